@@ -1,0 +1,186 @@
+/*
+ * The ledger: a pure state machine over accounts and transfers.
+ *
+ * It keeps accounts, live pending transfers with their expiry queue, and the clock; not history.
+ * It makes no system call, reads no clock, and allocates nothing while it applies. One writer
+ * owns it. What happens to a batch, in order, with the caller being the shell (engine/):
+ *
+ *   1. ledger_prepare_transfers()  names the ids whose past the core needs for this batch;
+ *   2. the shell looks those up in its store and fills in `struct ledger_past`;
+ *   3. ledger_reserve()            makes room, the only step that can fail for want of memory;
+ *   4. ledger_pulse()              if one is due at the time of the commit (see below);
+ *   5. ledger_create_accounts() or ledger_create_transfers() apply, and append to the delta;
+ *   6. the shell makes the delta durable and only then answers.
+ *
+ * If the shell cannot make a delta durable, it must discard the core and load a new one: the core
+ * has no undo beyond a chain.
+ *
+ * Time is an argument. The clock is nanoseconds, 1 ... LEDGER_TIMESTAMP_MAX, strictly increasing
+ * over all events. Event i (from 0) of a batch of n that commits at clock c has timestamp
+ * c - n + i + 1.
+ *
+ * Invariants (README.md has the whole list): LEDGER-1 posted debits equal posted credits per
+ * ledger number, LEDGER-2 pending debits equal pending credits, LEDGER-3 an event has exactly one
+ * status, LEDGER-4 a timestamp belongs to one event.
+ */
+#ifndef LEDGER_LEDGER_H
+#define LEDGER_LEDGER_H
+
+#include "base/err.h"
+#include "ledger/records.h"
+
+struct ledger;
+
+/* Sizes fixed at creation; the core never grows past them. */
+struct ledger_limits {
+    uint32_t account_count_max;
+    uint32_t pending_count_max; /* live pending transfers */
+    uint32_t expiry_batch_max;  /* most pendings that one pulse expires; 8,189 as documented */
+};
+
+/* What became of a pending transfer. */
+enum ledger_fate {
+    LEDGER_FATE_NONE = 0, /* it was not a pending one */
+    LEDGER_FATE_PENDING,
+    LEDGER_FATE_POSTED,
+    LEDGER_FATE_VOIDED,
+    LEDGER_FATE_EXPIRED,
+};
+
+/* The store's answer about one id. */
+enum ledger_past_kind {
+    LEDGER_PAST_NONE = 0, /* never seen */
+    LEDGER_PAST_TRANSFER, /* a transfer with this id exists */
+    LEDGER_PAST_FAILED,   /* a transient failure used the id up */
+};
+
+struct ledger_past {
+    u128 id;
+    enum ledger_past_kind kind;
+    enum ledger_fate fate;          /* of a pending transfer */
+    struct ledger_transfer transfer; /* if kind is LEDGER_PAST_TRANSFER */
+};
+
+enum ledger_event_kind {
+    LEDGER_EVENT_SINGLE_PHASE = 1,
+    LEDGER_EVENT_TWO_PHASE_PENDING,
+    LEDGER_EVENT_TWO_PHASE_POSTED,
+    LEDGER_EVENT_TWO_PHASE_VOIDED,
+    LEDGER_EVENT_TWO_PHASE_EXPIRED,
+};
+
+struct ledger_balances {
+    u128 debits_pending;
+    u128 debits_posted;
+    u128 credits_pending;
+    u128 credits_posted;
+};
+
+/* A movement, as it goes to the store and to the change feed. */
+struct ledger_event {
+    struct ledger_transfer transfer; /* for an expiry the pending one, unchanged */
+    struct ledger_balances debit;    /* of the two accounts, right after the event */
+    struct ledger_balances credit;
+    uint64_t timestamp;   /* the event's; the transfer's own except for an expiry */
+    uint32_t debit_slot;  /* dense account numbers, 0 ... accounts - 1, in creation order */
+    uint32_t credit_slot;
+    uint16_t debit_flags; /* right after the event: closed or not */
+    uint16_t credit_flags;
+    uint8_t kind;         /* enum ledger_event_kind */
+    uint8_t padding[3];
+};
+
+static_assert(sizeof(struct ledger_event) == 288, "event");
+
+/* Every change of state that one or more batches made, in commit order. The arrays are the
+ * caller's, and stay valid until it resets the delta. */
+struct ledger_delta {
+    struct ledger_account *accounts; /* created, balances zero, final timestamps */
+    uint32_t account_count, account_capacity;
+    struct ledger_event *events;
+    uint32_t event_count, event_capacity;
+    u128 *failed_ids;
+    uint32_t failed_count, failed_capacity;
+    uint64_t clock; /* after the last batch */
+};
+
+/* ERR_MEMORY if the tables cannot be allocated, all at once, here. */
+MUST_USE err_t ledger_create(const struct ledger_limits *limits, struct ledger **ret_ledger);
+/* Accepts NULL; sets the pointer to NULL. */
+void ledger_destroy(struct ledger **ledger);
+
+/* --- loading, before anything is applied --- */
+
+/* In creation order, with the balances and flags of the moment. ERR_FULL at the limit, ERR_CORRUPT
+ * for an id twice. */
+MUST_USE err_t ledger_load_account(struct ledger *ledger, const struct ledger_account *account);
+/* A pending transfer that is still live. Its amount is in the loaded accounts' pending sides. */
+MUST_USE err_t ledger_load_pending(struct ledger *ledger, const struct ledger_transfer *transfer);
+/* The clock, and the timestamp of the newest transfer and account (imports must not regress). */
+void ledger_load_clock(
+    struct ledger *ledger, uint64_t clock, uint64_t transfer_timestamp, uint64_t account_timestamp);
+/* Redoes one event during a replay of the journal: balances and flags become what it recorded,
+ * a pending one becomes live, a posted, voided or expired one is no longer. ERR_CORRUPT if the
+ * event does not follow from the state (it names an account that is not there, its balances are
+ * not what applying it gives). */
+MUST_USE err_t ledger_redo(struct ledger *ledger, const struct ledger_event *event);
+
+/* --- applying --- */
+
+/* Puts the ids whose past the batch needs (its own ids, and the pending ids that are not live in
+ * the core), each once, into `ids`, which has room for 2 * count. Returns how many. */
+uint32_t ledger_prepare_transfers(
+    const struct ledger *ledger, const struct ledger_transfer *batch, uint32_t count, u128 *ids);
+
+/* ERR_FULL if the batch could exceed a limit: nothing was changed, and the shell answers 503. */
+MUST_USE err_t ledger_reserve(
+    const struct ledger *ledger, uint32_t new_accounts, uint32_t new_pendings);
+
+uint64_t ledger_clock(const struct ledger *ledger);
+/* Moves the clock forward; a time that is not later does nothing. */
+void ledger_set_clock(struct ledger *ledger, uint64_t clock);
+
+/* Is a live pending transfer due at the present clock? */
+bool ledger_pulse_due(const struct ledger *ledger);
+/* The time at which the next one will be due, or 0 if no live pending has a timeout. */
+uint64_t ledger_pulse_at(const struct ledger *ledger);
+/* Expires what is due, at most expiry_batch_max: consecutive timestamps that end at `clock`,
+ * ordered by (expiry time, timestamp). The caller moved the clock so that they have room. Returns
+ * how many events it appended to the delta. */
+uint32_t ledger_pulse(struct ledger *ledger, struct ledger_delta *delta);
+
+/* Applies the batch at the present clock. `results` has `count` entries. */
+void ledger_create_accounts(
+    struct ledger *ledger,
+    const struct ledger_account *batch,
+    uint32_t count,
+    struct ledger_result *results,
+    struct ledger_delta *delta);
+
+/* `past` holds an answer for each id that ledger_prepare_transfers named, in its order. */
+void ledger_create_transfers(
+    struct ledger *ledger,
+    const struct ledger_transfer *batch,
+    uint32_t count,
+    const struct ledger_past *past,
+    uint32_t past_count,
+    struct ledger_result *results,
+    struct ledger_delta *delta);
+
+/* --- reading --- */
+
+uint32_t ledger_account_count(const struct ledger *ledger);
+uint32_t ledger_pending_count(const struct ledger *ledger);
+/* NULL if there is none. Valid until the next call that changes the ledger. */
+const struct ledger_account *ledger_find_account(const struct ledger *ledger, u128 id);
+/* By dense number; slot < ledger_account_count(). */
+const struct ledger_account *ledger_account_at(const struct ledger *ledger, uint32_t slot);
+/* The dense number of an account, or UINT32_MAX. */
+uint32_t ledger_account_slot(const struct ledger *ledger, u128 id);
+/* A live pending transfer, or NULL. */
+const struct ledger_transfer *ledger_find_pending(const struct ledger *ledger, u128 id);
+
+/* Checks LEDGER-1 and LEDGER-2 and the tables over the whole state; for tests and `ledger check`. */
+MUST_USE err_t ledger_validate(const struct ledger *ledger);
+
+#endif

@@ -1,0 +1,91 @@
+/*
+ * The ledger port: how every service moves money. One request is one batch of one operation.
+ * Answers are posted to the requester's executor, always later, in-process too.
+ */
+#ifndef PORT_LEDGER_H
+#define PORT_LEDGER_H
+
+#include "ledger/ledger.h"
+#include "os/loop.h"
+
+enum port_ledger_operation {
+    PORT_LEDGER_CREATE_ACCOUNTS,
+    PORT_LEDGER_CREATE_TRANSFERS,
+    PORT_LEDGER_LOOKUP_ACCOUNTS,
+    PORT_LEDGER_LOOKUP_TRANSFERS,
+    PORT_LEDGER_GET_ACCOUNT_TRANSFERS,
+    PORT_LEDGER_GET_ACCOUNT_BALANCES,
+    PORT_LEDGER_QUERY_ACCOUNTS,
+    PORT_LEDGER_QUERY_TRANSFERS,
+    PORT_LEDGER_GET_CHANGE_EVENTS,
+};
+
+/* As docs/ledger.md, "Queries". An invalid filter answers with nothing. */
+struct port_ledger_filter {
+    u128 account_id;
+    u128 user_data_128;
+    uint64_t user_data_64;
+    uint32_t user_data_32;
+    uint32_t ledger;
+    uint16_t code;
+    bool debits, credits, reversed;
+    uint64_t timestamp_min;
+    uint64_t timestamp_max;
+    uint32_t limit; /* at most LEDGER_BATCH_MAX are answered */
+};
+
+struct port_ledger_balance {
+    uint64_t timestamp;
+    struct ledger_balances balances;
+};
+
+/* Both accounts right after (or, for a refusal, as they stood at) a transfer. A zero id: there is
+ * no such account. */
+struct port_ledger_pair {
+    struct ledger_account debit;
+    struct ledger_account credit;
+};
+
+struct port_ledger_change {
+    struct ledger_event event;
+    struct ledger_account debit; /* with the event's balances and flags */
+    struct ledger_account credit;
+};
+
+/*
+ * The requester fills the first part and owns every array until `done` runs. The ledger fills the
+ * second part; output arrays are the requester's, with the room stated.
+ */
+struct port_ledger_request {
+    struct os_task task;          /* the port's, while the request is under way */
+    struct os_executor *reply_to;
+    void (*done)(struct port_ledger_request *request); /* on reply_to's thread */
+
+    enum port_ledger_operation operation;
+    uint32_t count;               /* events or ids, at most LEDGER_BATCH_MAX */
+    union {
+        const struct ledger_account *accounts;   /* CREATE_ACCOUNTS */
+        const struct ledger_transfer *transfers; /* CREATE_TRANSFERS */
+        const u128 *ids;                         /* LOOKUP_* */
+        const struct port_ledger_filter *filter; /* the queries */
+    } in;
+    union {
+        struct ledger_result *results;           /* CREATE_*: room for count */
+        struct ledger_account *accounts;         /* LOOKUP_ACCOUNTS: count; QUERY_ACCOUNTS: limit */
+        struct ledger_transfer *transfers;       /* LOOKUP_TRANSFERS: count; queries: limit */
+        struct port_ledger_balance *balances;    /* GET_ACCOUNT_BALANCES: limit */
+        struct port_ledger_change *changes;      /* GET_CHANGE_EVENTS: limit */
+    } out;
+    struct port_ledger_pair *pairs; /* CREATE_TRANSFERS: NULL, or room for count */
+
+    /* ERR_BUSY or ERR_FULL: nothing was done. ERR_OUTCOME_UNKNOWN: it may have been; ask by id. */
+    err_t error;
+    uint32_t out_count;
+};
+
+struct port_ledger {
+    /* From any thread. Takes the request until its `done` was posted. */
+    void (*submit)(struct port_ledger *ledger, struct port_ledger_request *request);
+};
+
+#endif

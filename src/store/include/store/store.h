@@ -1,0 +1,134 @@
+/*
+ * Where a ledger's history lives. A store makes deltas durable in order, and answers questions
+ * about the past, what is still on its way to the disk included.
+ *
+ * Threads: every call is made on the engine's loop (the one writer). A store may use threads of
+ * its own for I/O; it tells of completed commits by posting to the engine's executor.
+ *
+ * STORE-1  A commit is all or nothing, and commits become durable in the order of submission.
+ * STORE-2  `durable` is reported only after the sync that covers the commit returned success.
+ * STORE-3  After a failed or unknown commit the store accepts nothing more: the engine discards
+ *          its core and loads again under a new term.
+ * STORE-4  Damage below the last position known to be synced is refused loudly, with file and
+ *          offset. Above it, it is a torn tail and is cut.
+ */
+#ifndef STORE_STORE_H
+#define STORE_STORE_H
+
+#include "ledger/ledger.h"
+#include "os/clock.h"
+#include "os/file.h"
+#include "os/loop.h"
+
+struct store;
+
+#define STORE_MESSAGE_SIZE 512
+
+/* Where it failed, in words: "journal/000003.log: frame at offset 40960: checksum mismatch". */
+struct store_error {
+    err_t code;
+    char message[STORE_MESSAGE_SIZE];
+};
+
+/* Told once, by post, when everything up to `sequence` is durable, or when `error` says it is not
+ * known to be. Intrusive: the engine owns the ticket and reuses it after it ran. */
+struct store_ticket {
+    struct os_task task;
+    uint64_t sequence; /* filled by commit */
+    struct store_error error;
+};
+
+enum store_side {
+    STORE_SIDE_DEBITS = 1,
+    STORE_SIDE_CREDITS = 2,
+};
+
+/* A question about transfers, balances or change events. Zero fields do not filter. Timestamps are
+ * inclusive. The engine has checked it: side and limit are valid, min <= max. */
+struct store_query {
+    uint32_t account_slot;  /* for account queries */
+    uint32_t sides;         /* store_side bits; for account queries */
+    u128 user_data_128;
+    uint64_t user_data_64;
+    uint32_t user_data_32;
+    uint32_t ledger;
+    uint16_t code;
+    bool reversed;          /* newest first */
+    uint64_t timestamp_min; /* 0: open */
+    uint64_t timestamp_max; /* 0: open */
+    uint32_t limit;
+};
+
+/* One found event; borrowed until `each` returns. Return false to stop. */
+typedef bool (*store_each_event)(void *context, const struct ledger_event *event);
+
+struct store_ops {
+    /* Rebuilds `ledger` (freshly created) from what is durable. Called once, first. */
+    err_t (*load)(struct store *store, struct ledger *ledger, struct store_error *error);
+
+    /* Fills in the past of `count` ids. */
+    err_t (*look_up)(
+        struct store *store,
+        const u128 *ids,
+        uint32_t count,
+        struct ledger_past *past,
+        struct store_error *error);
+
+    /* Hands over the changes of a group of batches. The delta is copied before it returns; what it
+     * changed can be looked up at once; the ticket is posted to `executor` when it is durable.
+     * ERR_BUSY if too much is under way: the engine waits for a ticket and tries again. */
+    err_t (*commit)(
+        struct store *store,
+        const struct ledger_delta *delta,
+        struct os_executor *executor,
+        struct store_ticket *ticket);
+
+    /* Transfers of one account, in timestamp order (reversed: newest first); expiries are not
+     * among them. Balances of account history come from the same events. */
+    err_t (*account_events)(
+        struct store *store,
+        const struct store_query *query,
+        store_each_event each,
+        void *context,
+        struct store_error *error);
+
+    /* All transfers (expiries: only if `with_expiries`), by timestamp, filtered by every field. */
+    err_t (*events)(
+        struct store *store,
+        const struct store_query *query,
+        bool with_expiries,
+        store_each_event each,
+        void *context,
+        struct store_error *error);
+
+    /* Waits for nothing; stops threads; what was not durable stays undefined. */
+    void (*close)(struct store *store);
+};
+
+struct store {
+    const struct store_ops *ops;
+};
+
+struct store_settings {
+    uint64_t segment_size;       /* bytes of a journal segment */
+    uint64_t in_flight_max;      /* bytes of frames not yet durable */
+    uint64_t transfer_count_max; /* bound of the in-memory index of this version */
+};
+
+/*
+ * Opens what `url` names:
+ *   journal:FOLDER   the append-only journal; created if the folder is empty or missing
+ *   memory:          the same journal on a simulated disk that forgets; for tools and tests
+ * The error says what is wrong with the URL or with the files.
+ */
+MUST_USE err_t store_open(
+    const char *url,
+    struct os_disk *disk,
+    const struct store_settings *settings,
+    struct store **ret_store,
+    struct store_error *error);
+
+/* Defaults for a server. */
+struct store_settings store_settings_default(void);
+
+#endif
