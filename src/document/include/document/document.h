@@ -1,0 +1,147 @@
+/*
+ * The document store: payment intents, customers, keys, events ... as versioned rows of JSON text,
+ * in one SQL schema that SQLite (embedded) and PostgreSQL share.
+ *
+ * A kind is a table. Each row belongs to a scope (one merchant in one mode) and has a text id that
+ * sorts by creation time, a version that counts its writes, a JSON body, and a few columns copied
+ * out of the body because lists filter by them. Rows are clustered by (scope, id), so that the
+ * newest-first list of a scope reads neighbours.
+ *
+ * Threads: one loop owns a `struct document_store`; no call may come from another thread.
+ *
+ * DOCUMENT-1  Everything written between begin and commit becomes durable together or not at all.
+ * DOCUMENT-2  An update names the version it read; another version answers ERR_STALE and writes
+ *             nothing.
+ * DOCUMENT-3  Reads see the writes of the open transaction.
+ * DOCUMENT-4  After a failed commit nothing of the transaction is there.
+ */
+#ifndef DOCUMENT_DOCUMENT_H
+#define DOCUMENT_DOCUMENT_H
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/span.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define DOCUMENT_COLUMNS_MAX 6
+#define DOCUMENT_LIST_MAX    100
+
+enum document_column_type {
+    DOCUMENT_TEXT,
+    DOCUMENT_INTEGER,
+};
+
+struct document_column {
+    const char *name;
+    enum document_column_type type;
+    /* An index on (scope, column, id), of the rows where the column is not NULL. */
+    bool indexed;
+    /* The index leaves the scope out: for sweepers that look for work across all merchants. */
+    bool across_scopes;
+};
+
+/* Constant tables of the services; the store creates and migrates the SQL tables from them. */
+struct document_kind {
+    const char *name; /* the table: "payment_intent" */
+    struct document_column columns[DOCUMENT_COLUMNS_MAX];
+    uint32_t column_count;
+};
+
+/* A column's value; text == {NULL, 0} and is_null otherwise. */
+struct document_value {
+    bool is_null;
+    int64_t integer;
+    struct span text;
+};
+
+struct document_row {
+    uint64_t scope;
+    struct span id;
+    uint32_t version; /* 1 when inserted */
+    struct span body; /* JSON text */
+    struct document_value columns[DOCUMENT_COLUMNS_MAX];
+};
+
+/* Equality on one column. */
+struct document_filter {
+    uint32_t column;
+    struct document_value value;
+};
+
+#define DOCUMENT_FILTERS_MAX 4
+
+struct document_query {
+    uint64_t scope;
+    bool all_scopes; /* with a filter on an across_scopes column */
+    struct document_filter filters[DOCUMENT_FILTERS_MAX];
+    uint32_t filter_count;
+    struct span id_above; /* exclusive bounds; empty: open */
+    struct span id_below;
+    /* Inclusive bounds on an integer column, for `due before now`; column UINT32_MAX: none. */
+    uint32_t range_column;
+    int64_t range_min, range_max;
+    bool oldest_first; /* lists are newest first */
+    uint32_t limit;
+};
+
+struct document_store;
+
+/* Borrowed until it returns; false stops. */
+typedef bool (*document_each)(void *context, const struct document_row *row);
+
+struct document_store_ops {
+    err_t (*begin)(struct document_store *store);
+    /* Durable when it returns ERR_OK. Any error: nothing was written (DOCUMENT-4). */
+    err_t (*commit)(struct document_store *store);
+    void (*rollback)(struct document_store *store);
+    /* The row's spans live in the arena. ERR_NOT_FOUND. */
+    err_t (*get)(
+        struct document_store *store,
+        const struct document_kind *kind,
+        uint64_t scope,
+        struct span id,
+        struct arena *arena,
+        struct document_row *ret_row);
+    /* ERR_EXISTS. */
+    err_t (*insert)(
+        struct document_store *store, const struct document_kind *kind, const struct document_row *row);
+    /* row->version is the version that was read; the stored one becomes version + 1. ERR_STALE. */
+    err_t (*update)(
+        struct document_store *store, const struct document_kind *kind, const struct document_row *row);
+    /* ERR_STALE, as update. */
+    err_t (*remove)(
+        struct document_store *store,
+        const struct document_kind *kind,
+        uint64_t scope,
+        struct span id,
+        uint32_t version);
+    err_t (*list)(
+        struct document_store *store,
+        const struct document_kind *kind,
+        const struct document_query *query,
+        document_each each,
+        void *context);
+    void (*close)(struct document_store *store);
+};
+
+struct document_store {
+    const struct document_store_ops *ops;
+};
+
+#define DOCUMENT_MESSAGE_SIZE 256
+
+/*
+ * Opens, creates or migrates. `url` is sqlite:FILE (or sqlite::memory: for tests). Migrations are
+ * numbered and run in one transaction each; a database that a newer program wrote answers
+ * ERR_VERSION. The kinds must outlive the store.
+ */
+MUST_USE err_t document_store_open(
+    const char *url,
+    const struct document_kind *const *kinds,
+    uint32_t kind_count,
+    struct document_store **ret_store,
+    char message[DOCUMENT_MESSAGE_SIZE]);
+
+#endif
