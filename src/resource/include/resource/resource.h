@@ -1,0 +1,423 @@
+/*
+ * What every API resource shares: running operations in groups over the document store,
+ * idempotency, parameters, errors, lists, expansion and events. payments, wallets and the others
+ * are tables and handlers on top of this.
+ *
+ * One `struct resource_runtime` lives on one loop, with one document store. A request arrives as a
+ * task; its operation runs as a chain of steps on that loop:
+ *
+ *     resource_submit            any thread
+ *       check key and rights ---> 401, 403, 429
+ *       card data to the vault    (asynchronous; the clear number is wiped right after)
+ *       idempotency key      ---> replayed answer, 400, 409
+ *       check parameters     ---> 400, nothing was done
+ *       handler                   reads, decides, writes; then one of
+ *         resource_answer           the answer leaves when the group's commit is durable
+ *         resource_after_commit     a step that runs when it is: rail and ledger calls go here
+ *         resource_lock             a step that runs when the object is free
+ *
+ * RESOURCE-1  No answer and no outside effect leaves before the transaction it rests on is durable.
+ * RESOURCE-2  If a group's commit fails, every operation that wrote in it is answered with an
+ *             error, and nothing of it is there.
+ * RESOURCE-3  An idempotency key is finished in the same transaction as the change it stands for.
+ * RESOURCE-4  An object's lock is held by one operation; the others wait in order, for a bounded
+ *             time, then are told lock_timeout.
+ * RESOURCE-5  Every change of an object writes its event row in the same transaction.
+ */
+#ifndef RESOURCE_RESOURCE_H
+#define RESOURCE_RESOURCE_H
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/id.h"
+#include "document/document.h"
+#include "form/form.h"
+#include "os/clock.h"
+#include "os/entropy.h"
+#include "os/loop.h"
+#include "port/vault.h"
+
+struct resource_runtime;
+struct resource_op;
+
+/* ------------------------------------------------------------------ who asks, and what for --- */
+
+enum resource_key_kind {
+    RESOURCE_KEY_SECRET,
+    RESOURCE_KEY_RESTRICTED,
+    RESOURCE_KEY_PUBLISHABLE,
+    RESOURCE_KEY_INTERNAL, /* a sweeper: no HTTP request behind it */
+};
+
+struct resource_caller {
+    uint64_t scope; /* merchant number * 2 + (live ? 1 : 0) */
+    bool live;
+    enum resource_key_kind key_kind;
+    char merchant_id[ID_TEXT_SIZE]; /* acct_... */
+    char key_id[ID_TEXT_SIZE];
+};
+
+enum resource_route_flag {
+    /* A publishable key may call it, when it knows the object's client_secret. */
+    RESOURCE_PUBLISHABLE = 1,
+    /* It has effects outside the documents: a "running" idempotency key is written before them. */
+    RESOURCE_OUTSIDE_EFFECTS = 2,
+    /* The body may carry a card in clear at `card_parameter`. */
+    RESOURCE_CARD_DATA = 4,
+};
+
+enum resource_param_kind {
+    RESOURCE_PARAM_TEXT,      /* at most `maximum` bytes; empty means unset */
+    RESOURCE_PARAM_INTEGER,   /* within [minimum, maximum] */
+    RESOURCE_PARAM_BOOLEAN,   /* true or false */
+    RESOURCE_PARAM_ENUM,      /* one of `values` */
+    RESOURCE_PARAM_TIMESTAMP, /* unix seconds */
+    RESOURCE_PARAM_CURRENCY,  /* three letters of ISO 4217 */
+    RESOURCE_PARAM_TEXT_LIST, /* an array of texts, at most `maximum` long */
+    RESOURCE_PARAM_METADATA,  /* payments' metadata rules: 50 keys, 40 and 500 characters */
+    RESOURCE_PARAM_HASH,      /* has children, which the table lists by their own full names */
+    RESOURCE_PARAM_ANY_HASH,  /* a hash that is kept as given (shipping, mandate_data) */
+    RESOURCE_PARAM_RANGE,     /* N, or a hash of gt, gte, lt, lte: `created` of lists */
+};
+
+/* One parameter of a route. Names are full: "payment_method_data[billing_details][email]".
+ * A parameter that the table does not name is refused: parameter_unknown. */
+struct resource_param {
+    const char *name;
+    enum resource_param_kind kind;
+    bool required;
+    int64_t minimum, maximum;
+    const char *const *values; /* ENUM: NULL-terminated */
+};
+
+/* A row of a service's route table; constant. */
+struct resource_route {
+    const char *method;  /* GET POST DELETE */
+    const char *pattern; /* "/v1/payment_intents/:id/confirm"; at most 2 captures */
+    void (*handler)(struct resource_op *op);
+    const struct resource_param *params;
+    uint32_t param_count;
+    uint32_t flags;             /* enum resource_route_flag */
+    const char *card_parameter; /* "payment_method_data[card]" */
+    const char *permission;     /* restricted keys: "payment_intents"; write unless GET */
+    void *service_context;      /* handed to the handler by resource_op_service */
+};
+
+#define RESOURCE_REQUEST_ID_SIZE ID_TEXT_SIZE /* req_... */
+
+/*
+ * A request and its answer. The api front fills the first part (and owns everything it points to
+ * until `done` runs), the runtime the second.
+ */
+struct resource_request {
+    struct os_task task;
+    struct os_executor *reply_to;
+    void (*done)(struct resource_request *request);
+
+    const struct resource_route *route;
+    struct span api_key;         /* as presented, without scheme; empty: none */
+    struct span captures[2];     /* of the pattern */
+    struct form_node *params;    /* body of a POST, query of a GET; never NULL */
+    struct span idempotency_key; /* empty: none */
+    struct span api_version;     /* Stripe-Version as sent; may be empty */
+    char request_id[RESOURCE_REQUEST_ID_SIZE];
+    struct arena *arena;         /* lives until done ran; params live in it */
+
+    int status;                  /* HTTP */
+    struct buf body;             /* JSON; moved to the requester */
+    bool replayed;
+    char original_request_id[RESOURCE_REQUEST_ID_SIZE];
+    const char *rate_limited_reason; /* for 429; may be NULL */
+};
+
+struct resource_settings {
+    uint64_t rate_per_key;        /* requests a second, per key */
+    uint64_t lock_wait_ns;        /* then lock_timeout */
+    uint32_t lock_waiters_max;    /* per object */
+    uint32_t operations_max;      /* under way; more are answered 503 */
+    uint64_t idempotency_keep_ns; /* at least 24 hours */
+};
+
+struct resource_parts {
+    struct os_loop *loop;
+    struct os_clock *clock;
+    struct os_entropy *entropy;
+    struct document_store *documents;
+    struct port_vault *vault;
+    struct resource_settings settings;
+    bool refuse_live; /* a rail is simulated: live keys are refused */
+};
+
+MUST_USE err_t resource_runtime_create(
+    const struct resource_parts *parts, struct resource_runtime **ret_runtime);
+void resource_runtime_destroy(struct resource_runtime **runtime);
+
+/* From any thread. */
+void resource_submit(struct resource_runtime *runtime, struct resource_request *request);
+
+/* The document kinds of the runtime itself (idempotency keys, events, merchants, api keys), for
+ * document_store_open. */
+extern const struct document_kind *const resource_kinds[];
+extern const uint32_t resource_kind_count;
+
+/* ------------------------------------------------------------------------ inside an operation */
+
+typedef void (*resource_step)(struct resource_op *op);
+
+struct resource_runtime *resource_op_runtime(struct resource_op *op);
+void *resource_op_service(struct resource_op *op); /* route->service_context */
+const struct resource_caller *resource_op_caller(const struct resource_op *op);
+const struct resource_request *resource_op_request(const struct resource_op *op); /* NULL: internal */
+struct arena *resource_op_arena(struct resource_op *op);
+struct span resource_op_capture(const struct resource_op *op, uint32_t index);
+/* The handler's own state across steps. */
+void resource_op_set_state(struct resource_op *op, void *state);
+void *resource_op_state(struct resource_op *op);
+struct os_executor *resource_op_executor(struct resource_op *op); /* reply_to for ports */
+uint64_t resource_now_s(struct resource_op *op);  /* unix seconds, for `created` */
+uint64_t resource_monotonic_ns(struct resource_op *op);
+/* A new public id with this prefix; text lives in the arena. */
+struct span resource_new_id(struct resource_op *op, const char *prefix, u128 *ret_id);
+/* `length` characters of base 62 from the system's entropy, for client secrets. */
+struct span resource_new_secret(struct resource_op *op, uint32_t length);
+/* An id that depends only on the given id and step: same arguments, same id (SHA-256, cut). */
+u128 resource_derived_id(u128 id, const char *step);
+
+/*
+ * Starts an operation with no request behind it (sweepers), in the given scope; it ends with
+ * resource_finish. ERR_FULL if too many are under way.
+ */
+MUST_USE err_t resource_start_internal(
+    struct resource_runtime *runtime,
+    uint64_t scope,
+    void *service_context,
+    resource_step step,
+    void *state);
+/* From here on the answer of this operation also finishes the idempotency key that a dead process
+ * left running (its name is on the attempt). */
+void resource_adopt_key(struct resource_op *op, struct span idempotency_key);
+struct span resource_op_idempotency_key(const struct resource_op *op);
+
+/* Runs `step` when this operation holds the lock of `object_id`; held until the operation ends.
+ * An operation holds one lock at a time; asking for the one it has runs the step at once. */
+void resource_lock(struct resource_op *op, struct span object_id, resource_step step);
+
+/* Runs `step` after the commit that makes this operation's writes so far durable. If it fails the
+ * operation is ended with an error answer and the step does not run. */
+void resource_after_commit(struct resource_op *op, resource_step step);
+
+/* Ends the operation with a JSON body, which is moved from `body`. */
+void resource_answer(struct resource_op *op, int status, struct buf *body);
+/* Ends an internal operation. */
+void resource_finish(struct resource_op *op);
+
+/* ------------------------------------------------------------------------------------- errors */
+
+/* The error object of the public API; NULL or empty members are left out. */
+struct resource_error {
+    int status;
+    const char *type; /* api_error card_error idempotency_error invalid_request_error */
+    const char *code;
+    const char *decline_code;
+    const char *advice_code;
+    const char *network_code;
+    struct span param;
+    struct span message;
+    struct span charge;
+    /* Rendered objects to put into the error; empty: left out. */
+    struct span payment_intent_json;
+    struct span payment_method_json;
+    /* Execution had begun, so the answer is stored under the idempotency key. */
+    bool executed;
+};
+
+/* Ends the operation with an error. doc_url comes from the code. */
+void resource_fail(struct resource_op *op, const struct resource_error *error);
+/* invalid_request_error, 400. The format makes the message. */
+__attribute__((format(printf, 4, 5))) void
+resource_invalid(struct resource_op *op, const char *code, const char *param, const char *format, ...);
+/* 404 resource_missing: "No such payment_intent: 'pi_x'". */
+void resource_missing(struct resource_op *op, const char *object, const char *param, struct span id);
+/* 500 api_error for what is our fault; logs the code, tells the client nothing of it. */
+void resource_internal(struct resource_op *op, err_t code, const char *what);
+
+/* The same error object without an operation, for the front (404 of a path, 413 of a body). */
+void resource_error_render(
+    struct buf *out, const struct resource_error *error, const char *request_id);
+
+/* --------------------------------------------------------------------------------- parameters */
+/* The table has been checked when the handler runs, so these only read. Absent gives false; a
+ * parameter sent empty gives true and the empty span: "unset it". */
+
+bool resource_text(struct resource_op *op, const char *name, struct span *ret_text);
+bool resource_integer(struct resource_op *op, const char *name, int64_t *ret_value);
+bool resource_boolean(struct resource_op *op, const char *name, bool *ret_value);
+bool resource_present(struct resource_op *op, const char *name);
+const struct form_node *resource_node(struct resource_op *op, const char *name);
+/* The node as JSON text in the arena (hashes as objects, arrays as arrays, leaves as strings). */
+struct span resource_json(struct resource_op *op, const char *name);
+/* `current` (a JSON object, may be empty) with the request's metadata merged in: keys set to empty
+ * are removed, metadata= clears all. ERR_FULL past 50 keys: the operation was answered. */
+MUST_USE err_t
+resource_metadata(struct resource_op *op, struct span current, struct span *ret_metadata);
+/* The card that the vault saw for route->card_parameter, or NULL if there was none. */
+const struct port_vault_card *resource_card(struct resource_op *op);
+
+/* ---------------------------------------------------------------------------------- documents */
+
+/* Describes one member of a document's struct; encode and decode follow the table. Members with
+ * their zero value are left out of the text, and are zero after decoding. */
+enum resource_field_kind {
+    RESOURCE_FIELD_TEXT,    /* struct span */
+    RESOURCE_FIELD_JSON,    /* struct span of JSON text, written raw */
+    RESOURCE_FIELD_INTEGER, /* int64_t */
+    RESOURCE_FIELD_BOOLEAN, /* bool */
+};
+
+struct resource_field {
+    const char *name;
+    enum resource_field_kind kind;
+    size_t offset;
+    int32_t column; /* index into the kind's columns, or -1 */
+};
+
+/*
+ * A type of object: how it is stored and how it is shown. The struct of every type begins with
+ * `struct resource_header`.
+ */
+struct resource_header {
+    struct span id;
+    uint32_t version; /* 0: not stored yet */
+    int64_t created;  /* unix seconds */
+    bool livemode;
+    uint64_t scope;
+};
+
+struct resource_render;
+
+struct resource_type {
+    const char *object; /* "payment_intent" */
+    const char *prefix; /* "pi_" */
+    const struct document_kind *kind;
+    const struct resource_field *fields;
+    uint32_t field_count;
+    size_t struct_size;
+    /* Writes the public JSON object. */
+    void (*render)(struct resource_render *render, const void *document);
+};
+
+/* Zeroed, with header filled in (id, created, livemode, scope); NULL if the arena is full. */
+void *resource_new(struct resource_op *op, const struct resource_type *type);
+/* In the caller's scope. ERR_NOT_FOUND, ERR_DATABASE, ERR_CORRUPT. */
+MUST_USE err_t resource_load(
+    struct resource_op *op, const struct resource_type *type, struct span id, void **ret_document);
+/* Insert (version 0) or update. ERR_STALE: somebody else changed it since it was loaded. */
+MUST_USE err_t
+resource_save(struct resource_op *op, const struct resource_type *type, void *document);
+MUST_USE err_t
+resource_remove(struct resource_op *op, const struct resource_type *type, void *document);
+
+/* Visits documents that match; `document` lives in the arena. */
+typedef bool (*resource_each)(void *context, void *document);
+MUST_USE err_t resource_find(
+    struct resource_op *op,
+    const struct resource_type *type,
+    const struct document_query *query, /* the scope is filled in unless all_scopes */
+    resource_each each,
+    void *context);
+
+/* A list parameter that filters by a column. */
+struct resource_list_filter {
+    const char *param;
+    uint32_t column;
+};
+
+/* Handler bodies of the two commonest routes. resource_list reads limit, starting_after,
+ * ending_before, created, expand and the filters, and answers the list envelope. */
+void resource_answer_retrieve(struct resource_op *op, const struct resource_type *type, struct span id);
+void resource_answer_list(
+    struct resource_op *op,
+    const struct resource_type *type,
+    const char *url,
+    const struct resource_list_filter *filters,
+    uint32_t filter_count);
+/* Renders with the request's `expand` and answers 200. */
+void resource_answer_object(
+    struct resource_op *op, const struct resource_type *type, const void *document);
+/* Parameters that every list route has: put into its table. */
+#define RESOURCE_LIST_PARAMS                                                                       \
+    {.name = "limit", .kind = RESOURCE_PARAM_INTEGER, .minimum = 1, .maximum = 100},               \
+        {.name = "starting_after", .kind = RESOURCE_PARAM_TEXT, .maximum = 64},                    \
+        {.name = "ending_before", .kind = RESOURCE_PARAM_TEXT, .maximum = 64},                     \
+        {.name = "created", .kind = RESOURCE_PARAM_RANGE}, RESOURCE_EXPAND_PARAM
+#define RESOURCE_EXPAND_PARAM                                                                      \
+    {.name = "expand", .kind = RESOURCE_PARAM_TEXT_LIST, .maximum = 64}
+
+/* ---------------------------------------------------------------------------------- rendering */
+
+/* The JSON writer of this rendering (wire/json); render functions write members through it. */
+struct json_writer;
+struct json_writer *resource_render_json(struct resource_render *render);
+struct resource_op *resource_render_op(struct resource_render *render);
+/* `"name": "cus_..."`, or the object itself if `expand` asks for it; null if id is empty. */
+void resource_render_reference(
+    struct resource_render *render,
+    const char *name,
+    const struct resource_type *type,
+    struct span id);
+/* Writes the head that every object has: id, object, created, livemode. */
+void resource_render_header(
+    struct resource_render *render, const struct resource_type *type, const void *document);
+/* The whole object, unexpanded, as text in the arena: for events and errors. */
+struct span resource_render_text(
+    struct resource_op *op, const struct resource_type *type, const void *document);
+
+/* ------------------------------------------------------------------------------------- events */
+
+/* Writes an event row about the object as it is now. `previous` is a JSON object of the changed
+ * members' former values, or empty. */
+MUST_USE err_t resource_emit(
+    struct resource_op *op,
+    const char *event_type,
+    const struct resource_type *type,
+    const void *document,
+    struct span previous);
+
+/* GET /v1/events and /v1/events/:id. */
+extern const struct resource_route resource_event_routes[];
+extern const uint32_t resource_event_route_count;
+
+/* ------------------------------------------------------------------------ merchants and keys */
+
+#define RESOURCE_KEY_TEXT_SIZE 64
+
+struct resource_key_info {
+    char id[ID_TEXT_SIZE];
+    char merchant_id[ID_TEXT_SIZE];
+    enum resource_key_kind kind;
+    bool live;
+    bool revoked;
+    int64_t created;
+    char name[64];
+    char hint[16]; /* "sk_test_...aB3x": what may be shown */
+};
+
+/* On the runtime's loop or before it starts; durable when they return. `permissions` of a
+ * restricted key: "payment_intents:write,charges:read". The key text is shown once. */
+MUST_USE err_t
+resource_merchant_create(struct resource_runtime *runtime, const char *name, char ret_id[ID_TEXT_SIZE]);
+MUST_USE err_t resource_key_create(
+    struct resource_runtime *runtime,
+    const char *merchant_id,
+    enum resource_key_kind kind,
+    bool live,
+    const char *name,
+    const char *permissions,
+    char ret_key[RESOURCE_KEY_TEXT_SIZE]);
+MUST_USE err_t resource_key_revoke(struct resource_runtime *runtime, const char *key_id);
+MUST_USE err_t resource_key_each(
+    struct resource_runtime *runtime,
+    void (*each)(void *context, const struct resource_key_info *key),
+    void *context);
+
+#endif
