@@ -1,8 +1,7 @@
 #include "base/money.h"
 
 #include "base/assert.h"
-
-#include <stdio.h>
+#include "base/buf.h"
 
 /*
  * Code, API code, number, ISO exponent, API exponent, API minimum; in the order of the codes.
@@ -333,33 +332,26 @@ int64_t money_to_api(struct money money)
     return api_amount;
 }
 
-void money_format(struct money money, char out[MONEY_TEXT_SIZE])
+void
+money_format(struct money money, char out[MONEY_TEXT_SIZE])
 {
     ASSERT(money.currency != NULL);
-    const char *sign = money.amount < 0 ? "-" : "";
+    struct buf text;
+    buf_init_fixed(&text, out, MONEY_TEXT_SIZE);
     uint64_t magnitude = money.amount < 0 ? 0 - (uint64_t)money.amount : (uint64_t)money.amount;
-    uint8_t exponent = money.currency->exponent;
-    int length;
-    if (exponent == 0) {
-        length = snprintf(
-            out,
-            MONEY_TEXT_SIZE,
-            "%s%llu %s",
-            sign,
-            (unsigned long long)magnitude,
-            money.currency->code);
-    } else {
-        uint64_t unit = (uint64_t)powers_of_ten[exponent];
-        length = snprintf(
-            out,
-            MONEY_TEXT_SIZE,
-            "%s%llu.%0*llu %s",
-            sign,
-            (unsigned long long)(magnitude / unit),
-            (int)exponent,
-            (unsigned long long)(magnitude % unit),
-            money.currency->code);
+    uint64_t unit = (uint64_t)powers_of_ten[money.currency->exponent];
+    if (money.amount < 0) {
+        buf_append_byte(&text, '-');
     }
-    ASSERT(length > 0);
-    ASSERT(length < MONEY_TEXT_SIZE);
+    buf_append_u64(&text, magnitude / unit);
+    if (unit > 1) {
+        buf_append_byte(&text, '.');
+        for (uint64_t digit = unit / 10; digit > 0; digit /= 10) {
+            buf_append_byte(&text, (char)('0' + magnitude / digit % 10));
+        }
+    }
+    buf_append_byte(&text, ' ');
+    buf_append_cstr(&text, money.currency->code);
+    buf_append_byte(&text, '\0');
+    ASSERT(!buf_failed(&text));
 }
