@@ -20,12 +20,14 @@ struct arena_block {
     alignas(max_align_t) char data[];
 };
 
-void arena_init(struct arena *arena, size_t limit)
+void
+arena_init(struct arena *arena, size_t limit)
 {
     *arena = (struct arena){.limit = limit};
 }
 
-void arena_release(struct arena *arena)
+void
+arena_release(struct arena *arena)
 {
     while (arena->blocks != NULL) {
         struct arena_block *older = arena->blocks->older;
@@ -35,7 +37,8 @@ void arena_release(struct arena *arena)
     arena->used = 0;
 }
 
-void arena_clear(struct arena *arena)
+void
+arena_clear(struct arena *arena)
 {
     struct arena_block *kept = NULL;
     while (arena->blocks != NULL) {
@@ -53,7 +56,8 @@ void arena_clear(struct arena *arena)
     arena->used = 0;
 }
 
-void arena_wipe(struct arena *arena)
+void
+arena_wipe(struct arena *arena)
 {
     for (struct arena_block *block = arena->blocks; block != NULL; block = block->older) {
         explicit_bzero(block->data, block->used);
@@ -61,7 +65,8 @@ void arena_wipe(struct arena *arena)
     arena_clear(arena);
 }
 
-static struct arena_block *arena_add_block(struct arena *arena, size_t size)
+static struct arena_block *
+arena_add_block(struct arena *arena, size_t size)
 {
     size_t capacity = ARENA_BLOCK_FIRST;
     if (arena->blocks != NULL && arena->blocks->capacity >= ARENA_BLOCK_FIRST) {
@@ -84,7 +89,8 @@ static struct arena_block *arena_add_block(struct arena *arena, size_t size)
     return block;
 }
 
-void *arena_alloc(struct arena *arena, size_t size)
+void *
+arena_alloc(struct arena *arena, size_t size)
 {
     ASSERT(arena->used <= arena->limit);
     if (size > arena->limit - arena->used) {
@@ -110,7 +116,8 @@ void *arena_alloc(struct arena *arena, size_t size)
     return memory;
 }
 
-void *arena_alloc_array(struct arena *arena, size_t element_size, size_t count)
+void *
+arena_alloc_array(struct arena *arena, size_t element_size, size_t count)
 {
     size_t size;
     if (__builtin_mul_overflow(element_size, count, &size)) {
@@ -119,7 +126,8 @@ void *arena_alloc_array(struct arena *arena, size_t element_size, size_t count)
     return arena_alloc(arena, size);
 }
 
-struct span arena_copy(struct arena *arena, struct span text)
+struct span
+arena_copy(struct arena *arena, struct span text)
 {
     char *memory = arena_alloc(arena, text.size);
     if (memory == NULL) {
@@ -131,7 +139,8 @@ struct span arena_copy(struct arena *arena, struct span text)
     return span_of(memory, text.size);
 }
 
-char *arena_cstr(struct arena *arena, struct span text)
+char *
+arena_cstr(struct arena *arena, struct span text)
 {
     if (text.size == SIZE_MAX) {
         return NULL;
@@ -143,7 +152,8 @@ char *arena_cstr(struct arena *arena, struct span text)
     return memory;
 }
 
-struct span arena_format(struct arena *arena, const char *format, ...)
+struct span
+arena_format(struct arena *arena, const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);

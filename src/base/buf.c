@@ -12,18 +12,21 @@
 /* Formatted text up to this length needs no memory of its own. */
 #define BUF_FORMAT_STACK 512
 
-void buf_init(struct buf *buf, size_t limit)
+void
+buf_init(struct buf *buf, size_t limit)
 {
     *buf = (struct buf){.limit = limit, .owned = true};
 }
 
-void buf_init_fixed(struct buf *buf, void *memory, size_t capacity)
+void
+buf_init_fixed(struct buf *buf, void *memory, size_t capacity)
 {
     ASSERT(memory != NULL || capacity == 0);
     *buf = (struct buf){.data = memory, .capacity = capacity, .limit = capacity};
 }
 
-void buf_release(struct buf *buf)
+void
+buf_release(struct buf *buf)
 {
     if (buf->owned) {
         free(buf->data);
@@ -34,13 +37,15 @@ void buf_release(struct buf *buf)
     buf->failed = false;
 }
 
-void buf_clear(struct buf *buf)
+void
+buf_clear(struct buf *buf)
 {
     buf->size = 0;
     buf->failed = false;
 }
 
-void buf_wipe(struct buf *buf)
+void
+buf_wipe(struct buf *buf)
 {
     if (buf->data != NULL) {
         explicit_bzero(buf->data, buf->capacity);
@@ -48,7 +53,8 @@ void buf_wipe(struct buf *buf)
     buf_clear(buf);
 }
 
-static bool buf_grow(struct buf *buf, size_t needed)
+static bool
+buf_grow(struct buf *buf, size_t needed)
 {
     if (!buf->owned) {
         return false;
@@ -75,7 +81,8 @@ static bool buf_grow(struct buf *buf, size_t needed)
     return true;
 }
 
-char *buf_reserve(struct buf *buf, size_t size)
+char *
+buf_reserve(struct buf *buf, size_t size)
 {
     ASSERT(buf->size <= buf->limit);
     if (buf->failed) {
@@ -94,7 +101,8 @@ char *buf_reserve(struct buf *buf, size_t size)
     return buf->data + buf->size;
 }
 
-void buf_added(struct buf *buf, size_t size)
+void
+buf_added(struct buf *buf, size_t size)
 {
     ASSERT(!buf->failed);
     ASSERT(size <= buf->capacity - buf->size);
@@ -102,7 +110,8 @@ void buf_added(struct buf *buf, size_t size)
     buf->size += size;
 }
 
-void buf_append(struct buf *buf, const void *data, size_t size)
+void
+buf_append(struct buf *buf, const void *data, size_t size)
 {
     if (size == 0) {
         return;
@@ -114,27 +123,32 @@ void buf_append(struct buf *buf, const void *data, size_t size)
     }
 }
 
-void buf_append_span(struct buf *buf, struct span text)
+void
+buf_append_span(struct buf *buf, struct span text)
 {
     buf_append(buf, text.data, text.size);
 }
 
-void buf_append_cstr(struct buf *buf, const char *text)
+void
+buf_append_cstr(struct buf *buf, const char *text)
 {
     buf_append(buf, text, strlen(text));
 }
 
-void buf_append_byte(struct buf *buf, char byte)
+void
+buf_append_byte(struct buf *buf, char byte)
 {
     buf_append(buf, &byte, 1);
 }
 
-void buf_append_u64(struct buf *buf, uint64_t value)
+void
+buf_append_u64(struct buf *buf, uint64_t value)
 {
     buf_append_u128(buf, value);
 }
 
-void buf_append_i64(struct buf *buf, int64_t value)
+void
+buf_append_i64(struct buf *buf, int64_t value)
 {
     if (value >= 0) {
         buf_append_u128(buf, (uint64_t)value);
@@ -145,13 +159,15 @@ void buf_append_i64(struct buf *buf, int64_t value)
     buf_append(buf, text, 1 + digits);
 }
 
-void buf_append_u128(struct buf *buf, unsigned __int128 value)
+void
+buf_append_u128(struct buf *buf, unsigned __int128 value)
 {
     char text[U128_DECIMAL_SIZE];
     buf_append(buf, text, u128_format(value, text));
 }
 
-void buf_append_hex(struct buf *buf, const void *data, size_t size)
+void
+buf_append_hex(struct buf *buf, const void *data, size_t size)
 {
     static const char digits[] = "0123456789abcdef";
     const unsigned char *bytes = data;
@@ -171,7 +187,8 @@ void buf_append_hex(struct buf *buf, const void *data, size_t size)
     buf_added(buf, text_size);
 }
 
-void buf_append_format(struct buf *buf, const char *format, ...)
+void
+buf_append_format(struct buf *buf, const char *format, ...)
 {
     if (buf->failed) {
         return;
@@ -203,7 +220,8 @@ void buf_append_format(struct buf *buf, const char *format, ...)
     free(longer);
 }
 
-void buf_consume(struct buf *buf, size_t size)
+void
+buf_consume(struct buf *buf, size_t size)
 {
     ASSERT(size <= buf->size);
     buf->size -= size;

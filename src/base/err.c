@@ -2,12 +2,14 @@
 
 #include <errno.h>
 
-enum err_category err_category(err_t code)
+enum err_category
+err_category(err_t code)
 {
     return (enum err_category)((uint32_t)code >> 24);
 }
 
-const char *err_text(err_t code)
+const char *
+err_text(err_t code)
 {
     switch (code) {
     case ERR_OK:
@@ -22,7 +24,8 @@ const char *err_text(err_t code)
     }
 }
 
-const char *err_name(err_t code)
+const char *
+err_name(err_t code)
 {
     switch (code) {
     case ERR_OK:
@@ -37,7 +40,8 @@ const char *err_name(err_t code)
     }
 }
 
-err_t err_from_errno(int error_number)
+err_t
+err_from_errno(int error_number)
 {
     switch (error_number) {
     case 0:

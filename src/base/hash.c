@@ -5,12 +5,14 @@ struct sip {
     uint64_t v0, v1, v2, v3;
 };
 
-static uint64_t rotate_left(uint64_t value, unsigned bits)
+static uint64_t
+rotate_left(uint64_t value, unsigned bits)
 {
     return (value << bits) | (value >> (64 - bits));
 }
 
-static void sip_round(struct sip *sip)
+static void
+sip_round(struct sip *sip)
 {
     sip->v0 += sip->v1;
     sip->v1 = rotate_left(sip->v1, 13) ^ sip->v0;
@@ -24,7 +26,8 @@ static void sip_round(struct sip *sip)
     sip->v2 = rotate_left(sip->v2, 32);
 }
 
-static void sip_word(struct sip *sip, uint64_t word)
+static void
+sip_word(struct sip *sip, uint64_t word)
 {
     sip->v3 ^= word;
     sip_round(sip);
@@ -32,7 +35,8 @@ static void sip_word(struct sip *sip, uint64_t word)
 }
 
 /* Little-endian on every machine. */
-static uint64_t load_word(const unsigned char *bytes, size_t size)
+static uint64_t
+load_word(const unsigned char *bytes, size_t size)
 {
     uint64_t word = 0;
     for (size_t i = 0; i < size; i++) {
@@ -41,7 +45,8 @@ static uint64_t load_word(const unsigned char *bytes, size_t size)
     return word;
 }
 
-uint64_t hash_keyed(struct hash_key key, struct span text)
+uint64_t
+hash_keyed(struct hash_key key, struct span text)
 {
     struct sip sip = {
         .v0 = key.k0 ^ UINT64_C(0x736f6d6570736575),

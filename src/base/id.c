@@ -13,7 +13,8 @@ static const char id_digits[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijk
 
 static_assert(sizeof(id_digits) == 62 + 1, "base 62");
 
-u128 id_next(struct id_generator *generator, uint64_t unix_ms, u128 random)
+u128
+id_next(struct id_generator *generator, uint64_t unix_ms, u128 random)
 {
     u128 fresh = id_floor(unix_ms) | (random & ID_RANDOM_MASK);
     u128 last = generator->last;
@@ -27,17 +28,20 @@ u128 id_next(struct id_generator *generator, uint64_t unix_ms, u128 random)
     return id;
 }
 
-uint64_t id_unix_ms(u128 id)
+uint64_t
+id_unix_ms(u128 id)
 {
     return (uint64_t)(id >> ID_RANDOM_BITS);
 }
 
-u128 id_floor(uint64_t unix_ms)
+u128
+id_floor(uint64_t unix_ms)
 {
     return (u128)(unix_ms > ID_UNIX_MS_MAX ? ID_UNIX_MS_MAX : unix_ms) << ID_RANDOM_BITS;
 }
 
-size_t id_format(const char *prefix, u128 id, char out[ID_TEXT_SIZE])
+size_t
+id_format(const char *prefix, u128 id, char out[ID_TEXT_SIZE])
 {
     size_t prefix_size = strlen(prefix);
     ASSERT(prefix_size <= ID_PREFIX_MAX);
@@ -52,7 +56,8 @@ size_t id_format(const char *prefix, u128 id, char out[ID_TEXT_SIZE])
 }
 
 /* -1 for a byte that is no digit. */
-static int digit_value(char byte)
+static int
+digit_value(char byte)
 {
     if (byte >= '0' && byte <= '9') {
         return byte - '0';
@@ -66,7 +71,8 @@ static int digit_value(char byte)
     return -1;
 }
 
-bool id_parse(const char *prefix, struct span text, u128 *ret_id)
+bool
+id_parse(const char *prefix, struct span text, u128 *ret_id)
 {
     struct span head = span_from_cstr(prefix);
     ASSERT(head.size <= ID_PREFIX_MAX);

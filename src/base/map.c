@@ -6,23 +6,27 @@
 
 #define MAP_BUCKETS_FIRST 16
 
-void map_init(struct map *map, size_t limit)
+void
+map_init(struct map *map, size_t limit)
 {
     *map = (struct map){.limit = limit};
 }
 
-void map_release(struct map *map)
+void
+map_release(struct map *map)
 {
     free(map->buckets);
     *map = (struct map){.limit = map->limit};
 }
 
-static struct map_link **map_bucket(const struct map *map, uint64_t hash)
+static struct map_link **
+map_bucket(const struct map *map, uint64_t hash)
 {
     return &map->buckets[hash & (map->bucket_count - 1)];
 }
 
-static err_t map_grow(struct map *map)
+static err_t
+map_grow(struct map *map)
 {
     size_t count = map->bucket_count == 0 ? MAP_BUCKETS_FIRST : map->bucket_count * 2;
     struct map_link **buckets = calloc(count, sizeof(*buckets));
@@ -47,7 +51,8 @@ static err_t map_grow(struct map *map)
     return ERR_OK;
 }
 
-err_t map_insert(struct map *map, uint64_t hash, struct map_link *link)
+err_t
+map_insert(struct map *map, uint64_t hash, struct map_link *link)
 {
     ASSERT(map->size <= map->limit);
     if (map->size == map->limit) {
@@ -64,7 +69,8 @@ err_t map_insert(struct map *map, uint64_t hash, struct map_link *link)
     return ERR_OK;
 }
 
-static struct map_link *first_with_hash(struct map_link *link, uint64_t hash)
+static struct map_link *
+first_with_hash(struct map_link *link, uint64_t hash)
 {
     while (link != NULL && link->hash != hash) {
         link = link->next;
@@ -72,17 +78,20 @@ static struct map_link *first_with_hash(struct map_link *link, uint64_t hash)
     return link;
 }
 
-struct map_link *map_find(const struct map *map, uint64_t hash)
+struct map_link *
+map_find(const struct map *map, uint64_t hash)
 {
     return map->bucket_count == 0 ? NULL : first_with_hash(*map_bucket(map, hash), hash);
 }
 
-struct map_link *map_next(const struct map_link *link)
+struct map_link *
+map_next(const struct map_link *link)
 {
     return first_with_hash(link->next, link->hash);
 }
 
-void map_remove(struct map *map, struct map_link *link)
+void
+map_remove(struct map *map, struct map_link *link)
 {
     ASSERT(map->size > 0);
     struct map_link **at = map_bucket(map, link->hash);
@@ -95,8 +104,8 @@ void map_remove(struct map *map, struct map_link *link)
     map->size--;
 }
 
-void map_each(
-    const struct map *map, void (*each)(void *context, struct map_link *link), void *context)
+void
+map_each(const struct map *map, void (*each)(void *context, struct map_link *link), void *context)
 {
     for (size_t i = 0; i < map->bucket_count; i++) {
         for (struct map_link *link = map->buckets[i]; link != NULL;) {

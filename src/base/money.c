@@ -208,7 +208,8 @@ static const uint8_t currency_numbers[CURRENCY_NUMBER_MAX + 1] = {
 
 static const int64_t powers_of_ten[] = {1, 10, 100, 1000, 10000};
 
-const struct currency *currency_find(struct span code)
+const struct currency *
+currency_find(struct span code)
 {
     if (code.size != 3) {
         return NULL;
@@ -235,7 +236,8 @@ const struct currency *currency_find(struct span code)
     return NULL;
 }
 
-const struct currency *currency_by_number(uint16_t number)
+const struct currency *
+currency_by_number(uint16_t number)
 {
     if (number > CURRENCY_NUMBER_MAX || currency_numbers[number] == 0) {
         return NULL;
@@ -243,18 +245,21 @@ const struct currency *currency_by_number(uint16_t number)
     return &currencies[currency_numbers[number] - 1];
 }
 
-size_t currency_count(void)
+size_t
+currency_count(void)
 {
     return CURRENCY_COUNT;
 }
 
-const struct currency *currency_at(size_t index)
+const struct currency *
+currency_at(size_t index)
 {
     ASSERT(index < CURRENCY_COUNT);
     return &currencies[index];
 }
 
-err_t money_add(struct money a, struct money b, struct money *ret_sum)
+err_t
+money_add(struct money a, struct money b, struct money *ret_sum)
 {
     ASSERT(a.currency != NULL);
     ASSERT(a.currency == b.currency);
@@ -266,7 +271,8 @@ err_t money_add(struct money a, struct money b, struct money *ret_sum)
     return ERR_OK;
 }
 
-err_t money_subtract(struct money a, struct money b, struct money *ret_difference)
+err_t
+money_subtract(struct money a, struct money b, struct money *ret_difference)
 {
     ASSERT(a.currency != NULL);
     ASSERT(a.currency == b.currency);
@@ -279,14 +285,16 @@ err_t money_subtract(struct money a, struct money b, struct money *ret_differenc
 }
 
 /* Half away from zero. */
-static __int128 divide_rounded(__int128 value, int64_t divisor)
+static __int128
+divide_rounded(__int128 value, int64_t divisor)
 {
     ASSERT(divisor > 0);
     __int128 half = divisor / 2;
     return (value < 0 ? value - half : value + half) / divisor;
 }
 
-err_t money_share(struct money amount, int32_t basis_points, struct money *ret_share)
+err_t
+money_share(struct money amount, int32_t basis_points, struct money *ret_share)
 {
     ASSERT(amount.currency != NULL);
     __int128 share = divide_rounded((__int128)amount.amount * basis_points, 10000);
@@ -297,7 +305,8 @@ err_t money_share(struct money amount, int32_t basis_points, struct money *ret_s
     return ERR_OK;
 }
 
-err_t money_from_api(int64_t api_amount, const struct currency *currency, struct money *ret_money)
+err_t
+money_from_api(int64_t api_amount, const struct currency *currency, struct money *ret_money)
 {
     ASSERT(currency != NULL);
     int64_t amount = api_amount;
@@ -317,7 +326,8 @@ err_t money_from_api(int64_t api_amount, const struct currency *currency, struct
     return ERR_OK;
 }
 
-int64_t money_to_api(struct money money)
+int64_t
+money_to_api(struct money money)
 {
     ASSERT(money.currency != NULL);
     uint8_t exponent = money.currency->exponent;

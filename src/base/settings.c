@@ -34,8 +34,8 @@ static const struct scale size_scales[] = {
     {NULL, 0},
 };
 
-__attribute__((format(printf, 2, 3))) static void explain(
-    char message[SETTING_MESSAGE_SIZE], const char *format, ...)
+__attribute__((format(printf, 2, 3))) static void
+explain(char message[SETTING_MESSAGE_SIZE], const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
@@ -44,7 +44,8 @@ __attribute__((format(printf, 2, 3))) static void explain(
 }
 
 /* Writes what stands in the message behind `prefix`, cut to what fits. */
-static void explain_where(char message[SETTING_MESSAGE_SIZE], const char *prefix, size_t number)
+static void
+explain_where(char message[SETTING_MESSAGE_SIZE], const char *prefix, size_t number)
 {
     char reason[SETTING_MESSAGE_SIZE];
     memcpy(reason, message, sizeof(reason));
@@ -53,7 +54,8 @@ static void explain_where(char message[SETTING_MESSAGE_SIZE], const char *prefix
 }
 
 /* A number and one of the suffixes. ERR_RANGE if it does not fit. */
-static err_t parse_scaled(struct span text, const struct scale *scales, int64_t *ret_value)
+static err_t
+parse_scaled(struct span text, const struct scale *scales, int64_t *ret_value)
 {
     size_t digits = 0;
     while (digits < text.size && text.data[digits] >= '0' && text.data[digits] <= '9') {
@@ -76,7 +78,8 @@ static err_t parse_scaled(struct span text, const struct scale *scales, int64_t 
     return ERR_INVALID;
 }
 
-static err_t parse_boolean(struct span text, int64_t *ret_value)
+static err_t
+parse_boolean(struct span text, int64_t *ret_value)
 {
     static const char *const words[] = {"false", "true", "no", "yes", "off", "on", "0", "1"};
     for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
@@ -88,7 +91,8 @@ static err_t parse_boolean(struct span text, int64_t *ret_value)
     return ERR_INVALID;
 }
 
-static err_t parse_integer(struct span text, int64_t *ret_value)
+static err_t
+parse_integer(struct span text, int64_t *ret_value)
 {
     struct span digits = span_slice(text, text.size > 0 && text.data[0] == '-' ? 1 : 0, text.size);
     for (size_t i = 0; i < digits.size; i++) {
@@ -102,7 +106,8 @@ static err_t parse_integer(struct span text, int64_t *ret_value)
     return span_parse_i64(text, ret_value) ? ERR_OK : ERR_RANGE;
 }
 
-static const char *expected_form(enum setting_kind kind)
+static const char *
+expected_form(enum setting_kind kind)
 {
     switch (kind) {
     case SETTING_BOOLEAN:
@@ -119,7 +124,8 @@ static const char *expected_form(enum setting_kind kind)
     UNREACHABLE();
 }
 
-static err_t parse_number(enum setting_kind kind, struct span text, int64_t *ret_value)
+static err_t
+parse_number(enum setting_kind kind, struct span text, int64_t *ret_value)
 {
     switch (kind) {
     case SETTING_BOOLEAN:
@@ -138,7 +144,8 @@ static err_t parse_number(enum setting_kind kind, struct span text, int64_t *ret
 }
 
 /* The largest suffix that leaves no fraction. */
-static void append_scaled(struct buf *out, int64_t value, const struct scale *scales)
+static void
+append_scaled(struct buf *out, int64_t value, const struct scale *scales)
 {
     const struct scale *best = &scales[0];
     for (const struct scale *scale = scales; value != 0 && scale->suffix != NULL; scale++) {
@@ -150,7 +157,8 @@ static void append_scaled(struct buf *out, int64_t value, const struct scale *sc
     buf_append_cstr(out, best->suffix);
 }
 
-static void append_bound(struct buf *out, const struct setting *setting, int64_t value)
+static void
+append_bound(struct buf *out, const struct setting *setting, int64_t value)
 {
     if (setting->kind == SETTING_DURATION) {
         append_scaled(out, value, duration_scales);
@@ -165,7 +173,8 @@ static void append_bound(struct buf *out, const struct setting *setting, int64_t
     }
 }
 
-static void explain_bound(
+static void
+explain_bound(
     char message[SETTING_MESSAGE_SIZE],
     const struct setting *setting,
     const char *what,
@@ -183,7 +192,8 @@ static void explain_bound(
         SPAN_PRINTF(buf_span(&text)));
 }
 
-static err_t set_text(
+static err_t
+set_text(
     const struct setting *setting,
     void *values,
     struct span text,
@@ -220,7 +230,8 @@ static err_t set_text(
     return ERR_OK;
 }
 
-static err_t set_number(
+static err_t
+set_number(
     const struct setting *setting,
     void *values,
     struct span text,
@@ -259,7 +270,8 @@ static err_t set_number(
     return ERR_OK;
 }
 
-static err_t set_one(
+static err_t
+set_one(
     const struct setting *setting,
     void *values,
     struct span text,
@@ -272,8 +284,8 @@ static err_t set_one(
     return set_number(setting, values, text, message);
 }
 
-static const struct setting *find_setting(
-    const struct setting *table, size_t count, struct span name)
+static const struct setting *
+find_setting(const struct setting *table, size_t count, struct span name)
 {
     for (size_t i = 0; i < count; i++) {
         if (span_equal_cstr(name, table[i].name)) {
@@ -283,13 +295,15 @@ static const struct setting *find_setting(
     return NULL;
 }
 
-static err_t explain_unknown(char message[SETTING_MESSAGE_SIZE], const char *what, struct span name)
+static err_t
+explain_unknown(char message[SETTING_MESSAGE_SIZE], const char *what, struct span name)
 {
     explain(message, "unknown %s '%.*s'", what, SPAN_PRINTF(span_slice(name, 0, QUOTED_MAX_BYTES)));
     return ERR_NOT_FOUND;
 }
 
-void settings_defaults(const struct setting *table, size_t count, void *values)
+void
+settings_defaults(const struct setting *table, size_t count, void *values)
 {
     for (size_t i = 0; i < count; i++) {
         char message[SETTING_MESSAGE_SIZE];
@@ -300,7 +314,8 @@ void settings_defaults(const struct setting *table, size_t count, void *values)
     }
 }
 
-err_t settings_set(
+err_t
+settings_set(
     const struct setting *table,
     size_t count,
     void *values,
@@ -315,7 +330,8 @@ err_t settings_set(
     return set_one(setting, values, text, message);
 }
 
-err_t settings_from_file(
+err_t
+settings_from_file(
     const struct setting *table,
     size_t count,
     void *values,
@@ -348,7 +364,8 @@ err_t settings_from_file(
     return ERR_OK;
 }
 
-static bool is_ignored(struct span name, const char *const *ignored)
+static bool
+is_ignored(struct span name, const char *const *ignored)
 {
     for (; ignored != NULL && *ignored != NULL; ignored++) {
         if (span_equal_cstr(name, *ignored)) {
@@ -360,7 +377,8 @@ static bool is_ignored(struct span name, const char *const *ignored)
 
 /* TAEL_MAX_CONNECTIONS without its prefix to max-connections; the empty span if it cannot be one:
  * lower case and dashes are refused, so that one setting has one variable. */
-static struct span setting_of_variable(struct span variable, char out[NAME_MAX_BYTES])
+static struct span
+setting_of_variable(struct span variable, char out[NAME_MAX_BYTES])
 {
     if (variable.size > NAME_MAX_BYTES) {
         return SPAN_EMPTY;
@@ -380,7 +398,8 @@ static struct span setting_of_variable(struct span variable, char out[NAME_MAX_B
     return span_of(out, variable.size);
 }
 
-err_t settings_from_environment(
+err_t
+settings_from_environment(
     const struct setting *table,
     size_t count,
     void *values,
@@ -408,7 +427,8 @@ err_t settings_from_environment(
 }
 
 /* One "--name=value", "--name value" or "--name"; *at is moved to its last word. */
-static err_t set_from_flag(
+static err_t
+set_from_flag(
     const struct setting *setting,
     void *values,
     char **argv,
@@ -434,7 +454,8 @@ static err_t set_from_flag(
     return set_one(setting, values, span_from_cstr(argv[*at]), message);
 }
 
-err_t settings_from_arguments(
+err_t
+settings_from_arguments(
     const struct setting *table,
     size_t count,
     void *values,
@@ -469,7 +490,8 @@ err_t settings_from_arguments(
     return ERR_OK;
 }
 
-static const char *placeholder(enum setting_kind kind)
+static const char *
+placeholder(enum setting_kind kind)
 {
     switch (kind) {
     case SETTING_BOOLEAN:
@@ -486,7 +508,8 @@ static const char *placeholder(enum setting_kind kind)
     UNREACHABLE();
 }
 
-static void append_help(struct buf *out, const struct setting *setting)
+static void
+append_help(struct buf *out, const struct setting *setting)
 {
     buf_append_format(out, "  --%s%s\n", setting->name, placeholder(setting->kind));
     buf_append_format(out, "      %s\n      ", setting->help);
@@ -511,7 +534,8 @@ static void append_help(struct buf *out, const struct setting *setting)
     buf_append_byte(out, '\n');
 }
 
-void settings_help(const struct setting *table, size_t count, struct buf *out)
+void
+settings_help(const struct setting *table, size_t count, struct buf *out)
 {
     for (size_t i = 0; i < count; i++) {
         append_help(out, &table[i]);

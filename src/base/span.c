@@ -2,32 +2,38 @@
 
 #include <string.h>
 
-struct span span_of(const void *data, size_t size)
+struct span
+span_of(const void *data, size_t size)
 {
     return (struct span){.data = data, .size = size};
 }
 
-struct span span_from_cstr(const char *text)
+struct span
+span_from_cstr(const char *text)
 {
     return text == NULL ? SPAN_EMPTY : (struct span){.data = text, .size = strlen(text)};
 }
 
-bool span_equal(struct span a, struct span b)
+bool
+span_equal(struct span a, struct span b)
 {
     return a.size == b.size && (a.size == 0 || memcmp(a.data, b.data, a.size) == 0);
 }
 
-bool span_equal_cstr(struct span a, const char *b)
+bool
+span_equal_cstr(struct span a, const char *b)
 {
     return span_equal(a, span_from_cstr(b));
 }
 
-static char lower_ascii(char byte)
+static char
+lower_ascii(char byte)
 {
     return byte >= 'A' && byte <= 'Z' ? (char)(byte + ('a' - 'A')) : byte;
 }
 
-bool span_equal_nocase(struct span a, struct span b)
+bool
+span_equal_nocase(struct span a, struct span b)
 {
     if (a.size != b.size) {
         return false;
@@ -40,7 +46,8 @@ bool span_equal_nocase(struct span a, struct span b)
     return true;
 }
 
-bool span_equal_secret(struct span a, struct span b)
+bool
+span_equal_secret(struct span a, struct span b)
 {
     if (a.size != b.size) {
         return false;
@@ -53,7 +60,8 @@ bool span_equal_secret(struct span a, struct span b)
     return difference == 0;
 }
 
-int span_compare(struct span a, struct span b)
+int
+span_compare(struct span a, struct span b)
 {
     size_t common = a.size < b.size ? a.size : b.size;
     int order = common == 0 ? 0 : memcmp(a.data, b.data, common);
@@ -63,18 +71,21 @@ int span_compare(struct span a, struct span b)
     return (a.size > b.size) - (a.size < b.size);
 }
 
-bool span_starts_with(struct span text, struct span prefix)
+bool
+span_starts_with(struct span text, struct span prefix)
 {
     return text.size >= prefix.size && span_equal(span_slice(text, 0, prefix.size), prefix);
 }
 
-bool span_ends_with(struct span text, struct span suffix)
+bool
+span_ends_with(struct span text, struct span suffix)
 {
     return text.size >= suffix.size &&
            span_equal(span_slice(text, text.size - suffix.size, text.size), suffix);
 }
 
-struct span span_slice(struct span text, size_t from, size_t to)
+struct span
+span_slice(struct span text, size_t from, size_t to)
 {
     if (to > text.size) {
         to = text.size;
@@ -88,7 +99,8 @@ struct span span_slice(struct span text, size_t from, size_t to)
     return (struct span){.data = text.data + from, .size = to - from};
 }
 
-size_t span_find(struct span text, char byte, size_t from)
+size_t
+span_find(struct span text, char byte, size_t from)
 {
     if (from >= text.size) {
         return text.size;
@@ -97,12 +109,14 @@ size_t span_find(struct span text, char byte, size_t from)
     return found == NULL ? text.size : (size_t)(found - text.data);
 }
 
-static bool is_blank(char byte)
+static bool
+is_blank(char byte)
 {
     return byte == ' ' || byte == '\t';
 }
 
-struct span span_trim(struct span text)
+struct span
+span_trim(struct span text)
 {
     while (text.size > 0 && is_blank(text.data[0])) {
         text.data++;
@@ -114,7 +128,8 @@ struct span span_trim(struct span text)
     return text;
 }
 
-struct span span_cut(struct span *rest, char separator)
+struct span
+span_cut(struct span *rest, char separator)
 {
     struct span whole = *rest;
     size_t at = span_find(whole, separator, 0);
@@ -122,7 +137,8 @@ struct span span_cut(struct span *rest, char separator)
     return span_slice(whole, 0, at);
 }
 
-bool span_parse_u64(struct span text, uint64_t *ret_value)
+bool
+span_parse_u64(struct span text, uint64_t *ret_value)
 {
     if (text.size == 0) {
         return false;
@@ -139,7 +155,8 @@ bool span_parse_u64(struct span text, uint64_t *ret_value)
     return true;
 }
 
-bool span_parse_i64(struct span text, int64_t *ret_value)
+bool
+span_parse_i64(struct span text, int64_t *ret_value)
 {
     bool negative = text.size > 0 && text.data[0] == '-';
     uint64_t magnitude;
@@ -155,7 +172,8 @@ bool span_parse_i64(struct span text, int64_t *ret_value)
 }
 
 /* Bytes of the character that starts at `at`, 0 if it is malformed. RFC 3629 section 4. */
-static size_t utf8_length(const unsigned char *at, size_t size)
+static size_t
+utf8_length(const unsigned char *at, size_t size)
 {
     unsigned char first = at[0];
     if (first < 0x80) {
@@ -189,7 +207,8 @@ static size_t utf8_length(const unsigned char *at, size_t size)
     return length;
 }
 
-bool span_is_utf8(struct span text)
+bool
+span_is_utf8(struct span text)
 {
     const unsigned char *data = (const unsigned char *)text.data;
     for (size_t i = 0; i < text.size;) {

@@ -2,7 +2,8 @@
 
 #include <string.h>
 
-bool u128_parse(struct span text, u128 *ret_value)
+bool
+u128_parse(struct span text, u128 *ret_value)
 {
     if (text.size == 0) {
         return false;
@@ -19,7 +20,8 @@ bool u128_parse(struct span text, u128 *ret_value)
     return true;
 }
 
-size_t u128_format(u128 value, char out[U128_DECIMAL_SIZE])
+size_t
+u128_format(u128 value, char out[U128_DECIMAL_SIZE])
 {
     /* 19 digits fit 64 bits, where division is much cheaper. */
     const uint64_t chunk_base = UINT64_C(10000000000000000000);

@@ -32,7 +32,7 @@ void *arena_alloc_array(struct arena *arena, size_t element_size, size_t count);
 struct span arena_copy(struct arena *arena, struct span text);
 /* The same with a zero behind it (not counted in any size); NULL when the limit is reached. */
 char *arena_cstr(struct arena *arena, struct span text);
-__attribute__((format(printf, 2, 3))) struct span
-arena_format(struct arena *arena, const char *format, ...);
+__attribute__((format(printf, 2, 3))) struct span arena_format(
+    struct arena *arena, const char *format, ...);
 
 #endif

@@ -9,8 +9,8 @@
 #include <assert.h> /* static_assert */
 
 /* Prints to standard error and aborts. */
-__attribute__((noreturn, cold)) void
-assert_fail(const char *file, int line, const char *function, const char *condition);
+__attribute__((noreturn, cold)) void assert_fail(
+    const char *file, int line, const char *function, const char *condition);
 
 #define ASSERT(condition)                                                                          \
     do {                                                                                           \

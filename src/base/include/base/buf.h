@@ -41,8 +41,8 @@ void buf_append_u64(struct buf *buf, uint64_t value);
 void buf_append_i64(struct buf *buf, int64_t value);
 void buf_append_u128(struct buf *buf, unsigned __int128 value);
 void buf_append_hex(struct buf *buf, const void *data, size_t size);
-__attribute__((format(printf, 2, 3))) void
-buf_append_format(struct buf *buf, const char *format, ...);
+__attribute__((format(printf, 2, 3))) void buf_append_format(
+    struct buf *buf, const char *format, ...);
 
 /* Drops the first `size` bytes and moves the rest to the front. */
 void buf_consume(struct buf *buf, size_t size);

@@ -11,9 +11,9 @@
 
 #include "base/u128.h"
 
-#define ID_DIGITS       22
-#define ID_PREFIX_MAX   8
-#define ID_TEXT_SIZE    (ID_PREFIX_MAX + ID_DIGITS + 1)
+#define ID_DIGITS     22
+#define ID_PREFIX_MAX 8
+#define ID_TEXT_SIZE  (ID_PREFIX_MAX + ID_DIGITS + 1)
 
 struct id_generator {
     u128 last; /* 0 before the first */

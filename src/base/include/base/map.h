@@ -35,6 +35,7 @@ struct map_link *map_next(const struct map_link *link);
 /* The link must be in the map. */
 void map_remove(struct map *map, struct map_link *link);
 /* Every element once, in no order; the callback must not insert or remove. */
-void map_each(const struct map *map, void (*each)(void *context, struct map_link *link), void *context);
+void map_each(
+    const struct map *map, void (*each)(void *context, struct map_link *link), void *context);
 
 #endif

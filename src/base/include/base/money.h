@@ -12,12 +12,12 @@
 #include "base/span.h"
 
 struct currency {
-    char code[4];          /* upper case, "USD" */
-    char api_code[4];      /* lower case, "usd": how the public API writes it */
-    uint16_t number;       /* ISO 4217 numeric; also the ledger number of the currency */
-    uint8_t exponent;      /* ISO minor units */
-    uint8_t api_exponent;  /* decimals of the public API's amounts */
-    int64_t api_minimum;   /* smallest charge, in the public API's units */
+    char code[4];         /* upper case, "USD" */
+    char api_code[4];     /* lower case, "usd": how the public API writes it */
+    uint16_t number;      /* ISO 4217 numeric; also the ledger number of the currency */
+    uint8_t exponent;     /* ISO minor units */
+    uint8_t api_exponent; /* decimals of the public API's amounts */
+    int64_t api_minimum;  /* smallest charge, in the public API's units */
 };
 
 struct money {

@@ -23,7 +23,7 @@ enum setting_kind {
 struct setting {
     const char *name; /* lower case with dashes */
     enum setting_kind kind;
-    size_t offset; /* of the value in the owner's struct */
+    size_t offset;        /* of the value in the owner's struct */
     const char *fallback; /* the default, written as a user would */
     int64_t minimum;
     int64_t maximum;
