@@ -11,14 +11,12 @@ struct os_clock {
     uint64_t (*monotonic_ns)(struct os_clock *clock);
 };
 
-static inline uint64_t
-os_wall_ns(struct os_clock *clock)
+static inline uint64_t os_wall_ns(struct os_clock *clock)
 {
     return clock->wall_ns(clock);
 }
 
-static inline uint64_t
-os_monotonic_ns(struct os_clock *clock)
+static inline uint64_t os_monotonic_ns(struct os_clock *clock)
 {
     return clock->monotonic_ns(clock);
 }
@@ -26,8 +24,8 @@ os_monotonic_ns(struct os_clock *clock)
 /* The machine's clock. Static, thread-safe. */
 struct os_clock *os_clock_real(void);
 
-#define OS_NS_PER_US  UINT64_C(1000)
-#define OS_NS_PER_MS  UINT64_C(1000000)
-#define OS_NS_PER_S   UINT64_C(1000000000)
+#define OS_NS_PER_US UINT64_C(1000)
+#define OS_NS_PER_MS UINT64_C(1000000)
+#define OS_NS_PER_S  UINT64_C(1000000000)
 
 #endif

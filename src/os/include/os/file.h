@@ -24,6 +24,7 @@ enum os_open_mode {
     OS_OPEN_CREATE, /* read and write; ERR_EXISTS if it is there; mode 0600 */
 };
 
+/* Every err_t must be checked, although a function pointer cannot say so. */
 struct os_disk_ops {
     /* direct: transfers bypass the page cache where the file system can (then memory, offsets and
      * sizes must be multiples of OS_DIRECT_ALIGNMENT); *ret_direct says whether it does. */
@@ -36,7 +37,8 @@ struct os_disk_ops {
         bool *ret_direct);
     void (*close)(struct os_disk *disk, struct os_file *file);
     /* All or an error. A read past the end is ERR_INCOMPLETE. */
-    err_t (*read)(struct os_disk *disk, struct os_file *file, void *out, size_t size, uint64_t offset);
+    err_t (*read)(
+        struct os_disk *disk, struct os_file *file, void *out, size_t size, uint64_t offset);
     err_t (*write)(
         struct os_disk *disk, struct os_file *file, const void *data, size_t size, uint64_t offset);
     /* Data and what is needed to read it back (fdatasync). */
@@ -45,7 +47,8 @@ struct os_disk_ops {
     err_t (*allocate)(struct os_disk *disk, struct os_file *file, uint64_t size);
     err_t (*truncate)(struct os_disk *disk, struct os_file *file, uint64_t size);
     err_t (*size)(struct os_disk *disk, struct os_file *file, uint64_t *ret_size);
-    /* Names: durable only after sync_folder of the folder that holds them. */
+    /* Names: durable only after sync_folder of the folder that holds them. Rename replaces `to`;
+     * both are in one folder, else ERR_UNSUPPORTED. Remove is for files. */
     err_t (*rename)(struct os_disk *disk, const char *from, const char *to);
     err_t (*remove)(struct os_disk *disk, const char *path);
     err_t (*make_folder)(struct os_disk *disk, const char *path); /* mode 0700; existing is fine */
@@ -56,7 +59,8 @@ struct os_disk_ops {
         const char *path,
         void (*each)(void *context, const char *name),
         void *context);
-    /* An advisory lock that dies with the process: ERR_LOCKED if another process holds it. */
+    /* An advisory lock on the file that ends with its close, or with the process: ERR_LOCKED if it
+     * is held through another open, of this process or of another one. */
     err_t (*lock)(struct os_disk *disk, struct os_file *file);
 };
 
@@ -66,12 +70,21 @@ struct os_disk {
 
 #define OS_DIRECT_ALIGNMENT 4096
 
+/* The machine's disk. Static, thread-safe; one file may be used from several threads. */
 struct os_disk *os_disk_real(void);
 
-/* Whole small files. `limit` is the largest that is read. The text is allocated with malloc. */
+/* Names in one folder that list is ready for; more are ERR_FULL. */
+#define OS_LIST_NAMES_MAX (1u << 20)
+/* Bytes of a path, the zero behind it included; longer ones are ERR_RANGE. */
+#define OS_PATH_SIZE 4096
+
+/* Whole small files. `limit` is the largest that is read (more: ERR_FULL). The text is allocated
+ * with malloc and has a zero behind it that is not counted. */
 MUST_USE err_t os_file_load(
     struct os_disk *disk, const char *path, size_t limit, char **ret_text, size_t *ret_size);
-/* Written to a temporary name, synced, renamed over `path`, folder synced: all or nothing. */
+/* Written to a temporary name (NAME.tmp, mode 0600), synced, renamed over the name, folder synced:
+ * all or nothing, one save of a name at a time. ERR_OUTCOME_UNKNOWN: the old or the new content is
+ * there after a crash. */
 MUST_USE err_t
 os_file_save(struct os_disk *disk, const char *folder, const char *name, struct span content);
 

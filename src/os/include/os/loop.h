@@ -19,10 +19,16 @@
 #include "base/err.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
+/* Hooks run at least once for so many tasks, so that a long queue cannot hold back answers. */
+#define OS_GROUP_TASKS_MAX 1024
+/* So many groups a stopping loop runs at most, against tasks that post themselves for ever. */
+#define OS_DRAIN_GROUPS_MAX 65536
+
 struct os_task {
-    struct os_task *next; /* the queue's, while it waits */
+    struct os_task *next;              /* the queue's, while it waits */
     void (*run)(struct os_task *task); /* on the executor's thread; may free or reuse the task */
 };
 
@@ -32,8 +38,7 @@ struct os_executor {
     void (*post)(struct os_executor *executor, struct os_task *first, struct os_task *last);
 };
 
-static inline void
-os_post(struct os_executor *executor, struct os_task *task)
+static inline void os_post(struct os_executor *executor, struct os_task *task)
 {
     task->next = NULL;
     executor->post(executor, task, task);
@@ -41,18 +46,24 @@ os_post(struct os_executor *executor, struct os_task *task)
 
 struct os_loop;
 
-/* A hook after each group, on the loop's thread, in the order of registration. */
+/* A hook after each group, on the loop's thread, in the order of registration. A group that only
+ * fired timers is a group too. Tasks that a task or a hook posts belong to a later group. */
 struct os_group_hook {
     struct os_group_hook *next;
     void (*group_end)(struct os_group_hook *hook);
 };
 
-/* A one-shot timer of a loop; runs on the loop's thread, within a group. */
+/* A one-shot timer of a loop; fires on the loop's thread, at the start of a group, in the order of
+ * deadlines and then of arming. A zeroed timer with `fire` set is ready to be armed. The links make
+ * arming free of allocation, so that it cannot fail. */
 struct os_timer {
-    struct os_loop *loop;
     void (*fire)(struct os_timer *timer);
     uint64_t deadline_ns; /* monotonic; 0 when not armed */
-    uint32_t heap_index;  /* the loop's */
+    /* the loop's */
+    uint64_t sequence;
+    struct os_timer *child;
+    struct os_timer *sibling;
+    struct os_timer *prev;
 };
 
 struct os_loop_ops {
@@ -61,10 +72,15 @@ struct os_loop_ops {
     /* On the loop's thread, or before it runs. Arming an armed timer moves it. */
     void (*timer_arm)(struct os_loop *loop, struct os_timer *timer, uint64_t deadline_ns);
     void (*timer_cancel)(struct os_loop *loop, struct os_timer *timer);
-    /* Runs until os_loop_stop: on a thread of its own (real), or by the scheduler (simulated). */
+    /* Runs until stop: on a thread of its own (real), or by the scheduler (simulated). Once. */
     err_t (*start)(struct os_loop *loop);
-    /* Asks it to stop after the tasks that wait now, and waits for its end. Not from its thread. */
+    /* Runs what waits and what that posts here (at most OS_DRAIN_GROUPS_MAX groups), then ends and
+     * waits for the end. Timers do not fire any more. What is posted later never runs. Not from
+     * the loop's own thread; nothing if it was not started or is stopped. */
     void (*stop)(struct os_loop *loop);
+    /* Of a stopped or never started loop, when nobody can be inside a post to it any more: stop
+     * every loop before destroying any of them. Tasks that wait are dropped; they are their
+     * owners'. */
     void (*destroy)(struct os_loop *loop);
 };
 
@@ -74,10 +90,49 @@ struct os_loop {
     const char *name;
 };
 
-static inline struct os_executor *
-os_loop_executor(struct os_loop *loop)
+static inline struct os_executor *os_loop_executor(struct os_loop *loop)
 {
     return loop->ops->executor(loop);
+}
+
+/* Before start, or on the loop's thread. The hook lives as long as the loop. */
+static inline void os_loop_add_group_hook(struct os_loop *loop, struct os_group_hook *hook)
+{
+    loop->ops->add_group_hook(loop, hook);
+}
+
+static inline void os_timer_arm(struct os_loop *loop, struct os_timer *timer, uint64_t deadline_ns)
+{
+    loop->ops->timer_arm(loop, timer, deadline_ns);
+}
+
+/* Nothing if it is not armed. */
+static inline void os_timer_cancel(struct os_loop *loop, struct os_timer *timer)
+{
+    loop->ops->timer_cancel(loop, timer);
+}
+
+static inline bool os_timer_is_armed(const struct os_timer *timer)
+{
+    return timer->deadline_ns != 0;
+}
+
+MUST_USE static inline err_t os_loop_start(struct os_loop *loop)
+{
+    return loop->ops->start(loop);
+}
+
+static inline void os_loop_stop(struct os_loop *loop)
+{
+    loop->ops->stop(loop);
+}
+
+/* NULL is fine. */
+static inline void os_loop_destroy(struct os_loop *loop)
+{
+    if (loop != NULL) {
+        loop->ops->destroy(loop);
+    }
 }
 
 #endif

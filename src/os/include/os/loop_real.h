@@ -1,0 +1,17 @@
+/* Loops that are threads. */
+#ifndef OS_LOOP_REAL_H
+#define OS_LOOP_REAL_H
+
+#include "os/clock.h"
+#include "os/loops.h"
+
+/* Bytes of a loop's name, the zero included; what is longer is cut (Linux thread names). */
+#define OS_LOOP_NAME_SIZE 16
+
+/* `clock` gives the time of the timers; it is borrowed and moves like the machine's. */
+MUST_USE err_t os_loop_create(const char *name, struct os_clock *clock, struct os_loop **ret_loop);
+
+/* A factory of threads with the machine's clock. Static, thread-safe. */
+struct os_loops *os_loops_real(void);
+
+#endif

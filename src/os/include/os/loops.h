@@ -1,0 +1,21 @@
+/*
+ * Where loops come from: whoever needs a thread of its own asks this factory for a loop, and so
+ * runs unchanged on threads (os/loop_real.h) and in the simulation (os/sim.h).
+ */
+#ifndef OS_LOOPS_H
+#define OS_LOOPS_H
+
+#include "os/loop.h"
+
+struct os_loops {
+    /* A loop that is not started. `name` is copied. The caller stops and destroys it. */
+    err_t (*create)(struct os_loops *loops, const char *name, struct os_loop **ret_loop);
+};
+
+MUST_USE static inline err_t os_loops_create(
+    struct os_loops *loops, const char *name, struct os_loop **ret_loop)
+{
+    return loops->create(loops, name, ret_loop);
+}
+
+#endif
