@@ -21,7 +21,8 @@ struct os_file {
     bool writable;
 };
 
-err_t os_disk_err(int error_number)
+err_t
+os_disk_err(int error_number)
 {
     switch (error_number) {
     case ENOENT:
@@ -52,7 +53,8 @@ err_t os_disk_err(int error_number)
     }
 }
 
-static int open_flags(enum os_open_mode mode)
+static int
+open_flags(enum os_open_mode mode)
 {
     switch (mode) {
     case OS_OPEN_READ:
@@ -65,7 +67,8 @@ static int open_flags(enum os_open_mode mode)
     UNREACHABLE();
 }
 
-static int open_retrying(const char *path, int flags)
+static int
+open_retrying(const char *path, int flags)
 {
     int fd;
     do {
@@ -75,13 +78,15 @@ static int open_retrying(const char *path, int flags)
 }
 
 /* Without O_DIRECT where the file system has none; by fcntl, so that creating happens once. */
-static bool try_direct(int fd)
+static bool
+try_direct(int fd)
 {
     int flags = fcntl(fd, F_GETFL);
     return flags >= 0 && fcntl(fd, F_SETFL, flags | O_DIRECT) == 0;
 }
 
-static err_t real_open(
+static err_t
+real_open(
     struct os_disk *disk,
     const char *path,
     enum os_open_mode mode,
@@ -115,7 +120,8 @@ static err_t real_open(
     return ERR_OK;
 }
 
-static void real_close(struct os_disk *disk, struct os_file *file)
+static void
+real_close(struct os_disk *disk, struct os_file *file)
 {
     (void)disk;
     if (file != NULL) {
@@ -124,8 +130,8 @@ static void real_close(struct os_disk *disk, struct os_file *file)
     }
 }
 
-static void check_alignment(
-    const struct os_file *file, const void *memory, size_t size, uint64_t offset)
+static void
+check_alignment(const struct os_file *file, const void *memory, size_t size, uint64_t offset)
 {
     ASSERT(offset <= INT64_MAX && size <= (uint64_t)INT64_MAX - offset);
     if (file->direct) {
@@ -135,8 +141,8 @@ static void check_alignment(
     }
 }
 
-static err_t real_read(
-    struct os_disk *disk, struct os_file *file, void *out, size_t size, uint64_t offset)
+static err_t
+real_read(struct os_disk *disk, struct os_file *file, void *out, size_t size, uint64_t offset)
 {
     (void)disk;
     check_alignment(file, out, size, offset);
@@ -163,7 +169,8 @@ static err_t real_read(
     return ERR_OK;
 }
 
-static err_t real_write(
+static err_t
+real_write(
     struct os_disk *disk, struct os_file *file, const void *data, size_t size, uint64_t offset)
 {
     (void)disk;
@@ -188,13 +195,15 @@ static err_t real_write(
     return ERR_OK;
 }
 
-static err_t real_sync(struct os_disk *disk, struct os_file *file)
+static err_t
+real_sync(struct os_disk *disk, struct os_file *file)
 {
     (void)disk;
     return fdatasync(file->fd) == 0 ? ERR_OK : os_disk_err(errno);
 }
 
-err_t os_disk_allocate_slowly(int fd, uint64_t size)
+err_t
+os_disk_allocate_slowly(int fd, uint64_t size)
 {
     /* The C library reserves by writing single bytes, which O_DIRECT does not allow. */
     int flags = fcntl(fd, F_GETFL);
@@ -211,7 +220,8 @@ err_t os_disk_allocate_slowly(int fd, uint64_t size)
     return result == 0 ? ERR_OK : os_disk_err(result);
 }
 
-static err_t real_allocate(struct os_disk *disk, struct os_file *file, uint64_t size)
+static err_t
+real_allocate(struct os_disk *disk, struct os_file *file, uint64_t size)
 {
     (void)disk;
     ASSERT(file->writable);
@@ -232,7 +242,8 @@ static err_t real_allocate(struct os_disk *disk, struct os_file *file, uint64_t 
     }
 }
 
-static err_t real_truncate(struct os_disk *disk, struct os_file *file, uint64_t size)
+static err_t
+real_truncate(struct os_disk *disk, struct os_file *file, uint64_t size)
 {
     (void)disk;
     ASSERT(file->writable);
@@ -244,7 +255,8 @@ static err_t real_truncate(struct os_disk *disk, struct os_file *file, uint64_t 
     return result == 0 ? ERR_OK : os_disk_err(errno);
 }
 
-static err_t real_size(struct os_disk *disk, struct os_file *file, uint64_t *ret_size)
+static err_t
+real_size(struct os_disk *disk, struct os_file *file, uint64_t *ret_size)
 {
     (void)disk;
     struct stat status;
@@ -256,13 +268,15 @@ static err_t real_size(struct os_disk *disk, struct os_file *file, uint64_t *ret
 }
 
 /* Bytes before the name: the folder with its slash. */
-static size_t folder_size(const char *path)
+static size_t
+folder_size(const char *path)
 {
     const char *slash = strrchr(path, '/');
     return slash != NULL ? (size_t)(slash - path) + 1 : 0;
 }
 
-static err_t real_rename(struct os_disk *disk, const char *from, const char *to)
+static err_t
+real_rename(struct os_disk *disk, const char *from, const char *to)
 {
     (void)disk;
     size_t size = folder_size(from);
@@ -272,13 +286,15 @@ static err_t real_rename(struct os_disk *disk, const char *from, const char *to)
     return rename(from, to) == 0 ? ERR_OK : os_disk_err(errno);
 }
 
-static err_t real_remove(struct os_disk *disk, const char *path)
+static err_t
+real_remove(struct os_disk *disk, const char *path)
 {
     (void)disk;
     return unlink(path) == 0 ? ERR_OK : os_disk_err(errno);
 }
 
-static err_t real_make_folder(struct os_disk *disk, const char *path)
+static err_t
+real_make_folder(struct os_disk *disk, const char *path)
 {
     (void)disk;
     if (mkdir(path, 0700) == 0) {
@@ -292,7 +308,8 @@ static err_t real_make_folder(struct os_disk *disk, const char *path)
     return os_disk_err(error_number);
 }
 
-static err_t real_sync_folder(struct os_disk *disk, const char *path)
+static err_t
+real_sync_folder(struct os_disk *disk, const char *path)
 {
     (void)disk;
     int fd = open_retrying(path, O_RDONLY | O_DIRECTORY);
@@ -310,7 +327,8 @@ struct names {
     size_t capacity;
 };
 
-static void names_release(struct names *names)
+static void
+names_release(struct names *names)
 {
     for (size_t i = 0; i < names->count; i++) {
         free(names->items[i]);
@@ -318,7 +336,8 @@ static void names_release(struct names *names)
     free(names->items);
 }
 
-static err_t names_add(struct names *names, const char *name)
+static err_t
+names_add(struct names *names, const char *name)
 {
     if (names->count == OS_LIST_NAMES_MAX) {
         return ERR_FULL;
@@ -340,7 +359,8 @@ static err_t names_add(struct names *names, const char *name)
     return ERR_OK;
 }
 
-static err_t names_read(struct names *names, DIR *folder)
+static err_t
+names_read(struct names *names, DIR *folder)
 {
     for (;;) {
         errno = 0;
@@ -354,12 +374,14 @@ static err_t names_read(struct names *names, DIR *folder)
     }
 }
 
-static int compare_names(const void *a, const void *b)
+static int
+compare_names(const void *a, const void *b)
 {
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-static err_t real_list(
+static err_t
+real_list(
     struct os_disk *disk,
     const char *path,
     void (*each)(void *context, const char *name),
@@ -383,7 +405,8 @@ static err_t real_list(
     return result;
 }
 
-static err_t real_lock(struct os_disk *disk, struct os_file *file)
+static err_t
+real_lock(struct os_disk *disk, struct os_file *file)
 {
     (void)disk;
     int result;
@@ -413,7 +436,8 @@ static const struct os_disk_ops real_ops = {
     .lock = real_lock,
 };
 
-struct os_disk *os_disk_real(void)
+struct os_disk *
+os_disk_real(void)
 {
     static struct os_disk disk = {.ops = &real_ops};
     return &disk;

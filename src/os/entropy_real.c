@@ -4,7 +4,8 @@
 #include <errno.h>
 #include <sys/random.h>
 
-static void fill(struct os_entropy *entropy, void *out, size_t size)
+static void
+fill(struct os_entropy *entropy, void *out, size_t size)
 {
     (void)entropy;
     char *at = out;
@@ -20,7 +21,8 @@ static void fill(struct os_entropy *entropy, void *out, size_t size)
     }
 }
 
-struct os_entropy *os_entropy_real(void)
+struct os_entropy *
+os_entropy_real(void)
 {
     static struct os_entropy entropy = {.fill = fill};
     return &entropy;

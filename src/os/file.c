@@ -7,7 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static err_t load_open(
+static err_t
+load_open(
     struct os_disk *disk, struct os_file *file, size_t limit, char **ret_text, size_t *ret_size)
 {
     uint64_t size;
@@ -31,7 +32,8 @@ static err_t load_open(
     return ERR_OK;
 }
 
-err_t os_file_load(
+err_t
+os_file_load(
     struct os_disk *disk, const char *path, size_t limit, char **ret_text, size_t *ret_size)
 {
     ASSERT(limit < SIZE_MAX);
@@ -42,7 +44,8 @@ err_t os_file_load(
     return result;
 }
 
-static err_t write_new(struct os_disk *disk, const char *path, struct span content)
+static err_t
+write_new(struct os_disk *disk, const char *path, struct span content)
 {
     struct os_file *file;
     err_t result = disk->ops->open(disk, path, OS_OPEN_CREATE, false, &file, NULL);
@@ -61,7 +64,8 @@ static err_t write_new(struct os_disk *disk, const char *path, struct span conte
     return result;
 }
 
-err_t os_file_save(struct os_disk *disk, const char *folder, const char *name, struct span content)
+err_t
+os_file_save(struct os_disk *disk, const char *folder, const char *name, struct span content)
 {
     char path[OS_PATH_SIZE];
     char temporary[OS_PATH_SIZE];

@@ -5,12 +5,14 @@
 
 #include <string.h>
 
-static struct os_loop_core *core_of(struct os_loop *loop)
+static struct os_loop_core *
+core_of(struct os_loop *loop)
 {
     return CONTAINER_OF(loop, struct os_loop_core, loop);
 }
 
-void os_loop_core_init(struct os_loop_core *core, const struct os_loop_ops *ops, const char *name)
+void
+os_loop_core_init(struct os_loop_core *core, const struct os_loop_ops *ops, const char *name)
 {
     *core = (struct os_loop_core){.loop = {.ops = ops}};
     size_t size = strnlen(name, sizeof(core->name) - 1);
@@ -19,7 +21,8 @@ void os_loop_core_init(struct os_loop_core *core, const struct os_loop_ops *ops,
     core->loop.name = core->name;
 }
 
-void os_loop_core_add_group_hook(struct os_loop *loop, struct os_group_hook *hook)
+void
+os_loop_core_add_group_hook(struct os_loop *loop, struct os_group_hook *hook)
 {
     ASSERT(hook->group_end != NULL);
     struct os_group_hook **end = &core_of(loop)->hooks;
@@ -31,22 +34,26 @@ void os_loop_core_add_group_hook(struct os_loop *loop, struct os_group_hook *hoo
     *end = hook;
 }
 
-void os_loop_core_timer_arm(struct os_loop *loop, struct os_timer *timer, uint64_t deadline_ns)
+void
+os_loop_core_timer_arm(struct os_loop *loop, struct os_timer *timer, uint64_t deadline_ns)
 {
     os_timers_arm(&core_of(loop)->timers, timer, deadline_ns);
 }
 
-void os_loop_core_timer_cancel(struct os_loop *loop, struct os_timer *timer)
+void
+os_loop_core_timer_cancel(struct os_loop *loop, struct os_timer *timer)
 {
     os_timers_cancel(&core_of(loop)->timers, timer);
 }
 
-struct os_executor *os_loop_core_executor(struct os_loop *loop)
+struct os_executor *
+os_loop_core_executor(struct os_loop *loop)
 {
     return &core_of(loop)->executor;
 }
 
-void os_loop_core_take(struct os_loop_core *core, struct os_task *first, struct os_task *last)
+void
+os_loop_core_take(struct os_loop_core *core, struct os_task *first, struct os_task *last)
 {
     ASSERT(first != NULL);
     ASSERT(last->next == NULL);
@@ -58,7 +65,8 @@ void os_loop_core_take(struct os_loop_core *core, struct os_task *first, struct 
     core->waiting_last = last;
 }
 
-bool os_loop_core_run_group(struct os_loop_core *core, uint64_t now_ns, uint32_t tasks_max)
+bool
+os_loop_core_run_group(struct os_loop_core *core, uint64_t now_ns, uint32_t tasks_max)
 {
     ASSERT(tasks_max <= OS_GROUP_TASKS_MAX);
     /* The bound matters for a timer that arms itself for the past. */

@@ -48,18 +48,21 @@ struct loop_real {
     _Atomic uint32_t wake; /* the futex: 1 asks the thread to look at the head */
 };
 
-static struct loop_real *real_of(struct os_loop *loop)
+static struct loop_real *
+real_of(struct os_loop *loop)
 {
     return CONTAINER_OF(loop, struct loop_real, core.loop);
 }
 
-static void futex_wake(_Atomic uint32_t *word)
+static void
+futex_wake(_Atomic uint32_t *word)
 {
     (void)syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
 }
 
 /* Returns early for any reason; the caller looks again. */
-static void futex_wait(_Atomic uint32_t *word, uint32_t while_value, uint64_t timeout_ns)
+static void
+futex_wait(_Atomic uint32_t *word, uint32_t while_value, uint64_t timeout_ns)
 {
     struct timespec timeout = {
         .tv_sec = (time_t)(timeout_ns / OS_NS_PER_S),
@@ -69,7 +72,8 @@ static void futex_wait(_Atomic uint32_t *word, uint32_t while_value, uint64_t ti
     ASSERT(result == 0 || errno == EAGAIN || errno == EINTR || errno == ETIMEDOUT);
 }
 
-static void real_post(struct os_executor *executor, struct os_task *first, struct os_task *last)
+static void
+real_post(struct os_executor *executor, struct os_task *first, struct os_task *last)
 {
     struct loop_real *real = CONTAINER_OF(executor, struct loop_real, core.executor);
     struct os_task *top = NULL;
@@ -96,7 +100,8 @@ static void real_post(struct os_executor *executor, struct os_task *first, struc
 }
 
 /* Moves everything that was posted to the core, oldest first. */
-static void take_posted(struct loop_real *real)
+static void
+take_posted(struct loop_real *real)
 {
     struct os_task *task = atomic_exchange_explicit(&real->head, NULL, memory_order_acquire);
     if (task == NULL || task == &real->asleep) {
@@ -114,7 +119,8 @@ static void take_posted(struct loop_real *real)
 }
 
 /* Until somebody posts or the next timer is due; or shorter. */
-static void sleep_until_work(struct loop_real *real)
+static void
+sleep_until_work(struct loop_real *real)
 {
     uint64_t timeout_ns = SLEEP_MAX_NS;
     uint64_t next_ns = os_timers_next_ns(&real->core.timers);
@@ -139,7 +145,8 @@ static void sleep_until_work(struct loop_real *real)
         &real->head, &expected, NULL, memory_order_acq_rel, memory_order_relaxed);
 }
 
-static bool run_one_group(struct loop_real *real, bool with_timers)
+static bool
+run_one_group(struct loop_real *real, bool with_timers)
 {
     if (real->core.waiting == NULL) {
         take_posted(real);
@@ -151,7 +158,8 @@ static bool run_one_group(struct loop_real *real, bool with_timers)
     return os_loop_core_run_group(&real->core, now_ns, OS_GROUP_TASKS_MAX);
 }
 
-static void *real_main(void *argument)
+static void *
+real_main(void *argument)
 {
     struct loop_real *real = argument;
     (void)pthread_setname_np(pthread_self(), real->core.name);
@@ -167,12 +175,14 @@ static void *real_main(void *argument)
     return NULL;
 }
 
-static void stop_task_run(struct os_task *task)
+static void
+stop_task_run(struct os_task *task)
 {
     CONTAINER_OF(task, struct loop_real, stop_task)->stopping = true;
 }
 
-static err_t real_start(struct os_loop *loop)
+static err_t
+real_start(struct os_loop *loop)
 {
     struct loop_real *real = real_of(loop);
     ASSERT(real->state == REAL_CREATED);
@@ -192,7 +202,8 @@ static err_t real_start(struct os_loop *loop)
     return ERR_OK;
 }
 
-static void real_stop(struct os_loop *loop)
+static void
+real_stop(struct os_loop *loop)
 {
     struct loop_real *real = real_of(loop);
     if (real->state != REAL_RUNNING) {
@@ -205,7 +216,8 @@ static void real_stop(struct os_loop *loop)
     real->state = REAL_STOPPED;
 }
 
-static void real_destroy(struct os_loop *loop)
+static void
+real_destroy(struct os_loop *loop)
 {
     struct loop_real *real = real_of(loop);
     ASSERT(real->state != REAL_RUNNING);
@@ -222,7 +234,8 @@ static const struct os_loop_ops real_ops = {
     .destroy = real_destroy,
 };
 
-err_t os_loop_create(const char *name, struct os_clock *clock, struct os_loop **ret_loop)
+err_t
+os_loop_create(const char *name, struct os_clock *clock, struct os_loop **ret_loop)
 {
     ASSERT(name != NULL);
     ASSERT(clock != NULL);
@@ -240,13 +253,15 @@ err_t os_loop_create(const char *name, struct os_clock *clock, struct os_loop **
     return ERR_OK;
 }
 
-static err_t factory_create(struct os_loops *loops, const char *name, struct os_loop **ret_loop)
+static err_t
+factory_create(struct os_loops *loops, const char *name, struct os_loop **ret_loop)
 {
     (void)loops;
     return os_loop_create(name, os_clock_real(), ret_loop);
 }
 
-struct os_loops *os_loops_real(void)
+struct os_loops *
+os_loops_real(void)
 {
     static struct os_loops factory = {.create = factory_create};
     return &factory;

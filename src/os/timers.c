@@ -2,7 +2,8 @@
 
 #include "base/assert.h"
 
-static bool fires_before(const struct os_timer *a, const struct os_timer *b)
+static bool
+fires_before(const struct os_timer *a, const struct os_timer *b)
 {
     if (a->deadline_ns != b->deadline_ns) {
         return a->deadline_ns < b->deadline_ns;
@@ -11,7 +12,8 @@ static bool fires_before(const struct os_timer *a, const struct os_timer *b)
 }
 
 /* Two roots become one; either may be NULL. */
-static struct os_timer *meld(struct os_timer *a, struct os_timer *b)
+static struct os_timer *
+meld(struct os_timer *a, struct os_timer *b)
 {
     if (a == NULL || b == NULL) {
         return a != NULL ? a : b;
@@ -30,7 +32,8 @@ static struct os_timer *meld(struct os_timer *a, struct os_timer *b)
 }
 
 /* Siblings become one root: in pairs from the left, then the pairs from the right. */
-static struct os_timer *meld_siblings(struct os_timer *first)
+static struct os_timer *
+meld_siblings(struct os_timer *first)
 {
     struct os_timer *pairs = NULL; /* a stack through `sibling` */
     while (first != NULL) {
@@ -57,7 +60,8 @@ static struct os_timer *meld_siblings(struct os_timer *first)
     return root;
 }
 
-static void take_out(struct os_timers *timers, struct os_timer *timer)
+static void
+take_out(struct os_timers *timers, struct os_timer *timer)
 {
     ASSERT(timers->root != NULL);
     if (timer == timers->root) {
@@ -82,7 +86,8 @@ static void take_out(struct os_timers *timers, struct os_timer *timer)
     timer->prev = NULL;
 }
 
-void os_timers_arm(struct os_timers *timers, struct os_timer *timer, uint64_t deadline_ns)
+void
+os_timers_arm(struct os_timers *timers, struct os_timer *timer, uint64_t deadline_ns)
 {
     ASSERT(timer->fire != NULL);
     if (os_timer_is_armed(timer)) {
@@ -96,14 +101,16 @@ void os_timers_arm(struct os_timers *timers, struct os_timer *timer, uint64_t de
     timers->root = meld(timers->root, timer);
 }
 
-void os_timers_cancel(struct os_timers *timers, struct os_timer *timer)
+void
+os_timers_cancel(struct os_timers *timers, struct os_timer *timer)
 {
     if (os_timer_is_armed(timer)) {
         take_out(timers, timer);
     }
 }
 
-struct os_timer *os_timers_pop_due(struct os_timers *timers, uint64_t now_ns)
+struct os_timer *
+os_timers_pop_due(struct os_timers *timers, uint64_t now_ns)
 {
     struct os_timer *timer = timers->root;
     if (timer == NULL || timer->deadline_ns > now_ns) {
@@ -113,7 +120,8 @@ struct os_timer *os_timers_pop_due(struct os_timers *timers, uint64_t now_ns)
     return timer;
 }
 
-uint64_t os_timers_next_ns(const struct os_timers *timers)
+uint64_t
+os_timers_next_ns(const struct os_timers *timers)
 {
     return timers->root != NULL ? timers->root->deadline_ns : 0;
 }

@@ -11,12 +11,14 @@ struct os_clock {
     uint64_t (*monotonic_ns)(struct os_clock *clock);
 };
 
-static inline uint64_t os_wall_ns(struct os_clock *clock)
+static inline uint64_t
+os_wall_ns(struct os_clock *clock)
 {
     return clock->wall_ns(clock);
 }
 
-static inline uint64_t os_monotonic_ns(struct os_clock *clock)
+static inline uint64_t
+os_monotonic_ns(struct os_clock *clock)
 {
     return clock->monotonic_ns(clock);
 }

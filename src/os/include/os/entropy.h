@@ -13,7 +13,8 @@ struct os_entropy {
 
 struct os_entropy *os_entropy_real(void);
 
-static inline u128 os_random_u128(struct os_entropy *entropy)
+static inline u128
+os_random_u128(struct os_entropy *entropy)
 {
     u128 value;
     entropy->fill(entropy, &value, sizeof(value));

@@ -27,7 +27,8 @@ enum os_open_mode {
 /* Every err_t must be checked, although a function pointer cannot say so. */
 struct os_disk_ops {
     /* direct: transfers bypass the page cache where the file system can (then memory, offsets and
-     * sizes must be multiples of OS_DIRECT_ALIGNMENT); *ret_direct says whether it does. */
+     * sizes must be multiples of OS_DIRECT_ALIGNMENT); *ret_direct (or
+     * NULL) says whether it does. Only regular files: ERR_INVALID for others. */
     err_t (*open)(
         struct os_disk *disk,
         const char *path,

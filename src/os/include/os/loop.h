@@ -38,7 +38,8 @@ struct os_executor {
     void (*post)(struct os_executor *executor, struct os_task *first, struct os_task *last);
 };
 
-static inline void os_post(struct os_executor *executor, struct os_task *task)
+static inline void
+os_post(struct os_executor *executor, struct os_task *task)
 {
     task->next = NULL;
     executor->post(executor, task, task);
@@ -90,45 +91,53 @@ struct os_loop {
     const char *name;
 };
 
-static inline struct os_executor *os_loop_executor(struct os_loop *loop)
+static inline struct os_executor *
+os_loop_executor(struct os_loop *loop)
 {
     return loop->ops->executor(loop);
 }
 
 /* Before start, or on the loop's thread. The hook lives as long as the loop. */
-static inline void os_loop_add_group_hook(struct os_loop *loop, struct os_group_hook *hook)
+static inline void
+os_loop_add_group_hook(struct os_loop *loop, struct os_group_hook *hook)
 {
     loop->ops->add_group_hook(loop, hook);
 }
 
-static inline void os_timer_arm(struct os_loop *loop, struct os_timer *timer, uint64_t deadline_ns)
+static inline void
+os_timer_arm(struct os_loop *loop, struct os_timer *timer, uint64_t deadline_ns)
 {
     loop->ops->timer_arm(loop, timer, deadline_ns);
 }
 
 /* Nothing if it is not armed. */
-static inline void os_timer_cancel(struct os_loop *loop, struct os_timer *timer)
+static inline void
+os_timer_cancel(struct os_loop *loop, struct os_timer *timer)
 {
     loop->ops->timer_cancel(loop, timer);
 }
 
-static inline bool os_timer_is_armed(const struct os_timer *timer)
+static inline bool
+os_timer_is_armed(const struct os_timer *timer)
 {
     return timer->deadline_ns != 0;
 }
 
-MUST_USE static inline err_t os_loop_start(struct os_loop *loop)
+MUST_USE static inline err_t
+os_loop_start(struct os_loop *loop)
 {
     return loop->ops->start(loop);
 }
 
-static inline void os_loop_stop(struct os_loop *loop)
+static inline void
+os_loop_stop(struct os_loop *loop)
 {
     loop->ops->stop(loop);
 }
 
 /* NULL is fine. */
-static inline void os_loop_destroy(struct os_loop *loop)
+static inline void
+os_loop_destroy(struct os_loop *loop)
 {
     if (loop != NULL) {
         loop->ops->destroy(loop);

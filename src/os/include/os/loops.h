@@ -12,8 +12,8 @@ struct os_loops {
     err_t (*create)(struct os_loops *loops, const char *name, struct os_loop **ret_loop);
 };
 
-MUST_USE static inline err_t os_loops_create(
-    struct os_loops *loops, const char *name, struct os_loop **ret_loop)
+MUST_USE static inline err_t
+os_loops_create(struct os_loops *loops, const char *name, struct os_loop **ret_loop)
 {
     return loops->create(loops, name, ret_loop);
 }
