@@ -266,7 +266,8 @@ const struct port_vault_card *resource_card(struct resource_op *op);
 /* ---------------------------------------------------------------------------------- documents */
 
 /* Describes one member of a document's struct; encode and decode follow the table. Members with
- * their zero value are left out of the text, and are zero after decoding. */
+ * their zero value are left out of the text, and are zero after decoding; a column copied from a
+ * member with its zero value is NULL. */
 enum resource_field_kind {
     RESOURCE_FIELD_TEXT,    /* struct span */
     RESOURCE_FIELD_JSON,    /* struct span of JSON text, written raw */

@@ -1,0 +1,176 @@
+/*
+ * The documents of the service, as structs. Amounts are in the public API's units (base/money.h
+ * converts where they meet the ledger). Texts that are JSON values say so.
+ */
+#ifndef PAYMENTS_DOCUMENTS_H
+#define PAYMENTS_DOCUMENTS_H
+
+#include "resource/resource.h"
+
+/*
+ * What an unfinished operation on the outside world left behind, inside the document it belongs
+ * to. Written before the step it announces (DESIGN: "every state is written before the step that
+ * depends on it"). No attempt is open when `kind` is empty.
+ */
+struct payments_attempt {
+    struct span id;     /* 32 hex digits; the rail and the ledger ids derive from it */
+    struct span kind;   /* authorize capture void refund */
+    struct span state;  /* started: may be anywhere up to the books; reversing: must be undone */
+    struct span key;    /* the idempotency key to finish, may be empty */
+    struct span charge; /* the charge that it makes or changes */
+    struct span payment_method;
+    int64_t amount;
+    int64_t tries;
+    int64_t began;      /* unix seconds */
+};
+
+struct payments_intent {
+    struct resource_header header;
+    int64_t amount;
+    int64_t amount_capturable;
+    int64_t amount_received;
+    struct span currency; /* lower case */
+    struct span status;   /* intent_machine.h */
+    struct span capture_method;
+    struct span confirmation_method;
+    struct span client_secret;
+    struct span customer;
+    struct span description;
+    struct span payment_method;
+    struct span payment_method_types;      /* JSON array */
+    struct span payment_method_options;    /* JSON object */
+    struct span automatic_payment_methods; /* JSON object */
+    struct span metadata;                  /* JSON object */
+    struct span receipt_email;
+    struct span shipping; /* JSON object */
+    struct span statement_descriptor;
+    struct span statement_descriptor_suffix;
+    struct span setup_future_usage;
+    struct span transfer_group;
+    struct span latest_charge;
+    struct span last_payment_error; /* JSON object */
+    struct span cancellation_reason;
+    int64_t canceled_at;
+    int64_t capture_before; /* when an uncaptured authorization is given up; 0: none */
+    int64_t due;            /* when the sweeper must look at it; 0: never */
+    struct payments_attempt attempt;
+};
+
+enum { PAYMENTS_INTENT_CUSTOMER, PAYMENTS_INTENT_DUE };
+
+struct payments_charge {
+    struct resource_header header;
+    int64_t amount;
+    int64_t amount_captured;
+    int64_t amount_refunded;
+    struct span currency;
+    struct span status; /* succeeded pending failed */
+    struct span customer;
+    struct span payment_intent;
+    struct span payment_method;
+    struct span balance_transaction;
+    bool paid, captured, refunded;
+    struct span failure_code;
+    struct span failure_message;
+    struct span outcome;                /* JSON object */
+    struct span billing_details;        /* JSON object */
+    struct span payment_method_details; /* JSON object */
+    struct span shipping;               /* JSON object */
+    struct span description;
+    struct span receipt_email;
+    struct span statement_descriptor;
+    struct span metadata;               /* JSON object */
+    struct span transfer_group;
+    struct span authorization;          /* the rail's id of it, 32 hex digits */
+    bool straight_to_available;
+};
+
+enum { PAYMENTS_CHARGE_INTENT, PAYMENTS_CHARGE_CUSTOMER };
+
+struct payments_refund {
+    struct resource_header header;
+    int64_t amount;
+    struct span currency;
+    struct span charge;
+    struct span payment_intent;
+    struct span reason;
+    struct span status; /* pending succeeded failed */
+    struct span balance_transaction;
+    struct span failure_balance_transaction;
+    struct span failure_reason;
+    struct span metadata; /* JSON object */
+    bool from_available;  /* which of the merchant's accounts paid for it */
+    bool booked;          /* the books hold it */
+    int64_t due;
+    struct payments_attempt attempt;
+};
+
+enum { PAYMENTS_REFUND_CHARGE, PAYMENTS_REFUND_INTENT, PAYMENTS_REFUND_DUE };
+
+struct payments_method {
+    struct resource_header header;
+    struct span customer;
+    struct span billing_details; /* JSON object */
+    struct span metadata;        /* JSON object */
+    struct span token;           /* the vault's */
+    struct span fingerprint;
+    struct span brand, network, funding, country, last4;
+    int64_t exp_month, exp_year;
+    struct span cvc_check, address_check, postal_code_check; /* pass fail unavailable, or empty */
+};
+
+enum { PAYMENTS_METHOD_CUSTOMER };
+
+struct payments_customer {
+    struct resource_header header;
+    struct span name, email, phone, description;
+    struct span address;  /* JSON object */
+    struct span shipping; /* JSON object */
+    struct span metadata; /* JSON object */
+    struct span default_payment_method;
+    struct span preferred_locales; /* JSON array */
+};
+
+enum { PAYMENTS_CUSTOMER_EMAIL };
+
+/* What is left of a deleted customer: its id answers "deleted" for ever. */
+struct payments_deleted_customer {
+    struct resource_header header;
+};
+
+struct payments_balance_transaction {
+    struct resource_header header;
+    int64_t amount, fee; /* net = amount - fee */
+    struct span currency;
+    struct span type; /* charge refund refund_failure */
+    struct span source;
+    struct span description;
+    int64_t available_on; /* unix seconds */
+    int64_t release_due;  /* the same while the money is pending; 0 once it is available */
+};
+
+enum {
+    PAYMENTS_BALANCE_TRANSACTION_SOURCE,
+    PAYMENTS_BALANCE_TRANSACTION_TYPE,
+    PAYMENTS_BALANCE_TRANSACTION_CURRENCY,
+    PAYMENTS_BALANCE_TRANSACTION_RELEASE,
+};
+
+extern const struct resource_type payments_intent_type;
+extern const struct resource_type payments_charge_type;
+extern const struct resource_type payments_refund_type;
+extern const struct resource_type payments_method_type;
+extern const struct resource_type payments_customer_type;
+extern const struct resource_type payments_deleted_customer_type;
+extern const struct resource_type payments_balance_transaction_type;
+
+/* Rendering, one file per object (render_*.c). */
+void payments_intent_render(struct resource_render *render, const void *document);
+void payments_charge_render(struct resource_render *render, const void *document);
+void payments_refund_render(struct resource_render *render, const void *document);
+void payments_method_render(struct resource_render *render, const void *document);
+void payments_customer_render(struct resource_render *render, const void *document);
+void payments_deleted_customer_render(struct resource_render *render, const void *document);
+void payments_balance_transaction_render(struct resource_render *render, const void *document);
+
+#endif

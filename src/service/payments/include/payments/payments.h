@@ -1,0 +1,83 @@
+/*
+ * Payments: intents, payment methods, customers, charges, refunds, balance and its transactions.
+ *
+ * The service is a set of routes on a resource runtime, plus two internal workers on the same
+ * loop: the sweeper, which drives whatever is unfinished to its end, and the reconciler, which
+ * compares documents, ledger and rail. README.md draws the flows and numbers the invariants.
+ */
+#ifndef PAYMENTS_PAYMENTS_H
+#define PAYMENTS_PAYMENTS_H
+
+#include "port/ledger.h"
+#include "port/rail.h"
+#include "resource/resource.h"
+
+struct payments;
+
+struct payments_settings {
+    int64_t fee_basis_points;      /* of each captured amount */
+    int64_t fee_fixed;             /* plus so many minor units, never more than the amount */
+    int64_t settlement_delay_s;    /* from capture until the money is available */
+    int64_t authorization_hold_s;  /* an uncaptured intent is canceled after it */
+    int64_t lease_s;               /* how long a live worker may own an attempt */
+    int64_t rail_timeout_ms;       /* then the outcome is unknown, and is asked for */
+    int64_t sweep_interval_ms;
+    int64_t reconcile_interval_ms;
+};
+
+struct payments_settings payments_settings_default(void);
+
+struct payments_parts {
+    struct resource_runtime *runtime;
+    struct os_loop *loop;  /* the runtime's */
+    struct os_clock *clock;
+    struct port_ledger *ledger;
+    struct port_rail *card_rail;
+    struct payments_settings settings;
+};
+
+MUST_USE err_t payments_create(const struct payments_parts *parts, struct payments **ret_payments);
+/* After the loop has stopped. Accepts NULL; sets the pointer to NULL. */
+void payments_destroy(struct payments **payments);
+
+/* Begins sweeping and reconciling. The first sweep takes every unfinished attempt, because an
+ * embedded store has no other process that could own one. On the loop, or before it runs. */
+void payments_start(struct payments *payments);
+
+/* The routes, bound to this instance; valid as long as it. */
+const struct resource_route *payments_routes(struct payments *payments, uint32_t *ret_count);
+
+/* The document kinds, for document_store_open. */
+extern const struct document_kind *const payments_kinds[];
+extern const uint32_t payments_kind_count;
+
+/* A difference between documents, ledger and rail stays counted until a run finds none. */
+struct payments_health {
+    uint64_t attempts_open;      /* found by the last sweep */
+    int64_t attempt_oldest_s;    /* age of the oldest of them */
+    uint64_t reconcile_runs;
+    uint64_t differences;        /* found by the last complete reconciliation */
+};
+
+/* Any thread. */
+struct payments_health payments_health(const struct payments *payments);
+
+/* The ledger number of a currency in a mode: ISO 4217 numeric, plus 1,000 for test money, so that
+ * test and live money can never meet in one transfer. */
+uint32_t payments_ledger_number(const struct currency *currency, bool live);
+
+/* Roles of the chart of accounts (docs/accounting.md); also the ledger accounts' codes. */
+enum payments_account {
+    PAYMENTS_ACCOUNT_CARD_CLEARING = 101,     /* what the card network owes us */
+    PAYMENTS_ACCOUNT_FEE_REVENUE = 102,       /* what we earned */
+    PAYMENTS_ACCOUNT_SUSPENSE = 103,          /* money that a person must look at */
+    PAYMENTS_ACCOUNT_MERCHANT_PENDING = 201,  /* the merchant's, not settled yet */
+    PAYMENTS_ACCOUNT_MERCHANT_AVAILABLE = 202 /* the merchant's to pay out */
+};
+
+/* Account ids are derived, so nobody has to look them up. `merchant_id` is ignored for the
+ * platform's own accounts (below 200). */
+u128 payments_account_id(
+    enum payments_account account, const char *merchant_id, const struct currency *currency, bool live);
+
+#endif
