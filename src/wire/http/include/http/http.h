@@ -86,6 +86,8 @@ enum http_field {
 enum http_field http_field_find(struct span name);
 /* The lower-case name of a known field. Static. */
 struct span http_field_text(enum http_field field);
+/* Whether a message with two of them is refused. */
+bool http_field_is_single(enum http_field field);
 
 /* Why a message was refused: constant, status a server answers with, text for people. After any
  * of them the connection cannot be used again: nobody knows where the next message begins. */

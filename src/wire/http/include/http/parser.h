@@ -82,9 +82,9 @@ struct http_parser {
     /* Private. */
     uint32_t state;
     uint32_t scanned; /* bytes of the message that need no second look */
-    uint32_t line;    /* where the current line begins */
-    uint32_t colon;   /* of the current line, 0 before it was found */
-    uint32_t flags;
+    uint32_t line;    /* where the current line, or part of the start line, begins */
+    uint32_t colon;   /* of the current header, 0 before it was found */
+    bool response;
     enum http_method request_method; /* of the request that a response answers */
 };
 
