@@ -1,0 +1,1 @@
+"""The house checks that ./dev check runs; tools/check is the program."""

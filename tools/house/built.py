@@ -1,0 +1,286 @@
+"""Checks that read what the compiler made: headers, symbols, layers, the program."""
+
+import fnmatch
+import json
+import pathlib
+import re
+import tempfile
+
+from house import tree as sources
+
+# What each layer may use, besides itself: the map of ARCHITECTURE.md. A module's name is its folder
+# under src/. Meson refuses upward edges anyway; this refuses the sideways ones too.
+MAY_USE = {
+    "base": [],
+    "os": ["base"],
+    "core/*": ["base"],
+    "wire/*": ["base", "wire/*"],
+    "store": ["base", "os", "core/*", "wire/record"],
+    "document": ["base", "os"],
+    "trace": ["base", "os", "wire/*"],
+    "net": ["base", "os", "wire/*", "trace"],
+    "port": ["base", "os", "core/*"],
+    "engine": ["base", "os", "core/*", "wire/*", "store", "net", "trace", "port"],
+    "resource": ["base", "os", "wire/*", "document", "port", "trace"],
+    "service/*": [
+        "base", "os", "core/*", "wire/*", "store", "document", "net", "trace", "port", "engine",
+        "resource",
+    ],
+    "api": ["base", "os", "wire/*", "document", "net", "trace", "port", "resource", "core/*"],
+    "gateway": ["base", "os", "core/balance", "wire/*", "net", "trace", "port"],
+}
+
+# Undefined symbols that a pure module may have. Memory is the caller's, time an argument.
+PURE_MODULES = ["core/*", "wire/*"]
+PURE_SYMBOLS = [
+    "mem*", "__mem*_chk", "explicit_bzero", "__explicit_bzero_chk", "strlen", "strnlen", "strcmp",
+    "strncmp", "strchr", "bcmp", "__stack_chk_fail", "_GLOBAL_OFFSET_TABLE_", "__popcountdi2",
+    "__udivti3", "__umodti3", "__udivmodti4", "__divti3", "__modti3",
+]
+
+# Global names begin with the module's name. base has no name that its users would want to read, so
+# its objects have theirs.
+PREFIXES = {
+    "base": [
+        "assert_", "err_", "span_", "buf_", "arena_", "map_", "hash_", "u128_", "id_", "money_",
+        "currency_", "settings_", "list_",
+    ],
+}
+
+
+class Module:
+    """A folder under src/: its declared dependencies and, once built, its archives."""
+
+    def __init__(self, name, include=None, archives=(), uses=()):
+        self.name = name
+        self.include = include
+        self.archives = list(archives)
+        self.uses = set(uses)
+        self.allowed = []
+
+    def prefixes(self):
+        return PREFIXES.get(self.name, [self.name.split("/")[-1] + "_"])
+
+    def pure(self):
+        return matches(self.name, PURE_MODULES)
+
+
+def matches(name, patterns):
+    return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def read_modules(tree, build):
+    """The modules as Meson configured them: a dependency is the include folder that it gave."""
+    output, complaint, code = sources.run("meson", "introspect", "--targets", build)
+    if code != 0:
+        raise OSError(f"meson introspect: {complaint.strip()}")
+    modules = {}
+    for folder in tree.modules():
+        include = folder / "include"
+        modules[tree.module_name(folder)] = Module(tree.module_name(folder), include)
+    by_include = {str(module.include): module.name for module in modules.values()}
+    for target in json.loads(output):
+        folder = pathlib.Path(target["defined_in"]).parent
+        if target["type"] != "static library" or tree.root / "src" not in folder.parents:
+            continue
+        module = modules[tree.module_name(folder)]
+        module.archives += target["filename"]
+        for part in target["target_sources"]:
+            for parameter in part["parameters"]:
+                used = by_include.get(parameter.removeprefix("-I"))
+                if used is not None and used != module.name:
+                    module.uses.add(used)
+    for module in modules.values():
+        module.allowed = read_allowed(module.include.parent / "allowed_symbols.txt")
+        if not module.archives:  # only headers: what they include is what they use
+            module.uses = used_by_headers(module, modules)
+    return modules
+
+
+def read_allowed(path):
+    """Lines "symbol" or "symbol object.c": what a pure module may use besides, and where."""
+    allowed = []
+    if path.exists():
+        for line in path.read_text().splitlines():
+            words = line.split("#")[0].split()
+            if words:
+                allowed.append((words[0], words[1] if len(words) > 1 else "*"))
+    return allowed
+
+
+def used_by_headers(module, modules):
+    used = set()
+    for header in module.include.rglob("*.h"):
+        for found in re.findall(r'^#include "([^"]+)"', header.read_text(), re.MULTILINE):
+            for other in modules.values():
+                if other is not module and (other.include / found).exists():
+                    used.add(other.name)
+    return used
+
+
+# ---- headers -------------------------------------------------------------------------------
+
+HEADER_FLAGS = ["-std=gnu17", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", "-fsyntax-only"]
+
+
+def headers_compile_alone(modules):
+    """Every public header compiles by itself, with the declared dependencies and nothing else."""
+    found = []
+    for module in modules.values():
+        include = [f"-I{module.include}"]
+        include += [f"-I{modules[name].include}" for name in sorted(module.uses)]
+        for header in sorted(module.include.rglob("*.h")):
+            name = header.relative_to(module.include)
+            with tempfile.NamedTemporaryFile("w", suffix=".c") as unit:
+                # Twice: a guard that does not work shows.
+                unit.write(f'#include "{name}"\n#include "{name}"\nextern int unit_is_not_empty;\n')
+                unit.flush()
+                _, complaint, code = sources.run("gcc", *HEADER_FLAGS, *include, unit.name)
+            if code != 0:
+                lines = complaint.splitlines()
+                first = next((line for line in lines if "error" in line), lines[0] if lines else "?")
+                found.append(f"{module.name}: {name}: {first}")
+    return found
+
+
+# ---- symbols -------------------------------------------------------------------------------
+
+
+class Symbol:
+    def __init__(self, name, kind, unit):
+        self.name = name
+        self.kind = kind
+        self.unit = unit  # arena.c
+
+    def undefined(self):
+        return self.kind in "Uw"
+
+    def exported(self):
+        return self.kind.isupper() and self.kind != "U"
+
+
+def read_symbols(module):
+    found = []
+    for archive in module.archives:
+        output, complaint, code = sources.run("nm", "-A", "-P", archive)
+        if code != 0:
+            raise OSError(f"nm {archive}: {complaint.strip()}")
+        for line in output.splitlines():
+            where, rest = line.split("]: ", 1)
+            unit = where.rsplit("[", 1)[1].rsplit("/", 1)[-1].removesuffix(".o")
+            words = rest.split()
+            found.append(Symbol(words[0], words[1], unit))
+    return found
+
+
+def symbol_table(modules):
+    return {module.name: read_symbols(module) for module in modules.values()}
+
+
+def exported_names(table):
+    """Which module defines a global name."""
+    owner = {}
+    for name, symbols in table.items():
+        for symbol in symbols:
+            if symbol.exported():
+                owner.setdefault(symbol.name, name)
+    return owner
+
+
+def pure_modules_stay_pure(modules):
+    """The archives of core/ and wire/ call nothing but memory helpers and their dependencies: no
+    clock, no allocator, no input or output."""
+    table = symbol_table(modules)
+    owner = exported_names(table)
+    found = []
+    for module in modules.values():
+        if not module.pure():
+            continue
+        for symbol in table[module.name]:
+            if not symbol.undefined() or matches(symbol.name, PURE_SYMBOLS):
+                continue
+            used = owner.get(symbol.name)
+            if used == module.name or used in module.uses:
+                continue
+            if any(
+                fnmatch.fnmatchcase(symbol.name, name) and fnmatch.fnmatchcase(symbol.unit, unit)
+                for name, unit in module.allowed
+            ):
+                continue
+            found.append(f"{module.name}: {symbol.unit} uses {symbol.name}")
+    return found
+
+
+def symbols_come_from_dependencies(modules):
+    """What a module calls of another is of one that its meson.build declares."""
+    table = symbol_table(modules)
+    owner = exported_names(table)
+    found = []
+    for module in modules.values():
+        for symbol in table[module.name]:
+            used = owner.get(symbol.name)
+            if symbol.undefined() and used not in (None, module.name) and used not in module.uses:
+                found.append(f"{module.name}: {symbol.unit} uses {symbol.name} of {used}, "
+                             "which its meson.build does not declare")
+    return found
+
+
+def global_names_carry_their_module(modules):
+    """A global name begins with its module's name."""
+    found = []
+    for module in modules.values():
+        for symbol in read_symbols(module):
+            if symbol.exported() and not symbol.name.startswith(tuple(module.prefixes())):
+                found.append(f"{module.name}: {symbol.unit} exports {symbol.name}")
+    return found
+
+
+def layers_point_down(modules):
+    """A module uses only what its layer may use."""
+    found = []
+    for module in modules.values():
+        allowed = next(
+            (uses for pattern, uses in MAY_USE.items() if fnmatch.fnmatchcase(module.name, pattern)),
+            None,
+        )
+        if allowed is None:
+            found.append(f"{module.name}: a folder that tools/house/built.py has no layer for")
+            continue
+        for used in sorted(module.uses):
+            if not matches(used, allowed):
+                found.append(f"{module.name}: may not use {used}")
+    return found
+
+
+# ---- the program ---------------------------------------------------------------------------
+
+
+def program_is_hardened(program):
+    """The executable is position independent, fully relocated read-only, with a stack that cannot
+    be executed and with stack protectors."""
+    output, complaint, code = sources.run("readelf", "-W", "-h", "-l", "-d", "--dyn-syms", program)
+    if code != 0:
+        raise OSError(f"readelf {program}: {complaint.strip()}")
+    name = pathlib.Path(program).name
+    found = []
+    if not re.search(r"Type:\s+DYN\b", output) or not re.search(r"FLAGS_1\).*\bPIE\b", output):
+        found.append(f"{name}: not a position independent executable")
+    if not re.search(r"BIND_NOW|FLAGS_1\).*\bNOW\b", output):
+        found.append(f"{name}: not bound at start (BIND_NOW)")
+    if "GNU_RELRO" not in output:
+        found.append(f"{name}: no GNU_RELRO")
+    stack = re.search(r"GNU_STACK\s+(?:0x\w+\s+){5}(\S+)", output)
+    if not stack or "E" in stack.group(1):
+        found.append(f"{name}: the stack is executable")
+    if "__stack_chk_fail" not in output:
+        found.append(f"{name}: no stack protector")
+    return found
+
+
+MODULE_CHECKS = [
+    headers_compile_alone,
+    pure_modules_stay_pure,
+    symbols_come_from_dependencies,
+    global_names_carry_their_module,
+    layers_point_down,
+]
