@@ -1,0 +1,28 @@
+/*
+ * TLS contexts: certificates, keys and trust, loaded once and shared by many connections. TLS 1.2
+ * and 1.3 only, no renegotiation, ALPN "http/1.1".
+ */
+#ifndef NET_TLS_H
+#define NET_TLS_H
+
+#include "base/err.h"
+
+#include <stdbool.h>
+
+struct net_tls;
+
+/* For listeners. PEM files: the certificate followed by its chain, and the private key.
+ * ERR_NOT_FOUND: a file cannot be read; ERR_CRYPTO: it is not what it should be, or the key does
+ * not belong to the certificate. */
+MUST_USE err_t
+net_tls_create_server(const char *certificate_file, const char *key_file, struct net_tls **ret_tls);
+
+/* For clients. `ca_file`: PEM certificates that are trusted; NULL: the system's. With `verify`
+ * the peer's chain and its host name (or address) are checked; without it anybody is believed,
+ * which is for tests only. */
+MUST_USE err_t net_tls_create_client(const char *ca_file, bool verify, struct net_tls **ret_tls);
+
+/* Whoever uses it was destroyed before. Accepts NULL. */
+void net_tls_destroy(struct net_tls **tls);
+
+#endif
