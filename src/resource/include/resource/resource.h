@@ -184,8 +184,10 @@ struct span resource_new_secret(struct resource_op *op, uint32_t length);
 u128 resource_derived_id(u128 id, const char *step);
 
 /*
- * Starts an operation with no request behind it (sweepers), in the given scope; it ends with
- * resource_finish. ERR_FULL if too many are under way.
+ * Starts an operation with no request behind it (sweepers), in the given scope, which also fills
+ * in the caller's mode and merchant. It ends with resource_finish, or with any of the answering
+ * calls: the answer goes nowhere, except into the idempotency key that it adopted. ERR_FULL if too
+ * many are under way.
  */
 MUST_USE err_t resource_start_internal(
     struct resource_runtime *runtime,
@@ -193,6 +195,9 @@ MUST_USE err_t resource_start_internal(
     void *service_context,
     resource_step step,
     void *state);
+/* Every scope that has a merchant, both modes. */
+MUST_USE err_t resource_scope_each(
+    struct resource_runtime *runtime, void (*each)(void *context, uint64_t scope), void *context);
 /* From here on the answer of this operation also finishes the idempotency key that a dead process
  * left running (its name is on the attempt). */
 void resource_adopt_key(struct resource_op *op, struct span idempotency_key);
