@@ -70,7 +70,10 @@ const char *err_text(err_t code);
 /* The name of the constant, such as "ERR_BUSY". Static, never NULL. */
 const char *err_name(err_t code);
 
-/* What errno means to us: ENOSPC is ERR_DISK_FULL, EAGAIN is ERR_BUSY, the rest ERR_IO. */
+/* What errno means to us: 0 is ERR_OK, EAGAIN, EINTR and EBUSY are ERR_BUSY, ENOSPC and EDQUOT
+ * ERR_DISK_FULL, ENOENT ERR_NOT_FOUND, EEXIST ERR_EXISTS, EACCES and EPERM ERR_DENIED, ENOMEM
+ * ERR_MEMORY, EMFILE and ENFILE ERR_FULL, ETIMEDOUT ERR_TIMEOUT, EPIPE and ECONNRESET ERR_CLOSED,
+ * the rest ERR_IO. */
 err_t err_from_errno(int error_number);
 
 /* Pass a failure up. For functions that hold nothing; the others use one `out:` label. */

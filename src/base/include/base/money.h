@@ -41,6 +41,8 @@ MUST_USE err_t money_share(struct money amount, int32_t basis_points, struct mon
  * currency's minor unit is coarser and the amount is no multiple of it. */
 MUST_USE err_t
 money_from_api(int64_t api_amount, const struct currency *currency, struct money *ret_money);
+/* The inverse. Where the public API's unit is the coarser one (MGA), rounded half away from zero;
+ * where it is finer (ISK, UGX), cut to what an int64_t holds. */
 int64_t money_to_api(struct money money);
 
 /* "12.34 USD" into out; for people, not for machines. */

@@ -4,7 +4,11 @@
  *
  * Precedence, lowest first: default, configuration file (`name = value` lines, # comments),
  * environment (TAEL_NAME_IN_CAPITALS, dashes as underscores), command line (--name=value,
- * --name value, or --name for a boolean).
+ * --name value, or --name for a boolean). Within one source the last value of a name wins.
+ *
+ * A failure changes no value but those set before it. ERR_NOT_FOUND: no such setting; ERR_RANGE:
+ * not within [minimum, maximum]; ERR_INVALID: not of the setting's form. A secret's value is in no
+ * message.
  */
 #ifndef BASE_SETTINGS_H
 #define BASE_SETTINGS_H
@@ -15,7 +19,7 @@
 enum setting_kind {
     SETTING_BOOLEAN,  /* bool */
     SETTING_INTEGER,  /* int64_t within [minimum, maximum] */
-    SETTING_TEXT,     /* char[maximum], zero-terminated */
+    SETTING_TEXT,     /* char[maximum], zero-terminated; at least `minimum` bytes */
     SETTING_DURATION, /* int64_t milliseconds; written 250ms, 5s, 2m, 1h, 7d */
     SETTING_SIZE,     /* int64_t bytes; written 4096, 64k, 16m, 2g */
 };
@@ -44,7 +48,8 @@ MUST_USE err_t settings_set(
     struct span name,
     struct span text,
     char message[SETTING_MESSAGE_SIZE]);
-/* Lines of a configuration file; the message names the line. */
+/* Lines of a configuration file; the message names the line. A comment has a line of its own: a #
+ * behind a value belongs to the value. Spaces and tabs around names and values do not count. */
 MUST_USE err_t settings_from_file(
     const struct setting *table,
     size_t count,
@@ -52,7 +57,8 @@ MUST_USE err_t settings_from_file(
     struct span content,
     char message[SETTING_MESSAGE_SIZE]);
 /* Every TAEL_* variable of `environment` must be one of the table's, or one of `ignored`
- * (NULL-terminated), or it is refused: a misspelt variable is not silently without effect. */
+ * (whole variable names, NULL-terminated, may be NULL), or it is refused: a misspelt variable is
+ * not silently without effect. */
 MUST_USE err_t settings_from_environment(
     const struct setting *table,
     size_t count,
@@ -60,8 +66,8 @@ MUST_USE err_t settings_from_environment(
     char *const *environment,
     const char *const *ignored,
     char message[SETTING_MESSAGE_SIZE]);
-/* Consumes argv[1..]; what is not a flag is moved to the front of argv and counted in
- * *ret_positional. "--" ends the flags. */
+/* Consumes argv[1..argc-1]; what is not a flag is moved, in order, to argv[1..*ret_positional].
+ * "--" ends the flags. A value that begins with two dashes must be written --name=value. */
 MUST_USE err_t settings_from_arguments(
     const struct setting *table,
     size_t count,
