@@ -7,10 +7,14 @@
  *
  *   1. ledger_prepare_transfers()  names the ids whose past the core needs for this batch;
  *   2. the shell looks those up in its store and fills in `struct ledger_past`;
- *   3. ledger_reserve()            makes room, the only step that can fail for want of memory;
- *   4. ledger_pulse()              if one is due at the time of the commit (see below);
+ *   3. ledger_reserve()            is there room? the only step that can refuse;
+ *   4. ledger_set_clock(), then ledger_pulse_due() decides whether a pulse follows the batch;
  *   5. ledger_create_accounts() or ledger_create_transfers() apply, and append to the delta;
- *   6. the shell makes the delta durable and only then answers.
+ *   6. ledger_set_clock() and ledger_pulse(), if step 4 said so;
+ *   7. the shell makes the delta durable and only then answers.
+ *
+ * Nothing may change the ledger between steps 1 and 5 but ledger_set_clock(): no other batch, no
+ * pulse. The core asserts it.
  *
  * If the shell cannot make a delta durable, it must discard the core and load a new one: the core
  * has no undo beyond a chain.
@@ -31,10 +35,13 @@
 
 struct ledger;
 
-/* Sizes fixed at creation; the core never grows past them. */
+/* The largest table that can be asked for. */
+#define LEDGER_COUNT_MAX (UINT32_C(1) << 30)
+
+/* Sizes fixed at creation, all above zero; the core never grows past them. */
 struct ledger_limits {
-    uint32_t account_count_max;
-    uint32_t pending_count_max; /* live pending transfers */
+    uint32_t account_count_max; /* at most LEDGER_COUNT_MAX */
+    uint32_t pending_count_max; /* live pending transfers; at most LEDGER_COUNT_MAX */
     uint32_t expiry_batch_max;  /* most pendings that one pulse expires; 8,189 as documented */
 };
 
@@ -93,7 +100,9 @@ struct ledger_event {
 static_assert(sizeof(struct ledger_event) == 288, "event");
 
 /* Every change of state that one or more batches made, in commit order. The arrays are the
- * caller's, and stay valid until it resets the delta. */
+ * caller's, and stay valid until it resets the delta. Before a batch of n accounts there must be
+ * room for n accounts, before one of n transfers for n events and n failed ids, before a pulse for
+ * expiry_batch_max events. */
 struct ledger_delta {
     struct ledger_account *accounts; /* created, balances zero, final timestamps */
     uint32_t account_count, account_capacity;
@@ -116,7 +125,8 @@ void ledger_destroy(struct ledger **ledger);
 MUST_USE err_t ledger_load_account(struct ledger *ledger, const struct ledger_account *account);
 /* A pending transfer that is still live. Its amount is in the loaded accounts' pending sides. */
 MUST_USE err_t ledger_load_pending(struct ledger *ledger, const struct ledger_transfer *transfer);
-/* The clock, and the timestamp of the newest transfer and account (imports must not regress). */
+/* The clock, and the timestamp of the newest transfer and account (imports must not regress).
+ * What loading and redoing showed already is not moved back: pass 0 for what is not known. */
 void ledger_load_clock(
     struct ledger *ledger, uint64_t clock, uint64_t transfer_timestamp, uint64_t account_timestamp);
 /* Redoes one event during a replay of the journal: balances and flags become what it recorded,
@@ -136,20 +146,35 @@ uint32_t ledger_prepare_transfers(
 MUST_USE err_t ledger_reserve(
     const struct ledger *ledger, uint32_t new_accounts, uint32_t new_pendings);
 
+/* An imported account may not have the timestamp of a transfer, and old transfers are the shell's.
+ * Puts the timestamps of the batch that it must look up into `timestamps`, which has room for
+ * `count`, in the order of the events. Returns how many: none unless accounts are imported. */
+uint32_t ledger_prepare_accounts(
+    const struct ledger *ledger,
+    const struct ledger_account *batch,
+    uint32_t count,
+    uint64_t *timestamps);
+/* The answer: taken[i] says that a transfer (not an expiry) has timestamps[i]. Borrowed until the
+ * end of the ledger_create_accounts that must follow. Needed only if timestamps were named. */
+void ledger_set_taken(struct ledger *ledger, const bool *taken, uint32_t count);
+
 uint64_t ledger_clock(const struct ledger *ledger);
-/* Moves the clock forward; a time that is not later does nothing. */
+/* Moves the clock forward, at most to LEDGER_TIMESTAMP_MAX; a time that is not later does nothing. */
 void ledger_set_clock(struct ledger *ledger, uint64_t clock);
 
 /* Is a live pending transfer due at the present clock? */
 bool ledger_pulse_due(const struct ledger *ledger);
 /* The time at which the next one will be due, or 0 if no live pending has a timeout. */
 uint64_t ledger_pulse_at(const struct ledger *ledger);
-/* Expires what is due, at most expiry_batch_max: consecutive timestamps that end at `clock`,
- * ordered by (expiry time, timestamp). The caller moved the clock so that they have room. Returns
- * how many events it appended to the delta. */
+/* Expires what is due at the clock, at most expiry_batch_max: consecutive timestamps that end at
+ * the clock, ordered by (expiry time, timestamp). The caller moved the clock by 1 + 8,189 so that
+ * they have room, which it does even if the batch before it left nothing to expire. An expiry
+ * releases the amount and opens again what a closing transfer closed. Returns how many events it
+ * appended to the delta. */
 uint32_t ledger_pulse(struct ledger *ledger, struct ledger_delta *delta);
 
-/* Applies the batch at the present clock. `results` has `count` entries. */
+/* Applies the batch at the present clock, which the caller has moved by at least `count` since the
+ * last event. `results` has `count` entries. */
 void ledger_create_accounts(
     struct ledger *ledger,
     const struct ledger_account *batch,
@@ -177,7 +202,7 @@ const struct ledger_account *ledger_find_account(const struct ledger *ledger, u1
 const struct ledger_account *ledger_account_at(const struct ledger *ledger, uint32_t slot);
 /* The dense number of an account, or UINT32_MAX. */
 uint32_t ledger_account_slot(const struct ledger *ledger, u128 id);
-/* A live pending transfer, or NULL. */
+/* A live pending transfer, or NULL. Valid until the next call that changes the ledger. */
 const struct ledger_transfer *ledger_find_pending(const struct ledger *ledger, u128 id);
 
 /* Checks LEDGER-1 and LEDGER-2 and the tables over the whole state; for tests and `ledger check`. */

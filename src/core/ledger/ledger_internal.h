@@ -1,0 +1,371 @@
+/*
+ * The ledger's state, for the files of this folder only.
+ *
+ * Every array is sized at creation. Accounts are dense, in creation order, so a slot is a number
+ * that never changes; pendings reuse slots. Both are found by id through an open-addressing index
+ * whose entries carry 32 bits of hash, so a probe seldom touches a record that is not the one.
+ */
+#ifndef LEDGER_INTERNAL_H
+#define LEDGER_INTERNAL_H
+
+#include "base/hash.h"
+#include "ledger/ledger.h"
+
+#define LEDGER_NONE        UINT32_MAX
+#define LEDGER_ENTRY_NONE  UINT16_MAX
+#define LEDGER_SECOND_NS   UINT64_C(1000000000)
+#define LEDGER_ENTRIES_MAX (2 * LEDGER_BATCH_MAX)
+/* A power of two, at least twice the entries. */
+#define LEDGER_BATCH_SLOTS 32768
+
+static_assert(LEDGER_BATCH_SLOTS >= 2 * LEDGER_ENTRIES_MAX, "the batch index is at most half full");
+static_assert(LEDGER_ENTRIES_MAX < LEDGER_ENTRY_NONE, "an entry number fits 16 bits");
+
+/* Linear probing; an entry is hash << 32 | slot + 1, and 0 is empty. Load is at most one half. */
+struct ledger_index {
+    uint64_t *entries;
+    uint32_t mask;
+};
+
+/* A pending transfer. It keeps its slot until the end of the batch that finished it, so that
+ * later events of the batch learn its fate and a broken chain can give it back. */
+struct ledger_pending {
+    struct ledger_transfer transfer;
+    uint32_t debit_slot;
+    uint32_t credit_slot;
+    uint32_t heap_position; /* LEDGER_NONE if it is not queued */
+    uint32_t next_free;     /* slot + 1, while the slot is free */
+    enum ledger_fate fate;  /* LEDGER_FATE_NONE while the slot is free */
+};
+
+/* The expiry queue: a heap of four children ordered by (expires_at, timestamp). */
+struct ledger_expiry {
+    uint64_t expires_at;
+    uint64_t timestamp;
+    uint32_t pending_slot;
+};
+
+/* An id that the batch names. */
+struct ledger_entry {
+    u128 id;
+    uint32_t event; /* position + 1 in the delta of the transfer that this batch made, or 0 */
+    bool failed;    /* a transient failure of this batch used the id up */
+};
+
+/* What one event of an open chain changed. */
+struct ledger_undo {
+    struct ledger_balances debit;
+    struct ledger_balances credit;
+    uint64_t transfer_timestamp; /* the newest transfer's before it */
+    uint32_t debit_slot;
+    uint32_t credit_slot;
+    uint32_t created_pending;  /* slot or LEDGER_NONE */
+    uint32_t finished_pending; /* slot or LEDGER_NONE */
+    uint16_t debit_flags;
+    uint16_t credit_flags;
+    uint16_t entry;
+};
+
+/* Working memory of the batch under way. */
+struct ledger_scratch {
+    /* The batch's own index of ids: generation << 32 | hash << 16 | entry. Entries of an earlier
+     * generation count as empty, so nothing is cleared between batches. */
+    uint64_t slots[LEDGER_BATCH_SLOTS];
+    struct ledger_entry entries[LEDGER_ENTRIES_MAX];
+    struct ledger_undo undo[LEDGER_BATCH_MAX];
+    uint32_t debit_slots[LEDGER_BATCH_MAX];
+    uint32_t credit_slots[LEDGER_BATCH_MAX];
+    uint32_t created[LEDGER_BATCH_MAX];  /* slots of pendings that the batch made */
+    uint32_t finished[LEDGER_BATCH_MAX]; /* slots of pendings that it posted, voided, expired */
+    uint16_t own_entries[LEDGER_BATCH_MAX];
+    uint16_t pending_entries[LEDGER_BATCH_MAX];
+    uint32_t created_count;
+    uint32_t finished_count;
+    uint32_t undo_count;
+    uint32_t generation;
+    uint32_t entry_count;
+    uint32_t event_count; /* of the batch that ledger_prepare_transfers saw */
+    uint64_t version;     /* ledger->version then */
+};
+
+struct ledger {
+    struct ledger_limits limits;
+    uint64_t version; /* goes up whenever the state changes */
+    uint64_t clock;
+    uint64_t transfer_timestamp; /* of the newest transfer, 0 if there is none */
+
+    struct ledger_account *accounts; /* aligned to 128 bytes; timestamps strictly ascend */
+    struct ledger_index account_index;
+    uint32_t account_count;
+
+    struct ledger_pending *pendings;
+    struct ledger_index pending_index;
+    uint32_t pending_count;     /* slots in use */
+    uint32_t pending_slots_top; /* slots ever used */
+    uint32_t pending_free;      /* slot + 1 of the first free one below the top, or 0 */
+
+    struct ledger_expiry *heap;
+    uint32_t heap_count;
+
+    const bool *taken; /* the shell's answer to ledger_prepare_accounts, borrowed */
+    uint32_t taken_count;
+
+    struct ledger_scratch *scratch;
+    void *accounts_memory; /* what `accounts` lies in */
+};
+
+/* --- batches: chains and what is checked before the event itself --- */
+
+struct ledger_chain {
+    uint64_t clock;
+    uint32_t count;
+    uint32_t start; /* of the open chain */
+    bool imported;  /* the batch, as its first event decided */
+    bool open;
+    bool broken;
+};
+
+enum ledger_gate {
+    LEDGER_GATE_PASS,
+    LEDGER_GATE_LINKED_EVENT_FAILED,
+    LEDGER_GATE_LINKED_EVENT_CHAIN_OPEN,
+    LEDGER_GATE_IMPORTED_EVENT_EXPECTED,
+    LEDGER_GATE_IMPORTED_EVENT_NOT_EXPECTED,
+    LEDGER_GATE_TIMESTAMP_MUST_BE_ZERO,
+    LEDGER_GATE_TIMESTAMP_OUT_OF_RANGE,
+    LEDGER_GATE_TIMESTAMP_MUST_NOT_ADVANCE,
+};
+
+/* The fields of an event that decide at batch level. */
+struct ledger_head {
+    uint32_t index;
+    bool linked;
+    bool imported;
+    uint64_t timestamp;
+};
+
+/* Opens a chain if the event is linked and none is open. */
+enum ledger_gate ledger_chain_gate(struct ledger_chain *chain, const struct ledger_head *head);
+/* Call after the event was decided; true if the open chain broke just now and must be undone. */
+bool ledger_chain_close(struct ledger_chain *chain, bool created, bool at_end, bool linked);
+
+/* The timestamp that event `index` has unless it is imported. */
+static inline uint64_t
+ledger_chain_timestamp(const struct ledger_chain *chain, uint32_t index)
+{
+    return chain->clock - chain->count + index + 1;
+}
+
+/* --- tables --- */
+
+static inline uint32_t
+ledger_hash(u128 id)
+{
+    return (uint32_t)(hash_u128(id) >> 32);
+}
+
+static inline void
+ledger_index_prefetch(const struct ledger_index *index, uint32_t hash)
+{
+    __builtin_prefetch(&index->entries[hash & index->mask]);
+}
+
+void ledger_index_insert(struct ledger_index *index, uint32_t hash, uint32_t slot);
+/* The entry must be there. */
+void ledger_index_remove(struct ledger_index *index, uint32_t hash, uint32_t slot);
+
+static inline uint32_t
+ledger_account_search(const struct ledger *ledger, u128 id, uint32_t hash)
+{
+    const struct ledger_index *index = &ledger->account_index;
+    for (uint32_t at = hash & index->mask;; at = (at + 1) & index->mask) {
+        uint64_t entry = index->entries[at];
+        if (entry == 0) {
+            return LEDGER_NONE;
+        }
+        if ((uint32_t)(entry >> 32) == hash) {
+            uint32_t slot = (uint32_t)entry - 1;
+            if (ledger->accounts[slot].id == id) {
+                return slot;
+            }
+        }
+    }
+}
+
+static inline uint32_t
+ledger_pending_search(const struct ledger *ledger, u128 id)
+{
+    const struct ledger_index *index = &ledger->pending_index;
+    uint32_t hash = ledger_hash(id);
+    for (uint32_t at = hash & index->mask;; at = (at + 1) & index->mask) {
+        uint64_t entry = index->entries[at];
+        if (entry == 0) {
+            return LEDGER_NONE;
+        }
+        if ((uint32_t)(entry >> 32) == hash) {
+            uint32_t slot = (uint32_t)entry - 1;
+            if (ledger->pendings[slot].transfer.id == id) {
+                return slot;
+            }
+        }
+    }
+}
+
+/* Appends; the id is new and there is room. */
+void ledger_account_append(struct ledger *ledger, const struct ledger_account *account);
+/* Takes back the newest account. */
+void ledger_account_pop(struct ledger *ledger);
+
+/* Returns the slot; not queued for expiry yet. There is room. */
+uint32_t ledger_pending_insert(
+    struct ledger *ledger,
+    const struct ledger_transfer *transfer,
+    uint32_t debit_slot,
+    uint32_t credit_slot);
+/* Takes it out of index, queue and array. */
+void ledger_pending_remove(struct ledger *ledger, uint32_t slot);
+
+/* --- expiry --- */
+
+static inline uint64_t
+ledger_expires_at(const struct ledger_transfer *transfer)
+{
+    return transfer->timestamp + transfer->timeout * LEDGER_SECOND_NS;
+}
+
+/* Queues a live pending that has a timeout and is not queued. */
+void ledger_expiry_insert(struct ledger *ledger, uint32_t pending_slot);
+/* Takes a pending out of the queue if it is in it. */
+void ledger_expiry_remove(struct ledger *ledger, uint32_t pending_slot);
+
+/* --- what events do to the two accounts --- */
+
+static inline uint16_t
+ledger_flags_set(uint16_t flags, unsigned bits)
+{
+    return (uint16_t)(flags | bits);
+}
+
+static inline uint16_t
+ledger_flags_clear(uint16_t flags, unsigned bits)
+{
+    return (uint16_t)(flags & ~bits);
+}
+
+static inline void
+ledger_move_posted(
+    struct ledger_account *debit,
+    struct ledger_account *credit,
+    const struct ledger_transfer *transfer)
+{
+    debit->debits_posted += transfer->amount;
+    credit->credits_posted += transfer->amount;
+}
+
+static inline void
+ledger_move_pending(
+    struct ledger_account *debit,
+    struct ledger_account *credit,
+    const struct ledger_transfer *transfer)
+{
+    debit->debits_pending += transfer->amount;
+    credit->credits_pending += transfer->amount;
+    if (transfer->flags & LEDGER_TRANSFER_CLOSING_DEBIT) {
+        debit->flags = ledger_flags_set(debit->flags, LEDGER_ACCOUNT_CLOSED);
+    }
+    if (transfer->flags & LEDGER_TRANSFER_CLOSING_CREDIT) {
+        credit->flags = ledger_flags_set(credit->flags, LEDGER_ACCOUNT_CLOSED);
+    }
+}
+
+/* The pending amount leaves both sides in full; a post adds what it posts. */
+static inline void
+ledger_move_finish(
+    struct ledger_account *debit,
+    struct ledger_account *credit,
+    const struct ledger_transfer *pending,
+    enum ledger_fate fate,
+    u128 posted)
+{
+    debit->debits_pending -= pending->amount;
+    credit->credits_pending -= pending->amount;
+    if (fate == LEDGER_FATE_POSTED) {
+        debit->debits_posted += posted;
+        credit->credits_posted += posted;
+        return;
+    }
+    if (pending->flags & LEDGER_TRANSFER_CLOSING_DEBIT) {
+        debit->flags = ledger_flags_clear(debit->flags, LEDGER_ACCOUNT_CLOSED);
+    }
+    if (pending->flags & LEDGER_TRANSFER_CLOSING_CREDIT) {
+        credit->flags = ledger_flags_clear(credit->flags, LEDGER_ACCOUNT_CLOSED);
+    }
+}
+
+static inline struct ledger_balances
+ledger_balances_of(const struct ledger_account *account)
+{
+    return (struct ledger_balances){
+        .debits_pending = account->debits_pending,
+        .debits_posted = account->debits_posted,
+        .credits_pending = account->credits_pending,
+        .credits_posted = account->credits_posted,
+    };
+}
+
+/* Puts the two accounts as they are now into the event. */
+static inline void
+ledger_event_snapshot(
+    struct ledger_event *event,
+    const struct ledger *ledger,
+    uint32_t debit_slot,
+    uint32_t credit_slot)
+{
+    const struct ledger_account *debit = &ledger->accounts[debit_slot];
+    const struct ledger_account *credit = &ledger->accounts[credit_slot];
+    event->debit = ledger_balances_of(debit);
+    event->credit = ledger_balances_of(credit);
+    event->debit_slot = debit_slot;
+    event->credit_slot = credit_slot;
+    event->debit_flags = debit->flags;
+    event->credit_flags = credit->flags;
+    event->padding[0] = event->padding[1] = event->padding[2] = 0;
+}
+
+/* --- transfers --- */
+
+/* One event of a transfer batch being decided. */
+struct ledger_step {
+    struct ledger *ledger;
+    struct ledger_delta *delta;
+    const struct ledger_past *past;
+    const struct ledger_transfer *transfer;
+    uint32_t index;
+    bool chained;              /* changes must be undoable */
+    uint64_t timestamp;        /* that the transfer gets if it is created */
+    uint64_t exists_timestamp; /* set with the status `exists` */
+};
+
+/* A pending transfer as an event of the batch finds it. */
+struct ledger_found {
+    const struct ledger_transfer *transfer; /* NULL if there is none with the id */
+    enum ledger_fate fate;                  /* LEDGER_FATE_NONE: not a pending one */
+    uint32_t slot;                          /* LEDGER_NONE if the core does not hold it */
+};
+
+/* Finds the transfer that the event's pending_id names. */
+struct ledger_found ledger_find_named(const struct ledger_step *step);
+uint32_t ledger_create_transfer(struct ledger_step *step);
+uint32_t ledger_create_plain(struct ledger_step *step);
+uint32_t ledger_create_finishing(struct ledger_step *step);
+uint32_t ledger_compare_existing(
+    const struct ledger_step *step, const struct ledger_transfer *existing);
+/* Is the imported timestamp not above the last transfer's, or an account's? */
+bool ledger_timestamp_regresses(const struct ledger *ledger, uint64_t timestamp);
+/* If a chain is open, records what the next change of these two accounts will undo. */
+struct ledger_undo *ledger_undo_push(
+    const struct ledger_step *step, uint32_t debit_slot, uint32_t credit_slot);
+/* The event that the step appends; its transfer is the step's with `timestamp`. */
+struct ledger_event *ledger_event_append(const struct ledger_step *step);
+
+#endif

@@ -1,0 +1,213 @@
+/* Rebuilding the state from a snapshot or a journal. What comes in was written by this ledger and
+ * checksummed by the store; here it is checked against the rules. */
+#include "ledger_internal.h"
+
+err_t
+ledger_load_account(struct ledger *ledger, const struct ledger_account *account)
+{
+    if (ledger->account_count == ledger->limits.account_count_max) {
+        return ERR_FULL;
+    }
+    if (ledger_account_search(ledger, account->id, ledger_hash(account->id)) != LEDGER_NONE) {
+        return ERR_CORRUPT;
+    }
+    if (account->timestamp == 0 || account->timestamp > LEDGER_TIMESTAMP_MAX) {
+        return ERR_CORRUPT;
+    }
+    if (ledger->account_count > 0 &&
+        account->timestamp <= ledger->accounts[ledger->account_count - 1].timestamp) {
+        return ERR_CORRUPT;
+    }
+    ledger_account_append(ledger, account);
+    ledger->version++;
+    return ERR_OK;
+}
+
+/* Makes a pending transfer live and queues it. */
+static err_t
+revive(
+    struct ledger *ledger,
+    const struct ledger_transfer *transfer,
+    uint32_t debit_slot,
+    uint32_t credit_slot)
+{
+    if (ledger_pending_search(ledger, transfer->id) != LEDGER_NONE) {
+        return ERR_CORRUPT;
+    }
+    if (transfer->timestamp == 0 || transfer->timestamp > LEDGER_TIMESTAMP_MAX ||
+        transfer->timeout * LEDGER_SECOND_NS > LEDGER_TIMESTAMP_MAX - transfer->timestamp) {
+        return ERR_CORRUPT;
+    }
+    if (ledger->pending_count == ledger->limits.pending_count_max) {
+        return ERR_FULL;
+    }
+    uint32_t slot = ledger_pending_insert(ledger, transfer, debit_slot, credit_slot);
+    if (transfer->timeout != 0) {
+        ledger_expiry_insert(ledger, slot);
+    }
+    return ERR_OK;
+}
+
+err_t
+ledger_load_pending(struct ledger *ledger, const struct ledger_transfer *transfer)
+{
+    uint32_t debit_slot = ledger_account_slot(ledger, transfer->debit_account_id);
+    uint32_t credit_slot = ledger_account_slot(ledger, transfer->credit_account_id);
+    if (debit_slot == LEDGER_NONE || credit_slot == LEDGER_NONE || debit_slot == credit_slot) {
+        return ERR_CORRUPT;
+    }
+    if ((transfer->flags & LEDGER_TRANSFER_PENDING) == 0) {
+        return ERR_CORRUPT;
+    }
+    TRY(revive(ledger, transfer, debit_slot, credit_slot));
+    ledger->version++;
+    return ERR_OK;
+}
+
+void
+ledger_load_clock(
+    struct ledger *ledger, uint64_t clock, uint64_t transfer_timestamp, uint64_t account_timestamp)
+{
+    ledger_set_clock(ledger, clock);
+    if (transfer_timestamp > ledger->transfer_timestamp) {
+        ledger->transfer_timestamp = transfer_timestamp;
+    }
+    /* The accounts themselves say which is the newest. */
+    ASSERT(
+        account_timestamp == 0 ||
+        (ledger->account_count > 0 &&
+         ledger->accounts[ledger->account_count - 1].timestamp >= account_timestamp));
+    ledger->version++;
+}
+
+static bool
+add(u128 *balance, u128 amount)
+{
+    return !__builtin_add_overflow(*balance, amount, balance);
+}
+
+/* The slot of the live pending transfer that the event finishes, or LEDGER_NONE. */
+static uint32_t
+finished_slot(const struct ledger *ledger, const struct ledger_event *event)
+{
+    bool expired = event->kind == LEDGER_EVENT_TWO_PHASE_EXPIRED;
+    u128 id = expired ? event->transfer.id : event->transfer.pending_id;
+    uint32_t slot = ledger_pending_search(ledger, id);
+    if (slot == LEDGER_NONE) {
+        return LEDGER_NONE;
+    }
+    const struct ledger_pending *pending = &ledger->pendings[slot];
+    if (pending->debit_slot != event->debit_slot || pending->credit_slot != event->credit_slot) {
+        return LEDGER_NONE;
+    }
+    if (expired && (pending->transfer.timeout == 0 ||
+                    ledger_expires_at(&pending->transfer) > event->timestamp)) {
+        return LEDGER_NONE;
+    }
+    return event->transfer.amount <= pending->transfer.amount ? slot : LEDGER_NONE;
+}
+
+static bool
+same_balances(const struct ledger_account *account, const struct ledger_balances *balances)
+{
+    return account->debits_pending == balances->debits_pending &&
+           account->debits_posted == balances->debits_posted &&
+           account->credits_pending == balances->credits_pending &&
+           account->credits_posted == balances->credits_posted;
+}
+
+/* Does the event to copies of its two accounts; false if it cannot follow from the state. */
+static bool
+redo_on_copies(
+    const struct ledger *ledger,
+    const struct ledger_event *event,
+    uint32_t pending_slot,
+    struct ledger_account *debit,
+    struct ledger_account *credit)
+{
+    const struct ledger_transfer *transfer = &event->transfer;
+    switch ((enum ledger_event_kind)event->kind) {
+    case LEDGER_EVENT_SINGLE_PHASE:
+        return add(&debit->debits_posted, transfer->amount) &&
+               add(&credit->credits_posted, transfer->amount);
+    case LEDGER_EVENT_TWO_PHASE_PENDING:
+        ledger_move_pending(debit, credit, transfer);
+        return debit->debits_pending >= transfer->amount &&
+               credit->credits_pending >= transfer->amount;
+    case LEDGER_EVENT_TWO_PHASE_POSTED:
+    case LEDGER_EVENT_TWO_PHASE_VOIDED:
+    case LEDGER_EVENT_TWO_PHASE_EXPIRED: {
+        const struct ledger_transfer *pending = &ledger->pendings[pending_slot].transfer;
+        bool posted = event->kind == LEDGER_EVENT_TWO_PHASE_POSTED;
+        if (debit->debits_pending < pending->amount || credit->credits_pending < pending->amount) {
+            return false;
+        }
+        ledger_move_finish(
+            debit,
+            credit,
+            pending,
+            posted ? LEDGER_FATE_POSTED : LEDGER_FATE_VOIDED,
+            transfer->amount);
+        return true;
+    }
+    }
+    return false;
+}
+
+/* Names the event accounts that are there, and is its timestamp possible? */
+static bool
+event_is_sane(const struct ledger *ledger, const struct ledger_event *event)
+{
+    if (event->debit_slot >= ledger->account_count || event->credit_slot >= ledger->account_count ||
+        event->debit_slot == event->credit_slot) {
+        return false;
+    }
+    if (ledger->accounts[event->debit_slot].id != event->transfer.debit_account_id ||
+        ledger->accounts[event->credit_slot].id != event->transfer.credit_account_id) {
+        return false;
+    }
+    if (event->timestamp == 0 || event->timestamp > LEDGER_TIMESTAMP_MAX) {
+        return false;
+    }
+    return event->kind == LEDGER_EVENT_TWO_PHASE_EXPIRED ||
+           (event->transfer.timestamp == event->timestamp &&
+            event->timestamp > ledger->transfer_timestamp);
+}
+
+err_t
+ledger_redo(struct ledger *ledger, const struct ledger_event *event)
+{
+    if (!event_is_sane(ledger, event)) {
+        return ERR_CORRUPT;
+    }
+    bool finishes = event->kind == LEDGER_EVENT_TWO_PHASE_POSTED ||
+                    event->kind == LEDGER_EVENT_TWO_PHASE_VOIDED ||
+                    event->kind == LEDGER_EVENT_TWO_PHASE_EXPIRED;
+    uint32_t pending_slot = LEDGER_NONE;
+    if (finishes) {
+        pending_slot = finished_slot(ledger, event);
+        if (pending_slot == LEDGER_NONE) {
+            return ERR_CORRUPT;
+        }
+    }
+    struct ledger_account debit = ledger->accounts[event->debit_slot];
+    struct ledger_account credit = ledger->accounts[event->credit_slot];
+    if (!redo_on_copies(ledger, event, pending_slot, &debit, &credit) ||
+        !same_balances(&debit, &event->debit) || !same_balances(&credit, &event->credit) ||
+        debit.flags != event->debit_flags || credit.flags != event->credit_flags) {
+        return ERR_CORRUPT;
+    }
+    if (finishes) {
+        ledger_pending_remove(ledger, pending_slot);
+    } else if (event->kind == LEDGER_EVENT_TWO_PHASE_PENDING) {
+        TRY(revive(ledger, &event->transfer, event->debit_slot, event->credit_slot));
+    }
+    ledger->accounts[event->debit_slot] = debit;
+    ledger->accounts[event->credit_slot] = credit;
+    if (event->kind != LEDGER_EVENT_TWO_PHASE_EXPIRED) {
+        ledger->transfer_timestamp = event->timestamp;
+    }
+    ledger_set_clock(ledger, event->timestamp);
+    ledger->version++;
+    return ERR_OK;
+}
