@@ -7,6 +7,10 @@
  *
  * FORM-1  A node is a text, a hash or an array, never two of them.
  * FORM-2  Each name occurs once; a repeated one is an error that names it.
+ * FORM-3  Which it is does not depend on the order of the parameters: a node whose keys are all
+ *         [] or all indexes (0 to 999999, written without leading zeros) is an array; one key that
+ *         is no index makes it a hash, whose keys keep their digits. So metadata[7]= is an array
+ *         to the codec and a key "7" to who reads the children's names.
  */
 #ifndef FORM_FORM_H
 #define FORM_FORM_H
@@ -15,9 +19,12 @@
 #include "base/buf.h"
 #include "base/err.h"
 
-#define FORM_PARAMS_MAX 1000
-#define FORM_DEPTH_MAX  8
-#define FORM_NAME_MAX   256
+#define FORM_PARAMS_MAX   1000
+#define FORM_DEPTH_MAX    8
+#define FORM_NAME_MAX     256 /* decoded bytes of a whole name */
+#define FORM_CHILDREN_MAX 256 /* of one hash or array, the root too: bounds the search for a key   \
+                               */
+#define FORM_INDEX_MAX    999999
 #define FORM_MESSAGE_SIZE 320
 
 enum form_kind {
@@ -28,10 +35,10 @@ enum form_kind {
 
 struct form_node {
     enum form_kind kind;
-    struct span name;  /* its key in the parent; empty for the root and for array items */
-    uint32_t index;    /* its position in a parent array */
+    struct span name; /* its key in the parent, digits for a[0]; empty for the root and a[] */
+    uint32_t index;   /* in a parent array: the index as sent, for a[] counted from 0 */
     uint32_t child_count;
-    struct span text;  /* FORM_TEXT: the decoded value, may be empty */
+    struct span text; /* FORM_TEXT: the decoded value, may be empty */
     struct form_node *parent;
     struct form_node *first_child; /* in the order of the input (arrays: by index) */
     struct form_node *last_child;
@@ -50,16 +57,18 @@ MUST_USE err_t form_parse(
     struct span *ret_param,
     struct span *ret_message);
 
-/* The child of a hash by name, or NULL (also when `node` is NULL or no hash). */
+/* The child of a hash, or of an array with written indexes, by name; or NULL (also when `node` is
+ * NULL or a text). */
 struct form_node *form_child(const struct form_node *node, struct span name);
 /* By full bracket name from the root: "payment_method_data[card][number]"; NULL if absent. */
 struct form_node *form_find(const struct form_node *root, const char *name);
 /* Unlinks a node from its parent. */
 void form_remove(struct form_node *node);
-/* The node's full name: "items[0][price]"; in the arena. */
+/* The node's full name: "items[0][price]"; in the arena, empty when that is full. */
 struct span form_full_name(const struct form_node *node, struct arena *arena);
 
-/* Writing, for clients: appends "&name=value" (no & at the start of an empty buffer), encoded. */
+/* Writing, for clients: appends "&name=value" (no & at the start of an empty buffer), encoded;
+ * the brackets of the name stay as they are. */
 void form_append(struct buf *out, const char *name, struct span value);
 void form_append_i64(struct buf *out, const char *name, int64_t value);
 

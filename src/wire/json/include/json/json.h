@@ -3,7 +3,8 @@
  * misuse, so what it writes is always one valid JSON text; a buffer at its limit shows as
  * buf_failed() at the end.
  *
- * Names and texts are UTF-8; what is not becomes U+FFFD. Allocates nothing but through the buffer.
+ * Names and texts are UTF-8; each byte that is no part of valid UTF-8 becomes U+FFFD. Allocates
+ * nothing but through the buffer. Reading is json/json_in.h.
  */
 #ifndef JSON_JSON_H
 #define JSON_JSON_H
@@ -21,7 +22,10 @@ struct json_writer {
     bool has_key;                       /* a key waits for its value */
 };
 
+/* Appends behind what `out` holds. */
 void json_begin(struct json_writer *json, struct buf *out);
+/* One whole value was written and nothing is open: true before the text is handed to anybody. */
+bool json_is_complete(const struct json_writer *json);
 void json_object_begin(struct json_writer *json);
 void json_object_end(struct json_writer *json);
 void json_array_begin(struct json_writer *json);
