@@ -37,6 +37,12 @@ BANNED = {
     "gmtime": "gmtime_r",
     "ctime": "os/clock",
     "asctime": "os/clock",
+    "strerror": "strerror_r or err_text",
+    "getpwnam": "getpwnam_r",
+    "getpwuid": "getpwuid_r",
+    "inet_ntoa": "inet_ntop",
+    "gethostbyname": "getaddrinfo",
+    "ttyname": "ttyname_r",
     "longjmp": "err_t",
 }
 
