@@ -74,6 +74,12 @@ struct store_ops {
         struct ledger_past *past,
         struct store_error *error);
 
+    /* May another group be applied? Asked before the core is touched, so that a refusal changes
+     * nothing. `events` and `accounts` are the most that the group can carry. ERR_BUSY if too much
+     * is under way (wait for a ticket), ERR_DISK_FULL and ERR_FULL if there is no room (reads go
+     * on), ERR_CLOSED after a failure. */
+    err_t (*admit)(struct store *store, uint32_t events, uint32_t accounts);
+
     /* Hands over the changes of a group of batches. The delta is copied before it returns; what it
      * changed can be looked up at once; the ticket is posted to `executor` when it is durable.
      * ERR_BUSY if too much is under way: the engine waits for a ticket and tries again. */

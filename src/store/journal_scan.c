@@ -1,0 +1,516 @@
+#include "journal_scan.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SCAN_CHUNK       (UINT64_C(1) << 20)
+#define SCAN_WINDOW_SIZE (JOURNAL_FRAME_MAX + SCAN_CHUNK)
+
+err_t
+store_error_set(struct store_error *error, err_t code, const char *format, ...)
+{
+    if (error != NULL) {
+        error->code = code;
+        va_list arguments;
+        va_start(arguments, format);
+        vsnprintf(error->message, sizeof(error->message), format, arguments);
+        va_end(arguments);
+    }
+    return code;
+}
+
+bool
+journal_segment_path(const char *folder, uint64_t number, char out[JOURNAL_PATH_SIZE])
+{
+    int length = snprintf(out, JOURNAL_PATH_SIZE, "%s/%08" PRIu64 ".log", folder, number);
+    return length > 0 && length < JOURNAL_PATH_SIZE;
+}
+
+/* --- heads --- */
+
+void
+journal_heads_release(struct journal_heads *heads)
+{
+    free(heads->positions);
+    *heads = (struct journal_heads){0};
+}
+
+err_t
+journal_heads_add(struct journal_heads *heads)
+{
+    if (heads->count == heads->capacity) {
+        uint32_t capacity = heads->capacity == 0 ? 1024 : heads->capacity * 2;
+        if (capacity < heads->capacity) {
+            return ERR_FULL;
+        }
+        uint64_t *grown = realloc(heads->positions, (size_t)capacity * sizeof(*grown));
+        if (grown == NULL) {
+            return ERR_MEMORY;
+        }
+        heads->positions = grown;
+        heads->capacity = capacity;
+    }
+    heads->positions[heads->count++] = 0;
+    return ERR_OK;
+}
+
+/* --- walking a frame --- */
+
+static err_t
+walk_account(struct journal_scan *scan, const char *data)
+{
+    struct ledger_account account;
+    memcpy(&account, data, sizeof(account));
+    TRY(journal_heads_add(&scan->heads));
+    return scan->visitor->account(scan->visitor->context, &account);
+}
+
+/* Checks the links against the heads, which the event then becomes. */
+static err_t
+walk_links(
+    struct journal_scan *scan, const struct journal_event *raw, journal_position_t position)
+{
+    scan->visitor->reason = "event names an account that is not there";
+    if (raw->debit_slot >= scan->heads.count || raw->credit_slot >= scan->heads.count ||
+        raw->debit_slot == raw->credit_slot) {
+        return ERR_CORRUPT;
+    }
+    if (raw->kind == LEDGER_EVENT_TWO_PHASE_EXPIRED) {
+        scan->visitor->reason = "expiry with a link";
+        return raw->credit_link == 0 ? ERR_OK : ERR_CORRUPT;
+    }
+    uint64_t *debit_head = &scan->heads.positions[raw->debit_slot];
+    uint64_t *credit_head = &scan->heads.positions[raw->credit_slot];
+    scan->visitor->reason = "event does not link to its accounts' last events";
+    if (raw->debit_link != *debit_head || raw->credit_link != *credit_head) {
+        return ERR_CORRUPT;
+    }
+    *debit_head = position;
+    *credit_head = position;
+    scan->visitor->reason = NULL;
+    return ERR_OK;
+}
+
+static err_t
+walk_events(
+    struct journal_scan *scan, const struct journal_section *section, journal_position_t position)
+{
+    bool wide = section->event_size == JOURNAL_EVENT_WIDE;
+    for (uint32_t i = 0; i < section->header.event_count; i++) {
+        struct ledger_event event;
+        struct journal_event raw;
+        const char *data = section->events + (size_t)i * section->event_size;
+        scan->visitor->reason = "malformed event";
+        TRY(journal_event_decode(data, section->event_size, &event, &raw));
+        if ((raw.wide == 1) != wide) {
+            return ERR_CORRUPT;
+        }
+        TRY(walk_links(scan, &raw, position));
+        TRY(scan->visitor->event(scan->visitor->context, &event, position));
+        position += section->event_size;
+    }
+    return ERR_OK;
+}
+
+static err_t
+walk_section(
+    struct journal_scan *scan, const struct journal_section *section, journal_position_t position)
+{
+    struct journal_visitor *visitor = scan->visitor;
+    const char *start = section->accounts - sizeof(section->header);
+    visitor->reason = "account refused";
+    for (uint32_t i = 0; i < section->header.account_count; i++) {
+        TRY(walk_account(scan, section->accounts + (size_t)i * sizeof(struct ledger_account)));
+    }
+    TRY(walk_events(scan, section, position + (uint64_t)(section->events - start)));
+    position += (uint64_t)(section->failed - start);
+    visitor->reason = "failed id refused";
+    for (uint32_t i = 0; i < section->header.failed_count; i++) {
+        u128 id;
+        memcpy(&id, section->failed + (size_t)i * sizeof(id), sizeof(id));
+        TRY(visitor->failed(visitor->context, id, position));
+        position += sizeof(id);
+    }
+    visitor->reason = "clock refused";
+    return visitor->section_end(visitor->context, section->header.clock);
+}
+
+static err_t
+walk_frame(
+    struct journal_scan *scan,
+    const struct journal_frame_header *header,
+    const char *frame,
+    journal_position_t position)
+{
+    struct journal_visitor *visitor = scan->visitor;
+    uint64_t done = sizeof(*header);
+    const uint64_t end = sizeof(*header) + header->body_size;
+    for (uint32_t i = 0; i < header->section_count; i++) {
+        struct journal_section section;
+        TRY(journal_section_decode(frame + done, end - done, &section, &visitor->reason));
+        TRY(walk_section(scan, &section, position + done));
+        done += section.header.size;
+    }
+    visitor->reason = "sections do not fill the frame";
+    if (done != end) {
+        return ERR_CORRUPT;
+    }
+    visitor->reason = NULL;
+    return visitor->frame_end(visitor->context, header);
+}
+
+/* --- reading a segment --- */
+
+/* The file's bytes [offset, offset + size), which lie within the segment; valid until the next
+ * call. */
+static err_t
+window_get(struct journal_scan *scan, uint64_t offset, uint64_t size, const char **ret_data)
+{
+    ASSERT(size <= JOURNAL_FRAME_MAX);
+    ASSERT(offset + size <= scan->segment_size);
+    uint64_t have_end = scan->window_offset + scan->window_size;
+    if (offset < scan->window_offset || offset + size > have_end) {
+        uint64_t kept = 0;
+        if (offset >= scan->window_offset && offset < have_end) {
+            kept = have_end - offset;
+            memmove(scan->window, scan->window + (offset - scan->window_offset), kept);
+        }
+        uint64_t want = size > SCAN_CHUNK ? size : SCAN_CHUNK;
+        if (want > scan->segment_size - offset) {
+            want = scan->segment_size - offset;
+        }
+        scan->window_offset = offset;
+        scan->window_size = kept;
+        if (want > kept) {
+            err_t error = scan->disk->ops->read(
+                scan->disk, scan->file, scan->window + kept, want - kept, offset + kept);
+            if (error != ERR_OK) {
+                scan->window_size = 0;
+                return store_error_set(
+                    scan->error, error, "%s: offset %" PRIu64 ": %s", scan->path, offset + kept,
+                    err_text(error));
+            }
+            scan->window_size = want;
+        }
+        if (scan->visitor->progress != NULL) {
+            scan->visitor->progress(
+                scan->visitor->context, scan->bytes_done + offset, scan->bytes_total);
+        }
+    }
+    *ret_data = scan->window + (offset - scan->window_offset);
+    return ERR_OK;
+}
+
+static err_t
+refuse(struct journal_scan *scan, err_t code, uint64_t offset, const char *what, const char *reason)
+{
+    return store_error_set(
+        scan->error, code, "%s: %s at offset %" PRIu64 ": %s", scan->path, what, offset,
+        reason == NULL ? err_text(code) : reason);
+}
+
+/* The frame at `offset`: *ret_valid says whether a whole one with a right checksum is there. */
+static err_t
+frame_read(
+    struct journal_scan *scan,
+    uint64_t offset,
+    struct journal_frame_header *ret_header,
+    const char **ret_frame,
+    const char **ret_reason)
+{
+    *ret_frame = NULL;
+    *ret_reason = "not a frame";
+    if (offset + JOURNAL_BLOCK > scan->segment_size) {
+        return ERR_OK;
+    }
+    const char *data = NULL;
+    TRY(window_get(scan, offset, JOURNAL_BLOCK, &data));
+    if (!journal_frame_peek(data, ret_header) || ret_header->identity != scan->identity ||
+        ret_header->size > scan->segment_size - offset) {
+        return ERR_OK;
+    }
+    TRY(window_get(scan, offset, ret_header->size, &data));
+    if (journal_frame_verify(data, ret_header, ret_reason) == ERR_OK) {
+        *ret_frame = data;
+    }
+    return ERR_OK;
+}
+
+/* A whole frame that is not the one expected here was put here by no crash. */
+static const char *
+frame_disorder(const struct journal_scan *scan, const struct journal_frame_header *header)
+{
+    if (header->sequence != scan->sequence + 1) {
+        return "wrong sequence number";
+    }
+    if (header->previous != scan->chain) {
+        return "does not follow from the frame before it";
+    }
+    if (header->synced != scan->synced) {
+        return "wrong synced position";
+    }
+    if (header->term < scan->term) {
+        return "older term than the frame before it";
+    }
+    return NULL;
+}
+
+/* Where the last byte that is not zero ends, at or after `from`; `from` if all are zero. */
+static err_t
+nonzero_end(struct journal_scan *scan, uint64_t from, uint64_t *ret_end)
+{
+    *ret_end = from;
+    for (uint64_t offset = from; offset < scan->segment_size;) {
+        uint64_t size = scan->segment_size - offset;
+        size = size > SCAN_CHUNK ? SCAN_CHUNK : size;
+        const char *data = NULL;
+        TRY(window_get(scan, offset, size, &data));
+        if (!journal_is_zero(data, size)) {
+            for (uint64_t i = size; i > 0; i--) {
+                if (data[i - 1] != 0) {
+                    *ret_end = offset + i;
+                    break;
+                }
+            }
+        }
+        offset += size;
+    }
+    return ERR_OK;
+}
+
+/* Is there a whole frame of this ledger, newer than the last good one, behind a bad one? */
+static err_t
+later_frame(struct journal_scan *scan, uint64_t from, uint64_t until, bool *ret_found)
+{
+    *ret_found = false;
+    uint64_t offset = from / JOURNAL_BLOCK * JOURNAL_BLOCK + JOURNAL_BLOCK;
+    for (; offset < until; offset += JOURNAL_BLOCK) {
+        struct journal_frame_header header;
+        const char *frame = NULL;
+        const char *reason = NULL;
+        TRY(frame_read(scan, offset, &header, &frame, &reason));
+        if (frame != NULL && header.sequence > scan->sequence) {
+            *ret_found = true;
+            return ERR_OK;
+        }
+    }
+    return ERR_OK;
+}
+
+/* What follows the last good frame of the segment, which ends at scan->end. */
+static err_t
+scan_tail(struct journal_scan *scan, bool closed, const char *reason)
+{
+    TRY(nonzero_end(scan, scan->end, &scan->torn_end));
+    if (scan->torn_end == scan->end) {
+        return ERR_OK;
+    }
+    if (closed) {
+        return refuse(scan, ERR_CORRUPT, scan->end, "frame", reason);
+    }
+    bool found = false;
+    TRY(later_frame(scan, scan->end, scan->torn_end, &found));
+    if (found) {
+        return refuse(scan, ERR_CORRUPT, scan->end, "frame", reason);
+    }
+    return ERR_OK;
+}
+
+static err_t
+scan_frames(struct journal_scan *scan, bool closed)
+{
+    scan->end = JOURNAL_BLOCK;
+    scan->last_frame = 0;
+    for (;;) {
+        struct journal_frame_header header;
+        const char *frame = NULL;
+        const char *reason = NULL;
+        TRY(frame_read(scan, scan->end, &header, &frame, &reason));
+        if (frame == NULL) {
+            return scan_tail(scan, closed, reason);
+        }
+        reason = frame_disorder(scan, &header);
+        if (reason != NULL) {
+            return refuse(scan, ERR_CORRUPT, scan->end, "frame", reason);
+        }
+        err_t error = walk_frame(scan, &header, frame, journal_position(scan->segment, scan->end));
+        if (error != ERR_OK) {
+            return refuse(scan, error, scan->end, "frame", scan->visitor->reason);
+        }
+        scan->last_frame = scan->end;
+        scan->last_frame_size = header.size;
+        scan->end += header.size;
+        scan->sequence = header.sequence;
+        scan->chain = header.checksum;
+        scan->term = header.term;
+        scan->synced = journal_position(scan->segment, scan->end);
+    }
+}
+
+static const char *
+segment_disorder(
+    const struct journal_scan *scan, const struct journal_segment_header *header, uint64_t file_size)
+{
+    if (header->number != scan->segment) {
+        return "segment header: wrong number";
+    }
+    if (header->segment_size != file_size) {
+        return "the file's size is not the segment's";
+    }
+    if (scan->segment > 1 && header->identity != scan->identity) {
+        return "segment header: of another ledger";
+    }
+    if (header->first_sequence != scan->sequence + 1 || header->chain != scan->chain) {
+        return "segment header: does not follow from the segment before it";
+    }
+    return NULL;
+}
+
+static err_t
+scan_segment(struct journal_scan *scan, bool closed)
+{
+    uint64_t size = 0;
+    TRY(scan->disk->ops->size(scan->disk, scan->file, &size));
+    if (size < JOURNAL_SEGMENT_MIN || size > JOURNAL_SEGMENT_MAX) {
+        return refuse(scan, ERR_CORRUPT, 0, "segment", "impossible file size");
+    }
+    const uint64_t previous_end = scan->end;
+    scan->segment_size = size;
+    scan->window_size = 0;
+    const char *block = NULL;
+    TRY(window_get(scan, 0, JOURNAL_BLOCK, &block));
+    struct journal_segment_header header;
+    const char *reason = NULL;
+    err_t error = journal_segment_decode(block, &header, &reason);
+    if (error != ERR_OK) {
+        return refuse(scan, error, 0, "segment", reason);
+    }
+    reason = segment_disorder(scan, &header, size);
+    if (reason != NULL) {
+        return refuse(scan, ERR_CORRUPT, 0, "segment", reason);
+    }
+    if (header.previous_end != previous_end) {
+        /* The newer segment is sound: frames are missing at the end of the one before it. */
+        journal_segment_path(scan->folder, scan->segment - 1, scan->path);
+        return refuse(scan, ERR_CORRUPT, previous_end, "frame", "missing");
+    }
+    scan->identity = header.identity;
+    return scan_frames(scan, closed);
+}
+
+/* --- the folder --- */
+
+struct segment_names {
+    uint64_t count;
+    uint64_t newest;
+};
+
+static void
+note_name(void *context, const char *name)
+{
+    struct segment_names *names = context;
+    struct span number = span_from_cstr(name);
+    if (number.size != 12 || !span_ends_with(number, SPAN(".log"))) {
+        return;
+    }
+    uint64_t value = 0;
+    if (span_parse_u64(span_slice(number, 0, 8), &value) && value > 0) {
+        names->count++;
+        names->newest = value > names->newest ? value : names->newest;
+    }
+}
+
+static err_t
+open_segment(struct journal_scan *scan, uint64_t number)
+{
+    if (!journal_segment_path(scan->folder, number, scan->path)) {
+        return store_error_set(scan->error, ERR_RANGE, "%s: the path is too long", scan->folder);
+    }
+    bool direct = false;
+    err_t error = scan->disk->ops->open(
+        scan->disk, scan->path, OS_OPEN_READ, false, &scan->file, &direct);
+    if (error == ERR_NOT_FOUND) {
+        return store_error_set(
+            scan->error, ERR_CORRUPT, "%s: the segment is missing at offset 0", scan->path);
+    }
+    if (error != ERR_OK) {
+        return store_error_set(scan->error, error, "%s: %s", scan->path, err_text(error));
+    }
+    return ERR_OK;
+}
+
+static err_t
+measure(struct journal_scan *scan, uint64_t newest)
+{
+    for (uint64_t number = 1; number <= newest; number++) {
+        TRY(open_segment(scan, number));
+        uint64_t size = 0;
+        err_t error = scan->disk->ops->size(scan->disk, scan->file, &size);
+        scan->disk->ops->close(scan->disk, scan->file);
+        scan->file = NULL;
+        if (error != ERR_OK) {
+            return store_error_set(scan->error, error, "%s: %s", scan->path, err_text(error));
+        }
+        scan->bytes_total += size;
+    }
+    return ERR_OK;
+}
+
+err_t
+journal_scan_run(struct journal_scan *scan)
+{
+    ASSERT(scan->visitor != NULL);
+    struct segment_names names = {0};
+    err_t error = scan->disk->ops->list(scan->disk, scan->folder, note_name, &names);
+    if (error != ERR_OK) {
+        return store_error_set(scan->error, error, "%s: %s", scan->folder, err_text(error));
+    }
+    scan->empty = names.count == 0;
+    if (scan->empty) {
+        return ERR_OK;
+    }
+    if (names.newest > JOURNAL_SEGMENTS_MAX) {
+        return store_error_set(scan->error, ERR_RANGE, "%s: too many segments", scan->folder);
+    }
+    scan->window = aligned_alloc(JOURNAL_BLOCK, SCAN_WINDOW_SIZE);
+    if (scan->window == NULL) {
+        return store_error_set(scan->error, ERR_MEMORY, "%s", err_text(ERR_MEMORY));
+    }
+    TRY(measure(scan, names.newest));
+    scan->end = 0;
+    for (scan->segment = 1;; scan->segment++) {
+        TRY(open_segment(scan, scan->segment));
+        error = scan_segment(scan, scan->segment < names.newest);
+        scan->disk->ops->close(scan->disk, scan->file);
+        scan->file = NULL;
+        if (error != ERR_OK) {
+            if (scan->error != NULL && scan->error->code == ERR_OK) {
+                store_error_set(scan->error, error, "%s: %s", scan->path, err_text(error));
+            }
+            return error;
+        }
+        scan->bytes_done += scan->segment_size;
+        if (scan->segment == names.newest) {
+            break;
+        }
+    }
+    if (scan->visitor->progress != NULL) {
+        scan->visitor->progress(scan->visitor->context, scan->bytes_total, scan->bytes_total);
+    }
+    return ERR_OK;
+}
+
+void
+journal_scan_release(struct journal_scan *scan)
+{
+    if (scan->file != NULL) {
+        scan->disk->ops->close(scan->disk, scan->file);
+        scan->file = NULL;
+    }
+    free(scan->window);
+    scan->window = NULL;
+    journal_heads_release(&scan->heads);
+}

@@ -1,0 +1,90 @@
+/*
+ * Reading a journal from its beginning: every segment, every frame, every byte in between. Used
+ * at start (journal.c) and by the offline check (verify.c), so that both have one notion of what
+ * a sound journal is.
+ *
+ * What an unreadable frame means:
+ *   - a later segment exists, or a later valid frame: it was synced before those were begun, so it
+ *     is damage, and refused with file and offset;
+ *   - neither: it is the torn tail of a write that nobody was told of, and is cut. Damage to the
+ *     very last frame cannot be told apart from that.
+ */
+#ifndef STORE_JOURNAL_SCAN_H
+#define STORE_JOURNAL_SCAN_H
+
+#include "journal_format.h"
+#include "store/store.h"
+
+#define JOURNAL_PATH_SIZE    512
+#define JOURNAL_SEGMENTS_MAX 1000000u
+
+/* Writes FOLDER/00000001.log; false if the path would be too long. */
+bool journal_segment_path(const char *folder, uint64_t number, char out[JOURNAL_PATH_SIZE]);
+
+__attribute__((format(printf, 3, 4))) err_t
+store_error_set(struct store_error *error, err_t code, const char *format, ...);
+
+/* The newest event position of each account, by slot: the heads of the chains. */
+struct journal_heads {
+    uint64_t *positions;
+    uint32_t count;
+    uint32_t capacity;
+};
+
+void journal_heads_release(struct journal_heads *heads);
+/* One more account, with no events. */
+MUST_USE err_t journal_heads_add(struct journal_heads *heads);
+
+/* What a walk through a frame finds, in order. A failure ends the walk; `reason` may be set to say
+ * what was wrong. */
+struct journal_visitor {
+    err_t (*account)(void *context, const struct ledger_account *account);
+    err_t (*event)(void *context, const struct ledger_event *event, journal_position_t position);
+    err_t (*failed)(void *context, u128 id, journal_position_t position);
+    err_t (*section_end)(void *context, uint64_t clock);
+    /* After each frame. */
+    err_t (*frame_end)(void *context, const struct journal_frame_header *header);
+    /* After each mebibyte or so; NULL for nobody to be told. */
+    void (*progress)(void *context, uint64_t bytes_done, uint64_t bytes_total);
+    void *context;
+    const char *reason;
+};
+
+struct journal_scan {
+    struct os_disk *disk;
+    const char *folder;
+    struct journal_visitor *visitor;
+    struct store_error *error;
+    struct journal_heads heads;
+
+    /* What was found, after journal_scan_run. */
+    bool empty; /* no segment at all */
+    u128 identity;
+    uint64_t segment; /* the newest */
+    uint64_t segment_size;
+    uint64_t end; /* offset behind its last frame */
+    uint64_t torn_end; /* offset behind its last byte that is not zero; at most `end` if none is torn */
+    uint64_t last_frame; /* offset of its last frame, or 0 if it has none */
+    uint64_t last_frame_size;
+    uint64_t sequence; /* of the last frame; 0 if there is none */
+    u128 chain;        /* its checksum */
+    uint64_t term;
+    uint64_t synced; /* position behind the last frame, which may be in the segment before */
+    uint64_t bytes_done;
+    uint64_t bytes_total;
+
+    /* Its own. */
+    struct os_file *file;
+    char path[JOURNAL_PATH_SIZE];
+    char *window; /* holds the file's bytes [window_offset, window_offset + window_size) */
+    uint64_t window_offset;
+    uint64_t window_size;
+    uint64_t previous_end;
+};
+
+/* Reads everything. ERR_OK, ERR_CORRUPT or ERR_VERSION (the error names file and offset), or what
+ * the disk answered. Release afterwards in any case. */
+MUST_USE err_t journal_scan_run(struct journal_scan *scan);
+void journal_scan_release(struct journal_scan *scan);
+
+#endif
