@@ -148,6 +148,8 @@ walk_frame(
     struct journal_visitor *visitor = scan->visitor;
     uint64_t done = sizeof(*header);
     const uint64_t end = sizeof(*header) + header->body_size;
+    visitor->reason = NULL;
+    TRY(visitor->frame_begin(visitor->context, header, position));
     for (uint32_t i = 0; i < header->section_count; i++) {
         struct journal_section section;
         TRY(journal_section_decode(frame + done, end - done, &section, &visitor->reason));

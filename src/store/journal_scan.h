@@ -38,6 +38,8 @@ MUST_USE err_t journal_heads_add(struct journal_heads *heads);
 /* What a walk through a frame finds, in order. A failure ends the walk; `reason` may be set to say
  * what was wrong. */
 struct journal_visitor {
+    err_t (*frame_begin)(
+        void *context, const struct journal_frame_header *header, journal_position_t position);
     err_t (*account)(void *context, const struct ledger_account *account);
     err_t (*event)(void *context, const struct ledger_event *event, journal_position_t position);
     err_t (*failed)(void *context, u128 id, journal_position_t position);

@@ -18,7 +18,7 @@
 #include "ledger/ledger.h"
 #include "os/clock.h"
 #include "os/file.h"
-#include "os/loop.h"
+#include "os/loops.h"
 
 struct store;
 
@@ -107,7 +107,8 @@ struct store_ops {
         void *context,
         struct store_error *error);
 
-    /* Waits for nothing; stops threads; what was not durable stays undefined. */
+    /* When every ticket was told, or their executor has stopped for good. Stops threads; what was
+     * not durable stays undefined. */
     void (*close)(struct store *store);
 };
 
@@ -119,6 +120,8 @@ struct store_settings {
     uint64_t segment_size;       /* bytes of a journal segment */
     uint64_t in_flight_max;      /* bytes of frames not yet durable */
     uint64_t transfer_count_max; /* bound of the in-memory index of this version */
+    struct os_loops *loops;      /* where the I/O thread comes from; NULL: commit itself writes,
+                                  * syncs and posts the ticket (tools, memory:) */
 };
 
 /*

@@ -1,0 +1,671 @@
+#include "journal.h"
+
+#include "base/list.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct journal *
+journal_of(struct store *store)
+{
+    return CONTAINER_OF(store, struct journal, store);
+}
+
+/* --- what an event does to the tables --- */
+
+static enum index_fate
+fate_of_new(const struct ledger_event *event)
+{
+    return event->kind == LEDGER_EVENT_TWO_PHASE_PENDING ? INDEX_PENDING : INDEX_SINGLE;
+}
+
+/* Index and directory; the heads are the caller's, who needs the old ones as links. */
+static err_t
+note_event(struct journal *journal, const struct ledger_event *event, journal_position_t position)
+{
+    bool expiry = event->kind == LEDGER_EVENT_TWO_PHASE_EXPIRED;
+    journal_directory_event(&journal->directory, event->timestamp, expiry);
+    if (expiry) {
+        return journal_set_fate(journal, event->transfer.id, INDEX_EXPIRED);
+    }
+    if (event->kind == LEDGER_EVENT_TWO_PHASE_POSTED) {
+        TRY(journal_set_fate(journal, event->transfer.pending_id, INDEX_POSTED));
+    } else if (event->kind == LEDGER_EVENT_TWO_PHASE_VOIDED) {
+        TRY(journal_set_fate(journal, event->transfer.pending_id, INDEX_VOIDED));
+    }
+    uint64_t hash = index_hash(&journal->index, event->transfer.id);
+    return index_insert(&journal->index, hash, position, fate_of_new(event));
+}
+
+static err_t
+note_failed(struct journal *journal, u128 id, journal_position_t position)
+{
+    return index_insert(&journal->index, index_hash(&journal->index, id), position, INDEX_FAILED);
+}
+
+/* --- loading --- */
+
+struct load {
+    struct journal *journal;
+    struct ledger *ledger;
+    struct journal_visitor visitor;
+    uint64_t clock;
+    uint64_t transfer_timestamp;
+    uint64_t account_timestamp;
+};
+
+static err_t
+load_frame_begin(
+    void *context, const struct journal_frame_header *header, journal_position_t position)
+{
+    struct load *load = context;
+    struct journal *journal = load->journal;
+    /* A look-up may have to read what this very frame holds. */
+    journal->cache.durable_end = position + header->size;
+    TRY(journal_directory_frame(&journal->directory, position));
+    journal_directory_extend(&journal->directory, position + header->size);
+    return ERR_OK;
+}
+
+static err_t
+load_account(void *context, const struct ledger_account *account)
+{
+    struct load *load = context;
+    load->account_timestamp = account->timestamp > load->account_timestamp
+                                  ? account->timestamp
+                                  : load->account_timestamp;
+    return ledger_load_account(load->ledger, account);
+}
+
+static err_t
+load_event(void *context, const struct ledger_event *event, journal_position_t position)
+{
+    struct load *load = context;
+    bool expiry = event->kind == LEDGER_EVENT_TWO_PHASE_EXPIRED;
+    if (!expiry) {
+        load->visitor.reason = "timestamps do not rise";
+        if (event->timestamp <= load->transfer_timestamp) {
+            return ERR_CORRUPT;
+        }
+        load->transfer_timestamp = event->timestamp;
+    }
+    load->visitor.reason = "event does not follow from the balances before it";
+    TRY(ledger_redo(load->ledger, event));
+    load->visitor.reason = "event refers to no pending transfer";
+    TRY(note_event(load->journal, event, position));
+    return ERR_OK;
+}
+
+static err_t
+load_failed(void *context, u128 id, journal_position_t position)
+{
+    struct load *load = context;
+    return note_failed(load->journal, id, position);
+}
+
+static err_t
+load_section_end(void *context, uint64_t clock)
+{
+    struct load *load = context;
+    load->visitor.reason = "the clock goes back";
+    if (clock < load->clock) {
+        return ERR_CORRUPT;
+    }
+    load->clock = clock;
+    return ERR_OK;
+}
+
+static err_t
+load_frame_end(void *context, const struct journal_frame_header *header)
+{
+    (void)context;
+    (void)header;
+    return ERR_OK;
+}
+
+/* Hands the journal to the writer, which begins it or goes on with it. */
+static err_t
+load_writer(struct journal *journal, const struct journal_scan *scan, struct store_error *error)
+{
+    struct journal_writer *writer = &journal->writer;
+    if (scan->empty) {
+        writer->term = 1;
+        os_entropy_real()->fill(
+            os_entropy_real(), &writer->identity, sizeof(writer->identity));
+        TRY(journal_writer_begin(writer, error));
+    } else {
+        TRY(journal_writer_resume(writer, scan, error));
+    }
+    journal->segment = writer->segment;
+    journal->segment_size = writer->segment_size;
+    journal->offset = writer->end;
+    journal->sequence = writer->sequence;
+    journal->cache.durable_end = journal_position(writer->segment, writer->end);
+    return ERR_OK;
+}
+
+static err_t
+journal_load(struct store *store, struct ledger *ledger, struct store_error *error)
+{
+    struct journal *journal = journal_of(store);
+    ASSERT(!journal->loaded);
+    struct journal_scan scan = {
+        .disk = journal->disk, .folder = journal->folder, .error = error};
+    struct load load = {.journal = journal, .ledger = ledger};
+    load.visitor = (struct journal_visitor){
+        .frame_begin = load_frame_begin,
+        .account = load_account,
+        .event = load_event,
+        .failed = load_failed,
+        .section_end = load_section_end,
+        .frame_end = load_frame_end,
+        .context = &load,
+    };
+    scan.visitor = &load.visitor;
+    *error = (struct store_error){0};
+    err_t code = journal_scan_run(&scan);
+    if (code == ERR_OK) {
+        code = load_writer(journal, &scan, error);
+    }
+    if (code == ERR_OK) {
+        journal->heads = scan.heads;
+        scan.heads = (struct journal_heads){0};
+        ledger_load_clock(ledger, load.clock, load.transfer_timestamp, load.account_timestamp);
+        journal->loaded = true;
+    }
+    journal_scan_release(&scan);
+    if (code == ERR_OK && journal->loop != NULL) {
+        code = os_loop_start(journal->loop);
+        if (code != ERR_OK) {
+            store_error_set(error, code, "%s: starting the I/O thread", journal->folder);
+        }
+    }
+    return code;
+}
+
+/* --- frames on their way --- */
+
+static void frame_done(struct os_task *task);
+static void frame_submit(struct journal *journal);
+
+/* On the I/O thread. */
+static void
+frame_write(struct os_task *task)
+{
+    struct journal_frame *frame = CONTAINER_OF(task, struct journal_frame, task);
+    struct journal *journal = frame->journal;
+    err_t code = journal_writer_write(&journal->writer, &frame->image, &frame->error);
+    ASSERT(code == frame->error.code);
+    frame->task.run = frame_done;
+    if (journal->loop == NULL) {
+        frame_done(&frame->task);
+        return;
+    }
+    struct os_executor *executor = frame->executor;
+    os_post(executor, &frame->task);
+    if (code == ERR_OK) {
+        journal_writer_prepare(&journal->writer, false);
+    }
+}
+
+static void
+tickets_post(struct journal_frame *frame, const struct store_error *error)
+{
+    for (struct os_task *task = frame->first_ticket; task != NULL; task = task->next) {
+        CONTAINER_OF(task, struct store_ticket, task)->error = *error;
+    }
+    if (frame->first_ticket != NULL) {
+        frame->executor->post(frame->executor, frame->first_ticket, frame->last_ticket);
+    }
+    frame->first_ticket = NULL;
+    frame->last_ticket = NULL;
+}
+
+/* STORE-3: what is on its way will not be written, and nothing more is accepted. The frames keep
+ * their content, so that reads go on. What is in flight reports for itself. */
+static void
+journal_fail(struct journal *journal, const struct store_error *error)
+{
+    journal->failed = true;
+    for (struct journal_frame *frame = journal->oldest; frame != NULL; frame = frame->next) {
+        if (frame->state != JOURNAL_FRAME_IN_FLIGHT) {
+            tickets_post(frame, error);
+        }
+    }
+}
+
+/* On the engine's thread. */
+static void
+frame_done(struct os_task *task)
+{
+    struct journal_frame *frame = CONTAINER_OF(task, struct journal_frame, task);
+    struct journal *journal = frame->journal;
+    ASSERT(frame == journal->oldest);
+    ASSERT(frame->state == JOURNAL_FRAME_IN_FLIGHT);
+    if (frame->error.code != ERR_OK) {
+        frame->state = JOURNAL_FRAME_SEALED;
+        journal_fail(journal, &frame->error);
+        return;
+    }
+    journal_cache_put(
+        &journal->cache, frame->image.position, frame->image.data,
+        journal_frame_size(frame->image.body_size));
+    tickets_post(frame, &frame->error);
+    journal->oldest = frame->next;
+    if (journal->oldest == NULL) {
+        journal->newest = NULL;
+    }
+    frame->next = NULL;
+    frame->state = JOURNAL_FRAME_FREE;
+    if (journal->loop == NULL) {
+        journal_writer_prepare(&journal->writer, false);
+    }
+    frame_submit(journal);
+}
+
+/* The frame takes no more; the next one begins behind it. */
+static void
+frame_seal(struct journal *journal, struct journal_frame *frame)
+{
+    ASSERT(frame->state == JOURNAL_FRAME_OPEN);
+    frame->state = JOURNAL_FRAME_SEALED;
+    uint64_t end = frame->image.position + journal_frame_size(frame->image.body_size);
+    journal->offset = journal_position_offset(end);
+    ASSERT(journal->offset <= journal->segment_size);
+}
+
+/* Gives the oldest frame to the I/O thread if none is in flight. */
+static void
+frame_submit(struct journal *journal)
+{
+    struct journal_frame *frame = journal->oldest;
+    if (frame == NULL || frame->state == JOURNAL_FRAME_IN_FLIGHT || journal->failed) {
+        return;
+    }
+    if (frame->state == JOURNAL_FRAME_OPEN) {
+        frame_seal(journal, frame);
+    }
+    frame->state = JOURNAL_FRAME_IN_FLIGHT;
+    frame->error = (struct store_error){0};
+    frame->task.run = frame_write;
+    if (journal->loop == NULL) {
+        frame_write(&frame->task);
+    } else {
+        os_post(os_loop_executor(journal->loop), &frame->task);
+    }
+}
+
+static struct journal_frame *
+frame_free(struct journal *journal)
+{
+    for (uint32_t i = 0; i < journal->frame_count; i++) {
+        if (journal->frames[i].state == JOURNAL_FRAME_FREE) {
+            return &journal->frames[i];
+        }
+    }
+    return NULL;
+}
+
+static struct journal_frame *
+frame_of_open(struct journal *journal)
+{
+    struct journal_frame *frame = journal->newest;
+    return frame != NULL && frame->state == JOURNAL_FRAME_OPEN ? frame : NULL;
+}
+
+/* Would a section fit behind what the open frame holds? */
+static bool
+frame_fits(const struct journal *journal, const struct journal_frame *frame, uint64_t section_size)
+{
+    uint64_t size = journal_frame_size(frame->image.body_size + section_size);
+    return size <= journal->frame_capacity &&
+           journal_position_offset(frame->image.position) + size <= journal->segment_size;
+}
+
+/* Does a frame with one such section need a segment that is not begun yet? */
+static bool
+needs_new_segment(const struct journal *journal, uint64_t section_size)
+{
+    return journal->offset + journal_frame_size(section_size) > journal->segment_size;
+}
+
+static err_t
+frame_open(struct journal *journal, uint64_t section_size, struct journal_frame **ret_frame)
+{
+    struct journal_frame *frame = frame_free(journal);
+    if (frame == NULL) {
+        return ERR_BUSY;
+    }
+    if (frame->image.data == NULL) {
+        frame->image.data = aligned_alloc(JOURNAL_BLOCK, journal->frame_capacity);
+        if (frame->image.data == NULL) {
+            return ERR_MEMORY;
+        }
+    }
+    if (needs_new_segment(journal, section_size)) {
+        journal->segment++;
+        journal->segment_size = journal->settings.segment_size;
+        journal->offset = JOURNAL_BLOCK;
+    }
+    frame->image.position = journal_position(journal->segment, journal->offset);
+    frame->image.body_size = 0;
+    frame->image.section_count = 0;
+    TRY(journal_directory_frame(&journal->directory, frame->image.position));
+    frame->state = JOURNAL_FRAME_OPEN;
+    frame->next = NULL;
+    if (journal->newest == NULL) {
+        journal->oldest = frame;
+    } else {
+        journal->newest->next = frame;
+    }
+    journal->newest = frame;
+    journal->sequence++;
+    *ret_frame = frame;
+    return ERR_OK;
+}
+
+/* --- commits --- */
+
+static void
+prepare_run(struct os_task *task)
+{
+    struct journal *journal = CONTAINER_OF(task, struct journal, prepare_task);
+    journal_writer_prepare(&journal->writer, true);
+    atomic_store(&journal->prepare_posted, false);
+}
+
+/* Asks the I/O thread to try again to allocate a segment. */
+static void
+prepare_post(struct journal *journal)
+{
+    if (atomic_exchange(&journal->prepare_posted, true)) {
+        return;
+    }
+    journal->prepare_task.run = prepare_run;
+    if (journal->loop == NULL) {
+        prepare_run(&journal->prepare_task);
+    } else {
+        os_post(os_loop_executor(journal->loop), &journal->prepare_task);
+    }
+}
+
+static err_t
+journal_admit(struct store *store, uint32_t events, uint32_t accounts)
+{
+    struct journal *journal = journal_of(store);
+    ASSERT(journal->loaded);
+    if (journal->failed) {
+        return ERR_CLOSED;
+    }
+    TRY(index_admit(&journal->index, (uint64_t)events));
+    uint64_t size = journal_section_size(accounts, events, events, true);
+    if (journal_frame_size(size) > journal->frame_capacity) {
+        return ERR_FULL;
+    }
+    struct journal_frame *open = frame_of_open(journal);
+    if (open != NULL && frame_fits(journal, open, size)) {
+        return ERR_OK;
+    }
+    if (frame_free(journal) == NULL) {
+        return ERR_BUSY;
+    }
+    /* The open frame may end in the middle of a segment that the next one does not fit into. */
+    bool crosses = open != NULL || needs_new_segment(journal, size);
+    if (crosses && atomic_load(&journal->writer.segment_ready) <= journal->segment &&
+        atomic_load(&journal->writer.space_error) != ERR_OK) {
+        prepare_post(journal);
+        return ERR_DISK_FULL;
+    }
+    return ERR_OK;
+}
+
+static err_t
+write_events(
+    struct journal *journal,
+    const struct ledger_delta *delta,
+    const struct journal_section *section,
+    struct journal_frame *frame)
+{
+    bool wide = section->event_size == JOURNAL_EVENT_WIDE;
+    char *out = frame->image.data + (section->events - frame->image.data);
+    for (uint32_t i = 0; i < delta->event_count; i++) {
+        const struct ledger_event *event = &delta->events[i];
+        ASSERT(event->debit_slot < journal->heads.count);
+        ASSERT(event->credit_slot < journal->heads.count);
+        uint64_t *debit_head = &journal->heads.positions[event->debit_slot];
+        uint64_t *credit_head = &journal->heads.positions[event->credit_slot];
+        uint64_t position = frame->image.position + (uint64_t)(out - frame->image.data);
+        journal_event_encode(event, *debit_head, *credit_head, wide, out);
+        if (event->kind != LEDGER_EVENT_TWO_PHASE_EXPIRED) {
+            *debit_head = position;
+            *credit_head = position;
+        }
+        TRY(note_event(journal, event, position));
+        out += section->event_size;
+    }
+    return ERR_OK;
+}
+
+static err_t
+write_section(struct journal *journal, const struct ledger_delta *delta, struct journal_frame *frame)
+{
+    char *out = frame->image.data + sizeof(struct journal_frame_header) + frame->image.body_size;
+    struct journal_section section =
+        journal_section_encode(delta, journal_delta_is_wide(delta), out);
+    frame->image.body_size += section.header.size;
+    frame->image.section_count++;
+    journal_directory_extend(
+        &journal->directory,
+        frame->image.position + journal_frame_size(frame->image.body_size));
+    for (uint32_t i = 0; i < delta->account_count; i++) {
+        TRY(journal_heads_add(&journal->heads));
+    }
+    TRY(write_events(journal, delta, &section, frame));
+    uint64_t position =
+        frame->image.position + (uint64_t)(section.failed - frame->image.data);
+    for (uint32_t i = 0; i < delta->failed_count; i++) {
+        TRY(note_failed(journal, delta->failed_ids[i], position));
+        position += sizeof(u128);
+    }
+    return ERR_OK;
+}
+
+static void
+ticket_add(
+    struct journal *journal,
+    struct journal_frame *frame,
+    struct os_executor *executor,
+    struct store_ticket *ticket)
+{
+    ASSERT(frame->first_ticket == NULL || frame->executor == executor);
+    ticket->sequence = journal->sequence;
+    ticket->error = (struct store_error){0};
+    ticket->task.next = NULL;
+    if (frame->last_ticket == NULL) {
+        frame->first_ticket = &ticket->task;
+    } else {
+        frame->last_ticket->next = &ticket->task;
+    }
+    frame->last_ticket = &ticket->task;
+    frame->executor = executor;
+}
+
+static err_t
+journal_commit(
+    struct store *store,
+    const struct ledger_delta *delta,
+    struct os_executor *executor,
+    struct store_ticket *ticket)
+{
+    struct journal *journal = journal_of(store);
+    ASSERT(journal->loaded);
+    if (journal->failed) {
+        return ERR_CLOSED;
+    }
+    uint64_t size = journal_section_size(
+        delta->account_count, delta->event_count, delta->failed_count,
+        journal_delta_is_wide(delta));
+    if (journal_frame_size(size) > journal->frame_capacity) {
+        return ERR_FULL;
+    }
+    struct journal_frame *frame = frame_of_open(journal);
+    if (frame == NULL || !frame_fits(journal, frame, size)) {
+        if (frame_free(journal) == NULL) {
+            return ERR_BUSY;
+        }
+        if (frame != NULL) {
+            frame_seal(journal, frame);
+        }
+        TRY(frame_open(journal, size, &frame));
+    }
+    err_t code = write_section(journal, delta, frame);
+    if (code != ERR_OK) {
+        /* The tables are half changed: this store is of no more use (STORE-3). */
+        struct store_error error;
+        store_error_set(&error, code, "%s: %s", journal->folder, err_text(code));
+        journal_fail(journal, &error);
+        return code;
+    }
+    ticket_add(journal, frame, executor, ticket);
+    frame_submit(journal);
+    return ERR_OK;
+}
+
+/* --- opening and closing --- */
+
+static void
+journal_free(struct journal *journal)
+{
+    journal_cache_release(&journal->cache);
+    journal_writer_release(&journal->writer);
+    index_release(&journal->index);
+    journal_heads_release(&journal->heads);
+    journal_directory_release(&journal->directory);
+    for (uint32_t i = 0; i < journal->frame_count; i++) {
+        free(journal->frames[i].image.data);
+    }
+    if (journal->lock != NULL) {
+        journal->disk->ops->close(journal->disk, journal->lock);
+    }
+    if (journal->owned_disk != NULL) {
+        journal->free_disk(journal->owned_disk);
+    }
+    free(journal);
+}
+
+static void
+journal_close(struct store *store)
+{
+    struct journal *journal = journal_of(store);
+    if (journal->loop != NULL) {
+        os_loop_stop(journal->loop);
+        os_loop_destroy(journal->loop);
+    }
+    journal_free(journal);
+}
+
+static const struct store_ops JOURNAL_OPS = {
+    .load = journal_load,
+    .look_up = journal_look_up,
+    .admit = journal_admit,
+    .commit = journal_commit,
+    .account_events = journal_account_events,
+    .events = journal_events,
+    .close = journal_close,
+};
+
+static err_t
+lock_take(struct journal *journal, struct store_error *error)
+{
+    char path[JOURNAL_PATH_SIZE + 8];
+    snprintf(path, sizeof(path), "%s/lock", journal->folder);
+    struct os_disk *disk = journal->disk;
+    err_t code = disk->ops->open(disk, path, OS_OPEN_WRITE, false, &journal->lock, NULL);
+    if (code == ERR_NOT_FOUND) {
+        code = disk->ops->open(disk, path, OS_OPEN_CREATE, false, &journal->lock, NULL);
+    }
+    if (code == ERR_OK) {
+        code = disk->ops->lock(disk, journal->lock);
+    }
+    if (code != ERR_OK) {
+        return store_error_set(error, code, "%s: %s", path, err_text(code));
+    }
+    return ERR_OK;
+}
+
+static void
+journal_init(struct journal *journal, struct os_disk *disk, const struct store_settings *settings)
+{
+    journal->store.ops = &JOURNAL_OPS;
+    journal->disk = disk;
+    journal->settings = *settings;
+    journal->frame_capacity = settings->segment_size - JOURNAL_BLOCK;
+    if (journal->frame_capacity > JOURNAL_FRAME_MAX) {
+        journal->frame_capacity = JOURNAL_FRAME_MAX;
+    }
+    uint64_t frames = settings->in_flight_max / journal->frame_capacity;
+    frames = frames < JOURNAL_FRAMES_MIN ? JOURNAL_FRAMES_MIN : frames;
+    journal->frame_count = (uint32_t)(frames > JOURNAL_FRAMES_MAX ? JOURNAL_FRAMES_MAX : frames);
+    for (uint32_t i = 0; i < journal->frame_count; i++) {
+        journal->frames[i].journal = journal;
+    }
+    struct hash_key key;
+    os_entropy_real()->fill(os_entropy_real(), &key, sizeof(key));
+    index_init(&journal->index, key, settings->transfer_count_max);
+    journal->cache.disk = disk;
+    journal->cache.folder = journal->folder;
+    journal->writer.disk = disk;
+    journal->writer.folder = journal->folder;
+    journal->writer.new_segment_size = settings->segment_size;
+    atomic_init(&journal->writer.segment_ready, 0);
+    atomic_init(&journal->writer.space_error, ERR_OK);
+    atomic_init(&journal->prepare_posted, false);
+}
+
+err_t
+journal_open(
+    const char *folder,
+    struct os_disk *disk,
+    const struct store_settings *settings,
+    struct journal **ret_journal,
+    struct store_error *error)
+{
+    if (settings->segment_size < JOURNAL_SEGMENT_MIN ||
+        settings->segment_size > JOURNAL_SEGMENT_MAX ||
+        settings->segment_size % JOURNAL_BLOCK != 0) {
+        return store_error_set(error, ERR_RANGE, "segment size: impossible");
+    }
+    struct journal *journal = calloc(1, sizeof(*journal));
+    if (journal == NULL) {
+        return store_error_set(error, ERR_MEMORY, "%s", err_text(ERR_MEMORY));
+    }
+    journal_init(journal, disk, settings);
+    int length = snprintf(journal->folder, sizeof(journal->folder), "%s", folder);
+    err_t code = ERR_OK;
+    if (length <= 0 || (size_t)length + 16 > sizeof(journal->folder)) {
+        code = store_error_set(error, ERR_RANGE, "%s: the path is too long", folder);
+    }
+    if (code == ERR_OK) {
+        code = lock_take(journal, error);
+    }
+    if (code == ERR_OK) {
+        journal->writer.block = aligned_alloc(JOURNAL_BLOCK, JOURNAL_BLOCK);
+        if (journal->writer.block == NULL) {
+            code = store_error_set(error, ERR_MEMORY, "%s", err_text(ERR_MEMORY));
+        }
+    }
+    if (code == ERR_OK && settings->loops != NULL) {
+        code = os_loops_create(settings->loops, "journal", &journal->loop);
+        if (code != ERR_OK) {
+            store_error_set(error, code, "creating the I/O thread: %s", err_text(code));
+        }
+    }
+    if (code != ERR_OK) {
+        journal_free(journal);
+        return code;
+    }
+    *ret_journal = journal;
+    return ERR_OK;
+}

@@ -1,0 +1,136 @@
+/*
+ * The journal as a store. What belongs to whom:
+ *
+ *   the engine's thread  everything in `struct journal` but the writer; frames that are free, open
+ *                        or sealed
+ *   the I/O thread       the writer; the frame that is in flight, until it is posted back
+ *
+ * A frame's life, with the function on each arrow:
+ *
+ *   FREE --frame_open--> OPEN --frame_seal--> SEALED --frame_submit--> IN FLIGHT --frame_done--> FREE
+ *                         \______________________frame_submit______________^
+ *
+ * JOURNAL-4  At most one frame is in flight. Deltas go into the open one meanwhile.
+ * JOURNAL-5  A frame's place is fixed when it is opened, so that positions can be handed out
+ *            before it is written. Only sealing decides its size, and the next frame begins there.
+ * JOURNAL-6  A ticket is posted after the sync of its frame, in the order of commits.
+ */
+#ifndef STORE_JOURNAL_H
+#define STORE_JOURNAL_H
+
+#include "index.h"
+#include "journal_cache.h"
+#include "journal_directory.h"
+#include "journal_writer.h"
+
+#define JOURNAL_FRAMES_MIN 3u
+#define JOURNAL_FRAMES_MAX 16u
+
+enum journal_frame_state {
+    JOURNAL_FRAME_FREE,
+    JOURNAL_FRAME_OPEN,
+    JOURNAL_FRAME_SEALED,
+    JOURNAL_FRAME_IN_FLIGHT,
+};
+
+struct journal_frame {
+    struct os_task task; /* to the I/O thread and back */
+    struct journal *journal;
+    enum journal_frame_state state;
+    struct journal_frame *next; /* the younger one, while not free */
+    struct journal_image image;
+    struct os_task *first_ticket; /* linked by task.next */
+    struct os_task *last_ticket;
+    struct os_executor *executor; /* of the tickets */
+    struct store_error error;     /* written by the I/O thread */
+};
+
+struct journal {
+    struct store store;
+    struct os_disk *disk;
+    struct store_settings settings;
+    char folder[JOURNAL_PATH_SIZE];
+    struct os_file *lock;
+    struct os_loop *loop; /* the I/O thread, or NULL: written within commit */
+    void *owned_disk;     /* of memory: journals; released by free_disk at close */
+    void (*free_disk)(void *disk);
+
+    struct index index;
+    struct journal_heads heads;
+    struct journal_directory directory;
+    struct journal_cache cache;
+
+    struct journal_frame frames[JOURNAL_FRAMES_MAX];
+    uint32_t frame_count;
+    struct journal_frame *oldest; /* in flight, sealed, open: in this order */
+    struct journal_frame *newest;
+    uint64_t frame_capacity; /* bytes */
+    uint64_t sequence;       /* of the newest frame that was opened */
+    /* Where the next frame begins, if it fits behind the one before it. */
+    uint64_t segment;
+    uint64_t segment_size;
+    uint64_t offset;
+
+    bool loaded;
+    bool failed; /* STORE-3 */
+    struct os_task prepare_task;
+    atomic_bool prepare_posted;
+
+    struct journal_writer writer;
+};
+
+/* A frame's body, wherever it is. */
+struct journal_extent {
+    journal_position_t position;
+    uint64_t body_size;
+    uint32_t section_count;
+};
+
+/* --- journal_read.c: the queries --- */
+
+/* The bytes at a position, from frames on their way or from the cache. */
+MUST_USE err_t journal_read(
+    struct journal *journal,
+    journal_position_t position,
+    char *out,
+    uint64_t size,
+    struct store_error *error);
+MUST_USE err_t journal_read_event(
+    struct journal *journal,
+    journal_position_t position,
+    struct ledger_event *ret_event,
+    struct journal_event *ret_raw,
+    struct store_error *error);
+err_t journal_look_up(
+    struct store *store,
+    const u128 *ids,
+    uint32_t count,
+    struct ledger_past *past,
+    struct store_error *error);
+err_t journal_account_events(
+    struct store *store,
+    const struct store_query *query,
+    store_each_event each,
+    void *context,
+    struct store_error *error);
+err_t journal_events(
+    struct store *store,
+    const struct store_query *query,
+    bool with_expiries,
+    store_each_event each,
+    void *context,
+    struct store_error *error);
+/* Sets what became of a pending transfer, which is in the index. */
+MUST_USE err_t journal_set_fate(struct journal *journal, u128 id, enum index_fate fate);
+
+/* --- journal.c --- */
+
+/* `folder` must exist. */
+MUST_USE err_t journal_open(
+    const char *folder,
+    struct os_disk *disk,
+    const struct store_settings *settings,
+    struct journal **ret_journal,
+    struct store_error *error);
+
+#endif

@@ -1,0 +1,166 @@
+#include "journal_cache.h"
+
+#include "base/hash.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct journal_cache_block *
+block_slot(struct journal_cache *cache, uint64_t position)
+{
+    uint64_t number = hash_u64(position / JOURNAL_CACHE_BLOCK);
+    return &cache->blocks[number % JOURNAL_CACHE_BLOCKS];
+}
+
+/* NULL without memory, which costs a read later and nothing else. */
+static char *
+block_memory(struct journal_cache_block *block)
+{
+    if (block->data == NULL) {
+        block->data = aligned_alloc(JOURNAL_BLOCK, JOURNAL_CACHE_BLOCK);
+    }
+    return block->data;
+}
+
+static void
+block_put(
+    struct journal_cache *cache, uint64_t start, const char *data, uint32_t from, uint32_t to)
+{
+    struct journal_cache_block *block = block_slot(cache, start);
+    if (block_memory(block) == NULL) {
+        return;
+    }
+    bool extends = block->position == start && block->to == from;
+    if (!extends) {
+        block->position = start;
+        block->from = from;
+    }
+    memcpy(block->data + from, data, to - from);
+    block->to = to;
+}
+
+void
+journal_cache_put(
+    struct journal_cache *cache, journal_position_t position, const char *data, uint64_t size)
+{
+    ASSERT(position + size > cache->durable_end);
+    for (uint64_t done = 0; done < size;) {
+        uint64_t at = position + done;
+        uint32_t from = (uint32_t)(at % JOURNAL_CACHE_BLOCK);
+        uint64_t part = JOURNAL_CACHE_BLOCK - from;
+        part = part < size - done ? part : size - done;
+        block_put(cache, at - from, data + done, from, from + (uint32_t)part);
+        done += part;
+    }
+    cache->durable_end = position + size;
+}
+
+static err_t
+file_open(struct journal_cache *cache, uint64_t segment, struct os_file **ret_file)
+{
+    struct journal_cache_file *entry = &cache->files[segment % JOURNAL_CACHE_FILES];
+    if (entry->file != NULL && entry->segment == segment) {
+        *ret_file = entry->file;
+        return ERR_OK;
+    }
+    char path[JOURNAL_PATH_SIZE];
+    if (!journal_segment_path(cache->folder, segment, path)) {
+        return ERR_RANGE;
+    }
+    struct os_file *file = NULL;
+    TRY(cache->disk->ops->open(cache->disk, path, OS_OPEN_READ, false, &file, NULL));
+    if (entry->file != NULL) {
+        cache->disk->ops->close(cache->disk, entry->file);
+    }
+    *entry = (struct journal_cache_file){.file = file, .segment = segment};
+    *ret_file = file;
+    return ERR_OK;
+}
+
+/* Reads the block anew, up to the durable end. */
+static err_t
+block_load(struct journal_cache *cache, uint64_t start, struct journal_cache_block **ret_block)
+{
+    struct journal_cache_block *block = block_slot(cache, start);
+    if (block_memory(block) == NULL) {
+        return ERR_MEMORY;
+    }
+    uint64_t segment = journal_position_segment(start);
+    uint64_t offset = journal_position_offset(start);
+    struct os_file *file = NULL;
+    TRY(file_open(cache, segment, &file));
+    uint64_t limit = 0;
+    if (segment == journal_position_segment(cache->durable_end)) {
+        limit = journal_position_offset(cache->durable_end);
+    } else {
+        TRY(cache->disk->ops->size(cache->disk, file, &limit));
+    }
+    if (offset >= limit) {
+        return ERR_CORRUPT;
+    }
+    uint64_t size = limit - offset < JOURNAL_CACHE_BLOCK ? limit - offset : JOURNAL_CACHE_BLOCK;
+    block->position = 0;
+    block->from = 0;
+    block->to = 0;
+    TRY(cache->disk->ops->read(cache->disk, file, block->data, size, offset));
+    block->position = start;
+    block->to = (uint32_t)size;
+    *ret_block = block;
+    return ERR_OK;
+}
+
+static err_t
+copy_part(
+    struct journal_cache *cache, uint64_t start, uint32_t from, uint32_t to, char *out)
+{
+    struct journal_cache_block *block = block_slot(cache, start);
+    if (block->position != start || block->from > from || block->to < to) {
+        TRY(block_load(cache, start, &block));
+        if (block->to < to) {
+            return ERR_CORRUPT;
+        }
+    }
+    memcpy(out, block->data + from, to - from);
+    return ERR_OK;
+}
+
+err_t
+journal_cache_get(
+    struct journal_cache *cache,
+    journal_position_t position,
+    char *out,
+    uint64_t size,
+    struct store_error *error)
+{
+    err_t code = position + size <= cache->durable_end ? ERR_OK : ERR_CORRUPT;
+    for (uint64_t done = 0; done < size && code == ERR_OK;) {
+        uint64_t at = position + done;
+        uint32_t from = (uint32_t)(at % JOURNAL_CACHE_BLOCK);
+        uint64_t part = JOURNAL_CACHE_BLOCK - from;
+        part = part < size - done ? part : size - done;
+        code = copy_part(cache, at - from, from, from + (uint32_t)part, out + done);
+        done += part;
+    }
+    if (code != ERR_OK) {
+        store_error_set(
+            error, code, "%s/%08" PRIu64 ".log: reading at offset %" PRIu64 ": %s", cache->folder,
+            journal_position_segment(position), journal_position_offset(position), err_text(code));
+    }
+    return code;
+}
+
+void
+journal_cache_release(struct journal_cache *cache)
+{
+    for (uint32_t i = 0; i < JOURNAL_CACHE_BLOCKS; i++) {
+        free(cache->blocks[i].data);
+        cache->blocks[i] = (struct journal_cache_block){0};
+    }
+    for (uint32_t i = 0; i < JOURNAL_CACHE_FILES; i++) {
+        if (cache->files[i].file != NULL) {
+            cache->disk->ops->close(cache->disk, cache->files[i].file);
+            cache->files[i].file = NULL;
+        }
+    }
+}

@@ -1,0 +1,320 @@
+#include "journal.h"
+
+#include "base/list.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct journal *
+journal_of(struct store *store)
+{
+    struct journal *journal = CONTAINER_OF(store, struct journal, store);
+    ASSERT(journal->loaded);
+    return journal;
+}
+
+static err_t
+damaged(struct journal *journal, journal_position_t position, struct store_error *error)
+{
+    return store_error_set(
+        error, ERR_CORRUPT, "%s/%08" PRIu64 ".log: event at offset %" PRIu64 ": malformed",
+        journal->folder, journal_position_segment(position), journal_position_offset(position));
+}
+
+/* The frame on its way that holds the position, or NULL. */
+static const struct journal_frame *
+frame_at(const struct journal *journal, journal_position_t position)
+{
+    for (const struct journal_frame *frame = journal->oldest; frame != NULL; frame = frame->next) {
+        uint64_t used = sizeof(struct journal_frame_header) + frame->image.body_size;
+        if (position >= frame->image.position && position < frame->image.position + used) {
+            return frame;
+        }
+    }
+    return NULL;
+}
+
+err_t
+journal_read(
+    struct journal *journal,
+    journal_position_t position,
+    char *out,
+    uint64_t size,
+    struct store_error *error)
+{
+    const struct journal_frame *frame = frame_at(journal, position);
+    if (frame == NULL) {
+        return journal_cache_get(&journal->cache, position, out, size, error);
+    }
+    uint64_t offset = position - frame->image.position;
+    uint64_t used = sizeof(struct journal_frame_header) + frame->image.body_size;
+    if (size > used - offset) {
+        return damaged(journal, position, error);
+    }
+    memcpy(out, frame->image.data + offset, size);
+    return ERR_OK;
+}
+
+err_t
+journal_read_event(
+    struct journal *journal,
+    journal_position_t position,
+    struct ledger_event *ret_event,
+    struct journal_event *ret_raw,
+    struct store_error *error)
+{
+    char data[JOURNAL_EVENT_WIDE];
+    TRY(journal_read(journal, position, data, JOURNAL_EVENT_NARROW, error));
+    uint64_t size = JOURNAL_EVENT_NARROW;
+    if (data[offsetof(struct journal_event, wide)] == 1) {
+        size = JOURNAL_EVENT_WIDE;
+        TRY(journal_read(
+            journal, position + JOURNAL_EVENT_NARROW, data + JOURNAL_EVENT_NARROW,
+            JOURNAL_EVENT_WIDE - JOURNAL_EVENT_NARROW, error));
+    }
+    if (journal_event_decode(data, size, ret_event, ret_raw) != ERR_OK) {
+        return damaged(journal, position, error);
+    }
+    return ERR_OK;
+}
+
+/* --- by id --- */
+
+/* Both an event and a failed id begin with the id. */
+static err_t
+entry_is(
+    struct journal *journal,
+    const struct index_entry *entry,
+    u128 id,
+    bool *ret_same,
+    struct store_error *error)
+{
+    u128 found = 0;
+    TRY(journal_read(
+        journal, index_entry_position(entry), (char *)&found, sizeof(found), error));
+    *ret_same = found == id;
+    return ERR_OK;
+}
+
+err_t
+journal_set_fate(struct journal *journal, u128 id, enum index_fate fate)
+{
+    uint64_t hash = index_hash(&journal->index, id);
+    struct index_cursor cursor = index_find(&journal->index, hash);
+    struct index_entry *first = index_next(&journal->index, &cursor);
+    if (first == NULL) {
+        return ERR_CORRUPT;
+    }
+    struct index_entry *entry = index_next(&journal->index, &cursor);
+    if (entry == NULL) {
+        /* The id is in the index, so the only candidate is it. */
+        index_set_fate(first, fate);
+        return ERR_OK;
+    }
+    cursor = index_find(&journal->index, hash);
+    while ((entry = index_next(&journal->index, &cursor)) != NULL) {
+        bool same = false;
+        TRY(entry_is(journal, entry, id, &same, NULL));
+        if (same) {
+            index_set_fate(entry, fate);
+            return ERR_OK;
+        }
+    }
+    return ERR_CORRUPT;
+}
+
+static enum ledger_fate
+ledger_fate_of(enum index_fate fate)
+{
+    switch (fate) {
+    case INDEX_SINGLE:
+        return LEDGER_FATE_NONE;
+    case INDEX_PENDING:
+        return LEDGER_FATE_PENDING;
+    case INDEX_POSTED:
+        return LEDGER_FATE_POSTED;
+    case INDEX_VOIDED:
+        return LEDGER_FATE_VOIDED;
+    case INDEX_EXPIRED:
+        return LEDGER_FATE_EXPIRED;
+    case INDEX_FAILED:
+        break;
+    }
+    UNREACHABLE();
+}
+
+/* Fills in `past` if the entry is the id's. */
+static err_t
+past_of_entry(
+    struct journal *journal,
+    const struct index_entry *entry,
+    struct ledger_past *past,
+    struct store_error *error)
+{
+    bool same = false;
+    TRY(entry_is(journal, entry, past->id, &same, error));
+    if (!same) {
+        return ERR_OK;
+    }
+    if (index_entry_fate(entry) == INDEX_FAILED) {
+        past->kind = LEDGER_PAST_FAILED;
+        return ERR_OK;
+    }
+    TRY(journal_read(
+        journal, index_entry_position(entry), (char *)&past->transfer, sizeof(past->transfer),
+        error));
+    past->kind = LEDGER_PAST_TRANSFER;
+    past->fate = ledger_fate_of(index_entry_fate(entry));
+    return ERR_OK;
+}
+
+err_t
+journal_look_up(
+    struct store *store,
+    const u128 *ids,
+    uint32_t count,
+    struct ledger_past *past,
+    struct store_error *error)
+{
+    struct journal *journal = journal_of(store);
+    static_assert(offsetof(struct journal_event, transfer) == 0, "an event begins with its id");
+    static_assert(offsetof(struct ledger_transfer, id) == 0, "a transfer begins with its id");
+    for (uint32_t i = 0; i < count; i++) {
+        past[i] = (struct ledger_past){.id = ids[i]};
+        struct index_cursor cursor =
+            index_find(&journal->index, index_hash(&journal->index, ids[i]));
+        struct index_entry *entry = NULL;
+        while (past[i].kind == LEDGER_PAST_NONE &&
+               (entry = index_next(&journal->index, &cursor)) != NULL) {
+            TRY(past_of_entry(journal, entry, &past[i], error));
+        }
+    }
+    return ERR_OK;
+}
+
+/* --- filters --- */
+
+static bool
+in_range(const struct store_query *query, uint64_t timestamp)
+{
+    return timestamp >= query->timestamp_min &&
+           (query->timestamp_max == 0 || timestamp <= query->timestamp_max);
+}
+
+static bool
+matches(const struct store_query *query, const struct ledger_event *event)
+{
+    const struct ledger_transfer *transfer = &event->transfer;
+    return in_range(query, event->timestamp) &&
+           (query->user_data_128 == 0 || query->user_data_128 == transfer->user_data_128) &&
+           (query->user_data_64 == 0 || query->user_data_64 == transfer->user_data_64) &&
+           (query->user_data_32 == 0 || query->user_data_32 == transfer->user_data_32) &&
+           (query->ledger == 0 || query->ledger == transfer->ledger) &&
+           (query->code == 0 || query->code == transfer->code);
+}
+
+/* --- one account's events --- */
+
+/* Walks the account's chain from the newest event. Reversed: tells the first `limit` matches at
+ * once. Otherwise keeps the last `limit` of them in a ring, to be told from its end. */
+struct chain_walk {
+    struct journal *journal;
+    const struct store_query *query;
+    uint64_t *ring; /* query->limit positions, if not reversed */
+    uint64_t found; /* matches so far */
+};
+
+/* The link from an event to the one before it of the account. */
+static uint64_t
+link_of(const struct journal_event *raw, uint32_t slot)
+{
+    return raw->debit_slot == slot ? raw->debit_link : raw->credit_link;
+}
+
+static bool
+on_wanted_side(const struct store_query *query, const struct journal_event *raw)
+{
+    uint32_t side =
+        raw->debit_slot == query->account_slot ? STORE_SIDE_DEBITS : STORE_SIDE_CREDITS;
+    return (query->sides & side) != 0;
+}
+
+static err_t
+chain_walk(
+    struct chain_walk *walk, store_each_event each, void *context, struct store_error *error)
+{
+    const struct store_query *query = walk->query;
+    uint64_t position = walk->journal->heads.positions[query->account_slot];
+    while (position != 0) {
+        struct ledger_event event;
+        struct journal_event raw;
+        TRY(journal_read_event(walk->journal, position, &event, &raw, error));
+        if (raw.debit_slot != query->account_slot && raw.credit_slot != query->account_slot) {
+            return damaged(walk->journal, position, error);
+        }
+        if (event.timestamp < query->timestamp_min) {
+            return ERR_OK;
+        }
+        if (on_wanted_side(query, &raw) && matches(query, &event)) {
+            if (!query->reversed) {
+                walk->ring[walk->found % query->limit] = position;
+            }
+            walk->found++;
+            if (query->reversed && (!each(context, &event) || walk->found == query->limit)) {
+                return ERR_OK;
+            }
+        }
+        uint64_t link = link_of(&raw, query->account_slot);
+        if (link >= position) {
+            return damaged(walk->journal, position, error);
+        }
+        position = link;
+    }
+    return ERR_OK;
+}
+
+static err_t
+ring_tell(
+    struct chain_walk *walk, store_each_event each, void *context, struct store_error *error)
+{
+    uint64_t limit = walk->query->limit;
+    uint64_t count = walk->found < limit ? walk->found : limit;
+    for (uint64_t i = 0; i < count; i++) {
+        struct ledger_event event;
+        struct journal_event raw;
+        uint64_t position = walk->ring[(walk->found - 1 - i) % limit];
+        TRY(journal_read_event(walk->journal, position, &event, &raw, error));
+        if (!each(context, &event)) {
+            break;
+        }
+    }
+    return ERR_OK;
+}
+
+err_t
+journal_account_events(
+    struct store *store,
+    const struct store_query *query,
+    store_each_event each,
+    void *context,
+    struct store_error *error)
+{
+    struct journal *journal = journal_of(store);
+    ASSERT(query->account_slot < journal->heads.count);
+    ASSERT(query->limit > 0);
+    struct chain_walk walk = {.journal = journal, .query = query};
+    if (query->reversed) {
+        return chain_walk(&walk, each, context, error);
+    }
+    walk.ring = malloc(query->limit * sizeof(*walk.ring));
+    if (walk.ring == NULL) {
+        return store_error_set(error, ERR_MEMORY, "%s", err_text(ERR_MEMORY));
+    }
+    err_t code = chain_walk(&walk, each, context, error);
+    if (code == ERR_OK) {
+        code = ring_tell(&walk, each, context, error);
+    }
+    free(walk.ring);
+    return code;
+}
