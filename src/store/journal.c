@@ -1,6 +1,7 @@
 #include "journal.h"
 
 #include "base/list.h"
+#include "os/entropy.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -73,9 +74,8 @@ static err_t
 load_account(void *context, const struct ledger_account *account)
 {
     struct load *load = context;
-    load->account_timestamp = account->timestamp > load->account_timestamp
-                                  ? account->timestamp
-                                  : load->account_timestamp;
+    load->account_timestamp =
+        account->timestamp > load->account_timestamp ? account->timestamp : load->account_timestamp;
     return ledger_load_account(load->ledger, account);
 }
 
@@ -132,8 +132,7 @@ load_writer(struct journal *journal, const struct journal_scan *scan, struct sto
     struct journal_writer *writer = &journal->writer;
     if (scan->empty) {
         writer->term = 1;
-        os_entropy_real()->fill(
-            os_entropy_real(), &writer->identity, sizeof(writer->identity));
+        os_entropy_real()->fill(os_entropy_real(), &writer->identity, sizeof(writer->identity));
         TRY(journal_writer_begin(writer, error));
     } else {
         TRY(journal_writer_resume(writer, scan, error));
@@ -151,8 +150,7 @@ journal_load(struct store *store, struct ledger *ledger, struct store_error *err
 {
     struct journal *journal = journal_of(store);
     ASSERT(!journal->loaded);
-    struct journal_scan scan = {
-        .disk = journal->disk, .folder = journal->folder, .error = error};
+    struct journal_scan scan = {.disk = journal->disk, .folder = journal->folder, .error = error};
     struct load load = {.journal = journal, .ledger = ledger};
     load.visitor = (struct journal_visitor){
         .frame_begin = load_frame_begin,
@@ -250,7 +248,9 @@ frame_done(struct os_task *task)
         return;
     }
     journal_cache_put(
-        &journal->cache, frame->image.position, frame->image.data,
+        &journal->cache,
+        frame->image.position,
+        frame->image.data,
         journal_frame_size(frame->image.body_size));
     tickets_post(frame, &frame->error);
     journal->oldest = frame->next;
@@ -449,7 +449,8 @@ write_events(
 }
 
 static err_t
-write_section(struct journal *journal, const struct ledger_delta *delta, struct journal_frame *frame)
+write_section(
+    struct journal *journal, const struct ledger_delta *delta, struct journal_frame *frame)
 {
     char *out = frame->image.data + sizeof(struct journal_frame_header) + frame->image.body_size;
     struct journal_section section =
@@ -457,14 +458,12 @@ write_section(struct journal *journal, const struct ledger_delta *delta, struct 
     frame->image.body_size += section.header.size;
     frame->image.section_count++;
     journal_directory_extend(
-        &journal->directory,
-        frame->image.position + journal_frame_size(frame->image.body_size));
+        &journal->directory, frame->image.position + journal_frame_size(frame->image.body_size));
     for (uint32_t i = 0; i < delta->account_count; i++) {
         TRY(journal_heads_add(&journal->heads));
     }
     TRY(write_events(journal, delta, &section, frame));
-    uint64_t position =
-        frame->image.position + (uint64_t)(section.failed - frame->image.data);
+    uint64_t position = frame->image.position + (uint64_t)(section.failed - frame->image.data);
     for (uint32_t i = 0; i < delta->failed_count; i++) {
         TRY(note_failed(journal, delta->failed_ids[i], position));
         position += sizeof(u128);
@@ -505,7 +504,9 @@ journal_commit(
         return ERR_CLOSED;
     }
     uint64_t size = journal_section_size(
-        delta->account_count, delta->event_count, delta->failed_count,
+        delta->account_count,
+        delta->event_count,
+        delta->failed_count,
         journal_delta_is_wide(delta));
     if (journal_frame_size(size) > journal->frame_capacity) {
         return ERR_FULL;

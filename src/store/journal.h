@@ -7,7 +7,8 @@
  *
  * A frame's life, with the function on each arrow:
  *
- *   FREE --frame_open--> OPEN --frame_seal--> SEALED --frame_submit--> IN FLIGHT --frame_done--> FREE
+ *   FREE --frame_open--> OPEN --frame_seal--> SEALED --frame_submit--> IN FLIGHT --frame_done-->
+ * FREE
  *                         \______________________frame_submit______________^
  *
  * JOURNAL-4  At most one frame is in flight. Deltas go into the open one meanwhile.
@@ -86,7 +87,10 @@ struct journal_extent {
     uint32_t section_count;
 };
 
-/* --- journal_read.c: the queries --- */
+/* --- journal_read.c, journal_events.c: the queries --- */
+
+/* Everything that a query asks but the account and its side. */
+bool journal_matches(const struct store_query *query, const struct ledger_event *event);
 
 /* The bytes at a position, from frames on their way or from the cache. */
 MUST_USE err_t journal_read(

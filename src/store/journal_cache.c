@@ -24,8 +24,7 @@ block_memory(struct journal_cache_block *block)
 }
 
 static void
-block_put(
-    struct journal_cache *cache, uint64_t start, const char *data, uint32_t from, uint32_t to)
+block_put(struct journal_cache *cache, uint64_t start, const char *data, uint32_t from, uint32_t to)
 {
     struct journal_cache_block *block = block_slot(cache, start);
     if (block_memory(block) == NULL) {
@@ -111,8 +110,7 @@ block_load(struct journal_cache *cache, uint64_t start, struct journal_cache_blo
 }
 
 static err_t
-copy_part(
-    struct journal_cache *cache, uint64_t start, uint32_t from, uint32_t to, char *out)
+copy_part(struct journal_cache *cache, uint64_t start, uint32_t from, uint32_t to, char *out)
 {
     struct journal_cache_block *block = block_slot(cache, start);
     if (block->position != start || block->from > from || block->to < to) {
@@ -144,8 +142,13 @@ journal_cache_get(
     }
     if (code != ERR_OK) {
         store_error_set(
-            error, code, "%s/%08" PRIu64 ".log: reading at offset %" PRIu64 ": %s", cache->folder,
-            journal_position_segment(position), journal_position_offset(position), err_text(code));
+            error,
+            code,
+            "%s/%08" PRIu64 ".log: reading at offset %" PRIu64 ": %s",
+            cache->folder,
+            journal_position_segment(position),
+            journal_position_offset(position),
+            err_text(code));
     }
     return code;
 }

@@ -37,7 +37,6 @@ journal_directory_frame(struct journal_directory *directory, journal_position_t 
 /* The frame that began last now ends there. */
 void journal_directory_extend(struct journal_directory *directory, journal_position_t end);
 /* An event of the frame that began last. */
-void journal_directory_event(
-    struct journal_directory *directory, uint64_t timestamp, bool expiry);
+void journal_directory_event(struct journal_directory *directory, uint64_t timestamp, bool expiry);
 
 #endif

@@ -17,8 +17,8 @@
 struct stream {
     struct journal *journal;
     const struct store_query *query;
-    bool expiries;     /* of which kind */
-    int64_t stretch;   /* the one to load next */
+    bool expiries;   /* of which kind */
+    int64_t stretch; /* the one to load next */
     uint64_t *positions;
     uint32_t count;
     uint32_t capacity;
@@ -110,17 +110,14 @@ extent_at(
 }
 
 static err_t
-frame_load(
-    struct stream *stream, const struct journal_extent *extent, struct store_error *error)
+frame_load(struct stream *stream, const struct journal_extent *extent, struct store_error *error)
 {
     journal_position_t position = extent->position + sizeof(struct journal_frame_header);
     for (uint32_t i = 0; i < extent->section_count; i++) {
         struct journal_section_header header;
-        TRY(journal_read(
-            stream->journal, position, (char *)&header, sizeof(header), error));
-        journal_position_t events =
-            position + sizeof(header) +
-            (uint64_t)header.account_count * sizeof(struct ledger_account);
+        TRY(journal_read(stream->journal, position, (char *)&header, sizeof(header), error));
+        journal_position_t events = position + sizeof(header) +
+                                    (uint64_t)header.account_count * sizeof(struct ledger_account);
         TRY(section_load(stream, &header, events, error));
         position += header.size;
     }
@@ -134,7 +131,7 @@ stretch_load(
     stream->count = 0;
     stream->next = 0;
     for (journal_position_t position = stretch->start; position < stretch->end;) {
-        struct journal_extent extent;
+        struct journal_extent extent = {0};
         TRY(extent_at(stream->journal, position, &extent, error));
         TRY(frame_load(stream, &extent, error));
         position += journal_frame_size(extent.body_size);
@@ -160,19 +157,6 @@ stream_load(struct stream *stream, bool *ret_more, struct store_error *error)
     return ERR_OK;
 }
 
-static bool
-event_matches(const struct store_query *query, const struct ledger_event *event)
-{
-    const struct ledger_transfer *transfer = &event->transfer;
-    return event->timestamp >= query->timestamp_min &&
-           (query->timestamp_max == 0 || event->timestamp <= query->timestamp_max) &&
-           (query->user_data_128 == 0 || query->user_data_128 == transfer->user_data_128) &&
-           (query->user_data_64 == 0 || query->user_data_64 == transfer->user_data_64) &&
-           (query->user_data_32 == 0 || query->user_data_32 == transfer->user_data_32) &&
-           (query->ledger == 0 || query->ledger == transfer->ledger) &&
-           (query->code == 0 || query->code == transfer->code);
-}
-
 /* Moves to the stream's next match, if there is one. */
 static err_t
 stream_advance(struct stream *stream, struct store_error *error)
@@ -185,7 +169,7 @@ stream_advance(struct stream *stream, struct store_error *error)
             struct journal_event raw;
             TRY(journal_read_event(
                 stream->journal, stream->positions[at], &stream->event, &raw, error));
-            if (event_matches(stream->query, &stream->event)) {
+            if (journal_matches(stream->query, &stream->event)) {
                 stream->has_event = true;
                 return ERR_OK;
             }

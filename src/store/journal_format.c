@@ -98,8 +98,7 @@ journal_frame_peek(const void *frame, struct journal_frame_header *ret_header)
 {
     memcpy(ret_header, frame, sizeof(*ret_header));
     return ret_header->magic == JOURNAL_FRAME_MAGIC && ret_header->sequence > 0 &&
-           ret_header->size <= JOURNAL_FRAME_MAX &&
-           ret_header->body_size <= JOURNAL_FRAME_MAX &&
+           ret_header->size <= JOURNAL_FRAME_MAX && ret_header->body_size <= JOURNAL_FRAME_MAX &&
            ret_header->size == journal_frame_size(ret_header->body_size);
 }
 
@@ -143,8 +142,7 @@ journal_delta_is_wide(const struct ledger_delta *delta)
 }
 
 uint64_t
-journal_section_size(
-    uint32_t account_count, uint32_t event_count, uint32_t failed_count, bool wide)
+journal_section_size(uint32_t account_count, uint32_t event_count, uint32_t failed_count, bool wide)
 {
     return sizeof(struct journal_section_header) +
            (uint64_t)account_count * sizeof(struct ledger_account) +
@@ -182,12 +180,14 @@ journal_section_encode(const struct ledger_delta *delta, bool wide, char *out)
     struct journal_section section = section_layout(&header, out);
     if (header.account_count > 0) {
         memcpy(
-            out + (section.accounts - out), delta->accounts,
+            out + (section.accounts - out),
+            delta->accounts,
             header.account_count * sizeof(*delta->accounts));
     }
     if (header.failed_count > 0) {
         memcpy(
-            out + (section.failed - out), delta->failed_ids,
+            out + (section.failed - out),
+            delta->failed_ids,
             header.failed_count * sizeof(*delta->failed_ids));
     }
     return section;
@@ -228,7 +228,11 @@ balances_decode(const char *data, bool wide, struct ledger_balances *ret_balance
 
 void
 journal_event_encode(
-    const struct ledger_event *event, uint64_t debit_link, uint64_t credit_link, bool wide, char *out)
+    const struct ledger_event *event,
+    uint64_t debit_link,
+    uint64_t credit_link,
+    bool wide,
+    char *out)
 {
     bool expiry = event->kind == LEDGER_EVENT_TWO_PHASE_EXPIRED;
     ASSERT(expiry || event->timestamp == event->transfer.timestamp);
@@ -260,8 +264,8 @@ journal_section_decode(
     }
     memcpy(&header, data, sizeof(header));
     bool wide = (header.flags & JOURNAL_SECTION_WIDE) != 0;
-    uint64_t expected = journal_section_size(
-        header.account_count, header.event_count, header.failed_count, wide);
+    uint64_t expected =
+        journal_section_size(header.account_count, header.event_count, header.failed_count, wide);
     if (header.size != expected || header.size > size) {
         return ERR_CORRUPT;
     }

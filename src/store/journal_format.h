@@ -15,14 +15,14 @@
 
 #include "ledger/ledger.h"
 
-#define JOURNAL_BLOCK          4096u
-#define JOURNAL_VERSION        1u
-#define JOURNAL_SEGMENT_MAGIC  UINT64_C(0x4c4e524a4c454154) /* "TAELJRNL" */
-#define JOURNAL_FRAME_MAGIC    UINT64_C(0x4d4152464c454154) /* "TAELFRAM" */
-#define JOURNAL_SEGMENT_MIN    UINT64_C(65536)
-#define JOURNAL_SEGMENT_MAX    UINT64_C(0x100000000)
+#define JOURNAL_BLOCK         4096u
+#define JOURNAL_VERSION       1u
+#define JOURNAL_SEGMENT_MAGIC UINT64_C(0x4c4e524a4c454154) /* "TAELJRNL" */
+#define JOURNAL_FRAME_MAGIC   UINT64_C(0x4d4152464c454154) /* "TAELFRAM" */
+#define JOURNAL_SEGMENT_MIN   UINT64_C(65536)
+#define JOURNAL_SEGMENT_MAX   UINT64_C(0x100000000)
 /* The largest frame; a segment smaller than this holds smaller ones. */
-#define JOURNAL_FRAME_MAX      (UINT32_C(16) << 20)
+#define JOURNAL_FRAME_MAX (UINT32_C(16) << 20)
 
 /* Where something is: the segment's number in the high half, the offset in it in the low half.
  * Never 0, because a segment begins with its header; 0 stands for "none". */
@@ -106,7 +106,7 @@ struct journal_event {
     uint8_t zero[2];
 };
 
-static_assert(sizeof(struct journal_segment_header) == 112, "segment header");
+static_assert(sizeof(struct journal_segment_header) == 96, "segment header");
 static_assert(sizeof(struct journal_frame_header) == 128, "frame header");
 static_assert(sizeof(struct journal_section_header) == 48, "section header");
 static_assert(sizeof(struct journal_event) == 160, "event");
@@ -157,11 +157,16 @@ uint64_t journal_section_size(
     uint32_t account_count, uint32_t event_count, uint32_t failed_count, bool wide);
 /* Writes the section's header and the parts that need no links: accounts and failed ids. Returns
  * where the parts are; events are the caller's to write with journal_event_encode. */
-struct journal_section
-journal_section_encode(const struct ledger_delta *delta, bool wide, char *out);
+struct journal_section journal_section_encode(
+    const struct ledger_delta *delta, bool wide, char *out);
 void journal_event_encode(
-    const struct ledger_event *event, uint64_t debit_link, uint64_t credit_link, bool wide, char *out);
-/* `size` is what is left of the body. ERR_CORRUPT if the section does not fit it or is malformed. */
+    const struct ledger_event *event,
+    uint64_t debit_link,
+    uint64_t credit_link,
+    bool wide,
+    char *out);
+/* `size` is what is left of the body. ERR_CORRUPT if the section does not fit it or is malformed.
+ */
 MUST_USE err_t journal_section_decode(
     const char *data, uint64_t size, struct journal_section *ret_section, const char **ret_reason);
 

@@ -18,8 +18,12 @@ static err_t
 damaged(struct journal *journal, journal_position_t position, struct store_error *error)
 {
     return store_error_set(
-        error, ERR_CORRUPT, "%s/%08" PRIu64 ".log: event at offset %" PRIu64 ": malformed",
-        journal->folder, journal_position_segment(position), journal_position_offset(position));
+        error,
+        ERR_CORRUPT,
+        "%s/%08" PRIu64 ".log: event at offset %" PRIu64 ": malformed",
+        journal->folder,
+        journal_position_segment(position),
+        journal_position_offset(position));
 }
 
 /* The frame on its way that holds the position, or NULL. */
@@ -70,8 +74,11 @@ journal_read_event(
     if (data[offsetof(struct journal_event, wide)] == 1) {
         size = JOURNAL_EVENT_WIDE;
         TRY(journal_read(
-            journal, position + JOURNAL_EVENT_NARROW, data + JOURNAL_EVENT_NARROW,
-            JOURNAL_EVENT_WIDE - JOURNAL_EVENT_NARROW, error));
+            journal,
+            position + JOURNAL_EVENT_NARROW,
+            data + JOURNAL_EVENT_NARROW,
+            JOURNAL_EVENT_WIDE - JOURNAL_EVENT_NARROW,
+            error));
     }
     if (journal_event_decode(data, size, ret_event, ret_raw) != ERR_OK) {
         return damaged(journal, position, error);
@@ -91,8 +98,7 @@ entry_is(
     struct store_error *error)
 {
     u128 found = 0;
-    TRY(journal_read(
-        journal, index_entry_position(entry), (char *)&found, sizeof(found), error));
+    TRY(journal_read(journal, index_entry_position(entry), (char *)&found, sizeof(found), error));
     *ret_same = found == id;
     return ERR_OK;
 }
@@ -162,7 +168,10 @@ past_of_entry(
         return ERR_OK;
     }
     TRY(journal_read(
-        journal, index_entry_position(entry), (char *)&past->transfer, sizeof(past->transfer),
+        journal,
+        index_entry_position(entry),
+        (char *)&past->transfer,
+        sizeof(past->transfer),
         error));
     past->kind = LEDGER_PAST_TRANSFER;
     past->fate = ledger_fate_of(index_entry_fate(entry));
@@ -195,18 +204,12 @@ journal_look_up(
 
 /* --- filters --- */
 
-static bool
-in_range(const struct store_query *query, uint64_t timestamp)
-{
-    return timestamp >= query->timestamp_min &&
-           (query->timestamp_max == 0 || timestamp <= query->timestamp_max);
-}
-
-static bool
-matches(const struct store_query *query, const struct ledger_event *event)
+bool
+journal_matches(const struct store_query *query, const struct ledger_event *event)
 {
     const struct ledger_transfer *transfer = &event->transfer;
-    return in_range(query, event->timestamp) &&
+    return event->timestamp >= query->timestamp_min &&
+           (query->timestamp_max == 0 || event->timestamp <= query->timestamp_max) &&
            (query->user_data_128 == 0 || query->user_data_128 == transfer->user_data_128) &&
            (query->user_data_64 == 0 || query->user_data_64 == transfer->user_data_64) &&
            (query->user_data_32 == 0 || query->user_data_32 == transfer->user_data_32) &&
@@ -235,14 +238,12 @@ link_of(const struct journal_event *raw, uint32_t slot)
 static bool
 on_wanted_side(const struct store_query *query, const struct journal_event *raw)
 {
-    uint32_t side =
-        raw->debit_slot == query->account_slot ? STORE_SIDE_DEBITS : STORE_SIDE_CREDITS;
+    uint32_t side = raw->debit_slot == query->account_slot ? STORE_SIDE_DEBITS : STORE_SIDE_CREDITS;
     return (query->sides & side) != 0;
 }
 
 static err_t
-chain_walk(
-    struct chain_walk *walk, store_each_event each, void *context, struct store_error *error)
+chain_walk(struct chain_walk *walk, store_each_event each, void *context, struct store_error *error)
 {
     const struct store_query *query = walk->query;
     uint64_t position = walk->journal->heads.positions[query->account_slot];
@@ -256,7 +257,7 @@ chain_walk(
         if (event.timestamp < query->timestamp_min) {
             return ERR_OK;
         }
-        if (on_wanted_side(query, &raw) && matches(query, &event)) {
+        if (on_wanted_side(query, &raw) && journal_matches(query, &event)) {
             if (!query->reversed) {
                 walk->ring[walk->found % query->limit] = position;
             }
@@ -275,8 +276,7 @@ chain_walk(
 }
 
 static err_t
-ring_tell(
-    struct chain_walk *walk, store_each_event each, void *context, struct store_error *error)
+ring_tell(struct chain_walk *walk, store_each_event each, void *context, struct store_error *error)
 {
     uint64_t limit = walk->query->limit;
     uint64_t count = walk->found < limit ? walk->found : limit;

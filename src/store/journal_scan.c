@@ -70,8 +70,7 @@ walk_account(struct journal_scan *scan, const char *data)
 
 /* Checks the links against the heads, which the event then becomes. */
 static err_t
-walk_links(
-    struct journal_scan *scan, const struct journal_event *raw, journal_position_t position)
+walk_links(struct journal_scan *scan, const struct journal_event *raw, journal_position_t position)
 {
     scan->visitor->reason = "event names an account that is not there";
     if (raw->debit_slot >= scan->heads.count || raw->credit_slot >= scan->heads.count ||
@@ -192,7 +191,11 @@ window_get(struct journal_scan *scan, uint64_t offset, uint64_t size, const char
             if (error != ERR_OK) {
                 scan->window_size = 0;
                 return store_error_set(
-                    scan->error, error, "%s: offset %" PRIu64 ": %s", scan->path, offset + kept,
+                    scan->error,
+                    error,
+                    "%s: offset %" PRIu64 ": %s",
+                    scan->path,
+                    offset + kept,
                     err_text(error));
             }
             scan->window_size = want;
@@ -210,7 +213,12 @@ static err_t
 refuse(struct journal_scan *scan, err_t code, uint64_t offset, const char *what, const char *reason)
 {
     return store_error_set(
-        scan->error, code, "%s: %s at offset %" PRIu64 ": %s", scan->path, what, offset,
+        scan->error,
+        code,
+        "%s: %s at offset %" PRIu64 ": %s",
+        scan->path,
+        what,
+        offset,
         reason == NULL ? err_text(code) : reason);
 }
 
@@ -354,7 +362,9 @@ scan_frames(struct journal_scan *scan, bool closed)
 
 static const char *
 segment_disorder(
-    const struct journal_scan *scan, const struct journal_segment_header *header, uint64_t file_size)
+    const struct journal_scan *scan,
+    const struct journal_segment_header *header,
+    uint64_t file_size)
 {
     if (header->number != scan->segment) {
         return "segment header: wrong number";
@@ -432,8 +442,8 @@ open_segment(struct journal_scan *scan, uint64_t number)
         return store_error_set(scan->error, ERR_RANGE, "%s: the path is too long", scan->folder);
     }
     bool direct = false;
-    err_t error = scan->disk->ops->open(
-        scan->disk, scan->path, OS_OPEN_READ, false, &scan->file, &direct);
+    err_t error =
+        scan->disk->ops->open(scan->disk, scan->path, OS_OPEN_READ, false, &scan->file, &direct);
     if (error == ERR_NOT_FOUND) {
         return store_error_set(
             scan->error, ERR_CORRUPT, "%s: the segment is missing at offset 0", scan->path);

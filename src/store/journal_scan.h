@@ -21,8 +21,8 @@
 /* Writes FOLDER/00000001.log; false if the path would be too long. */
 bool journal_segment_path(const char *folder, uint64_t number, char out[JOURNAL_PATH_SIZE]);
 
-__attribute__((format(printf, 3, 4))) err_t
-store_error_set(struct store_error *error, err_t code, const char *format, ...);
+__attribute__((format(printf, 3, 4))) err_t store_error_set(
+    struct store_error *error, err_t code, const char *format, ...);
 
 /* The newest event position of each account, by slot: the heads of the chains. */
 struct journal_heads {
@@ -65,7 +65,8 @@ struct journal_scan {
     uint64_t segment; /* the newest */
     uint64_t segment_size;
     uint64_t end; /* offset behind its last frame */
-    uint64_t torn_end; /* offset behind its last byte that is not zero; at most `end` if none is torn */
+    uint64_t
+        torn_end; /* offset behind its last byte that is not zero; at most `end` if none is torn */
     uint64_t last_frame; /* offset of its last frame, or 0 if it has none */
     uint64_t last_frame_size;
     uint64_t sequence; /* of the last frame; 0 if there is none */

@@ -8,14 +8,15 @@
 #define SPARE_NAME "spare.tmp"
 
 static err_t
-fail(
-    const struct journal_writer *writer,
-    struct store_error *error,
-    err_t code,
-    const char *what)
+fail(const struct journal_writer *writer, struct store_error *error, err_t code, const char *what)
 {
     return store_error_set(
-        error, code, "%s: segment %" PRIu64 ": %s: %s", writer->folder, writer->segment, what,
+        error,
+        code,
+        "%s: segment %" PRIu64 ": %s: %s",
+        writer->folder,
+        writer->segment,
+        what,
         err_text(code));
 }
 
@@ -159,15 +160,15 @@ last_frame_rewrite(struct journal_writer *writer, const struct journal_scan *sca
         disk->ops->read(disk, writer->file, frame, scan->last_frame_size, scan->last_frame);
     struct journal_frame_header header;
     const char *reason = NULL;
-    if (error == ERR_OK &&
-        (!journal_frame_peek(frame, &header) || header.checksum != scan->chain ||
-         header.size != scan->last_frame_size ||
-         journal_frame_verify(frame, &header, &reason) != ERR_OK)) {
+    if (error == ERR_OK && (!journal_frame_peek(frame, &header) || header.checksum != scan->chain ||
+                            header.size != scan->last_frame_size ||
+                            journal_frame_verify(frame, &header, &reason) != ERR_OK)) {
         /* The disk does not hold what the page cache showed. */
         error = ERR_CORRUPT;
     }
     if (error == ERR_OK) {
-        error = disk->ops->write(disk, writer->file, frame, scan->last_frame_size, scan->last_frame);
+        error =
+            disk->ops->write(disk, writer->file, frame, scan->last_frame_size, scan->last_frame);
     }
     free(frame);
     return error;

@@ -2,7 +2,74 @@
 
 #include "journal.h"
 
-#include "os/sim_disk.h"
-
-#include <stdio.h>
 #include <string.h>
+
+struct store_settings
+store_settings_default(void)
+{
+    return (struct store_settings){
+        .segment_size = UINT64_C(64) << 20,
+        .in_flight_max = UINT64_C(64) << 20,
+        .transfer_count_max = UINT64_C(200) * 1000 * 1000,
+        .loops = NULL,
+    };
+}
+
+/* Makes the folder and makes its name durable in the folder above it. */
+static err_t
+folder_make(struct os_disk *disk, const char *folder, struct store_error *error)
+{
+    char parent[JOURNAL_PATH_SIZE];
+    size_t length = strlen(folder);
+    if (length == 0 || length + 1 > sizeof(parent)) {
+        return store_error_set(error, ERR_RANGE, "journal folder: the path is empty or too long");
+    }
+    err_t code = disk->ops->make_folder(disk, folder);
+    if (code != ERR_OK) {
+        return store_error_set(error, code, "%s: %s", folder, err_text(code));
+    }
+    memcpy(parent, folder, length + 1);
+    char *slash = strrchr(parent, '/');
+    if (slash == NULL) {
+        memcpy(parent, ".", 2);
+    } else {
+        slash[slash == parent ? 1 : 0] = '\0';
+    }
+    code = disk->ops->sync_folder(disk, parent);
+    if (code != ERR_OK) {
+        return store_error_set(error, code, "%s: %s", parent, err_text(code));
+    }
+    return ERR_OK;
+}
+
+static err_t
+open_journal(
+    const char *folder,
+    struct os_disk *disk,
+    const struct store_settings *settings,
+    struct store **ret_store,
+    struct store_error *error)
+{
+    TRY(folder_make(disk, folder, error));
+    struct journal *journal = NULL;
+    TRY(journal_open(folder, disk, settings, &journal, error));
+    *ret_store = &journal->store;
+    return ERR_OK;
+}
+
+err_t
+store_open(
+    const char *url,
+    struct os_disk *disk,
+    const struct store_settings *settings,
+    struct store **ret_store,
+    struct store_error *error)
+{
+    *error = (struct store_error){0};
+    struct span rest = span_from_cstr(url);
+    if (span_starts_with(rest, SPAN("journal:"))) {
+        return open_journal(url + strlen("journal:"), disk, settings, ret_store, error);
+    }
+    return store_error_set(
+        error, ERR_UNSUPPORTED, "%s: no such store: journal:FOLDER and memory: are known", url);
+}
