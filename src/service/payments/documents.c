@@ -118,6 +118,8 @@ static const struct resource_field method_fields[] = {
     TEXT(payments_method, cvc_check),
     TEXT(payments_method, address_check),
     TEXT(payments_method, postal_code_check),
+    TEXT(payments_method, address_line1),
+    TEXT(payments_method, postal_code),
 };
 
 static const struct resource_field customer_fields[] = {

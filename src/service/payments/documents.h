@@ -117,6 +117,7 @@ struct payments_method {
     struct span brand, network, funding, country, last4;
     int64_t exp_month, exp_year;
     struct span cvc_check, address_check, postal_code_check; /* pass fail unavailable, or empty */
+    struct span address_line1, postal_code; /* of billing_details, for the issuer's checks */
 };
 
 enum { PAYMENTS_METHOD_CUSTOMER };

@@ -10,6 +10,7 @@
 
 #include "port/ledger.h"
 #include "port/rail.h"
+#include "port/vault.h"
 #include "resource/resource.h"
 
 struct payments;
@@ -32,6 +33,7 @@ struct payments_parts {
     struct os_loop *loop;  /* the runtime's */
     struct os_clock *clock;
     struct port_ledger *ledger;
+    struct port_vault *vault;
     struct port_rail *card_rail;
     struct payments_settings settings;
 };

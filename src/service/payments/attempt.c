@@ -1,0 +1,102 @@
+#include "flow.h"
+
+#include "base/assert.h"
+
+#include <string.h>
+
+struct payments_flow *
+payments_flow_create(struct resource_op *op)
+{
+    struct payments_flow *flow = ARENA_NEW(resource_op_arena(op), struct payments_flow);
+    if (flow == NULL) {
+        resource_internal(op, ERR_FULL, "request memory");
+        return NULL;
+    }
+    flow->payments = (struct payments *)resource_op_service(op);
+    flow->op = op;
+    resource_op_set_state(op, flow);
+    return flow;
+}
+
+const struct currency *
+payments_flow_currency(const struct payments_flow *flow)
+{
+    struct span code = flow->intent != NULL   ? flow->intent->currency
+                       : flow->refund != NULL ? flow->refund->currency
+                                              : flow->charge->currency;
+    const struct currency *currency = currency_find(code);
+    ASSERT(currency != NULL);
+    return currency;
+}
+
+struct span
+payments_hex(struct resource_op *op, u128 id)
+{
+    return arena_format(
+        resource_op_arena(op),
+        "%016llx%016llx",
+        (unsigned long long)u128_high(id),
+        (unsigned long long)u128_low(id));
+}
+
+u128
+payments_unhex(struct span text)
+{
+    ASSERT(text.size == 32);
+    u128 id = 0;
+    for (size_t i = 0; i < text.size; i++) {
+        char digit = text.data[i];
+        id = id << 4 | (unsigned)(digit <= '9' ? digit - '0' : digit - 'a' + 10);
+    }
+    return id;
+}
+
+bool
+payments_attempt_open(
+    struct payments_flow *flow, struct payments_attempt *attempt, const char *kind, int64_t amount)
+{
+    ASSERT(!payments_attempt_is_open(attempt));
+    u128 id;
+    struct span key = resource_op_idempotency_key(flow->op);
+    (void)resource_new_id(flow->op, "at_", &id);
+    memset(attempt, 0, sizeof(*attempt));
+    attempt->id = payments_hex(flow->op, id);
+    attempt->kind = span_from_cstr(kind);
+    attempt->state = SPAN("started");
+    attempt->key = key;
+    attempt->amount = amount;
+    attempt->began = (int64_t)resource_now_s(flow->op);
+    if (attempt->id.size == 0) {
+        resource_internal(flow->op, ERR_FULL, "request memory");
+        return false;
+    }
+    flow->attempt_id = id;
+    return true;
+}
+
+void
+payments_attempt_resume(struct payments_flow *flow, const struct payments_attempt *attempt)
+{
+    ASSERT(payments_attempt_is_open(attempt));
+    flow->attempt_id = payments_unhex(attempt->id);
+    if (attempt->key.size != 0) {
+        resource_adopt_key(flow->op, attempt->key);
+    }
+}
+
+void
+payments_attempt_close(struct payments_attempt *attempt)
+{
+    ASSERT(payments_attempt_is_open(attempt));
+    memset(attempt, 0, sizeof(*attempt));
+}
+
+int64_t
+payments_attempt_backoff_s(int64_t tries)
+{
+    enum { BACKOFF_MAX_S = 300 };
+    if (tries < 0 || tries > 8) {
+        return BACKOFF_MAX_S;
+    }
+    return INT64_C(1) << tries;
+}

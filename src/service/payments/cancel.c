@@ -1,0 +1,143 @@
+/*
+ * Cancelling an intent. Without an authorization it is one write of documents; with one:
+ *
+ *   payments_intent_cancel     documents: attempt "void" started               (1)
+ *   ask_rail                   rail: void, repeated under its id until it answers     (2)
+ *   post                       books: the hold is voided                       (3)
+ *   finish                     documents: intent canceled, events, key         (4)
+ */
+#include "flow.h"
+
+#include "base/assert.h"
+#include "os/fault.h"
+
+static void
+save_canceled(struct payments_flow *flow)
+{
+    struct payments_intent *intent = flow->intent;
+    enum payments_intent_status status = PAYMENTS_REQUIRES_CAPTURE;
+    bool legal = payments_intent_move(
+        payments_intent_status_parse(intent->status), PAYMENTS_MOVE_CANCEL, &status);
+    ASSERT(legal);
+    intent->status = span_from_cstr(payments_intent_status_name(status));
+    intent->amount_capturable = 0;
+    intent->canceled_at = (int64_t)resource_now_s(flow->op);
+    intent->capture_before = 0;
+    intent->due = 0;
+    err_t error = resource_save(flow->op, &payments_intent_type, intent);
+    if (error == ERR_OK && flow->charge != NULL) {
+        error = resource_emit(
+            flow->op, "charge.expired", &payments_charge_type, flow->charge, SPAN_EMPTY);
+    }
+    if (error == ERR_OK) {
+        error = resource_emit(
+            flow->op, "payment_intent.canceled", &payments_intent_type, intent, SPAN_EMPTY);
+    }
+    if (error != ERR_OK) {
+        resource_internal(flow->op, error, "intent");
+        return;
+    }
+    payments_answer_intent(flow);
+}
+
+static void
+posted(struct payments_flow *flow, enum payments_posting posting)
+{
+    FAULT_POINT("void-before-finish");
+    if (posting != PAYMENTS_POSTED) {
+        payments_answer_unknown(flow);
+        return;
+    }
+    payments_attempt_close(&flow->intent->attempt);
+    save_canceled(flow);
+}
+
+static void
+answered(struct payments_flow *flow)
+{
+    switch (flow->rail.answer.outcome) {
+    case PORT_RAIL_APPROVED:
+    case PORT_RAIL_NOT_FOUND:
+        FAULT_POINT("void-before-post");
+        payments_post_void(flow, posted);
+        return;
+    case PORT_RAIL_DECLINED:
+    case PORT_RAIL_FAILED:
+    case PORT_RAIL_PENDING:
+    case PORT_RAIL_UNKNOWN:
+        payments_answer_unknown(flow);
+        return;
+    }
+    UNREACHABLE();
+}
+
+static void
+attempt_is_durable(struct resource_op *op)
+{
+    struct payments_flow *flow = payments_flow_of(op);
+    FAULT_POINT("void-before-rail");
+    flow->rail.operation = PORT_RAIL_VOID;
+    flow->rail.id = resource_derived_id(flow->attempt_id, "void");
+    flow->rail.original_id = payments_unhex(flow->charge->authorization);
+    payments_rail_call(flow, answered);
+}
+
+static void
+begin_void(struct payments_flow *flow)
+{
+    struct payments_intent *intent = flow->intent;
+    if (!payments_attempt_open(flow, &intent->attempt, "void", intent->amount_capturable)) {
+        return;
+    }
+    intent->due =
+        (int64_t)resource_now_s(flow->op) + flow->payments->parts.settings.lease_s;
+    err_t error = resource_save(flow->op, &payments_intent_type, intent);
+    if (error != ERR_OK) {
+        resource_internal(flow->op, error, "intent");
+        return;
+    }
+    resource_after_commit(flow->op, attempt_is_durable);
+}
+
+static void
+cancel_locked(struct resource_op *op)
+{
+    struct payments_flow *flow = payments_flow_of(op);
+    struct payments_intent *intent = flow->intent;
+    enum payments_intent_status status;
+    enum payments_intent_status from = payments_intent_status_parse(intent->status);
+    if (!payments_intent_move(from, PAYMENTS_MOVE_CANCEL, &status) ||
+        payments_attempt_is_open(&intent->attempt)) {
+        payments_fail_state(flow, "cancel");
+        return;
+    }
+    (void)resource_text(op, "cancellation_reason", &intent->cancellation_reason);
+    if (from == PAYMENTS_REQUIRES_CAPTURE) {
+        begin_void(flow);
+    } else {
+        flow->charge = NULL; /* a failed one: nothing of it expires */
+        save_canceled(flow);
+    }
+}
+
+void
+payments_intent_cancel(struct resource_op *op)
+{
+    payments_intent_with_charge(op, cancel_locked);
+}
+
+void
+payments_void_resume(struct payments_flow *flow)
+{
+    payments_attempt_resume(flow, &flow->intent->attempt);
+    attempt_is_durable(flow->op);
+}
+
+void
+payments_void_expired(struct payments_flow *flow)
+{
+    ASSERT(span_equal_cstr(
+        flow->intent->status, payments_intent_status_name(PAYMENTS_REQUIRES_CAPTURE)));
+    flow->intent->cancellation_reason = SPAN("automatic");
+    begin_void(flow);
+}

@@ -1,0 +1,195 @@
+/*
+ * Capturing an authorized intent.
+ *
+ *   payments_intent_capture    documents: attempt "capture" started            (1)
+ *   ask_rail                   rail: capture, repeated under its id until it answers  (2)
+ *   post                       books: the hold is posted, the fee taken        (3)
+ *   finish                     documents: charge, transaction, events, key     (4)
+ *
+ * A capture is never given up: once the attempt is durable it is repeated until the rail has
+ * answered. A rail that refuses it leaves the intent as it was.
+ */
+#include "flow.h"
+
+#include "base/assert.h"
+#include "os/fault.h"
+
+static err_t
+save_captured(struct payments_flow *flow)
+{
+    struct payments_intent *intent = flow->intent;
+    struct payments_charge *charge = flow->charge;
+    const struct payments_settings *settings = &flow->payments->parts.settings;
+    int64_t amount = intent->attempt.amount;
+    enum payments_intent_status status = PAYMENTS_REQUIRES_CAPTURE;
+    bool legal = payments_intent_move(
+        payments_intent_status_parse(intent->status), PAYMENTS_MOVE_CAPTURED, &status);
+    ASSERT(legal);
+    int64_t now = (int64_t)resource_now_s(flow->op);
+    charge->captured = true;
+    charge->amount_captured = amount;
+    TRY(payments_balance_transaction_add(
+        flow,
+        "charge",
+        charge->header.id,
+        amount,
+        payments_fee(flow->payments, amount, payments_flow_currency(flow)),
+        charge->straight_to_available ? now : now + settings->settlement_delay_s,
+        &charge->balance_transaction));
+    intent->status = span_from_cstr(payments_intent_status_name(status));
+    intent->amount_capturable = 0;
+    intent->amount_received = amount;
+    intent->capture_before = 0;
+    intent->due = 0;
+    payments_attempt_close(&intent->attempt);
+    TRY(resource_save(flow->op, &payments_charge_type, charge));
+    TRY(resource_save(flow->op, &payments_intent_type, intent));
+    TRY(resource_emit(flow->op, "charge.captured", &payments_charge_type, charge, SPAN_EMPTY));
+    return resource_emit(
+        flow->op, "payment_intent.succeeded", &payments_intent_type, intent, SPAN_EMPTY);
+}
+
+static void
+posted(struct payments_flow *flow, enum payments_posting posting)
+{
+    FAULT_POINT("capture-before-finish");
+    /* The rail has taken the money: books that refuse it wait for the sweeper, with an alarm by
+     * the age of the attempt, rather than lose it. */
+    if (posting != PAYMENTS_POSTED) {
+        payments_answer_unknown(flow);
+        return;
+    }
+    err_t error = save_captured(flow);
+    if (error != ERR_OK) {
+        resource_internal(flow->op, error, "capture");
+        return;
+    }
+    payments_answer_intent(flow);
+}
+
+static void
+refused(struct payments_flow *flow)
+{
+    payments_attempt_close(&flow->intent->attempt);
+    flow->intent->due = flow->intent->capture_before;
+    err_t failure = resource_save(flow->op, &payments_intent_type, flow->intent);
+    if (failure != ERR_OK) {
+        resource_internal(flow->op, failure, "intent");
+        return;
+    }
+    struct resource_error error = {
+        .status = 402,
+        .type = "card_error",
+        .code = "charge_expired_for_capture",
+        .message = SPAN("The card network refused to capture this authorization."),
+        .charge = flow->charge->header.id,
+        .payment_intent_json =
+            resource_render_text(flow->op, &payments_intent_type, flow->intent),
+        .executed = true,
+    };
+    resource_fail(flow->op, &error);
+}
+
+static void
+answered(struct payments_flow *flow)
+{
+    switch (flow->rail.answer.outcome) {
+    case PORT_RAIL_APPROVED:
+        FAULT_POINT("capture-before-post");
+        payments_post_capture(flow, posted);
+        return;
+    case PORT_RAIL_DECLINED:
+    case PORT_RAIL_FAILED:
+        refused(flow);
+        return;
+    case PORT_RAIL_PENDING:
+    case PORT_RAIL_NOT_FOUND:
+    case PORT_RAIL_UNKNOWN:
+        payments_answer_unknown(flow);
+        return;
+    }
+    UNREACHABLE();
+}
+
+static void
+attempt_is_durable(struct resource_op *op)
+{
+    struct payments_flow *flow = payments_flow_of(op);
+    FAULT_POINT("capture-before-rail");
+    err_t error = money_from_api(
+        flow->intent->attempt.amount, payments_flow_currency(flow), &flow->rail.amount);
+    ASSERT(error == ERR_OK);
+    flow->rail.operation = PORT_RAIL_CAPTURE;
+    flow->rail.id = resource_derived_id(flow->attempt_id, "capture");
+    flow->rail.original_id = payments_unhex(flow->charge->authorization);
+    payments_rail_call(flow, answered);
+}
+
+static void
+begin(struct payments_flow *flow, int64_t amount)
+{
+    struct payments_intent *intent = flow->intent;
+    if (!payments_attempt_open(flow, &intent->attempt, "capture", amount)) {
+        return;
+    }
+    intent->due =
+        (int64_t)resource_now_s(flow->op) + flow->payments->parts.settings.lease_s;
+    err_t error = resource_save(flow->op, &payments_intent_type, intent);
+    if (error != ERR_OK) {
+        resource_internal(flow->op, error, "intent");
+        return;
+    }
+    resource_after_commit(flow->op, attempt_is_durable);
+}
+
+static void
+capture_locked(struct resource_op *op)
+{
+    struct payments_flow *flow = payments_flow_of(op);
+    struct payments_intent *intent = flow->intent;
+    enum payments_intent_status status;
+    if (!payments_intent_move(
+            payments_intent_status_parse(intent->status), PAYMENTS_MOVE_CAPTURE, &status) ||
+        payments_attempt_is_open(&intent->attempt)) {
+        payments_fail_state(flow, "capture");
+        return;
+    }
+    int64_t amount = intent->amount_capturable;
+    (void)resource_integer(op, "amount_to_capture", &amount);
+    if (amount > intent->amount_capturable) {
+        resource_invalid(
+            op,
+            "amount_too_large",
+            "amount_to_capture",
+            "The requested capture amount is greater than the amount you can capture for this "
+            "charge.");
+        return;
+    }
+    struct money coins;
+    if (money_from_api(amount, payments_flow_currency(flow), &coins) != ERR_OK) {
+        resource_invalid(
+            op,
+            "parameter_invalid_integer",
+            "amount_to_capture",
+            "This amount is finer than the smallest unit of the currency.");
+        return;
+    }
+    if (resource_metadata(op, intent->metadata, &intent->metadata) != ERR_OK) {
+        return;
+    }
+    (void)resource_text(op, "statement_descriptor", &intent->statement_descriptor);
+    begin(flow, amount);
+}
+
+void
+payments_intent_capture(struct resource_op *op)
+{
+    payments_intent_with_charge(op, capture_locked);
+}
+
+void
+payments_capture_resume(struct payments_flow *flow)
+{
+    payments_attempt_resume(flow, &flow->intent->attempt);
+    attempt_is_durable(flow->op);
+}

@@ -1,0 +1,286 @@
+/* Charges and balance transactions: made by the flows, shown by the routes. */
+#include "flow.h"
+
+#include "base/assert.h"
+#include "json/json.h"
+
+#define DETAILS_SIZE_MAX 4096
+
+static const char *
+check_name(enum port_rail_check check)
+{
+    switch (check) {
+    case PORT_RAIL_CHECK_NONE:
+        return "";
+    case PORT_RAIL_CHECK_PASS:
+        return "pass";
+    case PORT_RAIL_CHECK_FAIL:
+        return "fail";
+    case PORT_RAIL_CHECK_UNAVAILABLE:
+        return "unavailable";
+    }
+    UNREACHABLE();
+}
+
+static void
+keep_checks(struct payments_method *method, const struct port_rail_answer *answer)
+{
+    method->cvc_check = span_from_cstr(check_name(answer->cvc_check));
+    method->address_check = span_from_cstr(check_name(answer->address_check));
+    method->postal_code_check = span_from_cstr(check_name(answer->postal_code_check));
+}
+
+static struct span
+arena_text(struct resource_op *op, const char *text)
+{
+    return arena_copy(resource_op_arena(op), span_from_cstr(text));
+}
+
+/* A JSON object built in the arena. */
+static void
+details_begin(struct resource_op *op, struct buf *buf, struct json_writer *json)
+{
+    void *memory = arena_alloc(resource_op_arena(op), DETAILS_SIZE_MAX);
+    buf_init_fixed(buf, memory, memory == NULL ? 0 : DETAILS_SIZE_MAX);
+    json_begin(json, buf);
+    json_object_begin(json);
+}
+
+static bool
+details_end(struct resource_op *op, struct buf *buf, struct json_writer *json, struct span *ret)
+{
+    json_object_end(json);
+    if (buf_failed(buf)) {
+        resource_internal(op, ERR_FULL, "charge details");
+        return false;
+    }
+    *ret = buf_span(buf);
+    return true;
+}
+
+static bool
+build_method_details(struct payments_flow *flow)
+{
+    const struct payments_method *method = flow->method;
+    const struct port_rail_answer *answer = &flow->rail.answer;
+    struct buf buf;
+    struct json_writer json;
+    details_begin(flow->op, &buf, &json);
+    json_key(&json, "card");
+    json_object_begin(&json);
+    json_member_i64(&json, "amount_authorized", flow->charge->amount);
+    json_member_text_or_null(
+        &json, "authorization_code", span_from_cstr(answer->authorization_code));
+    json_member_text(&json, "brand", method->brand);
+    if (flow->intent->capture_before != 0) {
+        json_member_i64(&json, "capture_before", flow->intent->capture_before);
+    }
+    json_key(&json, "checks");
+    json_object_begin(&json);
+    json_member_text_or_null(&json, "address_line1_check", method->address_check);
+    json_member_text_or_null(&json, "address_postal_code_check", method->postal_code_check);
+    json_member_text_or_null(&json, "cvc_check", method->cvc_check);
+    json_object_end(&json);
+    json_member_text_or_null(&json, "country", method->country);
+    json_member_i64(&json, "exp_month", method->exp_month);
+    json_member_i64(&json, "exp_year", method->exp_year);
+    json_member_text_or_null(&json, "fingerprint", method->fingerprint);
+    json_member_text(&json, "funding", method->funding);
+    json_member_null(&json, "installments");
+    json_member_text(&json, "last4", method->last4);
+    json_member_null(&json, "mandate");
+    json_member_text_or_null(&json, "network", method->network);
+    json_member_text_or_null(
+        &json, "network_transaction_id", span_from_cstr(answer->network_transaction_id));
+    json_member_null(&json, "three_d_secure");
+    json_member_null(&json, "wallet");
+    json_object_end(&json);
+    json_member_cstr(&json, "type", "card");
+    return details_end(flow->op, &buf, &json, &flow->charge->payment_method_details);
+}
+
+static bool
+build_outcome(struct payments_flow *flow, bool approved)
+{
+    const struct port_rail_answer *answer = &flow->rail.answer;
+    bool blocked = answer->decline_code[0] != '\0' && answer->network_code[0] == '\0';
+    struct buf buf;
+    struct json_writer json;
+    details_begin(flow->op, &buf, &json);
+    json_member_text_or_null(&json, "advice_code", span_from_cstr(answer->advice_code));
+    json_member_null(&json, "network_advice_code");
+    json_member_text_or_null(
+        &json,
+        "network_decline_code",
+        approved ? SPAN_EMPTY : span_from_cstr(answer->network_code));
+    json_member_cstr(
+        &json,
+        "network_status",
+        approved  ? "approved_by_network"
+        : blocked ? "not_sent_to_network"
+                  : "declined_by_network");
+    json_member_text_or_null(
+        &json, "reason", approved ? SPAN_EMPTY : span_from_cstr(answer->decline_code));
+    json_member_cstr(
+        &json, "risk_level", answer->risk_level[0] != '\0' ? answer->risk_level : "normal");
+    json_member_i64(&json, "risk_score", answer->risk_score);
+    json_member_cstr(
+        &json,
+        "seller_message",
+        approved ? "Payment complete." : "The bank did not return any further details with this decline.");
+    json_member_cstr(
+        &json, "type", approved ? "authorized" : blocked ? "blocked" : "issuer_declined");
+    return details_end(flow->op, &buf, &json, &flow->charge->outcome);
+}
+
+bool
+payments_charge_build(struct payments_flow *flow)
+{
+    const struct payments_intent *intent = flow->intent;
+    const struct port_rail_answer *answer = &flow->rail.answer;
+    bool approved = answer->outcome == PORT_RAIL_APPROVED;
+    struct payments_charge *charge = resource_new(flow->op, &payments_charge_type);
+    if (charge == NULL) {
+        resource_internal(flow->op, ERR_FULL, "request memory");
+        return false;
+    }
+    flow->charge = charge;
+    keep_checks(flow->method, answer);
+    charge->header.id = intent->attempt.charge;
+    charge->amount = intent->attempt.amount;
+    charge->currency = intent->currency;
+    charge->status = approved ? SPAN("succeeded") : SPAN("failed");
+    charge->paid = approved;
+    charge->customer = intent->customer;
+    charge->payment_intent = intent->header.id;
+    charge->payment_method = flow->method->header.id;
+    charge->billing_details = flow->method->billing_details;
+    charge->shipping = intent->shipping;
+    charge->description = intent->description;
+    charge->receipt_email = intent->receipt_email;
+    charge->statement_descriptor = intent->statement_descriptor;
+    charge->metadata = intent->metadata;
+    charge->transfer_group = intent->transfer_group;
+    charge->straight_to_available = answer->straight_to_available;
+    charge->authorization =
+        payments_hex(flow->op, resource_derived_id(flow->attempt_id, "authorize"));
+    if (!approved) {
+        charge->failure_code = arena_text(flow->op, answer->error_code);
+        charge->failure_message = SPAN("Your card was declined.");
+    }
+    return build_method_details(flow) && build_outcome(flow, approved);
+}
+
+err_t
+payments_balance_transaction_add(
+    struct payments_flow *flow,
+    const char *type,
+    struct span source,
+    int64_t amount,
+    int64_t fee,
+    int64_t release_due,
+    struct span *ret_id)
+{
+    struct payments_balance_transaction *transaction =
+        resource_new(flow->op, &payments_balance_transaction_type);
+    if (transaction == NULL) {
+        return ERR_FULL;
+    }
+    transaction->amount = amount;
+    transaction->fee = fee;
+    transaction->currency =
+        flow->intent != NULL ? flow->intent->currency : flow->charge->currency;
+    transaction->type = span_from_cstr(type);
+    transaction->source = source;
+    transaction->description = flow->charge != NULL ? flow->charge->description : SPAN_EMPTY;
+    transaction->available_on =
+        release_due != 0 ? release_due : (int64_t)resource_now_s(flow->op);
+    transaction->release_due = release_due;
+    TRY(resource_save(flow->op, &payments_balance_transaction_type, transaction));
+    *ret_id = transaction->header.id;
+    return ERR_OK;
+}
+
+/* ----------------------------------------------------------------------------------- routes */
+
+void
+payments_charge_retrieve(struct resource_op *op)
+{
+    resource_answer_retrieve(op, &payments_charge_type, resource_op_capture(op, 0));
+}
+
+void
+payments_charge_list(struct resource_op *op)
+{
+    static const struct resource_list_filter filters[] = {
+        {"payment_intent", PAYMENTS_CHARGE_INTENT},
+        {"customer", PAYMENTS_CHARGE_CUSTOMER},
+    };
+    resource_answer_list(op, &payments_charge_type, "/v1/charges", filters, 2);
+}
+
+static void
+charge_update_locked(struct resource_op *op)
+{
+    void *found;
+    err_t error = resource_load(op, &payments_charge_type, resource_op_capture(op, 0), &found);
+    if (error == ERR_NOT_FOUND) {
+        resource_missing(op, "charge", "charge", resource_op_capture(op, 0));
+        return;
+    }
+    if (error != ERR_OK) {
+        resource_internal(op, error, "charge");
+        return;
+    }
+    struct payments_charge *charge = found;
+    (void)resource_text(op, "description", &charge->description);
+    (void)resource_text(op, "receipt_email", &charge->receipt_email);
+    (void)resource_text(op, "transfer_group", &charge->transfer_group);
+    if (resource_present(op, "shipping")) {
+        charge->shipping = resource_json(op, "shipping");
+    }
+    if (resource_metadata(op, charge->metadata, &charge->metadata) != ERR_OK) {
+        return;
+    }
+    error = resource_save(op, &payments_charge_type, charge);
+    if (error == ERR_OK) {
+        error = resource_emit(op, "charge.updated", &payments_charge_type, charge, SPAN_EMPTY);
+    }
+    if (error != ERR_OK) {
+        resource_internal(op, error, "charge");
+        return;
+    }
+    resource_answer_object(op, &payments_charge_type, charge);
+}
+
+/* The intent's lock guards its charges too; a first read tells which intent that is. */
+void
+payments_charge_update(struct resource_op *op)
+{
+    void *found;
+    err_t error = resource_load(op, &payments_charge_type, resource_op_capture(op, 0), &found);
+    if (error != ERR_OK) {
+        charge_update_locked(op);
+        return;
+    }
+    resource_lock(op, ((struct payments_charge *)found)->payment_intent, charge_update_locked);
+}
+
+void
+payments_balance_transaction_retrieve(struct resource_op *op)
+{
+    resource_answer_retrieve(
+        op, &payments_balance_transaction_type, resource_op_capture(op, 0));
+}
+
+void
+payments_balance_transaction_list(struct resource_op *op)
+{
+    static const struct resource_list_filter filters[] = {
+        {"source", PAYMENTS_BALANCE_TRANSACTION_SOURCE},
+        {"type", PAYMENTS_BALANCE_TRANSACTION_TYPE},
+        {"currency", PAYMENTS_BALANCE_TRANSACTION_CURRENCY},
+    };
+    resource_answer_list(
+        op, &payments_balance_transaction_type, "/v1/balance_transactions", filters, 3);
+}

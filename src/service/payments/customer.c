@@ -1,0 +1,236 @@
+/* Customers: who pays, for merchants that remember them. */
+#include "flow.h"
+
+static bool
+read_members(struct resource_op *op, struct payments_customer *customer)
+{
+    (void)resource_text(op, "name", &customer->name);
+    (void)resource_text(op, "email", &customer->email);
+    (void)resource_text(op, "phone", &customer->phone);
+    (void)resource_text(op, "description", &customer->description);
+    if (resource_present(op, "address")) {
+        customer->address = resource_json(op, "address");
+    }
+    if (resource_present(op, "shipping")) {
+        customer->shipping = resource_json(op, "shipping");
+    }
+    if (resource_present(op, "preferred_locales")) {
+        customer->preferred_locales = resource_json(op, "preferred_locales");
+    }
+    (void)resource_text(
+        op, "invoice_settings[default_payment_method]", &customer->default_payment_method);
+    return resource_metadata(op, customer->metadata, &customer->metadata) == ERR_OK;
+}
+
+static void
+save_and_answer(
+    struct resource_op *op, struct payments_customer *customer, const char *event)
+{
+    err_t error = resource_save(op, &payments_customer_type, customer);
+    if (error == ERR_OK) {
+        error = resource_emit(op, event, &payments_customer_type, customer, SPAN_EMPTY);
+    }
+    if (error != ERR_OK) {
+        resource_internal(op, error, "customer");
+        return;
+    }
+    resource_answer_object(op, &payments_customer_type, customer);
+}
+
+/* NULL: answered. A deleted customer still answers a retrieval, with `deleted`. */
+static struct payments_customer *
+load(struct resource_op *op, bool show_deleted)
+{
+    struct span id = resource_op_capture(op, 0);
+    void *found;
+    err_t error = resource_load(op, &payments_customer_type, id, &found);
+    if (error == ERR_OK) {
+        return found;
+    }
+    if (error == ERR_NOT_FOUND && show_deleted) {
+        error = resource_load(op, &payments_deleted_customer_type, id, &found);
+        if (error == ERR_OK) {
+            resource_answer_object(op, &payments_deleted_customer_type, found);
+            return NULL;
+        }
+    }
+    if (error == ERR_NOT_FOUND) {
+        resource_missing(op, "customer", "id", id);
+    } else {
+        resource_internal(op, error, "customer");
+    }
+    return NULL;
+}
+
+static void
+create_with_method(struct payments_flow *flow)
+{
+    struct payments_customer *customer = resource_new(flow->op, &payments_customer_type);
+    if (customer == NULL) {
+        resource_internal(flow->op, ERR_FULL, "request memory");
+        return;
+    }
+    if (!read_members(flow->op, customer)) {
+        return;
+    }
+    if (flow->method != NULL) {
+        flow->method->customer = customer->header.id;
+        err_t error = resource_save(flow->op, &payments_method_type, flow->method);
+        if (error == ERR_OK) {
+            error = resource_emit(
+                flow->op,
+                "payment_method.attached",
+                &payments_method_type,
+                flow->method,
+                SPAN_EMPTY);
+        }
+        if (error != ERR_OK) {
+            resource_internal(flow->op, error, "payment method");
+            return;
+        }
+    }
+    save_and_answer(flow->op, customer, "customer.created");
+}
+
+void
+payments_customer_create(struct resource_op *op)
+{
+    struct payments_flow *flow = payments_flow_create(op);
+    if (flow != NULL) {
+        payments_method_choose(flow, create_with_method);
+    }
+}
+
+void
+payments_customer_retrieve(struct resource_op *op)
+{
+    struct payments_customer *customer = load(op, true);
+    if (customer != NULL) {
+        resource_answer_object(op, &payments_customer_type, customer);
+    }
+}
+
+static void
+update_locked(struct resource_op *op)
+{
+    struct payments_customer *customer = load(op, false);
+    if (customer != NULL && read_members(op, customer)) {
+        save_and_answer(op, customer, "customer.updated");
+    }
+}
+
+void
+payments_customer_update(struct resource_op *op)
+{
+    resource_lock(op, resource_op_capture(op, 0), update_locked);
+}
+
+/* Detaches what is attached, so that no saved card outlives its owner. */
+static bool
+collect(void *context, void *document)
+{
+    struct payments_method **next = context;
+    struct payments_method *method = document;
+    method->customer = SPAN_EMPTY;
+    *next = method;
+    return false; /* one at a time: saving while reading would disturb the reading */
+}
+
+static err_t
+detach_all(struct resource_op *op, struct span customer)
+{
+    for (;;) {
+        struct payments_method *method = NULL;
+        struct document_query query = {
+            .filters = {{.column = PAYMENTS_METHOD_CUSTOMER, .value = {.text = customer}}},
+            .filter_count = 1,
+            .range_column = UINT32_MAX,
+            .limit = 1,
+        };
+        TRY(resource_find(op, &payments_method_type, &query, collect, &method));
+        if (method == NULL) {
+            return ERR_OK;
+        }
+        TRY(resource_save(op, &payments_method_type, method));
+    }
+}
+
+static void
+delete_locked(struct resource_op *op)
+{
+    struct payments_customer *customer = load(op, true);
+    if (customer == NULL) {
+        return;
+    }
+    struct payments_deleted_customer *deleted =
+        resource_new(op, &payments_deleted_customer_type);
+    if (deleted == NULL) {
+        resource_internal(op, ERR_FULL, "request memory");
+        return;
+    }
+    deleted->header.id = customer->header.id;
+    err_t error =
+        resource_emit(op, "customer.deleted", &payments_customer_type, customer, SPAN_EMPTY);
+    if (error == ERR_OK) {
+        error = detach_all(op, customer->header.id);
+    }
+    if (error == ERR_OK) {
+        error = resource_remove(op, &payments_customer_type, customer);
+    }
+    if (error == ERR_OK) {
+        error = resource_save(op, &payments_deleted_customer_type, deleted);
+    }
+    if (error != ERR_OK) {
+        resource_internal(op, error, "customer");
+        return;
+    }
+    resource_answer_object(op, &payments_deleted_customer_type, deleted);
+}
+
+void
+payments_customer_delete(struct resource_op *op)
+{
+    resource_lock(op, resource_op_capture(op, 0), delete_locked);
+}
+
+void
+payments_customer_list(struct resource_op *op)
+{
+    static const struct resource_list_filter filters[] = {{"email", PAYMENTS_CUSTOMER_EMAIL}};
+    resource_answer_list(op, &payments_customer_type, "/v1/customers", filters, 1);
+}
+
+void
+payments_customer_method_list(struct resource_op *op)
+{
+    struct span customer = resource_op_capture(op, 0);
+    if (load(op, false) == NULL) {
+        return;
+    }
+    struct document_filter only = {
+        .column = PAYMENTS_METHOD_CUSTOMER,
+        .value = {.text = customer},
+    };
+    struct span url = arena_format(
+        resource_op_arena(op), "/v1/customers/%.*s/payment_methods", SPAN_PRINTF(customer));
+    resource_answer_list_of(op, &payments_method_type, url, &only);
+}
+
+void
+payments_customer_method_retrieve(struct resource_op *op)
+{
+    struct span id = resource_op_capture(op, 1);
+    void *found;
+    err_t error = resource_load(op, &payments_method_type, id, &found);
+    if (error == ERR_OK &&
+        !span_equal(((struct payments_method *)found)->customer, resource_op_capture(op, 0))) {
+        error = ERR_NOT_FOUND;
+    }
+    if (error == ERR_NOT_FOUND) {
+        resource_missing(op, "PaymentMethod", "payment_method", id);
+    } else if (error != ERR_OK) {
+        resource_internal(op, error, "payment method");
+    } else {
+        resource_answer_object(op, &payments_method_type, found);
+    }
+}

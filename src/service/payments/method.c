@@ -1,0 +1,445 @@
+/* Payment methods: made from card data or test tokens, chosen by intents, kept for customers. */
+#include "flow.h"
+
+#include "base/assert.h"
+#include "base/list.h"
+#include "json/json.h"
+
+#include <string.h>
+
+#define BILLING_SIZE_MAX 8192
+#define NAME_SIZE_MAX    128
+
+/* ------------------------------------------------------------------------- billing details --- */
+
+static struct span
+text_param(struct resource_op *op, const char *prefix, const char *suffix)
+{
+    char name[NAME_SIZE_MAX];
+    struct buf buf;
+    buf_init_fixed(&buf, name, sizeof(name));
+    buf_append_cstr(&buf, prefix);
+    buf_append_cstr(&buf, suffix);
+    buf_append_byte(&buf, '\0');
+    ASSERT(!buf_failed(&buf));
+    struct span text = SPAN_EMPTY;
+    (void)resource_text(op, name, &text);
+    return text;
+}
+
+static void
+billing_address(struct resource_op *op, const char *prefix, struct json_writer *json)
+{
+    static const char *const members[][2] = {
+        {"city", "[address][city]"},
+        {"country", "[address][country]"},
+        {"line1", "[address][line1]"},
+        {"line2", "[address][line2]"},
+        {"postal_code", "[address][postal_code]"},
+        {"state", "[address][state]"},
+    };
+    json_key(json, "address");
+    json_object_begin(json);
+    for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++) {
+        json_member_text_or_null(json, members[i][0], text_param(op, prefix, members[i][1]));
+    }
+    json_object_end(json);
+}
+
+/* Fills the method's billing details from the parameters under `prefix`; false if answered. */
+static bool
+read_billing(struct resource_op *op, const char *prefix, struct payments_method *method)
+{
+    if (!resource_present(op, prefix)) {
+        return true;
+    }
+    void *memory = arena_alloc(resource_op_arena(op), BILLING_SIZE_MAX);
+    struct buf buf;
+    buf_init_fixed(&buf, memory, memory == NULL ? 0 : BILLING_SIZE_MAX);
+    struct json_writer json;
+    json_begin(&json, &buf);
+    json_object_begin(&json);
+    billing_address(op, prefix, &json);
+    json_member_text_or_null(&json, "email", text_param(op, prefix, "[email]"));
+    json_member_text_or_null(&json, "name", text_param(op, prefix, "[name]"));
+    json_member_text_or_null(&json, "phone", text_param(op, prefix, "[phone]"));
+    json_member_null(&json, "tax_id");
+    json_object_end(&json);
+    if (buf_failed(&buf)) {
+        resource_invalid(op, "parameter_invalid_string", prefix, "Billing details are too long.");
+        return false;
+    }
+    method->billing_details = buf_span(&buf);
+    method->address_line1 = text_param(op, prefix, "[address][line1]");
+    method->postal_code = text_param(op, prefix, "[address][postal_code]");
+    return true;
+}
+
+/* ------------------------------------------------------------------------------ from a card --- */
+
+static struct span
+copy_text(struct resource_op *op, const char *text)
+{
+    return arena_copy(resource_op_arena(op), span_from_cstr(text));
+}
+
+/* NULL: the operation was answered. */
+static struct payments_method *
+method_from_card(
+    struct resource_op *op, const struct port_vault_card *card, const char *billing_prefix)
+{
+    struct payments_method *method = resource_new(op, &payments_method_type);
+    if (method == NULL) {
+        resource_internal(op, ERR_FULL, "request memory");
+        return NULL;
+    }
+    method->token = copy_text(op, card->token);
+    method->fingerprint = copy_text(op, card->fingerprint);
+    method->brand = copy_text(op, card->brand);
+    method->network = copy_text(op, card->network);
+    method->funding = copy_text(op, card->funding);
+    method->country = copy_text(op, card->country);
+    method->last4 = copy_text(op, card->last4);
+    method->exp_month = card->exp_month;
+    method->exp_year = card->exp_year;
+    method->cvc_check = card->cvc_provided ? SPAN("unchecked") : SPAN_EMPTY;
+    return read_billing(op, billing_prefix, method) ? method : NULL;
+}
+
+static void
+test_token_done(struct port_vault_tokenize *request)
+{
+    struct payments_flow *flow = CONTAINER_OF(request, struct payments_flow, tokenize);
+    if (request->error != ERR_OK) {
+        resource_internal(flow->op, request->error, "vault");
+        return;
+    }
+    if (request->outcome != PORT_VAULT_OK) {
+        resource_missing(flow->op, "PaymentMethod", "payment_method", request->test_token);
+        return;
+    }
+    flow->method =
+        method_from_card(flow->op, &request->card, "payment_method_data[billing_details]");
+    if (flow->method != NULL) {
+        flow->method_step(flow);
+    }
+}
+
+static void
+method_from_test_token(struct payments_flow *flow, struct span token)
+{
+    struct port_vault *vault = flow->payments->parts.vault;
+    flow->tokenize.reply_to = resource_op_executor(flow->op);
+    flow->tokenize.done = test_token_done;
+    flow->tokenize.scope = resource_op_caller(flow->op)->scope;
+    flow->tokenize.test_token = token;
+    vault->tokenize(vault, &flow->tokenize);
+}
+
+/* ------------------------------------------------------------------------ choosing for a flow --- */
+
+static bool
+is_test_token(struct span text)
+{
+    return span_starts_with(text, SPAN("pm_card_")) || span_starts_with(text, SPAN("tok_"));
+}
+
+static void
+method_stored(struct payments_flow *flow, struct span id)
+{
+    void *found;
+    err_t error = resource_load(flow->op, &payments_method_type, id, &found);
+    if (error == ERR_NOT_FOUND) {
+        resource_missing(flow->op, "PaymentMethod", "payment_method", id);
+        return;
+    }
+    if (error != ERR_OK) {
+        resource_internal(flow->op, error, "payment method");
+        return;
+    }
+    flow->method = found;
+    if (flow->intent != NULL && flow->method->customer.size != 0 &&
+        !span_equal(flow->method->customer, flow->intent->customer)) {
+        resource_invalid(
+            flow->op,
+            NULL,
+            "payment_method",
+            "The payment method supplied (%.*s) belongs to a customer. Include the customer in "
+            "the `customer` parameter of the PaymentIntent.",
+            SPAN_PRINTF(id));
+        return;
+    }
+    flow->method_step(flow);
+}
+
+void
+payments_method_choose(struct payments_flow *flow, void (*step)(struct payments_flow *flow))
+{
+    struct resource_op *op = flow->op;
+    struct span id;
+    flow->method_step = step;
+    if (resource_text(op, "payment_method", &id) && id.size != 0) {
+        if (is_test_token(id)) {
+            method_from_test_token(flow, id);
+        } else {
+            method_stored(flow, id);
+        }
+        return;
+    }
+    const struct port_vault_card *card = resource_card(op);
+    if (card != NULL) {
+        flow->method = method_from_card(op, card, "payment_method_data[billing_details]");
+        if (flow->method != NULL) {
+            step(flow);
+        }
+        return;
+    }
+    if (resource_text(op, "payment_method_data[card][token]", &id) && id.size != 0) {
+        method_from_test_token(flow, id);
+        return;
+    }
+    if (resource_present(op, "payment_method_data")) {
+        resource_invalid(
+            op,
+            "parameter_missing",
+            "payment_method_data[card][number]",
+            "Missing required param: payment_method_data[card][number].");
+        return;
+    }
+    if (flow->intent != NULL && flow->intent->payment_method.size != 0) {
+        method_stored(flow, flow->intent->payment_method);
+        return;
+    }
+    step(flow);
+}
+
+/* ----------------------------------------------------------------------------------- routes --- */
+
+static void
+save_and_answer(struct payments_flow *flow, const char *event)
+{
+    err_t error = resource_save(flow->op, &payments_method_type, flow->method);
+    if (error == ERR_OK && event != NULL) {
+        error = resource_emit(flow->op, event, &payments_method_type, flow->method, SPAN_EMPTY);
+    }
+    if (error != ERR_OK) {
+        resource_internal(flow->op, error, "payment method");
+        return;
+    }
+    resource_answer_object(flow->op, &payments_method_type, flow->method);
+}
+
+static void
+created_from_token(struct payments_flow *flow)
+{
+    if (read_billing(flow->op, "billing_details", flow->method) &&
+        resource_metadata(flow->op, SPAN_EMPTY, &flow->method->metadata) == ERR_OK) {
+        save_and_answer(flow, NULL);
+    }
+}
+
+void
+payments_method_create(struct resource_op *op)
+{
+    struct payments_flow *flow = payments_flow_create(op);
+    if (flow == NULL) {
+        return;
+    }
+    const struct port_vault_card *card = resource_card(op);
+    struct span token;
+    if (card != NULL) {
+        flow->method = method_from_card(op, card, "billing_details");
+        if (flow->method != NULL) {
+            created_from_token(flow);
+        }
+    } else if (resource_text(op, "card[token]", &token) && token.size != 0) {
+        flow->method_step = created_from_token;
+        method_from_test_token(flow, token);
+    } else {
+        resource_invalid(
+            op, "parameter_missing", "card[number]", "Missing required param: card[number].");
+    }
+}
+
+void
+payments_method_retrieve(struct resource_op *op)
+{
+    struct span id = resource_op_capture(op, 0);
+    void *found;
+    err_t error = resource_load(op, &payments_method_type, id, &found);
+    if (error == ERR_NOT_FOUND) {
+        resource_missing(op, "PaymentMethod", "payment_method", id);
+    } else if (error != ERR_OK) {
+        resource_internal(op, error, "payment method");
+    } else {
+        resource_answer_object(op, &payments_method_type, found);
+    }
+}
+
+void
+payments_method_list(struct resource_op *op)
+{
+    static const struct resource_list_filter filters[] = {
+        {"customer", PAYMENTS_METHOD_CUSTOMER},
+    };
+    resource_answer_list(op, &payments_method_type, "/v1/payment_methods", filters, 1);
+}
+
+/* Loads the method of the path under its lock, into a flow; NULL: answered. */
+static struct payments_flow *
+load_captured(struct resource_op *op, uint32_t capture)
+{
+    struct payments_flow *flow = payments_flow_create(op);
+    if (flow == NULL) {
+        return NULL;
+    }
+    struct span id = resource_op_capture(op, capture);
+    void *found;
+    err_t error = resource_load(op, &payments_method_type, id, &found);
+    if (error == ERR_NOT_FOUND) {
+        resource_missing(op, "PaymentMethod", "payment_method", id);
+        return NULL;
+    }
+    if (error != ERR_OK) {
+        resource_internal(op, error, "payment method");
+        return NULL;
+    }
+    flow->method = found;
+    return flow;
+}
+
+static void
+update_locked(struct resource_op *op)
+{
+    struct payments_flow *flow = load_captured(op, 0);
+    if (flow == NULL) {
+        return;
+    }
+    (void)resource_integer(op, "card[exp_month]", &flow->method->exp_month);
+    (void)resource_integer(op, "card[exp_year]", &flow->method->exp_year);
+    if (!read_billing(op, "billing_details", flow->method) ||
+        resource_metadata(op, flow->method->metadata, &flow->method->metadata) != ERR_OK) {
+        return;
+    }
+    save_and_answer(flow, "payment_method.updated");
+}
+
+void
+payments_method_update(struct resource_op *op)
+{
+    resource_lock(op, resource_op_capture(op, 0), update_locked);
+}
+
+/* --- attach: the issuer is asked whether the card is good --- */
+
+static void
+attach_verified(struct payments_flow *flow)
+{
+    const struct port_rail_answer *answer = &flow->rail.answer;
+    if (answer->outcome == PORT_RAIL_APPROVED) {
+        (void)resource_text(flow->op, "customer", &flow->method->customer);
+        if (span_equal_cstr(flow->method->cvc_check, "unchecked")) {
+            flow->method->cvc_check = SPAN("pass");
+        }
+        save_and_answer(flow, "payment_method.attached");
+        return;
+    }
+    bool declined = answer->outcome == PORT_RAIL_DECLINED;
+    struct resource_error error = {
+        .status = 402,
+        .type = "card_error",
+        .code = declined ? answer->error_code : "processing_error",
+        .decline_code = declined ? answer->decline_code : NULL,
+        .message = declined ? SPAN("Your card was declined.")
+                            : SPAN("The card could not be verified. Try again in a little bit."),
+        .executed = true,
+    };
+    resource_fail(flow->op, &error);
+}
+
+static void
+attach_chosen(struct payments_flow *flow)
+{
+    struct resource_op *op = flow->op;
+    struct span customer = SPAN_EMPTY;
+    (void)resource_text(op, "customer", &customer);
+    void *found;
+    err_t error = resource_load(op, &payments_customer_type, customer, &found);
+    if (error == ERR_NOT_FOUND) {
+        resource_missing(op, "customer", "customer", customer);
+        return;
+    }
+    if (error != ERR_OK) {
+        resource_internal(op, error, "customer");
+        return;
+    }
+    if (flow->method->customer.size != 0 && !span_equal(flow->method->customer, customer)) {
+        resource_invalid(
+            op,
+            NULL,
+            "payment_method",
+            "The payment method you provided has already been attached to a customer.");
+        return;
+    }
+    u128 id;
+    (void)resource_new_id(op, "at_", &id);
+    memset(&flow->rail, 0, sizeof(flow->rail));
+    flow->rail.operation = PORT_RAIL_AUTHORIZE;
+    flow->rail.id = id;
+    flow->rail.amount = (struct money){.amount = 0, .currency = currency_find(SPAN("usd"))};
+    flow->rail.postal_code = flow->method->postal_code;
+    flow->rail.address_line1 = flow->method->address_line1;
+    ASSERT(flow->method->token.size < sizeof(flow->rail.token));
+    memcpy(flow->rail.token, flow->method->token.data, flow->method->token.size);
+    payments_rail_call(flow, attach_verified);
+}
+
+static void
+attach_locked(struct resource_op *op)
+{
+    struct payments_flow *flow = load_captured(op, 0);
+    if (flow != NULL) {
+        attach_chosen(flow);
+    }
+}
+
+void
+payments_method_attach(struct resource_op *op)
+{
+    struct span id = resource_op_capture(op, 0);
+    if (is_test_token(id)) {
+        struct payments_flow *flow = payments_flow_create(op);
+        if (flow != NULL) {
+            flow->method_step = attach_chosen;
+            method_from_test_token(flow, id);
+        }
+        return;
+    }
+    resource_lock(op, id, attach_locked);
+}
+
+static void
+detach_locked(struct resource_op *op)
+{
+    struct payments_flow *flow = load_captured(op, 0);
+    if (flow == NULL) {
+        return;
+    }
+    if (flow->method->customer.size == 0) {
+        resource_invalid(
+            op,
+            NULL,
+            "payment_method",
+            "The payment method you provided is not attached to a customer so detachment is "
+            "impossible.");
+        return;
+    }
+    flow->method->customer = SPAN_EMPTY;
+    save_and_answer(flow, "payment_method.detached");
+}
+
+void
+payments_method_detach(struct resource_op *op)
+{
+    resource_lock(op, resource_op_capture(op, 0), detach_locked);
+}

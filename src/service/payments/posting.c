@@ -1,0 +1,394 @@
+/*
+ * Postings: which accounts each business step moves money between. docs/accounting.md shows the
+ * same as T-accounts; the two must agree.
+ *
+ *   payment         card clearing -> merchant pending   gross
+ *                   merchant pending -> fee revenue     fee
+ *   hold            card clearing => merchant pending   pending transfer of the authorized amount
+ *   capture         posts the hold, up to its amount; then the fee as above
+ *   void            voids the hold
+ *   refund          merchant pending or available -> card clearing
+ *   refund failure  card clearing -> the account that the refund came from
+ *
+ * All transfers of a step are one linked chain: all of them or none. Doing a step again answers
+ * `exists` on its first transfer, which is as good as `created`.
+ */
+#include "flow.h"
+
+#include "base/assert.h"
+#include "base/hash.h"
+#include "base/list.h"
+#include "base/map.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define KNOWN_ACCOUNTS_MAX (1u << 20)
+
+/* Transfer codes: what a movement was for. */
+enum {
+    CODE_PAYMENT = 1,
+    CODE_FEE = 2,
+    CODE_HOLD = 3,
+    CODE_REFUND = 4,
+    CODE_REFUND_FAILURE = 5,
+    CODE_OF_PENDING = 0, /* a posting or voiding takes over the code of its hold */
+};
+
+struct known_entry {
+    struct map_link link;
+    u128 merchant_account;
+};
+
+struct payments_known_accounts {
+    struct map map;
+};
+
+uint32_t
+payments_ledger_number(const struct currency *currency, bool live)
+{
+    enum { TEST_OFFSET = 1000 };
+    return (uint32_t)currency->number + (live ? 0 : TEST_OFFSET);
+}
+
+u128
+payments_account_id(
+    enum payments_account account, const char *merchant_id, const struct currency *currency, bool live)
+{
+    enum { PLATFORM_BELOW = 200 };
+    char step[96];
+    struct buf name;
+    buf_init_fixed(&name, step, sizeof(step));
+    buf_append_format(
+        &name,
+        "account %d %s %s",
+        (int)account,
+        (int)account < PLATFORM_BELOW ? "platform" : merchant_id,
+        currency->code);
+    buf_append_byte(&name, '\0');
+    ASSERT(!buf_failed(&name));
+    return resource_derived_id(payments_ledger_number(currency, live), step);
+}
+
+int64_t
+payments_fee(
+    const struct payments *payments, int64_t api_amount, const struct currency *currency)
+{
+    const struct payments_settings *settings = &payments->parts.settings;
+    struct money share;
+    struct money amount = {.amount = api_amount, .currency = currency};
+    err_t error = money_share(amount, (int32_t)settings->fee_basis_points, &share);
+    ASSERT(error == ERR_OK);
+    int64_t fee = share.amount + settings->fee_fixed;
+    /* Currencies whose API unit is finer than the smallest coin need a fee in whole coins. */
+    struct money coins;
+    if (money_from_api(fee, currency, &coins) != ERR_OK) {
+        fee -= fee % 100;
+    }
+    return fee < api_amount ? fee : api_amount;
+}
+
+/* ------------------------------------------------------------------ accounts exist beforehand */
+
+static struct known_entry *
+known_find(const struct payments *payments, u128 id)
+{
+    if (payments->known == NULL) {
+        return NULL;
+    }
+    struct map_link *link = map_find(&payments->known->map, hash_u128(id));
+    for (; link != NULL; link = map_next(link)) {
+        struct known_entry *entry = CONTAINER_OF(link, struct known_entry, link);
+        if (entry->merchant_account == id) {
+            return entry;
+        }
+    }
+    return NULL;
+}
+
+/* Failing to remember only costs a repeated creation. */
+static void
+known_remember(struct payments *payments, u128 id)
+{
+    if (payments->known == NULL) {
+        payments->known = calloc(1, sizeof(*payments->known));
+        if (payments->known == NULL) {
+            return;
+        }
+        map_init(&payments->known->map, KNOWN_ACCOUNTS_MAX);
+    }
+    struct known_entry *entry = calloc(1, sizeof(*entry));
+    if (entry == NULL) {
+        return;
+    }
+    entry->merchant_account = id;
+    if (map_insert(&payments->known->map, hash_u128(id), &entry->link) != ERR_OK) {
+        free(entry);
+    }
+}
+
+static void
+known_free(void *context, struct map_link *link)
+{
+    (void)context;
+    free(CONTAINER_OF(link, struct known_entry, link));
+}
+
+void
+payments_known_accounts_destroy(struct payments *payments)
+{
+    if (payments->known != NULL) {
+        map_each(&payments->known->map, known_free, NULL);
+        map_release(&payments->known->map);
+        free(payments->known);
+        payments->known = NULL;
+    }
+}
+
+static u128
+account_of(const struct payments_flow *flow, enum payments_account account)
+{
+    const struct resource_caller *caller = resource_op_caller(flow->op);
+    return payments_account_id(
+        account, caller->merchant_id, payments_flow_currency(flow), caller->live);
+}
+
+static void submit_transfers(struct payments_flow *flow);
+
+static void
+accounts_done(struct port_ledger_request *request)
+{
+    struct payments_flow *flow = CONTAINER_OF(request, struct payments_flow, ledger);
+    if (request->error != ERR_OK) {
+        flow->posted_step(flow, PAYMENTS_POSTING_UNKNOWN);
+        return;
+    }
+    for (uint32_t i = 0; i < request->count; i++) {
+        uint32_t status = flow->results[i].status;
+        if (status != LEDGER_ACCOUNT_created && status != LEDGER_ACCOUNT_exists) {
+            flow->posted_step(flow, PAYMENTS_POSTING_REFUSED);
+            return;
+        }
+    }
+    known_remember(flow->payments, account_of(flow, PAYMENTS_ACCOUNT_MERCHANT_PENDING));
+    submit_transfers(flow);
+}
+
+static void
+create_accounts(struct payments_flow *flow)
+{
+    static const enum payments_account roles[PAYMENTS_ACCOUNTS_MAX] = {
+        PAYMENTS_ACCOUNT_CARD_CLEARING,
+        PAYMENTS_ACCOUNT_FEE_REVENUE,
+        PAYMENTS_ACCOUNT_SUSPENSE,
+        PAYMENTS_ACCOUNT_MERCHANT_PENDING,
+        PAYMENTS_ACCOUNT_MERCHANT_AVAILABLE,
+    };
+    const struct resource_caller *caller = resource_op_caller(flow->op);
+    uint32_t ledger = payments_ledger_number(payments_flow_currency(flow), caller->live);
+    memset(flow->accounts, 0, sizeof(flow->accounts));
+    for (uint32_t i = 0; i < PAYMENTS_ACCOUNTS_MAX; i++) {
+        struct ledger_account *account = &flow->accounts[i];
+        account->id = account_of(flow, roles[i]);
+        account->ledger = ledger;
+        account->code = (uint16_t)roles[i];
+        account->flags = LEDGER_ACCOUNT_HISTORY;
+        if (roles[i] >= PAYMENTS_ACCOUNT_MERCHANT_PENDING) {
+            account->user_data_64 = caller->scope;
+        }
+    }
+    flow->ledger.operation = PORT_LEDGER_CREATE_ACCOUNTS;
+    flow->ledger.count = PAYMENTS_ACCOUNTS_MAX;
+    flow->ledger.in.accounts = flow->accounts;
+    flow->ledger.out.results = flow->results;
+    flow->ledger.pairs = NULL;
+    flow->ledger.reply_to = resource_op_executor(flow->op);
+    flow->ledger.done = accounts_done;
+    flow->payments->parts.ledger->submit(flow->payments->parts.ledger, &flow->ledger);
+}
+
+/* -------------------------------------------------------------------------------- transfers */
+
+static enum payments_posting
+posting_of(const struct payments_flow *flow)
+{
+    for (uint32_t i = 0; i < flow->transfer_count; i++) {
+        if (flow->results[i].status == LEDGER_TRANSFER_exists) {
+            return PAYMENTS_POSTED;
+        }
+    }
+    for (uint32_t i = 0; i < flow->transfer_count; i++) {
+        if (flow->results[i].status != LEDGER_TRANSFER_created) {
+            return PAYMENTS_POSTING_REFUSED;
+        }
+    }
+    return PAYMENTS_POSTED;
+}
+
+static void
+transfers_done(struct port_ledger_request *request)
+{
+    struct payments_flow *flow = CONTAINER_OF(request, struct payments_flow, ledger);
+    flow->posted_step(
+        flow, request->error != ERR_OK ? PAYMENTS_POSTING_UNKNOWN : posting_of(flow));
+}
+
+static void
+submit_transfers(struct payments_flow *flow)
+{
+    ASSERT(flow->transfer_count > 0);
+    for (uint32_t i = 0; i + 1 < flow->transfer_count; i++) {
+        flow->transfers[i].flags |= LEDGER_TRANSFER_LINKED;
+    }
+    flow->ledger.operation = PORT_LEDGER_CREATE_TRANSFERS;
+    flow->ledger.count = flow->transfer_count;
+    flow->ledger.in.transfers = flow->transfers;
+    flow->ledger.out.results = flow->results;
+    flow->ledger.pairs = NULL;
+    flow->ledger.reply_to = resource_op_executor(flow->op);
+    flow->ledger.done = transfers_done;
+    flow->payments->parts.ledger->submit(flow->payments->parts.ledger, &flow->ledger);
+}
+
+static struct ledger_transfer *
+transfer_add(struct payments_flow *flow, u128 base, const char *step, uint16_t code)
+{
+    ASSERT(flow->transfer_count < PAYMENTS_TRANSFERS_MAX);
+    const struct resource_caller *caller = resource_op_caller(flow->op);
+    struct ledger_transfer *transfer = &flow->transfers[flow->transfer_count];
+    flow->transfer_count++;
+    memset(transfer, 0, sizeof(*transfer));
+    transfer->id = resource_derived_id(base, step);
+    transfer->ledger = payments_ledger_number(payments_flow_currency(flow), caller->live);
+    transfer->code = code;
+    transfer->user_data_64 = caller->scope;
+    /* An accountant finds the payment from the transfer, and back. */
+    transfer->user_data_128 = base;
+    return transfer;
+}
+
+/* The public API's amount as ledger units. Whoever stored the amount had it checked. */
+static u128
+ledger_amount(const struct payments_flow *flow, int64_t api_amount)
+{
+    struct money money;
+    err_t error = money_from_api(api_amount, payments_flow_currency(flow), &money);
+    ASSERT(error == ERR_OK);
+    ASSERT(money.amount >= 0);
+    return (u128)money.amount;
+}
+
+static void
+add_fee(struct payments_flow *flow, int64_t api_amount)
+{
+    int64_t fee = payments_fee(flow->payments, api_amount, payments_flow_currency(flow));
+    if (fee == 0) {
+        return;
+    }
+    struct ledger_transfer *transfer = transfer_add(flow, flow->attempt_id, "fee", CODE_FEE);
+    transfer->debit_account_id = account_of(flow, PAYMENTS_ACCOUNT_MERCHANT_PENDING);
+    transfer->credit_account_id = account_of(flow, PAYMENTS_ACCOUNT_FEE_REVENUE);
+    transfer->amount = ledger_amount(flow, fee);
+}
+
+static void
+post(struct payments_flow *flow, payments_posted_step step)
+{
+    flow->posted_step = step;
+    if (known_find(flow->payments, account_of(flow, PAYMENTS_ACCOUNT_MERCHANT_PENDING)) != NULL) {
+        submit_transfers(flow);
+    } else {
+        create_accounts(flow);
+    }
+}
+
+void
+payments_post_payment(struct payments_flow *flow, payments_posted_step step)
+{
+    flow->transfer_count = 0;
+    int64_t amount = flow->intent->attempt.amount;
+    struct ledger_transfer *gross =
+        transfer_add(flow, flow->attempt_id, "payment", CODE_PAYMENT);
+    gross->debit_account_id = account_of(flow, PAYMENTS_ACCOUNT_CARD_CLEARING);
+    gross->credit_account_id = account_of(flow, PAYMENTS_ACCOUNT_MERCHANT_PENDING);
+    gross->amount = ledger_amount(flow, amount);
+    add_fee(flow, amount);
+    post(flow, step);
+}
+
+/* The hold's id derives from the authorization, which the charge remembers. */
+static u128
+hold_id(const struct payments_flow *flow)
+{
+    u128 authorization = flow->charge != NULL && flow->charge->authorization.size != 0
+                             ? payments_unhex(flow->charge->authorization)
+                             : resource_derived_id(flow->attempt_id, "authorize");
+    return resource_derived_id(authorization, "hold");
+}
+
+void
+payments_post_hold(struct payments_flow *flow, payments_posted_step step)
+{
+    flow->transfer_count = 0;
+    struct ledger_transfer *hold = transfer_add(
+        flow, resource_derived_id(flow->attempt_id, "authorize"), "hold", CODE_HOLD);
+    hold->flags = LEDGER_TRANSFER_PENDING;
+    hold->debit_account_id = account_of(flow, PAYMENTS_ACCOUNT_CARD_CLEARING);
+    hold->credit_account_id = account_of(flow, PAYMENTS_ACCOUNT_MERCHANT_PENDING);
+    hold->amount = ledger_amount(flow, flow->intent->attempt.amount);
+    post(flow, step);
+}
+
+void
+payments_post_capture(struct payments_flow *flow, payments_posted_step step)
+{
+    flow->transfer_count = 0;
+    int64_t amount = flow->intent->attempt.amount;
+    struct ledger_transfer *capture =
+        transfer_add(flow, flow->attempt_id, "capture", CODE_OF_PENDING);
+    capture->flags = LEDGER_TRANSFER_POST_PENDING;
+    capture->pending_id = hold_id(flow);
+    capture->amount = ledger_amount(flow, amount);
+    add_fee(flow, amount);
+    post(flow, step);
+}
+
+void
+payments_post_void(struct payments_flow *flow, payments_posted_step step)
+{
+    flow->transfer_count = 0;
+    struct ledger_transfer *undo = transfer_add(flow, flow->attempt_id, "void", CODE_OF_PENDING);
+    undo->flags = LEDGER_TRANSFER_VOID_PENDING;
+    undo->pending_id = hold_id(flow);
+    post(flow, step);
+}
+
+static enum payments_account
+refund_source(const struct payments_refund *refund)
+{
+    return refund->from_available ? PAYMENTS_ACCOUNT_MERCHANT_AVAILABLE
+                                  : PAYMENTS_ACCOUNT_MERCHANT_PENDING;
+}
+
+void
+payments_post_refund(struct payments_flow *flow, payments_posted_step step)
+{
+    flow->transfer_count = 0;
+    struct ledger_transfer *refund = transfer_add(flow, flow->attempt_id, "refund", CODE_REFUND);
+    refund->debit_account_id = account_of(flow, refund_source(flow->refund));
+    refund->credit_account_id = account_of(flow, PAYMENTS_ACCOUNT_CARD_CLEARING);
+    refund->amount = ledger_amount(flow, flow->refund->amount);
+    post(flow, step);
+}
+
+void
+payments_post_refund_failure(struct payments_flow *flow, payments_posted_step step)
+{
+    flow->transfer_count = 0;
+    struct ledger_transfer *back =
+        transfer_add(flow, flow->attempt_id, "refund failure", CODE_REFUND_FAILURE);
+    back->debit_account_id = account_of(flow, PAYMENTS_ACCOUNT_CARD_CLEARING);
+    back->credit_account_id = account_of(flow, refund_source(flow->refund));
+    back->amount = ledger_amount(flow, flow->refund->amount);
+    post(flow, step);
+}

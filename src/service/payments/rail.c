@@ -1,0 +1,32 @@
+#include "flow.h"
+
+#include "base/assert.h"
+#include "base/list.h"
+
+static void
+rail_done(struct port_rail_request *request)
+{
+    struct payments_flow *flow = CONTAINER_OF(request, struct payments_flow, rail);
+    if (request->error != ERR_OK) {
+        /* The rail did not take the request. Whether it ever did, under this id, is for a report
+         * to say: an earlier try of the same step may have reached it. */
+        request->answer = (struct port_rail_answer){.outcome = PORT_RAIL_UNKNOWN};
+    }
+    flow->rail_step(flow);
+}
+
+void
+payments_rail_call(struct payments_flow *flow, void (*step)(struct payments_flow *flow))
+{
+    const struct payments_settings *settings = &flow->payments->parts.settings;
+    flow->rail_step = step;
+    flow->rail.reply_to = resource_op_executor(flow->op);
+    flow->rail.done = rail_done;
+    flow->rail.scope = resource_op_caller(flow->op)->scope;
+    flow->rail.error = ERR_OK;
+    flow->rail.answer = (struct port_rail_answer){.outcome = PORT_RAIL_UNKNOWN};
+    flow->rail.deadline_ns =
+        resource_monotonic_ns(flow->op) + (uint64_t)settings->rail_timeout_ms * OS_NS_PER_MS;
+    struct port_rail *rail = flow->payments->parts.card_rail;
+    rail->submit(rail, &flow->rail);
+}
