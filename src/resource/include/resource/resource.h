@@ -347,6 +347,12 @@ void resource_answer_list(
     const char *url,
     const struct resource_list_filter *filters,
     uint32_t filter_count);
+/* The same for a list below another object: only rows that match `only`. `url` lives in the arena. */
+void resource_answer_list_of(
+    struct resource_op *op,
+    const struct resource_type *type,
+    struct span url,
+    const struct document_filter *only);
 /* Renders with the request's `expand` and answers 200. */
 void resource_answer_object(
     struct resource_op *op, const struct resource_type *type, const void *document);
