@@ -2,7 +2,7 @@
 #include "disk_real.h"
 
 #include "base/assert.h"
-#include "base/list.h"
+#include "names.h"
 #include "os/file.h"
 
 #include <dirent.h>
@@ -321,46 +321,8 @@ real_sync_folder(struct os_disk *disk, const char *path)
     return result;
 }
 
-struct names {
-    char **items;
-    size_t count;
-    size_t capacity;
-};
-
-static void
-names_release(struct names *names)
-{
-    for (size_t i = 0; i < names->count; i++) {
-        free(names->items[i]);
-    }
-    free(names->items);
-}
-
 static err_t
-names_add(struct names *names, const char *name)
-{
-    if (names->count == OS_LIST_NAMES_MAX) {
-        return ERR_FULL;
-    }
-    if (names->count == names->capacity) {
-        size_t capacity = names->capacity != 0 ? names->capacity * 2 : 64;
-        char **items = realloc(names->items, capacity * sizeof(*items));
-        if (items == NULL) {
-            return ERR_MEMORY;
-        }
-        names->items = items;
-        names->capacity = capacity;
-    }
-    char *copy = strdup(name);
-    if (copy == NULL) {
-        return ERR_MEMORY;
-    }
-    names->items[names->count++] = copy;
-    return ERR_OK;
-}
-
-static err_t
-names_read(struct names *names, DIR *folder)
+names_read(struct os_names *names, DIR *folder)
 {
     for (;;) {
         errno = 0;
@@ -369,15 +331,9 @@ names_read(struct names *names, DIR *folder)
             return errno == 0 ? ERR_OK : os_disk_err(errno);
         }
         if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0) {
-            TRY(names_add(names, entry->d_name));
+            TRY(os_names_add(names, entry->d_name));
         }
     }
-}
-
-static int
-compare_names(const void *a, const void *b)
-{
-    return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
 static err_t
@@ -392,16 +348,14 @@ real_list(
     if (folder == NULL) {
         return os_disk_err(errno);
     }
-    struct names names = {0};
+    struct os_names names = {0};
     err_t result = names_read(&names, folder);
     (void)closedir(folder);
-    if (result == ERR_OK && names.count > 0) {
-        qsort(names.items, names.count, sizeof(names.items[0]), compare_names);
-        for (size_t i = 0; i < names.count; i++) {
-            each(context, names.items[i]);
-        }
+    if (result == ERR_OK) {
+        os_names_sort(&names);
+        os_names_each(&names, each, context);
     }
-    names_release(&names);
+    os_names_release(&names);
     return result;
 }
 

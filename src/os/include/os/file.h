@@ -77,7 +77,7 @@ struct os_disk *os_disk_real(void);
 /* Names in one folder that list is ready for; more are ERR_FULL. */
 #define OS_LIST_NAMES_MAX (1u << 20)
 /* Bytes of a path, the zero behind it included; longer ones are ERR_RANGE. */
-#define OS_PATH_SIZE 4096
+#define OS_PATH_SIZE 1024
 
 /* Whole small files. `limit` is the largest that is read (more: ERR_FULL). The text is allocated
  * with malloc and has a zero behind it that is not counted. */
