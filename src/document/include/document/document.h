@@ -7,7 +7,12 @@
  * out of the body because lists filter by them. Rows are clustered by (scope, id), so that the
  * newest-first list of a scope reads neighbours.
  *
- * Threads: one loop owns a `struct document_store`; no call may come from another thread.
+ * A column is named as the member of the body that it copies; a member with its zero value (absent
+ * from the body) is NULL in the column. So the body alone is the truth, and a column that a later
+ * program adds is filled from the bodies.
+ *
+ * Threads: one loop owns a `struct document_store`; no call may come from another thread. It may
+ * be opened on one thread and handed to the loop before the loop starts.
  *
  * DOCUMENT-1  Everything written between begin and commit becomes durable together or not at all.
  * DOCUMENT-2  An update names the version it read; another version answers ERR_STALE and writes
@@ -62,9 +67,12 @@ struct document_row {
     uint32_t version; /* 1 when inserted */
     struct span body; /* JSON text */
     struct document_value columns[DOCUMENT_COLUMNS_MAX];
+    /* update: bits of the columns that are as they were read. They are not written, which spares
+     * the pages of their indexes. */
+    uint32_t unchanged_columns;
 };
 
-/* Equality on one column. */
+/* Equality on one column; is_null matches the rows without a value. */
 struct document_filter {
     uint32_t column;
     struct document_value value;
@@ -74,7 +82,9 @@ struct document_filter {
 
 struct document_query {
     uint64_t scope;
-    bool all_scopes; /* with a filter on an across_scopes column */
+    /* With a filter or range on an across_scopes column. The order is then that column's, and
+     * (scope, id) among equals. */
+    bool all_scopes;
     struct document_filter filters[DOCUMENT_FILTERS_MAX];
     uint32_t filter_count;
     struct span id_above; /* exclusive bounds; empty: open */
@@ -93,7 +103,10 @@ typedef bool (*document_each)(void *context, const struct document_row *row);
 
 struct document_store_ops {
     err_t (*begin)(struct document_store *store);
-    /* Durable when it returns ERR_OK. Any error: nothing was written (DOCUMENT-4). */
+    /* Durable when it returns ERR_OK. Any error: nothing was written (DOCUMENT-4); except
+     * ERR_OUTCOME_UNKNOWN: the disk failed in a way that leaves it open, and the store refuses
+     * everything from then on. After a write that failed for another reason than ERR_EXISTS or
+     * ERR_STALE, commit answers that failure and writes nothing. */
     err_t (*commit)(struct document_store *store);
     void (*rollback)(struct document_store *store);
     /* The row's spans live in the arena. ERR_NOT_FOUND. */
@@ -104,12 +117,16 @@ struct document_store_ops {
         struct span id,
         struct arena *arena,
         struct document_row *ret_row);
-    /* ERR_EXISTS. */
+    /* Between begin and commit, as are update and remove. ERR_EXISTS. */
     err_t (*insert)(
-        struct document_store *store, const struct document_kind *kind, const struct document_row *row);
+        struct document_store *store,
+        const struct document_kind *kind,
+        const struct document_row *row);
     /* row->version is the version that was read; the stored one becomes version + 1. ERR_STALE. */
     err_t (*update)(
-        struct document_store *store, const struct document_kind *kind, const struct document_row *row);
+        struct document_store *store,
+        const struct document_kind *kind,
+        const struct document_row *row);
     /* ERR_STALE, as update. */
     err_t (*remove)(
         struct document_store *store,
@@ -117,12 +134,16 @@ struct document_store_ops {
         uint64_t scope,
         struct span id,
         uint32_t version);
+    /* `each` may read other rows, but not write. */
     err_t (*list)(
         struct document_store *store,
         const struct document_kind *kind,
         const struct document_query *query,
         document_each each,
         void *context);
+    /* Upkeep that is due (moving the log into the tables), between transactions: call it when the
+     * answers of a group have left. Blocks for some tens of milliseconds now and then. */
+    void (*maintain)(struct document_store *store);
     void (*close)(struct document_store *store);
 };
 
@@ -134,8 +155,10 @@ struct document_store {
 
 /*
  * Opens, creates or migrates. `url` is sqlite:FILE (or sqlite::memory: for tests). Migrations are
- * numbered and run in one transaction each; a database that a newer program wrote answers
- * ERR_VERSION. The kinds must outlive the store.
+ * numbered and run in one transaction each: a kind that is new gets its table, a column that is new
+ * is added and filled from the bodies. A database that a newer program wrote (a layout or a column
+ * that is not known here) answers ERR_VERSION; one that another process has open ERR_LOCKED. The
+ * message says what is wrong, with the file. The kinds must outlive the store.
  */
 MUST_USE err_t document_store_open(
     const char *url,

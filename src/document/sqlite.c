@@ -1,0 +1,264 @@
+/*
+ * Opening, and transactions.
+ *
+ * One process has the database: locking_mode EXCLUSIVE keeps SQLite's lock from the first read to
+ * the end, which also spares the shared-memory index of the write-ahead log. synchronous=FULL syncs
+ * the log at each commit, before sqlite3_step returns.
+ */
+#include "sqlite.h"
+
+#include "base/assert.h"
+#include "os/file.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PAGE_SIZE 8192
+#define CACHE_KIB 65536
+/* document_maintain moves the log into the tables when it has this many pages. */
+#define LOG_PAGES_DUE 8192
+/* If nobody calls it, a commit does at this size: the log is never much longer. */
+#define LOG_PAGES_MAX 32768
+
+#define STRINGIZE_(x) #x
+#define STRINGIZE(x)  STRINGIZE_(x)
+
+static const char open_sql[] =
+    "PRAGMA locking_mode = EXCLUSIVE;"
+    "PRAGMA page_size = " STRINGIZE(PAGE_SIZE) ";"
+                   "PRAGMA journal_mode = WAL;"
+                   "PRAGMA synchronous = FULL;"
+                   "PRAGMA temp_store = MEMORY;"
+                   "PRAGMA trusted_schema = OFF;"
+                   "PRAGMA cache_size = -" STRINGIZE(CACHE_KIB) ";"
+                                  "PRAGMA wal_autocheckpoint = " STRINGIZE(LOG_PAGES_MAX) ";";
+
+static err_t
+run_statement(struct document_sqlite *sqlite, const char *sql, sqlite3_stmt **statement)
+{
+    if (*statement == NULL) {
+        TRY(document_prepare(sqlite, sql, statement));
+    }
+    int code = sqlite3_step(*statement);
+    (void)sqlite3_reset(*statement);
+    return document_sqlite_error(code);
+}
+
+static err_t
+sqlite_begin(struct document_store *store)
+{
+    struct document_sqlite *sqlite = document_sqlite_of(store);
+    ASSERT(!sqlite->in_transaction);
+    if (sqlite->broken) {
+        return ERR_IO;
+    }
+    TRY(run_statement(sqlite, "BEGIN IMMEDIATE", &sqlite->begin));
+    sqlite->in_transaction = true;
+    sqlite->failure = ERR_OK;
+    return ERR_OK;
+}
+
+static void
+sqlite_rollback(struct document_store *store)
+{
+    struct document_sqlite *sqlite = document_sqlite_of(store);
+    ASSERT(sqlite->in_transaction);
+    sqlite->in_transaction = false;
+    sqlite->failure = ERR_OK;
+    /* Some failures have rolled back already (sqlite.org/lang_transaction.html, section 3.1). */
+    if (sqlite3_get_autocommit(sqlite->db) == 0) {
+        err_t result = run_statement(sqlite, "ROLLBACK", &sqlite->rollback);
+        if (result != ERR_OK || sqlite3_get_autocommit(sqlite->db) == 0) {
+            sqlite->broken = true;
+        }
+    }
+}
+
+/*
+ * A commit whose write or sync failed may have left all its frames in the log, where the next start
+ * would find them and take them for committed. Another transaction over the same frames, synced,
+ * makes sure that they are gone (DOCUMENT-4). If that fails too, nobody can say.
+ */
+static err_t
+settle(struct document_sqlite *sqlite, err_t failure)
+{
+    err_t result =
+        run_statement(sqlite, "UPDATE tael_settle SET count = count + 1", &sqlite->settle);
+    if (result == ERR_OK) {
+        return failure;
+    }
+    sqlite->broken = true;
+    return ERR_OUTCOME_UNKNOWN;
+}
+
+static err_t
+sqlite_commit(struct document_store *store)
+{
+    struct document_sqlite *sqlite = document_sqlite_of(store);
+    ASSERT(sqlite->in_transaction);
+    if (sqlite->failure != ERR_OK) {
+        err_t failure = sqlite->failure;
+        sqlite_rollback(store);
+        return failure;
+    }
+    err_t result = run_statement(sqlite, "COMMIT", &sqlite->commit);
+    if (result == ERR_OK) {
+        sqlite->in_transaction = false;
+        return ERR_OK;
+    }
+    sqlite_rollback(store);
+    return result == ERR_IO || result == ERR_DISK_FULL ? settle(sqlite, result) : result;
+}
+
+static int
+note_log_size(void *context, sqlite3 *db, const char *name, int pages)
+{
+    struct document_sqlite *sqlite = context;
+    sqlite->log_pages = pages;
+    if (pages >= LOG_PAGES_MAX) {
+        /* What cannot be moved now stays in the log, safe; the next commit tries again. */
+        (void)sqlite3_wal_checkpoint_v2(db, name, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+    }
+    return SQLITE_OK;
+}
+
+static void
+sqlite_maintain(struct document_store *store)
+{
+    struct document_sqlite *sqlite = document_sqlite_of(store);
+    if (sqlite->log_pages < LOG_PAGES_DUE || sqlite->in_transaction || sqlite->broken) {
+        return;
+    }
+    sqlite->log_pages = 0;
+    (void)sqlite3_wal_checkpoint_v2(sqlite->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+}
+
+static void
+sqlite_close(struct document_store *store)
+{
+    struct document_sqlite *sqlite = document_sqlite_of(store);
+    sqlite3_finalize(sqlite->begin);
+    sqlite3_finalize(sqlite->commit);
+    sqlite3_finalize(sqlite->rollback);
+    sqlite3_finalize(sqlite->settle);
+    for (uint32_t i = 0; i < sqlite->kind_count; i++) {
+        document_statements_finalize(&sqlite->kinds[i]);
+    }
+    int code = sqlite3_close(sqlite->db);
+    ASSERT(code == SQLITE_OK);
+    free(sqlite);
+}
+
+static const struct document_store_ops sqlite_ops = {
+    .begin = sqlite_begin,
+    .commit = sqlite_commit,
+    .rollback = sqlite_rollback,
+    .get = document_sqlite_get,
+    .insert = document_sqlite_insert,
+    .update = document_sqlite_update,
+    .remove = document_sqlite_remove,
+    .list = document_sqlite_list,
+    .maintain = sqlite_maintain,
+    .close = sqlite_close,
+};
+
+/* SQLite would make the file readable for everybody; its log takes the file's mode. */
+static err_t
+make_private_file(const char *path)
+{
+    struct os_disk *disk = os_disk_real();
+    struct os_file *file;
+    bool direct;
+    err_t result = disk->ops->open(disk, path, OS_OPEN_CREATE, false, &file, &direct);
+    if (result == ERR_OK) {
+        disk->ops->close(disk, file);
+    }
+    return result == ERR_EXISTS ? ERR_OK : result;
+}
+
+static err_t
+open_database(struct document_sqlite *sqlite, const char *path, char message[DOCUMENT_MESSAGE_SIZE])
+{
+    sqlite->in_memory = strcmp(path, ":memory:") == 0;
+    if (!sqlite->in_memory) {
+        err_t result = make_private_file(path);
+        if (result != ERR_OK) {
+            (void)snprintf(message, DOCUMENT_MESSAGE_SIZE, "cannot create: %s", err_text(result));
+            return result;
+        }
+    }
+    int flags =
+        SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
+    int code = sqlite3_open_v2(path, &sqlite->db, flags, NULL);
+    if (code == SQLITE_OK) {
+        code = sqlite3_exec(sqlite->db, open_sql, NULL, NULL, NULL);
+    }
+    if (code == SQLITE_OK) {
+        (void)sqlite3_db_config(sqlite->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+        (void)sqlite3_wal_hook(sqlite->db, note_log_size, sqlite);
+        /* Takes the lock now, not at the first request. */
+        code = sqlite3_exec(sqlite->db, "BEGIN IMMEDIATE; COMMIT", NULL, NULL, NULL);
+    }
+    err_t result = document_sqlite_error(code);
+    if (result == ERR_LOCKED) {
+        (void)snprintf(message, DOCUMENT_MESSAGE_SIZE, "in use by another process");
+    } else if (result != ERR_OK) {
+        const char *text = sqlite->db == NULL ? err_text(result) : sqlite3_errmsg(sqlite->db);
+        (void)snprintf(message, DOCUMENT_MESSAGE_SIZE, "%s", text);
+    }
+    return result;
+}
+
+/* Puts the file's name in front of what happened. */
+static void
+name_file(const char *path, char message[DOCUMENT_MESSAGE_SIZE])
+{
+    char happened[DOCUMENT_MESSAGE_SIZE];
+    memcpy(happened, message, sizeof(happened));
+    struct buf text;
+    buf_init_fixed(&text, message, DOCUMENT_MESSAGE_SIZE - 1);
+    buf_append_span(&text, span_slice(span_from_cstr(path), 0, DOCUMENT_MESSAGE_SIZE / 2));
+    buf_append_cstr(&text, ": ");
+    size_t room = DOCUMENT_MESSAGE_SIZE - 1 - text.size;
+    buf_append_span(&text, span_slice(span_from_cstr(happened), 0, room));
+    message[text.size] = '\0';
+}
+
+err_t
+document_store_open(
+    const char *url,
+    const struct document_kind *const *kinds,
+    uint32_t kind_count,
+    struct document_store **ret_store,
+    char message[DOCUMENT_MESSAGE_SIZE])
+{
+    static const char scheme[] = "sqlite:";
+    message[0] = '\0';
+    if (strncmp(url, scheme, sizeof(scheme) - 1) != 0) {
+        (void)snprintf(message, DOCUMENT_MESSAGE_SIZE, "not a document store: %.100s", url);
+        return ERR_UNSUPPORTED;
+    }
+    const char *path = url + sizeof(scheme) - 1;
+    struct document_sqlite *sqlite =
+        calloc(1, sizeof(*sqlite) + kind_count * sizeof(sqlite->kinds[0]));
+    if (sqlite == NULL) {
+        return ERR_MEMORY;
+    }
+    sqlite->store.ops = &sqlite_ops;
+    sqlite->kind_count = kind_count;
+    for (uint32_t i = 0; i < kind_count; i++) {
+        sqlite->kinds[i].kind = kinds[i];
+    }
+    err_t result = open_database(sqlite, path, message);
+    if (result == ERR_OK) {
+        result = document_migrate(sqlite, kinds, kind_count, message);
+    }
+    if (result != ERR_OK) {
+        name_file(path, message);
+        sqlite_close(&sqlite->store);
+        return result;
+    }
+    *ret_store = &sqlite->store;
+    return ERR_OK;
+}
