@@ -37,14 +37,16 @@ enum body_state {
 
 #define CHUNK_DIGITS_MAX 16
 
-static enum http_result refuse(struct http_body *body, enum http_refusal refusal)
+static enum http_result
+refuse(struct http_body *body, enum http_refusal refusal)
 {
     body->refusal = refusal;
     body->state = BODY_REFUSED;
     return HTTP_REFUSED;
 }
 
-void http_body_begin(
+void
+http_body_begin(
     struct http_body *body, const struct http_head *head, const struct http_limits *limits)
 {
     memset(body, 0, sizeof(*body));
@@ -69,7 +71,8 @@ void http_body_begin(
 }
 
 /* Hands out what there is of `left`. */
-static struct span piece_take(struct http_body *body, struct span input)
+static struct span
+piece_take(struct http_body *body, struct span input)
 {
     struct span piece = input;
     if (piece.size > body->left) {
@@ -82,7 +85,8 @@ static struct span piece_take(struct http_body *body, struct span input)
 
 /* The size is complete. Sixteen digits fit into `left`; the sum with `size` cannot overflow,
  * because the size read so far is within the limit. */
-static enum http_result size_conclude(struct http_body *body, enum body_state next)
+static enum http_result
+size_conclude(struct http_body *body, enum body_state next)
 {
     if (body->digits == 0) {
         return refuse(body, HTTP_REFUSAL_CHUNK_SIZE);
@@ -96,7 +100,8 @@ static enum http_result size_conclude(struct http_body *body, enum body_state ne
     return HTTP_MORE;
 }
 
-static enum http_result size_step(struct http_body *body, char byte)
+static enum http_result
+size_step(struct http_body *body, char byte)
 {
     if (http_is(byte, HTTP_CLASS_HEX)) {
         if (body->digits == CHUNK_DIGITS_MAX) {
@@ -120,7 +125,8 @@ static enum http_result size_step(struct http_body *body, char byte)
 }
 
 /* Extensions cost the reader and give it nothing: counted over the whole body. */
-static enum http_result extension_step(struct http_body *body, char byte)
+static enum http_result
+extension_step(struct http_body *body, char byte)
 {
     if (body->state == BODY_EXTENSION && byte == '\r') {
         body->state = BODY_SIZE_LF;
@@ -138,7 +144,8 @@ static enum http_result extension_step(struct http_body *body, char byte)
     return HTTP_MORE;
 }
 
-static enum http_result expect_byte(
+static enum http_result
+expect_byte(
     struct http_body *body,
     char byte,
     char expected,
@@ -152,18 +159,20 @@ static enum http_result expect_byte(
     return HTTP_MORE;
 }
 
-static enum http_result trailer_step(struct http_body *body, char byte)
+static enum http_result
+trailer_step(struct http_body *body, char byte)
 {
     if (body->state == BODY_TRAILER_BEGIN && byte == '\r') {
         body->state = BODY_END_LF;
         return HTTP_MORE;
     }
-    if (body->trailers == body->limits->trailers) {
+    if (body->trailers >= body->limits->trailers) {
         return refuse(body, HTTP_REFUSAL_TRAILER_LARGE);
     }
     body->trailers++;
     if (body->state == BODY_TRAILER_VALUE) {
         if (byte == '\r') {
+            body->trailers++; /* for its LF */
             body->state = BODY_TRAILER_LF;
             return HTTP_MORE;
         }
@@ -181,7 +190,8 @@ static enum http_result trailer_step(struct http_body *body, char byte)
 }
 
 /* One byte between the data of chunks. */
-static enum http_result frame_step(struct http_body *body, char byte)
+static enum http_result
+frame_step(struct http_body *body, char byte)
 {
     switch ((enum body_state)body->state) {
     case BODY_SIZE:
@@ -218,7 +228,8 @@ static enum http_result frame_step(struct http_body *body, char byte)
     UNREACHABLE();
 }
 
-static enum http_result chunked_feed(
+static enum http_result
+chunked_feed(
     struct http_body *body, struct span input, size_t *ret_consumed, struct span *ret_piece)
 {
     size_t at = 0;
@@ -236,7 +247,8 @@ static enum http_result chunked_feed(
     return body->state == BODY_DONE ? HTTP_DONE : result;
 }
 
-enum http_result http_body_feed(
+enum http_result
+http_body_feed(
     struct http_body *body, struct span input, size_t *ret_consumed, struct span *ret_piece)
 {
     ASSERT(body->state != BODY_REFUSED);
@@ -263,7 +275,8 @@ enum http_result http_body_feed(
     return chunked_feed(body, input, ret_consumed, ret_piece);
 }
 
-enum http_result http_body_close(struct http_body *body)
+enum http_result
+http_body_close(struct http_body *body)
 {
     if (body->state == BODY_UNTIL_CLOSE) {
         body->state = BODY_DONE;

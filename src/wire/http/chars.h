@@ -16,13 +16,15 @@ enum http_class {
 
 extern const uint8_t http_class_table[256];
 
-static inline bool http_is(char byte, enum http_class class)
+static inline bool
+http_is(char byte, enum http_class class)
 {
     return (http_class_table[(uint8_t)byte] & (uint8_t) class) != 0;
 }
 
 /* The value of a byte of HTTP_CLASS_HEX. */
-static inline uint8_t http_hex_value(char byte)
+static inline uint8_t
+http_hex_value(char byte)
 {
     uint8_t value = (uint8_t)byte;
     return (uint8_t)((value & 15) + (value >> 6) * 9);

@@ -14,7 +14,8 @@ enum connection_option {
 
 /* RFC 9110 section 7.6.1: a connection option never names a field intended for all recipients. A
  * gateway that obeyed "Connection: idempotency-key" would drop what makes the request safe. */
-static enum http_refusal connection_option_read(struct span option, unsigned *options)
+static enum http_refusal
+connection_option_read(struct span option, unsigned *options)
 {
     if (!http_name_is_valid(option)) {
         return HTTP_REFUSAL_CONNECTION;
@@ -31,7 +32,8 @@ static enum http_refusal connection_option_read(struct span option, unsigned *op
     return HTTP_REFUSAL_NONE;
 }
 
-static enum http_refusal connection_read(struct http_head *head)
+static enum http_refusal
+connection_read(struct http_head *head)
 {
     unsigned options = 0;
     uint32_t first = head->known[HTTP_FIELD_CONNECTION];
@@ -59,7 +61,8 @@ static enum http_refusal connection_read(struct http_head *head)
 }
 
 /* Digits only: no sign, no space, no list of equal numbers, no hexadecimal. */
-static enum http_refusal content_length_read(struct http_head *head)
+static enum http_refusal
+content_length_read(struct http_head *head)
 {
     struct span text = http_head_value(head, HTTP_FIELD_CONTENT_LENGTH);
     if (text.size == 0) {
@@ -78,7 +81,8 @@ static enum http_refusal content_length_read(struct http_head *head)
 }
 
 /* What Content-Length and Transfer-Encoding say, before the rules that know the kind of message. */
-static enum http_refusal framing_read(struct http_head *head)
+static enum http_refusal
+framing_read(struct http_head *head)
 {
     bool has_coding = http_head_has(head, HTTP_FIELD_TRANSFER_ENCODING);
     bool has_length = http_head_has(head, HTTP_FIELD_CONTENT_LENGTH);
@@ -103,7 +107,8 @@ static enum http_refusal framing_read(struct http_head *head)
     return HTTP_REFUSAL_NONE;
 }
 
-static bool port_is_valid(struct span port)
+static bool
+port_is_valid(struct span port)
 {
     uint64_t number = 0;
     return port.size <= 5 && span_parse_u64(port, &number) && number <= UINT16_MAX;
@@ -111,7 +116,8 @@ static bool port_is_valid(struct span port)
 
 /* host [ ":" port ] with a name of letters, digits and -._~ or an address in brackets. RFC 3986
  * would also allow sub-delims and percent-encoding; no DNS name has them, and an empty port. */
-static bool host_is_valid(struct span host)
+static bool
+host_is_valid(struct span host)
 {
     size_t at = 0;
     if (host.size > 0 && host.data[0] == '[') {
@@ -139,7 +145,8 @@ static bool host_is_valid(struct span host)
     return host.data[at] == ':' && port_is_valid(span_slice(host, at + 1, host.size));
 }
 
-static enum http_refusal host_read(struct http_head *head)
+static enum http_refusal
+host_read(struct http_head *head)
 {
     uint32_t position = head->known[HTTP_FIELD_HOST];
     if (position == 0) {
@@ -155,7 +162,8 @@ static enum http_refusal host_read(struct http_head *head)
 
 /* http://authority/path: a server must understand it (RFC 9112 section 3.2.2). Which host counts
  * is not left open: both must be the same. */
-static enum http_refusal absolute_form_read(struct http_head *head, struct http_slice *ret_path)
+static enum http_refusal
+absolute_form_read(struct http_head *head, struct http_slice *ret_path)
 {
     struct span target = http_head_text(head, head->target);
     uint32_t scheme = 0;
@@ -180,7 +188,8 @@ static enum http_refusal absolute_form_read(struct http_head *head, struct http_
     return HTTP_REFUSAL_NONE;
 }
 
-static enum http_refusal target_read(struct http_head *head)
+static enum http_refusal
+target_read(struct http_head *head)
 {
     struct span target = http_head_text(head, head->target);
     struct http_slice path = head->target;
@@ -202,7 +211,8 @@ static enum http_refusal target_read(struct http_head *head)
     return HTTP_REFUSAL_NONE;
 }
 
-static enum http_refusal expectation_read(struct http_head *head)
+static enum http_refusal
+expectation_read(struct http_head *head)
 {
     if (!http_head_has(head, HTTP_FIELD_EXPECT) || head->version_minor == 0) {
         return HTTP_REFUSAL_NONE; /* RFC 9110 section 10.1.1: ignored in HTTP/1.0 */
@@ -214,7 +224,8 @@ static enum http_refusal expectation_read(struct http_head *head)
     return HTTP_REFUSAL_NONE;
 }
 
-enum http_refusal http_request_conclude(struct http_parser *parser)
+enum http_refusal
+http_request_conclude(struct http_parser *parser)
 {
     struct http_head *head = &parser->head;
 
@@ -232,7 +243,8 @@ enum http_refusal http_request_conclude(struct http_parser *parser)
 }
 
 /* RFC 9112 section 6.3, rules 1 to 8, for responses. */
-static enum http_refusal response_framing_decide(struct http_parser *parser)
+static enum http_refusal
+response_framing_decide(struct http_parser *parser)
 {
     struct http_head *head = &parser->head;
     bool never_has_body = head->status < 200 || head->status == 204;
@@ -254,7 +266,8 @@ static enum http_refusal response_framing_decide(struct http_parser *parser)
                                                        : HTTP_REFUSAL_NONE;
 }
 
-enum http_refusal http_response_conclude(struct http_parser *parser)
+enum http_refusal
+http_response_conclude(struct http_parser *parser)
 {
     enum http_refusal refusal = framing_read(&parser->head);
     if (refusal == HTTP_REFUSAL_NONE) {
@@ -263,7 +276,8 @@ enum http_refusal http_response_conclude(struct http_parser *parser)
     return refusal == HTTP_REFUSAL_NONE ? response_framing_decide(parser) : refusal;
 }
 
-static bool connection_names(const struct http_head *head, struct span name)
+static bool
+connection_names(const struct http_head *head, struct span name)
 {
     for (uint32_t i = 0; i < head->field_count; i++) {
         if (head->fields[i].field != HTTP_FIELD_CONNECTION) {
@@ -279,7 +293,8 @@ static bool connection_names(const struct http_head *head, struct span name)
     return false;
 }
 
-bool http_head_is_hop_by_hop(const struct http_head *head, uint32_t index)
+bool
+http_head_is_hop_by_hop(const struct http_head *head, uint32_t index)
 {
     static const bool always[HTTP_FIELD_KNOWN_COUNT + 1] = {
         [HTTP_FIELD_CONNECTION] = true,
@@ -298,7 +313,8 @@ bool http_head_is_hop_by_hop(const struct http_head *head, uint32_t index)
            connection_names(head, http_head_text(head, field->name));
 }
 
-bool http_head_find(const struct http_head *head, struct span name, struct span *ret_value)
+bool
+http_head_find(const struct http_head *head, struct span name, struct span *ret_value)
 {
     for (uint32_t i = 0; i < head->field_count; i++) {
         if (span_equal_nocase(http_head_text(head, head->fields[i].name), name)) {

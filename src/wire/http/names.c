@@ -46,7 +46,8 @@ static const struct {
 
 /* Known names hold only letters and '-'; no other byte of a token becomes one of these when its
  * bit 0x20 is set, so setting it compares without case. */
-static bool name_matches(const char *text, const char *lower, size_t size)
+static bool
+name_matches(const char *text, const char *lower, size_t size)
 {
     for (size_t i = 0; i < size; i++) {
         if ((text[i] | 0x20) != lower[i]) {
@@ -56,7 +57,8 @@ static bool name_matches(const char *text, const char *lower, size_t size)
     return true;
 }
 
-enum http_field http_field_find(struct span name)
+enum http_field
+http_field_find(struct span name)
 {
     if (name.size > FIELD_SIZE_MAX) {
         return HTTP_FIELD_UNKNOWN;
@@ -69,13 +71,15 @@ enum http_field http_field_find(struct span name)
     return HTTP_FIELD_UNKNOWN;
 }
 
-struct span http_field_text(enum http_field field)
+struct span
+http_field_text(enum http_field field)
 {
     ASSERT(field < HTTP_FIELD_UNKNOWN);
     return field_names[field];
 }
 
-struct span http_method_text(enum http_method method)
+struct span
+http_method_text(enum http_method method)
 {
     switch (method) {
     case HTTP_METHOD_GET:
@@ -100,7 +104,8 @@ struct span http_method_text(enum http_method method)
     return SPAN("OTHER");
 }
 
-bool http_field_is_single(enum http_field field)
+bool
+http_field_is_single(enum http_field field)
 {
     static const bool single[] = {
 #define FIELD_SINGLE(name, text, once) [HTTP_FIELD_##name] = once,
@@ -121,13 +126,15 @@ static const struct {
 #undef REFUSAL
 };
 
-uint16_t http_refusal_status(enum http_refusal refusal)
+uint16_t
+http_refusal_status(enum http_refusal refusal)
 {
     ASSERT((size_t)refusal < sizeof(refusals) / sizeof(refusals[0]));
     return refusals[refusal].status;
 }
 
-const char *http_refusal_text(enum http_refusal refusal)
+const char *
+http_refusal_text(enum http_refusal refusal)
 {
     ASSERT((size_t)refusal < sizeof(refusals) / sizeof(refusals[0]));
     return refusals[refusal].text;
@@ -185,7 +192,8 @@ static const struct {
     {505, SPAN("HTTP Version Not Supported")},
 };
 
-struct span http_status_text(unsigned status)
+struct span
+http_status_text(unsigned status)
 {
     for (size_t i = 0; i < sizeof(statuses) / sizeof(statuses[0]); i++) {
         if (statuses[i].status == status) {
@@ -196,8 +204,8 @@ struct span http_status_text(unsigned status)
 }
 
 /* Days since 1970-01-01 to a civil date, by eras of 400 years that begin on a first of March. */
-static void civil_from_days(
-    uint64_t days, unsigned *ret_year, unsigned *ret_month, unsigned *ret_day)
+static void
+civil_from_days(uint64_t days, unsigned *ret_year, unsigned *ret_month, unsigned *ret_day)
 {
     uint64_t shifted = days + 719468; /* from 0000-03-01 */
     uint64_t era = shifted / 146097;
@@ -211,7 +219,8 @@ static void civil_from_days(
     *ret_year = (unsigned)(year_of_era + era * 400 + (*ret_month <= 2 ? 1 : 0));
 }
 
-static char *put_digits(char *out, unsigned value, unsigned width)
+static char *
+put_digits(char *out, unsigned value, unsigned width)
 {
     for (unsigned i = width; i > 0; i--) {
         out[i - 1] = (char)('0' + value % 10);
@@ -222,7 +231,8 @@ static char *put_digits(char *out, unsigned value, unsigned width)
 
 #define DATE_SECONDS_MAX UINT64_C(253402300799) /* 9999-12-31 23:59:59 */
 
-void http_date_format(uint64_t unix_seconds, char out[HTTP_DATE_SIZE])
+void
+http_date_format(uint64_t unix_seconds, char out[HTTP_DATE_SIZE])
 {
     static const char days[] = "ThuFriSatSunMonTueWed"; /* 1970-01-01 was a Thursday */
     static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";

@@ -42,14 +42,15 @@ enum step {
     STEP_END, /* the empty line was read */
 };
 
-static enum step refuse(struct http_parser *parser, enum http_refusal refusal)
+static enum step
+refuse(struct http_parser *parser, enum http_refusal refusal)
 {
     parser->refusal = refusal;
     return STEP_REFUSED;
 }
 
-static void parser_begin(
-    struct http_parser *parser, const struct http_limits *limits, bool response)
+static void
+parser_begin(struct http_parser *parser, const struct http_limits *limits, bool response)
 {
     ASSERT(limits->head <= HEAD_SIZE_MAX);
     ASSERT(limits->fields <= HTTP_FIELDS_MAX);
@@ -64,12 +65,14 @@ static void parser_begin(
     parser->request_method = HTTP_METHOD_OTHER;
 }
 
-void http_parser_begin_request(struct http_parser *parser, const struct http_limits *limits)
+void
+http_parser_begin_request(struct http_parser *parser, const struct http_limits *limits)
 {
     parser_begin(parser, limits, false);
 }
 
-void http_parser_begin_response(
+void
+http_parser_begin_response(
     struct http_parser *parser, const struct http_limits *limits, enum http_method method)
 {
     parser_begin(parser, limits, true);
@@ -77,7 +80,8 @@ void http_parser_begin_response(
 }
 
 /* RFC 9112 section 2.2: one empty line before a request is ignored; more is not robustness. */
-static enum step begin_step(struct http_parser *parser, struct span text)
+static enum step
+begin_step(struct http_parser *parser, struct span text)
 {
     if (text.size == 0) {
         return STEP_MORE;
@@ -98,7 +102,8 @@ static enum step begin_step(struct http_parser *parser, struct span text)
     return STEP_ON;
 }
 
-static enum http_method method_find(struct span name)
+static enum http_method
+method_find(struct span name)
 {
     for (unsigned i = HTTP_METHOD_GET; i <= HTTP_METHOD_TRACE; i++) {
         if (span_equal(name, http_method_text((enum http_method)i))) {
@@ -108,7 +113,8 @@ static enum http_method method_find(struct span name)
     return HTTP_METHOD_OTHER;
 }
 
-static enum step method_step(struct http_parser *parser, struct span text)
+static enum step
+method_step(struct http_parser *parser, struct span text)
 {
     struct http_head *head = &parser->head;
     uint32_t at = parser->scanned;
@@ -137,7 +143,8 @@ static enum step method_step(struct http_parser *parser, struct span text)
     return STEP_ON;
 }
 
-static enum step target_step(struct http_parser *parser, struct span text)
+static enum step
+target_step(struct http_parser *parser, struct span text)
 {
     uint32_t at = parser->scanned;
     uint64_t end = (uint64_t)parser->line + parser->limits->target;
@@ -168,7 +175,8 @@ static enum step target_step(struct http_parser *parser, struct span text)
 #define VERSION_SIZE 8 /* HTTP/d.d */
 
 /* Reads "HTTP/1.0" or "HTTP/1.1" at parser->line; STEP_ON when it is there in full. */
-static enum step version_read(struct http_parser *parser, struct span text)
+static enum step
+version_read(struct http_parser *parser, struct span text)
 {
     static const char form[] = "HTTP/?.?";
     const char *version = text.data + parser->line;
@@ -192,8 +200,8 @@ static enum step version_read(struct http_parser *parser, struct span text)
 }
 
 /* CR LF at parser->scanned; begins the next line. Never leaves `scanned` between the two. */
-static enum step line_end_read(
-    struct http_parser *parser, struct span text, enum http_refusal otherwise)
+static enum step
+line_end_read(struct http_parser *parser, struct span text, enum http_refusal otherwise)
 {
     uint32_t at = parser->scanned;
     if (at == text.size) {
@@ -214,7 +222,8 @@ static enum step line_end_read(
     return STEP_ON;
 }
 
-static enum step version_step(struct http_parser *parser, struct span text)
+static enum step
+version_step(struct http_parser *parser, struct span text)
 {
     enum step step = version_read(parser, text);
     if (step == STEP_ON) {
@@ -229,7 +238,8 @@ static enum step version_step(struct http_parser *parser, struct span text)
 #define STATUS_SIZE (VERSION_SIZE + 4) /* HTTP/1.1 200 */
 
 /* The status line up to and with the code. */
-static enum step status_line_step(struct http_parser *parser, struct span text)
+static enum step
+status_line_step(struct http_parser *parser, struct span text)
 {
     enum step step = version_read(parser, text);
     if (step != STEP_ON) {
@@ -263,7 +273,8 @@ static enum step status_line_step(struct http_parser *parser, struct span text)
 
 /* The first byte at or after `at` that is no HTTP_CLASS_VALUE. Eight bytes at a time: the first
  * term finds bytes below 0x20, the second 0x7f; a tab is a false alarm that the table settles. */
-static uint32_t value_end(struct span text, uint32_t at)
+static uint32_t
+value_end(struct span text, uint32_t at)
 {
     for (;;) {
         while (at + 8 <= text.size) {
@@ -287,7 +298,8 @@ static uint32_t value_end(struct span text, uint32_t at)
     }
 }
 
-static enum step reason_step(struct http_parser *parser, struct span text)
+static enum step
+reason_step(struct http_parser *parser, struct span text)
 {
     uint32_t at = value_end(text, parser->scanned);
     parser->scanned = at;
@@ -308,13 +320,15 @@ static enum step reason_step(struct http_parser *parser, struct span text)
     return step;
 }
 
-static bool is_blank(char byte)
+static bool
+is_blank(char byte)
 {
     return byte == ' ' || byte == '\t';
 }
 
 /* The line [line, end) with its colon: keeps it and looks its name up. */
-static enum step field_add(struct http_parser *parser, uint32_t line, uint32_t colon, uint32_t end)
+static enum step
+field_add(struct http_parser *parser, uint32_t line, uint32_t colon, uint32_t end)
 {
     struct http_head *head = &parser->head;
     if (head->field_count == parser->limits->fields) {
@@ -343,7 +357,8 @@ static enum step field_add(struct http_parser *parser, uint32_t line, uint32_t c
 }
 
 /* At the first byte of a line that is no token: the end of the head, or an error. */
-static enum step line_begin_step(struct http_parser *parser, struct span text)
+static enum step
+line_begin_step(struct http_parser *parser, struct span text)
 {
     char byte = text.data[parser->line];
     if (is_blank(byte)) {
@@ -353,7 +368,8 @@ static enum step line_begin_step(struct http_parser *parser, struct span text)
     return step == STEP_ON ? STEP_END : step;
 }
 
-static enum step field_step(struct http_parser *parser, struct span text)
+static enum step
+field_step(struct http_parser *parser, struct span text)
 {
     uint32_t at = parser->scanned;
     if (parser->colon == 0) {
@@ -380,7 +396,8 @@ static enum step field_step(struct http_parser *parser, struct span text)
     return step == STEP_ON ? field_add(parser, line, colon, at) : step;
 }
 
-static enum step parser_step(struct http_parser *parser, struct span text)
+static enum step
+parser_step(struct http_parser *parser, struct span text)
 {
     switch ((enum parser_state)parser->state) {
     case STATE_BEGIN:
@@ -403,7 +420,8 @@ static enum step parser_step(struct http_parser *parser, struct span text)
     UNREACHABLE();
 }
 
-static enum http_result parser_conclude(struct http_parser *parser)
+static enum http_result
+parser_conclude(struct http_parser *parser)
 {
     parser->head.size = parser->scanned;
     parser->refusal =
@@ -411,7 +429,8 @@ static enum http_result parser_conclude(struct http_parser *parser)
     return parser->refusal == HTTP_REFUSAL_NONE ? HTTP_DONE : HTTP_REFUSED;
 }
 
-enum http_result http_parser_feed(struct http_parser *parser, struct span message)
+enum http_result
+http_parser_feed(struct http_parser *parser, struct span message)
 {
     ASSERT(parser->state != STATE_OVER);
     ASSERT(message.size >= parser->scanned);

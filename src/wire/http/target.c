@@ -3,7 +3,8 @@
 #include "chars.h"
 
 /* The byte at text[*at], decoded if it is percent-encoded; moves *at to its last byte. */
-static bool decode_byte(struct span text, size_t *at, char *ret_byte)
+static bool
+decode_byte(struct span text, size_t *at, char *ret_byte)
 {
     *ret_byte = text.data[*at];
     if (*ret_byte != '%') {
@@ -19,7 +20,8 @@ static bool decode_byte(struct span text, size_t *at, char *ret_byte)
     return true;
 }
 
-err_t http_path_check(struct span path)
+err_t
+http_path_check(struct span path)
 {
     if (path.size == 0 || path.data[0] != '/') {
         return ERR_INVALID;
@@ -48,7 +50,8 @@ err_t http_path_check(struct span path)
     return dot_segment ? ERR_INVALID : ERR_OK;
 }
 
-err_t http_percent_decode(struct span text, char *out, size_t *ret_size)
+err_t
+http_percent_decode(struct span text, char *out, size_t *ret_size)
 {
     size_t size = 0;
     for (size_t i = 0; i < text.size; i++) {
@@ -62,7 +65,8 @@ err_t http_percent_decode(struct span text, char *out, size_t *ret_size)
     return ERR_OK;
 }
 
-void http_percent_encode(struct buf *out, struct span text)
+void
+http_percent_encode(struct buf *out, struct span text)
 {
     static const char hex[] = "0123456789ABCDEF";
     for (size_t i = 0; i < text.size; i++) {

@@ -9,7 +9,8 @@
 /* Enough for a start line without its spans and every header that the writer adds itself. */
 #define HEAD_FIXED_SIZE 320
 
-bool http_name_is_valid(struct span name)
+bool
+http_name_is_valid(struct span name)
 {
     for (size_t i = 0; i < name.size; i++) {
         if (!http_is(name.data[i], HTTP_CLASS_TOKEN)) {
@@ -19,12 +20,14 @@ bool http_name_is_valid(struct span name)
     return name.size > 0;
 }
 
-static bool is_blank(char byte)
+static bool
+is_blank(char byte)
 {
     return byte == ' ' || byte == '\t';
 }
 
-bool http_value_is_valid(struct span value)
+bool
+http_value_is_valid(struct span value)
 {
     for (size_t i = 0; i < value.size; i++) {
         if (!http_is(value.data[i], HTTP_CLASS_VALUE)) {
@@ -34,7 +37,8 @@ bool http_value_is_valid(struct span value)
     return value.size == 0 || (!is_blank(value.data[0]) && !is_blank(value.data[value.size - 1]));
 }
 
-static bool writer_owns(enum http_field field, bool request)
+static bool
+writer_owns(enum http_field field, bool request)
 {
     switch ((unsigned)field) {
     case HTTP_FIELD_CONNECTION:
@@ -51,8 +55,8 @@ static bool writer_owns(enum http_field field, bool request)
 }
 
 /* Checks headers and content type; adds to *size what they take. */
-static bool headers_check(
-    const struct http_header *headers, size_t count, bool request, size_t *size)
+static bool
+headers_check(const struct http_header *headers, size_t count, bool request, size_t *size)
 {
     for (size_t i = 0; i < count; i++) {
         if (!http_name_is_valid(headers[i].name) || !http_value_is_valid(headers[i].value) ||
@@ -64,7 +68,8 @@ static bool headers_check(
     return true;
 }
 
-static char *put(char *out, struct span text)
+static char *
+put(char *out, struct span text)
 {
     if (text.size > 0) {
         memcpy(out, text.data, text.size);
@@ -72,7 +77,8 @@ static char *put(char *out, struct span text)
     return out + text.size;
 }
 
-static char *put_header(char *out, struct span name, struct span value)
+static char *
+put_header(char *out, struct span name, struct span value)
 {
     out = put(out, name);
     *out++ = ':';
@@ -83,7 +89,8 @@ static char *put_header(char *out, struct span name, struct span value)
     return out;
 }
 
-static char *put_u64(char *out, uint64_t value)
+static char *
+put_u64(char *out, uint64_t value)
 {
     char digits[20];
     size_t at = sizeof(digits);
@@ -95,7 +102,8 @@ static char *put_u64(char *out, uint64_t value)
     return out + (sizeof(digits) - at);
 }
 
-static char *put_framing(char *out, uint64_t content_length)
+static char *
+put_framing(char *out, uint64_t content_length)
 {
     if (content_length == HTTP_LENGTH_CHUNKED) {
         return put(out, SPAN("Transfer-Encoding: chunked\r\n"));
@@ -105,7 +113,8 @@ static char *put_framing(char *out, uint64_t content_length)
     return put(out, SPAN("\r\n"));
 }
 
-static char *put_headers(char *out, const struct http_header *headers, size_t count)
+static char *
+put_headers(char *out, const struct http_header *headers, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         out = put_header(out, headers[i].name, headers[i].value);
@@ -113,7 +122,8 @@ static char *put_headers(char *out, const struct http_header *headers, size_t co
     return put(out, SPAN("\r\n"));
 }
 
-err_t http_response_write_head(struct buf *out, const struct http_response *response)
+err_t
+http_response_write_head(struct buf *out, const struct http_response *response)
 {
     ASSERT(response->status >= 100);
     ASSERT(response->status <= 599);
@@ -151,7 +161,8 @@ err_t http_response_write_head(struct buf *out, const struct http_response *resp
     return ERR_OK;
 }
 
-static bool target_is_valid(struct span target)
+static bool
+target_is_valid(struct span target)
 {
     for (size_t i = 0; i < target.size; i++) {
         if (!http_is(target.data[i], HTTP_CLASS_TARGET)) {
@@ -161,14 +172,16 @@ static bool target_is_valid(struct span target)
     return target.size > 0;
 }
 
-static bool has_no_body(const struct http_request *request)
+static bool
+has_no_body(const struct http_request *request)
 {
     return request->content_length == 0 &&
            (span_equal(request->method, SPAN("GET")) || span_equal(request->method, SPAN("HEAD")) ||
             span_equal(request->method, SPAN("DELETE")));
 }
 
-err_t http_request_write_head(struct buf *out, const struct http_request *request)
+err_t
+http_request_write_head(struct buf *out, const struct http_request *request)
 {
     size_t size = HEAD_FIXED_SIZE + request->method.size + request->target.size +
                   request->host.size + request->content_type.size;
@@ -202,14 +215,16 @@ err_t http_request_write_head(struct buf *out, const struct http_request *reques
     return ERR_OK;
 }
 
-void http_continue_write(struct buf *out)
+void
+http_continue_write(struct buf *out)
 {
     buf_append_span(out, SPAN("HTTP/1.1 100 Continue\r\n\r\n"));
 }
 
 #define CHUNK_FRAME_SIZE (16 + 2 + 2) /* hex digits and two line ends */
 
-void http_chunk_write(struct buf *out, struct span piece)
+void
+http_chunk_write(struct buf *out, struct span piece)
 {
     static const char hex[] = "0123456789abcdef";
     if (piece.size == 0) {
@@ -230,12 +245,14 @@ void http_chunk_write(struct buf *out, struct span piece)
     buf_added(out, (size_t)(at - begin));
 }
 
-void http_chunk_write_end(struct buf *out)
+void
+http_chunk_write_end(struct buf *out)
 {
     buf_append_span(out, SPAN("0\r\n\r\n"));
 }
 
-err_t http_header_write(struct buf *out, struct span name, struct span value)
+err_t
+http_header_write(struct buf *out, struct span name, struct span value)
 {
     if (!http_name_is_valid(name) || !http_value_is_valid(value)) {
         return ERR_INVALID;
