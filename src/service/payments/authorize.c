@@ -85,6 +85,7 @@ save_approved(struct payments_flow *flow)
         const struct payments_settings *settings = &flow->payments->parts.settings;
         charge->captured = true;
         charge->amount_captured = amount;
+        charge->booked_by = payments_hex(op, resource_derived_id(flow->attempt_id, "payment"));
         intent->amount_received = amount;
         TRY(payments_balance_transaction_add(
             flow,

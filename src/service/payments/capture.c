@@ -28,6 +28,8 @@ save_captured(struct payments_flow *flow)
     int64_t now = (int64_t)resource_now_s(flow->op);
     charge->captured = true;
     charge->amount_captured = amount;
+    charge->booked_by =
+        payments_hex(flow->op, resource_derived_id(flow->attempt_id, "capture"));
     TRY(payments_balance_transaction_add(
         flow,
         "charge",

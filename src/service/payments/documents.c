@@ -82,6 +82,7 @@ static const struct resource_field charge_fields[] = {
     JSON(payments_charge, metadata),
     TEXT(payments_charge, transfer_group),
     TEXT(payments_charge, authorization),
+    TEXT(payments_charge, booked_by),
     BOOLEAN(payments_charge, straight_to_available),
 };
 
@@ -97,7 +98,6 @@ static const struct resource_field refund_fields[] = {
     TEXT(payments_refund, failure_reason),
     JSON(payments_refund, metadata),
     BOOLEAN(payments_refund, from_available),
-    BOOLEAN(payments_refund, booked),
     INTEGER_COLUMN(payments_refund, due, PAYMENTS_REFUND_DUE),
     ATTEMPT(payments_refund),
 };

@@ -15,7 +15,8 @@
 struct payments_attempt {
     struct span id;     /* 32 hex digits; the rail and the ledger ids derive from it */
     struct span kind;   /* authorize capture void refund */
-    struct span state;  /* started: may be anywhere up to the books; reversing: must be undone */
+    struct span state;  /* started: may be anywhere up to the books; reversing: must be undone;
+                         * booked: waits for the rail's last word (refunds) */
     struct span key;    /* the idempotency key to finish, may be empty */
     struct span charge; /* the charge that it makes or changes */
     struct span payment_method;
@@ -82,6 +83,7 @@ struct payments_charge {
     struct span metadata;               /* JSON object */
     struct span transfer_group;
     struct span authorization;          /* the rail's id of it, 32 hex digits */
+    struct span booked_by;              /* the transfer that took the money, 32 hex digits */
     bool straight_to_available;
 };
 
@@ -100,7 +102,6 @@ struct payments_refund {
     struct span failure_reason;
     struct span metadata; /* JSON object */
     bool from_available;  /* which of the merchant's accounts paid for it */
-    bool booked;          /* the books hold it */
     int64_t due;
     struct payments_attempt attempt;
 };

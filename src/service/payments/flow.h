@@ -54,6 +54,8 @@ struct payments_flow {
     struct payments_method *method;
     struct payments_refund *refund;
     u128 attempt_id;
+    struct span wanted_intent; /* what to lock and load */
+    struct span wanted_refund;
     resource_step locked_step; /* what runs once the intent is locked and loaded */
 
     /* Rail. */

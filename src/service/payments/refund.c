@@ -1,0 +1,495 @@
+/*
+ * Refunds.
+ *
+ *   payments_refund_create   documents: refund pending, attempt started, and the amount
+ *                            reserved on the charge (PAYMENTS-5)                        (1)
+ *   ask_rail                 rail: refund, repeated under its id until it answers      (2)
+ *   post                     books: the merchant's money goes back                     (3)
+ *   finish                   documents: refund, transaction, events, key               (4)
+ *   payments_refund_check    rail: report; some refunds fail days after they were
+ *                            accepted, and then the books and the charge take them back
+ */
+#include "flow.h"
+
+#include "base/assert.h"
+#include "os/fault.h"
+
+#include <string.h>
+
+/* Seconds after which an accepted refund is asked about. */
+#define CHECK_AFTER_S 2
+
+static void
+answer_refund(struct payments_flow *flow)
+{
+    resource_answer_object(flow->op, &payments_refund_type, flow->refund);
+}
+
+static void
+schedule(struct payments_flow *flow, int64_t after_s)
+{
+    flow->refund->due = (int64_t)resource_now_s(flow->op) + after_s;
+}
+
+static void
+answer_unknown(struct payments_flow *flow)
+{
+    schedule(flow, payments_attempt_backoff_s(flow->refund->attempt.tries));
+    flow->refund->attempt.tries++;
+    err_t error = resource_save(flow->op, &payments_refund_type, flow->refund);
+    if (error != ERR_OK) {
+        resource_internal(flow->op, error, "refund");
+        return;
+    }
+    answer_refund(flow);
+}
+
+/* Takes the reservation on the charge back. */
+static void
+unreserve(struct payments_flow *flow)
+{
+    ASSERT(flow->charge->amount_refunded >= flow->refund->amount);
+    flow->charge->amount_refunded -= flow->refund->amount;
+    flow->charge->refunded = false;
+}
+
+/* ------------------------------------------------------------------------------ (4) the end --- */
+
+/* When the refunded money would have become available: money that never settled is taken out of
+ * what is still to settle. */
+static err_t
+release_of_charge(struct payments_flow *flow, int64_t *ret_release)
+{
+    *ret_release = 0;
+    if (flow->refund->from_available) {
+        return ERR_OK;
+    }
+    void *found;
+    TRY(resource_load(
+        flow->op,
+        &payments_balance_transaction_type,
+        flow->charge->balance_transaction,
+        &found));
+    *ret_release = ((struct payments_balance_transaction *)found)->available_on;
+    return ERR_OK;
+}
+
+static err_t
+save_booked(struct payments_flow *flow, bool final)
+{
+    struct payments_refund *refund = flow->refund;
+    int64_t release;
+    TRY(release_of_charge(flow, &release));
+    TRY(payments_balance_transaction_add(
+        flow,
+        "refund",
+        refund->header.id,
+        -refund->amount,
+        0,
+        release,
+        &refund->balance_transaction));
+    refund->status = final ? SPAN("succeeded") : SPAN("pending");
+    refund->attempt.state = SPAN("booked");
+    refund->attempt.key = SPAN_EMPTY;
+    refund->attempt.tries = 0;
+    schedule(flow, CHECK_AFTER_S);
+    TRY(resource_save(flow->op, &payments_refund_type, refund));
+    TRY(resource_save(flow->op, &payments_charge_type, flow->charge));
+    TRY(resource_emit(
+        flow->op, "refund.created", &payments_refund_type, refund, SPAN_EMPTY));
+    return resource_emit(
+        flow->op, "charge.refunded", &payments_charge_type, flow->charge, SPAN_EMPTY);
+}
+
+static void
+posted(struct payments_flow *flow, enum payments_posting posting)
+{
+    FAULT_POINT("refund-before-finish");
+    /* The rail has paid the money out: books that refuse it are asked again until they take it. */
+    if (posting != PAYMENTS_POSTED) {
+        answer_unknown(flow);
+        return;
+    }
+    err_t error = save_booked(flow, flow->rail.answer.outcome == PORT_RAIL_APPROVED);
+    if (error != ERR_OK) {
+        resource_internal(flow->op, error, "refund");
+        return;
+    }
+    answer_refund(flow);
+}
+
+static err_t
+save_refused(struct payments_flow *flow)
+{
+    struct payments_refund *refund = flow->refund;
+    unreserve(flow);
+    refund->status = SPAN("failed");
+    refund->failure_reason = SPAN("declined");
+    refund->due = 0;
+    payments_attempt_close(&refund->attempt);
+    TRY(resource_save(flow->op, &payments_refund_type, refund));
+    TRY(resource_save(flow->op, &payments_charge_type, flow->charge));
+    TRY(resource_emit(
+        flow->op, "refund.created", &payments_refund_type, refund, SPAN_EMPTY));
+    return resource_emit(
+        flow->op, "refund.failed", &payments_refund_type, refund, SPAN_EMPTY);
+}
+
+static void
+refused(struct payments_flow *flow)
+{
+    err_t error = save_refused(flow);
+    if (error != ERR_OK) {
+        resource_internal(flow->op, error, "refund");
+        return;
+    }
+    answer_refund(flow);
+}
+
+/* ----------------------------------------------------------------------------- (2) the rail --- */
+
+static void
+answered(struct payments_flow *flow)
+{
+    switch (flow->rail.answer.outcome) {
+    case PORT_RAIL_APPROVED:
+    case PORT_RAIL_PENDING:
+        FAULT_POINT("refund-before-post");
+        payments_post_refund(flow, posted);
+        return;
+    case PORT_RAIL_DECLINED:
+    case PORT_RAIL_FAILED:
+        refused(flow);
+        return;
+    case PORT_RAIL_NOT_FOUND:
+    case PORT_RAIL_UNKNOWN:
+        answer_unknown(flow);
+        return;
+    }
+    UNREACHABLE();
+}
+
+static void
+attempt_is_durable(struct resource_op *op)
+{
+    struct payments_flow *flow = payments_flow_of(op);
+    FAULT_POINT("refund-before-rail");
+    err_t error =
+        money_from_api(flow->refund->amount, payments_flow_currency(flow), &flow->rail.amount);
+    ASSERT(error == ERR_OK);
+    flow->rail.operation = PORT_RAIL_REFUND;
+    flow->rail.id = resource_derived_id(flow->attempt_id, "refund");
+    flow->rail.original_id = payments_unhex(flow->charge->authorization);
+    payments_rail_call(flow, answered);
+}
+
+/* ------------------------------------------------------------------------- (1) the beginning --- */
+
+static bool
+check_amount(struct payments_flow *flow, int64_t *amount)
+{
+    const struct payments_charge *charge = flow->charge;
+    int64_t left = charge->amount_captured - charge->amount_refunded;
+    if (left == 0) {
+        resource_invalid(
+            flow->op,
+            "charge_already_refunded",
+            "charge",
+            "Charge %.*s has already been refunded.",
+            SPAN_PRINTF(charge->header.id));
+        return false;
+    }
+    *amount = left;
+    (void)resource_integer(flow->op, "amount", amount);
+    if (*amount > left) {
+        resource_invalid(
+            flow->op,
+            "amount_too_large",
+            "amount",
+            "Refund amount (%lld) is greater than unrefunded amount on charge (%lld).",
+            (long long)*amount,
+            (long long)left);
+        return false;
+    }
+    struct money coins;
+    if (money_from_api(*amount, payments_flow_currency(flow), &coins) != ERR_OK) {
+        resource_invalid(
+            flow->op,
+            "parameter_invalid_integer",
+            "amount",
+            "This amount is finer than the smallest unit of the currency.");
+        return false;
+    }
+    return true;
+}
+
+static err_t
+save_attempt(struct payments_flow *flow)
+{
+    struct payments_refund *refund = flow->refund;
+    struct payments_charge *charge = flow->charge;
+    void *found;
+    TRY(resource_load(
+        flow->op, &payments_balance_transaction_type, charge->balance_transaction, &found));
+    refund->from_available = ((struct payments_balance_transaction *)found)->release_due == 0;
+    charge->amount_refunded += refund->amount;
+    charge->refunded = charge->amount_refunded == charge->amount_captured;
+    ASSERT(charge->amount_refunded <= charge->amount_captured);
+    schedule(flow, flow->payments->parts.settings.lease_s);
+    TRY(resource_save(flow->op, &payments_charge_type, charge));
+    return resource_save(flow->op, &payments_refund_type, refund);
+}
+
+static void
+begin(struct payments_flow *flow, int64_t amount)
+{
+    struct payments_refund *refund = resource_new(flow->op, &payments_refund_type);
+    if (refund == NULL) {
+        resource_internal(flow->op, ERR_FULL, "request memory");
+        return;
+    }
+    flow->refund = refund;
+    refund->amount = amount;
+    refund->currency = flow->charge->currency;
+    refund->charge = flow->charge->header.id;
+    refund->payment_intent = flow->charge->payment_intent;
+    refund->status = SPAN("pending");
+    (void)resource_text(flow->op, "reason", &refund->reason);
+    if (resource_metadata(flow->op, SPAN_EMPTY, &refund->metadata) != ERR_OK ||
+        !payments_attempt_open(flow, &refund->attempt, "refund", amount)) {
+        return;
+    }
+    err_t error = save_attempt(flow);
+    if (error != ERR_OK) {
+        resource_internal(flow->op, error, "refund");
+        return;
+    }
+    resource_after_commit(flow->op, attempt_is_durable);
+}
+
+static void
+create_locked(struct resource_op *op)
+{
+    struct payments_flow *flow = payments_flow_of(op);
+    struct span charge_id;
+    if (!payments_intent_load(flow, flow->wanted_intent)) {
+        return;
+    }
+    int64_t amount;
+    bool other = resource_text(op, "charge", &charge_id) &&
+                 !span_equal(charge_id, flow->intent->latest_charge);
+    if (flow->charge == NULL || other || !flow->charge->captured) {
+        resource_invalid(
+            op,
+            NULL,
+            "payment_intent",
+            "This PaymentIntent (%.*s) does not have a successful charge to refund.",
+            SPAN_PRINTF(flow->intent->header.id));
+        return;
+    }
+    if (check_amount(flow, &amount)) {
+        begin(flow, amount);
+    }
+}
+
+void
+payments_refund_create(struct resource_op *op)
+{
+    struct payments_flow *flow = payments_flow_create(op);
+    struct span charge_id = SPAN_EMPTY;
+    if (flow == NULL) {
+        return;
+    }
+    bool by_charge = resource_text(op, "charge", &charge_id) && charge_id.size != 0;
+    bool by_intent = resource_text(op, "payment_intent", &flow->wanted_intent) &&
+                     flow->wanted_intent.size != 0;
+    if (!by_charge && !by_intent) {
+        resource_invalid(
+            op,
+            "parameter_missing",
+            "payment_intent",
+            "One of the following params should be provided for this request: payment_intent or "
+            "charge.");
+        return;
+    }
+    if (by_charge) {
+        void *found;
+        err_t error = resource_load(op, &payments_charge_type, charge_id, &found);
+        if (error == ERR_NOT_FOUND) {
+            resource_missing(op, "charge", "charge", charge_id);
+            return;
+        }
+        if (error != ERR_OK) {
+            resource_internal(op, error, "charge");
+            return;
+        }
+        flow->wanted_intent = ((struct payments_charge *)found)->payment_intent;
+    }
+    resource_lock(op, flow->wanted_intent, create_locked);
+}
+
+/* ------------------------------------------------------------------------- after the booking --- */
+
+static err_t
+save_failed_late(struct payments_flow *flow)
+{
+    struct payments_refund *refund = flow->refund;
+    int64_t release;
+    TRY(release_of_charge(flow, &release));
+    TRY(payments_balance_transaction_add(
+        flow,
+        "refund_failure",
+        refund->header.id,
+        refund->amount,
+        0,
+        release,
+        &refund->failure_balance_transaction));
+    unreserve(flow);
+    refund->status = SPAN("failed");
+    refund->failure_reason = SPAN("unknown");
+    refund->due = 0;
+    payments_attempt_close(&refund->attempt);
+    TRY(resource_save(flow->op, &payments_refund_type, refund));
+    TRY(resource_save(flow->op, &payments_charge_type, flow->charge));
+    TRY(resource_emit(
+        flow->op, "charge.refund.updated", &payments_refund_type, refund, SPAN_EMPTY));
+    return resource_emit(
+        flow->op, "refund.failed", &payments_refund_type, refund, SPAN_EMPTY);
+}
+
+static void
+failure_posted(struct payments_flow *flow, enum payments_posting posting)
+{
+    if (posting != PAYMENTS_POSTED) {
+        answer_unknown(flow);
+        return;
+    }
+    err_t error = save_failed_late(flow);
+    if (error != ERR_OK) {
+        resource_internal(flow->op, error, "refund");
+        return;
+    }
+    resource_finish(flow->op);
+}
+
+static err_t
+save_confirmed(struct payments_flow *flow)
+{
+    struct payments_refund *refund = flow->refund;
+    bool was_pending = span_equal_cstr(refund->status, "pending");
+    refund->status = SPAN("succeeded");
+    refund->due = 0;
+    payments_attempt_close(&refund->attempt);
+    TRY(resource_save(flow->op, &payments_refund_type, refund));
+    if (!was_pending) {
+        return ERR_OK;
+    }
+    TRY(resource_emit(
+        flow->op, "charge.refund.updated", &payments_refund_type, refund, SPAN_EMPTY));
+    return resource_emit(
+        flow->op, "refund.updated", &payments_refund_type, refund, SPAN_EMPTY);
+}
+
+static void
+checked(struct payments_flow *flow)
+{
+    switch (flow->rail.answer.outcome) {
+    case PORT_RAIL_APPROVED: {
+        err_t error = save_confirmed(flow);
+        if (error != ERR_OK) {
+            resource_internal(flow->op, error, "refund");
+            return;
+        }
+        resource_finish(flow->op);
+        return;
+    }
+    case PORT_RAIL_DECLINED:
+    case PORT_RAIL_FAILED:
+        payments_post_refund_failure(flow, failure_posted);
+        return;
+    case PORT_RAIL_PENDING:
+    case PORT_RAIL_NOT_FOUND:
+    case PORT_RAIL_UNKNOWN:
+        answer_unknown(flow);
+        return;
+    }
+    UNREACHABLE();
+}
+
+void
+payments_refund_check(struct payments_flow *flow)
+{
+    payments_attempt_resume(flow, &flow->refund->attempt);
+    flow->rail.operation = PORT_RAIL_REPORT;
+    flow->rail.original_id = resource_derived_id(flow->attempt_id, "refund");
+    payments_rail_call(flow, checked);
+}
+
+void
+payments_refund_resume(struct payments_flow *flow)
+{
+    if (span_equal_cstr(flow->refund->attempt.state, "booked")) {
+        payments_refund_check(flow);
+        return;
+    }
+    payments_attempt_resume(flow, &flow->refund->attempt);
+    attempt_is_durable(flow->op);
+}
+
+/* ---------------------------------------------------------------------------- other routes --- */
+
+void
+payments_refund_retrieve(struct resource_op *op)
+{
+    resource_answer_retrieve(op, &payments_refund_type, resource_op_capture(op, 0));
+}
+
+void
+payments_refund_list(struct resource_op *op)
+{
+    static const struct resource_list_filter filters[] = {
+        {"charge", PAYMENTS_REFUND_CHARGE},
+        {"payment_intent", PAYMENTS_REFUND_INTENT},
+    };
+    resource_answer_list(op, &payments_refund_type, "/v1/refunds", filters, 2);
+}
+
+static void
+update_locked(struct resource_op *op)
+{
+    void *found;
+    err_t error = resource_load(op, &payments_refund_type, resource_op_capture(op, 0), &found);
+    if (error == ERR_NOT_FOUND) {
+        resource_missing(op, "refund", "id", resource_op_capture(op, 0));
+        return;
+    }
+    struct payments_refund *refund = found;
+    if (error == ERR_OK &&
+        resource_metadata(op, refund->metadata, &refund->metadata) != ERR_OK) {
+        return;
+    }
+    if (error == ERR_OK) {
+        error = resource_save(op, &payments_refund_type, refund);
+    }
+    if (error == ERR_OK) {
+        error = resource_emit(op, "refund.updated", &payments_refund_type, refund, SPAN_EMPTY);
+    }
+    if (error != ERR_OK) {
+        resource_internal(op, error, "refund");
+        return;
+    }
+    resource_answer_object(op, &payments_refund_type, refund);
+}
+
+/* Refunds live under the lock of their intent; a first read tells which. */
+void
+payments_refund_update(struct resource_op *op)
+{
+    void *found;
+    err_t error = resource_load(op, &payments_refund_type, resource_op_capture(op, 0), &found);
+    if (error != ERR_OK) {
+        update_locked(op);
+        return;
+    }
+    resource_lock(op, ((struct payments_refund *)found)->payment_intent, update_locked);
+}

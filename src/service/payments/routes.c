@@ -1,0 +1,374 @@
+/* The public API of payments, as tables. */
+#include "routes.h"
+
+#include "flow.h"
+
+#define TEXT(param_name, size)                                                                     \
+    {.name = (param_name), .kind = RESOURCE_PARAM_TEXT, .maximum = (size)}
+#define HASH(param_name)     {.name = (param_name), .kind = RESOURCE_PARAM_HASH}
+#define ANY_HASH(param_name) {.name = (param_name), .kind = RESOURCE_PARAM_ANY_HASH}
+#define BOOLEAN(param_name)  {.name = (param_name), .kind = RESOURCE_PARAM_BOOLEAN}
+#define METADATA             {.name = "metadata", .kind = RESOURCE_PARAM_METADATA}
+#define INTEGER(param_name, low, high)                                                             \
+    {.name = (param_name), .kind = RESOURCE_PARAM_INTEGER, .minimum = (low), .maximum = (high)}
+#define ONE_OF(param_name, names)                                                                  \
+    {.name = (param_name), .kind = RESOURCE_PARAM_ENUM, .values = (names)}
+#define ID(param_name) TEXT(param_name, 64)
+
+/* Large enough for the limit's own error to say what the limit is. */
+#define AMOUNT_HIGH INT64_C(999999999999)
+
+static const char *const capture_methods[] = {"automatic", "automatic_async", "manual", NULL};
+static const char *const confirmation_methods[] = {"automatic", "manual", NULL};
+static const char *const future_usages[] = {"off_session", "on_session", NULL};
+static const char *const redirects[] = {"always", "never", NULL};
+static const char *const card_only[] = {"card", NULL};
+static const char *const cancel_reasons[] = {
+    "duplicate", "fraudulent", "requested_by_customer", "abandoned", NULL};
+static const char *const refund_reasons[] = {
+    "duplicate", "fraudulent", "requested_by_customer", NULL};
+
+#define BILLING(prefix)                                                                            \
+    HASH(prefix), HASH(prefix "[address]"), TEXT(prefix "[address][city]", 200),                   \
+        TEXT(prefix "[address][country]", 2), TEXT(prefix "[address][line1]", 200),                \
+        TEXT(prefix "[address][line2]", 200), TEXT(prefix "[address][postal_code]", 20),           \
+        TEXT(prefix "[address][state]", 200), TEXT(prefix "[email]", 512),                         \
+        TEXT(prefix "[name]", 200), TEXT(prefix "[phone]", 40)
+
+/* The number and the CVC never get here: the runtime hands them to the vault first. */
+#define CARD(prefix)                                                                               \
+    HASH(prefix), TEXT(prefix "[number]", 32), TEXT(prefix "[cvc]", 8),                            \
+        INTEGER(prefix "[exp_month]", INT64_MIN, INT64_MAX),                                       \
+        INTEGER(prefix "[exp_year]", INT64_MIN, INT64_MAX), TEXT(prefix "[token]", 64)
+
+#define METHOD_DATA                                                                                \
+    HASH("payment_method_data"),                                                                   \
+        {.name = "payment_method_data[type]",                                                      \
+         .kind = RESOURCE_PARAM_ENUM,                                                              \
+         .values = card_only},                                                                     \
+        CARD("payment_method_data[card]"), BILLING("payment_method_data[billing_details]"),        \
+        {.name = "payment_method_data[metadata]", .kind = RESOURCE_PARAM_METADATA},                \
+        TEXT("payment_method_data[allow_redisplay]", 16)
+
+#define INTENT_COMMON                                                                              \
+    ID("customer"), TEXT("description", 1000), ID("payment_method"), METHOD_DATA,                  \
+        ONE_OF("capture_method", capture_methods), METADATA, TEXT("receipt_email", 512),           \
+        ONE_OF("setup_future_usage", future_usages), ANY_HASH("shipping"),                         \
+        TEXT("statement_descriptor", 22), TEXT("statement_descriptor_suffix", 22),                 \
+        TEXT("transfer_group", 200), ANY_HASH("payment_method_options"),                           \
+        {.name = "payment_method_types", .kind = RESOURCE_PARAM_TEXT_LIST, .maximum = 40},         \
+        RESOURCE_EXPAND_PARAM
+
+static const struct resource_param intent_create_params[] = {
+    {.name = "amount",
+     .kind = RESOURCE_PARAM_INTEGER,
+     .required = true,
+     .minimum = 0,
+     .maximum = AMOUNT_HIGH},
+    {.name = "currency", .kind = RESOURCE_PARAM_CURRENCY, .required = true},
+    INTENT_COMMON,
+    HASH("automatic_payment_methods"),
+    BOOLEAN("automatic_payment_methods[enabled]"),
+    ONE_OF("automatic_payment_methods[allow_redirects]", redirects),
+    BOOLEAN("confirm"),
+    ONE_OF("confirmation_method", confirmation_methods),
+    BOOLEAN("error_on_requires_action"),
+    BOOLEAN("off_session"),
+    BOOLEAN("use_stripe_sdk"),
+    ANY_HASH("mandate_data"),
+    ANY_HASH("radar_options"),
+    TEXT("return_url", 2048),
+};
+
+static const struct resource_param intent_update_params[] = {
+    INTEGER("amount", 0, AMOUNT_HIGH),
+    {.name = "currency", .kind = RESOURCE_PARAM_CURRENCY},
+    INTENT_COMMON,
+    TEXT("client_secret", 200),
+};
+
+static const struct resource_param intent_retrieve_params[] = {
+    TEXT("client_secret", 200),
+    RESOURCE_EXPAND_PARAM,
+};
+
+static const struct resource_param intent_list_params[] = {
+    ID("customer"),
+    RESOURCE_LIST_PARAMS,
+};
+
+static const struct resource_param intent_confirm_params[] = {
+    ID("payment_method"),
+    METHOD_DATA,
+    ONE_OF("capture_method", capture_methods),
+    TEXT("receipt_email", 512),
+    ONE_OF("setup_future_usage", future_usages),
+    ANY_HASH("shipping"),
+    ANY_HASH("payment_method_options"),
+    ANY_HASH("mandate_data"),
+    ANY_HASH("radar_options"),
+    {.name = "payment_method_types", .kind = RESOURCE_PARAM_TEXT_LIST, .maximum = 40},
+    BOOLEAN("error_on_requires_action"),
+    BOOLEAN("off_session"),
+    BOOLEAN("use_stripe_sdk"),
+    TEXT("return_url", 2048),
+    TEXT("client_secret", 200),
+    RESOURCE_EXPAND_PARAM,
+};
+
+static const struct resource_param intent_capture_params[] = {
+    INTEGER("amount_to_capture", 1, AMOUNT_HIGH),
+    METADATA,
+    TEXT("statement_descriptor", 22),
+    TEXT("statement_descriptor_suffix", 22),
+    RESOURCE_EXPAND_PARAM,
+};
+
+static const struct resource_param intent_cancel_params[] = {
+    ONE_OF("cancellation_reason", cancel_reasons),
+    RESOURCE_EXPAND_PARAM,
+};
+
+static const struct resource_param method_create_params[] = {
+    {.name = "type", .kind = RESOURCE_PARAM_ENUM, .required = true, .values = card_only},
+    CARD("card"),
+    BILLING("billing_details"),
+    TEXT("allow_redisplay", 16),
+    METADATA,
+    RESOURCE_EXPAND_PARAM,
+};
+
+static const struct resource_param method_update_params[] = {
+    HASH("card"),
+    INTEGER("card[exp_month]", 1, 12),
+    INTEGER("card[exp_year]", 2000, 2100),
+    BILLING("billing_details"),
+    TEXT("allow_redisplay", 16),
+    METADATA,
+    RESOURCE_EXPAND_PARAM,
+};
+
+static const struct resource_param method_list_params[] = {
+    ID("customer"),
+    ONE_OF("type", card_only),
+    TEXT("allow_redisplay", 16),
+    RESOURCE_LIST_PARAMS,
+};
+
+static const struct resource_param method_attach_params[] = {
+    {.name = "customer", .kind = RESOURCE_PARAM_TEXT, .required = true, .maximum = 64},
+    RESOURCE_EXPAND_PARAM,
+};
+
+static const struct resource_param expand_only_params[] = {RESOURCE_EXPAND_PARAM};
+
+static const struct resource_param customer_params[] = {
+    TEXT("name", 256),
+    TEXT("email", 512),
+    TEXT("phone", 20),
+    TEXT("description", 1000),
+    ANY_HASH("address"),
+    ANY_HASH("shipping"),
+    METADATA,
+    ID("payment_method"),
+    HASH("invoice_settings"),
+    ID("invoice_settings[default_payment_method]"),
+    {.name = "preferred_locales", .kind = RESOURCE_PARAM_TEXT_LIST, .maximum = 20},
+    RESOURCE_EXPAND_PARAM,
+};
+
+static const struct resource_param customer_list_params[] = {
+    TEXT("email", 512),
+    RESOURCE_LIST_PARAMS,
+};
+
+static const struct resource_param charge_update_params[] = {
+    TEXT("description", 1000),
+    TEXT("receipt_email", 512),
+    TEXT("transfer_group", 200),
+    ANY_HASH("shipping"),
+    ANY_HASH("fraud_details"),
+    METADATA,
+    RESOURCE_EXPAND_PARAM,
+};
+
+static const struct resource_param charge_list_params[] = {
+    ID("payment_intent"),
+    ID("customer"),
+    RESOURCE_LIST_PARAMS,
+};
+
+static const struct resource_param refund_create_params[] = {
+    ID("charge"),
+    ID("payment_intent"),
+    INTEGER("amount", 1, AMOUNT_HIGH),
+    ONE_OF("reason", refund_reasons),
+    METADATA,
+    RESOURCE_EXPAND_PARAM,
+};
+
+static const struct resource_param metadata_params[] = {METADATA, RESOURCE_EXPAND_PARAM};
+
+static const struct resource_param refund_list_params[] = {
+    ID("charge"),
+    ID("payment_intent"),
+    RESOURCE_LIST_PARAMS,
+};
+
+static const struct resource_param transaction_list_params[] = {
+    ID("source"),
+    TEXT("type", 40),
+    {.name = "currency", .kind = RESOURCE_PARAM_CURRENCY},
+    RESOURCE_LIST_PARAMS,
+};
+
+#define PARAMS(table) .params = (table), .param_count = sizeof(table) / sizeof((table)[0])
+#define ROUTE(route_method, route_pattern, function, table, rights, route_flags)                   \
+    {                                                                                              \
+        .method = (route_method), .pattern = (route_pattern), .handler = (function),               \
+        PARAMS(table), .permission = (rights), .flags = (route_flags),                             \
+        .card_parameter = ((route_flags)&RESOURCE_CARD_DATA) != 0 ? "payment_method_data[card]"    \
+                                                                  : NULL,                          \
+    }
+
+#define CONFIRMS (RESOURCE_OUTSIDE_EFFECTS | RESOURCE_CARD_DATA)
+
+const struct resource_route payments_route_table[] = {
+    ROUTE(
+        "POST",
+        "/v1/payment_intents",
+        payments_intent_create,
+        intent_create_params,
+        "payment_intents",
+        CONFIRMS),
+    ROUTE("GET", "/v1/payment_intents", payments_intent_list, intent_list_params, "payment_intents", 0),
+    ROUTE(
+        "GET",
+        "/v1/payment_intents/:id",
+        payments_intent_retrieve,
+        intent_retrieve_params,
+        "payment_intents",
+        RESOURCE_PUBLISHABLE),
+    ROUTE(
+        "POST",
+        "/v1/payment_intents/:id",
+        payments_intent_update,
+        intent_update_params,
+        "payment_intents",
+        RESOURCE_CARD_DATA),
+    ROUTE(
+        "POST",
+        "/v1/payment_intents/:id/confirm",
+        payments_intent_confirm,
+        intent_confirm_params,
+        "payment_intents",
+        CONFIRMS | RESOURCE_PUBLISHABLE),
+    ROUTE(
+        "POST",
+        "/v1/payment_intents/:id/capture",
+        payments_intent_capture,
+        intent_capture_params,
+        "payment_intents",
+        RESOURCE_OUTSIDE_EFFECTS),
+    ROUTE(
+        "POST",
+        "/v1/payment_intents/:id/cancel",
+        payments_intent_cancel,
+        intent_cancel_params,
+        "payment_intents",
+        RESOURCE_OUTSIDE_EFFECTS),
+    {
+        .method = "POST",
+        .pattern = "/v1/payment_methods",
+        .handler = payments_method_create,
+        PARAMS(method_create_params),
+        .permission = "payment_methods",
+        .flags = RESOURCE_CARD_DATA | RESOURCE_PUBLISHABLE,
+        .card_parameter = "card",
+    },
+    ROUTE("GET", "/v1/payment_methods", payments_method_list, method_list_params, "payment_methods", 0),
+    ROUTE(
+        "GET",
+        "/v1/payment_methods/:id",
+        payments_method_retrieve,
+        expand_only_params,
+        "payment_methods",
+        0),
+    ROUTE(
+        "POST",
+        "/v1/payment_methods/:id",
+        payments_method_update,
+        method_update_params,
+        "payment_methods",
+        0),
+    ROUTE(
+        "POST",
+        "/v1/payment_methods/:id/attach",
+        payments_method_attach,
+        method_attach_params,
+        "payment_methods",
+        0),
+    ROUTE(
+        "POST",
+        "/v1/payment_methods/:id/detach",
+        payments_method_detach,
+        expand_only_params,
+        "payment_methods",
+        0),
+    ROUTE("POST", "/v1/customers", payments_customer_create, customer_params, "customers", 0),
+    ROUTE("GET", "/v1/customers", payments_customer_list, customer_list_params, "customers", 0),
+    ROUTE("GET", "/v1/customers/:id", payments_customer_retrieve, expand_only_params, "customers", 0),
+    ROUTE("POST", "/v1/customers/:id", payments_customer_update, customer_params, "customers", 0),
+    ROUTE("DELETE", "/v1/customers/:id", payments_customer_delete, expand_only_params, "customers", 0),
+    ROUTE(
+        "GET",
+        "/v1/customers/:id/payment_methods",
+        payments_customer_method_list,
+        method_list_params,
+        "customers",
+        0),
+    ROUTE(
+        "GET",
+        "/v1/customers/:id/payment_methods/:id",
+        payments_customer_method_retrieve,
+        expand_only_params,
+        "customers",
+        0),
+    ROUTE("GET", "/v1/charges", payments_charge_list, charge_list_params, "charges", 0),
+    ROUTE("GET", "/v1/charges/:id", payments_charge_retrieve, expand_only_params, "charges", 0),
+    ROUTE("POST", "/v1/charges/:id", payments_charge_update, charge_update_params, "charges", 0),
+    ROUTE(
+        "POST",
+        "/v1/refunds",
+        payments_refund_create,
+        refund_create_params,
+        "refunds",
+        RESOURCE_OUTSIDE_EFFECTS),
+    ROUTE("GET", "/v1/refunds", payments_refund_list, refund_list_params, "refunds", 0),
+    ROUTE("GET", "/v1/refunds/:id", payments_refund_retrieve, expand_only_params, "refunds", 0),
+    ROUTE("POST", "/v1/refunds/:id", payments_refund_update, metadata_params, "refunds", 0),
+    ROUTE("GET", "/v1/balance", payments_balance_retrieve, expand_only_params, "balance", 0),
+    ROUTE(
+        "GET",
+        "/v1/balance_transactions",
+        payments_balance_transaction_list,
+        transaction_list_params,
+        "balance",
+        0),
+    ROUTE(
+        "GET",
+        "/v1/balance_transactions/:id",
+        payments_balance_transaction_retrieve,
+        expand_only_params,
+        "balance",
+        0),
+    ROUTE(
+        "GET",
+        "/v1/balance/history",
+        payments_balance_transaction_list,
+        transaction_list_params,
+        "balance",
+        0),
+};
+const uint32_t payments_route_count =
+    sizeof(payments_route_table) / sizeof(payments_route_table[0]);

@@ -1,0 +1,10 @@
+/* The constant route table; payments.c binds a copy of it to an instance. */
+#ifndef PAYMENTS_ROUTES_H
+#define PAYMENTS_ROUTES_H
+
+#include "resource/resource.h"
+
+extern const struct resource_route payments_route_table[];
+extern const uint32_t payments_route_count;
+
+#endif
