@@ -352,6 +352,7 @@ frame_open(struct journal *journal, uint64_t section_size, struct journal_frame 
     frame->image.position = journal_position(journal->segment, journal->offset);
     frame->image.body_size = 0;
     frame->image.section_count = 0;
+    frame->executor = NULL;
     TRY(journal_directory_frame(&journal->directory, frame->image.position));
     frame->state = JOURNAL_FRAME_OPEN;
     frame->next = NULL;
@@ -400,7 +401,9 @@ journal_admit(struct store *store, uint32_t events, uint32_t accounts)
         return ERR_CLOSED;
     }
     TRY(index_admit(&journal->index, (uint64_t)events));
-    uint64_t size = journal_section_size(accounts, events, events, true);
+    /* Behind it comes at least the empty section that a group may end with. */
+    uint64_t size = journal_section_size(accounts, events, events, true) +
+                    journal_section_size(0, 0, 0, false);
     if (journal_frame_size(size) > journal->frame_capacity) {
         return ERR_FULL;
     }
@@ -475,10 +478,8 @@ static void
 ticket_add(
     struct journal *journal,
     struct journal_frame *frame,
-    struct os_executor *executor,
     struct store_ticket *ticket)
 {
-    ASSERT(frame->first_ticket == NULL || frame->executor == executor);
     ticket->sequence = journal->sequence;
     ticket->error = (struct store_error){0};
     ticket->task.next = NULL;
@@ -488,7 +489,6 @@ ticket_add(
         frame->last_ticket->next = &ticket->task;
     }
     frame->last_ticket = &ticket->task;
-    frame->executor = executor;
 }
 
 static err_t
@@ -529,8 +529,12 @@ journal_commit(
         journal_fail(journal, &error);
         return code;
     }
-    ticket_add(journal, frame, executor, ticket);
-    frame_submit(journal);
+    ASSERT(frame->executor == NULL || frame->executor == executor);
+    frame->executor = executor;
+    if (ticket != NULL) {
+        ticket_add(journal, frame, ticket);
+        frame_submit(journal);
+    }
     return ERR_OK;
 }
 

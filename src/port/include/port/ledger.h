@@ -58,6 +58,7 @@ struct port_ledger_change {
  */
 struct port_ledger_request {
     struct os_task task;          /* the port's, while the request is under way */
+    struct port_ledger *port;     /* the port's: where it was submitted */
     struct os_executor *reply_to;
     void (*done)(struct port_ledger_request *request); /* on reply_to's thread */
 

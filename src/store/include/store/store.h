@@ -80,14 +80,16 @@ struct store_ops {
      * on), ERR_CLOSED after a failure. */
     err_t (*admit)(struct store *store, uint32_t events, uint32_t accounts);
 
-    /* Hands over the changes of a group of batches. The delta is copied before it returns; what it
-     * changed can be looked up at once; the ticket is posted to `executor` when it is durable.
-     * ERR_BUSY if too much is under way: the engine waits for a ticket and tries again. */
+    /* Hands over the changes of a batch, which was admitted. The delta is copied before it returns;
+     * what it changed can be looked up at once. Batches form a group until one comes with a ticket
+     * (its delta may be empty); only then writing begins. The ticket is posted to `executor` when
+     * everything up to here is durable. Any error but ERR_BUSY (nothing was done) is a failure of
+     * the store: STORE-3. */
     err_t (*commit)(
         struct store *store,
         const struct ledger_delta *delta,
         struct os_executor *executor,
-        struct store_ticket *ticket);
+        struct store_ticket *ticket); /* NULL: more of the group follows */
 
     /* Transfers of one account, in timestamp order (reversed: newest first); expiries are not
      * among them. Balances of account history come from the same events. */

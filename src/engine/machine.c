@@ -1,0 +1,269 @@
+#include "machine.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static err_t
+delta_create(struct ledger_delta *delta)
+{
+    delta->account_capacity = LEDGER_BATCH_MAX;
+    delta->event_capacity = LEDGER_BATCH_MAX + MACHINE_EXPIRY_MAX;
+    delta->failed_capacity = LEDGER_BATCH_MAX;
+    delta->accounts = calloc(delta->account_capacity, sizeof(*delta->accounts));
+    delta->events = calloc(delta->event_capacity, sizeof(*delta->events));
+    delta->failed_ids = calloc(delta->failed_capacity, sizeof(*delta->failed_ids));
+    if (delta->accounts == NULL || delta->events == NULL || delta->failed_ids == NULL) {
+        return ERR_MEMORY;
+    }
+    return ERR_OK;
+}
+
+static void
+delta_clear(struct ledger_delta *delta)
+{
+    delta->account_count = 0;
+    delta->event_count = 0;
+    delta->failed_count = 0;
+}
+
+static err_t
+tables_create(struct machine *machine, const struct ledger_limits *limits)
+{
+    TRY(delta_create(&machine->delta));
+    machine->ids = calloc(2 * LEDGER_BATCH_MAX, sizeof(*machine->ids));
+    machine->pasts = calloc(2 * LEDGER_BATCH_MAX, sizeof(*machine->pasts));
+    if (machine->ids == NULL || machine->pasts == NULL) {
+        return ERR_MEMORY;
+    }
+    TRY(machine_pairs_create(&machine->pairs));
+    struct ledger_limits own = *limits;
+    own.expiry_batch_max = MACHINE_EXPIRY_MAX;
+    return ledger_create(&own, &machine->ledger);
+}
+
+err_t
+machine_open(
+    struct machine *machine,
+    struct store *store,
+    const struct ledger_limits *limits,
+    struct store_error *error)
+{
+    machine->store = store;
+    err_t code = tables_create(machine, limits);
+    if (code != ERR_OK) {
+        *error = (struct store_error){.code = code};
+        memcpy(error->message, "out of memory", sizeof("out of memory"));
+    } else {
+        code = store->ops->load(store, machine->ledger, error);
+    }
+    if (code != ERR_OK) {
+        machine_close(machine);
+    }
+    return code;
+}
+
+void
+machine_close(struct machine *machine)
+{
+    if (machine->store != NULL) {
+        machine->store->ops->close(machine->store);
+        machine->store = NULL;
+    }
+    ledger_destroy(&machine->ledger);
+    machine_pairs_destroy(&machine->pairs);
+    free(machine->ids);
+    free(machine->pasts);
+    free(machine->delta.accounts);
+    free(machine->delta.events);
+    free(machine->delta.failed_ids);
+    machine->ids = NULL;
+    machine->pasts = NULL;
+    machine->delta = (struct ledger_delta){0};
+    machine->uncommitted = false;
+}
+
+/* --- time --- */
+
+/* The time of a commit with `count` events. ERR_RANGE at the end of time. */
+static err_t
+next_clock(const struct machine *machine, uint64_t count, uint64_t *ret_clock)
+{
+    uint64_t clock = ledger_clock(machine->ledger);
+    ASSERT(clock <= LEDGER_TIMESTAMP_MAX);
+    if (count + 1 > LEDGER_TIMESTAMP_MAX - clock) {
+        return ERR_RANGE;
+    }
+    uint64_t least = clock + 1 + count;
+    uint64_t wanted = machine->time == NULL ? 0 : machine->time(machine->time_context, clock);
+    *ret_clock = wanted > least && wanted <= LEDGER_TIMESTAMP_MAX ? wanted : least;
+    return ERR_OK;
+}
+
+/* What a pulse can add to the delta. */
+static uint32_t
+pulse_events_max(const struct machine *machine)
+{
+    uint32_t pendings = ledger_pending_count(machine->ledger);
+    return pendings < MACHINE_EXPIRY_MAX ? pendings : MACHINE_EXPIRY_MAX;
+}
+
+/* Expires what is due, if time goes on for long enough to do so. */
+static void
+pulse(struct machine *machine)
+{
+    uint64_t clock = ledger_clock(machine->ledger);
+    const uint64_t duration = 1 + MACHINE_EXPIRY_MAX;
+    if (!ledger_pulse_due(machine->ledger) || duration > LEDGER_TIMESTAMP_MAX - clock) {
+        return;
+    }
+    ledger_set_clock(machine->ledger, clock + duration);
+    ledger_pulse(machine->ledger, &machine->delta);
+}
+
+/* --- changes --- */
+
+/* MACHINE-2. */
+static err_t
+hand_over(struct machine *machine)
+{
+    struct ledger_delta *delta = &machine->delta;
+    if (delta->account_count == 0 && delta->event_count == 0 && delta->failed_count == 0) {
+        return ERR_OK;
+    }
+    delta->clock = ledger_clock(machine->ledger);
+    err_t error = machine->store->ops->commit(machine->store, delta, machine->executor, NULL);
+    delta_clear(delta);
+    if (error != ERR_OK) {
+        machine->error.code = error;
+        return ERR_OUTCOME_UNKNOWN;
+    }
+    machine->uncommitted = true;
+    return ERR_OK;
+}
+
+err_t
+machine_commit(struct machine *machine, struct store_ticket *ticket)
+{
+    ASSERT(machine->delta.event_count == 0);
+    machine->delta.clock = ledger_clock(machine->ledger);
+    TRY(machine->store->ops->commit(
+        machine->store, &machine->delta, machine->executor, ticket));
+    machine->uncommitted = false;
+    return ERR_OK;
+}
+
+err_t
+machine_tick(struct machine *machine, uint64_t clock)
+{
+    TRY(machine->store->ops->admit(machine->store, pulse_events_max(machine), 0));
+    delta_clear(&machine->delta);
+    ledger_set_clock(machine->ledger, clock);
+    pulse(machine);
+    return hand_over(machine);
+}
+
+static uint32_t
+count_pendings(const struct ledger_transfer *transfers, uint32_t count)
+{
+    uint32_t pendings = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        pendings += (transfers[i].flags & LEDGER_TRANSFER_PENDING) != 0;
+    }
+    return pendings;
+}
+
+static err_t
+create_accounts(struct machine *machine, struct port_ledger_request *request)
+{
+    ledger_create_accounts(
+        machine->ledger, request->in.accounts, request->count, request->out.results,
+        &machine->delta);
+    return ERR_OK;
+}
+
+static err_t
+create_transfers(struct machine *machine, struct port_ledger_request *request, uint32_t past_count)
+{
+    if (request->pairs != NULL) {
+        machine_pairs_before(machine, request);
+    }
+    ledger_create_transfers(
+        machine->ledger, request->in.transfers, request->count, machine->pasts, past_count,
+        request->out.results, &machine->delta);
+    if (request->pairs != NULL) {
+        machine_pairs_after(machine, request, machine->delta.event_count);
+    }
+    return ERR_OK;
+}
+
+/* Room in the core and in the store, and the past: everything that can fail, before anything is
+ * changed (MACHINE-1). */
+static err_t
+prepare(struct machine *machine, const struct port_ledger_request *request, uint32_t *ret_pasts)
+{
+    bool transfers = request->operation == PORT_LEDGER_CREATE_TRANSFERS;
+    bool accounts = request->operation == PORT_LEDGER_CREATE_ACCOUNTS;
+    uint32_t count = transfers || accounts ? request->count : 0;
+    uint32_t pendings = transfers ? count_pendings(request->in.transfers, count) : 0;
+    TRY(ledger_reserve(machine->ledger, accounts ? count : 0, pendings));
+    uint32_t events = (transfers ? count : 0) + pulse_events_max(machine);
+    TRY(machine->store->ops->admit(machine->store, events, accounts ? count : 0));
+    *ret_pasts = 0;
+    if (transfers) {
+        *ret_pasts = ledger_prepare_transfers(
+            machine->ledger, request->in.transfers, count, machine->ids);
+        TRY(machine->store->ops->look_up(
+            machine->store, machine->ids, *ret_pasts, machine->pasts, &machine->error));
+    }
+    return ERR_OK;
+}
+
+/* Reads need no room, but the pulse that comes with them does. Where there is none, the reads go
+ * on and the pulse waits. */
+static err_t
+execute_read(struct machine *machine, struct port_ledger_request *request)
+{
+    uint64_t clock = 0;
+    TRY(next_clock(machine, 0, &clock));
+    bool room = machine->store->ops->admit(
+                    machine->store, pulse_events_max(machine), 0) == ERR_OK;
+    ledger_set_clock(machine->ledger, clock);
+    bool due = room && ledger_pulse_due(machine->ledger);
+    TRY(machine_read(machine, request));
+    if (due) {
+        delta_clear(&machine->delta);
+        pulse(machine);
+        return hand_over(machine);
+    }
+    return ERR_OK;
+}
+
+err_t
+machine_execute(struct machine *machine, struct port_ledger_request *request)
+{
+    request->out_count = 0;
+    if (request->operation != PORT_LEDGER_CREATE_ACCOUNTS &&
+        request->operation != PORT_LEDGER_CREATE_TRANSFERS) {
+        return execute_read(machine, request);
+    }
+    if (request->count > LEDGER_BATCH_MAX) {
+        return ERR_RANGE;
+    }
+    uint32_t past_count = 0;
+    uint64_t clock = 0;
+    TRY(next_clock(machine, request->count, &clock));
+    TRY(prepare(machine, request, &past_count));
+    delta_clear(&machine->delta);
+    ledger_set_clock(machine->ledger, clock);
+    bool due = ledger_pulse_due(machine->ledger);
+    if (request->operation == PORT_LEDGER_CREATE_ACCOUNTS) {
+        TRY(create_accounts(machine, request));
+    } else {
+        TRY(create_transfers(machine, request, past_count));
+    }
+    request->out_count = request->count;
+    if (due) {
+        pulse(machine);
+    }
+    return hand_over(machine);
+}
