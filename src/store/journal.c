@@ -221,16 +221,26 @@ tickets_post(struct journal_frame *frame, const struct store_error *error)
     frame->last_ticket = NULL;
 }
 
-/* STORE-3: what is on its way will not be written, and nothing more is accepted. The frames keep
- * their content, so that reads go on. What is in flight reports for itself. */
+static void
+tickets_fail(struct journal *journal)
+{
+    for (struct journal_frame *frame = journal->oldest; frame != NULL; frame = frame->next) {
+        tickets_post(frame, &journal->failure);
+    }
+}
+
+/* STORE-3: nothing more is accepted or written. The frames keep their content, so that reads go
+ * on. While a frame is in flight the tickets wait for it: when all of them were told, nothing of
+ * this store is under way any more. */
 static void
 journal_fail(struct journal *journal, const struct store_error *error)
 {
-    journal->failed = true;
-    for (struct journal_frame *frame = journal->oldest; frame != NULL; frame = frame->next) {
-        if (frame->state != JOURNAL_FRAME_IN_FLIGHT) {
-            tickets_post(frame, error);
-        }
+    if (!journal->failed) {
+        journal->failed = true;
+        journal->failure = *error;
+    }
+    if (journal->oldest != NULL && journal->oldest->state != JOURNAL_FRAME_IN_FLIGHT) {
+        tickets_fail(journal);
     }
 }
 
@@ -262,7 +272,11 @@ frame_done(struct os_task *task)
     if (journal->loop == NULL) {
         journal_writer_prepare(&journal->writer, false);
     }
-    frame_submit(journal);
+    if (journal->failed) {
+        tickets_fail(journal);
+    } else {
+        frame_submit(journal);
+    }
 }
 
 /* The frame takes no more; the next one begins behind it. */

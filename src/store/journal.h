@@ -74,6 +74,7 @@ struct journal {
 
     bool loaded;
     bool failed; /* STORE-3 */
+    struct store_error failure;
     struct os_task prepare_task;
     atomic_bool prepare_posted;
 

@@ -2,6 +2,8 @@
 
 #include "journal.h"
 
+#include "os/sim_disk.h"
+
 #include <string.h>
 
 struct store_settings
@@ -57,6 +59,40 @@ open_journal(
     return ERR_OK;
 }
 
+static void
+memory_free(void *disk)
+{
+    struct os_sim_disk *sim = disk;
+    os_sim_disk_destroy(&sim);
+}
+
+static err_t
+open_memory(
+    const struct store_settings *settings, struct store **ret_store, struct store_error *error)
+{
+    struct os_sim_disk *sim = NULL;
+    err_t code = os_sim_disk_create(&(struct os_sim_disk_settings){0}, &sim);
+    if (code != ERR_OK) {
+        return store_error_set(error, code, "memory: %s", err_text(code));
+    }
+    struct store_settings own = *settings;
+    own.loops = NULL;
+    struct os_disk *disk = os_sim_disk_ops(sim);
+    struct journal *journal = NULL;
+    code = folder_make(disk, "ledger", error);
+    if (code == ERR_OK) {
+        code = journal_open("ledger", disk, &own, &journal, error);
+    }
+    if (code != ERR_OK) {
+        os_sim_disk_destroy(&sim);
+        return code;
+    }
+    journal->owned_disk = sim;
+    journal->free_disk = memory_free;
+    *ret_store = &journal->store;
+    return ERR_OK;
+}
+
 err_t
 store_open(
     const char *url,
@@ -69,6 +105,9 @@ store_open(
     struct span rest = span_from_cstr(url);
     if (span_starts_with(rest, SPAN("journal:"))) {
         return open_journal(url + strlen("journal:"), disk, settings, ret_store, error);
+    }
+    if (span_equal(rest, SPAN("memory:"))) {
+        return open_memory(settings, ret_store, error);
     }
     return store_error_set(
         error, ERR_UNSUPPORTED, "%s: no such store: journal:FOLDER and memory: are known", url);

@@ -1,0 +1,84 @@
+/*
+ * The ledger's engine: the pure core and its store on a loop of their own, offered as the ledger
+ * port. Requests from any thread are executed one after the other in the order of their arrival;
+ * a group of them becomes durable together, and each is answered when what it changed or showed is
+ * durable.
+ *
+ *     submit --> queue --> execute (core + store tables) --> group --> durable --> done
+ *                  |                                           |
+ *                  |  too many under way: ERR_BUSY             |  the store failed:
+ *                  |  no room: ERR_FULL, ERR_DISK_FULL         |  ERR_OUTCOME_UNKNOWN
+ *
+ * After a failure of the store everything that was under way is answered ERR_OUTCOME_UNKNOWN, what
+ * waits ERR_BUSY, the core is discarded and both are loaded again. If that fails the engine stays
+ * failed, answers ERR_BUSY, and its status says why.
+ */
+#ifndef ENGINE_LEDGER_ENGINE_H
+#define ENGINE_LEDGER_ENGINE_H
+
+#include "os/clock.h"
+#include "os/loops.h"
+#include "port/ledger.h"
+#include "store/store.h"
+
+struct ledger_engine;
+
+enum ledger_engine_health {
+    LEDGER_ENGINE_RUNNING,
+    LEDGER_ENGINE_RELOADING,
+    LEDGER_ENGINE_FAILED,
+};
+
+/* Something that an operator should read. `text` is borrowed. On the engine's thread. */
+typedef void (*ledger_engine_alarm)(void *context, const char *text);
+
+struct ledger_engine_settings {
+    const char *url; /* of the store */
+    struct os_disk *disk;
+    struct os_clock *clock;
+    struct os_loops *loops;      /* for the engine's thread; the store has its own setting */
+    struct store_settings store; /* with its `loops`, so that syncs do not hold up the engine */
+    struct ledger_limits limits; /* expiry_batch_max is the engine's own */
+    uint32_t request_count_max;  /* under way; more are ERR_BUSY */
+    ledger_engine_alarm alarm;   /* may be NULL */
+    void *alarm_context;
+};
+
+/* Limits of a server: a million accounts, a quarter of a million live pendings, 1,024 requests.
+ * url, disk, clock and loops are left to the caller. */
+struct ledger_engine_settings ledger_engine_settings_default(void);
+
+/* Loads the ledger on the caller's thread, then starts the engine's. Everything that the settings
+ * point to must outlive the engine. */
+MUST_USE err_t ledger_engine_open(
+    const struct ledger_engine_settings *settings,
+    struct ledger_engine **ret_engine,
+    struct store_error *error);
+
+/* Stops and frees it; requests that are still under way are answered ERR_OUTCOME_UNKNOWN, those
+ * that wait ERR_BUSY. Whoever wants answers waits for them first. Not from the engine's thread, and
+ * after the last submit. Accepts NULL; sets NULL. */
+void ledger_engine_close(struct ledger_engine **engine);
+
+/* Lives as long as the engine. */
+struct port_ledger *ledger_engine_port(struct ledger_engine *engine);
+
+struct ledger_engine_status {
+    enum ledger_engine_health health;
+    uint32_t requests_under_way;
+    uint64_t batches;        /* create batches executed */
+    uint64_t events;         /* in them */
+    uint64_t groups;         /* made durable */
+    uint64_t reads;
+    uint64_t busy;           /* requests refused with ERR_BUSY */
+    uint64_t full;           /* requests refused for want of room */
+    uint64_t reloads;        /* after failures of the store */
+    uint64_t clock_alarms;   /* the wall clock jumped */
+    uint32_t accounts;
+    uint32_t pendings;
+};
+
+/* From any thread; the counters are read one by one. */
+void ledger_engine_status(struct ledger_engine *engine, struct ledger_engine_status *ret_status);
+
+#endif

@@ -1,0 +1,547 @@
+/*
+ * Everything here runs on the engine's loop but for open, close, submit and status.
+ *
+ * ENGINE-1  A request is answered once, and never before everything that it changed or saw is
+ *           durable.
+ * ENGINE-2  Requests are executed in the order of their arrival.
+ * ENGINE-3  After a failure of the store nothing is executed before a reload.
+ */
+#include "engine/ledger_engine.h"
+
+#include "engine_clock.h"
+#include "machine.h"
+
+#include "base/list.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Groups on their way to the disk. The store merges what waits into one frame anyway. */
+#define ENGINE_GROUPS_MAX 16u
+/* Requests executed before their group is sent off. */
+#define ENGINE_GROUP_REQUESTS_MAX 256u
+/* How long a pulse waits that found no room. */
+#define ENGINE_PULSE_RETRY_NS (100 * OS_NS_PER_MS)
+
+/* A queue of requests, linked by task.next. */
+struct request_queue {
+    struct port_ledger_request *first;
+    struct port_ledger_request *last;
+    uint32_t count;
+};
+
+struct engine_group {
+    struct store_ticket ticket;
+    struct ledger_engine *engine;
+    struct request_queue requests;
+    bool in_flight;
+};
+
+struct ledger_engine {
+    struct port_ledger port;
+    struct ledger_engine_settings settings;
+    struct os_loop *loop;
+    struct os_group_hook hook;
+    struct os_timer pulse_timer;
+    struct machine machine;
+    struct engine_clock clock;
+    bool machine_is_open;
+    bool failing; /* a group failed; waiting for the others before the reload */
+    bool pulse_wanted;
+
+    struct request_queue waiting;
+    struct engine_group groups[ENGINE_GROUPS_MAX];
+    uint32_t in_flight;
+    struct engine_group *newest; /* in flight, or NULL */
+
+    atomic_int health;
+    atomic_uint under_way;
+    atomic_uint accounts;
+    atomic_uint pendings;
+    atomic_uint_least64_t batches;
+    atomic_uint_least64_t events;
+    atomic_uint_least64_t group_count;
+    atomic_uint_least64_t reads;
+    atomic_uint_least64_t busy;
+    atomic_uint_least64_t full;
+    atomic_uint_least64_t reloads;
+    atomic_uint_least64_t clock_alarms;
+};
+
+/* --- queues of requests --- */
+
+static struct port_ledger_request *
+request_of(struct os_task *task)
+{
+    return task == NULL ? NULL : CONTAINER_OF(task, struct port_ledger_request, task);
+}
+
+static void
+queue_push(struct request_queue *queue, struct port_ledger_request *request)
+{
+    request->task.next = NULL;
+    if (queue->last == NULL) {
+        queue->first = request;
+    } else {
+        queue->last->task.next = &request->task;
+    }
+    queue->last = request;
+    queue->count++;
+}
+
+static struct port_ledger_request *
+queue_pop(struct request_queue *queue)
+{
+    struct port_ledger_request *request = queue->first;
+    if (request != NULL) {
+        queue->first = request_of(request->task.next);
+        queue->last = queue->first == NULL ? NULL : queue->last;
+        queue->count--;
+        request->task.next = NULL;
+    }
+    return request;
+}
+
+static void
+queue_move(struct request_queue *to, struct request_queue *from)
+{
+    struct port_ledger_request *request = NULL;
+    while ((request = queue_pop(from)) != NULL) {
+        queue_push(to, request);
+    }
+}
+
+/* --- answers --- */
+
+static void
+done_run(struct os_task *task)
+{
+    struct port_ledger_request *request = request_of(task);
+    request->done(request);
+}
+
+static void
+answer(struct ledger_engine *engine, struct port_ledger_request *request)
+{
+    atomic_fetch_sub(&engine->under_way, 1);
+    request->task.run = done_run;
+    os_post(request->reply_to, &request->task);
+}
+
+static void
+answer_all(struct ledger_engine *engine, struct request_queue *queue)
+{
+    struct port_ledger_request *request = NULL;
+    while ((request = queue_pop(queue)) != NULL) {
+        answer(engine, request);
+    }
+}
+
+/* What was executed but is not known to be durable. A request that was refused before anything was
+ * done keeps its answer. */
+static void
+answer_unknown(struct ledger_engine *engine, struct request_queue *queue)
+{
+    struct port_ledger_request *request = NULL;
+    while ((request = queue_pop(queue)) != NULL) {
+        if (request->error == ERR_OK) {
+            request->error = ERR_OUTCOME_UNKNOWN;
+            request->out_count = 0;
+        }
+        answer(engine, request);
+    }
+}
+
+static void
+answer_busy(struct ledger_engine *engine, struct request_queue *queue)
+{
+    struct port_ledger_request *request = NULL;
+    while ((request = queue_pop(queue)) != NULL) {
+        request->error = ERR_BUSY;
+        request->out_count = 0;
+        atomic_fetch_add(&engine->busy, 1);
+        answer(engine, request);
+    }
+}
+
+/* --- loading and failing --- */
+
+static void
+alarm_raise(struct ledger_engine *engine, const char *what, const char *detail)
+{
+    if (engine->settings.alarm != NULL) {
+        char text[STORE_MESSAGE_SIZE + 128];
+        snprintf(text, sizeof(text), "ledger: %s%s%s", what, detail[0] == '\0' ? "" : ": ", detail);
+        engine->settings.alarm(engine->settings.alarm_context, text);
+    }
+}
+
+static uint64_t
+engine_time(void *context, uint64_t ledger_clock)
+{
+    struct ledger_engine *engine = context;
+    uint64_t alarms = engine->clock.alarms;
+    uint64_t now = engine_clock_now(&engine->clock, ledger_clock);
+    if (engine->clock.alarms != alarms) {
+        atomic_store(&engine->clock_alarms, engine->clock.alarms);
+        alarm_raise(
+            engine, engine->clock.behind ? "the wall clock went back" : "the wall clock jumped",
+            "");
+    }
+    return now;
+}
+
+static void
+gauges_set(struct ledger_engine *engine)
+{
+    atomic_store(&engine->accounts, ledger_account_count(engine->machine.ledger));
+    atomic_store(&engine->pendings, ledger_pending_count(engine->machine.ledger));
+}
+
+static err_t
+load(struct ledger_engine *engine, struct store_error *error)
+{
+    struct store *store = NULL;
+    TRY(store_open(
+        engine->settings.url, engine->settings.disk, &engine->settings.store, &store, error));
+    TRY(machine_open(&engine->machine, store, &engine->settings.limits, error));
+    engine->machine.time = engine_time;
+    engine->machine.time_context = engine;
+    engine->machine.executor = os_loop_executor(engine->loop);
+    engine->machine_is_open = true;
+    gauges_set(engine);
+    return ERR_OK;
+}
+
+static void
+reload(struct ledger_engine *engine)
+{
+    ASSERT(engine->in_flight == 0);
+    machine_close(&engine->machine);
+    engine->machine_is_open = false;
+    engine->failing = false;
+    struct store_error error = {0};
+    err_t code = load(engine, &error);
+    atomic_fetch_add(&engine->reloads, 1);
+    atomic_store(&engine->health, code == ERR_OK ? LEDGER_ENGINE_RUNNING : LEDGER_ENGINE_FAILED);
+    alarm_raise(engine, code == ERR_OK ? "loaded again" : "cannot be loaded again", error.message);
+}
+
+/* ENGINE-3. */
+static void
+fail(struct ledger_engine *engine, const char *detail)
+{
+    if (!engine->failing) {
+        engine->failing = true;
+        atomic_store(&engine->health, LEDGER_ENGINE_RELOADING);
+        os_timer_cancel(engine->loop, &engine->pulse_timer);
+        alarm_raise(engine, "the store failed", detail);
+    }
+    answer_busy(engine, &engine->waiting);
+}
+
+/* --- groups --- */
+
+static struct engine_group *
+group_free(struct ledger_engine *engine)
+{
+    for (uint32_t i = 0; i < ENGINE_GROUPS_MAX; i++) {
+        if (!engine->groups[i].in_flight) {
+            return &engine->groups[i];
+        }
+    }
+    return NULL;
+}
+
+static void
+group_done(struct os_task *task)
+{
+    struct engine_group *group = CONTAINER_OF(task, struct engine_group, ticket.task);
+    struct ledger_engine *engine = group->engine;
+    ASSERT(group->in_flight);
+    group->in_flight = false;
+    engine->in_flight--;
+    if (engine->newest == group) {
+        engine->newest = NULL;
+    }
+    if (group->ticket.error.code == ERR_OK) {
+        atomic_fetch_add(&engine->group_count, 1);
+        answer_all(engine, &group->requests);
+        return;
+    }
+    answer_unknown(engine, &group->requests);
+    fail(engine, group->ticket.error.message);
+}
+
+/* Sends off what was executed: with a ticket if something changed, behind the newest group on its
+ * way if not, and at once if there is none. */
+static void
+group_send(struct ledger_engine *engine, struct engine_group *group)
+{
+    if (engine->machine.uncommitted) {
+        group->ticket.task.run = group_done;
+        err_t error = machine_commit(&engine->machine, &group->ticket);
+        if (error != ERR_OK) {
+            answer_unknown(engine, &group->requests);
+            fail(engine, err_text(error));
+            return;
+        }
+        group->in_flight = true;
+        engine->in_flight++;
+        engine->newest = group;
+    } else if (engine->newest != NULL) {
+        queue_move(&engine->newest->requests, &group->requests);
+    } else {
+        answer_all(engine, &group->requests);
+    }
+}
+
+/* --- executing --- */
+
+static void
+count_request(struct ledger_engine *engine, const struct port_ledger_request *request)
+{
+    bool creates = request->operation == PORT_LEDGER_CREATE_ACCOUNTS ||
+                   request->operation == PORT_LEDGER_CREATE_TRANSFERS;
+    if (request->error == ERR_FULL || request->error == ERR_DISK_FULL) {
+        atomic_fetch_add(&engine->full, 1);
+    } else if (creates) {
+        atomic_fetch_add(&engine->batches, 1);
+        atomic_fetch_add(&engine->events, request->count);
+    } else {
+        atomic_fetch_add(&engine->reads, 1);
+    }
+}
+
+/* Executes what waits until the group is large enough or the store is busy; false if it failed. */
+static bool
+execute_waiting(struct ledger_engine *engine, struct engine_group *group)
+{
+    while (engine->waiting.first != NULL && group->requests.count < ENGINE_GROUP_REQUESTS_MAX) {
+        struct port_ledger_request *request = engine->waiting.first;
+        err_t error = machine_execute(&engine->machine, request);
+        if (error == ERR_BUSY) {
+            ASSERT(engine->in_flight > 0 || engine->machine.uncommitted);
+            break;
+        }
+        queue_pop(&engine->waiting);
+        request->error = error;
+        count_request(engine, request);
+        queue_push(&group->requests, request);
+        if (error == ERR_OUTCOME_UNKNOWN || error == ERR_CLOSED) {
+            answer_unknown(engine, &group->requests);
+            fail(engine, err_text(engine->machine.error.code));
+            return false;
+        }
+    }
+    return true;
+}
+
+static void
+pulse_try(struct ledger_engine *engine)
+{
+    uint64_t clock = ledger_clock(engine->machine.ledger);
+    err_t error = machine_tick(&engine->machine, engine_time(engine, clock));
+    if (error == ERR_OUTCOME_UNKNOWN || error == ERR_CLOSED) {
+        fail(engine, err_text(engine->machine.error.code));
+        return;
+    }
+    /* Busy: with the next group that comes back. No room: after a while, by the timer. */
+    engine->pulse_wanted = error == ERR_BUSY;
+}
+
+/* The next moment at which something expires, by the monotonic clock. */
+static void
+pulse_arm(struct ledger_engine *engine)
+{
+    uint64_t at = ledger_pulse_at(engine->machine.ledger);
+    if (at == 0 || engine->pulse_wanted) {
+        os_timer_cancel(engine->loop, &engine->pulse_timer);
+        return;
+    }
+    uint64_t clock = engine_time(engine, ledger_clock(engine->machine.ledger));
+    uint64_t delay = at > clock ? at - clock : ENGINE_PULSE_RETRY_NS / 100;
+    uint64_t now = os_monotonic_ns(engine->settings.clock);
+    os_timer_arm(engine->loop, &engine->pulse_timer, now + delay);
+}
+
+static void
+pulse_fire(struct os_timer *timer)
+{
+    CONTAINER_OF(timer, struct ledger_engine, pulse_timer)->pulse_wanted = true;
+}
+
+static void
+engine_run(struct os_group_hook *hook)
+{
+    struct ledger_engine *engine = CONTAINER_OF(hook, struct ledger_engine, hook);
+    if (engine->failing && engine->in_flight == 0) {
+        reload(engine);
+    }
+    if (engine->failing || !engine->machine_is_open) {
+        answer_busy(engine, &engine->waiting);
+        return;
+    }
+    struct engine_group *group = NULL;
+    while ((engine->waiting.first != NULL || engine->pulse_wanted) &&
+           (group = group_free(engine)) != NULL) {
+        uint32_t before = engine->waiting.count;
+        bool pulse = engine->pulse_wanted;
+        if (pulse) {
+            pulse_try(engine);
+        }
+        if (engine->failing || !execute_waiting(engine, group)) {
+            break;
+        }
+        group_send(engine, group);
+        if (engine->failing || (engine->waiting.count == before && !pulse)) {
+            break;
+        }
+        if (engine->pulse_wanted && engine->waiting.count == before) {
+            break;
+        }
+    }
+    if (engine->failing && engine->in_flight == 0) {
+        reload(engine);
+    }
+    if (engine->machine_is_open && !engine->failing) {
+        gauges_set(engine);
+        pulse_arm(engine);
+    }
+}
+
+/* --- the port --- */
+
+static void
+submitted(struct os_task *task)
+{
+    struct port_ledger_request *request = request_of(task);
+    struct ledger_engine *engine = CONTAINER_OF(request->port, struct ledger_engine, port);
+    queue_push(&engine->waiting, request);
+}
+
+static void
+engine_submit(struct port_ledger *port, struct port_ledger_request *request)
+{
+    struct ledger_engine *engine = CONTAINER_OF(port, struct ledger_engine, port);
+    request->port = port;
+    request->error = ERR_OK;
+    request->out_count = 0;
+    if (atomic_fetch_add(&engine->under_way, 1) >= engine->settings.request_count_max) {
+        request->error = ERR_BUSY;
+        atomic_fetch_add(&engine->busy, 1);
+        answer(engine, request);
+        return;
+    }
+    request->task.run = submitted;
+    os_post(os_loop_executor(engine->loop), &request->task);
+}
+
+struct port_ledger *
+ledger_engine_port(struct ledger_engine *engine)
+{
+    return &engine->port;
+}
+
+void
+ledger_engine_status(struct ledger_engine *engine, struct ledger_engine_status *ret_status)
+{
+    *ret_status = (struct ledger_engine_status){
+        .health = (enum ledger_engine_health)atomic_load(&engine->health),
+        .requests_under_way = atomic_load(&engine->under_way),
+        .batches = atomic_load(&engine->batches),
+        .events = atomic_load(&engine->events),
+        .groups = atomic_load(&engine->group_count),
+        .reads = atomic_load(&engine->reads),
+        .busy = atomic_load(&engine->busy),
+        .full = atomic_load(&engine->full),
+        .reloads = atomic_load(&engine->reloads),
+        .clock_alarms = atomic_load(&engine->clock_alarms),
+        .accounts = atomic_load(&engine->accounts),
+        .pendings = atomic_load(&engine->pendings),
+    };
+}
+
+/* --- opening and closing --- */
+
+struct ledger_engine_settings
+ledger_engine_settings_default(void)
+{
+    return (struct ledger_engine_settings){
+        .store = store_settings_default(),
+        .limits =
+            {
+                .account_count_max = 1000 * 1000,
+                .pending_count_max = 250 * 1000,
+                .expiry_batch_max = MACHINE_EXPIRY_MAX,
+            },
+        .request_count_max = 1024,
+    };
+}
+
+err_t
+ledger_engine_open(
+    const struct ledger_engine_settings *settings,
+    struct ledger_engine **ret_engine,
+    struct store_error *error)
+{
+    ASSERT(settings->request_count_max > 0);
+    *error = (struct store_error){0};
+    struct ledger_engine *engine = calloc(1, sizeof(*engine));
+    if (engine == NULL) {
+        error->code = ERR_MEMORY;
+        return ERR_MEMORY;
+    }
+    engine->settings = *settings;
+    engine->port.submit = engine_submit;
+    engine->clock.clock = settings->clock;
+    engine->hook.group_end = engine_run;
+    engine->pulse_timer.fire = pulse_fire;
+    for (uint32_t i = 0; i < ENGINE_GROUPS_MAX; i++) {
+        engine->groups[i].engine = engine;
+    }
+    err_t code = os_loops_create(settings->loops, "ledger", &engine->loop);
+    if (code == ERR_OK) {
+        os_loop_add_group_hook(engine->loop, &engine->hook);
+        code = load(engine, error);
+    }
+    if (code == ERR_OK) {
+        /* Before the loop runs this thread may arm its timers. */
+        pulse_arm(engine);
+        code = os_loop_start(engine->loop);
+    }
+    if (code != ERR_OK) {
+        error->code = code;
+        if (error->message[0] == '\0') {
+            snprintf(error->message, sizeof(error->message), "%s", err_text(code));
+        }
+        ledger_engine_close(&engine);
+        return code;
+    }
+    *ret_engine = engine;
+    return ERR_OK;
+}
+
+void
+ledger_engine_close(struct ledger_engine **engine_pointer)
+{
+    struct ledger_engine *engine = *engine_pointer;
+    if (engine == NULL) {
+        return;
+    }
+    if (engine->loop != NULL) {
+        os_loop_stop(engine->loop);
+    }
+    if (engine->machine_is_open) {
+        machine_close(&engine->machine);
+    }
+    for (uint32_t i = 0; i < ENGINE_GROUPS_MAX; i++) {
+        answer_unknown(engine, &engine->groups[i].requests);
+    }
+    answer_busy(engine, &engine->waiting);
+    os_loop_destroy(engine->loop);
+    free(engine);
+    *engine_pointer = NULL;
+}
