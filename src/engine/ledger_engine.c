@@ -187,7 +187,8 @@ engine_time(void *context, uint64_t ledger_clock)
     if (engine->clock.alarms != alarms) {
         atomic_store(&engine->clock_alarms, engine->clock.alarms);
         alarm_raise(
-            engine, engine->clock.behind ? "the wall clock went back" : "the wall clock jumped",
+            engine,
+            engine->clock.behind ? "the wall clock went back" : "the wall clock jumped",
             "");
     }
     return now;

@@ -146,8 +146,7 @@ machine_commit(struct machine *machine, struct store_ticket *ticket)
 {
     ASSERT(machine->delta.event_count == 0);
     machine->delta.clock = ledger_clock(machine->ledger);
-    TRY(machine->store->ops->commit(
-        machine->store, &machine->delta, machine->executor, ticket));
+    TRY(machine->store->ops->commit(machine->store, &machine->delta, machine->executor, ticket));
     machine->uncommitted = false;
     return ERR_OK;
 }
@@ -176,7 +175,10 @@ static err_t
 create_accounts(struct machine *machine, struct port_ledger_request *request)
 {
     ledger_create_accounts(
-        machine->ledger, request->in.accounts, request->count, request->out.results,
+        machine->ledger,
+        request->in.accounts,
+        request->count,
+        request->out.results,
         &machine->delta);
     return ERR_OK;
 }
@@ -188,8 +190,13 @@ create_transfers(struct machine *machine, struct port_ledger_request *request, u
         machine_pairs_before(machine, request);
     }
     ledger_create_transfers(
-        machine->ledger, request->in.transfers, request->count, machine->pasts, past_count,
-        request->out.results, &machine->delta);
+        machine->ledger,
+        request->in.transfers,
+        request->count,
+        machine->pasts,
+        past_count,
+        request->out.results,
+        &machine->delta);
     if (request->pairs != NULL) {
         machine_pairs_after(machine, request, machine->delta.event_count);
     }
@@ -210,8 +217,8 @@ prepare(struct machine *machine, const struct port_ledger_request *request, uint
     TRY(machine->store->ops->admit(machine->store, events, accounts ? count : 0));
     *ret_pasts = 0;
     if (transfers) {
-        *ret_pasts = ledger_prepare_transfers(
-            machine->ledger, request->in.transfers, count, machine->ids);
+        *ret_pasts =
+            ledger_prepare_transfers(machine->ledger, request->in.transfers, count, machine->ids);
         TRY(machine->store->ops->look_up(
             machine->store, machine->ids, *ret_pasts, machine->pasts, &machine->error));
     }
@@ -225,8 +232,7 @@ execute_read(struct machine *machine, struct port_ledger_request *request)
 {
     uint64_t clock = 0;
     TRY(next_clock(machine, 0, &clock));
-    bool room = machine->store->ops->admit(
-                    machine->store, pulse_events_max(machine), 0) == ERR_OK;
+    bool room = machine->store->ops->admit(machine->store, pulse_events_max(machine), 0) == ERR_OK;
     ledger_set_clock(machine->ledger, clock);
     bool due = room && ledger_pulse_due(machine->ledger);
     TRY(machine_read(machine, request));

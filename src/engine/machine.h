@@ -27,7 +27,7 @@ struct machine {
     machine_time time;
     void *time_context;
     struct os_executor *executor; /* of the tickets */
-    bool uncommitted; /* batches were handed to the store since the last ticket */
+    bool uncommitted;             /* batches were handed to the store since the last ticket */
 
     struct ledger_delta delta; /* of one batch, with its pulse */
     u128 *ids;                 /* 2 * LEDGER_BATCH_MAX */

@@ -95,8 +95,7 @@ machine_pairs_before(struct machine *machine, const struct port_ledger_request *
 }
 
 static void
-account_set(
-    struct ledger_account *account, const struct ledger_balances *balances, uint16_t flags)
+account_set(struct ledger_account *account, const struct ledger_balances *balances, uint16_t flags)
 {
     account->debits_pending = balances->debits_pending;
     account->debits_posted = balances->debits_posted;
@@ -119,7 +118,8 @@ pair_of_event(
 static void
 account_catch_up(struct machine *machine, struct ledger_account *account)
 {
-    uint32_t slot = account->id == 0 ? UINT32_MAX : ledger_account_slot(machine->ledger, account->id);
+    uint32_t slot =
+        account->id == 0 ? UINT32_MAX : ledger_account_slot(machine->ledger, account->id);
     if (slot == UINT32_MAX) {
         return;
     }

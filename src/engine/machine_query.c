@@ -140,11 +140,14 @@ account_events(struct machine *machine, struct port_ledger_request *request)
     struct store_query query = store_query_of(filter);
     query.account_slot = slot;
     query.ledger = 0;
-    query.sides = (filter->debits ? STORE_SIDE_DEBITS : 0u) |
-                  (filter->credits ? STORE_SIDE_CREDITS : 0u);
+    query.sides =
+        (filter->debits ? STORE_SIDE_DEBITS : 0u) | (filter->credits ? STORE_SIDE_CREDITS : 0u);
     struct collect collect = {.machine = machine, .request = request, .account_slot = slot};
     return machine->store->ops->account_events(
-        machine->store, &query, balances ? collect_balance : collect_transfer, &collect,
+        machine->store,
+        &query,
+        balances ? collect_balance : collect_transfer,
+        &collect,
         &machine->error);
 }
 
@@ -166,7 +169,11 @@ all_events(struct machine *machine, struct port_ledger_request *request)
     }
     struct collect collect = {.machine = machine, .request = request};
     return machine->store->ops->events(
-        machine->store, &query, changes, changes ? collect_change : collect_transfer, &collect,
+        machine->store,
+        &query,
+        changes,
+        changes ? collect_change : collect_transfer,
+        &collect,
         &machine->error);
 }
 

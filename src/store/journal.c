@@ -416,8 +416,8 @@ journal_admit(struct store *store, uint32_t events, uint32_t accounts)
     }
     TRY(index_admit(&journal->index, (uint64_t)events));
     /* Behind it comes at least the empty section that a group may end with. */
-    uint64_t size = journal_section_size(accounts, events, events, true) +
-                    journal_section_size(0, 0, 0, false);
+    uint64_t size =
+        journal_section_size(accounts, events, events, true) + journal_section_size(0, 0, 0, false);
     if (journal_frame_size(size) > journal->frame_capacity) {
         return ERR_FULL;
     }
@@ -489,10 +489,7 @@ write_section(
 }
 
 static void
-ticket_add(
-    struct journal *journal,
-    struct journal_frame *frame,
-    struct store_ticket *ticket)
+ticket_add(struct journal *journal, struct journal_frame *frame, struct store_ticket *ticket)
 {
     ticket->sequence = journal->sequence;
     ticket->error = (struct store_error){0};

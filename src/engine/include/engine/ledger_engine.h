@@ -66,14 +66,14 @@ struct port_ledger *ledger_engine_port(struct ledger_engine *engine);
 struct ledger_engine_status {
     enum ledger_engine_health health;
     uint32_t requests_under_way;
-    uint64_t batches;        /* create batches executed */
-    uint64_t events;         /* in them */
-    uint64_t groups;         /* made durable */
+    uint64_t batches; /* create batches executed */
+    uint64_t events;  /* in them */
+    uint64_t groups;  /* made durable */
     uint64_t reads;
-    uint64_t busy;           /* requests refused with ERR_BUSY */
-    uint64_t full;           /* requests refused for want of room */
-    uint64_t reloads;        /* after failures of the store */
-    uint64_t clock_alarms;   /* the wall clock jumped */
+    uint64_t busy;         /* requests refused with ERR_BUSY */
+    uint64_t full;         /* requests refused for want of room */
+    uint64_t reloads;      /* after failures of the store */
+    uint64_t clock_alarms; /* the wall clock jumped */
     uint32_t accounts;
     uint32_t pendings;
 };

@@ -57,25 +57,27 @@ struct port_ledger_change {
  * second part; output arrays are the requester's, with the room stated.
  */
 struct port_ledger_request {
-    struct os_task task;          /* the port's, while the request is under way */
-    struct port_ledger *port;     /* the port's: where it was submitted */
+    struct os_task task;      /* the port's, while the request is under way */
+    struct port_ledger *port; /* the port's: where it was submitted */
     struct os_executor *reply_to;
     void (*done)(struct port_ledger_request *request); /* on reply_to's thread */
 
     enum port_ledger_operation operation;
-    uint32_t count;               /* events or ids, at most LEDGER_BATCH_MAX */
+    uint32_t count; /* events or ids, at most LEDGER_BATCH_MAX */
+
     union {
         const struct ledger_account *accounts;   /* CREATE_ACCOUNTS */
         const struct ledger_transfer *transfers; /* CREATE_TRANSFERS */
         const u128 *ids;                         /* LOOKUP_* */
         const struct port_ledger_filter *filter; /* the queries */
     } in;
+
     union {
-        struct ledger_result *results;           /* CREATE_*: room for count */
-        struct ledger_account *accounts;         /* LOOKUP_ACCOUNTS: count; QUERY_ACCOUNTS: limit */
-        struct ledger_transfer *transfers;       /* LOOKUP_TRANSFERS: count; queries: limit */
-        struct port_ledger_balance *balances;    /* GET_ACCOUNT_BALANCES: limit */
-        struct port_ledger_change *changes;      /* GET_CHANGE_EVENTS: limit */
+        struct ledger_result *results;        /* CREATE_*: room for count */
+        struct ledger_account *accounts;      /* LOOKUP_ACCOUNTS: count; QUERY_ACCOUNTS: limit */
+        struct ledger_transfer *transfers;    /* LOOKUP_TRANSFERS: count; queries: limit */
+        struct port_ledger_balance *balances; /* GET_ACCOUNT_BALANCES: limit */
+        struct port_ledger_change *changes;   /* GET_CHANGE_EVENTS: limit */
     } out;
     struct port_ledger_pair *pairs; /* CREATE_TRANSFERS: NULL, or room for count */
 

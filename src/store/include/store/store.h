@@ -46,8 +46,8 @@ enum store_side {
 /* A question about transfers, balances or change events. Zero fields do not filter. Timestamps are
  * inclusive. The engine has checked it: side and limit are valid, min <= max. */
 struct store_query {
-    uint32_t account_slot;  /* for account queries */
-    uint32_t sides;         /* store_side bits; for account queries */
+    uint32_t account_slot; /* for account queries */
+    uint32_t sides;        /* store_side bits; for account queries */
     u128 user_data_128;
     uint64_t user_data_64;
     uint32_t user_data_32;
