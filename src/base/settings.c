@@ -20,9 +20,9 @@ struct scale {
 static const struct scale duration_scales[] = {
     {"ms", 1},
     {"s", 1000},
-    {"m", 60 * 1000},
-    {"h", 3600 * 1000},
-    {"d", 24 * 3600 * 1000},
+    {"m", 60000},
+    {"h", 3600000},
+    {"d", 86400000},
     {NULL, 0},
 };
 
@@ -432,7 +432,6 @@ set_from_flag(
     const struct setting *setting,
     void *values,
     char **argv,
-    int argc,
     int *at,
     char message[SETTING_MESSAGE_SIZE])
 {
@@ -446,7 +445,7 @@ set_from_flag(
         return set_one(setting, values, SPAN("true"), message);
     }
     /* Two dashes are more likely the next flag than a value; --name=value can still say them. */
-    if (*at + 1 >= argc || strncmp(argv[*at + 1], "--", 2) == 0) {
+    if (argv[*at + 1] == NULL || strncmp(argv[*at + 1], "--", 2) == 0) {
         explain(message, "--%s needs a value", setting->name);
         return ERR_INVALID;
     }
@@ -459,14 +458,13 @@ settings_from_arguments(
     const struct setting *table,
     size_t count,
     void *values,
-    int argc,
     char **argv,
     int *ret_positional,
     char message[SETTING_MESSAGE_SIZE])
 {
     int positional = 0;
     bool flags_ended = false;
-    for (int i = 1; i < argc; i++) {
+    for (int i = 1; argv[i] != NULL; i++) {
         struct span word = span_from_cstr(argv[i]);
         if (!flags_ended && span_equal_cstr(word, "--")) {
             flags_ended = true;
@@ -483,7 +481,7 @@ settings_from_arguments(
         if (setting == NULL) {
             return explain_unknown(message, "flag", span_slice(word, 0, span_find(word, '=', 0)));
         }
-        TRY(set_from_flag(setting, values, argv, argc, &i, message));
+        TRY(set_from_flag(setting, values, argv, &i, message));
     }
     *ret_positional = positional;
     message[0] = '\0';

@@ -1,5 +1,6 @@
 #include "base/settings.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include <setjmp.h>
@@ -84,7 +85,8 @@ static const struct setting t_table[] = {
     },
 };
 
-#define T_COUNT (sizeof(t_table) / sizeof(t_table[0]))
+#define T_WORDS_MAX 16
+#define T_COUNT     (sizeof(t_table) / sizeof(t_table[0]))
 
 static err_t
 t_set(struct t_values *values, const char *name, struct span text, char *message)
@@ -158,88 +160,96 @@ t_accepts(void **state)
     assert_memory_equal(values.folder, "a\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 16);
 }
 
+/* What is refused, and in which words. */
+static const struct {
+    const char *name;
+    struct span text;
+    err_t error;
+    const char *message;
+} t_refused[] = {
+    {"max-connections",
+     {"0", sizeof("0") - 1},
+     ERR_RANGE,
+     "setting 'max-connections' must be at least 1 connections"},
+    {"max-connections",
+     {"65536", sizeof("65536") - 1},
+     ERR_RANGE,
+     "setting 'max-connections' must be at most 65535 connections"},
+    {"max-connections",
+     {"99999999999999999999", sizeof("99999999999999999999") - 1},
+     ERR_RANGE,
+     "setting 'max-connections' must be at most 65535 connections"},
+    {"max-connections",
+     {"-99999999999999999999", sizeof("-99999999999999999999") - 1},
+     ERR_RANGE,
+     "setting 'max-connections' must be at least 1 connections"},
+    {"max-connections",
+     {"12x", sizeof("12x") - 1},
+     ERR_INVALID,
+     "setting 'max-connections' must be a whole number, not '12x'"},
+    {"max-connections",
+     {"", sizeof("") - 1},
+     ERR_INVALID,
+     "setting 'max-connections' must be a whole number, not ''"},
+    {"max-connections",
+     {"-", sizeof("-") - 1},
+     ERR_INVALID,
+     "setting 'max-connections' must be a whole number, not '-'"},
+    {"timeout",
+     {"5", sizeof("5") - 1},
+     ERR_INVALID,
+     "setting 'timeout' must be a duration such as 250ms, 5s, 2m, 1h or 7d, not '5'"},
+    {"timeout",
+     {"-5s", sizeof("-5s") - 1},
+     ERR_INVALID,
+     "setting 'timeout' must be a duration such as 250ms, 5s, 2m, 1h or 7d, not '-5s'"},
+    {"timeout", {"2h", sizeof("2h") - 1}, ERR_RANGE, "setting 'timeout' must be at most 1h"},
+    {"timeout",
+     {"9223372036854775807d", sizeof("9223372036854775807d") - 1},
+     ERR_RANGE,
+     "setting 'timeout' must be at most 1h"},
+    {"cache", {"4095", sizeof("4095") - 1}, ERR_RANGE, "setting 'cache' must be at least 4k"},
+    {"cache",
+     {"1t", sizeof("1t") - 1},
+     ERR_INVALID,
+     "setting 'cache' must be a size such as 4096, 64k, 16m or 2g, not '1t'"},
+    {"cache",
+     {"k", sizeof("k") - 1},
+     ERR_INVALID,
+     "setting 'cache' must be a size such as 4096, 64k, 16m or 2g, not 'k'"},
+    {"folder",
+     {"1234567890123456", sizeof("1234567890123456") - 1},
+     ERR_RANGE,
+     "setting 'folder' must have at most 15 bytes"},
+    {"folder",
+     {"a\0b", sizeof("a\0b") - 1},
+     ERR_INVALID,
+     "setting 'folder' must be text without zero bytes"},
+    {"key",
+     {"hunter2", sizeof("hunter2") - 1},
+     ERR_RANGE,
+     "setting 'key' must have at least 8 bytes"},
+    {"verbose",
+     {"TRUE", sizeof("TRUE") - 1},
+     ERR_INVALID,
+     "setting 'verbose' must be true or false, not 'TRUE'"},
+    {"colour", {"red", sizeof("red") - 1}, ERR_NOT_FOUND, "unknown setting 'colour'"},
+};
+
 static void
 t_refuses(void **state)
 {
     (void)state;
-
-    const struct {
-        const char *name;
-        struct span text;
-        err_t error;
-        const char *message;
-    } cases[] = {
-        {"max-connections",
-         SPAN("0"),
-         ERR_RANGE,
-         "setting 'max-connections' must be at least 1 connections"},
-        {"max-connections",
-         SPAN("65536"),
-         ERR_RANGE,
-         "setting 'max-connections' must be at most 65535 connections"},
-        {"max-connections",
-         SPAN("99999999999999999999"),
-         ERR_RANGE,
-         "setting 'max-connections' must be at most 65535 connections"},
-        {"max-connections",
-         SPAN("-99999999999999999999"),
-         ERR_RANGE,
-         "setting 'max-connections' must be at least 1 connections"},
-        {"max-connections",
-         SPAN("12x"),
-         ERR_INVALID,
-         "setting 'max-connections' must be a whole number, not '12x'"},
-        {"max-connections",
-         SPAN(""),
-         ERR_INVALID,
-         "setting 'max-connections' must be a whole number, not ''"},
-        {"max-connections",
-         SPAN("-"),
-         ERR_INVALID,
-         "setting 'max-connections' must be a whole number, not '-'"},
-        {"timeout",
-         SPAN("5"),
-         ERR_INVALID,
-         "setting 'timeout' must be a duration such as 250ms, 5s, 2m, 1h or 7d, not '5'"},
-        {"timeout",
-         SPAN("-5s"),
-         ERR_INVALID,
-         "setting 'timeout' must be a duration such as 250ms, 5s, 2m, 1h or 7d, not '-5s'"},
-        {"timeout", SPAN("2h"), ERR_RANGE, "setting 'timeout' must be at most 1h"},
-        {"timeout",
-         SPAN("9223372036854775807d"),
-         ERR_RANGE,
-         "setting 'timeout' must be at most 1h"},
-        {"cache", SPAN("4095"), ERR_RANGE, "setting 'cache' must be at least 4k"},
-        {"cache",
-         SPAN("1t"),
-         ERR_INVALID,
-         "setting 'cache' must be a size such as 4096, 64k, 16m or 2g, not '1t'"},
-        {"cache",
-         SPAN("k"),
-         ERR_INVALID,
-         "setting 'cache' must be a size such as 4096, 64k, 16m or 2g, not 'k'"},
-        {"folder",
-         SPAN("1234567890123456"),
-         ERR_RANGE,
-         "setting 'folder' must have at most 15 bytes"},
-        {"folder", SPAN("a\0b"), ERR_INVALID, "setting 'folder' must be text without zero bytes"},
-        {"key", SPAN("hunter2"), ERR_RANGE, "setting 'key' must have at least 8 bytes"},
-        {"verbose",
-         SPAN("TRUE"),
-         ERR_INVALID,
-         "setting 'verbose' must be true or false, not 'TRUE'"},
-        {"colour", SPAN("red"), ERR_NOT_FOUND, "unknown setting 'colour'"},
-    };
     struct t_values values;
     struct t_values before;
     memset(&values, 0, sizeof(values));
     settings_defaults(t_table, T_COUNT, &values);
     memcpy(&before, &values, sizeof(before));
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+    for (size_t i = 0; i < sizeof(t_refused) / sizeof(t_refused[0]); i++) {
         char message[SETTING_MESSAGE_SIZE];
-        assert_int_equal(t_set(&values, cases[i].name, cases[i].text, message), cases[i].error);
-        assert_string_equal(message, cases[i].message);
+        assert_int_equal(
+            t_set(&values, t_refused[i].name, t_refused[i].text, message), t_refused[i].error);
+        assert_string_equal(message, t_refused[i].message);
         assert_memory_equal(&before, &values, sizeof(before));
     }
 }
@@ -297,7 +307,7 @@ t_environment(void **state)
         "TAEL_MAX_CONECTIONS=1", "TAEL_=1", "TAEL_folder=x", "TAEL_MAX-CONNECTIONS=1"};
     for (size_t i = 0; i < sizeof(misspelt) / sizeof(misspelt[0]); i++) {
         char text[64];
-        strcpy(text, misspelt[i]);
+        (void)snprintf(text, sizeof(text), "%s", misspelt[i]);
         char *environment[] = {text, NULL};
         assert_int_equal(
             settings_from_environment(t_table, T_COUNT, &values, environment, ignored, message),
@@ -312,11 +322,17 @@ t_environment(void **state)
 static err_t
 t_arguments(struct t_values *values, char *line, char **argv, int *ret_positional, char *message)
 {
-    int argc = 0;
-    for (char *word = strtok(line, " "); word != NULL; word = strtok(NULL, " ")) {
-        argv[argc++] = word;
+    size_t count = 0;
+    for (char *at = line; at != NULL; count++) {
+        assert_in_range(count, 0, T_WORDS_MAX - 2);
+        argv[count] = at;
+        at = strchr(at, ' ');
+        if (at != NULL) {
+            *at++ = '\0';
+        }
     }
-    return settings_from_arguments(t_table, T_COUNT, values, argc, argv, ret_positional, message);
+    argv[count] = NULL;
+    return settings_from_arguments(t_table, T_COUNT, values, argv, ret_positional, message);
 }
 
 static void
@@ -325,7 +341,7 @@ t_command_line(void **state)
     (void)state;
     struct t_values values;
     char message[SETTING_MESSAGE_SIZE];
-    char *argv[16];
+    char *argv[T_WORDS_MAX];
     int positional = -1;
     settings_defaults(t_table, T_COUNT, &values);
     char line[] = "tael one --max-connections=3 --folder /x two --verbose - --offset -9 "
@@ -376,9 +392,9 @@ t_command_line_refuses(void **state)
         struct t_values values;
         char message[SETTING_MESSAGE_SIZE];
         char line[64];
-        char *argv[16];
+        char *argv[T_WORDS_MAX];
         int positional;
-        strcpy(line, cases[i].line);
+        (void)snprintf(line, sizeof(line), "%s", cases[i].line);
         settings_defaults(t_table, T_COUNT, &values);
         assert_int_equal(t_arguments(&values, line, argv, &positional, message), cases[i].error);
         assert_string_equal(message, cases[i].message);
@@ -406,7 +422,7 @@ t_precedence(void **state)
     assert_int_equal(
         settings_from_environment(t_table, T_COUNT, &values, environment, NULL, message), ERR_OK);
     assert_int_equal(
-        settings_from_arguments(t_table, T_COUNT, &values, 2, argv, &positional, message), ERR_OK);
+        settings_from_arguments(t_table, T_COUNT, &values, argv, &positional, message), ERR_OK);
     assert_int_equal(values.offset, -5);
     assert_int_equal(values.connections, 11);
     assert_int_equal(values.timeout_ms, 2000);

@@ -191,7 +191,8 @@ put_field(struct line *line, const struct trace_field *field)
 size_t
 trace_line_format(const struct trace_entry *entry, uint64_t wall_ns, char out[TRACE_LINE_MAX])
 {
-    struct line line = {.data = out};
+    struct line line = {0};
+    line.data = out;
     char time[TRACE_TIME_SIZE];
     trace_time_format(wall_ns, time);
     (void)put(&line, SPAN("{\"time\":\""));

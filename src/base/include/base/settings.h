@@ -66,13 +66,13 @@ MUST_USE err_t settings_from_environment(
     char *const *environment,
     const char *const *ignored,
     char message[SETTING_MESSAGE_SIZE]);
-/* Consumes argv[1..argc-1]; what is not a flag is moved, in order, to argv[1..*ret_positional].
+/* Consumes argv[1...], which ends with NULL; what is not a flag is moved, in order, to
+ * argv[1..*ret_positional].
  * "--" ends the flags. A value that begins with two dashes must be written --name=value. */
 MUST_USE err_t settings_from_arguments(
     const struct setting *table,
     size_t count,
     void *values,
-    int argc,
     char **argv,
     int *ret_positional,
     char message[SETTING_MESSAGE_SIZE]);

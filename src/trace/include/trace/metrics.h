@@ -71,13 +71,13 @@ void trace_metrics_render(const struct trace_metric *const *metrics, size_t coun
 
 /* `values` and `bounds` are static const arrays; everything made here is static too. */
 #define TRACE_METRIC(variable, kind_, name_, help_, series, cells_each, ...)                       \
-    static trace_cell_t variable##_cells[(series) * (cells_each)];                                 \
+    static trace_cell_t variable##_cells[(size_t)(series) * (cells_each)];                         \
     static const struct trace_metric variable = {                                                  \
         .name = (name_),                                                                           \
         .help = (help_),                                                                           \
         .kind = (kind_),                                                                           \
         .cells = variable##_cells,                                                                 \
-        .cell_count = (series) * (cells_each),                                                     \
+        .cell_count = (size_t)(series) * (cells_each),                                             \
         __VA_ARGS__}
 #define TRACE_LABEL(values_name, values_)                                                          \
     {                                                                                              \
