@@ -45,6 +45,7 @@ PREFIXES = {
         "assert_", "err_", "span_", "buf_", "arena_", "map_", "hash_", "u128_", "id_", "money_",
         "currency_", "settings_", "list_",
     ],
+    "store": ["store_", "journal_"],
 }
 
 

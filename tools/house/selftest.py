@@ -31,7 +31,7 @@ FIXTURES = {
     ),
     sources.no_prototype_in_c_file: (
         {"src/a/a.c": "int\nother_call(int a,\n    int b);\n"},
-        {"src/a/a.c": "static int\nown(int a);\n\nint\nmain(void)\n{\n    own(1);\n}\n"},
+        {"src/a/a.c": "static int\nown(int a);\nTABLE(a, b);\nTABLE(c, d);\n\nint\nmain(void)\n{\n    own(1);\n}\n"},
     ),
     sources.functions_fit_a_screen: ({"src/a/a.c": LONG_FUNCTION}, {"src/a/a.c": FITTING_FUNCTION}),
     sources.files_stay_small: (

@@ -111,28 +111,15 @@ def no_deferred_work(tree):
 
 def no_prototype_in_c_file(tree):
     """A function that another file calls is declared in a header that both include."""
-    prototype = r"^(?!static\b|typedef\b|return\b|else\b)[A-Za-z_][\w \t*]*?\**(\w+)\([^;{}]*\)\s*;"
-    found = []
-    for path in c_files(tree, "src", "cmd"):
-        if path.suffix != ".c":
-            continue
-        code = tree.code(path)
-        for match in re.finditer(r"^extern\b.*", code, re.MULTILINE):
-            line = code.count("\n", 0, match.start()) + 1
-            found.append(f"{tree.name(path)}:{line}: extern in a .c file")
-        for match in re.finditer(prototype, code, re.MULTILINE):
-            before = code[: match.start()].rstrip().rsplit("\n", 1)[-1]
-            fuzz_entry = match.group(1).startswith("LLVMFuzzer")
-            if before.startswith("static") or fuzz_entry or "(" in match.group(0).split(match.group(1))[0]:
-                continue
-            if match.group(0).startswith(("static_assert", "_Static_assert")):
-                continue
-            # A macro that defines something at file scope, such as a metric.
-            if re.match(r"[A-Z][A-Z0-9_]*\(", match.group(0)):
-                continue
-            line = code.count("\n", 0, match.start()) + 1
-            found.append(f"{tree.name(path)}:{line}: prototype of {match.group(1)} in a .c file")
-    return found
+    paths = [path for path in c_files(tree, "src", "cmd") if path.suffix == ".c"]
+    found = each_match(tree, paths, r"^extern\b.*", lambda match: "extern in a .c file")
+    prototype = (
+        r"^(?!static\b|typedef\b|extern\b|return\b|else\b)"
+        r"[A-Za-z_][\w \t*]*?[ \t\n*]+(?!LLVMFuzzer)(\w+)\([^;{}]*\)\s*;"
+    )
+    return found + each_match(
+        tree, paths, prototype, lambda match: f"prototype of {match.group(1)} in a .c file"
+    )
 
 
 def functions_fit_a_screen(tree):
