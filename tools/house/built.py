@@ -46,6 +46,7 @@ PREFIXES = {
         "currency_", "settings_", "list_",
     ],
     "store": ["store_", "journal_"],
+    "engine": ["engine_", "ledger_engine_"],
 }
 
 
