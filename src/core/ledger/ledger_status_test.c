@@ -21,6 +21,7 @@ enum {
     B,
     OTHER_LEDGER,
     CLOSED,
+    CLOSED_TOO,
     LIMITED_DEBITS,
     LIMITED_CREDITS,
     FULL_DEBITS_PENDING,
@@ -111,7 +112,7 @@ make_accounts(u128 first, u128 last)
         if (id == OTHER_LEDGER) {
             account.ledger = 2;
         }
-        if (id == CLOSED) {
+        if (id == CLOSED || id == CLOSED_TOO) {
             account.flags = LEDGER_ACCOUNT_CLOSED;
         }
         if (id == LIMITED_DEBITS) {
@@ -332,7 +333,7 @@ SPOIL_TRANSFER(exists_flags, e->id = T_LIKE_BASE; ON(LEDGER_TRANSFER_BALANCING_D
 SPOIL_TRANSFER(exists_pending_id, e->id = T_LIKE_BASE; e->pending_id = 7)
 SPOIL_TRANSFER(exists_timeout, e->id = T_LIKE_BASE; e->timeout = 9)
 SPOIL_TRANSFER(exists_debit, e->id = T_LIKE_BASE; e->debit_account_id = ABSENT)
-SPOIL_TRANSFER(exists_credit, e->id = T_LIKE_BASE; e->credit_account_id = ABSENT)
+SPOIL_TRANSFER(exists_credit, e->id = T_LIKE_BASE; e->credit_account_id = ABSENT + 1)
 SPOIL_TRANSFER(exists_amount, e->id = T_LIKE_BASE; e->amount = 11)
 SPOIL_TRANSFER(exists_data_128, e->id = T_LIKE_BASE; e->user_data_128 = 2)
 SPOIL_TRANSFER(exists_data_64, e->id = T_LIKE_BASE; e->user_data_64 = 2)
@@ -352,11 +353,11 @@ SPOIL_TRANSFER(closing_alone, OFF(LEDGER_TRANSFER_PENDING); ON(LEDGER_TRANSFER_C
 SPOIL_TRANSFER(ledger_zero, e->ledger = 0)
 SPOIL_TRANSFER(code_zero, e->code = 0)
 SPOIL_TRANSFER(debit_absent, e->debit_account_id = ABSENT)
-SPOIL_TRANSFER(credit_absent, e->credit_account_id = ABSENT)
+SPOIL_TRANSFER(credit_absent, e->credit_account_id = ABSENT + 1)
 SPOIL_TRANSFER(other_ledgers, e->credit_account_id = OTHER_LEDGER)
 SPOIL_TRANSFER(other_ledger, e->ledger = 2)
 SPOIL_TRANSFER(debit_closed, e->debit_account_id = CLOSED)
-SPOIL_TRANSFER(credit_closed, e->credit_account_id = CLOSED)
+SPOIL_TRANSFER(credit_closed, e->credit_account_id = CLOSED_TOO)
 SPOIL_TRANSFER(full_debits_pending, e->debit_account_id = FULL_DEBITS_PENDING)
 SPOIL_TRANSFER(full_credits_pending, e->credit_account_id = FULL_CREDITS_PENDING)
 SPOIL_TRANSFER(full_debits_posted, e->debit_account_id = FULL_DEBITS_POSTED)
