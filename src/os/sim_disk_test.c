@@ -9,6 +9,7 @@
 #include "os/prng.h"
 #include "os/sim_disk.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -154,21 +155,22 @@ unsynced_writes_are_kept_lost_torn_and_overtaken(void **state)
     for (uint64_t seed = 0; seed < T_SEEDS; seed++) {
         struct os_sim_disk *sim = t_disk(seed);
         struct os_file *file = t_durable_file(sim, "f");
-        assert_int_equal(t_write(sim, file, 'b', T_SIZE, 0), ERR_OK);
-        assert_int_equal(t_write(sim, file, 'c', OS_SIM_SECTOR_SIZE, 0), ERR_OK);
-        assert_true(os_sim_disk_unsynced(sim) == 2);
+        assert_int_equal(t_write(sim, file, 'b', T_SIZE / 2, 0), ERR_OK);
+        assert_int_equal(t_write(sim, file, 'c', T_SIZE / 2, T_SIZE / 2), ERR_OK);
+        assert_int_equal(os_sim_disk_unsynced(sim), 2);
         os_sim_disk_crash(sim);
         t_close(sim, file);
         char fills[T_SECTORS + 1];
         t_fills(sim, "f", fills);
-        size_t b = strspn(fills + 1, "b");
-        size_t a = strspn(fills + 1 + b, "a");
-        assert_int_equal(strspn(fills, "abc"), T_SECTORS);
+        assert_int_equal(strspn(fills, "ab"), T_SECTORS / 2 + strspn(fills + T_SECTORS / 2, "a"));
+        assert_int_equal(strspn(fills + T_SECTORS / 2, "ac"), T_SECTORS / 2);
+        size_t b = strspn(fills, "b");
+        size_t a = strspn(fills + b, "a");
         lost += strcmp(fills, "aaaaaaaaaaaaaaaa") == 0;
-        kept += strcmp(fills, "cbbbbbbbbbbbbbbb") == 0;
-        prefix += b > 0 && a > 0 && b + a == T_SECTORS - 1;
-        mixed += b + a != T_SECTORS - 1;
-        overtaken += fills[0] == 'b' && b == T_SECTORS - 1;
+        kept += strcmp(fills, "bbbbbbbbcccccccc") == 0;
+        prefix += b > 0 && a > 0 && b + a == T_SECTORS;
+        mixed += b + a < T_SECTORS / 2;
+        overtaken += strcmp(fills, "aaaaaaaacccccccc") == 0;
         os_sim_disk_destroy(&sim);
     }
     assert_true(lost > 0);
@@ -176,6 +178,34 @@ unsynced_writes_are_kept_lost_torn_and_overtaken(void **state)
     assert_true(prefix > 0);
     assert_true(mixed > 0);
     assert_true(overtaken > 0);
+}
+
+/* OS-10: a sector is never what it never was. */
+static void
+a_sector_survives_as_it_was_at_some_moment(void **state)
+{
+    (void)state;
+    int seen[3] = {0};
+    for (uint64_t seed = 0; seed < T_SEEDS; seed++) {
+        struct os_sim_disk *sim = t_disk(seed);
+        struct os_file *file = t_durable_file(sim, "f");
+        assert_int_equal(t_write(sim, file, 'b', 100, 0), ERR_OK);
+        assert_int_equal(t_write(sim, file, 'c', 100, 100), ERR_OK);
+        os_sim_disk_crash(sim);
+        t_close(sim, file);
+        char data[T_SIZE];
+        file = t_open(sim, "f", OS_OPEN_READ);
+        t_read(sim, file, data, sizeof(data));
+        t_close(sim, file);
+        assert_int_equal(data[0], data[99]);
+        assert_int_equal(data[100], data[199]);
+        seen[0] += data[0] == 'a' && data[100] == 'a';
+        seen[1] += data[0] == 'b' && data[100] == 'a';
+        seen[2] += data[0] == 'b' && data[100] == 'c';
+        os_sim_disk_destroy(&sim);
+    }
+    assert_int_equal(seen[0] + seen[1] + seen[2], T_SEEDS);
+    assert_true(seen[0] > 0 && seen[1] > 0 && seen[2] > 0);
 }
 
 static void
@@ -465,7 +495,7 @@ writes_get_short_lost_and_misdirected(void **state)
     t_fills(sim, "f", fills);
     size_t written = strspn(fills, "d");
     assert_true(written < T_SECTORS);
-    assert_null(strchr(fills + written, 'd'));
+    assert_string_equal(fills + written, &"acaaaaaaaaaaaaaa"[written]);
     t_close(sim, file);
     os_sim_disk_destroy(&sim);
 }
@@ -592,12 +622,58 @@ random_histories_keep_what_was_synced(void **state)
     }
 }
 
+struct t_user {
+    struct os_sim_disk *sim;
+    const char *path;
+    bool good;
+};
+
+static void *
+user_main(void *argument)
+{
+    struct t_user *user = argument;
+    struct os_disk *disk = os_sim_disk_ops(user->sim);
+    struct os_file *file;
+    user->good = disk->ops->open(disk, user->path, OS_OPEN_CREATE, false, &file, NULL) == ERR_OK;
+    for (uint64_t i = 0; user->good && i < 500; i++) {
+        uint64_t in = i;
+        uint64_t out = 0;
+        user->good = disk->ops->write(disk, file, &in, sizeof(in), i * 1000) == ERR_OK &&
+                     disk->ops->read(disk, file, &out, sizeof(out), i * 1000) == ERR_OK &&
+                     out == in && disk->ops->sync(disk, file) == ERR_OK &&
+                     disk->ops->sync_folder(disk, ".") == ERR_OK;
+    }
+    disk->ops->close(disk, file);
+    return NULL;
+}
+
+static void
+threads_can_share_the_disk(void **state)
+{
+    (void)state;
+    struct os_sim_disk *sim = t_disk(1);
+    struct t_user users[3] = {
+        {.sim = sim, .path = "a"}, {.sim = sim, .path = "b"}, {.sim = sim, .path = "c"}};
+    pthread_t threads[3];
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(pthread_create(&threads[i], NULL, user_main, &users[i]), 0);
+    }
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+        assert_true(users[i].good);
+    }
+    os_sim_disk_crash(sim);
+    assert_true(t_exists(sim, "a") && t_exists(sim, "b") && t_exists(sim, "c"));
+    os_sim_disk_destroy(&sim);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_was_synced_survives_every_crash),
         cmocka_unit_test(unsynced_writes_are_kept_lost_torn_and_overtaken),
+        cmocka_unit_test(a_sector_survives_as_it_was_at_some_moment),
         cmocka_unit_test(an_unsynced_size_is_one_that_the_file_had),
         cmocka_unit_test(names_need_their_folder_synced),
         cmocka_unit_test(synced_names_survive_and_a_lost_folder_takes_its_files),
@@ -611,6 +687,7 @@ main(void)
         cmocka_unit_test(a_flipped_bit_stays_flipped),
         cmocka_unit_test(one_seed_is_one_crash),
         cmocka_unit_test(random_histories_keep_what_was_synced),
+        cmocka_unit_test(threads_can_share_the_disk),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -111,10 +111,40 @@ sector_end(uint64_t offset)
     return offset - offset % OS_SIM_SECTOR_SIZE + OS_SIM_SECTOR_SIZE;
 }
 
-/* Writes what survives of one write. */
+/* The part of a write that lies in [from, to). */
 static void
-settle_write(struct os_sim_image *image, const struct os_sim_change *change, struct os_prng *prng)
+apply_part(
+    struct os_sim_image *image, const struct os_sim_change *change, uint64_t from, uint64_t to)
 {
+    uint64_t begin = change->offset > from ? change->offset : from;
+    uint64_t end = change->offset + change->size < to ? change->offset + change->size : to;
+    if (change->data == NULL || begin >= end) {
+        return;
+    }
+    err_t result = os_sim_image_write(
+        image, change->data + (begin - change->offset), (size_t)(end - begin), begin);
+    ASSERT(result == ERR_OK);
+}
+
+/* A sector went to the disk as it was after changes[index]: what earlier changes since
+ * changes[first] had put in it went along. */
+static void
+apply_sector(struct os_sim_inode *inode, size_t first, size_t index, uint64_t from, uint64_t to)
+{
+    if (to - from < OS_SIM_SECTOR_SIZE) {
+        uint64_t begin = sector_end(from) - OS_SIM_SECTOR_SIZE;
+        for (size_t i = first; i < index; i++) {
+            apply_part(&inode->durable, &inode->changes[i], begin, sector_end(from));
+        }
+    }
+    apply_part(&inode->durable, &inode->changes[index], from, to);
+}
+
+/* What survives of one write. */
+static void
+settle_write(struct os_sim_inode *inode, size_t first, size_t index, struct os_prng *prng)
+{
+    const struct os_sim_change *change = &inode->changes[index];
     enum keep keep = (enum keep)os_prng_below(prng, KEEP_COUNT);
     uint64_t end = change->offset + change->size;
     uint64_t cut = change->offset + os_prng_below(prng, change->size);
@@ -123,40 +153,21 @@ settle_write(struct os_sim_image *image, const struct os_sim_change *change, str
         bool survives = keep == KEEP_ALL || (keep == KEEP_FIRST && next <= cut) ||
                         (keep == KEEP_SOME && os_prng_chance(prng, 1, 2));
         if (survives) {
-            err_t result = os_sim_image_write(
-                image, change->data + (at - change->offset), (size_t)(next - at), at);
-            ASSERT(result == ERR_OK);
+            apply_sector(inode, first, index, at, next);
         }
         at = next;
     }
 }
 
-/* The writes among changes[from .. to), in a drawn order. */
+/* The writes among changes[from .. to). Every sector ends as one that it was since then. */
 static void
 settle_range(struct os_sim_inode *inode, size_t from, size_t to, struct os_prng *prng)
 {
-    size_t count = to - from;
-    if (count == 0) {
-        return;
-    }
-    struct os_sim_change **order = malloc(count * sizeof(struct os_sim_change *));
-    ASSERT(order != NULL);
-    for (size_t i = 0; i < count; i++) {
-        order[i] = &inode->changes[from + i];
-    }
-    bool shuffled = os_prng_chance(prng, 1, 2);
-    for (size_t i = count; shuffled && i > 1; i--) {
-        size_t other = (size_t)os_prng_below(prng, i);
-        struct os_sim_change *change = order[i - 1];
-        order[i - 1] = order[other];
-        order[other] = change;
-    }
-    for (size_t i = 0; i < count; i++) {
-        if (order[i]->data != NULL) {
-            settle_write(&inode->durable, order[i], prng);
+    for (size_t i = from; i < to; i++) {
+        if (inode->changes[i].data != NULL) {
+            settle_write(inode, from, i, prng);
         }
     }
-    free(order);
 }
 
 /* Sizes survive as a journaling file system keeps them: up to some moment, in order. Data survives

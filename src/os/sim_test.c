@@ -215,7 +215,10 @@ stop_drains_and_hooks_see_every_group(void **state)
     assert_int_equal(os_loop_start(loops[0]), ERR_OK);
     assert_true(os_sim_step(sim));
     assert_int_equal(log.size, 1);
+    struct t_tick tick = {.timer = {.fire = tick_fire}, .sim = sim, .loop = loops[0]};
+    os_timer_arm(loops[0], &tick.timer, 1);
     os_loop_stop(loops[0]);
+    assert_int_equal(tick.fired, 0);
     assert_int_equal(log.size, 10);
     assert_int_equal(group.groups, 10);
     os_post(os_loop_executor(loops[0]), &hop.task);

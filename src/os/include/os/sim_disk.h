@@ -3,7 +3,8 @@
  *
  * With `faults`, it keeps what is durable apart from what was only written, and a crash keeps, by
  * the seed, any part of the rest:
- *   - of unsynced writes any 512-byte sectors, in any order (lost, torn, overtaken);
+ *   - of unsynced writes any 512-byte sectors (lost, torn, a later one without an earlier one);
+ *     each sector ends as one of the contents that it had since the last sync;
  *   - of unsynced sizes any that the file had since its last sync;
  *   - of creates, renames and removes any, as long as their folder was not synced;
  *   - a failed sync decides at once what of the writes survives, and forgets the rest for good: a
