@@ -74,6 +74,7 @@ struct port_rail_request {
     struct span postal_code, address_line1; /* AUTHORIZE, for the checks; may be empty */
     struct span statement_descriptor;
     uint64_t deadline_ns; /* monotonic */
+    void *rail;           /* the rail's, while the request is under way */
 
     err_t error; /* ERR_BUSY or ERR_FULL: nothing was sent */
     struct port_rail_answer answer;

@@ -1,0 +1,483 @@
+#include "issuer/issuer.h"
+
+#include "base/assert.h"
+#include "base/list.h"
+#include "memory.h"
+#include "test_cards.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* A message between the arrival at the network and the answer to the caller. */
+struct message {
+    struct os_timer timer;
+    struct issuer *issuer;
+    struct port_network_request *request; /* NULL: the caller has its answer already */
+    struct port_rail_request rail;        /* a copy: the original ends with the answer */
+    struct port_network_card card;
+    struct port_rail_answer answer;
+    enum { ARRIVES, ANSWERS, GIVES_UP, ARRIVES_LATE } next;
+    bool lost;
+};
+
+struct issuer {
+    struct port_network network;
+    struct issuer_parts parts;
+    struct issuer_memory memory;
+};
+
+struct issuer_settings
+issuer_settings_default(void)
+{
+    return (struct issuer_settings){.refund_settle_ms = 1000};
+}
+
+/* -------------------------------------------------------------------------------- decisions --- */
+
+static void
+copy_text(char *out, size_t size, const char *text)
+{
+    struct buf buf;
+    buf_init_fixed(&buf, out, size);
+    buf_append_cstr(&buf, text == NULL ? "" : text);
+    buf_append_byte(&buf, '\0');
+    ASSERT(!buf_failed(&buf));
+}
+
+static enum port_rail_check
+check_of(bool given, const struct issuer_test_card *card, enum issuer_checks fails)
+{
+    if (!given) {
+        return PORT_RAIL_CHECK_NONE;
+    }
+    if (card->checks == ISSUER_CHECKS_UNAVAILABLE) {
+        return PORT_RAIL_CHECK_UNAVAILABLE;
+    }
+    bool both = card->checks == ISSUER_CHECKS_ADDRESS_FAIL && fails != ISSUER_CHECKS_CVC_FAIL;
+    return card->checks == fails || both ? PORT_RAIL_CHECK_FAIL : PORT_RAIL_CHECK_PASS;
+}
+
+/* The answer to an authorization, from its record alone: so a repeat gets the same. */
+static void
+authorization_answer(
+    const struct issuer_memory_entry *entry, struct port_rail_answer *answer)
+{
+    const struct issuer_record *record = &entry->record;
+    const struct issuer_test_card *card = issuer_test_card_at(record->card);
+    memset(answer, 0, sizeof(*answer));
+    answer->outcome = (enum port_rail_outcome)record->outcome;
+    copy_text(answer->risk_level, sizeof(answer->risk_level), card->risk_level);
+    answer->risk_score = card->risk_score;
+    answer->cvc_check =
+        check_of((record->flags & ISSUER_RECORD_CVC) != 0, card, ISSUER_CHECKS_CVC_FAIL);
+    answer->postal_code_check = check_of(
+        (record->flags & ISSUER_RECORD_POSTAL_CODE) != 0, card, ISSUER_CHECKS_POSTAL_CODE_FAIL);
+    answer->address_check =
+        check_of((record->flags & ISSUER_RECORD_LINE1) != 0, card, ISSUER_CHECKS_LINE1_FAIL);
+    answer->captured = entry->captured != 0;
+    answer->captured_amount = entry->captured;
+    answer->refunded_amount = entry->refunded;
+    answer->voided = entry->voided;
+    if (record->outcome == PORT_RAIL_APPROVED) {
+        answer->straight_to_available = card->bypass_pending;
+        uint32_t code = (uint32_t)u128_low(record->id) % 1000000;
+        struct buf buf;
+        buf_init_fixed(&buf, answer->authorization_code, sizeof(answer->authorization_code));
+        buf_append_format(&buf, "%06u", code);
+        buf_append_byte(&buf, '\0');
+        buf_init_fixed(
+            &buf, answer->network_transaction_id, sizeof(answer->network_transaction_id));
+        buf_append_format(&buf, "%015u", record->number);
+        buf_append_byte(&buf, '\0');
+        return;
+    }
+    copy_text(answer->error_code, sizeof(answer->error_code), card->error_code);
+    copy_text(answer->decline_code, sizeof(answer->decline_code), card->decline_code);
+    copy_text(answer->advice_code, sizeof(answer->advice_code), card->advice_code);
+    copy_text(answer->network_code, sizeof(answer->network_code), card->network_code);
+}
+
+static uint8_t
+decide(const struct message *message, const struct issuer_test_card *card)
+{
+    bool approved = card->error_code == NULL;
+    if (card->verifies && message->rail.amount.amount == 0) {
+        approved = true;
+    }
+    if (card->cvc_only && message->card.cvc[0] == '\0') {
+        approved = true;
+    }
+    return approved ? PORT_RAIL_APPROVED : PORT_RAIL_DECLINED;
+}
+
+static void
+answer_failure(struct port_rail_answer *answer, enum port_rail_outcome outcome)
+{
+    memset(answer, 0, sizeof(*answer));
+    answer->outcome = outcome;
+    if (outcome == PORT_RAIL_DECLINED) {
+        copy_text(answer->error_code, sizeof(answer->error_code), "processing_error");
+        copy_text(answer->decline_code, sizeof(answer->decline_code), "processing_error");
+        copy_text(answer->network_code, sizeof(answer->network_code), "12");
+    }
+}
+
+/* Adds the record; a memory that cannot keep it makes the outcome unknown, never a lie. */
+static bool
+add(struct message *message, struct issuer_record *record)
+{
+    struct issuer *issuer = message->issuer;
+    record->id = message->rail.id;
+    record->operation = (uint8_t)message->rail.operation;
+    record->amount = message->rail.amount.amount;
+    record->at_ms = os_wall_ns(issuer->parts.clock) / OS_NS_PER_MS;
+    if (issuer_memory_add(&issuer->memory, record) != ERR_OK) {
+        answer_failure(&message->answer, PORT_RAIL_UNKNOWN);
+        return false;
+    }
+    return true;
+}
+
+static void
+authorize(struct message *message)
+{
+    const struct issuer_test_card *card = issuer_test_card(message->card.number);
+    struct issuer_record record = {
+        .outcome = decide(message, card),
+        .card = issuer_test_card_index(card),
+        .flags = (uint8_t)((message->rail.capture ? ISSUER_RECORD_CAPTURES : 0) |
+                           (message->card.cvc[0] != '\0' ? ISSUER_RECORD_CVC : 0) |
+                           (message->rail.postal_code.size != 0 ? ISSUER_RECORD_POSTAL_CODE : 0) |
+                           (message->rail.address_line1.size != 0 ? ISSUER_RECORD_LINE1 : 0)),
+    };
+    if (add(message, &record)) {
+        struct issuer_memory_entry *entry =
+            issuer_memory_find(&message->issuer->memory, message->rail.id);
+        ASSERT(entry != NULL);
+        authorization_answer(entry, &message->answer);
+    }
+}
+
+static enum port_rail_outcome
+refund_outcome(
+    const struct issuer *issuer, const struct issuer_record *record, uint64_t now_ms)
+{
+    if (record->outcome != PORT_RAIL_APPROVED) {
+        return (enum port_rail_outcome)record->outcome;
+    }
+    uint64_t settled = record->at_ms + (uint64_t)issuer->parts.settings.refund_settle_ms;
+    switch (issuer_test_card_at(record->card)->refund) {
+    case ISSUER_REFUND_AT_ONCE:
+        return PORT_RAIL_APPROVED;
+    case ISSUER_REFUND_LATER:
+        return now_ms >= settled ? PORT_RAIL_APPROVED : PORT_RAIL_PENDING;
+    case ISSUER_REFUND_FAILS:
+        return now_ms >= settled ? PORT_RAIL_FAILED : PORT_RAIL_APPROVED;
+    }
+    UNREACHABLE();
+}
+
+static bool
+follow_up_is_legal(const struct port_rail_request *rail, const struct issuer_memory_entry *original)
+{
+    if (original->record.operation != PORT_RAIL_AUTHORIZE ||
+        original->record.outcome != PORT_RAIL_APPROVED || original->voided) {
+        return false;
+    }
+    if (rail->operation == PORT_RAIL_CAPTURE) {
+        return original->captured == 0 && rail->amount.amount <= original->record.amount;
+    }
+    return original->refunded + rail->amount.amount <= original->captured;
+}
+
+static void
+follow_up(struct message *message)
+{
+    struct issuer *issuer = message->issuer;
+    struct issuer_memory_entry *original =
+        issuer_memory_find(&issuer->memory, message->rail.original_id);
+    if (original == NULL) {
+        answer_failure(&message->answer, PORT_RAIL_NOT_FOUND);
+        return;
+    }
+    bool legal = follow_up_is_legal(&message->rail, original);
+    struct issuer_record record = {
+        .original_id = message->rail.original_id,
+        .outcome = legal ? PORT_RAIL_APPROVED : PORT_RAIL_DECLINED,
+        .card = original->record.card,
+    };
+    if (!add(message, &record)) {
+        return;
+    }
+    enum port_rail_outcome outcome = (enum port_rail_outcome)record.outcome;
+    if (message->rail.operation == PORT_RAIL_REFUND) {
+        outcome = refund_outcome(issuer, &record, record.at_ms);
+    }
+    answer_failure(&message->answer, outcome);
+}
+
+/* Voiding what never arrived leaves a record under its id too, so that it is refused if it comes. */
+static void
+reverse(struct message *message)
+{
+    struct issuer *issuer = message->issuer;
+    struct issuer_memory_entry *original =
+        issuer_memory_find(&issuer->memory, message->rail.original_id);
+    if (original == NULL) {
+        struct message tombstone = *message;
+        struct issuer_record declined = {
+            .outcome = PORT_RAIL_DECLINED,
+            .card = issuer_test_card_index(issuer_test_card("4000000000000119")),
+        };
+        tombstone.rail.id = message->rail.original_id;
+        tombstone.rail.operation = PORT_RAIL_AUTHORIZE;
+        if (!add(&tombstone, &declined)) {
+            message->answer = tombstone.answer;
+            return;
+        }
+    }
+    struct issuer_record record = {
+        .original_id = message->rail.original_id,
+        .outcome = PORT_RAIL_APPROVED,
+    };
+    if (add(message, &record)) {
+        answer_failure(&message->answer, PORT_RAIL_APPROVED);
+    }
+}
+
+static void
+repeat(struct message *message, const struct issuer_memory_entry *entry)
+{
+    const struct issuer_record *record = &entry->record;
+    if (record->operation == PORT_RAIL_AUTHORIZE) {
+        authorization_answer(entry, &message->answer);
+        return;
+    }
+    enum port_rail_outcome outcome = (enum port_rail_outcome)record->outcome;
+    if (record->operation == PORT_RAIL_REFUND) {
+        uint64_t now_ms = os_wall_ns(message->issuer->parts.clock) / OS_NS_PER_MS;
+        outcome = refund_outcome(message->issuer, record, now_ms);
+    }
+    answer_failure(&message->answer, outcome);
+}
+
+static void
+handle(struct message *message)
+{
+    struct issuer_memory *memory = &message->issuer->memory;
+    bool report = message->rail.operation == PORT_RAIL_REPORT;
+    const struct issuer_memory_entry *known =
+        issuer_memory_find(memory, report ? message->rail.original_id : message->rail.id);
+    if (known != NULL) {
+        repeat(message, known);
+        return;
+    }
+    switch (message->rail.operation) {
+    case PORT_RAIL_AUTHORIZE:
+        authorize(message);
+        return;
+    case PORT_RAIL_CAPTURE:
+    case PORT_RAIL_REFUND:
+        follow_up(message);
+        return;
+    case PORT_RAIL_VOID:
+        reverse(message);
+        return;
+    case PORT_RAIL_REPORT:
+        answer_failure(&message->answer, PORT_RAIL_NOT_FOUND);
+        return;
+    }
+    UNREACHABLE();
+}
+
+/* ----------------------------------------------------------------------------- the network --- */
+
+static bool
+chance(struct issuer *issuer, int64_t per_mille)
+{
+    if (per_mille == 0) {
+        return false;
+    }
+    return (int64_t)(os_random_u128(issuer->parts.entropy) % 1000) < per_mille;
+}
+
+static void
+run_done(struct os_task *task)
+{
+    struct port_network_request *request =
+        CONTAINER_OF(task, struct port_network_request, task);
+    request->done(request);
+}
+
+static void
+send_answer(struct message *message)
+{
+    struct port_network_request *request = message->request;
+    message->request = NULL;
+    request->answer = message->answer;
+    explicit_bzero(&request->card, sizeof(request->card));
+    request->task.run = run_done;
+    os_post(request->reply_to, &request->task);
+}
+
+static void
+message_free(struct message *message)
+{
+    explicit_bzero(&message->card, sizeof(message->card));
+    free(message);
+}
+
+static void
+wait_until(struct message *message, uint64_t deadline_ns)
+{
+    struct os_loop *loop = message->issuer->parts.loop;
+    loop->ops->timer_arm(loop, &message->timer, deadline_ns);
+}
+
+static void
+answer_or_lose(struct message *message)
+{
+    if (message->lost) {
+        message->answer = (struct port_rail_answer){.outcome = PORT_RAIL_UNKNOWN};
+        message->next = GIVES_UP;
+        wait_until(message, message->rail.deadline_ns);
+        return;
+    }
+    send_answer(message);
+    message_free(message);
+}
+
+static void
+message_fires(struct os_timer *timer)
+{
+    struct message *message = CONTAINER_OF(timer, struct message, timer);
+    switch (message->next) {
+    case ARRIVES:
+        handle(message);
+        if (chance(message->issuer, message->issuer->parts.settings.twice_per_mille)) {
+            handle(message);
+        }
+        answer_or_lose(message);
+        return;
+    case GIVES_UP:
+        send_answer(message);
+        message_free(message);
+        return;
+    case ARRIVES_LATE: {
+        /* The caller hears "unknown" now; the network handles the message a little later. */
+        enum { LATE_BY_MS = 200 };
+        message->answer = (struct port_rail_answer){.outcome = PORT_RAIL_UNKNOWN};
+        message->rail.postal_code = SPAN_EMPTY; /* the caller's memory ends with its answer */
+        message->rail.address_line1 = SPAN_EMPTY;
+        send_answer(message);
+        message->next = ANSWERS;
+        wait_until(
+            message,
+            os_monotonic_ns(message->issuer->parts.clock) + LATE_BY_MS * OS_NS_PER_MS);
+        return;
+    }
+    case ANSWERS:
+        handle(message);
+        message_free(message);
+        return;
+    }
+    UNREACHABLE();
+}
+
+static void
+arrive(struct issuer *issuer, struct message *message)
+{
+    const struct issuer_settings *settings = &issuer->parts.settings;
+    if (chance(issuer, settings->dropped_per_mille)) {
+        message->answer = (struct port_rail_answer){.outcome = PORT_RAIL_UNKNOWN};
+        message->next = GIVES_UP;
+        wait_until(message, message->rail.deadline_ns);
+        return;
+    }
+    if (chance(issuer, settings->late_per_mille)) {
+        message->next = ARRIVES_LATE;
+        wait_until(message, message->rail.deadline_ns);
+        return;
+    }
+    message->lost = chance(issuer, settings->lost_per_mille);
+    message->next = ARRIVES;
+    int64_t wait_ms = settings->latency_ms;
+    if (settings->jitter_ms > 0) {
+        wait_ms += (int64_t)(os_random_u128(issuer->parts.entropy) %
+                             (unsigned)settings->jitter_ms);
+    }
+    if (wait_ms == 0) {
+        message_fires(&message->timer);
+        return;
+    }
+    wait_until(
+        message, os_monotonic_ns(issuer->parts.clock) + (uint64_t)wait_ms * OS_NS_PER_MS);
+}
+
+static void
+run_submit(struct os_task *task)
+{
+    struct port_network_request *request =
+        CONTAINER_OF(task, struct port_network_request, task);
+    struct issuer *issuer = request->network;
+    struct message *message = calloc(1, sizeof(*message));
+    if (message == NULL) {
+        request->error = ERR_MEMORY;
+        request->task.run = run_done;
+        os_post(request->reply_to, &request->task);
+        return;
+    }
+    message->issuer = issuer;
+    message->request = request;
+    message->rail = *request->rail;
+    message->card = request->card;
+    message->timer.loop = issuer->parts.loop;
+    message->timer.fire = message_fires;
+    arrive(issuer, message);
+}
+
+static void
+network_submit(struct port_network *network, struct port_network_request *request)
+{
+    struct issuer *issuer = CONTAINER_OF(network, struct issuer, network);
+    request->network = issuer;
+    request->error = ERR_OK;
+    request->task.run = run_submit;
+    os_post(os_loop_executor(issuer->parts.loop), &request->task);
+}
+
+err_t
+issuer_create(const struct issuer_parts *parts, struct issuer **ret_issuer)
+{
+    struct issuer *issuer = calloc(1, sizeof(*issuer));
+    if (issuer == NULL) {
+        return ERR_MEMORY;
+    }
+    issuer->parts = *parts;
+    issuer->network.submit = network_submit;
+    issuer->network.simulated = true;
+    err_t error = issuer_memory_open(&issuer->memory, parts->disk, parts->folder);
+    if (error != ERR_OK) {
+        issuer_memory_close(&issuer->memory);
+        free(issuer);
+        return error;
+    }
+    *ret_issuer = issuer;
+    return ERR_OK;
+}
+
+void
+issuer_destroy(struct issuer **issuer)
+{
+    if (*issuer != NULL) {
+        issuer_memory_close(&(*issuer)->memory);
+        free(*issuer);
+        *issuer = NULL;
+    }
+}
+
+struct port_network *
+issuer_network(struct issuer *issuer)
+{
+    return &issuer->network;
+}
