@@ -1,6 +1,7 @@
 #include "os/process.h"
 
 #include "base/assert.h"
+#include "base/span.h"
 #include "os/clock.h"
 
 #include <errno.h>
@@ -61,11 +62,16 @@ read_rss_bytes(void)
     if (file == NULL) {
         return 0;
     }
-    unsigned long long total = 0;
-    unsigned long long resident = 0;
-    int count = fscanf(file, "%llu %llu", &total, &resident);
+    char line[256];
+    bool got = fgets(line, sizeof(line), file) != NULL;
     (void)fclose(file);
-    return count == 2 ? resident * (uint64_t)sysconf(_SC_PAGESIZE) : 0;
+    struct span rest = span_from_cstr(got ? line : "");
+    uint64_t pages = 0;
+    (void)span_cut(&rest, ' ');
+    if (!span_parse_u64(span_cut(&rest, ' '), &pages)) {
+        return 0;
+    }
+    return pages * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
 struct os_usage
