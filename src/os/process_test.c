@@ -136,8 +136,9 @@ usage_counts_what_was_used(void **state)
     (void)state;
     struct os_usage before = os_process_usage();
     size_t size = 32u << 20;
-    volatile char *memory = malloc(size);
-    assert_non_null(memory);
+    char *allocated = malloc(size);
+    assert_non_null(allocated);
+    volatile char *memory = allocated;
     /* By time used, so that a slow clock tick of the kernel cannot fail it. */
     struct os_usage after = before;
     for (int round = 0; round < 1000 && after.cpu_user_ns <= before.cpu_user_ns; round++) {
@@ -149,7 +150,7 @@ usage_counts_what_was_used(void **state)
     assert_true(after.cpu_user_ns > before.cpu_user_ns);
     assert_true(after.rss_bytes >= before.rss_bytes + size / 2);
     assert_true(after.rss_peak_bytes >= after.rss_bytes / 2);
-    free((void *)(uintptr_t)memory);
+    free(allocated);
 }
 
 static void
