@@ -32,7 +32,10 @@ tables_create(struct machine *machine, const struct ledger_limits *limits)
     TRY(delta_create(&machine->delta));
     machine->ids = calloc(2 * LEDGER_BATCH_MAX, sizeof(*machine->ids));
     machine->pasts = calloc(2 * LEDGER_BATCH_MAX, sizeof(*machine->pasts));
-    if (machine->ids == NULL || machine->pasts == NULL) {
+    machine->timestamps = calloc(LEDGER_BATCH_MAX, sizeof(*machine->timestamps));
+    machine->taken = calloc(LEDGER_BATCH_MAX, sizeof(*machine->taken));
+    if (machine->ids == NULL || machine->pasts == NULL || machine->timestamps == NULL ||
+        machine->taken == NULL) {
         return ERR_MEMORY;
     }
     TRY(machine_pairs_create(&machine->pairs));
@@ -73,11 +76,15 @@ machine_close(struct machine *machine)
     machine_pairs_destroy(&machine->pairs);
     free(machine->ids);
     free(machine->pasts);
+    free(machine->timestamps);
+    free(machine->taken);
     free(machine->delta.accounts);
     free(machine->delta.events);
     free(machine->delta.failed_ids);
     machine->ids = NULL;
     machine->pasts = NULL;
+    machine->timestamps = NULL;
+    machine->taken = NULL;
     machine->delta = (struct ledger_delta){0};
     machine->uncommitted = false;
 }
@@ -107,13 +114,22 @@ pulse_events_max(const struct machine *machine)
     return pendings < MACHINE_EXPIRY_MAX ? pendings : MACHINE_EXPIRY_MAX;
 }
 
-/* Expires what is due, if time goes on for long enough to do so. */
+/* Is a pulse due, and does time go on for long enough to do it? */
+static bool
+pulse_is_due(const struct machine *machine)
+{
+    uint64_t left = LEDGER_TIMESTAMP_MAX - ledger_clock(machine->ledger);
+    return ledger_pulse_due(machine->ledger) && left >= 1 + MACHINE_EXPIRY_MAX;
+}
+
+/* Expires what is due. What was decided before a batch is done after it, and moves the clock, even
+ * if the batch itself finished what was due. */
 static void
 pulse(struct machine *machine)
 {
     uint64_t clock = ledger_clock(machine->ledger);
     const uint64_t duration = 1 + MACHINE_EXPIRY_MAX;
-    if (!ledger_pulse_due(machine->ledger) || duration > LEDGER_TIMESTAMP_MAX - clock) {
+    if (duration > LEDGER_TIMESTAMP_MAX - clock) {
         return;
     }
     ledger_set_clock(machine->ledger, clock + duration);
@@ -157,7 +173,9 @@ machine_tick(struct machine *machine, uint64_t clock)
     TRY(machine->store->ops->admit(machine->store, pulse_events_max(machine), 0));
     delta_clear(&machine->delta);
     ledger_set_clock(machine->ledger, clock);
-    pulse(machine);
+    if (pulse_is_due(machine)) {
+        pulse(machine);
+    }
     return hand_over(machine);
 }
 
@@ -203,6 +221,34 @@ create_transfers(struct machine *machine, struct port_ledger_request *request, u
     return ERR_OK;
 }
 
+static bool
+note_taken(void *context, const struct ledger_event *event)
+{
+    (void)event;
+    *(bool *)context = true;
+    return false;
+}
+
+/* Tells the core which timestamps of imported accounts are a transfer's already. */
+static err_t
+look_up_timestamps(struct machine *machine, const struct port_ledger_request *request)
+{
+    uint32_t count = ledger_prepare_accounts(
+        machine->ledger, request->in.accounts, request->count, machine->timestamps);
+    for (uint32_t i = 0; i < count; i++) {
+        uint64_t timestamp = machine->timestamps[i];
+        struct store_query query = {
+            .timestamp_min = timestamp, .timestamp_max = timestamp, .limit = 1};
+        machine->taken[i] = false;
+        if (timestamp != 0) {
+            TRY(machine->store->ops->events(
+                machine->store, &query, false, note_taken, &machine->taken[i], &machine->error));
+        }
+    }
+    ledger_set_taken(machine->ledger, machine->taken, count);
+    return ERR_OK;
+}
+
 /* Room in the core and in the store, and the past: everything that can fail, before anything is
  * changed (MACHINE-1). */
 static err_t
@@ -216,6 +262,9 @@ prepare(struct machine *machine, const struct port_ledger_request *request, uint
     uint32_t events = (transfers ? count : 0) + pulse_events_max(machine);
     TRY(machine->store->ops->admit(machine->store, events, accounts ? count : 0));
     *ret_pasts = 0;
+    if (accounts) {
+        return look_up_timestamps(machine, request);
+    }
     if (transfers) {
         *ret_pasts =
             ledger_prepare_transfers(machine->ledger, request->in.transfers, count, machine->ids);
@@ -234,7 +283,7 @@ execute_read(struct machine *machine, struct port_ledger_request *request)
     TRY(next_clock(machine, 0, &clock));
     bool room = machine->store->ops->admit(machine->store, pulse_events_max(machine), 0) == ERR_OK;
     ledger_set_clock(machine->ledger, clock);
-    bool due = room && ledger_pulse_due(machine->ledger);
+    bool due = room && pulse_is_due(machine);
     TRY(machine_read(machine, request));
     if (due) {
         delta_clear(&machine->delta);
@@ -261,7 +310,7 @@ machine_execute(struct machine *machine, struct port_ledger_request *request)
     TRY(prepare(machine, request, &past_count));
     delta_clear(&machine->delta);
     ledger_set_clock(machine->ledger, clock);
-    bool due = ledger_pulse_due(machine->ledger);
+    bool due = pulse_is_due(machine);
     if (request->operation == PORT_LEDGER_CREATE_ACCOUNTS) {
         TRY(create_accounts(machine, request));
     } else {

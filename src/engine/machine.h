@@ -32,6 +32,8 @@ struct machine {
     struct ledger_delta delta; /* of one batch, with its pulse */
     u128 *ids;                 /* 2 * LEDGER_BATCH_MAX */
     struct ledger_past *pasts; /* as many */
+    uint64_t *timestamps;      /* LEDGER_BATCH_MAX, of imported accounts */
+    bool *taken;               /* as many */
     struct machine_pairs *pairs;
     struct store_error error; /* of the last failure of the store */
 };

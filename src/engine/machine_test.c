@@ -1,0 +1,78 @@
+/*
+ * Core and store together against the model: random operations, every result compared, every query
+ * too, restarts in between. The journal lies on a simulated disk with small segments.
+ *
+ * TAEL_MACHINE_ROUNDS  how many seeds
+ * TAEL_MACHINE_SEED    the first
+ */
+#include "machine_testing.h"
+
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <setjmp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define ROUNDS 60
+#define STEPS  150
+
+static uint64_t
+setting(const char *name, uint64_t fallback)
+{
+    const char *text = getenv(name);
+    return text == NULL ? fallback : strtoull(text, NULL, 10);
+}
+
+static void
+round_run(uint64_t seed)
+{
+    struct t_ledger *t = malloc(sizeof(*t));
+    assert_non_null(t);
+    struct os_sim_disk *disk = NULL;
+    assert_int_equal(
+        os_sim_disk_create(&(struct os_sim_disk_settings){.seed = seed}, &disk), ERR_OK);
+    t_ledger_init(t, seed, os_sim_disk_ops(disk));
+    assert_int_equal(t_ledger_open(t), ERR_OK);
+    for (uint32_t step = 0; step < STEPS; step++) {
+        if (!t_ledger_step(t) || !t_ledger_compare_query(t) ||
+            (step % 16 == 0 && !t_ledger_compare_all(t))) {
+            fail_msg("seed %llu, step %u: %s", (unsigned long long)seed, step, t->difference);
+        }
+        if (ledger_random_below(&t->random, 20) == 0) {
+            t_ledger_close(t);
+            assert_int_equal(t_ledger_open(t), ERR_OK);
+            if (!t_ledger_compare_all(t)) {
+                fail_msg("seed %llu, restart: %s", (unsigned long long)seed, t->difference);
+            }
+        }
+    }
+    t_ledger_close(t);
+    t_ledger_release(t);
+    free(t);
+    os_sim_disk_destroy(&disk);
+}
+
+static void
+equals_model(void **state)
+{
+    (void)state;
+    uint64_t seed = setting("TAEL_MACHINE_SEED", 1);
+    uint64_t rounds = setting("TAEL_MACHINE_ROUNDS", ROUNDS);
+    for (uint64_t i = 0; i < rounds; i++) {
+        round_run(seed + i);
+    }
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(equals_model),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

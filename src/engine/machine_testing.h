@@ -1,0 +1,43 @@
+/* For tests: a machine beside the model, driven by the same random operations. */
+#ifndef ENGINE_MACHINE_TESTING_H
+#define ENGINE_MACHINE_TESTING_H
+
+#include "ledger_random.h"
+#include "machine.h"
+
+#include "os/sim_disk.h"
+
+#define T_ACCOUNTS_MAX  40
+#define T_PENDINGS_MAX  200
+#define T_DIFFERENCE    256
+#define T_FOLDER        "ledger"
+#define T_SEGMENT_SIZE  (128u * 1024u)
+#define T_TRANSFERS_MAX 8190
+
+struct t_ledger {
+    struct machine machine;
+    struct ledger_model *model;
+    struct ledger_random random;
+    struct ledger_random_operation operation;
+    struct os_disk *disk;
+    struct os_executor executor; /* runs what is posted at once */
+    struct store_ticket ticket;
+    uint32_t tickets_told;
+    err_t error; /* of the last open or step */
+    struct store_error store_error;
+    char difference[T_DIFFERENCE];
+};
+
+void t_ledger_init(struct t_ledger *t, uint64_t seed, struct os_disk *disk);
+void t_ledger_release(struct t_ledger *t);
+err_t t_ledger_open(struct t_ledger *t);
+void t_ledger_close(struct t_ledger *t);
+/* Draws one operation, does it to both and makes it durable. False on a difference, or if the
+ * store failed (then t->error says so, and the model has done it, the machine perhaps). */
+bool t_ledger_step(struct t_ledger *t);
+/* One random query to both. */
+bool t_ledger_compare_query(struct t_ledger *t);
+/* All accounts, transfers, failed ids, events and balances. */
+bool t_ledger_compare_all(struct t_ledger *t);
+
+#endif
