@@ -80,7 +80,9 @@ check_reading(struct span text)
     err_t error = json_read(text, &arena, 10000, &root, &problem);
     if (error != ERR_OK) {
         ASSERT(problem.position <= text.size);
-        ASSERT(error == ERR_FULL || !oracle_accepts(text));
+        /* jansson takes a zero byte for the end of the text. */
+        bool has_zero = text.size > 0 && memchr(text.data, 0, text.size) != NULL;
+        ASSERT(error == ERR_FULL || has_zero || !oracle_accepts(text));
         arena_release(&arena);
         return;
     }
