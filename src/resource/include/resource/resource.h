@@ -64,6 +64,11 @@ enum resource_route_flag {
     RESOURCE_OUTSIDE_EFFECTS = 2,
     /* The body may carry a card in clear at `card_parameter`. */
     RESOURCE_CARD_DATA = 4,
+    /* The front does not read the body as a form: the handler finds it through request->user.
+     * Implies RESOURCE_NOT_KEPT: such routes are idempotent by ids in the body. */
+    RESOURCE_RAW_BODY = 8,
+    /* The answer must not be stored (it shows a secret once): an Idempotency-Key is ignored. */
+    RESOURCE_NOT_KEPT = 16,
 };
 
 enum resource_param_kind {
@@ -122,6 +127,7 @@ struct resource_request {
     struct span api_version;     /* Stripe-Version as sent; may be empty */
     char request_id[RESOURCE_REQUEST_ID_SIZE];
     struct arena *arena;         /* lives until done ran; params live in it */
+    void *user;                  /* the requester's */
 
     int status;                  /* HTTP */
     struct buf body;             /* JSON; moved to the requester */
