@@ -54,6 +54,10 @@ FIXTURES = {
         {"README.md": "[a](docs/a.md)\n"},
         {"README.md": "[a](docs/a.md#x) [b](https://example.com)\n", "docs/a.md": "a\n"},
     ),
+    sources.packages_are_explained: (
+        {"scripts/packages.txt": "# a\ngcc build\n", "docs/dependencies.md": "gcc-12\n"},
+        {"scripts/packages.txt": "# a\ngcc build\n", "docs/dependencies.md": "| gcc, make |\n"},
+    ),
 }
 
 
@@ -93,8 +97,19 @@ def module(folder, name, code, uses=()):
     return built.Module(name, home / "include", [archive], uses)
 
 
-def module_pair(check, folder, bad, good):
+def module_pair(check, bad, good):
     return verdict(check({m.name: m for m in bad}), check({m.name: m for m in good}))
+
+
+def built_modules(folder):
+    for name in ("bad", "good"):
+        write(folder / name, {"unit.c": "", "include/unit.h": ""})
+    write(folder / "good", {"lib.a": ""})
+    return module_pair(
+        built.modules_are_built,
+        [built.Module("bad", folder / "bad/include")],
+        [built.Module("good", folder / "good/include", [folder / "good/lib.a"])],
+    )
 
 
 def headers(folder):
@@ -103,14 +118,14 @@ def headers(folder):
         include = folder / name / "include"
         write(include, {f"{name}/{name}.h": text})
         modules.append(built.Module(name, include))
-    return module_pair(built.headers_compile_alone, folder, modules[:1], modules[1:])
+    return module_pair(built.headers_compile_alone, modules[:1], modules[1:])
 
 
 def purity(folder):
     bad = module(folder, "core/bad", "#include <time.h>\nlong bad_f(void) { return time(0); }\n")
     good = module(folder, "core/good", "#include <string.h>\n"
                   "void good_f(char *a, int n) { memset(a, 0, n); }\n")
-    return module_pair(built.pure_modules_stay_pure, folder, [bad], [good])
+    return module_pair(built.pure_modules_stay_pure, [bad], [good])
 
 
 def dependencies(folder):
@@ -118,7 +133,6 @@ def dependencies(folder):
     code = "void err_f(void);\nvoid os_f(void) { err_f(); }\n"
     return module_pair(
         built.symbols_come_from_dependencies,
-        folder,
         [base, module(folder, "os", code)],
         [base, module(folder, "os", code, ["base"])],
     )
@@ -128,13 +142,12 @@ def names(folder):
     bad = module(folder, "store", "int counter;\n")
     good = module(folder, "os", "int os_counter;\nstatic int counter;\nint *os_f(void) "
                   "{ return &counter; }\n")
-    return module_pair(built.global_names_carry_their_module, folder, [bad], [good])
+    return module_pair(built.global_names_carry_their_module, [bad], [good])
 
 
 def layers(folder):
     return module_pair(
         built.layers_point_down,
-        folder,
         [built.Module("core/ledger", uses=["os"])],
         [built.Module("core/ledger", uses=["base"])],
     )
@@ -153,6 +166,7 @@ def program(folder):
 
 
 BUILT = {
+    built.modules_are_built: built_modules,
     built.headers_compile_alone: headers,
     built.pure_modules_stay_pure: purity,
     built.symbols_come_from_dependencies: dependencies,

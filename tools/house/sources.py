@@ -222,6 +222,20 @@ def document_links_lead_somewhere(tree):
     return found
 
 
+def packages_are_explained(tree):
+    """Each Debian package of scripts/packages.txt is in docs/dependencies.md, with its reason."""
+    listed, explained = tree.root / "scripts/packages.txt", tree.root / "docs/dependencies.md"
+    if not listed.exists():
+        return []
+    text = raw(explained) if explained.exists() else ""
+    found = []
+    for number, line in enumerate(raw(listed).splitlines(), 1):
+        package = line.split("#")[0].split()[:1]
+        if package and not re.search(rf"(?<![\w-]){re.escape(package[0])}(?![\w-])", text):
+            found.append(f"scripts/packages.txt:{number}: {package[0]} is not in docs/dependencies.md")
+    return found
+
+
 CHECKS = [
     include_stays_inside,
     no_float_near_money,
@@ -234,4 +248,5 @@ CHECKS = [
     magics_are_unique,
     modules_have_their_shape,
     document_links_lead_somewhere,
+    packages_are_explained,
 ]
