@@ -213,25 +213,69 @@ put_string_slow(struct buf *out, struct span text, size_t at)
     put_byte(out, '"');
 }
 
-static inline void
-put_string(struct buf *out, struct span text)
+/* Copies eight bytes if all of them are plain. */
+static inline bool
+copy_plain_word(char *out, const char *data)
 {
-    size_t end = plain_end(text, 0);
-    char *at = room(out, end + 2);
-    if (at == NULL) {
+    uint64_t word;
+    memcpy(&word, data, sizeof(word));
+    uint64_t special = ((word - SWAR_ONES * 0x20) | word) & SWAR_HIGHS;
+    special |= zero_bytes(word ^ SWAR_ONES * '"');
+    special |= zero_bytes(word ^ SWAR_ONES * '\\');
+    memcpy(out, &word, sizeof(word));
+    return special == 0;
+}
+
+/* Copies text.size bytes to `out` and answers whether all of them are plain; if not, what was
+ * copied means nothing. Looks at each byte once; the last word overlaps the one before. */
+static inline bool
+copy_plain(char *out, struct span text)
+{
+    if (text.size < 8) {
+        bool plain = true;
+        for (size_t i = 0; i < text.size; i++) {
+            out[i] = text.data[i];
+            plain = plain && is_plain(text.data[i]);
+        }
+        return plain;
+    }
+    size_t last = text.size - 8;
+    for (size_t at = 0; at < last; at += 8) {
+        if (!copy_plain_word(out + at, text.data + at)) {
+            return false;
+        }
+    }
+    return copy_plain_word(out + last, text.data + last);
+}
+
+/* The text in quotes, between `before` and `after` (0: nothing). No byte of a text becomes less
+ * than a byte of JSON, so asking for its size at once never fails early. */
+static inline void
+put_string(struct buf *out, struct span text, char before, char after)
+{
+    char *begin = room(out, text.size + 2 + (before != 0 ? 1 : 0) + (after != 0 ? 1 : 0));
+    if (begin == NULL) {
         return;
+    }
+    char *at = begin;
+    if (before != 0) {
+        *at++ = before;
     }
     *at++ = '"';
-    if (end < text.size) {
-        out->size++;
-        put_string_slow(out, text, end);
+    if (copy_plain(at, text)) {
+        at += text.size;
+        *at++ = '"';
+        if (after != 0) {
+            *at++ = after;
+        }
+        out->size += (size_t)(at - begin);
         return;
     }
-    if (text.size > 0) {
-        memcpy(at, text.data, text.size);
+    out->size += (size_t)(at - begin);
+    put_string_slow(out, text, plain_end(text, 0));
+    if (after != 0) {
+        put_byte(out, after);
     }
-    at[text.size] = '"';
-    out->size += text.size + 2;
 }
 
 void
@@ -239,13 +283,9 @@ json_key_span(struct json_writer *json, struct span name)
 {
     ASSERT(json->in_object[json->depth]);
     ASSERT(!json->has_key);
-    if (json->has_item[json->depth]) {
-        put_byte(json->out, ',');
-    }
+    put_string(json->out, name, json->has_item[json->depth] ? ',' : 0, ':');
     json->has_item[json->depth] = true;
     json->has_key = true;
-    put_string(json->out, name);
-    put_byte(json->out, ':');
 }
 
 void
@@ -258,7 +298,7 @@ void
 json_text(struct json_writer *json, struct span text)
 {
     value_begin(json);
-    put_string(json->out, text);
+    put_string(json->out, text, 0, 0);
 }
 
 void
