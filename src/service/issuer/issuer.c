@@ -331,7 +331,7 @@ static void
 wait_until(struct message *message, uint64_t deadline_ns)
 {
     struct os_loop *loop = message->issuer->parts.loop;
-    loop->ops->timer_arm(loop, &message->timer, deadline_ns);
+    os_timer_arm(loop, &message->timer, deadline_ns);
 }
 
 static void
@@ -431,7 +431,6 @@ run_submit(struct os_task *task)
     message->request = request;
     message->rail = *request->rail;
     message->card = request->card;
-    message->timer.loop = issuer->parts.loop;
     message->timer.fire = message_fires;
     arrive(issuer, message);
 }

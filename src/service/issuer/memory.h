@@ -6,6 +6,7 @@
 #ifndef ISSUER_MEMORY_H
 #define ISSUER_MEMORY_H
 
+#include "base/buf.h"
 #include "base/map.h"
 #include "base/u128.h"
 #include "os/file.h"

@@ -268,7 +268,6 @@ payments_sweeper_start(struct payments *payments)
     ASSERT(payments->sweeper != NULL);
     payments->sweeper->payments = payments;
     payments->sweeper->first = true;
-    payments->sweep_timer.loop = payments->parts.loop;
     payments->sweep_timer.fire = sweep_fired;
     payments->parts.loop->ops->timer_arm(
         payments->parts.loop, &payments->sweep_timer, os_monotonic_ns(payments->parts.clock) + 1);

@@ -52,6 +52,7 @@ struct port_vault_tokenize {
     struct os_task task;
     struct os_executor *reply_to;
     void (*done)(struct port_vault_tokenize *request);
+    void *vault; /* the vault's, while the request is under way */
     uint64_t scope;
     struct span number, cvc; /* the caller wipes them after done */
     struct span test_token;

@@ -1,0 +1,561 @@
+#include "vault/vault.h"
+
+#include "base/assert.h"
+#include "base/hash.h"
+#include "base/id.h"
+#include "base/list.h"
+#include "card.h"
+#include "cvc.h"
+#include "keys.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define ARENA_MAX    (1u << 20)
+#define CACHE_SLOTS  8192
+#define LOOKUP_SIZE  32 /* hex digits of the look-up MAC that are kept */
+#define SEALED_BYTES (VAULT_NONCE_SIZE + VAULT_NUMBER_SIZE + VAULT_TAG_SIZE)
+#define SEALED_SIZE  (SEALED_BYTES * 2)
+
+enum { CARD_LOOKUP, CARD_KEY, CARD_SEALED, CARD_EXPIRY };
+
+static const struct document_kind card_kind = {
+    .name = "card",
+    .columns =
+        {
+            {.name = "lookup", .type = DOCUMENT_TEXT, .indexed = true},
+            {.name = "key_id", .type = DOCUMENT_TEXT},
+            {.name = "sealed", .type = DOCUMENT_TEXT},
+            {.name = "expiry", .type = DOCUMENT_INTEGER}, /* year * 100 + month */
+        },
+    .column_count = 4,
+};
+
+/* A card as it is stored: nothing here is readable without the keys. */
+struct stored_card {
+    uint64_t scope;
+    char token[PORT_VAULT_TOKEN_SIZE];
+    char lookup[LOOKUP_SIZE + 1];
+    char key_id[ID_TEXT_SIZE];
+    char sealed[SEALED_SIZE + 1];
+    int64_t expiry;
+};
+
+struct vault {
+    struct port_vault port;
+    struct port_network network;
+    struct vault_parts parts;
+    struct vault_key_memory *keys;
+    struct document_store *documents;
+    struct vault_cvcs cvcs;
+    struct id_generator ids;
+    struct arena arena;
+    struct os_group_hook hook;
+    bool writing;                    /* a transaction is open */
+    struct os_task *waiting_first;   /* answered when it is durable (VAULT-5) */
+    struct os_task *waiting_last;
+    struct stored_card *by_lookup;   /* direct-mapped caches of rows that are durable */
+    struct stored_card *by_token;
+};
+
+static const struct hash_key cache_key = {0x7661756c74206331, 0x7661756c74206332};
+
+static struct stored_card *
+cache_slot(struct stored_card *cache, const char *text)
+{
+    return &cache[hash_keyed(cache_key, span_from_cstr(text)) % CACHE_SLOTS];
+}
+
+/* ------------------------------------------------------------------------------- tokenizing --- */
+
+static void
+set_text(char *out, size_t size, struct span text)
+{
+    ASSERT(text.size < size);
+    memset(out, 0, size);
+    if (text.size != 0) {
+        memcpy(out, text.data, text.size);
+    }
+}
+
+static err_t
+card_macs(
+    struct vault *vault,
+    uint64_t scope,
+    const char *digits,
+    int64_t expiry,
+    char lookup[LOOKUP_SIZE + 1],
+    char fingerprint[PORT_VAULT_FINGERPRINT_SIZE])
+{
+    static const char alphabet[] =
+        "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    enum { FINGERPRINT_LENGTH = 16 };
+    char text[96];
+    uint8_t mac[VAULT_MAC_SIZE];
+    struct buf buf;
+    buf_init_fixed(&buf, text, sizeof(text));
+    /* Two scopes of one merchant: test and live never share a fingerprint's meaning, but do share
+     * the merchant. */
+    buf_append_format(&buf, "%llu|%s", (unsigned long long)(scope / 2), digits);
+    err_t error = vault_mac(vault->keys->fingerprint, buf_span(&buf), mac);
+    for (size_t i = 0; i < FINGERPRINT_LENGTH; i++) {
+        fingerprint[i] = alphabet[mac[i] % (sizeof(alphabet) - 1)];
+    }
+    fingerprint[FINGERPRINT_LENGTH] = '\0';
+    if (error == ERR_OK) {
+        buf_clear(&buf);
+        buf_append_format(
+            &buf, "%llu|%s|%lld", (unsigned long long)scope, digits, (long long)expiry);
+        error = vault_mac(vault->keys->lookup, buf_span(&buf), mac);
+        vault_hex(mac, LOOKUP_SIZE / 2, lookup);
+        lookup[LOOKUP_SIZE] = '\0';
+    }
+    explicit_bzero(text, sizeof(text));
+    return error;
+}
+
+static void
+card_from_row(struct stored_card *card, const struct document_row *row)
+{
+    memset(card, 0, sizeof(*card));
+    card->scope = row->scope;
+    set_text(card->token, sizeof(card->token), row->id);
+    set_text(card->lookup, sizeof(card->lookup), row->columns[CARD_LOOKUP].text);
+    set_text(card->key_id, sizeof(card->key_id), row->columns[CARD_KEY].text);
+    set_text(card->sealed, sizeof(card->sealed), row->columns[CARD_SEALED].text);
+    card->expiry = row->columns[CARD_EXPIRY].integer;
+}
+
+static bool
+take_first(void *context, const struct document_row *row)
+{
+    card_from_row(context, row);
+    return false;
+}
+
+static err_t
+begin(struct vault *vault)
+{
+    if (!vault->writing) {
+        TRY(vault->documents->ops->begin(vault->documents));
+        vault->writing = true;
+    }
+    return ERR_OK;
+}
+
+/* The number is sealed at its full field width, so that the ciphertext does not tell its length. */
+static err_t
+seal_number(struct vault *vault, const char *digits, struct stored_card *card)
+{
+    const struct vault_data_key *key = vault_keys_current(vault->keys);
+    uint8_t sealed[SEALED_BYTES];
+    vault->parts.entropy->fill(vault->parts.entropy, sealed, VAULT_NONCE_SIZE);
+    TRY(vault_seal(
+        key->key,
+        sealed,
+        span_from_cstr(card->token),
+        span_of(digits, VAULT_NUMBER_SIZE),
+        sealed + VAULT_NONCE_SIZE));
+    vault_hex(sealed, sizeof(sealed), card->sealed);
+    set_text(card->key_id, sizeof(card->key_id), span_from_cstr(key->id));
+    return ERR_OK;
+}
+
+static err_t
+insert_card(struct vault *vault, const char *digits, struct stored_card *card)
+{
+    char text[ID_TEXT_SIZE];
+    uint64_t now_ms = os_wall_ns(vault->parts.clock) / OS_NS_PER_MS;
+    u128 id = id_next(&vault->ids, now_ms, os_random_u128(vault->parts.entropy));
+    (void)id_format("card_", id, text);
+    set_text(card->token, sizeof(card->token), span_from_cstr(text));
+    TRY(seal_number(vault, digits, card));
+    struct document_row row = {
+        .scope = card->scope,
+        .id = span_from_cstr(card->token),
+        .body = SPAN("{}"),
+    };
+    row.columns[CARD_LOOKUP].text = span_from_cstr(card->lookup);
+    row.columns[CARD_KEY].text = span_from_cstr(card->key_id);
+    row.columns[CARD_SEALED].text = span_from_cstr(card->sealed);
+    row.columns[CARD_EXPIRY].integer = card->expiry;
+    TRY(begin(vault));
+    return vault->documents->ops->insert(vault->documents, &card_kind, &row);
+}
+
+/* Finds the card of this look-up or stores it. */
+static err_t
+find_or_insert(struct vault *vault, const char *digits, struct stored_card *card)
+{
+    const struct stored_card *cached = cache_slot(vault->by_lookup, card->lookup);
+    if (strcmp(cached->lookup, card->lookup) == 0) {
+        *card = *cached;
+        return ERR_OK;
+    }
+    struct stored_card found = {0};
+    struct document_query query = {
+        .scope = card->scope,
+        .filters = {{.column = CARD_LOOKUP, .value = {.text = span_from_cstr(card->lookup)}}},
+        .filter_count = 1,
+        .range_column = UINT32_MAX,
+        .limit = 1,
+    };
+    TRY(vault->documents->ops->list(
+        vault->documents, &card_kind, &query, take_first, &found));
+    if (found.token[0] == '\0') {
+        return insert_card(vault, digits, card);
+    }
+    *card = found;
+    if (!vault->writing) {
+        *cache_slot(vault->by_lookup, card->lookup) = found;
+    }
+    return ERR_OK;
+}
+
+static enum port_vault_outcome
+check_expiry(struct vault *vault, int64_t month, int64_t *year)
+{
+    enum { YEARS_AHEAD_MAX = 50, CENTURY = 2000 };
+    time_t now = (time_t)(os_wall_ns(vault->parts.clock) / OS_NS_PER_S);
+    struct tm date;
+    if (gmtime_r(&now, &date) == NULL) {
+        return PORT_VAULT_INVALID_YEAR;
+    }
+    int64_t this_year = date.tm_year + 1900;
+    if (*year >= 0 && *year < 100) {
+        *year += CENTURY;
+    }
+    if (month < 1 || month > 12) {
+        return PORT_VAULT_INVALID_MONTH;
+    }
+    if (*year < this_year || *year > this_year + YEARS_AHEAD_MAX) {
+        return PORT_VAULT_INVALID_YEAR;
+    }
+    return *year == this_year && month < date.tm_mon + 1 ? PORT_VAULT_INVALID_MONTH
+                                                         : PORT_VAULT_OK;
+}
+
+/* Fills `digits`, the expiry and the description, or says what is wrong with the card. */
+static enum port_vault_outcome
+read_card(
+    struct vault *vault, struct port_vault_tokenize *request, char digits[VAULT_NUMBER_SIZE])
+{
+    struct span number = request->number;
+    if (request->test_token.size != 0) {
+        const char *test_number = vault_card_of_test_token(request->test_token);
+        if (test_number == NULL) {
+            return PORT_VAULT_UNKNOWN_TOKEN;
+        }
+        enum { TEST_EXPIRY_YEAR = 2034, TEST_EXPIRY_MONTH = 12 };
+        number = span_from_cstr(test_number);
+        request->exp_month = TEST_EXPIRY_MONTH;
+        request->exp_year = TEST_EXPIRY_YEAR;
+        /* The tokens stand for a card that was typed in with its code. */
+        request->cvc = SPAN("123");
+    }
+    if (!vault_card_digits(number, digits)) {
+        return PORT_VAULT_INVALID_NUMBER;
+    }
+    if (!vault_card_check_digit(digits)) {
+        return PORT_VAULT_INCORRECT_NUMBER;
+    }
+    enum port_vault_outcome expiry =
+        check_expiry(vault, request->exp_month, &request->exp_year);
+    if (expiry != PORT_VAULT_OK) {
+        return expiry;
+    }
+    vault_card_describe(digits, &request->card);
+    request->card.exp_month = (uint8_t)request->exp_month;
+    request->card.exp_year = (uint16_t)request->exp_year;
+    request->card.cvc_provided = request->cvc.size != 0;
+    if (request->cvc.size != 0 &&
+        !vault_card_cvc_is_valid(request->card.brand, request->cvc)) {
+        return PORT_VAULT_INVALID_CVC;
+    }
+    return PORT_VAULT_OK;
+}
+
+static err_t
+tokenize(struct vault *vault, struct port_vault_tokenize *request)
+{
+    char digits[VAULT_NUMBER_SIZE];
+    memset(&request->card, 0, sizeof(request->card));
+    request->outcome = read_card(vault, request, digits);
+    if (request->outcome != PORT_VAULT_OK) {
+        explicit_bzero(digits, sizeof(digits));
+        return ERR_OK;
+    }
+    struct stored_card card = {
+        .scope = request->scope,
+        .expiry = request->exp_year * 100 + request->exp_month,
+    };
+    err_t error = card_macs(
+        vault, request->scope, digits, card.expiry, card.lookup, request->card.fingerprint);
+    if (error == ERR_OK) {
+        error = find_or_insert(vault, digits, &card);
+    }
+    explicit_bzero(digits, sizeof(digits));
+    TRY(error);
+    set_text(request->card.token, sizeof(request->card.token), span_from_cstr(card.token));
+    if (request->cvc.size != 0) {
+        vault_cvcs_put(
+            &vault->cvcs, card.token, request->cvc, os_monotonic_ns(vault->parts.clock));
+    }
+    return ERR_OK;
+}
+
+/* ------------------------------------------------------------------------- answers by group --- */
+
+static void
+run_tokenize_done(struct os_task *task)
+{
+    struct port_vault_tokenize *request = CONTAINER_OF(task, struct port_vault_tokenize, task);
+    request->done(request);
+}
+
+static void
+run_tokenize(struct os_task *task)
+{
+    struct port_vault_tokenize *request = CONTAINER_OF(task, struct port_vault_tokenize, task);
+    struct vault *vault = request->vault;
+    request->error = tokenize(vault, request);
+    task->next = NULL;
+    if (vault->waiting_last != NULL) {
+        vault->waiting_last->next = task;
+    } else {
+        vault->waiting_first = task;
+    }
+    vault->waiting_last = task;
+}
+
+static void
+group_end(struct os_group_hook *hook)
+{
+    struct vault *vault = CONTAINER_OF(hook, struct vault, hook);
+    err_t error = ERR_OK;
+    if (vault->writing) {
+        vault->writing = false;
+        error = vault->documents->ops->commit(vault->documents);
+    }
+    struct os_task *task = vault->waiting_first;
+    vault->waiting_first = NULL;
+    vault->waiting_last = NULL;
+    while (task != NULL) {
+        struct os_task *next = task->next;
+        struct port_vault_tokenize *request =
+            CONTAINER_OF(task, struct port_vault_tokenize, task);
+        if (request->error == ERR_OK) {
+            request->error = error;
+        }
+        task->run = run_tokenize_done;
+        os_post(request->reply_to, task);
+        task = next;
+    }
+}
+
+static void
+port_tokenize(struct port_vault *port, struct port_vault_tokenize *request)
+{
+    struct vault *vault = CONTAINER_OF(port, struct vault, port);
+    request->vault = vault;
+    request->task.run = run_tokenize;
+    os_post(os_loop_executor(vault->parts.loop), &request->task);
+}
+
+/* --------------------------------------------------------------------- the network by token --- */
+
+static err_t
+load_card(struct vault *vault, uint64_t scope, const char *token, struct stored_card *card)
+{
+    struct stored_card *cached = cache_slot(vault->by_token, token);
+    if (strcmp(cached->token, token) == 0 && cached->scope == scope) {
+        *card = *cached;
+        return ERR_OK;
+    }
+    struct document_row row;
+    arena_clear(&vault->arena);
+    TRY(vault->documents->ops->get(
+        vault->documents, &card_kind, scope, span_from_cstr(token), &vault->arena, &row));
+    card_from_row(card, &row);
+    *cached = *card;
+    return ERR_OK;
+}
+
+static err_t
+open_number(struct vault *vault, const struct stored_card *card, struct port_network_card *out)
+{
+    uint8_t sealed[SEALED_BYTES];
+    static_assert(sizeof(out->number) == VAULT_NUMBER_SIZE, "width of a number");
+    const struct vault_data_key *key =
+        vault_keys_find(vault->keys, span_from_cstr(card->key_id));
+    if (key == NULL || !vault_unhex(span_from_cstr(card->sealed), sealed, sizeof(sealed))) {
+        return ERR_CORRUPT;
+    }
+    return vault_open(
+        key->key,
+        sealed,
+        span_from_cstr(card->token),
+        span_of(sealed + VAULT_NONCE_SIZE, sizeof(sealed) - VAULT_NONCE_SIZE),
+        (uint8_t *)out->number);
+}
+
+static err_t
+put_card_in(struct vault *vault, struct port_network_request *request)
+{
+    struct stored_card card;
+    TRY(load_card(vault, request->rail->scope, request->rail->token, &card));
+    TRY(open_number(vault, &card, &request->card));
+    request->card.exp_year = (uint16_t)(card.expiry / 100);
+    request->card.exp_month = (uint8_t)(card.expiry % 100);
+    vault_cvcs_take(
+        &vault->cvcs,
+        card.token,
+        os_monotonic_ns(vault->parts.clock),
+        request->card.cvc);
+    return ERR_OK;
+}
+
+static void
+run_network_done(struct os_task *task)
+{
+    struct port_network_request *request =
+        CONTAINER_OF(task, struct port_network_request, task);
+    request->done(request);
+}
+
+static void
+run_network_submit(struct os_task *task)
+{
+    struct port_network_request *request =
+        CONTAINER_OF(task, struct port_network_request, task);
+    struct vault *vault = request->vault;
+    request->error = request->rail->operation == PORT_RAIL_AUTHORIZE
+                         ? put_card_in(vault, request)
+                         : ERR_OK;
+    if (request->error != ERR_OK) {
+        explicit_bzero(&request->card, sizeof(request->card));
+        task->run = run_network_done;
+        os_post(request->reply_to, task);
+        return;
+    }
+    vault->parts.network->submit(vault->parts.network, request);
+}
+
+static void
+network_submit(struct port_network *network, struct port_network_request *request)
+{
+    struct vault *vault = CONTAINER_OF(network, struct vault, network);
+    request->vault = vault;
+    request->task.run = run_network_submit;
+    os_post(os_loop_executor(vault->parts.loop), &request->task);
+}
+
+/* ---------------------------------------------------------------------------------- life cycle --- */
+
+static err_t
+open_documents(struct vault *vault, char message[VAULT_MESSAGE_SIZE])
+{
+    enum { URL_SIZE = 4096 };
+    static const struct document_kind *const kinds[] = {&card_kind, &vault_data_key_kind};
+    char url[URL_SIZE];
+    struct buf buf;
+    buf_init_fixed(&buf, url, sizeof(url));
+    buf_append_format(&buf, "sqlite:%s/vault.db", vault->parts.folder);
+    buf_append_byte(&buf, '\0');
+    if (buf_failed(&buf)) {
+        return ERR_RANGE;
+    }
+    static_assert(VAULT_MESSAGE_SIZE >= DOCUMENT_MESSAGE_SIZE, "messages pass through");
+    return document_store_open(url, kinds, 2, &vault->documents, message);
+}
+
+static err_t
+open_all(struct vault *vault, char message[VAULT_MESSAGE_SIZE])
+{
+    const struct vault_parts *parts = &vault->parts;
+    TRY(parts->disk->ops->make_folder(parts->disk, parts->folder));
+    TRY(vault_keys_open(parts->disk, parts->entropy, parts->folder, &vault->keys, message));
+    TRY(open_documents(vault, message));
+    TRY(vault_keys_load(
+        vault->keys,
+        vault->documents,
+        parts->entropy,
+        os_wall_ns(parts->clock) / OS_NS_PER_MS));
+    vault->by_lookup = calloc(CACHE_SLOTS, sizeof(*vault->by_lookup));
+    vault->by_token = calloc(CACHE_SLOTS, sizeof(*vault->by_token));
+    if (vault->by_lookup == NULL || vault->by_token == NULL) {
+        return ERR_MEMORY;
+    }
+    return vault_cvcs_init(&vault->cvcs);
+}
+
+err_t
+vault_create(
+    const struct vault_parts *parts, struct vault **ret_vault, char message[VAULT_MESSAGE_SIZE])
+{
+    struct vault *vault = calloc(1, sizeof(*vault));
+    message[0] = '\0';
+    if (vault == NULL) {
+        return ERR_MEMORY;
+    }
+    vault->parts = *parts;
+    vault->port.tokenize = port_tokenize;
+    vault->network.submit = network_submit;
+    vault->network.simulated = parts->network->simulated;
+    vault->hook.group_end = group_end;
+    arena_init(&vault->arena, ARENA_MAX);
+    err_t error = open_all(vault, message);
+    if (error != ERR_OK) {
+        vault_destroy(&vault);
+        return error;
+    }
+    parts->loop->ops->add_group_hook(parts->loop, &vault->hook);
+    *ret_vault = vault;
+    return ERR_OK;
+}
+
+void
+vault_destroy(struct vault **vault)
+{
+    struct vault *gone = *vault;
+    if (gone == NULL) {
+        return;
+    }
+    *vault = NULL;
+    if (gone->cvcs.entries != NULL) {
+        vault_cvcs_release(&gone->cvcs);
+    }
+    if (gone->documents != NULL) {
+        gone->documents->ops->close(gone->documents);
+    }
+    vault_keys_close(&gone->keys);
+    arena_wipe(&gone->arena);
+    arena_release(&gone->arena);
+    free(gone->by_lookup);
+    free(gone->by_token);
+    free(gone);
+}
+
+struct port_vault *
+vault_port(struct vault *vault)
+{
+    return &vault->port;
+}
+
+struct port_network *
+vault_network(struct vault *vault)
+{
+    return &vault->network;
+}
+
+err_t
+vault_rotate(struct vault *vault)
+{
+    ASSERT(!vault->writing);
+    return vault_keys_add(
+        vault->keys,
+        vault->documents,
+        vault->parts.entropy,
+        os_wall_ns(vault->parts.clock) / OS_NS_PER_MS);
+}
