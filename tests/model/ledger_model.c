@@ -1,37 +1,10 @@
-#include "ledger_model.h"
+#include "ledger_model_internal.h"
 
 #include "base/assert.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #define BIT(flags, name) (((flags)&LEDGER_##name) != 0)
-#define MAX_EVENTS       8190
-
-struct stored {
-    struct ledger_transfer transfer;
-    enum ledger_fate fate;
-};
-
-/* Everything, in plain arrays; a copy of it is the undo. */
-struct state {
-    struct ledger_account *accounts;
-    uint32_t account_count;
-    struct stored *transfers;
-    uint32_t transfer_count;
-    u128 *failed;
-    uint32_t failed_count;
-    struct ledger_model_event *events;
-    uint32_t event_count;
-};
-
-struct ledger_model {
-    struct state now;
-    uint64_t clock;
-    uint32_t expiry_max;
-    int mutation;
-    struct stored *due[MAX_EVENTS]; /* of the pulse under way */
-};
 
 /* The rules and effects by number; a name is noted when its place is first passed. */
 #define MUTATIONS_MAX 200
@@ -64,136 +37,6 @@ rule_holds(const struct ledger_model *model, int number, const char *name)
     } while (0)
 /* Something that is done; its mutation does not do it. */
 #define EFFECT(name) rule_holds(model, __COUNTER__, "effect: " name)
-
-static void *
-grown(void *array, size_t count, size_t size)
-{
-    void *bigger = realloc(array, (count + 1) * size);
-    ASSERT(bigger != NULL);
-    return bigger;
-}
-
-static void *
-copied(const void *array, size_t count, size_t size)
-{
-    void *copy = malloc(count * size + 1);
-    ASSERT(copy != NULL);
-    if (count > 0) {
-        memcpy(copy, array, count * size);
-    }
-    return copy;
-}
-
-static struct state
-state_copy(const struct state *from)
-{
-    struct state copy = *from;
-    copy.accounts = copied(from->accounts, from->account_count, sizeof(*from->accounts));
-    copy.transfers = copied(from->transfers, from->transfer_count, sizeof(*from->transfers));
-    copy.failed = copied(from->failed, from->failed_count, sizeof(*from->failed));
-    copy.events = copied(from->events, from->event_count, sizeof(*from->events));
-    return copy;
-}
-
-static void
-state_free(struct state *state)
-{
-    free(state->accounts);
-    free(state->transfers);
-    free(state->failed);
-    free(state->events);
-    *state = (struct state){0};
-}
-
-struct ledger_model *
-ledger_model_create(uint32_t expiry_max, int mutation)
-{
-    struct ledger_model *model = calloc(1, sizeof(*model));
-    ASSERT(model != NULL);
-    model->expiry_max = expiry_max;
-    model->mutation = mutation;
-    return model;
-}
-
-void
-ledger_model_destroy(struct ledger_model **model)
-{
-    if (*model != NULL) {
-        state_free(&(*model)->now);
-        free(*model);
-        *model = NULL;
-    }
-}
-
-/* --- finding --- */
-
-static struct ledger_account *
-find_account(const struct ledger_model *model, u128 id)
-{
-    for (uint32_t i = 0; i < model->now.account_count; i++) {
-        if (model->now.accounts[i].id == id) {
-            return &model->now.accounts[i];
-        }
-    }
-    return NULL;
-}
-
-static struct stored *
-find_transfer(const struct ledger_model *model, u128 id)
-{
-    for (uint32_t i = 0; i < model->now.transfer_count; i++) {
-        if (model->now.transfers[i].transfer.id == id) {
-            return &model->now.transfers[i];
-        }
-    }
-    return NULL;
-}
-
-static bool
-account_has_timestamp(const struct ledger_model *model, uint64_t timestamp)
-{
-    for (uint32_t i = 0; i < model->now.account_count; i++) {
-        if (model->now.accounts[i].timestamp == timestamp) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool
-transfer_has_timestamp(const struct ledger_model *model, uint64_t timestamp)
-{
-    for (uint32_t i = 0; i < model->now.transfer_count; i++) {
-        if (model->now.transfers[i].transfer.timestamp == timestamp) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static uint64_t
-last_account_timestamp(const struct ledger_model *model)
-{
-    uint64_t last = 0;
-    for (uint32_t i = 0; i < model->now.account_count; i++) {
-        if (model->now.accounts[i].timestamp > last) {
-            last = model->now.accounts[i].timestamp;
-        }
-    }
-    return last;
-}
-
-static uint64_t
-last_transfer_timestamp(const struct ledger_model *model)
-{
-    uint64_t last = 0;
-    for (uint32_t i = 0; i < model->now.transfer_count; i++) {
-        if (model->now.transfers[i].transfer.timestamp > last) {
-            last = model->now.transfers[i].transfer.timestamp;
-        }
-    }
-    return last;
-}
 
 /* --- time --- */
 
@@ -234,7 +77,7 @@ add_event(
     const struct ledger_transfer *transfer)
 {
     struct state *now = &model->now;
-    now->events = grown(now->events, now->event_count, sizeof(*now->events));
+    now->events = ledger_model_grown(now->events, now->event_count, sizeof(*now->events));
     uint32_t at = now->event_count++;
     while (at > 0 && now->events[at - 1].timestamp > timestamp) {
         now->events[at] = now->events[at - 1];
@@ -244,8 +87,8 @@ add_event(
         .kind = kind,
         .timestamp = timestamp,
         .transfer = *transfer,
-        .debit = *find_account(model, transfer->debit_account_id),
-        .credit = *find_account(model, transfer->credit_account_id),
+        .debit = *ledger_model_find_account(model, transfer->debit_account_id),
+        .credit = *ledger_model_find_account(model, transfer->credit_account_id),
     };
 }
 
@@ -260,8 +103,8 @@ set_closed(struct ledger_account *account, bool closed)
 static void
 release(struct ledger_model *model, const struct ledger_transfer *pending)
 {
-    struct ledger_account *debit = find_account(model, pending->debit_account_id);
-    struct ledger_account *credit = find_account(model, pending->credit_account_id);
+    struct ledger_account *debit = ledger_model_find_account(model, pending->debit_account_id);
+    struct ledger_account *credit = ledger_model_find_account(model, pending->credit_account_id);
     if (EFFECT("release debits_pending")) {
         debit->debits_pending -= pending->amount;
     }
@@ -348,7 +191,7 @@ create_account(struct ledger_model *model, const struct ledger_account *a, uint6
     REFUSE_ACCOUNT(a->flags >= 64, reserved_flag);
     REFUSE_ACCOUNT(a->id == 0, id_must_not_be_zero);
     REFUSE_ACCOUNT(a->id == U128_MAX, id_must_not_be_int_max);
-    const struct ledger_account *old = find_account(model, a->id);
+    const struct ledger_account *old = ledger_model_find_account(model, a->id);
     if (old != NULL) {
         return account_exists(model, a, old);
     }
@@ -364,12 +207,14 @@ create_account(struct ledger_model *model, const struct ledger_account *a, uint6
     REFUSE_ACCOUNT(a->code == 0, code_must_not_be_zero);
     if (BIT(a->flags, ACCOUNT_IMPORTED)) {
         REFUSE_ACCOUNT(
-            timestamp <= last_account_timestamp(model), imported_event_timestamp_must_not_regress);
+            timestamp <= ledger_model_last_account_timestamp(model),
+            imported_event_timestamp_must_not_regress);
         REFUSE_ACCOUNT(
-            transfer_has_timestamp(model, timestamp), imported_event_timestamp_must_not_regress);
+            ledger_model_transfer_has_timestamp(model, timestamp),
+            imported_event_timestamp_must_not_regress);
     }
     struct state *now = &model->now;
-    now->accounts = grown(now->accounts, now->account_count, sizeof(*now->accounts));
+    now->accounts = ledger_model_grown(now->accounts, now->account_count, sizeof(*now->accounts));
     now->accounts[now->account_count] = *a;
     now->accounts[now->account_count].timestamp = timestamp;
     now->account_count++;
@@ -417,7 +262,8 @@ transfer_exists(
     /* What the request means: zero fields of a post or void come from the pending one. */
     struct ledger_transfer meant = *t;
     if (second) {
-        const struct ledger_transfer *pending = &find_transfer(model, old->pending_id)->transfer;
+        const struct ledger_transfer *pending =
+            &ledger_model_find_transfer(model, old->pending_id)->transfer;
         meant.debit_account_id = t->debit_account_id ? t->debit_account_id : old->debit_account_id;
         meant.credit_account_id =
             t->credit_account_id ? t->credit_account_id : old->credit_account_id;
@@ -448,7 +294,8 @@ static void
 store(struct ledger_model *model, const struct ledger_transfer *transfer, enum ledger_fate fate)
 {
     struct state *now = &model->now;
-    now->transfers = grown(now->transfers, now->transfer_count, sizeof(*now->transfers));
+    now->transfers =
+        ledger_model_grown(now->transfers, now->transfer_count, sizeof(*now->transfers));
     now->transfers[now->transfer_count++] = (struct stored){*transfer, fate};
 }
 
@@ -457,10 +304,11 @@ regresses(struct ledger_model *model, const struct ledger_transfer *t)
 {
     if (BIT(t->flags, TRANSFER_IMPORTED)) {
         REFUSE_TRANSFER(
-            t->timestamp <= last_transfer_timestamp(model),
+            t->timestamp <= ledger_model_last_transfer_timestamp(model),
             imported_event_timestamp_must_not_regress);
         REFUSE_TRANSFER(
-            account_has_timestamp(model, t->timestamp), imported_event_timestamp_must_not_regress);
+            ledger_model_account_has_timestamp(model, t->timestamp),
+            imported_event_timestamp_must_not_regress);
     }
     return LEDGER_TRANSFER_created;
 }
@@ -493,8 +341,8 @@ finish_checks(
     if (status != LEDGER_TRANSFER_created) {
         return status;
     }
-    const struct ledger_account *debit = find_account(model, p->debit_account_id);
-    const struct ledger_account *credit = find_account(model, p->credit_account_id);
+    const struct ledger_account *debit = ledger_model_find_account(model, p->debit_account_id);
+    const struct ledger_account *credit = ledger_model_find_account(model, p->credit_account_id);
     REFUSE_TRANSFER(BIT(debit->flags, ACCOUNT_CLOSED) && !is_void(t), debit_account_already_closed);
     REFUSE_TRANSFER(
         BIT(credit->flags, ACCOUNT_CLOSED) && !is_void(t), credit_account_already_closed);
@@ -514,7 +362,7 @@ create_post_or_void(struct ledger_model *model, const struct ledger_transfer *t,
     REFUSE_TRANSFER(t->pending_id == U128_MAX, pending_id_must_not_be_int_max);
     REFUSE_TRANSFER(t->pending_id == t->id, pending_id_must_be_different);
     REFUSE_TRANSFER(t->timeout != 0, timeout_reserved_for_pending_transfer);
-    struct stored *found = find_transfer(model, t->pending_id);
+    struct stored *found = ledger_model_find_transfer(model, t->pending_id);
     REQUIRE(found != NULL, pending_transfer_not_found);
     REQUIRE(BIT(found->transfer.flags, TRANSFER_PENDING), pending_transfer_not_pending);
     uint32_t status = finish_checks(model, t, found, timestamp);
@@ -534,8 +382,8 @@ create_post_or_void(struct ledger_model *model, const struct ledger_transfer *t,
     stored.user_data_64 = t->user_data_64 ? t->user_data_64 : pending.user_data_64;
     stored.user_data_32 = t->user_data_32 ? t->user_data_32 : pending.user_data_32;
 
-    struct ledger_account *debit = find_account(model, pending.debit_account_id);
-    struct ledger_account *credit = find_account(model, pending.credit_account_id);
+    struct ledger_account *debit = ledger_model_find_account(model, pending.debit_account_id);
+    struct ledger_account *credit = ledger_model_find_account(model, pending.credit_account_id);
     if (is_post(t)) {
         debit->debits_pending -= pending.amount;
         credit->credits_pending -= pending.amount;
@@ -658,8 +506,8 @@ plain_amount_checks(
 static void
 plain_effects(struct ledger_model *model, const struct ledger_transfer *t)
 {
-    struct ledger_account *debit = find_account(model, t->debit_account_id);
-    struct ledger_account *credit = find_account(model, t->credit_account_id);
+    struct ledger_account *debit = ledger_model_find_account(model, t->debit_account_id);
+    struct ledger_account *credit = ledger_model_find_account(model, t->credit_account_id);
     bool pending = BIT(t->flags, TRANSFER_PENDING);
     if (pending) {
         debit->debits_pending += t->amount;
@@ -689,8 +537,8 @@ create_plain(struct ledger_model *model, const struct ledger_transfer *t, uint64
     if (status != LEDGER_TRANSFER_created) {
         return status;
     }
-    const struct ledger_account *debit = find_account(model, t->debit_account_id);
-    const struct ledger_account *credit = find_account(model, t->credit_account_id);
+    const struct ledger_account *debit = ledger_model_find_account(model, t->debit_account_id);
+    const struct ledger_account *credit = ledger_model_find_account(model, t->credit_account_id);
     REQUIRE(debit != NULL, debit_account_not_found);
     REQUIRE(credit != NULL, credit_account_not_found);
     status = plain_account_checks(model, t, debit, credit);
@@ -722,7 +570,7 @@ create_transfer(struct ledger_model *model, const struct ledger_transfer *t, uin
     REFUSE_TRANSFER(t->flags >= 512, reserved_flag);
     REFUSE_TRANSFER(t->id == 0, id_must_not_be_zero);
     REFUSE_TRANSFER(t->id == U128_MAX, id_must_not_be_int_max);
-    const struct stored *old = find_transfer(model, t->id);
+    const struct stored *old = ledger_model_find_transfer(model, t->id);
     if (old != NULL) {
         return transfer_exists(model, t, &old->transfer);
     }
@@ -842,10 +690,10 @@ answer_timestamp(
         return batch_imported(batch, i) ? batch_timestamp(batch, i) : own;
     }
     if (account && status == LEDGER_ACCOUNT_exists) {
-        return find_account(model, batch->accounts[i].id)->timestamp;
+        return ledger_model_find_account(model, batch->accounts[i].id)->timestamp;
     }
     if (!account && status == LEDGER_TRANSFER_exists) {
-        return find_transfer(model, batch->transfers[i].id)->transfer.timestamp;
+        return ledger_model_find_transfer(model, batch->transfers[i].id)->transfer.timestamp;
     }
     return own;
 }
@@ -854,7 +702,7 @@ static void
 remember_failed(struct ledger_model *model, u128 id)
 {
     struct state *now = &model->now;
-    now->failed = grown(now->failed, now->failed_count, sizeof(*now->failed));
+    now->failed = ledger_model_grown(now->failed, now->failed_count, sizeof(*now->failed));
     now->failed[now->failed_count++] = id;
 }
 
@@ -863,7 +711,7 @@ static void
 run_chain(
     struct ledger_model *model, const struct batch *batch, uint32_t first, uint32_t end, bool open)
 {
-    struct state before = state_copy(&model->now);
+    struct state before = ledger_model_state_copy(&model->now);
     bool failed = false;
     for (uint32_t i = first; i < end; i++) {
         uint32_t status;
@@ -882,8 +730,8 @@ run_chain(
             continue;
         }
         failed = true;
-        state_free(&model->now);
-        model->now = state_copy(&before);
+        ledger_model_state_free(&model->now);
+        model->now = ledger_model_state_copy(&before);
         for (uint32_t j = first; j < i; j++) {
             batch->results[j].status = LEDGER_ACCOUNT_linked_event_failed;
         }
@@ -891,7 +739,7 @@ run_chain(
             remember_failed(model, batch->transfers[i].id);
         }
     }
-    state_free(&before);
+    ledger_model_state_free(&before);
 }
 
 static void
@@ -948,86 +796,4 @@ ledger_model_mutation_name(int mutation)
 {
     const char *name = mutation_names[mutation];
     return name != NULL ? name : "a rule that no test has passed yet";
-}
-
-uint64_t
-ledger_model_clock(const struct ledger_model *model)
-{
-    return model->clock;
-}
-
-uint32_t
-ledger_model_account_count(const struct ledger_model *model)
-{
-    return model->now.account_count;
-}
-
-const struct ledger_account *
-ledger_model_account_at(const struct ledger_model *model, uint32_t at)
-{
-    ASSERT(at < model->now.account_count);
-    return &model->now.accounts[at];
-}
-
-const struct ledger_account *
-ledger_model_account(const struct ledger_model *model, u128 id)
-{
-    return find_account(model, id);
-}
-
-uint32_t
-ledger_model_transfer_count(const struct ledger_model *model)
-{
-    return model->now.transfer_count;
-}
-
-const struct ledger_transfer *
-ledger_model_transfer_at(const struct ledger_model *model, uint32_t at)
-{
-    ASSERT(at < model->now.transfer_count);
-    return &model->now.transfers[at].transfer;
-}
-
-const struct ledger_transfer *
-ledger_model_transfer(const struct ledger_model *model, u128 id)
-{
-    const struct stored *found = find_transfer(model, id);
-    return found != NULL ? &found->transfer : NULL;
-}
-
-enum ledger_fate
-ledger_model_fate(const struct ledger_model *model, u128 id)
-{
-    const struct stored *found = find_transfer(model, id);
-    return found != NULL ? found->fate : LEDGER_FATE_NONE;
-}
-
-bool
-ledger_model_failed(const struct ledger_model *model, u128 id)
-{
-    for (uint32_t i = 0; i < model->now.failed_count; i++) {
-        if (model->now.failed[i] == id) {
-            return true;
-        }
-    }
-    return false;
-}
-
-uint32_t
-ledger_model_failed_count(const struct ledger_model *model)
-{
-    return model->now.failed_count;
-}
-
-uint32_t
-ledger_model_event_count(const struct ledger_model *model)
-{
-    return model->now.event_count;
-}
-
-const struct ledger_model_event *
-ledger_model_event_at(const struct ledger_model *model, uint32_t at)
-{
-    ASSERT(at < model->now.event_count);
-    return &model->now.events[at];
 }
