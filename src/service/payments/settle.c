@@ -62,11 +62,13 @@ settled(struct port_ledger_request *request)
 {
     struct settle *settle = CONTAINER_OF(request, struct settle, request);
     err_t error = request->error;
+    uint32_t moved = 0;
     for (uint32_t i = 0; error == ERR_OK && i < settle->count; i++) {
         uint32_t status = settle->results[i].status;
         if (status != LEDGER_TRANSFER_created && status != LEDGER_TRANSFER_exists) {
             continue; /* stays due: the reconciler tells of it */
         }
+        moved++;
         settle->due[i]->release_due = 0;
         error = resource_save(
             settle->op, &payments_balance_transaction_type, settle->due[i]);
@@ -76,6 +78,9 @@ settled(struct port_ledger_request *request)
         return;
     }
     resource_finish(settle->op);
+    if (moved == DOCUMENT_LIST_MAX) {
+        payments_settle_sweep(settle->payments); /* there is more */
+    }
 }
 
 static bool

@@ -14,6 +14,7 @@
 #include "resource/resource.h"
 
 struct payments;
+struct trace_log;
 
 struct payments_settings {
     int64_t fee_basis_points;      /* of each captured amount */
@@ -35,6 +36,7 @@ struct payments_parts {
     struct port_ledger *ledger;
     struct port_vault *vault;
     struct port_rail *card_rail;
+    struct trace_log *log;
     struct payments_settings settings;
 };
 

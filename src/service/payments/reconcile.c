@@ -1,0 +1,378 @@
+/*
+ * The reconciler: goes through all charges for ever, some at a time, and compares what the
+ * documents say with the books and with the rail. A difference is logged and counted until a
+ * complete run finds none; it never changes anything by itself.
+ *
+ * For each charge that is not being worked on:
+ *   captured            the books hold the transfer, with the captured amount; the rail captured
+ *                       as much
+ *   refunds             the rail refunded what the charge says, less what is still under way
+ *   authorized only     the books hold the pending transfer; the rail captured nothing
+ */
+#include "flow.h"
+
+#include "base/assert.h"
+#include "base/list.h"
+#include "trace/log.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define SLICE_MAX  50
+#define SCOPES_MAX 4096
+
+struct payments_reconciler {
+    struct payments *payments;
+    uint64_t scopes[SCOPES_MAX];
+    uint32_t scope_count;
+    uint32_t scope_index;
+    char cursor[ID_TEXT_SIZE]; /* the last charge that was looked at */
+    uint64_t differences;      /* of this run */
+};
+
+/* One slice: charges of a scope, looked up in the books together, asked of the rail one by one. */
+struct slice {
+    struct payments_flow flow; /* its rail request, and the charge in hand */
+    struct payments_reconciler *reconciler;
+    struct payments_charge *charges[SLICE_MAX];
+    uint32_t count;
+    uint32_t index;
+    struct port_ledger_request lookup;
+    u128 ids[SLICE_MAX];
+    struct ledger_transfer transfers[SLICE_MAX];
+};
+
+static void
+again_later(struct payments *payments)
+{
+    uint64_t now = os_monotonic_ns(payments->parts.clock);
+    os_timer_arm(
+        payments->parts.loop,
+        &payments->reconcile_timer,
+        now + (uint64_t)payments->parts.settings.reconcile_interval_ms * OS_NS_PER_MS);
+}
+
+static void
+difference(struct slice *slice, const char *what, int64_t documents, int64_t other)
+{
+    slice->reconciler->differences++;
+    const struct payments_charge *charge = slice->charges[slice->index];
+    TRACE_LOG(
+        slice->reconciler->payments->parts.log,
+        TRACE_ERROR,
+        "payments",
+        SPAN_EMPTY,
+        "documents, books and rail differ",
+        trace_text("charge", charge->header.id),
+        trace_cstr("difference", what),
+        trace_i64("documents", documents),
+        trace_i64("other", other));
+}
+
+/* ------------------------------------------------------------------------------ comparisons --- */
+
+static const struct ledger_transfer *
+booked_transfer(const struct slice *slice, u128 id)
+{
+    for (uint32_t i = 0; i < slice->lookup.out_count; i++) {
+        if (slice->transfers[i].id == id) {
+            return &slice->transfers[i];
+        }
+    }
+    return NULL;
+}
+
+static void
+compare_books(struct slice *slice)
+{
+    const struct payments_charge *charge = slice->charges[slice->index];
+    const struct ledger_transfer *transfer = booked_transfer(slice, slice->ids[slice->index]);
+    const struct currency *currency = currency_find(charge->currency);
+    struct money money;
+    ASSERT(currency != NULL);
+    int64_t amount = charge->captured ? charge->amount_captured : charge->amount;
+    err_t error = money_from_api(amount, currency, &money);
+    ASSERT(error == ERR_OK);
+    if (transfer == NULL) {
+        difference(slice, "not in the books", money.amount, 0);
+    } else if (transfer->amount != (u128)money.amount) {
+        difference(slice, "other amount in the books", money.amount, (int64_t)transfer->amount);
+    }
+}
+
+static bool
+sum_under_way(void *context, void *document)
+{
+    int64_t *sum = context;
+    const struct payments_refund *refund = document;
+    if (span_equal_cstr(refund->attempt.state, "started")) {
+        *sum += refund->amount;
+    }
+    return true;
+}
+
+static err_t
+refunds_under_way(struct slice *slice, int64_t *ret_sum)
+{
+    struct document_query query = {
+        .filters =
+            {{.column = PAYMENTS_REFUND_CHARGE,
+              .value = {.text = slice->charges[slice->index]->header.id}}},
+        .filter_count = 1,
+        .range_column = UINT32_MAX,
+        .limit = DOCUMENT_LIST_MAX,
+    };
+    *ret_sum = 0;
+    return resource_find(
+        slice->flow.op, &payments_refund_type, &query, sum_under_way, ret_sum);
+}
+
+static err_t
+compare_rail(struct slice *slice)
+{
+    const struct payments_charge *charge = slice->charges[slice->index];
+    const struct port_rail_answer *answer = &slice->flow.rail.answer;
+    const struct currency *currency = currency_find(charge->currency);
+    struct money captured;
+    struct money refunded;
+    int64_t under_way;
+    if (answer->outcome == PORT_RAIL_UNKNOWN) {
+        return ERR_OK; /* the rail is out of reach: nothing is known to differ */
+    }
+    TRY(refunds_under_way(slice, &under_way));
+    if (under_way != 0) {
+        return ERR_OK; /* the next run sees it settled */
+    }
+    TRY(money_from_api(charge->amount_captured, currency, &captured));
+    TRY(money_from_api(charge->amount_refunded, currency, &refunded));
+    if (answer->outcome != PORT_RAIL_APPROVED) {
+        difference(slice, "not approved by the rail", captured.amount, 0);
+    } else if (answer->captured_amount != captured.amount) {
+        difference(
+            slice, "other amount captured by the rail", captured.amount, answer->captured_amount);
+    } else if (answer->refunded_amount < refunded.amount) {
+        /* The rail counts refunds that failed later too, so it may have more, never less. */
+        difference(
+            slice, "less refunded by the rail", refunded.amount, answer->refunded_amount);
+    }
+    return ERR_OK;
+}
+
+/* -------------------------------------------------------------------------------- one slice --- */
+
+static void ask_rail(struct slice *slice);
+
+static void
+end_slice(struct slice *slice, err_t error)
+{
+    struct payments *payments = slice->reconciler->payments;
+    if (error != ERR_OK) {
+        resource_internal(slice->flow.op, error, "reconciler");
+    } else {
+        resource_finish(slice->flow.op);
+    }
+    again_later(payments);
+}
+
+static void
+next_charge(struct slice *slice)
+{
+    slice->index++;
+    ask_rail(slice);
+}
+
+static void
+reported(struct payments_flow *flow)
+{
+    struct slice *slice = CONTAINER_OF(flow, struct slice, flow);
+    err_t error = compare_rail(slice);
+    if (error != ERR_OK) {
+        end_slice(slice, error);
+        return;
+    }
+    next_charge(slice);
+}
+
+/* A charge in somebody's hands is left to the next run. */
+static bool
+is_at_rest(struct slice *slice)
+{
+    struct payments_charge *charge = slice->charges[slice->index];
+    void *found;
+    if (!span_equal_cstr(charge->status, "succeeded")) {
+        return false;
+    }
+    err_t error = resource_load(
+        slice->flow.op, &payments_intent_type, charge->payment_intent, &found);
+    if (error != ERR_OK) {
+        difference(slice, "its intent is missing", 0, 0);
+        return false;
+    }
+    const struct payments_intent *intent = found;
+    bool canceled = span_equal_cstr(intent->status, "canceled");
+    if (payments_attempt_is_open(&intent->attempt) || canceled) {
+        return false;
+    }
+    /* Read again: it may have changed since the slice was read. */
+    error = resource_load(slice->flow.op, &payments_charge_type, charge->header.id, &found);
+    if (error != ERR_OK || ((struct payments_charge *)found)->header.version !=
+                               charge->header.version) {
+        return false;
+    }
+    return true;
+}
+
+static void
+ask_rail(struct slice *slice)
+{
+    while (slice->index < slice->count && !is_at_rest(slice)) {
+        slice->index++;
+    }
+    if (slice->index == slice->count) {
+        end_slice(slice, ERR_OK);
+        return;
+    }
+    compare_books(slice);
+    slice->flow.charge = slice->charges[slice->index];
+    slice->flow.rail.operation = PORT_RAIL_REPORT;
+    slice->flow.rail.original_id = payments_unhex(slice->flow.charge->authorization);
+    payments_rail_call(&slice->flow, reported);
+}
+
+static void
+looked_up(struct port_ledger_request *request)
+{
+    struct slice *slice = CONTAINER_OF(request, struct slice, lookup);
+    if (request->error != ERR_OK) {
+        end_slice(slice, request->error);
+        return;
+    }
+    ask_rail(slice);
+}
+
+static bool
+collect(void *context, void *document)
+{
+    struct slice *slice = context;
+    struct payments_charge *charge = document;
+    u128 authorization = payments_unhex(charge->authorization);
+    slice->ids[slice->count] = charge->booked_by.size != 0
+                                   ? payments_unhex(charge->booked_by)
+                                   : resource_derived_id(authorization, "hold");
+    slice->charges[slice->count++] = charge;
+    return slice->count < SLICE_MAX;
+}
+
+static err_t
+read_slice(struct slice *slice)
+{
+    struct payments_reconciler *reconciler = slice->reconciler;
+    struct document_query query = {
+        .range_column = UINT32_MAX,
+        .id_above = span_from_cstr(reconciler->cursor),
+        .oldest_first = true,
+        .limit = SLICE_MAX,
+    };
+    TRY(resource_find(slice->flow.op, &payments_charge_type, &query, collect, slice));
+    memset(reconciler->cursor, 0, sizeof(reconciler->cursor));
+    if (slice->count == SLICE_MAX) {
+        struct span last = slice->charges[SLICE_MAX - 1]->header.id;
+        ASSERT(last.size < sizeof(reconciler->cursor));
+        memcpy(reconciler->cursor, last.data, last.size);
+    } else {
+        reconciler->scope_index++;
+    }
+    return ERR_OK;
+}
+
+static void
+look_at_slice(struct resource_op *op)
+{
+    struct payments *payments = resource_op_service(op);
+    struct slice *slice = ARENA_NEW(resource_op_arena(op), struct slice);
+    if (slice == NULL) {
+        resource_internal(op, ERR_FULL, "reconciler memory");
+        again_later(payments);
+        return;
+    }
+    slice->reconciler = payments->reconciler;
+    slice->flow.payments = payments;
+    slice->flow.op = op;
+    err_t error = read_slice(slice);
+    if (error != ERR_OK || slice->count == 0) {
+        end_slice(slice, error);
+        return;
+    }
+    slice->lookup.operation = PORT_LEDGER_LOOKUP_TRANSFERS;
+    slice->lookup.count = slice->count;
+    slice->lookup.in.ids = slice->ids;
+    slice->lookup.out.transfers = slice->transfers;
+    slice->lookup.reply_to = resource_op_executor(op);
+    slice->lookup.done = looked_up;
+    payments->parts.ledger->submit(payments->parts.ledger, &slice->lookup);
+}
+
+/* ------------------------------------------------------------------------------------- runs --- */
+
+static void
+add_scope(void *context, uint64_t scope)
+{
+    struct payments_reconciler *reconciler = context;
+    if (reconciler->scope_count < SCOPES_MAX) {
+        reconciler->scopes[reconciler->scope_count++] = scope;
+    }
+}
+
+static void
+end_run(struct payments_reconciler *reconciler)
+{
+    struct payments *payments = reconciler->payments;
+    if (reconciler->scope_count != 0) {
+        atomic_store(&payments->differences, reconciler->differences);
+        atomic_fetch_add(&payments->reconcile_runs, 1);
+    }
+    reconciler->scope_count = 0;
+    reconciler->scope_index = 0;
+    reconciler->differences = 0;
+    /* Without the list nothing is compared now; the next tick tries again. */
+    err_t error = resource_scope_each(payments->parts.runtime, add_scope, reconciler);
+    (void)error;
+}
+
+static void
+reconcile_fired(struct os_timer *timer)
+{
+    struct payments *payments = CONTAINER_OF(timer, struct payments, reconcile_timer);
+    struct payments_reconciler *reconciler = payments->reconciler;
+    if (reconciler->scope_index >= reconciler->scope_count) {
+        end_run(reconciler);
+        again_later(payments);
+        return;
+    }
+    err_t error = resource_start_internal(
+        payments->parts.runtime,
+        reconciler->scopes[reconciler->scope_index],
+        payments,
+        look_at_slice,
+        NULL);
+    if (error != ERR_OK) {
+        again_later(payments);
+    }
+}
+
+void
+payments_reconciler_start(struct payments *payments)
+{
+    payments->reconciler = calloc(1, sizeof(*payments->reconciler));
+    ASSERT(payments->reconciler != NULL);
+    payments->reconciler->payments = payments;
+    payments->reconcile_timer.fire = reconcile_fired;
+    again_later(payments);
+}
+
+void
+payments_reconciler_destroy(struct payments *payments)
+{
+    free(payments->reconciler);
+    payments->reconciler = NULL;
+}
