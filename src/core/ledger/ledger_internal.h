@@ -75,7 +75,8 @@ struct ledger_scratch {
     struct ledger_undo undo[LEDGER_BATCH_MAX];
     uint32_t debit_slots[LEDGER_BATCH_MAX];
     uint32_t credit_slots[LEDGER_BATCH_MAX];
-    uint32_t created[LEDGER_BATCH_MAX];  /* slots of pendings that the batch made */
+    uint32_t pending_slots[LEDGER_BATCH_MAX]; /* of live ones that events name, or LEDGER_NONE */
+    uint32_t created[LEDGER_BATCH_MAX];       /* slots of pendings that the batch made */
     uint32_t finished[LEDGER_BATCH_MAX]; /* slots of pendings that it posted, voided, expired */
     uint16_t own_entries[LEDGER_BATCH_MAX];
     uint16_t pending_entries[LEDGER_BATCH_MAX];

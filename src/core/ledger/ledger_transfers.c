@@ -75,6 +75,15 @@ begin_generation(struct ledger_scratch *scratch)
     scratch->entry_count = 0;
 }
 
+/* Does the event need to know of a pending transfer? */
+static bool
+names_pending(const struct ledger_transfer *transfer)
+{
+    const unsigned second_phase = LEDGER_TRANSFER_POST_PENDING | LEDGER_TRANSFER_VOID_PENDING;
+    return (transfer->flags & second_phase) != 0 && transfer->pending_id != 0 &&
+           transfer->pending_id != U128_MAX;
+}
+
 uint32_t
 ledger_prepare_transfers(
     const struct ledger *ledger, const struct ledger_transfer *batch, uint32_t count, u128 *ids)
@@ -86,18 +95,23 @@ ledger_prepare_transfers(
     while (size < count * 4 && size < LEDGER_BATCH_SLOTS) {
         size *= 2;
     }
-    const unsigned second_phase = LEDGER_TRANSFER_POST_PENDING | LEDGER_TRANSFER_VOID_PENDING;
     for (uint32_t i = 0; i < count; i++) {
         const struct ledger_transfer *transfer = &batch[i];
         scratch->own_entries[i] = LEDGER_ENTRY_NONE;
         scratch->pending_entries[i] = LEDGER_ENTRY_NONE;
+        scratch->pending_slots[i] = LEDGER_NONE;
+        if (i + PREFETCH_AHEAD < count && names_pending(&batch[i + PREFETCH_AHEAD])) {
+            uint32_t hash = ledger_hash(batch[i + PREFETCH_AHEAD].pending_id);
+            ledger_index_prefetch(&ledger->pending_index, hash);
+        }
         if (transfer->id != 0 && transfer->id != U128_MAX) {
             scratch->own_entries[i] = name_id(scratch, transfer->id, size - 1, ids);
         }
-        u128 pending_id = transfer->pending_id;
-        if ((transfer->flags & second_phase) != 0 && pending_id != 0 && pending_id != U128_MAX &&
-            ledger_pending_search(ledger, pending_id) == LEDGER_NONE) {
-            scratch->pending_entries[i] = name_id(scratch, pending_id, size - 1, ids);
+        if (names_pending(transfer)) {
+            scratch->pending_slots[i] = ledger_pending_search(ledger, transfer->pending_id);
+            if (scratch->pending_slots[i] == LEDGER_NONE) {
+                scratch->pending_entries[i] = name_id(scratch, transfer->pending_id, size - 1, ids);
+            }
         }
     }
     scratch->event_count = count;
@@ -146,6 +160,33 @@ prefetch_account(const struct ledger *ledger, uint32_t slot)
         const unsigned char *account = (const unsigned char *)&ledger->accounts[slot];
         __builtin_prefetch(account, 1);
         __builtin_prefetch(account + 64, 1);
+    }
+}
+
+/* What the event PREFETCH_AHEAD of this one will touch. A pending transfer is fetched as long
+ * again before its accounts, since only it says which they are. */
+static void
+prefetch_event(const struct ledger *ledger, uint32_t i, uint32_t count)
+{
+    const struct ledger_scratch *scratch = ledger->scratch;
+    if (i + 2 * PREFETCH_AHEAD < count) {
+        uint32_t slot = scratch->pending_slots[i + 2 * PREFETCH_AHEAD];
+        if (slot != LEDGER_NONE) {
+            const unsigned char *pending = (const unsigned char *)&ledger->pendings[slot];
+            __builtin_prefetch(pending, 1);
+            __builtin_prefetch(pending + 64, 1);
+            __builtin_prefetch(pending + 128, 1);
+        }
+    }
+    if (i + PREFETCH_AHEAD < count) {
+        uint32_t slot = scratch->pending_slots[i + PREFETCH_AHEAD];
+        if (slot != LEDGER_NONE) {
+            prefetch_account(ledger, ledger->pendings[slot].debit_slot);
+            prefetch_account(ledger, ledger->pendings[slot].credit_slot);
+        } else {
+            prefetch_account(ledger, scratch->debit_slots[i + PREFETCH_AHEAD]);
+            prefetch_account(ledger, scratch->credit_slots[i + PREFETCH_AHEAD]);
+        }
     }
 }
 
@@ -342,10 +383,7 @@ ledger_create_transfers(
     };
     struct ledger_step step = {.ledger = ledger, .delta = delta, .past = past};
     for (uint32_t i = 0; i < count; i++) {
-        if (i + PREFETCH_AHEAD < count) {
-            prefetch_account(ledger, scratch->debit_slots[i + PREFETCH_AHEAD]);
-            prefetch_account(ledger, scratch->credit_slots[i + PREFETCH_AHEAD]);
-        }
+        prefetch_event(ledger, i, count);
         step.transfer = &batch[i];
         step.index = i;
         apply_event(&step, &chain, results);

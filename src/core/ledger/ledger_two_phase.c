@@ -7,8 +7,12 @@ struct ledger_found
 ledger_find_named(const struct ledger_step *step)
 {
     const struct ledger *ledger = step->ledger;
-    uint32_t slot = ledger_pending_search(ledger, step->transfer->pending_id);
+    uint32_t slot = ledger->scratch->pending_slots[step->index];
+    if (slot == LEDGER_NONE) {
+        slot = ledger_pending_search(ledger, step->transfer->pending_id);
+    }
     if (slot != LEDGER_NONE) {
+        ASSERT(ledger->pendings[slot].transfer.id == step->transfer->pending_id);
         const struct ledger_pending *pending = &ledger->pendings[slot];
         return (struct ledger_found){&pending->transfer, pending->fate, slot};
     }
