@@ -1,0 +1,528 @@
+/* What the server answers: well-formed, hostile, in pieces, pipelined, out of order. */
+#include "testing.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define GET(path) "GET " path " HTTP/1.1\r\nHost: a\r\n\r\n"
+
+static struct t_server t;
+
+static int
+setup(void **state)
+{
+    (void)state;
+    t_server_start(&t, NULL, NULL);
+    return 0;
+}
+
+static int
+teardown(void **state)
+{
+    (void)state;
+    t_release(&t, true);
+    t_server_stop(&t, 100);
+    return 0;
+}
+
+/* Sends, reads one answer, and leaves the connection open. */
+static void
+exchange(int fd, const char *request, const char *end, char *out, size_t size)
+{
+    t_send_text(fd, request);
+    (void)t_read_count(fd, out, size, end, 1);
+}
+
+static void
+test_answers(void **state)
+{
+    (void)state;
+    char text[4096];
+    int fd = t_connect(t.port);
+    exchange(
+        fd,
+        "POST /echo?q=1 HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello",
+        "hello",
+        text,
+        sizeof(text));
+    assert_int_equal(t_status(text), 200);
+    assert_non_null(strstr(text, "X-Method: POST\r\n"));
+    assert_non_null(strstr(text, "X-Path: /echo\r\n"));
+    assert_non_null(strstr(text, "Content-Length: 5\r\n"));
+    assert_non_null(strstr(text, "Date: "));
+    assert_null(strstr(text, "Connection"));
+    exchange(
+        fd,
+        "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+        "3;x=y\r\nabc\r\n2\r\nde\r\n0\r\nTrailer: x\r\n\r\n",
+        "abcde",
+        text,
+        sizeof(text));
+    assert_int_equal(t_status(text), 200);
+    exchange(fd, GET("/none"), "\r\n\r\n", text, sizeof(text));
+    assert_int_equal(t_status(text), 204);
+    assert_null(strstr(text, "not to be sent"));
+    exchange(fd, "HEAD /size?77 HTTP/1.1\r\nHost: a\r\n\r\n", "\r\n\r\n", text, sizeof(text));
+    assert_non_null(strstr(text, "Content-Length: 77\r\n"));
+    exchange(fd, GET("/size?0"), "\r\n\r\n", text, sizeof(text));
+    assert_int_equal(t_status(text), 200); /* no byte of HEAD's body came before it */
+    (void)close(fd);
+    assert_int_equal(t_count(&t).requests, 5);
+    assert_int_equal(t_count(&t).accepted, 1);
+}
+
+static void
+expect_closing(const char *request, unsigned status)
+{
+    char text[8192];
+    bool closed = false;
+    int fd = t_connect(t.port);
+    t_send_text(fd, request);
+    (void)t_read(fd, text, sizeof(text), 3000, &closed);
+    assert_int_equal(t_status(text), status);
+    assert_non_null(strstr(text, "Connection: close\r\n"));
+    assert_true(closed);
+    (void)close(fd);
+}
+
+static void
+test_closes(void **state)
+{
+    (void)state;
+    expect_closing("GET /echo HTTP/1.0\r\n\r\n", 200);
+    expect_closing("GET /echo HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", 200);
+    expect_closing(GET("/close"), 200);
+    expect_closing(GET("/broken"), 500);
+}
+
+/* ------------------------------------------------------------------------------------ hostile */
+
+struct t_case {
+    const char *name;
+    const char *request;
+    size_t size; /* 0: strlen */
+    unsigned status;
+    enum http_refusal refusal;
+};
+
+#define POST     "POST /echo HTTP/1.1\r\nHost: a\r\n"
+#define BYTES_24 "aaaaaaaaaaaaaaaaaaaaaaaa"
+
+static const struct t_case cases[] = {
+    {"two lengths",
+     POST "Content-Length: 24\r\nContent-Length: 2\r\n\r\n" BYTES_24,
+     0,
+     400,
+     HTTP_REFUSAL_FIELD_DUPLICATE},
+    {"length and chunked",
+     POST "Content-Length: 24\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+     0,
+     400,
+     HTTP_REFUSAL_LENGTH_AND_CODING},
+    {"space before the colon of transfer-encoding",
+     POST "Transfer-Encoding : chunked\r\nContent-Length: 24\r\n\r\n" BYTES_24,
+     0,
+     400,
+     HTTP_REFUSAL_FIELD_NAME},
+    {"space before the colon of content-length",
+     POST "Content-Length : 24\r\n\r\n" BYTES_24,
+     0,
+     400,
+     HTTP_REFUSAL_FIELD_NAME},
+    {"signed length",
+     POST "Content-Length: +24\r\n\r\n" BYTES_24,
+     0,
+     400,
+     HTTP_REFUSAL_CONTENT_LENGTH},
+    {"chunk size with 0x",
+     POST "Transfer-Encoding: chunked\r\n\r\n0x18\r\n" BYTES_24 "\r\n0\r\n\r\n",
+     0,
+     400,
+     HTTP_REFUSAL_CHUNK_SIZE},
+    {"folded header",
+     POST "X-A: b\r\n  c\r\nContent-Length: 0\r\n\r\n",
+     0,
+     400,
+     HTTP_REFUSAL_FIELD_FOLDED},
+    {"two transfer-encodings",
+     POST "Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n0\r\n\r\n",
+     0,
+     400,
+     HTTP_REFUSAL_FIELD_DUPLICATE},
+    {"unknown transfer coding",
+     POST "Transfer-Encoding: gzip\r\n\r\n",
+     0,
+     501,
+     HTTP_REFUSAL_TRANSFER_CODING},
+    {"bare line feeds", "GET /echo HTTP/1.1\nHost: a\n\n", 0, 400, HTTP_REFUSAL_LINE_END},
+    {"NUL in a value",
+     "GET /echo HTTP/1.1\r\nHost: a\r\nIdempotency-Key: k\0evil\r\n\r\n",
+     63,
+     400,
+     HTTP_REFUSAL_CONTROL_BYTE},
+    {"bare CR in a value",
+     "GET /echo HTTP/1.1\r\nHost: a\r\nX-A: b\rc\r\n\r\n",
+     0,
+     400,
+     HTTP_REFUSAL_LINE_END},
+    {"no host", "GET /echo HTTP/1.1\r\n\r\n", 0, 400, HTTP_REFUSAL_HOST_MISSING},
+    {"two hosts",
+     "GET /echo HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+     0,
+     400,
+     HTTP_REFUSAL_FIELD_DUPLICATE},
+    {"two idempotency keys",
+     "GET /echo HTTP/1.1\r\nHost: a\r\nIdempotency-Key: a\r\nIdempotency-Key: a\r\n\r\n",
+     0,
+     400,
+     HTTP_REFUSAL_FIELD_DUPLICATE},
+    {"header without colon",
+     "GET /echo HTTP/1.1\r\nHost: a\r\nnonsense\r\n\r\n",
+     0,
+     400,
+     HTTP_REFUSAL_FIELD_NAME},
+    {"body too large", POST "Content-Length: 1048577\r\n\r\n", 0, 413, HTTP_REFUSAL_BODY_LARGE},
+    {"chunk too large",
+     POST "Transfer-Encoding: chunked\r\n\r\n100001\r\n",
+     0,
+     413,
+     HTTP_REFUSAL_BODY_LARGE},
+    {"HTTP/2", "GET /echo HTTP/2.0\r\nHost: a\r\n\r\n", 0, 505, HTTP_REFUSAL_VERSION},
+    {"CONNECT",
+     "CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n",
+     0,
+     501,
+     HTTP_REFUSAL_METHOD_TUNNEL},
+    {"other expectation",
+     POST "Expect: miracles\r\nContent-Length: 1\r\n\r\na",
+     0,
+     417,
+     HTTP_REFUSAL_EXPECTATION},
+};
+
+static void
+check_case(const struct t_case *c, bool bytewise)
+{
+    size_t size = c->size == 0 ? strlen(c->request) : c->size;
+    uint64_t before = t_count(&t).refused[c->refusal];
+    char text[8192];
+    bool closed = false;
+    int fd = t_connect(t.port);
+    size_t step = bytewise ? 1 : size;
+    for (size_t at = 0; at < size; at += step) {
+        t_send(fd, c->request + at, step);
+    }
+    /* What follows must not be taken for a request. */
+    t_send_text(fd, GET("/echo"));
+    (void)t_read(fd, text, sizeof(text), 4000, &closed);
+    if (t_status(text) != c->status || !closed) {
+        print_error("%s (%s): got %.60s\n", c->name, bytewise ? "bytewise" : "whole", text);
+    }
+    assert_int_equal(t_status(text), c->status);
+    assert_int_equal(t_occurrences(text, "Content-Length: "), 1);
+    assert_non_null(strstr(text, "Connection: close\r\n"));
+    assert_non_null(strstr(text, "Content-Type: application/json\r\n"));
+    assert_non_null(strstr(text, "{\"error\":{"));
+    assert_true(closed);
+    assert_int_equal(t_count(&t).refused[c->refusal], before + 1);
+    (void)close(fd);
+}
+
+static void
+test_hostile(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        check_case(&cases[i], false);
+        check_case(&cases[i], true);
+    }
+    assert_int_equal(t_count(&t).requests, 0);
+    assert_int_equal(t.chains, 0);
+}
+
+/* A head of `count` headers with `value_size` bytes each. */
+static void
+check_large(uint32_t count, size_t value_size, unsigned status)
+{
+    size_t size = 64 + count * (value_size + 32);
+    char *request = calloc(1, size);
+    assert_non_null(request);
+    size_t at = (size_t)sprintf(request, "GET /echo HTTP/1.1\r\nHost: a\r\n");
+    for (uint32_t i = 0; i < count; i++) {
+        at += (size_t)sprintf(request + at, "X-%u: ", i);
+        memset(request + at, 'v', value_size);
+        at += value_size;
+        at += (size_t)sprintf(request + at, "\r\n");
+    }
+    at += (size_t)sprintf(request + at, "\r\n");
+    char text[4096];
+    bool closed = false;
+    int fd = t_connect(t.port);
+    t_send(fd, request, at);
+    free(request);
+    (void)t_read(fd, text, sizeof(text), status == 200 ? 300 : 4000, &closed);
+    assert_int_equal(t_status(text), status);
+    assert_int_equal(closed, status != 200);
+    (void)close(fd);
+}
+
+static void
+test_large_heads(void **state)
+{
+    (void)state;
+    check_large(1, 100000, 431);
+    check_large(2000, 1, 431);
+    check_large(150, 1, 431);
+    check_large(60, 10, 200);
+    check_large(1, 15000, 200);
+}
+
+/* ------------------------------------------------------------------------------------- pieces */
+
+static void
+test_bytewise(void **state)
+{
+    (void)state;
+    const char *request = "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello"
+                          "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+                          "2\r\nwo\r\n3\r\nrld\r\n0\r\n\r\n";
+    char text[4096];
+    int fd = t_connect(t.port);
+    for (size_t i = 0; i < strlen(request); i++) {
+        t_send(fd, request + i, 1);
+    }
+    (void)t_read_count(fd, text, sizeof(text), "world", 1);
+    assert_non_null(strstr(text, "hello"));
+    assert_int_equal(t_occurrences(text, "HTTP/1.1 200 OK"), 2);
+    (void)close(fd);
+}
+
+static void
+test_expect_continue(void **state)
+{
+    (void)state;
+    char text[4096];
+    int fd = t_connect(t.port);
+    t_send_text(fd, POST "Expect: 100-continue\r\nContent-Length: 5\r\n\r\n");
+    (void)t_read_count(fd, text, sizeof(text), "\r\n\r\n", 1);
+    assert_int_equal(t_status(text), 100);
+    t_send_text(fd, "hello");
+    (void)t_read_count(fd, text, sizeof(text), "hello", 1);
+    assert_int_equal(t_status(text), 200);
+    /* A client that does not wait gets no interim answer. */
+    t_send_text(fd, POST "Expect: 100-continue\r\nContent-Length: 5\r\n\r\nagain");
+    (void)t_read_count(fd, text, sizeof(text), "again", 1);
+    assert_int_equal(t_status(text), 200);
+    /* Behind a request that is not answered yet, the interim answer waits its turn. */
+    t_send_text(fd, GET("/hold") POST "Expect: 100-continue\r\nContent-Length: 5\r\n\r\n");
+    t_wait_held(&t, 1);
+    bool closed = false;
+    assert_int_equal(t_read(fd, text, sizeof(text), 100, &closed), 0);
+    t_release(&t, true);
+    (void)t_read_count(fd, text, sizeof(text), "100 Continue\r\n\r\n", 1);
+    assert_int_equal(t_status(text), 200);
+    t_send_text(fd, "third");
+    (void)t_read_count(fd, text, sizeof(text), "third", 1);
+    (void)close(fd);
+}
+
+/* --------------------------------------------------------------------------------- pipelining */
+
+#define T_PIPELINED 16
+
+static void
+check_order(const char *text, const char *prefix, uint32_t count)
+{
+    const char *at = text;
+    for (uint32_t i = 0; i < count; i++) {
+        char expected[64];
+        (void)snprintf(expected, sizeof(expected), "%s%05u", prefix, i);
+        at = strstr(at, expected);
+        assert_non_null(at);
+        at++;
+    }
+}
+
+static void
+pipeline_out_of_order(bool as_chain)
+{
+    char request[4096] = "";
+    size_t at = 0;
+    for (uint32_t i = 0; i < T_PIPELINED; i++) {
+        at += (size_t)snprintf(
+            request + at, sizeof(request) - at, "GET /hold-%05u HTTP/1.1\r\nHost: a\r\n\r\n", i);
+    }
+    static char text[16384];
+    int fd = t_connect(t.port);
+    t_send_text(fd, request);
+    t_wait_held(&t, T_PIPELINED);
+    t_release(&t, as_chain); /* the last first */
+    (void)t_read_count(fd, text, sizeof(text), "/hold-00015", 1);
+    assert_int_equal(t_occurrences(text, "HTTP/1.1 200 OK"), T_PIPELINED);
+    check_order(text, "/hold-", T_PIPELINED);
+    (void)close(fd);
+}
+
+static void
+test_pipeline_order(void **state)
+{
+    (void)state;
+    pipeline_out_of_order(false);
+    pipeline_out_of_order(true);
+    assert_true(t.chain_longest >= T_PIPELINED / 2); /* they came in one read, so as one group */
+}
+
+/* Far more than may be unanswered at once: the rest is held back and goes on. */
+static void
+test_pipeline_many(void **state)
+{
+    (void)state;
+    const uint32_t count = 3000;
+    const size_t each = 64;
+    char *request = malloc(count * each);
+    char *text = malloc(count * 512);
+    assert_non_null(request);
+    assert_non_null(text);
+    size_t at = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        at += (size_t)sprintf(request + at, "GET /echo-%05u HTTP/1.1\r\nHost: a\r\n\r\n", i);
+    }
+    int fd = t_connect(t.port);
+    t_send(fd, request, at);
+    (void)t_read_count(fd, text, count * 512, "X-Path: /echo-02999", 1);
+    check_order(text, "X-Path: /echo-", count);
+    (void)close(fd);
+    free(request);
+    free(text);
+    assert_int_equal(t_count(&t).requests, count);
+    assert_true(t_count(&t).memory_peak < 2000000);
+}
+
+/* The pipeline is full of requests that nobody answers yet: no more is read. */
+static void
+test_pipeline_full(void **state)
+{
+    (void)state;
+    int fd = t_connect(t.port);
+    for (uint32_t i = 0; i < 100; i++) {
+        t_send_text(fd, GET("/hold"));
+    }
+    uint32_t most = net_server_settings_default.pipeline_max;
+    t_wait_held(&t, most);
+    t_sleep_ms(50);
+    assert_int_equal(t_count(&t).requests, most);
+    static char text[65536];
+    uint32_t answered = 0;
+    while (answered < 100) {
+        uint32_t now = 100 - answered < most ? 100 - answered : most;
+        t_wait_held(&t, now);
+        t_release(&t, true);
+        (void)t_read_count(fd, text, sizeof(text), "HTTP/1.1 200 OK", now);
+        answered += now;
+    }
+    (void)close(fd);
+}
+
+/* ------------------------------------------------------------------------------------ leaving */
+
+static void
+test_half_close(void **state)
+{
+    (void)state;
+    char text[4096];
+    bool closed = false;
+    int fd = t_connect(t.port);
+    t_send_text(fd, GET("/hold") GET("/hold"));
+    assert_int_equal(shutdown(fd, SHUT_WR), 0);
+    t_wait_held(&t, 2);
+    t_release(&t, false);
+    (void)t_read(fd, text, sizeof(text), 3000, &closed);
+    assert_int_equal(t_occurrences(text, "HTTP/1.1 200 OK"), 2);
+    assert_true(closed);
+    (void)close(fd);
+    /* In the middle of a message it is an error. */
+    fd = t_connect(t.port);
+    t_send_text(fd, POST "Content-Length: 10\r\n\r\nabc");
+    assert_int_equal(shutdown(fd, SHUT_WR), 0);
+    (void)t_read(fd, text, sizeof(text), 3000, &closed);
+    assert_int_equal(t_status(text), 400);
+    assert_true(closed);
+    (void)close(fd);
+}
+
+static void
+test_vanished_client(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 20; i++) {
+        int fd = t_connect(t.port);
+        t_send_text(
+            fd, GET("/hold") "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nab");
+        t_wait_held(&t, (uint32_t)i + 1);
+        struct linger linger = {.l_onoff = 1, .l_linger = 0};
+        assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)), 0);
+        (void)close(fd); /* a reset */
+    }
+    uint64_t end_ms = t_now_ms() + 3000;
+    while (t_count(&t).connections > 0) {
+        assert_true(t_now_ms() < end_ms);
+        t_sleep_ms(1);
+    }
+    assert_int_equal(t_count(&t).in_flight, 20);
+    t_release(&t, true);
+    while (t_count(&t).orphaned < 20) {
+        assert_true(t_now_ms() < end_ms);
+        t_sleep_ms(1);
+    }
+    assert_int_equal(t_count(&t).memory, 0);
+}
+
+static void
+test_large_bodies(void **state)
+{
+    (void)state;
+    const size_t size = 1000000;
+    char *text = malloc(size + 4096);
+    char *body = malloc(size);
+    assert_non_null(text);
+    assert_non_null(body);
+    memset(body, 'b', size);
+    char head[128];
+    (void)snprintf(
+        head, sizeof(head), POST "Content-Length: %zu\r\nConnection: close\r\n\r\n", size);
+    int fd = t_connect(t.port);
+    t_send_text(fd, head);
+    t_send(fd, body, size);
+    bool closed = false;
+    size_t got = t_read(fd, text, size + 4096, 3000, &closed);
+    assert_true(closed);
+    assert_int_equal(t_status(text), 200);
+    assert_true(got > size);
+    assert_memory_equal(text + got - size, body, size);
+    (void)close(fd);
+    free(text);
+    free(body);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_answers, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_closes, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_hostile, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_large_heads, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_bytewise, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_expect_continue, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_pipeline_order, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_pipeline_many, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_pipeline_full, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_half_close, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_vanished_client, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_large_bodies, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

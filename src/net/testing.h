@@ -1,0 +1,78 @@
+/* Fixtures of this folder's tests: a server with a scripted handler, and raw sockets. */
+#ifndef NET_TESTING_H
+#define NET_TESTING_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "net/client.h"
+#include "net/server.h"
+
+#include <pthread.h>
+#include <stdbool.h>
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#    define T_SANITIZED 1
+#elif defined(__has_feature)
+#    if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#        define T_SANITIZED 1
+#    endif
+#endif
+#ifndef T_SANITIZED
+#    define T_SANITIZED 0
+#endif
+
+#define T_HELD_MAX 4096
+
+/*
+ * What the handler does, by path:
+ *     /echo        200 with the request's body, and its method and path as X-Method and X-Path
+ *     /hold...     keeps the exchange until t_release; answered with its path
+ *     /size?N      200 with N bytes
+ *     /none        204 with a body that must not be sent
+ *     /broken      a header that cannot be written
+ *     /close       200, and the connection is to close
+ */
+struct t_server {
+    struct net_loop *loop;
+    struct net_server *server;
+    uint16_t port;
+    pthread_mutex_t mutex;
+    struct net_exchange *held[T_HELD_MAX];
+    uint32_t held_count;
+    uint32_t chains;        /* calls of on_requests */
+    uint32_t chain_longest; /* requests in one of them */
+};
+
+/* `tls` may be NULL. */
+void t_server_start(
+    struct t_server *t, const struct net_server_settings *settings, struct net_tls *tls);
+void t_server_stop(struct t_server *t, uint32_t drain_ms);
+struct net_server_counters t_count(struct t_server *t);
+/* Waits, at most 5 s, until so many exchanges are held. */
+void t_wait_held(struct t_server *t, uint32_t count);
+/* Answers what is held from the caller's thread, the last first, one by one or as one chain. */
+void t_release(struct t_server *t, bool as_chain);
+
+/* A connected socket with a receive timeout of 5 s. */
+int t_connect(uint16_t port);
+void t_send(int fd, const char *data, size_t size);
+void t_send_text(int fd, const char *text);
+/* Everything until the end of the connection or until `timeout_ms` without a byte; terminated by a
+ * zero. *ret_closed: it was the end. */
+size_t t_read(int fd, char *out, size_t size, int timeout_ms, bool *ret_closed);
+/* Reads until `count` occurrences of `text` came, at most 5 s. */
+size_t t_read_count(int fd, char *out, size_t size, const char *text, uint32_t count);
+uint32_t t_occurrences(const char *in, const char *text);
+/* The status of the answer at `text`, 0 if there is none. */
+unsigned t_status(const char *text);
+/* How long the peer takes to close, in milliseconds; fails after `limit_ms`. */
+uint64_t t_closed_after_ms(int fd, uint64_t limit_ms);
+uint64_t t_now_ms(void);
+void t_sleep_ms(unsigned ms);
+
+#endif
