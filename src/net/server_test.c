@@ -111,6 +111,8 @@ struct t_case {
 #define POST     "POST /echo HTTP/1.1\r\nHost: a\r\n"
 #define BYTES_24 "aaaaaaaaaaaaaaaaaaaaaaaa"
 
+#define WITH_NUL "GET /echo HTTP/1.1\r\nHost: a\r\nIdempotency-Key: k\0evil\r\n\r\n"
+
 static const struct t_case cases[] = {
     {"two lengths",
      POST "Content-Length: 24\r\nContent-Length: 2\r\n\r\n" BYTES_24,
@@ -158,11 +160,7 @@ static const struct t_case cases[] = {
      501,
      HTTP_REFUSAL_TRANSFER_CODING},
     {"bare line feeds", "GET /echo HTTP/1.1\nHost: a\n\n", 0, 400, HTTP_REFUSAL_LINE_END},
-    {"NUL in a value",
-     "GET /echo HTTP/1.1\r\nHost: a\r\nIdempotency-Key: k\0evil\r\n\r\n",
-     63,
-     400,
-     HTTP_REFUSAL_CONTROL_BYTE},
+    {"NUL in a value", WITH_NUL, sizeof(WITH_NUL) - 1, 400, HTTP_REFUSAL_CONTROL_BYTE},
     {"bare CR in a value",
      "GET /echo HTTP/1.1\r\nHost: a\r\nX-A: b\rc\r\n\r\n",
      0,
@@ -250,14 +248,14 @@ check_large(uint32_t count, size_t value_size, unsigned status)
     size_t size = 64 + count * (value_size + 32);
     char *request = calloc(1, size);
     assert_non_null(request);
-    size_t at = (size_t)sprintf(request, "GET /echo HTTP/1.1\r\nHost: a\r\n");
+    size_t at = (size_t)snprintf(request, size, "GET /echo HTTP/1.1\r\nHost: a\r\n");
     for (uint32_t i = 0; i < count; i++) {
-        at += (size_t)sprintf(request + at, "X-%u: ", i);
+        at += (size_t)snprintf(request + at, size - at, "X-%u: ", i);
         memset(request + at, 'v', value_size);
         at += value_size;
-        at += (size_t)sprintf(request + at, "\r\n");
+        at += (size_t)snprintf(request + at, size - at, "\r\n");
     }
-    at += (size_t)sprintf(request + at, "\r\n");
+    at += (size_t)snprintf(request + at, size - at, "\r\n");
     char text[4096];
     bool closed = false;
     int fd = t_connect(t.port);
@@ -388,7 +386,8 @@ test_pipeline_many(void **state)
     assert_non_null(text);
     size_t at = 0;
     for (uint32_t i = 0; i < count; i++) {
-        at += (size_t)sprintf(request + at, "GET /echo-%05u HTTP/1.1\r\nHost: a\r\n\r\n", i);
+        at += (size_t)snprintf(
+            request + at, count * each - at, "GET /echo-%05u HTTP/1.1\r\nHost: a\r\n\r\n", i);
     }
     int fd = t_connect(t.port);
     t_send(fd, request, at);

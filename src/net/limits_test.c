@@ -1,0 +1,488 @@
+/* Slow, greedy and many clients: deadlines, back-pressure, maxima, drain. */
+#include "testing.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <malloc.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define GET(path) "GET " path " HTTP/1.1\r\nHost: a\r\n\r\n"
+#define POST      "POST /echo HTTP/1.1\r\nHost: a\r\n"
+
+static struct t_server t;
+
+static struct net_server_settings
+quick_settings(void)
+{
+    struct net_server_settings settings = net_server_settings_default;
+    settings.handshake_timeout_ms = 300;
+    settings.head_timeout_ms = 300;
+    settings.body_timeout_ms = 300;
+    settings.idle_timeout_ms = 600;
+    settings.write_timeout_ms = 400;
+    settings.linger_timeout_ms = 200;
+    return settings;
+}
+
+/* ---------------------------------------------------------------------------------- deadlines */
+
+/* One byte every 20 ms: each resets a timer per read, none moves an absolute deadline. Returns
+ * when the server has answered. */
+static uint64_t
+drip(int fd, const char *head, char byte, char *text, size_t size)
+{
+    bool closed = false;
+    t_send_text(fd, head);
+    uint64_t begin_ms = t_now_ms();
+    struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
+    while (poll(&poll_fd, 1, 20) == 0) {
+        assert_true(t_now_ms() - begin_ms < 3000);
+        t_send(fd, &byte, 1);
+    }
+    uint64_t passed_ms = t_now_ms() - begin_ms;
+    (void)t_read(fd, text, size, 1000, &closed);
+    assert_true(closed);
+    return passed_ms;
+}
+
+static void
+test_slow_head_and_body(void **state)
+{
+    (void)state;
+    struct net_server_settings settings = quick_settings();
+    t_server_start(&t, &settings, NULL);
+    char text[4096];
+    int fd = t_connect(t.port);
+    uint64_t passed_ms = drip(fd, "GET /echo HTTP/1.1\r\nX-Slow: ", 'a', text, sizeof(text));
+    assert_in_range(passed_ms, 290, 900);
+    assert_int_equal(t_status(text), 408);
+    (void)close(fd);
+    fd = t_connect(t.port);
+    passed_ms = drip(fd, POST "Content-Length: 100000\r\n\r\n", 'a', text, sizeof(text));
+    assert_in_range(passed_ms, 290, 900);
+    assert_int_equal(t_status(text), 408);
+    (void)close(fd);
+    /* A request before does not lengthen the next one's time. */
+    fd = t_connect(t.port);
+    t_send_text(fd, GET("/echo"));
+    t_sleep_ms(200);
+    (void)t_read_count(fd, text, sizeof(text), "\r\n\r\n", 1);
+    passed_ms = drip(fd, "GET /echo", 'a', text, sizeof(text));
+    assert_in_range(passed_ms, 290, 900);
+    (void)close(fd);
+    assert_int_equal(t_count(&t).timeout_head, 2);
+    assert_int_equal(t_count(&t).timeout_body, 1);
+    t_server_stop(&t, 100);
+}
+
+static void
+test_idle(void **state)
+{
+    (void)state;
+    struct net_server_settings settings = quick_settings();
+    t_server_start(&t, &settings, NULL);
+    int fresh = t_connect(t.port);
+    int used = t_connect(t.port);
+    int busy = t_connect(t.port);
+    char text[4096];
+    t_send_text(busy, GET("/hold"));
+    t_wait_held(&t, 1);
+    assert_in_range(t_closed_after_ms(fresh, 3000), 500, 1200);
+    t_send_text(used, GET("/echo")); /* closed just now, or soon: either is right */
+    t_sleep_ms(400);
+    /* Whoever waits for an answer is not idle. */
+    t_release(&t, true);
+    (void)t_read_count(busy, text, sizeof(text), "/hold", 1);
+    assert_in_range(t_closed_after_ms(busy, 3000), 500, 1200);
+    assert_true(t_count(&t).timeout_idle >= 2);
+    (void)close(fresh);
+    (void)close(used);
+    (void)close(busy);
+    t_server_stop(&t, 100);
+}
+
+/* A client that sends requests for ever and never reads. */
+static void
+test_never_reading(void **state)
+{
+    (void)state;
+    struct net_server_settings settings = quick_settings();
+    t_server_start(&t, &settings, NULL);
+    int fd = t_connect(t.port);
+    assert_int_equal(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
+    const char *request = GET("/size?50000");
+    uint64_t begin_ms = t_now_ms();
+    bool reset = false;
+    uint64_t memory_most = 0;
+    while (!reset) {
+        assert_true(t_now_ms() - begin_ms < 8000);
+        for (int i = 0; i < 100 && !reset; i++) {
+            ssize_t sent = send(fd, request, strlen(request), MSG_NOSIGNAL);
+            reset = sent < 0 && errno != EAGAIN;
+            if (sent < 0) {
+                break;
+            }
+        }
+        uint64_t memory = t_count(&t).memory;
+        memory_most = memory > memory_most ? memory : memory_most;
+        t_sleep_ms(1);
+    }
+    (void)close(fd);
+    struct net_server_counters counters = t_count(&t);
+    assert_int_equal(counters.timeout_write, 1);
+    /* One full pipeline of answers (64 KiB buffers) with their requests, and one read that is held
+     * back. */
+    assert_true(counters.memory_peak < 32 * (65536 + 8192) + 200000);
+    assert_true(memory_most > 50000); /* the measure measures */
+    assert_true(counters.bytes_in < 10000000);
+    t_server_stop(&t, 100);
+}
+
+/* It reads slowly but reads: each answer has its own time, so this client is served. */
+static void
+test_slow_reader_is_served(void **state)
+{
+    (void)state;
+    struct net_server_settings settings = quick_settings();
+    t_server_start(&t, &settings, NULL);
+    int fd = t_connect(t.port);
+    for (int i = 0; i < 60; i++) {
+        t_send_text(fd, GET("/size?200000"));
+    }
+    static char text[100000];
+    size_t total = 0;
+    uint64_t begin_ms = t_now_ms();
+    while (total < 60 * 200000) {
+        ssize_t count = recv(fd, text, sizeof(text), 0);
+        assert_true(count > 0);
+        total += (size_t)count;
+        t_sleep_ms(8);
+    }
+    assert_true(t_now_ms() - begin_ms > 800);
+    assert_int_equal(t_count(&t).timeout_write, 0);
+    (void)close(fd);
+    t_server_stop(&t, 100);
+}
+
+/* ------------------------------------------------------------------------------------- maxima */
+
+static void
+test_connection_flood(void **state)
+{
+    (void)state;
+    struct net_server_settings settings = net_server_settings_default;
+    settings.connections_max = 8;
+    t_server_start(&t, &settings, NULL);
+    int kept[8];
+    char text[4096];
+    for (int i = 0; i < 8; i++) {
+        kept[i] = t_connect(t.port);
+        t_send_text(kept[i], GET("/echo"));
+        (void)t_read_count(kept[i], text, sizeof(text), "\r\n\r\n", 1);
+    }
+    for (int i = 0; i < 200; i++) {
+        int fd = t_connect(t.port);
+        assert_true(t_closed_after_ms(fd, 3000) < 3000);
+        (void)close(fd);
+    }
+    struct net_server_counters counters = t_count(&t);
+    assert_int_equal(counters.accepted, 208);
+    assert_int_equal(counters.over_limit, 200);
+    assert_int_equal(counters.connections, 8);
+    for (int i = 0; i < 8; i++) {
+        t_send_text(kept[i], GET("/echo")); /* those inside are served on */
+        (void)t_read_count(kept[i], text, sizeof(text), "\r\n\r\n", 1);
+        (void)close(kept[i]);
+    }
+    t_server_stop(&t, 100);
+}
+
+static void
+test_requests_shed(void **state)
+{
+    (void)state;
+    struct net_server_settings settings = net_server_settings_default;
+    settings.requests_max = 4;
+    t_server_start(&t, &settings, NULL);
+    char text[8192];
+    int fd = t_connect(t.port);
+    for (int i = 0; i < 4; i++) {
+        t_send_text(fd, GET("/hold"));
+    }
+    t_wait_held(&t, 4);
+    int other = t_connect(t.port);
+    for (int i = 0; i < 3; i++) {
+        t_send_text(other, GET("/echo"));
+        (void)t_read_count(other, text, sizeof(text), "}}\n", 1);
+        assert_int_equal(t_status(text), 503);
+        assert_null(strstr(text, "Connection: close"));
+    }
+    assert_int_equal(t_count(&t).shed_requests, 3);
+    t_release(&t, true);
+    (void)t_read_count(fd, text, sizeof(text), "HTTP/1.1 200 OK", 4);
+    t_send_text(other, GET("/echo"));
+    (void)t_read_count(other, text, sizeof(text), "\r\n\r\n", 1);
+    assert_int_equal(t_status(text), 200);
+    (void)close(fd);
+    (void)close(other);
+    t_server_stop(&t, 100);
+}
+
+static void
+test_memory_shed(void **state)
+{
+    (void)state;
+    struct net_server_settings settings = net_server_settings_default;
+    settings.memory_max = 2000000;
+    t_server_start(&t, &settings, NULL);
+    char *body = calloc(1, 900000);
+    assert_non_null(body);
+    char text[8192];
+
+    enum {
+        CLIENTS = 24
+    };
+
+    int fds[CLIENTS];
+    for (int i = 0; i < CLIENTS; i++) {
+        fds[i] = t_connect(t.port);
+        t_send_text(fds[i], POST "Content-Length: 900001\r\n\r\n");
+        t_send(fds[i], body, 900000);
+    }
+    uint64_t end_ms = t_now_ms() + 5000;
+    while (t_count(&t).shed_memory < CLIENTS - 3) {
+        assert_true(t_now_ms() < end_ms);
+        t_sleep_ms(5);
+    }
+    unsigned refused = 0;
+    for (int i = 0; i < CLIENTS; i++) {
+        bool closed = false;
+        if (t_read(fds[i], text, sizeof(text), 50, &closed) > 0) {
+            assert_int_equal(t_status(text), 503);
+            assert_true(closed);
+            refused++;
+        }
+        (void)close(fds[i]);
+    }
+    assert_in_range(refused, CLIENTS - 3, CLIENTS);
+    /* What one connection may still add when the limit has been met is one buffer's doubling. */
+    assert_true(t_count(&t).memory_peak < 2000000 + 2200000);
+    while (t_count(&t).memory > 0) {
+        assert_true(t_now_ms() < end_ms);
+        t_sleep_ms(5);
+    }
+    int fd = t_connect(t.port);
+    t_send_text(fd, GET("/echo"));
+    (void)t_read_count(fd, text, sizeof(text), "\r\n\r\n", 1);
+    assert_int_equal(t_status(text), 200);
+    (void)close(fd);
+    free(body);
+    t_server_stop(&t, 100);
+}
+
+/* ------------------------------------------------------------------------ many idle connections */
+
+#define T_IDLE           10000
+#define T_IDLE_BYTES_MAX 2048
+
+/* In a process of its own, with its own file descriptors: connects, uses each connection once,
+ * tells, and waits for the pipe's end. */
+static void
+idle_clients(uint16_t port, int told, int wait)
+{
+    static int fds[T_IDLE];
+    char text[2048];
+    for (int i = 0; i < T_IDLE; i++) {
+        fds[i] = t_connect(port);
+        t_send_text(fds[i], GET("/echo"));
+        (void)t_read_count(fds[i], text, sizeof(text), "\r\n\r\n", 1);
+    }
+    (void)!write(told, "1", 1);
+    (void)!read(wait, text, 1);
+    for (int i = 0; i < T_IDLE; i += 500) {
+        t_send_text(fds[i], GET("/echo"));
+        (void)t_read_count(fds[i], text, sizeof(text), "\r\n\r\n", 1);
+    }
+    (void)!write(told, "2", 1);
+    (void)!read(wait, text, 1);
+    _exit(0);
+}
+
+static bool
+raise_descriptors(void)
+{
+    struct rlimit limit;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    if (limit.rlim_cur >= T_IDLE + 100) {
+        return true;
+    }
+    limit.rlim_cur = T_IDLE + 100;
+    limit.rlim_max = limit.rlim_max < limit.rlim_cur ? limit.rlim_cur : limit.rlim_max;
+    return setrlimit(RLIMIT_NOFILE, &limit) == 0;
+}
+
+static void
+test_idle_connections(void **state)
+{
+    (void)state;
+    if (!raise_descriptors()) {
+        print_message("cannot raise the limit of open files to %d\n", T_IDLE + 100);
+        skip();
+    }
+    int told[2];
+    int wait[2];
+    int port_pipe[2];
+    assert_int_equal(pipe(told), 0);
+    assert_int_equal(pipe(wait), 0);
+    assert_int_equal(pipe(port_pipe), 0);
+    pid_t child = fork(); /* before there are threads */
+    assert_true(child >= 0);
+    if (child == 0) {
+        uint16_t port = 0;
+        (void)close(wait[1]);
+        (void)!read(port_pipe[0], &port, sizeof(port));
+        idle_clients(port, told[1], wait[0]);
+    }
+    t_server_start(&t, NULL, NULL);
+    size_t before = mallinfo2().uordblks;
+    assert_int_equal(write(port_pipe[1], &t.port, sizeof(t.port)), sizeof(t.port));
+    char byte;
+    assert_int_equal(read(told[0], &byte, 1), 1);
+    struct net_server_counters counters = t_count(&t);
+    assert_int_equal(counters.connections, T_IDLE);
+    assert_int_equal(counters.memory, 0); /* no buffers while idle */
+    /* uordblks wraps nowhere here: all of this is far below 4 GiB. Works kept for reuse included.
+     */
+    size_t each = (mallinfo2().uordblks - before) / T_IDLE;
+    print_message("%d idle connections: %zu bytes of heap each\n", T_IDLE, each);
+    if (!T_SANITIZED) {
+        assert_true(each > 0);
+        assert_true(each < T_IDLE_BYTES_MAX);
+    }
+    assert_int_equal(write(wait[1], "1", 1), 1);
+    assert_int_equal(read(told[0], &byte, 1), 1);
+    assert_int_equal(t_count(&t).requests, T_IDLE + T_IDLE / 500);
+    t_server_stop(&t, 1000); /* closes ten thousand idle connections */
+    (void)close(wait[1]);
+    int status = 1;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    (void)close(told[0]);
+    (void)close(told[1]);
+    (void)close(wait[0]);
+    (void)close(port_pipe[0]);
+    (void)close(port_pipe[1]);
+}
+
+/* -------------------------------------------------------------------------------------- drain */
+
+struct stopper {
+    pthread_t thread;
+    uint32_t drain_ms;
+};
+
+static void *
+stop_main(void *context)
+{
+    const struct stopper *stopper = context;
+    net_server_stop(t.server, stopper->drain_ms);
+    return NULL;
+}
+
+static void
+test_drain(void **state)
+{
+    (void)state;
+    t_server_start(&t, NULL, NULL);
+    char text[8192];
+    int idle = t_connect(t.port);
+    int busy = t_connect(t.port);
+    int partial = t_connect(t.port);
+    t_send_text(idle, GET("/echo"));
+    (void)t_read_count(idle, text, sizeof(text), "\r\n\r\n", 1);
+    t_send_text(busy, GET("/hold-1") GET("/hold-2"));
+    t_wait_held(&t, 2);
+    t_send_text(partial, POST "Content-Length: 4\r\n\r\nab");
+    t_sleep_ms(50);
+    struct stopper stopper = {.drain_ms = 5000};
+    assert_int_equal(pthread_create(&stopper.thread, NULL, stop_main, &stopper), 0);
+    assert_true(t_closed_after_ms(idle, 1000) < 1000);
+    /* Nobody new. */
+    struct sockaddr_storage address;
+    socklen_t size = sizeof(address);
+    assert_int_equal(getpeername(busy, (struct sockaddr *)&address, &size), 0);
+    int late = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(connect(late, (struct sockaddr *)&address, size), -1);
+    (void)close(late);
+    /* What was begun is finished, and told to be the last. */
+    bool closed = false;
+    t_send_text(partial, "cd");
+    (void)t_read(partial, text, sizeof(text), 1000, &closed);
+    assert_int_equal(t_status(text), 200);
+    assert_non_null(strstr(text, "Connection: close\r\n"));
+    assert_non_null(strstr(text, "abcd"));
+    assert_true(closed);
+    (void)close(partial);
+    t_release(&t, true);
+    (void)t_read(busy, text, sizeof(text), 1000, &closed);
+    assert_true(closed);
+    assert_int_equal(t_occurrences(text, "HTTP/1.1 200 OK"), 1); /* the first closed it */
+    assert_non_null(strstr(text, "Connection: close\r\n"));
+    (void)close(busy);
+    (void)close(idle);
+    uint64_t begin_ms = t_now_ms();
+    assert_int_equal(pthread_join(stopper.thread, NULL), 0);
+    assert_true(t_now_ms() - begin_ms < 1000); /* long before the deadline */
+    t_server_stop(&t, 0);
+}
+
+static void
+test_drain_deadline(void **state)
+{
+    (void)state;
+    t_server_start(&t, NULL, NULL);
+    int busy = t_connect(t.port);
+    int stuck = t_connect(t.port);
+    t_send_text(busy, GET("/hold"));
+    t_send_text(stuck, "GET /ec");
+    t_wait_held(&t, 1);
+    struct stopper stopper = {.drain_ms = 200};
+    uint64_t begin_ms = t_now_ms();
+    assert_int_equal(pthread_create(&stopper.thread, NULL, stop_main, &stopper), 0);
+    assert_in_range(t_closed_after_ms(stuck, 3000), 150, 1000);
+    assert_true(t_closed_after_ms(busy, 3000) < 1000);
+    t_sleep_ms(100);
+    assert_int_equal(t_count(&t).in_flight, 1); /* the exchange is still the handler's */
+    t_release(&t, true);
+    assert_int_equal(pthread_join(stopper.thread, NULL), 0);
+    assert_true(t_now_ms() - begin_ms >= 300);
+    assert_int_equal(t_count(&t).orphaned, 1);
+    (void)close(busy);
+    (void)close(stuck);
+    t_server_stop(&t, 0);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_idle_connections), /* first: it forks */
+        cmocka_unit_test(test_slow_head_and_body),
+        cmocka_unit_test(test_idle),
+        cmocka_unit_test(test_never_reading),
+        cmocka_unit_test(test_slow_reader_is_served),
+        cmocka_unit_test(test_connection_flood),
+        cmocka_unit_test(test_requests_shed),
+        cmocka_unit_test(test_memory_shed),
+        cmocka_unit_test(test_drain),
+        cmocka_unit_test(test_drain_deadline),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
