@@ -16,7 +16,14 @@ struct message {
     struct port_rail_request rail;        /* a copy: the original ends with the answer */
     struct port_network_card card;
     struct port_rail_answer answer;
-    enum { ARRIVES, ANSWERS, GIVES_UP, ARRIVES_LATE } next;
+
+    enum {
+        ARRIVES,
+        ANSWERS,
+        GIVES_UP,
+        ARRIVES_LATE
+    } next;
+
     bool lost;
 };
 
@@ -59,8 +66,7 @@ check_of(bool given, const struct issuer_test_card *card, enum issuer_checks fai
 
 /* The answer to an authorization, from its record alone: so a repeat gets the same. */
 static void
-authorization_answer(
-    const struct issuer_memory_entry *entry, struct port_rail_answer *answer)
+authorization_answer(const struct issuer_memory_entry *entry, struct port_rail_answer *answer)
 {
     const struct issuer_record *record = &entry->record;
     const struct issuer_test_card *card = issuer_test_card_at(record->card);
@@ -159,8 +165,7 @@ authorize(struct message *message)
 }
 
 static enum port_rail_outcome
-refund_outcome(
-    const struct issuer *issuer, const struct issuer_record *record, uint64_t now_ms)
+refund_outcome(const struct issuer *issuer, const struct issuer_record *record, uint64_t now_ms)
 {
     if (record->outcome != PORT_RAIL_APPROVED) {
         return (enum port_rail_outcome)record->outcome;
@@ -216,7 +221,8 @@ follow_up(struct message *message)
     answer_failure(&message->answer, outcome);
 }
 
-/* Voiding what never arrived leaves a record under its id too, so that it is refused if it comes. */
+/* Voiding what never arrived leaves a record under its id too, so that it is refused if it comes.
+ */
 static void
 reverse(struct message *message)
 {
@@ -304,8 +310,7 @@ chance(struct issuer *issuer, int64_t per_mille)
 static void
 run_done(struct os_task *task)
 {
-    struct port_network_request *request =
-        CONTAINER_OF(task, struct port_network_request, task);
+    struct port_network_request *request = CONTAINER_OF(task, struct port_network_request, task);
     request->done(request);
 }
 
@@ -365,15 +370,17 @@ message_fires(struct os_timer *timer)
         return;
     case ARRIVES_LATE: {
         /* The caller hears "unknown" now; the network handles the message a little later. */
-        enum { LATE_BY_MS = 200 };
+        enum {
+            LATE_BY_MS = 200
+        };
+
         message->answer = (struct port_rail_answer){.outcome = PORT_RAIL_UNKNOWN};
         message->rail.postal_code = SPAN_EMPTY; /* the caller's memory ends with its answer */
         message->rail.address_line1 = SPAN_EMPTY;
         send_answer(message);
         message->next = ANSWERS;
         wait_until(
-            message,
-            os_monotonic_ns(message->issuer->parts.clock) + LATE_BY_MS * OS_NS_PER_MS);
+            message, os_monotonic_ns(message->issuer->parts.clock) + LATE_BY_MS * OS_NS_PER_MS);
         return;
     }
     case ANSWERS:
@@ -403,22 +410,19 @@ arrive(struct issuer *issuer, struct message *message)
     message->next = ARRIVES;
     int64_t wait_ms = settings->latency_ms;
     if (settings->jitter_ms > 0) {
-        wait_ms += (int64_t)(os_random_u128(issuer->parts.entropy) %
-                             (unsigned)settings->jitter_ms);
+        wait_ms += (int64_t)(os_random_u128(issuer->parts.entropy) % (unsigned)settings->jitter_ms);
     }
     if (wait_ms == 0) {
         message_fires(&message->timer);
         return;
     }
-    wait_until(
-        message, os_monotonic_ns(issuer->parts.clock) + (uint64_t)wait_ms * OS_NS_PER_MS);
+    wait_until(message, os_monotonic_ns(issuer->parts.clock) + (uint64_t)wait_ms * OS_NS_PER_MS);
 }
 
 static void
 run_submit(struct os_task *task)
 {
-    struct port_network_request *request =
-        CONTAINER_OF(task, struct port_network_request, task);
+    struct port_network_request *request = CONTAINER_OF(task, struct port_network_request, task);
     struct issuer *issuer = request->network;
     struct message *message = calloc(1, sizeof(*message));
     if (message == NULL) {

@@ -26,8 +26,7 @@ issuer_memory_find(struct issuer_memory *memory, u128 id)
 {
     struct map_link *link = map_find(&memory->map, hash_u128(id));
     for (; link != NULL; link = map_next(link)) {
-        struct issuer_memory_entry *entry =
-            CONTAINER_OF(link, struct issuer_memory_entry, link);
+        struct issuer_memory_entry *entry = CONTAINER_OF(link, struct issuer_memory_entry, link);
         if (entry->record.id == id) {
             return entry;
         }
@@ -129,8 +128,7 @@ issuer_memory_open(struct issuer_memory *memory, struct os_disk *disk, const cha
     }
     TRY(disk->ops->make_folder(disk, folder));
     bool direct;
-    err_t error =
-        disk->ops->open(disk, path, OS_OPEN_WRITE, false, &memory->file, &direct);
+    err_t error = disk->ops->open(disk, path, OS_OPEN_WRITE, false, &memory->file, &direct);
     if (error == ERR_NOT_FOUND) {
         error = disk->ops->open(disk, path, OS_OPEN_CREATE, false, &memory->file, &direct);
     }

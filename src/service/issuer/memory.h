@@ -17,12 +17,12 @@ struct issuer_record {
     u128 id;
     u128 original_id; /* CAPTURE, VOID, REFUND */
     int64_t amount;
-    uint64_t at_ms;   /* unix; when it was done */
-    uint32_t number;  /* of the record in the file, from 1: a torn record has none */
+    uint64_t at_ms;  /* unix; when it was done */
+    uint32_t number; /* of the record in the file, from 1: a torn record has none */
     uint8_t operation;
     uint8_t outcome;
-    uint8_t card;     /* row of the test cards */
-    uint8_t flags;    /* ISSUER_RECORD_* */
+    uint8_t card;  /* row of the test cards */
+    uint8_t flags; /* ISSUER_RECORD_* */
     uint32_t checksum;
     uint32_t reserved;
 };

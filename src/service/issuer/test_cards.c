@@ -85,10 +85,7 @@ static const struct issuer_test_card cards[] = {
      .network_code = "00",
      .risk_level = "elevated",
      .risk_score = 70},
-    {.number = "4000000000000101",
-     .network_code = "00",
-     .checks = ISSUER_CHECKS_CVC_FAIL,
-     NORMAL},
+    {.number = "4000000000000101", .network_code = "00", .checks = ISSUER_CHECKS_CVC_FAIL, NORMAL},
     {.number = "4000000000000036",
      .network_code = "00",
      .checks = ISSUER_CHECKS_POSTAL_CODE_FAIL,
@@ -105,14 +102,8 @@ static const struct issuer_test_card cards[] = {
      .network_code = "00",
      .checks = ISSUER_CHECKS_UNAVAILABLE,
      NORMAL},
-    {.number = "4000000000007726",
-     .network_code = "00",
-     .refund = ISSUER_REFUND_LATER,
-     NORMAL},
-    {.number = "4000000000005126",
-     .network_code = "00",
-     .refund = ISSUER_REFUND_FAILS,
-     NORMAL},
+    {.number = "4000000000007726", .network_code = "00", .refund = ISSUER_REFUND_LATER, NORMAL},
+    {.number = "4000000000005126", .network_code = "00", .refund = ISSUER_REFUND_FAILS, NORMAL},
     {.number = "4000000000000077", .network_code = "00", .bypass_pending = true, NORMAL},
     {.number = "4000003720000278", .network_code = "00", .bypass_pending = true, NORMAL},
     /* Cards that need the customer to authenticate: without that, the issuer says so. */
@@ -154,7 +145,9 @@ static const struct issuer_test_card cards[] = {
      NORMAL},
 };
 
-enum { CARD_COUNT = sizeof(cards) / sizeof(cards[0]) };
+enum {
+    CARD_COUNT = sizeof(cards) / sizeof(cards[0])
+};
 
 const struct issuer_test_card *
 issuer_test_card(const char *number)

@@ -30,9 +30,9 @@ struct issuer_test_card {
     enum issuer_refund refund;
     const char *risk_level;
     uint8_t risk_score;
-    bool verifies;        /* a zero-amount verification is approved though charges are not */
-    bool bypass_pending;  /* settles at once */
-    bool cvc_only;        /* declined only if a CVC is given */
+    bool verifies;       /* a zero-amount verification is approved though charges are not */
+    bool bypass_pending; /* settles at once */
+    bool cvc_only;       /* declined only if a CVC is given */
 };
 
 /* The card's row, or the row of an ordinary good card. Never NULL. */

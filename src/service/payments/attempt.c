@@ -94,7 +94,10 @@ payments_attempt_close(struct payments_attempt *attempt)
 int64_t
 payments_attempt_backoff_s(int64_t tries)
 {
-    enum { BACKOFF_MAX_S = 300 };
+    enum {
+        BACKOFF_MAX_S = 300
+    };
+
     if (tries < 0 || tries > 8) {
         return BACKOFF_MAX_S;
     }

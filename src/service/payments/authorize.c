@@ -15,8 +15,8 @@
 #include "flow.h"
 
 #include "base/assert.h"
-#include "json/json.h"
 #include "os/fault.h"
+#include "json/json.h"
 
 #include <string.h>
 
@@ -35,8 +35,8 @@ payments_answer_unknown(struct payments_flow *flow)
 {
     struct payments_intent *intent = flow->intent;
     intent->attempt.tries++;
-    intent->due = (int64_t)resource_now_s(flow->op) +
-                  payments_attempt_backoff_s(intent->attempt.tries - 1);
+    intent->due =
+        (int64_t)resource_now_s(flow->op) + payments_attempt_backoff_s(intent->attempt.tries - 1);
     err_t error = resource_save(flow->op, &payments_intent_type, intent);
     if (error != ERR_OK) {
         resource_internal(flow->op, error, "intent");
@@ -58,8 +58,7 @@ payments_fail_state(struct payments_flow *flow, const char *verb)
         .type = "invalid_request_error",
         .code = "payment_intent_unexpected_state",
         .message = message,
-        .payment_intent_json =
-            resource_render_text(flow->op, &payments_intent_type, flow->intent),
+        .payment_intent_json = resource_render_text(flow->op, &payments_intent_type, flow->intent),
     };
     resource_fail(flow->op, &error);
 }
@@ -146,6 +145,7 @@ decline_message(const struct port_rail_answer *answer)
         {"authentication_required",
          "Your card was declined. This transaction requires authentication."},
     };
+
     for (size_t i = 0; i < sizeof(messages) / sizeof(messages[0]); i++) {
         if (strcmp(answer->error_code, messages[i].code) == 0) {
             return span_from_cstr(messages[i].message);
@@ -161,7 +161,9 @@ decline_message(const struct port_rail_answer *answer)
 static struct span
 payment_error_json(struct payments_flow *flow, struct span message)
 {
-    enum { ERROR_SIZE_MAX = 16384 };
+    enum {
+        ERROR_SIZE_MAX = 16384
+    };
     const struct port_rail_answer *answer = &flow->rail.answer;
     void *memory = arena_alloc(resource_op_arena(flow->op), ERROR_SIZE_MAX);
     struct buf buf;
@@ -237,10 +239,8 @@ finish_declined(struct payments_flow *flow)
         .network_code = answer->network_code,
         .message = message,
         .charge = flow->charge->header.id,
-        .payment_intent_json =
-            resource_render_text(flow->op, &payments_intent_type, flow->intent),
-        .payment_method_json =
-            resource_render_text(flow->op, &payments_method_type, flow->method),
+        .payment_intent_json = resource_render_text(flow->op, &payments_intent_type, flow->intent),
+        .payment_method_json = resource_render_text(flow->op, &payments_method_type, flow->method),
         .executed = true,
     };
     resource_fail(flow->op, &error);
@@ -377,7 +377,8 @@ attempt_is_durable(struct resource_op *op)
     payments_rail_call(flow, answered);
 }
 
-/* -------------------------------------------------------------------------- (1) the beginning --- */
+/* -------------------------------------------------------------------------- (1) the beginning ---
+ */
 
 static err_t
 save_attempt(struct payments_flow *flow)
@@ -391,8 +392,9 @@ save_attempt(struct payments_flow *flow)
     intent->payment_method = flow->method->header.id;
     intent->attempt.payment_method = flow->method->header.id;
     intent->attempt.charge = resource_new_id(op, payments_charge_type.prefix, &(u128){0});
-    intent->capture_before =
-        span_equal_cstr(intent->capture_method, "manual") ? now + settings->authorization_hold_s : 0;
+    intent->capture_before = span_equal_cstr(intent->capture_method, "manual")
+                                 ? now + settings->authorization_hold_s
+                                 : 0;
     intent->due = now + settings->lease_s;
     if (flow->method->header.version == 0) {
         if (span_equal_cstr(intent->setup_future_usage, "off_session") ||
@@ -403,8 +405,7 @@ save_attempt(struct payments_flow *flow)
     }
     TRY(resource_save(op, &payments_intent_type, intent));
     if (is_new) {
-        TRY(resource_emit(
-            op, "payment_intent.created", &payments_intent_type, intent, SPAN_EMPTY));
+        TRY(resource_emit(op, "payment_intent.created", &payments_intent_type, intent, SPAN_EMPTY));
     }
     return ERR_OK;
 }
@@ -441,7 +442,8 @@ payments_authorize_begin(struct payments_flow *flow)
     resource_after_commit(flow->op, attempt_is_durable);
 }
 
-/* ---------------------------------------------------------------------------------- resuming --- */
+/* ---------------------------------------------------------------------------------- resuming ---
+ */
 
 void
 payments_authorize_resume(struct payments_flow *flow)
@@ -449,8 +451,7 @@ payments_authorize_resume(struct payments_flow *flow)
     struct payments_attempt *attempt = &flow->intent->attempt;
     void *found;
     payments_attempt_resume(flow, attempt);
-    err_t error =
-        resource_load(flow->op, &payments_method_type, attempt->payment_method, &found);
+    err_t error = resource_load(flow->op, &payments_method_type, attempt->payment_method, &found);
     if (error != ERR_OK) {
         resource_internal(flow->op, error, "payment method of an attempt");
         return;

@@ -87,8 +87,7 @@ payments_balance_retrieve(struct resource_op *op)
     struct balance_read *read = ARENA_NEW(arena, struct balance_read);
     uint32_t count = (uint32_t)currency_count();
     u128 *ids = ARENA_ARRAY(arena, u128, (size_t)count * 2);
-    struct ledger_account *accounts =
-        ARENA_ARRAY(arena, struct ledger_account, (size_t)count * 2);
+    struct ledger_account *accounts = ARENA_ARRAY(arena, struct ledger_account, (size_t)count * 2);
     if (read == NULL || ids == NULL || accounts == NULL) {
         resource_internal(op, ERR_FULL, "request memory");
         return;

@@ -89,8 +89,7 @@ begin_void(struct payments_flow *flow)
     if (!payments_attempt_open(flow, &intent->attempt, "void", intent->amount_capturable)) {
         return;
     }
-    intent->due =
-        (int64_t)resource_now_s(flow->op) + flow->payments->parts.settings.lease_s;
+    intent->due = (int64_t)resource_now_s(flow->op) + flow->payments->parts.settings.lease_s;
     err_t error = resource_save(flow->op, &payments_intent_type, intent);
     if (error != ERR_OK) {
         resource_internal(flow->op, error, "intent");

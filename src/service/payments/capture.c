@@ -28,8 +28,7 @@ save_captured(struct payments_flow *flow)
     int64_t now = (int64_t)resource_now_s(flow->op);
     charge->captured = true;
     charge->amount_captured = amount;
-    charge->booked_by =
-        payments_hex(flow->op, resource_derived_id(flow->attempt_id, "capture"));
+    charge->booked_by = payments_hex(flow->op, resource_derived_id(flow->attempt_id, "capture"));
     TRY(payments_balance_transaction_add(
         flow,
         "charge",
@@ -85,8 +84,7 @@ refused(struct payments_flow *flow)
         .code = "charge_expired_for_capture",
         .message = SPAN("The card network refused to capture this authorization."),
         .charge = flow->charge->header.id,
-        .payment_intent_json =
-            resource_render_text(flow->op, &payments_intent_type, flow->intent),
+        .payment_intent_json = resource_render_text(flow->op, &payments_intent_type, flow->intent),
         .executed = true,
     };
     resource_fail(flow->op, &error);
@@ -134,8 +132,7 @@ begin(struct payments_flow *flow, int64_t amount)
     if (!payments_attempt_open(flow, &intent->attempt, "capture", amount)) {
         return;
     }
-    intent->due =
-        (int64_t)resource_now_s(flow->op) + flow->payments->parts.settings.lease_s;
+    intent->due = (int64_t)resource_now_s(flow->op) + flow->payments->parts.settings.lease_s;
     err_t error = resource_save(flow->op, &payments_intent_type, intent);
     if (error != ERR_OK) {
         resource_internal(flow->op, error, "intent");

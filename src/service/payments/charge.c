@@ -127,9 +127,14 @@ build_outcome(struct payments_flow *flow, bool approved)
     json_member_cstr(
         &json,
         "seller_message",
-        approved ? "Payment complete." : "The bank did not return any further details with this decline.");
+        approved ? "Payment complete."
+                 : "The bank did not return any further details with this decline.");
     json_member_cstr(
-        &json, "type", approved ? "authorized" : blocked ? "blocked" : "issuer_declined");
+        &json,
+        "type",
+        approved  ? "authorized"
+        : blocked ? "blocked"
+                  : "issuer_declined");
     return details_end(flow->op, &buf, &json, &flow->charge->outcome);
 }
 
@@ -188,13 +193,11 @@ payments_balance_transaction_add(
     }
     transaction->amount = amount;
     transaction->fee = fee;
-    transaction->currency =
-        flow->intent != NULL ? flow->intent->currency : flow->charge->currency;
+    transaction->currency = flow->intent != NULL ? flow->intent->currency : flow->charge->currency;
     transaction->type = span_from_cstr(type);
     transaction->source = source;
     transaction->description = flow->charge != NULL ? flow->charge->description : SPAN_EMPTY;
-    transaction->available_on =
-        release_due != 0 ? release_due : (int64_t)resource_now_s(flow->op);
+    transaction->available_on = release_due != 0 ? release_due : (int64_t)resource_now_s(flow->op);
     transaction->release_due = release_due;
     TRY(resource_save(flow->op, &payments_balance_transaction_type, transaction));
     *ret_id = transaction->header.id;
@@ -269,8 +272,7 @@ payments_charge_update(struct resource_op *op)
 void
 payments_balance_transaction_retrieve(struct resource_op *op)
 {
-    resource_answer_retrieve(
-        op, &payments_balance_transaction_type, resource_op_capture(op, 0));
+    resource_answer_retrieve(op, &payments_balance_transaction_type, resource_op_capture(op, 0));
 }
 
 void

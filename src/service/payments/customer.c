@@ -23,8 +23,7 @@ read_members(struct resource_op *op, struct payments_customer *customer)
 }
 
 static void
-save_and_answer(
-    struct resource_op *op, struct payments_customer *customer, const char *event)
+save_and_answer(struct resource_op *op, struct payments_customer *customer, const char *event)
 {
     err_t error = resource_save(op, &payments_customer_type, customer);
     if (error == ERR_OK) {
@@ -162,8 +161,7 @@ delete_locked(struct resource_op *op)
     if (customer == NULL) {
         return;
     }
-    struct payments_deleted_customer *deleted =
-        resource_new(op, &payments_deleted_customer_type);
+    struct payments_deleted_customer *deleted = resource_new(op, &payments_deleted_customer_type);
     if (deleted == NULL) {
         resource_internal(op, ERR_FULL, "request memory");
         return;

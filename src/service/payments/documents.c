@@ -2,14 +2,30 @@
 
 #include "payments/payments.h"
 
-#define TEXT(type, member)    {#member, RESOURCE_FIELD_TEXT, offsetof(struct type, member), -1}
-#define JSON(type, member)    {#member, RESOURCE_FIELD_JSON, offsetof(struct type, member), -1}
-#define INTEGER(type, member) {#member, RESOURCE_FIELD_INTEGER, offsetof(struct type, member), -1}
-#define BOOLEAN(type, member) {#member, RESOURCE_FIELD_BOOLEAN, offsetof(struct type, member), -1}
+#define TEXT(type, member)                                                                         \
+    {                                                                                              \
+#        member, RESOURCE_FIELD_TEXT, offsetof(struct type, member), -1                            \
+    }
+#define JSON(type, member)                                                                         \
+    {                                                                                              \
+#        member, RESOURCE_FIELD_JSON, offsetof(struct type, member), -1                            \
+    }
+#define INTEGER(type, member)                                                                      \
+    {                                                                                              \
+#        member, RESOURCE_FIELD_INTEGER, offsetof(struct type, member), -1                         \
+    }
+#define BOOLEAN(type, member)                                                                      \
+    {                                                                                              \
+#        member, RESOURCE_FIELD_BOOLEAN, offsetof(struct type, member), -1                         \
+    }
 #define TEXT_COLUMN(type, member, column)                                                          \
-    {#member, RESOURCE_FIELD_TEXT, offsetof(struct type, member), column}
+    {                                                                                              \
+#        member, RESOURCE_FIELD_TEXT, offsetof(struct type, member), column                        \
+    }
 #define INTEGER_COLUMN(type, member, column)                                                       \
-    {#member, RESOURCE_FIELD_INTEGER, offsetof(struct type, member), column}
+    {                                                                                              \
+#        member, RESOURCE_FIELD_INTEGER, offsetof(struct type, member), column                     \
+    }
 
 /* The attempt inside a document: flat members with a prefix. */
 #define ATTEMPT(type)                                                                              \
@@ -24,7 +40,9 @@
          -1},                                                                                      \
         {"attempt_amount", RESOURCE_FIELD_INTEGER, offsetof(struct type, attempt.amount), -1},     \
         {"attempt_tries", RESOURCE_FIELD_INTEGER, offsetof(struct type, attempt.tries), -1},       \
-        {"attempt_began", RESOURCE_FIELD_INTEGER, offsetof(struct type, attempt.began), -1}
+    {                                                                                              \
+        "attempt_began", RESOURCE_FIELD_INTEGER, offsetof(struct type, attempt.began), -1          \
+    }
 
 static const struct resource_field intent_fields[] = {
     INTEGER(payments_intent, amount),
@@ -137,14 +155,12 @@ static const struct resource_field customer_fields[] = {
 static const struct resource_field balance_transaction_fields[] = {
     INTEGER(payments_balance_transaction, amount),
     INTEGER(payments_balance_transaction, fee),
-    TEXT_COLUMN(
-        payments_balance_transaction, currency, PAYMENTS_BALANCE_TRANSACTION_CURRENCY),
+    TEXT_COLUMN(payments_balance_transaction, currency, PAYMENTS_BALANCE_TRANSACTION_CURRENCY),
     TEXT_COLUMN(payments_balance_transaction, type, PAYMENTS_BALANCE_TRANSACTION_TYPE),
     TEXT_COLUMN(payments_balance_transaction, source, PAYMENTS_BALANCE_TRANSACTION_SOURCE),
     TEXT(payments_balance_transaction, description),
     INTEGER(payments_balance_transaction, available_on),
-    INTEGER_COLUMN(
-        payments_balance_transaction, release_due, PAYMENTS_BALANCE_TRANSACTION_RELEASE),
+    INTEGER_COLUMN(payments_balance_transaction, release_due, PAYMENTS_BALANCE_TRANSACTION_RELEASE),
 };
 
 static const struct document_kind intent_kind = {

@@ -22,7 +22,7 @@ struct payments_attempt {
     struct span payment_method;
     int64_t amount;
     int64_t tries;
-    int64_t began;      /* unix seconds */
+    int64_t began; /* unix seconds */
 };
 
 struct payments_intent {
@@ -57,7 +57,10 @@ struct payments_intent {
     struct payments_attempt attempt;
 };
 
-enum { PAYMENTS_INTENT_CUSTOMER, PAYMENTS_INTENT_DUE };
+enum {
+    PAYMENTS_INTENT_CUSTOMER,
+    PAYMENTS_INTENT_DUE
+};
 
 struct payments_charge {
     struct resource_header header;
@@ -80,14 +83,17 @@ struct payments_charge {
     struct span description;
     struct span receipt_email;
     struct span statement_descriptor;
-    struct span metadata;               /* JSON object */
+    struct span metadata; /* JSON object */
     struct span transfer_group;
-    struct span authorization;          /* the rail's id of it, 32 hex digits */
-    struct span booked_by;              /* the transfer that took the money, 32 hex digits */
+    struct span authorization; /* the rail's id of it, 32 hex digits */
+    struct span booked_by;     /* the transfer that took the money, 32 hex digits */
     bool straight_to_available;
 };
 
-enum { PAYMENTS_CHARGE_INTENT, PAYMENTS_CHARGE_CUSTOMER };
+enum {
+    PAYMENTS_CHARGE_INTENT,
+    PAYMENTS_CHARGE_CUSTOMER
+};
 
 struct payments_refund {
     struct resource_header header;
@@ -106,7 +112,11 @@ struct payments_refund {
     struct payments_attempt attempt;
 };
 
-enum { PAYMENTS_REFUND_CHARGE, PAYMENTS_REFUND_INTENT, PAYMENTS_REFUND_DUE };
+enum {
+    PAYMENTS_REFUND_CHARGE,
+    PAYMENTS_REFUND_INTENT,
+    PAYMENTS_REFUND_DUE
+};
 
 struct payments_method {
     struct resource_header header;
@@ -121,7 +131,9 @@ struct payments_method {
     struct span address_line1, postal_code; /* of billing_details, for the issuer's checks */
 };
 
-enum { PAYMENTS_METHOD_CUSTOMER };
+enum {
+    PAYMENTS_METHOD_CUSTOMER
+};
 
 struct payments_customer {
     struct resource_header header;
@@ -133,7 +145,9 @@ struct payments_customer {
     struct span preferred_locales; /* JSON array */
 };
 
-enum { PAYMENTS_CUSTOMER_EMAIL };
+enum {
+    PAYMENTS_CUSTOMER_EMAIL
+};
 
 /* What is left of a deleted customer: its id answers "deleted" for ever. */
 struct payments_deleted_customer {

@@ -77,6 +77,7 @@ struct payments_flow {
 
 /* A flow in the operation's arena, set as its state. NULL: the operation was answered. */
 struct payments_flow *payments_flow_create(struct resource_op *op);
+
 static inline struct payments_flow *
 payments_flow_of(struct resource_op *op)
 {
@@ -93,11 +94,13 @@ bool payments_attempt_open(
 /* Reads the id of a stored one. */
 void payments_attempt_resume(struct payments_flow *flow, const struct payments_attempt *attempt);
 void payments_attempt_close(struct payments_attempt *attempt);
+
 static inline bool
 payments_attempt_is_open(const struct payments_attempt *attempt)
 {
     return attempt->kind.size != 0;
 }
+
 /* Seconds to wait before try number `tries`: 1, 2, 4 ... 300. */
 int64_t payments_attempt_backoff_s(int64_t tries);
 /* 32 hex digits and back. */

@@ -24,8 +24,7 @@ payments_intent_load(struct payments_flow *flow, struct span id)
     if (flow->intent->latest_charge.size == 0) {
         return true;
     }
-    error = resource_load(
-        flow->op, &payments_charge_type, flow->intent->latest_charge, &found);
+    error = resource_load(flow->op, &payments_charge_type, flow->intent->latest_charge, &found);
     if (error != ERR_OK) {
         resource_internal(flow->op, error, "charge of an intent");
         return false;
@@ -40,8 +39,7 @@ may_touch(struct payments_flow *flow)
 {
     struct span secret = SPAN_EMPTY;
     bool given = resource_text(flow->op, "client_secret", &secret);
-    bool publishable =
-        resource_op_caller(flow->op)->key_kind == RESOURCE_KEY_PUBLISHABLE;
+    bool publishable = resource_op_caller(flow->op)->key_kind == RESOURCE_KEY_PUBLISHABLE;
     if (!publishable && !given) {
         return true;
     }
@@ -77,7 +75,8 @@ payments_intent_with_charge(struct resource_op *op, resource_step step)
     }
 }
 
-/* ------------------------------------------------------------------------- reading parameters --- */
+/* ------------------------------------------------------------------------- reading parameters ---
+ */
 
 static bool
 check_amount(struct resource_op *op, int64_t amount, struct span currency_code)
@@ -95,8 +94,7 @@ check_amount(struct resource_op *op, int64_t amount, struct span currency_code)
         return false;
     }
     if (amount > AMOUNT_MAX) {
-        resource_invalid(
-            op, "amount_too_large", "amount", "Amount must be no more than 99999999.");
+        resource_invalid(op, "amount_too_large", "amount", "Amount must be no more than 99999999.");
         return false;
     }
     if (money_from_api(amount, currency, &money) != ERR_OK) {
@@ -202,7 +200,8 @@ read_automatic_methods(struct payments_flow *flow)
     return true;
 }
 
-/* ------------------------------------------------------------------------------------ create --- */
+/* ------------------------------------------------------------------------------------ create ---
+ */
 
 /* The public event list has none for an update: `event` is NULL then. */
 static void
@@ -285,7 +284,8 @@ payments_intent_create(struct resource_op *op)
     }
 }
 
-/* ----------------------------------------------------------------------------------- confirm --- */
+/* ----------------------------------------------------------------------------------- confirm ---
+ */
 
 static void
 confirm_chosen(struct payments_flow *flow)
@@ -303,8 +303,7 @@ static void
 confirm_locked(struct resource_op *op)
 {
     struct payments_flow *flow = payments_flow_of(op);
-    enum payments_intent_status status =
-        payments_intent_status_parse(flow->intent->status);
+    enum payments_intent_status status = payments_intent_status_parse(flow->intent->status);
     if (payments_attempt_is_open(&flow->intent->attempt) ||
         !payments_intent_move(status, PAYMENTS_MOVE_ATTACH, &status)) {
         payments_fail_state(flow, "confirm");
@@ -319,14 +318,14 @@ payments_intent_confirm(struct resource_op *op)
     payments_intent_with_charge(op, confirm_locked);
 }
 
-/* ------------------------------------------------------------------ retrieve, update and list --- */
+/* ------------------------------------------------------------------ retrieve, update and list ---
+ */
 
 void
 payments_intent_retrieve(struct resource_op *op)
 {
     struct payments_flow *flow = payments_flow_create(op);
-    if (flow != NULL && payments_intent_load(flow, resource_op_capture(op, 0)) &&
-        may_touch(flow)) {
+    if (flow != NULL && payments_intent_load(flow, resource_op_capture(op, 0)) && may_touch(flow)) {
         payments_answer_intent(flow);
     }
 }

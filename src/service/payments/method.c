@@ -136,7 +136,8 @@ method_from_test_token(struct payments_flow *flow, struct span token)
     vault->tokenize(vault, &flow->tokenize);
 }
 
-/* ------------------------------------------------------------------------ choosing for a flow --- */
+/* ------------------------------------------------------------------------ choosing for a flow ---
+ */
 
 static bool
 is_test_token(struct span text)

@@ -35,9 +35,7 @@ payments_create(const struct payments_parts *parts, struct payments **ret_paymen
         return ERR_MEMORY;
     }
     memcpy(
-        payments->routes,
-        payments_route_table,
-        payments_route_count * sizeof(*payments->routes));
+        payments->routes, payments_route_table, payments_route_count * sizeof(*payments->routes));
     for (uint32_t i = 0; i < payments_route_count; i++) {
         payments->routes[i].service_context = payments;
     }

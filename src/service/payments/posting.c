@@ -47,15 +47,24 @@ struct payments_known_accounts {
 uint32_t
 payments_ledger_number(const struct currency *currency, bool live)
 {
-    enum { TEST_OFFSET = 1000 };
+    enum {
+        TEST_OFFSET = 1000
+    };
+
     return (uint32_t)currency->number + (live ? 0 : TEST_OFFSET);
 }
 
 u128
 payments_account_id(
-    enum payments_account account, const char *merchant_id, const struct currency *currency, bool live)
+    enum payments_account account,
+    const char *merchant_id,
+    const struct currency *currency,
+    bool live)
 {
-    enum { PLATFORM_BELOW = 200 };
+    enum {
+        PLATFORM_BELOW = 200
+    };
+
     char step[96];
     struct buf name;
     buf_init_fixed(&name, step, sizeof(step));
@@ -71,8 +80,7 @@ payments_account_id(
 }
 
 int64_t
-payments_fee(
-    const struct payments *payments, int64_t api_amount, const struct currency *currency)
+payments_fee(const struct payments *payments, int64_t api_amount, const struct currency *currency)
 {
     const struct payments_settings *settings = &payments->parts.settings;
     struct money share;
@@ -229,8 +237,7 @@ static void
 transfers_done(struct port_ledger_request *request)
 {
     struct payments_flow *flow = CONTAINER_OF(request, struct payments_flow, ledger);
-    flow->posted_step(
-        flow, request->error != ERR_OK ? PAYMENTS_POSTING_UNKNOWN : posting_of(flow));
+    flow->posted_step(flow, request->error != ERR_OK ? PAYMENTS_POSTING_UNKNOWN : posting_of(flow));
 }
 
 static void
@@ -307,8 +314,7 @@ payments_post_payment(struct payments_flow *flow, payments_posted_step step)
 {
     flow->transfer_count = 0;
     int64_t amount = flow->intent->attempt.amount;
-    struct ledger_transfer *gross =
-        transfer_add(flow, flow->attempt_id, "payment", CODE_PAYMENT);
+    struct ledger_transfer *gross = transfer_add(flow, flow->attempt_id, "payment", CODE_PAYMENT);
     gross->debit_account_id = account_of(flow, PAYMENTS_ACCOUNT_CARD_CLEARING);
     gross->credit_account_id = account_of(flow, PAYMENTS_ACCOUNT_MERCHANT_PENDING);
     gross->amount = ledger_amount(flow, amount);
@@ -330,8 +336,8 @@ void
 payments_post_hold(struct payments_flow *flow, payments_posted_step step)
 {
     flow->transfer_count = 0;
-    struct ledger_transfer *hold = transfer_add(
-        flow, resource_derived_id(flow->attempt_id, "authorize"), "hold", CODE_HOLD);
+    struct ledger_transfer *hold =
+        transfer_add(flow, resource_derived_id(flow->attempt_id, "authorize"), "hold", CODE_HOLD);
     hold->flags = LEDGER_TRANSFER_PENDING;
     hold->debit_account_id = account_of(flow, PAYMENTS_ACCOUNT_CARD_CLEARING);
     hold->credit_account_id = account_of(flow, PAYMENTS_ACCOUNT_MERCHANT_PENDING);

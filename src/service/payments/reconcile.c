@@ -123,8 +123,7 @@ refunds_under_way(struct slice *slice, int64_t *ret_sum)
         .limit = DOCUMENT_LIST_MAX,
     };
     *ret_sum = 0;
-    return resource_find(
-        slice->flow.op, &payments_refund_type, &query, sum_under_way, ret_sum);
+    return resource_find(slice->flow.op, &payments_refund_type, &query, sum_under_way, ret_sum);
 }
 
 static err_t
@@ -152,8 +151,7 @@ compare_rail(struct slice *slice)
             slice, "other amount captured by the rail", captured.amount, answer->captured_amount);
     } else if (answer->refunded_amount < refunded.amount) {
         /* The rail counts refunds that failed later too, so it may have more, never less. */
-        difference(
-            slice, "less refunded by the rail", refunded.amount, answer->refunded_amount);
+        difference(slice, "less refunded by the rail", refunded.amount, answer->refunded_amount);
     }
     return ERR_OK;
 }
@@ -202,8 +200,8 @@ is_at_rest(struct slice *slice)
     if (!span_equal_cstr(charge->status, "succeeded")) {
         return false;
     }
-    err_t error = resource_load(
-        slice->flow.op, &payments_intent_type, charge->payment_intent, &found);
+    err_t error =
+        resource_load(slice->flow.op, &payments_intent_type, charge->payment_intent, &found);
     if (error != ERR_OK) {
         difference(slice, "its intent is missing", 0, 0);
         return false;
@@ -215,8 +213,8 @@ is_at_rest(struct slice *slice)
     }
     /* Read again: it may have changed since the slice was read. */
     error = resource_load(slice->flow.op, &payments_charge_type, charge->header.id, &found);
-    if (error != ERR_OK || ((struct payments_charge *)found)->header.version !=
-                               charge->header.version) {
+    if (error != ERR_OK ||
+        ((struct payments_charge *)found)->header.version != charge->header.version) {
         return false;
     }
     return true;

@@ -66,10 +66,7 @@ release_of_charge(struct payments_flow *flow, int64_t *ret_release)
     }
     void *found;
     TRY(resource_load(
-        flow->op,
-        &payments_balance_transaction_type,
-        flow->charge->balance_transaction,
-        &found));
+        flow->op, &payments_balance_transaction_type, flow->charge->balance_transaction, &found));
     *ret_release = ((struct payments_balance_transaction *)found)->available_on;
     return ERR_OK;
 }
@@ -95,8 +92,7 @@ save_booked(struct payments_flow *flow, bool final)
     schedule(flow, CHECK_AFTER_S);
     TRY(resource_save(flow->op, &payments_refund_type, refund));
     TRY(resource_save(flow->op, &payments_charge_type, flow->charge));
-    TRY(resource_emit(
-        flow->op, "refund.created", &payments_refund_type, refund, SPAN_EMPTY));
+    TRY(resource_emit(flow->op, "refund.created", &payments_refund_type, refund, SPAN_EMPTY));
     return resource_emit(
         flow->op, "charge.refunded", &payments_charge_type, flow->charge, SPAN_EMPTY);
 }
@@ -129,10 +125,8 @@ save_refused(struct payments_flow *flow)
     payments_attempt_close(&refund->attempt);
     TRY(resource_save(flow->op, &payments_refund_type, refund));
     TRY(resource_save(flow->op, &payments_charge_type, flow->charge));
-    TRY(resource_emit(
-        flow->op, "refund.created", &payments_refund_type, refund, SPAN_EMPTY));
-    return resource_emit(
-        flow->op, "refund.failed", &payments_refund_type, refund, SPAN_EMPTY);
+    TRY(resource_emit(flow->op, "refund.created", &payments_refund_type, refund, SPAN_EMPTY));
+    return resource_emit(flow->op, "refund.failed", &payments_refund_type, refund, SPAN_EMPTY);
 }
 
 static void
@@ -183,7 +177,8 @@ attempt_is_durable(struct resource_op *op)
     payments_rail_call(flow, answered);
 }
 
-/* ------------------------------------------------------------------------- (1) the beginning --- */
+/* ------------------------------------------------------------------------- (1) the beginning ---
+ */
 
 static bool
 check_amount(struct payments_flow *flow, int64_t *amount)
@@ -301,8 +296,8 @@ payments_refund_create(struct resource_op *op)
         return;
     }
     bool by_charge = resource_text(op, "charge", &charge_id) && charge_id.size != 0;
-    bool by_intent = resource_text(op, "payment_intent", &flow->wanted_intent) &&
-                     flow->wanted_intent.size != 0;
+    bool by_intent =
+        resource_text(op, "payment_intent", &flow->wanted_intent) && flow->wanted_intent.size != 0;
     if (!by_charge && !by_intent) {
         resource_invalid(
             op,
@@ -328,7 +323,8 @@ payments_refund_create(struct resource_op *op)
     resource_lock(op, flow->wanted_intent, create_locked);
 }
 
-/* ------------------------------------------------------------------------- after the booking --- */
+/* ------------------------------------------------------------------------- after the booking ---
+ */
 
 static err_t
 save_failed_late(struct payments_flow *flow)
@@ -353,8 +349,7 @@ save_failed_late(struct payments_flow *flow)
     TRY(resource_save(flow->op, &payments_charge_type, flow->charge));
     TRY(resource_emit(
         flow->op, "charge.refund.updated", &payments_refund_type, refund, SPAN_EMPTY));
-    return resource_emit(
-        flow->op, "refund.failed", &payments_refund_type, refund, SPAN_EMPTY);
+    return resource_emit(flow->op, "refund.failed", &payments_refund_type, refund, SPAN_EMPTY);
 }
 
 static void
@@ -386,8 +381,7 @@ save_confirmed(struct payments_flow *flow)
     }
     TRY(resource_emit(
         flow->op, "charge.refund.updated", &payments_refund_type, refund, SPAN_EMPTY));
-    return resource_emit(
-        flow->op, "refund.updated", &payments_refund_type, refund, SPAN_EMPTY);
+    return resource_emit(flow->op, "refund.updated", &payments_refund_type, refund, SPAN_EMPTY);
 }
 
 static void
@@ -464,8 +458,7 @@ update_locked(struct resource_op *op)
         return;
     }
     struct payments_refund *refund = found;
-    if (error == ERR_OK &&
-        resource_metadata(op, refund->metadata, &refund->metadata) != ERR_OK) {
+    if (error == ERR_OK && resource_metadata(op, refund->metadata, &refund->metadata) != ERR_OK) {
         return;
     }
     if (error == ERR_OK) {

@@ -67,8 +67,7 @@ payments_intent_render(struct resource_render *render, const void *document)
     json_member_raw(
         json,
         "payment_method_types",
-        intent->payment_method_types.size != 0 ? intent->payment_method_types
-                                               : SPAN("[\"card\"]"));
+        intent->payment_method_types.size != 0 ? intent->payment_method_types : SPAN("[\"card\"]"));
     json_member_null(json, "processing");
     text_or_null(json, "receipt_email", intent->receipt_email);
     json_member_null(json, "review");
@@ -249,10 +248,7 @@ payments_customer_render(struct resource_render *render, const void *document)
     json_object_begin(json);
     json_member_null(json, "custom_fields");
     resource_render_reference(
-        render,
-        "default_payment_method",
-        &payments_method_type,
-        customer->default_payment_method);
+        render, "default_payment_method", &payments_method_type, customer->default_payment_method);
     json_member_null(json, "footer");
     json_member_null(json, "rendering_options");
     json_object_end(json);
@@ -315,8 +311,7 @@ payments_balance_transaction_render(struct resource_render *render, const void *
     bool is_charge = span_starts_with(source, SPAN("ch_"));
     resource_render_reference(
         render, "source", is_charge ? &payments_charge_type : &payments_refund_type, source);
-    json_member_cstr(
-        json, "status", transaction->release_due == 0 ? "available" : "pending");
+    json_member_cstr(json, "status", transaction->release_due == 0 ? "available" : "pending");
     json_member_text(json, "type", transaction->type);
     json_object_end(json);
 }

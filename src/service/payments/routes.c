@@ -4,15 +4,33 @@
 #include "flow.h"
 
 #define TEXT(param_name, size)                                                                     \
-    {.name = (param_name), .kind = RESOURCE_PARAM_TEXT, .maximum = (size)}
-#define HASH(param_name)     {.name = (param_name), .kind = RESOURCE_PARAM_HASH}
-#define ANY_HASH(param_name) {.name = (param_name), .kind = RESOURCE_PARAM_ANY_HASH}
-#define BOOLEAN(param_name)  {.name = (param_name), .kind = RESOURCE_PARAM_BOOLEAN}
-#define METADATA             {.name = "metadata", .kind = RESOURCE_PARAM_METADATA}
+    {                                                                                              \
+        .name = (param_name), .kind = RESOURCE_PARAM_TEXT, .maximum = (size)                       \
+    }
+#define HASH(param_name)                                                                           \
+    {                                                                                              \
+        .name = (param_name), .kind = RESOURCE_PARAM_HASH                                          \
+    }
+#define ANY_HASH(param_name)                                                                       \
+    {                                                                                              \
+        .name = (param_name), .kind = RESOURCE_PARAM_ANY_HASH                                      \
+    }
+#define BOOLEAN(param_name)                                                                        \
+    {                                                                                              \
+        .name = (param_name), .kind = RESOURCE_PARAM_BOOLEAN                                       \
+    }
+#define METADATA                                                                                   \
+    {                                                                                              \
+        .name = "metadata", .kind = RESOURCE_PARAM_METADATA                                        \
+    }
 #define INTEGER(param_name, low, high)                                                             \
-    {.name = (param_name), .kind = RESOURCE_PARAM_INTEGER, .minimum = (low), .maximum = (high)}
+    {                                                                                              \
+        .name = (param_name), .kind = RESOURCE_PARAM_INTEGER, .minimum = (low), .maximum = (high)  \
+    }
 #define ONE_OF(param_name, names)                                                                  \
-    {.name = (param_name), .kind = RESOURCE_PARAM_ENUM, .values = (names)}
+    {                                                                                              \
+        .name = (param_name), .kind = RESOURCE_PARAM_ENUM, .values = (names)                       \
+    }
 #define ID(param_name) TEXT(param_name, 64)
 
 /* Large enough for the limit's own error to say what the limit is. */
@@ -43,9 +61,7 @@ static const char *const refund_reasons[] = {
 
 #define METHOD_DATA                                                                                \
     HASH("payment_method_data"),                                                                   \
-        {.name = "payment_method_data[type]",                                                      \
-         .kind = RESOURCE_PARAM_ENUM,                                                              \
-         .values = card_only},                                                                     \
+        {.name = "payment_method_data[type]", .kind = RESOURCE_PARAM_ENUM, .values = card_only},   \
         CARD("payment_method_data[card]"), BILLING("payment_method_data[billing_details]"),        \
         {.name = "payment_method_data[metadata]", .kind = RESOURCE_PARAM_METADATA},                \
         TEXT("payment_method_data[allow_redisplay]", 16)
@@ -227,8 +243,8 @@ static const struct resource_param transaction_list_params[] = {
     {                                                                                              \
         .method = (route_method), .pattern = (route_pattern), .handler = (function),               \
         PARAMS(table), .permission = (rights), .flags = (route_flags),                             \
-        .card_parameter = ((route_flags)&RESOURCE_CARD_DATA) != 0 ? "payment_method_data[card]"    \
-                                                                  : NULL,                          \
+        .card_parameter =                                                                          \
+            ((route_flags)&RESOURCE_CARD_DATA) != 0 ? "payment_method_data[card]" : NULL,          \
     }
 
 #define CONFIRMS (RESOURCE_OUTSIDE_EFFECTS | RESOURCE_CARD_DATA)
@@ -241,7 +257,13 @@ const struct resource_route payments_route_table[] = {
         intent_create_params,
         "payment_intents",
         CONFIRMS),
-    ROUTE("GET", "/v1/payment_intents", payments_intent_list, intent_list_params, "payment_intents", 0),
+    ROUTE(
+        "GET",
+        "/v1/payment_intents",
+        payments_intent_list,
+        intent_list_params,
+        "payment_intents",
+        0),
     ROUTE(
         "GET",
         "/v1/payment_intents/:id",
@@ -286,7 +308,13 @@ const struct resource_route payments_route_table[] = {
         .flags = RESOURCE_CARD_DATA | RESOURCE_PUBLISHABLE,
         .card_parameter = "card",
     },
-    ROUTE("GET", "/v1/payment_methods", payments_method_list, method_list_params, "payment_methods", 0),
+    ROUTE(
+        "GET",
+        "/v1/payment_methods",
+        payments_method_list,
+        method_list_params,
+        "payment_methods",
+        0),
     ROUTE(
         "GET",
         "/v1/payment_methods/:id",
@@ -317,9 +345,16 @@ const struct resource_route payments_route_table[] = {
         0),
     ROUTE("POST", "/v1/customers", payments_customer_create, customer_params, "customers", 0),
     ROUTE("GET", "/v1/customers", payments_customer_list, customer_list_params, "customers", 0),
-    ROUTE("GET", "/v1/customers/:id", payments_customer_retrieve, expand_only_params, "customers", 0),
+    ROUTE(
+        "GET", "/v1/customers/:id", payments_customer_retrieve, expand_only_params, "customers", 0),
     ROUTE("POST", "/v1/customers/:id", payments_customer_update, customer_params, "customers", 0),
-    ROUTE("DELETE", "/v1/customers/:id", payments_customer_delete, expand_only_params, "customers", 0),
+    ROUTE(
+        "DELETE",
+        "/v1/customers/:id",
+        payments_customer_delete,
+        expand_only_params,
+        "customers",
+        0),
     ROUTE(
         "GET",
         "/v1/customers/:id/payment_methods",

@@ -14,7 +14,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CODE_SETTLE = 6 };
+enum {
+    CODE_SETTLE = 6
+};
 
 struct settle {
     struct payments *payments;
@@ -70,8 +72,7 @@ settled(struct port_ledger_request *request)
         }
         moved++;
         settle->due[i]->release_due = 0;
-        error = resource_save(
-            settle->op, &payments_balance_transaction_type, settle->due[i]);
+        error = resource_save(settle->op, &payments_balance_transaction_type, settle->due[i]);
     }
     if (error != ERR_OK) {
         resource_internal(settle->op, error, "settlement");
@@ -109,8 +110,7 @@ settle_scope(struct resource_op *op)
         .oldest_first = true,
         .limit = DOCUMENT_LIST_MAX,
     };
-    err_t error =
-        resource_find(op, &payments_balance_transaction_type, &query, collect, settle);
+    err_t error = resource_find(op, &payments_balance_transaction_type, &query, collect, settle);
     if (error != ERR_OK) {
         resource_internal(op, error, "settlement");
         return;
@@ -153,13 +153,12 @@ settle_oldest(struct resource_op *op)
         .oldest_first = true,
         .limit = 1,
     };
-    err_t error =
-        resource_find(op, &payments_balance_transaction_type, &query, find_scope, &scope);
+    err_t error = resource_find(op, &payments_balance_transaction_type, &query, find_scope, &scope);
     resource_finish(op);
     if (error == ERR_OK && scope != 0) {
         /* Too much under way: the next sweep tries again. */
-        error = resource_start_internal(
-            payments->parts.runtime, scope, payments, settle_scope, NULL);
+        error =
+            resource_start_internal(payments->parts.runtime, scope, payments, settle_scope, NULL);
     }
     (void)error;
 }

@@ -110,7 +110,8 @@ drive_begin(struct resource_op *op)
     resource_lock(op, intent, drive_locked);
 }
 
-/* --------------------------------------------------------------------------------- one sweep --- */
+/* --------------------------------------------------------------------------------- one sweep ---
+ */
 
 /* Remembers that this one is being driven; false if it already is. */
 static bool

@@ -144,11 +144,7 @@ static const struct {
     {"4000002760003184", "authenticationRequired", NULL, NULL, "DE"},
     {"4000002500003155", "authenticationRequiredOnSetup", NULL, NULL, "FR"},
     {"4000003800000446", "authenticationRequiredSetupForOffSession", NULL, NULL, "HU"},
-    {"4000008260003178",
-     "authenticationRequiredChargeDeclinedInsufficientFunds",
-     NULL,
-     NULL,
-     "GB"},
+    {"4000008260003178", "authenticationRequiredChargeDeclinedInsufficientFunds", NULL, NULL, "GB"},
     {"4000000000003220", "threeDSecure2Required", NULL, NULL, NULL},
 };
 

@@ -26,13 +26,11 @@ vault_seal(
     int size = 0;
     int rest = 0;
     bool done =
-        context != NULL &&
-        EVP_EncryptInit_ex(context, EVP_aes_256_gcm(), NULL, key, nonce) == 1 &&
+        context != NULL && EVP_EncryptInit_ex(context, EVP_aes_256_gcm(), NULL, key, nonce) == 1 &&
         EVP_EncryptUpdate(context, NULL, &size, bytes(additional), (int)additional.size) == 1 &&
         EVP_EncryptUpdate(context, out, &size, bytes(text), (int)text.size) == 1 &&
         EVP_EncryptFinal_ex(context, out + size, &rest) == 1 &&
-        EVP_CIPHER_CTX_ctrl(
-            context, EVP_CTRL_GCM_GET_TAG, VAULT_TAG_SIZE, out + text.size) == 1;
+        EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_GCM_GET_TAG, VAULT_TAG_SIZE, out + text.size) == 1;
     EVP_CIPHER_CTX_free(context);
     return done ? ERR_OK : ERR_CRYPTO;
 }
@@ -59,8 +57,7 @@ vault_open(
     int size = 0;
     int rest = 0;
     bool ready =
-        context != NULL &&
-        EVP_DecryptInit_ex(context, EVP_aes_256_gcm(), NULL, key, nonce) == 1 &&
+        context != NULL && EVP_DecryptInit_ex(context, EVP_aes_256_gcm(), NULL, key, nonce) == 1 &&
         EVP_DecryptUpdate(context, NULL, &size, bytes(additional), (int)additional.size) == 1 &&
         EVP_DecryptUpdate(context, out, &size, bytes(sealed), (int)text_size) == 1 &&
         EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_GCM_SET_TAG, VAULT_TAG_SIZE, tag) == 1;

@@ -25,7 +25,7 @@ MUST_USE err_t vault_open(
     struct span additional,
     struct span sealed,
     uint8_t *out);
-MUST_USE err_t vault_mac(
-    const uint8_t key[VAULT_KEY_SIZE], struct span text, uint8_t out[VAULT_MAC_SIZE]);
+MUST_USE err_t
+vault_mac(const uint8_t key[VAULT_KEY_SIZE], struct span text, uint8_t out[VAULT_MAC_SIZE]);
 
 #endif

@@ -69,10 +69,20 @@ forget_old(struct vault_cvcs *cvcs, uint64_t now_ns)
     struct list_link *link;
     while ((link = list_first(&cvcs->oldest_first)) != NULL) {
         struct vault_cvc_entry *entry = CONTAINER_OF(link, struct vault_cvc_entry, age);
-        if (now_ns - entry->kept_ns < VAULT_CVC_AGE_NS && !list_is_empty(&cvcs->free)) {
+        if (now_ns - entry->kept_ns < VAULT_CVC_AGE_NS) {
             return;
         }
         forget(cvcs, entry);
+    }
+}
+
+static void
+make_room(struct vault_cvcs *cvcs)
+{
+    if (list_is_empty(&cvcs->free)) {
+        struct list_link *link = list_first(&cvcs->oldest_first);
+        ASSERT(link != NULL);
+        forget(cvcs, CONTAINER_OF(link, struct vault_cvc_entry, age));
     }
 }
 
@@ -85,6 +95,7 @@ vault_cvcs_put(struct vault_cvcs *cvcs, const char *token, struct span cvc, uint
         forget(cvcs, entry);
     }
     forget_old(cvcs, now_ns);
+    make_room(cvcs);
     struct list_link *link = list_pop_front(&cvcs->free);
     ASSERT(link != NULL);
     entry = CONTAINER_OF(link, struct vault_cvc_entry, age);

@@ -26,8 +26,7 @@ struct vault_cvcs {
 MUST_USE err_t vault_cvcs_init(struct vault_cvcs *cvcs);
 void vault_cvcs_release(struct vault_cvcs *cvcs);
 /* Replaces what was kept for the token. */
-void vault_cvcs_put(
-    struct vault_cvcs *cvcs, const char *token, struct span cvc, uint64_t now_ns);
+void vault_cvcs_put(struct vault_cvcs *cvcs, const char *token, struct span cvc, uint64_t now_ns);
 /* Moves it out and forgets it; `out` is empty if there was none. */
 void vault_cvcs_take(
     struct vault_cvcs *cvcs, const char *token, uint64_t now_ns, char out[VAULT_CVC_SIZE]);

@@ -6,8 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { WRAPPED_SIZE = VAULT_NONCE_SIZE + VAULT_KEY_SIZE + VAULT_TAG_SIZE };
-enum { DATA_KEY_WRAPPED };
+enum {
+    WRAPPED_SIZE = VAULT_NONCE_SIZE + VAULT_KEY_SIZE + VAULT_TAG_SIZE
+};
+
+enum {
+    DATA_KEY_WRAPPED
+};
 
 const struct document_kind vault_data_key_kind = {
     .name = "data_key",
@@ -78,7 +83,10 @@ derive(struct vault_key_memory *keys, const uint8_t master[VAULT_KEY_SIZE])
 static err_t
 read_master(struct os_disk *disk, const char *path, struct vault_key_memory *keys)
 {
-    enum { MASTER_FILE_MAX = 4096 };
+    enum {
+        MASTER_FILE_MAX = 4096
+    };
+
     char *text;
     size_t size;
     uint8_t master[VAULT_KEY_SIZE];
@@ -100,7 +108,10 @@ vault_keys_open(
     struct vault_key_memory **ret_keys,
     char message[VAULT_MESSAGE_SIZE])
 {
-    enum { PATH_SIZE = 4096 };
+    enum {
+        PATH_SIZE = 4096
+    };
+
     char path[PATH_SIZE];
     struct buf name;
     struct buf text;

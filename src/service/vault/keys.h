@@ -52,8 +52,7 @@ MUST_USE err_t vault_keys_add(
     struct os_entropy *entropy,
     uint64_t unix_ms);
 /* NULL if the database does not hold it. */
-const struct vault_data_key *
-vault_keys_find(const struct vault_key_memory *keys, struct span id);
+const struct vault_data_key *vault_keys_find(const struct vault_key_memory *keys, struct span id);
 const struct vault_data_key *vault_keys_current(const struct vault_key_memory *keys);
 
 /* Lower-case hex and back; false for what is none. */

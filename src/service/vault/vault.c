@@ -18,7 +18,12 @@
 #define SEALED_BYTES (VAULT_NONCE_SIZE + VAULT_NUMBER_SIZE + VAULT_TAG_SIZE)
 #define SEALED_SIZE  (SEALED_BYTES * 2)
 
-enum { CARD_LOOKUP, CARD_KEY, CARD_SEALED, CARD_EXPIRY };
+enum {
+    CARD_LOOKUP,
+    CARD_KEY,
+    CARD_SEALED,
+    CARD_EXPIRY
+};
 
 static const struct document_kind card_kind = {
     .name = "card",
@@ -52,10 +57,10 @@ struct vault {
     struct id_generator ids;
     struct arena arena;
     struct os_group_hook hook;
-    bool writing;                    /* a transaction is open */
-    struct os_task *waiting_first;   /* answered when it is durable (VAULT-5) */
+    bool writing;                  /* a transaction is open */
+    struct os_task *waiting_first; /* answered when it is durable (VAULT-5) */
     struct os_task *waiting_last;
-    struct stored_card *by_lookup;   /* direct-mapped caches of rows that are durable */
+    struct stored_card *by_lookup; /* direct-mapped caches of rows that are durable */
     struct stored_card *by_token;
 };
 
@@ -88,9 +93,12 @@ card_macs(
     char lookup[LOOKUP_SIZE + 1],
     char fingerprint[PORT_VAULT_FINGERPRINT_SIZE])
 {
-    static const char alphabet[] =
-        "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-    enum { FINGERPRINT_LENGTH = 16 };
+    static const char alphabet[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
+    enum {
+        FINGERPRINT_LENGTH = 16
+    };
+
     char text[96];
     uint8_t mac[VAULT_MAC_SIZE];
     struct buf buf;
@@ -201,8 +209,7 @@ find_or_insert(struct vault *vault, const char *digits, struct stored_card *card
         .range_column = UINT32_MAX,
         .limit = 1,
     };
-    TRY(vault->documents->ops->list(
-        vault->documents, &card_kind, &query, take_first, &found));
+    TRY(vault->documents->ops->list(vault->documents, &card_kind, &query, take_first, &found));
     if (found.token[0] == '\0') {
         return insert_card(vault, digits, card);
     }
@@ -216,7 +223,11 @@ find_or_insert(struct vault *vault, const char *digits, struct stored_card *card
 static enum port_vault_outcome
 check_expiry(struct vault *vault, int64_t month, int64_t *year)
 {
-    enum { YEARS_AHEAD_MAX = 50, CENTURY = 2000 };
+    enum {
+        YEARS_AHEAD_MAX = 50,
+        CENTURY = 2000
+    };
+
     time_t now = (time_t)(os_wall_ns(vault->parts.clock) / OS_NS_PER_S);
     struct tm date;
     if (gmtime_r(&now, &date) == NULL) {
@@ -232,14 +243,12 @@ check_expiry(struct vault *vault, int64_t month, int64_t *year)
     if (*year < this_year || *year > this_year + YEARS_AHEAD_MAX) {
         return PORT_VAULT_INVALID_YEAR;
     }
-    return *year == this_year && month < date.tm_mon + 1 ? PORT_VAULT_INVALID_MONTH
-                                                         : PORT_VAULT_OK;
+    return *year == this_year && month < date.tm_mon + 1 ? PORT_VAULT_INVALID_MONTH : PORT_VAULT_OK;
 }
 
 /* Fills `digits`, the expiry and the description, or says what is wrong with the card. */
 static enum port_vault_outcome
-read_card(
-    struct vault *vault, struct port_vault_tokenize *request, char digits[VAULT_NUMBER_SIZE])
+read_card(struct vault *vault, struct port_vault_tokenize *request, char digits[VAULT_NUMBER_SIZE])
 {
     struct span number = request->number;
     if (request->test_token.size != 0) {
@@ -247,7 +256,12 @@ read_card(
         if (test_number == NULL) {
             return PORT_VAULT_UNKNOWN_TOKEN;
         }
-        enum { TEST_EXPIRY_YEAR = 2034, TEST_EXPIRY_MONTH = 12 };
+
+        enum {
+            TEST_EXPIRY_YEAR = 2034,
+            TEST_EXPIRY_MONTH = 12
+        };
+
         number = span_from_cstr(test_number);
         request->exp_month = TEST_EXPIRY_MONTH;
         request->exp_year = TEST_EXPIRY_YEAR;
@@ -260,8 +274,7 @@ read_card(
     if (!vault_card_check_digit(digits)) {
         return PORT_VAULT_INCORRECT_NUMBER;
     }
-    enum port_vault_outcome expiry =
-        check_expiry(vault, request->exp_month, &request->exp_year);
+    enum port_vault_outcome expiry = check_expiry(vault, request->exp_month, &request->exp_year);
     if (expiry != PORT_VAULT_OK) {
         return expiry;
     }
@@ -269,8 +282,7 @@ read_card(
     request->card.exp_month = (uint8_t)request->exp_month;
     request->card.exp_year = (uint16_t)request->exp_year;
     request->card.cvc_provided = request->cvc.size != 0;
-    if (request->cvc.size != 0 &&
-        !vault_card_cvc_is_valid(request->card.brand, request->cvc)) {
+    if (request->cvc.size != 0 && !vault_card_cvc_is_valid(request->card.brand, request->cvc)) {
         return PORT_VAULT_INVALID_CVC;
     }
     return PORT_VAULT_OK;
@@ -299,8 +311,7 @@ tokenize(struct vault *vault, struct port_vault_tokenize *request)
     TRY(error);
     set_text(request->card.token, sizeof(request->card.token), span_from_cstr(card.token));
     if (request->cvc.size != 0) {
-        vault_cvcs_put(
-            &vault->cvcs, card.token, request->cvc, os_monotonic_ns(vault->parts.clock));
+        vault_cvcs_put(&vault->cvcs, card.token, request->cvc, os_monotonic_ns(vault->parts.clock));
     }
     return ERR_OK;
 }
@@ -343,8 +354,7 @@ group_end(struct os_group_hook *hook)
     vault->waiting_last = NULL;
     while (task != NULL) {
         struct os_task *next = task->next;
-        struct port_vault_tokenize *request =
-            CONTAINER_OF(task, struct port_vault_tokenize, task);
+        struct port_vault_tokenize *request = CONTAINER_OF(task, struct port_vault_tokenize, task);
         if (request->error == ERR_OK) {
             request->error = error;
         }
@@ -387,8 +397,7 @@ open_number(struct vault *vault, const struct stored_card *card, struct port_net
 {
     uint8_t sealed[SEALED_BYTES];
     static_assert(sizeof(out->number) == VAULT_NUMBER_SIZE, "width of a number");
-    const struct vault_data_key *key =
-        vault_keys_find(vault->keys, span_from_cstr(card->key_id));
+    const struct vault_data_key *key = vault_keys_find(vault->keys, span_from_cstr(card->key_id));
     if (key == NULL || !vault_unhex(span_from_cstr(card->sealed), sealed, sizeof(sealed))) {
         return ERR_CORRUPT;
     }
@@ -409,30 +418,24 @@ put_card_in(struct vault *vault, struct port_network_request *request)
     request->card.exp_year = (uint16_t)(card.expiry / 100);
     request->card.exp_month = (uint8_t)(card.expiry % 100);
     vault_cvcs_take(
-        &vault->cvcs,
-        card.token,
-        os_monotonic_ns(vault->parts.clock),
-        request->card.cvc);
+        &vault->cvcs, card.token, os_monotonic_ns(vault->parts.clock), request->card.cvc);
     return ERR_OK;
 }
 
 static void
 run_network_done(struct os_task *task)
 {
-    struct port_network_request *request =
-        CONTAINER_OF(task, struct port_network_request, task);
+    struct port_network_request *request = CONTAINER_OF(task, struct port_network_request, task);
     request->done(request);
 }
 
 static void
 run_network_submit(struct os_task *task)
 {
-    struct port_network_request *request =
-        CONTAINER_OF(task, struct port_network_request, task);
+    struct port_network_request *request = CONTAINER_OF(task, struct port_network_request, task);
     struct vault *vault = request->vault;
-    request->error = request->rail->operation == PORT_RAIL_AUTHORIZE
-                         ? put_card_in(vault, request)
-                         : ERR_OK;
+    request->error =
+        request->rail->operation == PORT_RAIL_AUTHORIZE ? put_card_in(vault, request) : ERR_OK;
     if (request->error != ERR_OK) {
         explicit_bzero(&request->card, sizeof(request->card));
         task->run = run_network_done;
@@ -451,12 +454,15 @@ network_submit(struct port_network *network, struct port_network_request *reques
     os_post(os_loop_executor(vault->parts.loop), &request->task);
 }
 
-/* ---------------------------------------------------------------------------------- life cycle --- */
+/* ---------------------------------------------------------------------------------- life cycle ---
+ */
 
 static err_t
 open_documents(struct vault *vault, char message[VAULT_MESSAGE_SIZE])
 {
-    enum { URL_SIZE = 4096 };
+    enum {
+        URL_SIZE = 4096
+    };
     static const struct document_kind *const kinds[] = {&card_kind, &vault_data_key_kind};
     char url[URL_SIZE];
     struct buf buf;
@@ -478,10 +484,7 @@ open_all(struct vault *vault, char message[VAULT_MESSAGE_SIZE])
     TRY(vault_keys_open(parts->disk, parts->entropy, parts->folder, &vault->keys, message));
     TRY(open_documents(vault, message));
     TRY(vault_keys_load(
-        vault->keys,
-        vault->documents,
-        parts->entropy,
-        os_wall_ns(parts->clock) / OS_NS_PER_MS));
+        vault->keys, vault->documents, parts->entropy, os_wall_ns(parts->clock) / OS_NS_PER_MS));
     vault->by_lookup = calloc(CACHE_SLOTS, sizeof(*vault->by_lookup));
     vault->by_token = calloc(CACHE_SLOTS, sizeof(*vault->by_token));
     if (vault->by_lookup == NULL || vault->by_token == NULL) {

@@ -48,7 +48,7 @@ struct port_rail_answer {
     char network_code[4];  /* the network's own, ISO 8583:1987 DE 39 */
     char authorization_code[8];
     char network_transaction_id[24];
-    char risk_level[12];   /* normal elevated highest */
+    char risk_level[12]; /* normal elevated highest */
     uint8_t risk_score;
     enum port_rail_check cvc_check, address_check, postal_code_check;
     bool straight_to_available; /* settles at once (the bypass-pending test cards) */
@@ -68,9 +68,9 @@ struct port_rail_request {
     u128 id;          /* of this operation; unused by REPORT */
     u128 original_id; /* the authorization (CAPTURE, VOID, REFUND), or what to REPORT on */
     struct money amount;
-    bool capture;     /* AUTHORIZE only */
-    bool off_session; /* the customer is not there to authenticate */
-    char token[PORT_VAULT_TOKEN_SIZE]; /* AUTHORIZE only */
+    bool capture;                           /* AUTHORIZE only */
+    bool off_session;                       /* the customer is not there to authenticate */
+    char token[PORT_VAULT_TOKEN_SIZE];      /* AUTHORIZE only */
     struct span postal_code, address_line1; /* AUTHORIZE, for the checks; may be empty */
     struct span statement_descriptor;
     uint64_t deadline_ns; /* monotonic */

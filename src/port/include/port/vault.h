@@ -30,12 +30,12 @@ enum port_vault_outcome {
 struct port_vault_card {
     char token[PORT_VAULT_TOKEN_SIZE];
     char fingerprint[PORT_VAULT_FINGERPRINT_SIZE]; /* keyed; equal for equal numbers */
-    char brand[16];   /* visa mastercard amex discover diners jcb unionpay unknown */
+    char brand[16]; /* visa mastercard amex discover diners jcb unionpay unknown */
     char network[16];
-    char funding[8];  /* credit debit prepaid unknown */
+    char funding[8]; /* credit debit prepaid unknown */
     char country[3];
     char last4[5];
-    char bin[7];      /* first six */
+    char bin[7]; /* first six */
     uint8_t exp_month;
     uint16_t exp_year;
     bool cvc_provided;

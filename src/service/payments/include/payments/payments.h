@@ -17,12 +17,12 @@ struct payments;
 struct trace_log;
 
 struct payments_settings {
-    int64_t fee_basis_points;      /* of each captured amount */
-    int64_t fee_fixed;             /* plus so many minor units, never more than the amount */
-    int64_t settlement_delay_s;    /* from capture until the money is available */
-    int64_t authorization_hold_s;  /* an uncaptured intent is canceled after it */
-    int64_t lease_s;               /* how long a live worker may own an attempt */
-    int64_t rail_timeout_ms;       /* then the outcome is unknown, and is asked for */
+    int64_t fee_basis_points;     /* of each captured amount */
+    int64_t fee_fixed;            /* plus so many minor units, never more than the amount */
+    int64_t settlement_delay_s;   /* from capture until the money is available */
+    int64_t authorization_hold_s; /* an uncaptured intent is canceled after it */
+    int64_t lease_s;              /* how long a live worker may own an attempt */
+    int64_t rail_timeout_ms;      /* then the outcome is unknown, and is asked for */
     int64_t sweep_interval_ms;
     int64_t reconcile_interval_ms;
 };
@@ -31,7 +31,7 @@ struct payments_settings payments_settings_default(void);
 
 struct payments_parts {
     struct resource_runtime *runtime;
-    struct os_loop *loop;  /* the runtime's */
+    struct os_loop *loop; /* the runtime's */
     struct os_clock *clock;
     struct port_ledger *ledger;
     struct port_vault *vault;
@@ -57,10 +57,10 @@ extern const uint32_t payments_kind_count;
 
 /* A difference between documents, ledger and rail stays counted until a run finds none. */
 struct payments_health {
-    uint64_t attempts_open;      /* found by the last sweep */
-    int64_t attempt_oldest_s;    /* age of the oldest of them */
+    uint64_t attempts_open;   /* found by the last sweep */
+    int64_t attempt_oldest_s; /* age of the oldest of them */
     uint64_t reconcile_runs;
-    uint64_t differences;        /* found by the last complete reconciliation */
+    uint64_t differences; /* found by the last complete reconciliation */
 };
 
 /* Any thread. */
@@ -82,6 +82,9 @@ enum payments_account {
 /* Account ids are derived, so nobody has to look them up. `merchant_id` is ignored for the
  * platform's own accounts (below 200). */
 u128 payments_account_id(
-    enum payments_account account, const char *merchant_id, const struct currency *currency, bool live);
+    enum payments_account account,
+    const char *merchant_id,
+    const struct currency *currency,
+    bool live);
 
 #endif

@@ -1,0 +1,256 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "base/list.h"
+#include "issuer/issuer.h"
+#include "os/sim.h"
+#include "os/sim_disk.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define T_STEPS 100000
+
+struct t_bench {
+    struct os_sim *sim;
+    struct os_sim_disk *disk;
+    struct os_loop *loop;
+    struct issuer *issuer;
+    struct issuer_settings settings;
+    uint32_t answers;
+};
+
+static void
+t_start(struct t_bench *bench)
+{
+    assert_int_equal(os_loops_create(os_sim_loops(bench->sim), "issuer", &bench->loop), ERR_OK);
+    struct issuer_parts parts = {
+        .loop = bench->loop,
+        .clock = os_sim_clock(bench->sim),
+        .entropy = os_sim_entropy(bench->sim),
+        .disk = os_sim_disk_ops(bench->disk),
+        .folder = "issuer",
+        .settings = bench->settings,
+    };
+    assert_int_equal(issuer_create(&parts, &bench->issuer), ERR_OK);
+    assert_int_equal(os_loop_start(bench->loop), ERR_OK);
+}
+
+static void
+t_stop(struct t_bench *bench)
+{
+    os_loop_stop(bench->loop);
+    issuer_destroy(&bench->issuer);
+    os_loop_destroy(bench->loop);
+}
+
+static int
+setup(void **state)
+{
+    struct t_bench *bench = calloc(1, sizeof(*bench));
+    struct os_sim_disk_settings settings = {.seed = 3};
+    assert_non_null(bench);
+    assert_int_equal(os_sim_create(11, &bench->sim), ERR_OK);
+    assert_int_equal(os_sim_disk_create(&settings, &bench->disk), ERR_OK);
+    bench->settings = issuer_settings_default();
+    t_start(bench);
+    *state = bench;
+    return 0;
+}
+
+static int
+teardown(void **state)
+{
+    struct t_bench *bench = *state;
+    t_stop(bench);
+    os_sim_disk_destroy(&bench->disk);
+    os_sim_destroy(&bench->sim);
+    free(bench);
+    return 0;
+}
+
+static void
+count_answer(struct port_network_request *request)
+{
+    struct t_bench *bench = request->vault;
+    bench->answers++;
+}
+
+/* Sends one request and lets ten seconds pass, which is its deadline. */
+static struct port_rail_answer
+t_send(struct t_bench *bench, struct port_rail_request *rail, const char *number)
+{
+    struct port_network_request request = {
+        .reply_to = os_loop_executor(bench->loop),
+        .done = count_answer,
+        .rail = rail,
+        .vault = bench,
+    };
+    uint32_t before = bench->answers;
+    rail->deadline_ns = os_monotonic_ns(os_sim_clock(bench->sim)) + 10 * OS_NS_PER_S;
+    (void)snprintf(request.card.number, sizeof(request.card.number), "%s", number);
+    (void)snprintf(request.card.cvc, sizeof(request.card.cvc), "123");
+    struct port_network *network = issuer_network(bench->issuer);
+    network->submit(network, &request);
+    assert_true(os_sim_run_for(bench->sim, 11 * OS_NS_PER_S, T_STEPS));
+    assert_int_equal(request.error, ERR_OK);
+    assert_int_equal(bench->answers, before + 1);
+    static const struct port_network_card wiped;
+    assert_memory_equal(&request.card, &wiped, sizeof(wiped));
+    return request.answer;
+}
+
+static struct port_rail_answer
+t_ask(
+    struct t_bench *bench,
+    enum port_rail_operation operation,
+    uint32_t id,
+    uint32_t original,
+    int64_t amount)
+{
+    struct port_rail_request rail = {
+        .operation = operation,
+        .id = id,
+        .original_id = original,
+        .amount = {.amount = amount, .currency = currency_find(SPAN("usd"))},
+    };
+    return t_send(bench, &rail, "");
+}
+
+static struct port_rail_answer
+t_authorize(struct t_bench *bench, uint32_t id, int64_t amount, bool capture, const char *number)
+{
+    struct port_rail_request rail = {
+        .operation = PORT_RAIL_AUTHORIZE,
+        .id = id,
+        .capture = capture,
+        .amount = {.amount = amount, .currency = currency_find(SPAN("usd"))},
+    };
+    return t_send(bench, &rail, number);
+}
+
+static void
+test_life_of_a_payment(void **state)
+{
+    struct t_bench *bench = *state;
+    assert_int_equal(
+        t_authorize(bench, 1, 1000, false, "4242424242424242").outcome, PORT_RAIL_APPROVED);
+    assert_int_equal(t_ask(bench, PORT_RAIL_CAPTURE, 2, 1, 1001).outcome, PORT_RAIL_DECLINED);
+    assert_int_equal(t_ask(bench, PORT_RAIL_CAPTURE, 3, 1, 600).outcome, PORT_RAIL_APPROVED);
+    assert_int_equal(t_ask(bench, PORT_RAIL_CAPTURE, 4, 1, 100).outcome, PORT_RAIL_DECLINED);
+    assert_int_equal(t_ask(bench, PORT_RAIL_REFUND, 5, 1, 400).outcome, PORT_RAIL_APPROVED);
+    assert_int_equal(t_ask(bench, PORT_RAIL_REFUND, 6, 1, 201).outcome, PORT_RAIL_DECLINED);
+    /* ISSUER-2: a repeat changes nothing and answers the same. */
+    assert_int_equal(t_ask(bench, PORT_RAIL_REFUND, 5, 1, 400).outcome, PORT_RAIL_APPROVED);
+    struct port_rail_answer report = t_ask(bench, PORT_RAIL_REPORT, 0, 1, 0);
+    assert_int_equal(report.outcome, PORT_RAIL_APPROVED);
+    assert_int_equal(report.captured_amount, 600);
+    assert_int_equal(report.refunded_amount, 400);
+    assert_int_equal(t_ask(bench, PORT_RAIL_REPORT, 0, 99, 0).outcome, PORT_RAIL_NOT_FOUND);
+}
+
+static void
+test_declines(void **state)
+{
+    struct t_bench *bench = *state;
+    struct port_rail_answer answer = t_authorize(bench, 1, 1000, true, "4000000000009995");
+    assert_int_equal(answer.outcome, PORT_RAIL_DECLINED);
+    assert_string_equal(answer.error_code, "card_declined");
+    assert_string_equal(answer.decline_code, "insufficient_funds");
+    assert_string_equal(answer.network_code, "51");
+    /* A good check at attaching, a decline at charging. */
+    assert_int_equal(
+        t_authorize(bench, 2, 0, false, "4000000000000341").outcome, PORT_RAIL_APPROVED);
+    assert_int_equal(
+        t_authorize(bench, 3, 1000, false, "4000000000000341").outcome, PORT_RAIL_DECLINED);
+    assert_int_equal(
+        t_authorize(bench, 4, 0, false, "4000000000000002").outcome, PORT_RAIL_DECLINED);
+}
+
+static void
+test_void_before_arrival(void **state)
+{
+    struct t_bench *bench = *state;
+    assert_int_equal(t_ask(bench, PORT_RAIL_VOID, 7, 1, 0).outcome, PORT_RAIL_APPROVED);
+    assert_int_equal(
+        t_authorize(bench, 1, 1000, true, "4242424242424242").outcome, PORT_RAIL_DECLINED);
+    assert_int_equal(t_ask(bench, PORT_RAIL_REPORT, 0, 1, 0).captured_amount, 0);
+}
+
+static void
+test_late_refunds(void **state)
+{
+    struct t_bench *bench = *state;
+    (void)t_authorize(bench, 1, 1000, true, "4000000000007726");
+    (void)t_authorize(bench, 2, 1000, true, "4000000000005126");
+    assert_int_equal(t_ask(bench, PORT_RAIL_REFUND, 3, 1, 1000).outcome, PORT_RAIL_PENDING);
+    assert_int_equal(t_ask(bench, PORT_RAIL_REFUND, 4, 2, 1000).outcome, PORT_RAIL_APPROVED);
+    assert_int_equal(t_ask(bench, PORT_RAIL_REPORT, 0, 3, 0).outcome, PORT_RAIL_APPROVED);
+    assert_int_equal(t_ask(bench, PORT_RAIL_REPORT, 0, 4, 0).outcome, PORT_RAIL_FAILED);
+}
+
+static void
+test_restart_remembers(void **state)
+{
+    struct t_bench *bench = *state;
+    (void)t_authorize(bench, 1, 1000, true, "4242424242424242");
+    (void)t_ask(bench, PORT_RAIL_REFUND, 2, 1, 300);
+    t_stop(bench);
+    t_start(bench);
+    struct port_rail_answer report = t_ask(bench, PORT_RAIL_REPORT, 0, 1, 0);
+    assert_int_equal(report.outcome, PORT_RAIL_APPROVED);
+    assert_int_equal(report.captured_amount, 1000);
+    assert_int_equal(report.refunded_amount, 300);
+}
+
+static void
+t_misbehave(struct t_bench *bench, struct issuer_settings settings)
+{
+    t_stop(bench);
+    settings.refund_settle_ms = 1000;
+    bench->settings = settings;
+    t_start(bench);
+}
+
+static void
+test_misbehaviour(void **state)
+{
+    struct t_bench *bench = *state;
+    t_misbehave(bench, (struct issuer_settings){.lost_per_mille = 1000});
+    assert_int_equal(
+        t_authorize(bench, 1, 1000, true, "4242424242424242").outcome, PORT_RAIL_UNKNOWN);
+    t_misbehave(bench, (struct issuer_settings){.dropped_per_mille = 1000});
+    assert_int_equal(
+        t_authorize(bench, 2, 1000, true, "4242424242424242").outcome, PORT_RAIL_UNKNOWN);
+    t_misbehave(bench, (struct issuer_settings){.late_per_mille = 1000});
+    assert_int_equal(
+        t_authorize(bench, 3, 1000, true, "4242424242424242").outcome, PORT_RAIL_UNKNOWN);
+    t_misbehave(bench, (struct issuer_settings){.twice_per_mille = 1000});
+    assert_int_equal(
+        t_authorize(bench, 4, 1000, true, "4242424242424242").outcome, PORT_RAIL_APPROVED);
+    assert_int_equal(t_ask(bench, PORT_RAIL_REFUND, 5, 4, 600).outcome, PORT_RAIL_APPROVED);
+    t_misbehave(bench, (struct issuer_settings){.latency_ms = 50, .jitter_ms = 50});
+    assert_int_equal(t_ask(bench, PORT_RAIL_REPORT, 0, 1, 0).captured_amount, 1000);
+    assert_int_equal(t_ask(bench, PORT_RAIL_REPORT, 0, 2, 0).outcome, PORT_RAIL_NOT_FOUND);
+    assert_int_equal(t_ask(bench, PORT_RAIL_REPORT, 0, 3, 0).captured_amount, 1000);
+    assert_int_equal(t_ask(bench, PORT_RAIL_REPORT, 0, 4, 0).refunded_amount, 600);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_life_of_a_payment, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_declines, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_void_before_arrival, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_late_refunds, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_restart_remembers, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_misbehaviour, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

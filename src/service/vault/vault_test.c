@@ -1,0 +1,375 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "base/list.h"
+#include "card.h"
+#include "cvc.h"
+#include "os/sim.h"
+#include "vault/vault.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define T_STEPS  100000
+#define T_NUMBER "4242424242424242"
+
+/* A network that only looks at what it is given. */
+struct t_network {
+    struct port_network network;
+    struct port_network_card seen;
+    uint32_t count;
+};
+
+struct t_bench {
+    char folder[64];
+    struct os_sim *sim;
+    struct os_loop *loop;
+    struct t_network network;
+    struct vault *vault;
+};
+
+static void
+network_done(struct os_task *task)
+{
+    struct port_network_request *request = CONTAINER_OF(task, struct port_network_request, task);
+    request->done(request);
+}
+
+static void
+network_submit(struct port_network *network, struct port_network_request *request)
+{
+    struct t_network *self = CONTAINER_OF(network, struct t_network, network);
+    self->seen = request->card;
+    self->count++;
+    request->answer.outcome = PORT_RAIL_APPROVED;
+    request->task.run = network_done;
+    os_post(request->reply_to, &request->task);
+}
+
+static void
+t_start(struct t_bench *bench)
+{
+    char message[VAULT_MESSAGE_SIZE];
+    assert_int_equal(os_loops_create(os_sim_loops(bench->sim), "vault", &bench->loop), ERR_OK);
+    bench->network.network.submit = network_submit;
+    bench->network.network.simulated = true;
+    struct vault_parts parts = {
+        .loop = bench->loop,
+        .clock = os_sim_clock(bench->sim),
+        .entropy = os_sim_entropy(bench->sim),
+        .disk = os_disk_real(),
+        .folder = bench->folder,
+        .network = &bench->network.network,
+    };
+    err_t error = vault_create(&parts, &bench->vault, message);
+    if (error != ERR_OK) {
+        fail_msg("%s: %s", err_name(error), message);
+    }
+    assert_int_equal(os_loop_start(bench->loop), ERR_OK);
+}
+
+static void
+t_stop(struct t_bench *bench)
+{
+    os_loop_stop(bench->loop);
+    vault_destroy(&bench->vault);
+    assert_null(bench->vault);
+    os_loop_destroy(bench->loop);
+}
+
+static int
+setup(void **state)
+{
+    struct t_bench *bench = calloc(1, sizeof(*bench));
+    assert_non_null(bench);
+    (void)snprintf(bench->folder, sizeof(bench->folder), "/tmp/tael-vault-XXXXXX");
+    assert_non_null(mkdtemp(bench->folder));
+    assert_int_equal(os_sim_create(7, &bench->sim), ERR_OK);
+    t_start(bench);
+    *state = bench;
+    return 0;
+}
+
+static void
+t_remove(const char *folder, const char *name)
+{
+    char path[256];
+    (void)snprintf(path, sizeof(path), "%s/%s", folder, name);
+    (void)unlink(path);
+}
+
+static int
+teardown(void **state)
+{
+    struct t_bench *bench = *state;
+    t_stop(bench);
+    os_sim_destroy(&bench->sim);
+    static const char *const names[] = {
+        "master.key", "vault.db", "vault.db-wal", "vault.db-shm", "vault.db-journal"};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        t_remove(bench->folder, names[i]);
+    }
+    (void)rmdir(bench->folder);
+    free(bench);
+    return 0;
+}
+
+static void
+ignore(struct port_vault_tokenize *request)
+{
+    (void)request;
+}
+
+static struct port_vault_tokenize
+t_tokenize(struct t_bench *bench, uint64_t scope, const char *number, const char *cvc)
+{
+    struct port_vault_tokenize request = {
+        .reply_to = os_loop_executor(bench->loop),
+        .done = ignore,
+        .scope = scope,
+        .number = span_from_cstr(number),
+        .cvc = span_from_cstr(cvc),
+        .exp_month = 12,
+        .exp_year = 2030,
+    };
+    vault_port(bench->vault)->tokenize(vault_port(bench->vault), &request);
+    assert_true(os_sim_run_until_idle(bench->sim, T_STEPS));
+    assert_int_equal(request.error, ERR_OK);
+    return request;
+}
+
+static void
+ignore_network(struct port_network_request *request)
+{
+    (void)request;
+}
+
+static err_t
+t_authorize(struct t_bench *bench, uint64_t scope, const char *token)
+{
+    struct port_rail_request rail = {.operation = PORT_RAIL_AUTHORIZE, .scope = scope};
+    (void)snprintf(rail.token, sizeof(rail.token), "%s", token);
+    struct port_network_request request = {
+        .reply_to = os_loop_executor(bench->loop),
+        .done = ignore_network,
+        .rail = &rail,
+    };
+    struct port_network *network = vault_network(bench->vault);
+    network->submit(network, &request);
+    assert_true(os_sim_run_until_idle(bench->sim, T_STEPS));
+    return request.error;
+}
+
+static void
+test_tokenize_and_authorize(void **state)
+{
+    struct t_bench *bench = *state;
+    struct port_vault_tokenize request = t_tokenize(bench, 2, T_NUMBER, "987");
+    assert_int_equal(request.outcome, PORT_VAULT_OK);
+    assert_string_equal(request.card.brand, "visa");
+    assert_string_equal(request.card.last4, "4242");
+    assert_string_equal(request.card.funding, "credit");
+    assert_int_equal(strlen(request.card.fingerprint), 16);
+    assert_int_equal(t_authorize(bench, 2, request.card.token), ERR_OK);
+    assert_string_equal(bench->network.seen.number, T_NUMBER);
+    assert_string_equal(bench->network.seen.cvc, "987");
+    assert_int_equal(bench->network.seen.exp_year, 2030);
+    /* VAULT-4: the second authorization has no code any more. */
+    assert_int_equal(t_authorize(bench, 2, request.card.token), ERR_OK);
+    assert_string_equal(bench->network.seen.cvc, "");
+}
+
+static void
+test_same_card_same_token(void **state)
+{
+    struct t_bench *bench = *state;
+    struct port_vault_tokenize first = t_tokenize(bench, 2, T_NUMBER, "");
+    struct port_vault_tokenize again = t_tokenize(bench, 2, "4242 4242-4242 4242", "");
+    struct port_vault_tokenize other_mode = t_tokenize(bench, 3, T_NUMBER, "");
+    struct port_vault_tokenize other_merchant = t_tokenize(bench, 4, T_NUMBER, "");
+    assert_string_equal(first.card.token, again.card.token);
+    assert_string_not_equal(first.card.token, other_mode.card.token);
+    assert_string_equal(first.card.fingerprint, other_mode.card.fingerprint);
+    assert_string_not_equal(first.card.fingerprint, other_merchant.card.fingerprint);
+    /* A token is worth nothing in another scope. */
+    assert_int_equal(t_authorize(bench, 4, first.card.token), ERR_NOT_FOUND);
+    assert_int_equal(bench->network.count, 0);
+}
+
+static void
+test_restart_keeps_cards(void **state)
+{
+    struct t_bench *bench = *state;
+    struct port_vault_tokenize before = t_tokenize(bench, 2, T_NUMBER, "123");
+    assert_int_equal(vault_rotate(bench->vault), ERR_OK);
+    struct port_vault_tokenize other = t_tokenize(bench, 2, "5555555555554444", "123");
+    t_stop(bench);
+    t_start(bench);
+    struct port_vault_tokenize after = t_tokenize(bench, 2, T_NUMBER, "");
+    assert_string_equal(before.card.token, after.card.token);
+    assert_string_equal(before.card.fingerprint, after.card.fingerprint);
+    assert_int_equal(t_authorize(bench, 2, before.card.token), ERR_OK);
+    assert_string_equal(bench->network.seen.number, T_NUMBER);
+    assert_string_equal(bench->network.seen.cvc, "");
+    assert_int_equal(t_authorize(bench, 2, other.card.token), ERR_OK);
+    assert_string_equal(bench->network.seen.number, "5555555555554444");
+}
+
+static bool
+t_file_holds(const char *folder, const char *name, const char *text)
+{
+    char path[256];
+    (void)snprintf(path, sizeof(path), "%s/%s", folder, name);
+    FILE *file = fopen(path, "rb");
+    if (file == NULL) {
+        return false;
+    }
+    static char content[1 << 22];
+    size_t size = fread(content, 1, sizeof(content), file);
+    (void)fclose(file);
+    return memmem(content, size, text, strlen(text)) != NULL;
+}
+
+static void
+test_nothing_readable_on_disk(void **state)
+{
+    struct t_bench *bench = *state;
+    struct port_vault_tokenize request = t_tokenize(bench, 2, "4000056655665556", "739");
+    static const char *const names[] = {"vault.db", "vault.db-wal"};
+    bool token_found = false;
+    for (size_t i = 0; i < 2; i++) {
+        assert_false(t_file_holds(bench->folder, names[i], "4000056655665556"));
+        assert_false(t_file_holds(bench->folder, names[i], "739\""));
+        token_found = token_found || t_file_holds(bench->folder, names[i], request.card.token);
+    }
+    assert_true(token_found); /* so the search does find what is there */
+    struct stat info;
+    char path[256];
+    (void)snprintf(path, sizeof(path), "%s/master.key", bench->folder);
+    assert_int_equal(stat(path, &info), 0);
+    assert_int_equal(info.st_mode & 0777, 0600);
+}
+
+static void
+test_bad_cards(void **state)
+{
+    static const struct {
+        const char *number;
+        int64_t month, year;
+        const char *cvc;
+        enum port_vault_outcome outcome;
+    } cases[] = {
+        {"4242424242424241", 12, 2030, "123", PORT_VAULT_INCORRECT_NUMBER},
+        {"42424242424", 12, 2030, "123", PORT_VAULT_INVALID_NUMBER},
+        {"42424242424242424242", 12, 2030, "123", PORT_VAULT_INVALID_NUMBER},
+        {"4242x24242424242", 12, 2030, "123", PORT_VAULT_INVALID_NUMBER},
+        {"", 12, 2030, "123", PORT_VAULT_INVALID_NUMBER},
+        {T_NUMBER, 13, 2030, "123", PORT_VAULT_INVALID_MONTH},
+        {T_NUMBER, 0, 2030, "123", PORT_VAULT_INVALID_MONTH},
+        {T_NUMBER, 12, 2025, "123", PORT_VAULT_INVALID_YEAR},
+        {T_NUMBER, 12, 2077, "123", PORT_VAULT_INVALID_YEAR},
+        {T_NUMBER, 12, -1, "123", PORT_VAULT_INVALID_YEAR},
+        {T_NUMBER, 12, 2030, "12", PORT_VAULT_INVALID_CVC},
+        {T_NUMBER, 12, 2030, "1234", PORT_VAULT_INVALID_CVC},
+        {T_NUMBER, 12, 2030, "12a", PORT_VAULT_INVALID_CVC},
+        {"378282246310005", 12, 2030, "1234", PORT_VAULT_OK},
+        {T_NUMBER, 1, 2026, "123", PORT_VAULT_OK}, /* the clock says January 2026 */
+        {T_NUMBER, 1, 26, "123", PORT_VAULT_OK},
+    };
+    struct t_bench *bench = *state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct port_vault_tokenize request = {
+            .reply_to = os_loop_executor(bench->loop),
+            .done = ignore,
+            .scope = 2,
+            .number = span_from_cstr(cases[i].number),
+            .cvc = span_from_cstr(cases[i].cvc),
+            .exp_month = cases[i].month,
+            .exp_year = cases[i].year,
+        };
+        vault_port(bench->vault)->tokenize(vault_port(bench->vault), &request);
+        assert_true(os_sim_run_until_idle(bench->sim, T_STEPS));
+        assert_int_equal(request.error, ERR_OK);
+        assert_int_equal(request.outcome, cases[i].outcome);
+    }
+}
+
+static void
+test_test_tokens(void **state)
+{
+    struct t_bench *bench = *state;
+
+    static const struct {
+        const char *token;
+        const char *last4;
+    } tokens[] = {
+        {"pm_card_visa", "4242"},
+        {"tok_visa", "4242"},
+        {"pm_card_mastercard", "4444"},
+        {"pm_card_visa_chargeDeclined", "0002"},
+        {"pm_card_chargeDeclined", "0002"},
+        {"pm_card_refundFail", "5126"},
+    };
+
+    for (size_t i = 0; i < sizeof(tokens) / sizeof(tokens[0]); i++) {
+        struct port_vault_tokenize request = {
+            .reply_to = os_loop_executor(bench->loop),
+            .done = ignore,
+            .scope = 2,
+            .test_token = span_from_cstr(tokens[i].token),
+        };
+        vault_port(bench->vault)->tokenize(vault_port(bench->vault), &request);
+        assert_true(os_sim_run_until_idle(bench->sim, T_STEPS));
+        assert_int_equal(request.outcome, PORT_VAULT_OK);
+        assert_string_equal(request.card.last4, tokens[i].last4);
+    }
+    assert_null(vault_card_of_test_token(SPAN("pm_card_nobody")));
+    assert_null(vault_card_of_test_token(SPAN("pm_1")));
+}
+
+static void
+test_codes_age_and_are_bounded(void **state)
+{
+    (void)state;
+    struct vault_cvcs cvcs;
+    char out[VAULT_CVC_SIZE];
+    assert_int_equal(vault_cvcs_init(&cvcs), ERR_OK);
+    vault_cvcs_put(&cvcs, "card_a", SPAN("111"), 1);
+    vault_cvcs_take(&cvcs, "card_a", VAULT_CVC_AGE_NS, out);
+    assert_string_equal(out, "111");
+    vault_cvcs_put(&cvcs, "card_a", SPAN("111"), 1);
+    vault_cvcs_take(&cvcs, "card_a", VAULT_CVC_AGE_NS + 1, out);
+    assert_string_equal(out, "");
+    for (uint32_t i = 0; i <= VAULT_CVC_MAX; i++) {
+        char token[32];
+        (void)snprintf(token, sizeof(token), "card_%u", i);
+        vault_cvcs_put(&cvcs, token, SPAN("222"), 2);
+    }
+    vault_cvcs_take(&cvcs, "card_0", 3, out);
+    assert_string_equal(out, ""); /* the oldest made room */
+    vault_cvcs_take(&cvcs, "card_1", 3, out);
+    assert_string_equal(out, "222");
+    vault_cvcs_release(&cvcs);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_tokenize_and_authorize, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_same_card_same_token, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_restart_keeps_cards, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_nothing_readable_on_disk, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_bad_cards, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_test_tokens, setup, teardown),
+        cmocka_unit_test(test_codes_age_and_are_bounded),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
