@@ -14,6 +14,7 @@ MAY_USE = {
     "base": [],
     "os": ["base"],
     "core/*": ["base"],
+    "wire/record": ["base", "core/ledger", "wire/json"],  # the types that it writes are the ledger's
     "wire/*": ["base", "wire/*"],
     "store": ["base", "os", "core/*", "wire/record"],
     "document": ["base", "os"],
