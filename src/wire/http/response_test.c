@@ -193,6 +193,19 @@ t_refused(void **state)
     }
 }
 
+/* No body follows, so only the size of the number itself can be wrong. */
+static void
+t_head_length(void **state)
+{
+    (void)state;
+    struct http_parser parser;
+    struct span largest = SPAN("HTTP/1.1 200 OK\r\nContent-Length: 9223372036854775807\r\n\r\n");
+    assert_int_equal(t_response(&parser, largest, HTTP_METHOD_HEAD), HTTP_DONE);
+    struct span larger = SPAN("HTTP/1.1 200 OK\r\nContent-Length: 9223372036854775808\r\n\r\n");
+    assert_int_equal(t_response(&parser, larger, HTTP_METHOD_HEAD), HTTP_REFUSED);
+    assert_int_equal(parser.refusal, HTTP_REFUSAL_BODY_LARGE);
+}
+
 static void
 t_status_line(void **state)
 {
@@ -214,6 +227,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(t_accepted),
         cmocka_unit_test(t_refused),
+        cmocka_unit_test(t_head_length),
         cmocka_unit_test(t_status_line),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -202,6 +202,17 @@ t_refused(void **state)
     }
 }
 
+static void
+t_message(void **state)
+{
+    (void)state;
+    struct t_reading t;
+    t_read(&t, SPAN("[01]"));
+    assert_int_equal(t.error, ERR_INVALID);
+    assert_string_equal(t.problem.message, "A number is malformed.");
+    t_end(&t);
+}
+
 /* Every text that is cut short is refused, not read as something else. */
 static void
 t_truncated(void **state)
@@ -336,6 +347,7 @@ main(void)
         cmocka_unit_test(t_tree),
         cmocka_unit_test(t_texts),
         cmocka_unit_test(t_refused),
+        cmocka_unit_test(t_message),
         cmocka_unit_test(t_truncated),
         cmocka_unit_test(t_numbers),
         cmocka_unit_test(t_limits),
