@@ -46,6 +46,7 @@ round_run(uint64_t seed)
         if (ledger_random_below(&t->random, 20) == 0) {
             t_ledger_close(t);
             assert_int_equal(t_ledger_open(t), ERR_OK);
+            assert_true(t_ledger_catch_up(t));
             if (!t_ledger_compare_all(t)) {
                 fail_msg("seed %llu, restart: %s", (unsigned long long)seed, t->difference);
             }

@@ -60,13 +60,19 @@ t_ledger_open(struct t_ledger *t)
     }
     if (t->error == ERR_OK) {
         t->machine.executor = &t->executor;
-        /* Commits that change nothing are not stored, so a restart loses their nanoseconds. */
-        uint64_t clock = ledger_model_clock(t->model);
-        if (ledger_clock(t->machine.ledger) < clock) {
-            ledger_set_clock(t->machine.ledger, clock);
-        }
     }
     return t->error;
+}
+
+bool
+t_ledger_catch_up(struct t_ledger *t)
+{
+    uint64_t clock = ledger_model_clock(t->model);
+    if (ledger_clock(t->machine.ledger) > clock) {
+        return false;
+    }
+    ledger_set_clock(t->machine.ledger, clock);
+    return true;
 }
 
 void
@@ -201,6 +207,7 @@ do_create(struct t_ledger *t)
     t->error = machine_execute(&t->machine, &request);
     if (t->error == ERR_FULL) {
         t->error = ERR_OK;
+        t->applied = false;
         return true;
     }
     if (accounts) {
@@ -227,6 +234,12 @@ bool
 t_ledger_step(struct t_ledger *t)
 {
     ledger_random_next(&t->random, t->model, &t->operation);
+    t->applied = true;
+    for (uint32_t i = 0; t->operation.kind == LEDGER_RANDOM_TRANSFERS && i < t->operation.count &&
+                         t->seen_count < T_SEEN_MAX;
+         i++) {
+        t->seen[t->seen_count++] = t->operation.transfers[i].id;
+    }
     bool ok = false;
     switch (t->operation.kind) {
     case LEDGER_RANDOM_TICK:
@@ -476,6 +489,23 @@ compare_pasts(struct t_ledger *t)
     return true;
 }
 
+static bool
+compare_failed(struct t_ledger *t)
+{
+    for (uint32_t i = 0; i < t->seen_count; i++) {
+        struct ledger_past past;
+        struct store_error error = {0};
+        err_t code =
+            t->machine.store->ops->look_up(t->machine.store, &t->seen[i], 1, &past, &error);
+        bool failed = past.kind == LEDGER_PAST_FAILED;
+        if (!same(t, code == ERR_OK, "look-up: %s", error.message) ||
+            !same(t, failed == ledger_model_failed(t->model, t->seen[i]), "failed id %u", i)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 bool
 t_ledger_compare_all(struct t_ledger *t)
 {
@@ -497,5 +527,6 @@ t_ledger_compare_all(struct t_ledger *t)
            same(t, ledger_validate(t->machine.ledger) == ERR_OK, "validation") &&
            compare_one(t, PORT_LEDGER_QUERY_ACCOUNTS, &filter) &&
            compare_one(t, PORT_LEDGER_QUERY_TRANSFERS, &filter) &&
-           compare_one(t, PORT_LEDGER_GET_CHANGE_EVENTS, &filter) && compare_pasts(t);
+           compare_one(t, PORT_LEDGER_GET_CHANGE_EVENTS, &filter) && compare_pasts(t) &&
+           compare_failed(t);
 }

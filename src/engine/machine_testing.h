@@ -12,6 +12,7 @@
 #define T_DIFFERENCE    256
 #define T_FOLDER        "ledger"
 #define T_SEGMENT_SIZE  (128u * 1024u)
+#define T_SEEN_MAX      65536
 #define T_TRANSFERS_MAX 8190
 
 struct t_ledger {
@@ -23,7 +24,10 @@ struct t_ledger {
     struct os_executor executor; /* runs what is posted at once */
     struct store_ticket ticket;
     uint32_t tickets_told;
-    err_t error; /* of the last open or step */
+    u128 seen[T_SEEN_MAX]; /* ids that were tried */
+    uint32_t seen_count;
+    bool applied; /* the model did the last operation; not one that found no room */
+    err_t error;  /* of the last open or step */
     struct store_error store_error;
     char difference[T_DIFFERENCE];
 };
@@ -31,6 +35,9 @@ struct t_ledger {
 void t_ledger_init(struct t_ledger *t, uint64_t seed, struct os_disk *disk);
 void t_ledger_release(struct t_ledger *t);
 err_t t_ledger_open(struct t_ledger *t);
+/* Commits that change nothing are not stored, so a restart loses their nanoseconds: sets the clock
+ * to the model's. False if it is ahead of that. */
+bool t_ledger_catch_up(struct t_ledger *t);
 void t_ledger_close(struct t_ledger *t);
 /* Draws one operation, does it to both and makes it durable. False on a difference, or if the
  * store failed (then t->error says so, and the model has done it, the machine perhaps). */
