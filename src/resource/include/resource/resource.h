@@ -49,6 +49,8 @@ enum resource_key_kind {
     RESOURCE_KEY_INTERNAL, /* a sweeper: no HTTP request behind it */
 };
 
+struct resource_type;
+
 struct resource_caller {
     uint64_t scope; /* merchant number * 2 + (live ? 1 : 0) */
     bool live;
@@ -106,6 +108,11 @@ struct resource_route {
     const char *card_parameter; /* "payment_method_data[card]" */
     const char *permission;     /* restricted keys: "payment_intents"; write unless GET */
     void *service_context;      /* handed to the handler by resource_op_service */
+    /* The type that it answers, or a list of it: `expand` is then checked before anything happens.
+     * Its render function must stand a document of zeros. NULL: wrong paths are refused by GET
+     * only, and ignored by what has changed something. */
+    const struct resource_type *answers;
+    bool answers_list;
 };
 
 #define RESOURCE_REQUEST_ID_SIZE ID_TEXT_SIZE /* req_... */
@@ -118,19 +125,20 @@ struct resource_request {
     struct os_task task;
     struct os_executor *reply_to;
     void (*done)(struct resource_request *request);
+    struct resource_runtime *runtime; /* set by resource_submit */
 
     const struct resource_route *route;
     struct span api_key;         /* as presented, without scheme; empty: none */
     struct span captures[2];     /* of the pattern */
     struct form_node *params;    /* body of a POST, query of a GET; never NULL */
-    struct span idempotency_key; /* empty: none */
+    struct span idempotency_key; /* data == NULL: none; a header that was empty is refused */
     struct span api_version;     /* Stripe-Version as sent; may be empty */
     char request_id[RESOURCE_REQUEST_ID_SIZE];
-    struct arena *arena;         /* lives until done ran; params live in it */
-    void *user;                  /* the requester's */
+    struct arena *arena; /* lives until done ran; params live in it */
+    void *user;          /* the requester's */
 
-    int status;                  /* HTTP */
-    struct buf body;             /* JSON; moved to the requester */
+    int status;      /* HTTP */
+    struct buf body; /* JSON; moved to the requester */
     bool replayed;
     char original_request_id[RESOURCE_REQUEST_ID_SIZE];
     const char *rate_limited_reason; /* for 429; may be NULL */
@@ -152,10 +160,13 @@ struct resource_parts {
     struct port_vault *vault;
     struct resource_settings settings;
     bool refuse_live; /* a rail is simulated: live keys are refused */
+    /* Told what went wrong on our side; NULL: standard error. `request_id` may be empty. */
+    void (*log)(void *context, const char *request_id, err_t code, const char *what);
+    void *log_context;
 };
 
-MUST_USE err_t resource_runtime_create(
-    const struct resource_parts *parts, struct resource_runtime **ret_runtime);
+MUST_USE err_t
+resource_runtime_create(const struct resource_parts *parts, struct resource_runtime **ret_runtime);
 void resource_runtime_destroy(struct resource_runtime **runtime);
 
 /* From any thread. */
@@ -173,14 +184,17 @@ typedef void (*resource_step)(struct resource_op *op);
 struct resource_runtime *resource_op_runtime(struct resource_op *op);
 void *resource_op_service(struct resource_op *op); /* route->service_context */
 const struct resource_caller *resource_op_caller(const struct resource_op *op);
-const struct resource_request *resource_op_request(const struct resource_op *op); /* NULL: internal */
+const struct resource_request *resource_op_request(
+    const struct resource_op *op); /* NULL: internal */
 struct arena *resource_op_arena(struct resource_op *op);
 struct span resource_op_capture(const struct resource_op *op, uint32_t index);
 /* The handler's own state across steps. */
 void resource_op_set_state(struct resource_op *op, void *state);
 void *resource_op_state(struct resource_op *op);
+/* Runs when the operation has ended, however that came; its memory is still there. */
+void resource_op_on_end(struct resource_op *op, void (*ended)(void *context), void *context);
 struct os_executor *resource_op_executor(struct resource_op *op); /* reply_to for ports */
-uint64_t resource_now_s(struct resource_op *op);  /* unix seconds, for `created` */
+uint64_t resource_now_s(struct resource_op *op);                  /* unix seconds, for `created` */
 uint64_t resource_monotonic_ns(struct resource_op *op);
 /* A new public id with this prefix; text lives in the arena. */
 struct span resource_new_id(struct resource_op *op, const char *prefix, u128 *ret_id);
@@ -245,10 +259,11 @@ struct resource_error {
 /* Ends the operation with an error. doc_url comes from the code. */
 void resource_fail(struct resource_op *op, const struct resource_error *error);
 /* invalid_request_error, 400. The format makes the message. */
-__attribute__((format(printf, 4, 5))) void
-resource_invalid(struct resource_op *op, const char *code, const char *param, const char *format, ...);
+__attribute__((format(printf, 4, 5))) void resource_invalid(
+    struct resource_op *op, const char *code, const char *param, const char *format, ...);
 /* 404 resource_missing: "No such payment_intent: 'pi_x'". */
-void resource_missing(struct resource_op *op, const char *object, const char *param, struct span id);
+void resource_missing(
+    struct resource_op *op, const char *object, const char *param, struct span id);
 /* 500 api_error for what is our fault; logs the code, tells the client nothing of it. */
 void resource_internal(struct resource_op *op, err_t code, const char *what);
 
@@ -303,6 +318,7 @@ struct resource_header {
     int64_t created;  /* unix seconds */
     bool livemode;
     uint64_t scope;
+    struct resource_stored *stored; /* the runtime's: the row as it is in the database */
 };
 
 struct resource_render;
@@ -346,14 +362,16 @@ struct resource_list_filter {
 
 /* Handler bodies of the two commonest routes. resource_list reads limit, starting_after,
  * ending_before, created, expand and the filters, and answers the list envelope. */
-void resource_answer_retrieve(struct resource_op *op, const struct resource_type *type, struct span id);
+void resource_answer_retrieve(
+    struct resource_op *op, const struct resource_type *type, struct span id);
 void resource_answer_list(
     struct resource_op *op,
     const struct resource_type *type,
     const char *url,
     const struct resource_list_filter *filters,
     uint32_t filter_count);
-/* The same for a list below another object: only rows that match `only`. `url` lives in the arena. */
+/* The same for a list below another object: only rows that match `only`. `url` lives in the arena.
+ */
 void resource_answer_list_of(
     struct resource_op *op,
     const struct resource_type *type,
@@ -369,7 +387,9 @@ void resource_answer_object(
         {.name = "ending_before", .kind = RESOURCE_PARAM_TEXT, .maximum = 64},                     \
         {.name = "created", .kind = RESOURCE_PARAM_RANGE}, RESOURCE_EXPAND_PARAM
 #define RESOURCE_EXPAND_PARAM                                                                      \
-    {.name = "expand", .kind = RESOURCE_PARAM_TEXT_LIST, .maximum = 64}
+    {                                                                                              \
+        .name = "expand", .kind = RESOURCE_PARAM_TEXT_LIST, .maximum = 64                          \
+    }
 
 /* ---------------------------------------------------------------------------------- rendering */
 
@@ -422,8 +442,8 @@ struct resource_key_info {
 
 /* On the runtime's loop or before it starts; durable when they return. `permissions` of a
  * restricted key: "payment_intents:write,charges:read". The key text is shown once. */
-MUST_USE err_t
-resource_merchant_create(struct resource_runtime *runtime, const char *name, char ret_id[ID_TEXT_SIZE]);
+MUST_USE err_t resource_merchant_create(
+    struct resource_runtime *runtime, const char *name, char ret_id[ID_TEXT_SIZE]);
 MUST_USE err_t resource_key_create(
     struct resource_runtime *runtime,
     const char *merchant_id,

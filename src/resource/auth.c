@@ -1,0 +1,283 @@
+/*
+ * Who asks. A key's text is hashed and the hash looked up: in memory, then in the documents. What
+ * is in memory is bounded; the one not used for longest gives way, and its rate starts anew.
+ */
+#include "runtime.h"
+
+#include "base/assert.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define PERMISSIONS_SIZE 1001
+#define KEY_TEXT_MAX     255
+
+struct resource_key {
+    struct map_link link;
+    struct list_link use;
+    uint8_t hash[RESOURCE_HASH_SIZE];
+    struct resource_caller caller;
+    bool revoked;
+    char permissions[PERMISSIONS_SIZE];
+    /* Generic cell rate algorithm: when the bucket of one second's requests is empty again. */
+    uint64_t arrival_ns;
+};
+
+static void
+refuse(struct resource_op *op, int status, const char *code, struct span message)
+{
+    struct resource_error error = {
+        .status = status,
+        .type = "invalid_request_error",
+        .code = code,
+        .message = message,
+    };
+    resource_fail(op, &error);
+}
+
+/* ------------------------------------------------------------------------------------ cache */
+
+static uint64_t
+key_hash(const uint8_t hash[RESOURCE_HASH_SIZE])
+{
+    uint64_t value;
+    memcpy(&value, hash, sizeof(value)); /* of SHA-256: even enough */
+    return value;
+}
+
+static struct resource_key *
+key_cached(struct resource_runtime *runtime, const uint8_t hash[RESOURCE_HASH_SIZE])
+{
+    for (struct map_link *link = map_find(&runtime->keys, key_hash(hash)); link != NULL;
+         link = map_next(link)) {
+        struct resource_key *key = CONTAINER_OF(link, struct resource_key, link);
+        if (memcmp(key->hash, hash, RESOURCE_HASH_SIZE) == 0) {
+            list_remove(&key->use);
+            list_push_back(&runtime->keys_by_use, &key->use);
+            return key;
+        }
+    }
+    return NULL;
+}
+
+static void
+key_drop(struct resource_runtime *runtime, struct resource_key *key)
+{
+    list_remove(&key->use);
+    map_remove(&runtime->keys, &key->link);
+    free(key);
+}
+
+void
+resource_auth_forget(struct resource_runtime *runtime)
+{
+    LIST_FOREACH_SAFE (&runtime->keys_by_use, link) {
+        key_drop(runtime, CONTAINER_OF(link, struct resource_key, use));
+    }
+}
+
+static err_t
+key_keep(
+    struct resource_runtime *runtime,
+    const uint8_t hash[RESOURCE_HASH_SIZE],
+    const struct resource_key_row *row,
+    struct resource_key **ret_key)
+{
+    if (row->permissions.size >= PERMISSIONS_SIZE || row->header.id.size >= ID_TEXT_SIZE ||
+        row->merchant.size >= ID_TEXT_SIZE || row->kind < 1 ||
+        row->kind > RESOURCE_KEY_PUBLISHABLE + 1) {
+        return ERR_CORRUPT;
+    }
+    if (runtime->keys.size == RESOURCE_KEYS_CACHED_MAX) {
+        struct list_link *oldest = list_first(&runtime->keys_by_use);
+        key_drop(runtime, CONTAINER_OF(oldest, struct resource_key, use));
+    }
+    struct resource_key *key = calloc(1, sizeof(*key));
+    if (key == NULL || map_insert(&runtime->keys, key_hash(hash), &key->link) != ERR_OK) {
+        free(key);
+        return ERR_MEMORY;
+    }
+    list_push_back(&runtime->keys_by_use, &key->use);
+    memcpy(key->hash, hash, RESOURCE_HASH_SIZE);
+    key->caller.scope = (uint64_t)row->number * 2 + (row->live ? 1 : 0);
+    key->caller.live = row->live;
+    key->caller.key_kind = (enum resource_key_kind)(row->kind - 1);
+    memcpy(key->caller.key_id, row->header.id.data, row->header.id.size);
+    memcpy(key->caller.merchant_id, row->merchant.data, row->merchant.size);
+    memcpy(key->permissions, row->permissions.data, row->permissions.size);
+    key->revoked = row->revoked;
+    *ret_key = key;
+    return ERR_OK;
+}
+
+static bool
+take_first(void *context, void *document)
+{
+    *(void **)context = document;
+    return false;
+}
+
+/* ERR_NOT_FOUND. */
+static err_t
+key_find(struct resource_op *op, struct span text, struct resource_key **ret_key)
+{
+    struct resource_runtime *runtime = op->runtime;
+    uint8_t hash[RESOURCE_HASH_SIZE];
+    resource_sha256(text, hash);
+    *ret_key = key_cached(runtime, hash);
+    if (*ret_key != NULL) {
+        return ERR_OK;
+    }
+    char hash_text[2 * RESOURCE_HASH_SIZE + 1];
+    resource_hex(hash, hash_text);
+    struct document_query query = {
+        .scope = RESOURCE_SCOPE_NONE,
+        .range_column = UINT32_MAX,
+        .filter_count = 1,
+        .filters = {{.column = RESOURCE_KEY_HASH_COLUMN, .value.text = span_from_cstr(hash_text)}},
+        .limit = 1,
+    };
+    void *row = NULL;
+    resource_transaction_read(runtime, op);
+    TRY(resource_row_find(runtime, &op->arena, &resource_key_type, &query, take_first, &row));
+    if (row == NULL) {
+        return ERR_NOT_FOUND;
+    }
+    return key_keep(runtime, hash, row, ret_key);
+}
+
+/* ----------------------------------------------------------------------------------- checks */
+
+static void
+refuse_unknown(struct resource_op *op, struct span text)
+{
+    /* What is shown of a wrong key must not help to guess a right one. */
+    static const char *const prefixes[] = {
+        "sk_test_", "sk_live_", "pk_test_", "pk_live_", "rk_test_", "rk_live_"};
+    struct span shown = SPAN("");
+    for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++) {
+        if (span_starts_with(text, span_from_cstr(prefixes[i]))) {
+            shown = span_from_cstr(prefixes[i]);
+        }
+    }
+    bool long_enough = shown.size > 0 && text.size >= shown.size + 16;
+    struct span end = long_enough ? span_slice(text, text.size - 4, text.size) : SPAN_EMPTY;
+    if (!span_is_utf8(end)) {
+        end = SPAN_EMPTY;
+    }
+    struct span message = arena_format(
+        &op->arena,
+        "Invalid API Key provided: %.*s****%.*s",
+        SPAN_PRINTF(shown),
+        (int)end.size,
+        end.size == 0 ? "" : end.data);
+    refuse(op, 401, NULL, message);
+}
+
+/* "payment_intents:write,charges:read" allows what the route asks for. */
+static bool
+permission_given(const char *permissions, const char *resource, bool write)
+{
+    struct span rest = span_from_cstr(permissions);
+    while (resource != NULL && rest.size > 0) {
+        struct span level = span_trim(span_cut(&rest, ','));
+        struct span name = span_cut(&level, ':');
+        if (span_equal_cstr(name, resource)) {
+            return span_equal_cstr(level, "write") || (!write && span_equal_cstr(level, "read"));
+        }
+    }
+    return false;
+}
+
+static bool
+check_rights(struct resource_op *op, const struct resource_key *key)
+{
+    const struct resource_route *route = op->route;
+    if (key->caller.live && op->runtime->parts.refuse_live) {
+        refuse(
+            op,
+            403,
+            "testmode_charges_only",
+            SPAN("Live mode is not available: this server moves money through a simulated rail. "
+                 "Use your test mode key."));
+        return false;
+    }
+    if (key->caller.key_kind == RESOURCE_KEY_PUBLISHABLE &&
+        (route->flags & RESOURCE_PUBLISHABLE) == 0) {
+        refuse(
+            op,
+            403,
+            "secret_key_required",
+            SPAN("This API call cannot be made with a publishable API key. Please use a secret "
+                 "API key."));
+        return false;
+    }
+    bool write = strcmp(route->method, "GET") != 0;
+    if (key->caller.key_kind == RESOURCE_KEY_RESTRICTED &&
+        !permission_given(key->permissions, route->permission, write)) {
+        struct span message = arena_format(
+            &op->arena,
+            "The provided key does not have the required permissions for this endpoint on account "
+            "'%s'. Having the '%s:%s' permission would allow this request to continue.",
+            key->caller.merchant_id,
+            route->permission == NULL ? "none" : route->permission,
+            write ? "write" : "read");
+        refuse(op, 403, NULL, message);
+        return false;
+    }
+    return true;
+}
+
+/* At most rate_per_key requests a second, and that many at once. */
+static bool
+check_rate(struct resource_op *op, struct resource_key *key)
+{
+    struct resource_runtime *runtime = op->runtime;
+    uint64_t now_ns = os_monotonic_ns(runtime->parts.clock);
+    uint64_t interval_ns = OS_NS_PER_S / runtime->parts.settings.rate_per_key;
+    uint64_t from_ns = key->arrival_ns > now_ns ? key->arrival_ns : now_ns;
+    if (from_ns + interval_ns > now_ns + OS_NS_PER_S) {
+        op->request->rate_limited_reason = "global-rate";
+        refuse(
+            op,
+            429,
+            "rate_limit",
+            SPAN("Request rate limit exceeded. Slow down, and try again with exponential "
+                 "backoff."));
+        return false;
+    }
+    key->arrival_ns = from_ns + interval_ns;
+    return true;
+}
+
+bool
+resource_auth_check(struct resource_op *op)
+{
+    struct span text = op->request->api_key;
+    if (text.size == 0) {
+        refuse(
+            op,
+            401,
+            NULL,
+            SPAN("You did not provide an API key. You need to provide your API key in the "
+                 "Authorization header, using Bearer auth (e.g. 'Authorization: Bearer "
+                 "YOUR_SECRET_KEY')."));
+        return false;
+    }
+    struct resource_key *key = NULL;
+    err_t result = text.size > KEY_TEXT_MAX ? ERR_NOT_FOUND : key_find(op, text, &key);
+    if (result == ERR_NOT_FOUND) {
+        refuse_unknown(op, text);
+        return false;
+    }
+    if (result != ERR_OK) {
+        resource_internal(op, result, "API key");
+        return false;
+    }
+    if (key->revoked) {
+        refuse(op, 401, "api_key_expired", SPAN("The API key provided has been revoked."));
+        return false;
+    }
+    op->caller = key->caller;
+    return check_rights(op, key) && check_rate(op, key);
+}

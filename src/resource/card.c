@@ -1,0 +1,156 @@
+/*
+ * Card data in a request: it goes to the vault, and the number and the security code are gone from
+ * the request before anything else looks at it (M6).
+ */
+#include "runtime.h"
+
+#include "base/assert.h"
+
+#include <string.h>
+
+static struct form_node *
+card_node(const struct resource_op *op)
+{
+    if (op->request == NULL || (op->route->flags & RESOURCE_CARD_DATA) == 0) {
+        return NULL;
+    }
+    struct form_node *node = form_find(op->request->params, op->route->card_parameter);
+    return node != NULL && node->kind == FORM_HASH ? node : NULL;
+}
+
+static void
+wipe_child(struct form_node *card, struct span name)
+{
+    struct form_node *node = form_child(card, name);
+    if (node != NULL && node->kind == FORM_TEXT) {
+        if (node->text.size > 0) {
+            /* The decoded copy in the request's arena, which is writable. */
+            explicit_bzero((void *)(uintptr_t)node->text.data, node->text.size);
+        }
+        form_remove(node);
+    }
+}
+
+void
+resource_card_wipe(struct resource_op *op)
+{
+    struct form_node *card = card_node(op);
+    if (card != NULL) {
+        wipe_child(card, SPAN("number"));
+        wipe_child(card, SPAN("cvc"));
+    }
+}
+
+/* A required integer of the card; false if the operation was answered. */
+static bool
+card_integer(
+    struct resource_op *op, const struct form_node *card, const char *name, int64_t *ret_value)
+{
+    const struct form_node *node = form_child(card, span_from_cstr(name));
+    char param[FORM_NAME_MAX + 32];
+    struct buf text;
+    buf_init_fixed(&text, param, sizeof(param) - 1);
+    buf_append_format(&text, "%s[%s]", op->route->card_parameter, name);
+    param[text.size] = '\0';
+    if (node == NULL) {
+        resource_invalid(op, "parameter_missing", param, "Missing required param: %s.", param);
+        return false;
+    }
+    if (node->kind != FORM_TEXT || !span_parse_i64(node->text, ret_value)) {
+        resource_invalid(op, "parameter_invalid_integer", param, "Invalid integer for %s.", param);
+        return false;
+    }
+    return true;
+}
+
+static void
+tokenized(struct port_vault_tokenize *request)
+{
+    struct resource_op *op = CONTAINER_OF(request, struct resource_op, tokenize);
+    resource_card_wipe(op);
+    request->number = SPAN_EMPTY;
+    request->cvc = SPAN_EMPTY;
+    if (request->error != ERR_OK) {
+        resource_internal(op, request->error, "vault");
+        return;
+    }
+    op->has_card = true;
+    resource_op_checked(op);
+}
+
+bool
+resource_card_begin(struct resource_op *op)
+{
+    const struct form_node *card = card_node(op);
+    const struct form_node *number = form_child(card, SPAN("number"));
+    if (number == NULL || number->kind != FORM_TEXT) {
+        return false;
+    }
+    struct port_vault_tokenize *request = &op->tokenize;
+    if (!card_integer(op, card, "exp_month", &request->exp_month) ||
+        !card_integer(op, card, "exp_year", &request->exp_year)) {
+        return true;
+    }
+    const struct form_node *cvc = form_child(card, SPAN("cvc"));
+    request->reply_to = op->runtime->executor;
+    request->done = tokenized;
+    request->scope = op->caller.scope;
+    request->number = number->text;
+    request->cvc = cvc != NULL && cvc->kind == FORM_TEXT ? cvc->text : SPAN_EMPTY;
+    struct port_vault *vault = op->runtime->parts.vault;
+    vault->tokenize(vault, request);
+    return true;
+}
+
+const struct port_vault_card *
+resource_card(struct resource_op *op)
+{
+    return op->has_card ? &op->tokenize.card : NULL;
+}
+
+static void
+refuse_card(struct resource_op *op, const char *code, const char *param, const char *message)
+{
+    struct resource_error error = {
+        .status = 402,
+        .type = "card_error",
+        .code = code,
+        .param = span_from_cstr(param),
+        .message = span_from_cstr(message),
+        .executed = true,
+    };
+    resource_fail(op, &error);
+}
+
+bool
+resource_card_check(struct resource_op *op)
+{
+    if (!op->has_card) {
+        return true;
+    }
+    switch (op->tokenize.outcome) {
+    case PORT_VAULT_OK:
+        return true;
+    case PORT_VAULT_INVALID_NUMBER:
+        refuse_card(
+            op, "invalid_number", "number", "The card number is not a valid credit card number.");
+        break;
+    case PORT_VAULT_INCORRECT_NUMBER:
+        refuse_card(op, "incorrect_number", "number", "Your card number is incorrect.");
+        break;
+    case PORT_VAULT_INVALID_MONTH:
+        refuse_card(
+            op, "invalid_expiry_month", "exp_month", "Your card's expiration month is invalid.");
+        break;
+    case PORT_VAULT_INVALID_YEAR:
+        refuse_card(
+            op, "invalid_expiry_year", "exp_year", "Your card's expiration year is invalid.");
+        break;
+    case PORT_VAULT_INVALID_CVC:
+        refuse_card(op, "invalid_cvc", "cvc", "Your card's security code is invalid.");
+        break;
+    case PORT_VAULT_UNKNOWN_TOKEN: /* only test tokens can be unknown, and none was asked for */
+        UNREACHABLE();
+    }
+    return false;
+}

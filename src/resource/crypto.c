@@ -1,0 +1,69 @@
+#include "runtime.h"
+
+#include "base/assert.h"
+
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+#include <openssl/sha.h>
+#include <string.h>
+
+/* Failures here are out of memory or a broken library: nothing that going on would mend. */
+
+void
+resource_sha256(struct span text, uint8_t out[RESOURCE_HASH_SIZE])
+{
+    static_assert(SHA256_DIGEST_LENGTH == RESOURCE_HASH_SIZE, "the size in runtime.h");
+    const void *done = SHA256((const unsigned char *)text.data, text.size, out);
+    ASSERT(done != NULL);
+}
+
+void
+resource_hmac(
+    const uint8_t key[RESOURCE_HASH_SIZE], struct span text, uint8_t out[RESOURCE_HASH_SIZE])
+{
+    unsigned size = 0;
+    const void *done = HMAC(
+        EVP_sha256(),
+        key,
+        RESOURCE_HASH_SIZE,
+        (const unsigned char *)text.data,
+        text.size,
+        out,
+        &size);
+    ASSERT(done != NULL);
+    ASSERT(size == RESOURCE_HASH_SIZE);
+}
+
+void
+resource_hex(const uint8_t bytes[RESOURCE_HASH_SIZE], char out[2 * RESOURCE_HASH_SIZE + 1])
+{
+    struct buf text;
+    buf_init_fixed(&text, out, 2 * RESOURCE_HASH_SIZE);
+    buf_append_hex(&text, bytes, RESOURCE_HASH_SIZE);
+    ASSERT(!buf_failed(&text));
+    out[2 * RESOURCE_HASH_SIZE] = '\0';
+}
+
+u128
+resource_derived_id(u128 id, const char *step)
+{
+    enum {
+        STEP_MAX = 64
+    };
+
+    char text[sizeof(u128) + STEP_MAX];
+    size_t size = strlen(step);
+    ASSERT(size <= STEP_MAX);
+    for (size_t i = 0; i < sizeof(u128); i++) {
+        text[i] = (char)(uint8_t)(id >> (8 * (sizeof(u128) - 1 - i)));
+    }
+    memcpy(text + sizeof(u128), step, size);
+    uint8_t hash[RESOURCE_HASH_SIZE];
+    resource_sha256(span_of(text, sizeof(u128) + size), hash);
+    u128 low = 0;
+    for (size_t i = 0; i < 10; i++) {
+        low = low << 8 | hash[i];
+    }
+    /* The time of the parent stays in front: derived ids sort, and cluster, as others do. */
+    return id >> 80 << 80 | low;
+}

@@ -1,0 +1,237 @@
+/*
+ * Events: one row for every change, in the transaction of the change (RESOURCE-5). The object is
+ * shown as it was then.
+ */
+#include "event.h"
+
+#include "base/assert.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define TYPE_SIZE_MAX 128
+
+#define FIELD(member, kind_, column_)                                                              \
+    {                                                                                              \
+        .name = #member, .kind = kind_, .offset = offsetof(struct resource_event, member),         \
+        .column = column_                                                                          \
+    }
+
+const struct document_kind resource_event_kind = {
+    .name = "event",
+    .columns = {{"type", DOCUMENT_TEXT, .indexed = true}},
+    .column_count = 1,
+};
+static const struct resource_field event_fields[] = {
+    FIELD(type, RESOURCE_FIELD_TEXT, RESOURCE_EVENT_TYPE_COLUMN),
+    FIELD(api_version, RESOURCE_FIELD_TEXT, -1),
+    FIELD(request_id, RESOURCE_FIELD_TEXT, -1),
+    FIELD(idempotency_key, RESOURCE_FIELD_TEXT, -1),
+    FIELD(object, RESOURCE_FIELD_JSON, -1),
+    FIELD(previous, RESOURCE_FIELD_JSON, -1),
+};
+
+static void
+event_render(struct resource_render *render, const void *document)
+{
+    const struct resource_event *event = document;
+    struct json_writer *json = resource_render_json(render);
+    json_object_begin(json);
+    resource_render_header(render, &resource_event_type, event);
+    json_member_text(json, "api_version", event->api_version);
+    json_key(json, "data");
+    json_object_begin(json);
+    json_member_raw(json, "object", event->object);
+    if (event->previous.size > 0) {
+        json_member_raw(json, "previous_attributes", event->previous);
+    }
+    json_object_end(json);
+    json_member_i64(json, "pending_webhooks", 0);
+    json_key(json, "request");
+    json_object_begin(json);
+    json_member_text_or_null(json, "id", event->request_id);
+    json_member_text_or_null(json, "idempotency_key", event->idempotency_key);
+    json_object_end(json);
+    json_member_text(json, "type", event->type);
+    json_object_end(json);
+}
+
+const struct resource_type resource_event_type = {
+    .object = "event",
+    .prefix = "evt_",
+    .kind = &resource_event_kind,
+    .fields = event_fields,
+    .field_count = sizeof(event_fields) / sizeof(event_fields[0]),
+    .struct_size = sizeof(struct resource_event),
+    .render = event_render,
+};
+
+/* ------------------------------------------------------------------------------------ types */
+
+const struct document_kind resource_event_type_kind = {.name = "event_type"};
+const struct resource_type resource_event_type_type = {
+    .object = "event_type",
+    .prefix = "",
+    .kind = &resource_event_type_kind,
+    .struct_size = sizeof(struct resource_header),
+};
+
+static bool
+type_known(struct resource_runtime *runtime, struct span name, uint64_t hash)
+{
+    for (struct map_link *link = map_find(&runtime->event_types, hash); link != NULL;
+         link = map_next(link)) {
+        const struct resource_event_type_entry *entry =
+            CONTAINER_OF(link, struct resource_event_type_entry, link);
+        if (span_equal(span_of(entry->name, entry->size), name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static err_t
+type_add(struct resource_runtime *runtime, struct span name, uint64_t transaction)
+{
+    struct resource_event_type_entry *entry = malloc(sizeof(*entry) + name.size);
+    if (entry == NULL) {
+        return ERR_MEMORY;
+    }
+    entry->transaction = transaction;
+    entry->size = name.size;
+    memcpy(entry->name, name.data, name.size);
+    err_t result =
+        map_insert(&runtime->event_types, hash_keyed(runtime->hash_key, name), &entry->link);
+    if (result != ERR_OK) {
+        free(entry);
+        return result;
+    }
+    runtime->event_types_unsettled = runtime->event_types_unsettled || transaction != 0;
+    return ERR_OK;
+}
+
+/* The first event of its type writes the type down too. */
+static err_t
+type_note(struct resource_op *op, struct span name)
+{
+    struct resource_runtime *runtime = op->runtime;
+    if (type_known(runtime, name, hash_keyed(runtime->hash_key, name))) {
+        return ERR_OK;
+    }
+    void *row = resource_row_new(&op->arena, &resource_event_type_type, RESOURCE_SCOPE_NONE, name);
+    if (row == NULL) {
+        return ERR_FULL;
+    }
+    TRY(resource_transaction_write(runtime, op));
+    /* Not among the writes that a refused operation takes back: a type without events does no
+     * harm, and others of the group may already rely on it. */
+    TRY(resource_row_save(runtime, &op->arena, &resource_event_type_type, row, NULL));
+    return type_add(runtime, name, runtime->transaction);
+}
+
+struct type_sweep {
+    struct resource_runtime *runtime;
+    bool committed;
+    struct resource_event_type_entry *drop; /* one that must go */
+};
+
+static void
+type_settle(void *context, struct map_link *link)
+{
+    struct type_sweep *sweep = context;
+    struct resource_event_type_entry *entry =
+        CONTAINER_OF(link, struct resource_event_type_entry, link);
+    if (entry->transaction != 0) {
+        if (sweep->committed) {
+            entry->transaction = 0;
+        } else {
+            sweep->drop = entry;
+        }
+    }
+}
+
+void
+resource_event_types_settle(struct resource_runtime *runtime, bool committed)
+{
+    struct type_sweep sweep = {.runtime = runtime, .committed = committed};
+    while (runtime->event_types_unsettled) {
+        sweep.drop = NULL;
+        map_each(&runtime->event_types, type_settle, &sweep);
+        if (sweep.drop == NULL) {
+            runtime->event_types_unsettled = false;
+            return;
+        }
+        map_remove(&runtime->event_types, &sweep.drop->link);
+        free(sweep.drop);
+    }
+}
+
+static bool
+type_row(void *context, void *document)
+{
+    const struct resource_header *header = document;
+    return type_add(context, header->id, 0) == ERR_OK;
+}
+
+err_t
+resource_event_types_open(struct resource_runtime *runtime)
+{
+    struct document_query query = {
+        .scope = RESOURCE_SCOPE_NONE,
+        .range_column = UINT32_MAX,
+        .limit = RESOURCE_EVENT_TYPES_MAX,
+    };
+    struct arena arena;
+    arena_init(&arena, RESOURCE_ARENA_LIMIT);
+    err_t result =
+        resource_row_find(runtime, &arena, &resource_event_type_type, &query, type_row, runtime);
+    arena_release(&arena);
+    return result;
+}
+
+static void
+type_free(void *context, struct map_link *link)
+{
+    (void)context;
+    free(CONTAINER_OF(link, struct resource_event_type_entry, link));
+}
+
+void
+resource_event_types_close(struct resource_runtime *runtime)
+{
+    map_each(&runtime->event_types, type_free, NULL);
+}
+
+/* ------------------------------------------------------------------------------------- emit */
+
+err_t
+resource_emit(
+    struct resource_op *op,
+    const char *event_type,
+    const struct resource_type *type,
+    const void *document,
+    struct span previous)
+{
+    struct resource_event *event = resource_new(op, &resource_event_type);
+    if (event == NULL) {
+        return ERR_FULL;
+    }
+    event->type = span_from_cstr(event_type);
+    ASSERT(event->type.size <= TYPE_SIZE_MAX);
+    TRY(op->doom);
+    TRY(type_note(op, event->type));
+    event->api_version = SPAN(RESOURCE_API_VERSION);
+    if (op->request != NULL) {
+        event->request_id = span_from_cstr(op->request->request_id);
+        if (op->request->api_version.size > 0) {
+            event->api_version = op->request->api_version;
+        }
+    }
+    event->idempotency_key = resource_op_idempotency_key(op);
+    event->object = resource_render_text(op, type, document);
+    if (event->object.size == 0) {
+        return ERR_FULL;
+    }
+    event->previous = previous;
+    return resource_save(op, &resource_event_type, event);
+}

@@ -1,0 +1,238 @@
+/* GET /v1/events and /v1/events/:id. */
+#include "event.h"
+#include "list.h"
+
+#include "base/assert.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define TYPES_ASKED_MAX 20
+
+/* The types asked for: exact names, with every wildcard resolved. */
+struct wanted {
+    struct resource_op *op;
+    struct span prefix; /* of the wildcard being resolved */
+    struct span types[RESOURCE_EVENT_TYPES_MAX];
+    uint32_t count;
+    bool any; /* no restriction */
+};
+
+static void
+wanted_add(struct wanted *wanted, struct span type)
+{
+    for (uint32_t i = 0; i < wanted->count; i++) {
+        if (span_equal(wanted->types[i], type)) {
+            return;
+        }
+    }
+    ASSERT(wanted->count < RESOURCE_EVENT_TYPES_MAX);
+    wanted->types[wanted->count++] = type;
+}
+
+static void
+wanted_match(void *context, struct map_link *link)
+{
+    struct wanted *wanted = context;
+    const struct resource_event_type_entry *entry =
+        CONTAINER_OF(link, struct resource_event_type_entry, link);
+    struct span name = span_of(entry->name, entry->size);
+    if (span_starts_with(name, wanted->prefix)) {
+        wanted_add(wanted, name);
+    }
+}
+
+static bool
+type_exists(struct wanted *wanted, struct span name)
+{
+    uint64_t hash = hash_keyed(wanted->op->runtime->hash_key, name);
+    for (struct map_link *link = map_find(&wanted->op->runtime->event_types, hash); link != NULL;
+         link = map_next(link)) {
+        const struct resource_event_type_entry *entry =
+            CONTAINER_OF(link, struct resource_event_type_entry, link);
+        if (span_equal(span_of(entry->name, entry->size), name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* "charge.succeeded", "charge.*" or "*". A type that was never emitted has no events. */
+static void
+wanted_text(struct wanted *wanted, struct span text)
+{
+    if (span_equal_cstr(text, "*")) {
+        wanted->any = true;
+    } else if (span_ends_with(text, SPAN("*"))) {
+        wanted->prefix = span_slice(text, 0, text.size - 1);
+        map_each(&wanted->op->runtime->event_types, wanted_match, wanted);
+    } else if (type_exists(wanted, text)) {
+        wanted_add(wanted, text);
+    }
+}
+
+/* ------------------------------------------------------------------- merging the types' lists */
+
+struct merge {
+    struct arena *arena;
+    struct span *ids;
+    uint32_t count;
+    bool full; /* the arena is */
+};
+
+static bool
+merge_row(void *context, const struct document_row *row)
+{
+    struct merge *merge = context;
+    struct span id = arena_copy(merge->arena, row->id);
+    merge->full = id.data == NULL;
+    if (!merge->full) {
+        merge->ids[merge->count++] = id;
+    }
+    return !merge->full;
+}
+
+static int
+compare_newest_first(const void *a, const void *b)
+{
+    return span_compare(*(const struct span *)b, *(const struct span *)a);
+}
+
+static int
+compare_oldest_first(const void *a, const void *b)
+{
+    return span_compare(*(const struct span *)a, *(const struct span *)b);
+}
+
+/* The nearest ids of every type, of which the nearest of all are the page: each type gives at most
+ * limit + 1, so the cost is bounded by the number of types, not of events. */
+static err_t
+find_by_types(struct resource_op *op, const struct wanted *wanted, struct resource_list *list)
+{
+    struct merge merge = {.arena = &op->arena};
+    merge.ids = ARENA_ARRAY(&op->arena, struct span, (size_t)wanted->count * (list->limit + 1));
+    if (merge.ids == NULL) {
+        return ERR_FULL;
+    }
+    struct document_query query = {.scope = op->caller.scope, .filter_count = 1};
+    resource_list_query(list, &query);
+    query.filters[0].column = RESOURCE_EVENT_TYPE_COLUMN;
+    struct document_store *documents = op->runtime->documents;
+    resource_transaction_read(op->runtime, op);
+    for (uint32_t i = 0; i < wanted->count; i++) {
+        query.filters[0].value.text = wanted->types[i];
+        TRY(documents->ops->list(documents, resource_event_type.kind, &query, merge_row, &merge));
+        if (merge.full) {
+            return ERR_FULL;
+        }
+    }
+    if (merge.count > 0) {
+        qsort(
+            merge.ids,
+            merge.count,
+            sizeof(merge.ids[0]),
+            list->toward_newer ? compare_oldest_first : compare_newest_first);
+    }
+    for (uint32_t i = 0; i < merge.count && list->count <= list->limit; i++) {
+        TRY(resource_load(op, &resource_event_type, merge.ids[i], &list->documents[list->count]));
+        list->count++;
+    }
+    return ERR_OK;
+}
+
+static bool
+collect(void *context, void *document)
+{
+    struct resource_list *list = context;
+    ASSERT(list->count <= list->limit);
+    list->documents[list->count++] = document;
+    return true;
+}
+
+static bool
+read_types(struct resource_op *op, struct wanted *wanted)
+{
+    struct span type;
+    const struct form_node *types = resource_node(op, "types");
+    bool one = resource_text(op, "type", &type) && type.size > 0;
+    bool several = types != NULL && types->child_count > 0;
+    if (one && several) {
+        resource_invalid(
+            op,
+            "parameters_exclusive",
+            "types",
+            "You may only specify one of these parameters: type, types.");
+        return false;
+    }
+    wanted->any = !one && !several;
+    if (one) {
+        wanted_text(wanted, type);
+    }
+    for (const struct form_node *item = several ? types->first_child : NULL; item != NULL;
+         item = item->next) {
+        wanted_text(wanted, item->text);
+    }
+    return true;
+}
+
+static void
+event_list(struct resource_op *op)
+{
+    struct resource_list list;
+    struct wanted *wanted = ARENA_NEW(&op->arena, struct wanted);
+    if (wanted == NULL) {
+        resource_internal(op, ERR_FULL, "request memory");
+        return;
+    }
+    wanted->op = op;
+    if (!read_types(op, wanted) || !resource_list_read(op, &resource_event_type, &list)) {
+        return;
+    }
+    err_t error;
+    if (wanted->any) {
+        struct document_query query = {.filter_count = 0};
+        resource_list_query(&list, &query);
+        error = resource_find(op, &resource_event_type, &query, collect, &list);
+    } else {
+        error = find_by_types(op, wanted, &list);
+    }
+    if (error != ERR_OK) {
+        resource_internal(op, error, "events");
+        return;
+    }
+    resource_list_arrange(&list);
+    resource_list_answer(op, &resource_event_type, SPAN("/v1/events"), &list);
+}
+
+static void
+event_retrieve(struct resource_op *op)
+{
+    resource_answer_retrieve(op, &resource_event_type, resource_op_capture(op, 0));
+}
+
+static const struct resource_param list_params[] = {
+    RESOURCE_LIST_PARAMS,
+    {.name = "type", .kind = RESOURCE_PARAM_TEXT, .maximum = 128},
+    {.name = "types", .kind = RESOURCE_PARAM_TEXT_LIST, .maximum = TYPES_ASKED_MAX},
+};
+static const struct resource_param retrieve_params[] = {RESOURCE_EXPAND_PARAM};
+
+const struct resource_route resource_event_routes[] = {
+    {.method = "GET",
+     .pattern = "/v1/events",
+     .handler = event_list,
+     .params = list_params,
+     .param_count = sizeof(list_params) / sizeof(list_params[0]),
+     .permission = "events",
+     .answers = &resource_event_type,
+     .answers_list = true},
+    {.method = "GET",
+     .pattern = "/v1/events/:id",
+     .handler = event_retrieve,
+     .params = retrieve_params,
+     .param_count = sizeof(retrieve_params) / sizeof(retrieve_params[0]),
+     .permission = "events",
+     .answers = &resource_event_type},
+};
+const uint32_t resource_event_route_count =
+    sizeof(resource_event_routes) / sizeof(resource_event_routes[0]);

@@ -1,0 +1,22 @@
+/* Which references of an answer are shown as whole objects: a tree of names from `expand`. */
+#ifndef RESOURCE_EXPAND_H
+#define RESOURCE_EXPAND_H
+
+#include "runtime.h"
+
+struct resource_expand {
+    struct span name; /* of the member; empty in the root */
+    struct resource_expand *next;
+    struct resource_expand *children;
+    bool used;        /* a rendering met the member */
+    struct span path; /* as it was asked for */
+};
+
+/* The child of this name, or NULL (also when `expand` is NULL). */
+struct resource_expand *resource_expand_child(struct resource_expand *expand, struct span name);
+/* The first path that no rendering met; empty if all were. */
+struct span resource_expand_unused(const struct resource_expand *expand);
+/* 400: there is no such reference. */
+void resource_expand_refuse(struct resource_op *op, struct span path);
+
+#endif

@@ -1,0 +1,555 @@
+/*
+ * Idempotency keys: one effect for each, in a merchant's mode.
+ *
+ * While an operation with a key is under way it is in runtime->running. Its row is written when it
+ * ends, in the transaction of what it did (RESOURCE-3); before that only if it is about to reach
+ * outside: then the row says running, so that after a crash the key is still taken, until whoever
+ * ends the attempt finishes it (resource_adopt_key).
+ *
+ * Rows are found through the number of the key, 63 bits of its SHA-256, because a short index
+ * fills slower than one of texts; the text in the row decides.
+ */
+#include "runtime.h"
+
+#include "base/assert.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define PURGE_ROWS_MAX  500
+#define SAME_NUMBER_MAX 8 /* keys that share 63 bits: more is not chance */
+
+#define FIELD(member, kind_, column_)                                                              \
+    {                                                                                              \
+        .name = #member, .kind = kind_,                                                            \
+        .offset = offsetof(struct resource_idempotency_row, member), .column = column_             \
+    }
+
+enum {
+    COLUMN_KEY_NUMBER,
+    COLUMN_EXPIRES
+};
+
+const struct document_kind resource_idempotency_kind = {
+    .name = "idempotency_key",
+    .columns =
+        {{"key_number", DOCUMENT_INTEGER, .indexed = true},
+         {"expires", DOCUMENT_INTEGER, .indexed = true, .across_scopes = true}},
+    .column_count = 2,
+};
+static const struct resource_field row_fields[] = {
+    FIELD(key, RESOURCE_FIELD_TEXT, -1),
+    FIELD(key_number, RESOURCE_FIELD_INTEGER, COLUMN_KEY_NUMBER),
+    FIELD(hash, RESOURCE_FIELD_TEXT, -1),
+    FIELD(request_id, RESOURCE_FIELD_TEXT, -1),
+    FIELD(running, RESOURCE_FIELD_BOOLEAN, -1),
+    FIELD(status, RESOURCE_FIELD_INTEGER, -1),
+    FIELD(response, RESOURCE_FIELD_JSON, -1),
+    FIELD(expires, RESOURCE_FIELD_INTEGER, COLUMN_EXPIRES),
+};
+const struct resource_type resource_idempotency_type = {
+    .object = "idempotency_key",
+    .prefix = "idk_",
+    .kind = &resource_idempotency_kind,
+    .fields = row_fields,
+    .field_count = sizeof(row_fields) / sizeof(row_fields[0]),
+    .struct_size = sizeof(struct resource_idempotency_row),
+};
+
+/* ----------------------------------------------------------------------------- the request's hash
+ */
+
+static int
+compare_names(const void *a, const void *b)
+{
+    const struct form_node *const *left = a;
+    const struct form_node *const *right = b;
+    return span_compare((*left)->name, (*right)->name);
+}
+
+static void
+append_text(struct buf *out, struct span text)
+{
+    buf_append_u64(out, text.size);
+    buf_append_byte(out, ':');
+    buf_append_span(out, text);
+}
+
+/* The node so that equal trees give equal text: hashes sorted by name, every text with its length.
+ * As deep as the form codec lets it be (FORM_DEPTH_MAX). */
+static bool
+append_node(struct buf *out, const struct form_node *node, struct arena *arena)
+{
+    if (node->kind == FORM_TEXT) {
+        append_text(out, node->text);
+        return true;
+    }
+    const struct form_node **children =
+        ARENA_ARRAY(arena, const struct form_node *, node->child_count);
+    if (children == NULL) {
+        return false;
+    }
+    size_t count = 0;
+    for (const struct form_node *child = node->first_child; child != NULL; child = child->next) {
+        children[count++] = child;
+    }
+    ASSERT(count == node->child_count);
+    if (node->kind == FORM_HASH) {
+        qsort((void *)children, count, sizeof(children[0]), compare_names);
+    }
+    buf_append_byte(out, node->kind == FORM_HASH ? '{' : '[');
+    for (size_t i = 0; i < count; i++) {
+        append_text(out, children[i]->name);
+        if (!append_node(out, children[i], arena)) {
+            return false;
+        }
+    }
+    buf_append_byte(out, '}');
+    return true;
+}
+
+/* The clear card number is not in the parameters any more: its keyed fingerprint stands for it. */
+static void
+append_card(struct buf *out, const struct resource_op *op)
+{
+    if (op->has_card) {
+        buf_append_u64(out, (uint64_t)op->tokenize.outcome);
+        append_text(out, span_from_cstr(op->tokenize.card.fingerprint));
+    }
+}
+
+static err_t
+request_hash(struct resource_op *op)
+{
+    const struct resource_request *request = op->request;
+    struct buf *text = &op->runtime->scratch;
+    buf_clear(text);
+    append_text(text, span_from_cstr(op->route->method));
+    append_text(text, span_from_cstr(op->route->pattern));
+    append_text(text, request->captures[0]);
+    append_text(text, request->captures[1]);
+    append_card(text, op);
+    if (!append_node(text, request->params, &op->arena) || buf_failed(text)) {
+        return ERR_FULL;
+    }
+    uint8_t hash[RESOURCE_HASH_SIZE];
+    resource_hmac(op->runtime->secret, buf_span(text), hash);
+    resource_hex(hash, op->idempotency.hash);
+    return ERR_OK;
+}
+
+/* ------------------------------------------------------------------------------ memory and row */
+
+static uint64_t
+running_hash(const struct resource_op *op, struct span key)
+{
+    return hash_keyed(op->runtime->hash_key, key) ^ hash_u64(op->caller.scope);
+}
+
+static bool
+is_running(const struct resource_op *op, struct span key)
+{
+    for (struct map_link *link = map_find(&op->runtime->running, running_hash(op, key));
+         link != NULL;
+         link = map_next(link)) {
+        const struct resource_op *other = CONTAINER_OF(link, struct resource_op, idempotency.link);
+        if (other->caller.scope == op->caller.scope && span_equal(other->idempotency.key, key)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static err_t
+enter(struct resource_op *op, struct span key, enum resource_idempotency_state state)
+{
+    ASSERT(op->idempotency.state == RESOURCE_IDEMPOTENCY_NONE);
+    op->idempotency.key = key;
+    TRY(map_insert(&op->runtime->running, running_hash(op, key), &op->idempotency.link));
+    op->idempotency.state = state;
+    return ERR_OK;
+}
+
+void
+resource_idempotency_release(struct resource_op *op)
+{
+    if (op->idempotency.state != RESOURCE_IDEMPOTENCY_NONE) {
+        map_remove(&op->runtime->running, &op->idempotency.link);
+        op->idempotency.state = RESOURCE_IDEMPOTENCY_NONE;
+    }
+}
+
+static int64_t
+key_number(struct span key)
+{
+    uint8_t hash[RESOURCE_HASH_SIZE];
+    resource_sha256(key, hash);
+    uint64_t number = 0;
+    for (size_t i = 0; i < 8; i++) {
+        number = number << 8 | hash[i];
+    }
+    number >>= 1;
+    return number == 0 ? 1 : (int64_t)number; /* a zero would not be in the index */
+}
+
+struct row_search {
+    struct span key;
+    struct resource_idempotency_row *found;
+};
+
+static bool
+row_matches(void *context, void *document)
+{
+    struct row_search *search = context;
+    struct resource_idempotency_row *row = document;
+    if (span_equal(row->key, search->key)) {
+        search->found = row;
+        return false;
+    }
+    return true;
+}
+
+/* *ret_row is NULL if there is none. */
+static err_t
+row_find(struct resource_op *op, struct span key, struct resource_idempotency_row **ret_row)
+{
+    struct document_query query = {
+        .range_column = UINT32_MAX,
+        .filter_count = 1,
+        .filters = {{.column = COLUMN_KEY_NUMBER, .value.integer = key_number(key)}},
+        .limit = SAME_NUMBER_MAX,
+    };
+    struct row_search search = {.key = key};
+    TRY(resource_find(op, &resource_idempotency_type, &query, row_matches, &search));
+    *ret_row = search.found;
+    return ERR_OK;
+}
+
+/* ---------------------------------------------------------------------------------------- begin */
+
+static void
+refuse(struct resource_op *op, int status, const char *code, struct span message)
+{
+    struct resource_error error = {
+        .status = status,
+        .type = "idempotency_error",
+        .code = code,
+        .message = message,
+    };
+    resource_fail(op, &error);
+}
+
+static void
+refuse_running(struct resource_op *op, struct span key)
+{
+    struct span message = arena_format(
+        &op->arena,
+        "There is currently another in-progress request using this idempotency key (that probably "
+        "means you submitted twice, and the other request is still going through): %.*s. Please "
+        "try again later.",
+        SPAN_PRINTF(key));
+    refuse(op, 409, "idempotency_key_in_use", message);
+}
+
+static void
+replay(struct resource_op *op, const struct resource_idempotency_row *row)
+{
+    struct resource_request *request = op->request;
+    struct buf body;
+    buf_init(&body, RESOURCE_BODY_LIMIT);
+    buf_append_span(&body, row->response);
+    if (buf_failed(&body)) {
+        buf_release(&body);
+        resource_internal(op, ERR_MEMORY, "replayed answer");
+        return;
+    }
+    request->replayed = true;
+    size_t size = row->request_id.size;
+    if (size < sizeof(request->original_request_id)) {
+        memcpy(request->original_request_id, row->request_id.data, size);
+        request->original_request_id[size] = '\0';
+    }
+    resource_op_end(op, (int)row->status, &body);
+}
+
+static bool
+key_is_valid(struct resource_op *op, struct span key)
+{
+    if (key.size == 0) {
+        refuse(op, 400, NULL, SPAN("The idempotency key must not be empty."));
+        return false;
+    }
+    if (key.size > RESOURCE_IDEMPOTENCY_MAX) {
+        struct span message = arena_format(
+            &op->arena,
+            "The idempotency key is too long: it has %zu characters, at most %d are allowed.",
+            key.size,
+            RESOURCE_IDEMPOTENCY_MAX);
+        refuse(op, 400, NULL, message);
+        return false;
+    }
+    if (!span_is_utf8(key)) {
+        refuse(op, 400, NULL, SPAN("The idempotency key must be UTF-8 text."));
+        return false;
+    }
+    return true;
+}
+
+/* What the key's row means for this request; true: go on as new. */
+static bool
+meet_row(struct resource_op *op, struct resource_idempotency_row *row, struct span key)
+{
+    if (row->expires <= (int64_t)resource_now_s(op)) {
+        err_t result = resource_remove(op, &resource_idempotency_type, row);
+        if (result != ERR_OK) {
+            resource_internal(op, result, "idempotency key");
+        }
+        return result == ERR_OK;
+    }
+    if (!span_equal_cstr(row->hash, op->idempotency.hash)) {
+        struct span message = arena_format(
+            &op->arena,
+            "Keys for idempotent requests can only be used with the same parameters they were "
+            "first used with. Try using a key other than '%.*s' if you meant to execute a "
+            "different request.",
+            SPAN_PRINTF(key));
+        refuse(op, 400, NULL, message);
+    } else if (row->running) {
+        refuse_running(op, key);
+    } else {
+        replay(op, row);
+    }
+    return false;
+}
+
+bool
+resource_idempotency_begin(struct resource_op *op)
+{
+    struct span key = op->request->idempotency_key;
+    if (strcmp(op->route->method, "POST") != 0 || key.data == NULL) {
+        return true;
+    }
+    if (!key_is_valid(op, key)) {
+        return false;
+    }
+    if (is_running(op, key)) {
+        refuse_running(op, key);
+        return false;
+    }
+    struct resource_idempotency_row *row = NULL;
+    err_t result = request_hash(op);
+    if (result == ERR_OK) {
+        result = row_find(op, key, &row);
+    }
+    if (result != ERR_OK) {
+        resource_internal(op, result, "idempotency key");
+        return false;
+    }
+    if (row != NULL && !meet_row(op, row, key)) {
+        return false;
+    }
+    result = enter(op, key, RESOURCE_IDEMPOTENCY_NEW);
+    if (result != ERR_OK) {
+        resource_internal(op, result, "idempotency key");
+        return false;
+    }
+    return true;
+}
+
+/* ------------------------------------------------------------------------------- running, finished
+ */
+
+static err_t
+row_create(struct resource_op *op)
+{
+    struct resource_idempotency_row *row = resource_new(op, &resource_idempotency_type);
+    if (row == NULL) {
+        return ERR_FULL;
+    }
+    row->key = op->idempotency.key;
+    row->key_number = key_number(row->key);
+    row->hash = span_from_cstr(op->idempotency.hash);
+    row->request_id = span_from_cstr(op->request->request_id);
+    row->expires =
+        (int64_t)(resource_now_s(op) + op->runtime->parts.settings.idempotency_keep_ns / OS_NS_PER_S);
+    op->idempotency.row = row;
+    return ERR_OK;
+}
+
+err_t
+resource_idempotency_announce(struct resource_op *op)
+{
+    if (op->idempotency.state != RESOURCE_IDEMPOTENCY_NEW ||
+        (op->route->flags & RESOURCE_OUTSIDE_EFFECTS) == 0) {
+        return ERR_OK;
+    }
+    TRY(row_create(op));
+    op->idempotency.row->running = true;
+    TRY(resource_save(op, &resource_idempotency_type, op->idempotency.row));
+    op->idempotency.state = RESOURCE_IDEMPOTENCY_RUNNING;
+    return ERR_OK;
+}
+
+err_t
+resource_idempotency_finish(struct resource_op *op, int status, struct span response)
+{
+    if (op->idempotency.state == RESOURCE_IDEMPOTENCY_NONE) {
+        return ERR_OK;
+    }
+    if (op->idempotency.state == RESOURCE_IDEMPOTENCY_NEW) {
+        TRY(row_create(op));
+    }
+    struct resource_idempotency_row *row = op->idempotency.row;
+    row->running = false;
+    row->status = status;
+    row->response = response;
+    TRY(resource_save(op, &resource_idempotency_type, row));
+    resource_idempotency_release(op);
+    return ERR_OK;
+}
+
+err_t
+resource_idempotency_forget(struct resource_op *op)
+{
+    /* If the row was not durable yet, taking back the writes has removed it. */
+    if (op->idempotency.state == RESOURCE_IDEMPOTENCY_RUNNING && op->idempotency.row_durable) {
+        TRY(resource_remove(op, &resource_idempotency_type, op->idempotency.row));
+    }
+    resource_idempotency_release(op);
+    return ERR_OK;
+}
+
+void
+resource_adopt_key(struct resource_op *op, struct span idempotency_key)
+{
+    if (op->idempotency.state != RESOURCE_IDEMPOTENCY_NONE || op->doom != ERR_OK ||
+        is_running(op, idempotency_key)) {
+        return;
+    }
+    struct resource_idempotency_row *row = NULL;
+    err_t result = row_find(op, idempotency_key, &row);
+    if (result == ERR_OK && row != NULL && row->running) {
+        op->idempotency.row = row;
+        op->idempotency.row_durable = true;
+        result = enter(op, row->key, RESOURCE_IDEMPOTENCY_RUNNING);
+    }
+    if (result != ERR_OK) {
+        resource_log(op->runtime, op, result, "adopting an idempotency key");
+    }
+}
+
+struct span
+resource_op_idempotency_key(const struct resource_op *op)
+{
+    if (op->idempotency.state != RESOURCE_IDEMPOTENCY_NONE) {
+        return op->idempotency.key;
+    }
+    return SPAN_EMPTY;
+}
+
+/* ---------------------------------------------------------------------------------- housekeeping
+ */
+
+static bool
+purge_row(void *context, void *document)
+{
+    struct resource_runtime *runtime = context;
+    const struct resource_header *header = document;
+    struct document_store *documents = runtime->documents;
+    err_t result = documents->ops->remove(
+        documents, &resource_idempotency_kind, header->scope, header->id, header->version);
+    if (result != ERR_OK) {
+        resource_log(runtime, NULL, result, "removing expired idempotency keys");
+    }
+    return result == ERR_OK;
+}
+
+void
+resource_idempotency_purge(struct os_timer *timer)
+{
+    struct resource_runtime *runtime = CONTAINER_OF(timer, struct resource_runtime, purge_timer);
+    struct document_query query = {
+        .all_scopes = true,
+        .range_column = COLUMN_EXPIRES,
+        .range_min = 0,
+        .range_max = (int64_t)(os_wall_ns(runtime->parts.clock) / OS_NS_PER_S),
+        .oldest_first = true,
+        .limit = PURGE_ROWS_MAX,
+    };
+    struct arena arena;
+    arena_init(&arena, RESOURCE_ARENA_LIMIT);
+    err_t result = resource_transaction_open(runtime);
+    if (result == ERR_OK) {
+        result = resource_row_find(
+            runtime, &arena, &resource_idempotency_type, &query, purge_row, runtime);
+    }
+    if (result != ERR_OK) {
+        resource_log(runtime, NULL, result, "removing expired idempotency keys");
+    }
+    arena_release(&arena);
+    runtime->parts.loop->ops->timer_arm(
+        runtime->parts.loop,
+        timer,
+        os_monotonic_ns(runtime->parts.clock) + RESOURCE_PURGE_INTERVAL_NS);
+}
+
+/* ---------------------------------------------------------------------------------------- secret
+ */
+
+struct setting_row {
+    struct resource_header header;
+    struct span value;
+};
+
+const struct document_kind resource_setting_kind = {.name = "runtime_setting"};
+static const struct resource_field setting_fields[] = {
+    {.name = "value",
+     .kind = RESOURCE_FIELD_TEXT,
+     .offset = offsetof(struct setting_row, value),
+     .column = -1},
+};
+const struct resource_type resource_setting_type = {
+    .object = "runtime_setting",
+    .prefix = "set_",
+    .kind = &resource_setting_kind,
+    .fields = setting_fields,
+    .field_count = 1,
+    .struct_size = sizeof(struct setting_row),
+};
+
+static err_t
+secret_load(struct resource_runtime *runtime, struct arena *arena)
+{
+    static const struct span id = {.data = "idempotency_secret", .size = 18};
+    void *found;
+    err_t result =
+        resource_row_load(runtime, arena, &resource_setting_type, RESOURCE_SCOPE_NONE, id, &found);
+    struct setting_row *row = found;
+    if (result == ERR_NOT_FOUND) {
+        row = resource_row_new(arena, &resource_setting_type, RESOURCE_SCOPE_NONE, id);
+        char *text = arena_alloc(arena, 2 * RESOURCE_HASH_SIZE);
+        if (row == NULL || text == NULL) {
+            return ERR_FULL;
+        }
+        resource_random_text(runtime->parts.entropy, text, 2 * RESOURCE_HASH_SIZE);
+        row->value = span_of(text, 2 * RESOURCE_HASH_SIZE);
+        result = resource_row_save(runtime, arena, &resource_setting_type, row, NULL);
+    }
+    TRY(result);
+    if (row->value.size != 2 * RESOURCE_HASH_SIZE) {
+        return ERR_CORRUPT;
+    }
+    resource_sha256(row->value, runtime->secret);
+    return ERR_OK;
+}
+
+err_t
+resource_idempotency_open(struct resource_runtime *runtime)
+{
+    struct arena arena;
+    arena_init(&arena, 65536);
+    err_t result = secret_load(runtime, &arena);
+    arena_wipe(&arena);
+    arena_release(&arena);
+    return result;
+}

@@ -1,0 +1,309 @@
+#include "list.h"
+
+#include "expand.h"
+
+#include "base/assert.h"
+
+#define LIMIT_DEFAULT 10
+/* Ids hold 48 bits of milliseconds; a later second is as good as none. */
+#define SECOND_MAX ((INT64_C(1) << 48) / 1000 - 1)
+
+/* ---------------------------------------------------------------------------------- reading */
+
+static void
+raise_above(struct resource_list *list, struct span id)
+{
+    if (list->id_above.size == 0 || span_compare(id, list->id_above) > 0) {
+        list->id_above = id;
+    }
+}
+
+static void
+lower_below(struct resource_list *list, struct span id)
+{
+    if (list->id_below.size == 0 || span_compare(id, list->id_below) < 0) {
+        list->id_below = id;
+    }
+}
+
+static struct span
+id_text(struct resource_op *op, const struct resource_type *type, u128 id)
+{
+    char text[ID_TEXT_SIZE];
+    size_t size = id_format(type->prefix, id, text);
+    return arena_copy(&op->arena, span_of(text, size));
+}
+
+/* Only what was created in this second or later. */
+static void
+created_from(
+    struct resource_op *op,
+    const struct resource_type *type,
+    struct resource_list *list,
+    int64_t second)
+{
+    if (second > SECOND_MAX) {
+        second = SECOND_MAX;
+    }
+    if (second > 0) {
+        raise_above(list, id_text(op, type, id_floor((uint64_t)second * 1000) - 1));
+    }
+}
+
+/* Only what was created before this second. */
+static void
+created_until(
+    struct resource_op *op,
+    const struct resource_type *type,
+    struct resource_list *list,
+    int64_t second)
+{
+    if (second <= SECOND_MAX) {
+        lower_below(list, id_text(op, type, id_floor((uint64_t)second * 1000)));
+    }
+}
+
+/* The table has been checked: integers from 0 on. An id tells when its object was created. */
+static void
+read_created(struct resource_op *op, const struct resource_type *type, struct resource_list *list)
+{
+    int64_t second;
+    if (resource_integer(op, "created", &second)) {
+        created_from(op, type, list, second);
+        created_until(op, type, list, second < SECOND_MAX ? second + 1 : second);
+    }
+    if (resource_integer(op, "created[gte]", &second)) {
+        created_from(op, type, list, second);
+    }
+    if (resource_integer(op, "created[gt]", &second)) {
+        created_from(op, type, list, second < SECOND_MAX ? second + 1 : second);
+    }
+    if (resource_integer(op, "created[lt]", &second)) {
+        created_until(op, type, list, second);
+    }
+    if (resource_integer(op, "created[lte]", &second)) {
+        created_until(op, type, list, second < SECOND_MAX ? second + 1 : SECOND_MAX + 1);
+    }
+}
+
+/* A cursor must name an object that is there: with a wrong one, a client would silently start over
+ * or stop early. */
+static bool
+check_cursor(
+    struct resource_op *op, const struct resource_type *type, const char *param, struct span id)
+{
+    void *document;
+    err_t error = resource_load(op, type, id, &document);
+    if (error == ERR_NOT_FOUND) {
+        resource_missing(op, type->object, param, id);
+    } else if (error != ERR_OK) {
+        resource_internal(op, error, "list cursor");
+    }
+    return error == ERR_OK;
+}
+
+static bool
+read_cursors(struct resource_op *op, const struct resource_type *type, struct resource_list *list)
+{
+    struct span after = SPAN_EMPTY;
+    struct span before = SPAN_EMPTY;
+    (void)resource_text(op, "starting_after", &after);
+    (void)resource_text(op, "ending_before", &before);
+    if (after.size > 0 && before.size > 0) {
+        resource_invalid(
+            op,
+            "parameters_exclusive",
+            "starting_after",
+            "You may only specify one of these parameters: ending_before, starting_after.");
+        return false;
+    }
+    if (after.size > 0) {
+        lower_below(list, after);
+        return check_cursor(op, type, "starting_after", after);
+    }
+    if (before.size > 0) {
+        raise_above(list, before);
+        list->toward_newer = true;
+        return check_cursor(op, type, "ending_before", before);
+    }
+    return true;
+}
+
+/* On a list, every path of `expand` begins with "data". */
+static bool
+check_expand(struct resource_op *op)
+{
+    struct resource_expand *child = op->expand == NULL ? NULL : op->expand->children;
+    for (; child != NULL; child = child->next) {
+        if (!span_equal_cstr(child->name, "data") || child->children == NULL) {
+            resource_expand_refuse(op, child->path);
+            return false;
+        }
+        child->used = true;
+    }
+    return true;
+}
+
+bool
+resource_list_read(
+    struct resource_op *op, const struct resource_type *type, struct resource_list *list)
+{
+    *list = (struct resource_list){.limit = LIMIT_DEFAULT};
+    int64_t limit;
+    if (resource_integer(op, "limit", &limit)) {
+        ASSERT(limit >= 1 && limit <= DOCUMENT_LIST_MAX); /* by RESOURCE_LIST_PARAMS */
+        list->limit = (uint32_t)limit;
+    }
+    list->documents = ARENA_ARRAY(&op->arena, void *, list->limit + 1);
+    if (list->documents == NULL) {
+        resource_internal(op, ERR_FULL, "request memory");
+        return false;
+    }
+    read_created(op, type, list);
+    return check_expand(op) && read_cursors(op, type, list);
+}
+
+/* --------------------------------------------------------------------------------- querying */
+
+void
+resource_list_query(const struct resource_list *list, struct document_query *query)
+{
+    query->range_column = UINT32_MAX;
+    query->id_above = list->id_above;
+    query->id_below = list->id_below;
+    query->oldest_first = list->toward_newer;
+    query->limit = list->limit + 1;
+}
+
+void
+resource_list_arrange(struct resource_list *list)
+{
+    list->has_more = list->count > list->limit;
+    if (list->has_more) {
+        list->count = list->limit;
+    }
+    if (list->toward_newer) {
+        for (uint32_t i = 0; i < list->count / 2; i++) {
+            void *other = list->documents[i];
+            list->documents[i] = list->documents[list->count - 1 - i];
+            list->documents[list->count - 1 - i] = other;
+        }
+    }
+}
+
+static bool
+collect(void *context, void *document)
+{
+    struct resource_list *list = context;
+    ASSERT(list->count <= list->limit);
+    list->documents[list->count++] = document;
+    return true;
+}
+
+/* -------------------------------------------------------------------------------- answering */
+
+static err_t
+render_all(
+    struct resource_op *op,
+    const struct resource_type *type,
+    const struct resource_list *list,
+    struct json_writer *json)
+{
+    struct resource_expand *expand = resource_expand_child(op->expand, SPAN("data"));
+    json_key(json, "data");
+    json_array_begin(json);
+    for (uint32_t i = 0; i < list->count; i++) {
+        TRY(resource_render_object(op, type, list->documents[i], expand, json));
+    }
+    json_array_end(json);
+    return ERR_OK;
+}
+
+void
+resource_list_answer(
+    struct resource_op *op,
+    const struct resource_type *type,
+    struct span url,
+    const struct resource_list *list)
+{
+    struct buf body;
+    struct json_writer json;
+    resource_body_init(&body);
+    json_begin(&json, &body);
+    json_object_begin(&json);
+    json_member_cstr(&json, "object", "list");
+    err_t error = render_all(op, type, list, &json);
+    if (error != ERR_OK) {
+        buf_release(&body);
+        resource_internal(op, error, "list");
+        return;
+    }
+    json_member_bool(&json, "has_more", list->has_more);
+    json_member_text(&json, "url", url);
+    json_object_end(&json);
+    struct span unused = list->count > 0 ? resource_expand_unused(op->expand) : SPAN_EMPTY;
+    if (unused.size > 0) {
+        buf_release(&body);
+        resource_expand_refuse(op, unused);
+        return;
+    }
+    resource_answer(op, 200, &body);
+}
+
+static void
+answer_query(
+    struct resource_op *op,
+    const struct resource_type *type,
+    struct span url,
+    struct document_query *query)
+{
+    struct resource_list list;
+    if (!resource_list_read(op, type, &list)) {
+        return;
+    }
+    resource_list_query(&list, query);
+    err_t error = resource_find(op, type, query, collect, &list);
+    if (error != ERR_OK) {
+        resource_internal(op, error, "list");
+        return;
+    }
+    resource_list_arrange(&list);
+    resource_list_answer(op, type, url, &list);
+}
+
+void
+resource_answer_list(
+    struct resource_op *op,
+    const struct resource_type *type,
+    const char *url,
+    const struct resource_list_filter *filters,
+    uint32_t filter_count)
+{
+    struct document_query query = {.filter_count = 0};
+    for (uint32_t i = 0; i < filter_count; i++) {
+        struct span text;
+        if (!resource_text(op, filters[i].param, &text) || text.size == 0) {
+            continue;
+        }
+        ASSERT(query.filter_count < DOCUMENT_FILTERS_MAX);
+        struct document_filter *filter = &query.filters[query.filter_count++];
+        filter->column = filters[i].column;
+        filter->value.text = text;
+        if (type->kind->columns[filters[i].column].type == DOCUMENT_INTEGER) {
+            bool number = span_parse_i64(text, &filter->value.integer);
+            ASSERT(number); /* the parameter table says so */
+        }
+    }
+    answer_query(op, type, span_from_cstr(url), &query);
+}
+
+void
+resource_answer_list_of(
+    struct resource_op *op,
+    const struct resource_type *type,
+    struct span url,
+    const struct document_filter *only)
+{
+    struct document_query query = {.filter_count = 1, .filters = {*only}};
+    answer_query(op, type, url, &query);
+}

@@ -1,0 +1,31 @@
+/* Pages of objects: what list routes share (list.c), and events add to (event_list.c). */
+#ifndef RESOURCE_LIST_H
+#define RESOURCE_LIST_H
+
+#include "runtime.h"
+
+/* What the request asks for: at most `limit` objects between two ids, exclusive. */
+struct resource_list {
+    uint32_t limit;
+    bool toward_newer; /* ending_before: those next to the lower bound come first */
+    struct span id_above, id_below;
+    void **documents; /* newest first; room for limit + 1 */
+    uint32_t count;   /* of documents; may be limit + 1 */
+    bool has_more;
+};
+
+/* Reads limit, cursors and created; false: the operation was answered. */
+MUST_USE bool resource_list_read(
+    struct resource_op *op, const struct resource_type *type, struct resource_list *list);
+/* Fills a query's bounds, order and limit (one more than asked for, to see whether there are). */
+void resource_list_query(const struct resource_list *list, struct document_query *query);
+/* Behind a query in that order: puts the documents the right way round and sets has_more. */
+void resource_list_arrange(struct resource_list *list);
+/* Answers the envelope. */
+void resource_list_answer(
+    struct resource_op *op,
+    const struct resource_type *type,
+    struct span url,
+    const struct resource_list *list);
+
+#endif

@@ -1,0 +1,412 @@
+/* Merchants and API keys: rows that belong to nobody, written outside of operations. */
+#include "runtime.h"
+
+#include "base/assert.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define ADMIN_ARENA_LIMIT (4U << 20)
+#define KEY_RANDOM_LENGTH 32
+#define KEYS_PER_PAGE     100
+#define MERCHANT_NAME_MAX 200
+#define PERMISSIONS_MAX   1000
+
+#define FIELD(type, member, kind_, column_)                                                        \
+    {                                                                                              \
+        .name = #member, .kind = kind_, .offset = offsetof(struct type, member), .column = column_ \
+    }
+
+/* ------------------------------------------------------------------------------------ types */
+
+enum {
+    MERCHANT_NUMBER
+};
+
+const struct document_kind resource_merchant_kind = {
+    .name = "merchant",
+    .columns = {{"number", DOCUMENT_INTEGER, .indexed = true}},
+    .column_count = 1,
+};
+static const struct resource_field merchant_fields[] = {
+    FIELD(resource_merchant, name, RESOURCE_FIELD_TEXT, -1),
+    FIELD(resource_merchant, number, RESOURCE_FIELD_INTEGER, MERCHANT_NUMBER),
+};
+const struct resource_type resource_merchant_type = {
+    .object = "account",
+    .prefix = "acct_",
+    .kind = &resource_merchant_kind,
+    .fields = merchant_fields,
+    .field_count = sizeof(merchant_fields) / sizeof(merchant_fields[0]),
+    .struct_size = sizeof(struct resource_merchant),
+};
+
+const struct document_kind resource_api_key_kind = {
+    .name = "api_key",
+    .columns = {{"hash", DOCUMENT_TEXT, .indexed = true}},
+    .column_count = 1,
+};
+static const struct resource_field key_fields[] = {
+    FIELD(resource_key_row, hash, RESOURCE_FIELD_TEXT, RESOURCE_KEY_HASH_COLUMN),
+    FIELD(resource_key_row, merchant, RESOURCE_FIELD_TEXT, -1),
+    FIELD(resource_key_row, number, RESOURCE_FIELD_INTEGER, -1),
+    FIELD(resource_key_row, kind, RESOURCE_FIELD_INTEGER, -1),
+    FIELD(resource_key_row, live, RESOURCE_FIELD_BOOLEAN, -1),
+    FIELD(resource_key_row, revoked, RESOURCE_FIELD_BOOLEAN, -1),
+    FIELD(resource_key_row, name, RESOURCE_FIELD_TEXT, -1),
+    FIELD(resource_key_row, hint, RESOURCE_FIELD_TEXT, -1),
+    FIELD(resource_key_row, permissions, RESOURCE_FIELD_TEXT, -1),
+};
+const struct resource_type resource_key_type = {
+    .object = "api_key",
+    .prefix = "key_",
+    .kind = &resource_api_key_kind,
+    .fields = key_fields,
+    .field_count = sizeof(key_fields) / sizeof(key_fields[0]),
+    .struct_size = sizeof(struct resource_key_row),
+};
+
+/* ---------------------------------------------------------------------------- transactions */
+
+/* One write of its own, durable on return. What the present group wrote so far is committed first:
+ * on the loop there is one transaction at a time. */
+static err_t
+save_alone(
+    struct resource_runtime *runtime,
+    struct arena *arena,
+    const struct resource_type *type,
+    void *document)
+{
+    struct document_store *documents = runtime->documents;
+    TRY(resource_transaction_commit(runtime));
+    TRY(documents->ops->begin(documents));
+    err_t result = resource_row_save(runtime, arena, type, document, NULL);
+    if (result != ERR_OK) {
+        documents->ops->rollback(documents);
+        return result;
+    }
+    return documents->ops->commit(documents);
+}
+
+static bool
+take_first(void *context, void *document)
+{
+    *(void **)context = document;
+    return false;
+}
+
+static struct span
+new_id(struct resource_runtime *runtime, struct arena *arena, const char *prefix)
+{
+    char text[ID_TEXT_SIZE];
+    size_t size = id_format(prefix, resource_id_next(runtime), text);
+    return arena_copy(arena, span_of(text, size));
+}
+
+static void
+copy_id(char out[ID_TEXT_SIZE], struct span id)
+{
+    ASSERT(id.size < ID_TEXT_SIZE);
+    memcpy(out, id.data, id.size);
+    out[id.size] = '\0';
+}
+
+static void *
+new_row(struct resource_runtime *runtime, struct arena *arena, const struct resource_type *type)
+{
+    struct span id = new_id(runtime, arena, type->prefix);
+    struct resource_header *header =
+        id.data == NULL ? NULL : resource_row_new(arena, type, RESOURCE_SCOPE_NONE, id);
+    if (header != NULL) {
+        header->created = (int64_t)(os_wall_ns(runtime->parts.clock) / OS_NS_PER_S);
+    }
+    return header;
+}
+
+/* -------------------------------------------------------------------------------- merchants */
+
+static err_t
+merchant_create(
+    struct resource_runtime *runtime,
+    struct arena *arena,
+    const char *name,
+    char ret_id[ID_TEXT_SIZE])
+{
+    struct document_query newest = {
+        .scope = RESOURCE_SCOPE_NONE, .range_column = UINT32_MAX, .limit = 1};
+    struct resource_merchant *last = NULL;
+    TRY(resource_row_find(
+        runtime, arena, &resource_merchant_type, &newest, take_first, (void *)&last));
+    struct resource_merchant *merchant = new_row(runtime, arena, &resource_merchant_type);
+    if (merchant == NULL) {
+        return ERR_FULL;
+    }
+    merchant->name = span_from_cstr(name);
+    if (merchant->name.size > MERCHANT_NAME_MAX || !span_is_utf8(merchant->name)) {
+        return ERR_INVALID;
+    }
+    merchant->number = last == NULL ? 1 : last->number + 1;
+    TRY(save_alone(runtime, arena, &resource_merchant_type, merchant));
+    copy_id(ret_id, merchant->header.id);
+    return ERR_OK;
+}
+
+err_t
+resource_merchant_create(
+    struct resource_runtime *runtime, const char *name, char ret_id[ID_TEXT_SIZE])
+{
+    struct arena arena;
+    arena_init(&arena, ADMIN_ARENA_LIMIT);
+    err_t result = merchant_create(runtime, &arena, name, ret_id);
+    arena_release(&arena);
+    return result;
+}
+
+err_t
+resource_merchant_of(
+    struct resource_runtime *runtime,
+    struct arena *arena,
+    uint64_t number,
+    char ret_id[ID_TEXT_SIZE])
+{
+    struct document_query query = {
+        .scope = RESOURCE_SCOPE_NONE,
+        .range_column = UINT32_MAX,
+        .filter_count = 1,
+        .filters = {{.column = MERCHANT_NUMBER, .value.integer = (int64_t)number}},
+        .limit = 1,
+    };
+    struct resource_merchant *merchant = NULL;
+    TRY(resource_row_find(
+        runtime, arena, &resource_merchant_type, &query, take_first, (void *)&merchant));
+    if (merchant == NULL) {
+        return ERR_NOT_FOUND;
+    }
+    copy_id(ret_id, merchant->header.id);
+    return ERR_OK;
+}
+
+/* ----------------------------------------------------------------------- rows page by page */
+
+struct pages {
+    bool (*each)(void *context, void *document);
+    void *context;
+    struct span last;
+    uint32_t count;
+};
+
+static bool
+page_row(void *context, void *document)
+{
+    struct pages *pages = context;
+    pages->last = ((struct resource_header *)document)->id;
+    pages->count++;
+    return pages->each(pages->context, document);
+}
+
+static err_t
+each_row(
+    struct resource_runtime *runtime,
+    const struct resource_type *type,
+    bool (*each)(void *context, void *document),
+    void *context)
+{
+    struct pages pages = {.each = each, .context = context};
+    struct arena arena;
+    char last[ID_TEXT_SIZE] = "";
+    err_t result;
+    arena_init(&arena, ADMIN_ARENA_LIMIT);
+    do {
+        struct document_query query = {
+            .scope = RESOURCE_SCOPE_NONE,
+            .range_column = UINT32_MAX,
+            .oldest_first = true,
+            .id_above = span_from_cstr(last),
+            .limit = KEYS_PER_PAGE,
+        };
+        pages.count = 0;
+        result = resource_row_find(runtime, &arena, type, &query, page_row, &pages);
+        if (pages.count > 0) {
+            copy_id(last, pages.last);
+        }
+        arena_clear(&arena);
+    } while (result == ERR_OK && pages.count == KEYS_PER_PAGE);
+    arena_release(&arena);
+    return result;
+}
+
+struct scope_each {
+    void (*each)(void *context, uint64_t scope);
+    void *context;
+};
+
+static bool
+scope_row(void *context, void *document)
+{
+    struct scope_each *each = context;
+    const struct resource_merchant *merchant = document;
+    each->each(each->context, (uint64_t)merchant->number * 2);
+    each->each(each->context, (uint64_t)merchant->number * 2 + 1);
+    return true;
+}
+
+err_t
+resource_scope_each(
+    struct resource_runtime *runtime, void (*each)(void *context, uint64_t scope), void *context)
+{
+    struct scope_each scopes = {.each = each, .context = context};
+    return each_row(runtime, &resource_merchant_type, scope_row, &scopes);
+}
+
+/* ------------------------------------------------------------------------------------- keys */
+
+/* "sk_test_" and 32 random characters: 190 bits. */
+static size_t
+key_generate(
+    struct resource_runtime *runtime,
+    enum resource_key_kind kind,
+    bool live,
+    char out[RESOURCE_KEY_TEXT_SIZE])
+{
+    static const char *const prefixes[] = {
+        [RESOURCE_KEY_SECRET] = "sk",
+        [RESOURCE_KEY_RESTRICTED] = "rk",
+        [RESOURCE_KEY_PUBLISHABLE] = "pk",
+    };
+    ASSERT(kind != RESOURCE_KEY_INTERNAL);
+    int prefix =
+        snprintf(out, RESOURCE_KEY_TEXT_SIZE, "%s_%s_", prefixes[kind], live ? "live" : "test");
+    ASSERT(prefix > 0);
+    size_t size = (size_t)prefix;
+    static_assert(8 + KEY_RANDOM_LENGTH < RESOURCE_KEY_TEXT_SIZE, "prefix, random text, zero");
+    resource_random_text(runtime->parts.entropy, out + size, KEY_RANDOM_LENGTH);
+    out[size + KEY_RANDOM_LENGTH] = '\0';
+    return size + KEY_RANDOM_LENGTH;
+}
+
+static err_t
+key_create(
+    struct resource_runtime *runtime,
+    struct arena *arena,
+    const struct resource_key_new *wanted,
+    char ret_key[RESOURCE_KEY_TEXT_SIZE])
+{
+    void *found;
+    struct span merchant_id = span_from_cstr(wanted->merchant_id);
+    TRY(resource_row_load(
+        runtime, arena, &resource_merchant_type, RESOURCE_SCOPE_NONE, merchant_id, &found));
+    const struct resource_merchant *merchant = found;
+    struct resource_key_row *row = new_row(runtime, arena, &resource_key_type);
+    if (row == NULL) {
+        return ERR_FULL;
+    }
+    row->name = span_from_cstr(wanted->name);
+    row->permissions = span_from_cstr(wanted->permissions);
+    struct resource_key_info info; /* its name must fit */
+    if (row->name.size >= sizeof(info.name) || row->permissions.size > PERMISSIONS_MAX ||
+        !span_is_utf8(row->name) || !span_is_utf8(row->permissions)) {
+        return ERR_INVALID;
+    }
+    char text[RESOURCE_KEY_TEXT_SIZE];
+    size_t size = key_generate(runtime, wanted->kind, wanted->live, text);
+    uint8_t hash[RESOURCE_HASH_SIZE];
+    char hash_text[2 * RESOURCE_HASH_SIZE + 1];
+    resource_sha256(span_of(text, size), hash);
+    resource_hex(hash, hash_text);
+    row->hash = span_from_cstr(hash_text);
+    row->hint = arena_format(arena, "%.8s...%s", text, text + size - 4);
+    row->merchant = merchant_id;
+    row->number = merchant->number;
+    row->kind = (int64_t)wanted->kind + 1;
+    row->live = wanted->live;
+    err_t result = save_alone(runtime, arena, &resource_key_type, row);
+    if (result == ERR_OK) {
+        memcpy(ret_key, text, size + 1);
+    }
+    explicit_bzero(text, sizeof(text));
+    return result;
+}
+
+err_t
+resource_key_create(
+    struct resource_runtime *runtime,
+    const char *merchant_id,
+    enum resource_key_kind kind,
+    bool live,
+    const char *name,
+    const char *permissions,
+    char ret_key[RESOURCE_KEY_TEXT_SIZE])
+{
+    struct resource_key_new wanted = {
+        .merchant_id = merchant_id,
+        .kind = kind,
+        .live = live,
+        .name = name,
+        .permissions = permissions,
+    };
+    struct arena arena;
+    arena_init(&arena, ADMIN_ARENA_LIMIT);
+    err_t result = key_create(runtime, &arena, &wanted, ret_key);
+    arena_release(&arena);
+    return result;
+}
+
+err_t
+resource_key_revoke(struct resource_runtime *runtime, const char *key_id)
+{
+    struct arena arena;
+    void *found;
+    arena_init(&arena, ADMIN_ARENA_LIMIT);
+    err_t result = resource_row_load(
+        runtime, &arena, &resource_key_type, RESOURCE_SCOPE_NONE, span_from_cstr(key_id), &found);
+    if (result == ERR_OK) {
+        struct resource_key_row *row = found;
+        row->revoked = true;
+        result = save_alone(runtime, &arena, &resource_key_type, row);
+    }
+    arena_release(&arena);
+    resource_auth_forget(runtime);
+    return result;
+}
+
+struct key_each {
+    void (*each)(void *context, const struct resource_key_info *key);
+    void *context;
+};
+
+static void
+copy_text(char *out, size_t size, struct span text)
+{
+    size_t length = text.size < size ? text.size : size - 1;
+    memcpy(out, text.data, length);
+    out[length] = '\0';
+}
+
+static bool
+key_row(void *context, void *document)
+{
+    struct key_each *each = context;
+    const struct resource_key_row *row = document;
+    struct resource_key_info info = {
+        .kind = (enum resource_key_kind)(row->kind - 1),
+        .live = row->live,
+        .revoked = row->revoked,
+        .created = row->header.created,
+    };
+    copy_id(info.id, row->header.id);
+    copy_id(info.merchant_id, row->merchant);
+    copy_text(info.name, sizeof(info.name), row->name);
+    copy_text(info.hint, sizeof(info.hint), row->hint);
+    each->each(each->context, &info);
+    return true;
+}
+
+err_t
+resource_key_each(
+    struct resource_runtime *runtime,
+    void (*each)(void *context, const struct resource_key_info *key),
+    void *context)
+{
+    struct key_each keys = {.each = each, .context = context};
+    return each_row(runtime, &resource_key_type, key_row, &keys);
+}

@@ -1,0 +1,365 @@
+/* The life of an operation: from the request to its answer. */
+#include "runtime.h"
+
+#include "base/assert.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---------------------------------------------------------------------------- create, free */
+
+struct resource_op *
+resource_op_create(struct resource_runtime *runtime)
+{
+    if (runtime->op_count >= runtime->parts.settings.operations_max) {
+        return NULL;
+    }
+    struct resource_op *op;
+    struct list_link *link = list_pop_front(&runtime->free_ops);
+    if (link != NULL) {
+        op = CONTAINER_OF(link, struct resource_op, all);
+        struct arena arena = op->arena;
+        memset(op, 0, sizeof(*op));
+        op->arena = arena;
+    } else {
+        op = calloc(1, sizeof(*op));
+        if (op == NULL) {
+            return NULL;
+        }
+        arena_init(&op->arena, RESOURCE_ARENA_LIMIT);
+    }
+    op->runtime = runtime;
+    runtime->op_count++;
+    list_push_back(&runtime->ops, &op->all);
+    return op;
+}
+
+void
+resource_op_free(struct resource_op *op)
+{
+    struct resource_runtime *runtime = op->runtime;
+    ASSERT(op->lock == NULL);
+    ASSERT(op->idempotency.state == RESOURCE_IDEMPOTENCY_NONE);
+    ASSERT(!list_is_linked(&op->pending));
+    ASSERT(!list_is_linked(&op->touched));
+    buf_release(&op->body);
+    if (op->ended != NULL) {
+        op->ended(op->ended_context);
+    }
+    list_remove(&op->all);
+    runtime->op_count--;
+    arena_clear(&op->arena);
+    /* Last in, first out: the warmest memory. */
+    list_push_front(&runtime->free_ops, &op->all);
+}
+
+void
+resource_op_destroy(struct resource_op *op)
+{
+    resource_card_wipe(op);
+    buf_release(&op->body);
+    arena_release(&op->arena);
+    free(op);
+}
+
+/* ------------------------------------------------------------------------------- submission */
+
+static void
+refuse_busy(struct resource_request *request)
+{
+    struct resource_error error = {
+        .status = 503,
+        .type = "api_error",
+        .message = SPAN("Too many requests are under way. Try again in a little bit."),
+    };
+    request->status = error.status;
+    buf_init(&request->body, RESOURCE_BODY_LIMIT);
+    resource_error_write(&request->body, &error);
+    request->done(request);
+}
+
+static void
+refused(struct os_task *task)
+{
+    refuse_busy(CONTAINER_OF(task, struct resource_request, task));
+}
+
+static void
+request_arrived(struct os_task *task)
+{
+    struct resource_request *request = CONTAINER_OF(task, struct resource_request, task);
+    struct resource_runtime *runtime = request->runtime;
+    struct resource_op *op = resource_op_create(runtime);
+    if (op == NULL) {
+        request->task.run = refused;
+        os_post(request->reply_to, &request->task);
+        return;
+    }
+    op->request = request;
+    op->route = request->route;
+    op->service_context = request->route->service_context;
+    if (resource_auth_check(op) && !resource_card_begin(op)) {
+        resource_op_checked(op);
+    }
+}
+
+void
+resource_submit(struct resource_runtime *runtime, struct resource_request *request)
+{
+    ASSERT(request->route != NULL);
+    ASSERT(request->params != NULL);
+    ASSERT(request->done != NULL);
+    request->runtime = runtime;
+    request->task.run = request_arrived;
+    os_post(runtime->executor, &request->task);
+}
+
+void
+resource_op_checked(struct resource_op *op)
+{
+    if (resource_idempotency_begin(op) && resource_params_check(op) && resource_expand_check(op) &&
+        resource_card_check(op)) {
+        op->route->handler(op);
+    }
+}
+
+err_t
+resource_start_internal(
+    struct resource_runtime *runtime,
+    uint64_t scope,
+    void *service_context,
+    resource_step step,
+    void *state)
+{
+    struct resource_op *op = resource_op_create(runtime);
+    if (op == NULL) {
+        return ERR_FULL;
+    }
+    op->service_context = service_context;
+    op->state = state;
+    op->caller.scope = scope;
+    op->caller.live = (scope & 1) != 0;
+    op->caller.key_kind = RESOURCE_KEY_INTERNAL;
+    err_t result = resource_merchant_of(runtime, &op->arena, scope / 2, op->caller.merchant_id);
+    if (result != ERR_OK && result != ERR_NOT_FOUND) {
+        resource_op_free(op);
+        return result;
+    }
+    op->step = step;
+    op->phase = RESOURCE_OP_READY;
+    list_push_back(&runtime->ready, &op->waiting);
+    resource_wake(runtime);
+    return ERR_OK;
+}
+
+/* ---------------------------------------------------------------------------------- the end */
+
+void
+resource_op_end(struct resource_op *op, int status, struct buf *body)
+{
+    ASSERT(op->phase == RESOURCE_OP_RUNNING);
+    ASSERT(op->idempotency.state == RESOURCE_IDEMPOTENCY_NONE);
+    op->status = status;
+    op->body = *body;
+    *body = (struct buf){.data = NULL};
+    op->phase = RESOURCE_OP_ENDED;
+    resource_card_wipe(op);
+    resource_lock_release(op);
+    list_push_back(&op->runtime->pending, &op->pending);
+}
+
+void
+resource_op_end_doomed(struct resource_op *op)
+{
+    ASSERT(op->doom != ERR_OK);
+    bool unknown = err_category(op->doom) == ERR_CATEGORY_UNKNOWN;
+    struct resource_error error = {
+        .status = 500,
+        .type = "api_error",
+        .message = unknown ? SPAN("The outcome of this request is not known. Ask again with the "
+                                  "same idempotency key, or look the object up.")
+                           : SPAN("Your request could not be stored, and nothing was changed. Try "
+                                  "again with the same idempotency key."),
+    };
+    op->doom = ERR_OK;
+    op->writes = NULL;
+    struct buf body;
+    buf_init(&body, RESOURCE_BODY_LIMIT);
+    resource_error_write(&body, &error);
+    resource_idempotency_release(op);
+    resource_op_end(op, error.status, &body);
+}
+
+void
+resource_answer(struct resource_op *op, int status, struct buf *body)
+{
+    ASSERT(op->phase == RESOURCE_OP_RUNNING);
+    err_t result = op->doom;
+    if (result == ERR_OK) {
+        result = buf_failed(body) ? ERR_FULL : ERR_OK;
+        if (result == ERR_OK) {
+            result = resource_idempotency_finish(op, status, buf_span(body));
+        }
+        if (result == ERR_OK) {
+            resource_op_end(op, status, body);
+            return;
+        }
+        buf_release(body);
+        resource_internal(op, result, "answer");
+        return;
+    }
+    buf_release(body);
+    resource_op_end_doomed(op);
+}
+
+void
+resource_finish(struct resource_op *op)
+{
+    ASSERT(op->request == NULL);
+    if (op->doom != ERR_OK) {
+        resource_op_end_doomed(op);
+        return;
+    }
+    struct buf body = {.data = NULL};
+    resource_idempotency_release(op);
+    resource_op_end(op, 0, &body);
+}
+
+void
+resource_after_commit(struct resource_op *op, resource_step step)
+{
+    ASSERT(op->phase == RESOURCE_OP_RUNNING);
+    err_t result = op->doom;
+    if (result != ERR_OK) {
+        resource_op_end_doomed(op);
+        return;
+    }
+    result = resource_idempotency_announce(op);
+    if (result != ERR_OK) {
+        resource_internal(op, result, "idempotency key");
+        return;
+    }
+    op->step = step;
+    op->phase = RESOURCE_OP_WAITS_COMMIT;
+    list_push_back(&op->runtime->pending, &op->pending);
+}
+
+/* ---------------------------------------------------------------------------------- getters */
+
+struct resource_runtime *
+resource_op_runtime(struct resource_op *op)
+{
+    return op->runtime;
+}
+
+void *
+resource_op_service(struct resource_op *op)
+{
+    return op->service_context;
+}
+
+const struct resource_caller *
+resource_op_caller(const struct resource_op *op)
+{
+    return &op->caller;
+}
+
+const struct resource_request *
+resource_op_request(const struct resource_op *op)
+{
+    return op->request;
+}
+
+struct arena *
+resource_op_arena(struct resource_op *op)
+{
+    return &op->arena;
+}
+
+struct span
+resource_op_capture(const struct resource_op *op, uint32_t index)
+{
+    ASSERT(index < 2);
+    return op->request == NULL ? SPAN_EMPTY : op->request->captures[index];
+}
+
+void
+resource_op_set_state(struct resource_op *op, void *state)
+{
+    op->state = state;
+}
+
+void *
+resource_op_state(struct resource_op *op)
+{
+    return op->state;
+}
+
+void
+resource_op_on_end(struct resource_op *op, void (*ended)(void *context), void *context)
+{
+    op->ended = ended;
+    op->ended_context = context;
+}
+
+struct os_executor *
+resource_op_executor(struct resource_op *op)
+{
+    return op->runtime->executor;
+}
+
+uint64_t
+resource_now_s(struct resource_op *op)
+{
+    return os_wall_ns(op->runtime->parts.clock) / OS_NS_PER_S;
+}
+
+uint64_t
+resource_monotonic_ns(struct resource_op *op)
+{
+    return os_monotonic_ns(op->runtime->parts.clock);
+}
+
+struct span
+resource_new_id(struct resource_op *op, const char *prefix, u128 *ret_id)
+{
+    char text[ID_TEXT_SIZE];
+    *ret_id = resource_id_next(op->runtime);
+    size_t size = id_format(prefix, *ret_id, text);
+    return arena_copy(&op->arena, span_of(text, size));
+}
+
+void
+resource_random_text(struct os_entropy *entropy, char *out, uint32_t length)
+{
+    static const char digits[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
+    enum {
+        FAIR_MAX = 248
+    }; /* the largest multiple of 62 in a byte: no digit is likelier */
+
+    uint8_t random[64];
+    size_t used = sizeof(random);
+    for (uint32_t i = 0; i < length;) {
+        if (used == sizeof(random)) {
+            entropy->fill(entropy, random, sizeof(random));
+            used = 0;
+        }
+        uint8_t byte = random[used++];
+        if (byte < FAIR_MAX) {
+            out[i++] = digits[byte % 62];
+        }
+    }
+    explicit_bzero(random, sizeof(random));
+}
+
+struct span
+resource_new_secret(struct resource_op *op, uint32_t length)
+{
+    char *text = arena_alloc(&op->arena, length);
+    if (text == NULL) {
+        return SPAN_EMPTY;
+    }
+    resource_random_text(op->runtime->parts.entropy, text, length);
+    return span_of(text, length);
+}

@@ -1,0 +1,192 @@
+/* Objects as the API shows them, with references expanded. */
+#include "expand.h"
+
+#include "base/assert.h"
+
+#include <string.h>
+
+struct resource_render {
+    struct resource_op *op;
+    struct json_writer *json;
+    struct resource_expand *expand; /* of the object being written; NULL: nothing */
+    bool trial;                     /* nothing is loaded: only the names count */
+    err_t *error;                   /* of the first load that failed */
+};
+
+struct json_writer *
+resource_render_json(struct resource_render *render)
+{
+    return render->json;
+}
+
+struct resource_op *
+resource_render_op(struct resource_render *render)
+{
+    return render->op;
+}
+
+void
+resource_body_init(struct buf *body)
+{
+    buf_init(body, RESOURCE_BODY_LIMIT);
+    (void)buf_reserve(body, RESOURCE_BODY_FIRST); /* a failure shows at the end */
+}
+
+void
+resource_render_header(
+    struct resource_render *render, const struct resource_type *type, const void *document)
+{
+    const struct resource_header *header = document;
+    json_member_text(render->json, "id", header->id);
+    json_member_cstr(render->json, "object", type->object);
+    json_member_i64(render->json, "created", header->created);
+    json_member_bool(render->json, "livemode", header->livemode);
+}
+
+/* What stands for the reference: the loaded document, or NULL if it stays an id. */
+static void *
+referenced(struct resource_render *render, const struct resource_type *type, struct span id)
+{
+    if (render->trial) {
+        return resource_row_new(&render->op->arena, type, render->op->caller.scope, SPAN("trial"));
+    }
+    if (id.size == 0) {
+        return NULL;
+    }
+    void *document = NULL;
+    err_t error = resource_load(render->op, type, id, &document);
+    if (error != ERR_OK && error != ERR_NOT_FOUND && *render->error == ERR_OK) {
+        *render->error = error;
+    }
+    return error == ERR_OK ? document : NULL;
+}
+
+void
+resource_render_reference(
+    struct resource_render *render,
+    const char *name,
+    const struct resource_type *type,
+    struct span id)
+{
+    struct resource_expand *child = resource_expand_child(render->expand, span_from_cstr(name));
+    void *document = NULL;
+    if (child != NULL) {
+        child->used = true;
+        document = referenced(render, type, id);
+    }
+    if (document == NULL) {
+        json_member_text_or_null(render->json, name, id);
+        return;
+    }
+    struct resource_render inner = *render;
+    inner.expand = child;
+    json_key(render->json, name);
+    type->render(&inner, document);
+}
+
+err_t
+resource_render_object(
+    struct resource_op *op,
+    const struct resource_type *type,
+    const void *document,
+    struct resource_expand *expand,
+    struct json_writer *json)
+{
+    err_t error = ERR_OK;
+    struct resource_render render = {.op = op, .json = json, .expand = expand, .error = &error};
+    type->render(&render, document);
+    return error;
+}
+
+/* Renders an empty object of the route's type, to see whether it has the references asked for:
+ * before anything happens, not when the money has moved. */
+bool
+resource_expand_try(struct resource_op *op)
+{
+    const struct resource_type *type = op->route->answers;
+    struct resource_expand *expand = op->expand;
+    if (op->route->answers_list) {
+        expand = resource_expand_child(op->expand, SPAN("data"));
+        if (expand == NULL || op->expand->children != expand || expand->next != NULL) {
+            const struct resource_expand *wrong = op->expand->children;
+            while (wrong == expand) {
+                wrong = wrong->next;
+            }
+            resource_expand_refuse(op, wrong->path);
+            return false;
+        }
+        expand->used = true;
+    }
+    struct json_writer json;
+    struct buf text;
+    err_t error = ERR_OK;
+    void *document = resource_row_new(&op->arena, type, op->caller.scope, SPAN("trial"));
+    if (document == NULL) {
+        resource_internal(op, ERR_FULL, "request memory");
+        return false;
+    }
+    resource_body_init(&text);
+    json_begin(&json, &text);
+    struct resource_render render = {
+        .op = op, .json = &json, .expand = expand, .trial = true, .error = &error};
+    type->render(&render, document);
+    buf_release(&text);
+    struct span unused = resource_expand_unused(op->expand);
+    if (unused.size > 0) {
+        resource_expand_refuse(op, unused);
+        return false;
+    }
+    return true;
+}
+
+struct span
+resource_render_text(struct resource_op *op, const struct resource_type *type, const void *document)
+{
+    struct buf text;
+    struct json_writer json;
+    resource_body_init(&text);
+    json_begin(&json, &text);
+    err_t error = resource_render_object(op, type, document, NULL, &json);
+    ASSERT(error == ERR_OK); /* nothing was expanded, so nothing was loaded */
+    struct span result = buf_failed(&text) ? SPAN_EMPTY : arena_copy(&op->arena, buf_span(&text));
+    buf_release(&text);
+    return result;
+}
+
+void
+resource_answer_object(
+    struct resource_op *op, const struct resource_type *type, const void *document)
+{
+    struct buf body;
+    struct json_writer json;
+    resource_body_init(&body);
+    json_begin(&json, &body);
+    err_t error = resource_render_object(op, type, document, op->expand, &json);
+    /* Where the route did not say what it answers, a change is not undone for a wrong name. */
+    bool reads = op->request != NULL && strcmp(op->route->method, "GET") == 0;
+    struct span unused = reads ? resource_expand_unused(op->expand) : SPAN_EMPTY;
+    if (error != ERR_OK || unused.size > 0) {
+        buf_release(&body);
+        if (error != ERR_OK) {
+            resource_internal(op, error, "expanding");
+        } else {
+            resource_expand_refuse(op, unused);
+        }
+        return;
+    }
+    resource_answer(op, 200, &body);
+}
+
+void
+resource_answer_retrieve(struct resource_op *op, const struct resource_type *type, struct span id)
+{
+    void *document;
+    err_t error = resource_load(op, type, id, &document);
+    if (error == ERR_NOT_FOUND) {
+        resource_missing(op, type->object, "id", id);
+    } else if (error != ERR_OK) {
+        resource_internal(op, error, type->object);
+    } else {
+        resource_answer_object(op, type, document);
+    }
+}

@@ -1,0 +1,249 @@
+#include "runtime.h"
+
+#include "base/assert.h"
+
+#include <string.h>
+
+u128
+resource_id_next(struct resource_runtime *runtime)
+{
+    return id_next(
+        &runtime->ids,
+        os_wall_ns(runtime->parts.clock) / OS_NS_PER_MS,
+        os_random_u128(runtime->parts.entropy));
+}
+
+void *
+resource_row_new(
+    struct arena *arena, const struct resource_type *type, uint64_t scope, struct span id)
+{
+    ASSERT(type->struct_size >= sizeof(struct resource_header));
+    struct resource_header *header = arena_alloc(arena, type->struct_size);
+    if (header != NULL) {
+        header->id = id;
+        header->scope = scope;
+        header->livemode = (scope & 1) != 0;
+    }
+    return header;
+}
+
+err_t
+resource_row_decode(
+    struct arena *arena,
+    const struct resource_type *type,
+    const struct document_row *row,
+    void **ret_document)
+{
+    struct resource_header *header = resource_row_new(arena, type, row->scope, row->id);
+    struct resource_stored *stored = ARENA_NEW(arena, struct resource_stored);
+    if (header == NULL || stored == NULL) {
+        return ERR_FULL;
+    }
+    TRY(resource_fields_decode(arena, type, row->body, header));
+    stored->body = row->body;
+    memcpy(stored->columns, row->columns, sizeof(stored->columns));
+    header->version = row->version;
+    header->stored = stored;
+    *ret_document = header;
+    return ERR_OK;
+}
+
+err_t
+resource_row_load(
+    struct resource_runtime *runtime,
+    struct arena *arena,
+    const struct resource_type *type,
+    uint64_t scope,
+    struct span id,
+    void **ret_document)
+{
+    struct document_row row;
+    TRY(runtime->documents->ops->get(runtime->documents, type->kind, scope, id, arena, &row));
+    return resource_row_decode(arena, type, &row, ret_document);
+}
+
+static bool
+value_equal(
+    enum document_column_type type, const struct document_value *a, const struct document_value *b)
+{
+    if (a->is_null || b->is_null) {
+        return a->is_null == b->is_null;
+    }
+    return type == DOCUMENT_INTEGER ? a->integer == b->integer : span_equal(a->text, b->text);
+}
+
+static uint32_t
+unchanged_columns(
+    const struct document_kind *kind,
+    const struct document_value *columns,
+    const struct resource_stored *stored)
+{
+    uint32_t bits = 0;
+    for (uint32_t i = 0; i < kind->column_count; i++) {
+        if (value_equal(kind->columns[i].type, &columns[i], &stored->columns[i])) {
+            bits |= 1U << i;
+        }
+    }
+    return bits;
+}
+
+/* What the document looks like in the database now, with memory of its own: the document's spans
+ * may change before the next save. */
+static err_t
+remember(
+    struct arena *arena,
+    const struct document_kind *kind,
+    const struct document_row *row,
+    struct resource_stored **ret_stored)
+{
+    struct resource_stored *stored = ARENA_NEW(arena, struct resource_stored);
+    if (stored == NULL) {
+        return ERR_FULL;
+    }
+    stored->body = arena_copy(arena, row->body);
+    if (stored->body.data == NULL) {
+        return ERR_FULL;
+    }
+    for (uint32_t i = 0; i < kind->column_count; i++) {
+        stored->columns[i] = row->columns[i];
+        if (row->columns[i].text.size > 0) {
+            stored->columns[i].text = arena_copy(arena, row->columns[i].text);
+            if (stored->columns[i].text.data == NULL) {
+                return ERR_FULL;
+            }
+        }
+    }
+    *ret_stored = stored;
+    return ERR_OK;
+}
+
+static void
+note_write(
+    struct resource_write *write,
+    const struct resource_type *type,
+    const struct resource_header *header,
+    const struct resource_stored *before)
+{
+    *write = (struct resource_write){
+        .kind = type->kind,
+        .id = header->id,
+        .scope = header->scope,
+        .version = header->version + 1,
+    };
+    if (before != NULL) {
+        write->before.version = header->version;
+        write->before.body = before->body;
+        memcpy(write->before.columns, before->columns, sizeof(before->columns));
+    } else if (header->version > 0) {
+        write->before.version = header->version; /* its text is not known: no way back */
+    }
+}
+
+err_t
+resource_row_save(
+    struct resource_runtime *runtime,
+    struct arena *arena,
+    const struct resource_type *type,
+    void *document,
+    struct resource_write *ret_write)
+{
+    struct resource_header *header = document;
+    struct document_row row = {
+        .scope = header->scope, .id = header->id, .version = header->version};
+    for (uint32_t i = 0; i < type->kind->column_count; i++) {
+        row.columns[i].is_null = true;
+    }
+    buf_clear(&runtime->scratch);
+    resource_fields_encode(&runtime->scratch, type, document, row.columns);
+    if (buf_failed(&runtime->scratch)) {
+        return ERR_FULL;
+    }
+    row.body = buf_span(&runtime->scratch);
+    const struct resource_stored *before = header->stored;
+    if (before != NULL) {
+        row.unchanged_columns = unchanged_columns(type->kind, row.columns, before);
+        if (span_equal(row.body, before->body)) {
+            return ERR_OK;
+        }
+    }
+    struct resource_stored *stored;
+    TRY(remember(arena, type->kind, &row, &stored));
+    struct document_store *documents = runtime->documents;
+    if (header->version == 0) {
+        TRY(documents->ops->insert(documents, type->kind, &row));
+    } else {
+        TRY(documents->ops->update(documents, type->kind, &row));
+    }
+    if (ret_write != NULL) {
+        note_write(ret_write, type, header, before);
+    }
+    header->version++;
+    header->stored = stored;
+    return ERR_OK;
+}
+
+struct find {
+    struct arena *arena;
+    const struct resource_type *type;
+    void **documents;
+    uint32_t count;
+    uint32_t limit;
+    err_t error;
+};
+
+static err_t
+find_copy(struct find *find, const struct document_row *borrowed)
+{
+    struct document_row row = *borrowed;
+    row.id = arena_copy(find->arena, row.id);
+    row.body = arena_copy(find->arena, row.body);
+    if (row.id.data == NULL || row.body.data == NULL) {
+        return ERR_FULL;
+    }
+    for (uint32_t i = 0; i < find->type->kind->column_count; i++) {
+        if (row.columns[i].text.size > 0) {
+            row.columns[i].text = arena_copy(find->arena, row.columns[i].text);
+            if (row.columns[i].text.data == NULL) {
+                return ERR_FULL;
+            }
+        }
+    }
+    ASSERT(find->count < find->limit);
+    TRY(resource_row_decode(find->arena, find->type, &row, &find->documents[find->count]));
+    find->count++;
+    return ERR_OK;
+}
+
+static bool
+find_row(void *context, const struct document_row *row)
+{
+    struct find *find = context;
+    find->error = find_copy(find, row);
+    return find->error == ERR_OK;
+}
+
+err_t
+resource_row_find(
+    struct resource_runtime *runtime,
+    struct arena *arena,
+    const struct resource_type *type,
+    const struct document_query *query,
+    resource_each each,
+    void *context)
+{
+    struct find find = {.arena = arena, .type = type, .limit = query->limit};
+    find.documents = ARENA_ARRAY(arena, void *, query->limit);
+    if (find.documents == NULL) {
+        return ERR_FULL;
+    }
+    struct document_store *documents = runtime->documents;
+    TRY(documents->ops->list(documents, type->kind, query, find_row, &find));
+    TRY(find.error);
+    /* Behind the query, so that `each` may write. */
+    for (uint32_t i = 0; i < find.count; i++) {
+        if (!each(context, find.documents[i])) {
+            break;
+        }
+    }
+    return ERR_OK;
+}

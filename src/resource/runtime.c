@@ -1,0 +1,370 @@
+/*
+ * Groups. All that one turn of the loop brings works in one transaction, opened by the first write
+ * and committed in the loop's group hook; then the steps that waited for it run, and the answers
+ * leave in one post per receiver (RESOURCE-1).
+ *
+ * Which operations rest on the open transaction is known: they wrote in it, or read while it was
+ * open. If the commit fails they are doomed, whatever they wait for (RESOURCE-2).
+ */
+#include "runtime.h"
+
+#include "base/assert.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SCRATCH_LIMIT (4U << 20)
+
+const struct document_kind *const resource_kinds[] = {
+    &resource_setting_kind,
+    &resource_merchant_kind,
+    &resource_api_key_kind,
+    &resource_idempotency_kind,
+    &resource_event_kind,
+    &resource_event_type_kind,
+};
+const uint32_t resource_kind_count = sizeof(resource_kinds) / sizeof(resource_kinds[0]);
+
+/* ------------------------------------------------------------------------------ transactions */
+
+static void
+touch(struct resource_runtime *runtime, struct resource_op *op)
+{
+    if (!list_is_linked(&op->touched)) {
+        list_push_back(&runtime->touched, &op->touched);
+    }
+}
+
+err_t
+resource_transaction_open(struct resource_runtime *runtime)
+{
+    if (!runtime->in_transaction) {
+        TRY(runtime->documents->ops->begin(runtime->documents));
+        runtime->in_transaction = true;
+        runtime->transaction++;
+    }
+    return ERR_OK;
+}
+
+err_t
+resource_transaction_write(struct resource_runtime *runtime, struct resource_op *op)
+{
+    TRY(op->doom);
+    TRY(resource_transaction_open(runtime));
+    touch(runtime, op);
+    return ERR_OK;
+}
+
+void
+resource_transaction_read(struct resource_runtime *runtime, struct resource_op *op)
+{
+    if (runtime->in_transaction) {
+        touch(runtime, op);
+    }
+}
+
+/* The transaction is over; those that rest on it learn how. */
+static void
+transaction_settle(struct resource_runtime *runtime, err_t outcome)
+{
+    runtime->in_transaction = false;
+    resource_event_types_settle(runtime, outcome == ERR_OK);
+    for (;;) {
+        struct list_link *link = list_pop_front(&runtime->touched);
+        if (link == NULL) {
+            break;
+        }
+        struct resource_op *op = CONTAINER_OF(link, struct resource_op, touched);
+        op->writes = NULL;
+        if (outcome != ERR_OK) {
+            op->doom = outcome;
+        } else if (op->idempotency.state == RESOURCE_IDEMPOTENCY_RUNNING) {
+            op->idempotency.row_durable = true;
+        }
+    }
+}
+
+err_t
+resource_transaction_commit(struct resource_runtime *runtime)
+{
+    if (!runtime->in_transaction) {
+        return ERR_OK;
+    }
+    err_t outcome = runtime->documents->ops->commit(runtime->documents);
+    if (outcome != ERR_OK) {
+        resource_log(runtime, NULL, outcome, "commit");
+    }
+    transaction_settle(runtime, outcome);
+    return outcome;
+}
+
+void
+resource_transaction_abort(struct resource_runtime *runtime, err_t reason)
+{
+    ASSERT(reason != ERR_OK);
+    if (runtime->in_transaction) {
+        runtime->documents->ops->rollback(runtime->documents);
+        transaction_settle(runtime, reason);
+    }
+}
+
+/* ------------------------------------------------------------------------------------- hook */
+
+static void
+wake_run(struct os_task *task)
+{
+    CONTAINER_OF(task, struct resource_runtime, wake_task)->wake_posted = false;
+}
+
+void
+resource_wake(struct resource_runtime *runtime)
+{
+    if (!runtime->wake_posted) {
+        runtime->wake_posted = true;
+        os_post(runtime->executor, &runtime->wake_task);
+    }
+}
+
+/* Operations that got their lock. Each may free the next: all of them still join this group. */
+static void
+run_ready(struct resource_runtime *runtime)
+{
+    for (;;) {
+        struct list_link *link = list_pop_front(&runtime->ready);
+        if (link == NULL) {
+            return;
+        }
+        struct resource_op *op = CONTAINER_OF(link, struct resource_op, waiting);
+        ASSERT(op->phase == RESOURCE_OP_READY);
+        op->phase = RESOURCE_OP_RUNNING;
+        if (op->doom != ERR_OK) {
+            resource_op_end_doomed(op);
+        } else {
+            op->step(op);
+        }
+    }
+}
+
+/* Answers on their way to one receiver. */
+struct reply_chain {
+    struct os_executor *to;
+    struct os_task *first, *last;
+};
+
+#define REPLY_CHAINS_MAX 16
+
+struct replies {
+    struct reply_chain chains[REPLY_CHAINS_MAX];
+    size_t count;
+};
+
+static void
+reply_add(struct replies *replies, struct os_executor *to, struct os_task *task)
+{
+    task->next = NULL;
+    for (size_t i = 0; i < replies->count; i++) {
+        struct reply_chain *chain = &replies->chains[i];
+        if (chain->to == to) {
+            chain->last->next = task;
+            chain->last = task;
+            return;
+        }
+    }
+    if (replies->count == REPLY_CHAINS_MAX) {
+        to->post(to, task, task);
+        return;
+    }
+    replies->chains[replies->count++] = (struct reply_chain){.to = to, .first = task, .last = task};
+}
+
+static void
+replies_post(struct replies *replies)
+{
+    for (size_t i = 0; i < replies->count; i++) {
+        struct reply_chain *chain = &replies->chains[i];
+        chain->to->post(chain->to, chain->first, chain->last);
+    }
+}
+
+static void
+request_done(struct os_task *task)
+{
+    struct resource_request *request = CONTAINER_OF(task, struct resource_request, task);
+    request->done(request);
+}
+
+static void
+deliver(struct resource_op *op, struct replies *replies)
+{
+    struct resource_request *request = op->request;
+    if (request != NULL) {
+        request->status = op->status;
+        request->body = op->body;
+        op->body = (struct buf){.data = NULL};
+        request->task.run = request_done;
+        reply_add(replies, request->reply_to, &request->task);
+    }
+    resource_op_free(op);
+}
+
+/* What waited for the commit goes on. What it starts waits for the next group. */
+static void
+run_pending(struct resource_runtime *runtime)
+{
+    struct replies replies = {.count = 0};
+    struct list pending;
+    list_init(&pending);
+    for (;;) {
+        struct list_link *link = list_pop_front(&runtime->pending);
+        if (link == NULL) {
+            break;
+        }
+        list_push_back(&pending, link);
+    }
+    for (;;) {
+        struct list_link *link = list_pop_front(&pending);
+        if (link == NULL) {
+            break;
+        }
+        struct resource_op *op = CONTAINER_OF(link, struct resource_op, pending);
+        if (op->doom != ERR_OK) {
+            op->phase = RESOURCE_OP_RUNNING;
+            buf_release(&op->body);
+            resource_op_end_doomed(op);
+        } else if (op->phase == RESOURCE_OP_ENDED) {
+            deliver(op, &replies);
+        } else {
+            ASSERT(op->phase == RESOURCE_OP_WAITS_COMMIT);
+            op->phase = RESOURCE_OP_RUNNING;
+            op->step(op);
+        }
+    }
+    replies_post(&replies);
+}
+
+static void
+group_end(struct os_group_hook *hook)
+{
+    struct resource_runtime *runtime = CONTAINER_OF(hook, struct resource_runtime, hook);
+    run_ready(runtime);
+    (void)resource_transaction_commit(runtime); /* the doomed are told below */
+    run_pending(runtime);
+    if (!runtime->in_transaction) {
+        runtime->documents->ops->maintain(runtime->documents);
+    }
+    if (runtime->in_transaction || !list_is_empty(&runtime->pending) ||
+        !list_is_empty(&runtime->ready)) {
+        resource_wake(runtime);
+    }
+}
+
+/* -------------------------------------------------------------------------- create, destroy */
+
+void
+resource_log(
+    struct resource_runtime *runtime, const struct resource_op *op, err_t code, const char *what)
+{
+    const char *request_id = op == NULL || op->request == NULL ? "" : op->request->request_id;
+    if (runtime->parts.log != NULL) {
+        runtime->parts.log(runtime->parts.log_context, request_id, code, what);
+        return;
+    }
+    (void)fprintf(stderr, "resource: %s: %s %s\n", what, err_name(code), request_id);
+}
+
+static err_t
+runtime_open(struct resource_runtime *runtime)
+{
+    TRY(runtime->documents->ops->begin(runtime->documents));
+    err_t result = resource_idempotency_open(runtime);
+    if (result == ERR_OK) {
+        result = resource_event_types_open(runtime);
+    }
+    if (result != ERR_OK) {
+        runtime->documents->ops->rollback(runtime->documents);
+        return result;
+    }
+    return runtime->documents->ops->commit(runtime->documents);
+}
+
+static void
+runtime_init(struct resource_runtime *runtime, const struct resource_parts *parts)
+{
+    const struct resource_settings *settings = &parts->settings;
+    ASSERT(settings->rate_per_key > 0);
+    ASSERT(settings->operations_max > 0);
+    runtime->parts = *parts;
+    runtime->documents = parts->documents;
+    runtime->executor = os_loop_executor(parts->loop);
+    runtime->wake_task.run = wake_run;
+    runtime->hash_key = (struct hash_key){
+        (uint64_t)os_random_u128(parts->entropy), (uint64_t)os_random_u128(parts->entropy)};
+    list_init(&runtime->ops);
+    list_init(&runtime->free_ops);
+    list_init(&runtime->pending);
+    list_init(&runtime->touched);
+    list_init(&runtime->ready);
+    list_init(&runtime->lock_deadlines);
+    list_init(&runtime->keys_by_use);
+    map_init(&runtime->locks, settings->operations_max);
+    map_init(&runtime->keys, RESOURCE_KEYS_CACHED_MAX);
+    map_init(&runtime->running, settings->operations_max);
+    map_init(&runtime->event_types, RESOURCE_EVENT_TYPES_MAX);
+    buf_init(&runtime->scratch, SCRATCH_LIMIT);
+    runtime->lock_timer = (struct os_timer){.fire = resource_lock_timer_fire};
+    runtime->purge_timer = (struct os_timer){.fire = resource_idempotency_purge};
+}
+
+err_t
+resource_runtime_create(const struct resource_parts *parts, struct resource_runtime **ret_runtime)
+{
+    struct resource_runtime *runtime = calloc(1, sizeof(*runtime));
+    if (runtime == NULL) {
+        return ERR_MEMORY;
+    }
+    runtime_init(runtime, parts);
+    err_t result = runtime_open(runtime);
+    if (result != ERR_OK) {
+        resource_runtime_destroy(&runtime);
+        return result;
+    }
+    runtime->hook.group_end = group_end;
+    parts->loop->ops->add_group_hook(parts->loop, &runtime->hook);
+    parts->loop->ops->timer_arm(
+        parts->loop,
+        &runtime->purge_timer,
+        os_monotonic_ns(parts->clock) + RESOURCE_PURGE_INTERVAL_NS);
+    *ret_runtime = runtime;
+    return ERR_OK;
+}
+
+void
+resource_runtime_destroy(struct resource_runtime **runtime_at)
+{
+    struct resource_runtime *runtime = *runtime_at;
+    if (runtime == NULL) {
+        return;
+    }
+    if (runtime->in_transaction) {
+        resource_transaction_abort(runtime, ERR_CLOSED);
+    }
+    /* Operations whose port never answered, and the spare ones. */
+    LIST_FOREACH_SAFE (&runtime->ops, link) {
+        struct resource_op *op = CONTAINER_OF(link, struct resource_op, all);
+        resource_lock_drop(op);
+        resource_op_destroy(op);
+    }
+    LIST_FOREACH_SAFE (&runtime->free_ops, link) {
+        resource_op_destroy(CONTAINER_OF(link, struct resource_op, all));
+    }
+    resource_auth_forget(runtime);
+    resource_event_types_close(runtime);
+    map_release(&runtime->locks);
+    map_release(&runtime->keys);
+    map_release(&runtime->running);
+    map_release(&runtime->event_types);
+    buf_release(&runtime->scratch);
+    free(runtime);
+    *runtime_at = NULL;
+}

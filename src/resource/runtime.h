@@ -1,0 +1,351 @@
+/* What the files of the runtime share. resource.h says what it is for. */
+#ifndef RESOURCE_RUNTIME_H
+#define RESOURCE_RUNTIME_H
+
+#include "resource/resource.h"
+
+#include "base/hash.h"
+#include "base/list.h"
+#include "base/map.h"
+#include "json/json.h"
+
+#define RESOURCE_ARENA_LIMIT       (16U << 20) /* of one operation */
+#define RESOURCE_BODY_LIMIT        (16U << 20)
+#define RESOURCE_BODY_FIRST        4096
+#define RESOURCE_KEYS_CACHED_MAX   4096
+#define RESOURCE_EVENT_TYPES_MAX   1024
+#define RESOURCE_IDEMPOTENCY_MAX   255 /* characters of a key */
+#define RESOURCE_EXPAND_DEPTH_MAX  4
+#define RESOURCE_HASH_SIZE         32
+#define RESOURCE_FIELDS_MAX        64
+
+#define RESOURCE_PURGE_INTERVAL_NS (30 * OS_NS_PER_S)
+
+/* Merchants and keys belong to nobody: their rows are in this scope. */
+#define RESOURCE_SCOPE_NONE 0
+
+/* What is stored of a document, for writing only what changed and for taking writes back. */
+struct resource_stored {
+    struct span body;
+    struct document_value columns[DOCUMENT_COLUMNS_MAX];
+};
+
+/* A write of an operation that no commit has made durable yet. */
+struct resource_write {
+    struct resource_write *older;
+    const struct document_kind *kind;
+    struct document_row before; /* version 0: the row was not there */
+    struct span id;
+    uint64_t scope;
+    uint32_t version; /* of the row now; 0: it was removed */
+};
+
+struct resource_lock {
+    struct map_link link;
+    uint64_t scope;
+    struct span object_id; /* in the holder's arena: replaced when the holder changes */
+    struct resource_op *holder;
+    struct list waiters; /* in the order of asking */
+    uint32_t waiter_count;
+};
+
+enum resource_op_phase {
+    RESOURCE_OP_RUNNING, /* a step runs, or a port will call back */
+    RESOURCE_OP_WAITS_LOCK,
+    RESOURCE_OP_READY,        /* its step runs before the group ends */
+    RESOURCE_OP_WAITS_COMMIT, /* its step runs behind the commit */
+    RESOURCE_OP_ENDED,        /* the answer leaves behind the commit */
+};
+
+enum resource_idempotency_state {
+    RESOURCE_IDEMPOTENCY_NONE,    /* no key */
+    RESOURCE_IDEMPOTENCY_NEW,     /* a key, known in memory only */
+    RESOURCE_IDEMPOTENCY_RUNNING, /* its row says running */
+};
+
+/* The row of an idempotency key. */
+struct resource_idempotency_row {
+    struct resource_header header;
+    struct span key;
+    int64_t key_number; /* what the key is found by; the text decides */
+    struct span hash;   /* of the request, hex */
+    struct span request_id;
+    bool running;
+    int64_t status;
+    struct span response; /* JSON */
+    int64_t expires;      /* unix seconds */
+};
+
+struct resource_idempotency {
+    enum resource_idempotency_state state;
+    struct map_link link; /* in runtime->running while state is not NONE */
+    struct span key;
+    char hash[2 * RESOURCE_HASH_SIZE + 1];
+    struct resource_idempotency_row *row; /* RUNNING */
+    bool row_durable;                     /* a commit has made it so */
+};
+
+struct resource_expand; /* expand.h */
+
+struct resource_op {
+    struct resource_runtime *runtime;
+    struct list_link all;
+    struct list_link pending;  /* in runtime->pending: WAITS_COMMIT or ENDED */
+    struct list_link touched;  /* in runtime->touched */
+    struct list_link waiting;  /* in a lock's waiters, or runtime->ready */
+    struct list_link deadline; /* in runtime->lock_deadlines */
+    uint64_t deadline_ns;
+
+    struct resource_request *request; /* NULL: internal */
+    const struct resource_route *route;
+    void *service_context;
+    void *state;
+    void (*ended)(void *context);
+    void *ended_context;
+    struct resource_caller caller;
+    struct arena arena;
+
+    enum resource_op_phase phase;
+    resource_step step;
+    err_t doom;                    /* the transaction that it rests on was not committed */
+    struct resource_write *writes; /* newest first; not durable */
+
+    struct resource_lock *lock; /* held */
+    struct resource_lock *lock_awaited;
+    struct span lock_name; /* in the arena */
+    struct resource_idempotency idempotency;
+    struct resource_expand *expand; /* NULL: nothing */
+
+    struct port_vault_tokenize tokenize;
+    bool has_card;
+
+    int status;
+    struct buf body;
+};
+
+struct resource_key; /* auth.h */
+
+struct resource_runtime {
+    struct resource_parts parts;
+    struct document_store *documents;
+    struct os_executor *executor;
+    struct os_group_hook hook;
+    struct os_task wake_task;
+    bool wake_posted;
+    struct id_generator ids;
+    struct hash_key hash_key;
+
+    bool in_transaction;
+    uint64_t transaction; /* counts them */
+    struct list ops;
+    uint32_t op_count;
+    struct list free_ops;
+    struct list pending;
+    struct list touched;
+    struct list ready;
+
+    struct map locks;
+    struct list lock_deadlines;
+    struct os_timer lock_timer;
+
+    struct map keys;         /* API keys by hash */
+    struct list keys_by_use; /* most recent last */
+
+    struct map running; /* operations by scope and idempotency key */
+    struct os_timer purge_timer;
+    uint8_t secret[RESOURCE_HASH_SIZE]; /* keys the idempotency hashes */
+
+    struct map event_types;     /* every type that was ever emitted */
+    bool event_types_unsettled; /* some are in the open transaction only */
+    struct buf scratch;         /* encoding a row */
+};
+
+/* --- runtime.c --- */
+
+/* Opens the group's transaction if need be, and ties the operation's fate to it. */
+MUST_USE err_t resource_transaction_write(struct resource_runtime *runtime, struct resource_op *op);
+MUST_USE err_t resource_transaction_open(struct resource_runtime *runtime);
+/* A read: ties the operation to the transaction if one is open (it may see its writes). */
+void resource_transaction_read(struct resource_runtime *runtime, struct resource_op *op);
+/* Commits the group so far. On failure every operation in it is doomed. */
+err_t resource_transaction_commit(struct resource_runtime *runtime);
+/* Nothing of this group can stay. */
+void resource_transaction_abort(struct resource_runtime *runtime, err_t reason);
+/* Another group comes, even if nobody posts. Within a task, a timer or a step there is no need: the
+ * end of their group finds what they left. */
+void resource_wake(struct resource_runtime *runtime);
+void resource_log(
+    struct resource_runtime *runtime, const struct resource_op *op, err_t code, const char *what);
+
+/* --- op.c --- */
+
+struct resource_op *resource_op_create(struct resource_runtime *runtime);
+void resource_op_free(struct resource_op *op);
+void resource_op_destroy(struct resource_op *op);
+/* Ends it with this answer, whatever state it is in; idempotency was seen to. */
+void resource_op_end(struct resource_op *op, int status, struct buf *body);
+void resource_op_end_doomed(struct resource_op *op);
+/* Behind the card, idempotency and parameter checks. */
+void resource_op_checked(struct resource_op *op);
+/* `length` characters of base 62, no zero behind them. */
+void resource_random_text(struct os_entropy *entropy, char *out, uint32_t length);
+
+/* --- error.c --- */
+void resource_error_write(struct buf *out, const struct resource_error *error);
+
+/* --- lock.c --- */
+void resource_lock_release(struct resource_op *op);
+/* Without telling anybody: the runtime goes away. */
+void resource_lock_drop(struct resource_op *op);
+void resource_lock_timer_fire(struct os_timer *timer);
+
+/* --- auth.c --- */
+MUST_USE bool resource_auth_check(struct resource_op *op); /* false: answered */
+void resource_auth_forget(struct resource_runtime *runtime);
+
+/* --- card.c --- */
+/* True: the vault was asked, resource_op_checked follows; or the operation was answered. */
+MUST_USE bool resource_card_begin(struct resource_op *op);
+void resource_card_wipe(struct resource_op *op);
+MUST_USE bool resource_card_check(struct resource_op *op); /* false: answered */
+
+/* --- idempotency.c --- */
+MUST_USE err_t resource_idempotency_open(struct resource_runtime *runtime); /* reads the secret */
+MUST_USE bool resource_idempotency_begin(struct resource_op *op);           /* false: answered */
+/* Before effects outside: writes the row that says running. */
+MUST_USE err_t resource_idempotency_announce(struct resource_op *op);
+MUST_USE err_t
+resource_idempotency_finish(struct resource_op *op, int status, struct span response);
+/* The answer is not kept: the key is new again. */
+MUST_USE err_t resource_idempotency_forget(struct resource_op *op);
+/* Only the memory of it goes; a row that says running stays for whoever finishes the attempt. */
+void resource_idempotency_release(struct resource_op *op);
+void resource_idempotency_purge(struct os_timer *timer);
+extern const struct resource_type resource_idempotency_type;
+extern const struct resource_type resource_setting_type;
+
+/* --- crypto.c --- */
+void resource_sha256(struct span text, uint8_t out[RESOURCE_HASH_SIZE]);
+void resource_hmac(
+    const uint8_t key[RESOURCE_HASH_SIZE], struct span text, uint8_t out[RESOURCE_HASH_SIZE]);
+void resource_hex(const uint8_t bytes[RESOURCE_HASH_SIZE], char out[2 * RESOURCE_HASH_SIZE + 1]);
+
+/* --- params.c, expand.c --- */
+MUST_USE bool resource_params_check(struct resource_op *op); /* false: answered */
+MUST_USE bool resource_expand_check(struct resource_op *op); /* false: answered */
+
+/* --- fields.c --- */
+/* Appends the body; fills the columns. */
+void resource_fields_encode(
+    struct buf *out,
+    const struct resource_type *type,
+    const void *document,
+    struct document_value columns[DOCUMENT_COLUMNS_MAX]);
+/* The document's spans point into the body or the arena. ERR_CORRUPT, ERR_FULL. */
+MUST_USE err_t resource_fields_decode(
+    struct arena *arena, const struct resource_type *type, struct span body, void *document);
+
+/* --- rows.c: documents without an operation around them --- */
+void *resource_row_new(
+    struct arena *arena, const struct resource_type *type, uint64_t scope, struct span id);
+MUST_USE err_t resource_row_decode(
+    struct arena *arena,
+    const struct resource_type *type,
+    const struct document_row *row, /* its spans live in the arena */
+    void **ret_document);
+MUST_USE err_t resource_row_load(
+    struct resource_runtime *runtime,
+    struct arena *arena,
+    const struct resource_type *type,
+    uint64_t scope,
+    struct span id,
+    void **ret_document);
+/* `ret_write` tells how to take it back; NULL if nobody wants to know. Nothing was written if
+ * ret_write->kind stays NULL (the text did not change). */
+MUST_USE err_t resource_row_save(
+    struct resource_runtime *runtime,
+    struct arena *arena,
+    const struct resource_type *type,
+    void *document,
+    struct resource_write *ret_write);
+MUST_USE err_t resource_row_find(
+    struct resource_runtime *runtime,
+    struct arena *arena,
+    const struct resource_type *type,
+    const struct document_query *query,
+    resource_each each,
+    void *context);
+u128 resource_id_next(struct resource_runtime *runtime);
+
+/* --- document.c --- */
+/* Takes back what the operation wrote since the last commit. */
+void resource_writes_undo(struct resource_op *op);
+
+/* --- render.c --- */
+/* One object, expanded as `expand` says. An error means that a reference could not be loaded. */
+MUST_USE err_t resource_render_object(
+    struct resource_op *op,
+    const struct resource_type *type,
+    const void *document,
+    struct resource_expand *expand,
+    struct json_writer *json);
+MUST_USE bool resource_expand_try(struct resource_op *op); /* false: answered */
+/* A body that one or more objects fit in without growing often. */
+void resource_body_init(struct buf *body);
+
+/* --- event.c --- */
+MUST_USE err_t resource_event_types_open(struct resource_runtime *runtime);
+void resource_event_types_settle(struct resource_runtime *runtime, bool committed);
+void resource_event_types_close(struct resource_runtime *runtime);
+extern const struct resource_type resource_event_type;
+
+/* --- merchant.c --- */
+extern const struct resource_type resource_merchant_type;
+extern const struct resource_type resource_key_type;
+MUST_USE err_t resource_merchant_of(
+    struct resource_runtime *runtime,
+    struct arena *arena,
+    uint64_t number,
+    char ret_id[ID_TEXT_SIZE]);
+
+/* --- the kinds, for resource_kinds in runtime.c --- */
+extern const struct document_kind resource_merchant_kind;
+extern const struct document_kind resource_api_key_kind;
+extern const struct document_kind resource_idempotency_kind;
+extern const struct document_kind resource_setting_kind;
+extern const struct document_kind resource_event_kind;
+extern const struct document_kind resource_event_type_kind;
+
+enum {
+    RESOURCE_KEY_HASH_COLUMN
+};
+
+/* What resource_key_create was asked for. */
+struct resource_key_new {
+    const char *merchant_id;
+    enum resource_key_kind kind;
+    bool live;
+    const char *name;
+    const char *permissions; /* NULL: none */
+};
+
+struct resource_merchant {
+    struct resource_header header;
+    struct span name;
+    int64_t number;
+};
+
+struct resource_key_row {
+    struct resource_header header;
+    struct span hash; /* SHA-256 of the key, hex */
+    struct span merchant;
+    int64_t number; /* the merchant's */
+    int64_t kind;   /* enum resource_key_kind + 1 */
+    bool live;
+    bool revoked;
+    struct span name;
+    struct span hint;
+    struct span permissions;
+};
+
+#endif
