@@ -327,10 +327,12 @@ execute_waiting(struct ledger_engine *engine, struct engine_group *group)
             ASSERT(engine->in_flight > 0 || engine->machine.uncommitted);
             break;
         }
-        queue_pop(&engine->waiting);
-        request->error = error;
-        count_request(engine, request);
-        queue_push(&group->requests, request);
+        if (error != ERR_CLOSED) {
+            queue_pop(&engine->waiting);
+            request->error = error;
+            count_request(engine, request);
+            queue_push(&group->requests, request);
+        }
         if (error == ERR_OUTCOME_UNKNOWN || error == ERR_CLOSED) {
             answer_unknown(engine, &group->requests);
             fail(engine, err_text(engine->machine.error.code));
