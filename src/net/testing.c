@@ -1,6 +1,7 @@
 #include "testing.h"
 
 #include "base/assert.h"
+#include "base/list.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -293,4 +294,89 @@ t_closed_after_ms(int fd, uint64_t limit_ms)
             return t_now_ms() - begin_ms;
         }
     }
+}
+
+int
+t_listen(uint16_t *ret_port)
+{
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_true(fd >= 0);
+    struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_addr = {.s_addr = htonl(INADDR_LOOPBACK)}};
+    socklen_t size = sizeof(address);
+    assert_int_equal(bind(fd, (struct sockaddr *)&address, size), 0);
+    assert_int_equal(listen(fd, 64), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &size), 0);
+    *ret_port = ntohs(address.sin_port);
+    return fd;
+}
+
+int
+t_accept(int listener)
+{
+    struct pollfd poll_fd = {.fd = listener, .events = POLLIN};
+    assert_int_equal(poll(&poll_fd, 1, 5000), 1);
+    int fd = accept(listener, NULL, NULL);
+    assert_true(fd >= 0);
+    return fd;
+}
+
+/* -------------------------------------------------------------------------------------- calls */
+
+static void
+calls_post(struct os_executor *executor, struct os_task *first, struct os_task *last)
+{
+    struct t_calls *calls = CONTAINER_OF(executor, struct t_calls, executor);
+    (void)last;
+    while (first != NULL) {
+        struct os_task *next = first->next;
+        first->run(first);
+        uv_sem_post(&calls->ended);
+        first = next;
+    }
+}
+
+static void
+call_done(struct net_call *call)
+{
+    ASSERT(call->ended_ns >= call->started_ns);
+}
+
+void
+t_calls_init(struct t_calls *calls)
+{
+    calls->executor.post = calls_post;
+    assert_int_equal(uv_sem_init(&calls->ended, 0), 0);
+}
+
+void
+t_calls_release(struct t_calls *calls)
+{
+    assert_int_not_equal(uv_sem_trywait(&calls->ended), 0); /* none ended twice */
+    uv_sem_destroy(&calls->ended);
+}
+
+void
+t_calls_wait(struct t_calls *calls, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        uint64_t end_ms = t_now_ms() + 10000;
+        while (uv_sem_trywait(&calls->ended) != 0) {
+            assert_true(t_now_ms() < end_ms);
+            t_sleep_ms(1);
+        }
+    }
+}
+
+void
+t_call_init(struct t_calls *calls, struct net_call *call, const char *target, const char *body)
+{
+    *call = (struct net_call){
+        .method = body == NULL ? HTTP_METHOD_GET : HTTP_METHOD_POST,
+        .target = span_from_cstr(target),
+        .body = span_from_cstr(body),
+        .reply_to = &calls->executor,
+        .done = call_done,
+        .timeout_ms = 5000,
+    };
 }

@@ -14,6 +14,7 @@
 
 #include <pthread.h>
 #include <stdbool.h>
+#include <uv.h>
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #    define T_SANITIZED 1
@@ -72,6 +73,24 @@ uint32_t t_occurrences(const char *in, const char *text);
 unsigned t_status(const char *text);
 /* How long the peer takes to close, in milliseconds; fails after `limit_ms`. */
 uint64_t t_closed_after_ms(int fd, uint64_t limit_ms);
+/* A listening socket on a free port; and its next connection, within 5 s. */
+int t_listen(uint16_t *ret_port);
+int t_accept(int listener);
+
+/* Calls whose end is waited for. */
+struct t_calls {
+    struct os_executor executor; /* reply_to */
+    uv_sem_t ended;
+};
+
+void t_calls_init(struct t_calls *calls);
+void t_calls_release(struct t_calls *calls);
+/* Waits for the end of so many, at most 10 s each. */
+void t_calls_wait(struct t_calls *calls, uint32_t count);
+/* Zeroes and fills; GET without a body, POST with one. */
+void t_call_init(
+    struct t_calls *calls, struct net_call *call, const char *target, const char *body);
+
 uint64_t t_now_ms(void);
 void t_sleep_ms(unsigned ms);
 
