@@ -41,7 +41,20 @@ struct payments_sweeper {
     struct recent recent[RECENT_SLOTS];
 };
 
+static uint64_t
+found_hash(const struct found *found)
+{
+    static const struct hash_key key = {1, 2};
+    return hash_keyed(key, span_from_cstr(found->intent)) ^
+           hash_keyed(key, span_from_cstr(found->refund));
+}
+
 /* ------------------------------------------------------------------------------ driving one --- */
+
+struct drive {
+    struct recent *recent;
+    uint64_t hash;
+};
 
 static void
 drive_refund(struct payments_flow *flow, struct span id)
@@ -94,10 +107,27 @@ drive_locked(struct resource_op *op)
     }
 }
 
+/* Ended, however that came: the next sweep may look at it again. */
+static void
+drive_ended(void *context)
+{
+    struct drive *drive = context;
+    if (drive->recent->hash == drive->hash) {
+        drive->recent->until_ns = 0;
+    }
+}
+
 static void
 drive_begin(struct resource_op *op)
 {
     struct found *found = resource_op_state(op);
+    struct payments *payments = resource_op_service(op);
+    struct drive *drive = ARENA_NEW(resource_op_arena(op), struct drive);
+    if (drive != NULL) {
+        drive->hash = found_hash(found);
+        drive->recent = &payments->sweeper->recent[drive->hash % RECENT_SLOTS];
+        resource_op_on_end(op, drive_ended, drive);
+    }
     struct payments_flow *flow = payments_flow_create(op);
     struct span intent = arena_copy(resource_op_arena(op), span_from_cstr(found->intent));
     struct span refund = arena_copy(resource_op_arena(op), span_from_cstr(found->refund));
@@ -117,9 +147,7 @@ drive_begin(struct resource_op *op)
 static bool
 recent_mark(struct payments_sweeper *sweeper, const struct found *found, uint64_t now_ns)
 {
-    static const struct hash_key key = {1, 2};
-    uint64_t hash = hash_keyed(key, span_from_cstr(found->intent)) ^
-                    hash_keyed(key, span_from_cstr(found->refund));
+    uint64_t hash = found_hash(found);
     struct recent *recent = &sweeper->recent[hash % RECENT_SLOTS];
     if (recent->hash == hash && recent->until_ns > now_ns) {
         return false;
