@@ -1,0 +1,232 @@
+/*
+ * The engine and the journal on real threads and the real disk: several clients at once, small
+ * segments, reads in between; afterwards `ledger check`. Meant to run under the thread sanitizer.
+ */
+#include "engine/check.h"
+#include "engine/ledger_engine.h"
+
+#include "base/list.h"
+#include "os/loop_real.h"
+
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <setjmp.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define CLIENTS     4
+#define OUTSTANDING 6
+#define REQUESTS    150
+#define BATCH       20
+#define WAIT_S      120
+
+struct t_client;
+
+struct t_slot {
+    struct port_ledger_request request;
+    struct t_client *client;
+    struct port_ledger_filter filter;
+    struct ledger_transfer transfers[BATCH];
+    struct ledger_result results[BATCH];
+    struct port_ledger_change changes[BATCH];
+};
+
+struct t_client {
+    struct os_loop *loop;
+    struct port_ledger *port;
+    struct os_task start;
+    struct t_slot slots[OUTSTANDING];
+    u128 number;
+    uint32_t sent;
+    uint32_t answered;
+    uint32_t failures;
+    atomic_bool done;
+};
+
+static void answered(struct port_ledger_request *request);
+
+/* A batch of transfers, or now and then a look at the newest ones. */
+static void
+send(struct t_client *client, struct t_slot *slot)
+{
+    memset(&slot->request, 0, sizeof(slot->request));
+    slot->request.reply_to = os_loop_executor(client->loop);
+    slot->request.done = answered;
+    if (client->sent % 5 == 4) {
+        slot->filter = (struct port_ledger_filter){.timestamp_min = 1, .limit = BATCH};
+        slot->request.operation = PORT_LEDGER_GET_CHANGE_EVENTS;
+        slot->request.in.filter = &slot->filter;
+        slot->request.out.changes = slot->changes;
+    } else {
+        for (uint32_t i = 0; i < BATCH; i++) {
+            slot->transfers[i] = (struct ledger_transfer){
+                .id = client->number << 64 | (client->sent * BATCH + i + 1),
+                .debit_account_id = 1 + i % 3,
+                .credit_account_id = 4 + i % 3,
+                .amount = 1,
+                .ledger = 1,
+                .code = 1,
+            };
+        }
+        slot->request.operation = PORT_LEDGER_CREATE_TRANSFERS;
+        slot->request.count = BATCH;
+        slot->request.in.transfers = slot->transfers;
+        slot->request.out.results = slot->results;
+    }
+    client->sent++;
+    client->port->submit(client->port, &slot->request);
+}
+
+static void
+answered(struct port_ledger_request *request)
+{
+    struct t_slot *slot = CONTAINER_OF(request, struct t_slot, request);
+    struct t_client *client = slot->client;
+    client->answered++;
+    client->failures += request->error != ERR_OK;
+    if (request->operation == PORT_LEDGER_CREATE_TRANSFERS) {
+        for (uint32_t i = 0; i < BATCH; i++) {
+            client->failures += slot->results[i].status != LEDGER_TRANSFER_created;
+        }
+    }
+    if (client->sent < REQUESTS) {
+        send(client, slot);
+    } else if (client->answered == REQUESTS) {
+        atomic_store(&client->done, true);
+    }
+}
+
+static void
+start(struct os_task *task)
+{
+    struct t_client *client = CONTAINER_OF(task, struct t_client, start);
+    for (uint32_t i = 0; i < OUTSTANDING; i++) {
+        client->slots[i].client = client;
+        send(client, &client->slots[i]);
+    }
+}
+
+static atomic_bool accounts_made;
+
+static void
+note_accounts(struct port_ledger_request *request)
+{
+    (void)request;
+    atomic_store(&accounts_made, true);
+}
+
+static void
+wait_for(atomic_bool *flag)
+{
+    for (uint32_t i = 0; !atomic_load(flag); i++) {
+        assert_true(i < WAIT_S * 1000);
+        nanosleep(&(struct timespec){.tv_nsec = 1000 * 1000}, NULL);
+    }
+}
+
+static void
+make_accounts(struct port_ledger *port, struct os_loop *loop)
+{
+    struct ledger_account accounts[6];
+    struct ledger_result results[6];
+    memset(accounts, 0, sizeof(accounts));
+    for (uint32_t i = 0; i < 6; i++) {
+        accounts[i] = (struct ledger_account){.id = i + 1, .ledger = 1, .code = 1};
+    }
+    struct port_ledger_request request = {
+        .reply_to = os_loop_executor(loop),
+        .done = note_accounts,
+        .operation = PORT_LEDGER_CREATE_ACCOUNTS,
+        .count = 6,
+        .in.accounts = accounts,
+        .out.results = results,
+    };
+    port->submit(port, &request);
+    wait_for(&accounts_made);
+    assert_int_equal(request.error, ERR_OK);
+}
+
+static void
+remove_file(void *context, const char *name)
+{
+    char path[256];
+    snprintf(path, sizeof(path), "%s/%s", (const char *)context, name);
+    unlink(path);
+}
+
+static void
+serves_many(void **state)
+{
+    (void)state;
+    char folder[] = "/tmp/tael-engine-XXXXXX";
+    assert_non_null(mkdtemp(folder));
+    char url[64];
+    snprintf(url, sizeof(url), "journal:%s", folder);
+    struct ledger_engine_settings settings = ledger_engine_settings_default();
+    settings.url = url;
+    settings.disk = os_disk_real();
+    settings.clock = os_clock_real();
+    settings.loops = os_loops_real();
+    settings.store.loops = os_loops_real();
+    settings.store.segment_size = 256 * 1024;
+    settings.limits.account_count_max = 100;
+    settings.limits.pending_count_max = 100;
+    struct ledger_engine *engine = NULL;
+    struct store_error error;
+    if (ledger_engine_open(&settings, &engine, &error) != ERR_OK) {
+        fail_msg("%s", error.message);
+    }
+    struct t_client *clients = calloc(CLIENTS, sizeof(*clients));
+    assert_non_null(clients);
+    for (uint32_t i = 0; i < CLIENTS; i++) {
+        clients[i].number = i + 1;
+        clients[i].port = ledger_engine_port(engine);
+        clients[i].start.run = start;
+        assert_int_equal(os_loops_create(os_loops_real(), "client", &clients[i].loop), ERR_OK);
+        assert_int_equal(os_loop_start(clients[i].loop), ERR_OK);
+    }
+    make_accounts(ledger_engine_port(engine), clients[0].loop);
+    for (uint32_t i = 0; i < CLIENTS; i++) {
+        os_post(os_loop_executor(clients[i].loop), &clients[i].start);
+    }
+    for (uint32_t i = 0; i < CLIENTS; i++) {
+        wait_for(&clients[i].done);
+    }
+    ledger_engine_close(&engine);
+    for (uint32_t i = 0; i < CLIENTS; i++) {
+        os_loop_stop(clients[i].loop);
+    }
+    for (uint32_t i = 0; i < CLIENTS; i++) {
+        assert_int_equal(clients[i].failures, 0);
+        os_loop_destroy(clients[i].loop);
+    }
+    free(clients);
+    struct ledger_check_settings check = {.url = url, .disk = os_disk_real()};
+    struct ledger_check_report report;
+    if (ledger_check(&check, &report, &error) != ERR_OK) {
+        fail_msg("%s", error.message);
+    }
+    assert_int_equal(report.transfers, CLIENTS * REQUESTS / 5 * 4 * BATCH);
+    assert_true(report.segments > 3);
+    ledger_check_release(&report);
+    assert_int_equal(
+        os_disk_real()->ops->list(os_disk_real(), folder, remove_file, folder), ERR_OK);
+    rmdir(folder);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(serves_many),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
