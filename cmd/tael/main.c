@@ -1,0 +1,72 @@
+/* The program: finds the subcommand and runs it. */
+#include "command.h"
+
+#include "os/process.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const struct command *const commands[] = {
+    &command_version,
+    NULL,
+};
+
+static int
+show_version(const struct command *command, int argc, char **argv)
+{
+    (void)argc;
+    int positional = 0;
+    const struct command_options options = {.positional_max = 0};
+    int status = command_options(command, &options, argv, &positional);
+    if (status != COMMAND_GO_ON) {
+        return status;
+    }
+    (void)printf("tael %s\n", TAEL_VERSION);
+    return COMMAND_OK;
+}
+
+const struct command command_version = {
+    .name = "version",
+    .usage = "",
+    .summary = "Prints the program's version",
+    .run = show_version,
+};
+
+static void
+list_commands(FILE *out)
+{
+    (void)fputs("usage: tael COMMAND [OPTIONS]\n\nAn open-source payment platform.\n\n", out);
+    for (const struct command *const *command = commands; *command != NULL; command++) {
+        (void)fprintf(out, "    %-10s %s\n", (*command)->name, (*command)->summary);
+    }
+    (void)fputs("\n'tael COMMAND --help' tells more.\n", out);
+}
+
+int
+main(int argc, char **argv)
+{
+    os_process_ignore_pipe_signal();
+    if (argc < 2) {
+        list_commands(stderr);
+        return COMMAND_USAGE;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
+        strcmp(argv[1], "help") == 0) {
+        list_commands(stdout);
+        return COMMAND_OK;
+    }
+    const char *wanted = strcmp(argv[1], "--version") == 0 ? "version" : argv[1];
+    for (const struct command *const *command = commands; *command != NULL; command++) {
+        if (strcmp(wanted, (*command)->name) == 0) {
+            int status = command_run(*command, argc - 1, argv + 1);
+            /* What did not reach a full disk or a closed pipe was not printed. */
+            if (fflush(stdout) != 0 && status == COMMAND_OK) {
+                (void)fprintf(stderr, "tael: standard output cannot be written\n");
+                return COMMAND_FAILED;
+            }
+            return status;
+        }
+    }
+    (void)fprintf(stderr, "tael: there is no command '%.60s'\nTry 'tael --help'.\n", argv[1]);
+    return COMMAND_USAGE;
+}
