@@ -25,7 +25,7 @@ static const struct document_kind fruit = {
     .columns =
         {{"colour", DOCUMENT_TEXT, .indexed = true},
          {"due", DOCUMENT_INTEGER, .indexed = true, .across_scopes = true},
-         {"weight", DOCUMENT_INTEGER}},
+         {"weight", DOCUMENT_INTEGER, .indexed = false}},
     .column_count = 3,
 };
 static const struct document_kind stone = {.name = "stone"};
@@ -461,7 +461,7 @@ a_later_program_adds_kinds_and_columns(void **state)
     t_fill(t);
     t_close(t);
     static const struct document_kind older = {
-        .name = "stone", .columns = {{"shape", DOCUMENT_TEXT}}, .column_count = 1};
+        .name = "stone", .columns = {{"shape", DOCUMENT_TEXT, .indexed = false}}, .column_count = 1};
     static const struct document_kind later = {
         .name = "stone",
         .columns =

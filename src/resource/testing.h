@@ -1,0 +1,139 @@
+/*
+ * The world that the runtime's tests run in: the simulated machine, a document store that can be
+ * told to fail, a vault that knows its outcomes beforehand, one merchant, and a small service
+ * ("things") with a route for each thing that handlers do.
+ */
+#ifndef RESOURCE_TESTING_H
+#define RESOURCE_TESTING_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "resource/resource.h"
+
+#include "os/sim.h"
+
+/* jansson.h and json/json.h do not stand each other: a test includes one of them. */
+struct json_t;
+
+struct t_thing {
+    struct resource_header header;
+    struct span name;
+    struct span colour;
+    struct span parent; /* another thing */
+    int64_t count;
+    struct span metadata;
+};
+
+enum {
+    T_COLOUR
+};
+
+extern const struct resource_type t_thing_type;
+extern const struct document_kind t_thing_kind;
+
+enum t_route {
+    T_CREATE, /* name, colour, parent, metadata; fail=invalid|executed|internal after it wrote */
+    T_RETRIEVE,
+    T_UPDATE, /* under the thing's lock: count += 1 */
+    T_LIST,
+    T_CHARGE, /* OUTSIDE_EFFECTS: writes, waits for the commit, asks outside, finishes */
+    T_CARD,   /* CARD_DATA at "method[card]" */
+    T_PUBLIC, /* PUBLISHABLE */
+    T_CHECK,  /* one parameter of each kind */
+    T_EVENTS,
+    T_EVENT,
+    T_ROUTE_COUNT,
+};
+
+extern const struct resource_route t_routes[];
+
+struct t_store {
+    struct document_store store; /* first */
+    struct document_store *real;
+    err_t commit_fails; /* the next commit */
+    err_t write_fails;  /* the next insert or update */
+    uint64_t commits;
+    bool open;
+};
+
+struct t_vault {
+    struct port_vault vault; /* first */
+    enum port_vault_outcome outcome;
+    err_t error;
+    uint32_t asked;
+    char seen_number[32];
+};
+
+struct t_call;
+
+struct t_world {
+    struct os_sim *sim;
+    struct os_loop *loop;
+    char folder[64];
+    char url[96];
+    struct t_store store;
+    struct t_vault vault;
+    struct resource_settings settings;
+    bool refuse_live;
+    struct resource_runtime *runtime;
+    struct resource_route routes[T_ROUTE_COUNT];
+    char merchant[ID_TEXT_SIZE];
+    char key[RESOURCE_KEY_TEXT_SIZE]; /* secret, test mode */
+    struct os_executor replies;
+    uint32_t reply_posts; /* how often a chain of answers came */
+    uint32_t outside_calls;
+    bool outside_hangs; /* the outside never answers */
+    struct t_call *calls;
+    char logged[256]; /* the last thing that the runtime logged */
+};
+
+/* A request and what came of it. */
+struct t_call {
+    struct resource_request request; /* first */
+    struct t_world *world;
+    struct arena arena;
+    bool done;
+    uint64_t commits_seen; /* at the time of the answer */
+    struct json_t *json;
+    struct t_call *older;
+};
+
+int t_setup(void **state);
+int t_teardown(void **state);
+/* The process ends and another one starts on the same documents. */
+void t_restart(struct t_world *world);
+/* The runtime goes and comes back with other settings; the documents stay. */
+void t_close(struct t_world *world);
+void t_open(struct t_world *world);
+
+/* Sends without running anything. `form` is parsed; NULL: none. */
+struct t_call *t_send(
+    struct t_world *world, enum t_route route, const char *capture, const char *form);
+/* Until nothing has work any more. */
+void t_run(struct t_world *world);
+/* t_send and t_run. */
+struct t_call *t_do(
+    struct t_world *world, enum t_route route, const char *capture, const char *form);
+struct t_call *t_do_with_key(
+    struct t_world *world,
+    enum t_route route,
+    const char *capture,
+    const char *form,
+    const char *idempotency_key);
+void t_use_key(struct t_call *call, const char *idempotency_key);
+
+/* A text in the answer by path: "error.code", "data.0.id"; "" if it is not there. */
+const char *t_text(const struct t_call *call, const char *path);
+long long t_integer(const struct t_call *call, const char *path);
+const struct json_t *t_json(const struct t_call *call, const char *path);
+/* Status and code of an error; `param` may be NULL. */
+void t_expect_error(const struct t_call *call, int status, const char *code, const char *param);
+/* Things in the documents, of the test merchant. */
+size_t t_count(struct t_world *world, const char *table);
+
+#endif
