@@ -299,12 +299,12 @@ write_out(struct net_client_connection *connection)
             connection->write_failed = true;
             break;
         }
-        call->sent = true; /* INV NET-9: set before anything can be lost */
+        call->sent = true; /* NET-9: set before anything can be lost */
         connection->sent += (size_t)written;
         NET_CLIENT_COUNT(client, bytes_out, written);
     }
     if (connection->sent == connection->out_total) {
-        buf_wipe(&connection->out); /* INV NET-7 */
+        buf_wipe(&connection->out); /* NET-7 */
         connection->sent = 0;
         connection->out_total = 0;
     }

@@ -186,7 +186,7 @@ test_request_bytes(void **state)
     net_call_release(&call);
 }
 
-/* INV NET-9. */
+/* NET-9. */
 static void
 test_never_sent(void **state)
 {

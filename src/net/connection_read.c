@@ -13,7 +13,7 @@
 /* Room made at once for a body whose length is known; more grows with what arrives. */
 #define BODY_FIRST_MAX 65536
 
-/* INV NET-3: no byte is read while output waits or while the pipeline is full. */
+/* NET-3: no byte is read while output waits or while the pipeline is full. */
 bool
 net_connection_may_read(const struct net_connection *connection)
 {
@@ -324,7 +324,7 @@ read_once(struct net_connection *connection)
         hold(connection, span_of(scratch + taken, size - taken));
         alive = connection->state != NET_CONNECTION_DEAD;
     }
-    explicit_bzero(scratch, size); /* INV NET-7 */
+    explicit_bzero(scratch, size); /* NET-7 */
     return alive && net_connection_may_read(connection) &&
            (size == NET_LOOP_SCRATCH_SIZE || net_transport_has_pending(&connection->transport));
 }

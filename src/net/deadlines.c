@@ -1,4 +1,4 @@
-/* INV NET-4: deadlines are absolute; a connection has at most one at a time. */
+/* NET-4: deadlines are absolute; a connection has at most one at a time. */
 #include "base/assert.h"
 
 #include "server_private.h"

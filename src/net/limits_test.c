@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <malloc.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -381,6 +382,48 @@ test_idle_connections(void **state)
     (void)close(port_pipe[1]);
 }
 
+/* No file descriptor left: accepting pauses and goes on when there is one again. */
+static void
+test_no_descriptors(void **state)
+{
+    (void)state;
+
+    enum {
+        CLIENTS = 30,
+    };
+
+    t_server_start(&t, NULL, NULL);
+    int fds[CLIENTS];
+    for (int i = 0; i < CLIENTS; i++) {
+        fds[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        assert_true(fds[i] >= 0);
+    }
+    struct rlimit limit;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    struct rlimit tight = {.rlim_cur = (rlim_t)fds[CLIENTS - 1] + 6, .rlim_max = limit.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &tight), 0);
+    struct sockaddr_in address = {
+        .sin_family = AF_INET,
+        .sin_port = htons(t.port),
+        .sin_addr = {.s_addr = htonl(INADDR_LOOPBACK)}};
+    for (int i = 0; i < CLIENTS; i++) {
+        assert_int_equal(connect(fds[i], (struct sockaddr *)&address, sizeof(address)), 0);
+        t_send_text(fds[i], GET("/echo"));
+    }
+    t_sleep_ms(300);
+    struct net_server_counters counters = t_count(&t);
+    assert_in_range(counters.connections, 1, 6);
+    assert_in_range(counters.over_limit, 1, 8); /* it paused instead of spinning */
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    char text[4096];
+    for (int i = 0; i < CLIENTS; i++) {
+        (void)t_read_count(fds[i], text, sizeof(text), "\r\n\r\n", 1);
+        assert_int_equal(t_status(text), 200);
+        (void)close(fds[i]);
+    }
+    t_server_stop(&t, 100);
+}
+
 /* -------------------------------------------------------------------------------------- drain */
 
 struct stopper {
@@ -481,6 +524,7 @@ main(void)
         cmocka_unit_test(test_connection_flood),
         cmocka_unit_test(test_requests_shed),
         cmocka_unit_test(test_memory_shed),
+        cmocka_unit_test(test_no_descriptors),
         cmocka_unit_test(test_drain),
         cmocka_unit_test(test_drain_deadline),
     };

@@ -129,11 +129,14 @@ main(int argc, char **argv)
         }
         at += 3;
     }
-    if (argc - at != 2) {
+    uint64_t port = 0;
+    uint64_t seconds = 0;
+    if (argc - at != 2 || !span_parse_u64(span_from_cstr(argv[at]), &port) ||
+        !span_parse_u64(span_from_cstr(argv[at + 1]), &seconds) || port > UINT16_MAX) {
         (void)fprintf(stderr, "usage: net_server_bench [--thread] [--tls CERT KEY] PORT SECONDS\n");
         return 2;
     }
-    run(&bench, tls, (uint16_t)atoi(argv[at]), (unsigned)atoi(argv[at + 1]));
+    run(&bench, tls, (uint16_t)port, (unsigned)seconds);
     if (bench.worker != NULL) {
         bench.worker->ops->stop(bench.worker);
         bench.worker->ops->destroy(bench.worker);

@@ -506,6 +506,72 @@ test_large_bodies(void **state)
     free(body);
 }
 
+/* ---------------------------------------------------------------------------------- own errors */
+
+static const struct http_header refused_header = {
+    .name = {.data = "Request-Id", .size = 10}, .value = {.data = "req_1", .size = 5}};
+
+static void
+on_refused(void *context, struct net_exchange *refused, const char *reason)
+{
+    (void)context;
+    refused->answer.content_type = SPAN("text/plain");
+    refused->answer.headers = &refused_header;
+    refused->answer.header_count = 1;
+    buf_append_format(
+        &refused->answer.body,
+        "%u %.*s %s",
+        refused->answer.status,
+        SPAN_PRINTF(refused->path),
+        reason);
+}
+
+static void
+on_no_requests(void *context, struct net_exchange *first)
+{
+    (void)context;
+    (void)first;
+    abort();
+}
+
+static void
+test_refused_hook(void **state)
+{
+    (void)state;
+    struct net_loop *loop = NULL;
+    struct net_server *server = NULL;
+    uint16_t port = 0;
+    struct net_server_hooks hooks = {.on_requests = on_no_requests, .on_refused = on_refused};
+    assert_int_equal(net_loop_create("t-hook", &loop), ERR_OK);
+    struct net_server_settings settings = net_server_settings_default;
+    settings.requests_max = 0;
+    assert_int_equal(net_server_create(loop, &settings, &hooks, &server), ERR_RANGE);
+    assert_int_equal(
+        net_server_create(loop, &net_server_settings_default, &hooks, &server), ERR_OK);
+    struct net_listen listen = {.address = "not an address"};
+    assert_int_equal(net_server_listen(server, &listen, &port), ERR_INVALID);
+    listen = (struct net_listen){.address = NULL}; /* every address, IPv4 too */
+    assert_int_equal(net_server_listen(server, &listen, &port), ERR_OK);
+    struct net_listen again = {.address = NULL, .port = port};
+    assert_int_equal(net_server_listen(server, &again, &port), ERR_EXISTS);
+    assert_int_equal(net_loop_start(loop), ERR_OK);
+    net_server_start(server);
+    char text[4096];
+    bool closed = false;
+    int fd = t_connect(port);
+    t_send_text(fd, POST "Transfer-Encoding: chunked\r\n\r\nxyz\r\n"); /* its head was fine */
+    (void)t_read(fd, text, sizeof(text), 3000, &closed);
+    assert_int_equal(t_status(text), 400);
+    assert_non_null(strstr(text, "Request-Id: req_1\r\n"));
+    assert_non_null(strstr(text, "400 /echo a chunk size"));
+    assert_true(closed);
+    (void)close(fd);
+    net_server_stop(server, 100);
+    net_server_destroy(&server);
+    net_loop_stop(loop);
+    net_loop_destroy(&loop);
+}
+
 int
 main(void)
 {
@@ -522,6 +588,7 @@ main(void)
         cmocka_unit_test_setup_teardown(test_half_close, setup, teardown),
         cmocka_unit_test_setup_teardown(test_vanished_client, setup, teardown),
         cmocka_unit_test_setup_teardown(test_large_bodies, setup, teardown),
+        cmocka_unit_test(test_refused_hook),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

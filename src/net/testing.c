@@ -278,8 +278,12 @@ t_read_count(int fd, char *out, size_t size, const char *text, uint32_t count)
 unsigned
 t_status(const char *text)
 {
-    unsigned status = 0;
-    return sscanf(text, "HTTP/1.1 %3u", &status) == 1 ? status : 0;
+    struct span rest = span_from_cstr(text);
+    uint64_t status = 0;
+    if (!span_starts_with(rest, SPAN("HTTP/1.1 ")) || rest.size < 12) {
+        return 0;
+    }
+    return span_parse_u64(span_slice(rest, 9, 12), &status) ? (unsigned)status : 0;
 }
 
 uint64_t

@@ -61,7 +61,7 @@ net_work_destroy(struct net_work *work)
     struct net_server *server = work->server;
     ASSERT(work->next == NULL);
     net_server_charge(server, &work->charged, 0);
-    /* INV NET-7: card numbers and keys do not outlive their request. */
+    /* NET-7: card numbers and keys do not outlive their request. */
     buffer_forget(&work->input);
     buffer_forget(&work->body);
     buffer_forget(&work->wire);
