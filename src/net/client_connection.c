@@ -292,6 +292,8 @@ write_out(struct net_client_connection *connection)
         ssize_t written = net_transport_write(
             &connection->transport, pieces, count, net_loop_scratch(client->loop));
         if (written == NET_IO_WAIT_WRITE) {
+            /* Part of a TLS record may be on its way. */
+            call->sent = call->sent || connection->transport.ssl != NULL;
             connection->blocked = true;
             break;
         }

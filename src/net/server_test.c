@@ -506,6 +506,28 @@ test_large_bodies(void **state)
     free(body);
 }
 
+/* The answer reaches a client that goes on sending what was refused (NET-5). */
+static void
+test_refusal_is_readable(void **state)
+{
+    (void)state;
+    const size_t size = 5000000;
+    char *body = calloc(1, size);
+    assert_non_null(body);
+    for (int i = 0; i < 10; i++) {
+        char text[4096];
+        bool closed = false;
+        int fd = t_connect(t.port);
+        t_send_text(fd, POST "Content-Length: 5000000\r\n\r\n");
+        t_send(fd, body, size);
+        (void)t_read(fd, text, sizeof(text), 3000, &closed);
+        assert_int_equal(t_status(text), 413);
+        assert_true(closed);
+        (void)close(fd);
+    }
+    free(body);
+}
+
 /* ---------------------------------------------------------------------------------- own errors */
 
 static const struct http_header refused_header = {
@@ -588,6 +610,7 @@ main(void)
         cmocka_unit_test_setup_teardown(test_half_close, setup, teardown),
         cmocka_unit_test_setup_teardown(test_vanished_client, setup, teardown),
         cmocka_unit_test_setup_teardown(test_large_bodies, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_refusal_is_readable, setup, teardown),
         cmocka_unit_test(test_refused_hook),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

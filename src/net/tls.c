@@ -58,9 +58,11 @@ context_create(bool server, struct net_tls **ret_tls)
         ERR_clear_error();
         return ERR_CRYPTO;
     }
+    /* CLEANSE_PLAINTEXT: what was decrypted may be a card number (NET-7). */
     (void)SSL_CTX_set_options(
         tls->context,
-        SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE);
+        SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE |
+            SSL_OP_CLEANSE_PLAINTEXT);
     /* Idle connections give their record buffers back. */
     (void)SSL_CTX_set_mode(
         tls->context,
