@@ -1,0 +1,287 @@
+/* One key, one effect (payments' rules of the public API). RESOURCE-3 */
+#include "testing.h"
+
+#include <jansson.h>
+#include <string.h>
+
+static void
+t_expect_replay(const struct t_call *call, const struct t_call *original)
+{
+    assert_true(call->done);
+    assert_int_equal(call->request.status, original->request.status);
+    assert_true(call->request.replayed);
+    assert_string_equal(call->request.original_request_id, original->request.request_id);
+    assert_true(json_equal(call->json, original->json));
+    assert_true(span_equal(buf_span(&call->request.body), buf_span(&original->request.body)));
+}
+
+static void
+a_repeat_answers_the_same(void **state)
+{
+    struct t_world *world = *state;
+    struct t_call *first =
+        t_do_with_key(world, T_CREATE, NULL, "name=a&colour=red&metadata[x]=1", "k1");
+    assert_int_equal(first->request.status, 200);
+    assert_false(first->request.replayed);
+    t_expect_replay(
+        t_do_with_key(world, T_CREATE, NULL, "name=a&colour=red&metadata[x]=1", "k1"), first);
+    /* The order of parameters means nothing. */
+    t_expect_replay(
+        t_do_with_key(world, T_CREATE, NULL, "metadata[x]=1&colour=red&name=a", "k1"), first);
+    t_restart(world);
+    t_expect_replay(
+        t_do_with_key(world, T_CREATE, NULL, "name=a&colour=red&metadata[x]=1", "k1"), first);
+    assert_int_equal(t_count(world, "thing"), 1);
+    assert_int_equal(t_count(world, "event"), 1);
+}
+
+static void
+other_parameters_or_another_endpoint_are_refused(void **state)
+{
+    struct t_world *world = *state;
+    static const char *const others[] = {
+        "name=b", "name=a&colour=", "name=a&colour=red", "name=a&metadata[x]=1", NULL};
+    (void)t_do_with_key(world, T_CREATE, NULL, "name=a", "k1");
+    for (size_t i = 0; others[i] != NULL; i++) {
+        struct t_call *call = t_do_with_key(world, T_CREATE, NULL, others[i], "k1");
+        t_expect_error(call, 400, "", NULL);
+        assert_string_equal(t_text(call, "error.type"), "idempotency_error");
+        assert_non_null(strstr(t_text(call, "error.message"), "same parameters"));
+    }
+    struct t_call *call = t_do_with_key(world, T_CHARGE, NULL, "name=a", "k1");
+    assert_string_equal(t_text(call, "error.type"), "idempotency_error");
+    struct t_call *one = t_do(world, T_CREATE, NULL, "name=b");
+    struct t_call *two = t_do(world, T_CREATE, NULL, "name=b");
+    (void)t_do_with_key(world, T_UPDATE, t_text(one, "id"), NULL, "k2");
+    call = t_do_with_key(world, T_UPDATE, t_text(two, "id"), NULL, "k2");
+    assert_string_equal(t_text(call, "error.type"), "idempotency_error");
+    assert_int_equal(t_count(world, "thing"), 3);
+}
+
+static void
+keys_belong_to_a_merchant_and_mode(void **state)
+{
+    struct t_world *world = *state;
+    char live[RESOURCE_KEY_TEXT_SIZE];
+    assert_int_equal(
+        resource_key_create(
+            world->runtime, world->merchant, RESOURCE_KEY_SECRET, true, "", NULL, live),
+        ERR_OK);
+    (void)t_do_with_key(world, T_CREATE, NULL, "name=a", "k1");
+    struct t_call *call = t_send(world, T_CREATE, NULL, "name=b");
+    t_use_key(call, "k1");
+    call->request.api_key = span_from_cstr(live);
+    t_run(world);
+    assert_int_equal(call->request.status, 200);
+    assert_false(call->request.replayed);
+}
+
+static void
+validation_failures_leave_the_key_new(void **state)
+{
+    struct t_world *world = *state;
+    t_expect_error(
+        t_do_with_key(world, T_CREATE, NULL, "nam=a", "k1"), 400, "parameter_unknown", NULL);
+    t_expect_error(
+        t_do_with_key(world, T_CREATE, NULL, "name=a&fail=invalid", "k1"),
+        400,
+        "amount_too_small",
+        NULL);
+    t_expect_error(
+        t_do_with_key(world, T_CREATE, NULL, "name=a&fail=internal", "k1"), 500, "", NULL);
+    struct t_call *call = t_do_with_key(world, T_CREATE, NULL, "name=a", "k1");
+    assert_int_equal(call->request.status, 200);
+    assert_false(call->request.replayed);
+    assert_int_equal(t_count(world, "idempotency_key"), 1);
+}
+
+static void
+executed_failures_are_kept(void **state)
+{
+    struct t_world *world = *state;
+    struct t_call *first = t_do_with_key(world, T_CREATE, NULL, "name=a&fail=executed", "k1");
+    t_expect_error(first, 402, "card_declined", NULL);
+    t_restart(world);
+    t_expect_replay(t_do_with_key(world, T_CREATE, NULL, "name=a&fail=executed", "k1"), first);
+    assert_int_equal(t_count(world, "thing"), 1);
+}
+
+static void
+a_failed_commit_leaves_the_key_new(void **state) /* RESOURCE-2, RESOURCE-3 */
+{
+    struct t_world *world = *state;
+    world->store.commit_fails = ERR_IO;
+    struct t_call *lost = t_do_with_key(world, T_CREATE, NULL, "name=a", "k1");
+    assert_int_equal(lost->request.status, 500);
+    struct t_call *call = t_do_with_key(world, T_CREATE, NULL, "name=a", "k1");
+    assert_int_equal(call->request.status, 200);
+    assert_false(call->request.replayed);
+    assert_int_equal(t_count(world, "thing"), 1);
+}
+
+static void
+many_at_once_have_one_effect(void **state)
+{
+    struct t_world *world = *state;
+    struct t_call *calls[64];
+    for (size_t i = 0; i < 64; i++) {
+        calls[i] = t_send(world, T_CHARGE, NULL, "name=a");
+        t_use_key(calls[i], "k1");
+    }
+    t_run(world);
+    size_t good = 0;
+    size_t replayed = 0;
+    for (size_t i = 0; i < 64; i++) {
+        assert_true(calls[i]->done);
+        if (calls[i]->request.status == 200) {
+            good++;
+            replayed += calls[i]->request.replayed;
+        } else {
+            t_expect_error(calls[i], 409, "idempotency_key_in_use", NULL);
+        }
+    }
+    assert_true(good >= 1);
+    assert_int_equal(good, replayed + 1);
+    assert_int_equal(world->outside_calls, 1);
+    assert_int_equal(t_count(world, "thing"), 1);
+    assert_int_equal(t_count(world, "idempotency_key"), 1);
+}
+
+static void
+outside_effects_announce_their_key_and_finish_it(void **state)
+{
+    struct t_world *world = *state;
+    struct t_call *first = t_do_with_key(world, T_CHARGE, NULL, "name=a", "k1");
+    assert_int_equal(first->request.status, 200);
+    assert_int_equal(t_count(world, "idempotency_key"), 1);
+    t_expect_replay(t_do_with_key(world, T_CHARGE, NULL, "name=a", "k1"), first);
+    assert_int_equal(world->outside_calls, 1);
+    /* Refused in the end: the key is new again. */
+    t_expect_error(
+        t_do_with_key(world, T_CHARGE, NULL, "name=a&fail=invalid", "k2"), 400, "", NULL);
+    assert_int_equal(t_count(world, "idempotency_key"), 1);
+}
+
+static void
+adopt(struct resource_op *op)
+{
+    resource_adopt_key(op, SPAN("k1"));
+    if (resource_op_idempotency_key(op).size == 0) {
+        resource_finish(op);
+        return;
+    }
+    assert_true(span_equal_cstr(resource_op_idempotency_key(op), "k1"));
+    struct buf body;
+    buf_init(&body, 100);
+    buf_append_cstr(&body, "{\"finished\":\"later\"}");
+    resource_answer(op, 200, &body);
+}
+
+static void
+a_key_of_a_dead_process_stays_taken_until_it_is_adopted(void **state)
+{
+    struct t_world *world = *state;
+    world->outside_hangs = true;
+    struct t_call *lost = t_do_with_key(world, T_CHARGE, NULL, "name=a", "k1");
+    assert_false(lost->done);
+    t_expect_error(
+        t_do_with_key(world, T_CHARGE, NULL, "name=a", "k1"), 409, "idempotency_key_in_use", NULL);
+    t_restart(world);
+    t_expect_error(
+        t_do_with_key(world, T_CHARGE, NULL, "name=a", "k1"), 409, "idempotency_key_in_use", NULL);
+    struct t_call *other = t_do_with_key(world, T_CHARGE, NULL, "name=b", "k1");
+    assert_string_equal(t_text(other, "error.type"), "idempotency_error");
+    for (int round = 0; round < 2; round++) { /* the second one has nothing to adopt */
+        assert_int_equal(resource_start_internal(world->runtime, 2, NULL, adopt, NULL), ERR_OK);
+        t_run(world);
+        struct t_call *call = t_do_with_key(world, T_CHARGE, NULL, "name=a", "k1");
+        assert_int_equal(call->request.status, 200);
+        assert_true(call->request.replayed);
+        assert_string_equal(t_text(call, "finished"), "later");
+        assert_string_equal(call->request.original_request_id, lost->request.request_id);
+    }
+    assert_int_equal(world->outside_calls, 1);
+}
+
+static void
+keys_expire(void **state)
+{
+    struct t_world *world = *state;
+    struct t_call *first = t_do_with_key(world, T_CREATE, NULL, "name=a", "k1");
+    assert_true(os_sim_run_for(world->sim, (24 * 3600 - 60) * OS_NS_PER_S, 1000000));
+    t_expect_replay(t_do_with_key(world, T_CREATE, NULL, "name=a", "k1"), first);
+    assert_true(os_sim_run_for(world->sim, 120 * OS_NS_PER_S, 1000000));
+    assert_int_equal(t_count(world, "idempotency_key"), 0);
+    struct t_call *again = t_do_with_key(world, T_CREATE, NULL, "name=b", "k1");
+    assert_int_equal(again->request.status, 200);
+    assert_false(again->request.replayed);
+    /* Even before they are swept. */
+    os_sim_advance(world->sim, 25 * 3600 * OS_NS_PER_S);
+    again = t_send(world, T_CREATE, NULL, "name=c");
+    t_use_key(again, "k1");
+    t_run(world);
+    assert_int_equal(again->request.status, 200);
+    assert_false(again->request.replayed);
+}
+
+static void
+odd_keys_are_refused(void **state)
+{
+    struct t_world *world = *state;
+    char key[300];
+    memset(key, 'k', sizeof(key));
+    key[255] = '\0';
+    assert_int_equal(t_do_with_key(world, T_CREATE, NULL, "name=a", key)->request.status, 200);
+    key[255] = 'k';
+    key[256] = '\0';
+    t_expect_error(t_do_with_key(world, T_CREATE, NULL, "name=a", key), 400, "", NULL);
+    t_expect_error(t_do_with_key(world, T_CREATE, NULL, "name=a", ""), 400, "", NULL);
+    t_expect_error(t_do_with_key(world, T_CREATE, NULL, "name=a", "\xff"), 400, "", NULL);
+    assert_int_equal(t_count(world, "thing"), 1);
+}
+
+static void
+reading_needs_no_key(void **state)
+{
+    struct t_world *world = *state;
+    struct t_call *first = t_do_with_key(world, T_LIST, NULL, NULL, "k1");
+    (void)t_do(world, T_CREATE, NULL, "name=a");
+    struct t_call *second = t_do_with_key(world, T_LIST, NULL, NULL, "k1");
+    assert_false(json_equal(first->json, second->json));
+    assert_false(second->request.replayed);
+}
+
+static void
+rate_limits_and_lock_timeouts_are_not_kept(void **state)
+{
+    struct t_world *world = *state;
+    struct t_call *thing = t_do(world, T_CREATE, NULL, "name=a");
+    const char *id = t_text(thing, "id");
+    (void)t_do(world, T_UPDATE, id, "fail=hang");
+    struct t_call *waiter = t_do_with_key(world, T_UPDATE, id, NULL, "k1");
+    assert_true(os_sim_run_for(world->sim, 6 * OS_NS_PER_S, 1000));
+    t_expect_error(waiter, 429, "lock_timeout", NULL);
+    assert_int_equal(t_count(world, "idempotency_key"), 0);
+}
+
+int
+main(void)
+{
+#define T(test) cmocka_unit_test_setup_teardown(test, t_setup, t_teardown)
+    const struct CMUnitTest tests[] = {
+        T(a_repeat_answers_the_same),
+        T(other_parameters_or_another_endpoint_are_refused),
+        T(keys_belong_to_a_merchant_and_mode),
+        T(validation_failures_leave_the_key_new),
+        T(executed_failures_are_kept),
+        T(a_failed_commit_leaves_the_key_new),
+        T(many_at_once_have_one_effect),
+        T(outside_effects_announce_their_key_and_finish_it),
+        T(a_key_of_a_dead_process_stays_taken_until_it_is_adopted),
+        T(keys_expire),
+        T(odd_keys_are_refused),
+        T(reading_needs_no_key),
+        T(rate_limits_and_lock_timeouts_are_not_kept),
+    };
+    return cmocka_run_group_tests_name("resource idempotency", tests, NULL, NULL);
+}

@@ -1,0 +1,303 @@
+#include "testing.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+
+#define THINGS 12
+
+struct t_things {
+    char id[THINGS][ID_TEXT_SIZE]; /* oldest first, ten seconds apart */
+};
+
+static void
+t_fill(struct t_world *world, struct t_things *things)
+{
+    for (int i = 0; i < THINGS; i++) {
+        char form[40];
+        (void)snprintf(form, sizeof(form), "name=n%d&colour=%s", i, i % 3 == 0 ? "red" : "blue");
+        struct t_call *call = t_do(world, T_CREATE, NULL, form);
+        assert_int_equal(call->request.status, 200);
+        strcpy(things->id[i], t_text(call, "id"));
+        os_sim_advance(world->sim, 10 * OS_NS_PER_S);
+    }
+}
+
+/* The names in the page, without their n: "11 10 9". */
+static void
+t_expect_page(const struct t_call *call, const char *names, bool has_more)
+{
+    char text[200] = "";
+    assert_int_equal(call->request.status, 200);
+    const json_t *data = t_json(call, "data");
+    size_t index;
+    json_t *item;
+    json_array_foreach((json_t *)(uintptr_t)data, index, item)
+    {
+        strcat(text, index == 0 ? "" : " ");
+        strcat(text, json_string_value(json_object_get(item, "name")) + 1);
+    }
+    assert_string_equal(text, names);
+    assert_int_equal(json_is_true(t_json(call, "has_more")), has_more);
+}
+
+static struct t_call *
+t_list(struct t_world *world, const char *format, const char *id)
+{
+    char form[200];
+    struct buf text;
+    buf_init_fixed(&text, form, sizeof(form));
+    const char *mark = strchr(format, '@');
+    buf_append(&text, format, mark == NULL ? strlen(format) : (size_t)(mark - format));
+    if (mark != NULL) {
+        buf_append_cstr(&text, id);
+        buf_append_cstr(&text, mark + 1);
+    }
+    buf_append_byte(&text, '\0');
+    return t_do(world, T_LIST, NULL, form);
+}
+
+static void
+pages_go_both_ways(void **state)
+{
+    struct t_world *world = *state;
+    struct t_things things;
+    struct t_call *empty = t_do(world, T_LIST, NULL, NULL);
+    t_expect_page(empty, "", false);
+    assert_string_equal(t_text(empty, "object"), "list");
+    assert_string_equal(t_text(empty, "url"), "/v1/things");
+    t_fill(world, &things);
+    t_expect_page(t_do(world, T_LIST, NULL, NULL), "11 10 9 8 7 6 5 4 3 2", true);
+    t_expect_page(t_list(world, "limit=12", NULL), "11 10 9 8 7 6 5 4 3 2 1 0", false);
+    t_expect_page(t_list(world, "limit=2&starting_after=@", things.id[7]), "6 5", true);
+    t_expect_page(t_list(world, "limit=3&starting_after=@", things.id[2]), "1 0", false);
+    t_expect_page(t_list(world, "starting_after=@", things.id[0]), "", false);
+    t_expect_page(t_list(world, "limit=2&ending_before=@", things.id[7]), "9 8", true);
+    t_expect_page(t_list(world, "limit=4&ending_before=@", things.id[7]), "11 10 9 8", false);
+    t_expect_page(t_list(world, "ending_before=@", things.id[11]), "", false);
+}
+
+static void
+filters_and_times_narrow_it(void **state)
+{
+    struct t_world *world = *state;
+    struct t_things things;
+    char form[100];
+    long long start = (long long)(OS_SIM_START_WALL_NS / OS_NS_PER_S);
+    t_fill(world, &things);
+    t_expect_page(t_list(world, "colour=red", NULL), "9 6 3 0", false);
+    t_expect_page(t_list(world, "colour=red&limit=2&starting_after=@", things.id[9]), "6 3", true);
+    t_expect_page(t_list(world, "colour=green", NULL), "", false);
+    t_expect_page(t_list(world, "colour=&limit=1", NULL), "11", true);
+
+    static const struct {
+        const char *format;
+        int offset;
+        const char *expected;
+    } cases[] = {
+        {"created=%lld", 20, "2"},
+        {"created=%lld", 21, ""},
+        {"created[gte]=%lld", 90, "11 10 9"},
+        {"created[gt]=%lld", 90, "11 10"},
+        {"created[lt]=%lld", 20, "1 0"},
+        {"created[lte]=%lld", 20, "2 1 0"},
+        {"created[lte]=%lld&colour=red", 50, "3 0"},
+        {"created[lt]=%lld&created[gte]=0", 10, "0"},
+    };
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct buf text;
+        buf_init_fixed(&text, form, sizeof(form));
+        const char *mark = strstr(cases[i].format, "%lld");
+        buf_append(&text, cases[i].format, (size_t)(mark - cases[i].format));
+        buf_append_i64(&text, start + cases[i].offset);
+        buf_append_cstr(&text, mark + 4);
+        buf_append_byte(&text, '\0');
+        t_expect_page(t_do(world, T_LIST, NULL, form), cases[i].expected, false);
+    }
+    t_expect_page(t_list(world, "limit=2&created[lte]=9223372036854775807", NULL), "11 10", true);
+    t_expect_page(t_list(world, "created[gt]=9223372036854775807", NULL), "", false);
+    t_expect_page(t_list(world, "created=9223372036854775807", NULL), "", false);
+}
+
+static void
+wrong_cursors_and_limits_are_refused(void **state)
+{
+    struct t_world *world = *state;
+    struct t_things things;
+    t_fill(world, &things);
+    struct t_call *call = t_do(world, T_LIST, NULL, "starting_after=th_none");
+    t_expect_error(call, 400, "resource_missing", "starting_after");
+    assert_string_equal(t_text(call, "error.message"), "No such thing: 'th_none'");
+    t_expect_error(
+        t_do(world, T_LIST, NULL, "ending_before=th_none"),
+        400,
+        "resource_missing",
+        "ending_before");
+    call = t_list(world, "ending_before=x&starting_after=@", things.id[3]);
+    t_expect_error(call, 400, "parameters_exclusive", NULL);
+    t_expect_error(t_do(world, T_LIST, NULL, "limit=0"), 400, "parameter_invalid_integer", "limit");
+    t_expect_error(
+        t_do(world, T_LIST, NULL, "limit=101"), 400, "parameter_invalid_integer", "limit");
+    t_expect_error(t_do(world, T_LIST, NULL, "color=red"), 400, "parameter_unknown", "color");
+}
+
+static void
+references_expand(void **state)
+{
+    struct t_world *world = *state;
+    struct t_call *a = t_do(world, T_CREATE, NULL, "name=a");
+    char form[200];
+    (void)snprintf(form, sizeof(form), "name=b&parent=%s", t_text(a, "id"));
+    struct t_call *b = t_do(world, T_CREATE, NULL, form);
+    (void)snprintf(form, sizeof(form), "name=c&parent=%s&expand[]=parent.parent", t_text(b, "id"));
+    struct t_call *c = t_do(world, T_CREATE, NULL, form);
+    assert_string_equal(t_text(b, "parent"), t_text(a, "id"));
+    assert_string_equal(t_text(c, "parent.name"), "b");
+    assert_string_equal(t_text(c, "parent.parent.name"), "a");
+    struct t_call *read = t_do(world, T_RETRIEVE, t_text(c, "id"), "expand[]=parent");
+    assert_string_equal(t_text(read, "parent.parent"), t_text(a, "id"));
+    struct t_call *list = t_do(world, T_LIST, NULL, "expand[]=data.parent");
+    assert_string_equal(t_text(list, "data.0.parent.name"), "b");
+    assert_string_equal(t_text(list, "data.1.parent.name"), "a");
+    assert_true(json_is_null(t_json(list, "data.2.parent")));
+    t_expect_error(t_do(world, T_LIST, NULL, "expand[]=parent"), 400, "", "expand");
+    t_expect_error(t_do(world, T_LIST, NULL, "expand[]=data"), 400, "", "expand");
+    t_expect_error(t_do(world, T_LIST, NULL, "expand[]=data.name"), 400, "", "expand");
+    t_expect_error(t_do(world, T_RETRIEVE, t_text(c, "id"), "expand[]=nam"), 400, "", "expand");
+    /* A reference to what is not there stays an id. */
+    struct t_call *lost = t_do(world, T_CREATE, NULL, "name=d&parent=th_gone&expand[]=parent");
+    assert_string_equal(t_text(lost, "parent"), "th_gone");
+}
+
+static void
+events_tell_what_happened(void **state) /* RESOURCE-5 */
+{
+    struct t_world *world = *state;
+    struct t_call *call = t_send(world, T_CREATE, NULL, "name=a");
+    t_use_key(call, "k1");
+    call->request.api_version = SPAN("2020-08-27");
+    t_run(world);
+    (void)t_do(world, T_CREATE, NULL, "name=b");
+    struct t_call *events = t_do(world, T_EVENTS, NULL, NULL);
+    assert_int_equal(json_array_size(t_json(events, "data")), 2);
+    assert_string_equal(t_text(events, "url"), "/v1/events");
+    assert_string_equal(t_text(events, "data.1.object"), "event");
+    assert_string_equal(t_text(events, "data.1.type"), "thing.created");
+    assert_string_equal(t_text(events, "data.1.api_version"), "2020-08-27");
+    assert_string_equal(t_text(events, "data.0.api_version"), "2026-08-26.dahlia");
+    assert_string_equal(t_text(events, "data.1.request.id"), call->request.request_id);
+    assert_string_equal(t_text(events, "data.1.request.idempotency_key"), "k1");
+    assert_true(json_is_null(t_json(events, "data.0.request.idempotency_key")));
+    assert_int_equal(t_integer(events, "data.0.pending_webhooks"), 0);
+    assert_true(json_equal(t_json(events, "data.1.data.object"), call->json));
+    /* As it was then, whatever becomes of it. */
+    (void)t_do(world, T_UPDATE, t_text(call, "id"), NULL);
+    struct t_call *event = t_do(world, T_EVENT, t_text(events, "data.1.id"), NULL);
+    assert_true(json_equal(event->json, t_json(events, "data.1")));
+    t_expect_error(t_do(world, T_EVENT, "evt_none", NULL), 404, "resource_missing", "id");
+}
+
+struct emit {
+    const char *type;
+};
+
+static void
+emit_step(struct resource_op *op)
+{
+    struct emit *emit = resource_op_state(op);
+    struct t_thing *thing = resource_new(op, &t_thing_type);
+    assert_non_null(thing);
+    thing->name = SPAN("x");
+    assert_int_equal(
+        resource_emit(op, emit->type, &t_thing_type, thing, SPAN("{\"count\":7}")), ERR_OK);
+    resource_finish(op);
+}
+
+static void
+t_emit(struct t_world *world, const char *type)
+{
+    struct emit emit = {.type = type};
+    assert_int_equal(resource_start_internal(world->runtime, 2, NULL, emit_step, &emit), ERR_OK);
+    t_run(world);
+}
+
+/* The types on the page, with spaces between. */
+static void
+t_expect_types(struct t_world *world, const char *form, const char *expected, bool has_more)
+{
+    struct t_call *call = t_do(world, T_EVENTS, NULL, form);
+    char text[300] = "";
+    size_t index;
+    json_t *item;
+    assert_int_equal(call->request.status, 200);
+    json_array_foreach((json_t *)(uintptr_t)t_json(call, "data"), index, item)
+    {
+        strcat(text, index == 0 ? "" : " ");
+        strcat(text, json_string_value(json_object_get(item, "type")));
+    }
+    assert_string_equal(text, expected);
+    assert_int_equal(json_is_true(t_json(call, "has_more")), has_more);
+}
+
+static void
+events_are_found_by_type(void **state)
+{
+    struct t_world *world = *state;
+    static const char *const types[] = {"a.one", "b.one", "a.two", "ab.x", "a.one", "b.one"};
+    for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
+        t_emit(world, types[i]);
+    }
+    for (int round = 0; round < 2; round++) {
+        t_expect_types(world, "type=a.one", "a.one a.one", false);
+        t_expect_types(world, "type=a.*", "a.one a.two a.one", false);
+        t_expect_types(world, "type=a.*&limit=2", "a.one a.two", true);
+        t_expect_types(world, "type=*&limit=3", "b.one a.one ab.x", true);
+        t_expect_types(world, "types[]=b.one&types[]=ab.x", "b.one ab.x b.one", false);
+        t_expect_types(world, "types[]=b.*&types[]=b.one&types[]=none", "b.one b.one", false);
+        t_expect_types(world, "type=none", "", false);
+        t_expect_types(world, "type=none.*", "", false);
+        t_restart(world); /* the types are remembered */
+    }
+    struct t_call *page = t_do(world, T_EVENTS, NULL, "type=a.*&limit=1");
+    char form[100];
+    (void)snprintf(
+        form, sizeof(form), "type=a.*&limit=1&starting_after=%s", t_text(page, "data.0.id"));
+    t_expect_types(world, form, "a.two", true);
+    struct t_call *last = t_do(world, T_EVENTS, NULL, "type=a.*&limit=3");
+    (void)snprintf(
+        form, sizeof(form), "type=a.*&limit=1&ending_before=%s", t_text(last, "data.2.id"));
+    t_expect_types(world, form, "a.two", true);
+    assert_int_equal(t_integer(last, "data.0.data.previous_attributes.count"), 7);
+    t_expect_error(
+        t_do(world, T_EVENTS, NULL, "type=a&types[]=b"), 400, "parameters_exclusive", NULL);
+}
+
+static void
+a_type_of_a_lost_transaction_is_not_known(void **state)
+{
+    struct t_world *world = *state;
+    world->store.commit_fails = ERR_IO;
+    t_emit(world, "a.one");
+    t_expect_types(world, "type=a.*", "", false);
+    t_emit(world, "a.one");
+    t_expect_types(world, "type=a.*", "a.one", false);
+    t_restart(world);
+    t_expect_types(world, "type=a.*", "a.one", false);
+}
+
+int
+main(void)
+{
+#define T(test) cmocka_unit_test_setup_teardown(test, t_setup, t_teardown)
+    const struct CMUnitTest tests[] = {
+        T(pages_go_both_ways),
+        T(filters_and_times_narrow_it),
+        T(wrong_cursors_and_limits_are_refused),
+        T(references_expand),
+        T(events_tell_what_happened),
+        T(events_are_found_by_type),
+        T(a_type_of_a_lost_transaction_is_not_known),
+    };
+    return cmocka_run_group_tests_name("resource list", tests, NULL, NULL);
+}
