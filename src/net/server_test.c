@@ -533,6 +533,125 @@ test_refusal_is_readable(void **state)
     free(body);
 }
 
+/* ------------------------------------------------------------------------------------- secrets */
+
+/* Never whole in this program's memory except where it is being sent. */
+#define SECRET_SIZE 24
+#define SECRET_MASK 1
+
+static const unsigned char secret_masked[SECRET_SIZE + 1] = "5353535353535353sEcReTkL";
+
+static char
+secret_byte(size_t index)
+{
+    return (char)(secret_masked[index] - SECRET_MASK);
+}
+
+/* How often the secret stands in [from, to). */
+static uint32_t
+secrets_in(const char *from, const char *to)
+{
+    uint32_t count = 0;
+    while (to - from >= SECRET_SIZE) {
+        const char *at = memchr(from, secret_byte(0), (size_t)(to - from) - SECRET_SIZE + 1);
+        if (at == NULL) {
+            break;
+        }
+        size_t same = 1;
+        while (same < SECRET_SIZE && at[same] == secret_byte(same)) {
+            same++;
+        }
+        count += same == SECRET_SIZE;
+        from = at + 1;
+    }
+    return count;
+}
+
+/* In everything that this process can write to. */
+static uint32_t
+secrets_in_memory(void)
+{
+    uint32_t count = 0;
+    char line[512];
+    FILE *maps = fopen("/proc/self/maps", "re");
+    assert_non_null(maps);
+    while (fgets(line, sizeof(line), maps) != NULL) {
+        char *end = NULL;
+        uintptr_t from = (uintptr_t)strtoull(line, &end, 16);
+        uintptr_t to = (uintptr_t)strtoull(end + 1, &end, 16);
+        if (strncmp(end, " rw", 3) == 0) {
+            count += secrets_in((const char *)from, (const char *)to);
+        }
+    }
+    (void)fclose(maps);
+    return count;
+}
+
+static size_t
+put_text(char *out, const char *text)
+{
+    memcpy(out, text, strlen(text));
+    return strlen(text);
+}
+
+static size_t
+put_secret(char *out)
+{
+    for (size_t i = 0; i < SECRET_SIZE; i++) {
+        out[i] = secret_byte(i);
+    }
+    return SECRET_SIZE;
+}
+
+/* A header and a body with the secret in it; the pipelined second one too. */
+static size_t
+secret_request(char *out)
+{
+    size_t at = 0;
+    for (int i = 0; i < 2; i++) {
+        at += put_text(out + at, "POST /hold HTTP/1.1\r\nHost: a\r\nAuthorization: ");
+        at += put_secret(out + at);
+        at += put_text(out + at, "\r\nTransfer-Encoding: chunked\r\n\r\n18\r\n");
+        at += put_secret(out + at);
+        at += put_text(out + at, "\r\n0\r\n\r\n");
+    }
+    return at;
+}
+
+/* NET-7. */
+static void
+test_secrets_are_wiped(void **state)
+{
+    (void)state;
+    if (T_SANITIZED) {
+        skip(); /* their shadow memory is too large to search */
+    }
+    static char request[1024];
+    char text[4096];
+    const size_t steps[] = {sizeof(request), 7, 100};
+    for (size_t i = 0; i < 3; i++) {
+        int fd = t_connect(t.port);
+        size_t size = secret_request(request);
+        for (size_t at = 0; at < size; at += steps[i]) {
+            t_send(fd, request + at, size - at < steps[i] ? size - at : steps[i]);
+            t_sleep_ms(1);
+        }
+        explicit_bzero(request, sizeof(request));
+        t_wait_held(&t, 2);
+        assert_in_range(secrets_in_memory(), 4, 8); /* the search finds what is there */
+        t_release(&t, true);
+        (void)t_read_count(fd, text, sizeof(text), "HTTP/1.1 200 OK", 2);
+        uint64_t end_ms = t_now_ms() + 3000;
+        while (t_count(&t).memory > 0) {
+            assert_true(t_now_ms() < end_ms);
+            t_sleep_ms(1);
+        }
+        t_sleep_ms(5);
+        assert_int_equal(secrets_in_memory(), 0);
+        (void)close(fd);
+    }
+}
+
 /* ---------------------------------------------------------------------------------- own errors */
 
 static const struct http_header refused_header = {
@@ -616,6 +735,7 @@ main(void)
         cmocka_unit_test_setup_teardown(test_vanished_client, setup, teardown),
         cmocka_unit_test_setup_teardown(test_large_bodies, setup, teardown),
         cmocka_unit_test_setup_teardown(test_refusal_is_readable, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_secrets_are_wiped, setup, teardown),
         cmocka_unit_test(test_refused_hook),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
