@@ -328,7 +328,7 @@ passes(struct check *check, struct store_error *error)
 }
 
 err_t
-ledger_check(
+ledger_engine_check(
     const struct ledger_check_settings *settings,
     struct ledger_check_report *ret_report,
     struct store_error *error)
@@ -343,7 +343,7 @@ ledger_check(
 }
 
 void
-ledger_check_release(struct ledger_check_report *report)
+ledger_engine_check_release(struct ledger_check_report *report)
 {
     free(report->sums);
     *report = (struct ledger_check_report){0};

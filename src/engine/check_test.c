@@ -69,7 +69,7 @@ check(struct t_journal *journal, struct ledger_check_report *report, struct stor
 {
     struct ledger_check_settings settings = {
         .url = "journal:" T_FOLDER, .disk = os_sim_disk_ops(journal->disk)};
-    return ledger_check(&settings, report, error);
+    return ledger_engine_check(&settings, report, error);
 }
 
 static void
@@ -98,7 +98,7 @@ finds_nothing_in_sound_books(void **state)
         transfers += report.sums[i].transfers;
     }
     assert_int_equal(transfers, report.transfers);
-    ledger_check_release(&report);
+    ledger_engine_check_release(&report);
     t_journal_destroy(journal);
 }
 
@@ -134,7 +134,7 @@ expect_found(struct t_journal *journal, uint32_t segment, uint64_t offset, unsig
     struct store_error error;
     flip(journal, segment, offset, bit);
     err_t code = check(journal, &report, &error);
-    ledger_check_release(&report);
+    ledger_engine_check_release(&report);
     if (code != ERR_CORRUPT && code != ERR_VERSION) {
         fail_msg(
             "flip in segment %u at %llu, bit %u: %s",
@@ -177,7 +177,7 @@ finds_every_flipped_bit(void **state)
     struct ledger_check_report report;
     struct store_error error;
     assert_int_equal(check(journal, &report, &error), ERR_OK);
-    ledger_check_release(&report);
+    ledger_engine_check_release(&report);
     t_journal_destroy(journal);
 }
 
@@ -226,16 +226,16 @@ finds_wrong_files(void **state)
     assert_int_equal(disk->ops->rename(disk, T_FOLDER "/00000002.log", T_FOLDER "/away"), ERR_OK);
     assert_int_equal(check(journal, &report, &error), ERR_CORRUPT);
     assert_non_null(strstr(error.message, "00000002.log"));
-    ledger_check_release(&report);
+    ledger_engine_check_release(&report);
     assert_int_equal(
         disk->ops->rename(disk, T_FOLDER "/00000003.log", T_FOLDER "/00000002.log"), ERR_OK);
     assert_int_equal(check(journal, &report, &error), ERR_CORRUPT);
-    ledger_check_release(&report);
+    ledger_engine_check_release(&report);
     assert_int_equal(
         disk->ops->rename(disk, T_FOLDER "/00000002.log", T_FOLDER "/00000003.log"), ERR_OK);
     assert_int_equal(disk->ops->rename(disk, T_FOLDER "/away", T_FOLDER "/00000002.log"), ERR_OK);
     assert_int_equal(check(journal, &report, &error), ERR_OK);
-    ledger_check_release(&report);
+    ledger_engine_check_release(&report);
     struct os_file *file = NULL;
     assert_int_equal(
         disk->ops->open(disk, T_FOLDER "/00000001.log", OS_OPEN_WRITE, false, &file, NULL), ERR_OK);
@@ -243,7 +243,7 @@ finds_wrong_files(void **state)
     disk->ops->close(disk, file);
     assert_int_equal(check(journal, &report, &error), ERR_CORRUPT);
     assert_non_null(strstr(error.message, "00000001.log"));
-    ledger_check_release(&report);
+    ledger_engine_check_release(&report);
     t_journal_destroy(journal);
 }
 
@@ -264,13 +264,13 @@ torn_tail_is_cleared(void **state)
     struct store_error error;
     assert_int_equal(check(journal, &report, &error), ERR_OK);
     assert_true(report.torn_bytes > 0);
-    ledger_check_release(&report);
+    ledger_engine_check_release(&report);
     assert_int_equal(t_ledger_open(&journal->t), ERR_OK);
     assert_true(t_ledger_compare_all(&journal->t));
     t_ledger_close(&journal->t);
     assert_int_equal(check(journal, &report, &error), ERR_OK);
     assert_int_equal(report.torn_bytes, 0);
-    ledger_check_release(&report);
+    ledger_engine_check_release(&report);
     t_journal_destroy(journal);
 }
 
@@ -283,7 +283,7 @@ refuses_a_running_server(void **state)
     struct store_error error;
     assert_int_equal(t_ledger_open(&journal->t), ERR_OK);
     assert_int_equal(check(journal, &report, &error), ERR_LOCKED);
-    ledger_check_release(&report);
+    ledger_engine_check_release(&report);
     t_ledger_close(&journal->t);
     t_journal_destroy(journal);
 }

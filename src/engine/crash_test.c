@@ -45,7 +45,7 @@ crash_init(struct crash *crash, uint64_t seed, uint64_t stop)
     crash->seed = seed;
     crash->stop = stop;
     assert_int_equal(os_sim_disk_create(&settings, &crash->disk), ERR_OK);
-    crash->lagging = ledger_model_create(MACHINE_EXPIRY_MAX, LEDGER_MODEL_CORRECT);
+    crash->lagging = ledger_model_create(ENGINE_EXPIRY_MAX, LEDGER_MODEL_CORRECT);
     t_ledger_init(&crash->t, seed, os_sim_disk_ops(crash->disk));
     os_sim_disk_stop_at(crash->disk, stop);
 }

@@ -45,7 +45,7 @@ struct ledger_engine {
     struct os_loop *loop;
     struct os_group_hook hook;
     struct os_timer pulse_timer;
-    struct machine machine;
+    struct engine_machine machine;
     struct engine_clock clock;
     bool machine_is_open;
     bool failing; /* a group failed; waiting for the others before the reload */
@@ -207,7 +207,7 @@ load(struct ledger_engine *engine, struct store_error *error)
     struct store *store = NULL;
     TRY(store_open(
         engine->settings.url, engine->settings.disk, &engine->settings.store, &store, error));
-    TRY(machine_open(&engine->machine, store, &engine->settings.limits, error));
+    TRY(engine_machine_open(&engine->machine, store, &engine->settings.limits, error));
     engine->machine.time = engine_time;
     engine->machine.time_context = engine;
     engine->machine.executor = os_loop_executor(engine->loop);
@@ -220,7 +220,7 @@ static void
 reload(struct ledger_engine *engine)
 {
     ASSERT(engine->in_flight == 0);
-    machine_close(&engine->machine);
+    engine_machine_close(&engine->machine);
     engine->machine_is_open = false;
     engine->failing = false;
     struct store_error error = {0};
@@ -283,7 +283,7 @@ group_send(struct ledger_engine *engine, struct engine_group *group)
 {
     if (engine->machine.uncommitted) {
         group->ticket.task.run = group_done;
-        err_t error = machine_commit(&engine->machine, &group->ticket);
+        err_t error = engine_machine_commit(&engine->machine, &group->ticket);
         if (error != ERR_OK) {
             answer_unknown(engine, &group->requests);
             fail(engine, err_text(error));
@@ -322,7 +322,7 @@ execute_waiting(struct ledger_engine *engine, struct engine_group *group)
 {
     while (engine->waiting.first != NULL && group->requests.count < ENGINE_GROUP_REQUESTS_MAX) {
         struct port_ledger_request *request = engine->waiting.first;
-        err_t error = machine_execute(&engine->machine, request);
+        err_t error = engine_machine_execute(&engine->machine, request);
         if (error == ERR_BUSY) {
             ASSERT(engine->in_flight > 0 || engine->machine.uncommitted);
             break;
@@ -346,7 +346,7 @@ static void
 pulse_try(struct ledger_engine *engine)
 {
     uint64_t clock = ledger_clock(engine->machine.ledger);
-    err_t error = machine_tick(&engine->machine, engine_time(engine, clock));
+    err_t error = engine_machine_tick(&engine->machine, engine_time(engine, clock));
     if (error == ERR_OUTCOME_UNKNOWN || error == ERR_CLOSED) {
         fail(engine, err_text(engine->machine.error.code));
         return;
@@ -478,7 +478,7 @@ ledger_engine_settings_default(void)
             {
                 .account_count_max = 1000 * 1000,
                 .pending_count_max = 250 * 1000,
-                .expiry_batch_max = MACHINE_EXPIRY_MAX,
+                .expiry_batch_max = ENGINE_EXPIRY_MAX,
             },
         .request_count_max = 1024,
     };
@@ -538,7 +538,7 @@ ledger_engine_close(struct ledger_engine **engine_pointer)
         os_loop_stop(engine->loop);
     }
     if (engine->machine_is_open) {
-        machine_close(&engine->machine);
+        engine_machine_close(&engine->machine);
     }
     for (uint32_t i = 0; i < ENGINE_GROUPS_MAX; i++) {
         answer_unknown(engine, &engine->groups[i].requests);

@@ -211,12 +211,12 @@ serves_many(void **state)
     free(clients);
     struct ledger_check_settings check = {.url = url, .disk = os_disk_real()};
     struct ledger_check_report report;
-    if (ledger_check(&check, &report, &error) != ERR_OK) {
+    if (ledger_engine_check(&check, &report, &error) != ERR_OK) {
         fail_msg("%s", error.message);
     }
     assert_int_equal(report.transfers, CLIENTS * REQUESTS / 5 * 4 * BATCH);
     assert_true(report.segments > 3);
-    ledger_check_release(&report);
+    ledger_engine_check_release(&report);
     assert_int_equal(
         os_disk_real()->ops->list(os_disk_real(), folder, remove_file, folder), ERR_OK);
     rmdir(folder);

@@ -7,7 +7,7 @@ static err_t
 delta_create(struct ledger_delta *delta)
 {
     delta->account_capacity = LEDGER_BATCH_MAX;
-    delta->event_capacity = LEDGER_BATCH_MAX + MACHINE_EXPIRY_MAX;
+    delta->event_capacity = LEDGER_BATCH_MAX + ENGINE_EXPIRY_MAX;
     delta->failed_capacity = LEDGER_BATCH_MAX;
     delta->accounts = calloc(delta->account_capacity, sizeof(*delta->accounts));
     delta->events = calloc(delta->event_capacity, sizeof(*delta->events));
@@ -27,7 +27,7 @@ delta_clear(struct ledger_delta *delta)
 }
 
 static err_t
-tables_create(struct machine *machine, const struct ledger_limits *limits)
+tables_create(struct engine_machine *machine, const struct ledger_limits *limits)
 {
     TRY(delta_create(&machine->delta));
     machine->ids = calloc(2 * LEDGER_BATCH_MAX, sizeof(*machine->ids));
@@ -38,15 +38,15 @@ tables_create(struct machine *machine, const struct ledger_limits *limits)
         machine->taken == NULL) {
         return ERR_MEMORY;
     }
-    TRY(machine_pairs_create(&machine->pairs));
+    TRY(engine_machine_pairs_create(&machine->pairs));
     struct ledger_limits own = *limits;
-    own.expiry_batch_max = MACHINE_EXPIRY_MAX;
+    own.expiry_batch_max = ENGINE_EXPIRY_MAX;
     return ledger_create(&own, &machine->ledger);
 }
 
 err_t
-machine_open(
-    struct machine *machine,
+engine_machine_open(
+    struct engine_machine *machine,
     struct store *store,
     const struct ledger_limits *limits,
     struct store_error *error)
@@ -60,20 +60,20 @@ machine_open(
         code = store->ops->load(store, machine->ledger, error);
     }
     if (code != ERR_OK) {
-        machine_close(machine);
+        engine_machine_close(machine);
     }
     return code;
 }
 
 void
-machine_close(struct machine *machine)
+engine_machine_close(struct engine_machine *machine)
 {
     if (machine->store != NULL) {
         machine->store->ops->close(machine->store);
         machine->store = NULL;
     }
     ledger_destroy(&machine->ledger);
-    machine_pairs_destroy(&machine->pairs);
+    engine_machine_pairs_destroy(&machine->pairs);
     free(machine->ids);
     free(machine->pasts);
     free(machine->timestamps);
@@ -93,7 +93,7 @@ machine_close(struct machine *machine)
 
 /* The time of a commit with `count` events. ERR_RANGE at the end of time. */
 static err_t
-next_clock(const struct machine *machine, uint64_t count, uint64_t *ret_clock)
+next_clock(const struct engine_machine *machine, uint64_t count, uint64_t *ret_clock)
 {
     uint64_t clock = ledger_clock(machine->ledger);
     ASSERT(clock <= LEDGER_TIMESTAMP_MAX);
@@ -108,27 +108,27 @@ next_clock(const struct machine *machine, uint64_t count, uint64_t *ret_clock)
 
 /* What a pulse can add to the delta. */
 static uint32_t
-pulse_events_max(const struct machine *machine)
+pulse_events_max(const struct engine_machine *machine)
 {
     uint32_t pendings = ledger_pending_count(machine->ledger);
-    return pendings < MACHINE_EXPIRY_MAX ? pendings : MACHINE_EXPIRY_MAX;
+    return pendings < ENGINE_EXPIRY_MAX ? pendings : ENGINE_EXPIRY_MAX;
 }
 
 /* Is a pulse due, and does time go on for long enough to do it? */
 static bool
-pulse_is_due(const struct machine *machine)
+pulse_is_due(const struct engine_machine *machine)
 {
     uint64_t left = LEDGER_TIMESTAMP_MAX - ledger_clock(machine->ledger);
-    return ledger_pulse_due(machine->ledger) && left >= 1 + MACHINE_EXPIRY_MAX;
+    return ledger_pulse_due(machine->ledger) && left >= 1 + ENGINE_EXPIRY_MAX;
 }
 
 /* Expires what is due. What was decided before a batch is done after it, and moves the clock, even
  * if the batch itself finished what was due. */
 static void
-pulse(struct machine *machine)
+pulse(struct engine_machine *machine)
 {
     uint64_t clock = ledger_clock(machine->ledger);
-    const uint64_t duration = 1 + MACHINE_EXPIRY_MAX;
+    const uint64_t duration = 1 + ENGINE_EXPIRY_MAX;
     if (duration > LEDGER_TIMESTAMP_MAX - clock) {
         return;
     }
@@ -140,7 +140,7 @@ pulse(struct machine *machine)
 
 /* MACHINE-2. */
 static err_t
-hand_over(struct machine *machine)
+hand_over(struct engine_machine *machine)
 {
     struct ledger_delta *delta = &machine->delta;
     if (delta->account_count == 0 && delta->event_count == 0 && delta->failed_count == 0) {
@@ -158,7 +158,7 @@ hand_over(struct machine *machine)
 }
 
 err_t
-machine_commit(struct machine *machine, struct store_ticket *ticket)
+engine_machine_commit(struct engine_machine *machine, struct store_ticket *ticket)
 {
     ASSERT(machine->delta.event_count == 0);
     machine->delta.clock = ledger_clock(machine->ledger);
@@ -168,7 +168,7 @@ machine_commit(struct machine *machine, struct store_ticket *ticket)
 }
 
 err_t
-machine_tick(struct machine *machine, uint64_t clock)
+engine_machine_tick(struct engine_machine *machine, uint64_t clock)
 {
     TRY(machine->store->ops->admit(machine->store, pulse_events_max(machine), 0));
     delta_clear(&machine->delta);
@@ -190,7 +190,7 @@ count_pendings(const struct ledger_transfer *transfers, uint32_t count)
 }
 
 static err_t
-create_accounts(struct machine *machine, struct port_ledger_request *request)
+create_accounts(struct engine_machine *machine, struct port_ledger_request *request)
 {
     ledger_create_accounts(
         machine->ledger,
@@ -202,10 +202,11 @@ create_accounts(struct machine *machine, struct port_ledger_request *request)
 }
 
 static err_t
-create_transfers(struct machine *machine, struct port_ledger_request *request, uint32_t past_count)
+create_transfers(
+    struct engine_machine *machine, struct port_ledger_request *request, uint32_t past_count)
 {
     if (request->pairs != NULL) {
-        machine_pairs_before(machine, request);
+        engine_machine_pairs_before(machine, request);
     }
     ledger_create_transfers(
         machine->ledger,
@@ -216,7 +217,7 @@ create_transfers(struct machine *machine, struct port_ledger_request *request, u
         request->out.results,
         &machine->delta);
     if (request->pairs != NULL) {
-        machine_pairs_after(machine, request, machine->delta.event_count);
+        engine_machine_pairs_after(machine, request, machine->delta.event_count);
     }
     return ERR_OK;
 }
@@ -231,7 +232,7 @@ note_taken(void *context, const struct ledger_event *event)
 
 /* Tells the core which timestamps of imported accounts are a transfer's already. */
 static err_t
-look_up_timestamps(struct machine *machine, const struct port_ledger_request *request)
+look_up_timestamps(struct engine_machine *machine, const struct port_ledger_request *request)
 {
     uint32_t count = ledger_prepare_accounts(
         machine->ledger, request->in.accounts, request->count, machine->timestamps);
@@ -252,7 +253,8 @@ look_up_timestamps(struct machine *machine, const struct port_ledger_request *re
 /* Room in the core and in the store, and the past: everything that can fail, before anything is
  * changed (MACHINE-1). */
 static err_t
-prepare(struct machine *machine, const struct port_ledger_request *request, uint32_t *ret_pasts)
+prepare(
+    struct engine_machine *machine, const struct port_ledger_request *request, uint32_t *ret_pasts)
 {
     bool transfers = request->operation == PORT_LEDGER_CREATE_TRANSFERS;
     bool accounts = request->operation == PORT_LEDGER_CREATE_ACCOUNTS;
@@ -277,14 +279,14 @@ prepare(struct machine *machine, const struct port_ledger_request *request, uint
 /* Reads need no room, but the pulse that comes with them does. Where there is none, the reads go
  * on and the pulse waits. */
 static err_t
-execute_read(struct machine *machine, struct port_ledger_request *request)
+execute_read(struct engine_machine *machine, struct port_ledger_request *request)
 {
     uint64_t clock = 0;
     TRY(next_clock(machine, 0, &clock));
     bool room = machine->store->ops->admit(machine->store, pulse_events_max(machine), 0) == ERR_OK;
     ledger_set_clock(machine->ledger, clock);
     bool due = room && pulse_is_due(machine);
-    TRY(machine_read(machine, request));
+    TRY(engine_machine_read(machine, request));
     if (due) {
         delta_clear(&machine->delta);
         pulse(machine);
@@ -294,7 +296,7 @@ execute_read(struct machine *machine, struct port_ledger_request *request)
 }
 
 err_t
-machine_execute(struct machine *machine, struct port_ledger_request *request)
+engine_machine_execute(struct engine_machine *machine, struct port_ledger_request *request)
 {
     request->out_count = 0;
     if (request->operation != PORT_LEDGER_CREATE_ACCOUNTS &&

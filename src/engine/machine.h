@@ -15,16 +15,16 @@
 #include "store/store.h"
 
 /* How a pulse's time and its expiries are counted, as documented for replay. */
-#define MACHINE_EXPIRY_MAX 8189u
+#define ENGINE_EXPIRY_MAX 8189u
 
-/* Tells the time that a commit would like to have; NULL in struct machine: no time of its own, the
- * clock only moves by what the events need. */
-typedef uint64_t (*machine_time)(void *context, uint64_t ledger_clock);
+/* Tells the time that a commit would like to have; NULL in struct engine_machine: no time of its
+ * own, the clock only moves by what the events need. */
+typedef uint64_t (*engine_machine_time)(void *context, uint64_t ledger_clock);
 
-struct machine {
+struct engine_machine {
     struct store *store;
     struct ledger *ledger;
-    machine_time time;
+    engine_machine_time time;
     void *time_context;
     struct os_executor *executor; /* of the tickets */
     bool uncommitted;             /* batches were handed to the store since the last ticket */
@@ -34,48 +34,53 @@ struct machine {
     struct ledger_past *pasts; /* as many */
     uint64_t *timestamps;      /* LEDGER_BATCH_MAX, of imported accounts */
     bool *taken;               /* as many */
-    struct machine_pairs *pairs;
+    struct engine_machine_pairs *pairs;
     struct store_error error; /* of the last failure of the store */
 };
 
 /* Opens the store and loads the core from it. On failure the error says why, and there is nothing
  * to close. */
-MUST_USE err_t machine_open(
-    struct machine *machine,
+MUST_USE err_t engine_machine_open(
+    struct engine_machine *machine,
     struct store *store,
     const struct ledger_limits *limits,
     struct store_error *error);
 /* Closes the store, too. */
-void machine_close(struct machine *machine);
+void engine_machine_close(struct engine_machine *machine);
 
 /* Executes one request: one commit on the ledger's clock, with its pulse if one is due. Sets the
  * request's out_count. ERR_BUSY, ERR_FULL, ERR_DISK_FULL, ERR_RANGE (the end of time, or more than
  * LEDGER_BATCH_MAX) and failures of reading: nothing was done. ERR_OUTCOME_UNKNOWN: the store
  * failed; the machine must be closed. */
-MUST_USE err_t machine_execute(struct machine *machine, struct port_ledger_request *request);
+MUST_USE err_t
+engine_machine_execute(struct engine_machine *machine, struct port_ledger_request *request);
 
 /* Moves the clock to `clock` (or leaves it if that is not later), and expires what is due then. */
-MUST_USE err_t machine_tick(struct machine *machine, uint64_t clock);
+MUST_USE err_t engine_machine_tick(struct engine_machine *machine, uint64_t clock);
 
 /* Ends the group: the ticket is told when everything so far is durable. Errors as of
  * store_ops.commit. */
-MUST_USE err_t machine_commit(struct machine *machine, struct store_ticket *ticket);
+MUST_USE err_t engine_machine_commit(struct engine_machine *machine, struct store_ticket *ticket);
 
 /* --- machine_pairs.c --- */
 
-struct machine_pairs;
+struct engine_machine_pairs;
 
-MUST_USE err_t machine_pairs_create(struct machine_pairs **ret_pairs);
-void machine_pairs_destroy(struct machine_pairs **pairs);
+MUST_USE err_t engine_machine_pairs_create(struct engine_machine_pairs **ret_pairs);
+void engine_machine_pairs_destroy(struct engine_machine_pairs **pairs);
 /* Before the batch is applied: both accounts as they stand. */
-void machine_pairs_before(struct machine *machine, const struct port_ledger_request *request);
+void engine_machine_pairs_before(
+    struct engine_machine *machine, const struct port_ledger_request *request);
 /* After it: the batch's events are the first `event_count` of the delta. */
-void machine_pairs_after(
-    struct machine *machine, const struct port_ledger_request *request, uint32_t event_count);
+void engine_machine_pairs_after(
+    struct engine_machine *machine,
+    const struct port_ledger_request *request,
+    uint32_t event_count);
 
 /* --- machine_query.c --- */
 
 /* Look-ups and queries. ERR_IO and ERR_CORRUPT of the store. */
-MUST_USE err_t machine_read(struct machine *machine, struct port_ledger_request *request);
+MUST_USE err_t
+engine_machine_read(struct engine_machine *machine, struct port_ledger_request *request);
 
 #endif

@@ -20,7 +20,7 @@ struct pairs_entry {
     uint32_t event; /* the last one that touched the account */
 };
 
-struct machine_pairs {
+struct engine_machine_pairs {
     uint32_t generation;
     struct pairs_entry table[PAIRS_TABLE];
 };
@@ -28,9 +28,9 @@ struct machine_pairs {
 static_assert(PAIRS_TABLE > 2 * 2 * LEDGER_BATCH_MAX, "room for both accounts of each transfer");
 
 err_t
-machine_pairs_create(struct machine_pairs **ret_pairs)
+engine_machine_pairs_create(struct engine_machine_pairs **ret_pairs)
 {
-    struct machine_pairs *pairs = calloc(1, sizeof(*pairs));
+    struct engine_machine_pairs *pairs = calloc(1, sizeof(*pairs));
     if (pairs == NULL) {
         return ERR_MEMORY;
     }
@@ -39,14 +39,14 @@ machine_pairs_create(struct machine_pairs **ret_pairs)
 }
 
 void
-machine_pairs_destroy(struct machine_pairs **pairs)
+engine_machine_pairs_destroy(struct engine_machine_pairs **pairs)
 {
     free(*pairs);
     *pairs = NULL;
 }
 
 static struct pairs_entry *
-entry_of(struct machine_pairs *pairs, uint32_t slot)
+entry_of(struct engine_machine_pairs *pairs, uint32_t slot)
 {
     uint32_t at = (uint32_t)hash_u64(slot) % PAIRS_TABLE;
     while (pairs->table[at].generation == pairs->generation && pairs->table[at].slot != slot) {
@@ -56,7 +56,7 @@ entry_of(struct machine_pairs *pairs, uint32_t slot)
 }
 
 static void
-account_copy(const struct machine *machine, u128 id, struct ledger_account *out)
+account_copy(const struct engine_machine *machine, u128 id, struct ledger_account *out)
 {
     const struct ledger_account *account = ledger_find_account(machine->ledger, id);
     if (account == NULL) {
@@ -68,7 +68,7 @@ account_copy(const struct machine *machine, u128 id, struct ledger_account *out)
 
 /* A post or void may leave the accounts out: they are the pending transfer's. */
 static const struct ledger_transfer *
-pending_of(const struct machine *machine, const struct ledger_transfer *transfer)
+pending_of(const struct engine_machine *machine, const struct ledger_transfer *transfer)
 {
     const uint16_t finishing = LEDGER_TRANSFER_POST_PENDING | LEDGER_TRANSFER_VOID_PENDING;
     if ((transfer->flags & finishing) == 0) {
@@ -78,7 +78,8 @@ pending_of(const struct machine *machine, const struct ledger_transfer *transfer
 }
 
 void
-machine_pairs_before(struct machine *machine, const struct port_ledger_request *request)
+engine_machine_pairs_before(
+    struct engine_machine *machine, const struct port_ledger_request *request)
 {
     for (uint32_t i = 0; i < request->count; i++) {
         const struct ledger_transfer *transfer = &request->in.transfers[i];
@@ -106,7 +107,7 @@ account_set(struct ledger_account *account, const struct ledger_balances *balanc
 
 static void
 pair_of_event(
-    struct machine *machine, const struct ledger_event *event, struct port_ledger_pair *pair)
+    struct engine_machine *machine, const struct ledger_event *event, struct port_ledger_pair *pair)
 {
     pair->debit = *ledger_account_at(machine->ledger, event->debit_slot);
     pair->credit = *ledger_account_at(machine->ledger, event->credit_slot);
@@ -116,14 +117,14 @@ pair_of_event(
 
 /* Brings an account that was noted before the batch up to the last event that touched it. */
 static void
-account_catch_up(struct machine *machine, struct ledger_account *account)
+account_catch_up(struct engine_machine *machine, struct ledger_account *account)
 {
     uint32_t slot =
         account->id == 0 ? UINT32_MAX : ledger_account_slot(machine->ledger, account->id);
     if (slot == UINT32_MAX) {
         return;
     }
-    struct machine_pairs *pairs = machine->pairs;
+    struct engine_machine_pairs *pairs = machine->pairs;
     const struct pairs_entry *entry = entry_of(pairs, slot);
     if (entry->generation != pairs->generation) {
         return;
@@ -137,17 +138,17 @@ account_catch_up(struct machine *machine, struct ledger_account *account)
 }
 
 static void
-touch(struct machine_pairs *pairs, uint32_t slot, uint32_t event)
+touch(struct engine_machine_pairs *pairs, uint32_t slot, uint32_t event)
 {
     *entry_of(pairs, slot) =
         (struct pairs_entry){.generation = pairs->generation, .slot = slot, .event = event};
 }
 
 void
-machine_pairs_after(
-    struct machine *machine, const struct port_ledger_request *request, uint32_t event_count)
+engine_machine_pairs_after(
+    struct engine_machine *machine, const struct port_ledger_request *request, uint32_t event_count)
 {
-    struct machine_pairs *pairs = machine->pairs;
+    struct engine_machine_pairs *pairs = machine->pairs;
     pairs->generation++;
     if (pairs->generation == 0) {
         memset(pairs->table, 0, sizeof(pairs->table));

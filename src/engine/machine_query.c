@@ -5,7 +5,7 @@
 /* --- by id --- */
 
 static err_t
-lookup_accounts(struct machine *machine, struct port_ledger_request *request)
+lookup_accounts(struct engine_machine *machine, struct port_ledger_request *request)
 {
     for (uint32_t i = 0; i < request->count; i++) {
         const struct ledger_account *account =
@@ -18,7 +18,7 @@ lookup_accounts(struct machine *machine, struct port_ledger_request *request)
 }
 
 static err_t
-lookup_transfers(struct machine *machine, struct port_ledger_request *request)
+lookup_transfers(struct engine_machine *machine, struct port_ledger_request *request)
 {
     TRY(machine->store->ops->look_up(
         machine->store, request->in.ids, request->count, machine->pasts, &machine->error));
@@ -63,7 +63,7 @@ store_query_of(const struct port_ledger_filter *filter)
 }
 
 struct collect {
-    struct machine *machine;
+    struct engine_machine *machine;
     struct port_ledger_request *request;
     uint32_t account_slot;
 };
@@ -90,7 +90,7 @@ collect_balance(void *context, const struct ledger_event *event)
 
 static void
 account_after(
-    const struct machine *machine,
+    const struct engine_machine *machine,
     uint32_t slot,
     const struct ledger_balances *balances,
     uint16_t flags,
@@ -121,7 +121,7 @@ collect_change(void *context, const struct ledger_event *event)
 /* --- queries --- */
 
 static err_t
-account_events(struct machine *machine, struct port_ledger_request *request)
+account_events(struct engine_machine *machine, struct port_ledger_request *request)
 {
     const struct port_ledger_filter *filter = request->in.filter;
     bool balances = request->operation == PORT_LEDGER_GET_ACCOUNT_BALANCES;
@@ -152,7 +152,7 @@ account_events(struct machine *machine, struct port_ledger_request *request)
 }
 
 static err_t
-all_events(struct machine *machine, struct port_ledger_request *request)
+all_events(struct engine_machine *machine, struct port_ledger_request *request)
 {
     const struct port_ledger_filter *filter = request->in.filter;
     bool changes = request->operation == PORT_LEDGER_GET_CHANGE_EVENTS;
@@ -205,7 +205,7 @@ account_lower_bound(const struct ledger *ledger, uint64_t timestamp)
 }
 
 static err_t
-query_accounts(struct machine *machine, struct port_ledger_request *request)
+query_accounts(struct engine_machine *machine, struct port_ledger_request *request)
 {
     const struct port_ledger_filter *filter = request->in.filter;
     if (!range_is_valid(filter)) {
@@ -228,7 +228,7 @@ query_accounts(struct machine *machine, struct port_ledger_request *request)
 }
 
 err_t
-machine_read(struct machine *machine, struct port_ledger_request *request)
+engine_machine_read(struct engine_machine *machine, struct port_ledger_request *request)
 {
     switch (request->operation) {
     case PORT_LEDGER_LOOKUP_ACCOUNTS:

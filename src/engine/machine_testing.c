@@ -34,7 +34,7 @@ t_ledger_init(struct t_ledger *t, uint64_t seed, struct os_disk *disk)
     t->disk = disk;
     t->executor.post = post_now;
     t->ticket.task.run = ticket_told;
-    t->model = ledger_model_create(MACHINE_EXPIRY_MAX, LEDGER_MODEL_CORRECT);
+    t->model = ledger_model_create(ENGINE_EXPIRY_MAX, LEDGER_MODEL_CORRECT);
     ledger_random_init(&t->random, seed);
 }
 
@@ -56,7 +56,7 @@ t_ledger_open(struct t_ledger *t)
     memset(&t->machine, 0, sizeof(t->machine));
     t->error = store_open("journal:" T_FOLDER, t->disk, &settings, &store, &t->store_error);
     if (t->error == ERR_OK) {
-        t->error = machine_open(&t->machine, store, &limits, &t->store_error);
+        t->error = engine_machine_open(&t->machine, store, &limits, &t->store_error);
     }
     if (t->error == ERR_OK) {
         t->machine.executor = &t->executor;
@@ -78,7 +78,7 @@ t_ledger_catch_up(struct t_ledger *t)
 void
 t_ledger_close(struct t_ledger *t)
 {
-    machine_close(&t->machine);
+    engine_machine_close(&t->machine);
 }
 
 __attribute__((format(printf, 3, 4))) static bool
@@ -102,7 +102,7 @@ make_durable(struct t_ledger *t)
         return true;
     }
     uint32_t told = t->tickets_told;
-    t->error = machine_commit(&t->machine, &t->ticket);
+    t->error = engine_machine_commit(&t->machine, &t->ticket);
     if (t->error == ERR_OK) {
         if (!same(t, t->tickets_told == told + 1, "the ticket was not told")) {
             return false;
@@ -119,7 +119,7 @@ do_tick(struct t_ledger *t, int64_t ns)
     uint64_t clock = ledger_clock(t->machine.ledger);
     uint64_t left = LEDGER_TIMESTAMP_MAX - clock;
     ledger_model_tick(t->model, ns);
-    t->error = machine_tick(&t->machine, clock + (step < left ? step : left));
+    t->error = engine_machine_tick(&t->machine, clock + (step < left ? step : left));
     return same(t, t->error == ERR_OK, "tick: %s", err_text(t->error));
 }
 
@@ -135,7 +135,7 @@ do_look_up(struct t_ledger *t)
         .out.accounts = &out,
     };
     ledger_model_commit(t->model);
-    t->error = machine_execute(&t->machine, &request);
+    t->error = engine_machine_execute(&t->machine, &request);
     return same(t, t->error == ERR_OK, "look-up: %s", err_text(t->error));
 }
 
@@ -204,7 +204,7 @@ do_create(struct t_ledger *t)
         request.pairs = pairs;
     }
     uint32_t events = ledger_model_event_count(t->model);
-    t->error = machine_execute(&t->machine, &request);
+    t->error = engine_machine_execute(&t->machine, &request);
     if (t->error == ERR_FULL) {
         t->error = ERR_OK;
         t->applied = false;
@@ -296,7 +296,7 @@ query(
 {
     struct port_ledger_request request = {.operation = operation, .in.filter = filter};
     request.out.transfers = out;
-    err_t error = machine_read(&t->machine, &request);
+    err_t error = engine_machine_read(&t->machine, &request);
     *ret_count = request.out_count;
     return same(t, error == ERR_OK, "query: %s", t->machine.error.message);
 }

@@ -16,7 +16,7 @@
 #define T_TRANSFERS_MAX 8190
 
 struct t_ledger {
-    struct machine machine;
+    struct engine_machine machine;
     struct ledger_model *model;
     struct ledger_random random;
     struct ledger_random_operation operation;

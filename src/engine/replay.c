@@ -20,7 +20,7 @@
 
 struct replay {
     const struct ledger_replay_settings *settings;
-    struct machine machine;
+    struct engine_machine machine;
     struct os_executor executor; /* runs the ticket within the commit */
     struct store_ticket ticket;
     bool durable_lines; /* each line's changes are on the disk before it is answered */
@@ -303,7 +303,7 @@ flush(struct replay *replay)
         return ERR_OK;
     }
     replay->ticket.task.run = ticket_told;
-    TRY(machine_commit(&replay->machine, &replay->ticket));
+    TRY(engine_machine_commit(&replay->machine, &replay->ticket));
     replay->machine.error = replay->ticket.error;
     return replay->ticket.error.code;
 }
@@ -318,10 +318,10 @@ is_of_store(err_t error)
 static err_t
 execute(struct replay *replay, struct port_ledger_request *request)
 {
-    err_t error = machine_execute(&replay->machine, request);
+    err_t error = engine_machine_execute(&replay->machine, request);
     if (error == ERR_BUSY) {
         TRY(flush(replay));
-        error = machine_execute(&replay->machine, request);
+        error = engine_machine_execute(&replay->machine, request);
     }
     return error;
 }
@@ -372,10 +372,10 @@ run_tick(struct replay *replay, const struct json_value *root)
     uint64_t clock = ledger_clock(replay->machine.ledger);
     uint64_t left = LEDGER_TIMESTAMP_MAX - clock;
     uint64_t target = clock + (step < left ? step : left);
-    err_t error = machine_tick(&replay->machine, target);
+    err_t error = engine_machine_tick(&replay->machine, target);
     if (error == ERR_BUSY) {
         TRY(flush(replay));
-        error = machine_tick(&replay->machine, target);
+        error = engine_machine_tick(&replay->machine, target);
     }
     TRY(error);
     json_object_begin(&replay->json);
@@ -496,7 +496,7 @@ open_machine(struct replay *replay, struct span script, struct store_error *erro
             .account_count_max = bounded(accounts), .pending_count_max = bounded(pendings)};
         struct store *store = NULL;
         TRY(store_open(replay->settings->url, replay->settings->disk, &settings, &store, error));
-        err_t code = machine_open(&replay->machine, store, &limits, error);
+        err_t code = engine_machine_open(&replay->machine, store, &limits, error);
         if (code != ERR_FULL || limits.account_count_max == UINT32_MAX / 4) {
             return code;
         }
@@ -540,7 +540,7 @@ run_script(
 }
 
 err_t
-ledger_replay(
+ledger_engine_replay(
     const struct ledger_replay_settings *settings,
     struct span script,
     struct ledger_replay_summary *ret_summary,
@@ -564,7 +564,7 @@ ledger_replay(
     if (code == ERR_OK) {
         replay->machine.executor = &replay->executor;
         code = run_script(replay, script, ret_summary, error);
-        machine_close(&replay->machine);
+        engine_machine_close(&replay->machine);
     }
     buf_release(&replay->out);
     arena_release(&replay->arena);

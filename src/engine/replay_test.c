@@ -28,7 +28,7 @@ t_replay(const char *script, const char *expected, err_t expected_code)
         .url = "memory:", .disk = os_disk_real(), .line = collect, .context = &out};
     struct ledger_replay_summary summary;
     struct store_error error;
-    err_t code = ledger_replay(&settings, span_from_cstr(script), &summary, &error);
+    err_t code = ledger_engine_replay(&settings, span_from_cstr(script), &summary, &error);
     buf_append_byte(&out, '\0');
     assert_false(buf_failed(&out));
     assert_string_equal(out.data, expected);

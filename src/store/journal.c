@@ -14,175 +14,6 @@ journal_of(struct store *store)
     return CONTAINER_OF(store, struct journal, store);
 }
 
-/* --- what an event does to the tables --- */
-
-static enum index_fate
-fate_of_new(const struct ledger_event *event)
-{
-    return event->kind == LEDGER_EVENT_TWO_PHASE_PENDING ? INDEX_PENDING : INDEX_SINGLE;
-}
-
-/* Index and directory; the heads are the caller's, who needs the old ones as links. */
-static err_t
-note_event(struct journal *journal, const struct ledger_event *event, journal_position_t position)
-{
-    bool expiry = event->kind == LEDGER_EVENT_TWO_PHASE_EXPIRED;
-    journal_directory_event(&journal->directory, event->timestamp, expiry);
-    if (expiry) {
-        return journal_set_fate(journal, event->transfer.id, INDEX_EXPIRED);
-    }
-    if (event->kind == LEDGER_EVENT_TWO_PHASE_POSTED) {
-        TRY(journal_set_fate(journal, event->transfer.pending_id, INDEX_POSTED));
-    } else if (event->kind == LEDGER_EVENT_TWO_PHASE_VOIDED) {
-        TRY(journal_set_fate(journal, event->transfer.pending_id, INDEX_VOIDED));
-    }
-    uint64_t hash = index_hash(&journal->index, event->transfer.id);
-    return index_insert(&journal->index, hash, position, fate_of_new(event));
-}
-
-static err_t
-note_failed(struct journal *journal, u128 id, journal_position_t position)
-{
-    return index_insert(&journal->index, index_hash(&journal->index, id), position, INDEX_FAILED);
-}
-
-/* --- loading --- */
-
-struct load {
-    struct journal *journal;
-    struct ledger *ledger;
-    struct journal_visitor visitor;
-    uint64_t clock;
-    uint64_t transfer_timestamp;
-    uint64_t account_timestamp;
-};
-
-static err_t
-load_frame_begin(
-    void *context, const struct journal_frame_header *header, journal_position_t position)
-{
-    struct load *load = context;
-    struct journal *journal = load->journal;
-    /* A look-up may have to read what this very frame holds. */
-    journal->cache.durable_end = position + header->size;
-    TRY(journal_directory_frame(&journal->directory, position));
-    journal_directory_extend(&journal->directory, position + header->size);
-    return ERR_OK;
-}
-
-static err_t
-load_account(void *context, const struct ledger_account *account)
-{
-    struct load *load = context;
-    load->account_timestamp =
-        account->timestamp > load->account_timestamp ? account->timestamp : load->account_timestamp;
-    return ledger_load_account(load->ledger, account);
-}
-
-static err_t
-load_event(void *context, const struct ledger_event *event, journal_position_t position)
-{
-    struct load *load = context;
-    bool expiry = event->kind == LEDGER_EVENT_TWO_PHASE_EXPIRED;
-    if (!expiry) {
-        load->visitor.reason = "timestamps do not rise";
-        if (event->timestamp <= load->transfer_timestamp) {
-            return ERR_CORRUPT;
-        }
-        load->transfer_timestamp = event->timestamp;
-    }
-    load->visitor.reason = "event does not follow from the balances before it";
-    TRY(ledger_redo(load->ledger, event));
-    load->visitor.reason = "event refers to no pending transfer";
-    TRY(note_event(load->journal, event, position));
-    return ERR_OK;
-}
-
-static err_t
-load_failed(void *context, u128 id, journal_position_t position)
-{
-    struct load *load = context;
-    return note_failed(load->journal, id, position);
-}
-
-static err_t
-load_section_end(void *context, uint64_t clock)
-{
-    struct load *load = context;
-    load->visitor.reason = "the clock goes back";
-    if (clock < load->clock) {
-        return ERR_CORRUPT;
-    }
-    load->clock = clock;
-    return ERR_OK;
-}
-
-static err_t
-load_frame_end(void *context, const struct journal_frame_header *header)
-{
-    (void)context;
-    (void)header;
-    return ERR_OK;
-}
-
-/* Hands the journal to the writer, which begins it or goes on with it. */
-static err_t
-load_writer(struct journal *journal, const struct journal_scan *scan, struct store_error *error)
-{
-    struct journal_writer *writer = &journal->writer;
-    if (scan->empty) {
-        writer->term = 1;
-        os_entropy_real()->fill(os_entropy_real(), &writer->identity, sizeof(writer->identity));
-        TRY(journal_writer_begin(writer, error));
-    } else {
-        TRY(journal_writer_resume(writer, scan, error));
-    }
-    journal->segment = writer->segment;
-    journal->segment_size = writer->segment_size;
-    journal->offset = writer->end;
-    journal->sequence = writer->sequence;
-    journal->cache.durable_end = journal_position(writer->segment, writer->end);
-    return ERR_OK;
-}
-
-static err_t
-journal_load(struct store *store, struct ledger *ledger, struct store_error *error)
-{
-    struct journal *journal = journal_of(store);
-    ASSERT(!journal->loaded);
-    struct journal_scan scan = {.disk = journal->disk, .folder = journal->folder, .error = error};
-    struct load load = {.journal = journal, .ledger = ledger};
-    load.visitor = (struct journal_visitor){
-        .frame_begin = load_frame_begin,
-        .account = load_account,
-        .event = load_event,
-        .failed = load_failed,
-        .section_end = load_section_end,
-        .frame_end = load_frame_end,
-        .context = &load,
-    };
-    scan.visitor = &load.visitor;
-    *error = (struct store_error){0};
-    err_t code = journal_scan_run(&scan);
-    if (code == ERR_OK) {
-        code = load_writer(journal, &scan, error);
-    }
-    if (code == ERR_OK) {
-        journal->heads = scan.heads;
-        scan.heads = (struct journal_heads){0};
-        ledger_load_clock(ledger, load.clock, load.transfer_timestamp, load.account_timestamp);
-        journal->loaded = true;
-    }
-    journal_scan_release(&scan);
-    if (code == ERR_OK && journal->loop != NULL) {
-        code = os_loop_start(journal->loop);
-        if (code != ERR_OK) {
-            store_error_set(error, code, "%s: starting the I/O thread", journal->folder);
-        }
-    }
-    return code;
-}
-
 /* --- frames on their way --- */
 
 static void frame_done(struct os_task *task);
@@ -414,7 +245,7 @@ journal_admit(struct store *store, uint32_t events, uint32_t accounts)
     if (journal->failed) {
         return ERR_CLOSED;
     }
-    TRY(index_admit(&journal->index, (uint64_t)events));
+    TRY(journal_index_admit(&journal->index, (uint64_t)events));
     /* Behind it comes at least the empty section that a group may end with. */
     uint64_t size =
         journal_section_size(accounts, events, events, true) + journal_section_size(0, 0, 0, false);
@@ -459,7 +290,7 @@ write_events(
             *debit_head = position;
             *credit_head = position;
         }
-        TRY(note_event(journal, event, position));
+        TRY(journal_note_event(journal, event, position));
         out += section->event_size;
     }
     return ERR_OK;
@@ -482,7 +313,7 @@ write_section(
     TRY(write_events(journal, delta, &section, frame));
     uint64_t position = frame->image.position + (uint64_t)(section.failed - frame->image.data);
     for (uint32_t i = 0; i < delta->failed_count; i++) {
-        TRY(note_failed(journal, delta->failed_ids[i], position));
+        TRY(journal_note_failed(journal, delta->failed_ids[i], position));
         position += sizeof(u128);
     }
     return ERR_OK;
@@ -556,7 +387,7 @@ journal_free(struct journal *journal)
 {
     journal_cache_release(&journal->cache);
     journal_writer_release(&journal->writer);
-    index_release(&journal->index);
+    journal_index_release(&journal->index);
     journal_heads_release(&journal->heads);
     journal_directory_release(&journal->directory);
     for (uint32_t i = 0; i < journal->frame_count; i++) {
@@ -629,7 +460,7 @@ journal_init(struct journal *journal, struct os_disk *disk, const struct store_s
     }
     struct hash_key key;
     os_entropy_real()->fill(os_entropy_real(), &key, sizeof(key));
-    index_init(&journal->index, key, settings->transfer_count_max);
+    journal_index_init(&journal->index, key, settings->transfer_count_max);
     journal->cache.disk = disk;
     journal->cache.folder = journal->folder;
     journal->writer.disk = disk;

@@ -19,9 +19,9 @@
 #ifndef STORE_JOURNAL_H
 #define STORE_JOURNAL_H
 
-#include "index.h"
 #include "journal_cache.h"
 #include "journal_directory.h"
+#include "journal_index.h"
 #include "journal_writer.h"
 
 #define JOURNAL_FRAMES_MIN 3u
@@ -56,7 +56,7 @@ struct journal {
     void *owned_disk;     /* of memory: journals; released by free_disk at close */
     void (*free_disk)(void *disk);
 
-    struct index index;
+    struct journal_index index;
     struct journal_heads heads;
     struct journal_directory directory;
     struct journal_cache cache;
@@ -126,7 +126,15 @@ err_t journal_events(
     void *context,
     struct store_error *error);
 /* Sets what became of a pending transfer, which is in the index. */
-MUST_USE err_t journal_set_fate(struct journal *journal, u128 id, enum index_fate fate);
+MUST_USE err_t journal_set_fate(struct journal *journal, u128 id, enum journal_fate fate);
+
+/* --- journal_load.c --- */
+
+err_t journal_load(struct store *store, struct ledger *ledger, struct store_error *error);
+/* Index and directory; the heads are the caller's, who needs the old ones as links. */
+MUST_USE err_t journal_note_event(
+    struct journal *journal, const struct ledger_event *event, journal_position_t position);
+MUST_USE err_t journal_note_failed(struct journal *journal, u128 id, journal_position_t position);
 
 /* --- journal.c --- */
 

@@ -92,38 +92,39 @@ journal_read_event(
 static err_t
 entry_is(
     struct journal *journal,
-    const struct index_entry *entry,
+    const struct journal_index_entry *entry,
     u128 id,
     bool *ret_same,
     struct store_error *error)
 {
     u128 found = 0;
-    TRY(journal_read(journal, index_entry_position(entry), (char *)&found, sizeof(found), error));
+    TRY(journal_read(
+        journal, journal_index_entry_position(entry), (char *)&found, sizeof(found), error));
     *ret_same = found == id;
     return ERR_OK;
 }
 
 err_t
-journal_set_fate(struct journal *journal, u128 id, enum index_fate fate)
+journal_set_fate(struct journal *journal, u128 id, enum journal_fate fate)
 {
-    uint64_t hash = index_hash(&journal->index, id);
-    struct index_cursor cursor = index_find(&journal->index, hash);
-    struct index_entry *first = index_next(&journal->index, &cursor);
+    uint64_t hash = journal_index_hash(&journal->index, id);
+    struct journal_index_cursor cursor = journal_index_find(&journal->index, hash);
+    struct journal_index_entry *first = journal_index_next(&journal->index, &cursor);
     if (first == NULL) {
         return ERR_CORRUPT;
     }
-    struct index_entry *entry = index_next(&journal->index, &cursor);
+    struct journal_index_entry *entry = journal_index_next(&journal->index, &cursor);
     if (entry == NULL) {
         /* The id is in the index, so the only candidate is it. */
-        index_set_fate(first, fate);
+        journal_index_set_fate(first, fate);
         return ERR_OK;
     }
-    cursor = index_find(&journal->index, hash);
-    while ((entry = index_next(&journal->index, &cursor)) != NULL) {
+    cursor = journal_index_find(&journal->index, hash);
+    while ((entry = journal_index_next(&journal->index, &cursor)) != NULL) {
         bool same = false;
         TRY(entry_is(journal, entry, id, &same, NULL));
         if (same) {
-            index_set_fate(entry, fate);
+            journal_index_set_fate(entry, fate);
             return ERR_OK;
         }
     }
@@ -131,20 +132,20 @@ journal_set_fate(struct journal *journal, u128 id, enum index_fate fate)
 }
 
 static enum ledger_fate
-ledger_fate_of(enum index_fate fate)
+ledger_fate_of(enum journal_fate fate)
 {
     switch (fate) {
-    case INDEX_SINGLE:
+    case JOURNAL_FATE_SINGLE:
         return LEDGER_FATE_NONE;
-    case INDEX_PENDING:
+    case JOURNAL_FATE_PENDING:
         return LEDGER_FATE_PENDING;
-    case INDEX_POSTED:
+    case JOURNAL_FATE_POSTED:
         return LEDGER_FATE_POSTED;
-    case INDEX_VOIDED:
+    case JOURNAL_FATE_VOIDED:
         return LEDGER_FATE_VOIDED;
-    case INDEX_EXPIRED:
+    case JOURNAL_FATE_EXPIRED:
         return LEDGER_FATE_EXPIRED;
-    case INDEX_FAILED:
+    case JOURNAL_FATE_FAILED:
         break;
     }
     UNREACHABLE();
@@ -154,7 +155,7 @@ ledger_fate_of(enum index_fate fate)
 static err_t
 past_of_entry(
     struct journal *journal,
-    const struct index_entry *entry,
+    const struct journal_index_entry *entry,
     struct ledger_past *past,
     struct store_error *error)
 {
@@ -163,18 +164,18 @@ past_of_entry(
     if (!same) {
         return ERR_OK;
     }
-    if (index_entry_fate(entry) == INDEX_FAILED) {
+    if (journal_index_entry_fate(entry) == JOURNAL_FATE_FAILED) {
         past->kind = LEDGER_PAST_FAILED;
         return ERR_OK;
     }
     TRY(journal_read(
         journal,
-        index_entry_position(entry),
+        journal_index_entry_position(entry),
         (char *)&past->transfer,
         sizeof(past->transfer),
         error));
     past->kind = LEDGER_PAST_TRANSFER;
-    past->fate = ledger_fate_of(index_entry_fate(entry));
+    past->fate = ledger_fate_of(journal_index_entry_fate(entry));
     return ERR_OK;
 }
 
@@ -191,11 +192,11 @@ journal_look_up(
     static_assert(offsetof(struct ledger_transfer, id) == 0, "a transfer begins with its id");
     for (uint32_t i = 0; i < count; i++) {
         past[i] = (struct ledger_past){.id = ids[i]};
-        struct index_cursor cursor =
-            index_find(&journal->index, index_hash(&journal->index, ids[i]));
-        struct index_entry *entry = NULL;
+        struct journal_index_cursor cursor =
+            journal_index_find(&journal->index, journal_index_hash(&journal->index, ids[i]));
+        struct journal_index_entry *entry = NULL;
         while (past[i].kind == LEDGER_PAST_NONE &&
-               (entry = index_next(&journal->index, &cursor)) != NULL) {
+               (entry = journal_index_next(&journal->index, &cursor)) != NULL) {
             TRY(past_of_entry(journal, entry, &past[i], error));
         }
     }

@@ -117,9 +117,9 @@ static const struct record_field changes_filter_fields[] = {
     FILTER(limit),
 };
 
-const struct record_table RECORD_ACCOUNT = {account_fields, COUNT(account_fields)};
-const struct record_table RECORD_TRANSFER = {transfer_fields, COUNT(transfer_fields)};
-const struct record_table RECORD_FILTERS[3] = {
+const struct record_table record_account_table = {account_fields, COUNT(account_fields)};
+const struct record_table record_transfer_table = {transfer_fields, COUNT(transfer_fields)};
+const struct record_table record_filter_tables[3] = {
     [RECORD_FILTER_ACCOUNT] = {account_filter_fields, COUNT(account_filter_fields)},
     [RECORD_FILTER_QUERY] = {query_filter_fields, COUNT(query_filter_fields)},
     [RECORD_FILTER_CHANGES] = {changes_filter_fields, COUNT(changes_filter_fields)},

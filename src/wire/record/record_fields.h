@@ -22,10 +22,10 @@ struct record_table {
     uint32_t field_count;
 };
 
-extern const struct record_table RECORD_ACCOUNT;
-extern const struct record_table RECORD_TRANSFER;
+extern const struct record_table record_account_table;
+extern const struct record_table record_transfer_table;
 /* By enum record_filter_kind; flags are read into `struct record_filter_in`. */
-extern const struct record_table RECORD_FILTERS[3];
+extern const struct record_table record_filter_tables[3];
 
 /* A filter as it is read: its flags still a number. */
 struct record_filter_in {

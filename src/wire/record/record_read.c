@@ -160,7 +160,7 @@ record_accounts_read(
     struct json_problem *ret_problem)
 {
     TRY(array_check(array, room, arena, ret_problem));
-    TRY(records_read(array, &RECORD_ACCOUNT, out, sizeof(*out), arena, ret_problem));
+    TRY(records_read(array, &record_account_table, out, sizeof(*out), arena, ret_problem));
     *ret_count = array->child_count;
     return ERR_OK;
 }
@@ -175,7 +175,7 @@ record_transfers_read(
     struct json_problem *ret_problem)
 {
     TRY(array_check(array, room, arena, ret_problem));
-    TRY(records_read(array, &RECORD_TRANSFER, out, sizeof(*out), arena, ret_problem));
+    TRY(records_read(array, &record_transfer_table, out, sizeof(*out), arena, ret_problem));
     *ret_count = array->child_count;
     return ERR_OK;
 }
@@ -212,7 +212,7 @@ record_filter_read(
 {
     struct record_filter_in in;
     memset(&in, 0, sizeof(in));
-    TRY(object_read(object, &RECORD_FILTERS[kind], &in, arena, ret_problem));
+    TRY(object_read(object, &record_filter_tables[kind], &in, arena, ret_problem));
     uint32_t known = 0;
     switch (kind) {
     case RECORD_FILTER_ACCOUNT:

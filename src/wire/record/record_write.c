@@ -45,13 +45,13 @@ object_write(struct json_writer *json, const struct record_table *table, const v
 void
 record_account_write(struct json_writer *json, const struct ledger_account *account)
 {
-    object_write(json, &RECORD_ACCOUNT, account);
+    object_write(json, &record_account_table, account);
 }
 
 void
 record_transfer_write(struct json_writer *json, const struct ledger_transfer *transfer)
 {
-    object_write(json, &RECORD_TRANSFER, transfer);
+    object_write(json, &record_transfer_table, transfer);
 }
 
 static void

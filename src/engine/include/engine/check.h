@@ -46,10 +46,10 @@ struct ledger_check_report {
 /* ERR_OK if everything is right. ERR_CORRUPT or ERR_VERSION: the first problem, with file and
  * offset, is in the error. ERR_LOCKED: a server has the folder open. ERR_NOT_FOUND: there is none.
  * Release the report in any case. */
-MUST_USE err_t ledger_check(
+MUST_USE err_t ledger_engine_check(
     const struct ledger_check_settings *settings,
     struct ledger_check_report *ret_report,
     struct store_error *error);
-void ledger_check_release(struct ledger_check_report *report);
+void ledger_engine_check_release(struct ledger_check_report *report);
 
 #endif

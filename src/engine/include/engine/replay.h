@@ -33,7 +33,7 @@ struct ledger_replay_summary {
  * error names the first; the others were executed. What the store answered if it failed: the
  * script was not executed to its end. Empty lines are skipped.
  */
-MUST_USE err_t ledger_replay(
+MUST_USE err_t ledger_engine_replay(
     const struct ledger_replay_settings *settings,
     struct span script,
     struct ledger_replay_summary *ret_summary,
