@@ -164,12 +164,18 @@ journal_load(struct store *store, struct ledger *ledger, struct store_error *err
     *error = (struct store_error){0};
     err_t code = journal_scan_run(&scan);
     if (code == ERR_OK) {
+        ledger_load_clock(ledger, load.clock, load.transfer_timestamp, load.account_timestamp);
+        code = ledger_validate(ledger);
+        if (code != ERR_OK) {
+            store_error_set(error, code, "%s: the books do not balance", journal->folder);
+        }
+    }
+    if (code == ERR_OK) {
         code = load_writer(journal, &scan, error);
     }
     if (code == ERR_OK) {
         journal->heads = scan.heads;
         scan.heads = (struct journal_heads){0};
-        ledger_load_clock(ledger, load.clock, load.transfer_timestamp, load.account_timestamp);
         journal->loaded = true;
     }
     journal_scan_release(&scan);

@@ -64,6 +64,11 @@ walk_account(struct journal_scan *scan, const char *data)
 {
     struct ledger_account account;
     memcpy(&account, data, sizeof(account));
+    if ((account.debits_pending | account.debits_posted | account.credits_pending |
+         account.credits_posted) != 0) {
+        scan->visitor->reason = "new account with balances";
+        return ERR_CORRUPT;
+    }
     TRY(journal_heads_add(&scan->heads));
     return scan->visitor->account(scan->visitor->context, &account);
 }
@@ -454,9 +459,11 @@ open_segment(struct journal_scan *scan, uint64_t number)
     return ERR_OK;
 }
 
+/* Adds up what there is to read, and makes the window. */
 static err_t
 measure(struct journal_scan *scan, uint64_t newest)
 {
+    uint64_t largest = 0;
     for (uint64_t number = 1; number <= newest; number++) {
         TRY(open_segment(scan, number));
         uint64_t size = 0;
@@ -467,6 +474,14 @@ measure(struct journal_scan *scan, uint64_t newest)
             return store_error_set(scan->error, error, "%s: %s", scan->path, err_text(error));
         }
         scan->bytes_total += size;
+        largest = size > largest ? size : largest;
+    }
+    /* A window never reaches beyond its segment. */
+    uint64_t window = largest < SCAN_WINDOW_SIZE ? largest : SCAN_WINDOW_SIZE;
+    window = (window / JOURNAL_BLOCK + 1) * JOURNAL_BLOCK;
+    scan->window = aligned_alloc(JOURNAL_BLOCK, window);
+    if (scan->window == NULL) {
+        return store_error_set(scan->error, ERR_MEMORY, "%s", err_text(ERR_MEMORY));
     }
     return ERR_OK;
 }
@@ -486,10 +501,6 @@ journal_scan_run(struct journal_scan *scan)
     }
     if (names.newest > JOURNAL_SEGMENTS_MAX) {
         return store_error_set(scan->error, ERR_RANGE, "%s: too many segments", scan->folder);
-    }
-    scan->window = aligned_alloc(JOURNAL_BLOCK, SCAN_WINDOW_SIZE);
-    if (scan->window == NULL) {
-        return store_error_set(scan->error, ERR_MEMORY, "%s", err_text(ERR_MEMORY));
     }
     TRY(measure(scan, names.newest));
     scan->end = 0;
