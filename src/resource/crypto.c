@@ -5,16 +5,40 @@
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 #include <openssl/sha.h>
+#include <stdatomic.h>
 #include <string.h>
 
 /* Failures here are out of memory or a broken library: nothing that going on would mend. */
+
+/* Looked up once: the library's own short forms search for the algorithm at each call, which takes
+ * longer than hashing an id. */
+static const EVP_MD *
+sha256(void)
+{
+    static _Atomic(EVP_MD *) fetched;
+    EVP_MD *algorithm = atomic_load(&fetched);
+    if (algorithm == NULL) {
+        EVP_MD *mine = EVP_MD_fetch(NULL, "SHA256", NULL);
+        ASSERT(mine != NULL);
+        if (atomic_compare_exchange_strong(&fetched, &algorithm, mine)) {
+            algorithm = mine;
+        } else {
+            EVP_MD_free(mine);
+        }
+    }
+    return algorithm;
+}
 
 void
 resource_sha256(struct span text, uint8_t out[RESOURCE_HASH_SIZE])
 {
     static_assert(SHA256_DIGEST_LENGTH == RESOURCE_HASH_SIZE, "the size in runtime.h");
-    const void *done = SHA256((const unsigned char *)text.data, text.size, out);
-    ASSERT(done != NULL);
+    EVP_MD_CTX *context = EVP_MD_CTX_new();
+    bool done = context != NULL && EVP_DigestInit_ex(context, sha256(), NULL) == 1 &&
+                EVP_DigestUpdate(context, text.data, text.size) == 1 &&
+                EVP_DigestFinal_ex(context, out, NULL) == 1;
+    EVP_MD_CTX_free(context);
+    ASSERT(done);
 }
 
 void
