@@ -120,6 +120,7 @@ expect_place(
     const char *place = strstr(error->message, "at offset ");
     if (strstr(error->message, path) == NULL || place == NULL) {
         fail_msg("flip in %s at %llu: %s", path, (unsigned long long)offset, error->message);
+        return;
     }
     *ret_offset = strtoull(place + strlen("at offset "), NULL, 10);
     if (*ret_offset > offset) {

@@ -84,12 +84,13 @@ t_ledger_close(struct t_ledger *t)
 __attribute__((format(printf, 3, 4))) static bool
 same(struct t_ledger *t, bool equal, const char *format, ...)
 {
-    if (!equal && t->difference[0] == '\0') {
-        va_list arguments;
-        va_start(arguments, format);
-        vsnprintf(t->difference, sizeof(t->difference), format, arguments);
-        va_end(arguments);
+    if (equal || t->difference[0] != '\0') {
+        return equal;
     }
+    va_list arguments;
+    va_start(arguments, format);
+    (void)vsnprintf(t->difference, sizeof(t->difference), format, arguments);
+    va_end(arguments);
     return equal;
 }
 

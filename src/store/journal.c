@@ -17,7 +17,6 @@ journal_of(struct store *store)
 /* --- frames on their way --- */
 
 static void frame_done(struct os_task *task);
-static void frame_submit(struct journal *journal);
 
 /* On the I/O thread. */
 static void
@@ -25,14 +24,10 @@ frame_write(struct os_task *task)
 {
     struct journal_frame *frame = CONTAINER_OF(task, struct journal_frame, task);
     struct journal *journal = frame->journal;
+    struct os_executor *executor = frame->executor;
     err_t code = journal_writer_write(&journal->writer, &frame->image, &frame->error);
     ASSERT(code == frame->error.code);
     frame->task.run = frame_done;
-    if (journal->loop == NULL) {
-        frame_done(&frame->task);
-        return;
-    }
-    struct os_executor *executor = frame->executor;
     os_post(executor, &frame->task);
     if (code == ERR_OK) {
         journal_writer_prepare(&journal->writer, false);
@@ -75,12 +70,10 @@ journal_fail(struct journal *journal, const struct store_error *error)
     }
 }
 
-/* On the engine's thread. */
+/* The frame was written, or not: its tickets are told. */
 static void
-frame_done(struct os_task *task)
+frame_finish(struct journal *journal, struct journal_frame *frame)
 {
-    struct journal_frame *frame = CONTAINER_OF(task, struct journal_frame, task);
-    struct journal *journal = frame->journal;
     ASSERT(frame == journal->oldest);
     ASSERT(frame->state == JOURNAL_FRAME_IN_FLIGHT);
     if (frame->error.code != ERR_OK) {
@@ -100,13 +93,8 @@ frame_done(struct os_task *task)
     }
     frame->next = NULL;
     frame->state = JOURNAL_FRAME_FREE;
-    if (journal->loop == NULL) {
-        journal_writer_prepare(&journal->writer, false);
-    }
     if (journal->failed) {
         tickets_fail(journal);
-    } else {
-        frame_submit(journal);
     }
 }
 
@@ -121,25 +109,41 @@ frame_seal(struct journal *journal, struct journal_frame *frame)
     ASSERT(journal->offset <= journal->segment_size);
 }
 
-/* Gives the oldest frame to the I/O thread if none is in flight. */
+/* Gives the oldest frame to the I/O thread if none is in flight; without such a thread, writes them
+ * all. */
 static void
 frame_submit(struct journal *journal)
 {
-    struct journal_frame *frame = journal->oldest;
-    if (frame == NULL || frame->state == JOURNAL_FRAME_IN_FLIGHT || journal->failed) {
-        return;
+    struct journal_frame *frame = NULL;
+    while (!journal->failed && (frame = journal->oldest) != NULL &&
+           frame->state != JOURNAL_FRAME_IN_FLIGHT) {
+        if (frame->state == JOURNAL_FRAME_OPEN) {
+            frame_seal(journal, frame);
+        }
+        frame->state = JOURNAL_FRAME_IN_FLIGHT;
+        frame->error = (struct store_error){0};
+        if (journal->loop != NULL) {
+            frame->task.run = frame_write;
+            os_post(os_loop_executor(journal->loop), &frame->task);
+            return;
+        }
+        err_t code = journal_writer_write(&journal->writer, &frame->image, &frame->error);
+        ASSERT(code == frame->error.code);
+        frame_finish(journal, frame);
+        if (code == ERR_OK) {
+            journal_writer_prepare(&journal->writer, false);
+        }
     }
-    if (frame->state == JOURNAL_FRAME_OPEN) {
-        frame_seal(journal, frame);
-    }
-    frame->state = JOURNAL_FRAME_IN_FLIGHT;
-    frame->error = (struct store_error){0};
-    frame->task.run = frame_write;
-    if (journal->loop == NULL) {
-        frame_write(&frame->task);
-    } else {
-        os_post(os_loop_executor(journal->loop), &frame->task);
-    }
+}
+
+/* On the engine's thread: the I/O thread gives the frame back. */
+static void
+frame_done(struct os_task *task)
+{
+    struct journal_frame *frame = CONTAINER_OF(task, struct journal_frame, task);
+    struct journal *journal = frame->journal;
+    frame_finish(journal, frame);
+    frame_submit(journal);
 }
 
 static struct journal_frame *
@@ -413,7 +417,7 @@ journal_close(struct store *store)
     journal_free(journal);
 }
 
-static const struct store_ops JOURNAL_OPS = {
+static const struct store_ops journal_ops = {
     .load = journal_load,
     .look_up = journal_look_up,
     .admit = journal_admit,
@@ -445,7 +449,7 @@ lock_take(struct journal *journal, struct store_error *error)
 static void
 journal_init(struct journal *journal, struct os_disk *disk, const struct store_settings *settings)
 {
-    journal->store.ops = &JOURNAL_OPS;
+    journal->store.ops = &journal_ops;
     journal->disk = disk;
     journal->settings = *settings;
     journal->frame_capacity = settings->segment_size - JOURNAL_BLOCK;

@@ -34,7 +34,7 @@ static void
 events_come_back(void **state)
 {
     (void)state;
-    for (uint8_t kind = LEDGER_EVENT_SINGLE_PHASE; kind <= LEDGER_EVENT_TWO_PHASE_EXPIRED; kind++) {
+    for (uint8_t kind = 1; kind <= (uint8_t)LEDGER_EVENT_TWO_PHASE_EXPIRED; kind++) {
         for (int wide = 0; wide < 2; wide++) {
             struct ledger_event event = t_event(kind, wide ? U128_MAX : UINT64_MAX);
             struct ledger_event again;

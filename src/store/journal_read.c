@@ -68,7 +68,7 @@ journal_read_event(
     struct journal_event *ret_raw,
     struct store_error *error)
 {
-    char data[JOURNAL_EVENT_WIDE];
+    char data[JOURNAL_EVENT_WIDE] = {0};
     TRY(journal_read(journal, position, data, JOURNAL_EVENT_NARROW, error));
     uint64_t size = JOURNAL_EVENT_NARROW;
     if (data[offsetof(struct journal_event, wide)] == 1) {

@@ -12,13 +12,15 @@
 err_t
 store_error_set(struct store_error *error, err_t code, const char *format, ...)
 {
-    if (error != NULL) {
-        error->code = code;
-        va_list arguments;
-        va_start(arguments, format);
-        vsnprintf(error->message, sizeof(error->message), format, arguments);
-        va_end(arguments);
+    if (error == NULL) {
+        return code;
     }
+    error->code = code;
+    va_list arguments;
+    va_start(arguments, format);
+    /* A message that is too long is cut. */
+    (void)vsnprintf(error->message, sizeof(error->message), format, arguments);
+    va_end(arguments);
     return code;
 }
 
