@@ -1,0 +1,157 @@
+/*
+ * One process of Tael: its settings, its loops, and what runs on them. roles.c builds it up and
+ * takes it down; server.c is the command around it.
+ */
+#ifndef TAEL_NODE_H
+#define TAEL_NODE_H
+
+#include "api/api.h"
+#include "base/settings.h"
+#include "cards/cards.h"
+#include "engine/ledger_engine.h"
+#include "issuer/issuer.h"
+#include "net/server.h"
+#include "payments/payments.h"
+#include "resource/resource.h"
+#include "trace/log.h"
+#include "vault/vault.h"
+
+#include <stdatomic.h>
+
+#define NODE_PATH_SIZE    768
+#define NODE_ADDRESS_SIZE 64
+#define NODE_MESSAGE_SIZE 1024
+
+/* Filled from the table in node_settings.c, where each is explained. */
+struct node_settings {
+    char config[NODE_PATH_SIZE];
+    char data[NODE_PATH_SIZE];
+    char listen[NODE_ADDRESS_SIZE];
+    char admin_listen[NODE_ADDRESS_SIZE];
+    int64_t port;
+    char tls_cert[NODE_PATH_SIZE];
+    char tls_key[NODE_PATH_SIZE];
+    int64_t drain_timeout;
+    char log_level[16];
+    bool allow_dumps;
+    bool new_test_key;
+
+    int64_t rate_limit;
+    int64_t idempotency_keep;
+    int64_t lock_timeout;
+    int64_t lock_waiters_max;
+    int64_t operations_max;
+
+    int64_t connections_max;
+    int64_t requests_max;
+    int64_t pipeline_max;
+    int64_t memory_max;
+    int64_t body_max;
+    int64_t form_max;
+    int64_t handshake_timeout;
+    int64_t head_timeout;
+    int64_t body_timeout;
+    int64_t idle_timeout;
+    int64_t write_timeout;
+
+    int64_t fee_basis_points;
+    int64_t fee_fixed;
+    int64_t settlement_delay;
+    int64_t authorization_hold;
+    int64_t attempt_lease;
+    int64_t rail_timeout;
+    int64_t sweep_interval;
+    int64_t reconcile_interval;
+
+    int64_t issuer_latency;
+    int64_t issuer_jitter;
+    int64_t issuer_lost_per_mille;
+    int64_t issuer_dropped_per_mille;
+    int64_t issuer_late_per_mille;
+    int64_t issuer_twice_per_mille;
+    int64_t issuer_refund_settle;
+
+    int64_t ledger_accounts_max;
+    int64_t ledger_pendings_max;
+    int64_t ledger_transfers_max;
+    int64_t ledger_segment_size;
+};
+
+extern const struct setting node_setting_table[];
+extern const size_t node_setting_count;
+
+struct node {
+    struct node_settings settings;
+    char message[NODE_MESSAGE_SIZE]; /* why a role could not open */
+    struct trace_log log;
+
+    struct os_clock *clock;
+    struct os_disk *disk;
+    struct os_entropy *entropy;
+    struct os_file *lock_file;
+
+    struct os_loop *resource_loop; /* requests, documents, payments */
+    struct os_loop *cards_loop;    /* vault, card rail, issuer simulator */
+    struct os_loop *ledger_api_loop;
+    struct net_loop *net_loop;
+    bool loops_run;
+
+    struct ledger_engine *engine;
+    struct issuer *issuer;
+    struct vault *vault;
+    struct cards *cards;
+    struct document_store *documents;
+    struct resource_runtime *runtime;
+    struct payments *payments;
+    struct api *api;
+    struct net_tls *tls;
+    struct net_server *server;
+    struct net_server *admin_server;
+    uint16_t port;       /* that was bound */
+    uint16_t admin_port; /* 0: none */
+
+    /* The last time that documents could not be written; monotonic, 0: never. Any thread. */
+    _Atomic uint64_t documents_failed_ns;
+};
+
+/*
+ * What one process can be. The roles of the array are opened in its order, on the main thread, and
+ * taken down in the reverse order. A hook may be NULL.
+ */
+struct role {
+    const char *name;
+    /* Makes it, before any loop runs; node->message says what is wrong. */
+    err_t (*open)(struct node *node);
+    /* All loops run: begins its work. */
+    void (*start)(struct node *node);
+    /* Takes no new work and ends what is under way, while the loops still run. */
+    void (*drain)(struct node *node);
+    /* Frees it, after all loops have stopped. Also of what never opened. */
+    void (*close)(struct node *node);
+    /* False: it cannot work now; a few words are appended to `why`. Any thread. */
+    bool (*healthy)(const struct node *node, struct buf *why);
+    /* Appends Prometheus text. Any thread. */
+    void (*metrics)(const struct node *node, struct buf *out);
+};
+
+extern const struct role *const node_roles[];
+extern const size_t node_role_count;
+
+/* Opens every role; on failure what was opened stays, for node_close. */
+MUST_USE err_t node_open(struct node *node);
+/* Starts the loops and the roles. */
+MUST_USE err_t node_start(struct node *node);
+/* Drains the roles and stops the loops; also after a node_start that failed. */
+void node_stop(struct node *node);
+void node_close(struct node *node);
+
+/* Sets node->message; what does not fit is cut. */
+__attribute__((format(printf, 2, 3))) void node_explain(struct node *node, const char *format, ...);
+/* "data/name" in the node's data folder. */
+void node_path(const struct node *node, const char *name, char out[NODE_PATH_SIZE + 64]);
+
+/* One metric without labels as Prometheus text. */
+void node_metric(
+    struct buf *out, const char *name, const char *kind, const char *help, uint64_t value);
+
+#endif

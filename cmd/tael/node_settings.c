@@ -1,0 +1,180 @@
+/* The server's settings: flags, TAEL_* variables, configuration file and --help come from here. */
+#include "node.h"
+
+#define AT(member) offsetof(struct node_settings, member)
+#define TEXT_OF(name_, member, fallback_, help_)                                                   \
+    {                                                                                              \
+        .name = name_, .kind = SETTING_TEXT, .offset = AT(member), .fallback = fallback_,          \
+        .maximum = (int64_t)sizeof(((struct node_settings *)0)->member), .help = help_             \
+    }
+#define SWITCH(name_, member, help_)                                                               \
+    {                                                                                              \
+        .name = name_, .kind = SETTING_BOOLEAN, .offset = AT(member), .fallback = "false",         \
+        .help = help_                                                                              \
+    }
+#define NUMBER(name_, member, fallback_, low, high, unit_, help_)                                  \
+    {                                                                                              \
+        .name = name_, .kind = SETTING_INTEGER, .offset = AT(member), .fallback = fallback_,       \
+        .minimum = low, .maximum = high, .unit = unit_, .help = help_                              \
+    }
+#define DURATION(name_, member, fallback_, low, high, help_)                                       \
+    {                                                                                              \
+        .name = name_, .kind = SETTING_DURATION, .offset = AT(member), .fallback = fallback_,      \
+        .minimum = low, .maximum = high, .help = help_                                             \
+    }
+#define SIZE(name_, member, fallback_, low, high, help_)                                           \
+    {                                                                                              \
+        .name = name_, .kind = SETTING_SIZE, .offset = AT(member), .fallback = fallback_,          \
+        .minimum = low, .maximum = high, .help = help_                                             \
+    }
+
+#define SECOND INT64_C(1000)
+#define MINUTE (60 * SECOND)
+#define HOUR   (60 * MINUTE)
+#define DAY    (24 * HOUR)
+#define KIB    INT64_C(1024)
+#define MIB    (1024 * KIB)
+#define GIB    (1024 * MIB)
+
+const struct setting node_setting_table[] = {
+    TEXT_OF("config", config, "", "A file with lines of NAME = VALUE for any of these settings."),
+    TEXT_OF("data", data, "", "The data folder; made if it is not there."),
+    TEXT_OF("listen", listen, "127.0.0.1:8080", "ADDRESS:PORT of the API; port 0: a free one."),
+    NUMBER("port", port, "-1", -1, 65535, NULL, "Replaces the port of --listen; -1: does not."),
+    TEXT_OF(
+        "admin-listen",
+        admin_listen,
+        "",
+        "ADDRESS:PORT of /livez, /readyz and /metrics. Without it /metrics is on the API's "
+        "listener, for this machine only."),
+    TEXT_OF("tls-cert", tls_cert, "", "PEM file: the certificate and its chain; turns TLS on."),
+    TEXT_OF("tls-key", tls_key, "", "PEM file: the certificate's private key."),
+    DURATION("drain-timeout", drain_timeout, "10s", 0, HOUR, "At the end: for requests under way."),
+    TEXT_OF("log-level", log_level, "info", "debug, info, warning or error."),
+    SWITCH("allow-dumps", allow_dumps, "Core files and debuggers, which see keys: for tests only."),
+    SWITCH("new-test-key", new_test_key, "Makes another test key, for when the first was lost."),
+
+    NUMBER("rate-limit", rate_limit, "1000", 1, 1000000000, "requests a second", "Of one API key."),
+    DURATION(
+        "idempotency-keep", idempotency_keep, "24h", DAY, 365 * DAY, "Life of idempotency keys."),
+    DURATION(
+        "lock-timeout",
+        lock_timeout,
+        "2s",
+        1,
+        MINUTE,
+        "How long a request waits for another one on the same object."),
+    NUMBER(
+        "lock-waiters-max", lock_waiters_max, "128", 1, 65536, "requests", "On the same object."),
+    NUMBER("operations-max", operations_max, "4096", 16, 65536, "requests", "Being worked on."),
+
+    NUMBER("connections-max", connections_max, "16384", 1, 1000000, "connections", "Open at once."),
+    NUMBER("requests-max", requests_max, "8192", 1, 65536, "requests", "Read and not answered."),
+    NUMBER("pipeline-max", pipeline_max, "32", 1, 1024, "requests", "Of one connection."),
+    SIZE("memory-max", memory_max, "256m", MIB, 64 * GIB, "Of all connections' buffers."),
+    SIZE("body-max", body_max, "4m", 64 * KIB, 64 * MIB, "Of one request body (ledger batches)."),
+    SIZE("form-max", form_max, "256k", KIB, MIB, "Of one request body in all other routes."),
+    DURATION("handshake-timeout", handshake_timeout, "10s", 1, HOUR, "For the TLS handshake."),
+    DURATION("head-timeout", head_timeout, "10s", 1, HOUR, "For a request's head."),
+    DURATION("body-timeout", body_timeout, "30s", 1, HOUR, "For a request's body."),
+    DURATION("idle-timeout", idle_timeout, "75s", 1, DAY, "For a connection's next request."),
+    DURATION("write-timeout", write_timeout, "30s", 1, HOUR, "For a client to take an answer."),
+
+    NUMBER("fee-basis-points", fee_basis_points, "290", 0, 10000, "1/100 %", "Of a payment."),
+    NUMBER("fee-fixed", fee_fixed, "30", 0, 100000, "minor units", "On top of that."),
+    DURATION("settlement-delay", settlement_delay, "2d", 0, 365 * DAY, "Until money is available."),
+    DURATION(
+        "authorization-hold",
+        authorization_hold,
+        "7d",
+        SECOND,
+        31 * DAY,
+        "Then an authorization that was not captured is canceled."),
+    DURATION(
+        "attempt-lease", attempt_lease, "30s", SECOND, HOUR, "A worker's claim on an attempt."),
+    DURATION(
+        "rail-timeout",
+        rail_timeout,
+        "10s",
+        1,
+        10 * MINUTE,
+        "Then the outcome at the card network is unknown, and is asked for."),
+    DURATION("sweep-interval", sweep_interval, "1s", 1, HOUR, "Between looks for unfinished work."),
+    DURATION("reconcile-interval", reconcile_interval, "1s", 1, DAY, "Between steps of comparing."),
+
+    DURATION("issuer-latency", issuer_latency, "0ms", 0, HOUR, "Simulated issuer: of an answer."),
+    DURATION("issuer-jitter", issuer_jitter, "0ms", 0, HOUR, "Simulated issuer: on top of that."),
+    NUMBER(
+        "issuer-lost-per-mille",
+        issuer_lost_per_mille,
+        "0",
+        0,
+        1000,
+        NULL,
+        "Simulated issuer: done, but the answer is lost."),
+    NUMBER(
+        "issuer-dropped-per-mille",
+        issuer_dropped_per_mille,
+        "0",
+        0,
+        1000,
+        NULL,
+        "Simulated issuer: the request never arrives."),
+    NUMBER(
+        "issuer-late-per-mille",
+        issuer_late_per_mille,
+        "0",
+        0,
+        1000,
+        NULL,
+        "Simulated issuer: the request arrives when nobody waits any more."),
+    NUMBER(
+        "issuer-twice-per-mille",
+        issuer_twice_per_mille,
+        "0",
+        0,
+        1000,
+        NULL,
+        "Simulated issuer: the request arrives twice."),
+    DURATION(
+        "issuer-refund-settle",
+        issuer_refund_settle,
+        "1s",
+        0,
+        DAY,
+        "Simulated issuer: until a pending refund is decided."),
+
+    NUMBER(
+        "ledger-accounts-max",
+        ledger_accounts_max,
+        "1000000",
+        1000,
+        1000000000,
+        "accounts",
+        "Room in memory."),
+    NUMBER(
+        "ledger-pendings-max",
+        ledger_pendings_max,
+        "250000",
+        1000,
+        1000000000,
+        "transfers",
+        "Live pending transfers; room in memory."),
+    NUMBER(
+        "ledger-transfers-max",
+        ledger_transfers_max,
+        "200000000",
+        1000,
+        INT64_C(100000000000),
+        "transfers",
+        "In the whole history."),
+    SIZE(
+        "ledger-segment-size",
+        ledger_segment_size,
+        "64m",
+        MIB,
+        4 * GIB,
+        "Of a file of the journal."),
+};
+
+const size_t node_setting_count = sizeof(node_setting_table) / sizeof(node_setting_table[0]);

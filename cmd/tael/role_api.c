@@ -1,0 +1,278 @@
+/* The HTTP front: its routes, the public listener, and the operators' one if there is. */
+#include "roles.h"
+
+#include "os/process.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+/* ---------------------------------------------------------------------------------- health */
+
+static bool
+is_ready(void *context, struct buf *why)
+{
+    const struct node *node = context;
+    for (size_t i = 0; i < node_role_count; i++) {
+        if (node_roles[i]->healthy != NULL && !node_roles[i]->healthy(node, why)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void
+write_metrics(void *context, struct buf *out)
+{
+    const struct node *node = context;
+    for (size_t i = 0; i < node_role_count; i++) {
+        if (node_roles[i]->metrics != NULL) {
+            node_roles[i]->metrics(node, out);
+        }
+    }
+    struct os_usage usage = os_process_usage();
+    buf_append_format(
+        out,
+        "# HELP process_cpu_seconds_total CPU time.\n# TYPE process_cpu_seconds_total counter\n"
+        "process_cpu_seconds_total{mode=\"user\"} %" PRIu64 ".%09" PRIu64 "\n"
+        "process_cpu_seconds_total{mode=\"system\"} %" PRIu64 ".%09" PRIu64 "\n",
+        usage.cpu_user_ns / OS_NS_PER_S,
+        usage.cpu_user_ns % OS_NS_PER_S,
+        usage.cpu_system_ns / OS_NS_PER_S,
+        usage.cpu_system_ns % OS_NS_PER_S);
+    node_metric(out, "process_resident_memory_bytes", "gauge", "Resident memory.", usage.rss_bytes);
+    node_metric(
+        out,
+        "tael_log_lines_dropped_total",
+        "counter",
+        "Log lines that could not be written.",
+        trace_log_dropped(&node->log));
+}
+
+static void
+api_role_metrics(const struct node *node, struct buf *out)
+{
+    struct net_server_counters net;
+    net_server_count(node->server, &net);
+
+    const struct {
+        const char *name, *kind, *help;
+        uint64_t value;
+    } all[] = {
+        {"tael_net_connections", "gauge", "Open connections.", net.connections},
+        {"tael_net_accepted_total", "counter", "Connections accepted.", net.accepted},
+        {"tael_net_over_limit_total", "counter", "Connections closed at once.", net.over_limit},
+        {"tael_net_handshakes_failed_total", "counter", "TLS.", net.handshake_failed},
+        {"tael_net_requests_total", "counter", "Complete requests.", net.requests},
+        {"tael_net_in_flight", "gauge", "Requests handed out, not answered.", net.in_flight},
+        {"tael_net_answers_total", "counter", "Answers written.", net.answers},
+        {"tael_net_orphaned_total", "counter", "Answers without a client.", net.orphaned},
+        {"tael_net_shed_requests_total", "counter", "503: requests-max.", net.shed_requests},
+        {"tael_net_shed_memory_total", "counter", "503: memory-max.", net.shed_memory},
+        {"tael_net_timeout_handshake_total", "counter", "Deadlines.", net.timeout_handshake},
+        {"tael_net_timeout_head_total", "counter", "Deadlines passed.", net.timeout_head},
+        {"tael_net_timeout_body_total", "counter", "Deadlines passed.", net.timeout_body},
+        {"tael_net_timeout_idle_total", "counter", "Deadlines passed.", net.timeout_idle},
+        {"tael_net_timeout_write_total", "counter", "Deadlines passed.", net.timeout_write},
+        {"tael_net_bytes_in_total", "counter", "Bytes received.", net.bytes_in},
+        {"tael_net_bytes_out_total", "counter", "Bytes sent.", net.bytes_out},
+        {"tael_net_memory_bytes", "gauge", "In buffers of connections.", net.memory},
+        {"tael_net_memory_peak_bytes", "gauge", "The most it was.", net.memory_peak},
+    };
+
+    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+        node_metric(out, all[i].name, all[i].kind, all[i].help, all[i].value);
+    }
+    uint64_t refused = 0;
+    for (size_t i = 0; i < sizeof(net.refused) / sizeof(net.refused[0]); i++) {
+        refused += net.refused[i];
+    }
+    node_metric(
+        out, "tael_net_refused_total", "counter", "Requests that are no valid HTTP.", refused);
+}
+
+/* -------------------------------------------------------------------------------- listeners */
+
+/* "127.0.0.1:8080", "[::1]:8080". */
+static bool
+address_split(const char *text, char address[NODE_ADDRESS_SIZE], uint16_t *ret_port)
+{
+    const char *colon = strrchr(text, ':');
+    uint64_t port;
+    if (colon == NULL || !span_parse_u64(span_from_cstr(colon + 1), &port) || port > UINT16_MAX) {
+        return false;
+    }
+    size_t size = (size_t)(colon - text);
+    if (size > 2 && text[0] == '[' && text[size - 1] == ']') {
+        text++;
+        size -= 2;
+    } else if (memchr(text, ':', size) != NULL) {
+        return false;
+    }
+    memcpy(address, text, size);
+    address[size] = '\0';
+    *ret_port = (uint16_t)port;
+    return size > 0;
+}
+
+static err_t
+listen_on(
+    struct node *node,
+    struct net_server *server,
+    const char *text,
+    struct net_tls *tls,
+    uint16_t *ret_port)
+{
+    char address[NODE_ADDRESS_SIZE];
+    struct net_listen listen = {.address = address, .tls = tls};
+    err_t result = address_split(text, address, &listen.port) ? ERR_OK : ERR_INVALID;
+    if (server == node->server && node->settings.port >= 0) {
+        listen.port = (uint16_t)node->settings.port;
+    }
+    if (result == ERR_OK) {
+        result = net_server_listen(server, &listen, ret_port);
+    }
+    if (result != ERR_OK) {
+        node_explain(
+            node,
+            "cannot listen on %s: %s",
+            text,
+            result == ERR_INVALID  ? "not an ADDRESS:PORT"
+            : result == ERR_EXISTS ? "the address is in use"
+                                   : err_text(result));
+    }
+    return result;
+}
+
+static err_t
+tls_open(struct node *node)
+{
+    const struct node_settings *settings = &node->settings;
+    if (settings->tls_cert[0] == '\0' && settings->tls_key[0] == '\0') {
+        return ERR_OK;
+    }
+    if (settings->tls_cert[0] == '\0' || settings->tls_key[0] == '\0') {
+        node_explain(node, "tls-cert and tls-key go together");
+        return ERR_INVALID;
+    }
+    err_t result = net_tls_create_server(settings->tls_cert, settings->tls_key, &node->tls);
+    if (result != ERR_OK) {
+        node_explain(
+            node,
+            "TLS: %s or %s cannot be used: %s",
+            settings->tls_cert,
+            settings->tls_key,
+            err_text(result));
+    }
+    return result;
+}
+
+static struct net_server_settings
+server_settings(const struct node_settings *settings)
+{
+    struct net_server_settings net = net_server_settings_default;
+    net.connections_max = (uint32_t)settings->connections_max;
+    net.requests_max = (uint32_t)settings->requests_max;
+    net.pipeline_max = (uint32_t)settings->pipeline_max;
+    net.memory_max = (uint64_t)settings->memory_max;
+    net.limits.body = (uint64_t)settings->body_max;
+    net.handshake_timeout_ms = (uint32_t)settings->handshake_timeout;
+    net.head_timeout_ms = (uint32_t)settings->head_timeout;
+    net.body_timeout_ms = (uint32_t)settings->body_timeout;
+    net.idle_timeout_ms = (uint32_t)settings->idle_timeout;
+    net.write_timeout_ms = (uint32_t)settings->write_timeout;
+    return net;
+}
+
+static err_t
+servers_open(struct node *node)
+{
+    struct net_server_settings net = server_settings(&node->settings);
+    struct net_server_hooks hooks = api_hooks(node->api);
+    TRY(net_server_create(node->net_loop, &net, &hooks, &node->server));
+    TRY(listen_on(node, node->server, node->settings.listen, node->tls, &node->port));
+    if (node->settings.admin_listen[0] == '\0') {
+        return ERR_OK;
+    }
+    hooks = api_admin_hooks(node->api);
+    TRY(net_server_create(node->net_loop, &net, &hooks, &node->admin_server));
+    return listen_on(
+        node, node->admin_server, node->settings.admin_listen, NULL, &node->admin_port);
+}
+
+static err_t
+front_open(struct node *node)
+{
+    struct api_routes tables[2] = {
+        {.routes = resource_event_routes, .count = resource_event_route_count}};
+    tables[1].routes = payments_routes(node->payments, &tables[1].count);
+    const struct api_parts parts = {
+        .runtime = node->runtime,
+        .net = node->net_loop,
+        .ledger_loop = node->ledger_api_loop,
+        .ledger = ledger_engine_port(node->engine),
+        .clock = node->clock,
+        .entropy = node->entropy,
+        .log = &node->log,
+        .tables = tables,
+        .table_count = sizeof(tables) / sizeof(tables[0]),
+        .health = {.context = node, .ready = is_ready, .metrics = write_metrics},
+        .metrics_on_main = node->settings.admin_listen[0] == '\0',
+        .form_bytes_max = (uint64_t)node->settings.form_max,
+        .ledger_live = !cards_rail(node->cards)->simulated,
+    };
+    return api_create(&parts, &node->api);
+}
+
+static err_t
+api_role_open(struct node *node)
+{
+    node->message[0] = '\0';
+    err_t result = tls_open(node);
+    if (result == ERR_OK) {
+        result = front_open(node);
+    }
+    if (result == ERR_OK) {
+        result = servers_open(node);
+    }
+    if (result != ERR_OK && node->message[0] == '\0') {
+        node_explain(node, "api: %s", err_text(result));
+    }
+    return result;
+}
+
+static void
+api_role_start(struct node *node)
+{
+    net_server_start(node->server);
+    if (node->admin_server != NULL) {
+        net_server_start(node->admin_server);
+    }
+}
+
+static void
+api_role_drain(struct node *node)
+{
+    net_server_stop(node->server, (uint32_t)node->settings.drain_timeout);
+    if (node->admin_server != NULL) {
+        net_server_stop(node->admin_server, 0);
+    }
+}
+
+static void
+api_role_close(struct node *node)
+{
+    net_server_destroy(&node->admin_server);
+    net_server_destroy(&node->server);
+    api_destroy(&node->api);
+    net_tls_destroy(&node->tls);
+}
+
+const struct role role_api = {
+    .name = "api",
+    .open = api_role_open,
+    .start = api_role_start,
+    .drain = api_role_drain,
+    .close = api_role_close,
+    .metrics = api_role_metrics,
+};

@@ -1,0 +1,114 @@
+/* The ledger's engine with its journal in DATA/ledger. */
+#include "roles.h"
+
+#include "os/loop_real.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static void
+alarm_text(void *context, const char *text)
+{
+    struct node *node = context;
+    TRACE_LOG(&node->log, TRACE_ERROR, "ledger", SPAN_EMPTY, "alarm", trace_cstr("what", text));
+}
+
+static err_t
+ledger_role_open(struct node *node)
+{
+    char folder[NODE_PATH_SIZE + 64];
+    char url[NODE_PATH_SIZE + 80];
+    node_path(node, "ledger", folder);
+    (void)snprintf(url, sizeof(url), "journal:%s", folder);
+    struct ledger_engine_settings settings = ledger_engine_settings_default();
+    settings.url = url;
+    settings.disk = node->disk;
+    settings.clock = node->clock;
+    settings.loops = os_loops_real();
+    settings.store.loops = os_loops_real();
+    settings.store.segment_size = (uint64_t)node->settings.ledger_segment_size;
+    settings.store.transfer_count_max = (uint64_t)node->settings.ledger_transfers_max;
+    settings.limits.account_count_max = (uint32_t)node->settings.ledger_accounts_max;
+    settings.limits.pending_count_max = (uint32_t)node->settings.ledger_pendings_max;
+    /* Every operation under way may have one request at the ledger, and the sweepers some. */
+    settings.request_count_max = (uint32_t)node->settings.operations_max + 1024;
+    settings.alarm = alarm_text;
+    settings.alarm_context = node;
+    struct store_error error;
+    memset(&error, 0, sizeof(error));
+    err_t result = ledger_engine_open(&settings, &node->engine, &error);
+    if (result != ERR_OK) {
+        node_explain(
+            node, "ledger: %s", error.message[0] == '\0' ? err_text(result) : error.message);
+    }
+    return result;
+}
+
+static void
+ledger_role_close(struct node *node)
+{
+    ledger_engine_close(&node->engine);
+}
+
+static bool
+ledger_role_healthy(const struct node *node, struct buf *why)
+{
+    struct ledger_engine_status status;
+    ledger_engine_status(node->engine, &status);
+    switch (status.health) {
+    case LEDGER_ENGINE_RUNNING:
+        return true;
+    case LEDGER_ENGINE_RELOADING:
+        buf_append_cstr(why, "the ledger is loading again");
+        return false;
+    case LEDGER_ENGINE_FAILED:
+        buf_append_cstr(why, "the ledger's store has failed");
+        return false;
+    }
+    return false;
+}
+
+static void
+ledger_role_metrics(const struct node *node, struct buf *out)
+{
+    struct ledger_engine_status status;
+    ledger_engine_status(node->engine, &status);
+    node_metric(
+        out,
+        "tael_ledger_healthy",
+        "gauge",
+        "1 if the ledger runs.",
+        status.health == LEDGER_ENGINE_RUNNING);
+    node_metric(
+        out,
+        "tael_ledger_requests_under_way",
+        "gauge",
+        "Ledger requests not answered yet.",
+        status.requests_under_way);
+    node_metric(
+        out, "tael_ledger_batches_total", "counter", "Create batches executed.", status.batches);
+    node_metric(out, "tael_ledger_events_total", "counter", "Events in them.", status.events);
+    node_metric(out, "tael_ledger_groups_total", "counter", "Groups made durable.", status.groups);
+    node_metric(out, "tael_ledger_reads_total", "counter", "Look-ups and queries.", status.reads);
+    node_metric(out, "tael_ledger_busy_total", "counter", "Requests refused as busy.", status.busy);
+    node_metric(
+        out,
+        "tael_ledger_full_total",
+        "counter",
+        "Requests refused for want of room.",
+        status.full);
+    node_metric(
+        out, "tael_ledger_reloads_total", "counter", "Loads after a failure.", status.reloads);
+    node_metric(
+        out, "tael_ledger_clock_alarms_total", "counter", "Wall clock jumps.", status.clock_alarms);
+    node_metric(out, "tael_ledger_accounts", "gauge", "Accounts.", status.accounts);
+    node_metric(out, "tael_ledger_pendings", "gauge", "Live pending transfers.", status.pendings);
+}
+
+const struct role role_ledger = {
+    .name = "ledger",
+    .open = ledger_role_open,
+    .close = ledger_role_close,
+    .healthy = ledger_role_healthy,
+    .metrics = ledger_role_metrics,
+};

@@ -1,0 +1,242 @@
+/*
+ * `tael server`: opens the data folder, serves until SIGTERM or SIGINT, and ends without leaving
+ * a request unanswered.
+ */
+#include "command.h"
+#include "node.h"
+
+#include "base/list.h"
+#include "os/process.h"
+
+#include <semaphore.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The main thread as a receiver of one task: it sleeps until a signal comes. */
+struct main_thread {
+    struct os_executor executor;
+    sem_t wake;
+};
+
+static void
+main_thread_post(struct os_executor *executor, struct os_task *first, struct os_task *last)
+{
+    (void)first;
+    (void)last;
+    (void)sem_post(&CONTAINER_OF(executor, struct main_thread, executor)->wake);
+}
+
+static void
+end_asked(struct os_task *task)
+{
+    (void)task; /* that it was posted is all */
+}
+
+/* ------------------------------------------------------------------------------ first start */
+
+struct keys_seen {
+    uint32_t count;
+    char merchant_id[ID_TEXT_SIZE];
+};
+
+static void
+see_key(void *context, const struct resource_key_info *key)
+{
+    struct keys_seen *seen = context;
+    if (seen->count == 0) {
+        memcpy(seen->merchant_id, key->merchant_id, sizeof(seen->merchant_id));
+    }
+    seen->count++;
+}
+
+static err_t
+make_keys(struct node *node, const char *merchant_id, bool publishable_too)
+{
+    char secret[RESOURCE_KEY_TEXT_SIZE];
+    char line[RESOURCE_KEY_TEXT_SIZE + 1];
+    char publishable[RESOURCE_KEY_TEXT_SIZE] = "";
+    TRY(resource_key_create(
+        node->runtime, merchant_id, RESOURCE_KEY_SECRET, false, "first key", "", secret));
+    if (publishable_too) {
+        TRY(resource_key_create(
+            node->runtime,
+            merchant_id,
+            RESOURCE_KEY_PUBLISHABLE,
+            false,
+            "first publishable key",
+            "",
+            publishable));
+    }
+    int size = snprintf(line, sizeof(line), "%s\n", secret);
+    TRY(os_file_save(
+        node->disk, node->settings.data, "test_secret_key", span_of(line, (size_t)size)));
+    (void)printf("test secret key:      %s\n", secret);
+    if (publishable_too) {
+        (void)printf("test publishable key: %s\n", publishable);
+    }
+    (void)printf("The secret key is also in %s/test_secret_key.\n", node->settings.data);
+    explicit_bzero(secret, sizeof(secret));
+    explicit_bzero(line, sizeof(line));
+    return ERR_OK;
+}
+
+/* A folder without keys gets a merchant and its first ones. */
+static err_t
+first_start(struct node *node)
+{
+    struct keys_seen seen = {.count = 0};
+    TRY(resource_key_each(node->runtime, see_key, &seen));
+    if (seen.count > 0) {
+        return node->settings.new_test_key ? make_keys(node, seen.merchant_id, false) : ERR_OK;
+    }
+    char merchant_id[ID_TEXT_SIZE];
+    TRY(resource_merchant_create(node->runtime, "Test merchant", merchant_id));
+    return make_keys(node, merchant_id, true);
+}
+
+/* --------------------------------------------------------------------------------- the run */
+
+static void
+announce(const struct node *node)
+{
+    const char *scheme = node->tls != NULL ? "https" : "http";
+    const char *colon = strrchr(node->settings.listen, ':');
+    (void)printf(
+        "listening on %s://%.*s:%u\n",
+        scheme,
+        (int)(colon - node->settings.listen),
+        node->settings.listen,
+        (unsigned)node->port);
+    if (node->admin_port != 0) {
+        colon = strrchr(node->settings.admin_listen, ':');
+        (void)printf(
+            "operators: http://%.*s:%u\n",
+            (int)(colon - node->settings.admin_listen),
+            node->settings.admin_listen,
+            (unsigned)node->admin_port);
+    }
+    (void)fflush(stdout);
+}
+
+static err_t
+open_and_start(struct node *node)
+{
+    TRY(node_open(node));
+    err_t result = first_start(node);
+    if (result == ERR_OK) {
+        result = node_start(node);
+    }
+    if (result != ERR_OK) {
+        node_explain(node, "start: %s", err_text(result));
+    }
+    return result;
+}
+
+static int
+serve(const struct command *command, struct node *node)
+{
+    struct main_thread main_thread = {.executor.post = main_thread_post};
+    struct os_task end = {.run = end_asked};
+    struct os_signals *signals = NULL;
+    if (sem_init(&main_thread.wake, 0, 0) != 0 ||
+        os_signals_create(&main_thread.executor, &end, &signals) != ERR_OK) {
+        return command_fail(command, "the system has no signals for us");
+    }
+    int status = COMMAND_OK;
+    if (open_and_start(node) == ERR_OK) {
+        announce(node);
+        TRACE_LOG(&node->log, TRACE_INFO, "server", SPAN_EMPTY, "started");
+        while (sem_wait(&main_thread.wake) != 0) {
+        }
+        TRACE_LOG(&node->log, TRACE_INFO, "server", SPAN_EMPTY, "draining");
+    } else {
+        status = command_fail(command, "%s", node->message);
+    }
+    if (node->net_loop != NULL) {
+        node_stop(node);
+    }
+    node_close(node);
+    os_signals_destroy(&signals);
+    (void)sem_destroy(&main_thread.wake);
+    if (status == COMMAND_OK) {
+        TRACE_LOG(&node->log, TRACE_INFO, "server", SPAN_EMPTY, "stopped");
+    }
+    return status;
+}
+
+static int
+prepare(const struct command *command, struct node *node)
+{
+    enum trace_level level;
+    if (node->settings.data[0] == '\0') {
+        return command_misuse(command, "--data=DIR is needed");
+    }
+    if (!trace_level_parse(span_from_cstr(node->settings.log_level), &level)) {
+        return command_misuse(command, "log-level is debug, info, warning or error");
+    }
+    node->clock = os_clock_real();
+    node->disk = os_disk_real();
+    node->entropy = os_entropy_real();
+    trace_log_init(&node->log, 2, node->clock);
+    trace_log_set_level(&node->log, level);
+    if (!node->settings.allow_dumps && os_process_disable_dumps() != ERR_OK) {
+        return command_fail(command, "core files cannot be turned off");
+    }
+
+    enum {
+        FILES_BESIDES_CONNECTIONS = 256
+    };
+
+    uint64_t wanted = (uint64_t)node->settings.connections_max + FILES_BESIDES_CONNECTIONS;
+    uint64_t allowed = os_process_raise_file_limit(wanted);
+    if (allowed < wanted) {
+        TRACE_LOG(
+            &node->log,
+            TRACE_WARNING,
+            "server",
+            SPAN_EMPTY,
+            "the limit of open files is below connections-max",
+            trace_u64("allowed", allowed),
+            trace_u64("wanted", wanted));
+    }
+    return COMMAND_GO_ON;
+}
+
+static int
+run_server(const struct command *command, int argc, char **argv)
+{
+    (void)argc;
+    struct node *node = calloc(1, sizeof(*node));
+    if (node == NULL) {
+        return command_fail(command, "out of memory");
+    }
+    const struct command_options options = {
+        .table = node_setting_table,
+        .count = node_setting_count,
+        .values = &node->settings,
+        .strict_environment = true,
+        .config = "config",
+    };
+    int positional = 0;
+    int status = command_options(command, &options, argv, &positional);
+    if (status == COMMAND_GO_ON) {
+        status = prepare(command, node);
+        if (status == COMMAND_GO_ON) {
+            status = serve(command, node);
+        }
+        trace_log_release(&node->log);
+    }
+    free(node);
+    return status;
+}
+
+const struct command command_server = {
+    .name = "server",
+    .usage = "--data=DIR [OPTIONS]",
+    .summary = "Serves the API, with everything that it needs, from one data folder",
+    .manual = "The first start in an empty folder makes a test-mode secret key, prints it, and\n"
+              "leaves it in DIR/test_secret_key. SIGTERM or SIGINT ends the server gracefully; a\n"
+              "second one at once.",
+    .run = run_server,
+};

@@ -1,0 +1,227 @@
+/*
+ * From a group of exchanges to operations, and back.
+ *
+ *     net loop     on_requests --> match --> read --> resource_submit
+ *     its loop                                            the operation runs
+ *     net loop     on_done  <-- one wake-up for a whole group of answers
+ *                  api_answer_outcome --> net_answer
+ */
+#include "front.h"
+
+#include "base/assert.h"
+#include "base/list.h"
+#include "form/form.h"
+#include "os/entropy.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define PATH_SHOWN_MAX 200
+
+void
+api_request_id(struct api *api, char out[RESOURCE_REQUEST_ID_SIZE])
+{
+    u128 random;
+    if (api->random_used + sizeof(random) > sizeof(api->random)) {
+        api->parts.entropy->fill(api->parts.entropy, api->random, sizeof(api->random));
+        api->random_used = 0;
+    }
+    memcpy(&random, api->random + api->random_used, sizeof(random));
+    api->random_used += sizeof(random);
+    uint64_t unix_ms = os_wall_ns(api->parts.clock) / OS_NS_PER_MS;
+    (void)id_format("req_", id_next(&api->request_ids, unix_ms, random), out);
+}
+
+/* ---------------------------------------------------------------------------------- answers */
+
+static void
+count(const struct api_request *request)
+{
+    const struct net_exchange *exchange = request->exchange;
+    api_metrics_count(
+        request->api->metrics,
+        request->route_index,
+        (int)exchange->answer.status,
+        net_now_ns() - exchange->arrived_ns);
+}
+
+static void
+on_done(struct resource_request *resource)
+{
+    struct api_request *request = CONTAINER_OF(resource, struct api_request, resource);
+    api_answer_outcome(request);
+    count(request);
+    net_answer(request->exchange);
+}
+
+static void
+explain_path(struct api_request *request, enum api_match_outcome outcome)
+{
+    struct net_exchange *exchange = request->exchange;
+    struct span method = http_head_text(exchange->head, exchange->head->method_text);
+    struct span path = span_slice(exchange->path, 0, PATH_SHOWN_MAX);
+    struct resource_error error = {.status = 404, .type = "invalid_request_error"};
+    const char *hint = outcome == API_NO_METHOD
+                           ? "The path exists, but not with this method."
+                           : "If you meant to retrieve an object, check that its id is not empty.";
+    if (outcome == API_BAD_PATH) {
+        hint = "The path has an empty segment, a dot segment or an encoding that is not allowed.";
+    }
+    error.message = arena_format(
+        exchange->arena,
+        "Unrecognized request URL (%.*s: %.*s). %s",
+        SPAN_PRINTF(method),
+        SPAN_PRINTF(path),
+        hint);
+    api_answer_error(request, &error);
+}
+
+/* --------------------------------------------------------------------------------- requests */
+
+/* True if it went on its way; false if its answer is there. */
+static bool
+begin(struct api *api, struct net_exchange *exchange)
+{
+    struct api_request *request = ARENA_NEW(exchange->arena, struct api_request);
+    if (request == NULL) {
+        exchange->answer.status = 503;
+        api_answer_refusal(api, exchange, "the server is out of memory for requests");
+        return false;
+    }
+    request->api = api;
+    request->exchange = exchange;
+    request->route_index = UINT32_MAX;
+    api_request_id(api, request->resource.request_id);
+    struct api_match match;
+    enum api_match_outcome outcome = api_router_find(
+        &api->router,
+        http_head_text(exchange->head, exchange->head->method_text),
+        exchange->path,
+        exchange->arena,
+        &match);
+    if (outcome != API_MATCHED) {
+        explain_path(request, outcome);
+        count(request);
+        return false;
+    }
+    request->route_index = match.index;
+    request->resource.route = match.route;
+    memcpy(request->resource.captures, match.captures, sizeof(request->resource.captures));
+    struct resource_error error = {.status = 400, .type = "invalid_request_error"};
+    if (!api_request_read(request, &error)) {
+        api_answer_error(request, &error);
+        count(request);
+        return false;
+    }
+    request->resource.reply_to = net_loop_executor(api->parts.net);
+    request->resource.done = on_done;
+    request->resource.arena = exchange->arena;
+    request->resource.user = request;
+    resource_submit(api->parts.runtime, &request->resource);
+    return true;
+}
+
+static void
+on_requests(void *context, struct net_exchange *first)
+{
+    struct api *api = context;
+    struct net_exchange *answered = NULL;
+    struct net_exchange **end = &answered;
+    while (first != NULL) {
+        struct net_exchange *exchange = first;
+        first = first->next;
+        exchange->next = NULL;
+        if (api_operate(api, exchange, api->parts.metrics_on_main) || !begin(api, exchange)) {
+            *end = exchange;
+            end = &exchange->next;
+        }
+    }
+    if (answered != NULL) {
+        net_answer(answered);
+    }
+}
+
+static void
+on_admin_requests(void *context, struct net_exchange *first)
+{
+    struct api *api = context;
+    for (struct net_exchange *exchange = first; exchange != NULL; exchange = exchange->next) {
+        if (!api_operate(api, exchange, true)) {
+            exchange->answer.status = 404;
+            api_answer_refusal(api, exchange, "only /livez, /readyz and /metrics are here");
+        }
+    }
+    net_answer(first);
+}
+
+static void
+on_refused(void *context, struct net_exchange *exchange, const char *reason)
+{
+    struct api *api = context;
+    api_answer_refusal(api, exchange, reason);
+    api_metrics_count(api->metrics, UINT32_MAX, (int)exchange->answer.status, 0);
+}
+
+/* -------------------------------------------------------------------------- create, destroy */
+
+static err_t
+routes_open(struct api *api)
+{
+    struct api_routes tables[API_ROUTE_TABLES_MAX + 2];
+    uint32_t count_all = 0;
+    for (uint32_t i = 0; i < api->parts.table_count; i++) {
+        tables[count_all++] = api->parts.tables[i];
+    }
+    tables[count_all].routes = api_key_routes(&tables[count_all].count);
+    count_all++;
+    return api_router_init(&api->router, tables, count_all);
+}
+
+err_t
+api_create(const struct api_parts *parts, struct api **ret_api)
+{
+    ASSERT(parts->table_count <= API_ROUTE_TABLES_MAX);
+    struct api *api = calloc(1, sizeof(*api));
+    if (api == NULL) {
+        return ERR_MEMORY;
+    }
+    api->parts = *parts;
+    api->random_used = sizeof(api->random);
+    err_t result = routes_open(api);
+    if (result == ERR_OK) {
+        result = api_metrics_create(&api->router, &api->metrics);
+    }
+    api->parts.tables = NULL; /* borrowed only until here */
+    if (result != ERR_OK) {
+        api_destroy(&api);
+        return result;
+    }
+    *ret_api = api;
+    return ERR_OK;
+}
+
+void
+api_destroy(struct api **api_at)
+{
+    struct api *api = *api_at;
+    if (api == NULL) {
+        return;
+    }
+    *api_at = NULL;
+    api_metrics_destroy(&api->metrics);
+    free(api);
+}
+
+struct net_server_hooks
+api_hooks(struct api *api)
+{
+    return (struct net_server_hooks){
+        .context = api, .on_requests = on_requests, .on_refused = on_refused};
+}
+
+struct net_server_hooks
+api_admin_hooks(struct api *api)
+{
+    return (struct net_server_hooks){
+        .context = api, .on_requests = on_admin_requests, .on_refused = on_refused};
+}

@@ -1,0 +1,83 @@
+/*
+ * The HTTP front: turns requests of a net server into operations of a resource runtime, and their
+ * outcomes into answers, in the wire format of Stripe's API.
+ *
+ *     api_create(&parts, &api);
+ *     struct net_server_hooks hooks = api_hooks(api);
+ *     net_server_create(loop, &settings, &hooks, &server);
+ *     ...
+ *     net_server_stop(server, drain_ms);        every exchange was answered
+ *     ... stop the loops ...
+ *     api_destroy(&api);
+ *
+ * Threads: the hooks run on the net loop; everything else of the front too. Bodies of the ledger's
+ * routes are read and written on a loop of the front's own, so that a batch of 8,190 transfers
+ * holds up neither sockets nor payments.
+ *
+ * API-1  Every answer has a Request-Id, and an error has the shape of Stripe's.
+ * API-2  A body is read as a form only if it says so or says nothing; JSON, multipart and anything
+ *        else is refused with words that say what to send.
+ * API-3  Memory that held a request body is wiped when its answer has left: the exchange's arena
+ *        and buffers by net, the ledger's scratch here.
+ * API-4  The ledger routes touch only ledgers of their own mode and outside the payments' range;
+ *        see README.md.
+ */
+#ifndef API_API_H
+#define API_API_H
+
+#include "net/server.h"
+#include "port/ledger.h"
+#include "resource/resource.h"
+#include "trace/log.h"
+
+struct api;
+struct trace_metric;
+
+/* The routes of one service; borrowed, constant. */
+struct api_routes {
+    const struct resource_route *routes;
+    uint32_t count;
+};
+
+#define API_ROUTE_TABLES_MAX 16
+#define API_ROUTES_MAX       256 /* of all tables together */
+
+struct api_health {
+    void *context;
+    /* On the net loop; may not block. False: not ready, and `why` has a few words. */
+    bool (*ready)(void *context, struct buf *why);
+    /* Appends metrics beyond the front's own, as Prometheus text. On the net loop. */
+    void (*metrics)(void *context, struct buf *out);
+};
+
+struct api_parts {
+    struct resource_runtime *runtime;
+    struct net_loop *net;
+    struct os_loop *ledger_loop; /* the front's own: reads and writes bodies of ledger routes */
+    struct port_ledger *ledger;
+    struct os_clock *clock;
+    struct os_entropy *entropy;
+    struct trace_log *log;
+    const struct api_routes *tables; /* of the services; the front adds its own */
+    uint32_t table_count;
+    struct api_health health;
+    /* Metrics are shown to whoever asks from this machine. False: another listener shows them. */
+    bool metrics_on_main;
+    /* The mode whose keys may use the ledger's routes: one ledger holds one mode. */
+    bool ledger_live;
+    /* Bodies of routes that are no ledger routes; larger ones are refused with 413. */
+    uint64_t form_bytes_max;
+};
+
+/* ERR_MEMORY; ERR_FULL: more routes than API_ROUTES_MAX. Two routes that no request could tell
+ * apart are a bug. */
+MUST_USE err_t api_create(const struct api_parts *parts, struct api **ret_api);
+/* After the net server and the loops have stopped. Accepts NULL; sets the pointer to NULL. */
+void api_destroy(struct api **api);
+
+/* Of the public listener. */
+struct net_server_hooks api_hooks(struct api *api);
+/* Of the operators' listener: /livez, /readyz and /metrics only, for anybody who can reach it. */
+struct net_server_hooks api_admin_hooks(struct api *api);
+
+#endif

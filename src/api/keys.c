@@ -1,0 +1,254 @@
+/*
+ * API keys over HTTP: Tael's own routes, for secret keys only. A key makes and sees keys of its own
+ * merchant and mode. The text of a key is in the answer that creates it and nowhere else, so that
+ * answer is not kept under an idempotency key.
+ */
+#include "front.h"
+
+#include "base/list.h"
+#include "json/json.h"
+
+#include <string.h>
+
+#define NAME_MAX_BYTES        63
+#define PERMISSIONS_MAX_BYTES 1000
+#define KEYS_SHOWN_MAX        1000
+#define BODY_SIZE_MAX         (1U << 20)
+
+static const char *const kind_names[] = {"secret", "restricted", "publishable", NULL};
+
+static const struct resource_param create_params[] = {
+    {.name = "type", .kind = RESOURCE_PARAM_ENUM, .values = kind_names},
+    {.name = "name", .kind = RESOURCE_PARAM_TEXT, .maximum = NAME_MAX_BYTES},
+    {.name = "permissions", .kind = RESOURCE_PARAM_TEXT, .maximum = PERMISSIONS_MAX_BYTES},
+};
+
+struct listing {
+    struct resource_op *op;
+    struct resource_key_info *keys;
+    uint32_t count;
+};
+
+static void
+collect(void *context, const struct resource_key_info *key)
+{
+    struct listing *listing = context;
+    const struct resource_caller *caller = resource_op_caller(listing->op);
+    if (strcmp(key->merchant_id, caller->merchant_id) != 0 || key->live != caller->live) {
+        return;
+    }
+    if (listing->count == KEYS_SHOWN_MAX) {
+        return;
+    }
+    listing->keys[listing->count++] = *key;
+}
+
+/* False: the operation was answered. */
+static bool
+load(struct resource_op *op, struct listing *listing)
+{
+    listing->op = op;
+    listing->keys = ARENA_ARRAY(resource_op_arena(op), struct resource_key_info, KEYS_SHOWN_MAX);
+    err_t result = listing->keys == NULL ? ERR_FULL : ERR_OK;
+    if (result == ERR_OK) {
+        result = resource_key_each(resource_op_runtime(op), collect, listing);
+    }
+    if (result != ERR_OK) {
+        resource_internal(op, result, "list of keys");
+    }
+    return result == ERR_OK;
+}
+
+static void
+write_key(struct json_writer *json, const struct resource_key_info *key, const char *text)
+{
+    json_object_begin(json);
+    json_member_cstr(json, "id", key->id);
+    json_member_cstr(json, "object", "tael.api_key");
+    json_member_i64(json, "created", key->created);
+    json_member_bool(json, "livemode", key->live);
+    json_member_cstr(json, "type", kind_names[key->kind]);
+    json_member_cstr(json, "name", key->name);
+    json_member_cstr(json, "hint", key->hint);
+    json_member_bool(json, "revoked", key->revoked);
+    if (text != NULL) {
+        json_member_cstr(json, "key", text);
+    }
+    json_object_end(json);
+}
+
+static void
+answer_key(struct resource_op *op, const struct resource_key_info *key, const char *text)
+{
+    struct buf body;
+    struct json_writer json;
+    buf_init(&body, BODY_SIZE_MAX);
+    json_begin(&json, &body);
+    write_key(&json, key, text);
+    resource_answer(op, 200, &body);
+}
+
+static void
+list_keys(struct resource_op *op)
+{
+    struct listing listing = {.count = 0};
+    if (!load(op, &listing)) {
+        return;
+    }
+    struct buf body;
+    struct json_writer json;
+    buf_init(&body, BODY_SIZE_MAX);
+    json_begin(&json, &body);
+    json_object_begin(&json);
+    json_member_cstr(&json, "object", "list");
+    json_member_cstr(&json, "url", "/v1/tael/api_keys");
+    json_member_bool(&json, "has_more", false);
+    json_key(&json, "data");
+    json_array_begin(&json);
+    for (uint32_t i = 0; i < listing.count; i++) {
+        write_key(&json, &listing.keys[i], NULL);
+    }
+    json_array_end(&json);
+    json_object_end(&json);
+    resource_answer(op, 200, &body);
+}
+
+static enum resource_key_kind
+wanted_kind(struct resource_op *op)
+{
+    struct span type;
+    if (resource_text(op, "type", &type)) {
+        for (size_t i = 0; kind_names[i] != NULL; i++) {
+            if (span_equal_cstr(type, kind_names[i])) {
+                return (enum resource_key_kind)i;
+            }
+        }
+    }
+    return RESOURCE_KEY_SECRET;
+}
+
+/* Ids ascend with time: the greatest is the one just made. */
+static const struct resource_key_info *
+newest(const struct listing *listing)
+{
+    const struct resource_key_info *found = &listing->keys[0];
+    for (uint32_t i = 1; i < listing->count; i++) {
+        if (strcmp(listing->keys[i].id, found->id) > 0) {
+            found = &listing->keys[i];
+        }
+    }
+    return found;
+}
+
+static const char *
+text_or_empty(struct resource_op *op, const char *name)
+{
+    struct span text;
+    if (!resource_text(op, name, &text)) {
+        return "";
+    }
+    const char *copy = arena_cstr(resource_op_arena(op), text);
+    return copy == NULL ? "" : copy;
+}
+
+static void
+create_key(struct resource_op *op)
+{
+    const struct resource_caller *caller = resource_op_caller(op);
+    enum resource_key_kind kind = wanted_kind(op);
+    const char *permissions = text_or_empty(op, "permissions");
+    if ((kind == RESOURCE_KEY_RESTRICTED) != (permissions[0] != '\0')) {
+        resource_invalid(
+            op,
+            "parameter_missing",
+            "permissions",
+            "Restricted keys, and only they, have permissions, such as "
+            "payment_intents:write,charges:read.");
+        return;
+    }
+    struct listing listing = {.count = 0};
+    if (!load(op, &listing)) {
+        return;
+    }
+    if (listing.count == KEYS_SHOWN_MAX) {
+        resource_invalid(op, NULL, NULL, "There are too many keys already.");
+        return;
+    }
+    char text[RESOURCE_KEY_TEXT_SIZE];
+    err_t result = resource_key_create(
+        resource_op_runtime(op),
+        caller->merchant_id,
+        kind,
+        caller->live,
+        text_or_empty(op, "name"),
+        permissions,
+        text);
+    if (err_category(result) == ERR_CATEGORY_INVALID) {
+        resource_invalid(
+            op, NULL, "permissions", "The permissions are not a list such as charges:read.");
+        return;
+    }
+    if (result != ERR_OK) {
+        resource_internal(op, result, "new key");
+        return;
+    }
+    listing.count = 0;
+    if (load(op, &listing)) {
+        answer_key(op, newest(&listing), text);
+    }
+    explicit_bzero(text, sizeof(text));
+}
+
+static void
+revoke_key(struct resource_op *op)
+{
+    struct span id = resource_op_capture(op, 0);
+    struct listing listing = {.count = 0};
+    if (!load(op, &listing)) {
+        return;
+    }
+    for (uint32_t i = 0; i < listing.count; i++) {
+        struct resource_key_info *key = &listing.keys[i];
+        if (!span_equal_cstr(id, key->id)) {
+            continue;
+        }
+        if (strcmp(key->id, resource_op_caller(op)->key_id) == 0) {
+            resource_invalid(op, NULL, "id", "A key cannot revoke itself. Use another key.");
+            return;
+        }
+        err_t result = resource_key_revoke(resource_op_runtime(op), key->id);
+        if (result != ERR_OK) {
+            resource_internal(op, result, "revocation");
+            return;
+        }
+        key->revoked = true;
+        answer_key(op, key, NULL);
+        return;
+    }
+    resource_missing(op, "api_key", "id", id);
+}
+
+static const struct resource_route routes[] = {
+    {.method = "GET", .pattern = "/v1/tael/api_keys", .handler = list_keys},
+    {
+        .method = "POST",
+        .pattern = "/v1/tael/api_keys",
+        .handler = create_key,
+        .params = create_params,
+        .param_count = sizeof(create_params) / sizeof(create_params[0]),
+        .flags = RESOURCE_NOT_KEPT,
+    },
+    {
+        .method = "DELETE",
+        .pattern = "/v1/tael/api_keys/:id",
+        .handler = revoke_key,
+        .flags = RESOURCE_NOT_KEPT,
+    },
+};
+
+const struct resource_route *
+api_key_routes(uint32_t *ret_count)
+{
+    *ret_count = sizeof(routes) / sizeof(routes[0]);
+    return routes;
+}
