@@ -138,6 +138,11 @@ append_index(struct buf *sql, const struct document_kind *kind, uint32_t column)
         of->name);
 }
 
+/*
+ * A table keeps its rows in the order of insertion, with (scope, id) in an index of its own. Rows
+ * stored in the tree of their primary key (WITHOUT ROWID) would be kept whole up to a quarter of a
+ * page only, and bodies are larger: measured, that costs more than twice the bytes.
+ */
 static err_t
 create_table(
     struct document_sqlite *sqlite,
@@ -156,7 +161,7 @@ create_table(
         buf_append_format(
             &sql, ", \"%s\" %s", kind->columns[i].name, type_name(kind->columns[i].type));
     }
-    buf_append_cstr(&sql, ", PRIMARY KEY (scope, id)) WITHOUT ROWID;");
+    buf_append_cstr(&sql, ", PRIMARY KEY (scope, id));");
     for (uint32_t i = 0; i < kind->column_count; i++) {
         if (kind->columns[i].indexed) {
             append_index(&sql, kind, i);

@@ -14,6 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* The largest row that needs no page of its own is a little under this. Keys of clients, which are
+ * random, dirty one index page each: larger pages would make that the greatest cost. */
 #define PAGE_SIZE 8192
 #define CACHE_KIB 65536
 /* document_maintain moves the log into the tables when it has this many pages. */
@@ -108,7 +110,8 @@ sqlite_commit(struct document_store *store)
         return ERR_OK;
     }
     sqlite_rollback(store);
-    return result == ERR_IO || result == ERR_DISK_FULL ? settle(sqlite, result) : result;
+    /* A full disk took no whole commit: its last frame is what makes one. */
+    return result == ERR_IO ? settle(sqlite, result) : result;
 }
 
 static int

@@ -445,7 +445,7 @@ lists_use_their_indexes(void **state)
     t_expect_plan(t, "fruit_by_colour (scope=? AND colour=? AND id<?)");
     query.filters[0].column = 2;
     t_expect_list(t, &query, "");
-    t_expect_plan(t, "PRIMARY KEY (scope=? AND id<?)");
+    t_expect_plan(t, "sqlite_autoindex_fruit_1 (scope=? AND id<?)");
     struct document_query due = {
         .all_scopes = true, .range_column = 1, .range_max = 11, .oldest_first = true, .limit = 10};
     t_expect_list(t, &due, "");
@@ -461,7 +461,9 @@ a_later_program_adds_kinds_and_columns(void **state)
     t_fill(t);
     t_close(t);
     static const struct document_kind older = {
-        .name = "stone", .columns = {{"shape", DOCUMENT_TEXT, .indexed = false}}, .column_count = 1};
+        .name = "stone",
+        .columns = {{"shape", DOCUMENT_TEXT, .indexed = false}},
+        .column_count = 1};
     static const struct document_kind later = {
         .name = "stone",
         .columns =

@@ -104,7 +104,9 @@ key_keep(
     key->caller.key_kind = (enum resource_key_kind)(row->kind - 1);
     memcpy(key->caller.key_id, row->header.id.data, row->header.id.size);
     memcpy(key->caller.merchant_id, row->merchant.data, row->merchant.size);
-    memcpy(key->permissions, row->permissions.data, row->permissions.size);
+    if (row->permissions.size > 0) {
+        memcpy(key->permissions, row->permissions.data, row->permissions.size);
+    }
     key->revoked = row->revoked;
     *ret_key = key;
     return ERR_OK;

@@ -378,7 +378,9 @@ static void
 copy_text(char *out, size_t size, struct span text)
 {
     size_t length = text.size < size ? text.size : size - 1;
-    memcpy(out, text.data, length);
+    if (length > 0) {
+        memcpy(out, text.data, length);
+    }
     out[length] = '\0';
 }
 

@@ -40,7 +40,9 @@ name_push(struct walk *walk, struct span name)
     if (nested) {
         *at++ = '[';
     }
-    memcpy(at, name.data, name.size);
+    if (name.size > 0) {
+        memcpy(at, name.data, name.size);
+    }
     at += name.size;
     if (nested) {
         *at++ = ']';

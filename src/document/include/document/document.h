@@ -4,8 +4,8 @@
  *
  * A kind is a table. Each row belongs to a scope (one merchant in one mode) and has a text id that
  * sorts by creation time, a version that counts its writes, a JSON body, and a few columns copied
- * out of the body because lists filter by them. Rows are clustered by (scope, id), so that the
- * newest-first list of a scope reads neighbours.
+ * out of the body because lists filter by them. Rows lie in the order of their creation, so that
+ * the newest-first list of a scope reads neighbours.
  *
  * A column is named as the member of the body that it copies; a member with its zero value (absent
  * from the body) is NULL in the column. So the body alone is the truth, and a column that a later

@@ -1,0 +1,318 @@
+/* DOCUMENT-4 when the disk fails: an SQLite file system that fails on command. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "document/document.h"
+
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* ---------------------------------------------------------------------- the failing file system */
+
+struct t_file {
+    sqlite3_file base; /* first */
+    bool log;          /* the write-ahead log */
+    sqlite3_file *real;
+};
+
+static struct {
+    sqlite3_vfs vfs;
+    sqlite3_vfs *real;
+    int syncs_fail;   /* so many syncs of the log */
+    int writes_after; /* writes to the log that succeed before those that find the disk full */
+    bool full;
+} shim;
+
+static sqlite3_file *
+real_of(sqlite3_file *file)
+{
+    return ((struct t_file *)(void *)file)->real;
+}
+
+static int
+file_close(sqlite3_file *file)
+{
+    return real_of(file)->pMethods->xClose(real_of(file));
+}
+
+static int
+file_read(sqlite3_file *file, void *out, int size, sqlite3_int64 offset)
+{
+    return real_of(file)->pMethods->xRead(real_of(file), out, size, offset);
+}
+
+static int
+file_write(sqlite3_file *file, const void *data, int size, sqlite3_int64 offset)
+{
+    if (((struct t_file *)(void *)file)->log && shim.full && shim.writes_after-- <= 0) {
+        return SQLITE_FULL;
+    }
+    return real_of(file)->pMethods->xWrite(real_of(file), data, size, offset);
+}
+
+static int
+file_truncate(sqlite3_file *file, sqlite3_int64 size)
+{
+    return real_of(file)->pMethods->xTruncate(real_of(file), size);
+}
+
+static int
+file_sync(sqlite3_file *file, int flags)
+{
+    /* The bytes may have reached the disk all the same: that is what makes it dangerous. */
+    int code = real_of(file)->pMethods->xSync(real_of(file), flags);
+    if (((struct t_file *)(void *)file)->log && shim.syncs_fail > 0) {
+        shim.syncs_fail--;
+        return SQLITE_IOERR_FSYNC;
+    }
+    return code;
+}
+
+static int
+file_size(sqlite3_file *file, sqlite3_int64 *size)
+{
+    return real_of(file)->pMethods->xFileSize(real_of(file), size);
+}
+
+static int
+file_lock(sqlite3_file *file, int level)
+{
+    return real_of(file)->pMethods->xLock(real_of(file), level);
+}
+
+static int
+file_unlock(sqlite3_file *file, int level)
+{
+    return real_of(file)->pMethods->xUnlock(real_of(file), level);
+}
+
+static int
+file_check_lock(sqlite3_file *file, int *reserved)
+{
+    return real_of(file)->pMethods->xCheckReservedLock(real_of(file), reserved);
+}
+
+static int
+file_control(sqlite3_file *file, int operation, void *argument)
+{
+    return real_of(file)->pMethods->xFileControl(real_of(file), operation, argument);
+}
+
+static int
+file_sector_size(sqlite3_file *file)
+{
+    return real_of(file)->pMethods->xSectorSize(real_of(file));
+}
+
+static int
+file_characteristics(sqlite3_file *file)
+{
+    return real_of(file)->pMethods->xDeviceCharacteristics(real_of(file));
+}
+
+static const sqlite3_io_methods file_methods = {
+    .iVersion = 1,
+    .xClose = file_close,
+    .xRead = file_read,
+    .xWrite = file_write,
+    .xTruncate = file_truncate,
+    .xSync = file_sync,
+    .xFileSize = file_size,
+    .xLock = file_lock,
+    .xUnlock = file_unlock,
+    .xCheckReservedLock = file_check_lock,
+    .xFileControl = file_control,
+    .xSectorSize = file_sector_size,
+    .xDeviceCharacteristics = file_characteristics,
+};
+
+static int
+shim_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *out, int flags, int *ret_flags)
+{
+    (void)vfs;
+    struct t_file *file = (struct t_file *)(void *)out;
+    file->real = (sqlite3_file *)(void *)(file + 1);
+    file->log = (flags & SQLITE_OPEN_WAL) != 0;
+    int code = shim.real->xOpen(shim.real, name, file->real, flags, ret_flags);
+    file->base.pMethods = file->real->pMethods == NULL ? NULL : &file_methods;
+    return code;
+}
+
+/* ----------------------------------------------------------------------------------- the tests */
+
+static const struct document_kind fruit = {.name = "fruit"};
+static const struct document_kind *const kinds[] = {&fruit};
+
+struct t_store {
+    char folder[64];
+    char url[96];
+    struct document_store *documents;
+    struct arena arena;
+};
+
+static int
+t_setup(void **state)
+{
+    struct t_store *t = calloc(1, sizeof(*t));
+    char message[DOCUMENT_MESSAGE_SIZE];
+    assert_non_null(t);
+    shim.syncs_fail = 0;
+    shim.full = false;
+    strcpy(t->folder, "/tmp/document_fail_XXXXXX");
+    assert_non_null(mkdtemp(t->folder));
+    (void)snprintf(t->url, sizeof(t->url), "sqlite:%s/d.db", t->folder);
+    arena_init(&t->arena, 1 << 20);
+    assert_int_equal(document_store_open(t->url, kinds, 1, &t->documents, message), ERR_OK);
+    *state = t;
+    return 0;
+}
+
+static int
+t_teardown(void **state)
+{
+    struct t_store *t = *state;
+    static const char *const names[] = {"d.db", "d.db-wal", "c.db", "c.db-wal"};
+    shim.syncs_fail = 0;
+    shim.full = false;
+    t->documents->ops->close(t->documents);
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        char path[96];
+        (void)snprintf(path, sizeof(path), "%s/%s", t->folder, names[i]);
+        (void)unlink(path);
+    }
+    assert_int_equal(rmdir(t->folder), 0);
+    arena_release(&t->arena);
+    free(t);
+    return 0;
+}
+
+static err_t
+t_write(struct t_store *t, const char *id)
+{
+    static char body[20000];
+    memset(body, 'b', sizeof(body));
+    struct document_row row = {
+        .scope = 1, .id = span_from_cstr(id), .body = span_of(body, sizeof(body))};
+    err_t result = t->documents->ops->begin(t->documents);
+    if (result != ERR_OK) {
+        return result;
+    }
+    assert_int_equal(t->documents->ops->insert(t->documents, &fruit, &row), ERR_OK);
+    return t->documents->ops->commit(t->documents);
+}
+
+static bool
+t_there(struct t_store *t, struct document_store *documents, const char *id)
+{
+    struct document_row row;
+    return documents->ops->get(documents, &fruit, 1, span_from_cstr(id), &t->arena, &row) == ERR_OK;
+}
+
+static void
+t_copy(const char *folder, const char *from, const char *to)
+{
+    char path[96];
+    static char bytes[1 << 20];
+    (void)snprintf(path, sizeof(path), "%s/%s", folder, from);
+    FILE *in = fopen(path, "rb");
+    assert_non_null(in);
+    (void)snprintf(path, sizeof(path), "%s/%s", folder, to);
+    FILE *out = fopen(path, "wb");
+    assert_non_null(out);
+    size_t size = fread(bytes, 1, sizeof(bytes), in);
+    assert_true(size < sizeof(bytes));
+    assert_int_equal(fwrite(bytes, 1, size, out), size);
+    assert_int_equal(fclose(in), 0);
+    assert_int_equal(fclose(out), 0);
+}
+
+/* What a start after a crash at this moment would find. */
+static void
+t_expect_after_crash(struct t_store *t, const char *id, bool there)
+{
+    char url[96];
+    char message[DOCUMENT_MESSAGE_SIZE];
+    struct document_store *copy;
+    t_copy(t->folder, "d.db", "c.db");
+    t_copy(t->folder, "d.db-wal", "c.db-wal");
+    (void)snprintf(url, sizeof(url), "sqlite:%s/c.db", t->folder);
+    assert_int_equal(document_store_open(url, kinds, 1, &copy, message), ERR_OK);
+    assert_int_equal(t_there(t, copy, id), there);
+    copy->ops->close(copy);
+}
+
+static void
+a_full_disk_loses_the_transaction_only(void **state)
+{
+    struct t_store *t = *state;
+    assert_int_equal(t_write(t, "before"), ERR_OK);
+    for (int writes = 0; writes < 8; writes++) {
+        shim.full = true;
+        shim.writes_after = writes;
+        assert_int_equal(t_write(t, "lost"), ERR_DISK_FULL);
+        assert_false(t_there(t, t->documents, "lost"));
+        shim.full = false;
+        t_expect_after_crash(t, "lost", false);
+        t_expect_after_crash(t, "before", true);
+    }
+    assert_int_equal(t_write(t, "after"), ERR_OK);
+    t_expect_after_crash(t, "after", true);
+}
+
+static void
+a_failed_sync_is_settled(void **state)
+{
+    struct t_store *t = *state;
+    assert_int_equal(t_write(t, "before"), ERR_OK);
+    shim.syncs_fail = 1;
+    assert_int_equal(t_write(t, "lost"), ERR_IO);
+    assert_int_equal(shim.syncs_fail, 0);
+    assert_false(t_there(t, t->documents, "lost"));
+    t_expect_after_crash(t, "lost", false);
+    t_expect_after_crash(t, "before", true);
+    assert_int_equal(t_write(t, "after"), ERR_OK);
+    t_expect_after_crash(t, "after", true);
+}
+
+static void
+what_cannot_be_settled_is_unknown_and_final(void **state)
+{
+    struct t_store *t = *state;
+    shim.syncs_fail = 100;
+    assert_int_equal(t_write(t, "open"), ERR_OUTCOME_UNKNOWN);
+    shim.syncs_fail = 0;
+    assert_int_equal(t_write(t, "more"), ERR_IO);
+    struct document_row row;
+    struct document_query query = {.scope = 1, .range_column = UINT32_MAX, .limit = 1};
+    assert_int_equal(
+        t->documents->ops->get(t->documents, &fruit, 1, SPAN("open"), &t->arena, &row), ERR_IO);
+    assert_int_equal(t->documents->ops->list(t->documents, &fruit, &query, NULL, NULL), ERR_IO);
+    t->documents->ops->maintain(t->documents);
+}
+
+int
+main(void)
+{
+    shim.real = sqlite3_vfs_find(NULL);
+    shim.vfs = *shim.real;
+    shim.vfs.zName = "failing";
+    shim.vfs.szOsFile = (int)sizeof(struct t_file) + shim.real->szOsFile;
+    shim.vfs.xOpen = shim_open;
+    if (sqlite3_vfs_register(&shim.vfs, 1) != SQLITE_OK) {
+        return 1;
+    }
+#define T(test) cmocka_unit_test_setup_teardown(test, t_setup, t_teardown)
+    const struct CMUnitTest tests[] = {
+        T(a_full_disk_loses_the_transaction_only),
+        T(a_failed_sync_is_settled),
+        T(what_cannot_be_settled_is_unknown_and_final),
+    };
+    return cmocka_run_group_tests_name("document failure", tests, NULL, NULL);
+}
