@@ -50,6 +50,7 @@ struct ledger_engine {
     bool machine_is_open;
     bool failing; /* a group failed; waiting for the others before the reload */
     bool pulse_wanted;
+    bool pulse_without_room; /* the last one found none */
 
     struct request_queue waiting;
     struct engine_group groups[ENGINE_GROUPS_MAX];
@@ -353,6 +354,7 @@ pulse_try(struct ledger_engine *engine)
     }
     /* Busy: with the next group that comes back. No room: after a while, by the timer. */
     engine->pulse_wanted = error == ERR_BUSY;
+    engine->pulse_without_room = error != ERR_OK && error != ERR_BUSY;
 }
 
 /* The next moment at which something expires, by the monotonic clock. */
@@ -365,7 +367,10 @@ pulse_arm(struct ledger_engine *engine)
         return;
     }
     uint64_t clock = engine_time(engine, ledger_clock(engine->machine.ledger));
-    uint64_t delay = at > clock ? at - clock : ENGINE_PULSE_RETRY_NS / 100;
+    uint64_t delay = at > clock ? at - clock : 0;
+    if (engine->pulse_without_room && delay < ENGINE_PULSE_RETRY_NS) {
+        delay = ENGINE_PULSE_RETRY_NS;
+    }
     uint64_t now = os_monotonic_ns(engine->settings.clock);
     os_timer_arm(engine->loop, &engine->pulse_timer, now + delay);
 }

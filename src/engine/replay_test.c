@@ -147,6 +147,51 @@ says_what_it_does_not_understand(void **state)
         ERR_INVALID);
 }
 
+static void
+count_line(void *context, struct span text)
+{
+    struct buf *last = context;
+    buf_clear(last);
+    buf_append_span(last, text);
+}
+
+/* The largest batch with every field is a line; one event more is refused. */
+static void
+takes_the_largest_batch(void **state)
+{
+    (void)state;
+    for (uint32_t extra = 0; extra < 2; extra++) {
+        struct buf script;
+        struct buf last;
+        buf_init(&script, 1 << 23);
+        buf_init(&last, 1 << 23);
+        buf_append_cstr(&script, "{\"op\":\"create_transfers\",\"events\":[");
+        for (uint32_t i = 0; i < LEDGER_BATCH_MAX + extra; i++) {
+            buf_append_cstr(&script, i == 0 ? "" : ",");
+            buf_append_format(
+                &script,
+                "{\"id\":%u,\"debit_account_id\":1,\"credit_account_id\":2,\"amount\":\"1\","
+                "\"pending_id\":0,\"user_data_128\":\"1\",\"user_data_64\":\"2\","
+                "\"user_data_32\":3,\"timeout\":0,\"ledger\":1,\"code\":1,\"flags\":["
+                "\"pending\",\"balancing_debit\",\"balancing_credit\",\"closing_debit\","
+                "\"closing_credit\"],\"timestamp\":0}",
+                i + 1);
+        }
+        buf_append_cstr(&script, "]}");
+        assert_false(buf_failed(&script));
+        struct ledger_replay_settings settings = {
+            .url = "memory:", .disk = os_disk_real(), .line = count_line, .context = &last};
+        struct ledger_replay_summary summary;
+        struct store_error error;
+        err_t code = ledger_engine_replay(&settings, buf_span(&script), &summary, &error);
+        assert_int_equal(code, extra == 0 ? ERR_OK : ERR_INVALID);
+        assert_false(buf_failed(&last));
+        assert_int_equal(last.size > 8190 * 30, extra == 0);
+        buf_release(&script);
+        buf_release(&last);
+    }
+}
+
 int
 main(void)
 {
@@ -155,6 +200,7 @@ main(void)
         cmocka_unit_test(prints_records),
         cmocka_unit_test(expires),
         cmocka_unit_test(says_what_it_does_not_understand),
+        cmocka_unit_test(takes_the_largest_batch),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
