@@ -578,10 +578,8 @@ on_event(uv_poll_t *handle, int status, int events)
          * watching. */
         connection->events = 0;
         connection->write_failed = true;
+        watch(connection, UV_READABLE);
         read_in(connection);
-        if (connection->state == NET_CLIENT_BUSY || connection->state == NET_CLIENT_IDLE) {
-            watch(connection, UV_READABLE);
-        }
         return;
     }
     if ((events & UV_WRITABLE) != 0 && connection->state == NET_CLIENT_BUSY) {
