@@ -22,12 +22,21 @@ check_name(enum port_rail_check check)
     UNREACHABLE();
 }
 
+/* What the issuer did not look at this time stays as it was found before. */
+static void
+keep_check(struct span *kept, enum port_rail_check check)
+{
+    if (check != PORT_RAIL_CHECK_NONE) {
+        *kept = span_from_cstr(check_name(check));
+    }
+}
+
 static void
 keep_checks(struct payments_method *method, const struct port_rail_answer *answer)
 {
-    method->cvc_check = span_from_cstr(check_name(answer->cvc_check));
-    method->address_check = span_from_cstr(check_name(answer->address_check));
-    method->postal_code_check = span_from_cstr(check_name(answer->postal_code_check));
+    keep_check(&method->cvc_check, answer->cvc_check);
+    keep_check(&method->address_check, answer->address_check);
+    keep_check(&method->postal_code_check, answer->postal_code_check);
 }
 
 static struct span
