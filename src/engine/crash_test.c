@@ -22,7 +22,7 @@
 
 #include <cmocka.h>
 
-#define ROUNDS_SHORT 24
+#define ROUNDS_SHORT 12
 #define STRIDE_SHORT 3
 #define STEPS        70
 #define STEPS_AFTER  8

@@ -378,6 +378,48 @@ survives_a_failing_disk(void **state)
     assert_true(unknown > 0);
 }
 
+/* Power fails at some operation of the disk while batches are queued, executed, in frames and in
+ * flight at once. */
+static void
+survives_power_failures(void **state)
+{
+    (void)state;
+    uint64_t acknowledged = 0;
+    for (uint64_t seed = 1; seed <= 60; seed++) {
+        struct t_engine *t = t_create(seed);
+        t->settings.store.segment_size = 128 * 1024;
+        t_open(t);
+        t_accounts(t, 1, 2);
+        t_settle(t);
+        os_sim_disk_stop_at(t->disk, os_sim_disk_operations(t->disk) + 1 + seed % 23);
+        struct t_request *made[60];
+        for (uint32_t i = 0; i < 60; i++) {
+            made[i] = t_transfers(t, 1000 + 100 * i, BATCH, 0);
+            for (uint64_t steps = seed % 5; steps > 0; steps--) {
+                os_sim_step(t->sim);
+            }
+        }
+        t_settle(t);
+        ledger_engine_close(&t->engine);
+        os_sim_disk_crash(t->disk);
+        t_open(t);
+        for (uint32_t i = 0; i < 60; i++) {
+            assert_int_equal(made[i]->answers, 1);
+            uint32_t there = count_there(t, made[i]);
+            assert_true(there == 0 || there == BATCH);
+            if (made[i]->request.error == ERR_OK) {
+                assert_int_equal(there, BATCH);
+                acknowledged++;
+            }
+            if (made[i]->request.error == ERR_BUSY) {
+                assert_int_equal(there, 0);
+            }
+        }
+        t_destroy(t);
+    }
+    assert_true(acknowledged > 0);
+}
+
 /* The disk dies for good: everything is answered, and the status says so. */
 static void
 says_that_it_failed(void **state)
@@ -435,6 +477,7 @@ main(void)
         cmocka_unit_test(expires_by_itself),
         cmocka_unit_test(refuses_what_is_too_much),
         cmocka_unit_test(survives_a_failing_disk),
+        cmocka_unit_test(survives_power_failures),
         cmocka_unit_test(says_that_it_failed),
         cmocka_unit_test(answers_when_closed),
     };
