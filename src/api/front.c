@@ -174,6 +174,8 @@ routes_open(struct api *api)
     }
     tables[count_all].routes = api_key_routes(&tables[count_all].count);
     count_all++;
+    tables[count_all].routes = api_ledger_routes(api->ledger, &tables[count_all].count);
+    count_all++;
     return api_router_init(&api->router, tables, count_all);
 }
 
@@ -187,7 +189,10 @@ api_create(const struct api_parts *parts, struct api **ret_api)
     }
     api->parts = *parts;
     api->random_used = sizeof(api->random);
-    err_t result = routes_open(api);
+    err_t result = api_ledger_create(api, &api->ledger);
+    if (result == ERR_OK) {
+        result = routes_open(api);
+    }
     if (result == ERR_OK) {
         result = api_metrics_create(&api->router, &api->metrics);
     }
@@ -209,6 +214,7 @@ api_destroy(struct api **api_at)
     }
     *api_at = NULL;
     api_metrics_destroy(&api->metrics);
+    api_ledger_destroy(&api->ledger);
     free(api);
 }
 

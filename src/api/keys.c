@@ -8,6 +8,7 @@
 #include "base/list.h"
 #include "json/json.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define NAME_MAX_BYTES        63
@@ -43,6 +44,14 @@ collect(void *context, const struct resource_key_info *key)
     listing->keys[listing->count++] = *key;
 }
 
+static int
+compare_ids(const void *left, const void *right)
+{
+    const struct resource_key_info *a = left;
+    const struct resource_key_info *b = right;
+    return strcmp(a->id, b->id);
+}
+
 /* False: the operation was answered. */
 static bool
 load(struct resource_op *op, struct listing *listing)
@@ -55,8 +64,11 @@ load(struct resource_op *op, struct listing *listing)
     }
     if (result != ERR_OK) {
         resource_internal(op, result, "list of keys");
+        return false;
     }
-    return result == ERR_OK;
+    /* Ids ascend with time: the last one is the newest. */
+    qsort(listing->keys, listing->count, sizeof(listing->keys[0]), compare_ids);
+    return true;
 }
 
 static void
@@ -105,8 +117,8 @@ list_keys(struct resource_op *op)
     json_member_bool(&json, "has_more", false);
     json_key(&json, "data");
     json_array_begin(&json);
-    for (uint32_t i = 0; i < listing.count; i++) {
-        write_key(&json, &listing.keys[i], NULL);
+    for (uint32_t i = listing.count; i > 0; i--) { /* newest first, as every list */
+        write_key(&json, &listing.keys[i - 1], NULL);
     }
     json_array_end(&json);
     json_object_end(&json);
@@ -125,19 +137,6 @@ wanted_kind(struct resource_op *op)
         }
     }
     return RESOURCE_KEY_SECRET;
-}
-
-/* Ids ascend with time: the greatest is the one just made. */
-static const struct resource_key_info *
-newest(const struct listing *listing)
-{
-    const struct resource_key_info *found = &listing->keys[0];
-    for (uint32_t i = 1; i < listing->count; i++) {
-        if (strcmp(listing->keys[i].id, found->id) > 0) {
-            found = &listing->keys[i];
-        }
-    }
-    return found;
 }
 
 static const char *
@@ -194,7 +193,7 @@ create_key(struct resource_op *op)
     }
     listing.count = 0;
     if (load(op, &listing)) {
-        answer_key(op, newest(&listing), text);
+        answer_key(op, &listing.keys[listing.count - 1], text);
     }
     explicit_bzero(text, sizeof(text));
 }

@@ -65,6 +65,9 @@ struct api_parts {
     bool metrics_on_main;
     /* The mode whose keys may use the ledger's routes: one ledger holds one mode. */
     bool ledger_live;
+    /* Whether the books with this ledger number are kept by a service: the ledger's routes show
+     * them, and do not write into them. Any thread. */
+    bool (*ledger_is_reserved)(uint32_t ledger);
     /* Bodies of routes that are no ledger routes; larger ones are refused with 413. */
     uint64_t form_bytes_max;
 };
