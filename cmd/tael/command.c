@@ -7,12 +7,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define HELP_SIZE_MAX   (1U << 20)
 #define CONFIG_SIZE_MAX (1U << 20)
 #define NAME_SIZE       128
-
-extern char **environ;
 
 /* Variables of other commands than the server, and of test builds. */
 static const char *const other_variables[] = {"TAEL_URL", "TAEL_KEY", "TAEL_FAULT", NULL};

@@ -14,13 +14,7 @@
  * routes are read and written on a loop of the front's own, so that a batch of 8,190 transfers
  * holds up neither sockets nor payments.
  *
- * API-1  Every answer has a Request-Id, and an error has the shape of Stripe's.
- * API-2  A body is read as a form only if it says so or says nothing; JSON, multipart and anything
- *        else is refused with words that say what to send.
- * API-3  Memory that held a request body is wiped when its answer has left: the exchange's arena
- *        and buffers by net, the ledger's scratch here.
- * API-4  The ledger routes touch only ledgers of their own mode and outside the payments' range;
- *        see README.md.
+ * README.md numbers the invariants.
  */
 #ifndef API_API_H
 #define API_API_H
