@@ -165,7 +165,7 @@ t_setup(void **state)
     assert_non_null(t);
     shim.syncs_fail = 0;
     shim.full = false;
-    strcpy(t->folder, "/tmp/document_fail_XXXXXX");
+    (void)snprintf(t->folder, sizeof(t->folder), "/tmp/document_fail_XXXXXX");
     assert_non_null(mkdtemp(t->folder));
     (void)snprintf(t->url, sizeof(t->url), "sqlite:%s/d.db", t->folder);
     arena_init(&t->arena, 1 << 20);

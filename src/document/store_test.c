@@ -61,7 +61,7 @@ t_setup(void **state)
 {
     struct t_store *t = calloc(1, sizeof(*t));
     assert_non_null(t);
-    strcpy(t->folder, "/tmp/document_test_XXXXXX");
+    (void)snprintf(t->folder, sizeof(t->folder), "/tmp/document_test_XXXXXX");
     assert_non_null(mkdtemp(t->folder));
     (void)snprintf(t->url, sizeof(t->url), "sqlite:%s/d.db", t->folder);
     t->file = t->url + strlen("sqlite:");

@@ -18,7 +18,7 @@ t_fill(struct t_world *world, struct t_things *things)
         (void)snprintf(form, sizeof(form), "name=n%d&colour=%s", i, i % 3 == 0 ? "red" : "blue");
         struct t_call *call = t_do(world, T_CREATE, NULL, form);
         assert_int_equal(call->request.status, 200);
-        strcpy(things->id[i], t_text(call, "id"));
+        (void)snprintf(things->id[i], ID_TEXT_SIZE, "%s", t_text(call, "id"));
         os_sim_advance(world->sim, 10 * OS_NS_PER_S);
     }
 }
@@ -27,17 +27,20 @@ t_fill(struct t_world *world, struct t_things *things)
 static void
 t_expect_page(const struct t_call *call, const char *names, bool has_more)
 {
-    char text[200] = "";
+    char memory[200];
+    struct buf text;
+    buf_init_fixed(&text, memory, sizeof(memory));
     assert_int_equal(call->request.status, 200);
     const json_t *data = t_json(call, "data");
     size_t index;
     json_t *item;
     json_array_foreach((json_t *)(uintptr_t)data, index, item)
     {
-        strcat(text, index == 0 ? "" : " ");
-        strcat(text, json_string_value(json_object_get(item, "name")) + 1);
+        buf_append_cstr(&text, index == 0 ? "" : " ");
+        buf_append_cstr(&text, json_string_value(json_object_get(item, "name")) + 1);
     }
-    assert_string_equal(text, names);
+    buf_append_byte(&text, '\0');
+    assert_string_equal(memory, names);
     assert_int_equal(json_is_true(t_json(call, "has_more")), has_more);
 }
 
@@ -227,16 +230,19 @@ static void
 t_expect_types(struct t_world *world, const char *form, const char *expected, bool has_more)
 {
     struct t_call *call = t_do(world, T_EVENTS, NULL, form);
-    char text[300] = "";
+    char memory[300];
+    struct buf text;
     size_t index;
+    buf_init_fixed(&text, memory, sizeof(memory));
     json_t *item;
     assert_int_equal(call->request.status, 200);
     json_array_foreach((json_t *)(uintptr_t)t_json(call, "data"), index, item)
     {
-        strcat(text, index == 0 ? "" : " ");
-        strcat(text, json_string_value(json_object_get(item, "type")));
+        buf_append_cstr(&text, index == 0 ? "" : " ");
+        buf_append_cstr(&text, json_string_value(json_object_get(item, "type")));
     }
-    assert_string_equal(text, expected);
+    buf_append_byte(&text, '\0');
+    assert_string_equal(memory, expected);
     assert_int_equal(json_is_true(t_json(call, "has_more")), has_more);
 }
 

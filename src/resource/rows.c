@@ -7,10 +7,13 @@
 u128
 resource_id_next(struct resource_runtime *runtime)
 {
-    return id_next(
-        &runtime->ids,
-        os_wall_ns(runtime->parts.clock) / OS_NS_PER_MS,
-        os_random_u128(runtime->parts.entropy));
+    uint64_t now_ms = os_wall_ns(runtime->parts.clock) / OS_NS_PER_MS;
+    /* Within a millisecond the generator counts, and has no use for randomness. */
+    u128 random = 0;
+    if (runtime->ids.last == 0 || now_ms > id_unix_ms(runtime->ids.last)) {
+        random = os_random_u128(runtime->parts.entropy);
+    }
+    return id_next(&runtime->ids, now_ms, random);
 }
 
 void *

@@ -211,7 +211,7 @@ internal_step(struct resource_op *op)
     const struct resource_caller *caller = resource_op_caller(op);
     internal->ran++;
     internal->scope = caller->scope;
-    strcpy(internal->merchant, caller->merchant_id);
+    memcpy(internal->merchant, caller->merchant_id, sizeof(internal->merchant));
     assert_int_equal(caller->key_kind, RESOURCE_KEY_INTERNAL);
     assert_null(resource_op_request(op));
     assert_false(resource_present(op, "anything"));

@@ -149,7 +149,7 @@ vault_tokenize(struct port_vault *vault, struct port_vault_tokenize *request)
     request->error = t->error;
     request->outcome = t->outcome;
     memset(&request->card, 0, sizeof(request->card));
-    strcpy(request->card.token, "card_1");
+    (void)snprintf(request->card.token, sizeof(request->card.token), "card_1");
     /* Equal for equal numbers, as the port says. */
     (void)snprintf(
         request->card.fingerprint,
@@ -245,7 +245,7 @@ t_setup(void **state)
     struct t_world *world = calloc(1, sizeof(*world));
     assert_non_null(world);
     assert_int_equal(os_sim_create(1, &world->sim), ERR_OK);
-    strcpy(world->folder, "/tmp/resource_test_XXXXXX");
+    (void)snprintf(world->folder, sizeof(world->folder), "/tmp/resource_test_XXXXXX");
     assert_non_null(mkdtemp(world->folder));
     (void)snprintf(world->url, sizeof(world->url), "sqlite:%s/d.db", world->folder);
     world->vault.vault.tokenize = vault_tokenize;
