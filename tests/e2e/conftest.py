@@ -1,0 +1,8 @@
+"""The program from outside: one server process, Stripe's own SDKs as clients."""
+
+import pathlib
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+
+from kit.fixtures import client, http, make_server, server  # noqa: E402, F401

@@ -1,0 +1,254 @@
+"""Customers and their payment methods."""
+
+import pytest
+import stripe
+
+from kit.client import card, pay
+
+
+def test_create_retrieve_update_delete(client):
+    customers = client.v1.customers
+    customer = customers.create({
+        "name": "Jenny Rosen", "email": "jenny@example.com", "phone": "+15555550100",
+        "description": "First", "metadata": {"tier": "gold"},
+        "address": {"line1": "1 Main Street", "city": "Paris", "country": "FR"},
+        "shipping": {"name": "Jenny", "address": {"line1": "2 Side Street"}},
+        "preferred_locales": ["fr", "en"],
+    })
+    assert customer.id.startswith("cus_")
+    assert customer.address.city == "Paris"
+    assert customer.preferred_locales == ["fr", "en"]
+    assert customers.retrieve(customer.id).to_dict() == customer.to_dict()
+    customer = customers.update(customer.id, {"name": "", "email": "j@example.com",
+                                              "metadata": {"tier": ""}})
+    assert customer.name is None
+    assert customer.email == "j@example.com"
+    assert customer.metadata.to_dict() == {}
+    assert customer.description == "First"
+    gone = customers.delete(customer.id)
+    assert gone.deleted is True and gone.id == customer.id
+    again = customers.retrieve(customer.id)
+    assert again.deleted is True
+    with pytest.raises(stripe.InvalidRequestError) as error:
+        customers.update(customer.id, {"name": "ghost"})
+    assert error.value.http_status == 404 and error.value.code == "resource_missing"
+    with pytest.raises(stripe.InvalidRequestError):
+        pay(client, customer=customer.id)
+
+
+def test_list_by_email(client):
+    email = "only-one@example.com"
+    ids = [client.v1.customers.create({"email": email}).id for _ in range(3)]
+    client.v1.customers.create({"email": "another@example.com"})
+    listed = client.v1.customers.list({"email": email, "limit": 2})
+    assert [customer.id for customer in listed.auto_paging_iter()] == ids[::-1]
+    assert client.v1.customers.list({"email": "nobody@example.com"}).data == []
+
+
+def test_deleted_customer_is_not_listed(client):
+    customer = client.v1.customers.create({"email": "leaving@example.com"})
+    client.v1.customers.delete(customer.id)
+    assert client.v1.customers.list({"email": "leaving@example.com"}).data == []
+
+
+def test_default_payment_method(client):
+    customer = client.v1.customers.create()
+    method = client.v1.payment_methods.attach("pm_card_visa", {"customer": customer.id})
+    customer = client.v1.customers.update(customer.id, {
+        "invoice_settings": {"default_payment_method": method.id},
+        "expand": ["invoice_settings.default_payment_method"],
+    })
+    assert customer.invoice_settings.default_payment_method.id == method.id
+
+
+def test_create_with_payment_method(client):
+    customer = client.v1.customers.create({"payment_method": "pm_card_visa"})
+    listed = client.v1.customers.payment_methods.list(customer.id)
+    assert [method.card.last4 for method in listed.data] == ["4242"]
+
+
+def test_payment_methods_of_a_customer(client):
+    customer = client.v1.customers.create()
+    visa = client.v1.payment_methods.attach("pm_card_visa", {"customer": customer.id})
+    amex = client.v1.payment_methods.attach("pm_card_amex", {"customer": customer.id})
+    assert visa.customer == customer.id
+    listed = client.v1.customers.payment_methods.list(customer.id)
+    assert [method.id for method in listed.data] == [amex.id, visa.id]
+    assert listed.url == f"/v1/customers/{customer.id}/payment_methods"
+    same = client.v1.payment_methods.list({"customer": customer.id, "type": "card"})
+    assert [method.id for method in same.data] == [amex.id, visa.id]
+    one = client.v1.customers.payment_methods.retrieve(customer.id, visa.id)
+    assert one.id == visa.id
+    other = client.v1.customers.create()
+    with pytest.raises(stripe.InvalidRequestError) as error:
+        client.v1.customers.payment_methods.retrieve(other.id, visa.id)
+    assert error.value.http_status == 404
+    client.v1.payment_methods.detach(visa.id)
+    listed = client.v1.customers.payment_methods.list(customer.id)
+    assert [method.id for method in listed.data] == [amex.id]
+
+
+def test_deleting_detaches(client):
+    customer = client.v1.customers.create()
+    method = client.v1.payment_methods.attach("pm_card_visa", {"customer": customer.id})
+    client.v1.customers.delete(customer.id)
+    assert client.v1.payment_methods.retrieve(method.id).customer is None
+
+
+def test_no_such_customer(client):
+    for act in (client.v1.customers.retrieve, client.v1.customers.delete,
+                client.v1.customers.update, client.v1.customers.payment_methods.list):
+        with pytest.raises(stripe.InvalidRequestError) as error:
+            act("cus_missing")
+        assert error.value.http_status == 404
+        assert error.value.code == "resource_missing"
+        assert "cus_missing" in str(error.value)
+
+
+# ---- payment methods -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number, brand, funding, last4", [
+    ("4242424242424242", "visa", "credit", "4242"),
+    ("4000056655665556", "visa", "debit", "5556"),
+    ("5555555555554444", "mastercard", "credit", "4444"),
+    ("2223003122003222", "mastercard", "credit", "3222"),
+    ("5200828282828210", "mastercard", "debit", "8210"),
+    ("5105105105105100", "mastercard", "prepaid", "5100"),
+    ("378282246310005", "amex", "credit", "0005"),
+    ("371449635398431", "amex", "credit", "8431"),
+    ("6011111111111117", "discover", "credit", "1117"),
+    ("6011000990139424", "discover", "credit", "9424"),
+    ("6011981111111113", "discover", "debit", "1113"),
+    ("3056930009020004", "diners", "credit", "0004"),
+    ("36227206271667", "diners", "credit", "1667"),
+    ("3566002020360505", "jcb", "credit", "0505"),
+    ("6200000000000005", "unionpay", "credit", "0005"),
+])
+def test_brands(client, number, brand, funding, last4):
+    cvc = "1234" if brand == "amex" else "123"
+    method = client.v1.payment_methods.create({"type": "card", "card": card(number, cvc=cvc)})
+    assert method.id.startswith("pm_")
+    shown = method.card
+    assert (shown.brand, shown.funding, shown.last4) == (brand, funding, last4)
+    assert (shown.exp_month, shown.exp_year) == (12, 2034)
+    assert pay(client, token=method.id).status == "succeeded"
+
+
+def test_number_with_spaces_and_no_cvc(client):
+    method = client.v1.payment_methods.create({
+        "type": "card",
+        "card": {"number": "4242 4242 4242 4242", "exp_month": 1, "exp_year": 2040},
+    })
+    assert method.card.last4 == "4242"
+
+
+def test_same_number_same_fingerprint(client):
+    def fingerprint(number):
+        made = client.v1.payment_methods.create({"type": "card", "card": card(number)})
+        return made.card.fingerprint
+
+    visa = fingerprint("4242424242424242")
+    assert fingerprint("4242424242424242") == visa
+    assert fingerprint("5555555555554444") != visa
+    assert "4242" not in visa
+
+
+def test_billing_details_and_metadata(client):
+    billing = {
+        "name": "Ada", "email": "ada@example.com", "phone": "+44",
+        "address": {"line1": "1 Main Street", "line2": "Flat 2", "city": "London",
+                    "state": "LDN", "postal_code": "N1 9GU", "country": "GB"},
+    }
+    method = client.v1.payment_methods.create({
+        "type": "card", "card": card(), "billing_details": billing, "metadata": {"a": "b"}})
+    assert method.billing_details.address.to_dict() == billing["address"]
+    assert method.metadata.to_dict() == {"a": "b"}
+    method = client.v1.payment_methods.update(method.id, {
+        "billing_details": {"name": "Grace"}, "card": {"exp_month": 5, "exp_year": 2040},
+        "metadata": {"c": "d"}})
+    assert method.billing_details.name == "Grace"
+    assert (method.card.exp_month, method.card.exp_year) == (5, 2040)
+    assert method.metadata.to_dict() == {"a": "b", "c": "d"}
+    assert client.v1.payment_methods.retrieve(method.id).to_dict() == method.to_dict()
+
+
+def test_attach_detach(client):
+    customer = client.v1.customers.create()
+    other = client.v1.customers.create()
+    method = client.v1.payment_methods.create({"type": "card", "card": card()})
+    assert method.customer is None
+    method = client.v1.payment_methods.attach(
+        method.id, {"customer": customer.id, "expand": ["customer"]}
+    )
+    assert method.customer.id == customer.id
+    with pytest.raises(stripe.InvalidRequestError):
+        client.v1.payment_methods.attach(method.id, {"customer": other.id})
+    assert pay(client, token=method.id, customer=customer.id).status == "succeeded"
+    method = client.v1.payment_methods.detach(method.id)
+    assert method.customer is None
+    with pytest.raises(stripe.InvalidRequestError):
+        client.v1.payment_methods.detach(method.id)
+
+
+def test_card_that_cannot_be_attached(client):
+    customer = client.v1.customers.create()
+    method = client.v1.payment_methods.create(
+        {"type": "card", "card": card("4000000000000002")}
+    )
+    with pytest.raises(stripe.CardError) as error:
+        client.v1.payment_methods.attach(method.id, {"customer": customer.id})
+    assert error.value.code == "card_declined"
+    assert client.v1.payment_methods.retrieve(method.id).customer is None
+
+
+def test_attach_ok_charge_fails(client):
+    customer = client.v1.customers.create()
+    method = client.v1.payment_methods.attach(
+        "pm_card_chargeCustomerFail", {"customer": customer.id}
+    )
+    with pytest.raises(stripe.CardError) as error:
+        pay(client, token=method.id, customer=customer.id)
+    assert error.value.code == "card_declined"
+
+
+def test_attach_to_nobody(client):
+    with pytest.raises(stripe.InvalidRequestError) as error:
+        client.v1.payment_methods.attach("pm_card_visa", {"customer": "cus_missing"})
+    # Named in the body, not in the path: the request is wrong, the resource is there.
+    assert error.value.http_status == 400
+    assert error.value.code == "resource_missing" and error.value.param == "customer"
+    with pytest.raises(stripe.InvalidRequestError) as error:
+        client.v1.payment_methods.attach("pm_card_visa", {})
+    assert error.value.param == "customer"
+
+
+@pytest.mark.parametrize("change, code", [
+    ({"number": "4242424242424241"}, "incorrect_number"),
+    ({"number": "4242"}, "invalid_number"),
+    ({"number": "abcd"}, "invalid_number"),
+    ({"exp_month": 13}, "invalid_expiry_month"),
+    ({"exp_month": 0}, "invalid_expiry_month"),
+    ({"exp_year": 1999}, "invalid_expiry_year"),
+    ({"exp_year": 2120}, "invalid_expiry_year"),
+    ({"cvc": "12"}, "invalid_cvc"),
+    ({"cvc": "12a"}, "invalid_cvc"),
+])
+def test_bad_cards(client, change, code):
+    with pytest.raises(stripe.CardError) as error:
+        client.v1.payment_methods.create({"type": "card", "card": {**card(), **change}})
+    assert error.value.code == code
+    assert error.value.http_status == 402
+    member = {"number": "number", "exp_month": "exp_month", "exp_year": "exp_year",
+              "cvc": "cvc"}[next(iter(change))]
+    assert member in error.value.param
+
+
+@pytest.mark.parametrize("missing", ["number", "exp_month", "exp_year"])
+def test_incomplete_card(client, missing):
+    given = card()
+    del given[missing]
+    with pytest.raises(stripe.StripeError) as error:
+        client.v1.payment_methods.create({"type": "card", "card": given})
+    assert error.value.http_status in (400, 402)
+    assert missing in error.value.error.param

@@ -1,0 +1,50 @@
+"""Fixtures of both folders of tests."""
+
+import itertools
+
+import pytest
+
+from kit.client import Http, sdk
+from kit.server import Server
+
+_numbers = itertools.count()
+
+
+@pytest.fixture
+def make_server(tmp_path):
+    """Servers of a test's own: started, and at the end stopped and their books checked."""
+    made = []
+
+    def make(*flags, **keywords):
+        start_flags = keywords.pop("start", True)
+        server = Server(tmp_path / f"server-{next(_numbers)}", *flags, **keywords)
+        made.append(server)
+        return server.start() if start_flags else server
+
+    yield make
+    failure = None
+    for server in made:
+        try:
+            server.close()
+        except AssertionError as error:
+            failure = failure or error
+    if failure is not None:
+        raise failure
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory):
+    """One server that ordinary tests share: each minds only objects of its own."""
+    made = Server(tmp_path_factory.mktemp("shared")).start()
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="session")
+def client(server):
+    return sdk(server)
+
+
+@pytest.fixture(scope="session")
+def http(server):
+    return Http(server)

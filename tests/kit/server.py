@@ -1,0 +1,171 @@
+"""One `tael server` process on a data folder of its own."""
+
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+PROGRAM = pathlib.Path(os.environ.get("TEST_TAEL", ROOT / "build" / "tael"))
+LONG = os.environ.get("TEST_LONG") == "1"
+
+# A machine that is busy with other tests may be slow to start a process, not to restart one: what
+# a test promises about time it measures itself.
+START_SECONDS = 30
+STOP_SECONDS = 30
+
+# The reconciler compares quickly, so that a difference shows while the test still runs.
+ORDINARY_FLAGS = ("--reconcile-interval=20ms", "--sweep-interval=100ms", "--rate-limit=1000000")
+
+
+def wait_until(condition, seconds=10.0, what="the condition"):
+    """Polls until `condition()` is true, and answers what it answered."""
+    deadline = time.monotonic() + seconds
+    pause = 0.001
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() >= deadline:
+            raise AssertionError(f"{what} did not come true within {seconds} s")
+        time.sleep(pause)
+        pause = min(pause * 1.5, 0.05)
+
+
+def without_tael_settings():
+    """The environment, less settings of somebody else's server."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("TAEL_")}
+
+
+def run_tael(*arguments, timeout=120, stdin=None, check=False, environment=None):
+    """Runs one command of the program to its end."""
+    return subprocess.run(
+        [str(PROGRAM), *[str(argument) for argument in arguments]],
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=check,
+        env={**without_tael_settings(), **(environment or {})},
+    )
+
+
+class Server:
+    """Starts on a free port; may be killed, restarted on the same folder, and stopped."""
+
+    def __init__(self, folder, *flags, fault=None, ordinary=True):
+        self.folder = pathlib.Path(folder)
+        self.data = self.folder / "data"
+        self.flags = (ORDINARY_FLAGS if ordinary else ()) + flags
+        self.process = None
+        self.url = None
+        self.port = None
+        self.starts = 0
+        self.publishable_key = None
+        self.fault = fault
+
+    # ---- life ------------------------------------------------------------------------------
+
+    def start(self, *flags, fault=None, seconds=START_SECONDS):
+        """`fault` arms a point of a build with fault points: "name:crash"."""
+        assert self.process is None
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.starts += 1
+        self.output_path = self.folder / f"output-{self.starts}"
+        self.log_path = self.folder / f"log-{self.starts}"
+        environment = without_tael_settings()
+        fault = fault or self.fault
+        if fault:
+            environment["TAEL_FAULT"] = fault
+        with open(self.output_path, "wb") as output, open(self.log_path, "wb") as log:
+            self.process = subprocess.Popen(
+                [str(PROGRAM), "server", f"--data={self.data}", "--listen=127.0.0.1:0",
+                 *self.flags, *flags],
+                stdin=subprocess.DEVNULL, stdout=output, stderr=log, env=environment,
+            )
+        began = time.monotonic()
+        match = wait_until(self._listening, seconds, "'listening on'")
+        self.started_in = time.monotonic() - began
+        self.port = int(match.group(1))
+        self.url = f"http://127.0.0.1:{self.port}"
+        publishable = re.search(r"pk_test_\w+", self.output_path.read_text())
+        if publishable:
+            self.publishable_key = publishable.group()
+        return self
+
+    def _listening(self):
+        if self.process.poll() is not None:
+            raise AssertionError(f"the server ended with {self.process.returncode}: {self.log()}")
+        return re.search(r"listening on http://127\.0\.0\.1:(\d+)", self.output_path.read_text())
+
+    @property
+    def key(self):
+        return (self.data / "test_secret_key").read_text().strip()
+
+    def kill(self):
+        """As kill -9: nothing is flushed, nobody is told."""
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+        self.process = None
+
+    def wait_for_crash(self, seconds=30):
+        """Waits until a fault point has killed the process."""
+        wait_until(lambda: self.process.poll() is not None, seconds, "the crash")
+        assert self.process.returncode == -signal.SIGKILL, self.log()
+        self.process = None
+
+    def stop(self):
+        """Gracefully; the exit code must be 0."""
+        if self.process is None:
+            return
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            code = self.process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            code = "none: it did not end"
+        self.process = None
+        assert code == 0, f"exit code {code}: {self.log()}"
+
+    def alive(self):
+        return self.process is not None and self.process.poll() is None
+
+    def close(self):
+        """The end of every server in the tests: it stops in order, and its books balance."""
+        try:
+            self.stop()
+            self.check_ledger()
+        finally:
+            if self.process is not None:
+                self.process.kill()
+                self.process.wait()
+                self.process = None
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    # ---- looking ---------------------------------------------------------------------------
+
+    def log(self):
+        return self.log_path.read_text(errors="replace")
+
+    def all_logs(self):
+        return "".join(path.read_text(errors="replace") for path in self.folder.glob("*-[0-9]*"))
+
+    def rss_kib(self):
+        status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(re.search(r"VmRSS:\s+(\d+) kB", status).group(1))
+
+    def ledger_check(self):
+        """`tael ledger check` on the folder of a server that does not run."""
+        assert self.process is None
+        return run_tael("ledger", "check", self.data)
+
+    def check_ledger(self):
+        result = self.ledger_check()
+        if "there is no command" in result.stderr:
+            return ""
+        assert result.returncode == 0, f"ledger check: {result.stdout}{result.stderr}"
+        return result.stdout
