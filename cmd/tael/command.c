@@ -37,7 +37,7 @@ full_name(const struct command *command, char out[NAME_SIZE])
     out[text.size] = '\0';
 }
 
-static void
+__attribute__((format(printf, 2, 0))) static void
 complain(const struct command *command, const char *format, va_list arguments)
 {
     char name[NAME_SIZE];
