@@ -49,6 +49,8 @@ resource_op_free(struct resource_op *op)
     list_remove(&op->all);
     runtime->op_count--;
     arena_clear(&op->arena);
+    op->request = NULL; /* the requester's again */
+    op->route = NULL;
     /* Last in, first out: the warmest memory. */
     list_push_front(&runtime->free_ops, &op->all);
 }
