@@ -3,6 +3,7 @@
 
 #include "os/process.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -62,6 +63,9 @@ main(int argc, char **argv)
             int status = command_run(*command, argc - 1, argv + 1);
             /* What did not reach a full disk or a closed pipe was not printed. */
             if (fflush(stdout) != 0 && status == COMMAND_OK) {
+                if (errno == EPIPE) {
+                    return COMMAND_FAILED; /* whoever read has seen enough */
+                }
                 (void)fprintf(stderr, "tael: standard output cannot be written\n");
                 return COMMAND_FAILED;
             }
