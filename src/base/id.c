@@ -6,6 +6,7 @@
 
 #define ID_RANDOM_BITS 80
 #define ID_RANDOM_MASK (((u128)1 << ID_RANDOM_BITS) - 1)
+#define ID_TEN_DIGITS  UINT64_C(839299365868340224) /* 62 to the power of 10 */
 #define ID_UNIX_MS_MAX ((UINT64_C(1) << 48) - 1)
 
 /* In ASCII order, so that texts sort as their ids do. */
@@ -46,9 +47,17 @@ id_format(const char *prefix, u128 id, char out[ID_TEXT_SIZE])
     size_t prefix_size = strlen(prefix);
     ASSERT(prefix_size <= ID_PREFIX_MAX);
     memcpy(out, prefix, prefix_size);
-    for (size_t i = ID_DIGITS; i > 0; i--) {
-        out[prefix_size + i - 1] = id_digits[id % 62];
-        id /= 62;
+    /* Ten digits at a time: a division of 128 bits costs as much as ten of 64. */
+    for (size_t end = ID_DIGITS; end > 0;) {
+        uint64_t part = (uint64_t)(id % ID_TEN_DIGITS);
+        size_t begin = end > 10 ? end - 10 : 0;
+        id /= ID_TEN_DIGITS;
+        while (end > begin) {
+            end--;
+            out[prefix_size + end] = id_digits[part % 62];
+            part /= 62;
+        }
+        ASSERT(part == 0);
     }
     ASSERT(id == 0);
     out[prefix_size + ID_DIGITS] = '\0';

@@ -168,7 +168,7 @@ t_setup(void **state)
     (void)snprintf(t->folder, sizeof(t->folder), "/tmp/document_fail_XXXXXX");
     assert_non_null(mkdtemp(t->folder));
     (void)snprintf(t->url, sizeof(t->url), "sqlite:%s/d.db", t->folder);
-    arena_init(&t->arena, 1 << 20);
+    arena_init(&t->arena, 1 << 26);
     assert_int_equal(document_store_open(t->url, kinds, 1, &t->documents, message), ERR_OK);
     *state = t;
     return 0;
@@ -196,7 +196,7 @@ t_teardown(void **state)
 static err_t
 t_write(struct t_store *t, const char *id)
 {
-    static char body[20000];
+    static char body[400000];
     memset(body, 'b', sizeof(body));
     struct document_row row = {
         .scope = 1, .id = span_from_cstr(id), .body = span_of(body, sizeof(body))};
@@ -219,7 +219,7 @@ static void
 t_copy(const char *folder, const char *from, const char *to)
 {
     char path[96];
-    static char bytes[1 << 20];
+    static char bytes[8 << 20];
     (void)snprintf(path, sizeof(path), "%s/%s", folder, from);
     FILE *in = fopen(path, "rb");
     assert_non_null(in);
@@ -253,7 +253,8 @@ a_full_disk_loses_the_transaction_only(void **state)
 {
     struct t_store *t = *state;
     assert_int_equal(t_write(t, "before"), ERR_OK);
-    for (int writes = 0; writes < 8; writes++) {
+    /* The log takes a commit in pieces: the first fails, or a later one. */
+    for (int writes = 0; writes < 3; writes++) {
         shim.full = true;
         shim.writes_after = writes;
         assert_int_equal(t_write(t, "lost"), ERR_DISK_FULL);

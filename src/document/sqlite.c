@@ -193,7 +193,7 @@ open_database(struct document_sqlite *sqlite, const char *path, char message[DOC
     }
     int flags =
         SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
-    int code = sqlite3_open_v2(path, &sqlite->db, flags, NULL);
+    int code = sqlite3_open_v2(path, &sqlite->db, flags, document_log_vfs());
     if (code == SQLITE_OK) {
         code = sqlite3_exec(sqlite->db, open_sql, NULL, NULL, NULL);
     }

@@ -108,6 +108,9 @@ void document_bind_value(
     const struct document_value *value);
 void document_bind_text(sqlite3_stmt *statement, int position, struct span text);
 
+/* log_file.c: the name of the VFS, which is registered at the first call. */
+const char *document_log_vfs(void);
+
 /* list.c */
 err_t document_sqlite_list(
     struct document_store *store,
