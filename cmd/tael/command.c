@@ -119,26 +119,38 @@ list_children(const struct command *command, FILE *out)
     (void)fprintf(out, "\n'%s COMMAND --help' tells more.\n", name);
 }
 
+static const struct command *
+find_child(const struct command *command, const char *name)
+{
+    for (const struct command *const *child = command->children; *child != NULL; child++) {
+        if (strcmp(name, (*child)->name) == 0) {
+            return *child;
+        }
+    }
+    return NULL;
+}
+
 int
 command_run(const struct command *command, int argc, char **argv)
 {
-    if (command->run != NULL) {
-        return command->run(command, argc, argv);
-    }
-    if (argc < 2) {
-        list_children(command, stderr);
-        return COMMAND_USAGE;
-    }
-    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
-        list_children(command, stdout);
-        return COMMAND_OK;
-    }
-    for (const struct command *const *child = command->children; *child != NULL; child++) {
-        if (strcmp(argv[1], (*child)->name) == 0) {
-            return command_run(*child, argc - 1, argv + 1);
+    while (command->run == NULL) {
+        if (argc < 2) {
+            list_children(command, stderr);
+            return COMMAND_USAGE;
         }
+        if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
+            list_children(command, stdout);
+            return COMMAND_OK;
+        }
+        const struct command *child = find_child(command, argv[1]);
+        if (child == NULL) {
+            return command_misuse(command, "there is no command '%.60s'", argv[1]);
+        }
+        command = child;
+        argc--;
+        argv++;
     }
-    return command_misuse(command, "there is no command '%.60s'", argv[1]);
+    return command->run(command, argc, argv);
 }
 
 /* ---------------------------------------------------------------------------------- options */

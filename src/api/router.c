@@ -28,8 +28,7 @@ is_capture(struct span segment)
 static void
 pattern_init(struct api_pattern *pattern, const struct resource_route *route)
 {
-    pattern->route = route;
-    pattern->captures = 0;
+    *pattern = (struct api_pattern){.route = route};
     pattern->segment_count = split(span_from_cstr(route->pattern), pattern->segments);
     ASSERT(pattern->segment_count <= API_SEGMENTS_MAX);
     uint32_t captures = 0;
@@ -151,7 +150,7 @@ api_router_find(
     struct arena *arena,
     struct api_match *ret_match)
 {
-    struct span segments[API_SEGMENTS_MAX];
+    struct span segments[API_SEGMENTS_MAX] = {{.data = NULL}};
     if (http_path_check(path) != ERR_OK) {
         return API_BAD_PATH;
     }

@@ -62,6 +62,10 @@ static void
 t_is_route(struct world *world, const char *method, const char *path, const char *pattern)
 {
     assert_int_equal(t_find(world, method, path), API_MATCHED);
+    if (world->match.route == NULL) {
+        fail_msg("no route");
+        return;
+    }
     assert_string_equal(world->match.route->pattern, pattern);
     assert_string_equal(world->match.route->method, method);
     assert_ptr_equal(world->router.patterns[world->match.index].route, world->match.route);
