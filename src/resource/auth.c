@@ -217,13 +217,17 @@ check_rights(struct resource_op *op, const struct resource_key *key)
     bool write = strcmp(route->method, "GET") != 0;
     if (key->caller.key_kind == RESOURCE_KEY_RESTRICTED &&
         !permission_given(key->permissions, route->permission, write)) {
-        struct span message = arena_format(
-            &op->arena,
-            "The provided key does not have the required permissions for this endpoint on account "
-            "'%s'. Having the '%s:%s' permission would allow this request to continue.",
-            key->caller.merchant_id,
-            route->permission == NULL ? "none" : route->permission,
-            write ? "write" : "read");
+        struct span message =
+            route->permission == NULL
+                ? SPAN("Restricted keys may not call this endpoint. Please use a secret API key.")
+                : arena_format(
+                      &op->arena,
+                      "The provided key does not have the required permissions for this endpoint "
+                      "on account '%s'. Having the '%s:%s' permission would allow this request to "
+                      "continue.",
+                      key->caller.merchant_id,
+                      route->permission,
+                      write ? "write" : "read");
         refuse(op, 403, NULL, message);
         return false;
     }
