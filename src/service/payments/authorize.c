@@ -79,21 +79,19 @@ save_approved(struct payments_flow *flow)
         captured ? PAYMENTS_MOVE_CAPTURED : PAYMENTS_MOVE_AUTHORIZED,
         &status);
     ASSERT(legal);
-    int64_t now = (int64_t)resource_now_s(op);
     if (captured) {
-        const struct payments_settings *settings = &flow->payments->parts.settings;
         charge->captured = true;
         charge->amount_captured = amount;
         charge->booked_by = payments_hex(op, resource_derived_id(flow->attempt_id, "payment"));
         intent->amount_received = amount;
-        TRY(payments_balance_transaction_add(
-            flow,
-            "charge",
-            charge->header.id,
-            amount,
-            payments_fee(flow->payments, amount, payments_flow_currency(flow)),
-            charge->straight_to_available ? now : now + settings->settlement_delay_s,
-            &charge->balance_transaction));
+        const struct payments_balance_transaction entry = {
+            .type = SPAN("charge"),
+            .source = charge->header.id,
+            .amount = amount,
+            .fee = payments_fee(flow->payments, amount, payments_flow_currency(flow)),
+            .release_due = payments_release_at(flow),
+        };
+        TRY(payments_balance_transaction_add(flow, &entry, &charge->balance_transaction));
     } else {
         intent->amount_capturable = amount;
     }

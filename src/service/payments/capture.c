@@ -19,24 +19,22 @@ save_captured(struct payments_flow *flow)
 {
     struct payments_intent *intent = flow->intent;
     struct payments_charge *charge = flow->charge;
-    const struct payments_settings *settings = &flow->payments->parts.settings;
     int64_t amount = intent->attempt.amount;
     enum payments_intent_status status = PAYMENTS_REQUIRES_CAPTURE;
     bool legal = payments_intent_move(
         payments_intent_status_parse(intent->status), PAYMENTS_MOVE_CAPTURED, &status);
     ASSERT(legal);
-    int64_t now = (int64_t)resource_now_s(flow->op);
     charge->captured = true;
     charge->amount_captured = amount;
     charge->booked_by = payments_hex(flow->op, resource_derived_id(flow->attempt_id, "capture"));
-    TRY(payments_balance_transaction_add(
-        flow,
-        "charge",
-        charge->header.id,
-        amount,
-        payments_fee(flow->payments, amount, payments_flow_currency(flow)),
-        charge->straight_to_available ? now : now + settings->settlement_delay_s,
-        &charge->balance_transaction));
+    const struct payments_balance_transaction entry = {
+        .type = SPAN("charge"),
+        .source = charge->header.id,
+        .amount = amount,
+        .fee = payments_fee(flow->payments, amount, payments_flow_currency(flow)),
+        .release_due = payments_release_at(flow),
+    };
+    TRY(payments_balance_transaction_add(flow, &entry, &charge->balance_transaction));
     intent->status = span_from_cstr(payments_intent_status_name(status));
     intent->amount_capturable = 0;
     intent->amount_received = amount;

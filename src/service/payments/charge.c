@@ -188,11 +188,7 @@ payments_charge_build(struct payments_flow *flow)
 err_t
 payments_balance_transaction_add(
     struct payments_flow *flow,
-    const char *type,
-    struct span source,
-    int64_t amount,
-    int64_t fee,
-    int64_t release_due,
+    const struct payments_balance_transaction *entry,
     struct span *ret_id)
 {
     struct payments_balance_transaction *transaction =
@@ -200,17 +196,25 @@ payments_balance_transaction_add(
     if (transaction == NULL) {
         return ERR_FULL;
     }
-    transaction->amount = amount;
-    transaction->fee = fee;
-    transaction->currency = flow->intent != NULL ? flow->intent->currency : flow->charge->currency;
-    transaction->type = span_from_cstr(type);
-    transaction->source = source;
-    transaction->description = flow->charge != NULL ? flow->charge->description : SPAN_EMPTY;
-    transaction->available_on = release_due != 0 ? release_due : (int64_t)resource_now_s(flow->op);
-    transaction->release_due = release_due;
+    struct resource_header header = transaction->header;
+    *transaction = *entry;
+    transaction->header = header;
+    transaction->currency = flow->charge->currency;
+    transaction->description = flow->charge->description;
+    transaction->available_on =
+        entry->release_due != 0 ? entry->release_due : (int64_t)resource_now_s(flow->op);
     TRY(resource_save(flow->op, &payments_balance_transaction_type, transaction));
     *ret_id = transaction->header.id;
     return ERR_OK;
+}
+
+int64_t
+payments_release_at(const struct payments_flow *flow)
+{
+    int64_t now = (int64_t)resource_now_s(flow->op);
+    return flow->charge->straight_to_available
+               ? now
+               : now + flow->payments->parts.settings.settlement_delay_s;
 }
 
 /* ----------------------------------------------------------------------------------- routes */

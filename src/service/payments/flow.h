@@ -142,15 +142,14 @@ void payments_method_choose(struct payments_flow *flow, void (*step)(struct paym
 
 /* A charge for the open attempt, approved or declined, not saved yet; false if answered. */
 bool payments_charge_build(struct payments_flow *flow);
-/* Saves a balance transaction about `source`; its id goes to *ret_id. */
+/* Saves a balance transaction about flow->charge; of `entry` the type, source, amounts and
+ * release_due count. Its id goes to *ret_id. */
 MUST_USE err_t payments_balance_transaction_add(
     struct payments_flow *flow,
-    const char *type,
-    struct span source,
-    int64_t amount,
-    int64_t fee,
-    int64_t release_due,
+    const struct payments_balance_transaction *entry,
     struct span *ret_id);
+/* When what flow->charge earns now becomes available: unix seconds. */
+int64_t payments_release_at(const struct payments_flow *flow);
 
 /* --- authorize.c, capture.c, cancel.c, refund.c: the four flows --- */
 

@@ -77,14 +77,13 @@ save_booked(struct payments_flow *flow, bool final)
     struct payments_refund *refund = flow->refund;
     int64_t release;
     TRY(release_of_charge(flow, &release));
-    TRY(payments_balance_transaction_add(
-        flow,
-        "refund",
-        refund->header.id,
-        -refund->amount,
-        0,
-        release,
-        &refund->balance_transaction));
+    const struct payments_balance_transaction entry = {
+        .type = SPAN("refund"),
+        .source = refund->header.id,
+        .amount = -refund->amount,
+        .release_due = release,
+    };
+    TRY(payments_balance_transaction_add(flow, &entry, &refund->balance_transaction));
     refund->status = final ? SPAN("succeeded") : SPAN("pending");
     refund->attempt.state = SPAN("booked");
     refund->attempt.key = SPAN_EMPTY;
@@ -332,14 +331,13 @@ save_failed_late(struct payments_flow *flow)
     struct payments_refund *refund = flow->refund;
     int64_t release;
     TRY(release_of_charge(flow, &release));
-    TRY(payments_balance_transaction_add(
-        flow,
-        "refund_failure",
-        refund->header.id,
-        refund->amount,
-        0,
-        release,
-        &refund->failure_balance_transaction));
+    const struct payments_balance_transaction entry = {
+        .type = SPAN("refund_failure"),
+        .source = refund->header.id,
+        .amount = refund->amount,
+        .release_due = release,
+    };
+    TRY(payments_balance_transaction_add(flow, &entry, &refund->failure_balance_transaction));
     unreserve(flow);
     refund->status = SPAN("failed");
     refund->failure_reason = SPAN("unknown");

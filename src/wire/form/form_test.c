@@ -44,6 +44,7 @@ t_has(const struct t_form *t, const char *name, struct span value)
     const struct form_node *node = form_find(t->root, name);
     if (node == NULL) {
         fail_msg("%s is missing", name);
+        return;
     }
     assert_int_equal(node->kind, FORM_TEXT);
     if (!span_equal(node->text, value)) {

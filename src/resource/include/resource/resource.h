@@ -261,8 +261,8 @@ void resource_fail(struct resource_op *op, const struct resource_error *error);
 /* invalid_request_error, 400. The format makes the message. */
 __attribute__((format(printf, 4, 5))) void resource_invalid(
     struct resource_op *op, const char *code, const char *param, const char *format, ...);
-/* resource_missing: "No such payment_intent: 'pi_x'". 404 if the id is of the path, 400 if a parameter
- * named it. */
+/* resource_missing: "No such payment_intent: 'pi_x'". 404 if the id is of the path, 400 if a
+ * parameter named it. */
 void resource_missing(
     struct resource_op *op, const char *object, const char *param, struct span id);
 /* 500 api_error for what is our fault; logs the code, tells the client nothing of it. */

@@ -64,7 +64,7 @@ enum ledger_past_kind {
 struct ledger_past {
     u128 id;
     enum ledger_past_kind kind;
-    enum ledger_fate fate;          /* of a pending transfer */
+    enum ledger_fate fate;           /* of a pending transfer */
     struct ledger_transfer transfer; /* if kind is LEDGER_PAST_TRANSFER */
 };
 
@@ -88,12 +88,12 @@ struct ledger_event {
     struct ledger_transfer transfer; /* for an expiry the pending one, unchanged */
     struct ledger_balances debit;    /* of the two accounts, right after the event */
     struct ledger_balances credit;
-    uint64_t timestamp;   /* the event's; the transfer's own except for an expiry */
-    uint32_t debit_slot;  /* dense account numbers, 0 ... accounts - 1, in creation order */
+    uint64_t timestamp;  /* the event's; the transfer's own except for an expiry */
+    uint32_t debit_slot; /* dense account numbers, 0 ... accounts - 1, in creation order */
     uint32_t credit_slot;
     uint16_t debit_flags; /* right after the event: closed or not */
     uint16_t credit_flags;
-    uint8_t kind;         /* enum ledger_event_kind */
+    uint8_t kind; /* enum ledger_event_kind */
     uint8_t padding[3];
 };
 
@@ -143,8 +143,8 @@ uint32_t ledger_prepare_transfers(
     const struct ledger *ledger, const struct ledger_transfer *batch, uint32_t count, u128 *ids);
 
 /* ERR_FULL if the batch could exceed a limit: nothing was changed, and the shell answers 503. */
-MUST_USE err_t ledger_reserve(
-    const struct ledger *ledger, uint32_t new_accounts, uint32_t new_pendings);
+MUST_USE err_t
+ledger_reserve(const struct ledger *ledger, uint32_t new_accounts, uint32_t new_pendings);
 
 /* An imported account may not have the timestamp of a transfer, and old transfers are the shell's.
  * Puts the timestamps of the batch that it must look up into `timestamps`, which has room for
@@ -159,7 +159,8 @@ uint32_t ledger_prepare_accounts(
 void ledger_set_taken(struct ledger *ledger, const bool *taken, uint32_t count);
 
 uint64_t ledger_clock(const struct ledger *ledger);
-/* Moves the clock forward, at most to LEDGER_TIMESTAMP_MAX; a time that is not later does nothing. */
+/* Moves the clock forward, at most to LEDGER_TIMESTAMP_MAX; a time that is not later does nothing.
+ */
 void ledger_set_clock(struct ledger *ledger, uint64_t clock);
 
 /* Is a live pending transfer due at the present clock? */
@@ -205,7 +206,8 @@ uint32_t ledger_account_slot(const struct ledger *ledger, u128 id);
 /* A live pending transfer, or NULL. Valid until the next call that changes the ledger. */
 const struct ledger_transfer *ledger_find_pending(const struct ledger *ledger, u128 id);
 
-/* Checks LEDGER-1 and LEDGER-2 and the tables over the whole state; for tests and `ledger check`. */
+/* Checks LEDGER-1 and LEDGER-2 and the tables over the whole state; for tests and `ledger check`.
+ */
 MUST_USE err_t ledger_validate(const struct ledger *ledger);
 
 #endif

@@ -183,10 +183,18 @@ static_assert(sizeof(struct ledger_result) == 16, "result record");
     X(exceeds_debits, 55, 1)
 
 #define LEDGER_STATUS_ENUM_(name, number, transient) LEDGER_ACCOUNT_##name = (number),
-enum ledger_account_status { LEDGER_ACCOUNT_STATUSES(LEDGER_STATUS_ENUM_) };
+
+enum ledger_account_status {
+    LEDGER_ACCOUNT_STATUSES(LEDGER_STATUS_ENUM_)
+};
+
 #undef LEDGER_STATUS_ENUM_
 #define LEDGER_STATUS_ENUM_(name, number, transient) LEDGER_TRANSFER_##name = (number),
-enum ledger_transfer_status { LEDGER_TRANSFER_STATUSES(LEDGER_STATUS_ENUM_) };
+
+enum ledger_transfer_status {
+    LEDGER_TRANSFER_STATUSES(LEDGER_STATUS_ENUM_)
+};
+
 #undef LEDGER_STATUS_ENUM_
 
 /* The status as text ("exceeds_credits"), or NULL for a number that is none. */

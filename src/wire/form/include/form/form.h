@@ -19,11 +19,12 @@
 #include "base/buf.h"
 #include "base/err.h"
 
-#define FORM_PARAMS_MAX   1000
-#define FORM_DEPTH_MAX    8
-#define FORM_NAME_MAX     256 /* decoded bytes of a whole name */
-#define FORM_CHILDREN_MAX 256 /* of one hash or array, the root too: bounds the search for a key   \
-                               */
+#define FORM_PARAMS_MAX 1000
+#define FORM_DEPTH_MAX  8
+#define FORM_NAME_MAX   256 /* decoded bytes of a whole name */
+#define FORM_CHILDREN_MAX                                                                          \
+    256 /* of one hash or array, the root too: bounds the search for a key                         \
+         */
 #define FORM_INDEX_MAX    999999
 #define FORM_MESSAGE_SIZE 320
 

@@ -100,18 +100,21 @@ void http_parser_begin_response(
 enum http_result http_parser_feed(struct http_parser *parser, struct span message);
 
 /* Text of a slice. Valid as long as the buffer at head->base neither moves nor changes. */
-static inline struct span http_head_text(const struct http_head *head, struct http_slice slice)
+static inline struct span
+http_head_text(const struct http_head *head, struct http_slice slice)
 {
     return (struct span){.data = head->base + slice.at, .size = slice.size};
 }
 
-static inline bool http_head_has(const struct http_head *head, enum http_field field)
+static inline bool
+http_head_has(const struct http_head *head, enum http_field field)
 {
     return head->known[field] != 0;
 }
 
 /* The value of the first header with this name, in O(1); SPAN_EMPTY if there is none. */
-static inline struct span http_head_value(const struct http_head *head, enum http_field field)
+static inline struct span
+http_head_value(const struct http_head *head, enum http_field field)
 {
     uint8_t position = head->known[field];
     return position == 0 ? SPAN_EMPTY : http_head_text(head, head->fields[position - 1].value);
