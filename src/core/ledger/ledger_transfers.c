@@ -355,9 +355,8 @@ apply_event(struct ledger_step *step, struct ledger_chain *chain, struct ledger_
     }
 }
 
-/* Seven: the batch and the past are a pointer and a count each. */
-/* NOLINTNEXTLINE(readability-function-size) */
 void
+/* The batch and the past are a pointer and a count each: NOLINTNEXTLINE(readability-function-size) */
 ledger_create_transfers(
     struct ledger *ledger,
     const struct ledger_transfer *batch,
