@@ -356,7 +356,7 @@ apply_event(struct ledger_step *step, struct ledger_chain *chain, struct ledger_
 }
 
 void
-/* The batch and the past are a pointer and a count each: NOLINTNEXTLINE(readability-function-size) */
+/* Batch and past are a pointer and a count each: NOLINTNEXTLINE(readability-function-size) */
 ledger_create_transfers(
     struct ledger *ledger,
     const struct ledger_transfer *batch,
