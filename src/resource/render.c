@@ -84,6 +84,27 @@ resource_render_reference(
     type->render(&inner, document);
 }
 
+struct resource_expand *
+resource_render_enter(struct resource_render *render, const char *name)
+{
+    struct resource_expand *outer = render->expand;
+    struct resource_expand *child = resource_expand_child(outer, span_from_cstr(name));
+    if (child != NULL && child->children != NULL) {
+        child->used = true; /* the hash itself is no reference */
+    }
+    json_key(render->json, name);
+    json_object_begin(render->json);
+    render->expand = child;
+    return outer;
+}
+
+void
+resource_render_leave(struct resource_render *render, struct resource_expand *outer)
+{
+    json_object_end(render->json);
+    render->expand = outer;
+}
+
 err_t
 resource_render_object(
     struct resource_op *op,

@@ -153,7 +153,10 @@ payments_refund_render(struct resource_render *render, const void *document)
     const struct payments_refund *refund = document;
     struct json_writer *json = resource_render_json(render);
     json_object_begin(json);
-    resource_render_header(render, &payments_refund_type, refund);
+    json_member_text(json, "id", refund->header.id);
+    json_member_cstr(
+        json, "object", payments_refund_type.object); /* and no livemode: as Stripe's */
+    json_member_i64(json, "created", refund->header.created);
     json_member_i64(json, "amount", refund->amount);
     resource_render_reference(
         render,
@@ -244,14 +247,13 @@ payments_customer_render(struct resource_render *render, const void *document)
     text_or_null(json, "description", customer->description);
     json_member_null(json, "discount");
     text_or_null(json, "email", customer->email);
-    json_key(json, "invoice_settings");
-    json_object_begin(json);
+    struct resource_expand *outer = resource_render_enter(render, "invoice_settings");
     json_member_null(json, "custom_fields");
     resource_render_reference(
         render, "default_payment_method", &payments_method_type, customer->default_payment_method);
     json_member_null(json, "footer");
     json_member_null(json, "rendering_options");
-    json_object_end(json);
+    resource_render_leave(render, outer);
     object_or_empty(json, "metadata", customer->metadata);
     text_or_null(json, "name", customer->name);
     text_or_null(json, "phone", customer->phone);

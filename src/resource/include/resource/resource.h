@@ -404,6 +404,11 @@ void resource_render_reference(
     const char *name,
     const struct resource_type *type,
     struct span id);
+/* Begins a hash inside the object, whose references `expand` names as "name.reference"; what is
+ * returned goes to resource_render_leave. */
+struct resource_expand;
+struct resource_expand *resource_render_enter(struct resource_render *render, const char *name);
+void resource_render_leave(struct resource_render *render, struct resource_expand *outer);
 /* Writes the head that every object has: id, object, created, livemode. */
 void resource_render_header(
     struct resource_render *render, const struct resource_type *type, const void *document);

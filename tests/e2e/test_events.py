@@ -1,0 +1,133 @@
+"""Events: one for each change, in order, with the object as it was then."""
+
+import pytest
+import stripe
+
+from kit.client import pay, sdk
+
+
+def happened(client, act):
+    """Types of the events that `act` made, oldest first."""
+    last = client.v1.events.list({"limit": 1}).data
+    act()
+    params = {"limit": 100}
+    if last:
+        params["ending_before"] = last[0].id
+    return [event.type for event in client.v1.events.list(params).data][::-1]
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory):
+    """A server of its own: other tests' events do not come between."""
+    from kit.server import Server
+
+    server = Server(tmp_path_factory.mktemp("events")).start()
+    yield sdk(server)
+    server.close()
+
+
+def decline(client):
+    with pytest.raises(stripe.CardError):
+        pay(client, token="pm_card_chargeDeclined")
+
+
+FLOWS = {
+    "create": (
+        lambda client: client.v1.payment_intents.create({"amount": 1000, "currency": "usd"}),
+        {"payment_intent.created"}),
+    "pay": (pay, {"payment_intent.created", "charge.succeeded", "payment_intent.succeeded"}),
+    "decline": (decline,
+                {"payment_intent.created", "charge.failed", "payment_intent.payment_failed"}),
+    "authorize": (
+        lambda client: pay(client, capture_method="manual"),
+        {"payment_intent.created", "charge.succeeded", "payment_intent.amount_capturable_updated"}),
+    "customer": (lambda client: client.v1.customers.create(), {"customer.created"}),
+}
+
+
+@pytest.mark.parametrize("name", FLOWS)
+def test_events_of_flows(own, name):
+    act, wanted = FLOWS[name]
+    types = happened(own, lambda: act(own))
+    assert set(types) == wanted and len(types) == len(wanted), types
+
+
+def test_events_of_capture(own):
+    intent = pay(own, capture_method="manual")
+    types = happened(own, lambda: own.v1.payment_intents.capture(intent.id))
+    assert {"charge.captured", "payment_intent.succeeded"} <= set(types)
+    assert len(types) == len(set(types)), types
+
+
+def test_events_of_cancellation(own):
+    intent = pay(own, capture_method="manual")
+    types = happened(own, lambda: own.v1.payment_intents.cancel(intent.id))
+    assert "payment_intent.canceled" in types and len(types) == len(set(types)), types
+
+
+def test_events_of_refund(own):
+    intent = pay(own)
+    types = happened(own, lambda: own.v1.refunds.create({"payment_intent": intent.id}))
+    assert {"refund.created", "charge.refunded"} <= set(types)
+    assert len(types) == len(set(types)), types
+
+
+def test_events_of_customers_and_methods(own):
+    customer = own.v1.customers.create()
+    types = happened(own, lambda: own.v1.customers.update(customer.id, {"name": "B"}))
+    assert types == ["customer.updated"]
+    method = own.v1.payment_methods.create({"type": "card", "card": {"token": "tok_visa"}})
+    types = happened(
+        own, lambda: own.v1.payment_methods.attach(method.id, {"customer": customer.id}))
+    assert types == ["payment_method.attached"]
+    types = happened(own, lambda: own.v1.payment_methods.detach(method.id))
+    assert types == ["payment_method.detached"]
+    types = happened(own, lambda: own.v1.customers.delete(customer.id))
+    assert types == ["customer.deleted"]
+
+
+def test_retrieve_and_shape(own):
+    intent = own.v1.payment_intents.create(
+        {"amount": 1000, "currency": "usd"}, {"idempotency_key": "event-shape"})
+    event = own.v1.events.list({"type": "payment_intent.created", "limit": 1}).data[0]
+    assert event.id.startswith("evt_")
+    assert event.data.object.id == intent.id
+    assert event.request.idempotency_key == "event-shape"
+    assert event.request.id.startswith("req_")
+    assert event.livemode is False
+    assert own.v1.events.retrieve(event.id).to_dict() == event.to_dict()
+    # The object is as it was then.
+    own.v1.payment_intents.update(intent.id, {"amount": 9999})
+    assert own.v1.events.retrieve(event.id).data.object.amount == 1000
+
+
+def test_filters(own):
+    pay(own)
+    decline(own)
+    for params, wanted in [
+        ({"type": "payment_intent.succeeded"}, {"payment_intent.succeeded"}),
+        ({"type": "payment_intent.*"}, {"payment_intent.succeeded", "payment_intent.created",
+                                        "payment_intent.payment_failed"}),
+        ({"types": ["charge.failed", "charge.succeeded"]}, {"charge.failed", "charge.succeeded"}),
+    ]:
+        types = {event.type for event in own.v1.events.list({**params, "limit": 100}).data}
+        assert wanted <= types, params
+        prefix = params.get("type", "charge.").removesuffix("*")
+        assert all(one.startswith(prefix) for one in types)
+    newest = own.v1.events.list({"limit": 1}).data[0]
+    assert own.v1.events.list({"created": {"gt": newest.created + 1000}}).data == []
+
+
+def test_paging(own):
+    for _ in range(3):
+        own.v1.customers.create()
+    listed = own.v1.events.list({"type": "customer.created", "limit": 2})
+    ids = [event.id for event in listed.auto_paging_iter()]
+    assert len(ids) == len(set(ids)) >= 3
+    assert ids == sorted(ids, reverse=True)
+
+
+def test_no_such_event(own):
+    with pytest.raises(stripe.InvalidRequestError) as error:
+        own.v1.events.retrieve("evt_missing")
+    assert error.value.http_status == 404
