@@ -54,6 +54,7 @@ static err_t
 loops_open(struct node *node)
 {
     TRY(os_loop_create("resource", node->clock, &node->resource_loop));
+    TRY(os_loop_create("sync", node->clock, &node->sync_loop));
     TRY(os_loop_create("cards", node->clock, &node->cards_loop));
     TRY(os_loop_create("ledger-api", node->clock, &node->ledger_api_loop));
     return net_loop_create("net", &node->net_loop);
@@ -81,6 +82,7 @@ err_t
 node_start(struct node *node)
 {
     TRY(os_loop_start(node->cards_loop));
+    TRY(os_loop_start(node->sync_loop));
     TRY(os_loop_start(node->resource_loop));
     TRY(os_loop_start(node->ledger_api_loop));
     TRY(net_loop_start(node->net_loop));
@@ -105,6 +107,7 @@ node_stop(struct node *node)
     net_loop_stop(node->net_loop);
     os_loop_stop(node->ledger_api_loop);
     os_loop_stop(node->resource_loop);
+    os_loop_stop(node->sync_loop);
     os_loop_stop(node->cards_loop);
     node->loops_run = false;
 }
@@ -121,6 +124,7 @@ node_close(struct node *node)
     net_loop_destroy(&node->net_loop);
     os_loop_destroy(node->ledger_api_loop);
     os_loop_destroy(node->resource_loop);
+    os_loop_destroy(node->sync_loop);
     os_loop_destroy(node->cards_loop);
     if (node->lock_file != NULL) {
         node->disk->ops->close(node->disk, node->lock_file);

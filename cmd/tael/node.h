@@ -91,6 +91,7 @@ struct node {
     struct os_file *lock_file;
 
     struct os_loop *resource_loop; /* requests, documents, payments */
+    struct os_loop *sync_loop;     /* waits for the disk, for resource_loop */
     struct os_loop *cards_loop;    /* vault, card rail, issuer simulator */
     struct os_loop *ledger_api_loop;
     struct net_loop *net_loop;

@@ -57,6 +57,7 @@ runtime_open(struct node *node)
     const struct node_settings *settings = &node->settings;
     const struct resource_parts parts = {
         .loop = node->resource_loop,
+        .sync_loop = node->sync_loop,
         .clock = node->clock,
         .entropy = node->entropy,
         .documents = node->documents,

@@ -25,6 +25,7 @@ struct t_file {
 static struct {
     sqlite3_vfs vfs;
     sqlite3_vfs *real;
+    int log_syncs;    /* counted */
     int syncs_fail;   /* so many syncs of the log */
     int writes_after; /* writes to the log that succeed before those that find the disk full */
     bool full;
@@ -68,7 +69,11 @@ file_sync(sqlite3_file *file, int flags)
 {
     /* The bytes may have reached the disk all the same: that is what makes it dangerous. */
     int code = real_of(file)->pMethods->xSync(real_of(file), flags);
-    if (((struct t_file *)(void *)file)->log && shim.syncs_fail > 0) {
+    if (!((struct t_file *)(void *)file)->log) {
+        return code;
+    }
+    shim.log_syncs++;
+    if (shim.syncs_fail > 0) {
         shim.syncs_fail--;
         return SQLITE_IOERR_FSYNC;
     }
@@ -298,6 +303,75 @@ what_cannot_be_settled_is_unknown_and_final(void **state)
     t->documents->ops->maintain(t->documents);
 }
 
+static void
+t_apply(struct t_store *t, const char *id)
+{
+    static char body[400000];
+    struct document_row row = {
+        .scope = 1, .id = span_from_cstr(id), .body = span_of(body, sizeof(body))};
+    memset(body, 'b', sizeof(body));
+    assert_int_equal(t->documents->ops->begin(t->documents), ERR_OK);
+    assert_int_equal(t->documents->ops->insert(t->documents, &fruit, &row), ERR_OK);
+    assert_int_equal(t->documents->ops->apply(t->documents), ERR_OK);
+}
+
+static void
+apply_leaves_the_sync_to_sync(void **state) /* DOCUMENT-5 */
+{
+    struct t_store *t = *state;
+    assert_int_equal(t_write(t, "before"), ERR_OK);
+    shim.log_syncs = 0;
+    t_apply(t, "applied");
+    assert_int_equal(shim.log_syncs, 0);
+    assert_true(t_there(t, t->documents, "applied"));
+    assert_int_equal(t->documents->ops->sync(t->documents), ERR_OK);
+    t_expect_after_crash(t, "applied", true);
+    /* A commit in between is durable by itself. */
+    shim.log_syncs = 0;
+    assert_int_equal(t_write(t, "committed"), ERR_OK);
+    assert_int_equal(shim.log_syncs, 1);
+}
+
+static void
+a_log_that_begins_anew_syncs_its_header(void **state)
+{
+    struct t_store *t = *state;
+    int syncs = -1;
+    for (int i = 0; i < 400; i++) {
+        char id[16];
+        (void)snprintf(id, sizeof(id), "row%d", i);
+        shim.log_syncs = 0;
+        t_apply(t, id);
+        if (shim.log_syncs != 0) {
+            syncs = shim.log_syncs;
+            break;
+        }
+        t->documents->ops->maintain(t->documents);
+    }
+    /* Behind a checkpoint, and only there. */
+    assert_int_equal(syncs, 1);
+}
+
+static void
+a_failure_to_apply_is_settled_durably(void **state)
+{
+    struct t_store *t = *state;
+    assert_int_equal(t_write(t, "before"), ERR_OK);
+    shim.full = true;
+    shim.writes_after = 1;
+    static char body[400000];
+    struct document_row row = {.scope = 1, .id = SPAN("lost"), .body = span_of(body, sizeof(body))};
+    assert_int_equal(t->documents->ops->begin(t->documents), ERR_OK);
+    assert_int_equal(t->documents->ops->insert(t->documents, &fruit, &row), ERR_OK);
+    assert_int_equal(t->documents->ops->apply(t->documents), ERR_DISK_FULL);
+    shim.full = false;
+    assert_false(t_there(t, t->documents, "lost"));
+    t_apply(t, "after");
+    assert_int_equal(t->documents->ops->sync(t->documents), ERR_OK);
+    t_expect_after_crash(t, "lost", false);
+    t_expect_after_crash(t, "after", true);
+}
+
 int
 main(void)
 {
@@ -314,6 +388,9 @@ main(void)
         T(a_full_disk_loses_the_transaction_only),
         T(a_failed_sync_is_settled),
         T(what_cannot_be_settled_is_unknown_and_final),
+        T(apply_leaves_the_sync_to_sync),
+        T(a_log_that_begins_anew_syncs_its_header),
+        T(a_failure_to_apply_is_settled_durably),
     };
     return cmocka_run_group_tests_name("document failure", tests, NULL, NULL);
 }

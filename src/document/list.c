@@ -220,7 +220,7 @@ document_sqlite_list(
     for (uint32_t i = 0; i < query->filter_count; i++) {
         ASSERT(query->filters[i].column < kind->column_count);
     }
-    if (sqlite->broken) {
+    if (document_sqlite_is_broken(sqlite)) {
         return ERR_IO;
     }
     sqlite3_stmt *statement;

@@ -104,7 +104,7 @@ document_sqlite_get(
     struct document_row *ret_row)
 {
     struct document_sqlite *sqlite = document_sqlite_of(store);
-    if (sqlite->broken) {
+    if (document_sqlite_is_broken(sqlite)) {
         return ERR_IO;
     }
     sqlite3_stmt *statement;
@@ -167,7 +167,7 @@ bind_row(
 static err_t
 write_begin(struct document_sqlite *sqlite)
 {
-    if (sqlite->broken) {
+    if (document_sqlite_is_broken(sqlite)) {
         return ERR_IO;
     }
     ASSERT(sqlite->in_transaction);

@@ -52,7 +52,7 @@ sqlite_begin(struct document_store *store)
 {
     struct document_sqlite *sqlite = document_sqlite_of(store);
     ASSERT(!sqlite->in_transaction);
-    if (sqlite->broken) {
+    if (document_sqlite_is_broken(sqlite)) {
         return ERR_IO;
     }
     TRY(run_statement(sqlite, "BEGIN IMMEDIATE", &sqlite->begin));
@@ -77,6 +77,13 @@ sqlite_rollback(struct document_store *store)
     }
 }
 
+/* A small durable transaction of its own. */
+static err_t
+touch_file(struct document_sqlite *sqlite)
+{
+    return run_statement(sqlite, "UPDATE tael_settle SET count = count + 1", &sqlite->settle);
+}
+
 /*
  * A commit whose write or sync failed may have left all its frames in the log, where the next start
  * would find them and take them for committed. Another transaction over the same frames, synced,
@@ -85,9 +92,10 @@ sqlite_rollback(struct document_store *store)
 static err_t
 settle(struct document_sqlite *sqlite, err_t failure)
 {
-    err_t result =
-        run_statement(sqlite, "UPDATE tael_settle SET count = count + 1", &sqlite->settle);
-    if (result == ERR_OK) {
+    if (!sqlite->in_memory) {
+        document_log_defer(sqlite->log, false);
+    }
+    if (touch_file(sqlite) == ERR_OK) {
         return failure;
     }
     sqlite->broken = true;
@@ -114,6 +122,36 @@ sqlite_commit(struct document_store *store)
     return result == ERR_IO ? settle(sqlite, result) : result;
 }
 
+static err_t
+sqlite_apply(struct document_store *store)
+{
+    struct document_sqlite *sqlite = document_sqlite_of(store);
+    if (sqlite->in_memory) {
+        return sqlite_commit(store);
+    }
+    document_log_defer(sqlite->log, true);
+    err_t result = sqlite_commit(store);
+    document_log_defer(sqlite->log, false);
+    return result;
+}
+
+static err_t
+sqlite_sync(struct document_store *store)
+{
+    struct document_sqlite *sqlite = document_sqlite_of(store);
+    if (sqlite->in_memory) {
+        return ERR_OK;
+    }
+    struct os_disk *disk = os_disk_real();
+    if (disk->ops->sync(disk, sqlite->log_for_sync) != ERR_OK) {
+        /* What was applied is in the tables as everybody here sees them, and cannot be taken
+         * back: only a new start can tell what the disk kept. */
+        atomic_store_explicit(&sqlite->sync_failed, true, memory_order_release);
+        return ERR_OUTCOME_UNKNOWN;
+    }
+    return ERR_OK;
+}
+
 static int
 note_log_size(void *context, sqlite3 *db, const char *name, int pages)
 {
@@ -130,7 +168,8 @@ static void
 sqlite_maintain(struct document_store *store)
 {
     struct document_sqlite *sqlite = document_sqlite_of(store);
-    if (sqlite->log_pages < LOG_PAGES_DUE || sqlite->in_transaction || sqlite->broken) {
+    if (sqlite->log_pages < LOG_PAGES_DUE || sqlite->in_transaction ||
+        document_sqlite_is_broken(sqlite)) {
         return;
     }
     sqlite->log_pages = 0;
@@ -148,6 +187,10 @@ sqlite_close(struct document_store *store)
     for (uint32_t i = 0; i < sqlite->kind_count; i++) {
         document_statements_finalize(&sqlite->kinds[i]);
     }
+    if (sqlite->log_for_sync != NULL) {
+        struct os_disk *disk = os_disk_real();
+        disk->ops->close(disk, sqlite->log_for_sync);
+    }
     int code = sqlite3_close(sqlite->db);
     ASSERT(code == SQLITE_OK);
     free(sqlite);
@@ -156,6 +199,8 @@ sqlite_close(struct document_store *store)
 static const struct document_store_ops sqlite_ops = {
     .begin = sqlite_begin,
     .commit = sqlite_commit,
+    .apply = sqlite_apply,
+    .sync = sqlite_sync,
     .rollback = sqlite_rollback,
     .get = document_sqlite_get,
     .insert = document_sqlite_insert,
@@ -213,6 +258,31 @@ open_database(struct document_sqlite *sqlite, const char *path, char message[DOC
     return result;
 }
 
+/* The log once more, for sync; behind a first durable write, so that the log's name in its folder
+ * is durable too. */
+static err_t
+open_log(struct document_sqlite *sqlite, char message[DOCUMENT_MESSAGE_SIZE])
+{
+    if (sqlite->in_memory) {
+        return ERR_OK;
+    }
+    struct os_disk *disk = os_disk_real();
+    bool direct;
+    err_t result = touch_file(sqlite);
+    if (result == ERR_OK) {
+        result = document_sqlite_error(
+            sqlite3_file_control(sqlite->db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &sqlite->log));
+    }
+    if (result == ERR_OK) {
+        const char *name = document_log_name(sqlite->log);
+        result = disk->ops->open(disk, name, OS_OPEN_WRITE, false, &sqlite->log_for_sync, &direct);
+    }
+    if (result != ERR_OK) {
+        (void)snprintf(message, DOCUMENT_MESSAGE_SIZE, "opening the log: %s", err_text(result));
+    }
+    return result;
+}
+
 /* Puts the file's name in front of what happened. */
 static void
 name_file(const char *path, char message[DOCUMENT_MESSAGE_SIZE])
@@ -256,6 +326,9 @@ document_store_open(
     err_t result = open_database(sqlite, path, message);
     if (result == ERR_OK) {
         result = document_migrate(sqlite, kinds, kind_count, message);
+    }
+    if (result == ERR_OK) {
+        result = open_log(sqlite, message);
     }
     if (result != ERR_OK) {
         name_file(path, message);

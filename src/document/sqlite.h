@@ -5,8 +5,10 @@
 #include "document/document.h"
 
 #include "base/buf.h"
+#include "os/file.h"
 
 #include <sqlite3.h>
+#include <stdatomic.h>
 
 /* Shapes of list queries that are kept prepared, per kind; the oldest gives way. */
 #define DOCUMENT_LIST_SHAPES_MAX 16
@@ -36,6 +38,9 @@ struct document_sqlite {
     bool broken;   /* the state of the file is not known: everything is refused */
     int log_pages; /* in the write-ahead log after the last commit */
     bool in_memory;
+    sqlite3_file *log;            /* the log as SQLite writes it */
+    struct os_file *log_for_sync; /* the same file, for the thread that syncs */
+    _Atomic bool sync_failed;     /* told by that thread; as broken */
     uint32_t kind_count;
     struct document_kind_statements kinds[];
 };
@@ -44,6 +49,13 @@ static inline struct document_sqlite *
 document_sqlite_of(struct document_store *store)
 {
     return (struct document_sqlite *)(void *)store;
+}
+
+/* Nothing may be read or written any more. */
+static inline bool
+document_sqlite_is_broken(const struct document_sqlite *sqlite)
+{
+    return sqlite->broken || atomic_load_explicit(&sqlite->sync_failed, memory_order_acquire);
 }
 
 /* error.c */
@@ -110,6 +122,11 @@ void document_bind_text(sqlite3_stmt *statement, int position, struct span text)
 
 /* log_file.c: the name of the VFS, which is registered at the first call. */
 const char *document_log_vfs(void);
+/* While on, the sync that ends a commit is left to somebody else; the bytes are handed to the
+ * system all the same. */
+void document_log_defer(sqlite3_file *file, bool on);
+/* The file's name, for opening it once more. */
+const char *document_log_name(sqlite3_file *file);
 
 /* list.c */
 err_t document_sqlite_list(

@@ -242,5 +242,5 @@ main(void)
         T(each_key_has_its_rate),
         T(names_that_cannot_be_stored_are_refused),
     };
-    return cmocka_run_group_tests_name("resource auth", tests, NULL, NULL);
+    return T_RUN("resource auth", tests);
 }

@@ -172,5 +172,5 @@ main(void)
         T(idempotency_compares_cards_by_fingerprint),
         T(nothing_stored_holds_the_number),
     };
-    return cmocka_run_group_tests_name("resource card", tests, NULL, NULL);
+    return T_RUN("resource card", tests);
 }

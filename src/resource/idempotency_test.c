@@ -283,5 +283,5 @@ main(void)
         T(reading_needs_no_key),
         T(rate_limits_and_lock_timeouts_are_not_kept),
     };
-    return cmocka_run_group_tests_name("resource idempotency", tests, NULL, NULL);
+    return T_RUN("resource idempotency", tests);
 }

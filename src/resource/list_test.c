@@ -305,5 +305,5 @@ main(void)
         T(events_are_found_by_type),
         T(a_type_of_a_lost_transaction_is_not_known),
     };
-    return cmocka_run_group_tests_name("resource list", tests, NULL, NULL);
+    return T_RUN("resource list", tests);
 }

@@ -137,5 +137,5 @@ main(void)
         T(another_merchant_cannot_hold_it),
         T(a_failed_commit_frees_the_queue),
     };
-    return cmocka_run_group_tests_name("resource lock", tests, NULL, NULL);
+    return T_RUN("resource lock", tests);
 }

@@ -238,5 +238,5 @@ main(void)
         T(errors_show_a_wrong_value_shortened),
         T(expand_paths_are_checked_before_anything_happens),
     };
-    return cmocka_run_group_tests_name("resource params", tests, NULL, NULL);
+    return T_RUN("resource params", tests);
 }

@@ -3,12 +3,23 @@
  * and committed in the loop's group hook; then the steps that waited for it run, and the answers
  * leave in one post per receiver (RESOURCE-1).
  *
+ * With a loop for syncing, a commit has two halves: the transaction is applied, and synced there
+ * while the next turns work. They gather in the next transaction until the sync is done; then that
+ * one is applied, and so on: the disk is never waited for, and never asked twice at a time.
+ *
+ *     turns     |  T1  |        T2        |    T3
+ *     applied          T1                 T2
+ *     synced            ------T1--------   ------T2------
+ *     answered                          T1              T2
+ *
  * Which operations rest on the open transaction is known: they wrote in it, or read while it was
- * open. If the commit fails they are doomed, whatever they wait for (RESOURCE-2).
+ * open. If the commit fails they are doomed, whatever they wait for (RESOURCE-2). What was only
+ * read may be of a transaction that is being synced: such answers wait for that sync.
  */
 #include "runtime.h"
 
 #include "base/assert.h"
+#include "os/fault.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -91,7 +102,9 @@ resource_transaction_commit(struct resource_runtime *runtime)
     if (!runtime->in_transaction) {
         return ERR_OK;
     }
+    FAULT_POINT("resource-before-commit");
     err_t outcome = runtime->documents->ops->commit(runtime->documents);
+    FAULT_POINT("resource-after-commit");
     if (outcome != ERR_OK) {
         resource_log(runtime, NULL, outcome, "commit");
     }
@@ -208,22 +221,13 @@ deliver(struct resource_op *op, struct replies *replies)
     resource_op_free(op);
 }
 
-/* What waited for the commit goes on. What it starts waits for the next group. */
+/* What waited goes on. What it starts waits for a later group. */
 static void
-run_pending(struct resource_runtime *runtime)
+run_list(struct list *waiting)
 {
     struct replies replies = {.count = 0};
-    struct list pending;
-    list_init(&pending);
     for (;;) {
-        struct list_link *link = list_pop_front(&runtime->pending);
-        if (link == NULL) {
-            break;
-        }
-        list_push_back(&pending, link);
-    }
-    for (;;) {
-        struct list_link *link = list_pop_front(&pending);
+        struct list_link *link = list_pop_front(waiting);
         if (link == NULL) {
             break;
         }
@@ -244,17 +248,114 @@ run_pending(struct resource_runtime *runtime)
 }
 
 static void
+move_all(struct list *from, struct list *to)
+{
+    for (;;) {
+        struct list_link *link = list_pop_front(from);
+        if (link == NULL) {
+            return;
+        }
+        list_push_back(to, link);
+    }
+}
+
+/* Those that do not rest on the open transaction need only the sync that is under way. */
+static void
+join_sync(struct resource_runtime *runtime)
+{
+    LIST_FOREACH_SAFE (&runtime->pending, link) {
+        const struct resource_op *op = CONTAINER_OF(link, struct resource_op, pending);
+        if (!list_is_linked(&op->touched)) {
+            list_remove(link);
+            list_push_back(&runtime->syncing, link);
+        }
+    }
+}
+
+/* On the runtime's loop again. */
+static void
+synced(struct os_task *task)
+{
+    struct resource_runtime *runtime = CONTAINER_OF(task, struct resource_runtime, sync_task);
+    runtime->is_syncing = false;
+    if (runtime->sync_outcome != ERR_OK) {
+        resource_log(runtime, NULL, runtime->sync_outcome, "sync");
+        resource_transaction_abort(runtime, runtime->sync_outcome);
+        /* Anybody may have seen what is now in doubt. */
+        LIST_FOREACH_SAFE (&runtime->ops, link) {
+            CONTAINER_OF(link, struct resource_op, all)->doom = runtime->sync_outcome;
+        }
+    }
+    struct list done;
+    list_init(&done);
+    move_all(&runtime->syncing, &done);
+    run_list(&done);
+}
+
+/* On the sync loop. */
+static void
+sync_run(struct os_task *task)
+{
+    struct resource_runtime *runtime = CONTAINER_OF(task, struct resource_runtime, sync_task);
+    FAULT_POINT("resource-before-sync");
+    runtime->sync_outcome = runtime->documents->ops->sync(runtime->documents);
+    FAULT_POINT("resource-after-commit");
+    task->run = synced;
+    os_post(runtime->executor, task);
+}
+
+/* Applies the open transaction and starts its sync; false if there is nothing to wait for. */
+static bool
+sync_begin(struct resource_runtime *runtime)
+{
+    if (!runtime->in_transaction) {
+        return false;
+    }
+    FAULT_POINT("resource-before-commit");
+    err_t outcome = runtime->documents->ops->apply(runtime->documents);
+    if (outcome != ERR_OK) {
+        resource_log(runtime, NULL, outcome, "commit");
+    }
+    transaction_settle(runtime, outcome);
+    if (outcome != ERR_OK) {
+        return false;
+    }
+    runtime->is_syncing = true;
+    move_all(&runtime->pending, &runtime->syncing);
+    runtime->sync_task.run = sync_run;
+    os_post(os_loop_executor(runtime->parts.sync_loop), &runtime->sync_task);
+    return true;
+}
+
+static void
+run_pending(struct resource_runtime *runtime)
+{
+    struct list pending;
+    list_init(&pending);
+    move_all(&runtime->pending, &pending);
+    run_list(&pending);
+}
+
+static void
 group_end(struct os_group_hook *hook)
 {
     struct resource_runtime *runtime = CONTAINER_OF(hook, struct resource_runtime, hook);
     run_ready(runtime);
-    (void)resource_transaction_commit(runtime); /* the doomed are told below */
-    run_pending(runtime);
+    if (runtime->is_syncing) {
+        join_sync(runtime);
+        return; /* the end of the sync is a group of its own */
+    }
+    if (runtime->parts.sync_loop == NULL) {
+        (void)resource_transaction_commit(runtime); /* the doomed are told below */
+        run_pending(runtime);
+    } else if (!sync_begin(runtime)) {
+        run_pending(runtime);
+    }
     if (!runtime->in_transaction) {
         runtime->documents->ops->maintain(runtime->documents);
     }
-    if (runtime->in_transaction || !list_is_empty(&runtime->pending) ||
-        !list_is_empty(&runtime->ready)) {
+    if (!runtime->is_syncing && (runtime->in_transaction || !list_is_empty(&runtime->pending) ||
+                                 !list_is_empty(&runtime->ready))) {
         resource_wake(runtime);
     }
 }
@@ -303,6 +404,7 @@ runtime_init(struct resource_runtime *runtime, const struct resource_parts *part
     list_init(&runtime->ops);
     list_init(&runtime->free_ops);
     list_init(&runtime->pending);
+    list_init(&runtime->syncing);
     list_init(&runtime->touched);
     list_init(&runtime->ready);
     list_init(&runtime->lock_deadlines);

@@ -53,8 +53,8 @@ enum resource_op_phase {
     RESOURCE_OP_RUNNING, /* a step runs, or a port will call back */
     RESOURCE_OP_WAITS_LOCK,
     RESOURCE_OP_READY,        /* its step runs before the group ends */
-    RESOURCE_OP_WAITS_COMMIT, /* its step runs behind the commit */
-    RESOURCE_OP_ENDED,        /* the answer leaves behind the commit */
+    RESOURCE_OP_WAITS_COMMIT, /* its step runs when its writes are durable */
+    RESOURCE_OP_ENDED,        /* its answer leaves when its writes are durable */
 };
 
 enum resource_idempotency_state {
@@ -137,6 +137,12 @@ struct resource_runtime {
 
     bool in_transaction;
     uint64_t transaction; /* counts them */
+    /* A sync is under way: what is in `syncing` waits for it, and the open transaction for its end.
+     */
+    bool is_syncing;
+    struct list syncing;
+    struct os_task sync_task; /* to the sync loop, and back */
+    err_t sync_outcome;
     struct list ops;
     uint32_t op_count;
     struct list free_ops;

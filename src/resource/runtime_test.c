@@ -181,6 +181,62 @@ more_operations_than_allowed_are_refused(void **state)
     assert_int_equal(t_count(world, "thing"), 3);
 }
 
+static void
+the_next_group_works_while_the_disk_syncs(void **state) /* RESOURCE-1 */
+{
+    struct t_world *world = *state;
+    if (world->sync_loop == NULL) {
+        skip();
+    }
+    os_sim_pause(world->sim, world->sync_loop, true);
+    uint64_t applied = world->store.applied;
+    struct t_call *first = t_do(world, T_CHARGE, NULL, "name=a");
+    struct t_call *second = t_do(world, T_CREATE, NULL, "name=b");
+    struct t_call *third = t_do(world, T_CREATE, NULL, "name=c");
+    /* Only the first group is on its way to the disk; the others gather behind it. */
+    assert_true(world->store.applied == applied + 1);
+    assert_int_equal(world->outside_calls, 0);
+    assert_false(first->done);
+    assert_false(second->done);
+    /* Those that only read see it, and wait for it. */
+    struct t_call *reader = t_do(world, T_LIST, NULL, NULL);
+    assert_false(reader->done);
+    os_sim_pause(world->sim, world->sync_loop, false);
+    t_run(world);
+    assert_int_equal(first->request.status, 200);
+    assert_int_equal(second->request.status, 200);
+    assert_int_equal(third->request.status, 200);
+    assert_int_equal(json_array_size(t_json(reader, "data")), 3);
+    assert_true(second->commits_seen >= applied + 2);
+    assert_int_equal(world->outside_calls, 1);
+}
+
+static void
+a_failed_sync_leaves_everything_open(void **state) /* RESOURCE-2 */
+{
+    struct t_world *world = *state;
+    if (world->sync_loop == NULL) {
+        skip();
+    }
+    struct t_call *thing = t_do(world, T_CREATE, NULL, "name=a");
+    os_sim_pause(world->sim, world->sync_loop, true);
+    struct t_call *first = t_do(world, T_CHARGE, NULL, "name=a");
+    struct t_call *second = t_do(world, T_CREATE, NULL, "name=b");
+    struct t_call *holder = t_do(world, T_UPDATE, t_text(thing, "id"), "fail=hang");
+    struct t_call *waiter = t_do(world, T_UPDATE, t_text(thing, "id"), NULL);
+    world->store.sync_fails = ERR_OUTCOME_UNKNOWN;
+    os_sim_pause(world->sim, world->sync_loop, false);
+    t_run(world);
+    assert_int_equal(first->request.status, 500);
+    assert_non_null(strstr(t_text(first, "error.message"), "not known"));
+    assert_int_equal(second->request.status, 500);
+    assert_int_equal(world->outside_calls, 0);
+    assert_false(holder->done);
+    assert_true(os_sim_run_for(world->sim, 6 * OS_NS_PER_S, 1000));
+    assert_true(waiter->done);
+    assert_int_equal(waiter->request.status, 500);
+}
+
 struct internal {
     struct t_world *world;
     uint32_t ran, durable, ended;
@@ -307,10 +363,12 @@ main(void)
         T(a_refused_update_restores_the_row),
         T(a_failing_write_is_told_as_ours),
         T(more_operations_than_allowed_are_refused),
+        T(the_next_group_works_while_the_disk_syncs),
+        T(a_failed_sync_leaves_everything_open),
         T(internal_operations_have_a_merchant_and_an_end),
         T(scopes_are_listed),
         T(derived_ids_depend_on_id_and_step_only),
         T(a_runtime_with_work_under_way_can_go),
     };
-    return cmocka_run_group_tests_name("resource runtime", tests, NULL, NULL);
+    return T_RUN("resource runtime", tests);
 }

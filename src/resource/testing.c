@@ -32,8 +32,30 @@ store_commit(struct document_store *store)
         t->real->ops->rollback(t->real);
         return failure;
     }
-    t->commits++;
+    t->commits = ++t->applied;
     return t->real->ops->commit(t->real);
+}
+
+static err_t
+store_apply(struct document_store *store)
+{
+    struct t_store *t = (struct t_store *)(void *)store;
+    if (t->commit_fails != ERR_OK) {
+        return store_commit(store);
+    }
+    t->applied++;
+    return t->real->ops->apply(t->real);
+}
+
+static err_t
+store_sync(struct document_store *store)
+{
+    struct t_store *t = (struct t_store *)(void *)store;
+    if (t->sync_fails != ERR_OK) {
+        return t->sync_fails;
+    }
+    t->commits = t->applied;
+    return t->real->ops->sync(t->real);
 }
 
 static void
@@ -116,6 +138,8 @@ store_close(struct document_store *store)
 static const struct document_store_ops store_ops = {
     .begin = store_begin,
     .commit = store_commit,
+    .apply = store_apply,
+    .sync = store_sync,
     .rollback = store_rollback,
     .get = store_get,
     .insert = store_insert,
@@ -202,13 +226,22 @@ documents_open(struct t_world *world)
     }
 }
 
+bool t_with_sync_loop;
+
 void
 t_open(struct t_world *world)
 {
-    assert_int_equal(os_loops_create(os_sim_loops(world->sim), "api", &world->loop), ERR_OK);
+    struct os_loops *loops = os_sim_loops(world->sim);
+    assert_int_equal(os_loops_create(loops, "api", &world->loop), ERR_OK);
+    world->sync_loop = NULL;
+    if (t_with_sync_loop) {
+        assert_int_equal(os_loops_create(loops, "sync", &world->sync_loop), ERR_OK);
+        assert_int_equal(world->sync_loop->ops->start(world->sync_loop), ERR_OK);
+    }
     documents_open(world);
     struct resource_parts parts = {
         .loop = world->loop,
+        .sync_loop = world->sync_loop,
         .clock = os_sim_clock(world->sim),
         .entropy = os_sim_entropy(world->sim),
         .documents = &world->store.store,
@@ -226,10 +259,16 @@ void
 t_close(struct t_world *world)
 {
     world->loop->ops->stop(world->loop);
+    if (world->sync_loop != NULL) {
+        world->sync_loop->ops->stop(world->sync_loop);
+    }
     resource_runtime_destroy(&world->runtime);
     assert_null(world->runtime);
     world->store.store.ops->close(&world->store.store);
     world->loop->ops->destroy(world->loop);
+    if (world->sync_loop != NULL) {
+        world->sync_loop->ops->destroy(world->sync_loop);
+    }
 }
 
 void

@@ -57,7 +57,9 @@ struct t_store {
     struct document_store *real;
     err_t commit_fails; /* the next commit */
     err_t write_fails;  /* the next insert or update */
-    uint64_t commits;
+    err_t sync_fails;
+    uint64_t applied;
+    uint64_t commits; /* those of them that are durable */
     bool open;
 };
 
@@ -74,6 +76,7 @@ struct t_call;
 struct t_world {
     struct os_sim *sim;
     struct os_loop *loop;
+    struct os_loop *sync_loop; /* NULL without t_with_sync_loop */
     char folder[64];
     char url[96];
     struct t_store store;
@@ -102,6 +105,15 @@ struct t_call {
     struct json_t *json;
     struct t_call *older;
 };
+
+/* Whether worlds that are set up from now on sync on a loop of its own. */
+extern bool t_with_sync_loop;
+
+/* Runs the tests in both kinds of world. */
+#define T_RUN(name, tests)                                                                         \
+    (cmocka_run_group_tests_name(name, tests, NULL, NULL) +                                        \
+     ((t_with_sync_loop = true),                                                                   \
+      cmocka_run_group_tests_name(name " with a sync loop", tests, NULL, NULL)))
 
 int t_setup(void **state);
 int t_teardown(void **state);

@@ -19,6 +19,7 @@
  *             nothing.
  * DOCUMENT-3  Reads see the writes of the open transaction.
  * DOCUMENT-4  After a failed commit nothing of the transaction is there.
+ * DOCUMENT-5  After sync, everything applied before its call is durable.
  */
 #ifndef DOCUMENT_DOCUMENT_H
 #define DOCUMENT_DOCUMENT_H
@@ -108,6 +109,13 @@ struct document_store_ops {
      * everything from then on. After a write that failed for another reason than ERR_EXISTS or
      * ERR_STALE, commit answers that failure and writes nothing. */
     err_t (*commit)(struct document_store *store);
+    /* The two halves of commit, for an owner that works on while the disk syncs: apply ends the
+     * transaction, and reads see it at once; sync makes durable whatever was applied before it was
+     * called. Errors of apply as of commit. Any error of sync is ERR_OUTCOME_UNKNOWN, and final.
+     * sync may run on another thread, one call at a time, while the owner does anything but close.
+     */
+    err_t (*apply)(struct document_store *store);
+    err_t (*sync)(struct document_store *store);
     void (*rollback)(struct document_store *store);
     /* The row's spans live in the arena. ERR_NOT_FOUND. */
     err_t (*get)(

@@ -154,6 +154,9 @@ struct resource_settings {
 
 struct resource_parts {
     struct os_loop *loop;
+    /* Where commits are synced, so that the next group runs while the disk works. It does nothing
+     * else, and stops after `loop`. NULL: on `loop`. */
+    struct os_loop *sync_loop;
     struct os_clock *clock;
     struct os_entropy *entropy;
     struct document_store *documents;
