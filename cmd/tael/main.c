@@ -9,6 +9,10 @@
 
 static const struct command *const commands[] = {
     &command_server,
+    &command_pay,
+    &command_payments,
+    &command_keys,
+    &command_ledger,
     &command_version,
     NULL,
 };
