@@ -11,6 +11,7 @@
 /* A message between the arrival at the network and the answer to the caller. */
 struct message {
     struct os_timer timer;
+    struct list_link link; /* in issuer->messages */
     struct issuer *issuer;
     struct port_network_request *request; /* NULL: the caller has its answer already */
     struct port_rail_request rail;        /* a copy: the original ends with the answer */
@@ -31,6 +32,7 @@ struct issuer {
     struct port_network network;
     struct issuer_parts parts;
     struct issuer_memory memory;
+    struct list messages; /* under way */
 };
 
 struct issuer_settings
@@ -329,6 +331,7 @@ static void
 message_free(struct message *message)
 {
     explicit_bzero(&message->card, sizeof(message->card));
+    list_remove(&message->link);
     free(message);
 }
 
@@ -432,6 +435,7 @@ run_submit(struct os_task *task)
         return;
     }
     message->issuer = issuer;
+    list_push_back(&issuer->messages, &message->link);
     message->request = request;
     message->rail = *request->rail;
     message->card = request->card;
@@ -459,6 +463,7 @@ issuer_create(const struct issuer_parts *parts, struct issuer **ret_issuer)
     issuer->parts = *parts;
     issuer->network.submit = network_submit;
     issuer->network.simulated = true;
+    list_init(&issuer->messages);
     err_t error = issuer_memory_open(&issuer->memory, parts->disk, parts->folder);
     if (error != ERR_OK) {
         issuer_memory_close(&issuer->memory);
@@ -473,6 +478,9 @@ void
 issuer_destroy(struct issuer **issuer)
 {
     if (*issuer != NULL) {
+        LIST_FOREACH_SAFE (&(*issuer)->messages, link) {
+            message_free(CONTAINER_OF(link, struct message, link));
+        }
         issuer_memory_close(&(*issuer)->memory);
         free(*issuer);
         *issuer = NULL;
