@@ -179,18 +179,6 @@ next_charge(struct slice *slice)
     ask_rail(slice);
 }
 
-static void
-reported(struct payments_flow *flow)
-{
-    struct slice *slice = CONTAINER_OF(flow, struct slice, flow);
-    err_t error = compare_rail(slice);
-    if (error != ERR_OK) {
-        end_slice(slice, error);
-        return;
-    }
-    next_charge(slice);
-}
-
 /* A charge in somebody's hands is left to the next run. */
 static bool
 is_at_rest(struct slice *slice)
@@ -218,6 +206,19 @@ is_at_rest(struct slice *slice)
         return false;
     }
     return true;
+}
+
+static void
+reported(struct payments_flow *flow)
+{
+    struct slice *slice = CONTAINER_OF(flow, struct slice, flow);
+    /* While the rail was asked, somebody may have captured or refunded it. */
+    err_t error = is_at_rest(slice) ? compare_rail(slice) : ERR_OK;
+    if (error != ERR_OK) {
+        end_slice(slice, error);
+        return;
+    }
+    next_charge(slice);
 }
 
 static void
