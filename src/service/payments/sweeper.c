@@ -120,7 +120,7 @@ drive_ended(void *context)
 static void
 drive_begin(struct resource_op *op)
 {
-    struct found *found = resource_op_state(op);
+    const struct found *found = resource_op_state(op);
     struct payments *payments = resource_op_service(op);
     struct drive *drive = ARENA_NEW(resource_op_arena(op), struct drive);
     if (drive != NULL) {
@@ -131,7 +131,6 @@ drive_begin(struct resource_op *op)
     struct payments_flow *flow = payments_flow_create(op);
     struct span intent = arena_copy(resource_op_arena(op), span_from_cstr(found->intent));
     struct span refund = arena_copy(resource_op_arena(op), span_from_cstr(found->refund));
-    free(found);
     if (flow == NULL) {
         return;
     }
@@ -167,15 +166,11 @@ drive_all(struct payments_sweeper *sweeper)
         if (!recent_mark(sweeper, &sweeper->found[i], now_ns)) {
             continue;
         }
-        struct found *found = malloc(sizeof(*found));
-        if (found == NULL) {
-            return;
-        }
-        *found = sweeper->found[i];
+        /* It copies what was found before this group ends, and so before the next sweep. */
+        struct found *found = &sweeper->found[i];
         err_t error = resource_start_internal(
             payments->parts.runtime, found->scope, payments, drive_begin, found);
         if (error != ERR_OK) {
-            free(found);
             return; /* too much under way: the next sweep goes on */
         }
     }
