@@ -65,6 +65,15 @@ payments_fail_state(struct payments_flow *flow, const char *verb)
 
 /* ------------------------------------------------------------------------------ (4) the end --- */
 
+/* A payment method has no lock: whoever pays with it at the same time, or detaches it, may have
+ * written it since it was read. That must not stop a payment, and their word is as good. */
+static err_t
+save_checks(struct payments_flow *flow)
+{
+    err_t error = resource_save(flow->op, &payments_method_type, flow->method);
+    return error == ERR_STALE ? ERR_OK : error;
+}
+
 static err_t
 save_approved(struct payments_flow *flow)
 {
@@ -101,7 +110,7 @@ save_approved(struct payments_flow *flow)
     intent->last_payment_error = SPAN_EMPTY;
     intent->due = captured ? 0 : intent->capture_before;
     payments_attempt_close(&intent->attempt);
-    TRY(resource_save(op, &payments_method_type, flow->method));
+    TRY(save_checks(flow));
     TRY(resource_save(op, &payments_charge_type, charge));
     TRY(resource_save(op, &payments_intent_type, intent));
     TRY(resource_emit(op, "charge.succeeded", &payments_charge_type, charge, SPAN_EMPTY));
@@ -207,7 +216,7 @@ save_declined(struct payments_flow *flow, struct span message)
     intent->capture_before = 0;
     intent->due = 0;
     payments_attempt_close(&intent->attempt);
-    TRY(resource_save(op, &payments_method_type, flow->method));
+    TRY(save_checks(flow));
     TRY(resource_save(op, &payments_charge_type, flow->charge));
     TRY(resource_save(op, &payments_intent_type, intent));
     TRY(resource_emit(op, "charge.failed", &payments_charge_type, flow->charge, SPAN_EMPTY));
