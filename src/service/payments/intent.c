@@ -248,6 +248,12 @@ create_chosen(struct payments_flow *flow)
     }
 }
 
+static void
+create_locked(struct resource_op *op)
+{
+    payments_method_choose(payments_flow_of(op), create_chosen);
+}
+
 void
 payments_intent_create(struct resource_op *op)
 {
@@ -280,7 +286,8 @@ payments_intent_create(struct resource_op *op)
         SPAN_PRINTF(secret));
     if (check_amount(op, intent->amount, intent->currency) && read_common(flow) &&
         read_automatic_methods(flow)) {
-        payments_method_choose(flow, create_chosen);
+        /* Nobody knows it yet but the sweeper, as soon as its attempt is written: PAYMENTS-6. */
+        resource_lock(op, intent->header.id, create_locked);
     }
 }
 
