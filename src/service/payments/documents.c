@@ -116,6 +116,7 @@ static const struct resource_field refund_fields[] = {
     TEXT(payments_refund, failure_reason),
     JSON(payments_refund, metadata),
     BOOLEAN(payments_refund, from_available),
+    TEXT(payments_refund, reference),
     INTEGER_COLUMN(payments_refund, due, PAYMENTS_REFUND_DUE),
     ATTEMPT(payments_refund),
 };

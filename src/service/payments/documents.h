@@ -106,8 +106,9 @@ struct payments_refund {
     struct span balance_transaction;
     struct span failure_balance_transaction;
     struct span failure_reason;
-    struct span metadata; /* JSON object */
-    bool from_available;  /* which of the merchant's accounts paid for it */
+    struct span metadata;  /* JSON object */
+    bool from_available;   /* which of the merchant's accounts paid for it */
+    struct span reference; /* its id at the rail and in the books, 32 hex digits */
     int64_t due;
     struct payments_attempt attempt;
 };

@@ -253,6 +253,7 @@ begin(struct payments_flow *flow, int64_t amount)
         !payments_attempt_open(flow, &refund->attempt, "refund", amount)) {
         return;
     }
+    refund->reference = payments_hex(flow->op, resource_derived_id(flow->attempt_id, "refund"));
     err_t error = save_attempt(flow);
     if (error != ERR_OK) {
         resource_internal(flow->op, error, "refund");
