@@ -128,8 +128,8 @@ payments_role_begin(struct node *node)
 static void
 payments_role_close(struct node *node)
 {
-    payments_destroy(&node->payments);
     resource_runtime_destroy(&node->runtime);
+    payments_destroy(&node->payments);
     if (node->documents != NULL) {
         node->documents->ops->close(node->documents);
         node->documents = NULL;

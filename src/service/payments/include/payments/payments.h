@@ -41,7 +41,8 @@ struct payments_parts {
 };
 
 MUST_USE err_t payments_create(const struct payments_parts *parts, struct payments **ret_payments);
-/* After the loop has stopped. Accepts NULL; sets the pointer to NULL. */
+/* After the loop has stopped and the runtime was destroyed, whose unfinished operations know the
+ * routes. Accepts NULL; sets the pointer to NULL. */
 void payments_destroy(struct payments **payments);
 
 /* Begins sweeping and reconciling. The first sweep takes every unfinished attempt, because an
