@@ -1,0 +1,281 @@
+/*
+ * A whole payment process on the simulated machine: API runtime and payments, ledger engine and
+ * journal, cards, vault and a misbehaving issuer, and clients that retry. One seed draws
+ * everything that happens: the order of the loops, requests, crashes, failing disks, lost answers,
+ * the passing of time. payments_sim_check.c says what must be true afterwards.
+ *
+ * What survives a crash is what a real one leaves: the documents' last commit, of the journal what
+ * the simulated disk kept, the issuer's file as it was written, and what clients were told.
+ */
+#ifndef PAYMENTS_SIM_H
+#define PAYMENTS_SIM_H
+
+#include "cards/cards.h"
+#include "document/document.h"
+#include "engine/ledger_engine.h"
+#include "issuer/issuer.h"
+#include "os/sim.h"
+#include "os/sim_disk.h"
+#include "payments/payments.h"
+#include "resource/resource.h"
+#include "trace/log.h"
+#include "vault/vault.h"
+
+#include <stdio.h>
+
+#define SIM_MERCHANTS   2
+#define SIM_WISHES_MAX  128
+#define SIM_INTENTS_MAX 256
+#define SIM_LOOPS_MAX   16
+#define SIM_FORM_SIZE   512
+#define SIM_STEPS_MAX   2000000
+
+struct json_t;
+
+/* ------------------------------------------------------------------------------- the process */
+
+enum sim_commit_fate {
+    SIM_COMMIT_WORKS,
+    SIM_COMMIT_FAILS,        /* nothing written, and it says so */
+    SIM_COMMIT_DIES_BEFORE,  /* the process dies, nothing written */
+    SIM_COMMIT_DIES_AFTER,   /* the process dies, all written, nobody was told */
+    SIM_COMMIT_UNKNOWN_DONE, /* the outcome is open, and the store refuses everything afterwards */
+    SIM_COMMIT_UNKNOWN_LOST,
+};
+
+/* The document store with a commit that can go wrong at a chosen time. */
+struct sim_documents {
+    struct document_store store; /* first */
+    struct document_store *real;
+    enum sim_commit_fate fate;
+    uint32_t fate_after; /* commits that work before it */
+    bool gone;           /* refuses everything */
+    bool died;           /* a fate killed the process */
+    bool open;
+};
+
+/* What a seed decides once. */
+struct sim_plan {
+    struct issuer_settings issuer;
+    struct payments_settings payments;
+    uint32_t wishes;
+    uint32_t calls_max;      /* under way together */
+    uint32_t crash_odds;     /* one in so many iterations; 0: never */
+    uint32_t commit_odds;    /* as above: a commit goes wrong */
+    uint32_t disk_odds;      /* the journal's disk goes wrong */
+    uint32_t pause_odds;     /* a thread hangs */
+    uint32_t jump_odds;      /* time passes at once */
+    uint64_t operations_max; /* of the runtime */
+};
+
+struct sim_process {
+    struct os_loop *api_loop;
+    struct os_loop *cards_loop;
+    struct sim_documents documents;
+    struct ledger_engine *engine;
+    struct issuer *issuer;
+    struct vault *vault;
+    struct cards *cards;
+    struct resource_runtime *runtime;
+    struct payments *payments;
+    bool dead;
+};
+
+/* ------------------------------------------------------------------------------- the clients */
+
+enum sim_verb {
+    SIM_CREATE,
+    SIM_CONFIRM,
+    SIM_CAPTURE,
+    SIM_CANCEL,
+    SIM_REFUND,
+    SIM_UPDATE,
+    SIM_VERB_COUNT
+};
+
+/* One idempotency key, and the request that is sent under it until it has an answer. */
+struct sim_wish {
+    enum sim_verb verb;
+    uint32_t merchant;
+    bool replay_checked;
+    char key[32];
+    char capture[ID_TEXT_SIZE];
+    char form[SIM_FORM_SIZE];
+    uint32_t under_way;
+    uint32_t tries;
+    uint64_t next_try_ns;
+    bool settled; /* there is an answer that is a promise */
+    int status;
+    char *body;
+    uint64_t conflicts; /* answers that blamed another request */
+};
+
+/* A wish on its way. */
+struct sim_call {
+    struct resource_request request; /* first */
+    struct sim *sim;
+    struct sim_wish *wish;
+    struct sim_call *next;
+    struct arena arena;
+};
+
+struct sim_intent {
+    char id[ID_TEXT_SIZE];
+    char charge[ID_TEXT_SIZE];
+    char status[32]; /* as it was last told */
+    uint32_t merchant;
+    int64_t amount;
+};
+
+struct sim_merchant {
+    char id[ID_TEXT_SIZE];
+    char key[RESOURCE_KEY_TEXT_SIZE];
+    char method[ID_TEXT_SIZE]; /* a stored one that many payments share */
+    uint64_t scope;
+};
+
+/* What happened, to see that a run was worth something. */
+struct sim_counts {
+    uint64_t answers, replays, unanswered, crashes, commits_failed, reloads, pauses;
+    uint64_t verbs[SIM_VERB_COUNT][2]; /* refused or declined, done */
+};
+
+struct sim {
+    uint64_t seed;
+    bool verbose;
+    struct os_sim *machine;
+    struct os_prng *prng;
+    struct os_sim_disk *ledger_disk;
+    struct os_sim_disk *issuer_disk;
+    struct os_loops loops; /* the machine's, remembering what was created */
+    struct os_loop *loop_list[SIM_LOOPS_MAX];
+    uint32_t loop_count;
+    struct os_loop *paused;
+    struct trace_log log;
+    int log_fd;
+    char folder[64];
+    struct sim_plan plan;
+    struct sim_process process;
+    struct sim_merchant merchants[SIM_MERCHANTS];
+    struct os_executor replies;   /* of requests: lost once the process is dead */
+    struct os_executor immediate; /* of the test's own questions */
+    struct sim_call *calls;
+    uint32_t call_count;
+    struct sim_wish wishes[SIM_WISHES_MAX];
+    uint32_t wish_count;
+    struct sim_intent intents[SIM_INTENTS_MAX];
+    uint32_t intent_count;
+    struct sim_counts counts;
+    uint64_t history; /* hash of all answers, in order */
+    bool failed;
+    char failure[1024];
+};
+
+/* Keeps the first failure. */
+__attribute__((format(printf, 2, 3))) void sim_fail(struct sim *sim, const char *format, ...);
+/* 0 .. bound - 1. */
+uint64_t sim_below(struct sim *sim, uint64_t bound);
+/* One in `odds`; never if 0. */
+bool sim_chance(struct sim *sim, uint32_t odds);
+
+/* payments_sim.c */
+struct sim *sim_create(uint64_t seed);
+void sim_destroy(struct sim **sim);
+/* The workload with its faults. */
+void sim_work(struct sim *sim);
+/* Faults end; everything that is unanswered is asked again until it is answered, and the workers
+ * finish. */
+void sim_settle(struct sim *sim);
+/* Time passes, with the workers at work in between. */
+void sim_pass(struct sim *sim, int64_t seconds);
+/* All of it, with the checks. */
+void sim_run(struct sim *sim);
+
+/* payments_sim_process.c */
+void sim_start(struct sim *sim);
+
+enum sim_crash_kind {
+    SIM_KILL,  /* the process dies, the machine lives */
+    SIM_POWER, /* what the journal had not synced may be gone */
+};
+
+void sim_crash(struct sim *sim, enum sim_crash_kind kind);
+void sim_loops_init(struct sim *sim);
+
+/* payments_sim_client.c */
+void sim_clients_init(struct sim *sim);
+void sim_clients_prepare(struct sim *sim); /* before faults: merchants, methods */
+bool sim_clients_act(struct sim *sim);     /* false if there is nothing to do */
+/* Sends the wish; a call that the runtime never answers is forgotten with the process. */
+void sim_send(struct sim *sim, struct sim_wish *wish);
+void sim_calls_forget(struct sim *sim);
+/* The answer's JSON; borrowed by nobody. */
+struct json_t *sim_answer_json(const struct sim_wish *wish);
+/* Every key is sent once more and must answer as it did. */
+void sim_replay_all(struct sim *sim);
+
+/* payments_sim_books.c */
+
+struct sim_row {
+    uint64_t scope;
+    uint32_t merchant;
+    char id[64];
+    struct json_t *body;
+};
+
+enum sim_kind {
+    SIM_ROW_INTENT,
+    SIM_ROW_CHARGE,
+    SIM_ROW_REFUND,
+    SIM_ROW_TRANSACTION,
+    SIM_ROW_KEY,
+    SIM_ROW_EVENT,
+    SIM_ROW_KIND_COUNT,
+};
+
+struct sim_rows {
+    struct sim_row *rows;
+    uint32_t count;
+};
+
+/* A record of the issuer's file, as its memory.h lays it out. */
+struct sim_issuer_record {
+    u128 id;
+    u128 original_id;
+    int64_t amount;
+    uint64_t at_ms;
+    uint32_t number;
+    uint8_t operation;
+    uint8_t outcome;
+    uint8_t card;
+    uint8_t flags;
+    uint32_t checksum;
+    uint32_t reserved;
+};
+
+/* Everything that is written down anywhere. */
+struct sim_books {
+    struct sim_rows documents[SIM_ROW_KIND_COUNT];
+    struct ledger_transfer *transfers;
+    uint32_t transfer_count;
+    struct ledger_account *accounts;
+    uint32_t account_count;
+    struct sim_issuer_record *issuer;
+    uint32_t issuer_count;
+};
+
+void sim_books_read(struct sim *sim, struct sim_books *books);
+void sim_books_release(struct sim_books *books);
+struct sim_row *sim_books_find(const struct sim_books *books, enum sim_kind kind, const char *id);
+/* "" and 0 if it is not there. */
+const char *sim_row_text(const struct sim_row *row, const char *name);
+int64_t sim_row_integer(const struct sim_row *row, const char *name);
+bool sim_row_is(const struct sim_row *row, const char *name, const char *value);
+
+/* payments_sim_check.c, payments_sim_answers.c: failures go to sim_fail. */
+void sim_check(struct sim *sim, const struct sim_books *books);
+void sim_check_answers(struct sim *sim, const struct sim_books *books);
+/* The journal offline, after the process has ended. */
+void sim_check_journal(struct sim *sim);
+
+#endif

@@ -1,0 +1,772 @@
+/*
+ * What must be true once everything is at rest. The documents are taken one by one; each says
+ * which transfers and which records at the issuer there must be; what is left over in the books
+ * or at the issuer is explained by nothing, and that is a failure too.
+ */
+#include "payments_sim.h"
+
+#include "base/assert.h"
+#include "engine/check.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    CODE_PAYMENT = 1,
+    CODE_FEE = 2,
+    CODE_HOLD = 3,
+    CODE_REFUND = 4,
+    CODE_REFUND_FAILURE = 5,
+    CODE_SETTLE = 6,
+};
+
+/* The issuer's row of the card whose refunds fail later. */
+#define CARD_REFUND_FAILS 19
+
+struct check {
+    struct sim *sim;
+    const struct sim_books *books;
+    bool *transfer_seen;
+    bool *record_seen;
+};
+
+/* ------------------------------------------------------------------------------ small things */
+
+static const struct currency *
+currency_of(const struct sim_row *row)
+{
+    const struct currency *currency = currency_find(span_from_cstr(sim_row_text(row, "currency")));
+    ASSERT(currency != NULL);
+    return currency;
+}
+
+/* In the ledger's units. */
+static int64_t
+ledger_units(const struct sim_row *row, int64_t api_amount)
+{
+    struct money money;
+    err_t error = money_from_api(api_amount, currency_of(row), &money);
+    ASSERT(error == ERR_OK);
+    return money.amount;
+}
+
+static u128
+unhex(const char *text)
+{
+    u128 id = 0;
+    for (; *text != '\0'; text++) {
+        id = id << 4 | (unsigned)(*text <= '9' ? *text - '0' : *text - 'a' + 10);
+    }
+    return id;
+}
+
+/* 2.9 % and 0.30 of the default settings, written out a second time. */
+static int64_t
+expected_fee(const struct sim *sim, const struct sim_row *row, int64_t api_amount)
+{
+    const struct payments_settings *settings = &sim->plan.payments;
+    int64_t tenthousandths = api_amount * settings->fee_basis_points;
+    int64_t fee = tenthousandths / 10000 + (tenthousandths % 10000 >= 5000 ? 1 : 0);
+    fee += settings->fee_fixed;
+    if (currency_of(row)->api_exponent > currency_of(row)->exponent) {
+        fee -= fee % 100;
+    }
+    return fee < api_amount ? fee : api_amount;
+}
+
+static u128
+account_of(const struct check *check, const struct sim_row *row, enum payments_account account)
+{
+    return payments_account_id(
+        account, check->sim->merchants[row->merchant].id, currency_of(row), false);
+}
+
+/* ------------------------------------------------------------------------------- the ledger */
+
+static const struct ledger_transfer *
+transfer_find(const struct check *check, u128 id)
+{
+    for (uint32_t i = 0; i < check->books->transfer_count; i++) {
+        if (check->books->transfers[i].id == id) {
+            return &check->books->transfers[i];
+        }
+    }
+    return NULL;
+}
+
+struct expected {
+    u128 id, base, pending_id;
+    enum payments_account debit, credit;
+    int64_t amount; /* API units */
+    uint16_t code, flags;
+};
+
+/* There is exactly this transfer; it is then explained. */
+static void
+expect_transfer(
+    struct check *check,
+    const struct sim_row *row,
+    const char *what,
+    const struct expected *expected)
+{
+    const struct ledger_transfer *found = transfer_find(check, expected->id);
+    if (found == NULL) {
+        sim_fail(check->sim, "%s: no transfer for its %s", row->id, what);
+        return;
+    }
+    check->transfer_seen[found - check->books->transfers] = true;
+    uint16_t flags = found->flags & (uint16_t)~LEDGER_TRANSFER_LINKED;
+    if (found->amount != (u128)ledger_units(row, expected->amount) ||
+        found->debit_account_id != account_of(check, row, expected->debit) ||
+        found->credit_account_id != account_of(check, row, expected->credit) ||
+        found->code != expected->code || flags != expected->flags ||
+        found->pending_id != expected->pending_id || found->user_data_64 != row->scope ||
+        found->user_data_128 != expected->base || found->timeout != 0 ||
+        found->ledger != payments_ledger_number(currency_of(row), false)) {
+        sim_fail(
+            check->sim,
+            "%s: its %s is booked otherwise: amount %lld, code %u, flags %u",
+            row->id,
+            what,
+            (long long)found->amount,
+            (unsigned)found->code,
+            (unsigned)found->flags);
+    }
+}
+
+static void
+expect_fee(struct check *check, const struct sim_row *charge, u128 attempt, int64_t amount)
+{
+    struct expected fee = {
+        .id = resource_derived_id(attempt, "fee"),
+        .base = attempt,
+        .debit = PAYMENTS_ACCOUNT_MERCHANT_PENDING,
+        .credit = PAYMENTS_ACCOUNT_FEE_REVENUE,
+        .amount = expected_fee(check->sim, charge, amount),
+        .code = CODE_FEE,
+    };
+    if (fee.amount != 0) {
+        expect_transfer(check, charge, "fee", &fee);
+    }
+}
+
+static void
+expect_hold(struct check *check, const struct sim_row *charge, u128 authorization)
+{
+    struct expected hold = {
+        .id = resource_derived_id(authorization, "hold"),
+        .base = authorization,
+        .debit = PAYMENTS_ACCOUNT_CARD_CLEARING,
+        .credit = PAYMENTS_ACCOUNT_MERCHANT_PENDING,
+        .amount = sim_row_integer(charge, "amount"),
+        .code = CODE_HOLD,
+        .flags = LEDGER_TRANSFER_PENDING,
+    };
+    expect_transfer(check, charge, "hold", &hold);
+}
+
+/* The transfer that a document names; its attempt is in the transfer. */
+static bool
+named_transfer(
+    struct check *check,
+    const struct sim_row *row,
+    const char *member,
+    const char *step,
+    u128 *ret_id,
+    u128 *ret_attempt)
+{
+    *ret_id = unhex(sim_row_text(row, member));
+    const struct ledger_transfer *found = transfer_find(check, *ret_id);
+    if (found == NULL || resource_derived_id(found->user_data_128, step) != *ret_id) {
+        sim_fail(check->sim, "%s: its %s names no %s", row->id, member, step);
+        return false;
+    }
+    *ret_attempt = found->user_data_128;
+    return true;
+}
+
+/* ------------------------------------------------------------------------------- the issuer */
+
+static const struct sim_issuer_record *
+record_find(struct check *check, u128 id)
+{
+    for (uint32_t i = 0; i < check->books->issuer_count; i++) {
+        if (check->books->issuer[i].id == id) {
+            check->record_seen[i] = true;
+            return &check->books->issuer[i];
+        }
+    }
+    return NULL;
+}
+
+struct network_sums {
+    int64_t captured, refunded;
+    uint32_t captures, refunds, voids;
+};
+
+/* What the network did to an authorization, added up from its records. */
+static struct network_sums
+network_sums(struct check *check, u128 authorization)
+{
+    struct network_sums sums = {0};
+    for (uint32_t i = 0; i < check->books->issuer_count; i++) {
+        const struct sim_issuer_record *record = &check->books->issuer[i];
+        if (record->original_id != authorization) {
+            continue;
+        }
+        check->record_seen[i] = true;
+        if (record->outcome != PORT_RAIL_APPROVED) {
+            continue;
+        }
+        if (record->operation == PORT_RAIL_CAPTURE) {
+            sums.captured += record->amount;
+            sums.captures++;
+        } else if (record->operation == PORT_RAIL_REFUND) {
+            sums.refunded += record->amount;
+            sums.refunds++;
+        } else if (record->operation == PORT_RAIL_VOID) {
+            sums.voids++;
+        }
+    }
+    return sums;
+}
+
+/* Refunds of a charge that the rail took, those that failed later included. */
+static int64_t
+refunds_sent(struct check *check, const struct sim_row *charge, uint32_t *ret_count)
+{
+    const struct sim_rows *refunds = &check->books->documents[SIM_ROW_REFUND];
+    int64_t sum = 0;
+    *ret_count = 0;
+    for (uint32_t i = 0; i < refunds->count; i++) {
+        const struct sim_row *refund = &refunds->rows[i];
+        const struct sim_issuer_record *record =
+            record_find(check, unhex(sim_row_text(refund, "reference")));
+        if (sim_row_is(refund, "charge", charge->id) && record != NULL &&
+            record->outcome == PORT_RAIL_APPROVED) {
+            sum += ledger_units(refund, sim_row_integer(refund, "amount"));
+            (*ret_count)++;
+        }
+    }
+    return sum;
+}
+
+static void
+check_network(struct check *check, const struct sim_row *charge, bool canceled)
+{
+    u128 authorization = unhex(sim_row_text(charge, "authorization"));
+    const struct sim_issuer_record *record = record_find(check, authorization);
+    struct network_sums sums = network_sums(check, authorization);
+    if (record == NULL) {
+        sim_fail(check->sim, "%s: the network never heard of it", charge->id);
+        return;
+    }
+
+    enum {
+        CAPTURES_AT_ONCE = 1
+    };
+
+    bool approved = record->outcome == PORT_RAIL_APPROVED;
+    if (sim_row_is(charge, "status", "failed")) {
+        if ((approved && sums.voids == 0) || sums.captures != 0 || sums.refunds != 0) {
+            sim_fail(check->sim, "%s: failed, but it stands at the network", charge->id);
+        }
+        return;
+    }
+    int64_t captured = ledger_units(charge, sim_row_integer(charge, "amount_captured"));
+    uint32_t refund_count;
+    int64_t refunded = refunds_sent(check, charge, &refund_count);
+    int64_t taken = (record->flags & CAPTURES_AT_ONCE) != 0 ? record->amount : sums.captured;
+    if (!approved || record->amount != ledger_units(charge, sim_row_integer(charge, "amount")) ||
+        (sums.voids != 0) != canceled || taken != captured || sums.captures > 1 ||
+        sums.refunded != refunded || sums.refunds != refund_count) {
+        sim_fail(
+            check->sim,
+            "%s: the network has another view: authorized %lld, captured %lld, refunded %lld in "
+            "%u, voids %u",
+            charge->id,
+            (long long)record->amount,
+            (long long)taken,
+            (long long)sums.refunded,
+            sums.refunds,
+            sums.voids);
+    }
+}
+
+/* --------------------------------------------------------------------------------- documents */
+
+static const struct sim_row *
+transaction_of(struct check *check, const struct sim_row *row, const char *member)
+{
+    const struct sim_row *found =
+        sim_books_find(check->books, SIM_ROW_TRANSACTION, sim_row_text(row, member));
+    if (found == NULL || !sim_row_is(found, "source", row->id)) {
+        sim_fail(check->sim, "%s: no balance transaction", row->id);
+        return NULL;
+    }
+    return found;
+}
+
+static void
+check_transaction(
+    struct check *check, const struct sim_row *row, const char *member, int64_t amount, int64_t fee)
+{
+    const struct sim_row *transaction = transaction_of(check, row, member);
+    if (transaction != NULL && (sim_row_integer(transaction, "amount") != amount ||
+                                sim_row_integer(transaction, "fee") != fee)) {
+        sim_fail(check->sim, "%s: its balance transaction is of another amount", row->id);
+    }
+}
+
+static void
+check_captured(struct check *check, const struct sim_row *intent, const struct sim_row *charge)
+{
+    u128 id;
+    u128 attempt;
+    u128 authorization = unhex(sim_row_text(charge, "authorization"));
+    bool manual = sim_row_is(intent, "capture_method", "manual");
+    int64_t amount = sim_row_integer(charge, "amount_captured");
+    if (!named_transfer(
+            check, charge, "booked_by", manual ? "capture" : "payment", &id, &attempt)) {
+        return;
+    }
+    struct expected payment = {
+        .id = id,
+        .base = attempt,
+        .debit = PAYMENTS_ACCOUNT_CARD_CLEARING,
+        .credit = PAYMENTS_ACCOUNT_MERCHANT_PENDING,
+        .amount = amount,
+        .code = manual ? CODE_HOLD : CODE_PAYMENT,
+        .flags = manual ? LEDGER_TRANSFER_POST_PENDING : 0,
+        .pending_id = manual ? resource_derived_id(authorization, "hold") : 0,
+    };
+    expect_transfer(check, charge, "payment", &payment);
+    expect_fee(check, charge, attempt, amount);
+    check_transaction(
+        check, charge, "balance_transaction", amount, expected_fee(check->sim, charge, amount));
+    if (manual) {
+        expect_hold(check, charge, authorization);
+    } else if (resource_derived_id(attempt, "authorize") != authorization) {
+        sim_fail(check->sim, "%s: booked under another attempt", charge->id);
+    }
+    if (sim_row_integer(intent, "amount_received") != amount ||
+        sim_row_integer(intent, "amount_capturable") != 0) {
+        sim_fail(check->sim, "%s: received another amount than its charge", intent->id);
+    }
+}
+
+static void
+check_voided(struct check *check, const struct sim_row *charge)
+{
+    u128 hold = resource_derived_id(unhex(sim_row_text(charge, "authorization")), "hold");
+    for (uint32_t i = 0; i < check->books->transfer_count; i++) {
+        const struct ledger_transfer *transfer = &check->books->transfers[i];
+        if (transfer->pending_id != hold) {
+            continue;
+        }
+        struct expected undo = {
+            .id = resource_derived_id(transfer->user_data_128, "void"),
+            .base = transfer->user_data_128,
+            .debit = PAYMENTS_ACCOUNT_CARD_CLEARING,
+            .credit = PAYMENTS_ACCOUNT_MERCHANT_PENDING,
+            .amount = sim_row_integer(charge, "amount"),
+            .code = CODE_HOLD,
+            .flags = LEDGER_TRANSFER_VOID_PENDING,
+            .pending_id = hold,
+        };
+        expect_transfer(check, charge, "void", &undo);
+        return;
+    }
+    sim_fail(check->sim, "%s: canceled, but its hold stands", charge->id);
+}
+
+/* The one charge of an intent that the rail approved. */
+static void
+check_good_charge(struct check *check, const struct sim_row *intent, const struct sim_row *charge)
+{
+    int64_t captured = sim_row_integer(charge, "amount_captured");
+    int64_t refunded = sim_row_integer(charge, "amount_refunded");
+    bool is_captured = json_is_true(json_object_get(charge->body, "captured"));
+    bool canceled = sim_row_is(intent, "status", "canceled");
+    if (refunded < 0 || refunded > captured || captured > sim_row_integer(charge, "amount")) {
+        sim_fail(
+            check->sim,
+            "%s: captured %lld, refunded %lld",
+            charge->id,
+            (long long)captured,
+            (long long)refunded);
+    }
+    if (!sim_row_is(intent, "latest_charge", charge->id) ||
+        is_captured != sim_row_is(intent, "status", "succeeded")) {
+        sim_fail(check->sim, "%s: its intent is %s", charge->id, sim_row_text(intent, "status"));
+    }
+    if (is_captured) {
+        check_captured(check, intent, charge);
+        return;
+    }
+    expect_hold(check, charge, unhex(sim_row_text(charge, "authorization")));
+    if (canceled) {
+        check_voided(check, charge);
+    } else if (
+        !sim_row_is(intent, "status", "requires_capture") ||
+        sim_row_integer(intent, "amount_capturable") != sim_row_integer(charge, "amount")) {
+        sim_fail(check->sim, "%s: neither captured nor to be captured", charge->id);
+    }
+}
+
+static void
+check_intent(struct check *check, const struct sim_row *intent)
+{
+    const struct sim_rows *charges = &check->books->documents[SIM_ROW_CHARGE];
+    uint32_t good = 0;
+    bool live = sim_row_is(intent, "status", "requires_capture");
+    if (!sim_row_is(intent, "attempt_kind", "")) {
+        sim_fail(
+            check->sim, "%s: %s is still open", intent->id, sim_row_text(intent, "attempt_kind"));
+    }
+    if (sim_row_is(intent, "status", "processing") ||
+        (sim_row_integer(intent, "due") != 0) != live) {
+        sim_fail(check->sim, "%s is at rest as %s", intent->id, sim_row_text(intent, "status"));
+    }
+    for (uint32_t i = 0; i < charges->count; i++) {
+        const struct sim_row *charge = &charges->rows[i];
+        if (!sim_row_is(charge, "payment_intent", intent->id)) {
+            continue;
+        }
+        bool succeeded = sim_row_is(charge, "status", "succeeded");
+        good += succeeded ? 1 : 0;
+        check_network(check, charge, succeeded && sim_row_is(intent, "status", "canceled"));
+        if (succeeded) {
+            check_good_charge(check, intent, charge);
+        } else if (sim_row_integer(charge, "amount_captured") != 0) {
+            sim_fail(check->sim, "%s failed and is captured", charge->id);
+        }
+    }
+    bool paid = live || sim_row_is(intent, "status", "succeeded");
+    if (good > 1 || (paid && good == 0)) {
+        sim_fail(check->sim, "%s has %u charges that stand", intent->id, good);
+    }
+}
+
+static void
+check_refund(struct check *check, const struct sim_row *refund)
+{
+    u128 id;
+    u128 attempt;
+    bool failed = sim_row_is(refund, "status", "failed");
+    int64_t amount = sim_row_integer(refund, "amount");
+    enum payments_account source = json_is_true(json_object_get(refund->body, "from_available"))
+                                       ? PAYMENTS_ACCOUNT_MERCHANT_AVAILABLE
+                                       : PAYMENTS_ACCOUNT_MERCHANT_PENDING;
+    if (!sim_row_is(refund, "attempt_kind", "") || sim_row_integer(refund, "due") != 0 ||
+        (!failed && !sim_row_is(refund, "status", "succeeded"))) {
+        sim_fail(check->sim, "%s is still open", refund->id);
+    }
+    const struct sim_issuer_record *record =
+        record_find(check, unhex(sim_row_text(refund, "reference")));
+    if (failed && sim_row_is(refund, "balance_transaction", "")) {
+        /* Refused; or it had failed already when the rail was asked again. */
+        if (record != NULL && record->outcome == PORT_RAIL_APPROVED &&
+            record->card != CARD_REFUND_FAILS) {
+            sim_fail(check->sim, "%s: failed, but not at the network", refund->id);
+        }
+        return;
+    }
+    if (!named_transfer(check, refund, "reference", "refund", &id, &attempt)) {
+        return;
+    }
+    struct expected out = {
+        .id = id,
+        .base = attempt,
+        .debit = source,
+        .credit = PAYMENTS_ACCOUNT_CARD_CLEARING,
+        .amount = amount,
+        .code = CODE_REFUND,
+    };
+    expect_transfer(check, refund, "refund", &out);
+    check_transaction(check, refund, "balance_transaction", -amount, 0);
+    if (record == NULL || record->outcome != PORT_RAIL_APPROVED ||
+        record->operation != PORT_RAIL_REFUND || record->amount != ledger_units(refund, amount)) {
+        sim_fail(check->sim, "%s: the network has no such refund", refund->id);
+    }
+    if (failed) {
+        struct expected back = {
+            .id = resource_derived_id(attempt, "refund failure"),
+            .base = attempt,
+            .debit = PAYMENTS_ACCOUNT_CARD_CLEARING,
+            .credit = source,
+            .amount = amount,
+            .code = CODE_REFUND_FAILURE,
+        };
+        expect_transfer(check, refund, "refund failure", &back);
+        check_transaction(check, refund, "failure_balance_transaction", amount, 0);
+    }
+}
+
+/* amount_refunded is the sum of the refunds that stand. */
+static void
+check_refund_sum(struct check *check, const struct sim_row *charge)
+{
+    const struct sim_rows *refunds = &check->books->documents[SIM_ROW_REFUND];
+    int64_t sum = 0;
+    for (uint32_t i = 0; i < refunds->count; i++) {
+        const struct sim_row *refund = &refunds->rows[i];
+        bool stands = !sim_row_is(refund, "status", "failed");
+        if (stands && sim_row_is(refund, "charge", charge->id)) {
+            sum += sim_row_integer(refund, "amount");
+        }
+    }
+    if (sum != sim_row_integer(charge, "amount_refunded")) {
+        sim_fail(
+            check->sim,
+            "%s: refunds of %lld, but %lld on the charge",
+            charge->id,
+            (long long)sum,
+            (long long)sim_row_integer(charge, "amount_refunded"));
+    }
+}
+
+static void
+check_settlement(struct check *check, const struct sim_row *transaction)
+{
+    u128 id = 0;
+    bool parsed = id_parse("txn_", span_from_cstr(transaction->id), &id);
+    ASSERT(parsed);
+    int64_t net = sim_row_integer(transaction, "amount") - sim_row_integer(transaction, "fee");
+    u128 settled = resource_derived_id(id, "settle");
+    uint64_t now_s = os_wall_ns(os_sim_clock(check->sim->machine)) / OS_NS_PER_S;
+    bool due = sim_row_integer(transaction, "release_due") != 0;
+    bool is_late = due && sim_row_integer(transaction, "release_due") + 10 < (int64_t)now_s;
+    const struct sim_row *refund =
+        sim_books_find(check->books, SIM_ROW_REFUND, sim_row_text(transaction, "source"));
+    bool never = refund != NULL && json_is_true(json_object_get(refund->body, "from_available"));
+    if (is_late) {
+        sim_fail(check->sim, "%s is not settled in time", transaction->id);
+    }
+    if (due || never) {
+        return; /* a transfer of it would be explained by nothing */
+    }
+    struct expected transfer = {
+        .id = settled,
+        .base = id,
+        .debit = net < 0 ? PAYMENTS_ACCOUNT_MERCHANT_AVAILABLE : PAYMENTS_ACCOUNT_MERCHANT_PENDING,
+        .credit = net < 0 ? PAYMENTS_ACCOUNT_MERCHANT_PENDING : PAYMENTS_ACCOUNT_MERCHANT_AVAILABLE,
+        .amount = net < 0 ? -net : net,
+        .code = CODE_SETTLE,
+    };
+    expect_transfer(check, transaction, "settlement", &transfer);
+}
+
+/* ------------------------------------------------------------------------------------- sums */
+
+/* Signed: what the platform has, or the merchant is owed, by the account's normal side. */
+static int64_t
+balance_of(const struct check *check, u128 id, bool debit_side)
+{
+    for (uint32_t i = 0; i < check->books->account_count; i++) {
+        const struct ledger_account *account = &check->books->accounts[i];
+        if (account->id == id) {
+            int64_t credits = (int64_t)(account->credits_posted - account->debits_posted);
+            return debit_side ? -credits : credits;
+        }
+    }
+    return 0;
+}
+
+static void
+check_merchant(
+    struct check *check, uint32_t merchant, const struct currency *currency, int64_t *total)
+{
+    const char *id = check->sim->merchants[merchant].id;
+    int64_t has = balance_of(
+                      check,
+                      payments_account_id(PAYMENTS_ACCOUNT_MERCHANT_PENDING, id, currency, false),
+                      false) +
+                  balance_of(
+                      check,
+                      payments_account_id(PAYMENTS_ACCOUNT_MERCHANT_AVAILABLE, id, currency, false),
+                      false);
+    const struct sim_rows *rows = &check->books->documents[SIM_ROW_TRANSACTION];
+    int64_t net = 0;
+    for (uint32_t i = 0; i < rows->count; i++) {
+        const struct sim_row *row = &rows->rows[i];
+        if (row->merchant == merchant && sim_row_is(row, "currency", currency->api_code)) {
+            int64_t amount = sim_row_integer(row, "amount");
+            int64_t sign = amount < 0 ? -1 : 1;
+            net += sign * ledger_units(row, sign * amount) -
+                   ledger_units(row, sim_row_integer(row, "fee"));
+        }
+    }
+    if (has != net) {
+        sim_fail(
+            check->sim,
+            "merchant %u has %lld %s, the balance transactions say %lld",
+            merchant,
+            (long long)has,
+            currency->code,
+            (long long)net);
+    }
+    *total += has;
+}
+
+static void
+check_currency(struct check *check, const struct currency *currency)
+{
+    int64_t total = 0;
+    for (uint32_t i = 0; i < SIM_MERCHANTS; i++) {
+        check_merchant(check, i, currency, &total);
+    }
+    total += balance_of(
+        check, payments_account_id(PAYMENTS_ACCOUNT_FEE_REVENUE, "", currency, false), false);
+    int64_t clearing = balance_of(
+        check, payments_account_id(PAYMENTS_ACCOUNT_CARD_CLEARING, "", currency, false), true);
+    int64_t suspense = balance_of(
+        check, payments_account_id(PAYMENTS_ACCOUNT_SUSPENSE, "", currency, false), false);
+    if (clearing != total || suspense != 0) {
+        sim_fail(
+            check->sim,
+            "%s: the network owes %lld, merchants and fees are %lld, suspense %lld",
+            currency->code,
+            (long long)clearing,
+            (long long)total,
+            (long long)suspense);
+    }
+}
+
+/* Live holds are those of the intents that wait for their capture, and no others. */
+static void
+check_holds(struct check *check)
+{
+    u128 held = 0;
+    u128 shown = 0;
+    const struct sim_rows *intents = &check->books->documents[SIM_ROW_INTENT];
+    for (uint32_t i = 0; i < intents->count; i++) {
+        const struct sim_row *row = &intents->rows[i];
+        held += (uint64_t)ledger_units(row, sim_row_integer(row, "amount_capturable"));
+    }
+    for (uint32_t i = 0; i < check->books->account_count; i++) {
+        shown += check->books->accounts[i].debits_pending;
+    }
+    struct ledger_engine_status status;
+    ledger_engine_status(check->sim->process.engine, &status);
+    if (held != shown || (held == 0) != (status.pendings == 0)) {
+        sim_fail(
+            check->sim,
+            "the ledger holds %lld, the documents %lld, in %u pendings",
+            (long long)shown,
+            (long long)held,
+            status.pendings);
+    }
+}
+
+static void
+check_nothing_else(struct check *check)
+{
+    for (uint32_t i = 0; i < check->books->transfer_count; i++) {
+        if (!check->transfer_seen[i]) {
+            sim_fail(
+                check->sim,
+                "transfer %u of %lld, code %u, is explained by no document",
+                i,
+                (long long)check->books->transfers[i].amount,
+                (unsigned)check->books->transfers[i].code);
+        }
+    }
+    for (uint32_t i = 0; i < check->books->issuer_count; i++) {
+        if (!check->record_seen[i]) {
+            sim_fail(
+                check->sim,
+                "record %u of the issuer, operation %u, is explained by no document",
+                i,
+                (unsigned)check->books->issuer[i].operation);
+        }
+    }
+}
+
+static uint32_t
+count_events(const struct sim_books *books, const char *type, const char *object)
+{
+    const struct sim_rows *events = &books->documents[SIM_ROW_EVENT];
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < events->count; i++) {
+        const json_t *shown = json_object_get(events->rows[i].body, "object");
+        const char *id = json_string_value(json_object_get(shown, "id"));
+        count +=
+            sim_row_is(&events->rows[i], "type", type) && id != NULL && strcmp(id, object) == 0;
+    }
+    return count;
+}
+
+/* Each outcome was told once. */
+static void
+check_events(struct check *check)
+{
+    static const struct {
+        enum sim_kind kind;
+        const char *member, *value, *type;
+    } rules[] = {
+        {SIM_ROW_INTENT, "status", "succeeded", "payment_intent.succeeded"},
+        {SIM_ROW_INTENT, "status", "canceled", "payment_intent.canceled"},
+        {SIM_ROW_CHARGE, "status", "succeeded", "charge.succeeded"},
+        {SIM_ROW_CHARGE, "status", "failed", "charge.failed"},
+        {SIM_ROW_REFUND, "status", "failed", "refund.failed"},
+    };
+
+    for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {
+        const struct sim_rows *rows = &check->books->documents[rules[i].kind];
+        for (uint32_t j = 0; j < rows->count; j++) {
+            const struct sim_row *row = &rows->rows[j];
+            uint32_t wanted = sim_row_is(row, rules[i].member, rules[i].value) ? 1 : 0;
+            uint32_t told = count_events(check->books, rules[i].type, row->id);
+            if (told != wanted) {
+                sim_fail(check->sim, "%s: %s was told %u times", row->id, rules[i].type, told);
+            }
+        }
+    }
+}
+
+void
+sim_check(struct sim *sim, const struct sim_books *books)
+{
+    struct check check = {
+        .sim = sim,
+        .books = books,
+        .transfer_seen = calloc(books->transfer_count + 1, sizeof(bool)),
+        .record_seen = calloc(books->issuer_count + 1, sizeof(bool)),
+    };
+    ASSERT(check.transfer_seen != NULL && check.record_seen != NULL);
+    for (uint32_t i = 0; i < books->documents[SIM_ROW_INTENT].count; i++) {
+        check_intent(&check, &books->documents[SIM_ROW_INTENT].rows[i]);
+    }
+    for (uint32_t i = 0; i < books->documents[SIM_ROW_CHARGE].count; i++) {
+        check_refund_sum(&check, &books->documents[SIM_ROW_CHARGE].rows[i]);
+    }
+    for (uint32_t i = 0; i < books->documents[SIM_ROW_REFUND].count; i++) {
+        check_refund(&check, &books->documents[SIM_ROW_REFUND].rows[i]);
+    }
+    for (uint32_t i = 0; i < books->documents[SIM_ROW_TRANSACTION].count; i++) {
+        check_settlement(&check, &books->documents[SIM_ROW_TRANSACTION].rows[i]);
+    }
+    for (size_t i = 0; i < currency_count(); i++) {
+        check_currency(&check, currency_at(i));
+    }
+    check_holds(&check);
+    check_events(&check);
+    check_nothing_else(&check);
+    free(check.transfer_seen);
+    free(check.record_seen);
+}
+
+void
+sim_check_journal(struct sim *sim)
+{
+    struct ledger_check_settings settings = {
+        .url = "journal:ledger", .disk = os_sim_disk_ops(sim->ledger_disk)};
+    struct ledger_check_report report;
+    struct store_error error = {0};
+    if (ledger_engine_check(&settings, &report, &error) != ERR_OK) {
+        sim_fail(sim, "the journal is damaged: %s", error.message);
+    }
+    ledger_engine_check_release(&report);
+}
