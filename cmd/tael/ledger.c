@@ -167,10 +167,8 @@ see_name(void *context, const char *name)
 static err_t
 find_journal(const char *path, char out[URL_SIZE])
 {
-    struct span text = span_from_cstr(path);
-    if (span_starts_with(text, SPAN("journal:"))) {
+    if (span_starts_with(span_from_cstr(path), SPAN("journal:"))) {
         path += strlen("journal:");
-        text = span_from_cstr(path);
     }
     struct folder_content content = {false, false};
     struct os_disk *disk = os_disk_real();

@@ -150,6 +150,7 @@ show_cell(struct show_table *table, enum show_style style, const char *format, .
     char text[512];
     va_list arguments;
     va_start(arguments, format);
+    // NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized)
     int size = vsnprintf(text, sizeof(text), format, arguments);
     va_end(arguments);
     ASSERT(size >= 0);

@@ -325,8 +325,8 @@ text_url_parse(struct span text, struct text_url *ret_url)
     if (span_ends_with(rest, SPAN("/"))) {
         rest.size--;
     }
-    struct span host = rest;
-    struct span port = SPAN_EMPTY;
+    struct span host;
+    struct span port;
     bool is_v6 = rest.size > 0 && rest.data[0] == '[';
     if (is_v6) {
         size_t end = span_find(rest, ']', 0);

@@ -1,0 +1,281 @@
+"""The commands of `tael` besides the server, as a person types them."""
+
+import json
+import os
+import pty
+import re
+import select
+import subprocess
+import time
+
+import pytest
+
+from kit.server import PROGRAM, run_tael, without_tael_settings
+
+SCRIPT = """{"op":"create_accounts","events":[{"id":"1","ledger":1,"code":1},{"id":"2","ledger":1,"code":1}]}
+{"op":"create_transfers","events":[{"id":"1","debit_account_id":"1","credit_account_id":"2","amount":"10","ledger":1,"code":1}]}
+"""
+
+
+@pytest.fixture
+def tael(make_server):
+    """Runs commands against a server of the test's own."""
+    server = make_server()
+
+    def run(*words, **keywords):
+        return run_tael(*words, f"--url={server.url}", f"--data={server.data}", **keywords)
+
+    run.server = server
+    return run
+
+
+def pay(tael, *words):
+    result = tael("pay", "--json", *words)
+    assert result.returncode == 0, result.stderr
+    return json.loads(result.stdout)
+
+
+def test_usage_is_2_and_says_why():
+    for words in (
+        [],
+        ["nonsense"],
+        ["ledger"],
+        ["ledger", "nonsense"],
+        ["payments", "show"],
+        ["payments", "show", "pi/../x", "--key=k"],
+        ["pay", "--key=k"],
+        ["pay", "--amount=20.0", "--key=k"],
+        ["pay", "--amount=20.00", "--currency=zzz", "--key=k"],
+        ["pay", "--amount=20.00"],
+        ["pay", "--amount=20.00", "--key=k", "--url=localhost"],
+        ["pay", "--amount=20.00", "--key=k", "--nonsense=1"],
+        ["ledger", "accounts", "--key=k", "--since=yesterday"],
+        ["ledger", "accounts", "--key=k", "--account=card-clearing"],
+        ["ledger", "accounts", "--key=k", "--account=merchant-pending", "--currency=usd"],
+        ["ledger", "accounts", "--key=k", "--currency=usd", "--ledger=840"],
+    ):
+        result = run_tael(*words)
+        assert result.returncode == 2, (words, result)
+        assert result.stderr and not result.stdout, words
+
+
+def test_help_is_0():
+    for words in (
+        ["pay"], ["payments"], ["payments", "list"], ["payments", "show"], ["payments", "capture"],
+        ["payments", "cancel"], ["payments", "refund"], ["keys"], ["keys", "create"],
+        ["keys", "list"], ["keys", "revoke"], ["ledger"], ["ledger", "accounts"],
+        ["ledger", "transfers"], ["ledger", "replay"], ["ledger", "check"],
+    ):
+        result = run_tael(*words, "--help")
+        assert result.returncode == 0 and result.stdout.startswith("usage: tael"), words
+
+
+def test_pay_and_show(tael):
+    result = tael("pay", "--amount=20.00", "--description=two books")
+    assert result.returncode == 0, result.stderr
+    assert re.search(r"^status +succeeded$", result.stdout, re.MULTILINE)
+    assert re.search(r"^received +20\.00 USD$", result.stdout, re.MULTILINE)
+    assert re.search(r"^fee +0\.88 USD$", result.stdout, re.MULTILINE)
+    payment = re.search(r"pi_\w+", result.stdout).group()
+    shown = tael("payments", "show", payment)
+    assert "two books" in shown.stdout and payment in shown.stdout
+    assert json.loads(tael("payments", "show", payment, "--json").stdout)["id"] == payment
+    assert payment in tael("payments", "list").stdout
+
+
+def test_pay_by_number_and_from_standard_input(tael):
+    number = "5555555555554444"
+    assert pay(tael, "--amount=500", "--currency=jpy", f"--card={number}")["amount"] == 500
+    read = tael("pay", "--amount=5.00", "--card=-", stdin=number + "\n")
+    assert read.returncode == 0 and "mastercard 4444" in read.stdout
+    assert tael("pay", "--amount=5.00", "--card=-", stdin="").returncode == 1
+
+
+def test_decline_is_one_line_and_1(tael):
+    result = tael("pay", "--amount=20.00", "--card=4000000000009995")
+    assert result.returncode == 1 and result.stdout == ""
+    line = result.stderr.strip()
+    assert "\n" not in line
+    for part in ("insufficient funds", "card_declined", "insufficient_funds", "pi_", "req_"):
+        assert part in line
+    as_json = tael("pay", "--amount=20.00", "--card=4000000000009995", "--json")
+    assert as_json.returncode == 1
+    assert json.loads(as_json.stdout)["error"]["decline_code"] == "insufficient_funds"
+
+
+def test_same_idempotency_key_pays_once(tael):
+    first = pay(tael, "--amount=7.00", "--idempotency-key=order-7")
+    assert pay(tael, "--amount=7.00", "--idempotency-key=order-7")["id"] == first["id"]
+    assert pay(tael, "--amount=7.00")["id"] != first["id"]
+
+
+def test_capture_refund_cancel(tael):
+    held = pay(tael, "--amount=50.00", "--capture=manual")
+    assert held["status"] == "requires_capture"
+    captured = tael("payments", "capture", held["id"], "--amount=15.00", "--json")
+    assert json.loads(captured.stdout)["amount_received"] == 1500
+    refund = tael("payments", "refund", held["id"], "--amount=5.00", "--json")
+    assert json.loads(refund.stdout)["amount"] == 500
+    assert "10.00 USD" in tael("payments", "refund", held["id"]).stdout
+    again = tael("payments", "refund", held["id"], "--amount=0.01")
+    assert again.returncode == 1 and "charge_already_refunded" in again.stderr
+    refused = tael("payments", "cancel", held["id"])
+    assert refused.returncode == 1 and "payment_intent_unexpected_state" in refused.stderr
+    other = pay(tael, "--amount=50.00", "--capture=manual")
+    canceled = tael("payments", "cancel", other["id"], "--reason=abandoned", "--json")
+    assert json.loads(canceled.stdout)["status"] == "canceled"
+
+
+def test_list_goes_on(tael):
+    ids = [pay(tael, "--amount=1.00")["id"] for _ in range(3)]
+    page = tael("payments", "list", "--limit=2")
+    assert ids[2] in page.stdout and ids[1] in page.stdout and ids[0] not in page.stdout
+    assert f"--after={ids[1]}" in page.stdout
+    rest = tael("payments", "list", f"--after={ids[1]}")
+    assert ids[0] in rest.stdout and "--after" not in rest.stdout
+
+
+def test_keys(tael):
+    made = tael("keys", "create", "--type=restricted", "--name=till", "--permissions=charges:read")
+    assert made.returncode == 0
+    key = made.stdout.strip()
+    assert key.startswith("rk_test_") and key not in made.stderr
+    listed = tael("keys", "list")
+    assert "till" in listed.stdout and key not in listed.stdout
+    denied = run_tael(
+        "pay", "--amount=1.00", f"--url={tael.server.url}", environment={"TAEL_KEY": key})
+    assert denied.returncode == 1 and key not in denied.stderr
+    key_id = re.search(r"^(key_\w+) +restricted", listed.stdout, re.MULTILINE).group(1)
+    assert tael("keys", "revoke", key_id).returncode == 0
+    assert re.search(rf"^{key_id} .*revoked$", tael("keys", "list").stdout, re.MULTILINE)
+
+
+def test_books(tael):
+    assert "There are no accounts" in tael("ledger", "accounts").stdout
+    assert "There are no transfers" in tael("ledger", "transfers").stdout
+    pay(tael, "--amount=20.00")
+    pay(tael, "--amount=3.00", "--currency=eur", "--capture=manual")
+    accounts = tael("ledger", "accounts").stdout
+    assert re.search(r"USD test +101 +card clearing .* 20\.00 +debit", accounts)
+    assert re.search(r"USD test +201 +merchant pending .* 19\.12 +credit", accounts)
+    assert "USD test: debits and credits are equal" in accounts
+    assert "EUR test: debits and credits are equal" in accounts
+    only = tael("ledger", "accounts", "--currency=eur").stdout
+    assert "EUR test" in only and "USD test" not in only
+    transfers = tael("ledger", "transfers", "--reversed").stdout.splitlines()
+    assert re.search(r"hold \(pending\) +card clearing +merchant pending +3\.00", transfers[1])
+    assert re.search(r"fee +merchant pending +fee revenue +0\.88", transfers[2])
+    as_json = tael("ledger", "transfers", "--code=2", "--json").stdout
+    assert [one["amount"] for one in json.loads(as_json)["transfers"]] == ["88"]
+
+
+def test_books_of_one_account(tael):
+    pay(tael, "--amount=20.00")
+    revenue = ["--account=fee-revenue", "--currency=usd"]
+    assert tael("ledger", "transfers", *revenue).stdout.count("fee revenue") == 1
+    wide = tael("ledger", "accounts", *revenue, "--wide").stdout
+    found = wide.splitlines()[1].split()[-1]
+    by_id = tael("ledger", "accounts", f"--account={found}").stdout
+    assert "fee revenue" in by_id and "0.88" in by_id
+    assert "no transfers" in tael("ledger", "transfers", *revenue, "--since=2100-01-01").stdout
+    assert "0.88" in tael("ledger", "transfers", *revenue, "--since=1h").stdout
+
+
+def test_check(tael):
+    pay(tael, "--amount=20.00")
+    server = tael.server
+    locked = run_tael("ledger", "check", server.data)
+    assert locked.returncode == 1 and "stop the server" in locked.stderr
+    server.stop()
+    for folder in (server.data, server.data / "ledger", f"journal:{server.data}/ledger"):
+        good = run_tael("ledger", "check", folder)
+        assert good.returncode == 0 and "The books balance" in good.stdout
+    report = json.loads(run_tael("ledger", "check", server.data, "--json").stdout)
+    assert report["ok"] and report["transfers"] == 2
+    for books in report["ledgers"]:
+        assert books["debits_posted"] == books["credits_posted"]
+    assert run_tael("ledger", "check", server.folder).returncode == 1
+
+
+def test_check_names_the_damage(tael):
+    pay(tael, "--amount=20.00")
+    server = tael.server
+    server.stop()
+    path = server.data / "ledger" / "00000001.log"
+    whole = path.read_bytes()
+    with open(path, "r+b") as file:
+        file.seek(4096 + 100)
+        byte = file.read(1)[0]
+        file.seek(4096 + 100)
+        file.write(bytes([byte ^ 4]))
+    result = run_tael("ledger", "check", server.data)
+    assert result.returncode == 1 and result.stdout == ""
+    assert "00000001.log" in result.stderr and "offset 4096" in result.stderr
+    assert not json.loads(run_tael("ledger", "check", server.data, "--json").stdout)["ok"]
+    path.write_bytes(whole)
+
+
+def test_replay(tmp_path):
+    script = tmp_path / "script"
+    script.write_text(SCRIPT)
+    result = run_tael("ledger", "replay", script)
+    assert result.returncode == 0 and result.stderr == ""
+    lines = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [one["status"] for one in lines[0]["results"]] == ["created", "created"]
+    assert lines[1]["results"][0]["status"] == "created"
+    assert run_tael("ledger", "replay", "-", stdin=SCRIPT).stdout == result.stdout
+    bad = run_tael("ledger", "replay", "-", stdin=SCRIPT + '{"op":"nonsense"}\n' + SCRIPT)
+    assert bad.returncode == 1 and len(bad.stdout.splitlines()) == 5
+    assert run_tael("ledger", "replay", tmp_path / "missing").returncode == 1
+
+
+def test_replay_into_a_store(tmp_path):
+    store = f"--store=journal:{tmp_path}/ledger"
+    assert run_tael("ledger", "replay", store, "-", stdin=SCRIPT).returncode == 0
+    again = json.loads(run_tael("ledger", "replay", store, "-", stdin=SCRIPT).stdout.splitlines()[1])
+    assert again["results"][0]["status"] == "exists"
+    assert run_tael("ledger", "check", tmp_path / "ledger").returncode == 0
+
+
+def test_nobody_there():
+    result = run_tael("payments", "list", "--url=http://127.0.0.1:1", "--key=sk_test_x")
+    assert result.returncode == 1 and "cannot connect" in result.stderr
+    assert "sk_test_x" not in result.stderr
+
+
+def test_wrong_key(tael):
+    result = run_tael("payments", "list", f"--url={tael.server.url}", "--key=sk_test_wrong")
+    assert result.returncode == 1 and "sk_test_wrong" not in result.stderr
+    assert run_tael("payments", "list", "--key=a\nX: y").returncode == 2
+
+
+def on_terminal(words, environment):
+    """What a command prints when its output is a terminal."""
+    leader, follower = pty.openpty()
+    process = subprocess.Popen(
+        [str(PROGRAM), *words], stdin=subprocess.DEVNULL, stdout=follower, stderr=follower,
+        env={**without_tael_settings(), "TERM": "xterm", **environment})
+    os.close(follower)
+    output = b""
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        ready, _, _ = select.select([leader], [], [], 0.1)
+        try:
+            piece = os.read(leader, 65536) if ready else b""
+        except OSError:  # Linux: the other end is closed
+            break
+        output += piece
+        if not piece and process.poll() is not None:
+            break
+    os.close(leader)
+    assert process.wait(30) == 0
+    return output.decode()
+
+
+def test_colours_are_for_terminals(tael):
+    payment = pay(tael, "--amount=20.00", "--description=\033[2Jx")
+    words = ["payments", "list", f"--url={tael.server.url}", f"--data={tael.server.data}"]
+    assert "\033[32msucceeded\033[0m" in on_terminal(words, {})
+    plain = on_terminal(words, {"NO_COLOR": "1"})
+    assert "\033" not in plain and payment["id"] in plain and "?[2Jx" in plain
+    assert "\033" not in tael("payments", "list").stdout
