@@ -70,6 +70,7 @@ print_created(const struct json_value *key)
 {
     struct span text = client_text(key, "key");
     if (text.size == 0) {
+        (void)fputs("tael keys create: the answer has no key in it\n", stderr);
         return false;
     }
     (void)printf("%.*s\n", SPAN_PRINTF(text));

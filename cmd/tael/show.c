@@ -58,7 +58,7 @@ control_size(struct span text, size_t at)
 void
 show_text(struct buf *out, struct span text, enum show_style style, bool colored)
 {
-    bool styled = colored && style != SHOW_PLAIN;
+    bool styled = colored && style != SHOW_PLAIN && text.size > 0;
     if (styled) {
         buf_append_cstr(out, style_codes[style]);
     }

@@ -66,6 +66,9 @@ text_cannot_act_on_a_terminal(void **state)
     t_begin();
     show_text(&out, SPAN("x"), SHOW_RED, true);
     assert_string_equal(t_shown(), "\033[31mx\033[0m");
+    t_begin();
+    show_text(&out, SPAN_EMPTY, SHOW_RED, true);
+    assert_string_equal(t_shown(), "");
 }
 
 static const struct show_column columns[] = {
