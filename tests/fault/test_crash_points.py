@@ -1,0 +1,172 @@
+"""A crash between any two steps of a payment: somebody finishes it, and there is one outcome.
+
+The points are compiled into a build of their own. Each test makes the process die at one of them,
+starts it again on the same folder, and waits: for the documents, the ledger and the card network to
+agree, and for the key of the request that never got its answer to have its final answer.
+"""
+
+import re
+import uuid
+
+import pytest
+import requests
+
+from kit.books import reconciled, settled
+from kit.client import Http, sdk
+from kit.server import PROGRAM, ROOT, wait_until
+
+HOLD = {"amount": "2000", "currency": "usd", "payment_method": "pm_card_visa", "confirm": "true",
+        "capture_method": "manual"}
+PAYMENT = {**HOLD, "capture_method": "automatic"}
+DECLINED = {**PAYMENT, "payment_method": "pm_card_chargeDeclined"}
+# Seconds after a restart within which everything has its end.
+RESTART_SECONDS = 5
+
+
+def points_in_sources():
+    found = {}
+    for path in [*(ROOT / "src").rglob("*.c"), *(ROOT / "cmd").rglob("*.c")]:
+        for name in re.findall(r'FAULT_POINT\("([^"]+)"\)', path.read_text()):
+            found[name] = path.relative_to(ROOT)
+    return found
+
+
+# What is asked while the point is armed; before it, and what must be there afterwards:
+# (status of the answer, status of the intent, captured, refunded).
+AUTHORIZE = [
+    ("authorize-before-rail", PAYMENT, (200, "succeeded", 2000, 0)),
+    ("authorize-before-post", PAYMENT, (200, "succeeded", 2000, 0)),
+    ("authorize-before-finish", PAYMENT, (200, "succeeded", 2000, 0)),
+    ("authorize-before-rail", HOLD, (200, "requires_capture", 0, 0)),
+    ("authorize-before-post", HOLD, (200, "requires_capture", 0, 0)),
+    ("authorize-before-finish", HOLD, (200, "requires_capture", 0, 0)),
+    ("authorize-before-rail", DECLINED, (402, "requires_payment_method", 0, 0)),
+    ("authorize-before-finish", DECLINED, (402, "requires_payment_method", 0, 0)),
+]
+LATER = [
+    ("capture-before-rail", "capture", {"amount_to_capture": "1500"},
+     (200, "succeeded", 1500, 0)),
+    ("capture-before-post", "capture", {"amount_to_capture": "1500"},
+     (200, "succeeded", 1500, 0)),
+    ("capture-before-finish", "capture", {"amount_to_capture": "1500"},
+     (200, "succeeded", 1500, 0)),
+    ("capture-before-rail", "capture", {}, (200, "succeeded", 2000, 0)),
+    ("void-before-rail", "cancel", {}, (200, "canceled", 0, 0)),
+    ("void-before-post", "cancel", {}, (200, "canceled", 0, 0)),
+    ("void-before-finish", "cancel", {}, (200, "canceled", 0, 0)),
+    ("refund-before-rail", "refund", {"amount": "700"}, (200, "succeeded", 2000, 700)),
+    ("refund-before-post", "refund", {"amount": "700"}, (200, "succeeded", 2000, 700)),
+    ("refund-before-finish", "refund", {"amount": "700"}, (200, "succeeded", 2000, 700)),
+]
+# Reached only when an approved payment cannot be booked: test_rail.py goes there.
+ELSEWHERE = {"authorize-before-reverse"}
+
+
+def test_every_point_is_visited():
+    """A point that somebody adds must get its crash."""
+    visited = {point for point, *_ in AUTHORIZE} | {point for point, *_ in LATER} | ELSEWHERE
+    assert set(points_in_sources()) == visited
+
+
+def request(http, key, path, body):
+    return http.post(path, body, headers={"Idempotency-Key": key})
+
+
+def crash(server, http, key, path, body):
+    """Sends what makes the armed process die; there is no answer."""
+    with pytest.raises(requests.exceptions.ConnectionError):
+        request(http, key, path, body)
+    server.wait_for_crash()
+
+
+def after_restart(server, http, key, path, body, wanted):
+    """The end of the story, as everybody sees it."""
+    status, intent_status, captured, refunded = wanted
+    began_again = server.start()
+    books = settled(server, RESTART_SECONDS)
+    assert began_again.started_in < RESTART_SECONDS
+    (intent,) = books.intents
+    assert intent.status == intent_status
+    assert sum(charge.amount_captured for charge in books.charges) == captured
+    assert sum(charge.amount_refunded for charge in books.charges) == refunded
+    replayed = request(http, key, path, body)
+    assert replayed.status_code == status, replayed.text
+    assert replayed.headers.get("Idempotent-Replayed") == "true"
+    again = request(http, key, path, body)
+    assert again.content == replayed.content
+    shown = replayed.json()
+    if status == 200:
+        assert shown["id"] in (intent.id, *[refund.id for refund in books.refunds])
+        if shown["object"] == "payment_intent":
+            assert shown["status"] == intent_status
+    else:
+        assert shown["error"]["code"] == "card_declined"
+        assert shown["error"]["payment_intent"]["id"] == intent.id
+    # Asking again did nothing.
+    assert len(sdk(server).v1.charges.list().data) == len(books.charges)
+    assert len(sdk(server).v1.refunds.list().data) == len(books.refunds)
+    reconciled(server)
+
+
+@pytest.fixture(autouse=True)
+def needs_fault_points():
+    if b"TAEL_FAULT" not in PROGRAM.read_bytes():
+        pytest.skip("this build has no fault points")
+
+
+@pytest.mark.parametrize("point, body, wanted", AUTHORIZE)
+def test_crash_while_authorizing(make_server, point, body, wanted):
+    server = make_server(start=False)
+    server.start(fault=f"{point}:crash")
+    http, key = Http(server), str(uuid.uuid4())
+    crash(server, http, key, "/v1/payment_intents", body)
+    after_restart(server, http, key, "/v1/payment_intents", body, wanted)
+
+
+@pytest.mark.parametrize("point, act, body, wanted", LATER)
+def test_crash_afterwards(make_server, point, act, body, wanted):
+    server = make_server(start=False)
+    server.start(fault=f"{point}:crash")
+    http, key = Http(server), str(uuid.uuid4())
+    first = http.post("/v1/payment_intents", PAYMENT if act == "refund" else HOLD).json()
+    if act == "refund":
+        path, body = "/v1/refunds", {**body, "payment_intent": first["id"]}
+    else:
+        path = f"/v1/payment_intents/{first['id']}/{act}"
+    crash(server, http, key, path, body)
+    after_restart(server, http, key, path, body, wanted)
+
+
+@pytest.mark.parametrize("first, second", [
+    ("authorize-before-rail", "authorize-before-post"),
+    ("authorize-before-post", "authorize-before-finish"),
+    ("authorize-before-finish", "authorize-before-finish"),
+])
+def test_crash_while_repairing(make_server, first, second):
+    """The process that finishes the payment dies as well, at a later point or the same."""
+    server = make_server(start=False)
+    server.start(fault=f"{first}:crash")
+    http, key = Http(server), str(uuid.uuid4())
+    crash(server, http, key, "/v1/payment_intents", PAYMENT)
+    server.start(fault=f"{second}:crash")
+    server.wait_for_crash()
+    after_restart(server, http, key, "/v1/payment_intents", PAYMENT, (200, "succeeded", 2000, 0))
+
+
+def test_crash_while_confirming_and_retry_at_once(make_server):
+    """A client that retries without waiting is told that the key is in use, or the outcome."""
+    server = make_server(start=False)
+    server.start(fault="authorize-before-post:crash")
+    http, key = Http(server), str(uuid.uuid4())
+    crash(server, http, key, "/v1/payment_intents", PAYMENT)
+    server.start()
+    answers = []
+
+    def final():
+        answers.append(request(http, key, "/v1/payment_intents", PAYMENT))
+        return answers[-1].status_code == 200
+
+    wait_until(final, RESTART_SECONDS, "the outcome")
+    assert {answer.status_code for answer in answers} <= {200, 409}
+    books = settled(server)
+    assert len(books.intents) == len(books.charges) == 1

@@ -1,0 +1,188 @@
+"""Whether documents, ledger and card network tell the same story, to the cent."""
+
+import collections
+import re
+import struct
+
+import requests
+
+from kit.client import Http, sdk
+from kit.server import wait_until
+
+AUTHORIZE, CAPTURE, VOID, REFUND = range(4)
+APPROVED, DECLINED, PENDING, FAILED = range(4)
+CAPTURES = 1
+RECORD = struct.Struct("<16s16sqqIBBBBII")
+LEDGER_USD_TEST = 1840
+CLEARING, FEES, MERCHANT_PENDING, MERCHANT_AVAILABLE = 101, 102, 201, 202
+
+
+def metrics(server):
+    text = requests.get(server.url + "/metrics", timeout=30).text
+    return {name: float(value) for name, value in
+            re.findall(r"^(\w+)(?:\{[^}]*\})? ([0-9.e+-]+)$", text, re.MULTILINE)}
+
+
+def everything(client, service, **params):
+    return list(service.list({"limit": 100, **params}).auto_paging_iter())
+
+
+class Issuer:
+    """What the simulated card network remembers, from its own file."""
+
+    def __init__(self, data):
+        self.captured = collections.Counter()
+        self.refunded = collections.Counter()
+        self.held = {}
+        self.ids = []
+        content = (data / "issuer" / "issuer.log").read_bytes()
+        whole = len(content) // RECORD.size * RECORD.size
+        for fields in RECORD.iter_unpack(content[:whole]):
+            self._add(*fields[:3], *fields[5:7], fields[8])
+        assert len(self.ids) == len(set(self.ids)), "the network did one operation twice"
+
+    def _add(self, own, original, amount, operation, outcome, flags):
+        self.ids.append(own)
+        if outcome not in (APPROVED, PENDING):
+            return
+        if operation == AUTHORIZE and flags & CAPTURES:
+            self.captured[own] += amount
+        elif operation == AUTHORIZE:
+            self.held[own] = amount
+        elif operation == CAPTURE:
+            self.captured[original] += amount
+            self.held.pop(original, None)
+        elif operation == VOID:
+            self.held.pop(original, None)
+            self.captured.pop(original, None)
+        elif operation == REFUND:
+            self.refunded[original] += amount
+
+
+class Books:
+    """Everything that a server has to say about its money, in US dollars."""
+
+    def __init__(self, server, validate=False):
+        client = sdk(server, validate=validate)
+        self.intents = everything(client, client.v1.payment_intents)
+        self.charges = everything(client, client.v1.charges)
+        self.refunds = everything(client, client.v1.refunds)
+        self.transactions = everything(client, client.v1.balance_transactions)
+        self.balance = client.v1.balance.retrieve()
+        answer = Http(server, validate=False).post("/v1/ledger/query", json={
+            "op": "query_accounts", "filter": {"ledger": LEDGER_USD_TEST, "limit": 100}}).json()
+        self.accounts = {int(account["code"]): {
+            side: int(account[side]) for side in
+            ("debits_pending", "debits_posted", "credits_pending", "credits_posted")
+        } for account in answer["accounts"]}
+        self.issuer = Issuer(server.data)
+
+    def check(self):
+        """Every comparison that can be made."""
+        self.check_documents()
+        self.check_ledger()
+        self.check_issuer()
+
+    def check_documents(self):
+        charges = collections.defaultdict(list)
+        for charge in self.charges:
+            charges[charge.payment_intent].append(charge)
+        refunded = collections.Counter()
+        for refund in self.refunds:
+            if refund.status in ("succeeded", "pending"):
+                refunded[refund.charge] += refund.amount
+        transactions = {transaction.id: transaction for transaction in self.transactions}
+        sources = collections.Counter(transaction.source for transaction in self.transactions)
+        assert all(count == 1 for count in sources.values()), sources
+        for intent in self.intents:
+            good = [charge for charge in charges[intent.id] if charge.status == "succeeded"]
+            assert len(good) <= 1, f"{intent.id} was charged twice"
+            if intent.status == "succeeded":
+                charge = good[0]
+                assert charge.id == intent.latest_charge and charge.captured
+                assert intent.amount_received == charge.amount_captured
+                transaction = transactions[charge.balance_transaction]
+                assert transaction.amount == charge.amount_captured
+                assert transaction.source == charge.id
+            else:
+                assert intent.amount_received == 0
+                for charge in charges[intent.id]:
+                    assert not charge.captured and charge.amount_captured == 0
+                    assert charge.balance_transaction is None
+            if intent.status == "requires_capture":
+                assert intent.amount_capturable == intent.amount == good[0].amount
+            else:
+                assert intent.amount_capturable == 0
+        for charge in self.charges:
+            assert charge.amount_refunded == refunded[charge.id]
+            assert charge.amount_refunded <= charge.amount_captured
+            assert charge.refunded == (
+                charge.amount_captured > 0 and charge.amount_refunded == charge.amount_captured)
+        for refund in self.refunds:
+            assert transactions[refund.balance_transaction].amount == -refund.amount
+
+    def check_ledger(self):
+        net = sum(transaction.net for transaction in self.transactions)
+        held = sum(intent.amount_capturable for intent in self.intents)
+        captured = sum(charge.amount_captured for charge in self.charges)
+        refunds = sum(refund.amount for refund in self.refunds)
+        fees = sum(transaction.fee for transaction in self.transactions)
+        if not self.accounts:
+            assert (net, held, captured) == (0, 0, 0)
+            return
+
+        def credit(code):
+            account = self.accounts.get(code)
+            return account["credits_posted"] - account["debits_posted"] if account else 0
+
+        clearing = self.accounts[CLEARING]
+        assert clearing["debits_posted"] >= captured
+        assert clearing["credits_posted"] <= refunds
+        assert -credit(CLEARING) == captured - sum(
+            charge.amount_refunded for charge in self.charges)
+        assert credit(FEES) == fees
+        assert credit(MERCHANT_PENDING) + credit(MERCHANT_AVAILABLE) == net
+        assert clearing["debits_pending"] == held
+        assert self.accounts[MERCHANT_PENDING]["credits_pending"] == held
+        assert sum(credit(code) for code in self.accounts) == 0
+
+        def shown(entries):
+            return sum(entry.amount for entry in entries if entry.currency == "usd")
+
+        assert shown(self.balance.pending) == credit(MERCHANT_PENDING)
+        assert shown(self.balance.available) == credit(MERCHANT_AVAILABLE)
+
+    def check_issuer(self):
+        assert sum(self.issuer.captured.values()) == sum(
+            charge.amount_captured for charge in self.charges)
+        assert sum(self.issuer.refunded.values()) == sum(
+            charge.amount_refunded for charge in self.charges)
+        assert sum(self.issuer.held.values()) == sum(
+            intent.amount_capturable for intent in self.intents)
+        for own, amount in self.issuer.refunded.items():
+            assert amount <= self.issuer.captured[own]
+
+
+def settled(server, seconds=5):
+    """Waits until nothing is left half done, then compares everything."""
+    client = sdk(server, validate=False)
+
+    def quiet():
+        return not any(
+            intent.status == "processing"
+            for intent in everything(client, client.v1.payment_intents)
+        ) and metrics(server)["tael_attempts_open"] == 0
+
+    wait_until(quiet, seconds, "the end of every attempt")
+    books = Books(server)
+    books.check()
+    return books
+
+
+def reconciled(server, seconds=10):
+    """Waits for a whole run of the server's own comparison that begins now; it finds nothing."""
+    began = metrics(server)["tael_reconcile_runs_total"]
+    # The run under way may have begun before: the second that ends began after.
+    wait_until(lambda: metrics(server)["tael_reconcile_runs_total"] >= began + 2, seconds,
+               "a comparison of documents, ledger and rail")
+    assert metrics(server)["tael_differences"] == 0, server.log()
