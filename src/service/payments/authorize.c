@@ -227,6 +227,7 @@ save_declined(struct payments_flow *flow, struct span message)
 static void
 finish_declined(struct payments_flow *flow)
 {
+    FAULT_POINT("authorize-before-decline");
     const struct port_rail_answer *answer = &flow->rail.answer;
     struct span message = decline_message(answer);
     if (!payments_charge_build(flow)) {
@@ -325,6 +326,10 @@ static void
 post(struct payments_flow *flow)
 {
     FAULT_POINT("authorize-before-post");
+    if (FAULT_ERROR("books-refuse")) {
+        posted(flow, PAYMENTS_POSTING_REFUSED);
+        return;
+    }
     if (span_equal_cstr(flow->intent->capture_method, "manual")) {
         payments_post_hold(flow, posted);
     } else {
