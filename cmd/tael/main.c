@@ -13,6 +13,7 @@ static const struct command *const commands[] = {
     &command_payments,
     &command_keys,
     &command_ledger,
+    &command_bench,
     &command_version,
     NULL,
 };

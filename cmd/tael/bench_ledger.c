@@ -1,0 +1,362 @@
+/* `tael bench ledger`: the table of batch sizes. */
+#include "bench_ledger.h"
+
+#include "base/assert.h"
+#include "json/json.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define BASELINE_LINE_SIZE 128
+
+struct options {
+    char data[BENCH_PATH_SIZE];
+    char baseline[BENCH_PATH_SIZE];
+    int64_t seconds;
+    int64_t repeat;
+    bool json;
+};
+
+#define AT(member) offsetof(struct options, member)
+
+static const struct setting options_table[] = {
+    {.name = "data",
+     .kind = SETTING_TEXT,
+     .offset = AT(data),
+     .fallback = "",
+     .maximum = BENCH_PATH_SIZE,
+     .help = "Folder on the disk to measure; without it $TMPDIR or /tmp."},
+    {.name = "baseline",
+     .kind = SETTING_TEXT,
+     .offset = AT(baseline),
+     .fallback = "",
+     .maximum = BENCH_PATH_SIZE,
+     .help = "A program to compare with in the same run: PROGRAM FOLDER BATCH MILLISECONDS prints "
+             "transfers a second (tests/bench/ledger_sqlite)."},
+    {.name = "seconds",
+     .kind = SETTING_INTEGER,
+     .offset = AT(seconds),
+     .fallback = "45",
+     .minimum = 1,
+     .maximum = 3600,
+     .unit = "seconds",
+     .help = "For the whole table."},
+    {.name = "repeat",
+     .kind = SETTING_INTEGER,
+     .offset = AT(repeat),
+     .fallback = "3",
+     .minimum = 1,
+     .maximum = BENCH_REPEAT_MAX,
+     .unit = "runs",
+     .help = "Of each point; the one with the median rate is shown."},
+    {.name = "json",
+     .kind = SETTING_BOOLEAN,
+     .offset = AT(json),
+     .fallback = "false",
+     .help = "One JSON object a line: machine, settings, then each point."},
+};
+
+static const uint32_t batches[] = {1, 10, 100, 1000, LEDGER_BATCH_MAX};
+
+#define BATCH_COUNT (sizeof(batches) / sizeof(batches[0]))
+
+/* A pipeline of 64 of the largest would only wait in the queue, with 64 MiB of memory. */
+static uint32_t
+outstanding_of(uint32_t batch)
+{
+    return batch == LEDGER_BATCH_MAX ? 8 : 64;
+}
+
+struct table {
+    const struct command *command;
+    const struct options *options;
+    char folder[BENCH_PATH_SIZE];
+    uint64_t sync_ns;
+    uint64_t run_ns;              /* of one run of a point, warm-up included */
+    double baseline[BATCH_COUNT]; /* transfers a second; 0: not measured */
+};
+
+/* ---------------------------------------------------------------------------------- output */
+
+static void
+print_json(
+    const struct table *table,
+    bool durable,
+    const struct bench_ledger_point *point,
+    const struct bench_ledger_result *result,
+    double baseline)
+{
+    (void)table;
+    (void)printf(
+        "{\"bench\":\"ledger\",\"durable\":%s,\"batch\":%" PRIu32 ",\"outstanding\":%" PRIu32
+        ",\"batches_per_s\":%.1f,\"transfers_per_s\":%.1f,\"p50_ms\":%.3f,\"p99_ms\":%.3f,"
+        "\"cpu_us_per_batch\":%.2f",
+        durable ? "true" : "false",
+        point->batch,
+        point->outstanding,
+        result->batches_per_s,
+        result->transfers_per_s,
+        (double)result->p50_ns / 1e6,
+        (double)result->p99_ns / 1e6,
+        result->cpu_us_per_batch);
+    if (durable && baseline > 0) {
+        (void)printf(
+            ",\"baseline_transfers_per_s\":%.1f,\"ratio\":%.2f",
+            baseline,
+            result->transfers_per_s / baseline);
+    }
+    (void)printf("}\n");
+}
+
+static void
+print_row(
+    bool durable,
+    const struct bench_ledger_point *point,
+    const struct bench_ledger_result *result,
+    double baseline)
+{
+    (void)printf(
+        "%-8s  %5" PRIu32 "  %11" PRIu32 "  %9.0f  %11.0f  %8.3f  %8.3f  %9.1f",
+        durable ? "journal" : "memory",
+        point->batch,
+        point->outstanding,
+        result->batches_per_s,
+        result->transfers_per_s,
+        (double)result->p50_ns / 1e6,
+        (double)result->p99_ns / 1e6,
+        result->cpu_us_per_batch);
+    if (durable && baseline > 0) {
+        (void)printf("  %10.0f  %6.1f", baseline, result->transfers_per_s / baseline);
+    }
+    (void)printf("\n");
+}
+
+static void
+print_head(const struct table *table)
+{
+    const struct options *options = table->options;
+    bench_describe(options->json);
+    if (options->json) {
+        char text[2 * BENCH_PATH_SIZE];
+        struct buf quoted;
+        struct json_writer writer;
+        buf_init_fixed(&quoted, text, sizeof(text));
+        json_begin(&writer, &quoted);
+        json_cstr(&writer, table->folder);
+        (void)printf(
+            "{\"accounts\":%d,\"repeat\":%" PRId64 ",\"run_ms\":%.0f,\"folder\":%.*s,"
+            "\"sync_us\":%.1f}\n",
+            BENCH_LEDGER_ACCOUNTS,
+            options->repeat,
+            (double)table->run_ns / 1e6,
+            buf_failed(&quoted) ? 2 : (int)quoted.size,
+            buf_failed(&quoted) ? "\"\"" : quoted.data,
+            (double)table->sync_ns / 1e3);
+        return;
+    }
+    (void)printf(
+        "settings  %d accounts, %.0f ms a run, median of %" PRId64 "; journal in %s\n",
+        BENCH_LEDGER_ACCOUNTS,
+        (double)table->run_ns / 1e6,
+        options->repeat,
+        table->folder);
+    (void)printf(
+        "disk      one write of 4 KiB with its sync: %.0f us at the median\n\n",
+        (double)table->sync_ns / 1e3);
+    (void)printf(
+        "%-8s  %5s  %11s  %9s  %11s  %8s  %8s  %9s%s\n",
+        "store",
+        "batch",
+        "outstanding",
+        "batches/s",
+        "transfers/s",
+        "p50 ms",
+        "p99 ms",
+        "CPU us/b.",
+        options->baseline[0] == '\0' ? "" : "    baseline   ratio");
+}
+
+/* --------------------------------------------------------------------------------- measure */
+
+/* PROGRAM FOLDER BATCH MILLISECONDS, in a folder that is new. */
+static err_t
+run_baseline(const struct table *table, uint32_t batch, double *ret_rate)
+{
+    char program[BENCH_PATH_SIZE];
+    char folder[BENCH_PATH_SIZE];
+    char words[2][24];
+    char line[BASELINE_LINE_SIZE];
+    TRY(bench_folder_make(table->folder, folder));
+    (void)snprintf(program, sizeof(program), "%s", table->options->baseline);
+    (void)snprintf(words[0], sizeof(words[0]), "%" PRIu32, batch);
+    (void)snprintf(words[1], sizeof(words[1]), "%" PRIu64, table->run_ns / OS_NS_PER_MS);
+    char *const argv[] = {program, folder, words[0], words[1], NULL};
+    struct bench_child child = {.pid = 0};
+    err_t result = bench_child_start(argv, &child);
+    if (result == ERR_OK) {
+        bool told = fgets(line, sizeof(line), child.out) != NULL;
+        bool good = bench_child_end(&child, 0);
+        double rate = told && good ? strtod(line, NULL) : 0;
+        result = rate > 0 ? ERR_OK : ERR_IO;
+        *ret_rate = rate;
+    }
+    bench_folder_remove(folder);
+    return result;
+}
+
+static int
+measure_baseline(struct table *table, size_t index)
+{
+    double rates[BENCH_REPEAT_MAX];
+    size_t count = (size_t)table->options->repeat;
+    for (size_t i = 0; i < count; i++) {
+        if (run_baseline(table, batches[index], &rates[i]) != ERR_OK) {
+            return command_fail(table->command, "the baseline %s failed", table->options->baseline);
+        }
+    }
+    table->baseline[index] = rates[bench_median(rates, count)];
+    return COMMAND_OK;
+}
+
+static err_t
+run_once(
+    const struct table *table,
+    bool durable,
+    struct bench_ledger_point *point,
+    struct bench_ledger_result *ret_result,
+    struct store_error *error)
+{
+    char folder[BENCH_PATH_SIZE];
+    char url[BENCH_PATH_SIZE + 32];
+    if (!durable) {
+        point->url = "memory:";
+        return bench_ledger_run(point, ret_result, error);
+    }
+    TRY(bench_folder_make(table->folder, folder));
+    (void)snprintf(url, sizeof(url), "journal:%s/ledger", folder);
+    point->url = url;
+    err_t result = bench_ledger_run(point, ret_result, error);
+    point->url = NULL;
+    bench_folder_remove(folder);
+    return result;
+}
+
+static int
+measure_point(const struct table *table, bool durable, size_t index, uint32_t outstanding)
+{
+    struct bench_ledger_result results[BENCH_REPEAT_MAX];
+    double rates[BENCH_REPEAT_MAX];
+    size_t count = (size_t)table->options->repeat;
+    struct bench_ledger_point point = {
+        .batch = batches[index],
+        .outstanding = outstanding,
+        .warm_up_ns = table->run_ns / 5,
+        .measure_ns = table->run_ns - table->run_ns / 5,
+    };
+    for (size_t i = 0; i < count; i++) {
+        struct store_error error;
+        memset(&error, 0, sizeof(error));
+        err_t result = run_once(table, durable, &point, &results[i], &error);
+        if (result != ERR_OK) {
+            return command_fail(
+                table->command,
+                "batches of %" PRIu32 ": %s",
+                point.batch,
+                error.message[0] == '\0' ? err_text(result) : error.message);
+        }
+        rates[i] = results[i].transfers_per_s;
+    }
+    const struct bench_ledger_result *median = &results[bench_median(rates, count)];
+    if (table->options->json) {
+        print_json(table, durable, &point, median, table->baseline[index]);
+    } else {
+        print_row(durable, &point, median, table->baseline[index]);
+    }
+    (void)fflush(stdout);
+    return COMMAND_OK;
+}
+
+static int
+measure_batch(struct table *table, bool durable, size_t index)
+{
+    if (durable && table->options->baseline[0] != '\0') {
+        int status = measure_baseline(table, index);
+        if (status != COMMAND_OK) {
+            return status;
+        }
+    }
+    int status = measure_point(table, durable, index, 1);
+    if (status != COMMAND_OK) {
+        return status;
+    }
+    return measure_point(table, durable, index, outstanding_of(batches[index]));
+}
+
+static int
+measure_all(struct table *table)
+{
+    err_t result = bench_sync_time(table->folder, &table->sync_ns);
+    if (result != ERR_OK) {
+        return command_fail(table->command, "%s: %s", table->folder, err_text(result));
+    }
+    if (bench_folder_is_volatile(table->folder)) {
+        (void)fprintf(
+            stderr,
+            "tael bench ledger: %s is in memory: what is called durable below is not; --data=DIR "
+            "names another folder\n",
+            table->folder);
+    }
+    print_head(table);
+    for (int durable = 0; durable <= 1; durable++) {
+        for (size_t i = 0; i < BATCH_COUNT; i++) {
+            int status = measure_batch(table, durable == 1, i);
+            if (status != COMMAND_OK) {
+                return status;
+            }
+        }
+    }
+    return COMMAND_OK;
+}
+
+static int
+run_bench_ledger(const struct command *command, int argc, char **argv)
+{
+    (void)argc;
+    struct options options;
+    memset(&options, 0, sizeof(options));
+    const struct command_options reading = {
+        .table = options_table,
+        .count = sizeof(options_table) / sizeof(options_table[0]),
+        .values = &options,
+        .positional_max = 0,
+    };
+    int positional = 0;
+    int status = command_options(command, &reading, argv, &positional);
+    if (status != COMMAND_GO_ON) {
+        return status;
+    }
+    struct table table = {.command = command, .options = &options};
+    uint64_t run_count = (options.baseline[0] == '\0' ? 4 : 5) * BATCH_COUNT;
+    table.run_ns = (uint64_t)options.seconds * OS_NS_PER_S / ((uint64_t)options.repeat * run_count);
+    err_t result = bench_folder_make(options.data, table.folder);
+    if (result != ERR_OK) {
+        return command_fail(command, "no folder can be made: %s", err_text(result));
+    }
+    status = measure_all(&table);
+    bench_folder_remove(table.folder);
+    return status;
+}
+
+const struct command command_bench_ledger = {
+    .name = "ledger",
+    .usage = "[OPTIONS]",
+    .summary = "Measures the ledger: batches of transfers a second, in memory and durable",
+    .manual =
+        "A client in this process keeps 1 or 64 batches (8 of the largest) under way between\n"
+        "10,000 accounts. memory: forgets; journal: answers when the batch is on the disk. Times\n"
+        "are from handing over a batch to its answer. CPU is the whole process's, the client\n"
+        "included.",
+    .run = run_bench_ledger,
+    .parent = &command_bench,
+};

@@ -1,0 +1,500 @@
+/*
+ * `tael bench payments`: starts a server of its own in a new folder (or uses one that is there),
+ * measures GET /livez as what HTTP alone costs, then card payments, each in windows of which the
+ * median one is shown.
+ */
+#include "bench_load.h"
+
+#include "base/assert.h"
+#include "os/file.h"
+
+#include <inttypes.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define LISTENING "listening on http://127.0.0.1:"
+#define LINES_MAX 32
+#define LIVEZ_S   2
+#define WARM_UP_S 2
+#define PERCENT   100.0
+
+struct options {
+    char data[BENCH_PATH_SIZE];
+    char url[BENCH_PATH_SIZE];
+    char key[BENCH_LOAD_KEY_SIZE];
+    int64_t connections;
+    int64_t seconds;
+    int64_t repeat;
+    bool json;
+};
+
+#define AT(member) offsetof(struct options, member)
+
+static const struct setting options_table[] = {
+    {.name = "data",
+     .kind = SETTING_TEXT,
+     .offset = AT(data),
+     .fallback = "",
+     .maximum = BENCH_PATH_SIZE,
+     .help = "Folder on the disk to measure; without it $TMPDIR or /tmp."},
+    {.name = "url",
+     .kind = SETTING_TEXT,
+     .offset = AT(url),
+     .fallback = "",
+     .maximum = BENCH_PATH_SIZE,
+     .help = "http://HOST:PORT of a server that runs already; with --key, and with a high enough "
+             "--rate-limit there."},
+    {.name = "key",
+     .kind = SETTING_TEXT,
+     .offset = AT(key),
+     .fallback = "",
+     .maximum = BENCH_LOAD_KEY_SIZE,
+     .help = "The test-mode secret key of that server.",
+     .secret = true},
+    {.name = "connections",
+     .kind = SETTING_INTEGER,
+     .offset = AT(connections),
+     .fallback = "64",
+     .minimum = 1,
+     .maximum = BENCH_LOAD_CONNECTIONS_MAX,
+     .unit = "connections",
+     .help = "Each has one request under way at all times."},
+    {.name = "seconds",
+     .kind = SETTING_INTEGER,
+     .offset = AT(seconds),
+     .fallback = "10",
+     .minimum = 1,
+     .maximum = 3600,
+     .unit = "seconds",
+     .help = "Of one window."},
+    {.name = "repeat",
+     .kind = SETTING_INTEGER,
+     .offset = AT(repeat),
+     .fallback = "3",
+     .minimum = 1,
+     .maximum = BENCH_REPEAT_MAX,
+     .unit = "windows",
+     .help = "Of payments; the one with the median rate is shown."},
+    {.name = "json",
+     .kind = SETTING_BOOLEAN,
+     .offset = AT(json),
+     .fallback = "false",
+     .help = "One JSON object a line: machine, then each measurement."},
+};
+
+struct measured {
+    struct bench_load_window window;
+    struct bench_child_usage server; /* within the window */
+    bool has_server;
+};
+
+struct bench {
+    const struct command *command;
+    const struct options *options;
+    char folder[BENCH_PATH_SIZE];
+    struct bench_child server; /* no pid: somebody else's */
+    struct bench_load_settings load;
+    uint64_t sync_ns;
+    struct measured livez;
+    struct measured payments[BENCH_REPEAT_MAX];
+};
+
+/* ---------------------------------------------------------------------------------- server */
+
+static int
+read_key(struct bench *bench, const char *folder)
+{
+    char path[BENCH_PATH_SIZE + 64];
+    char *text = NULL;
+    size_t size = 0;
+    (void)snprintf(path, sizeof(path), "%s/test_secret_key", folder);
+    err_t result = os_file_load(os_disk_real(), path, BENCH_LOAD_KEY_SIZE - 1, &text, &size);
+    if (result != ERR_OK) {
+        return command_fail(bench->command, "%s: %s", path, err_text(result));
+    }
+    struct span key = span_trim(span_of(text, strcspn(text, "\n")));
+    memcpy(bench->load.key, key.data, key.size);
+    bench->load.key[key.size] = '\0';
+    explicit_bzero(text, size);
+    free(text);
+    return COMMAND_GO_ON;
+}
+
+/* Its first lines tell the port. */
+static bool
+read_port(struct bench *bench)
+{
+    char line[BENCH_PATH_SIZE];
+    for (int i = 0; i < LINES_MAX && fgets(line, sizeof(line), bench->server.out) != NULL; i++) {
+        struct span rest = span_trim(span_of(line, strcspn(line, "\n")));
+        uint64_t port = 0;
+        if (span_starts_with(rest, SPAN(LISTENING)) &&
+            span_parse_u64(span_slice(rest, strlen(LISTENING), rest.size), &port) &&
+            port <= UINT16_MAX) {
+            bench->load.port = (uint16_t)port;
+            (void)snprintf(bench->load.host, sizeof(bench->load.host), "127.0.0.1");
+            return true;
+        }
+    }
+    return false;
+}
+
+static int
+start_server(struct bench *bench)
+{
+    char program[BENCH_PATH_SIZE];
+    char data[BENCH_PATH_SIZE + 32];
+    char data_option[BENCH_PATH_SIZE + 64];
+    ssize_t size = readlink("/proc/self/exe", program, sizeof(program) - 1);
+    if (size <= 0) {
+        return command_fail(bench->command, "this program's file is not known");
+    }
+    program[size] = '\0';
+    (void)snprintf(data, sizeof(data), "%s/server", bench->folder);
+    (void)snprintf(data_option, sizeof(data_option), "--data=%s", data);
+    /* allow-dumps: or the system would not tell how much it writes; its cards are test cards. */
+    char words[][40] = {
+        "server",
+        "--listen=127.0.0.1:0",
+        "--rate-limit=1000000000",
+        "--log-level=warning",
+        "--allow-dumps",
+    };
+    char *const argv[] = {
+        program, words[0], data_option, words[1], words[2], words[3], words[4], NULL};
+    if (bench_child_start(argv, &bench->server) != ERR_OK || !read_port(bench)) {
+        return command_fail(bench->command, "the server does not start");
+    }
+    return read_key(bench, data);
+}
+
+static int
+use_server(struct bench *bench)
+{
+    const struct options *options = bench->options;
+    struct span rest = span_from_cstr(options->url);
+    uint64_t port = 0;
+    if (!span_starts_with(rest, SPAN("http://"))) {
+        return command_misuse(bench->command, "--url is http://HOST:PORT");
+    }
+    rest = span_slice(rest, strlen("http://"), rest.size);
+    struct span host = span_cut(&rest, ':');
+    if (span_ends_with(rest, SPAN("/"))) {
+        rest = span_slice(rest, 0, rest.size - 1);
+    }
+    if (!span_parse_u64(rest, &port) || port > UINT16_MAX || host.size == 0 ||
+        host.size >= sizeof(bench->load.host)) {
+        return command_misuse(bench->command, "--url is http://HOST:PORT");
+    }
+    if (options->key[0] == '\0') {
+        return command_misuse(bench->command, "--url needs --key");
+    }
+    memcpy(bench->load.host, host.data, host.size);
+    bench->load.port = (uint16_t)port;
+    (void)snprintf(bench->load.key, sizeof(bench->load.key), "%s", options->key);
+    return COMMAND_GO_ON;
+}
+
+/* --------------------------------------------------------------------------------- measure */
+
+static void
+sleep_seconds(int64_t seconds)
+{
+    struct timespec left = {.tv_sec = (time_t)seconds};
+    while (nanosleep(&left, &left) != 0) {
+    }
+}
+
+static void
+measure_window(
+    struct bench *bench, struct bench_load *load, int64_t seconds, struct measured *ret_measured)
+{
+    struct bench_child_usage before = {.cpu_ns = 0};
+    struct bench_child_usage after = {.cpu_ns = 0};
+    struct measured *measured = ret_measured;
+    bench_load_begin(load);
+    measured->has_server =
+        bench->server.pid != 0 && bench_child_usage(&bench->server, &before) == ERR_OK;
+    sleep_seconds(seconds);
+    measured->has_server =
+        measured->has_server && bench_child_usage(&bench->server, &after) == ERR_OK;
+    bench_load_end(load, &measured->window);
+    measured->server = (struct bench_child_usage){
+        .cpu_ns = after.cpu_ns - before.cpu_ns,
+        .written_bytes = after.written_bytes - before.written_bytes,
+        .has_written = before.has_written && after.has_written,
+    };
+}
+
+static int
+measure(struct bench *bench, enum bench_load_kind kind)
+{
+    char complaint[BENCH_LOAD_COMPLAINT_SIZE];
+    struct bench_load *load = NULL;
+    bench->load.kind = kind;
+    err_t result = bench_load_start(&bench->load, &load);
+    if (result != ERR_OK) {
+        return command_fail(bench->command, "%s", err_text(result));
+    }
+    switch (kind) {
+    case BENCH_LOAD_LIVEZ:
+        sleep_seconds(1);
+        measure_window(bench, load, LIVEZ_S, &bench->livez);
+        break;
+    case BENCH_LOAD_PAYMENTS:
+        sleep_seconds(WARM_UP_S);
+        for (int64_t i = 0; i < bench->options->repeat; i++) {
+            measure_window(bench, load, bench->options->seconds, &bench->payments[i]);
+        }
+        break;
+    }
+    if (!bench_load_stop(&load, complaint)) {
+        return command_fail(bench->command, "an answer was not what it must be: %s", complaint);
+    }
+    return COMMAND_GO_ON;
+}
+
+/* ---------------------------------------------------------------------------------- report */
+
+static double
+per_answer_us(const struct measured *measured, uint64_t cpu_ns)
+{
+    uint64_t answers = measured->window.answers;
+    return answers == 0 ? 0 : (double)cpu_ns / 1e3 / (double)answers;
+}
+
+static double
+rate_of(const struct measured *measured)
+{
+    return (double)measured->window.answers * 1e9 / (double)measured->window.wall_ns;
+}
+
+static double
+milliseconds(const struct measured *measured, uint64_t per_mille)
+{
+    return (double)bench_histogram_quantile(&measured->window.latencies, per_mille) / 1e6;
+}
+
+static double
+written_of(const struct measured *measured)
+{
+    uint64_t answers = measured->window.answers;
+    return answers == 0 ? 0 : (double)measured->server.written_bytes / (double)answers;
+}
+
+static void
+print_json(const struct bench *bench, const char *what, const struct measured *measured)
+{
+    (void)printf(
+        "{\"bench\":\"%s\",\"connections\":%" PRId64
+        ",\"per_s\":%.1f,\"p50_ms\":%.3f,\"p99_ms\":%.3f,\"max_ms\":%.3f,\"answers\":%" PRIu64
+        ",\"bad\":%" PRIu64 ",\"load_cpu_us\":%.2f",
+        what,
+        bench->options->connections,
+        rate_of(measured),
+        milliseconds(measured, 500),
+        milliseconds(measured, 990),
+        (double)measured->window.latencies.largest_ns / 1e6,
+        measured->window.answers,
+        measured->window.bad,
+        per_answer_us(measured, measured->window.cpu_ns));
+    if (measured->has_server) {
+        (void)printf(",\"server_cpu_us\":%.2f", per_answer_us(measured, measured->server.cpu_ns));
+    }
+    if (measured->has_server && measured->server.has_written) {
+        (void)printf(",\"written_bytes\":%.0f", written_of(measured));
+    }
+    (void)printf("}\n");
+}
+
+static void
+print_row(const char *what, const struct measured *measured)
+{
+    (void)printf(
+        "%-10s  %9.0f  %8.3f  %8.3f  %8.3f",
+        what,
+        rate_of(measured),
+        milliseconds(measured, 500),
+        milliseconds(measured, 990),
+        (double)measured->window.latencies.largest_ns / 1e6);
+    if (measured->has_server) {
+        (void)printf("  %13.1f", per_answer_us(measured, measured->server.cpu_ns));
+    } else {
+        (void)printf("  %13s", "not known");
+    }
+    (void)printf("  %11.1f", per_answer_us(measured, measured->window.cpu_ns));
+    if (measured->has_server && measured->server.has_written) {
+        (void)printf("  %13.0f", written_of(measured));
+    } else {
+        (void)printf("  %13s", "not known");
+    }
+    (void)printf("  %7" PRIu64 "\n", measured->window.bad);
+}
+
+static void
+print_settings(const struct bench *bench)
+{
+    const struct options *options = bench->options;
+    bench_describe(options->json);
+    if (options->json) {
+        return;
+    }
+    (void)printf(
+        "settings  %" PRId64 " connections, one request under way on each; %" PRId64
+        " s a window, median of %" PRId64 "; ",
+        options->connections,
+        options->seconds,
+        options->repeat);
+    if (bench->server.pid == 0) {
+        (void)printf("server %s\n\n", options->url);
+        return;
+    }
+    (void)printf("data in %s\n", bench->folder);
+    (void)printf(
+        "disk      one write of 4 KiB with its sync: %.0f us at the median\n\n",
+        (double)bench->sync_ns / 1e3);
+}
+
+static void
+print_comparison(const struct measured *livez, const struct measured *payments)
+{
+    (void)printf(
+        "\npayments are answered at %.1f %% of the rate of GET /livez (HTTP alone)",
+        PERCENT * rate_of(payments) / rate_of(livez));
+    double floor = per_answer_us(livez, livez->server.cpu_ns);
+    if (livez->has_server && payments->has_server && floor > 0) {
+        (void)printf(
+            "; of the server's processor time\na payment takes as much as %.1f of those",
+            per_answer_us(payments, payments->server.cpu_ns) / floor);
+    }
+    (void)printf("\n");
+}
+
+static void
+report(const struct bench *bench)
+{
+    double rates[BENCH_REPEAT_MAX];
+    size_t count = (size_t)bench->options->repeat;
+    for (size_t i = 0; i < count; i++) {
+        rates[i] = rate_of(&bench->payments[i]);
+    }
+    const struct measured *median = &bench->payments[bench_median(rates, count)];
+    if (bench->options->json) {
+        print_json(bench, "livez", &bench->livez);
+        print_json(bench, "payments", median);
+        return;
+    }
+    (void)printf(
+        "%-10s  %9s  %8s  %8s  %8s  %13s  %11s  %13s  %7s\n",
+        "",
+        "a second",
+        "p50 ms",
+        "p99 ms",
+        "max ms",
+        "server CPU us",
+        "load CPU us",
+        "bytes to disk",
+        "not 200");
+    print_row("GET /livez", &bench->livez);
+    print_row("payments", median);
+    print_comparison(&bench->livez, median);
+}
+
+static int
+measure_all(struct bench *bench)
+{
+    int status = COMMAND_GO_ON;
+    if (bench->options->url[0] == '\0') {
+        err_t result = bench_sync_time(bench->folder, &bench->sync_ns);
+        if (result != ERR_OK) {
+            return command_fail(bench->command, "%s: %s", bench->folder, err_text(result));
+        }
+        if (bench_folder_is_volatile(bench->folder)) {
+            (void)fprintf(
+                stderr,
+                "tael bench payments: %s is in memory: nothing below is durable; --data=DIR names "
+                "another folder\n",
+                bench->folder);
+        }
+        status = start_server(bench);
+    } else {
+        status = use_server(bench);
+    }
+    if (status != COMMAND_GO_ON) {
+        return status;
+    }
+    print_settings(bench);
+    (void)fflush(stdout);
+    status = measure(bench, BENCH_LOAD_LIVEZ);
+    if (status == COMMAND_GO_ON) {
+        status = measure(bench, BENCH_LOAD_PAYMENTS);
+    }
+    if (status == COMMAND_GO_ON) {
+        report(bench);
+        status = COMMAND_OK;
+    }
+    return status;
+}
+
+static int
+run_in_folder(struct bench *bench)
+{
+    err_t result = bench_folder_make(bench->options->data, bench->folder);
+    if (result != ERR_OK) {
+        return command_fail(bench->command, "no folder can be made: %s", err_text(result));
+    }
+    int status = measure_all(bench);
+    if (bench->server.pid != 0 && !bench_child_end(&bench->server, SIGTERM) &&
+        status == COMMAND_OK) {
+        status = command_fail(bench->command, "the server did not end well");
+    }
+    bench_folder_remove(bench->folder);
+    return status;
+}
+
+static int
+run_bench_payments(const struct command *command, int argc, char **argv)
+{
+    (void)argc;
+    struct options options;
+    memset(&options, 0, sizeof(options));
+    const struct command_options reading = {
+        .table = options_table,
+        .count = sizeof(options_table) / sizeof(options_table[0]),
+        .values = &options,
+        .positional_max = 0,
+    };
+    int positional = 0;
+    int status = command_options(command, &reading, argv, &positional);
+    if (status != COMMAND_GO_ON) {
+        return status;
+    }
+    struct bench *bench = calloc(1, sizeof(*bench));
+    if (bench == NULL) {
+        return command_fail(command, "out of memory");
+    }
+    bench->command = command;
+    bench->options = &options;
+    bench->load.connections = (uint32_t)options.connections;
+    status = run_in_folder(bench);
+    explicit_bzero(bench, sizeof(*bench)); /* the key */
+    explicit_bzero(&options, sizeof(options));
+    free(bench);
+    return status;
+}
+
+const struct command command_bench_payments = {
+    .name = "payments",
+    .usage = "[OPTIONS]",
+    .summary = "Measures card payments over HTTP, created and confirmed in one call",
+    .manual =
+        "Starts a server of its own in a new folder, which is removed at the end; load generator\n"
+        "and simulated card issuer share the machine with it. Its processor time (all threads) is\n"
+        "per answer, the load generator's apart. A window of two seconds before is not counted.\n"
+        "An answer that is not 200, or a payment that did not succeed, is a failure.",
+    .run = run_bench_payments,
+    .parent = &command_bench,
+};
