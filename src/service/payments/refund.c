@@ -147,11 +147,13 @@ answered(struct payments_flow *flow)
     switch (flow->rail.answer.outcome) {
     case PORT_RAIL_APPROVED:
     case PORT_RAIL_PENDING:
+    case PORT_RAIL_FAILED:
+        /* Failed means accepted by an earlier try, which may have booked it before it was cut off:
+         * so it is booked, and the check that follows takes it back. */
         FAULT_POINT("refund-before-post");
         payments_post_refund(flow, posted);
         return;
     case PORT_RAIL_DECLINED:
-    case PORT_RAIL_FAILED:
         refused(flow);
         return;
     case PORT_RAIL_NOT_FOUND:
