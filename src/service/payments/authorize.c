@@ -271,12 +271,21 @@ set_processing_error(struct payments_flow *flow)
 static void
 reversed(struct payments_flow *flow)
 {
-    if (flow->rail.answer.outcome == PORT_RAIL_UNKNOWN) {
+    switch (flow->rail.answer.outcome) {
+    case PORT_RAIL_APPROVED:
+    case PORT_RAIL_NOT_FOUND:
+        set_processing_error(flow);
+        finish_declined(flow);
+        return;
+    case PORT_RAIL_DECLINED:
+    case PORT_RAIL_FAILED:
+    case PORT_RAIL_PENDING:
+    case PORT_RAIL_UNKNOWN:
+        /* It stands as long as the rail has not said that it does not. */
         payments_answer_unknown(flow);
         return;
     }
-    set_processing_error(flow);
-    finish_declined(flow);
+    UNREACHABLE();
 }
 
 static void
