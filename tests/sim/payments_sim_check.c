@@ -21,9 +21,6 @@ enum {
     CODE_SETTLE = 6,
 };
 
-/* The issuer's row of the card whose refunds fail later. */
-#define CARD_REFUND_FAILS 19
-
 struct check {
     struct sim *sim;
     const struct sim_books *books;
@@ -466,10 +463,8 @@ check_refund(struct check *check, const struct sim_row *refund)
     const struct sim_issuer_record *record =
         record_find(check, unhex(sim_row_text(refund, "reference")));
     if (failed && sim_row_is(refund, "balance_transaction", "")) {
-        /* Refused; or it had failed already when the rail was asked again. */
-        if (record != NULL && record->outcome == PORT_RAIL_APPROVED &&
-            record->card != CARD_REFUND_FAILS) {
-            sim_fail(check->sim, "%s: failed, but not at the network", refund->id);
+        if (record != NULL && record->outcome == PORT_RAIL_APPROVED) {
+            sim_fail(check->sim, "%s: not booked, but the network took it", refund->id);
         }
         return;
     }
@@ -524,6 +519,26 @@ check_refund_sum(struct check *check, const struct sim_row *charge)
             charge->id,
             (long long)sum,
             (long long)sim_row_integer(charge, "amount_refunded"));
+    }
+}
+
+/* The document that a transaction is about knows it. */
+static void
+check_source(struct check *check, const struct sim_row *transaction)
+{
+    const char *source = sim_row_text(transaction, "source");
+    const struct sim_row *row = sim_books_find(check->books, SIM_ROW_CHARGE, source);
+    if (row == NULL) {
+        row = sim_books_find(check->books, SIM_ROW_REFUND, source);
+    }
+    if (row == NULL || (!sim_row_is(row, "balance_transaction", transaction->id) &&
+                        !sim_row_is(row, "failure_balance_transaction", transaction->id))) {
+        sim_fail(
+            check->sim,
+            "%s (%s) is not known to %s",
+            transaction->id,
+            sim_row_text(transaction, "type"),
+            source);
     }
 }
 
@@ -746,14 +761,15 @@ sim_check(struct sim *sim, const struct sim_books *books)
         check_refund(&check, &books->documents[SIM_ROW_REFUND].rows[i]);
     }
     for (uint32_t i = 0; i < books->documents[SIM_ROW_TRANSACTION].count; i++) {
+        check_source(&check, &books->documents[SIM_ROW_TRANSACTION].rows[i]);
         check_settlement(&check, &books->documents[SIM_ROW_TRANSACTION].rows[i]);
     }
+    check_nothing_else(&check);
     for (size_t i = 0; i < currency_count(); i++) {
         check_currency(&check, currency_at(i));
     }
     check_holds(&check);
     check_events(&check);
-    check_nothing_else(&check);
     free(check.transfer_seen);
     free(check.record_seen);
 }

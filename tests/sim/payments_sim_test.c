@@ -2,6 +2,7 @@
  * Many lives of a payment process, each drawn from a seed (payments_sim.h).
  *
  * TAEL_SIM_SEEDS    how many seeds (default: a short form)
+ * TAEL_SIM_FIRST    the first of them (default: 1)
  * TAEL_SIM_SEED     one seed only, to replay it
  * TAEL_SIM_VERBOSE  tells what happens
  */
@@ -67,11 +68,12 @@ every_seed_holds(void **state)
     (void)state;
     struct sim_counts counts = {0};
     uint64_t only = setting("TAEL_SIM_SEED", 0);
+    uint64_t first = only != 0 ? only : setting("TAEL_SIM_FIRST", 1);
     uint64_t seeds = only != 0 ? 1 : setting("TAEL_SIM_SEEDS", SEEDS_SHORT);
     uint64_t failed = 0;
     for (uint64_t i = 0; i < seeds && failed < FAILED_MAX; i++) {
         uint64_t history;
-        failed += run_seed(only != 0 ? only : 1 + i, &counts, &history) ? 0 : 1;
+        failed += run_seed(first + i, &counts, &history) ? 0 : 1;
     }
     print_message(
         "%llu seeds: %llu answers, %llu replays, %llu lost, %llu crashes, %llu commits failed, "
