@@ -367,8 +367,8 @@ reconcile(struct sim *sim)
     sim_fail(sim, "the reconciler does not run");
 }
 
-static void
-check_now(struct sim *sim)
+void
+sim_check_now(struct sim *sim)
 {
     struct sim_books books;
     reconcile(sim);
@@ -382,6 +382,17 @@ check_now(struct sim *sim)
 }
 
 void
+sim_run_to_rest(struct sim *sim)
+{
+    sim_start(sim);
+    sim_clients_prepare(sim);
+    sim_work(sim);
+    if (!sim->failed) {
+        sim_settle(sim);
+    }
+}
+
+void
 sim_run(struct sim *sim)
 {
     enum {
@@ -390,26 +401,23 @@ sim_run(struct sim *sim)
         A_WHILE_S = 60
     };
 
-    sim_start(sim);
-    sim_clients_prepare(sim);
-    sim_work(sim);
+    sim_run_to_rest(sim);
     if (!sim->failed) {
-        sim_settle(sim);
-        check_now(sim);
+        sim_check_now(sim);
     }
     if (!sim->failed) {
         os_sim_advance(sim->machine, (uint64_t)SETTLED_S * OS_NS_PER_S);
         sim_pass(sim, A_WHILE_S);
-        check_now(sim);
+        sim_check_now(sim);
     }
     if (!sim->failed) {
         os_sim_advance(sim->machine, (uint64_t)EXPIRED_S * OS_NS_PER_S);
         sim_pass(sim, A_WHILE_S);
-        check_now(sim);
+        sim_check_now(sim);
     }
     if (!sim->failed) {
         sim_replay_all(sim);
-        check_now(sim);
+        sim_check_now(sim);
     }
     sim_crash(sim, SIM_KILL);
     if (!sim->failed) {

@@ -188,6 +188,8 @@ void sim_work(struct sim *sim);
 void sim_settle(struct sim *sim);
 /* Time passes, with the workers at work in between. */
 void sim_pass(struct sim *sim, int64_t seconds);
+/* Up to the end of the work, with everything at rest. */
+void sim_run_to_rest(struct sim *sim);
 /* All of it, with the checks. */
 void sim_run(struct sim *sim);
 
@@ -275,7 +277,18 @@ bool sim_row_is(const struct sim_row *row, const char *name, const char *value);
 /* payments_sim_check.c, payments_sim_answers.c: failures go to sim_fail. */
 void sim_check(struct sim *sim, const struct sim_books *books);
 void sim_check_answers(struct sim *sim, const struct sim_books *books);
+/* Both, on the books as they are now. */
+void sim_check_now(struct sim *sim);
 /* The journal offline, after the process has ended. */
 void sim_check_journal(struct sim *sim);
+
+/* payments_sim_mutation.c: kinds of damage; false if there is nothing to damage. */
+struct sim_mutation {
+    const char *name;
+    bool (*damage)(struct sim_books *books);
+};
+
+extern const struct sim_mutation sim_mutations[];
+extern const uint32_t sim_mutation_count;
 
 #endif

@@ -1,7 +1,7 @@
 /*
  * Many lives of a payment process, each drawn from a seed (payments_sim.h).
  *
- * TAEL_SIM_SEEDS    how many seeds (default: a short form)
+ * TAEL_SIM_SEEDS    how many seeds (default: a short form, and a long one with TEST_LONG)
  * TAEL_SIM_FIRST    the first of them (default: 1)
  * TAEL_SIM_SEED     one seed only, to replay it
  * TAEL_SIM_VERBOSE  tells what happens
@@ -20,6 +20,7 @@
 #include <string.h>
 
 #define SEEDS_SHORT 100
+#define SEEDS_LONG  2000
 /* After so many it is no use to go on. */
 #define FAILED_MAX 20
 
@@ -67,9 +68,10 @@ every_seed_holds(void **state)
 {
     (void)state;
     struct sim_counts counts = {0};
+    uint64_t usual = getenv("TEST_LONG") == NULL ? SEEDS_SHORT : SEEDS_LONG;
     uint64_t only = setting("TAEL_SIM_SEED", 0);
     uint64_t first = only != 0 ? only : setting("TAEL_SIM_FIRST", 1);
-    uint64_t seeds = only != 0 ? 1 : setting("TAEL_SIM_SEEDS", SEEDS_SHORT);
+    uint64_t seeds = only != 0 ? 1 : setting("TAEL_SIM_SEEDS", usual);
     uint64_t failed = 0;
     for (uint64_t i = 0; i < seeds && failed < FAILED_MAX; i++) {
         uint64_t history;
@@ -97,11 +99,72 @@ every_seed_holds(void **state)
     }
 }
 
+/* One seed, one history. */
+static void
+a_seed_repeats_itself(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 3; seed++) {
+        struct sim_counts counts = {0};
+        uint64_t first;
+        uint64_t second;
+        assert_true(run_seed(seed, &counts, &first));
+        assert_true(run_seed(seed, &counts, &second));
+        assert_int_equal(first, second);
+    }
+}
+
+static bool
+is_seen(struct sim *sim, const struct sim_mutation *mutation)
+{
+    struct sim_books books;
+    sim_books_read(sim, &books);
+    bool damaged = mutation->damage(&books);
+    if (damaged) {
+        sim_check(sim, &books);
+        sim_check_answers(sim, &books);
+        if (!sim->failed) {
+            print_error("not seen: %s\n", mutation->name);
+        }
+        assert_true(sim->failed);
+    }
+    sim->failed = false;
+    sim_books_release(&books);
+    return damaged;
+}
+
+static void
+damage_is_seen(void **state)
+{
+    (void)state;
+    bool seen[64] = {false};
+    assert_true(sim_mutation_count <= 64);
+    for (uint64_t seed = 1; seed <= 6; seed++) {
+        struct sim *sim = sim_create(seed);
+        sim_run_to_rest(sim);
+        assert_false(sim->failed);
+        sim_check_now(sim);
+        assert_false(sim->failed);
+        for (uint32_t i = 0; i < sim_mutation_count; i++) {
+            seen[i] = is_seen(sim, &sim_mutations[i]) || seen[i];
+        }
+        sim_destroy(&sim);
+    }
+    for (uint32_t i = 0; i < sim_mutation_count; i++) {
+        if (!seen[i]) {
+            print_error("never tried: %s\n", sim_mutations[i].name);
+        }
+        assert_true(seen[i]);
+    }
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_seed_holds),
+        cmocka_unit_test(a_seed_repeats_itself),
+        cmocka_unit_test(damage_is_seen),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
