@@ -31,7 +31,7 @@ save_captured(struct payments_flow *flow)
         .type = SPAN("charge"),
         .source = charge->header.id,
         .amount = amount,
-        .fee = payments_fee(flow->payments, amount, payments_flow_currency(flow)),
+        .fee = intent->attempt.fee,
         .release_due = payments_release_at(flow),
     };
     TRY(payments_balance_transaction_add(flow, &entry, &charge->balance_transaction));

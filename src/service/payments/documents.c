@@ -39,6 +39,7 @@
          offsetof(struct type, attempt.payment_method),                                            \
          -1},                                                                                      \
         {"attempt_amount", RESOURCE_FIELD_INTEGER, offsetof(struct type, attempt.amount), -1},     \
+        {"attempt_fee", RESOURCE_FIELD_INTEGER, offsetof(struct type, attempt.fee), -1},           \
         {"attempt_tries", RESOURCE_FIELD_INTEGER, offsetof(struct type, attempt.tries), -1},       \
     {                                                                                              \
         "attempt_began", RESOURCE_FIELD_INTEGER, offsetof(struct type, attempt.began), -1          \

@@ -21,6 +21,7 @@ struct payments_attempt {
     struct span charge; /* the charge that it makes or changes */
     struct span payment_method;
     int64_t amount;
+    int64_t fee; /* on the amount, when it began: settings may change before it ends */
     int64_t tries;
     int64_t began; /* unix seconds */
 };

@@ -286,9 +286,9 @@ ledger_amount(const struct payments_flow *flow, int64_t api_amount)
 }
 
 static void
-add_fee(struct payments_flow *flow, int64_t api_amount)
+add_fee(struct payments_flow *flow)
 {
-    int64_t fee = payments_fee(flow->payments, api_amount, payments_flow_currency(flow));
+    int64_t fee = flow->intent->attempt.fee;
     if (fee == 0) {
         return;
     }
@@ -318,7 +318,7 @@ payments_post_payment(struct payments_flow *flow, payments_posted_step step)
     gross->debit_account_id = account_of(flow, PAYMENTS_ACCOUNT_CARD_CLEARING);
     gross->credit_account_id = account_of(flow, PAYMENTS_ACCOUNT_MERCHANT_PENDING);
     gross->amount = ledger_amount(flow, amount);
-    add_fee(flow, amount);
+    add_fee(flow);
     post(flow, step);
 }
 
@@ -355,7 +355,7 @@ payments_post_capture(struct payments_flow *flow, payments_posted_step step)
     capture->flags = LEDGER_TRANSFER_POST_PENDING;
     capture->pending_id = hold_id(flow);
     capture->amount = ledger_amount(flow, amount);
-    add_fee(flow, amount);
+    add_fee(flow);
     post(flow, step);
 }
 
