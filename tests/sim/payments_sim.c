@@ -159,8 +159,21 @@ sim_destroy(struct sim **sim_at)
 /* ------------------------------------------------------------------------------------ faults */
 
 static void
+draw_fee(struct sim *sim)
+{
+    if (sim->fee_count < SIM_FEES_MAX && (sim->fee_count == 0 || sim_chance(sim, 4))) {
+        struct sim_fee *fee = &sim->fees[sim->fee_count++];
+        fee->basis_points = (int64_t)sim_below(sim, 500);
+        fee->fixed = (int64_t)sim_below(sim, 60);
+        sim->plan.payments.fee_basis_points = fee->basis_points;
+        sim->plan.payments.fee_fixed = fee->fixed;
+    }
+}
+
+static void
 restart(struct sim *sim)
 {
+    draw_fee(sim);
     sim_crash(sim, sim_chance(sim, 2) ? SIM_POWER : SIM_KILL);
     sim_start(sim);
 }
@@ -384,6 +397,7 @@ sim_check_now(struct sim *sim)
 void
 sim_run_to_rest(struct sim *sim)
 {
+    draw_fee(sim);
     sim_start(sim);
     sim_clients_prepare(sim);
     sim_work(sim);

@@ -29,6 +29,7 @@
 #define SIM_LOOPS_MAX   16
 #define SIM_FORM_SIZE   512
 #define SIM_STEPS_MAX   2000000
+#define SIM_FEES_MAX    16
 
 struct json_t;
 
@@ -66,6 +67,12 @@ struct sim_plan {
     uint32_t pause_odds;     /* a thread hangs */
     uint32_t jump_odds;      /* time passes at once */
     uint64_t operations_max; /* of the runtime */
+};
+
+/* A fee that was in force for some time: an operator changes it with a restart. */
+struct sim_fee {
+    int64_t basis_points;
+    int64_t fixed;
 };
 
 struct sim_process {
@@ -155,6 +162,8 @@ struct sim {
     int log_fd;
     char folder[64];
     struct sim_plan plan;
+    struct sim_fee fees[SIM_FEES_MAX]; /* all that ever were */
+    uint32_t fee_count;
     struct sim_process process;
     struct sim_merchant merchants[SIM_MERCHANTS];
     struct os_executor replies;   /* of requests: lost once the process is dead */

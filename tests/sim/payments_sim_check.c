@@ -58,18 +58,32 @@ unhex(const char *text)
     return id;
 }
 
-/* 2.9 % and 0.30 of the default settings, written out a second time. */
 static int64_t
-expected_fee(const struct sim *sim, const struct sim_row *row, int64_t api_amount)
+fee_by(const struct sim_fee *rule, const struct sim_row *row, int64_t api_amount)
 {
-    const struct payments_settings *settings = &sim->plan.payments;
-    int64_t tenthousandths = api_amount * settings->fee_basis_points;
+    int64_t tenthousandths = api_amount * rule->basis_points;
     int64_t fee = tenthousandths / 10000 + (tenthousandths % 10000 >= 5000 ? 1 : 0);
-    fee += settings->fee_fixed;
+    fee += rule->fixed;
     if (currency_of(row)->api_exponent > currency_of(row)->exponent) {
         fee -= fee % 100;
     }
     return fee < api_amount ? fee : api_amount;
+}
+
+/* The fee that the charge's balance transaction tells, if it was ever the fee. */
+static int64_t
+expected_fee(const struct check *check, const struct sim_row *charge, int64_t api_amount)
+{
+    const struct sim_row *transaction = sim_books_find(
+        check->books, SIM_ROW_TRANSACTION, sim_row_text(charge, "balance_transaction"));
+    int64_t told = transaction == NULL ? -1 : sim_row_integer(transaction, "fee");
+    for (uint32_t i = 0; i < check->sim->fee_count; i++) {
+        if (fee_by(&check->sim->fees[i], charge, api_amount) == told) {
+            return told;
+        }
+    }
+    sim_fail(check->sim, "%s: a fee of %lld was never in force", charge->id, (long long)told);
+    return 0;
 }
 
 static u128
@@ -140,7 +154,7 @@ expect_fee(struct check *check, const struct sim_row *charge, u128 attempt, int6
         .base = attempt,
         .debit = PAYMENTS_ACCOUNT_MERCHANT_PENDING,
         .credit = PAYMENTS_ACCOUNT_FEE_REVENUE,
-        .amount = expected_fee(check->sim, charge, amount),
+        .amount = expected_fee(check, charge, amount),
         .code = CODE_FEE,
     };
     if (fee.amount != 0) {
@@ -341,7 +355,7 @@ check_captured(struct check *check, const struct sim_row *intent, const struct s
     expect_transfer(check, charge, "payment", &payment);
     expect_fee(check, charge, attempt, amount);
     check_transaction(
-        check, charge, "balance_transaction", amount, expected_fee(check->sim, charge, amount));
+        check, charge, "balance_transaction", amount, expected_fee(check, charge, amount));
     if (manual) {
         expect_hold(check, charge, authorization);
     } else if (resource_derived_id(attempt, "authorize") != authorization) {
