@@ -2,6 +2,7 @@
  * What the benchmarks share: latencies, the machine, folders and child processes of their own.
  *
  *     bench.c            the command, and what is here
+ *     bench_histogram.c  latencies and medians
  *     bench_child.c      programs that are started and measured from outside
  *     bench_ledger.c     `tael bench ledger`: the table; bench_ledger_run.c: one point of it
  *     bench_payments.c   `tael bench payments`: server, windows, report; bench_load.c: the load

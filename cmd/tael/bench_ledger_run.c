@@ -114,11 +114,18 @@ check(const struct slot *slot)
     return ERR_OK;
 }
 
+/* The time is up, and enough was counted to know: each slot's batch once. */
+static bool
+is_over(const struct run *run, uint64_t now)
+{
+    return now > run->measure_until_ns && run->batches >= run->point->outstanding;
+}
+
 static void
 measure(struct run *run, const struct slot *slot)
 {
     uint64_t now = now_ns();
-    if (now < run->measure_from_ns || now > run->measure_until_ns) {
+    if (now < run->measure_from_ns || is_over(run, now)) {
         return;
     }
     if (!run->measuring) {
@@ -144,8 +151,7 @@ answered(struct port_ledger_request *request)
         run->result = result;
     }
     measure(run, slot);
-    if (run->result == ERR_OK && now_ns() < run->measure_until_ns &&
-        run->transfers_sent < TRANSFERS_MAX) {
+    if (run->result == ERR_OK && !is_over(run, now_ns()) && run->transfers_sent < TRANSFERS_MAX) {
         send(slot);
     } else if (run->under_way == 0) {
         run->usage_until = os_process_usage();
@@ -286,7 +292,7 @@ execute(struct run *run, struct store_error *error)
     while (sem_wait(&run->ended) != 0) {
     }
     if (run->result == ERR_OK && run->batches == 0) {
-        return ERR_TIMEOUT; /* too little time for one batch */
+        return ERR_TIMEOUT; /* warm-up took all the transfers that there may be */
     }
     return run->result;
 }

@@ -1,0 +1,74 @@
+"""`tael bench`: that it measures what it says, not how fast this machine is."""
+
+import json
+
+from kit.server import run_tael
+
+
+def points(result):
+    assert result.returncode == 0, result.stderr
+    return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+def test_ledger_measures_every_point(tmp_path):
+    machine, settings, *table = points(
+        run_tael("bench", "ledger", "--seconds=2", "--repeat=1", "--json", f"--data={tmp_path}")
+    )
+    assert machine["cores"] >= 1 and machine["build"]
+    assert settings["accounts"] == 10000 and settings["sync_us"] > 0
+    assert [(p["durable"], p["batch"], p["outstanding"]) for p in table] == [
+        (durable, batch, outstanding)
+        for durable in (False, True)
+        for batch in (1, 10, 100, 1000, 8190)
+        for outstanding in (1, 8 if batch == 8190 else 64)
+    ]
+    for point in table:
+        assert point["batches_per_s"] > 0 and 0 < point["p50_ms"] <= point["p99_ms"], point
+        events = point["batches_per_s"] * point["batch"]
+        assert abs(point["transfers_per_s"] - events) <= point["batch"], point
+    assert not list(tmp_path.iterdir())
+
+
+def test_ledger_tells_of_a_folder_that_is_not_there(tmp_path):
+    result = run_tael("bench", "ledger", f"--data={tmp_path}/nowhere")
+    assert result.returncode == 1 and result.stderr and not result.stdout
+
+
+def test_a_baseline_that_fails_is_no_number(tmp_path):
+    result = run_tael(
+        "bench", "ledger", "--seconds=1", "--repeat=1", "--json",
+        "--baseline=/bin/false", f"--data={tmp_path}",
+    )
+    assert result.returncode == 1 and "/bin/false" in result.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_payments_starts_its_own_server(tmp_path):
+    words = ["--seconds=1", "--repeat=1", "--connections=4", "--json", f"--data={tmp_path}"]
+    _, livez, payments = points(run_tael("bench", "payments", *words))
+    assert livez["bench"] == "livez" and payments["bench"] == "payments"
+    for point in (livez, payments):
+        assert point["answers"] > 0 and point["bad"] == 0
+        assert 0 < point["p50_ms"] <= point["p99_ms"] <= point["max_ms"]
+    assert payments["server_cpu_us"] > 0 and payments["written_bytes"] > 0
+    assert not list(tmp_path.iterdir())
+
+
+def test_payments_counts_what_a_running_server_has(make_server):
+    server = make_server("--rate-limit=1000000")
+    words = ["--seconds=1", "--repeat=1", "--connections=2", "--json", f"--url={server.url}"]
+    *_, payments = points(run_tael("bench", "payments", *words, f"--key={server.key}"))
+    assert payments["answers"] > 0 and "server_cpu_us" not in payments
+    shown = run_tael("payments", "list", "--limit=100", "--json", f"--url={server.url}",
+                     f"--key={server.key}")
+    listed = json.loads(shown.stdout)["data"]
+    assert len(listed) >= min(payments["answers"], 100)
+    assert all(p["status"] == "succeeded" and p["amount"] == 2000 for p in listed)
+
+
+def test_a_refusal_fails_the_measurement(make_server):
+    server = make_server()
+    words = ["--seconds=1", "--repeat=1", "--connections=2", "--json", f"--url={server.url}"]
+    result = run_tael("bench", "payments", *words, "--key=sk_test_nobody")
+    assert result.returncode == 1 and "401" in result.stderr
+    assert "payments" not in result.stdout
