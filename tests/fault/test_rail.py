@@ -1,0 +1,147 @@
+"""The card network answers late, twice, or never: one outcome, and the money agrees."""
+
+import uuid
+
+import pytest
+
+from kit.books import metrics, reconciled, settled
+from kit.client import Http, sdk
+from kit.server import wait_until
+
+PAYMENT = {"amount": "2000", "currency": "usd", "payment_method": "pm_card_visa",
+           "confirm": "true"}
+HOLD = {**PAYMENT, "capture_method": "manual"}
+QUICK = ("--rail-timeout=300ms", "--attempt-lease=1s")
+FAULTS = ["lost", "dropped", "late", "twice"]
+
+
+def keyed(http, path, body, key):
+    return http.post(path, body, headers={"Idempotency-Key": key})
+
+
+def final(http, path, seconds=40):
+    """The intent, once the network's word on it is known."""
+    return wait_until(
+        lambda: (intent := http.get(path).json())["status"] != "processing" and intent,
+        seconds, "the outcome")
+
+
+@pytest.mark.parametrize("body", [PAYMENT, HOLD], ids=["payment", "hold"])
+@pytest.mark.parametrize("fault", FAULTS)
+def test_authorization(make_server, fault, body):
+    """Every message goes wrong until the server is started again with a network that works."""
+    server = make_server(*QUICK)
+    server.stop()
+    server.start(f"--issuer-{fault}-per-mille=1000")
+    http, key = Http(server), str(uuid.uuid4())
+    first = keyed(http, "/v1/payment_intents", body, key)
+    assert first.status_code in (200, 402), first.text
+    (intent,) = sdk(server).v1.payment_intents.list().data
+    if fault == "twice":
+        assert intent.status in ("succeeded", "requires_capture")
+    elif first.status_code == 200:
+        assert intent.status in ("processing", "succeeded", "requires_capture")
+    server.stop()
+    server.start()
+    books = settled(server, 15)
+    (intent,) = books.intents
+    assert intent.status in ("succeeded", "requires_capture", "requires_payment_method")
+    if fault in ("lost", "twice"):
+        # It was done: asking by id finds that out.
+        assert intent.status == (
+            "requires_capture" if body is HOLD else "succeeded")
+    if fault == "dropped":
+        assert intent.status == "requires_payment_method"
+    # The key stands for this intent for ever: what was told is told again, and nothing is done.
+    again = keyed(http, "/v1/payment_intents", body, key)
+    assert (again.status_code, again.content) == (first.status_code, first.content)
+    assert len(settled(server).intents) == 1
+    reconciled(server)
+
+
+@pytest.mark.parametrize("act", ["capture", "cancel", "refund"])
+@pytest.mark.parametrize("fault", FAULTS)
+def test_afterwards(make_server, fault, act):
+    server = make_server(*QUICK)
+    http, key = Http(server), str(uuid.uuid4())
+    made = http.post("/v1/payment_intents", PAYMENT if act == "refund" else HOLD).json()
+    server.stop()
+    server.start(f"--issuer-{fault}-per-mille=1000")
+    if act == "refund":
+        path, body = "/v1/refunds", {"payment_intent": made["id"], "amount": "700"}
+    else:
+        path, body = f"/v1/payment_intents/{made['id']}/{act}", {}
+    first = keyed(http, path, body, key)
+    assert first.status_code == 200, first.text
+    server.stop()
+    server.start()
+    books = settled(server, 15)
+    wait_until(lambda: all(refund.status == "succeeded" for refund in
+                           sdk(server).v1.refunds.list().data), 15, "the refund")
+    (intent,) = books.intents
+    assert intent.status == {"capture": "succeeded", "cancel": "canceled",
+                             "refund": "succeeded"}[act]
+    books = settled(server)
+    assert sum(charge.amount_refunded for charge in books.charges) == (
+        700 if act == "refund" else 0)
+    reconciled(server)
+
+
+@pytest.mark.parametrize("flags", [
+    ("--issuer-lost-per-mille=200", "--issuer-dropped-per-mille=200"),
+    ("--issuer-late-per-mille=200", "--issuer-twice-per-mille=200"),
+    ("--issuer-lost-per-mille=100", "--issuer-dropped-per-mille=100",
+     "--issuer-late-per-mille=100", "--issuer-twice-per-mille=100",
+     "--issuer-latency=5ms", "--issuer-jitter=20ms"),
+])
+def test_bad_day(make_server, flags):
+    """A network of which nothing can be relied on, and nobody restarts anything."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    server = make_server("--rail-timeout=100ms", "--attempt-lease=1s", *flags)
+    http = Http(server, validate=False)
+
+    def life(number):
+        made = http.post("/v1/payment_intents", HOLD if number % 2 else PAYMENT)
+        if made.status_code != 200:
+            return
+        intent = made.json()["id"]
+        path = f"/v1/payment_intents/{intent}"
+        if final(http, path)["status"] == "requires_payment_method":
+            return
+        if number % 2:
+            http.post(f"{path}/{'capture' if number % 4 == 1 else 'cancel'}")
+            final(http, path)
+        if number % 4 != 3:
+            http.post("/v1/refunds", {"payment_intent": intent, "amount": "300"})
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(life, range(40)))
+    books = settled(server, 40)
+    assert len(books.intents) == 40
+    assert {intent.status for intent in books.intents} <= {
+        "succeeded", "canceled", "requires_payment_method", "requires_capture"}
+    wait_until(lambda: all(refund.status == "succeeded" for refund in
+                           sdk(server).v1.refunds.list({"limit": 100}).data), 20, "the refunds")
+    settled(server, 40)
+    assert metrics(server)["tael_attempts_open"] == 0
+
+
+def test_unknown_shows_as_processing(make_server):
+    server = make_server("--rail-timeout=200ms", "--issuer-lost-per-mille=1000",
+                         "--sweep-interval=30s")
+    http, key = Http(server), str(uuid.uuid4())
+    answer = keyed(http, "/v1/payment_intents", PAYMENT, key)
+    assert answer.status_code == 200
+    assert answer.json()["status"] == "processing"
+    intent = answer.json()["id"]
+    for act in ("cancel", "capture", "confirm"):
+        refused = http.post(f"/v1/payment_intents/{intent}/{act}")
+        assert refused.status_code == 400, refused.text
+        assert refused.json()["error"]["code"] == "payment_intent_unexpected_state"
+    server.stop()
+    server.start("--issuer-lost-per-mille=0", "--sweep-interval=100ms")
+    assert settled(server).intents[0].status == "succeeded"
+    # A retry of the same key tells the end, or what was told before; never a second payment.
+    assert keyed(http, "/v1/payment_intents", PAYMENT, key).json()["id"] == intent
+    assert len(settled(server).charges) == 1
