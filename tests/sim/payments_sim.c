@@ -76,6 +76,7 @@ plan_draw(struct sim *sim)
     plan->disk_odds = sim_chance(sim, 2) ? 0 : 30 + (uint32_t)sim_below(sim, 500);
     plan->pause_odds = sim_chance(sim, 2) ? 0 : 200;
     plan->jump_odds = sim_chance(sim, 2) ? 0 : 500;
+    plan->wall_odds = sim_chance(sim, 3) ? 500 : 0;
     plan->operations_max = sim_chance(sim, 6) ? 8 + sim_below(sim, 8) : 1000;
 }
 
@@ -215,8 +216,10 @@ draw_pause(struct sim *sim)
         os_sim_pause(sim->machine, sim->paused, false);
         sim->paused = NULL;
     } else {
-        /* The ledger's own loops come and go with its reloads; these two live with the process. */
-        sim->paused = sim_chance(sim, 2) ? sim->process.api_loop : sim->process.cards_loop;
+        /* The journal's own loop comes and goes with its reloads; these live with the process. */
+        struct os_loop *loops[] = {
+            sim->process.api_loop, sim->process.cards_loop, sim->process.ledger_loop};
+        sim->paused = loops[sim_below(sim, sizeof(loops) / sizeof(loops[0]))];
         os_sim_pause(sim->machine, sim->paused, true);
         sim->counts.pauses++;
     }
@@ -299,6 +302,10 @@ sim_work(struct sim *sim)
             let_time_pass(sim);
         } else if (sim_chance(sim, 20)) {
             os_sim_advance(sim->machine, sim_below(sim, 50) * OS_NS_PER_MS);
+        }
+        if (sim_chance(sim, sim->plan.wall_odds)) {
+            int64_t jump_s = (int64_t)sim_below(sim, 120) - 60;
+            os_sim_jump_wall(sim->machine, jump_s * (int64_t)OS_NS_PER_S);
         }
         if (sim_chance(sim, sim->plan.jump_odds)) {
             os_sim_advance(sim->machine, sim_below(sim, 3600) * OS_NS_PER_S);

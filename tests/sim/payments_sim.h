@@ -26,7 +26,6 @@
 #define SIM_MERCHANTS   2
 #define SIM_WISHES_MAX  128
 #define SIM_INTENTS_MAX 256
-#define SIM_LOOPS_MAX   16
 #define SIM_FORM_SIZE   512
 #define SIM_STEPS_MAX   2000000
 #define SIM_FEES_MAX    16
@@ -66,6 +65,7 @@ struct sim_plan {
     uint32_t disk_odds;      /* the journal's disk goes wrong */
     uint32_t pause_odds;     /* a thread hangs */
     uint32_t jump_odds;      /* time passes at once */
+    uint32_t wall_odds;      /* somebody sets the clock */
     uint64_t operations_max; /* of the runtime */
 };
 
@@ -78,6 +78,7 @@ struct sim_fee {
 struct sim_process {
     struct os_loop *api_loop;
     struct os_loop *cards_loop;
+    struct os_loop *ledger_loop; /* the engine's own */
     struct sim_documents documents;
     struct ledger_engine *engine;
     struct issuer *issuer;
@@ -154,9 +155,7 @@ struct sim {
     struct os_prng *prng;
     struct os_sim_disk *ledger_disk;
     struct os_sim_disk *issuer_disk;
-    struct os_loops loops; /* the machine's, remembering what was created */
-    struct os_loop *loop_list[SIM_LOOPS_MAX];
-    uint32_t loop_count;
+    struct os_loops loops; /* the machine's, remembering the engine's */
     struct os_loop *paused;
     struct trace_log log;
     int log_fd;

@@ -188,8 +188,8 @@ loops_create(struct os_loops *loops, const char *name, struct os_loop **ret_loop
     struct sim *sim = CONTAINER_OF(loops, struct sim, loops);
     struct os_loops *real = os_sim_loops(sim->machine);
     TRY(real->create(real, name, ret_loop));
-    if (sim->loop_count < SIM_LOOPS_MAX) {
-        sim->loop_list[sim->loop_count++] = *ret_loop;
+    if (strcmp(name, "ledger") == 0) {
+        sim->process.ledger_loop = *ret_loop;
     }
     return ERR_OK;
 }
@@ -332,7 +332,6 @@ void
 sim_start(struct sim *sim)
 {
     memset(&sim->process, 0, sizeof(sim->process));
-    sim->loop_count = 0;
     start_ledger(sim);
     start_cards(sim);
     start_api(sim);
