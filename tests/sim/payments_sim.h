@@ -275,6 +275,8 @@ struct sim_books {
 };
 
 void sim_books_read(struct sim *sim, struct sim_books *books);
+/* Writes the row's body back, changed behind everybody's back. */
+bool sim_documents_damage(struct sim *sim, enum sim_kind kind, const struct sim_row *row);
 void sim_books_release(struct sim_books *books);
 struct sim_row *sim_books_find(const struct sim_books *books, enum sim_kind kind, const char *id);
 /* "" and 0 if it is not there. */

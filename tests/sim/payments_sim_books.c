@@ -215,3 +215,29 @@ sim_books_release(struct sim_books *books)
     free(books->accounts);
     free(books->issuer);
 }
+
+bool
+sim_documents_damage(struct sim *sim, enum sim_kind kind, const struct sim_row *row)
+{
+    struct document_store *store = &sim->process.documents.store;
+    const struct document_kind *document = kind_find(kind_names[kind]);
+    struct document_row stored;
+    struct arena arena;
+    arena_init(&arena, 1U << 20);
+    char *body = json_dumps(row->body, JSON_COMPACT);
+    ASSERT(body != NULL);
+    err_t error =
+        store->ops->get(store, document, row->scope, span_from_cstr(row->id), &arena, &stored);
+    ASSERT(error == ERR_OK);
+    stored.scope = row->scope;
+    stored.id = span_from_cstr(row->id);
+    stored.body = span_from_cstr(body);
+    error = store->ops->begin(store);
+    ASSERT(error == ERR_OK);
+    error = store->ops->update(store, document, &stored);
+    ASSERT(error == ERR_OK);
+    error = store->ops->commit(store);
+    free(body);
+    arena_release(&arena);
+    return error == ERR_OK;
+}

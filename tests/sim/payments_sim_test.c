@@ -158,6 +158,38 @@ damage_is_seen(void **state)
     }
 }
 
+/* Somebody changes a document: within two of its runs the reconciler says so. */
+static void
+the_reconciler_sees(void **state)
+{
+    (void)state;
+    uint32_t changed = 0;
+    for (uint64_t seed = 1; seed <= 3; seed++) {
+        struct sim *sim = sim_create(seed);
+        struct sim_books books;
+        sim_run_to_rest(sim);
+        assert_false(sim->failed);
+        sim_books_read(sim, &books);
+        const struct sim_rows *charges = &books.documents[SIM_ROW_CHARGE];
+        for (uint32_t i = 0; i < charges->count; i++) {
+            struct sim_row *row = &charges->rows[i];
+            int64_t captured = sim_row_integer(row, "amount_captured");
+            if (captured == 0) {
+                continue;
+            }
+            json_object_set_new(row->body, "amount_captured", json_integer(captured + 100));
+            assert_true(sim_documents_damage(sim, SIM_ROW_CHARGE, row));
+            sim_pass(sim, 60);
+            assert_true(payments_health(sim->process.payments).differences >= 1);
+            changed++;
+            break;
+        }
+        sim_books_release(&books);
+        sim_destroy(&sim);
+    }
+    assert_true(changed > 0);
+}
+
 int
 main(void)
 {
@@ -165,6 +197,7 @@ main(void)
         cmocka_unit_test(every_seed_holds),
         cmocka_unit_test(a_seed_repeats_itself),
         cmocka_unit_test(damage_is_seen),
+        cmocka_unit_test(the_reconciler_sees),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
