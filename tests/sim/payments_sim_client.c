@@ -46,27 +46,36 @@ call_free(struct sim_call *call)
 }
 
 static void
-call_unlink(struct sim_call *call)
+call_gone(struct sim_call *call)
+{
+    call->sim->call_count--;
+    if (call->wish != NULL) {
+        call->wish->under_way--;
+    }
+    call_free(call);
+}
+
+static void
+call_end(struct sim_call *call)
 {
     struct sim_call **at = &call->sim->calls;
     while (*at != call) {
         at = &(*at)->next;
     }
     *at = call->next;
-    call->sim->call_count--;
-    if (call->wish != NULL) {
-        call->wish->under_way--;
-    }
+    call_gone(call);
 }
 
 void
 sim_calls_forget(struct sim *sim)
 {
-    while (sim->calls != NULL) {
-        struct sim_call *call = sim->calls;
+    struct sim_call *call = sim->calls;
+    sim->calls = NULL;
+    while (call != NULL) {
+        struct sim_call *next = call->next;
         sim->counts.unanswered++;
-        call_unlink(call);
-        call_free(call);
+        call_gone(call);
+        call = next;
     }
 }
 
@@ -265,8 +274,7 @@ call_done(struct resource_request *request)
             request->body.data);
     }
     wish_answered(sim, call->wish, request);
-    call_unlink(call);
-    call_free(call);
+    call_end(call);
 }
 
 void
@@ -319,6 +327,14 @@ draw_method(struct sim *sim, uint32_t merchant)
     return sim_chance(sim, 3) ? sim->merchants[merchant].method : draw_token(sim);
 }
 
+/* 100, 200 ... up to `most`. */
+static long long
+draw_amount(struct sim *sim, int64_t most)
+{
+    int64_t hundreds = 1 + (int64_t)sim_below(sim, (uint64_t)most / 100);
+    return hundreds * 100;
+}
+
 static void
 wish_create(struct sim *sim, struct sim_wish *wish)
 {
@@ -326,7 +342,7 @@ wish_create(struct sim *sim, struct sim_wish *wish)
     const char *currency = currencies[sim_below(sim, 5)];
     bool confirm = !sim_chance(sim, 5);
     bool method = confirm || sim_chance(sim, 2);
-    long long amount = (long long)(100 * (1 + sim_below(sim, 300)));
+    long long amount = draw_amount(sim, 30000);
     wish->merchant = (uint32_t)sim_below(sim, SIM_MERCHANTS);
     form_write(
         wish,
@@ -355,11 +371,7 @@ wish_refund(struct sim *sim, struct sim_wish *wish, const struct sim_intent *int
 {
     char amount[40] = "";
     if (!sim_chance(sim, 3)) {
-        (void)snprintf(
-            amount,
-            sizeof(amount),
-            "&amount=%lld",
-            (long long)(100 * (1 + sim_below(sim, (uint64_t)intent->amount / 100))));
+        (void)snprintf(amount, sizeof(amount), "&amount=%lld", draw_amount(sim, intent->amount));
     }
     bool by_charge = intent->charge[0] != '\0' && sim_chance(sim, 2);
     form_write(
@@ -388,10 +400,7 @@ wish_about(struct sim *sim, struct sim_wish *wish, const struct sim_intent *inte
             method ? "payment_method=" : "",
             method ? draw_method(sim, wish->merchant) : "");
     } else if (wish->verb == SIM_CAPTURE && sim_chance(sim, 2)) {
-        form_write(
-            wish,
-            "amount_to_capture=%lld",
-            (long long)(100 * (1 + sim_below(sim, (uint64_t)intent->amount / 100))));
+        form_write(wish, "amount_to_capture=%lld", draw_amount(sim, intent->amount));
     } else if (wish->verb == SIM_UPDATE) {
         form_write(wish, "description=%s", wish->key);
     }
@@ -516,8 +525,7 @@ method_made(struct resource_request *request)
     ASSERT(request->status == 200);
     (void)snprintf(merchant->method, sizeof(merchant->method), "%s", text_of(json, "id"));
     json_decref(json);
-    call_unlink(call);
-    call_free(call);
+    call_end(call);
 }
 
 static void
