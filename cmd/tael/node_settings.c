@@ -172,7 +172,7 @@ const struct setting node_setting_table[] = {
         "ledger-segment-size",
         ledger_segment_size,
         "64m",
-        MIB,
+        4 * MIB, /* the largest batch must fit */
         4 * GIB,
         "Of a file of the journal."),
 };

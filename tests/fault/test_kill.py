@@ -123,7 +123,7 @@ def retry_unanswered(server, workers):
 
 
 def test_kill_under_load(make_server):
-    server = make_server("--ledger-segment-size=1m")
+    server = make_server("--ledger-segment-size=4m")
     total = 0
     for number in range(ROUNDS):
         before = Books(server)
