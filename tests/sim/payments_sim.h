@@ -283,9 +283,14 @@ struct sim_row *sim_books_find(const struct sim_books *books, enum sim_kind kind
 const char *sim_row_text(const struct sim_row *row, const char *name);
 int64_t sim_row_integer(const struct sim_row *row, const char *name);
 bool sim_row_is(const struct sim_row *row, const char *name, const char *value);
+const struct currency *sim_row_currency(const struct sim_row *row);
+/* The public API's amount in the ledger's units. */
+int64_t sim_row_units(const struct sim_row *row, int64_t api_amount);
 
-/* payments_sim_check.c, payments_sim_answers.c: failures go to sim_fail. */
+/* payments_sim_check.c, _sums.c, _answers.c: failures go to sim_fail. */
 void sim_check(struct sim *sim, const struct sim_books *books);
+/* What always holds (docs/accounting.md); part of sim_check. */
+void sim_check_sums(struct sim *sim, const struct sim_books *books);
 void sim_check_answers(struct sim *sim, const struct sim_books *books);
 /* Both, on the books as they are now. */
 void sim_check_now(struct sim *sim);

@@ -120,6 +120,23 @@ sim_row_is(const struct sim_row *row, const char *name, const char *value)
     return strcmp(sim_row_text(row, name), value) == 0;
 }
 
+const struct currency *
+sim_row_currency(const struct sim_row *row)
+{
+    const struct currency *currency = currency_find(span_from_cstr(sim_row_text(row, "currency")));
+    ASSERT(currency != NULL);
+    return currency;
+}
+
+int64_t
+sim_row_units(const struct sim_row *row, int64_t api_amount)
+{
+    struct money money;
+    err_t error = money_from_api(api_amount, sim_row_currency(row), &money);
+    ASSERT(error == ERR_OK);
+    return money.amount;
+}
+
 /* -------------------------------------------------------------------------------- the ledger */
 
 struct question {

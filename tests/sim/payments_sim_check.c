@@ -6,7 +6,6 @@
 #include "payments_sim.h"
 
 #include "base/assert.h"
-#include "engine/check.h"
 
 #include <jansson.h>
 #include <stdlib.h>
@@ -30,24 +29,6 @@ struct check {
 
 /* ------------------------------------------------------------------------------ small things */
 
-static const struct currency *
-currency_of(const struct sim_row *row)
-{
-    const struct currency *currency = currency_find(span_from_cstr(sim_row_text(row, "currency")));
-    ASSERT(currency != NULL);
-    return currency;
-}
-
-/* In the ledger's units. */
-static int64_t
-ledger_units(const struct sim_row *row, int64_t api_amount)
-{
-    struct money money;
-    err_t error = money_from_api(api_amount, currency_of(row), &money);
-    ASSERT(error == ERR_OK);
-    return money.amount;
-}
-
 static u128
 unhex(const char *text)
 {
@@ -64,7 +45,7 @@ fee_by(const struct sim_fee *rule, const struct sim_row *row, int64_t api_amount
     int64_t tenthousandths = api_amount * rule->basis_points;
     int64_t fee = tenthousandths / 10000 + (tenthousandths % 10000 >= 5000 ? 1 : 0);
     fee += rule->fixed;
-    if (currency_of(row)->api_exponent > currency_of(row)->exponent) {
+    if (sim_row_currency(row)->api_exponent > sim_row_currency(row)->exponent) {
         fee -= fee % 100;
     }
     return fee < api_amount ? fee : api_amount;
@@ -90,7 +71,7 @@ static u128
 account_of(const struct check *check, const struct sim_row *row, enum payments_account account)
 {
     return payments_account_id(
-        account, check->sim->merchants[row->merchant].id, currency_of(row), false);
+        account, check->sim->merchants[row->merchant].id, sim_row_currency(row), false);
 }
 
 /* ------------------------------------------------------------------------------- the ledger */
@@ -128,13 +109,13 @@ expect_transfer(
     }
     check->transfer_seen[found - check->books->transfers] = true;
     uint16_t flags = found->flags & (uint16_t)~LEDGER_TRANSFER_LINKED;
-    if (found->amount != (u128)ledger_units(row, expected->amount) ||
+    if (found->amount != (u128)sim_row_units(row, expected->amount) ||
         found->debit_account_id != account_of(check, row, expected->debit) ||
         found->credit_account_id != account_of(check, row, expected->credit) ||
         found->code != expected->code || flags != expected->flags ||
         found->pending_id != expected->pending_id || found->user_data_64 != row->scope ||
         found->user_data_128 != expected->base || found->timeout != 0 ||
-        found->ledger != payments_ledger_number(currency_of(row), false)) {
+        found->ledger != payments_ledger_number(sim_row_currency(row), false)) {
         sim_fail(
             check->sim,
             "%s: its %s is booked otherwise: amount %lld, code %u, flags %u",
@@ -256,7 +237,7 @@ refunds_sent(struct check *check, const struct sim_row *charge, uint32_t *ret_co
             record_find(check, unhex(sim_row_text(refund, "reference")));
         if (sim_row_is(refund, "charge", charge->id) && record != NULL &&
             record->outcome == PORT_RAIL_APPROVED) {
-            sum += ledger_units(refund, sim_row_integer(refund, "amount"));
+            sum += sim_row_units(refund, sim_row_integer(refund, "amount"));
             (*ret_count)++;
         }
     }
@@ -285,11 +266,11 @@ check_network(struct check *check, const struct sim_row *charge, bool canceled)
         }
         return;
     }
-    int64_t captured = ledger_units(charge, sim_row_integer(charge, "amount_captured"));
+    int64_t captured = sim_row_units(charge, sim_row_integer(charge, "amount_captured"));
     uint32_t refund_count;
     int64_t refunded = refunds_sent(check, charge, &refund_count);
     int64_t taken = (record->flags & CAPTURES_AT_ONCE) != 0 ? record->amount : sums.captured;
-    if (!approved || record->amount != ledger_units(charge, sim_row_integer(charge, "amount")) ||
+    if (!approved || record->amount != sim_row_units(charge, sim_row_integer(charge, "amount")) ||
         (sums.voids != 0) != canceled || taken != captured || sums.captures > 1 ||
         sums.refunded != refunded || sums.refunds != refund_count) {
         sim_fail(
@@ -496,7 +477,7 @@ check_refund(struct check *check, const struct sim_row *refund)
     expect_transfer(check, refund, "refund", &out);
     check_transaction(check, refund, "balance_transaction", -amount, 0);
     if (record == NULL || record->outcome != PORT_RAIL_APPROVED ||
-        record->operation != PORT_RAIL_REFUND || record->amount != ledger_units(refund, amount)) {
+        record->operation != PORT_RAIL_REFUND || record->amount != sim_row_units(refund, amount)) {
         sim_fail(check->sim, "%s: the network has no such refund", refund->id);
     }
     if (failed) {
@@ -587,108 +568,6 @@ check_settlement(struct check *check, const struct sim_row *transaction)
     expect_transfer(check, transaction, "settlement", &transfer);
 }
 
-/* ------------------------------------------------------------------------------------- sums */
-
-/* Signed: what the platform has, or the merchant is owed, by the account's normal side. */
-static int64_t
-balance_of(const struct check *check, u128 id, bool debit_side)
-{
-    for (uint32_t i = 0; i < check->books->account_count; i++) {
-        const struct ledger_account *account = &check->books->accounts[i];
-        if (account->id == id) {
-            int64_t credits = (int64_t)(account->credits_posted - account->debits_posted);
-            return debit_side ? -credits : credits;
-        }
-    }
-    return 0;
-}
-
-static void
-check_merchant(
-    struct check *check, uint32_t merchant, const struct currency *currency, int64_t *total)
-{
-    const char *id = check->sim->merchants[merchant].id;
-    int64_t has = balance_of(
-                      check,
-                      payments_account_id(PAYMENTS_ACCOUNT_MERCHANT_PENDING, id, currency, false),
-                      false) +
-                  balance_of(
-                      check,
-                      payments_account_id(PAYMENTS_ACCOUNT_MERCHANT_AVAILABLE, id, currency, false),
-                      false);
-    const struct sim_rows *rows = &check->books->documents[SIM_ROW_TRANSACTION];
-    int64_t net = 0;
-    for (uint32_t i = 0; i < rows->count; i++) {
-        const struct sim_row *row = &rows->rows[i];
-        if (row->merchant == merchant && sim_row_is(row, "currency", currency->api_code)) {
-            int64_t amount = sim_row_integer(row, "amount");
-            int64_t sign = amount < 0 ? -1 : 1;
-            net += sign * ledger_units(row, sign * amount) -
-                   ledger_units(row, sim_row_integer(row, "fee"));
-        }
-    }
-    if (has != net) {
-        sim_fail(
-            check->sim,
-            "merchant %u has %lld %s, the balance transactions say %lld",
-            merchant,
-            (long long)has,
-            currency->code,
-            (long long)net);
-    }
-    *total += has;
-}
-
-static void
-check_currency(struct check *check, const struct currency *currency)
-{
-    int64_t total = 0;
-    for (uint32_t i = 0; i < SIM_MERCHANTS; i++) {
-        check_merchant(check, i, currency, &total);
-    }
-    total += balance_of(
-        check, payments_account_id(PAYMENTS_ACCOUNT_FEE_REVENUE, "", currency, false), false);
-    int64_t clearing = balance_of(
-        check, payments_account_id(PAYMENTS_ACCOUNT_CARD_CLEARING, "", currency, false), true);
-    int64_t suspense = balance_of(
-        check, payments_account_id(PAYMENTS_ACCOUNT_SUSPENSE, "", currency, false), false);
-    if (clearing != total || suspense != 0) {
-        sim_fail(
-            check->sim,
-            "%s: the network owes %lld, merchants and fees are %lld, suspense %lld",
-            currency->code,
-            (long long)clearing,
-            (long long)total,
-            (long long)suspense);
-    }
-}
-
-/* Live holds are those of the intents that wait for their capture, and no others. */
-static void
-check_holds(struct check *check)
-{
-    u128 held = 0;
-    u128 shown = 0;
-    const struct sim_rows *intents = &check->books->documents[SIM_ROW_INTENT];
-    for (uint32_t i = 0; i < intents->count; i++) {
-        const struct sim_row *row = &intents->rows[i];
-        held += (uint64_t)ledger_units(row, sim_row_integer(row, "amount_capturable"));
-    }
-    for (uint32_t i = 0; i < check->books->account_count; i++) {
-        shown += check->books->accounts[i].debits_pending;
-    }
-    struct ledger_engine_status status;
-    ledger_engine_status(check->sim->process.engine, &status);
-    if (held != shown || (held == 0) != (status.pendings == 0)) {
-        sim_fail(
-            check->sim,
-            "the ledger holds %lld, the documents %lld, in %u pendings",
-            (long long)shown,
-            (long long)held,
-            status.pendings);
-    }
-}
-
 static void
 check_nothing_else(struct check *check)
 {
@@ -709,48 +588,6 @@ check_nothing_else(struct check *check)
                 "record %u of the issuer, operation %u, is explained by no document",
                 i,
                 (unsigned)check->books->issuer[i].operation);
-        }
-    }
-}
-
-static uint32_t
-count_events(const struct sim_books *books, const char *type, const char *object)
-{
-    const struct sim_rows *events = &books->documents[SIM_ROW_EVENT];
-    uint32_t count = 0;
-    for (uint32_t i = 0; i < events->count; i++) {
-        const json_t *shown = json_object_get(events->rows[i].body, "object");
-        const char *id = json_string_value(json_object_get(shown, "id"));
-        count +=
-            sim_row_is(&events->rows[i], "type", type) && id != NULL && strcmp(id, object) == 0;
-    }
-    return count;
-}
-
-/* Each outcome was told once. */
-static void
-check_events(struct check *check)
-{
-    static const struct {
-        enum sim_kind kind;
-        const char *member, *value, *type;
-    } rules[] = {
-        {SIM_ROW_INTENT, "status", "succeeded", "payment_intent.succeeded"},
-        {SIM_ROW_INTENT, "status", "canceled", "payment_intent.canceled"},
-        {SIM_ROW_CHARGE, "status", "succeeded", "charge.succeeded"},
-        {SIM_ROW_CHARGE, "status", "failed", "charge.failed"},
-        {SIM_ROW_REFUND, "status", "failed", "refund.failed"},
-    };
-
-    for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {
-        const struct sim_rows *rows = &check->books->documents[rules[i].kind];
-        for (uint32_t j = 0; j < rows->count; j++) {
-            const struct sim_row *row = &rows->rows[j];
-            uint32_t wanted = sim_row_is(row, rules[i].member, rules[i].value) ? 1 : 0;
-            uint32_t told = count_events(check->books, rules[i].type, row->id);
-            if (told != wanted) {
-                sim_fail(check->sim, "%s: %s was told %u times", row->id, rules[i].type, told);
-            }
         }
     }
 }
@@ -779,24 +616,7 @@ sim_check(struct sim *sim, const struct sim_books *books)
         check_settlement(&check, &books->documents[SIM_ROW_TRANSACTION].rows[i]);
     }
     check_nothing_else(&check);
-    for (size_t i = 0; i < currency_count(); i++) {
-        check_currency(&check, currency_at(i));
-    }
-    check_holds(&check);
-    check_events(&check);
+    sim_check_sums(sim, books);
     free(check.transfer_seen);
     free(check.record_seen);
-}
-
-void
-sim_check_journal(struct sim *sim)
-{
-    struct ledger_check_settings settings = {
-        .url = "journal:ledger", .disk = os_sim_disk_ops(sim->ledger_disk)};
-    struct ledger_check_report report;
-    struct store_error error = {0};
-    if (ledger_engine_check(&settings, &report, &error) != ERR_OK) {
-        sim_fail(sim, "the journal is damaged: %s", error.message);
-    }
-    ledger_engine_check_release(&report);
 }
