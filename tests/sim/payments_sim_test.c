@@ -19,7 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SEEDS_SHORT 100
+#define SEEDS_SHORT 60
 #define SEEDS_LONG  2000
 /* After so many it is no use to go on. */
 #define FAILED_MAX 20
