@@ -20,6 +20,7 @@
 
 /* A run ends early with so many transfers: what memory: holds is memory. */
 #define TRANSFERS_MAX UINT32_C(2000000)
+#define BURSTS_MIN    4
 
 struct slot {
     struct port_ledger_request request;
@@ -114,11 +115,12 @@ check(const struct slot *slot)
     return ERR_OK;
 }
 
-/* The time is up, and enough was counted to know: each slot's batch once. */
+/* The time is up, and enough was counted: batches are answered in bursts of up to `outstanding`. */
 static bool
 is_over(const struct run *run, uint64_t now)
 {
-    return now > run->measure_until_ns && run->batches >= run->point->outstanding;
+    return now > run->measure_until_ns &&
+           run->batches >= (uint64_t)BURSTS_MIN * run->point->outstanding;
 }
 
 static void
