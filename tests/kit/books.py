@@ -168,9 +168,13 @@ def settled(server, seconds=5):
     client = sdk(server, validate=False)
 
     def quiet():
+        # The metric counts attempts that are due; those that wait to ask again show in documents.
         return not any(
             intent.status == "processing"
             for intent in everything(client, client.v1.payment_intents)
+        ) and not any(
+            refund.status == "pending" and refund.balance_transaction is None
+            for refund in everything(client, client.v1.refunds)
         ) and metrics(server)["tael_attempts_open"] == 0
 
     wait_until(quiet, seconds, "the end of every attempt")
