@@ -229,10 +229,10 @@ show_table_print(const struct show_table *table)
     buf_init(&out, TABLE_SIZE_MAX);
     show_table_append(table, &out, show_colored(stdout));
     bool complete = !table->failed && !buf_failed(&out);
-    if (complete) {
-        (void)fwrite(out.data, 1, out.size, stdout);
-    } else {
+    if (!complete) {
         (void)fputs("tael: the table is too large; ask for less, or use --json\n", stderr);
+    } else if (out.size > 0) {
+        (void)fwrite(out.data, 1, out.size, stdout);
     }
     buf_release(&out);
     return complete;
