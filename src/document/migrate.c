@@ -78,7 +78,8 @@ read_integer(struct document_sqlite *sqlite, const char *sql, int64_t *ret_value
 static err_t
 migrate_layout(struct document_sqlite *sqlite, char message[DOCUMENT_MESSAGE_SIZE])
 {
-    int64_t version, tables;
+    int64_t version = 0;
+    int64_t tables = 0;
     err_t result = read_integer(sqlite, "PRAGMA user_version", &version);
     if (result == ERR_OK) {
         result = read_integer(sqlite, "SELECT count(*) FROM sqlite_schema", &tables);

@@ -44,8 +44,9 @@ static void
 t_open(struct t_store *t)
 {
     err_t error = document_store_open(t->url, kinds, 2, &t->documents, t->message);
-    if (error != ERR_OK) {
+    if (error != ERR_OK || t->documents == NULL) {
         fail_msg("%s: %s", err_name(error), t->message);
+        abort();
     }
 }
 

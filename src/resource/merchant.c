@@ -328,6 +328,7 @@ key_create(
 }
 
 err_t
+/* All of what a key is, once: NOLINTNEXTLINE(readability-function-size) */
 resource_key_create(
     struct resource_runtime *runtime,
     const char *merchant_id,

@@ -131,8 +131,10 @@ resource_expand_try(struct resource_op *op)
         if (expand == NULL || op->expand->children != expand || expand->next != NULL) {
             const struct resource_expand *wrong = op->expand->children;
             while (wrong == expand) {
+                ASSERT(wrong != NULL);
                 wrong = wrong->next;
             }
+            ASSERT(wrong != NULL);
             resource_expand_refuse(op, wrong->path);
             return false;
         }
