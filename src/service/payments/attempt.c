@@ -76,6 +76,23 @@ payments_attempt_open(
 }
 
 void
+payments_attempt_begin(
+    struct payments_flow *flow, const char *kind, int64_t amount, resource_step step)
+{
+    struct payments_intent *intent = flow->intent;
+    if (!payments_attempt_open(flow, &intent->attempt, kind, amount)) {
+        return;
+    }
+    intent->due = (int64_t)resource_now_s(flow->op) + flow->payments->parts.settings.lease_s;
+    err_t error = resource_save(flow->op, &payments_intent_type, intent);
+    if (error != ERR_OK) {
+        resource_internal(flow->op, error, "intent");
+        return;
+    }
+    resource_after_commit(flow->op, step);
+}
+
+void
 payments_attempt_resume(struct payments_flow *flow, const struct payments_attempt *attempt)
 {
     ASSERT(payments_attempt_is_open(attempt));

@@ -85,17 +85,7 @@ attempt_is_durable(struct resource_op *op)
 static void
 begin_void(struct payments_flow *flow)
 {
-    struct payments_intent *intent = flow->intent;
-    if (!payments_attempt_open(flow, &intent->attempt, "void", intent->amount_capturable)) {
-        return;
-    }
-    intent->due = (int64_t)resource_now_s(flow->op) + flow->payments->parts.settings.lease_s;
-    err_t error = resource_save(flow->op, &payments_intent_type, intent);
-    if (error != ERR_OK) {
-        resource_internal(flow->op, error, "intent");
-        return;
-    }
-    resource_after_commit(flow->op, attempt_is_durable);
+    payments_attempt_begin(flow, "void", flow->intent->amount_capturable, attempt_is_durable);
 }
 
 static void

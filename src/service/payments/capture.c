@@ -124,22 +124,6 @@ attempt_is_durable(struct resource_op *op)
 }
 
 static void
-begin(struct payments_flow *flow, int64_t amount)
-{
-    struct payments_intent *intent = flow->intent;
-    if (!payments_attempt_open(flow, &intent->attempt, "capture", amount)) {
-        return;
-    }
-    intent->due = (int64_t)resource_now_s(flow->op) + flow->payments->parts.settings.lease_s;
-    err_t error = resource_save(flow->op, &payments_intent_type, intent);
-    if (error != ERR_OK) {
-        resource_internal(flow->op, error, "intent");
-        return;
-    }
-    resource_after_commit(flow->op, attempt_is_durable);
-}
-
-static void
 capture_locked(struct resource_op *op)
 {
     struct payments_flow *flow = payments_flow_of(op);
@@ -175,7 +159,7 @@ capture_locked(struct resource_op *op)
         return;
     }
     (void)resource_text(op, "statement_descriptor", &intent->statement_descriptor);
-    begin(flow, amount);
+    payments_attempt_begin(flow, "capture", amount, attempt_is_durable);
 }
 
 void

@@ -91,6 +91,10 @@ const struct currency *payments_flow_currency(const struct payments_flow *flow);
 /* Opens one with a new id; false if the operation was answered. */
 bool payments_attempt_open(
     struct payments_flow *flow, struct payments_attempt *attempt, const char *kind, int64_t amount);
+/* Opens one on an authorized intent, leased to this process, and runs `step` when it is durable; or
+ * answers. */
+void payments_attempt_begin(
+    struct payments_flow *flow, const char *kind, int64_t amount, resource_step step);
 /* Reads the id of a stored one. */
 void payments_attempt_resume(struct payments_flow *flow, const struct payments_attempt *attempt);
 void payments_attempt_close(struct payments_attempt *attempt);
