@@ -121,6 +121,8 @@ struct resource_op {
 
     int status;
     struct buf body;
+    const char *content_type; /* of body, if it is not JSON */
+    struct span location;     /* of a redirect */
 };
 
 struct resource_key; /* auth.h */

@@ -47,6 +47,7 @@ enum resource_key_kind {
     RESOURCE_KEY_RESTRICTED,
     RESOURCE_KEY_PUBLISHABLE,
     RESOURCE_KEY_INTERNAL, /* a sweeper: no HTTP request behind it */
+    RESOURCE_KEY_NONE,     /* a public route: what the path carries is the only proof */
 };
 
 struct resource_type;
@@ -71,6 +72,10 @@ enum resource_route_flag {
     RESOURCE_RAW_BODY = 8,
     /* The answer must not be stored (it shows a secret once): an Idempotency-Key is ignored. */
     RESOURCE_NOT_KEPT = 16,
+    /* No API key is asked for: a person's browser follows a link. The first capture is the scope's
+     * number, which fills in the caller; the handler proves the right by a secret in the second,
+     * and answers a wrong one like an object that is not there. Implies RESOURCE_NOT_KEPT. */
+    RESOURCE_PUBLIC = 32,
 };
 
 enum resource_param_kind {
@@ -142,6 +147,8 @@ struct resource_request {
     bool replayed;
     char original_request_id[RESOURCE_REQUEST_ID_SIZE];
     const char *rate_limited_reason; /* for 429; may be NULL */
+    const char *content_type;        /* of body; NULL: application/json */
+    struct span location;            /* of a redirect, in `arena`; empty: none */
 };
 
 struct resource_settings {
@@ -236,6 +243,13 @@ void resource_after_commit(struct resource_op *op, resource_step step);
 
 /* Ends the operation with a JSON body, which is moved from `body`. */
 void resource_answer(struct resource_op *op, int status, struct buf *body);
+/* The same with another kind of body; `content_type` is constant. Not for routes whose answers are
+ * kept under an idempotency key, which keeps JSON only. */
+void resource_answer_typed(
+    struct resource_op *op, int status, const char *content_type, struct buf *body);
+/* Ends the operation with 303 See Other, for forms that a person submitted. `location` is an
+ * absolute URI of printable ASCII: whoever took it from a request has checked it. */
+void resource_answer_redirect(struct resource_op *op, struct span location);
 /* Ends an internal operation. */
 void resource_finish(struct resource_op *op);
 
