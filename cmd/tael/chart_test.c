@@ -30,18 +30,18 @@ static void
 names_have_codes(void **state)
 {
     (void)state;
-    enum payments_account account = PAYMENTS_ACCOUNT_SUSPENSE;
+    enum books_account account = BOOKS_SUSPENSE;
     assert_true(chart_account_find(SPAN("card-clearing"), &account));
-    assert_int_equal(account, PAYMENTS_ACCOUNT_CARD_CLEARING);
+    assert_int_equal(account, BOOKS_CARD_CLEARING);
     assert_true(chart_account_find(SPAN("merchant pending"), &account));
-    assert_int_equal(account, PAYMENTS_ACCOUNT_MERCHANT_PENDING);
+    assert_int_equal(account, BOOKS_MERCHANT_PENDING);
     assert_true(chart_account_find(SPAN("102"), &account));
-    assert_int_equal(account, PAYMENTS_ACCOUNT_FEE_REVENUE);
+    assert_int_equal(account, BOOKS_FEE_REVENUE);
     assert_false(chart_account_find(SPAN("clearing"), &account));
     assert_false(chart_account_find(SPAN("104"), &account));
     assert_false(chart_account_find(SPAN_EMPTY, &account));
-    assert_true(chart_account_is_merchants(PAYMENTS_ACCOUNT_MERCHANT_AVAILABLE));
-    assert_false(chart_account_is_merchants(PAYMENTS_ACCOUNT_SUSPENSE));
+    assert_true(chart_account_is_merchants(BOOKS_MERCHANT_AVAILABLE));
+    assert_false(chart_account_is_merchants(BOOKS_SUSPENSE));
 }
 
 int

@@ -1,6 +1,7 @@
 /* The HTTP front: its routes, the public listener, and the operators' one if there is. */
 #include "roles.h"
 
+#include "books/books.h"
 #include "os/process.h"
 
 #include <inttypes.h>
@@ -200,21 +201,6 @@ servers_open(struct node *node)
         node, node->admin_server, node->settings.admin_listen, NULL, &node->admin_port);
 }
 
-static bool
-is_payments_ledger(uint32_t ledger)
-{
-    for (int live = 0; live <= 1; live++) {
-        const struct currency *any = currency_at(0);
-        uint32_t offset = payments_ledger_number(any, live != 0) - any->number;
-        uint32_t number = ledger - offset;
-        if (ledger >= offset && number <= UINT16_MAX &&
-            currency_by_number((uint16_t)number) != NULL) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static err_t
 front_open(struct node *node)
 {
@@ -234,7 +220,7 @@ front_open(struct node *node)
         .health = {.context = node, .ready = is_ready, .metrics = write_metrics},
         .metrics_on_main = node->settings.admin_listen[0] == '\0',
         .form_bytes_max = (uint64_t)node->settings.form_max,
-        .ledger_is_reserved = is_payments_ledger,
+        .ledger_is_reserved = books_ledger_is_ours,
         .ledger_live = !cards_rail(node->cards)->simulated,
     };
     return api_create(&parts, &node->api);

@@ -23,9 +23,10 @@ MAY_USE = {
     "port": ["base", "os", "core/*"],
     "engine": ["base", "os", "core/*", "wire/*", "store", "net", "trace", "port"],
     "resource": ["base", "os", "wire/*", "document", "port", "trace"],
+    "books": ["base", "resource"],
     "service/*": [
         "base", "os", "core/*", "wire/*", "store", "document", "net", "trace", "port", "engine",
-        "resource",
+        "resource", "books",
     ],
     "api": ["base", "os", "wire/*", "document", "net", "trace", "port", "resource", "core/*"],
     "gateway": ["base", "os", "core/balance", "wire/*", "net", "trace", "port"],

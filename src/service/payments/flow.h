@@ -14,6 +14,7 @@
 #ifndef PAYMENTS_FLOW_H
 #define PAYMENTS_FLOW_H
 
+#include "books/books.h"
 #include "documents.h"
 #include "intent_machine.h"
 #include "payments/payments.h"

@@ -67,25 +67,4 @@ struct payments_health {
 /* Any thread. */
 struct payments_health payments_health(const struct payments *payments);
 
-/* The ledger number of a currency in a mode: ISO 4217 numeric, plus 1,000 for test money, so that
- * test and live money can never meet in one transfer. */
-uint32_t payments_ledger_number(const struct currency *currency, bool live);
-
-/* Roles of the chart of accounts (docs/accounting.md); also the ledger accounts' codes. */
-enum payments_account {
-    PAYMENTS_ACCOUNT_CARD_CLEARING = 101,     /* what the card network owes us */
-    PAYMENTS_ACCOUNT_FEE_REVENUE = 102,       /* what we earned */
-    PAYMENTS_ACCOUNT_SUSPENSE = 103,          /* money that a person must look at */
-    PAYMENTS_ACCOUNT_MERCHANT_PENDING = 201,  /* the merchant's, not settled yet */
-    PAYMENTS_ACCOUNT_MERCHANT_AVAILABLE = 202 /* the merchant's to pay out */
-};
-
-/* Account ids are derived, so nobody has to look them up. `merchant_id` is ignored for the
- * platform's own accounts (below 200). */
-u128 payments_account_id(
-    enum payments_account account,
-    const char *merchant_id,
-    const struct currency *currency,
-    bool live);
-
 #endif
