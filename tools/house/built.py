@@ -23,7 +23,7 @@ MAY_USE = {
     "port": ["base", "os", "core/*"],
     "engine": ["base", "os", "core/*", "wire/*", "store", "net", "trace", "port"],
     "resource": ["base", "os", "wire/*", "document", "port", "trace"],
-    "books": ["base", "resource"],
+    "books": ["base", "os", "wire/form", "document", "port", "resource"],
     "service/*": [
         "base", "os", "core/*", "wire/*", "store", "document", "net", "trace", "port", "engine",
         "resource", "books",
