@@ -1,12 +1,15 @@
 /*
  * Confirming an intent: the flow of an authorization, with its crash points.
  *
- *   payments_authorize_begin     documents: intent processing, attempt started     (1)
+ *   payments_authorize_begin     wallets: limits reserved, where there are wallets
+ *     refused                    documents: as declined, at once
+ *   reserved                     documents: intent processing, attempt started     (1)
  *   ask_rail                     rail: authorize                                   (2)
  *     declined                   documents: charge failed, attempt closed
  *     unknown                    documents: due again; payments_authorize_resume asks for a report
  *   post                         books: payment, or hold                           (3)
- *     refused                    documents: attempt reversing; rail: void; then as declined
+ *     refused                    documents: attempt reversing; rail: void; then as declined.
+ *                                A wallet's payment has no rail to reverse: declined at once
  *   finish                       documents: charge, transaction, events, key       (4)
  *
  * Whoever finds the attempt open at (1) to (4) calls payments_authorize_resume, which asks the
@@ -101,6 +104,7 @@ save_approved(struct payments_flow *flow)
             .release_due = payments_release_at(flow),
         };
         TRY(payments_balance_transaction_add(flow, &entry, &charge->balance_transaction));
+        TRY(payments_destination_transaction_add(flow, amount));
     } else {
         intent->amount_capturable = amount;
     }
@@ -138,7 +142,7 @@ finish_approved(struct payments_flow *flow)
 }
 
 static struct span
-decline_message(const struct port_rail_answer *answer)
+decline_message(const struct payments_flow *flow)
 {
     static const struct {
         const char *code;
@@ -153,6 +157,10 @@ decline_message(const struct port_rail_answer *answer)
          "Your card was declined. This transaction requires authentication."},
     };
 
+    const struct port_rail_answer *answer = &flow->rail.answer;
+    if (flow->decline_message.size != 0) {
+        return flow->decline_message;
+    }
     for (size_t i = 0; i < sizeof(messages) / sizeof(messages[0]); i++) {
         if (strcmp(answer->error_code, messages[i].code) == 0) {
             return span_from_cstr(messages[i].message);
@@ -229,7 +237,7 @@ finish_declined(struct payments_flow *flow)
 {
     FAULT_POINT("authorize-before-decline");
     const struct port_rail_answer *answer = &flow->rail.answer;
-    struct span message = decline_message(answer);
+    struct span message = decline_message(flow);
     if (!payments_charge_build(flow)) {
         return;
     }
@@ -238,6 +246,7 @@ finish_declined(struct payments_flow *flow)
         resource_internal(flow->op, failure, "payment");
         return;
     }
+    payments_wallet_release(flow);
     struct resource_error error = {
         .status = 402,
         .type = "card_error",
@@ -322,7 +331,12 @@ posted(struct payments_flow *flow, enum payments_posting posting)
         finish_approved(flow);
         return;
     case PAYMENTS_POSTING_REFUSED:
-        reverse(flow);
+        if (payments_by_wallet(flow)) {
+            payments_wallet_decline_of_books(flow);
+            finish_declined(flow);
+        } else {
+            reverse(flow);
+        }
         return;
     case PAYMENTS_POSTING_UNKNOWN:
         payments_answer_unknown(flow);
@@ -394,7 +408,9 @@ attempt_is_durable(struct resource_op *op)
     flow->rail.statement_descriptor = flow->intent->statement_descriptor;
     ASSERT(method->token.size < sizeof(flow->rail.token));
     memset(flow->rail.token, 0, sizeof(flow->rail.token));
-    memcpy(flow->rail.token, method->token.data, method->token.size);
+    if (method->token.size != 0) { /* a wallet has none */
+        memcpy(flow->rail.token, method->token.data, method->token.size);
+    }
     payments_rail_call(flow, answered);
 }
 
@@ -412,7 +428,7 @@ save_attempt(struct payments_flow *flow)
     intent->status = span_from_cstr(payments_intent_status_name(PAYMENTS_PROCESSING));
     intent->payment_method = flow->method->header.id;
     intent->attempt.payment_method = flow->method->header.id;
-    intent->attempt.charge = resource_new_id(op, payments_charge_type.prefix, &(u128){0});
+    intent->attempt.charge = payments_charge_id(flow);
     intent->capture_before = span_equal_cstr(intent->capture_method, "manual")
                                  ? now + settings->authorization_hold_s
                                  : 0;
@@ -429,6 +445,19 @@ save_attempt(struct payments_flow *flow)
         TRY(resource_emit(op, "payment_intent.created", &payments_intent_type, intent, SPAN_EMPTY));
     }
     return ERR_OK;
+}
+
+static void
+reserved(struct payments_flow *flow)
+{
+    err_t error = save_attempt(flow);
+    if (error != ERR_OK) {
+        resource_internal(flow->op, error, "intent");
+    } else if (flow->rail.answer.outcome == PORT_RAIL_DECLINED) {
+        finish_declined(flow);
+    } else {
+        resource_after_commit(flow->op, attempt_is_durable);
+    }
 }
 
 void
@@ -452,15 +481,10 @@ payments_authorize_begin(struct payments_flow *flow)
         payments_fail_state(flow, "confirm");
         return;
     }
-    if (!payments_attempt_open(flow, &intent->attempt, "authorize", intent->amount)) {
-        return;
+    if (payments_method_may_pay(flow) &&
+        payments_attempt_open(flow, &intent->attempt, "authorize", intent->amount)) {
+        payments_wallet_reserve(flow, reserved);
     }
-    err_t error = save_attempt(flow);
-    if (error != ERR_OK) {
-        resource_internal(flow->op, error, "intent");
-        return;
-    }
-    resource_after_commit(flow->op, attempt_is_durable);
 }
 
 /* ---------------------------------------------------------------------------------- resuming ---
@@ -478,6 +502,7 @@ payments_authorize_resume(struct payments_flow *flow)
         return;
     }
     flow->method = found;
+    payments_wallet_resume(flow);
     if (span_equal_cstr(attempt->state, "reversing")) {
         reversal_is_durable(flow->op);
         return;

@@ -40,7 +40,7 @@ static const char *const capture_methods[] = {"automatic", "automatic_async", "m
 static const char *const confirmation_methods[] = {"automatic", "manual", NULL};
 static const char *const future_usages[] = {"off_session", "on_session", NULL};
 static const char *const redirects[] = {"always", "never", NULL};
-static const char *const card_only[] = {"card", NULL};
+static const char *const method_types[] = {"card", "wallet", NULL};
 static const char *const cancel_reasons[] = {
     "duplicate", "fraudulent", "requested_by_customer", "abandoned", NULL};
 static const char *const refund_reasons[] = {
@@ -61,8 +61,11 @@ static const char *const refund_reasons[] = {
 
 #define METHOD_DATA                                                                                \
     HASH("payment_method_data"),                                                                   \
-        {.name = "payment_method_data[type]", .kind = RESOURCE_PARAM_ENUM, .values = card_only},   \
-        CARD("payment_method_data[card]"), BILLING("payment_method_data[billing_details]"),        \
+        {.name = "payment_method_data[type]",                                                      \
+         .kind = RESOURCE_PARAM_ENUM,                                                              \
+         .values = method_types},                                                                  \
+        CARD("payment_method_data[card]"), HASH("payment_method_data[wallet]"),                    \
+        ID("payment_method_data[wallet][id]"), BILLING("payment_method_data[billing_details]"),    \
         {.name = "payment_method_data[metadata]", .kind = RESOURCE_PARAM_METADATA},                \
         TEXT("payment_method_data[allow_redisplay]", 16)
 
@@ -88,6 +91,8 @@ static const struct resource_param intent_create_params[] = {
     ONE_OF("automatic_payment_methods[allow_redirects]", redirects),
     BOOLEAN("confirm"),
     ONE_OF("confirmation_method", confirmation_methods),
+    HASH("transfer_data"),
+    ID("transfer_data[destination]"),
     BOOLEAN("error_on_requires_action"),
     BOOLEAN("off_session"),
     BOOLEAN("use_stripe_sdk"),
@@ -146,8 +151,10 @@ static const struct resource_param intent_cancel_params[] = {
 };
 
 static const struct resource_param method_create_params[] = {
-    {.name = "type", .kind = RESOURCE_PARAM_ENUM, .required = true, .values = card_only},
+    {.name = "type", .kind = RESOURCE_PARAM_ENUM, .required = true, .values = method_types},
     CARD("card"),
+    HASH("wallet"),
+    ID("wallet[id]"),
     BILLING("billing_details"),
     TEXT("allow_redisplay", 16),
     METADATA,
@@ -166,7 +173,7 @@ static const struct resource_param method_update_params[] = {
 
 static const struct resource_param method_list_params[] = {
     ID("customer"),
-    ONE_OF("type", card_only),
+    ONE_OF("type", method_types),
     TEXT("allow_redisplay", 16),
     RESOURCE_LIST_PARAMS,
 };

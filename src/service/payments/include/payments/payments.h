@@ -11,6 +11,7 @@
 #include "port/ledger.h"
 #include "port/rail.h"
 #include "port/vault.h"
+#include "port/wallet.h"
 #include "resource/resource.h"
 
 struct payments;
@@ -36,6 +37,7 @@ struct payments_parts {
     struct port_ledger *ledger;
     struct port_vault *vault;
     struct port_rail *card_rail;
+    struct port_wallet *wallets; /* NULL: there are none, and no request can name one */
     struct trace_log *log;
     struct payments_settings settings;
 };
