@@ -21,6 +21,7 @@
 #define NODE_PATH_SIZE    768
 #define NODE_ADDRESS_SIZE 64
 #define NODE_MESSAGE_SIZE 1024
+#define NODE_URL_SIZE     256
 
 /* Filled from the table in node_settings.c, where each is explained. */
 struct node_settings {
@@ -29,6 +30,7 @@ struct node_settings {
     char listen[NODE_ADDRESS_SIZE];
     char admin_listen[NODE_ADDRESS_SIZE];
     int64_t port;
+    char public_url[NODE_URL_SIZE];
     char tls_cert[NODE_PATH_SIZE];
     char tls_key[NODE_PATH_SIZE];
     int64_t drain_timeout;
@@ -58,6 +60,7 @@ struct node_settings {
     int64_t fee_fixed;
     int64_t settlement_delay;
     int64_t authorization_hold;
+    int64_t authentication_timeout;
     int64_t attempt_lease;
     int64_t rail_timeout;
     int64_t sweep_interval;
@@ -108,7 +111,9 @@ struct node {
     struct net_tls *tls;
     struct net_server *server;
     struct net_server *admin_server;
-    uint16_t port;       /* that was bound */
+    uint16_t port; /* that was bound */
+    /* Where browsers find this process, without a slash at the end; filled in before it listens. */
+    char public_url[NODE_URL_SIZE];
     uint16_t admin_port; /* 0: none */
 
     /* The last time that documents could not be written; monotonic, 0: never. Any thread. */

@@ -42,6 +42,12 @@ const struct setting node_setting_table[] = {
     TEXT_OF("listen", listen, "127.0.0.1:8080", "ADDRESS:PORT of the API; port 0: a free one."),
     NUMBER("port", port, "-1", -1, 65535, NULL, "Replaces the port of --listen; -1: does not."),
     TEXT_OF(
+        "public-url",
+        public_url,
+        "",
+        "Where browsers reach this server, for links that it hands out: https://pay.example.com. "
+        "Without it, the address of --listen."),
+    TEXT_OF(
         "admin-listen",
         admin_listen,
         "",
@@ -90,6 +96,13 @@ const struct setting node_setting_table[] = {
         SECOND,
         31 * DAY,
         "Then an authorization that was not captured is canceled."),
+    DURATION(
+        "authentication-timeout",
+        authentication_timeout,
+        "1h",
+        SECOND,
+        DAY,
+        "Then a customer who was asked to authenticate has failed to."),
     DURATION(
         "attempt-lease", attempt_lease, "30s", SECOND, HOUR, "A worker's claim on an attempt."),
     DURATION(

@@ -201,6 +201,41 @@ servers_open(struct node *node)
         node, node->admin_server, node->settings.admin_listen, NULL, &node->admin_port);
 }
 
+/* The links that are handed out begin with it. */
+static err_t
+public_url_make(struct node *node)
+{
+    const char *given = node->settings.public_url;
+    const char *colon = strrchr(node->settings.listen, ':');
+    size_t size = strlen(given);
+    struct buf url;
+    buf_init_fixed(&url, node->public_url, sizeof(node->public_url));
+    if (size != 0) {
+        struct span text = span_from_cstr(given);
+        bool web =
+            span_starts_with(text, SPAN("https://")) || span_starts_with(text, SPAN("http://"));
+        for (size_t i = 0; i < size; i++) {
+            web = web && given[i] > ' ' && given[i] < 0x7f && given[i] != '"' && given[i] != '?' &&
+                  given[i] != '#';
+        }
+        if (!web) {
+            node_explain(node, "public-url is an address like https://pay.example.com");
+            return ERR_INVALID;
+        }
+        buf_append_span(&url, span_slice(text, 0, given[size - 1] == '/' ? size - 1 : size));
+    } else {
+        buf_append_format(
+            &url,
+            "%s://%.*s:%u",
+            node->tls != NULL ? "https" : "http",
+            (int)(colon - node->settings.listen),
+            node->settings.listen,
+            (unsigned)node->port);
+    }
+    buf_append_byte(&url, '\0');
+    return buf_failed(&url) ? ERR_RANGE : ERR_OK;
+}
+
 static err_t
 front_open(struct node *node)
 {
@@ -236,6 +271,9 @@ api_role_open(struct node *node)
     }
     if (result == ERR_OK) {
         result = servers_open(node);
+    }
+    if (result == ERR_OK) {
+        result = public_url_make(node); /* the port is known now */
     }
     if (result != ERR_OK && node->message[0] == '\0') {
         node_explain(node, "api: %s", err_text(result));

@@ -88,6 +88,7 @@ service_open(struct node *node)
         .ledger = ledger_engine_port(node->engine),
         .vault = vault_port(node->vault),
         .card_rail = cards_rail(node->cards),
+        .public_url = node->public_url,
         .log = &node->log,
         .settings = payments_settings_default(),
     };
@@ -95,6 +96,7 @@ service_open(struct node *node)
     parts.settings.fee_fixed = settings->fee_fixed;
     parts.settings.settlement_delay_s = settings->settlement_delay / 1000;
     parts.settings.authorization_hold_s = settings->authorization_hold / 1000;
+    parts.settings.authentication_timeout_s = settings->authentication_timeout / 1000;
     parts.settings.lease_s = settings->attempt_lease / 1000;
     parts.settings.rail_timeout_ms = settings->rail_timeout;
     parts.settings.sweep_interval_ms = settings->sweep_interval;

@@ -72,7 +72,11 @@ payments_intent_render(struct resource_render *render, const void *document)
     resource_render_reference(
         render, "latest_charge", &payments_charge_type, intent->latest_charge);
     object_or_empty(json, "metadata", intent->metadata);
-    json_member_null(json, "next_action");
+    if (span_equal_cstr(shown_status(intent), "requires_action")) {
+        payments_next_action_write(json, &intent->challenge);
+    } else {
+        json_member_null(json, "next_action");
+    }
     json_member_null(json, "on_behalf_of");
     resource_render_reference(
         render, "payment_method", &payments_method_type, intent->payment_method);

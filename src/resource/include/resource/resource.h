@@ -268,6 +268,7 @@ struct resource_error {
     struct span charge;
     /* Rendered objects to put into the error; empty: left out. */
     struct span payment_intent_json;
+    struct span setup_intent_json;
     struct span payment_method_json;
     /* Execution had begun, so the answer is stored under the idempotency key. */
     bool executed;
