@@ -15,6 +15,7 @@
 #include "resource/resource.h"
 #include "trace/log.h"
 #include "vault/vault.h"
+#include "wallets/wallets.h"
 
 #include <stdatomic.h>
 
@@ -22,6 +23,7 @@
 #define NODE_ADDRESS_SIZE 64
 #define NODE_MESSAGE_SIZE 1024
 #define NODE_URL_SIZE     256
+#define NODE_LIMITS_SIZE  2048
 
 /* Filled from the table in node_settings.c, where each is explained. */
 struct node_settings {
@@ -66,6 +68,8 @@ struct node_settings {
     int64_t sweep_interval;
     int64_t reconcile_interval;
 
+    char wallet_limits[NODE_LIMITS_SIZE];
+
     int64_t issuer_latency;
     int64_t issuer_jitter;
     int64_t issuer_lost_per_mille;
@@ -107,6 +111,7 @@ struct node {
     struct document_store *documents;
     struct resource_runtime *runtime;
     struct payments *payments;
+    struct wallets *wallets;
     struct api *api;
     struct net_tls *tls;
     struct net_server *server;

@@ -115,6 +115,13 @@ const struct setting node_setting_table[] = {
     DURATION("sweep-interval", sweep_interval, "1s", 1, HOUR, "Between looks for unfinished work."),
     DURATION("reconcile-interval", reconcile_interval, "1s", 1, DAY, "Between steps of comparing."),
 
+    TEXT_OF(
+        "wallet-limits",
+        wallet_limits,
+        WALLETS_LIMITS_DEFAULT,
+        "TIER.out and TIER.in, or TIER.CURRENCY.out: what a wallet may move at once, in a day and "
+        "in a month, in whole units of the currency, or of US dollars roughly converted."),
+
     DURATION("issuer-latency", issuer_latency, "0ms", 0, HOUR, "Simulated issuer: of an answer."),
     DURATION("issuer-jitter", issuer_jitter, "0ms", 0, HOUR, "Simulated issuer: on top of that."),
     NUMBER(

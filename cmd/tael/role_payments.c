@@ -32,12 +32,15 @@ documents_open(struct node *node)
 {
     const struct document_kind *kinds[KINDS_MAX];
     uint32_t count = 0;
-    ASSERT(resource_kind_count + payments_kind_count <= KINDS_MAX);
+    ASSERT(resource_kind_count + payments_kind_count + wallets_kind_count <= KINDS_MAX);
     for (uint32_t i = 0; i < resource_kind_count; i++) {
         kinds[count++] = resource_kinds[i];
     }
     for (uint32_t i = 0; i < payments_kind_count; i++) {
         kinds[count++] = payments_kinds[i];
+    }
+    for (uint32_t i = 0; i < wallets_kind_count; i++) {
+        kinds[count++] = wallets_kinds[i];
     }
     char path[NODE_PATH_SIZE + 64];
     char url[NODE_PATH_SIZE + 80];

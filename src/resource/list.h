@@ -10,6 +10,7 @@ struct resource_list {
     bool toward_newer; /* ending_before: those next to the lower bound come first */
     struct span id_above, id_below;
     void **documents; /* newest first; room for limit + 1 */
+    void **merged;    /* the same, where two queries are put together */
     uint32_t count;   /* of documents; may be limit + 1 */
     bool has_more;
 };
@@ -21,11 +22,5 @@ MUST_USE bool resource_list_read(
 void resource_list_query(const struct resource_list *list, struct document_query *query);
 /* Behind a query in that order: puts the documents the right way round and sets has_more. */
 void resource_list_arrange(struct resource_list *list);
-/* Answers the envelope. */
-void resource_list_answer(
-    struct resource_op *op,
-    const struct resource_type *type,
-    struct span url,
-    const struct resource_list *list);
 
 #endif

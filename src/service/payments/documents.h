@@ -5,6 +5,7 @@
 #ifndef PAYMENTS_DOCUMENTS_H
 #define PAYMENTS_DOCUMENTS_H
 
+#include "payments/payments.h"
 #include "resource/resource.h"
 
 /*
@@ -262,7 +263,6 @@ extern const struct resource_type payments_refund_type;
 extern const struct resource_type payments_method_type;
 extern const struct resource_type payments_setup_type;
 extern const struct resource_type payments_setup_attempt_type;
-extern const struct resource_type payments_customer_type;
 extern const struct resource_type payments_deleted_customer_type;
 extern const struct resource_type payments_balance_transaction_type;
 

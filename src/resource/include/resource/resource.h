@@ -373,11 +373,14 @@ MUST_USE err_t resource_find(
     resource_each each,
     void *context);
 
-/* A list parameter that filters by a column. */
+/* A list parameter that filters by a column, or with RESOURCE_EITHER by two: rows match by the one
+ * or by the other. At most one such parameter of a route. */
 struct resource_list_filter {
     const char *param;
     uint32_t column;
 };
+
+#define RESOURCE_EITHER(one, other) ((uint32_t)(one) | ((uint32_t)(other) + 1) << 16)
 
 /* Handler bodies of the two commonest routes. resource_list reads limit, starting_after,
  * ending_before, created, expand and the filters, and answers the list envelope. */
@@ -396,6 +399,20 @@ void resource_answer_list_of(
     const struct resource_type *type,
     struct span url,
     const struct document_filter *only);
+/* resource_answer_list in two halves, for whoever must ask others about the documents before they
+ * are shown. NULL: the operation was answered. The documents live in the arena, newest first. */
+struct resource_list;
+MUST_USE struct resource_list *resource_list_gather(
+    struct resource_op *op,
+    const struct resource_type *type,
+    const struct resource_list_filter *filters,
+    uint32_t filter_count);
+void **resource_list_documents(const struct resource_list *list, uint32_t *ret_count);
+void resource_list_answer(
+    struct resource_op *op,
+    const struct resource_type *type,
+    struct span url,
+    const struct resource_list *list);
 /* Renders with the request's `expand` and answers 200. */
 void resource_answer_object(
     struct resource_op *op, const struct resource_type *type, const void *document);

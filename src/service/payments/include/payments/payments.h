@@ -58,6 +58,9 @@ void payments_start(struct payments *payments);
 /* The routes, bound to this instance; valid as long as it. */
 const struct resource_route *payments_routes(struct payments *payments, uint32_t *ret_count);
 
+/* Customers, for services whose objects belong to one: they load and expand them. */
+extern const struct resource_type payments_customer_type;
+
 /* The document kinds, for document_store_open. */
 extern const struct document_kind *const payments_kinds[];
 extern const uint32_t payments_kind_count;
