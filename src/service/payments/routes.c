@@ -113,6 +113,8 @@ static const struct resource_param intent_list_params[] = {
     RESOURCE_LIST_PARAMS,
 };
 
+static const struct resource_param search_params[] = {RESOURCE_SEARCH_PARAMS};
+
 static const struct resource_param intent_confirm_params[] = {
     ID("payment_method"),
     METHOD_DATA,
@@ -250,6 +252,12 @@ static const struct resource_param transaction_list_params[] = {
             ((route_flags)&RESOURCE_CARD_DATA) != 0 ? "payment_method_data[card]" : NULL,          \
     }
 
+#define SEARCH(route_pattern, function, rights, type)                                              \
+    {                                                                                              \
+        .method = "GET", .pattern = (route_pattern), .handler = (function), PARAMS(search_params), \
+        .permission = (rights), .answers = (type), .answers_search = true                          \
+    }
+
 #define CONFIRMS (RESOURCE_OUTSIDE_EFFECTS | RESOURCE_CARD_DATA)
 
 const struct resource_route payments_route_table[] = {
@@ -269,6 +277,11 @@ const struct resource_route payments_route_table[] = {
         "payment_intents",
         0,
         LIST_OF(&payments_intent_type)),
+    SEARCH(
+        "/v1/payment_intents/search",
+        payments_intent_search,
+        "payment_intents",
+        &payments_intent_type),
     ROUTE(
         "GET",
         "/v1/payment_intents/:id",
@@ -375,6 +388,7 @@ const struct resource_route payments_route_table[] = {
         "customers",
         0,
         LIST_OF(&payments_customer_type)),
+    SEARCH("/v1/customers/search", payments_customer_search, "customers", &payments_customer_type),
     ROUTE(
         "GET",
         "/v1/customers/:id",
@@ -423,6 +437,7 @@ const struct resource_route payments_route_table[] = {
         "charges",
         0,
         LIST_OF(&payments_charge_type)),
+    SEARCH("/v1/charges/search", payments_charge_search, "charges", &payments_charge_type),
     ROUTE(
         "GET",
         "/v1/charges/:id",
