@@ -18,8 +18,8 @@
 #define RESOURCE_EXPAND_DEPTH_MAX  4
 #define RESOURCE_HASH_SIZE         32
 #define RESOURCE_FIELDS_MAX        64
-#define RESOURCE_TURN_ROWS         512 /* read for searches in one group, of RESOURCE_ROW_SIZE */
-#define RESOURCE_ROW_SIZE          2048
+#define RESOURCE_TURN_ROWS         512 /* read for searches in one group, of RESOURCE_ROW_SIZE each */
+#define RESOURCE_ROW_SIZE          1024
 #define RESOURCE_TURN_ARENA_LIMIT  (16U << 20)
 
 #define RESOURCE_PURGE_INTERVAL_NS (30 * OS_NS_PER_S)

@@ -311,6 +311,22 @@ def test_searches_and_payments_at_once(client):
     assert sorted(ids(found)) == sorted(made)
 
 
+def test_there_is_an_end_to_looking(make_server):
+    client = sdk(make_server("--search-max=10"))
+    made = []
+    for number in range(25):
+        made.append(client.v1.customers.create({"name": f"N{number}"}))
+    # Where pages have something in them, the SDK goes through all of it ...
+    result = client.v1.customers.search({"query": "-name:'N3'", "limit": 4})
+    assert [one.id for one in result.auto_paging_iter()] == [
+        one.id for one in reversed(made) if one.name != "N3"]
+    # ... and where none would have, it is told, and how to go on; not left to believe in an end.
+    refused(lambda: client.v1.customers.search({"query": "name:'N3'"}), "query",
+            "The 10 newest of the customers", f"created<={made[15].created}")
+    refused(lambda: client.v1.customers.search(
+        {"query": "-name:'N3'", "expand": ["total_count"]}), "query", "more to count")
+
+
 def test_a_page_outlives_a_restart(make_server):
     server = make_server()
     client = sdk(server)
