@@ -45,6 +45,7 @@ struct node_settings {
     int64_t lock_timeout;
     int64_t lock_waiters_max;
     int64_t operations_max;
+    int64_t search_max;
 
     int64_t connections_max;
     int64_t requests_max;

@@ -73,6 +73,7 @@ const struct setting node_setting_table[] = {
     NUMBER(
         "lock-waiters-max", lock_waiters_max, "128", 1, 65536, "requests", "On the same object."),
     NUMBER("operations-max", operations_max, "4096", 16, 65536, "requests", "Being worked on."),
+    NUMBER("search-max", search_max, "1000000", 1, 1000000000, "objects", "That one search reads."),
 
     NUMBER("connections-max", connections_max, "16384", 1, 1000000, "connections", "Open at once."),
     NUMBER("requests-max", requests_max, "8192", 1, 65536, "requests", "Read and not answered."),

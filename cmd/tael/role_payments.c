@@ -71,6 +71,7 @@ runtime_open(struct node *node)
                 .lock_wait_ns = (uint64_t)settings->lock_timeout * OS_NS_PER_MS,
                 .lock_waiters_max = (uint32_t)settings->lock_waiters_max,
                 .operations_max = (uint32_t)settings->operations_max,
+                .search_looked_max = (uint32_t)settings->search_max,
                 .idempotency_keep_ns = (uint64_t)settings->idempotency_keep * OS_NS_PER_MS,
             },
         .refuse_live = cards_rail(node->cards)->simulated,

@@ -273,6 +273,8 @@ void payments_next_action_write(
 
 /* Rendering, one file per object (render_*.c). */
 void payments_intent_render(struct resource_render *render, const void *document);
+/* An intent's status as it is shown: while an attempt is open its outcome is not known. */
+struct span payments_intent_shown_status(const void *document);
 void payments_charge_render(struct resource_render *render, const void *document);
 void payments_refund_render(struct resource_render *render, const void *document);
 void payments_method_render(struct resource_render *render, const void *document);

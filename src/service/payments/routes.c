@@ -69,6 +69,8 @@ static const struct resource_param intent_list_params[] = {
     RESOURCE_LIST_PARAMS,
 };
 
+static const struct resource_param search_params[] = {RESOURCE_SEARCH_PARAMS};
+
 static const struct resource_param intent_confirm_params[] = {
     ID("payment_method"),
     METHOD_DATA(payments_payable_types),
@@ -211,6 +213,12 @@ static const struct resource_param transaction_list_params[] = {
     RESOURCE_LIST_PARAMS,
 };
 
+#define SEARCH(route_pattern, function, rights, type)                                              \
+    {                                                                                              \
+        .method = "GET", .pattern = (route_pattern), .handler = (function), PARAMS(search_params), \
+        .permission = (rights), .answers = (type), .answers_search = true                          \
+    }
+
 const struct resource_route payments_route_table[] = {
     ROUTE(
         "POST",
@@ -228,6 +236,11 @@ const struct resource_route payments_route_table[] = {
         "payment_intents",
         0,
         LIST_OF(&payments_intent_type)),
+    SEARCH(
+        "/v1/payment_intents/search",
+        payments_intent_search,
+        "payment_intents",
+        &payments_intent_type),
     ROUTE(
         "GET",
         "/v1/payment_intents/:id",
@@ -342,6 +355,7 @@ const struct resource_route payments_route_table[] = {
         "customers",
         0,
         LIST_OF(&payments_customer_type)),
+    SEARCH("/v1/customers/search", payments_customer_search, "customers", &payments_customer_type),
     ROUTE(
         "GET",
         "/v1/customers/:id",
@@ -390,6 +404,7 @@ const struct resource_route payments_route_table[] = {
         "charges",
         0,
         LIST_OF(&payments_charge_type)),
+    SEARCH("/v1/charges/search", payments_charge_search, "charges", &payments_charge_type),
     ROUTE(
         "GET",
         "/v1/charges/:id",
