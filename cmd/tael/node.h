@@ -9,8 +9,10 @@
 #include "base/settings.h"
 #include "cards/cards.h"
 #include "engine/ledger_engine.h"
+#include "events/events.h"
 #include "issuer/issuer.h"
 #include "net/server.h"
+#include "outbound/outbound.h"
 #include "payments/payments.h"
 #include "resource/resource.h"
 #include "trace/log.h"
@@ -63,6 +65,22 @@ struct node_settings {
     int64_t sweep_interval;
     int64_t reconcile_interval;
 
+    int64_t webhook_timeout;
+    int64_t webhook_retry_first;
+    int64_t webhook_retry_max;
+    int64_t webhook_retry_for;
+    int64_t webhook_test_retry_first;
+    int64_t webhook_test_retry_max;
+    int64_t webhook_test_retry_for;
+    int64_t webhook_disable_after;
+    int64_t webhook_in_flight_max;
+    int64_t webhook_endpoint_in_flight_max;
+    int64_t webhook_memory_max;
+    int64_t webhook_log_keep;
+    int64_t event_keep;
+    char webhook_private[8];
+    char webhook_ca[NODE_PATH_SIZE];
+
     int64_t issuer_latency;
     int64_t issuer_jitter;
     int64_t issuer_lost_per_mille;
@@ -95,6 +113,7 @@ struct node {
     struct os_loop *cards_loop;    /* vault, card rail, issuer simulator */
     struct os_loop *ledger_api_loop;
     struct net_loop *net_loop;
+    struct net_loop *outbound_loop; /* sockets to webhook endpoints */
     bool loops_run;
 
     struct ledger_engine *engine;
@@ -104,6 +123,8 @@ struct node {
     struct document_store *documents;
     struct resource_runtime *runtime;
     struct payments *payments;
+    struct outbound *outbound;
+    struct events *events;
     struct api *api;
     struct net_tls *tls;
     struct net_server *server;

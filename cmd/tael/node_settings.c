@@ -102,6 +102,82 @@ const struct setting node_setting_table[] = {
     DURATION("sweep-interval", sweep_interval, "1s", 1, HOUR, "Between looks for unfinished work."),
     DURATION("reconcile-interval", reconcile_interval, "1s", 1, DAY, "Between steps of comparing."),
 
+    DURATION("webhook-timeout", webhook_timeout, "20s", 1, 5 * MINUTE, "For endpoints to answer."),
+    DURATION(
+        "webhook-retry-first",
+        webhook_retry_first,
+        "60s",
+        1,
+        DAY,
+        "Live mode: the first retry comes within it, each following one within twice as much."),
+    DURATION(
+        "webhook-retry-max", webhook_retry_max, "6h", 1, 7 * DAY, "But never later than that."),
+    DURATION("webhook-retry-for", webhook_retry_for, "3d", 1, 30 * DAY, "Then it is given up."),
+    DURATION(
+        "webhook-test-retry-first",
+        webhook_test_retry_first,
+        "10s",
+        1,
+        DAY,
+        "Test mode: the same."),
+    DURATION(
+        "webhook-test-retry-max",
+        webhook_test_retry_max,
+        "10m",
+        1,
+        7 * DAY,
+        "Test mode: the same."),
+    DURATION(
+        "webhook-test-retry-for",
+        webhook_test_retry_for,
+        "3h",
+        1,
+        30 * DAY,
+        "Test mode: the same."),
+    DURATION(
+        "webhook-disable-after",
+        webhook_disable_after,
+        "5d",
+        SECOND,
+        365 * DAY,
+        "An endpoint that failed at everything for so long is disabled."),
+    NUMBER(
+        "webhook-in-flight-max",
+        webhook_in_flight_max,
+        "512",
+        2,
+        16384,
+        "requests",
+        "To all endpoints at a time; to those that fail, half of it."),
+    NUMBER(
+        "webhook-endpoint-in-flight-max",
+        webhook_endpoint_in_flight_max,
+        "64",
+        1,
+        1024,
+        "requests",
+        "To one endpoint at a time."),
+    SIZE("webhook-memory-max", webhook_memory_max, "64m", MIB, 16 * GIB, "Of those requests."),
+    DURATION(
+        "webhook-log-keep",
+        webhook_log_keep,
+        "30d",
+        SECOND,
+        365 * DAY,
+        "Life of the delivery log; at most that of events."),
+    DURATION("event-keep", event_keep, "30d", SECOND, 3650 * DAY, "Life of events."),
+    TEXT_OF(
+        "webhook-private",
+        webhook_private,
+        "test",
+        "Which modes' endpoints may have private addresses (this machine, its networks): test, "
+        "all or none. Link-local ones only with all."),
+    TEXT_OF(
+        "webhook-ca",
+        webhook_ca,
+        "",
+        "PEM file: authorities that https endpoints are believed by, instead of the system's."),
+
     DURATION("issuer-latency", issuer_latency, "0ms", 0, HOUR, "Simulated issuer: of an answer."),
     DURATION("issuer-jitter", issuer_jitter, "0ms", 0, HOUR, "Simulated issuer: on top of that."),
     NUMBER(

@@ -218,9 +218,10 @@ is_payments_ledger(uint32_t ledger)
 static err_t
 front_open(struct node *node)
 {
-    struct api_routes tables[2] = {
+    struct api_routes tables[3] = {
         {.routes = resource_event_routes, .count = resource_event_route_count}};
     tables[1].routes = payments_routes(node->payments, &tables[1].count);
+    tables[2].routes = events_routes(node->events, &tables[2].count);
     const struct api_parts parts = {
         .runtime = node->runtime,
         .net = node->net_loop,

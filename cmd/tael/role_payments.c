@@ -32,12 +32,15 @@ documents_open(struct node *node)
 {
     const struct document_kind *kinds[KINDS_MAX];
     uint32_t count = 0;
-    ASSERT(resource_kind_count + payments_kind_count <= KINDS_MAX);
+    ASSERT(resource_kind_count + payments_kind_count + events_kind_count <= KINDS_MAX);
     for (uint32_t i = 0; i < resource_kind_count; i++) {
         kinds[count++] = resource_kinds[i];
     }
     for (uint32_t i = 0; i < payments_kind_count; i++) {
         kinds[count++] = payments_kinds[i];
+    }
+    for (uint32_t i = 0; i < events_kind_count; i++) {
+        kinds[count++] = events_kinds[i];
     }
     char path[NODE_PATH_SIZE + 64];
     char url[NODE_PATH_SIZE + 80];
@@ -125,11 +128,13 @@ payments_role_begin(struct node *node)
     return ERR_OK;
 }
 
+/* Services go when the runtime is gone, whose unfinished operations know their routes. */
 static void
 payments_role_close(struct node *node)
 {
     resource_runtime_destroy(&node->runtime);
     payments_destroy(&node->payments);
+    events_destroy(&node->events);
     if (node->documents != NULL) {
         node->documents->ops->close(node->documents);
         node->documents = NULL;

@@ -7,6 +7,7 @@ const struct role *const node_roles[] = {
     &role_ledger,
     &role_cards,
     &role_payments,
+    &role_events,
     &role_api,
 };
 const size_t node_role_count = sizeof(node_roles) / sizeof(node_roles[0]);
