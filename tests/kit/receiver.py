@@ -47,9 +47,10 @@ class Receiver:
                 self.reply(receiver.answer(one))
 
             def reply(self, answer):
-                status, body, headers = answer, b"", {}
-                if isinstance(answer, tuple):
-                    status, body, headers = (*answer, b"", {})[:3] if len(answer) < 3 else answer
+                given = answer if isinstance(answer, tuple) else (answer,)
+                status = given[0]
+                body = given[1] if len(given) > 1 else b""
+                headers = given[2] if len(given) > 2 else {}
                 try:
                     self.send_response(status)
                     for name, value in headers.items():
