@@ -9,8 +9,11 @@
 #include "base/settings.h"
 #include "cards/cards.h"
 #include "engine/ledger_engine.h"
+#include "events/events.h"
 #include "issuer/issuer.h"
+#include "mobile/mobile.h"
 #include "net/server.h"
+#include "outbound/outbound.h"
 #include "payments/payments.h"
 #include "resource/resource.h"
 #include "trace/log.h"
@@ -70,6 +73,23 @@ struct node_settings {
     int64_t reconcile_interval;
 
     char wallet_limits[NODE_LIMITS_SIZE];
+    int64_t payer_code_lifetime;
+    int64_t payer_code_wrong_max;
+    int64_t webhook_timeout;
+    int64_t webhook_retry_first;
+    int64_t webhook_retry_max;
+    int64_t webhook_retry_for;
+    int64_t webhook_test_retry_first;
+    int64_t webhook_test_retry_max;
+    int64_t webhook_test_retry_for;
+    int64_t webhook_disable_after;
+    int64_t webhook_in_flight_max;
+    int64_t webhook_endpoint_in_flight_max;
+    int64_t webhook_memory_max;
+    int64_t webhook_log_keep;
+    int64_t event_keep;
+    char webhook_private[8];
+    char webhook_ca[NODE_PATH_SIZE];
 
     int64_t issuer_latency;
     int64_t issuer_jitter;
@@ -103,6 +123,7 @@ struct node {
     struct os_loop *cards_loop;    /* vault, card rail, issuer simulator */
     struct os_loop *ledger_api_loop;
     struct net_loop *net_loop;
+    struct net_loop *outbound_loop; /* sockets to webhook endpoints */
     bool loops_run;
 
     struct ledger_engine *engine;
@@ -113,6 +134,9 @@ struct node {
     struct resource_runtime *runtime;
     struct payments *payments;
     struct wallets *wallets;
+    struct mobile *mobile;
+    struct outbound *outbound;
+    struct events *events;
     struct api *api;
     struct net_tls *tls;
     struct net_server *server;

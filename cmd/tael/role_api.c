@@ -239,10 +239,12 @@ public_url_make(struct node *node)
 static err_t
 front_open(struct node *node)
 {
-    struct api_routes tables[3] = {
+    struct api_routes tables[5] = {
         {.routes = resource_event_routes, .count = resource_event_route_count}};
     tables[1].routes = payments_routes(node->payments, &tables[1].count);
     tables[2].routes = wallets_routes(node->wallets, &tables[2].count);
+    tables[3].routes = events_routes(node->events, &tables[3].count);
+    tables[4].routes = mobile_routes(node->mobile, &tables[4].count);
     const struct api_parts parts = {
         .runtime = node->runtime,
         .net = node->net_loop,

@@ -1,4 +1,4 @@
-/* Wallets, on the runtime and the documents that payments opened. */
+/* Wallets: the service, and its workers. */
 #include "roles.h"
 
 static err_t

@@ -187,8 +187,8 @@ resource_list_query(const struct resource_list *list, struct document_query *que
 void
 resource_list_arrange(struct resource_list *list)
 {
-    list->has_more = list->count > list->limit;
-    if (list->has_more) {
+    if (list->count > list->limit) {
+        list->has_more = true;
         list->count = list->limit;
     }
     if (list->toward_newer) {
@@ -427,7 +427,22 @@ resource_answer_list_of(
     struct span url,
     const struct document_filter *only)
 {
-    struct document_query query = {.filter_count = 1, .filters = {*only}};
+    resource_answer_list_where(op, type, url, only, 1);
+}
+
+void
+resource_answer_list_where(
+    struct resource_op *op,
+    const struct resource_type *type,
+    struct span url,
+    const struct document_filter *filters,
+    uint32_t filter_count)
+{
+    ASSERT(filter_count <= DOCUMENT_FILTERS_MAX);
+    struct document_query query = {.filter_count = filter_count};
+    for (uint32_t i = 0; i < filter_count; i++) {
+        query.filters[i] = filters[i];
+    }
     struct resource_list list;
     if (run_query(op, type, &query, NULL, &list)) {
         resource_list_answer(op, type, url, &list);

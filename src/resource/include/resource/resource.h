@@ -415,6 +415,13 @@ void resource_list_answer(
     const struct resource_type *type,
     struct span url,
     const struct resource_list *list);
+/* The same with several conditions, at most DOCUMENT_FILTERS_MAX. */
+void resource_answer_list_where(
+    struct resource_op *op,
+    const struct resource_type *type,
+    struct span url,
+    const struct document_filter *filters,
+    uint32_t filter_count);
 /* Renders with the request's `expand` and answers 200. */
 void resource_answer_object(
     struct resource_op *op, const struct resource_type *type, const void *document);
