@@ -190,8 +190,9 @@ read_automatic_methods(struct payments_flow *flow)
             "payment_method_types.");
         return false;
     }
-    struct span redirects = SPAN("always");
+    struct span redirects = SPAN_EMPTY;
     (void)resource_text(flow->op, "automatic_payment_methods[allow_redirects]", &redirects);
+    redirects = redirects.size == 0 ? SPAN("always") : redirects;
     flow->intent->automatic_payment_methods = arena_format(
         resource_op_arena(flow->op),
         "{\"allow_redirects\":\"%.*s\",\"enabled\":%s}",
