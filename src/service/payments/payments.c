@@ -66,10 +66,10 @@ payments_start(struct payments *payments)
 }
 
 const struct resource_route *
-payments_routes(struct payments *payments, uint32_t *ret_count)
+payments_routes(const struct payments *payments, uint32_t *ret_count)
 {
     *ret_count = payments_route_count;
-    return payments->routes;
+    return payments == NULL ? payments_route_table : payments->routes;
 }
 
 struct payments_health
