@@ -14,6 +14,7 @@ static const struct command *const commands[] = {
     &command_keys,
     &command_ledger,
     &command_bench,
+    &command_openapi,
     &command_version,
     NULL,
 };

@@ -15,4 +15,8 @@ extern const struct role role_payments;
 extern const struct role role_events; /* webhooks, and their way out */
 extern const struct role role_api;    /* the HTTP front and its listeners */
 
+/* The services' route tables. Of a node whose parts are NULL: bound to nothing, for `tael openapi`.
+ */
+uint32_t role_api_tables(const struct node *node, struct api_routes tables[API_ROUTE_TABLES_MAX]);
+
 #endif

@@ -203,10 +203,10 @@ events_is_drained(const struct events *events)
 }
 
 const struct resource_route *
-events_routes(struct events *events, uint32_t *ret_count)
+events_routes(const struct events *events, uint32_t *ret_count)
 {
     *ret_count = events_route_count;
-    return events->routes;
+    return events == NULL ? events_route_table : events->routes;
 }
 
 struct events_health

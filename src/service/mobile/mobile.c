@@ -115,8 +115,8 @@ mobile_port(struct mobile *mobile)
 }
 
 const struct resource_route *
-mobile_routes(struct mobile *mobile, uint32_t *ret_count)
+mobile_routes(const struct mobile *mobile, uint32_t *ret_count)
 {
     *ret_count = mobile_route_count;
-    return mobile->routes;
+    return mobile == NULL ? mobile_route_table : mobile->routes;
 }

@@ -301,7 +301,8 @@ bool resource_integer(struct resource_op *op, const char *name, int64_t *ret_val
 bool resource_boolean(struct resource_op *op, const char *name, bool *ret_value);
 bool resource_present(struct resource_op *op, const char *name);
 const struct form_node *resource_node(struct resource_op *op, const char *name);
-/* The node as JSON text in the arena (hashes as objects, arrays as arrays, leaves as strings). */
+/* The node as JSON text in the arena (hashes as objects, arrays as arrays, leaves as strings). An
+ * empty member of a hash is unset, and left out. */
 struct span resource_json(struct resource_op *op, const char *name);
 /* `current` (a JSON object, may be empty) with the request's metadata merged in: keys set to empty
  * are removed, metadata= clears all. ERR_FULL past 50 keys: the operation was answered. */

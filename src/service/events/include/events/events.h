@@ -71,7 +71,7 @@ void events_drain(struct events *events);
 bool events_is_drained(const struct events *events);
 
 /* The routes, bound to this instance; valid as long as it. */
-const struct resource_route *events_routes(struct events *events, uint32_t *ret_count);
+const struct resource_route *events_routes(const struct events *events, uint32_t *ret_count);
 
 /* The document kinds, for document_store_open. */
 extern const struct document_kind *const events_kinds[];

@@ -41,7 +41,7 @@ void mobile_start(struct mobile *mobile);
 
 /* Valid as long as the instance, as are the routes. */
 struct port_mobile *mobile_port(struct mobile *mobile);
-const struct resource_route *mobile_routes(struct mobile *mobile, uint32_t *ret_count);
+const struct resource_route *mobile_routes(const struct mobile *mobile, uint32_t *ret_count);
 
 /* For document_store_open. */
 extern const struct document_kind *const mobile_kinds[];
