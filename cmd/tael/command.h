@@ -71,6 +71,7 @@ extern const struct command command_keys;
 extern const struct command command_ledger;
 extern const struct command command_pay;
 extern const struct command command_payments;
+extern const struct command command_qr;
 extern const struct command command_server;
 extern const struct command command_version;
 
