@@ -147,7 +147,7 @@ run_parse(const struct command *command, int argc, char **argv)
         return status;
     }
     char memory[QR_TEXT_SIZE];
-    struct span text;
+    struct span text = SPAN_EMPTY;
     status = qr_read_text(command, argv[1], memory, &text);
     if (status == COMMAND_GO_ON) {
         status = qr_show(command, text, values.json);

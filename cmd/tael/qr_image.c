@@ -121,7 +121,7 @@ run_image(const struct command *command, int argc, char **argv)
         return command_misuse(command, "--format is svg, png, text or auto");
     }
     char memory[QR_TEXT_SIZE];
-    struct span text;
+    struct span text = SPAN_EMPTY;
     status = qr_read_text(command, argv[1], memory, &text);
     return status == COMMAND_GO_ON ? print_image(command, &values, text) : status;
 }

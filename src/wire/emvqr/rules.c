@@ -307,8 +307,8 @@ static void
 read_additional(struct emvqr_code *code)
 {
     const struct emvqr_node *additional = emvqr_find(code, NULL, ID_ADDITIONAL);
-    for (uint8_t id = 1; additional != NULL && id < EMVQR_ADDITIONAL_COUNT; id++) {
-        code->additional[id] = value_of(code, additional, id);
+    for (int id = 1; additional != NULL && id < EMVQR_ADDITIONAL_COUNT; id++) {
+        code->additional[id] = value_of(code, additional, (uint8_t)id);
     }
 }
 
