@@ -3,28 +3,34 @@
 #include "text.h"
 
 struct chart_account {
-    enum payments_account code;
+    enum books_account code;
     const char *name;
     bool is_debit;
 };
 
 static const struct chart_account chart_accounts[] = {
-    {PAYMENTS_ACCOUNT_CARD_CLEARING, "card clearing", true},
-    {PAYMENTS_ACCOUNT_FEE_REVENUE, "fee revenue", false},
-    {PAYMENTS_ACCOUNT_SUSPENSE, "suspense", false},
-    {PAYMENTS_ACCOUNT_MERCHANT_PENDING, "merchant pending", false},
-    {PAYMENTS_ACCOUNT_MERCHANT_AVAILABLE, "merchant available", false},
+    {BOOKS_CARD_CLEARING, "card clearing", true},
+    {BOOKS_FEE_REVENUE, "fee revenue", false},
+    {BOOKS_SUSPENSE, "suspense", false},
+    {BOOKS_BANK_CLEARING, "bank clearing", true},
+    {BOOKS_MERCHANT_PENDING, "merchant pending", false},
+    {BOOKS_MERCHANT_AVAILABLE, "merchant available", false},
+    {BOOKS_WALLET, "wallet", false},
 };
 
-/* By code, from 1. */
 static const char *const transfer_names[] = {
-    NULL,
-    "payment",
-    "fee",
-    "hold",
-    "refund",
-    "refund failure",
-    "settlement",
+    [BOOKS_PAYMENT] = "payment",
+    [BOOKS_FEE] = "fee",
+    [BOOKS_HOLD] = "hold",
+    [BOOKS_REFUND] = "refund",
+    [BOOKS_REFUND_FAILURE] = "refund failure",
+    [BOOKS_SETTLEMENT] = "settlement",
+    [BOOKS_TOP_UP] = "top-up",
+    [BOOKS_TOP_UP_REVERSAL] = "top-up reversal",
+    [BOOKS_WALLET_TRANSFER] = "wallet transfer",
+    [BOOKS_WALLET_HOLD] = "wallet hold",
+    [BOOKS_WITHDRAWAL] = "withdrawal",
+    [BOOKS_WITHDRAWAL_RETURN] = "withdrawal return",
 };
 
 #define ACCOUNTS_COUNT  (sizeof(chart_accounts) / sizeof(chart_accounts[0]))
@@ -87,7 +93,7 @@ name_is(struct span name, const char *of)
 }
 
 bool
-chart_account_find(struct span name, enum payments_account *ret_account)
+chart_account_find(struct span name, enum books_account *ret_account)
 {
     uint64_t code = 0;
     bool is_number = span_parse_u64(name, &code);
@@ -103,7 +109,7 @@ chart_account_find(struct span name, enum payments_account *ret_account)
 }
 
 bool
-chart_account_is_merchants(enum payments_account account)
+chart_account_is_merchants(enum books_account account)
 {
     enum {
         PLATFORM_BELOW = 200

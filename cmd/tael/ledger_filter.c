@@ -13,7 +13,7 @@ read_account(
     const struct currency *currency,
     u128 *ret_id)
 {
-    enum payments_account role;
+    enum books_account role;
     struct span text = span_from_cstr(options->account);
     bool is_name = chart_account_find(text, &role);
     if (text.size == 0 || (!is_name && u128_parse(text, ret_id))) {
@@ -30,7 +30,7 @@ read_account(
     if (chart_account_is_merchants(role) && options->merchant[0] == '\0') {
         return command_misuse(command, "--account=%s needs --merchant", options->account);
     }
-    *ret_id = payments_account_id(role, options->merchant, currency, options->live);
+    *ret_id = books_account_id(role, options->merchant, currency, options->live);
     return COMMAND_GO_ON;
 }
 
@@ -62,7 +62,7 @@ ledger_filter_read(
     }
     *filter = (struct ledger_filter){.ledger = (uint32_t)options->ledger};
     if (currency != NULL) {
-        filter->ledger = payments_ledger_number(currency, options->live);
+        filter->ledger = books_ledger_number(currency, options->live);
     }
     int status = read_account(command, options, currency, &filter->account);
     if (status == COMMAND_GO_ON) {

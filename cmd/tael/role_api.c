@@ -1,6 +1,7 @@
 /* The HTTP front: its routes, the public listener, and the operators' one if there is. */
 #include "roles.h"
 
+#include "books/books.h"
 #include "os/process.h"
 
 #include <inttypes.h>
@@ -200,27 +201,50 @@ servers_open(struct node *node)
         node, node->admin_server, node->settings.admin_listen, NULL, &node->admin_port);
 }
 
-static bool
-is_payments_ledger(uint32_t ledger)
+/* The links that are handed out begin with it. */
+static err_t
+public_url_make(struct node *node)
 {
-    for (int live = 0; live <= 1; live++) {
-        const struct currency *any = currency_at(0);
-        uint32_t offset = payments_ledger_number(any, live != 0) - any->number;
-        uint32_t number = ledger - offset;
-        if (ledger >= offset && number <= UINT16_MAX &&
-            currency_by_number((uint16_t)number) != NULL) {
-            return true;
+    const char *given = node->settings.public_url;
+    const char *colon = strrchr(node->settings.listen, ':');
+    size_t size = strlen(given);
+    struct buf url;
+    buf_init_fixed(&url, node->public_url, sizeof(node->public_url));
+    if (size != 0) {
+        struct span text = span_from_cstr(given);
+        bool web =
+            span_starts_with(text, SPAN("https://")) || span_starts_with(text, SPAN("http://"));
+        for (size_t i = 0; i < size; i++) {
+            web = web && given[i] > ' ' && given[i] < 0x7f && given[i] != '"' && given[i] != '?' &&
+                  given[i] != '#';
         }
+        if (!web) {
+            node_explain(node, "public-url is an address like https://pay.example.com");
+            return ERR_INVALID;
+        }
+        buf_append_span(&url, span_slice(text, 0, given[size - 1] == '/' ? size - 1 : size));
+    } else {
+        buf_append_format(
+            &url,
+            "%s://%.*s:%u",
+            node->tls != NULL ? "https" : "http",
+            (int)(colon - node->settings.listen),
+            node->settings.listen,
+            (unsigned)node->port);
     }
-    return false;
+    buf_append_byte(&url, '\0');
+    return buf_failed(&url) ? ERR_RANGE : ERR_OK;
 }
 
 static err_t
 front_open(struct node *node)
 {
-    struct api_routes tables[2] = {
+    struct api_routes tables[5] = {
         {.routes = resource_event_routes, .count = resource_event_route_count}};
     tables[1].routes = payments_routes(node->payments, &tables[1].count);
+    tables[2].routes = wallets_routes(node->wallets, &tables[2].count);
+    tables[3].routes = events_routes(node->events, &tables[3].count);
+    tables[4].routes = mobile_routes(node->mobile, &tables[4].count);
     const struct api_parts parts = {
         .runtime = node->runtime,
         .net = node->net_loop,
@@ -234,7 +258,7 @@ front_open(struct node *node)
         .health = {.context = node, .ready = is_ready, .metrics = write_metrics},
         .metrics_on_main = node->settings.admin_listen[0] == '\0',
         .form_bytes_max = (uint64_t)node->settings.form_max,
-        .ledger_is_reserved = is_payments_ledger,
+        .ledger_is_reserved = books_ledger_is_ours,
         .ledger_live = !cards_rail(node->cards)->simulated,
     };
     return api_create(&parts, &node->api);
@@ -250,6 +274,9 @@ api_role_open(struct node *node)
     }
     if (result == ERR_OK) {
         result = servers_open(node);
+    }
+    if (result == ERR_OK) {
+        result = public_url_make(node); /* the port is known now */
     }
     if (result != ERR_OK && node->message[0] == '\0') {
         node_explain(node, "api: %s", err_text(result));

@@ -48,14 +48,37 @@ common_headers(struct api_request *request)
     request->exchange->answer.header_count = request->header_count;
 }
 
+/*
+ * For what a browser shows: nothing is loaded or run that does not stand in the page itself, which
+ * may have a style. Where a form may lead is not limited: a browser would apply the limit to the
+ * redirect behind it as well, and that goes to the merchant.
+ */
+static void
+page_headers(struct api_request *request)
+{
+    if (request->resource.content_type == NULL) {
+        return;
+    }
+    header(request, SPAN("X-Content-Type-Options"), SPAN("nosniff"));
+    if (span_starts_with(request->exchange->answer.content_type, SPAN("text/html"))) {
+        header(
+            request,
+            SPAN("Content-Security-Policy"),
+            SPAN("default-src 'none'; style-src 'unsafe-inline'; img-src 'self' data:; "
+                 "base-uri 'none'; frame-ancestors 'none'"));
+        /* The path holds a secret. */
+        header(request, SPAN("Referrer-Policy"), SPAN("no-referrer"));
+    }
+}
+
 void
 api_answer_outcome(struct api_request *request)
 {
     struct resource_request *resource = &request->resource;
     struct net_answer *answer = &request->exchange->answer;
     answer->status = (unsigned)resource->status;
-    answer->content_type = request->answer_type == NULL ? SPAN("application/json")
-                                                        : span_from_cstr(request->answer_type);
+    answer->content_type = resource->content_type == NULL ? SPAN("application/json")
+                                                          : span_from_cstr(resource->content_type);
     answer->body = resource->body;
     resource->body = (struct buf){.data = NULL};
     request->header_count = 0;
@@ -63,6 +86,8 @@ api_answer_outcome(struct api_request *request)
         header(request, SPAN("Idempotent-Replayed"), SPAN("true"));
         header(request, SPAN("Original-Request"), span_from_cstr(resource->original_request_id));
     }
+    header(request, SPAN("Location"), resource->location);
+    page_headers(request);
     header(request, SPAN("Stripe-Should-Retry"), should_retry(resource));
     header(
         request, SPAN("Stripe-Rate-Limited-Reason"), span_from_cstr(resource->rate_limited_reason));

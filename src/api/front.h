@@ -7,7 +7,7 @@
 
 #include <stdatomic.h>
 
-#define API_HEADERS_MAX 12
+#define API_HEADERS_MAX 16
 #define API_ERROR_MAX   8192 /* bytes of an error that the front itself writes */
 #define API_RANDOM_SIZE 1024
 
@@ -32,8 +32,7 @@ struct api_request {
     struct resource_request resource;
     struct api *api;
     struct net_exchange *exchange;
-    uint32_t route_index;    /* of the router's pattern */
-    const char *answer_type; /* NULL: application/json. A handler of the front's own sets it */
+    uint32_t route_index; /* of the router's pattern */
     struct http_header headers[API_HEADERS_MAX];
     size_t header_count;
 };

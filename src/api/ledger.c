@@ -55,8 +55,8 @@ job_end(struct os_task *task)
 {
     struct api_ledger_job *job = CONTAINER_OF(task, struct api_ledger_job, task);
     if (job->status == 0) {
-        job->request->answer_type = job->packed ? "application/vnd.tael.results" : NULL;
-        resource_answer(job->op, 200, &job->body);
+        resource_answer_typed(
+            job->op, 200, job->packed ? "application/vnd.tael.results" : NULL, &job->body);
     } else {
         struct resource_error error = {
             .status = job->status,

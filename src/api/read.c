@@ -144,6 +144,9 @@ api_request_read(struct api_request *request, struct resource_error *error)
     struct resource_request *resource = &request->resource;
     resource->api_version = http_head_value(head, HTTP_FIELD_STRIPE_VERSION);
     bool raw = (resource->route->flags & RESOURCE_RAW_BODY) != 0;
+    if ((resource->route->flags & RESOURCE_PUBLIC) != 0) {
+        return read_params(request, error); /* a person's browser: no key, no other headers */
+    }
     if (!raw && (resource->route->flags & RESOURCE_NOT_KEPT) == 0 &&
         http_head_has(head, HTTP_FIELD_IDEMPOTENCY_KEY)) {
         resource->idempotency_key = http_head_value(head, HTTP_FIELD_IDEMPOTENCY_KEY);

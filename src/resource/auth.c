@@ -256,9 +256,38 @@ check_rate(struct resource_op *op, struct resource_key *key)
     return true;
 }
 
+/* Live mode as for keys: nobody has live objects while a rail is simulated. */
+static bool
+public_check(struct resource_op *op)
+{
+    struct span number = resource_op_capture(op, 0);
+    struct resource_caller *caller = &op->caller;
+    bool parsed = span_parse_u64(number, &caller->scope);
+    err_t result = ERR_NOT_FOUND;
+    if (parsed && !((caller->scope & 1) != 0 && op->runtime->parts.refuse_live)) {
+        resource_transaction_read(op->runtime, op);
+        result =
+            resource_merchant_of(op->runtime, &op->arena, caller->scope / 2, caller->merchant_id);
+    }
+    if (result == ERR_NOT_FOUND) {
+        resource_missing(op, "page", "id", number);
+        return false;
+    }
+    if (result != ERR_OK) {
+        resource_internal(op, result, "merchant");
+        return false;
+    }
+    caller->live = (caller->scope & 1) != 0;
+    caller->key_kind = RESOURCE_KEY_NONE;
+    return true;
+}
+
 bool
 resource_auth_check(struct resource_op *op)
 {
+    if ((op->route->flags & RESOURCE_PUBLIC) != 0) {
+        return public_check(op);
+    }
     struct span text = op->request->api_key;
     if (text.size == 0) {
         refuse(

@@ -227,6 +227,30 @@ names_that_cannot_be_stored_are_refused(void **state)
         ERR_INVALID);
 }
 
+static void
+a_page_needs_no_key_but_a_scope(void **state)
+{
+    struct t_world *world = *state;
+    /* The first merchant's test mode. */
+    struct t_call *call = t_send(world, T_PAGE, "2", NULL);
+    call->request.api_key = SPAN("");
+    t_run(world);
+    assert_int_equal(call->request.status, 200);
+    assert_string_equal(call->request.content_type, "text/html; charset=utf-8");
+    struct span body = buf_span(&call->request.body);
+    assert_true(span_equal_cstr(span_slice(body, 3, body.size), world->merchant));
+    call = t_do(world, T_PAGE, "2", "metadata[a]=b");
+    assert_int_equal(call->request.status, 303);
+    assert_true(span_equal_cstr(call->request.location, "https://shop.example/"));
+    t_expect_error(t_do(world, T_PAGE, "4", NULL), 404, "resource_missing", "id");
+    t_expect_error(t_do(world, T_PAGE, "two", NULL), 404, "resource_missing", "id");
+    assert_null(call->older->request.location.data);
+    world->refuse_live = true;
+    t_close(world);
+    t_open(world);
+    t_expect_error(t_do(world, T_PAGE, "3", NULL), 404, "resource_missing", "id");
+}
+
 int
 main(void)
 {
@@ -241,6 +265,7 @@ main(void)
         T(keys_are_listed_and_revoked),
         T(each_key_has_its_rate),
         T(names_that_cannot_be_stored_are_refused),
+        T(a_page_needs_no_key_but_a_scope),
     };
     return T_RUN("resource auth", tests);
 }

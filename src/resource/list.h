@@ -10,6 +10,7 @@ struct resource_list {
     bool toward_newer; /* ending_before: those next to the lower bound come first */
     struct span id_above, id_below;
     void **documents; /* newest first; room for limit + 1 */
+    void **merged;    /* the same, where two queries are put together */
     uint32_t count;   /* of documents; may be limit + 1 */
     bool has_more;
 };
@@ -34,7 +35,8 @@ MUST_USE bool resource_list_read(
     struct resource_op *op, const struct resource_type *type, struct resource_list *list);
 /* Fills a query's bounds, order and limit (one more than asked for, to see whether there are). */
 void resource_list_query(const struct resource_list *list, struct document_query *query);
-/* Behind a query in that order: puts the documents the right way round and sets has_more. */
+/* Behind a query in that order: puts the documents the right way round and sets has_more, if that
+ * was not done before. */
 void resource_list_arrange(struct resource_list *list);
 /* Writes the member "data". An error means that a reference could not be loaded. */
 MUST_USE err_t resource_list_render(
@@ -42,11 +44,5 @@ MUST_USE err_t resource_list_render(
     const struct resource_type *type,
     const struct resource_list *list,
     struct json_writer *json);
-/* Answers the envelope. */
-void resource_list_answer(
-    struct resource_op *op,
-    const struct resource_type *type,
-    struct span url,
-    const struct resource_list *list);
 
 #endif

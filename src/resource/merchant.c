@@ -273,7 +273,7 @@ key_generate(
         [RESOURCE_KEY_RESTRICTED] = "rk",
         [RESOURCE_KEY_PUBLISHABLE] = "pk",
     };
-    ASSERT(kind != RESOURCE_KEY_INTERNAL);
+    ASSERT(kind <= RESOURCE_KEY_PUBLISHABLE);
     int prefix =
         snprintf(out, RESOURCE_KEY_TEXT_SIZE, "%s_%s_", prefixes[kind], live ? "live" : "test");
     ASSERT(prefix > 0);

@@ -185,6 +185,8 @@ resource_op_end_doomed(struct resource_op *op)
     };
     op->doom = ERR_OK;
     op->writes = NULL;
+    op->content_type = NULL;
+    op->location = SPAN_EMPTY;
     struct buf body;
     buf_init(&body, RESOURCE_BODY_LIMIT);
     resource_error_write(&body, &error);
@@ -212,6 +214,30 @@ resource_answer(struct resource_op *op, int status, struct buf *body)
     }
     buf_release(body);
     resource_op_end_doomed(op);
+}
+
+void
+resource_answer_typed(
+    struct resource_op *op, int status, const char *content_type, struct buf *body)
+{
+    ASSERT(op->idempotency.state == RESOURCE_IDEMPOTENCY_NONE);
+    if (op->doom == ERR_OK && !buf_failed(body)) {
+        op->content_type = content_type;
+    }
+    resource_answer(op, status, body);
+}
+
+void
+resource_answer_redirect(struct resource_op *op, struct span location)
+{
+    enum {
+        SEE_OTHER = 303
+    };
+
+    struct buf nothing;
+    buf_init(&nothing, 1);
+    op->location = op->doom == ERR_OK ? location : SPAN_EMPTY;
+    resource_answer_typed(op, SEE_OTHER, "text/plain; charset=utf-8", &nothing);
 }
 
 void

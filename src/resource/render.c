@@ -43,6 +43,14 @@ resource_render_header(
     json_member_bool(render->json, "livemode", header->livemode);
 }
 
+void
+resource_render_note(struct resource_render *render, err_t error)
+{
+    if (*render->error == ERR_OK) {
+        *render->error = error;
+    }
+}
+
 /* What stands for the reference: the loaded document, or NULL if it stays an id. */
 static void *
 referenced(struct resource_render *render, const struct resource_type *type, struct span id)
@@ -55,9 +63,7 @@ referenced(struct resource_render *render, const struct resource_type *type, str
     }
     void *document = NULL;
     err_t error = resource_load(render->op, type, id, &document);
-    if (error != ERR_OK && error != ERR_NOT_FOUND && *render->error == ERR_OK) {
-        *render->error = error;
-    }
+    resource_render_note(render, error == ERR_NOT_FOUND ? ERR_OK : error);
     return error == ERR_OK ? document : NULL;
 }
 

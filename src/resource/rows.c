@@ -1,3 +1,5 @@
+#include "resource/event.h"
+
 #include "runtime.h"
 
 #include "base/assert.h"
@@ -14,6 +16,14 @@ resource_id_next(struct resource_runtime *runtime)
         random = os_random_u128(runtime->parts.entropy);
     }
     return id_next(&runtime->ids, now_ms, random);
+}
+
+void
+resource_ids_above(struct resource_runtime *runtime, u128 id)
+{
+    if (runtime->ids.last < id) {
+        runtime->ids.last = id;
+    }
 }
 
 void *

@@ -213,6 +213,10 @@ deliver(struct resource_op *op, struct replies *replies)
     struct resource_request *request = op->request;
     if (request != NULL) {
         request->status = op->status;
+        request->content_type = op->content_type;
+        /* The operation's memory goes now; without memory for it, it is a redirect to nowhere. */
+        request->location =
+            op->location.size == 0 ? SPAN_EMPTY : arena_copy(request->arena, op->location);
         request->body = op->body;
         op->body = (struct buf){.data = NULL};
         request->task.run = request_done;

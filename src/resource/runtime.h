@@ -125,9 +125,12 @@ struct resource_op {
 
     int status;
     struct buf body;
+    const char *content_type; /* of body, if it is not JSON */
+    struct span location;     /* of a redirect */
 };
 
 struct resource_key; /* auth.h */
+struct resource_event_watch;
 
 struct resource_runtime {
     struct resource_parts parts;
@@ -169,9 +172,10 @@ struct resource_runtime {
     struct os_timer purge_timer;
     uint8_t secret[RESOURCE_HASH_SIZE]; /* keys the idempotency hashes */
 
-    struct map event_types;     /* every type that was ever emitted */
-    bool event_types_unsettled; /* some are in the open transaction only */
-    struct buf scratch;         /* encoding a row */
+    const struct resource_event_watch *event_watch; /* NULL: nobody's */
+    struct map event_types;                         /* every type that was ever emitted */
+    bool event_types_unsettled;                     /* some are in the open transaction only */
+    struct buf scratch;                             /* encoding a row */
 };
 
 /* --- runtime.c --- */
@@ -318,6 +322,8 @@ MUST_USE err_t resource_render_object(
     struct resource_expand *expand,
     struct json_writer *json);
 MUST_USE bool resource_expand_try(struct resource_op *op); /* false: answered */
+/* Something that the object shows could not be read: the rendering fails, if this is an error. */
+void resource_render_note(struct resource_render *render, err_t error);
 /* A body that one or more objects fit in without growing often. */
 void resource_body_init(struct buf *body);
 
@@ -325,7 +331,6 @@ void resource_body_init(struct buf *body);
 MUST_USE err_t resource_event_types_open(struct resource_runtime *runtime);
 void resource_event_types_settle(struct resource_runtime *runtime, bool committed);
 void resource_event_types_close(struct resource_runtime *runtime);
-extern const struct resource_type resource_event_type;
 
 /* --- merchant.c --- */
 extern const struct resource_type resource_merchant_type;

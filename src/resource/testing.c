@@ -373,6 +373,9 @@ call_done(struct resource_request *request)
     assert_false(call->done);
     call->done = true;
     call->commits_seen = call->world->store.commits;
+    if (request->content_type != NULL) {
+        return;
+    }
     json_error_t error;
     call->json = json_loadb(request->body.data, request->body.size, JSON_REJECT_DUPLICATES, &error);
     if (call->json == NULL) {

@@ -46,6 +46,7 @@ enum t_route {
     T_CARD,   /* CARD_DATA at "method[card]" */
     T_PUBLIC, /* PUBLISHABLE */
     T_CHECK,  /* one parameter of each kind */
+    T_PAGE,   /* a page for a browser; with metadata, a redirect */
     T_EVENTS,
     T_EVENT,
     T_SEARCH,

@@ -341,6 +341,19 @@ thing_check(struct resource_op *op)
     resource_answer(op, 200, &body);
 }
 
+static void
+thing_page(struct resource_op *op)
+{
+    if (resource_present(op, "metadata")) {
+        resource_answer_redirect(op, SPAN("https://shop.example/"));
+        return;
+    }
+    struct buf body;
+    buf_init(&body, 1000);
+    buf_append_format(&body, "<p>%s", resource_op_caller(op)->merchant_id);
+    resource_answer_typed(op, 200, "text/html; charset=utf-8", &body);
+}
+
 #define PARAMS(table) .params = table, .param_count = sizeof(table) / sizeof(table[0])
 
 const struct resource_route t_routes[T_ROUTE_COUNT] = {
@@ -388,6 +401,12 @@ const struct resource_route t_routes[T_ROUTE_COUNT] = {
          .pattern = "/v1/things/public",
          .handler = thing_public,
          .flags = RESOURCE_PUBLISHABLE},
+    [T_PAGE] =
+        {.method = "POST",
+         .pattern = "/hosted/:scope/:secret",
+         .handler = thing_page,
+         PARAMS(update_params),
+         .flags = RESOURCE_PUBLIC},
     [T_CHECK] =
         {.method = "POST",
          .pattern = "/v1/things/check",

@@ -10,6 +10,7 @@
 #ifndef PAYMENTS_SIM_H
 #define PAYMENTS_SIM_H
 
+#include "books/books.h"
 #include "cards/cards.h"
 #include "document/document.h"
 #include "engine/ledger_engine.h"

@@ -68,9 +68,9 @@ expected_fee(const struct check *check, const struct sim_row *charge, int64_t ap
 }
 
 static u128
-account_of(const struct check *check, const struct sim_row *row, enum payments_account account)
+account_of(const struct check *check, const struct sim_row *row, enum books_account account)
 {
-    return payments_account_id(
+    return books_account_id(
         account, check->sim->merchants[row->merchant].id, sim_row_currency(row), false);
 }
 
@@ -89,7 +89,7 @@ transfer_find(const struct check *check, u128 id)
 
 struct expected {
     u128 id, base, pending_id;
-    enum payments_account debit, credit;
+    enum books_account debit, credit;
     int64_t amount; /* API units */
     uint16_t code, flags;
 };
@@ -115,7 +115,7 @@ expect_transfer(
         found->code != expected->code || flags != expected->flags ||
         found->pending_id != expected->pending_id || found->user_data_64 != row->scope ||
         found->user_data_128 != expected->base || found->timeout != 0 ||
-        found->ledger != payments_ledger_number(sim_row_currency(row), false)) {
+        found->ledger != books_ledger_number(sim_row_currency(row), false)) {
         sim_fail(
             check->sim,
             "%s: its %s is booked otherwise: amount %lld, code %u, flags %u",
@@ -133,8 +133,8 @@ expect_fee(struct check *check, const struct sim_row *charge, u128 attempt, int6
     struct expected fee = {
         .id = resource_derived_id(attempt, "fee"),
         .base = attempt,
-        .debit = PAYMENTS_ACCOUNT_MERCHANT_PENDING,
-        .credit = PAYMENTS_ACCOUNT_FEE_REVENUE,
+        .debit = BOOKS_MERCHANT_PENDING,
+        .credit = BOOKS_FEE_REVENUE,
         .amount = expected_fee(check, charge, amount),
         .code = CODE_FEE,
     };
@@ -149,8 +149,8 @@ expect_hold(struct check *check, const struct sim_row *charge, u128 authorizatio
     struct expected hold = {
         .id = resource_derived_id(authorization, "hold"),
         .base = authorization,
-        .debit = PAYMENTS_ACCOUNT_CARD_CLEARING,
-        .credit = PAYMENTS_ACCOUNT_MERCHANT_PENDING,
+        .debit = BOOKS_CARD_CLEARING,
+        .credit = BOOKS_MERCHANT_PENDING,
         .amount = sim_row_integer(charge, "amount"),
         .code = CODE_HOLD,
         .flags = LEDGER_TRANSFER_PENDING,
@@ -326,8 +326,8 @@ check_captured(struct check *check, const struct sim_row *intent, const struct s
     struct expected payment = {
         .id = id,
         .base = attempt,
-        .debit = PAYMENTS_ACCOUNT_CARD_CLEARING,
-        .credit = PAYMENTS_ACCOUNT_MERCHANT_PENDING,
+        .debit = BOOKS_CARD_CLEARING,
+        .credit = BOOKS_MERCHANT_PENDING,
         .amount = amount,
         .code = manual ? CODE_HOLD : CODE_PAYMENT,
         .flags = manual ? LEDGER_TRANSFER_POST_PENDING : 0,
@@ -360,8 +360,8 @@ check_voided(struct check *check, const struct sim_row *charge)
         struct expected undo = {
             .id = resource_derived_id(transfer->user_data_128, "void"),
             .base = transfer->user_data_128,
-            .debit = PAYMENTS_ACCOUNT_CARD_CLEARING,
-            .credit = PAYMENTS_ACCOUNT_MERCHANT_PENDING,
+            .debit = BOOKS_CARD_CLEARING,
+            .credit = BOOKS_MERCHANT_PENDING,
             .amount = sim_row_integer(charge, "amount"),
             .code = CODE_HOLD,
             .flags = LEDGER_TRANSFER_VOID_PENDING,
@@ -448,9 +448,9 @@ check_refund(struct check *check, const struct sim_row *refund)
     u128 attempt;
     bool failed = sim_row_is(refund, "status", "failed");
     int64_t amount = sim_row_integer(refund, "amount");
-    enum payments_account source = json_is_true(json_object_get(refund->body, "from_available"))
-                                       ? PAYMENTS_ACCOUNT_MERCHANT_AVAILABLE
-                                       : PAYMENTS_ACCOUNT_MERCHANT_PENDING;
+    enum books_account source = json_is_true(json_object_get(refund->body, "from_available"))
+                                    ? BOOKS_MERCHANT_AVAILABLE
+                                    : BOOKS_MERCHANT_PENDING;
     if (!sim_row_is(refund, "attempt_kind", "") || sim_row_integer(refund, "due") != 0 ||
         (!failed && !sim_row_is(refund, "status", "succeeded"))) {
         sim_fail(check->sim, "%s is still open", refund->id);
@@ -470,7 +470,7 @@ check_refund(struct check *check, const struct sim_row *refund)
         .id = id,
         .base = attempt,
         .debit = source,
-        .credit = PAYMENTS_ACCOUNT_CARD_CLEARING,
+        .credit = BOOKS_CARD_CLEARING,
         .amount = amount,
         .code = CODE_REFUND,
     };
@@ -484,7 +484,7 @@ check_refund(struct check *check, const struct sim_row *refund)
         struct expected back = {
             .id = resource_derived_id(attempt, "refund failure"),
             .base = attempt,
-            .debit = PAYMENTS_ACCOUNT_CARD_CLEARING,
+            .debit = BOOKS_CARD_CLEARING,
             .credit = source,
             .amount = amount,
             .code = CODE_REFUND_FAILURE,
@@ -560,8 +560,8 @@ check_settlement(struct check *check, const struct sim_row *transaction)
     struct expected transfer = {
         .id = settled,
         .base = id,
-        .debit = net < 0 ? PAYMENTS_ACCOUNT_MERCHANT_AVAILABLE : PAYMENTS_ACCOUNT_MERCHANT_PENDING,
-        .credit = net < 0 ? PAYMENTS_ACCOUNT_MERCHANT_PENDING : PAYMENTS_ACCOUNT_MERCHANT_AVAILABLE,
+        .debit = net < 0 ? BOOKS_MERCHANT_AVAILABLE : BOOKS_MERCHANT_PENDING,
+        .credit = net < 0 ? BOOKS_MERCHANT_PENDING : BOOKS_MERCHANT_AVAILABLE,
         .amount = net < 0 ? -net : net,
         .code = CODE_SETTLE,
     };

@@ -83,7 +83,7 @@ static bool
 other_balance(struct sim_books *books)
 {
     for (uint32_t i = 0; i < books->account_count; i++) {
-        if (books->accounts[i].code == PAYMENTS_ACCOUNT_MERCHANT_PENDING) {
+        if (books->accounts[i].code == BOOKS_MERCHANT_PENDING) {
             books->accounts[i].credits_posted += 1;
             return true;
         }
@@ -102,7 +102,7 @@ static bool
 suspense(struct sim_books *books)
 {
     for (uint32_t i = 0; i < books->account_count; i++) {
-        if (books->accounts[i].code == PAYMENTS_ACCOUNT_SUSPENSE) {
+        if (books->accounts[i].code == BOOKS_SUSPENSE) {
             books->accounts[i].credits_posted += 1;
             return true;
         }

@@ -32,14 +32,9 @@ check_merchant(
     int64_t *total)
 {
     const char *id = sim->merchants[merchant].id;
-    int64_t has = balance_of(
-                      books,
-                      payments_account_id(PAYMENTS_ACCOUNT_MERCHANT_PENDING, id, currency, false),
-                      false) +
-                  balance_of(
-                      books,
-                      payments_account_id(PAYMENTS_ACCOUNT_MERCHANT_AVAILABLE, id, currency, false),
-                      false);
+    int64_t has =
+        balance_of(books, books_account_id(BOOKS_MERCHANT_PENDING, id, currency, false), false) +
+        balance_of(books, books_account_id(BOOKS_MERCHANT_AVAILABLE, id, currency, false), false);
     const struct sim_rows *rows = &books->documents[SIM_ROW_TRANSACTION];
     int64_t net = 0;
     for (uint32_t i = 0; i < rows->count; i++) {
@@ -70,12 +65,11 @@ check_currency(struct sim *sim, const struct sim_books *books, const struct curr
     for (uint32_t i = 0; i < SIM_MERCHANTS; i++) {
         check_merchant(sim, books, i, currency, &total);
     }
-    total += balance_of(
-        books, payments_account_id(PAYMENTS_ACCOUNT_FEE_REVENUE, "", currency, false), false);
-    int64_t clearing = balance_of(
-        books, payments_account_id(PAYMENTS_ACCOUNT_CARD_CLEARING, "", currency, false), true);
-    int64_t suspense = balance_of(
-        books, payments_account_id(PAYMENTS_ACCOUNT_SUSPENSE, "", currency, false), false);
+    total += balance_of(books, books_account_id(BOOKS_FEE_REVENUE, "", currency, false), false);
+    int64_t clearing =
+        balance_of(books, books_account_id(BOOKS_CARD_CLEARING, "", currency, false), true);
+    int64_t suspense =
+        balance_of(books, books_account_id(BOOKS_SUSPENSE, "", currency, false), false);
     if (clearing != total || suspense != 0) {
         sim_fail(
             sim,

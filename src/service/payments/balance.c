@@ -95,10 +95,10 @@ payments_balance_retrieve(struct resource_op *op)
     const struct resource_caller *caller = resource_op_caller(op);
     for (uint32_t i = 0; i < count; i++) {
         const struct currency *currency = currency_at(i);
-        ids[i * 2] = payments_account_id(
-            PAYMENTS_ACCOUNT_MERCHANT_PENDING, caller->merchant_id, currency, caller->live);
-        ids[i * 2 + 1] = payments_account_id(
-            PAYMENTS_ACCOUNT_MERCHANT_AVAILABLE, caller->merchant_id, currency, caller->live);
+        ids[i * 2] =
+            books_account_id(BOOKS_MERCHANT_PENDING, caller->merchant_id, currency, caller->live);
+        ids[i * 2 + 1] =
+            books_account_id(BOOKS_MERCHANT_AVAILABLE, caller->merchant_id, currency, caller->live);
     }
     read->op = op;
     read->ids = ids;

@@ -2,13 +2,18 @@
  * Postings: which accounts each business step moves money between. docs/accounting.md shows the
  * same as T-accounts; the two must agree.
  *
- *   payment         card clearing -> merchant pending   gross
- *                   merchant pending -> fee revenue     fee
- *   hold            card clearing => merchant pending   pending transfer of the authorized amount
+ *   payment         payer -> merchant                   gross
+ *                   merchant -> fee revenue             fee
+ *                   merchant -> destination wallet      gross, if the intent has one
+ *   hold            payer => merchant                   pending transfer of the authorized amount
+ *   increment       voids the hold, and holds the larger amount instead
  *   capture         posts the hold, up to its amount; then the fee as above
  *   void            voids the hold
- *   refund          merchant pending or available -> card clearing
- *   refund failure  card clearing -> the account that the refund came from
+ *   refund          merchant pending or available -> payer
+ *   refund failure  payer -> the account that the refund came from
+ *
+ * The payer is card clearing, and the merchant's account the pending one; or the payer is a wallet,
+ * whose money is here already, and the merchant's account the available one.
  *
  * All transfers of a step are one linked chain: all of them or none. Doing a step again answers
  * `exists` on its first transfer, which is as good as `created`.
@@ -25,16 +30,6 @@
 
 #define KNOWN_ACCOUNTS_MAX (1u << 20)
 
-/* Transfer codes: what a movement was for. */
-enum {
-    CODE_PAYMENT = 1,
-    CODE_FEE = 2,
-    CODE_HOLD = 3,
-    CODE_REFUND = 4,
-    CODE_REFUND_FAILURE = 5,
-    CODE_OF_PENDING = 0, /* a posting or voiding takes over the code of its hold */
-};
-
 struct known_entry {
     struct map_link link;
     u128 merchant_account;
@@ -43,41 +38,6 @@ struct known_entry {
 struct payments_known_accounts {
     struct map map;
 };
-
-uint32_t
-payments_ledger_number(const struct currency *currency, bool live)
-{
-    enum {
-        TEST_OFFSET = 1000
-    };
-
-    return (uint32_t)currency->number + (live ? 0 : TEST_OFFSET);
-}
-
-u128
-payments_account_id(
-    enum payments_account account,
-    const char *merchant_id,
-    const struct currency *currency,
-    bool live)
-{
-    enum {
-        PLATFORM_BELOW = 200
-    };
-
-    char step[96];
-    struct buf name;
-    buf_init_fixed(&name, step, sizeof(step));
-    buf_append_format(
-        &name,
-        "account %d %s %s",
-        (int)account,
-        (int)account < PLATFORM_BELOW ? "platform" : merchant_id,
-        currency->code);
-    buf_append_byte(&name, '\0');
-    ASSERT(!buf_failed(&name));
-    return resource_derived_id(payments_ledger_number(currency, live), step);
-}
 
 int64_t
 payments_fee(const struct payments *payments, int64_t api_amount, const struct currency *currency)
@@ -154,11 +114,37 @@ payments_known_accounts_destroy(struct payments *payments)
 }
 
 static u128
-account_of(const struct payments_flow *flow, enum payments_account account)
+account_of(const struct payments_flow *flow, enum books_account account)
 {
     const struct resource_caller *caller = resource_op_caller(flow->op);
-    return payments_account_id(
+    return books_account_id(
         account, caller->merchant_id, payments_flow_currency(flow), caller->live);
+}
+
+static u128
+wallet_account(const struct payments_flow *flow, struct span wallet)
+{
+    char owner[ID_TEXT_SIZE] = "";
+    ASSERT(wallet.size < sizeof(owner));
+    memcpy(owner, wallet.data, wallet.size);
+    return books_account_id(
+        BOOKS_WALLET, owner, payments_flow_currency(flow), resource_op_caller(flow->op)->live);
+}
+
+static u128
+payer_account(const struct payments_flow *flow)
+{
+    if (!payments_by_wallet(flow)) {
+        return account_of(flow, BOOKS_CARD_CLEARING);
+    }
+    return wallet_account(flow, flow->method != NULL ? flow->method->wallet : flow->charge->wallet);
+}
+
+static u128
+merchant_account(const struct payments_flow *flow)
+{
+    return account_of(
+        flow, payments_by_wallet(flow) ? BOOKS_MERCHANT_AVAILABLE : BOOKS_MERCHANT_PENDING);
 }
 
 static void submit_transfers(struct payments_flow *flow);
@@ -178,22 +164,22 @@ accounts_done(struct port_ledger_request *request)
             return;
         }
     }
-    known_remember(flow->payments, account_of(flow, PAYMENTS_ACCOUNT_MERCHANT_PENDING));
+    known_remember(flow->payments, account_of(flow, BOOKS_MERCHANT_PENDING));
     submit_transfers(flow);
 }
 
 static void
 create_accounts(struct payments_flow *flow)
 {
-    static const enum payments_account roles[PAYMENTS_ACCOUNTS_MAX] = {
-        PAYMENTS_ACCOUNT_CARD_CLEARING,
-        PAYMENTS_ACCOUNT_FEE_REVENUE,
-        PAYMENTS_ACCOUNT_SUSPENSE,
-        PAYMENTS_ACCOUNT_MERCHANT_PENDING,
-        PAYMENTS_ACCOUNT_MERCHANT_AVAILABLE,
+    static const enum books_account roles[PAYMENTS_ACCOUNTS_MAX] = {
+        BOOKS_CARD_CLEARING,
+        BOOKS_FEE_REVENUE,
+        BOOKS_SUSPENSE,
+        BOOKS_MERCHANT_PENDING,
+        BOOKS_MERCHANT_AVAILABLE,
     };
     const struct resource_caller *caller = resource_op_caller(flow->op);
-    uint32_t ledger = payments_ledger_number(payments_flow_currency(flow), caller->live);
+    uint32_t ledger = books_ledger_number(payments_flow_currency(flow), caller->live);
     memset(flow->accounts, 0, sizeof(flow->accounts));
     for (uint32_t i = 0; i < PAYMENTS_ACCOUNTS_MAX; i++) {
         struct ledger_account *account = &flow->accounts[i];
@@ -201,7 +187,7 @@ create_accounts(struct payments_flow *flow)
         account->ledger = ledger;
         account->code = (uint16_t)roles[i];
         account->flags = LEDGER_ACCOUNT_HISTORY;
-        if (roles[i] >= PAYMENTS_ACCOUNT_MERCHANT_PENDING) {
+        if (roles[i] >= BOOKS_MERCHANT_PENDING) {
             account->user_data_64 = caller->scope;
         }
     }
@@ -266,7 +252,7 @@ transfer_add(struct payments_flow *flow, u128 base, const char *step, uint16_t c
     flow->transfer_count++;
     memset(transfer, 0, sizeof(*transfer));
     transfer->id = resource_derived_id(base, step);
-    transfer->ledger = payments_ledger_number(payments_flow_currency(flow), caller->live);
+    transfer->ledger = books_ledger_number(payments_flow_currency(flow), caller->live);
     transfer->code = code;
     transfer->user_data_64 = caller->scope;
     /* An accountant finds the payment from the transfer, and back. */
@@ -292,17 +278,30 @@ add_fee(struct payments_flow *flow)
     if (fee == 0) {
         return;
     }
-    struct ledger_transfer *transfer = transfer_add(flow, flow->attempt_id, "fee", CODE_FEE);
-    transfer->debit_account_id = account_of(flow, PAYMENTS_ACCOUNT_MERCHANT_PENDING);
-    transfer->credit_account_id = account_of(flow, PAYMENTS_ACCOUNT_FEE_REVENUE);
+    struct ledger_transfer *transfer = transfer_add(flow, flow->attempt_id, "fee", BOOKS_FEE);
+    transfer->debit_account_id = merchant_account(flow);
+    transfer->credit_account_id = account_of(flow, BOOKS_FEE_REVENUE);
     transfer->amount = ledger_amount(flow, fee);
+}
+
+static void
+add_destination(struct payments_flow *flow)
+{
+    if (flow->intent->transfer_destination.size == 0) {
+        return;
+    }
+    struct ledger_transfer *transfer =
+        transfer_add(flow, flow->attempt_id, "destination", BOOKS_TOP_UP);
+    transfer->debit_account_id = merchant_account(flow);
+    transfer->credit_account_id = wallet_account(flow, flow->intent->transfer_destination);
+    transfer->amount = ledger_amount(flow, flow->intent->attempt.amount);
 }
 
 static void
 post(struct payments_flow *flow, payments_posted_step step)
 {
     flow->posted_step = step;
-    if (known_find(flow->payments, account_of(flow, PAYMENTS_ACCOUNT_MERCHANT_PENDING)) != NULL) {
+    if (known_find(flow->payments, account_of(flow, BOOKS_MERCHANT_PENDING)) != NULL) {
         submit_transfers(flow);
     } else {
         create_accounts(flow);
@@ -314,18 +313,23 @@ payments_post_payment(struct payments_flow *flow, payments_posted_step step)
 {
     flow->transfer_count = 0;
     int64_t amount = flow->intent->attempt.amount;
-    struct ledger_transfer *gross = transfer_add(flow, flow->attempt_id, "payment", CODE_PAYMENT);
-    gross->debit_account_id = account_of(flow, PAYMENTS_ACCOUNT_CARD_CLEARING);
-    gross->credit_account_id = account_of(flow, PAYMENTS_ACCOUNT_MERCHANT_PENDING);
+    struct ledger_transfer *gross = transfer_add(flow, flow->attempt_id, "payment", BOOKS_PAYMENT);
+    gross->debit_account_id = payer_account(flow);
+    gross->credit_account_id = merchant_account(flow);
     gross->amount = ledger_amount(flow, amount);
     add_fee(flow);
+    add_destination(flow);
     post(flow, step);
 }
 
-/* The hold's id derives from the authorization, which the charge remembers. */
+/* The hold's id derives from the authorization, which the charge remembers; that of a larger one
+ * that took its place is remembered itself. */
 static u128
 hold_id(const struct payments_flow *flow)
 {
+    if (flow->charge != NULL && flow->charge->hold.size != 0) {
+        return payments_unhex(flow->charge->hold);
+    }
     u128 authorization = flow->charge != NULL && flow->charge->authorization.size != 0
                              ? payments_unhex(flow->charge->authorization)
                              : resource_derived_id(flow->attempt_id, "authorize");
@@ -337,10 +341,26 @@ payments_post_hold(struct payments_flow *flow, payments_posted_step step)
 {
     flow->transfer_count = 0;
     struct ledger_transfer *hold =
-        transfer_add(flow, resource_derived_id(flow->attempt_id, "authorize"), "hold", CODE_HOLD);
+        transfer_add(flow, resource_derived_id(flow->attempt_id, "authorize"), "hold", BOOKS_HOLD);
     hold->flags = LEDGER_TRANSFER_PENDING;
-    hold->debit_account_id = account_of(flow, PAYMENTS_ACCOUNT_CARD_CLEARING);
-    hold->credit_account_id = account_of(flow, PAYMENTS_ACCOUNT_MERCHANT_PENDING);
+    hold->debit_account_id = payer_account(flow);
+    hold->credit_account_id = merchant_account(flow);
+    hold->amount = ledger_amount(flow, flow->intent->attempt.amount);
+    post(flow, step);
+}
+
+void
+payments_post_increment(struct payments_flow *flow, payments_posted_step step)
+{
+    flow->transfer_count = 0;
+    struct ledger_transfer *old =
+        transfer_add(flow, flow->attempt_id, "increment void", BOOKS_OF_PENDING);
+    old->flags = LEDGER_TRANSFER_VOID_PENDING;
+    old->pending_id = hold_id(flow);
+    struct ledger_transfer *hold = transfer_add(flow, flow->attempt_id, "hold", BOOKS_HOLD);
+    hold->flags = LEDGER_TRANSFER_PENDING;
+    hold->debit_account_id = account_of(flow, BOOKS_CARD_CLEARING);
+    hold->credit_account_id = account_of(flow, BOOKS_MERCHANT_PENDING);
     hold->amount = ledger_amount(flow, flow->intent->attempt.amount);
     post(flow, step);
 }
@@ -351,11 +371,12 @@ payments_post_capture(struct payments_flow *flow, payments_posted_step step)
     flow->transfer_count = 0;
     int64_t amount = flow->intent->attempt.amount;
     struct ledger_transfer *capture =
-        transfer_add(flow, flow->attempt_id, "capture", CODE_OF_PENDING);
+        transfer_add(flow, flow->attempt_id, "capture", BOOKS_OF_PENDING);
     capture->flags = LEDGER_TRANSFER_POST_PENDING;
     capture->pending_id = hold_id(flow);
     capture->amount = ledger_amount(flow, amount);
     add_fee(flow);
+    add_destination(flow);
     post(flow, step);
 }
 
@@ -363,26 +384,25 @@ void
 payments_post_void(struct payments_flow *flow, payments_posted_step step)
 {
     flow->transfer_count = 0;
-    struct ledger_transfer *undo = transfer_add(flow, flow->attempt_id, "void", CODE_OF_PENDING);
+    struct ledger_transfer *undo = transfer_add(flow, flow->attempt_id, "void", BOOKS_OF_PENDING);
     undo->flags = LEDGER_TRANSFER_VOID_PENDING;
     undo->pending_id = hold_id(flow);
     post(flow, step);
 }
 
-static enum payments_account
+static enum books_account
 refund_source(const struct payments_refund *refund)
 {
-    return refund->from_available ? PAYMENTS_ACCOUNT_MERCHANT_AVAILABLE
-                                  : PAYMENTS_ACCOUNT_MERCHANT_PENDING;
+    return refund->from_available ? BOOKS_MERCHANT_AVAILABLE : BOOKS_MERCHANT_PENDING;
 }
 
 void
 payments_post_refund(struct payments_flow *flow, payments_posted_step step)
 {
     flow->transfer_count = 0;
-    struct ledger_transfer *refund = transfer_add(flow, flow->attempt_id, "refund", CODE_REFUND);
+    struct ledger_transfer *refund = transfer_add(flow, flow->attempt_id, "refund", BOOKS_REFUND);
     refund->debit_account_id = account_of(flow, refund_source(flow->refund));
-    refund->credit_account_id = account_of(flow, PAYMENTS_ACCOUNT_CARD_CLEARING);
+    refund->credit_account_id = payer_account(flow);
     refund->amount = ledger_amount(flow, flow->refund->amount);
     post(flow, step);
 }
@@ -392,8 +412,8 @@ payments_post_refund_failure(struct payments_flow *flow, payments_posted_step st
 {
     flow->transfer_count = 0;
     struct ledger_transfer *back =
-        transfer_add(flow, flow->attempt_id, "refund failure", CODE_REFUND_FAILURE);
-    back->debit_account_id = account_of(flow, PAYMENTS_ACCOUNT_CARD_CLEARING);
+        transfer_add(flow, flow->attempt_id, "refund failure", BOOKS_REFUND_FAILURE);
+    back->debit_account_id = payer_account(flow);
     back->credit_account_id = account_of(flow, refund_source(flow->refund));
     back->amount = ledger_amount(flow, flow->refund->amount);
     post(flow, step);

@@ -14,10 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-    CODE_SETTLE = 6
-};
-
 struct settle {
     struct payments *payments;
     struct resource_op *op;
@@ -40,10 +36,10 @@ fill_transfer(struct settle *settle, uint32_t index)
     struct money money;
     err_t error = money_from_api(net < 0 ? -net : net, currency, &money);
     ASSERT(error == ERR_OK);
-    u128 pending = payments_account_id(
-        PAYMENTS_ACCOUNT_MERCHANT_PENDING, caller->merchant_id, currency, caller->live);
-    u128 available = payments_account_id(
-        PAYMENTS_ACCOUNT_MERCHANT_AVAILABLE, caller->merchant_id, currency, caller->live);
+    u128 pending =
+        books_account_id(BOOKS_MERCHANT_PENDING, caller->merchant_id, currency, caller->live);
+    u128 available =
+        books_account_id(BOOKS_MERCHANT_AVAILABLE, caller->merchant_id, currency, caller->live);
     u128 id = 0;
     bool parsed = id_parse(payments_balance_transaction_type.prefix, transaction->header.id, &id);
     ASSERT(parsed);
@@ -55,8 +51,8 @@ fill_transfer(struct settle *settle, uint32_t index)
     transfer->debit_account_id = net < 0 ? available : pending;
     transfer->credit_account_id = net < 0 ? pending : available;
     transfer->amount = (u128)money.amount;
-    transfer->ledger = payments_ledger_number(currency, caller->live);
-    transfer->code = CODE_SETTLE;
+    transfer->ledger = books_ledger_number(currency, caller->live);
+    transfer->code = BOOKS_SETTLEMENT;
 }
 
 static void

@@ -47,6 +47,7 @@ enum resource_key_kind {
     RESOURCE_KEY_RESTRICTED,
     RESOURCE_KEY_PUBLISHABLE,
     RESOURCE_KEY_INTERNAL, /* a sweeper: no HTTP request behind it */
+    RESOURCE_KEY_NONE,     /* a public route: what the path carries is the only proof */
 };
 
 struct resource_type;
@@ -71,6 +72,10 @@ enum resource_route_flag {
     RESOURCE_RAW_BODY = 8,
     /* The answer must not be stored (it shows a secret once): an Idempotency-Key is ignored. */
     RESOURCE_NOT_KEPT = 16,
+    /* No API key is asked for: a person's browser follows a link. The first capture is the scope's
+     * number, which fills in the caller; the handler proves the right by a secret in the second,
+     * and answers a wrong one like an object that is not there. Implies RESOURCE_NOT_KEPT. */
+    RESOURCE_PUBLIC = 32,
 };
 
 enum resource_param_kind {
@@ -143,6 +148,8 @@ struct resource_request {
     bool replayed;
     char original_request_id[RESOURCE_REQUEST_ID_SIZE];
     const char *rate_limited_reason; /* for 429; may be NULL */
+    const char *content_type;        /* of body; NULL: application/json */
+    struct span location;            /* of a redirect, in `arena`; empty: none */
 };
 
 struct resource_settings {
@@ -238,6 +245,13 @@ void resource_after_commit(struct resource_op *op, resource_step step);
 
 /* Ends the operation with a JSON body, which is moved from `body`. */
 void resource_answer(struct resource_op *op, int status, struct buf *body);
+/* The same with another kind of body; `content_type` is constant. Not for routes whose answers are
+ * kept under an idempotency key, which keeps JSON only. */
+void resource_answer_typed(
+    struct resource_op *op, int status, const char *content_type, struct buf *body);
+/* Ends the operation with 303 See Other, for forms that a person submitted. `location` is an
+ * absolute URI of printable ASCII: whoever took it from a request has checked it. */
+void resource_answer_redirect(struct resource_op *op, struct span location);
 /* Ends an internal operation. */
 void resource_finish(struct resource_op *op);
 
@@ -256,6 +270,7 @@ struct resource_error {
     struct span charge;
     /* Rendered objects to put into the error; empty: left out. */
     struct span payment_intent_json;
+    struct span setup_intent_json;
     struct span payment_method_json;
     /* Execution had begun, so the answer is stored under the idempotency key. */
     bool executed;
@@ -360,11 +375,14 @@ MUST_USE err_t resource_find(
     resource_each each,
     void *context);
 
-/* A list parameter that filters by a column. */
+/* A list parameter that filters by a column, or with RESOURCE_EITHER by two: rows match by the one
+ * or by the other. At most one such parameter of a route. */
 struct resource_list_filter {
     const char *param;
     uint32_t column;
 };
+
+#define RESOURCE_EITHER(one, other) ((uint32_t)(one) | ((uint32_t)(other) + 1) << 16)
 
 /* Handler bodies of the two commonest routes. resource_list reads limit, starting_after,
  * ending_before, created, expand and the filters, and answers the list envelope. */
@@ -383,6 +401,27 @@ void resource_answer_list_of(
     const struct resource_type *type,
     struct span url,
     const struct document_filter *only);
+/* resource_answer_list in two halves, for whoever must ask others about the documents before they
+ * are shown. NULL: the operation was answered. The documents live in the arena, newest first. */
+struct resource_list;
+MUST_USE struct resource_list *resource_list_gather(
+    struct resource_op *op,
+    const struct resource_type *type,
+    const struct resource_list_filter *filters,
+    uint32_t filter_count);
+void **resource_list_documents(const struct resource_list *list, uint32_t *ret_count);
+void resource_list_answer(
+    struct resource_op *op,
+    const struct resource_type *type,
+    struct span url,
+    const struct resource_list *list);
+/* The same with several conditions, at most DOCUMENT_FILTERS_MAX. */
+void resource_answer_list_where(
+    struct resource_op *op,
+    const struct resource_type *type,
+    struct span url,
+    const struct document_filter *filters,
+    uint32_t filter_count);
 /* Renders with the request's `expand` and answers 200. */
 void resource_answer_object(
     struct resource_op *op, const struct resource_type *type, const void *document);

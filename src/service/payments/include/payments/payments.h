@@ -11,18 +11,20 @@
 #include "port/ledger.h"
 #include "port/rail.h"
 #include "port/vault.h"
+#include "port/wallet.h"
 #include "resource/resource.h"
 
 struct payments;
 struct trace_log;
 
 struct payments_settings {
-    int64_t fee_basis_points;     /* of each captured amount */
-    int64_t fee_fixed;            /* plus so many minor units, never more than the amount */
-    int64_t settlement_delay_s;   /* from capture until the money is available */
-    int64_t authorization_hold_s; /* an uncaptured intent is canceled after it */
-    int64_t lease_s;              /* how long a live worker may own an attempt */
-    int64_t rail_timeout_ms;      /* then the outcome is unknown, and is asked for */
+    int64_t fee_basis_points;         /* of each captured amount */
+    int64_t fee_fixed;                /* plus so many minor units, never more than the amount */
+    int64_t settlement_delay_s;       /* from capture until the money is available */
+    int64_t authorization_hold_s;     /* an uncaptured intent is canceled after it */
+    int64_t authentication_timeout_s; /* a challenge that nobody answered has failed after it */
+    int64_t lease_s;                  /* how long a live worker may own an attempt */
+    int64_t rail_timeout_ms;          /* then the outcome is unknown, and is asked for */
     int64_t sweep_interval_ms;
     int64_t reconcile_interval_ms;
 };
@@ -36,6 +38,10 @@ struct payments_parts {
     struct port_ledger *ledger;
     struct port_vault *vault;
     struct port_rail *card_rail;
+    struct port_wallet *wallets; /* NULL: there are none, and no request can name one */
+    /* "https://pay.example.com", without a slash at the end: where browsers find the routes that
+     * are public. Read when it is needed, so it may be filled in until requests come. */
+    const char *public_url;
     struct trace_log *log;
     struct payments_settings settings;
 };
@@ -52,6 +58,9 @@ void payments_start(struct payments *payments);
 /* The routes, bound to this instance; valid as long as it. */
 const struct resource_route *payments_routes(struct payments *payments, uint32_t *ret_count);
 
+/* Customers, for services whose objects belong to one: they load and expand them. */
+extern const struct resource_type payments_customer_type;
+
 /* The document kinds, for document_store_open. */
 extern const struct document_kind *const payments_kinds[];
 extern const uint32_t payments_kind_count;
@@ -66,26 +75,5 @@ struct payments_health {
 
 /* Any thread. */
 struct payments_health payments_health(const struct payments *payments);
-
-/* The ledger number of a currency in a mode: ISO 4217 numeric, plus 1,000 for test money, so that
- * test and live money can never meet in one transfer. */
-uint32_t payments_ledger_number(const struct currency *currency, bool live);
-
-/* Roles of the chart of accounts (docs/accounting.md); also the ledger accounts' codes. */
-enum payments_account {
-    PAYMENTS_ACCOUNT_CARD_CLEARING = 101,     /* what the card network owes us */
-    PAYMENTS_ACCOUNT_FEE_REVENUE = 102,       /* what we earned */
-    PAYMENTS_ACCOUNT_SUSPENSE = 103,          /* money that a person must look at */
-    PAYMENTS_ACCOUNT_MERCHANT_PENDING = 201,  /* the merchant's, not settled yet */
-    PAYMENTS_ACCOUNT_MERCHANT_AVAILABLE = 202 /* the merchant's to pay out */
-};
-
-/* Account ids are derived, so nobody has to look them up. `merchant_id` is ignored for the
- * platform's own accounts (below 200). */
-u128 payments_account_id(
-    enum payments_account account,
-    const char *merchant_id,
-    const struct currency *currency,
-    bool live);
 
 #endif

@@ -1,0 +1,56 @@
+/*
+ * The chart of accounts (docs/accounting.md): which ledgers, accounts and kinds of movement there
+ * are, and their numbers. Services that move money share it, so that one page of the books explains
+ * them all.
+ *
+ * Pure functions, any thread.
+ */
+#ifndef BOOKS_BOOKS_H
+#define BOOKS_BOOKS_H
+
+#include "base/money.h"
+#include "base/u128.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* The ledger number of a currency in a mode: ISO 4217 numeric, plus 1,000 for test money, so that
+ * test and live money can never meet in one transfer. */
+uint32_t books_ledger_number(const struct currency *currency, bool live);
+/* Whether a ledger number is one of those: whoever keeps books of their own takes another. */
+bool books_ledger_is_ours(uint32_t ledger);
+
+/* Roles; also the codes of the ledger's accounts. Below 200: the platform's own. */
+enum books_account {
+    BOOKS_CARD_CLEARING = 101,      /* what the card network owes us */
+    BOOKS_FEE_REVENUE = 102,        /* what we earned */
+    BOOKS_SUSPENSE = 103,           /* money that a person must look at */
+    BOOKS_BANK_CLEARING = 104,      /* what banks owe us; less than nothing: what we sent there */
+    BOOKS_MERCHANT_PENDING = 201,   /* the merchant's, not settled yet */
+    BOOKS_MERCHANT_AVAILABLE = 202, /* the merchant's to pay out */
+    BOOKS_WALLET = 301,             /* the money in a wallet: ours to pay, never below zero */
+};
+
+/* Codes of transfers: what a movement was for. */
+enum books_transfer {
+    BOOKS_OF_PENDING = 0, /* a posting or voiding takes over the code of what was pending */
+    BOOKS_PAYMENT = 1,
+    BOOKS_FEE = 2,
+    BOOKS_HOLD = 3,
+    BOOKS_REFUND = 4,
+    BOOKS_REFUND_FAILURE = 5,
+    BOOKS_SETTLEMENT = 6,
+    BOOKS_TOP_UP = 7,             /* merchant pending -> wallet, behind a card payment */
+    BOOKS_TOP_UP_REVERSAL = 8,    /* wallet -> merchant pending, before a refund */
+    BOOKS_WALLET_TRANSFER = 9,    /* wallet -> wallet */
+    BOOKS_WALLET_HOLD = 10,       /* wallet => wallet, pending */
+    BOOKS_WITHDRAWAL = 11,        /* wallet => bank clearing, pending until the bank has paid */
+    BOOKS_WITHDRAWAL_RETURN = 12, /* bank clearing -> wallet: the bank sent it back later */
+};
+
+/* Account ids are derived, so nobody has to look them up. `owner` is the merchant's id (acct_...)
+ * or the wallet's (wal_...), and is ignored for the platform's own accounts. */
+u128 books_account_id(
+    enum books_account account, const char *owner, const struct currency *currency, bool live);
+
+#endif
