@@ -73,6 +73,8 @@ payments_attempt_open(
         return false;
     }
     flow->attempt_id = id;
+    flow->reserved_amount = amount;
+    flow->reserved_at = attempt->began;
     return true;
 }
 
@@ -98,6 +100,8 @@ payments_attempt_resume(struct payments_flow *flow, const struct payments_attemp
 {
     ASSERT(payments_attempt_is_open(attempt));
     flow->attempt_id = payments_unhex(attempt->id);
+    flow->reserved_amount = attempt->amount;
+    flow->reserved_at = attempt->began;
     if (attempt->key.size != 0) {
         resource_adopt_key(flow->op, attempt->key);
     }

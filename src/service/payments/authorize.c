@@ -1,14 +1,17 @@
 /*
  * Confirming an intent: the flow of an authorization, with its crash points.
  *
- *   payments_authorize_begin     documents: intent processing, attempt started     (1)
+ *   payments_authorize_begin     wallets: limits reserved, where there are wallets
+ *     refused                    documents: as declined, at once
+ *   reserved                     documents: intent processing, attempt started     (1)
  *   ask_rail                     rail: authorize                                   (2)
  *     declined                   documents: charge failed, attempt closed
  *     challenged                 documents: intent requires_action, attempt closed; once the
  *                                customer has passed (challenge.c), (1) again, with the proof
  *     unknown                    documents: due again; payments_authorize_resume asks for a report
  *   post                         books: payment, or hold                           (3)
- *     refused                    documents: attempt reversing; rail: void; then as declined
+ *     refused                    documents: attempt reversing; rail: void; then as declined.
+ *                                A wallet's payment has no rail to reverse: declined at once
  *   finish                       documents: charge, transaction, events, key       (4)
  *
  * Whoever finds the attempt open at (1) to (4) calls payments_authorize_resume, which asks the
@@ -126,6 +129,7 @@ save_approved(struct payments_flow *flow)
             .release_due = payments_release_at(flow),
         };
         TRY(payments_balance_transaction_add(flow, &entry, &charge->balance_transaction));
+        TRY(payments_destination_transaction_add(flow, amount));
     } else {
         intent->amount_capturable = amount;
     }
@@ -192,7 +196,8 @@ finish_declined(struct payments_flow *flow)
 {
     FAULT_POINT("authorize-before-decline");
     const struct port_rail_answer *answer = &flow->rail.answer;
-    struct span message = payments_decline_message(answer);
+    struct span message =
+        flow->decline_message.size != 0 ? flow->decline_message : payments_decline_message(answer);
     if (!payments_charge_build(flow)) {
         return;
     }
@@ -201,6 +206,7 @@ finish_declined(struct payments_flow *flow)
         resource_internal(flow->op, failure, "payment");
         return;
     }
+    payments_wallet_release(flow);
     if (flow->page) {
         payments_page_answer(flow);
         return;
@@ -290,7 +296,12 @@ posted(struct payments_flow *flow, enum payments_posting posting)
         finish_approved(flow);
         return;
     case PAYMENTS_POSTING_REFUSED:
-        reverse(flow);
+        if (payments_by_wallet(flow)) {
+            payments_wallet_decline_of_books(flow);
+            finish_declined(flow);
+        } else {
+            reverse(flow);
+        }
         return;
     case PAYMENTS_POSTING_UNKNOWN:
         payments_answer_unknown(flow);
@@ -349,6 +360,7 @@ finish_challenged(struct payments_flow *flow)
         resource_internal(flow->op, error, "challenge");
         return;
     }
+    payments_wallet_release(flow);
     payments_answer_intent(flow);
 }
 
@@ -407,7 +419,9 @@ payments_rail_fill_card(struct payments_flow *flow, const struct payments_attemp
     rail->address_line1 = method->address_line1;
     ASSERT(method->token.size < sizeof(rail->token));
     memset(rail->token, 0, sizeof(rail->token));
-    memcpy(rail->token, method->token.data, method->token.size);
+    if (method->token.size != 0) { /* a wallet has none */
+        memcpy(rail->token, method->token.data, method->token.size);
+    }
 }
 
 static void
@@ -446,7 +460,7 @@ save_attempt(struct payments_flow *flow)
     intent->status = span_from_cstr(payments_intent_status_name(PAYMENTS_PROCESSING));
     intent->payment_method = flow->method->header.id;
     intent->attempt.payment_method = flow->method->header.id;
-    intent->attempt.charge = resource_new_id(op, payments_charge_type.prefix, &(u128){0});
+    intent->attempt.charge = payments_charge_id(flow);
     intent->capture_before = span_equal_cstr(intent->capture_method, "manual")
                                  ? now + settings->authorization_hold_s
                                  : 0;
@@ -462,19 +476,27 @@ save_attempt(struct payments_flow *flow)
 }
 
 static void
-begin(struct payments_flow *flow, struct span proof)
+reserved(struct payments_flow *flow)
 {
-    struct payments_intent *intent = flow->intent;
-    if (!payments_attempt_open(flow, &intent->attempt, "authorize", intent->amount)) {
-        return;
-    }
-    intent->attempt.proof = proof;
     err_t error = save_attempt(flow);
     if (error != ERR_OK) {
         resource_internal(flow->op, error, "intent");
-        return;
+    } else if (flow->rail.answer.outcome == PORT_RAIL_DECLINED) {
+        finish_declined(flow);
+    } else {
+        resource_after_commit(flow->op, attempt_is_durable);
     }
-    resource_after_commit(flow->op, attempt_is_durable);
+}
+
+static void
+begin(struct payments_flow *flow, struct span proof)
+{
+    struct payments_intent *intent = flow->intent;
+    if (payments_method_may_pay(flow) &&
+        payments_attempt_open(flow, &intent->attempt, "authorize", intent->amount)) {
+        intent->attempt.proof = proof;
+        payments_wallet_reserve(flow, reserved);
+    }
 }
 
 void
@@ -529,6 +551,7 @@ payments_authorize_resume(struct payments_flow *flow)
     if (!payments_method_load(flow, attempt->payment_method)) {
         return;
     }
+    payments_wallet_resume(flow);
     if (span_equal_cstr(attempt->state, "reversing")) {
         reversal_is_durable(flow->op);
         return;

@@ -165,7 +165,21 @@ network_increments(struct span network)
 }
 
 static bool
-build_method_details(struct payments_flow *flow)
+build_wallet_details(struct payments_flow *flow)
+{
+    struct buf buf;
+    struct json_writer json;
+    details_begin(flow->op, &buf, &json);
+    json_member_cstr(&json, "type", "wallet");
+    json_key(&json, "wallet");
+    json_object_begin(&json);
+    json_member_text(&json, "id", flow->method->wallet);
+    json_object_end(&json);
+    return details_end(flow->op, &buf, &json, &flow->charge->payment_method_details);
+}
+
+static bool
+build_card_details(struct payments_flow *flow)
 {
     const struct payments_method *method = flow->method;
     const struct port_rail_answer *answer = &flow->rail.answer;
@@ -279,6 +293,8 @@ payments_charge_build(struct payments_flow *flow)
     charge->statement_descriptor = intent->statement_descriptor;
     charge->metadata = intent->metadata;
     charge->transfer_group = intent->transfer_group;
+    charge->transfer_destination = intent->transfer_destination;
+    charge->wallet = flow->method->wallet;
     charge->straight_to_available = answer->straight_to_available;
     charge->authorization =
         payments_hex(flow->op, resource_derived_id(flow->attempt_id, "authorize"));
@@ -290,7 +306,8 @@ payments_charge_build(struct payments_flow *flow)
         charge->failure_code = arena_text(flow->op, answer->error_code);
         charge->failure_message = SPAN("Your card was declined.");
     }
-    return build_method_details(flow) && build_outcome(flow, approved);
+    bool built = payments_by_wallet(flow) ? build_wallet_details(flow) : build_card_details(flow);
+    return built && build_outcome(flow, approved);
 }
 
 err_t
@@ -316,9 +333,36 @@ payments_balance_transaction_add(
     return ERR_OK;
 }
 
+err_t
+payments_destination_transaction_add(struct payments_flow *flow, int64_t amount)
+{
+    struct span id;
+    if (flow->charge->transfer_destination.size == 0) {
+        return ERR_OK;
+    }
+    const struct payments_balance_transaction entry = {
+        .type = SPAN("transfer"),
+        .source = flow->charge->header.id,
+        .amount = -amount,
+        .release_due = payments_release_at(flow),
+    };
+    return payments_balance_transaction_add(flow, &entry, &id);
+}
+
+struct span
+payments_charge_id(const struct payments_flow *flow)
+{
+    char text[ID_TEXT_SIZE];
+    size_t size = id_format(payments_charge_type.prefix, flow->attempt_id, text);
+    return arena_copy(resource_op_arena(flow->op), span_of(text, size));
+}
+
 int64_t
 payments_release_at(const struct payments_flow *flow)
 {
+    if (payments_by_wallet(flow)) {
+        return 0;
+    }
     int64_t now = (int64_t)resource_now_s(flow->op);
     return flow->charge->straight_to_available
                ? now

@@ -74,6 +74,7 @@ struct payments_intent {
     struct span request_incremental_authorization; /* likewise */
     struct span card_setup_future_usage;           /* likewise: goes before setup_future_usage */
     struct span transfer_group;
+    struct span transfer_destination; /* a wallet, which gets what the payment brings */
     struct span latest_charge;
     struct span last_payment_error; /* JSON object */
     struct span cancellation_reason;
@@ -114,6 +115,8 @@ struct payments_charge {
     struct span statement_descriptor;
     struct span metadata; /* JSON object */
     struct span transfer_group;
+    struct span transfer_destination;
+    struct span wallet;        /* that paid; empty: a card did */
     struct span authorization; /* the rail's id of it, 32 hex digits */
     struct span hold;          /* in the books, if it is another than the authorization's first */
     bool incrementable;        /* more may be authorized */
@@ -138,6 +141,7 @@ struct payments_refund {
     struct span failure_balance_transaction;
     struct span failure_reason;
     struct span metadata;  /* JSON object */
+    struct span wallet;    /* that gets it back; empty: a card */
     bool from_available;   /* which of the merchant's accounts paid for it */
     struct span reference; /* its id at the rail and in the books, 32 hex digits */
     int64_t due;
@@ -155,6 +159,7 @@ struct payments_method {
     struct span customer;
     struct span billing_details; /* JSON object */
     struct span metadata;        /* JSON object */
+    struct span wallet;          /* wal_...: nothing of a card is set then */
     struct span token;           /* the vault's */
     struct span fingerprint;
     struct span brand, network, funding, country, last4;

@@ -26,7 +26,7 @@
 /* In the public API's units. */
 #define PAYMENTS_AMOUNT_MAX    INT64_C(99999999)
 
-#define PAYMENTS_TRANSFERS_MAX 2
+#define PAYMENTS_TRANSFERS_MAX 3
 #define PAYMENTS_ACCOUNTS_MAX  5
 
 struct json_writer;
@@ -82,7 +82,18 @@ struct payments_flow {
     uint32_t transfer_count;
     void (*posted_step)(struct payments_flow *flow, enum payments_posting posting);
 
+    /* Wallets. */
+    struct port_wallet_request wallet;
+    void (*wallet_step)(struct payments_flow *flow);
+    const char *wallet_param;
+    void (*reserved_step)(struct payments_flow *flow);
+    int64_t reserved_amount; /* what may have to be released, and when it was reserved */
+    int64_t reserved_at;
+    bool reserved_out, reserved_in;
+    struct span decline_message; /* instead of the card's; empty: none */
+
     /* Choosing a payment method. */
+    const char *billing_prefix;
     struct port_vault_tokenize tokenize;
     void (*method_step)(struct payments_flow *flow);
 };
@@ -129,11 +140,33 @@ u128 payments_unhex(struct span text);
  * the answer in flow->rail.answer. A rail that could not be reached at all answers UNKNOWN. */
 void payments_rail_call(struct payments_flow *flow, void (*step)(struct payments_flow *flow));
 
+/* --- wallet.c --- */
+
+/* Whether this flow's payment, capture or refund is about a wallet's money. */
+bool payments_by_wallet(const struct payments_flow *flow);
+/* Before the attempt is written: reserves what leaves the paying wallet and what enters the
+ * destination, if there are such, then runs `step`; flow->rail.answer says whether a wallet
+ * refused. */
+void payments_wallet_reserve(struct payments_flow *flow, void (*step)(struct payments_flow *flow));
+/* What was reserved does not move after all. Once, after the writes that end the attempt. */
+void payments_wallet_release(struct payments_flow *flow);
+/* Another process reserved it. */
+void payments_wallet_resume(struct payments_flow *flow);
+/* The books refused: makes flow->rail.answer the decline that says why. */
+void payments_wallet_decline_of_books(struct payments_flow *flow);
+/* Runs `step` if there is such a wallet; answers resource_missing if not. */
+void payments_wallet_lookup(
+    struct payments_flow *flow,
+    struct span id,
+    const char *param,
+    void (*step)(struct payments_flow *flow));
+
 /* --- posting.c: the books (docs/accounting.md) --- */
 
 typedef void (*payments_posted_step)(struct payments_flow *flow, enum payments_posting posting);
 
-/* Gross into the merchant's pending balance, fee out of it. */
+/* Gross into the merchant's balance, fee out of it; from there on to a destination wallet, if the
+ * intent has one. Cards pay into the pending balance, wallets into the available one. */
 void payments_post_payment(struct payments_flow *flow, payments_posted_step step);
 /* A hold of the authorized amount. */
 void payments_post_hold(struct payments_flow *flow, payments_posted_step step);
@@ -208,6 +241,9 @@ void payments_challenge_expire(struct payments_flow *flow);
  * page if there is none. */
 void payments_page_answer(struct payments_flow *flow);
 
+/* Whether the intent takes flow->method's type of payment method; false if answered. */
+bool payments_method_may_pay(struct payments_flow *flow);
+
 /* --- charge.c --- */
 
 /* A charge for the open attempt, approved or declined, not saved yet; false if answered. */
@@ -224,7 +260,12 @@ MUST_USE err_t payments_balance_transaction_add(
     struct payments_flow *flow,
     const struct payments_balance_transaction *entry,
     struct span *ret_id);
-/* When what flow->charge earns now becomes available: unix seconds. */
+/* The one that says that `amount` of flow->charge went on to its destination, if it has one. */
+MUST_USE err_t payments_destination_transaction_add(struct payments_flow *flow, int64_t amount);
+/* The public id of what the open authorization makes: the attempt's id as ch_..., so that entries
+ * of the books, which carry the attempt's, lead to it. */
+struct span payments_charge_id(const struct payments_flow *flow);
+/* When what flow->charge earns now becomes available: unix seconds; 0: at once. */
 int64_t payments_release_at(const struct payments_flow *flow);
 
 /* --- authorize.c, capture.c, cancel.c, refund.c: the four flows --- */

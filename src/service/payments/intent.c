@@ -129,12 +129,12 @@ payments_method_types(struct resource_op *op, struct span *ret_types)
         return true;
     }
     for (const struct form_node *item = types->first_child; item != NULL; item = item->next) {
-        if (!span_equal_cstr(item->text, "card")) {
+        if (!span_equal_cstr(item->text, "card") && !span_equal_cstr(item->text, "wallet")) {
             resource_invalid(
                 op,
                 "payment_intent_invalid_parameter",
                 "payment_method_types",
-                "The payment method type \"%.*s\" is invalid. This server takes: card.",
+                "The payment method type \"%.*s\" is invalid. This server takes: card, wallet.",
                 SPAN_PRINTF(item->text));
             return false;
         }
@@ -298,9 +298,39 @@ create_chosen(struct payments_flow *flow)
 }
 
 static void
+create_destined(struct payments_flow *flow)
+{
+    payments_method_choose(flow, create_chosen);
+}
+
+static void
+destination_found(struct payments_flow *flow)
+{
+    const struct currency *currency = flow->wallet.currency;
+    if (currency == payments_flow_currency(flow)) {
+        create_destined(flow);
+        return;
+    }
+    resource_invalid(
+        flow->op,
+        "parameter_invalid_string",
+        "transfer_data[destination]",
+        "The wallet holds %s, and this payment is in %.*s.",
+        currency->api_code,
+        SPAN_PRINTF(flow->intent->currency));
+}
+
+static void
 create_locked(struct resource_op *op)
 {
-    payments_method_choose(payments_flow_of(op), create_chosen);
+    struct payments_flow *flow = payments_flow_of(op);
+    struct span destination;
+    if (resource_text(op, "transfer_data[destination]", &destination) && destination.size != 0) {
+        flow->intent->transfer_destination = destination;
+        payments_wallet_lookup(flow, destination, "transfer_data[destination]", destination_found);
+    } else {
+        create_destined(flow);
+    }
 }
 
 void

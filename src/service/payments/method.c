@@ -136,6 +136,85 @@ method_from_test_token(struct payments_flow *flow, struct span token)
     vault->tokenize(vault, &flow->tokenize);
 }
 
+/* ---------------------------------------------------------------------------- from a wallet --- */
+
+static void
+wallet_found(struct payments_flow *flow)
+{
+    struct payments_method *method = resource_new(flow->op, &payments_method_type);
+    if (method == NULL) {
+        resource_internal(flow->op, ERR_FULL, "request memory");
+        return;
+    }
+    method->wallet =
+        arena_copy(resource_op_arena(flow->op), span_from_cstr(flow->wallet.movement.wallet));
+    flow->method = method;
+    if (read_billing(flow->op, flow->billing_prefix, method)) {
+        flow->method_step(flow);
+    }
+}
+
+/* flow->method_step is set. */
+static void
+method_from_wallet(struct payments_flow *flow, const char *param, const char *billing_prefix)
+{
+    struct span id = SPAN_EMPTY;
+    if (!resource_text(flow->op, param, &id) || id.size == 0) {
+        resource_invalid(
+            flow->op, "parameter_missing", param, "Missing required param: %s.", param);
+        return;
+    }
+    flow->billing_prefix = billing_prefix;
+    payments_wallet_lookup(flow, id, param, wallet_found);
+}
+
+static bool
+is_wallet_type(struct resource_op *op, const char *param)
+{
+    struct span type = SPAN_EMPTY;
+    return resource_text(op, param, &type) && span_equal_cstr(type, "wallet");
+}
+
+/* Whether a JSON array of plain words has this one. */
+static bool
+array_has(struct span array, const char *word)
+{
+    struct span rest = span_slice(array, 1, array.size - 1);
+    while (rest.size > 0) {
+        struct span item = span_trim(span_cut(&rest, ','));
+        if (span_equal_cstr(span_slice(item, 1, item.size - 1), word)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool
+payments_method_may_pay(struct payments_flow *flow)
+{
+    struct payments_intent *intent = flow->intent;
+    bool is_wallet = flow->method->wallet.size != 0;
+    struct span types = intent->payment_method_types;
+    if (types.size == 0) {
+        /* Nobody said which; what it shows from now on has to be true. */
+        intent->payment_method_types = is_wallet ? SPAN("[\"card\",\"wallet\"]") : SPAN_EMPTY;
+        return true;
+    }
+    const char *type = is_wallet ? "wallet" : "card";
+    if (array_has(types, type)) {
+        return true;
+    }
+    resource_invalid(
+        flow->op,
+        "payment_intent_incompatible_payment_method",
+        "payment_method",
+        "The PaymentMethod provided (%s) is not allowed for this PaymentIntent. Please attach a "
+        "PaymentMethod of one of the following types: %.*s.",
+        type,
+        SPAN_PRINTF(types));
+    return false;
+}
+
 /* ------------------------------------------------------------------------ choosing for a flow ---
  */
 
@@ -213,6 +292,11 @@ payments_method_choose(struct payments_flow *flow, void (*step)(struct payments_
         } else {
             method_stored(flow, id);
         }
+        return;
+    }
+    if (is_wallet_type(op, "payment_method_data[type]")) {
+        method_from_wallet(
+            flow, "payment_method_data[wallet][id]", "payment_method_data[billing_details]");
         return;
     }
     const struct port_vault_card *card = resource_card(op);
@@ -310,11 +394,18 @@ save_and_answer(struct payments_flow *flow, const char *event)
 }
 
 static void
+method_chosen(struct payments_flow *flow)
+{
+    if (resource_metadata(flow->op, SPAN_EMPTY, &flow->method->metadata) == ERR_OK) {
+        save_and_answer(flow, NULL);
+    }
+}
+
+static void
 created_from_token(struct payments_flow *flow)
 {
-    if (read_billing(flow->op, "billing_details", flow->method) &&
-        resource_metadata(flow->op, SPAN_EMPTY, &flow->method->metadata) == ERR_OK) {
-        save_and_answer(flow, NULL);
+    if (read_billing(flow->op, "billing_details", flow->method)) {
+        method_chosen(flow);
     }
 }
 
@@ -327,7 +418,10 @@ payments_method_create(struct resource_op *op)
     }
     const struct port_vault_card *card = resource_card(op);
     struct span token;
-    if (card != NULL) {
+    if (is_wallet_type(op, "type")) {
+        flow->method_step = method_chosen;
+        method_from_wallet(flow, "wallet[id]", "billing_details");
+    } else if (card != NULL) {
         flow->method = method_from_card(op, card, "billing_details");
         if (flow->method != NULL) {
             created_from_token(flow);
@@ -395,8 +489,10 @@ update_locked(struct resource_op *op)
     if (flow == NULL) {
         return;
     }
-    (void)resource_integer(op, "card[exp_month]", &flow->method->exp_month);
-    (void)resource_integer(op, "card[exp_year]", &flow->method->exp_year);
+    if (flow->method->wallet.size == 0) {
+        (void)resource_integer(op, "card[exp_month]", &flow->method->exp_month);
+        (void)resource_integer(op, "card[exp_year]", &flow->method->exp_year);
+    }
     if (!read_billing(op, "billing_details", flow->method) ||
         resource_metadata(op, flow->method->metadata, &flow->method->metadata) != ERR_OK) {
         return;
@@ -450,6 +546,11 @@ attach_chosen(struct payments_flow *flow)
             NULL,
             "payment_method",
             "The payment method you provided has already been attached to a customer.");
+        return;
+    }
+    if (flow->method->wallet.size != 0) {
+        flow->rail.answer.outcome = PORT_RAIL_APPROVED; /* there is no issuer to ask */
+        attach_verified(flow);
         return;
     }
     u128 id;

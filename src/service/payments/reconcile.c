@@ -235,18 +235,21 @@ reported(struct payments_flow *flow)
 static void
 ask_rail(struct slice *slice)
 {
-    while (slice->index < slice->count && !is_at_rest(slice)) {
-        slice->index++;
-    }
-    if (slice->index == slice->count) {
-        end_slice(slice, ERR_OK);
+    for (; slice->index < slice->count; slice->index++) {
+        if (!is_at_rest(slice)) {
+            continue;
+        }
+        compare_books(slice);
+        slice->flow.charge = slice->charges[slice->index];
+        if (payments_by_wallet(&slice->flow)) {
+            continue; /* there is no rail to differ from the books */
+        }
+        slice->flow.rail.operation = PORT_RAIL_REPORT;
+        slice->flow.rail.original_id = payments_unhex(slice->flow.charge->authorization);
+        payments_rail_call(&slice->flow, reported);
         return;
     }
-    compare_books(slice);
-    slice->flow.charge = slice->charges[slice->index];
-    slice->flow.rail.operation = PORT_RAIL_REPORT;
-    slice->flow.rail.original_id = payments_unhex(slice->flow.charge->authorization);
-    payments_rail_call(&slice->flow, reported);
+    end_slice(slice, ERR_OK);
 }
 
 static void

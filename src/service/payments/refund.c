@@ -250,6 +250,7 @@ begin(struct payments_flow *flow, int64_t amount)
     refund->currency = flow->charge->currency;
     refund->charge = flow->charge->header.id;
     refund->payment_intent = flow->charge->payment_intent;
+    refund->wallet = flow->charge->wallet;
     refund->status = SPAN("pending");
     (void)resource_text(flow->op, "reason", &refund->reason);
     if (resource_metadata(flow->op, SPAN_EMPTY, &refund->metadata) != ERR_OK ||

@@ -5,6 +5,7 @@
 #include "resource/resource.h"
 
 extern const char *const payments_card_only[];
+extern const char *const payments_payable_types[];
 
 #define TEXT(param_name, size)                                                                     \
     {                                                                                              \
@@ -49,12 +50,12 @@ extern const char *const payments_card_only[];
         INTEGER(prefix "[exp_month]", INT64_MIN, INT64_MAX),                                       \
         INTEGER(prefix "[exp_year]", INT64_MIN, INT64_MAX), TEXT(prefix "[token]", 64)
 
-#define METHOD_DATA                                                                                \
+/* `types`: what may be paid or set up with. */
+#define METHOD_DATA(types)                                                                         \
     HASH("payment_method_data"),                                                                   \
-        {.name = "payment_method_data[type]",                                                      \
-         .kind = RESOURCE_PARAM_ENUM,                                                              \
-         .values = payments_card_only},                                                            \
-        CARD("payment_method_data[card]"), BILLING("payment_method_data[billing_details]"),        \
+        {.name = "payment_method_data[type]", .kind = RESOURCE_PARAM_ENUM, .values = (types)},     \
+        CARD("payment_method_data[card]"), HASH("payment_method_data[wallet]"),                    \
+        ID("payment_method_data[wallet][id]"), BILLING("payment_method_data[billing_details]"),    \
         {.name = "payment_method_data[metadata]", .kind = RESOURCE_PARAM_METADATA},                \
         TEXT("payment_method_data[allow_redisplay]", 16)
 

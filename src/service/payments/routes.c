@@ -8,6 +8,7 @@
 #define AMOUNT_HIGH INT64_C(999999999999)
 
 const char *const payments_card_only[] = {"card", NULL};
+const char *const payments_payable_types[] = {"card", "wallet", NULL};
 static const char *const capture_methods[] = {"automatic", "automatic_async", "manual", NULL};
 static const char *const confirmation_methods[] = {"automatic", "manual", NULL};
 static const char *const future_usages[] = {"off_session", "on_session", NULL};
@@ -19,11 +20,12 @@ static const char *const refund_reasons[] = {
     "duplicate", "fraudulent", "requested_by_customer", NULL};
 
 #define INTENT_COMMON                                                                              \
-    ID("customer"), TEXT("description", 1000), ID("payment_method"), METHOD_DATA,                  \
-        ONE_OF("capture_method", capture_methods), METADATA, TEXT("receipt_email", 512),           \
-        ONE_OF("setup_future_usage", future_usages), ANY_HASH("shipping"),                         \
-        TEXT("statement_descriptor", 22), TEXT("statement_descriptor_suffix", 22),                 \
-        TEXT("transfer_group", 200), ANY_HASH("payment_method_options"),                           \
+    ID("customer"), TEXT("description", 1000), ID("payment_method"),                               \
+        METHOD_DATA(payments_payable_types), ONE_OF("capture_method", capture_methods), METADATA,  \
+        TEXT("receipt_email", 512), ONE_OF("setup_future_usage", future_usages),                   \
+        ANY_HASH("shipping"), TEXT("statement_descriptor", 22),                                    \
+        TEXT("statement_descriptor_suffix", 22), TEXT("transfer_group", 200),                      \
+        ANY_HASH("payment_method_options"),                                                        \
         {.name = "payment_method_types", .kind = RESOURCE_PARAM_TEXT_LIST, .maximum = 40},         \
         RESOURCE_EXPAND_PARAM
 
@@ -40,6 +42,8 @@ static const struct resource_param intent_create_params[] = {
     ONE_OF("automatic_payment_methods[allow_redirects]", redirects),
     BOOLEAN("confirm"),
     ONE_OF("confirmation_method", confirmation_methods),
+    HASH("transfer_data"),
+    ID("transfer_data[destination]"),
     BOOLEAN("error_on_requires_action"),
     ONE_OF("off_session", off_session_values),
     BOOLEAN("use_stripe_sdk"),
@@ -67,7 +71,7 @@ static const struct resource_param intent_list_params[] = {
 
 static const struct resource_param intent_confirm_params[] = {
     ID("payment_method"),
-    METHOD_DATA,
+    METHOD_DATA(payments_payable_types),
     ONE_OF("capture_method", capture_methods),
     TEXT("receipt_email", 512),
     ONE_OF("setup_future_usage", future_usages),
@@ -110,8 +114,13 @@ static const struct resource_param intent_cancel_params[] = {
 };
 
 static const struct resource_param method_create_params[] = {
-    {.name = "type", .kind = RESOURCE_PARAM_ENUM, .required = true, .values = payments_card_only},
+    {.name = "type",
+     .kind = RESOURCE_PARAM_ENUM,
+     .required = true,
+     .values = payments_payable_types},
     CARD("card"),
+    HASH("wallet"),
+    ID("wallet[id]"),
     BILLING("billing_details"),
     TEXT("allow_redisplay", 16),
     METADATA,
@@ -130,7 +139,7 @@ static const struct resource_param method_update_params[] = {
 
 static const struct resource_param method_list_params[] = {
     ID("customer"),
-    ONE_OF("type", payments_card_only),
+    ONE_OF("type", payments_payable_types),
     TEXT("allow_redisplay", 16),
     RESOURCE_LIST_PARAMS,
 };

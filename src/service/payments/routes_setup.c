@@ -11,8 +11,8 @@ static const char *const cancel_reasons[] = {
 static const char *const page_answers[] = {"complete", "fail", NULL};
 
 #define SETUP_COMMON                                                                               \
-    ID("customer"), TEXT("description", 1000), ID("payment_method"), METHOD_DATA, METADATA,        \
-        ANY_HASH("payment_method_options"),                                                        \
+    ID("customer"), TEXT("description", 1000), ID("payment_method"),                               \
+        METHOD_DATA(payments_card_only), METADATA, ANY_HASH("payment_method_options"),             \
         {.name = "payment_method_types", .kind = RESOURCE_PARAM_TEXT_LIST, .maximum = 40},         \
         RESOURCE_EXPAND_PARAM
 
@@ -43,7 +43,7 @@ static const struct resource_param list_params[] = {
 
 static const struct resource_param confirm_params[] = {
     ID("payment_method"),
-    METHOD_DATA,
+    METHOD_DATA(payments_card_only),
     ANY_HASH("payment_method_options"),
     ANY_HASH("mandate_data"),
     TEXT("return_url", 2048),

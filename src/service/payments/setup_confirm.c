@@ -317,6 +317,14 @@ payments_setup_begin(struct payments_flow *flow)
             "directly with a payment method.");
         return;
     }
+    if (flow->method->wallet.size != 0) {
+        resource_invalid(
+            flow->op,
+            "setup_intent_invalid_parameter",
+            "payment_method",
+            "A wallet needs no setup: its owner can pay with it at any time.");
+        return;
+    }
     struct span status = setup->status;
     if (payments_attempt_is_open(&setup->attempt) ||
         !payments_setup_move(&status, PAYMENTS_SETUP_ATTACH) ||

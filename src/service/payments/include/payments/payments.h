@@ -11,6 +11,7 @@
 #include "port/ledger.h"
 #include "port/rail.h"
 #include "port/vault.h"
+#include "port/wallet.h"
 #include "resource/resource.h"
 
 struct payments;
@@ -37,6 +38,7 @@ struct payments_parts {
     struct port_ledger *ledger;
     struct port_vault *vault;
     struct port_rail *card_rail;
+    struct port_wallet *wallets; /* NULL: there are none, and no request can name one */
     /* "https://pay.example.com", without a slash at the end: where browsers find the routes that
      * are public. Read when it is needed, so it may be filled in until requests come. */
     const char *public_url;
