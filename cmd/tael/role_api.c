@@ -1,6 +1,7 @@
 /* The HTTP front: its routes, the public listener, and the operators' one if there is. */
 #include "roles.h"
 
+#include "base/assert.h"
 #include "books/books.h"
 #include "os/process.h"
 
@@ -236,12 +237,31 @@ public_url_make(struct node *node)
     return buf_failed(&url) ? ERR_RANGE : ERR_OK;
 }
 
+uint32_t
+role_api_tables(const struct node *node, struct api_routes tables[API_ROUTE_TABLES_MAX])
+{
+    uint32_t count = 0;
+    tables[count++] =
+        (struct api_routes){.routes = resource_event_routes, .count = resource_event_route_count};
+    tables[count].routes = payments_routes(node->payments, &tables[count].count);
+    count++;
+    tables[count].routes = payments_setup_routes(node->payments, &tables[count].count);
+    count++;
+    tables[count].routes = wallets_routes(node->wallets, &tables[count].count);
+    count++;
+    tables[count].routes = mobile_routes(node->mobile, &tables[count].count);
+    count++;
+    tables[count].routes = events_routes(node->events, &tables[count].count);
+    count++;
+    ASSERT(count <= API_ROUTE_TABLES_MAX);
+    return count;
+}
+
 static err_t
 front_open(struct node *node)
 {
-    struct api_routes tables[2] = {
-        {.routes = resource_event_routes, .count = resource_event_route_count}};
-    tables[1].routes = payments_routes(node->payments, &tables[1].count);
+    struct api_routes tables[API_ROUTE_TABLES_MAX];
+    uint32_t table_count = role_api_tables(node, tables);
     const struct api_parts parts = {
         .runtime = node->runtime,
         .net = node->net_loop,
@@ -251,7 +271,7 @@ front_open(struct node *node)
         .entropy = node->entropy,
         .log = &node->log,
         .tables = tables,
-        .table_count = sizeof(tables) / sizeof(tables[0]),
+        .table_count = table_count,
         .health = {.context = node, .ready = is_ready, .metrics = write_metrics},
         .metrics_on_main = node->settings.admin_listen[0] == '\0',
         .form_bytes_max = (uint64_t)node->settings.form_max,

@@ -290,7 +290,7 @@ static const struct document_kind setup_attempt_kind = {
 
 static const struct document_kind customer_kind = {
     .name = "customer",
-    .columns = {{.name = "email", .type = DOCUMENT_TEXT, .indexed = true}},
+    .columns = {{.name = "email", .type = DOCUMENT_TEXT, .indexed = true, .any_case = true}},
     .column_count = 1,
 };
 

@@ -5,6 +5,7 @@
 #ifndef PAYMENTS_DOCUMENTS_H
 #define PAYMENTS_DOCUMENTS_H
 
+#include "payments/payments.h"
 #include "resource/resource.h"
 
 /*
@@ -262,7 +263,6 @@ extern const struct resource_type payments_refund_type;
 extern const struct resource_type payments_method_type;
 extern const struct resource_type payments_setup_type;
 extern const struct resource_type payments_setup_attempt_type;
-extern const struct resource_type payments_customer_type;
 extern const struct resource_type payments_deleted_customer_type;
 extern const struct resource_type payments_balance_transaction_type;
 
@@ -273,6 +273,8 @@ void payments_next_action_write(
 
 /* Rendering, one file per object (render_*.c). */
 void payments_intent_render(struct resource_render *render, const void *document);
+/* An intent's status as it is shown: while an attempt is open its outcome is not known. */
+struct span payments_intent_shown_status(const void *document);
 void payments_charge_render(struct resource_render *render, const void *document);
 void payments_refund_render(struct resource_render *render, const void *document);
 void payments_method_render(struct resource_render *render, const void *document);

@@ -232,8 +232,9 @@ payments_automatic_methods(struct resource_op *op, struct span *ret_methods)
             "payment_method_types.");
         return false;
     }
-    struct span redirects = SPAN("always");
+    struct span redirects = SPAN_EMPTY;
     (void)resource_text(op, "automatic_payment_methods[allow_redirects]", &redirects);
+    redirects = redirects.size == 0 ? SPAN("always") : redirects;
     *ret_methods = arena_format(
         resource_op_arena(op),
         "{\"allow_redirects\":\"%.*s\",\"enabled\":%s}",

@@ -72,10 +72,17 @@ payments_start(struct payments *payments)
 }
 
 const struct resource_route *
-payments_routes(struct payments *payments, uint32_t *ret_count)
+payments_routes(const struct payments *payments, uint32_t *ret_count)
 {
-    *ret_count = payments_route_count + payments_setup_route_count;
-    return payments->routes;
+    *ret_count = payments_route_count;
+    return payments == NULL ? payments_route_table : payments->routes;
+}
+
+const struct resource_route *
+payments_setup_routes(const struct payments *payments, uint32_t *ret_count)
+{
+    *ret_count = payments_setup_route_count;
+    return payments == NULL ? payments_setup_route_table : payments->routes + payments_route_count;
 }
 
 struct payments_health

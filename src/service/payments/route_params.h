@@ -69,6 +69,7 @@ extern const char *const payments_payable_types[];
         PARAMS(table), .permission = (rights), .flags = (route_flags),                             \
         .card_parameter =                                                                          \
             ((route_flags)&RESOURCE_CARD_DATA) != 0 ? "payment_method_data[card]" : NULL,          \
+        __VA_ARGS__                                                                                \
     }
 
 #define CONFIRMS (RESOURCE_OUTSIDE_EFFECTS | RESOURCE_CARD_DATA)

@@ -13,19 +13,43 @@ static const char *const capture_methods[] = {"automatic", "automatic_async", "m
 static const char *const confirmation_methods[] = {"automatic", "manual", NULL};
 static const char *const future_usages[] = {"off_session", "on_session", NULL};
 static const char *const off_session_values[] = {"true", "false", "one_off", "recurring", NULL};
+static const char *const card_future_usages[] = {"none", "off_session", "on_session", NULL};
+static const char *const manual_only[] = {"manual", NULL};
+static const char *const if_available[] = {"if_available", "never", NULL};
 static const char *const redirects[] = {"always", "never", NULL};
 static const char *const cancel_reasons[] = {
     "duplicate", "fraudulent", "requested_by_customer", "abandoned", NULL};
 static const char *const refund_reasons[] = {
     "duplicate", "fraudulent", "requested_by_customer", NULL};
 
+/* As it is shown: a name that Stripe's objects do not have is refused, not shown later. */
+#define ADDRESS(prefix)                                                                            \
+    HASH(prefix), TEXT(prefix "[city]", 200), TEXT(prefix "[country]", 2),                         \
+        TEXT(prefix "[line1]", 200), TEXT(prefix "[line2]", 200),                                  \
+        TEXT(prefix "[postal_code]", 20), TEXT(prefix "[state]", 200)
+#define SHIPPING                                                                                   \
+    HASH("shipping"), ADDRESS("shipping[address]"), TEXT("shipping[carrier]", 200),                \
+        TEXT("shipping[name]", 200), TEXT("shipping[phone]", 40),                                  \
+        TEXT("shipping[tracking_number]", 500)
+
+/* What is kept as given, and shown. */
+#define CARD_OPTION(param_name, names) ONE_OF("payment_method_options[card][" param_name "]", names)
+#define METHOD_OPTIONS                                                                             \
+    HASH("payment_method_options"), HASH("payment_method_options[card]"),                          \
+        CARD_OPTION("capture_method", manual_only),                                                \
+        CARD_OPTION("request_extended_authorization", if_available),                               \
+        CARD_OPTION("request_incremental_authorization", if_available),                            \
+        CARD_OPTION("request_multicapture", if_available),                                         \
+        CARD_OPTION("request_overcapture", if_available),                                          \
+        CARD_OPTION("request_three_d_secure", payments_three_d_secure_values),                     \
+        CARD_OPTION("setup_future_usage", card_future_usages)
+
 #define INTENT_COMMON                                                                              \
     ID("customer"), TEXT("description", 1000), ID("payment_method"),                               \
         METHOD_DATA(payments_payable_types), ONE_OF("capture_method", capture_methods), METADATA,  \
-        TEXT("receipt_email", 512), ONE_OF("setup_future_usage", future_usages),                   \
-        ANY_HASH("shipping"), TEXT("statement_descriptor", 22),                                    \
-        TEXT("statement_descriptor_suffix", 22), TEXT("transfer_group", 200),                      \
-        ANY_HASH("payment_method_options"),                                                        \
+        TEXT("receipt_email", 512), ONE_OF("setup_future_usage", future_usages), SHIPPING,         \
+        TEXT("statement_descriptor", 22), TEXT("statement_descriptor_suffix", 22),                 \
+        TEXT("transfer_group", 200), METHOD_OPTIONS,                                               \
         {.name = "payment_method_types", .kind = RESOURCE_PARAM_TEXT_LIST, .maximum = 40},         \
         RESOURCE_EXPAND_PARAM
 
@@ -69,14 +93,16 @@ static const struct resource_param intent_list_params[] = {
     RESOURCE_LIST_PARAMS,
 };
 
+static const struct resource_param search_params[] = {RESOURCE_SEARCH_PARAMS};
+
 static const struct resource_param intent_confirm_params[] = {
     ID("payment_method"),
     METHOD_DATA(payments_payable_types),
     ONE_OF("capture_method", capture_methods),
     TEXT("receipt_email", 512),
     ONE_OF("setup_future_usage", future_usages),
-    ANY_HASH("shipping"),
-    ANY_HASH("payment_method_options"),
+    SHIPPING,
+    METHOD_OPTIONS,
     ANY_HASH("mandate_data"),
     ANY_HASH("radar_options"),
     {.name = "payment_method_types", .kind = RESOURCE_PARAM_TEXT_LIST, .maximum = 40},
@@ -156,8 +182,8 @@ static const struct resource_param customer_params[] = {
     TEXT("email", 512),
     TEXT("phone", 20),
     TEXT("description", 1000),
-    ANY_HASH("address"),
-    ANY_HASH("shipping"),
+    ADDRESS("address"),
+    SHIPPING,
     METADATA,
     ID("payment_method"),
     HASH("invoice_settings"),
@@ -175,7 +201,7 @@ static const struct resource_param charge_update_params[] = {
     TEXT("description", 1000),
     TEXT("receipt_email", 512),
     TEXT("transfer_group", 200),
-    ANY_HASH("shipping"),
+    SHIPPING,
     ANY_HASH("fraud_details"),
     METADATA,
     RESOURCE_EXPAND_PARAM,
@@ -211,6 +237,12 @@ static const struct resource_param transaction_list_params[] = {
     RESOURCE_LIST_PARAMS,
 };
 
+#define SEARCH(route_pattern, function, rights, type)                                              \
+    {                                                                                              \
+        .method = "GET", .pattern = (route_pattern), .handler = (function), PARAMS(search_params), \
+        .permission = (rights), .answers = (type), .answers_search = true                          \
+    }
+
 const struct resource_route payments_route_table[] = {
     ROUTE(
         "POST",
@@ -228,6 +260,11 @@ const struct resource_route payments_route_table[] = {
         "payment_intents",
         0,
         LIST_OF(&payments_intent_type)),
+    SEARCH(
+        "/v1/payment_intents/search",
+        payments_intent_search,
+        "payment_intents",
+        &payments_intent_type),
     ROUTE(
         "GET",
         "/v1/payment_intents/:id",
@@ -342,6 +379,7 @@ const struct resource_route payments_route_table[] = {
         "customers",
         0,
         LIST_OF(&payments_customer_type)),
+    SEARCH("/v1/customers/search", payments_customer_search, "customers", &payments_customer_type),
     ROUTE(
         "GET",
         "/v1/customers/:id",
@@ -390,6 +428,7 @@ const struct resource_route payments_route_table[] = {
         "charges",
         0,
         LIST_OF(&payments_charge_type)),
+    SEARCH("/v1/charges/search", payments_charge_search, "charges", &payments_charge_type),
     ROUTE(
         "GET",
         "/v1/charges/:id",

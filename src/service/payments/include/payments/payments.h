@@ -55,8 +55,15 @@ void payments_destroy(struct payments **payments);
  * embedded store has no other process that could own one. On the loop, or before it runs. */
 void payments_start(struct payments *payments);
 
-/* The routes, bound to this instance; valid as long as it. */
-const struct resource_route *payments_routes(struct payments *payments, uint32_t *ret_count);
+/* The routes, bound to this instance; valid as long as it. NULL: bound to nothing, for those who
+ * describe them. */
+const struct resource_route *payments_routes(const struct payments *payments, uint32_t *ret_count);
+/* The same for setups. */
+const struct resource_route *payments_setup_routes(
+    const struct payments *payments, uint32_t *ret_count);
+
+/* Customers, for services whose objects belong to one: they load and expand them. */
+extern const struct resource_type payments_customer_type;
 
 /* The document kinds, for document_store_open. */
 extern const struct document_kind *const payments_kinds[];

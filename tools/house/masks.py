@@ -1,0 +1,67 @@
+"""Makes answers of a live server the same at every run: what is random or tells the time is
+replaced by what looks like it, always in the same way."""
+
+import re
+import time
+
+MOMENT = 1767225600  # 2026-01-01 00:00:00 UTC: what "now" becomes
+DAY = 86400
+NEAR_DAYS = 400
+ID = re.compile(r"\b([a-z]{2,8})_[0-9A-Za-z]{22}(?![0-9A-Za-z])")
+SECRET = re.compile(r"(_secret_)[0-9A-Za-z]+")
+KEY = re.compile(r"\b([sprw][a-z]*_(?:test_|live_)?)[0-9A-Za-z]{24,}")
+NANOSECONDS = re.compile(r"[0-9]{19}")
+# Members whose value is drawn anew in every data folder.
+DRAWN = {
+    "authorization_code": "A12345",
+    "fingerprint": "Xt5EWLLDS7FJjR1c",
+    "hint": "...1234",
+    "network_transaction_id": "105000000000001",
+    "risk_score": 12,
+}
+
+
+class Masks:
+    """Remembers what stands for what, for one page."""
+
+    def __init__(self):
+        self.now = time.time()
+        self.ids = {}
+        self.counts = {}
+        self.nanoseconds = {}
+
+    def fake_id(self, match):
+        if match.group() not in self.ids:
+            prefix = match.group(1)
+            self.counts[prefix] = self.counts.get(prefix, 0) + 1
+            self.ids[match.group()] = f"{prefix}_example{self.counts[prefix]}"
+        return self.ids[match.group()]
+
+    def text(self, value):
+        value = ID.sub(self.fake_id, value)
+        value = SECRET.sub(r"\1example", value)
+        value = KEY.sub(r"\1example", value)
+        if NANOSECONDS.fullmatch(value) and self.is_near(int(value) / 1e9):
+            number = self.nanoseconds.setdefault(value, len(self.nanoseconds) + 1)
+            return f"{MOMENT}{number:09}"
+        return value
+
+    def is_near(self, seconds):
+        return abs(seconds - self.now) < NEAR_DAYS * DAY
+
+    def moment(self, value):
+        """Now, or so many days from now."""
+        return MOMENT + round((value - self.now) / DAY) * DAY
+
+    def value(self, value, name=None):
+        if name in DRAWN and value not in (None, ""):
+            return DRAWN[name]
+        if isinstance(value, dict):
+            return {key: self.value(inner, key) for key, inner in value.items()}
+        if isinstance(value, list):
+            return [self.value(inner) for inner in value]
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, int) and not isinstance(value, bool) and self.is_near(value):
+            return self.moment(value)
+        return value
