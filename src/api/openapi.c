@@ -284,7 +284,13 @@ write_success(
     bool redirects = status[0] == '3';
     json_key(json, status);
     json_object_begin(json);
-    json_member_cstr(json, "description", redirects ? "Go on there." : "Done.");
+    bool refuses = status[0] == '4';
+    json_member_cstr(
+        json,
+        "description",
+        redirects ? "Go on there."
+        : refuses ? "There is no such page."
+                  : "Done.");
     write_headers(json, route, redirects);
     json_key(json, "content");
     if (content != NULL) {
@@ -295,6 +301,21 @@ write_success(
     json_object_end(json);
 }
 
+/* Its answer is not the usual error. */
+static bool
+is_written_down(const struct api_described_operation *described, int status)
+{
+    char name[16];
+    (void)snprintf(name, sizeof(name), "%d", status);
+    const struct api_text *answers = described == NULL ? NULL : described->answers;
+    for (; answers != NULL && answers->name != NULL; answers++) {
+        if (strcmp(answers->name, name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Statuses of refusals, besides what the description adds: see README.md. */
 static bool
 may_answer(
@@ -302,6 +323,9 @@ may_answer(
 {
     struct capture captures[CAPTURES_MAX];
     bool public = has_flag(route, RESOURCE_PUBLIC);
+    if (is_written_down(described, status)) {
+        return false;
+    }
     for (size_t i = 0; described != NULL && described->errors[i] != 0; i++) {
         if (described->errors[i] == status) {
             return true;

@@ -10,6 +10,9 @@ NEAR_DAYS = 400
 ID = re.compile(r"\b([a-z]{2,8})_[0-9A-Za-z]{22}(?![0-9A-Za-z])")
 SECRET = re.compile(r"(_secret_)[0-9A-Za-z]+")
 KEY = re.compile(r"\b([sprw][a-z]*_(?:test_|live_)?)[0-9A-Za-z]{24,}")
+# Links that a server hands out: where it listens, and what proves that one may follow them.
+HOST = re.compile(r"\bhttp://127\.0\.0\.1:[0-9]+")
+PAGE_SECRET = re.compile(r"(/authenticate/[0-9]+/[a-z]+_example[0-9]+)_[0-9A-Za-z]+")
 NANOSECONDS = re.compile(r"[0-9]{19}")
 # Members whose value is drawn anew in every data folder.
 DRAWN = {
@@ -40,6 +43,8 @@ class Masks:
     def text(self, value):
         value = ID.sub(self.fake_id, value)
         value = SECRET.sub(r"\1example", value)
+        value = HOST.sub("http://127.0.0.1:8080", value)
+        value = PAGE_SECRET.sub(r"\1_example", value)
         value = KEY.sub(r"\1example", value)
         if NANOSECONDS.fullmatch(value) and self.is_near(int(value) / 1e9):
             number = self.nanoseconds.setdefault(value, len(self.nanoseconds) + 1)

@@ -125,13 +125,13 @@ const struct resource_route payments_setup_route_table[] = {
         LIST_OF(&payments_setup_attempt_type)),
     {
         .method = "GET",
-        .pattern = "/authenticate/:id/:id",
+        .pattern = "/authenticate/:scope/:token",
         .handler = payments_page_show,
         .flags = RESOURCE_PUBLIC,
     },
     {
         .method = "POST",
-        .pattern = "/authenticate/:id/:id",
+        .pattern = "/authenticate/:scope/:token",
         .handler = payments_page_submit,
         PARAMS(page_params),
         .flags = RESOURCE_PUBLIC | RESOURCE_OUTSIDE_EFFECTS,
