@@ -6,6 +6,7 @@
 #define TAEL_NODE_H
 
 #include "api/api.h"
+#include "bank/bank.h"
 #include "base/settings.h"
 #include "cards/cards.h"
 #include "engine/ledger_engine.h"
@@ -66,6 +67,9 @@ struct node_settings {
     int64_t reconcile_interval;
 
     char wallet_limits[NODE_LIMITS_SIZE];
+    int64_t withdrawal_watch;
+    int64_t bank_settle;
+    int64_t bank_return;
 
     int64_t issuer_latency;
     int64_t issuer_jitter;
@@ -108,6 +112,7 @@ struct node {
     struct document_store *documents;
     struct resource_runtime *runtime;
     struct payments *payments;
+    struct bank *bank;
     struct wallets *wallets;
     struct api *api;
     struct net_tls *tls;

@@ -11,7 +11,9 @@ wallets_settings_default(void)
 {
     return (struct wallets_settings){
         .limits = WALLETS_LIMITS_DEFAULT,
+        .return_window_s = INT64_C(5) * 24 * 3600,
         .lease_s = 30,
+        .rail_timeout_ms = 10000,
         .sweep_interval_ms = 1000,
         .reconcile_interval_ms = 1000,
     };

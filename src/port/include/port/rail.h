@@ -1,6 +1,5 @@
 /*
- * The rail port: a way for money to enter or leave. Cards are the first; the wallet and the QR
- * rails are others.
+ * The rail port: a way for money to enter or leave. Cards and the bank are such.
  *
  * Every operation carries an id that the caller derived from the payment and the step. Doing it
  * again with the same id has no second effect and answers the same (M3). An answer may come late,
@@ -21,13 +20,14 @@ enum port_rail_operation {
     PORT_RAIL_VOID,      /* releases an authorization; undoes one whose outcome is unknown */
     PORT_RAIL_REFUND,    /* gives back `amount` of what was captured */
     PORT_RAIL_REPORT,    /* what became of operation `original_id`? */
+    PORT_RAIL_PAY,       /* sends `amount` to the account that `token` names */
 };
 
 enum port_rail_outcome {
     PORT_RAIL_APPROVED,
     PORT_RAIL_DECLINED,
-    PORT_RAIL_PENDING,   /* accepted, final later (asynchronous refunds): ask by REPORT */
-    PORT_RAIL_FAILED,    /* accepted earlier, failed after all (refunds) */
+    PORT_RAIL_PENDING,   /* accepted, final later (asynchronous refunds, payments): ask by REPORT */
+    PORT_RAIL_FAILED,    /* accepted earlier, failed after all (refunds, payments) */
     PORT_RAIL_NOT_FOUND, /* REPORT: the rail never saw that operation */
     PORT_RAIL_UNKNOWN,   /* no answer within the deadline */
 };
@@ -70,7 +70,7 @@ struct port_rail_request {
     struct money amount;
     bool capture;                           /* AUTHORIZE only */
     bool off_session;                       /* the customer is not there to authenticate */
-    char token[PORT_VAULT_TOKEN_SIZE];      /* AUTHORIZE only */
+    char token[PORT_VAULT_TOKEN_SIZE];      /* AUTHORIZE: the vault's; PAY: an account's number */
     struct span postal_code, address_line1; /* AUTHORIZE, for the checks; may be empty */
     struct span statement_descriptor;
     uint64_t deadline_ns; /* monotonic */
