@@ -37,6 +37,8 @@ struct wallets {
     struct resource_route *routes; /* the constant table, bound to this instance */
     struct os_timer sweep_timer;
     struct wallets_sweeper *sweeper;
+    struct os_timer reconcile_timer;
+    struct wallets_reconciler *reconciler;
     _Atomic uint64_t attempts_open;
     _Atomic int64_t attempt_oldest_s;
     _Atomic uint64_t reconcile_runs;
@@ -242,6 +244,8 @@ void wallets_withdrawal_drive(struct wallets_flow *flow);
 
 void wallets_sweeper_start(struct wallets *wallets);
 void wallets_sweeper_destroy(struct wallets *wallets);
+void wallets_reconciler_start(struct wallets *wallets);
+void wallets_reconciler_destroy(struct wallets *wallets);
 
 /* --- handlers, named in routes.c --- */
 

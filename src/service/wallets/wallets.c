@@ -89,6 +89,7 @@ wallets_destroy(struct wallets **wallets)
     }
     *wallets = NULL;
     wallets_sweeper_destroy(gone);
+    wallets_reconciler_destroy(gone);
     wallets_port_destroy(gone);
     free(gone->routes);
     free(gone);
@@ -98,6 +99,7 @@ void
 wallets_start(struct wallets *wallets)
 {
     wallets_sweeper_start(wallets);
+    wallets_reconciler_start(wallets);
 }
 
 const struct resource_route *
