@@ -21,6 +21,7 @@ DRAWN = {
     "hint": "...1234",
     "network_transaction_id": "105000000000001",
     "risk_score": 12,
+    "transaction_id": "3f1c2a8e-5b7d-4e90-8a61-2d4c6b8e0f13",
 }
 
 
