@@ -4,7 +4,6 @@
 
 #include "base/assert.h"
 
-#define LIMIT_DEFAULT 10
 /* Ids hold 48 bits of milliseconds; a later second is as good as none. */
 #define SECOND_MAX ((INT64_C(1) << 48) / 1000 - 1)
 
@@ -34,9 +33,8 @@ id_text(struct resource_op *op, const struct resource_type *type, u128 id)
     return arena_copy(&op->arena, span_of(text, size));
 }
 
-/* Only what was created in this second or later. */
-static void
-created_from(
+void
+resource_list_since(
     struct resource_op *op,
     const struct resource_type *type,
     struct resource_list *list,
@@ -50,14 +48,16 @@ created_from(
     }
 }
 
-/* Only what was created before this second. */
-static void
-created_until(
+void
+resource_list_before(
     struct resource_op *op,
     const struct resource_type *type,
     struct resource_list *list,
     int64_t second)
 {
+    if (second < 0) {
+        second = 0;
+    }
     if (second <= SECOND_MAX) {
         lower_below(list, id_text(op, type, id_floor((uint64_t)second * 1000)));
     }
@@ -69,20 +69,20 @@ read_created(struct resource_op *op, const struct resource_type *type, struct re
 {
     int64_t second;
     if (resource_integer(op, "created", &second)) {
-        created_from(op, type, list, second);
-        created_until(op, type, list, second < SECOND_MAX ? second + 1 : second);
+        resource_list_since(op, type, list, second);
+        resource_list_before(op, type, list, second < SECOND_MAX ? second + 1 : second);
     }
     if (resource_integer(op, "created[gte]", &second)) {
-        created_from(op, type, list, second);
+        resource_list_since(op, type, list, second);
     }
     if (resource_integer(op, "created[gt]", &second)) {
-        created_from(op, type, list, second < SECOND_MAX ? second + 1 : second);
+        resource_list_since(op, type, list, second < SECOND_MAX ? second + 1 : second);
     }
     if (resource_integer(op, "created[lt]", &second)) {
-        created_until(op, type, list, second);
+        resource_list_before(op, type, list, second);
     }
     if (resource_integer(op, "created[lte]", &second)) {
-        created_until(op, type, list, second < SECOND_MAX ? second + 1 : SECOND_MAX + 1);
+        resource_list_before(op, type, list, second < SECOND_MAX ? second + 1 : SECOND_MAX + 1);
     }
 }
 
@@ -145,10 +145,9 @@ check_expand(struct resource_op *op)
 }
 
 bool
-resource_list_read(
-    struct resource_op *op, const struct resource_type *type, struct resource_list *list)
+resource_list_begin(struct resource_op *op, struct resource_list *list)
 {
-    *list = (struct resource_list){.limit = LIMIT_DEFAULT};
+    *list = (struct resource_list){.limit = RESOURCE_LIST_LIMIT_DEFAULT};
     int64_t limit;
     if (resource_integer(op, "limit", &limit)) {
         ASSERT(limit >= 1 && limit <= DOCUMENT_LIST_MAX); /* by RESOURCE_LIST_PARAMS */
@@ -157,6 +156,16 @@ resource_list_read(
     list->documents = ARENA_ARRAY(&op->arena, void *, list->limit + 1);
     if (list->documents == NULL) {
         resource_internal(op, ERR_FULL, "request memory");
+        return false;
+    }
+    return true;
+}
+
+bool
+resource_list_read(
+    struct resource_op *op, const struct resource_type *type, struct resource_list *list)
+{
+    if (!resource_list_begin(op, list)) {
         return false;
     }
     read_created(op, type, list);
@@ -178,8 +187,8 @@ resource_list_query(const struct resource_list *list, struct document_query *que
 void
 resource_list_arrange(struct resource_list *list)
 {
-    list->has_more = list->count > list->limit;
-    if (list->has_more) {
+    if (list->count > list->limit) {
+        list->has_more = true;
         list->count = list->limit;
     }
     if (list->toward_newer) {
@@ -189,6 +198,12 @@ resource_list_arrange(struct resource_list *list)
             list->documents[list->count - 1 - i] = other;
         }
     }
+}
+
+static struct span
+id_of(const void *document)
+{
+    return ((const struct resource_header *)document)->id;
 }
 
 static bool
@@ -202,8 +217,8 @@ collect(void *context, void *document)
 
 /* -------------------------------------------------------------------------------- answering */
 
-static err_t
-render_all(
+err_t
+resource_list_render(
     struct resource_op *op,
     const struct resource_type *type,
     const struct resource_list *list,
@@ -232,7 +247,7 @@ resource_list_answer(
     json_begin(&json, &body);
     json_object_begin(&json);
     json_member_cstr(&json, "object", "list");
-    err_t error = render_all(op, type, list, &json);
+    err_t error = resource_list_render(op, type, list, &json);
     if (error != ERR_OK) {
         buf_release(&body);
         resource_internal(op, error, "list");
@@ -250,25 +265,145 @@ resource_list_answer(
     resource_answer(op, 200, &body);
 }
 
+/* The two columns of RESOURCE_EITHER. */
+static uint32_t
+first_column(const struct resource_list_filter *filter)
+{
+    return filter->column & 0xffff;
+}
+
+static uint32_t
+other_column(const struct resource_list_filter *filter)
+{
+    return (filter->column >> 16) - 1;
+}
+
+/* Rows of two queries in the order of the list, without those that both found. */
 static void
-answer_query(
+merge(struct resource_list *list, const struct resource_list *other)
+{
+    void **merged = list->merged;
+    uint32_t count = 0;
+    uint32_t i = 0;
+    uint32_t k = 0;
+    while (count <= list->limit && (i < list->count || k < other->count)) {
+        int order = i == list->count ? 1 : -1;
+        if (i < list->count && k < other->count) {
+            order = span_compare(id_of(other->documents[k]), id_of(list->documents[i]));
+            order = list->toward_newer ? -order : order;
+        }
+        merged[count++] = order <= 0 ? list->documents[i] : other->documents[k];
+        i += order <= 0 ? 1 : 0;
+        k += order >= 0 ? 1 : 0;
+    }
+    list->documents = merged;
+    list->count = count;
+}
+
+static err_t
+find_other(
     struct resource_op *op,
     const struct resource_type *type,
-    struct span url,
-    struct document_query *query)
+    struct document_query *query,
+    const struct resource_list_filter *filter,
+    struct resource_list *list)
 {
-    struct resource_list list;
-    if (!resource_list_read(op, type, &list)) {
-        return;
+    struct resource_list other = *list;
+    other.count = 0;
+    other.documents = ARENA_ARRAY(&op->arena, void *, list->limit + 1);
+    list->merged = ARENA_ARRAY(&op->arena, void *, list->limit + 1);
+    if (other.documents == NULL || list->merged == NULL) {
+        return ERR_FULL;
     }
-    resource_list_query(&list, query);
-    err_t error = resource_find(op, type, query, collect, &list);
+    for (uint32_t i = 0; i < query->filter_count; i++) {
+        if (query->filters[i].column == first_column(filter)) {
+            query->filters[i].column = other_column(filter);
+        }
+    }
+    TRY(resource_find(op, type, query, collect, &other));
+    merge(list, &other);
+    return ERR_OK;
+}
+
+/* False: the operation was answered. */
+static bool
+run_query(
+    struct resource_op *op,
+    const struct resource_type *type,
+    struct document_query *query,
+    const struct resource_list_filter *either,
+    struct resource_list *list)
+{
+    if (!resource_list_read(op, type, list)) {
+        return false;
+    }
+    resource_list_query(list, query);
+    err_t error = resource_find(op, type, query, collect, list);
+    if (error == ERR_OK && either != NULL) {
+        error = find_other(op, type, query, either, list);
+    }
     if (error != ERR_OK) {
         resource_internal(op, error, "list");
-        return;
+        return false;
     }
-    resource_list_arrange(&list);
-    resource_list_answer(op, type, url, &list);
+    resource_list_arrange(list);
+    return true;
+}
+
+/* Fills the query from the filters that the request names; returns the one with two columns. */
+static const struct resource_list_filter *
+read_filters(
+    struct resource_op *op,
+    const struct resource_type *type,
+    const struct resource_list_filter *filters,
+    uint32_t filter_count,
+    struct document_query *query)
+{
+    const struct resource_list_filter *either = NULL;
+    for (uint32_t i = 0; i < filter_count; i++) {
+        struct span text;
+        if (!resource_text(op, filters[i].param, &text) || text.size == 0) {
+            continue;
+        }
+        ASSERT(query->filter_count < DOCUMENT_FILTERS_MAX);
+        struct document_filter *filter = &query->filters[query->filter_count++];
+        filter->column = first_column(&filters[i]);
+        filter->value.text = text;
+        if (type->kind->columns[filter->column].type == DOCUMENT_INTEGER) {
+            bool number = span_parse_i64(text, &filter->value.integer);
+            ASSERT(number); /* the parameter table says so */
+        }
+        if (filters[i].column != filter->column) {
+            ASSERT(either == NULL);
+            either = &filters[i];
+        }
+    }
+    return either;
+}
+
+struct resource_list *
+resource_list_gather(
+    struct resource_op *op,
+    const struct resource_type *type,
+    const struct resource_list_filter *filters,
+    uint32_t filter_count)
+{
+    struct document_query query = {.filter_count = 0};
+    struct resource_list *list = ARENA_NEW(&op->arena, struct resource_list);
+    if (list == NULL) {
+        resource_internal(op, ERR_FULL, "request memory");
+        return NULL;
+    }
+    const struct resource_list_filter *either =
+        read_filters(op, type, filters, filter_count, &query);
+    return run_query(op, type, &query, either, list) ? list : NULL;
+}
+
+void **
+resource_list_documents(const struct resource_list *list, uint32_t *ret_count)
+{
+    *ret_count = list->count;
+    return list->documents;
 }
 
 void
@@ -279,22 +414,10 @@ resource_answer_list(
     const struct resource_list_filter *filters,
     uint32_t filter_count)
 {
-    struct document_query query = {.filter_count = 0};
-    for (uint32_t i = 0; i < filter_count; i++) {
-        struct span text;
-        if (!resource_text(op, filters[i].param, &text) || text.size == 0) {
-            continue;
-        }
-        ASSERT(query.filter_count < DOCUMENT_FILTERS_MAX);
-        struct document_filter *filter = &query.filters[query.filter_count++];
-        filter->column = filters[i].column;
-        filter->value.text = text;
-        if (type->kind->columns[filters[i].column].type == DOCUMENT_INTEGER) {
-            bool number = span_parse_i64(text, &filter->value.integer);
-            ASSERT(number); /* the parameter table says so */
-        }
+    const struct resource_list *list = resource_list_gather(op, type, filters, filter_count);
+    if (list != NULL) {
+        resource_list_answer(op, type, span_from_cstr(url), list);
     }
-    answer_query(op, type, span_from_cstr(url), &query);
 }
 
 void
@@ -304,6 +427,24 @@ resource_answer_list_of(
     struct span url,
     const struct document_filter *only)
 {
-    struct document_query query = {.filter_count = 1, .filters = {*only}};
-    answer_query(op, type, url, &query);
+    resource_answer_list_where(op, type, url, only, 1);
+}
+
+void
+resource_answer_list_where(
+    struct resource_op *op,
+    const struct resource_type *type,
+    struct span url,
+    const struct document_filter *filters,
+    uint32_t filter_count)
+{
+    ASSERT(filter_count <= DOCUMENT_FILTERS_MAX);
+    struct document_query query = {.filter_count = filter_count};
+    for (uint32_t i = 0; i < filter_count; i++) {
+        query.filters[i] = filters[i];
+    }
+    struct resource_list list;
+    if (run_query(op, type, &query, NULL, &list)) {
+        resource_list_answer(op, type, url, &list);
+    }
 }

@@ -65,7 +65,8 @@ payments_attempt_open(
     attempt->state = SPAN("started");
     attempt->key = key;
     attempt->amount = amount;
-    attempt->fee = payments_fee(flow->payments, amount, payments_flow_currency(flow));
+    attempt->fee =
+        amount == 0 ? 0 : payments_fee(flow->payments, amount, payments_flow_currency(flow));
     attempt->began = (int64_t)resource_now_s(flow->op);
     if (attempt->id.size == 0) {
         resource_internal(flow->op, ERR_FULL, "request memory");

@@ -104,6 +104,7 @@ answered(struct payments_flow *flow)
     case PORT_RAIL_PENDING:
     case PORT_RAIL_NOT_FOUND:
     case PORT_RAIL_UNKNOWN:
+    case PORT_RAIL_CHALLENGE:
         payments_answer_unknown(flow);
         return;
     }

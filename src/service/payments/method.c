@@ -224,32 +224,60 @@ is_test_token(struct span text)
     return span_starts_with(text, SPAN("pm_card_")) || span_starts_with(text, SPAN("tok_"));
 }
 
-static void
-method_stored(struct payments_flow *flow, struct span id)
+bool
+payments_method_load(struct payments_flow *flow, struct span id)
 {
     void *found;
     err_t error = resource_load(flow->op, &payments_method_type, id, &found);
     if (error == ERR_NOT_FOUND) {
         resource_missing(flow->op, "PaymentMethod", "payment_method", id);
-        return;
+        return false;
     }
     if (error != ERR_OK) {
         resource_internal(flow->op, error, "payment method");
-        return;
+        return false;
     }
     flow->method = found;
-    if (flow->intent != NULL && flow->method->customer.size != 0 &&
-        !span_equal(flow->method->customer, flow->intent->customer)) {
+    return true;
+}
+
+static bool
+is_for_customer(const struct payments_flow *flow, struct span customer)
+{
+    if (flow->method->customer.size == 0 || (flow->intent == NULL && flow->setup == NULL)) {
+        return true;
+    }
+    return span_equal(
+        customer, flow->intent != NULL ? flow->intent->customer : flow->setup->customer);
+}
+
+static void
+method_stored(struct payments_flow *flow, struct span id)
+{
+    if (!payments_method_load(flow, id)) {
+        return;
+    }
+    if (!is_for_customer(flow, flow->method->customer)) {
         resource_invalid(
             flow->op,
             NULL,
             "payment_method",
             "The payment method supplied (%.*s) belongs to a customer. Include the customer in "
-            "the `customer` parameter of the PaymentIntent.",
-            SPAN_PRINTF(id));
+            "the `customer` parameter of the %s.",
+            SPAN_PRINTF(id),
+            flow->intent != NULL ? "PaymentIntent" : "SetupIntent");
         return;
     }
     flow->method_step(flow);
+}
+
+/* The one that is on the intent or the setup already. */
+static struct span
+present_method(const struct payments_flow *flow)
+{
+    return flow->intent != NULL  ? flow->intent->payment_method
+           : flow->setup != NULL ? flow->setup->payment_method
+                                 : SPAN_EMPTY;
 }
 
 void
@@ -291,11 +319,62 @@ payments_method_choose(struct payments_flow *flow, void (*step)(struct payments_
             "Missing required param: payment_method_data[card][number].");
         return;
     }
-    if (flow->intent != NULL && flow->intent->payment_method.size != 0) {
-        method_stored(flow, flow->intent->payment_method);
+    id = present_method(flow);
+    if (id.size != 0) {
+        method_stored(flow, id);
         return;
     }
     step(flow);
+}
+
+/* ---------------------------------------------------------------------------------- learning ---
+ */
+
+/* Whose it is from now on; empty: no change. A customer may have been deleted since. */
+static struct span
+new_owner(struct payments_flow *flow, struct span customer)
+{
+    void *found;
+    bool wanted = customer.size != 0 && flow->method->customer.size == 0;
+    bool exists =
+        wanted && resource_load(flow->op, &payments_customer_type, customer, &found) == ERR_OK;
+    return exists ? customer : SPAN_EMPTY;
+}
+
+static err_t
+save_news(
+    struct payments_flow *flow, const struct payments_method_news *news, struct span *ret_owner)
+{
+    *ret_owner = new_owner(flow, news->customer);
+    if (ret_owner->size != 0) {
+        flow->method->customer = *ret_owner;
+    }
+    if (news->agreement.size != 0) {
+        flow->method->agreement = news->agreement;
+    }
+    return resource_save(flow->op, &payments_method_type, flow->method);
+}
+
+err_t
+payments_method_learn(struct payments_flow *flow, const struct payments_method_news *news)
+{
+    const struct payments_method *known = flow->method;
+    struct span owner;
+    err_t error = save_news(flow, news, &owner);
+    if (error == ERR_STALE) {
+        void *found;
+        TRY(resource_load(flow->op, &payments_method_type, known->header.id, &found));
+        flow->method = found;
+        flow->method->cvc_check = known->cvc_check;
+        flow->method->address_check = known->address_check;
+        flow->method->postal_code_check = known->postal_code_check;
+        error = save_news(flow, news, &owner);
+    }
+    if (error != ERR_OK || owner.size == 0) {
+        return error;
+    }
+    return resource_emit(
+        flow->op, "payment_method.attached", &payments_method_type, flow->method, SPAN_EMPTY);
 }
 
 /* ----------------------------------------------------------------------------------- routes --- */
@@ -435,9 +514,7 @@ attach_verified(struct payments_flow *flow)
     const struct port_rail_answer *answer = &flow->rail.answer;
     if (answer->outcome == PORT_RAIL_APPROVED) {
         (void)resource_text(flow->op, "customer", &flow->method->customer);
-        if (span_equal_cstr(flow->method->cvc_check, "unchecked")) {
-            flow->method->cvc_check = SPAN("pass");
-        }
+        payments_charge_checks(flow);
         save_and_answer(flow, "payment_method.attached");
         return;
     }
@@ -447,7 +524,7 @@ attach_verified(struct payments_flow *flow)
         .type = "card_error",
         .code = declined ? answer->error_code : "processing_error",
         .decline_code = declined ? answer->decline_code : NULL,
-        .message = declined ? SPAN("Your card was declined.")
+        .message = declined ? payments_decline_message(answer)
                             : SPAN("The card could not be verified. Try again in a little bit."),
         .executed = true,
     };
@@ -460,14 +537,7 @@ attach_chosen(struct payments_flow *flow)
     struct resource_op *op = flow->op;
     struct span customer = SPAN_EMPTY;
     (void)resource_text(op, "customer", &customer);
-    void *found;
-    err_t error = resource_load(op, &payments_customer_type, customer, &found);
-    if (error == ERR_NOT_FOUND) {
-        resource_missing(op, "customer", "customer", customer);
-        return;
-    }
-    if (error != ERR_OK) {
-        resource_internal(op, error, "customer");
+    if (!payments_customer_check(op, customer)) {
         return;
     }
     if (flow->method->customer.size != 0 && !span_equal(flow->method->customer, customer)) {
@@ -486,13 +556,9 @@ attach_chosen(struct payments_flow *flow)
     u128 id;
     (void)resource_new_id(op, "at_", &id);
     memset(&flow->rail, 0, sizeof(flow->rail));
-    flow->rail.operation = PORT_RAIL_AUTHORIZE;
-    flow->rail.id = id;
+    flow->attempt_id = id;
+    payments_rail_fill_card(flow, &(struct payments_attempt){.id = SPAN_EMPTY});
     flow->rail.amount = (struct money){.amount = 0, .currency = currency_find(SPAN("usd"))};
-    flow->rail.postal_code = flow->method->postal_code;
-    flow->rail.address_line1 = flow->method->address_line1;
-    ASSERT(flow->method->token.size < sizeof(flow->rail.token));
-    memcpy(flow->rail.token, flow->method->token.data, flow->method->token.size);
     payments_rail_call(flow, attach_verified);
 }
 

@@ -6,6 +6,7 @@
  *                   merchant -> fee revenue             fee
  *                   merchant -> destination wallet      gross, if the intent has one
  *   hold            payer => merchant                   pending transfer of the authorized amount
+ *   increment       voids the hold, and holds the larger amount instead
  *   capture         posts the hold, up to its amount; then the fee as above
  *   void            voids the hold
  *   refund          merchant pending or available -> payer
@@ -321,10 +322,14 @@ payments_post_payment(struct payments_flow *flow, payments_posted_step step)
     post(flow, step);
 }
 
-/* The hold's id derives from the authorization, which the charge remembers. */
+/* The hold's id derives from the authorization, which the charge remembers; that of a larger one
+ * that took its place is remembered itself. */
 static u128
 hold_id(const struct payments_flow *flow)
 {
+    if (flow->charge != NULL && flow->charge->hold.size != 0) {
+        return payments_unhex(flow->charge->hold);
+    }
     u128 authorization = flow->charge != NULL && flow->charge->authorization.size != 0
                              ? payments_unhex(flow->charge->authorization)
                              : resource_derived_id(flow->attempt_id, "authorize");
@@ -340,6 +345,22 @@ payments_post_hold(struct payments_flow *flow, payments_posted_step step)
     hold->flags = LEDGER_TRANSFER_PENDING;
     hold->debit_account_id = payer_account(flow);
     hold->credit_account_id = merchant_account(flow);
+    hold->amount = ledger_amount(flow, flow->intent->attempt.amount);
+    post(flow, step);
+}
+
+void
+payments_post_increment(struct payments_flow *flow, payments_posted_step step)
+{
+    flow->transfer_count = 0;
+    struct ledger_transfer *old =
+        transfer_add(flow, flow->attempt_id, "increment void", BOOKS_OF_PENDING);
+    old->flags = LEDGER_TRANSFER_VOID_PENDING;
+    old->pending_id = hold_id(flow);
+    struct ledger_transfer *hold = transfer_add(flow, flow->attempt_id, "hold", BOOKS_HOLD);
+    hold->flags = LEDGER_TRANSFER_PENDING;
+    hold->debit_account_id = account_of(flow, BOOKS_CARD_CLEARING);
+    hold->credit_account_id = account_of(flow, BOOKS_MERCHANT_PENDING);
     hold->amount = ledger_amount(flow, flow->intent->attempt.amount);
     post(flow, step);
 }

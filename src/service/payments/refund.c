@@ -158,6 +158,7 @@ answered(struct payments_flow *flow)
         return;
     case PORT_RAIL_NOT_FOUND:
     case PORT_RAIL_UNKNOWN:
+    case PORT_RAIL_CHALLENGE:
         answer_unknown(flow);
         return;
     }
@@ -406,6 +407,7 @@ checked(struct payments_flow *flow)
     case PORT_RAIL_PENDING:
     case PORT_RAIL_NOT_FOUND:
     case PORT_RAIL_UNKNOWN:
+    case PORT_RAIL_CHALLENGE:
         answer_unknown(flow);
         return;
     }

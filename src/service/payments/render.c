@@ -17,10 +17,10 @@ object_or_empty(struct json_writer *json, const char *name, struct span value)
     json_member_raw(json, name, value.size != 0 ? value : SPAN("{}"));
 }
 
-/* While an attempt is open its outcome is not known, whatever the intent was before it. */
-static struct span
-shown_status(const struct payments_intent *intent)
+struct span
+payments_intent_shown_status(const void *document)
 {
+    const struct payments_intent *intent = document;
     return payments_attempt_is_open(&intent->attempt) ? SPAN("processing") : intent->status;
 }
 
@@ -72,7 +72,11 @@ payments_intent_render(struct resource_render *render, const void *document)
     resource_render_reference(
         render, "latest_charge", &payments_charge_type, intent->latest_charge);
     object_or_empty(json, "metadata", intent->metadata);
-    json_member_null(json, "next_action");
+    if (span_equal_cstr(payments_intent_shown_status(intent), "requires_action")) {
+        payments_next_action_write(json, &intent->challenge);
+    } else {
+        json_member_null(json, "next_action");
+    }
     json_member_null(json, "on_behalf_of");
     resource_render_reference(
         render, "payment_method", &payments_method_type, intent->payment_method);
@@ -89,7 +93,7 @@ payments_intent_render(struct resource_render *render, const void *document)
     json_member_null(json, "source");
     text_or_null(json, "statement_descriptor", intent->statement_descriptor);
     text_or_null(json, "statement_descriptor_suffix", intent->statement_descriptor_suffix);
-    json_member_text(json, "status", shown_status(intent));
+    json_member_text(json, "status", payments_intent_shown_status(intent));
     render_transfer_data(json, intent->transfer_destination);
     text_or_null(json, "transfer_group", intent->transfer_group);
     json_object_end(json);

@@ -18,12 +18,13 @@ struct payments;
 struct trace_log;
 
 struct payments_settings {
-    int64_t fee_basis_points;     /* of each captured amount */
-    int64_t fee_fixed;            /* plus so many minor units, never more than the amount */
-    int64_t settlement_delay_s;   /* from capture until the money is available */
-    int64_t authorization_hold_s; /* an uncaptured intent is canceled after it */
-    int64_t lease_s;              /* how long a live worker may own an attempt */
-    int64_t rail_timeout_ms;      /* then the outcome is unknown, and is asked for */
+    int64_t fee_basis_points;         /* of each captured amount */
+    int64_t fee_fixed;                /* plus so many minor units, never more than the amount */
+    int64_t settlement_delay_s;       /* from capture until the money is available */
+    int64_t authorization_hold_s;     /* an uncaptured intent is canceled after it */
+    int64_t authentication_timeout_s; /* a challenge that nobody answered has failed after it */
+    int64_t lease_s;                  /* how long a live worker may own an attempt */
+    int64_t rail_timeout_ms;          /* then the outcome is unknown, and is asked for */
     int64_t sweep_interval_ms;
     int64_t reconcile_interval_ms;
 };
@@ -38,6 +39,9 @@ struct payments_parts {
     struct port_vault *vault;
     struct port_rail *card_rail;
     struct port_wallet *wallets; /* NULL: there are none, and no request can name one */
+    /* "https://pay.example.com", without a slash at the end: where browsers find the routes that
+     * are public. Read when it is needed, so it may be filled in until requests come. */
+    const char *public_url;
     struct trace_log *log;
     struct payments_settings settings;
 };
@@ -54,6 +58,12 @@ void payments_start(struct payments *payments);
 /* The routes, bound to this instance; valid as long as it. NULL: bound to nothing, for those who
  * describe them. */
 const struct resource_route *payments_routes(const struct payments *payments, uint32_t *ret_count);
+/* Those of setups and of the page on which customers authenticate; likewise. */
+const struct resource_route *
+payments_setup_routes(const struct payments *payments, uint32_t *ret_count);
+
+/* Customers, for services whose objects belong to one: they load and expand them. */
+extern const struct resource_type payments_customer_type;
 
 /* The document kinds, for document_store_open. */
 extern const struct document_kind *const payments_kinds[];

@@ -1,0 +1,75 @@
+/* Wallets: the service, and its workers. */
+#include "roles.h"
+
+static err_t
+wallets_role_open(struct node *node)
+{
+    const struct node_settings *settings = &node->settings;
+    char message[WALLETS_MESSAGE_SIZE];
+    struct wallets_parts parts = {
+        .runtime = node->runtime,
+        .loop = node->resource_loop,
+        .clock = node->clock,
+        .ledger = ledger_engine_port(node->engine),
+        .log = &node->log,
+        .customer_type = &payments_customer_type,
+        .settings = wallets_settings_default(),
+    };
+    parts.settings.limits = settings->wallet_limits;
+    parts.settings.lease_s = settings->attempt_lease / 1000;
+    parts.settings.sweep_interval_ms = settings->sweep_interval;
+    parts.settings.reconcile_interval_ms = settings->reconcile_interval;
+    err_t result = wallets_create(&parts, &node->wallets, message);
+    if (result != ERR_OK) {
+        node_explain(node, "wallets: %s", message[0] == '\0' ? err_text(result) : message);
+        return result;
+    }
+    /* Before the loops run: the sweeper belongs to the resource loop. */
+    wallets_start(node->wallets);
+    return ERR_OK;
+}
+
+/* The runtime goes first: its unfinished operations know the routes. */
+static void
+wallets_role_close(struct node *node)
+{
+    resource_runtime_destroy(&node->runtime);
+    wallets_destroy(&node->wallets);
+}
+
+static void
+wallets_role_metrics(const struct node *node, struct buf *out)
+{
+    struct wallets_health health = wallets_health(node->wallets);
+    node_metric(
+        out,
+        "tael_wallet_attempts_open",
+        "gauge",
+        "Attempts of wallets without an end, found by the last sweep.",
+        health.attempts_open);
+    node_metric(
+        out,
+        "tael_wallet_attempt_oldest_seconds",
+        "gauge",
+        "Age of the oldest of them.",
+        (uint64_t)(health.attempt_oldest_s < 0 ? 0 : health.attempt_oldest_s));
+    node_metric(
+        out,
+        "tael_wallet_reconcile_runs_total",
+        "counter",
+        "Comparisons of wallets' documents and the ledger.",
+        health.reconcile_runs);
+    node_metric(
+        out,
+        "tael_wallet_differences",
+        "gauge",
+        "Found by the last complete comparison: anything above 0 is an alarm.",
+        health.differences);
+}
+
+const struct role role_wallets = {
+    .name = "wallets",
+    .open = wallets_role_open,
+    .close = wallets_role_close,
+    .metrics = wallets_role_metrics,
+};

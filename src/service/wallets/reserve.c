@@ -1,0 +1,177 @@
+/* Status and limits: may an amount move, and how much of the limits it takes. */
+#include "flow.h"
+
+#include "base/assert.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+static const char *
+limit_code(enum wallets_limit_kind kind)
+{
+    switch (kind) {
+    case WALLETS_LIMIT_TRANSACTION:
+        return "wallet_limit_transaction";
+    case WALLETS_LIMIT_DAY:
+        return "wallet_limit_day";
+    case WALLETS_LIMIT_MONTH:
+        return "wallet_limit_month";
+    case WALLETS_LIMIT_NONE:
+        break;
+    }
+    UNREACHABLE();
+}
+
+__attribute__((format(printf, 3, 4))) static bool
+refuse(struct wallets_refusal *ret_refusal, const char *code, const char *format, ...)
+{
+    struct buf message;
+    char text[PORT_WALLET_MESSAGE_SIZE * 2];
+    va_list arguments;
+    va_start(arguments, format);
+    int length = vsnprintf(text, sizeof(text), format, arguments);
+    va_end(arguments);
+    ASSERT(length >= 0 && length < PORT_WALLET_MESSAGE_SIZE);
+    ret_refusal->code = code;
+    buf_init_fixed(&message, ret_refusal->message, sizeof(ret_refusal->message));
+    buf_append(&message, text, (size_t)length + 1);
+    return false;
+}
+
+static bool
+check_status(const struct wallets_wallet *wallet, struct wallets_refusal *ret_refusal)
+{
+    struct span id = wallet->header.id;
+    if (span_equal_cstr(wallet->status, "closed") || wallets_attempt_is_open(&wallet->attempt)) {
+        return refuse(ret_refusal, "wallet_closed", "Wallet %.*s is closed.", SPAN_PRINTF(id));
+    }
+    if (span_equal_cstr(wallet->status, "frozen")) {
+        return refuse(ret_refusal, "wallet_frozen", "Wallet %.*s is frozen.", SPAN_PRINTF(id));
+    }
+    return true;
+}
+
+static bool
+check_limits(
+    const struct wallets *wallets,
+    const struct wallets_wallet *wallet,
+    enum port_wallet_direction direction,
+    struct money amount,
+    int64_t now_s,
+    struct wallets_refusal *ret_refusal)
+{
+    struct wallets_limit limit =
+        wallets_limits_find(&wallets->limits, wallet->tier, direction, amount.currency);
+    const struct wallets_usage *usage = direction == PORT_WALLET_OUT ? &wallet->out : &wallet->in;
+    struct money left = {.currency = amount.currency};
+    enum wallets_limit_kind exceeded =
+        wallets_limit_check(&limit, usage, amount.amount, now_s, &left.amount);
+    if (exceeded == WALLETS_LIMIT_NONE) {
+        return true;
+    }
+    char text[MONEY_TEXT_SIZE];
+    money_format(left, text);
+    return refuse(
+        ret_refusal,
+        limit_code(exceeded),
+        "The limit of wallet %.*s for money going %s is exceeded: %s can still move %s.",
+        SPAN_PRINTF(wallet->header.id),
+        direction == PORT_WALLET_OUT ? "out" : "in",
+        text,
+        exceeded == WALLETS_LIMIT_DAY     ? "today"
+        : exceeded == WALLETS_LIMIT_MONTH ? "this month"
+                                          : "at once");
+}
+
+bool
+wallets_may_move(
+    const struct wallets *wallets,
+    const struct wallets_wallet *wallet,
+    enum port_wallet_direction direction,
+    struct money amount,
+    int64_t now_s,
+    struct wallets_refusal *ret_refusal)
+{
+    ASSERT(amount.amount > 0);
+    const struct currency *currency = wallets_currency(wallet->currency);
+    if (!check_status(wallet, ret_refusal)) {
+        return false;
+    }
+    if (currency != amount.currency) {
+        return refuse(
+            ret_refusal,
+            "wallet_currency_mismatch",
+            "Wallet %.*s holds %s, not %s.",
+            SPAN_PRINTF(wallet->header.id),
+            currency->code,
+            amount.currency->code);
+    }
+    return check_limits(wallets, wallet, direction, amount, now_s, ret_refusal);
+}
+
+void
+wallets_count(
+    struct wallets_wallet *wallet,
+    enum port_wallet_direction direction,
+    int64_t minor_units,
+    int64_t now_s)
+{
+    struct wallets_usage *usage = direction == PORT_WALLET_OUT ? &wallet->out : &wallet->in;
+    wallets_usage_add(usage, minor_units, now_s);
+}
+
+err_t
+wallets_uncount(
+    struct resource_op *op,
+    struct span id,
+    enum port_wallet_direction direction,
+    struct money amount,
+    int64_t then_s)
+{
+    struct wallets_wallet *wallet;
+    TRY(wallets_wallet_load(op, id, &wallet));
+    struct wallets_usage *usage = direction == PORT_WALLET_OUT ? &wallet->out : &wallet->in;
+    wallets_usage_take(usage, amount.amount, then_s);
+    return resource_save(op, &wallets_wallet_type, wallet);
+}
+
+static void
+answer_refusal(struct wallets_flow *flow, const struct wallets_refusal *refusal)
+{
+    resource_invalid(flow->op, refusal->code, "amount", "%s", refusal->message);
+}
+
+bool
+wallets_reserve_both(
+    struct wallets_flow *flow,
+    struct wallets_wallet *from,
+    struct wallets_wallet *to,
+    struct money amount)
+{
+    struct wallets_refusal refusal;
+    int64_t now_s = (int64_t)resource_now_s(flow->op);
+    if (!wallets_may_move(flow->wallets, from, PORT_WALLET_OUT, amount, now_s, &refusal) ||
+        !wallets_may_move(flow->wallets, to, PORT_WALLET_IN, amount, now_s, &refusal)) {
+        answer_refusal(flow, &refusal);
+        return false;
+    }
+    wallets_count(from, PORT_WALLET_OUT, amount.amount, now_s);
+    wallets_count(to, PORT_WALLET_IN, amount.amount, now_s);
+    err_t error = resource_save(flow->op, &wallets_wallet_type, from);
+    if (error == ERR_OK) {
+        error = resource_save(flow->op, &wallets_wallet_type, to);
+    }
+    if (error != ERR_OK) {
+        resource_internal(flow->op, error, "wallet limits");
+        return false;
+    }
+    return true;
+}
+
+err_t
+wallets_release_both(
+    struct resource_op *op, struct span from, struct span to, struct money amount, int64_t then_s)
+{
+    TRY(wallets_uncount(op, from, PORT_WALLET_OUT, amount, then_s));
+    return wallets_uncount(op, to, PORT_WALLET_IN, amount, then_s);
+}
