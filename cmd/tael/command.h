@@ -72,6 +72,7 @@ extern const struct command command_ledger;
 extern const struct command command_openapi;
 extern const struct command command_pay;
 extern const struct command command_payments;
+extern const struct command command_qr;
 extern const struct command command_server;
 extern const struct command command_version;
 

@@ -12,6 +12,7 @@ static const struct command *const commands[] = {
     &command_pay,
     &command_payments,
     &command_keys,
+    &command_qr,
     &command_ledger,
     &command_bench,
     &command_openapi,

@@ -202,27 +202,6 @@ servers_open(struct node *node)
         node, node->admin_server, node->settings.admin_listen, NULL, &node->admin_port);
 }
 
-/* Written down once: what is not here is neither routed nor described. */
-uint32_t
-role_api_tables(const struct node *node, struct api_routes tables[API_ROUTE_TABLES_MAX])
-{
-    uint32_t count = 0;
-    tables[count++] =
-        (struct api_routes){.routes = resource_event_routes, .count = resource_event_route_count};
-    tables[count].routes = payments_routes(node->payments, &tables[count].count);
-    count++;
-    tables[count].routes = payments_setup_routes(node->payments, &tables[count].count);
-    count++;
-    tables[count].routes = wallets_routes(node->wallets, &tables[count].count);
-    count++;
-    tables[count].routes = events_routes(node->events, &tables[count].count);
-    count++;
-    tables[count].routes = mobile_routes(node->mobile, &tables[count].count);
-    count++;
-    ASSERT(count <= API_ROUTE_TABLES_MAX);
-    return count;
-}
-
 /* The links that are handed out begin with it. */
 static err_t
 public_url_make(struct node *node)
@@ -256,6 +235,27 @@ public_url_make(struct node *node)
     }
     buf_append_byte(&url, '\0');
     return buf_failed(&url) ? ERR_RANGE : ERR_OK;
+}
+
+/* Written down once: what is not here is neither routed nor described. */
+uint32_t
+role_api_tables(const struct node *node, struct api_routes tables[API_ROUTE_TABLES_MAX])
+{
+    uint32_t count = 0;
+    tables[count++] =
+        (struct api_routes){.routes = resource_event_routes, .count = resource_event_route_count};
+    tables[count].routes = payments_routes(node->payments, &tables[count].count);
+    count++;
+    tables[count].routes = payments_setup_routes(node->payments, &tables[count].count);
+    count++;
+    tables[count].routes = wallets_routes(node->wallets, &tables[count].count);
+    count++;
+    tables[count].routes = mobile_routes(node->mobile, &tables[count].count);
+    count++;
+    tables[count].routes = events_routes(node->events, &tables[count].count);
+    count++;
+    ASSERT(count <= API_ROUTE_TABLES_MAX);
+    return count;
 }
 
 static err_t

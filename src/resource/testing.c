@@ -139,7 +139,6 @@ store_list(
     err_t error = real_of(store)->ops->list(real_of(store), kind, query, counting_row, &counting);
     if (kind == &t_thing_kind) {
         t->rows_listed += counting.rows;
-        t->list_longest = counting.rows > t->list_longest ? counting.rows : t->list_longest;
     }
     return error;
 }

@@ -62,9 +62,8 @@ struct t_store {
     err_t write_fails;  /* the next insert or update */
     err_t sync_fails;
     uint64_t applied;
-    uint64_t commits;      /* those of them that are durable */
-    uint64_t rows_listed;  /* by all lists of things */
-    uint64_t list_longest; /* rows of one list */
+    uint64_t commits;     /* those of them that are durable */
+    uint64_t rows_listed; /* by all lists of things */
     bool open;
 };
 

@@ -1,7 +1,8 @@
 /*
  * Turns: long reads that would hold the loop. An operation reads some rows in its turn and waits
  * for the next one; in the meantime whoever wrote is served. A group gives RESOURCE_TURN_ROWS to
- * all of them together, so that what they cost the others does not depend on how many they are.
+ * all of them together, so that what they cost the others does not depend on how many they are
+ * (RESOURCE-9).
  *
  *     group | commit begins | turns: A reads      | group | commit begins | turns: B, A ...
  *           |               |   (the disk syncs)  |

@@ -26,7 +26,8 @@ def run(tmp_path_factory):
             ["node", "--test", "--test-reporter=tap", *(path.name for path in FILES)],
             cwd=FOLDER, capture_output=True, text=True, timeout=120,
             env={**without_tael_settings(), "TEST_HOST": "127.0.0.1", "TEST_PORT": str(server.port),
-                 "TEST_KEY": server.key, "TEST_RECORD": str(record), "NO_COLOR": "1",
+                 "TEST_KEY": server.key, "TEST_PUBLISHABLE_KEY": server.publishable_key,
+                 "TEST_RECORD": str(record), "NO_COLOR": "1",
                  "PATH": os.environ["PATH"]},
         )
         yield result, [json.loads(line) for line in record.read_text().splitlines()]

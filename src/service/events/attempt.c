@@ -90,6 +90,38 @@ fill_headers(struct events_attempt *attempt)
     attempt->request.header_count = count;
 }
 
+/* EVENTS-4: counted from when it is prepared, not only from when it is sent. */
+static void
+room_take(struct events_attempt *attempt)
+{
+    struct events_target *target = attempt->target;
+    struct events *events = target->events;
+    attempt->holds_room = true;
+    attempt->target_was_failing = target->failures > 0;
+    target->in_flight_count++;
+    events->in_flight++;
+    events->in_flight_failing += attempt->target_was_failing ? 1 : 0;
+    events->bytes_in_flight += attempt->size;
+    atomic_store(&events->in_flight_shown, events->in_flight);
+}
+
+static void
+room_give_back(struct events_attempt *attempt)
+{
+    struct events_target *target = attempt->target;
+    struct events *events = target->events;
+    if (!attempt->holds_room) {
+        return;
+    }
+    ASSERT(target->in_flight_count > 0);
+    attempt->holds_room = false;
+    target->in_flight_count--;
+    events->in_flight--;
+    events->in_flight_failing -= attempt->target_was_failing ? 1 : 0;
+    events->bytes_in_flight -= attempt->size;
+    atomic_store(&events->in_flight_shown, events->in_flight);
+}
+
 static void attempt_done(struct port_http_request *request);
 
 static void
@@ -146,6 +178,7 @@ events_attempt_create(
     }
     fill_request(attempt, endpoint, &url, body);
     fill_headers(attempt);
+    room_take(attempt);
     *ret_attempt = attempt;
     return ERR_OK;
 }
@@ -153,6 +186,7 @@ events_attempt_create(
 void
 events_attempt_destroy(struct events_attempt *attempt)
 {
+    room_give_back(attempt);
     free(attempt);
 }
 
@@ -161,14 +195,7 @@ events_attempt_destroy(struct events_attempt *attempt)
 void
 events_attempt_send(struct events_attempt *attempt)
 {
-    struct events_target *target = attempt->target;
-    struct events *events = target->events;
-    attempt->target_was_failing = target->failures > 0;
-    target->in_flight_count++;
-    events->in_flight++;
-    events->in_flight_failing += attempt->target_was_failing ? 1 : 0;
-    events->bytes_in_flight += attempt->size;
-    atomic_store(&events->in_flight_shown, events->in_flight);
+    struct events *events = attempt->target->events;
     events->parts.http->send(events->parts.http, &attempt->request);
 }
 
@@ -222,12 +249,7 @@ attempt_done(struct port_http_request *request)
     if (attempt->answer_size > 0) {
         memcpy(attempt->answer, request->answer.data, attempt->answer_size);
     }
-    ASSERT(target->in_flight_count > 0);
-    target->in_flight_count--;
-    events->in_flight--;
-    events->in_flight_failing -= attempt->target_was_failing ? 1 : 0;
-    events->bytes_in_flight -= attempt->size;
-    atomic_store(&events->in_flight_shown, events->in_flight);
+    room_give_back(attempt);
     events_count(&events->outcomes[attempt->outcome], 1);
     list_remove(&attempt->link);
     list_push_back(&target->finished, &attempt->link);

@@ -52,10 +52,10 @@ struct events_target {
     uint32_t pattern_count;
 
     struct list in_flight;
-    struct list finished; /* attempts that ended and are to be written down */
-    uint32_t in_flight_count;
-    uint32_t window;   /* how many there may be; schedule.h */
-    uint32_t failures; /* in a row */
+    struct list finished;     /* attempts that ended and are to be written down */
+    uint32_t in_flight_count; /* prepared ones included */
+    uint32_t window;          /* how many there may be; schedule.h */
+    uint32_t failures;        /* in a row */
     uint64_t pause_until_ns;
     int64_t taken_due; /* nothing that is due before it waits for an attempt, unix ms */
     int64_t next_due;  /* of what waits, as the worker last saw it; 0: nothing */
@@ -88,6 +88,7 @@ struct events_attempt {
     char signature[EVENTS_SIGNATURE_SIZE];
     size_t signature_size;
     struct span url;
+    bool holds_room; /* it counts in what is under way */
     bool target_was_failing;
     int64_t began; /* unix seconds */
     size_t size;   /* of this block, which holds URL and body too */
@@ -206,8 +207,8 @@ void events_worker_attempt_ended(struct events_target *target);
 
 /* --- attempt.c --- */
 
-/* Ready to be sent; the body is copied. ERR_MEMORY; ERR_CORRUPT: the secret was not sealed with our
- * key. */
+/* Ready to be sent, and counted as under way; the body is copied. ERR_MEMORY; ERR_CORRUPT: the
+ * secret was not sealed with our key. */
 MUST_USE err_t events_attempt_create(
     struct events_target *target,
     const struct events_endpoint *endpoint,

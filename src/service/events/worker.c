@@ -30,7 +30,6 @@ struct work {
     struct events_endpoint *endpoint; /* NULL: deleted */
     struct list settled;              /* attempts whose end this operation writes down */
     struct list prepared;
-    uint64_t bytes; /* of those */
     uint32_t want;
     struct events_delivery **due; /* at most want, and one more */
     uint32_t due_count;
@@ -179,7 +178,6 @@ prepare_one(struct work *work, struct events_delivery *delivery)
     struct events_attempt *attempt;
     TRY(events_attempt_create(target, work->endpoint, delivery, body, &attempt));
     list_push_back(&work->prepared, &attempt->link);
-    work->bytes += attempt->size;
     target->taken_due = delivery->due;
     return ERR_OK;
 }
@@ -190,7 +188,7 @@ prepare(struct work *work)
     struct events *events = work->target->events;
     TRY(find_due(work));
     for (uint32_t i = 0; i < work->due_count; i++) {
-        if (events->bytes_in_flight + work->bytes >= events->parts.settings.memory_max) {
+        if (events->bytes_in_flight >= events->parts.settings.memory_max) {
             work->target->next_due = work->due[i]->due;
             break;
         }

@@ -201,7 +201,7 @@ static const struct resource_field setup_fields[] = {
 };
 
 static const struct resource_field setup_attempt_fields[] = {
-    TEXT_COLUMN(payments_setup_attempt, setup, PAYMENTS_SETUP_ATTEMPT_SETUP),
+    TEXT_COLUMN(payments_setup_attempt, setup_intent, PAYMENTS_SETUP_ATTEMPT_SETUP),
     TEXT(payments_setup_attempt, status),
     TEXT(payments_setup_attempt, usage),
     TEXT(payments_setup_attempt, customer),

@@ -206,7 +206,7 @@ enum {
 /* One confirmation of a setup. */
 struct payments_setup_attempt {
     struct resource_header header;
-    struct span setup;
+    struct span setup_intent;
     struct span status; /* processing requires_action succeeded failed abandoned */
     struct span usage;
     struct span customer;

@@ -76,7 +76,7 @@ payments_setup_attempt_render(struct resource_render *render, const void *docume
         render, "payment_method", &payments_method_type, attempt->payment_method);
     json_member_raw(json, "payment_method_details", attempt->payment_method_details);
     json_member_raw(json, "setup_error", attempt->setup_error);
-    resource_render_reference(render, "setup_intent", &payments_setup_type, attempt->setup);
+    resource_render_reference(render, "setup_intent", &payments_setup_type, attempt->setup_intent);
     json_member_text(json, "status", attempt->status);
     json_member_text(json, "usage", attempt->usage);
     json_object_end(json);

@@ -295,7 +295,7 @@ new_setup_attempt(struct payments_flow *flow)
         resource_internal(flow->op, error, "setup attempt");
         return false;
     }
-    attempt->setup = setup->header.id;
+    attempt->setup_intent = setup->header.id;
     attempt->usage = setup->usage;
     attempt->customer = setup->customer;
     attempt->payment_method = flow->method->header.id;

@@ -185,8 +185,8 @@ add_members(struct building *building)
     TRY(add_inner(building, ID_LANGUAGE, ID_LANGUAGE_CODE, draft->language));
     TRY(add_inner(building, ID_LANGUAGE, ID_LANGUAGE_NAME, draft->language_name));
     TRY(add_inner(building, ID_LANGUAGE, ID_LANGUAGE_CITY, draft->language_city));
-    for (uint8_t id = 1; id < EMVQR_ADDITIONAL_COUNT; id++) {
-        TRY(add_inner(building, ID_ADDITIONAL, id, draft->additional[id]));
+    for (int id = 1; id < EMVQR_ADDITIONAL_COUNT; id++) {
+        TRY(add_inner(building, ID_ADDITIONAL, (uint8_t)id, draft->additional[id]));
     }
     for (size_t i = 0; i < draft->leaf_count; i++) {
         TRY(add_leaf(building, &draft->leaves[i]));

@@ -82,7 +82,7 @@ emvqr_object_take(
         *ret_problem = EMVQR_LENGTH_INVALID;
         return ERR_INVALID;
     }
-    size_t length = (size_t)((at[2] - '0') * 10 + (at[3] - '0'));
+    size_t length = (size_t)(at[2] - '0') * 10 + (size_t)(at[3] - '0');
     if (length == 0) {
         *ret_problem = EMVQR_LENGTH_INVALID;
         return ERR_INVALID;

@@ -15,16 +15,28 @@ position_in(struct span text, const char *at)
     return (size_t)(at - text.data);
 }
 
+static bool
+is_account_template(const struct emvqr_node *node)
+{
+    return node->parent == EMVQR_NO_NODE && node->id >= ID_ACCOUNT_TEMPLATE_FIRST &&
+           node->id <= ID_ACCOUNT_LAST;
+}
+
 bool
-emvqr_has_identifier(const struct emvqr_code *code, const struct emvqr_node *node)
+emvqr_is_own_template(const struct emvqr_code *code, const struct emvqr_node *node)
 {
     if (node->parent == EMVQR_NO_NODE) {
-        return (node->id >= ID_ACCOUNT_TEMPLATE_FIRST && node->id <= ID_ACCOUNT_LAST) ||
-               node->id >= ID_UNRESERVED_FIRST;
+        return node->id >= ID_UNRESERVED_FIRST;
     }
     const struct emvqr_node *parent = &code->nodes[node->parent];
     return parent->parent == EMVQR_NO_NODE && parent->id == ID_ADDITIONAL &&
            node->id >= ID_ADDITIONAL_OWN_FIRST;
+}
+
+bool
+emvqr_has_identifier(const struct emvqr_code *code, const struct emvqr_node *node)
+{
+    return is_account_template(node) || emvqr_is_own_template(code, node);
 }
 
 bool
@@ -118,6 +130,23 @@ check_crc_object(struct reading *reading)
     return ERR_OK;
 }
 
+/* A template that is nobody's business but its owner's (80 to 99, and 62-50 to 62-99): what is not
+ * made as the specification says stays one value. TrueMoney, for one, writes plain text into 81. */
+static void
+read_own_template(struct reading *reading, uint8_t index)
+{
+    struct emvqr_code *code = reading->code;
+    struct emvqr_node *node = &code->nodes[index];
+    struct emvqr_refusal kept = *reading->refusal;
+    uint32_t count = code->node_count;
+    if (read_objects(reading, index, node->value) != ERR_OK ||
+        emvqr_find(code, node, ID_IDENTIFIER) == NULL) {
+        *reading->refusal = kept;
+        code->node_count = count;
+        node->child_count = 0;
+    }
+}
+
 /* The nodes are a queue: a template's children are appended while those before it are done, so
  * every level is read without recursion. */
 static err_t
@@ -129,8 +158,11 @@ read_as(struct reading *reading, enum emvqr_length_unit unit)
     TRY(read_objects(reading, EMVQR_NO_NODE, reading->text));
     TRY(check_crc_object(reading));
     for (uint32_t i = 0; i < code->node_count; i++) {
-        if (emvqr_is_template(code, &code->nodes[i])) {
-            TRY(read_objects(reading, (uint8_t)i, code->nodes[i].value));
+        const struct emvqr_node *node = &code->nodes[i];
+        if (emvqr_is_own_template(code, node)) {
+            read_own_template(reading, (uint8_t)i);
+        } else if (emvqr_is_template(code, node)) {
+            TRY(read_objects(reading, (uint8_t)i, node->value));
         }
     }
     return ERR_OK;

@@ -176,8 +176,6 @@ static const struct refused refused[] = {
     {FIELDS("270400ab"), EMVQR_LENGTH_INVALID, "27-00"},
     {FIELDS("2703abc"), EMVQR_ID_INVALID, "27"},
     {FIELDS("27080104abcd"), EMVQR_FIELD_MISSING, "27-00"},
-    {FIELDS("80080104abcd"), EMVQR_FIELD_MISSING, "80-00"},
-    {FIELDS("621250080104abcd"), EMVQR_FIELD_MISSING, "62-50-00"},
     {FIELDS("27370033123456789012345678901234567890123"), EMVQR_VALUE_LENGTH, "27-00"},
     {"000203" ACCOUNT END, EMVQR_FORMAT_UNKNOWN, "00"},
     {FIELDS("010213"), EMVQR_VALUE_INVALID, "01"},
@@ -490,6 +488,38 @@ t_liberties(void **state)
     assert_int_equal(emvqr_parse(sealed, &code, &refusal), ERR_OK);
 }
 
+/* Templates of others may be anything: they are one value then. */
+static void
+t_own_templates(void **state)
+{
+    (void)state;
+    static const char *const values[] = {
+        "plain text", "00480065006C006C006F", "0104abcd", "0003ab"};
+    for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
+        char plain[EMVQR_BYTES_MAX];
+        char text[EMVQR_BYTES_MAX];
+        size_t size = strlen(values[i]);
+        (void)snprintf(
+            plain,
+            sizeof(plain),
+            START ACCOUNT END "62%02zu50%02zu%s81%02zu%s99080004test",
+            size + 4,
+            size,
+            values[i],
+            size,
+            values[i]);
+        assert_int_equal(emvqr_parse(t_seal(plain, text), &code, &refusal), ERR_OK);
+        assert_int_equal(refusal.problem, EMVQR_FINE);
+        const struct emvqr_node *own = emvqr_find(&code, NULL, 81);
+        t_equal(own->value, values[i]);
+        assert_int_equal(own->child_count, 0);
+        own = emvqr_find(&code, emvqr_find(&code, NULL, 62), 50);
+        t_equal(own->value, values[i]);
+        assert_int_equal(own->child_count, 0);
+        assert_int_equal(emvqr_find(&code, NULL, 99)->child_count, 1);
+    }
+}
+
 /* Many small templates, up to the longest code: EMVQR_NODES_MAX is enough. */
 static void
 t_many_nodes(void **state)
@@ -546,6 +576,7 @@ main(void)
         cmocka_unit_test(t_amounts),
         cmocka_unit_test(t_tips),
         cmocka_unit_test(t_liberties),
+        cmocka_unit_test(t_own_templates),
         cmocka_unit_test(t_many_nodes),
         cmocka_unit_test(t_fit),
         cmocka_unit_test(t_names),

@@ -307,8 +307,8 @@ static void
 read_additional(struct emvqr_code *code)
 {
     const struct emvqr_node *additional = emvqr_find(code, NULL, ID_ADDITIONAL);
-    for (uint8_t id = 1; additional != NULL && id < EMVQR_ADDITIONAL_COUNT; id++) {
-        code->additional[id] = value_of(code, additional, id);
+    for (int id = 1; additional != NULL && id < EMVQR_ADDITIONAL_COUNT; id++) {
+        code->additional[id] = value_of(code, additional, (uint8_t)id);
     }
 }
 
@@ -338,7 +338,8 @@ check_accounts(const struct rules *rules)
     bool is_payable = false;
     for (uint32_t i = 0; i < code->node_count; i++) {
         const struct emvqr_node *node = &code->nodes[i];
-        if (emvqr_has_identifier(code, node) && emvqr_find(code, node, ID_IDENTIFIER) == NULL) {
+        if (emvqr_has_identifier(code, node) && !emvqr_is_own_template(code, node) &&
+            emvqr_find(code, node, ID_IDENTIFIER) == NULL) {
             return refuse_missing(rules, node, ID_IDENTIFIER);
         }
         is_payable = is_payable || (node->parent == EMVQR_NO_NODE && node->id >= ID_ACCOUNT_FIRST &&

@@ -166,6 +166,12 @@ read_quoted(struct parser *parser, struct span *ret_text)
 
 /* ------------------------------------------------------------------------------- a clause --- */
 
+static bool
+is_keyword(struct span word)
+{
+    return span_equal_nocase(word, SPAN("and")) || span_equal_nocase(word, SPAN("or"));
+}
+
 static err_t
 read_field(struct parser *parser, struct query_clause *clause)
 {
@@ -177,7 +183,9 @@ read_field(struct parser *parser, struct query_clause *clause)
         if (!is_letter(peek(parser))) {
             return fail_at(parser, parser->at, "a field's name is expected here");
         }
-        (void)read_word(parser);
+        if (is_keyword(read_word(parser))) {
+            return fail_at(parser, from, "a field's name is expected here");
+        }
     } while (skip_byte(parser, '.'));
     clause->field = span_slice(parser->text, from, parser->at);
     if (clause->field.size > QUERY_FIELD_MAX) {
@@ -308,11 +316,9 @@ static err_t
 read_joint(struct parser *parser)
 {
     size_t from = parser->at;
-    bool any = false;
     struct span word = read_word(parser);
-    if (span_equal_nocase(word, SPAN("or"))) {
-        any = true;
-    } else if (!span_equal_nocase(word, SPAN("and"))) {
+    bool any = span_equal_nocase(word, SPAN("or"));
+    if (!is_keyword(word)) {
         parser->at = from; /* it begins the clause */
     }
     if (parser->at > from && !skip_spaces(parser)) {

@@ -485,7 +485,7 @@ struct resource_search {
  * from there; if that page is empty it is refused instead, because SDKs take an empty page for the
  * end.
  */
-void resource_answer_search(struct resource_op *op, const struct resource_search *search);
+void resource_answer_search(struct resource_op *op, const struct resource_search *of);
 #define RESOURCE_SEARCH_PARAMS                                                                     \
     {.name = "query", .kind = RESOURCE_PARAM_TEXT, .required = true, .maximum = 20000},            \
         {.name = "limit", .kind = RESOURCE_PARAM_INTEGER, .minimum = 1, .maximum = 100},           \

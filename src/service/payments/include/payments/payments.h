@@ -58,9 +58,9 @@ void payments_start(struct payments *payments);
 /* The routes, bound to this instance; valid as long as it. NULL: bound to nothing, for those who
  * describe them. */
 const struct resource_route *payments_routes(const struct payments *payments, uint32_t *ret_count);
-/* Those of setups and of the page on which customers authenticate; likewise. */
-const struct resource_route *
-payments_setup_routes(const struct payments *payments, uint32_t *ret_count);
+/* The same for setups. */
+const struct resource_route *payments_setup_routes(
+    const struct payments *payments, uint32_t *ret_count);
 
 /* Customers, for services whose objects belong to one: they load and expand them. */
 extern const struct resource_type payments_customer_type;

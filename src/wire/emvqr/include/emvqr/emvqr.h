@@ -133,7 +133,7 @@ struct emvqr_node {
     uint8_t id;          /* 0 to 99 */
     uint8_t parent;      /* index of the template that it is in, or EMVQR_NO_NODE */
     uint8_t first_child; /* the children of a template are next to each other */
-    uint8_t child_count; /* 0 for what is no template */
+    uint8_t child_count; /* 0 for what is no template, or none that is made as one */
 };
 
 struct emvqr_code {
