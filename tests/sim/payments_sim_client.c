@@ -24,7 +24,7 @@ static const char *const patterns[SIM_VERB_COUNT] = {
     [SIM_UPDATE] = "/v1/payment_intents/:id",
     [SIM_INCREMENT] = "/v1/payment_intents/:id/increment_authorization",
     [SIM_SETUP] = "/v1/setup_intents",
-    [SIM_AUTHENTICATE] = "/authenticate/:scope/:token",
+    [SIM_AUTHENTICATE] = "/authenticate/:scope/:secret",
 };
 
 static const struct resource_route *
