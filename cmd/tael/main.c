@@ -11,9 +11,12 @@ static const struct command *const commands[] = {
     &command_server,
     &command_pay,
     &command_payments,
+    &command_listen,
     &command_keys,
+    &command_qr,
     &command_ledger,
     &command_bench,
+    &command_openapi,
     &command_version,
     NULL,
 };

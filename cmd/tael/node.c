@@ -57,6 +57,7 @@ loops_open(struct node *node)
     TRY(os_loop_create("sync", node->clock, &node->sync_loop));
     TRY(os_loop_create("cards", node->clock, &node->cards_loop));
     TRY(os_loop_create("ledger-api", node->clock, &node->ledger_api_loop));
+    TRY(net_loop_create("outbound", &node->outbound_loop));
     return net_loop_create("net", &node->net_loop);
 }
 
@@ -85,6 +86,7 @@ node_start(struct node *node)
     TRY(os_loop_start(node->sync_loop));
     TRY(os_loop_start(node->resource_loop));
     TRY(os_loop_start(node->ledger_api_loop));
+    TRY(net_loop_start(node->outbound_loop));
     TRY(net_loop_start(node->net_loop));
     node->loops_run = true;
     for (size_t i = 0; i < node_role_count; i++) {
@@ -105,6 +107,7 @@ node_stop(struct node *node)
     }
     /* What sweepers still had under way is taken up by the next start. */
     net_loop_stop(node->net_loop);
+    net_loop_stop(node->outbound_loop);
     os_loop_stop(node->ledger_api_loop);
     os_loop_stop(node->resource_loop);
     os_loop_stop(node->sync_loop);
@@ -122,6 +125,7 @@ node_close(struct node *node)
         }
     }
     net_loop_destroy(&node->net_loop);
+    net_loop_destroy(&node->outbound_loop);
     os_loop_destroy(node->ledger_api_loop);
     os_loop_destroy(node->resource_loop);
     os_loop_destroy(node->sync_loop);

@@ -10,8 +10,11 @@
 #include "base/settings.h"
 #include "cards/cards.h"
 #include "engine/ledger_engine.h"
+#include "events/events.h"
 #include "issuer/issuer.h"
+#include "mobile/mobile.h"
 #include "net/server.h"
+#include "outbound/outbound.h"
 #include "payments/payments.h"
 #include "resource/resource.h"
 #include "trace/log.h"
@@ -23,6 +26,7 @@
 #define NODE_PATH_SIZE    768
 #define NODE_ADDRESS_SIZE 64
 #define NODE_MESSAGE_SIZE 1024
+#define NODE_URL_SIZE     256
 #define NODE_LIMITS_SIZE  2048
 
 /* Filled from the table in node_settings.c, where each is explained. */
@@ -32,6 +36,7 @@ struct node_settings {
     char listen[NODE_ADDRESS_SIZE];
     char admin_listen[NODE_ADDRESS_SIZE];
     int64_t port;
+    char public_url[NODE_URL_SIZE];
     char tls_cert[NODE_PATH_SIZE];
     char tls_key[NODE_PATH_SIZE];
     int64_t drain_timeout;
@@ -44,6 +49,7 @@ struct node_settings {
     int64_t lock_timeout;
     int64_t lock_waiters_max;
     int64_t operations_max;
+    int64_t search_max;
 
     int64_t connections_max;
     int64_t requests_max;
@@ -61,6 +67,7 @@ struct node_settings {
     int64_t fee_fixed;
     int64_t settlement_delay;
     int64_t authorization_hold;
+    int64_t authentication_timeout;
     int64_t attempt_lease;
     int64_t rail_timeout;
     int64_t sweep_interval;
@@ -70,6 +77,23 @@ struct node_settings {
     int64_t withdrawal_watch;
     int64_t bank_settle;
     int64_t bank_return;
+    int64_t payer_code_lifetime;
+    int64_t payer_code_wrong_max;
+    int64_t webhook_timeout;
+    int64_t webhook_retry_first;
+    int64_t webhook_retry_max;
+    int64_t webhook_retry_for;
+    int64_t webhook_test_retry_first;
+    int64_t webhook_test_retry_max;
+    int64_t webhook_test_retry_for;
+    int64_t webhook_disable_after;
+    int64_t webhook_in_flight_max;
+    int64_t webhook_endpoint_in_flight_max;
+    int64_t webhook_memory_max;
+    int64_t webhook_log_keep;
+    int64_t event_keep;
+    char webhook_private[8];
+    char webhook_ca[NODE_PATH_SIZE];
 
     int64_t issuer_latency;
     int64_t issuer_jitter;
@@ -103,6 +127,7 @@ struct node {
     struct os_loop *cards_loop;    /* vault, card rail, issuer simulator */
     struct os_loop *ledger_api_loop;
     struct net_loop *net_loop;
+    struct net_loop *outbound_loop; /* sockets to webhook endpoints */
     bool loops_run;
 
     struct ledger_engine *engine;
@@ -114,11 +139,16 @@ struct node {
     struct payments *payments;
     struct bank *bank;
     struct wallets *wallets;
+    struct mobile *mobile;
+    struct outbound *outbound;
+    struct events *events;
     struct api *api;
     struct net_tls *tls;
     struct net_server *server;
     struct net_server *admin_server;
-    uint16_t port;       /* that was bound */
+    uint16_t port; /* that was bound */
+    /* Where browsers find this process, without a slash at the end; filled in before it listens. */
+    char public_url[NODE_URL_SIZE];
     uint16_t admin_port; /* 0: none */
 
     /* The last time that documents could not be written; monotonic, 0: never. Any thread. */

@@ -42,6 +42,12 @@ const struct setting node_setting_table[] = {
     TEXT_OF("listen", listen, "127.0.0.1:8080", "ADDRESS:PORT of the API; port 0: a free one."),
     NUMBER("port", port, "-1", -1, 65535, NULL, "Replaces the port of --listen; -1: does not."),
     TEXT_OF(
+        "public-url",
+        public_url,
+        "",
+        "Where browsers reach this server, for links that it hands out: https://pay.example.com. "
+        "Without it, the address of --listen."),
+    TEXT_OF(
         "admin-listen",
         admin_listen,
         "",
@@ -67,6 +73,7 @@ const struct setting node_setting_table[] = {
     NUMBER(
         "lock-waiters-max", lock_waiters_max, "128", 1, 65536, "requests", "On the same object."),
     NUMBER("operations-max", operations_max, "4096", 16, 65536, "requests", "Being worked on."),
+    NUMBER("search-max", search_max, "1000000", 1, 1000000000, "objects", "That one search reads."),
 
     NUMBER("connections-max", connections_max, "16384", 1, 1000000, "connections", "Open at once."),
     NUMBER("requests-max", requests_max, "8192", 1, 65536, "requests", "Read and not answered."),
@@ -90,6 +97,13 @@ const struct setting node_setting_table[] = {
         SECOND,
         31 * DAY,
         "Then an authorization that was not captured is canceled."),
+    DURATION(
+        "authentication-timeout",
+        authentication_timeout,
+        "1h",
+        SECOND,
+        DAY,
+        "Then a customer who was asked to authenticate has failed to."),
     DURATION(
         "attempt-lease", attempt_lease, "30s", SECOND, HOUR, "A worker's claim on an attempt."),
     DURATION(
@@ -117,6 +131,96 @@ const struct setting node_setting_table[] = {
         "How long a withdrawal that was paid is watched for coming back."),
     DURATION("bank-settle", bank_settle, "2s", 0, DAY, "Simulated bank: until a payment is paid."),
     DURATION("bank-return", bank_return, "5s", 0, DAY, "Simulated bank: then a bad one is back."),
+    DURATION(
+        "payer-code-lifetime",
+        payer_code_lifetime,
+        "60s",
+        SECOND,
+        HOUR,
+        "Of a code that a payer shows."),
+    NUMBER(
+        "payer-code-wrong-max",
+        payer_code_wrong_max,
+        "30",
+        1,
+        1000000,
+        "codes",
+        "A minute that never were, of a merchant: then none is looked at for a while."),
+    DURATION("webhook-timeout", webhook_timeout, "20s", 1, 5 * MINUTE, "For endpoints to answer."),
+    DURATION(
+        "webhook-retry-first",
+        webhook_retry_first,
+        "60s",
+        1,
+        DAY,
+        "Live mode: the first retry comes within it, each following one within twice as much."),
+    DURATION(
+        "webhook-retry-max", webhook_retry_max, "6h", 1, 7 * DAY, "But never later than that."),
+    DURATION("webhook-retry-for", webhook_retry_for, "3d", 1, 30 * DAY, "Then it is given up."),
+    DURATION(
+        "webhook-test-retry-first",
+        webhook_test_retry_first,
+        "10s",
+        1,
+        DAY,
+        "Test mode: the same."),
+    DURATION(
+        "webhook-test-retry-max",
+        webhook_test_retry_max,
+        "10m",
+        1,
+        7 * DAY,
+        "Test mode: the same."),
+    DURATION(
+        "webhook-test-retry-for",
+        webhook_test_retry_for,
+        "3h",
+        1,
+        30 * DAY,
+        "Test mode: the same."),
+    DURATION(
+        "webhook-disable-after",
+        webhook_disable_after,
+        "5d",
+        SECOND,
+        365 * DAY,
+        "An endpoint that failed at everything for so long is disabled."),
+    NUMBER(
+        "webhook-in-flight-max",
+        webhook_in_flight_max,
+        "512",
+        2,
+        16384,
+        "requests",
+        "To all endpoints at a time; to those that fail, half of it."),
+    NUMBER(
+        "webhook-endpoint-in-flight-max",
+        webhook_endpoint_in_flight_max,
+        "64",
+        1,
+        1024,
+        "requests",
+        "To one endpoint at a time."),
+    SIZE("webhook-memory-max", webhook_memory_max, "64m", MIB, 16 * GIB, "Of those requests."),
+    DURATION(
+        "webhook-log-keep",
+        webhook_log_keep,
+        "30d",
+        SECOND,
+        365 * DAY,
+        "Life of the delivery log; at most that of events."),
+    DURATION("event-keep", event_keep, "30d", SECOND, 3650 * DAY, "Life of events."),
+    TEXT_OF(
+        "webhook-private",
+        webhook_private,
+        "test",
+        "Which modes' endpoints may have private addresses (this machine, its networks): test, "
+        "all or none. Link-local ones only with all."),
+    TEXT_OF(
+        "webhook-ca",
+        webhook_ca,
+        "",
+        "PEM file: authorities that https endpoints are believed by, instead of the system's."),
 
     DURATION("issuer-latency", issuer_latency, "0ms", 0, HOUR, "Simulated issuer: of an answer."),
     DURATION("issuer-jitter", issuer_jitter, "0ms", 0, HOUR, "Simulated issuer: on top of that."),

@@ -1,6 +1,7 @@
 /* The HTTP front: its routes, the public listener, and the operators' one if there is. */
 #include "roles.h"
 
+#include "base/assert.h"
 #include "books/books.h"
 #include "os/process.h"
 
@@ -201,13 +202,67 @@ servers_open(struct node *node)
         node, node->admin_server, node->settings.admin_listen, NULL, &node->admin_port);
 }
 
+/* The links that are handed out begin with it. */
+static err_t
+public_url_make(struct node *node)
+{
+    const char *given = node->settings.public_url;
+    const char *colon = strrchr(node->settings.listen, ':');
+    size_t size = strlen(given);
+    struct buf url;
+    buf_init_fixed(&url, node->public_url, sizeof(node->public_url));
+    if (size != 0) {
+        struct span text = span_from_cstr(given);
+        bool web =
+            span_starts_with(text, SPAN("https://")) || span_starts_with(text, SPAN("http://"));
+        for (size_t i = 0; i < size; i++) {
+            web = web && given[i] > ' ' && given[i] < 0x7f && given[i] != '"' && given[i] != '?' &&
+                  given[i] != '#';
+        }
+        if (!web) {
+            node_explain(node, "public-url is an address like https://pay.example.com");
+            return ERR_INVALID;
+        }
+        buf_append_span(&url, span_slice(text, 0, given[size - 1] == '/' ? size - 1 : size));
+    } else {
+        buf_append_format(
+            &url,
+            "%s://%.*s:%u",
+            node->tls != NULL ? "https" : "http",
+            (int)(colon - node->settings.listen),
+            node->settings.listen,
+            (unsigned)node->port);
+    }
+    buf_append_byte(&url, '\0');
+    return buf_failed(&url) ? ERR_RANGE : ERR_OK;
+}
+
+/* Written down once: what is not here is neither routed nor described. */
+uint32_t
+role_api_tables(const struct node *node, struct api_routes tables[API_ROUTE_TABLES_MAX])
+{
+    uint32_t count = 0;
+    tables[count++] =
+        (struct api_routes){.routes = resource_event_routes, .count = resource_event_route_count};
+    tables[count].routes = payments_routes(node->payments, &tables[count].count);
+    count++;
+    tables[count].routes = payments_setup_routes(node->payments, &tables[count].count);
+    count++;
+    tables[count].routes = wallets_routes(node->wallets, &tables[count].count);
+    count++;
+    tables[count].routes = mobile_routes(node->mobile, &tables[count].count);
+    count++;
+    tables[count].routes = events_routes(node->events, &tables[count].count);
+    count++;
+    ASSERT(count <= API_ROUTE_TABLES_MAX);
+    return count;
+}
+
 static err_t
 front_open(struct node *node)
 {
-    struct api_routes tables[3] = {
-        {.routes = resource_event_routes, .count = resource_event_route_count}};
-    tables[1].routes = payments_routes(node->payments, &tables[1].count);
-    tables[2].routes = wallets_routes(node->wallets, &tables[2].count);
+    struct api_routes tables[API_ROUTE_TABLES_MAX];
+    uint32_t table_count = role_api_tables(node, tables);
     const struct api_parts parts = {
         .runtime = node->runtime,
         .net = node->net_loop,
@@ -217,7 +272,7 @@ front_open(struct node *node)
         .entropy = node->entropy,
         .log = &node->log,
         .tables = tables,
-        .table_count = sizeof(tables) / sizeof(tables[0]),
+        .table_count = table_count,
         .health = {.context = node, .ready = is_ready, .metrics = write_metrics},
         .metrics_on_main = node->settings.admin_listen[0] == '\0',
         .form_bytes_max = (uint64_t)node->settings.form_max,
@@ -237,6 +292,9 @@ api_role_open(struct node *node)
     }
     if (result == ERR_OK) {
         result = servers_open(node);
+    }
+    if (result == ERR_OK) {
+        result = public_url_make(node); /* the port is known now */
     }
     if (result != ERR_OK && node->message[0] == '\0') {
         node_explain(node, "api: %s", err_text(result));

@@ -1,4 +1,4 @@
-/* Wallets and the simulated bank, on the runtime and the documents that payments opened. */
+/* Wallets, and the simulated bank. */
 #include "roles.h"
 
 static err_t

@@ -6,8 +6,11 @@
 const struct role *const node_roles[] = {
     &role_ledger,
     &role_cards,
-    &role_payments,
+    &role_documents,
     &role_wallets,
+    &role_mobile,
+    &role_payments,
+    &role_events,
     &role_api,
 };
 const size_t node_role_count = sizeof(node_roles) / sizeof(node_roles[0]);

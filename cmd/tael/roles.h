@@ -4,10 +4,19 @@
 
 #include "node.h"
 
-extern const struct role role_ledger;   /* the ledger's engine on its journal */
-extern const struct role role_cards;    /* issuer simulator, vault, card rail */
-extern const struct role role_payments; /* documents, resource runtime, payments */
-extern const struct role role_wallets;  /* wallets, on what payments opened */
-extern const struct role role_api;      /* the HTTP front and its listeners */
+/* The services between documents and api close in two steps: first the runtime, if another has not
+ * done so, because its unfinished operations know their routes; then themselves. */
+extern const struct role role_ledger;    /* the ledger's engine on its journal */
+extern const struct role role_cards;     /* issuer simulator, vault, card rail */
+extern const struct role role_documents; /* documents, resource runtime */
+extern const struct role role_wallets;
+extern const struct role role_mobile;
+extern const struct role role_payments;
+extern const struct role role_events; /* webhooks, and their way out */
+extern const struct role role_api;    /* the HTTP front and its listeners */
+
+/* The services' route tables. Of a node whose parts are NULL: bound to nothing, for `tael openapi`.
+ */
+uint32_t role_api_tables(const struct node *node, struct api_routes tables[API_ROUTE_TABLES_MAX]);
 
 #endif

@@ -8,6 +8,8 @@
  */
 #include "front.h"
 
+#include "openapi.h"
+
 #include "base/assert.h"
 #include "base/list.h"
 #include "form/form.h"
@@ -78,6 +80,14 @@ explain_path(struct api_request *request, enum api_match_outcome outcome)
 
 /* --------------------------------------------------------------------------------- requests */
 
+/* Anybody may read what the API is: no key is asked. */
+static bool
+asks_description(const struct net_exchange *exchange)
+{
+    return (exchange->method == HTTP_METHOD_GET || exchange->method == HTTP_METHOD_HEAD) &&
+           span_equal(exchange->path, SPAN("/v1/openapi.json"));
+}
+
 /* True if it went on its way; false if its answer is there. */
 static bool
 begin(struct api *api, struct net_exchange *exchange)
@@ -92,6 +102,11 @@ begin(struct api *api, struct net_exchange *exchange)
     request->exchange = exchange;
     request->route_index = UINT32_MAX;
     api_request_id(api, request->resource.request_id);
+    if (asks_description(exchange)) {
+        api_answer_description(request);
+        count(request);
+        return false;
+    }
     struct api_match match;
     enum api_match_outcome outcome = api_router_find(
         &api->router,
@@ -164,30 +179,65 @@ on_refused(void *context, struct net_exchange *exchange, const char *reason)
 
 /* -------------------------------------------------------------------------- create, destroy */
 
-static err_t
-routes_open(struct api *api)
+#define TABLES_MAX (API_ROUTE_TABLES_MAX + 2)
+
+/* The services' tables and the front's own. `ledger` may be NULL: bound to nothing. */
+static uint32_t
+tables_gather(
+    const struct api_routes *services,
+    uint32_t service_count,
+    const struct api_ledger *ledger,
+    struct api_routes tables[TABLES_MAX])
 {
-    struct api_routes tables[API_ROUTE_TABLES_MAX + 2];
+    ASSERT(service_count <= API_ROUTE_TABLES_MAX);
     uint32_t count_all = 0;
-    for (uint32_t i = 0; i < api->parts.table_count; i++) {
-        tables[count_all++] = api->parts.tables[i];
+    for (uint32_t i = 0; i < service_count; i++) {
+        tables[count_all++] = services[i];
     }
     tables[count_all].routes = api_key_routes(&tables[count_all].count);
     count_all++;
-    tables[count_all].routes = api_ledger_routes(api->ledger, &tables[count_all].count);
-    count_all++;
-    return api_router_init(&api->router, tables, count_all);
+    tables[count_all].routes = api_ledger_routes(ledger, &tables[count_all].count);
+    return count_all + 1;
+}
+
+err_t
+api_describe(const struct api_routes *tables, uint32_t table_count, struct buf *out)
+{
+    struct api_routes all[TABLES_MAX];
+    struct api_openapi_routes routes = {.count = 0};
+    uint32_t count_all = tables_gather(tables, table_count, NULL, all);
+    for (uint32_t table = 0; table < count_all; table++) {
+        for (uint32_t i = 0; i < all[table].count; i++) {
+            if (routes.count == API_ROUTES_MAX) {
+                return ERR_FULL;
+            }
+            routes.routes[routes.count++] = &all[table].routes[i];
+        }
+    }
+    api_openapi_write(&routes, out);
+    return ERR_OK;
+}
+
+static err_t
+routes_open(struct api *api)
+{
+    struct api_routes tables[TABLES_MAX];
+    uint32_t count_all =
+        tables_gather(api->parts.tables, api->parts.table_count, api->ledger, tables);
+    TRY(api_router_init(&api->router, tables, count_all));
+    TRY(api_describe(api->parts.tables, api->parts.table_count, &api->description));
+    return buf_failed(&api->description) ? ERR_MEMORY : ERR_OK;
 }
 
 err_t
 api_create(const struct api_parts *parts, struct api **ret_api)
 {
-    ASSERT(parts->table_count <= API_ROUTE_TABLES_MAX);
     struct api *api = calloc(1, sizeof(*api));
     if (api == NULL) {
         return ERR_MEMORY;
     }
     api->parts = *parts;
+    buf_init(&api->description, API_DESCRIPTION_MAX);
     api->random_used = sizeof(api->random);
     err_t result = api_ledger_create(api, &api->ledger);
     if (result == ERR_OK) {
@@ -215,6 +265,7 @@ api_destroy(struct api **api_at)
     *api_at = NULL;
     api_metrics_destroy(&api->metrics);
     api_ledger_destroy(&api->ledger);
+    buf_release(&api->description);
     free(api);
 }
 

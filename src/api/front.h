@@ -7,9 +7,10 @@
 
 #include <stdatomic.h>
 
-#define API_HEADERS_MAX 16
-#define API_ERROR_MAX   8192 /* bytes of an error that the front itself writes */
-#define API_RANDOM_SIZE 1024
+#define API_HEADERS_MAX     16
+#define API_ERROR_MAX       8192 /* bytes of an error that the front itself writes */
+#define API_DESCRIPTION_MAX (4U << 20)
+#define API_RANDOM_SIZE     1024
 
 /* The version that answers are in; echoed to who sends none. Any other is accepted. */
 #define API_VERSION "2026-08-26.dahlia"
@@ -22,6 +23,7 @@ struct api {
     struct api_router router;
     struct api_metrics *metrics;
     struct api_ledger *ledger;
+    struct buf description; /* what GET /v1/openapi.json answers */
     struct id_generator request_ids;
     char random[API_RANDOM_SIZE]; /* for request ids, from random_used on */
     size_t random_used;
@@ -52,6 +54,8 @@ bool api_request_read(struct api_request *request, struct resource_error *error)
 
 /* Makes the exchange's answer from what the runtime left in the request. */
 void api_answer_outcome(struct api_request *request);
+/* The description of the API. */
+void api_answer_description(struct api_request *request);
 /* An error that the front itself found. The request's headers are those known so far. */
 void api_answer_error(struct api_request *request, const struct resource_error *error);
 /* For net's own refusals: `exchange->answer.status` is set, the request may be incomplete. */
@@ -61,7 +65,9 @@ void api_answer_refusal(struct api *api, struct net_exchange *exchange, const ch
 
 MUST_USE err_t api_ledger_create(struct api *api, struct api_ledger **ret_ledger);
 void api_ledger_destroy(struct api_ledger **ledger);
-const struct resource_route *api_ledger_routes(struct api_ledger *ledger, uint32_t *ret_count);
+/* NULL: the routes bound to nothing, for their description. */
+const struct resource_route *api_ledger_routes(
+    const struct api_ledger *ledger, uint32_t *ret_count);
 
 /* --- keys.c: /v1/tael/api_keys --- */
 

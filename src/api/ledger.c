@@ -343,8 +343,8 @@ api_ledger_destroy(struct api_ledger **ledger_at)
 }
 
 const struct resource_route *
-api_ledger_routes(struct api_ledger *ledger, uint32_t *ret_count)
+api_ledger_routes(const struct api_ledger *ledger, uint32_t *ret_count)
 {
     *ret_count = ROUTE_COUNT;
-    return ledger->routes;
+    return ledger == NULL ? route_table : ledger->routes;
 }

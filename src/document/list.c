@@ -5,7 +5,7 @@
 /*
  * A list query's shape is what its SQL text depends on; the text of each shape is prepared once.
  * Bits: 0 all_scopes, 1 oldest_first, 2 id_above, 3 id_below, 4-6 range column + 1, then five per
- * filter: column + 1, and whether it asks for NULL.
+ * filter: column + 1, whether it ignores case, and whether it asks for NULL.
  */
 static uint64_t
 query_shape(const struct document_query *query)
@@ -17,7 +17,8 @@ query_shape(const struct document_query *query)
     }
     for (uint32_t i = 0; i < query->filter_count; i++) {
         const struct document_filter *filter = &query->filters[i];
-        uint64_t bits = (uint64_t)(filter->column + 1) | (filter->value.is_null ? 16U : 0U);
+        uint64_t bits = (uint64_t)(filter->column + 1) | (filter->any_case ? 8U : 0U) |
+                        (filter->value.is_null ? 16U : 0U);
         shape |= bits << (8 + 5 * i);
     }
     return shape;
@@ -84,11 +85,18 @@ append_conditions(
 {
     buf_append_cstr(sql, query->all_scopes ? " WHERE 1" : " WHERE scope = ?1");
     for (uint32_t i = 0; i < query->filter_count; i++) {
-        const char *name = kind->columns[query->filters[i].column].name;
-        if (query->filters[i].value.is_null) {
-            buf_append_format(sql, " AND \"%s\" IS NULL", name);
-        } else {
-            buf_append_format(sql, " AND \"%s\" = ?%u", name, BIND_FILTERS + i);
+        const struct document_filter *filter = &query->filters[i];
+        const struct document_column *column = &kind->columns[filter->column];
+        if (filter->value.is_null) {
+            buf_append_format(sql, " AND \"%s\" IS NULL", column->name);
+            continue;
+        }
+        if (column->any_case) {
+            buf_append_format(
+                sql, " AND \"%s\" = ?%u COLLATE NOCASE", column->name, BIND_FILTERS + i);
+        }
+        if (!filter->any_case) {
+            buf_append_format(sql, " AND \"%s\" = ?%u", column->name, BIND_FILTERS + i);
         }
     }
     if (query->range_column != UINT32_MAX) {
@@ -219,6 +227,7 @@ document_sqlite_list(
     ASSERT(query->range_column == UINT32_MAX || query->range_column < kind->column_count);
     for (uint32_t i = 0; i < query->filter_count; i++) {
         ASSERT(query->filters[i].column < kind->column_count);
+        ASSERT(!query->filters[i].any_case || kind->columns[query->filters[i].column].any_case);
     }
     if (document_sqlite_is_broken(sqlite)) {
         return ERR_IO;

@@ -131,10 +131,11 @@ append_index(struct buf *sql, const struct document_kind *kind, uint32_t column)
     document_sql_index_name(sql, kind, column);
     buf_append_format(
         sql,
-        " ON \"%s\" (%s\"%s\", %sid) WHERE \"%s\" IS NOT NULL;",
+        " ON \"%s\" (%s\"%s\"%s, %sid) WHERE \"%s\" IS NOT NULL;",
         kind->name,
         of->across_scopes ? "" : "scope, ",
         of->name,
+        of->any_case ? " COLLATE NOCASE" : "",
         of->across_scopes ? "scope, " : "",
         of->name);
 }
@@ -217,7 +218,7 @@ add_index(
     char name[128];
     int64_t there;
     (void)snprintf(
-        name, sizeof(name), "%s_by_%s%s", kind->name, of->name, of->across_scopes ? "_across" : "");
+        name, sizeof(name), "%s_by_%s%s", kind->name, of->name, document_index_suffix(of));
     (void)snprintf(
         text,
         sizeof(text),
@@ -230,6 +231,10 @@ add_index(
     struct buf sql;
     buf_init_fixed(&sql, text, sizeof(text));
     append_index(&sql, kind, column);
+    if (of->any_case) {
+        /* One index is enough for both kinds of filter. */
+        buf_append_format(&sql, "DROP INDEX IF EXISTS \"%s_by_%s\";", kind->name, of->name);
+    }
     buf_append_byte(&sql, '\0');
     ASSERT(!buf_failed(&sql));
     return apply(sqlite, name, text, message);

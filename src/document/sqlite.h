@@ -81,6 +81,8 @@ void document_statements_finalize(struct document_kind_statements *of);
 /* "id, version, body, scope, COLUMNS": what get and list select, in this order. */
 void document_sql_selected(struct buf *sql, const struct document_kind *kind);
 
+/* What an index's name ends with, which tells how it was made. */
+const char *document_index_suffix(const struct document_column *column);
 /* "payment_intent_by_customer", in quotes. */
 void document_sql_index_name(struct buf *sql, const struct document_kind *kind, uint32_t column);
 

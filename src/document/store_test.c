@@ -41,13 +41,19 @@ struct t_store {
 };
 
 static void
-t_open(struct t_store *t)
+t_open_kinds(struct t_store *t, const struct document_kind *const *some, uint32_t count)
 {
-    err_t error = document_store_open(t->url, kinds, 2, &t->documents, t->message);
+    err_t error = document_store_open(t->url, some, count, &t->documents, t->message);
     if (error != ERR_OK || t->documents == NULL) {
         fail_msg("%s: %s", err_name(error), t->message);
         abort();
     }
+}
+
+static void
+t_open(struct t_store *t)
+{
+    t_open_kinds(t, kinds, 2);
 }
 
 static void
@@ -526,6 +532,70 @@ t_sql(struct t_store *t, const char *sql)
     assert_int_equal(sqlite3_close(db), SQLITE_OK);
 }
 
+/* Of one kind, whose second column is text that an index finds in any case. */
+static void
+t_expect_names(struct t_store *t, bool any_case, const char *name, const char *expected)
+{
+    struct document_query query = {
+        .scope = SCOPE,
+        .range_column = UINT32_MAX,
+        .limit = 10,
+        .filter_count = 1,
+        .filters = {
+            {.column = 0, .value.text = span_from_cstr(name), .any_case = any_case},
+        }};
+    const struct document_kind *kind = document_sqlite_of(t->documents)->kinds[0].kind;
+    struct t_names names = {.text = ""};
+    assert_int_equal(
+        t->documents->ops->list(t->documents, kind, &query, t_collect, &names), ERR_OK);
+    assert_string_equal(names.text, expected);
+}
+
+static void
+an_index_may_ignore_case(void **state)
+{
+    struct t_store *t = *state;
+    static const struct document_kind before = {
+        .name = "person", .columns = {{"name", DOCUMENT_TEXT, .indexed = true}}, .column_count = 1};
+    static const struct document_kind after = {
+        .name = "person",
+        .columns = {{"name", DOCUMENT_TEXT, .indexed = true, .any_case = true}},
+        .column_count = 1};
+    static const char *const people[] = {"Amy", "amy", "AMY", "Bob", "am\xc3\xbd"};
+    const struct document_kind *one[] = {&before};
+    t_close(t);
+    t_open_kinds(t, one, 1);
+    assert_int_equal(t_begin(t), ERR_OK);
+    for (int i = 0; i < 5; i++) {
+        char id[16], body[64];
+        (void)snprintf(id, sizeof(id), "p%d", i);
+        (void)snprintf(body, sizeof(body), "{\"name\":\"%s\"}", people[i]);
+        struct document_row row = {
+            .scope = SCOPE + (i == 2 ? 1 : 0),
+            .id = span_from_cstr(id),
+            .body = span_from_cstr(body),
+            .columns = {{.text = span_from_cstr(people[i])}}};
+        assert_int_equal(t->documents->ops->insert(t->documents, &before, &row), ERR_OK);
+    }
+    assert_int_equal(t_commit(t), ERR_OK);
+    t_expect_names(t, false, "amy", "p1 ");
+    t_close(t);
+
+    /* The other index takes the place of the one that was there, once. */
+    one[0] = &after;
+    for (int round = 0; round < 2; round++) {
+        t_open_kinds(t, one, 1);
+        t_expect_names(t, false, "amy", "p1 ");
+        t_expect_plan(t, "person_by_name_any_case (scope=? AND name=?)");
+        t_expect_names(t, true, "aMy", "p1 p0 ");
+        t_expect_plan(t, "person_by_name_any_case (scope=? AND name=?)");
+        t_expect_names(t, false, "aMy", "");
+        t_expect_names(t, true, "am\xc3\xbd", "p4 ");
+        t_close(t);
+    }
+    t_sql(t, "CREATE INDEX person_by_name ON person (name)"); /* fails if it is still there */
+}
+
 static void
 migrations_are_numbered_and_run_once(void **state)
 {
@@ -707,6 +777,7 @@ main(void)
         T(many_shapes_of_queries_work_after_one_another),
         T(lists_use_their_indexes),
         T(a_later_program_adds_kinds_and_columns),
+        T(an_index_may_ignore_case),
         T(migrations_are_numbered_and_run_once),
         T(a_newer_layout_and_foreign_files_are_refused),
         T(the_file_is_private),

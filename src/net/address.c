@@ -66,3 +66,108 @@ net_address_format(const struct net_address *address, char out[NET_ADDRESS_TEXT_
     (void)snprintf(
         out, NET_ADDRESS_TEXT_SIZE, mapped ? "%s:%u" : "[%s]:%u", text, (unsigned)address->port);
 }
+
+/* ------------------------------------------------------------------------------------- reach */
+
+/* Addresses whose first `bits` are those of `ip`. */
+struct block {
+    uint8_t ip[16];
+    uint8_t bits;
+};
+
+static bool
+is_in(const uint8_t ip[16], const struct block *block)
+{
+    size_t whole = block->bits / 8U;
+    uint8_t mask = (uint8_t)(0xff00U >> (block->bits % 8U));
+    return memcmp(ip, block->ip, whole) == 0 &&
+           (block->bits % 8U == 0 || ((ip[whole] ^ block->ip[whole]) & mask) == 0);
+}
+
+static bool
+is_in_any(const uint8_t ip[16], const struct block *blocks, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (is_in(ip, &blocks[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+#define IN_ANY(ip, blocks) is_in_any(ip, blocks, sizeof(blocks) / sizeof((blocks)[0]))
+#define V4(a, b, c, d, prefix)                                                                     \
+    {                                                                                              \
+        {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, c, d}, 96 + (prefix)                      \
+    }
+
+/* IPv6 addresses that carry an IPv4 one, which then is what counts: where it stands in them. */
+struct carrier {
+    struct block block;
+    uint8_t at;
+};
+
+static const struct carrier carriers[] = {
+    {{{0x00, 0x64, 0xff, 0x9b}, 96}, 12}, /* NAT64, RFC 6052 */
+    {{{0x20, 0x02}, 16}, 2},              /* 6to4, RFC 3056 */
+    {{{0}, 96}, 12}, /* IPv4-compatible, RFC 4291 section 2.5.5.1; :: and ::1 */
+};
+
+/* The registries' entries that are not globally reachable, and multicast: RFC 6890 and what came
+ * after it (iana-ipv4-special-registry, iana-ipv6-special-registry). */
+static const struct block link_local[] = {
+    V4(169, 254, 0, 0, 16),
+    {{0xfe, 0x80}, 10},
+    {{0xfd, 0x00, 0x0e, 0xc2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x02, 0x54},
+     128}, /* Amazon's, for the same */
+};
+static const struct block special[] = {
+    V4(0, 0, 0, 0, 8),
+    V4(10, 0, 0, 0, 8),
+    V4(100, 64, 0, 0, 10),
+    V4(127, 0, 0, 0, 8),
+    V4(172, 16, 0, 0, 12),
+    V4(192, 0, 0, 0, 24),
+    V4(192, 0, 2, 0, 24),
+    V4(192, 88, 99, 0, 24),
+    V4(192, 168, 0, 0, 16),
+    V4(198, 18, 0, 0, 15),
+    V4(198, 51, 100, 0, 24),
+    V4(203, 0, 113, 0, 24),
+    V4(224, 0, 0, 0, 3), /* multicast, reserved, broadcast */
+    {{0x20, 0x01, 0x00}, 23},
+    {{0x20, 0x01, 0x0d, 0xb8}, 32},
+    {{0x3f, 0xff, 0x00}, 20},
+};
+/* Whatever else is global is in here: RFC 4291 section 2.5.4 as IANA assigns it. */
+static const struct block global_v6 = {{0x20}, 3};
+
+static bool
+is_public(const uint8_t ip[16])
+{
+    bool is_v4 = memcmp(ip, mapped_prefix, sizeof(mapped_prefix)) == 0;
+    return (is_v4 || is_in(ip, &global_v6)) && !IN_ANY(ip, special);
+}
+
+bool
+net_address_is_within(const struct net_address *address, enum net_reach reach)
+{
+    if (reach == NET_REACH_ANY) {
+        return true;
+    }
+    uint8_t ip[16];
+    memcpy(ip, address->ip, sizeof(ip));
+    for (size_t i = 0; i < sizeof(carriers) / sizeof(carriers[0]); i++) {
+        if (is_in(ip, &carriers[i].block)) {
+            uint8_t inner[4];
+            memcpy(inner, ip + carriers[i].at, sizeof(inner));
+            memcpy(ip, mapped_prefix, sizeof(mapped_prefix));
+            memcpy(ip + sizeof(mapped_prefix), inner, sizeof(inner));
+            break;
+        }
+    }
+    if (IN_ANY(ip, link_local)) {
+        return false;
+    }
+    return reach == NET_REACH_LOCAL || is_public(ip);
+}

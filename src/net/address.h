@@ -2,6 +2,7 @@
 #ifndef NET_ADDRESS_H
 #define NET_ADDRESS_H
 
+#include "net/client.h"
 #include "net/server.h"
 
 #include <sys/socket.h>
@@ -11,5 +12,6 @@ void net_address_from_system(const struct sockaddr *system, struct net_address *
 bool net_address_to_system(
     const char *text, uint16_t port, struct sockaddr_storage *ret_system, socklen_t *ret_size);
 uint16_t net_address_port(const struct sockaddr_storage *system);
+bool net_address_is_within(const struct net_address *address, enum net_reach reach);
 
 #endif

@@ -119,6 +119,7 @@ on_start(struct os_task *task)
     call->previous = NULL;
     call->connection = NULL;
     call->status = 0;
+    call->cut = false;
     call->cause = ERR_OK;
     call->sent = false;
     call->repeated = false;

@@ -211,7 +211,7 @@ net_client_connection_connect(struct net_client_connection *connection)
         }
     }
     if (fd < 0) {
-        return ERR_CLOSED;
+        return client->address_count == 0 && client->denied ? ERR_DENIED : ERR_CLOSED;
     }
     connection->transport.fd = fd;
     if (uv_poll_init(net_loop_uv(client->loop), &connection->poll, fd) != 0) {
@@ -473,13 +473,18 @@ body_feed(struct net_client_connection *connection, struct span input, size_t *a
         return false;
     }
     *at += taken;
+    size_t cut = connection->client->settings.answer_cut_bytes;
+    if (cut > 0 && call->answer.size + piece.size > cut) {
+        piece.size = cut - call->answer.size;
+        call->cut = true;
+    }
     buf_append_span(&call->answer, piece);
     if (buf_failed(&call->answer)) {
         answer_failed(connection, ERR_MEMORY);
         return false;
     }
-    if (result == HTTP_DONE) {
-        answer_complete(connection, *at == input.size);
+    if (result == HTTP_DONE || call->cut) {
+        answer_complete(connection, !call->cut && *at == input.size);
         return false;
     }
     return true;

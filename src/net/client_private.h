@@ -111,6 +111,7 @@ struct net_client {
     socklen_t address_sizes[NET_CLIENT_ADDRESSES_MAX];
     uint32_t address_count;
     bool numeric;
+    bool denied; /* an address was left out: settings.reach */
     bool resolving;
     uint64_t resolved_ns;
     uv_getaddrinfo_t resolve_request;

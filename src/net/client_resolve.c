@@ -12,24 +12,39 @@
 /* A name is looked up again after so long. */
 #define RESOLVED_KEPT_NS UINT64_C(10000000000)
 
+static bool
+is_within_reach(const struct net_client *client, const struct sockaddr_storage *system)
+{
+    struct net_address address;
+    net_address_from_system((const struct sockaddr *)system, &address);
+    return net_address_is_within(&address, client->settings.reach);
+}
+
 void
 net_client_resolve_numeric(struct net_client *client)
 {
     client->numeric = net_address_to_system(
         client->host, client->port, &client->addresses[0], &client->address_sizes[0]);
-    client->address_count = client->numeric ? 1 : 0;
+    client->denied = client->numeric && !is_within_reach(client, &client->addresses[0]);
+    client->address_count = client->numeric && !client->denied ? 1 : 0;
 }
 
 static void
 addresses_take(struct net_client *client, const struct addrinfo *found)
 {
     client->address_count = 0;
+    client->denied = false;
     for (; found != NULL && client->address_count < NET_CLIENT_ADDRESSES_MAX;
          found = found->ai_next) {
         if (found->ai_addrlen > sizeof(client->addresses[0])) {
             continue;
         }
-        memcpy(&client->addresses[client->address_count], found->ai_addr, found->ai_addrlen);
+        struct sockaddr_storage *address = &client->addresses[client->address_count];
+        memcpy(address, found->ai_addr, found->ai_addrlen);
+        if (!is_within_reach(client, address)) {
+            client->denied = true;
+            continue;
+        }
         client->address_sizes[client->address_count] = found->ai_addrlen;
         client->address_count++;
     }
@@ -59,6 +74,9 @@ on_resolved(uv_getaddrinfo_t *request, int status, struct addrinfo *found)
     }
     uv_freeaddrinfo(found);
     err_t cause = status == UV_EAI_AGAIN ? ERR_BUSY : ERR_NOT_FOUND;
+    if (status == 0 && client->denied) {
+        cause = ERR_DENIED;
+    }
     struct net_client_connection *connection;
     while ((connection = first_resolving(client)) != NULL && !client->resolving) {
         if (client->address_count > 0) {

@@ -3,6 +3,8 @@
  * note of how to take it back: an operation that is refused after it wrote changes nothing, though
  * the others of its group commit.
  */
+#include "resource/event.h"
+
 #include "runtime.h"
 
 #include "base/assert.h"
@@ -144,4 +146,22 @@ resource_find(
         scoped.scope = op->caller.scope;
     }
     return resource_row_find(op->runtime, &op->arena, type, &scoped, each, context);
+}
+
+err_t
+resource_scan_rows(
+    struct resource_op *op,
+    const struct resource_type *type,
+    const struct document_query *query,
+    document_each each,
+    void *context)
+{
+    TRY(op->doom);
+    resource_transaction_read(op->runtime, op);
+    struct document_query scoped = *query;
+    if (!query->all_scopes) {
+        scoped.scope = op->caller.scope;
+    }
+    struct document_store *documents = op->runtime->documents;
+    return documents->ops->list(documents, type->kind, &scoped, each, context);
 }

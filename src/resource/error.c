@@ -60,6 +60,9 @@ resource_error_write(struct buf *out, const struct resource_error *error)
     if (error->payment_method_json.size > 0) {
         json_member_raw(&json, "payment_method", error->payment_method_json);
     }
+    if (error->setup_intent_json.size > 0) {
+        json_member_raw(&json, "setup_intent", error->setup_intent_json);
+    }
     json_member_cstr(&json, "type", error->type);
     json_object_end(&json);
     json_object_end(&json);

@@ -9,8 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TYPE_SIZE_MAX 128
-
 #define FIELD(member, kind_, column_)                                                              \
     {                                                                                              \
         .name = #member, .kind = kind_, .offset = offsetof(struct resource_event, member),         \
@@ -31,6 +29,18 @@ static const struct resource_field event_fields[] = {
     FIELD(previous, RESOURCE_FIELD_JSON, -1),
 };
 
+static int64_t
+pending_webhooks(struct resource_render *render, const struct resource_event *event)
+{
+    struct resource_op *op = resource_render_op(render);
+    const struct resource_event_watch *watch = op->runtime->event_watch;
+    int64_t count = event->pending_webhooks;
+    if (!event->pending_is_given && watch != NULL) {
+        resource_render_note(render, watch->pending(watch->context, op, event->header.id, &count));
+    }
+    return count;
+}
+
 static void
 event_render(struct resource_render *render, const void *document)
 {
@@ -46,7 +56,7 @@ event_render(struct resource_render *render, const void *document)
         json_member_raw(json, "previous_attributes", event->previous);
     }
     json_object_end(json);
-    json_member_i64(json, "pending_webhooks", 0);
+    json_member_i64(json, "pending_webhooks", pending_webhooks(render, event));
     json_key(json, "request");
     json_object_begin(json);
     json_member_text_or_null(json, "id", event->request_id);
@@ -217,7 +227,7 @@ resource_emit(
         return ERR_FULL;
     }
     event->type = span_from_cstr(event_type);
-    ASSERT(event->type.size <= TYPE_SIZE_MAX);
+    ASSERT(event->type.size <= RESOURCE_EVENT_TYPE_MAX);
     TRY(op->doom);
     TRY(type_note(op, event->type));
     event->api_version = SPAN(RESOURCE_API_VERSION);
@@ -233,5 +243,38 @@ resource_emit(
         return ERR_FULL;
     }
     event->previous = previous;
-    return resource_save(op, &resource_event_type, event);
+    TRY(resource_save(op, &resource_event_type, event));
+    const struct resource_event_watch *watch = op->runtime->event_watch;
+    if (watch != NULL) {
+        watch->emitted(watch->context, op->caller.scope);
+    }
+    return ERR_OK;
+}
+
+/* ------------------------------------------------------------------------------- deliverers */
+
+void
+resource_watch_events(struct resource_runtime *runtime, const struct resource_event_watch *watch)
+{
+    runtime->event_watch = watch;
+}
+
+struct span
+resource_event_text(
+    struct resource_op *op,
+    const struct resource_event *event,
+    struct span api_version,
+    int64_t pending_webhooks)
+{
+    struct resource_event shown = *event;
+    shown.api_version = api_version;
+    shown.pending_is_given = true;
+    shown.pending_webhooks = pending_webhooks;
+    return resource_render_text(op, &resource_event_type, &shown);
+}
+
+bool
+resource_event_type_is_known(struct resource_runtime *runtime, struct span type)
+{
+    return type_known(runtime, type, hash_keyed(runtime->hash_key, type));
 }

@@ -1,25 +1,11 @@
-/* Events as rows, and the set of types that were ever emitted. */
-#ifndef RESOURCE_EVENT_H
-#define RESOURCE_EVENT_H
+/* The set of types that were ever emitted, and what lists of events share. */
+#ifndef RESOURCE_EVENT_PRIVATE_H
+#define RESOURCE_EVENT_PRIVATE_H
 
+#include "resource/event.h"
+
+#include "list.h"
 #include "runtime.h"
-
-/* The version that an event's object is shown in when the request named none. */
-#define RESOURCE_API_VERSION "2026-08-26.dahlia"
-
-struct resource_event {
-    struct resource_header header;
-    struct span type;
-    struct span api_version;
-    struct span request_id;
-    struct span idempotency_key;
-    struct span object;   /* JSON */
-    struct span previous; /* JSON */
-};
-
-enum {
-    RESOURCE_EVENT_TYPE_COLUMN
-};
 
 /* One row per type of event. */
 extern const struct resource_type resource_event_type_type;
@@ -31,5 +17,22 @@ struct resource_event_type_entry {
     size_t size;
     char name[];
 };
+
+/* The types asked for: exact names, with every wildcard resolved. */
+struct resource_event_wanted {
+    struct resource_op *op;
+    struct span prefix; /* of the wildcard being resolved */
+    struct span types[RESOURCE_EVENT_TYPES_MAX];
+    uint32_t count;
+    bool any; /* no restriction */
+};
+
+/* event_delivery.c: fills the list with those that were delivered to everybody, or with the
+ * others. */
+MUST_USE err_t resource_event_find_by_delivery(
+    struct resource_op *op,
+    const struct resource_event_wanted *wanted,
+    bool delivered,
+    struct resource_list *list);
 
 #endif

@@ -1,6 +1,5 @@
 /* GET /v1/events and /v1/events/:id. */
 #include "event.h"
-#include "list.h"
 
 #include "base/assert.h"
 
@@ -9,17 +8,8 @@
 
 #define TYPES_ASKED_MAX 20
 
-/* The types asked for: exact names, with every wildcard resolved. */
-struct wanted {
-    struct resource_op *op;
-    struct span prefix; /* of the wildcard being resolved */
-    struct span types[RESOURCE_EVENT_TYPES_MAX];
-    uint32_t count;
-    bool any; /* no restriction */
-};
-
 static void
-wanted_add(struct wanted *wanted, struct span type)
+wanted_add(struct resource_event_wanted *wanted, struct span type)
 {
     for (uint32_t i = 0; i < wanted->count; i++) {
         if (span_equal(wanted->types[i], type)) {
@@ -33,7 +23,7 @@ wanted_add(struct wanted *wanted, struct span type)
 static void
 wanted_match(void *context, struct map_link *link)
 {
-    struct wanted *wanted = context;
+    struct resource_event_wanted *wanted = context;
     const struct resource_event_type_entry *entry =
         CONTAINER_OF(link, struct resource_event_type_entry, link);
     struct span name = span_of(entry->name, entry->size);
@@ -42,31 +32,16 @@ wanted_match(void *context, struct map_link *link)
     }
 }
 
-static bool
-type_exists(struct wanted *wanted, struct span name)
-{
-    uint64_t hash = hash_keyed(wanted->op->runtime->hash_key, name);
-    for (struct map_link *link = map_find(&wanted->op->runtime->event_types, hash); link != NULL;
-         link = map_next(link)) {
-        const struct resource_event_type_entry *entry =
-            CONTAINER_OF(link, struct resource_event_type_entry, link);
-        if (span_equal(span_of(entry->name, entry->size), name)) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* "charge.succeeded", "charge.*" or "*". A type that was never emitted has no events. */
 static void
-wanted_text(struct wanted *wanted, struct span text)
+wanted_text(struct resource_event_wanted *wanted, struct span text)
 {
     if (span_equal_cstr(text, "*")) {
         wanted->any = true;
     } else if (span_ends_with(text, SPAN("*"))) {
         wanted->prefix = span_slice(text, 0, text.size - 1);
         map_each(&wanted->op->runtime->event_types, wanted_match, wanted);
-    } else if (type_exists(wanted, text)) {
+    } else if (resource_event_type_is_known(wanted->op->runtime, text)) {
         wanted_add(wanted, text);
     }
 }
@@ -107,7 +82,8 @@ compare_oldest_first(const void *a, const void *b)
 /* The nearest ids of every type, of which the nearest of all are the page: each type gives at most
  * limit + 1, so the cost is bounded by the number of types, not of events. */
 static err_t
-find_by_types(struct resource_op *op, const struct wanted *wanted, struct resource_list *list)
+find_by_types(
+    struct resource_op *op, const struct resource_event_wanted *wanted, struct resource_list *list)
 {
     struct merge merge = {.arena = &op->arena};
     merge.ids = ARENA_ARRAY(&op->arena, struct span, (size_t)wanted->count * (list->limit + 1));
@@ -150,7 +126,7 @@ collect(void *context, void *document)
 }
 
 static bool
-read_types(struct resource_op *op, struct wanted *wanted)
+read_types(struct resource_op *op, struct resource_event_wanted *wanted)
 {
     struct span type;
     const struct form_node *types = resource_node(op, "types");
@@ -179,7 +155,7 @@ static void
 event_list(struct resource_op *op)
 {
     struct resource_list list;
-    struct wanted *wanted = ARENA_NEW(&op->arena, struct wanted);
+    struct resource_event_wanted *wanted = ARENA_NEW(&op->arena, struct resource_event_wanted);
     if (wanted == NULL) {
         resource_internal(op, ERR_FULL, "request memory");
         return;
@@ -189,7 +165,10 @@ event_list(struct resource_op *op)
         return;
     }
     err_t error;
-    if (wanted->any) {
+    bool delivered;
+    if (resource_boolean(op, "delivery_success", &delivered)) {
+        error = resource_event_find_by_delivery(op, wanted, delivered, &list);
+    } else if (wanted->any) {
         struct document_query query = {.filter_count = 0};
         resource_list_query(&list, &query);
         error = resource_find(op, &resource_event_type, &query, collect, &list);
@@ -213,6 +192,7 @@ event_retrieve(struct resource_op *op)
 static const struct resource_param list_params[] = {
     RESOURCE_LIST_PARAMS,
     {.name = "type", .kind = RESOURCE_PARAM_TEXT, .maximum = 128},
+    {.name = "delivery_success", .kind = RESOURCE_PARAM_BOOLEAN},
     {.name = "types", .kind = RESOURCE_PARAM_TEXT_LIST, .maximum = TYPES_ASKED_MAX},
 };
 static const struct resource_param retrieve_params[] = {RESOURCE_EXPAND_PARAM};

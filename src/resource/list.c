@@ -4,7 +4,6 @@
 
 #include "base/assert.h"
 
-#define LIMIT_DEFAULT 10
 /* Ids hold 48 bits of milliseconds; a later second is as good as none. */
 #define SECOND_MAX ((INT64_C(1) << 48) / 1000 - 1)
 
@@ -34,9 +33,8 @@ id_text(struct resource_op *op, const struct resource_type *type, u128 id)
     return arena_copy(&op->arena, span_of(text, size));
 }
 
-/* Only what was created in this second or later. */
-static void
-created_from(
+void
+resource_list_since(
     struct resource_op *op,
     const struct resource_type *type,
     struct resource_list *list,
@@ -50,14 +48,16 @@ created_from(
     }
 }
 
-/* Only what was created before this second. */
-static void
-created_until(
+void
+resource_list_before(
     struct resource_op *op,
     const struct resource_type *type,
     struct resource_list *list,
     int64_t second)
 {
+    if (second < 0) {
+        second = 0;
+    }
     if (second <= SECOND_MAX) {
         lower_below(list, id_text(op, type, id_floor((uint64_t)second * 1000)));
     }
@@ -69,20 +69,20 @@ read_created(struct resource_op *op, const struct resource_type *type, struct re
 {
     int64_t second;
     if (resource_integer(op, "created", &second)) {
-        created_from(op, type, list, second);
-        created_until(op, type, list, second < SECOND_MAX ? second + 1 : second);
+        resource_list_since(op, type, list, second);
+        resource_list_before(op, type, list, second < SECOND_MAX ? second + 1 : second);
     }
     if (resource_integer(op, "created[gte]", &second)) {
-        created_from(op, type, list, second);
+        resource_list_since(op, type, list, second);
     }
     if (resource_integer(op, "created[gt]", &second)) {
-        created_from(op, type, list, second < SECOND_MAX ? second + 1 : second);
+        resource_list_since(op, type, list, second < SECOND_MAX ? second + 1 : second);
     }
     if (resource_integer(op, "created[lt]", &second)) {
-        created_until(op, type, list, second);
+        resource_list_before(op, type, list, second);
     }
     if (resource_integer(op, "created[lte]", &second)) {
-        created_until(op, type, list, second < SECOND_MAX ? second + 1 : SECOND_MAX + 1);
+        resource_list_before(op, type, list, second < SECOND_MAX ? second + 1 : SECOND_MAX + 1);
     }
 }
 
@@ -145,10 +145,9 @@ check_expand(struct resource_op *op)
 }
 
 bool
-resource_list_read(
-    struct resource_op *op, const struct resource_type *type, struct resource_list *list)
+resource_list_begin(struct resource_op *op, struct resource_list *list)
 {
-    *list = (struct resource_list){.limit = LIMIT_DEFAULT};
+    *list = (struct resource_list){.limit = RESOURCE_LIST_LIMIT_DEFAULT};
     int64_t limit;
     if (resource_integer(op, "limit", &limit)) {
         ASSERT(limit >= 1 && limit <= DOCUMENT_LIST_MAX); /* by RESOURCE_LIST_PARAMS */
@@ -157,6 +156,16 @@ resource_list_read(
     list->documents = ARENA_ARRAY(&op->arena, void *, list->limit + 1);
     if (list->documents == NULL) {
         resource_internal(op, ERR_FULL, "request memory");
+        return false;
+    }
+    return true;
+}
+
+bool
+resource_list_read(
+    struct resource_op *op, const struct resource_type *type, struct resource_list *list)
+{
+    if (!resource_list_begin(op, list)) {
         return false;
     }
     read_created(op, type, list);
@@ -178,8 +187,8 @@ resource_list_query(const struct resource_list *list, struct document_query *que
 void
 resource_list_arrange(struct resource_list *list)
 {
-    list->has_more = list->count > list->limit;
-    if (list->has_more) {
+    if (list->count > list->limit) {
+        list->has_more = true;
         list->count = list->limit;
     }
     if (list->toward_newer) {
@@ -208,8 +217,8 @@ collect(void *context, void *document)
 
 /* -------------------------------------------------------------------------------- answering */
 
-static err_t
-render_all(
+err_t
+resource_list_render(
     struct resource_op *op,
     const struct resource_type *type,
     const struct resource_list *list,
@@ -238,7 +247,7 @@ resource_list_answer(
     json_begin(&json, &body);
     json_object_begin(&json);
     json_member_cstr(&json, "object", "list");
-    err_t error = render_all(op, type, list, &json);
+    err_t error = resource_list_render(op, type, list, &json);
     if (error != ERR_OK) {
         buf_release(&body);
         resource_internal(op, error, "list");
@@ -418,7 +427,22 @@ resource_answer_list_of(
     struct span url,
     const struct document_filter *only)
 {
-    struct document_query query = {.filter_count = 1, .filters = {*only}};
+    resource_answer_list_where(op, type, url, only, 1);
+}
+
+void
+resource_answer_list_where(
+    struct resource_op *op,
+    const struct resource_type *type,
+    struct span url,
+    const struct document_filter *filters,
+    uint32_t filter_count)
+{
+    ASSERT(filter_count <= DOCUMENT_FILTERS_MAX);
+    struct document_query query = {.filter_count = filter_count};
+    for (uint32_t i = 0; i < filter_count; i++) {
+        query.filters[i] = filters[i];
+    }
     struct resource_list list;
     if (run_query(op, type, &query, NULL, &list)) {
         resource_list_answer(op, type, url, &list);

@@ -15,12 +15,34 @@ struct resource_list {
     bool has_more;
 };
 
+#define RESOURCE_LIST_LIMIT_DEFAULT 10
+
+/* Room for what `limit` asks for; false: the operation was answered. */
+MUST_USE bool resource_list_begin(struct resource_op *op, struct resource_list *list);
+/* Only what was created in this unix second or later; only what was created before it. */
+void resource_list_since(
+    struct resource_op *op,
+    const struct resource_type *type,
+    struct resource_list *list,
+    int64_t second);
+void resource_list_before(
+    struct resource_op *op,
+    const struct resource_type *type,
+    struct resource_list *list,
+    int64_t second);
 /* Reads limit, cursors and created; false: the operation was answered. */
 MUST_USE bool resource_list_read(
     struct resource_op *op, const struct resource_type *type, struct resource_list *list);
 /* Fills a query's bounds, order and limit (one more than asked for, to see whether there are). */
 void resource_list_query(const struct resource_list *list, struct document_query *query);
-/* Behind a query in that order: puts the documents the right way round and sets has_more. */
+/* Behind a query in that order: puts the documents the right way round and sets has_more, if that
+ * was not done before. */
 void resource_list_arrange(struct resource_list *list);
+/* Writes the member "data". An error means that a reference could not be loaded. */
+MUST_USE err_t resource_list_render(
+    struct resource_op *op,
+    const struct resource_type *type,
+    const struct resource_list *list,
+    struct json_writer *json);
 
 #endif

@@ -64,6 +64,9 @@ write_node(struct json_writer *json, const struct form_node *node)
         json_array_begin(json);
     }
     for (const struct form_node *child = node->first_child; child != NULL; child = child->next) {
+        if (hash && child->kind == FORM_TEXT && child->text.size == 0) {
+            continue; /* empty is unset */
+        }
         if (hash) {
             json_key_span(json, child->name);
         }

@@ -43,6 +43,14 @@ resource_render_header(
     json_member_bool(render->json, "livemode", header->livemode);
 }
 
+void
+resource_render_note(struct resource_render *render, err_t error)
+{
+    if (*render->error == ERR_OK) {
+        *render->error = error;
+    }
+}
+
 /* What stands for the reference: the loaded document, or NULL if it stays an id. */
 static void *
 referenced(struct resource_render *render, const struct resource_type *type, struct span id)
@@ -55,9 +63,7 @@ referenced(struct resource_render *render, const struct resource_type *type, str
     }
     void *document = NULL;
     err_t error = resource_load(render->op, type, id, &document);
-    if (error != ERR_OK && error != ERR_NOT_FOUND && *render->error == ERR_OK) {
-        *render->error = error;
-    }
+    resource_render_note(render, error == ERR_NOT_FOUND ? ERR_OK : error);
     return error == ERR_OK ? document : NULL;
 }
 
@@ -119,6 +125,27 @@ resource_render_object(
     return error;
 }
 
+/* The paths of a list begin with "data", which names its objects. A search's may also be
+ * total_count. */
+static bool
+expand_list(struct resource_op *op, struct resource_expand **ret_objects)
+{
+    *ret_objects = NULL;
+    struct resource_expand *child = op->expand->children;
+    for (; child != NULL; child = child->next) {
+        bool counts = op->route->answers_search && child->children == NULL &&
+                      span_equal_cstr(child->name, "total_count");
+        if (span_equal_cstr(child->name, "data")) {
+            *ret_objects = child;
+        } else if (!counts) {
+            resource_expand_refuse(op, child->path);
+            return false;
+        }
+        child->used = true;
+    }
+    return true;
+}
+
 /* Renders an empty object of the route's type, to see whether it has the references asked for:
  * before anything happens, not when the money has moved. */
 bool
@@ -126,19 +153,9 @@ resource_expand_try(struct resource_op *op)
 {
     const struct resource_type *type = op->route->answers;
     struct resource_expand *expand = op->expand;
-    if (op->route->answers_list) {
-        expand = resource_expand_child(op->expand, SPAN("data"));
-        if (expand == NULL || op->expand->children != expand || expand->next != NULL) {
-            const struct resource_expand *wrong = op->expand->children;
-            while (wrong == expand) {
-                ASSERT(wrong != NULL);
-                wrong = wrong->next;
-            }
-            ASSERT(wrong != NULL);
-            resource_expand_refuse(op, wrong->path);
-            return false;
-        }
-        expand->used = true;
+    bool several = op->route->answers_list || op->route->answers_search;
+    if (several && !expand_list(op, &expand)) {
+        return false;
     }
     struct json_writer json;
     struct buf text;

@@ -1,3 +1,5 @@
+#include "resource/event.h"
+
 #include "runtime.h"
 
 #include "base/assert.h"
@@ -14,6 +16,14 @@ resource_id_next(struct resource_runtime *runtime)
         random = os_random_u128(runtime->parts.entropy);
     }
     return id_next(&runtime->ids, now_ms, random);
+}
+
+void
+resource_ids_above(struct resource_runtime *runtime, u128 id)
+{
+    if (runtime->ids.last < id) {
+        runtime->ids.last = id;
+    }
 }
 
 void *
@@ -185,6 +195,30 @@ resource_row_save(
     return ERR_OK;
 }
 
+err_t
+resource_row_copy(
+    struct arena *arena,
+    const struct resource_type *type,
+    const struct document_row *borrowed,
+    void **ret_document)
+{
+    struct document_row row = *borrowed;
+    row.id = arena_copy(arena, row.id);
+    row.body = arena_copy(arena, row.body);
+    if (row.id.data == NULL || row.body.data == NULL) {
+        return ERR_FULL;
+    }
+    for (uint32_t i = 0; i < type->kind->column_count; i++) {
+        if (row.columns[i].text.size > 0) {
+            row.columns[i].text = arena_copy(arena, row.columns[i].text);
+            if (row.columns[i].text.data == NULL) {
+                return ERR_FULL;
+            }
+        }
+    }
+    return resource_row_decode(arena, type, &row, ret_document);
+}
+
 struct find {
     struct arena *arena;
     const struct resource_type *type;
@@ -194,35 +228,18 @@ struct find {
     err_t error;
 };
 
-static err_t
-find_copy(struct find *find, const struct document_row *borrowed)
-{
-    struct document_row row = *borrowed;
-    row.id = arena_copy(find->arena, row.id);
-    row.body = arena_copy(find->arena, row.body);
-    if (row.id.data == NULL || row.body.data == NULL) {
-        return ERR_FULL;
-    }
-    for (uint32_t i = 0; i < find->type->kind->column_count; i++) {
-        if (row.columns[i].text.size > 0) {
-            row.columns[i].text = arena_copy(find->arena, row.columns[i].text);
-            if (row.columns[i].text.data == NULL) {
-                return ERR_FULL;
-            }
-        }
-    }
-    ASSERT(find->count < find->limit);
-    TRY(resource_row_decode(find->arena, find->type, &row, &find->documents[find->count]));
-    find->count++;
-    return ERR_OK;
-}
-
 static bool
 find_row(void *context, const struct document_row *row)
 {
     struct find *find = context;
-    find->error = find_copy(find, row);
-    return find->error == ERR_OK;
+    ASSERT(find->count < find->limit);
+    void **document = &find->documents[find->count];
+    find->error = resource_row_copy(find->arena, find->type, row, document);
+    if (find->error != ERR_OK) {
+        return false;
+    }
+    find->count++;
+    return true;
 }
 
 err_t

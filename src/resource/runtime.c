@@ -349,6 +349,7 @@ group_end(struct os_group_hook *hook)
         join_sync(runtime);
         return; /* the end of the sync is a group of its own */
     }
+    bool wrote = runtime->in_transaction;
     if (runtime->parts.sync_loop == NULL) {
         (void)resource_transaction_commit(runtime); /* the doomed are told below */
         run_pending(runtime);
@@ -358,8 +359,10 @@ group_end(struct os_group_hook *hook)
     if (!runtime->in_transaction) {
         runtime->documents->ops->maintain(runtime->documents);
     }
-    if (!runtime->is_syncing && (runtime->in_transaction || !list_is_empty(&runtime->pending) ||
-                                 !list_is_empty(&runtime->ready))) {
+    resource_turns_run(runtime, wrote); /* while the disk works, if it does */
+    if (!runtime->is_syncing &&
+        (runtime->in_transaction || !list_is_empty(&runtime->pending) ||
+         !list_is_empty(&runtime->ready) || !list_is_empty(&runtime->turns))) {
         resource_wake(runtime);
     }
 }
@@ -411,6 +414,8 @@ runtime_init(struct resource_runtime *runtime, const struct resource_parts *part
     list_init(&runtime->syncing);
     list_init(&runtime->touched);
     list_init(&runtime->ready);
+    list_init(&runtime->turns);
+    arena_init(&runtime->turn_arena, RESOURCE_TURN_ARENA_LIMIT);
     list_init(&runtime->lock_deadlines);
     list_init(&runtime->keys_by_use);
     map_init(&runtime->locks, settings->operations_max);
@@ -471,6 +476,7 @@ resource_runtime_destroy(struct resource_runtime **runtime_at)
     map_release(&runtime->running);
     map_release(&runtime->event_types);
     buf_release(&runtime->scratch);
+    arena_release(&runtime->turn_arena);
     free(runtime);
     *runtime_at = NULL;
 }

@@ -18,6 +18,10 @@
 #define RESOURCE_EXPAND_DEPTH_MAX  4
 #define RESOURCE_HASH_SIZE         32
 #define RESOURCE_FIELDS_MAX        64
+#define RESOURCE_TURN_ROWS         512 /* read for searches in one group, of RESOURCE_ROW_SIZE each */
+#define RESOURCE_TURN_ROWS_BUSY    128 /* the same, of a group that wrote */
+#define RESOURCE_ROW_SIZE          1024
+#define RESOURCE_TURN_ARENA_LIMIT  (16U << 20)
 
 #define RESOURCE_PURGE_INTERVAL_NS (30 * OS_NS_PER_S)
 
@@ -53,6 +57,7 @@ enum resource_op_phase {
     RESOURCE_OP_RUNNING, /* a step runs, or a port will call back */
     RESOURCE_OP_WAITS_LOCK,
     RESOURCE_OP_READY,        /* its step runs before the group ends */
+    RESOURCE_OP_WAITS_TURN,   /* its step runs when long reads before it have had their turn */
     RESOURCE_OP_WAITS_COMMIT, /* its step runs when its writes are durable */
     RESOURCE_OP_ENDED,        /* its answer leaves when its writes are durable */
 };
@@ -92,7 +97,7 @@ struct resource_op {
     struct list_link all;
     struct list_link pending;  /* in runtime->pending: WAITS_COMMIT or ENDED */
     struct list_link touched;  /* in runtime->touched */
-    struct list_link waiting;  /* in a lock's waiters, or runtime->ready */
+    struct list_link waiting;  /* in a lock's waiters, runtime->ready or runtime->turns */
     struct list_link deadline; /* in runtime->lock_deadlines */
     uint64_t deadline_ns;
 
@@ -126,6 +131,7 @@ struct resource_op {
 };
 
 struct resource_key; /* auth.h */
+struct resource_event_watch;
 
 struct resource_runtime {
     struct resource_parts parts;
@@ -152,6 +158,10 @@ struct resource_runtime {
     struct list touched;
     struct list ready;
 
+    struct list turns;       /* operations with long reads, the next one first */
+    uint32_t turn_left;      /* rows that this group may still read for them */
+    struct arena turn_arena; /* for one row at a time */
+
     struct map locks;
     struct list lock_deadlines;
     struct os_timer lock_timer;
@@ -163,9 +173,10 @@ struct resource_runtime {
     struct os_timer purge_timer;
     uint8_t secret[RESOURCE_HASH_SIZE]; /* keys the idempotency hashes */
 
-    struct map event_types;     /* every type that was ever emitted */
-    bool event_types_unsettled; /* some are in the open transaction only */
-    struct buf scratch;         /* encoding a row */
+    const struct resource_event_watch *event_watch; /* NULL: nobody's */
+    struct map event_types;                         /* every type that was ever emitted */
+    bool event_types_unsettled;                     /* some are in the open transaction only */
+    struct buf scratch;                             /* encoding a row */
 };
 
 /* --- runtime.c --- */
@@ -206,6 +217,14 @@ void resource_lock_release(struct resource_op *op);
 /* Without telling anybody: the runtime goes away. */
 void resource_lock_drop(struct resource_op *op);
 void resource_lock_timer_fire(struct os_timer *timer);
+
+/* --- turn.c --- */
+/* Runs `step` after a group, when those who asked before had their turn. */
+void resource_turn_wait(struct resource_op *op, resource_step step);
+/* A step read this much; false: its turn is over, the rest waits for another one. */
+MUST_USE bool resource_turn_spend(struct resource_runtime *runtime, size_t body_size);
+/* When a group has ended; it `wrote` if somebody waits for its commit. */
+void resource_turns_run(struct resource_runtime *runtime, bool wrote);
 
 /* --- auth.c --- */
 MUST_USE bool resource_auth_check(struct resource_op *op); /* false: answered */
@@ -283,6 +302,12 @@ MUST_USE err_t resource_row_find(
     const struct document_query *query,
     resource_each each,
     void *context);
+/* The same of a row whose spans are borrowed. */
+MUST_USE err_t resource_row_copy(
+    struct arena *arena,
+    const struct resource_type *type,
+    const struct document_row *borrowed,
+    void **ret_document);
 u128 resource_id_next(struct resource_runtime *runtime);
 
 /* --- document.c --- */
@@ -298,6 +323,8 @@ MUST_USE err_t resource_render_object(
     struct resource_expand *expand,
     struct json_writer *json);
 MUST_USE bool resource_expand_try(struct resource_op *op); /* false: answered */
+/* Something that the object shows could not be read: the rendering fails, if this is an error. */
+void resource_render_note(struct resource_render *render, err_t error);
 /* A body that one or more objects fit in without growing often. */
 void resource_body_init(struct buf *body);
 
@@ -305,7 +332,6 @@ void resource_body_init(struct buf *body);
 MUST_USE err_t resource_event_types_open(struct resource_runtime *runtime);
 void resource_event_types_settle(struct resource_runtime *runtime, bool committed);
 void resource_event_types_close(struct resource_runtime *runtime);
-extern const struct resource_type resource_event_type;
 
 /* --- merchant.c --- */
 extern const struct resource_type resource_merchant_type;

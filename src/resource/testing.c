@@ -112,6 +112,20 @@ store_remove(
     return real_of(store)->ops->remove(real_of(store), kind, scope, id, version);
 }
 
+struct counting {
+    document_each each;
+    void *context;
+    uint64_t rows;
+};
+
+static bool
+counting_row(void *context, const struct document_row *row)
+{
+    struct counting *counting = context;
+    counting->rows++;
+    return counting->each(counting->context, row);
+}
+
 static err_t
 store_list(
     struct document_store *store,
@@ -120,7 +134,13 @@ store_list(
     document_each each,
     void *context)
 {
-    return real_of(store)->ops->list(real_of(store), kind, query, each, context);
+    struct t_store *t = (struct t_store *)(void *)store;
+    struct counting counting = {.each = each, .context = context};
+    err_t error = real_of(store)->ops->list(real_of(store), kind, query, counting_row, &counting);
+    if (kind == &t_thing_kind) {
+        t->rows_listed += counting.rows;
+    }
+    return error;
 }
 
 static void

@@ -35,6 +35,7 @@ enum {
 
 extern const struct resource_type t_thing_type;
 extern const struct document_kind t_thing_kind;
+extern const struct resource_search t_thing_search;
 
 enum t_route {
     T_CREATE, /* name, colour, parent, metadata; fail=invalid|executed|internal after it wrote */
@@ -48,6 +49,7 @@ enum t_route {
     T_PAGE,   /* a page for a browser; with metadata, a redirect */
     T_EVENTS,
     T_EVENT,
+    T_SEARCH,
     T_ROUTE_COUNT,
 };
 
@@ -60,7 +62,8 @@ struct t_store {
     err_t write_fails;  /* the next insert or update */
     err_t sync_fails;
     uint64_t applied;
-    uint64_t commits; /* those of them that are durable */
+    uint64_t commits;     /* those of them that are durable */
+    uint64_t rows_listed; /* by all lists of things */
     bool open;
 };
 

@@ -15,7 +15,7 @@
 
 const struct document_kind t_thing_kind = {
     .name = "thing",
-    .columns = {{"colour", DOCUMENT_TEXT, .indexed = true}},
+    .columns = {{"colour", DOCUMENT_TEXT, .indexed = true, .any_case = true}},
     .column_count = 1,
 };
 static const struct resource_field thing_fields[] = {
@@ -154,6 +154,38 @@ thing_list(struct resource_op *op)
     resource_answer_list(op, &t_thing_type, "/v1/things", filters, 1);
 }
 
+static struct span
+thing_shown_heavy(const void *document)
+{
+    return ((const struct t_thing *)document)->count >= 100 ? SPAN("true") : SPAN("false");
+}
+
+static const struct resource_search_field search_fields[] = {
+    {.name = "name", .kind = RESOURCE_SEARCH_TEXT},
+    {.name = "colour", .kind = RESOURCE_SEARCH_TEXT},
+    {.name = "parent", .kind = RESOURCE_SEARCH_ID},
+    {.name = "count", .kind = RESOURCE_SEARCH_NUMBER},
+    {.name = "created", .kind = RESOURCE_SEARCH_NUMBER},
+    {.name = "metadata", .kind = RESOURCE_SEARCH_METADATA},
+    {.name = "metadata.box.size", .kind = RESOURCE_SEARCH_NUMBER},
+    {.name = "metadata.box.label", .kind = RESOURCE_SEARCH_TEXT},
+    {.name = "heavy", .kind = RESOURCE_SEARCH_BOOLEAN, .show = thing_shown_heavy},
+};
+
+const struct resource_search t_thing_search = {
+    .type = &t_thing_type,
+    .objects = "things",
+    .url = "/v1/things/search",
+    .fields = search_fields,
+    .field_count = sizeof(search_fields) / sizeof(search_fields[0]),
+};
+
+static void
+thing_search(struct resource_op *op)
+{
+    resource_answer_search(op, &t_thing_search);
+}
+
 struct outside {
     struct os_task task;
     struct resource_op *op;
@@ -235,6 +267,7 @@ thing_public(struct resource_op *op)
 }
 
 static const char *const sizes[] = {"small", "medium", "large", NULL};
+static const char *const shades[] = {"", "dark", "light", NULL};
 static const struct resource_param create_params[] = {
     {.name = "name", .kind = RESOURCE_PARAM_TEXT, .required = true, .maximum = 40},
     {.name = "colour", .kind = RESOURCE_PARAM_TEXT, .maximum = 20},
@@ -247,6 +280,7 @@ static const struct resource_param list_params[] = {
     RESOURCE_LIST_PARAMS,
     {.name = "colour", .kind = RESOURCE_PARAM_TEXT, .maximum = 20},
 };
+static const struct resource_param search_params[] = {RESOURCE_SEARCH_PARAMS};
 static const struct resource_param update_params[] = {
     {.name = "metadata", .kind = RESOURCE_PARAM_METADATA},
     {.name = "fail", .kind = RESOURCE_PARAM_TEXT, .maximum = 20},
@@ -271,6 +305,7 @@ static const struct resource_param check_params[] = {
     {.name = "number", .kind = RESOURCE_PARAM_INTEGER, .minimum = 1, .maximum = 9},
     {.name = "flag", .kind = RESOURCE_PARAM_BOOLEAN},
     {.name = "size", .kind = RESOURCE_PARAM_ENUM, .values = sizes},
+    {.name = "shade", .kind = RESOURCE_PARAM_ENUM, .values = shades},
     {.name = "at", .kind = RESOURCE_PARAM_TIMESTAMP},
     {.name = "currency", .kind = RESOURCE_PARAM_CURRENCY},
     {.name = "list", .kind = RESOURCE_PARAM_TEXT_LIST, .maximum = 3},
@@ -379,4 +414,12 @@ const struct resource_route t_routes[T_ROUTE_COUNT] = {
          .pattern = "/v1/things/check",
          .handler = thing_check,
          PARAMS(check_params)},
+    [T_SEARCH] =
+        {.method = "GET",
+         .pattern = "/v1/things/search",
+         .handler = thing_search,
+         PARAMS(search_params),
+         .permission = "things",
+         .answers = &t_thing_type,
+         .answers_search = true},
 };

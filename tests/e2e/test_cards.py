@@ -38,8 +38,6 @@ DECLINES = [
     ("4000000000000341", "pm_card_chargeCustomerFail", "card_declined", None),
     ("4100000000000019", "pm_card_radarBlock", "card_declined", "fraudulent"),
     ("4000000000004954", "pm_card_riskLevelHighest", "card_declined", "fraudulent"),
-    # Nobody is there to authenticate: the issuer's soft decline.
-    ("4000002760003184", "pm_card_authenticationRequired", "authentication_required", None),
 ]
 
 

@@ -63,7 +63,8 @@ def test_help_is_0():
     for words in (
         ["pay"], ["payments"], ["payments", "list"], ["payments", "show"], ["payments", "capture"],
         ["payments", "cancel"], ["payments", "refund"], ["keys"], ["keys", "create"],
-        ["keys", "list"], ["keys", "revoke"], ["ledger"], ["ledger", "accounts"],
+        ["keys", "list"], ["keys", "revoke"], ["qr"], ["qr", "parse"], ["qr", "build"],
+        ["qr", "image"], ["ledger"], ["ledger", "accounts"],
         ["ledger", "transfers"], ["ledger", "replay"], ["ledger", "check"],
     ):
         result = run_tael(*words, "--help")

@@ -12,6 +12,7 @@ import pytest
 import requests
 
 from kit.books import reconciled, settled
+from kit.browser import Browser, action_url, query_of
 from kit.client import Http, sdk
 from kit.server import LONG, PROGRAM, ROOT, wait_until
 
@@ -19,6 +20,10 @@ HOLD = {"amount": "2000", "currency": "usd", "payment_method": "pm_card_visa", "
         "capture_method": "manual"}
 PAYMENT = {**HOLD, "capture_method": "automatic"}
 DECLINED = {**PAYMENT, "payment_method": "pm_card_chargeDeclined"}
+CHALLENGED = {**PAYMENT, "payment_method": "pm_card_threeDSecure2Required",
+              "return_url": "https://shop.example/done"}
+GROWING = {**HOLD,
+           "payment_method_options[card][request_incremental_authorization]": "if_available"}
 # Seconds after a restart within which everything has its end.
 RESTART_SECONDS = 5
 
@@ -43,7 +48,19 @@ AUTHORIZE = [
     ("authorize-before-finish", HOLD, (200, "requires_capture", 0, 0)),
     ("authorize-before-rail", DECLINED, (402, "requires_payment_method", 0, 0)),
     ("authorize-before-decline", DECLINED, (402, "requires_payment_method", 0, 0)),
+    ("authorize-before-rail", CHALLENGED, (402, "requires_payment_method", 0, 0)),
+    ("authorize-before-challenge", CHALLENGED, (200, "requires_action", 0, 0)),
 ]
+# While the customer's answer is carried out. It was given, so it is carried out to its end.
+PROVEN = [
+    ("authorize-before-rail@2", "automatic", "succeeded"),
+    ("authorize-before-post", "automatic", "succeeded"),
+    ("authorize-before-finish", "automatic", "succeeded"),
+    ("authorize-before-rail@2", "manual", "requires_capture"),
+    ("authorize-before-post", "manual", "requires_capture"),
+    ("authorize-before-finish", "manual", "requires_capture"),
+]
+SETUP = ["setup-before-rail", "setup-before-finish"]
 LATER = [
     ("capture-before-rail", "capture", {"amount_to_capture": "1500"},
      (200, "succeeded", 1500, 0)),
@@ -52,6 +69,12 @@ LATER = [
     ("capture-before-finish", "capture", {"amount_to_capture": "1500"},
      (200, "succeeded", 1500, 0)),
     ("capture-before-rail", "capture", {}, (200, "succeeded", 2000, 0)),
+    ("increment-before-rail", "increment_authorization", {"amount": "2500"},
+     (200, "requires_capture", 0, 0)),
+    ("increment-before-post", "increment_authorization", {"amount": "2500"},
+     (200, "requires_capture", 0, 0)),
+    ("increment-before-finish", "increment_authorization",
+     {"amount": "2500", "metadata[a]": "b"}, (200, "requires_capture", 0, 0)),
     ("void-before-rail", "cancel", {}, (200, "canceled", 0, 0)),
     ("void-before-post", "cancel", {}, (200, "canceled", 0, 0)),
     ("void-before-finish", "cancel", {}, (200, "canceled", 0, 0)),
@@ -70,7 +93,7 @@ COMMIT = ["resource-before-commit", "resource-before-sync", "resource-after-comm
 def test_every_point_is_visited():
     """A point that somebody adds must get its crash. Those of wallets: test_wallet_crash_points."""
     visited = {point for point, *_ in AUTHORIZE} | {point for point, *_ in LATER}
-    visited |= {point for point, *_ in REVERSE} | set(COMMIT)
+    visited |= {point for point, *_ in REVERSE} | set(COMMIT) | set(SETUP)
     ours = {point for point in points_in_sources() if not point.startswith("wallet-")}
     assert ours == visited
 
@@ -135,13 +158,122 @@ def test_crash_afterwards(make_server, point, act, body, wanted):
     server = make_server(start=False)
     server.start(fault=f"{point}:crash")
     http, key = Http(server), str(uuid.uuid4())
-    first = http.post("/v1/payment_intents", PAYMENT if act == "refund" else HOLD).json()
+    first = http.post("/v1/payment_intents", PAYMENT if act == "refund" else GROWING).json()
     if act == "refund":
         path, body = "/v1/refunds", {**body, "payment_intent": first["id"]}
     else:
         path = f"/v1/payment_intents/{first['id']}/{act}"
     crash(server, http, key, path, body)
     after_restart(server, http, key, path, body, wanted)
+    if act == "increment_authorization":
+        (intent,) = sdk(server).v1.payment_intents.list().data
+        assert intent.amount == intent.amount_capturable == 2500
+        assert intent.metadata.to_dict() == ({"a": "b"} if "metadata[a]" in body else {})
+        (charge,) = sdk(server).v1.charges.list().data
+        assert charge.payment_method_details.card.amount_authorized == 2500
+        assert sdk(server).v1.payment_intents.capture(intent.id).amount_received == 2500
+        settled(server)
+
+
+def page_of(server, shown):
+    """Where the page is after a restart, on another port."""
+    return server.url + "/" + action_url(shown).split("/", 3)[3]
+
+
+@pytest.mark.parametrize("point, capture, wanted", PROVEN)
+def test_crash_behind_an_authentication(make_server, point, capture, wanted):
+    server = make_server(start=False)
+    server.start(fault=f"{point}:crash")
+    client, browser = sdk(server), Browser()
+    intent = client.v1.payment_intents.create(
+        {**CHALLENGED, "capture_method": capture})
+    with pytest.raises(requests.exceptions.ConnectionError):
+        browser.press(page_of(server, intent), "complete")
+    server.wait_for_crash()
+    server.start()
+    books = settled(server, RESTART_SECONDS)
+    assert [one.status for one in books.intents] == [wanted]
+    assert len(books.charges) == 1
+    secure = books.charges[0].payment_method_details.card.three_d_secure
+    assert secure.result == "authenticated"
+    # The customer reloads the page.
+    led = browser.post(page_of(server, intent), "complete")
+    assert query_of(led.headers["Location"])["redirect_status"] == "succeeded"
+    assert len(sdk(server).v1.charges.list().data) == 1
+    reconciled(server)
+
+
+@pytest.mark.parametrize("hit", range(1, 4))
+@pytest.mark.parametrize("answer", ["complete", "fail"])
+@pytest.mark.parametrize("point", COMMIT)
+def test_crash_around_the_commits_of_an_answer(make_server, point, answer, hit):
+    """Either the answer was never given, or it has its one outcome; the customer may ask again."""
+    server = make_server(start=False)
+    server.start()
+    browser = Browser()
+    intent = sdk(server).v1.payment_intents.create(CHALLENGED)
+    server.stop()
+    server.start(fault=f"{point}@{hit}:crash")
+    try:
+        browser.post(page_of(server, intent), answer)
+        while server.alive():
+            Http(server).post("/v1/customers", {"name": "one more"})
+    except requests.exceptions.ConnectionError:
+        server.wait_for_crash()
+    server.start()
+    settled(server, RESTART_SECONDS)
+    led = browser.post(page_of(server, intent), answer)
+    passed = answer == "complete"
+    assert query_of(led.headers["Location"])["redirect_status"] == (
+        "succeeded" if passed else "failed")
+    books = settled(server, RESTART_SECONDS)
+    assert [one.status for one in books.intents] == [
+        "succeeded" if passed else "requires_payment_method"]
+    assert [one.amount_captured for one in books.charges] == ([2000] if passed else [])
+    reconciled(server)
+
+
+@pytest.mark.parametrize("point", SETUP)
+@pytest.mark.parametrize("token, status, wanted", [
+    ("pm_card_visa", 200, "succeeded"),
+    ("pm_card_authenticationRequired", 200, "requires_action"),
+    ("pm_card_chargeDeclined", 402, "requires_payment_method"),
+])
+def test_crash_while_setting_up(make_server, point, token, status, wanted):
+    server = make_server(start=False)
+    server.start(fault=f"{point}:crash")
+    http, key = Http(server), str(uuid.uuid4())
+    customer = sdk(server).v1.customers.create({}).id
+    body = {"confirm": "true", "payment_method": token, "customer": customer}
+    crash(server, http, key, "/v1/setup_intents", body)
+    server.start()
+    settled(server, RESTART_SECONDS)
+    (setup,) = sdk(server).v1.setup_intents.list().data
+    assert setup.status == wanted
+    replayed = request(http, key, "/v1/setup_intents", body)
+    assert replayed.headers.get("Idempotent-Replayed") == "true"
+    assert replayed.status_code == status
+    saved = sdk(server).v1.customers.payment_methods.list(customer).data
+    assert len(saved) == (1 if wanted == "succeeded" else 0)
+    assert len(sdk(server).v1.setup_attempts.list({"setup_intent": setup.id}).data) == 1
+
+
+@pytest.mark.parametrize("point", ["setup-before-rail@2", "setup-before-finish@2"])
+def test_crash_while_an_authenticated_setup_ends(make_server, point):
+    server = make_server(start=False)
+    server.start(fault=f"{point}:crash")
+    client, browser = sdk(server), Browser()
+    setup = client.v1.setup_intents.create(
+        {"confirm": True, "payment_method": "pm_card_authenticationRequired",
+         "return_url": "https://shop.example/saved"})
+    with pytest.raises(requests.exceptions.ConnectionError):
+        browser.press(page_of(server, setup), "complete")
+    server.wait_for_crash()
+    server.start()
+    settled(server, RESTART_SECONDS)
+    assert sdk(server).v1.setup_intents.retrieve(setup.id).status == "succeeded"
+    led = browser.post(page_of(server, setup), "complete")
+    assert query_of(led.headers["Location"])["redirect_status"] == "succeeded"
 
 
 @pytest.mark.parametrize("point, body", REVERSE)
@@ -173,7 +305,7 @@ def test_reversal_without_a_crash(make_server, body):
     ("before-post", "before-post"), ("before-post", "before-finish"),
     ("before-finish", "before-finish"),
 ])
-@pytest.mark.parametrize("act", ["authorize", "capture", "void", "refund"])
+@pytest.mark.parametrize("act", ["authorize", "capture", "void", "refund", "increment"])
 def test_crash_while_repairing(make_server, act, first, second):
     """The process that finishes the work dies as well, at a later point or the same."""
     server = make_server(start=False)
@@ -182,10 +314,13 @@ def test_crash_while_repairing(make_server, act, first, second):
     path, body = "/v1/payment_intents", PAYMENT
     wanted = (200, "succeeded", 2000, 0)
     if act != "authorize":
-        made = http.post(path, PAYMENT if act == "refund" else HOLD).json()
+        made = http.post(path, PAYMENT if act == "refund" else GROWING).json()
     if act == "refund":
         path, body = "/v1/refunds", {"payment_intent": made["id"]}
         wanted = (200, "succeeded", 2000, 2000)
+    elif act == "increment":
+        path, body = f"{path}/{made['id']}/increment_authorization", {"amount": "2500"}
+        wanted = (200, "requires_capture", 0, 0)
     elif act != "authorize":
         path, body = f"{path}/{made['id']}/{'cancel' if act == 'void' else act}", {}
         wanted = (200, "canceled", 0, 0) if act == "void" else wanted

@@ -9,7 +9,7 @@ import requests
 from kit.client import Http, sdk
 from kit.server import wait_until
 
-AUTHORIZE, CAPTURE, VOID, REFUND = range(4)
+AUTHORIZE, CAPTURE, VOID, REFUND, REPORT, INCREMENT = range(6)
 APPROVED, DECLINED, PENDING, FAILED = range(4)
 CAPTURES = 1
 RECORD = struct.Struct("<16s16sqqIBBBBII")
@@ -49,6 +49,8 @@ class Issuer:
             self.captured[own] += amount
         elif operation == AUTHORIZE:
             self.held[own] = amount
+        elif operation == INCREMENT:
+            self.held[original] += amount
         elif operation == CAPTURE:
             self.captured[original] += amount
             self.held.pop(original, None)
@@ -171,7 +173,8 @@ def settled(server, seconds=5):
         # The metric counts attempts that are due; those that wait to ask again show in documents.
         return not any(
             intent.status == "processing"
-            for intent in everything(client, client.v1.payment_intents)
+            for service in (client.v1.payment_intents, client.v1.setup_intents)
+            for intent in everything(client, service)
         ) and not any(
             refund.status == "pending" and refund.balance_transaction is None
             for refund in everything(client, client.v1.refunds)

@@ -28,6 +28,7 @@
 #define SIM_WISHES_MAX  128
 #define SIM_INTENTS_MAX 256
 #define SIM_FORM_SIZE   512
+#define SIM_PAGE_SIZE   128
 #define SIM_STEPS_MAX   2000000
 #define SIM_FEES_MAX    16
 
@@ -79,6 +80,9 @@ enum sim_verb {
     SIM_CANCEL,
     SIM_REFUND,
     SIM_UPDATE,
+    SIM_INCREMENT,
+    SIM_SETUP,
+    SIM_AUTHENTICATE, /* a customer on the page: no key, and no idempotency key */
     SIM_VERB_COUNT
 };
 
@@ -89,13 +93,14 @@ struct sim_wish {
     bool replay_checked;
     char key[32];
     char capture[ID_TEXT_SIZE];
+    char page[SIM_PAGE_SIZE]; /* AUTHENTICATE: the end of the page's address */
     char form[SIM_FORM_SIZE];
     uint32_t under_way;
     uint32_t tries;
     uint64_t next_try_ns;
     bool settled; /* there is an answer that is a promise */
     int status;
-    char *body;
+    char *body;         /* of a redirect: where it leads */
     uint64_t conflicts; /* answers that blamed another request */
 };
 
@@ -109,7 +114,8 @@ struct sim_call {
 };
 
 struct sim_intent {
-    char id[ID_TEXT_SIZE];
+    char id[ID_TEXT_SIZE]; /* or of a setup */
+    char page[SIM_PAGE_SIZE];
     char charge[ID_TEXT_SIZE];
     char status[32]; /* as it was last told */
     uint32_t merchant;
@@ -221,6 +227,8 @@ enum sim_kind {
     SIM_ROW_TRANSACTION,
     SIM_ROW_KEY,
     SIM_ROW_EVENT,
+    SIM_ROW_SETUP,
+    SIM_ROW_SETUP_ATTEMPT,
     SIM_ROW_KIND_COUNT,
 };
 

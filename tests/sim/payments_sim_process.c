@@ -176,6 +176,7 @@ start_api(struct sim *sim)
         .ledger = ledger_engine_port(process->engine),
         .vault = vault_port(process->vault),
         .card_rail = cards_rail(process->cards),
+        .public_url = "http://localhost",
         .log = &sim->log,
         .settings = sim->plan.payments,
     };

@@ -19,6 +19,7 @@ MAY_USE = {
     "store": ["base", "os", "core/*", "wire/record"],
     "document": ["base", "os"],
     "trace": ["base", "os", "wire/*"],
+    "image": ["base"],
     "net": ["base", "os", "wire/*", "trace"],
     "port": ["base", "os", "core/*"],
     "engine": ["base", "os", "core/*", "wire/*", "store", "net", "trace", "port"],
@@ -26,7 +27,7 @@ MAY_USE = {
     "books": ["base", "os", "wire/form", "document", "port", "resource"],
     "service/*": [
         "base", "os", "core/*", "wire/*", "store", "document", "net", "trace", "port", "engine",
-        "resource", "books",
+        "resource", "books", "image",
     ],
     "api": ["base", "os", "wire/*", "document", "net", "trace", "port", "resource", "core/*"],
     "gateway": ["base", "os", "core/balance", "wire/*", "net", "trace", "port"],

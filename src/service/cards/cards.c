@@ -58,6 +58,7 @@ count(struct cards *cards, enum port_rail_outcome outcome)
         atomic_fetch_add(&cards->unknown, 1);
         return;
     case PORT_RAIL_NOT_FOUND:
+    case PORT_RAIL_CHALLENGE: /* neither: the next one tells */
         return;
     }
     UNREACHABLE();

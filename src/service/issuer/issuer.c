@@ -2,8 +2,7 @@
 
 #include "base/assert.h"
 #include "base/list.h"
-#include "memory.h"
-#include "test_cards.h"
+#include "decide.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -41,94 +40,7 @@ issuer_settings_default(void)
     return (struct issuer_settings){.refund_settle_ms = 1000};
 }
 
-/* -------------------------------------------------------------------------------- decisions --- */
-
-static void
-copy_text(char *out, size_t size, const char *text)
-{
-    struct buf buf;
-    buf_init_fixed(&buf, out, size);
-    buf_append_cstr(&buf, text == NULL ? "" : text);
-    buf_append_byte(&buf, '\0');
-    ASSERT(!buf_failed(&buf));
-}
-
-static enum port_rail_check
-check_of(bool given, const struct issuer_test_card *card, enum issuer_checks fails)
-{
-    if (!given) {
-        return PORT_RAIL_CHECK_NONE;
-    }
-    if (card->checks == ISSUER_CHECKS_UNAVAILABLE) {
-        return PORT_RAIL_CHECK_UNAVAILABLE;
-    }
-    bool both = card->checks == ISSUER_CHECKS_ADDRESS_FAIL && fails != ISSUER_CHECKS_CVC_FAIL;
-    return card->checks == fails || both ? PORT_RAIL_CHECK_FAIL : PORT_RAIL_CHECK_PASS;
-}
-
-/* The answer to an authorization, from its record alone: so a repeat gets the same. */
-static void
-authorization_answer(const struct issuer_memory_entry *entry, struct port_rail_answer *answer)
-{
-    const struct issuer_record *record = &entry->record;
-    const struct issuer_test_card *card = issuer_test_card_at(record->card);
-    memset(answer, 0, sizeof(*answer));
-    answer->outcome = (enum port_rail_outcome)record->outcome;
-    copy_text(answer->risk_level, sizeof(answer->risk_level), card->risk_level);
-    answer->risk_score = card->risk_score;
-    answer->cvc_check =
-        check_of((record->flags & ISSUER_RECORD_CVC) != 0, card, ISSUER_CHECKS_CVC_FAIL);
-    answer->postal_code_check = check_of(
-        (record->flags & ISSUER_RECORD_POSTAL_CODE) != 0, card, ISSUER_CHECKS_POSTAL_CODE_FAIL);
-    answer->address_check =
-        check_of((record->flags & ISSUER_RECORD_LINE1) != 0, card, ISSUER_CHECKS_LINE1_FAIL);
-    answer->captured = entry->captured != 0;
-    answer->captured_amount = entry->captured;
-    answer->refunded_amount = entry->refunded;
-    answer->voided = entry->voided;
-    if (record->outcome == PORT_RAIL_APPROVED) {
-        answer->straight_to_available = card->bypass_pending;
-        uint32_t code = (uint32_t)u128_low(record->id) % 1000000;
-        struct buf buf;
-        buf_init_fixed(&buf, answer->authorization_code, sizeof(answer->authorization_code));
-        buf_append_format(&buf, "%06u", code);
-        buf_append_byte(&buf, '\0');
-        buf_init_fixed(
-            &buf, answer->network_transaction_id, sizeof(answer->network_transaction_id));
-        buf_append_format(&buf, "%015u", record->number);
-        buf_append_byte(&buf, '\0');
-        return;
-    }
-    copy_text(answer->error_code, sizeof(answer->error_code), card->error_code);
-    copy_text(answer->decline_code, sizeof(answer->decline_code), card->decline_code);
-    copy_text(answer->advice_code, sizeof(answer->advice_code), card->advice_code);
-    copy_text(answer->network_code, sizeof(answer->network_code), card->network_code);
-}
-
-static uint8_t
-decide(const struct message *message, const struct issuer_test_card *card)
-{
-    bool approved = card->error_code == NULL;
-    if (card->verifies && message->rail.amount.amount == 0) {
-        approved = true;
-    }
-    if (card->cvc_only && message->card.cvc[0] == '\0') {
-        approved = true;
-    }
-    return approved ? PORT_RAIL_APPROVED : PORT_RAIL_DECLINED;
-}
-
-static void
-answer_failure(struct port_rail_answer *answer, enum port_rail_outcome outcome)
-{
-    memset(answer, 0, sizeof(*answer));
-    answer->outcome = outcome;
-    if (outcome == PORT_RAIL_DECLINED) {
-        copy_text(answer->error_code, sizeof(answer->error_code), "processing_error");
-        copy_text(answer->decline_code, sizeof(answer->decline_code), "processing_error");
-        copy_text(answer->network_code, sizeof(answer->network_code), "12");
-    }
-}
+/* ------------------------------------------------------------------------------ operations --- */
 
 /* Adds the record; a memory that cannot keep it makes the outcome unknown, never a lie. */
 static bool
@@ -140,7 +52,7 @@ add(struct message *message, struct issuer_record *record)
     record->amount = message->rail.amount.amount;
     record->at_ms = os_wall_ns(issuer->parts.clock) / OS_NS_PER_MS;
     if (issuer_memory_add(&issuer->memory, record) != ERR_OK) {
-        answer_failure(&message->answer, PORT_RAIL_UNKNOWN);
+        issuer_answer_outcome(&message->answer, PORT_RAIL_UNKNOWN);
         return false;
     }
     return true;
@@ -149,20 +61,13 @@ add(struct message *message, struct issuer_record *record)
 static void
 authorize(struct message *message)
 {
-    const struct issuer_test_card *card = issuer_test_card(message->card.number);
-    struct issuer_record record = {
-        .outcome = decide(message, card),
-        .card = issuer_test_card_index(card),
-        .flags = (uint8_t)((message->rail.capture ? ISSUER_RECORD_CAPTURES : 0) |
-                           (message->card.cvc[0] != '\0' ? ISSUER_RECORD_CVC : 0) |
-                           (message->rail.postal_code.size != 0 ? ISSUER_RECORD_POSTAL_CODE : 0) |
-                           (message->rail.address_line1.size != 0 ? ISSUER_RECORD_LINE1 : 0)),
-    };
+    struct issuer_memory *memory = &message->issuer->memory;
+    struct issuer_record record = {.outcome = PORT_RAIL_UNKNOWN};
+    issuer_decide(memory, &message->rail, &message->card, &record);
     if (add(message, &record)) {
-        struct issuer_memory_entry *entry =
-            issuer_memory_find(&message->issuer->memory, message->rail.id);
+        struct issuer_memory_entry *entry = issuer_memory_find(memory, message->rail.id);
         ASSERT(entry != NULL);
-        authorization_answer(entry, &message->answer);
+        issuer_answer_authorization(entry, &message->answer);
     }
 }
 
@@ -184,19 +89,6 @@ refund_outcome(const struct issuer *issuer, const struct issuer_record *record, 
     UNREACHABLE();
 }
 
-static bool
-follow_up_is_legal(const struct port_rail_request *rail, const struct issuer_memory_entry *original)
-{
-    if (original->record.operation != PORT_RAIL_AUTHORIZE ||
-        original->record.outcome != PORT_RAIL_APPROVED || original->voided) {
-        return false;
-    }
-    if (rail->operation == PORT_RAIL_CAPTURE) {
-        return original->captured == 0 && rail->amount.amount <= original->record.amount;
-    }
-    return original->refunded + rail->amount.amount <= original->captured;
-}
-
 static void
 follow_up(struct message *message)
 {
@@ -204,10 +96,10 @@ follow_up(struct message *message)
     struct issuer_memory_entry *original =
         issuer_memory_find(&issuer->memory, message->rail.original_id);
     if (original == NULL) {
-        answer_failure(&message->answer, PORT_RAIL_NOT_FOUND);
+        issuer_answer_outcome(&message->answer, PORT_RAIL_NOT_FOUND);
         return;
     }
-    bool legal = follow_up_is_legal(&message->rail, original);
+    bool legal = issuer_allows(&message->rail, original);
     struct issuer_record record = {
         .original_id = message->rail.original_id,
         .outcome = legal ? PORT_RAIL_APPROVED : PORT_RAIL_DECLINED,
@@ -220,7 +112,7 @@ follow_up(struct message *message)
     if (message->rail.operation == PORT_RAIL_REFUND) {
         outcome = refund_outcome(issuer, &record, record.at_ms);
     }
-    answer_failure(&message->answer, outcome);
+    issuer_answer_follow_up(&record, outcome, &message->answer);
 }
 
 /* Voiding what never arrived leaves a record under its id too, so that it is refused if it comes.
@@ -249,7 +141,7 @@ reverse(struct message *message)
         .outcome = PORT_RAIL_APPROVED,
     };
     if (add(message, &record)) {
-        answer_failure(&message->answer, PORT_RAIL_APPROVED);
+        issuer_answer_outcome(&message->answer, PORT_RAIL_APPROVED);
     }
 }
 
@@ -258,7 +150,7 @@ repeat(struct message *message, const struct issuer_memory_entry *entry)
 {
     const struct issuer_record *record = &entry->record;
     if (record->operation == PORT_RAIL_AUTHORIZE) {
-        authorization_answer(entry, &message->answer);
+        issuer_answer_authorization(entry, &message->answer);
         return;
     }
     enum port_rail_outcome outcome = (enum port_rail_outcome)record->outcome;
@@ -266,7 +158,7 @@ repeat(struct message *message, const struct issuer_memory_entry *entry)
         uint64_t now_ms = os_wall_ns(message->issuer->parts.clock) / OS_NS_PER_MS;
         outcome = refund_outcome(message->issuer, record, now_ms);
     }
-    answer_failure(&message->answer, outcome);
+    issuer_answer_follow_up(record, outcome, &message->answer);
 }
 
 static void
@@ -286,6 +178,7 @@ handle(struct message *message)
         return;
     case PORT_RAIL_CAPTURE:
     case PORT_RAIL_REFUND:
+    case PORT_RAIL_INCREMENT:
         follow_up(message);
         return;
     case PORT_RAIL_VOID:
@@ -293,7 +186,7 @@ handle(struct message *message)
         return;
     case PORT_RAIL_PAY: /* a bank's, not a card network's */
     case PORT_RAIL_REPORT:
-        answer_failure(&message->answer, PORT_RAIL_NOT_FOUND);
+        issuer_answer_outcome(&message->answer, PORT_RAIL_NOT_FOUND);
         return;
     }
     UNREACHABLE();

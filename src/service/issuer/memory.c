@@ -45,7 +45,9 @@ apply(struct issuer_memory *memory, const struct issuer_record *record)
     if (original == NULL) {
         return;
     }
-    if (record->operation == PORT_RAIL_CAPTURE) {
+    if (record->operation == PORT_RAIL_INCREMENT) {
+        original->authorized += record->amount;
+    } else if (record->operation == PORT_RAIL_CAPTURE) {
         original->captured = record->amount;
     } else if (record->operation == PORT_RAIL_REFUND) {
         original->refunded += record->amount;
@@ -63,6 +65,9 @@ remember(struct issuer_memory *memory, const struct issuer_record *record)
         return ERR_MEMORY;
     }
     entry->record = *record;
+    if (record->operation == PORT_RAIL_AUTHORIZE && record->outcome == PORT_RAIL_APPROVED) {
+        entry->authorized = record->amount;
+    }
     if ((record->flags & ISSUER_RECORD_CAPTURES) != 0 && record->outcome == PORT_RAIL_APPROVED) {
         entry->captured = record->amount;
     }

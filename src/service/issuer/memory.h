@@ -15,7 +15,8 @@
 
 struct issuer_record {
     u128 id;
-    u128 original_id; /* CAPTURE, VOID, REFUND */
+    u128 original_id; /* INCREMENT, CAPTURE, VOID, REFUND; AUTHORIZE: the challenge that was passed
+                       */
     int64_t amount;
     uint64_t at_ms;  /* unix; when it was done */
     uint32_t number; /* of the record in the file, from 1: a torn record has none */
@@ -32,12 +33,17 @@ enum {
     ISSUER_RECORD_CVC = 2,
     ISSUER_RECORD_POSTAL_CODE = 4,
     ISSUER_RECORD_LINE1 = 8,
+    ISSUER_RECORD_WANTS_PROOF = 16,
+    ISSUER_RECORD_AUTHENTICATED = 32,   /* behind a challenge that was passed */
+    ISSUER_RECORD_SETS_UP = 64,         /* the cardholder agrees to later charges off session */
+    ISSUER_RECORD_UNAUTHENTICATED = 128 /* declined, because nobody could be challenged */
 };
 
 struct issuer_memory_entry {
     struct map_link link;
     struct issuer_record record;
     /* Of an authorization: what has become of it. */
+    int64_t authorized; /* with what was added */
     int64_t captured;
     int64_t refunded;
     bool voided;

@@ -20,9 +20,21 @@ enum issuer_checks {
     ISSUER_CHECKS_UNAVAILABLE,
 };
 
+/* When the customer must authenticate (3-D Secure). "On session": they are there. */
+enum issuer_authentication {
+    ISSUER_NOT_ENROLLED,    /* never; whoever asks for it hears that it was attempted */
+    ISSUER_NOT_SUPPORTED,   /* never; the network has no 3-D Secure */
+    ISSUER_ON_REQUEST,      /* when the merchant asks for it */
+    ISSUER_REQUEST_FAILS,   /* asking for it fails, and changes nothing */
+    ISSUER_ALWAYS,          /* on and off session */
+    ISSUER_LOOKUP_FAILS,    /* must be, but cannot be carried out */
+    ISSUER_UNLESS_SET_UP,   /* on session; off session too, until it was set up for that */
+    ISSUER_ON_SESSION_ONLY, /* as if it were set up for off session already */
+};
+
 struct issuer_test_card {
     const char *number;
-    const char *error_code; /* NULL: approved */
+    const char *error_code; /* NULL: approved (once authenticated, where that must be) */
     const char *decline_code;
     const char *advice_code;
     const char *network_code; /* ISO 8583:1987 DE 39; empty: not sent to the network */
@@ -30,9 +42,11 @@ struct issuer_test_card {
     enum issuer_refund refund;
     const char *risk_level;
     uint8_t risk_score;
+    enum issuer_authentication authentication;
     bool verifies;       /* a zero-amount verification is approved though charges are not */
     bool bypass_pending; /* settles at once */
     bool cvc_only;       /* declined only if a CVC is given */
+    bool no_increments;  /* declines every increment: no funds */
 };
 
 /* The card's row, or the row of an ordinary good card. Never NULL. */

@@ -65,13 +65,16 @@ payments_attempt_open(
     attempt->state = SPAN("started");
     attempt->key = key;
     attempt->amount = amount;
-    attempt->fee = payments_fee(flow->payments, amount, payments_flow_currency(flow));
+    attempt->fee =
+        amount == 0 ? 0 : payments_fee(flow->payments, amount, payments_flow_currency(flow));
     attempt->began = (int64_t)resource_now_s(flow->op);
     if (attempt->id.size == 0) {
         resource_internal(flow->op, ERR_FULL, "request memory");
         return false;
     }
     flow->attempt_id = id;
+    flow->reserved_amount = amount;
+    flow->reserved_at = attempt->began;
     return true;
 }
 
@@ -97,6 +100,8 @@ payments_attempt_resume(struct payments_flow *flow, const struct payments_attemp
 {
     ASSERT(payments_attempt_is_open(attempt));
     flow->attempt_id = payments_unhex(attempt->id);
+    flow->reserved_amount = attempt->amount;
+    flow->reserved_at = attempt->began;
     if (attempt->key.size != 0) {
         resource_adopt_key(flow->op, attempt->key);
     }

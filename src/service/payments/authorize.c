@@ -1,12 +1,17 @@
 /*
  * Confirming an intent: the flow of an authorization, with its crash points.
  *
- *   payments_authorize_begin     documents: intent processing, attempt started     (1)
+ *   payments_authorize_begin     wallets: limits reserved, where there are wallets
+ *     refused                    documents: as declined, at once
+ *   reserved                     documents: intent processing, attempt started     (1)
  *   ask_rail                     rail: authorize                                   (2)
  *     declined                   documents: charge failed, attempt closed
+ *     challenged                 documents: intent requires_action, attempt closed; once the
+ *                                customer has passed (challenge.c), (1) again, with the proof
  *     unknown                    documents: due again; payments_authorize_resume asks for a report
  *   post                         books: payment, or hold                           (3)
- *     refused                    documents: attempt reversing; rail: void; then as declined
+ *     refused                    documents: attempt reversing; rail: void; then as declined.
+ *                                A wallet's payment has no rail to reverse: declined at once
  *   finish                       documents: charge, transaction, events, key       (4)
  *
  * Whoever finds the attempt open at (1) to (4) calls payments_authorize_resume, which asks the
@@ -16,7 +21,6 @@
 
 #include "base/assert.h"
 #include "os/fault.h"
-#include "json/json.h"
 
 #include <string.h>
 
@@ -27,6 +31,10 @@ static void reverse(struct payments_flow *flow);
 void
 payments_answer_intent(struct payments_flow *flow)
 {
+    if (flow->page) {
+        payments_page_answer(flow);
+        return;
+    }
     resource_answer_object(flow->op, &payments_intent_type, flow->intent);
 }
 
@@ -65,13 +73,33 @@ payments_fail_state(struct payments_flow *flow, const char *verb)
 
 /* ------------------------------------------------------------------------------ (4) the end --- */
 
-/* A payment method has no lock: whoever pays with it at the same time, or detaches it, may have
- * written it since it was read. That must not stop a payment, and their word is as good. */
-static err_t
-save_checks(struct payments_flow *flow)
+/* What is agreed about the card: the option of the card goes before that of the intent. */
+static struct span
+agreed_usage(const struct payments_intent *intent)
 {
-    err_t error = resource_save(flow->op, &payments_method_type, flow->method);
-    return error == ERR_STALE ? ERR_OK : error;
+    return intent->card_setup_future_usage.size != 0 ? intent->card_setup_future_usage
+                                                     : intent->setup_future_usage;
+}
+
+/* A payment that went well leaves the card with its customer, if that was agreed. */
+static err_t
+keep_method(struct payments_flow *flow)
+{
+    struct span usage = agreed_usage(flow->intent);
+    bool off_session = span_equal_cstr(usage, "off_session");
+    bool on_session = span_equal_cstr(usage, "on_session");
+    const struct payments_method_news news = {
+        .customer = off_session || on_session ? flow->intent->customer : SPAN_EMPTY,
+        .agreement = off_session ? flow->charge->authorization : SPAN_EMPTY,
+    };
+    return payments_method_learn(flow, &news);
+}
+
+static err_t
+keep_checks(struct payments_flow *flow)
+{
+    const struct payments_method_news nothing = {.customer = SPAN_EMPTY};
+    return payments_method_learn(flow, &nothing);
 }
 
 static err_t
@@ -101,6 +129,7 @@ save_approved(struct payments_flow *flow)
             .release_due = payments_release_at(flow),
         };
         TRY(payments_balance_transaction_add(flow, &entry, &charge->balance_transaction));
+        TRY(payments_destination_transaction_add(flow, amount));
     } else {
         intent->amount_capturable = amount;
     }
@@ -110,7 +139,7 @@ save_approved(struct payments_flow *flow)
     intent->last_payment_error = SPAN_EMPTY;
     intent->due = captured ? 0 : intent->capture_before;
     payments_attempt_close(&intent->attempt);
-    TRY(save_checks(flow));
+    TRY(keep_method(flow));
     TRY(resource_save(op, &payments_charge_type, charge));
     TRY(resource_save(op, &payments_intent_type, intent));
     TRY(resource_emit(op, "charge.succeeded", &payments_charge_type, charge, SPAN_EMPTY));
@@ -137,68 +166,6 @@ finish_approved(struct payments_flow *flow)
     payments_answer_intent(flow);
 }
 
-static struct span
-decline_message(const struct port_rail_answer *answer)
-{
-    static const struct {
-        const char *code;
-        const char *message;
-    } messages[] = {
-        {"expired_card", "Your card has expired."},
-        {"incorrect_cvc", "Your card's security code is incorrect."},
-        {"incorrect_number", "Your card number is incorrect."},
-        {"processing_error",
-         "An error occurred while processing your card. Try again in a little bit."},
-        {"authentication_required",
-         "Your card was declined. This transaction requires authentication."},
-    };
-
-    for (size_t i = 0; i < sizeof(messages) / sizeof(messages[0]); i++) {
-        if (strcmp(answer->error_code, messages[i].code) == 0) {
-            return span_from_cstr(messages[i].message);
-        }
-    }
-    if (strcmp(answer->decline_code, "insufficient_funds") == 0) {
-        return SPAN("Your card has insufficient funds.");
-    }
-    return SPAN("Your card was declined.");
-}
-
-/* The error as it stays on the intent: last_payment_error. */
-static struct span
-payment_error_json(struct payments_flow *flow, struct span message)
-{
-    enum {
-        ERROR_SIZE_MAX = 16384
-    };
-    const struct port_rail_answer *answer = &flow->rail.answer;
-    void *memory = arena_alloc(resource_op_arena(flow->op), ERROR_SIZE_MAX);
-    struct buf buf;
-    buf_init_fixed(&buf, memory, memory == NULL ? 0 : ERROR_SIZE_MAX);
-    struct json_writer json;
-    json_begin(&json, &buf);
-    json_object_begin(&json);
-    if (answer->advice_code[0] != '\0') {
-        json_member_cstr(&json, "advice_code", answer->advice_code);
-    }
-    json_member_text(&json, "charge", flow->charge->header.id);
-    json_member_cstr(&json, "code", answer->error_code);
-    if (answer->decline_code[0] != '\0') {
-        json_member_cstr(&json, "decline_code", answer->decline_code);
-    }
-    json_member_text(&json, "message", message);
-    if (answer->network_code[0] != '\0') {
-        json_member_cstr(&json, "network_decline_code", answer->network_code);
-    }
-    json_member_raw(
-        &json,
-        "payment_method",
-        resource_render_text(flow->op, &payments_method_type, flow->method));
-    json_member_cstr(&json, "type", "card_error");
-    json_object_end(&json);
-    return buf_failed(&buf) ? SPAN_EMPTY : buf_span(&buf);
-}
-
 static err_t
 save_declined(struct payments_flow *flow, struct span message)
 {
@@ -211,12 +178,12 @@ save_declined(struct payments_flow *flow, struct span message)
     flow->charge->failure_message = message;
     intent->status = span_from_cstr(payments_intent_status_name(status));
     intent->latest_charge = flow->charge->header.id;
-    intent->last_payment_error = payment_error_json(flow, message);
+    intent->last_payment_error = payments_card_error(flow, message);
     intent->payment_method = SPAN_EMPTY;
     intent->capture_before = 0;
     intent->due = 0;
     payments_attempt_close(&intent->attempt);
-    TRY(save_checks(flow));
+    TRY(keep_checks(flow));
     TRY(resource_save(op, &payments_charge_type, flow->charge));
     TRY(resource_save(op, &payments_intent_type, intent));
     TRY(resource_emit(op, "charge.failed", &payments_charge_type, flow->charge, SPAN_EMPTY));
@@ -229,13 +196,19 @@ finish_declined(struct payments_flow *flow)
 {
     FAULT_POINT("authorize-before-decline");
     const struct port_rail_answer *answer = &flow->rail.answer;
-    struct span message = decline_message(answer);
+    struct span message =
+        flow->decline_message.size != 0 ? flow->decline_message : payments_decline_message(answer);
     if (!payments_charge_build(flow)) {
         return;
     }
     err_t failure = save_declined(flow, message);
     if (failure != ERR_OK) {
         resource_internal(flow->op, failure, "payment");
+        return;
+    }
+    payments_wallet_release(flow);
+    if (flow->page) {
+        payments_page_answer(flow);
         return;
     }
     struct resource_error error = {
@@ -281,6 +254,7 @@ reversed(struct payments_flow *flow)
     case PORT_RAIL_FAILED:
     case PORT_RAIL_PENDING:
     case PORT_RAIL_UNKNOWN:
+    case PORT_RAIL_CHALLENGE:
         /* It stands as long as the rail has not said that it does not. */
         payments_answer_unknown(flow);
         return;
@@ -322,7 +296,12 @@ posted(struct payments_flow *flow, enum payments_posting posting)
         finish_approved(flow);
         return;
     case PAYMENTS_POSTING_REFUSED:
-        reverse(flow);
+        if (payments_by_wallet(flow)) {
+            payments_wallet_decline_of_books(flow);
+            finish_declined(flow);
+        } else {
+            reverse(flow);
+        }
         return;
     case PAYMENTS_POSTING_UNKNOWN:
         payments_answer_unknown(flow);
@@ -348,6 +327,45 @@ post(struct payments_flow *flow)
 
 /* ----------------------------------------------------------------------------- (2) the rail --- */
 
+static err_t
+save_challenged(struct payments_flow *flow)
+{
+    struct payments_intent *intent = flow->intent;
+    enum payments_intent_status status = PAYMENTS_PROCESSING;
+    bool legal = payments_intent_move(
+        payments_intent_status_parse(intent->status), PAYMENTS_MOVE_CHALLENGED, &status);
+    ASSERT(legal);
+    intent->status = span_from_cstr(payments_intent_status_name(status));
+    intent->payment_method = flow->method->header.id;
+    intent->last_payment_error = SPAN_EMPTY;
+    intent->capture_before = 0;
+    intent->due = intent->challenge.expires;
+    payments_attempt_close(&intent->attempt);
+    TRY(keep_checks(flow));
+    TRY(resource_save(flow->op, &payments_intent_type, intent));
+    return resource_emit(
+        flow->op, "payment_intent.requires_action", &payments_intent_type, intent, SPAN_EMPTY);
+}
+
+static void
+finish_challenged(struct payments_flow *flow)
+{
+    FAULT_POINT("authorize-before-challenge");
+    if (!payments_challenge_open(flow, &flow->intent->challenge, flow->intent->header.id)) {
+        return;
+    }
+    payments_charge_checks(flow);
+    err_t error = save_challenged(flow);
+    if (error != ERR_OK) {
+        resource_internal(flow->op, error, "challenge");
+        return;
+    }
+    payments_wallet_release(flow);
+    payments_answer_intent(flow);
+}
+
+static void attempt_is_durable(struct resource_op *op);
+
 static void
 answered(struct payments_flow *flow)
 {
@@ -360,11 +378,19 @@ answered(struct payments_flow *flow)
         flow->rail.answer.outcome = PORT_RAIL_DECLINED;
         finish_declined(flow);
         return;
+    case PORT_RAIL_CHALLENGE:
+        finish_challenged(flow);
+        return;
     case PORT_RAIL_PENDING:
     case PORT_RAIL_UNKNOWN:
         payments_answer_unknown(flow);
         return;
     case PORT_RAIL_NOT_FOUND:
+        if (flow->intent->attempt.proof.size != 0) {
+            /* The customer has done their part and is gone; all that is asked is in documents. */
+            attempt_is_durable(flow->op);
+            return;
+        }
         /* It may still be on its way: only a reversal makes sure that it never counts. */
         reverse(flow);
         return;
@@ -372,29 +398,51 @@ answered(struct payments_flow *flow)
     UNREACHABLE();
 }
 
+bool
+payments_is_off_session(struct resource_op *op)
+{
+    struct span value = SPAN_EMPTY;
+    return resource_text(op, "off_session", &value) && value.size != 0 &&
+           !span_equal_cstr(value, "false");
+}
+
+void
+payments_rail_fill_card(struct payments_flow *flow, const struct payments_attempt *attempt)
+{
+    const struct payments_method *method = flow->method;
+    struct port_rail_request *rail = &flow->rail;
+    rail->operation = PORT_RAIL_AUTHORIZE;
+    rail->id = resource_derived_id(flow->attempt_id, "authorize");
+    rail->original_id = attempt->proof.size != 0 ? payments_unhex(attempt->proof) : 0;
+    rail->agreement_id = method->agreement.size != 0 ? payments_unhex(method->agreement) : 0;
+    rail->postal_code = method->postal_code;
+    rail->address_line1 = method->address_line1;
+    ASSERT(method->token.size < sizeof(rail->token));
+    memset(rail->token, 0, sizeof(rail->token));
+    if (method->token.size != 0) { /* a wallet has none */
+        memcpy(rail->token, method->token.data, method->token.size);
+    }
+}
+
 static void
 attempt_is_durable(struct resource_op *op)
 {
     struct payments_flow *flow = payments_flow_of(op);
-    const struct payments_method *method = flow->method;
-    bool off_session = false;
-    (void)resource_boolean(op, "off_session", &off_session);
+    const struct payments_intent *intent = flow->intent;
+    bool refuses_action = false;
+    (void)resource_boolean(op, "error_on_requires_action", &refuses_action);
     FAULT_POINT("authorize-before-rail");
     struct money amount;
-    err_t error =
-        money_from_api(flow->intent->attempt.amount, payments_flow_currency(flow), &amount);
+    err_t error = money_from_api(intent->attempt.amount, payments_flow_currency(flow), &amount);
     ASSERT(error == ERR_OK);
-    flow->rail.operation = PORT_RAIL_AUTHORIZE;
-    flow->rail.id = resource_derived_id(flow->attempt_id, "authorize");
+    payments_rail_fill_card(flow, &intent->attempt);
     flow->rail.amount = amount;
-    flow->rail.capture = !span_equal_cstr(flow->intent->capture_method, "manual");
-    flow->rail.off_session = off_session;
-    flow->rail.postal_code = method->postal_code;
-    flow->rail.address_line1 = method->address_line1;
-    flow->rail.statement_descriptor = flow->intent->statement_descriptor;
-    ASSERT(method->token.size < sizeof(flow->rail.token));
-    memset(flow->rail.token, 0, sizeof(flow->rail.token));
-    memcpy(flow->rail.token, method->token.data, method->token.size);
+    flow->rail.capture = !span_equal_cstr(intent->capture_method, "manual");
+    flow->rail.off_session = payments_is_off_session(op);
+    flow->rail.may_challenge = !flow->rail.off_session && !refuses_action;
+    flow->rail.wants_proof = payments_wants_proof(intent->request_three_d_secure);
+    flow->rail.sets_up = span_equal_cstr(agreed_usage(intent), "off_session");
+    flow->rail.statement_descriptor = intent->statement_descriptor;
     payments_rail_call(flow, answered);
 }
 
@@ -412,16 +460,12 @@ save_attempt(struct payments_flow *flow)
     intent->status = span_from_cstr(payments_intent_status_name(PAYMENTS_PROCESSING));
     intent->payment_method = flow->method->header.id;
     intent->attempt.payment_method = flow->method->header.id;
-    intent->attempt.charge = resource_new_id(op, payments_charge_type.prefix, &(u128){0});
+    intent->attempt.charge = payments_charge_id(flow);
     intent->capture_before = span_equal_cstr(intent->capture_method, "manual")
                                  ? now + settings->authorization_hold_s
                                  : 0;
     intent->due = now + settings->lease_s;
     if (flow->method->header.version == 0) {
-        if (span_equal_cstr(intent->setup_future_usage, "off_session") ||
-            span_equal_cstr(intent->setup_future_usage, "on_session")) {
-            flow->method->customer = intent->customer;
-        }
         TRY(resource_save(op, &payments_method_type, flow->method));
     }
     TRY(resource_save(op, &payments_intent_type, intent));
@@ -429,6 +473,30 @@ save_attempt(struct payments_flow *flow)
         TRY(resource_emit(op, "payment_intent.created", &payments_intent_type, intent, SPAN_EMPTY));
     }
     return ERR_OK;
+}
+
+static void
+reserved(struct payments_flow *flow)
+{
+    err_t error = save_attempt(flow);
+    if (error != ERR_OK) {
+        resource_internal(flow->op, error, "intent");
+    } else if (flow->rail.answer.outcome == PORT_RAIL_DECLINED) {
+        finish_declined(flow);
+    } else {
+        resource_after_commit(flow->op, attempt_is_durable);
+    }
+}
+
+static void
+begin(struct payments_flow *flow, struct span proof)
+{
+    struct payments_intent *intent = flow->intent;
+    if (payments_method_may_pay(flow) &&
+        payments_attempt_open(flow, &intent->attempt, "authorize", intent->amount)) {
+        intent->attempt.proof = proof;
+        payments_wallet_reserve(flow, reserved);
+    }
 }
 
 void
@@ -452,15 +520,24 @@ payments_authorize_begin(struct payments_flow *flow)
         payments_fail_state(flow, "confirm");
         return;
     }
-    if (!payments_attempt_open(flow, &intent->attempt, "authorize", intent->amount)) {
-        return;
+    /* With confirmation_method=manual the customer has proven themselves before this. */
+    bool proven = span_equal_cstr(intent->challenge.state, "passed") &&
+                  span_equal(flow->method->header.id, intent->payment_method);
+    if (proven) {
+        begin(flow, intent->challenge.authorization);
+    } else if (payments_challenge_reset(flow, &intent->challenge)) {
+        begin(flow, SPAN_EMPTY);
     }
-    err_t error = save_attempt(flow);
-    if (error != ERR_OK) {
-        resource_internal(flow->op, error, "intent");
-        return;
-    }
-    resource_after_commit(flow->op, attempt_is_durable);
+}
+
+void
+payments_authorize_proven(struct payments_flow *flow)
+{
+    enum payments_intent_status status;
+    bool legal = payments_intent_move(
+        payments_intent_status_parse(flow->intent->status), PAYMENTS_MOVE_PASSED, &status);
+    ASSERT(legal);
+    begin(flow, flow->intent->challenge.authorization);
 }
 
 /* ---------------------------------------------------------------------------------- resuming ---
@@ -470,14 +547,11 @@ void
 payments_authorize_resume(struct payments_flow *flow)
 {
     struct payments_attempt *attempt = &flow->intent->attempt;
-    void *found;
     payments_attempt_resume(flow, attempt);
-    err_t error = resource_load(flow->op, &payments_method_type, attempt->payment_method, &found);
-    if (error != ERR_OK) {
-        resource_internal(flow->op, error, "payment method of an attempt");
+    if (!payments_method_load(flow, attempt->payment_method)) {
         return;
     }
-    flow->method = found;
+    payments_wallet_resume(flow);
     if (span_equal_cstr(attempt->state, "reversing")) {
         reversal_is_durable(flow->op);
         return;

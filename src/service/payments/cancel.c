@@ -24,6 +24,7 @@ save_canceled(struct payments_flow *flow)
     intent->canceled_at = (int64_t)resource_now_s(flow->op);
     intent->capture_before = 0;
     intent->due = 0;
+    payments_challenge_drop(&intent->challenge, "canceled");
     err_t error = resource_save(flow->op, &payments_intent_type, intent);
     if (error == ERR_OK && flow->charge != NULL) {
         error = resource_emit(
@@ -65,6 +66,7 @@ answered(struct payments_flow *flow)
     case PORT_RAIL_FAILED:
     case PORT_RAIL_PENDING:
     case PORT_RAIL_UNKNOWN:
+    case PORT_RAIL_CHALLENGE:
         payments_answer_unknown(flow);
         return;
     }

@@ -35,6 +35,7 @@ save_captured(struct payments_flow *flow)
         .release_due = payments_release_at(flow),
     };
     TRY(payments_balance_transaction_add(flow, &entry, &charge->balance_transaction));
+    TRY(payments_destination_transaction_add(flow, amount));
     intent->status = span_from_cstr(payments_intent_status_name(status));
     intent->amount_capturable = 0;
     intent->amount_received = amount;
@@ -103,6 +104,7 @@ answered(struct payments_flow *flow)
     case PORT_RAIL_PENDING:
     case PORT_RAIL_NOT_FOUND:
     case PORT_RAIL_UNKNOWN:
+    case PORT_RAIL_CHALLENGE:
         payments_answer_unknown(flow);
         return;
     }

@@ -31,9 +31,11 @@ keep_check(struct span *kept, enum port_rail_check check)
     }
 }
 
-static void
-keep_checks(struct payments_method *method, const struct port_rail_answer *answer)
+void
+payments_charge_checks(struct payments_flow *flow)
 {
+    struct payments_method *method = flow->method;
+    const struct port_rail_answer *answer = &flow->rail.answer;
     keep_check(&method->cvc_check, answer->cvc_check);
     keep_check(&method->address_check, answer->address_check);
     keep_check(&method->postal_code_check, answer->postal_code_check);
@@ -67,8 +69,117 @@ details_end(struct resource_op *op, struct buf *buf, struct json_writer *json, s
     return true;
 }
 
+/* EMV 3-D Secure's electronic commerce indicator; Mastercard counts otherwise. */
+static const char *
+commerce_indicator(const struct payments_method *method, bool authenticated)
+{
+    bool mastercard = span_equal_cstr(method->network, "mastercard");
+    if (authenticated) {
+        return mastercard ? "02" : "05";
+    }
+    return mastercard ? "01" : "06";
+}
+
+/* The directory server's name of the transaction, in the shape of a UUID. */
+static struct span
+proof_transaction(const struct payments_flow *flow)
+{
+    struct span proof =
+        flow->intent != NULL ? flow->intent->attempt.proof : flow->setup->attempt.proof;
+    u128 id = resource_derived_id(payments_unhex(proof), "3ds transaction");
+    uint64_t high = u128_high(id);
+    uint64_t low = u128_low(id);
+    return arena_format(
+        resource_op_arena(flow->op),
+        "%08llx-%04llx-4%03llx-8%03llx-%012llx",
+        (unsigned long long)(high >> 32),
+        (unsigned long long)(high >> 16 & 0xffff),
+        (unsigned long long)(high & 0xfff),
+        (unsigned long long)(low >> 48 & 0xfff),
+        (unsigned long long)(low & 0xffffffffffff));
+}
+
+void
+payments_proof_write(const struct payments_flow *flow, struct json_writer *json, bool charge)
+{
+    static const struct {
+        const char *result, *reason;
+    } texts[] = {
+        [PORT_RAIL_PROOF_NONE] = {NULL, NULL},
+        [PORT_RAIL_PROOF_AUTHENTICATED] = {"authenticated", NULL},
+        [PORT_RAIL_PROOF_ATTEMPTED] = {"attempt_acknowledged", "card_not_enrolled"},
+        [PORT_RAIL_PROOF_NOT_SUPPORTED] = {"not_supported", "network_not_supported"},
+        [PORT_RAIL_PROOF_ERROR] = {"processing_error", "protocol_error"},
+    };
+    enum port_rail_proof proof = flow->rail.answer.proof;
+    bool authenticated = proof == PORT_RAIL_PROOF_AUTHENTICATED;
+    bool rated = authenticated || proof == PORT_RAIL_PROOF_ATTEMPTED;
+    json_key(json, "three_d_secure");
+    if (proof == PORT_RAIL_PROOF_NONE) {
+        json_null(json);
+        return;
+    }
+    json_object_begin(json);
+    json_member_text_or_null(
+        json, "authentication_flow", authenticated ? SPAN("challenge") : SPAN_EMPTY);
+    json_member_text_or_null(
+        json,
+        "electronic_commerce_indicator",
+        rated ? span_from_cstr(commerce_indicator(flow->method, authenticated)) : SPAN_EMPTY);
+    if (charge) {
+        json_member_null(json, "exemption_indicator");
+    }
+    json_member_cstr(json, "result", texts[proof].result);
+    json_member_text_or_null(json, "result_reason", span_from_cstr(texts[proof].reason));
+    json_member_text_or_null(
+        json, "transaction_id", authenticated ? proof_transaction(flow) : SPAN_EMPTY);
+    json_member_text_or_null(json, "version", rated ? SPAN("2.2.0") : SPAN_EMPTY);
+    json_object_end(json);
+}
+
+/* What details of a card begin with; a larger amount takes its place later. */
+static const char details_head[] = "{\"card\":{\"amount_authorized\":";
+
+void
+payments_charge_authorized(struct payments_flow *flow, int64_t amount)
+{
+    struct payments_charge *charge = flow->charge;
+    struct span details = charge->payment_method_details;
+    ASSERT(span_starts_with(details, span_from_cstr(details_head)));
+    size_t rest = span_find(details, ',', 0);
+    charge->amount = amount;
+    charge->payment_method_details = arena_format(
+        resource_op_arena(flow->op),
+        "%s%lld%.*s",
+        details_head,
+        (long long)amount,
+        SPAN_PRINTF(span_slice(details, rest, details.size)));
+}
+
+/* Networks on which an authorization can grow. */
 static bool
-build_method_details(struct payments_flow *flow)
+network_increments(struct span network)
+{
+    return span_equal_cstr(network, "visa") || span_equal_cstr(network, "mastercard") ||
+           span_equal_cstr(network, "amex") || span_equal_cstr(network, "discover");
+}
+
+static bool
+build_wallet_details(struct payments_flow *flow)
+{
+    struct buf buf;
+    struct json_writer json;
+    details_begin(flow->op, &buf, &json);
+    json_member_cstr(&json, "type", "wallet");
+    json_key(&json, "wallet");
+    json_object_begin(&json);
+    json_member_text(&json, "id", flow->method->wallet);
+    json_object_end(&json);
+    return details_end(flow->op, &buf, &json, &flow->charge->payment_method_details);
+}
+
+static bool
+build_card_details(struct payments_flow *flow)
 {
     const struct payments_method *method = flow->method;
     const struct port_rail_answer *answer = &flow->rail.answer;
@@ -95,13 +206,20 @@ build_method_details(struct payments_flow *flow)
     json_member_i64(&json, "exp_year", method->exp_year);
     json_member_text_or_null(&json, "fingerprint", method->fingerprint);
     json_member_text(&json, "funding", method->funding);
+    if (flow->intent->capture_before != 0) {
+        json_key(&json, "incremental_authorization");
+        json_object_begin(&json);
+        json_member_cstr(
+            &json, "status", flow->charge->incrementable ? "available" : "unavailable");
+        json_object_end(&json);
+    }
     json_member_null(&json, "installments");
     json_member_text(&json, "last4", method->last4);
     json_member_null(&json, "mandate");
     json_member_text_or_null(&json, "network", method->network);
     json_member_text_or_null(
         &json, "network_transaction_id", span_from_cstr(answer->network_transaction_id));
-    json_member_null(&json, "three_d_secure");
+    payments_proof_write(flow, &json, true);
     json_member_null(&json, "wallet");
     json_object_end(&json);
     json_member_cstr(&json, "type", "card");
@@ -159,7 +277,7 @@ payments_charge_build(struct payments_flow *flow)
         return false;
     }
     flow->charge = charge;
-    keep_checks(flow->method, answer);
+    payments_charge_checks(flow);
     charge->header.id = intent->attempt.charge;
     charge->amount = intent->attempt.amount;
     charge->currency = intent->currency;
@@ -175,14 +293,21 @@ payments_charge_build(struct payments_flow *flow)
     charge->statement_descriptor = intent->statement_descriptor;
     charge->metadata = intent->metadata;
     charge->transfer_group = intent->transfer_group;
+    charge->transfer_destination = intent->transfer_destination;
+    charge->wallet = flow->method->wallet;
     charge->straight_to_available = answer->straight_to_available;
     charge->authorization =
         payments_hex(flow->op, resource_derived_id(flow->attempt_id, "authorize"));
+    charge->incrementable =
+        approved && intent->capture_before != 0 &&
+        span_equal_cstr(intent->request_incremental_authorization, "if_available") &&
+        network_increments(flow->method->network);
     if (!approved) {
         charge->failure_code = arena_text(flow->op, answer->error_code);
         charge->failure_message = SPAN("Your card was declined.");
     }
-    return build_method_details(flow) && build_outcome(flow, approved);
+    bool built = payments_by_wallet(flow) ? build_wallet_details(flow) : build_card_details(flow);
+    return built && build_outcome(flow, approved);
 }
 
 err_t
@@ -208,9 +333,36 @@ payments_balance_transaction_add(
     return ERR_OK;
 }
 
+err_t
+payments_destination_transaction_add(struct payments_flow *flow, int64_t amount)
+{
+    struct span id;
+    if (flow->charge->transfer_destination.size == 0) {
+        return ERR_OK;
+    }
+    const struct payments_balance_transaction entry = {
+        .type = SPAN("transfer"),
+        .source = flow->charge->header.id,
+        .amount = -amount,
+        .release_due = payments_release_at(flow),
+    };
+    return payments_balance_transaction_add(flow, &entry, &id);
+}
+
+struct span
+payments_charge_id(const struct payments_flow *flow)
+{
+    char text[ID_TEXT_SIZE];
+    size_t size = id_format(payments_charge_type.prefix, flow->attempt_id, text);
+    return arena_copy(resource_op_arena(flow->op), span_of(text, size));
+}
+
 int64_t
 payments_release_at(const struct payments_flow *flow)
 {
+    if (payments_by_wallet(flow)) {
+        return 0;
+    }
     int64_t now = (int64_t)resource_now_s(flow->op);
     return flow->charge->straight_to_available
                ? now

@@ -38,11 +38,24 @@
          RESOURCE_FIELD_TEXT,                                                                      \
          offsetof(struct type, attempt.payment_method),                                            \
          -1},                                                                                      \
+        {"attempt_proof", RESOURCE_FIELD_TEXT, offsetof(struct type, attempt.proof), -1},          \
         {"attempt_amount", RESOURCE_FIELD_INTEGER, offsetof(struct type, attempt.amount), -1},     \
         {"attempt_fee", RESOURCE_FIELD_INTEGER, offsetof(struct type, attempt.fee), -1},           \
         {"attempt_tries", RESOURCE_FIELD_INTEGER, offsetof(struct type, attempt.tries), -1},       \
     {                                                                                              \
         "attempt_began", RESOURCE_FIELD_INTEGER, offsetof(struct type, attempt.began), -1          \
+    }
+
+#define CHALLENGE_TEXT(type, member)                                                               \
+    {                                                                                              \
+        "challenge_" #member, RESOURCE_FIELD_TEXT, offsetof(struct type, challenge.member), -1     \
+    }
+#define CHALLENGE(type)                                                                            \
+    CHALLENGE_TEXT(type, secret), CHALLENGE_TEXT(type, state),                                     \
+        CHALLENGE_TEXT(type, authorization), CHALLENGE_TEXT(type, url),                            \
+        CHALLENGE_TEXT(type, return_url),                                                          \
+    {                                                                                              \
+        "challenge_expires", RESOURCE_FIELD_INTEGER, offsetof(struct type, challenge.expires), -1  \
     }
 
 static const struct resource_field intent_fields[] = {
@@ -66,13 +79,31 @@ static const struct resource_field intent_fields[] = {
     TEXT(payments_intent, statement_descriptor),
     TEXT(payments_intent, statement_descriptor_suffix),
     TEXT(payments_intent, setup_future_usage),
+    TEXT(payments_intent, request_three_d_secure),
+    TEXT(payments_intent, request_incremental_authorization),
+    TEXT(payments_intent, card_setup_future_usage),
     TEXT(payments_intent, transfer_group),
+    TEXT(payments_intent, transfer_destination),
     TEXT(payments_intent, latest_charge),
     JSON(payments_intent, last_payment_error),
     TEXT(payments_intent, cancellation_reason),
     INTEGER(payments_intent, canceled_at),
     INTEGER(payments_intent, capture_before),
+    INTEGER(payments_intent, increments),
+    {"change_description",
+     RESOURCE_FIELD_TEXT,
+     offsetof(struct payments_intent, changes.description),
+     -1},
+    {"change_statement_descriptor",
+     RESOURCE_FIELD_TEXT,
+     offsetof(struct payments_intent, changes.statement_descriptor),
+     -1},
+    {"change_metadata",
+     RESOURCE_FIELD_JSON,
+     offsetof(struct payments_intent, changes.metadata),
+     -1},
     INTEGER_COLUMN(payments_intent, due, PAYMENTS_INTENT_DUE),
+    CHALLENGE(payments_intent),
     ATTEMPT(payments_intent),
 };
 
@@ -100,7 +131,11 @@ static const struct resource_field charge_fields[] = {
     TEXT(payments_charge, statement_descriptor),
     JSON(payments_charge, metadata),
     TEXT(payments_charge, transfer_group),
+    TEXT(payments_charge, transfer_destination),
+    TEXT(payments_charge, wallet),
     TEXT(payments_charge, authorization),
+    TEXT(payments_charge, hold),
+    BOOLEAN(payments_charge, incrementable),
     TEXT(payments_charge, booked_by),
     BOOLEAN(payments_charge, straight_to_available),
 };
@@ -116,6 +151,7 @@ static const struct resource_field refund_fields[] = {
     TEXT(payments_refund, failure_balance_transaction),
     TEXT(payments_refund, failure_reason),
     JSON(payments_refund, metadata),
+    TEXT(payments_refund, wallet),
     BOOLEAN(payments_refund, from_available),
     TEXT(payments_refund, reference),
     INTEGER_COLUMN(payments_refund, due, PAYMENTS_REFUND_DUE),
@@ -126,6 +162,7 @@ static const struct resource_field method_fields[] = {
     TEXT_COLUMN(payments_method, customer, PAYMENTS_METHOD_CUSTOMER),
     JSON(payments_method, billing_details),
     JSON(payments_method, metadata),
+    TEXT(payments_method, wallet),
     TEXT(payments_method, token),
     TEXT(payments_method, fingerprint),
     TEXT(payments_method, brand),
@@ -140,6 +177,38 @@ static const struct resource_field method_fields[] = {
     TEXT(payments_method, postal_code_check),
     TEXT(payments_method, address_line1),
     TEXT(payments_method, postal_code),
+    TEXT(payments_method, agreement),
+};
+
+static const struct resource_field setup_fields[] = {
+    TEXT(payments_setup, status),
+    TEXT(payments_setup, usage),
+    TEXT(payments_setup, client_secret),
+    TEXT_COLUMN(payments_setup, customer, PAYMENTS_SETUP_CUSTOMER),
+    TEXT(payments_setup, description),
+    TEXT_COLUMN(payments_setup, payment_method, PAYMENTS_SETUP_METHOD),
+    JSON(payments_setup, payment_method_types),
+    JSON(payments_setup, payment_method_options),
+    JSON(payments_setup, automatic_payment_methods),
+    JSON(payments_setup, metadata),
+    TEXT(payments_setup, request_three_d_secure),
+    JSON(payments_setup, last_setup_error),
+    TEXT(payments_setup, latest_attempt),
+    TEXT(payments_setup, cancellation_reason),
+    INTEGER_COLUMN(payments_setup, due, PAYMENTS_SETUP_DUE),
+    CHALLENGE(payments_setup),
+    ATTEMPT(payments_setup),
+};
+
+static const struct resource_field setup_attempt_fields[] = {
+    TEXT_COLUMN(payments_setup_attempt, setup_intent, PAYMENTS_SETUP_ATTEMPT_SETUP),
+    TEXT(payments_setup_attempt, status),
+    TEXT(payments_setup_attempt, usage),
+    TEXT(payments_setup_attempt, customer),
+    TEXT(payments_setup_attempt, payment_method),
+    JSON(payments_setup_attempt, payment_method_details),
+    JSON(payments_setup_attempt, setup_error),
+    TEXT(payments_setup_attempt, verification),
 };
 
 static const struct resource_field customer_fields[] = {
@@ -202,9 +271,26 @@ static const struct document_kind method_kind = {
     .column_count = 1,
 };
 
+static const struct document_kind setup_kind = {
+    .name = "setup_intent",
+    .columns =
+        {
+            {.name = "customer", .type = DOCUMENT_TEXT, .indexed = true},
+            {.name = "payment_method", .type = DOCUMENT_TEXT, .indexed = true},
+            {.name = "due", .type = DOCUMENT_INTEGER, .indexed = true, .across_scopes = true},
+        },
+    .column_count = 3,
+};
+
+static const struct document_kind setup_attempt_kind = {
+    .name = "setup_attempt",
+    .columns = {{.name = "setup_intent", .type = DOCUMENT_TEXT, .indexed = true}},
+    .column_count = 1,
+};
+
 static const struct document_kind customer_kind = {
     .name = "customer",
-    .columns = {{.name = "email", .type = DOCUMENT_TEXT, .indexed = true}},
+    .columns = {{.name = "email", .type = DOCUMENT_TEXT, .indexed = true, .any_case = true}},
     .column_count = 1,
 };
 
@@ -263,6 +349,24 @@ const struct resource_type payments_method_type = {
     .render = payments_method_render,
 };
 
+const struct resource_type payments_setup_type = {
+    .object = "setup_intent",
+    .prefix = "seti_",
+    .kind = &setup_kind,
+    FIELDS(setup_fields),
+    .struct_size = sizeof(struct payments_setup),
+    .render = payments_setup_render,
+};
+
+const struct resource_type payments_setup_attempt_type = {
+    .object = "setup_attempt",
+    .prefix = "setatt_",
+    .kind = &setup_attempt_kind,
+    FIELDS(setup_attempt_fields),
+    .struct_size = sizeof(struct payments_setup_attempt),
+    .render = payments_setup_attempt_render,
+};
+
 const struct resource_type payments_customer_type = {
     .object = "customer",
     .prefix = "cus_",
@@ -294,6 +398,8 @@ const struct document_kind *const payments_kinds[] = {
     &charge_kind,
     &refund_kind,
     &method_kind,
+    &setup_kind,
+    &setup_attempt_kind,
     &customer_kind,
     &deleted_customer_kind,
     &balance_transaction_kind,

@@ -15,16 +15,38 @@
  */
 struct payments_attempt {
     struct span id;     /* 32 hex digits; the rail and the ledger ids derive from it */
-    struct span kind;   /* authorize capture void refund */
+    struct span kind;   /* authorize increment capture void; verify; refund */
     struct span state;  /* started: may be anywhere up to the books; reversing: must be undone;
                          * booked: waits for the rail's last word (refunds) */
     struct span key;    /* the idempotency key to finish, may be empty */
     struct span charge; /* the charge that it makes or changes */
     struct span payment_method;
+    struct span proof; /* authorize, verify: the rail's id of the challenge that the customer
+                        * passed, 32 hex digits; empty: there was none */
     int64_t amount;
     int64_t fee; /* on the amount, when it began: settings may change before it ends */
     int64_t tries;
     int64_t began; /* unix seconds */
+};
+
+/*
+ * The last challenge of an intent (3-D Secure): where the customer proves who they are, and how far
+ * that has come. It is durable before the rail is asked again (challenge.c draws it).
+ */
+struct payments_challenge {
+    struct span secret;        /* of the page's address; empty: there was no challenge */
+    struct span state;         /* open passed failed expired replaced canceled */
+    struct span authorization; /* what the rail challenged, 32 hex digits */
+    struct span url;           /* of the page */
+    struct span return_url;    /* where the customer goes afterwards; may be empty */
+    int64_t expires;           /* unix seconds */
+};
+
+/* What an increment asked to change besides the amount: nothing changes if it is declined. */
+struct payments_changes {
+    struct span description;
+    struct span statement_descriptor;
+    struct span metadata; /* JSON object */
 };
 
 struct payments_intent {
@@ -49,13 +71,20 @@ struct payments_intent {
     struct span statement_descriptor;
     struct span statement_descriptor_suffix;
     struct span setup_future_usage;
+    struct span request_three_d_secure;            /* of payment_method_options[card] */
+    struct span request_incremental_authorization; /* likewise */
+    struct span card_setup_future_usage;           /* likewise: goes before setup_future_usage */
     struct span transfer_group;
+    struct span transfer_destination; /* a wallet, which gets what the payment brings */
     struct span latest_charge;
     struct span last_payment_error; /* JSON object */
     struct span cancellation_reason;
     int64_t canceled_at;
     int64_t capture_before; /* when an uncaptured authorization is given up; 0: none */
-    int64_t due;            /* when the sweeper must look at it; 0: never */
+    int64_t increments;     /* asked for so far, declines included */
+    struct payments_changes changes;
+    int64_t due; /* when the sweeper must look at it; 0: never */
+    struct payments_challenge challenge;
     struct payments_attempt attempt;
 };
 
@@ -87,7 +116,11 @@ struct payments_charge {
     struct span statement_descriptor;
     struct span metadata; /* JSON object */
     struct span transfer_group;
+    struct span transfer_destination;
+    struct span wallet;        /* that paid; empty: a card did */
     struct span authorization; /* the rail's id of it, 32 hex digits */
+    struct span hold;          /* in the books, if it is another than the authorization's first */
+    bool incrementable;        /* more may be authorized */
     struct span booked_by;     /* the transfer that took the money, 32 hex digits */
     bool straight_to_available;
 };
@@ -109,6 +142,7 @@ struct payments_refund {
     struct span failure_balance_transaction;
     struct span failure_reason;
     struct span metadata;  /* JSON object */
+    struct span wallet;    /* that gets it back; empty: a card */
     bool from_available;   /* which of the merchant's accounts paid for it */
     struct span reference; /* its id at the rail and in the books, 32 hex digits */
     int64_t due;
@@ -126,16 +160,64 @@ struct payments_method {
     struct span customer;
     struct span billing_details; /* JSON object */
     struct span metadata;        /* JSON object */
+    struct span wallet;          /* wal_...: nothing of a card is set then */
     struct span token;           /* the vault's */
     struct span fingerprint;
     struct span brand, network, funding, country, last4;
     int64_t exp_month, exp_year;
     struct span cvc_check, address_check, postal_code_check; /* pass fail unavailable, or empty */
     struct span address_line1, postal_code; /* of billing_details, for the issuer's checks */
+    struct span agreement; /* the rail's id of the authorization that set the card up to be charged
+                            * off session, 32 hex digits; empty: none did */
 };
 
 enum {
     PAYMENTS_METHOD_CUSTOMER
+};
+
+/* A card is set up to be charged later. */
+struct payments_setup {
+    struct resource_header header;
+    struct span status; /* setup_machine.h */
+    struct span usage;  /* off_session on_session */
+    struct span client_secret;
+    struct span customer;
+    struct span description;
+    struct span payment_method;
+    struct span payment_method_types;      /* JSON array */
+    struct span payment_method_options;    /* JSON object */
+    struct span automatic_payment_methods; /* JSON object */
+    struct span metadata;                  /* JSON object */
+    struct span request_three_d_secure;    /* of payment_method_options[card] */
+    struct span last_setup_error;          /* JSON object */
+    struct span latest_attempt;            /* setatt_... */
+    struct span cancellation_reason;
+    int64_t due; /* when the sweeper must look at it; 0: never */
+    struct payments_challenge challenge;
+    struct payments_attempt attempt;
+};
+
+enum {
+    PAYMENTS_SETUP_CUSTOMER,
+    PAYMENTS_SETUP_METHOD,
+    PAYMENTS_SETUP_DUE
+};
+
+/* One confirmation of a setup. */
+struct payments_setup_attempt {
+    struct resource_header header;
+    struct span setup_intent;
+    struct span status; /* processing requires_action succeeded failed abandoned */
+    struct span usage;
+    struct span customer;
+    struct span payment_method;
+    struct span payment_method_details; /* JSON object */
+    struct span setup_error;            /* JSON object */
+    struct span verification;           /* the rail's id of the last question, 32 hex digits */
+};
+
+enum {
+    PAYMENTS_SETUP_ATTEMPT_SETUP
 };
 
 struct payments_customer {
@@ -179,14 +261,25 @@ extern const struct resource_type payments_intent_type;
 extern const struct resource_type payments_charge_type;
 extern const struct resource_type payments_refund_type;
 extern const struct resource_type payments_method_type;
+extern const struct resource_type payments_setup_type;
+extern const struct resource_type payments_setup_attempt_type;
 extern const struct resource_type payments_deleted_customer_type;
 extern const struct resource_type payments_balance_transaction_type;
 
+struct json_writer;
+/* "next_action" of an intent or a setup that waits for its customer. */
+void payments_next_action_write(
+    struct json_writer *json, const struct payments_challenge *challenge);
+
 /* Rendering, one file per object (render_*.c). */
 void payments_intent_render(struct resource_render *render, const void *document);
+/* An intent's status as it is shown: while an attempt is open its outcome is not known. */
+struct span payments_intent_shown_status(const void *document);
 void payments_charge_render(struct resource_render *render, const void *document);
 void payments_refund_render(struct resource_render *render, const void *document);
 void payments_method_render(struct resource_render *render, const void *document);
+void payments_setup_render(struct resource_render *render, const void *document);
+void payments_setup_attempt_render(struct resource_render *render, const void *document);
 void payments_customer_render(struct resource_render *render, const void *document);
 void payments_deleted_customer_render(struct resource_render *render, const void *document);
 void payments_balance_transaction_render(struct resource_render *render, const void *document);

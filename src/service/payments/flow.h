@@ -10,6 +10,8 @@
  * PAYMENTS-3  What must not stand is durable as `reversing` before it is reversed.
  * PAYMENTS-4  Money is in the books before a document says that it moved.
  * PAYMENTS-5  amount_refunded, refunds under way included, never exceeds amount_captured.
+ * PAYMENTS-8  What a customer answered to a challenge is durable before the rail is asked again,
+ *             and a challenge is answered once: the first answer counts.
  */
 #ifndef PAYMENTS_FLOW_H
 #define PAYMENTS_FLOW_H
@@ -21,8 +23,13 @@
 
 #include <stdatomic.h>
 
-#define PAYMENTS_TRANSFERS_MAX 2
+/* In the public API's units. */
+#define PAYMENTS_AMOUNT_MAX    INT64_C(99999999)
+
+#define PAYMENTS_TRANSFERS_MAX 3
 #define PAYMENTS_ACCOUNTS_MAX  5
+
+struct json_writer;
 
 /* A merchant's accounts in a currency that are known to exist in the ledger. */
 struct payments_known_accounts;
@@ -54,9 +61,13 @@ struct payments_flow {
     struct payments_charge *charge;
     struct payments_method *method;
     struct payments_refund *refund;
+    struct payments_setup *setup;
+    struct payments_setup_attempt *setup_attempt;
+    bool page; /* it runs for a person's browser: answers are pages and redirects */
     u128 attempt_id;
-    struct span wanted_intent; /* what to lock and load */
+    struct span wanted_intent; /* what to lock and load; of a setup as well */
     struct span wanted_refund;
+    struct span wanted_secret; /* of a page's address */
     resource_step locked_step; /* what runs once the intent is locked and loaded */
 
     /* Rail. */
@@ -71,7 +82,18 @@ struct payments_flow {
     uint32_t transfer_count;
     void (*posted_step)(struct payments_flow *flow, enum payments_posting posting);
 
+    /* Wallets. */
+    struct port_wallet_request wallet;
+    void (*wallet_step)(struct payments_flow *flow);
+    const char *wallet_param;
+    void (*reserved_step)(struct payments_flow *flow);
+    int64_t reserved_amount; /* what may have to be released, and when it was reserved */
+    int64_t reserved_at;
+    bool reserved_out, reserved_in;
+    struct span decline_message; /* instead of the card's; empty: none */
+
     /* Choosing a payment method. */
+    const char *billing_prefix;
     struct port_vault_tokenize tokenize;
     void (*method_step)(struct payments_flow *flow);
 };
@@ -118,17 +140,41 @@ u128 payments_unhex(struct span text);
  * the answer in flow->rail.answer. A rail that could not be reached at all answers UNKNOWN. */
 void payments_rail_call(struct payments_flow *flow, void (*step)(struct payments_flow *flow));
 
+/* --- wallet.c --- */
+
+/* Whether this flow's payment, capture or refund is about a wallet's money. */
+bool payments_by_wallet(const struct payments_flow *flow);
+/* Before the attempt is written: reserves what leaves the paying wallet and what enters the
+ * destination, if there are such, then runs `step`; flow->rail.answer says whether a wallet
+ * refused. */
+void payments_wallet_reserve(struct payments_flow *flow, void (*step)(struct payments_flow *flow));
+/* What was reserved does not move after all. Once, after the writes that end the attempt. */
+void payments_wallet_release(struct payments_flow *flow);
+/* Another process reserved it. */
+void payments_wallet_resume(struct payments_flow *flow);
+/* The books refused: makes flow->rail.answer the decline that says why. */
+void payments_wallet_decline_of_books(struct payments_flow *flow);
+/* Runs `step` if there is such a wallet; answers resource_missing if not. */
+void payments_wallet_lookup(
+    struct payments_flow *flow,
+    struct span id,
+    const char *param,
+    void (*step)(struct payments_flow *flow));
+
 /* --- posting.c: the books (docs/accounting.md) --- */
 
 typedef void (*payments_posted_step)(struct payments_flow *flow, enum payments_posting posting);
 
-/* Gross into the merchant's pending balance, fee out of it. */
+/* Gross into the merchant's balance, fee out of it; from there on to a destination wallet, if the
+ * intent has one. Cards pay into the pending balance, wallets into the available one. */
 void payments_post_payment(struct payments_flow *flow, payments_posted_step step);
 /* A hold of the authorized amount. */
 void payments_post_hold(struct payments_flow *flow, payments_posted_step step);
 /* Part or all of a hold becomes a payment; the fee is taken. */
 void payments_post_capture(struct payments_flow *flow, payments_posted_step step);
 void payments_post_void(struct payments_flow *flow, payments_posted_step step);
+/* A larger hold takes the place of the charge's present one. */
+void payments_post_increment(struct payments_flow *flow, payments_posted_step step);
 void payments_post_refund(struct payments_flow *flow, payments_posted_step step);
 /* A booked refund failed after all: the money comes back. */
 void payments_post_refund_failure(struct payments_flow *flow, payments_posted_step step);
@@ -142,18 +188,82 @@ void payments_known_accounts_destroy(struct payments *payments);
 /* Finds or makes flow->method from payment_method, payment_method_data or the intent, then runs
  * `step`. flow->method stays NULL if none was named. Answers the operation on errors. */
 void payments_method_choose(struct payments_flow *flow, void (*step)(struct payments_flow *flow));
+/* Loads a stored one into flow->method; false if answered. */
+bool payments_method_load(struct payments_flow *flow, struct span id);
+
+/* What an authorization taught about flow->method, besides its checks. */
+struct payments_method_news {
+    struct span customer;  /* whose it is from now on, if it is nobody's; empty: no change */
+    struct span agreement; /* that set it up to be charged off session; empty: no change */
+};
+
+/* Saves flow->method with its checks and the news, over whatever somebody else wrote to it in the
+ * meantime: a payment method has no lock, and that must not stop a payment. */
+MUST_USE err_t
+payments_method_learn(struct payments_flow *flow, const struct payments_method_news *news);
+
+/* --- customer.c --- */
+
+/* Is there such a customer? False if answered. */
+bool payments_customer_check(struct resource_op *op, struct span id);
+
+/* --- decline.c --- */
+
+/* What the customer is told of a "no". */
+struct span payments_decline_message(const struct port_rail_answer *answer);
+/* Error objects as they stay on an intent or a setup; empty if memory is out. */
+struct span payments_card_error(struct payments_flow *flow, struct span message);
+struct span payments_authentication_error(struct payments_flow *flow, bool expired);
+
+/* --- challenge.c --- */
+
+/* payment_method_options[card][request_three_d_secure] asks for 3-D Secure. */
+bool payments_wants_proof(struct span requested);
+/* At each confirmation: forgets the last one, and reads return_url. False if answered. */
+bool payments_challenge_reset(struct payments_flow *flow, struct payments_challenge *challenge);
+/* After the rail's word, within the attempt; `id` is of the intent or the setup. False if
+ * answered. */
+bool payments_challenge_open(
+    struct payments_flow *flow, struct payments_challenge *challenge, struct span id);
+bool payments_challenge_is_open(const struct payments_challenge *challenge, int64_t now);
+/* It counts no more: "canceled", "replaced". */
+void payments_challenge_drop(struct payments_challenge *challenge, const char *state);
+/* The customer's answer, of an intent in requires_action; ends the operation in the end. */
+void payments_challenge_answer(struct payments_flow *flow, bool passed);
+/* Nobody answered in time. */
+void payments_challenge_expire(struct payments_flow *flow);
+
+/* --- page.c --- */
+
+/* Answers a browser with where the intent or the setup stands: a redirect to the return_url, or a
+ * page if there is none. */
+void payments_page_answer(struct payments_flow *flow);
+
+/* Whether the intent takes flow->method's type of payment method; false if answered. */
+bool payments_method_may_pay(struct payments_flow *flow);
 
 /* --- charge.c --- */
 
 /* A charge for the open attempt, approved or declined, not saved yet; false if answered. */
 bool payments_charge_build(struct payments_flow *flow);
+/* Takes over into flow->method what the issuer's answer says about CVC and address. */
+void payments_charge_checks(struct payments_flow *flow);
+/* "three_d_secure" of a charge or of an attempt at setting up, which has fewer members. */
+void payments_proof_write(const struct payments_flow *flow, struct json_writer *json, bool charge);
+/* flow->charge is authorized for another amount now. */
+void payments_charge_authorized(struct payments_flow *flow, int64_t amount);
 /* Saves a balance transaction about flow->charge; of `entry` the type, source, amounts and
  * release_due count. Its id goes to *ret_id. */
 MUST_USE err_t payments_balance_transaction_add(
     struct payments_flow *flow,
     const struct payments_balance_transaction *entry,
     struct span *ret_id);
-/* When what flow->charge earns now becomes available: unix seconds. */
+/* The one that says that `amount` of flow->charge went on to its destination, if it has one. */
+MUST_USE err_t payments_destination_transaction_add(struct payments_flow *flow, int64_t amount);
+/* The public id of what the open authorization makes: the attempt's id as ch_..., so that entries
+ * of the books, which carry the attempt's, lead to it. */
+struct span payments_charge_id(const struct payments_flow *flow);
+/* When what flow->charge earns now becomes available: unix seconds; 0: at once. */
 int64_t payments_release_at(const struct payments_flow *flow);
 
 /* --- authorize.c, capture.c, cancel.c, refund.c: the four flows --- */
@@ -161,9 +271,16 @@ int64_t payments_release_at(const struct payments_flow *flow);
 /* flow->intent is loaded or new, flow->method chosen; begins the authorization and ends the
  * operation in the end. */
 void payments_authorize_begin(struct payments_flow *flow);
+/* The same behind a challenge that was passed. */
+void payments_authorize_proven(struct payments_flow *flow);
+/* Fills flow->rail with what an AUTHORIZE says about the card: all but amount and circumstances. */
+void payments_rail_fill_card(struct payments_flow *flow, const struct payments_attempt *attempt);
+/* off_session: true, one_off or recurring. */
+bool payments_is_off_session(struct resource_op *op);
 /* The sweeper's entries: drive an open attempt to its end. */
 void payments_authorize_resume(struct payments_flow *flow);
 void payments_capture_resume(struct payments_flow *flow);
+void payments_increment_resume(struct payments_flow *flow);
 void payments_void_resume(struct payments_flow *flow);
 void payments_refund_resume(struct payments_flow *flow);
 /* Cancels an authorization that nobody captured in time. */
@@ -185,6 +302,31 @@ void payments_answer_intent(struct payments_flow *flow);
 /* payment_intent_unexpected_state, 400, with the intent. */
 void payments_fail_state(struct payments_flow *flow, const char *verb);
 
+/* Does a publishable caller know the secret? False if answered. */
+bool payments_may_touch(struct payments_flow *flow, struct span client_secret, const char *object);
+/* payment_method_types holds nothing but cards, and goes to *ret_types; false if answered. */
+bool payments_method_types(struct resource_op *op, struct span *ret_types);
+/* payment_method_options as JSON, and the one of its card that is an enumeration: false if
+ * answered. Unchanged if it was not sent. */
+bool payments_card_option(
+    struct resource_op *op, const char *name, const char *const *values, struct span *ret_value);
+/* automatic_payment_methods as JSON; false if answered. */
+bool payments_automatic_methods(struct resource_op *op, struct span *ret_methods);
+extern const char *const payments_three_d_secure_values[];
+
+/* --- setup.c, setup_confirm.c --- */
+
+/* Loads the setup and its latest attempt; false if answered. */
+bool payments_setup_load(struct payments_flow *flow, struct span id);
+/* flow->setup is locked and flow->method chosen: asks the issuer. */
+void payments_setup_begin(struct payments_flow *flow);
+void payments_setup_resume(struct payments_flow *flow);
+void payments_setup_answer_challenge(struct payments_flow *flow, bool passed);
+void payments_setup_expire(struct payments_flow *flow);
+void payments_setup_answer(struct payments_flow *flow);
+/* setup_intent_unexpected_state, 400, with the setup. */
+void payments_setup_fail_state(struct payments_flow *flow, const char *verb);
+
 /* --- sweeper.c, settle.c, reconcile.c: internal workers --- */
 
 void payments_sweeper_start(struct payments *payments);
@@ -199,9 +341,20 @@ void payments_intent_create(struct resource_op *op);
 void payments_intent_retrieve(struct resource_op *op);
 void payments_intent_update(struct resource_op *op);
 void payments_intent_list(struct resource_op *op);
+void payments_intent_search(struct resource_op *op);
 void payments_intent_confirm(struct resource_op *op);
 void payments_intent_capture(struct resource_op *op);
 void payments_intent_cancel(struct resource_op *op);
+void payments_intent_increment(struct resource_op *op);
+void payments_page_show(struct resource_op *op);
+void payments_page_submit(struct resource_op *op);
+void payments_setup_create(struct resource_op *op);
+void payments_setup_retrieve(struct resource_op *op);
+void payments_setup_update(struct resource_op *op);
+void payments_setup_list(struct resource_op *op);
+void payments_setup_confirm(struct resource_op *op);
+void payments_setup_cancel(struct resource_op *op);
+void payments_setup_attempt_list(struct resource_op *op);
 void payments_method_create(struct resource_op *op);
 void payments_method_retrieve(struct resource_op *op);
 void payments_method_update(struct resource_op *op);
@@ -213,11 +366,13 @@ void payments_customer_retrieve(struct resource_op *op);
 void payments_customer_update(struct resource_op *op);
 void payments_customer_delete(struct resource_op *op);
 void payments_customer_list(struct resource_op *op);
+void payments_customer_search(struct resource_op *op);
 void payments_customer_method_list(struct resource_op *op);
 void payments_customer_method_retrieve(struct resource_op *op);
 void payments_charge_retrieve(struct resource_op *op);
 void payments_charge_update(struct resource_op *op);
 void payments_charge_list(struct resource_op *op);
+void payments_charge_search(struct resource_op *op);
 void payments_refund_create(struct resource_op *op);
 void payments_refund_retrieve(struct resource_op *op);
 void payments_refund_update(struct resource_op *op);

@@ -3,8 +3,6 @@
 
 #include "base/assert.h"
 
-#define AMOUNT_MAX INT64_C(99999999)
-
 /* ---------------------------------------------------------------------------------- loading --- */
 
 bool
@@ -33,9 +31,8 @@ payments_intent_load(struct payments_flow *flow, struct span id)
     return true;
 }
 
-/* A publishable key proves that it knows the intent by its client secret. */
-static bool
-may_touch(struct payments_flow *flow)
+bool
+payments_may_touch(struct payments_flow *flow, struct span client_secret, const char *object)
 {
     struct span secret = SPAN_EMPTY;
     bool given = resource_text(flow->op, "client_secret", &secret);
@@ -43,17 +40,32 @@ may_touch(struct payments_flow *flow)
     if (!publishable && !given) {
         return true;
     }
-    if (span_equal_secret(secret, flow->intent->client_secret)) {
+    if (span_equal_secret(secret, client_secret)) {
         return true;
     }
-    resource_invalid(
-        flow->op,
-        given ? "payment_intent_invalid_parameter" : "parameter_missing",
-        "client_secret",
-        given ? "The client_secret provided does not match the client_secret associated with "
-                "the PaymentIntent."
-              : "Missing required param: client_secret.");
+    if (given) {
+        resource_invalid(
+            flow->op,
+            flow->setup != NULL ? "setup_intent_invalid_parameter"
+                                : "payment_intent_invalid_parameter",
+            "client_secret",
+            "The client_secret provided does not match the client_secret associated with the %s.",
+            object);
+    } else {
+        resource_invalid(
+            flow->op,
+            "parameter_missing",
+            "client_secret",
+            "Missing required param: client_secret.");
+    }
     return false;
+}
+
+/* A publishable key proves that it knows the intent by its client secret. */
+static bool
+may_touch(struct payments_flow *flow)
+{
+    return payments_may_touch(flow, flow->intent->client_secret, "PaymentIntent");
 }
 
 static void
@@ -93,7 +105,7 @@ check_amount(struct resource_op *op, int64_t amount, struct span currency_code)
         resource_invalid(op, "amount_too_small", "amount", "Amount must be at least %s.", text);
         return false;
     }
-    if (amount > AMOUNT_MAX) {
+    if (amount > PAYMENTS_AMOUNT_MAX) {
         resource_invalid(op, "amount_too_large", "amount", "Amount must be no more than 99999999.");
         return false;
     }
@@ -109,42 +121,75 @@ check_amount(struct resource_op *op, int64_t amount, struct span currency_code)
     return true;
 }
 
-static bool
-check_customer(struct resource_op *op, struct span customer)
+bool
+payments_method_types(struct resource_op *op, struct span *ret_types)
 {
-    void *found;
-    err_t error = resource_load(op, &payments_customer_type, customer, &found);
-    if (error == ERR_NOT_FOUND) {
-        resource_missing(op, "customer", "customer", customer);
-        return false;
-    }
-    if (error != ERR_OK) {
-        resource_internal(op, error, "customer");
-        return false;
-    }
-    return true;
-}
-
-static bool
-check_method_types(struct payments_flow *flow)
-{
-    const struct form_node *types = resource_node(flow->op, "payment_method_types");
+    const struct form_node *types = resource_node(op, "payment_method_types");
     if (types == NULL) {
         return true;
     }
     for (const struct form_node *item = types->first_child; item != NULL; item = item->next) {
-        if (!span_equal_cstr(item->text, "card")) {
+        if (!span_equal_cstr(item->text, "card") && !span_equal_cstr(item->text, "wallet")) {
             resource_invalid(
-                flow->op,
+                op,
                 "payment_intent_invalid_parameter",
                 "payment_method_types",
-                "The payment method type \"%.*s\" is invalid. This server takes: card.",
+                "The payment method type \"%.*s\" is invalid. This server takes: card, wallet.",
                 SPAN_PRINTF(item->text));
             return false;
         }
     }
-    flow->intent->payment_method_types = resource_json(flow->op, "payment_method_types");
+    *ret_types = resource_json(op, "payment_method_types");
     return true;
+}
+
+const char *const payments_three_d_secure_values[] = {"automatic", "any", "challenge", NULL};
+
+bool
+payments_card_option(
+    struct resource_op *op, const char *name, const char *const *values, struct span *ret_value)
+{
+    struct span value = SPAN_EMPTY;
+    if (!resource_present(op, "payment_method_options")) {
+        return true; /* they are replaced together */
+    }
+    struct span full =
+        arena_format(resource_op_arena(op), "payment_method_options[card][%s]", name);
+    const char *param = arena_cstr(resource_op_arena(op), full);
+    ASSERT(param != NULL);
+    bool known = !resource_text(op, param, &value) || value.size == 0;
+    for (size_t i = 0; !known && values[i] != NULL; i++) {
+        known = span_equal_cstr(value, values[i]);
+    }
+    if (!known) {
+        resource_invalid(op, NULL, param, "Invalid %s: %.*s", param, SPAN_PRINTF(value));
+        return false;
+    }
+    *ret_value = value;
+    return true;
+}
+
+static bool
+read_card_options(struct payments_flow *flow)
+{
+    static const char *const increments[] = {"if_available", "never", NULL};
+    static const char *const usages[] = {"none", "off_session", "on_session", NULL};
+    struct payments_intent *intent = flow->intent;
+    struct resource_op *op = flow->op;
+    if (resource_present(op, "payment_method_options")) {
+        intent->payment_method_options = resource_json(op, "payment_method_options");
+    }
+    return payments_card_option(
+               op,
+               "request_three_d_secure",
+               payments_three_d_secure_values,
+               &intent->request_three_d_secure) &&
+           payments_card_option(
+               op,
+               "request_incremental_authorization",
+               increments,
+               &intent->request_incremental_authorization) &&
+           payments_card_option(op, "setup_future_usage", usages, &intent->card_setup_future_usage);
 }
 
 /* What create and update have in common; false if answered. */
@@ -163,37 +208,35 @@ read_common(struct payments_flow *flow)
     if (resource_present(op, "shipping")) {
         intent->shipping = resource_json(op, "shipping");
     }
-    if (resource_present(op, "payment_method_options")) {
-        intent->payment_method_options = resource_json(op, "payment_method_options");
-    }
     if (resource_text(op, "customer", &intent->customer) && intent->customer.size != 0 &&
-        !check_customer(op, intent->customer)) {
+        !payments_customer_check(op, intent->customer)) {
         return false;
     }
-    return check_method_types(flow) &&
+    return read_card_options(flow) && payments_method_types(op, &intent->payment_method_types) &&
            resource_metadata(op, intent->metadata, &intent->metadata) == ERR_OK;
 }
 
-static bool
-read_automatic_methods(struct payments_flow *flow)
+bool
+payments_automatic_methods(struct resource_op *op, struct span *ret_methods)
 {
     bool enabled = false;
-    if (!resource_boolean(flow->op, "automatic_payment_methods[enabled]", &enabled)) {
+    if (!resource_boolean(op, "automatic_payment_methods[enabled]", &enabled)) {
         return true;
     }
-    if (enabled && resource_present(flow->op, "payment_method_types")) {
+    if (enabled && resource_present(op, "payment_method_types")) {
         resource_invalid(
-            flow->op,
+            op,
             "parameter_invalid_empty",
             "payment_method_types",
             "You may only specify one of these parameters: automatic_payment_methods, "
             "payment_method_types.");
         return false;
     }
-    struct span redirects = SPAN("always");
-    (void)resource_text(flow->op, "automatic_payment_methods[allow_redirects]", &redirects);
-    flow->intent->automatic_payment_methods = arena_format(
-        resource_op_arena(flow->op),
+    struct span redirects = SPAN_EMPTY;
+    (void)resource_text(op, "automatic_payment_methods[allow_redirects]", &redirects);
+    redirects = redirects.size == 0 ? SPAN("always") : redirects;
+    *ret_methods = arena_format(
+        resource_op_arena(op),
         "{\"allow_redirects\":\"%.*s\",\"enabled\":%s}",
         SPAN_PRINTF(redirects),
         enabled ? "true" : "false");
@@ -219,6 +262,7 @@ save_without_confirming(struct payments_flow *flow, const char *event)
         }
         intent->status = span_from_cstr(payments_intent_status_name(status));
         intent->payment_method = flow->method->header.id;
+        payments_challenge_drop(&intent->challenge, "replaced");
         if (flow->method->header.version == 0) {
             error = resource_save(op, &payments_method_type, flow->method);
         }
@@ -241,7 +285,13 @@ create_chosen(struct payments_flow *flow)
 {
     bool confirm = false;
     (void)resource_boolean(flow->op, "confirm", &confirm);
-    if (confirm) {
+    if (!confirm && payments_is_off_session(flow->op)) {
+        resource_invalid(
+            flow->op,
+            "parameter_missing",
+            "confirm",
+            "`off_session` can only be used with `confirm=true`.");
+    } else if (confirm) {
         payments_authorize_begin(flow);
     } else {
         save_without_confirming(flow, "payment_intent.created");
@@ -249,9 +299,39 @@ create_chosen(struct payments_flow *flow)
 }
 
 static void
+create_destined(struct payments_flow *flow)
+{
+    payments_method_choose(flow, create_chosen);
+}
+
+static void
+destination_found(struct payments_flow *flow)
+{
+    const struct currency *currency = flow->wallet.currency;
+    if (currency == payments_flow_currency(flow)) {
+        create_destined(flow);
+        return;
+    }
+    resource_invalid(
+        flow->op,
+        "parameter_invalid_string",
+        "transfer_data[destination]",
+        "The wallet holds %s, and this payment is in %.*s.",
+        currency->api_code,
+        SPAN_PRINTF(flow->intent->currency));
+}
+
+static void
 create_locked(struct resource_op *op)
 {
-    payments_method_choose(payments_flow_of(op), create_chosen);
+    struct payments_flow *flow = payments_flow_of(op);
+    struct span destination;
+    if (resource_text(op, "transfer_data[destination]", &destination) && destination.size != 0) {
+        flow->intent->transfer_destination = destination;
+        payments_wallet_lookup(flow, destination, "transfer_data[destination]", destination_found);
+    } else {
+        create_destined(flow);
+    }
 }
 
 void
@@ -285,7 +365,7 @@ payments_intent_create(struct resource_op *op)
         SPAN_PRINTF(intent->header.id),
         SPAN_PRINTF(secret));
     if (check_amount(op, intent->amount, intent->currency) && read_common(flow) &&
-        read_automatic_methods(flow)) {
+        payments_automatic_methods(op, &intent->automatic_payment_methods)) {
         /* Nobody knows it yet but the sweeper, as soon as its attempt is written: PAYMENTS-6. */
         resource_lock(op, intent->header.id, create_locked);
     }
@@ -303,7 +383,9 @@ confirm_chosen(struct payments_flow *flow)
     if (resource_present(flow->op, "shipping")) {
         flow->intent->shipping = resource_json(flow->op, "shipping");
     }
-    payments_authorize_begin(flow);
+    if (read_card_options(flow)) {
+        payments_authorize_begin(flow);
+    }
 }
 
 static void
@@ -314,6 +396,16 @@ confirm_locked(struct resource_op *op)
     if (payments_attempt_is_open(&flow->intent->attempt) ||
         !payments_intent_move(status, PAYMENTS_MOVE_ATTACH, &status)) {
         payments_fail_state(flow, "confirm");
+        return;
+    }
+    if (resource_op_caller(op)->key_kind == RESOURCE_KEY_PUBLISHABLE &&
+        span_equal_cstr(flow->intent->confirmation_method, "manual")) {
+        resource_invalid(
+            op,
+            "payment_intent_invalid_parameter",
+            NULL,
+            "This PaymentIntent has a confirmation_method of manual: only a secret key may confirm "
+            "it.");
         return;
     }
     payments_method_choose(flow, confirm_chosen);
@@ -364,6 +456,9 @@ read_money_change(struct payments_flow *flow)
         payments_fail_state(flow, "update");
         return false;
     }
+    intent->status = span_from_cstr(payments_intent_status_name(status));
+    payments_challenge_drop(&intent->challenge, "replaced");
+    intent->due = 0;
     struct span code;
     if (resource_text(op, "currency", &code) && code.size != 0) {
         intent->currency = span_from_cstr(currency_find(code)->api_code);

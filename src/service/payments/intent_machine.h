@@ -4,19 +4,25 @@
  *                  payments_intent_create
  *                           |
  *                           v
- *   +--------> requires_payment_method ---------------------------------+
- *   |   attach          |           ^                                   |
- *   | (create, update,  v           | declined, reversed                | cancel
- *   |  confirm)  requires_confirmation  (payments_authorize_finish)     | (payments_cancel)
- *   |                   |           |                                   |
- *   |                   | confirm   |                                   |
- *   |                   v           |                                   |
- *   |              processing ------+                                   |
- *   |                |     | authorized, capture_method=manual           |
- *   |       captured |     v                                            |
- *   |                | requires_capture --- void done (payments_void) --+--> canceled
- *   |                v     | captured (payments_capture_finish)
- *   |             succeeded<
+ *   +--------> requires_payment_method <------------------------------+
+ *   |   attach          |           ^                                 | failed, expired
+ *   | (create, update,  v           | declined, reversed              | (payments_challenge_fail)
+ *   |  confirm)  requires_confirmation  (payments_authorize_finish)   |
+ *   |                   |  ^        |            challenged           |
+ *   |           confirm |  |proven  |  (payments_challenge_open)      |
+ *   |                   v  +--------|------------------------ requires_action
+ *   |              processing ------+------------------------>   |    ^
+ *   |                |  |  ^----------- passed (payments_challenge_pass)
+ *   |                |  | authorized, capture_method=manual
+ *   |       captured |  v
+ *   |                | requires_capture <---- increment (payments_intent_increment), to itself
+ *   |                v  | captured (payments_capture_finish)
+ *   |             succeeded
+ *
+ *   cancel (payments_intent_cancel) leads from every requires_... to canceled; from
+ *   requires_capture by way of a void at the rail (cancel.c).
+ *   An update of the amount, the currency or the method in requires_action leads back to
+ *   requires_confirmation: what the customer was asked is not true any more.
  *
  * While an attempt is open (documents.h) every move but its own end is refused; the lock of the
  * intent makes others wait for it first.
@@ -26,9 +32,12 @@
 
 #include "base/span.h"
 
+#include <stdint.h>
+
 enum payments_intent_status {
     PAYMENTS_REQUIRES_PAYMENT_METHOD,
     PAYMENTS_REQUIRES_CONFIRMATION,
+    PAYMENTS_REQUIRES_ACTION,
     PAYMENTS_PROCESSING,
     PAYMENTS_REQUIRES_CAPTURE,
     PAYMENTS_SUCCEEDED,
@@ -41,7 +50,12 @@ enum payments_intent_move {
     PAYMENTS_MOVE_UPDATE,     /* amount and the like may change */
     PAYMENTS_MOVE_CONFIRM,    /* an authorization begins */
     PAYMENTS_MOVE_DECLINED,   /* ... and the rail said no, or it was reversed */
+    PAYMENTS_MOVE_CHALLENGED, /* ... and the customer must authenticate */
+    PAYMENTS_MOVE_PASSED,     /* they have: the authorization goes on */
+    PAYMENTS_MOVE_PROVEN,     /* they have, and the merchant's server confirms again */
+    PAYMENTS_MOVE_FAILED,     /* they could not, or not in time */
     PAYMENTS_MOVE_AUTHORIZED, /* ... and the money is held */
+    PAYMENTS_MOVE_INCREMENT,  /* more may be authorized */
     PAYMENTS_MOVE_CAPTURED,   /* the money is taken */
     PAYMENTS_MOVE_CAPTURE,    /* a capture may begin */
     PAYMENTS_MOVE_CANCEL,

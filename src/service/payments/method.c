@@ -136,6 +136,85 @@ method_from_test_token(struct payments_flow *flow, struct span token)
     vault->tokenize(vault, &flow->tokenize);
 }
 
+/* ---------------------------------------------------------------------------- from a wallet --- */
+
+static void
+wallet_found(struct payments_flow *flow)
+{
+    struct payments_method *method = resource_new(flow->op, &payments_method_type);
+    if (method == NULL) {
+        resource_internal(flow->op, ERR_FULL, "request memory");
+        return;
+    }
+    method->wallet =
+        arena_copy(resource_op_arena(flow->op), span_from_cstr(flow->wallet.movement.wallet));
+    flow->method = method;
+    if (read_billing(flow->op, flow->billing_prefix, method)) {
+        flow->method_step(flow);
+    }
+}
+
+/* flow->method_step is set. */
+static void
+method_from_wallet(struct payments_flow *flow, const char *param, const char *billing_prefix)
+{
+    struct span id = SPAN_EMPTY;
+    if (!resource_text(flow->op, param, &id) || id.size == 0) {
+        resource_invalid(
+            flow->op, "parameter_missing", param, "Missing required param: %s.", param);
+        return;
+    }
+    flow->billing_prefix = billing_prefix;
+    payments_wallet_lookup(flow, id, param, wallet_found);
+}
+
+static bool
+is_wallet_type(struct resource_op *op, const char *param)
+{
+    struct span type = SPAN_EMPTY;
+    return resource_text(op, param, &type) && span_equal_cstr(type, "wallet");
+}
+
+/* Whether a JSON array of plain words has this one. */
+static bool
+array_has(struct span array, const char *word)
+{
+    struct span rest = span_slice(array, 1, array.size - 1);
+    while (rest.size > 0) {
+        struct span item = span_trim(span_cut(&rest, ','));
+        if (span_equal_cstr(span_slice(item, 1, item.size - 1), word)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool
+payments_method_may_pay(struct payments_flow *flow)
+{
+    struct payments_intent *intent = flow->intent;
+    bool is_wallet = flow->method->wallet.size != 0;
+    struct span types = intent->payment_method_types;
+    if (types.size == 0) {
+        /* Nobody said which; what it shows from now on has to be true. */
+        intent->payment_method_types = is_wallet ? SPAN("[\"card\",\"wallet\"]") : SPAN_EMPTY;
+        return true;
+    }
+    const char *type = is_wallet ? "wallet" : "card";
+    if (array_has(types, type)) {
+        return true;
+    }
+    resource_invalid(
+        flow->op,
+        "payment_intent_incompatible_payment_method",
+        "payment_method",
+        "The PaymentMethod provided (%s) is not allowed for this PaymentIntent. Please attach a "
+        "PaymentMethod of one of the following types: %.*s.",
+        type,
+        SPAN_PRINTF(types));
+    return false;
+}
+
 /* ------------------------------------------------------------------------ choosing for a flow ---
  */
 
@@ -145,32 +224,60 @@ is_test_token(struct span text)
     return span_starts_with(text, SPAN("pm_card_")) || span_starts_with(text, SPAN("tok_"));
 }
 
-static void
-method_stored(struct payments_flow *flow, struct span id)
+bool
+payments_method_load(struct payments_flow *flow, struct span id)
 {
     void *found;
     err_t error = resource_load(flow->op, &payments_method_type, id, &found);
     if (error == ERR_NOT_FOUND) {
         resource_missing(flow->op, "PaymentMethod", "payment_method", id);
-        return;
+        return false;
     }
     if (error != ERR_OK) {
         resource_internal(flow->op, error, "payment method");
-        return;
+        return false;
     }
     flow->method = found;
-    if (flow->intent != NULL && flow->method->customer.size != 0 &&
-        !span_equal(flow->method->customer, flow->intent->customer)) {
+    return true;
+}
+
+static bool
+is_for_customer(const struct payments_flow *flow, struct span customer)
+{
+    if (flow->method->customer.size == 0 || (flow->intent == NULL && flow->setup == NULL)) {
+        return true;
+    }
+    return span_equal(
+        customer, flow->intent != NULL ? flow->intent->customer : flow->setup->customer);
+}
+
+static void
+method_stored(struct payments_flow *flow, struct span id)
+{
+    if (!payments_method_load(flow, id)) {
+        return;
+    }
+    if (!is_for_customer(flow, flow->method->customer)) {
         resource_invalid(
             flow->op,
             NULL,
             "payment_method",
             "The payment method supplied (%.*s) belongs to a customer. Include the customer in "
-            "the `customer` parameter of the PaymentIntent.",
-            SPAN_PRINTF(id));
+            "the `customer` parameter of the %s.",
+            SPAN_PRINTF(id),
+            flow->intent != NULL ? "PaymentIntent" : "SetupIntent");
         return;
     }
     flow->method_step(flow);
+}
+
+/* The one that is on the intent or the setup already. */
+static struct span
+present_method(const struct payments_flow *flow)
+{
+    return flow->intent != NULL  ? flow->intent->payment_method
+           : flow->setup != NULL ? flow->setup->payment_method
+                                 : SPAN_EMPTY;
 }
 
 void
@@ -185,6 +292,11 @@ payments_method_choose(struct payments_flow *flow, void (*step)(struct payments_
         } else {
             method_stored(flow, id);
         }
+        return;
+    }
+    if (is_wallet_type(op, "payment_method_data[type]")) {
+        method_from_wallet(
+            flow, "payment_method_data[wallet][id]", "payment_method_data[billing_details]");
         return;
     }
     const struct port_vault_card *card = resource_card(op);
@@ -207,11 +319,62 @@ payments_method_choose(struct payments_flow *flow, void (*step)(struct payments_
             "Missing required param: payment_method_data[card][number].");
         return;
     }
-    if (flow->intent != NULL && flow->intent->payment_method.size != 0) {
-        method_stored(flow, flow->intent->payment_method);
+    id = present_method(flow);
+    if (id.size != 0) {
+        method_stored(flow, id);
         return;
     }
     step(flow);
+}
+
+/* ---------------------------------------------------------------------------------- learning ---
+ */
+
+/* Whose it is from now on; empty: no change. A customer may have been deleted since. */
+static struct span
+new_owner(struct payments_flow *flow, struct span customer)
+{
+    void *found;
+    bool wanted = customer.size != 0 && flow->method->customer.size == 0;
+    bool exists =
+        wanted && resource_load(flow->op, &payments_customer_type, customer, &found) == ERR_OK;
+    return exists ? customer : SPAN_EMPTY;
+}
+
+static err_t
+save_news(
+    struct payments_flow *flow, const struct payments_method_news *news, struct span *ret_owner)
+{
+    *ret_owner = new_owner(flow, news->customer);
+    if (ret_owner->size != 0) {
+        flow->method->customer = *ret_owner;
+    }
+    if (news->agreement.size != 0) {
+        flow->method->agreement = news->agreement;
+    }
+    return resource_save(flow->op, &payments_method_type, flow->method);
+}
+
+err_t
+payments_method_learn(struct payments_flow *flow, const struct payments_method_news *news)
+{
+    const struct payments_method *known = flow->method;
+    struct span owner;
+    err_t error = save_news(flow, news, &owner);
+    if (error == ERR_STALE) {
+        void *found;
+        TRY(resource_load(flow->op, &payments_method_type, known->header.id, &found));
+        flow->method = found;
+        flow->method->cvc_check = known->cvc_check;
+        flow->method->address_check = known->address_check;
+        flow->method->postal_code_check = known->postal_code_check;
+        error = save_news(flow, news, &owner);
+    }
+    if (error != ERR_OK || owner.size == 0) {
+        return error;
+    }
+    return resource_emit(
+        flow->op, "payment_method.attached", &payments_method_type, flow->method, SPAN_EMPTY);
 }
 
 /* ----------------------------------------------------------------------------------- routes --- */
@@ -231,11 +394,18 @@ save_and_answer(struct payments_flow *flow, const char *event)
 }
 
 static void
+method_chosen(struct payments_flow *flow)
+{
+    if (resource_metadata(flow->op, SPAN_EMPTY, &flow->method->metadata) == ERR_OK) {
+        save_and_answer(flow, NULL);
+    }
+}
+
+static void
 created_from_token(struct payments_flow *flow)
 {
-    if (read_billing(flow->op, "billing_details", flow->method) &&
-        resource_metadata(flow->op, SPAN_EMPTY, &flow->method->metadata) == ERR_OK) {
-        save_and_answer(flow, NULL);
+    if (read_billing(flow->op, "billing_details", flow->method)) {
+        method_chosen(flow);
     }
 }
 
@@ -248,7 +418,10 @@ payments_method_create(struct resource_op *op)
     }
     const struct port_vault_card *card = resource_card(op);
     struct span token;
-    if (card != NULL) {
+    if (is_wallet_type(op, "type")) {
+        flow->method_step = method_chosen;
+        method_from_wallet(flow, "wallet[id]", "billing_details");
+    } else if (card != NULL) {
         flow->method = method_from_card(op, card, "billing_details");
         if (flow->method != NULL) {
             created_from_token(flow);
@@ -316,8 +489,10 @@ update_locked(struct resource_op *op)
     if (flow == NULL) {
         return;
     }
-    (void)resource_integer(op, "card[exp_month]", &flow->method->exp_month);
-    (void)resource_integer(op, "card[exp_year]", &flow->method->exp_year);
+    if (flow->method->wallet.size == 0) {
+        (void)resource_integer(op, "card[exp_month]", &flow->method->exp_month);
+        (void)resource_integer(op, "card[exp_year]", &flow->method->exp_year);
+    }
     if (!read_billing(op, "billing_details", flow->method) ||
         resource_metadata(op, flow->method->metadata, &flow->method->metadata) != ERR_OK) {
         return;
@@ -339,9 +514,7 @@ attach_verified(struct payments_flow *flow)
     const struct port_rail_answer *answer = &flow->rail.answer;
     if (answer->outcome == PORT_RAIL_APPROVED) {
         (void)resource_text(flow->op, "customer", &flow->method->customer);
-        if (span_equal_cstr(flow->method->cvc_check, "unchecked")) {
-            flow->method->cvc_check = SPAN("pass");
-        }
+        payments_charge_checks(flow);
         save_and_answer(flow, "payment_method.attached");
         return;
     }
@@ -351,7 +524,7 @@ attach_verified(struct payments_flow *flow)
         .type = "card_error",
         .code = declined ? answer->error_code : "processing_error",
         .decline_code = declined ? answer->decline_code : NULL,
-        .message = declined ? SPAN("Your card was declined.")
+        .message = declined ? payments_decline_message(answer)
                             : SPAN("The card could not be verified. Try again in a little bit."),
         .executed = true,
     };
@@ -364,14 +537,7 @@ attach_chosen(struct payments_flow *flow)
     struct resource_op *op = flow->op;
     struct span customer = SPAN_EMPTY;
     (void)resource_text(op, "customer", &customer);
-    void *found;
-    err_t error = resource_load(op, &payments_customer_type, customer, &found);
-    if (error == ERR_NOT_FOUND) {
-        resource_missing(op, "customer", "customer", customer);
-        return;
-    }
-    if (error != ERR_OK) {
-        resource_internal(op, error, "customer");
+    if (!payments_customer_check(op, customer)) {
         return;
     }
     if (flow->method->customer.size != 0 && !span_equal(flow->method->customer, customer)) {
@@ -382,16 +548,17 @@ attach_chosen(struct payments_flow *flow)
             "The payment method you provided has already been attached to a customer.");
         return;
     }
+    if (flow->method->wallet.size != 0) {
+        flow->rail.answer.outcome = PORT_RAIL_APPROVED; /* there is no issuer to ask */
+        attach_verified(flow);
+        return;
+    }
     u128 id;
     (void)resource_new_id(op, "at_", &id);
     memset(&flow->rail, 0, sizeof(flow->rail));
-    flow->rail.operation = PORT_RAIL_AUTHORIZE;
-    flow->rail.id = id;
+    flow->attempt_id = id;
+    payments_rail_fill_card(flow, &(struct payments_attempt){.id = SPAN_EMPTY});
     flow->rail.amount = (struct money){.amount = 0, .currency = currency_find(SPAN("usd"))};
-    flow->rail.postal_code = flow->method->postal_code;
-    flow->rail.address_line1 = flow->method->address_line1;
-    ASSERT(flow->method->token.size < sizeof(flow->rail.token));
-    memcpy(flow->rail.token, flow->method->token.data, flow->method->token.size);
     payments_rail_call(flow, attach_verified);
 }
 

@@ -14,6 +14,7 @@ payments_settings_default(void)
         .fee_fixed = 30,
         .settlement_delay_s = INT64_C(2) * 24 * 3600,
         .authorization_hold_s = INT64_C(7) * 24 * 3600,
+        .authentication_timeout_s = 3600,
         .lease_s = 30,
         .rail_timeout_ms = 10000,
         .sweep_interval_ms = 1000,
@@ -29,14 +30,19 @@ payments_create(const struct payments_parts *parts, struct payments **ret_paymen
         return ERR_MEMORY;
     }
     payments->parts = *parts;
-    payments->routes = calloc(payments_route_count, sizeof(*payments->routes));
+    uint32_t count = payments_route_count + payments_setup_route_count;
+    payments->routes = calloc(count, sizeof(*payments->routes));
     if (payments->routes == NULL) {
         free(payments);
         return ERR_MEMORY;
     }
     memcpy(
         payments->routes, payments_route_table, payments_route_count * sizeof(*payments->routes));
-    for (uint32_t i = 0; i < payments_route_count; i++) {
+    memcpy(
+        payments->routes + payments_route_count,
+        payments_setup_route_table,
+        payments_setup_route_count * sizeof(*payments->routes));
+    for (uint32_t i = 0; i < count; i++) {
         payments->routes[i].service_context = payments;
     }
     *ret_payments = payments;
@@ -66,10 +72,17 @@ payments_start(struct payments *payments)
 }
 
 const struct resource_route *
-payments_routes(struct payments *payments, uint32_t *ret_count)
+payments_routes(const struct payments *payments, uint32_t *ret_count)
 {
     *ret_count = payments_route_count;
-    return payments->routes;
+    return payments == NULL ? payments_route_table : payments->routes;
+}
+
+const struct resource_route *
+payments_setup_routes(const struct payments *payments, uint32_t *ret_count)
+{
+    *ret_count = payments_setup_route_count;
+    return payments == NULL ? payments_setup_route_table : payments->routes + payments_route_count;
 }
 
 struct payments_health

@@ -2,13 +2,18 @@
  * Postings: which accounts each business step moves money between. docs/accounting.md shows the
  * same as T-accounts; the two must agree.
  *
- *   payment         card clearing -> merchant pending   gross
- *                   merchant pending -> fee revenue     fee
- *   hold            card clearing => merchant pending   pending transfer of the authorized amount
+ *   payment         payer -> merchant                   gross
+ *                   merchant -> fee revenue             fee
+ *                   merchant -> destination wallet      gross, if the intent has one
+ *   hold            payer => merchant                   pending transfer of the authorized amount
+ *   increment       voids the hold, and holds the larger amount instead
  *   capture         posts the hold, up to its amount; then the fee as above
  *   void            voids the hold
- *   refund          merchant pending or available -> card clearing
- *   refund failure  card clearing -> the account that the refund came from
+ *   refund          merchant pending or available -> payer
+ *   refund failure  payer -> the account that the refund came from
+ *
+ * The payer is card clearing, and the merchant's account the pending one; or the payer is a wallet,
+ * whose money is here already, and the merchant's account the available one.
  *
  * All transfers of a step are one linked chain: all of them or none. Doing a step again answers
  * `exists` on its first transfer, which is as good as `created`.
@@ -114,6 +119,32 @@ account_of(const struct payments_flow *flow, enum books_account account)
     const struct resource_caller *caller = resource_op_caller(flow->op);
     return books_account_id(
         account, caller->merchant_id, payments_flow_currency(flow), caller->live);
+}
+
+static u128
+wallet_account(const struct payments_flow *flow, struct span wallet)
+{
+    char owner[ID_TEXT_SIZE] = "";
+    ASSERT(wallet.size < sizeof(owner));
+    memcpy(owner, wallet.data, wallet.size);
+    return books_account_id(
+        BOOKS_WALLET, owner, payments_flow_currency(flow), resource_op_caller(flow->op)->live);
+}
+
+static u128
+payer_account(const struct payments_flow *flow)
+{
+    if (!payments_by_wallet(flow)) {
+        return account_of(flow, BOOKS_CARD_CLEARING);
+    }
+    return wallet_account(flow, flow->method != NULL ? flow->method->wallet : flow->charge->wallet);
+}
+
+static u128
+merchant_account(const struct payments_flow *flow)
+{
+    return account_of(
+        flow, payments_by_wallet(flow) ? BOOKS_MERCHANT_AVAILABLE : BOOKS_MERCHANT_PENDING);
 }
 
 static void submit_transfers(struct payments_flow *flow);
@@ -248,9 +279,22 @@ add_fee(struct payments_flow *flow)
         return;
     }
     struct ledger_transfer *transfer = transfer_add(flow, flow->attempt_id, "fee", BOOKS_FEE);
-    transfer->debit_account_id = account_of(flow, BOOKS_MERCHANT_PENDING);
+    transfer->debit_account_id = merchant_account(flow);
     transfer->credit_account_id = account_of(flow, BOOKS_FEE_REVENUE);
     transfer->amount = ledger_amount(flow, fee);
+}
+
+static void
+add_destination(struct payments_flow *flow)
+{
+    if (flow->intent->transfer_destination.size == 0) {
+        return;
+    }
+    struct ledger_transfer *transfer =
+        transfer_add(flow, flow->attempt_id, "destination", BOOKS_TOP_UP);
+    transfer->debit_account_id = merchant_account(flow);
+    transfer->credit_account_id = wallet_account(flow, flow->intent->transfer_destination);
+    transfer->amount = ledger_amount(flow, flow->intent->attempt.amount);
 }
 
 static void
@@ -270,17 +314,22 @@ payments_post_payment(struct payments_flow *flow, payments_posted_step step)
     flow->transfer_count = 0;
     int64_t amount = flow->intent->attempt.amount;
     struct ledger_transfer *gross = transfer_add(flow, flow->attempt_id, "payment", BOOKS_PAYMENT);
-    gross->debit_account_id = account_of(flow, BOOKS_CARD_CLEARING);
-    gross->credit_account_id = account_of(flow, BOOKS_MERCHANT_PENDING);
+    gross->debit_account_id = payer_account(flow);
+    gross->credit_account_id = merchant_account(flow);
     gross->amount = ledger_amount(flow, amount);
     add_fee(flow);
+    add_destination(flow);
     post(flow, step);
 }
 
-/* The hold's id derives from the authorization, which the charge remembers. */
+/* The hold's id derives from the authorization, which the charge remembers; that of a larger one
+ * that took its place is remembered itself. */
 static u128
 hold_id(const struct payments_flow *flow)
 {
+    if (flow->charge != NULL && flow->charge->hold.size != 0) {
+        return payments_unhex(flow->charge->hold);
+    }
     u128 authorization = flow->charge != NULL && flow->charge->authorization.size != 0
                              ? payments_unhex(flow->charge->authorization)
                              : resource_derived_id(flow->attempt_id, "authorize");
@@ -293,6 +342,22 @@ payments_post_hold(struct payments_flow *flow, payments_posted_step step)
     flow->transfer_count = 0;
     struct ledger_transfer *hold =
         transfer_add(flow, resource_derived_id(flow->attempt_id, "authorize"), "hold", BOOKS_HOLD);
+    hold->flags = LEDGER_TRANSFER_PENDING;
+    hold->debit_account_id = payer_account(flow);
+    hold->credit_account_id = merchant_account(flow);
+    hold->amount = ledger_amount(flow, flow->intent->attempt.amount);
+    post(flow, step);
+}
+
+void
+payments_post_increment(struct payments_flow *flow, payments_posted_step step)
+{
+    flow->transfer_count = 0;
+    struct ledger_transfer *old =
+        transfer_add(flow, flow->attempt_id, "increment void", BOOKS_OF_PENDING);
+    old->flags = LEDGER_TRANSFER_VOID_PENDING;
+    old->pending_id = hold_id(flow);
+    struct ledger_transfer *hold = transfer_add(flow, flow->attempt_id, "hold", BOOKS_HOLD);
     hold->flags = LEDGER_TRANSFER_PENDING;
     hold->debit_account_id = account_of(flow, BOOKS_CARD_CLEARING);
     hold->credit_account_id = account_of(flow, BOOKS_MERCHANT_PENDING);
@@ -311,6 +376,7 @@ payments_post_capture(struct payments_flow *flow, payments_posted_step step)
     capture->pending_id = hold_id(flow);
     capture->amount = ledger_amount(flow, amount);
     add_fee(flow);
+    add_destination(flow);
     post(flow, step);
 }
 
@@ -336,7 +402,7 @@ payments_post_refund(struct payments_flow *flow, payments_posted_step step)
     flow->transfer_count = 0;
     struct ledger_transfer *refund = transfer_add(flow, flow->attempt_id, "refund", BOOKS_REFUND);
     refund->debit_account_id = account_of(flow, refund_source(flow->refund));
-    refund->credit_account_id = account_of(flow, BOOKS_CARD_CLEARING);
+    refund->credit_account_id = payer_account(flow);
     refund->amount = ledger_amount(flow, flow->refund->amount);
     post(flow, step);
 }
@@ -347,7 +413,7 @@ payments_post_refund_failure(struct payments_flow *flow, payments_posted_step st
     flow->transfer_count = 0;
     struct ledger_transfer *back =
         transfer_add(flow, flow->attempt_id, "refund failure", BOOKS_REFUND_FAILURE);
-    back->debit_account_id = account_of(flow, BOOKS_CARD_CLEARING);
+    back->debit_account_id = payer_account(flow);
     back->credit_account_id = account_of(flow, refund_source(flow->refund));
     back->amount = ledger_amount(flow, flow->refund->amount);
     post(flow, step);

@@ -7,7 +7,8 @@
  *   captured            the books hold the transfer, with the captured amount; the rail captured
  *                       as much
  *   refunds             the rail refunded what the charge says, less what is still under way
- *   authorized only     the books hold the pending transfer; the rail captured nothing
+ *   authorized only     the books hold the pending transfer, of what was added later too; the rail
+ *                       holds as much and captured nothing
  */
 #include "flow.h"
 
@@ -132,6 +133,7 @@ compare_rail(struct slice *slice)
     const struct payments_charge *charge = slice->charges[slice->index];
     const struct port_rail_answer *answer = &slice->flow.rail.answer;
     const struct currency *currency = currency_find(charge->currency);
+    struct money authorized;
     struct money captured;
     struct money refunded;
     int64_t under_way;
@@ -142,10 +144,17 @@ compare_rail(struct slice *slice)
     if (under_way != 0) {
         return ERR_OK; /* the next run sees it settled */
     }
+    TRY(money_from_api(charge->amount, currency, &authorized));
     TRY(money_from_api(charge->amount_captured, currency, &captured));
     TRY(money_from_api(charge->amount_refunded, currency, &refunded));
     if (answer->outcome != PORT_RAIL_APPROVED) {
         difference(slice, "not approved by the rail", captured.amount, 0);
+    } else if (answer->authorized_amount != authorized.amount) {
+        difference(
+            slice,
+            "other amount authorized by the rail",
+            authorized.amount,
+            answer->authorized_amount);
     } else if (answer->captured_amount != captured.amount) {
         difference(
             slice, "other amount captured by the rail", captured.amount, answer->captured_amount);
@@ -226,18 +235,21 @@ reported(struct payments_flow *flow)
 static void
 ask_rail(struct slice *slice)
 {
-    while (slice->index < slice->count && !is_at_rest(slice)) {
-        slice->index++;
-    }
-    if (slice->index == slice->count) {
-        end_slice(slice, ERR_OK);
+    for (; slice->index < slice->count; slice->index++) {
+        if (!is_at_rest(slice)) {
+            continue;
+        }
+        compare_books(slice);
+        slice->flow.charge = slice->charges[slice->index];
+        if (payments_by_wallet(&slice->flow)) {
+            continue; /* there is no rail to differ from the books */
+        }
+        slice->flow.rail.operation = PORT_RAIL_REPORT;
+        slice->flow.rail.original_id = payments_unhex(slice->flow.charge->authorization);
+        payments_rail_call(&slice->flow, reported);
         return;
     }
-    compare_books(slice);
-    slice->flow.charge = slice->charges[slice->index];
-    slice->flow.rail.operation = PORT_RAIL_REPORT;
-    slice->flow.rail.original_id = payments_unhex(slice->flow.charge->authorization);
-    payments_rail_call(&slice->flow, reported);
+    end_slice(slice, ERR_OK);
 }
 
 static void
@@ -257,8 +269,9 @@ collect(void *context, void *document)
     struct slice *slice = context;
     struct payments_charge *charge = document;
     u128 authorization = payments_unhex(charge->authorization);
-    slice->ids[slice->count] = charge->booked_by.size != 0
-                                   ? payments_unhex(charge->booked_by)
+    slice->ids[slice->count] = charge->booked_by.size != 0 ? payments_unhex(charge->booked_by)
+                               : charge->hold.size != 0
+                                   ? payments_unhex(charge->hold)
                                    : resource_derived_id(authorization, "hold");
     slice->charges[slice->count++] = charge;
     return slice->count < SLICE_MAX;

@@ -158,6 +158,7 @@ answered(struct payments_flow *flow)
         return;
     case PORT_RAIL_NOT_FOUND:
     case PORT_RAIL_UNKNOWN:
+    case PORT_RAIL_CHALLENGE:
         answer_unknown(flow);
         return;
     }
@@ -249,6 +250,7 @@ begin(struct payments_flow *flow, int64_t amount)
     refund->currency = flow->charge->currency;
     refund->charge = flow->charge->header.id;
     refund->payment_intent = flow->charge->payment_intent;
+    refund->wallet = flow->charge->wallet;
     refund->status = SPAN("pending");
     (void)resource_text(flow->op, "reason", &refund->reason);
     if (resource_metadata(flow->op, SPAN_EMPTY, &refund->metadata) != ERR_OK ||
@@ -405,6 +407,7 @@ checked(struct payments_flow *flow)
     case PORT_RAIL_PENDING:
     case PORT_RAIL_NOT_FOUND:
     case PORT_RAIL_UNKNOWN:
+    case PORT_RAIL_CHALLENGE:
         answer_unknown(flow);
         return;
     }

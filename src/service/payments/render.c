@@ -17,11 +17,24 @@ object_or_empty(struct json_writer *json, const char *name, struct span value)
     json_member_raw(json, name, value.size != 0 ? value : SPAN("{}"));
 }
 
-/* While an attempt is open its outcome is not known, whatever the intent was before it. */
-static struct span
-shown_status(const struct payments_intent *intent)
+struct span
+payments_intent_shown_status(const void *document)
 {
+    const struct payments_intent *intent = document;
     return payments_attempt_is_open(&intent->attempt) ? SPAN("processing") : intent->status;
+}
+
+static void
+render_transfer_data(struct json_writer *json, struct span destination)
+{
+    if (destination.size == 0) {
+        json_member_null(json, "transfer_data");
+        return;
+    }
+    json_key(json, "transfer_data");
+    json_object_begin(json);
+    json_member_text(json, "destination", destination);
+    json_object_end(json);
 }
 
 void
@@ -59,7 +72,11 @@ payments_intent_render(struct resource_render *render, const void *document)
     resource_render_reference(
         render, "latest_charge", &payments_charge_type, intent->latest_charge);
     object_or_empty(json, "metadata", intent->metadata);
-    json_member_null(json, "next_action");
+    if (span_equal_cstr(payments_intent_shown_status(intent), "requires_action")) {
+        payments_next_action_write(json, &intent->challenge);
+    } else {
+        json_member_null(json, "next_action");
+    }
     json_member_null(json, "on_behalf_of");
     resource_render_reference(
         render, "payment_method", &payments_method_type, intent->payment_method);
@@ -76,8 +93,8 @@ payments_intent_render(struct resource_render *render, const void *document)
     json_member_null(json, "source");
     text_or_null(json, "statement_descriptor", intent->statement_descriptor);
     text_or_null(json, "statement_descriptor_suffix", intent->statement_descriptor_suffix);
-    json_member_text(json, "status", shown_status(intent));
-    json_member_null(json, "transfer_data");
+    json_member_text(json, "status", payments_intent_shown_status(intent));
+    render_transfer_data(json, intent->transfer_destination);
     text_or_null(json, "transfer_group", intent->transfer_group);
     json_object_end(json);
 }
@@ -142,7 +159,7 @@ payments_charge_render(struct resource_render *render, const void *document)
     text_or_null(json, "statement_descriptor", charge->statement_descriptor);
     json_member_null(json, "statement_descriptor_suffix");
     json_member_text(json, "status", charge->status);
-    json_member_null(json, "transfer_data");
+    render_transfer_data(json, charge->transfer_destination);
     text_or_null(json, "transfer_group", charge->transfer_group);
     json_object_end(json);
 }
@@ -165,8 +182,11 @@ payments_refund_render(struct resource_render *render, const void *document)
         refund->balance_transaction);
     resource_render_reference(render, "charge", &payments_charge_type, refund->charge);
     json_member_text(json, "currency", refund->currency);
-    json_key(json, "destination_details");
-    json_raw(json, SPAN("{\"card\":{\"type\":\"refund\"},\"type\":\"card\"}"));
+    json_member_raw(
+        json,
+        "destination_details",
+        refund->wallet.size == 0 ? SPAN("{\"card\":{\"type\":\"refund\"},\"type\":\"card\"}")
+                                 : SPAN("{\"type\":\"wallet\",\"wallet\":{}}"));
     if (refund->failure_balance_transaction.size != 0) {
         resource_render_reference(
             render,
@@ -188,15 +208,9 @@ payments_refund_render(struct resource_render *render, const void *document)
     json_object_end(json);
 }
 
-void
-payments_method_render(struct resource_render *render, const void *document)
+static void
+render_card(struct json_writer *json, const struct payments_method *method)
 {
-    const struct payments_method *method = document;
-    struct json_writer *json = resource_render_json(render);
-    json_object_begin(json);
-    resource_render_header(render, &payments_method_type, method);
-    json_member_cstr(json, "allow_redisplay", "unspecified");
-    render_billing(json, method->billing_details);
     json_key(json, "card");
     json_object_begin(json);
     json_member_text(json, "brand", method->brand);
@@ -226,9 +240,30 @@ payments_method_render(struct resource_render *render, const void *document)
     json_raw(json, SPAN("{\"supported\":true}"));
     json_member_null(json, "wallet");
     json_object_end(json);
+}
+
+void
+payments_method_render(struct resource_render *render, const void *document)
+{
+    const struct payments_method *method = document;
+    struct json_writer *json = resource_render_json(render);
+    bool is_wallet = method->wallet.size != 0;
+    json_object_begin(json);
+    resource_render_header(render, &payments_method_type, method);
+    json_member_cstr(json, "allow_redisplay", "unspecified");
+    render_billing(json, method->billing_details);
+    if (!is_wallet) {
+        render_card(json, method);
+    }
     resource_render_reference(render, "customer", &payments_customer_type, method->customer);
     object_or_empty(json, "metadata", method->metadata);
-    json_member_cstr(json, "type", "card");
+    json_member_cstr(json, "type", is_wallet ? "wallet" : "card");
+    if (is_wallet) {
+        json_key(json, "wallet");
+        json_object_begin(json);
+        json_member_text(json, "id", method->wallet);
+        json_object_end(json);
+    }
     json_object_end(json);
 }
 

@@ -2,76 +2,32 @@
 #include "routes.h"
 
 #include "flow.h"
-
-#define TEXT(param_name, size)                                                                     \
-    {                                                                                              \
-        .name = (param_name), .kind = RESOURCE_PARAM_TEXT, .maximum = (size)                       \
-    }
-#define HASH(param_name)                                                                           \
-    {                                                                                              \
-        .name = (param_name), .kind = RESOURCE_PARAM_HASH                                          \
-    }
-#define ANY_HASH(param_name)                                                                       \
-    {                                                                                              \
-        .name = (param_name), .kind = RESOURCE_PARAM_ANY_HASH                                      \
-    }
-#define BOOLEAN(param_name)                                                                        \
-    {                                                                                              \
-        .name = (param_name), .kind = RESOURCE_PARAM_BOOLEAN                                       \
-    }
-#define METADATA                                                                                   \
-    {                                                                                              \
-        .name = "metadata", .kind = RESOURCE_PARAM_METADATA                                        \
-    }
-#define INTEGER(param_name, low, high)                                                             \
-    {                                                                                              \
-        .name = (param_name), .kind = RESOURCE_PARAM_INTEGER, .minimum = (low), .maximum = (high)  \
-    }
-#define ONE_OF(param_name, names)                                                                  \
-    {                                                                                              \
-        .name = (param_name), .kind = RESOURCE_PARAM_ENUM, .values = (names)                       \
-    }
-#define ID(param_name) TEXT(param_name, 64)
+#include "route_params.h"
 
 /* Large enough for the limit's own error to say what the limit is. */
 #define AMOUNT_HIGH INT64_C(999999999999)
 
+const char *const payments_card_only[] = {"card", NULL};
+const char *const payments_payable_types[] = {"card", "wallet", NULL};
 static const char *const capture_methods[] = {"automatic", "automatic_async", "manual", NULL};
 static const char *const confirmation_methods[] = {"automatic", "manual", NULL};
-static const char *const future_usages[] = {"off_session", "on_session", NULL};
+static const char *const future_usages[] = {"", "off_session", "on_session", NULL};
+static const char *const off_session_values[] = {"true", "false", "one_off", "recurring", NULL};
+const char *const payments_if_available[] = {"if_available", "never", NULL};
+const char *const payments_manual_only[] = {"manual", NULL};
+const char *const payments_card_usages[] = {"", "none", "off_session", "on_session", NULL};
 static const char *const redirects[] = {"always", "never", NULL};
-static const char *const card_only[] = {"card", NULL};
 static const char *const cancel_reasons[] = {
     "duplicate", "fraudulent", "requested_by_customer", "abandoned", NULL};
 static const char *const refund_reasons[] = {
     "duplicate", "fraudulent", "requested_by_customer", NULL};
 
-#define BILLING(prefix)                                                                            \
-    HASH(prefix), HASH(prefix "[address]"), TEXT(prefix "[address][city]", 200),                   \
-        TEXT(prefix "[address][country]", 2), TEXT(prefix "[address][line1]", 200),                \
-        TEXT(prefix "[address][line2]", 200), TEXT(prefix "[address][postal_code]", 20),           \
-        TEXT(prefix "[address][state]", 200), TEXT(prefix "[email]", 512),                         \
-        TEXT(prefix "[name]", 200), TEXT(prefix "[phone]", 40)
-
-/* The number and the CVC never get here: the runtime hands them to the vault first. */
-#define CARD(prefix)                                                                               \
-    HASH(prefix), TEXT(prefix "[number]", 32), TEXT(prefix "[cvc]", 8),                            \
-        INTEGER(prefix "[exp_month]", INT64_MIN, INT64_MAX),                                       \
-        INTEGER(prefix "[exp_year]", INT64_MIN, INT64_MAX), TEXT(prefix "[token]", 64)
-
-#define METHOD_DATA                                                                                \
-    HASH("payment_method_data"),                                                                   \
-        {.name = "payment_method_data[type]", .kind = RESOURCE_PARAM_ENUM, .values = card_only},   \
-        CARD("payment_method_data[card]"), BILLING("payment_method_data[billing_details]"),        \
-        {.name = "payment_method_data[metadata]", .kind = RESOURCE_PARAM_METADATA},                \
-        TEXT("payment_method_data[allow_redisplay]", 16)
-
 #define INTENT_COMMON                                                                              \
-    ID("customer"), TEXT("description", 1000), ID("payment_method"), METHOD_DATA,                  \
-        ONE_OF("capture_method", capture_methods), METADATA, TEXT("receipt_email", 512),           \
-        ONE_OF("setup_future_usage", future_usages), ANY_HASH("shipping"),                         \
+    ID("customer"), TEXT("description", 1000), ID("payment_method"),                               \
+        METHOD_DATA(payments_payable_types), ONE_OF("capture_method", capture_methods), METADATA,  \
+        TEXT("receipt_email", 512), ONE_OF("setup_future_usage", future_usages), SHIPPING,         \
         TEXT("statement_descriptor", 22), TEXT("statement_descriptor_suffix", 22),                 \
-        TEXT("transfer_group", 200), ANY_HASH("payment_method_options"),                           \
+        TEXT("transfer_group", 200), METHOD_OPTIONS,                                               \
         {.name = "payment_method_types", .kind = RESOURCE_PARAM_TEXT_LIST, .maximum = 40},         \
         RESOURCE_EXPAND_PARAM
 
@@ -88,8 +44,10 @@ static const struct resource_param intent_create_params[] = {
     ONE_OF("automatic_payment_methods[allow_redirects]", redirects),
     BOOLEAN("confirm"),
     ONE_OF("confirmation_method", confirmation_methods),
+    HASH("transfer_data"),
+    ID("transfer_data[destination]"),
     BOOLEAN("error_on_requires_action"),
-    BOOLEAN("off_session"),
+    ONE_OF("off_session", off_session_values),
     BOOLEAN("use_stripe_sdk"),
     ANY_HASH("mandate_data"),
     ANY_HASH("radar_options"),
@@ -113,19 +71,21 @@ static const struct resource_param intent_list_params[] = {
     RESOURCE_LIST_PARAMS,
 };
 
+static const struct resource_param search_params[] = {RESOURCE_SEARCH_PARAMS};
+
 static const struct resource_param intent_confirm_params[] = {
     ID("payment_method"),
-    METHOD_DATA,
+    METHOD_DATA(payments_payable_types),
     ONE_OF("capture_method", capture_methods),
     TEXT("receipt_email", 512),
     ONE_OF("setup_future_usage", future_usages),
-    ANY_HASH("shipping"),
-    ANY_HASH("payment_method_options"),
+    SHIPPING,
+    METHOD_OPTIONS,
     ANY_HASH("mandate_data"),
     ANY_HASH("radar_options"),
     {.name = "payment_method_types", .kind = RESOURCE_PARAM_TEXT_LIST, .maximum = 40},
     BOOLEAN("error_on_requires_action"),
-    BOOLEAN("off_session"),
+    ONE_OF("off_session", off_session_values),
     BOOLEAN("use_stripe_sdk"),
     TEXT("return_url", 2048),
     TEXT("client_secret", 200),
@@ -140,14 +100,31 @@ static const struct resource_param intent_capture_params[] = {
     RESOURCE_EXPAND_PARAM,
 };
 
+static const struct resource_param intent_increment_params[] = {
+    {.name = "amount",
+     .kind = RESOURCE_PARAM_INTEGER,
+     .required = true,
+     .minimum = 0,
+     .maximum = AMOUNT_HIGH},
+    TEXT("description", 1000),
+    METADATA,
+    TEXT("statement_descriptor", 22),
+    RESOURCE_EXPAND_PARAM,
+};
+
 static const struct resource_param intent_cancel_params[] = {
     ONE_OF("cancellation_reason", cancel_reasons),
     RESOURCE_EXPAND_PARAM,
 };
 
 static const struct resource_param method_create_params[] = {
-    {.name = "type", .kind = RESOURCE_PARAM_ENUM, .required = true, .values = card_only},
+    {.name = "type",
+     .kind = RESOURCE_PARAM_ENUM,
+     .required = true,
+     .values = payments_payable_types},
     CARD("card"),
+    HASH("wallet"),
+    ID("wallet[id]"),
     BILLING("billing_details"),
     TEXT("allow_redisplay", 16),
     METADATA,
@@ -166,7 +143,7 @@ static const struct resource_param method_update_params[] = {
 
 static const struct resource_param method_list_params[] = {
     ID("customer"),
-    ONE_OF("type", card_only),
+    ONE_OF("type", payments_payable_types),
     TEXT("allow_redisplay", 16),
     RESOURCE_LIST_PARAMS,
 };
@@ -183,8 +160,8 @@ static const struct resource_param customer_params[] = {
     TEXT("email", 512),
     TEXT("phone", 20),
     TEXT("description", 1000),
-    ANY_HASH("address"),
-    ANY_HASH("shipping"),
+    ADDRESS("address"),
+    SHIPPING,
     METADATA,
     ID("payment_method"),
     HASH("invoice_settings"),
@@ -202,7 +179,7 @@ static const struct resource_param charge_update_params[] = {
     TEXT("description", 1000),
     TEXT("receipt_email", 512),
     TEXT("transfer_group", 200),
-    ANY_HASH("shipping"),
+    SHIPPING,
     ANY_HASH("fraud_details"),
     METADATA,
     RESOURCE_EXPAND_PARAM,
@@ -238,19 +215,11 @@ static const struct resource_param transaction_list_params[] = {
     RESOURCE_LIST_PARAMS,
 };
 
-#define PARAMS(table) .params = (table), .param_count = sizeof(table) / sizeof((table)[0])
-/* What a route answers. */
-#define ONE_OBJECT(type) .answers = (type)
-#define LIST_OF(type)    .answers = (type), .answers_list = true
-#define ROUTE(route_method, route_pattern, function, table, rights, route_flags, ...)              \
+#define SEARCH(route_pattern, function, rights, type)                                              \
     {                                                                                              \
-        .method = (route_method), .pattern = (route_pattern), .handler = (function),               \
-        PARAMS(table), .permission = (rights), .flags = (route_flags),                             \
-        .card_parameter =                                                                          \
-            ((route_flags)&RESOURCE_CARD_DATA) != 0 ? "payment_method_data[card]" : NULL,          \
+        .method = "GET", .pattern = (route_pattern), .handler = (function), PARAMS(search_params), \
+        .permission = (rights), .answers = (type), .answers_search = true                          \
     }
-
-#define CONFIRMS (RESOURCE_OUTSIDE_EFFECTS | RESOURCE_CARD_DATA)
 
 const struct resource_route payments_route_table[] = {
     ROUTE(
@@ -269,6 +238,11 @@ const struct resource_route payments_route_table[] = {
         "payment_intents",
         0,
         LIST_OF(&payments_intent_type)),
+    SEARCH(
+        "/v1/payment_intents/search",
+        payments_intent_search,
+        "payment_intents",
+        &payments_intent_type),
     ROUTE(
         "GET",
         "/v1/payment_intents/:id",
@@ -298,6 +272,14 @@ const struct resource_route payments_route_table[] = {
         "/v1/payment_intents/:id/capture",
         payments_intent_capture,
         intent_capture_params,
+        "payment_intents",
+        RESOURCE_OUTSIDE_EFFECTS,
+        ONE_OBJECT(&payments_intent_type)),
+    ROUTE(
+        "POST",
+        "/v1/payment_intents/:id/increment_authorization",
+        payments_intent_increment,
+        intent_increment_params,
         "payment_intents",
         RESOURCE_OUTSIDE_EFFECTS,
         ONE_OBJECT(&payments_intent_type)),
@@ -375,6 +357,7 @@ const struct resource_route payments_route_table[] = {
         "customers",
         0,
         LIST_OF(&payments_customer_type)),
+    SEARCH("/v1/customers/search", payments_customer_search, "customers", &payments_customer_type),
     ROUTE(
         "GET",
         "/v1/customers/:id",
@@ -423,6 +406,7 @@ const struct resource_route payments_route_table[] = {
         "charges",
         0,
         LIST_OF(&payments_charge_type)),
+    SEARCH("/v1/charges/search", payments_charge_search, "charges", &payments_charge_type),
     ROUTE(
         "GET",
         "/v1/charges/:id",

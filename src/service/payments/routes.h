@@ -1,4 +1,4 @@
-/* The constant route table; payments.c binds a copy of it to an instance. */
+/* The constant route tables; payments.c binds a copy of them to an instance. */
 #ifndef PAYMENTS_ROUTES_H
 #define PAYMENTS_ROUTES_H
 
@@ -6,5 +6,7 @@
 
 extern const struct resource_route payments_route_table[];
 extern const uint32_t payments_route_count;
+extern const struct resource_route payments_setup_route_table[];
+extern const uint32_t payments_setup_route_count;
 
 #endif

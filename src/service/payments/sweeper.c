@@ -1,7 +1,8 @@
 /*
  * The sweeper: finds what is due (open attempts whose worker is gone or whose outcome is unknown,
- * authorizations that nobody captured, balances to settle) and drives each in an operation of its
- * own, under the object's lock, so that it never meets a live worker.
+ * challenges that nobody answered, authorizations that nobody captured, balances to settle) and
+ * drives each in an operation of its own, under the object's lock, so that it never meets a live
+ * worker.
  *
  * The first sweep ignores leases: with an embedded store, whoever held them is dead.
  */
@@ -18,11 +19,11 @@
 #define RECENT_SLOTS 1024
 /* Attempts are due at most this far ahead: the longest back-off or lease. */
 #define DUE_AHEAD_MAX_S 600
-#define FOUND_MAX       (2 * DOCUMENT_LIST_MAX)
+#define FOUND_MAX       (3 * DOCUMENT_LIST_MAX)
 
 struct found {
     uint64_t scope;
-    char intent[ID_TEXT_SIZE];
+    char intent[ID_TEXT_SIZE]; /* or a setup */
     char refund[ID_TEXT_SIZE]; /* empty: the intent itself is due */
 };
 
@@ -82,8 +83,16 @@ drive_intent(struct payments_flow *flow)
         payments_authorize_resume(flow);
     } else if (span_equal_cstr(attempt->kind, "capture")) {
         payments_capture_resume(flow);
+    } else if (span_equal_cstr(attempt->kind, "increment")) {
+        payments_increment_resume(flow);
     } else if (span_equal_cstr(attempt->kind, "void")) {
         payments_void_resume(flow);
+    } else if (span_equal_cstr(intent->status, "requires_action")) {
+        if (intent->challenge.expires <= (int64_t)resource_now_s(flow->op)) {
+            payments_challenge_expire(flow);
+        } else {
+            resource_finish(flow->op);
+        }
     } else if (
         intent->capture_before != 0 &&
         intent->capture_before <= (int64_t)resource_now_s(flow->op)) {
@@ -94,9 +103,29 @@ drive_intent(struct payments_flow *flow)
 }
 
 static void
+drive_setup(struct payments_flow *flow)
+{
+    const struct payments_setup *setup = flow->setup;
+    bool waits = span_equal_cstr(setup->status, "requires_action");
+    if (payments_attempt_is_open(&setup->attempt)) {
+        payments_setup_resume(flow);
+    } else if (waits && setup->challenge.expires <= (int64_t)resource_now_s(flow->op)) {
+        payments_setup_expire(flow);
+    } else {
+        resource_finish(flow->op);
+    }
+}
+
+static void
 drive_locked(struct resource_op *op)
 {
     struct payments_flow *flow = payments_flow_of(op);
+    if (span_starts_with(flow->wanted_intent, span_from_cstr(payments_setup_type.prefix))) {
+        if (payments_setup_load(flow, flow->wanted_intent)) {
+            drive_setup(flow);
+        }
+        return;
+    }
     if (!payments_intent_load(flow, flow->wanted_intent)) {
         return;
     }
@@ -212,6 +241,19 @@ found_intent(void *context, void *document)
 }
 
 static bool
+found_setup(void *context, void *document)
+{
+    struct payments_sweeper *sweeper = context;
+    const struct payments_setup *setup = document;
+    struct found *found = &sweeper->found[sweeper->found_count++];
+    found->scope = setup->header.scope;
+    copy_id(found->intent, setup->header.id);
+    copy_id(found->refund, SPAN_EMPTY);
+    count_open(sweeper, &setup->attempt);
+    return sweeper->found_count < FOUND_MAX;
+}
+
+static bool
 found_refund(void *context, void *document)
 {
     struct payments_sweeper *sweeper = context;
@@ -236,6 +278,8 @@ find_due(struct payments_sweeper *sweeper, struct resource_op *op, int64_t until
         .limit = DOCUMENT_LIST_MAX,
     };
     TRY(resource_find(op, &payments_intent_type, &query, found_intent, sweeper));
+    query.range_column = PAYMENTS_SETUP_DUE;
+    TRY(resource_find(op, &payments_setup_type, &query, found_setup, sweeper));
     query.range_column = PAYMENTS_REFUND_DUE;
     return resource_find(op, &payments_refund_type, &query, found_refund, sweeper);
 }

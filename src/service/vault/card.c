@@ -146,6 +146,12 @@ static const struct {
     {"4000003800000446", "authenticationRequiredSetupForOffSession", NULL, NULL, "HU"},
     {"4000008260003178", "authenticationRequiredChargeDeclinedInsufficientFunds", NULL, NULL, "GB"},
     {"4000000000003220", "threeDSecure2Required", NULL, NULL, NULL},
+    {"4000000000003063", "threeDSecureRequired", NULL, NULL, NULL},
+    {"4000008400001629", "threeDSecureRequiredChargeDeclined", NULL, NULL, NULL},
+    {"4000008400001280", "threeDSecureRequiredProcessingError", NULL, NULL, NULL},
+    {"4000000000003055", "threeDSecureOptional", NULL, NULL, NULL},
+    {"4000000000003097", "threeDSecureOptionalProcessingError", NULL, NULL, NULL},
+    {"4000000000000515", "incrementDeclined", NULL, NULL, NULL},
 };
 
 static const char *

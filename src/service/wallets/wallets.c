@@ -103,10 +103,10 @@ wallets_start(struct wallets *wallets)
 }
 
 const struct resource_route *
-wallets_routes(struct wallets *wallets, uint32_t *ret_count)
+wallets_routes(const struct wallets *wallets, uint32_t *ret_count)
 {
     *ret_count = wallets_route_count;
-    return wallets->routes;
+    return wallets == NULL ? wallets_route_table : wallets->routes;
 }
 
 struct port_wallet *

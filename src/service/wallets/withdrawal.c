@@ -173,6 +173,7 @@ reported(struct wallets_flow *flow)
     case PORT_RAIL_PENDING:
     case PORT_RAIL_NOT_FOUND:
     case PORT_RAIL_UNKNOWN:
+    case PORT_RAIL_CHALLENGE: /* no bank says so */
         look_again(flow);
         return;
     }
@@ -259,6 +260,7 @@ bank_answered(struct wallets_flow *flow)
     case PORT_RAIL_PENDING:
     case PORT_RAIL_NOT_FOUND:
     case PORT_RAIL_UNKNOWN:
+    case PORT_RAIL_CHALLENGE: /* no bank says so */
         answer_unknown(flow);
         return;
     }

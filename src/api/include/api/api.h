@@ -69,6 +69,11 @@ struct api_parts {
 /* ERR_MEMORY; ERR_FULL: more routes than API_ROUTES_MAX. Two routes that no request could tell
  * apart are a bug. */
 MUST_USE err_t api_create(const struct api_parts *parts, struct api **ret_api);
+/* The description of these routes and the front's own as an OpenAPI 3.1 document, without a server:
+ * the one that GET /v1/openapi.json answers. Appends JSON; check `out` with buf_failed. ERR_FULL:
+ * more routes than API_ROUTES_MAX. Any thread. */
+MUST_USE err_t api_describe(const struct api_routes *tables, uint32_t table_count, struct buf *out);
+
 /* After the net server and the loops have stopped. Accepts NULL; sets the pointer to NULL. */
 void api_destroy(struct api **api);
 

@@ -46,6 +46,8 @@ struct document_column {
     bool indexed;
     /* The index leaves the scope out: for sweepers that look for work across all merchants. */
     bool across_scopes;
+    /* A text whose index ignores the case of ASCII letters: filters may do so too. */
+    bool any_case;
 };
 
 /* Constant tables of the services; the store creates and migrates the SQL tables from them. */
@@ -77,6 +79,8 @@ struct document_row {
 struct document_filter {
     uint32_t column;
     struct document_value value;
+    /* Without regard to the case of ASCII letters; of an any_case column. */
+    bool any_case;
 };
 
 #define DOCUMENT_FILTERS_MAX 4

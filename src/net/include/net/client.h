@@ -15,8 +15,9 @@
  *                          may not have happened. `cause` says why
  *     anything else        no byte of the request left this machine: ERR_TIMEOUT, ERR_CLOSED
  *                          (cannot connect), ERR_CRYPTO (TLS: not whom we want), ERR_FULL (too many
- *                          calls wait), ERR_NOT_FOUND (no such host), ERR_INVALID (a header or
- *                          target cannot be written), ERR_MEMORY
+ *                          calls wait), ERR_NOT_FOUND (no such host), ERR_DENIED (no address of the
+ *                          host is within settings.reach), ERR_INVALID (a header or target cannot
+ *                          be written), ERR_MEMORY
  *
  * A call that met a pooled connection which the server had just closed, so that no byte of an
  * answer came, is sent once more on a new connection if that is safe: GET, HEAD, or with an
@@ -40,12 +41,23 @@ struct net_origin {
     struct net_tls *tls; /* NULL: plain. Borrowed until the client is destroyed */
 };
 
+/* Where a client may connect to. It counts what a name resolves to, each time it does: a name that
+ * pointed outside when it was looked at cannot lead inside later. */
+enum net_reach {
+    NET_REACH_ANY,
+    NET_REACH_LOCAL,  /* no link-local address, where clouds keep their machines' credentials */
+    NET_REACH_PUBLIC, /* nothing that IANA's special-purpose registries do not call global */
+};
+
 struct net_client_settings {
     uint32_t connections_max;    /* to the origin */
     uint32_t waiting_max;        /* calls that wait for a connection; one more is ERR_FULL */
     uint32_t connect_timeout_ms; /* resolving, connecting and the TLS handshake */
     uint32_t idle_timeout_ms;    /* a connection kept without use; below the server's own */
     struct http_limits limits;   /* of the answers; body is the largest answer taken */
+    /* Unless 0: a longer answer is cut there, which ends the call well and the connection too. */
+    uint32_t answer_cut_bytes;
+    enum net_reach reach;
 };
 
 /* 64 connections, 4,096 waiting, 5 s to connect, 20 s idle, answers up to 16 MiB. */
@@ -72,6 +84,7 @@ struct net_call {
     err_t cause; /* why, if result is ERR_OUTCOME_UNKNOWN */
     unsigned status;
     struct buf answer;   /* the decoded body; the call's until released */
+    bool cut;            /* there was more of it than settings.answer_cut_bytes */
     uint64_t started_ns; /* monotonic */
     uint64_t ended_ns;
 

@@ -20,7 +20,9 @@ enum port_rail_operation {
     PORT_RAIL_VOID,      /* releases an authorization; undoes one whose outcome is unknown */
     PORT_RAIL_REFUND,    /* gives back `amount` of what was captured */
     PORT_RAIL_REPORT,    /* what became of operation `original_id`? */
-    PORT_RAIL_PAY,       /* sends `amount` to the account that `token` names */
+    /* Holds `amount` more under an authorization. A "no" leaves what was held before. */
+    PORT_RAIL_INCREMENT,
+    PORT_RAIL_PAY, /* sends `amount` to the account that `token` names */
 };
 
 enum port_rail_outcome {
@@ -30,6 +32,9 @@ enum port_rail_outcome {
     PORT_RAIL_FAILED,    /* accepted earlier, failed after all (refunds, payments) */
     PORT_RAIL_NOT_FOUND, /* REPORT: the rail never saw that operation */
     PORT_RAIL_UNKNOWN,   /* no answer within the deadline */
+    /* AUTHORIZE: nothing is held; the customer must prove who they are (3-D Secure), and then it is
+     * asked again, under a new id, with this one as the proof. */
+    PORT_RAIL_CHALLENGE,
 };
 
 /* Results of the issuer's checks. */
@@ -38,6 +43,15 @@ enum port_rail_check {
     PORT_RAIL_CHECK_PASS,
     PORT_RAIL_CHECK_FAIL,
     PORT_RAIL_CHECK_UNAVAILABLE,
+};
+
+/* How an authorization came about, as 3-D Secure tells it. */
+enum port_rail_proof {
+    PORT_RAIL_PROOF_NONE,          /* nobody asked for one */
+    PORT_RAIL_PROOF_AUTHENTICATED, /* the customer passed a challenge */
+    PORT_RAIL_PROOF_ATTEMPTED,     /* asked for, but the card is not enrolled */
+    PORT_RAIL_PROOF_NOT_SUPPORTED, /* asked for, but the network has no such thing */
+    PORT_RAIL_PROOF_ERROR,         /* asked for, and it could not be carried out */
 };
 
 struct port_rail_answer {
@@ -51,8 +65,10 @@ struct port_rail_answer {
     char risk_level[12]; /* normal elevated highest */
     uint8_t risk_score;
     enum port_rail_check cvc_check, address_check, postal_code_check;
+    enum port_rail_proof proof;
     bool straight_to_available; /* settles at once (the bypass-pending test cards) */
     bool captured;              /* REPORT on an authorization: was it captured? */
+    int64_t authorized_amount;  /* REPORT: with what was added later */
     int64_t captured_amount;    /* REPORT: so far */
     int64_t refunded_amount;
     bool voided;
@@ -66,12 +82,18 @@ struct port_rail_request {
     enum port_rail_operation operation;
     uint64_t scope;
     u128 id;          /* of this operation; unused by REPORT */
-    u128 original_id; /* the authorization (CAPTURE, VOID, REFUND), or what to REPORT on */
+    u128 original_id; /* the authorization (INCREMENT, CAPTURE, VOID, REFUND), what to REPORT on, or
+                       * the one whose challenge was passed (AUTHORIZE; 0: none) */
     struct money amount;
-    bool capture;                           /* AUTHORIZE only */
-    bool off_session;                       /* the customer is not there to authenticate */
-    char token[PORT_VAULT_TOKEN_SIZE];      /* AUTHORIZE: the vault's; PAY: an account's number */
-    struct span postal_code, address_line1; /* AUTHORIZE, for the checks; may be empty */
+    bool capture; /* AUTHORIZE only, as all down to `statement_descriptor` */
+    /* With an amount of 0 an AUTHORIZE only asks whether the card is good. */
+    bool off_session;   /* the merchant charges a saved card; the customer is not there */
+    bool may_challenge; /* the customer can be challenged now; else a need for it is a "no" */
+    bool wants_proof;   /* the merchant wants 3-D Secure, even if the issuer does not */
+    bool sets_up;       /* it is agreed that the card will be charged off session later */
+    u128 agreement_id;  /* off session: the authorization that set the card up; 0: none */
+    char token[PORT_VAULT_TOKEN_SIZE];      /* the vault's; PAY: an account's number */
+    struct span postal_code, address_line1; /* for the checks; may be empty */
     struct span statement_descriptor;
     uint64_t deadline_ns; /* monotonic */
     void *rail;           /* the rail's, while the request is under way */

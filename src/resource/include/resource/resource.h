@@ -79,10 +79,11 @@ enum resource_route_flag {
 };
 
 enum resource_param_kind {
-    RESOURCE_PARAM_TEXT,      /* at most `maximum` bytes; empty means unset */
+    /* An empty value unsets texts, lists and hashes; the others refuse it. */
+    RESOURCE_PARAM_TEXT,      /* at most `maximum` bytes */
     RESOURCE_PARAM_INTEGER,   /* within [minimum, maximum] */
     RESOURCE_PARAM_BOOLEAN,   /* true or false */
-    RESOURCE_PARAM_ENUM,      /* one of `values` */
+    RESOURCE_PARAM_ENUM,      /* one of `values`; "" first among them: it can be unset */
     RESOURCE_PARAM_TIMESTAMP, /* unix seconds */
     RESOURCE_PARAM_CURRENCY,  /* three letters of ISO 4217 */
     RESOURCE_PARAM_TEXT_LIST, /* an array of texts, at most `maximum` long */
@@ -118,6 +119,7 @@ struct resource_route {
      * only, and ignored by what has changed something. */
     const struct resource_type *answers;
     bool answers_list;
+    bool answers_search; /* the result of a search of them */
 };
 
 #define RESOURCE_REQUEST_ID_SIZE ID_TEXT_SIZE /* req_... */
@@ -157,6 +159,7 @@ struct resource_settings {
     uint32_t lock_waiters_max;    /* per object */
     uint32_t operations_max;      /* under way; more are answered 503 */
     uint64_t idempotency_keep_ns; /* at least 24 hours */
+    uint32_t search_looked_max;   /* objects of one search; 0: RESOURCE_SEARCH_LOOKED_MAX */
 };
 
 struct resource_parts {
@@ -268,6 +271,7 @@ struct resource_error {
     struct span charge;
     /* Rendered objects to put into the error; empty: left out. */
     struct span payment_intent_json;
+    struct span setup_intent_json;
     struct span payment_method_json;
     /* Execution had begun, so the answer is stored under the idempotency key. */
     bool executed;
@@ -298,7 +302,8 @@ bool resource_integer(struct resource_op *op, const char *name, int64_t *ret_val
 bool resource_boolean(struct resource_op *op, const char *name, bool *ret_value);
 bool resource_present(struct resource_op *op, const char *name);
 const struct form_node *resource_node(struct resource_op *op, const char *name);
-/* The node as JSON text in the arena (hashes as objects, arrays as arrays, leaves as strings). */
+/* The node as JSON text in the arena (hashes as objects, arrays as arrays, leaves as strings). An
+ * empty member of a hash is unset, and left out. */
 struct span resource_json(struct resource_op *op, const char *name);
 /* `current` (a JSON object, may be empty) with the request's metadata merged in: keys set to empty
  * are removed, metadata= clears all. ERR_FULL past 50 keys: the operation was answered. */
@@ -412,6 +417,13 @@ void resource_list_answer(
     const struct resource_type *type,
     struct span url,
     const struct resource_list *list);
+/* The same with several conditions, at most DOCUMENT_FILTERS_MAX. */
+void resource_answer_list_where(
+    struct resource_op *op,
+    const struct resource_type *type,
+    struct span url,
+    const struct document_filter *filters,
+    uint32_t filter_count);
 /* Renders with the request's `expand` and answers 200. */
 void resource_answer_object(
     struct resource_op *op, const struct resource_type *type, const void *document);
@@ -425,6 +437,59 @@ void resource_answer_object(
     {                                                                                              \
         .name = "expand", .kind = RESOURCE_PARAM_TEXT_LIST, .maximum = 64                          \
     }
+
+/* ----------------------------------------------------------------------------------- searches */
+
+enum resource_search_kind {
+    RESOURCE_SEARCH_TEXT,     /* : and ~, in any case */
+    RESOURCE_SEARCH_ID,       /* : only, as it is: ids that differ in case are different ids */
+    RESOURCE_SEARCH_NUMBER,   /* : > >= < <= */
+    RESOURCE_SEARCH_BOOLEAN,  /* : with true or false */
+    RESOURCE_SEARCH_METADATA, /* a key in brackets; then as a text */
+};
+
+/* A field that queries may name. Its first part is a field of the type's table ("created" is in
+ * every type); further parts lead into the JSON of that field, "payment_method_details.card.last4".
+ * A column of the field that has an index in its scope is used: an ID's, or a TEXT's with any_case.
+ */
+struct resource_search_field {
+    const char *name;
+    enum resource_search_kind kind;
+    /* What the object shows, where that is not what is stored; true or false for a BOOLEAN. */
+    struct span (*show)(const void *document);
+};
+
+/* What can be searched, and how; constant. */
+struct resource_search {
+    const struct resource_type *type;
+    const char *objects; /* "payment_intents", for errors */
+    const char *url;     /* "/v1/payment_intents/search" */
+    const struct resource_search_field *fields;
+    uint32_t field_count;
+};
+
+/* Objects that one request looks at, at most; and up to which matches are counted. */
+#define RESOURCE_SEARCH_LOOKED_MAX  1000000
+#define RESOURCE_SEARCH_COUNTED_MAX 10000
+
+/*
+ * The handler's body of a search, of a route with RESOURCE_SEARCH_PARAMS and answers_search: reads
+ * `query` in Stripe's search language (query/query.h), looks at the objects of the caller's scope
+ * from the newest on, and answers a page of those that match, in the order of lists. What was
+ * written before it began is found; what is written while it runs may be. A query with AND that
+ * asks for an indexed field, or bounds `created`, reads only those objects.
+ *
+ * It works in turns with other searches, of some hundreds of objects in each group of requests
+ * (turn.c), so that a long one does not hold the loop. A request that has looked at
+ * settings.search_looked_max objects answers the page that it has so far, whose next_page goes on
+ * from there; if that page is empty it is refused instead, because SDKs take an empty page for the
+ * end.
+ */
+void resource_answer_search(struct resource_op *op, const struct resource_search *of);
+#define RESOURCE_SEARCH_PARAMS                                                                     \
+    {.name = "query", .kind = RESOURCE_PARAM_TEXT, .required = true, .maximum = 20000},            \
+        {.name = "limit", .kind = RESOURCE_PARAM_INTEGER, .minimum = 1, .maximum = 100},           \
+        {.name = "page", .kind = RESOURCE_PARAM_TEXT, .maximum = 5000}, RESOURCE_EXPAND_PARAM
 
 /* ---------------------------------------------------------------------------------- rendering */
 

@@ -11,18 +11,20 @@
 #include "port/ledger.h"
 #include "port/rail.h"
 #include "port/vault.h"
+#include "port/wallet.h"
 #include "resource/resource.h"
 
 struct payments;
 struct trace_log;
 
 struct payments_settings {
-    int64_t fee_basis_points;     /* of each captured amount */
-    int64_t fee_fixed;            /* plus so many minor units, never more than the amount */
-    int64_t settlement_delay_s;   /* from capture until the money is available */
-    int64_t authorization_hold_s; /* an uncaptured intent is canceled after it */
-    int64_t lease_s;              /* how long a live worker may own an attempt */
-    int64_t rail_timeout_ms;      /* then the outcome is unknown, and is asked for */
+    int64_t fee_basis_points;         /* of each captured amount */
+    int64_t fee_fixed;                /* plus so many minor units, never more than the amount */
+    int64_t settlement_delay_s;       /* from capture until the money is available */
+    int64_t authorization_hold_s;     /* an uncaptured intent is canceled after it */
+    int64_t authentication_timeout_s; /* a challenge that nobody answered has failed after it */
+    int64_t lease_s;                  /* how long a live worker may own an attempt */
+    int64_t rail_timeout_ms;          /* then the outcome is unknown, and is asked for */
     int64_t sweep_interval_ms;
     int64_t reconcile_interval_ms;
 };
@@ -36,6 +38,10 @@ struct payments_parts {
     struct port_ledger *ledger;
     struct port_vault *vault;
     struct port_rail *card_rail;
+    struct port_wallet *wallets; /* NULL: there are none, and no request can name one */
+    /* "https://pay.example.com", without a slash at the end: where browsers find the routes that
+     * are public. Read when it is needed, so it may be filled in until requests come. */
+    const char *public_url;
     struct trace_log *log;
     struct payments_settings settings;
 };
@@ -49,8 +55,12 @@ void payments_destroy(struct payments **payments);
  * embedded store has no other process that could own one. On the loop, or before it runs. */
 void payments_start(struct payments *payments);
 
-/* The routes, bound to this instance; valid as long as it. */
-const struct resource_route *payments_routes(struct payments *payments, uint32_t *ret_count);
+/* The routes, bound to this instance; valid as long as it. NULL: bound to nothing, for those who
+ * describe them. */
+const struct resource_route *payments_routes(const struct payments *payments, uint32_t *ret_count);
+/* The same for setups. */
+const struct resource_route *payments_setup_routes(
+    const struct payments *payments, uint32_t *ret_count);
 
 /* Customers, for services whose objects belong to one: they load and expand them. */
 extern const struct resource_type payments_customer_type;

@@ -65,7 +65,7 @@ void wallets_destroy(struct wallets **wallets);
 void wallets_start(struct wallets *wallets);
 
 /* The routes, bound to this instance; valid as long as it. */
-const struct resource_route *wallets_routes(struct wallets *wallets, uint32_t *ret_count);
+const struct resource_route *wallets_routes(const struct wallets *wallets, uint32_t *ret_count);
 
 /* For services that move wallet money; valid as long as the instance. */
 struct port_wallet *wallets_port(struct wallets *wallets);

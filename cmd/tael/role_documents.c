@@ -1,0 +1,129 @@
+/* The documents, and the runtime that the services stand on. */
+#include "roles.h"
+
+#include "base/assert.h"
+
+#include <stdio.h>
+
+#define KINDS_MAX 64
+/* After a failed write the documents are called unhealthy for so long. */
+#define UNHEALTHY_NS (10 * OS_NS_PER_S)
+
+static void
+runtime_log(void *context, const char *request_id, err_t code, const char *what)
+{
+    struct node *node = context;
+    if (code == ERR_DATABASE || code == ERR_DISK_FULL || code == ERR_IO ||
+        code == ERR_OUTCOME_UNKNOWN) {
+        atomic_store(&node->documents_failed_ns, os_monotonic_ns(node->clock));
+    }
+    TRACE_LOG(
+        &node->log,
+        TRACE_ERROR,
+        "resource",
+        span_from_cstr(request_id),
+        "operation failed",
+        trace_cstr("what", what),
+        trace_cstr("error", err_name(code)));
+}
+
+/* Whose rows are in the database. */
+static const struct {
+    const struct document_kind *const *kinds;
+    const uint32_t *count;
+} all_kinds[] = {
+    {resource_kinds, &resource_kind_count},
+    {wallets_kinds, &wallets_kind_count},
+    {mobile_kinds, &mobile_kind_count},
+    {payments_kinds, &payments_kind_count},
+    {events_kinds, &events_kind_count},
+};
+
+static err_t
+documents_open(struct node *node)
+{
+    const struct document_kind *kinds[KINDS_MAX];
+    uint32_t count = 0;
+    for (size_t i = 0; i < sizeof(all_kinds) / sizeof(all_kinds[0]); i++) {
+        ASSERT(count + *all_kinds[i].count <= KINDS_MAX);
+        for (uint32_t j = 0; j < *all_kinds[i].count; j++) {
+            kinds[count++] = all_kinds[i].kinds[j];
+        }
+    }
+    char path[NODE_PATH_SIZE + 64];
+    char url[NODE_PATH_SIZE + 80];
+    char message[DOCUMENT_MESSAGE_SIZE] = "";
+    node_path(node, "tael.db", path);
+    (void)snprintf(url, sizeof(url), "sqlite:%s", path);
+    err_t result = document_store_open(url, kinds, count, &node->documents, message);
+    if (result != ERR_OK) {
+        node_explain(node, "documents: %s", message[0] == '\0' ? err_text(result) : message);
+    }
+    return result;
+}
+
+static err_t
+runtime_open(struct node *node)
+{
+    const struct node_settings *settings = &node->settings;
+    const struct resource_parts parts = {
+        .loop = node->resource_loop,
+        .sync_loop = node->sync_loop,
+        .clock = node->clock,
+        .entropy = node->entropy,
+        .documents = node->documents,
+        .vault = vault_port(node->vault),
+        .settings =
+            {
+                .rate_per_key = (uint64_t)settings->rate_limit,
+                .lock_wait_ns = (uint64_t)settings->lock_timeout * OS_NS_PER_MS,
+                .lock_waiters_max = (uint32_t)settings->lock_waiters_max,
+                .operations_max = (uint32_t)settings->operations_max,
+                .search_looked_max = (uint32_t)settings->search_max,
+                .idempotency_keep_ns = (uint64_t)settings->idempotency_keep * OS_NS_PER_MS,
+            },
+        .refuse_live = cards_rail(node->cards)->simulated,
+        .log = runtime_log,
+        .log_context = node,
+    };
+    return resource_runtime_create(&parts, &node->runtime);
+}
+
+static err_t
+documents_role_open(struct node *node)
+{
+    TRY(documents_open(node));
+    err_t result = runtime_open(node);
+    if (result != ERR_OK) {
+        node_explain(node, "documents: %s", err_text(result));
+    }
+    return result;
+}
+
+static void
+documents_role_close(struct node *node)
+{
+    resource_runtime_destroy(&node->runtime);
+    if (node->documents != NULL) {
+        node->documents->ops->close(node->documents);
+        node->documents = NULL;
+    }
+}
+
+static bool
+documents_role_healthy(const struct node *node, struct buf *why)
+{
+    uint64_t failed_ns = atomic_load(&node->documents_failed_ns);
+    if (failed_ns != 0 && os_monotonic_ns(node->clock) - failed_ns < UNHEALTHY_NS) {
+        buf_append_cstr(why, "documents cannot be written");
+        return false;
+    }
+    return true;
+}
+
+const struct role role_documents = {
+    .name = "documents",
+    .open = documents_role_open,
+    .close = documents_role_close,
+    .healthy = documents_role_healthy,
+};

@@ -1,0 +1,176 @@
+/* Webhooks: the service, and the requests that it sends to the outside. */
+#include "roles.h"
+
+#include <inttypes.h>
+#include <string.h>
+#include <time.h>
+
+#define DRAIN_POLL_MS 10
+
+static err_t
+outbound_open(struct node *node)
+{
+    const struct node_settings *settings = &node->settings;
+    struct outbound_parts parts = {
+        .net = node->outbound_loop,
+        .owner = os_loop_executor(node->resource_loop),
+        .ca_file = settings->webhook_ca[0] == '\0' ? NULL : settings->webhook_ca,
+        .settings = outbound_settings_default(),
+    };
+    parts.settings.requests_max = (uint32_t)settings->webhook_in_flight_max;
+    err_t result = outbound_create(&parts, &node->outbound);
+    if (result != ERR_OK) {
+        node_explain(node, "webhooks: webhook-ca: %s", err_text(result));
+    }
+    return result;
+}
+
+static err_t
+reach_of(struct node *node, struct events_settings *settings)
+{
+    const char *who = node->settings.webhook_private;
+    settings->test_reach = PORT_HTTP_LOCAL;
+    settings->live_reach = PORT_HTTP_PUBLIC;
+    if (strcmp(who, "all") == 0) {
+        settings->test_reach = PORT_HTTP_ANYWHERE;
+        settings->live_reach = PORT_HTTP_ANYWHERE;
+    } else if (strcmp(who, "none") == 0) {
+        settings->test_reach = PORT_HTTP_PUBLIC;
+    } else if (strcmp(who, "test") != 0) {
+        node_explain(node, "webhook-private is test, all or none");
+        return ERR_INVALID;
+    }
+    return ERR_OK;
+}
+
+static err_t
+settings_of(struct node *node, struct events_settings *ret_settings)
+{
+    const struct node_settings *from = &node->settings;
+    struct events_settings settings = events_settings_default();
+    settings.timeout_ms = from->webhook_timeout;
+    settings.live = (struct events_schedule){
+        .first_ms = from->webhook_retry_first,
+        .max_ms = from->webhook_retry_max,
+        .for_ms = from->webhook_retry_for,
+    };
+    settings.test = (struct events_schedule){
+        .first_ms = from->webhook_test_retry_first,
+        .max_ms = from->webhook_test_retry_max,
+        .for_ms = from->webhook_test_retry_for,
+    };
+    settings.disable_after_ms = from->webhook_disable_after;
+    settings.in_flight_max = (uint32_t)from->webhook_in_flight_max;
+    settings.endpoint_in_flight_max = (uint32_t)from->webhook_endpoint_in_flight_max;
+    settings.memory_max = (uint64_t)from->webhook_memory_max;
+    settings.event_keep_s = from->event_keep / 1000;
+    settings.delivery_keep_s =
+        (from->webhook_log_keep < from->event_keep ? from->webhook_log_keep : from->event_keep) /
+        1000;
+    *ret_settings = settings;
+    return reach_of(node, ret_settings);
+}
+
+static err_t
+service_open(struct node *node)
+{
+    char folder[NODE_PATH_SIZE + 64];
+    char message[EVENTS_MESSAGE_SIZE] = "";
+    node_path(node, "webhooks", folder);
+    struct events_parts parts = {
+        .runtime = node->runtime,
+        .loop = node->resource_loop,
+        .clock = node->clock,
+        .entropy = node->entropy,
+        .documents = node->documents,
+        .disk = node->disk,
+        .folder = folder,
+        .http = outbound_port(node->outbound),
+        .log = &node->log,
+    };
+    TRY(settings_of(node, &parts.settings));
+    err_t result = events_create(&parts, &node->events, message);
+    if (result != ERR_OK) {
+        node_explain(node, "webhooks: %s", message[0] == '\0' ? err_text(result) : message);
+    }
+    return result;
+}
+
+/* Before the loops run: the workers belong to the resource loop. */
+static err_t
+events_role_open(struct node *node)
+{
+    TRY(outbound_open(node));
+    TRY(service_open(node));
+    events_start(node->events);
+    return ERR_OK;
+}
+
+/* Attempts under way get the time that requests get; one that is cut off is made again by the next
+ * start. */
+static void
+events_role_drain(struct node *node)
+{
+    const struct timespec pause = {.tv_nsec = DRAIN_POLL_MS * 1000000L};
+    uint64_t until_ns =
+        os_monotonic_ns(node->clock) + (uint64_t)node->settings.drain_timeout * OS_NS_PER_MS;
+    events_drain(node->events);
+    while (!events_is_drained(node->events) && os_monotonic_ns(node->clock) < until_ns) {
+        (void)nanosleep(&pause, NULL);
+    }
+    outbound_stop(node->outbound);
+}
+
+static void
+events_role_close(struct node *node)
+{
+    outbound_destroy(&node->outbound);
+    resource_runtime_destroy(&node->runtime);
+    events_destroy(&node->events);
+}
+
+static void
+events_role_metrics(const struct node *node, struct buf *out)
+{
+    struct events_health health = events_health(node->events);
+
+    const struct {
+        const char *name, *kind, *help;
+        uint64_t value;
+    } all[] = {
+        {"tael_webhook_endpoints", "gauge", "Enabled.", health.endpoints},
+        {"tael_webhook_queued", "gauge", "Deliveries without an end.", health.queued},
+        {"tael_webhook_in_flight", "gauge", "Attempts under way.", health.in_flight},
+        {"tael_webhook_created_total", "counter", "Deliveries.", health.created},
+        {"tael_webhook_given_up_total", "counter", "Deliveries given up.", health.given_up},
+        {"tael_webhook_disabled_total", "counter", "Endpoints disabled by us.", health.disabled},
+    };
+
+    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+        node_metric(out, all[i].name, all[i].kind, all[i].help, all[i].value);
+    }
+    buf_append_format(
+        out,
+        "# HELP tael_webhook_overdue_seconds How long the delivery that is due longest waits.\n"
+        "# TYPE tael_webhook_overdue_seconds gauge\n"
+        "tael_webhook_overdue_seconds %" PRIu64 ".%03" PRIu64 "\n"
+        "# HELP tael_webhook_attempts_total Attempts by how they ended.\n"
+        "# TYPE tael_webhook_attempts_total counter\n",
+        health.overdue_ms / 1000,
+        health.overdue_ms % 1000);
+    for (uint32_t i = 0; i < EVENTS_OUTCOME_COUNT; i++) {
+        buf_append_format(
+            out,
+            "tael_webhook_attempts_total{outcome=\"%s\"} %" PRIu64 "\n",
+            events_outcome_name((enum events_outcome)i),
+            health.outcomes[i]);
+    }
+}
+
+const struct role role_events = {
+    .name = "events",
+    .open = events_role_open,
+    .drain = events_role_drain,
+    .close = events_role_close,
+    .metrics = events_role_metrics,
+};

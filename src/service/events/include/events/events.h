@@ -1,0 +1,112 @@
+/*
+ * Webhooks: endpoints, the delivery of every event to those that want it, its log, and how long
+ * both are kept. README.md draws the flow and numbers the invariants.
+ *
+ * The service is a set of routes on a resource runtime, plus workers on the same loop: the
+ * dispatcher, which turns events into deliveries, and one worker for each endpoint, which makes the
+ * attempts.
+ */
+#ifndef EVENTS_EVENTS_H
+#define EVENTS_EVENTS_H
+
+#include "os/file.h"
+#include "port/http.h"
+#include "resource/resource.h"
+
+struct events;
+struct trace_log;
+
+#define EVENTS_ENDPOINTS_MAX 16 /* of one merchant in one mode */
+
+/* When a delivery that failed is tried again. */
+struct events_schedule {
+    int64_t first_ms; /* the first retry comes within it; each following one within twice as much */
+    int64_t max_ms;   /* but never more than this */
+    int64_t for_ms;   /* after so long it is given up */
+};
+
+struct events_settings {
+    struct events_schedule test, live;
+    int64_t timeout_ms;       /* for the endpoint to answer */
+    int64_t disable_after_ms; /* an endpoint that failed at everything for so long is disabled */
+    int64_t event_keep_s;     /* events are removed after it */
+    int64_t delivery_keep_s;  /* the log too; not longer than events */
+    int64_t purge_interval_ms;
+    uint32_t in_flight_max;          /* attempts under way */
+    uint32_t endpoint_in_flight_max; /* to one endpoint */
+    uint64_t memory_max;             /* bytes of bodies under way */
+    enum port_http_reach test_reach, live_reach;
+};
+
+struct events_settings events_settings_default(void);
+
+struct events_parts {
+    struct resource_runtime *runtime;
+    struct os_loop *loop; /* the runtime's */
+    struct os_clock *clock;
+    struct os_entropy *entropy;
+    struct document_store *documents; /* the runtime's; used by events_create only */
+    struct os_disk *disk;
+    const char *folder; /* where the key of the secrets is; made if it is not there */
+    struct port_http *http;
+    struct trace_log *log;
+    struct events_settings settings;
+};
+
+#define EVENTS_MESSAGE_SIZE 256
+
+/* Before the loop runs. The message says what is wrong. */
+MUST_USE err_t events_create(
+    const struct events_parts *parts,
+    struct events **ret_events,
+    char message[EVENTS_MESSAGE_SIZE]);
+/* After the loop has stopped and the runtime was destroyed. Accepts NULL; sets NULL. */
+void events_destroy(struct events **events);
+
+/* Begins to dispatch, to deliver and to tidy up. On the loop, or before it runs. */
+void events_start(struct events *events);
+/* No new attempt begins; what is under way goes on. Any thread; the loop runs. */
+void events_drain(struct events *events);
+/* The drain was heard, and nothing is under way. Any thread. */
+bool events_is_drained(const struct events *events);
+
+/* The routes, bound to this instance; valid as long as it. */
+const struct resource_route *events_routes(const struct events *events, uint32_t *ret_count);
+
+/* The document kinds, for document_store_open. */
+extern const struct document_kind *const events_kinds[];
+extern const uint32_t events_kind_count;
+
+/* How an attempt ended. */
+enum events_outcome {
+    EVENTS_SUCCEEDED,       /* a status from 200 to 299 */
+    EVENTS_STATUS,          /* another one */
+    EVENTS_REDIRECT,        /* 300 to 399: redirects are not followed */
+    EVENTS_TIMEOUT,         /* no answer in time */
+    EVENTS_HOST_NOT_FOUND,  /* the name does not resolve */
+    EVENTS_ADDRESS_REFUSED, /* it resolves to where we do not go */
+    EVENTS_NOT_CONNECTED,   /* nobody listens */
+    EVENTS_TLS_FAILED,      /* the certificate, mostly */
+    EVENTS_BROKEN,          /* the connection ended, or what came was no HTTP */
+    EVENTS_NOT_SENT,        /* our own limits; does not count as an attempt */
+    EVENTS_OUTCOME_COUNT,
+};
+
+/* "timed_out"; of EVENTS_SUCCEEDED "succeeded". */
+const char *events_outcome_name(enum events_outcome outcome);
+
+struct events_health {
+    uint64_t queued;     /* deliveries without an end */
+    uint64_t in_flight;  /* attempts under way */
+    uint64_t overdue_ms; /* how long the delivery that is due longest waits for its attempt */
+    uint64_t endpoints;  /* enabled */
+    uint64_t created;    /* deliveries, since the start, as are the following */
+    uint64_t given_up;
+    uint64_t disabled; /* endpoints, by us */
+    uint64_t outcomes[EVENTS_OUTCOME_COUNT];
+};
+
+/* Any thread. */
+struct events_health events_health(const struct events *events);
+
+#endif

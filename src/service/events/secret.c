@@ -1,0 +1,205 @@
+#include "secret.h"
+
+#include "base/assert.h"
+#include "os/secret.h"
+
+#include <limits.h>
+#include <openssl/evp.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define KEY_FILE      "master.key"
+#define KEY_FILE_MAX  4096
+#define PATH_SIZE     OS_PATH_SIZE
+#define SEALED_BYTES  (EVENTS_SEALED_SIZE / 2)
+#define CIPHER_OFFSET EVENTS_NONCE_SIZE
+#define TAG_OFFSET    (EVENTS_NONCE_SIZE + EVENTS_SECRET_SIZE)
+
+static int
+hex_digit(char digit)
+{
+    if (digit >= '0' && digit <= '9') {
+        return digit - '0';
+    }
+    return digit >= 'a' && digit <= 'f' ? digit - 'a' + 10 : -1;
+}
+
+static bool
+unhex(struct span text, uint8_t *out, size_t size)
+{
+    if (text.size != 2 * size) {
+        return false;
+    }
+    for (size_t i = 0; i < size; i++) {
+        int high = hex_digit(text.data[2 * i]);
+        int low = hex_digit(text.data[2 * i + 1]);
+        if (high < 0 || low < 0) {
+            return false;
+        }
+        out[i] = (uint8_t)(high << 4 | low);
+    }
+    return true;
+}
+
+/* --------------------------------------------------------------------------------- the key --- */
+
+static err_t
+key_make(struct os_disk *disk, struct os_entropy *entropy, const char *folder)
+{
+    uint8_t bytes[EVENTS_KEY_SIZE];
+    char text[2 * EVENTS_KEY_SIZE + 1];
+    struct buf hex;
+    entropy->fill(entropy, bytes, sizeof(bytes));
+    buf_init_fixed(&hex, text, sizeof(text));
+    buf_append_hex(&hex, bytes, sizeof(bytes));
+    buf_append_byte(&hex, '\n');
+    ASSERT(!buf_failed(&hex));
+    err_t result = os_file_save(disk, folder, KEY_FILE, buf_span(&hex));
+    explicit_bzero(bytes, sizeof(bytes));
+    explicit_bzero(text, sizeof(text));
+    return result;
+}
+
+static err_t
+key_read(struct os_disk *disk, const char *path, struct events_key *key)
+{
+    char *text;
+    size_t size;
+    TRY(os_file_load(disk, path, KEY_FILE_MAX, &text, &size));
+    struct span line = span_of(text, size);
+    struct span hex = span_cut(&line, '\n');
+    err_t result = unhex(hex, key->bytes, sizeof(key->bytes)) ? ERR_OK : ERR_CORRUPT;
+    explicit_bzero(text, size);
+    free(text);
+    return result;
+}
+
+err_t
+events_key_open(
+    struct os_disk *disk,
+    struct os_entropy *entropy,
+    const char *folder,
+    bool must_exist,
+    struct events_key **ret_key,
+    char message[EVENTS_MESSAGE_SIZE])
+{
+    char path[PATH_SIZE];
+    struct buf name;
+    bool locked;
+    buf_init_fixed(&name, path, sizeof(path));
+    buf_append_format(&name, "%s/" KEY_FILE, folder);
+    buf_append_byte(&name, '\0');
+    if (buf_failed(&name)) {
+        return ERR_RANGE;
+    }
+    struct events_key *key = os_secret_alloc(sizeof(*key), &locked);
+    if (key == NULL) {
+        return ERR_MEMORY;
+    }
+    err_t result = disk->ops->make_folder(disk, folder);
+    if (result == ERR_OK) {
+        result = key_read(disk, path, key);
+    }
+    if (result == ERR_NOT_FOUND && !must_exist) {
+        result = key_make(disk, entropy, folder);
+        if (result == ERR_OK) {
+            result = key_read(disk, path, key);
+        }
+    }
+    if (result != ERR_OK) {
+        struct buf text;
+        buf_init_fixed(&text, message, EVENTS_MESSAGE_SIZE - 1);
+        buf_append_format(
+            &text, "the key of the webhooks' secrets, %s: %s", path, err_text(result));
+        message[text.size] = '\0';
+        events_key_close(&key);
+        return result;
+    }
+    *ret_key = key;
+    return ERR_OK;
+}
+
+void
+events_key_close(struct events_key **key)
+{
+    os_secret_free(*key, sizeof(**key));
+    *key = NULL;
+}
+
+/* ----------------------------------------------------------------------------- sealing --- */
+
+err_t
+events_secret_seal(
+    const struct events_key *key,
+    struct os_entropy *entropy,
+    struct span endpoint_id,
+    const char secret[EVENTS_SECRET_SIZE],
+    char ret_sealed[EVENTS_SEALED_SIZE])
+{
+    uint8_t sealed[SEALED_BYTES];
+    int size = 0;
+    int rest = 0;
+    ASSERT(endpoint_id.size <= INT_MAX);
+    entropy->fill(entropy, sealed, EVENTS_NONCE_SIZE);
+    EVP_CIPHER_CTX *context = EVP_CIPHER_CTX_new();
+    bool done =
+        context != NULL &&
+        EVP_EncryptInit_ex(context, EVP_aes_256_gcm(), NULL, key->bytes, sealed) == 1 &&
+        EVP_EncryptUpdate(
+            context, NULL, &size, (const unsigned char *)endpoint_id.data, (int)endpoint_id.size) ==
+            1 &&
+        EVP_EncryptUpdate(
+            context,
+            sealed + CIPHER_OFFSET,
+            &size,
+            (const unsigned char *)secret,
+            EVENTS_SECRET_SIZE) == 1 &&
+        EVP_EncryptFinal_ex(context, sealed + CIPHER_OFFSET + size, &rest) == 1 &&
+        EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_GCM_GET_TAG, EVENTS_TAG_SIZE, sealed + TAG_OFFSET) ==
+            1;
+    EVP_CIPHER_CTX_free(context);
+    if (!done) {
+        return ERR_CRYPTO;
+    }
+    struct buf hex;
+    buf_init_fixed(&hex, ret_sealed, EVENTS_SEALED_SIZE);
+    buf_append_hex(&hex, sealed, sizeof(sealed));
+    ASSERT(!buf_failed(&hex));
+    return ERR_OK;
+}
+
+err_t
+events_secret_open(
+    const struct events_key *key,
+    struct span endpoint_id,
+    struct span sealed_hex,
+    char ret_secret[EVENTS_SECRET_SIZE])
+{
+    uint8_t sealed[SEALED_BYTES];
+    int size = 0;
+    int rest = 0;
+    ASSERT(endpoint_id.size <= INT_MAX);
+    if (!unhex(sealed_hex, sealed, sizeof(sealed))) {
+        return ERR_CORRUPT;
+    }
+    unsigned char *out = (unsigned char *)ret_secret;
+    EVP_CIPHER_CTX *context = EVP_CIPHER_CTX_new();
+    bool ready =
+        context != NULL &&
+        EVP_DecryptInit_ex(context, EVP_aes_256_gcm(), NULL, key->bytes, sealed) == 1 &&
+        EVP_DecryptUpdate(
+            context, NULL, &size, (const unsigned char *)endpoint_id.data, (int)endpoint_id.size) ==
+            1 &&
+        EVP_DecryptUpdate(context, out, &size, sealed + CIPHER_OFFSET, EVENTS_SECRET_SIZE) == 1 &&
+        EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_GCM_SET_TAG, EVENTS_TAG_SIZE, sealed + TAG_OFFSET) ==
+            1;
+    bool authentic = ready && EVP_DecryptFinal_ex(context, out + size, &rest) == 1;
+    EVP_CIPHER_CTX_free(context);
+    if (!authentic) {
+        explicit_bzero(ret_secret, EVENTS_SECRET_SIZE);
+    }
+    if (!ready) {
+        return ERR_CRYPTO;
+    }
+    return authentic ? ERR_OK : ERR_CORRUPT;
+}

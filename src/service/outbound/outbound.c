@@ -1,0 +1,322 @@
+#include "outbound/outbound.h"
+
+#include "base/assert.h"
+#include "base/list.h"
+#include "net/client.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define CONNECT_TIMEOUT_MS 10000
+#define IDLE_TIMEOUT_MS    30000
+#define HEAD_BYTES_MAX     32768
+
+struct origin {
+    struct list_link link; /* in outbound->origins, the latest used in front */
+    char host[PORT_HTTP_HOST_MAX + 1];
+    uint16_t port;
+    bool tls;
+    enum port_http_reach reach;
+    struct net_client *client;
+    uint32_t call_count; /* under way */
+};
+
+struct call {
+    struct net_call net; /* first */
+    struct list_link free;
+    struct outbound *outbound;
+    struct origin *origin;
+    struct port_http_request *request;
+    struct http_header headers[PORT_HTTP_HEADERS_MAX];
+};
+
+struct outbound {
+    struct port_http port; /* first */
+    struct outbound_parts parts;
+    struct net_tls *tls;
+    struct list origins;
+    uint32_t origin_count;
+    struct call *calls; /* settings.requests_max of them */
+    struct list free;
+};
+
+struct outbound_settings
+outbound_settings_default(void)
+{
+    return (struct outbound_settings){
+        .requests_max = 1024,
+        .origins_max = 1024,
+        .connections_max = 64,
+        .answer_bytes_max = 16384,
+    };
+}
+
+/* ----------------------------------------------------------------------------------- origins */
+
+static bool
+origin_is(const struct origin *origin, const struct port_http_request *request)
+{
+    return origin->port == request->port && origin->tls == request->tls &&
+           origin->reach == request->reach && span_equal_cstr(request->host, origin->host);
+}
+
+static void
+origin_destroy(struct outbound *outbound, struct origin *origin)
+{
+    list_remove(&origin->link);
+    outbound->origin_count--;
+    net_client_destroy(&origin->client);
+    free(origin);
+}
+
+/* The one that rested longest goes. Waiting for its sockets takes a turn of the net loop, but that
+ * happens only beyond origins_max. */
+static bool
+make_room(struct outbound *outbound)
+{
+    for (struct list_link *link = outbound->origins.head.prev; link != &outbound->origins.head;
+         link = link->prev) {
+        struct origin *origin = CONTAINER_OF(link, struct origin, link);
+        if (origin->call_count == 0) {
+            net_client_stop(origin->client);
+            origin_destroy(outbound, origin);
+            return true;
+        }
+    }
+    return false;
+}
+
+static enum net_reach
+reach_of(enum port_http_reach reach)
+{
+    switch (reach) {
+    case PORT_HTTP_ANYWHERE:
+        return NET_REACH_ANY;
+    case PORT_HTTP_LOCAL:
+        return NET_REACH_LOCAL;
+    case PORT_HTTP_PUBLIC:
+        return NET_REACH_PUBLIC;
+    }
+    UNREACHABLE();
+}
+
+static err_t
+client_create(struct outbound *outbound, struct origin *origin)
+{
+    const struct outbound_settings *settings = &outbound->parts.settings;
+    struct net_client_settings net = net_client_settings_default;
+    net.connections_max = settings->connections_max;
+    net.waiting_max = settings->requests_max;
+    net.connect_timeout_ms = CONNECT_TIMEOUT_MS;
+    net.idle_timeout_ms = IDLE_TIMEOUT_MS;
+    net.limits.head = HEAD_BYTES_MAX;
+    net.limits.body = UINT64_MAX >> 1; /* however much it says it will send: it is cut */
+    net.answer_cut_bytes = settings->answer_bytes_max;
+    net.reach = reach_of(origin->reach);
+    const struct net_origin at = {
+        .host = origin->host,
+        .port = origin->port,
+        .tls = origin->tls ? outbound->tls : NULL,
+    };
+    return net_client_create(outbound->parts.net, &at, &net, &origin->client);
+}
+
+static err_t
+origin_create(
+    struct outbound *outbound, const struct port_http_request *request, struct origin **ret_origin)
+{
+    if (request->host.size == 0 || request->host.size > PORT_HTTP_HOST_MAX) {
+        return ERR_NOT_FOUND;
+    }
+    if (outbound->origin_count >= outbound->parts.settings.origins_max && !make_room(outbound)) {
+        return ERR_BUSY;
+    }
+    struct origin *origin = calloc(1, sizeof(*origin));
+    if (origin == NULL) {
+        return ERR_MEMORY;
+    }
+    memcpy(origin->host, request->host.data, request->host.size);
+    origin->port = request->port;
+    origin->tls = request->tls;
+    origin->reach = request->reach;
+    err_t result = client_create(outbound, origin);
+    if (result != ERR_OK) {
+        free(origin);
+        return result;
+    }
+    list_push_front(&outbound->origins, &origin->link);
+    outbound->origin_count++;
+    *ret_origin = origin;
+    return ERR_OK;
+}
+
+static err_t
+origin_for(
+    struct outbound *outbound, const struct port_http_request *request, struct origin **ret_origin)
+{
+    LIST_FOREACH_SAFE (&outbound->origins, link) {
+        struct origin *origin = CONTAINER_OF(link, struct origin, link);
+        if (origin_is(origin, request)) {
+            list_remove(&origin->link);
+            list_push_front(&outbound->origins, &origin->link);
+            *ret_origin = origin;
+            return ERR_OK;
+        }
+    }
+    return origin_create(outbound, request, ret_origin);
+}
+
+/* ------------------------------------------------------------------------------------- calls */
+
+static void
+refused_run(struct os_task *task)
+{
+    struct port_http_request *request = CONTAINER_OF(task, struct port_http_request, task);
+    request->done(request);
+}
+
+/* PORT-2: not from within the call. */
+static void
+refuse(struct outbound *outbound, struct port_http_request *request, err_t error)
+{
+    request->error = error;
+    request->task.run = refused_run;
+    os_post(outbound->parts.owner, &request->task);
+}
+
+static void
+call_done(struct net_call *net)
+{
+    struct call *call = CONTAINER_OF(net, struct call, net);
+    struct outbound *outbound = call->outbound;
+    struct port_http_request *request = call->request;
+    ASSERT(call->origin->call_count > 0);
+    call->origin->call_count--;
+    request->error = net->result;
+    request->cause = net->cause;
+    request->status = net->result == ERR_OK ? net->status : 0;
+    request->answer = net->result == ERR_OK ? buf_span(&net->answer) : SPAN_EMPTY;
+    request->cut = net->cut;
+    request->duration_ns = net->ended_ns - net->started_ns;
+    request->done(request);
+    net_call_release(net);
+    list_push_front(&outbound->free, &call->free);
+}
+
+static void
+call_fill(struct call *call, struct port_http_request *request)
+{
+    ASSERT(request->header_count <= PORT_HTTP_HEADERS_MAX);
+    for (uint32_t i = 0; i < request->header_count; i++) {
+        call->headers[i] = (struct http_header){
+            .name = request->headers[i].name, .value = request->headers[i].value};
+    }
+    call->request = request;
+    call->net.next = NULL;
+    call->net.method = HTTP_METHOD_POST;
+    call->net.target = request->target;
+    call->net.content_type = request->content_type;
+    call->net.headers = call->headers;
+    call->net.header_count = request->header_count;
+    call->net.body = request->body;
+    call->net.timeout_ms = request->timeout_ms;
+    call->net.reply_to = call->outbound->parts.owner;
+    call->net.done = call_done;
+}
+
+static void
+send(struct port_http *port, struct port_http_request *request)
+{
+    struct outbound *outbound = CONTAINER_OF(port, struct outbound, port);
+    request->error = ERR_OK;
+    request->cause = ERR_OK;
+    request->status = 0;
+    request->answer = SPAN_EMPTY;
+    request->cut = false;
+    request->duration_ns = 0;
+    struct origin *origin = NULL;
+    err_t result = list_is_empty(&outbound->free) ? ERR_BUSY : ERR_OK;
+    if (result == ERR_OK) {
+        result = origin_for(outbound, request, &origin);
+    }
+    if (result != ERR_OK) {
+        refuse(outbound, request, result);
+        return;
+    }
+    struct call *call = CONTAINER_OF(list_pop_front(&outbound->free), struct call, free);
+    call->origin = origin;
+    origin->call_count++;
+    call_fill(call, request);
+    net_client_start(origin->client, &call->net);
+}
+
+/* -------------------------------------------------------------------------------------- life */
+
+static bool
+settings_are_sane(const struct outbound_settings *settings)
+{
+    return settings->requests_max > 0 && settings->origins_max > 0 &&
+           settings->connections_max > 0 && settings->answer_bytes_max > 0;
+}
+
+err_t
+outbound_create(const struct outbound_parts *parts, struct outbound **ret_outbound)
+{
+    ASSERT(settings_are_sane(&parts->settings));
+    struct outbound *outbound = calloc(1, sizeof(*outbound));
+    if (outbound == NULL) {
+        return ERR_MEMORY;
+    }
+    outbound->port.send = send;
+    outbound->parts = *parts;
+    list_init(&outbound->origins);
+    list_init(&outbound->free);
+    err_t result = net_tls_create_client(parts->ca_file, true, &outbound->tls);
+    outbound->calls = calloc(parts->settings.requests_max, sizeof(*outbound->calls));
+    if (result == ERR_OK && outbound->calls == NULL) {
+        result = ERR_MEMORY;
+    }
+    if (result != ERR_OK) {
+        outbound_destroy(&outbound);
+        return result;
+    }
+    for (uint32_t i = 0; i < parts->settings.requests_max; i++) {
+        outbound->calls[i].outbound = outbound;
+        list_push_back(&outbound->free, &outbound->calls[i].free);
+    }
+    *ret_outbound = outbound;
+    return ERR_OK;
+}
+
+void
+outbound_stop(struct outbound *outbound)
+{
+    LIST_FOREACH_SAFE (&outbound->origins, link) {
+        net_client_stop(CONTAINER_OF(link, struct origin, link)->client);
+    }
+}
+
+void
+outbound_destroy(struct outbound **outbound)
+{
+    struct outbound *gone = *outbound;
+    if (gone == NULL) {
+        return;
+    }
+    *outbound = NULL;
+    LIST_FOREACH_SAFE (&gone->origins, link) {
+        origin_destroy(gone, CONTAINER_OF(link, struct origin, link));
+    }
+    for (uint32_t i = 0; gone->calls != NULL && i < gone->parts.settings.requests_max; i++) {
+        net_call_release(&gone->calls[i].net);
+    }
+    free(gone->calls);
+    net_tls_destroy(&gone->tls);
+    free(gone);
+}
+
+struct port_http *
+outbound_port(struct outbound *outbound)
+{
+    return &outbound->port;
+}

@@ -1,0 +1,312 @@
+/* Against a server of the test's own: what a request can end as, cut answers, reach, room. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "base/list.h"
+#include "net/server.h"
+#include "outbound/outbound.h"
+
+#include <semaphore.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <time.h>
+
+#define WAIT_S     10
+#define ANSWER_MAX 1000
+
+/* Tasks wait until the test runs them on its own thread. */
+struct owner {
+    struct os_executor executor;
+    sem_t waiting;
+    _Atomic(struct os_task *) newest;
+};
+
+static struct owner owner;
+static struct net_loop *server_loop, *client_loop;
+static struct net_server *server;
+static uint16_t port;
+static struct outbound *outbound;
+static char long_body[5000];
+
+static void
+owner_post(struct os_executor *executor, struct os_task *first, struct os_task *last)
+{
+    struct owner *to = CONTAINER_OF(executor, struct owner, executor);
+    while (first != NULL) {
+        struct os_task *next = first == last ? NULL : first->next;
+        struct os_task *newest = atomic_load(&to->newest);
+        do {
+            first->next = newest;
+        } while (!atomic_compare_exchange_weak(&to->newest, &newest, first));
+        (void)sem_post(&to->waiting);
+        first = next;
+    }
+}
+
+/* Runs what waits until so many requests are done. */
+static uint32_t done_count;
+
+static void
+wait_done(uint32_t count)
+{
+    while (done_count < count) {
+        struct timespec until;
+        assert_int_equal(clock_gettime(CLOCK_REALTIME, &until), 0);
+        until.tv_sec += WAIT_S;
+        assert_int_equal(sem_timedwait(&owner.waiting, &until), 0);
+        struct os_task *task = atomic_exchange(&owner.newest, NULL);
+        while (task != NULL) {
+            struct os_task *next = task->next;
+            task->run(task);
+            task = next;
+        }
+    }
+}
+
+static void
+on_requests(void *context, struct net_exchange *first)
+{
+    (void)context;
+    for (struct net_exchange *exchange = first; exchange != NULL; exchange = exchange->next) {
+        struct net_answer *answer = &exchange->answer;
+        answer->status = 200;
+        buf_init(&answer->body, sizeof(long_body) + 100);
+        if (span_equal_cstr(exchange->path, "/long")) {
+            buf_append(&answer->body, long_body, sizeof(long_body));
+        } else if (span_equal_cstr(exchange->path, "/moved")) {
+            static const struct http_header location = {SPAN("Location"), SPAN("/elsewhere")};
+            answer->status = 302;
+            answer->headers = &location;
+            answer->header_count = 1;
+        } else {
+            struct span name = SPAN_EMPTY;
+            (void)http_head_find(exchange->head, SPAN("x-name"), &name);
+            buf_append_span(&answer->body, name);
+            buf_append_byte(&answer->body, ':');
+            buf_append_span(&answer->body, exchange->body);
+        }
+    }
+    net_answer(first);
+}
+
+static int
+setup(void **state)
+{
+    (void)state;
+    memset(long_body, 'x', sizeof(long_body));
+    owner = (struct owner){.executor = {.post = owner_post}};
+    assert_int_equal(sem_init(&owner.waiting, 0, 0), 0);
+    done_count = 0;
+    const struct net_server_hooks hooks = {.on_requests = on_requests};
+    assert_int_equal(net_loop_create("t-server", &server_loop), ERR_OK);
+    assert_int_equal(
+        net_server_create(server_loop, &net_server_settings_default, &hooks, &server), ERR_OK);
+    assert_int_equal(
+        net_server_listen(server, &(struct net_listen){.address = "127.0.0.1"}, &port), ERR_OK);
+    assert_int_equal(net_loop_start(server_loop), ERR_OK);
+    net_server_start(server);
+    struct outbound_parts parts = {
+        .owner = &owner.executor,
+        .settings = outbound_settings_default(),
+    };
+    parts.settings.requests_max = 4;
+    parts.settings.origins_max = 2;
+    parts.settings.answer_bytes_max = ANSWER_MAX;
+    assert_int_equal(net_loop_create("t-client", &client_loop), ERR_OK);
+    parts.net = client_loop;
+    assert_int_equal(outbound_create(&parts, &outbound), ERR_OK);
+    assert_int_equal(net_loop_start(client_loop), ERR_OK);
+    return 0;
+}
+
+static int
+teardown(void **state)
+{
+    (void)state;
+    outbound_stop(outbound);
+    net_loop_stop(client_loop);
+    outbound_destroy(&outbound);
+    assert_null(outbound);
+    net_loop_destroy(&client_loop);
+    net_server_stop(server, 0);
+    net_loop_stop(server_loop);
+    net_server_destroy(&server);
+    net_loop_destroy(&server_loop);
+    (void)sem_destroy(&owner.waiting);
+    return 0;
+}
+
+struct asked {
+    struct port_http_request request;
+    char answer[ANSWER_MAX + 1];
+};
+
+static void
+request_done(struct port_http_request *request)
+{
+    struct asked *asked = (struct asked *)(void *)request;
+    assert_true(request->answer.size <= ANSWER_MAX);
+    if (request->answer.size > 0) {
+        memcpy(asked->answer, request->answer.data, request->answer.size);
+    }
+    done_count++;
+}
+
+static const struct port_http_header header = {SPAN("X-Name"), SPAN("value")};
+
+static void
+ask(struct asked *asked, const char *host, const char *target)
+{
+    memset(asked, 0, sizeof(*asked));
+    asked->request = (struct port_http_request){
+        .reply_to = &owner.executor,
+        .done = request_done,
+        .host = span_from_cstr(host),
+        .port = port,
+        .target = span_from_cstr(target),
+        .content_type = SPAN("application/json"),
+        .headers = &header,
+        .header_count = 1,
+        .body = SPAN("{}"),
+        .timeout_ms = 5000,
+    };
+}
+
+static void
+send_one(struct asked *asked)
+{
+    done_count = 0;
+    outbound_port(outbound)->send(outbound_port(outbound), &asked->request);
+    assert_int_equal(done_count, 0); /* PORT-2 */
+    wait_done(1);
+}
+
+static void
+test_answer(void **state)
+{
+    (void)state;
+    struct asked asked;
+    ask(&asked, "127.0.0.1", "/hook?a=b");
+    send_one(&asked);
+    assert_int_equal(asked.request.error, ERR_OK);
+    assert_int_equal(asked.request.status, 200);
+    assert_string_equal(asked.answer, "value:{}");
+    assert_false(asked.request.cut);
+    assert_true(asked.request.duration_ns > 0);
+}
+
+/* The call ends with what fits, and the next one is not disturbed by the rest. */
+static void
+test_long_answer_is_cut(void **state)
+{
+    (void)state;
+    struct asked asked;
+    for (int i = 0; i < 3; i++) {
+        ask(&asked, "127.0.0.1", "/long");
+        send_one(&asked);
+        assert_int_equal(asked.request.error, ERR_OK);
+        assert_int_equal(asked.request.status, 200);
+        assert_int_equal(strlen(asked.answer), ANSWER_MAX);
+        assert_true(asked.request.cut);
+        ask(&asked, "127.0.0.1", "/hook");
+        send_one(&asked);
+        assert_string_equal(asked.answer, "value:{}");
+    }
+}
+
+static void
+test_redirect_is_not_followed(void **state)
+{
+    (void)state;
+    struct asked asked;
+    ask(&asked, "127.0.0.1", "/moved");
+    send_one(&asked);
+    assert_int_equal(asked.request.status, 302);
+}
+
+static void
+test_nobody_there(void **state)
+{
+    (void)state;
+    struct asked asked;
+    ask(&asked, "127.0.0.1", "/hook");
+    asked.request.port = 1;
+    send_one(&asked);
+    assert_int_equal(asked.request.error, ERR_CLOSED);
+    ask(&asked, "host.invalid", "/hook");
+    send_one(&asked);
+    assert_true(asked.request.error == ERR_NOT_FOUND || asked.request.error == ERR_BUSY);
+}
+
+/* Names that resolve to a refused address as much as the address itself. */
+static void
+test_reach(void **state)
+{
+    (void)state;
+    static const char *const hosts[] = {"127.0.0.1", "localhost", "127.1"};
+    struct asked asked;
+    for (size_t i = 0; i < sizeof(hosts) / sizeof(hosts[0]); i++) {
+        ask(&asked, hosts[i], "/hook");
+        asked.request.reach = PORT_HTTP_PUBLIC;
+        send_one(&asked);
+        assert_int_equal(asked.request.error, ERR_DENIED);
+    }
+    ask(&asked, "169.254.169.254", "/hook");
+    asked.request.reach = PORT_HTTP_LOCAL;
+    send_one(&asked);
+    assert_int_equal(asked.request.error, ERR_DENIED);
+    ask(&asked, "127.0.0.1", "/hook");
+    asked.request.reach = PORT_HTTP_LOCAL;
+    send_one(&asked);
+    assert_int_equal(asked.request.error, ERR_OK);
+}
+
+static void
+test_too_many_requests(void **state)
+{
+    (void)state;
+    struct asked asked[5];
+    done_count = 0;
+    for (int i = 0; i < 5; i++) {
+        ask(&asked[i], "127.0.0.1", "/hook");
+        outbound_port(outbound)->send(outbound_port(outbound), &asked[i].request);
+    }
+    wait_done(5);
+    for (int i = 0; i < 4; i++) {
+        assert_int_equal(asked[i].request.error, ERR_OK);
+    }
+    assert_int_equal(asked[4].request.error, ERR_BUSY);
+}
+
+/* More origins than there is room for take turns. */
+static void
+test_origins_make_room(void **state)
+{
+    (void)state;
+    static const char *const hosts[] = {"127.0.0.1", "127.0.0.2", "127.0.0.3"};
+    struct asked asked;
+    for (int i = 0; i < 9; i++) {
+        ask(&asked, hosts[i % 3], "/hook");
+        send_one(&asked);
+        assert_int_equal(asked.request.error, i % 3 == 0 ? ERR_OK : ERR_CLOSED);
+    }
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_answer, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_long_answer_is_cut, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_redirect_is_not_followed, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_nobody_there, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_reach, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_too_many_requests, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_origins_make_room, setup, teardown),
+    };
+    return cmocka_run_group_tests_name("outbound", tests, NULL, NULL);
+}

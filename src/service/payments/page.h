@@ -1,0 +1,33 @@
+/* The HTML of the page on which a customer authenticates. */
+#ifndef PAYMENTS_PAGE_H
+#define PAYMENTS_PAGE_H
+
+#include "base/buf.h"
+#include "base/money.h"
+#include "base/span.h"
+
+#include <stdbool.h>
+
+#define PAYMENTS_PAGE_SIZE_MAX 32768
+
+enum payments_page_kind {
+    PAYMENTS_PAGE_FORM,
+    PAYMENTS_PAGE_SUCCEEDED,
+    PAYMENTS_PAGE_PENDING, /* answered; the outcome is not known yet */
+    PAYMENTS_PAGE_FAILED,
+    PAYMENTS_PAGE_UNKNOWN, /* there is nothing at this address */
+};
+
+struct payments_page {
+    enum payments_page_kind kind;
+    bool setup;           /* a card is saved; otherwise something is paid */
+    struct money amount;  /* of what is paid */
+    struct span brand;    /* FORM: of the card */
+    struct span last4;    /* likewise */
+    struct span location; /* where the customer goes afterwards; may be empty */
+};
+
+/* Appends the whole page. Every text is escaped. `out` has failed if it does not fit. */
+void payments_page_write(struct buf *out, const struct payments_page *page);
+
+#endif

@@ -1,0 +1,147 @@
+#include "page.h"
+
+static void
+escaped(struct buf *out, struct span text)
+{
+    for (size_t i = 0; i < text.size; i++) {
+        switch (text.data[i]) {
+        case '&':
+            buf_append_cstr(out, "&amp;");
+            break;
+        case '<':
+            buf_append_cstr(out, "&lt;");
+            break;
+        case '>':
+            buf_append_cstr(out, "&gt;");
+            break;
+        case '"':
+            buf_append_cstr(out, "&quot;");
+            break;
+        case '\'':
+            buf_append_cstr(out, "&#39;");
+            break;
+        default:
+            buf_append_byte(out, text.data[i]);
+        }
+    }
+}
+
+/* Contrast of at least 4.5 to 1 in both schemes (WCAG 2.2, 1.4.3); targets of 44 px (2.5.5). */
+static const char style[] =
+    ":root{color-scheme:light dark}"
+    "body{margin:0;font:1rem/1.5 system-ui,sans-serif;background:#f4f5f7;color:#1a1d21}"
+    "main{max-width:26rem;margin:0 auto;padding:2rem 1.25rem}"
+    "h1{font-size:1.375rem;line-height:1.25;margin:0 0 1rem}"
+    "dl{margin:0 0 1.5rem;border-top:1px solid #c3c8d0}"
+    "dl div{display:flex;justify-content:space-between;gap:1rem;padding:.625rem 0;"
+    "border-bottom:1px solid #c3c8d0}"
+    "dd{margin:0;font-weight:600;text-align:right}"
+    ".note{padding:.625rem .875rem;border:1px solid #8a6100;border-radius:.375rem;"
+    "background:#fff6dd;color:#533b00}"
+    "button,.back{display:block;box-sizing:border-box;width:100%;min-height:44px;"
+    "margin:0 0 .75rem;padding:.625rem 1rem;border:2px solid #0b5ad6;border-radius:.375rem;"
+    "font:inherit;font-weight:600;text-align:center;text-decoration:none;cursor:pointer}"
+    "button[value=complete],.back{background:#0b5ad6;color:#fff}"
+    "button[value=fail]{background:transparent;color:#a3161b;border-color:#a3161b}"
+    "button:focus-visible,.back:focus-visible{outline:3px solid #f0a500;outline-offset:2px}"
+    "@media(prefers-color-scheme:dark){"
+    "body{background:#15181c;color:#eceff3}dl,dl div{border-color:#4a515b}"
+    ".note{background:#3a2c00;color:#ffe6a3;border-color:#c99700}"
+    "button[value=fail]{color:#ff9b9e;border-color:#ff9b9e}}";
+
+static const char *
+title_of(const struct payments_page *page)
+{
+    switch (page->kind) {
+    case PAYMENTS_PAGE_FORM:
+        return page->setup ? "Confirm that your card may be saved" : "Confirm your payment";
+    case PAYMENTS_PAGE_SUCCEEDED:
+        return page->setup ? "Your card is saved" : "Your payment is confirmed";
+    case PAYMENTS_PAGE_PENDING:
+        return page->setup ? "Your card is being checked" : "Your payment is being processed";
+    case PAYMENTS_PAGE_FAILED:
+        return page->setup ? "Your card was not saved" : "Your payment was not confirmed";
+    case PAYMENTS_PAGE_UNKNOWN:
+        break;
+    }
+    return "This page is not available";
+}
+
+static const char *
+explanation_of(const struct payments_page *page)
+{
+    switch (page->kind) {
+    case PAYMENTS_PAGE_FORM:
+        return "Your bank asks whether this is really you.";
+    case PAYMENTS_PAGE_SUCCEEDED:
+        return "There is nothing more to do here.";
+    case PAYMENTS_PAGE_PENDING:
+        return "You have answered. The outcome will be known in a moment; do not start again.";
+    case PAYMENTS_PAGE_FAILED:
+        return "It was declined, canceled, or took too long. Go back to the shop to try again.";
+    case PAYMENTS_PAGE_UNKNOWN:
+        break;
+    }
+    return "The address is wrong, or a newer page has taken its place. Go back to the shop, and "
+           "start again from there.";
+}
+
+static void
+write_facts(struct buf *out, const struct payments_page *page)
+{
+    buf_append_cstr(out, "<dl>\n");
+    if (!page->setup) {
+        char amount[MONEY_TEXT_SIZE];
+        money_format(page->amount, amount);
+        buf_append_cstr(out, "<div><dt>Amount</dt><dd>");
+        escaped(out, span_from_cstr(amount));
+        buf_append_cstr(out, "</dd></div>\n");
+    }
+    buf_append_cstr(out, "<div><dt>Card</dt><dd>");
+    escaped(out, page->brand);
+    buf_append_cstr(out, " ending in ");
+    escaped(out, page->last4);
+    buf_append_cstr(out, "</dd></div>\n</dl>\n");
+}
+
+static void
+write_form(struct buf *out)
+{
+    buf_append_cstr(
+        out,
+        "<p class=\"note\">Test mode: this page stands for the one of your bank. No money "
+        "moves.</p>\n"
+        "<form method=\"post\">\n"
+        "<button name=\"answer\" value=\"complete\">Complete authentication</button>\n"
+        "<button name=\"answer\" value=\"fail\">Fail authentication</button>\n"
+        "</form>\n");
+}
+
+void
+payments_page_write(struct buf *out, const struct payments_page *page)
+{
+    const char *title = title_of(page);
+    bool form = page->kind == PAYMENTS_PAGE_FORM;
+    buf_append_cstr(
+        out,
+        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
+        "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
+        "<meta name=\"robots\" content=\"noindex\">\n<title>");
+    buf_append_cstr(out, title);
+    buf_append_cstr(out, "</title>\n<style>");
+    buf_append_cstr(out, style);
+    buf_append_cstr(out, "</style>\n</head>\n<body>\n<main>\n<h1>");
+    buf_append_cstr(out, title);
+    buf_append_cstr(out, "</h1>\n<p>");
+    buf_append_cstr(out, explanation_of(page));
+    buf_append_cstr(out, "</p>\n");
+    if (form) {
+        write_facts(out, page);
+        write_form(out);
+    } else if (page->location.size != 0) {
+        buf_append_cstr(out, "<a class=\"back\" href=\"");
+        escaped(out, page->location);
+        buf_append_cstr(out, "\">Back to the shop</a>\n");
+    }
+    buf_append_cstr(out, "</main>\n</body>\n</html>\n");
+}

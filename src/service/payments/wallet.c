@@ -1,0 +1,199 @@
+/*
+ * Wallets, as a way to pay and as a destination.
+ *
+ * The money of a wallet is in our own books, so no rail stands between a confirmed payment and its
+ * posting: payments_rail_call says yes at once, and the ledger has the last word. What the wallet
+ * service knows better is asked before the attempt is written (port/wallet.h): is the wallet there,
+ * is it frozen, do its limits let the amount through. A refusal there ends as a declined charge,
+ * like a refusal of the ledger.
+ */
+#include "flow.h"
+
+#include "base/assert.h"
+#include "base/list.h"
+
+#include <stdio.h>
+#include <string.h>
+
+bool
+payments_by_wallet(const struct payments_flow *flow)
+{
+    /* A flow that has a charge already is about that charge, whatever method comes next. */
+    struct span wallet = flow->charge != NULL && flow->method == NULL ? flow->charge->wallet
+                         : flow->method != NULL                       ? flow->method->wallet
+                                                                      : SPAN_EMPTY;
+    return wallet.size != 0;
+}
+
+/* ---------------------------------------------------------------------------- reserving --- */
+
+static struct port_wallet_movement
+movement(const struct payments_flow *flow, struct span wallet, enum port_wallet_direction direction)
+{
+    struct port_wallet_movement result = {
+        .scope = resource_op_caller(flow->op)->scope,
+        .direction = direction,
+        .reserved_at = flow->reserved_at,
+    };
+    err_t error =
+        money_from_api(flow->reserved_amount, payments_flow_currency(flow), &result.amount);
+    ASSERT(error == ERR_OK);
+    ASSERT(wallet.size < sizeof(result.wallet));
+    memcpy(result.wallet, wallet.data, wallet.size);
+    return result;
+}
+
+/* The declined answer of a rail that there is none of. */
+static void
+decline(struct payments_flow *flow, const char *code, const char *message)
+{
+    flow->rail.answer = (struct port_rail_answer){
+        .outcome = PORT_RAIL_DECLINED,
+        .error_code = "payment_method_provider_decline",
+    };
+    (void)snprintf(
+        flow->rail.answer.decline_code, sizeof(flow->rail.answer.decline_code), "%s", code);
+    flow->decline_message = arena_copy(resource_op_arena(flow->op), span_from_cstr(message));
+}
+
+void
+payments_wallet_decline_of_books(struct payments_flow *flow)
+{
+    for (uint32_t i = 0; i < flow->transfer_count; i++) {
+        if (flow->results[i].status == LEDGER_TRANSFER_exceeds_credits) {
+            decline(flow, "insufficient_funds", "The wallet has insufficient funds.");
+            return;
+        }
+    }
+    decline(flow, "wallet_not_available", "The wallet cannot be used.");
+}
+
+static void reserve_destination(struct payments_flow *flow);
+
+static void
+reserve_done(struct port_wallet_request *request)
+{
+    struct payments_flow *flow = CONTAINER_OF(request, struct payments_flow, wallet);
+    if (request->error != ERR_OK) {
+        resource_internal(flow->op, request->error, "wallets");
+        return;
+    }
+    switch (request->outcome) {
+    case PORT_WALLET_OK:
+        if (request->movement.direction == PORT_WALLET_OUT) {
+            flow->reserved_out = true;
+            reserve_destination(flow);
+        } else {
+            flow->reserved_in = true;
+            flow->reserved_step(flow);
+        }
+        return;
+    case PORT_WALLET_NOT_FOUND:
+        decline(flow, "wallet_not_found", "The wallet does not exist any more.");
+        break;
+    case PORT_WALLET_REFUSED:
+        decline(flow, request->code, request->message);
+        break;
+    }
+    flow->reserved_step(flow);
+}
+
+static void
+reserve(struct payments_flow *flow, struct span wallet, enum port_wallet_direction direction)
+{
+    struct port_wallet *wallets = flow->payments->parts.wallets;
+    ASSERT(wallets != NULL); /* or no method and no destination could have named one */
+    flow->wallet = (struct port_wallet_request){
+        .reply_to = resource_op_executor(flow->op),
+        .done = reserve_done,
+        .operation = PORT_WALLET_RESERVE,
+        .movement = movement(flow, wallet, direction),
+    };
+    wallets->submit(wallets, &flow->wallet);
+}
+
+static void
+reserve_destination(struct payments_flow *flow)
+{
+    if (flow->intent->transfer_destination.size != 0) {
+        reserve(flow, flow->intent->transfer_destination, PORT_WALLET_IN);
+    } else {
+        flow->reserved_step(flow);
+    }
+}
+
+void
+payments_wallet_reserve(struct payments_flow *flow, void (*step)(struct payments_flow *flow))
+{
+    flow->reserved_step = step;
+    flow->rail.answer.outcome = PORT_RAIL_APPROVED;
+    if (flow->method->wallet.size != 0) {
+        reserve(flow, flow->method->wallet, PORT_WALLET_OUT);
+    } else {
+        reserve_destination(flow);
+    }
+}
+
+void
+payments_wallet_release(struct payments_flow *flow)
+{
+    struct port_wallet *wallets = flow->payments->parts.wallets;
+    if (flow->reserved_out) {
+        struct port_wallet_movement out = movement(flow, flow->method->wallet, PORT_WALLET_OUT);
+        wallets->release(wallets, &out);
+    }
+    if (flow->reserved_in) {
+        struct port_wallet_movement in =
+            movement(flow, flow->intent->transfer_destination, PORT_WALLET_IN);
+        wallets->release(wallets, &in);
+    }
+    flow->reserved_out = false;
+    flow->reserved_in = false;
+}
+
+void
+payments_wallet_resume(struct payments_flow *flow)
+{
+    flow->reserved_out = flow->method->wallet.size != 0;
+    flow->reserved_in = flow->intent->transfer_destination.size != 0;
+}
+
+/* ------------------------------------------------------------------------- naming a wallet --- */
+
+static void
+lookup_done(struct port_wallet_request *request)
+{
+    struct payments_flow *flow = CONTAINER_OF(request, struct payments_flow, wallet);
+    if (request->error != ERR_OK) {
+        resource_internal(flow->op, request->error, "wallets");
+    } else if (request->outcome != PORT_WALLET_OK) {
+        resource_missing(
+            flow->op, "wallet", flow->wallet_param, span_from_cstr(request->movement.wallet));
+    } else {
+        flow->wallet_step(flow);
+    }
+}
+
+void
+payments_wallet_lookup(
+    struct payments_flow *flow,
+    struct span id,
+    const char *param,
+    void (*step)(struct payments_flow *flow))
+{
+    struct port_wallet *wallets = flow->payments->parts.wallets;
+    if (wallets == NULL || id.size >= ID_TEXT_SIZE || !span_starts_with(id, SPAN("wal_"))) {
+        resource_missing(flow->op, "wallet", param, id);
+        return;
+    }
+    flow->wallet_param = param;
+    flow->wallet_step = step;
+    flow->wallet = (struct port_wallet_request){
+        .reply_to = resource_op_executor(flow->op),
+        .done = lookup_done,
+        .operation = PORT_WALLET_LOOKUP,
+        .movement = {.scope = resource_op_caller(flow->op)->scope},
+    };
+    memcpy(flow->wallet.movement.wallet, id.data, id.size);
+    wallets->submit(wallets, &flow->wallet);
+}
