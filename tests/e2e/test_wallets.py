@@ -7,6 +7,7 @@ import threading
 import pytest
 
 from kit.books import metrics
+from kit.client import pay
 from kit.server import run_tael, wait_until
 from kit.wallets import Refused, Wallets, check_statement
 
@@ -428,6 +429,18 @@ def test_statement_as_csv(wallets):
     assert [row["description"] for row in rows[1:]] == [
         text if text.startswith("plain") else "'" + text for text in evil]
     assert {row["kind"] for row in rows} == {"deposit", "transfer"}
+
+
+def test_statement_names_payments(wallets, client):
+    wallet = wallets.wallet()
+    funded = pay(client, 5000, transfer_data={"destination": wallet})
+    spent = pay(client, 1200, token=None, payment_method_data={
+        "type": "wallet", "wallet": {"id": wallet}})
+    back = client.v1.refunds.create({"payment_intent": spent.id, "amount": 200})
+    lines = check_statement(wallets, wallet)
+    assert [(line["kind"], line["amount"], line["source"]) for line in lines] == [
+        ("top_up", 5000, funded.latest_charge), ("payment", -1200, spent.latest_charge),
+        ("refund", 200, back.id)]
 
 
 # ---- all at once ---------------------------------------------------------------------------
