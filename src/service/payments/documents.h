@@ -281,8 +281,6 @@ struct payments_qr_code {
 
 extern const struct resource_type payments_intent_type;
 extern const struct resource_type payments_qr_code_type;
-extern const struct resource_type payments_charge_type;
-extern const struct resource_type payments_refund_type;
 extern const struct resource_type payments_method_type;
 extern const struct resource_type payments_setup_type;
 extern const struct resource_type payments_setup_attempt_type;

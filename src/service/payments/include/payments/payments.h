@@ -80,8 +80,11 @@ void payments_start(struct payments *payments);
 const struct resource_route *payments_routes(
     const struct payments *payments, uint32_t table, uint32_t *ret_count);
 
-/* Customers, for services whose objects belong to one: they load and expand them. */
+/* For services whose objects belong to a customer, or came of a payment: they load and expand them.
+ * The number in a charge's or a refund's id is the `user_data_128` of the transfer that made it. */
 extern const struct resource_type payments_customer_type;
+extern const struct resource_type payments_charge_type;
+extern const struct resource_type payments_refund_type;
 
 /* The document kinds, for document_store_open. */
 extern const struct document_kind *const payments_kinds[];
