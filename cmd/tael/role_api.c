@@ -237,6 +237,7 @@ public_url_make(struct node *node)
     return buf_failed(&url) ? ERR_RANGE : ERR_OK;
 }
 
+/* Written down once: what is not here is neither routed nor described. */
 uint32_t
 role_api_tables(const struct node *node, struct api_routes tables[API_ROUTE_TABLES_MAX])
 {

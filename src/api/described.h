@@ -23,8 +23,8 @@ struct api_described_operation {
     const char *text;              /* may be empty */
     const struct api_text *params; /* full name of a parameter, text; may be NULL */
     const char *body;              /* JSON of `content`, of a route with a raw body; or NULL */
-    /* Status of a success (or 404 of a page for people), JSON of its `content`. NULL: 200 with what
-     * the route answers. */
+    /* Status, JSON of its `content`, of every success and of refusals of another shape than the
+     * usual. NULL: 200 with what the route answers. */
     const struct api_text *answers;
     int errors[API_DESCRIBED_ERRORS_MAX]; /* beyond those that its flags tell; 0 ends */
 };

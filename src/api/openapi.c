@@ -234,13 +234,16 @@ write_headers(struct json_writer *json, const struct resource_route *route, bool
 }
 
 static void
-write_list_schema(struct json_writer *json, const char *object)
+write_list_schema(struct json_writer *json, const char *object, bool is_search)
 {
     json_object_begin(json);
     json_member_cstr(json, "type", "object");
     json_key(json, "properties");
     json_object_begin(json);
-    json_member_raw(json, "object", SPAN("{\"const\":\"list\"}"));
+    json_member_raw(
+        json,
+        "object",
+        is_search ? SPAN("{\"const\":\"search_result\"}") : SPAN("{\"const\":\"list\"}"));
     json_key(json, "data");
     json_object_begin(json);
     json_member_cstr(json, "type", "array");
@@ -249,8 +252,16 @@ write_list_schema(struct json_writer *json, const char *object)
     json_object_end(json);
     json_member_raw(json, "has_more", SPAN("{\"type\":\"boolean\"}"));
     json_member_raw(json, "url", SPAN("{\"type\":\"string\"}"));
+    if (is_search) {
+        json_member_raw(json, "next_page", SPAN("{\"type\":[\"string\",\"null\"]}"));
+        json_member_raw(json, "total_count", SPAN("{\"type\":\"integer\"}"));
+    }
     json_object_end(json);
-    json_member_raw(json, "required", SPAN("[\"object\",\"data\",\"has_more\",\"url\"]"));
+    json_member_raw(
+        json,
+        "required",
+        is_search ? SPAN("[\"object\",\"data\",\"has_more\",\"url\",\"next_page\"]")
+                  : SPAN("[\"object\",\"data\",\"has_more\",\"url\"]"));
     json_member_bool(json, "additionalProperties", false);
     json_object_end(json);
 }
@@ -264,8 +275,8 @@ write_content(struct json_writer *json, const struct resource_route *route)
     json_object_begin(json);
     if (route->answers != NULL) {
         json_key(json, "schema");
-        if (route->answers_list) {
-            write_list_schema(json, route->answers->object);
+        if (route->answers_list || route->answers_search) {
+            write_list_schema(json, route->answers->object, route->answers_search);
         } else {
             reference(json, "schemas", route->answers->object);
         }
@@ -275,7 +286,7 @@ write_content(struct json_writer *json, const struct resource_route *route)
 }
 
 static void
-write_success(
+write_answer(
     struct json_writer *json,
     const struct resource_route *route,
     const char *status,
@@ -284,13 +295,12 @@ write_success(
     bool redirects = status[0] == '3';
     json_key(json, status);
     json_object_begin(json);
-    bool refuses = status[0] == '4';
     json_member_cstr(
         json,
         "description",
-        redirects ? "Go on there."
-        : refuses ? "There is no such page."
-                  : "Done.");
+        redirects          ? "Go on there."
+        : status[0] == '2' ? "Done."
+                           : "Refused.");
     write_headers(json, route, redirects);
     json_key(json, "content");
     if (content != NULL) {
@@ -301,21 +311,6 @@ write_success(
     json_object_end(json);
 }
 
-/* Its answer is not the usual error. */
-static bool
-is_written_down(const struct api_described_operation *described, int status)
-{
-    char name[16];
-    (void)snprintf(name, sizeof(name), "%d", status);
-    const struct api_text *answers = described == NULL ? NULL : described->answers;
-    for (; answers != NULL && answers->name != NULL; answers++) {
-        if (strcmp(answers->name, name) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* Statuses of refusals, besides what the description adds: see README.md. */
 static bool
 may_answer(
@@ -323,9 +318,6 @@ may_answer(
 {
     struct capture captures[CAPTURES_MAX];
     bool public = has_flag(route, RESOURCE_PUBLIC);
-    if (is_written_down(described, status)) {
-        return false;
-    }
     for (size_t i = 0; described != NULL && described->errors[i] != 0; i++) {
         if (described->errors[i] == status) {
             return true;
@@ -355,6 +347,17 @@ may_answer(
     }
 }
 
+static bool
+is_written(const struct api_text *answers, const char *status)
+{
+    for (; answers != NULL && answers->name != NULL; answers++) {
+        if (strcmp(answers->name, status) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void
 write_responses(
     struct json_writer *json,
@@ -381,15 +384,17 @@ write_responses(
 
     json_key(json, "responses");
     json_object_begin(json);
-    const struct api_text *answers = described == NULL ? NULL : described->answers;
-    if (answers == NULL) {
-        write_success(json, route, "200", NULL);
+    const struct api_text *written = described == NULL ? NULL : described->answers;
+    if (written == NULL) {
+        write_answer(json, route, "200", NULL);
     }
-    for (; answers != NULL && answers->name != NULL; answers++) {
-        write_success(json, route, answers->name, answers->text);
+    for (const struct api_text *answer = written; answer != NULL && answer->name != NULL;
+         answer++) {
+        write_answer(json, route, answer->name, answer->text);
     }
     for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++) {
-        if (may_answer(route, described, refusals[i].status)) {
+        if (may_answer(route, described, refusals[i].status) &&
+            !is_written(written, refusals[i].name)) {
             json_key(json, refusals[i].name);
             reference(json, "responses", refusals[i].name);
         }

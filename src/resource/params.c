@@ -150,8 +150,11 @@ check_enum(const struct walk *walk, const struct resource_param *param, struct s
         if (span_equal_cstr(text, param->values[i])) {
             return true;
         }
-        bool last = i > 0 && param->values[i + 1] == NULL;
-        buf_append_cstr(&list, i == 0 ? "" : last ? ", or " : ", ");
+        if (param->values[i][0] == '\0') {
+            continue; /* unsets it: nothing to propose */
+        }
+        bool last = param->values[i + 1] == NULL;
+        buf_append_cstr(&list, list.size == 0 ? "" : last ? ", or " : ", ");
         buf_append_cstr(&list, param->values[i]);
     }
     resource_invalid(
@@ -404,6 +407,34 @@ refuse_empty(const struct walk *walk)
     return false;
 }
 
+/* Whether it can be unset by an empty value: what has no value of its own for "none" cannot. */
+static bool
+can_be_empty(const struct resource_param *param)
+{
+    switch (param->kind) {
+    case RESOURCE_PARAM_TEXT:
+    case RESOURCE_PARAM_TEXT_LIST:
+    case RESOURCE_PARAM_METADATA:
+    case RESOURCE_PARAM_HASH:
+    case RESOURCE_PARAM_ANY_HASH:
+        return !param->required;
+    case RESOURCE_PARAM_ENUM:
+        for (size_t i = 0; param->values[i] != NULL; i++) {
+            if (param->values[i][0] == '\0') {
+                return true;
+            }
+        }
+        return false;
+    case RESOURCE_PARAM_INTEGER:
+    case RESOURCE_PARAM_BOOLEAN:
+    case RESOURCE_PARAM_TIMESTAMP:
+    case RESOURCE_PARAM_CURRENCY:
+    case RESOURCE_PARAM_RANGE:
+        return false;
+    }
+    UNREACHABLE();
+}
+
 static bool
 check_node(struct walk *walk, const struct form_node *node)
 {
@@ -421,7 +452,7 @@ check_node(struct walk *walk, const struct form_node *node)
         return check_composite(walk, param, node);
     }
     if (node->text.size == 0) {
-        return param->required || param->kind == RESOURCE_PARAM_RANGE ? refuse_empty(walk) : true;
+        return can_be_empty(param) || refuse_empty(walk);
     }
     return check_scalar(walk, param, node->text);
 }

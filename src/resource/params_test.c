@@ -85,6 +85,23 @@ booleans_enums_and_currencies_are_checked(void **state)
 }
 
 static void
+what_has_no_value_for_none_cannot_be_empty(void **state)
+{
+    struct t_world *world = *state;
+    t_bad(world, "number=", "parameter_invalid_empty", "number");
+    t_bad(world, "flag=", "parameter_invalid_empty", "flag");
+    t_bad(world, "at=", "parameter_invalid_empty", "at");
+    t_bad(world, "currency=", "parameter_invalid_empty", "currency");
+    t_bad(world, "size=", "parameter_invalid_empty", "size");
+    t_bad(world, "created=", "parameter_invalid_empty", "created");
+    t_good(world, "shade=");
+    t_good(world, "text=&list=&any=");
+    struct t_call *call = t_bad(world, "shade=blue", "", "shade");
+    assert_string_equal(
+        t_text(call, "error.message"), "Invalid shade: must be one of dark, or light");
+}
+
+static void
 texts_and_lists_have_limits(void **state)
 {
     struct t_world *world = *state;
@@ -180,11 +197,15 @@ handlers_read_what_was_sent(void **state)
     assert_string_equal(t_text(call, "any.a.b"), "\"");
     assert_string_equal(t_text(call, "any.c.1"), "2");
     assert_string_equal(t_text(call, "list.0"), "x");
-    call = t_do(world, T_CHECK, NULL, "number=&flag=&any=");
+    call = t_do(world, T_CHECK, NULL, "any=");
     assert_true(json_is_false(t_json(call, "has_text")));
     assert_true(json_is_false(t_json(call, "has_number")));
     assert_true(json_is_false(t_json(call, "has_flag")));
     assert_true(json_is_null(t_json(call, "any")));
+    call = t_do(world, T_CHECK, NULL, "any[a]=&any[b]=1&any[c][d]=");
+    assert_int_equal(json_object_size(t_json(call, "any")), 2);
+    assert_string_equal(t_text(call, "any.b"), "1");
+    assert_int_equal(json_object_size(t_json(call, "any.c")), 0);
 }
 
 static void
@@ -231,6 +252,7 @@ main(void)
         T(required_ones_must_be_there),
         T(integers_are_checked),
         T(booleans_enums_and_currencies_are_checked),
+        T(what_has_no_value_for_none_cannot_be_empty),
         T(texts_and_lists_have_limits),
         T(metadata_keeps_to_its_rules),
         T(metadata_merges),

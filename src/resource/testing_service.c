@@ -267,6 +267,7 @@ thing_public(struct resource_op *op)
 }
 
 static const char *const sizes[] = {"small", "medium", "large", NULL};
+static const char *const shades[] = {"", "dark", "light", NULL};
 static const struct resource_param create_params[] = {
     {.name = "name", .kind = RESOURCE_PARAM_TEXT, .required = true, .maximum = 40},
     {.name = "colour", .kind = RESOURCE_PARAM_TEXT, .maximum = 20},
@@ -304,6 +305,7 @@ static const struct resource_param check_params[] = {
     {.name = "number", .kind = RESOURCE_PARAM_INTEGER, .minimum = 1, .maximum = 9},
     {.name = "flag", .kind = RESOURCE_PARAM_BOOLEAN},
     {.name = "size", .kind = RESOURCE_PARAM_ENUM, .values = sizes},
+    {.name = "shade", .kind = RESOURCE_PARAM_ENUM, .values = shades},
     {.name = "at", .kind = RESOURCE_PARAM_TIMESTAMP},
     {.name = "currency", .kind = RESOURCE_PARAM_CURRENCY},
     {.name = "list", .kind = RESOURCE_PARAM_TEXT_LIST, .maximum = 3},

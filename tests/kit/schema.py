@@ -25,6 +25,13 @@ KEPT = {
 }
 # What the SDKs of October declare and the document of August has not (or no more).
 ALSO_DECLARED = {"payment_intent": {"source": {}}}
+# What Tael's own ways to pay add to Stripe's objects; kit/described.py says what it looks like.
+OWN_MEMBERS = {
+    "payment_method": ["wallet"],
+    "payment_method_details": ["wallet"],
+    "refund_destination_details": ["wallet"],
+}
+OWN_METHOD_TYPES = ["wallet"]
 
 
 class SchemaError(AssertionError):
@@ -63,6 +70,9 @@ class StripeSchema:
         }
         for name, members in ALSO_DECLARED.items():
             self.definitions[name]["properties"].update(members)
+        for name, members in OWN_MEMBERS.items():
+            self.definitions[name]["properties"].update({member: {} for member in members})
+        self.definitions["payment_method"]["properties"]["type"]["enum"] += OWN_METHOD_TYPES
         self.root = {"$id": "tael:stripe", "$defs": self.definitions}
         registry = jsonschema.validators.Draft202012Validator(self.root)
         self.base = registry
@@ -123,7 +133,9 @@ class StripeSchema:
         """What an event tells of: its own schema says no more than that it is an object."""
         events = body.get("data") if isinstance(body.get("data"), list) else [body]
         for event in events:
-            if isinstance(event, dict) and event.get("object") == "event":
+            if not isinstance(event, dict) or event.get("object") != "event":
+                continue
+            if event["data"]["object"]["object"] in self.by_object:
                 self.check_object(event["data"]["object"])
 
 

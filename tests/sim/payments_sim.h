@@ -12,13 +12,13 @@
 
 #include "books/books.h"
 #include "cards/cards.h"
-#include "document/document.h"
 #include "engine/ledger_engine.h"
 #include "issuer/issuer.h"
 #include "os/sim.h"
 #include "os/sim_disk.h"
 #include "payments/payments.h"
 #include "resource/resource.h"
+#include "sim_documents.h"
 #include "trace/log.h"
 #include "vault/vault.h"
 
@@ -35,26 +35,6 @@
 struct json_t;
 
 /* ------------------------------------------------------------------------------- the process */
-
-enum sim_commit_fate {
-    SIM_COMMIT_WORKS,
-    SIM_COMMIT_FAILS,        /* nothing written, and it says so */
-    SIM_COMMIT_DIES_BEFORE,  /* the process dies, nothing written */
-    SIM_COMMIT_DIES_AFTER,   /* the process dies, all written, nobody was told */
-    SIM_COMMIT_UNKNOWN_DONE, /* the outcome is open, and the store refuses everything afterwards */
-    SIM_COMMIT_UNKNOWN_LOST,
-};
-
-/* The document store with a commit that can go wrong at a chosen time. */
-struct sim_documents {
-    struct document_store store; /* first */
-    struct document_store *real;
-    enum sim_commit_fate fate;
-    uint32_t fate_after; /* commits that work before it */
-    bool gone;           /* refuses everything */
-    bool died;           /* a fate killed the process */
-    bool open;
-};
 
 /* What a seed decides once. */
 struct sim_plan {

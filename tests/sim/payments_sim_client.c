@@ -24,20 +24,32 @@ static const char *const patterns[SIM_VERB_COUNT] = {
     [SIM_UPDATE] = "/v1/payment_intents/:id",
     [SIM_INCREMENT] = "/v1/payment_intents/:id/increment_authorization",
     [SIM_SETUP] = "/v1/setup_intents",
-    [SIM_AUTHENTICATE] = "/authenticate/:scope/:token",
+    [SIM_AUTHENTICATE] = "/authenticate/:scope/:secret",
 };
+
+static const struct resource_route *
+route_among(const struct resource_route *routes, uint32_t count, const char *pattern)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (strcmp(routes[i].method, "POST") == 0 && strcmp(routes[i].pattern, pattern) == 0) {
+            return &routes[i];
+        }
+    }
+    return NULL;
+}
 
 static const struct resource_route *
 route_find(struct sim *sim, const char *pattern)
 {
     uint32_t count;
     const struct resource_route *routes = payments_routes(sim->process.payments, &count);
-    for (uint32_t i = 0; i < count; i++) {
-        if (strcmp(routes[i].method, "POST") == 0 && strcmp(routes[i].pattern, pattern) == 0) {
-            return &routes[i];
-        }
+    const struct resource_route *found = route_among(routes, count, pattern);
+    if (found == NULL) {
+        routes = payments_setup_routes(sim->process.payments, &count);
+        found = route_among(routes, count, pattern);
     }
-    UNREACHABLE();
+    ASSERT(found != NULL);
+    return found;
 }
 
 static void

@@ -8,6 +8,10 @@ MOMENT = 1767225600  # 2026-01-01 00:00:00 UTC: what "now" becomes
 DAY = 86400
 NEAR_DAYS = 400
 ID = re.compile(r"\b([a-z]{2,8})_[0-9A-Za-z]{22}(?![0-9A-Za-z])")
+TOKEN = re.compile(r"(_example[0-9]+_)[0-9A-Za-z]{16,}")  # an id with a secret behind it
+SIGNATURE = re.compile(r"\bv1=[0-9a-f]{64}")
+CODE = re.compile(r"80[0-9]{16}")  # that a payer shows
+SECONDS = re.compile(r"\b1[0-9]{9}\b")
 SECRET = re.compile(r"(_secret_)[0-9A-Za-z]+")
 KEY = re.compile(r"\b([sprw][a-z]*_(?:test_|live_)?)[0-9A-Za-z]{24,}")
 # Links that a server hands out: where it listens, and what proves that one may follow them.
@@ -17,6 +21,7 @@ NANOSECONDS = re.compile(r"[0-9]{19}")
 # Members whose value is drawn anew in every data folder.
 DRAWN = {
     "authorization_code": "A12345",
+    "duration_ms": 12,
     "fingerprint": "Xt5EWLLDS7FJjR1c",
     "hint": "...1234",
     "network_transaction_id": "105000000000001",
@@ -33,6 +38,7 @@ class Masks:
         self.ids = {}
         self.counts = {}
         self.nanoseconds = {}
+        self.replaced = {}  # addresses of this machine, and what stands for them
 
     def fake_id(self, match):
         if match.group() not in self.ids:
@@ -42,15 +48,27 @@ class Masks:
         return self.ids[match.group()]
 
     def text(self, value):
+        for address, name in self.replaced.items():
+            value = value.replace(address, name)
         value = ID.sub(self.fake_id, value)
+        value = TOKEN.sub(r"\1example", value)
         value = SECRET.sub(r"\1example", value)
         value = HOST.sub("http://127.0.0.1:8080", value)
         value = PAGE_SECRET.sub(r"\1_example", value)
         value = KEY.sub(r"\1example", value)
+        value = SIGNATURE.sub("v1=" + "0123456789abcdef" * 4, value)
+        value = SECONDS.sub(self.seconds, value)
+        if CODE.fullmatch(value):
+            return "801234567890123458"
         if NANOSECONDS.fullmatch(value) and self.is_near(int(value) / 1e9):
             number = self.nanoseconds.setdefault(value, len(self.nanoseconds) + 1)
             return f"{MOMENT}{number:09}"
         return value
+
+    def seconds(self, match):
+        """A moment inside a text."""
+        value = int(match.group())
+        return str(self.moment(value)) if self.is_near(value) else match.group()
 
     def is_near(self, seconds):
         return abs(seconds - self.now) < NEAR_DAYS * DAY

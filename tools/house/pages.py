@@ -3,9 +3,12 @@
 import json
 import urllib.parse
 
+from house.notation import unsigned
+
 NOTE = "<!-- Made by tools/api-pages from src/api/description and a running server. -->\n"
 WIDTH = 88
 ERRORS = "Refusals"
+UNSIGNED = [unsigned(bits)["anyOf"] for bits in range(0, 129, 16)]
 
 
 def form_pairs(value, name=None):
@@ -46,6 +49,8 @@ class Types:
             return f"`{json.dumps(schema['const'])}`"
         if "enum" in schema:
             return ", ".join(f"`{json.dumps(value)}`" for value in schema["enum"])
+        if schema.get("anyOf") in UNSIGNED:
+            return f"integer below 2^{UNSIGNED.index(schema['anyOf']) * 16}, or its digits"
         if "anyOf" in schema:
             return " or ".join(dict.fromkeys(self.name(inner) for inner in schema["anyOf"]))
         kind = schema.get("type", "anything")
@@ -82,7 +87,7 @@ def member_table(schema, types):
     lines = ["| member | type | |", "|---|---|---|"]
     for name, inner, required in members(schema):
         text = inner.get("description", "")
-        text += "" if required else " Not always there."
+        text += "" if required else " Optional."
         lines.append(f"| `{name}` | {cell(types.name(inner))} | {cell(text)} |")
     return "\n".join(lines) + "\n"
 
@@ -154,7 +159,8 @@ def quote(text):
 
 def curl(example):
     """The command that sends the request."""
-    words = ["curl", '"$TAEL' + example["path"] + '"', "-u", '"$KEY:"']
+    words = ["curl", f'"$TAEL{example["path"]}"']
+    words += [] if example["public"] else ["-u", '"$KEY:"']
     lines, line = [], " ".join(words)
     if example["method"] == "DELETE":
         line += " -X DELETE"

@@ -6,6 +6,9 @@
 
 extern const char *const payments_card_only[];
 extern const char *const payments_payable_types[];
+extern const char *const payments_if_available[];
+extern const char *const payments_manual_only[];
+extern const char *const payments_card_usages[];
 
 #define TEXT(param_name, size)                                                                     \
     {                                                                                              \
@@ -38,11 +41,31 @@ extern const char *const payments_payable_types[];
 #define ID(param_name) TEXT(param_name, 64)
 
 #define BILLING(prefix)                                                                            \
-    HASH(prefix), HASH(prefix "[address]"), TEXT(prefix "[address][city]", 200),                   \
-        TEXT(prefix "[address][country]", 2), TEXT(prefix "[address][line1]", 200),                \
-        TEXT(prefix "[address][line2]", 200), TEXT(prefix "[address][postal_code]", 20),           \
-        TEXT(prefix "[address][state]", 200), TEXT(prefix "[email]", 512),                         \
+    HASH(prefix), ADDRESS(prefix "[address]"), TEXT(prefix "[email]", 512),                        \
         TEXT(prefix "[name]", 200), TEXT(prefix "[phone]", 40)
+
+/* As it is shown: a name that Stripe's objects do not have is refused, not shown later. */
+#define ADDRESS(prefix)                                                                            \
+    HASH(prefix), TEXT(prefix "[city]", 200), TEXT(prefix "[country]", 2),                         \
+        TEXT(prefix "[line1]", 200), TEXT(prefix "[line2]", 200),                                  \
+        TEXT(prefix "[postal_code]", 20), TEXT(prefix "[state]", 200)
+#define SHIPPING                                                                                   \
+    HASH("shipping"), ADDRESS("shipping[address]"), TEXT("shipping[carrier]", 200),                \
+        TEXT("shipping[name]", 200), TEXT("shipping[phone]", 40),                                  \
+        TEXT("shipping[tracking_number]", 500)
+
+/* What is kept as given, and shown. */
+#define CARD_OPTION(param_name, names) ONE_OF("payment_method_options[card][" param_name "]", names)
+#define SETUP_METHOD_OPTIONS                                                                       \
+    HASH("payment_method_options"), HASH("payment_method_options[card]"),                          \
+        CARD_OPTION("request_three_d_secure", payments_three_d_secure_values)
+#define METHOD_OPTIONS                                                                             \
+    SETUP_METHOD_OPTIONS, CARD_OPTION("capture_method", payments_manual_only),                     \
+        CARD_OPTION("request_extended_authorization", payments_if_available),                      \
+        CARD_OPTION("request_incremental_authorization", payments_if_available),                   \
+        CARD_OPTION("request_multicapture", payments_if_available),                                \
+        CARD_OPTION("request_overcapture", payments_if_available),                                 \
+        CARD_OPTION("setup_future_usage", payments_card_usages)
 
 /* The number and the CVC never get here: the runtime hands them to the vault first. */
 #define CARD(prefix)                                                                               \

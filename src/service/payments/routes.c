@@ -11,38 +11,16 @@ const char *const payments_card_only[] = {"card", NULL};
 const char *const payments_payable_types[] = {"card", "wallet", NULL};
 static const char *const capture_methods[] = {"automatic", "automatic_async", "manual", NULL};
 static const char *const confirmation_methods[] = {"automatic", "manual", NULL};
-static const char *const future_usages[] = {"off_session", "on_session", NULL};
+static const char *const future_usages[] = {"", "off_session", "on_session", NULL};
 static const char *const off_session_values[] = {"true", "false", "one_off", "recurring", NULL};
-static const char *const card_future_usages[] = {"none", "off_session", "on_session", NULL};
-static const char *const manual_only[] = {"manual", NULL};
-static const char *const if_available[] = {"if_available", "never", NULL};
+const char *const payments_if_available[] = {"if_available", "never", NULL};
+const char *const payments_manual_only[] = {"manual", NULL};
+const char *const payments_card_usages[] = {"", "none", "off_session", "on_session", NULL};
 static const char *const redirects[] = {"always", "never", NULL};
 static const char *const cancel_reasons[] = {
     "duplicate", "fraudulent", "requested_by_customer", "abandoned", NULL};
 static const char *const refund_reasons[] = {
     "duplicate", "fraudulent", "requested_by_customer", NULL};
-
-/* As it is shown: a name that Stripe's objects do not have is refused, not shown later. */
-#define ADDRESS(prefix)                                                                            \
-    HASH(prefix), TEXT(prefix "[city]", 200), TEXT(prefix "[country]", 2),                         \
-        TEXT(prefix "[line1]", 200), TEXT(prefix "[line2]", 200),                                  \
-        TEXT(prefix "[postal_code]", 20), TEXT(prefix "[state]", 200)
-#define SHIPPING                                                                                   \
-    HASH("shipping"), ADDRESS("shipping[address]"), TEXT("shipping[carrier]", 200),                \
-        TEXT("shipping[name]", 200), TEXT("shipping[phone]", 40),                                  \
-        TEXT("shipping[tracking_number]", 500)
-
-/* What is kept as given, and shown. */
-#define CARD_OPTION(param_name, names) ONE_OF("payment_method_options[card][" param_name "]", names)
-#define METHOD_OPTIONS                                                                             \
-    HASH("payment_method_options"), HASH("payment_method_options[card]"),                          \
-        CARD_OPTION("capture_method", manual_only),                                                \
-        CARD_OPTION("request_extended_authorization", if_available),                               \
-        CARD_OPTION("request_incremental_authorization", if_available),                            \
-        CARD_OPTION("request_multicapture", if_available),                                         \
-        CARD_OPTION("request_overcapture", if_available),                                          \
-        CARD_OPTION("request_three_d_secure", payments_three_d_secure_values),                     \
-        CARD_OPTION("setup_future_usage", card_future_usages)
 
 #define INTENT_COMMON                                                                              \
     ID("customer"), TEXT("description", 1000), ID("payment_method"),                               \

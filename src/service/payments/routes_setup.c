@@ -12,7 +12,7 @@ static const char *const page_answers[] = {"complete", "fail", NULL};
 
 #define SETUP_COMMON                                                                               \
     ID("customer"), TEXT("description", 1000), ID("payment_method"),                               \
-        METHOD_DATA(payments_card_only), METADATA, ANY_HASH("payment_method_options"),             \
+        METHOD_DATA(payments_card_only), METADATA, SETUP_METHOD_OPTIONS,                           \
         {.name = "payment_method_types", .kind = RESOURCE_PARAM_TEXT_LIST, .maximum = 40},         \
         RESOURCE_EXPAND_PARAM
 
@@ -44,7 +44,7 @@ static const struct resource_param list_params[] = {
 static const struct resource_param confirm_params[] = {
     ID("payment_method"),
     METHOD_DATA(payments_card_only),
-    ANY_HASH("payment_method_options"),
+    SETUP_METHOD_OPTIONS,
     ANY_HASH("mandate_data"),
     TEXT("return_url", 2048),
     BOOLEAN("use_stripe_sdk"),
@@ -125,13 +125,13 @@ const struct resource_route payments_setup_route_table[] = {
         LIST_OF(&payments_setup_attempt_type)),
     {
         .method = "GET",
-        .pattern = "/authenticate/:scope/:token",
+        .pattern = "/authenticate/:scope/:secret",
         .handler = payments_page_show,
         .flags = RESOURCE_PUBLIC,
     },
     {
         .method = "POST",
-        .pattern = "/authenticate/:scope/:token",
+        .pattern = "/authenticate/:scope/:secret",
         .handler = payments_page_submit,
         PARAMS(page_params),
         .flags = RESOURCE_PUBLIC | RESOURCE_OUTSIDE_EFFECTS,

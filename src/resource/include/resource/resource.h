@@ -79,10 +79,11 @@ enum resource_route_flag {
 };
 
 enum resource_param_kind {
-    RESOURCE_PARAM_TEXT,      /* at most `maximum` bytes; empty means unset */
+    /* An empty value unsets texts, lists and hashes; the others refuse it. */
+    RESOURCE_PARAM_TEXT,      /* at most `maximum` bytes */
     RESOURCE_PARAM_INTEGER,   /* within [minimum, maximum] */
     RESOURCE_PARAM_BOOLEAN,   /* true or false */
-    RESOURCE_PARAM_ENUM,      /* one of `values` */
+    RESOURCE_PARAM_ENUM,      /* one of `values`; "" first among them: it can be unset */
     RESOURCE_PARAM_TIMESTAMP, /* unix seconds */
     RESOURCE_PARAM_CURRENCY,  /* three letters of ISO 4217 */
     RESOURCE_PARAM_TEXT_LIST, /* an array of texts, at most `maximum` long */
