@@ -12,6 +12,7 @@ from kit.schema import stripe_schema
 from kit.server import Server, without_tael_settings
 
 FOLDER = pathlib.Path(__file__).resolve().parent / "node"
+FILES = sorted(path.name for path in FOLDER.glob("*.test.mjs"))
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +23,7 @@ def run(tmp_path_factory):
     record = folder / "answers"
     try:
         result = subprocess.run(
-            ["node", "--test", "--test-reporter=tap", "essentials.test.mjs"],
+            ["node", "--test", "--test-concurrency=1", "--test-reporter=tap", *FILES],
             cwd=FOLDER, capture_output=True, text=True, timeout=120,
             env={**without_tael_settings(), "TEST_HOST": "127.0.0.1", "TEST_PORT": str(server.port),
                  "TEST_KEY": server.key, "TEST_RECORD": str(record), "NO_COLOR": "1",
@@ -38,8 +39,8 @@ def test_all_pass(run):
     names = re.findall(r"^ *ok \d+ - (.*)$", result.stdout, re.MULTILINE)
     failed = re.findall(r"^ *not ok \d+ - (.*)$", result.stdout, re.MULTILINE)
     assert result.returncode == 0 and not failed, result.stdout[-5000:] + result.stderr[-2000:]
-    written = len(re.findall(r"^\s*test\(", (FOLDER / "essentials.test.mjs").read_text(),
-                             re.MULTILINE))
+    written = sum(len(re.findall(r"^\s*test\(", (FOLDER / name).read_text(), re.MULTILINE))
+                  for name in FILES)
     assert len(names) >= written, names
 
 
