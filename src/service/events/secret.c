@@ -41,7 +41,7 @@ unhex(struct span text, uint8_t *out, size_t size)
     return true;
 }
 
-/* --------------------------------------------------------------------------------- the key --- */
+/* -------------------------------------------------------------------------------------- the key */
 
 static err_t
 key_make(struct os_disk *disk, struct os_entropy *entropy, const char *folder)
@@ -126,7 +126,7 @@ events_key_close(struct events_key **key)
     *key = NULL;
 }
 
-/* ----------------------------------------------------------------------------- sealing --- */
+/* -------------------------------------------------------------------------------------- sealing */
 
 err_t
 events_secret_seal(
