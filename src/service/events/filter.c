@@ -1,7 +1,8 @@
 #include "events/filter.h"
 
 /* Stripe's names (the enum of enabled_events in its OpenAPI document of 2026-08-26), and ours, in
- * the order of bytes. */
+ * the order of bytes. A service that emits another type adds its name here, or nobody could ask for
+ * it before the first one happened. */
 static const char *const names[] = {
     "account.application.authorized",
     "account.application.deauthorized",
@@ -298,6 +299,12 @@ wildcard_prefix(struct span pattern)
         return SPAN_EMPTY;
     }
     return span_slice(pattern, 0, pattern.size - 1);
+}
+
+const char *
+events_filter_name(size_t index)
+{
+    return index < NAME_COUNT ? names[index] : NULL;
 }
 
 bool

@@ -61,7 +61,7 @@ room(const struct events *events, bool failing)
         return 0;
     }
     uint32_t all = less(settings->in_flight_max, events->in_flight);
-    uint32_t half = less(settings->in_flight_max / 2 + 1, events->in_flight_failing);
+    uint32_t half = less((settings->in_flight_max + 1) / 2, events->in_flight_failing);
     return failing && half < all ? half : all;
 }
 
