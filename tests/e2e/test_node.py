@@ -12,7 +12,7 @@ from kit.schema import stripe_schema
 from kit.server import Server, without_tael_settings
 
 FOLDER = pathlib.Path(__file__).resolve().parent / "node"
-FILES = sorted(path.name for path in FOLDER.glob("*.test.mjs"))
+FILES = sorted(FOLDER.glob("*.test.mjs"))
 
 
 @pytest.fixture(scope="module")
@@ -23,10 +23,11 @@ def run(tmp_path_factory):
     record = folder / "answers"
     try:
         result = subprocess.run(
-            ["node", "--test", "--test-concurrency=1", "--test-reporter=tap", *FILES],
+            ["node", "--test", "--test-reporter=tap", *(path.name for path in FILES)],
             cwd=FOLDER, capture_output=True, text=True, timeout=120,
             env={**without_tael_settings(), "TEST_HOST": "127.0.0.1", "TEST_PORT": str(server.port),
-                 "TEST_KEY": server.key, "TEST_RECORD": str(record), "NO_COLOR": "1",
+                 "TEST_KEY": server.key, "TEST_PUBLISHABLE_KEY": server.publishable_key,
+                 "TEST_RECORD": str(record), "NO_COLOR": "1",
                  "PATH": os.environ["PATH"]},
         )
         yield result, [json.loads(line) for line in record.read_text().splitlines()]
@@ -39,8 +40,7 @@ def test_all_pass(run):
     names = re.findall(r"^ *ok \d+ - (.*)$", result.stdout, re.MULTILINE)
     failed = re.findall(r"^ *not ok \d+ - (.*)$", result.stdout, re.MULTILINE)
     assert result.returncode == 0 and not failed, result.stdout[-5000:] + result.stderr[-2000:]
-    written = sum(len(re.findall(r"^\s*test\(", (FOLDER / name).read_text(), re.MULTILINE))
-                  for name in FILES)
+    written = sum(len(re.findall(r"^\s*test\(", path.read_text(), re.MULTILINE)) for path in FILES)
     assert len(names) >= written, names
 
 
