@@ -116,6 +116,9 @@ struct node_settings {
     int64_t ledger_segment_size;
 };
 
+/* To webhook endpoints: those under way, and as many that rest. */
+#define NODE_OUTBOUND_CONNECTIONS(settings) (2 * (uint32_t)(settings)->webhook_in_flight_max)
+
 extern const struct setting node_setting_table[];
 extern const size_t node_setting_count;
 
