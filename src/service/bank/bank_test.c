@@ -97,7 +97,8 @@ t_ask(struct t_bench *bench, enum port_rail_operation operation, u128 id, const 
         .original_id = id,
         .amount = {.amount = 1000, .currency = currency_find(SPAN("usd"))},
     };
-    (void)strncpy(request.token, account, sizeof(request.token) - 1);
+    assert_true(strlen(account) < sizeof(request.token));
+    memcpy(request.token, account, strlen(account));
     struct port_rail *rail = bank_rail(bench->bank);
     rail->submit(rail, &request);
     assert_true(os_sim_run_until_idle(bench->sim, 1000));
