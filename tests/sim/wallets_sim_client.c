@@ -70,6 +70,8 @@ void
 wsim_calls_forget(struct wsim *sim)
 {
     struct wsim_call *call = sim->calls;
+    json_decref(sim->asked);
+    sim->asked = NULL;
     sim->calls = NULL;
     while (call != NULL) {
         struct wsim_call *next = call->next;
@@ -484,7 +486,7 @@ wsim_clients_prepare(struct wsim *sim)
     for (uint32_t i = 0; i < WSIM_WALLETS; i++) {
         char form[WSIM_FORM_SIZE];
         char id[ID_TEXT_SIZE];
-        (void)id_format("cus_", (u128)(i + 1), id);
+        (void)id_format("cus_", (u128)i + 1, id);
         customer_create(sim, id);
         (void)snprintf(
             form, sizeof(form), "customer=%s&currency=usd&email=User%u@Example.com", id, i);

@@ -85,7 +85,8 @@ load(struct payments_flow *flow)
         return false;
     }
     struct span secret = challenge_of(flow)->secret;
-    if (secret.size == 0 || !span_equal_secret(secret, flow->wanted_secret)) {
+    if (secret.size == 0 || challenge_of(flow)->kind.size != 0 ||
+        !span_equal_secret(secret, flow->wanted_secret)) {
         answer_unknown(flow);
         return false;
     }

@@ -317,12 +317,20 @@ payments_setup_begin(struct payments_flow *flow)
             "directly with a payment method.");
         return;
     }
-    if (flow->method->wallet.size != 0) {
+    if (flow->method->token.size == 0) {
         resource_invalid(
             flow->op,
             "setup_intent_invalid_parameter",
             "payment_method",
-            "A wallet needs no setup: its owner can pay with it at any time.");
+            "Only cards are set up: a wallet's owner can pay with it at any time.");
+        return;
+    }
+    if (flow->method->wallet.size != 0 || flow->method->shows_qr) {
+        resource_invalid(
+            flow->op,
+            "payment_intent_incompatible_payment_method",
+            "payment_method",
+            "Only cards can be set up. A wallet is attached to a customer without it.");
         return;
     }
     struct span status = setup->status;
