@@ -517,11 +517,6 @@ attach_chosen(struct payments_flow *flow)
             "The payment method you provided has already been attached to a customer.");
         return;
     }
-    if (flow->method->shows_qr) {
-        resource_invalid(
-            op, NULL, "payment_method", "A code is anybody's who scans it: it cannot be kept.");
-        return;
-    }
     payments_method_verify(flow, attach_verified);
 }
 

@@ -32,6 +32,14 @@ void
 payments_method_verify(struct payments_flow *flow, void (*step)(struct payments_flow *flow))
 {
     flow->method_step = step;
+    if (flow->method->shows_qr) {
+        resource_invalid(
+            flow->op,
+            NULL,
+            "payment_method",
+            "A code is anybody's who scans it: it cannot be kept.");
+        return;
+    }
     if (flow->method->wallet.size != 0) {
         step(flow); /* there is no issuer to ask */
         return;
@@ -53,7 +61,7 @@ static struct span
 new_owner(struct payments_flow *flow, struct span customer)
 {
     void *found;
-    bool wanted = customer.size != 0 && flow->method->customer.size == 0;
+    bool wanted = customer.size != 0 && flow->method->customer.size == 0 && !flow->method->shows_qr;
     bool exists =
         wanted && resource_load(flow->op, &payments_customer_type, customer, &found) == ERR_OK;
     return exists ? customer : SPAN_EMPTY;
