@@ -9,6 +9,7 @@
 
 #include "base/assert.h"
 #include "base/money.h"
+#include "json/json.h"
 #include "ledger/records.h"
 
 #include <stdio.h>
