@@ -9,8 +9,8 @@
 
 #include "base/assert.h"
 #include "base/money.h"
-#include "json/json.h"
 #include "ledger/records.h"
+#include "json/json.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -236,8 +236,7 @@ rights_and_keys_follow_from_the_route(void **state)
     assert_true(json_is_true(json_object_get(paint, "x-publishable-key")));
     json_t *headers = t_at(paint, "responses", "200", "headers", NULL);
     assert_non_null(json_object_get(headers, "Idempotent-Replayed"));
-    headers =
-        t_at(t_operation(state, "/v1/things", "post"), "responses", "200", "headers", NULL);
+    headers = t_at(t_operation(state, "/v1/things", "post"), "responses", "200", "headers", NULL);
     assert_non_null(json_object_get(headers, "Request-Id"));
     assert_null(json_object_get(headers, "Idempotent-Replayed"));
     json_t *page = t_operation(state, "/page/{scope}/{secret}", "get");
