@@ -172,6 +172,9 @@ run_bench(const struct command *command, int argc, char **argv)
     if (argc >= 2 && strcmp(argv[1], "payments") == 0) {
         return run_one(&command_bench_payments, argc - 1, argv + 1);
     }
+    if (argc >= 2 && strcmp(argv[1], "webhooks") == 0) {
+        return run_one(&command_bench_webhooks, argc - 1, argv + 1);
+    }
     if (argc >= 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
         return command_options(command, &none, argv, &positional);
     }
@@ -182,17 +185,22 @@ run_bench(const struct command *command, int argc, char **argv)
     if (status != COMMAND_OK) {
         return status;
     }
-    return run_one(&command_bench_payments, argc, argv);
+    status = run_one(&command_bench_payments, argc, argv);
+    if (status != COMMAND_OK) {
+        return status;
+    }
+    return run_one(&command_bench_webhooks, argc, argv);
 }
 
 const struct command command_bench = {
     .name = "bench",
-    .usage = "[ledger | payments] [OPTIONS]",
+    .usage = "[ledger | payments | webhooks] [OPTIONS]",
     .summary = "Measures this build on this machine",
     .manual =
         "    tael bench ledger     the ledger alone: batches a second, in memory and durable\n"
         "    tael bench payments   card payments over HTTP against a server of its own\n"
-        "    tael bench            both, with the options that both have: --data, --json,\n"
+        "    tael bench webhooks   deliveries of events to an endpoint of its own\n"
+        "    tael bench            all, with the options that all have: --data, --json,\n"
         "                          --repeat, --seconds",
     .run = run_bench,
 };

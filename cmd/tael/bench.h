@@ -5,7 +5,9 @@
  *     bench_histogram.c  latencies and medians
  *     bench_child.c      programs that are started and measured from outside
  *     bench_ledger.c     `tael bench ledger`: the table; bench_ledger_run.c: one point of it
- *     bench_payments.c   `tael bench payments`: server, windows, report; bench_load.c: the load
+ *     bench_payments.c   `tael bench payments`: windows, report; bench_load.c: the load
+ *     bench_webhooks.c   `tael bench webhooks`: a receiver, a queue, report
+ *     bench_server.c     the server that these two measure
  *
  * A benchmark that met an answer which it did not expect prints no number and fails.
  */
@@ -22,6 +24,7 @@
 
 extern const struct command command_bench_ledger;
 extern const struct command command_bench_payments;
+extern const struct command command_bench_webhooks;
 
 /* ------------------------------------------------------------------------------- latencies */
 

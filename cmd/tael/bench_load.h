@@ -13,8 +13,9 @@
 #define BENCH_LOAD_COMPLAINT_SIZE  512
 
 enum bench_load_kind {
-    BENCH_LOAD_LIVEZ,    /* GET /livez: HTTP and nothing else */
-    BENCH_LOAD_PAYMENTS, /* POST /v1/payment_intents, created and confirmed in one call */
+    BENCH_LOAD_LIVEZ,     /* GET /livez: HTTP and nothing else */
+    BENCH_LOAD_PAYMENTS,  /* POST /v1/payment_intents, created and confirmed in one call */
+    BENCH_LOAD_CUSTOMERS, /* POST /v1/customers: one event each */
 };
 
 struct bench_load_settings {

@@ -4,19 +4,15 @@
  * median one is shown.
  */
 #include "bench_load.h"
+#include "bench_server.h"
 
 #include "base/assert.h"
-#include "os/file.h"
 
 #include <inttypes.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
-#define LISTENING "listening on http://127.0.0.1:"
-#define LINES_MAX 32
 #define LIVEZ_S   2
 #define WARM_UP_S 2
 #define PERCENT   100.0
@@ -95,108 +91,12 @@ struct bench {
     const struct command *command;
     const struct options *options;
     char folder[BENCH_PATH_SIZE];
-    struct bench_child server; /* no pid: somebody else's */
+    struct bench_server server;
     struct bench_load_settings load;
     uint64_t sync_ns;
     struct measured livez;
     struct measured payments[BENCH_REPEAT_MAX];
 };
-
-/* ---------------------------------------------------------------------------------- server */
-
-static int
-read_key(struct bench *bench, const char *folder)
-{
-    char path[BENCH_PATH_SIZE + 64];
-    char *text = NULL;
-    size_t size = 0;
-    (void)snprintf(path, sizeof(path), "%s/test_secret_key", folder);
-    err_t result = os_file_load(os_disk_real(), path, BENCH_LOAD_KEY_SIZE - 1, &text, &size);
-    if (result != ERR_OK) {
-        return command_fail(bench->command, "%s: %s", path, err_text(result));
-    }
-    struct span key = span_trim(span_of(text, strcspn(text, "\n")));
-    memcpy(bench->load.key, key.data, key.size);
-    bench->load.key[key.size] = '\0';
-    explicit_bzero(text, size);
-    free(text);
-    return COMMAND_GO_ON;
-}
-
-/* Its first lines tell the port. */
-static bool
-read_port(struct bench *bench)
-{
-    char line[BENCH_PATH_SIZE];
-    for (int i = 0; i < LINES_MAX && fgets(line, sizeof(line), bench->server.out) != NULL; i++) {
-        struct span rest = span_trim(span_of(line, strcspn(line, "\n")));
-        uint64_t port = 0;
-        if (span_starts_with(rest, SPAN(LISTENING)) &&
-            span_parse_u64(span_slice(rest, strlen(LISTENING), rest.size), &port) &&
-            port <= UINT16_MAX) {
-            bench->load.port = (uint16_t)port;
-            (void)snprintf(bench->load.host, sizeof(bench->load.host), "127.0.0.1");
-            return true;
-        }
-    }
-    return false;
-}
-
-static int
-start_server(struct bench *bench)
-{
-    char program[BENCH_PATH_SIZE];
-    char data[BENCH_PATH_SIZE + 32];
-    char data_option[BENCH_PATH_SIZE + 64];
-    ssize_t size = readlink("/proc/self/exe", program, sizeof(program) - 1);
-    if (size <= 0) {
-        return command_fail(bench->command, "this program's file is not known");
-    }
-    program[size] = '\0';
-    (void)snprintf(data, sizeof(data), "%s/server", bench->folder);
-    (void)snprintf(data_option, sizeof(data_option), "--data=%s", data);
-    /* allow-dumps: or the system would not tell how much it writes; its cards are test cards. */
-    char words[][40] = {
-        "server",
-        "--listen=127.0.0.1:0",
-        "--rate-limit=1000000000",
-        "--log-level=warning",
-        "--allow-dumps",
-    };
-    char *const argv[] = {
-        program, words[0], data_option, words[1], words[2], words[3], words[4], NULL};
-    if (bench_child_start(argv, &bench->server) != ERR_OK || !read_port(bench)) {
-        return command_fail(bench->command, "the server does not start");
-    }
-    return read_key(bench, data);
-}
-
-static int
-use_server(struct bench *bench)
-{
-    const struct options *options = bench->options;
-    struct span rest = span_from_cstr(options->url);
-    uint64_t port = 0;
-    if (!span_starts_with(rest, SPAN("http://"))) {
-        return command_misuse(bench->command, "--url is http://HOST:PORT");
-    }
-    rest = span_slice(rest, strlen("http://"), rest.size);
-    struct span host = span_cut(&rest, ':');
-    if (span_ends_with(rest, SPAN("/"))) {
-        rest = span_slice(rest, 0, rest.size - 1);
-    }
-    if (!span_parse_u64(rest, &port) || port > UINT16_MAX || host.size == 0 ||
-        host.size >= sizeof(bench->load.host)) {
-        return command_misuse(bench->command, "--url is http://HOST:PORT");
-    }
-    if (options->key[0] == '\0') {
-        return command_misuse(bench->command, "--url needs --key");
-    }
-    memcpy(bench->load.host, host.data, host.size);
-    bench->load.port = (uint16_t)port;
-    (void)snprintf(bench->load.key, sizeof(bench->load.key), "%s", options->key);
-    return COMMAND_GO_ON;
-}
 
 /* --------------------------------------------------------------------------------- measure */
 
@@ -217,10 +117,10 @@ measure_window(
     struct measured *measured = ret_measured;
     bench_load_begin(load);
     measured->has_server =
-        bench->server.pid != 0 && bench_child_usage(&bench->server, &before) == ERR_OK;
+        bench->server.child.pid != 0 && bench_child_usage(&bench->server.child, &before) == ERR_OK;
     sleep_seconds(seconds);
     measured->has_server =
-        measured->has_server && bench_child_usage(&bench->server, &after) == ERR_OK;
+        measured->has_server && bench_child_usage(&bench->server.child, &after) == ERR_OK;
     bench_load_end(load, &measured->window);
     measured->server = (struct bench_child_usage){
         .cpu_ns = after.cpu_ns - before.cpu_ns,
@@ -245,6 +145,7 @@ measure(struct bench *bench, enum bench_load_kind kind)
         measure_window(bench, load, LIVEZ_S, &bench->livez);
         break;
     case BENCH_LOAD_PAYMENTS:
+    case BENCH_LOAD_CUSTOMERS:
         sleep_seconds(WARM_UP_S);
         for (int64_t i = 0; i < bench->options->repeat; i++) {
             measure_window(bench, load, bench->options->seconds, &bench->payments[i]);
@@ -348,7 +249,7 @@ print_settings(const struct bench *bench)
         options->connections,
         options->seconds,
         options->repeat);
-    if (bench->server.pid == 0) {
+    if (bench->server.child.pid == 0) {
         (void)printf("server %s\n\n", options->url);
         return;
     }
@@ -419,13 +320,15 @@ measure_all(struct bench *bench)
                 "another folder\n",
                 bench->folder);
         }
-        status = start_server(bench);
+        status = bench_server_start(bench->command, bench->folder, NULL, &bench->server);
     } else {
-        status = use_server(bench);
+        const struct options *options = bench->options;
+        status = bench_server_use(bench->command, options->url, options->key, &bench->server);
     }
     if (status != COMMAND_GO_ON) {
         return status;
     }
+    bench_server_load(&bench->server, &bench->load);
     print_settings(bench);
     (void)fflush(stdout);
     status = measure(bench, BENCH_LOAD_LIVEZ);
@@ -447,10 +350,7 @@ run_in_folder(struct bench *bench)
         return command_fail(bench->command, "no folder can be made: %s", err_text(result));
     }
     int status = measure_all(bench);
-    if (bench->server.pid != 0 && !bench_child_end(&bench->server, SIGTERM) &&
-        status == COMMAND_OK) {
-        status = command_fail(bench->command, "the server did not end well");
-    }
+    status = bench_server_end(bench->command, &bench->server, status);
     bench_folder_remove(bench->folder);
     return status;
 }

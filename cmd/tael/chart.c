@@ -31,6 +31,8 @@ static const char *const transfer_names[] = {
     [BOOKS_WALLET_HOLD] = "wallet hold",
     [BOOKS_WITHDRAWAL] = "withdrawal",
     [BOOKS_WITHDRAWAL_RETURN] = "withdrawal return",
+    [BOOKS_WALLET_CLOSING] = "wallet closing",
+    [BOOKS_DEPOSIT] = "deposit",
 };
 
 #define ACCOUNTS_COUNT  (sizeof(chart_accounts) / sizeof(chart_accounts[0]))

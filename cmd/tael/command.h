@@ -69,6 +69,7 @@ __attribute__((format(printf, 2, 3))) int command_misuse(
 extern const struct command command_bench;
 extern const struct command command_keys;
 extern const struct command command_ledger;
+extern const struct command command_listen;
 extern const struct command command_openapi;
 extern const struct command command_pay;
 extern const struct command command_payments;

@@ -6,6 +6,7 @@
 #define TAEL_NODE_H
 
 #include "api/api.h"
+#include "bank/bank.h"
 #include "base/settings.h"
 #include "cards/cards.h"
 #include "engine/ledger_engine.h"
@@ -73,6 +74,9 @@ struct node_settings {
     int64_t reconcile_interval;
 
     char wallet_limits[NODE_LIMITS_SIZE];
+    int64_t withdrawal_watch;
+    int64_t bank_settle;
+    int64_t bank_return;
     int64_t payer_code_lifetime;
     int64_t payer_code_wrong_max;
     int64_t webhook_timeout;
@@ -133,6 +137,7 @@ struct node {
     struct document_store *documents;
     struct resource_runtime *runtime;
     struct payments *payments;
+    struct bank *bank;
     struct wallets *wallets;
     struct mobile *mobile;
     struct outbound *outbound;

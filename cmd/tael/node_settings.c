@@ -123,6 +123,15 @@ const struct setting node_setting_table[] = {
         "TIER.out and TIER.in, or TIER.CURRENCY.out: what a wallet may move at once, in a day and "
         "in a month, in whole units of the currency, or of US dollars roughly converted."),
     DURATION(
+        "withdrawal-watch",
+        withdrawal_watch,
+        "5d",
+        0,
+        365 * DAY,
+        "How long a withdrawal that was paid is watched for coming back."),
+    DURATION("bank-settle", bank_settle, "2s", 0, DAY, "Simulated bank: until a payment is paid."),
+    DURATION("bank-return", bank_return, "5s", 0, DAY, "Simulated bank: then a bad one is back."),
+    DURATION(
         "payer-code-lifetime",
         payer_code_lifetime,
         "60s",

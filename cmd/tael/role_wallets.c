@@ -1,9 +1,33 @@
-/* Wallets: the service, and its workers. */
+/* Wallets, and the simulated bank. */
 #include "roles.h"
+
+static err_t
+bank_open(struct node *node)
+{
+    char folder[NODE_PATH_SIZE + 64];
+    node_path(node, "bank", folder);
+    const struct bank_parts parts = {
+        .loop = node->cards_loop,
+        .clock = node->clock,
+        .disk = node->disk,
+        .folder = folder,
+        .settings =
+            {
+                .settle_ms = node->settings.bank_settle,
+                .return_ms = node->settings.bank_return,
+            },
+    };
+    err_t result = bank_create(&parts, &node->bank);
+    if (result != ERR_OK) {
+        node_explain(node, "bank: %s: %s", folder, err_text(result));
+    }
+    return result;
+}
 
 static err_t
 wallets_role_open(struct node *node)
 {
+    TRY(bank_open(node));
     const struct node_settings *settings = &node->settings;
     char message[WALLETS_MESSAGE_SIZE];
     struct wallets_parts parts = {
@@ -11,11 +35,14 @@ wallets_role_open(struct node *node)
         .loop = node->resource_loop,
         .clock = node->clock,
         .ledger = ledger_engine_port(node->engine),
+        .bank_rail = bank_rail(node->bank),
         .log = &node->log,
         .customer_type = &payments_customer_type,
         .settings = wallets_settings_default(),
     };
     parts.settings.limits = settings->wallet_limits;
+    parts.settings.return_window_s = settings->withdrawal_watch / 1000;
+    parts.settings.rail_timeout_ms = settings->rail_timeout;
     parts.settings.lease_s = settings->attempt_lease / 1000;
     parts.settings.sweep_interval_ms = settings->sweep_interval;
     parts.settings.reconcile_interval_ms = settings->reconcile_interval;
@@ -35,6 +62,7 @@ wallets_role_close(struct node *node)
 {
     resource_runtime_destroy(&node->runtime);
     wallets_destroy(&node->wallets);
+    bank_destroy(&node->bank);
 }
 
 static void

@@ -349,6 +349,7 @@ group_end(struct os_group_hook *hook)
         join_sync(runtime);
         return; /* the end of the sync is a group of its own */
     }
+    bool wrote = runtime->in_transaction;
     if (runtime->parts.sync_loop == NULL) {
         (void)resource_transaction_commit(runtime); /* the doomed are told below */
         run_pending(runtime);
@@ -358,7 +359,7 @@ group_end(struct os_group_hook *hook)
     if (!runtime->in_transaction) {
         runtime->documents->ops->maintain(runtime->documents);
     }
-    resource_turns_run(runtime); /* while the disk works, if it does */
+    resource_turns_run(runtime, wrote); /* while the disk works, if it does */
     if (!runtime->is_syncing &&
         (runtime->in_transaction || !list_is_empty(&runtime->pending) ||
          !list_is_empty(&runtime->ready) || !list_is_empty(&runtime->turns))) {

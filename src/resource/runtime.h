@@ -19,6 +19,7 @@
 #define RESOURCE_HASH_SIZE         32
 #define RESOURCE_FIELDS_MAX        64
 #define RESOURCE_TURN_ROWS         512 /* read for searches in one group, of RESOURCE_ROW_SIZE each */
+#define RESOURCE_TURN_ROWS_BUSY    128 /* the same, of a group that wrote */
 #define RESOURCE_ROW_SIZE          1024
 #define RESOURCE_TURN_ARENA_LIMIT  (16U << 20)
 
@@ -222,8 +223,8 @@ void resource_lock_timer_fire(struct os_timer *timer);
 void resource_turn_wait(struct resource_op *op, resource_step step);
 /* A step read this much; false: its turn is over, the rest waits for another one. */
 MUST_USE bool resource_turn_spend(struct resource_runtime *runtime, size_t body_size);
-/* When a group has ended and nobody waits for the loop but these. */
-void resource_turns_run(struct resource_runtime *runtime);
+/* When a group has ended; it `wrote` if somebody waits for its commit. */
+void resource_turns_run(struct resource_runtime *runtime, bool wrote);
 
 /* --- auth.c --- */
 MUST_USE bool resource_auth_check(struct resource_op *op); /* false: answered */

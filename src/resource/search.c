@@ -312,7 +312,7 @@ read_turn(struct resource_op *op)
     if (search->last_size > 0) {
         search->query.id_below = span_of(search->last, search->last_size);
     }
-    search->query.limit = RESOURCE_TURN_ROWS; /* more than a turn lasts */
+    search->query.limit = RESOURCE_TURN_ROWS; /* no turn lasts longer */
     search->turn_is_over = false;
     err_t error = documents->ops->list(
         documents, search->of->type->kind, &search->query, look_at_row, search);

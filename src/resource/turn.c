@@ -2,7 +2,7 @@
  * Turns: long reads that would hold the loop. An operation reads some rows in its turn and waits
  * for the next one; in the meantime whoever wrote is served. A group gives RESOURCE_TURN_ROWS to
  * all of them together, so that what they cost the others does not depend on how many they are
- * (RESOURCE-9).
+ * (RESOURCE-9). After a group that wrote there will be more such soon: a turn is shorter then.
  *
  *     group | commit begins | turns: A reads      | group | commit begins | turns: B, A ...
  *           |               |   (the disk syncs)  |
@@ -38,9 +38,9 @@ resource_turn_spend(struct resource_runtime *runtime, size_t body_size)
 }
 
 void
-resource_turns_run(struct resource_runtime *runtime)
+resource_turns_run(struct resource_runtime *runtime, bool wrote)
 {
-    runtime->turn_left = RESOURCE_TURN_ROWS;
+    runtime->turn_left = wrote ? RESOURCE_TURN_ROWS_BUSY : RESOURCE_TURN_ROWS;
     while (runtime->turn_left > TURN_START_ROWS) {
         struct list_link *link = list_pop_front(&runtime->turns);
         if (link == NULL) {

@@ -54,6 +54,17 @@ def test_payments_starts_its_own_server(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_webhooks_arrive_from_a_queue(tmp_path):
+    words = ["--seconds=1", "--repeat=1", "--queue=500", "--json", f"--data={tmp_path}"]
+    machine, alone, together, queue = points(run_tael("bench", "webhooks", *words))
+    assert machine["cores"] >= 1
+    assert [one["what"] for one in (alone, together, queue)] == [
+        "customers", "customers, a webhook each", "webhooks from a queue"]
+    assert alone["deliveries_per_s"] == 0 and together["deliveries_per_s"] > 0
+    assert queue["count"] >= 500 - 64 and queue["per_s"] > 0 and queue["server_cpu_us"] > 0
+    assert not list(tmp_path.iterdir())
+
+
 def test_payments_counts_what_a_running_server_has(make_server):
     server = make_server("--rate-limit=1000000")
     words = ["--seconds=1", "--repeat=1", "--connections=2", "--json", f"--url={server.url}"]

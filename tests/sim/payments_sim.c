@@ -69,6 +69,7 @@ plan_draw(struct sim *sim)
     if (sim_chance(sim, 2)) {
         plan->payments.authorization_hold_s = (int64_t)(20 + sim_below(sim, 400));
     }
+    plan->payments.authentication_timeout_s = (int64_t)(5 + sim_below(sim, 400));
     plan->wishes = 20 + (uint32_t)sim_below(sim, 60);
     plan->calls_max = 1 + (uint32_t)sim_below(sim, 16);
     plan->crash_odds = sim_chance(sim, 4) ? 0 : 30 + (uint32_t)sim_below(sim, 500);

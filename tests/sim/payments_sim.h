@@ -12,13 +12,13 @@
 
 #include "books/books.h"
 #include "cards/cards.h"
-#include "document/document.h"
 #include "engine/ledger_engine.h"
 #include "issuer/issuer.h"
 #include "os/sim.h"
 #include "os/sim_disk.h"
 #include "payments/payments.h"
 #include "resource/resource.h"
+#include "sim_documents.h"
 #include "trace/log.h"
 #include "vault/vault.h"
 
@@ -28,32 +28,13 @@
 #define SIM_WISHES_MAX  128
 #define SIM_INTENTS_MAX 256
 #define SIM_FORM_SIZE   512
+#define SIM_PAGE_SIZE   128
 #define SIM_STEPS_MAX   2000000
 #define SIM_FEES_MAX    16
 
 struct json_t;
 
 /* ------------------------------------------------------------------------------- the process */
-
-enum sim_commit_fate {
-    SIM_COMMIT_WORKS,
-    SIM_COMMIT_FAILS,        /* nothing written, and it says so */
-    SIM_COMMIT_DIES_BEFORE,  /* the process dies, nothing written */
-    SIM_COMMIT_DIES_AFTER,   /* the process dies, all written, nobody was told */
-    SIM_COMMIT_UNKNOWN_DONE, /* the outcome is open, and the store refuses everything afterwards */
-    SIM_COMMIT_UNKNOWN_LOST,
-};
-
-/* The document store with a commit that can go wrong at a chosen time. */
-struct sim_documents {
-    struct document_store store; /* first */
-    struct document_store *real;
-    enum sim_commit_fate fate;
-    uint32_t fate_after; /* commits that work before it */
-    bool gone;           /* refuses everything */
-    bool died;           /* a fate killed the process */
-    bool open;
-};
 
 /* What a seed decides once. */
 struct sim_plan {
@@ -99,6 +80,9 @@ enum sim_verb {
     SIM_CANCEL,
     SIM_REFUND,
     SIM_UPDATE,
+    SIM_INCREMENT,
+    SIM_SETUP,
+    SIM_AUTHENTICATE, /* a customer on the page: no key, and no idempotency key */
     SIM_VERB_COUNT
 };
 
@@ -109,13 +93,14 @@ struct sim_wish {
     bool replay_checked;
     char key[32];
     char capture[ID_TEXT_SIZE];
+    char page[SIM_PAGE_SIZE]; /* AUTHENTICATE: the end of the page's address */
     char form[SIM_FORM_SIZE];
     uint32_t under_way;
     uint32_t tries;
     uint64_t next_try_ns;
     bool settled; /* there is an answer that is a promise */
     int status;
-    char *body;
+    char *body;         /* of a redirect: where it leads */
     uint64_t conflicts; /* answers that blamed another request */
 };
 
@@ -129,7 +114,8 @@ struct sim_call {
 };
 
 struct sim_intent {
-    char id[ID_TEXT_SIZE];
+    char id[ID_TEXT_SIZE]; /* or of a setup */
+    char page[SIM_PAGE_SIZE];
     char charge[ID_TEXT_SIZE];
     char status[32]; /* as it was last told */
     uint32_t merchant;
@@ -241,6 +227,8 @@ enum sim_kind {
     SIM_ROW_TRANSACTION,
     SIM_ROW_KEY,
     SIM_ROW_EVENT,
+    SIM_ROW_SETUP,
+    SIM_ROW_SETUP_ATTEMPT,
     SIM_ROW_KIND_COUNT,
 };
 

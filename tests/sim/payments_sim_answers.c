@@ -64,6 +64,31 @@ check_intent_answer(
     }
 }
 
+/* Where the page led to: a success is one for ever. */
+static void
+check_page_answer(struct sim *sim, const struct sim_books *books, const struct sim_wish *wish)
+{
+    static const char *const good[] = {
+        "succeeded", "requires_capture", "canceled", "requires_confirmation", NULL};
+    bool setup = strncmp(wish->capture, "seti_", 5) == 0;
+    const struct sim_row *row =
+        sim_books_find(books, setup ? SIM_ROW_SETUP : SIM_ROW_INTENT, wish->capture);
+    if (wish->status != 303) {
+        return; /* a page that another has taken the place of, or none */
+    }
+    if (row == NULL) {
+        sim_fail(sim, "%s: what the page was about is gone", wish->key);
+        return;
+    }
+    bool told = strstr(wish->body, "redirect_status=succeeded") != NULL;
+    /* With confirmation_method=manual the merchant's server may still be declined. */
+    bool open = sim_row_is(row, "confirmation_method", "manual");
+    if (told && !open && !is_one_of(sim_row_text(row, "status"), good)) {
+        sim_fail(
+            sim, "%s: the page told of success; it is %s", wish->key, sim_row_text(row, "status"));
+    }
+}
+
 static void
 check_refund_answer(
     struct sim *sim, const struct sim_books *books, const struct sim_wish *wish, const json_t *told)
@@ -93,6 +118,17 @@ check_refund_answer(
     }
 }
 
+static void
+check_setup_answer(
+    struct sim *sim, const struct sim_books *books, const struct sim_wish *wish, const json_t *told)
+{
+    const struct sim_row *setup = sim_books_find(books, SIM_ROW_SETUP, text_of(told, "id"));
+    bool done = strcmp(text_of(told, "status"), "succeeded") == 0;
+    if (setup == NULL || (done && !sim_row_is(setup, "status", "succeeded"))) {
+        sim_fail(sim, "%s: the setup of an answer is another", wish->key);
+    }
+}
+
 /* A decline is for ever: its charge never stands. */
 static void
 check_decline(
@@ -101,9 +137,13 @@ check_decline(
     const struct sim_wish *wish,
     const json_t *error)
 {
+    if (wish->verb == SIM_SETUP) {
+        return;
+    }
     const struct sim_row *charge = sim_books_find(books, SIM_ROW_CHARGE, text_of(error, "charge"));
+    bool stands = wish->verb == SIM_INCREMENT; /* it is as it was */
     bool of_capture = strcmp(text_of(error, "code"), "charge_expired_for_capture") == 0;
-    if (charge == NULL || (!of_capture && !sim_row_is(charge, "status", "failed"))) {
+    if (charge == NULL || (!of_capture && !stands && !sim_row_is(charge, "status", "failed"))) {
         sim_fail(sim, "%s: was declined, but its charge stands", wish->key);
     }
 }
@@ -111,11 +151,13 @@ check_decline(
 static void
 check_effects(struct sim *sim, const struct sim_books *books, const struct sim_wish *wish)
 {
-    if (wish->verb != SIM_CREATE && wish->verb != SIM_REFUND) {
+    static const enum sim_kind kinds[SIM_VERB_COUNT] = {
+        [SIM_CREATE] = SIM_ROW_INTENT, [SIM_REFUND] = SIM_ROW_REFUND, [SIM_SETUP] = SIM_ROW_SETUP};
+
+    if (wish->verb != SIM_CREATE && wish->verb != SIM_REFUND && wish->verb != SIM_SETUP) {
         return;
     }
-    uint32_t made =
-        made_by(books, wish->verb == SIM_CREATE ? SIM_ROW_INTENT : SIM_ROW_REFUND, wish);
+    uint32_t made = made_by(books, kinds[wish->verb], wish);
     uint32_t wanted = wish->status == 200 || wish->status == 402 ? 1 : 0;
     if (made != wanted) {
         sim_fail(sim, "%s was answered %d and had %u effects", wish->key, wish->status, made);
@@ -127,8 +169,14 @@ sim_check_answers(struct sim *sim, const struct sim_books *books)
 {
     for (uint32_t i = 0; i < sim->wish_count; i++) {
         const struct sim_wish *wish = &sim->wishes[i];
+        if (wish->verb == SIM_AUTHENTICATE) {
+            check_page_answer(sim, books, wish);
+            continue;
+        }
         json_t *json = sim_answer_json(wish);
-        if (wish->status == 402) {
+        if (wish->verb == SIM_SETUP && wish->status == 200) {
+            check_setup_answer(sim, books, wish, json);
+        } else if (wish->status == 402) {
             check_decline(sim, books, wish, json_object_get(json, "error"));
         } else if (wish->status == 200 && wish->verb == SIM_REFUND) {
             check_refund_answer(sim, books, wish, json);

@@ -19,6 +19,8 @@ static const char *const kind_names[SIM_ROW_KIND_COUNT] = {
     [SIM_ROW_TRANSACTION] = "balance_transaction",
     [SIM_ROW_KEY] = "idempotency_key",
     [SIM_ROW_EVENT] = "event",
+    [SIM_ROW_SETUP] = "setup_intent",
+    [SIM_ROW_SETUP_ATTEMPT] = "setup_attempt",
 };
 
 static const struct document_kind *

@@ -144,18 +144,68 @@ expect_fee(struct check *check, const struct sim_row *charge, u128 attempt, int6
 }
 
 static void
-expect_hold(struct check *check, const struct sim_row *charge, u128 authorization)
+expect_hold(struct check *check, const struct sim_row *charge, u128 base, int64_t amount)
 {
     struct expected hold = {
-        .id = resource_derived_id(authorization, "hold"),
-        .base = authorization,
+        .id = resource_derived_id(base, "hold"),
+        .base = base,
         .debit = BOOKS_CARD_CLEARING,
         .credit = BOOKS_MERCHANT_PENDING,
-        .amount = sim_row_integer(charge, "amount"),
+        .amount = amount,
         .code = CODE_HOLD,
         .flags = LEDGER_TRANSFER_PENDING,
     };
     expect_transfer(check, charge, "hold", &hold);
+}
+
+/* The hold that stands for the charge now. */
+static u128
+present_hold(const struct sim_row *charge)
+{
+    return sim_row_is(charge, "hold", "")
+               ? resource_derived_id(unhex(sim_row_text(charge, "authorization")), "hold")
+               : unhex(sim_row_text(charge, "hold"));
+}
+
+static const struct sim_issuer_record *record_find(struct check *check, u128 id);
+
+/* From the present hold back to the authorization's own: each took the place of a smaller one, by
+ * as much as the network was asked to add. */
+static void
+expect_holds(struct check *check, const struct sim_row *charge)
+{
+    u128 authorization = unhex(sim_row_text(charge, "authorization"));
+    u128 hold = present_hold(charge);
+    int64_t amount = sim_row_integer(charge, "amount");
+    while (hold != resource_derived_id(authorization, "hold")) {
+        const struct ledger_transfer *found = transfer_find(check, hold);
+        u128 base = found == NULL ? 0 : found->user_data_128;
+        const struct ledger_transfer *undo =
+            transfer_find(check, resource_derived_id(base, "increment void"));
+        const struct sim_issuer_record *record =
+            record_find(check, resource_derived_id(base, "increment"));
+        if (undo == NULL || record == NULL || record->operation != PORT_RAIL_INCREMENT ||
+            record->outcome != PORT_RAIL_APPROVED || record->original_id != authorization) {
+            sim_fail(check->sim, "%s: a hold grew, and nobody knows why", charge->id);
+            return;
+        }
+        expect_hold(check, charge, base, amount);
+        amount -= money_to_api(
+            (struct money){.amount = record->amount, .currency = sim_row_currency(charge)});
+        hold = undo->pending_id;
+        struct expected released = {
+            .id = undo->id,
+            .base = base,
+            .debit = BOOKS_CARD_CLEARING,
+            .credit = BOOKS_MERCHANT_PENDING,
+            .amount = amount,
+            .code = CODE_HOLD,
+            .flags = LEDGER_TRANSFER_VOID_PENDING,
+            .pending_id = hold,
+        };
+        expect_transfer(check, charge, "increment", &released);
+    }
+    expect_hold(check, charge, authorization, amount);
 }
 
 /* The transfer that a document names; its attempt is in the transfer. */
@@ -193,7 +243,7 @@ record_find(struct check *check, u128 id)
 }
 
 struct network_sums {
-    int64_t captured, refunded;
+    int64_t added, captured, refunded;
     uint32_t captures, refunds, voids;
 };
 
@@ -204,14 +254,16 @@ network_sums(struct check *check, u128 authorization)
     struct network_sums sums = {0};
     for (uint32_t i = 0; i < check->books->issuer_count; i++) {
         const struct sim_issuer_record *record = &check->books->issuer[i];
-        if (record->original_id != authorization) {
-            continue;
+        if (record->original_id != authorization || record->operation == PORT_RAIL_AUTHORIZE) {
+            continue; /* an authorization follows a challenge, and counts by itself */
         }
         check->record_seen[i] = true;
         if (record->outcome != PORT_RAIL_APPROVED) {
             continue;
         }
-        if (record->operation == PORT_RAIL_CAPTURE) {
+        if (record->operation == PORT_RAIL_INCREMENT) {
+            sums.added += record->amount;
+        } else if (record->operation == PORT_RAIL_CAPTURE) {
             sums.captured += record->amount;
             sums.captures++;
         } else if (record->operation == PORT_RAIL_REFUND) {
@@ -270,7 +322,8 @@ check_network(struct check *check, const struct sim_row *charge, bool canceled)
     uint32_t refund_count;
     int64_t refunded = refunds_sent(check, charge, &refund_count);
     int64_t taken = (record->flags & CAPTURES_AT_ONCE) != 0 ? record->amount : sums.captured;
-    if (!approved || record->amount != sim_row_units(charge, sim_row_integer(charge, "amount")) ||
+    int64_t authorized = record->amount + sums.added;
+    if (!approved || authorized != sim_row_units(charge, sim_row_integer(charge, "amount")) ||
         (sums.voids != 0) != canceled || taken != captured || sums.captures > 1 ||
         sums.refunded != refunded || sums.refunds != refund_count) {
         sim_fail(
@@ -278,7 +331,7 @@ check_network(struct check *check, const struct sim_row *charge, bool canceled)
             "%s: the network has another view: authorized %lld, captured %lld, refunded %lld in "
             "%u, voids %u",
             charge->id,
-            (long long)record->amount,
+            (long long)authorized,
             (long long)taken,
             (long long)sums.refunded,
             sums.refunds,
@@ -331,14 +384,14 @@ check_captured(struct check *check, const struct sim_row *intent, const struct s
         .amount = amount,
         .code = manual ? CODE_HOLD : CODE_PAYMENT,
         .flags = manual ? LEDGER_TRANSFER_POST_PENDING : 0,
-        .pending_id = manual ? resource_derived_id(authorization, "hold") : 0,
+        .pending_id = manual ? present_hold(charge) : 0,
     };
     expect_transfer(check, charge, "payment", &payment);
     expect_fee(check, charge, attempt, amount);
     check_transaction(
         check, charge, "balance_transaction", amount, expected_fee(check, charge, amount));
     if (manual) {
-        expect_hold(check, charge, authorization);
+        expect_holds(check, charge);
     } else if (resource_derived_id(attempt, "authorize") != authorization) {
         sim_fail(check->sim, "%s: booked under another attempt", charge->id);
     }
@@ -351,7 +404,7 @@ check_captured(struct check *check, const struct sim_row *intent, const struct s
 static void
 check_voided(struct check *check, const struct sim_row *charge)
 {
-    u128 hold = resource_derived_id(unhex(sim_row_text(charge, "authorization")), "hold");
+    u128 hold = present_hold(charge);
     for (uint32_t i = 0; i < check->books->transfer_count; i++) {
         const struct ledger_transfer *transfer = &check->books->transfers[i];
         if (transfer->pending_id != hold) {
@@ -397,7 +450,7 @@ check_good_charge(struct check *check, const struct sim_row *intent, const struc
         check_captured(check, intent, charge);
         return;
     }
-    expect_hold(check, charge, unhex(sim_row_text(charge, "authorization")));
+    expect_holds(check, charge);
     if (canceled) {
         check_voided(check, charge);
     } else if (
@@ -413,12 +466,14 @@ check_intent(struct check *check, const struct sim_row *intent)
     const struct sim_rows *charges = &check->books->documents[SIM_ROW_CHARGE];
     uint32_t good = 0;
     bool live = sim_row_is(intent, "status", "requires_capture");
+    bool waits = sim_row_is(intent, "status", "requires_action");
     if (!sim_row_is(intent, "attempt_kind", "")) {
         sim_fail(
             check->sim, "%s: %s is still open", intent->id, sim_row_text(intent, "attempt_kind"));
     }
     if (sim_row_is(intent, "status", "processing") ||
-        (sim_row_integer(intent, "due") != 0) != live) {
+        (sim_row_integer(intent, "due") != 0) != (live || waits) ||
+        (waits && !sim_row_is(intent, "challenge_state", "open"))) {
         sim_fail(check->sim, "%s is at rest as %s", intent->id, sim_row_text(intent, "status"));
     }
     for (uint32_t i = 0; i < charges->count; i++) {
@@ -438,6 +493,34 @@ check_intent(struct check *check, const struct sim_row *intent)
     bool paid = live || sim_row_is(intent, "status", "succeeded");
     if (good > 1 || (paid && good == 0)) {
         sim_fail(check->sim, "%s has %u charges that stand", intent->id, good);
+    }
+}
+
+static void
+check_setup(struct check *check, const struct sim_row *setup)
+{
+    bool waits = sim_row_is(setup, "status", "requires_action");
+    if (!sim_row_is(setup, "attempt_kind", "") || sim_row_is(setup, "status", "processing") ||
+        (sim_row_integer(setup, "due") != 0) != waits) {
+        sim_fail(check->sim, "%s is at rest as %s", setup->id, sim_row_text(setup, "status"));
+    }
+    const struct sim_row *attempt =
+        sim_books_find(check->books, SIM_ROW_SETUP_ATTEMPT, sim_row_text(setup, "latest_attempt"));
+    if (attempt == NULL || !sim_row_is(attempt, "setup_intent", setup->id)) {
+        sim_fail(check->sim, "%s: its attempt is gone", setup->id);
+        return;
+    }
+    const struct sim_issuer_record *record =
+        record_find(check, unhex(sim_row_text(attempt, "verification")));
+    bool approved = record != NULL && record->outcome == PORT_RAIL_APPROVED;
+    if (record == NULL || record->amount != 0 ||
+        approved != sim_row_is(setup, "status", "succeeded") ||
+        approved != sim_row_is(attempt, "status", "succeeded")) {
+        sim_fail(
+            check->sim,
+            "%s is %s, and the network has another view",
+            setup->id,
+            sim_row_text(setup, "status"));
     }
 }
 
@@ -582,7 +665,12 @@ check_nothing_else(struct check *check)
         }
     }
     for (uint32_t i = 0; i < check->books->issuer_count; i++) {
-        if (!check->record_seen[i]) {
+        /* A challenge holds nothing, and a declined increment changes nothing. */
+        const struct sim_issuer_record *record = &check->books->issuer[i];
+        bool empty =
+            record->outcome == PORT_RAIL_CHALLENGE ||
+            (record->operation == PORT_RAIL_INCREMENT && record->outcome == PORT_RAIL_DECLINED);
+        if (!check->record_seen[i] && !empty) {
             sim_fail(
                 check->sim,
                 "record %u of the issuer, operation %u, is explained by no document",
@@ -604,6 +692,9 @@ sim_check(struct sim *sim, const struct sim_books *books)
     ASSERT(check.transfer_seen != NULL && check.record_seen != NULL);
     for (uint32_t i = 0; i < books->documents[SIM_ROW_INTENT].count; i++) {
         check_intent(&check, &books->documents[SIM_ROW_INTENT].rows[i]);
+    }
+    for (uint32_t i = 0; i < books->documents[SIM_ROW_SETUP].count; i++) {
+        check_setup(&check, &books->documents[SIM_ROW_SETUP].rows[i]);
     }
     for (uint32_t i = 0; i < books->documents[SIM_ROW_CHARGE].count; i++) {
         check_refund_sum(&check, &books->documents[SIM_ROW_CHARGE].rows[i]);

@@ -22,19 +22,34 @@ static const char *const patterns[SIM_VERB_COUNT] = {
     [SIM_CANCEL] = "/v1/payment_intents/:id/cancel",
     [SIM_REFUND] = "/v1/refunds",
     [SIM_UPDATE] = "/v1/payment_intents/:id",
+    [SIM_INCREMENT] = "/v1/payment_intents/:id/increment_authorization",
+    [SIM_SETUP] = "/v1/setup_intents",
+    [SIM_AUTHENTICATE] = "/authenticate/:scope/:secret",
 };
+
+static const struct resource_route *
+route_among(const struct resource_route *routes, uint32_t count, const char *pattern)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (strcmp(routes[i].method, "POST") == 0 && strcmp(routes[i].pattern, pattern) == 0) {
+            return &routes[i];
+        }
+    }
+    return NULL;
+}
 
 static const struct resource_route *
 route_find(struct sim *sim, const char *pattern)
 {
     uint32_t count;
     const struct resource_route *routes = payments_routes(sim->process.payments, &count);
-    for (uint32_t i = 0; i < count; i++) {
-        if (strcmp(routes[i].method, "POST") == 0 && strcmp(routes[i].pattern, pattern) == 0) {
-            return &routes[i];
-        }
+    const struct resource_route *found = route_among(routes, count, pattern);
+    if (found == NULL) {
+        routes = payments_setup_routes(sim->process.payments, &count);
+        found = route_among(routes, count, pattern);
     }
-    UNREACHABLE();
+    ASSERT(found != NULL);
+    return found;
 }
 
 static void
@@ -157,6 +172,18 @@ text_of(const json_t *json, const char *name)
     return text == NULL ? "" : text;
 }
 
+/* The end of the address to which the customer is sent. */
+static void
+learn_page(struct sim_intent *known, const json_t *intent)
+{
+    const json_t *action = json_object_get(intent, "next_action");
+    const char *url = text_of(json_object_get(action, "redirect_to_url"), "url");
+    const char *slash = strrchr(url, '/');
+    if (slash != NULL) {
+        (void)snprintf(known->page, sizeof(known->page), "%s", slash + 1);
+    }
+}
+
 static void
 learn_intent(struct sim *sim, const struct sim_wish *wish, const json_t *intent)
 {
@@ -180,6 +207,7 @@ learn_intent(struct sim *sim, const struct sim_wish *wish, const json_t *intent)
         known->amount = json_integer_value(json_object_get(intent, "amount"));
     }
     (void)snprintf(known->status, sizeof(known->status), "%s", text_of(intent, "status"));
+    learn_page(known, intent);
     if (text_of(intent, "latest_charge")[0] != '\0') {
         (void)snprintf(
             known->charge, sizeof(known->charge), "%s", text_of(intent, "latest_charge"));
@@ -189,6 +217,9 @@ learn_intent(struct sim *sim, const struct sim_wish *wish, const json_t *intent)
 static void
 learn(struct sim *sim, const struct sim_wish *wish)
 {
+    if (wish->verb == SIM_AUTHENTICATE) {
+        return;
+    }
     json_t *json = sim_answer_json(wish);
     if (wish->status == 200 && wish->verb != SIM_REFUND) {
         learn_intent(sim, wish, json);
@@ -230,7 +261,8 @@ static void
 wish_answered(struct sim *sim, struct sim_wish *wish, const struct resource_request *request)
 {
     int status = request->status;
-    struct span body = buf_span(&request->body);
+    struct span body =
+        wish->verb == SIM_AUTHENTICATE ? request->location : buf_span(&request->body);
     if (status == 409 || status == 429 || status >= 500) {
         wish->conflicts += status == 409 ? 1 : 0;
         try_later(sim, wish);
@@ -246,7 +278,7 @@ wish_answered(struct sim *sim, struct sim_wish *wish, const struct resource_requ
     ASSERT(wish->body != NULL);
     wish->status = status;
     wish->settled = true;
-    sim->counts.verbs[wish->verb][status == 200 ? 1 : 0]++;
+    sim->counts.verbs[wish->verb][status < 400 ? 1 : 0]++;
     learn(sim, wish);
 }
 
@@ -284,7 +316,14 @@ sim_send(struct sim *sim, struct sim_wish *wish)
         call_create(sim, patterns[wish->verb], wish->merchant, wish->capture, wish->form);
     call->wish = wish;
     call->request.done = call_done;
-    call->request.idempotency_key = span_from_cstr(wish->key);
+    if (wish->verb == SIM_AUTHENTICATE) {
+        call->request.api_key = SPAN_EMPTY;
+        call->request.captures[0] = arena_format(
+            &call->arena, "%llu", (unsigned long long)sim->merchants[wish->merchant].scope);
+        call->request.captures[1] = arena_copy(&call->arena, span_from_cstr(wish->page));
+    } else {
+        call->request.idempotency_key = span_from_cstr(wish->key);
+    }
     wish->under_way++;
     wish->tries++;
     resource_submit(sim->process.runtime, &call->request);
@@ -317,6 +356,10 @@ draw_token(struct sim *sim)
         "pm_card_refundFail",
         "pm_card_bypassPending",
         "pm_card_avsFail",
+        "pm_card_threeDSecure2Required",
+        "pm_card_authenticationRequiredOnSetup",
+        "pm_card_threeDSecureRequiredChargeDeclined",
+        "pm_card_incrementDeclined",
     };
     return tokens[sim_below(sim, sizeof(tokens) / sizeof(tokens[0]))];
 }
@@ -346,14 +389,30 @@ wish_create(struct sim *sim, struct sim_wish *wish)
     wish->merchant = (uint32_t)sim_below(sim, SIM_MERCHANTS);
     form_write(
         wish,
-        "amount=%lld&currency=%s&confirm=%s&capture_method=%s&metadata[wish]=%s%s%s",
+        "amount=%lld&currency=%s&confirm=%s&capture_method=%s&metadata[wish]=%s%s%s%s%s"
+        "&payment_method_options[card][request_incremental_authorization]=%s",
         amount,
         currency,
         confirm ? "true" : "false",
         sim_chance(sim, 2) ? "manual" : "automatic",
         wish->key,
         method ? "&payment_method=" : "",
-        method ? draw_method(sim, wish->merchant) : "");
+        method ? draw_method(sim, wish->merchant) : "",
+        confirm ? "&return_url=https://shop.example" : "",
+        sim_chance(sim, 4) ? "&confirmation_method=manual" : "",
+        sim_chance(sim, 4) ? "never" : "if_available");
+}
+
+static void
+wish_setup(struct sim *sim, struct sim_wish *wish)
+{
+    wish->merchant = (uint32_t)sim_below(sim, SIM_MERCHANTS);
+    form_write(
+        wish,
+        "confirm=true&metadata[wish]=%s&return_url=https://shop.example&payment_method=%s&usage=%s",
+        wish->key,
+        draw_method(sim, wish->merchant),
+        sim_chance(sim, 2) ? "off_session" : "on_session");
 }
 
 /* The newest are the most wanted. */
@@ -392,12 +451,18 @@ wish_about(struct sim *sim, struct sim_wish *wish, const struct sim_intent *inte
         return;
     }
     (void)snprintf(wish->capture, sizeof(wish->capture), "%s", intent->id);
-    if (wish->verb == SIM_CONFIRM) {
+    (void)snprintf(wish->page, sizeof(wish->page), "%s", intent->page);
+    if (wish->verb == SIM_AUTHENTICATE) {
+        form_write(wish, "answer=%s", sim_chance(sim, 4) ? "fail" : "complete");
+    } else if (wish->verb == SIM_INCREMENT) {
+        form_write(
+            wish, "amount=%lld", (long long)intent->amount + draw_amount(sim, intent->amount));
+    } else if (wish->verb == SIM_CONFIRM) {
         bool method = sim_chance(sim, 2);
         form_write(
             wish,
-            "%s%s",
-            method ? "payment_method=" : "",
+            "return_url=https://shop.example%s%s",
+            method ? "&payment_method=" : "",
             method ? draw_method(sim, wish->merchant) : "");
     } else if (wish->verb == SIM_CAPTURE && sim_chance(sim, 2)) {
         form_write(wish, "amount_to_capture=%lld", draw_amount(sim, intent->amount));
@@ -411,13 +476,26 @@ static enum sim_verb
 draw_verb(struct sim *sim, const struct sim_intent *intent)
 {
     static const enum sim_verb any[] = {
-        SIM_CAPTURE, SIM_REFUND, SIM_CANCEL, SIM_CONFIRM, SIM_UPDATE};
+        SIM_CAPTURE,
+        SIM_REFUND,
+        SIM_CANCEL,
+        SIM_CONFIRM,
+        SIM_UPDATE,
+        SIM_INCREMENT,
+        SIM_AUTHENTICATE};
 
-    static const enum sim_verb held[] = {SIM_CAPTURE, SIM_CAPTURE, SIM_CANCEL};
+    static const enum sim_verb held[] = {SIM_CAPTURE, SIM_CAPTURE, SIM_CANCEL, SIM_INCREMENT};
+
+    if (strncmp(intent->id, "seti_", 5) == 0) {
+        return SIM_AUTHENTICATE;
+    }
 
     if (!sim_chance(sim, 3)) {
         if (strcmp(intent->status, "requires_capture") == 0) {
-            return held[sim_below(sim, 3)];
+            return held[sim_below(sim, sizeof(held) / sizeof(held[0]))];
+        }
+        if (strcmp(intent->status, "requires_action") == 0) {
+            return SIM_AUTHENTICATE;
         }
         if (strcmp(intent->status, "succeeded") == 0) {
             return SIM_REFUND;
@@ -439,6 +517,9 @@ wish_draw(struct sim *sim)
     if (sim->intent_count == 0 || sim_chance(sim, 3)) {
         wish->verb = SIM_CREATE;
         wish_create(sim, wish);
+    } else if (sim_chance(sim, 8)) {
+        wish->verb = SIM_SETUP;
+        wish_setup(sim, wish);
     } else {
         const struct sim_intent *intent = draw_intent(sim);
         wish->verb = draw_verb(sim, intent);

@@ -182,11 +182,54 @@ second_effect(struct sim_books *books)
 static bool
 lost_record(struct sim_books *books)
 {
-    if (books->issuer_count == 0) {
-        return false;
+    for (uint32_t i = 0; i < books->issuer_count; i++) {
+        struct sim_issuer_record *record = &books->issuer[i];
+        if (record->operation == PORT_RAIL_AUTHORIZE && record->outcome == PORT_RAIL_APPROVED) {
+            record->id += 1;
+            return true;
+        }
     }
-    books->issuer[0].id += 1;
-    return true;
+    return false;
+}
+
+/* More was added to an authorization than anybody asked for. */
+static bool
+grown(struct sim_books *books)
+{
+    for (uint32_t i = 0; i < books->issuer_count; i++) {
+        struct sim_issuer_record *record = &books->issuer[i];
+        if (record->operation == PORT_RAIL_INCREMENT && record->outcome == PORT_RAIL_APPROVED) {
+            record->amount += 1;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool
+other_present_hold(struct sim_books *books)
+{
+    struct sim_rows *rows = &books->documents[SIM_ROW_CHARGE];
+    for (uint32_t i = 0; i < rows->count; i++) {
+        if (!sim_row_is(&rows->rows[i], "hold", "")) {
+            return set_text(&rows->rows[i], "hold", "");
+        }
+    }
+    return false;
+}
+
+static bool
+set_up_unasked(struct sim_books *books)
+{
+    return set_text(
+        pick(books, SIM_ROW_SETUP, "status", "requires_payment_method"), "status", "succeeded");
+}
+
+static bool
+setup_forgotten(struct sim_books *books)
+{
+    return set_text(
+        pick(books, SIM_ROW_SETUP, "status", "succeeded"), "status", "requires_payment_method");
 }
 
 /* The network took or gave it twice. */
@@ -224,6 +267,10 @@ const struct sim_mutation sim_mutations[] = {
     {"an event is lost", silence},
     {"two effects of one key", second_effect},
     {"the network forgot", lost_record},
+    {"the network added more", grown},
+    {"a grown hold is forgotten", other_present_hold},
+    {"a card is set up that the network refused", set_up_unasked},
+    {"a card that was set up is not", setup_forgotten},
     {"the network refunded twice", second_record},
 };
 const uint32_t sim_mutation_count = sizeof(sim_mutations) / sizeof(sim_mutations[0]);

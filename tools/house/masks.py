@@ -14,6 +14,9 @@ CODE = re.compile(r"80[0-9]{16}")  # that a payer shows
 SECONDS = re.compile(r"\b1[0-9]{9}\b")
 SECRET = re.compile(r"(_secret_)[0-9A-Za-z]+")
 KEY = re.compile(r"\b([sprw][a-z]*_(?:test_|live_)?)[0-9A-Za-z]{24,}")
+# Links that a server hands out: where it listens, and what proves that one may follow them.
+HOST = re.compile(r"\bhttp://127\.0\.0\.1:[0-9]+")
+PAGE_SECRET = re.compile(r"(/authenticate/[0-9]+/[a-z]+_example[0-9]+)_[0-9A-Za-z]+")
 NANOSECONDS = re.compile(r"[0-9]{19}")
 # Members whose value is drawn anew in every data folder.
 DRAWN = {
@@ -23,6 +26,7 @@ DRAWN = {
     "hint": "...1234",
     "network_transaction_id": "105000000000001",
     "risk_score": 12,
+    "transaction_id": "3f1c2a8e-5b7d-4e90-8a61-2d4c6b8e0f13",
 }
 
 
@@ -49,6 +53,8 @@ class Masks:
         value = ID.sub(self.fake_id, value)
         value = TOKEN.sub(r"\1example", value)
         value = SECRET.sub(r"\1example", value)
+        value = HOST.sub("http://127.0.0.1:8080", value)
+        value = PAGE_SECRET.sub(r"\1_example", value)
         value = KEY.sub(r"\1example", value)
         value = SIGNATURE.sub("v1=" + "0123456789abcdef" * 4, value)
         value = SECONDS.sub(self.seconds, value)

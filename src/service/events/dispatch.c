@@ -9,7 +9,7 @@
  */
 #include "service.h"
 
-#include "filter.h"
+#include "events/filter.h"
 
 #include "base/assert.h"
 

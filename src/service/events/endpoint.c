@@ -1,7 +1,7 @@
 /* /v1/webhook_endpoints: create, retrieve, update, delete, list, and replacing the secret. */
 #include "service.h"
 
-#include "filter.h"
+#include "events/filter.h"
 #include "url.h"
 
 #include "base/assert.h"

@@ -1,4 +1,4 @@
-#include "filter.h"
+#include "events/filter.h"
 
 /* Stripe's names (the enum of enabled_events in its OpenAPI document of 2026-08-26), and ours, in
  * the order of bytes. */

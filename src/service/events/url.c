@@ -2,6 +2,7 @@
 
 #define HOST_MAX  253
 #define LABEL_MAX 63
+#define V6_MAX    45
 
 static bool
 is_alphanumeric(char byte)
@@ -42,7 +43,7 @@ is_v6(struct span host)
             return false;
         }
     }
-    return host.size >= 2 && host.size <= 45;
+    return span_find(host, ':', 0) < host.size && host.size <= V6_MAX;
 }
 
 static bool

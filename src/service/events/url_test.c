@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "filter.h"
+#include "events/filter.h"
 #include "url.h"
 
 #include <string.h>

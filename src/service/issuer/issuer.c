@@ -184,6 +184,7 @@ handle(struct message *message)
     case PORT_RAIL_VOID:
         reverse(message);
         return;
+    case PORT_RAIL_PAY: /* a bank's, not a card network's */
     case PORT_RAIL_REPORT:
         issuer_answer_outcome(&message->answer, PORT_RAIL_NOT_FOUND);
         return;

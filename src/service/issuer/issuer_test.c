@@ -194,6 +194,114 @@ test_late_refunds(void **state)
     assert_int_equal(t_ask(bench, PORT_RAIL_REPORT, 0, 4, 0).outcome, PORT_RAIL_FAILED);
 }
 
+static struct port_rail_answer
+t_challenge(struct t_bench *bench, uint32_t id, uint32_t passed, const char *number)
+{
+    struct port_rail_request rail = {
+        .operation = PORT_RAIL_AUTHORIZE,
+        .id = id,
+        .original_id = passed,
+        .may_challenge = true,
+        .amount = {.amount = 1000, .currency = currency_find(SPAN("usd"))},
+    };
+    return t_send(bench, &rail, number);
+}
+
+static void
+test_challenges(void **state)
+{
+    struct t_bench *bench = *state;
+    const char *always = "4000000000003220";
+    assert_int_equal(t_challenge(bench, 1, 0, always).outcome, PORT_RAIL_CHALLENGE);
+    /* ISSUER-2: a repeat gets the same answer, and so does a report. */
+    assert_int_equal(t_challenge(bench, 1, 0, always).outcome, PORT_RAIL_CHALLENGE);
+    assert_int_equal(t_ask(bench, PORT_RAIL_REPORT, 0, 1, 0).outcome, PORT_RAIL_CHALLENGE);
+    /* Nothing is held: there is nothing to capture. */
+    assert_int_equal(t_ask(bench, PORT_RAIL_CAPTURE, 2, 1, 1000).outcome, PORT_RAIL_DECLINED);
+    struct port_rail_answer answer = t_challenge(bench, 3, 1, always);
+    assert_int_equal(answer.outcome, PORT_RAIL_APPROVED);
+    assert_int_equal(answer.proof, PORT_RAIL_PROOF_AUTHENTICATED);
+    assert_int_equal(t_ask(bench, PORT_RAIL_CAPTURE, 4, 3, 1000).outcome, PORT_RAIL_APPROVED);
+    /* ISSUER-5: it is no proof for another card, nor is one that was never asked. */
+    assert_int_equal(t_challenge(bench, 5, 1, "4000000000003063").outcome, PORT_RAIL_CHALLENGE);
+    assert_int_equal(t_challenge(bench, 6, 99, always).outcome, PORT_RAIL_CHALLENGE);
+    /* An authorization that was approved proves nothing either. */
+    assert_int_equal(t_challenge(bench, 7, 3, always).outcome, PORT_RAIL_CHALLENGE);
+    /* Nobody is there. */
+    answer = t_authorize(bench, 8, 1000, true, always);
+    assert_int_equal(answer.outcome, PORT_RAIL_DECLINED);
+    assert_string_equal(answer.error_code, "authentication_required");
+    assert_string_equal(answer.network_code, "1A");
+    assert_int_equal(t_authorize(bench, 9, 0, false, always).outcome, PORT_RAIL_APPROVED);
+}
+
+static struct port_rail_answer
+t_off_session(struct t_bench *bench, uint32_t id, uint32_t agreement, const char *number)
+{
+    struct port_rail_request rail = {
+        .operation = PORT_RAIL_AUTHORIZE,
+        .id = id,
+        .off_session = true,
+        .agreement_id = agreement,
+        .amount = {.amount = 1000, .currency = currency_find(SPAN("usd"))},
+    };
+    return t_send(bench, &rail, number);
+}
+
+static void
+test_agreements(void **state)
+{
+    struct t_bench *bench = *state;
+    const char *number = "4000002500003155";
+    assert_int_equal(t_challenge(bench, 1, 0, number).outcome, PORT_RAIL_CHALLENGE);
+    struct port_rail_request setup = {
+        .operation = PORT_RAIL_AUTHORIZE,
+        .id = 2,
+        .original_id = 1,
+        .may_challenge = true,
+        .sets_up = true,
+        .amount = {.amount = 0, .currency = currency_find(SPAN("usd"))},
+    };
+    assert_int_equal(t_send(bench, &setup, number).outcome, PORT_RAIL_APPROVED);
+    assert_int_equal(t_off_session(bench, 3, 2, number).outcome, PORT_RAIL_APPROVED);
+    assert_int_equal(t_off_session(bench, 4, 0, number).outcome, PORT_RAIL_DECLINED);
+    assert_int_equal(t_off_session(bench, 5, 99, number).outcome, PORT_RAIL_DECLINED);
+    /* One that was challenged, or paid without an agreement, set nothing up. */
+    assert_int_equal(t_off_session(bench, 6, 1, number).outcome, PORT_RAIL_DECLINED);
+    assert_int_equal(t_challenge(bench, 7, 1, number).outcome, PORT_RAIL_APPROVED);
+    assert_int_equal(t_off_session(bench, 8, 7, number).outcome, PORT_RAIL_DECLINED);
+    t_stop(bench);
+    t_start(bench);
+    assert_int_equal(t_off_session(bench, 9, 2, number).outcome, PORT_RAIL_APPROVED);
+}
+
+static void
+test_increments(void **state)
+{
+    struct t_bench *bench = *state;
+    (void)t_authorize(bench, 1, 1000, false, "4242424242424242");
+    assert_int_equal(t_ask(bench, PORT_RAIL_INCREMENT, 2, 1, 500).outcome, PORT_RAIL_APPROVED);
+    assert_int_equal(t_ask(bench, PORT_RAIL_INCREMENT, 2, 1, 500).outcome, PORT_RAIL_APPROVED);
+    assert_int_equal(t_ask(bench, PORT_RAIL_INCREMENT, 3, 1, 0).outcome, PORT_RAIL_DECLINED);
+    assert_int_equal(t_ask(bench, PORT_RAIL_INCREMENT, 4, 99, 1).outcome, PORT_RAIL_NOT_FOUND);
+    t_stop(bench);
+    t_start(bench);
+    assert_int_equal(t_ask(bench, PORT_RAIL_REPORT, 0, 1, 0).authorized_amount, 1500);
+    assert_int_equal(t_ask(bench, PORT_RAIL_CAPTURE, 5, 1, 1501).outcome, PORT_RAIL_DECLINED);
+    assert_int_equal(t_ask(bench, PORT_RAIL_CAPTURE, 6, 1, 1500).outcome, PORT_RAIL_APPROVED);
+    assert_int_equal(t_ask(bench, PORT_RAIL_INCREMENT, 7, 1, 1).outcome, PORT_RAIL_DECLINED);
+    (void)t_authorize(bench, 8, 1000, false, "4000000000000515");
+    for (uint32_t i = 0; i < 2; i++) {
+        struct port_rail_answer answer = t_ask(bench, PORT_RAIL_INCREMENT, 9, 8, 500);
+        assert_int_equal(answer.outcome, PORT_RAIL_DECLINED);
+        assert_string_equal(answer.decline_code, "insufficient_funds");
+    }
+    assert_int_equal(t_ask(bench, PORT_RAIL_REPORT, 0, 8, 0).authorized_amount, 1000);
+    (void)t_authorize(bench, 10, 1000, false, "4242424242424242");
+    (void)t_ask(bench, PORT_RAIL_VOID, 11, 10, 0);
+    assert_int_equal(t_ask(bench, PORT_RAIL_INCREMENT, 12, 10, 1).outcome, PORT_RAIL_DECLINED);
+}
+
 static void
 test_restart_remembers(void **state)
 {
@@ -249,6 +357,9 @@ main(void)
         cmocka_unit_test_setup_teardown(test_declines, setup, teardown),
         cmocka_unit_test_setup_teardown(test_void_before_arrival, setup, teardown),
         cmocka_unit_test_setup_teardown(test_late_refunds, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_challenges, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_agreements, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_increments, setup, teardown),
         cmocka_unit_test_setup_teardown(test_restart_remembers, setup, teardown),
         cmocka_unit_test_setup_teardown(test_misbehaviour, setup, teardown),
     };

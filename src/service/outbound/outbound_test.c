@@ -11,7 +11,7 @@
 #include "outbound/outbound.h"
 
 #include <semaphore.h>
-#include <stdlib.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <time.h>
 
@@ -22,7 +22,7 @@
 struct owner {
     struct os_executor executor;
     sem_t waiting;
-    struct os_task *_Atomic newest;
+    _Atomic(struct os_task *) newest;
 };
 
 static struct owner owner;
@@ -38,11 +38,10 @@ owner_post(struct os_executor *executor, struct os_task *first, struct os_task *
     struct owner *to = CONTAINER_OF(executor, struct owner, executor);
     while (first != NULL) {
         struct os_task *next = first == last ? NULL : first->next;
-        struct os_task *newest = to->newest;
+        struct os_task *newest = atomic_load(&to->newest);
         do {
             first->next = newest;
-        } while (!__atomic_compare_exchange_n(
-            &to->newest, &newest, first, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE));
+        } while (!atomic_compare_exchange_weak(&to->newest, &newest, first));
         (void)sem_post(&to->waiting);
         first = next;
     }
@@ -59,7 +58,7 @@ wait_done(uint32_t count)
         assert_int_equal(clock_gettime(CLOCK_REALTIME, &until), 0);
         until.tv_sec += WAIT_S;
         assert_int_equal(sem_timedwait(&owner.waiting, &until), 0);
-        struct os_task *task = __atomic_exchange_n(&owner.newest, NULL, __ATOMIC_ACQ_REL);
+        struct os_task *task = atomic_exchange(&owner.newest, NULL);
         while (task != NULL) {
             struct os_task *next = task->next;
             task->run(task);

@@ -15,59 +15,11 @@
  *             is answered once: the first answer counts.
  */
 #include "flow.h"
+#include "url.h"
 
 #include "base/assert.h"
 
 #define SECRET_LENGTH 32
-
-/* ------------------------------------------------------------------------------------ urls --- */
-
-/* Schemes that make a browser run or read something instead of going somewhere. */
-static bool
-scheme_is_harmful(struct span scheme)
-{
-    static const char *const harmful[] = {
-        "javascript", "data", "vbscript", "file", "blob", "about", "view-source"};
-    for (size_t i = 0; i < sizeof(harmful) / sizeof(harmful[0]); i++) {
-        if (span_equal_nocase(scheme, span_from_cstr(harmful[i]))) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool
-is_scheme_byte(char byte, bool first)
-{
-    bool letter = (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z');
-    bool digit = byte >= '0' && byte <= '9';
-    return letter || (!first && (digit || byte == '+' || byte == '-' || byte == '.'));
-}
-
-bool
-payments_url_is_sound(struct span url)
-{
-    size_t colon = span_find(url, ':', 0);
-    struct span rest = span_slice(url, colon, url.size);
-    if (colon == 0 || !span_starts_with(rest, SPAN("://")) || rest.size == 3) {
-        return false;
-    }
-    for (size_t i = 0; i < colon; i++) {
-        if (!is_scheme_byte(url.data[i], i == 0)) {
-            return false;
-        }
-    }
-    for (size_t i = 0; i < url.size; i++) {
-        char byte = url.data[i];
-        /* Printable ASCII without what RFC 3986 leaves out: it goes into a header and a page. */
-        if (byte <= ' ' || byte >= 0x7f || byte == '"' || byte == '<' || byte == '>' ||
-            byte == '\\' || byte == '^' || byte == '`' || byte == '{' || byte == '|' ||
-            byte == '}') {
-            return false;
-        }
-    }
-    return !scheme_is_harmful(span_slice(url, 0, colon));
-}
 
 /* ------------------------------------------------------------------------------- their life --- */
 

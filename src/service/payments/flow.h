@@ -217,8 +217,6 @@ struct span payments_authentication_error(struct payments_flow *flow, bool expir
 
 /* --- challenge.c --- */
 
-/* An absolute URI of printable ASCII whose scheme takes a browser somewhere. */
-bool payments_url_is_sound(struct span url);
 /* payment_method_options[card][request_three_d_secure] asks for 3-D Secure. */
 bool payments_wants_proof(struct span requested);
 /* At each confirmation: forgets the last one, and reads return_url. False if answered. */

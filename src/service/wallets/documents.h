@@ -72,11 +72,93 @@ enum {
     WALLETS_TRANSFER_DUE,
 };
 
+/* Somebody asks for money; paying it is a transfer. */
+struct wallets_request {
+    struct resource_header header;
+    int64_t amount;
+    struct span currency;
+    struct span from, to; /* wallets: who shall pay, who asks */
+    struct span status;   /* open paid declined canceled expired */
+    struct span transfer; /* that pays it; with `open`: is under way */
+    struct span description;
+    struct span metadata; /* JSON object */
+    int64_t expires_at;   /* unix seconds */
+    int64_t due;
+};
+
+enum {
+    WALLETS_REQUEST_FROM,
+    WALLETS_REQUEST_TO,
+    WALLETS_REQUEST_STATUS,
+    WALLETS_REQUEST_DUE,
+};
+
+/* Money set aside in one wallet for another. */
+struct wallets_hold {
+    struct resource_header header;
+    int64_t amount;
+    int64_t amount_captured;
+    struct span currency;
+    struct span from, to; /* wallets */
+    struct span status;   /* pending active captured released expired failed */
+    struct span failure_code;
+    struct span failure_message;
+    struct span description;
+    struct span metadata; /* JSON object */
+    int64_t expires_in;   /* seconds: the ledger's timeout */
+    int64_t expires_at;   /* unix seconds, as the ledger will have it */
+    int64_t reserved_at;  /* when it was counted against the limits */
+    int64_t due;
+    struct wallets_attempt attempt; /* hold capture release expire */
+};
+
+enum {
+    WALLETS_HOLD_FROM,
+    WALLETS_HOLD_TO,
+    WALLETS_HOLD_STATUS,
+    WALLETS_HOLD_DUE,
+};
+
+/* Money on its way out to a bank account. */
+struct wallets_withdrawal {
+    struct resource_header header;
+    int64_t amount;
+    struct span currency;
+    struct span wallet;
+    struct span status; /* pending paid failed returned */
+    struct span failure_code;
+    struct span failure_message;
+    struct span account_number; /* never shown whole */
+    struct span routing_number;
+    struct span country;
+    struct span account_holder_name;
+    struct span statement_descriptor;
+    struct span description;
+    struct span metadata; /* JSON object */
+    bool in_suspense;     /* it came back to a wallet that had been closed */
+    int64_t paid_at;      /* unix seconds; 0: not */
+    int64_t reserved_at;
+    int64_t due;
+    struct wallets_attempt attempt; /* hold pay watch */
+};
+
+enum {
+    WALLETS_WITHDRAWAL_WALLET,
+    WALLETS_WITHDRAWAL_STATUS,
+    WALLETS_WITHDRAWAL_DUE,
+};
+
+extern const struct resource_type wallets_request_type;
+extern const struct resource_type wallets_hold_type;
+extern const struct resource_type wallets_withdrawal_type;
 extern const struct resource_type wallets_wallet_type;
 extern const struct resource_type wallets_transfer_type;
 
 /* render.c */
 void wallets_wallet_render(struct resource_render *render, const void *document);
+void wallets_request_render(struct resource_render *render, const void *document);
+void wallets_hold_render(struct resource_render *render, const void *document);
+void wallets_withdrawal_render(struct resource_render *render, const void *document);
 void wallets_transfer_render(struct resource_render *render, const void *document);
 
 #endif

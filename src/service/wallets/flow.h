@@ -37,6 +37,8 @@ struct wallets {
     struct resource_route *routes; /* the constant table, bound to this instance */
     struct os_timer sweep_timer;
     struct wallets_sweeper *sweeper;
+    struct os_timer reconcile_timer;
+    struct wallets_reconciler *reconciler;
     _Atomic uint64_t attempts_open;
     _Atomic int64_t attempt_oldest_s;
     _Atomic uint64_t reconcile_runs;
@@ -61,6 +63,9 @@ struct wallets_flow {
     struct resource_op *op;
     struct wallets_wallet *wallet;
     struct wallets_transfer *transfer;
+    struct wallets_request *request;
+    struct wallets_hold *hold;
+    struct wallets_withdrawal *withdrawal;
     struct span wanted; /* sweeper: the document to drive */
 
     /* Books. */
@@ -70,6 +75,9 @@ struct wallets_flow {
     struct ledger_transfer movement;
     struct port_ledger_pair pair; /* both accounts as they are after the movement or its refusal */
     wallets_posted_step posted_step;
+
+    /* The bank. */
+    struct port_rail_request rail;
 
     /* Reading balances. */
     struct resource_list *list;
@@ -157,14 +165,14 @@ MUST_USE err_t wallets_uncount(
     enum port_wallet_direction direction,
     struct money amount,
     int64_t then_s);
-/* Both sides of a movement between wallets: checks both, counts both, saves both. False: the
- * operation was answered, and nothing was changed. */
+/* Both sides of a movement: checks both, counts both, saves both; a side that is no wallet is NULL.
+ * False: the operation was answered, and nothing was changed. */
 bool wallets_reserve_both(
     struct wallets_flow *flow,
     struct wallets_wallet *from,
     struct wallets_wallet *to,
     struct money amount);
-/* The reverse of it, for what did not move after all. */
+/* The reverse of it, for what did not move after all; a side that is no wallet is empty. */
 MUST_USE err_t wallets_release_both(
     struct resource_op *op, struct span from, struct span to, struct money amount, int64_t then_s);
 
@@ -189,8 +197,16 @@ struct ledger_transfer *wallets_movement(
     enum books_transfer code,
     struct span currency);
 void wallets_post(struct wallets_flow *flow, wallets_posted_step step);
-/* After a refusal: what the debit account had, less what is held. */
-struct money wallets_available(const struct wallets_flow *flow, struct span currency);
+/* Why the books refused to take something out of `from`: a code, and a sentence for people. */
+struct span wallets_refusal_code(enum wallets_posting posting);
+struct span wallets_refusal_text(
+    const struct wallets_flow *flow,
+    enum wallets_posting posting,
+    struct span from,
+    struct span currency);
+/* 400, the last word under the idempotency key: execution had begun. */
+void wallets_answer_refused(
+    struct wallets_flow *flow, struct span code, const char *param, struct span message);
 
 /* Fills in the balances of flow->shown; or answers. */
 void wallets_read_balances(
@@ -206,10 +222,30 @@ void wallets_transfer_begin(
     struct wallets_flow *flow, struct wallets_wallet *from, struct wallets_wallet *to);
 void wallets_transfer_resume(struct wallets_flow *flow);
 
+/* --- request.c --- */
+
+/* flow->transfer, which pays flow->request, has ended: so has the request, or it is open again. */
+MUST_USE err_t wallets_request_settle(struct wallets_flow *flow);
+void wallets_request_drive(struct wallets_flow *flow);
+
+/* --- close.c --- */
+
+void wallets_wallet_drive(struct wallets_flow *flow);
+
+/* --- hold.c --- */
+
+void wallets_hold_drive(struct wallets_flow *flow);
+
+/* --- withdrawal.c --- */
+
+void wallets_withdrawal_drive(struct wallets_flow *flow);
+
 /* --- sweeper.c, reconcile.c: internal workers --- */
 
 void wallets_sweeper_start(struct wallets *wallets);
 void wallets_sweeper_destroy(struct wallets *wallets);
+void wallets_reconciler_start(struct wallets *wallets);
+void wallets_reconciler_destroy(struct wallets *wallets);
 
 /* --- handlers, named in routes.c --- */
 
@@ -219,9 +255,31 @@ void wallets_wallet_update(struct resource_op *op);
 void wallets_wallet_list(struct resource_op *op);
 void wallets_wallet_freeze(struct resource_op *op);
 void wallets_wallet_unfreeze(struct resource_op *op);
+void wallets_wallet_close(struct resource_op *op);
+void wallets_wallet_fund(struct resource_op *op);
 void wallets_transfer_create(struct resource_op *op);
 void wallets_transfer_retrieve(struct resource_op *op);
 void wallets_transfer_update(struct resource_op *op);
 void wallets_transfer_list(struct resource_op *op);
+void wallets_request_create(struct resource_op *op);
+void wallets_request_retrieve(struct resource_op *op);
+void wallets_request_update(struct resource_op *op);
+void wallets_request_list(struct resource_op *op);
+void wallets_request_pay(struct resource_op *op);
+void wallets_request_decline(struct resource_op *op);
+void wallets_request_cancel(struct resource_op *op);
+void wallets_hold_create(struct resource_op *op);
+void wallets_hold_retrieve(struct resource_op *op);
+void wallets_hold_update(struct resource_op *op);
+void wallets_hold_list(struct resource_op *op);
+void wallets_hold_list_of_wallet(struct resource_op *op);
+void wallets_hold_capture(struct resource_op *op);
+void wallets_hold_release(struct resource_op *op);
+void wallets_statement_retrieve(struct resource_op *op);
+void wallets_withdrawal_create(struct resource_op *op);
+void wallets_withdrawal_retrieve(struct resource_op *op);
+void wallets_withdrawal_update(struct resource_op *op);
+void wallets_withdrawal_list(struct resource_op *op);
+void wallets_withdrawal_list_of_wallet(struct resource_op *op);
 
 #endif

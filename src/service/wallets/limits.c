@@ -201,8 +201,8 @@ wallets_day_of(int64_t unix_s)
     return unix_s / DAY_S;
 }
 
-int64_t
-wallets_month_of(int64_t unix_s)
+struct wallets_date
+wallets_date_of(int64_t unix_s)
 {
     /* Years that begin in March end with the leap day; 400 of them are an era of 146,097 days. */
     int64_t days = wallets_day_of(unix_s) + 719468;
@@ -210,8 +210,20 @@ wallets_month_of(int64_t unix_s)
     int64_t of_era = days - era * 146097;
     int64_t year = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
     int64_t of_year = of_era - (365 * year + year / 4 - year / 100);
-    int64_t march_month = (5 * of_year + 2) / 153;
-    return (era * 400 + year) * 12 + march_month + 2;
+    int64_t from_march = (5 * of_year + 2) / 153;
+    bool next_year = from_march >= 10;
+    return (struct wallets_date){
+        .year = era * 400 + year + (next_year ? 1 : 0),
+        .month = from_march + (next_year ? -9 : 3),
+        .day = of_year - (153 * from_march + 2) / 5 + 1,
+    };
+}
+
+int64_t
+wallets_month_of(int64_t unix_s)
+{
+    struct wallets_date date = wallets_date_of(unix_s);
+    return date.year * 12 + date.month - 1;
 }
 
 struct wallets_usage

@@ -58,6 +58,12 @@ struct wallets_limit wallets_limits_find(
     enum port_wallet_direction direction,
     const struct currency *currency);
 
+/* A day of the Gregorian calendar, UTC; month and day from 1. */
+struct wallets_date {
+    int64_t year, month, day;
+};
+
+struct wallets_date wallets_date_of(int64_t unix_s);
 int64_t wallets_day_of(int64_t unix_s);
 int64_t wallets_month_of(int64_t unix_s);
 

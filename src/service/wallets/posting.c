@@ -188,8 +188,9 @@ wallets_post(struct wallets_flow *flow, wallets_posted_step step)
     submit(flow, movement_done);
 }
 
-struct money
-wallets_available(const struct wallets_flow *flow, struct span currency)
+/* After a refusal: what the debit account had, less what is held. */
+static struct money
+available(const struct wallets_flow *flow, struct span currency)
 {
     const struct ledger_account *account = &flow->pair.debit;
     u128 drawn = account->debits_posted + account->debits_pending;
@@ -199,6 +200,49 @@ wallets_available(const struct wallets_flow *flow, struct span currency)
         .amount = (int64_t)(account->credits_posted - drawn),
         .currency = wallets_currency(currency),
     };
+}
+
+struct span
+wallets_refusal_code(enum wallets_posting posting)
+{
+    return posting == WALLETS_POSTING_SHORT    ? SPAN("wallet_insufficient_funds")
+           : posting == WALLETS_POSTING_CLOSED ? SPAN("wallet_closed")
+                                               : SPAN("processing_error");
+}
+
+struct span
+wallets_refusal_text(
+    const struct wallets_flow *flow,
+    enum wallets_posting posting,
+    struct span from,
+    struct span currency)
+{
+    if (posting == WALLETS_POSTING_SHORT) {
+        char amount[MONEY_TEXT_SIZE];
+        money_format(available(flow, currency), amount);
+        return arena_format(
+            resource_op_arena(flow->op),
+            "Wallet %.*s has %s available.",
+            SPAN_PRINTF(from),
+            amount);
+    }
+    return posting == WALLETS_POSTING_CLOSED ? SPAN("The wallet is closed.")
+                                             : SPAN("The ledger refused to move the money.");
+}
+
+void
+wallets_answer_refused(
+    struct wallets_flow *flow, struct span code, const char *param, struct span message)
+{
+    struct resource_error refusal = {
+        .status = 400,
+        .type = "invalid_request_error",
+        .code = arena_cstr(resource_op_arena(flow->op), code),
+        .param = span_from_cstr(param),
+        .message = message,
+        .executed = true,
+    };
+    resource_fail(flow->op, &refusal);
 }
 
 /* ------------------------------------------------------------------------------- balances --- */

@@ -108,6 +108,18 @@ wallets_wallet_render(struct resource_render *render, const void *document)
     json_object_end(json);
 }
 
+static void
+text_or_null(struct json_writer *json, const char *name, struct span text)
+{
+    json_member_text_or_null(json, name, text);
+}
+
+static void
+render_wallet(struct resource_render *render, const char *name, struct span id)
+{
+    resource_render_reference(render, name, &wallets_wallet_type, id);
+}
+
 void
 wallets_transfer_render(struct resource_render *render, const void *document)
 {
@@ -117,12 +129,112 @@ wallets_transfer_render(struct resource_render *render, const void *document)
     resource_render_header(render, &wallets_transfer_type, transfer);
     json_member_i64(json, "amount", transfer->amount);
     json_member_text(json, "currency", transfer->currency);
-    json_member_text_or_null(json, "description", transfer->description);
-    json_member_text_or_null(json, "failure_code", transfer->failure_code);
-    json_member_text_or_null(json, "failure_message", transfer->failure_message);
-    resource_render_reference(render, "from", &wallets_wallet_type, transfer->from);
+    text_or_null(json, "description", transfer->description);
+    text_or_null(json, "failure_code", transfer->failure_code);
+    text_or_null(json, "failure_message", transfer->failure_message);
+    render_wallet(render, "from", transfer->from);
     metadata(json, transfer->metadata);
+    resource_render_reference(render, "request", &wallets_request_type, transfer->request);
     json_member_text(json, "status", transfer->status);
-    resource_render_reference(render, "to", &wallets_wallet_type, transfer->to);
+    render_wallet(render, "to", transfer->to);
+    json_object_end(json);
+}
+
+void
+wallets_request_render(struct resource_render *render, const void *document)
+{
+    const struct wallets_request *request = document;
+    struct json_writer *json = resource_render_json(render);
+    bool processing = request->transfer.size != 0 && span_equal_cstr(request->status, "open");
+    json_object_begin(json);
+    resource_render_header(render, &wallets_request_type, request);
+    json_member_i64(json, "amount", request->amount);
+    json_member_text(json, "currency", request->currency);
+    text_or_null(json, "description", request->description);
+    json_member_i64(json, "expires_at", request->expires_at);
+    render_wallet(render, "from", request->from);
+    metadata(json, request->metadata);
+    json_member_text(json, "status", processing ? SPAN("processing") : request->status);
+    render_wallet(render, "to", request->to);
+    resource_render_reference(render, "transfer", &wallets_transfer_type, request->transfer);
+    json_object_end(json);
+}
+
+/* While an attempt is open its outcome is not known, whatever the hold was before it. */
+static struct span
+hold_status(const struct wallets_hold *hold)
+{
+    return wallets_attempt_is_open(&hold->attempt) ? SPAN("pending") : hold->status;
+}
+
+void
+wallets_hold_render(struct resource_render *render, const void *document)
+{
+    const struct wallets_hold *hold = document;
+    struct json_writer *json = resource_render_json(render);
+    bool active = span_equal_cstr(hold->status, "active");
+    json_object_begin(json);
+    resource_render_header(render, &wallets_hold_type, hold);
+    json_member_i64(json, "amount", hold->amount);
+    json_member_i64(json, "amount_capturable", active ? hold->amount : 0);
+    json_member_i64(json, "amount_captured", hold->amount_captured);
+    json_member_text(json, "currency", hold->currency);
+    text_or_null(json, "description", hold->description);
+    json_key(json, "expires_at");
+    if (hold->expires_at != 0) {
+        json_i64(json, hold->expires_at);
+    } else {
+        json_null(json);
+    }
+    text_or_null(json, "failure_code", hold->failure_code);
+    text_or_null(json, "failure_message", hold->failure_message);
+    render_wallet(render, "from", hold->from);
+    metadata(json, hold->metadata);
+    json_member_text(json, "status", hold_status(hold));
+    render_wallet(render, "to", hold->to);
+    json_object_end(json);
+}
+
+static void
+render_bank_account(struct json_writer *json, const struct wallets_withdrawal *withdrawal)
+{
+    enum {
+        SHOWN = 4
+    };
+
+    struct span number = withdrawal->account_number;
+    size_t from = number.size > SHOWN ? number.size - SHOWN : 0;
+    json_key(json, "bank_account");
+    json_object_begin(json);
+    text_or_null(json, "account_holder_name", withdrawal->account_holder_name);
+    text_or_null(json, "country", withdrawal->country);
+    json_member_text(json, "last4", span_slice(number, from, number.size));
+    text_or_null(json, "routing_number", withdrawal->routing_number);
+    json_object_end(json);
+}
+
+void
+wallets_withdrawal_render(struct resource_render *render, const void *document)
+{
+    const struct wallets_withdrawal *withdrawal = document;
+    struct json_writer *json = resource_render_json(render);
+    json_object_begin(json);
+    resource_render_header(render, &wallets_withdrawal_type, withdrawal);
+    json_member_i64(json, "amount", withdrawal->amount);
+    render_bank_account(json, withdrawal);
+    json_member_text(json, "currency", withdrawal->currency);
+    text_or_null(json, "description", withdrawal->description);
+    text_or_null(json, "failure_code", withdrawal->failure_code);
+    text_or_null(json, "failure_message", withdrawal->failure_message);
+    metadata(json, withdrawal->metadata);
+    json_key(json, "paid_at");
+    if (withdrawal->paid_at != 0) {
+        json_i64(json, withdrawal->paid_at);
+    } else {
+        json_null(json);
+    }
+    text_or_null(json, "statement_descriptor", withdrawal->statement_descriptor);
+    json_member_text(json, "status", withdrawal->status);
+    render_wallet(render, "wallet", withdrawal->wallet);
     json_object_end(json);
 }

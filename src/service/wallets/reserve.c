@@ -135,10 +135,25 @@ wallets_uncount(
     return resource_save(op, &wallets_wallet_type, wallet);
 }
 
-static void
+static bool
 answer_refusal(struct wallets_flow *flow, const struct wallets_refusal *refusal)
 {
     resource_invalid(flow->op, refusal->code, "amount", "%s", refusal->message);
+    return false;
+}
+
+static err_t
+count_and_save(
+    struct wallets_flow *flow,
+    struct wallets_wallet *wallet,
+    enum port_wallet_direction direction,
+    struct money amount)
+{
+    if (wallet == NULL) {
+        return ERR_OK;
+    }
+    wallets_count(wallet, direction, amount.amount, (int64_t)resource_now_s(flow->op));
+    return resource_save(flow->op, &wallets_wallet_type, wallet);
 }
 
 bool
@@ -150,16 +165,17 @@ wallets_reserve_both(
 {
     struct wallets_refusal refusal;
     int64_t now_s = (int64_t)resource_now_s(flow->op);
-    if (!wallets_may_move(flow->wallets, from, PORT_WALLET_OUT, amount, now_s, &refusal) ||
-        !wallets_may_move(flow->wallets, to, PORT_WALLET_IN, amount, now_s, &refusal)) {
-        answer_refusal(flow, &refusal);
-        return false;
+    if (from != NULL &&
+        !wallets_may_move(flow->wallets, from, PORT_WALLET_OUT, amount, now_s, &refusal)) {
+        return answer_refusal(flow, &refusal);
     }
-    wallets_count(from, PORT_WALLET_OUT, amount.amount, now_s);
-    wallets_count(to, PORT_WALLET_IN, amount.amount, now_s);
-    err_t error = resource_save(flow->op, &wallets_wallet_type, from);
+    if (to != NULL &&
+        !wallets_may_move(flow->wallets, to, PORT_WALLET_IN, amount, now_s, &refusal)) {
+        return answer_refusal(flow, &refusal);
+    }
+    err_t error = count_and_save(flow, from, PORT_WALLET_OUT, amount);
     if (error == ERR_OK) {
-        error = resource_save(flow->op, &wallets_wallet_type, to);
+        error = count_and_save(flow, to, PORT_WALLET_IN, amount);
     }
     if (error != ERR_OK) {
         resource_internal(flow->op, error, "wallet limits");
@@ -172,6 +188,11 @@ err_t
 wallets_release_both(
     struct resource_op *op, struct span from, struct span to, struct money amount, int64_t then_s)
 {
-    TRY(wallets_uncount(op, from, PORT_WALLET_OUT, amount, then_s));
-    return wallets_uncount(op, to, PORT_WALLET_IN, amount, then_s);
+    if (amount.amount == 0) {
+        return ERR_OK;
+    }
+    if (from.size != 0) {
+        TRY(wallets_uncount(op, from, PORT_WALLET_OUT, amount, then_s));
+    }
+    return to.size == 0 ? ERR_OK : wallets_uncount(op, to, PORT_WALLET_IN, amount, then_s);
 }

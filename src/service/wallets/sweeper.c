@@ -25,11 +25,18 @@ struct sweep_kind {
     const struct resource_type *type;
     uint32_t due_column;
     size_t due_offset;
-    size_t attempt_offset; /* of the attempt inside the document */
+    size_t attempt_offset; /* of the attempt inside the document; 0: it has none */
     /* What is locked; its own id unless a document belongs to another. */
     struct span (*lock_of)(const void *document);
     void (*drive)(struct wallets_flow *flow, void *document);
 };
+
+static void
+drive_wallet(struct wallets_flow *flow, void *document)
+{
+    flow->wallet = document;
+    wallets_wallet_drive(flow);
+}
 
 static void
 drive_transfer(struct wallets_flow *flow, void *document)
@@ -38,13 +45,70 @@ drive_transfer(struct wallets_flow *flow, void *document)
     wallets_transfer_resume(flow);
 }
 
+/* A transfer that pays a request runs under the request's lock. */
+static struct span
+transfer_lock(const void *document)
+{
+    const struct wallets_transfer *transfer = document;
+    return transfer->request.size != 0 ? transfer->request : transfer->header.id;
+}
+
+static void
+drive_request(struct wallets_flow *flow, void *document)
+{
+    flow->request = document;
+    wallets_request_drive(flow);
+}
+
+static void
+drive_hold(struct wallets_flow *flow, void *document)
+{
+    flow->hold = document;
+    wallets_hold_drive(flow);
+}
+
+static void
+drive_withdrawal(struct wallets_flow *flow, void *document)
+{
+    flow->withdrawal = document;
+    wallets_withdrawal_drive(flow);
+}
+
 static const struct sweep_kind sweep_kinds[] = {
+    {
+        .type = &wallets_wallet_type,
+        .due_column = WALLETS_WALLET_DUE,
+        .due_offset = offsetof(struct wallets_wallet, due),
+        .attempt_offset = offsetof(struct wallets_wallet, attempt),
+        .drive = drive_wallet,
+    },
     {
         .type = &wallets_transfer_type,
         .due_column = WALLETS_TRANSFER_DUE,
         .due_offset = offsetof(struct wallets_transfer, due),
         .attempt_offset = offsetof(struct wallets_transfer, attempt),
+        .lock_of = transfer_lock,
         .drive = drive_transfer,
+    },
+    {
+        .type = &wallets_request_type,
+        .due_column = WALLETS_REQUEST_DUE,
+        .due_offset = offsetof(struct wallets_request, due),
+        .drive = drive_request,
+    },
+    {
+        .type = &wallets_hold_type,
+        .due_column = WALLETS_HOLD_DUE,
+        .due_offset = offsetof(struct wallets_hold, due),
+        .attempt_offset = offsetof(struct wallets_hold, attempt),
+        .drive = drive_hold,
+    },
+    {
+        .type = &wallets_withdrawal_type,
+        .due_column = WALLETS_WITHDRAWAL_DUE,
+        .due_offset = offsetof(struct wallets_withdrawal, due),
+        .attempt_offset = offsetof(struct wallets_withdrawal, attempt),
+        .drive = drive_withdrawal,
     },
 };
 
@@ -214,7 +278,7 @@ found_one(void *context, void *document)
     copy_id(found->id, header->id);
     copy_id(found->lock, kind->lock_of == NULL ? header->id : kind->lock_of(document));
     const struct wallets_attempt *attempt = attempt_of(kind, document);
-    if (wallets_attempt_is_open(attempt)) {
+    if (kind->attempt_offset != 0 && wallets_attempt_is_open(attempt)) {
         sweeper->open_count++;
         if (sweeper->oldest_began == 0 || attempt->began < sweeper->oldest_began) {
             sweeper->oldest_began = attempt->began;

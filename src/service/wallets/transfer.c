@@ -1,8 +1,8 @@
 /*
- * Transfers between wallets.
+ * Transfers between wallets, and what is paid in at a bank: a transfer from no wallet.
  *
  *   wallets_transfer_create   documents: transfer pending, both wallets' limits counted  (1)
- *   send                      books: wallet -> wallet                                    (2)
+ *   send_money                books: wallet or bank clearing -> wallet                   (2)
  *   sent                      documents: succeeded, or failed and the limits given back  (3)
  */
 #include "flow.h"
@@ -10,11 +10,14 @@
 #include "base/assert.h"
 #include "os/fault.h"
 
-#include <stdio.h>
-
+/* The transfer, or the request that it pays. */
 static void
 answer_transfer(struct wallets_flow *flow)
 {
+    if (flow->request != NULL) {
+        resource_answer_object(flow->op, &wallets_request_type, flow->request);
+        return;
+    }
     resource_answer_object(flow->op, &wallets_transfer_type, flow->transfer);
 }
 
@@ -40,7 +43,8 @@ save_end(struct wallets_flow *flow, const char *event)
     transfer->due = 0;
     wallets_attempt_close(&transfer->attempt);
     TRY(resource_save(flow->op, &wallets_transfer_type, transfer));
-    return resource_emit(flow->op, event, &wallets_transfer_type, transfer, SPAN_EMPTY);
+    TRY(resource_emit(flow->op, event, &wallets_transfer_type, transfer, SPAN_EMPTY));
+    return flow->request == NULL ? ERR_OK : wallets_request_settle(flow);
 }
 
 static void
@@ -55,34 +59,15 @@ succeeded(struct wallets_flow *flow)
     answer_transfer(flow);
 }
 
-/* Why the books refused it, for people. */
-static struct span
-failure_message(struct wallets_flow *flow, enum wallets_posting posting)
-{
-    const struct wallets_transfer *transfer = flow->transfer;
-    if (posting == WALLETS_POSTING_SHORT) {
-        char amount[MONEY_TEXT_SIZE];
-        money_format(wallets_available(flow, transfer->currency), amount);
-        return arena_format(
-            resource_op_arena(flow->op),
-            "Wallet %.*s has %s available.",
-            SPAN_PRINTF(transfer->from),
-            amount);
-    }
-    return posting == WALLETS_POSTING_CLOSED ? SPAN("One of the wallets is closed.")
-                                             : SPAN("The ledger refused the transfer.");
-}
-
 static err_t
 save_failed(struct wallets_flow *flow, enum wallets_posting posting)
 {
     struct wallets_transfer *transfer = flow->transfer;
     struct money amount = wallets_money(transfer->amount, transfer->currency);
     transfer->status = SPAN("failed");
-    transfer->failure_code = posting == WALLETS_POSTING_SHORT    ? SPAN("wallet_insufficient_funds")
-                             : posting == WALLETS_POSTING_CLOSED ? SPAN("wallet_closed")
-                                                                 : SPAN("processing_error");
-    transfer->failure_message = failure_message(flow, posting);
+    transfer->failure_code = wallets_refusal_code(posting);
+    transfer->failure_message =
+        wallets_refusal_text(flow, posting, transfer->from, transfer->currency);
     TRY(wallets_release_both(
         flow->op, transfer->from, transfer->to, amount, transfer->attempt.began));
     return save_end(flow, "wallet_transfer.failed");
@@ -96,15 +81,8 @@ failed(struct wallets_flow *flow, enum wallets_posting posting)
         resource_internal(flow->op, error, "wallet transfer");
         return;
     }
-    struct resource_error refusal = {
-        .status = 400,
-        .type = "invalid_request_error",
-        .code = arena_cstr(resource_op_arena(flow->op), flow->transfer->failure_code),
-        .param = SPAN("amount"),
-        .message = flow->transfer->failure_message,
-        .executed = true,
-    };
-    resource_fail(flow->op, &refusal);
+    wallets_answer_refused(
+        flow, flow->transfer->failure_code, "amount", flow->transfer->failure_message);
 }
 
 static void
@@ -138,9 +116,12 @@ send_money(struct resource_op *op)
     const struct wallets_transfer *transfer = flow->transfer;
     FAULT_POINT("wallet-transfer-before-post");
     u128 number = wallets_number(&wallets_transfer_type, transfer->header.id);
-    struct ledger_transfer *movement =
-        wallets_movement(flow, number, "send", BOOKS_WALLET_TRANSFER, transfer->currency);
-    movement->debit_account_id = wallets_account(flow, transfer->from, transfer->currency);
+    bool deposit = transfer->from.size == 0;
+    struct ledger_transfer *movement = wallets_movement(
+        flow, number, "send", deposit ? BOOKS_DEPOSIT : BOOKS_WALLET_TRANSFER, transfer->currency);
+    movement->debit_account_id =
+        deposit ? wallets_platform_account(flow, BOOKS_BANK_CLEARING, transfer->currency)
+                : wallets_account(flow, transfer->from, transfer->currency);
     movement->credit_account_id = wallets_account(flow, transfer->to, transfer->currency);
     movement->amount = (u128)wallets_money(transfer->amount, transfer->currency).amount;
     wallets_post(flow, sent);
@@ -149,6 +130,16 @@ send_money(struct resource_op *op)
 void
 wallets_transfer_resume(struct wallets_flow *flow)
 {
+    if (flow->transfer->request.size != 0) {
+        void *found;
+        err_t error =
+            resource_load(flow->op, &wallets_request_type, flow->transfer->request, &found);
+        if (error != ERR_OK) {
+            resource_internal(flow->op, error, "wallet request");
+            return;
+        }
+        flow->request = found;
+    }
     wallets_attempt_resume(flow, &flow->transfer->attempt);
     send_money(flow->op);
 }
@@ -162,7 +153,7 @@ wallets_transfer_begin(
 {
     struct wallets_transfer *transfer = flow->transfer;
     struct money amount = wallets_money(transfer->amount, transfer->currency);
-    transfer->from = from->header.id;
+    transfer->from = from == NULL ? SPAN_EMPTY : from->header.id;
     transfer->to = to->header.id;
     transfer->status = SPAN("pending");
     if (!wallets_reserve_both(flow, from, to, amount)) {
@@ -171,6 +162,10 @@ wallets_transfer_begin(
     wallets_attempt_open(flow, &transfer->attempt, "send");
     transfer->due = wallets_attempt_lease(flow);
     err_t error = resource_save(flow->op, &wallets_transfer_type, transfer);
+    if (error == ERR_OK && flow->request != NULL) {
+        flow->request->transfer = transfer->header.id;
+        error = resource_save(flow->op, &wallets_request_type, flow->request);
+    }
     if (error != ERR_OK) {
         resource_internal(flow->op, error, "wallet transfer");
         return;
@@ -208,8 +203,10 @@ wallets_transfer_new(struct wallets_flow *flow)
     return transfer;
 }
 
-void
-wallets_transfer_create(struct resource_op *op)
+/* A new transfer as the parameters say; `step` runs under its lock, which is against the sweeper.
+ */
+static void
+fill_and_lock(struct resource_op *op, resource_step step)
 {
     struct span currency = SPAN_EMPTY;
     struct wallets_flow *flow = wallets_flow_create(op);
@@ -222,9 +219,35 @@ wallets_transfer_create(struct resource_op *op)
     transfer->currency = span_from_cstr(wallets_currency(currency)->api_code);
     if (wallets_amount(op, "amount", transfer->currency, &transfer->amount) &&
         resource_metadata(op, SPAN_EMPTY, &transfer->metadata) == ERR_OK) {
-        /* Against the sweeper. */
-        resource_lock(op, transfer->header.id, create_locked);
+        resource_lock(op, transfer->header.id, step);
     }
+}
+
+void
+wallets_transfer_create(struct resource_op *op)
+{
+    fill_and_lock(op, create_locked);
+}
+
+static void
+fund_locked(struct resource_op *op)
+{
+    struct wallets_flow *flow = wallets_flow_of(op);
+    struct wallets_wallet *wallet = wallets_wallet_of_path(op);
+    if (wallet != NULL) {
+        wallets_transfer_begin(flow, NULL, wallet);
+    }
+}
+
+/* In test mode: the simulated bank reports that somebody paid in. */
+void
+wallets_wallet_fund(struct resource_op *op)
+{
+    if (resource_op_caller(op)->live) {
+        resource_invalid(op, NULL, NULL, "Test helpers are there in test mode only.");
+        return;
+    }
+    fill_and_lock(op, fund_locked);
 }
 
 /* ---------------------------------------------------------------------------- other routes --- */

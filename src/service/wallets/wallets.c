@@ -11,7 +11,9 @@ wallets_settings_default(void)
 {
     return (struct wallets_settings){
         .limits = WALLETS_LIMITS_DEFAULT,
+        .return_window_s = INT64_C(5) * 24 * 3600,
         .lease_s = 30,
+        .rail_timeout_ms = 10000,
         .sweep_interval_ms = 1000,
         .reconcile_interval_ms = 1000,
     };
@@ -87,6 +89,7 @@ wallets_destroy(struct wallets **wallets)
     }
     *wallets = NULL;
     wallets_sweeper_destroy(gone);
+    wallets_reconciler_destroy(gone);
     wallets_port_destroy(gone);
     free(gone->routes);
     free(gone);
@@ -96,6 +99,7 @@ void
 wallets_start(struct wallets *wallets)
 {
     wallets_sweeper_start(wallets);
+    wallets_reconciler_start(wallets);
 }
 
 const struct resource_route *

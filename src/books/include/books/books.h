@@ -46,6 +46,8 @@ enum books_transfer {
     BOOKS_WALLET_HOLD = 10,       /* wallet => wallet, pending */
     BOOKS_WITHDRAWAL = 11,        /* wallet => bank clearing, pending until the bank has paid */
     BOOKS_WITHDRAWAL_RETURN = 12, /* bank clearing -> wallet: the bank sent it back later */
+    BOOKS_WALLET_CLOSING = 13,    /* wallet => suspense, pending, of nothing: closes the account */
+    BOOKS_DEPOSIT = 14,           /* bank clearing -> wallet: somebody paid in at a bank */
 };
 
 /* Account ids are derived, so nobody has to look them up. `owner` is the merchant's id (acct_...)

@@ -1,6 +1,5 @@
 /*
- * The rail port: a way for money to enter or leave. Cards are the first; the wallet and the QR
- * rails are others.
+ * The rail port: a way for money to enter or leave. Cards and the bank are such.
  *
  * Every operation carries an id that the caller derived from the payment and the step. Doing it
  * again with the same id has no second effect and answers the same (M3). An answer may come late,
@@ -23,13 +22,14 @@ enum port_rail_operation {
     PORT_RAIL_REPORT,    /* what became of operation `original_id`? */
     /* Holds `amount` more under an authorization. A "no" leaves what was held before. */
     PORT_RAIL_INCREMENT,
+    PORT_RAIL_PAY, /* sends `amount` to the account that `token` names */
 };
 
 enum port_rail_outcome {
     PORT_RAIL_APPROVED,
     PORT_RAIL_DECLINED,
-    PORT_RAIL_PENDING,   /* accepted, final later (asynchronous refunds): ask by REPORT */
-    PORT_RAIL_FAILED,    /* accepted earlier, failed after all (refunds) */
+    PORT_RAIL_PENDING,   /* accepted, final later (asynchronous refunds, payments): ask by REPORT */
+    PORT_RAIL_FAILED,    /* accepted earlier, failed after all (refunds, payments) */
     PORT_RAIL_NOT_FOUND, /* REPORT: the rail never saw that operation */
     PORT_RAIL_UNKNOWN,   /* no answer within the deadline */
     /* AUTHORIZE: nothing is held; the customer must prove who they are (3-D Secure), and then it is
@@ -92,7 +92,7 @@ struct port_rail_request {
     bool wants_proof;   /* the merchant wants 3-D Secure, even if the issuer does not */
     bool sets_up;       /* it is agreed that the card will be charged off session later */
     u128 agreement_id;  /* off session: the authorization that set the card up; 0: none */
-    char token[PORT_VAULT_TOKEN_SIZE];
+    char token[PORT_VAULT_TOKEN_SIZE];      /* the vault's; PAY: an account's number */
     struct span postal_code, address_line1; /* for the checks; may be empty */
     struct span statement_descriptor;
     uint64_t deadline_ns; /* monotonic */

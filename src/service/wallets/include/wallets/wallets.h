@@ -11,6 +11,7 @@
 #define WALLETS_WALLETS_H
 
 #include "port/ledger.h"
+#include "port/rail.h"
 #include "port/wallet.h"
 #include "resource/resource.h"
 
@@ -22,7 +23,9 @@ struct wallets_settings {
      * units of the currency (of US dollars, converted roughly, where no currency is named) for one
      * movement, a day and a month. The first tier named is that of new wallets. */
     const char *limits;
-    int64_t lease_s; /* how long a live worker may own an attempt */
+    int64_t return_window_s; /* how long a paid withdrawal is watched for coming back */
+    int64_t lease_s;         /* how long a live worker may own an attempt */
+    int64_t rail_timeout_ms; /* then the bank's answer is unknown, and is asked for */
     int64_t sweep_interval_ms;
     int64_t reconcile_interval_ms;
 };
@@ -39,6 +42,7 @@ struct wallets_parts {
     struct os_loop *loop; /* the runtime's */
     struct os_clock *clock;
     struct port_ledger *ledger;
+    struct port_rail *bank_rail;
     struct trace_log *log;
     /* Whom wallets belong to: looked up when one is made, and expanded. */
     const struct resource_type *customer_type;

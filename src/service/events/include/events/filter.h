@@ -1,4 +1,4 @@
-/* Which events an endpoint wants: "charge.succeeded", "charge.*", "*". Pure. */
+/* Which events an endpoint wants: "charge.succeeded", "charge.*", "*". Pure; any thread. */
 #ifndef EVENTS_FILTER_H
 #define EVENTS_FILTER_H
 

@@ -1,0 +1,13 @@
+/* Addresses that a merchant gives for its customers to go to. */
+#ifndef PAYMENTS_URL_H
+#define PAYMENTS_URL_H
+
+#include "base/span.h"
+
+#include <stdbool.h>
+
+/* An absolute URI of printable ASCII whose scheme takes a browser somewhere: it may stand in a
+ * Location header and in a link. */
+bool payments_url_is_sound(struct span url);
+
+#endif

@@ -1,0 +1,550 @@
+/*
+ * Withdrawals to a bank account.
+ *
+ *   wallets_withdrawal_create   documents: attempt "hold", the wallet's limit counted     (1)
+ *   place                       books: wallet => bank clearing, pending                   (2)
+ *   placed                      documents: attempt "pay"; the client is answered: pending (3)
+ *   ask_bank                    bank: pay, repeated under its id until it is final        (4)
+ *   bank_answered               books: posted when the bank has paid, else voided         (5)
+ *   paid, not_paid              documents: paid and watched for a while, or failed        (6)
+ *   watch                       bank: report; what it sends back goes into the wallet     (7)
+ *
+ * A wallet that was closed meanwhile takes nothing back: that money goes to the suspense account.
+ */
+#include "flow.h"
+
+#include "base/assert.h"
+#include "base/list.h"
+#include "os/fault.h"
+
+#include <string.h>
+
+enum {
+    WATCH_MIN_S = 1,
+    WATCH_MAX_S = 3600,
+};
+
+static void
+answer_withdrawal(struct wallets_flow *flow)
+{
+    resource_answer_object(flow->op, &wallets_withdrawal_type, flow->withdrawal);
+}
+
+static void
+save_and_answer(struct wallets_flow *flow)
+{
+    err_t error = resource_save(flow->op, &wallets_withdrawal_type, flow->withdrawal);
+    if (error != ERR_OK) {
+        resource_internal(flow->op, error, "wallet withdrawal");
+        return;
+    }
+    answer_withdrawal(flow);
+}
+
+static void
+save_tell_and_answer(struct wallets_flow *flow, const char *event)
+{
+    struct wallets_withdrawal *withdrawal = flow->withdrawal;
+    err_t error = resource_save(flow->op, &wallets_withdrawal_type, withdrawal);
+    if (error == ERR_OK) {
+        error = resource_emit(flow->op, event, &wallets_withdrawal_type, withdrawal, SPAN_EMPTY);
+    }
+    if (error != ERR_OK) {
+        resource_internal(flow->op, error, "wallet withdrawal");
+        return;
+    }
+    answer_withdrawal(flow);
+}
+
+static void
+answer_unknown(struct wallets_flow *flow)
+{
+    flow->withdrawal->due = wallets_attempt_again(flow, &flow->withdrawal->attempt);
+    save_and_answer(flow);
+}
+
+static u128
+number_of(const struct wallets_flow *flow)
+{
+    return wallets_number(&wallets_withdrawal_type, flow->withdrawal->header.id);
+}
+
+static struct ledger_transfer *
+movement(struct wallets_flow *flow, const char *step, enum books_transfer code)
+{
+    return wallets_movement(flow, number_of(flow), step, code, flow->withdrawal->currency);
+}
+
+static struct money
+amount_of(const struct wallets_flow *flow)
+{
+    return wallets_money(flow->withdrawal->amount, flow->withdrawal->currency);
+}
+
+static err_t
+release_limit(struct wallets_flow *flow)
+{
+    const struct wallets_withdrawal *withdrawal = flow->withdrawal;
+    return wallets_release_both(
+        flow->op, withdrawal->wallet, SPAN_EMPTY, amount_of(flow), withdrawal->reserved_at);
+}
+
+/* ----------------------------------------------------------------- (7) what comes back later -- */
+
+static int64_t
+next_look(struct wallets_flow *flow)
+{
+    int64_t now_s = (int64_t)resource_now_s(flow->op);
+    int64_t paid_at = flow->withdrawal->paid_at;
+    /* The longer ago, the less often. */
+    int64_t wait_s = (now_s - paid_at) / 2;
+    wait_s = wait_s < WATCH_MIN_S ? WATCH_MIN_S : wait_s > WATCH_MAX_S ? WATCH_MAX_S : wait_s;
+    bool over = now_s - paid_at > flow->wallets->parts.settings.return_window_s;
+    return over ? 0 : now_s + wait_s;
+}
+
+static void
+look_again(struct wallets_flow *flow)
+{
+    flow->withdrawal->due = next_look(flow);
+    save_and_answer(flow);
+}
+
+static void
+save_returned(struct wallets_flow *flow)
+{
+    struct wallets_withdrawal *withdrawal = flow->withdrawal;
+    withdrawal->status = SPAN("returned");
+    withdrawal->failure_code = span_from_cstr(flow->rail.answer.error_code);
+    withdrawal->failure_message =
+        withdrawal->in_suspense
+            ? SPAN("The bank sent the money back, and the wallet was closed: it is in suspense.")
+            : SPAN("The bank sent the money back.");
+    withdrawal->due = 0;
+    err_t error = release_limit(flow);
+    if (error != ERR_OK) {
+        resource_internal(flow->op, error, "wallet limits");
+        return;
+    }
+    save_tell_and_answer(flow, "wallet_withdrawal.returned");
+}
+
+static void give_back(struct wallets_flow *flow);
+
+static void
+given_back(struct wallets_flow *flow, enum wallets_posting posting)
+{
+    FAULT_POINT("wallet-withdrawal-before-returned");
+    if (posting == WALLETS_POSTED) {
+        save_returned(flow);
+    } else if (posting == WALLETS_POSTING_CLOSED && !flow->withdrawal->in_suspense) {
+        flow->withdrawal->in_suspense = true;
+        give_back(flow);
+    } else {
+        look_again(flow);
+    }
+}
+
+static void
+give_back(struct wallets_flow *flow)
+{
+    const struct wallets_withdrawal *withdrawal = flow->withdrawal;
+    struct span currency = withdrawal->currency;
+    struct ledger_transfer *back = movement(
+        flow, withdrawal->in_suspense ? "return to suspense" : "return", BOOKS_WITHDRAWAL_RETURN);
+    back->debit_account_id = wallets_platform_account(flow, BOOKS_BANK_CLEARING, currency);
+    back->credit_account_id = withdrawal->in_suspense
+                                  ? wallets_platform_account(flow, BOOKS_SUSPENSE, currency)
+                                  : wallets_account(flow, withdrawal->wallet, currency);
+    back->amount = (u128)amount_of(flow).amount;
+    wallets_post(flow, given_back);
+}
+
+static void
+reported(struct wallets_flow *flow)
+{
+    FAULT_POINT("wallet-withdrawal-before-return");
+    switch (flow->rail.answer.outcome) {
+    case PORT_RAIL_FAILED:
+    case PORT_RAIL_DECLINED:
+        give_back(flow);
+        return;
+    case PORT_RAIL_APPROVED:
+    case PORT_RAIL_PENDING:
+    case PORT_RAIL_NOT_FOUND:
+    case PORT_RAIL_UNKNOWN:
+    case PORT_RAIL_CHALLENGE: /* no bank says so */
+        look_again(flow);
+        return;
+    }
+    UNREACHABLE();
+}
+
+/* ------------------------------------------------------------------------ (6), (5) the books -- */
+
+static void
+paid(struct wallets_flow *flow, enum wallets_posting posting)
+{
+    FAULT_POINT("wallet-withdrawal-before-paid");
+    struct wallets_withdrawal *withdrawal = flow->withdrawal;
+    if (posting != WALLETS_POSTED) {
+        /* The bank has paid: books that refuse it are asked again until they take it. */
+        answer_unknown(flow);
+        return;
+    }
+    wallets_attempt_close(&withdrawal->attempt);
+    withdrawal->status = SPAN("paid");
+    withdrawal->paid_at = (int64_t)resource_now_s(flow->op);
+    withdrawal->due = next_look(flow);
+    save_tell_and_answer(flow, "wallet_withdrawal.paid");
+}
+
+static void
+save_failed(struct wallets_flow *flow, struct span code, struct span message)
+{
+    struct wallets_withdrawal *withdrawal = flow->withdrawal;
+    wallets_attempt_close(&withdrawal->attempt);
+    withdrawal->status = SPAN("failed");
+    withdrawal->failure_code = code;
+    withdrawal->failure_message = message;
+    withdrawal->due = 0;
+}
+
+static void
+not_paid(struct wallets_flow *flow, enum wallets_posting posting)
+{
+    FAULT_POINT("wallet-withdrawal-before-failed");
+    if (posting == WALLETS_POSTING_NOT_HELD) {
+        /* An earlier run, which was cut off, saw it paid and posted it; now it has come back. */
+        paid(flow, WALLETS_POSTED);
+        return;
+    }
+    if (posting != WALLETS_POSTED) {
+        answer_unknown(flow);
+        return;
+    }
+    err_t error = release_limit(flow);
+    if (error != ERR_OK) {
+        resource_internal(flow->op, error, "wallet limits");
+        return;
+    }
+    save_failed(
+        flow,
+        span_from_cstr(flow->rail.answer.error_code),
+        SPAN("The bank did not pay the money out; it is in the wallet again."));
+    save_tell_and_answer(flow, "wallet_withdrawal.failed");
+}
+
+static void
+end_pending(struct wallets_flow *flow, const char *step, uint16_t flag, wallets_posted_step next)
+{
+    struct ledger_transfer *end = movement(flow, step, BOOKS_WITHDRAWAL);
+    end->flags = flag;
+    end->pending_id = resource_derived_id(number_of(flow), "hold");
+    end->amount = flag == LEDGER_TRANSFER_POST_PENDING ? (u128)amount_of(flow).amount : 0;
+    wallets_post(flow, next);
+}
+
+static void
+bank_answered(struct wallets_flow *flow)
+{
+    FAULT_POINT("wallet-withdrawal-before-end");
+    switch (flow->rail.answer.outcome) {
+    case PORT_RAIL_APPROVED:
+        end_pending(flow, "paid", LEDGER_TRANSFER_POST_PENDING, paid);
+        return;
+    case PORT_RAIL_DECLINED:
+    case PORT_RAIL_FAILED:
+        end_pending(flow, "not paid", LEDGER_TRANSFER_VOID_PENDING, not_paid);
+        return;
+    case PORT_RAIL_PENDING:
+    case PORT_RAIL_NOT_FOUND:
+    case PORT_RAIL_UNKNOWN:
+    case PORT_RAIL_CHALLENGE: /* no bank says so */
+        answer_unknown(flow);
+        return;
+    }
+    UNREACHABLE();
+}
+
+/* ---------------------------------------------------------------------------- (4) the bank --- */
+
+static void
+rail_done(struct port_rail_request *request)
+{
+    struct wallets_flow *flow = CONTAINER_OF(request, struct wallets_flow, rail);
+    if (request->error != ERR_OK) {
+        memset(&request->answer, 0, sizeof(request->answer));
+        request->answer.outcome = PORT_RAIL_UNKNOWN;
+    }
+    flow->step(flow);
+}
+
+static void
+call_bank(struct wallets_flow *flow, enum port_rail_operation operation, wallets_step step)
+{
+    const struct wallets_parts *parts = &flow->wallets->parts;
+    struct span number = flow->withdrawal->account_number;
+    u128 id = resource_derived_id(number_of(flow), "pay");
+    memset(&flow->rail, 0, sizeof(flow->rail));
+    ASSERT(number.size > 0 && number.size < sizeof(flow->rail.token));
+    memcpy(flow->rail.token, number.data, number.size);
+    flow->rail.operation = operation;
+    flow->rail.scope = flow->withdrawal->header.scope;
+    flow->rail.id = id;
+    flow->rail.original_id = id;
+    flow->rail.amount = amount_of(flow);
+    flow->rail.statement_descriptor = flow->withdrawal->statement_descriptor;
+    flow->rail.deadline_ns =
+        resource_monotonic_ns(flow->op) + (uint64_t)parts->settings.rail_timeout_ms * OS_NS_PER_MS;
+    flow->rail.reply_to = resource_op_executor(flow->op);
+    flow->rail.done = rail_done;
+    flow->step = step;
+    parts->bank_rail->submit(parts->bank_rail, &flow->rail);
+}
+
+/* ---------------------------------------------------------------------------- (3) the hold --- */
+
+static void
+refused(struct wallets_flow *flow, enum wallets_posting posting)
+{
+    struct wallets_withdrawal *withdrawal = flow->withdrawal;
+    save_failed(
+        flow,
+        wallets_refusal_code(posting),
+        wallets_refusal_text(flow, posting, withdrawal->wallet, withdrawal->currency));
+    err_t error = release_limit(flow);
+    if (error == ERR_OK) {
+        error = resource_save(flow->op, &wallets_withdrawal_type, withdrawal);
+    }
+    if (error == ERR_OK) {
+        error = resource_emit(
+            flow->op, "wallet_withdrawal.failed", &wallets_withdrawal_type, withdrawal, SPAN_EMPTY);
+    }
+    if (error != ERR_OK) {
+        resource_internal(flow->op, error, "wallet withdrawal");
+        return;
+    }
+    wallets_answer_refused(flow, withdrawal->failure_code, "amount", withdrawal->failure_message);
+}
+
+static void
+placed(struct wallets_flow *flow, enum wallets_posting posting)
+{
+    FAULT_POINT("wallet-withdrawal-before-finish");
+    struct wallets_attempt *attempt = &flow->withdrawal->attempt;
+    if (posting == WALLETS_POSTING_UNKNOWN) {
+        answer_unknown(flow);
+        return;
+    }
+    if (posting != WALLETS_POSTED) {
+        refused(flow, posting);
+        return;
+    }
+    attempt->kind = SPAN("pay");
+    attempt->key = SPAN_EMPTY;
+    attempt->tries = 0;
+    flow->withdrawal->due = (int64_t)resource_now_s(flow->op);
+    save_tell_and_answer(flow, "wallet_withdrawal.created");
+}
+
+static void
+place(struct resource_op *op)
+{
+    struct wallets_flow *flow = wallets_flow_of(op);
+    const struct wallets_withdrawal *withdrawal = flow->withdrawal;
+    FAULT_POINT("wallet-withdrawal-before-post");
+    struct ledger_transfer *pending = movement(flow, "hold", BOOKS_WITHDRAWAL);
+    pending->flags = LEDGER_TRANSFER_PENDING;
+    pending->debit_account_id = wallets_account(flow, withdrawal->wallet, withdrawal->currency);
+    pending->credit_account_id =
+        wallets_platform_account(flow, BOOKS_BANK_CLEARING, withdrawal->currency);
+    pending->amount = (u128)amount_of(flow).amount;
+    wallets_post(flow, placed);
+}
+
+void
+wallets_withdrawal_drive(struct wallets_flow *flow)
+{
+    struct wallets_withdrawal *withdrawal = flow->withdrawal;
+    if (!wallets_attempt_is_open(&withdrawal->attempt)) {
+        call_bank(flow, PORT_RAIL_REPORT, reported);
+        return;
+    }
+    wallets_attempt_resume(flow, &withdrawal->attempt);
+    if (span_equal_cstr(withdrawal->attempt.kind, "hold")) {
+        place(flow->op);
+        return;
+    }
+    FAULT_POINT("wallet-withdrawal-before-pay");
+    call_bank(flow, PORT_RAIL_PAY, bank_answered);
+}
+
+/* ----------------------------------------------------------------------- (1) the beginning --- */
+
+static bool
+is_of(struct span text, bool letters, size_t minimum, size_t maximum)
+{
+    if (text.size < minimum || text.size > maximum) {
+        return false;
+    }
+    for (size_t i = 0; i < text.size; i++) {
+        char byte = text.data[i];
+        bool digit = byte >= '0' && byte <= '9';
+        bool letter = (byte >= 'A' && byte <= 'Z') || (byte >= 'a' && byte <= 'z');
+        if (!digit && !(letters && letter)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool
+read_account(struct resource_op *op, struct wallets_withdrawal *withdrawal)
+{
+    /* The longest are IBANs (ISO 13616). */
+    enum {
+        NUMBER_MIN = 4,
+        NUMBER_MAX = 34,
+        ROUTING_MIN = 3,
+        ROUTING_MAX = 11,
+    };
+
+    static_assert(NUMBER_MAX < PORT_VAULT_TOKEN_SIZE, "an account number fits into the rail");
+    (void)resource_text(op, "bank_account[account_number]", &withdrawal->account_number);
+    (void)resource_text(op, "bank_account[routing_number]", &withdrawal->routing_number);
+    (void)resource_text(op, "bank_account[country]", &withdrawal->country);
+    (void)resource_text(op, "bank_account[account_holder_name]", &withdrawal->account_holder_name);
+    (void)resource_text(op, "statement_descriptor", &withdrawal->statement_descriptor);
+    (void)resource_text(op, "description", &withdrawal->description);
+    if (!is_of(withdrawal->account_number, true, NUMBER_MIN, NUMBER_MAX)) {
+        resource_invalid(
+            op,
+            "account_number_invalid",
+            "bank_account[account_number]",
+            "A bank account number has 4 to 34 letters and digits.");
+        return false;
+    }
+    if (withdrawal->routing_number.size != 0 &&
+        !is_of(withdrawal->routing_number, true, ROUTING_MIN, ROUTING_MAX)) {
+        resource_invalid(
+            op,
+            "routing_number_invalid",
+            "bank_account[routing_number]",
+            "A routing number has 3 to 11 letters and digits.");
+        return false;
+    }
+    return true;
+}
+
+static void
+create_locked(struct resource_op *op)
+{
+    struct wallets_flow *flow = wallets_flow_of(op);
+    struct wallets_withdrawal *withdrawal = flow->withdrawal;
+    if (!wallets_reserve_both(flow, flow->wallet, NULL, amount_of(flow))) {
+        return;
+    }
+    wallets_attempt_open(flow, &withdrawal->attempt, "hold");
+    withdrawal->reserved_at = withdrawal->attempt.began;
+    withdrawal->due = wallets_attempt_lease(flow);
+    err_t error = resource_save(op, &wallets_withdrawal_type, withdrawal);
+    if (error != ERR_OK) {
+        resource_internal(op, error, "wallet withdrawal");
+        return;
+    }
+    resource_after_commit(op, place);
+}
+
+void
+wallets_withdrawal_create(struct resource_op *op)
+{
+    struct wallets_flow *flow = wallets_flow_create(op);
+    if (flow == NULL) {
+        return;
+    }
+    flow->wallet = wallets_wallet_of_path(op);
+    if (flow->wallet == NULL) {
+        return;
+    }
+    struct wallets_withdrawal *withdrawal = resource_new(op, &wallets_withdrawal_type);
+    if (withdrawal == NULL) {
+        resource_internal(op, ERR_FULL, "request memory");
+        return;
+    }
+    flow->withdrawal = withdrawal;
+    withdrawal->wallet = flow->wallet->header.id;
+    withdrawal->currency = flow->wallet->currency;
+    withdrawal->status = SPAN("pending");
+    if (read_account(op, withdrawal) &&
+        wallets_amount(op, "amount", withdrawal->currency, &withdrawal->amount) &&
+        resource_metadata(op, SPAN_EMPTY, &withdrawal->metadata) == ERR_OK) {
+        /* Against the sweeper. */
+        resource_lock(op, withdrawal->header.id, create_locked);
+    }
+}
+
+/* ---------------------------------------------------------------------------- other routes --- */
+
+void
+wallets_withdrawal_retrieve(struct resource_op *op)
+{
+    resource_answer_retrieve(op, &wallets_withdrawal_type, resource_op_capture(op, 0));
+}
+
+static void
+update_locked(struct resource_op *op)
+{
+    void *found;
+    struct span id = resource_op_capture(op, 0);
+    struct wallets_flow *flow = wallets_flow_create(op);
+    if (flow == NULL) {
+        return;
+    }
+    err_t error = resource_load(op, &wallets_withdrawal_type, id, &found);
+    if (error == ERR_NOT_FOUND) {
+        resource_missing(op, "wallet_withdrawal", "id", id);
+        return;
+    }
+    if (error != ERR_OK) {
+        resource_internal(op, error, "wallet withdrawal");
+        return;
+    }
+    flow->withdrawal = found;
+    (void)resource_text(op, "description", &flow->withdrawal->description);
+    if (resource_metadata(op, flow->withdrawal->metadata, &flow->withdrawal->metadata) == ERR_OK) {
+        save_tell_and_answer(flow, "wallet_withdrawal.updated");
+    }
+}
+
+void
+wallets_withdrawal_update(struct resource_op *op)
+{
+    resource_lock(op, resource_op_capture(op, 0), update_locked);
+}
+
+void
+wallets_withdrawal_list(struct resource_op *op)
+{
+    static const struct resource_list_filter filters[] = {
+        {"wallet", WALLETS_WITHDRAWAL_WALLET},
+        {"status", WALLETS_WITHDRAWAL_STATUS},
+    };
+    resource_answer_list(op, &wallets_withdrawal_type, "/v1/wallet_withdrawals", filters, 2);
+}
+
+void
+wallets_withdrawal_list_of_wallet(struct resource_op *op)
+{
+    struct span wallet = resource_op_capture(op, 0);
+    if (wallets_wallet_of_path(op) == NULL) {
+        return;
+    }
+    const struct document_filter only = {
+        .column = WALLETS_WITHDRAWAL_WALLET,
+        .value = {.text = wallet},
+    };
+    struct span url =
+        arena_format(resource_op_arena(op), "/v1/wallets/%.*s/withdrawals", SPAN_PRINTF(wallet));
+    resource_answer_list_of(op, &wallets_withdrawal_type, url, &only);
+}
