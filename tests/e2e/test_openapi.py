@@ -46,6 +46,14 @@ def routed(server):
 # ---- the document --------------------------------------------------------------------------
 
 
+def test_every_reference_leads_somewhere():
+    document = description().document
+    wanted = set(re.findall(r'"#/components/schemas/([^"]+)"', json.dumps(document)))
+    missing = sorted(wanted - set(document["components"]["schemas"]))
+    assert not missing, (
+        f"a file of src/api/description needs, under \"schemas\": {', '.join(missing)}\n{HINT}")
+
+
 def test_document_is_openapi():
     OpenAPIV31SpecValidator(description().document).validate()
 
@@ -120,7 +128,7 @@ def test_nothing_is_described_that_is_not_routed(server):
 
 
 def test_names_are_unique():
-    names = [operation["operationId"] for _, _, operation in operations()]
+    names = [operation.get("operationId", template) for _, template, operation in operations()]
     assert sorted(set(names)) == sorted(names)
 
 

@@ -1,6 +1,7 @@
 """Makes answers of a live server the same at every run: what is random or tells the time is
 replaced by what looks like it, always in the same way."""
 
+import calendar
 import re
 import time
 
@@ -12,6 +13,8 @@ TOKEN = re.compile(r"(_example[0-9]+_)[0-9A-Za-z]{16,}")  # an id with a secret 
 SIGNATURE = re.compile(r"\bv1=[0-9a-f]{64}")
 CODE = re.compile(r"80[0-9]{16}")  # that a payer shows
 SECONDS = re.compile(r"\b1[0-9]{9}\b")
+ISO_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
+ISO = re.compile(r"\b20[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
 SECRET = re.compile(r"(_secret_)[0-9A-Za-z]+")
 KEY = re.compile(r"\b([sprw][a-z]*_(?:test_|live_)?)[0-9A-Za-z]{24,}")
 # Links that a server hands out: where it listens, and what proves that one may follow them.
@@ -58,6 +61,7 @@ class Masks:
         value = KEY.sub(r"\1example", value)
         value = SIGNATURE.sub("v1=" + "0123456789abcdef" * 4, value)
         value = SECONDS.sub(self.seconds, value)
+        value = ISO.sub(self.iso, value)
         if CODE.fullmatch(value):
             return "801234567890123458"
         if NANOSECONDS.fullmatch(value) and self.is_near(int(value) / 1e9):
@@ -69,6 +73,10 @@ class Masks:
         """A moment inside a text."""
         value = int(match.group())
         return str(self.moment(value)) if self.is_near(value) else match.group()
+
+    def iso(self, match):
+        value = calendar.timegm(time.strptime(match.group(), ISO_FORMAT))
+        return time.strftime(ISO_FORMAT, time.gmtime(self.moment(value)))
 
     def is_near(self, seconds):
         return abs(seconds - self.now) < NEAR_DAYS * DAY

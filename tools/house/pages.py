@@ -199,7 +199,7 @@ def example_text(example):
         status = "" if example["status"] == 200 else f"Status {example['status']}:\n\n"
         return text + f"{status}```json\n{shown}\n```\n\n"
     if kind.startswith("text/") and not kind.startswith("text/html"):
-        return text + f"`{kind}`:\n\n```\n{example['answer'].rstrip()}\n```\n\n"
+        return text + f"`{kind}`:\n\n```\n{example['answer'].replace(chr(13), '').rstrip()}\n```\n\n"
     return text + f"Status {example['status']}, `{kind}`.\n\n"
 
 
