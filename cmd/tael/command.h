@@ -73,6 +73,7 @@ extern const struct command command_listen;
 extern const struct command command_openapi;
 extern const struct command command_pay;
 extern const struct command command_payments;
+extern const struct command command_wallets;
 extern const struct command command_qr;
 extern const struct command command_server;
 extern const struct command command_version;

@@ -4,7 +4,7 @@
  * needs no webhook endpoint.
  */
 #include "client.h"
-#include "show.h"
+#include "listen_view.h"
 
 #include "base/assert.h"
 #include "base/id.h"
@@ -12,7 +12,6 @@
 #include "events/signature.h"
 #include "os/clock.h"
 #include "os/entropy.h"
-#include "json/json.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,7 +23,6 @@
 #define PATTERNS_MAX     64
 #define PAGE             100
 #define SIGNATURE_SIZE   192
-#define LINE_SIZE        4096
 #define FORWARD_BODY_MAX (1U << 20)
 #define TROUBLE_FIRST_MS 1000
 #define TROUBLE_MAX_MS   30000
@@ -99,7 +97,7 @@ wait_ms(int64_t milliseconds)
     (void)nanosleep(&pause, NULL);
 }
 
-/* ---------------------------------------------------------------------------------- options --- */
+/* -------------------------------------------------------------------------------------- options */
 
 static int
 read_patterns(struct listen *listen)
@@ -198,103 +196,7 @@ close_all(struct listen *listen)
     client_close(&listen->client);
 }
 
-/* ----------------------------------------------------------------------------------- output --- */
-
-static void
-print_moment(void)
-{
-    char text[32];
-    struct buf moment;
-    buf_init_fixed(&moment, text, sizeof(text));
-    text_moment_append(&moment, (int64_t)(os_wall_ns(os_clock_real()) / OS_NS_PER_S));
-    (void)printf("%.*s  ", (int)moment.size, moment.data);
-}
-
-static void
-print_ready(const struct listen *listen)
-{
-    if (listen->options.client.json) {
-        (void)printf("{\"signing_secret\":\"%.*s\"}\n", EVENTS_SECRET_SIZE, listen->secret);
-    } else {
-        (void)printf(
-            "Ready! The webhook signing secret is %.*s (^C to quit)\n",
-            EVENTS_SECRET_SIZE,
-            listen->secret);
-    }
-    (void)fflush(stdout);
-}
-
-static void
-print_event(struct span type, struct span id)
-{
-    char text[LINE_SIZE];
-    struct buf line;
-    buf_init_fixed(&line, text, sizeof(text));
-    show_text(&line, type, SHOW_BOLD, show_colored(stdout));
-    buf_append_cstr(&line, " [");
-    show_text(&line, id, SHOW_PLAIN, false);
-    buf_append_byte(&line, ']');
-    print_moment();
-    (void)printf("--> %.*s\n", (int)line.size, line.data);
-}
-
-static const char *
-failure_of(const struct net_call *call)
-{
-    return err_text(call->result == ERR_OUTCOME_UNKNOWN ? call->cause : call->result);
-}
-
-static void
-print_answer(const struct listen *listen, const struct net_call *call, struct span id)
-{
-    char text[LINE_SIZE];
-    struct buf line;
-    bool good = call->status >= 200 && call->status < 300;
-    buf_init_fixed(&line, text, sizeof(text));
-    char status[160];
-    if (call->result == ERR_OK) {
-        (void)snprintf(status, sizeof(status), "%u", call->status);
-    } else {
-        (void)snprintf(status, sizeof(status), "%s", failure_of(call));
-    }
-    show_text(&line, span_from_cstr(status), good ? SHOW_GREEN : SHOW_RED, show_colored(stdout));
-    print_moment();
-    (void)printf(
-        "<-- [%.*s] POST %s [%.*s]\n",
-        (int)line.size,
-        line.data,
-        listen->forward_url,
-        SPAN_PRINTF(id));
-}
-
-static void
-print_json(
-    const struct listen *listen, const struct net_call *call, struct span type, struct span id)
-{
-    struct buf text;
-    struct json_writer json;
-    buf_init(&text, LINE_SIZE * 4);
-    json_begin(&json, &text);
-    json_object_begin(&json);
-    json_member_text(&json, "event", id);
-    json_member_text(&json, "type", type);
-    if (call != NULL) {
-        json_member_cstr(&json, "url", listen->forward_url);
-        if (call->result == ERR_OK) {
-            json_member_i64(&json, "status", call->status);
-        } else {
-            json_member_cstr(&json, "error", failure_of(call));
-        }
-        json_member_i64(
-            &json, "duration_ms", (int64_t)((call->ended_ns - call->started_ns) / OS_NS_PER_MS));
-    }
-    json_object_end(&json);
-    (void)printf("%.*s\n", (int)text.size, text.data);
-    buf_release(&text);
-}
-
-/* --------------------------------------------------------------------------------- one event ---
- */
+/* ------------------------------------------------------------------------------------ one event */
 
 /* The event's own text, which is what is signed. */
 static int
@@ -358,9 +260,9 @@ tell(struct listen *listen, struct span type, struct span id)
     }
     if (listen->forward == NULL) {
         if (json) {
-            print_json(listen, NULL, type, id);
+            listen_view_json(listen->forward_url, NULL, type, id);
         } else {
-            print_event(type, id);
+            listen_view_event(type, id);
         }
         return COMMAND_GO_ON;
     }
@@ -369,13 +271,13 @@ tell(struct listen *listen, struct span type, struct span id)
     if (status == COMMAND_GO_ON) {
         struct net_call call;
         if (!json) {
-            print_event(type, id);
+            listen_view_event(type, id);
         }
         forward(listen, answer.body, id, &call);
         if (json) {
-            print_json(listen, &call, type, id);
+            listen_view_json(listen->forward_url, &call, type, id);
         } else {
-            print_answer(listen, &call, id);
+            listen_view_answer(listen->forward_url, &call, id);
         }
         net_call_release(&call);
     }
@@ -383,8 +285,7 @@ tell(struct listen *listen, struct span type, struct span id)
     return status;
 }
 
-/* ----------------------------------------------------------------------------------- looking ---
- */
+/* -------------------------------------------------------------------------------------- looking */
 
 static bool
 keep_id(char out[ID_TEXT_SIZE], struct span id)
@@ -491,7 +392,8 @@ listen_on(struct listen *listen)
         }
         if (status == COMMAND_GO_ON) {
             if (!anchored) {
-                print_ready(listen);
+                listen_view_ready(
+                    listen->options.client.json, span_of(listen->secret, sizeof(listen->secret)));
             }
             anchored = true;
             trouble_ms = 0;

@@ -77,6 +77,13 @@ struct node_settings {
     int64_t withdrawal_watch;
     int64_t bank_settle;
     int64_t bank_return;
+    char merchant_name[104]; /* 25 characters of UTF-8 */
+    char merchant_city[64];
+    char merchant_country[3];
+    char merchant_category[5];
+    int64_t qr_lifetime;
+    int64_t payer_confirm_above;
+    int64_t payer_wait;
     int64_t payer_code_lifetime;
     int64_t payer_code_wrong_max;
     int64_t webhook_timeout;
@@ -108,6 +115,9 @@ struct node_settings {
     int64_t ledger_transfers_max;
     int64_t ledger_segment_size;
 };
+
+/* To webhook endpoints: those under way, and as many that rest. */
+#define NODE_OUTBOUND_CONNECTIONS(settings) (2 * (uint32_t)(settings)->webhook_in_flight_max)
 
 extern const struct setting node_setting_table[];
 extern const size_t node_setting_count;

@@ -244,10 +244,10 @@ role_api_tables(const struct node *node, struct api_routes tables[API_ROUTE_TABL
     uint32_t count = 0;
     tables[count++] =
         (struct api_routes){.routes = resource_event_routes, .count = resource_event_route_count};
-    tables[count].routes = payments_routes(node->payments, &tables[count].count);
-    count++;
-    tables[count].routes = payments_setup_routes(node->payments, &tables[count].count);
-    count++;
+    for (uint32_t i = 0; i < PAYMENTS_ROUTE_TABLES; i++) {
+        tables[count].routes = payments_routes(node->payments, i, &tables[count].count);
+        count++;
+    }
     tables[count].routes = wallets_routes(node->wallets, &tables[count].count);
     count++;
     tables[count].routes = mobile_routes(node->mobile, &tables[count].count);

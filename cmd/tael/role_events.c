@@ -18,6 +18,7 @@ outbound_open(struct node *node)
         .settings = outbound_settings_default(),
     };
     parts.settings.requests_max = (uint32_t)settings->webhook_in_flight_max;
+    parts.settings.connections_max = NODE_OUTBOUND_CONNECTIONS(settings);
     err_t result = outbound_create(&parts, &node->outbound);
     if (result != ERR_OK) {
         node_explain(node, "webhooks: webhook-ca: %s", err_text(result));

@@ -17,6 +17,16 @@ service_open(struct node *node)
         .log = &node->log,
         .settings = payments_settings_default(),
     };
+    parts.mobile = mobile_port(node->mobile);
+    parts.presentation = (struct payments_presentation){
+        .name = settings->merchant_name,
+        .city = settings->merchant_city,
+        .country = settings->merchant_country,
+        .category = settings->merchant_category,
+    };
+    parts.settings.qr_lifetime_s = settings->qr_lifetime / 1000;
+    parts.settings.payer_confirm_above = settings->payer_confirm_above;
+    parts.settings.payer_wait_s = settings->payer_wait / 1000;
     parts.settings.fee_basis_points = settings->fee_basis_points;
     parts.settings.fee_fixed = settings->fee_fixed;
     parts.settings.settlement_delay_s = settings->settlement_delay / 1000;
@@ -35,7 +45,12 @@ payments_role_open(struct node *node)
 {
     err_t result = service_open(node);
     if (result != ERR_OK) {
-        node_explain(node, "payments: %s", err_text(result));
+        node_explain(
+            node,
+            "payments: %s",
+            result == ERR_INVALID ? "merchant-name, -city, -country or -category cannot be "
+                                    "written into a code"
+                                  : err_text(result));
         return result;
     }
     payments_start(node->payments);

@@ -38,6 +38,8 @@ wallets_role_open(struct node *node)
         .bank_rail = bank_rail(node->bank),
         .log = &node->log,
         .customer_type = &payments_customer_type,
+        .charge_type = &payments_charge_type,
+        .refund_type = &payments_refund_type,
         .settings = wallets_settings_default(),
     };
     parts.settings.limits = settings->wallet_limits;

@@ -188,7 +188,8 @@ prepare(const struct command *command, struct node *node)
         FILES_BESIDES_CONNECTIONS = 256
     };
 
-    uint64_t wanted = (uint64_t)node->settings.connections_max + FILES_BESIDES_CONNECTIONS;
+    uint64_t wanted = (uint64_t)node->settings.connections_max +
+                      NODE_OUTBOUND_CONNECTIONS(&node->settings) + FILES_BESIDES_CONNECTIONS;
     uint64_t allowed = os_process_raise_file_limit(wanted);
     if (allowed < wanted) {
         TRACE_LOG(

@@ -11,6 +11,7 @@ import time
 import pytest
 
 from kit.server import PROGRAM, run_tael, without_tael_settings
+from kit.wallets import Wallets
 
 SCRIPT = """{"op":"create_accounts","events":[{"id":"1","ledger":1,"code":1},{"id":"2","ledger":1,"code":1}]}
 {"op":"create_transfers","events":[{"id":"1","debit_account_id":"1","credit_account_id":"2","amount":"10","ledger":1,"code":1}]}
@@ -43,6 +44,9 @@ def test_usage_is_2_and_says_why():
         ["ledger", "nonsense"],
         ["payments", "show"],
         ["payments", "show", "pi/../x", "--key=k"],
+        ["wallets"],
+        ["wallets", "show", "--key=k"],
+        ["wallets", "statement", "wal/../x", "--key=k"],
         ["pay", "--key=k"],
         ["pay", "--amount=20.0", "--key=k"],
         ["pay", "--amount=20.00", "--currency=zzz", "--key=k"],
@@ -62,7 +66,8 @@ def test_usage_is_2_and_says_why():
 def test_help_is_0():
     for words in (
         ["pay"], ["payments"], ["payments", "list"], ["payments", "show"], ["payments", "capture"],
-        ["payments", "cancel"], ["payments", "refund"], ["keys"], ["keys", "create"],
+        ["payments", "cancel"], ["payments", "refund"], ["keys"], ["keys", "create"], ["wallets"],
+        ["wallets", "list"], ["wallets", "show"], ["wallets", "statement"],
         ["keys", "list"], ["keys", "revoke"], ["qr"], ["qr", "parse"], ["qr", "build"],
         ["qr", "image"], ["ledger"], ["ledger", "accounts"],
         ["ledger", "transfers"], ["ledger", "replay"], ["ledger", "check"],
@@ -280,3 +285,30 @@ def test_colours_are_for_terminals(tael):
     plain = on_terminal(words, {"NO_COLOR": "1"})
     assert "\033" not in plain and payment["id"] in plain and "?[2Jx" in plain
     assert "\033" not in tael("payments", "list").stdout
+
+
+def test_wallets(tael):
+    wallets = Wallets(tael.server)
+    assert "no wallets" in tael("wallets", "list").stdout
+    wallet = wallets.wallet(12345, email="cli@example.com", tier="basic")
+    other = wallets.wallet(email="other@example.com")
+    assert "Nothing has moved." in tael("wallets", "statement", other).stdout
+    sent = wallets.send(wallet, other, 45, description="for \x1b[31mtea")
+    wallets.post(f"/v1/wallets/{wallet}/holds", to=other, amount=300)
+    listed = tael("wallets", "list").stdout
+    assert re.search(rf"^{wallet} +cus_\w+ +cli@example.com +120\.00 USD +3\.00 USD +active$",
+                     listed, re.MULTILINE), listed
+    shown = tael("wallets", "show", wallet).stdout
+    assert re.search(r"^available +120\.00 USD$", shown, re.MULTILINE)
+    assert re.search(r"^out, day +996\.55 USD left of 1000\.00 USD$", shown, re.MULTILINE), shown
+    lines = tael("wallets", "statement", wallet).stdout
+    assert re.search(rf"transfer +-0\.45 USD +123\.00 USD +{sent['id']} +for .\[31mtea", lines)
+    assert "\x1b" not in lines
+    page = tael("wallets", "statement", wallet, "--limit=1").stdout
+    after = re.search(r"--after=(wln_\w+)", page).group(1)
+    rest = tael("wallets", "statement", wallet, f"--after={after}", "--json")
+    assert [line["kind"] for line in json.loads(rest.stdout)["data"]] == ["deposit"]
+    assert json.loads(tael("wallets", "show", wallet, "--json").stdout)["id"] == wallet
+    assert len(json.loads(tael("wallets", "list", "--json").stdout)["data"]) == 2
+    gone = tael("wallets", "show", "wal_0000000000000000000000")
+    assert gone.returncode == 1 and "No such wallet" in gone.stderr

@@ -28,28 +28,18 @@ static const char *const patterns[SIM_VERB_COUNT] = {
 };
 
 static const struct resource_route *
-route_among(const struct resource_route *routes, uint32_t count, const char *pattern)
-{
-    for (uint32_t i = 0; i < count; i++) {
-        if (strcmp(routes[i].method, "POST") == 0 && strcmp(routes[i].pattern, pattern) == 0) {
-            return &routes[i];
-        }
-    }
-    return NULL;
-}
-
-static const struct resource_route *
 route_find(struct sim *sim, const char *pattern)
 {
-    uint32_t count;
-    const struct resource_route *routes = payments_routes(sim->process.payments, &count);
-    const struct resource_route *found = route_among(routes, count, pattern);
-    if (found == NULL) {
-        routes = payments_setup_routes(sim->process.payments, &count);
-        found = route_among(routes, count, pattern);
+    for (uint32_t table = 0; table < PAYMENTS_ROUTE_TABLES; table++) {
+        uint32_t count;
+        const struct resource_route *routes = payments_routes(sim->process.payments, table, &count);
+        for (uint32_t i = 0; i < count; i++) {
+            if (strcmp(routes[i].method, "POST") == 0 && strcmp(routes[i].pattern, pattern) == 0) {
+                return &routes[i];
+            }
+        }
     }
-    ASSERT(found != NULL);
-    return found;
+    UNREACHABLE();
 }
 
 static void

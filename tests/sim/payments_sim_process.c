@@ -170,6 +170,7 @@ start_api(struct sim *sim)
     };
     must(sim, resource_runtime_create(&parts, &process->runtime), "runtime", "");
     struct payments_parts payments = {
+        .presentation = {.name = "Shop", .city = "City", .country = "US", .category = "5999"},
         .runtime = process->runtime,
         .loop = process->api_loop,
         .clock = os_sim_clock(sim->machine),

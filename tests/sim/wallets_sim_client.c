@@ -70,6 +70,8 @@ void
 wsim_calls_forget(struct wsim *sim)
 {
     struct wsim_call *call = sim->calls;
+    json_decref(sim->asked);
+    sim->asked = NULL;
     sim->calls = NULL;
     while (call != NULL) {
         struct wsim_call *next = call->next;

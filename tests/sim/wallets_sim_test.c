@@ -127,10 +127,157 @@ damage_is_seen(void **state)
     assert_true(damaged > 0);
 }
 
+/* ------------------------------------------------------------------------------- the port --- */
+
+static void
+port_done(struct port_wallet_request *request)
+{
+    (void)request;
+}
+
+static struct port_wallet_request
+ask_port(
+    struct wsim *sim,
+    enum port_wallet_operation operation,
+    const char *wallet,
+    enum port_wallet_direction direction,
+    int64_t amount)
+{
+    struct port_wallet_request request = {
+        .reply_to = &sim->immediate,
+        .done = port_done,
+        .operation = operation,
+        .movement =
+            {
+                .scope = sim->scope,
+                .direction = direction,
+                .amount = {.amount = amount, .currency = currency_find(SPAN("usd"))},
+            },
+        .outcome = (enum port_wallet_outcome)77,
+    };
+    (void)snprintf(request.movement.wallet, sizeof(request.movement.wallet), "%s", wallet);
+    struct port_wallet *port = wallets_port(sim->process.wallets);
+    port->submit(port, &request);
+    assert_true(os_sim_run_until_idle(sim->machine, WSIM_STEPS_MAX));
+    return request;
+}
+
+static void
+expect_refusal(const struct port_wallet_request *request, const char *code)
+{
+    assert_int_equal(request->error, ERR_OK);
+    assert_int_equal(request->outcome, PORT_WALLET_REFUSED);
+    assert_string_equal(request->code, code);
+    assert_true(request->message[0] != '\0');
+}
+
+static struct wsim *
+quiet_sim(const char *limits)
+{
+    struct wsim *sim = wsim_create(1);
+    sim->plan.wallets.limits = limits;
+    wsim_start(sim);
+    wsim_clients_prepare(sim);
+    return sim;
+}
+
+static void
+the_port_looks_up(void **state)
+{
+    (void)state;
+    struct wsim *sim = quiet_sim("basic.out=100/150/200 basic.in=1000/1000/1000");
+    struct port_wallet_request found =
+        ask_port(sim, PORT_WALLET_LOOKUP, sim->wallets[0], PORT_WALLET_OUT, 0);
+    assert_int_equal(found.error, ERR_OK);
+    assert_int_equal(found.outcome, PORT_WALLET_OK);
+    assert_ptr_equal(found.currency, currency_find(SPAN("usd")));
+    assert_true(strncmp(found.customer, "cus_", 4) == 0);
+    found = ask_port(sim, PORT_WALLET_LOOKUP, "wal_0000000000000000000000", PORT_WALLET_OUT, 0);
+    assert_int_equal(found.outcome, PORT_WALLET_NOT_FOUND);
+    /* Of another merchant, or in another mode. */
+    sim->scope++;
+    found = ask_port(sim, PORT_WALLET_LOOKUP, sim->wallets[0], PORT_WALLET_OUT, 0);
+    assert_int_equal(found.outcome, PORT_WALLET_NOT_FOUND);
+    wsim_destroy(&sim);
+}
+
+static void
+the_port_reserves(void **state)
+{
+    (void)state;
+    struct wsim *sim = quiet_sim("basic.out=100/150/200 basic.in=1000/1000/1000");
+    const char *wallet = sim->wallets[0];
+    struct port_wallet *port = wallets_port(sim->process.wallets);
+    struct port_wallet_request first =
+        ask_port(sim, PORT_WALLET_RESERVE, wallet, PORT_WALLET_OUT, 10000);
+    assert_int_equal(first.error, ERR_OK);
+    assert_int_equal(first.outcome, PORT_WALLET_OK);
+    assert_true(first.movement.reserved_at > 0);
+    struct port_wallet_request next =
+        ask_port(sim, PORT_WALLET_RESERVE, wallet, PORT_WALLET_OUT, 10001);
+    expect_refusal(&next, "wallet_limit_transaction");
+    next = ask_port(sim, PORT_WALLET_RESERVE, wallet, PORT_WALLET_OUT, 5001);
+    expect_refusal(&next, "wallet_limit_day");
+    assert_non_null(strstr(next.message, "50.00 USD"));
+    /* What did not move is free again; in and out are counted apart. */
+    port->release(port, &first.movement);
+    next = ask_port(sim, PORT_WALLET_RESERVE, wallet, PORT_WALLET_OUT, 5001);
+    assert_int_equal(next.outcome, PORT_WALLET_OK);
+    next = ask_port(sim, PORT_WALLET_RESERVE, wallet, PORT_WALLET_IN, 70000);
+    assert_int_equal(next.outcome, PORT_WALLET_OK);
+    next = ask_port(sim, PORT_WALLET_RESERVE, wallet, PORT_WALLET_IN, 20000);
+    expect_refusal(&next, "wallet_limit_day"); /* it was funded by 200.00 */
+    wsim_destroy(&sim);
+}
+
+static void
+the_port_knows_the_status(void **state)
+{
+    (void)state;
+    struct wsim *sim = quiet_sim("basic.out=9000/9000/9000 basic.in=9000/9000/9000");
+    const char *wallet = sim->wallets[WSIM_WALLETS - 1];
+    (void)wsim_ask(sim, "POST", "/v1/wallets/:id/freeze", wallet, "");
+    struct port_wallet_request request =
+        ask_port(sim, PORT_WALLET_RESERVE, wallet, PORT_WALLET_IN, 100);
+    expect_refusal(&request, "wallet_frozen");
+    (void)wsim_ask(sim, "POST", "/v1/wallets/:id/close", wallet, "");
+    request = ask_port(sim, PORT_WALLET_RESERVE, wallet, PORT_WALLET_IN, 100);
+    expect_refusal(&request, "wallet_closed");
+    request.movement.amount.currency = currency_find(SPAN("eur"));
+    struct port_wallet *port = wallets_port(sim->process.wallets);
+    (void)snprintf(request.movement.wallet, ID_TEXT_SIZE, "%s", sim->wallets[0]);
+    port->submit(port, &request);
+    assert_true(os_sim_run_until_idle(sim->machine, WSIM_STEPS_MAX));
+    expect_refusal(&request, "wallet_currency_mismatch");
+    wsim_destroy(&sim);
+}
+
+/* A commit that fails: the caller hears of it, and nothing was counted. */
+static void
+the_port_tells_of_failures(void **state)
+{
+    (void)state;
+    struct wsim *sim = quiet_sim("basic.out=100/150/200 basic.in=1000/1000/1000");
+    sim->process.documents.fate = SIM_COMMIT_FAILS;
+    struct port_wallet_request request =
+        ask_port(sim, PORT_WALLET_RESERVE, sim->wallets[0], PORT_WALLET_OUT, 10000);
+    assert_int_not_equal(request.error, ERR_OK);
+    for (int i = 0; i < 3; i++) {
+        request = ask_port(sim, PORT_WALLET_RESERVE, sim->wallets[0], PORT_WALLET_OUT, 5000);
+        assert_int_equal(request.error, ERR_OK);
+        assert_int_equal(request.outcome, PORT_WALLET_OK);
+    }
+    wsim_destroy(&sim);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_port_looks_up),
+        cmocka_unit_test(the_port_reserves),
+        cmocka_unit_test(the_port_knows_the_status),
+        cmocka_unit_test(the_port_tells_of_failures),
         cmocka_unit_test(every_seed_holds),
         cmocka_unit_test(a_seed_repeats_itself),
         cmocka_unit_test(damage_is_seen),

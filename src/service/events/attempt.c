@@ -28,7 +28,7 @@ events_outcome_name(enum events_outcome outcome)
     return outcome_names[outcome];
 }
 
-/* ----------------------------------------------------------------------------------- making --- */
+/* --------------------------------------------------------------------------------------- making */
 
 /* The present secret, and the one before while it still counts. */
 static err_t
@@ -190,7 +190,7 @@ events_attempt_destroy(struct events_attempt *attempt)
     free(attempt);
 }
 
-/* ------------------------------------------------------------------------------ there and back */
+/* ------------------------------------------------------------------------------- there and back */
 
 void
 events_attempt_send(struct events_attempt *attempt)

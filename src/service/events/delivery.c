@@ -58,7 +58,7 @@ events_delivery_retrieve(struct resource_op *op)
     }
 }
 
-/* --------------------------------------------------------------------------- of one event --- */
+/* --------------------------------------------------------------------------------- of one event */
 
 struct listing {
     struct resource_op *op;
@@ -120,7 +120,7 @@ events_delivery_list_of_event(struct resource_op *op)
     resource_answer(op, 200, &body);
 }
 
-/* ----------------------------------------------------------------------------------- resend --- */
+/* --------------------------------------------------------------------------------------- resend */
 
 /* The delivery of this event to this endpoint, due now: a new one, or the one that there was. */
 static err_t

@@ -44,7 +44,7 @@ wants(const struct events_target *target, struct span type)
     return false;
 }
 
-/* ------------------------------------------------------------------------------- deliveries --- */
+/* ----------------------------------------------------------------------------------- deliveries */
 
 err_t
 events_delivery_add(
@@ -104,7 +104,7 @@ deliver(struct dispatch *dispatch, struct span event_id, struct span type)
     return ERR_OK;
 }
 
-/* ----------------------------------------------------------------------------------- cursor --- */
+/* --------------------------------------------------------------------------------------- cursor */
 
 static err_t
 cursor_load(struct resource_op *op, struct events_cursor **ret_cursor)
@@ -142,7 +142,7 @@ events_cursor_to_now(struct resource_op *op)
     return resource_save(op, &events_cursor_type, cursor);
 }
 
-/* -------------------------------------------------------------------------------- operation --- */
+/* ------------------------------------------------------------------------------------ operation */
 
 static bool
 collect_event(void *context, const struct document_row *row)
@@ -252,7 +252,7 @@ events_dispatch_start(struct events_scope *scope)
             events->parts.runtime, scope->number, events, dispatch_run, scope) == ERR_OK;
 }
 
-/* ------------------------------------------------------------------------- what lists ask --- */
+/* ------------------------------------------------------------------------------- what lists ask */
 
 static bool
 count_row(void *context, const struct document_row *row)

@@ -142,7 +142,7 @@ const struct resource_type events_cursor_type = {
     .struct_size = sizeof(struct events_cursor),
 };
 
-/* ----------------------------------------------------------------------------------- names --- */
+/* ---------------------------------------------------------------------------------------- names */
 
 int64_t
 events_queue_key(int64_t number, int64_t due_ms)

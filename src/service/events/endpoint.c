@@ -13,7 +13,7 @@
 #define VERSION_MAX    64
 #define ROLL_DEFAULT_S INT64_C(86400)
 
-/* ------------------------------------------------------------------------------- parameters --- */
+/* ----------------------------------------------------------------------------------- parameters */
 
 static bool
 refuse_url(struct resource_op *op, const char *why)
@@ -144,7 +144,7 @@ read_members(struct resource_op *op, struct events_endpoint *endpoint)
            resource_metadata(op, endpoint->metadata, &endpoint->metadata) == ERR_OK;
 }
 
-/* ---------------------------------------------------------------------------------- secrets --- */
+/* -------------------------------------------------------------------------------------- secrets */
 
 /* A new secret, sealed and shown. */
 static err_t
@@ -175,7 +175,7 @@ answer(struct resource_op *op, const struct events_endpoint *endpoint)
     }
 }
 
-/* ----------------------------------------------------------------------------------- create --- */
+/* --------------------------------------------------------------------------------------- create */
 
 struct seen {
     uint32_t count;
@@ -288,8 +288,7 @@ events_endpoint_create(struct resource_op *op)
     answer(op, endpoint);
 }
 
-/* ------------------------------------------------------------------- retrieve, update, delete ---
- */
+/* --------------------------------------------------------------------- retrieve, update, delete */
 
 /* NULL: answered. */
 static struct events_endpoint *
@@ -403,7 +402,7 @@ events_endpoint_list(struct resource_op *op)
     resource_answer_list(op, &events_endpoint_type, "/v1/webhook_endpoints", NULL, 0);
 }
 
-/* ------------------------------------------------------------------------------------- roll --- */
+/* ----------------------------------------------------------------------------------------- roll */
 
 static void
 roll_locked(struct resource_op *op)

@@ -31,7 +31,7 @@ events_settings_default(void)
     };
 }
 
-/* ----------------------------------------------------------------------------------- shared --- */
+/* --------------------------------------------------------------------------------------- shared */
 
 int64_t
 events_now_ms(const struct events *events)
@@ -56,7 +56,7 @@ events_random(struct events *events)
     return value ^ value >> 31;
 }
 
-/* ------------------------------------------------------------------------------------ watch --- */
+/* ---------------------------------------------------------------------------------------- watch */
 
 static void
 emitted(void *context, uint64_t scope_number)
@@ -68,7 +68,7 @@ emitted(void *context, uint64_t scope_number)
     }
 }
 
-/* ------------------------------------------------------------------------------------ sweep --- */
+/* ---------------------------------------------------------------------------------------- sweep */
 
 static void
 sweep_scope(void *context, struct map_link *link)
@@ -95,7 +95,7 @@ sweep(struct os_timer *timer)
     os_timer_arm(events->parts.loop, timer, os_monotonic_ns(events->parts.clock) + EVENTS_SWEEP_NS);
 }
 
-/* ------------------------------------------------------------------------------------- life --- */
+/* ----------------------------------------------------------------------------------------- life */
 
 static err_t
 routes_bind(struct events *events)

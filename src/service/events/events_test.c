@@ -17,7 +17,7 @@ wall_ms(const struct t_world *world)
     return (int64_t)(os_wall_ns(os_sim_clock(world->sim)) / OS_NS_PER_MS);
 }
 
-/* --------------------------------------------------------------------------------- delivering */
+/* ----------------------------------------------------------------------------------- delivering */
 
 static void
 test_delivered_and_signed(void **state)
@@ -174,7 +174,7 @@ test_test_mode_retries_within_thirty_seconds(void **state)
     assert_int_equal(events_health(world->events).given_up, 1);
 }
 
-/* ------------------------------------------------------------------------------------ crashes */
+/* -------------------------------------------------------------------------------------- crashes */
 
 /* EVENTS-1, EVENTS-2: the process dies after any number of steps; every event that is there in the
  * end was delivered, and there is one delivery of it. */
@@ -276,7 +276,7 @@ test_drain(void **state)
     assert_int_equal(world->sent_count, 6);
 }
 
-/* ----------------------------------------------------------------------------------- fairness */
+/* ------------------------------------------------------------------------------------- fairness */
 
 /* EVENTS-3: what hangs holds nobody up. */
 static void
@@ -353,7 +353,7 @@ test_bodies_under_way_are_bounded(void **state)
     assert_in_range(world->most, 2, 12);
 }
 
-/* ---------------------------------------------------------------------------------- endpoints */
+/* ------------------------------------------------------------------------------------ endpoints */
 
 static void
 test_persistent_failure_disables(void **state)

@@ -1,7 +1,8 @@
 #include "events/filter.h"
 
 /* Stripe's names (the enum of enabled_events in its OpenAPI document of 2026-08-26), and ours, in
- * the order of bytes. */
+ * the order of bytes. A service that emits another type adds its name here, or nobody could ask for
+ * it before the first one happened. */
 static const char *const names[] = {
     "account.application.authorized",
     "account.application.deauthorized",
@@ -268,6 +269,31 @@ static const char *const names[] = {
     "treasury.received_credit.failed",
     "treasury.received_credit.succeeded",
     "treasury.received_debit.created",
+    "wallet.closed",
+    "wallet.created",
+    "wallet.frozen",
+    "wallet.unfrozen",
+    "wallet.updated",
+    "wallet_hold.captured",
+    "wallet_hold.created",
+    "wallet_hold.expired",
+    "wallet_hold.failed",
+    "wallet_hold.released",
+    "wallet_hold.updated",
+    "wallet_request.canceled",
+    "wallet_request.created",
+    "wallet_request.declined",
+    "wallet_request.expired",
+    "wallet_request.paid",
+    "wallet_request.updated",
+    "wallet_transfer.failed",
+    "wallet_transfer.succeeded",
+    "wallet_transfer.updated",
+    "wallet_withdrawal.created",
+    "wallet_withdrawal.failed",
+    "wallet_withdrawal.paid",
+    "wallet_withdrawal.returned",
+    "wallet_withdrawal.updated",
     "webhook_endpoint.disabled",
 };
 
@@ -298,6 +324,12 @@ wildcard_prefix(struct span pattern)
         return SPAN_EMPTY;
     }
     return span_slice(pattern, 0, pattern.size - 1);
+}
+
+const char *
+events_filter_name(size_t index)
+{
+    return index < NAME_COUNT ? names[index] : NULL;
 }
 
 bool

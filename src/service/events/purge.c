@@ -8,10 +8,10 @@
 
 #include <stdlib.h>
 
-#define REMOVED_AT_ONCE 100
+#define REMOVED_AT_ONCE 200
 #define SCOPES_FIRST    64
 /* Between two steps while there is much to remove. */
-#define BUSY_NS (20 * OS_NS_PER_MS)
+#define BUSY_NS (10 * OS_NS_PER_MS)
 
 struct removal {
     struct resource_op *op;

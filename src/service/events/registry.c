@@ -23,7 +23,7 @@ copy_id(char out[ID_TEXT_SIZE], struct span id)
     out[id.size] = '\0';
 }
 
-/* ----------------------------------------------------------------------------------- scopes --- */
+/* --------------------------------------------------------------------------------------- scopes */
 
 static uint64_t
 scope_hash(uint64_t number)
@@ -67,7 +67,7 @@ events_scope_get(struct events *events, uint64_t number, struct events_scope **r
     return ERR_OK;
 }
 
-/* ---------------------------------------------------------------------------------- targets --- */
+/* -------------------------------------------------------------------------------------- targets */
 
 struct events_target *
 events_target_find(struct events_scope *scope, struct span id)
@@ -201,8 +201,7 @@ target_enable(struct events_target *target, bool enabled)
     }
 }
 
-/* --------------------------------------------------------------------------- reading a scope ---
- */
+/* ------------------------------------------------------------------------------ reading a scope */
 
 struct reading {
     struct events_scope *scope;
@@ -230,6 +229,11 @@ apply_one(
     }
     TRY(target_set_patterns(op, target, endpoint->enabled_events));
     target_enable(target, !endpoint->disabled);
+    if (target->version != endpoint->header.version) {
+        target->version = endpoint->header.version;
+        target->failures = 0; /* it may have another URL: what failed says nothing of it */
+        target->pause_until_ns = 0;
+    }
     events_work(target);
     return ERR_OK;
 }
@@ -322,7 +326,7 @@ events_scope_changed(struct events_scope *scope)
     events_scope_go_on(scope);
 }
 
-/* ------------------------------------------------------------------------------------ start --- */
+/* ---------------------------------------------------------------------------------------- start */
 
 struct opening {
     struct events *events;

@@ -41,7 +41,7 @@ unhex(struct span text, uint8_t *out, size_t size)
     return true;
 }
 
-/* --------------------------------------------------------------------------------- the key --- */
+/* -------------------------------------------------------------------------------------- the key */
 
 static err_t
 key_make(struct os_disk *disk, struct os_entropy *entropy, const char *folder)
@@ -126,7 +126,7 @@ events_key_close(struct events_key **key)
     *key = NULL;
 }
 
-/* ----------------------------------------------------------------------------- sealing --- */
+/* -------------------------------------------------------------------------------------- sealing */
 
 err_t
 events_secret_seal(
@@ -182,7 +182,7 @@ events_secret_open(
     if (!unhex(sealed_hex, sealed, sizeof(sealed))) {
         return ERR_CORRUPT;
     }
-    unsigned char *out = (unsigned char *)ret_secret;
+    unsigned char clear[EVENTS_SECRET_SIZE];
     EVP_CIPHER_CTX *context = EVP_CIPHER_CTX_new();
     bool ready =
         context != NULL &&
@@ -190,14 +190,15 @@ events_secret_open(
         EVP_DecryptUpdate(
             context, NULL, &size, (const unsigned char *)endpoint_id.data, (int)endpoint_id.size) ==
             1 &&
-        EVP_DecryptUpdate(context, out, &size, sealed + CIPHER_OFFSET, EVENTS_SECRET_SIZE) == 1 &&
+        EVP_DecryptUpdate(context, clear, &size, sealed + CIPHER_OFFSET, EVENTS_SECRET_SIZE) == 1 &&
         EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_GCM_SET_TAG, EVENTS_TAG_SIZE, sealed + TAG_OFFSET) ==
             1;
-    bool authentic = ready && EVP_DecryptFinal_ex(context, out + size, &rest) == 1;
+    bool authentic = ready && EVP_DecryptFinal_ex(context, clear + size, &rest) == 1;
     EVP_CIPHER_CTX_free(context);
-    if (!authentic) {
-        explicit_bzero(ret_secret, EVENTS_SECRET_SIZE);
+    if (authentic) {
+        memcpy(ret_secret, clear, sizeof(clear));
     }
+    explicit_bzero(clear, sizeof(clear));
     if (!ready) {
         return ERR_CRYPTO;
     }

@@ -45,6 +45,7 @@ struct events_target {
     struct events_scope *scope;
     char id[ID_TEXT_SIZE];
     int64_t number;
+    uint32_t version; /* of the document that it was read from */
     bool enabled;
     bool removed;          /* its endpoint is deleted: what waits is canceled */
     bool has_turn;         /* it waited, and may begin attempts now */

@@ -13,7 +13,7 @@
 #define ATTEMPTS_SIZE_MAX    (1U << 20)
 #define VALUES_MAX           10000
 
-/* -------------------------------------------------------------------------------- the record */
+/* ----------------------------------------------------------------------------------- the record */
 
 static void
 write_attempt(struct json_writer *json, const struct events_attempt *attempt)
@@ -95,7 +95,7 @@ record(
     return failed ? ERR_FULL : ERR_OK;
 }
 
-/* ------------------------------------------------------------------------------ the delivery */
+/* --------------------------------------------------------------------------------- the delivery */
 
 void
 events_delivery_set_due(struct events_delivery *delivery, int64_t number, int64_t due_ms)
@@ -184,7 +184,7 @@ settle_delivery(
     return resource_save(op, &events_delivery_type, delivery);
 }
 
-/* ------------------------------------------------------------------------------ the endpoint */
+/* --------------------------------------------------------------------------------- the endpoint */
 
 static err_t
 disable(struct resource_op *op, struct events_target *target, struct events_endpoint *endpoint)

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* ------------------------------------------------------------------------------ the documents */
+/* -------------------------------------------------------------------------------- the documents */
 
 static struct document_store_ops failing_ops;
 
@@ -138,7 +138,7 @@ documents_open(struct t_world *world)
     world->failing.ops = &failing_ops;
 }
 
-/* -------------------------------------------------------------------------------- the way out */
+/* ---------------------------------------------------------------------------------- the way out */
 
 struct flight {
     struct os_timer timer;
@@ -242,7 +242,7 @@ t_host(struct t_world *world, const char *name)
     return host;
 }
 
-/* ---------------------------------------------------------------------------------- the world */
+/* ------------------------------------------------------------------------------------ the world */
 
 static void
 replies_post(struct os_executor *executor, struct os_task *first, struct os_task *last)
@@ -409,7 +409,7 @@ t_run_for(struct t_world *world, uint64_t milliseconds)
     assert_true(os_sim_run_for(world->sim, milliseconds * OS_NS_PER_MS, T_STEPS_MAX));
 }
 
-/* ----------------------------------------------------------------------------------- requests */
+/* ------------------------------------------------------------------------------------- requests */
 
 struct call {
     struct resource_request request;
@@ -543,7 +543,7 @@ t_endpoint(struct t_world *world, const char *host, const char *type)
     return id;
 }
 
-/* ------------------------------------------------------------------------------------- events */
+/* --------------------------------------------------------------------------------------- events */
 
 uint32_t
 t_sent_to(const struct t_world *world, const char *host)

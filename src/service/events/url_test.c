@@ -133,6 +133,19 @@ test_known_names(void **state)
     assert_false(known("zzz.*"));
 }
 
+static void
+test_names_are_in_order(void **state)
+{
+    (void)state;
+    size_t count = 0;
+    for (; events_filter_name(count) != NULL; count++) {
+        assert_true(known(events_filter_name(count)));
+        assert_true(
+            count == 0 || strcmp(events_filter_name(count - 1), events_filter_name(count)) < 0);
+    }
+    assert_true(count > 260);
+}
+
 static bool
 matches(const char *pattern, const char *type)
 {
@@ -162,6 +175,7 @@ main(void)
         cmocka_unit_test(test_wrong_urls),
         cmocka_unit_test(test_lengths),
         cmocka_unit_test(test_known_names),
+        cmocka_unit_test(test_names_are_in_order),
         cmocka_unit_test(test_matching),
     };
     return cmocka_run_group_tests_name("url", tests, NULL, NULL);

@@ -38,7 +38,7 @@ struct work {
     bool done;
 };
 
-/* ------------------------------------------------------------------------------------- room --- */
+/* ----------------------------------------------------------------------------------------- room */
 
 static bool
 is_failing(const struct events_target *target)
@@ -61,7 +61,7 @@ room(const struct events *events, bool failing)
         return 0;
     }
     uint32_t all = less(settings->in_flight_max, events->in_flight);
-    uint32_t half = less(settings->in_flight_max / 2 + 1, events->in_flight_failing);
+    uint32_t half = less((settings->in_flight_max + 1) / 2, events->in_flight_failing);
     return failing && half < all ? half : all;
 }
 
@@ -103,7 +103,7 @@ next_turn(struct events *events)
     }
 }
 
-/* ----------------------------------------------------------------------------------- taking --- */
+/* --------------------------------------------------------------------------------------- taking */
 
 static bool
 is_under_way(const struct events_target *target, struct span delivery_id)
@@ -232,8 +232,7 @@ take(struct work *work)
     return work->want == 0 ? ERR_OK : prepare(work);
 }
 
-/* ------------------------------------------------------------------------------ writing down ---
- */
+/* --------------------------------------------------------------------------------- writing down */
 
 static err_t
 load_endpoint(struct work *work)
@@ -264,7 +263,7 @@ settle_finished(struct work *work)
                                   : resource_save(work->op, &events_endpoint_type, work->endpoint);
 }
 
-/* -------------------------------------------------------------------------------- operation --- */
+/* ------------------------------------------------------------------------------------ operation */
 
 static void
 send_prepared(struct work *work)

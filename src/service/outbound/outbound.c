@@ -1,7 +1,9 @@
 #include "outbound/outbound.h"
 
 #include "base/assert.h"
+#include "base/hash.h"
 #include "base/list.h"
+#include "base/map.h"
 #include "net/client.h"
 
 #include <stdlib.h>
@@ -10,9 +12,12 @@
 #define CONNECT_TIMEOUT_MS 10000
 #define IDLE_TIMEOUT_MS    30000
 #define HEAD_BYTES_MAX     32768
+/* Connections are counted, and closed if there are too many, once in so many requests. */
+#define TRIM_EVERY 64
 
 struct origin {
-    struct list_link link; /* in outbound->origins, the latest used in front */
+    struct list_link link;   /* in outbound->origins, the latest used in front */
+    struct map_link by_name; /* in outbound->by_name */
     char host[PORT_HTTP_HOST_MAX + 1];
     uint16_t port;
     bool tls;
@@ -35,7 +40,9 @@ struct outbound {
     struct outbound_parts parts;
     struct net_tls *tls;
     struct list origins;
+    struct map by_name;
     uint32_t origin_count;
+    uint64_t sent_count;
     struct call *calls; /* settings.requests_max of them */
     struct list free;
 };
@@ -46,12 +53,19 @@ outbound_settings_default(void)
     return (struct outbound_settings){
         .requests_max = 1024,
         .origins_max = 1024,
-        .connections_max = 64,
+        .connections_max = 4096,
         .answer_bytes_max = 16384,
     };
 }
 
-/* ----------------------------------------------------------------------------------- origins */
+/* -------------------------------------------------------------------------------------- origins */
+
+static uint64_t
+origin_hash(const struct port_http_request *request)
+{
+    static const struct hash_key key = {1, 2};
+    return hash_keyed(key, request->host) ^ request->port;
+}
 
 static bool
 origin_is(const struct origin *origin, const struct port_http_request *request)
@@ -64,13 +78,14 @@ static void
 origin_destroy(struct outbound *outbound, struct origin *origin)
 {
     list_remove(&origin->link);
+    map_remove(&outbound->by_name, &origin->by_name);
     outbound->origin_count--;
     net_client_destroy(&origin->client);
     free(origin);
 }
 
 /* The one that rested longest goes. Waiting for its sockets takes a turn of the net loop, but that
- * happens only beyond origins_max. */
+ * happens only beyond the maxima. */
 static bool
 make_room(struct outbound *outbound)
 {
@@ -105,7 +120,8 @@ client_create(struct outbound *outbound, struct origin *origin)
 {
     const struct outbound_settings *settings = &outbound->parts.settings;
     struct net_client_settings net = net_client_settings_default;
-    net.connections_max = settings->connections_max;
+    /* Whoever hangs at the same origin must not hold up others there: as many as requests. */
+    net.connections_max = settings->requests_max;
     net.waiting_max = settings->requests_max;
     net.connect_timeout_ms = CONNECT_TIMEOUT_MS;
     net.idle_timeout_ms = IDLE_TIMEOUT_MS;
@@ -140,7 +156,11 @@ origin_create(
     origin->tls = request->tls;
     origin->reach = request->reach;
     err_t result = client_create(outbound, origin);
+    if (result == ERR_OK) {
+        result = map_insert(&outbound->by_name, origin_hash(request), &origin->by_name);
+    }
     if (result != ERR_OK) {
+        net_client_destroy(&origin->client);
         free(origin);
         return result;
     }
@@ -154,8 +174,9 @@ static err_t
 origin_for(
     struct outbound *outbound, const struct port_http_request *request, struct origin **ret_origin)
 {
-    LIST_FOREACH_SAFE (&outbound->origins, link) {
-        struct origin *origin = CONTAINER_OF(link, struct origin, link);
+    for (struct map_link *link = map_find(&outbound->by_name, origin_hash(request)); link != NULL;
+         link = map_next(link)) {
+        struct origin *origin = CONTAINER_OF(link, struct origin, by_name);
         if (origin_is(origin, request)) {
             list_remove(&origin->link);
             list_push_front(&outbound->origins, &origin->link);
@@ -166,7 +187,22 @@ origin_for(
     return origin_create(outbound, request, ret_origin);
 }
 
-/* ------------------------------------------------------------------------------------- calls */
+/* Connections that rest take up descriptors, which the whole process shares. */
+static void
+trim(struct outbound *outbound)
+{
+    uint64_t count = 0;
+    LIST_FOREACH_SAFE (&outbound->origins, link) {
+        struct net_client_counters counters;
+        net_client_count(CONTAINER_OF(link, struct origin, link)->client, &counters);
+        count += counters.connections;
+    }
+    if (count > outbound->parts.settings.connections_max) {
+        (void)make_room(outbound);
+    }
+}
+
+/* ---------------------------------------------------------------------------------------- calls */
 
 static void
 refused_run(struct os_task *task)
@@ -235,6 +271,9 @@ send(struct port_http *port, struct port_http_request *request)
     request->cut = false;
     request->duration_ns = 0;
     struct origin *origin = NULL;
+    if (++outbound->sent_count % TRIM_EVERY == 0) {
+        trim(outbound);
+    }
     err_t result = list_is_empty(&outbound->free) ? ERR_BUSY : ERR_OK;
     if (result == ERR_OK) {
         result = origin_for(outbound, request, &origin);
@@ -250,7 +289,7 @@ send(struct port_http *port, struct port_http_request *request)
     net_client_start(origin->client, &call->net);
 }
 
-/* -------------------------------------------------------------------------------------- life */
+/* ----------------------------------------------------------------------------------------- life */
 
 static bool
 settings_are_sane(const struct outbound_settings *settings)
@@ -270,6 +309,7 @@ outbound_create(const struct outbound_parts *parts, struct outbound **ret_outbou
     outbound->port.send = send;
     outbound->parts = *parts;
     list_init(&outbound->origins);
+    map_init(&outbound->by_name, parts->settings.origins_max);
     list_init(&outbound->free);
     err_t result = net_tls_create_client(parts->ca_file, true, &outbound->tls);
     outbound->calls = calloc(parts->settings.requests_max, sizeof(*outbound->calls));
@@ -310,6 +350,7 @@ outbound_destroy(struct outbound **outbound)
     for (uint32_t i = 0; gone->calls != NULL && i < gone->parts.settings.requests_max; i++) {
         net_call_release(&gone->calls[i].net);
     }
+    map_release(&gone->by_name);
     free(gone->calls);
     net_tls_destroy(&gone->tls);
     free(gone);

@@ -492,10 +492,25 @@ static void
 begin(struct payments_flow *flow, struct span proof)
 {
     struct payments_intent *intent = flow->intent;
-    if (payments_method_may_pay(flow) &&
-        payments_attempt_open(flow, &intent->attempt, "authorize", intent->amount)) {
+    if (payments_attempt_open(flow, &intent->attempt, "authorize", intent->amount)) {
         intent->attempt.proof = proof;
         payments_wallet_reserve(flow, reserved);
+    }
+}
+
+/* Some payers must come first. */
+static void
+choose_way(struct payments_flow *flow)
+{
+    if (!payments_method_may_pay(flow)) {
+        return;
+    }
+    if (flow->method->shows_qr) {
+        payments_qr_show(flow);
+    } else if (flow->payer_confirms) {
+        payments_payer_ask(flow);
+    } else {
+        begin(flow, SPAN_EMPTY);
     }
 }
 
@@ -524,9 +539,11 @@ payments_authorize_begin(struct payments_flow *flow)
     bool proven = span_equal_cstr(intent->challenge.state, "passed") &&
                   span_equal(flow->method->header.id, intent->payment_method);
     if (proven) {
-        begin(flow, intent->challenge.authorization);
+        if (payments_method_may_pay(flow)) {
+            begin(flow, intent->challenge.authorization);
+        }
     } else if (payments_challenge_reset(flow, &intent->challenge)) {
-        begin(flow, SPAN_EMPTY);
+        choose_way(flow);
     }
 }
 

@@ -19,8 +19,6 @@
 
 #include "base/assert.h"
 
-#define SECRET_LENGTH 32
-
 /* ------------------------------------------------------------------------------- their life --- */
 
 bool
@@ -53,7 +51,7 @@ payments_challenge_open(
     struct resource_op *op = flow->op;
     const struct resource_caller *caller = resource_op_caller(op);
     const struct payments_parts *parts = &flow->payments->parts;
-    challenge->secret = resource_new_secret(op, SECRET_LENGTH);
+    challenge->secret = resource_new_secret(op, PAYMENTS_CHALLENGE_SECRET);
     challenge->state = SPAN("open");
     challenge->authorization = payments_hex(op, resource_derived_id(flow->attempt_id, "authorize"));
     challenge->expires = (int64_t)resource_now_s(op) + parts->settings.authentication_timeout_s;

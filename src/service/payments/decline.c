@@ -80,6 +80,25 @@ payments_card_error(struct payments_flow *flow, struct span message)
     return error_end(flow, &buf, &json, "card_error");
 }
 
+/* Whoever was to come did not, or said no. */
+static void
+write_absence(struct payments_flow *flow, struct json_writer *json, bool expired)
+{
+    const struct payments_challenge *challenge = &flow->intent->challenge;
+    bool payer = span_equal_cstr(challenge->kind, PAYMENTS_WAITS_FOR_PAYER);
+    json_member_cstr(
+        json,
+        "code",
+        expired ? "payment_intent_payment_attempt_expired"
+                : "payment_intent_payment_attempt_failed");
+    json_member_cstr(
+        json,
+        "message",
+        !expired ? "The payer has rejected the payment."
+        : payer  ? "The payer did not answer in time."
+                 : "The code was not paid in time. Confirm again to show a new one.");
+}
+
 struct span
 payments_authentication_error(struct payments_flow *flow, bool expired)
 {
@@ -87,6 +106,10 @@ payments_authentication_error(struct payments_flow *flow, bool expired)
     struct buf buf;
     struct json_writer json;
     error_begin(flow, &buf, &json);
+    if (!setup && flow->intent->challenge.kind.size != 0) {
+        write_absence(flow, &json, expired);
+        return error_end(flow, &buf, &json, "invalid_request_error");
+    }
     json_member_cstr(
         &json,
         "code",

@@ -51,9 +51,9 @@
         "challenge_" #member, RESOURCE_FIELD_TEXT, offsetof(struct type, challenge.member), -1     \
     }
 #define CHALLENGE(type)                                                                            \
-    CHALLENGE_TEXT(type, secret), CHALLENGE_TEXT(type, state),                                     \
-        CHALLENGE_TEXT(type, authorization), CHALLENGE_TEXT(type, url),                            \
-        CHALLENGE_TEXT(type, return_url),                                                          \
+    CHALLENGE_TEXT(type, kind), CHALLENGE_TEXT(type, data), CHALLENGE_TEXT(type, secret),          \
+        CHALLENGE_TEXT(type, state), CHALLENGE_TEXT(type, authorization),                          \
+        CHALLENGE_TEXT(type, url), CHALLENGE_TEXT(type, return_url),                               \
     {                                                                                              \
         "challenge_expires", RESOURCE_FIELD_INTEGER, offsetof(struct type, challenge.expires), -1  \
     }
@@ -84,6 +84,7 @@ static const struct resource_field intent_fields[] = {
     TEXT(payments_intent, card_setup_future_usage),
     TEXT(payments_intent, transfer_group),
     TEXT(payments_intent, transfer_destination),
+    TEXT(payments_intent, qr_code),
     TEXT(payments_intent, latest_charge),
     JSON(payments_intent, last_payment_error),
     TEXT(payments_intent, cancellation_reason),
@@ -162,6 +163,7 @@ static const struct resource_field method_fields[] = {
     TEXT_COLUMN(payments_method, customer, PAYMENTS_METHOD_CUSTOMER),
     JSON(payments_method, billing_details),
     JSON(payments_method, metadata),
+    BOOLEAN(payments_method, shows_qr),
     TEXT(payments_method, wallet),
     TEXT(payments_method, token),
     TEXT(payments_method, fingerprint),
@@ -234,6 +236,17 @@ static const struct resource_field balance_transaction_fields[] = {
     INTEGER_COLUMN(payments_balance_transaction, release_due, PAYMENTS_BALANCE_TRANSACTION_RELEASE),
 };
 
+static const struct resource_field qr_code_fields[] = {
+    TEXT(payments_qr_code, currency),
+    INTEGER(payments_qr_code, amount),
+    TEXT(payments_qr_code, description),
+    JSON(payments_qr_code, metadata),
+    TEXT(payments_qr_code, data),
+    TEXT(payments_qr_code, secret),
+    TEXT(payments_qr_code, url),
+    BOOLEAN(payments_qr_code, inactive),
+};
+
 static const struct document_kind intent_kind = {
     .name = "payment_intent",
     .columns =
@@ -295,6 +308,8 @@ static const struct document_kind customer_kind = {
 };
 
 static const struct document_kind deleted_customer_kind = {.name = "deleted_customer"};
+
+static const struct document_kind qr_code_kind = {.name = "qr_code"};
 
 static const struct document_kind balance_transaction_kind = {
     .name = "balance_transaction",
@@ -384,6 +399,15 @@ const struct resource_type payments_deleted_customer_type = {
     .render = payments_deleted_customer_render,
 };
 
+const struct resource_type payments_qr_code_type = {
+    .object = "qr_code",
+    .prefix = "qrc_",
+    .kind = &qr_code_kind,
+    FIELDS(qr_code_fields),
+    .struct_size = sizeof(struct payments_qr_code),
+    .render = payments_qr_code_render,
+};
+
 const struct resource_type payments_balance_transaction_type = {
     .object = "balance_transaction",
     .prefix = "txn_",
@@ -403,5 +427,6 @@ const struct document_kind *const payments_kinds[] = {
     &customer_kind,
     &deleted_customer_kind,
     &balance_transaction_kind,
+    &qr_code_kind,
 };
 const uint32_t payments_kind_count = sizeof(payments_kinds) / sizeof(payments_kinds[0]);

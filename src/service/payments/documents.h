@@ -29,11 +29,18 @@ struct payments_attempt {
     int64_t began; /* unix seconds */
 };
 
+/* What a challenge waits for. */
+#define PAYMENTS_WAITS_FOR_CARD  ""      /* the card holder's proof, 3-D Secure (challenge.c) */
+#define PAYMENTS_WAITS_FOR_QR    "qr"    /* a wallet that scans the code (qr.c) */
+#define PAYMENTS_WAITS_FOR_PAYER "payer" /* the word of a wallet's owner (payer.c) */
+
 /*
- * The last challenge of an intent (3-D Secure): where the customer proves who they are, and how far
- * that has come. It is durable before the rail is asked again (challenge.c draws it).
+ * The last challenge of an intent: what the payer has to do, and how far that has come. What they
+ * did is durable before the rail is asked again (challenge.c draws it).
  */
 struct payments_challenge {
+    struct span kind;          /* PAYMENTS_WAITS_FOR_... */
+    struct span data;          /* qr: the code's text; payer: the wallet */
     struct span secret;        /* of the page's address; empty: there was no challenge */
     struct span state;         /* open passed failed expired replaced canceled */
     struct span authorization; /* what the rail challenged, 32 hex digits */
@@ -76,6 +83,7 @@ struct payments_intent {
     struct span card_setup_future_usage;           /* likewise: goes before setup_future_usage */
     struct span transfer_group;
     struct span transfer_destination; /* a wallet, which gets what the payment brings */
+    struct span qr_code;              /* the static code that it was made from */
     struct span latest_charge;
     struct span last_payment_error; /* JSON object */
     struct span cancellation_reason;
@@ -160,6 +168,7 @@ struct payments_method {
     struct span customer;
     struct span billing_details; /* JSON object */
     struct span metadata;        /* JSON object */
+    bool shows_qr;               /* whoever scans it pays; nothing below is set then */
     struct span wallet;          /* wal_...: nothing of a card is set then */
     struct span token;           /* the vault's */
     struct span fingerprint;
@@ -257,9 +266,21 @@ enum {
     PAYMENTS_BALANCE_TRANSACTION_RELEASE,
 };
 
+/* A code that stands at a till: for any number of payments. */
+struct payments_qr_code {
+    struct resource_header header;
+    struct span currency;
+    int64_t amount; /* in the public API's units; 0: the payer enters it */
+    struct span description;
+    struct span metadata; /* JSON object */
+    struct span data;
+    struct span secret;
+    struct span url;
+    bool inactive;
+};
+
 extern const struct resource_type payments_intent_type;
-extern const struct resource_type payments_charge_type;
-extern const struct resource_type payments_refund_type;
+extern const struct resource_type payments_qr_code_type;
 extern const struct resource_type payments_method_type;
 extern const struct resource_type payments_setup_type;
 extern const struct resource_type payments_setup_attempt_type;
@@ -276,6 +297,7 @@ void payments_intent_render(struct resource_render *render, const void *document
 /* An intent's status as it is shown: while an attempt is open its outcome is not known. */
 struct span payments_intent_shown_status(const void *document);
 void payments_charge_render(struct resource_render *render, const void *document);
+void payments_qr_code_render(struct resource_render *render, const void *document);
 void payments_refund_render(struct resource_render *render, const void *document);
 void payments_method_render(struct resource_render *render, const void *document);
 void payments_setup_render(struct resource_render *render, const void *document);

@@ -23,6 +23,9 @@
 
 #include <stdatomic.h>
 
+#define PAYMENTS_CHALLENGE_SECRET 32  /* characters */
+#define PAYMENTS_URL_MAX          512 /* bytes of a public address */
+
 /* In the public API's units. */
 #define PAYMENTS_AMOUNT_MAX    INT64_C(99999999)
 
@@ -36,7 +39,7 @@ struct payments_known_accounts;
 
 struct payments {
     struct payments_parts parts;
-    struct resource_route *routes; /* the constant table, bound to this instance */
+    struct resource_route *routes[PAYMENTS_ROUTE_TABLES]; /* bound to this instance */
     struct payments_known_accounts *known;
     struct os_timer sweep_timer;
     struct os_timer reconcile_timer;
@@ -90,6 +93,9 @@ struct payments_flow {
     int64_t reserved_amount; /* what may have to be released, and when it was reserved */
     int64_t reserved_at;
     bool reserved_out, reserved_in;
+    struct port_mobile_request mobile;
+    bool payer_confirms;         /* the code's owner is asked before it pays */
+    struct scan *scan;           /* qr_pay.c */
     struct span decline_message; /* instead of the card's; empty: none */
 
     /* Choosing a payment method. */
@@ -233,12 +239,31 @@ void payments_challenge_answer(struct payments_flow *flow, bool passed);
 /* Nobody answered in time. */
 void payments_challenge_expire(struct payments_flow *flow);
 
+/* --- wait.c: challenges that no card holder answers --- */
+
+/* flow->method is chosen, flow->intent->challenge reset and filled but for kind, state and expiry:
+ * the intent waits for so many seconds, and the operation is answered. */
+void payments_wait_begin(struct payments_flow *flow, const char *kind, int64_t seconds);
+/* Whether the intent waits for that at this moment. */
+bool payments_waits_for(struct payments_flow *flow, const char *kind);
+
+/* --- qr.c, payer.c --- */
+
+/* A confirmed intent shows its code, and waits. */
+void payments_qr_show(struct payments_flow *flow);
+/* flow->method from the payer's code in the request: runs flow->method_step, or answers. */
+void payments_payer_choose(struct payments_flow *flow);
+/* A confirmed intent asks the owner of flow->method's wallet, and waits. */
+void payments_payer_ask(struct payments_flow *flow);
+
 /* --- page.c --- */
 
 /* Answers a browser with where the intent or the setup stands: a redirect to the return_url, or a
  * page if there is none. */
 void payments_page_answer(struct payments_flow *flow);
 
+/* "card", "wallet", "mobile_qr". Static. */
+const char *payments_method_type_name(const struct payments_method *method);
 /* Whether the intent takes flow->method's type of payment method; false if answered. */
 bool payments_method_may_pay(struct payments_flow *flow);
 
@@ -288,6 +313,10 @@ void payments_void_expired(struct payments_flow *flow);
 /* Asks the rail what became of an accepted refund. */
 void payments_refund_check(struct payments_flow *flow);
 
+/* A new intent in flow->intent, not stored, with the standard settings; false if answered. */
+bool payments_intent_new(struct payments_flow *flow, int64_t amount, struct span currency);
+/* Whether it is an amount that can be paid in that currency; false if answered. */
+bool payments_amount_check(struct resource_op *op, int64_t amount, struct span currency);
 /* Takes the lock of the path's intent, loads it and its latest charge into a flow, checks a
  * publishable caller's client secret, and runs `step`; or answers. */
 void payments_intent_with_charge(struct resource_op *op, resource_step step);
@@ -338,6 +367,15 @@ void payments_reconciler_destroy(struct payments *payments);
 /* --- handlers, named in routes.c --- */
 
 void payments_intent_create(struct resource_op *op);
+void payments_payer_approve(struct resource_op *op);
+void payments_payer_reject(struct resource_op *op);
+void payments_qr_code_create(struct resource_op *op);
+void payments_qr_code_retrieve(struct resource_op *op);
+void payments_qr_code_update(struct resource_op *op);
+void payments_qr_code_list(struct resource_op *op);
+void payments_qr_decode(struct resource_op *op);
+void payments_qr_pay(struct resource_op *op);
+void payments_qr_page_show(struct resource_op *op);
 void payments_intent_retrieve(struct resource_op *op);
 void payments_intent_update(struct resource_op *op);
 void payments_intent_list(struct resource_op *op);

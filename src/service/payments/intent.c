@@ -90,8 +90,8 @@ payments_intent_with_charge(struct resource_op *op, resource_step step)
 /* ------------------------------------------------------------------------- reading parameters ---
  */
 
-static bool
-check_amount(struct resource_op *op, int64_t amount, struct span currency_code)
+bool
+payments_amount_check(struct resource_op *op, int64_t amount, struct span currency_code)
 {
     const struct currency *currency = currency_find(currency_code);
     ASSERT(currency != NULL);
@@ -129,12 +129,14 @@ payments_method_types(struct resource_op *op, struct span *ret_types)
         return true;
     }
     for (const struct form_node *item = types->first_child; item != NULL; item = item->next) {
-        if (!span_equal_cstr(item->text, "card") && !span_equal_cstr(item->text, "wallet")) {
+        if (!span_equal_cstr(item->text, "card") && !span_equal_cstr(item->text, "wallet") &&
+            !span_equal_cstr(item->text, "mobile_qr")) {
             resource_invalid(
                 op,
                 "payment_intent_invalid_parameter",
                 "payment_method_types",
-                "The payment method type \"%.*s\" is invalid. This server takes: card, wallet.",
+                "The payment method type \"%.*s\" is invalid. This server takes: card, "
+                "wallet, mobile_qr.",
                 SPAN_PRINTF(item->text));
             return false;
         }
@@ -334,6 +336,30 @@ create_locked(struct resource_op *op)
     }
 }
 
+bool
+payments_intent_new(struct payments_flow *flow, int64_t amount, struct span currency)
+{
+    struct resource_op *op = flow->op;
+    struct payments_intent *intent = resource_new(op, &payments_intent_type);
+    if (intent == NULL) {
+        resource_internal(op, ERR_FULL, "request memory");
+        return false;
+    }
+    flow->intent = intent;
+    intent->amount = amount;
+    intent->currency = span_from_cstr(currency_find(currency)->api_code);
+    intent->status = span_from_cstr(payments_intent_status_name(PAYMENTS_REQUIRES_PAYMENT_METHOD));
+    intent->capture_method = SPAN("automatic");
+    intent->confirmation_method = SPAN("automatic");
+    struct span secret = resource_new_secret(op, 25);
+    intent->client_secret = arena_format(
+        resource_op_arena(op),
+        "%.*s_secret_%.*s",
+        SPAN_PRINTF(intent->header.id),
+        SPAN_PRINTF(secret));
+    return true;
+}
+
 void
 payments_intent_create(struct resource_op *op)
 {
@@ -341,30 +367,17 @@ payments_intent_create(struct resource_op *op)
     if (flow == NULL) {
         return;
     }
-    struct payments_intent *intent = resource_new(op, &payments_intent_type);
-    if (intent == NULL) {
-        resource_internal(op, ERR_FULL, "request memory");
+    int64_t amount;
+    struct span currency_code;
+    bool present =
+        resource_integer(op, "amount", &amount) && resource_text(op, "currency", &currency_code);
+    ASSERT(present); /* both are required in the table */
+    if (!payments_intent_new(flow, amount, currency_code)) {
         return;
     }
-    flow->intent = intent;
-    struct span currency_code;
-    bool present = resource_integer(op, "amount", &intent->amount) &&
-                   resource_text(op, "currency", &currency_code);
-    ASSERT(present); /* both are required in the table */
-    const struct currency *currency = currency_find(currency_code);
-    ASSERT(currency != NULL);
-    intent->currency = span_from_cstr(currency->api_code);
-    intent->status = span_from_cstr(payments_intent_status_name(PAYMENTS_REQUIRES_PAYMENT_METHOD));
-    intent->capture_method = SPAN("automatic");
-    intent->confirmation_method = SPAN("automatic");
+    struct payments_intent *intent = flow->intent;
     (void)resource_text(op, "confirmation_method", &intent->confirmation_method);
-    struct span secret = resource_new_secret(op, 25);
-    intent->client_secret = arena_format(
-        resource_op_arena(op),
-        "%.*s_secret_%.*s",
-        SPAN_PRINTF(intent->header.id),
-        SPAN_PRINTF(secret));
-    if (check_amount(op, intent->amount, intent->currency) && read_common(flow) &&
+    if (payments_amount_check(op, intent->amount, intent->currency) && read_common(flow) &&
         payments_automatic_methods(op, &intent->automatic_payment_methods)) {
         /* Nobody knows it yet but the sweeper, as soon as its attempt is written: PAYMENTS-6. */
         resource_lock(op, intent->header.id, create_locked);
@@ -464,7 +477,7 @@ read_money_change(struct payments_flow *flow)
         intent->currency = span_from_cstr(currency_find(code)->api_code);
     }
     (void)resource_integer(op, "amount", &intent->amount);
-    return check_amount(op, intent->amount, intent->currency);
+    return payments_amount_check(op, intent->amount, intent->currency);
 }
 
 static void

@@ -9,6 +9,7 @@
 
 #define BILLING_SIZE_MAX 8192
 #define NAME_SIZE_MAX    128
+#define ALL_TYPES        "[\"card\",\"wallet\",\"mobile_qr\"]"
 
 /* ------------------------------------------------------------------------- billing details --- */
 
@@ -169,10 +170,29 @@ method_from_wallet(struct payments_flow *flow, const char *param, const char *bi
 }
 
 static bool
-is_wallet_type(struct resource_op *op, const char *param)
+is_type(struct resource_op *op, const char *param, const char *wanted)
 {
     struct span type = SPAN_EMPTY;
-    return resource_text(op, param, &type) && span_equal_cstr(type, "wallet");
+    return resource_text(op, param, &type) && span_equal_cstr(type, wanted);
+}
+
+/* NULL: answered. */
+static struct payments_method *
+method_of_qr(struct resource_op *op, const char *billing_prefix)
+{
+    struct payments_method *method = resource_new(op, &payments_method_type);
+    if (method == NULL) {
+        resource_internal(op, ERR_FULL, "request memory");
+        return NULL;
+    }
+    method->shows_qr = true;
+    return read_billing(op, billing_prefix, method) ? method : NULL;
+}
+
+const char *
+payments_method_type_name(const struct payments_method *method)
+{
+    return method->shows_qr ? "mobile_qr" : method->wallet.size != 0 ? "wallet" : "card";
 }
 
 /* Whether a JSON array of plain words has this one. */
@@ -193,14 +213,13 @@ bool
 payments_method_may_pay(struct payments_flow *flow)
 {
     struct payments_intent *intent = flow->intent;
-    bool is_wallet = flow->method->wallet.size != 0;
+    const char *type = payments_method_type_name(flow->method);
     struct span types = intent->payment_method_types;
     if (types.size == 0) {
         /* Nobody said which; what it shows from now on has to be true. */
-        intent->payment_method_types = is_wallet ? SPAN("[\"card\",\"wallet\"]") : SPAN_EMPTY;
+        intent->payment_method_types = strcmp(type, "card") == 0 ? SPAN_EMPTY : SPAN(ALL_TYPES);
         return true;
     }
-    const char *type = is_wallet ? "wallet" : "card";
     if (array_has(types, type)) {
         return true;
     }
@@ -294,9 +313,20 @@ payments_method_choose(struct payments_flow *flow, void (*step)(struct payments_
         }
         return;
     }
-    if (is_wallet_type(op, "payment_method_data[type]")) {
+    if (is_type(op, "payment_method_data[type]", "wallet")) {
         method_from_wallet(
             flow, "payment_method_data[wallet][id]", "payment_method_data[billing_details]");
+        return;
+    }
+    if (is_type(op, "payment_method_data[type]", "payer_code")) {
+        payments_payer_choose(flow);
+        return;
+    }
+    if (is_type(op, "payment_method_data[type]", "mobile_qr")) {
+        flow->method = method_of_qr(op, "payment_method_data[billing_details]");
+        if (flow->method != NULL) {
+            step(flow);
+        }
         return;
     }
     const struct port_vault_card *card = resource_card(op);
@@ -418,9 +448,14 @@ payments_method_create(struct resource_op *op)
     }
     const struct port_vault_card *card = resource_card(op);
     struct span token;
-    if (is_wallet_type(op, "type")) {
+    if (is_type(op, "type", "wallet")) {
         flow->method_step = method_chosen;
         method_from_wallet(flow, "wallet[id]", "billing_details");
+    } else if (is_type(op, "type", "mobile_qr")) {
+        flow->method = method_of_qr(op, "billing_details");
+        if (flow->method != NULL) {
+            method_chosen(flow);
+        }
     } else if (card != NULL) {
         flow->method = method_from_card(op, card, "billing_details");
         if (flow->method != NULL) {
@@ -489,7 +524,7 @@ update_locked(struct resource_op *op)
     if (flow == NULL) {
         return;
     }
-    if (flow->method->wallet.size == 0) {
+    if (flow->method->token.size != 0) {
         (void)resource_integer(op, "card[exp_month]", &flow->method->exp_month);
         (void)resource_integer(op, "card[exp_year]", &flow->method->exp_year);
     }
@@ -546,6 +581,11 @@ attach_chosen(struct payments_flow *flow)
             NULL,
             "payment_method",
             "The payment method you provided has already been attached to a customer.");
+        return;
+    }
+    if (flow->method->shows_qr) {
+        resource_invalid(
+            op, NULL, "payment_method", "A code is anybody's who scans it: it cannot be kept.");
         return;
     }
     if (flow->method->wallet.size != 0) {

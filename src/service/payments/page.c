@@ -85,7 +85,8 @@ load(struct payments_flow *flow)
         return false;
     }
     struct span secret = challenge_of(flow)->secret;
-    if (secret.size == 0 || !span_equal_secret(secret, flow->wanted_secret)) {
+    if (secret.size == 0 || challenge_of(flow)->kind.size != 0 ||
+        !span_equal_secret(secret, flow->wanted_secret)) {
         answer_unknown(flow);
         return false;
     }
@@ -168,7 +169,7 @@ show(struct payments_flow *flow, enum payments_page_kind kind)
         .setup = flow->setup != NULL,
         .location = location_of(flow, kind),
     };
-    if (flow->intent != NULL) {
+    if (flow->setup == NULL) {
         err_t error =
             money_from_api(flow->intent->amount, payments_flow_currency(flow), &page.amount);
         page.kind = error == ERR_OK ? kind : PAYMENTS_PAGE_UNKNOWN;

@@ -27,6 +27,10 @@ struct payments_page {
     struct span location; /* where the customer goes afterwards; may be empty */
 };
 
+/* The page around a code's picture, which is at `picture` (relative to the page); an empty one says
+ * that there is no code any more. `amount` may be NULL: the payer enters it. */
+void payments_qr_page_write(struct buf *out, struct span picture, const struct money *amount);
+
 /* Appends the whole page. Every text is escaped. `out` has failed if it does not fit. */
 void payments_page_write(struct buf *out, const struct payments_page *page);
 

@@ -44,6 +44,7 @@ static const char style[] =
     "button[value=complete],.back{background:#0b5ad6;color:#fff}"
     "button[value=fail]{background:transparent;color:#a3161b;border-color:#a3161b}"
     "button:focus-visible,.back:focus-visible{outline:3px solid #f0a500;outline-offset:2px}"
+    ".code{display:block;width:100%;background:#fff}"
     "@media(prefers-color-scheme:dark){"
     "body{background:#15181c;color:#eceff3}dl,dl div{border-color:#4a515b}"
     ".note{background:#3a2c00;color:#ffe6a3;border-color:#c99700}"
@@ -117,11 +118,9 @@ write_form(struct buf *out)
         "</form>\n");
 }
 
-void
-payments_page_write(struct buf *out, const struct payments_page *page)
+static void
+write_head(struct buf *out, const char *title)
 {
-    const char *title = title_of(page);
-    bool form = page->kind == PAYMENTS_PAGE_FORM;
     buf_append_cstr(
         out,
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
@@ -133,6 +132,14 @@ payments_page_write(struct buf *out, const struct payments_page *page)
     buf_append_cstr(out, "</style>\n</head>\n<body>\n<main>\n<h1>");
     buf_append_cstr(out, title);
     buf_append_cstr(out, "</h1>\n<p>");
+}
+
+void
+payments_page_write(struct buf *out, const struct payments_page *page)
+{
+    const char *title = title_of(page);
+    bool form = page->kind == PAYMENTS_PAGE_FORM;
+    write_head(out, title);
     buf_append_cstr(out, explanation_of(page));
     buf_append_cstr(out, "</p>\n");
     if (form) {
@@ -144,4 +151,31 @@ payments_page_write(struct buf *out, const struct payments_page *page)
         buf_append_cstr(out, "\">Back to the shop</a>\n");
     }
     buf_append_cstr(out, "</main>\n</body>\n</html>\n");
+}
+
+void
+payments_qr_page_write(struct buf *out, struct span picture, const struct money *amount)
+{
+    if (picture.size == 0) {
+        write_head(out, "There is no code here");
+        buf_append_cstr(
+            out,
+            "It was paid, has expired, or never was. Ask the merchant for a new one.</p>\n"
+            "</main>\n</body>\n</html>\n");
+        return;
+    }
+    write_head(out, "Pay with your wallet");
+    buf_append_cstr(out, "Scan this code with your wallet's app");
+    if (amount != NULL) {
+        char text[MONEY_TEXT_SIZE];
+        money_format(*amount, text);
+        buf_append_cstr(out, " to pay ");
+        escaped(out, span_from_cstr(text));
+        buf_append_cstr(out, ".");
+    } else {
+        buf_append_cstr(out, ", and enter the amount there.");
+    }
+    buf_append_cstr(out, "</p>\n<img class=\"code\" alt=\"The code to scan\" src=\"");
+    escaped(out, picture);
+    buf_append_cstr(out, "\">\n</main>\n</body>\n</html>\n");
 }

@@ -1,5 +1,6 @@
 #include "payments/payments.h"
 
+#include "base/assert.h"
 #include "flow.h"
 #include "routes.h"
 
@@ -19,31 +20,55 @@ payments_settings_default(void)
         .rail_timeout_ms = 10000,
         .sweep_interval_ms = 1000,
         .reconcile_interval_ms = 1000,
+        .qr_lifetime_s = 900,
+        .payer_confirm_above = 5000,
+        .payer_wait_s = 45,
     };
+}
+
+/* The parts of the API. */
+static const struct {
+    const struct resource_route *routes;
+    const uint32_t *count;
+} tables[PAYMENTS_ROUTE_TABLES] = {
+    {payments_route_table, &payments_route_count},
+    {payments_setup_route_table, &payments_setup_route_count},
+    {payments_qr_route_table, &payments_qr_route_count},
+};
+
+static err_t
+routes_bind(struct payments *payments)
+{
+    for (uint32_t i = 0; i < PAYMENTS_ROUTE_TABLES; i++) {
+        uint32_t count = *tables[i].count;
+        struct resource_route *routes = calloc(count, sizeof(*routes));
+        if (routes == NULL) {
+            return ERR_MEMORY;
+        }
+        memcpy(routes, tables[i].routes, count * sizeof(*routes));
+        for (uint32_t j = 0; j < count; j++) {
+            routes[j].service_context = payments;
+        }
+        payments->routes[i] = routes;
+    }
+    return ERR_OK;
 }
 
 err_t
 payments_create(const struct payments_parts *parts, struct payments **ret_payments)
 {
+    if (!payments_presentation_is_sound(&parts->presentation)) {
+        return ERR_INVALID;
+    }
     struct payments *payments = calloc(1, sizeof(*payments));
     if (payments == NULL) {
         return ERR_MEMORY;
     }
     payments->parts = *parts;
-    uint32_t count = payments_route_count + payments_setup_route_count;
-    payments->routes = calloc(count, sizeof(*payments->routes));
-    if (payments->routes == NULL) {
-        free(payments);
-        return ERR_MEMORY;
-    }
-    memcpy(
-        payments->routes, payments_route_table, payments_route_count * sizeof(*payments->routes));
-    memcpy(
-        payments->routes + payments_route_count,
-        payments_setup_route_table,
-        payments_setup_route_count * sizeof(*payments->routes));
-    for (uint32_t i = 0; i < count; i++) {
-        payments->routes[i].service_context = payments;
+    err_t error = routes_bind(payments);
+    if (error != ERR_OK) {
+        payments_destroy(&payments);
+        return error;
     }
     *ret_payments = payments;
     return ERR_OK;
@@ -60,7 +85,9 @@ payments_destroy(struct payments **payments)
     payments_sweeper_destroy(gone);
     payments_reconciler_destroy(gone);
     payments_known_accounts_destroy(gone);
-    free(gone->routes);
+    for (uint32_t i = 0; i < PAYMENTS_ROUTE_TABLES; i++) {
+        free(gone->routes[i]);
+    }
     free(gone);
 }
 
@@ -72,17 +99,11 @@ payments_start(struct payments *payments)
 }
 
 const struct resource_route *
-payments_routes(const struct payments *payments, uint32_t *ret_count)
+payments_routes(const struct payments *payments, uint32_t table, uint32_t *ret_count)
 {
-    *ret_count = payments_route_count;
-    return payments == NULL ? payments_route_table : payments->routes;
-}
-
-const struct resource_route *
-payments_setup_routes(const struct payments *payments, uint32_t *ret_count)
-{
-    *ret_count = payments_setup_route_count;
-    return payments == NULL ? payments_setup_route_table : payments->routes + payments_route_count;
+    ASSERT(table < PAYMENTS_ROUTE_TABLES);
+    *ret_count = *tables[table].count;
+    return payments == NULL ? tables[table].routes : payments->routes[table];
 }
 
 struct payments_health

@@ -237,6 +237,17 @@ save_attempt(struct payments_flow *flow)
     return resource_save(flow->op, &payments_refund_type, refund);
 }
 
+/* As a charge, it is found from its transfer in the books: both carry the attempt's number. */
+static void
+number_refund(struct payments_flow *flow)
+{
+    char text[ID_TEXT_SIZE];
+    struct resource_header *header = &flow->refund->header;
+    size_t size = id_format(payments_refund_type.prefix, flow->attempt_id, text);
+    header->id = arena_copy(resource_op_arena(flow->op), span_of(text, size));
+    header->created = (int64_t)(id_unix_ms(flow->attempt_id) / 1000);
+}
+
 static void
 begin(struct payments_flow *flow, int64_t amount)
 {
@@ -257,6 +268,7 @@ begin(struct payments_flow *flow, int64_t amount)
         !payments_attempt_open(flow, &refund->attempt, "refund", amount)) {
         return;
     }
+    number_refund(flow);
     refund->reference = payments_hex(flow->op, resource_derived_id(flow->attempt_id, "refund"));
     err_t error = save_attempt(flow);
     if (error != ERR_OK) {

@@ -96,6 +96,9 @@ payments_intent_render(struct resource_render *render, const void *document)
     json_member_text(json, "status", payments_intent_shown_status(intent));
     render_transfer_data(json, intent->transfer_destination);
     text_or_null(json, "transfer_group", intent->transfer_group);
+    if (intent->qr_code.size != 0) {
+        json_member_text(json, "qr_code", intent->qr_code);
+    }
     json_object_end(json);
 }
 
@@ -247,18 +250,21 @@ payments_method_render(struct resource_render *render, const void *document)
 {
     const struct payments_method *method = document;
     struct json_writer *json = resource_render_json(render);
-    bool is_wallet = method->wallet.size != 0;
     json_object_begin(json);
     resource_render_header(render, &payments_method_type, method);
     json_member_cstr(json, "allow_redisplay", "unspecified");
     render_billing(json, method->billing_details);
-    if (!is_wallet) {
+    if (method->token.size != 0) {
         render_card(json, method);
     }
     resource_render_reference(render, "customer", &payments_customer_type, method->customer);
     object_or_empty(json, "metadata", method->metadata);
-    json_member_cstr(json, "type", is_wallet ? "wallet" : "card");
-    if (is_wallet) {
+    if (method->shows_qr) {
+        json_key(json, "mobile_qr");
+        json_raw(json, SPAN("{}"));
+    }
+    json_member_cstr(json, "type", payments_method_type_name(method));
+    if (method->wallet.size != 0) {
         json_key(json, "wallet");
         json_object_begin(json);
         json_member_text(json, "id", method->wallet);

@@ -2,6 +2,7 @@
 #include "documents.h"
 
 #include "flow.h"
+#include "qr.h"
 #include "json/json.h"
 
 void
@@ -9,6 +10,26 @@ payments_next_action_write(struct json_writer *json, const struct payments_chall
 {
     json_key(json, "next_action");
     json_object_begin(json);
+    if (span_equal_cstr(challenge->kind, PAYMENTS_WAITS_FOR_QR)) {
+        json_key(json, "mobile_qr_display_qr_code");
+        json_object_begin(json);
+        payments_qr_render(json, challenge->data, challenge->url);
+        json_member_i64(json, "expires_at", challenge->expires);
+        json_object_end(json);
+        json_member_cstr(json, "type", "mobile_qr_display_qr_code");
+        json_object_end(json);
+        return;
+    }
+    if (span_equal_cstr(challenge->kind, PAYMENTS_WAITS_FOR_PAYER)) {
+        json_key(json, "payer_confirmation");
+        json_object_begin(json);
+        json_member_i64(json, "expires_at", challenge->expires);
+        json_member_text(json, "wallet", challenge->data);
+        json_object_end(json);
+        json_member_cstr(json, "type", "payer_confirmation");
+        json_object_end(json);
+        return;
+    }
     json_key(json, "redirect_to_url");
     json_object_begin(json);
     json_member_text_or_null(json, "return_url", challenge->return_url);

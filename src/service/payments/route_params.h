@@ -78,7 +78,10 @@ extern const char *const payments_card_usages[];
     HASH("payment_method_data"),                                                                   \
         {.name = "payment_method_data[type]", .kind = RESOURCE_PARAM_ENUM, .values = (types)},     \
         CARD("payment_method_data[card]"), HASH("payment_method_data[wallet]"),                    \
-        ID("payment_method_data[wallet][id]"), BILLING("payment_method_data[billing_details]"),    \
+        ID("payment_method_data[wallet][id]"), ANY_HASH("payment_method_data[mobile_qr]"),         \
+        HASH("payment_method_data[payer_code]"),                                                   \
+        TEXT("payment_method_data[payer_code][code]", 64),                                         \
+        BILLING("payment_method_data[billing_details]"),                                           \
         {.name = "payment_method_data[metadata]", .kind = RESOURCE_PARAM_METADATA},                \
         TEXT("payment_method_data[allow_redisplay]", 16)
 

@@ -8,7 +8,8 @@
 #define AMOUNT_HIGH INT64_C(999999999999)
 
 const char *const payments_card_only[] = {"card", NULL};
-const char *const payments_payable_types[] = {"card", "wallet", NULL};
+const char *const payments_payable_types[] = {"card", "wallet", "mobile_qr", "payer_code", NULL};
+static const char *const method_types[] = {"card", "wallet", "mobile_qr", NULL};
 static const char *const capture_methods[] = {"automatic", "automatic_async", "manual", NULL};
 static const char *const confirmation_methods[] = {"automatic", "manual", NULL};
 static const char *const future_usages[] = {"", "off_session", "on_session", NULL};
@@ -118,11 +119,9 @@ static const struct resource_param intent_cancel_params[] = {
 };
 
 static const struct resource_param method_create_params[] = {
-    {.name = "type",
-     .kind = RESOURCE_PARAM_ENUM,
-     .required = true,
-     .values = payments_payable_types},
+    {.name = "type", .kind = RESOURCE_PARAM_ENUM, .required = true, .values = method_types},
     CARD("card"),
+    ANY_HASH("mobile_qr"),
     HASH("wallet"),
     ID("wallet[id]"),
     BILLING("billing_details"),
@@ -143,7 +142,7 @@ static const struct resource_param method_update_params[] = {
 
 static const struct resource_param method_list_params[] = {
     ID("customer"),
-    ONE_OF("type", payments_payable_types),
+    ONE_OF("type", method_types),
     TEXT("allow_redisplay", 16),
     RESOURCE_LIST_PARAMS,
 };

@@ -317,12 +317,12 @@ payments_setup_begin(struct payments_flow *flow)
             "directly with a payment method.");
         return;
     }
-    if (flow->method->wallet.size != 0) {
+    if (flow->method->token.size == 0) {
         resource_invalid(
             flow->op,
             "setup_intent_invalid_parameter",
             "payment_method",
-            "A wallet needs no setup: its owner can pay with it at any time.");
+            "Only cards are set up: a wallet's owner can pay with it at any time.");
         return;
     }
     struct span status = setup->status;

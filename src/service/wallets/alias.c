@@ -156,8 +156,9 @@ enum wallets_alias_kind
 wallets_alias_kind_of(struct span text)
 {
     struct span trimmed = span_trim(text);
-    if (trimmed.size != 0 && trimmed.data[0] == '+') {
-        return WALLETS_ALIAS_PHONE;
+    if (span_find(trimmed, '@', 1) < trimmed.size) {
+        return WALLETS_ALIAS_EMAIL;
     }
-    return span_find(trimmed, '@', 1) < trimmed.size ? WALLETS_ALIAS_EMAIL : WALLETS_ALIAS_HANDLE;
+    bool plus = trimmed.size != 0 && trimmed.data[0] == '+';
+    return plus ? WALLETS_ALIAS_PHONE : WALLETS_ALIAS_HANDLE;
 }

@@ -21,8 +21,8 @@ enum wallets_alias_kind {
 bool wallets_alias_normalize(
     enum wallets_alias_kind kind, struct span text, struct arena *arena, struct span *ret_alias);
 
-/* Which kind a text that may be any of them is: with "+" first a phone number, with "@" inside an
- * e-mail address, else a handle (which may have "@" or "$" in front). */
+/* Which kind a text that may be any of them is: with "@" inside an e-mail address, with "+" first a
+ * phone number, else a handle (which may have "@" or "$" in front). */
 enum wallets_alias_kind wallets_alias_kind_of(struct span text);
 
 #endif

@@ -21,51 +21,81 @@ wallets_line_id(struct resource_op *op, uint64_t timestamp)
 /* ---------------------------------------------------------------------------- what it was for --
  */
 
-/* By the transfer's code. The number inside the source's id is its user_data_128; of payments it is
- * the attempt's, which is the charge's too. */
-static const struct source {
-    const char *kind;
-    const char *prefix;
-} sources[] = {
-    [BOOKS_PAYMENT] = {"payment", "ch_"},
-    [BOOKS_HOLD] = {"payment", "ch_"},
-    [BOOKS_REFUND] = {"refund", "ch_"},
-    [BOOKS_REFUND_FAILURE] = {"refund_failure", "ch_"},
-    [BOOKS_TOP_UP] = {"top_up", "ch_"},
-    [BOOKS_TOP_UP_REVERSAL] = {"top_up_reversal", "ch_"},
-    [BOOKS_WALLET_TRANSFER] = {"transfer", "wtr_"},
-    [BOOKS_WALLET_HOLD] = {"hold", "whd_"},
-    [BOOKS_WITHDRAWAL] = {"withdrawal", "wwd_"},
-    [BOOKS_WITHDRAWAL_RETURN] = {"withdrawal_return", "wwd_"},
-    [BOOKS_DEPOSIT] = {"deposit", "wtr_"},
+enum origin {
+    NOBODY,
+    CHARGE,
+    REFUND,
+    TRANSFER,
+    HOLD,
+    WITHDRAWAL,
 };
 
-/* What a document of our own says of itself. */
-static err_t
-describe(struct wallets_statement *statement, struct wallets_line *line)
-{
-    static const struct {
-        const struct resource_type *type;
-        size_t offset;
-    } types[] = {
-        {&wallets_transfer_type, offsetof(struct wallets_transfer, description)},
-        {&wallets_hold_type, offsetof(struct wallets_hold, description)},
-        {&wallets_withdrawal_type, offsetof(struct wallets_withdrawal, description)},
-    };
+/* By the transfer's code. The number inside the source's id is its user_data_128. */
+static const struct source {
+    const char *kind;
+    enum origin origin;
+} sources[] = {
+    [BOOKS_PAYMENT] = {"payment", CHARGE},
+    [BOOKS_HOLD] = {"payment", CHARGE},
+    [BOOKS_REFUND] = {"refund", REFUND},
+    [BOOKS_REFUND_FAILURE] = {"refund_failure", REFUND},
+    [BOOKS_TOP_UP] = {"top_up", CHARGE},
+    [BOOKS_TOP_UP_REVERSAL] = {"top_up_reversal", REFUND},
+    [BOOKS_WALLET_TRANSFER] = {"transfer", TRANSFER},
+    [BOOKS_WALLET_HOLD] = {"hold", HOLD},
+    [BOOKS_WITHDRAWAL] = {"withdrawal", WITHDRAWAL},
+    [BOOKS_WITHDRAWAL_RETURN] = {"withdrawal_return", WITHDRAWAL},
+    [BOOKS_DEPOSIT] = {"deposit", TRANSFER},
+};
 
-    for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
-        if (!span_starts_with(line->source, span_from_cstr(types[i].type->prefix))) {
-            continue;
-        }
-        void *found;
-        err_t error = resource_load(statement->flow.op, types[i].type, line->source, &found);
-        if (error == ERR_OK) {
-            memcpy(
-                &line->description,
-                (const char *)found + types[i].offset,
-                sizeof(line->description));
-        }
+/* Where the document is, and its own words inside it (0: they are not ours to read). */
+static const struct resource_type *
+type_of(const struct wallets_statement *statement, enum origin origin, size_t *ret_description)
+{
+    const struct wallets_parts *parts = &statement->flow.wallets->parts;
+    *ret_description = 0;
+    switch (origin) {
+    case NOBODY:
+        return NULL;
+    case CHARGE:
+        return parts->charge_type;
+    case REFUND:
+        return parts->refund_type;
+    case TRANSFER:
+        *ret_description = offsetof(struct wallets_transfer, description);
+        return &wallets_transfer_type;
+    case HOLD:
+        *ret_description = offsetof(struct wallets_hold, description);
+        return &wallets_hold_type;
+    case WITHDRAWAL:
+        *ret_description = offsetof(struct wallets_withdrawal, description);
+        return &wallets_withdrawal_type;
+    }
+    UNREACHABLE();
+}
+
+/* Names the document that the movement was for, if it is there: a capture of an earlier hold, for
+ * one, carries a number that is no charge's. */
+static err_t
+name_source(
+    struct wallets_statement *statement, struct wallets_line *line, enum origin origin, u128 number)
+{
+    char id[ID_TEXT_SIZE];
+    size_t description;
+    void *found = NULL;
+    struct resource_op *op = statement->flow.op;
+    const struct resource_type *type = type_of(statement, origin, &description);
+    if (type == NULL) {
+        return ERR_OK;
+    }
+    struct span text = span_of(id, id_format(type->prefix, number, id));
+    err_t error = resource_load(op, type, text, &found);
+    if (error != ERR_OK) {
         return error == ERR_NOT_FOUND ? ERR_OK : error;
+    }
+    line->source = arena_copy(resource_op_arena(op), text);
+    if (description != 0) {
+        memcpy(&line->description, (const char *)found + description, sizeof(line->description));
     }
     return ERR_OK;
 }
@@ -85,14 +115,12 @@ add_line(
         .balance = (int64_t)(balances->credits_posted - balances->debits_posted),
         .kind = "other",
     };
-    if (transfer->code < sizeof(sources) / sizeof(sources[0]) &&
-        sources[transfer->code].kind != NULL) {
-        char id[ID_TEXT_SIZE];
-        size_t size = id_format(sources[transfer->code].prefix, transfer->user_data_128, id);
-        line->kind = sources[transfer->code].kind;
-        line->source = arena_copy(resource_op_arena(statement->flow.op), span_of(id, size));
+    if (transfer->code >= sizeof(sources) / sizeof(sources[0]) ||
+        sources[transfer->code].kind == NULL) {
+        return ERR_OK;
     }
-    return describe(statement, line);
+    line->kind = sources[transfer->code].kind;
+    return name_source(statement, line, sources[transfer->code].origin, transfer->user_data_128);
 }
 
 /* -------------------------------------------------------------------------------- answers --- */

@@ -8,6 +8,11 @@
  * ledger refused, first the attempt's end and then `release`. A crash in between leaves an amount
  * counted that did not move, until its day or month is over: the safe side.
  *
+ * A reservation is durable when it is answered. Money that comes back (a refund, a hold that is let
+ * go, a withdrawal that the bank returned) is not reserved: no limit and no freeze stands in its
+ * way. A wallet that is closed is closed in the ledger too, which refuses whatever comes late
+ * (debit_account_already_closed, credit_account_already_closed).
+ *
  * Answers are posted to the requester's executor, always later.
  */
 #ifndef PORT_WALLET_H
@@ -55,7 +60,8 @@ struct port_wallet_request {
     enum port_wallet_operation operation;
     struct port_wallet_movement movement; /* RESERVE fills in reserved_at */
 
-    err_t error; /* not ERR_OK: nothing is known, and nothing was reserved */
+    /* Not ERR_OK: nothing is known. Nothing was reserved, but with ERR_OUTCOME_UNKNOWN perhaps. */
+    err_t error;
     enum port_wallet_outcome outcome;
     /* REFUSED: wallet_frozen, wallet_closed, wallet_currency_mismatch, or a limit by name:
      * wallet_limit_transaction, wallet_limit_day, wallet_limit_month. */
@@ -69,7 +75,8 @@ struct port_wallet_request {
 struct port_wallet {
     /* From any thread. Takes the request until its `done` was posted. */
     void (*submit)(struct port_wallet *wallet, struct port_wallet_request *request);
-    /* From any thread; copies what it needs and answers nothing. At most once for a reservation. */
+    /* From any thread; copies what it needs and answers nothing. At most once for a reservation. Of
+     * a part of it (a partial capture): with that part as the amount. */
     void (*release)(struct port_wallet *wallet, const struct port_wallet_movement *movement);
 };
 

@@ -18,11 +18,11 @@ struct outbound;
 struct outbound_settings {
     uint32_t requests_max;     /* under way; one more is answered ERR_BUSY */
     uint32_t origins_max;      /* kept at a time; the one that rested longest makes room */
-    uint32_t connections_max;  /* to one origin */
+    uint32_t connections_max;  /* to all origins, those that rest included; more for a moment */
     uint32_t answer_bytes_max; /* of an answer's body that are kept; then it is cut */
 };
 
-/* 1,024 requests, 1,024 origins, 64 connections each, 16 KiB. */
+/* 1,024 requests, 1,024 origins, 4,096 connections, 16 KiB. */
 struct outbound_settings outbound_settings_default(void);
 
 struct outbound_parts {

@@ -9,6 +9,7 @@
 #define PAYMENTS_PAYMENTS_H
 
 #include "port/ledger.h"
+#include "port/mobile.h"
 #include "port/rail.h"
 #include "port/vault.h"
 #include "port/wallet.h"
@@ -27,7 +28,22 @@ struct payments_settings {
     int64_t rail_timeout_ms;          /* then the outcome is unknown, and is asked for */
     int64_t sweep_interval_ms;
     int64_t reconcile_interval_ms;
+    int64_t qr_lifetime_s;       /* of a code that an intent shows */
+    int64_t payer_confirm_above; /* a payer's code pays so many US cents, or as much in another
+                                  * currency, roughly; above, the payer is asked */
+    int64_t payer_wait_s;        /* for the payer's word */
 };
+
+/* How a merchant is shown to who scans a code (EMVCo MPM 4.7: 52, 58, 59, 60). */
+struct payments_presentation {
+    const char *name;     /* at most 25 characters */
+    const char *city;     /* at most 15 */
+    const char *country;  /* two capital letters */
+    const char *category; /* four digits, ISO 18245 */
+};
+
+/* Whether codes can be written with it. */
+bool payments_presentation_is_sound(const struct payments_presentation *shown);
 
 struct payments_settings payments_settings_default(void);
 
@@ -42,10 +58,13 @@ struct payments_parts {
     /* "https://pay.example.com", without a slash at the end: where browsers find the routes that
      * are public. Read when it is needed, so it may be filled in until requests come. */
     const char *public_url;
+    struct port_mobile *mobile; /* NULL: nobody has payer codes */
+    struct payments_presentation presentation;
     struct trace_log *log;
     struct payments_settings settings;
 };
 
+/* ERR_INVALID: the presentation cannot be written into a code. */
 MUST_USE err_t payments_create(const struct payments_parts *parts, struct payments **ret_payments);
 /* After the loop has stopped and the runtime was destroyed, whose unfinished operations know the
  * routes. Accepts NULL; sets the pointer to NULL. */
@@ -55,15 +74,17 @@ void payments_destroy(struct payments **payments);
  * embedded store has no other process that could own one. On the loop, or before it runs. */
 void payments_start(struct payments *payments);
 
-/* The routes, bound to this instance; valid as long as it. NULL: bound to nothing, for those who
- * describe them. */
-const struct resource_route *payments_routes(const struct payments *payments, uint32_t *ret_count);
-/* The same for setups. */
-const struct resource_route *payments_setup_routes(
-    const struct payments *payments, uint32_t *ret_count);
+/* The routes, in tables, bound to this instance; valid as long as it. NULL: bound to nothing, for
+ * those who describe them. */
+#define PAYMENTS_ROUTE_TABLES 3
+const struct resource_route *payments_routes(
+    const struct payments *payments, uint32_t table, uint32_t *ret_count);
 
-/* Customers, for services whose objects belong to one: they load and expand them. */
+/* For services whose objects belong to a customer, or came of a payment: they load and expand them.
+ * The number in a charge's or a refund's id is the `user_data_128` of the transfer that made it. */
 extern const struct resource_type payments_customer_type;
+extern const struct resource_type payments_charge_type;
+extern const struct resource_type payments_refund_type;
 
 /* The document kinds, for document_store_open. */
 extern const struct document_kind *const payments_kinds[];

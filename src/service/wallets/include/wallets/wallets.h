@@ -46,6 +46,9 @@ struct wallets_parts {
     struct trace_log *log;
     /* Whom wallets belong to: looked up when one is made, and expanded. */
     const struct resource_type *customer_type;
+    /* What statements name as the source of a payment's movement. NULL: nothing is named. */
+    const struct resource_type *charge_type;
+    const struct resource_type *refund_type;
     struct wallets_settings settings;
 };
 

@@ -154,6 +154,47 @@ def test_dead_endpoints_delay_nobody(make_server):
         over.set()
 
 
+def test_one_that_worked_and_hangs_delays_nobody(make_server):
+    """It had many requests under way, at the same host and port as the other one."""
+    server = make_server("--webhook-timeout=20s")
+    client, arrived, hangs, over = sdk(server), {}, threading.Event(), threading.Event()
+
+    def answer(received):
+        if received.path == "/moody" and hangs.is_set():
+            over.wait(30)
+        if received.path == "/good":
+            arrived[received.event["data"]["object"]["id"]] = time.monotonic()
+        return 200
+
+    with Receiver(answer) as receiver:
+        endpoint(client, receiver.url("/moody"))
+        endpoint(client, receiver.url("/good"))
+        make_events(server, 1000)
+        wait_until(lambda: metric(server, "tael_webhook_queued") == 0, 20, "an empty queue")
+        hangs.set()
+        make_events(server, 200)
+        wait_until(lambda: metric(server, "tael_webhook_in_flight") == 64, 5, "64 that hang")
+        for _ in range(50):
+            began = time.monotonic()
+            id = client.v1.customers.create().id
+            wait_until(lambda: id in arrived, 5, "the event")
+            assert arrived[id] - began < 1
+        over.set()
+        wait_until(lambda: metric(server, "tael_webhook_queued") == 0, 30, "an empty queue")
+
+
+def test_a_new_url_is_tried_at_once(make_server):
+    server = make_server("--webhook-test-retry-first=60s")
+    client, got = sdk(server), Customers()
+    with Receiver(lambda received: got.add(received) or 200) as receiver:
+        made = endpoint(client, "http://127.0.0.1:1/")
+        ids = make_events(server, 50)
+        time.sleep(4)  # it is known to be dead, and left alone for long
+        client.v1.webhook_endpoints.update(made.id, {"url": receiver.url()})
+        wait_until(lambda: len(got) >= 35, 3, "those that were not tried yet")
+        assert set(got.seen) <= set(ids)
+
+
 def test_queue_survives_kill(make_server):
     server = make_server(*QUICK)
     client, got = sdk(server), Customers()

@@ -1,0 +1,378 @@
+/* `tael wallets list, show, statement`. */
+#include "client.h"
+#include "show.h"
+
+#include "base/assert.h"
+#include "form/form.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define FORM_MAX    (1U << 14)
+#define TARGET_SIZE 1024
+#define AMOUNT_SIZE 96
+#define TABLE(rows) .table = (rows), .count = sizeof(rows) / sizeof((rows)[0])
+
+struct wallets_options {
+    struct client_options client;
+    char customer[80];
+    char after[80];
+    int64_t limit;
+};
+
+#define LIMIT_OPTION(unit_, fallback_)                                                             \
+    OPTION_NUMBER(struct wallets_options, limit, "limit", fallback_, 1, 100, unit_, "At most.")
+
+static const struct setting list_settings[] = {
+    LIMIT_OPTION("wallets", "10"),
+    OPTION_TEXT(struct wallets_options, customer, "customer", "", "Only of this customer."),
+    OPTION_TEXT(
+        struct wallets_options, after, "after", "", "Only those listed behind this wallet's id."),
+    CLIENT_OPTIONS(struct wallets_options),
+};
+static const struct setting show_settings[] = {CLIENT_OPTIONS(struct wallets_options)};
+static const struct setting statement_settings[] = {
+    LIMIT_OPTION("lines", "20"),
+    OPTION_TEXT(
+        struct wallets_options, after, "after", "", "Only those listed behind this line's id."),
+    CLIENT_OPTIONS(struct wallets_options),
+};
+
+/* One run of a command. */
+struct run {
+    struct wallets_options options;
+    struct client *client;
+    struct span id; /* the word, if the command takes one */
+    struct client_answer answer;
+    bool answered;
+};
+
+/* Reads the options and opens the client. */
+static int
+begin(struct run *run, const struct command *command, struct command_options options, char **argv)
+{
+    int positional = 0;
+    memset(run, 0, sizeof(*run));
+    options.values = &run->options;
+    int status = command_options(command, &options, argv, &positional);
+    if (status != COMMAND_GO_ON) {
+        return status;
+    }
+    if (options.positional_max > 0) {
+        run->id = span_from_cstr(argv[1]);
+        if (!text_is_id(run->id)) {
+            return command_misuse(command, "'%.80s' is no id", argv[1]);
+        }
+    }
+    return client_open(command, &run->options.client, &run->client);
+}
+
+static int
+end(struct run *run, int status)
+{
+    if (run->answered) {
+        client_answer_release(&run->answer);
+    }
+    client_close(&run->client);
+    explicit_bzero(&run->options, sizeof(run->options));
+    return status;
+}
+
+/* Asks for `path` with the options that lists have. */
+static int
+get(struct run *run, const char *path, const char *behind)
+{
+    char text[TARGET_SIZE];
+    struct buf target;
+    struct buf form;
+    buf_init_fixed(&target, text, sizeof(text));
+    buf_init(&form, FORM_MAX);
+    if (run->options.limit != 0) {
+        form_append_i64(&form, "limit", run->options.limit);
+    }
+    if (run->options.customer[0] != '\0') {
+        form_append(&form, "customer", span_from_cstr(run->options.customer));
+    }
+    if (run->options.after[0] != '\0') {
+        form_append(&form, "starting_after", span_from_cstr(run->options.after));
+    }
+    buf_append_cstr(&target, path);
+    buf_append_span(&target, run->id);
+    buf_append_cstr(&target, behind);
+    buf_append_cstr(&target, form.size > 0 ? "?" : "");
+    buf_append_span(&target, buf_span(&form));
+    struct client_request request = {.method = HTTP_METHOD_GET, .target = buf_span(&target)};
+    int status = client_call(run->client, &request, &run->answer);
+    run->answered = true;
+    buf_release(&form);
+    return status;
+}
+
+/* ----------------------------------------------------------------------------- what is shown -- */
+
+static void
+cell_amount(struct show_table *table, int64_t amount, struct span currency)
+{
+    char text[AMOUNT_SIZE];
+    struct buf out;
+    buf_init_fixed(&out, text, sizeof(text));
+    text_amount_append(&out, amount, currency);
+    show_cell_span(table, SHOW_PLAIN, buf_span(&out));
+}
+
+static void
+cell_moment(struct show_table *table, const struct json_value *object)
+{
+    char text[AMOUNT_SIZE];
+    struct buf moment;
+    buf_init_fixed(&moment, text, sizeof(text));
+    text_moment_append(&moment, client_i64(object, "created", 0));
+    show_cell_span(table, SHOW_PLAIN, buf_span(&moment));
+}
+
+static enum show_style
+status_style(struct span status)
+{
+    return span_equal_cstr(status, "active")   ? SHOW_GREEN
+           : span_equal_cstr(status, "frozen") ? SHOW_YELLOW
+                                               : SHOW_RED;
+}
+
+static void
+pair_text(struct show_table *table, const char *name, enum show_style style, struct span value)
+{
+    if (value.size > 0) {
+        show_cell(table, SHOW_DIM, "%s", name);
+        show_cell_span(table, style, value);
+    }
+}
+
+static void
+pair_balance(struct show_table *table, const struct json_value *wallet, const char *name)
+{
+    const struct json_value *balance = client_member(wallet, "balance");
+    show_cell(table, SHOW_DIM, "%s", name);
+    cell_amount(table, client_i64(balance, name, 0), client_text(wallet, "currency"));
+}
+
+/* "left 400.00 of 500.00 USD" */
+static void
+pair_limit(
+    struct show_table *table,
+    const struct json_value *wallet,
+    const char *direction,
+    const char *period)
+{
+    char text[2 * AMOUNT_SIZE + 16];
+    struct buf out;
+    struct span currency = client_text(wallet, "currency");
+    const struct json_value *limits = client_member(client_member(wallet, "limits"), direction);
+    const struct json_value *limit = client_member(limits, period);
+    buf_init_fixed(&out, text, sizeof(text));
+    text_amount_append(&out, client_i64(limit, "remaining", 0), currency);
+    buf_append_cstr(&out, " left of ");
+    text_amount_append(&out, client_i64(limit, "limit", 0), currency);
+    show_cell(table, SHOW_DIM, "%s, %s", direction, period);
+    show_cell_span(table, SHOW_PLAIN, buf_span(&out));
+}
+
+static bool
+print_wallet(const struct json_value *wallet)
+{
+    static const struct show_column columns[] = {{.title = ""}, {.title = ""}};
+    static const char *const directions[] = {"out", "in"};
+    static const char *const periods[] = {"transaction", "day", "month"};
+    struct show_table table;
+    struct span status = client_text(wallet, "status");
+    show_table_begin(&table, columns, 2);
+    pair_text(&table, "wallet", SHOW_BOLD, client_text(wallet, "id"));
+    pair_text(&table, "status", status_style(status), status);
+    pair_text(&table, "customer", SHOW_PLAIN, client_text(wallet, "customer"));
+    pair_text(&table, "e-mail", SHOW_PLAIN, client_text(wallet, "email"));
+    pair_text(&table, "phone", SHOW_PLAIN, client_text(wallet, "phone"));
+    pair_text(&table, "handle", SHOW_PLAIN, client_text(wallet, "handle"));
+    pair_balance(&table, wallet, "available");
+    pair_balance(&table, wallet, "held");
+    pair_balance(&table, wallet, "incoming");
+    pair_balance(&table, wallet, "posted");
+    pair_text(&table, "tier", SHOW_PLAIN, client_text(wallet, "tier"));
+    for (size_t i = 0; i < sizeof(directions) / sizeof(directions[0]); i++) {
+        for (size_t k = 0; k < sizeof(periods) / sizeof(periods[0]); k++) {
+            pair_limit(&table, wallet, directions[i], periods[k]);
+        }
+    }
+    show_cell(&table, SHOW_DIM, "created");
+    cell_moment(&table, wallet);
+    bool printed = show_table_print(&table);
+    show_table_release(&table);
+    return printed;
+}
+
+static void
+add_wallet(struct show_table *table, const struct json_value *wallet)
+{
+    const struct json_value *balance = client_member(wallet, "balance");
+    struct span currency = client_text(wallet, "currency");
+    struct span status = client_text(wallet, "status");
+    struct span handle = client_text(wallet, "handle");
+    struct span email = client_text(wallet, "email");
+    struct span phone = client_text(wallet, "phone");
+    show_cell_span(table, SHOW_PLAIN, client_text(wallet, "id"));
+    show_cell_span(table, SHOW_PLAIN, client_text(wallet, "customer"));
+    show_cell_span(table, SHOW_PLAIN, email.size > 0 ? email : phone.size > 0 ? phone : handle);
+    cell_amount(table, client_i64(balance, "available", 0), currency);
+    cell_amount(table, client_i64(balance, "held", 0), currency);
+    show_cell_span(table, status_style(status), status);
+}
+
+static void
+add_line(struct show_table *table, const struct json_value *line)
+{
+    struct span currency = client_text(line, "currency");
+    cell_moment(table, line);
+    show_cell_span(table, SHOW_PLAIN, client_text(line, "kind"));
+    cell_amount(table, client_i64(line, "amount", 0), currency);
+    cell_amount(table, client_i64(line, "balance", 0), currency);
+    show_cell_span(table, SHOW_PLAIN, client_text(line, "source"));
+    show_cell_span(table, SHOW_PLAIN, client_text(line, "description"));
+}
+
+static const struct show_column wallet_columns[] = {
+    {.title = "WALLET"},
+    {.title = "CUSTOMER"},
+    {.title = "ALIAS"},
+    {.title = "AVAILABLE", .right = true},
+    {.title = "HELD", .right = true},
+    {.title = "STATUS"},
+};
+static const struct show_column line_columns[] = {
+    {.title = "CREATED (UTC)"},
+    {.title = "KIND"},
+    {.title = "AMOUNT", .right = true},
+    {.title = "BALANCE", .right = true},
+    {.title = "SOURCE"},
+    {.title = "DESCRIPTION"},
+};
+#define COLUMNS_COUNT 6
+static_assert(sizeof(wallet_columns) == COLUMNS_COUNT * sizeof(wallet_columns[0]), "columns");
+static_assert(sizeof(line_columns) == COLUMNS_COUNT * sizeof(line_columns[0]), "columns");
+
+/* The page as a table, or as it came. */
+static int
+print_page(
+    struct run *run,
+    const struct show_column *columns,
+    void (*add)(struct show_table *table, const struct json_value *object),
+    const char *nothing)
+{
+    if (run->options.client.json) {
+        client_answer_print(&run->answer);
+        return COMMAND_OK;
+    }
+    struct show_table table;
+    const struct json_value *data = client_member(run->answer.root, "data");
+    show_table_begin(&table, columns, COLUMNS_COUNT);
+    const struct json_value *object = data == NULL ? NULL : data->first_child;
+    for (; object != NULL; object = object->next) {
+        add(&table, object);
+    }
+    bool printed = show_table_print(&table);
+    show_table_release(&table);
+    if (!printed) {
+        return COMMAND_FAILED;
+    }
+    if (data == NULL || data->child_count == 0) {
+        (void)puts(nothing);
+    } else if (client_bool(run->answer.root, "has_more")) {
+        struct span last = client_text(data->last_child, "id");
+        (void)printf("There are more: --after=%.*s\n", SPAN_PRINTF(last));
+    }
+    return COMMAND_OK;
+}
+
+/* ------------------------------------------------------------------------------ the commands -- */
+
+static int
+run_list(const struct command *command, int argc, char **argv)
+{
+    (void)argc;
+    struct run run;
+    int status = begin(&run, command, (struct command_options){TABLE(list_settings)}, argv);
+    if (status == COMMAND_GO_ON) {
+        status = get(&run, "/v1/wallets", "");
+    }
+    if (status == COMMAND_GO_ON) {
+        status = print_page(&run, wallet_columns, add_wallet, "There are no wallets.");
+    }
+    return end(&run, status);
+}
+
+#define ONE_ID .positional_min = 1, .positional_max = 1
+
+static int
+run_show(const struct command *command, int argc, char **argv)
+{
+    (void)argc;
+    struct run run;
+    int status = begin(&run, command, (struct command_options){TABLE(show_settings), ONE_ID}, argv);
+    if (status == COMMAND_GO_ON) {
+        status = get(&run, "/v1/wallets/", "");
+    }
+    if (status == COMMAND_GO_ON) {
+        status = COMMAND_OK;
+        if (run.options.client.json) {
+            client_answer_print(&run.answer);
+        } else if (!print_wallet(run.answer.root)) {
+            status = COMMAND_FAILED;
+        }
+    }
+    return end(&run, status);
+}
+
+static int
+run_statement(const struct command *command, int argc, char **argv)
+{
+    (void)argc;
+    struct run run;
+    int status =
+        begin(&run, command, (struct command_options){TABLE(statement_settings), ONE_ID}, argv);
+    if (status == COMMAND_GO_ON) {
+        status = get(&run, "/v1/wallets/", "/statement");
+    }
+    if (status == COMMAND_GO_ON) {
+        status = print_page(&run, line_columns, add_line, "Nothing has moved.");
+    }
+    return end(&run, status);
+}
+
+static const struct command wallets_list = {
+    .name = "list",
+    .usage = "[OPTIONS]",
+    .summary = "The newest wallets",
+    .run = run_list,
+    .parent = &command_wallets,
+};
+static const struct command wallets_show = {
+    .name = "show",
+    .usage = "WALLET [OPTIONS]",
+    .summary = "One wallet, its balance and its limits",
+    .run = run_show,
+    .parent = &command_wallets,
+};
+static const struct command wallets_statement = {
+    .name = "statement",
+    .usage = "WALLET [OPTIONS]",
+    .summary = "What moved in a wallet, newest first, with the balance after it",
+    .run = run_statement,
+    .parent = &command_wallets,
+};
+
+static const struct command *const wallets_children[] = {
+    &wallets_list, &wallets_show, &wallets_statement, NULL};
+
+const struct command command_wallets = {
+    .name = "wallets",
+    .usage = "COMMAND",
+    .summary = "Shows wallets and their statements",
+    .children = wallets_children,
+};

@@ -1,0 +1,165 @@
+/*
+ * What a code's address shows to whoever has it: the picture, as PNG or SVG, or a page with the
+ * picture on it. The address carries the secret that proves that one may see it.
+ */
+#include "qr.h"
+
+#include "base/assert.h"
+#include "image/qr.h"
+#include "page.h"
+
+#define MODULE_PIXELS 8
+
+enum form {
+    FORM_PAGE,
+    FORM_PNG,
+    FORM_SVG
+};
+
+struct shown {
+    struct span data;
+    struct span secret;
+    struct money amount; /* no currency: none */
+    bool over;           /* paid, expired, withdrawn: the picture would mislead */
+};
+
+static void
+answer_page(struct resource_op *op, int status, const struct shown *shown)
+{
+    /* Relative to the page, whose address ends in the same. */
+    struct span picture =
+        arena_format(resource_op_arena(op), "%.*s.svg", SPAN_PRINTF(resource_op_capture(op, 1)));
+    struct buf body;
+    buf_init(&body, PAYMENTS_PAGE_SIZE_MAX);
+    payments_qr_page_write(
+        &body,
+        shown == NULL ? SPAN_EMPTY : picture,
+        shown == NULL || shown->amount.currency == NULL ? NULL : &shown->amount);
+    resource_answer_typed(op, status, "text/html; charset=utf-8", &body);
+}
+
+static void
+answer_gone(struct resource_op *op, int status)
+{
+    answer_page(op, status, NULL);
+}
+
+/* "<id>_<secret>", with the form's suffix behind it. */
+static bool
+read_address(struct resource_op *op, struct span *ret_id, struct span *ret_secret, enum form *form)
+{
+    struct span token = resource_op_capture(op, 1);
+    *form = span_ends_with(token, SPAN(".png"))   ? FORM_PNG
+            : span_ends_with(token, SPAN(".svg")) ? FORM_SVG
+                                                  : FORM_PAGE;
+    token = span_slice(token, 0, token.size - (*form == FORM_PAGE ? 0 : 4));
+    size_t at = token.size;
+    while (at > 0 && token.data[at - 1] != '_') {
+        at--;
+    }
+    if (at < 2) {
+        return false;
+    }
+    *ret_id = span_slice(token, 0, at - 1);
+    *ret_secret = span_slice(token, at, token.size);
+    return ret_secret->size != 0;
+}
+
+static err_t
+load_code(struct payments_flow *flow, struct span id, struct shown *shown)
+{
+    void *found;
+    TRY(resource_load(flow->op, &payments_qr_code_type, id, &found));
+    const struct payments_qr_code *code = found;
+    shown->data = code->data;
+    shown->secret = code->secret;
+    shown->over = code->inactive;
+    if (code->amount == 0) {
+        return ERR_OK;
+    }
+    return money_from_api(code->amount, currency_find(code->currency), &shown->amount);
+}
+
+static err_t
+load_intent(struct payments_flow *flow, struct span id, struct shown *shown)
+{
+    void *found;
+    TRY(resource_load(flow->op, &payments_intent_type, id, &found));
+    flow->intent = found;
+    shown->data = flow->intent->challenge.data;
+    shown->secret = flow->intent->challenge.secret;
+    shown->over = !payments_waits_for(flow, PAYMENTS_WAITS_FOR_QR);
+    return money_from_api(flow->intent->amount, payments_flow_currency(flow), &shown->amount);
+}
+
+static err_t
+draw(struct resource_op *op, const struct shown *shown, enum form form, struct buf *body)
+{
+    struct image_qr *qr = ARENA_NEW(resource_op_arena(op), struct image_qr);
+    const struct image_qr_style style = {
+        .module_pixels = MODULE_PIXELS, .title = SPAN("Code to pay with a wallet")};
+    if (qr == NULL) {
+        return ERR_FULL;
+    }
+    TRY(image_qr_encode(shown->data, qr));
+    if (form == FORM_PNG) {
+        buf_init(body, IMAGE_QR_PNG_MAX);
+        return image_qr_png(qr, &style, body);
+    }
+    buf_init(body, IMAGE_QR_SVG_MAX);
+    return image_qr_svg(qr, &style, body);
+}
+
+static void
+answer_shown(struct resource_op *op, const struct shown *shown, enum form form)
+{
+    struct buf picture;
+    if (form == FORM_PAGE) {
+        answer_page(op, 200, shown);
+        return;
+    }
+    err_t error = draw(op, shown, form, &picture);
+    if (error != ERR_OK) {
+        buf_release(&picture);
+        resource_internal(op, error, "picture of a code");
+        return;
+    }
+    resource_answer_typed(op, 200, form == FORM_PNG ? "image/png" : "image/svg+xml", &picture);
+}
+
+/* The same for what is not there and for a wrong secret: nothing is to be learnt by guessing. */
+void
+payments_qr_page_show(struct resource_op *op)
+{
+    enum {
+        NOT_FOUND = 404,
+        GONE = 410
+    };
+
+    struct payments_flow *flow = payments_flow_create(op);
+    struct shown shown = {.over = false};
+    struct span id;
+    struct span secret;
+    enum form form;
+    if (flow == NULL) {
+        return;
+    }
+    if (!read_address(op, &id, &secret, &form)) {
+        answer_gone(op, NOT_FOUND);
+        return;
+    }
+    bool of_code = span_starts_with(id, span_from_cstr(payments_qr_code_type.prefix));
+    err_t error = of_code ? load_code(flow, id, &shown) : load_intent(flow, id, &shown);
+    if (error == ERR_OK && (shown.data.size == 0 || !span_equal_secret(shown.secret, secret))) {
+        error = ERR_NOT_FOUND;
+    }
+    if (error == ERR_NOT_FOUND) {
+        answer_gone(op, NOT_FOUND);
+    } else if (error != ERR_OK) {
+        resource_internal(op, error, "page of a code");
+    } else if (shown.over) {
+        answer_gone(op, GONE);
+    } else {
+        answer_shown(op, &shown, form);
+    }
+}
