@@ -43,6 +43,9 @@ SAYS = {
     "wallets": [
         "top-up: succeeded", "transfer: succeeded", "too much: wallet_insufficient_funds",
         "payment: succeeded", "the wallet has 3000"],
+    "qr": [
+        "intent: requires_action", "it asks for: 1250", "paid: succeeded", "again: qr_code_paid",
+        "at the till: succeeded", "from the payer's code: succeeded", "the wallet has 3000"],
 }
 
 
