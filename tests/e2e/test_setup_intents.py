@@ -408,4 +408,4 @@ def test_only_cards_are_set_up(client, http, customer):
         "confirm": "true", "payment_method_data[type]": "wallet",
         "payment_method_data[wallet][id]": wallet})
     assert answer.status_code == 400
-    assert answer.json()["error"]["param"] == "payment_method"
+    assert answer.json()["error"]["param"] == "payment_method_data[type]"
