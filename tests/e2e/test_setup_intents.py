@@ -404,8 +404,7 @@ def test_a_card_of_somebody_else(client, browser, customer):
 
 def test_only_cards_are_set_up(client, http, customer):
     wallet = http.post("/v1/wallets", {"customer": customer, "currency": "usd"}).json()["id"]
-    answer = http.post("/v1/setup_intents", {
-        "confirm": "true", "payment_method_data[type]": "wallet",
-        "payment_method_data[wallet][id]": wallet})
+    method = http.post("/v1/payment_methods", {"type": "wallet", "wallet[id]": wallet}).json()["id"]
+    answer = http.post("/v1/setup_intents", {"confirm": "true", "payment_method": method})
     assert answer.status_code == 400
     assert answer.json()["error"]["param"] == "payment_method_data[type]"
