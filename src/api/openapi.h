@@ -5,7 +5,8 @@
 #include "described.h"
 
 #include "api/api.h"
-#include "json/json.h"
+
+struct json_writer;
 
 /* Every route, in the order of the tables. */
 struct api_openapi_routes {

@@ -5,6 +5,7 @@
 #include "openapi.h"
 
 #include "base/assert.h"
+#include "json/json.h"
 
 #include <string.h>
 

@@ -36,10 +36,22 @@ def test_examples_print_the_same_in_every_language(make_server, folder):
     assert printed[".py"] and printed[".sh"] == printed[".py"] == printed[".mjs"]
 
 
-def test_what_the_ledger_example_says(make_server):
-    assert run(make_server(), EXAMPLES / "ledger" / "ledger.py") == [
+SAYS = {
+    "ledger": [
         "accounts: created created", "transfers: created exceeds_credits", "hold: created",
-        "take: created", "again: exists", "the customer has 350, held are 0"]
+        "take: created", "again: exists", "the customer has 350, held are 0"],
+    "wallets": [
+        "top-up: succeeded", "transfer: succeeded", "too much: wallet_insufficient_funds",
+        "payment: succeeded", "the wallet has 3000"],
+    "qr": [
+        "intent: requires_action", "it asks for: 1250", "paid: succeeded", "again: qr_code_paid",
+        "at the till: succeeded", "from the payer's code: succeeded", "the wallet has 3000"],
+}
+
+
+@pytest.mark.parametrize("folder", SAYS)
+def test_what_an_example_says(make_server, folder):
+    assert run(make_server(), EXAMPLES / folder / f"{folder}.py") == SAYS[folder]
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
@@ -49,12 +61,12 @@ def test_examples_can_run_twice_on_one_server(make_server, folder):
         assert run(server, path) == run(server, path)
 
 
-@pytest.mark.parametrize("suffix", sorted(RUNNERS))
-def test_examples_fail_with_a_wrong_key(make_server, suffix):
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_examples_fail_with_a_wrong_key(make_server, folder):
     """A failed request is no success that prints nothing."""
     server = make_server()
-    path = EXAMPLES / "ledger" / f"ledger{suffix}"
     environment = {**without_tael_settings(), "TAEL_URL": server.url, "TAEL_KEY": "sk_test_no"}
-    result = subprocess.run([*RUNNERS[suffix], str(path)], capture_output=True, text=True,
-                            timeout=60, check=False, env=environment)
-    assert result.returncode != 0
+    for path in programs(folder):
+        result = subprocess.run([*RUNNERS[path.suffix], str(path)], capture_output=True, text=True,
+                                timeout=60, check=False, env=environment)
+        assert result.returncode != 0, path

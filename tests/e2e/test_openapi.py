@@ -3,6 +3,8 @@
 import copy
 import json
 import re
+import subprocess
+import sys
 
 import pytest
 import requests
@@ -11,6 +13,10 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from kit.client import pay
 from kit.described import HINT, Description, DescriptionError, description
 from kit.server import ROOT
+
+sys.path.append(str(ROOT / "tools"))
+
+from house.notation import definition_schema, expression_schema  # noqa: E402
 
 FILES = ROOT / "src" / "api" / "description"
 
@@ -38,6 +44,14 @@ def routed(server):
 
 
 # ---- the document --------------------------------------------------------------------------
+
+
+def test_every_reference_leads_somewhere():
+    document = description().document
+    wanted = set(re.findall(r'"#/components/schemas/([^"]+)"', json.dumps(document)))
+    missing = sorted(wanted - set(document["components"]["schemas"]))
+    assert not missing, (
+        f"a file of src/api/description needs, under \"schemas\": {', '.join(missing)}\n{HINT}")
 
 
 def test_document_is_openapi():
@@ -114,7 +128,7 @@ def test_nothing_is_described_that_is_not_routed(server):
 
 
 def test_names_are_unique():
-    names = [operation["operationId"] for _, _, operation in operations()]
+    names = [operation.get("operationId", template) for _, template, operation in operations()]
     assert sorted(set(names)) == sorted(names)
 
 
@@ -168,6 +182,99 @@ def test_statuses_follow_the_route():
     assert "404" not in paths["/v1/payment_intents"]["post"]["responses"]
     assert "404" in paths["/v1/payment_intents/{id}"]["get"]["responses"]
     assert "409" not in paths["/v1/ledger/accounts"]["post"]["responses"]
+
+
+# ---- the files -----------------------------------------------------------------------------
+
+THING = {
+    "title": "Things",
+    "operations": {"POST /v1/things": {"id": "things.create", "does": "Make a thing"}},
+    "schemas": {"thing": {"members": {"id": "string"}}},
+}
+
+
+def embed(folder, value):
+    """What tools/embed-description says of one more file."""
+    path = folder / "things.json"
+    path.write_text(value if isinstance(value, str) else json.dumps(value))
+    return subprocess.run(
+        [sys.executable, str(ROOT / "tools" / "embed-description"), str(folder / "out.c"),
+         *(str(file) for file in sorted(FILES.glob("*.json"))), str(path)],
+        capture_output=True, text=True, timeout=60, check=False)
+
+
+def changed(**members):
+    return {**copy.deepcopy(THING), **members}
+
+
+def test_a_good_file_is_taken(tmp_path):
+    result = embed(tmp_path, THING)
+    assert result.returncode == 0, result.stderr
+    assert "things.create" in (tmp_path / "out.c").read_text()
+
+
+MISTAKES = {
+    "no JSON": ("{", "things.json"),
+    "no title": (changed(title=""), "'title'"),
+    "a member that there is not": (changed(titel="x"), "'titel'"),
+    "an operation without a title": (
+        changed(operations={"POST /v1/things": {"id": "x"}}), "POST /v1/things: 'does'"),
+    "an operation that is none": (
+        changed(operations={"POST things": {"id": "x", "does": "y"}}), "POST things"),
+    "an operation that is there already": (
+        changed(operations={"GET /v1/charges": {"id": "x", "does": "y"}}), "GET /v1/charges"),
+    "a schema that is there already": (
+        changed(schemas={"charge": {"members": {}}}), "'charge'"),
+    "a type that there is not": (
+        changed(schemas={"thing": {"members": {"id": "strin"}}}), "thing.id|strin"),
+    "a type that cannot be read": (
+        changed(schemas={"thing": {"members": {"id": "string||null"}}}), "thing.id"),
+    "a status that is none": (
+        changed(operations={"POST /v1/things": {
+            "id": "x", "does": "y", "answers": {"abc": {}}}}), "'abc'"),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_mistake_in_a_file_stops_the_build(tmp_path, name):
+    value, said = MISTAKES[name]
+    result = embed(tmp_path, value)
+    assert result.returncode == 1
+    assert re.search(said, result.stderr), result.stderr
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("expression, schema", [
+    ("string", {"type": "string"}),
+    ("string|null", {"type": ["string", "null"]}),
+    ("'a'", {"const": "a"}),
+    ("'a'|'b'", {"enum": ["a", "b"]}),
+    ("'a'|'b'|null", {"enum": ["a", "b", None]}),
+    ("fee[]", {"type": "array", "items": {"$ref": "#/components/schemas/fee"}}),
+    ("string|fee", {"anyOf": [{"type": "string"}, {"$ref": "#/components/schemas/fee"}]}),
+    ("fee|null", {"anyOf": [{"$ref": "#/components/schemas/fee"}, {"type": "null"}]}),
+    ("true", {"const": True}),
+    ("object", {"type": "object", "additionalProperties": True}),
+])
+def test_types(expression, schema):
+    assert expression_schema(expression, "here") == schema
+
+
+def test_objects_are_closed_unless_they_say_so():
+    members = {"a": "string", "b?": "integer: A number.", "c": {"null": True, "members": {}}}
+    assert definition_schema({"text": ["One", "line."], "members": members}, "here") == {
+        "description": "One line.",
+        "type": "object",
+        "properties": {
+            "a": {"type": "string"},
+            "b": {"type": "integer", "format": "int64", "description": "A number."},
+            "c": {"type": ["object", "null"], "properties": {}, "required": [],
+                  "additionalProperties": False},
+        },
+        "required": ["a", "c"],
+        "additionalProperties": False,
+    }
+    assert definition_schema({"open": True, "members": {}}, "here")["additionalProperties"] is True
 
 
 # ---- the check can fail --------------------------------------------------------------------

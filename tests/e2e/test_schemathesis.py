@@ -112,6 +112,16 @@ def seed(client, http):
     pay(client, 9000, token="pm_card_bypassPending", transfer_data={"destination": wallets[0]})
     http.post("/v1/wallet_transfers",
               {"amount": 100, "currency": "usd", "from": wallets[0], "to": "other"})
+    for _ in range(3):
+        http.post(f"/v1/wallets/{wallets[0]}/holds", {"amount": 10, "to": "other"})
+        http.post("/v1/wallet_requests",
+                  {"amount": 10, "currency": "usd", "from": wallets[0], "to": "other"})
+        http.post(f"/v1/wallets/{wallets[0]}/withdrawals",
+                  {"amount": 10, "bank_account[account_number]": "000123456789"})
+        http.post("/v1/qr_codes", {"currency": "usd"})
+        http.post("/v1/payment_intents", {
+            "amount": 100, "currency": "usd", "confirm": "true",
+            "payment_method_types[]": "mobile_qr", "payment_method_data[type]": "mobile_qr"})
     paid = http.post("/v1/payment_intents", {
         "amount": 200, "currency": "usd", "confirm": "true", "payment_method_data[type]": "wallet",
         "payment_method_data[wallet][id]": wallets[0], "payment_method_types[]": "wallet"})

@@ -10,6 +10,7 @@ import re
 
 import jsonschema
 from referencing import Registry, Resource
+from referencing.exceptions import Unresolvable
 from referencing.jsonschema import DRAFT202012
 
 from kit.server import run_tael
@@ -85,8 +86,12 @@ class Description:
         """Raises DescriptionError with the most telling of the differences."""
         self.checked += 1
         validator = self.validator(reference)
-        if validator.is_valid(value):
-            return
+        try:
+            if validator.is_valid(value):
+                return
+        except Unresolvable as error:
+            raise DescriptionError(
+                f"{what}: src/api/description has no schema {error.ref!r}. {HINT}.") from error
         error = jsonschema.exceptions.best_match(validator.iter_errors(value))
         place = "/".join(str(part) for part in error.absolute_path)
         raise DescriptionError(

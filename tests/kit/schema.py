@@ -27,11 +27,13 @@ KEPT = {
 ALSO_DECLARED = {"payment_intent": {"source": {}}}
 # What Tael's own ways to pay add to Stripe's objects; kit/described.py says what it looks like.
 OWN_MEMBERS = {
-    "payment_method": ["wallet"],
+    "payment_intent": ["qr_code"],
+    "payment_intent_next_action": ["mobile_qr_display_qr_code", "payer_confirmation"],
+    "payment_method": ["mobile_qr", "wallet"],
     "payment_method_details": ["wallet"],
     "refund_destination_details": ["wallet"],
 }
-OWN_METHOD_TYPES = ["wallet"]
+OWN_METHOD_TYPES = ["mobile_qr", "wallet"]
 
 
 class SchemaError(AssertionError):

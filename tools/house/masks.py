@@ -1,6 +1,7 @@
 """Makes answers of a live server the same at every run: what is random or tells the time is
 replaced by what looks like it, always in the same way."""
 
+import calendar
 import re
 import time
 
@@ -12,6 +13,9 @@ TOKEN = re.compile(r"(_example[0-9]+_)[0-9A-Za-z]{16,}")  # an id with a secret 
 SIGNATURE = re.compile(r"\bv1=[0-9a-f]{64}")
 CODE = re.compile(r"80[0-9]{16}")  # that a payer shows
 SECONDS = re.compile(r"\b1[0-9]{9}\b")
+ISO_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
+ISO = re.compile(r"\b20[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
+PAYMENT_CODE = re.compile(r"(000201.*?)([a-z]{2,8})_([0-9A-Za-z]{22})(.*6304)[0-9A-F]{4}")
 SECRET = re.compile(r"(_secret_)[0-9A-Za-z]+")
 KEY = re.compile(r"\b([sprw][a-z]*_(?:test_|live_)?)[0-9A-Za-z]{24,}")
 # Links that a server hands out: where it listens, and what proves that one may follow them.
@@ -28,6 +32,22 @@ DRAWN = {
     "risk_score": 12,
     "transaction_id": "3f1c2a8e-5b7d-4e90-8a61-2d4c6b8e0f13",
 }
+
+
+def checksum(text):
+    """CRC-16 of ISO/IEC 13239 as payment codes have it."""
+    value = 0xFFFF
+    for byte in text.encode():
+        value ^= byte << 8
+        for _ in range(8):
+            value = (value << 1 ^ 0x1021 if value & 0x8000 else value << 1) & 0xFFFF
+    return f"{value:04X}"
+
+
+def payment_code(match):
+    """A payment code with another reference in it, as long as the one it had, and still valid."""
+    text = f"{match[1]}{match[2]}_{'example':0>22}{match[4]}"
+    return text + checksum(text)
 
 
 class Masks:
@@ -50,6 +70,7 @@ class Masks:
     def text(self, value):
         for address, name in self.replaced.items():
             value = value.replace(address, name)
+        value = PAYMENT_CODE.sub(payment_code, value)
         value = ID.sub(self.fake_id, value)
         value = TOKEN.sub(r"\1example", value)
         value = SECRET.sub(r"\1example", value)
@@ -58,6 +79,7 @@ class Masks:
         value = KEY.sub(r"\1example", value)
         value = SIGNATURE.sub("v1=" + "0123456789abcdef" * 4, value)
         value = SECONDS.sub(self.seconds, value)
+        value = ISO.sub(self.iso, value)
         if CODE.fullmatch(value):
             return "801234567890123458"
         if NANOSECONDS.fullmatch(value) and self.is_near(int(value) / 1e9):
@@ -69,6 +91,10 @@ class Masks:
         """A moment inside a text."""
         value = int(match.group())
         return str(self.moment(value)) if self.is_near(value) else match.group()
+
+    def iso(self, match):
+        value = calendar.timegm(time.strptime(match.group(), ISO_FORMAT))
+        return time.strftime(ISO_FORMAT, time.gmtime(self.moment(value)))
 
     def is_near(self, seconds):
         return abs(seconds - self.now) < NEAR_DAYS * DAY

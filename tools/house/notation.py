@@ -5,13 +5,13 @@ import re
 
 
 def unsigned(bits):
-    """An integer of so many bits, as a number or, because not every reader has such numbers, text."""
-    return {
-        "anyOf": [
-            {"type": "integer", "minimum": 0, "maximum": 2**bits - 1},
-            {"type": "string", "pattern": "^[0-9]{1,%d}$" % len(str(2**bits - 1))},
-        ]
-    }
+    """An integer of so many bits, as a number or, because not every program has such numbers, as
+    text. For the same reason the larger ones have no maximum, which would be such a number."""
+    number = {"type": "integer", "minimum": 0}
+    if bits <= 32:
+        number["maximum"] = 2**bits - 1
+    digits = len(str(2**bits - 1))
+    return {"anyOf": [number, {"type": "string", "pattern": f"^[0-9]{{1,{digits}}}$"}]}
 
 
 ATOMS = {

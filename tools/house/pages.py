@@ -8,7 +8,7 @@ from house.notation import unsigned
 NOTE = "<!-- Made by tools/api-pages from src/api/description and a running server. -->\n"
 WIDTH = 88
 ERRORS = "Refusals"
-UNSIGNED = [unsigned(bits)["anyOf"] for bits in range(0, 129, 16)]
+UNSIGNED = {str(unsigned(bits)["anyOf"]): bits for bits in (16, 32, 64, 128)}
 
 
 def form_pairs(value, name=None):
@@ -49,8 +49,8 @@ class Types:
             return f"`{json.dumps(schema['const'])}`"
         if "enum" in schema:
             return ", ".join(f"`{json.dumps(value)}`" for value in schema["enum"])
-        if schema.get("anyOf") in UNSIGNED:
-            return f"integer below 2^{UNSIGNED.index(schema['anyOf']) * 16}, or its digits"
+        if str(schema.get("anyOf")) in UNSIGNED:
+            return f"integer below 2^{UNSIGNED[str(schema['anyOf'])]}, or its digits"
         if "anyOf" in schema:
             return " or ".join(dict.fromkeys(self.name(inner) for inner in schema["anyOf"]))
         kind = schema.get("type", "anything")
@@ -199,7 +199,7 @@ def example_text(example):
         status = "" if example["status"] == 200 else f"Status {example['status']}:\n\n"
         return text + f"{status}```json\n{shown}\n```\n\n"
     if kind.startswith("text/") and not kind.startswith("text/html"):
-        return text + f"`{kind}`:\n\n```\n{example['answer'].rstrip()}\n```\n\n"
+        return text + f"`{kind}`:\n\n```\n{example['answer'].replace(chr(13), '').rstrip()}\n```\n\n"
     return text + f"Status {example['status']}, `{kind}`.\n\n"
 
 
