@@ -16,6 +16,7 @@ import pytest
 import zxingcpp
 from PIL import Image
 
+from kit.codecs import codecs
 from kit.server import PROGRAM, run_tael, without_tael_settings
 
 FOLDER = pathlib.Path(__file__).resolve().parent / "node"
@@ -28,18 +29,6 @@ EMVCO = (CORPUS / "emvqr" / "emvco").read_text()
 PIX = (CORPUS / "emvqr" / "pix").read_text()
 PROMPTPAY = (CORPUS / "emvqr" / "promptpay").read_text()
 CONSUMER = (CORPUS / "emvqr_consumer" / "sample").read_text()
-
-
-def codecs(*jobs):
-    """Runs jobs of node/qr_codec.mjs."""
-    result = subprocess.run(
-        ["node", "qr_codec.mjs"], cwd=FOLDER, input=json.dumps(jobs), capture_output=True,
-        text=True, timeout=60, env={"PATH": os.environ["PATH"]},
-    )
-    assert result.returncode == 0, result.stderr
-    answers = json.loads(result.stdout)
-    assert len(answers) == len(jobs)
-    return answers
 
 
 def parse(code):
