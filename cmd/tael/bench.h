@@ -5,7 +5,8 @@
  *     bench_histogram.c  latencies and medians
  *     bench_child.c      programs that are started and measured from outside
  *     bench_ledger.c     `tael bench ledger`: the table; bench_ledger_run.c: one point of it
- *     bench_payments.c   `tael bench payments`: windows, report; bench_load.c: the load
+ *     bench_payments.c   `tael bench payments`: windows, report; bench_load.c: the load;
+ *                        bench_wallets.c: whose money it is
  *     bench_webhooks.c   `tael bench webhooks`: a receiver, a queue, report
  *     bench_server.c     the server that these two measure
  *

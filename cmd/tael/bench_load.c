@@ -13,10 +13,6 @@
 
 #define IDEMPOTENCY_KEY_SIZE 64
 
-static const char payment_body[] =
-    "amount=2000&currency=usd&payment_method=pm_card_visa&confirm=true";
-static const char payment_done[] = "\"status\":\"succeeded\"";
-
 enum {
     HEADER_AUTHORIZATION,
     HEADER_IDEMPOTENCY_KEY,
@@ -27,6 +23,7 @@ enum {
 struct caller {
     struct net_call call;
     struct bench_load *load;
+    const struct bench_load_request *request;
     struct http_header headers[HEADER_COUNT];
     char key[IDEMPOTENCY_KEY_SIZE];
 };
@@ -69,7 +66,7 @@ start_calls(struct os_task *task)
 }
 
 static void
-prepare_post(struct caller *caller, struct span target, struct span body)
+prepare_post(struct caller *caller)
 {
     struct bench_load *load = caller->load;
     int size = snprintf(
@@ -84,11 +81,10 @@ prepare_post(struct caller *caller, struct span target, struct span body)
     caller->headers[HEADER_IDEMPOTENCY_KEY] = (struct http_header){
         .name = SPAN("Idempotency-Key"), .value = span_of(caller->key, (size_t)size)};
     caller->call.method = HTTP_METHOD_POST;
-    caller->call.target = target;
     caller->call.content_type = SPAN("application/x-www-form-urlencoded");
     caller->call.headers = caller->headers;
     caller->call.header_count = HEADER_COUNT;
-    caller->call.body = body;
+    caller->call.body = span_from_cstr(caller->request->form);
 }
 
 static void
@@ -97,17 +93,11 @@ send(struct caller *caller)
     struct bench_load *load = caller->load;
     caller->call.reply_to = net_loop_executor(load->loop);
     caller->call.done = answered;
-    switch (load->settings.kind) {
-    case BENCH_LOAD_LIVEZ:
+    caller->call.target = span_from_cstr(caller->request->target);
+    if (caller->request->form == NULL) {
         caller->call.method = HTTP_METHOD_GET;
-        caller->call.target = SPAN("/livez");
-        break;
-    case BENCH_LOAD_PAYMENTS:
-        prepare_post(caller, SPAN("/v1/payment_intents"), span_from_cstr(payment_body));
-        break;
-    case BENCH_LOAD_CUSTOMERS:
-        prepare_post(caller, SPAN("/v1/customers"), SPAN("name=Ada"));
-        break;
+    } else {
+        prepare_post(caller);
     }
     load->sent++;
     load->under_way++;
@@ -119,13 +109,14 @@ send(struct caller *caller)
 }
 
 static bool
-is_good(const struct bench_load *load, const struct net_call *call)
+is_good(const struct bench_load_request *request, const struct net_call *call)
 {
     if (call->result != ERR_OK || call->status != 200) {
         return false;
     }
-    return load->settings.kind != BENCH_LOAD_PAYMENTS ||
-           memmem(call->answer.data, call->answer.size, payment_done, strlen(payment_done)) != NULL;
+    const char *expected = request->expected;
+    return expected == NULL ||
+           memmem(call->answer.data, call->answer.size, expected, strlen(expected)) != NULL;
 }
 
 static void
@@ -162,7 +153,7 @@ answered(struct net_call *call)
     struct bench_load *load = caller->load;
     ASSERT(load->under_way > 0);
     load->under_way--;
-    if (is_good(load, call)) {
+    if (is_good(caller->request, call)) {
         load->window.answers++;
         bench_histogram_add(&load->window.latencies, call->ended_ns - call->started_ns);
     } else {
@@ -259,6 +250,7 @@ create(struct bench_load *load)
     }
     for (uint32_t i = 0; i < settings->connections; i++) {
         load->callers[i].load = load;
+        load->callers[i].request = &settings->requests[i % settings->request_count];
     }
     const struct net_origin origin = {.host = settings->host, .port = settings->port};
     struct net_client_settings client_settings = net_client_settings_default;
@@ -271,6 +263,7 @@ create(struct bench_load *load)
 err_t
 bench_load_start(const struct bench_load_settings *settings, struct bench_load **ret_load)
 {
+    ASSERT(settings->request_count >= 1);
     ASSERT(settings->connections >= 1);
     ASSERT(settings->connections <= BENCH_LOAD_CONNECTIONS_MAX);
     struct bench_load *load = calloc(1, sizeof(*load));

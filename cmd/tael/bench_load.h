@@ -12,14 +12,16 @@
 #define BENCH_LOAD_HOST_SIZE       254
 #define BENCH_LOAD_COMPLAINT_SIZE  512
 
-enum bench_load_kind {
-    BENCH_LOAD_LIVEZ,     /* GET /livez: HTTP and nothing else */
-    BENCH_LOAD_PAYMENTS,  /* POST /v1/payment_intents, created and confirmed in one call */
-    BENCH_LOAD_CUSTOMERS, /* POST /v1/customers: one event each */
+/* What a connection asks again and again. Texts are borrowed while the load runs. */
+struct bench_load_request {
+    const char *target;
+    const char *form;     /* posted, with an API key and a new idempotency key; NULL: a GET */
+    const char *expected; /* what a good answer has in it; NULL: its status says enough */
 };
 
 struct bench_load_settings {
-    enum bench_load_kind kind;
+    const struct bench_load_request *requests; /* connection i has the one at i modulo the count */
+    uint32_t request_count;
     char host[BENCH_LOAD_HOST_SIZE];
     uint16_t port;
     char key[BENCH_LOAD_KEY_SIZE];

@@ -1,10 +1,11 @@
 /*
  * `tael bench payments`: starts a server of its own in a new folder (or uses one that is there),
- * measures GET /livez as what HTTP alone costs, then card payments, each in windows of which the
- * median one is shown.
+ * measures GET /livez as what HTTP alone costs, then payments by card, by wallet and by QR code,
+ * each in windows of which the median one is shown.
  */
 #include "bench_load.h"
 #include "bench_server.h"
+#include "bench_wallets.h"
 
 #include "base/assert.h"
 
@@ -15,7 +16,11 @@
 
 #define LIVEZ_S   2
 #define WARM_UP_S 2
-#define PERCENT   100.0
+/* More than a window can pay. */
+#define NO_LIMITS                                                                                  \
+    "--wallet-limits=basic.out=1000000/1000000000/1000000000 "                                     \
+    "basic.in=1000000/1000000000/1000000000"
+#define PERCENT 100.0
 
 struct options {
     char data[BENCH_PATH_SIZE];
@@ -41,8 +46,8 @@ static const struct setting options_table[] = {
      .offset = AT(url),
      .fallback = "",
      .maximum = BENCH_PATH_SIZE,
-     .help = "http://HOST:PORT of a server that runs already; with --key, and with a high enough "
-             "--rate-limit there."},
+     .help = "http://HOST:PORT of a server that runs already; with --key, and with high enough "
+             "--rate-limit and --wallet-limits there."},
     {.name = "key",
      .kind = SETTING_TEXT,
      .offset = AT(key),
@@ -81,6 +86,16 @@ static const struct setting options_table[] = {
      .help = "One JSON object a line: machine, then each measurement."},
 };
 
+/* Ways to pay, in the order of the table. */
+enum {
+    KIND_CARDS,
+    KIND_WALLETS,
+    KIND_QR_CODES,
+    KIND_COUNT
+};
+
+static const char *const kind_names[KIND_COUNT] = {"cards", "wallets", "QR codes"};
+
 struct measured {
     struct bench_load_window window;
     struct bench_child_usage server; /* within the window */
@@ -94,11 +109,19 @@ struct bench {
     struct bench_server server;
     struct bench_load_settings load;
     uint64_t sync_ns;
+    struct bench_wallets wallets;
     struct measured livez;
-    struct measured payments[BENCH_REPEAT_MAX];
+    struct measured windows[BENCH_REPEAT_MAX]; /* of the kind in hand */
+    struct measured median[KIND_COUNT];
 };
 
 /* --------------------------------------------------------------------------------- measure */
+
+struct schedule {
+    int64_t warm_up_s;
+    int64_t window_s;
+    int64_t windows;
+};
 
 static void
 sleep_seconds(int64_t seconds)
@@ -129,32 +152,38 @@ measure_window(
     };
 }
 
+static double
+rate_of(const struct measured *measured)
+{
+    return (double)measured->window.answers * 1e9 / (double)measured->window.wall_ns;
+}
+
 static int
-measure(struct bench *bench, enum bench_load_kind kind)
+measure(
+    struct bench *bench,
+    const struct bench_load_request *requests,
+    uint32_t request_count,
+    const struct schedule *schedule,
+    struct measured *ret_median)
 {
     char complaint[BENCH_LOAD_COMPLAINT_SIZE];
+    double rates[BENCH_REPEAT_MAX];
     struct bench_load *load = NULL;
-    bench->load.kind = kind;
+    bench->load.requests = requests;
+    bench->load.request_count = request_count;
     err_t result = bench_load_start(&bench->load, &load);
     if (result != ERR_OK) {
         return command_fail(bench->command, "%s", err_text(result));
     }
-    switch (kind) {
-    case BENCH_LOAD_LIVEZ:
-        sleep_seconds(1);
-        measure_window(bench, load, LIVEZ_S, &bench->livez);
-        break;
-    case BENCH_LOAD_PAYMENTS:
-    case BENCH_LOAD_CUSTOMERS:
-        sleep_seconds(WARM_UP_S);
-        for (int64_t i = 0; i < bench->options->repeat; i++) {
-            measure_window(bench, load, bench->options->seconds, &bench->payments[i]);
-        }
-        break;
+    sleep_seconds(schedule->warm_up_s);
+    for (int64_t i = 0; i < schedule->windows; i++) {
+        measure_window(bench, load, schedule->window_s, &bench->windows[i]);
+        rates[i] = rate_of(&bench->windows[i]);
     }
     if (!bench_load_stop(&load, complaint)) {
         return command_fail(bench->command, "an answer was not what it must be: %s", complaint);
     }
+    *ret_median = bench->windows[bench_median(rates, (size_t)schedule->windows)];
     return COMMAND_GO_ON;
 }
 
@@ -165,12 +194,6 @@ per_answer_us(const struct measured *measured, uint64_t cpu_ns)
 {
     uint64_t answers = measured->window.answers;
     return answers == 0 ? 0 : (double)cpu_ns / 1e3 / (double)answers;
-}
-
-static double
-rate_of(const struct measured *measured)
-{
-    return (double)measured->window.answers * 1e9 / (double)measured->window.wall_ns;
 }
 
 static double
@@ -263,7 +286,7 @@ static void
 print_comparison(const struct measured *livez, const struct measured *payments)
 {
     (void)printf(
-        "\npayments are answered at %.1f %% of the rate of GET /livez (HTTP alone)",
+        "\ncard payments are answered at %.1f %% of the rate of GET /livez (HTTP alone)",
         PERCENT * rate_of(payments) / rate_of(livez));
     double floor = per_answer_us(livez, livez->server.cpu_ns);
     if (livez->has_server && payments->has_server && floor > 0) {
@@ -277,15 +300,11 @@ print_comparison(const struct measured *livez, const struct measured *payments)
 static void
 report(const struct bench *bench)
 {
-    double rates[BENCH_REPEAT_MAX];
-    size_t count = (size_t)bench->options->repeat;
-    for (size_t i = 0; i < count; i++) {
-        rates[i] = rate_of(&bench->payments[i]);
-    }
-    const struct measured *median = &bench->payments[bench_median(rates, count)];
     if (bench->options->json) {
         print_json(bench, "livez", &bench->livez);
-        print_json(bench, "payments", median);
+        for (int kind = 0; kind < KIND_COUNT; kind++) {
+            print_json(bench, kind_names[kind], &bench->median[kind]);
+        }
         return;
     }
     (void)printf(
@@ -300,8 +319,49 @@ report(const struct bench *bench)
         "bytes to disk",
         "not 200");
     print_row("GET /livez", &bench->livez);
-    print_row("payments", median);
-    print_comparison(&bench->livez, median);
+    for (int kind = 0; kind < KIND_COUNT; kind++) {
+        print_row(kind_names[kind], &bench->median[kind]);
+    }
+    print_comparison(&bench->livez, &bench->median[KIND_CARDS]);
+}
+
+static int
+measure_kinds(struct bench *bench)
+{
+    static const struct bench_load_request livez = {.target = "/livez"};
+    static const struct bench_load_request card = {
+        .target = "/v1/payment_intents",
+        .form = "amount=2000&currency=usd&payment_method=pm_card_visa&confirm=true",
+        .expected = BENCH_PAYMENT_DONE,
+    };
+    static const struct schedule short_schedule = {
+        .warm_up_s = 1, .window_s = LIVEZ_S, .windows = 1};
+    const struct schedule schedule = {
+        .warm_up_s = WARM_UP_S,
+        .window_s = bench->options->seconds,
+        .windows = bench->options->repeat,
+    };
+    int status = measure(bench, &livez, 1, &short_schedule, &bench->livez);
+    if (status == COMMAND_GO_ON) {
+        status = measure(bench, &card, 1, &schedule, &bench->median[KIND_CARDS]);
+    }
+    if (status == COMMAND_GO_ON) {
+        status = measure(
+            bench,
+            bench->wallets.payments,
+            BENCH_WALLETS_COUNT,
+            &schedule,
+            &bench->median[KIND_WALLETS]);
+    }
+    if (status == COMMAND_GO_ON) {
+        status = measure(
+            bench,
+            bench->wallets.qr_payments,
+            BENCH_WALLETS_COUNT,
+            &schedule,
+            &bench->median[KIND_QR_CODES]);
+    }
+    return status;
 }
 
 static int
@@ -320,7 +380,7 @@ measure_all(struct bench *bench)
                 "another folder\n",
                 bench->folder);
         }
-        status = bench_server_start(bench->command, bench->folder, NULL, &bench->server);
+        status = bench_server_start(bench->command, bench->folder, NO_LIMITS, &bench->server);
     } else {
         const struct options *options = bench->options;
         status = bench_server_use(bench->command, options->url, options->key, &bench->server);
@@ -331,9 +391,9 @@ measure_all(struct bench *bench)
     bench_server_load(&bench->server, &bench->load);
     print_settings(bench);
     (void)fflush(stdout);
-    status = measure(bench, BENCH_LOAD_LIVEZ);
+    status = bench_wallets_open(bench->command, &bench->load, &bench->wallets);
     if (status == COMMAND_GO_ON) {
-        status = measure(bench, BENCH_LOAD_PAYMENTS);
+        status = measure_kinds(bench);
     }
     if (status == COMMAND_GO_ON) {
         report(bench);
@@ -389,7 +449,7 @@ run_bench_payments(const struct command *command, int argc, char **argv)
 const struct command command_bench_payments = {
     .name = "payments",
     .usage = "[OPTIONS]",
-    .summary = "Measures card payments over HTTP, created and confirmed in one call",
+    .summary = "Measures payments over HTTP: by card, by wallet, by QR code, each in one call",
     .manual =
         "Starts a server of its own in a new folder, which is removed at the end; load generator\n"
         "and simulated card issuer share the machine with it. Its processor time (all threads) is\n"

@@ -429,6 +429,9 @@ run_bench_webhooks(const struct command *command, int argc, char **argv)
     (void)argc;
     struct options options;
     memset(&options, 0, sizeof(options));
+    /* One event each. */
+    static const struct bench_load_request customer = {
+        .target = "/v1/customers", .form = "name=Ada"};
     const struct command_options reading = {
         .table = options_table,
         .count = sizeof(options_table) / sizeof(options_table[0]),
@@ -445,7 +448,8 @@ run_bench_webhooks(const struct command *command, int argc, char **argv)
     }
     bench->command = command;
     bench->options = &options;
-    bench->load.kind = BENCH_LOAD_CUSTOMERS;
+    bench->load.requests = &customer;
+    bench->load.request_count = 1;
     bench->load.connections = (uint32_t)options.connections;
     status = run_in_folder(bench);
     explicit_bzero(bench, sizeof(*bench)); /* the key */

@@ -115,6 +115,7 @@ payment_view_print(const struct json_value *intent)
     struct show_table table;
     struct span status = client_text(intent, "status");
     const struct json_value *error = client_member(intent, "last_payment_error");
+    const struct json_value *action = client_member(intent, "next_action");
     show_table_begin(&table, pair_columns, 2);
     pair_text(&table, "payment", SHOW_BOLD, client_text(intent, "id"));
     pair_text(&table, "status", status_style(status), status);
@@ -124,6 +125,11 @@ payment_view_print(const struct json_value *intent)
     if (expanded(intent, "latest_charge") != NULL) {
         add_charge(&table, expanded(intent, "latest_charge"));
     }
+    pair_text(
+        &table,
+        "customer's page",
+        SHOW_BOLD,
+        client_text(client_member(action, "redirect_to_url"), "url"));
     pair_text(&table, "error", SHOW_RED, client_text(error, "message"));
     pair_text(&table, "decline code", SHOW_RED, client_text(error, "decline_code"));
     pair_text(&table, "customer", SHOW_PLAIN, client_text(intent, "customer"));

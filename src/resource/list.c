@@ -265,6 +265,13 @@ resource_list_answer(
     resource_answer(op, 200, &body);
 }
 
+/* A filter of the query that is to be asked a second time, with another column. */
+struct either {
+    bool asked;
+    uint32_t index;
+    uint32_t other;
+};
+
 /* The two columns of RESOURCE_EITHER. */
 static uint32_t
 first_column(const struct resource_list_filter *filter)
@@ -305,7 +312,7 @@ find_other(
     struct resource_op *op,
     const struct resource_type *type,
     struct document_query *query,
-    const struct resource_list_filter *filter,
+    const struct either *either,
     struct resource_list *list)
 {
     struct resource_list other = *list;
@@ -315,11 +322,7 @@ find_other(
     if (other.documents == NULL || list->merged == NULL) {
         return ERR_FULL;
     }
-    for (uint32_t i = 0; i < query->filter_count; i++) {
-        if (query->filters[i].column == first_column(filter)) {
-            query->filters[i].column = other_column(filter);
-        }
-    }
+    query->filters[either->index].column = either->other;
     TRY(resource_find(op, type, query, collect, &other));
     merge(list, &other);
     return ERR_OK;
@@ -331,7 +334,7 @@ run_query(
     struct resource_op *op,
     const struct resource_type *type,
     struct document_query *query,
-    const struct resource_list_filter *either,
+    const struct either *either,
     struct resource_list *list)
 {
     if (!resource_list_read(op, type, list)) {
@@ -339,7 +342,7 @@ run_query(
     }
     resource_list_query(list, query);
     err_t error = resource_find(op, type, query, collect, list);
-    if (error == ERR_OK && either != NULL) {
+    if (error == ERR_OK && either->asked) {
         error = find_other(op, type, query, either, list);
     }
     if (error != ERR_OK) {
@@ -350,16 +353,16 @@ run_query(
     return true;
 }
 
-/* Fills the query from the filters that the request names; returns the one with two columns. */
-static const struct resource_list_filter *
+/* Fills the query from the filters that the request names. */
+static void
 read_filters(
     struct resource_op *op,
     const struct resource_type *type,
     const struct resource_list_filter *filters,
     uint32_t filter_count,
-    struct document_query *query)
+    struct document_query *query,
+    struct either *either)
 {
-    const struct resource_list_filter *either = NULL;
     for (uint32_t i = 0; i < filter_count; i++) {
         struct span text;
         if (!resource_text(op, filters[i].param, &text) || text.size == 0) {
@@ -374,11 +377,12 @@ read_filters(
             ASSERT(number); /* the parameter table says so */
         }
         if (filters[i].column != filter->column) {
-            ASSERT(either == NULL);
-            either = &filters[i];
+            ASSERT(!either->asked);
+            either->asked = true;
+            either->index = query->filter_count - 1;
+            either->other = other_column(&filters[i]);
         }
     }
-    return either;
 }
 
 struct resource_list *
@@ -394,9 +398,9 @@ resource_list_gather(
         resource_internal(op, ERR_FULL, "request memory");
         return NULL;
     }
-    const struct resource_list_filter *either =
-        read_filters(op, type, filters, filter_count, &query);
-    return run_query(op, type, &query, either, list) ? list : NULL;
+    struct either either = {.asked = false};
+    read_filters(op, type, filters, filter_count, &query, &either);
+    return run_query(op, type, &query, &either, list) ? list : NULL;
 }
 
 void **
@@ -443,8 +447,9 @@ resource_answer_list_where(
     for (uint32_t i = 0; i < filter_count; i++) {
         query.filters[i] = filters[i];
     }
+    struct either either = {.asked = false};
     struct resource_list list;
-    if (run_query(op, type, &query, NULL, &list)) {
+    if (run_query(op, type, &query, &either, &list)) {
         resource_list_answer(op, type, url, &list);
     }
 }

@@ -123,6 +123,37 @@ filters_and_times_narrow_it(void **state)
     t_expect_page(t_list(world, "created=9223372036854775807", NULL), "", false);
 }
 
+/* Rows that match by the one column, by the other, or by both: each once, in order, in pages. */
+static void
+one_filter_looks_at_two_columns(void **state)
+{
+    struct t_world *world = *state;
+    static const char *const rows[] = {
+        "name=n0&colour=n4",
+        "name=n1",
+        "name=n4&colour=n4",
+        "name=n3&colour=blue",
+        "name=n4",
+        "name=n5&colour=n4",
+        "name=n4&colour=red"};
+    char ids[7][ID_TEXT_SIZE];
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct t_call *made = t_do(world, T_CREATE, NULL, rows[i]);
+        (void)snprintf(ids[i], ID_TEXT_SIZE, "%s", t_text(made, "id"));
+        os_sim_advance(world->sim, OS_NS_PER_S);
+    }
+    t_expect_page(t_list(world, "either=n4", NULL), "4 5 4 4 0", false);
+    t_expect_page(t_list(world, "either=n4&limit=2", NULL), "4 5", true);
+    t_expect_page(t_list(world, "either=n4&limit=2&starting_after=@", ids[5]), "4 4", true);
+    t_expect_page(t_list(world, "either=n4&limit=2&starting_after=@", ids[2]), "0", false);
+    t_expect_page(t_list(world, "either=n4&limit=2&ending_before=@", ids[0]), "4 4", true);
+    t_expect_page(t_list(world, "either=n4&limit=3&ending_before=@", ids[2]), "4 5 4", false);
+    t_expect_page(t_list(world, "either=n3", NULL), "3", false);
+    t_expect_page(t_list(world, "either=n4&colour=red", NULL), "4", false);
+    t_expect_page(t_list(world, "either=none", NULL), "", false);
+    t_expect_page(t_list(world, "either=&limit=1", NULL), "4", true);
+}
+
 static void
 wrong_cursors_and_limits_are_refused(void **state)
 {
@@ -299,6 +330,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         T(pages_go_both_ways),
         T(filters_and_times_narrow_it),
+        T(one_filter_looks_at_two_columns),
         T(wrong_cursors_and_limits_are_refused),
         T(references_expand),
         T(events_tell_what_happened),

@@ -169,6 +169,12 @@ resource_merchant_of(
     uint64_t number,
     char ret_id[ID_TEXT_SIZE])
 {
+    struct resource_known_merchant *known =
+        &runtime->known_merchants[number % RESOURCE_KNOWN_MERCHANTS];
+    if (number != 0 && known->number == number) {
+        memcpy(ret_id, known->id, ID_TEXT_SIZE);
+        return ERR_OK;
+    }
     struct document_query query = {
         .scope = RESOURCE_SCOPE_NONE,
         .range_column = UINT32_MAX,
@@ -183,6 +189,8 @@ resource_merchant_of(
         return ERR_NOT_FOUND;
     }
     copy_id(ret_id, merchant->header.id);
+    known->number = number;
+    memcpy(known->id, ret_id, ID_TEXT_SIZE);
     return ERR_OK;
 }
 

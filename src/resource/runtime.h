@@ -133,6 +133,13 @@ struct resource_op {
 struct resource_key; /* auth.h */
 struct resource_event_watch;
 
+#define RESOURCE_KNOWN_MERCHANTS 256
+
+struct resource_known_merchant {
+    uint64_t number; /* 0: none */
+    char id[ID_TEXT_SIZE];
+};
+
 struct resource_runtime {
     struct resource_parts parts;
     struct document_store *documents;
@@ -166,6 +173,8 @@ struct resource_runtime {
     struct list lock_deadlines;
     struct os_timer lock_timer;
 
+    /* Merchants that internal operations asked for: a number never changes its owner. */
+    struct resource_known_merchant known_merchants[RESOURCE_KNOWN_MERCHANTS];
     struct map keys;         /* API keys by hash */
     struct list keys_by_use; /* most recent last */
 

@@ -30,7 +30,8 @@ struct t_thing {
 };
 
 enum {
-    T_COLOUR
+    T_COLOUR,
+    T_NAME,
 };
 
 extern const struct resource_type t_thing_type;

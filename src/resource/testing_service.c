@@ -15,11 +15,15 @@
 
 const struct document_kind t_thing_kind = {
     .name = "thing",
-    .columns = {{"colour", DOCUMENT_TEXT, .indexed = true, .any_case = true}},
-    .column_count = 1,
+    .columns =
+        {
+            {"colour", DOCUMENT_TEXT, .indexed = true, .any_case = true},
+            {"name", DOCUMENT_TEXT, .indexed = true},
+        },
+    .column_count = 2,
 };
 static const struct resource_field thing_fields[] = {
-    FIELD(name, RESOURCE_FIELD_TEXT, -1),
+    FIELD(name, RESOURCE_FIELD_TEXT, T_NAME),
     FIELD(colour, RESOURCE_FIELD_TEXT, T_COLOUR),
     FIELD(parent, RESOURCE_FIELD_TEXT, -1),
     FIELD(count, RESOURCE_FIELD_INTEGER, -1),
@@ -150,8 +154,9 @@ thing_update(struct resource_op *op)
 static void
 thing_list(struct resource_op *op)
 {
-    static const struct resource_list_filter filters[] = {{"colour", T_COLOUR}};
-    resource_answer_list(op, &t_thing_type, "/v1/things", filters, 1);
+    static const struct resource_list_filter filters[] = {
+        {"colour", T_COLOUR}, {"either", RESOURCE_EITHER(T_COLOUR, T_NAME)}};
+    resource_answer_list(op, &t_thing_type, "/v1/things", filters, 2);
 }
 
 static struct span
@@ -278,6 +283,7 @@ static const struct resource_param create_params[] = {
 };
 static const struct resource_param list_params[] = {
     RESOURCE_LIST_PARAMS,
+    {.name = "either", .kind = RESOURCE_PARAM_TEXT, .maximum = 20},
     {.name = "colour", .kind = RESOURCE_PARAM_TEXT, .maximum = 20},
 };
 static const struct resource_param search_params[] = {RESOURCE_SEARCH_PARAMS};

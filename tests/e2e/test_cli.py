@@ -89,6 +89,13 @@ def test_pay_and_show(tael):
     assert payment in tael("payments", "list").stdout
 
 
+def test_a_payment_that_waits_for_its_customer(tael):
+    result = tael("pay", "--amount=20.00", "--card=pm_card_threeDSecure2Required")
+    assert result.returncode == 0, result.stderr
+    assert re.search(r"^status +requires_action$", result.stdout, re.MULTILINE)
+    assert re.search(r"^customer's page +http://\S+/authenticate/\S+$", result.stdout, re.MULTILINE)
+
+
 def test_pay_by_number_and_from_standard_input(tael):
     number = "5555555555554444"
     assert pay(tael, "--amount=500", "--currency=jpy", f"--card={number}")["amount"] == 500

@@ -287,3 +287,21 @@ def test_no_row_was_forgotten():
         known |= set(re.findall(r'"(\d{14,16})"', path.read_text()))
     ours = {"4000000000000515"}  # declines increments: test_increments.py
     assert known - ours == {row.number for row in TABLE}
+
+
+@pytest.mark.parametrize("row", TABLE, ids=name)
+def test_a_customer_made_with_it(client, row):
+    outcome, made = word(lambda: client.v1.customers.create(
+        {"payment_method": method_of(client, row.number)}))
+    assert outcome == row.attach
+    if outcome == OK:
+        assert len(client.v1.customers.payment_methods.list(made.id).data) == 1
+
+
+def test_a_card_has_one_owner(client):
+    customer = client.v1.customers.create({"payment_method": "pm_card_visa"})
+    (saved,) = client.v1.customers.payment_methods.list(customer.id).data
+    with pytest.raises(stripe.InvalidRequestError) as error:
+        client.v1.customers.create({"payment_method": saved.id})
+    assert error.value.param == "payment_method"
+    assert client.v1.payment_methods.retrieve(saved.id).customer == customer.id

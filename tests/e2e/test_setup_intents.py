@@ -400,3 +400,12 @@ def test_a_card_of_somebody_else(client, browser, customer):
     method = save_card(client, browser, customer, "pm_card_visa")
     other = client.v1.customers.create({}).id
     refused(client, lambda: charge_saved(client, other, method), None, param="payment_method")
+
+
+def test_only_cards_are_set_up(client, http, customer):
+    wallet = http.post("/v1/wallets", {"customer": customer, "currency": "usd"}).json()["id"]
+    answer = http.post("/v1/setup_intents", {
+        "confirm": "true", "payment_method_data[type]": "wallet",
+        "payment_method_data[wallet][id]": wallet})
+    assert answer.status_code == 400
+    assert answer.json()["error"]["param"] == "payment_method_data[type]"

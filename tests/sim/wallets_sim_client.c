@@ -486,7 +486,7 @@ wsim_clients_prepare(struct wsim *sim)
     for (uint32_t i = 0; i < WSIM_WALLETS; i++) {
         char form[WSIM_FORM_SIZE];
         char id[ID_TEXT_SIZE];
-        (void)id_format("cus_", (u128)(i + 1), id);
+        (void)id_format("cus_", (u128)i + 1, id);
         customer_create(sim, id);
         (void)snprintf(
             form, sizeof(form), "customer=%s&currency=usd&email=User%u@Example.com", id, i);

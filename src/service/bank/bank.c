@@ -35,6 +35,8 @@ static const struct account {
 
 #define ACCOUNT_COUNT (sizeof(accounts) / sizeof(accounts[0]))
 
+static_assert(ACCOUNT_COUNT <= UINT8_MAX, "a row fits into a record");
+
 struct bank {
     struct port_rail rail;
     struct bank_parts parts;
@@ -50,9 +52,9 @@ bank_settings_default(void)
 static uint8_t
 account_by_number(const char *number)
 {
-    for (uint8_t i = 0; i < ACCOUNT_COUNT; i++) {
+    for (size_t i = 0; i < ACCOUNT_COUNT; i++) {
         if (strcmp(accounts[i].number, number) == 0) {
-            return i;
+            return (uint8_t)i;
         }
     }
     return 0;

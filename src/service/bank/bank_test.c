@@ -97,7 +97,9 @@ t_ask(struct t_bench *bench, enum port_rail_operation operation, u128 id, const 
         .original_id = id,
         .amount = {.amount = 1000, .currency = currency_find(SPAN("usd"))},
     };
-    (void)strncpy(request.token, account, sizeof(request.token) - 1);
+    size_t size = strlen(account);
+    assert_true(size < sizeof(request.token));
+    memcpy(request.token, account, size);
     struct port_rail *rail = bank_rail(bench->bank);
     rail->submit(rail, &request);
     assert_true(os_sim_run_until_idle(bench->sim, 1000));

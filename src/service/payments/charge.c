@@ -301,7 +301,8 @@ payments_charge_build(struct payments_flow *flow)
     charge->incrementable =
         approved && intent->capture_before != 0 &&
         span_equal_cstr(intent->request_incremental_authorization, "if_available") &&
-        network_increments(flow->method->network);
+        network_increments(flow->method->network) &&
+        intent->transfer_destination.size == 0; /* its limits were reserved for this amount */
     if (!approved) {
         charge->failure_code = arena_text(flow->op, answer->error_code);
         charge->failure_message = SPAN("Your card was declined.");

@@ -78,7 +78,7 @@ load(struct resource_op *op, bool show_deleted)
 }
 
 static void
-create_with_method(struct payments_flow *flow)
+create_verified(struct payments_flow *flow)
 {
     struct payments_customer *customer = resource_new(flow->op, &payments_customer_type);
     if (customer == NULL) {
@@ -107,12 +107,28 @@ create_with_method(struct payments_flow *flow)
     save_and_answer(flow->op, customer, "customer.created");
 }
 
+static void
+create_chosen(struct payments_flow *flow)
+{
+    if (flow->method == NULL) {
+        create_verified(flow);
+    } else if (flow->method->customer.size != 0) {
+        resource_invalid(
+            flow->op,
+            NULL,
+            "payment_method",
+            "The payment method you provided has already been attached to a customer.");
+    } else {
+        payments_method_verify(flow, create_verified);
+    }
+}
+
 void
 payments_customer_create(struct resource_op *op)
 {
     struct payments_flow *flow = payments_flow_create(op);
     if (flow != NULL) {
-        payments_method_choose(flow, create_with_method);
+        payments_method_choose(flow, create_chosen);
     }
 }
 

@@ -197,6 +197,10 @@ void payments_method_choose(struct payments_flow *flow, void (*step)(struct paym
 /* Loads a stored one into flow->method; false if answered. */
 bool payments_method_load(struct payments_flow *flow, struct span id);
 
+/* Asks the issuer of flow->method whether the card is good, without a challenge, and then runs
+ * `step`; or answers with its decline. */
+void payments_method_verify(struct payments_flow *flow, void (*step)(struct payments_flow *flow));
+
 /* What an authorization taught about flow->method, besides its checks. */
 struct payments_method_news {
     struct span customer;  /* whose it is from now on, if it is nobody's; empty: no change */

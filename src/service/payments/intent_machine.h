@@ -1,23 +1,28 @@
 /*
  * The states of a payment intent, and the one table that says which move is legal.
  *
- *                  payments_intent_create
- *                           |
- *                           v
- *   +--------> requires_payment_method <------------------------------+
- *   |   attach          |           ^                                 | failed, expired
- *   | (create, update,  v           | declined, reversed              | (payments_challenge_fail)
- *   |  confirm)  requires_confirmation  (payments_authorize_finish)   |
- *   |                   |  ^        |            challenged           |
- *   |           confirm |  |proven  |  (payments_challenge_open)      |
- *   |                   v  +--------|------------------------ requires_action
- *   |              processing ------+------------------------>   |    ^
- *   |                |  |  ^----------- passed (payments_challenge_pass)
- *   |                |  | authorized, capture_method=manual
- *   |       captured |  v
- *   |                | requires_capture <---- increment (payments_intent_increment), to itself
- *   |                v  | captured (payments_capture_finish)
- *   |             succeeded
+ *          payments_intent_create
+ *                   |
+ *                   v
+ *        requires_payment_method <-------------------------------+-----------------+
+ *                   | attach (create, update, confirm)           |                 |
+ *                   v                                            |                 |
+ *   +--> requires_confirmation                                   |                 |
+ *   |               | confirm (payments_authorize_begin)         |                 |
+ *   |               v                                            |                 |
+ *   |           processing -- declined, reversed (authorize.c) --+                 |
+ *   |            |  |  |  ^                                                        |
+ *   |            |  |  |  +------- passed -----+                                   |
+ *   |            |  |  |                       |                                   |
+ *   |            |  |  +-- challenged --> requires_action -- failed, expired ------+
+ *   |            |  |                          |                (challenge.c)
+ *   +------------|--|--------- proven ---------+
+ *                |  |
+ *                |  +-- authorized (capture_method=manual) --> requires_capture
+ *                |                                                |     ^ increment, to itself
+ *                | captured                                       | captured (capture.c)
+ *                v                                                v
+ *            succeeded <------------------------------------------+
  *
  *   cancel (payments_intent_cancel) leads from every requires_... to canceled; from
  *   requires_capture by way of a void at the rail (cancel.c).

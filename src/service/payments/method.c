@@ -357,56 +357,6 @@ payments_method_choose(struct payments_flow *flow, void (*step)(struct payments_
     step(flow);
 }
 
-/* ---------------------------------------------------------------------------------- learning ---
- */
-
-/* Whose it is from now on; empty: no change. A customer may have been deleted since. */
-static struct span
-new_owner(struct payments_flow *flow, struct span customer)
-{
-    void *found;
-    bool wanted = customer.size != 0 && flow->method->customer.size == 0;
-    bool exists =
-        wanted && resource_load(flow->op, &payments_customer_type, customer, &found) == ERR_OK;
-    return exists ? customer : SPAN_EMPTY;
-}
-
-static err_t
-save_news(
-    struct payments_flow *flow, const struct payments_method_news *news, struct span *ret_owner)
-{
-    *ret_owner = new_owner(flow, news->customer);
-    if (ret_owner->size != 0) {
-        flow->method->customer = *ret_owner;
-    }
-    if (news->agreement.size != 0) {
-        flow->method->agreement = news->agreement;
-    }
-    return resource_save(flow->op, &payments_method_type, flow->method);
-}
-
-err_t
-payments_method_learn(struct payments_flow *flow, const struct payments_method_news *news)
-{
-    const struct payments_method *known = flow->method;
-    struct span owner;
-    err_t error = save_news(flow, news, &owner);
-    if (error == ERR_STALE) {
-        void *found;
-        TRY(resource_load(flow->op, &payments_method_type, known->header.id, &found));
-        flow->method = found;
-        flow->method->cvc_check = known->cvc_check;
-        flow->method->address_check = known->address_check;
-        flow->method->postal_code_check = known->postal_code_check;
-        error = save_news(flow, news, &owner);
-    }
-    if (error != ERR_OK || owner.size == 0) {
-        return error;
-    }
-    return resource_emit(
-        flow->op, "payment_method.attached", &payments_method_type, flow->method, SPAN_EMPTY);
-}
-
 /* ----------------------------------------------------------------------------------- routes --- */
 
 static void
@@ -546,24 +496,8 @@ payments_method_update(struct resource_op *op)
 static void
 attach_verified(struct payments_flow *flow)
 {
-    const struct port_rail_answer *answer = &flow->rail.answer;
-    if (answer->outcome == PORT_RAIL_APPROVED) {
-        (void)resource_text(flow->op, "customer", &flow->method->customer);
-        payments_charge_checks(flow);
-        save_and_answer(flow, "payment_method.attached");
-        return;
-    }
-    bool declined = answer->outcome == PORT_RAIL_DECLINED;
-    struct resource_error error = {
-        .status = 402,
-        .type = "card_error",
-        .code = declined ? answer->error_code : "processing_error",
-        .decline_code = declined ? answer->decline_code : NULL,
-        .message = declined ? payments_decline_message(answer)
-                            : SPAN("The card could not be verified. Try again in a little bit."),
-        .executed = true,
-    };
-    resource_fail(flow->op, &error);
+    (void)resource_text(flow->op, "customer", &flow->method->customer);
+    save_and_answer(flow, "payment_method.attached");
 }
 
 static void
@@ -583,23 +517,7 @@ attach_chosen(struct payments_flow *flow)
             "The payment method you provided has already been attached to a customer.");
         return;
     }
-    if (flow->method->shows_qr) {
-        resource_invalid(
-            op, NULL, "payment_method", "A code is anybody's who scans it: it cannot be kept.");
-        return;
-    }
-    if (flow->method->wallet.size != 0) {
-        flow->rail.answer.outcome = PORT_RAIL_APPROVED; /* there is no issuer to ask */
-        attach_verified(flow);
-        return;
-    }
-    u128 id;
-    (void)resource_new_id(op, "at_", &id);
-    memset(&flow->rail, 0, sizeof(flow->rail));
-    flow->attempt_id = id;
-    payments_rail_fill_card(flow, &(struct payments_attempt){.id = SPAN_EMPTY});
-    flow->rail.amount = (struct money){.amount = 0, .currency = currency_find(SPAN("usd"))};
-    payments_rail_call(flow, attach_verified);
+    payments_method_verify(flow, attach_verified);
 }
 
 static void
@@ -643,6 +561,7 @@ detach_locked(struct resource_op *op)
         return;
     }
     flow->method->customer = SPAN_EMPTY;
+    flow->method->agreement = SPAN_EMPTY;
     save_and_answer(flow, "payment_method.detached");
 }
 

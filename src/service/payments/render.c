@@ -240,7 +240,8 @@ render_card(struct json_writer *json, const struct payments_method *method)
     json_member_null(json, "preferred");
     json_object_end(json);
     json_key(json, "three_d_secure_usage");
-    json_raw(json, SPAN("{\"supported\":true}"));
+    bool supported = !span_equal_cstr(method->network, "amex");
+    json_raw(json, supported ? SPAN("{\"supported\":true}") : SPAN("{\"supported\":false}"));
     json_member_null(json, "wallet");
     json_object_end(json);
 }

@@ -325,6 +325,14 @@ payments_setup_begin(struct payments_flow *flow)
             "Only cards are set up: a wallet's owner can pay with it at any time.");
         return;
     }
+    if (flow->method->wallet.size != 0 || flow->method->shows_qr) {
+        resource_invalid(
+            flow->op,
+            "payment_intent_incompatible_payment_method",
+            "payment_method",
+            "Only cards can be set up. A wallet is attached to a customer without it.");
+        return;
+    }
     struct span status = setup->status;
     if (payments_attempt_is_open(&setup->attempt) ||
         !payments_setup_move(&status, PAYMENTS_SETUP_ATTACH) ||
