@@ -4,7 +4,7 @@ or body that is not described. One half of what is sent follows the description,
 The short form sends the same requests every time; TEST_LONG=1 sends many, others each time, and
 Hypothesis prints how to repeat what failed. Ids are now and then those of objects that are there:
 whatever has a list gives ids to paths below it ("/v1/charges/{id}") and to parameters with its name
-("charge"). A new resource needs no more than an object in `seed`.
+("charge"). A new resource needs no more than an object in `seed`, which returns what has no list.
 """
 
 import json
@@ -128,17 +128,39 @@ def seed(client, http):
     assert paid.status_code == 200, paid.text
     client.v1.refunds.create({"payment_intent": paid.json()["id"], "amount": 100})
     http.post("/v1/tael/api_keys", {"type": "restricted", "permissions": "charges:read"})
+    asked = http.post(f"/v1/wallets/{wallets[0]}/payer_codes")
+    return {"payer_codes": [asked.json()["id"]], **codes(http)}
+
+
+def codes(http):
+    """What a wallet would scan, and the addresses of pages for people."""
+    made = [http.post("/v1/qr_codes", {"currency": "usd", **amount}).json()
+            for amount in ({}, {"amount": 60})]
+    made.append(http.post("/v1/payment_intents", {
+        "amount": 100, "currency": "usd", "confirm": "true", "payment_method_types[]": "mobile_qr",
+        "payment_method_data[type]": "mobile_qr"}).json()
+        ["next_action"]["mobile_qr_display_qr_code"])
+    http.post(f"/v1/qr_codes/{made[1]['id']}", {"active": "false"})
+    asked = http.post("/v1/payment_intents", {
+        "amount": 100, "currency": "usd", "confirm": "true", "return_url": "https://shop.example",
+        "payment_method": "pm_card_authenticationRequired"}).json()
+    addresses = [asked["next_action"]["redirect_to_url"]["url"].rsplit("/", 2)[1:]]
+    addresses += [one[name].rsplit("/", 2)[1:] for one in made
+                 for name in ("hosted_instructions_url", "image_url_png", "image_url_svg")]
+    return {"data": [one["data"] for one in made], "scope": [addresses[0][0]],
+            "secret": [secret for _, secret in addresses]}
 
 
 class Seeded:
-    def __init__(self, server):
+    def __init__(self, server, unlisted):
         self.server = server
+        self.unlisted = unlisted
         self.http = Http(server, validate=False)
         self.session = session()
 
     def ids(self):
-        """{"charges": [id, ...], ...} of everything that has a list."""
-        found = {}
+        """{"charges": [id, ...], ...} of everything that has a list, and of what has none."""
+        found = dict(self.unlisted)
         for template, path in description().document["paths"].items():
             if "{" in template or "data" not in json.dumps(path.get("get", {})):
                 continue
@@ -152,8 +174,7 @@ class Seeded:
 @pytest.fixture(scope="module")
 def seeded(tmp_path_factory):
     server = Server(tmp_path_factory.mktemp("schemathesis")).start()
-    seed(sdk(server), Http(server))
-    yield Seeded(server)
+    yield Seeded(server, seed(sdk(server), Http(server)))
     assert server.alive(), server.log()
     server.close()
 
@@ -168,9 +189,11 @@ def capture_words(template):
 
 def use_known(case, ids, draw):
     """Puts ids of objects that are there into the path and into parameters of their name."""
-    for name, word in capture_words(case.operation.path).items():
-        if ids.get(word):
-            case.path_parameters[name] = draw(strategies.sampled_from(ids[word]))
+    words = capture_words(case.operation.path)
+    for name in case.path_parameters or ():
+        known = ids.get(words.get(name)) or ids.get(name)
+        if known:
+            case.path_parameters[name] = draw(strategies.sampled_from(known))
     for values in (case.query, case.body):
         if isinstance(values, dict):
             for word, known in ids.items():

@@ -71,6 +71,26 @@ refuse_forged(struct resource_op *op)
     return false;
 }
 
+/* The static code that the text stands for, if it can be paid. NULL: answered. */
+static struct payments_qr_code *
+payable_code_load(struct payments_flow *flow, const struct payments_qr_content *content)
+{
+    struct payments_qr_code *code = code_load(flow, content->reference);
+    if (code == NULL) {
+        return NULL;
+    }
+    if (!same_money(content, code->amount != 0, code->amount, code->currency)) {
+        (void)refuse_forged(flow->op);
+        return NULL;
+    }
+    if (code->inactive) {
+        resource_invalid(
+            flow->op, "qr_code_inactive", "data", "The merchant has withdrawn this code.");
+        return NULL;
+    }
+    return code;
+}
+
 /* Why the intent cannot be paid by its code now; true if it can. */
 static bool
 intent_is_payable(struct payments_flow *flow, const struct payments_qr_content *content)
@@ -204,19 +224,11 @@ pay_static(struct payments_flow *flow)
     struct scan *scan = flow->scan;
     struct resource_op *op = flow->op;
     int64_t amount;
-    scan->code = code_load(flow, scan->content.reference);
+    scan->code = payable_code_load(flow, &scan->content);
     if (scan->code == NULL) {
         return;
     }
     const struct payments_qr_code *code = scan->code;
-    if (!same_money(&scan->content, code->amount != 0, code->amount, code->currency)) {
-        (void)refuse_forged(op);
-        return;
-    }
-    if (code->inactive) {
-        resource_invalid(op, "qr_code_inactive", "data", "The merchant has withdrawn this code.");
-        return;
-    }
     if (!static_amount(flow, code, &amount) || !payments_intent_new(flow, amount, code->currency)) {
         return;
     }
@@ -290,12 +302,7 @@ payments_qr_decode(struct resource_op *op)
         return;
     }
     if (is_static(content.reference)) {
-        struct payments_qr_code *code = code_load(flow, content.reference);
-        if (code == NULL) {
-            return;
-        }
-        if (!same_money(&content, code->amount != 0, code->amount, code->currency)) {
-            (void)refuse_forged(op);
+        if (payable_code_load(flow, &content) == NULL) {
             return;
         }
     } else {
