@@ -506,7 +506,9 @@ choose_way(struct payments_flow *flow)
         return;
     }
     if (flow->method->shows_qr) {
-        payments_qr_show(flow);
+        if (payments_wait_is_welcome(flow)) {
+            payments_qr_show(flow);
+        }
     } else if (flow->payer_confirms) {
         payments_payer_ask(flow);
     } else {

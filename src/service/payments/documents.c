@@ -164,6 +164,7 @@ static const struct resource_field method_fields[] = {
     JSON(payments_method, billing_details),
     JSON(payments_method, metadata),
     BOOLEAN(payments_method, shows_qr),
+    BOOLEAN(payments_method, of_code),
     TEXT(payments_method, wallet),
     TEXT(payments_method, token),
     TEXT(payments_method, fingerprint),

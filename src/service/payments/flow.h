@@ -12,6 +12,8 @@
  * PAYMENTS-5  amount_refunded, refunds under way included, never exceeds amount_captured.
  * PAYMENTS-8  What a customer answered to a challenge is durable before the rail is asked again,
  *             and a challenge is answered once: the first answer counts.
+ * PAYMENTS-9  What came from a code, scanned or shown, pays once, and nothing but what its payer
+ *             was asked for: the payment method made of it is not taken again.
  */
 #ifndef PAYMENTS_FLOW_H
 #define PAYMENTS_FLOW_H
@@ -95,6 +97,7 @@ struct payments_flow {
     bool reserved_out, reserved_in;
     struct port_mobile_request mobile;
     bool payer_confirms;         /* the code's owner is asked before it pays */
+    bool confirms;               /* the request confirms flow->intent */
     struct scan *scan;           /* qr_pay.c */
     struct span decline_message; /* instead of the card's; empty: none */
 
@@ -191,6 +194,8 @@ void payments_known_accounts_destroy(struct payments *payments);
 
 /* --- method.c --- */
 
+/* PAYMENTS-9: false if answered, because flow->method has paid, or was to pay, by a code. */
+bool payments_method_is_reusable(struct payments_flow *flow);
 /* Finds or makes flow->method from payment_method, payment_method_data or the intent, then runs
  * `step`. flow->method stays NULL if none was named. Answers the operation on errors. */
 void payments_method_choose(struct payments_flow *flow, void (*step)(struct payments_flow *flow));
@@ -253,6 +258,8 @@ bool payments_waits_for(struct payments_flow *flow, const char *kind);
 
 /* --- qr.c, payer.c --- */
 
+/* An action of the payer may be asked for. False if answered: error_on_requires_action. */
+bool payments_wait_is_welcome(struct payments_flow *flow);
 /* A confirmed intent shows its code, and waits. */
 void payments_qr_show(struct payments_flow *flow);
 /* flow->method from the payer's code in the request: runs flow->method_step, or answers. */

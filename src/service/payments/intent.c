@@ -285,15 +285,13 @@ save_without_confirming(struct payments_flow *flow, const char *event)
 static void
 create_chosen(struct payments_flow *flow)
 {
-    bool confirm = false;
-    (void)resource_boolean(flow->op, "confirm", &confirm);
-    if (!confirm && payments_is_off_session(flow->op)) {
+    if (!flow->confirms && payments_is_off_session(flow->op)) {
         resource_invalid(
             flow->op,
             "parameter_missing",
             "confirm",
             "`off_session` can only be used with `confirm=true`.");
-    } else if (confirm) {
+    } else if (flow->confirms) {
         payments_authorize_begin(flow);
     } else {
         save_without_confirming(flow, "payment_intent.created");
@@ -303,6 +301,7 @@ create_chosen(struct payments_flow *flow)
 static void
 create_destined(struct payments_flow *flow)
 {
+    (void)resource_boolean(flow->op, "confirm", &flow->confirms);
     payments_method_choose(flow, create_chosen);
 }
 
@@ -421,6 +420,7 @@ confirm_locked(struct resource_op *op)
             "it.");
         return;
     }
+    flow->confirms = true;
     payments_method_choose(flow, confirm_chosen);
 }
 

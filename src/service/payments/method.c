@@ -192,7 +192,25 @@ method_of_qr(struct resource_op *op, const char *billing_prefix)
 const char *
 payments_method_type_name(const struct payments_method *method)
 {
-    return method->shows_qr ? "mobile_qr" : method->wallet.size != 0 ? "wallet" : "card";
+    /* A payer's code is used up last: until then there is no wallet yet. */
+    bool is_wallet = method->of_code || method->wallet.size != 0;
+    return method->shows_qr ? "mobile_qr" : is_wallet ? "wallet" : "card";
+}
+
+bool
+payments_method_is_reusable(struct payments_flow *flow)
+{
+    if (!flow->method->of_code) {
+        return true;
+    }
+    resource_invalid(
+        flow->op,
+        "payment_method_not_reusable",
+        "payment_method",
+        "The payment method supplied (%.*s) came from a code, which pays once. It may not be used "
+        "again.",
+        SPAN_PRINTF(flow->method->header.id));
+    return false;
 }
 
 /* Whether a JSON array of plain words has this one. */
@@ -273,7 +291,7 @@ is_for_customer(const struct payments_flow *flow, struct span customer)
 static void
 method_stored(struct payments_flow *flow, struct span id)
 {
-    if (!payments_method_load(flow, id)) {
+    if (!payments_method_load(flow, id) || !payments_method_is_reusable(flow)) {
         return;
     }
     if (!is_for_customer(flow, flow->method->customer)) {

@@ -32,6 +32,9 @@ void
 payments_method_verify(struct payments_flow *flow, void (*step)(struct payments_flow *flow))
 {
     flow->method_step = step;
+    if (!payments_method_is_reusable(flow)) {
+        return;
+    }
     if (flow->method->shows_qr) {
         resource_invalid(
             flow->op,
@@ -61,7 +64,8 @@ static struct span
 new_owner(struct payments_flow *flow, struct span customer)
 {
     void *found;
-    bool wanted = customer.size != 0 && flow->method->customer.size == 0 && !flow->method->shows_qr;
+    bool keeps = !flow->method->shows_qr && !flow->method->of_code;
+    bool wanted = keeps && customer.size != 0 && flow->method->customer.size == 0;
     bool exists =
         wanted && resource_load(flow->op, &payments_customer_type, customer, &found) == ERR_OK;
     return exists ? customer : SPAN_EMPTY;

@@ -74,6 +74,7 @@ static void
 code_used(struct port_mobile_request *request)
 {
     struct payments_flow *flow = CONTAINER_OF(request, struct payments_flow, mobile);
+    explicit_bzero(request->code, sizeof(request->code));
     if (request->error != ERR_OK) {
         resource_internal(flow->op, request->error, "payer code");
         return;
@@ -82,15 +83,31 @@ code_used(struct port_mobile_request *request)
         refuse(flow, request->outcome);
         return;
     }
-    struct payments_method *method = resource_new(flow->op, &payments_method_type);
-    if (method == NULL) {
-        resource_internal(flow->op, ERR_FULL, "request memory");
-        return;
-    }
-    method->wallet = arena_copy(resource_op_arena(flow->op), span_from_cstr(request->wallet));
-    flow->method = method;
-    flow->payer_confirms = is_above(flow);
+    flow->method->wallet = arena_copy(resource_op_arena(flow->op), span_from_cstr(request->wallet));
     flow->method_step(flow);
+}
+
+/* Whatever else is wrong is said before the code is used up. False: answered. */
+static bool
+may_use(struct payments_flow *flow)
+{
+    struct resource_op *op = flow->op;
+    if (!flow->confirms) {
+        resource_invalid(
+            op,
+            "parameter_missing",
+            "confirm",
+            "A payer's code lives for a minute: it goes with `confirm=true`.");
+        return false;
+    }
+    if (resource_op_caller(op)->key_kind == RESOURCE_KEY_PUBLISHABLE) {
+        /* Or whoever visits the shop could try codes. */
+        resource_invalid(op, NULL, CODE_PARAM, "Only a secret key may charge a payer's code.");
+        return false;
+    }
+    flow->payer_confirms = is_above(flow);
+    return payments_method_may_pay(flow) &&
+           (!flow->payer_confirms || payments_wait_is_welcome(flow));
 }
 
 void
@@ -98,19 +115,18 @@ payments_payer_choose(struct payments_flow *flow)
 {
     struct port_mobile *mobile = flow->payments->parts.mobile;
     struct span code = SPAN_EMPTY;
-    bool confirm = false;
     if (!resource_text(flow->op, CODE_PARAM, &code) || code.size == 0) {
         resource_invalid(
             flow->op, "parameter_missing", CODE_PARAM, "Missing required param: " CODE_PARAM ".");
         return;
     }
-    bool creates = flow->intent->header.version == 0;
-    if (creates && !(resource_boolean(flow->op, "confirm", &confirm) && confirm)) {
-        resource_invalid(
-            flow->op,
-            "parameter_missing",
-            "confirm",
-            "A payer's code lives for a minute: it goes with `confirm=true`.");
+    flow->method = resource_new(flow->op, &payments_method_type);
+    if (flow->method == NULL) {
+        resource_internal(flow->op, ERR_FULL, "request memory");
+        return;
+    }
+    flow->method->of_code = true;
+    if (!may_use(flow)) {
         return;
     }
     if (mobile == NULL || code.size != PORT_MOBILE_CODE_DIGITS) {

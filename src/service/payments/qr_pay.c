@@ -142,6 +142,7 @@ wallet_found(struct payments_flow *flow)
         resource_internal(op, ERR_FULL, "request memory");
         return;
     }
+    method->of_code = true;
     method->wallet =
         arena_copy(resource_op_arena(op), span_from_cstr(flow->wallet.movement.wallet));
     flow->method = method;

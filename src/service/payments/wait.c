@@ -29,6 +29,22 @@ save(struct payments_flow *flow)
         flow->op, "payment_intent.requires_action", &payments_intent_type, intent, SPAN_EMPTY);
 }
 
+bool
+payments_wait_is_welcome(struct payments_flow *flow)
+{
+    bool refused = false;
+    (void)resource_boolean(flow->op, "error_on_requires_action", &refused);
+    if (refused) {
+        resource_invalid(
+            flow->op,
+            "payment_intent_action_required",
+            "error_on_requires_action",
+            "This payment needs an action of the payer, which `error_on_requires_action` rules "
+            "out.");
+    }
+    return !refused;
+}
+
 void
 payments_wait_begin(struct payments_flow *flow, const char *kind, int64_t seconds)
 {
