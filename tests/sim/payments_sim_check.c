@@ -680,6 +680,22 @@ check_nothing_else(struct check *check)
     }
 }
 
+/* Lists find `created` through the id: they agree, however much later it was written. */
+static void
+check_created(struct check *check, const struct sim_row *row)
+{
+    u128 number = 0;
+    char prefix[ID_PREFIX_MAX + 1] = "";
+    struct span id = span_from_cstr(row->id);
+    size_t size = id.size > ID_DIGITS ? id.size - ID_DIGITS : 0;
+    ASSERT(size <= ID_PREFIX_MAX);
+    memcpy(prefix, row->id, size);
+    if (!id_parse(prefix, id, &number) ||
+        sim_row_integer(row, "created") != (int64_t)(id_unix_ms(number) / 1000)) {
+        sim_fail(check->sim, "%s was created at another time than its id says", row->id);
+    }
+}
+
 void
 sim_check(struct sim *sim, const struct sim_books *books)
 {
@@ -698,9 +714,11 @@ sim_check(struct sim *sim, const struct sim_books *books)
     }
     for (uint32_t i = 0; i < books->documents[SIM_ROW_CHARGE].count; i++) {
         check_refund_sum(&check, &books->documents[SIM_ROW_CHARGE].rows[i]);
+        check_created(&check, &books->documents[SIM_ROW_CHARGE].rows[i]);
     }
     for (uint32_t i = 0; i < books->documents[SIM_ROW_REFUND].count; i++) {
         check_refund(&check, &books->documents[SIM_ROW_REFUND].rows[i]);
+        check_created(&check, &books->documents[SIM_ROW_REFUND].rows[i]);
     }
     for (uint32_t i = 0; i < books->documents[SIM_ROW_TRANSACTION].count; i++) {
         check_source(&check, &books->documents[SIM_ROW_TRANSACTION].rows[i]);
