@@ -249,6 +249,19 @@ def test_wrong_wallets(client, data, param):
     assert error.value.param == param
 
 
+def test_no_publishable_key_pays_from_a_wallet(server, client, api):
+    purse = wallet(api)
+    top_up(client, purse, 1000)
+    intent = client.v1.payment_intents.create({"amount": 500, "currency": "usd"})
+    browser = Http(server, key=server.publishable_key)
+    answer = browser.post(f"/v1/payment_intents/{intent.id}/confirm", {
+        "client_secret": intent.client_secret, "payment_method_data[type]": "wallet",
+        "payment_method_data[wallet][id]": purse})
+    assert answer.status_code == 400, answer.text
+    assert answer.json()["error"]["code"] == "secret_key_required"
+    assert balance(api, purse)["available"] == 1000
+
+
 def test_a_wallet_is_not_set_up(client, api):
     method = client.v1.payment_methods.create({"type": "wallet", "wallet": {"id": wallet(api)}})
     with pytest.raises(stripe.InvalidRequestError) as error:

@@ -264,7 +264,7 @@ wish_answered(struct sim *sim, struct sim_wish *wish, const struct resource_requ
         return;
     }
     free(wish->body);
-    wish->body = strndup(body.data, body.size);
+    wish->body = strndup(body.size == 0 ? "" : body.data, body.size); /* a redirect to nowhere */
     ASSERT(wish->body != NULL);
     wish->status = status;
     wish->settled = true;

@@ -32,9 +32,9 @@ every_wrong_digit_is_noticed(void **state)
     assert_true(mobile_code_is_plausible(span_from_cstr(code)));
     for (size_t i = 0; i < PORT_MOBILE_CODE_DIGITS; i++) {
         char right = code[i];
-        for (char wrong = '0'; wrong <= '9' + 1; wrong++) {
-            code[i] = wrong;
-            assert_int_equal(mobile_code_is_plausible(span_from_cstr(code)), wrong == right);
+        for (const char *wrong = "0123456789:x"; *wrong != '\0'; wrong++) {
+            code[i] = *wrong;
+            assert_int_equal(mobile_code_is_plausible(span_from_cstr(code)), *wrong == right);
         }
         code[i] = right;
     }

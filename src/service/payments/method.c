@@ -233,6 +233,16 @@ payments_method_may_pay(struct payments_flow *flow)
     struct payments_intent *intent = flow->intent;
     const char *type = payments_method_type_name(flow->method);
     struct span types = intent->payment_method_types;
+    if (flow->method->wallet.size != 0 &&
+        resource_op_caller(flow->op)->key_kind == RESOURCE_KEY_PUBLISHABLE) {
+        /* PAYMENTS-10: who knows a wallet's id is not its owner. */
+        resource_invalid(
+            flow->op,
+            "secret_key_required",
+            "payment_method",
+            "A wallet pays when the server says so: please use a secret API key.");
+        return false;
+    }
     if (types.size == 0) {
         /* Nobody said which; what it shows from now on has to be true. */
         intent->payment_method_types = strcmp(type, "card") == 0 ? SPAN_EMPTY : SPAN(ALL_TYPES);
