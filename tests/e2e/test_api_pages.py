@@ -1,10 +1,12 @@
 """The pages of docs/api say what the server does: their examples are sent again and answered the
 same, but for what is random or tells the time."""
 
+import json
 import re
 import subprocess
 import sys
 
+from kit.described import description
 from kit.server import ROOT
 
 sys.path.append(str(ROOT / "tools"))
@@ -28,6 +30,28 @@ def test_pages_hold_nothing_of_a_run():
         assert not re.search(r"\b[a-z]+_[0-9A-Za-z]{22}(?![0-9A-Za-z])", text), path
         assert not re.search(r"\b[sp]k_test_[0-9A-Za-z]{16}", text), path
         assert path.name == "README.md" or f"]({path.name})" in index
+
+
+def objects_in(value):
+    """Every object of the API in an answer, however deep."""
+    if isinstance(value, dict):
+        if isinstance(value.get("object"), str):
+            yield value
+        value = list(value.values())
+    if isinstance(value, list):
+        for inner in value:
+            yield from objects_in(inner)
+
+
+def test_what_pages_show_is_as_described():
+    seen = set()
+    for path in PAGES.glob("*.md"):
+        for answer in re.findall(r"^```json\n(.*?)^```", path.read_text(), re.M | re.S):
+            for shown in objects_in(json.loads(answer)):
+                if shown["object"] in description().by_object:
+                    seen.add(shown["object"])
+                    description().check_object(shown, path.name)
+    assert {"payment_intent", "qr_code", "wallet_transfer"} <= seen
 
 
 def test_masks_keep_what_is_no_accident():

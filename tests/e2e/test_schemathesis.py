@@ -112,6 +112,8 @@ def seed(client, http):
     pay(client, 9000, token="pm_card_bypassPending", transfer_data={"destination": wallets[0]})
     http.post("/v1/wallet_transfers",
               {"amount": 100, "currency": "usd", "from": wallets[0], "to": "other"})
+    http.post(f"/v1/test_helpers/wallets/{wallets[0]}/fund_balance",
+              {"amount": 100, "currency": "usd"})
     for _ in range(3):
         http.post(f"/v1/wallets/{wallets[0]}/holds", {"amount": 10, "to": "other"})
         http.post("/v1/wallet_requests",

@@ -24,7 +24,7 @@ class Wallets:
     """What an integrator would write around the routes of wallets."""
 
     def __init__(self, server, key=None):
-        self.http = Http(server, key=key, validate=False)
+        self.http = Http(server, key=key)
 
     def call(self, method, path, headers=None, **params):
         body = {}
