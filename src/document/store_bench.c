@@ -33,33 +33,42 @@ static const struct document_kind kinds_table[KIND_COUNT] = {
     [INTENT] =
         {.name = "payment_intent",
          .columns =
-             {{"customer", DOCUMENT_TEXT, true, false}, {"due", DOCUMENT_INTEGER, true, true}},
+             {{.name = "customer", .type = DOCUMENT_TEXT, .indexed = true},
+              {.name = "due", .type = DOCUMENT_INTEGER, .indexed = true, .across_scopes = true}},
          .column_count = 2},
     [CHARGE] =
         {.name = "charge",
          .columns =
-             {{"payment_intent", DOCUMENT_TEXT, true, false},
-              {"customer", DOCUMENT_TEXT, true, false}},
+             {{.name = "payment_intent", .type = DOCUMENT_TEXT, .indexed = true},
+              {.name = "customer", .type = DOCUMENT_TEXT, .indexed = true}},
          .column_count = 2},
     [METHOD] =
         {.name = "payment_method",
-         .columns = {{"customer", DOCUMENT_TEXT, true, false}},
+         .columns = {{.name = "customer", .type = DOCUMENT_TEXT, .indexed = true}},
          .column_count = 1},
     [TRANSACTION] =
         {.name = "balance_transaction",
          .columns =
-             {{"source", DOCUMENT_TEXT, true, false},
-              {"type", DOCUMENT_TEXT, true, false},
-              {"currency", DOCUMENT_TEXT, true, false},
-              {"release_due", DOCUMENT_INTEGER, true, true}},
+             {{.name = "source", .type = DOCUMENT_TEXT, .indexed = true},
+              {.name = "type", .type = DOCUMENT_TEXT, .indexed = true},
+              {.name = "currency", .type = DOCUMENT_TEXT, .indexed = true},
+              {.name = "release_due",
+               .type = DOCUMENT_INTEGER,
+               .indexed = true,
+               .across_scopes = true}},
          .column_count = 4},
     [EVENT] =
-        {.name = "event", .columns = {{"type", DOCUMENT_TEXT, true, false}}, .column_count = 1},
+        {.name = "event",
+         .columns = {{.name = "type", .type = DOCUMENT_TEXT, .indexed = true}},
+         .column_count = 1},
     [KEY] =
         {.name = "idempotency_key",
          .columns =
-             {{"key_number", DOCUMENT_INTEGER, true, false},
-              {"expires", DOCUMENT_INTEGER, true, true}},
+             {{.name = "key_number", .type = DOCUMENT_INTEGER, .indexed = true},
+              {.name = "expires",
+               .type = DOCUMENT_INTEGER,
+               .indexed = true,
+               .across_scopes = true}},
          .column_count = 2},
 };
 
