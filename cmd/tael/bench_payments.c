@@ -94,7 +94,10 @@ enum {
     KIND_COUNT
 };
 
-static const char *const kind_names[KIND_COUNT] = {"cards", "wallets", "QR codes"};
+static const struct {
+    const char *name;
+    const char *code; /* in JSON */
+} kinds[KIND_COUNT] = {{"cards", "cards"}, {"wallets", "wallets"}, {"QR codes", "qr_codes"}};
 
 struct measured {
     struct bench_load_window window;
@@ -303,7 +306,7 @@ report(const struct bench *bench)
     if (bench->options->json) {
         print_json(bench, "livez", &bench->livez);
         for (int kind = 0; kind < KIND_COUNT; kind++) {
-            print_json(bench, kind_names[kind], &bench->median[kind]);
+            print_json(bench, kinds[kind].code, &bench->median[kind]);
         }
         return;
     }
@@ -320,7 +323,7 @@ report(const struct bench *bench)
         "not 200");
     print_row("GET /livez", &bench->livez);
     for (int kind = 0; kind < KIND_COUNT; kind++) {
-        print_row(kind_names[kind], &bench->median[kind]);
+        print_row(kinds[kind].name, &bench->median[kind]);
     }
     print_comparison(&bench->livez, &bench->median[KIND_CARDS]);
 }

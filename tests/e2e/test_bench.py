@@ -45,12 +45,13 @@ def test_a_baseline_that_fails_is_no_number(tmp_path):
 
 def test_payments_starts_its_own_server(tmp_path):
     words = ["--seconds=1", "--repeat=1", "--connections=4", "--json", f"--data={tmp_path}"]
-    _, livez, payments = points(run_tael("bench", "payments", *words))
-    assert livez["bench"] == "livez" and payments["bench"] == "payments"
-    for point in (livez, payments):
+    _, *measured = points(run_tael("bench", "payments", *words))
+    assert [one["bench"] for one in measured] == ["livez", "cards", "wallets", "qr_codes"]
+    for point in measured:
         assert point["answers"] > 0 and point["bad"] == 0
         assert 0 < point["p50_ms"] <= point["p99_ms"] <= point["max_ms"]
-    assert payments["server_cpu_us"] > 0 and payments["written_bytes"] > 0
+    for payments in measured[1:]:
+        assert payments["server_cpu_us"] > 0 and payments["written_bytes"] > 0
     assert not list(tmp_path.iterdir())
 
 
@@ -66,7 +67,10 @@ def test_webhooks_arrive_from_a_queue(tmp_path):
 
 
 def test_payments_counts_what_a_running_server_has(make_server):
-    server = make_server("--rate-limit=1000000")
+    server = make_server(
+        "--rate-limit=1000000",
+        "--wallet-limits=basic.out=1000000/1000000000/1000000000 "
+        "basic.in=1000000/1000000000/1000000000")
     words = ["--seconds=1", "--repeat=1", "--connections=2", "--json", f"--url={server.url}"]
     *_, payments = points(run_tael("bench", "payments", *words, f"--key={server.key}"))
     assert payments["answers"] > 0 and "server_cpu_us" not in payments
@@ -74,12 +78,12 @@ def test_payments_counts_what_a_running_server_has(make_server):
                      f"--key={server.key}")
     listed = json.loads(shown.stdout)["data"]
     assert len(listed) >= min(payments["answers"], 100)
-    assert all(p["status"] == "succeeded" and p["amount"] == 2000 for p in listed)
+    assert all(p["status"] == "succeeded" and p["amount"] == 100 for p in listed)
 
 
 def test_a_refusal_fails_the_measurement(make_server):
     server = make_server()
     words = ["--seconds=1", "--repeat=1", "--connections=2", "--json", f"--url={server.url}"]
     result = run_tael("bench", "payments", *words, "--key=sk_test_nobody")
-    assert result.returncode == 1 and "401" in result.stderr
-    assert "payments" not in result.stdout
+    assert result.returncode == 1 and "Invalid API Key" in result.stderr
+    assert "cards" not in result.stdout
