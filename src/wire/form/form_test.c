@@ -233,6 +233,21 @@ t_refused(void **state)
     }
 }
 
+static void
+t_longest_message(void **state)
+{
+    (void)state;
+    char text[FORM_NAME_MAX + 3];
+    struct t_form t;
+    memset(text, 'n', FORM_NAME_MAX);
+    memcpy(text + FORM_NAME_MAX, "=%", 3);
+    t_parse(&t, span_from_cstr(text));
+    assert_int_equal(t.error, ERR_INVALID);
+    assert_int_equal(t.param.size, FORM_NAME_MAX);
+    assert_true(t.message.size < FORM_MESSAGE_SIZE);
+    t_end(&t);
+}
+
 /* Messages name parameters, never values: a value may be a card number. */
 static void
 t_no_value_in_message(void **state)
@@ -376,6 +391,7 @@ main(void)
         cmocka_unit_test(t_empty),
         cmocka_unit_test(t_kinds),
         cmocka_unit_test(t_refused),
+        cmocka_unit_test(t_longest_message),
         cmocka_unit_test(t_depth),
         cmocka_unit_test(t_no_value_in_message),
         cmocka_unit_test(t_limits),

@@ -26,7 +26,7 @@
     256 /* of one hash or array, the root too: bounds the search for a key                         \
          */
 #define FORM_INDEX_MAX    999999
-#define FORM_MESSAGE_SIZE 320
+#define FORM_MESSAGE_SIZE 384 /* more than any message, with the longest name in it */
 
 enum form_kind {
     FORM_TEXT,
