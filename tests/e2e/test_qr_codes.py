@@ -1,10 +1,17 @@
 """Codes that stand at a till: what a wallet reads in them, and what their addresses show."""
 
+import string
+
 import pytest
 import requests
 
+from kit.client import Http
+from kit.codecs import codecs
+from kit.server import ROOT, wait_until
 from kit.wallets import Refused, Wallets
 
+CORPUS = ROOT / "tests" / "corpora" / "emvqr"
+FORMS = ("hosted_instructions_url", "image_url_png", "image_url_svg")
 PICTURES = {"image_url_png": ("image/png", b"\x89PNG"), "image_url_svg": ("image/svg+xml", b"<svg")}
 
 
@@ -65,3 +72,147 @@ def test_a_withdrawn_code_is_neither_read_nor_paid_nor_shown(server, wallets, ti
     wallets.post(f"/v1/qr_codes/{till['id']}", active="true")
     assert wallets.post("/v1/qr_codes/decode", data=till["data"])["amount"] is None
     assert show(server, till["image_url_svg"]).status_code == 200
+
+
+# ---- what is told of them ------------------------------------------------------------------
+
+
+def test_events(wallets, till):
+    wallets.post(f"/v1/qr_codes/{till['id']}", active="false")
+    told = [event for event in wallets.everything("/v1/events")
+            if event["data"]["object"].get("id") == till["id"]]
+    assert [event["type"] for event in told] == ["qr_code.updated", "qr_code.created"]
+    assert told[1]["data"]["object"] == till
+    assert told[0]["data"]["object"] == {**till, "active": False}
+
+
+def test_an_event_has_the_code_that_waits(wallets):
+    intent = waiting(wallets)
+    (told,) = [event["data"]["object"] for event in wallets.everything(
+        "/v1/events", type="payment_intent.requires_action")
+               if event["data"]["object"]["id"] == intent["id"]]
+    assert told["next_action"] == intent["next_action"]
+
+
+# ---- codes of an intent --------------------------------------------------------------------
+
+
+def waiting(wallets, amount=1250, currency="usd"):
+    return wallets.post("/v1/payment_intents", amount=amount, currency=currency, confirm="true",
+                        payment_method_types=["mobile_qr"],
+                        payment_method_data={"type": "mobile_qr"})
+
+
+def display(intent):
+    return intent["next_action"]["mobile_qr_display_qr_code"]
+
+
+def test_a_canceled_intent_shows_no_code(server, wallets):
+    intent = waiting(wallets)
+    assert show(server, display(intent)["image_url_svg"]).status_code == 200
+    wallets.post(f"/v1/payment_intents/{intent['id']}/cancel")
+    for name in FORMS:
+        assert show(server, display(intent)[name]).status_code == 410
+    assert refusal(wallets, "/v1/qr_codes/decode", data=display(intent)["data"]).code == (
+        "qr_code_canceled")
+
+
+@pytest.mark.parametrize("sweep", ["100ms", "1h"])
+def test_an_expired_code_is_not_shown(make_server, sweep):
+    """From its last second on, whether the sweeper was there or not."""
+    server = make_server("--qr-lifetime=1s", f"--sweep-interval={sweep}")
+    wallets = Wallets(server)
+    intent = waiting(wallets)
+    url = display(intent)["hosted_instructions_url"]
+    wait_until(lambda: show(server, url).status_code != 200, 5, "the end of the code")
+    for name in FORMS:
+        assert show(server, display(intent)[name]).status_code == 410
+    assert refusal(wallets, "/v1/qr_codes/decode", data=display(intent)["data"]).code == (
+        "qr_code_expired")
+
+
+def test_a_secret_is_good_for_its_own_code(server, wallets, till):
+    """Neither another code's, nor in the other mode, nor of a merchant that is not there."""
+    other = wallets.post("/v1/qr_codes", currency="usd")
+    url, secret = till["image_url_svg"].rsplit("_", 1)
+    assert show(server, other["image_url_svg"].rsplit("_", 1)[0] + "_" + secret).status_code == 404
+    scope, name = url[url.index("/qr/"):].split("/")[2:]
+    for wrong in (int(scope) + 1, int(scope) + 2, 0, 2**64 - 1, 2**64, "x"):
+        assert show(server, f"/qr/{wrong}/{name}_{secret}").status_code in (400, 404)
+    intent = waiting(wallets)
+    at = display(intent)["image_url_svg"].replace(intent["id"], till["id"])
+    assert show(server, at).status_code == 404
+
+
+def test_codes_need_rights(server, till):
+    """What a publishable key, which is in every shop's page, may not."""
+    shop = Http(server, key=server.publishable_key)
+    for path, body in (("/v1/qr_codes", {"currency": "usd"}),
+                       (f"/v1/qr_codes/{till['id']}", {"active": "false"}),
+                       ("/v1/qr_codes/decode", {"data": till["data"]}),
+                       ("/v1/qr_payments", {"data": till["data"], "wallet": "wal_x"})):
+        answer = shop.post(path, body)
+        assert answer.status_code == 403, answer.text
+        assert Http(server, key="sk_test_nobody").post(path, body).status_code == 401
+
+
+# ---- other codecs, other codes -------------------------------------------------------------
+
+
+@pytest.mark.parametrize("amount, currency, number, text", [
+    (None, "usd", "840", None), (250, "usd", "840", "2.50"), (150000, "isk", "352", "1500"),
+    (1500, "jpy", "392", "1500"), (12340, "kwd", "414", "12.340"), (None, "thb", "764", None)])
+def test_independent_codecs_read_a_static_code(wallets, amount, currency, number, text):
+    params = {} if amount is None else {"amount": amount}
+    made = wallets.post("/v1/qr_codes", currency=currency, **params)
+    parsed, tags = codecs({"operation": "emv-qrcps parse", "code": made["data"]},
+                          {"operation": "promptparse parse", "code": made["data"]})
+    objects = parsed["objects"]
+    assert (objects["53"], objects.get("54")) == (number, text)
+    assert objects["26-00"] == "org.tael" and objects["26-01"] == made["id"]
+    assert objects["01"] == ("11" if amount is None else "12")
+    tags = dict(tags)
+    assert (tags["53"], tags.get("54")) == (number, text) and made["id"] in tags["26"]
+    again = parsed["again"]
+    decoded = wallets.post("/v1/qr_codes/decode", data=again)
+    assert (decoded["amount"], decoded["currency"]) == (amount, currency)
+    assert (decoded["qr_code"], decoded["payment_intent"]) == (made["id"], None)
+
+
+@pytest.mark.parametrize("name, scheme", [
+    ("pix", "pix"), ("promptpay", "promptpay"), ("promptpay_amount", "promptpay"),
+    ("vietqr", "vietqr"), ("emvco", "")])
+def test_codes_of_other_schemes(wallets, name, scheme):
+    data = (CORPUS / name).read_text().strip()
+    purse = wallets.wallet(1000)
+    for error in (refusal(wallets, "/v1/qr_codes/decode", data=data),
+                  refusal(wallets, "/v1/qr_payments", data=data, wallet=purse)):
+        assert (error.status, error.code, error.param) == (400, "qr_code_not_payable", "data")
+        assert scheme in error.message
+    assert wallets.available(purse) == 1000
+
+
+def test_any_other_character_in_any_place_is_refused(wallets, till):
+    """A damaged code never reads as another one."""
+    intent = waiting(wallets)
+    for data, others in ((display(intent)["data"], "09AZaz. -"), (till["data"], "17BQkx/_")):
+        for place, character in enumerate(data):
+            for other in others.replace(character, ""):
+                changed = data[:place] + other + data[place + 1:]
+                error = refusal(wallets, "/v1/qr_codes/decode", data=changed)
+                assert (error.code, error.param) == ("qr_code_invalid", "data"), changed
+        for place in range(len(data) - 1):
+            swapped = data[:place] + data[place + 1] + data[place] + data[place + 2:]
+            if swapped != data:
+                assert refusal(wallets, "/v1/qr_codes/decode", data=swapped).code == (
+                    "qr_code_invalid"), swapped
+        wallets.post("/v1/qr_codes/decode", data=data)
+
+
+@pytest.mark.parametrize("data, code", [
+    ("", "parameter_invalid_empty"), ("x" * 4096, "parameter_invalid_string_too_long"),
+    ("\u20ac" * 50, "qr_code_invalid"), (string.printable, "qr_code_invalid"),
+    ("000201" * 60, "qr_code_invalid")], ids=["empty", "long", "euros", "printable", "again"])
+def test_what_is_no_code(wallets, data, code):
+    error = refusal(wallets, "/v1/qr_codes/decode", data=data)
+    assert (error.status, error.code, error.param) == (400, code, "data")
