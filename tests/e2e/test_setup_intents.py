@@ -407,4 +407,9 @@ def test_only_cards_are_set_up(client, http, customer):
     method = http.post("/v1/payment_methods", {"type": "wallet", "wallet[id]": wallet}).json()["id"]
     answer = http.post("/v1/setup_intents", {"confirm": "true", "payment_method": method})
     assert answer.status_code == 400
+    assert answer.json()["error"]["param"] == "payment_method"
+    answer = http.post("/v1/setup_intents", {
+        "confirm": "true", "payment_method_data[type]": "wallet",
+        "payment_method_data[wallet][id]": wallet})
+    assert answer.status_code == 400
     assert answer.json()["error"]["param"] == "payment_method_data[type]"
