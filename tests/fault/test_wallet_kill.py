@@ -86,10 +86,14 @@ class Client(threading.Thread):
 
 
 def settled(server, wallets):
+    """Nothing is under way, and no hold is about to end: the ledger lets an expired one go at
+    once, its document follows with the next sweep."""
     def quiet():
         return metrics(server)["tael_wallet_attempts_open"] == 0 and not any(
             one["status"] == "pending" for kind in ("transfers", "holds", "withdrawals")
-            for one in wallets.everything(f"/v1/wallet_{kind}"))
+            for one in wallets.everything(f"/v1/wallet_{kind}")) and not any(
+            one["status"] == "active" and one["expires_at"] < time.time() + 60
+            for one in wallets.everything("/v1/wallet_holds"))
 
     wait_until(quiet, 40, "the end of every attempt")
 
