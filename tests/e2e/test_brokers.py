@@ -18,11 +18,19 @@ from kit.server import ROOT, run_tael, wait_until
 PAYMENTS = 40
 
 
-@pytest.fixture(params=sorted(KINDS))
-def broker(request, tmp_path):
-    made = KINDS[request.param](tmp_path / "broker").start()
-    yield made
-    made.close()
+@pytest.fixture(scope="module", params=sorted(KINDS))
+def running(request, tmp_path_factory):
+    made = KINDS[request.param](tmp_path_factory.mktemp("broker"))
+    try:
+        yield made.start()
+    finally:
+        made.close()
+
+
+@pytest.fixture
+def broker(running):
+    """With nothing in it."""
+    return running.new_name()
 
 
 def stored(server):

@@ -1,6 +1,7 @@
 """Real message brokers, each in a temporary folder and on free ports: RabbitMQ from Debian's package,
 Kafka from its jars. Consumers are written with other libraries than Tael's producers."""
 
+import itertools
 import json
 import os
 import pathlib
@@ -16,7 +17,6 @@ from kit.maven import fetch
 from kit.server import ROOT, wait_until
 
 START_SECONDS = 240  # both start slowly, and slower on a machine that is busy
-NAME = "tael.events"
 
 
 def free_port():
@@ -55,6 +55,14 @@ class Broker:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.port = free_port()
         self.process = None
+        self.name = None
+        self.names = itertools.count()
+        self.new_name()
+
+    def new_name(self):
+        """Of a topic, or exchange and queue, that nothing is in yet."""
+        self.name = f"tael.events-{next(self.names)}"
+        return self
 
     def start(self):
         self.prepare()
@@ -64,6 +72,10 @@ class Broker:
                 env={**os.environ, **self.environment()}, start_new_session=True)
         wait_until(self.is_up, START_SECONDS, f"the start of {type(self).__name__}")
         return self
+
+    @property
+    def url(self):
+        return f"{self.scheme}://127.0.0.1:{self.port}/{self.name}"
 
     def is_up(self):
         assert self.process.poll() is None, (self.folder / "output").read_text(errors="replace")
@@ -85,12 +97,11 @@ class Broker:
 
 
 class RabbitMQ(Broker):
-    kind = "rabbitmq"
+    scheme = "amqp"
 
     def __init__(self, folder):
         super().__init__(folder)
         self.epmd_port, self.distribution_port = free_port(), free_port()
-        self.url = f"amqp://127.0.0.1:{self.port}/{NAME}"
 
     def prepare(self):
         (self.folder / "home").mkdir(exist_ok=True)
@@ -137,7 +148,7 @@ class RabbitMQ(Broker):
         channel = connection.channel()
         deadline = time.monotonic() + seconds
         while not until(messages) and time.monotonic() < deadline:
-            method, properties, body = channel.basic_get(NAME)
+            method, properties, body = channel.basic_get(self.name)
             if method is None:
                 time.sleep(0.05)
                 continue
@@ -151,12 +162,11 @@ class RabbitMQ(Broker):
 
 
 class Kafka(Broker):
-    kind = "kafka"
+    scheme = "kafka"
 
     def __init__(self, folder):
         super().__init__(folder)
         self.controller_port = free_port()
-        self.url = f"kafka://127.0.0.1:{self.port}/{NAME}"
         self.jars = ":".join(str(jar) for jar in fetch(ROOT / "tests" / "e2e" / "kafka.jars"))
 
     def java(self, *arguments):
@@ -208,7 +218,7 @@ class Kafka(Broker):
     def read(self, until, seconds=120):
         """Messages from the beginning, until `until(messages)` is true or the time is over."""
         messages = []
-        consumer = self.consumer(NAME)
+        consumer = self.consumer(self.name)
         deadline = time.monotonic() + seconds
         while not until(messages) and time.monotonic() < deadline:
             for records in consumer.poll(timeout_ms=200).values():

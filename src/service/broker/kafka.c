@@ -249,6 +249,13 @@ header(rd_kafka_headers_t *headers, const char *name, struct span value)
     (void)rd_kafka_header_add(headers, name, -1, value.data, (ssize_t)value.size);
 }
 
+/* Not written to: librdkafka's interface knows no const. */
+static void *
+data_of(struct span text)
+{
+    return (void *)(uintptr_t)text.data;
+}
+
 /* The body stays the caller's: it is there until the request ends, and by then the producer has
  * either told of the message or is gone. */
 static rd_kafka_resp_err_t
@@ -262,9 +269,8 @@ produce(struct kafka *kafka, const struct port_broker_message *message)
     rd_kafka_resp_err_t error = rd_kafka_producev(
         kafka->producer,
         RD_KAFKA_V_TOPIC(kafka->topic),
-        RD_KAFKA_V_KEY(message->key.data, message->key.size),
-        /* Not written to: librdkafka's interface knows no const. */
-        RD_KAFKA_V_VALUE((void *)(uintptr_t)message->body.data, message->body.size),
+        RD_KAFKA_V_KEY(data_of(message->key), message->key.size),
+        RD_KAFKA_V_VALUE(data_of(message->body), message->body.size),
         RD_KAFKA_V_HEADERS(headers),
         RD_KAFKA_V_END);
     if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
