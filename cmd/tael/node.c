@@ -86,6 +86,9 @@ node_start(struct node *node)
     TRY(os_loop_start(node->sync_loop));
     TRY(os_loop_start(node->resource_loop));
     TRY(os_loop_start(node->ledger_api_loop));
+    if (node->broker_loop != NULL) {
+        TRY(os_loop_start(node->broker_loop));
+    }
     TRY(net_loop_start(node->outbound_loop));
     TRY(net_loop_start(node->net_loop));
     node->loops_run = true;
@@ -108,6 +111,9 @@ node_stop(struct node *node)
     /* What sweepers still had under way is taken up by the next start. */
     net_loop_stop(node->net_loop);
     net_loop_stop(node->outbound_loop);
+    if (node->broker_loop != NULL) {
+        os_loop_stop(node->broker_loop);
+    }
     os_loop_stop(node->ledger_api_loop);
     os_loop_stop(node->resource_loop);
     os_loop_stop(node->sync_loop);

@@ -8,6 +8,7 @@
 #include "api/api.h"
 #include "bank/bank.h"
 #include "base/settings.h"
+#include "broker/broker.h"
 #include "cards/cards.h"
 #include "engine/ledger_engine.h"
 #include "events/events.h"
@@ -16,6 +17,7 @@
 #include "net/server.h"
 #include "outbound/outbound.h"
 #include "payments/payments.h"
+#include "relay/relay.h"
 #include "resource/resource.h"
 #include "trace/log.h"
 #include "vault/vault.h"
@@ -28,6 +30,7 @@
 #define NODE_MESSAGE_SIZE 1024
 #define NODE_URL_SIZE     256
 #define NODE_LIMITS_SIZE  2048
+#define NODE_BROKER_SIZE  1025
 
 /* Filled from the table in node_settings.c, where each is explained. */
 struct node_settings {
@@ -101,6 +104,10 @@ struct node_settings {
     int64_t event_keep;
     char webhook_private[8];
     char webhook_ca[NODE_PATH_SIZE];
+    char broker[NODE_BROKER_SIZE];
+    char broker_ca[NODE_PATH_SIZE];
+    char broker_config[NODE_PATH_SIZE];
+    int64_t broker_timeout;
 
     int64_t issuer_latency;
     int64_t issuer_jitter;
@@ -152,6 +159,9 @@ struct node {
     struct mobile *mobile;
     struct outbound *outbound;
     struct events *events;
+    struct os_loop *broker_loop; /* waits for the broker; NULL without one */
+    struct broker *broker;
+    struct relay *relay;
     struct api *api;
     struct net_tls *tls;
     struct net_server *server;

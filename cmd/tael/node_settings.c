@@ -236,6 +236,30 @@ const struct setting node_setting_table[] = {
         "",
         "PEM file: authorities that https endpoints are believed by, instead of the system's."),
 
+    TEXT_OF(
+        "broker",
+        broker,
+        "",
+        "Where every event is published: kafka://HOST:PORT,.../TOPIC, kafkas://,\n"
+        "amqp://USER:PASSWORD@HOST:PORT/VHOST/EXCHANGE, amqps://. Empty: nowhere."),
+    TEXT_OF(
+        "broker-ca",
+        broker_ca,
+        "",
+        "PEM file: authorities that the broker is believed by, instead of the system's."),
+    TEXT_OF(
+        "broker-config",
+        broker_config,
+        "",
+        "Kafka: a file of librdkafka's settings, NAME=VALUE a line (SASL, say)."),
+    DURATION(
+        "broker-timeout",
+        broker_timeout,
+        "30s",
+        SECOND,
+        2 * MINUTE,
+        "The broker's time to confirm a group of events."),
+
     DURATION("issuer-latency", issuer_latency, "0ms", 0, HOUR, "Simulated issuer: of an answer."),
     DURATION("issuer-jitter", issuer_jitter, "0ms", 0, HOUR, "Simulated issuer: on top of that."),
     NUMBER(

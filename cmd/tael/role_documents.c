@@ -37,6 +37,7 @@ static const struct {
     {mobile_kinds, &mobile_kind_count},
     {payments_kinds, &payments_kind_count},
     {events_kinds, &events_kind_count},
+    {relay_kinds, &relay_kind_count},
 };
 
 static err_t

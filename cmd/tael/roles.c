@@ -11,6 +11,7 @@ const struct role *const node_roles[] = {
     &role_mobile,
     &role_payments,
     &role_events,
+    &role_broker,
     &role_api,
 };
 const size_t node_role_count = sizeof(node_roles) / sizeof(node_roles[0]);

@@ -13,6 +13,7 @@ extern const struct role role_wallets;
 extern const struct role role_mobile;
 extern const struct role role_payments;
 extern const struct role role_events; /* webhooks, and their way out */
+extern const struct role role_broker; /* events to a message broker, if there is one */
 extern const struct role role_api;    /* the HTTP front and its listeners */
 
 /* The services' route tables. Of a node whose parts are NULL: bound to nothing, for `tael openapi`.

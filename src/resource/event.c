@@ -244,14 +244,21 @@ resource_emit(
     }
     event->previous = previous;
     TRY(resource_save(op, &resource_event_type, event));
-    const struct resource_event_watch *watch = op->runtime->event_watch;
-    if (watch != NULL) {
-        watch->emitted(watch->context, op->caller.scope);
+    LIST_FOREACH_SAFE (&op->runtime->event_listeners, link) {
+        const struct resource_event_listener *listener =
+            CONTAINER_OF(link, struct resource_event_listener, link);
+        listener->emitted(listener->context, op->caller.scope);
     }
     return ERR_OK;
 }
 
 /* ------------------------------------------------------------------------------- deliverers */
+
+void
+resource_listen_events(struct resource_runtime *runtime, struct resource_event_listener *listener)
+{
+    list_push_back(&runtime->event_listeners, &listener->link);
+}
 
 void
 resource_watch_events(struct resource_runtime *runtime, const struct resource_event_watch *watch)

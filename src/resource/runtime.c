@@ -415,6 +415,7 @@ runtime_init(struct resource_runtime *runtime, const struct resource_parts *part
     list_init(&runtime->touched);
     list_init(&runtime->ready);
     list_init(&runtime->turns);
+    list_init(&runtime->event_listeners);
     arena_init(&runtime->turn_arena, RESOURCE_TURN_ARENA_LIMIT);
     list_init(&runtime->lock_deadlines);
     list_init(&runtime->keys_by_use);

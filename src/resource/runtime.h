@@ -182,6 +182,7 @@ struct resource_runtime {
     struct os_timer purge_timer;
     uint8_t secret[RESOURCE_HASH_SIZE]; /* keys the idempotency hashes */
 
+    struct list event_listeners;
     const struct resource_event_watch *event_watch; /* NULL: nobody's */
     struct map event_types;                         /* every type that was ever emitted */
     bool event_types_unsettled;                     /* some are in the open transaction only */

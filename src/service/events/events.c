@@ -56,7 +56,7 @@ events_random(struct events *events)
     return value ^ value >> 31;
 }
 
-/* ---------------------------------------------------------------------------------------- watch */
+/* ------------------------------------------------------------------------------------- listener */
 
 static void
 emitted(void *context, uint64_t scope_number)
@@ -158,11 +158,13 @@ events_create(
     }
     events->watch = (struct resource_event_watch){
         .context = events,
-        .emitted = emitted,
         .pending = events_watch_pending,
         .undelivered = events_watch_undelivered,
     };
     resource_watch_events(parts->runtime, &events->watch);
+    events->listener.context = events;
+    events->listener.emitted = emitted;
+    resource_listen_events(parts->runtime, &events->listener);
     *ret_events = events;
     return ERR_OK;
 }

@@ -115,6 +115,7 @@ struct events_purge {
 struct events {
     struct events_parts parts;
     struct resource_event_watch watch;
+    struct resource_event_listener listener;
     struct resource_route *routes; /* the constant table, bound to this instance */
     struct events_key *key;
     struct map scopes;
