@@ -9,6 +9,7 @@
 #include "relay_internal.h"
 
 #include "base/assert.h"
+#include "resource/fields.h"
 
 #include <string.h>
 
@@ -27,11 +28,7 @@ struct read {
 
 static const struct document_kind cursor_kind = {
     .name = "relay_cursor",
-    .columns =
-        {
-            {.name = "event", .type = DOCUMENT_TEXT},
-            {.name = "active", .type = DOCUMENT_INTEGER, .indexed = true, .across_scopes = true},
-        },
+    .columns = {{.name = "event", .type = DOCUMENT_TEXT}, RESOURCE_SWEPT("active")},
     .column_count = 2,
 };
 
@@ -39,18 +36,8 @@ const struct document_kind *const relay_kinds[] = {&cursor_kind};
 const uint32_t relay_kind_count = sizeof(relay_kinds) / sizeof(relay_kinds[0]);
 
 static const struct resource_field cursor_fields[] = {
-    {
-        .name = "event",
-        .kind = RESOURCE_FIELD_TEXT,
-        .offset = offsetof(struct relay_cursor, event),
-        .column = RELAY_CURSOR_EVENT,
-    },
-    {
-        .name = "active",
-        .kind = RESOURCE_FIELD_INTEGER,
-        .offset = offsetof(struct relay_cursor, active),
-        .column = RELAY_CURSOR_ACTIVE,
-    },
+    RESOURCE_TEXT_COLUMN(relay_cursor, event, RELAY_CURSOR_EVENT),
+    RESOURCE_INTEGER_COLUMN(relay_cursor, active, RELAY_CURSOR_ACTIVE),
 };
 
 /* Never shown. One of a scope at most, with a name instead of an id. */
@@ -58,8 +45,7 @@ const struct resource_type relay_cursor_type = {
     .object = "relay_cursor",
     .prefix = "rlc_",
     .kind = &cursor_kind,
-    .fields = cursor_fields,
-    .field_count = sizeof(cursor_fields) / sizeof(cursor_fields[0]),
+    RESOURCE_FIELDS(cursor_fields),
     .struct_size = sizeof(struct relay_cursor),
 };
 
