@@ -34,6 +34,14 @@ decide_close(const struct net_connection *connection, const struct net_work *wor
            (connection->ended && work == connection->newest);
 }
 
+static uint64_t
+content_length(const struct net_work *work)
+{
+    const struct net_answer *answer = &work->exchange.answer;
+    bool told = work->exchange.method == HTTP_METHOD_HEAD && answer->body.size == 0;
+    return told ? answer->head_length : answer->body.size;
+}
+
 static bool
 head_write(struct net_work *work)
 {
@@ -44,7 +52,7 @@ head_write(struct net_work *work)
         .close = work->close,
         .date = net_server_date(work->server),
         .content_type = answer->content_type,
-        .content_length = answer->body.size,
+        .content_length = content_length(work),
         .headers = answer->headers,
         .header_count = answer->header_count,
     };

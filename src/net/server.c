@@ -7,6 +7,7 @@
 #include "server_private.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
@@ -262,6 +263,28 @@ net_server_listen(struct net_server *server, const struct net_listen *listen, ui
     TRY(result);
     server->listeners[server->listener_count] =
         (struct net_listener){.server = server, .tls = listen->tls, .fd = fd};
+    server->listener_count++;
+    return ERR_OK;
+}
+
+err_t
+net_server_listen_beside(
+    struct net_server *server,
+    const struct net_server *other,
+    uint32_t index,
+    struct net_tls *tls)
+{
+    ASSERT(!server->started);
+    ASSERT(index < other->listener_count);
+    if (server->listener_count == NET_LISTENERS_MAX) {
+        return ERR_FULL;
+    }
+    int fd = fcntl(other->listeners[index].fd, F_DUPFD_CLOEXEC, 0);
+    if (fd < 0) {
+        return err_from_errno(errno);
+    }
+    server->listeners[server->listener_count] =
+        (struct net_listener){.server = server, .tls = tls, .fd = fd};
     server->listener_count++;
     return ERR_OK;
 }

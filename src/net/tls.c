@@ -141,6 +141,17 @@ net_tls_create_client(const char *ca_file, bool verify, struct net_tls **ret_tls
 }
 
 void
+net_tls_replace(struct net_tls *tls, struct net_tls **take_with)
+{
+    ASSERT(tls->server);
+    ASSERT((*take_with)->server);
+    SSL_CTX *old = tls->context; /* sessions hold references of their own */
+    tls->context = (*take_with)->context;
+    (*take_with)->context = old;
+    net_tls_destroy(take_with);
+}
+
+void
 net_tls_destroy(struct net_tls **tls)
 {
     if (*tls == NULL) {
