@@ -102,7 +102,8 @@ struct balance {
     /* Private. */
     uint32_t candidate_count;
     uint32_t total; /* effective weights of the candidates */
-    uint32_t cursor;
+    uint32_t turn;   /* round robin: the next candidate's position */
+    uint32_t cursor; /* and who it was last */
     uint32_t point_count;
     uint64_t refresh_ns; /* weights change again then; UINT64_MAX: nobody ramps */
     bool stale;          /* candidates are to be found anew */
