@@ -1,4 +1,5 @@
-/* `tael gateway`: the API gateway, until SIGTERM or SIGINT; SIGHUP reads its configuration again. */
+/* `tael gateway`: the API gateway, until SIGTERM or SIGINT; SIGHUP reads its configuration again.
+ */
 #include "command.h"
 
 #include "base/list.h"

@@ -15,9 +15,10 @@
 #define CHUNK_MAX      (256U << 10)
 #define CHUNK_FULL     (32U << 10)
 #define FLUSH_AFTER_NS (UINT64_C(200) * OS_NS_PER_MS)
-#define WAITING_MAX    (8U << 20) /* bytes handed over and not written; beyond it lines are dropped */
-#define FIELDS_MAX     24
-#define TEXT_MAX       256
+#define WAITING_MAX    (8U << 20) /* bytes handed over and not written; beyond it lines are dropped \
+                                   */
+#define FIELDS_MAX 24
+#define TEXT_MAX   256
 
 struct gateway_access {
     struct os_loop *writer;
@@ -229,8 +230,7 @@ fields_of_forward(const struct gateway_request *request, struct trace_field *fie
     fields[count++] = text_or_none("endpoint", span_from_cstr(call->endpoint));
     fields[count++] = trace_cstr("outcome", upstream_outcome_name(call->outcome));
     fields[count++] = trace_u64("attempts", call->attempts);
-    fields[count++] =
-        trace_u64("upstream_us", (call->ended_ns - call->started_ns) / OS_NS_PER_US);
+    fields[count++] = trace_u64("upstream_us", (call->ended_ns - call->started_ns) / OS_NS_PER_US);
     fields[count++] = text_or_none("service_request_id", theirs);
     return count;
 }
@@ -248,8 +248,10 @@ fields_of(
     uint64_t duration_ns = net_now_ns() - exchange->arrived_ns;
     size_t count = 0;
     fields[count++] = trace_cstr("request_id", request->id);
-    fields[count++] = trace_text("method", http_head_text(exchange->head, exchange->head->method_text));
-    fields[count++] = shown ? text_or_none("path", exchange->path) : text_or_none("path", SPAN_EMPTY);
+    fields[count++] =
+        trace_text("method", http_head_text(exchange->head, exchange->head->method_text));
+    fields[count++] =
+        shown ? text_or_none("path", exchange->path) : text_or_none("path", SPAN_EMPTY);
     fields[count++] = trace_u64("status", exchange->answer.status);
     fields[count++] = trace_cstr("verdict", gateway_verdict_names[request->verdict]);
     fields[count++] = trace_cstr("route", route == NULL ? "none" : route->name);

@@ -220,8 +220,7 @@ do_reload(struct gateway *gateway, struct net_exchange *exchange)
         answer_text(exchange, 503, "out of memory");
         return;
     }
-    *reload =
-        (struct reload){.task.run = on_reload, .gateway = gateway, .exchange = exchange};
+    *reload = (struct reload){.task.run = on_reload, .gateway = gateway, .exchange = exchange};
     os_post(os_loop_executor(gateway->operations), &reload->task);
 }
 
@@ -262,8 +261,8 @@ handle(struct gateway *gateway, struct net_exchange *exchange)
             continue;
         }
         known = true;
-        bool head = exchange->method == HTTP_METHOD_HEAD &&
-                    admin_routes[i].method == HTTP_METHOD_GET;
+        bool head =
+            exchange->method == HTTP_METHOD_HEAD && admin_routes[i].method == HTTP_METHOD_GET;
         if (head || exchange->method == admin_routes[i].method) {
             admin_routes[i].run(gateway, exchange);
             if (exchange->answer.status != 0) {

@@ -118,13 +118,10 @@ gateway_answer_preflight(struct gateway_request *request)
         return; /* the origin is none of those: without the headers a browser goes no further */
     }
     gateway_answer_header(
-        request,
-        SPAN("Access-Control-Allow-Methods"),
-        SPAN("GET, HEAD, POST, PUT, DELETE, PATCH"));
+        request, SPAN("Access-Control-Allow-Methods"), SPAN("GET, HEAD, POST, PUT, DELETE, PATCH"));
     gateway_answer_header(request, SPAN("Access-Control-Allow-Headers"), cors->allow_headers);
     gateway_answer_header(
         request,
         SPAN("Access-Control-Max-Age"),
-        arena_format(
-            request->exchange->arena, "%lld", (long long)(cors->max_age / 1000)));
+        arena_format(request->exchange->arena, "%lld", (long long)(cors->max_age / 1000)));
 }

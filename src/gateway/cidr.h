@@ -11,7 +11,8 @@ struct gateway_cidr {
     uint32_t bits; /* 0 to 128; of an IPv4 network 96 and more */
 };
 
-/* ERR_INVALID: malformed, or bits are set behind the prefix, which is a slip more often than not. */
+/* ERR_INVALID: malformed, or bits are set behind the prefix, which is a slip more often than not.
+ */
 MUST_USE err_t gateway_cidr_parse(struct span text, struct gateway_cidr *ret_cidr);
 /* An address alone. IPv6 may be in brackets; a port may follow ("1.2.3.4:80", "[::1]:80"), as
  * proxies write them (RFC 7239 section 6). */

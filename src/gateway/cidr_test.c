@@ -42,16 +42,37 @@ t_malformed(void **state)
 {
     (void)state;
     static const char *const networks[] = {
-        "", "/", "10.0.0.0/", "10.0.0.0/33", "10.0.0.0/-1", "10.0.0.1/8", "10.0.0/8", "x/8",
-        "::/129", "2001:db8::1/32", "010.0.0.0/8", "10.0.0.0/8 ", "10.0.0.0/0x8",
+        "",
+        "/",
+        "10.0.0.0/",
+        "10.0.0.0/33",
+        "10.0.0.0/-1",
+        "10.0.0.1/8",
+        "10.0.0/8",
+        "x/8",
+        "::/129",
+        "2001:db8::1/32",
+        "010.0.0.0/8",
+        "10.0.0.0/8 ",
+        "10.0.0.0/0x8",
     };
     for (size_t i = 0; i < sizeof(networks) / sizeof(networks[0]); i++) {
         struct gateway_cidr cidr;
         assert_int_equal(gateway_cidr_parse(span_from_cstr(networks[i]), &cidr), ERR_INVALID);
     }
     static const char *const addresses[] = {
-        "", "1.2.3", "1.2.3.4:", "1.2.3.4:x", "1.2.3.4:65536", "[1.2.3.4]", "[::1", "[::1]x",
-        "[::1]:", "unknown", "_hidden", "1.2.3.4.5",
+        "",
+        "1.2.3",
+        "1.2.3.4:",
+        "1.2.3.4:x",
+        "1.2.3.4:65536",
+        "[1.2.3.4]",
+        "[::1",
+        "[::1]x",
+        "[::1]:",
+        "unknown",
+        "_hidden",
+        "1.2.3.4.5",
     };
     for (size_t i = 0; i < sizeof(addresses) / sizeof(addresses[0]); i++) {
         uint8_t ip[16];

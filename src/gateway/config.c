@@ -148,7 +148,14 @@ read_root(
     struct gateway_config *config)
 {
     static const char *const others[] = {
-        "listeners", "admin", "upstreams", "routes", "keys", "limits", "redis", "trusted_proxies",
+        "listeners",
+        "admin",
+        "upstreams",
+        "routes",
+        "keys",
+        "limits",
+        "redis",
+        "trusted_proxies",
         NULL};
     TRY(gateway_reader_scalars(reader, root, &gateway_table_top, config, others));
     TRY(read_admin(reader, json_value_member(root, SPAN("admin")), config));
@@ -165,10 +172,7 @@ read_root(
     TRY(gateway_config_read_routes(reader, routes, config));
     TRY(read_keys(reader, json_value_member(root, SPAN("keys")), config));
     TRY(gateway_reader_limits(
-        reader,
-        json_value_member(root, SPAN("limits")),
-        &config->limits_config,
-        &config->limits));
+        reader, json_value_member(root, SPAN("limits")), &config->limits_config, &config->limits));
     TRY(gateway_reader_cidrs(
         reader,
         json_value_member(root, SPAN("trusted_proxies")),
@@ -185,9 +189,9 @@ read_text(struct span text, struct gateway_config *config, char message[GATEWAY_
     struct json_value *root;
     struct json_problem problem;
     if (reader.text.data == NULL) {
-        return text.size == 0 ? gateway_reader_fail(
-                                    &reader, &(struct json_value){0}, "the file is empty")
-                              : ERR_MEMORY;
+        return text.size == 0
+                   ? gateway_reader_fail(&reader, &(struct json_value){0}, "the file is empty")
+                   : ERR_MEMORY;
     }
     err_t result = json_read(reader.text, &config->arena, VALUES_MAX, &root, &problem);
     if (result != ERR_OK) {

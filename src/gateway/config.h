@@ -20,11 +20,11 @@
 #include "base/arena.h"
 #include "base/settings.h"
 
-#define GATEWAY_NAME_SIZE    64
-#define GATEWAY_ADDRESS_SIZE 64
-#define GATEWAY_HOST_SIZE    254
-#define GATEWAY_PATH_SIZE    1024
-#define GATEWAY_FILE_SIZE    1024
+#define GATEWAY_NAME_SIZE     64
+#define GATEWAY_ADDRESS_SIZE  64
+#define GATEWAY_HOST_SIZE     254
+#define GATEWAY_PATH_SIZE     1024
+#define GATEWAY_FILE_SIZE     1024
 
 #define GATEWAY_LISTENERS_MAX 8
 #define GATEWAY_UPSTREAMS_MAX 64

@@ -181,7 +181,9 @@ gateway_reader_cidrs(
     for (size_t i = 0; i < count; i++, item = item->next) {
         if (gateway_cidr_parse(texts[i], &cidrs[i]) != ERR_OK) {
             return gateway_reader_fail(
-                reader, item, "must be an address or a network such as 10.0.0.0/8 or 2001:db8::/32");
+                reader,
+                item,
+                "must be an address or a network such as 10.0.0.0/8 or 2001:db8::/32");
         }
     }
     *ret_cidrs = cidrs;
@@ -197,10 +199,7 @@ gateway_reader_networks(
 {
     struct gateway_networks networks = {.allow = NULL};
     TRY(gateway_reader_cidrs(
-        reader,
-        json_value_member(object, SPAN("allow")),
-        &networks.allow,
-        &networks.allow_count));
+        reader, json_value_member(object, SPAN("allow")), &networks.allow, &networks.allow_count));
     TRY(gateway_reader_cidrs(
         reader, json_value_member(object, SPAN("deny")), &networks.deny, &networks.deny_count));
     *ret_networks = networks;

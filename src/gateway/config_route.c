@@ -78,7 +78,8 @@ choose(
             return ERR_OK;
         }
     }
-    return gateway_reader_fail(reader, value, "'%.40s' is none of the words that may stand here", word);
+    return gateway_reader_fail(
+        reader, value, "'%.40s' is none of the words that may stand here", word);
 }
 
 static err_t
@@ -151,8 +152,8 @@ read_sticky(
         route->sticky = GATEWAY_STICKY_HEADER;
         route->sticky_header = span_slice(text, 7, text.size);
     }
-    bool bad_header = route->sticky == GATEWAY_STICKY_HEADER &&
-                      !http_name_is_valid(route->sticky_header);
+    bool bad_header =
+        route->sticky == GATEWAY_STICKY_HEADER && !http_name_is_valid(route->sticky_header);
     if (bad_header || (text.size > 0 && route->sticky == GATEWAY_STICKY_NONE)) {
         return gateway_reader_fail(reader, value, "sticky must be key, address or header:NAME");
     }
@@ -191,10 +192,25 @@ static bool
 is_reserved(struct span name)
 {
     static const char *const names[] = {
-        "connection", "content-length", "content-type", "date", "host", "transfer-encoding",
-        "keep-alive", "te", "trailer", "upgrade", "proxy-connection", "authorization",
-        "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "forwarded", "x-request-id",
-        "expect", NULL};
+        "connection",
+        "content-length",
+        "content-type",
+        "date",
+        "host",
+        "transfer-encoding",
+        "keep-alive",
+        "te",
+        "trailer",
+        "upgrade",
+        "proxy-connection",
+        "authorization",
+        "x-forwarded-for",
+        "x-forwarded-proto",
+        "x-forwarded-host",
+        "forwarded",
+        "x-request-id",
+        "expect",
+        NULL};
     for (size_t i = 0; names[i] != NULL; i++) {
         if (span_equal_nocase(name, span_from_cstr(names[i]))) {
             return true;
@@ -287,8 +303,7 @@ read_cors(
     }
     TRY(join(reader->arena, names, count, &cors->allow_headers));
     if (count == 0) {
-        cors->allow_headers =
-            SPAN("Authorization, Content-Type, Idempotency-Key, Stripe-Version");
+        cors->allow_headers = SPAN("Authorization, Content-Type, Idempotency-Key, Stripe-Version");
     }
     route->cors = cors;
     return ERR_OK;
@@ -314,12 +329,14 @@ check_paths(
     if (gateway_path_normalize(route->path_span, memory, &normal) != ERR_OK ||
         !span_equal(normal, route->path_span)) {
         return gateway_reader_fail(
-            reader, value, "path is not as paths are compared: one reading, nothing encoded that "
-                           "need not be");
+            reader,
+            value,
+            "path is not as paths are compared: one reading, nothing encoded that "
+            "need not be");
     }
     route->rewrites = route->rewrite_prefix[0] != '\0';
-    if (route->rewrites && gateway_path_normalize(
-                               span_from_cstr(route->rewrite_prefix), memory, &normal) != ERR_OK) {
+    if (route->rewrites &&
+        gateway_path_normalize(span_from_cstr(route->rewrite_prefix), memory, &normal) != ERR_OK) {
         return gateway_reader_fail(reader, value, "rewrite_prefix is not a path");
     }
     return ERR_OK;
@@ -373,7 +390,7 @@ read_words(
     TRY(choose(reader, value, route->mode_name, modes, &mode));
     TRY(choose(reader, value, route->class_name, classes, &class));
     route->mode = (enum gateway_mode)mode;
-    route->class = (enum gateway_class)class;
+    route->class = (enum gateway_class) class;
     if (route->public && route->mode != GATEWAY_MODE_ANY) {
         return gateway_reader_fail(reader, value, "a public route has no mode: it takes no key");
     }
@@ -388,8 +405,19 @@ read_route(
     struct gateway_route *route)
 {
     static const char *const others[] = {
-        "methods", "headers", "split", "set_headers", "remove_headers", "response_set_headers",
-        "response_remove_headers", "allow", "deny", "cors", "keys", "limits", NULL};
+        "methods",
+        "headers",
+        "split",
+        "set_headers",
+        "remove_headers",
+        "response_set_headers",
+        "response_remove_headers",
+        "allow",
+        "deny",
+        "cors",
+        "keys",
+        "limits",
+        NULL};
     TRY(gateway_reader_scalars(reader, value, &gateway_table_route, route, others));
     if (!gateway_name_is_valid(span_from_cstr(route->name))) {
         return gateway_reader_fail(
@@ -406,10 +434,7 @@ read_route(
     TRY(gateway_reader_networks(reader, value, &route->networks));
     TRY(read_cors(reader, json_value_member(value, SPAN("cors")), route));
     return gateway_reader_limits(
-        reader,
-        json_value_member(value, SPAN("limits")),
-        &route->limits_config,
-        &route->limits);
+        reader, json_value_member(value, SPAN("limits")), &route->limits_config, &route->limits);
 }
 
 static int

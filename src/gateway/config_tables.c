@@ -21,15 +21,15 @@
 #define DURATION_AT(...) VALUE_AT(SETTING_DURATION, __VA_ARGS__)
 #define SIZE_AT(...)     VALUE_AT(SETTING_SIZE, __VA_ARGS__)
 
-#define SECOND   INT64_C(1000)
-#define MINUTE   (60 * SECOND)
-#define HOUR     (60 * MINUTE)
-#define DAY      (24 * HOUR)
-#define KIB      INT64_C(1024)
-#define MIB      (1024 * KIB)
-#define GIB      (1024 * MIB)
-#define RATE_MAX INT64_C(1000000)
-#define MANY     INT64_C(1000000)
+#define SECOND           INT64_C(1000)
+#define MINUTE           (60 * SECOND)
+#define HOUR             (60 * MINUTE)
+#define DAY              (24 * HOUR)
+#define KIB              INT64_C(1024)
+#define MIB              (1024 * KIB)
+#define GIB              (1024 * MIB)
+#define RATE_MAX         INT64_C(1000000)
+#define MANY             INT64_C(1000000)
 
 #define TABLE(variable, title_, settings_)                                                         \
     const struct gateway_table variable = {                                                        \
@@ -49,8 +49,7 @@ static const struct setting top[] = {
         0,
         HOUR,
         "After SIGTERM: not ready any more, but still accepting, until load balancers know."),
-    DURATION_AT(
-        C, "drain_timeout", drain_timeout, "30s", 0, HOUR, "Then: for requests under way."),
+    DURATION_AT(C, "drain_timeout", drain_timeout, "30s", 0, HOUR, "Then: for requests under way."),
     NUMBER_AT(
         C,
         "limit_subjects_max",
@@ -154,7 +153,13 @@ static const struct setting upstream[] = {
     TEXT_AT(C, "tls_ca", tls_ca, "", "PEM file of authorities, instead of the system's."),
     TEXT_AT(C, "server_name", server_name, "", "Host header and TLS name, for all endpoints."),
     DURATION_AT(
-        C, "shed_latency", shed_latency, "0", 0, HOUR, "Mean latency where shedding begins; 0: no."),
+        C,
+        "shed_latency",
+        shed_latency,
+        "0",
+        0,
+        HOUR,
+        "Mean latency where shedding begins; 0: no."),
     NUMBER_AT(
         C, "shed_queue", shed_queue, "0", 0, 65536, "Requests under way where it begins; 0: no."),
 };

@@ -131,8 +131,11 @@ read_upstream(
 {
     static const char *const others[] = {"endpoints", NULL};
     if (!gateway_name_is_valid(value->name)) {
-        return gateway_reader_fail(reader, value, "the name has other bytes than letters, digits, "
-                                                  "-, _ and ., or more than 63");
+        return gateway_reader_fail(
+            reader,
+            value,
+            "the name has other bytes than letters, digits, "
+            "-, _ and ., or more than 63");
     }
     TRY(gateway_reader_scalars(reader, value, &gateway_table_upstream, upstream, others));
     memcpy(upstream->name, value->name.data, value->name.size);

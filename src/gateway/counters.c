@@ -7,12 +7,36 @@
 
 /* Microseconds. */
 static const uint64_t bounds_us[GATEWAY_BUCKETS] = {
-    500, 1000, 2500, 5000, 10000, 25000, 50000, 100000, 250000, 500000, 1000000, 2500000, 5000000,
+    500,
+    1000,
+    2500,
+    5000,
+    10000,
+    25000,
+    50000,
+    100000,
+    250000,
+    500000,
+    1000000,
+    2500000,
+    5000000,
     10000000};
 
 static const char *const bounds_text[GATEWAY_BUCKETS] = {
-    "0.0005", "0.001", "0.0025", "0.005", "0.01", "0.025", "0.05", "0.1", "0.25", "0.5", "1",
-    "2.5", "5", "10"};
+    "0.0005",
+    "0.001",
+    "0.0025",
+    "0.005",
+    "0.01",
+    "0.025",
+    "0.05",
+    "0.1",
+    "0.25",
+    "0.5",
+    "1",
+    "2.5",
+    "5",
+    "10"};
 
 const char *const gateway_breaker_names[3] = {"closed", "open", "half_open"};
 
@@ -20,8 +44,7 @@ void
 gateway_count_request(struct gateway_request *request)
 {
     struct gateway_generation *generation = request->generation;
-    size_t route =
-        request->route == NULL ? generation->config->route_count : request->route->index;
+    size_t route = request->route == NULL ? generation->config->route_count : request->route->index;
     struct gateway_route_counters *counters = &generation->counters[route];
     uint64_t duration_ns = net_now_ns() - request->exchange->arrived_ns;
     size_t bucket = 0;
@@ -59,8 +82,7 @@ value(struct buf *out, const char *name, const char *kind, const char *help, uin
 static void
 seconds(struct buf *out, uint64_t ns)
 {
-    buf_append_format(
-        out, "%" PRIu64 ".%09" PRIu64 "\n", ns / OS_NS_PER_S, ns % OS_NS_PER_S);
+    buf_append_format(out, "%" PRIu64 ".%09" PRIu64 "\n", ns / OS_NS_PER_S, ns % OS_NS_PER_S);
 }
 
 static void
@@ -70,7 +92,7 @@ render_routes(const struct gateway_generation *generation, struct buf *out)
     size_t count = generation->config->route_count + 1;
     head(out, "tael_gateway_requests_total", "counter", "Answers, by route and class of status.");
     for (size_t i = 0; i < count; i++) {
-        for (size_t class = 1; class < GATEWAY_STATUS_CLASSES; class++) {
+        for (size_t class = 1; class < GATEWAY_STATUS_CLASSES; class ++) {
             buf_append_format(
                 out,
                 "tael_gateway_requests_total{route=\"%s\",status=\"%s\"} %" PRIu64 "\n",
@@ -92,13 +114,13 @@ render_routes(const struct gateway_generation *generation, struct buf *out)
             sum += counters->buckets[bucket];
             buf_append_format(
                 out,
-                "tael_gateway_request_duration_seconds_bucket{route=\"%s\",le=\"%s\"} %" PRIu64 "\n",
+                "tael_gateway_request_duration_seconds_bucket{route=\"%s\",le=\"%s\"} %" PRIu64
+                "\n",
                 name,
                 bucket == GATEWAY_BUCKETS ? "+Inf" : bounds_text[bucket],
                 sum);
         }
-        buf_append_format(
-            out, "tael_gateway_request_duration_seconds_sum{route=\"%s\"} ", name);
+        buf_append_format(out, "tael_gateway_request_duration_seconds_sum{route=\"%s\"} ", name);
         seconds(out, counters->duration_ns);
         buf_append_format(
             out,
@@ -133,9 +155,11 @@ each_upstream(
 }
 
 #define NUMBER(function, expression)                                                               \
-    static uint64_t function(const struct gateway_target *target, const struct upstream_counters *c) \
+    static uint64_t function(                                                                      \
+        const struct gateway_target *target, const struct upstream_counters *c)                    \
     {                                                                                              \
         (void)target;                                                                              \
+        (void)c;                                                                                   \
         return expression;                                                                         \
     }
 NUMBER(n_requests, c->requests)
@@ -173,6 +197,7 @@ render_upstreams(const struct gateway_generation *generation, struct buf *out)
         {"tael_gateway_upstream_source_errors_total", "counter", "dns or file.", n_source_errors},
         {"tael_gateway_upstream_load_per_mille", "gauge", "What shedding goes by.", n_load},
     };
+
     for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
         each_upstream(generation, out, all[i].name, all[i].kind, all[i].help, all[i].number);
     }
@@ -182,7 +207,8 @@ render_upstreams(const struct gateway_generation *generation, struct buf *out)
         for (int outcome = UPSTREAM_ANSWERED; outcome <= UPSTREAM_CANCELLED; outcome++) {
             buf_append_format(
                 out,
-                "tael_gateway_upstream_outcomes_total{upstream=\"%s\",outcome=\"%s\"} %" PRIu64 "\n",
+                "tael_gateway_upstream_outcomes_total{upstream=\"%s\",outcome=\"%s\"} %" PRIu64
+                "\n",
                 target->name,
                 upstream_outcome_name((enum upstream_outcome)outcome),
                 target->outcomes[outcome]);
@@ -191,7 +217,7 @@ render_upstreams(const struct gateway_generation *generation, struct buf *out)
     head(out, "tael_gateway_shed_total", "counter", "Requests refused under load, by class.");
     for (size_t i = 0; i < generation->config->upstream_count; i++) {
         const struct gateway_target *target = generation->targets[i];
-        for (size_t class = 0; class < GATEWAY_CLASS_COUNT; class++) {
+        for (size_t class = 0; class < GATEWAY_CLASS_COUNT; class ++) {
             buf_append_format(
                 out,
                 "tael_gateway_shed_total{upstream=\"%s\",class=\"%s\"} %" PRIu64 "\n",
@@ -230,6 +256,7 @@ render_listeners(const struct gateway *gateway, struct buf *out)
         const char *name, *kind, *help;
         size_t offset;
     } all[] = {
+
 #define MEMBER(member) offsetof(struct net_server_counters, member)
         {"tael_gateway_connections", "gauge", "Open.", MEMBER(connections)},
         {"tael_gateway_accepted_total", "counter", "Connections.", MEMBER(accepted)},
@@ -237,7 +264,10 @@ render_listeners(const struct gateway *gateway, struct buf *out)
         {"tael_gateway_handshakes_failed_total", "counter", "TLS.", MEMBER(handshake_failed)},
         {"tael_gateway_in_flight", "gauge", "Requests.", MEMBER(in_flight)},
         {"tael_gateway_orphaned_total", "counter", "Client had gone.", MEMBER(orphaned)},
-        {"tael_gateway_busy_requests_total", "counter", "503: requests_max.", MEMBER(shed_requests)},
+        {"tael_gateway_busy_requests_total",
+         "counter",
+         "503: requests_max.",
+         MEMBER(shed_requests)},
         {"tael_gateway_busy_memory_total", "counter", "503: memory_max.", MEMBER(shed_memory)},
         {"tael_gateway_timeout_head_total", "counter", "Slow heads.", MEMBER(timeout_head)},
         {"tael_gateway_timeout_body_total", "counter", "Slow bodies.", MEMBER(timeout_body)},

@@ -6,8 +6,6 @@
 
 #include <string.h>
 
-#define TARGET_MAX 16384
-
 static bool
 is_repeatable(const struct net_exchange *exchange)
 {
@@ -23,15 +21,21 @@ target_make(struct gateway_request *request)
     if (!request->route->rewrites && exchange->query.size == 0) {
         return request->path;
     }
-    char memory[TARGET_MAX];
+    size_t room =
+        strlen(request->route->rewrite_prefix) + request->path.size + 2 + exchange->query.size;
+    char *memory = arena_alloc(exchange->arena, room);
+    if (memory == NULL) {
+        return SPAN_EMPTY;
+    }
     struct buf text;
-    buf_init_fixed(&text, memory, sizeof(memory));
+    buf_init_fixed(&text, memory, room);
     gateway_rewrite_path(request->route, request->path, &text);
     if (exchange->query.size > 0) {
         buf_append_byte(&text, '?');
         buf_append_span(&text, exchange->query);
     }
-    return buf_failed(&text) ? SPAN_EMPTY : arena_copy(exchange->arena, buf_span(&text));
+    ASSERT(!buf_failed(&text));
+    return buf_span(&text);
 }
 
 /* ------------------------------------------------------------------------------------- answers */
@@ -44,8 +48,8 @@ answer_pass(struct gateway_request *request)
     struct net_exchange *exchange = request->exchange;
     struct http_head head = *upstream_call_head(call);
     struct span text = arena_copy(exchange->arena, span_of(head.base, head.size));
-    struct http_header *headers =
-        ARENA_ARRAY(exchange->arena, struct http_header, head.field_count + GATEWAY_HEADERS_MAX + 8);
+    struct http_header *headers = ARENA_ARRAY(
+        exchange->arena, struct http_header, head.field_count + GATEWAY_HEADERS_MAX + 8);
     if (text.data == NULL || headers == NULL) {
         return false;
     }
@@ -86,34 +90,52 @@ answer_outcome(struct gateway_request *request)
     case UPSTREAM_ANSWERED:
         if (!answer_pass(request)) {
             answer_fail(
-                request, GATEWAY_FAILED, 502, call->repeatable,
+                request,
+                GATEWAY_FAILED,
+                502,
+                call->repeatable,
                 SPAN("The gateway has no memory for the answer."));
         }
         return;
     case UPSTREAM_NOT_SENT:
         answer_fail(
-            request, GATEWAY_UNAVAILABLE, 503, true,
+            request,
+            GATEWAY_UNAVAILABLE,
+            503,
+            true,
             SPAN("The service cannot be reached. Nothing was done."));
         return;
     case UPSTREAM_NO_ENDPOINT:
         answer_fail(
-            request, GATEWAY_UNAVAILABLE, 503, true,
+            request,
+            GATEWAY_UNAVAILABLE,
+            503,
+            true,
             SPAN("The service has no machine that could answer. Nothing was done."));
         return;
     case UPSTREAM_OVERLOADED:
         answer_fail(
-            request, GATEWAY_UNAVAILABLE, 503, true,
+            request,
+            GATEWAY_UNAVAILABLE,
+            503,
+            true,
             SPAN("The service has too much to do. Nothing was done."));
         return;
     case UPSTREAM_UNKNOWN:
         answer_fail(
-            request, GATEWAY_FAILED, 502, safe,
+            request,
+            GATEWAY_FAILED,
+            502,
+            safe,
             SPAN("The service did not answer properly. The request may have been carried out."));
         return;
     case UPSTREAM_TIMEOUT:
     case UPSTREAM_CANCELLED:
         answer_fail(
-            request, GATEWAY_FAILED, 504, safe,
+            request,
+            GATEWAY_FAILED,
+            504,
+            safe,
             call->may_have_happened
                 ? SPAN("The service did not answer in time. The request may have been carried out.")
                 : SPAN("The service could not be asked in time. Nothing was done."));

@@ -13,11 +13,9 @@
 static void
 t_read(const char *peer, const char *lines, const char *expected_for, const char *expected)
 {
-    static const struct http_limits limits = {
-        .target = 64, .head = 16384, .fields = 32, .body = 1};
+    static const struct http_limits limits = {.target = 64, .head = 16384, .fields = 32, .body = 1};
     char text[8192];
-    (void)snprintf(
-        text, sizeof(text), "GET / HTTP/1.1\r\nHost: api.example.com\r\n%s\r\n", lines);
+    (void)snprintf(text, sizeof(text), "GET / HTTP/1.1\r\nHost: api.example.com\r\n%s\r\n", lines);
     struct http_parser parser;
     http_parser_begin_request(&parser, &limits);
     assert_int_equal(http_parser_feed(&parser, span_from_cstr(text)), HTTP_DONE);

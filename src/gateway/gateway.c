@@ -120,7 +120,10 @@ reload(struct gateway *gateway, char reason[GATEWAY_REASON_SIZE])
     result = gateway_access_open(gateway, config->access_log);
     if (result != ERR_OK) {
         (void)snprintf(
-            reason, GATEWAY_REASON_SIZE, "access_log: %.512s: %s", config->access_log,
+            reason,
+            GATEWAY_REASON_SIZE,
+            "access_log: %.512s: %s",
+            config->access_log,
             err_text(result));
         gateway_config_destroy(&config);
     } else {
@@ -205,8 +208,7 @@ admin_open(struct gateway *gateway, const char *address, char reason[GATEWAY_REA
     }
     if (result != ERR_OK) {
         (void)snprintf(
-            reason, GATEWAY_REASON_SIZE, "admin %s: cannot listen: %s", address,
-            err_text(result));
+            reason, GATEWAY_REASON_SIZE, "admin %s: cannot listen: %s", address, err_text(result));
     }
     return result;
 }
@@ -292,8 +294,7 @@ static void
 sleep_ms(uint64_t duration_ms)
 {
     struct timespec rest = {
-        .tv_sec = (time_t)(duration_ms / 1000),
-        .tv_nsec = (long)(duration_ms % 1000 * NS_PER_MS)};
+        .tv_sec = (time_t)(duration_ms / 1000), .tv_nsec = (long)(duration_ms % 1000 * NS_PER_MS)};
     while (nanosleep(&rest, &rest) != 0) {
     }
 }
@@ -359,7 +360,10 @@ gateway_describe(const struct gateway *gateway, struct buf *out)
         const char *address = gateway->current->config->admin_address;
         const char *colon = strrchr(address, ':');
         buf_append_format(
-            out, "operators: http://%.*s:%u\n", (int)(colon - address), address,
+            out,
+            "operators: http://%.*s:%u\n",
+            (int)(colon - address),
+            address,
             (unsigned)gateway->admin_port);
     }
 }

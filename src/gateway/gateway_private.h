@@ -36,13 +36,13 @@
 
 #include <semaphore.h>
 
-#define GATEWAY_REQUEST_ID_SIZE  72
-#define GATEWAY_REQUESTS_KEPT    512
-#define GATEWAY_ERROR_MAX        4096
-#define GATEWAY_ANSWER_HEADERS   (HTTP_FIELDS_MAX + GATEWAY_HEADERS_MAX + 8)
-#define GATEWAY_FORWARD_HEADERS  (HTTP_FIELDS_MAX + GATEWAY_HEADERS_MAX + 8)
-#define GATEWAY_BUCKETS          14
-#define GATEWAY_STATUS_CLASSES   5 /* 1xx (never) to 5xx */
+#define GATEWAY_REQUEST_ID_SIZE 72
+#define GATEWAY_REQUESTS_KEPT   512
+#define GATEWAY_ERROR_MAX       4096
+#define GATEWAY_ANSWER_HEADERS  (HTTP_FIELDS_MAX + GATEWAY_HEADERS_MAX + 8)
+#define GATEWAY_FORWARD_HEADERS (HTTP_FIELDS_MAX + GATEWAY_HEADERS_MAX + 8)
+#define GATEWAY_BUCKETS         14
+#define GATEWAY_STATUS_CLASSES  5 /* 1xx (never) to 5xx */
 
 /* What happened to a request, beside its status. */
 enum gateway_verdict {
@@ -91,11 +91,11 @@ struct gateway_target {
 struct gateway_generation {
     struct gateway *gateway;
     struct gateway_config *config;
-    struct gateway_target **targets; /* by index of config->upstreams */
+    struct gateway_target **targets;         /* by index of config->upstreams */
     struct gateway_route_counters *counters; /* by index of config->routes, and one more for none */
     uint64_t number;
     struct gateway_redis *redis; /* NULL: limits are this process's own */
-    uint32_t references; /* loop: one while it is current, one for each request */
+    uint32_t references;         /* loop: one while it is current, one for each request */
     struct os_task retire;
     struct gateway_generation *next_retired;
 };
@@ -167,7 +167,7 @@ struct gateway_request {
     struct gateway_limit_check checks[GATEWAY_LIMIT_CHECKS_MAX];
     uint64_t shared[GATEWAY_LIMIT_CHECKS_MAX]; /* the same subjects, as all gateways call them */
     uint32_t check_count;
-    bool has_places; /* of the limit table, to be given back */
+    bool has_places;       /* of the limit table, to be given back */
     uint64_t forwarded_ns; /* when it was handed on */
     struct upstream_call call;
     struct http_header headers[GATEWAY_FORWARD_HEADERS];
@@ -207,8 +207,8 @@ void gateway_listeners_abandon(struct gateway *gateway, struct gateway_listeners
 void gateway_listeners_adopt(
     struct gateway *gateway, struct gateway_listeners *listeners, bool started, uint32_t drain_ms);
 void gateway_listener_destroy(struct gateway_listener **listener);
-MUST_USE err_t gateway_address_split(
-    const char *text, char ret_host[GATEWAY_HOST_SIZE + 8], uint16_t *ret_port);
+MUST_USE err_t
+gateway_address_split(const char *text, char ret_host[GATEWAY_HOST_SIZE + 8], uint16_t *ret_port);
 
 /* ---- request.c (loop) */
 void gateway_on_requests(void *context, struct net_exchange *first);
@@ -240,8 +240,7 @@ size_t gateway_headers_for_client(
     const struct http_head *head,
     struct http_header headers[GATEWAY_ANSWER_HEADERS]);
 /* Adds what a browser needs to be told, to `headers`; returns how many. */
-size_t
-gateway_headers_cors(const struct gateway_request *request, struct http_header headers[4]);
+size_t gateway_headers_cors(const struct gateway_request *request, struct http_header headers[4]);
 
 /* Reads the configuration again, and answers what came of it. Operations loop. */
 err_t gateway_reload_now(struct gateway *gateway, char reason[GATEWAY_REASON_SIZE]);
@@ -283,8 +282,8 @@ extern const struct net_server_hooks gateway_admin_hooks;
 /* ---- redis.c (loop, but for create and destroy) */
 /* Operations loop: generation->redis becomes the gateway's if that is configured the same, or a new
  * one; NULL without an address. */
-MUST_USE err_t gateway_redis_share(
-    struct gateway_generation *generation, char reason[GATEWAY_REASON_SIZE]);
+MUST_USE err_t
+gateway_redis_share(struct gateway_generation *generation, char reason[GATEWAY_REASON_SIZE]);
 /* The last generation's: waits for its connection to close. */
 void gateway_redis_unshare(struct gateway_generation *generation);
 /* Asks for the rates of a request, which goes on by gateway_limits_decided or _fall_back, later.

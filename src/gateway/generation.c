@@ -3,6 +3,7 @@
 
 #include "base/assert.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -90,22 +91,32 @@ settings_of(const struct gateway_upstream_config *config, struct upstream_settin
     settings->server_name = config->server_name[0] == '\0' ? NULL : config->server_name;
 }
 
+struct endpoint_host {
+    char text[GATEWAY_HOST_SIZE + 8];
+};
+
 static err_t
 endpoints_set(struct gateway_target *target, const struct gateway_upstream_config *config)
 {
+    size_t count = config->endpoint_count;
+    ASSERT(count <= GATEWAY_ENDPOINTS_MAX);
     struct upstream_endpoint endpoints[GATEWAY_ENDPOINTS_MAX];
-    char hosts[GATEWAY_ENDPOINTS_MAX][GATEWAY_HOST_SIZE + 8];
-    ASSERT(config->endpoint_count <= GATEWAY_ENDPOINTS_MAX);
-    for (size_t i = 0; i < config->endpoint_count; i++) {
+    struct endpoint_host *hosts = calloc(count, sizeof(*hosts));
+    err_t result = hosts == NULL ? ERR_MEMORY : ERR_OK;
+    for (size_t i = 0; i < count && result == ERR_OK; i++) {
         const struct gateway_endpoint_config *from = &config->endpoints[i];
         endpoints[i] = (struct upstream_endpoint){
-            .host = hosts[i],
+            .host = hosts[i].text,
             .weight = (uint32_t)from->weight,
             .priority = (uint32_t)from->priority,
         };
-        TRY(gateway_address_split(from->address, hosts[i], &endpoints[i].port));
+        result = gateway_address_split(from->address, hosts[i].text, &endpoints[i].port);
     }
-    return upstream_set(target->upstream, endpoints, config->endpoint_count);
+    if (result == ERR_OK) {
+        result = upstream_set(target->upstream, endpoints, count);
+    }
+    free(hosts);
+    return result;
 }
 
 static err_t
@@ -138,14 +149,16 @@ target_open(
             config->tls_ca[0] == '\0' ? NULL : config->tls_ca, config->tls_verify, &target->tls);
         if (result != ERR_OK) {
             explain(
-                reason, "upstreams.%s.tls_ca: %.200s: %s", config->name, config->tls_ca,
+                reason,
+                "upstreams.%s.tls_ca: %.200s: %s",
+                config->name,
+                config->tls_ca,
                 err_text(result));
             return result;
         }
         settings.tls = target->tls;
     }
-    err_t result =
-        upstream_create(gateway->parts.loop, config->name, &settings, &target->upstream);
+    err_t result = upstream_create(gateway->parts.loop, config->name, &settings, &target->upstream);
     if (result == ERR_OK) {
         result = source_set(target, config);
     }
@@ -189,8 +202,7 @@ static struct gateway_target *
 target_find(struct gateway *gateway, const struct gateway_upstream_config *config)
 {
     for (struct gateway_target *target = gateway->targets; target != NULL; target = target->next) {
-        if (target->fingerprint == config->fingerprint &&
-            strcmp(target->name, config->name) == 0) {
+        if (target->fingerprint == config->fingerprint && strcmp(target->name, config->name) == 0) {
             return target;
         }
     }

@@ -12,6 +12,9 @@
 
 #include "base/assert.h"
 
+/* Of each address in Forwarded: its name, quotes, brackets and the comma. */
+#define HOP_EXTRA 16
+
 /* What request_write or HEADERS-2 decides about; by known field where there is one. */
 static bool
 is_ours(enum http_field field)
@@ -36,12 +39,24 @@ static bool
 is_ours_by_name(struct span name)
 {
     static const struct span names[] = {
-        {"x-forwarded-host", 16},   {"x-forwarded-port", 16},    {"x-forwarded-server", 18},
-        {"x-forwarded-prefix", 18}, {"x-forwarded-scheme", 18},  {"x-forwarded-ssl", 15},
-        {"forwarded", 9},           {"x-real-ip", 9},            {"x-client-ip", 11},
-        {"true-client-ip", 14},     {"cf-connecting-ip", 16},    {"x-original-url", 14},
-        {"x-rewrite-url", 13},      {"x-http-method", 13},       {"x-http-method-override", 22},
-        {"x-method-override", 17},  {"x-original-host", 15},     {"proxy-authorization", 19},
+        {"x-forwarded-host", 16},
+        {"x-forwarded-port", 16},
+        {"x-forwarded-server", 18},
+        {"x-forwarded-prefix", 18},
+        {"x-forwarded-scheme", 18},
+        {"x-forwarded-ssl", 15},
+        {"forwarded", 9},
+        {"x-real-ip", 9},
+        {"x-client-ip", 11},
+        {"true-client-ip", 14},
+        {"cf-connecting-ip", 16},
+        {"x-original-url", 14},
+        {"x-rewrite-url", 13},
+        {"x-http-method", 13},
+        {"x-http-method-override", 22},
+        {"x-method-override", 17},
+        {"x-original-host", 15},
+        {"proxy-authorization", 19},
         {"proxy", 5},
     };
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
@@ -103,13 +118,21 @@ add(struct http_header *headers, size_t *count, size_t limit, struct span name, 
 
 /* Text in the exchange's arena; empty without memory, which the header's absence shows. */
 static struct span
-in_arena(struct gateway_request *request, void (*write)(const struct gateway_forwarded *, struct buf *))
+in_arena(
+    struct gateway_request *request, void (*write)(const struct gateway_forwarded *, struct buf *))
 {
-    char memory[GATEWAY_HOPS_MAX * 64 + 512];
+    const struct gateway_forwarded *forwarded = &request->forwarded;
+    size_t room =
+        forwarded->hop_count * (GATEWAY_IP_TEXT_SIZE + HOP_EXTRA) + forwarded->host.size + 64;
+    char *memory = arena_alloc(request->exchange->arena, room);
+    if (memory == NULL) {
+        return SPAN_EMPTY;
+    }
     struct buf text;
-    buf_init_fixed(&text, memory, sizeof(memory));
-    write(&request->forwarded, &text);
-    return buf_failed(&text) ? SPAN_EMPTY : arena_copy(request->exchange->arena, buf_span(&text));
+    buf_init_fixed(&text, memory, room);
+    write(forwarded, &text);
+    ASSERT(!buf_failed(&text));
+    return buf_span(&text);
 }
 
 size_t
@@ -155,8 +178,7 @@ static bool
 is_cors(struct span name)
 {
     static const struct span prefix = {"access-control-", 15};
-    return name.size > prefix.size &&
-           span_equal_nocase(span_slice(name, 0, prefix.size), prefix);
+    return name.size > prefix.size && span_equal_nocase(span_slice(name, 0, prefix.size), prefix);
 }
 
 static bool

@@ -161,7 +161,9 @@ look(
     struct gateway_limit_verdict verdict = {.reason = GATEWAY_LIMIT_NONE};
     if (subject == NULL) {
         verdict.reason = GATEWAY_LIMIT_TABLE;
-    } else if ((parts & PART_PLACE) != 0 && rule->concurrent != 0 && subject->under_way >= rule->concurrent) {
+    } else if (
+        (parts & PART_PLACE) != 0 && rule->concurrent != 0 &&
+        subject->under_way >= rule->concurrent) {
         verdict.reason = GATEWAY_LIMIT_CONCURRENT;
     } else if ((parts & PART_RATE) != 0) {
         verdict.retry_ns = wait_ns(subject, rule, now_ns);
@@ -183,8 +185,7 @@ take(
     ASSERT(count <= GATEWAY_LIMIT_CHECKS_MAX);
     for (uint32_t i = 0; i < count; i++) {
         subjects[i] = find_or_make(table, checks[i].subject, now_ns);
-        struct gateway_limit_verdict verdict =
-            look(subjects[i], &checks[i].rule, parts, now_ns);
+        struct gateway_limit_verdict verdict = look(subjects[i], &checks[i].rule, parts, now_ns);
         /* Pinned while the others are looked at, so that none makes room for another. */
         if (subjects[i] != NULL) {
             subjects[i]->under_way++;

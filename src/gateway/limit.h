@@ -25,8 +25,9 @@ struct gateway_limit_rule {
 };
 
 /* A rule of `rate` requests a second, rounded to a nanosecond (0.05 % at a million a second). */
-struct gateway_limit_rule
-gateway_limit_rule_make(uint64_t rate, uint64_t burst, uint64_t concurrent);
+struct gateway_limit_rule gateway_limit_rule_make(
+    uint64_t rate, uint64_t burst, uint64_t concurrent);
+
 static inline bool
 gateway_limit_rule_is_empty(const struct gateway_limit_rule *rule)
 {
@@ -52,8 +53,7 @@ struct gateway_limit_verdict {
 };
 
 /* `subjects_max` at least 1. */
-MUST_USE err_t
-gateway_limit_create(uint32_t subjects_max, struct gateway_limit_table **ret_table);
+MUST_USE err_t gateway_limit_create(uint32_t subjects_max, struct gateway_limit_table **ret_table);
 void gateway_limit_destroy(struct gateway_limit_table **table);
 
 /* Takes a token and a place of every check, or nothing. With `concurrency_only` rates are not

@@ -159,8 +159,7 @@ t_bounded(void **state)
     gateway_limit_take(table, &busy, 1, false, NS_PER_S, &verdict);
     assert_int_equal(verdict.reason, GATEWAY_LIMIT_NONE);
     for (uint64_t i = 2; i < 100; i++) {
-        struct gateway_limit_check other = {
-            .subject = i, .rule = gateway_limit_rule_make(1, 1, 0)};
+        struct gateway_limit_check other = {.subject = i, .rule = gateway_limit_rule_make(1, 1, 0)};
         assert_true(t_take(table, other, NS_PER_S));
     }
     struct gateway_limit_counters counters;

@@ -1,7 +1,7 @@
 /*
  * What a request is counted against: its route, its key, its client's address, each as the route
- * says and as all routes together say. Places (requests under way) are this process's own; rates are
- * too, unless there is a Redis.
+ * says and as all routes together say. Places (requests under way) are this process's own; rates
+ * are too, unless there is a Redis.
  */
 #include "gateway_private.h"
 
@@ -103,12 +103,7 @@ gateway_limits_apply(struct gateway_request *request)
     bool shared = redis != NULL && has_rates(request);
     struct gateway_limit_verdict verdict;
     gateway_limit_take(
-        gateway->limits,
-        request->checks,
-        request->check_count,
-        shared,
-        net_now_ns(),
-        &verdict);
+        gateway->limits, request->checks, request->check_count, shared, net_now_ns(), &verdict);
     if (verdict.reason != GATEWAY_LIMIT_NONE) {
         refuse(request, verdict.reason, verdict.retry_ns);
         return;
@@ -136,13 +131,8 @@ gateway_limits_fall_back(struct gateway_request *request)
 {
     struct gateway_limit_verdict verdict;
     gateway_limit_take_rates(
-        request->gateway->limits,
-        request->checks,
-        request->check_count,
-        net_now_ns(),
-        &verdict);
-    gateway_limits_decided(
-        request, verdict.reason == GATEWAY_LIMIT_NONE, verdict.retry_ns);
+        request->gateway->limits, request->checks, request->check_count, net_now_ns(), &verdict);
+    gateway_limits_decided(request, verdict.reason == GATEWAY_LIMIT_NONE, verdict.retry_ns);
 }
 
 void

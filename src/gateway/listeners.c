@@ -7,15 +7,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ARENA_MAX   (UINT64_C(4) << 20)
-#define LINGER_MS   2000
-#define EXTENSIONS  1024
-#define TRAILERS    4096
-#define TARGET_MAX  8192
+#define ARENA_MAX  (UINT64_C(4) << 20)
+#define LINGER_MS  2000
+#define EXTENSIONS 1024
+#define TRAILERS   4096
+#define TARGET_MAX 8192
 
 err_t
-gateway_address_split(
-    const char *text, char ret_host[GATEWAY_HOST_SIZE + 8], uint16_t *ret_port)
+gateway_address_split(const char *text, char ret_host[GATEWAY_HOST_SIZE + 8], uint16_t *ret_port)
 {
     const char *colon = strrchr(text, ':');
     uint64_t port;
@@ -161,8 +160,7 @@ listener_create(
 
 /* Certificates apart, which may be renewed in place. */
 static bool
-is_unchanged(
-    const struct gateway_listener *listener, const struct gateway_listener_config *config)
+is_unchanged(const struct gateway_listener *listener, const struct gateway_listener_config *config)
 {
     struct gateway_listener_config a = listener->config;
     struct gateway_listener_config b = *config;

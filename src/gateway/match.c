@@ -76,8 +76,7 @@ mode_matches(const struct gateway_route *route, const struct gateway_match_reque
     if (route->mode == GATEWAY_MODE_ANY) {
         return true;
     }
-    return request->kind != GATEWAY_KEY_NONE &&
-           request->live == (route->mode == GATEWAY_MODE_LIVE);
+    return request->kind != GATEWAY_KEY_NONE && request->live == (route->mode == GATEWAY_MODE_LIVE);
 }
 
 static bool

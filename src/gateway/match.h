@@ -1,10 +1,10 @@
 /*
  * Which route a request takes. Pure.
  *
- * Precedence, the first difference decides: a host given exactly, before "*.example.com" (the longer
- * first), before none; an exact path, before a prefix (the longer first); a mode, before none;
- * methods, before none; more headers, before fewer; the order in the file. Routes are sorted so when
- * the configuration is read, and the first that matches is taken.
+ * Precedence, the first difference decides: a host given exactly, before "*.example.com" (the
+ * longer first), before none; an exact path, before a prefix (the longer first); a mode, before
+ * none; methods, before none; more headers, before fewer; the order in the file. Routes are sorted
+ * so when the configuration is read, and the first that matches is taken.
  */
 #ifndef GATEWAY_MATCH_H
 #define GATEWAY_MATCH_H
@@ -33,8 +33,8 @@ int gateway_route_compare(const struct gateway_route *a, const struct gateway_ro
 
 /* The upstream of the split that gets this request: by `sticky` if the route wants it, in turn
  * otherwise, evenly spread (`turn` is the route's counter, from 0). */
-uint32_t
-gateway_split_choose(const struct gateway_route *route, uint64_t sticky_hash, uint64_t turn);
+uint32_t gateway_split_choose(
+    const struct gateway_route *route, uint64_t sticky_hash, uint64_t turn);
 
 /* The path that is passed on: the prefix that matched replaced. Appends to `out`. */
 void gateway_rewrite_path(const struct gateway_route *route, struct span path, struct buf *out);

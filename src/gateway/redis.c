@@ -1,7 +1,7 @@
 /*
- * Limits that gateways share: token buckets in a Redis, one Lua script, so that each decision is one
- * atomic step there, by Redis's own clock. hiredis on the net loop; requests of one turn leave in one
- * write.
+ * Limits that gateways share: token buckets in a Redis, one Lua script, so that each decision is
+ * one atomic step there, by Redis's own clock. hiredis on the net loop; requests of one turn leave
+ * in one write.
  *
  * REDIS-1  A request that was asked for goes on exactly once: by the answer, or by falling back to
  *          the local limits, whichever comes first.
@@ -19,16 +19,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define NS_PER_MS      UINT64_C(1000000)
-#define PASSWORD_MAX   512
-#define COMMAND_ARGS   (3 + 3 * GATEWAY_LIMIT_CHECKS_MAX)
+#define NS_PER_MS          UINT64_C(1000000)
+#define PASSWORD_MAX       512
+#define COMMAND_ARGS       (3 + 3 * GATEWAY_LIMIT_CHECKS_MAX)
 #define CONNECT_TIMEOUT_MS 1000
 
 /*
  * KEYS: one bucket a rule. ARGV: of each the interval in nanoseconds and the burst. All or none are
- * taken (LIMIT-2). The same algorithm as limit.c; times are microseconds of Redis's clock, modulo 115
- * days so that a double holds thousandths of them. A time that cannot be, such as one from before
- * the clock went back or around, is no debt. Answers 0, or the microseconds to wait.
+ * taken (LIMIT-2). The same algorithm as limit.c; times are microseconds of Redis's clock, modulo
+ * 115 days so that a double holds thousandths of them. A time that cannot be, such as one from
+ * before the clock went back or around, is no debt. Answers 0, or the microseconds to wait.
  */
 static const char script[] =
     "local t = redis.call('TIME')\n"
@@ -236,8 +236,7 @@ gateway_redis_ask(struct gateway_redis *redis, struct gateway_request *request)
         gateway_redis_connect(redis);
     }
     struct ask *ask = NULL;
-    if (redis->state == STATE_READY &&
-        redis->ask_count < (uint32_t)redis->config.in_flight_max) {
+    if (redis->state == STATE_READY && redis->ask_count < (uint32_t)redis->config.in_flight_max) {
         ask = calloc(1, sizeof(*ask));
     }
     if (ask == NULL) {
@@ -273,8 +272,7 @@ gateway_redis_ask(struct gateway_redis *redis, struct gateway_request *request)
         .request = request,
         .deadline_ns = now_ns + (uint64_t)redis->config.timeout * NS_PER_MS,
     };
-    if (redisAsyncCommandArgv(redis->context, on_answer, ask, count, arguments, NULL) !=
-        REDIS_OK) {
+    if (redisAsyncCommandArgv(redis->context, on_answer, ask, count, arguments, NULL) != REDIS_OK) {
         free(ask);
         redis->counters.fell_back++;
         return false;
@@ -355,8 +353,7 @@ on_connect(const redisAsyncContext *context, int status)
     if (redis->password[0] != '\0') {
         (void)redisAsyncCommand(redis->context, NULL, NULL, "AUTH %s", redis->password);
     }
-    if (redisAsyncCommand(redis->context, on_loaded, redis, "SCRIPT LOAD %s", script) !=
-        REDIS_OK) {
+    if (redisAsyncCommand(redis->context, on_loaded, redis, "SCRIPT LOAD %s", script) != REDIS_OK) {
         redisAsyncDisconnect(redis->context);
     }
 }
@@ -384,8 +381,8 @@ context_open(struct gateway_redis *redis)
         redisAsyncFree(context);
         return ERR_CLOSED;
     }
-    err_t result = net_watch_create(
-        redis->gateway->parts.loop, context->c.fd, on_ready, redis, &redis->watch);
+    err_t result =
+        net_watch_create(redis->gateway->parts.loop, context->c.fd, on_ready, redis, &redis->watch);
     if (result != ERR_OK) {
         redisAsyncFree(context);
         return result;
@@ -416,9 +413,7 @@ gateway_redis_connect(struct gateway_redis *redis)
         return;
     }
     err_t result = net_timer_arm(
-        redis->gateway->parts.loop,
-        &redis->timer,
-        net_now_ns() + CONNECT_TIMEOUT_MS * NS_PER_MS);
+        redis->gateway->parts.loop, &redis->timer, net_now_ns() + CONNECT_TIMEOUT_MS * NS_PER_MS);
     (void)result;
 }
 
@@ -490,8 +485,11 @@ redis_create(
     }
     if (result != ERR_OK) {
         (void)snprintf(
-            reason, GATEWAY_REASON_SIZE, "redis.password_file: %.512s: %s",
-            config->password_file, err_text(result));
+            reason,
+            GATEWAY_REASON_SIZE,
+            "redis.password_file: %.512s: %s",
+            config->password_file,
+            err_text(result));
         (void)sem_destroy(&redis->stopped);
         free(redis);
         return result;
@@ -509,8 +507,7 @@ gateway_redis_share(struct gateway_generation *generation, char reason[GATEWAY_R
         gateway->redis = NULL;
         return ERR_OK;
     }
-    if (gateway->redis == NULL ||
-        memcmp(&gateway->redis->config, config, sizeof(*config)) != 0) {
+    if (gateway->redis == NULL || memcmp(&gateway->redis->config, config, sizeof(*config)) != 0) {
         struct gateway_redis *redis;
         TRY(redis_create(gateway, config, &redis, reason));
         gateway->redis = redis;
@@ -540,8 +537,7 @@ gateway_redis_unshare(struct gateway_generation *generation)
 }
 
 void
-gateway_redis_count(
-    const struct gateway_redis *redis, struct gateway_redis_counters *ret_counters)
+gateway_redis_count(const struct gateway_redis *redis, struct gateway_redis_counters *ret_counters)
 {
     *ret_counters = redis->counters;
 }

@@ -221,8 +221,7 @@ static void
 match_preflight(struct gateway_request *request, struct gateway_match_request match)
 {
     struct span wanted;
-    if (!http_head_find(
-            request->exchange->head, SPAN("access-control-request-method"), &wanted)) {
+    if (!http_head_find(request->exchange->head, SPAN("access-control-request-method"), &wanted)) {
         return;
     }
     uint32_t method = HTTP_METHOD_GET;
@@ -248,7 +247,8 @@ find_route(struct gateway_request *request)
 {
     const struct net_exchange *exchange = request->exchange;
     char *memory = arena_alloc(exchange->arena, exchange->path.size + 1);
-    if (memory == NULL || gateway_path_normalize(exchange->path, memory, &request->path) != ERR_OK) {
+    if (memory == NULL ||
+        gateway_path_normalize(exchange->path, memory, &request->path) != ERR_OK) {
         request->path = SPAN_EMPTY;
         return;
     }
@@ -358,8 +358,7 @@ static bool
 decide(struct gateway_request *request)
 {
     bool public = request->route != NULL && request->route->public;
-    if (request->route != NULL && request->route->cors != NULL &&
-        is_preflight(request->exchange)) {
+    if (request->route != NULL && request->route->cors != NULL && is_preflight(request->exchange)) {
         request->verdict = GATEWAY_PREFLIGHT;
         gateway_answer_preflight(request);
         return false;
@@ -445,9 +444,7 @@ target_choose(struct gateway_request *request)
     const struct gateway_route *route = request->route;
     struct gateway_route_counters *counters = &request->generation->counters[route->index];
     uint32_t index = gateway_split_choose(
-        route,
-        route->sticky == GATEWAY_STICKY_NONE ? 0 : sticky_hash(request),
-        counters->turn);
+        route, route->sticky == GATEWAY_STICKY_NONE ? 0 : sticky_hash(request), counters->turn);
     counters->turn++;
     return request->generation->targets[index];
 }
@@ -487,8 +484,7 @@ gateway_on_refused(void *context, struct net_exchange *exchange, const char *rea
     request.generation = gateway->current;
     request.verdict = GATEWAY_REFUSED;
     id_make(gateway, request.id);
-    struct span message =
-        arena_format(exchange->arena, "The request was refused: %.200s.", reason);
+    struct span message = arena_format(exchange->arena, "The request was refused: %.200s.", reason);
     unsigned status = exchange->answer.status;
     gateway_answer_error(
         &request, status, status >= 500 ? "api_error" : "invalid_request_error", NULL, message);

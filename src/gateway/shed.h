@@ -26,8 +26,8 @@ enum gateway_class {
 extern const char *const gateway_class_names[GATEWAY_CLASS_COUNT];
 
 struct gateway_shed {
-    uint64_t latency_ns;                  /* moving average; its writer is gateway_shed_answered */
-    uint32_t load;                        /* per mille */
+    uint64_t latency_ns;                   /* moving average; its writer is gateway_shed_answered */
+    uint32_t load;                         /* per mille */
     uint32_t carried[GATEWAY_CLASS_COUNT]; /* of a refusal, per mille */
 };
 

@@ -27,8 +27,8 @@ t_order(void **state)
     (void)state;
     for (uint32_t load = 0; load < 10000; load += 50) {
         uint32_t before = 0;
-        for (int class = 0; class < GATEWAY_CLASS_COUNT; class++) {
-            uint32_t refused = t_refused_of_1000(load, (enum gateway_class)class);
+        for (int class = 0; class < GATEWAY_CLASS_COUNT; class ++) {
+            uint32_t refused = t_refused_of_1000(load, (enum gateway_class) class);
             assert_true(refused >= before);
             before = refused;
         }

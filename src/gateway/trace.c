@@ -2,7 +2,8 @@
  * The one place where a trace begins or goes on, and where it ends.
  *
  * The gateway stands at a trust border: what a client says about traces is not taken over, as W3C
- * Trace Context section 3.2 ("privacy") and 7 ("restart") allow, unless a trusted proxy is the peer.
+ * Trace Context section 3.2 ("privacy") and 7 ("restart") allow, unless a trusted proxy is the
+ * peer.
  */
 #include "gateway_private.h"
 

@@ -269,10 +269,7 @@ net_server_listen(struct net_server *server, const struct net_listen *listen, ui
 
 err_t
 net_server_listen_beside(
-    struct net_server *server,
-    const struct net_server *other,
-    uint32_t index,
-    struct net_tls *tls)
+    struct net_server *server, const struct net_server *other, uint32_t index, struct net_tls *tls)
 {
     ASSERT(!server->started);
     ASSERT(index < other->listener_count);

@@ -69,8 +69,8 @@ net_watch_set(struct net_watch *watch, unsigned events)
     watch->events = events;
     int wanted = ((events & NET_WATCH_READ) != 0 ? UV_READABLE : 0) |
                  ((events & NET_WATCH_WRITE) != 0 ? UV_WRITABLE : 0);
-    int result = wanted == 0 ? uv_poll_stop(&watch->poll)
-                             : uv_poll_start(&watch->poll, wanted, on_poll);
+    int result =
+        wanted == 0 ? uv_poll_stop(&watch->poll) : uv_poll_start(&watch->poll, wanted, on_poll);
     ASSERT(result == 0);
 }
 

@@ -65,8 +65,8 @@ void gateway_destroy(struct gateway **gateway);
 void gateway_describe(const struct gateway *gateway, struct buf *out);
 
 /* Checks a configuration without anything being opened for it. */
-MUST_USE err_t gateway_check(
-    struct os_disk *disk, const char *config_file, char reason[GATEWAY_REASON_SIZE]);
+MUST_USE err_t
+gateway_check(struct os_disk *disk, const char *config_file, char reason[GATEWAY_REASON_SIZE]);
 /* Every key of the configuration, for people. */
 void gateway_help(struct buf *out);
 

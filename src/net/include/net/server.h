@@ -129,14 +129,11 @@ struct net_listen {
 MUST_USE err_t
 net_server_listen(struct net_server *server, const struct net_listen *listen, uint16_t *ret_port);
 
-/* Listens where a listener of another server does, on the same socket: connections go to either, and
- * none is lost when the other stops. `index` counts the other's net_server_listen. Before
+/* Listens where a listener of another server does, on the same socket: connections go to either,
+ * and none is lost when the other stops. `index` counts the other's net_server_listen. Before
  * net_server_start of this one, while the other is not being stopped. ERR_FULL, ERR_IO. */
 MUST_USE err_t net_server_listen_beside(
-    struct net_server *server,
-    const struct net_server *other,
-    uint32_t index,
-    struct net_tls *tls);
+    struct net_server *server, const struct net_server *other, uint32_t index, struct net_tls *tls);
 
 /* Begins to accept. Any thread, once. */
 void net_server_start(struct net_server *server);

@@ -22,8 +22,9 @@ net_tls_create_server(const char *certificate_file, const char *key_file, struct
  * which is for tests only. */
 MUST_USE err_t net_tls_create_client(const char *ca_file, bool verify, struct net_tls **ret_tls);
 
-/* New connections of `tls` use what `take_with` was made from, certificates and all; those that there
- * are keep what they have. Both are for listeners. On the loop's thread, or before anything uses it.
+/* New connections of `tls` use what `take_with` was made from, certificates and all; those that
+ * there are keep what they have. Both are for listeners. On the loop's thread, or before anything
+ * uses it.
  */
 void net_tls_replace(struct net_tls *tls, struct net_tls **take_with);
 

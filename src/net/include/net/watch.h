@@ -19,8 +19,8 @@ struct net_watch;
 #define NET_WATCH_READ  1U
 #define NET_WATCH_WRITE 2U
 
-/* `events` are those of NET_WATCH_* that came; both after an error of the socket. It may destroy the
- * watch. ERR_MEMORY, ERR_IO. */
+/* `events` are those of NET_WATCH_* that came; both after an error of the socket. It may destroy
+ * the watch. ERR_MEMORY, ERR_IO. */
 MUST_USE err_t net_watch_create(
     struct net_loop *loop,
     int fd,
@@ -29,8 +29,8 @@ MUST_USE err_t net_watch_create(
     struct net_watch **ret_watch);
 /* What is waited for from now on; 0: nothing. */
 void net_watch_set(struct net_watch *watch, unsigned events);
-/* Its memory goes when the loop has let go of it: before the loop stops there must be one more turn,
- * which net_loop_stop makes. Accepts NULL inside. */
+/* Its memory goes when the loop has let go of it: before the loop stops there must be one more
+ * turn, which net_loop_stop makes. Accepts NULL inside. */
 void net_watch_destroy(struct net_watch **watch);
 
 #endif
