@@ -222,7 +222,7 @@ static void
 test_histories(void **state)
 {
     (void)state;
-    uint64_t rounds = getenv("TEST_LONG") != NULL ? 100 : 8;
+    uint64_t rounds = getenv("TEST_LONG") != NULL ? 100 : 4;
     for (uint64_t seed = 0; seed < rounds; seed++) {
         for (uint32_t policy = 0; policy < BALANCE_POLICY_COUNT; policy++) {
             struct balance_settings settings = {

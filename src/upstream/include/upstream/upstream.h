@@ -41,6 +41,7 @@
 #include "net/loop.h"
 #include "net/tls.h"
 
+struct trace_log;
 struct upstream;
 
 /* Endpoints of an upstream, those that drain included. */
@@ -92,6 +93,7 @@ struct upstream_settings {
     const char *server_name; /* Host header and TLS name; NULL: the endpoint's, for
                                 upstream_follow_name that name. Copied, at most 253 bytes */
     enum net_reach reach;
+    struct trace_log *log; /* changes of states are told there; NULL: nowhere. Borrowed */
 };
 
 /* Least of two by weight, 10 s slow start, panic below 50 %, hash bound 125 %; 64 connections and
@@ -202,10 +204,10 @@ struct upstream_call {
     struct os_task task;
     struct list_link link; /* all that have not ended */
     uint64_t deadline_ns;
-    uint64_t attempt_ns;
     uint32_t state;
     uint32_t slot;
     uint32_t ticket; /* the breaker's */
+    bool has_answer; /* the last attempt was answered */
     bool retrying;
     bool cancelled;
 };
@@ -232,7 +234,7 @@ void upstream_call_release(struct upstream_call *call);
 struct upstream_counters {
     uint64_t requests;    /* taken */
     uint64_t active;      /* gauge: not ended */
-    uint64_t pending;     /* gauge: waiting for a connection */
+    uint64_t pending;     /* gauge, a second old at most: waiting for a connection */
     uint64_t backing_off; /* gauge: waiting for a retry */
     uint64_t answered;    /* the outcomes: */
     uint64_t not_sent;
@@ -265,11 +267,11 @@ struct upstream_endpoint_counters {
     uint64_t in_flight;                /* gauge */
     uint64_t requests;                 /* attempts */
     uint64_t errors;                   /* attempts not answered, and 5xx */
-    uint64_t connect_failed;
+    uint64_t connect_failed;           /* a second old at most */
     uint64_t ejections;
     uint64_t checks; /* active */
     uint64_t checks_failed;
-    uint64_t connections; /* gauge */
+    uint64_t connections; /* gauge, a second old at most */
     uint64_t answers;     /* with the next: the mean latency */
     uint64_t latency_total_ns;
     uint64_t latency_ns; /* gauge: smoothed over about the last eight answers */
