@@ -188,10 +188,8 @@ read_text(struct span text, struct gateway_config *config, char message[GATEWAY_
         .text = arena_copy(&config->arena, text), .arena = &config->arena, .message = message};
     struct json_value *root;
     struct json_problem problem;
-    if (reader.text.data == NULL) {
-        return text.size == 0
-                   ? gateway_reader_fail(&reader, &(struct json_value){0}, "the file is empty")
-                   : ERR_MEMORY;
+    if (reader.text.data == NULL && text.size > 0) {
+        return ERR_MEMORY;
     }
     err_t result = json_read(reader.text, &config->arena, VALUES_MAX, &root, &problem);
     if (result != ERR_OK) {

@@ -91,7 +91,7 @@ static void
 t_mistakes(void **state)
 {
     (void)state;
-    t_refused("", "the file is empty");
+    t_refused("", "line 1: The JSON text ends too early.");
     t_refused("{\n\"listeners\": [\n{,", "line 3: ");
     t_refused("{\"listeners\":1}", "line 1: listeners: must be a list");
     t_refused("{}", "listeners: there must be at least one");
