@@ -300,7 +300,7 @@ decide_route(struct gateway_request *request)
         refuse(
             request,
             GATEWAY_BAD_REQUEST,
-            400,
+            404,
             SPAN("The path has more than one reading: //, dot segments, backslashes and encoded "
                  "slashes are not accepted."));
         return false;

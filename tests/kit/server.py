@@ -11,6 +11,8 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 PROGRAM = pathlib.Path(os.environ.get("TEST_TAEL", ROOT / "build" / "tael"))
 LONG = os.environ.get("TEST_LONG") == "1"
+# Every server has a gateway before it, which the tests talk to without knowing.
+THROUGH_GATEWAY = os.environ.get("TEST_GATEWAY") == "1"
 
 # A machine that is busy with other tests may be slow to start a process, not to restart one: what
 # a test promises about time it measures itself.
@@ -66,6 +68,8 @@ class Server:
         self.starts = 0
         self.publishable_key = None
         self.fault = fault
+        self.gateway = None
+        self.direct_url = None
 
     # ---- life ------------------------------------------------------------------------------
 
@@ -94,7 +98,12 @@ class Server:
         match = wait_until(self._listening, seconds, "'listening on'")
         self.started_in = time.monotonic() - began
         self.port = int(match.group(1))
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = self.direct_url = f"http://127.0.0.1:{self.port}"
+        if THROUGH_GATEWAY:
+            from kit.gateway import Gateway, before
+
+            self.gateway = Gateway(self.folder / "gateway", before(self.port)).start()
+            self.url, self.port = self.gateway.url, self.gateway.port
         publishable = re.search(r"pk_test_\w+", self.output_path.read_text())
         if publishable:
             self.publishable_key = publishable.group()
@@ -109,8 +118,14 @@ class Server:
     def key(self):
         return (self.data / "test_secret_key").read_text().strip()
 
+    def _stop_gateway(self):
+        if self.gateway is not None:
+            gateway, self.gateway = self.gateway, None
+            gateway.stop()
+
     def kill(self):
         """As kill -9: nothing is flushed, nobody is told."""
+        self._stop_gateway()
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
         self.process = None
@@ -123,6 +138,7 @@ class Server:
 
     def stop(self):
         """Gracefully; the exit code must be 0."""
+        self._stop_gateway()
         if self.process is None:
             return
         self.process.send_signal(signal.SIGTERM)
