@@ -15,8 +15,9 @@
 #define CHUNK_MAX      (256U << 10)
 #define CHUNK_FULL     (32U << 10)
 #define FLUSH_AFTER_NS (UINT64_C(200) * OS_NS_PER_MS)
-#define WAITING_MAX    (8U << 20) /* bytes handed over and not written; beyond it lines are dropped \
-                                   */
+#define WAITING_MAX                                                                                \
+    (8U << 20) /* bytes handed over and not written; beyond it lines are dropped                   \
+                */
 #define FIELDS_MAX 24
 #define TEXT_MAX   256
 

@@ -45,7 +45,7 @@ gateway_count_request(struct gateway_request *request)
 {
     struct gateway_generation *generation = request->generation;
     size_t route = request->route == NULL ? generation->config->route_count : request->route->index;
-    struct gateway_route_counters *counters = &generation->counters[route];
+    struct gateway_route_counters *counters = generation->counters[route];
     uint64_t duration_ns = net_now_ns() - request->exchange->arrived_ns;
     size_t bucket = 0;
     while (bucket < GATEWAY_BUCKETS && duration_ns > bounds_us[bucket] * OS_NS_PER_US) {
@@ -98,7 +98,7 @@ render_routes(const struct gateway_generation *generation, struct buf *out)
                 "tael_gateway_requests_total{route=\"%s\",status=\"%s\"} %" PRIu64 "\n",
                 route_name(generation, i),
                 classes[class],
-                generation->counters[i].by_class[class]);
+                generation->counters[i]->by_class[class]);
         }
     }
     head(
@@ -107,7 +107,7 @@ render_routes(const struct gateway_generation *generation, struct buf *out)
         "histogram",
         "From the first byte of a request to its answer, by route.");
     for (size_t i = 0; i < count; i++) {
-        const struct gateway_route_counters *counters = &generation->counters[i];
+        const struct gateway_route_counters *counters = generation->counters[i];
         const char *name = route_name(generation, i);
         uint64_t sum = 0;
         for (size_t bucket = 0; bucket <= GATEWAY_BUCKETS; bucket++) {

@@ -63,7 +63,13 @@ enum gateway_verdict {
 #define GATEWAY_VERDICT_COUNT 12
 extern const char *const gateway_verdict_names[GATEWAY_VERDICT_COUNT];
 
+/* Of a route, by name: they go on through reloads. */
 struct gateway_route_counters {
+    struct gateway_route_counters *next; /* all of them, operations loop */
+    uint32_t generations;                /* that want them; operations loop */
+    char name[GATEWAY_NAME_SIZE];
+
+    /* Loop. */
     uint64_t by_class[GATEWAY_STATUS_CLASSES];
     uint64_t buckets[GATEWAY_BUCKETS + 1];
     uint64_t duration_ns;
@@ -91,8 +97,8 @@ struct gateway_target {
 struct gateway_generation {
     struct gateway *gateway;
     struct gateway_config *config;
-    struct gateway_target **targets;         /* by index of config->upstreams */
-    struct gateway_route_counters *counters; /* by index of config->routes, and one more for none */
+    struct gateway_target **targets;          /* by index of config->upstreams */
+    struct gateway_route_counters **counters; /* by index of config->routes, and one more: none */
     uint64_t number;
     struct gateway_redis *redis; /* NULL: limits are this process's own */
     uint32_t references;         /* loop: one while it is current, one for each request */
@@ -117,6 +123,7 @@ struct gateway {
 
     /* Operations loop (before it starts: whoever creates). */
     struct gateway_target *targets;
+    struct gateway_route_counters *counters;
     struct gateway_redis *redis; /* the newest generation's; others may have older ones */
     struct gateway_listener *listeners[GATEWAY_LISTENERS_MAX];
     size_t listener_count;
@@ -183,7 +190,7 @@ MUST_USE err_t gateway_generation_create(
 void gateway_generation_refresh(struct gateway_generation *generation);
 /* Its targets end unless another generation wants them. */
 void gateway_generation_destroy(struct gateway_generation **generation);
-/* Loop: in place of the current one. Counters of routes of the same name go on. */
+/* Loop: in place of the current one. */
 void gateway_generation_switch(struct gateway_generation *generation);
 void gateway_generation_unref(struct gateway_generation *generation);
 

@@ -234,7 +234,60 @@ targets_open(struct gateway_generation *generation, char reason[GATEWAY_REASON_S
     return ERR_OK;
 }
 
-/* The endpoints of upstreams that live on may be others now. */
+/* ----------------------------------------------------------------------------------- counters */
+
+static struct gateway_route_counters *
+counters_get(struct gateway *gateway, const char *name)
+{
+    struct gateway_route_counters *counters = gateway->counters;
+    while (counters != NULL && strcmp(counters->name, name) != 0) {
+        counters = counters->next;
+    }
+    if (counters == NULL) {
+        counters = calloc(1, sizeof(*counters));
+        if (counters == NULL) {
+            return NULL;
+        }
+        (void)snprintf(counters->name, sizeof(counters->name), "%s", name);
+        counters->next = gateway->counters;
+        gateway->counters = counters;
+    }
+    counters->generations++;
+    return counters;
+}
+
+static void
+counters_put(struct gateway *gateway, struct gateway_route_counters *counters)
+{
+    ASSERT(counters->generations > 0);
+    counters->generations--;
+    if (counters->generations > 0) {
+        return;
+    }
+    struct gateway_route_counters **place = &gateway->counters;
+    while (*place != counters) {
+        place = &(*place)->next;
+    }
+    *place = counters->next;
+    free(counters);
+}
+
+static err_t
+counters_open(struct gateway_generation *generation, char reason[GATEWAY_REASON_SIZE])
+{
+    const struct gateway_config *config = generation->config;
+    for (size_t i = 0; i <= config->route_count; i++) {
+        /* No route can be called like that. */
+        const char *name = i == config->route_count ? "" : config->routes[i].name;
+        generation->counters[i] = counters_get(generation->gateway, name);
+        if (generation->counters[i] == NULL) {
+            explain(reason, "%s", err_text(ERR_MEMORY));
+            return ERR_MEMORY;
+        }
+    }
+    return ERR_OK;
+}
+
 err_t
 gateway_generation_create(
     struct gateway *gateway,
@@ -254,12 +307,15 @@ gateway_generation_create(
     generation->references = 1;
     generation->targets = calloc(take_config->upstream_count, sizeof(struct gateway_target *));
     generation->counters =
-        calloc(take_config->route_count + 1, sizeof(struct gateway_route_counters));
+        calloc(take_config->route_count + 1, sizeof(struct gateway_route_counters *));
     err_t result = ERR_MEMORY;
     if (generation->targets != NULL && generation->counters != NULL) {
-        result = targets_open(generation, reason);
+        result = counters_open(generation, reason);
     } else {
         explain(reason, "%s", err_text(result));
+    }
+    if (result == ERR_OK) {
+        result = targets_open(generation, reason);
     }
     if (result == ERR_OK) {
         result = gateway_redis_share(generation, reason);
@@ -308,6 +364,11 @@ gateway_generation_destroy(struct gateway_generation **generation_pointer)
             target_destroy(generation->gateway, target);
         }
     }
+    for (size_t i = 0; generation->counters != NULL && i <= generation->config->route_count; i++) {
+        if (generation->counters[i] != NULL) {
+            counters_put(generation->gateway, generation->counters[i]);
+        }
+    }
     gateway_redis_unshare(generation);
     gateway_config_destroy(&generation->config);
     free(generation->targets);
@@ -316,29 +377,12 @@ gateway_generation_destroy(struct gateway_generation **generation_pointer)
     *generation_pointer = NULL;
 }
 
-/* Counters go on where the name is the same, so that a reload does not look like a restart. */
-static void
-counters_take_over(struct gateway_generation *to, const struct gateway_generation *from)
-{
-    for (size_t i = 0; i < to->config->route_count; i++) {
-        for (size_t j = 0; j < from->config->route_count; j++) {
-            if (strcmp(to->config->routes[i].name, from->config->routes[j].name) == 0) {
-                to->counters[i] = from->counters[j];
-            }
-        }
-    }
-    to->counters[to->config->route_count] = from->counters[from->config->route_count];
-}
-
 void
 gateway_generation_switch(struct gateway_generation *generation)
 {
     struct gateway *gateway = generation->gateway;
     struct gateway_generation *old = gateway->current;
     generation->number = old == NULL ? 1 : old->number + 1;
-    if (old != NULL) {
-        counters_take_over(generation, old);
-    }
     gateway->current = generation;
     if (old != NULL) {
         gateway_generation_unref(old);

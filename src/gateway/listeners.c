@@ -7,11 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ARENA_MAX  (UINT64_C(4) << 20)
-#define LINGER_MS  2000
-#define EXTENSIONS 1024
-#define TRAILERS   4096
-#define TARGET_MAX 8192
+#define ARENA_MAX     (UINT64_C(4) << 20)
+#define DRAIN_IDLE_MS 1000
+#define LINGER_MS     2000
+#define EXTENSIONS    1024
+#define TRAILERS      4096
+#define TARGET_MAX    8192
 
 err_t
 gateway_address_split(const char *text, char ret_host[GATEWAY_HOST_SIZE + 8], uint16_t *ret_port)
@@ -58,6 +59,7 @@ settings_of(const struct gateway_listener_config *config, struct net_server_sett
     settings->idle_timeout_ms = (uint32_t)config->idle_timeout;
     settings->write_timeout_ms = (uint32_t)config->write_timeout;
     settings->linger_timeout_ms = LINGER_MS;
+    settings->drain_idle_ms = DRAIN_IDLE_MS;
 }
 
 static err_t

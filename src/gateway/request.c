@@ -442,7 +442,7 @@ static struct gateway_target *
 target_choose(struct gateway_request *request)
 {
     const struct gateway_route *route = request->route;
-    struct gateway_route_counters *counters = &request->generation->counters[route->index];
+    struct gateway_route_counters *counters = request->generation->counters[route->index];
     uint32_t index = gateway_split_choose(
         route, route->sticky == GATEWAY_STICKY_NONE ? 0 : sticky_hash(request), counters->turn);
     counters->turn++;

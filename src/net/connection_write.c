@@ -258,7 +258,8 @@ net_connection_flush(struct net_connection *connection)
         return false;
     }
     bool over = connection->ended || connection->state == NET_CONNECTION_CLOSING;
-    bool drained = connection->server->state == NET_SERVER_DRAINING;
+    bool drained =
+        connection->server->state == NET_SERVER_DRAINING && !connection->server->keeps_idle;
     if (connection->oldest == NULL && !connection->blocked && over) {
         net_connection_finish(connection);
         return false;

@@ -168,6 +168,8 @@ struct net_server {
     struct net_timer sweep;
     struct net_timer accept_again;
     struct net_timer drain_end;
+    struct net_timer drain_idle_end;
+    bool keeps_idle; /* it drains, and connections without a request may still send one */
     uint64_t drain_ns;
     uint64_t now_ns; /* of this turn */
 

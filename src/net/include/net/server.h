@@ -104,6 +104,9 @@ struct net_server_settings {
     uint32_t idle_timeout_ms;      /* without a byte of a next request */
     uint32_t write_timeout_ms;     /* for the client to take one whole answer */
     uint32_t linger_timeout_ms;    /* for the client to close after a closing answer */
+    /* When it stops: so long connections without a request stay, which may be about to send one;
+     * its answer closes. 0: they are closed at once. */
+    uint32_t drain_idle_ms;
 };
 
 /* 16,384 connections, 8,192 requests, 32 pipelined, 256 MiB, 4 MiB arena, http_limits_default;
@@ -139,9 +142,9 @@ MUST_USE err_t net_server_listen_beside(
 void net_server_start(struct net_server *server);
 
 /*
- * Drains: closes the listeners and idle connections, lets requests under way finish with
- * "Connection: close", closes after drain_ms whatever is still open, and returns when the handler
- * has answered every exchange. Not from the loop's thread. The loop must be running.
+ * Drains: closes the listeners and (after drain_idle_ms) idle connections, lets requests under way
+ * finish with "Connection: close", closes after drain_ms whatever is still open, and returns when
+ * the handler has answered every exchange. Not from the loop's thread. The loop must be running.
  */
 void net_server_stop(struct net_server *server, uint32_t drain_ms);
 /* After net_server_stop, or if it never started. Accepts NULL. */
