@@ -15,6 +15,27 @@ capital(char digit)
     return digit >= 'a' && digit <= 'f' ? (char)(digit - 'a' + 'A') : digit;
 }
 
+/* "..;x": servers that strip parameters from segments (RFC 3986 section 3.3) see "..". */
+static bool
+has_dots_with_parameters(struct span path)
+{
+    struct span rest = path;
+    while (rest.size > 0) {
+        struct span segment = span_cut(&rest, '/');
+        size_t dots = 0;
+        while (dots < segment.size && segment.data[dots] == '.') {
+            dots++;
+        }
+        struct span behind = span_slice(segment, dots, segment.size);
+        bool parameters =
+            span_starts_with(behind, SPAN(";")) || span_starts_with(behind, SPAN("%3B"));
+        if ((dots == 1 || dots == 2) && parameters) {
+            return true;
+        }
+    }
+    return false;
+}
+
 err_t
 gateway_path_normalize(struct span path, char *out, struct span *ret_path)
 {
@@ -37,6 +58,9 @@ gateway_path_normalize(struct span path, char *out, struct span *ret_path)
             out[size++] = capital(path.data[i + 2]);
         }
         i += 2;
+    }
+    if (has_dots_with_parameters(span_of(out, size))) {
+        return ERR_INVALID;
     }
     *ret_path = span_of(out, size);
     return ERR_OK;

@@ -2,7 +2,8 @@
  * The one reading of a request's path that routes, limits and services see (RFC 3986 section 6).
  *
  * What two servers might read differently is refused by http_path_check: empty segments ("//"),
- * dot segments, backslashes, control bytes, encoded '/', '\' and NUL. What is left is normalised:
+ * dot segments, backslashes, control bytes, encoded '/', '\' and NUL; here also dot segments with
+ * parameters ("..;a"). What is left is normalised:
  * an encoded byte that need not be is decoded, the hex digits of the others are capitals.
  */
 #ifndef GATEWAY_PATH_H

@@ -41,7 +41,7 @@ t_refused(void **state)
     (void)state;
     static const char *const paths[] = {
         "",         "v1",      "//",         "/v1//a",  "/v1/./a", "/v1/../a", "/v1/..",  "/v1/%2e",
-        "/%2E%2e/", "/.%2e",   "/v1%2fa",    "/v1/%2F", "/v1\\a",  "/v1/%5c",  "/v1/%00", "/v1/%",
+        "/%2E%2e/", "/.%2e",   "/v1%2fa",    "/v1/%2F", "/v1\\a",  "/v1/%5c",  "/v1/..;/a", "/v1/.;a", "/v1/..%3b/a", "/v1/%2e%2e;", "/v1/%00", "/v1/%",
         "/v1/%4",   "/v1/%zz", "/v1/%0d%0a", "/v1/%7f", "/v1/%09", "/v1/a//",
     };
     for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {

@@ -23,6 +23,10 @@ STOP_SECONDS = 30
 ORDINARY_FLAGS = ("--reconcile-interval=20ms", "--sweep-interval=100ms", "--rate-limit=1000000")
 
 
+EDGE_SETTINGS = ("head_timeout", "body_timeout", "idle_timeout", "write_timeout", "connections_max",
+                 "memory_max", "requests_max", "pipeline_max")
+
+
 def wait_until(condition, seconds=10.0, what="the condition"):
     """Polls until `condition()` is true, and answers what it answered."""
     deadline = time.monotonic() + seconds
@@ -102,7 +106,12 @@ class Server:
         if THROUGH_GATEWAY:
             from kit.gateway import Gateway, before
 
-            self.gateway = Gateway(self.folder / "gateway", before(self.port)).start()
+            config = before(self.port)
+            for flag in (*self.flags, *flags):  # deadlines and maxima are the edge's
+                name, _, value = flag.removeprefix("--").replace("-", "_").partition("=")
+                if name in EDGE_SETTINGS:
+                    config["listeners"][0][name] = int(value) if value.isdigit() else value
+            self.gateway = Gateway(self.folder / "gateway", config).start()
             self.url, self.port = self.gateway.url, self.gateway.port
         publishable = re.search(r"pk_test_\w+", self.output_path.read_text())
         if publishable:
@@ -175,7 +184,8 @@ class Server:
         return "".join(path.read_text(errors="replace") for path in self.folder.glob("*-[0-9]*"))
 
     def rss_kib(self):
-        status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
+        process = self.gateway.process if self.gateway else self.process  # the edge
+        status = pathlib.Path(f"/proc/{process.pid}/status").read_text()
         return int(re.search(r"VmRSS:\s+(\d+) kB", status).group(1))
 
     def ledger_check(self):

@@ -46,8 +46,8 @@ class Service:
                     rest = b""
                     while rest is not None:
                         rest = service._serve(self.request, rest)
-                except OSError:
-                    pass
+                except (OSError, ValueError):
+                    pass  # no request: the connection ends
                 finally:
                     service._open.discard(self.request)
 
