@@ -274,6 +274,8 @@ render_listeners(const struct gateway *gateway, struct buf *out)
         {"tael_gateway_timeout_write_total", "counter", "Slow readers.", MEMBER(timeout_write)},
         {"tael_gateway_bytes_in_total", "counter", "Received.", MEMBER(bytes_in)},
         {"tael_gateway_bytes_out_total", "counter", "Sent.", MEMBER(bytes_out)},
+        {"tael_gateway_http2_connections_total", "counter", "HTTP/2.", MEMBER(http2_connections)},
+        {"tael_gateway_http2_floods_total", "counter", "Ended for it.", MEMBER(http2_floods)},
         {"tael_gateway_memory_bytes", "gauge", "In buffers.", MEMBER(memory)},
 #undef MEMBER
     };

@@ -96,24 +96,37 @@ t_chains(void **state)
         "for=\"[fd00::1]\"" HOST ";proto=http");
 }
 
+/* So many times, one after the other. */
+static void
+t_repeat(struct buf *out, const char *text, int times)
+{
+    for (int i = 0; i < times; i++) {
+        buf_append_cstr(out, text);
+    }
+}
+
 static void
 t_long_chain(void **state)
 {
     (void)state;
-    char lines[4096] = "X-Forwarded-For: 203.0.113.1";
-    for (int i = 0; i < 100; i++) {
-        strcat(lines, ", 10.0.0.2");
-    }
-    strcat(lines, "\r\n");
-    char expected[512] = "";
-    char expected_for[512] = "";
-    for (int i = 0; i < GATEWAY_HOPS_MAX - 1; i++) {
-        strcat(expected_for, "10.0.0.2, ");
-        strcat(expected, i == 0 ? "for=10.0.0.2" HOST ";proto=http, " : "for=10.0.0.2, ");
-    }
-    strcat(expected_for, "10.0.0.1");
-    strcat(expected, "for=10.0.0.1");
-    t_read("10.0.0.1", lines, expected_for, expected);
+    struct buf lines;
+    struct buf expected;
+    struct buf expected_for;
+    buf_init(&lines, 4096);
+    buf_init(&expected, 4096);
+    buf_init(&expected_for, 4096);
+    buf_append_cstr(&lines, "X-Forwarded-For: 203.0.113.1");
+    t_repeat(&lines, ", 10.0.0.2", 100);
+    buf_append(&lines, "\r\n", 3); /* with the zero */
+    t_repeat(&expected_for, "10.0.0.2, ", GATEWAY_HOPS_MAX - 1);
+    buf_append(&expected_for, "10.0.0.1", 9);
+    buf_append_cstr(&expected, "for=10.0.0.2" HOST ";proto=http, ");
+    t_repeat(&expected, "for=10.0.0.2, ", GATEWAY_HOPS_MAX - 2);
+    buf_append(&expected, "for=10.0.0.1", 13);
+    t_read("10.0.0.1", lines.data, expected_for.data, expected.data);
+    buf_release(&lines);
+    buf_release(&expected);
+    buf_release(&expected_for);
 }
 
 static void

@@ -84,6 +84,9 @@ tls_load(
     if (result != ERR_OK) {
         return fail(reason, config->address, config->certificate, result);
     }
+    if (config->http2) {
+        net_tls_offer_http2(*ret_tls);
+    }
     return ERR_OK;
 }
 

@@ -1,5 +1,6 @@
 /*
- * An HTTP/1.1 server on a net loop: TCP and TLS listeners, pipelining, deadlines, limits, drain.
+ * An HTTP server on a net loop: TCP and TLS listeners, HTTP/1.1 with pipelining and HTTP/2 where
+ * the listener's net_tls offers it, deadlines, limits, drain. A handler sees no difference.
  *
  *     net_server_create(loop, &net_server_settings_default, &hooks, &server);
  *     net_server_listen(server, &(struct net_listen){.address = "127.0.0.1"}, &port);
@@ -171,6 +172,8 @@ struct net_server_counters {
     uint64_t bytes_out;                           /* before TLS encryption */
     uint64_t memory;                              /* gauge: what memory_max bounds */
     uint64_t memory_peak;                         /* the largest it was */
+    uint64_t http2_connections;                   /* since the beginning */
+    uint64_t http2_floods;                        /* connections ended for too many frames */
     uint64_t refused[HTTP_REFUSAL_TRUNCATED + 1]; /* by enum http_refusal */
 };
 
