@@ -9,6 +9,7 @@
 
 static const struct command *const commands[] = {
     &command_server,
+    &command_gateway,
     &command_pay,
     &command_payments,
     &command_wallets,

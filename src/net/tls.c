@@ -20,6 +20,7 @@ struct net_tls {
 };
 
 static const unsigned char alpn_http11[] = "\x08http/1.1";
+static const unsigned char alpn_http2[] = "\x02h2\x08http/1.1";
 
 static int
 select_alpn(
@@ -31,10 +32,15 @@ select_alpn(
     void *context)
 {
     (void)ssl;
-    (void)context;
+    bool http2 = context != NULL;
     unsigned char *chosen = NULL;
-    int result =
-        SSL_select_next_proto(&chosen, out_size, alpn_http11, sizeof(alpn_http11) - 1, in, in_size);
+    int result = SSL_select_next_proto(
+        &chosen,
+        out_size,
+        http2 ? alpn_http2 : alpn_http11,
+        http2 ? sizeof(alpn_http2) - 1 : sizeof(alpn_http11) - 1,
+        in,
+        in_size);
     *out = chosen;
     return result == OPENSSL_NPN_NEGOTIATED ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_ALERT_FATAL;
 }
@@ -138,6 +144,25 @@ net_tls_create_client(const char *ca_file, bool verify, struct net_tls **ret_tls
     }
     *ret_tls = tls;
     return ERR_OK;
+}
+
+void
+net_tls_offer_http2(struct net_tls *tls)
+{
+    static char http2; /* its address says so; nothing is in it */
+    ASSERT(tls->server);
+    SSL_CTX_set_alpn_select_cb(tls->context, select_alpn, &http2);
+}
+
+void
+net_tls_replace(struct net_tls *tls, struct net_tls **take_with)
+{
+    ASSERT(tls->server);
+    ASSERT((*take_with)->server);
+    SSL_CTX *old = tls->context; /* sessions hold references of their own */
+    tls->context = (*take_with)->context;
+    (*take_with)->context = old;
+    net_tls_destroy(take_with);
 }
 
 void

@@ -18,7 +18,7 @@ CLEARING, FEES, MERCHANT_PENDING, MERCHANT_AVAILABLE = 101, 102, 201, 202
 
 
 def metrics(server):
-    text = requests.get(server.url + "/metrics", timeout=30).text
+    text = requests.get(server.direct_url + "/metrics", timeout=30).text
     return {name: float(value) for name, value in
             re.findall(r"^(\w+)(?:\{[^}]*\})? ([0-9.e+-]+)$", text, re.MULTILINE)}
 

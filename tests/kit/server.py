@@ -11,6 +11,8 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 PROGRAM = pathlib.Path(os.environ.get("TEST_TAEL", ROOT / "build" / "tael"))
 LONG = os.environ.get("TEST_LONG") == "1"
+# Every server has a gateway before it, which the tests talk to without knowing.
+THROUGH_GATEWAY = os.environ.get("TEST_GATEWAY") == "1"
 
 # A machine that is busy with other tests may be slow to start a process, not to restart one: what
 # a test promises about time it measures itself.
@@ -19,6 +21,10 @@ STOP_SECONDS = 30
 
 # The reconciler compares quickly, so that a difference shows while the test still runs.
 ORDINARY_FLAGS = ("--reconcile-interval=20ms", "--sweep-interval=100ms", "--rate-limit=1000000")
+
+
+EDGE_SETTINGS = ("head_timeout", "body_timeout", "idle_timeout", "write_timeout", "connections_max",
+                 "memory_max", "requests_max", "pipeline_max")
 
 
 def wait_until(condition, seconds=10.0, what="the condition"):
@@ -66,6 +72,8 @@ class Server:
         self.starts = 0
         self.publishable_key = None
         self.fault = fault
+        self.gateway = None
+        self.direct_url = None
 
     # ---- life ------------------------------------------------------------------------------
 
@@ -94,7 +102,17 @@ class Server:
         match = wait_until(self._listening, seconds, "'listening on'")
         self.started_in = time.monotonic() - began
         self.port = int(match.group(1))
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = self.direct_url = f"http://127.0.0.1:{self.port}"
+        if THROUGH_GATEWAY:
+            from kit.gateway import Gateway, before
+
+            config = before(self.port)
+            for flag in (*self.flags, *flags):  # deadlines and maxima are the edge's
+                name, _, value = flag.removeprefix("--").replace("-", "_").partition("=")
+                if name in EDGE_SETTINGS:
+                    config["listeners"][0][name] = int(value) if value.isdigit() else value
+            self.gateway = Gateway(self.folder / "gateway", config).start()
+            self.url, self.port = self.gateway.url, self.gateway.port
         publishable = re.search(r"pk_test_\w+", self.output_path.read_text())
         if publishable:
             self.publishable_key = publishable.group()
@@ -109,8 +127,14 @@ class Server:
     def key(self):
         return (self.data / "test_secret_key").read_text().strip()
 
+    def _stop_gateway(self):
+        if self.gateway is not None:
+            gateway, self.gateway = self.gateway, None
+            gateway.stop()
+
     def kill(self):
         """As kill -9: nothing is flushed, nobody is told."""
+        self._stop_gateway()
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
         self.process = None
@@ -123,6 +147,7 @@ class Server:
 
     def stop(self):
         """Gracefully; the exit code must be 0."""
+        self._stop_gateway()
         if self.process is None:
             return
         self.process.send_signal(signal.SIGTERM)
@@ -159,7 +184,8 @@ class Server:
         return "".join(path.read_text(errors="replace") for path in self.folder.glob("*-[0-9]*"))
 
     def rss_kib(self):
-        status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
+        process = self.gateway.process if self.gateway else self.process  # the edge
+        status = pathlib.Path(f"/proc/{process.pid}/status").read_text()
         return int(re.search(r"VmRSS:\s+(\d+) kB", status).group(1))
 
     def ledger_check(self):
