@@ -7,6 +7,7 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
+from kit.fixtures import make_server  # noqa: E402, F401
 from kit.containers import Engine, build_image, engine_reason  # noqa: E402
 from kit.go_tools import go_tool  # noqa: E402
 

@@ -90,6 +90,7 @@ def container(engine, image):
     made = Container(engine, image[0], "tael-image", "--drain-timeout=10s")
     yield made
     engine.podman("rm", "-f", "-t", "5", made.name)
+    engine.podman("volume", "rm", "-f", f"{made.name}-data")
 
 
 def test_image_is_what_it_says(engine, image):
