@@ -85,7 +85,8 @@ def test_copy_of_one_instant(make_server, tmp_path):
 
 @pytest.mark.parametrize("missing", ["ledger", "vault"])
 def test_a_copy_without_a_part_is_noticed(make_server, tmp_path, missing):
-    """Half a backup is no backup: it does not look like one that works."""
+    """Half a backup is no backup: it is refused, shows as a difference, or takes no payment by a
+    card that it does not have."""
     server = make_server()
     customer, card, _ = fill(server)
     server.stop()
@@ -105,7 +106,7 @@ def test_a_copy_without_a_part_is_noticed(make_server, tmp_path, missing):
             answer = Http(half, validate=False).post("/v1/payment_intents", data={
                 "amount": 900, "currency": "usd", "confirm": "true", "customer": customer,
                 "payment_method": card, "off_session": "true"})
-            assert answer.status_code != 200, answer.text
+            assert answer.json().get("status") != "succeeded", answer.text
     finally:
         if half.alive():
             half.kill()
