@@ -150,6 +150,15 @@ def test_bad_values_are_told(helm, setting, says):
     assert says in template(helm, settings=(setting,), good=False)
 
 
+def test_secrets_of_one_process_are_not_anothers(helm):
+    """The database's password and each process's own proof; what is common to all is added."""
+    text = template(helm, SETUPS["split-aws"])
+    for pod in of_kind(text, "Deployment") + of_kind(text, "StatefulSet"):
+        name = re.search(r"^  name: tael-(\w+)$", pod, re.MULTILINE).group(1)
+        own = {"tael-tls", f"tael-{name}-tls"} | ({"tael-settings"} if name == "api" else set())
+        assert set(re.findall(r"secretName: (\S+), default", pod)) == own
+
+
 def test_carries_the_same_alerts_and_dashboard():
     for name in ("alerts.yaml", "dashboard.json"):
         own = (CHART / "files" / name).read_bytes()

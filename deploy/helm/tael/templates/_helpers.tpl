@@ -40,6 +40,7 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- end }}
 
 {{- define "tael.pod" -}}
+{{- $secrets := merge (dict) (.spec.secrets | default dict) (.root.Values.secrets | default dict) -}}
 metadata:
   labels:
     {{- include "tael.labels" .root | nindent 4 }}
@@ -123,7 +124,7 @@ spec:
       volumeMounts:
         - {name: data, mountPath: /data}
         - {name: tmp, mountPath: /tmp}
-        {{- range $name, $secret := .root.Values.secrets }}
+        {{- range $name, $secret := $secrets }}
         - {name: secret-{{ $name }}, mountPath: /secrets/{{ $name }}, readOnly: true}
         {{- end }}
   volumes:
@@ -133,7 +134,7 @@ spec:
     - name: data
       emptyDir: {sizeLimit: 1Gi}
     {{- end }}
-    {{- range $name, $secret := .root.Values.secrets }}
+    {{- range $name, $secret := $secrets }}
     - name: secret-{{ $name }}
       secret: {secretName: {{ $secret }}, defaultMode: 0440}
     {{- end }}
