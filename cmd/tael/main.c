@@ -14,6 +14,7 @@ static const struct command *const commands[] = {
     &command_payments,
     &command_wallets,
     &command_listen,
+    &command_health,
     &command_keys,
     &command_qr,
     &command_ledger,

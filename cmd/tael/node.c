@@ -57,6 +57,11 @@ loops_open(struct node *node)
     TRY(os_loop_create("sync", node->clock, &node->sync_loop));
     TRY(os_loop_create("cards", node->clock, &node->cards_loop));
     TRY(os_loop_create("ledger-api", node->clock, &node->ledger_api_loop));
+    struct os_loop *const watched[NODE_PULSES] = {
+        node->resource_loop, node->sync_loop, node->cards_loop, node->ledger_api_loop};
+    for (size_t i = 0; i < NODE_PULSES; i++) {
+        pulse_init(&node->pulses[i], watched[i], node->clock);
+    }
     TRY(net_loop_create("outbound", &node->outbound_loop));
     return net_loop_create("net", &node->net_loop);
 }
@@ -97,6 +102,7 @@ node_start(struct node *node)
             node_roles[i]->start(node);
         }
     }
+    atomic_store(&node->started, true);
     return ERR_OK;
 }
 

@@ -5,6 +5,9 @@
 #ifndef TAEL_NODE_H
 #define TAEL_NODE_H
 
+#include "measured_disk.h"
+#include "pulse.h"
+
 #include "api/api.h"
 #include "bank/bank.h"
 #include "base/settings.h"
@@ -31,6 +34,7 @@
 #define NODE_URL_SIZE     256
 #define NODE_LIMITS_SIZE  2048
 #define NODE_BROKER_SIZE  1025
+#define NODE_PULSES       4
 
 /* Filled from the table in node_settings.c, where each is explained. */
 struct node_settings {
@@ -42,6 +46,7 @@ struct node_settings {
     char public_url[NODE_URL_SIZE];
     char tls_cert[NODE_PATH_SIZE];
     char tls_key[NODE_PATH_SIZE];
+    int64_t drain_delay;
     int64_t drain_timeout;
     char log_level[16];
     bool allow_dumps;
@@ -138,6 +143,7 @@ struct node {
     struct os_disk *disk;
     struct os_entropy *entropy;
     struct os_file *lock_file;
+    struct measured_disk journal_disk;
 
     struct os_loop *resource_loop; /* requests, documents, payments */
     struct os_loop *sync_loop;     /* waits for the disk, for resource_loop */
@@ -146,6 +152,7 @@ struct node {
     struct net_loop *net_loop;
     struct net_loop *outbound_loop; /* sockets to webhook endpoints */
     bool loops_run;
+    struct pulse pulses[NODE_PULSES]; /* of the loops above, but those of sockets */
 
     struct ledger_engine *engine;
     struct issuer *issuer;
@@ -173,6 +180,9 @@ struct node {
 
     /* The last time that documents could not be written; monotonic, 0: never. Any thread. */
     _Atomic uint64_t documents_failed_ns;
+
+    atomic_bool started;  /* every role was opened and began its work; then for ever */
+    atomic_bool draining; /* the end was asked for: requests are served, nobody should send more */
 };
 
 /*
@@ -210,6 +220,14 @@ void node_close(struct node *node);
 __attribute__((format(printf, 2, 3))) void node_explain(struct node *node, const char *format, ...);
 /* "data/name" in the node's data folder. */
 void node_path(const struct node *node, const char *name, char out[NODE_PATH_SIZE + 64]);
+
+/* --- health.c --- */
+
+/* Whether requests can be served now; `why` gets a few words if not. Any thread. */
+bool node_is_ready(void *context, struct buf *why);
+bool node_is_started(void *context, struct buf *why);
+/* Everything that the process measures, as Prometheus text. Any thread. */
+void node_metrics_render(void *context, struct buf *out);
 
 /* One metric without labels as Prometheus text. */
 void node_metric(

@@ -51,10 +51,19 @@ const struct setting node_setting_table[] = {
         "admin-listen",
         admin_listen,
         "",
-        "ADDRESS:PORT of /livez, /readyz and /metrics. Without it /metrics is on the API's "
+        "ADDRESS:PORT of /livez, /readyz, /startupz, /metrics and /log-level. Without it /metrics "
+        "is on the API's "
         "listener, for this machine only."),
     TEXT_OF("tls-cert", tls_cert, "", "PEM file: the certificate and its chain; turns TLS on."),
     TEXT_OF("tls-key", tls_key, "", "PEM file: the certificate's private key."),
+    DURATION(
+        "drain-delay",
+        drain_delay,
+        "0s",
+        0,
+        HOUR,
+        "Between SIGTERM and the drain: /readyz says 503, requests are served as before, so that "
+        "load balancers can look away first."),
     DURATION("drain-timeout", drain_timeout, "10s", 0, HOUR, "At the end: for requests under way."),
     TEXT_OF("log-level", log_level, "info", "debug, info, warning or error."),
     SWITCH("allow-dumps", allow_dumps, "Core files and debuggers, which see keys: for tests only."),

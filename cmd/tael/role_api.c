@@ -3,53 +3,9 @@
 
 #include "base/assert.h"
 #include "books/books.h"
-#include "os/process.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-
-/* ---------------------------------------------------------------------------------- health */
-
-static bool
-is_ready(void *context, struct buf *why)
-{
-    const struct node *node = context;
-    for (size_t i = 0; i < node_role_count; i++) {
-        if (node_roles[i]->healthy != NULL && !node_roles[i]->healthy(node, why)) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static void
-write_metrics(void *context, struct buf *out)
-{
-    const struct node *node = context;
-    for (size_t i = 0; i < node_role_count; i++) {
-        if (node_roles[i]->metrics != NULL) {
-            node_roles[i]->metrics(node, out);
-        }
-    }
-    struct os_usage usage = os_process_usage();
-    buf_append_format(
-        out,
-        "# HELP process_cpu_seconds_total CPU time.\n# TYPE process_cpu_seconds_total counter\n"
-        "process_cpu_seconds_total{mode=\"user\"} %" PRIu64 ".%09" PRIu64 "\n"
-        "process_cpu_seconds_total{mode=\"system\"} %" PRIu64 ".%09" PRIu64 "\n",
-        usage.cpu_user_ns / OS_NS_PER_S,
-        usage.cpu_user_ns % OS_NS_PER_S,
-        usage.cpu_system_ns / OS_NS_PER_S,
-        usage.cpu_system_ns % OS_NS_PER_S);
-    node_metric(out, "process_resident_memory_bytes", "gauge", "Resident memory.", usage.rss_bytes);
-    node_metric(
-        out,
-        "tael_log_lines_dropped_total",
-        "counter",
-        "Log lines that could not be written.",
-        trace_log_dropped(&node->log));
-}
 
 static void
 api_role_metrics(const struct node *node, struct buf *out)
@@ -273,7 +229,11 @@ front_open(struct node *node)
         .log = &node->log,
         .tables = tables,
         .table_count = table_count,
-        .health = {.context = node, .ready = is_ready, .metrics = write_metrics},
+        .health =
+            {.context = node,
+             .ready = node_is_ready,
+             .started = node_is_started,
+             .metrics = node_metrics_render},
         .metrics_on_main = node->settings.admin_listen[0] == '\0',
         .form_bytes_max = (uint64_t)node->settings.form_max,
         .ledger_is_reserved = books_ledger_is_ours,

@@ -122,9 +122,17 @@ documents_role_healthy(const struct node *node, struct buf *why)
     return true;
 }
 
+static void
+documents_role_metrics(const struct node *node, struct buf *out)
+{
+    (void)node;
+    resource_metrics_render(out);
+}
+
 const struct role role_documents = {
     .name = "documents",
     .open = documents_role_open,
     .close = documents_role_close,
     .healthy = documents_role_healthy,
+    .metrics = documents_role_metrics,
 };

@@ -134,6 +134,8 @@ static void
 events_role_metrics(const struct node *node, struct buf *out)
 {
     struct events_health health = events_health(node->events);
+    struct outbound_pools pools;
+    outbound_count(node->outbound, &pools);
 
     const struct {
         const char *name, *kind, *help;
@@ -142,6 +144,13 @@ events_role_metrics(const struct node *node, struct buf *out)
         {"tael_webhook_endpoints", "gauge", "Enabled.", health.endpoints},
         {"tael_webhook_queued", "gauge", "Deliveries without an end.", health.queued},
         {"tael_webhook_in_flight", "gauge", "Attempts under way.", health.in_flight},
+        {"tael_webhook_endpoints_due",
+         "gauge",
+         "With a delivery that waits.",
+         health.due_endpoints},
+        {"tael_outbound_origins", "gauge", "That have a pool.", pools.origins},
+        {"tael_outbound_connections", "gauge", "Open in the pools.", pools.connections},
+        {"tael_outbound_waiting", "gauge", "Waiting for a connection.", pools.waiting},
         {"tael_webhook_created_total", "counter", "Deliveries.", health.created},
         {"tael_webhook_given_up_total", "counter", "Deliveries given up.", health.given_up},
         {"tael_webhook_disabled_total", "counter", "Endpoints disabled by us.", health.disabled},
@@ -152,11 +161,16 @@ events_role_metrics(const struct node *node, struct buf *out)
     }
     buf_append_format(
         out,
+        "# HELP tael_outbox_lag_seconds How long the oldest event waits to become deliveries.\n"
+        "# TYPE tael_outbox_lag_seconds gauge\n"
+        "tael_outbox_lag_seconds %" PRIu64 ".%03" PRIu64 "\n"
         "# HELP tael_webhook_overdue_seconds How long the delivery that is due longest waits.\n"
         "# TYPE tael_webhook_overdue_seconds gauge\n"
         "tael_webhook_overdue_seconds %" PRIu64 ".%03" PRIu64 "\n"
         "# HELP tael_webhook_attempts_total Attempts by how they ended.\n"
         "# TYPE tael_webhook_attempts_total counter\n",
+        health.lag_ms / 1000,
+        health.lag_ms % 1000,
         health.overdue_ms / 1000,
         health.overdue_ms % 1000);
     for (uint32_t i = 0; i < EVENTS_OUTCOME_COUNT; i++) {

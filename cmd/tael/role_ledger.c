@@ -22,7 +22,7 @@ ledger_role_open(struct node *node)
     (void)snprintf(url, sizeof(url), "journal:%s", folder);
     struct ledger_engine_settings settings = ledger_engine_settings_default();
     settings.url = url;
-    settings.disk = node->disk;
+    settings.disk = measured_disk_init(&node->journal_disk, node->disk);
     settings.clock = node->clock;
     settings.loops = os_loops_real();
     settings.store.loops = os_loops_real();
@@ -72,6 +72,8 @@ static void
 ledger_role_metrics(const struct node *node, struct buf *out)
 {
     struct ledger_engine_status status;
+    ledger_engine_metrics_render(out);
+    measured_disk_metrics_render(out);
     ledger_engine_status(node->engine, &status);
     node_metric(
         out,

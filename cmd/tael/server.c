@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 /* The main thread as a receiver of one task: it sleeps until a signal comes. */
 struct main_thread {
@@ -133,6 +134,16 @@ open_and_start(struct node *node)
     return result;
 }
 
+/* A second signal ends the process, and with it the wait. */
+static void
+delay(int64_t duration_ms)
+{
+    struct timespec left = {
+        .tv_sec = duration_ms / 1000, .tv_nsec = (long)(duration_ms % 1000) * 1000000L};
+    while (nanosleep(&left, &left) != 0) {
+    }
+}
+
 static int
 serve(const struct command *command, struct node *node)
 {
@@ -150,6 +161,8 @@ serve(const struct command *command, struct node *node)
         while (sem_wait(&main_thread.wake) != 0) {
         }
         TRACE_LOG(&node->log, TRACE_INFO, "server", SPAN_EMPTY, "draining");
+        atomic_store(&node->draining, true);
+        delay(node->settings.drain_delay);
     } else {
         status = command_fail(command, "%s", node->message);
     }

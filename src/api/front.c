@@ -146,7 +146,7 @@ on_requests(void *context, struct net_exchange *first)
         struct net_exchange *exchange = first;
         first = first->next;
         exchange->next = NULL;
-        if (api_operate(api, exchange, api->parts.metrics_on_main) || !begin(api, exchange)) {
+        if (api_operate(api, exchange, false) || !begin(api, exchange)) {
             *end = exchange;
             end = &exchange->next;
         }
@@ -163,7 +163,8 @@ on_admin_requests(void *context, struct net_exchange *first)
     for (struct net_exchange *exchange = first; exchange != NULL; exchange = exchange->next) {
         if (!api_operate(api, exchange, true)) {
             exchange->answer.status = 404;
-            api_answer_refusal(api, exchange, "only /livez, /readyz and /metrics are here");
+            api_answer_refusal(
+                api, exchange, "only /livez, /readyz, /startupz, /metrics and /log-level are here");
         }
     }
     net_answer(first);

@@ -73,10 +73,11 @@ const struct resource_route *api_ledger_routes(
 
 const struct resource_route *api_key_routes(uint32_t *ret_count);
 
-/* --- operate.c: /livez, /readyz, /metrics --- */
+/* --- operate.c: /livez, /readyz, /startupz, /metrics, /log-level --- */
 
-/* True if the path is one of them and was answered (exchange->answer is filled). */
-bool api_operate(struct api *api, struct net_exchange *exchange, bool with_metrics);
+/* True if the path is one of them and was answered (exchange->answer is filled). The operators'
+ * listener has all; the public one has no /log-level, and /metrics if there is no other. */
+bool api_operate(struct api *api, struct net_exchange *exchange, bool is_admin);
 
 /* --- counters.c --- */
 

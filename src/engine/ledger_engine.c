@@ -9,6 +9,7 @@
 #include "engine/ledger_engine.h"
 
 #include "engine_clock.h"
+#include "engine_measure.h"
 #include "machine.h"
 
 #include "base/list.h"
@@ -36,6 +37,7 @@ struct engine_group {
     struct store_ticket ticket;
     struct ledger_engine *engine;
     struct request_queue requests;
+    uint64_t sent_ns; /* monotonic, when the store got it */
     bool in_flight;
 };
 
@@ -269,6 +271,8 @@ group_done(struct os_task *task)
         engine->newest = NULL;
     }
     if (group->ticket.error.code == ERR_OK) {
+        engine_measure_durable(
+            os_monotonic_ns(engine->settings.clock) - group->sent_ns, group->requests.count);
         atomic_fetch_add(&engine->group_count, 1);
         answer_all(engine, &group->requests);
         return;
@@ -284,6 +288,7 @@ group_send(struct ledger_engine *engine, struct engine_group *group)
 {
     if (engine->machine.uncommitted) {
         group->ticket.task.run = group_done;
+        group->sent_ns = os_monotonic_ns(engine->settings.clock);
         err_t error = engine_machine_commit(&engine->machine, &group->ticket);
         if (error != ERR_OK) {
             answer_unknown(engine, &group->requests);

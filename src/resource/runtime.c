@@ -18,6 +18,8 @@
  */
 #include "runtime.h"
 
+#include "measure.h"
+
 #include "base/assert.h"
 #include "os/fault.h"
 
@@ -75,10 +77,11 @@ resource_transaction_read(struct resource_runtime *runtime, struct resource_op *
     }
 }
 
-/* The transaction is over; those that rest on it learn how. */
-static void
+/* The transaction is over; those that rest on it learn how, and are counted. */
+static uint32_t
 transaction_settle(struct resource_runtime *runtime, err_t outcome)
 {
+    uint32_t count = 0;
     runtime->in_transaction = false;
     resource_event_types_settle(runtime, outcome == ERR_OK);
     for (;;) {
@@ -87,6 +90,7 @@ transaction_settle(struct resource_runtime *runtime, err_t outcome)
             break;
         }
         struct resource_op *op = CONTAINER_OF(link, struct resource_op, touched);
+        count++;
         op->writes = NULL;
         if (outcome != ERR_OK) {
             op->doom = outcome;
@@ -94,6 +98,10 @@ transaction_settle(struct resource_runtime *runtime, err_t outcome)
             op->idempotency.row_durable = true;
         }
     }
+    if (outcome != ERR_OK) {
+        resource_measure_failure();
+    }
+    return count;
 }
 
 err_t
@@ -108,7 +116,7 @@ resource_transaction_commit(struct resource_runtime *runtime)
     if (outcome != ERR_OK) {
         resource_log(runtime, NULL, outcome, "commit");
     }
-    transaction_settle(runtime, outcome);
+    (void)transaction_settle(runtime, outcome);
     return outcome;
 }
 
@@ -118,7 +126,7 @@ resource_transaction_abort(struct resource_runtime *runtime, err_t reason)
     ASSERT(reason != ERR_OK);
     if (runtime->in_transaction) {
         runtime->documents->ops->rollback(runtime->documents);
-        transaction_settle(runtime, reason);
+        (void)transaction_settle(runtime, reason);
     }
 }
 
@@ -302,7 +310,9 @@ sync_run(struct os_task *task)
 {
     struct resource_runtime *runtime = CONTAINER_OF(task, struct resource_runtime, sync_task);
     FAULT_POINT("resource-before-sync");
+    uint64_t began_ns = os_monotonic_ns(runtime->parts.clock);
     runtime->sync_outcome = runtime->documents->ops->sync(runtime->documents);
+    resource_measure_sync(runtime, began_ns);
     FAULT_POINT("resource-after-commit");
     task->run = synced;
     os_post(runtime->executor, task);
@@ -316,14 +326,16 @@ sync_begin(struct resource_runtime *runtime)
         return false;
     }
     FAULT_POINT("resource-before-commit");
+    uint64_t began_ns = os_monotonic_ns(runtime->parts.clock);
     err_t outcome = runtime->documents->ops->apply(runtime->documents);
     if (outcome != ERR_OK) {
         resource_log(runtime, NULL, outcome, "commit");
     }
-    transaction_settle(runtime, outcome);
+    uint32_t operation_count = transaction_settle(runtime, outcome);
     if (outcome != ERR_OK) {
         return false;
     }
+    resource_measure_apply(runtime, operation_count, began_ns);
     runtime->is_syncing = true;
     move_all(&runtime->pending, &runtime->syncing);
     runtime->sync_task.run = sync_run;
@@ -345,6 +357,7 @@ group_end(struct os_group_hook *hook)
 {
     struct resource_runtime *runtime = CONTAINER_OF(hook, struct resource_runtime, hook);
     run_ready(runtime);
+    resource_measure_group(runtime);
     if (runtime->is_syncing) {
         join_sync(runtime);
         return; /* the end of the sync is a group of its own */

@@ -28,6 +28,7 @@ struct dispatch {
     uint32_t count;
     uint32_t looks;
     uint64_t added; /* deliveries */
+    int64_t began;  /* unix ms: whatever was emitted before it is looked at */
     bool more;      /* than one operation looks at */
     bool done;
     err_t error;
@@ -220,6 +221,9 @@ dispatch_ended(void *context)
         scope->dirty = true; /* the sweep comes back to it */
         return;
     }
+    if (!dispatch->more) {
+        scope->waiting_since = scope->dirty ? dispatch->began : 0;
+    }
     scope->dirty = scope->dirty || dispatch->more;
     events_scope_go_on(scope);
 }
@@ -232,6 +236,7 @@ dispatch_run(struct resource_op *op)
     ASSERT(dispatch != NULL); /* a new arena */
     dispatch->scope = scope;
     dispatch->op = op;
+    dispatch->began = events_now_ms(scope->events);
     resource_op_set_state(op, dispatch);
     resource_op_on_end(op, dispatch_ended, dispatch);
     scope->dirty = false; /* what is emitted from here on makes it so again */

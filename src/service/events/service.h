@@ -76,6 +76,8 @@ struct events_scope {
     bool stale; /* the endpoints are to be read again */
     bool reading;
     bool dirty; /* there may be events behind the cursor */
+    /* Since when events wait to be dispatched durably, unix ms; 0: none. */
+    int64_t waiting_since;
     bool dispatching;
 };
 
@@ -139,6 +141,8 @@ struct events {
     _Atomic uint64_t queued;
     _Atomic uint64_t in_flight_shown;
     _Atomic uint64_t overdue_ms;
+    _Atomic uint64_t due_endpoints;
+    _Atomic uint64_t lag_ms;
     _Atomic uint64_t enabled;
     _Atomic uint64_t created;
     _Atomic uint64_t given_up;
@@ -169,6 +173,8 @@ events_scope_get(struct events *events, uint64_t number, struct events_scope **r
 /* An endpoint was made, changed or deleted in the open transaction: takes effect with its commit,
  * before anybody is told of it. */
 void events_scope_changed(struct events_scope *scope);
+/* There may be events behind its cursor, from now on. */
+void events_scope_soil(struct events_scope *scope);
 /* Begins whatever the scope needs next: reading endpoints, dispatching. */
 void events_scope_go_on(struct events_scope *scope);
 struct events_target *events_target_find(struct events_scope *scope, struct span id);

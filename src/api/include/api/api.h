@@ -40,6 +40,8 @@ struct api_health {
     void *context;
     /* On the net loop; may not block. False: not ready, and `why` has a few words. */
     bool (*ready)(void *context, struct buf *why);
+    /* The same, for whether everything has been loaded and begun its work: once true, for ever. */
+    bool (*started)(void *context, struct buf *why);
     /* Appends metrics beyond the front's own, as Prometheus text. On the net loop. */
     void (*metrics)(void *context, struct buf *out);
 };
@@ -79,7 +81,8 @@ void api_destroy(struct api **api);
 
 /* Of the public listener. */
 struct net_server_hooks api_hooks(struct api *api);
-/* Of the operators' listener: /livez, /readyz and /metrics only, for anybody who can reach it. */
+/* Of the operators' listener: /livez, /readyz, /startupz, /metrics and /log-level only, for anybody
+ * who can reach it. */
 struct net_server_hooks api_admin_hooks(struct api *api);
 
 #endif

@@ -185,6 +185,9 @@ void resource_runtime_destroy(struct resource_runtime **runtime);
 /* From any thread. */
 void resource_submit(struct resource_runtime *runtime, struct resource_request *request);
 
+/* Appends what runtimes of this process have measured as Prometheus text. Any thread. */
+void resource_metrics_render(struct buf *out);
+
 /* The document kinds of the runtime itself (idempotency keys, events, merchants, api keys), for
  * document_store_open. */
 extern const struct document_kind *const resource_kinds[];

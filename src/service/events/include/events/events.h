@@ -96,11 +96,13 @@ enum events_outcome {
 const char *events_outcome_name(enum events_outcome outcome);
 
 struct events_health {
-    uint64_t queued;     /* deliveries without an end */
-    uint64_t in_flight;  /* attempts under way */
-    uint64_t overdue_ms; /* how long the delivery that is due longest waits for its attempt */
-    uint64_t endpoints;  /* enabled */
-    uint64_t created;    /* deliveries, since the start, as are the following */
+    uint64_t queued;        /* deliveries without an end */
+    uint64_t in_flight;     /* attempts under way */
+    uint64_t overdue_ms;    /* how long the delivery that is due longest waits for its attempt */
+    uint64_t due_endpoints; /* for which a delivery is due and waits */
+    uint64_t lag_ms;        /* since when an event waits to become deliveries; 0: none waits */
+    uint64_t endpoints;     /* enabled */
+    uint64_t created;       /* deliveries, since the start, as are the following */
     uint64_t given_up;
     uint64_t disabled; /* endpoints, by us */
     uint64_t outcomes[EVENTS_OUTCOME_COUNT];
