@@ -21,10 +21,10 @@ MAY_USE = {
     "trace": ["base", "os", "wire/*"],
     "image": ["base"],
     "net": ["base", "os", "wire/*", "trace"],
-    "port": ["base", "os", "core/*"],
+    "port": ["base", "os", "core/*", "wire/tracecontext"],
     "engine": ["base", "os", "core/*", "wire/*", "store", "net", "trace", "port"],
     "resource": ["base", "os", "wire/*", "document", "port", "trace"],
-    "books": ["base", "os", "wire/form", "document", "port", "resource"],
+    "books": ["base", "os", "wire/form", "wire/tracecontext", "document", "port", "resource"],
     "service/*": [
         "base", "os", "core/*", "wire/*", "store", "document", "net", "trace", "port", "engine",
         "resource", "books", "image",

@@ -11,6 +11,7 @@
 #include "base/err.h"
 #include "base/id.h"
 #include "os/loop.h"
+#include "tracecontext/tracecontext.h"
 
 #define PORT_MOBILE_CODE_DIGITS 18
 
@@ -26,6 +27,7 @@ struct port_mobile_request {
     struct os_task task;
     struct os_executor *reply_to;
     void (*done)(struct port_mobile_request *request);
+    struct trace_context trace; /* whose work it is; zero: nobody follows it */
     void *mobile; /* the service's, while the request is under way */
 
     uint64_t scope;

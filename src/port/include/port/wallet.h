@@ -22,6 +22,7 @@
 #include "base/id.h"
 #include "base/money.h"
 #include "os/loop.h"
+#include "tracecontext/tracecontext.h"
 
 #define PORT_WALLET_CODE_SIZE    40
 #define PORT_WALLET_MESSAGE_SIZE 200
@@ -55,6 +56,7 @@ struct port_wallet_request {
     struct os_task task;
     struct os_executor *reply_to;
     void (*done)(struct port_wallet_request *request);
+    struct trace_context trace; /* whose work it is; zero: nobody follows it */
     void *wallet; /* the wallet service's, while the request is under way */
 
     enum port_wallet_operation operation;

@@ -36,6 +36,7 @@
 #include "os/entropy.h"
 #include "os/loop.h"
 #include "port/vault.h"
+#include "tracecontext/tracecontext.h"
 
 struct resource_runtime;
 struct resource_op;
@@ -141,7 +142,8 @@ struct resource_request {
     struct span idempotency_key; /* data == NULL: none; a header that was empty is refused */
     struct span api_version;     /* Stripe-Version as sent; may be empty */
     char request_id[RESOURCE_REQUEST_ID_SIZE];
-    struct arena *arena; /* lives until done ran; params live in it */
+    struct trace_context trace; /* of the span that the front keeps open until `done` */
+    struct arena *arena;        /* lives until done ran; params live in it */
     void *user;          /* the requester's */
 
     int status;      /* HTTP */
