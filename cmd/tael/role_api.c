@@ -258,6 +258,13 @@ role_api_tables(const struct node *node, struct api_routes tables[API_ROUTE_TABL
     return count;
 }
 
+static bool
+operate(void *context, struct net_exchange *exchange)
+{
+    struct node *node = context;
+    return traces_operate(node->traces, exchange);
+}
+
 static err_t
 front_open(struct node *node)
 {
@@ -271,9 +278,11 @@ front_open(struct node *node)
         .clock = node->clock,
         .entropy = node->entropy,
         .log = &node->log,
+        .recorder = traces_recorder(node->traces),
+        .trace_trust = node->settings.trace_trust,
         .tables = tables,
         .table_count = table_count,
-        .health = {.context = node, .ready = is_ready, .metrics = write_metrics},
+        .health = {.context = node, .ready = is_ready, .metrics = write_metrics, .operate = operate},
         .metrics_on_main = node->settings.admin_listen[0] == '\0',
         .form_bytes_max = (uint64_t)node->settings.form_max,
         .ledger_is_reserved = books_ledger_is_ours,

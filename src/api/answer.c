@@ -38,6 +38,7 @@ common_headers(struct api_request *request)
     const struct resource_request *resource = &request->resource;
     struct span version = resource->api_version;
     header(request, SPAN("Request-Id"), span_from_cstr(resource->request_id));
+    header(request, SPAN("Trace-Id"), span_from_cstr(request->trace_id));
     header(request, SPAN("Cache-Control"), SPAN("no-cache, no-store"));
     header(request, SPAN("Stripe-Version"), version.size == 0 ? SPAN(API_VERSION) : version);
     header(request, SPAN("Idempotency-Key"), resource->idempotency_key);

@@ -43,6 +43,19 @@ answer_metrics(struct api *api, struct net_answer *answer)
     }
 }
 
+static bool
+may_see(const struct api *api, const struct net_exchange *exchange, bool with_metrics)
+{
+    return with_metrics && (!api->parts.metrics_on_main || is_this_machine(&exchange->peer));
+}
+
+bool
+api_operate_elsewhere(struct api *api, struct net_exchange *exchange, bool with_metrics)
+{
+    return api->parts.health.operate != NULL && may_see(api, exchange, with_metrics) &&
+           api->parts.health.operate(api->parts.health.context, exchange);
+}
+
 bool
 api_operate(struct api *api, struct net_exchange *exchange, bool with_metrics)
 {
@@ -52,8 +65,8 @@ api_operate(struct api *api, struct net_exchange *exchange, bool with_metrics)
     }
     bool live = span_equal(exchange->path, SPAN("/livez"));
     bool ready = span_equal(exchange->path, SPAN("/readyz"));
-    bool metrics = span_equal(exchange->path, SPAN("/metrics")) && with_metrics &&
-                   (!api->parts.metrics_on_main || is_this_machine(&exchange->peer));
+    bool metrics =
+        span_equal(exchange->path, SPAN("/metrics")) && may_see(api, exchange, with_metrics);
     if (!live && !ready && !metrics) {
         return false;
     }

@@ -75,6 +75,7 @@ static const struct resource_field transfer_fields[] = {
     JSON(wallets_transfer, metadata),
     INTEGER_COLUMN(wallets_transfer, due, WALLETS_TRANSFER_DUE),
     ATTEMPT(wallets_transfer),
+    TEXT(wallets_transfer, trace),
 };
 
 static const struct resource_field request_fields[] = {

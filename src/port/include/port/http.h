@@ -33,6 +33,7 @@ struct port_http_request {
     struct os_executor *reply_to;
     void (*done)(struct port_http_request *request);
     struct trace_context trace; /* whose work it is; zero: nobody follows it */
+    uint64_t trace_began_ns;    /* the callee's, for its spans */
 
     struct span
         host; /* a name or a numeric address, without brackets; at most PORT_HTTP_HOST_MAX */

@@ -63,6 +63,9 @@ struct port_ledger_request {
     struct os_executor *reply_to;
     void (*done)(struct port_ledger_request *request); /* on reply_to's thread */
     struct trace_context trace; /* whose work it is; zero: nobody follows it */
+    uint64_t trace_began_ns;    /* the callee's, for its spans */
+    uint64_t trace_executing_ns;
+    uint64_t trace_applied_ns;
 
     enum port_ledger_operation operation;
     uint32_t count; /* events or ids, at most LEDGER_BATCH_MAX */

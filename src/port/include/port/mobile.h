@@ -28,7 +28,8 @@ struct port_mobile_request {
     struct os_executor *reply_to;
     void (*done)(struct port_mobile_request *request);
     struct trace_context trace; /* whose work it is; zero: nobody follows it */
-    void *mobile; /* the service's, while the request is under way */
+    uint64_t trace_began_ns;    /* the callee's, for its spans */
+    void *mobile;               /* the service's, while the request is under way */
 
     uint64_t scope;
     char code[PORT_MOBILE_CODE_DIGITS + 1]; /* digits */

@@ -80,6 +80,7 @@ struct port_rail_request {
     struct os_executor *reply_to;
     void (*done)(struct port_rail_request *request);
     struct trace_context trace; /* whose work it is; zero: nobody follows it */
+    uint64_t trace_began_ns;    /* the callee's, for its spans */
 
     enum port_rail_operation operation;
     uint64_t scope;

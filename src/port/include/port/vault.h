@@ -54,7 +54,8 @@ struct port_vault_tokenize {
     struct os_executor *reply_to;
     void (*done)(struct port_vault_tokenize *request);
     struct trace_context trace; /* whose work it is; zero: nobody follows it */
-    void *vault; /* the vault's, while the request is under way */
+    uint64_t trace_began_ns;    /* the callee's, for its spans */
+    void *vault;                /* the vault's, while the request is under way */
     uint64_t scope;
     struct span number, cvc; /* the caller wipes them after done */
     struct span test_token;

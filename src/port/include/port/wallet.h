@@ -57,7 +57,8 @@ struct port_wallet_request {
     struct os_executor *reply_to;
     void (*done)(struct port_wallet_request *request);
     struct trace_context trace; /* whose work it is; zero: nobody follows it */
-    void *wallet; /* the wallet service's, while the request is under way */
+    uint64_t trace_began_ns;    /* the callee's, for its spans */
+    void *wallet;               /* the wallet service's, while the request is under way */
 
     enum port_wallet_operation operation;
     struct port_wallet_movement movement; /* RESERVE fills in reserved_at */
