@@ -11,6 +11,7 @@ static const struct command *const commands[] = {
     &command_server,
     &command_pay,
     &command_payments,
+    &command_trace,
     &command_wallets,
     &command_listen,
     &command_keys,

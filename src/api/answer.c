@@ -153,6 +153,7 @@ api_answer_refusal(struct api *api, struct net_exchange *exchange, const char *r
     request->api = api;
     request->exchange = exchange;
     api_request_id(api, request->resource.request_id);
+    tracecontext_trace_id_format(api_random(api), request->trace_id); /* of this answer alone */
     resource_error_render(&answer->body, &error, request->resource.request_id);
     if (error.status == 503) {
         header(request, SPAN("Stripe-Should-Retry"), SPAN("true"));

@@ -260,6 +260,9 @@ trace_span_label(struct trace_span *span, const char *key, const char *label)
 void
 trace_span_text(struct trace_span *span, const char *key, struct span text)
 {
+    if (text.size == 0) {
+        return;
+    }
     struct trace_attribute *attribute = attribute_add(span, key, TRACE_ATTRIBUTE_TEXT);
     if (attribute == NULL) {
         return;

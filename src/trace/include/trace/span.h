@@ -95,7 +95,8 @@ trace_span_is_recorded(const struct trace_span *span)
 void trace_span_set_name(struct trace_span *span, const char *prefix, const char *name);
 
 /* Attributes, TRACE_ATTRIBUTES_MAX a span; more are left out. A text is copied, and cut if there
- * is no room; it is UTF-8 or becomes so when it is written. Never a card number, never a secret. */
+ * is no room, and left out if it is empty; it is UTF-8 or becomes so when it is written. Never a
+ * card number, never a secret. */
 void trace_span_label(struct trace_span *span, const char *key, const char *label);
 void trace_span_text(struct trace_span *span, const char *key, struct span text);
 void trace_span_number(struct trace_span *span, const char *key, int64_t number);
