@@ -136,8 +136,14 @@ start_cards(struct sim *sim)
 }
 
 static void
-note_log(void *context, const char *request_id, err_t code, const char *what)
+note_log(
+    void *context,
+    const char *request_id,
+    const struct trace_context *trace,
+    err_t code,
+    const char *what)
 {
+    (void)trace;
     struct sim *sim = context;
     if (sim->verbose) {
         (void)fprintf(stderr, "  log: %s %s %s\n", what, err_name(code), request_id);

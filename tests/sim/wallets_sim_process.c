@@ -129,8 +129,14 @@ start_bank(struct wsim *sim)
 }
 
 static void
-note_log(void *context, const char *request_id, err_t code, const char *what)
+note_log(
+    void *context,
+    const char *request_id,
+    const struct trace_context *trace,
+    err_t code,
+    const char *what)
 {
+    (void)trace;
     const struct wsim *sim = context;
     if (sim->verbose) {
         (void)fprintf(stderr, "  log: %s %s %s\n", what, err_name(code), request_id);
