@@ -13,10 +13,8 @@ headers_read(const struct http_head *head)
     struct tracecontext_headers headers = {.parent_count = 0};
     for (uint32_t i = 0; i < head->field_count; i++) {
         const struct http_head_field *field = &head->fields[i];
-        if (field->field == HTTP_FIELD_UNKNOWN) {
-            tracecontext_headers_add(
-                &headers, http_head_text(head, field->name), http_head_text(head, field->value));
-        }
+        tracecontext_headers_add(
+            &headers, http_head_text(head, field->name), http_head_text(head, field->value));
     }
     return headers;
 }

@@ -8,7 +8,6 @@ import time
 import pytest
 import requests
 
-from kit.books import metrics
 from kit.client import Http, pay, sdk
 from kit.receiver import Receiver
 from kit.server import Server, run_tael, wait_until
@@ -62,6 +61,12 @@ def make_payment(server, headers=None, **params):
         headers=headers)
     assert re.fullmatch("[0-9a-f]{32}", answer.headers["Trace-Id"])
     return answer
+
+
+def metrics(server):
+    """Every series by its name, labels included."""
+    text = requests.get(server.url + "/metrics", timeout=30).text
+    return {name: float(value) for name, value in re.findall(r"^(\w+(?:\{.*\})?) (\S+)$", text, re.M)}
 
 
 def recent(server, **tags):
@@ -202,18 +207,20 @@ def test_otlp_has_the_shape_of_the_standard(make_server, collector, monkeypatch)
 
 
 def test_otlp_batches_are_sent_again_where_the_standard_says_so(make_server, collector):
-    collector.status, collector.headers = 503, {"Retry-After": "0"}
+    collector.failures = 2
     server = make_server(f"--trace-otlp=http://127.0.0.1:{collector.port}", *QUICK)
     answer = make_payment(server)
-    wait_until(lambda: len(collector.received) >= 2, 20, "another try")
-    collector.status = 200
     collector.trace(answer.headers["Trace-Id"], len(CARD_PAYMENT))
-    collector.status, seen = 400, len(collector.received)
-    make_payment(server)
-    wait_until(
-        lambda: metrics(server)['tael_trace_spans_dropped_total{exporter="otlp"}'] > 0, 20, "a drop")
+    seen = metrics(server)
+    assert seen['tael_trace_requests_retried_total{exporter="otlp"}'] == 2
+    assert seen['tael_trace_spans_dropped_total{exporter="otlp"}'] == 0
     assert "traces cannot be sent" in server.log()
-    assert len(collector.received) > seen
+    collector.status = 400
+    make_payment(server)
+    seen = wait_until(
+        lambda: metrics(server)['tael_trace_spans_dropped_total{exporter="otlp"}'] > 0 and
+        metrics(server), 20, "a drop")
+    assert seen['tael_trace_requests_retried_total{exporter="otlp"}'] == 2
 
 
 # ---- where a trace comes from --------------------------------------------------------------
@@ -311,15 +318,13 @@ def test_what_a_dead_process_left_is_resumed_with_a_link(make_server):
     thread.join()
     assert "answer" not in seen
     server.start()
-    client = sdk(server)
-    wait_until(lambda: client.v1.payment_intents.retrieve(intent).status == "succeeded", 30,
-               "the sweep")
-    [spans] = wait_until(lambda: recent(server, **{"tael.payment_intent": intent}), 10, "its trace")
-    root = root_of(spans)
-    assert root["name"] == "resume payment"
-    assert root["tags"]["link.trace_id"] == trace_id
-    assert named(spans, "rail authorize") or named(spans, "rail report")
-    check_tree(spans)
+    found = wait_until(lambda: recent(server, **{"tael.payment_intent": intent}), 30, "its trace")
+    for spans in found:
+        root = root_of(spans)
+        assert root["name"] == "resume payment"
+        assert root["tags"]["link.trace_id"] == trace_id
+        check_tree(spans)
+    assert any(named(spans, "rail report") or named(spans, "rail authorize") for spans in found)
 
 
 # ---- sampling ------------------------------------------------------------------------------

@@ -143,17 +143,21 @@ def check_otlp(body):
 
 class Collector(Receiver):
     """An OpenTelemetry collector as far as OTLP over HTTP goes. What is wrong with a request is in
-    `problems`; `status` is what it answers."""
+    `problems`; `status` is what it answers, `failures` how many are refused before."""
 
     def __init__(self):
         self.spans = []
         self.resource = {}
         self.problems = []
         self.status = 200
+        self.failures = 0
         self.headers = {}
         super().__init__(self.take)
 
     def take(self, received):
+        if self.failures > 0:
+            self.failures -= 1
+            return 503, b"", {"Retry-After": "0"}
         if self.status == 200:
             try:
                 assert received.path == "/v1/traces", received.path

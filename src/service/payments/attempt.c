@@ -57,7 +57,6 @@ remember_trace(struct payments_flow *flow, const struct payments_attempt *attemp
 {
     struct span trace = resource_trace_parent(flow->op);
     if (flow->refund != NULL && attempt == &flow->refund->attempt) {
-        resource_trace_about(flow->op, "tael.refund", flow->refund->header.id);
         resource_trace_about(flow->op, "tael.payment_intent", flow->refund->payment_intent);
         flow->refund->trace = trace;
     } else if (flow->intent != NULL && attempt == &flow->intent->attempt) {
