@@ -30,6 +30,7 @@ DRAWN = {
     "hint": "...1234",
     "network_transaction_id": "105000000000001",
     "risk_score": 12,
+    "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736",
     "transaction_id": "3f1c2a8e-5b7d-4e90-8a61-2d4c6b8e0f13",
 }
 
