@@ -9,6 +9,7 @@
 #include "engine/ledger_engine.h"
 
 #include "engine_clock.h"
+#include "engine_trace.h"
 #include "machine.h"
 
 #include "base/list.h"
@@ -116,66 +117,6 @@ queue_move(struct request_queue *to, struct request_queue *from)
     }
 }
 
-/* --- spans: how long a request waited, was applied, and was written by its group --- */
-
-static bool
-creates(const struct port_ledger_request *request)
-{
-    return request->operation == PORT_LEDGER_CREATE_ACCOUNTS ||
-           request->operation == PORT_LEDGER_CREATE_TRANSFERS;
-}
-
-static const char *
-operation_name(enum port_ledger_operation operation)
-{
-    static const char *const names[] = {
-        [PORT_LEDGER_CREATE_ACCOUNTS] = "ledger create_accounts",
-        [PORT_LEDGER_CREATE_TRANSFERS] = "ledger create_transfers",
-        [PORT_LEDGER_LOOKUP_ACCOUNTS] = "ledger lookup_accounts",
-        [PORT_LEDGER_LOOKUP_TRANSFERS] = "ledger lookup_transfers",
-        [PORT_LEDGER_GET_ACCOUNT_TRANSFERS] = "ledger get_account_transfers",
-        [PORT_LEDGER_GET_ACCOUNT_BALANCES] = "ledger get_account_balances",
-        [PORT_LEDGER_QUERY_ACCOUNTS] = "ledger query_accounts",
-        [PORT_LEDGER_QUERY_TRANSFERS] = "ledger query_transfers",
-        [PORT_LEDGER_GET_CHANGE_EVENTS] = "ledger get_change_events",
-    };
-    return names[operation];
-}
-
-/* The request is about to be answered. `sent_ns` is when its group went to the journal; 0: it has
- * waited for none. Of `group_count` requests in the group each has the spans. */
-static void
-trace_request(const struct port_ledger_request *request, uint64_t sent_ns, uint32_t group_count)
-{
-    if (request->trace_began_ns == 0) {
-        return;
-    }
-    struct trace_span span;
-    struct trace_span flush;
-    trace_span_start_at(
-        &request->trace,
-        TRACE_CLIENT,
-        operation_name(request->operation),
-        request->trace_began_ns,
-        &span);
-    trace_span_number(&span, "tael.ledger.batch.size", request->count);
-    if (request->error != ERR_OK) {
-        trace_span_fail(&span, err_name(request->error));
-    }
-    if (request->trace_applied_ns != 0) {
-        trace_span_add(
-            &span.context, "ledger queue", request->trace_began_ns, request->trace_executing_ns);
-        trace_span_add(
-            &span.context, "ledger apply", request->trace_executing_ns, request->trace_applied_ns);
-    }
-    if (sent_ns != 0 && creates(request)) {
-        trace_span_start_at(&span.context, TRACE_INTERNAL, "journal flush", sent_ns, &flush);
-        trace_span_number(&flush, "tael.group.requests", group_count);
-        trace_span_end(&flush);
-    }
-    trace_span_end(&span);
-}
-
 /* --- answers --- */
 
 static void
@@ -188,7 +129,7 @@ done_run(struct os_task *task)
 static void
 answer(struct ledger_engine *engine, struct port_ledger_request *request)
 {
-    trace_request(request, 0, 0);
+    engine_trace_request(request, 0, 0);
     request->trace_began_ns = 0;
     atomic_fetch_sub(&engine->under_way, 1);
     request->task.run = done_run;
@@ -327,7 +268,7 @@ trace_group(struct engine_group *group)
     struct os_task *task = group->requests.first == NULL ? NULL : &group->requests.first->task;
     for (; task != NULL; task = task->next) {
         struct port_ledger_request *request = request_of(task);
-        trace_request(request, group->sent_ns, group->requests.count);
+        engine_trace_request(request, group->sent_ns, group->requests.count);
         request->trace_began_ns = 0; /* all is told */
     }
 }
@@ -384,7 +325,7 @@ count_request(struct ledger_engine *engine, const struct port_ledger_request *re
 {
     if (request->error == ERR_FULL || request->error == ERR_DISK_FULL) {
         atomic_fetch_add(&engine->full, 1);
-    } else if (creates(request)) {
+    } else if (engine_trace_creates(request)) {
         atomic_fetch_add(&engine->batches, 1);
         atomic_fetch_add(&engine->events, request->count);
     } else {
