@@ -26,6 +26,7 @@ struct options {
     char data[BENCH_PATH_SIZE];
     char url[BENCH_PATH_SIZE];
     char key[BENCH_LOAD_KEY_SIZE];
+    char config[BENCH_PATH_SIZE];
     int64_t connections;
     int64_t seconds;
     int64_t repeat;
@@ -55,6 +56,12 @@ static const struct setting options_table[] = {
      .maximum = BENCH_LOAD_KEY_SIZE,
      .help = "The test-mode secret key of that server.",
      .secret = true},
+    {.name = "config",
+     .kind = SETTING_TEXT,
+     .offset = AT(config),
+     .fallback = "",
+     .maximum = BENCH_PATH_SIZE,
+     .help = "A file with settings for the server that it starts, to compare them."},
     {.name = "connections",
      .kind = SETTING_INTEGER,
      .offset = AT(connections),
@@ -383,7 +390,8 @@ measure_all(struct bench *bench)
                 "another folder\n",
                 bench->folder);
         }
-        status = bench_server_start(bench->command, bench->folder, NO_LIMITS, &bench->server);
+        status = bench_server_start(
+            bench->command, bench->folder, NO_LIMITS, bench->options->config, &bench->server);
     } else {
         const struct options *options = bench->options;
         status = bench_server_use(bench->command, options->url, options->key, &bench->server);

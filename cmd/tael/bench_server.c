@@ -55,12 +55,14 @@ bench_server_start(
     const struct command *command,
     const char *folder,
     const char *flag,
+    const char *config,
     struct bench_server *server)
 {
     char program[BENCH_PATH_SIZE];
     char data[BENCH_PATH_SIZE + 32];
     char data_option[BENCH_PATH_SIZE + 64];
     char last[FLAG_SIZE] = "";
+    char config_option[BENCH_PATH_SIZE + 16];
     ssize_t size = readlink("/proc/self/exe", program, sizeof(program) - 1);
     if (size <= 0) {
         return command_fail(command, "this program's file is not known");
@@ -79,16 +81,18 @@ bench_server_start(
     if (flag != NULL) {
         (void)snprintf(last, sizeof(last), "%s", flag);
     }
-    char *const argv[] = {
-        program,
-        words[0],
-        data_option,
-        words[1],
-        words[2],
-        words[3],
-        words[4],
-        flag == NULL ? NULL : last,
-        NULL};
+    (void)snprintf(config_option, sizeof(config_option), "--config=%s", config);
+    size_t count = 0;
+    char *argv[10] = {program, words[0], data_option, words[1], words[2], words[3], words[4]};
+    while (argv[count] != NULL) {
+        count++;
+    }
+    if (config[0] != '\0') {
+        argv[count++] = config_option;
+    }
+    if (flag != NULL) {
+        argv[count++] = last;
+    }
     if (bench_child_start(argv, &server->child) != ERR_OK || !read_port(server)) {
         return command_fail(command, "the server does not start");
     }

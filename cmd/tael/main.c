@@ -12,6 +12,7 @@ static const struct command *const commands[] = {
     &command_gateway,
     &command_pay,
     &command_payments,
+    &command_trace,
     &command_wallets,
     &command_listen,
     &command_health,

@@ -62,6 +62,7 @@ loops_open(struct node *node)
     for (size_t i = 0; i < NODE_PULSES; i++) {
         pulse_init(&node->pulses[i], watched[i], node->clock);
     }
+    TRY(net_loop_create("traces", &node->traces_loop));
     TRY(net_loop_create("outbound", &node->outbound_loop));
     return net_loop_create("net", &node->net_loop);
 }
@@ -87,6 +88,7 @@ node_open(struct node *node)
 err_t
 node_start(struct node *node)
 {
+    TRY(net_loop_start(node->traces_loop));
     TRY(os_loop_start(node->cards_loop));
     TRY(os_loop_start(node->sync_loop));
     TRY(os_loop_start(node->resource_loop));
@@ -124,6 +126,7 @@ node_stop(struct node *node)
     os_loop_stop(node->resource_loop);
     os_loop_stop(node->sync_loop);
     os_loop_stop(node->cards_loop);
+    net_loop_stop(node->traces_loop);
     node->loops_run = false;
 }
 
@@ -138,6 +141,7 @@ node_close(struct node *node)
     }
     net_loop_destroy(&node->net_loop);
     net_loop_destroy(&node->outbound_loop);
+    net_loop_destroy(&node->traces_loop);
     os_loop_destroy(node->ledger_api_loop);
     os_loop_destroy(node->resource_loop);
     os_loop_destroy(node->sync_loop);

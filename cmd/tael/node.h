@@ -23,6 +23,7 @@
 #include "relay/relay.h"
 #include "resource/resource.h"
 #include "trace/log.h"
+#include "traces/traces.h"
 #include "vault/vault.h"
 #include "wallets/wallets.h"
 
@@ -126,6 +127,18 @@ struct node_settings {
     int64_t ledger_pendings_max;
     int64_t ledger_transfers_max;
     int64_t ledger_segment_size;
+
+    char trace_service[64];
+    char trace_otlp[NODE_URL_SIZE];
+    char trace_zipkin[NODE_URL_SIZE];
+    char trace_ca[NODE_PATH_SIZE];
+    char trace_sampler[32];
+    char trace_sampler_arg[16];
+    int64_t trace_slow;
+    bool trace_trust;
+    int64_t trace_recent;
+    int64_t trace_parts_max;
+    int64_t trace_interval;
 };
 
 /* To webhook endpoints: those under way, and as many that rest. */
@@ -151,9 +164,11 @@ struct node {
     struct os_loop *ledger_api_loop;
     struct net_loop *net_loop;
     struct net_loop *outbound_loop; /* sockets to webhook endpoints */
+    struct net_loop *traces_loop;   /* kept traces, sockets to collectors */
     bool loops_run;
     struct pulse pulses[NODE_PULSES]; /* of the loops above, but those of sockets */
 
+    struct traces *traces;
     struct ledger_engine *engine;
     struct issuer *issuer;
     struct vault *vault;

@@ -10,9 +10,18 @@
 #define UNHEALTHY_NS (10 * OS_NS_PER_S)
 
 static void
-runtime_log(void *context, const char *request_id, err_t code, const char *what)
+runtime_log(
+    void *context,
+    const char *request_id,
+    const struct trace_context *trace,
+    err_t code,
+    const char *what)
 {
     struct node *node = context;
+    char trace_id[TRACECONTEXT_TRACE_ID_SIZE + 1] = "";
+    if (trace_context_is_set(trace)) {
+        tracecontext_trace_id_format(trace->trace_id, trace_id);
+    }
     if (code == ERR_DATABASE || code == ERR_DISK_FULL || code == ERR_IO ||
         code == ERR_OUTCOME_UNKNOWN) {
         atomic_store(&node->documents_failed_ns, os_monotonic_ns(node->clock));
@@ -21,8 +30,9 @@ runtime_log(void *context, const char *request_id, err_t code, const char *what)
         &node->log,
         TRACE_ERROR,
         "resource",
-        span_from_cstr(request_id),
+        span_from_cstr(trace_id),
         "operation failed",
+        trace_cstr("request", request_id),
         trace_cstr("what", what),
         trace_cstr("error", err_name(code)));
 }
@@ -84,6 +94,7 @@ runtime_open(struct node *node)
                 .idempotency_keep_ns = (uint64_t)settings->idempotency_keep * OS_NS_PER_MS,
             },
         .refuse_live = cards_rail(node->cards)->simulated,
+        .recorder = traces_recorder(node->traces),
         .log = runtime_log,
         .log_context = node,
     };

@@ -88,6 +88,7 @@ service_open(struct node *node)
         .folder = folder,
         .http = outbound_port(node->outbound),
         .log = &node->log,
+        .recorder = traces_recorder(node->traces),
     };
     TRY(settings_of(node, &parts.settings));
     err_t result = events_create(&parts, &node->events, message);

@@ -4,6 +4,7 @@
 
 /* Each may use what comes before it. */
 const struct role *const node_roles[] = {
+    &role_traces,
     &role_ledger,
     &role_cards,
     &role_documents,

@@ -6,6 +6,7 @@
 
 /* The services between documents and api close in two steps: first the runtime, if another has not
  * done so, because its unfinished operations know their routes; then themselves. */
+extern const struct role role_traces;    /* spans, their exporters; what records comes behind it */
 extern const struct role role_ledger;    /* the ledger's engine on its journal */
 extern const struct role role_cards;     /* issuer simulator, vault, card rail */
 extern const struct role role_documents; /* documents, resource runtime */

@@ -16,6 +16,13 @@ is_this_machine(const struct net_address *peer)
     return memcmp(peer->ip, v4, sizeof(v4)) == 0 || memcmp(peer->ip, v6, sizeof(v6)) == 0;
 }
 
+/* More than how it is: operators on their own listener, or, without one, on this machine. */
+static bool
+may_see(const struct api *api, const struct net_exchange *exchange, bool is_admin)
+{
+    return is_admin || (api->parts.metrics_on_main && is_this_machine(&exchange->peer));
+}
+
 static void
 answer_health(
     struct api *api,
@@ -159,15 +166,18 @@ operation_of(const struct api *api, const struct net_exchange *exchange, bool is
     case OPERATION_STARTED:
         return reads ? found : OPERATION_NONE;
     case OPERATION_METRICS:
-        if (reads &&
-            (is_admin || (api->parts.metrics_on_main && is_this_machine(&exchange->peer)))) {
-            return found;
-        }
-        break;
+        return reads && may_see(api, exchange, is_admin) ? found : OPERATION_NONE;
     case OPERATION_LOG_LEVEL:
         return is_admin ? found : OPERATION_NONE;
     }
     return OPERATION_NONE;
+}
+
+bool
+api_operate_elsewhere(struct api *api, struct net_exchange *exchange, bool is_admin)
+{
+    return api->parts.health.operate != NULL && may_see(api, exchange, is_admin) &&
+           api->parts.health.operate(api->parts.health.context, exchange);
 }
 
 bool

@@ -27,6 +27,7 @@ static const struct resource_field event_fields[] = {
     FIELD(idempotency_key, RESOURCE_FIELD_TEXT, -1),
     FIELD(object, RESOURCE_FIELD_JSON, -1),
     FIELD(previous, RESOURCE_FIELD_JSON, -1),
+    FIELD(trace, RESOURCE_FIELD_TEXT, -1),
 };
 
 static int64_t
@@ -243,6 +244,7 @@ resource_emit(
         return ERR_FULL;
     }
     event->previous = previous;
+    event->trace = resource_trace_parent(op);
     TRY(resource_save(op, &resource_event_type, event));
     LIST_FOREACH_SAFE (&op->runtime->event_listeners, link) {
         const struct resource_event_listener *listener =

@@ -92,6 +92,7 @@ lock_wait(struct resource_op *op, struct resource_lock *lock, resource_step step
     op->lock_awaited = lock;
     op->step = step;
     op->phase = RESOURCE_OP_WAITS_LOCK;
+    resource_trace_waits(op);
     op->deadline_ns = os_monotonic_ns(runtime->parts.clock) + runtime->parts.settings.lock_wait_ns;
     list_push_back(&runtime->lock_deadlines, &op->deadline);
     timer_arm_first(runtime);
@@ -189,6 +190,7 @@ resource_lock_timer_fire(struct os_timer *timer)
         }
         stop_waiting(op);
         op->phase = RESOURCE_OP_RUNNING;
+        resource_trace_waited(op, "lock wait");
         fail_timeout(op);
     }
     timer_arm_first(runtime);

@@ -100,6 +100,7 @@ request_arrived(struct os_task *task)
     op->request = request;
     op->route = request->route;
     op->service_context = request->route->service_context;
+    resource_trace_arrived(op);
     if (resource_auth_check(op) && !resource_card_begin(op)) {
         resource_op_checked(op);
     }
@@ -112,6 +113,7 @@ resource_submit(struct resource_runtime *runtime, struct resource_request *reque
     ASSERT(request->params != NULL);
     ASSERT(request->done != NULL);
     request->runtime = runtime;
+    request->submitted_ns = trace_now_ns(&request->trace);
     request->task.run = request_arrived;
     os_post(runtime->executor, &request->task);
 }
@@ -167,6 +169,7 @@ resource_op_end(struct resource_op *op, int status, struct buf *body)
     op->phase = RESOURCE_OP_ENDED;
     resource_card_wipe(op);
     resource_lock_release(op);
+    resource_trace_waits(op);
     list_push_back(&op->runtime->pending, &op->pending);
 }
 
@@ -269,6 +272,7 @@ resource_after_commit(struct resource_op *op, resource_step step)
     }
     op->step = step;
     op->phase = RESOURCE_OP_WAITS_COMMIT;
+    resource_trace_waits(op);
     list_push_back(&op->runtime->pending, &op->pending);
 }
 

@@ -159,6 +159,7 @@ run_ready(struct resource_runtime *runtime)
         struct resource_op *op = CONTAINER_OF(link, struct resource_op, waiting);
         ASSERT(op->phase == RESOURCE_OP_READY);
         op->phase = RESOURCE_OP_RUNNING;
+        resource_trace_waited(op, "lock wait");
         if (op->doom != ERR_OK) {
             resource_op_end_doomed(op);
         } else {
@@ -230,20 +231,35 @@ deliver(struct resource_op *op, struct replies *replies)
         request->task.run = request_done;
         reply_add(replies, request->reply_to, &request->task);
     }
+    resource_trace_ended(op);
     resource_op_free(op);
 }
 
-/* What waited goes on. What it starts waits for a later group. */
+static uint32_t
+count_list(const struct list *waiting)
+{
+    uint32_t count = 0;
+    for (const struct list_link *link = waiting->head.next; link != &waiting->head;
+         link = link->next) {
+        count++;
+    }
+    return count;
+}
+
+/* What waited goes on. What it starts waits for a later group. `commit_ns` is when the commit began
+ * that it waited for; 0: there was none. */
 static void
-run_list(struct list *waiting)
+run_list(struct list *waiting, uint64_t commit_ns)
 {
     struct replies replies = {.count = 0};
+    uint32_t count = commit_ns == 0 ? 0 : count_list(waiting);
     for (;;) {
         struct list_link *link = list_pop_front(waiting);
         if (link == NULL) {
             break;
         }
         struct resource_op *op = CONTAINER_OF(link, struct resource_op, pending);
+        resource_trace_committed(op, commit_ns, count);
         if (op->doom != ERR_OK) {
             op->phase = RESOURCE_OP_RUNNING;
             buf_release(&op->body);
@@ -301,7 +317,7 @@ synced(struct os_task *task)
     struct list done;
     list_init(&done);
     move_all(&runtime->syncing, &done);
-    run_list(&done);
+    run_list(&done, runtime->sync_began_ns);
 }
 
 /* On the sync loop. */
@@ -326,7 +342,7 @@ sync_begin(struct resource_runtime *runtime)
         return false;
     }
     FAULT_POINT("resource-before-commit");
-    uint64_t began_ns = os_monotonic_ns(runtime->parts.clock);
+    runtime->sync_began_ns = os_monotonic_ns(runtime->parts.clock);
     err_t outcome = runtime->documents->ops->apply(runtime->documents);
     if (outcome != ERR_OK) {
         resource_log(runtime, NULL, outcome, "commit");
@@ -335,7 +351,7 @@ sync_begin(struct resource_runtime *runtime)
     if (outcome != ERR_OK) {
         return false;
     }
-    resource_measure_apply(runtime, operation_count, began_ns);
+    resource_measure_apply(runtime, operation_count, runtime->sync_began_ns);
     runtime->is_syncing = true;
     move_all(&runtime->pending, &runtime->syncing);
     runtime->sync_task.run = sync_run;
@@ -344,12 +360,12 @@ sync_begin(struct resource_runtime *runtime)
 }
 
 static void
-run_pending(struct resource_runtime *runtime)
+run_pending(struct resource_runtime *runtime, uint64_t commit_ns)
 {
     struct list pending;
     list_init(&pending);
     move_all(&runtime->pending, &pending);
-    run_list(&pending);
+    run_list(&pending, commit_ns);
 }
 
 static void
@@ -364,10 +380,11 @@ group_end(struct os_group_hook *hook)
     }
     bool wrote = runtime->in_transaction;
     if (runtime->parts.sync_loop == NULL) {
+        uint64_t now_ns = wrote ? os_monotonic_ns(runtime->parts.clock) : 0;
         (void)resource_transaction_commit(runtime); /* the doomed are told below */
-        run_pending(runtime);
+        run_pending(runtime, now_ns);
     } else if (!sync_begin(runtime)) {
-        run_pending(runtime);
+        run_pending(runtime, 0);
     }
     if (!runtime->in_transaction) {
         runtime->documents->ops->maintain(runtime->documents);
@@ -387,8 +404,10 @@ resource_log(
     struct resource_runtime *runtime, const struct resource_op *op, err_t code, const char *what)
 {
     const char *request_id = op == NULL || op->request == NULL ? "" : op->request->request_id;
+    static const struct trace_context no_trace;
+    const struct trace_context *trace = op == NULL ? &no_trace : &op->span.context;
     if (runtime->parts.log != NULL) {
-        runtime->parts.log(runtime->parts.log_context, request_id, code, what);
+        runtime->parts.log(runtime->parts.log_context, request_id, trace, code, what);
         return;
     }
     (void)fprintf(stderr, "resource: %s: %s %s\n", what, err_name(code), request_id);

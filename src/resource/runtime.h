@@ -7,6 +7,7 @@
 #include "base/hash.h"
 #include "base/list.h"
 #include "base/map.h"
+#include "trace/span.h"
 #include "json/json.h"
 
 #define RESOURCE_ARENA_LIMIT       (16U << 20) /* of one operation */
@@ -121,6 +122,9 @@ struct resource_op {
     struct resource_idempotency idempotency;
     struct resource_expand *expand; /* NULL: nothing */
 
+    struct trace_span span; /* from its arrival on the loop to its answer */
+    uint64_t waits_ns;      /* since when it waits, if it does and the span is recorded; else 0 */
+
     struct port_vault_tokenize tokenize;
     bool has_card;
 
@@ -157,6 +161,7 @@ struct resource_runtime {
     bool is_syncing;
     struct list syncing;
     struct os_task sync_task; /* to the sync loop, and back */
+    uint64_t sync_began_ns;
     err_t sync_outcome;
     struct list ops;
     uint32_t op_count;
@@ -218,6 +223,17 @@ void resource_op_end_doomed(struct resource_op *op);
 void resource_op_checked(struct resource_op *op);
 /* `length` characters of base 62, no zero behind them. */
 void resource_random_text(struct os_entropy *entropy, char *out, uint32_t length);
+
+/* --- trace.c --- */
+void resource_trace_arrived(struct resource_op *op);
+/* It waits from now on, for its turn at a lock or for a commit. */
+void resource_trace_waits(struct resource_op *op);
+/* It waits no more. */
+void resource_trace_waited(struct resource_op *op, const char *name);
+/* It waited for a commit of `count` operations that began then, and has ended now. 0: nothing was
+ * written, it waited for the end of its group only. */
+void resource_trace_committed(struct resource_op *op, uint64_t began_ns, uint32_t count);
+void resource_trace_ended(struct resource_op *op);
 
 /* --- error.c --- */
 void resource_error_write(struct buf *out, const struct resource_error *error);

@@ -221,8 +221,14 @@ replies_post(struct os_executor *executor, struct os_task *first, struct os_task
 }
 
 static void
-note_log(void *context, const char *request_id, err_t code, const char *what)
+note_log(
+    void *context,
+    const char *request_id,
+    const struct trace_context *trace,
+    err_t code,
+    const char *what)
 {
+    (void)trace;
     struct t_world *world = context;
     (void)snprintf(
         world->logged, sizeof(world->logged), "%s %s %s", err_name(code), what, request_id);

@@ -218,8 +218,14 @@ documents_open(struct sim_world *world, const struct sim_runtime *options)
 }
 
 static void
-note_log(void *context, const char *request_id, err_t code, const char *what)
+note_log(
+    void *context,
+    const char *request_id,
+    const struct trace_context *trace,
+    err_t code,
+    const char *what)
 {
+    (void)trace;
     const struct sim_world *world = context;
     if (world->verbose) {
         (void)fprintf(stderr, "  log: %s %s %s\n", what, err_name(code), request_id);

@@ -22,10 +22,10 @@ MAY_USE = {
     "image": ["base"],
     "net": ["base", "os", "wire/*", "trace"],
     "upstream": ["base", "os", "core/balance", "wire/*", "net", "trace"],
-    "port": ["base", "os", "core/*"],
+    "port": ["base", "os", "core/*", "wire/tracecontext"],
     "engine": ["base", "os", "core/*", "wire/*", "store", "net", "trace", "port"],
     "resource": ["base", "os", "wire/*", "document", "port", "trace"],
-    "books": ["base", "os", "wire/form", "document", "port", "resource"],
+    "books": ["base", "os", "wire/form", "wire/tracecontext", "document", "port", "resource"],
     "service/*": [
         "base", "os", "core/*", "wire/*", "store", "document", "net", "upstream", "trace", "port",
         "engine", "resource", "books", "image",

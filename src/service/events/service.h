@@ -23,6 +23,7 @@
 
 #include "base/list.h"
 #include "base/map.h"
+#include "trace/span.h"
 
 #include <stdatomic.h>
 
@@ -84,13 +85,15 @@ struct events_scope {
 struct events_attempt {
     struct list_link link; /* target->in_flight, then target->finished */
     struct port_http_request request;
-    struct port_http_header headers[4];
+    struct port_http_header headers[5];
     struct events_target *target;
     char delivery[EVENTS_DELIVERY_ID_SIZE];
     char event[ID_TEXT_SIZE];
     char signature[EVENTS_SIGNATURE_SIZE];
     size_t signature_size;
     struct span url;
+    struct trace_span span; /* a trace of its own, linked to that which caused the event */
+    char traceparent[TRACECONTEXT_PARENT_SIZE + 1];
     bool holds_room; /* it counts in what is under way */
     bool target_was_failing;
     int64_t began; /* unix seconds */
@@ -222,6 +225,7 @@ MUST_USE err_t events_attempt_create(
     const struct events_endpoint *endpoint,
     const struct events_delivery *delivery,
     struct span body,
+    struct span caused_by, /* traceparent, as the event has it */
     struct events_attempt **ret_attempt);
 void events_attempt_send(struct events_attempt *attempt);
 void events_attempt_destroy(struct events_attempt *attempt);

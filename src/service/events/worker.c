@@ -176,7 +176,8 @@ prepare_one(struct work *work, struct events_delivery *delivery)
         return ERR_FULL;
     }
     struct events_attempt *attempt;
-    TRY(events_attempt_create(target, work->endpoint, delivery, body, &attempt));
+    const struct resource_event *event = found;
+    TRY(events_attempt_create(target, work->endpoint, delivery, body, event->trace, &attempt));
     list_push_back(&work->prepared, &attempt->link);
     target->taken_due = delivery->due;
     return ERR_OK;

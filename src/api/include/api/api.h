@@ -25,6 +25,7 @@
 #include "trace/log.h"
 
 struct api;
+struct trace_recorder;
 struct trace_metric;
 
 /* The routes of one service; borrowed, constant. */
@@ -44,6 +45,9 @@ struct api_health {
     bool (*started)(void *context, struct buf *why);
     /* Appends metrics beyond the front's own, as Prometheus text. On the net loop. */
     void (*metrics)(void *context, struct buf *out);
+    /* What else operators may ask for, where metrics are shown. True: it will answer the exchange
+     * by net_answer. On the net loop. */
+    bool (*operate)(void *context, struct net_exchange *exchange);
 };
 
 struct api_parts {
@@ -54,6 +58,8 @@ struct api_parts {
     struct os_clock *clock;
     struct os_entropy *entropy;
     struct trace_log *log;
+    struct trace_recorder *recorder; /* of spans; NULL: nothing is recorded */
+    bool trace_trust;                /* traces that clients began go on here */
     const struct api_routes *tables; /* of the services; the front adds its own */
     uint32_t table_count;
     struct api_health health;

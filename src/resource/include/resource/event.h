@@ -23,6 +23,7 @@ struct resource_event {
     struct span idempotency_key;
     struct span object;   /* JSON */
     struct span previous; /* JSON */
+    struct span trace;    /* traceparent of what caused it; not shown */
     /* Not stored. What to show instead of asking the watch, if there is a body to be repeated. */
     bool pending_is_given;
     int64_t pending_webhooks;

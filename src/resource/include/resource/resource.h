@@ -36,9 +36,11 @@
 #include "os/entropy.h"
 #include "os/loop.h"
 #include "port/vault.h"
+#include "tracecontext/tracecontext.h"
 
 struct resource_runtime;
 struct resource_op;
+struct trace_recorder;
 
 /* ------------------------------------------------------------------ who asks, and what for --- */
 
@@ -141,7 +143,9 @@ struct resource_request {
     struct span idempotency_key; /* data == NULL: none; a header that was empty is refused */
     struct span api_version;     /* Stripe-Version as sent; may be empty */
     char request_id[RESOURCE_REQUEST_ID_SIZE];
-    struct arena *arena; /* lives until done ran; params live in it */
+    struct trace_context trace; /* of the span that the front keeps open until `done` */
+    uint64_t submitted_ns;      /* the runtime's, for its spans */
+    struct arena *arena;        /* lives until done ran; params live in it */
     void *user;          /* the requester's */
 
     int status;      /* HTTP */
@@ -173,8 +177,17 @@ struct resource_parts {
     struct port_vault *vault;
     struct resource_settings settings;
     bool refuse_live; /* a rail is simulated: live keys are refused */
-    /* Told what went wrong on our side; NULL: standard error. `request_id` may be empty. */
-    void (*log)(void *context, const char *request_id, err_t code, const char *what);
+    /* Where the parts of internal operations begin (resource_trace_begin). NULL: nowhere. */
+    struct trace_recorder *recorder;
+    const char *documents_system; /* db.system.name of spans; NULL: sqlite */
+    /* Told what went wrong on our side; NULL: standard error. `request_id` may be empty, and the
+     * context unset. */
+    void (*log)(
+        void *context,
+        const char *request_id,
+        const struct trace_context *trace,
+        err_t code,
+        const char *what);
     void *log_context;
 };
 
@@ -210,6 +223,21 @@ void *resource_op_state(struct resource_op *op);
 /* Runs when the operation has ended, however that came; its memory is still there. */
 void resource_op_on_end(struct resource_op *op, void (*ended)(void *context), void *context);
 struct os_executor *resource_op_executor(struct resource_op *op); /* reply_to for ports */
+
+/* The context of the operation's span, for requests to ports. */
+struct trace_context resource_op_trace(const struct resource_op *op);
+/* Its traceparent in the arena, to be stored for work that others will do because of it; empty if
+ * there is none. */
+struct span resource_trace_parent(struct resource_op *op);
+/* The operation works on this object, by which its trace can then be found: "tael.refund". */
+void resource_trace_about(struct resource_op *op, const char *key, struct span id);
+/* An internal operation begins a part of its own, linked to a traceparent that was stored (may be
+ * empty); or it works for a request, since began_ns. The span ends with the operation, or before
+ * its answer leaves by a port. */
+void resource_trace_begin(struct resource_op *op, const char *name, struct span linked);
+void resource_trace_join(
+    struct resource_op *op, const char *name, const struct trace_context *of, uint64_t began_ns);
+void resource_trace_leave(struct resource_op *op);
 uint64_t resource_now_s(struct resource_op *op);                  /* unix seconds, for `created` */
 uint64_t resource_monotonic_ns(struct resource_op *op);
 /* A new public id with this prefix; text lives in the arena. */

@@ -14,6 +14,7 @@
 #include "resource/resource.h"
 
 struct events;
+struct trace_recorder;
 struct trace_log;
 
 #define EVENTS_ENDPOINTS_MAX 16 /* of one merchant in one mode */
@@ -50,6 +51,7 @@ struct events_parts {
     const char *folder; /* where the key of the secrets is; made if it is not there */
     struct port_http *http;
     struct trace_log *log;
+    struct trace_recorder *recorder; /* of the deliveries' spans; NULL: nowhere */
     struct events_settings settings;
 };
 
