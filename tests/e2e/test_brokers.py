@@ -97,7 +97,7 @@ def test_every_event_once_and_in_order(make_server, broker):
 
 def test_the_broker_is_away(make_server, broker):
     """Payments do not notice; the events come when it is back."""
-    server = make_server(f"--broker={broker.url}", "--broker-timeout=2s")
+    server = make_server(f"--broker={broker.url}", "--broker-timeout=10s")
     client = sdk(server)
     for _ in range(5):
         pay(client)

@@ -62,7 +62,7 @@ static const struct resource_field intent_fields[] = {
     RESOURCE_INTEGER_COLUMN(payments_intent, due, PAYMENTS_INTENT_DUE),
     CHALLENGE(payments_intent),
     ATTEMPT(payments_intent),
-    TEXT(payments_intent, trace),
+    RESOURCE_TEXT(payments_intent, trace),
 };
 
 static const struct resource_field charge_fields[] = {
@@ -114,7 +114,7 @@ static const struct resource_field refund_fields[] = {
     RESOURCE_TEXT(payments_refund, reference),
     RESOURCE_INTEGER_COLUMN(payments_refund, due, PAYMENTS_REFUND_DUE),
     ATTEMPT(payments_refund),
-    TEXT(payments_refund, trace),
+    RESOURCE_TEXT(payments_refund, trace),
 };
 
 static const struct resource_field method_fields[] = {

@@ -47,7 +47,7 @@ static const struct resource_field transfer_fields[] = {
     RESOURCE_JSON(wallets_transfer, metadata),
     RESOURCE_INTEGER_COLUMN(wallets_transfer, due, WALLETS_TRANSFER_DUE),
     ATTEMPT(wallets_transfer),
-    TEXT(wallets_transfer, trace),
+    RESOURCE_TEXT(wallets_transfer, trace),
 };
 
 static const struct resource_field request_fields[] = {
