@@ -44,15 +44,15 @@ static atomic_uint resolved; /* bit i: 127.0.0.(i + 1); 0: the name is not there
 /* In the form that the C library's freeaddrinfo takes: one block for each. */
 __attribute__((visibility("default"))) int
 getaddrinfo(
-    const char *restrict node,
+    const char *restrict name,
     const char *restrict service,
-    const struct addrinfo *restrict hints,
-    struct addrinfo **restrict found)
+    const struct addrinfo *restrict req,
+    struct addrinfo **restrict pai)
 {
     (void)service;
-    (void)hints;
+    (void)req;
     uint32_t bits = atomic_load(&resolved);
-    if (strcmp(node, "backends.test") != 0 || bits == 0) {
+    if (strcmp(name, "backends.test") != 0 || bits == 0) {
         return EAI_NONAME;
     }
     struct addrinfo *list = NULL;
@@ -72,7 +72,7 @@ getaddrinfo(
         info->ai_next = list;
         list = info;
     }
-    *found = list;
+    *pai = list;
     return 0;
 }
 

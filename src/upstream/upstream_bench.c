@@ -341,9 +341,8 @@ bench_slow(enum balance_policy policy)
     settings.policy = policy;
     begin(4, &settings, 32, false);
     atomic_store(&world.backends[1].delay_ms, 20);
-    uint32_t before = atomic_load(&world.backends[1].requests);
     t_load_pass(&load, 100);
-    before = atomic_load(&world.backends[1].requests);
+    uint32_t before = atomic_load(&world.backends[1].requests);
     uint32_t ended = atomic_load(&load.ended);
     t_load_pass(&load, 4000);
     double got = (double)(atomic_load(&world.backends[1].requests) - before) * 4 /
