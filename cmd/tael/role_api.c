@@ -282,7 +282,8 @@ front_open(struct node *node)
         .trace_trust = node->settings.trace_trust,
         .tables = tables,
         .table_count = table_count,
-        .health = {.context = node, .ready = is_ready, .metrics = write_metrics, .operate = operate},
+        .health =
+            {.context = node, .ready = is_ready, .metrics = write_metrics, .operate = operate},
         .metrics_on_main = node->settings.admin_listen[0] == '\0',
         .form_bytes_max = (uint64_t)node->settings.form_max,
         .ledger_is_reserved = books_ledger_is_ours,
