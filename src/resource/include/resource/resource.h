@@ -146,7 +146,7 @@ struct resource_request {
     struct trace_context trace; /* of the span that the front keeps open until `done` */
     uint64_t submitted_ns;      /* the runtime's, for its spans */
     struct arena *arena;        /* lives until done ran; params live in it */
-    void *user;          /* the requester's */
+    void *user;                 /* the requester's */
 
     int status;      /* HTTP */
     struct buf body; /* JSON; moved to the requester */
@@ -238,7 +238,7 @@ void resource_trace_begin(struct resource_op *op, const char *name, struct span 
 void resource_trace_join(
     struct resource_op *op, const char *name, const struct trace_context *of, uint64_t began_ns);
 void resource_trace_leave(struct resource_op *op);
-uint64_t resource_now_s(struct resource_op *op);                  /* unix seconds, for `created` */
+uint64_t resource_now_s(struct resource_op *op); /* unix seconds, for `created` */
 uint64_t resource_monotonic_ns(struct resource_op *op);
 /* A new public id with this prefix; text lives in the arena. */
 struct span resource_new_id(struct resource_op *op, const char *prefix, u128 *ret_id);
