@@ -42,7 +42,7 @@ pg_begin(struct document_store *store)
 {
     struct document_pg *pg = document_pg_of(store);
     ASSERT(!pg->in_transaction);
-    TRY(document_pg_connect(pg, 0));
+    TRY(document_pg_begin_flush(pg)); /* a connection, no more */
     pg->in_transaction = true;
     pg->write_failure = ERR_OK;
     pg->lost_count = 0;

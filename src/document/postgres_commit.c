@@ -3,7 +3,7 @@
  *
  *     BEGIN
  *     the number of this transaction, if the row of this process has the one before
- *     for each kind   UPDATE (by the columns that are written), INSERT, DELETE, each for all rows
+ *     for each kind   DELETE, UPDATE (by the columns that are written), INSERT, each for all rows
  *     COMMIT
  *     pg_advisory_unlock, of what was unlocked
  *
@@ -24,11 +24,12 @@
 /* Flushes of one commit, until it is given up as lost. */
 #define TRIES_MAX 6
 
+/* In this order: what is removed makes room for what is inserted, in unique indexes. */
 enum write_kind {
+    WRITE_REMOVE,
     WRITE_UPDATE,
     WRITE_INSERT,
     WRITE_INSERT_UNLESS_THERE,
-    WRITE_REMOVE,
     WRITE_NOTHING,
 };
 
@@ -465,6 +466,92 @@ take_versions(void *context, const PGresult *result)
     return ERR_OK;
 }
 
+/* ------------------------------------------------------------------ who lost by a unique column */
+
+struct taken {
+    struct document_pg *pg;
+    struct document_pg_kind *of;
+    uint32_t column;
+};
+
+/* Rows of others that have a value which one of ours wants. */
+static err_t
+take_taken(void *context, const PGresult *result)
+{
+    const struct taken *taken = context;
+    const struct document_kind *kind = taken->of->kind;
+    int count = PQntuples(result);
+    for (int i = 0; i < count; i++) {
+        struct document_row read;
+        document_pg_result_row(result, i, kind, &read);
+        const struct document_value *value = &read.columns[taken->column];
+        for (struct document_pg_row *row = taken->pg->first_row; row != NULL; row = row->next) {
+            const struct document_value *ours = &row->columns[taken->column];
+            if (row->dirty && row->of == taken->of && row->scope == read.scope &&
+                row->version > 0 && !ours->is_null && !span_equal(row->id, read.id) &&
+                (kind->columns[taken->column].type == DOCUMENT_INTEGER
+                     ? ours->integer == value->integer
+                     : span_equal(ours->text, value->text))) {
+                (void)lose_owners(taken->pg, row);
+            }
+        }
+    }
+    return ERR_OK;
+}
+
+static void
+send_taken(
+    struct document_pg *pg,
+    struct taken *taken,
+    struct document_pg_row *const *rows,
+    uint32_t count)
+{
+    const struct document_column *column = &taken->of->kind->columns[taken->column];
+    struct document_pg_statement once = {.name = ""};
+    char text[DOCUMENT_PG_SQL_SIZE];
+    struct buf sql;
+    buf_init_fixed(&sql, text, sizeof(text));
+    document_pg_sql_selected(&sql, taken->of->kind);
+    buf_append_format(
+        &sql,
+        " FROM unnest($1::bigint[], $2::%s[]) AS u (scope, value) JOIN \"%s\" t "
+        "ON t.scope = u.scope AND t.\"%s\" = u.value",
+        column->type == DOCUMENT_INTEGER ? "bigint" : "text",
+        taken->of->kind->name,
+        column->name);
+    buf_append_byte(&sql, '\0');
+    ASSERT(!buf_failed(&sql));
+    param_members(&pg->params[0], MEMBER_SCOPE, rows, count);
+    document_pg_array_begin(&pg->params[1], column->type, count);
+    for (uint32_t i = 0; i < count; i++) {
+        document_pg_array_value(&pg->params[1], column->type, &rows[i]->columns[taken->column]);
+    }
+    document_pg_execute(pg, &once, text, 2, take_taken, taken);
+}
+
+/* Only once the rest agrees: a value may have been in the way of a row that has lost anyway. */
+static err_t
+find_taken(struct document_pg *pg, struct document_pg_row *const *rows, uint32_t count)
+{
+    for (uint32_t first = 0; first < count;) {
+        uint32_t end = first;
+        while (end < count && rows[end]->of == rows[first]->of) {
+            end++;
+        }
+        const struct document_kind *kind = rows[first]->of->kind;
+        for (uint32_t i = 0; i < kind->column_count; i++) {
+            if (kind->columns[i].unique) {
+                struct taken taken = {.pg = pg, .of = rows[first]->of, .column = i};
+                TRY(document_pg_begin_flush(pg));
+                send_taken(pg, &taken, &rows[first], end - first);
+                TRY(document_pg_end_flush(pg));
+            }
+        }
+        first = end;
+    }
+    return ERR_OK;
+}
+
 /* Compares every row that is written with the database. */
 static err_t
 find_losers(struct document_pg *pg, struct document_pg_row *const *rows, uint32_t count)
@@ -514,7 +601,11 @@ commit_rows(struct document_pg *pg, struct document_pg_row **rows)
         }
         err_t result = try_once(pg, rows, count);
         if (result == ERR_STALE) {
+            uint32_t lost_before = pg->lost_count;
             TRY(find_losers(pg, rows, count));
+            if (pg->lost_count == lost_before) {
+                TRY(find_taken(pg, rows, count));
+            }
             spread_and_drop(pg);
         } else if (result != ERR_BUSY) {
             return result;

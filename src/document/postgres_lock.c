@@ -4,7 +4,8 @@
  * do not fit then is what stops it (DOCUMENT-2).
  *
  * Locks of objects take the space of one 64-bit number, works of one process for all that of two
- * 32-bit numbers, which PostgreSQL keeps apart.
+ * 32-bit numbers, which PostgreSQL keeps apart. They are of the database; the schema's name is in
+ * the number, so that two installations can have one each.
  */
 #include "postgres.h"
 
@@ -53,8 +54,8 @@ document_pg_lock(struct document_store *store, struct document_lock *locks, uint
     document_pg_execute(
         pg,
         &pg->lock,
-        "SELECT u.at, pg_try_advisory_lock(u.number) FROM unnest($1::bigint[]) WITH ORDINALITY "
-        "AS u (number, at)",
+        "SELECT u.at, pg_try_advisory_lock(u.number # hashtext(current_schema())) "
+        "FROM unnest($1::bigint[]) WITH ORDINALITY AS u (number, at)",
         1,
         take_granted,
         locks);
@@ -98,7 +99,8 @@ document_pg_send_unlocks(struct document_pg *pg)
     document_pg_execute(
         pg,
         &pg->unlock,
-        "SELECT count(pg_advisory_unlock(u.number)) FROM unnest($1::bigint[]) AS u (number)",
+        "SELECT count(pg_advisory_unlock(u.number # hashtext(current_schema()))) "
+        "FROM unnest($1::bigint[]) AS u (number)",
         1,
         take_unlocked,
         pg);
@@ -147,7 +149,7 @@ document_pg_lead(struct document_store *store, const char *name)
     document_pg_execute(
         pg,
         &pg->lead,
-        "SELECT pg_try_advisory_lock(1415669100, $1::bigint::int)",
+        "SELECT pg_try_advisory_lock(1415669100, $1::bigint::int # hashtext(current_schema()))",
         1,
         take_lead,
         &leads);

@@ -96,7 +96,11 @@ lock(struct document_pg *pg)
 {
     for (uint32_t i = 0; i < LOCK_TRIES_MAX; i++) {
         struct answer answer;
-        TRY(ask(pg, "SELECT pg_try_advisory_lock(" MIGRATE_LOCK ")::int::bigint", &answer));
+        TRY(
+            ask(pg,
+                "SELECT pg_try_advisory_lock(" MIGRATE_LOCK
+                " # hashtext(current_schema()))::int::bigint",
+                &answer));
         if (answer.values[0] == 1) {
             return ERR_OK;
         }

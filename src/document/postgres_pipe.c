@@ -16,6 +16,8 @@
 #include <string.h>
 
 #define FLUSH_MS_MAX 15000
+/* A call goes on with an attempt to connect for so long. */
+#define CONNECT_MS_MAX 50
 
 enum {
     OID_INT8 = 20,
@@ -200,7 +202,7 @@ document_pg_begin_flush(struct document_pg *pg)
     pg->failure = ERR_OK;
     pg->sqlstate[0] = '\0';
     pg->failed_command = UINT32_MAX;
-    return document_pg_connect(pg, 0);
+    return document_pg_connect(pg, CONNECT_MS_MAX);
 }
 
 static struct document_pg_command *

@@ -14,6 +14,7 @@ const struct document_dialect document_dialect_sqlite = {
 
 /* COLLATE "C" orders by bytes, as SQLite does, and its lower() knows ASCII only. */
 const struct document_dialect document_dialect_postgres = {
+    .holds_unique = true,
     .scope_type = "bigint",
     .version_type = "bigint",
     .text_type = "text COLLATE \"C\"",
@@ -68,12 +69,16 @@ append_index(
     uint32_t column)
 {
     const struct document_column *of = &kind->columns[column];
-    buf_append_cstr(sql, "CREATE INDEX IF NOT EXISTS \"");
+    bool unique = of->unique && dialect->holds_unique;
+    ASSERT(!of->unique || !of->across_scopes);
+    buf_append_format(sql, "CREATE %sINDEX IF NOT EXISTS \"", unique ? "UNIQUE " : "");
     document_sql_index_name(sql, kind, column);
     buf_append_format(sql, "\" ON \"%s\" (%s", kind->name, of->across_scopes ? "" : "scope, ");
     append_of_column(sql, of->any_case ? dialect->any_case : "\"%s\"", of);
-    buf_append_format(
-        sql, ", %sid) WHERE \"%s\" IS NOT NULL;", of->across_scopes ? "scope, " : "", of->name);
+    if (!unique) {
+        buf_append_format(sql, ", %sid", of->across_scopes ? "scope, " : "");
+    }
+    buf_append_format(sql, ") WHERE \"%s\" IS NOT NULL;", of->name);
 }
 
 /*

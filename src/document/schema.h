@@ -8,6 +8,7 @@
 #include "base/buf.h"
 
 struct document_dialect {
+    bool holds_unique; /* unique columns have unique indexes */
     const char *scope_type;
     const char *version_type;
     const char *text_type; /* compares by its bytes */

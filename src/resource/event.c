@@ -179,8 +179,16 @@ resource_event_types_settle(struct resource_runtime *runtime, bool committed)
 static bool
 type_row(void *context, void *document)
 {
+    struct resource_runtime *runtime = context;
     const struct resource_header *header = document;
-    return type_add(context, header->id, 0) == ERR_OK;
+    return type_known(runtime, header->id, hash_keyed(runtime->hash_key, header->id)) ||
+           type_add(runtime, header->id, 0) == ERR_OK;
+}
+
+err_t
+resource_event_types_refresh(struct resource_runtime *runtime)
+{
+    return runtime->shared == NULL ? ERR_OK : resource_event_types_open(runtime);
 }
 
 err_t

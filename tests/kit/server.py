@@ -1,5 +1,6 @@
 """One `tael server` process on a data folder of its own."""
 
+import itertools
 import os
 import pathlib
 import re
@@ -19,6 +20,9 @@ STOP_SECONDS = 30
 
 # The reconciler compares quickly, so that a difference shows while the test still runs.
 ORDINARY_FLAGS = ("--reconcile-interval=20ms", "--sweep-interval=100ms", "--rate-limit=1000000")
+
+
+SCHEMAS = itertools.count(1)
 
 
 def wait_until(condition, seconds=10.0, what="the condition"):
@@ -53,10 +57,17 @@ def run_tael(*arguments, timeout=120, stdin=None, check=False, environment=None)
     )
 
 
+def postgres_schema(name):
+    """Flags for documents in an empty schema of the PostgreSQL that the tests were given."""
+    url = os.environ["TEST_POSTGRES"]
+    subprocess.run(["psql", url, "-qc", f'CREATE SCHEMA "{name}"'], check=True, timeout=60)
+    return (f"--documents={url}&options=-csearch_path%3D{name}",)
+
+
 class Server:
     """Starts on a free port; may be killed, restarted on the same folder, and stopped."""
 
-    def __init__(self, folder, *flags, fault=None, ordinary=True):
+    def __init__(self, folder, *flags, fault=None, ordinary=True, on_postgres=None):
         self.folder = pathlib.Path(folder)
         self.data = self.folder / "data"
         self.flags = (ORDINARY_FLAGS if ordinary else ()) + flags
@@ -66,6 +77,9 @@ class Server:
         self.starts = 0
         self.publishable_key = None
         self.fault = fault
+        # Documents on PostgreSQL: the same tests, if they are given one (tools/with-postgres).
+        self.on_postgres = "TEST_POSTGRES" in os.environ if on_postgres is None else on_postgres
+        self.documents = None
 
     # ---- life ------------------------------------------------------------------------------
 
@@ -77,6 +91,9 @@ class Server:
         self.starts += 1
         self.output_path = self.folder / f"output-{self.starts}"
         self.log_path = self.folder / f"log-{self.starts}"
+        if self.documents is None:
+            self.documents = (
+                postgres_schema(f"t{os.getpid()}_{next(SCHEMAS)}") if self.on_postgres else ())
         environment = without_tael_settings()
         fault = fault or self.fault
         if fault:
@@ -84,7 +101,7 @@ class Server:
         with open(self.output_path, "wb") as output, open(self.log_path, "wb") as log:
             self.process = subprocess.Popen(
                 [str(PROGRAM), "server", f"--data={self.data}", "--listen=127.0.0.1:0",
-                 *self.flags, *flags],
+                 *self.documents, *self.flags, *flags],
                 stdin=subprocess.DEVNULL, stdout=output, stderr=log, env=environment,
             )
         if dies:

@@ -182,6 +182,16 @@ MUST_USE err_t
 resource_runtime_create(const struct resource_parts *parts, struct resource_runtime **ret_runtime);
 void resource_runtime_destroy(struct resource_runtime **runtime);
 
+/*
+ * Whether other processes work on the same documents. Then a lock of an object holds among all of
+ * them; the claim of a worker on an attempt is only over when its time is (nobody here can know
+ * that it is dead); and what one process does for all asks resource_leads before each turn of it:
+ * false means that another one does it.
+ */
+bool resource_is_shared(const struct resource_runtime *runtime);
+/* On the runtime's loop. `work` is a constant text. True if the documents are not shared. */
+bool resource_leads(struct resource_runtime *runtime, const char *work);
+
 /* From any thread. */
 void resource_submit(struct resource_runtime *runtime, struct resource_request *request);
 
