@@ -487,8 +487,10 @@ take_taken(void *context, const PGresult *result)
         const struct document_value *value = &read.columns[taken->column];
         for (struct document_pg_row *row = taken->pg->first_row; row != NULL; row = row->next) {
             const struct document_value *ours = &row->columns[taken->column];
-            if (row->dirty && row->of == taken->of && row->scope == read.scope &&
-                row->version > 0 && !ours->is_null && !span_equal(row->id, read.id) &&
+            bool same_scope =
+                row->scope == read.scope || kind->columns[taken->column].across_scopes;
+            if (row->dirty && row->of == taken->of && same_scope && row->version > 0 &&
+                !ours->is_null && !span_equal(row->id, read.id) &&
                 (kind->columns[taken->column].type == DOCUMENT_INTEGER
                      ? ours->integer == value->integer
                      : span_equal(ours->text, value->text))) {
@@ -515,9 +517,10 @@ send_taken(
     buf_append_format(
         &sql,
         " FROM unnest($1::bigint[], $2::%s[]) AS u (scope, value) JOIN \"%s\" t "
-        "ON t.scope = u.scope AND t.\"%s\" = u.value",
+        "ON %st.\"%s\" = u.value",
         column->type == DOCUMENT_INTEGER ? "bigint" : "text",
         taken->of->kind->name,
+        column->across_scopes ? "" : "t.scope = u.scope AND ",
         column->name);
     buf_append_byte(&sql, '\0');
     ASSERT(!buf_failed(&sql));

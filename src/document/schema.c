@@ -70,7 +70,6 @@ append_index(
 {
     const struct document_column *of = &kind->columns[column];
     bool unique = of->unique && dialect->holds_unique;
-    ASSERT(!of->unique || !of->across_scopes);
     buf_append_format(sql, "CREATE %sINDEX IF NOT EXISTS \"", unique ? "UNIQUE " : "");
     document_sql_index_name(sql, kind, column);
     buf_append_format(sql, "\" ON \"%s\" (%s", kind->name, of->across_scopes ? "" : "scope, ");

@@ -179,7 +179,7 @@ resource_internal(struct resource_op *op, err_t code, const char *what)
         resource_op_run_again(op);
         return;
     }
-    bool conflict = code == ERR_STALE;
+    bool conflict = code == ERR_STALE && !op->reached;
     struct resource_error error = {
         .status = conflict ? 409 : 500,
         .type = conflict ? "invalid_request_error" : "api_error",

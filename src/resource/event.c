@@ -253,10 +253,11 @@ resource_emit(
     event->previous = previous;
     TRY(resource_save(op, &resource_event_type, event));
     const struct resource_event_watch *watch = op->runtime->event_watch;
-    if (watch != NULL) {
+    if (watch != NULL && watch->emitted != NULL) {
         watch->emitted(watch->context, op->caller.scope);
     }
-    return ERR_OK;
+    return watch != NULL && watch->written != NULL ? watch->written(watch->context, op, event)
+                                                   : ERR_OK;
 }
 
 /* ------------------------------------------------------------------------------- deliverers */

@@ -176,9 +176,12 @@ resource_merchant_of(
     uint64_t number,
     char ret_id[ID_TEXT_SIZE])
 {
+    if (number == 0) {
+        return ERR_NOT_FOUND; /* what belongs to nobody */
+    }
     struct resource_known_merchant *known =
         &runtime->known_merchants[number % RESOURCE_KNOWN_MERCHANTS];
-    if (number != 0 && known->number == number) {
+    if (known->number == number) {
         memcpy(ret_id, known->id, ID_TEXT_SIZE);
         return ERR_OK;
     }

@@ -227,8 +227,10 @@ resource_op_end_doomed(struct resource_op *op)
         resource_op_run_again(op);
         return;
     }
-    bool conflict = op->doom == ERR_STALE;
-    bool unknown = err_category(op->doom) == ERR_CATEGORY_UNKNOWN;
+    /* Once it has reached outside, "conflict" would mean too much: that nothing happened. */
+    bool conflict = op->doom == ERR_STALE && !op->reached;
+    bool unknown =
+        (op->doom == ERR_STALE && op->reached) || err_category(op->doom) == ERR_CATEGORY_UNKNOWN;
     struct resource_error error = {
         .status = conflict ? 409 : 500,
         .type = conflict ? "invalid_request_error" : "api_error",

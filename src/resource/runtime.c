@@ -36,6 +36,7 @@ const struct document_kind *const resource_kinds[] = {
     &resource_idempotency_kind,
     &resource_event_kind,
     &resource_event_type_kind,
+    &resource_guard_kind,
 };
 const uint32_t resource_kind_count = sizeof(resource_kinds) / sizeof(resource_kinds[0]);
 

@@ -404,6 +404,7 @@ extern const struct document_kind resource_idempotency_kind;
 extern const struct document_kind resource_setting_kind;
 extern const struct document_kind resource_event_kind;
 extern const struct document_kind resource_event_type_kind;
+extern const struct document_kind resource_guard_kind;
 /* One row per type of event. */
 extern const struct resource_type resource_event_type_type;
 

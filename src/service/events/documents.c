@@ -63,7 +63,8 @@ static const struct resource_field cursor_fields[] = {
 
 #define NUMBER_COLUMN                                                                              \
     {                                                                                              \
-        .name = "number", .type = DOCUMENT_INTEGER, .indexed = true, .across_scopes = true         \
+        .name = "number", .type = DOCUMENT_INTEGER, .indexed = true, .across_scopes = true,        \
+        .unique = true                                                                             \
     }
 
 static const struct document_kind endpoint_kind = {

@@ -33,12 +33,16 @@ enum {
 
 extern const struct resource_type resource_event_type;
 
-/* Hooks on the runtime's loop; each may read through the operation, none may write. */
+/* Hooks on the runtime's loop; each may read through the operation, none but `written` may write.
+ */
 struct resource_event_watch {
     void *context;
     /* An event was written in this scope. May start an internal operation, which then finds it,
      * usually in the same transaction. */
     void (*emitted)(void *context, uint64_t scope);
+    /* The same, within the operation: what it writes lives and dies with the event. An error is the
+     * operation's. Either may be NULL. */
+    err_t (*written)(void *context, struct resource_op *op, const struct resource_event *event);
     /* How many webhooks of the event were not delivered (yet). */
     err_t (*pending)(
         void *context, struct resource_op *op, struct span event_id, int64_t *ret_count);

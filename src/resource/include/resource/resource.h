@@ -372,6 +372,13 @@ void *resource_new(struct resource_op *op, const struct resource_type *type);
 /* In the caller's scope. ERR_NOT_FOUND, ERR_DATABASE, ERR_CORRUPT. */
 MUST_USE err_t resource_load(
     struct resource_op *op, const struct resource_type *type, struct span id, void **ret_document);
+/*
+ * For a rule that looks whether something is there before it writes, and that no lock covers: among
+ * processes that share the documents, of two operations that guard the same name at once one loses
+ * (ERR_STALE at its commit), runs again and looks again. Call it before looking. The name is at most
+ * 255 bytes of UTF-8 without zeros. Does nothing in a process that is alone.
+ */
+MUST_USE err_t resource_guard(struct resource_op *op, struct span name);
 /* Insert (version 0) or update. ERR_STALE: somebody else changed it since it was loaded. */
 MUST_USE err_t
 resource_save(struct resource_op *op, const struct resource_type *type, void *document);
