@@ -196,6 +196,8 @@ MUST_USE err_t document_pg_resolve(struct document_pg *pg);
 
 /* --- postgres_pipe.c: statements in a pipeline, with one wait for all of them --- */
 MUST_USE err_t document_pg_begin_flush(struct document_pg *pg);
+/* For those that make the connection. */
+void document_pg_empty_flush(struct document_pg *pg);
 /* A plain statement without parameters or result. */
 void document_pg_send(struct document_pg *pg, const char *sql);
 

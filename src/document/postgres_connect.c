@@ -261,9 +261,7 @@ node_enter(struct document_pg *pg)
     struct entry entry = {.pg = pg};
     struct document_pg_statement read = {.name = "node_read"}, clock = {.name = "clock"};
     struct document_pg_statement number = {.name = "node_number"};
-    pg->command_count = 0;
-    pg->failure = ERR_OK;
-    pg->sqlstate[0] = '\0';
+    document_pg_empty_flush(pg);
     document_pg_send(pg, "BEGIN");
     document_pg_param_text(&pg->params[0], span_from_cstr(pg->node));
     document_pg_execute(
@@ -317,9 +315,7 @@ session_begin(struct document_pg *pg)
     err_t result = node_enter(pg);
     if (strcmp(pg->sqlstate, "42P01") == 0 && !pg->in_doubt) {
         /* undefined_table: not migrated yet, and so in a transaction that failed. */
-        pg->command_count = 0;
-        pg->failure = ERR_OK;
-        pg->sqlstate[0] = '\0';
+        document_pg_empty_flush(pg);
         document_pg_send(pg, "ROLLBACK");
         result = document_pg_end_flush(pg);
     }

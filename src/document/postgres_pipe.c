@@ -195,14 +195,21 @@ document_pg_error(const char *sqlstate)
 
 /* -------------------------------------------------------------------------------------- sending */
 
-err_t
-document_pg_begin_flush(struct document_pg *pg)
+void
+document_pg_empty_flush(struct document_pg *pg)
 {
     pg->command_count = 0;
     pg->failure = ERR_OK;
     pg->sqlstate[0] = '\0';
     pg->failed_command = UINT32_MAX;
-    return document_pg_connect(pg, CONNECT_MS_MAX);
+}
+
+err_t
+document_pg_begin_flush(struct document_pg *pg)
+{
+    TRY(document_pg_connect(pg, CONNECT_MS_MAX)); /* which has flushes of its own */
+    document_pg_empty_flush(pg);
+    return ERR_OK;
 }
 
 static struct document_pg_command *
