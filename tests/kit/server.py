@@ -175,6 +175,12 @@ class Server:
     def all_logs(self):
         return "".join(path.read_text(errors="replace") for path in self.folder.glob("*-[0-9]*"))
 
+    def dump(self):
+        """All of the documents on PostgreSQL, as text."""
+        url, schema = self.documents[0].removeprefix("--documents=").split("&options=-csearch_path%3D")
+        return subprocess.run(["pg_dump", url, "--inserts", "-n", schema], check=True, timeout=120,
+                              capture_output=True).stdout
+
     def rss_kib(self):
         status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
         return int(re.search(r"VmRSS:\s+(\d+) kB", status).group(1))
