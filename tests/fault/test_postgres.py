@@ -158,7 +158,7 @@ def test_webhooks_of_both_nodes_once_and_by_the_other_when_one_dies(nodes):
         ids = [both[i % 2].post("/v1/customers", {}).json()["id"] for i in range(40)]
 
         def delivered():
-            return [event["data"]["object"]["id"] for event in receiver.events()]
+            return [one.event["data"]["object"]["id"] for one in receiver.events()]
 
         wait_until(lambda: len(delivered()) >= 40, 30, "all webhooks")
         assert sorted(delivered()) == sorted(ids)
