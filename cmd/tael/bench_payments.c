@@ -24,6 +24,7 @@
 
 struct options {
     char data[BENCH_PATH_SIZE];
+    char documents[BENCH_PATH_SIZE];
     char url[BENCH_PATH_SIZE];
     char key[BENCH_LOAD_KEY_SIZE];
     int64_t connections;
@@ -41,6 +42,13 @@ static const struct setting options_table[] = {
      .fallback = "",
      .maximum = BENCH_PATH_SIZE,
      .help = "Folder on the disk to measure; without it $TMPDIR or /tmp."},
+    {.name = "documents",
+     .kind = SETTING_TEXT,
+     .offset = AT(documents),
+     .fallback = "",
+     .maximum = BENCH_PATH_SIZE,
+     .help = "postgres://...: an empty database for the documents.",
+     .secret = true},
     {.name = "url",
      .kind = SETTING_TEXT,
      .offset = AT(url),
@@ -383,7 +391,8 @@ measure_all(struct bench *bench)
                 "another folder\n",
                 bench->folder);
         }
-        status = bench_server_start(bench->command, bench->folder, NO_LIMITS, &bench->server);
+        status = bench_server_start(
+            bench->command, bench->folder, NO_LIMITS, bench->options->documents, &bench->server);
     } else {
         const struct options *options = bench->options;
         status = bench_server_use(bench->command, options->url, options->key, &bench->server);

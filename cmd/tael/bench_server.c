@@ -55,8 +55,10 @@ bench_server_start(
     const struct command *command,
     const char *folder,
     const char *flag,
+    const char *documents,
     struct bench_server *server)
 {
+    char documents_option[BENCH_PATH_SIZE + 64];
     char program[BENCH_PATH_SIZE];
     char data[BENCH_PATH_SIZE + 32];
     char data_option[BENCH_PATH_SIZE + 64];
@@ -76,6 +78,7 @@ bench_server_start(
         "--log-level=warning",
         "--allow-dumps",
     };
+    (void)snprintf(documents_option, sizeof(documents_option), "--documents=%s", documents);
     if (flag != NULL) {
         (void)snprintf(last, sizeof(last), "%s", flag);
     }
@@ -87,6 +90,7 @@ bench_server_start(
         words[2],
         words[3],
         words[4],
+        documents_option,
         flag == NULL ? NULL : last,
         NULL};
     if (bench_child_start(argv, &server->child) != ERR_OK || !read_port(server)) {

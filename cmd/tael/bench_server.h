@@ -12,12 +12,14 @@ struct bench_server {
     char key[BENCH_LOAD_KEY_SIZE];
 };
 
-/* Starts one with a new data folder in `folder`. `flag` is one more option, or NULL. COMMAND_GO_ON,
- * or the status after a message; then too it must be ended. */
+/* Starts one with a new data folder in `folder`. `flag` is one more option, or NULL; `documents`
+ * the URL of an empty database, or "". COMMAND_GO_ON, or the status after a message; then too it
+ * must be ended. */
 int bench_server_start(
     const struct command *command,
     const char *folder,
     const char *flag,
+    const char *documents,
     struct bench_server *server);
 /* One that runs at http://HOST:PORT. COMMAND_GO_ON, or the status after a message. */
 int bench_server_use(
