@@ -285,6 +285,8 @@ void document_pg_send_get(
     uint32_t count,
     document_pg_result result,
     void *context);
+/* Part of a flush: whatever was read before is read again. ERR_FULL. */
+MUST_USE err_t document_pg_send_reads_again(struct document_pg *pg);
 /* One row from the database into memory. */
 MUST_USE err_t document_pg_fetch(
     struct document_pg *pg,

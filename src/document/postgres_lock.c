@@ -43,7 +43,6 @@ err_t
 document_pg_lock(struct document_store *store, struct document_lock *locks, uint32_t count)
 {
     struct document_pg *pg = document_pg_of(store);
-    document_pg_forget_reads(pg);
     TRY(document_pg_begin_flush(pg));
     document_pg_send_unlocks(pg);
     document_pg_array_begin(&pg->params[0], DOCUMENT_INTEGER, count);
@@ -59,7 +58,16 @@ document_pg_lock(struct document_store *store, struct document_lock *locks, uint
         1,
         take_granted,
         locks);
-    return document_pg_end_flush(pg);
+    err_t result = document_pg_send_reads_again(pg);
+    if (result == ERR_OK) {
+        result = document_pg_end_flush(pg);
+    } else {
+        document_pg_disconnect(pg);
+    }
+    if (result != ERR_OK) {
+        document_pg_forget_reads(pg);
+    }
+    return result;
 }
 
 void

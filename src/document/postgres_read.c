@@ -76,6 +76,48 @@ take_rows(void *context, const PGresult *result)
     return ERR_OK;
 }
 
+/* Rows that were there are forgotten first, in case they are not any more. */
+static err_t
+send_kind_again(struct document_pg *pg, struct document_pg_kind *of, uint32_t count)
+{
+    struct asked *asked = ARENA_NEW(&pg->arena, struct asked);
+    if (asked == NULL) {
+        return ERR_FULL;
+    }
+    *asked = (struct asked){.pg = pg, .of = of};
+    asked->scopes = ARENA_ARRAY(&pg->arena, uint64_t, count);
+    asked->ids = ARENA_ARRAY(&pg->arena, struct span, count);
+    if (asked->scopes == NULL || asked->ids == NULL) {
+        return ERR_FULL;
+    }
+    for (struct document_pg_row *row = pg->first_row; row != NULL; row = row->next) {
+        if (row->of == of && !row->dirty && !row->gone) {
+            ASSERT(asked->count < count);
+            asked->scopes[asked->count] = row->scope;
+            asked->ids[asked->count++] = row->id;
+            document_pg_row_drop(pg, row);
+        }
+    }
+    document_pg_send_get(pg, of, asked->scopes, asked->ids, asked->count, take_rows, asked);
+    return ERR_OK;
+}
+
+err_t
+document_pg_send_reads_again(struct document_pg *pg)
+{
+    pg->listed = NULL;
+    for (uint32_t i = 0; i < pg->kind_count; i++) {
+        uint32_t count = 0;
+        for (struct document_pg_row *row = pg->first_row; row != NULL; row = row->next) {
+            count += row->of == &pg->kinds[i] && !row->dirty && !row->gone;
+        }
+        if (count > 0) {
+            TRY(send_kind_again(pg, &pg->kinds[i], count));
+        }
+    }
+    return ERR_OK;
+}
+
 err_t
 document_pg_fetch(
     struct document_pg *pg,

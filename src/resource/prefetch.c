@@ -154,6 +154,15 @@ resource_prefetch_locked(
     wishes_ask(wishes);
 }
 
+void
+resource_expect(struct resource_runtime *runtime, uint64_t scope, struct span id)
+{
+    if (runtime->wishes != NULL) {
+        runtime->wishes->of_one = 0;
+        wish_id(runtime->wishes, scope, id);
+    }
+}
+
 err_t
 resource_prefetch_open(struct resource_runtime *runtime)
 {

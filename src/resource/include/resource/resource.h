@@ -192,6 +192,10 @@ bool resource_is_shared(const struct resource_runtime *runtime);
 /* On the runtime's loop. `work` is a constant text. True if the documents are not shared. */
 bool resource_leads(struct resource_runtime *runtime, const char *work);
 
+/* On the runtime's loop: an operation that was just started will load this object. Only a hint, for
+ * documents that are a round trip away; `id` lives until the group ends. */
+void resource_expect(struct resource_runtime *runtime, uint64_t scope, struct span id);
+
 /* From any thread. */
 void resource_submit(struct resource_runtime *runtime, struct resource_request *request);
 
@@ -375,8 +379,8 @@ MUST_USE err_t resource_load(
 /*
  * For a rule that looks whether something is there before it writes, and that no lock covers: among
  * processes that share the documents, of two operations that guard the same name at once one loses
- * (ERR_STALE at its commit), runs again and looks again. Call it before looking. The name is at most
- * 255 bytes of UTF-8 without zeros. Does nothing in a process that is alone.
+ * (ERR_STALE at its commit), runs again and looks again. Call it before looking. The name is at
+ * most 255 bytes of UTF-8 without zeros. Does nothing in a process that is alone.
  */
 MUST_USE err_t resource_guard(struct resource_op *op, struct span name);
 /* Insert (version 0) or update. ERR_STALE: somebody else changed it since it was loaded. */
