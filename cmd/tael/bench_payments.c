@@ -24,6 +24,7 @@
 
 struct options {
     char data[BENCH_PATH_SIZE];
+    char documents[BENCH_PATH_SIZE];
     char url[BENCH_PATH_SIZE];
     char key[BENCH_LOAD_KEY_SIZE];
     char config[BENCH_PATH_SIZE];
@@ -42,6 +43,13 @@ static const struct setting options_table[] = {
      .fallback = "",
      .maximum = BENCH_PATH_SIZE,
      .help = "Folder on the disk to measure; without it $TMPDIR or /tmp."},
+    {.name = "documents",
+     .kind = SETTING_TEXT,
+     .offset = AT(documents),
+     .fallback = "",
+     .maximum = BENCH_PATH_SIZE,
+     .help = "postgres://...: an empty database for the documents.",
+     .secret = true},
     {.name = "url",
      .kind = SETTING_TEXT,
      .offset = AT(url),
@@ -391,7 +399,12 @@ measure_all(struct bench *bench)
                 bench->folder);
         }
         status = bench_server_start(
-            bench->command, bench->folder, NO_LIMITS, bench->options->config, &bench->server);
+            bench->command,
+            bench->folder,
+            NO_LIMITS,
+            bench->options->config,
+            bench->options->documents,
+            &bench->server);
     } else {
         const struct options *options = bench->options;
         status = bench_server_use(bench->command, options->url, options->key, &bench->server);

@@ -56,8 +56,10 @@ bench_server_start(
     const char *folder,
     const char *flag,
     const char *config,
+    const char *documents,
     struct bench_server *server)
 {
+    char documents_option[BENCH_PATH_SIZE + 64];
     char program[BENCH_PATH_SIZE];
     char data[BENCH_PATH_SIZE + 32];
     char data_option[BENCH_PATH_SIZE + 64];
@@ -78,17 +80,21 @@ bench_server_start(
         "--log-level=warning",
         "--allow-dumps",
     };
+    (void)snprintf(documents_option, sizeof(documents_option), "--documents=%s", documents);
     if (flag != NULL) {
         (void)snprintf(last, sizeof(last), "%s", flag);
     }
     (void)snprintf(config_option, sizeof(config_option), "--config=%s", config);
     size_t count = 0;
-    char *argv[10] = {program, words[0], data_option, words[1], words[2], words[3], words[4]};
+    char *argv[11] = {program, words[0], data_option, words[1], words[2], words[3], words[4]};
     while (argv[count] != NULL) {
         count++;
     }
     if (config[0] != '\0') {
         argv[count++] = config_option;
+    }
+    if (documents_option[0] != '\0') {
+        argv[count++] = documents_option;
     }
     if (flag != NULL) {
         argv[count++] = last;

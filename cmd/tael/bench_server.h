@@ -13,13 +13,14 @@ struct bench_server {
 };
 
 /* Starts one with a new data folder in `folder`. `flag` is one more option, or NULL; `config` a
- * file of settings for it, or empty. COMMAND_GO_ON, or the status after a message; then too it must
- * be ended. */
+ * file of settings for it, `documents` the URL of an empty database; or both empty. COMMAND_GO_ON,
+ * or the status after a message; then too it must be ended. */
 int bench_server_start(
     const struct command *command,
     const char *folder,
     const char *flag,
     const char *config,
+    const char *documents,
     struct bench_server *server);
 /* One that runs at http://HOST:PORT. COMMAND_GO_ON, or the status after a message. */
 int bench_server_use(

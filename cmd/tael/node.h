@@ -30,6 +30,7 @@
 #include <stdatomic.h>
 
 #define NODE_PATH_SIZE    768
+#define NODE_DATABASE_SIZE 1024
 #define NODE_ADDRESS_SIZE 64
 #define NODE_MESSAGE_SIZE 1024
 #define NODE_URL_SIZE     256
@@ -41,6 +42,7 @@
 struct node_settings {
     char config[NODE_PATH_SIZE];
     char data[NODE_PATH_SIZE];
+    char documents[NODE_DATABASE_SIZE];
     char listen[NODE_ADDRESS_SIZE];
     char admin_listen[NODE_ADDRESS_SIZE];
     int64_t port;
@@ -174,6 +176,8 @@ struct node {
     struct vault *vault;
     struct cards *cards;
     struct document_store *documents;
+    /* Of the documents' services: the database's time, if several processes share it. */
+    struct os_clock service_clock;
     struct resource_runtime *runtime;
     struct payments *payments;
     struct bank *bank;

@@ -46,6 +46,17 @@
 const struct setting node_setting_table[] = {
     TEXT_OF("config", config, "", "A file with lines of NAME = VALUE for any of these settings."),
     TEXT_OF("data", data, "", "The data folder; made if it is not there."),
+    {
+        .name = "documents",
+        .kind = SETTING_TEXT,
+        .offset = AT(documents),
+        .fallback = "",
+        .maximum = NODE_DATABASE_SIZE,
+        .help = "postgres://...: the database of payments, customers and so on, which several "
+                "servers may share; better in TAEL_DOCUMENTS or a file, if it has a password. "
+                "Without it they are in the data folder.",
+        .secret = true,
+    },
     TEXT_OF("listen", listen, "127.0.0.1:8080", "ADDRESS:PORT of the API; port 0: a free one."),
     NUMBER("port", port, "-1", -1, 65535, NULL, "Replaces the port of --listen; -1: does not."),
     TEXT_OF(

@@ -2,6 +2,7 @@
 #include "roles.h"
 
 #include "base/assert.h"
+#include "base/list.h"
 
 #include <stdio.h>
 
@@ -22,7 +23,7 @@ runtime_log(
     if (trace_context_is_set(trace)) {
         tracecontext_trace_id_format(trace->trace_id, trace_id);
     }
-    if (code == ERR_DATABASE || code == ERR_DISK_FULL || code == ERR_IO ||
+    if (code == ERR_DATABASE || code == ERR_CLOSED || code == ERR_DISK_FULL || code == ERR_IO ||
         code == ERR_OUTCOME_UNKNOWN) {
         atomic_store(&node->documents_failed_ns, os_monotonic_ns(node->clock));
     }
@@ -62,15 +63,34 @@ documents_open(struct node *node)
         }
     }
     char path[NODE_PATH_SIZE + 64];
-    char url[NODE_PATH_SIZE + 80];
+    char file[NODE_PATH_SIZE + 80];
     char message[DOCUMENT_MESSAGE_SIZE] = "";
     node_path(node, "tael.db", path);
-    (void)snprintf(url, sizeof(url), "sqlite:%s", path);
+    (void)snprintf(file, sizeof(file), "sqlite:%s", path);
+    const char *url = node->settings.documents[0] == '\0' ? file : node->settings.documents;
     err_t result = document_store_open(url, kinds, count, &node->documents, message);
     if (result != ERR_OK) {
         node_explain(node, "documents: %s", message[0] == '\0' ? err_text(result) : message);
     }
     return result;
+}
+
+/* ------------------------------------------------------------------------------------- clock */
+
+static uint64_t
+service_wall_ns(struct os_clock *clock)
+{
+    const struct node *node = CONTAINER_OF(clock, struct node, service_clock);
+    const struct document_shared_ops *shared = node->documents->shared;
+    uint64_t now_ns = os_wall_ns(node->clock);
+    /* Leases and times of rows are compared by processes on several machines. */
+    return shared == NULL ? now_ns : now_ns + (uint64_t)shared->clock_ahead_ns(node->documents);
+}
+
+static uint64_t
+service_monotonic_ns(struct os_clock *clock)
+{
+    return os_monotonic_ns(CONTAINER_OF(clock, struct node, service_clock)->clock);
 }
 
 static err_t
@@ -80,7 +100,7 @@ runtime_open(struct node *node)
     const struct resource_parts parts = {
         .loop = node->resource_loop,
         .sync_loop = node->sync_loop,
-        .clock = node->clock,
+        .clock = &node->service_clock,
         .entropy = node->entropy,
         .documents = node->documents,
         .vault = vault_port(node->vault),
@@ -105,6 +125,8 @@ static err_t
 documents_role_open(struct node *node)
 {
     TRY(documents_open(node));
+    node->service_clock =
+        (struct os_clock){.wall_ns = service_wall_ns, .monotonic_ns = service_monotonic_ns};
     err_t result = runtime_open(node);
     if (result != ERR_OK) {
         node_explain(node, "documents: %s", err_text(result));
@@ -125,6 +147,11 @@ documents_role_close(struct node *node)
 static bool
 documents_role_healthy(const struct node *node, struct buf *why)
 {
+    const struct document_shared_ops *shared = node->documents->shared;
+    if (shared != NULL && !shared->connected(node->documents)) {
+        buf_append_cstr(why, "the documents' database cannot be reached");
+        return false;
+    }
     uint64_t failed_ns = atomic_load(&node->documents_failed_ns);
     if (failed_ns != 0 && os_monotonic_ns(node->clock) - failed_ns < UNHEALTHY_NS) {
         buf_append_cstr(why, "documents cannot be written");

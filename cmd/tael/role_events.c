@@ -81,7 +81,7 @@ service_open(struct node *node)
     struct events_parts parts = {
         .runtime = node->runtime,
         .loop = node->resource_loop,
-        .clock = node->clock,
+        .clock = &node->service_clock,
         .entropy = node->entropy,
         .documents = node->documents,
         .disk = node->disk,

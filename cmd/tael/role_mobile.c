@@ -7,7 +7,7 @@ mobile_role_open(struct node *node)
     struct mobile_parts parts = {
         .runtime = node->runtime,
         .loop = node->resource_loop,
-        .clock = node->clock,
+        .clock = &node->service_clock,
         .entropy = node->entropy,
         .wallets = wallets_port(node->wallets),
         .settings = mobile_settings_default(),

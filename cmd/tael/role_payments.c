@@ -8,7 +8,7 @@ service_open(struct node *node)
     struct payments_parts parts = {
         .runtime = node->runtime,
         .loop = node->resource_loop,
-        .clock = node->clock,
+        .clock = &node->service_clock,
         .ledger = ledger_engine_port(node->engine),
         .vault = vault_port(node->vault),
         .card_rail = cards_rail(node->cards),

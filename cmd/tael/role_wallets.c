@@ -8,7 +8,7 @@ bank_open(struct node *node)
     node_path(node, "bank", folder);
     const struct bank_parts parts = {
         .loop = node->cards_loop,
-        .clock = node->clock,
+        .clock = &node->service_clock,
         .disk = node->disk,
         .folder = folder,
         .settings =
@@ -33,7 +33,7 @@ wallets_role_open(struct node *node)
     struct wallets_parts parts = {
         .runtime = node->runtime,
         .loop = node->resource_loop,
-        .clock = node->clock,
+        .clock = &node->service_clock,
         .ledger = ledger_engine_port(node->engine),
         .bank_rail = bank_rail(node->bank),
         .log = &node->log,

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 /* The main thread as a receiver of one task: it sleeps until a signal comes. */
 struct main_thread {
@@ -96,6 +97,33 @@ first_start(struct node *node)
     return make_keys(node, merchant_id, true);
 }
 
+/* One at a time of the processes that share a database: the first of them makes the keys. */
+static err_t
+first_start_alone(struct node *node)
+{
+    enum {
+        TRIES_MAX = 3000,
+        PAUSE_US = 10000
+    };
+
+    struct document_store *documents = node->documents;
+    const struct document_shared_ops *shared = documents->shared;
+    struct document_lock lock = {.scope = 0, .id = SPAN("first start")};
+    if (shared == NULL) {
+        return first_start(node);
+    }
+    for (uint32_t i = 0; i < TRIES_MAX && !lock.granted; i++) {
+        TRY(shared->lock(documents, &lock, 1));
+        if (!lock.granted) {
+            (void)usleep(PAUSE_US);
+        }
+    }
+    err_t result = lock.granted ? first_start(node) : ERR_TIMEOUT;
+    shared->unlock(documents, lock.scope, lock.id);
+    documents->ops->maintain(documents);
+    return result;
+}
+
 /* --------------------------------------------------------------------------------- the run */
 
 static void
@@ -124,7 +152,7 @@ static err_t
 open_and_start(struct node *node)
 {
     TRY(node_open(node));
-    err_t result = first_start(node);
+    err_t result = first_start_alone(node);
     if (result == ERR_OK) {
         result = node_start(node);
     }

@@ -180,8 +180,16 @@ resource_event_types_settle(struct resource_runtime *runtime, bool committed)
 static bool
 type_row(void *context, void *document)
 {
+    struct resource_runtime *runtime = context;
     const struct resource_header *header = document;
-    return type_add(context, header->id, 0) == ERR_OK;
+    return type_known(runtime, header->id, hash_keyed(runtime->hash_key, header->id)) ||
+           type_add(runtime, header->id, 0) == ERR_OK;
+}
+
+err_t
+resource_event_types_refresh(struct resource_runtime *runtime)
+{
+    return runtime->shared == NULL ? ERR_OK : resource_event_types_open(runtime);
 }
 
 err_t
@@ -250,6 +258,10 @@ resource_emit(
         const struct resource_event_listener *listener =
             CONTAINER_OF(link, struct resource_event_listener, link);
         listener->emitted(listener->context, op->caller.scope);
+    }
+    const struct resource_event_watch *watch = op->runtime->event_watch;
+    if (watch != NULL && watch->written != NULL) {
+        return watch->written(watch->context, op, event);
     }
     return ERR_OK;
 }

@@ -28,6 +28,8 @@
 #include <string.h>
 
 #define SCRATCH_LIMIT (4U << 20)
+/* Processes that start at once on an empty database. */
+#define OPEN_TRIES_MAX 10
 
 const struct document_kind *const resource_kinds[] = {
     &resource_setting_kind,
@@ -36,14 +38,25 @@ const struct document_kind *const resource_kinds[] = {
     &resource_idempotency_kind,
     &resource_event_kind,
     &resource_event_type_kind,
+    &resource_guard_kind,
 };
 const uint32_t resource_kind_count = sizeof(resource_kinds) / sizeof(resource_kinds[0]);
 
 /* ------------------------------------------------------------------------------ transactions */
 
+/* In a shared store, who lost against another process is told by its owner. */
+static void
+set_owner(struct resource_runtime *runtime, const struct resource_op *op)
+{
+    if (runtime->shared != NULL) {
+        runtime->shared->owner(runtime->documents, op);
+    }
+}
+
 static void
 touch(struct resource_runtime *runtime, struct resource_op *op)
 {
+    set_owner(runtime, op);
     if (!list_is_linked(&op->touched)) {
         list_push_back(&runtime->touched, &op->touched);
     }
@@ -57,6 +70,7 @@ resource_transaction_open(struct resource_runtime *runtime)
         runtime->in_transaction = true;
         runtime->transaction++;
     }
+    set_owner(runtime, NULL);
     return ERR_OK;
 }
 
@@ -74,7 +88,26 @@ resource_transaction_read(struct resource_runtime *runtime, struct resource_op *
 {
     if (runtime->in_transaction) {
         touch(runtime, op);
+    } else {
+        set_owner(runtime, op);
     }
+}
+
+/* Whether another process was first to change what the operation wrote. */
+static bool
+has_lost(struct resource_runtime *runtime, const struct resource_op *op)
+{
+    return runtime->shared != NULL && runtime->shared->lost(runtime->documents, op);
+}
+
+static bool
+anybody_has_lost(struct resource_runtime *runtime)
+{
+    bool any = has_lost(runtime, NULL);
+    LIST_FOREACH_SAFE (&runtime->touched, link) {
+        any = any || has_lost(runtime, CONTAINER_OF(link, struct resource_op, touched));
+    }
+    return any;
 }
 
 /* The transaction is over; those that rest on it learn how, and are counted. */
@@ -83,7 +116,7 @@ transaction_settle(struct resource_runtime *runtime, err_t outcome)
 {
     uint32_t count = 0;
     runtime->in_transaction = false;
-    resource_event_types_settle(runtime, outcome == ERR_OK);
+    resource_event_types_settle(runtime, outcome == ERR_OK && !anybody_has_lost(runtime));
     for (;;) {
         struct list_link *link = list_pop_front(&runtime->touched);
         if (link == NULL) {
@@ -94,6 +127,8 @@ transaction_settle(struct resource_runtime *runtime, err_t outcome)
         op->writes = NULL;
         if (outcome != ERR_OK) {
             op->doom = outcome;
+        } else if (has_lost(runtime, op)) {
+            op->doom = ERR_STALE;
         } else if (op->idempotency.state == RESOURCE_IDEMPOTENCY_RUNNING) {
             op->idempotency.row_durable = true;
         }
@@ -113,7 +148,7 @@ resource_transaction_commit(struct resource_runtime *runtime)
     FAULT_POINT("resource-before-commit");
     err_t outcome = runtime->documents->ops->commit(runtime->documents);
     FAULT_POINT("resource-after-commit");
-    if (outcome != ERR_OK) {
+    if (outcome != ERR_OK && outcome != ERR_STALE) {
         resource_log(runtime, NULL, outcome, "commit");
     }
     (void)transaction_settle(runtime, outcome);
@@ -269,6 +304,7 @@ run_list(struct list *waiting, uint64_t commit_ns)
         } else {
             ASSERT(op->phase == RESOURCE_OP_WAITS_COMMIT);
             op->phase = RESOURCE_OP_RUNNING;
+            op->reached = true;
             op->step(op);
         }
     }
@@ -372,7 +408,10 @@ static void
 group_end(struct os_group_hook *hook)
 {
     struct resource_runtime *runtime = CONTAINER_OF(hook, struct resource_runtime, hook);
-    run_ready(runtime);
+    do {
+        resource_prefetch_arrived(runtime);
+        run_ready(runtime);
+    } while (resource_locks_grant(runtime));
     resource_measure_group(runtime);
     if (runtime->is_syncing) {
         join_sync(runtime);
@@ -397,6 +436,20 @@ group_end(struct os_group_hook *hook)
     }
 }
 
+/* -------------------------------------------------------------------------- other processes */
+
+bool
+resource_is_shared(const struct resource_runtime *runtime)
+{
+    return runtime->shared != NULL;
+}
+
+bool
+resource_leads(struct resource_runtime *runtime, const char *work)
+{
+    return runtime->shared == NULL || runtime->shared->lead(runtime->documents, work);
+}
+
 /* -------------------------------------------------------------------------- create, destroy */
 
 void
@@ -417,6 +470,7 @@ static err_t
 runtime_open(struct resource_runtime *runtime)
 {
     TRY(runtime->documents->ops->begin(runtime->documents));
+    set_owner(runtime, NULL);
     err_t result = resource_idempotency_open(runtime);
     if (result == ERR_OK) {
         result = resource_event_types_open(runtime);
@@ -436,6 +490,10 @@ runtime_init(struct resource_runtime *runtime, const struct resource_parts *part
     ASSERT(settings->operations_max > 0);
     runtime->parts = *parts;
     runtime->documents = parts->documents;
+    runtime->shared = parts->documents->shared;
+    if (runtime->shared != NULL) {
+        runtime->parts.sync_loop = NULL; /* a commit is durable when the database answers */
+    }
     runtime->executor = os_loop_executor(parts->loop);
     runtime->wake_task.run = wake_run;
     runtime->hash_key = (struct hash_key){
@@ -450,6 +508,7 @@ runtime_init(struct resource_runtime *runtime, const struct resource_parts *part
     list_init(&runtime->event_listeners);
     arena_init(&runtime->turn_arena, RESOURCE_TURN_ARENA_LIMIT);
     list_init(&runtime->lock_deadlines);
+    list_init(&runtime->grants);
     list_init(&runtime->keys_by_use);
     map_init(&runtime->locks, settings->operations_max);
     map_init(&runtime->keys, RESOURCE_KEYS_CACHED_MAX);
@@ -457,6 +516,7 @@ runtime_init(struct resource_runtime *runtime, const struct resource_parts *part
     map_init(&runtime->event_types, RESOURCE_EVENT_TYPES_MAX);
     buf_init(&runtime->scratch, SCRATCH_LIMIT);
     runtime->lock_timer = (struct os_timer){.fire = resource_lock_timer_fire};
+    runtime->grant_timer = (struct os_timer){.fire = resource_lock_grant_fire};
     runtime->purge_timer = (struct os_timer){.fire = resource_idempotency_purge};
 }
 
@@ -468,7 +528,13 @@ resource_runtime_create(const struct resource_parts *parts, struct resource_runt
         return ERR_MEMORY;
     }
     runtime_init(runtime, parts);
-    err_t result = runtime_open(runtime);
+    err_t result = resource_prefetch_open(runtime);
+    if (result == ERR_OK) {
+        result = runtime_open(runtime);
+    }
+    for (uint32_t i = 0; result == ERR_STALE && i < OPEN_TRIES_MAX; i++) {
+        result = runtime_open(runtime); /* another process has made the first rows */
+    }
     if (result != ERR_OK) {
         resource_runtime_destroy(&runtime);
         return result;
@@ -503,6 +569,7 @@ resource_runtime_destroy(struct resource_runtime **runtime_at)
         resource_op_destroy(CONTAINER_OF(link, struct resource_op, all));
     }
     resource_auth_forget(runtime);
+    free(runtime->wishes);
     resource_event_types_close(runtime);
     map_release(&runtime->locks);
     map_release(&runtime->keys);

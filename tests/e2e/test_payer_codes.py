@@ -304,9 +304,12 @@ def test_digits_are_nowhere(make_server):
     server.stop()
     log = server.all_logs()
     contents = {path: path.read_bytes() for path in server.data.rglob("*") if path.is_file()}
+    if server.on_postgres:
+        contents["database"] = server.dump()
     assert any(wallet.encode() in content for content in contents.values())
     for code in codes:
         assert code not in log
         for path, content in contents.items():
             assert code.encode() not in content, path
     assert any(content.startswith(b"SQLite format 3") for content in contents.values())
+    assert "database" not in contents or b"wallet" in contents["database"]

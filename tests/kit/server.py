@@ -1,5 +1,6 @@
 """One `tael server` process on a data folder of its own."""
 
+import itertools
 import os
 import pathlib
 import re
@@ -25,6 +26,7 @@ ORDINARY_FLAGS = ("--reconcile-interval=20ms", "--sweep-interval=100ms", "--rate
 
 EDGE_SETTINGS = ("head_timeout", "body_timeout", "idle_timeout", "write_timeout", "connections_max",
                  "memory_max", "requests_max", "pipeline_max")
+SCHEMAS = itertools.count(1)
 
 
 def wait_until(condition, seconds=10.0, what="the condition"):
@@ -59,10 +61,17 @@ def run_tael(*arguments, timeout=120, stdin=None, check=False, environment=None)
     )
 
 
+def postgres_schema(name):
+    """Flags for documents in an empty schema of the PostgreSQL that the tests were given."""
+    url = os.environ["TEST_POSTGRES"]
+    subprocess.run(["psql", url, "-qc", f'CREATE SCHEMA "{name}"'], check=True, timeout=60)
+    return (f"--documents={url}&options=-csearch_path%3D{name}",)
+
+
 class Server:
     """Starts on a free port; may be killed, restarted on the same folder, and stopped."""
 
-    def __init__(self, folder, *flags, fault=None, ordinary=True):
+    def __init__(self, folder, *flags, fault=None, ordinary=True, on_postgres=None):
         self.folder = pathlib.Path(folder)
         self.data = self.folder / "data"
         self.flags = (ORDINARY_FLAGS if ordinary else ()) + flags
@@ -74,6 +83,9 @@ class Server:
         self.fault = fault
         self.gateway = None
         self.direct_url = None
+        # Documents on PostgreSQL: the same tests, if they are given one (tools/with-postgres).
+        self.on_postgres = "TEST_POSTGRES" in os.environ if on_postgres is None else on_postgres
+        self.documents = None
 
     # ---- life ------------------------------------------------------------------------------
 
@@ -85,6 +97,9 @@ class Server:
         self.starts += 1
         self.output_path = self.folder / f"output-{self.starts}"
         self.log_path = self.folder / f"log-{self.starts}"
+        if self.documents is None:
+            self.documents = (
+                postgres_schema(f"t{os.getpid()}_{next(SCHEMAS)}") if self.on_postgres else ())
         environment = without_tael_settings()
         fault = fault or self.fault
         if fault:
@@ -92,7 +107,7 @@ class Server:
         with open(self.output_path, "wb") as output, open(self.log_path, "wb") as log:
             self.process = subprocess.Popen(
                 [str(PROGRAM), "server", f"--data={self.data}", "--listen=127.0.0.1:0",
-                 *self.flags, *flags],
+                 *self.documents, *self.flags, *flags],
                 stdin=subprocess.DEVNULL, stdout=output, stderr=log, env=environment,
             )
         if dies:
@@ -182,6 +197,12 @@ class Server:
 
     def all_logs(self):
         return "".join(path.read_text(errors="replace") for path in self.folder.glob("*-[0-9]*"))
+
+    def dump(self):
+        """All of the documents on PostgreSQL, as text."""
+        url, schema = self.documents[0].removeprefix("--documents=").split("&options=-csearch_path%3D")
+        return subprocess.run(["pg_dump", url, "--inserts", "-n", schema], check=True, timeout=120,
+                              capture_output=True).stdout
 
     def rss_kib(self):
         process = self.gateway.process if self.gateway else self.process  # the edge

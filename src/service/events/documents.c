@@ -50,7 +50,11 @@ static const struct resource_field cursor_fields[] = {
     RESOURCE_INTEGER_COLUMN(events_cursor, active, EVENTS_CURSOR_ACTIVE),
 };
 
-#define NUMBER_COLUMN RESOURCE_SWEPT("number")
+#define NUMBER_COLUMN                                                                              \
+    {                                                                                              \
+        .name = "number", .type = DOCUMENT_INTEGER, .indexed = true, .across_scopes = true,        \
+        .unique = true                                                                             \
+    }
 
 static const struct document_kind endpoint_kind = {
     .name = "webhook_endpoint",

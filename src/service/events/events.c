@@ -96,6 +96,9 @@ sweep(struct os_timer *timer)
     struct swept swept = {.now = events_now_ms(events)};
     int64_t overdue = 0;
     uint64_t due = 0;
+    if (events->shared) {
+        events_shared_sweep(events);
+    }
     map_each(&events->scopes, sweep_scope, &swept);
     LIST_FOREACH_SAFE (&events->targets, link) {
         const struct events_target *target = CONTAINER_OF(link, struct events_target, all);
@@ -158,6 +161,8 @@ events_create(
         return ERR_MEMORY;
     }
     events->parts = *parts;
+    events->shared = resource_is_shared(parts->runtime);
+    events->leads = !events->shared;
     events->jitter = (uint64_t)os_random_u128(parts->entropy);
     events->sweep_timer.fire = sweep;
     events->purge_timer.fire = events_purge_timer;
@@ -166,8 +171,12 @@ events_create(
     list_init(&events->waiting[1]);
     err_t result = events_registry_open(events, &endpoint_count);
     if (result == ERR_OK) {
+        bool needed = endpoint_count > 0 || events_key_is_needed(events);
         result = events_key_open(
-            parts->disk, parts->entropy, parts->folder, endpoint_count > 0, &events->key, message);
+            parts->disk, parts->entropy, parts->folder, needed, &events->key, message);
+    }
+    if (result == ERR_OK) {
+        result = events_key_check(events, message);
     }
     if (result == ERR_OK) {
         result = routes_bind(events);
@@ -178,13 +187,16 @@ events_create(
     }
     events->watch = (struct resource_event_watch){
         .context = events,
+        .written = events->shared ? events_dispatch_at_once : NULL,
         .pending = events_watch_pending,
         .undelivered = events_watch_undelivered,
     };
     resource_watch_events(parts->runtime, &events->watch);
-    events->listener.context = events;
-    events->listener.emitted = emitted;
-    resource_listen_events(parts->runtime, &events->listener);
+    if (!events->shared) { /* else `written` has done it already */
+        events->listener.context = events;
+        events->listener.emitted = emitted;
+        resource_listen_events(parts->runtime, &events->listener);
+    }
     *ret_events = events;
     return ERR_OK;
 }

@@ -324,7 +324,7 @@ events_scope_go_on(struct events_scope *scope)
     if (scope->enabled_count == 0) {
         scope->dirty = false; /* whoever enables one sets the cursor */
         scope->waiting_since = 0;
-    } else if (scope->dirty && !scope->dispatching && !events->draining) {
+    } else if (!events->shared && scope->dirty && !scope->dispatching && !events->draining) {
         events_dispatch_start(scope);
     }
 }

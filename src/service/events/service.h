@@ -74,7 +74,8 @@ struct events_scope {
     uint64_t number;
     struct list targets;
     uint32_t enabled_count;
-    bool stale; /* the endpoints are to be read again */
+    uint32_t seen_version; /* of its cursor, as this process saw it; shared.c */
+    bool stale;            /* the endpoints are to be read again */
     bool reading;
     bool dirty; /* there may be events behind the cursor */
     /* Since when events wait to be dispatched durably, unix ms; 0: none. */
@@ -139,6 +140,8 @@ struct events {
     struct events_purge purge;
     struct os_task drain_task;
     bool draining; /* the loop's */
+    bool shared;   /* other processes work on the same documents */
+    bool leads;    /* this one delivers; always, if they are not shared */
 
     _Atomic bool drain_heard;
     _Atomic uint64_t queued;
@@ -196,6 +199,13 @@ MUST_USE err_t events_delivery_add(
     struct events_target *target,
     const struct events_delivery *wanted, /* event, type, pending_webhooks */
     struct events_delivery **ret_delivery);
+/* For every endpoint of the scope that wants it; adds their number to *counter. */
+MUST_USE err_t events_deliver(
+    struct events_scope *scope,
+    struct resource_op *op,
+    struct span event_id,
+    struct span type,
+    _Atomic uint64_t *counter);
 /* Hooks of resource/event.h. */
 err_t events_watch_pending(
     void *context, struct resource_op *op, struct span event_id, int64_t *ret_count);
@@ -243,6 +253,21 @@ MUST_USE err_t events_settle(
 MUST_USE err_t events_cancel(
     struct resource_op *op, struct events_target *target, struct events_delivery *delivery);
 void events_delivery_set_due(struct events_delivery *delivery, int64_t number, int64_t due_ms);
+
+/* --- shared.c: several processes on the same documents --- */
+
+/* Hook of resource/event.h: the event's deliveries, in its transaction. */
+err_t events_dispatch_at_once(
+    void *context, struct resource_op *op, const struct resource_event *event);
+/* An endpoint of the scope was made, changed or deleted by this operation: others shall see it. */
+MUST_USE err_t events_endpoint_noted(struct resource_op *op);
+/* Numbers that others have given to endpoints. */
+MUST_USE err_t events_number_refresh(struct resource_op *op);
+void events_shared_sweep(struct events *events);
+/* Somebody has sealed with the key before. */
+bool events_key_is_needed(struct events *events);
+/* The key is the one of the others. */
+MUST_USE err_t events_key_check(struct events *events, char message[EVENTS_MESSAGE_SIZE]);
 
 /* --- purge.c --- */
 void events_purge_timer(struct os_timer *timer);

@@ -220,7 +220,7 @@ take(struct work *work)
 {
     struct events_target *target = work->target;
     struct events *events = target->events;
-    if (events->draining) {
+    if (events->draining || !events->leads) {
         return ERR_OK;
     }
     if (work->endpoint == NULL || work->endpoint->disabled) {
@@ -407,6 +407,9 @@ events_work(struct events_target *target)
     if (target->working) {
         target->again = true;
         return;
+    }
+    if (list_is_empty(&target->finished) && !events->leads) {
+        return; /* another process delivers */
     }
     if (list_is_empty(&target->finished) && target->enabled) {
         uint64_t now_ns = os_monotonic_ns(events->parts.clock);

@@ -153,7 +153,10 @@ arrived(struct os_task *task)
     if (error != ERR_OK) {
         request->error = error;
         answer(request);
+        return;
     }
+    resource_expect(
+        wallets->parts.runtime, request->movement.scope, span_from_cstr(request->movement.wallet));
 }
 
 static void

@@ -49,9 +49,12 @@ void resource_listen_events(
     struct resource_runtime *runtime, struct resource_event_listener *listener);
 
 /* What is known of an event's webhooks. Hooks on the runtime's loop; each may read through the
- * operation, none may write. */
+ * operation, none but `written` may write. */
 struct resource_event_watch {
     void *context;
+    /* An event was written, by this operation: what the hook writes lives and dies with it. An error
+     * is the operation's. NULL: nobody cares. */
+    err_t (*written)(void *context, struct resource_op *op, const struct resource_event *event);
     /* How many webhooks of the event were not delivered (yet). */
     err_t (*pending)(
         void *context, struct resource_op *op, struct span event_id, int64_t *ret_count);

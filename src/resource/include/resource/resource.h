@@ -195,6 +195,20 @@ MUST_USE err_t
 resource_runtime_create(const struct resource_parts *parts, struct resource_runtime **ret_runtime);
 void resource_runtime_destroy(struct resource_runtime **runtime);
 
+/*
+ * Whether other processes work on the same documents. Then a lock of an object holds among all of
+ * them; the claim of a worker on an attempt is only over when its time is (nobody here can know
+ * that it is dead); and what one process does for all asks resource_leads before each turn of it:
+ * false means that another one does it.
+ */
+bool resource_is_shared(const struct resource_runtime *runtime);
+/* On the runtime's loop. `work` is a constant text. True if the documents are not shared. */
+bool resource_leads(struct resource_runtime *runtime, const char *work);
+
+/* On the runtime's loop: an operation that was just started will load this object. Only a hint, for
+ * documents that are a round trip away; `id` lives until the group ends. */
+void resource_expect(struct resource_runtime *runtime, uint64_t scope, struct span id);
+
 /* From any thread. */
 void resource_submit(struct resource_runtime *runtime, struct resource_request *request);
 
@@ -393,6 +407,13 @@ void *resource_new(struct resource_op *op, const struct resource_type *type);
 /* In the caller's scope. ERR_NOT_FOUND, ERR_DATABASE, ERR_CORRUPT. */
 MUST_USE err_t resource_load(
     struct resource_op *op, const struct resource_type *type, struct span id, void **ret_document);
+/*
+ * For a rule that looks whether something is there before it writes, and that no lock covers: among
+ * processes that share the documents, of two operations that guard the same name at once one loses
+ * (ERR_STALE at its commit), runs again and looks again. Call it before looking. The name is at
+ * most 255 bytes of UTF-8 without zeros. Does nothing in a process that is alone.
+ */
+MUST_USE err_t resource_guard(struct resource_op *op, struct span name);
 /* Insert (version 0) or update. ERR_STALE: somebody else changed it since it was loaded. */
 MUST_USE err_t
 resource_save(struct resource_op *op, const struct resource_type *type, void *document);
