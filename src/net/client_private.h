@@ -87,8 +87,8 @@ struct net_client_connection {
 struct net_client {
     struct net_loop *loop;
     struct net_client_settings settings;
-    char host[NET_CLIENT_HOST_MAX + 1]; /* where */
-    char name[NET_CLIENT_HOST_MAX + 1]; /* who */
+    char host[NET_CLIENT_HOST_MAX + 1];         /* where */
+    char name[NET_CLIENT_HOST_MAX + 1];         /* who */
     char host_header[NET_CLIENT_HOST_MAX + 16]; /* with the port unless it is the scheme's own */
     uint16_t port;
     struct net_tls *tls;
