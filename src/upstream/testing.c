@@ -141,7 +141,7 @@ t_call_init(struct t_world *world, struct upstream_call *call, bool repeatable)
     call->method = HTTP_METHOD_GET;
     call->target = SPAN("/");
     call->repeatable = repeatable;
-    call->timeout_ms = 5000;
+    call->timeout_ms = T_WAIT_MS;
     call->reply_to = &world->executor;
     call->done = call_done;
 }
