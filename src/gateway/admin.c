@@ -218,6 +218,7 @@ do_reload(struct gateway *gateway, struct net_exchange *exchange)
     struct reload *reload = ARENA_NEW(exchange->arena, struct reload);
     if (reload == NULL) {
         answer_text(exchange, 503, "out of memory");
+        net_answer(exchange);
         return;
     }
     *reload = (struct reload){.task.run = on_reload, .gateway = gateway, .exchange = exchange};
@@ -241,15 +242,16 @@ static const struct {
     const char *path;
     enum http_method method;
     void (*run)(struct gateway *gateway, struct net_exchange *exchange);
+    bool answers_later; /* by itself, perhaps before `run` is back */
 } admin_routes[] = {
-    {"/livez", HTTP_METHOD_GET, show_live},
-    {"/readyz", HTTP_METHOD_GET, show_ready},
-    {"/startupz", HTTP_METHOD_GET, show_started},
-    {"/metrics", HTTP_METHOD_GET, show_metrics},
-    {"/upstreams", HTTP_METHOD_GET, show_upstreams},
-    {"/routes", HTTP_METHOD_GET, show_routes},
-    {"/reload", HTTP_METHOD_POST, do_reload},
-    {"/drain", HTTP_METHOD_POST, do_drain},
+    {"/livez", HTTP_METHOD_GET, show_live, false},
+    {"/readyz", HTTP_METHOD_GET, show_ready, false},
+    {"/startupz", HTTP_METHOD_GET, show_started, false},
+    {"/metrics", HTTP_METHOD_GET, show_metrics, false},
+    {"/upstreams", HTTP_METHOD_GET, show_upstreams, false},
+    {"/routes", HTTP_METHOD_GET, show_routes, false},
+    {"/reload", HTTP_METHOD_POST, do_reload, true},
+    {"/drain", HTTP_METHOD_POST, do_drain, false},
 };
 
 static void
@@ -265,7 +267,7 @@ handle(struct gateway *gateway, struct net_exchange *exchange)
             exchange->method == HTTP_METHOD_HEAD && admin_routes[i].method == HTTP_METHOD_GET;
         if (head || exchange->method == admin_routes[i].method) {
             admin_routes[i].run(gateway, exchange);
-            if (exchange->answer.status != 0) {
+            if (!admin_routes[i].answers_later) {
                 net_answer(exchange);
             }
             return;

@@ -182,20 +182,19 @@ read_root(
 }
 
 static err_t
-read_text(struct span text, struct gateway_config *config, char message[GATEWAY_MESSAGE_SIZE])
+read_text(struct gateway_reader *reader, struct span text, struct gateway_config *config)
 {
-    struct gateway_reader reader = {
-        .text = arena_copy(&config->arena, text), .arena = &config->arena, .message = message};
+    reader->text = arena_copy(&config->arena, text);
     struct json_value *root;
     struct json_problem problem;
-    if (reader.text.data == NULL && text.size > 0) {
+    if (reader->text.data == NULL && text.size > 0) {
         return ERR_MEMORY;
     }
-    err_t result = json_read(reader.text, &config->arena, VALUES_MAX, &root, &problem);
+    err_t result = json_read(reader->text, &config->arena, VALUES_MAX, &root, &problem);
     if (result != ERR_OK) {
         struct json_value place = {.position = (uint32_t)problem.position};
         (void)gateway_reader_fail(
-            &reader,
+            reader,
             &place,
             "%.*s%s%s",
             (int)problem.path.size,
@@ -204,7 +203,7 @@ read_text(struct span text, struct gateway_config *config, char message[GATEWAY_
             problem.message);
         return result;
     }
-    return read_root(&reader, root, config);
+    return read_root(reader, root, config);
 }
 
 err_t
@@ -222,7 +221,8 @@ gateway_config_read(
         return ERR_MEMORY;
     }
     arena_init(&config->arena, GATEWAY_CONFIG_ARENA_MAX);
-    err_t result = read_text(text, config, message);
+    struct gateway_reader reader = {.arena = &config->arena, .message = message};
+    err_t result = read_text(&reader, text, config);
     if (result != ERR_OK) {
         if (message[0] == '\0') {
             (void)snprintf(message, GATEWAY_MESSAGE_SIZE, "%s", err_text(result));

@@ -234,6 +234,11 @@ struct gateway_table {
     size_t count;
 };
 
+/* Whether two structs of the table's have the same values, but for those of `except` (names, ended
+ * by NULL). */
+bool gateway_table_equal(
+    const struct gateway_table *table, const void *a, const void *b, const char *const *except);
+
 extern const struct gateway_table gateway_table_top;
 extern const struct gateway_table gateway_table_admin;
 extern const struct gateway_table gateway_table_listener;

@@ -78,7 +78,7 @@ set_member(
     const struct gateway_table *table,
     void *values)
 {
-    struct span text;
+    struct span text = SPAN_EMPTY;
     char message[SETTING_MESSAGE_SIZE];
     TRY(scalar_text(reader, member, &text));
     if (settings_set(table->settings, table->count, values, member->name, text, message) !=
@@ -179,6 +179,7 @@ gateway_reader_cidrs(
     }
     const struct json_value *item = list == NULL ? NULL : list->first_child;
     for (size_t i = 0; i < count; i++, item = item->next) {
+        ASSERT(item != NULL);
         if (gateway_cidr_parse(texts[i], &cidrs[i]) != ERR_OK) {
             return gateway_reader_fail(
                 reader,

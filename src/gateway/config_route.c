@@ -385,8 +385,8 @@ read_words(
     static const char *const modes[] = {"any", "test", "live", NULL};
     const char *classes[GATEWAY_CLASS_COUNT + 1] = {NULL};
     memcpy(classes, gateway_class_names, sizeof(gateway_class_names));
-    uint32_t mode;
-    uint32_t class;
+    uint32_t mode = 0;
+    uint32_t class = 0;
     TRY(choose(reader, value, route->mode_name, modes, &mode));
     TRY(choose(reader, value, route->class_name, classes, &class));
     route->mode = (enum gateway_mode)mode;

@@ -2,6 +2,8 @@
  * config_parts.c and config_route.c; docs/gateway.md has them all. */
 #include "config.h"
 
+#include <string.h>
+
 #define TEXT_AT(type_, name_, member, fallback_, help_)                                            \
     {                                                                                              \
         .name = name_, .kind = SETTING_TEXT, .offset = offsetof(type_, member),                    \
@@ -247,6 +249,40 @@ static const struct setting redis[] = {
 };
 TABLE(gateway_table_redis, "redis", redis);
 #undef C
+
+static bool
+value_is_equal(const struct setting *setting, const void *a, const void *b)
+{
+    const char *left = (const char *)a + setting->offset;
+    const char *right = (const char *)b + setting->offset;
+    switch (setting->kind) {
+    case SETTING_TEXT:
+        return strcmp(left, right) == 0;
+    case SETTING_BOOLEAN:
+        return memcmp(left, right, sizeof(bool)) == 0;
+    case SETTING_INTEGER:
+    case SETTING_DURATION:
+    case SETTING_SIZE:
+        break;
+    }
+    return memcmp(left, right, sizeof(int64_t)) == 0;
+}
+
+bool
+gateway_table_equal(
+    const struct gateway_table *table, const void *a, const void *b, const char *const *except)
+{
+    for (size_t i = 0; i < table->count; i++) {
+        bool counts = true;
+        for (size_t j = 0; except != NULL && except[j] != NULL; j++) {
+            counts = counts && strcmp(except[j], table->settings[i].name) != 0;
+        }
+        if (counts && !value_is_equal(&table->settings[i], a, b)) {
+            return false;
+        }
+    }
+    return true;
+}
 
 void
 gateway_config_help(struct buf *out)

@@ -299,12 +299,35 @@ sleep_ms(uint64_t duration_ms)
     }
 }
 
+struct barrier {
+    struct os_task task;
+    sem_t *passed;
+};
+
+static void
+on_barrier(struct os_task *task)
+{
+    (void)sem_post(CONTAINER_OF(task, struct barrier, task)->passed);
+}
+
+/* Behind a reload that goes on now; another will not begin, because `draining` is set. So listeners
+ * and generations are the caller's from here on. */
+static void
+reloads_end(struct gateway *gateway)
+{
+    struct barrier barrier = {.task.run = on_barrier, .passed = &gateway->switched};
+    os_post(os_loop_executor(gateway->operations), &barrier.task);
+    while (sem_wait(&gateway->switched) != 0) {
+    }
+}
+
 void
 gateway_drain(struct gateway *gateway)
 {
+    gateway->draining = true;
+    reloads_end(gateway);
     uint64_t delay_ms = (uint64_t)gateway->current->config->drain_delay;
     uint32_t drain_ms = (uint32_t)gateway->current->config->drain_timeout;
-    gateway->draining = true;
     log_info(gateway, "not ready any more; still accepting");
     sleep_ms(delay_ms);
     log_info(gateway, "accepting no more; requests under way end");

@@ -256,20 +256,20 @@ counters_get(struct gateway *gateway, const char *name)
     return counters;
 }
 
+/* Those that no generation wants any more. */
 static void
-counters_put(struct gateway *gateway, struct gateway_route_counters *counters)
+counters_sweep(struct gateway *gateway)
 {
-    ASSERT(counters->generations > 0);
-    counters->generations--;
-    if (counters->generations > 0) {
-        return;
-    }
     struct gateway_route_counters **place = &gateway->counters;
-    while (*place != counters) {
-        place = &(*place)->next;
+    while (*place != NULL) {
+        struct gateway_route_counters *counters = *place;
+        if (counters->generations > 0) {
+            place = &counters->next;
+            continue;
+        }
+        *place = counters->next;
+        free(counters);
     }
-    *place = counters->next;
-    free(counters);
 }
 
 static err_t
@@ -366,9 +366,11 @@ gateway_generation_destroy(struct gateway_generation **generation_pointer)
     }
     for (size_t i = 0; generation->counters != NULL && i <= generation->config->route_count; i++) {
         if (generation->counters[i] != NULL) {
-            counters_put(generation->gateway, generation->counters[i]);
+            ASSERT(generation->counters[i]->generations > 0);
+            generation->counters[i]->generations--;
         }
     }
+    counters_sweep(generation->gateway);
     gateway_redis_unshare(generation);
     gateway_config_destroy(&generation->config);
     free(generation->targets);

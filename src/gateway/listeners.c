@@ -167,14 +167,10 @@ listener_create(
 static bool
 is_unchanged(const struct gateway_listener *listener, const struct gateway_listener_config *config)
 {
-    struct gateway_listener_config a = listener->config;
-    struct gateway_listener_config b = *config;
-    bool both = (a.certificate[0] == '\0') == (b.certificate[0] == '\0');
-    memset(a.certificate, 0, sizeof(a.certificate));
-    memset(b.certificate, 0, sizeof(b.certificate));
-    memset(a.key, 0, sizeof(a.key));
-    memset(b.key, 0, sizeof(b.key));
-    return both && memcmp(&a, &b, sizeof(a)) == 0;
+    static const char *const certificates[] = {"certificate", "key", NULL};
+    bool both = (listener->config.certificate[0] == '\0') == (config->certificate[0] == '\0');
+    return both &&
+           gateway_table_equal(&gateway_table_listener, &listener->config, config, certificates);
 }
 
 err_t

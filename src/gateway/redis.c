@@ -507,7 +507,8 @@ gateway_redis_share(struct gateway_generation *generation, char reason[GATEWAY_R
         gateway->redis = NULL;
         return ERR_OK;
     }
-    if (gateway->redis == NULL || memcmp(&gateway->redis->config, config, sizeof(*config)) != 0) {
+    if (gateway->redis == NULL ||
+        !gateway_table_equal(&gateway_table_redis, &gateway->redis->config, config, NULL)) {
         struct gateway_redis *redis;
         TRY(redis_create(gateway, config, &redis, reason));
         gateway->redis = redis;

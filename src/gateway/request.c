@@ -159,6 +159,7 @@ identify_request(struct gateway_request *request)
     struct span given = http_head_value(head, HTTP_FIELD_X_REQUEST_ID);
     if (id_is_valid(given) &&
         gateway_cidr_any(config->trusted, config->trusted_count, request->exchange->peer.ip)) {
+        ASSERT(given.data != NULL);
         memcpy(request->id, given.data, given.size);
         request->id[given.size] = '\0';
         return;

@@ -16,10 +16,8 @@
 #include "base/assert.h"
 #include "http/writer.h"
 
-#include "server_private.h"
+#include "http2_private.h"
 
-#include <nghttp2/nghttp2.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -31,32 +29,8 @@
 #define OTHERS_MAX   10000
 #define NS_PER_S     UINT64_C(1000000000)
 #define NS_PER_MS    UINT64_C(1000000)
-/* Frames are gathered up to here and leave in one write. */
-#define OUT_MAX      (64U << 10)
-#define OUT_GATHERED 16384
 #define METHOD_MAX   32
-#define FIELDS_MAX   160
 #define WINDOW_SIZE  (256 << 10)
-
-struct net_http2 {
-    nghttp2_session *session;
-    struct net_connection *connection;
-    struct buf out; /* frames on their way */
-    size_t sent;    /* of them */
-    /* The head that is being received: header blocks do not interleave. */
-    struct buf method;
-    struct buf path;
-    struct buf authority;
-    struct buf fields;
-    bool bad_field;
-    bool shutting_down; /* GOAWAY was submitted */
-    uint64_t second;    /* the counters' */
-    uint32_t resets;
-    uint32_t settings;
-    uint32_t pings;
-    uint32_t empties;
-    uint32_t others;
-};
 
 /* -------------------------------------------------------------------------------------- streams */
 
@@ -144,10 +118,8 @@ static int
 on_header(
     nghttp2_session *session,
     const nghttp2_frame *frame,
-    const uint8_t *name_data,
-    size_t name_size,
-    const uint8_t *value_data,
-    size_t value_size,
+    nghttp2_rcbuf *name_memory,
+    nghttp2_rcbuf *value_memory,
     uint8_t flags,
     void *user)
 {
@@ -157,15 +129,17 @@ on_header(
     if (frame->hd.type != NGHTTP2_HEADERS || frame->headers.cat != NGHTTP2_HCAT_REQUEST) {
         return 0; /* trailers are dropped, as those of chunked bodies are */
     }
-    struct span name = span_of(name_data, name_size);
-    struct span value = span_of(value_data, value_size);
+    nghttp2_vec name_bytes = nghttp2_rcbuf_get_buf(name_memory);
+    nghttp2_vec value_bytes = nghttp2_rcbuf_get_buf(value_memory);
+    struct span name = span_of(name_bytes.base, name_bytes.len);
+    struct span value = span_of(value_bytes.base, value_bytes.len);
     if (span_equal(name, SPAN(":method"))) {
         buf_append_span(&http2->method, value);
     } else if (span_equal(name, SPAN(":path"))) {
         buf_append_span(&http2->path, value);
     } else if (span_equal(name, SPAN(":authority"))) {
         buf_append_span(&http2->authority, value);
-    } else if (name_size > 0 && name_data[0] != ':') {
+    } else if (name.size > 0 && name.data[0] != ':') {
         field_add(http2, name, value);
     }
     return 0;
@@ -388,215 +362,6 @@ on_stream_close(nghttp2_session *session, int32_t stream, uint32_t error_code, v
     return 0;
 }
 
-/* -------------------------------------------------------------------------------------- answers */
-
-static ssize_t
-on_body_wanted(
-    nghttp2_session *session,
-    int32_t stream,
-    uint8_t *out,
-    size_t size,
-    uint32_t *flags,
-    nghttp2_data_source *source,
-    void *user)
-{
-    struct net_work *work = source->ptr;
-    (void)session;
-    (void)stream;
-    (void)user;
-    size_t left = net_work_body_size(work) - work->sent;
-    size_t part = left < size ? left : size;
-    memcpy(out, work->exchange.answer.body.data + work->sent, part);
-    work->sent += part;
-    if (part == left) {
-        *flags |= NGHTTP2_DATA_FLAG_EOF;
-    }
-    return (ssize_t)part;
-}
-
-struct fields {
-    nghttp2_nv values[FIELDS_MAX];
-    size_t count;
-    struct arena *arena; /* of names in small letters, as RFC 9113 section 8.2.1 wants them */
-};
-
-static bool
-field_put(struct fields *fields, struct span name, struct span value)
-{
-    char *small = fields->count == FIELDS_MAX ? NULL : arena_alloc(fields->arena, name.size);
-    if (small == NULL || !http_value_is_valid(value)) {
-        return false;
-    }
-    for (size_t i = 0; i < name.size; i++) {
-        char byte = name.data[i];
-        bool capital = byte >= 'A' && byte <= 'Z';
-        small[i] = capital ? (char)(byte - 'A' + 'a') : byte;
-    }
-    fields->values[fields->count++] = (nghttp2_nv){
-        .name = (uint8_t *)small,
-        .namelen = name.size,
-        .value = (uint8_t *)(uintptr_t)value.data,
-        .valuelen = value.size,
-    };
-    return true;
-}
-
-static bool
-fields_make(struct net_work *work, struct fields *fields, char status[4], char length[24])
-{
-    const struct net_answer *answer = &work->exchange.answer;
-    (void)snprintf(status, 4, "%u", answer->status % 1000);
-    uint64_t size = net_work_content_length(work);
-    int digits = snprintf(length, 24, "%llu", (unsigned long long)size);
-    bool has_length = answer->status != 204 && answer->status != 304;
-    bool good =
-        field_put(fields, SPAN(":status"), span_of(status, 3)) &&
-        field_put(fields, SPAN("date"), net_server_date(work->server)) &&
-        (answer->content_type.size == 0 ||
-         field_put(fields, SPAN("content-type"), answer->content_type)) &&
-        (!has_length || field_put(fields, SPAN("content-length"), span_of(length, (size_t)digits)));
-    for (size_t i = 0; i < answer->header_count && good; i++) {
-        good = http_name_is_valid(answer->headers[i].name) &&
-               field_put(fields, answer->headers[i].name, answer->headers[i].value);
-    }
-    return good;
-}
-
-static void
-answer_submit(struct net_http2 *http2, struct net_work *work)
-{
-    char status[4];
-    char length[24];
-    struct fields fields = {.arena = work->exchange.arena};
-    bool good =
-        !buf_failed(&work->exchange.answer.body) && fields_make(work, &fields, status, length);
-    nghttp2_data_provider provider = {.source.ptr = work, .read_callback = on_body_wanted};
-    bool has_body = net_work_body_size(work) > 0;
-    work->is_prepared = true;
-    int result = good ? nghttp2_submit_response(
-                            http2->session,
-                            work->stream,
-                            fields.values,
-                            fields.count,
-                            has_body ? &provider : NULL)
-                      : NGHTTP2_ERR_INVALID_ARGUMENT;
-    if (result != 0) {
-        /* The handler's mistake, or no memory. */
-        (void)nghttp2_submit_rst_stream(
-            http2->session, NGHTTP2_FLAG_NONE, work->stream, NGHTTP2_INTERNAL_ERROR);
-    }
-}
-
-static void
-shut_down(struct net_http2 *http2)
-{
-    if (http2->shutting_down) {
-        return;
-    }
-    http2->shutting_down = true;
-    (void)nghttp2_submit_goaway(
-        http2->session,
-        NGHTTP2_FLAG_NONE,
-        nghttp2_session_get_last_proc_stream_id(http2->session),
-        NGHTTP2_NO_ERROR,
-        NULL,
-        0);
-}
-
-static void
-answers_submit(struct net_connection *connection)
-{
-    struct net_http2 *http2 = connection->http2;
-    bool close = false;
-    for (struct net_work *work = connection->oldest; work != NULL; work = work->next) {
-        if (work->state == NET_WORK_ANSWERED && !work->is_prepared) {
-            close = close || (work->exchange.answer.close && work->exchange.answer.status < 400);
-            answer_submit(http2, work);
-        }
-    }
-    /* An answer that refuses one stream says nothing about the others; a drain does. */
-    if (close ||
-        (connection->server->state == NET_SERVER_DRAINING && !connection->server->keeps_idle)) {
-        shut_down(http2);
-    }
-}
-
-/* Frames to `out`; false if the session is of no use any more. */
-static bool
-gather(struct net_http2 *http2)
-{
-    while (http2->out.size < OUT_GATHERED) {
-        const uint8_t *data = NULL;
-        ssize_t size = nghttp2_session_mem_send(http2->session, &data);
-        if (size < 0) {
-            return false;
-        }
-        if (size == 0) {
-            break;
-        }
-        buf_append(&http2->out, data, (size_t)size);
-    }
-    return !buf_failed(&http2->out);
-}
-
-static bool
-write_out(struct net_connection *connection)
-{
-    struct net_http2 *http2 = connection->http2;
-    char *scratch = net_loop_scratch(connection->server->loop);
-    while (!connection->blocked) {
-        if (http2->sent == http2->out.size) {
-            buf_wipe(&http2->out); /* NET-7 */
-            http2->sent = 0;
-            if (!gather(http2)) {
-                return false;
-            }
-            if (http2->out.size == 0) {
-                return true;
-            }
-        }
-        struct iovec piece = {
-            .iov_base = http2->out.data + http2->sent, .iov_len = http2->out.size - http2->sent};
-        ssize_t written = net_transport_write(&connection->transport, &piece, 1, scratch);
-        if (written == NET_IO_WAIT_WRITE) {
-            connection->blocked = true;
-        } else if (written <= 0) {
-            return false;
-        } else {
-            NET_COUNT(connection->server, bytes_out, written);
-            http2->sent += (size_t)written;
-        }
-    }
-    return true;
-}
-
-bool
-net_http2_flush(struct net_connection *connection)
-{
-    struct net_http2 *http2 = connection->http2;
-    answers_submit(connection);
-    if (!write_out(connection)) {
-        net_connection_destroy(connection, true);
-        return false;
-    }
-    bool over = nghttp2_session_want_read(http2->session) == 0 &&
-                nghttp2_session_want_write(http2->session) == 0;
-    bool empty = http2->shutting_down && connection->oldest == NULL;
-    if (!connection->blocked && (over || empty)) {
-        net_connection_drop_queue(connection);
-        net_connection_finish(connection);
-        return false;
-    }
-    if (connection->state == NET_CONNECTION_OPEN) {
-        net_connection_resume(connection);
-        if (connection->state == NET_CONNECTION_DEAD) {
-            return false;
-        }
-    }
-    net_connection_arm(connection);
-    return true;
-}
-
 /* ---------------------------------------------------------------------------------------- input */
 
 void
@@ -664,7 +429,7 @@ session_create(struct net_http2 *http2)
         return ERR_MEMORY;
     }
     nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, on_begin_headers);
-    nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
+    nghttp2_session_callbacks_set_on_header_callback2(callbacks, on_header);
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data);
     nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame);
     nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(callbacks, on_invalid_frame);
@@ -698,7 +463,7 @@ net_http2_create(struct net_connection *connection)
     const struct http_limits *limits = &connection->server->settings.limits;
     http2->connection = connection;
     connection->http2 = http2;
-    buf_init(&http2->out, OUT_MAX);
+    buf_init(&http2->out, NET_HTTP2_OUT_MAX);
     buf_init(&http2->method, METHOD_MAX);
     buf_init(&http2->path, limits->target);
     buf_init(&http2->authority, limits->target);

@@ -7,7 +7,7 @@
  *     connection_read.c   bytes -> requests
  *     connection_write.c  answers -> bytes
  *     work.c              requests and their answers (a net_exchange from inside)
- *     http2.c             the same by HTTP/2, for connections that agreed on it
+ *     http2*.c            the same by HTTP/2, for connections that agreed on it
  *
  * A connection:
  *

@@ -334,7 +334,7 @@ def test_an_endpoint_is_killed_under_load(make):
     config["upstreams"]["api"] = {
         "endpoints": [f"127.0.0.1:{first.port}", f"127.0.0.1:{second.port}"],
         "health_path": "/livez", "health_interval": "100ms", "health_down": 1, "health_up": 1,
-        "panic_percent": 0, "slow_start": "0"}
+        "panic_percent": 0, "slow_start": "0", "retry_min": 100, "retry_percent": 100}
     gateway = make(Gateway, config)
     stop = threading.Event()
     failures, counts = [], []

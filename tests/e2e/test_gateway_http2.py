@@ -45,6 +45,7 @@ def gateway(world):
 @pytest.fixture
 def service(world):
     world[1].requests.clear()
+    world[1].most_at_once = 0
     world[1].answer_body = b'{"ok":true}'
     return world[1]
 
