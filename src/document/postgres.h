@@ -276,13 +276,18 @@ err_t document_pg_remove(
 /* --- postgres_read.c --- */
 /* "SELECT t.id, t.version, t.body, t.scope, COLUMNS FROM KIND t". */
 void document_pg_sql_selected(struct buf *sql, const struct document_kind *kind);
+
 /* Part of a flush: these rows, by scope and id. */
+struct document_pg_ids {
+    const uint64_t *scopes;
+    const struct span *ids;
+    uint32_t count;
+};
+
 void document_pg_send_get(
     struct document_pg *pg,
     struct document_pg_kind *of,
-    const uint64_t *scopes,
-    const struct span *ids,
-    uint32_t count,
+    struct document_pg_ids asked,
     document_pg_result result,
     void *context);
 /* Part of a flush: whatever was read before is read again. ERR_FULL. */

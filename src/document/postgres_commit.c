@@ -574,7 +574,11 @@ find_losers(struct document_pg *pg, struct document_pg_row *const *rows, uint32_
         struct compared *one = &compared[rows[first]->of - pg->kinds];
         *one = (struct compared){.pg = pg, .of = rows[first]->of};
         document_pg_send_get(
-            pg, one->of, &scopes[first], &ids[first], end - first, take_versions, one);
+            pg,
+            one->of,
+            (struct document_pg_ids){&scopes[first], &ids[first], end - first},
+            take_versions,
+            one);
         first = end;
     }
     if (result == ERR_OK) {

@@ -16,9 +16,7 @@ void
 document_pg_send_get(
     struct document_pg *pg,
     struct document_pg_kind *of,
-    const uint64_t *scopes,
-    const struct span *ids,
-    uint32_t count,
+    struct document_pg_ids asked,
     document_pg_result result,
     void *context)
 {
@@ -35,12 +33,12 @@ document_pg_send_get(
     }
     buf_append_byte(&sql, '\0');
     ASSERT(!buf_failed(&sql));
-    document_pg_array_begin(&pg->params[0], DOCUMENT_INTEGER, count);
-    document_pg_array_begin(&pg->params[1], DOCUMENT_TEXT, count);
-    for (uint32_t i = 0; i < count; i++) {
-        ASSERT(scopes[i] <= INT64_MAX);
-        document_pg_array_integer(&pg->params[0], (int64_t)scopes[i]);
-        document_pg_array_text(&pg->params[1], ids[i]);
+    document_pg_array_begin(&pg->params[0], DOCUMENT_INTEGER, asked.count);
+    document_pg_array_begin(&pg->params[1], DOCUMENT_TEXT, asked.count);
+    for (uint32_t i = 0; i < asked.count; i++) {
+        ASSERT(asked.scopes[i] <= INT64_MAX);
+        document_pg_array_integer(&pg->params[0], (int64_t)asked.scopes[i]);
+        document_pg_array_text(&pg->params[1], asked.ids[i]);
     }
     document_pg_execute(pg, &of->get, text, 2, result, context);
 }
@@ -98,7 +96,12 @@ send_kind_again(struct document_pg *pg, struct document_pg_kind *of, uint32_t co
             document_pg_row_drop(pg, row);
         }
     }
-    document_pg_send_get(pg, of, asked->scopes, asked->ids, asked->count, take_rows, asked);
+    document_pg_send_get(
+        pg,
+        of,
+        (struct document_pg_ids){asked->scopes, asked->ids, asked->count},
+        take_rows,
+        asked);
     return ERR_OK;
 }
 
@@ -129,7 +132,7 @@ document_pg_fetch(
     struct asked asked = {.pg = pg, .of = of, .scopes = &scope, .ids = &id, .count = 1};
     TRY(document_pg_begin_flush(pg));
     document_pg_send_unlocks(pg);
-    document_pg_send_get(pg, of, &scope, &id, 1, take_rows, &asked);
+    document_pg_send_get(pg, of, (struct document_pg_ids){&scope, &id, 1}, take_rows, &asked);
     TRY(document_pg_end_flush(pg));
     *ret_row = document_pg_row_find(pg, of->kind, scope, id);
     ASSERT(*ret_row != NULL);
@@ -176,7 +179,12 @@ send_wished_rows(
         }
     }
     if (asked->count > 0) {
-        document_pg_send_get(pg, of, asked->scopes, asked->ids, asked->count, take_rows, asked);
+        document_pg_send_get(
+            pg,
+            of,
+            (struct document_pg_ids){asked->scopes, asked->ids, asked->count},
+            take_rows,
+            asked);
     }
     return ERR_OK;
 }

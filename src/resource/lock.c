@@ -222,15 +222,16 @@ resource_locks_grant(struct resource_runtime *runtime)
     struct document_lock locks[GRANTS_AT_ONCE];
     struct resource_op *ops[GRANTS_AT_ONCE];
     uint32_t count = 0;
-    while (count < GRANTS_AT_ONCE) {
-        struct list_link *link = list_pop_front(&runtime->grants);
-        if (link == NULL) {
+    LIST_FOREACH_SAFE (&runtime->grants, link) {
+        if (count == GRANTS_AT_ONCE) {
             break;
         }
-        ops[count] = CONTAINER_OF(link, struct resource_op, waiting);
-        locks[count] = (struct document_lock){
-            .scope = ops[count]->lock->scope, .id = ops[count]->lock->object_id};
-        count++;
+        struct resource_op *op = CONTAINER_OF(link, struct resource_op, waiting);
+        locks[count] = (struct document_lock){.scope = op->lock->scope, .id = op->lock->object_id};
+        ops[count++] = op;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        list_remove(&ops[i]->waiting);
     }
     if (count == 0) {
         return !list_is_empty(&runtime->ready);
