@@ -115,6 +115,7 @@ runtime_open(struct node *node)
             },
         .refuse_live = cards_rail(node->cards)->simulated,
         .recorder = traces_recorder(node->traces),
+        .documents_system = node->documents->shared == NULL ? "sqlite" : "postgresql",
         .log = runtime_log,
         .log_context = node,
     };
