@@ -343,8 +343,11 @@ net_client_create(
     if (!settings_are_sane(settings)) {
         return ERR_RANGE;
     }
+    const char *tls_name = origin->tls_name == NULL ? origin->host : origin->tls_name;
     size_t host_size = strnlen(origin->host, NET_CLIENT_HOST_MAX + 1);
-    if (host_size == 0 || host_size > NET_CLIENT_HOST_MAX || origin->port == 0) {
+    size_t name_size = strnlen(tls_name, NET_CLIENT_HOST_MAX + 1);
+    if (host_size == 0 || host_size > NET_CLIENT_HOST_MAX || origin->port == 0 || name_size == 0 ||
+        name_size > NET_CLIENT_HOST_MAX) {
         return ERR_INVALID;
     }
     struct net_client *client = calloc(1, sizeof(*client));
@@ -358,6 +361,7 @@ net_client_create(
     client->loop = loop;
     client->settings = *settings;
     memcpy(client->host, origin->host, host_size);
+    memcpy(client->tls_name, tls_name, name_size);
     client->port = origin->port;
     client->tls = origin->tls;
     client->turn.turn_end = on_turn_end;

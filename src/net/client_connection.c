@@ -169,7 +169,7 @@ connected(struct net_client_connection *connection)
     }
     struct net_client *client = connection->client;
     if (client->tls != NULL) {
-        err_t secured = net_transport_secure(&connection->transport, client->tls, client->host);
+        err_t secured = net_transport_secure(&connection->transport, client->tls, client->tls_name);
         if (secured != ERR_OK) {
             give_up(connection, secured);
             return;

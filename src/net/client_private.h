@@ -87,6 +87,7 @@ struct net_client {
     struct net_loop *loop;
     struct net_client_settings settings;
     char host[NET_CLIENT_HOST_MAX + 1];
+    char tls_name[NET_CLIENT_HOST_MAX + 1];
     char host_header[NET_CLIENT_HOST_MAX + 16]; /* with the port unless it is the scheme's own */
     uint16_t port;
     struct net_tls *tls;

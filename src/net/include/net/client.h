@@ -39,6 +39,8 @@ struct net_origin {
     const char *host; /* a name or a numeric address, at most 253 bytes */
     uint16_t port;
     struct net_tls *tls; /* NULL: plain. Borrowed until the client is destroyed */
+    /* The DNS name that the server's certificate must have, at most 253 bytes; NULL: the host. */
+    const char *tls_name;
 };
 
 /* Where a client may connect to. It counts what a name resolves to, each time it does: a name that
