@@ -72,7 +72,7 @@ runtime_open(struct node *node)
         .clock = node->clock,
         .entropy = node->entropy,
         .documents = node->documents,
-        .vault = vault_port(node->vault),
+        .vault = node->vault_port,
         .settings =
             {
                 .rate_per_key = (uint64_t)settings->rate_limit,
@@ -82,7 +82,7 @@ runtime_open(struct node *node)
                 .search_looked_max = (uint32_t)settings->search_max,
                 .idempotency_keep_ns = (uint64_t)settings->idempotency_keep * OS_NS_PER_MS,
             },
-        .refuse_live = cards_rail(node->cards)->simulated,
+        .refuse_live = node->card_rail->simulated,
         .log = runtime_log,
         .log_context = node,
     };
@@ -123,6 +123,7 @@ documents_role_healthy(const struct node *node, struct buf *why)
 
 const struct role role_documents = {
     .name = "documents",
+    .parts = NODE_DOCUMENTS,
     .open = documents_role_open,
     .close = documents_role_close,
     .healthy = documents_role_healthy,

@@ -146,7 +146,7 @@ on_requests(void *context, struct net_exchange *first)
         struct net_exchange *exchange = first;
         first = first->next;
         exchange->next = NULL;
-        if (api_operate(api, exchange, api->parts.metrics_on_main) || !begin(api, exchange)) {
+        if (api_operate(api, exchange) || !begin(api, exchange)) {
             *end = exchange;
             end = &exchange->next;
         }
@@ -154,19 +154,6 @@ on_requests(void *context, struct net_exchange *first)
     if (answered != NULL) {
         net_answer(answered);
     }
-}
-
-static void
-on_admin_requests(void *context, struct net_exchange *first)
-{
-    struct api *api = context;
-    for (struct net_exchange *exchange = first; exchange != NULL; exchange = exchange->next) {
-        if (!api_operate(api, exchange, true)) {
-            exchange->answer.status = 404;
-            api_answer_refusal(api, exchange, "only /livez, /readyz and /metrics are here");
-        }
-    }
-    net_answer(first);
 }
 
 static void
@@ -276,9 +263,8 @@ api_hooks(struct api *api)
         .context = api, .on_requests = on_requests, .on_refused = on_refused};
 }
 
-struct net_server_hooks
-api_admin_hooks(struct api *api)
+void
+api_metrics_append(const struct api *api, struct buf *out)
 {
-    return (struct net_server_hooks){
-        .context = api, .on_requests = on_admin_requests, .on_refused = on_refused};
+    api_metrics_render(api->metrics, out);
 }

@@ -76,7 +76,7 @@ const struct resource_route *api_key_routes(uint32_t *ret_count);
 /* --- operate.c: /livez, /readyz, /metrics --- */
 
 /* True if the path is one of them and was answered (exchange->answer is filled). */
-bool api_operate(struct api *api, struct net_exchange *exchange, bool with_metrics);
+bool api_operate(struct api *api, struct net_exchange *exchange);
 
 /* --- counters.c --- */
 

@@ -44,16 +44,18 @@ answer_metrics(struct api *api, struct net_answer *answer)
 }
 
 bool
-api_operate(struct api *api, struct net_exchange *exchange, bool with_metrics)
+api_operate(struct api *api, struct net_exchange *exchange)
 {
     struct net_answer *answer = &exchange->answer;
     if (exchange->method != HTTP_METHOD_GET && exchange->method != HTTP_METHOD_HEAD) {
         return false;
     }
-    bool live = span_equal(exchange->path, SPAN("/livez"));
+    /* Whoever answers here has started; before, only the operators' listener is there. */
+    bool live =
+        span_equal(exchange->path, SPAN("/livez")) || span_equal(exchange->path, SPAN("/startupz"));
     bool ready = span_equal(exchange->path, SPAN("/readyz"));
-    bool metrics = span_equal(exchange->path, SPAN("/metrics")) && with_metrics &&
-                   (!api->parts.metrics_on_main || is_this_machine(&exchange->peer));
+    bool metrics = span_equal(exchange->path, SPAN("/metrics")) && api->parts.metrics_on_main &&
+                   is_this_machine(&exchange->peer);
     if (!live && !ready && !metrics) {
         return false;
     }

@@ -15,8 +15,9 @@
 #define ARENA_MAX  (8U << 20)
 #define FILE_MAX   65536
 /* A service that did not answer for so many intervals is not reached any more. */
-#define HELLO_MISSES 3
-#define HELLO_TARGET "/internal/v1/hello"
+#define HELLO_MISSES   3
+#define HELLO_EAGER_NS (100 * OS_NS_PER_MS)
+#define HELLO_TARGET   "/internal/v1/hello"
 
 const struct remote_client_settings remote_client_settings_default = {
     .requests_max = 8192,
@@ -233,6 +234,9 @@ static void
 hello_arm(struct remote_client *client)
 {
     uint64_t interval_ns = (uint64_t)client->parts.settings.hello_interval_ms * OS_NS_PER_MS;
+    if (atomic_load(&client->why) != NULL && interval_ns > HELLO_EAGER_NS) {
+        interval_ns = HELLO_EAGER_NS; /* somebody waits for it */
+    }
     /* Without a timer it would look dead for ever, so that is told; it cannot happen with the few
      * timers that there are. */
     err_t result =
