@@ -26,7 +26,7 @@ endpoint_parse(struct span text, struct remote_endpoint *out)
     }
     for (size_t i = 0; i < host.size; i++) {
         if (host.data[i] <= ' ' || host.data[i] >= 0x7f || host.data[i] == '/' ||
-            host.data[i] == '@') {
+            host.data[i] == '@' || host.data[i] == '[' || host.data[i] == ']') {
             return ERR_INVALID;
         }
     }

@@ -77,7 +77,7 @@ class Books:
             side: int(account[side]) for side in
             ("debits_pending", "debits_posted", "credits_pending", "credits_posted")
         } for account in answer["accounts"]}
-        self.issuer = Issuer(server.data)
+        self.issuer = Issuer(server.network_data)
 
     def check(self):
         """Every comparison that can be made."""
