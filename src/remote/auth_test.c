@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 static char folder[64];
+static long serial;
 
 static void
 at(const char *name, char out[REMOTE_PATH_SIZE])
@@ -43,7 +44,7 @@ make(const char *name, const char *names, EVP_PKEY *authority, X509 *issuer, EVP
     assert_non_null(key);
     assert_non_null(certificate);
     X509_set_version(certificate, 2);
-    ASN1_INTEGER_set(X509_get_serialNumber(certificate), rand() + 1L);
+    ASN1_INTEGER_set(X509_get_serialNumber(certificate), ++serial);
     X509_gmtime_adj(X509_getm_notBefore(certificate), -3600);
     X509_gmtime_adj(X509_getm_notAfter(certificate), 86400);
     X509_set_pubkey(certificate, key);

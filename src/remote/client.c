@@ -14,8 +14,11 @@
 #define BODY_MAX   (4U << 20)
 #define ARENA_MAX  (8U << 20)
 #define FILE_MAX   65536
-/* A service that did not answer for so many intervals is not reached any more. */
-#define HELLO_MISSES   3
+/* For a hello's answer: a machine that is busy is not dead. */
+#define HELLO_TIMEOUT_NS (5 * OS_NS_PER_S)
+/* After a good hello, and so many intervals without another, it is not reached any more. */
+#define HELLO_MISSES 3
+/* While nobody answers: somebody waits for it. */
 #define HELLO_EAGER_NS (100 * OS_NS_PER_MS)
 #define HELLO_TARGET   "/internal/v1/hello"
 
@@ -235,7 +238,7 @@ hello_arm(struct remote_client *client)
 {
     uint64_t interval_ns = (uint64_t)client->parts.settings.hello_interval_ms * OS_NS_PER_MS;
     if (atomic_load(&client->why) != NULL && interval_ns > HELLO_EAGER_NS) {
-        interval_ns = HELLO_EAGER_NS; /* somebody waits for it */
+        interval_ns = HELLO_EAGER_NS;
     }
     /* Without a timer it would look dead for ever, so that is told; it cannot happen with the few
      * timers that there are. */
@@ -261,10 +264,9 @@ static void
 hello_send(struct remote_client *client)
 {
     struct remote_call *call = &client->hello.call;
-    uint64_t interval_ms = client->parts.settings.hello_interval_ms;
     call->method = HTTP_METHOD_GET;
     call->target = SPAN(HELLO_TARGET);
-    call->deadline_ns = net_now_ns() + (interval_ms < 1000 ? 1000 : interval_ms) * OS_NS_PER_MS;
+    call->deadline_ns = net_now_ns() + HELLO_TIMEOUT_NS;
     call->repeatable = true;
     call->done = hello_done;
     call->header_count = 0;
@@ -288,8 +290,8 @@ void
 remote_client_look(const struct remote_client *client, struct remote_client_state *ret_state)
 {
     uint64_t reached_ns = atomic_load(&client->reached_ns);
-    uint64_t interval_ms = client->parts.settings.hello_interval_ms;
-    uint64_t valid_ns = (interval_ms < 1000 ? 1000 : interval_ms) * HELLO_MISSES * OS_NS_PER_MS;
+    uint64_t interval_ns = (uint64_t)client->parts.settings.hello_interval_ms * OS_NS_PER_MS;
+    uint64_t valid_ns = HELLO_TIMEOUT_NS + HELLO_MISSES * interval_ns;
     const char *why = atomic_load(&client->why);
     memset(ret_state, 0, sizeof(*ret_state));
     ret_state->reached = reached_ns != 0 && net_now_ns() - reached_ns < valid_ns;
