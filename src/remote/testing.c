@@ -24,19 +24,24 @@
 
 struct t_ports t_ports;
 atomic_bool t_is_ready;
+static pthread_mutex_t held_mutex = PTHREAD_MUTEX_INITIALIZER;
 
 /* Both always later, as PORT-2 says. */
 static void
 reply(struct os_executor *reply_to, struct os_task *task)
 {
-    atomic_fetch_add(&t_ports.asked, 1);
-    if (atomic_load(&t_ports.holds)) {
+    (void)pthread_mutex_lock(&held_mutex);
+    bool holds = atomic_load(&t_ports.holds);
+    if (holds) {
         t_ports.held_reply = reply_to;
         task->next = t_ports.held;
         t_ports.held = task;
-        return;
     }
-    os_post(reply_to, task);
+    (void)pthread_mutex_unlock(&held_mutex);
+    atomic_fetch_add(&t_ports.asked, 1);
+    if (!holds) {
+        os_post(reply_to, task);
+    }
 }
 
 #define FAKE(name, type, member, call)                                                             \
@@ -162,12 +167,14 @@ t_listener_count(void)
 void
 t_release(void)
 {
+    (void)pthread_mutex_lock(&held_mutex);
     atomic_store(&t_ports.holds, false);
     while (t_ports.held != NULL) {
         struct os_task *task = t_ports.held;
         t_ports.held = task->next;
         os_post(t_ports.held_reply, task);
     }
+    (void)pthread_mutex_unlock(&held_mutex);
 }
 
 struct remote_auth *
