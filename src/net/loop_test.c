@@ -281,7 +281,7 @@ test_signals(void **state)
     assert_int_equal(net_loop_start(loop), ERR_OK);
     for (uint32_t i = 1; i <= 3; i++) {
         assert_int_equal(kill(getpid(), SIGUSR1), 0);
-        uint64_t end_ms = t_now_ms() + 3000;
+        uint64_t end_ms = t_now_ms() + T_WAIT_MS;
         while (atomic_load(&signals_seen) < i) {
             assert_true(t_now_ms() < end_ms);
             t_sleep_ms(1);

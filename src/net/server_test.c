@@ -83,7 +83,7 @@ expect_closing(const char *request, unsigned status)
     bool closed = false;
     int fd = t_connect(t.port);
     t_send_text(fd, request);
-    (void)t_read(fd, text, sizeof(text), 3000, &closed);
+    (void)t_read(fd, text, sizeof(text), T_WAIT_MS, &closed);
     assert_int_equal(t_status(text), status);
     assert_non_null(strstr(text, "Connection: close\r\n"));
     assert_true(closed);
@@ -260,7 +260,7 @@ test_half_close(void **state)
     assert_int_equal(shutdown(fd, SHUT_WR), 0);
     t_wait_held(&t, 2);
     t_release(&t, false);
-    (void)t_read(fd, text, sizeof(text), 3000, &closed);
+    (void)t_read(fd, text, sizeof(text), T_WAIT_MS, &closed);
     assert_int_equal(t_occurrences(text, "HTTP/1.1 200 OK"), 2);
     assert_true(closed);
     (void)close(fd);
@@ -268,7 +268,7 @@ test_half_close(void **state)
     fd = t_connect(t.port);
     t_send_text(fd, POST "Content-Length: 10\r\n\r\nabc");
     assert_int_equal(shutdown(fd, SHUT_WR), 0);
-    (void)t_read(fd, text, sizeof(text), 3000, &closed);
+    (void)t_read(fd, text, sizeof(text), T_WAIT_MS, &closed);
     assert_int_equal(t_status(text), 400);
     assert_true(closed);
     (void)close(fd);
@@ -287,7 +287,7 @@ test_vanished_client(void **state)
         assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)), 0);
         (void)close(fd); /* a reset */
     }
-    uint64_t end_ms = t_now_ms() + 3000;
+    uint64_t end_ms = t_now_ms() + T_WAIT_MS;
     while (t_count(&t).connections > 0) {
         assert_true(t_now_ms() < end_ms);
         t_sleep_ms(1);
@@ -318,7 +318,7 @@ test_large_bodies(void **state)
     t_send_text(fd, head);
     t_send(fd, body, size);
     bool closed = false;
-    size_t got = t_read(fd, text, size + 4096, 3000, &closed);
+    size_t got = t_read(fd, text, size + 4096, T_WAIT_MS, &closed);
     assert_true(closed);
     assert_int_equal(t_status(text), 200);
     assert_true(got > size);
@@ -347,7 +347,7 @@ test_refusal_is_readable(void **state)
             assert_true(count > 0);
             sent += (size_t)count;
         }
-        (void)t_read(fd, text, sizeof(text), 3000, &closed);
+        (void)t_read(fd, text, sizeof(text), T_WAIT_MS, &closed);
         assert_int_equal(t_status(text), 413);
         assert_true(closed);
         (void)close(fd);
@@ -463,7 +463,7 @@ test_secrets_are_wiped(void **state)
         assert_in_range(secrets_in_memory(), 4, 8); /* the search finds what is there */
         t_release(&t, true);
         (void)t_read_count(fd, text, sizeof(text), "HTTP/1.1 200 OK", 2);
-        uint64_t end_ms = t_now_ms() + 3000;
+        uint64_t end_ms = t_now_ms() + T_WAIT_MS;
         while (t_count(&t).memory > 0) {
             assert_true(t_now_ms() < end_ms);
             t_sleep_ms(1);
@@ -528,7 +528,7 @@ test_refused_hook(void **state)
     bool closed = false;
     int fd = t_connect(port);
     t_send_text(fd, POST "Transfer-Encoding: chunked\r\n\r\nxyz\r\n"); /* its head was fine */
-    (void)t_read(fd, text, sizeof(text), 3000, &closed);
+    (void)t_read(fd, text, sizeof(text), T_WAIT_MS, &closed);
     assert_int_equal(t_status(text), 400);
     assert_non_null(strstr(text, "Request-Id: req_1\r\n"));
     assert_non_null(strstr(text, "400 /echo a chunk size"));

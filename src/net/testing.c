@@ -158,7 +158,7 @@ t_count(struct t_server *t)
 void
 t_wait_held(struct t_server *t, uint32_t count)
 {
-    uint64_t end_ms = t_now_ms() + 5000;
+    uint64_t end_ms = t_now_ms() + T_WAIT_MS;
     for (;;) {
         (void)pthread_mutex_lock(&t->mutex);
         uint32_t held = t->held_count;
@@ -272,7 +272,7 @@ t_read_count(int fd, char *out, size_t size, const char *text, uint32_t count)
     out[0] = '\0';
     while (t_occurrences(out, text) < count) {
         assert_true(total < size - 1);
-        ssize_t got = read_some(fd, out + total, size - 1 - total, 5000);
+        ssize_t got = read_some(fd, out + total, size - 1 - total, T_WAIT_MS);
         assert_true(got > 0);
         total += (size_t)got;
         out[total] = '\0';
@@ -324,7 +324,7 @@ int
 t_accept(int listener)
 {
     struct pollfd poll_fd = {.fd = listener, .events = POLLIN};
-    assert_int_equal(poll(&poll_fd, 1, 5000), 1);
+    assert_int_equal(poll(&poll_fd, 1, T_WAIT_MS), 1);
     int fd = accept(listener, NULL, NULL);
     assert_true(fd >= 0);
     return fd;
@@ -386,6 +386,6 @@ t_call_init(struct t_calls *calls, struct net_call *call, const char *target, co
         .body = span_from_cstr(body),
         .reply_to = &calls->executor,
         .done = call_done,
-        .timeout_ms = 5000,
+        .timeout_ms = T_WAIT_MS,
     };
 }

@@ -27,6 +27,10 @@
 #    define T_SANITIZED 0
 #endif
 
+/* How long to wait for what must come, and how late it may be: long, because a machine that is
+ * shared stands still for seconds now and then. */
+#define T_WAIT_MS  60000
+
 #define T_HELD_MAX 4096
 
 /*

@@ -200,7 +200,7 @@ place_for(
         .host = place->endpoint.host,
         .port = place->endpoint.port,
         .tls = from->tls,
-        .tls_name = from->tls == NULL ? NULL : channel->tls_name,
+        .name = from->tls == NULL ? NULL : channel->tls_name,
     };
     TRY(net_client_create(channel->loop, &origin, &settings, &place->client));
     *ret_place = channel->place_count++;

@@ -21,17 +21,18 @@ MAY_USE = {
     "trace": ["base", "os", "wire/*"],
     "image": ["base"],
     "net": ["base", "os", "wire/*", "trace"],
+    "upstream": ["base", "os", "core/balance", "wire/*", "net", "trace"],
     "port": ["base", "os", "core/*", "wire/tracecontext"],
     "engine": ["base", "os", "core/*", "wire/*", "store", "net", "trace", "port"],
     "resource": ["base", "os", "wire/*", "document", "port", "trace"],
     "books": ["base", "os", "wire/form", "wire/tracecontext", "document", "port", "resource"],
-    "remote": ["base", "os", "core/*", "wire/*", "net", "port"],
+    "remote": ["base", "os", "core/*", "wire/*", "net", "upstream", "port"],
     "service/*": [
-        "base", "os", "core/*", "wire/*", "store", "document", "net", "trace", "port", "engine",
-        "resource", "books", "image",
+        "base", "os", "core/*", "wire/*", "store", "document", "net", "upstream", "trace", "port",
+        "engine", "resource", "books", "image",
     ],
     "api": ["base", "os", "wire/*", "document", "net", "trace", "port", "resource", "core/*"],
-    "gateway": ["base", "os", "core/balance", "wire/*", "net", "trace", "port"],
+    "gateway": ["base", "os", "core/balance", "wire/*", "net", "upstream", "trace", "port"],
 }
 
 # Undefined symbols that a pure module may have. Memory is the caller's, time an argument.

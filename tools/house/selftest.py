@@ -46,6 +46,12 @@ FIXTURES = {
         {"src/a.c": "#define A_MAGIC 0x10\n", "src/b.c": "#define B_MAGIC (0x010)\n"},
         {"src/a.c": "#define A_MAGIC 0x10\n", "src/b.c": "#define B_MAGIC 0x11\n"},
     ),
+    sources.id_prefixes_are_unique: (
+        {"src/a.c": '#define A_PREFIX "a_"\nx = {.prefix = A_PREFIX};\n',
+         "src/b.c": 'x = {.prefix = "a_"};\n'},
+        {"src/a.c": 'x = {.prefix = "a_"}; y = {.prefix = "a_"};\n',
+         "src/b.c": 'x = {.prefix = "b_"};\n', "src/b_test.c": 'x = {.prefix = "a_"};\n'},
+    ),
     sources.modules_have_their_shape: (
         {"src/a/meson.build": MODULE, "src/a/include/a/a.h": ""},
         {"src/a/meson.build": MODULE, "src/a/README.md": "a", "src/a/include/a/a.h": ""},

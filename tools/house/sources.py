@@ -191,6 +191,25 @@ def magics_are_unique(tree):
     return found
 
 
+def id_prefixes_are_unique(tree):
+    """An id tells by its prefix what it names: a file's types may share one (an object and what is
+    left of it when it was deleted), two files' may not."""
+    found, owners = [], {}
+    pattern = re.compile(r"\.prefix = (?:(\w+)|\"(\w+)\")")
+    for path in c_files(tree, "src"):
+        if path.stem.endswith(("_test", "_fuzz")) or path.stem.startswith("testing"):
+            continue
+        for match in pattern.finditer(raw(path)):
+            prefix = match.group(2)
+            if prefix is None:
+                define = re.search(rf'#define {match.group(1)}\s+"(\w+)"', raw(path))
+                prefix = define.group(1) if define else None
+            other = owners.setdefault(prefix, path)
+            if prefix and other != path:
+                found.append(f"{tree.name(path)}:1: the prefix {prefix} is {tree.name(other)}'s")
+    return found
+
+
 def modules_have_their_shape(tree):
     """A module is README.md, meson.build and include/<module>/."""
     found = []
@@ -246,6 +265,7 @@ CHECKS = [
     files_stay_small,
     header_guards_are_unique,
     magics_are_unique,
+    id_prefixes_are_unique,
     modules_have_their_shape,
     document_links_lead_somewhere,
     packages_are_explained,

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #define EVENT_PREFIX    "evt_"
-#define DELIVERY_PREFIX "whd_"
+#define DELIVERY_PREFIX "dlv_"
 #define PREFIX_SIZE     (sizeof(EVENT_PREFIX) - 1)
 static_assert(sizeof(EVENT_PREFIX) == sizeof(DELIVERY_PREFIX), "only the letters change");
 

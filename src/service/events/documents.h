@@ -1,7 +1,7 @@
 /*
  * The documents of the service, as structs.
  *
- * A delivery is one event for one endpoint. Its id is made of both ("whd_" and the event's digits,
+ * A delivery is one event for one endpoint. Its id is made of both ("dlv_" and the event's digits,
  * "_" and the endpoint's number), so that there is one at most (EVENTS-2), the deliveries of an
  * event are neighbours, and their order is the events'.
  */

@@ -66,7 +66,7 @@ purge_scope(struct resource_op *op, struct events_purge *purge)
     struct events *events = resource_op_service(op);
     const struct events_settings *settings = &events->parts.settings;
     struct span event = id_of_age(op, "evt_", settings->event_keep_s);
-    struct span delivery = id_of_age(op, "whd_", settings->delivery_keep_s);
+    struct span delivery = id_of_age(op, "dlv_", settings->delivery_keep_s);
     if (event.size > 0) {
         TRY(remove_below(op, &resource_event_type, event, &purge->full));
     }
