@@ -38,7 +38,8 @@ struct remote_call {
     void (*done)(struct remote_call *call);
 
     enum remote_outcome outcome;
-    err_t cause; /* ERR_OK if answered */
+    err_t cause;            /* ERR_OK if answered */
+    bool may_have_happened; /* bytes of an attempt before the last one left */
     unsigned status;
     struct span content_type_answered;
     struct span answer;
@@ -49,7 +50,6 @@ struct remote_call {
     struct remote_channel *channel;
     uint32_t attempts;
     uint32_t place;
-    bool may_have_happened;
 };
 
 struct remote_channel_settings {

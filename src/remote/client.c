@@ -103,6 +103,11 @@ refusal_of(struct remote_client *client, const struct remote_call *call)
         REMOTE_COUNT(client, unknown, 1);
         return ERR_OUTCOME_UNKNOWN; /* not one of ours: some proxy, some other program */
     }
+    if (refusal.by_listener && call->may_have_happened) {
+        REMOTE_COUNT(client, unknown, 1);
+        return ERR_OUTCOME_UNKNOWN; /* of this attempt nothing was done, of the first nobody knows
+                                     */
+    }
     if (refusal.by_listener) {
         REMOTE_COUNT(client, refused, 1);
         return ERR_BUSY;

@@ -213,6 +213,26 @@ test_repeats(void **state)
     without();
 }
 
+/* The first attempt may have been done; that the second was refused does not undo it. */
+static void
+test_refused_after_a_repeat(void **state)
+{
+    (void)state;
+    size_t size = 0;
+    const char *body = "{\"error\":\"ERR_TIMEOUT\",\"by_listener\":true}";
+    const char *answer = t_answer(503, "application/json", body, strlen(body), &size);
+    with(REMOTE_RAIL, T_CUT_FIRST, answer, size);
+    struct port_rail_request request = authorize(5000);
+    assert_int_equal(request.error, ERR_OK);
+    assert_int_equal(request.answer.outcome, PORT_RAIL_UNKNOWN);
+    assert_true(atomic_load(&raw.requests) >= 2);
+    without();
+    with(REMOTE_RAIL, T_CUT_NONE, answer, size);
+    request = authorize(5000);
+    assert_int_equal(request.error, ERR_BUSY);
+    without();
+}
+
 /* A reservation has no id, so it is not repeated; a look at a wallet is. */
 static void
 wallet_done(struct port_wallet_request *request)
@@ -544,6 +564,7 @@ main(void)
         cmocka_unit_test_setup_teardown(test_cut_answers, setup, teardown),
         cmocka_unit_test_setup_teardown(test_cut_requests, setup, teardown),
         cmocka_unit_test_setup_teardown(test_repeats, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_refused_after_a_repeat, setup, teardown),
         cmocka_unit_test_setup_teardown(test_wallet_repeats, setup, teardown),
         cmocka_unit_test_setup_teardown(test_release_is_dropped, setup, teardown),
         cmocka_unit_test_setup_teardown(test_silence, setup, teardown),

@@ -356,6 +356,9 @@ serve(struct t_raw *raw, int fd)
         if (raw->cut == T_CUT_REQUEST || raw->cut == T_CUT_BEFORE) {
             return;
         }
+        if (raw->cut == T_CUT_FIRST && atomic_load(&raw->requests) == 1) {
+            return;
+        }
         if (raw->cut == T_CUT_SILENT) {
             continue;
         }

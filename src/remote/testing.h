@@ -85,6 +85,7 @@ enum t_cut {
     T_CUT_BEFORE,  /* closes after the whole request */
     T_CUT_AFTER,   /* closes after the answer's bytes, which may be half of one */
     T_CUT_SILENT,  /* never answers */
+    T_CUT_FIRST,   /* the first request as T_CUT_BEFORE, then T_CUT_NONE */
 };
 
 /* Serves one connection after the other, and each the same. The answer is sent as it is. */
