@@ -11,7 +11,7 @@
 
 #include "endpoints.h"
 
-#include "net/client.h"
+#include "upstream/upstream.h"
 
 #define REMOTE_HEADERS_MAX 4
 
@@ -39,23 +39,22 @@ struct remote_call {
 
     enum remote_outcome outcome;
     err_t cause;            /* ERR_OK if answered */
-    bool may_have_happened; /* bytes of an attempt before the last one left */
+    bool may_have_happened; /* ANSWERED: an attempt before the last one may have been done too */
     unsigned status;
     struct span content_type_answered;
     struct span answer;
 
     /* Private. */
-    struct net_call net;
-    struct os_task task;
+    struct upstream_call upstream;
+    struct os_task task; /* of a call that ends before it begins */
     struct remote_channel *channel;
-    uint32_t attempts;
-    uint32_t place;
 };
 
 struct remote_channel_settings {
+    const char *name;         /* for metrics; copied */
     uint32_t connections_max; /* per endpoint */
     uint32_t waiting_max;     /* per endpoint: for a connection */
-    uint64_t answer_max;      /* bytes of an answer's body; a longer one is an unknown outcome */
+    uint32_t answer_max;      /* bytes of an answer's body; a longer one is an unknown outcome */
     uint32_t connect_timeout_ms;
     struct net_tls *tls;  /* NULL: plain */
     const char *tls_name; /* whom the certificate must name; copied */
@@ -66,9 +65,7 @@ MUST_USE err_t remote_channel_create(
     const struct remote_channel_settings *settings,
     struct remote_channel **ret_channel);
 
-/* Replaces the endpoints. Any thread. Those that stay keep their connections. ERR_FULL: since the
- * start there were more different ones than a channel remembers. */
-#define REMOTE_PLACES_MAX 64
+/* Replaces the endpoints. Any thread. Those that stay keep their connections. */
 MUST_USE err_t
 remote_channel_set(struct remote_channel *channel, const struct remote_endpoints *endpoints);
 

@@ -10,7 +10,7 @@
 #include <string.h>
 
 /* The longest answer: a full batch of change events. */
-#define ANSWER_MAX (UINT64_C(8) << 20)
+#define ANSWER_MAX (8U << 20)
 #define BODY_MAX   (4U << 20)
 #define ARENA_MAX  (8U << 20)
 #define FILE_MAX   65536
@@ -440,6 +440,7 @@ client_open(struct remote_client *client, char message[REMOTE_MESSAGE_SIZE])
     char name[REMOTE_DOMAIN_SIZE + 32];
     remote_auth_name(parts->auth, remote_service_role(parts->service), name);
     const struct remote_channel_settings settings = {
+        .name = remote_service_name(parts->service),
         .connections_max = parts->settings.connections_max,
         .waiting_max = parts->settings.requests_max + 1,
         .answer_max = ANSWER_MAX,

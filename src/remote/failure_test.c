@@ -220,7 +220,7 @@ test_refused_after_a_repeat(void **state)
     (void)state;
     size_t size = 0;
     const char *body = "{\"error\":\"ERR_TIMEOUT\",\"by_listener\":true}";
-    const char *answer = t_answer(503, "application/json", body, strlen(body), &size);
+    const char *answer = t_answer(408, "application/json", body, strlen(body), &size);
     with(REMOTE_RAIL, T_CUT_FIRST, answer, size);
     struct port_rail_request request = authorize(5000);
     assert_int_equal(request.error, ERR_OK);

@@ -71,10 +71,8 @@ remote_server_answer_error(struct remote_asked *asked, err_t error)
     struct net_answer *answer = &asked->exchange->answer;
     ASSERT(error != ERR_OK);
     REMOTE_SERVER_COUNT(asked->server, failed, 1);
-    answer->status = error == ERR_OUTCOME_UNKNOWN                    ? 504
-                     : err_category(error) == ERR_CATEGORY_RETRYABLE ? 503
-                     : err_category(error) == ERR_CATEGORY_EXHAUSTED ? 503
-                                                                     : 500;
+    /* Not one of those that make a caller's upstream try again: that is for the requester. */
+    answer->status = 500;
     buf_release(&answer->body);
     buf_init(&answer->body, REFUSAL_MAX);
     write_refusal(answer, error, false, err_text(error));
@@ -221,7 +219,7 @@ ask(struct remote_server *server,
     }
     if (net_now_ns() >= asked->deadline_ns) {
         REMOTE_SERVER_COUNT(server, late, 1);
-        refuse(exchange, 503, ERR_TIMEOUT, "the request came too late");
+        refuse(exchange, 408, ERR_TIMEOUT, "the request came too late");
         return true;
     }
     trace_read(exchange, &asked->trace);

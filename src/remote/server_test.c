@@ -146,7 +146,7 @@ test_times(void **state)
         (void)snprintf(headers, sizeof(headers), AUTHORIZED "%s", wrong[i]);
         expect_refused(post(RAIL, headers, REPORT), 400, "ERR_INVALID");
     }
-    expect_refused(post(RAIL, AUTHORIZED "Tael-Timeout-Ms: 0\r\n", REPORT), 503, "ERR_TIMEOUT");
+    expect_refused(post(RAIL, AUTHORIZED "Tael-Timeout-Ms: 0\r\n", REPORT), 408, "ERR_TIMEOUT");
     assert_int_equal(t_listener_count().late, 1);
     assert_int_equal(post(RAIL, AUTHORIZED "Tael-Timeout-Ms: 3600000\r\n", REPORT), 200);
     assert_int_equal(atomic_load(&t_ports.asked), 1);
