@@ -256,20 +256,33 @@ serve(struct cluster *cluster)
     return stop_all(cluster, status);
 }
 
-/* What this command says for each process. */
+/* What this command says for each process; NULL: nothing of it was given. */
 static const char *
 is_ours(const struct node_settings *settings)
 {
-    return strcmp(settings->roles, "all") != 0      ? "roles"
-           : settings->ledger_at[0] != '\0'         ? "ledger-at"
-           : settings->cards_at[0] != '\0'          ? "cards-at"
-           : settings->vault_at[0] != '\0'          ? "vault-at"
-           : settings->internal_listen[0] != '\0'   ? "internal-listen"
-           : settings->internal_key_file[0] != '\0' ? "internal-key-file"
-           : settings->internal_tls_ca[0] != '\0'   ? "internal-tls-ca"
-           : settings->internal_tls_cert[0] != '\0' ? "internal-tls-cert"
-           : settings->internal_tls_key[0] != '\0'  ? "internal-tls-key"
-                                                    : NULL;
+    static const struct {
+        const char *name;
+        size_t offset;
+    } ours[] = {
+        {"ledger-at", offsetof(struct node_settings, ledger_at)},
+        {"cards-at", offsetof(struct node_settings, cards_at)},
+        {"vault-at", offsetof(struct node_settings, vault_at)},
+        {"internal-listen", offsetof(struct node_settings, internal_listen)},
+        {"internal-key-file", offsetof(struct node_settings, internal_key_file)},
+        {"internal-tls-ca", offsetof(struct node_settings, internal_tls_ca)},
+        {"internal-tls-cert", offsetof(struct node_settings, internal_tls_cert)},
+        {"internal-tls-key", offsetof(struct node_settings, internal_tls_key)},
+    };
+
+    if (strcmp(settings->roles, "all") != 0) {
+        return "roles";
+    }
+    for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++) {
+        if (*((const char *)settings + ours[i].offset) != '\0') {
+            return ours[i].name;
+        }
+    }
+    return NULL;
 }
 
 static int
