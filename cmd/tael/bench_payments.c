@@ -31,6 +31,7 @@ struct options {
     int64_t connections;
     int64_t seconds;
     int64_t repeat;
+    bool split;
     bool json;
 };
 
@@ -94,6 +95,13 @@ static const struct setting options_table[] = {
      .maximum = BENCH_REPEAT_MAX,
      .unit = "windows",
      .help = "Of payments; the one with the median rate is shown."},
+    {.name = "split",
+     .kind = SETTING_BOOLEAN,
+     .offset = AT(split),
+     .fallback = "false",
+     .help =
+         "The services as processes of their own (tael local-cluster); processor time is of all "
+         "of them."},
     {.name = "json",
      .kind = SETTING_BOOLEAN,
      .offset = AT(json),
@@ -158,10 +166,10 @@ measure_window(
     struct measured *measured = ret_measured;
     bench_load_begin(load);
     measured->has_server =
-        bench->server.child.pid != 0 && bench_child_usage(&bench->server.child, &before) == ERR_OK;
+        bench->server.child.pid != 0 && bench_server_usage(&bench->server, &before) == ERR_OK;
     sleep_seconds(seconds);
     measured->has_server =
-        measured->has_server && bench_child_usage(&bench->server.child, &after) == ERR_OK;
+        measured->has_server && bench_server_usage(&bench->server, &after) == ERR_OK;
     bench_load_end(load, &measured->window);
     measured->server = (struct bench_child_usage){
         .cpu_ns = after.cpu_ns - before.cpu_ns,
@@ -398,6 +406,7 @@ measure_all(struct bench *bench)
                 "another folder\n",
                 bench->folder);
         }
+        bench->server.split = bench->options->split;
         status = bench_server_start(
             bench->command,
             bench->folder,

@@ -5,8 +5,13 @@
 #include "bench.h"
 #include "bench_load.h"
 
+#define BENCH_SERVER_PROCESSES_MAX 8
+
 struct bench_server {
     struct bench_child child; /* no pid: somebody else's */
+    bool split;               /* it starts the processes below: set before the start */
+    struct bench_child members[BENCH_SERVER_PROCESSES_MAX];
+    uint32_t member_count;
     char host[BENCH_LOAD_HOST_SIZE];
     uint16_t port;
     char key[BENCH_LOAD_KEY_SIZE];
@@ -27,6 +32,9 @@ int bench_server_use(
     const struct command *command, const char *url, const char *key, struct bench_server *server);
 /* Ends one of our own; the status to go on with: `status`, or a failure. */
 int bench_server_end(const struct command *command, struct bench_server *server, int status);
+/* Of one of our own, all processes together. */
+MUST_USE err_t
+bench_server_usage(const struct bench_server *server, struct bench_child_usage *ret_usage);
 /* Has the load go there. */
 void bench_server_load(const struct bench_server *server, struct bench_load_settings *load);
 

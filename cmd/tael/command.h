@@ -72,6 +72,7 @@ extern const struct command command_health;
 extern const struct command command_keys;
 extern const struct command command_ledger;
 extern const struct command command_listen;
+extern const struct command command_local_cluster;
 extern const struct command command_openapi;
 extern const struct command command_pay;
 extern const struct command command_payments;

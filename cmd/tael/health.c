@@ -10,14 +10,25 @@
 #define STUCK_NS (10 * OS_NS_PER_S)
 
 bool
+node_has_started(const struct node *node)
+{
+    return atomic_load(&node->state) != NODE_STARTING;
+}
+
+bool
 node_is_started(void *context, struct buf *why)
 {
     const struct node *node = context;
-    if (!atomic_load(&node->started)) {
-        buf_append_cstr(why, "still loading");
-        return false;
+    const char *waits_for = atomic_load(&node->waits_for);
+    if (node_has_started(node)) {
+        return true;
     }
-    return true;
+    if (waits_for != NULL) {
+        buf_append_format(why, "waits for the %s", waits_for);
+    } else {
+        buf_append_cstr(why, "still loading");
+    }
+    return false;
 }
 
 static bool
@@ -44,12 +55,13 @@ node_is_ready(void *context, struct buf *why)
     if (!node_is_started(node, why)) {
         return false;
     }
-    if (atomic_load(&node->draining)) {
+    if (atomic_load(&node->state) == NODE_DRAINING) {
         buf_append_cstr(why, "draining");
         return false;
     }
     for (size_t i = 0; i < node_role_count; i++) {
-        if (node_roles[i]->healthy != NULL && !node_roles[i]->healthy(node, why)) {
+        const struct role *role = node_roles[i];
+        if (node_has(node, role) && role->healthy != NULL && !role->healthy(node, why)) {
             return false;
         }
     }
@@ -109,11 +121,14 @@ node_metrics_render(void *context, struct buf *out)
 {
     struct node *node = context;
     for (size_t i = 0; i < node_role_count; i++) {
-        if (node_roles[i]->metrics != NULL) {
-            node_roles[i]->metrics(node, out);
+        const struct role *role = node_roles[i];
+        if (node_has_started(node) && node_has(node, role) && role->metrics != NULL) {
+            role->metrics(node, out);
         }
     }
-    loop_metrics(node, out);
+    if (node_has_started(node)) {
+        loop_metrics(node, out);
+    }
     process_metrics(out);
     char memory[256];
     struct buf why;

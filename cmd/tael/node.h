@@ -21,22 +21,43 @@
 #include "outbound/outbound.h"
 #include "payments/payments.h"
 #include "relay/relay.h"
+#include "remote/client.h"
+#include "remote/server.h"
 #include "resource/resource.h"
 #include "trace/log.h"
 #include "traces/traces.h"
 #include "vault/vault.h"
 #include "wallets/wallets.h"
 
+#include <semaphore.h>
 #include <stdatomic.h>
 
-#define NODE_PATH_SIZE    768
+#define NODE_PATH_SIZE     768
 #define NODE_DATABASE_SIZE 1024
-#define NODE_ADDRESS_SIZE 64
-#define NODE_MESSAGE_SIZE 1024
-#define NODE_URL_SIZE     256
-#define NODE_LIMITS_SIZE  2048
-#define NODE_BROKER_SIZE  1025
-#define NODE_PULSES       4
+#define NODE_ADDRESS_SIZE  64
+#define NODE_MESSAGE_SIZE  1024
+#define NODE_URL_SIZE      256
+#define NODE_LIMITS_SIZE   2048
+#define NODE_BROKER_SIZE   1025
+#define NODE_PULSES        4
+#define NODE_ROLES_SIZE    128
+#define NODE_AT_SIZE       1024
+
+/* What --roles names: roles.h says what each consists of. */
+enum node_part {
+    NODE_LEDGER = 1 << 0,
+    NODE_VAULT = 1 << 1,
+    NODE_CARDS = 1 << 2,
+    NODE_PAYMENTS = 1 << 3,
+    NODE_WALLETS = 1 << 4,
+    NODE_MOBILE = 1 << 5,
+    NODE_EVENTS = 1 << 6,
+    NODE_API = 1 << 7,
+};
+
+/* They share one SQLite database. */
+#define NODE_DOCUMENTS (NODE_PAYMENTS | NODE_WALLETS | NODE_MOBILE | NODE_EVENTS | NODE_API)
+#define NODE_ALL       (NODE_LEDGER | NODE_VAULT | NODE_CARDS | NODE_DOCUMENTS)
 
 /* Filled from the table in node_settings.c, where each is explained. */
 struct node_settings {
@@ -54,6 +75,20 @@ struct node_settings {
     char log_level[16];
     bool allow_dumps;
     bool new_test_key;
+
+    char roles[NODE_ROLES_SIZE];
+    char ledger_at[NODE_AT_SIZE];
+    char cards_at[NODE_AT_SIZE];
+    char vault_at[NODE_AT_SIZE];
+    char internal_listen[NODE_ADDRESS_SIZE];
+    char internal_key_file[NODE_PATH_SIZE];
+    char internal_tls_ca[NODE_PATH_SIZE];
+    char internal_tls_cert[NODE_PATH_SIZE];
+    char internal_tls_key[NODE_PATH_SIZE];
+    char internal_domain[REMOTE_DOMAIN_SIZE];
+    bool internal_plain;
+    int64_t internal_timeout;
+    int64_t internal_connections_max;
 
     int64_t rate_limit;
     int64_t idempotency_keep;
@@ -149,8 +184,27 @@ struct node_settings {
 extern const struct setting node_setting_table[];
 extern const size_t node_setting_count;
 
+enum node_state {
+    NODE_STARTING,
+    NODE_RUNNING,
+    NODE_DRAINING,
+};
+
+/* Services of other processes that a process may call. */
+enum node_peer {
+    NODE_PEER_LEDGER,
+    NODE_PEER_CARDS,
+    NODE_PEER_VAULT,
+    NODE_PEER_NETWORK,
+    NODE_PEER_COUNT,
+};
+
 struct node {
     struct node_settings settings;
+    uint32_t parts;         /* enum node_part: what this process is */
+    _Atomic uint32_t state; /* enum node_state */
+    /* Waited on while there is nothing to do but to wait; posted when the process is to end. */
+    sem_t *wake;
     char message[NODE_MESSAGE_SIZE]; /* why a role could not open */
     struct trace_log log;
 
@@ -167,8 +221,24 @@ struct node {
     struct net_loop *net_loop;
     struct net_loop *outbound_loop; /* sockets to webhook endpoints */
     struct net_loop *traces_loop;   /* kept traces, sockets to collectors */
+    struct net_loop *peers_loop;    /* sockets to other services, and the operators' */
     bool loops_run;
     struct pulse pulses[NODE_PULSES]; /* of the loops above, but those of sockets */
+    bool peers_loop_runs;             /* before the others do */
+
+    /* The ports that the services get: of this process, or of another. */
+    struct port_ledger *ledger_port;
+    struct port_rail *card_rail;
+    struct port_network *network_port; /* the card network as the card rail sees it */
+    struct port_vault *vault_port;
+
+    struct remote_auth_settings auth_settings;
+    struct remote_auth *auth;
+    struct remote_client *peers[NODE_PEER_COUNT]; /* NULL: in this process, or not needed */
+    _Atomic(const char *) waits_for;              /* a peer's name, while starting */
+    struct remote_server *internal;
+    struct net_server *internal_server;
+    uint16_t internal_port; /* 0: none */
 
     struct traces *traces;
     struct ledger_engine *engine;
@@ -199,9 +269,6 @@ struct node {
 
     /* The last time that documents could not be written; monotonic, 0: never. Any thread. */
     _Atomic uint64_t documents_failed_ns;
-
-    atomic_bool started;  /* every role was opened and began its work; then for ever */
-    atomic_bool draining; /* the end was asked for: requests are served, nobody should send more */
 };
 
 /*
@@ -210,6 +277,7 @@ struct node {
  */
 struct role {
     const char *name;
+    uint32_t parts; /* enum node_part: it is there if one of them is; 0: always */
     /* Makes it, before any loop runs; node->message says what is wrong. */
     err_t (*open)(struct node *node);
     /* All loops run: begins its work. */
@@ -227,6 +295,24 @@ struct role {
 extern const struct role *const node_roles[];
 extern const size_t node_role_count;
 
+/* Which roles --roles asks for, into node->parts. False: node->message says why that cannot be. */
+bool node_parts_choose(struct node *node);
+/* Whether the role is of this process. */
+bool node_has(const struct node *node, const struct role *role);
+/* Sleeps; false if the process is to end. On the main thread. */
+bool node_pause(struct node *node, uint32_t ms);
+/* What every listener for operators tells. Any thread. */
+/* "127.0.0.1:8080" or "[::1]:8080" into an address and a port. */
+bool node_address_split(const char *text, char address[NODE_ADDRESS_SIZE], uint16_t *ret_port);
+/* Listens on ADDRESS:PORT; node->message says why not. `port` replaces it unless negative. */
+MUST_USE err_t node_listen(
+    struct node *node,
+    struct net_server *server,
+    const char *text,
+    int64_t port,
+    struct net_tls *tls,
+    uint16_t *ret_port);
+
 /* Opens every role; on failure what was opened stays, for node_close. */
 MUST_USE err_t node_open(struct node *node);
 /* Starts the loops and the roles. */
@@ -243,6 +329,7 @@ void node_path(const struct node *node, const char *name, char out[NODE_PATH_SIZ
 /* --- health.c --- */
 
 /* Whether requests can be served now; `why` gets a few words if not. Any thread. */
+bool node_has_started(const struct node *node);
 bool node_is_ready(void *context, struct buf *why);
 bool node_is_started(void *context, struct buf *why);
 /* Everything that the process measures, as Prometheus text. Any thread. */

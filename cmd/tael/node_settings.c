@@ -87,6 +87,64 @@ const struct setting node_setting_table[] = {
     SWITCH("allow-dumps", allow_dumps, "Core files and debuggers, which see keys: for tests only."),
     SWITCH("new-test-key", new_test_key, "Makes another test key, for when the first was lost."),
 
+    TEXT_OF(
+        "roles",
+        roles,
+        "all",
+        "What this process is: all, or some of ledger, vault, cards, payments, wallets, mobile, "
+        "events and api, with commas."),
+    TEXT_OF(
+        "ledger-at",
+        ledger_at,
+        "",
+        "Where the ledger is, if not here: HOST:PORT, several with commas, or file:PATH of a file "
+        "with one a line, which is read again every 5 s."),
+    TEXT_OF("cards-at", cards_at, "", "Where cards is, if not here: the same."),
+    TEXT_OF("vault-at", vault_at, "", "Where the vault is, if not here: the same."),
+    TEXT_OF(
+        "internal-listen",
+        internal_listen,
+        "",
+        "ADDRESS:PORT for the services of other processes; port 0: a free one."),
+    TEXT_OF(
+        "internal-key-file",
+        internal_key_file,
+        "",
+        "A file with a key of 32 characters or more that all services share: for one machine."),
+    TEXT_OF(
+        "internal-tls-ca",
+        internal_tls_ca,
+        "",
+        "PEM file: the authorities of the services' certificates, instead of a key."),
+    TEXT_OF(
+        "internal-tls-cert",
+        internal_tls_cert,
+        "",
+        "PEM file: this process's certificate, with a DNS name ROLE.DOMAIN for each role, and its "
+        "chain."),
+    TEXT_OF("internal-tls-key", internal_tls_key, "", "PEM file: its private key."),
+    TEXT_OF("internal-domain", internal_domain, "tael.internal", "The DOMAIN of those names."),
+    SWITCH(
+        "internal-plain",
+        internal_plain,
+        "With a key, requests may leave this machine in clear, card numbers too: only where the "
+        "network hides them."),
+    DURATION(
+        "internal-timeout",
+        internal_timeout,
+        "10s",
+        1,
+        10 * MINUTE,
+        "For another service to answer; then the outcome is unknown."),
+    NUMBER(
+        "internal-connections-max",
+        internal_connections_max,
+        "512",
+        1,
+        16384,
+        "connections",
+        "To one endpoint of another service."),
+
     NUMBER("rate-limit", rate_limit, "1000", 1, 1000000000, "requests a second", "Of one API key."),
     DURATION(
         "idempotency-keep", idempotency_keep, "24h", DAY, 365 * DAY, "Life of idempotency keys."),

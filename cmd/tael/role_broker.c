@@ -128,6 +128,7 @@ broker_role_metrics(const struct node *node, struct buf *out)
 
 const struct role role_broker = {
     .name = "broker",
+    .parts = NODE_EVENTS,
     .open = broker_role_open,
     .drain = broker_role_drain,
     .close = broker_role_close,

@@ -103,7 +103,7 @@ runtime_open(struct node *node)
         .clock = &node->service_clock,
         .entropy = node->entropy,
         .documents = node->documents,
-        .vault = vault_port(node->vault),
+        .vault = node->vault_port,
         .settings =
             {
                 .rate_per_key = (uint64_t)settings->rate_limit,
@@ -113,7 +113,7 @@ runtime_open(struct node *node)
                 .search_looked_max = (uint32_t)settings->search_max,
                 .idempotency_keep_ns = (uint64_t)settings->idempotency_keep * OS_NS_PER_MS,
             },
-        .refuse_live = cards_rail(node->cards)->simulated,
+        .refuse_live = node->card_rail->simulated,
         .recorder = traces_recorder(node->traces),
         .documents_system = node->documents->shared == NULL ? "sqlite" : "postgresql",
         .log = runtime_log,
@@ -170,6 +170,7 @@ documents_role_metrics(const struct node *node, struct buf *out)
 
 const struct role role_documents = {
     .name = "documents",
+    .parts = NODE_DOCUMENTS,
     .open = documents_role_open,
     .close = documents_role_close,
     .healthy = documents_role_healthy,

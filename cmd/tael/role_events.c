@@ -185,6 +185,7 @@ events_role_metrics(const struct node *node, struct buf *out)
 
 const struct role role_events = {
     .name = "events",
+    .parts = NODE_EVENTS,
     .open = events_role_open,
     .drain = events_role_drain,
     .close = events_role_close,

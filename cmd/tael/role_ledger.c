@@ -40,8 +40,10 @@ ledger_role_open(struct node *node)
     if (result != ERR_OK) {
         node_explain(
             node, "ledger: %s", error.message[0] == '\0' ? err_text(result) : error.message);
+        return result;
     }
-    return result;
+    node->ledger_port = ledger_engine_port(node->engine);
+    return ERR_OK;
 }
 
 static void
@@ -109,6 +111,7 @@ ledger_role_metrics(const struct node *node, struct buf *out)
 
 const struct role role_ledger = {
     .name = "ledger",
+    .parts = NODE_LEDGER,
     .open = ledger_role_open,
     .close = ledger_role_close,
     .healthy = ledger_role_healthy,

@@ -34,6 +34,7 @@ mobile_role_close(struct node *node)
 
 const struct role role_mobile = {
     .name = "mobile",
+    .parts = NODE_MOBILE,
     .open = mobile_role_open,
     .close = mobile_role_close,
 };

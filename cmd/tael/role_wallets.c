@@ -34,7 +34,7 @@ wallets_role_open(struct node *node)
         .runtime = node->runtime,
         .loop = node->resource_loop,
         .clock = &node->service_clock,
-        .ledger = ledger_engine_port(node->engine),
+        .ledger = node->ledger_port,
         .bank_rail = bank_rail(node->bank),
         .log = &node->log,
         .customer_type = &payments_customer_type,
@@ -99,6 +99,7 @@ wallets_role_metrics(const struct node *node, struct buf *out)
 
 const struct role role_wallets = {
     .name = "wallets",
+    .parts = NODE_WALLETS,
     .open = wallets_role_open,
     .close = wallets_role_close,
     .metrics = wallets_role_metrics,

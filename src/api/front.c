@@ -156,40 +156,13 @@ on_requests(void *context, struct net_exchange *first)
         struct net_exchange *exchange = first;
         first = first->next;
         exchange->next = NULL;
-        if (api_operate_elsewhere(api, exchange, false)) {
+        if (api_operate_elsewhere(api, exchange)) {
             continue;
         }
-        if (api_operate(api, exchange, false) || !begin(api, exchange)) {
+        if (api_operate(api, exchange) || !begin(api, exchange)) {
             *end = exchange;
             end = &exchange->next;
         }
-    }
-    if (answered != NULL) {
-        net_answer(answered);
-    }
-}
-
-static void
-on_admin_requests(void *context, struct net_exchange *first)
-{
-    struct api *api = context;
-    struct net_exchange *answered = NULL;
-    while (first != NULL) {
-        struct net_exchange *exchange = first;
-        first = first->next;
-        exchange->next = NULL;
-        if (api_operate_elsewhere(api, exchange, true)) {
-            continue;
-        }
-        if (!api_operate(api, exchange, true)) {
-            exchange->answer.status = 404;
-            api_answer_refusal(
-                api,
-                exchange,
-                "only /livez, /readyz, /startupz, /metrics, /log-level and /api/v2/trace are here");
-        }
-        exchange->next = answered;
-        answered = exchange;
     }
     if (answered != NULL) {
         net_answer(answered);
@@ -303,9 +276,8 @@ api_hooks(struct api *api)
         .context = api, .on_requests = on_requests, .on_refused = on_refused};
 }
 
-struct net_server_hooks
-api_admin_hooks(struct api *api)
+void
+api_metrics_append(const struct api *api, struct buf *out)
 {
-    return (struct net_server_hooks){
-        .context = api, .on_requests = on_admin_requests, .on_refused = on_refused};
+    api_metrics_render(api->metrics, out);
 }

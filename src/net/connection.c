@@ -300,3 +300,10 @@ net_connection_finish(struct net_connection *connection)
     connection->blocked = false;
     net_connection_arm(connection);
 }
+
+bool
+net_exchange_peer_is(struct net_exchange *exchange, const char *name)
+{
+    const struct net_work *work = CONTAINER_OF(exchange, struct net_work, exchange);
+    return work->connection != NULL && net_transport_peer_is(&work->connection->transport, name);
+}

@@ -39,6 +39,9 @@ bool net_transport_has_pending(const struct net_transport *transport);
  * again, more may follow them. `scratch` has NET_TLS_WRITE_MAX bytes, needed for TLS only. */
 ssize_t net_transport_write(
     struct net_transport *transport, const struct iovec *pieces, int count, char *scratch);
+/* Whether the peer's certificate, which was verified, has this DNS name among its subject
+ * alternative names. */
+bool net_transport_peer_is(const struct net_transport *transport, const char *name);
 /* Tells the peer that no more comes. */
 void net_transport_end(struct net_transport *transport);
 /* Frees the TLS session and closes the socket; with `abort` the kernel drops unsent data. */

@@ -233,7 +233,7 @@ def test_limits_are_named(make_server):
 
 
 def test_wrong_limits_do_not_start(make_server):
-    server = make_server("--wallet-limits=basic.out=1/2", start=False)
+    server = make_server("--wallet-limits=basic.out=1/2", start=False, cluster=False)
     server.folder.mkdir(parents=True)
     result = run_tael("server", f"--data={server.data}", "--listen=127.0.0.1:0", *server.flags)
     assert result.returncode != 0 and "basic.out=1/2" in result.stderr

@@ -1,4 +1,5 @@
-"""One `tael server` process on a data folder of its own."""
+"""One `tael server` process on a data folder of its own, or, with TEST_CLUSTER=1, one
+`tael local-cluster`: the same from outside."""
 
 import itertools
 import os
@@ -14,6 +15,7 @@ PROGRAM = pathlib.Path(os.environ.get("TEST_TAEL", ROOT / "build" / "tael"))
 LONG = os.environ.get("TEST_LONG") == "1"
 # Every server has a gateway before it, which the tests talk to without knowing.
 THROUGH_GATEWAY = os.environ.get("TEST_GATEWAY") == "1"
+CLUSTER = os.environ.get("TEST_CLUSTER") == "1"
 
 # A machine that is busy with other tests may be slow to start a process, not to restart one: what
 # a test promises about time it measures itself.
@@ -68,12 +70,24 @@ def postgres_schema(name):
     return (f"--documents={url}&options=-csearch_path%3D{name}",)
 
 
+def has_ended(pid):
+    """Whoever inherits a dead child may leave it a zombie: it has ended all the same."""
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
 class Server:
     """Starts on a free port; may be killed, restarted on the same folder, and stopped."""
 
-    def __init__(self, folder, *flags, fault=None, ordinary=True, on_postgres=None):
+    def __init__(self, folder, *flags, fault=None, ordinary=True, on_postgres=None, cluster=None):
         self.folder = pathlib.Path(folder)
-        self.data = self.folder / "data"
+        self.cluster = CLUSTER if cluster is None else cluster
+        self.root = self.folder / "data"
+        # Where the documents and keys are, the ledger, and the card network's memory.
+        self.data, self.ledger_data, self.network_data = (
+            self.root / name if self.cluster else self.root for name in ("api", "ledger", "vault"))
         self.flags = (ORDINARY_FLAGS if ordinary else ()) + flags
         self.process = None
         self.url = None
@@ -106,7 +120,8 @@ class Server:
             environment["TAEL_FAULT"] = fault
         with open(self.output_path, "wb") as output, open(self.log_path, "wb") as log:
             self.process = subprocess.Popen(
-                [str(PROGRAM), "server", f"--data={self.data}", "--listen=127.0.0.1:0",
+                [str(PROGRAM), "local-cluster" if self.cluster else "server",
+                 f"--data={self.root}", "--listen=127.0.0.1:0",
                  *self.documents, *self.flags, *flags],
                 stdin=subprocess.DEVNULL, stdout=output, stderr=log, env=environment,
             )
@@ -136,7 +151,10 @@ class Server:
     def _listening(self):
         if self.process.poll() is not None:
             raise AssertionError(f"the server ended with {self.process.returncode}: {self.log()}")
-        return re.search(r"listening on http://127\.0\.0\.1:(\d+)", self.output_path.read_text())
+        output = self.output_path.read_text()
+        if self.cluster and "all run\n" not in output:
+            return None
+        return re.search(r"listening on http://127\.0\.0\.1:(\d+)", output)
 
     @property
     def key(self):
@@ -148,11 +166,25 @@ class Server:
             gateway.stop()
 
     def kill(self):
-        """As kill -9: nothing is flushed, nobody is told."""
+        """As kill -9: nothing is flushed, nobody is told. Of a cluster, all at once."""
         self._stop_gateway()
+        members = self.members().values()
+        if members:
+            self.process.send_signal(signal.SIGSTOP)  # or it would stop the others in order
+        for pid in members:
+            os.kill(pid, signal.SIGKILL)
+        for pid in members:
+            wait_until(lambda: has_ended(pid), STOP_SECONDS, "the end of a process")
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
         self.process = None
+
+    def members(self):
+        """The processes of a cluster by name."""
+        if not self.cluster:
+            return {}
+        found = re.findall(r"^(\w+): pid (\d+)", self.output_path.read_text(), re.MULTILINE)
+        return {name: int(pid) for name, pid in found}
 
     def wait_for_crash(self, seconds=30):
         """Waits until a fault point has killed the process."""
@@ -212,7 +244,7 @@ class Server:
     def ledger_check(self):
         """`tael ledger check` on the folder of a server that does not run."""
         assert self.process is None
-        return run_tael("ledger", "check", self.data)
+        return run_tael("ledger", "check", self.ledger_data)
 
     def check_ledger(self):
         result = self.ledger_check()

@@ -87,8 +87,8 @@ void api_destroy(struct api **api);
 
 /* Of the public listener. */
 struct net_server_hooks api_hooks(struct api *api);
-/* Of the operators' listener: /livez, /readyz, /startupz, /metrics and /log-level only, for anybody
- * who can reach it. */
-struct net_server_hooks api_admin_hooks(struct api *api);
+/* The front's own metrics, as Prometheus text: they are on the public listener too if
+ * metrics_on_main. Any thread. */
+void api_metrics_append(const struct api *api, struct buf *out);
 
 #endif

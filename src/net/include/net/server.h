@@ -74,6 +74,10 @@ struct net_exchange {
     struct net_answer answer;
 };
 
+/* Whether the client presented a certificate, verified by net_tls_require_client's authorities,
+ * with this DNS name. On the loop's thread, from on_requests, before net_answer. */
+bool net_exchange_peer_is(struct net_exchange *exchange, const char *name);
+
 /* Posts the answers of a chain back, from any thread, with one wake-up. status must be set.
  * The chain may mix exchanges of several servers. */
 void net_answer(struct net_exchange *first);

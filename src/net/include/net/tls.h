@@ -30,6 +30,15 @@ void net_tls_offer_http2(struct net_tls *tls);
  * uses it.
  */
 void net_tls_replace(struct net_tls *tls, struct net_tls **take_with);
+/* Of a server's context: whoever connects must present a certificate of an authority of `ca_file`
+ * (PEM), or the handshake fails; net_exchange_peer_is tells who it is. Before it is used.
+ * ERR_NOT_FOUND, ERR_CRYPTO. */
+MUST_USE err_t net_tls_require_client(struct net_tls *tls, const char *ca_file);
+/* Of a client's context: what it presents to a server that asks. Before it is used. ERR_NOT_FOUND,
+ * ERR_CRYPTO. With TLS 1.3 a server refuses it after the client's side of the handshake is done: a
+ * request may then have been sent, and its outcome is unknown. */
+MUST_USE err_t
+net_tls_present(struct net_tls *tls, const char *certificate_file, const char *key_file);
 
 /* Whoever uses it was destroyed before. Accepts NULL. */
 void net_tls_destroy(struct net_tls **tls);
