@@ -22,6 +22,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define PATH_SHOWN_MAX 200
+
 const char *const gateway_verdict_names[GATEWAY_VERDICT_COUNT] = {
     [GATEWAY_FORWARDED] = "forwarded",
     [GATEWAY_UNAUTHENTICATED] = "unauthenticated",
@@ -298,16 +300,17 @@ static bool
 decide_route(struct gateway_request *request)
 {
     if (request->path.size == 0) {
-        refuse(
-            request,
-            GATEWAY_BAD_REQUEST,
-            404,
-            SPAN("The path has more than one reading: //, dot segments, backslashes and encoded "
-                 "slashes are not accepted."));
+        struct span message = arena_format(
+            request->exchange->arena,
+            "Unrecognized request URL (%.*s: %.*s). Its path has more than one reading: //, dot "
+            "segments, backslashes and encoded slashes are not accepted.",
+            SPAN_PRINTF(http_method_text(request->exchange->method)),
+            SPAN_PRINTF(span_slice(request->exchange->path, 0, PATH_SHOWN_MAX)));
+        refuse(request, GATEWAY_BAD_REQUEST, 404, message);
         return false;
     }
     if (request->route == NULL) {
-        struct span path = span_slice(request->path, 0, 200);
+        struct span path = span_slice(request->path, 0, PATH_SHOWN_MAX);
         struct span message = arena_format(
             request->exchange->arena,
             "Unrecognized request URL (%.*s: %.*s).",
