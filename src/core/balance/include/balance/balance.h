@@ -101,7 +101,7 @@ struct balance {
     struct balance_memory memory;
     /* Private. */
     uint32_t candidate_count;
-    uint32_t total; /* effective weights of the candidates */
+    uint32_t total;  /* effective weights of the candidates */
     uint32_t turn;   /* round robin: the next candidate's position */
     uint32_t cursor; /* and who it was last */
     uint32_t point_count;
