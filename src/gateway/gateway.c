@@ -242,6 +242,36 @@ first_generation(struct gateway *gateway, char reason[GATEWAY_REASON_SIZE])
     return ERR_OK;
 }
 
+/* Before any other thread looks at it. */
+static void
+describe(struct gateway *gateway)
+{
+    struct buf text;
+    struct buf *out = &text;
+    buf_init_fixed(out, gateway->description, sizeof(gateway->description) - 1);
+    for (size_t i = 0; i < gateway->listener_count; i++) {
+        const struct gateway_listener *listener = gateway->listeners[i];
+        const char *colon = strrchr(listener->config.address, ':');
+        buf_append_format(
+            out,
+            "listening on %s://%.*s:%u\n",
+            listener->tls != NULL ? "https" : "http",
+            (int)(colon - listener->config.address),
+            listener->config.address,
+            (unsigned)listener->port);
+    }
+    if (gateway->admin != NULL) {
+        const char *address = gateway->current->config->admin_address;
+        const char *colon = strrchr(address, ':');
+        buf_append_format(
+            out,
+            "operators: http://%.*s:%u\n",
+            (int)(colon - address),
+            address,
+            (unsigned)gateway->admin_port);
+    }
+}
+
 err_t
 gateway_create(
     const struct gateway_parts *parts,
@@ -268,6 +298,7 @@ gateway_create(
         result = first_generation(gateway, reason);
     }
     if (result == ERR_OK) {
+        describe(gateway);
         result = os_loop_start(gateway->operations);
     }
     if (result != ERR_OK) {
@@ -368,25 +399,5 @@ gateway_destroy(struct gateway **gateway_pointer)
 void
 gateway_describe(const struct gateway *gateway, struct buf *out)
 {
-    for (size_t i = 0; i < gateway->listener_count; i++) {
-        const struct gateway_listener *listener = gateway->listeners[i];
-        const char *colon = strrchr(listener->config.address, ':');
-        buf_append_format(
-            out,
-            "listening on %s://%.*s:%u\n",
-            listener->tls != NULL ? "https" : "http",
-            (int)(colon - listener->config.address),
-            listener->config.address,
-            (unsigned)listener->port);
-    }
-    if (gateway->admin != NULL) {
-        const char *address = gateway->current->config->admin_address;
-        const char *colon = strrchr(address, ':');
-        buf_append_format(
-            out,
-            "operators: http://%.*s:%u\n",
-            (int)(colon - address),
-            address,
-            (unsigned)gateway->admin_port);
-    }
+    buf_append_cstr(out, gateway->description);
 }

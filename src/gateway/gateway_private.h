@@ -154,6 +154,7 @@ struct gateway {
     _Atomic bool draining;
     _Atomic bool started;
     sem_t switched;
+    char description[2048]; /* where it listens, as it began */
 };
 
 struct gateway_request {

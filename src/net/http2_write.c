@@ -11,8 +11,8 @@
 #define OUT_GATHERED 16384
 #define FIELDS_MAX   160
 
-/* nghttp2's own: NOLINTNEXTLINE(readability-function-size) */
 static ssize_t
+/* nghttp2's callback: NOLINTNEXTLINE(readability-function-size) */
 on_body_wanted(
     nghttp2_session *session,
     int32_t stream,

@@ -398,7 +398,7 @@ def test_rate_limit(make, service):
     passed, limited, seconds = hammer(gateway, 3)
     assert limited, "it was not asked fast enough"
     assert len(passed) <= 10 + 50 * seconds * 1.01 + 1
-    assert len(passed) >= 10 + 50 * 3 * 0.8  # whoever asks seldom gets less
+    assert len(passed) >= 10 + 50 * 3 * 0.6  # whoever asks seldom gets less
     answer = limited[0]
     error = answer.json()["error"]
     assert error["code"] == "rate_limit" and error["type"] == "invalid_request_error"

