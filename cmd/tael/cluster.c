@@ -50,7 +50,8 @@ struct cluster {
 /* ------------------------------------------------------------------------------------- words ---
  */
 
-/* The words of one process: what was given, and then what is its own, which counts. */
+/* The words of one process: a name, unless one is given; what was given; and then what is its own,
+ * which counts. */
 struct words {
     char *argv[CLUSTER_WORDS_MAX + 1];
     int count;
@@ -83,6 +84,7 @@ words_make(const struct cluster *cluster, size_t which, struct words *words)
     const struct cluster_process *processes = cluster->processes;
     word_add(words, "tael");
     word_add(words, "server");
+    word_add(words, "--trace-service=tael-%s", plan[which].name);
     for (int i = 0; i < cluster->given_count; i++) {
         word_add(words, "%s", cluster->given[i]);
     }

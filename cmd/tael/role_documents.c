@@ -23,7 +23,9 @@ runtime_log(
     if (trace_context_is_set(trace)) {
         tracecontext_trace_id_format(trace->trace_id, trace_id);
     }
-    if (code == ERR_DATABASE || code == ERR_CLOSED || code == ERR_DISK_FULL || code == ERR_IO ||
+    /* Closed: the database's connection, or that of another service. */
+    bool closed = code == ERR_CLOSED && node->documents->shared != NULL;
+    if (closed || code == ERR_DATABASE || code == ERR_DISK_FULL || code == ERR_IO ||
         code == ERR_OUTCOME_UNKNOWN) {
         atomic_store(&node->documents_failed_ns, os_monotonic_ns(node->clock));
     }

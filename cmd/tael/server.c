@@ -110,7 +110,7 @@ first_start_alone(struct node *node)
     };
 
     struct document_store *documents = node->documents;
-    const struct document_shared_ops *shared = documents->shared;
+    const struct document_shared_ops *shared = documents == NULL ? NULL : documents->shared;
     struct document_lock lock = {.scope = 0, .id = SPAN("first start")};
     if (shared == NULL) {
         return first_start(node);

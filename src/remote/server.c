@@ -61,6 +61,7 @@ static void
 ended(struct remote_asked *asked)
 {
     REMOTE_SERVER_COUNT(asked->server, under_way, -1);
+    trace_span_end(&asked->span);
     asked->exchange->next = NULL;
     net_answer(asked->exchange);
 }
@@ -71,6 +72,7 @@ remote_server_answer_error(struct remote_asked *asked, err_t error)
     struct net_answer *answer = &asked->exchange->answer;
     ASSERT(error != ERR_OK);
     REMOTE_SERVER_COUNT(asked->server, failed, 1);
+    trace_span_fail(&asked->span, err_name(error));
     /* Not one of those that make a caller's upstream try again: that is for the requester. */
     answer->status = 500;
     buf_release(&answer->body);
@@ -176,16 +178,32 @@ deadline_read(const struct net_exchange *exchange, uint64_t *ret_deadline_ns)
     return true;
 }
 
-/* The place where a trace comes in from another service. */
+/* A trace that comes in from another service goes on here, with what is recorded in this process
+ * below a span for the request. Without one there is nothing to go on with. */
 static void
-trace_read(const struct net_exchange *exchange, struct trace_context *ret_trace)
+trace_begin(struct remote_asked *asked)
 {
-    struct trace_context trace;
-    struct span parent = http_head_value(exchange->head, HTTP_FIELD_TRACEPARENT);
-    *ret_trace = (struct trace_context){.trace_id = 0};
-    if (parent.size != 0 && tracecontext_parse(parent, &trace)) {
-        *ret_trace = trace;
+    const struct net_exchange *exchange = asked->exchange;
+    const struct remote_server_parts *parts = &asked->server->parts;
+    struct tracecontext_headers headers = {.parent_count = 0};
+    struct tracecontext_incoming incoming;
+    headers.parent = http_head_value(exchange->head, HTTP_FIELD_TRACEPARENT);
+    headers.parent_count = headers.parent.size != 0 ? 1 : 0;
+    tracecontext_extract(&headers, &incoming);
+    if (!trace_context_is_set(&incoming.context)) {
+        return;
     }
+    const struct trace_root root = {
+        .kind = TRACE_SERVER,
+        .name = remote_service_name(asked->service),
+        .start_ns = exchange->arrived_ns,
+        .random = parts->entropy == NULL ? 0 : os_random_u128(parts->entropy),
+        .parent = incoming.context,
+        .decision = incoming.decision,
+    };
+    trace_root_start(parts->recorder, &root, &asked->span);
+    trace_span_text(&asked->span, "rpc.method", asked->operation);
+    asked->trace = asked->span.context;
 }
 
 static bool
@@ -222,7 +240,7 @@ ask(struct remote_server *server,
         refuse(exchange, 408, ERR_TIMEOUT, "the request came too late");
         return true;
     }
-    trace_read(exchange, &asked->trace);
+    trace_begin(asked);
     REMOTE_SERVER_COUNT(server, requests, 1);
     REMOTE_SERVER_COUNT(server, under_way, 1);
     err_t result = remote_server_serve(asked, &problem);
@@ -232,6 +250,8 @@ ask(struct remote_server *server,
     REMOTE_SERVER_COUNT(server, requests, -1);
     REMOTE_SERVER_COUNT(server, under_way, -1);
     REMOTE_SERVER_COUNT(server, invalid, 1);
+    trace_span_fail(&asked->span, err_name(result));
+    trace_span_end(&asked->span);
     refuse(
         exchange,
         result == ERR_UNSUPPORTED ? 404

@@ -102,7 +102,7 @@ def test_the_broker_is_away(make_server, broker):
     for _ in range(5):
         pay(client)
     wait_until(lambda: confirmed(server, 5), 120, "some events confirmed")
-    broker.kill()
+    broker.stop()
     for _ in range(PAYMENTS):
         assert pay(client).status == "succeeded"
     wait_until(lambda: metrics(server)["tael_broker_failures_total"] >= 1, 60, "a failure")

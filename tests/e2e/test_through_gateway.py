@@ -6,16 +6,20 @@ import sys
 
 import pytest
 
-from kit.server import ROOT
+from kit.server import LONG, ROOT
 
-FILES = {
-    "payments": (["tests/e2e/test_payment_intents.py", "tests/e2e/test_errors.py",
-                  "tests/e2e/test_idempotency.py", "tests/e2e/test_wire.py"], None),
+FILES = {"payments": (["tests/e2e/test_payment_intents.py", "tests/e2e/test_wire.py"], None)}
+LONG_FILES = {
+    "errors": (["tests/e2e/test_errors.py", "tests/e2e/test_idempotency.py"], None),
     "pages and keys": (["tests/e2e/test_three_d_secure.py", "tests/e2e/test_keys.py",
                         "tests/e2e/test_search.py"], None),
     "hostile input": (["tests/fault/test_hostile.py"],
                       "refused or bad_request_lines or limits_that or beyond or slow or never_reads"),
 }
+
+
+if LONG:
+    FILES |= LONG_FILES
 
 
 @pytest.mark.skipif(os.environ.get("TEST_GATEWAY") == "1", reason="that is what is run")

@@ -132,6 +132,32 @@ def test_the_times_of_a_payment_add_up(zipkin, traced):
     assert gaps < 1_000_000
 
 
+def test_one_trace_of_several_processes(zipkin, tmp_path):
+    """A payment by card in a split deployment: each process adds its spans to the same tree."""
+    server = Server(tmp_path / "cluster", f"--trace-zipkin={zipkin.url}", *QUICK, cluster=True).start()
+    try:
+        answer = make_payment(server)
+        assert answer.status_code == 200
+        names = {"tael-api", "tael-ledger", "tael-cards", "tael-vault"}
+
+        def whole():
+            spans = zipkin.trace(answer.headers["Trace-Id"], len(CARD_PAYMENT))
+            return spans if names == {one["localEndpoint"]["serviceName"] for one in spans} else None
+
+        spans = wait_until(whole, 60, "spans of every process")
+        by_id = {span["id"]: span for span in spans}
+        inner = [one for one in spans if one.get("parentId")]
+        assert len(inner) == len(spans) - 1 and all(one["parentId"] in by_id for one in inner)
+        for one in inner:  # the processes' clocks are one, but each read it at its own start
+            parent = by_id[one["parentId"]]
+            assert one["timestamp"] >= parent["timestamp"] - 5000
+            assert end_of(one) <= end_of(parent) + 5000
+        servers = [one for one in spans if one.get("kind") == "SERVER" and one.get("parentId")]
+        assert {one["name"] for one in servers} >= {"ledger", "rail", "network", "vault"}
+    finally:
+        server.close()
+
+
 def test_zipkin_finds_a_payment_and_the_command_shows_it(zipkin, traced):
     answer = make_payment(traced)
     zipkin.trace(answer.headers["Trace-Id"], len(CARD_PAYMENT))

@@ -17,6 +17,7 @@ from kit.maven import fetch
 from kit.server import ROOT, wait_until
 
 START_SECONDS = 240  # both start slowly, and slower on a machine that is busy
+STOP_SECONDS = 120
 
 
 def free_port():
@@ -85,6 +86,12 @@ class Broker:
         """As kill -9."""
         os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
+        self.process = None
+
+    def stop(self):
+        """In order: RabbitMQ loses a quorum queue that is young when it is killed."""
+        self.process.terminate()
+        self.process.wait(STOP_SECONDS)
         self.process = None
 
     def close(self):

@@ -121,7 +121,7 @@ class Cluster(Server):
         os.write(descriptor, secrets.token_hex(32).encode())
         os.close(descriptor)
         self.port, *ports = free_ports(1 + len(ROLES))
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = self.direct_url = f"http://127.0.0.1:{self.port}"
         self.processes = {
             name: Member(self, name, port) for name, port in zip(ROLES, ports, strict=True)}
 

@@ -26,7 +26,7 @@ MAY_USE = {
     "engine": ["base", "os", "core/*", "wire/*", "store", "net", "trace", "port"],
     "resource": ["base", "os", "wire/*", "document", "port", "trace"],
     "books": ["base", "os", "wire/form", "wire/tracecontext", "document", "port", "resource"],
-    "remote": ["base", "os", "core/*", "wire/*", "net", "upstream", "port"],
+    "remote": ["base", "os", "core/*", "wire/*", "net", "upstream", "trace", "port"],
     "service/*": [
         "base", "os", "core/*", "wire/*", "store", "document", "net", "upstream", "trace", "port",
         "engine", "resource", "books", "image",

@@ -24,6 +24,7 @@
 #define REMOTE_SERVER_H
 
 #include "net/server.h"
+#include "os/entropy.h"
 #include "port/ledger.h"
 #include "port/mobile.h"
 #include "port/network.h"
@@ -31,6 +32,7 @@
 #include "port/vault.h"
 #include "port/wallet.h"
 #include "remote/remote.h"
+#include "trace/span.h"
 
 struct remote_server;
 
@@ -44,6 +46,9 @@ struct remote_server_parts {
     struct port_vault *vault;
     struct port_wallet *wallet;
     struct port_mobile *mobile;
+    /* Spans of requests that belong to a trace; NULL: none are recorded, contexts pass on. */
+    struct trace_recorder *recorder;
+    struct os_entropy *entropy; /* for their ids; not NULL if there is a recorder */
     /* Whether the process can work; a few words are appended to `why` if not. On the net loop; may
      * not block. */
     bool (*ready)(void *context, struct buf *why);
