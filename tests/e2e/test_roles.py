@@ -220,8 +220,9 @@ def test_a_process_that_waits_says_so(tmp_path):
     assert pay(server).status == "succeeded"
     # Without its ledger it is not ready, and lives.
     server.processes["ledger"].kill()
-    wait_until(lambda: state(member, "/readyz")[0] == 503, 20, "not ready")
-    assert "the ledger cannot be used" in state(member, "/readyz")[1]
+    wait_until(lambda: "the ledger cannot be used" in state(member, "/readyz")[1], 20,
+               "not ready, for want of the ledger")
+    assert state(member, "/readyz")[0] == 503
     assert state(member, "/livez") == (200, "alive")
     # Without the vault it is ready: not everything needs a card.
     server.processes["ledger"].start()
