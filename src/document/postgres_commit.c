@@ -472,6 +472,7 @@ struct taken {
     struct document_pg *pg;
     struct document_pg_kind *of;
     uint32_t column;
+    struct document_pg_statement once; /* lives until the flush has ended */
 };
 
 /* Rows of others that have a value which one of ours wants. */
@@ -509,7 +510,6 @@ send_taken(
     uint32_t count)
 {
     const struct document_column *column = &taken->of->kind->columns[taken->column];
-    struct document_pg_statement once = {.name = ""};
     char text[DOCUMENT_PG_SQL_SIZE];
     struct buf sql;
     buf_init_fixed(&sql, text, sizeof(text));
@@ -529,7 +529,7 @@ send_taken(
     for (uint32_t i = 0; i < count; i++) {
         document_pg_array_value(&pg->params[1], column->type, &rows[i]->columns[taken->column]);
     }
-    document_pg_execute(pg, &once, text, 2, take_taken, taken);
+    document_pg_execute(pg, &taken->once, text, 2, take_taken, taken);
 }
 
 /* Only once the rest agrees: a value may have been in the way of a row that has lost anyway. */
@@ -544,7 +544,8 @@ find_taken(struct document_pg *pg, struct document_pg_row *const *rows, uint32_t
         const struct document_kind *kind = rows[first]->of->kind;
         for (uint32_t i = 0; i < kind->column_count; i++) {
             if (kind->columns[i].unique) {
-                struct taken taken = {.pg = pg, .of = rows[first]->of, .column = i};
+                struct taken taken = {
+                    .pg = pg, .of = rows[first]->of, .column = i, .once = {.name = ""}};
                 TRY(document_pg_begin_flush(pg));
                 send_taken(pg, &taken, &rows[first], end - first);
                 TRY(document_pg_end_flush(pg));

@@ -190,14 +190,15 @@ trace_begin(struct remote_asked *asked)
     headers.parent = http_head_value(exchange->head, HTTP_FIELD_TRACEPARENT);
     headers.parent_count = headers.parent.size != 0 ? 1 : 0;
     tracecontext_extract(&headers, &incoming);
-    if (!trace_context_is_set(&incoming.context)) {
+    asked->trace = incoming.context;
+    if (!trace_context_is_set(&incoming.context) || parts->recorder == NULL) {
         return;
     }
     const struct trace_root root = {
         .kind = TRACE_SERVER,
         .name = remote_service_name(asked->service),
         .start_ns = exchange->arrived_ns,
-        .random = parts->entropy == NULL ? 0 : os_random_u128(parts->entropy),
+        .random = os_random_u128(parts->entropy),
         .parent = incoming.context,
         .decision = incoming.decision,
     };
