@@ -25,7 +25,7 @@ static atomic_uint status;
 static atomic_uint failures_left; /* of `status`; then 200 */
 static atomic_bool rejects_two;
 static atomic_bool is_silent; /* it keeps what comes, and answers at the end */
-static struct net_exchange *kept;
+static _Atomic(struct net_exchange *) kept; /* pushed by the server's loop alone */
 static char last_path[64];
 
 static struct net_loop *loop;
@@ -60,8 +60,8 @@ on_requests(void *context, struct net_exchange *first)
             atomic_load(&rejects_two) ? "{\"partialSuccess\":{\"rejectedSpans\":\"2\"}}" : "{}");
         atomic_fetch_add(&requests, 1);
         if (atomic_load(&is_silent)) {
-            exchange->next = kept;
-            kept = exchange;
+            exchange->next = atomic_load(&kept);
+            atomic_store(&kept, exchange);
         } else {
             net_answer(exchange);
         }
@@ -76,7 +76,7 @@ setup(void **state)
     atomic_store(&failures_left, 0);
     atomic_store(&rejects_two, false);
     atomic_store(&is_silent, false);
-    kept = NULL;
+    atomic_store(&kept, NULL);
     const struct net_server_hooks hooks = {.on_requests = on_requests};
     assert_int_equal(net_loop_create("t-server", &server_loop), ERR_OK);
     assert_int_equal(
@@ -97,8 +97,10 @@ teardown(void **state)
 {
     (void)state;
     traces_drain(traces, 100);
-    if (kept != NULL) {
-        net_answer(kept);
+    atomic_store(&is_silent, false);
+    struct net_exchange *unanswered = atomic_exchange(&kept, NULL);
+    if (unanswered != NULL) {
+        net_answer(unanswered);
     }
     net_loop_stop(loop);
     traces_destroy(&traces);
