@@ -33,7 +33,7 @@ struct remote_asked {
     struct net_exchange *exchange;
     enum remote_service service;
     struct span operation;
-    uint64_t deadline_ns; /* monotonic: the requester's */
+    uint64_t deadline_ns;   /* monotonic: the requester's */
     struct trace_span span; /* records nothing if nobody follows */
     struct trace_context trace;
 };

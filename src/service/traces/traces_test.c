@@ -24,7 +24,7 @@ static atomic_uint requests;
 static atomic_uint status;
 static atomic_uint failures_left; /* of `status`; then 200 */
 static atomic_bool rejects_two;
-static atomic_bool is_silent; /* it keeps what comes, and answers at the end */
+static atomic_bool is_silent;               /* it keeps what comes, and answers at the end */
 static _Atomic(struct net_exchange *) kept; /* pushed by the server's loop alone */
 static char last_path[64];
 

@@ -52,8 +52,9 @@ struct document_column {
     bool across_scopes;
     /* A text whose index ignores the case of ASCII letters: filters may do so too. */
     bool any_case;
-    /* No two rows of a scope (of all, across scopes) have the same value: of an indexed column, for what is looked up
-     * before it is inserted. A shared store holds it, by the index; alone, who looks up does. */
+    /* No two rows of a scope (of all, across scopes) have the same value: of an indexed column, for
+     * what is looked up before it is inserted. A shared store holds it, by the index; alone, who
+     * looks up does. */
     bool unique;
 };
 

@@ -52,8 +52,8 @@ void resource_listen_events(
  * operation, none but `written` may write. */
 struct resource_event_watch {
     void *context;
-    /* An event was written, by this operation: what the hook writes lives and dies with it. An error
-     * is the operation's. NULL: nobody cares. */
+    /* An event was written, by this operation: what the hook writes lives and dies with it. An
+     * error is the operation's. NULL: nobody cares. */
     err_t (*written)(void *context, struct resource_op *op, const struct resource_event *event);
     /* How many webhooks of the event were not delivered (yet). */
     err_t (*pending)(

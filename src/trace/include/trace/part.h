@@ -7,8 +7,8 @@
 
 #include <stdatomic.h>
 
-#define TRACE_RECORDS_MAX    32  /* spans of a part; more are counted as lost */
-#define TRACE_ATTRIBUTES_MAX 12  /* of a span */
+#define TRACE_RECORDS_MAX    32   /* spans of a part; more are counted as lost */
+#define TRACE_ATTRIBUTES_MAX 12   /* of a span */
 #define TRACE_TEXT_MAX       160u /* bytes of all texts of a span */
 
 enum trace_attribute_kind {
