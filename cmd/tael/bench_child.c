@@ -27,7 +27,8 @@ become(char *const *argv, int out, pid_t parent)
     char *variables[VARIABLES_MAX + 1];
     size_t count = 0;
     for (char **at = environ; *at != NULL && count < VARIABLES_MAX; at++) {
-        if (strncmp(*at, "TAEL_", strlen("TAEL_")) != 0) {
+        if (strncmp(*at, "TAEL_", strlen("TAEL_")) != 0 &&
+            strncmp(*at, "OTEL_", strlen("OTEL_")) != 0) {
             variables[count++] = *at;
         }
     }

@@ -24,11 +24,14 @@
 
 struct options {
     char data[BENCH_PATH_SIZE];
+    char documents[BENCH_PATH_SIZE];
     char url[BENCH_PATH_SIZE];
     char key[BENCH_LOAD_KEY_SIZE];
+    char config[BENCH_PATH_SIZE];
     int64_t connections;
     int64_t seconds;
     int64_t repeat;
+    bool split;
     bool json;
 };
 
@@ -41,6 +44,13 @@ static const struct setting options_table[] = {
      .fallback = "",
      .maximum = BENCH_PATH_SIZE,
      .help = "Folder on the disk to measure; without it $TMPDIR or /tmp."},
+    {.name = "documents",
+     .kind = SETTING_TEXT,
+     .offset = AT(documents),
+     .fallback = "",
+     .maximum = BENCH_PATH_SIZE,
+     .help = "postgres://...: an empty database for the documents.",
+     .secret = true},
     {.name = "url",
      .kind = SETTING_TEXT,
      .offset = AT(url),
@@ -55,6 +65,12 @@ static const struct setting options_table[] = {
      .maximum = BENCH_LOAD_KEY_SIZE,
      .help = "The test-mode secret key of that server.",
      .secret = true},
+    {.name = "config",
+     .kind = SETTING_TEXT,
+     .offset = AT(config),
+     .fallback = "",
+     .maximum = BENCH_PATH_SIZE,
+     .help = "A file with settings for the server that it starts, to compare them."},
     {.name = "connections",
      .kind = SETTING_INTEGER,
      .offset = AT(connections),
@@ -79,6 +95,13 @@ static const struct setting options_table[] = {
      .maximum = BENCH_REPEAT_MAX,
      .unit = "windows",
      .help = "Of payments; the one with the median rate is shown."},
+    {.name = "split",
+     .kind = SETTING_BOOLEAN,
+     .offset = AT(split),
+     .fallback = "false",
+     .help =
+         "The services as processes of their own (tael local-cluster); processor time is of all "
+         "of them."},
     {.name = "json",
      .kind = SETTING_BOOLEAN,
      .offset = AT(json),
@@ -143,10 +166,10 @@ measure_window(
     struct measured *measured = ret_measured;
     bench_load_begin(load);
     measured->has_server =
-        bench->server.child.pid != 0 && bench_child_usage(&bench->server.child, &before) == ERR_OK;
+        bench->server.child.pid != 0 && bench_server_usage(&bench->server, &before) == ERR_OK;
     sleep_seconds(seconds);
     measured->has_server =
-        measured->has_server && bench_child_usage(&bench->server.child, &after) == ERR_OK;
+        measured->has_server && bench_server_usage(&bench->server, &after) == ERR_OK;
     bench_load_end(load, &measured->window);
     measured->server = (struct bench_child_usage){
         .cpu_ns = after.cpu_ns - before.cpu_ns,
@@ -383,7 +406,14 @@ measure_all(struct bench *bench)
                 "another folder\n",
                 bench->folder);
         }
-        status = bench_server_start(bench->command, bench->folder, NO_LIMITS, &bench->server);
+        bench->server.split = bench->options->split;
+        status = bench_server_start(
+            bench->command,
+            bench->folder,
+            NO_LIMITS,
+            bench->options->config,
+            bench->options->documents,
+            &bench->server);
     } else {
         const struct options *options = bench->options;
         status = bench_server_use(bench->command, options->url, options->key, &bench->server);

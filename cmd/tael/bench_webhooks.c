@@ -401,7 +401,8 @@ run_in_folder(struct bench *bench)
             "another folder\n",
             bench->folder);
     }
-    int status = bench_server_start(bench->command, bench->folder, RETRY_FLAG, &bench->server);
+    int status =
+        bench_server_start(bench->command, bench->folder, RETRY_FLAG, "", "", &bench->server);
     if (status == COMMAND_GO_ON) {
         bench_server_load(&bench->server, &bench->load);
         result = receiver_open(bench);

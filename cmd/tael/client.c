@@ -23,6 +23,7 @@
 #define ATTEMPT_WAIT_MS 300
 
 struct client {
+    bool without_key;
     const struct command *command;
     const struct client_options *options;
     char authorization[HEADER_SIZE];
@@ -111,9 +112,12 @@ connect_to(struct client *client, const struct text_url *url)
     return ERR_OK;
 }
 
-int
-client_open(
-    const struct command *command, const struct client_options *options, struct client **ret_client)
+static int
+open_client(
+    const struct command *command,
+    const struct client_options *options,
+    bool without_key,
+    struct client **ret_client)
 {
     struct text_url url;
     if (text_url_parse(span_from_cstr(options->url), &url) != ERR_OK) {
@@ -125,7 +129,8 @@ client_open(
     }
     client->command = command;
     client->options = options;
-    int status = read_key(client);
+    client->without_key = without_key;
+    int status = without_key ? COMMAND_GO_ON : read_key(client);
     if (status == COMMAND_GO_ON) {
         err_t result = connect_to(client, &url);
         if (result != ERR_OK) {
@@ -137,6 +142,20 @@ client_open(
         client_close(ret_client);
     }
     return status;
+}
+
+int
+client_open(
+    const struct command *command, const struct client_options *options, struct client **ret_client)
+{
+    return open_client(command, options, false, ret_client);
+}
+
+int
+client_open_without_key(
+    const struct command *command, const struct client_options *options, struct client **ret_client)
+{
+    return open_client(command, options, true, ret_client);
 }
 
 void
@@ -257,8 +276,10 @@ exchange(struct client *client, const struct client_request *request, struct cli
         answer->call.content_type = !is_post        ? SPAN_EMPTY
                                     : request->json ? SPAN("application/json")
                                                     : form;
-        answer->call.headers = headers;
-        answer->call.header_count = request->idempotency_key != NULL ? 2 : 1;
+        answer->call.headers = client->without_key ? NULL : headers;
+        answer->call.header_count = client->without_key                ? 0
+                                    : request->idempotency_key != NULL ? 2
+                                                                       : 1;
         answer->call.body = request->body;
         answer->call.timeout_ms = (uint32_t)client->options->timeout_ms;
         result = net_client_call_blocking(client->net, &answer->call);
@@ -286,7 +307,9 @@ client_call(
     result = json_read(answer->body, &answer->arena, VALUES_MAX, &root, &problem);
     answer->root = root;
     bool success = answer->call.status >= 200 && answer->call.status < 300;
-    if (success && result == ERR_OK && root->kind == JSON_KIND_OBJECT) {
+    if (success && result == ERR_OK &&
+        (root->kind == JSON_KIND_OBJECT ||
+         (client->without_key && root->kind == JSON_KIND_ARRAY))) {
         return COMMAND_GO_ON;
     }
     if (success) {

@@ -55,6 +55,11 @@ int client_open(
     const struct command *command,
     const struct client_options *options,
     struct client **ret_client);
+/* The same for what operators ask, without a key; an answer may then be an array too. */
+int client_open_without_key(
+    const struct command *command,
+    const struct client_options *options,
+    struct client **ret_client);
 /* Accepts NULL; sets NULL. */
 void client_close(struct client **client);
 
@@ -70,7 +75,7 @@ struct client_request {
 struct client_answer {
     struct net_call call;
     struct arena arena;
-    const struct json_value *root; /* an object */
+    const struct json_value *root; /* an object; without a key perhaps an array */
     struct span body;              /* as it came */
 };
 

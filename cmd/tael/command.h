@@ -67,15 +67,19 @@ __attribute__((format(printf, 2, 3))) int command_misuse(
     const struct command *command, const char *format, ...);
 
 extern const struct command command_bench;
+extern const struct command command_gateway;
+extern const struct command command_health;
 extern const struct command command_keys;
 extern const struct command command_ledger;
 extern const struct command command_listen;
+extern const struct command command_local_cluster;
 extern const struct command command_openapi;
 extern const struct command command_pay;
 extern const struct command command_payments;
 extern const struct command command_wallets;
 extern const struct command command_qr;
 extern const struct command command_server;
+extern const struct command command_trace;
 extern const struct command command_version;
 
 #endif

@@ -9,10 +9,14 @@
 
 static const struct command *const commands[] = {
     &command_server,
+    &command_gateway,
+    &command_local_cluster,
     &command_pay,
     &command_payments,
+    &command_trace,
     &command_wallets,
     &command_listen,
+    &command_health,
     &command_keys,
     &command_qr,
     &command_ledger,
@@ -48,7 +52,7 @@ list_commands(FILE *out)
 {
     (void)fputs("usage: tael COMMAND [OPTIONS]\n\nAn open-source payment platform.\n\n", out);
     for (const struct command *const *command = commands; *command != NULL; command++) {
-        (void)fprintf(out, "    %-10s %s\n", (*command)->name, (*command)->summary);
+        (void)fprintf(out, "    %-13s %s\n", (*command)->name, (*command)->summary);
     }
     (void)fputs("\n'tael COMMAND --help' tells more.\n", out);
 }

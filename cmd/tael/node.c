@@ -1,10 +1,12 @@
-#include "node.h"
+#include "roles.h"
 
 #include "base/assert.h"
 #include "os/loop_real.h"
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
+#include <time.h>
 
 void
 node_explain(struct node *node, const char *format, ...)
@@ -57,8 +59,21 @@ loops_open(struct node *node)
     TRY(os_loop_create("sync", node->clock, &node->sync_loop));
     TRY(os_loop_create("cards", node->clock, &node->cards_loop));
     TRY(os_loop_create("ledger-api", node->clock, &node->ledger_api_loop));
+    struct os_loop *const watched[NODE_PULSES] = {
+        node->resource_loop, node->sync_loop, node->cards_loop, node->ledger_api_loop};
+    for (size_t i = 0; i < NODE_PULSES; i++) {
+        pulse_init(&node->pulses[i], watched[i], node->clock);
+    }
+    TRY(net_loop_create("traces", &node->traces_loop));
     TRY(net_loop_create("outbound", &node->outbound_loop));
+    TRY(net_loop_create("peers", &node->peers_loop));
     return net_loop_create("net", &node->net_loop);
+}
+
+bool
+node_has(const struct node *node, const struct role *role)
+{
+    return role->parts == 0 || (role->parts & node->parts) != 0;
 }
 
 err_t
@@ -71,9 +86,8 @@ node_open(struct node *node)
         return result;
     }
     for (size_t i = 0; i < node_role_count; i++) {
-        result = node_roles[i]->open(node);
-        if (result != ERR_OK) {
-            return result;
+        if (node_has(node, node_roles[i]) && node_roles[i]->open != NULL) {
+            TRY(node_roles[i]->open(node));
         }
     }
     return ERR_OK;
@@ -82,37 +96,54 @@ node_open(struct node *node)
 err_t
 node_start(struct node *node)
 {
+    TRY(net_loop_start(node->traces_loop));
     TRY(os_loop_start(node->cards_loop));
     TRY(os_loop_start(node->sync_loop));
     TRY(os_loop_start(node->resource_loop));
     TRY(os_loop_start(node->ledger_api_loop));
+    if (node->broker_loop != NULL) {
+        TRY(os_loop_start(node->broker_loop));
+    }
     TRY(net_loop_start(node->outbound_loop));
     TRY(net_loop_start(node->net_loop));
     node->loops_run = true;
     for (size_t i = 0; i < node_role_count; i++) {
-        if (node_roles[i]->start != NULL) {
+        if (node_has(node, node_roles[i]) && node_roles[i]->start != NULL) {
             node_roles[i]->start(node);
         }
     }
+    atomic_store(&node->state, NODE_RUNNING);
     return ERR_OK;
 }
 
 void
 node_stop(struct node *node)
 {
+    atomic_store(&node->state, NODE_DRAINING);
     for (size_t i = node_role_count; node->loops_run && i > 0; i--) {
-        if (node_roles[i - 1]->drain != NULL) {
+        if (node_has(node, node_roles[i - 1]) && node_roles[i - 1]->drain != NULL) {
             node_roles[i - 1]->drain(node);
         }
     }
     /* What sweepers still had under way is taken up by the next start. */
     net_loop_stop(node->net_loop);
     net_loop_stop(node->outbound_loop);
+    if (node->broker_loop != NULL) {
+        os_loop_stop(node->broker_loop);
+    }
     os_loop_stop(node->ledger_api_loop);
     os_loop_stop(node->resource_loop);
     os_loop_stop(node->sync_loop);
     os_loop_stop(node->cards_loop);
+    net_loop_stop(node->traces_loop);
     node->loops_run = false;
+    /* It runs before the others, and also if they never did. */
+    if (node->peers_loop_runs) {
+        role_peers_stop(node);
+        role_operators_stop(node);
+        net_loop_stop(node->peers_loop);
+        node->peers_loop_runs = false;
+    }
 }
 
 void
@@ -120,12 +151,14 @@ node_close(struct node *node)
 {
     ASSERT(!node->loops_run);
     for (size_t i = node_role_count; i > 0; i--) {
-        if (node_roles[i - 1]->close != NULL) {
+        if (node_has(node, node_roles[i - 1]) && node_roles[i - 1]->close != NULL) {
             node_roles[i - 1]->close(node);
         }
     }
     net_loop_destroy(&node->net_loop);
     net_loop_destroy(&node->outbound_loop);
+    net_loop_destroy(&node->traces_loop);
+    net_loop_destroy(&node->peers_loop);
     os_loop_destroy(node->ledger_api_loop);
     os_loop_destroy(node->resource_loop);
     os_loop_destroy(node->sync_loop);
@@ -133,4 +166,75 @@ node_close(struct node *node)
     if (node->lock_file != NULL) {
         node->disk->ops->close(node->disk, node->lock_file);
     }
+}
+
+bool
+node_pause(struct node *node, uint32_t ms)
+{
+    struct timespec until;
+    (void)clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += ms / 1000;
+    until.tv_nsec += (long)(ms % 1000) * 1000000;
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_nsec -= 1000000000;
+        until.tv_sec++;
+    }
+    if (sem_timedwait(node->wake, &until) != 0) {
+        return true;
+    }
+    (void)sem_post(node->wake); /* for whoever waits next */
+    return false;
+}
+
+/* ---------------------------------------------------------------------------------- listeners */
+
+bool
+node_address_split(const char *text, char address[NODE_ADDRESS_SIZE], uint16_t *ret_port)
+{
+    const char *colon = strrchr(text, ':');
+    uint64_t port;
+    if (colon == NULL || !span_parse_u64(span_from_cstr(colon + 1), &port) || port > UINT16_MAX) {
+        return false;
+    }
+    size_t size = (size_t)(colon - text);
+    if (size > 2 && text[0] == '[' && text[size - 1] == ']') {
+        text++;
+        size -= 2;
+    } else if (memchr(text, ':', size) != NULL) {
+        return false;
+    }
+    memcpy(address, text, size);
+    address[size] = '\0';
+    *ret_port = (uint16_t)port;
+    return size > 0;
+}
+
+err_t
+node_listen(
+    struct node *node,
+    struct net_server *server,
+    const char *text,
+    int64_t port,
+    struct net_tls *tls,
+    uint16_t *ret_port)
+{
+    char address[NODE_ADDRESS_SIZE];
+    struct net_listen listen = {.address = address, .tls = tls};
+    err_t result = node_address_split(text, address, &listen.port) ? ERR_OK : ERR_INVALID;
+    if (port >= 0) {
+        listen.port = (uint16_t)port;
+    }
+    if (result == ERR_OK) {
+        result = net_server_listen(server, &listen, ret_port);
+    }
+    if (result != ERR_OK) {
+        node_explain(
+            node,
+            "cannot listen on %s: %s",
+            text,
+            result == ERR_INVALID  ? "not an ADDRESS:PORT"
+            : result == ERR_EXISTS ? "the address is in use"
+                                   : err_text(result));
+    }
+    return result;
 }

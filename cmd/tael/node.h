@@ -5,9 +5,13 @@
 #ifndef TAEL_NODE_H
 #define TAEL_NODE_H
 
+#include "measured_disk.h"
+#include "pulse.h"
+
 #include "api/api.h"
 #include "bank/bank.h"
 #include "base/settings.h"
+#include "broker/broker.h"
 #include "cards/cards.h"
 #include "engine/ledger_engine.h"
 #include "events/events.h"
@@ -16,33 +20,75 @@
 #include "net/server.h"
 #include "outbound/outbound.h"
 #include "payments/payments.h"
+#include "relay/relay.h"
+#include "remote/client.h"
+#include "remote/server.h"
 #include "resource/resource.h"
 #include "trace/log.h"
+#include "traces/traces.h"
 #include "vault/vault.h"
 #include "wallets/wallets.h"
 
+#include <semaphore.h>
 #include <stdatomic.h>
 
-#define NODE_PATH_SIZE    768
-#define NODE_ADDRESS_SIZE 64
-#define NODE_MESSAGE_SIZE 1024
-#define NODE_URL_SIZE     256
-#define NODE_LIMITS_SIZE  2048
+#define NODE_PATH_SIZE     768
+#define NODE_DATABASE_SIZE 1024
+#define NODE_ADDRESS_SIZE  64
+#define NODE_MESSAGE_SIZE  1024
+#define NODE_URL_SIZE      256
+#define NODE_LIMITS_SIZE   2048
+#define NODE_BROKER_SIZE   1025
+#define NODE_PULSES        4
+#define NODE_ROLES_SIZE    128
+#define NODE_AT_SIZE       1024
+
+/* What --roles names: roles.h says what each consists of. */
+enum node_part {
+    NODE_LEDGER = 1 << 0,
+    NODE_VAULT = 1 << 1,
+    NODE_CARDS = 1 << 2,
+    NODE_PAYMENTS = 1 << 3,
+    NODE_WALLETS = 1 << 4,
+    NODE_MOBILE = 1 << 5,
+    NODE_EVENTS = 1 << 6,
+    NODE_API = 1 << 7,
+};
+
+/* They share one SQLite database. */
+#define NODE_DOCUMENTS (NODE_PAYMENTS | NODE_WALLETS | NODE_MOBILE | NODE_EVENTS | NODE_API)
+#define NODE_ALL       (NODE_LEDGER | NODE_VAULT | NODE_CARDS | NODE_DOCUMENTS)
 
 /* Filled from the table in node_settings.c, where each is explained. */
 struct node_settings {
     char config[NODE_PATH_SIZE];
     char data[NODE_PATH_SIZE];
+    char documents[NODE_DATABASE_SIZE];
     char listen[NODE_ADDRESS_SIZE];
     char admin_listen[NODE_ADDRESS_SIZE];
     int64_t port;
     char public_url[NODE_URL_SIZE];
     char tls_cert[NODE_PATH_SIZE];
     char tls_key[NODE_PATH_SIZE];
+    int64_t drain_delay;
     int64_t drain_timeout;
     char log_level[16];
     bool allow_dumps;
     bool new_test_key;
+
+    char roles[NODE_ROLES_SIZE];
+    char ledger_at[NODE_AT_SIZE];
+    char cards_at[NODE_AT_SIZE];
+    char vault_at[NODE_AT_SIZE];
+    char internal_listen[NODE_ADDRESS_SIZE];
+    char internal_key_file[NODE_PATH_SIZE];
+    char internal_tls_ca[NODE_PATH_SIZE];
+    char internal_tls_cert[NODE_PATH_SIZE];
+    char internal_tls_key[NODE_PATH_SIZE];
+    char internal_domain[REMOTE_DOMAIN_SIZE];
+    bool internal_plain;
+    int64_t internal_timeout;
+    int64_t internal_connections_max;
 
     int64_t rate_limit;
     int64_t idempotency_keep;
@@ -101,6 +147,10 @@ struct node_settings {
     int64_t event_keep;
     char webhook_private[8];
     char webhook_ca[NODE_PATH_SIZE];
+    char broker[NODE_BROKER_SIZE];
+    char broker_ca[NODE_PATH_SIZE];
+    char broker_config[NODE_PATH_SIZE];
+    int64_t broker_timeout;
 
     int64_t issuer_latency;
     int64_t issuer_jitter;
@@ -114,6 +164,18 @@ struct node_settings {
     int64_t ledger_pendings_max;
     int64_t ledger_transfers_max;
     int64_t ledger_segment_size;
+
+    char trace_service[64];
+    char trace_otlp[NODE_URL_SIZE];
+    char trace_zipkin[NODE_URL_SIZE];
+    char trace_ca[NODE_PATH_SIZE];
+    char trace_sampler[32];
+    char trace_sampler_arg[16];
+    int64_t trace_slow;
+    bool trace_trust;
+    int64_t trace_recent;
+    int64_t trace_parts_max;
+    int64_t trace_interval;
 };
 
 /* To webhook endpoints: those under way, and as many that rest. */
@@ -122,8 +184,27 @@ struct node_settings {
 extern const struct setting node_setting_table[];
 extern const size_t node_setting_count;
 
+enum node_state {
+    NODE_STARTING,
+    NODE_RUNNING,
+    NODE_DRAINING,
+};
+
+/* Services of other processes that a process may call. */
+enum node_peer {
+    NODE_PEER_LEDGER,
+    NODE_PEER_CARDS,
+    NODE_PEER_VAULT,
+    NODE_PEER_NETWORK,
+    NODE_PEER_COUNT,
+};
+
 struct node {
     struct node_settings settings;
+    uint32_t parts;         /* enum node_part: what this process is */
+    _Atomic uint32_t state; /* enum node_state */
+    /* Waited on while there is nothing to do but to wait; posted when the process is to end. */
+    sem_t *wake;
     char message[NODE_MESSAGE_SIZE]; /* why a role could not open */
     struct trace_log log;
 
@@ -131,6 +212,7 @@ struct node {
     struct os_disk *disk;
     struct os_entropy *entropy;
     struct os_file *lock_file;
+    struct measured_disk journal_disk;
 
     struct os_loop *resource_loop; /* requests, documents, payments */
     struct os_loop *sync_loop;     /* waits for the disk, for resource_loop */
@@ -138,13 +220,34 @@ struct node {
     struct os_loop *ledger_api_loop;
     struct net_loop *net_loop;
     struct net_loop *outbound_loop; /* sockets to webhook endpoints */
+    struct net_loop *traces_loop;   /* kept traces, sockets to collectors */
+    struct net_loop *peers_loop;    /* sockets to other services, and the operators' */
     bool loops_run;
+    struct pulse pulses[NODE_PULSES]; /* of the loops above, but those of sockets */
+    bool peers_loop_runs;             /* before the others do */
 
+    /* The ports that the services get: of this process, or of another. */
+    struct port_ledger *ledger_port;
+    struct port_rail *card_rail;
+    struct port_network *network_port; /* the card network as the card rail sees it */
+    struct port_vault *vault_port;
+
+    struct remote_auth_settings auth_settings;
+    struct remote_auth *auth;
+    struct remote_client *peers[NODE_PEER_COUNT]; /* NULL: in this process, or not needed */
+    _Atomic(const char *) waits_for;              /* a peer's name, while starting */
+    struct remote_server *internal;
+    struct net_server *internal_server;
+    uint16_t internal_port; /* 0: none */
+
+    struct traces *traces;
     struct ledger_engine *engine;
     struct issuer *issuer;
     struct vault *vault;
     struct cards *cards;
     struct document_store *documents;
+    /* Of the documents' services: the database's time, if several processes share it. */
+    struct os_clock service_clock;
     struct resource_runtime *runtime;
     struct payments *payments;
     struct bank *bank;
@@ -152,6 +255,9 @@ struct node {
     struct mobile *mobile;
     struct outbound *outbound;
     struct events *events;
+    struct os_loop *broker_loop; /* waits for the broker; NULL without one */
+    struct broker *broker;
+    struct relay *relay;
     struct api *api;
     struct net_tls *tls;
     struct net_server *server;
@@ -171,6 +277,7 @@ struct node {
  */
 struct role {
     const char *name;
+    uint32_t parts; /* enum node_part: it is there if one of them is; 0: always */
     /* Makes it, before any loop runs; node->message says what is wrong. */
     err_t (*open)(struct node *node);
     /* All loops run: begins its work. */
@@ -188,6 +295,24 @@ struct role {
 extern const struct role *const node_roles[];
 extern const size_t node_role_count;
 
+/* Which roles --roles asks for, into node->parts. False: node->message says why that cannot be. */
+bool node_parts_choose(struct node *node);
+/* Whether the role is of this process. */
+bool node_has(const struct node *node, const struct role *role);
+/* Sleeps; false if the process is to end. On the main thread. */
+bool node_pause(struct node *node, uint32_t ms);
+/* What every listener for operators tells. Any thread. */
+/* "127.0.0.1:8080" or "[::1]:8080" into an address and a port. */
+bool node_address_split(const char *text, char address[NODE_ADDRESS_SIZE], uint16_t *ret_port);
+/* Listens on ADDRESS:PORT; node->message says why not. `port` replaces it unless negative. */
+MUST_USE err_t node_listen(
+    struct node *node,
+    struct net_server *server,
+    const char *text,
+    int64_t port,
+    struct net_tls *tls,
+    uint16_t *ret_port);
+
 /* Opens every role; on failure what was opened stays, for node_close. */
 MUST_USE err_t node_open(struct node *node);
 /* Starts the loops and the roles. */
@@ -200,6 +325,15 @@ void node_close(struct node *node);
 __attribute__((format(printf, 2, 3))) void node_explain(struct node *node, const char *format, ...);
 /* "data/name" in the node's data folder. */
 void node_path(const struct node *node, const char *name, char out[NODE_PATH_SIZE + 64]);
+
+/* --- health.c --- */
+
+/* Whether requests can be served now; `why` gets a few words if not. Any thread. */
+bool node_has_started(const struct node *node);
+bool node_is_ready(void *context, struct buf *why);
+bool node_is_started(void *context, struct buf *why);
+/* Everything that the process measures, as Prometheus text. Any thread. */
+void node_metrics_render(void *context, struct buf *out);
 
 /* One metric without labels as Prometheus text. */
 void node_metric(

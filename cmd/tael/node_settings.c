@@ -7,6 +7,13 @@
         .name = name_, .kind = SETTING_TEXT, .offset = AT(member), .fallback = fallback_,          \
         .maximum = (int64_t)sizeof(((struct node_settings *)0)->member), .help = help_             \
     }
+/* A text that has an environment variable which others use too. */
+#define USUAL(name_, member, fallback_, variable_, help_)                                          \
+    {                                                                                              \
+        .name = name_, .kind = SETTING_TEXT, .offset = AT(member), .fallback = fallback_,          \
+        .maximum = (int64_t)sizeof(((struct node_settings *)0)->member), .help = help_,            \
+        .variable = variable_                                                                      \
+    }
 #define SWITCH(name_, member, help_)                                                               \
     {                                                                                              \
         .name = name_, .kind = SETTING_BOOLEAN, .offset = AT(member), .fallback = "false",         \
@@ -39,6 +46,17 @@
 const struct setting node_setting_table[] = {
     TEXT_OF("config", config, "", "A file with lines of NAME = VALUE for any of these settings."),
     TEXT_OF("data", data, "", "The data folder; made if it is not there."),
+    {
+        .name = "documents",
+        .kind = SETTING_TEXT,
+        .offset = AT(documents),
+        .fallback = "",
+        .maximum = NODE_DATABASE_SIZE,
+        .help = "postgres://...: the database of payments, customers and so on, which several "
+                "servers may share; better in TAEL_DOCUMENTS or a file, if it has a password. "
+                "Without it they are in the data folder.",
+        .secret = true,
+    },
     TEXT_OF("listen", listen, "127.0.0.1:8080", "ADDRESS:PORT of the API; port 0: a free one."),
     NUMBER("port", port, "-1", -1, 65535, NULL, "Replaces the port of --listen; -1: does not."),
     TEXT_OF(
@@ -51,14 +69,81 @@ const struct setting node_setting_table[] = {
         "admin-listen",
         admin_listen,
         "",
-        "ADDRESS:PORT of /livez, /readyz and /metrics. Without it /metrics is on the API's "
+        "ADDRESS:PORT of /livez, /readyz, /startupz, /metrics and /log-level. Without it /metrics "
+        "is on the API's "
         "listener, for this machine only."),
     TEXT_OF("tls-cert", tls_cert, "", "PEM file: the certificate and its chain; turns TLS on."),
     TEXT_OF("tls-key", tls_key, "", "PEM file: the certificate's private key."),
+    DURATION(
+        "drain-delay",
+        drain_delay,
+        "0s",
+        0,
+        HOUR,
+        "Between SIGTERM and the drain: /readyz says 503, requests are served as before, so that "
+        "load balancers can look away first."),
     DURATION("drain-timeout", drain_timeout, "10s", 0, HOUR, "At the end: for requests under way."),
     TEXT_OF("log-level", log_level, "info", "debug, info, warning or error."),
     SWITCH("allow-dumps", allow_dumps, "Core files and debuggers, which see keys: for tests only."),
     SWITCH("new-test-key", new_test_key, "Makes another test key, for when the first was lost."),
+
+    TEXT_OF(
+        "roles",
+        roles,
+        "all",
+        "What this process is: all, or some of ledger, vault, cards, payments, wallets, mobile, "
+        "events and api, with commas."),
+    TEXT_OF(
+        "ledger-at",
+        ledger_at,
+        "",
+        "Where the ledger is, if not here: HOST:PORT, several with commas, or file:PATH of a file "
+        "with one a line, which is read again every 5 s."),
+    TEXT_OF("cards-at", cards_at, "", "Where cards is, if not here: the same."),
+    TEXT_OF("vault-at", vault_at, "", "Where the vault is, if not here: the same."),
+    TEXT_OF(
+        "internal-listen",
+        internal_listen,
+        "",
+        "ADDRESS:PORT for the services of other processes; port 0: a free one."),
+    TEXT_OF(
+        "internal-key-file",
+        internal_key_file,
+        "",
+        "A file with a key of 32 characters or more that all services share: for one machine."),
+    TEXT_OF(
+        "internal-tls-ca",
+        internal_tls_ca,
+        "",
+        "PEM file: the authorities of the services' certificates, instead of a key."),
+    TEXT_OF(
+        "internal-tls-cert",
+        internal_tls_cert,
+        "",
+        "PEM file: this process's certificate, with a DNS name ROLE.DOMAIN for each role, and its "
+        "chain."),
+    TEXT_OF("internal-tls-key", internal_tls_key, "", "PEM file: its private key."),
+    TEXT_OF("internal-domain", internal_domain, "tael.internal", "The DOMAIN of those names."),
+    SWITCH(
+        "internal-plain",
+        internal_plain,
+        "With a key, requests may leave this machine in clear, card numbers too: only where the "
+        "network hides them."),
+    DURATION(
+        "internal-timeout",
+        internal_timeout,
+        "10s",
+        1,
+        10 * MINUTE,
+        "For another service to answer; then the outcome is unknown."),
+    NUMBER(
+        "internal-connections-max",
+        internal_connections_max,
+        "512",
+        1,
+        16384,
+        "connections",
+        "To one endpoint of another service."),
 
     NUMBER("rate-limit", rate_limit, "1000", 1, 1000000000, "requests a second", "Of one API key."),
     DURATION(
@@ -236,6 +321,30 @@ const struct setting node_setting_table[] = {
         "",
         "PEM file: authorities that https endpoints are believed by, instead of the system's."),
 
+    TEXT_OF(
+        "broker",
+        broker,
+        "",
+        "Where every event is published: kafka://HOST:PORT,.../TOPIC, kafkas://,\n"
+        "amqp://USER:PASSWORD@HOST:PORT/VHOST/EXCHANGE, amqps://. Empty: nowhere."),
+    TEXT_OF(
+        "broker-ca",
+        broker_ca,
+        "",
+        "PEM file: authorities that the broker is believed by, instead of the system's."),
+    TEXT_OF(
+        "broker-config",
+        broker_config,
+        "",
+        "Kafka: a file of librdkafka's settings, NAME=VALUE a line (SASL, say)."),
+    DURATION(
+        "broker-timeout",
+        broker_timeout,
+        "30s",
+        SECOND,
+        2 * MINUTE,
+        "The broker's time to confirm a group of events."),
+
     DURATION("issuer-latency", issuer_latency, "0ms", 0, HOUR, "Simulated issuer: of an answer."),
     DURATION("issuer-jitter", issuer_jitter, "0ms", 0, HOUR, "Simulated issuer: on top of that."),
     NUMBER(
@@ -309,6 +418,52 @@ const struct setting node_setting_table[] = {
         4 * MIB, /* the largest batch must fit */
         4 * GIB,
         "Of a file of the journal."),
+
+    USUAL("trace-service", trace_service, "tael", "OTEL_SERVICE_NAME", "service.name of traces."),
+    USUAL(
+        "trace-otlp",
+        trace_otlp,
+        "",
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        "Traces go to this OpenTelemetry collector, http://host:4318 (OTLP, JSON)."),
+    USUAL(
+        "trace-zipkin",
+        trace_zipkin,
+        "",
+        "OTEL_EXPORTER_ZIPKIN_ENDPOINT",
+        "Traces go to this Zipkin server, http://host:9411."),
+    USUAL(
+        "trace-ca",
+        trace_ca,
+        "",
+        "OTEL_EXPORTER_OTLP_CERTIFICATE",
+        "PEM file: authorities that collectors are believed by, instead of the system's."),
+    USUAL(
+        "trace-sampler",
+        trace_sampler,
+        "parentbased_always_on",
+        "OTEL_TRACES_SAMPLER",
+        "Which traces are kept: always_on, always_off, traceidratio, or one of these behind "
+        "parentbased_. Errors and slow ones are kept beside."),
+    USUAL(
+        "trace-sampler-arg",
+        trace_sampler_arg,
+        "",
+        "OTEL_TRACES_SAMPLER_ARG",
+        "The ratio of traceidratio, 0 to 1."),
+    DURATION("trace-slow", trace_slow, "1s", 0, HOUR, "Slower requests are kept; 0: none is."),
+    SWITCH(
+        "trace-trust", trace_trust, "Traces that clients began go on here; else a link is kept."),
+    NUMBER("trace-recent", trace_recent, "256", 0, 65536, "traces", "Kept for tael trace."),
+    NUMBER(
+        "trace-parts-max",
+        trace_parts_max,
+        "4096",
+        2,
+        65536,
+        "requests",
+        "Recorded at a time; others have a trace id only."),
+    DURATION("trace-interval", trace_interval, "1s", 1, MINUTE, "Until a batch of spans is sent."),
 };
 
 const size_t node_setting_count = sizeof(node_setting_table) / sizeof(node_setting_table[0]);

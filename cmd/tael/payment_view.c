@@ -1,12 +1,10 @@
 #include "payment_view.h"
 
+#include "object.h"
+
 #include "form/form.h"
 
 #include <stdio.h>
-
-#define AMOUNT_SIZE 96
-
-static const struct show_column pair_columns[] = {{.title = ""}, {.title = ""}};
 
 void
 payment_view_expand(struct buf *form, const char *prefix)
@@ -30,27 +28,17 @@ status_style(struct span status)
     return SHOW_YELLOW;
 }
 
+/* An empty cell if there is no such amount. */
 static void
 cell_amount(struct show_table *table, const struct json_value *object, const char *member)
 {
-    char text[AMOUNT_SIZE];
-    struct buf amount;
-    buf_init_fixed(&amount, text, sizeof(text));
     const struct json_value *value = client_member(object, member);
     if (value != NULL && value->kind == JSON_KIND_INTEGER) {
-        text_amount_append(&amount, client_i64(object, member, 0), client_text(object, "currency"));
+        struct span currency = client_text(object, "currency");
+        object_cell_amount(table, client_i64(object, member, 0), currency);
+    } else {
+        show_cell_span(table, SHOW_PLAIN, SPAN_EMPTY);
     }
-    show_cell_span(table, SHOW_PLAIN, buf_span(&amount));
-}
-
-static void
-cell_moment(struct show_table *table, const struct json_value *object)
-{
-    char text[AMOUNT_SIZE];
-    struct buf moment;
-    buf_init_fixed(&moment, text, sizeof(text));
-    text_moment_append(&moment, client_i64(object, "created", 0));
-    show_cell_span(table, SHOW_PLAIN, buf_span(&moment));
 }
 
 /* "visa 4242" */
@@ -68,15 +56,6 @@ cell_card(struct show_table *table, const struct json_value *charge)
         SPAN_PRINTF(brand),
         last4.size > 0 ? " " : "",
         SPAN_PRINTF(last4));
-}
-
-static void
-pair_text(struct show_table *table, const char *name, enum show_style style, struct span value)
-{
-    if (value.size > 0) {
-        show_cell(table, SHOW_DIM, "%s", name);
-        show_cell_span(table, style, value);
-    }
 }
 
 static void
@@ -101,7 +80,7 @@ static void
 add_charge(struct show_table *table, const struct json_value *charge)
 {
     const struct json_value *transaction = expanded(charge, "balance_transaction");
-    pair_text(table, "charge", SHOW_PLAIN, client_text(charge, "id"));
+    show_pair(table, "charge", SHOW_PLAIN, client_text(charge, "id"));
     show_cell(table, SHOW_DIM, "card");
     cell_card(table, charge);
     pair_amount(table, "refunded", charge, "amount_refunded");
@@ -116,29 +95,26 @@ payment_view_print(const struct json_value *intent)
     struct span status = client_text(intent, "status");
     const struct json_value *error = client_member(intent, "last_payment_error");
     const struct json_value *action = client_member(intent, "next_action");
-    show_table_begin(&table, pair_columns, 2);
-    pair_text(&table, "payment", SHOW_BOLD, client_text(intent, "id"));
-    pair_text(&table, "status", status_style(status), status);
+    show_table_begin(&table, show_pair_columns, SHOW_PAIR_COLUMNS);
+    show_pair(&table, "payment", SHOW_BOLD, client_text(intent, "id"));
+    show_pair(&table, "status", status_style(status), status);
     pair_amount(&table, "amount", intent, "amount");
     pair_amount(&table, "capturable", intent, "amount_capturable");
     pair_amount(&table, "received", intent, "amount_received");
     if (expanded(intent, "latest_charge") != NULL) {
         add_charge(&table, expanded(intent, "latest_charge"));
     }
-    pair_text(
+    show_pair(
         &table,
         "customer's page",
         SHOW_BOLD,
         client_text(client_member(action, "redirect_to_url"), "url"));
-    pair_text(&table, "error", SHOW_RED, client_text(error, "message"));
-    pair_text(&table, "decline code", SHOW_RED, client_text(error, "decline_code"));
-    pair_text(&table, "customer", SHOW_PLAIN, client_text(intent, "customer"));
-    pair_text(&table, "description", SHOW_PLAIN, client_text(intent, "description"));
-    show_cell(&table, SHOW_DIM, "created");
-    cell_moment(&table, intent);
-    bool printed = show_table_print(&table);
-    show_table_release(&table);
-    return printed;
+    show_pair(&table, "error", SHOW_RED, client_text(error, "message"));
+    show_pair(&table, "decline code", SHOW_RED, client_text(error, "decline_code"));
+    show_pair(&table, "customer", SHOW_PLAIN, client_text(intent, "customer"));
+    show_pair(&table, "description", SHOW_PLAIN, client_text(intent, "description"));
+    object_pair_created(&table, intent);
+    return show_table_finish(&table);
 }
 
 bool
@@ -146,18 +122,15 @@ payment_view_refund(const struct json_value *refund)
 {
     struct show_table table;
     struct span status = client_text(refund, "status");
-    show_table_begin(&table, pair_columns, 2);
-    pair_text(&table, "refund", SHOW_BOLD, client_text(refund, "id"));
-    pair_text(&table, "status", status_style(status), status);
+    show_table_begin(&table, show_pair_columns, SHOW_PAIR_COLUMNS);
+    show_pair(&table, "refund", SHOW_BOLD, client_text(refund, "id"));
+    show_pair(&table, "status", status_style(status), status);
     pair_amount(&table, "amount", refund, "amount");
-    pair_text(&table, "payment", SHOW_PLAIN, client_text(refund, "payment_intent"));
-    pair_text(&table, "charge", SHOW_PLAIN, client_text(refund, "charge"));
-    pair_text(&table, "reason", SHOW_PLAIN, client_text(refund, "reason"));
-    show_cell(&table, SHOW_DIM, "created");
-    cell_moment(&table, refund);
-    bool printed = show_table_print(&table);
-    show_table_release(&table);
-    return printed;
+    show_pair(&table, "payment", SHOW_PLAIN, client_text(refund, "payment_intent"));
+    show_pair(&table, "charge", SHOW_PLAIN, client_text(refund, "charge"));
+    show_pair(&table, "reason", SHOW_PLAIN, client_text(refund, "reason"));
+    object_pair_created(&table, refund);
+    return show_table_finish(&table);
 }
 
 bool
@@ -180,7 +153,7 @@ payment_view_list(const struct json_value *data)
         const struct json_value *charge = expanded(intent, "latest_charge");
         struct span status = client_text(intent, "status");
         show_cell_span(&table, SHOW_PLAIN, client_text(intent, "id"));
-        cell_moment(&table, intent);
+        object_cell_created(&table, intent);
         cell_amount(&table, intent, "amount");
         cell_amount(&table, intent, "amount_received");
         cell_amount(&table, charge, "amount_refunded");
@@ -188,7 +161,5 @@ payment_view_list(const struct json_value *data)
         cell_card(&table, charge);
         show_cell_span(&table, SHOW_PLAIN, client_text(intent, "description"));
     }
-    bool printed = show_table_print(&table);
-    show_table_release(&table);
-    return printed;
+    return show_table_finish(&table);
 }

@@ -1,10 +1,9 @@
 /* `tael payments list, show, capture, cancel, refund`. */
-#include "client.h"
+#include "object.h"
 #include "payment_view.h"
 
 #include "form/form.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #define FORM_MAX    (1U << 16)
@@ -56,43 +55,26 @@ static const struct setting refund_settings[] = {
     CLIENT_OPTIONS(struct payments_options),
 };
 
-/* One run of a command: its options, the words besides them, the connection, a form. */
+/* One run of a command, with a form. */
 struct run {
-    const struct command *command;
     struct payments_options options;
-    struct client *client;
-    struct span id; /* the word, if the command takes one */
+    struct object_run object;
     struct buf form;
     char target_text[TARGET_SIZE];
 };
 
-/* Reads the options and opens the client. */
 static int
 begin(struct run *run, const struct command *command, struct command_options options, char **argv)
 {
-    run->command = command;
-    run->client = NULL;
-    run->id = SPAN_EMPTY;
     buf_init(&run->form, FORM_MAX);
     options.values = &run->options;
-    int positional = 0;
-    int status = command_options(command, &options, argv, &positional);
-    if (status != COMMAND_GO_ON) {
-        return status;
-    }
-    if (options.positional_max > 0) {
-        run->id = span_from_cstr(argv[1]);
-        if (!text_is_id(run->id)) {
-            return command_misuse(command, "'%.80s' is no id", argv[1]);
-        }
-    }
-    return client_open(command, &run->options.client, &run->client);
+    return object_begin(&run->object, command, options, &run->options.client, argv);
 }
 
 static int
 end(struct run *run, int status)
 {
-    client_close(&run->client);
+    client_close(&run->object.client);
     buf_release(&run->form);
     explicit_bzero(&run->options, sizeof(run->options));
     return status;
@@ -105,7 +87,7 @@ intent_target(struct run *run, const char *action)
     struct buf path;
     buf_init_fixed(&path, run->target_text, sizeof(run->target_text));
     buf_append_cstr(&path, "/v1/payment_intents/");
-    buf_append_span(&path, run->id);
+    buf_append_span(&path, run->object.id);
     buf_append_cstr(&path, action);
     return buf_span(&path);
 }
@@ -124,14 +106,9 @@ post(struct run *run, struct span target, bool (*print)(const struct json_value 
         .idempotency_key = given[0] != '\0' ? given : new_key,
     };
     struct client_answer answer;
-    int status = client_call(run->client, &request, &answer);
+    int status = client_call(run->object.client, &request, &answer);
     if (status == COMMAND_GO_ON) {
-        status = COMMAND_OK;
-        if (run->options.client.json) {
-            client_answer_print(&answer);
-        } else if (!print(answer.root)) {
-            status = COMMAND_FAILED;
-        }
+        status = object_print(&run->object, &answer, print);
     }
     client_answer_release(&answer);
     return status;
@@ -146,15 +123,16 @@ append_amount(struct run *run, const char *name)
     }
     struct client_request request = {.method = HTTP_METHOD_GET, .target = intent_target(run, "")};
     struct client_answer answer;
-    int status = client_call(run->client, &request, &answer);
+    int status = client_call(run->object.client, &request, &answer);
     if (status == COMMAND_GO_ON) {
         int64_t amount = 0;
         const struct currency *currency = currency_find(client_text(answer.root, "currency"));
         if (currency == NULL) {
-            status = command_fail(run->command, "the payment's currency is unknown here");
+            status = command_fail(run->object.command, "the payment's currency is unknown here");
         } else if (
             text_amount_parse(span_from_cstr(run->options.amount), currency, &amount) != ERR_OK) {
-            status = command_misuse(run->command, "--amount is no amount of %s", currency->code);
+            status =
+                command_misuse(run->object.command, "--amount is no amount of %s", currency->code);
         } else {
             form_append_i64(&run->form, name, amount);
         }
@@ -172,26 +150,6 @@ expand_for_people(struct run *run)
 }
 
 static int
-print_list(struct run *run, const struct client_answer *answer)
-{
-    if (run->options.client.json) {
-        client_answer_print(answer);
-        return COMMAND_OK;
-    }
-    const struct json_value *data = client_member(answer->root, "data");
-    if (!payment_view_list(data)) {
-        return COMMAND_FAILED;
-    }
-    if (data == NULL || data->child_count == 0) {
-        (void)puts("There are no payments.");
-    } else if (client_bool(answer->root, "has_more")) {
-        struct span last = client_text(data->last_child, "id");
-        (void)printf("There are more: --after=%.*s\n", SPAN_PRINTF(last));
-    }
-    return COMMAND_OK;
-}
-
-static int
 run_list(const struct command *command, int argc, char **argv)
 {
     (void)argc;
@@ -201,13 +159,7 @@ run_list(const struct command *command, int argc, char **argv)
         return end(&run, status);
     }
     struct buf target;
-    form_append_i64(&run.form, "limit", run.options.limit);
-    if (run.options.customer[0] != '\0') {
-        form_append(&run.form, "customer", span_from_cstr(run.options.customer));
-    }
-    if (run.options.after[0] != '\0') {
-        form_append(&run.form, "starting_after", span_from_cstr(run.options.after));
-    }
+    object_list_form(&run.form, run.options.limit, run.options.customer, run.options.after);
     if (!run.options.client.json) {
         payment_view_expand(&run.form, "data.");
     }
@@ -216,9 +168,10 @@ run_list(const struct command *command, int argc, char **argv)
     buf_append_span(&target, buf_span(&run.form));
     struct client_request request = {.method = HTTP_METHOD_GET, .target = buf_span(&target)};
     struct client_answer answer;
-    status = client_call(run.client, &request, &answer);
+    status = client_call(run.object.client, &request, &answer);
     if (status == COMMAND_GO_ON) {
-        status = print_list(&run, &answer);
+        status =
+            object_print_list(&run.object, &answer, payment_view_list, "There are no payments.");
     }
     client_answer_release(&answer);
     return end(&run, status);
@@ -243,14 +196,9 @@ run_show(const struct command *command, int argc, char **argv)
     buf_append_span(&target, buf_span(&run.form));
     struct client_request request = {.method = HTTP_METHOD_GET, .target = buf_span(&target)};
     struct client_answer answer;
-    status = client_call(run.client, &request, &answer);
+    status = client_call(run.object.client, &request, &answer);
     if (status == COMMAND_GO_ON) {
-        status = COMMAND_OK;
-        if (run.options.client.json) {
-            client_answer_print(&answer);
-        } else if (!payment_view_print(answer.root)) {
-            status = COMMAND_FAILED;
-        }
+        status = object_print(&run.object, &answer, payment_view_print);
     }
     client_answer_release(&answer);
     return end(&run, status);
@@ -301,7 +249,7 @@ run_refund(const struct command *command, int argc, char **argv)
         status = append_amount(&run, "amount");
     }
     if (status == COMMAND_GO_ON) {
-        form_append(&run.form, "payment_intent", run.id);
+        form_append(&run.form, "payment_intent", run.object.id);
         if (run.options.reason[0] != '\0') {
             form_append(&run.form, "reason", span_from_cstr(run.options.reason));
         }

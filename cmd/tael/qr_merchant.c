@@ -15,8 +15,6 @@
 #define OBJECT_ADDITIONAL    62
 #define OBJECT_RFU           65
 
-static const struct show_column pair_columns[] = {{.title = ""}, {.title = ""}};
-
 static int64_t
 api_amount(const struct emvqr_code *code, int64_t amount)
 {
@@ -157,7 +155,7 @@ qr_print_merchant(struct span text, const struct emvqr_code *code)
     (void)text;
     struct show_table table;
     const char *initiation = initiation_name(code->initiation);
-    show_table_begin(&table, pair_columns, sizeof(pair_columns) / sizeof(pair_columns[0]));
+    show_table_begin(&table, show_pair_columns, SHOW_PAIR_COLUMNS);
     pair(&table, "scheme", span_from_cstr(emvqr_scheme_name(emvqr_code_scheme(code))));
     pair(&table, "use", span_from_cstr(initiation));
     if (code->has_amount) {

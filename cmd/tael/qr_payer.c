@@ -15,8 +15,6 @@
 #define SHOWN_FIRST 6
 #define SHOWN_LAST  4
 
-static const struct show_column pair_columns[] = {{.title = ""}, {.title = ""}};
-
 static void
 print_buf(struct buf *out)
 {
@@ -88,30 +86,46 @@ has_text(const struct emvqr_consumer_node *node)
            is_text(node->value);
 }
 
+/* An object that holds no others, as it is shown. */
+struct leaf {
+    char path_text[PATH_SIZE];
+    char value_text[VALUE_SIZE];
+    struct buf path;
+    struct buf value;
+    struct span text; /* empty if it has none */
+};
+
+/* False: it holds others. */
+static bool
+leaf_read(struct leaf *leaf, const struct emvqr_consumer *code, uint32_t index)
+{
+    const struct emvqr_consumer_node *node = &code->nodes[index];
+    if (node->child_count > 0) {
+        return false;
+    }
+    buf_init_fixed(&leaf->path, leaf->path_text, sizeof(leaf->path_text));
+    buf_init_fixed(&leaf->value, leaf->value_text, sizeof(leaf->value_text));
+    append_path(&leaf->path, code, index);
+    append_value(&leaf->value, node);
+    leaf->text = has_text(node) ? node->value : SPAN_EMPTY;
+    return true;
+}
+
 bool
 qr_print_consumer(const struct emvqr_consumer *code)
 {
     struct show_table table;
-    show_table_begin(&table, pair_columns, sizeof(pair_columns) / sizeof(pair_columns[0]));
+    show_table_begin(&table, show_pair_columns, SHOW_PAIR_COLUMNS);
     for (uint32_t i = 0; i < code->node_count; i++) {
-        const struct emvqr_consumer_node *node = &code->nodes[i];
-        char path_text[PATH_SIZE];
-        char value_text[VALUE_SIZE];
-        struct buf path;
-        struct buf value;
-        if (node->child_count > 0) {
+        struct leaf leaf;
+        if (!leaf_read(&leaf, code, i)) {
             continue;
         }
-        buf_init_fixed(&path, path_text, sizeof(path_text));
-        buf_init_fixed(&value, value_text, sizeof(value_text));
-        append_path(&path, code, i);
-        append_value(&value, node);
-        show_cell_span(&table, SHOW_DIM, buf_span(&path));
-        show_cell_span(&table, SHOW_PLAIN, has_text(node) ? node->value : buf_span(&value));
+        struct span shown = leaf.text.size > 0 ? leaf.text : buf_span(&leaf.value);
+        show_cell_span(&table, SHOW_DIM, buf_span(&leaf.path));
+        show_cell_span(&table, SHOW_PLAIN, shown);
     }
-    bool good = show_table_print(&table);
-    show_table_release(&table);
-    return good;
+    return show_table_finish(&table);
 }
 
 bool
@@ -127,22 +141,14 @@ qr_print_consumer_json(const struct emvqr_consumer *code)
     json_key(&json, "objects");
     json_array_begin(&json);
     for (uint32_t i = 0; i < code->node_count; i++) {
-        const struct emvqr_consumer_node *node = &code->nodes[i];
-        char path_text[PATH_SIZE];
-        char value_text[VALUE_SIZE];
-        struct buf path;
-        struct buf value;
-        if (node->child_count > 0) {
+        struct leaf leaf;
+        if (!leaf_read(&leaf, code, i)) {
             continue;
         }
-        buf_init_fixed(&path, path_text, sizeof(path_text));
-        buf_init_fixed(&value, value_text, sizeof(value_text));
-        append_path(&path, code, i);
-        append_value(&value, node);
         json_object_begin(&json);
-        json_member_text(&json, "path", buf_span(&path));
-        json_member_text(&json, "value", buf_span(&value));
-        json_member_text_or_null(&json, "text", has_text(node) ? node->value : SPAN_EMPTY);
+        json_member_text(&json, "path", buf_span(&leaf.path));
+        json_member_text(&json, "value", buf_span(&leaf.value));
+        json_member_text_or_null(&json, "text", leaf.text);
         json_object_end(&json);
     }
     json_array_end(&json);
@@ -187,18 +193,23 @@ qr_print_upi(const struct emvqr_upi *upi)
 {
     const struct upi_text texts[] = UPI_TEXTS(upi);
     struct show_table table;
-    show_table_begin(&table, pair_columns, sizeof(pair_columns) / sizeof(pair_columns[0]));
+    show_table_begin(&table, show_pair_columns, SHOW_PAIR_COLUMNS);
     pair_rupees(&table, "amount", upi->has_amount, upi->amount);
     pair_rupees(&table, "minimum", upi->has_minimum, upi->minimum);
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
-        if (texts[i].value.size > 0) {
-            show_cell(&table, SHOW_DIM, "%s", texts[i].name);
-            show_cell_span(&table, SHOW_PLAIN, texts[i].value);
-        }
+        show_pair(&table, texts[i].name, SHOW_PLAIN, texts[i].value);
     }
-    bool good = show_table_print(&table);
-    show_table_release(&table);
-    return good;
+    return show_table_finish(&table);
+}
+
+static void
+member_amount(struct json_writer *json, const char *name, bool has, int64_t amount)
+{
+    if (has) {
+        json_member_i64(json, name, amount);
+    } else {
+        json_member_null(json, name);
+    }
 }
 
 bool
@@ -212,16 +223,8 @@ qr_print_upi_json(const struct emvqr_upi *upi)
     json_object_begin(&json);
     json_member_cstr(&json, "kind", "upi");
     json_member_cstr(&json, "currency", "inr");
-    if (upi->has_amount) {
-        json_member_i64(&json, "amount", upi->amount);
-    } else {
-        json_member_null(&json, "amount");
-    }
-    if (upi->has_minimum) {
-        json_member_i64(&json, "minimum", upi->minimum);
-    } else {
-        json_member_null(&json, "minimum");
-    }
+    member_amount(&json, "amount", upi->has_amount, upi->amount);
+    member_amount(&json, "minimum", upi->has_minimum, upi->minimum);
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
         json_member_text_or_null(&json, texts[i].name, texts[i].value);
     }

@@ -1,55 +1,11 @@
-/* The HTTP front: its routes, the public listener, and the operators' one if there is. */
+/* The HTTP front: its routes and the public listener. */
 #include "roles.h"
 
 #include "base/assert.h"
 #include "books/books.h"
-#include "os/process.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-
-/* ---------------------------------------------------------------------------------- health */
-
-static bool
-is_ready(void *context, struct buf *why)
-{
-    const struct node *node = context;
-    for (size_t i = 0; i < node_role_count; i++) {
-        if (node_roles[i]->healthy != NULL && !node_roles[i]->healthy(node, why)) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static void
-write_metrics(void *context, struct buf *out)
-{
-    const struct node *node = context;
-    for (size_t i = 0; i < node_role_count; i++) {
-        if (node_roles[i]->metrics != NULL) {
-            node_roles[i]->metrics(node, out);
-        }
-    }
-    struct os_usage usage = os_process_usage();
-    buf_append_format(
-        out,
-        "# HELP process_cpu_seconds_total CPU time.\n# TYPE process_cpu_seconds_total counter\n"
-        "process_cpu_seconds_total{mode=\"user\"} %" PRIu64 ".%09" PRIu64 "\n"
-        "process_cpu_seconds_total{mode=\"system\"} %" PRIu64 ".%09" PRIu64 "\n",
-        usage.cpu_user_ns / OS_NS_PER_S,
-        usage.cpu_user_ns % OS_NS_PER_S,
-        usage.cpu_system_ns / OS_NS_PER_S,
-        usage.cpu_system_ns % OS_NS_PER_S);
-    node_metric(out, "process_resident_memory_bytes", "gauge", "Resident memory.", usage.rss_bytes);
-    node_metric(
-        out,
-        "tael_log_lines_dropped_total",
-        "counter",
-        "Log lines that could not be written.",
-        trace_log_dropped(&node->log));
-}
 
 static void
 api_role_metrics(const struct node *node, struct buf *out)
@@ -93,58 +49,7 @@ api_role_metrics(const struct node *node, struct buf *out)
         out, "tael_net_refused_total", "counter", "Requests that are no valid HTTP.", refused);
 }
 
-/* -------------------------------------------------------------------------------- listeners */
-
-/* "127.0.0.1:8080", "[::1]:8080". */
-static bool
-address_split(const char *text, char address[NODE_ADDRESS_SIZE], uint16_t *ret_port)
-{
-    const char *colon = strrchr(text, ':');
-    uint64_t port;
-    if (colon == NULL || !span_parse_u64(span_from_cstr(colon + 1), &port) || port > UINT16_MAX) {
-        return false;
-    }
-    size_t size = (size_t)(colon - text);
-    if (size > 2 && text[0] == '[' && text[size - 1] == ']') {
-        text++;
-        size -= 2;
-    } else if (memchr(text, ':', size) != NULL) {
-        return false;
-    }
-    memcpy(address, text, size);
-    address[size] = '\0';
-    *ret_port = (uint16_t)port;
-    return size > 0;
-}
-
-static err_t
-listen_on(
-    struct node *node,
-    struct net_server *server,
-    const char *text,
-    struct net_tls *tls,
-    uint16_t *ret_port)
-{
-    char address[NODE_ADDRESS_SIZE];
-    struct net_listen listen = {.address = address, .tls = tls};
-    err_t result = address_split(text, address, &listen.port) ? ERR_OK : ERR_INVALID;
-    if (server == node->server && node->settings.port >= 0) {
-        listen.port = (uint16_t)node->settings.port;
-    }
-    if (result == ERR_OK) {
-        result = net_server_listen(server, &listen, ret_port);
-    }
-    if (result != ERR_OK) {
-        node_explain(
-            node,
-            "cannot listen on %s: %s",
-            text,
-            result == ERR_INVALID  ? "not an ADDRESS:PORT"
-            : result == ERR_EXISTS ? "the address is in use"
-                                   : err_text(result));
-    }
-    return result;
-}
+/* --------------------------------------------------------------------------------- listener */
 
 static err_t
 tls_open(struct node *node)
@@ -187,19 +92,13 @@ server_settings(const struct node_settings *settings)
 }
 
 static err_t
-servers_open(struct node *node)
+server_open(struct node *node)
 {
     struct net_server_settings net = server_settings(&node->settings);
     struct net_server_hooks hooks = api_hooks(node->api);
     TRY(net_server_create(node->net_loop, &net, &hooks, &node->server));
-    TRY(listen_on(node, node->server, node->settings.listen, node->tls, &node->port));
-    if (node->settings.admin_listen[0] == '\0') {
-        return ERR_OK;
-    }
-    hooks = api_admin_hooks(node->api);
-    TRY(net_server_create(node->net_loop, &net, &hooks, &node->admin_server));
-    return listen_on(
-        node, node->admin_server, node->settings.admin_listen, NULL, &node->admin_port);
+    return node_listen(
+        node, node->server, node->settings.listen, node->settings.port, node->tls, &node->port);
 }
 
 /* The links that are handed out begin with it. */
@@ -258,6 +157,13 @@ role_api_tables(const struct node *node, struct api_routes tables[API_ROUTE_TABL
     return count;
 }
 
+static bool
+operate(void *context, struct net_exchange *exchange)
+{
+    struct node *node = context;
+    return traces_operate(node->traces, exchange);
+}
+
 static err_t
 front_open(struct node *node)
 {
@@ -267,17 +173,24 @@ front_open(struct node *node)
         .runtime = node->runtime,
         .net = node->net_loop,
         .ledger_loop = node->ledger_api_loop,
-        .ledger = ledger_engine_port(node->engine),
+        .ledger = node->ledger_port,
         .clock = node->clock,
         .entropy = node->entropy,
         .log = &node->log,
+        .recorder = traces_recorder(node->traces),
+        .trace_trust = node->settings.trace_trust,
         .tables = tables,
         .table_count = table_count,
-        .health = {.context = node, .ready = is_ready, .metrics = write_metrics},
+        .health =
+            {.context = node,
+             .ready = node_is_ready,
+             .started = node_is_started,
+             .metrics = node_metrics_render,
+             .operate = operate},
         .metrics_on_main = node->settings.admin_listen[0] == '\0',
         .form_bytes_max = (uint64_t)node->settings.form_max,
         .ledger_is_reserved = books_ledger_is_ours,
-        .ledger_live = !cards_rail(node->cards)->simulated,
+        .ledger_live = !node->card_rail->simulated,
     };
     return api_create(&parts, &node->api);
 }
@@ -291,7 +204,7 @@ api_role_open(struct node *node)
         result = front_open(node);
     }
     if (result == ERR_OK) {
-        result = servers_open(node);
+        result = server_open(node);
     }
     if (result == ERR_OK) {
         result = public_url_make(node); /* the port is known now */
@@ -306,24 +219,17 @@ static void
 api_role_start(struct node *node)
 {
     net_server_start(node->server);
-    if (node->admin_server != NULL) {
-        net_server_start(node->admin_server);
-    }
 }
 
 static void
 api_role_drain(struct node *node)
 {
     net_server_stop(node->server, (uint32_t)node->settings.drain_timeout);
-    if (node->admin_server != NULL) {
-        net_server_stop(node->admin_server, 0);
-    }
 }
 
 static void
 api_role_close(struct node *node)
 {
-    net_server_destroy(&node->admin_server);
     net_server_destroy(&node->server);
     api_destroy(&node->api);
     net_tls_destroy(&node->tls);
@@ -331,6 +237,7 @@ api_role_close(struct node *node)
 
 const struct role role_api = {
     .name = "api",
+    .parts = NODE_API,
     .open = api_role_open,
     .start = api_role_start,
     .drain = api_role_drain,

@@ -2,6 +2,7 @@
 #include "roles.h"
 
 #include "base/assert.h"
+#include "base/list.h"
 
 #include <stdio.h>
 
@@ -10,10 +11,21 @@
 #define UNHEALTHY_NS (10 * OS_NS_PER_S)
 
 static void
-runtime_log(void *context, const char *request_id, err_t code, const char *what)
+runtime_log(
+    void *context,
+    const char *request_id,
+    const struct trace_context *trace,
+    err_t code,
+    const char *what)
 {
     struct node *node = context;
-    if (code == ERR_DATABASE || code == ERR_DISK_FULL || code == ERR_IO ||
+    char trace_id[TRACECONTEXT_TRACE_ID_SIZE + 1] = "";
+    if (trace_context_is_set(trace)) {
+        tracecontext_trace_id_format(trace->trace_id, trace_id);
+    }
+    /* Closed: the database's connection, or that of another service. */
+    bool closed = code == ERR_CLOSED && node->documents->shared != NULL;
+    if (closed || code == ERR_DATABASE || code == ERR_DISK_FULL || code == ERR_IO ||
         code == ERR_OUTCOME_UNKNOWN) {
         atomic_store(&node->documents_failed_ns, os_monotonic_ns(node->clock));
     }
@@ -21,8 +33,9 @@ runtime_log(void *context, const char *request_id, err_t code, const char *what)
         &node->log,
         TRACE_ERROR,
         "resource",
-        span_from_cstr(request_id),
+        span_from_cstr(trace_id),
         "operation failed",
+        trace_cstr("request", request_id),
         trace_cstr("what", what),
         trace_cstr("error", err_name(code)));
 }
@@ -37,6 +50,7 @@ static const struct {
     {mobile_kinds, &mobile_kind_count},
     {payments_kinds, &payments_kind_count},
     {events_kinds, &events_kind_count},
+    {relay_kinds, &relay_kind_count},
 };
 
 static err_t
@@ -51,15 +65,34 @@ documents_open(struct node *node)
         }
     }
     char path[NODE_PATH_SIZE + 64];
-    char url[NODE_PATH_SIZE + 80];
+    char file[NODE_PATH_SIZE + 80];
     char message[DOCUMENT_MESSAGE_SIZE] = "";
     node_path(node, "tael.db", path);
-    (void)snprintf(url, sizeof(url), "sqlite:%s", path);
+    (void)snprintf(file, sizeof(file), "sqlite:%s", path);
+    const char *url = node->settings.documents[0] == '\0' ? file : node->settings.documents;
     err_t result = document_store_open(url, kinds, count, &node->documents, message);
     if (result != ERR_OK) {
         node_explain(node, "documents: %s", message[0] == '\0' ? err_text(result) : message);
     }
     return result;
+}
+
+/* ------------------------------------------------------------------------------------- clock */
+
+static uint64_t
+service_wall_ns(struct os_clock *clock)
+{
+    const struct node *node = CONTAINER_OF(clock, struct node, service_clock);
+    const struct document_shared_ops *shared = node->documents->shared;
+    uint64_t now_ns = os_wall_ns(node->clock);
+    /* Leases and times of rows are compared by processes on several machines. */
+    return shared == NULL ? now_ns : now_ns + (uint64_t)shared->clock_ahead_ns(node->documents);
+}
+
+static uint64_t
+service_monotonic_ns(struct os_clock *clock)
+{
+    return os_monotonic_ns(CONTAINER_OF(clock, struct node, service_clock)->clock);
 }
 
 static err_t
@@ -69,10 +102,10 @@ runtime_open(struct node *node)
     const struct resource_parts parts = {
         .loop = node->resource_loop,
         .sync_loop = node->sync_loop,
-        .clock = node->clock,
+        .clock = &node->service_clock,
         .entropy = node->entropy,
         .documents = node->documents,
-        .vault = vault_port(node->vault),
+        .vault = node->vault_port,
         .settings =
             {
                 .rate_per_key = (uint64_t)settings->rate_limit,
@@ -82,7 +115,9 @@ runtime_open(struct node *node)
                 .search_looked_max = (uint32_t)settings->search_max,
                 .idempotency_keep_ns = (uint64_t)settings->idempotency_keep * OS_NS_PER_MS,
             },
-        .refuse_live = cards_rail(node->cards)->simulated,
+        .refuse_live = node->card_rail->simulated,
+        .recorder = traces_recorder(node->traces),
+        .documents_system = node->documents->shared == NULL ? "sqlite" : "postgresql",
         .log = runtime_log,
         .log_context = node,
     };
@@ -93,6 +128,8 @@ static err_t
 documents_role_open(struct node *node)
 {
     TRY(documents_open(node));
+    node->service_clock =
+        (struct os_clock){.wall_ns = service_wall_ns, .monotonic_ns = service_monotonic_ns};
     err_t result = runtime_open(node);
     if (result != ERR_OK) {
         node_explain(node, "documents: %s", err_text(result));
@@ -113,6 +150,11 @@ documents_role_close(struct node *node)
 static bool
 documents_role_healthy(const struct node *node, struct buf *why)
 {
+    const struct document_shared_ops *shared = node->documents->shared;
+    if (shared != NULL && !shared->connected(node->documents)) {
+        buf_append_cstr(why, "the documents' database cannot be reached");
+        return false;
+    }
     uint64_t failed_ns = atomic_load(&node->documents_failed_ns);
     if (failed_ns != 0 && os_monotonic_ns(node->clock) - failed_ns < UNHEALTHY_NS) {
         buf_append_cstr(why, "documents cannot be written");
@@ -121,9 +163,18 @@ documents_role_healthy(const struct node *node, struct buf *why)
     return true;
 }
 
+static void
+documents_role_metrics(const struct node *node, struct buf *out)
+{
+    (void)node;
+    resource_metrics_render(out);
+}
+
 const struct role role_documents = {
     .name = "documents",
+    .parts = NODE_DOCUMENTS,
     .open = documents_role_open,
     .close = documents_role_close,
     .healthy = documents_role_healthy,
+    .metrics = documents_role_metrics,
 };

@@ -81,13 +81,14 @@ service_open(struct node *node)
     struct events_parts parts = {
         .runtime = node->runtime,
         .loop = node->resource_loop,
-        .clock = node->clock,
+        .clock = &node->service_clock,
         .entropy = node->entropy,
         .documents = node->documents,
         .disk = node->disk,
         .folder = folder,
         .http = outbound_port(node->outbound),
         .log = &node->log,
+        .recorder = traces_recorder(node->traces),
     };
     TRY(settings_of(node, &parts.settings));
     err_t result = events_create(&parts, &node->events, message);
@@ -134,6 +135,8 @@ static void
 events_role_metrics(const struct node *node, struct buf *out)
 {
     struct events_health health = events_health(node->events);
+    struct outbound_pools pools;
+    outbound_count(node->outbound, &pools);
 
     const struct {
         const char *name, *kind, *help;
@@ -142,6 +145,13 @@ events_role_metrics(const struct node *node, struct buf *out)
         {"tael_webhook_endpoints", "gauge", "Enabled.", health.endpoints},
         {"tael_webhook_queued", "gauge", "Deliveries without an end.", health.queued},
         {"tael_webhook_in_flight", "gauge", "Attempts under way.", health.in_flight},
+        {"tael_webhook_endpoints_due",
+         "gauge",
+         "With a delivery that waits.",
+         health.due_endpoints},
+        {"tael_outbound_origins", "gauge", "That have a pool.", pools.origins},
+        {"tael_outbound_connections", "gauge", "Open in the pools.", pools.connections},
+        {"tael_outbound_waiting", "gauge", "Waiting for a connection.", pools.waiting},
         {"tael_webhook_created_total", "counter", "Deliveries.", health.created},
         {"tael_webhook_given_up_total", "counter", "Deliveries given up.", health.given_up},
         {"tael_webhook_disabled_total", "counter", "Endpoints disabled by us.", health.disabled},
@@ -152,11 +162,16 @@ events_role_metrics(const struct node *node, struct buf *out)
     }
     buf_append_format(
         out,
+        "# HELP tael_outbox_lag_seconds How long the oldest event waits to become deliveries.\n"
+        "# TYPE tael_outbox_lag_seconds gauge\n"
+        "tael_outbox_lag_seconds %" PRIu64 ".%03" PRIu64 "\n"
         "# HELP tael_webhook_overdue_seconds How long the delivery that is due longest waits.\n"
         "# TYPE tael_webhook_overdue_seconds gauge\n"
         "tael_webhook_overdue_seconds %" PRIu64 ".%03" PRIu64 "\n"
         "# HELP tael_webhook_attempts_total Attempts by how they ended.\n"
         "# TYPE tael_webhook_attempts_total counter\n",
+        health.lag_ms / 1000,
+        health.lag_ms % 1000,
         health.overdue_ms / 1000,
         health.overdue_ms % 1000);
     for (uint32_t i = 0; i < EVENTS_OUTCOME_COUNT; i++) {
@@ -170,6 +185,7 @@ events_role_metrics(const struct node *node, struct buf *out)
 
 const struct role role_events = {
     .name = "events",
+    .parts = NODE_EVENTS,
     .open = events_role_open,
     .drain = events_role_drain,
     .close = events_role_close,

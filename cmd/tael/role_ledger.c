@@ -22,7 +22,7 @@ ledger_role_open(struct node *node)
     (void)snprintf(url, sizeof(url), "journal:%s", folder);
     struct ledger_engine_settings settings = ledger_engine_settings_default();
     settings.url = url;
-    settings.disk = node->disk;
+    settings.disk = measured_disk_init(&node->journal_disk, node->disk);
     settings.clock = node->clock;
     settings.loops = os_loops_real();
     settings.store.loops = os_loops_real();
@@ -40,8 +40,10 @@ ledger_role_open(struct node *node)
     if (result != ERR_OK) {
         node_explain(
             node, "ledger: %s", error.message[0] == '\0' ? err_text(result) : error.message);
+        return result;
     }
-    return result;
+    node->ledger_port = ledger_engine_port(node->engine);
+    return ERR_OK;
 }
 
 static void
@@ -72,6 +74,8 @@ static void
 ledger_role_metrics(const struct node *node, struct buf *out)
 {
     struct ledger_engine_status status;
+    ledger_engine_metrics_render(out);
+    measured_disk_metrics_render(out);
     ledger_engine_status(node->engine, &status);
     node_metric(
         out,
@@ -107,6 +111,7 @@ ledger_role_metrics(const struct node *node, struct buf *out)
 
 const struct role role_ledger = {
     .name = "ledger",
+    .parts = NODE_LEDGER,
     .open = ledger_role_open,
     .close = ledger_role_close,
     .healthy = ledger_role_healthy,

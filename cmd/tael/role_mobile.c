@@ -7,7 +7,7 @@ mobile_role_open(struct node *node)
     struct mobile_parts parts = {
         .runtime = node->runtime,
         .loop = node->resource_loop,
-        .clock = node->clock,
+        .clock = &node->service_clock,
         .entropy = node->entropy,
         .wallets = wallets_port(node->wallets),
         .settings = mobile_settings_default(),
@@ -34,6 +34,7 @@ mobile_role_close(struct node *node)
 
 const struct role role_mobile = {
     .name = "mobile",
+    .parts = NODE_MOBILE,
     .open = mobile_role_open,
     .close = mobile_role_close,
 };

@@ -8,10 +8,10 @@ service_open(struct node *node)
     struct payments_parts parts = {
         .runtime = node->runtime,
         .loop = node->resource_loop,
-        .clock = node->clock,
-        .ledger = ledger_engine_port(node->engine),
-        .vault = vault_port(node->vault),
-        .card_rail = cards_rail(node->cards),
+        .clock = &node->service_clock,
+        .ledger = node->ledger_port,
+        .vault = node->vault_port,
+        .card_rail = node->card_rail,
         .wallets = wallets_port(node->wallets),
         .public_url = node->public_url,
         .log = &node->log,
@@ -96,6 +96,7 @@ payments_role_metrics(const struct node *node, struct buf *out)
 
 const struct role role_payments = {
     .name = "payments",
+    .parts = NODE_PAYMENTS,
     .open = payments_role_open,
     .close = payments_role_close,
     .metrics = payments_role_metrics,

@@ -8,7 +8,7 @@ bank_open(struct node *node)
     node_path(node, "bank", folder);
     const struct bank_parts parts = {
         .loop = node->cards_loop,
-        .clock = node->clock,
+        .clock = &node->service_clock,
         .disk = node->disk,
         .folder = folder,
         .settings =
@@ -33,8 +33,8 @@ wallets_role_open(struct node *node)
     struct wallets_parts parts = {
         .runtime = node->runtime,
         .loop = node->resource_loop,
-        .clock = node->clock,
-        .ledger = ledger_engine_port(node->engine),
+        .clock = &node->service_clock,
+        .ledger = node->ledger_port,
         .bank_rail = bank_rail(node->bank),
         .log = &node->log,
         .customer_type = &payments_customer_type,
@@ -99,6 +99,7 @@ wallets_role_metrics(const struct node *node, struct buf *out)
 
 const struct role role_wallets = {
     .name = "wallets",
+    .parts = NODE_WALLETS,
     .open = wallets_role_open,
     .close = wallets_role_close,
     .metrics = wallets_role_metrics,

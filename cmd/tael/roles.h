@@ -6,14 +6,24 @@
 
 /* The services between documents and api close in two steps: first the runtime, if another has not
  * done so, because its unfinished operations know their routes; then themselves. */
+extern const struct role role_operators; /* /livez, /readyz, /startupz, /metrics */
+extern const struct role role_peers;     /* services of other processes */
+extern const struct role role_traces;    /* spans, their exporters; what records comes behind it */
 extern const struct role role_ledger;    /* the ledger's engine on its journal */
-extern const struct role role_cards;     /* issuer simulator, vault, card rail */
+extern const struct role role_vault;     /* the vault, with the card network behind it */
+extern const struct role role_cards;     /* the card rail */
 extern const struct role role_documents; /* documents, resource runtime */
 extern const struct role role_wallets;
 extern const struct role role_mobile;
 extern const struct role role_payments;
-extern const struct role role_events; /* webhooks, and their way out */
-extern const struct role role_api;    /* the HTTP front and its listeners */
+extern const struct role role_events;   /* webhooks, and their way out */
+extern const struct role role_broker;   /* events to a message broker, if there is one */
+extern const struct role role_api;      /* the HTTP front and its listener */
+extern const struct role role_internal; /* the listener for other services */
+
+/* What runs before the other loops do ends after them. With peers_loop running. */
+void role_peers_stop(struct node *node);
+void role_operators_stop(struct node *node);
 
 /* The services' route tables. Of a node whose parts are NULL: bound to nothing, for `tael openapi`.
  */

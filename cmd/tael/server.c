@@ -12,6 +12,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+#include <unistd.h>
 
 /* The main thread as a receiver of one task: it sleeps until a signal comes. */
 struct main_thread {
@@ -81,11 +83,14 @@ make_keys(struct node *node, const char *merchant_id, bool publishable_too)
     return ERR_OK;
 }
 
-/* A folder without keys gets a merchant and its first ones. */
+/* A folder without keys gets a merchant and its first ones; one without documents has none. */
 static err_t
 first_start(struct node *node)
 {
     struct keys_seen seen = {.count = 0};
+    if (node->runtime == NULL) {
+        return ERR_OK;
+    }
     TRY(resource_key_each(node->runtime, see_key, &seen));
     if (seen.count > 0) {
         return node->settings.new_test_key ? make_keys(node, seen.merchant_id, false) : ERR_OK;
@@ -95,27 +100,60 @@ first_start(struct node *node)
     return make_keys(node, merchant_id, true);
 }
 
+/* One at a time of the processes that share a database: the first of them makes the keys. */
+static err_t
+first_start_alone(struct node *node)
+{
+    enum {
+        TRIES_MAX = 3000,
+        PAUSE_US = 10000
+    };
+
+    struct document_store *documents = node->documents;
+    const struct document_shared_ops *shared = documents == NULL ? NULL : documents->shared;
+    struct document_lock lock = {.scope = 0, .id = SPAN("first start")};
+    if (shared == NULL) {
+        return first_start(node);
+    }
+    for (uint32_t i = 0; i < TRIES_MAX && !lock.granted; i++) {
+        TRY(shared->lock(documents, &lock, 1));
+        if (!lock.granted) {
+            (void)usleep(PAUSE_US);
+        }
+    }
+    err_t result = lock.granted ? first_start(node) : ERR_TIMEOUT;
+    shared->unlock(documents, lock.scope, lock.id);
+    documents->ops->maintain(documents);
+    return result;
+}
+
 /* --------------------------------------------------------------------------------- the run */
 
+/* "operators: http://127.0.0.1:9090"; nothing without a port. */
+static void
+announce_one(const char *what, bool tls, const char *listen, uint16_t port)
+{
+    const char *colon = strrchr(listen, ':');
+    if (port != 0) {
+        (void)printf(
+            "%s %s://%.*s:%u\n",
+            what,
+            tls ? "https" : "http",
+            (int)(colon - listen),
+            listen,
+            (unsigned)port);
+    }
+}
+
+/* The API's address comes first: whoever waits for it need not wait longer. */
 static void
 announce(const struct node *node)
 {
-    const char *scheme = node->tls != NULL ? "https" : "http";
-    const char *colon = strrchr(node->settings.listen, ':');
-    (void)printf(
-        "listening on %s://%.*s:%u\n",
-        scheme,
-        (int)(colon - node->settings.listen),
-        node->settings.listen,
-        (unsigned)node->port);
-    if (node->admin_port != 0) {
-        colon = strrchr(node->settings.admin_listen, ':');
-        (void)printf(
-            "operators: http://%.*s:%u\n",
-            (int)(colon - node->settings.admin_listen),
-            node->settings.admin_listen,
-            (unsigned)node->admin_port);
-    }
+    const struct node_settings *settings = &node->settings;
+    announce_one("listening on", node->tls != NULL, settings->listen, node->port);
+    announce_one("operators:", false, settings->admin_listen, node->admin_port);
+    bool mutual = node->auth != NULL && remote_auth_is_mutual(node->auth);
+    announce_one("internal:", mutual, settings->internal_listen, node->internal_port);
     (void)fflush(stdout);
 }
 
@@ -123,7 +161,7 @@ static err_t
 open_and_start(struct node *node)
 {
     TRY(node_open(node));
-    err_t result = first_start(node);
+    err_t result = first_start_alone(node);
     if (result == ERR_OK) {
         result = node_start(node);
     }
@@ -131,6 +169,16 @@ open_and_start(struct node *node)
         node_explain(node, "start: %s", err_text(result));
     }
     return result;
+}
+
+/* A second signal ends the process, and with it the wait. */
+static void
+delay(int64_t duration_ms)
+{
+    struct timespec left = {
+        .tv_sec = duration_ms / 1000, .tv_nsec = (long)(duration_ms % 1000) * 1000000L};
+    while (nanosleep(&left, &left) != 0) {
+    }
 }
 
 static int
@@ -144,16 +192,21 @@ serve(const struct command *command, struct node *node)
         return command_fail(command, "the system has no signals for us");
     }
     int status = COMMAND_OK;
+    node->wake = &main_thread.wake;
     if (open_and_start(node) == ERR_OK) {
         announce(node);
         TRACE_LOG(&node->log, TRACE_INFO, "server", SPAN_EMPTY, "started");
         while (sem_wait(&main_thread.wake) != 0) {
         }
         TRACE_LOG(&node->log, TRACE_INFO, "server", SPAN_EMPTY, "draining");
+        atomic_store(&node->state, NODE_DRAINING);
+        delay(node->settings.drain_delay);
+    } else if (sem_trywait(&main_thread.wake) == 0) {
+        TRACE_LOG(&node->log, TRACE_INFO, "server", SPAN_EMPTY, "ended before it had started");
     } else {
         status = command_fail(command, "%s", node->message);
     }
-    if (node->net_loop != NULL) {
+    if (node->peers_loop != NULL) {
         node_stop(node);
     }
     node_close(node);
@@ -171,6 +224,9 @@ prepare(const struct command *command, struct node *node)
     enum trace_level level;
     if (node->settings.data[0] == '\0') {
         return command_misuse(command, "--data=DIR is needed");
+    }
+    if (!node_parts_choose(node)) {
+        return command_misuse(command, "%s", node->message);
     }
     if (!trace_level_parse(span_from_cstr(node->settings.log_level), &level)) {
         return command_misuse(command, "log-level is debug, info, warning or error");

@@ -238,6 +238,25 @@ show_table_print(const struct show_table *table)
     return complete;
 }
 
+bool
+show_table_finish(struct show_table *table)
+{
+    bool printed = show_table_print(table);
+    show_table_release(table);
+    return printed;
+}
+
+const struct show_column show_pair_columns[SHOW_PAIR_COLUMNS] = {{.title = ""}, {.title = ""}};
+
+void
+show_pair(struct show_table *table, const char *name, enum show_style style, struct span value)
+{
+    if (value.size > 0) {
+        show_cell(table, SHOW_DIM, "%s", name);
+        show_cell_span(table, style, value);
+    }
+}
+
 /* ---------------------------------------------------------------------------------- progress */
 
 void

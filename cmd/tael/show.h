@@ -60,10 +60,20 @@ void show_table_release(struct show_table *table);
 __attribute__((format(printf, 3, 4))) void show_cell(
     struct show_table *table, enum show_style style, const char *format, ...);
 void show_cell_span(struct show_table *table, enum show_style style, struct span text);
+
+/* Two columns without titles, for names and values. */
+#define SHOW_PAIR_COLUMNS 2
+extern const struct show_column show_pair_columns[SHOW_PAIR_COLUMNS];
+/* A row of them; none if the value is empty. */
+void show_pair(
+    struct show_table *table, const char *name, enum show_style style, struct span value);
+
 /* Titles and rows, two spaces between columns; nothing without rows. */
 void show_table_append(const struct show_table *table, struct buf *out, bool colored);
 /* To standard output. False, with a line on standard error, if memory did not suffice. */
 bool show_table_print(const struct show_table *table);
+/* Prints, and releases. */
+bool show_table_finish(struct show_table *table);
 
 /* A bar on standard error, if that is a terminal, after the first half second. */
 struct show_progress {

@@ -1,6 +1,5 @@
 /* `tael wallets list, show, statement`. */
-#include "client.h"
-#include "show.h"
+#include "object.h"
 
 #include "base/assert.h"
 #include "form/form.h"
@@ -41,30 +40,17 @@ static const struct setting statement_settings[] = {
 /* One run of a command. */
 struct run {
     struct wallets_options options;
-    struct client *client;
-    struct span id; /* the word, if the command takes one */
+    struct object_run object;
     struct client_answer answer;
     bool answered;
 };
 
-/* Reads the options and opens the client. */
 static int
 begin(struct run *run, const struct command *command, struct command_options options, char **argv)
 {
-    int positional = 0;
     memset(run, 0, sizeof(*run));
     options.values = &run->options;
-    int status = command_options(command, &options, argv, &positional);
-    if (status != COMMAND_GO_ON) {
-        return status;
-    }
-    if (options.positional_max > 0) {
-        run->id = span_from_cstr(argv[1]);
-        if (!text_is_id(run->id)) {
-            return command_misuse(command, "'%.80s' is no id", argv[1]);
-        }
-    }
-    return client_open(command, &run->options.client, &run->client);
+    return object_begin(&run->object, command, options, &run->options.client, argv);
 }
 
 static int
@@ -73,7 +59,7 @@ end(struct run *run, int status)
     if (run->answered) {
         client_answer_release(&run->answer);
     }
-    client_close(&run->client);
+    client_close(&run->object.client);
     explicit_bzero(&run->options, sizeof(run->options));
     return status;
 }
@@ -87,48 +73,20 @@ get(struct run *run, const char *path, const char *behind)
     struct buf form;
     buf_init_fixed(&target, text, sizeof(text));
     buf_init(&form, FORM_MAX);
-    if (run->options.limit != 0) {
-        form_append_i64(&form, "limit", run->options.limit);
-    }
-    if (run->options.customer[0] != '\0') {
-        form_append(&form, "customer", span_from_cstr(run->options.customer));
-    }
-    if (run->options.after[0] != '\0') {
-        form_append(&form, "starting_after", span_from_cstr(run->options.after));
-    }
+    object_list_form(&form, run->options.limit, run->options.customer, run->options.after);
     buf_append_cstr(&target, path);
-    buf_append_span(&target, run->id);
+    buf_append_span(&target, run->object.id);
     buf_append_cstr(&target, behind);
     buf_append_cstr(&target, form.size > 0 ? "?" : "");
     buf_append_span(&target, buf_span(&form));
     struct client_request request = {.method = HTTP_METHOD_GET, .target = buf_span(&target)};
-    int status = client_call(run->client, &request, &run->answer);
+    int status = client_call(run->object.client, &request, &run->answer);
     run->answered = true;
     buf_release(&form);
     return status;
 }
 
 /* ----------------------------------------------------------------------------- what is shown -- */
-
-static void
-cell_amount(struct show_table *table, int64_t amount, struct span currency)
-{
-    char text[AMOUNT_SIZE];
-    struct buf out;
-    buf_init_fixed(&out, text, sizeof(text));
-    text_amount_append(&out, amount, currency);
-    show_cell_span(table, SHOW_PLAIN, buf_span(&out));
-}
-
-static void
-cell_moment(struct show_table *table, const struct json_value *object)
-{
-    char text[AMOUNT_SIZE];
-    struct buf moment;
-    buf_init_fixed(&moment, text, sizeof(text));
-    text_moment_append(&moment, client_i64(object, "created", 0));
-    show_cell_span(table, SHOW_PLAIN, buf_span(&moment));
-}
 
 static enum show_style
 status_style(struct span status)
@@ -139,20 +97,11 @@ status_style(struct span status)
 }
 
 static void
-pair_text(struct show_table *table, const char *name, enum show_style style, struct span value)
-{
-    if (value.size > 0) {
-        show_cell(table, SHOW_DIM, "%s", name);
-        show_cell_span(table, style, value);
-    }
-}
-
-static void
 pair_balance(struct show_table *table, const struct json_value *wallet, const char *name)
 {
     const struct json_value *balance = client_member(wallet, "balance");
     show_cell(table, SHOW_DIM, "%s", name);
-    cell_amount(table, client_i64(balance, name, 0), client_text(wallet, "currency"));
+    object_cell_amount(table, client_i64(balance, name, 0), client_text(wallet, "currency"));
 }
 
 /* "left 400.00 of 500.00 USD" */
@@ -179,33 +128,29 @@ pair_limit(
 static bool
 print_wallet(const struct json_value *wallet)
 {
-    static const struct show_column columns[] = {{.title = ""}, {.title = ""}};
     static const char *const directions[] = {"out", "in"};
     static const char *const periods[] = {"transaction", "day", "month"};
     struct show_table table;
     struct span status = client_text(wallet, "status");
-    show_table_begin(&table, columns, 2);
-    pair_text(&table, "wallet", SHOW_BOLD, client_text(wallet, "id"));
-    pair_text(&table, "status", status_style(status), status);
-    pair_text(&table, "customer", SHOW_PLAIN, client_text(wallet, "customer"));
-    pair_text(&table, "e-mail", SHOW_PLAIN, client_text(wallet, "email"));
-    pair_text(&table, "phone", SHOW_PLAIN, client_text(wallet, "phone"));
-    pair_text(&table, "handle", SHOW_PLAIN, client_text(wallet, "handle"));
+    show_table_begin(&table, show_pair_columns, SHOW_PAIR_COLUMNS);
+    show_pair(&table, "wallet", SHOW_BOLD, client_text(wallet, "id"));
+    show_pair(&table, "status", status_style(status), status);
+    show_pair(&table, "customer", SHOW_PLAIN, client_text(wallet, "customer"));
+    show_pair(&table, "e-mail", SHOW_PLAIN, client_text(wallet, "email"));
+    show_pair(&table, "phone", SHOW_PLAIN, client_text(wallet, "phone"));
+    show_pair(&table, "handle", SHOW_PLAIN, client_text(wallet, "handle"));
     pair_balance(&table, wallet, "available");
     pair_balance(&table, wallet, "held");
     pair_balance(&table, wallet, "incoming");
     pair_balance(&table, wallet, "posted");
-    pair_text(&table, "tier", SHOW_PLAIN, client_text(wallet, "tier"));
+    show_pair(&table, "tier", SHOW_PLAIN, client_text(wallet, "tier"));
     for (size_t i = 0; i < sizeof(directions) / sizeof(directions[0]); i++) {
         for (size_t k = 0; k < sizeof(periods) / sizeof(periods[0]); k++) {
             pair_limit(&table, wallet, directions[i], periods[k]);
         }
     }
-    show_cell(&table, SHOW_DIM, "created");
-    cell_moment(&table, wallet);
-    bool printed = show_table_print(&table);
-    show_table_release(&table);
-    return printed;
+    object_pair_created(&table, wallet);
+    return show_table_finish(&table);
 }
 
 static void
@@ -220,8 +165,8 @@ add_wallet(struct show_table *table, const struct json_value *wallet)
     show_cell_span(table, SHOW_PLAIN, client_text(wallet, "id"));
     show_cell_span(table, SHOW_PLAIN, client_text(wallet, "customer"));
     show_cell_span(table, SHOW_PLAIN, email.size > 0 ? email : phone.size > 0 ? phone : handle);
-    cell_amount(table, client_i64(balance, "available", 0), currency);
-    cell_amount(table, client_i64(balance, "held", 0), currency);
+    object_cell_amount(table, client_i64(balance, "available", 0), currency);
+    object_cell_amount(table, client_i64(balance, "held", 0), currency);
     show_cell_span(table, status_style(status), status);
 }
 
@@ -229,10 +174,10 @@ static void
 add_line(struct show_table *table, const struct json_value *line)
 {
     struct span currency = client_text(line, "currency");
-    cell_moment(table, line);
+    object_cell_created(table, line);
     show_cell_span(table, SHOW_PLAIN, client_text(line, "kind"));
-    cell_amount(table, client_i64(line, "amount", 0), currency);
-    cell_amount(table, client_i64(line, "balance", 0), currency);
+    object_cell_amount(table, client_i64(line, "amount", 0), currency);
+    object_cell_amount(table, client_i64(line, "balance", 0), currency);
     show_cell_span(table, SHOW_PLAIN, client_text(line, "source"));
     show_cell_span(table, SHOW_PLAIN, client_text(line, "description"));
 }
@@ -257,37 +202,31 @@ static const struct show_column line_columns[] = {
 static_assert(sizeof(wallet_columns) == COLUMNS_COUNT * sizeof(wallet_columns[0]), "columns");
 static_assert(sizeof(line_columns) == COLUMNS_COUNT * sizeof(line_columns[0]), "columns");
 
-/* The page as a table, or as it came. */
-static int
-print_page(
-    struct run *run,
+static bool
+print_rows(
+    const struct json_value *data,
     const struct show_column *columns,
-    void (*add)(struct show_table *table, const struct json_value *object),
-    const char *nothing)
+    void (*add)(struct show_table *table, const struct json_value *object))
 {
-    if (run->options.client.json) {
-        client_answer_print(&run->answer);
-        return COMMAND_OK;
-    }
     struct show_table table;
-    const struct json_value *data = client_member(run->answer.root, "data");
     show_table_begin(&table, columns, COLUMNS_COUNT);
     const struct json_value *object = data == NULL ? NULL : data->first_child;
     for (; object != NULL; object = object->next) {
         add(&table, object);
     }
-    bool printed = show_table_print(&table);
-    show_table_release(&table);
-    if (!printed) {
-        return COMMAND_FAILED;
-    }
-    if (data == NULL || data->child_count == 0) {
-        (void)puts(nothing);
-    } else if (client_bool(run->answer.root, "has_more")) {
-        struct span last = client_text(data->last_child, "id");
-        (void)printf("There are more: --after=%.*s\n", SPAN_PRINTF(last));
-    }
-    return COMMAND_OK;
+    return show_table_finish(&table);
+}
+
+static bool
+print_wallets(const struct json_value *data)
+{
+    return print_rows(data, wallet_columns, add_wallet);
+}
+
+static bool
+print_lines(const struct json_value *data)
+{
+    return print_rows(data, line_columns, add_line);
 }
 
 /* ------------------------------------------------------------------------------ the commands -- */
@@ -302,7 +241,8 @@ run_list(const struct command *command, int argc, char **argv)
         status = get(&run, "/v1/wallets", "");
     }
     if (status == COMMAND_GO_ON) {
-        status = print_page(&run, wallet_columns, add_wallet, "There are no wallets.");
+        status =
+            object_print_list(&run.object, &run.answer, print_wallets, "There are no wallets.");
     }
     return end(&run, status);
 }
@@ -319,12 +259,7 @@ run_show(const struct command *command, int argc, char **argv)
         status = get(&run, "/v1/wallets/", "");
     }
     if (status == COMMAND_GO_ON) {
-        status = COMMAND_OK;
-        if (run.options.client.json) {
-            client_answer_print(&run.answer);
-        } else if (!print_wallet(run.answer.root)) {
-            status = COMMAND_FAILED;
-        }
+        status = object_print(&run.object, &run.answer, print_wallet);
     }
     return end(&run, status);
 }
@@ -340,7 +275,7 @@ run_statement(const struct command *command, int argc, char **argv)
         status = get(&run, "/v1/wallets/", "/statement");
     }
     if (status == COMMAND_GO_ON) {
-        status = print_page(&run, line_columns, add_line, "Nothing has moved.");
+        status = object_print_list(&run.object, &run.answer, print_lines, "Nothing has moved.");
     }
     return end(&run, status);
 }

@@ -38,6 +38,7 @@ common_headers(struct api_request *request)
     const struct resource_request *resource = &request->resource;
     struct span version = resource->api_version;
     header(request, SPAN("Request-Id"), span_from_cstr(resource->request_id));
+    header(request, SPAN("Trace-Id"), span_from_cstr(request->trace_id));
     header(request, SPAN("Cache-Control"), SPAN("no-cache, no-store"));
     header(request, SPAN("Stripe-Version"), version.size == 0 ? SPAN(API_VERSION) : version);
     header(request, SPAN("Idempotency-Key"), resource->idempotency_key);
@@ -152,6 +153,7 @@ api_answer_refusal(struct api *api, struct net_exchange *exchange, const char *r
     request->api = api;
     request->exchange = exchange;
     api_request_id(api, request->resource.request_id);
+    tracecontext_trace_id_format(api_random(api), request->trace_id); /* of this answer alone */
     resource_error_render(&answer->body, &error, request->resource.request_id);
     if (error.status == 503) {
         header(request, SPAN("Stripe-Should-Retry"), SPAN("true"));

@@ -1,6 +1,7 @@
 /*
- * Requests by route and status, and how long they took. The label values are the routes of the
- * tables, so that no request can make a series of its own.
+ * Requests by route, method and class of status, and how long they took. The label values are the
+ * routes of the tables, so that no request can make a series of its own. Exact statuses are counted
+ * over all routes: per route they would be more series than anybody looks at.
  */
 #include "front.h"
 
@@ -8,13 +9,14 @@
 
 #include <stdlib.h>
 
-#define NAME_SIZE 160
-
 static const char *const statuses[] = {
     "200", "400", "401", "402", "403", "404", "409", "413", "429", "500", "503", "other"};
 
+static const char *const classes[] = {"2xx", "3xx", "4xx", "5xx"};
+
 enum {
-    STATUS_COUNT = sizeof(statuses) / sizeof(statuses[0])
+    STATUS_COUNT = sizeof(statuses) / sizeof(statuses[0]),
+    CLASS_COUNT = sizeof(classes) / sizeof(classes[0])
 };
 
 /* Nanoseconds. */
@@ -40,55 +42,66 @@ enum {
 
 struct api_metrics {
     size_t route_count; /* the last one stands for requests without a route */
-    char (*names)[NAME_SIZE];
-    const char **values;
+    const char **patterns;
+    const char **methods;
     trace_cell_t *request_cells;
     trace_cell_t *duration_cells;
+    trace_cell_t status_cells[STATUS_COUNT];
     struct trace_metric requests;
     struct trace_metric durations;
+    struct trace_metric statuses;
 };
 
 static void
 describe(struct api_metrics *metrics)
 {
     struct trace_label routes = {
-        .name = "route", .values = metrics->values, .count = metrics->route_count};
+        .name = "route", .values = metrics->patterns, .count = metrics->route_count};
+    struct trace_label methods = {
+        .name = "method",
+        .values = metrics->methods,
+        .count = metrics->route_count,
+        .same_position = true};
     metrics->requests = (struct trace_metric){
         .name = "tael_http_requests_total",
-        .help = "Requests answered, by route and status.",
+        .help = "Requests answered, by route, method and class of status.",
         .kind = TRACE_COUNTER_KIND,
-        .labels = {routes, {.name = "status", .values = statuses, .count = STATUS_COUNT}},
+        .labels =
+            {routes, methods, {.name = "status_class", .values = classes, .count = CLASS_COUNT}},
         .cells = metrics->request_cells,
-        .cell_count = metrics->route_count * STATUS_COUNT,
+        .cell_count = metrics->route_count * CLASS_COUNT,
     };
     metrics->durations = (struct trace_metric){
         .name = "tael_http_request_duration_seconds",
-        .help = "From the first byte of a request to its answer, by route.",
+        .help = "From the first byte of a request to its answer, by route and method.",
         .kind = TRACE_HISTOGRAM_KIND,
-        .labels = {routes},
+        .labels = {routes, methods},
         .bounds = bounds,
         .bound_count = BOUND_COUNT,
         .decimals = 9,
+        .sparse = true,
         .cells = metrics->duration_cells,
         .cell_count = metrics->route_count * HISTOGRAM_CELLS,
+    };
+    metrics->statuses = (struct trace_metric){
+        .name = "tael_http_answers_total",
+        .help = "Requests answered, by status.",
+        .kind = TRACE_COUNTER_KIND,
+        .labels = {{.name = "status", .values = statuses, .count = STATUS_COUNT}},
+        .cells = metrics->status_cells,
+        .cell_count = STATUS_COUNT,
     };
 }
 
 static void
 name_routes(struct api_metrics *metrics, const struct api_router *router)
 {
-    for (uint32_t i = 0; i <= router->count; i++) {
-        struct buf name;
-        buf_init_fixed(&name, metrics->names[i], NAME_SIZE - 1);
-        if (i == router->count) {
-            buf_append_cstr(&name, "none");
-        } else {
-            const struct resource_route *route = router->patterns[i].route;
-            buf_append_format(&name, "%s %s", route->method, route->pattern);
-        }
-        metrics->names[i][name.size] = '\0';
-        metrics->values[i] = metrics->names[i];
+    for (uint32_t i = 0; i < router->count; i++) {
+        metrics->patterns[i] = router->patterns[i].route->pattern;
+        metrics->methods[i] = router->patterns[i].route->method;
     }
+    metrics->patterns[router->count] = "none";
+    metrics->methods[router->count] = "any";
 }
 
 err_t
@@ -99,11 +112,11 @@ api_metrics_create(const struct api_router *router, struct api_metrics **ret_met
         return ERR_MEMORY;
     }
     metrics->route_count = router->count + 1;
-    metrics->names = calloc(metrics->route_count, sizeof(*metrics->names));
-    metrics->values = calloc(metrics->route_count, sizeof(*metrics->values));
-    metrics->request_cells = calloc(metrics->route_count * STATUS_COUNT, sizeof(trace_cell_t));
+    metrics->patterns = calloc(metrics->route_count, sizeof(*metrics->patterns));
+    metrics->methods = calloc(metrics->route_count, sizeof(*metrics->methods));
+    metrics->request_cells = calloc(metrics->route_count * CLASS_COUNT, sizeof(trace_cell_t));
     metrics->duration_cells = calloc(metrics->route_count * HISTOGRAM_CELLS, sizeof(trace_cell_t));
-    if (metrics->names == NULL || metrics->values == NULL || metrics->request_cells == NULL ||
+    if (metrics->patterns == NULL || metrics->methods == NULL || metrics->request_cells == NULL ||
         metrics->duration_cells == NULL) {
         api_metrics_destroy(&metrics);
         return ERR_MEMORY;
@@ -122,8 +135,8 @@ api_metrics_destroy(struct api_metrics **metrics_at)
         return;
     }
     *metrics_at = NULL;
-    free(metrics->names);
-    free((void *)metrics->values);
+    free((void *)metrics->patterns);
+    free((void *)metrics->methods);
     free(metrics->request_cells);
     free(metrics->duration_cells);
     free(metrics);
@@ -141,19 +154,28 @@ status_index(int status)
     return STATUS_COUNT - 1;
 }
 
+/* What is below 200 or above 599 is never answered (net_answer). */
+static size_t
+class_index(int status)
+{
+    return status < 300 ? 0 : status < 400 ? 1 : status < 500 ? 2 : 3;
+}
+
 void
 api_metrics_count(
     struct api_metrics *metrics, uint32_t route_index, int status, uint64_t duration_ns)
 {
     size_t route = route_index == UINT32_MAX ? metrics->route_count - 1 : route_index;
     trace_counter_add(
-        &metrics->requests, trace_series(&metrics->requests, route, status_index(status)), 1);
+        &metrics->requests, trace_series(&metrics->requests, route, class_index(status)), 1);
+    trace_counter_add(&metrics->statuses, status_index(status), 1);
     trace_histogram_observe(&metrics->durations, route, duration_ns);
 }
 
 void
 api_metrics_render(const struct api_metrics *metrics, struct buf *out)
 {
-    const struct trace_metric *all[] = {&metrics->requests, &metrics->durations};
+    const struct trace_metric *all[] = {
+        &metrics->requests, &metrics->durations, &metrics->statuses};
     trace_metrics_render(all, sizeof(all) / sizeof(all[0]), out);
 }

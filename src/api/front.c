@@ -20,8 +20,8 @@
 
 #define PATH_SHOWN_MAX 200
 
-void
-api_request_id(struct api *api, char out[RESOURCE_REQUEST_ID_SIZE])
+u128
+api_random(struct api *api)
 {
     u128 random;
     if (api->random_used + sizeof(random) > sizeof(api->random)) {
@@ -30,16 +30,24 @@ api_request_id(struct api *api, char out[RESOURCE_REQUEST_ID_SIZE])
     }
     memcpy(&random, api->random + api->random_used, sizeof(random));
     api->random_used += sizeof(random);
+    return random;
+}
+
+void
+api_request_id(struct api *api, char out[RESOURCE_REQUEST_ID_SIZE])
+{
     uint64_t unix_ms = os_wall_ns(api->parts.clock) / OS_NS_PER_MS;
-    (void)id_format("req_", id_next(&api->request_ids, unix_ms, random), out);
+    (void)id_format("req_", id_next(&api->request_ids, unix_ms, api_random(api)), out);
 }
 
 /* ---------------------------------------------------------------------------------- answers */
 
+/* Its answer is there. */
 static void
-count(const struct api_request *request)
+count(struct api_request *request)
 {
     const struct net_exchange *exchange = request->exchange;
+    api_trace_end(request);
     api_metrics_count(
         request->api->metrics,
         request->route_index,
@@ -102,6 +110,7 @@ begin(struct api *api, struct net_exchange *exchange)
     request->exchange = exchange;
     request->route_index = UINT32_MAX;
     api_request_id(api, request->resource.request_id);
+    api_trace_begin(request);
     if (asks_description(exchange)) {
         api_answer_description(request);
         count(request);
@@ -122,6 +131,7 @@ begin(struct api *api, struct net_exchange *exchange)
     request->route_index = match.index;
     request->resource.route = match.route;
     memcpy(request->resource.captures, match.captures, sizeof(request->resource.captures));
+    api_trace_route(request);
     struct resource_error error = {.status = 400, .type = "invalid_request_error"};
     if (!api_request_read(request, &error)) {
         api_answer_error(request, &error);
@@ -146,7 +156,10 @@ on_requests(void *context, struct net_exchange *first)
         struct net_exchange *exchange = first;
         first = first->next;
         exchange->next = NULL;
-        if (api_operate(api, exchange, api->parts.metrics_on_main) || !begin(api, exchange)) {
+        if (api_operate_elsewhere(api, exchange)) {
+            continue;
+        }
+        if (api_operate(api, exchange) || !begin(api, exchange)) {
             *end = exchange;
             end = &exchange->next;
         }
@@ -154,19 +167,6 @@ on_requests(void *context, struct net_exchange *first)
     if (answered != NULL) {
         net_answer(answered);
     }
-}
-
-static void
-on_admin_requests(void *context, struct net_exchange *first)
-{
-    struct api *api = context;
-    for (struct net_exchange *exchange = first; exchange != NULL; exchange = exchange->next) {
-        if (!api_operate(api, exchange, true)) {
-            exchange->answer.status = 404;
-            api_answer_refusal(api, exchange, "only /livez, /readyz and /metrics are here");
-        }
-    }
-    net_answer(first);
 }
 
 static void
@@ -276,9 +276,8 @@ api_hooks(struct api *api)
         .context = api, .on_requests = on_requests, .on_refused = on_refused};
 }
 
-struct net_server_hooks
-api_admin_hooks(struct api *api)
+void
+api_metrics_append(const struct api *api, struct buf *out)
 {
-    return (struct net_server_hooks){
-        .context = api, .on_requests = on_admin_requests, .on_refused = on_refused};
+    api_metrics_render(api->metrics, out);
 }

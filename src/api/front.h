@@ -4,6 +4,7 @@
 
 #include "api/api.h"
 #include "router.h"
+#include "trace/span.h"
 
 #include <stdatomic.h>
 
@@ -35,6 +36,8 @@ struct api_request {
     struct api *api;
     struct net_exchange *exchange;
     uint32_t route_index; /* of the router's pattern */
+    struct trace_span span;
+    char trace_id[TRACECONTEXT_TRACE_ID_SIZE + 1]; /* empty: none */
     struct http_header headers[API_HEADERS_MAX];
     size_t header_count;
 };
@@ -43,6 +46,17 @@ struct api_request {
 
 /* A new "req_..." into `out`. On the net loop. */
 void api_request_id(struct api *api, char out[RESOURCE_REQUEST_ID_SIZE]);
+
+/* 16 random bytes. On the net loop. */
+u128 api_random(struct api *api);
+
+/* --- trace.c: the span of a request --- */
+
+void api_trace_begin(struct api_request *request);
+/* Its route is known. */
+void api_trace_route(struct api_request *request);
+/* Its answer is there. */
+void api_trace_end(struct api_request *request);
 
 /* --- read.c: from the exchange to the resource request --- */
 
@@ -73,10 +87,13 @@ const struct resource_route *api_ledger_routes(
 
 const struct resource_route *api_key_routes(uint32_t *ret_count);
 
-/* --- operate.c: /livez, /readyz, /metrics --- */
+/* --- operate.c: /livez, /readyz, /startupz, /metrics, /log-level --- */
 
-/* True if the path is one of them and was answered (exchange->answer is filled). */
-bool api_operate(struct api *api, struct net_exchange *exchange, bool with_metrics);
+/* True if the path is one of them and was answered (exchange->answer is filled). /metrics is here
+ * only if operators have no listener of their own, and then for this machine. */
+bool api_operate(struct api *api, struct net_exchange *exchange);
+/* True if somebody else answers it later: what operators may see beyond metrics. */
+bool api_operate_elsewhere(struct api *api, struct net_exchange *exchange);
 
 /* --- counters.c --- */
 

@@ -121,6 +121,7 @@ submit(struct api_ledger_job *job)
     job->port = (struct port_ledger_request){
         .reply_to = os_loop_executor(api->parts.ledger_loop),
         .done = on_answer,
+        .trace = resource_op_trace(job->op),
         .operation = job->operation,
         .count = job->count,
         .pairs = job->pairs,
@@ -217,6 +218,7 @@ submit_pendings(struct api_ledger_job *job)
     job->port = (struct port_ledger_request){
         .reply_to = os_loop_executor(api->parts.ledger_loop),
         .done = on_pendings,
+        .trace = resource_op_trace(job->op),
         .operation = PORT_LEDGER_LOOKUP_TRANSFERS,
         .count = job->pending_count,
         .in.ids = job->pending_ids,

@@ -214,7 +214,7 @@ write_body(
 static void
 write_headers(struct json_writer *json, const struct resource_route *route, bool redirects)
 {
-    static const char *const always[] = {"Request-Id", "Stripe-Version"};
+    static const char *const always[] = {"Request-Id", "Trace-Id", "Stripe-Version"};
     static const char *const kept[] = {
         "Idempotency-Key", "Idempotent-Replayed", "Original-Request"};
     json_key(json, "headers");

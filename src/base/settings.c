@@ -398,6 +398,28 @@ setting_of_variable(struct span variable, char out[NAME_MAX_BYTES])
     return span_of(out, variable.size);
 }
 
+/* Names that others gave: whatever else begins like them is not ours to refuse. An empty value is
+ * as none, which OpenTelemetry asks for. */
+static err_t
+set_from_usual(
+    const struct setting *table,
+    size_t count,
+    void *values,
+    char *const *environment,
+    char message[SETTING_MESSAGE_SIZE])
+{
+    for (; *environment != NULL; environment++) {
+        struct span value = span_from_cstr(*environment);
+        struct span variable = span_cut(&value, '=');
+        for (size_t i = 0; i < count && value.size > 0; i++) {
+            if (table[i].variable != NULL && span_equal_cstr(variable, table[i].variable)) {
+                TRY(set_one(&table[i], values, value, message));
+            }
+        }
+    }
+    return ERR_OK;
+}
+
 err_t
 settings_from_environment(
     const struct setting *table,
@@ -407,6 +429,7 @@ settings_from_environment(
     const char *const *ignored,
     char message[SETTING_MESSAGE_SIZE])
 {
+    TRY(set_from_usual(table, count, values, environment, message));
     for (; *environment != NULL; environment++) {
         struct span value = span_from_cstr(*environment);
         struct span variable = span_cut(&value, '=');
@@ -528,6 +551,9 @@ append_help(struct buf *out, const struct setting *setting)
     for (const char *at = setting->name; *at != '\0'; at++) {
         bool is_letter = *at >= 'a' && *at <= 'z';
         buf_append_byte(out, *at == '-' ? '_' : is_letter ? (char)(*at - ('a' - 'A')) : *at);
+    }
+    if (setting->variable != NULL) {
+        buf_append_format(out, " or %s", setting->variable);
     }
     buf_append_byte(out, '\n');
 }

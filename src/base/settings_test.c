@@ -48,6 +48,7 @@ static const struct setting t_table[] = {
         .minimum = 0,
         .maximum = 3600000,
         .help = "How long a request may take.",
+        .variable = "OTHER_TIMEOUT",
     },
     {
         .name = "cache",
@@ -281,6 +282,32 @@ t_file(void **state)
     assert_int_equal(settings_from_file(t_table, T_COUNT, &values, SPAN_EMPTY, message), ERR_OK);
 }
 
+/* A name that others use too: ours goes before it, wherever they stand; empty is as if not set. */
+static void
+t_usual_variable(void **state)
+{
+    (void)state;
+    struct t_values values;
+    char message[SETTING_MESSAGE_SIZE];
+    char *usual[] = {(char[]){"OTHER_TIMEOUT=7s"}, (char[]){"OTHER_THING=x"}, NULL};
+    char *both[] = {(char[]){"TAEL_TIMEOUT=2s"}, (char[]){"OTHER_TIMEOUT=7s"}, NULL};
+    char *empty[] = {(char[]){"OTHER_TIMEOUT="}, NULL};
+    char *bad[] = {(char[]){"OTHER_TIMEOUT=soon"}, NULL};
+    settings_defaults(t_table, T_COUNT, &values);
+    assert_int_equal(
+        settings_from_environment(t_table, T_COUNT, &values, usual, NULL, message), ERR_OK);
+    assert_int_equal(values.timeout_ms, 7000);
+    assert_int_equal(
+        settings_from_environment(t_table, T_COUNT, &values, both, NULL, message), ERR_OK);
+    assert_int_equal(values.timeout_ms, 2000);
+    assert_int_equal(
+        settings_from_environment(t_table, T_COUNT, &values, empty, NULL, message), ERR_OK);
+    assert_int_equal(values.timeout_ms, 2000);
+    assert_int_equal(
+        settings_from_environment(t_table, T_COUNT, &values, bad, NULL, message), ERR_INVALID);
+    assert_non_null(strstr(message, "timeout"));
+}
+
 static void
 t_environment(void **state)
 {
@@ -470,7 +497,8 @@ t_help(void **state)
         "  --max-connections=NUMBER\n"
         "      How many clients may be connected at once.\n"
         "      1 to 65535 connections; default 1000; environment TAEL_MAX_CONNECTIONS\n"));
-    assert_non_null(strstr(out.data, "0ms to 1h; default 5s; environment TAEL_TIMEOUT\n"));
+    assert_non_null(
+        strstr(out.data, "0ms to 1h; default 5s; environment TAEL_TIMEOUT or OTHER_TIMEOUT\n"));
     assert_non_null(strstr(out.data, "4k to 8g; default 16m; environment TAEL_CACHE\n"));
     assert_non_null(strstr(out.data, "  --verbose[=BOOLEAN]\n"));
     assert_non_null(strstr(out.data, "      no default; environment TAEL_FOLDER\n"));
@@ -487,6 +515,7 @@ main(void)
         cmocka_unit_test(t_refuses),
         cmocka_unit_test(t_file),
         cmocka_unit_test(t_environment),
+        cmocka_unit_test(t_usual_variable),
         cmocka_unit_test(t_command_line),
         cmocka_unit_test(t_command_line_refuses),
         cmocka_unit_test(t_precedence),

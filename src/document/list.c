@@ -1,3 +1,4 @@
+#include "schema.h"
 #include "sqlite.h"
 
 #include "base/assert.h"
@@ -74,8 +75,9 @@ append_index(struct buf *sql, const struct document_kind *kind, const struct doc
     uint32_t column = index_column(kind, query);
     if (column != UINT32_MAX) {
         ASSERT(kind->columns[column].indexed);
-        buf_append_cstr(sql, " INDEXED BY ");
+        buf_append_cstr(sql, " INDEXED BY \"");
         document_sql_index_name(sql, kind, column);
+        buf_append_byte(sql, '"');
     }
 }
 

@@ -3,6 +3,7 @@
  * as one numbered migration in a transaction of its own, so that a crash in between leaves a
  * database that the next start completes.
  */
+#include "schema.h"
 #include "sqlite.h"
 
 #include "base/assert.h"
@@ -117,58 +118,16 @@ migrate_layout(struct document_sqlite *sqlite, char message[DOCUMENT_MESSAGE_SIZ
         message);
 }
 
-static const char *
-type_name(enum document_column_type type)
-{
-    return type == DOCUMENT_INTEGER ? "INTEGER" : "TEXT";
-}
-
-static void
-append_index(struct buf *sql, const struct document_kind *kind, uint32_t column)
-{
-    const struct document_column *of = &kind->columns[column];
-    buf_append_cstr(sql, "CREATE INDEX IF NOT EXISTS ");
-    document_sql_index_name(sql, kind, column);
-    buf_append_format(
-        sql,
-        " ON \"%s\" (%s\"%s\"%s, %sid) WHERE \"%s\" IS NOT NULL;",
-        kind->name,
-        of->across_scopes ? "" : "scope, ",
-        of->name,
-        of->any_case ? " COLLATE NOCASE" : "",
-        of->across_scopes ? "scope, " : "",
-        of->name);
-}
-
-/*
- * A table keeps its rows in the order of insertion, with (scope, id) in an index of its own. Rows
- * stored in the tree of their primary key (WITHOUT ROWID) would be kept whole up to a quarter of a
- * page only, and bodies are larger: measured, that costs more than twice the bytes.
- */
 static err_t
 create_table(
     struct document_sqlite *sqlite,
     const struct document_kind *kind,
     char message[DOCUMENT_MESSAGE_SIZE])
 {
-    char text[4 * DOCUMENT_SQL_SIZE];
+    char text[DOCUMENT_SCHEMA_SIZE];
     struct buf sql;
     buf_init_fixed(&sql, text, sizeof(text));
-    buf_append_format(
-        &sql,
-        "CREATE TABLE \"%s\" (scope INTEGER NOT NULL, id TEXT NOT NULL, "
-        "version INTEGER NOT NULL, body TEXT NOT NULL",
-        kind->name);
-    for (uint32_t i = 0; i < kind->column_count; i++) {
-        buf_append_format(
-            &sql, ", \"%s\" %s", kind->columns[i].name, type_name(kind->columns[i].type));
-    }
-    buf_append_cstr(&sql, ", PRIMARY KEY (scope, id));");
-    for (uint32_t i = 0; i < kind->column_count; i++) {
-        if (kind->columns[i].indexed) {
-            append_index(&sql, kind, i);
-        }
-    }
+    document_sql_create_table(&sql, &document_dialect_sqlite, kind);
     buf_append_byte(&sql, '\0');
     ASSERT(!buf_failed(&sql));
     return apply(sqlite, kind->name, text, message);
@@ -186,19 +145,7 @@ add_column(
     char name[128];
     struct buf sql;
     buf_init_fixed(&sql, text, sizeof(text));
-    buf_append_format(
-        &sql,
-        "ALTER TABLE \"%s\" ADD COLUMN \"%s\" %s;"
-        "UPDATE \"%s\" SET \"%s\" = json_extract(body, '$.\"%s\"');",
-        kind->name,
-        of->name,
-        type_name(of->type),
-        kind->name,
-        of->name,
-        of->name);
-    if (of->indexed) {
-        append_index(&sql, kind, column);
-    }
+    document_sql_add_column(&sql, &document_dialect_sqlite, kind, column);
     buf_append_byte(&sql, '\0');
     ASSERT(!buf_failed(&sql));
     (void)snprintf(name, sizeof(name), "%s.%s", kind->name, of->name);
@@ -230,11 +177,7 @@ add_index(
     }
     struct buf sql;
     buf_init_fixed(&sql, text, sizeof(text));
-    append_index(&sql, kind, column);
-    if (of->any_case) {
-        /* One index is enough for both kinds of filter. */
-        buf_append_format(&sql, "DROP INDEX IF EXISTS \"%s_by_%s\";", kind->name, of->name);
-    }
+    document_sql_add_index(&sql, &document_dialect_sqlite, kind, column);
     buf_append_byte(&sql, '\0');
     ASSERT(!buf_failed(&sql));
     return apply(sqlite, name, text, message);
@@ -257,7 +200,8 @@ check_column(
     }
     for (uint32_t i = 0; i < kind->column_count; i++) {
         if (strcmp(name, kind->columns[i].name) == 0) {
-            if (strcmp(type, type_name(kind->columns[i].type)) != 0) {
+            if (strcmp(type, document_sql_type(&document_dialect_sqlite, kind->columns[i].type)) !=
+                0) {
                 break;
             }
             *found |= 1U << i;

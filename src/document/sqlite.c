@@ -299,20 +299,13 @@ name_file(const char *path, char message[DOCUMENT_MESSAGE_SIZE])
 }
 
 err_t
-document_store_open(
-    const char *url,
+document_sqlite_open(
+    const char *path,
     const struct document_kind *const *kinds,
     uint32_t kind_count,
     struct document_store **ret_store,
     char message[DOCUMENT_MESSAGE_SIZE])
 {
-    static const char scheme[] = "sqlite:";
-    message[0] = '\0';
-    if (strncmp(url, scheme, sizeof(scheme) - 1) != 0) {
-        (void)snprintf(message, DOCUMENT_MESSAGE_SIZE, "not a document store: %.100s", url);
-        return ERR_UNSUPPORTED;
-    }
-    const char *path = url + sizeof(scheme) - 1;
     struct document_sqlite *sqlite =
         calloc(1, sizeof(*sqlite) + kind_count * sizeof(sqlite->kinds[0]));
     if (sqlite == NULL) {

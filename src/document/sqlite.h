@@ -58,6 +58,14 @@ document_sqlite_is_broken(const struct document_sqlite *sqlite)
     return sqlite->broken || atomic_load_explicit(&sqlite->sync_failed, memory_order_acquire);
 }
 
+/* sqlite.c: document_store_open of sqlite:PATH. */
+MUST_USE err_t document_sqlite_open(
+    const char *path,
+    const struct document_kind *const *kinds,
+    uint32_t kind_count,
+    struct document_store **ret_store,
+    char message[DOCUMENT_MESSAGE_SIZE]);
+
 /* error.c */
 err_t document_sqlite_error(int code);
 
@@ -80,11 +88,6 @@ MUST_USE err_t document_statement_remove(
 void document_statements_finalize(struct document_kind_statements *of);
 /* "id, version, body, scope, COLUMNS": what get and list select, in this order. */
 void document_sql_selected(struct buf *sql, const struct document_kind *kind);
-
-/* What an index's name ends with, which tells how it was made. */
-const char *document_index_suffix(const struct document_column *column);
-/* "payment_intent_by_customer", in quotes. */
-void document_sql_index_name(struct buf *sql, const struct document_kind *kind, uint32_t column);
 
 enum {
     DOCUMENT_SELECTED_ID,

@@ -39,23 +39,6 @@ document_sql_selected(struct buf *sql, const struct document_kind *kind)
     buf_append_format(sql, " FROM \"%s\"", kind->name);
 }
 
-const char *
-document_index_suffix(const struct document_column *column)
-{
-    ASSERT(!column->any_case || (column->type == DOCUMENT_TEXT && !column->across_scopes));
-    if (column->any_case) {
-        return "_any_case";
-    }
-    return column->across_scopes ? "_across" : "";
-}
-
-void
-document_sql_index_name(struct buf *sql, const struct document_kind *kind, uint32_t column)
-{
-    const struct document_column *of = &kind->columns[column];
-    buf_append_format(sql, "\"%s_by_%s%s\"", kind->name, of->name, document_index_suffix(of));
-}
-
 err_t
 document_statement_get(
     struct document_sqlite *sqlite, struct document_kind_statements *of, sqlite3_stmt **ret)

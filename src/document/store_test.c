@@ -5,10 +5,15 @@
 
 #include <cmocka.h>
 
+/*
+ * The same behaviour of both databases: SQLite, or with TEST_POSTGRES (a URL) PostgreSQL, in a
+ * schema that each test begins anew. What only one of them has is at the end of the list.
+ */
 #include "base/buf.h"
 #include "document/document.h"
 #include "sqlite.h"
 
+#include <libpq-fe.h>
 #include <signal.h>
 #include <sqlite3.h>
 #include <stdio.h>
@@ -33,8 +38,9 @@ static const struct document_kind *const kinds[] = {&fruit, &stone};
 
 struct t_store {
     char folder[64];
-    char url[128];
-    const char *file; /* in url */
+    char url[512];
+    const char *file;     /* in url */
+    const char *postgres; /* the database's URL, or NULL */
     struct document_store *documents;
     char message[DOCUMENT_MESSAGE_SIZE];
     struct arena arena;
@@ -63,6 +69,35 @@ t_close(struct t_store *t)
     t->documents = NULL;
 }
 
+static void
+t_postgres_sql(struct t_store *t, const char *sql, char *ret_text, size_t size)
+{
+    PGconn *conn = PQconnectdb(t->postgres);
+    PQclear(PQexec(conn, "SET client_min_messages = error"));
+    PGresult *result = PQexec(conn, sql);
+    ExecStatusType status = PQresultStatus(result);
+    if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK) {
+        fail_msg("%s: %s", sql, PQerrorMessage(conn));
+    }
+    if (ret_text != NULL) {
+        (void)snprintf(ret_text, size, "%s", PQgetvalue(result, 0, 0));
+    }
+    PQclear(result);
+    PQfinish(conn);
+}
+
+/* An empty database. */
+static void
+t_empty(struct t_store *t)
+{
+    if (t->postgres == NULL) {
+        (void)unlink(t->file);
+        return;
+    }
+    t_postgres_sql(t, "DROP SCHEMA IF EXISTS store_test CASCADE", NULL, 0);
+    t_postgres_sql(t, "CREATE SCHEMA store_test", NULL, 0);
+}
+
 static int
 t_setup(void **state)
 {
@@ -70,8 +105,15 @@ t_setup(void **state)
     assert_non_null(t);
     (void)snprintf(t->folder, sizeof(t->folder), "/tmp/document_test_XXXXXX");
     assert_non_null(mkdtemp(t->folder));
-    (void)snprintf(t->url, sizeof(t->url), "sqlite:%s/d.db", t->folder);
+    t->postgres = getenv("TEST_POSTGRES");
+    if (t->postgres == NULL) {
+        (void)snprintf(t->url, sizeof(t->url), "sqlite:%s/d.db", t->folder);
+    } else {
+        (void)snprintf(
+            t->url, sizeof(t->url), "%s&options=-c%%20search_path%%3Dstore_test", t->postgres);
+    }
     t->file = t->url + strlen("sqlite:");
+    t_empty(t);
     arena_init(&t->arena, 1 << 24);
     t_open(t);
     *state = t;
@@ -186,10 +228,23 @@ text_with_zero_bytes_and_empty_text_survive(void **state)
     struct document_row row = t_row(t, SCOPE, "f1", "red", 0);
     row.columns[0].text = SPAN("a\0b");
     row.body = SPAN_EMPTY;
-    t_insert_committed(t, &row);
+    if (t->postgres != NULL) { /* whose texts have no zeros: refused, and the others go on */
+        assert_int_equal(t_begin(t), ERR_OK);
+        assert_int_equal(t_insert(t, &row), ERR_INVALID);
+        row.columns[0].text = SPAN("\xff");
+        assert_int_equal(t_insert(t, &row), ERR_INVALID);
+        row.columns[0].text = SPAN("");
+        assert_int_equal(t_insert(t, &row), ERR_OK);
+        assert_int_equal(t_commit(t), ERR_OK);
+        assert_int_equal(t_get(t, SCOPE, "f\0", NULL), ERR_NOT_FOUND);
+        assert_int_equal(t_get(t, SCOPE, "\xff", NULL), ERR_NOT_FOUND);
+    } else {
+        t_insert_committed(t, &row);
+    }
     struct document_row read;
     assert_int_equal(t_get(t, SCOPE, "f1", &read), ERR_OK);
-    assert_true(span_equal(read.columns[0].text, SPAN("a\0b")));
+    assert_true(span_equal(read.columns[0].text, row.columns[0].text));
+    assert_false(read.columns[0].is_null);
     assert_int_equal(read.body.size, 0);
 }
 
@@ -339,6 +394,86 @@ lists_filter_and_bound(void **state)
     t_expect_list(t, &none, "");
 }
 
+/* What the transaction changed is in the lists as if it were committed (DOCUMENT-3). */
+static void
+lists_see_the_open_transaction(void **state)
+{
+    struct t_store *t = *state;
+    t_fill(t);
+    struct document_query query = {.scope = SCOPE, .range_column = UINT32_MAX, .limit = 3};
+    struct document_query due = {
+        .all_scopes = true, .range_column = 1, .range_max = 20, .oldest_first = true, .limit = 10};
+    struct document_query red = {
+        .scope = SCOPE,
+        .range_column = UINT32_MAX,
+        .limit = 10,
+        .filter_count = 1,
+        .filters = {{.column = 0, .value.text = SPAN("red")}}};
+    const struct document_store_ops *ops = t->documents->ops;
+    assert_int_equal(t_begin(t), ERR_OK);
+    assert_int_equal(ops->remove(t->documents, &fruit, SCOPE, SPAN("f4"), 1), ERR_OK);
+    t_expect_list(t, &query, "f5 f3 f2 ");
+    struct document_row row = t_row(t, SCOPE, "f45", "red", 1);
+    assert_int_equal(t_insert(t, &row), ERR_OK);
+    t_expect_list(t, &query, "f5 f45 f3 ");
+    t_expect_list(t, &red, "f45 f2 f0 ");
+    struct document_row changed = t_row(t, SCOPE, "f2", NULL, 0);
+    changed.version = 1;
+    assert_int_equal(ops->update(t->documents, &fruit, &changed), ERR_OK);
+    t_expect_list(t, &red, "f45 f0 ");
+    t_expect_list(t, &due, "f45 f0 f1 f1 ");
+    query.id_below = SPAN("f45");
+    query.limit = 2;
+    t_expect_list(t, &query, "f3 f2 ");
+    assert_int_equal(t_commit(t), ERR_OK);
+    t_expect_list(t, &red, "f45 f0 ");
+    t_expect_list(t, &due, "f45 f0 f1 f1 ");
+}
+
+#define MANY 2500
+
+static bool
+t_count_descending(void *context, const struct document_row *row)
+{
+    struct t_names *names = context;
+    char expected[32];
+    (void)snprintf(expected, sizeof(expected), "m%05u", MANY - 1 - names->count);
+    assert_true(span_equal_cstr(row->id, expected));
+    names->count++;
+    return true;
+}
+
+static void
+long_lists_come_whole(void **state)
+{
+    struct t_store *t = *state;
+    assert_int_equal(t_begin(t), ERR_OK);
+    for (uint32_t i = 0; i < MANY; i++) {
+        char id[32];
+        (void)snprintf(id, sizeof(id), "m%05u", i);
+        struct document_row row = t_row(t, SCOPE, id, "red", 0);
+        assert_int_equal(t_insert(t, &row), ERR_OK);
+    }
+    for (int round = 0; round < 2; round++) { /* before the commit, and behind it */
+        struct document_query query = {
+            .scope = SCOPE, .range_column = UINT32_MAX, .limit = UINT32_MAX};
+        struct t_names names = {.text = ""};
+        assert_int_equal(
+            t->documents->ops->list(t->documents, &fruit, &query, t_count_descending, &names),
+            ERR_OK);
+        assert_int_equal(names.count, MANY);
+        query.limit = 2100;
+        names.count = 0;
+        assert_int_equal(
+            t->documents->ops->list(t->documents, &fruit, &query, t_count_descending, &names),
+            ERR_OK);
+        assert_int_equal(names.count, 2100);
+        if (round == 0) {
+            assert_int_equal(t_commit(t), ERR_OK);
+        }
+    }
+}
+
 static void
 lists_across_scopes_follow_their_column(void **state)
 {
@@ -417,6 +552,9 @@ many_shapes_of_queries_work_after_one_another(void **state)
 static void
 t_expect_plan(struct t_store *t, const char *index)
 {
+    if (t->postgres != NULL) {
+        return; /* postgres_test.c asks for its plans */
+    }
     struct document_sqlite *sqlite = document_sqlite_of(t->documents);
     struct document_kind_statements *of = &sqlite->kinds[0];
     char sql[DOCUMENT_SQL_SIZE];
@@ -513,11 +651,20 @@ a_later_program_adds_kinds_and_columns(void **state)
         assert_string_equal(names.text, "s1 ");
         store->ops->close(store);
     }
-    /* And the older one is told that it is too old. */
     one[0] = &older;
-    assert_int_equal(document_store_open(t->url, one, 1, &store, t->message), ERR_VERSION);
-    assert_non_null(strstr(t->message, "weight"));
-    assert_non_null(strstr(t->message, t->file));
+    err_t as_older = document_store_open(t->url, one, 1, &store, t->message);
+    if (t->postgres == NULL) { /* the older one is told that it is too old */
+        assert_int_equal(as_older, ERR_VERSION);
+        assert_non_null(strstr(t->message, "weight"));
+        assert_non_null(strstr(t->message, t->file));
+    } else { /* it goes on beside the later one: migrations only add */
+        assert_int_equal(as_older, ERR_OK);
+        struct document_row read;
+        assert_int_equal(
+            store->ops->get(store, &older, SCOPE, SPAN("s1"), &t->arena, &read), ERR_OK);
+        assert_true(span_equal_cstr(read.columns[0].text, "round"));
+        store->ops->close(store);
+    }
     /* The other kinds' rows are untouched. */
     assert_int_equal(document_store_open(t->url, kinds, 1, &t->documents, t->message), ERR_OK);
     assert_int_equal(t_get(t, SCOPE, "f3", NULL), ERR_OK);
@@ -526,6 +673,12 @@ a_later_program_adds_kinds_and_columns(void **state)
 static void
 t_sql(struct t_store *t, const char *sql)
 {
+    if (t->postgres != NULL) {
+        char text[512];
+        (void)snprintf(text, sizeof(text), "SET search_path = store_test; %s", sql);
+        t_postgres_sql(t, text, NULL, 0);
+        return;
+    }
     sqlite3 *db;
     assert_int_equal(sqlite3_open(t->file, &db), SQLITE_OK);
     assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
@@ -534,7 +687,12 @@ t_sql(struct t_store *t, const char *sql)
 
 /* Of one kind, whose second column is text that an index finds in any case. */
 static void
-t_expect_names(struct t_store *t, bool any_case, const char *name, const char *expected)
+t_expect_names(
+    struct t_store *t,
+    const struct document_kind *kind,
+    bool any_case,
+    const char *name,
+    const char *expected)
 {
     struct document_query query = {
         .scope = SCOPE,
@@ -544,7 +702,6 @@ t_expect_names(struct t_store *t, bool any_case, const char *name, const char *e
         .filters = {
             {.column = 0, .value.text = span_from_cstr(name), .any_case = any_case},
         }};
-    const struct document_kind *kind = document_sqlite_of(t->documents)->kinds[0].kind;
     struct t_names names = {.text = ""};
     assert_int_equal(
         t->documents->ops->list(t->documents, kind, &query, t_collect, &names), ERR_OK);
@@ -578,19 +735,19 @@ an_index_may_ignore_case(void **state)
         assert_int_equal(t->documents->ops->insert(t->documents, &before, &row), ERR_OK);
     }
     assert_int_equal(t_commit(t), ERR_OK);
-    t_expect_names(t, false, "amy", "p1 ");
+    t_expect_names(t, &before, false, "amy", "p1 ");
     t_close(t);
 
     /* The other index takes the place of the one that was there, once. */
     one[0] = &after;
     for (int round = 0; round < 2; round++) {
         t_open_kinds(t, one, 1);
-        t_expect_names(t, false, "amy", "p1 ");
+        t_expect_names(t, &after, false, "amy", "p1 ");
         t_expect_plan(t, "person_by_name_any_case (scope=? AND name=?)");
-        t_expect_names(t, true, "aMy", "p1 p0 ");
+        t_expect_names(t, &after, true, "aMy", "p1 p0 ");
         t_expect_plan(t, "person_by_name_any_case (scope=? AND name=?)");
-        t_expect_names(t, false, "aMy", "");
-        t_expect_names(t, true, "am\xc3\xbd", "p4 ");
+        t_expect_names(t, &after, false, "aMy", "");
+        t_expect_names(t, &after, true, "am\xc3\xbd", "p4 ");
         t_close(t);
     }
     t_sql(t, "CREATE INDEX person_by_name ON person (name)"); /* fails if it is still there */
@@ -603,6 +760,17 @@ migrations_are_numbered_and_run_once(void **state)
     t_close(t);
     t_open(t);
     t_close(t);
+    if (t->postgres != NULL) {
+        char text[256];
+        t_postgres_sql(
+            t,
+            "SELECT string_agg(number || ' ' || name, ',' ORDER BY number) "
+            "FROM store_test.tael_migration",
+            text,
+            sizeof(text));
+        assert_string_equal(text, "1 layout,2 fruit,3 stone");
+        return;
+    }
     sqlite3 *db;
     sqlite3_stmt *statement;
     assert_int_equal(sqlite3_open(t->file, &db), SQLITE_OK);
@@ -725,6 +893,7 @@ t_check_groups(struct t_store *t, uint32_t acknowledged)
         assert_int_equal(there, GROUP_ROWS); /* DOCUMENT-1 */
     }
     assert_true(group > acknowledged);
+    arena_clear(&t->arena);
     /* One group may be durable whose word was never said. */
     assert_true(group - 1 <= acknowledged + 1);
 }
@@ -736,7 +905,7 @@ committed_groups_survive_a_kill(void **state) /* DOCUMENT-1 */
     const int rounds = getenv("TEST_LONG") != NULL ? 200 : 15;
     for (int round = 0; round < rounds; round++) {
         t_close(t);
-        assert_true(unlink(t->file) == 0);
+        t_empty(t);
         int ends[2];
         assert_int_equal(pipe(ends), 0);
         pid_t child = fork();
@@ -772,17 +941,25 @@ main(void)
         T(unchanged_columns_are_left_alone),
         T(reads_see_the_open_transaction_and_rollback_forgets_it),
         T(lists_filter_and_bound),
+        T(lists_see_the_open_transaction),
         T(lists_across_scopes_follow_their_column),
         T(lists_stop_when_told_and_nest),
         T(many_shapes_of_queries_work_after_one_another),
-        T(lists_use_their_indexes),
+        T(long_lists_come_whole),
         T(a_later_program_adds_kinds_and_columns),
         T(an_index_may_ignore_case),
         T(migrations_are_numbered_and_run_once),
+        T(committed_groups_survive_a_kill),
+    };
+    const struct CMUnitTest of_files[] = {
+        T(lists_use_their_indexes),
         T(a_newer_layout_and_foreign_files_are_refused),
         T(the_file_is_private),
         T(a_second_process_is_told_that_it_is_locked),
-        T(committed_groups_survive_a_kill),
     };
-    return cmocka_run_group_tests_name("document store", tests, NULL, NULL);
+    int failed = cmocka_run_group_tests_name("document store", tests, NULL, NULL);
+    if (getenv("TEST_POSTGRES") == NULL) {
+        failed += cmocka_run_group_tests_name("document files", of_files, NULL, NULL);
+    }
+    return failed;
 }

@@ -9,9 +9,12 @@
 #include "engine/ledger_engine.h"
 
 #include "engine_clock.h"
+#include "engine_measure.h"
+#include "engine_trace.h"
 #include "machine.h"
 
 #include "base/list.h"
+#include "trace/span.h"
 
 #include <stdatomic.h>
 #include <stdio.h>
@@ -36,6 +39,7 @@ struct engine_group {
     struct store_ticket ticket;
     struct ledger_engine *engine;
     struct request_queue requests;
+    uint64_t sent_ns; /* monotonic, when the store got it */
     bool in_flight;
 };
 
@@ -126,6 +130,8 @@ done_run(struct os_task *task)
 static void
 answer(struct ledger_engine *engine, struct port_ledger_request *request)
 {
+    engine_trace_request(request, 0, 0);
+    request->trace_began_ns = 0;
     atomic_fetch_sub(&engine->under_way, 1);
     request->task.run = done_run;
     os_post(request->reply_to, &request->task);
@@ -258,6 +264,17 @@ group_free(struct ledger_engine *engine)
 }
 
 static void
+trace_group(struct engine_group *group)
+{
+    struct os_task *task = group->requests.first == NULL ? NULL : &group->requests.first->task;
+    for (; task != NULL; task = task->next) {
+        struct port_ledger_request *request = request_of(task);
+        engine_trace_request(request, group->sent_ns, group->requests.count);
+        request->trace_began_ns = 0; /* all is told */
+    }
+}
+
+static void
 group_done(struct os_task *task)
 {
     struct engine_group *group = CONTAINER_OF(task, struct engine_group, ticket.task);
@@ -269,7 +286,10 @@ group_done(struct os_task *task)
         engine->newest = NULL;
     }
     if (group->ticket.error.code == ERR_OK) {
+        engine_measure_durable(
+            os_monotonic_ns(engine->settings.clock) - group->sent_ns, group->requests.count);
         atomic_fetch_add(&engine->group_count, 1);
+        trace_group(group);
         answer_all(engine, &group->requests);
         return;
     }
@@ -284,6 +304,7 @@ group_send(struct ledger_engine *engine, struct engine_group *group)
 {
     if (engine->machine.uncommitted) {
         group->ticket.task.run = group_done;
+        group->sent_ns = os_monotonic_ns(engine->settings.clock);
         err_t error = engine_machine_commit(&engine->machine, &group->ticket);
         if (error != ERR_OK) {
             answer_unknown(engine, &group->requests);
@@ -305,11 +326,9 @@ group_send(struct ledger_engine *engine, struct engine_group *group)
 static void
 count_request(struct ledger_engine *engine, const struct port_ledger_request *request)
 {
-    bool creates = request->operation == PORT_LEDGER_CREATE_ACCOUNTS ||
-                   request->operation == PORT_LEDGER_CREATE_TRANSFERS;
     if (request->error == ERR_FULL || request->error == ERR_DISK_FULL) {
         atomic_fetch_add(&engine->full, 1);
-    } else if (creates) {
+    } else if (engine_trace_creates(request)) {
         atomic_fetch_add(&engine->batches, 1);
         atomic_fetch_add(&engine->events, request->count);
     } else {
@@ -323,7 +342,9 @@ execute_waiting(struct ledger_engine *engine, struct engine_group *group)
 {
     while (engine->waiting.first != NULL && group->requests.count < ENGINE_GROUP_REQUESTS_MAX) {
         struct port_ledger_request *request = engine->waiting.first;
+        request->trace_executing_ns = trace_now_ns(&request->trace);
         err_t error = engine_machine_execute(&engine->machine, request);
+        request->trace_applied_ns = trace_now_ns(&request->trace);
         if (error == ERR_BUSY) {
             ASSERT(engine->in_flight > 0 || engine->machine.uncommitted);
             break;
@@ -437,6 +458,8 @@ engine_submit(struct port_ledger *port, struct port_ledger_request *request)
     request->port = port;
     request->error = ERR_OK;
     request->out_count = 0;
+    request->trace_began_ns = trace_now_ns(&request->trace);
+    request->trace_applied_ns = 0;
     if (atomic_fetch_add(&engine->under_way, 1) >= engine->settings.request_count_max) {
         request->error = ERR_BUSY;
         atomic_fetch_add(&engine->busy, 1);

@@ -56,15 +56,22 @@ net_address_port(const struct sockaddr_storage *system)
 }
 
 void
+net_address_format_host(const struct net_address *address, char out[NET_HOST_TEXT_SIZE])
+{
+    bool mapped = memcmp(address->ip, mapped_prefix, sizeof(mapped_prefix)) == 0;
+    const char *text = mapped ? inet_ntop(AF_INET, address->ip + 12, out, NET_HOST_TEXT_SIZE)
+                              : inet_ntop(AF_INET6, address->ip, out, NET_HOST_TEXT_SIZE);
+    ASSERT(text != NULL);
+}
+
+void
 net_address_format(const struct net_address *address, char out[NET_ADDRESS_TEXT_SIZE])
 {
-    char ip[INET6_ADDRSTRLEN];
+    char ip[NET_HOST_TEXT_SIZE];
     bool mapped = memcmp(address->ip, mapped_prefix, sizeof(mapped_prefix)) == 0;
-    const char *text = mapped ? inet_ntop(AF_INET, address->ip + 12, ip, sizeof(ip))
-                              : inet_ntop(AF_INET6, address->ip, ip, sizeof(ip));
-    ASSERT(text != NULL);
+    net_address_format_host(address, ip);
     (void)snprintf(
-        out, NET_ADDRESS_TEXT_SIZE, mapped ? "%s:%u" : "[%s]:%u", text, (unsigned)address->port);
+        out, NET_ADDRESS_TEXT_SIZE, mapped ? "%s:%u" : "[%s]:%u", ip, (unsigned)address->port);
 }
 
 /* ------------------------------------------------------------------------------------- reach */

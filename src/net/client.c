@@ -119,16 +119,17 @@ on_start(struct os_task *task)
     call->previous = NULL;
     call->connection = NULL;
     call->status = 0;
+    call->stale = false;
     call->cut = false;
     call->cause = ERR_OK;
     call->sent = false;
     call->repeated = false;
-    call->safe = is_safe(call);
+    call->safe = call->repeat == NET_REPEAT_SAFE && is_safe(call);
     call->started_ns = net_now_ns();
     call->timer = (struct net_timer){.fire = on_timeout};
     buffer_begin(&call->answer, (size_t)client->settings.limits.body);
     buffer_begin(&call->head_text, (size_t)client->settings.limits.head + 1);
-    if (client->stopping) {
+    if (client->stopping || call->cancelled) {
         net_call_fail(call, ERR_CLOSED);
         return;
     }
@@ -167,6 +168,8 @@ net_client_start(struct net_client *client, struct net_call *first)
         ASSERT(call->reply_to != NULL);
         ASSERT(call->method != HTTP_METHOD_OTHER);
         call->client = client;
+        call->state = NET_CALL_POSTED;
+        call->cancelled = false;
         call->task = (struct os_task){.run = last == NULL ? on_start_first : on_start};
         if (last != NULL) {
             last->next = &call->task;
@@ -177,6 +180,35 @@ net_client_start(struct net_client *client, struct net_call *first)
         struct os_executor *executor = net_loop_executor(client->loop);
         executor->post(executor, &first->task, last);
     }
+}
+
+void
+net_client_cancel(struct net_call *call)
+{
+    struct net_client *client = call->client;
+    ASSERT(net_loop_is_current(client->loop));
+    if (call->state == NET_CALL_ENDED) {
+        return;
+    }
+    if (call->state == NET_CALL_POSTED) {
+        call->cancelled = true;
+        return;
+    }
+    net_pool_forget(call);
+    net_call_fail(call, ERR_CLOSED);
+    /* What it leaves behind is served by a task, so that the turn does not end before its hooks. */
+    if (!client->serving) {
+        client->serving = true;
+        os_post(net_loop_executor(client->loop), &client->serve_task);
+    }
+}
+
+static void
+on_serve(struct os_task *task)
+{
+    struct net_client *client = CONTAINER_OF(task, struct net_client, serve_task);
+    client->serving = false;
+    net_pool_serve(client);
 }
 
 struct waiter {
@@ -270,12 +302,16 @@ on_turn_end(struct net_loop_hook *hook)
 {
     struct net_client *client = CONTAINER_OF(hook, struct net_client, turn);
     ended_post(client);
-    if (client->stopping && client->handles_open == 0 && !client->resolving) {
+    if (client->stopping && client->handles_open == 0 && !client->resolving && !client->serving) {
         ASSERT(client->connection_count == 0);
         ASSERT(client->waiting == NULL);
         net_timer_cancel(client->loop, &client->idle_timer);
         net_loop_remove_hook(client->loop, &client->turn);
-        uv_sem_post(&client->stopped); /* the client may be gone from here on */
+        if (client->closed != NULL) {
+            os_post(net_loop_executor(client->loop), client->closed);
+        } else {
+            uv_sem_post(&client->stopped); /* the client may be gone from here on */
+        }
     }
 }
 
@@ -317,7 +353,7 @@ settings_are_sane(const struct net_client_settings *settings)
 static void
 host_header_make(struct net_client *client)
 {
-    bool is_ipv6 = strchr(client->host, ':') != NULL;
+    bool is_ipv6 = strchr(client->name, ':') != NULL;
     bool default_port = client->port == (client->tls != NULL ? 443 : 80);
     char port[8] = "";
     if (!default_port) {
@@ -327,7 +363,7 @@ host_header_make(struct net_client *client)
         client->host_header,
         sizeof(client->host_header),
         is_ipv6 ? "[%s]%s" : "%s%s",
-        client->host,
+        client->name,
         port);
     ASSERT(size > 0);
     ASSERT((size_t)size < sizeof(client->host_header));
@@ -343,8 +379,11 @@ net_client_create(
     if (!settings_are_sane(settings)) {
         return ERR_RANGE;
     }
+    const char *name = origin->name == NULL ? origin->host : origin->name;
     size_t host_size = strnlen(origin->host, NET_CLIENT_HOST_MAX + 1);
-    if (host_size == 0 || host_size > NET_CLIENT_HOST_MAX || origin->port == 0) {
+    size_t name_size = strnlen(name, NET_CLIENT_HOST_MAX + 1);
+    if (host_size == 0 || host_size > NET_CLIENT_HOST_MAX || origin->port == 0 || name_size == 0 ||
+        name_size > NET_CLIENT_HOST_MAX) {
         return ERR_INVALID;
     }
     struct net_client *client = calloc(1, sizeof(*client));
@@ -358,10 +397,12 @@ net_client_create(
     client->loop = loop;
     client->settings = *settings;
     memcpy(client->host, origin->host, host_size);
+    memcpy(client->name, name, name_size);
     client->port = origin->port;
     client->tls = origin->tls;
     client->turn.turn_end = on_turn_end;
     client->stop_task.run = on_stop;
+    client->serve_task.run = on_serve;
     host_header_make(client);
     net_client_resolve_numeric(client);
     net_pool_init(client);
@@ -375,6 +416,16 @@ net_client_stop(struct net_client *client)
     ASSERT(!net_loop_is_current(client->loop));
     os_post(net_loop_executor(client->loop), &client->stop_task);
     uv_sem_wait(&client->stopped);
+}
+
+void
+net_client_close(struct net_client *client, struct os_task *closed)
+{
+    ASSERT(net_loop_is_current(client->loop));
+    ASSERT(client->closed == NULL);
+    ASSERT(closed->run != NULL);
+    client->closed = closed;
+    os_post(net_loop_executor(client->loop), &client->stop_task);
 }
 
 void

@@ -169,7 +169,7 @@ connected(struct net_client_connection *connection)
     }
     struct net_client *client = connection->client;
     if (client->tls != NULL) {
-        err_t secured = net_transport_secure(&connection->transport, client->tls, client->host);
+        err_t secured = net_transport_secure(&connection->transport, client->tls, client->name);
         if (secured != ERR_OK) {
             give_up(connection, secured);
             return;
@@ -319,7 +319,7 @@ request_write(struct net_client_connection *connection, const struct net_call *c
     struct http_request request = {
         .method = http_method_text(call->method),
         .target = call->target,
-        .host = span_from_cstr(client->host_header),
+        .host = call->host.size > 0 ? call->host : span_from_cstr(client->host_header),
         .content_type = call->content_type,
         .content_length = call->body.size,
         .headers = call->headers,

@@ -132,8 +132,10 @@ net_pool_lost(struct net_call *call, bool repeatable, err_t cause)
     struct net_client *client = call->client;
     ASSERT(call->state == NET_CALL_BOUND);
     call->connection = NULL;
+    call->stale = repeatable && call->sent;
     if (repeatable && !call->repeated && (call->safe || !call->sent) && !client->stopping) {
         call->repeated = true;
+        call->stale = false;
         NET_CLIENT_COUNT(client, repeated, 1);
         /* The others were idle as long, or longer. */
         net_pool_close_idle(client);

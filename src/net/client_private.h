@@ -34,6 +34,7 @@
 
 enum net_call_state {
     NET_CALL_NEW,
+    NET_CALL_POSTED,
     NET_CALL_WAITING,
     NET_CALL_BOUND,
     NET_CALL_ENDED,
@@ -86,7 +87,8 @@ struct net_client_connection {
 struct net_client {
     struct net_loop *loop;
     struct net_client_settings settings;
-    char host[NET_CLIENT_HOST_MAX + 1];
+    char host[NET_CLIENT_HOST_MAX + 1];         /* where */
+    char name[NET_CLIENT_HOST_MAX + 1];         /* who */
     char host_header[NET_CLIENT_HOST_MAX + 16]; /* with the port unless it is the scheme's own */
     uint16_t port;
     struct net_tls *tls;
@@ -116,7 +118,10 @@ struct net_client {
     uint64_t resolved_ns;
     uv_getaddrinfo_t resolve_request;
 
+    struct os_task serve_task; /* gives what a cancelled call left to others */
+    bool serving;
     struct os_task stop_task;
+    struct os_task *closed; /* net_client_close; else `stopped` is waited for */
     uv_sem_t stopped;
     _Atomic uint64_t counters[NET_CLIENT_COUNTER_COUNT];
 };

@@ -1,11 +1,24 @@
 /* The client: what each end of a call means, reuse, the one repeat, maxima. */
 #include "testing.h"
 
+#include "base/list.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+struct cancelled {
+    struct os_task task;
+    struct net_call *call;
+};
+
+struct closing {
+    struct os_task begin;
+    struct os_task closed;
+    uv_sem_t done;
+};
 
 static struct net_loop *loop;
 static struct net_client *client;
@@ -329,6 +342,133 @@ test_stale_unsafe(void **state)
     net_call_release(&call);
 }
 
+/* What the caller counts is not sent behind its back, although it would be safe: NET-10. */
+static void
+test_stale_counted(void **state)
+{
+    (void)state;
+    client_start(NULL, "127.0.0.1");
+    struct net_call call;
+    int fd;
+    t_call_init(&calls, &call, "/", NULL);
+    call.repeat = NET_REPEAT_UNSENT;
+    stale(&call, &fd);
+    t_calls_wait(&calls, 1);
+    expect(&call, ERR_OUTCOME_UNKNOWN, ERR_CLOSED);
+    assert_true(call.stale);
+    assert_int_equal(count().repeated, 0);
+    net_call_release(&call);
+}
+
+static void
+cancel_task(struct os_task *task)
+{
+    struct net_call *call = CONTAINER_OF(task, struct cancelled, task)->call;
+    net_client_cancel(call);
+    net_client_cancel(call); /* the second time it has ended */
+}
+
+static void
+cancel(struct net_call *call)
+{
+    struct cancelled cancelled = {.task = {.run = cancel_task}, .call = call};
+    os_post(net_loop_executor(loop), &cancelled.task);
+    t_calls_wait(&calls, 1);
+}
+
+/* Cancelled while it is on a connection, and while it waits for one. */
+static void
+test_cancel(void **state)
+{
+    (void)state;
+    struct net_client_settings settings = net_client_settings_default;
+    settings.connections_max = 1;
+    client_start(&settings, "127.0.0.1");
+    struct net_call three[3];
+    for (size_t i = 0; i < 3; i++) {
+        t_call_init(&calls, &three[i], "/", "body");
+        net_client_start(client, &three[i]);
+    }
+    int fd = t_accept(listener);
+    take_request(fd, "body");
+    cancel(&three[1]);
+    expect(&three[1], ERR_CLOSED, ERR_CLOSED); /* never sent */
+    cancel(&three[0]);
+    expect(&three[0], ERR_OUTCOME_UNKNOWN, ERR_CLOSED);
+    assert_true(t_closed_after_ms(fd, 5000) < 4000);
+    (void)close(fd);
+    fd = t_accept(listener); /* whoever waited behind it goes on */
+    serve_one(&three[2], fd, OK("c", "1"), true);
+    expect_answer(&three[2], 200, "c");
+    for (size_t i = 0; i < 3; i++) {
+        net_call_release(&three[i]);
+    }
+}
+
+static void
+closed_task(struct os_task *task)
+{
+    struct closing *closing = CONTAINER_OF(task, struct closing, closed);
+    net_client_destroy(&client);
+    uv_sem_post(&closing->done);
+}
+
+static void
+close_task(struct os_task *task)
+{
+    net_client_close(client, &CONTAINER_OF(task, struct closing, begin)->closed);
+}
+
+/* The loop's thread itself closes a client, and destroys it. */
+static void
+test_close(void **state)
+{
+    (void)state;
+    client_start(NULL, "127.0.0.1");
+    struct net_call call;
+    t_call_init(&calls, &call, "/", "body");
+    net_client_start(client, &call);
+    int fd = t_accept(listener);
+    take_request(fd, "body");
+    struct closing closing = {.begin = {.run = close_task}, .closed = {.run = closed_task}};
+    assert_int_equal(uv_sem_init(&closing.done, 0), 0);
+    os_post(net_loop_executor(loop), &closing.begin);
+    uv_sem_wait(&closing.done);
+    uv_sem_destroy(&closing.done);
+    assert_null(client);
+    t_calls_wait(&calls, 1);
+    expect(&call, ERR_OUTCOME_UNKNOWN, ERR_CLOSED);
+    net_call_release(&call);
+    (void)close(fd);
+}
+
+/* Where it is and who it is, apart; and a call with another host. */
+static void
+test_host_names(void **state)
+{
+    (void)state;
+    const struct net_origin origin = {.host = "127.0.0.1", .port = port, .name = "api.example"};
+    assert_int_equal(
+        net_client_create(loop, &origin, &net_client_settings_default, &client), ERR_OK);
+    struct net_call call;
+    int fd = -1;
+    static char text[65536];
+    for (int i = 0; i < 2; i++) {
+        t_call_init(&calls, &call, "/", NULL);
+        call.host = i == 0 ? SPAN_EMPTY : SPAN("shop.example");
+        net_client_start(client, &call);
+        fd = fd < 0 ? t_accept(listener) : fd;
+        (void)t_read_count(fd, text, sizeof(text), "\r\n\r\n", 1);
+        assert_non_null(strstr(text, i == 0 ? "Host: api.example:" : "Host: shop.example\r\n"));
+        assert_int_equal(t_occurrences(text, "Host: "), 1);
+        t_send_text(fd, OK("h", "1"));
+        t_calls_wait(&calls, 1);
+        expect_answer(&call, 200, "h");
+        net_call_release(&call);
+    }
+    (void)close(fd);
+}
+
 /* A byte of the answer came: the server has worked on it, so it is not sent again. */
 static void
 test_stale_begun(void **state)
@@ -533,7 +673,11 @@ main(void)
         cmocka_unit_test_setup_teardown(test_timeouts, setup, teardown),
         cmocka_unit_test_setup_teardown(test_stale_safe, setup, teardown),
         cmocka_unit_test_setup_teardown(test_stale_unsafe, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_stale_counted, setup, teardown),
         cmocka_unit_test_setup_teardown(test_stale_begun, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_cancel, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_close, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_host_names, setup, teardown),
         cmocka_unit_test_setup_teardown(test_idle_is_closed, setup, teardown),
         cmocka_unit_test_setup_teardown(test_excess_bytes, setup, teardown),
         cmocka_unit_test_setup_teardown(test_early_answer, setup, teardown),

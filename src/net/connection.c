@@ -32,6 +32,11 @@ handshake(struct net_connection *connection)
     }
     if (result == 1) {
         connection->state = NET_CONNECTION_OPEN;
+        if (net_transport_is_http2(&connection->transport) &&
+            net_http2_create(connection) != ERR_OK) {
+            net_connection_destroy(connection, false);
+            return;
+        }
         net_connection_read(connection); /* what came with the last flight is in OpenSSL already */
         return;
     }
@@ -100,6 +105,8 @@ net_connection_drop_queue(struct net_connection *connection)
         if (work->state == NET_WORK_ANSWERED) {
             NET_COUNT(connection->server, orphaned, 1);
             net_work_destroy(work);
+        } else if (work->state != NET_WORK_HANDED) { /* HTTP/2: still being received */
+            net_work_destroy(work);
         }
         work = next;
     }
@@ -130,6 +137,7 @@ net_connection_destroy(struct net_connection *connection, bool abort)
     struct net_server *server = connection->server;
     ASSERT(connection->state != NET_CONNECTION_DEAD);
     net_deadline_set(connection, NET_DEADLINE_NONE);
+    net_http2_destroy(connection);
     net_connection_drop_queue(connection);
     if (connection->dirty) {
         dirty_remove(connection);
@@ -198,6 +206,9 @@ deadline_of(const struct net_connection *connection)
     if (connection->blocked) {
         return NET_DEADLINE_WRITE;
     }
+    if (connection->http2 != NULL) {
+        return net_http2_deadline(connection);
+    }
     if (connection->reading != NULL) {
         return connection->reading->state == NET_WORK_HEAD ? NET_DEADLINE_HEAD : NET_DEADLINE_BODY;
     }
@@ -243,6 +254,11 @@ void
 net_connection_expire(struct net_connection *connection, enum net_deadline deadline)
 {
     struct net_server *server = connection->server;
+    if (connection->http2 != NULL && !connection->blocked &&
+        (deadline == NET_DEADLINE_BODY || deadline == NET_DEADLINE_WRITE)) {
+        net_http2_expire(connection, deadline);
+        return;
+    }
     switch (deadline) {
     case NET_DEADLINE_HANDSHAKE:
         NET_COUNT(server, timeout_handshake, 1);
@@ -283,4 +299,11 @@ net_connection_finish(struct net_connection *connection)
     connection->state = NET_CONNECTION_LINGER;
     connection->blocked = false;
     net_connection_arm(connection);
+}
+
+bool
+net_exchange_peer_is(struct net_exchange *exchange, const char *name)
+{
+    const struct net_work *work = CONTAINER_OF(exchange, struct net_work, exchange);
+    return work->connection != NULL && net_transport_peer_is(&work->connection->transport, name);
 }

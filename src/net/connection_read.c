@@ -20,9 +20,11 @@ net_connection_may_read(const struct net_connection *connection)
     if (connection->state == NET_CONNECTION_LINGER) {
         return true;
     }
+    /* HTTP/2 bounds its streams by itself, and has to hear of windows while they are all in use. */
+    bool has_room =
+        connection->http2 != NULL || connection->queued < connection->server->settings.pipeline_max;
     return connection->state == NET_CONNECTION_OPEN && !connection->ended && !connection->blocked &&
-           connection->held.size == 0 &&
-           connection->queued < connection->server->settings.pipeline_max;
+           connection->held.size == 0 && has_room;
 }
 
 static bool
@@ -268,6 +270,10 @@ static void
 input_ended(struct net_connection *connection)
 {
     connection->ended = true;
+    if (connection->http2 != NULL) {
+        net_connection_destroy(connection, false);
+        return;
+    }
     if (connection->reading != NULL) {
         refuse_by_codec(connection, HTTP_REFUSAL_TRUNCATED);
         return;
@@ -318,7 +324,12 @@ read_once(struct net_connection *connection)
     }
     size_t size = (size_t)count;
     NET_COUNT(server, bytes_in, size);
-    size_t taken = parse(connection, span_of(scratch, size));
+    size_t taken = size;
+    if (connection->http2 != NULL) {
+        net_http2_feed(connection, span_of(scratch, size));
+    } else {
+        taken = parse(connection, span_of(scratch, size));
+    }
     bool alive = connection->state != NET_CONNECTION_DEAD;
     if (alive && taken < size) {
         hold(connection, span_of(scratch + taken, size - taken));

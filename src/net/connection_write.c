@@ -9,8 +9,8 @@
 
 #define PIECES_MAX 64
 
-static size_t
-body_size_of(const struct net_work *work)
+size_t
+net_work_body_size(const struct net_work *work)
 {
     unsigned status = work->exchange.answer.status;
     bool bodiless = work->exchange.method == HTTP_METHOD_HEAD || status == 204 || status == 304;
@@ -21,7 +21,7 @@ body_size_of(const struct net_work *work)
 static size_t
 body_left_out(const struct net_work *work)
 {
-    return work->body_in_wire ? 0 : body_size_of(work);
+    return work->body_in_wire ? 0 : net_work_body_size(work);
 }
 
 /* Whether the connection closes behind this answer. */
@@ -34,6 +34,14 @@ decide_close(const struct net_connection *connection, const struct net_work *wor
            (connection->ended && work == connection->newest);
 }
 
+uint64_t
+net_work_content_length(const struct net_work *work)
+{
+    const struct net_answer *answer = &work->exchange.answer;
+    bool told = work->exchange.method == HTTP_METHOD_HEAD && answer->body.size == 0;
+    return told ? answer->head_length : answer->body.size;
+}
+
 static bool
 head_write(struct net_work *work)
 {
@@ -44,7 +52,7 @@ head_write(struct net_work *work)
         .close = work->close,
         .date = net_server_date(work->server),
         .content_type = answer->content_type,
-        .content_length = answer->body.size,
+        .content_length = net_work_content_length(work),
         .headers = answer->headers,
         .header_count = answer->header_count,
     };
@@ -78,7 +86,7 @@ prepare(struct net_connection *connection, struct net_work *work)
     if (buf_failed(&work->wire)) {
         return false;
     }
-    size_t body_size = body_size_of(work);
+    size_t body_size = net_work_body_size(work);
     if (body_size <= NET_INLINE_BODY_MAX) {
         buf_append(&work->wire, work->exchange.answer.body.data, body_size);
         work->body_in_wire = true;
@@ -237,6 +245,9 @@ net_connection_flush(struct net_connection *connection)
         net_connection_arm(connection);
         return true;
     }
+    if (connection->http2 != NULL) {
+        return net_http2_flush(connection);
+    }
     if (!connection->blocked && !answers_write(connection)) {
         return false;
     }
@@ -250,7 +261,8 @@ net_connection_flush(struct net_connection *connection)
         return false;
     }
     bool over = connection->ended || connection->state == NET_CONNECTION_CLOSING;
-    bool drained = connection->server->state == NET_SERVER_DRAINING;
+    bool drained =
+        connection->server->state == NET_SERVER_DRAINING && !connection->server->keeps_idle;
     if (connection->oldest == NULL && !connection->blocked && over) {
         net_connection_finish(connection);
         return false;

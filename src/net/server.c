@@ -7,6 +7,7 @@
 #include "server_private.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
@@ -266,6 +267,25 @@ net_server_listen(struct net_server *server, const struct net_listen *listen, ui
     return ERR_OK;
 }
 
+err_t
+net_server_listen_beside(
+    struct net_server *server, const struct net_server *other, uint32_t index, struct net_tls *tls)
+{
+    ASSERT(!server->started);
+    ASSERT(index < other->listener_count);
+    if (server->listener_count == NET_LISTENERS_MAX) {
+        return ERR_FULL;
+    }
+    int fd = fcntl(other->listeners[index].fd, F_DUPFD_CLOEXEC, 0);
+    if (fd < 0) {
+        return err_from_errno(errno);
+    }
+    server->listeners[server->listener_count] =
+        (struct net_listener){.server = server, .tls = tls, .fd = fd};
+    server->listener_count++;
+    return ERR_OK;
+}
+
 /* ------------------------------------------------------------------------------------- turns */
 
 static void
@@ -302,6 +322,7 @@ server_finish(struct net_server *server)
     net_timer_cancel(server->loop, &server->sweep);
     net_timer_cancel(server->loop, &server->accept_again);
     net_timer_cancel(server->loop, &server->drain_end);
+    net_timer_cancel(server->loop, &server->drain_idle_end);
     net_loop_remove_hook(server->loop, &server->turn);
     server->state = NET_SERVER_STOPPED;
     uv_sem_post(&server->stopped); /* the server may be gone from here on */
@@ -351,6 +372,14 @@ on_drain_end(struct net_timer *timer)
 }
 
 static void
+on_drain_idle_end(struct net_timer *timer)
+{
+    struct net_server *server = CONTAINER_OF(timer, struct net_server, drain_idle_end);
+    server->keeps_idle = false;
+    connections_close(server, true);
+}
+
+static void
 on_start(struct os_task *task)
 {
     struct net_server *server = CONTAINER_OF(task, struct net_server, start_task);
@@ -377,7 +406,13 @@ on_stop(struct os_task *task)
     for (uint32_t i = 0; i < server->listener_count; i++) {
         listener_close(&server->listeners[i]);
     }
-    connections_close(server, true);
+    uint64_t idle_end_ns = server->now_ns + server->settings.drain_idle_ms * NS_PER_MS;
+    server->keeps_idle =
+        server->settings.drain_idle_ms > 0 &&
+        net_timer_arm(server->loop, &server->drain_idle_end, idle_end_ns) == ERR_OK;
+    if (!server->keeps_idle) {
+        connections_close(server, true);
+    }
     uint64_t end_ns = server->now_ns + server->drain_ns;
     if (net_timer_arm(server->loop, &server->drain_end, end_ns) != ERR_OK) {
         connections_close(server, false);
@@ -423,6 +458,7 @@ net_server_create(
     server->turn.turn_end = on_turn_end;
     server->accept_again.fire = on_accept_again;
     server->drain_end.fire = on_drain_end;
+    server->drain_idle_end.fire = on_drain_idle_end;
     server->start_task.run = on_start;
     server->stop_task.run = on_stop;
     server->date_s = -1;

@@ -7,6 +7,7 @@
  *     connection_read.c   bytes -> requests
  *     connection_write.c  answers -> bytes
  *     work.c              requests and their answers (a net_exchange from inside)
+ *     http2*.c            the same by HTTP/2, for connections that agreed on it
  *
  * A connection:
  *
@@ -85,9 +86,11 @@ struct net_work {
     bool close;        /* the connection closes after this answer; decided when it is written */
     bool is_prepared;  /* `wire` holds the head of the answer */
     bool body_in_wire; /* and its body */
-    size_t sent;       /* of wire and body together */
-    size_t charged;    /* bytes of server memory counted for it */
-    struct buf input;  /* the head as received */
+    size_t sent;       /* of wire and body together; HTTP/2: of the body */
+    int32_t stream;    /* HTTP/2: its number; else 0 */
+    uint64_t answered_ns;
+    size_t charged;   /* bytes of server memory counted for it */
+    struct buf input; /* the head as received */
     struct buf body;
     struct buf wire;
     struct arena arena;
@@ -99,10 +102,12 @@ struct net_connection {
     uv_poll_t poll;
     struct net_transport transport;
     struct net_server *server;
+    struct net_http2 *http2;        /* NULL: HTTP/1.1 */
     struct list_link link;          /* server->connections */
     struct list_link deadline_link; /* server->deadlines[deadline] */
     struct net_connection *next_dirty;
-    struct net_work *oldest; /* complete requests whose answers are not written, in order */
+    /* Complete requests whose answers are not written, in order; HTTP/2: all streams. */
+    struct net_work *oldest;
     struct net_work *newest;
     struct net_work *reading; /* its head or body is not complete; not in the queue */
     struct buf held;          /* received, and not parsed because the queue is full */
@@ -168,6 +173,8 @@ struct net_server {
     struct net_timer sweep;
     struct net_timer accept_again;
     struct net_timer drain_end;
+    struct net_timer drain_idle_end;
+    bool keeps_idle; /* it drains, and connections without a request may still send one */
     uint64_t drain_ns;
     uint64_t now_ns; /* of this turn */
 
@@ -233,7 +240,23 @@ void net_connection_resume(struct net_connection *connection);
 /* Answers `status` for what is being read (or for nothing yet) and closes behind it. */
 void net_connection_refuse(struct net_connection *connection, unsigned status, const char *reason);
 
+/* ---- http2.c */
+/* The connection agreed on HTTP/2. ERR_MEMORY. */
+MUST_USE err_t net_http2_create(struct net_connection *connection);
+/* Its streams' works stay, for net_connection_drop_queue. */
+void net_http2_destroy(struct net_connection *connection);
+/* Takes all of it. What it means for the connection is done by the flush that follows. */
+void net_http2_feed(struct net_connection *connection, struct span input);
+/* Writes what is ready; may end the connection, then it answers false. */
+bool net_http2_flush(struct net_connection *connection);
+/* A stream's body or answer takes too long? What is too old is ended. */
+void net_http2_expire(struct net_connection *connection, enum net_deadline deadline);
+enum net_deadline net_http2_deadline(const struct net_connection *connection);
+
 /* ---- connection_write.c */
+/* What Content-Length says, and what is sent of the body. */
+uint64_t net_work_content_length(const struct net_work *work);
+size_t net_work_body_size(const struct net_work *work);
 /* Writes what is ready; may destroy the connection, then it answers false. */
 bool net_connection_flush(struct net_connection *connection);
 

@@ -75,6 +75,11 @@ answer_one(struct t_server *t, struct net_exchange *exchange)
     } else if (span_equal(exchange->path, SPAN("/broken"))) {
         answer->headers = &broken;
         answer->header_count = 1;
+    } else if (span_equal(exchange->path, SPAN("/peer"))) {
+        char name[64] = "";
+        ASSERT(exchange->query.size < sizeof(name));
+        memcpy(name, exchange->query.data, exchange->query.size);
+        answer->status = net_exchange_peer_is(exchange, name) ? 200 : 403;
     } else if (span_equal(exchange->path, SPAN("/close"))) {
         answer->close = true;
     } else {

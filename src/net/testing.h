@@ -40,6 +40,7 @@
  *     /size?N      200 with N bytes
  *     /none        204 with a body that must not be sent
  *     /broken      a header that cannot be written
+ *     /peer?NAME      200 if the client's certificate has the DNS name, else 403
  *     /close       200, and the connection is to close
  */
 struct t_server {

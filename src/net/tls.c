@@ -20,6 +20,7 @@ struct net_tls {
 };
 
 static const unsigned char alpn_http11[] = "\x08http/1.1";
+static const unsigned char alpn_http2[] = "\x02h2\x08http/1.1";
 
 static int
 select_alpn(
@@ -31,10 +32,15 @@ select_alpn(
     void *context)
 {
     (void)ssl;
-    (void)context;
+    bool http2 = context != NULL;
     unsigned char *chosen = NULL;
-    int result =
-        SSL_select_next_proto(&chosen, out_size, alpn_http11, sizeof(alpn_http11) - 1, in, in_size);
+    int result = SSL_select_next_proto(
+        &chosen,
+        out_size,
+        http2 ? alpn_http2 : alpn_http11,
+        http2 ? sizeof(alpn_http2) - 1 : sizeof(alpn_http11) - 1,
+        in,
+        in_size);
     *out = chosen;
     return result == OPENSSL_NPN_NEGOTIATED ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_ALERT_FATAL;
 }
@@ -75,7 +81,7 @@ context_create(bool server, struct net_tls **ret_tls)
 }
 
 static err_t
-load_server(SSL_CTX *context, const char *certificate_file, const char *key_file)
+load_pair(SSL_CTX *context, const char *certificate_file, const char *key_file)
 {
     if (access(certificate_file, R_OK) != 0 || access(key_file, R_OK) != 0) {
         return ERR_NOT_FOUND;
@@ -86,6 +92,13 @@ load_server(SSL_CTX *context, const char *certificate_file, const char *key_file
         ERR_clear_error();
         return ERR_CRYPTO;
     }
+    return ERR_OK;
+}
+
+static err_t
+load_server(SSL_CTX *context, const char *certificate_file, const char *key_file)
+{
+    TRY(load_pair(context, certificate_file, key_file));
     SSL_CTX_set_alpn_select_cb(context, select_alpn, NULL);
     return ERR_OK;
 }
@@ -138,6 +151,66 @@ net_tls_create_client(const char *ca_file, bool verify, struct net_tls **ret_tls
     }
     *ret_tls = tls;
     return ERR_OK;
+}
+
+err_t
+net_tls_require_client(struct net_tls *tls, const char *ca_file)
+{
+    ASSERT(tls->server);
+    if (access(ca_file, R_OK) != 0) {
+        return ERR_NOT_FOUND;
+    }
+    err_t result = SSL_CTX_load_verify_file(tls->context, ca_file) == 1 ? ERR_OK : ERR_CRYPTO;
+    SSL_CTX_set_verify(tls->context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
+    /* Sessions of a context that verifies need one to be resumed. */
+    static const unsigned char session_context[] = "tael";
+    if (SSL_CTX_set_session_id_context(
+            tls->context, session_context, sizeof(session_context) - 1) != 1) {
+        result = ERR_CRYPTO;
+    }
+    ERR_clear_error();
+    return result;
+}
+
+err_t
+net_tls_present(struct net_tls *tls, const char *certificate_file, const char *key_file)
+{
+    ASSERT(!tls->server);
+    return load_pair(tls->context, certificate_file, key_file);
+}
+
+bool
+net_transport_peer_is(const struct net_transport *transport, const char *name)
+{
+    X509 *certificate = transport->ssl == NULL ? NULL : SSL_get0_peer_certificate(transport->ssl);
+    bool is = certificate != NULL &&
+              X509_check_host(
+                  certificate,
+                  name,
+                  0,
+                  X509_CHECK_FLAG_NO_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT,
+                  NULL) == 1;
+    ERR_clear_error();
+    return is;
+}
+
+void
+net_tls_offer_http2(struct net_tls *tls)
+{
+    static char http2; /* its address says so; nothing is in it */
+    ASSERT(tls->server);
+    SSL_CTX_set_alpn_select_cb(tls->context, select_alpn, &http2);
+}
+
+void
+net_tls_replace(struct net_tls *tls, struct net_tls **take_with)
+{
+    ASSERT(tls->server);
+    ASSERT((*take_with)->server);
+    SSL_CTX *old = tls->context; /* sessions hold references of their own */
+    tls->context = (*take_with)->context;
+    (*take_with)->context = old;
+    net_tls_destroy(take_with);
 }
 
 void

@@ -355,6 +355,90 @@ test_silent_server(void **state)
     (void)close(listener);
 }
 
+/* One call for `target` from a client that presents a certificate, or none; the server is expected
+ * to be `tls_name`, or the host. */
+static err_t
+call_as(const char *certificate, const char *key, const char *tls_name, struct net_call *call)
+{
+    struct net_tls *tls = NULL;
+    struct net_client *client = NULL;
+    assert_int_equal(net_tls_create_client(certificate_file, true, &tls), ERR_OK);
+    if (certificate != NULL) {
+        assert_int_equal(net_tls_present(tls, certificate, key), ERR_OK);
+    }
+    struct net_origin origin = {.host = "127.0.0.1", .port = t.port, .tls = tls, .name = tls_name};
+    assert_int_equal(
+        net_client_create(t.loop, &origin, &net_client_settings_default, &client), ERR_OK);
+    err_t result = net_client_call_blocking(client, call);
+    net_client_stop(client);
+    net_client_destroy(&client);
+    net_tls_destroy(&tls);
+    return result;
+}
+
+/* Both sides say who they are. */
+static void
+test_mutual(void **state)
+{
+    (void)state;
+    assert_int_equal(net_tls_create_server(certificate_file, key_file, &server_tls), ERR_OK);
+    assert_int_equal(net_tls_require_client(server_tls, "/no/such"), ERR_NOT_FOUND);
+    assert_int_equal(net_tls_require_client(server_tls, other_certificate_file), ERR_OK);
+    t_calls_init(&calls);
+    t_server_start(&t, NULL, server_tls);
+
+    const struct {
+        const char *certificate, *key, *server_name, *target;
+        err_t result;
+        unsigned status;
+    } cases[] = {
+        {other_certificate_file, other_key_file, NULL, "/peer?elsewhere.example", ERR_OK, 200},
+        {other_certificate_file, other_key_file, NULL, "/peer?localhost", ERR_OK, 403},
+        {other_certificate_file, other_key_file, NULL, "/peer?*.example", ERR_OK, 403},
+        /* The name that counts is the one asked for, whatever address was called. */
+        {other_certificate_file, other_key_file, "localhost", "/peer?elsewhere.example", 0, 200},
+        {other_certificate_file, other_key_file, "ledger.example", "/", ERR_CRYPTO, 0},
+        /* No certificate, or one that the server's authority did not sign: nothing is handed out.
+         */
+        {NULL, NULL, NULL, "/echo", -1, 0},
+        {certificate_file, key_file, NULL, "/echo", -1, 0},
+    };
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct net_call call;
+        t_call_init(&calls, &call, cases[i].target, NULL);
+        err_t result = call_as(cases[i].certificate, cases[i].key, cases[i].server_name, &call);
+        if (cases[i].result == -1) {
+            assert_true(result == ERR_OUTCOME_UNKNOWN || result == ERR_CRYPTO);
+        } else {
+            assert_int_equal(result, cases[i].result);
+            assert_int_equal(call.status, cases[i].status);
+        }
+        net_call_release(&call);
+    }
+    assert_int_equal(t_count(&t).requests, 4);
+}
+
+/* Over plain TCP nobody is anybody. */
+static void
+test_plain_has_no_peer(void **state)
+{
+    (void)state;
+    struct net_client *client = NULL;
+    t_calls_init(&calls);
+    t_server_start(&t, NULL, NULL);
+    struct net_origin origin = {.host = "127.0.0.1", .port = t.port};
+    assert_int_equal(
+        net_client_create(t.loop, &origin, &net_client_settings_default, &client), ERR_OK);
+    struct net_call call;
+    t_call_init(&calls, &call, "/peer?localhost", NULL);
+    assert_int_equal(net_client_call_blocking(client, &call), ERR_OK);
+    assert_int_equal(call.status, 403);
+    net_call_release(&call);
+    net_client_stop(client);
+    net_client_destroy(&client);
+}
+
 int
 main(void)
 {
@@ -367,6 +451,8 @@ main(void)
         cmocka_unit_test_setup_teardown(test_bad_handshakes, setup, teardown),
         cmocka_unit_test_setup_teardown(test_old_version, setup, teardown),
         cmocka_unit_test_setup_teardown(test_silent_server, setup, teardown),
+        cmocka_unit_test_teardown(test_mutual, teardown),
+        cmocka_unit_test_teardown(test_plain_has_no_peer, teardown),
     };
     return cmocka_run_group_tests(tests, group_setup, group_teardown);
 }

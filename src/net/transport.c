@@ -71,6 +71,18 @@ net_transport_read(struct net_transport *transport, char *out, size_t size)
 }
 
 bool
+net_transport_is_http2(const struct net_transport *transport)
+{
+    const unsigned char *protocol = NULL;
+    unsigned size = 0;
+    if (transport->ssl == NULL) {
+        return false;
+    }
+    SSL_get0_alpn_selected(transport->ssl, &protocol, &size);
+    return size == 2 && memcmp(protocol, "h2", 2) == 0;
+}
+
+bool
 net_transport_has_pending(const struct net_transport *transport)
 {
     return transport->ssl != NULL && SSL_has_pending(transport->ssl) == 1;

@@ -31,12 +31,17 @@ net_transport_secure(struct net_transport *transport, struct net_tls *tls, const
 ssize_t net_transport_handshake(struct net_transport *transport);
 /* 0: the peer will send no more. */
 ssize_t net_transport_read(struct net_transport *transport, char *out, size_t size);
+/* Whether the peers agreed on HTTP/2 while they shook hands. */
+bool net_transport_is_http2(const struct net_transport *transport);
 /* Whether a read can succeed although the socket is not readable. */
 bool net_transport_has_pending(const struct net_transport *transport);
 /* Bytes taken, fewer than all if the socket is full. After a wait the same bytes must be offered
  * again, more may follow them. `scratch` has NET_TLS_WRITE_MAX bytes, needed for TLS only. */
 ssize_t net_transport_write(
     struct net_transport *transport, const struct iovec *pieces, int count, char *scratch);
+/* Whether the peer's certificate, which was verified, has this DNS name among its subject
+ * alternative names. */
+bool net_transport_peer_is(const struct net_transport *transport, const char *name);
 /* Tells the peer that no more comes. */
 void net_transport_end(struct net_transport *transport);
 /* Frees the TLS session and closes the socket; with `abort` the kernel drops unsent data. */

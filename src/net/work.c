@@ -77,6 +77,8 @@ net_work_destroy(struct net_work *work)
     work->is_prepared = false;
     work->body_in_wire = false;
     work->sent = 0;
+    work->stream = 0;
+    work->answered_ns = 0;
     if (server->kept_count < NET_WORKS_KEPT) {
         work->next = server->kept;
         server->kept = work;
@@ -165,6 +167,7 @@ on_answer(struct os_task *task)
     struct net_server *server = work->server;
     ASSERT(work->state == NET_WORK_HANDED);
     work->state = NET_WORK_ANSWERED;
+    work->answered_ns = server->now_ns;
     ASSERT(server->in_flight > 0);
     server->in_flight--;
     net_server_counter_set(server, NET_COUNTER(in_flight), server->in_flight);

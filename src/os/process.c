@@ -4,6 +4,7 @@
 #include "base/span.h"
 #include "os/clock.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <sched.h>
 #include <signal.h>
@@ -12,6 +13,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/utsname.h>
+#include <time.h>
 #include <unistd.h>
 
 void
@@ -54,38 +56,94 @@ ns_of(struct timeval time)
     return (uint64_t)time.tv_sec * OS_NS_PER_S + (uint64_t)time.tv_usec * OS_NS_PER_US;
 }
 
-/* The second number of /proc/self/statm, in pages. */
-static uint64_t
-read_rss_bytes(void)
+/* One line of a file; empty if it cannot be read. */
+static struct span
+read_line(const char *path, char *line, int size)
 {
-    FILE *file = fopen("/proc/self/statm", "re");
+    FILE *file = fopen(path, "re");
     if (file == NULL) {
-        return 0;
+        return SPAN_EMPTY;
     }
-    char line[256];
-    bool got = fgets(line, sizeof(line), file) != NULL;
+    bool got = fgets(line, size, file) != NULL;
     (void)fclose(file);
-    struct span rest = span_from_cstr(got ? line : "");
+    return got ? span_from_cstr(line) : SPAN_EMPTY;
+}
+
+/* /proc/self/statm: size, resident, ... in pages. */
+static void
+read_memory(struct os_usage *usage)
+{
+    char line[256];
+    struct span rest = read_line("/proc/self/statm", line, sizeof(line));
+    uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
     uint64_t pages = 0;
-    (void)span_cut(&rest, ' ');
-    if (!span_parse_u64(span_cut(&rest, ' '), &pages)) {
-        return 0;
+    usage->virtual_bytes = span_parse_u64(span_cut(&rest, ' '), &pages) ? pages * page : 0;
+    usage->rss_bytes = span_parse_u64(span_cut(&rest, ' '), &pages) ? pages * page : 0;
+}
+
+/* /proc/self/stat, proc(5): field 20 is num_threads, field 22 starttime in ticks since the boot.
+ * Field 2, the name, ends at the last parenthesis. */
+static void
+read_stat(struct os_usage *usage)
+{
+    char line[1024];
+    struct span rest = read_line("/proc/self/stat", line, sizeof(line));
+    size_t name_end = 0;
+    for (size_t i = 0; i < rest.size; i++) {
+        name_end = rest.data[i] == ')' ? i + 2 : name_end;
     }
-    return pages * (uint64_t)sysconf(_SC_PAGESIZE);
+    rest = span_slice(rest, name_end, rest.size);
+    uint64_t ticks = 0;
+    struct timespec now;
+    struct timespec since_boot;
+    for (int field = 3; field <= 22; field++) {
+        struct span word = span_cut(&rest, ' ');
+        if (field == 20 && !span_parse_u64(word, &usage->threads)) {
+            return;
+        }
+        if (field == 22 && !span_parse_u64(word, &ticks)) {
+            return;
+        }
+    }
+    uint64_t boot_s = ticks / (uint64_t)sysconf(_SC_CLK_TCK);
+    if (clock_gettime(CLOCK_REALTIME, &now) == 0 &&
+        clock_gettime(CLOCK_BOOTTIME, &since_boot) == 0) {
+        usage->started_unix_s = (uint64_t)(now.tv_sec - since_boot.tv_sec) + boot_s;
+    }
+}
+
+static void
+read_files(struct os_usage *usage)
+{
+    struct rlimit limit;
+    usage->open_files_max = getrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur : 0;
+    DIR *folder = opendir("/proc/self/fd");
+    if (folder == NULL) {
+        return;
+    }
+    while (readdir(folder) != NULL) {
+        usage->open_files++;
+    }
+    (void)closedir(folder);
+    /* ".", ".." and the folder itself. */
+    usage->open_files = usage->open_files > 3 ? usage->open_files - 3 : 0;
 }
 
 struct os_usage
 os_process_usage(void)
 {
-    struct rusage usage;
-    int result = getrusage(RUSAGE_SELF, &usage);
+    struct rusage used;
+    int result = getrusage(RUSAGE_SELF, &used);
     ASSERT(result == 0);
-    return (struct os_usage){
-        .cpu_user_ns = ns_of(usage.ru_utime),
-        .cpu_system_ns = ns_of(usage.ru_stime),
-        .rss_bytes = read_rss_bytes(),
-        .rss_peak_bytes = (uint64_t)usage.ru_maxrss * 1024,
+    struct os_usage usage = {
+        .cpu_user_ns = ns_of(used.ru_utime),
+        .cpu_system_ns = ns_of(used.ru_stime),
+        .rss_peak_bytes = (uint64_t)used.ru_maxrss * 1024,
     };
+    read_memory(&usage);
+    read_stat(&usage);
+    read_files(&usage);
+    return usage;
 }
 
 /* The value of the first "model name" line of /proc/cpuinfo. */

@@ -11,6 +11,8 @@
 
 #define PERMISSIONS_SIZE 1001
 #define KEY_TEXT_MAX     255
+/* How long a process may go on with a key that another one has revoked. */
+#define KEY_FRESH_NS OS_NS_PER_S
 
 struct resource_key {
     struct map_link link;
@@ -18,6 +20,7 @@ struct resource_key {
     uint8_t hash[RESOURCE_HASH_SIZE];
     struct resource_caller caller;
     bool revoked;
+    uint64_t read_ns; /* when it was read from the documents */
     char permissions[PERMISSIONS_SIZE];
     /* Generic cell rate algorithm: when the bucket of one second's requests is empty again. */
     uint64_t arrival_ns;
@@ -108,6 +111,7 @@ key_keep(
         memcpy(key->permissions, row->permissions.data, row->permissions.size);
     }
     key->revoked = row->revoked;
+    key->read_ns = os_monotonic_ns(runtime->parts.clock);
     *ret_key = key;
     return ERR_OK;
 }
@@ -119,6 +123,30 @@ take_first(void *context, void *document)
     return false;
 }
 
+/* Another process may have revoked it, a while ago. */
+static bool
+key_is_fresh(struct resource_runtime *runtime, const struct resource_key *key)
+{
+    return runtime->shared == NULL ||
+           os_monotonic_ns(runtime->parts.clock) - key->read_ns < KEY_FRESH_NS;
+}
+
+static void
+key_query(
+    const uint8_t hash[RESOURCE_HASH_SIZE],
+    char text[2 * RESOURCE_HASH_SIZE + 1],
+    struct document_query *ret_query)
+{
+    resource_hex(hash, text);
+    *ret_query = (struct document_query){
+        .scope = RESOURCE_SCOPE_NONE,
+        .range_column = UINT32_MAX,
+        .filter_count = 1,
+        .filters = {{.column = RESOURCE_KEY_HASH_COLUMN, .value.text = span_from_cstr(text)}},
+        .limit = 1,
+    };
+}
+
 /* ERR_NOT_FOUND. */
 static err_t
 key_find(struct resource_op *op, struct span text, struct resource_key **ret_key)
@@ -126,26 +154,49 @@ key_find(struct resource_op *op, struct span text, struct resource_key **ret_key
     struct resource_runtime *runtime = op->runtime;
     uint8_t hash[RESOURCE_HASH_SIZE];
     resource_sha256(text, hash);
-    *ret_key = key_cached(runtime, hash);
-    if (*ret_key != NULL) {
+    struct resource_key *cached = key_cached(runtime, hash);
+    if (cached != NULL && key_is_fresh(runtime, cached)) {
+        *ret_key = cached;
         return ERR_OK;
     }
     char hash_text[2 * RESOURCE_HASH_SIZE + 1];
-    resource_hex(hash, hash_text);
-    struct document_query query = {
-        .scope = RESOURCE_SCOPE_NONE,
-        .range_column = UINT32_MAX,
-        .filter_count = 1,
-        .filters = {{.column = RESOURCE_KEY_HASH_COLUMN, .value.text = span_from_cstr(hash_text)}},
-        .limit = 1,
-    };
-    void *row = NULL;
+    struct document_query query;
+    key_query(hash, hash_text, &query);
+    void *found = NULL;
     resource_transaction_read(runtime, op);
-    TRY(resource_row_find(runtime, &op->arena, &resource_key_type, &query, take_first, &row));
+    TRY(resource_row_find(runtime, &op->arena, &resource_key_type, &query, take_first, &found));
+    const struct resource_key_row *row = found;
     if (row == NULL) {
         return ERR_NOT_FOUND;
     }
+    if (cached != NULL) { /* of what is in a key, only this changes */
+        cached->revoked = row->revoked;
+        cached->read_ns = os_monotonic_ns(runtime->parts.clock);
+        *ret_key = cached;
+        return ERR_OK;
+    }
     return key_keep(runtime, hash, row, ret_key);
+}
+
+bool
+resource_auth_wish(
+    struct resource_op *op, char text[2 * RESOURCE_HASH_SIZE + 1], struct document_query *ret_query)
+{
+    struct span given = op->request->api_key;
+    if (given.size == 0 || given.size > KEY_TEXT_MAX || (op->route->flags & RESOURCE_PUBLIC) != 0) {
+        return false;
+    }
+    uint8_t hash[RESOURCE_HASH_SIZE];
+    resource_sha256(given, hash);
+    const struct resource_key *key = key_cached(op->runtime, hash);
+    if (key != NULL) {
+        op->caller.scope = key->caller.scope;
+    }
+    if (key != NULL && key_is_fresh(op->runtime, key)) {
+        return false;
+    }
+    key_query(hash, text, ret_query);
+    return true;
 }
 
 /* ----------------------------------------------------------------------------------- checks */

@@ -94,6 +94,7 @@ resource_card_begin(struct resource_op *op)
     const struct form_node *cvc = form_child(card, SPAN("cvc"));
     request->reply_to = op->runtime->executor;
     request->done = tokenized;
+    request->trace = op->span.context;
     request->scope = op->caller.scope;
     request->number = number->text;
     request->cvc = cvc != NULL && cvc->kind == FORM_TEXT ? cvc->text : SPAN_EMPTY;

@@ -175,12 +175,15 @@ resource_internal(struct resource_op *op, err_t code, const char *what)
         resource_op_end_doomed(op);
         return;
     }
-    bool conflict = code == ERR_STALE;
+    if (code == ERR_STALE && resource_op_may_run_again(op)) {
+        resource_op_run_again(op);
+        return;
+    }
+    bool conflict = code == ERR_STALE && !op->reached;
     struct resource_error error = {
         .status = conflict ? 409 : 500,
         .type = conflict ? "invalid_request_error" : "api_error",
-        .message = conflict ? SPAN("Another request changed this object at the same time. Try "
-                                   "again.")
+        .message = conflict ? SPAN(RESOURCE_CONFLICT_MESSAGE)
                             : SPAN("An error occurred on our side. Nothing that was not "
                                    "confirmed is lost or done twice if you try again with the "
                                    "same idempotency key."),

@@ -27,6 +27,7 @@ static const struct resource_field event_fields[] = {
     FIELD(idempotency_key, RESOURCE_FIELD_TEXT, -1),
     FIELD(object, RESOURCE_FIELD_JSON, -1),
     FIELD(previous, RESOURCE_FIELD_JSON, -1),
+    FIELD(trace, RESOURCE_FIELD_TEXT, -1),
 };
 
 static int64_t
@@ -179,8 +180,16 @@ resource_event_types_settle(struct resource_runtime *runtime, bool committed)
 static bool
 type_row(void *context, void *document)
 {
+    struct resource_runtime *runtime = context;
     const struct resource_header *header = document;
-    return type_add(context, header->id, 0) == ERR_OK;
+    return type_known(runtime, header->id, hash_keyed(runtime->hash_key, header->id)) ||
+           type_add(runtime, header->id, 0) == ERR_OK;
+}
+
+err_t
+resource_event_types_refresh(struct resource_runtime *runtime)
+{
+    return runtime->shared == NULL ? ERR_OK : resource_event_types_open(runtime);
 }
 
 err_t
@@ -243,15 +252,27 @@ resource_emit(
         return ERR_FULL;
     }
     event->previous = previous;
+    event->trace = resource_trace_parent(op);
     TRY(resource_save(op, &resource_event_type, event));
+    LIST_FOREACH_SAFE (&op->runtime->event_listeners, link) {
+        const struct resource_event_listener *listener =
+            CONTAINER_OF(link, struct resource_event_listener, link);
+        listener->emitted(listener->context, op->caller.scope);
+    }
     const struct resource_event_watch *watch = op->runtime->event_watch;
-    if (watch != NULL) {
-        watch->emitted(watch->context, op->caller.scope);
+    if (watch != NULL && watch->written != NULL) {
+        return watch->written(watch->context, op, event);
     }
     return ERR_OK;
 }
 
 /* ------------------------------------------------------------------------------- deliverers */
+
+void
+resource_listen_events(struct resource_runtime *runtime, struct resource_event_listener *listener)
+{
+    list_push_back(&runtime->event_listeners, &listener->link);
+}
 
 void
 resource_watch_events(struct resource_runtime *runtime, const struct resource_event_watch *watch)

@@ -7,9 +7,6 @@
 #include "list.h"
 #include "runtime.h"
 
-/* One row per type of event. */
-extern const struct resource_type resource_event_type_type;
-
 /* A type that was emitted at some time. Kept, so that "charge.*" can be looked up type by type. */
 struct resource_event_type_entry {
     struct map_link link;

@@ -161,10 +161,14 @@ event_list(struct resource_op *op)
         return;
     }
     wanted->op = op;
+    err_t error = resource_event_types_refresh(op->runtime);
+    if (error != ERR_OK) {
+        resource_internal(op, error, "types of events");
+        return;
+    }
     if (!read_types(op, wanted) || !resource_list_read(op, &resource_event_type, &list)) {
         return;
     }
-    err_t error;
     bool delivered;
     if (resource_boolean(op, "delivery_success", &delivered)) {
         error = resource_event_find_by_delivery(op, wanted, delivered, &list);

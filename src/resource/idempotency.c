@@ -7,7 +7,9 @@
  * ends the attempt finishes it (resource_adopt_key).
  *
  * Rows are found through the number of the key, 63 bits of its SHA-256, because a short index
- * fills slower than one of texts; the text in the row decides.
+ * fills slower than one of texts; the text in the row decides. Among processes that share the
+ * documents the number is unique: of two that take a key at once, one loses, runs again, and finds
+ * it taken.
  */
 #include "runtime.h"
 
@@ -33,7 +35,7 @@ enum {
 const struct document_kind resource_idempotency_kind = {
     .name = "idempotency_key",
     .columns =
-        {{"key_number", DOCUMENT_INTEGER, .indexed = true},
+        {{"key_number", DOCUMENT_INTEGER, .indexed = true, .unique = true},
          {"expires", DOCUMENT_INTEGER, .indexed = true, .across_scopes = true}},
     .column_count = 2,
 };
@@ -209,16 +211,35 @@ row_matches(void *context, void *document)
     return true;
 }
 
-/* *ret_row is NULL if there is none. */
-static err_t
-row_find(struct resource_op *op, struct span key, struct resource_idempotency_row **ret_row)
+static struct document_query
+row_query(const struct resource_op *op, struct span key)
 {
-    struct document_query query = {
+    return (struct document_query){
+        .scope = op->caller.scope,
         .range_column = UINT32_MAX,
         .filter_count = 1,
         .filters = {{.column = COLUMN_KEY_NUMBER, .value.integer = key_number(key)}},
         .limit = SAME_NUMBER_MAX,
     };
+}
+
+bool
+resource_idempotency_wish(struct resource_op *op, struct document_query *ret_query)
+{
+    struct span key = op->request->idempotency_key;
+    if (strcmp(op->route->method, "POST") != 0 || key.data == NULL || key.size == 0 ||
+        key.size > RESOURCE_IDEMPOTENCY_MAX) {
+        return false;
+    }
+    *ret_query = row_query(op, key);
+    return true;
+}
+
+/* *ret_row is NULL if there is none. */
+static err_t
+row_find(struct resource_op *op, struct span key, struct resource_idempotency_row **ret_row)
+{
+    struct document_query query = row_query(op, key);
     struct row_search search = {.key = key};
     TRY(resource_find(op, &resource_idempotency_type, &query, row_matches, &search));
     *ret_row = search.found;
@@ -478,8 +499,9 @@ resource_idempotency_purge(struct os_timer *timer)
     };
     struct arena arena;
     arena_init(&arena, RESOURCE_ARENA_LIMIT);
-    err_t result = resource_transaction_open(runtime);
-    if (result == ERR_OK) {
+    bool ours = resource_leads(runtime, "idempotency keys");
+    err_t result = ours ? resource_transaction_open(runtime) : ERR_OK;
+    if (ours && result == ERR_OK) {
         result = resource_row_find(
             runtime, &arena, &resource_idempotency_type, &query, purge_row, runtime);
     }

@@ -79,6 +79,16 @@ lock_take(struct resource_op *op, uint64_t hash)
     return true;
 }
 
+/* It holds the lock in this process; the database is asked when the group ends. */
+static void
+grant_wait(struct resource_op *op)
+{
+    struct resource_runtime *runtime = op->runtime;
+    op->phase = RESOURCE_OP_WAITS_GRANT;
+    op->deadline_ns = os_monotonic_ns(runtime->parts.clock) + runtime->parts.settings.lock_wait_ns;
+    list_push_back(&runtime->grants, &op->waiting);
+}
+
 static void
 lock_wait(struct resource_op *op, struct resource_lock *lock, resource_step step)
 {
@@ -92,6 +102,7 @@ lock_wait(struct resource_op *op, struct resource_lock *lock, resource_step step
     op->lock_awaited = lock;
     op->step = step;
     op->phase = RESOURCE_OP_WAITS_LOCK;
+    resource_trace_waits(op);
     op->deadline_ns = os_monotonic_ns(runtime->parts.clock) + runtime->parts.settings.lock_wait_ns;
     list_push_back(&runtime->lock_deadlines, &op->deadline);
     timer_arm_first(runtime);
@@ -120,10 +131,13 @@ resource_lock(struct resource_op *op, struct span object_id, resource_step step)
     struct resource_lock *lock = lock_find(runtime, hash, op->caller.scope, object_id);
     if (lock != NULL) {
         lock_wait(op, lock, step);
-    } else if (lock_take(op, hash)) {
+    } else if (!lock_take(op, hash)) {
+        resource_internal(op, ERR_MEMORY, "lock");
+    } else if (runtime->shared == NULL) {
         step(op);
     } else {
-        resource_internal(op, ERR_MEMORY, "lock");
+        op->step = step;
+        grant_wait(op);
     }
 }
 
@@ -150,6 +164,9 @@ resource_lock_release(struct resource_op *op)
     op->lock = NULL;
     struct list_link *first = list_first(&lock->waiters);
     if (first == NULL) {
+        if (lock->granted) {
+            runtime->shared->unlock(runtime->documents, lock->scope, lock->object_id);
+        }
         map_remove(&runtime->locks, &lock->link);
         free(lock);
         return;
@@ -158,8 +175,88 @@ resource_lock_release(struct resource_op *op)
     stop_waiting(next);
     timer_arm_first(runtime);
     hand_over(lock, next);
+    if (runtime->shared != NULL && !lock->granted) {
+        grant_wait(next);
+        return;
+    }
     next->phase = RESOURCE_OP_READY;
     list_push_back(&runtime->ready, &next->waiting);
+}
+
+/* ------------------------------------------------------------------------ among several processes
+ */
+
+#define GRANTS_AT_ONCE 256
+/* A lock that another process has is asked for again so often. */
+#define GRANT_RETRY_NS (5 * OS_NS_PER_MS)
+
+/* What the database said about one lock. */
+static void
+grant_take(struct resource_op *op, const struct document_lock *lock, err_t result)
+{
+    struct resource_runtime *runtime = op->runtime;
+    ASSERT(op->phase == RESOURCE_OP_WAITS_GRANT);
+    if (result == ERR_OK && lock->granted) {
+        op->lock->granted = true;
+        op->phase = RESOURCE_OP_READY;
+        list_push_back(&runtime->ready, &op->waiting);
+        return;
+    }
+    if (result == ERR_OK && os_monotonic_ns(runtime->parts.clock) < op->deadline_ns) {
+        list_push_back(&runtime->grants, &op->waiting);
+        return;
+    }
+    op->phase = RESOURCE_OP_RUNNING;
+    if (op->doom != ERR_OK) {
+        resource_op_end_doomed(op);
+    } else if (result != ERR_OK) {
+        resource_internal(op, result, "lock");
+    } else {
+        fail_timeout(op);
+    }
+}
+
+bool
+resource_locks_grant(struct resource_runtime *runtime)
+{
+    struct document_lock locks[GRANTS_AT_ONCE];
+    struct resource_op *ops[GRANTS_AT_ONCE];
+    uint32_t count = 0;
+    LIST_FOREACH_SAFE (&runtime->grants, link) {
+        if (count == GRANTS_AT_ONCE) {
+            break;
+        }
+        struct resource_op *op = CONTAINER_OF(link, struct resource_op, waiting);
+        locks[count] = (struct document_lock){.scope = op->lock->scope, .id = op->lock->object_id};
+        ops[count++] = op;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        list_remove(&ops[i]->waiting);
+    }
+    if (count == 0) {
+        return !list_is_empty(&runtime->ready);
+    }
+    err_t result = runtime->shared->lock(runtime->documents, locks, count);
+    if (result == ERR_OK) {
+        resource_prefetch_locked(runtime, locks, count);
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        grant_take(ops[i], &locks[i], result);
+    }
+    if (!list_is_empty(&runtime->grants)) {
+        runtime->parts.loop->ops->timer_arm(
+            runtime->parts.loop,
+            &runtime->grant_timer,
+            os_monotonic_ns(runtime->parts.clock) + GRANT_RETRY_NS);
+    }
+    return !list_is_empty(&runtime->ready);
+}
+
+/* The end of this group asks again. */
+void
+resource_lock_grant_fire(struct os_timer *timer)
+{
+    (void)timer;
 }
 
 void
@@ -189,6 +286,7 @@ resource_lock_timer_fire(struct os_timer *timer)
         }
         stop_waiting(op);
         op->phase = RESOURCE_OP_RUNNING;
+        resource_trace_waited(op, "lock wait");
         fail_timeout(op);
     }
     timer_arm_first(runtime);

@@ -7,6 +7,8 @@
 #include <string.h>
 
 #define ADMIN_ARENA_LIMIT (4U << 20)
+/* Merchants that processes make at once. */
+#define NUMBER_TRIES_MAX  64
 #define KEY_RANDOM_LENGTH 32
 #define KEYS_PER_PAGE     100
 #define MERCHANT_NAME_MAX 200
@@ -25,7 +27,7 @@ enum {
 
 const struct document_kind resource_merchant_kind = {
     .name = "merchant",
-    .columns = {{"number", DOCUMENT_INTEGER, .indexed = true}},
+    .columns = {{"number", DOCUMENT_INTEGER, .indexed = true, .unique = true}},
     .column_count = 1,
 };
 static const struct resource_field merchant_fields[] = {
@@ -125,11 +127,13 @@ new_row(struct resource_runtime *runtime, struct arena *arena, const struct reso
 
 /* -------------------------------------------------------------------------------- merchants */
 
+/* `above` the newest merchant's number. ERR_STALE: another process has taken it. */
 static err_t
 merchant_create(
     struct resource_runtime *runtime,
     struct arena *arena,
     const char *name,
+    int64_t above,
     char ret_id[ID_TEXT_SIZE])
 {
     struct document_query newest = {
@@ -145,7 +149,7 @@ merchant_create(
     if (merchant->name.size > MERCHANT_NAME_MAX || !span_is_utf8(merchant->name)) {
         return ERR_INVALID;
     }
-    merchant->number = last == NULL ? 1 : last->number + 1;
+    merchant->number = (last == NULL ? 0 : last->number) + above;
     TRY(save_alone(runtime, arena, &resource_merchant_type, merchant));
     copy_id(ret_id, merchant->header.id);
     return ERR_OK;
@@ -157,7 +161,10 @@ resource_merchant_create(
 {
     struct arena arena;
     arena_init(&arena, ADMIN_ARENA_LIMIT);
-    err_t result = merchant_create(runtime, &arena, name, ret_id);
+    err_t result = ERR_STALE;
+    for (int64_t above = 1; result == ERR_STALE && above <= NUMBER_TRIES_MAX; above++) {
+        result = merchant_create(runtime, &arena, name, above, ret_id);
+    }
     arena_release(&arena);
     return result;
 }
@@ -169,9 +176,12 @@ resource_merchant_of(
     uint64_t number,
     char ret_id[ID_TEXT_SIZE])
 {
+    if (number == 0) {
+        return ERR_NOT_FOUND; /* what belongs to nobody */
+    }
     struct resource_known_merchant *known =
         &runtime->known_merchants[number % RESOURCE_KNOWN_MERCHANTS];
-    if (number != 0 && known->number == number) {
+    if (known->number == number) {
         memcpy(ret_id, known->id, ID_TEXT_SIZE);
         return ERR_OK;
     }

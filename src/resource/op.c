@@ -100,6 +100,20 @@ request_arrived(struct os_task *task)
     op->request = request;
     op->route = request->route;
     op->service_context = request->route->service_context;
+    resource_trace_arrived(op);
+    if (runtime->shared == NULL) {
+        resource_op_begin(op);
+        return;
+    }
+    /* With the others that arrive in this turn: what they need is asked for together. */
+    op->step = resource_op_begin;
+    op->phase = RESOURCE_OP_READY;
+    list_push_back(&runtime->ready, &op->waiting);
+}
+
+void
+resource_op_begin(struct resource_op *op)
+{
     if (resource_auth_check(op) && !resource_card_begin(op)) {
         resource_op_checked(op);
     }
@@ -112,6 +126,7 @@ resource_submit(struct resource_runtime *runtime, struct resource_request *reque
     ASSERT(request->params != NULL);
     ASSERT(request->done != NULL);
     request->runtime = runtime;
+    request->submitted_ns = trace_now_ns(&request->trace);
     request->task.run = request_arrived;
     os_post(runtime->executor, &request->task);
 }
@@ -154,6 +169,42 @@ resource_start_internal(
     return ERR_OK;
 }
 
+/* ------------------------------------------------------------------------------- once again */
+
+bool
+resource_op_may_run_again(const struct resource_op *op)
+{
+    return op->request != NULL && !op->reached && !op->ran_again;
+}
+
+void
+resource_op_run_again(struct resource_op *op)
+{
+    ASSERT(op->phase == RESOURCE_OP_RUNNING);
+    struct resource_runtime *runtime = op->runtime;
+    resource_idempotency_release(op);
+    resource_lock_release(op);
+    if (op->ended != NULL) {
+        op->ended(op->ended_context);
+        op->ended = NULL;
+    }
+    memset(&op->idempotency, 0, sizeof(op->idempotency));
+    buf_release(&op->body);
+    op->doom = ERR_OK;
+    op->writes = NULL;
+    op->state = NULL;
+    op->expand = NULL;
+    op->content_type = NULL;
+    op->location = SPAN_EMPTY;
+    op->request->replayed = false;
+    op->ran_again = true;
+    /* The card is in the vault already, and not in the request any more. */
+    op->step = resource_op_checked;
+    op->phase = RESOURCE_OP_READY;
+    list_push_back(&runtime->ready, &op->waiting);
+    resource_wake(runtime);
+}
+
 /* ---------------------------------------------------------------------------------- the end */
 
 void
@@ -167,6 +218,7 @@ resource_op_end(struct resource_op *op, int status, struct buf *body)
     op->phase = RESOURCE_OP_ENDED;
     resource_card_wipe(op);
     resource_lock_release(op);
+    resource_trace_waits(op);
     list_push_back(&op->runtime->pending, &op->pending);
 }
 
@@ -174,14 +226,23 @@ void
 resource_op_end_doomed(struct resource_op *op)
 {
     ASSERT(op->doom != ERR_OK);
-    bool unknown = err_category(op->doom) == ERR_CATEGORY_UNKNOWN;
+    if (op->doom == ERR_STALE && resource_op_may_run_again(op)) {
+        resource_op_run_again(op);
+        return;
+    }
+    /* Once it has reached outside, "conflict" would mean too much: that nothing happened. */
+    bool conflict = op->doom == ERR_STALE && !op->reached;
+    bool unknown =
+        (op->doom == ERR_STALE && op->reached) || err_category(op->doom) == ERR_CATEGORY_UNKNOWN;
     struct resource_error error = {
-        .status = 500,
-        .type = "api_error",
-        .message = unknown ? SPAN("The outcome of this request is not known. Ask again with the "
-                                  "same idempotency key, or look the object up.")
-                           : SPAN("Your request could not be stored, and nothing was changed. Try "
-                                  "again with the same idempotency key."),
+        .status = conflict ? 409 : 500,
+        .type = conflict ? "invalid_request_error" : "api_error",
+        .message = conflict ? SPAN(RESOURCE_CONFLICT_MESSAGE)
+                   : unknown
+                       ? SPAN("The outcome of this request is not known. Ask again with the "
+                              "same idempotency key, or look the object up.")
+                       : SPAN("Your request could not be stored, and nothing was changed. Try "
+                              "again with the same idempotency key."),
     };
     op->doom = ERR_OK;
     op->writes = NULL;
@@ -269,6 +330,7 @@ resource_after_commit(struct resource_op *op, resource_step step)
     }
     op->step = step;
     op->phase = RESOURCE_OP_WAITS_COMMIT;
+    resource_trace_waits(op);
     list_push_back(&op->runtime->pending, &op->pending);
 }
 

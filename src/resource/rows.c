@@ -71,6 +71,7 @@ resource_row_load(
     void **ret_document)
 {
     struct document_row row;
+    resource_prefetch_note(runtime, type);
     TRY(runtime->documents->ops->get(runtime->documents, type->kind, scope, id, arena, &row));
     return resource_row_decode(arena, type, &row, ret_document);
 }
@@ -162,7 +163,11 @@ resource_row_save(
 {
     struct resource_header *header = document;
     struct document_row row = {
-        .scope = header->scope, .id = header->id, .version = header->version};
+        .scope = header->scope,
+        .id = header->id,
+        .version = header->version,
+        .unless_there = type == &resource_event_type_type,
+    };
     for (uint32_t i = 0; i < type->kind->column_count; i++) {
         row.columns[i].is_null = true;
     }

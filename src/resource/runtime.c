@@ -18,6 +18,8 @@
  */
 #include "runtime.h"
 
+#include "measure.h"
+
 #include "base/assert.h"
 #include "os/fault.h"
 
@@ -26,6 +28,8 @@
 #include <string.h>
 
 #define SCRATCH_LIMIT (4U << 20)
+/* Processes that start at once on an empty database. */
+#define OPEN_TRIES_MAX 10
 
 const struct document_kind *const resource_kinds[] = {
     &resource_setting_kind,
@@ -34,14 +38,25 @@ const struct document_kind *const resource_kinds[] = {
     &resource_idempotency_kind,
     &resource_event_kind,
     &resource_event_type_kind,
+    &resource_guard_kind,
 };
 const uint32_t resource_kind_count = sizeof(resource_kinds) / sizeof(resource_kinds[0]);
 
 /* ------------------------------------------------------------------------------ transactions */
 
+/* In a shared store, who lost against another process is told by its owner. */
+static void
+set_owner(struct resource_runtime *runtime, const struct resource_op *op)
+{
+    if (runtime->shared != NULL) {
+        runtime->shared->owner(runtime->documents, op);
+    }
+}
+
 static void
 touch(struct resource_runtime *runtime, struct resource_op *op)
 {
+    set_owner(runtime, op);
     if (!list_is_linked(&op->touched)) {
         list_push_back(&runtime->touched, &op->touched);
     }
@@ -55,6 +70,7 @@ resource_transaction_open(struct resource_runtime *runtime)
         runtime->in_transaction = true;
         runtime->transaction++;
     }
+    set_owner(runtime, NULL);
     return ERR_OK;
 }
 
@@ -72,28 +88,55 @@ resource_transaction_read(struct resource_runtime *runtime, struct resource_op *
 {
     if (runtime->in_transaction) {
         touch(runtime, op);
+    } else {
+        set_owner(runtime, op);
     }
 }
 
-/* The transaction is over; those that rest on it learn how. */
-static void
+/* Whether another process was first to change what the operation wrote. */
+static bool
+has_lost(struct resource_runtime *runtime, const struct resource_op *op)
+{
+    return runtime->shared != NULL && runtime->shared->lost(runtime->documents, op);
+}
+
+static bool
+anybody_has_lost(struct resource_runtime *runtime)
+{
+    bool any = has_lost(runtime, NULL);
+    LIST_FOREACH_SAFE (&runtime->touched, link) {
+        any = any || has_lost(runtime, CONTAINER_OF(link, struct resource_op, touched));
+    }
+    return any;
+}
+
+/* The transaction is over; those that rest on it learn how, and are counted. */
+static uint32_t
 transaction_settle(struct resource_runtime *runtime, err_t outcome)
 {
+    uint32_t count = 0;
     runtime->in_transaction = false;
-    resource_event_types_settle(runtime, outcome == ERR_OK);
+    resource_event_types_settle(runtime, outcome == ERR_OK && !anybody_has_lost(runtime));
     for (;;) {
         struct list_link *link = list_pop_front(&runtime->touched);
         if (link == NULL) {
             break;
         }
         struct resource_op *op = CONTAINER_OF(link, struct resource_op, touched);
+        count++;
         op->writes = NULL;
         if (outcome != ERR_OK) {
             op->doom = outcome;
+        } else if (has_lost(runtime, op)) {
+            op->doom = ERR_STALE;
         } else if (op->idempotency.state == RESOURCE_IDEMPOTENCY_RUNNING) {
             op->idempotency.row_durable = true;
         }
     }
+    if (outcome != ERR_OK) {
+        resource_measure_failure();
+    }
+    return count;
 }
 
 err_t
@@ -105,10 +148,10 @@ resource_transaction_commit(struct resource_runtime *runtime)
     FAULT_POINT("resource-before-commit");
     err_t outcome = runtime->documents->ops->commit(runtime->documents);
     FAULT_POINT("resource-after-commit");
-    if (outcome != ERR_OK) {
+    if (outcome != ERR_OK && outcome != ERR_STALE) {
         resource_log(runtime, NULL, outcome, "commit");
     }
-    transaction_settle(runtime, outcome);
+    (void)transaction_settle(runtime, outcome);
     return outcome;
 }
 
@@ -118,7 +161,7 @@ resource_transaction_abort(struct resource_runtime *runtime, err_t reason)
     ASSERT(reason != ERR_OK);
     if (runtime->in_transaction) {
         runtime->documents->ops->rollback(runtime->documents);
-        transaction_settle(runtime, reason);
+        (void)transaction_settle(runtime, reason);
     }
 }
 
@@ -151,6 +194,7 @@ run_ready(struct resource_runtime *runtime)
         struct resource_op *op = CONTAINER_OF(link, struct resource_op, waiting);
         ASSERT(op->phase == RESOURCE_OP_READY);
         op->phase = RESOURCE_OP_RUNNING;
+        resource_trace_waited(op, "lock wait");
         if (op->doom != ERR_OK) {
             resource_op_end_doomed(op);
         } else {
@@ -222,20 +266,35 @@ deliver(struct resource_op *op, struct replies *replies)
         request->task.run = request_done;
         reply_add(replies, request->reply_to, &request->task);
     }
+    resource_trace_ended(op);
     resource_op_free(op);
 }
 
-/* What waited goes on. What it starts waits for a later group. */
+static uint32_t
+count_list(const struct list *waiting)
+{
+    uint32_t count = 0;
+    for (const struct list_link *link = waiting->head.next; link != &waiting->head;
+         link = link->next) {
+        count++;
+    }
+    return count;
+}
+
+/* What waited goes on. What it starts waits for a later group. `commit_ns` is when the commit began
+ * that it waited for; 0: there was none. */
 static void
-run_list(struct list *waiting)
+run_list(struct list *waiting, uint64_t commit_ns)
 {
     struct replies replies = {.count = 0};
+    uint32_t count = commit_ns == 0 ? 0 : count_list(waiting);
     for (;;) {
         struct list_link *link = list_pop_front(waiting);
         if (link == NULL) {
             break;
         }
         struct resource_op *op = CONTAINER_OF(link, struct resource_op, pending);
+        resource_trace_committed(op, commit_ns, count);
         if (op->doom != ERR_OK) {
             op->phase = RESOURCE_OP_RUNNING;
             buf_release(&op->body);
@@ -245,6 +304,7 @@ run_list(struct list *waiting)
         } else {
             ASSERT(op->phase == RESOURCE_OP_WAITS_COMMIT);
             op->phase = RESOURCE_OP_RUNNING;
+            op->reached = true;
             op->step(op);
         }
     }
@@ -293,7 +353,7 @@ synced(struct os_task *task)
     struct list done;
     list_init(&done);
     move_all(&runtime->syncing, &done);
-    run_list(&done);
+    run_list(&done, runtime->sync_began_ns);
 }
 
 /* On the sync loop. */
@@ -302,7 +362,9 @@ sync_run(struct os_task *task)
 {
     struct resource_runtime *runtime = CONTAINER_OF(task, struct resource_runtime, sync_task);
     FAULT_POINT("resource-before-sync");
+    uint64_t began_ns = os_monotonic_ns(runtime->parts.clock);
     runtime->sync_outcome = runtime->documents->ops->sync(runtime->documents);
+    resource_measure_sync(runtime, began_ns);
     FAULT_POINT("resource-after-commit");
     task->run = synced;
     os_post(runtime->executor, task);
@@ -316,14 +378,16 @@ sync_begin(struct resource_runtime *runtime)
         return false;
     }
     FAULT_POINT("resource-before-commit");
+    runtime->sync_began_ns = os_monotonic_ns(runtime->parts.clock);
     err_t outcome = runtime->documents->ops->apply(runtime->documents);
     if (outcome != ERR_OK) {
         resource_log(runtime, NULL, outcome, "commit");
     }
-    transaction_settle(runtime, outcome);
+    uint32_t operation_count = transaction_settle(runtime, outcome);
     if (outcome != ERR_OK) {
         return false;
     }
+    resource_measure_apply(runtime, operation_count, runtime->sync_began_ns);
     runtime->is_syncing = true;
     move_all(&runtime->pending, &runtime->syncing);
     runtime->sync_task.run = sync_run;
@@ -332,29 +396,34 @@ sync_begin(struct resource_runtime *runtime)
 }
 
 static void
-run_pending(struct resource_runtime *runtime)
+run_pending(struct resource_runtime *runtime, uint64_t commit_ns)
 {
     struct list pending;
     list_init(&pending);
     move_all(&runtime->pending, &pending);
-    run_list(&pending);
+    run_list(&pending, commit_ns);
 }
 
 static void
 group_end(struct os_group_hook *hook)
 {
     struct resource_runtime *runtime = CONTAINER_OF(hook, struct resource_runtime, hook);
-    run_ready(runtime);
+    do {
+        resource_prefetch_arrived(runtime);
+        run_ready(runtime);
+    } while (resource_locks_grant(runtime));
+    resource_measure_group(runtime);
     if (runtime->is_syncing) {
         join_sync(runtime);
         return; /* the end of the sync is a group of its own */
     }
     bool wrote = runtime->in_transaction;
     if (runtime->parts.sync_loop == NULL) {
+        uint64_t now_ns = wrote ? os_monotonic_ns(runtime->parts.clock) : 0;
         (void)resource_transaction_commit(runtime); /* the doomed are told below */
-        run_pending(runtime);
+        run_pending(runtime, now_ns);
     } else if (!sync_begin(runtime)) {
-        run_pending(runtime);
+        run_pending(runtime, 0);
     }
     if (!runtime->in_transaction) {
         runtime->documents->ops->maintain(runtime->documents);
@@ -367,6 +436,20 @@ group_end(struct os_group_hook *hook)
     }
 }
 
+/* -------------------------------------------------------------------------- other processes */
+
+bool
+resource_is_shared(const struct resource_runtime *runtime)
+{
+    return runtime->shared != NULL;
+}
+
+bool
+resource_leads(struct resource_runtime *runtime, const char *work)
+{
+    return runtime->shared == NULL || runtime->shared->lead(runtime->documents, work);
+}
+
 /* -------------------------------------------------------------------------- create, destroy */
 
 void
@@ -374,8 +457,10 @@ resource_log(
     struct resource_runtime *runtime, const struct resource_op *op, err_t code, const char *what)
 {
     const char *request_id = op == NULL || op->request == NULL ? "" : op->request->request_id;
+    static const struct trace_context no_trace;
+    const struct trace_context *trace = op == NULL ? &no_trace : &op->span.context;
     if (runtime->parts.log != NULL) {
-        runtime->parts.log(runtime->parts.log_context, request_id, code, what);
+        runtime->parts.log(runtime->parts.log_context, request_id, trace, code, what);
         return;
     }
     (void)fprintf(stderr, "resource: %s: %s %s\n", what, err_name(code), request_id);
@@ -385,6 +470,7 @@ static err_t
 runtime_open(struct resource_runtime *runtime)
 {
     TRY(runtime->documents->ops->begin(runtime->documents));
+    set_owner(runtime, NULL);
     err_t result = resource_idempotency_open(runtime);
     if (result == ERR_OK) {
         result = resource_event_types_open(runtime);
@@ -404,6 +490,10 @@ runtime_init(struct resource_runtime *runtime, const struct resource_parts *part
     ASSERT(settings->operations_max > 0);
     runtime->parts = *parts;
     runtime->documents = parts->documents;
+    runtime->shared = parts->documents->shared;
+    if (runtime->shared != NULL) {
+        runtime->parts.sync_loop = NULL; /* a commit is durable when the database answers */
+    }
     runtime->executor = os_loop_executor(parts->loop);
     runtime->wake_task.run = wake_run;
     runtime->hash_key = (struct hash_key){
@@ -415,8 +505,10 @@ runtime_init(struct resource_runtime *runtime, const struct resource_parts *part
     list_init(&runtime->touched);
     list_init(&runtime->ready);
     list_init(&runtime->turns);
+    list_init(&runtime->event_listeners);
     arena_init(&runtime->turn_arena, RESOURCE_TURN_ARENA_LIMIT);
     list_init(&runtime->lock_deadlines);
+    list_init(&runtime->grants);
     list_init(&runtime->keys_by_use);
     map_init(&runtime->locks, settings->operations_max);
     map_init(&runtime->keys, RESOURCE_KEYS_CACHED_MAX);
@@ -424,6 +516,7 @@ runtime_init(struct resource_runtime *runtime, const struct resource_parts *part
     map_init(&runtime->event_types, RESOURCE_EVENT_TYPES_MAX);
     buf_init(&runtime->scratch, SCRATCH_LIMIT);
     runtime->lock_timer = (struct os_timer){.fire = resource_lock_timer_fire};
+    runtime->grant_timer = (struct os_timer){.fire = resource_lock_grant_fire};
     runtime->purge_timer = (struct os_timer){.fire = resource_idempotency_purge};
 }
 
@@ -435,7 +528,13 @@ resource_runtime_create(const struct resource_parts *parts, struct resource_runt
         return ERR_MEMORY;
     }
     runtime_init(runtime, parts);
-    err_t result = runtime_open(runtime);
+    err_t result = resource_prefetch_open(runtime);
+    if (result == ERR_OK) {
+        result = runtime_open(runtime);
+    }
+    for (uint32_t i = 0; result == ERR_STALE && i < OPEN_TRIES_MAX; i++) {
+        result = runtime_open(runtime); /* another process has made the first rows */
+    }
     if (result != ERR_OK) {
         resource_runtime_destroy(&runtime);
         return result;
@@ -470,6 +569,7 @@ resource_runtime_destroy(struct resource_runtime **runtime_at)
         resource_op_destroy(CONTAINER_OF(link, struct resource_op, all));
     }
     resource_auth_forget(runtime);
+    free(runtime->wishes);
     resource_event_types_close(runtime);
     map_release(&runtime->locks);
     map_release(&runtime->keys);

@@ -7,6 +7,7 @@
 #include "base/hash.h"
 #include "base/list.h"
 #include "base/map.h"
+#include "trace/span.h"
 #include "json/json.h"
 
 #define RESOURCE_ARENA_LIMIT       (16U << 20) /* of one operation */
@@ -51,11 +52,13 @@ struct resource_lock {
     struct resource_op *holder;
     struct list waiters; /* in the order of asking */
     uint32_t waiter_count;
+    bool granted; /* by the database too, which other processes share */
 };
 
 enum resource_op_phase {
     RESOURCE_OP_RUNNING, /* a step runs, or a port will call back */
     RESOURCE_OP_WAITS_LOCK,
+    RESOURCE_OP_WAITS_GRANT,  /* it has the lock in this process, and asks the database for it */
     RESOURCE_OP_READY,        /* its step runs before the group ends */
     RESOURCE_OP_WAITS_TURN,   /* its step runs when long reads before it have had their turn */
     RESOURCE_OP_WAITS_COMMIT, /* its step runs when its writes are durable */
@@ -113,6 +116,9 @@ struct resource_op {
     enum resource_op_phase phase;
     resource_step step;
     err_t doom;                    /* the transaction that it rests on was not committed */
+    bool reached;                  /* one before was: it may have had effects */
+    bool ran_again;                /* because another process had changed something first */
+    bool prefetched;               /* what the request names */
     struct resource_write *writes; /* newest first; not durable */
 
     struct resource_lock *lock; /* held */
@@ -120,6 +126,9 @@ struct resource_op {
     struct span lock_name; /* in the arena */
     struct resource_idempotency idempotency;
     struct resource_expand *expand; /* NULL: nothing */
+
+    struct trace_span span; /* from its arrival on the loop to its answer */
+    uint64_t waits_ns;      /* since when it waits, if it does and the span is recorded; else 0 */
 
     struct port_vault_tokenize tokenize;
     bool has_card;
@@ -135,6 +144,14 @@ struct resource_event_watch;
 
 #define RESOURCE_KNOWN_MERCHANTS 256
 
+/* Which kind an id belongs to, by its prefix: for asking ahead (prefetch.c). */
+struct resource_seen_type {
+    const struct resource_type *type;
+    struct span prefix;
+};
+
+#define RESOURCE_SEEN_TYPES_MAX 64
+
 struct resource_known_merchant {
     uint64_t number; /* 0: none */
     char id[ID_TEXT_SIZE];
@@ -143,6 +160,7 @@ struct resource_known_merchant {
 struct resource_runtime {
     struct resource_parts parts;
     struct document_store *documents;
+    const struct document_shared_ops *shared; /* NULL: nobody else uses the documents */
     struct os_executor *executor;
     struct os_group_hook hook;
     struct os_task wake_task;
@@ -157,6 +175,7 @@ struct resource_runtime {
     bool is_syncing;
     struct list syncing;
     struct os_task sync_task; /* to the sync loop, and back */
+    uint64_t sync_began_ns;
     err_t sync_outcome;
     struct list ops;
     uint32_t op_count;
@@ -172,6 +191,12 @@ struct resource_runtime {
     struct map locks;
     struct list lock_deadlines;
     struct os_timer lock_timer;
+    struct list grants; /* operations that ask the database for their lock */
+    struct os_timer grant_timer;
+
+    struct resource_seen_type seen_types[RESOURCE_SEEN_TYPES_MAX];
+    uint32_t seen_type_count;
+    struct resource_wishes *wishes; /* prefetch.c; NULL: not shared */
 
     /* Merchants that internal operations asked for: a number never changes its owner. */
     struct resource_known_merchant known_merchants[RESOURCE_KNOWN_MERCHANTS];
@@ -182,6 +207,7 @@ struct resource_runtime {
     struct os_timer purge_timer;
     uint8_t secret[RESOURCE_HASH_SIZE]; /* keys the idempotency hashes */
 
+    struct list event_listeners;
     const struct resource_event_watch *event_watch; /* NULL: nobody's */
     struct map event_types;                         /* every type that was ever emitted */
     bool event_types_unsettled;                     /* some are in the open transaction only */
@@ -213,12 +239,29 @@ void resource_op_destroy(struct resource_op *op);
 /* Ends it with this answer, whatever state it is in; idempotency was seen to. */
 void resource_op_end(struct resource_op *op, int status, struct buf *body);
 void resource_op_end_doomed(struct resource_op *op);
+/* Another process was first: the operation begins anew, once, if it had no effects yet. */
+MUST_USE bool resource_op_may_run_again(const struct resource_op *op);
+void resource_op_run_again(struct resource_op *op);
+/* Its first step: checks the key, and so on. */
+void resource_op_begin(struct resource_op *op);
 /* Behind the card, idempotency and parameter checks. */
 void resource_op_checked(struct resource_op *op);
 /* `length` characters of base 62, no zero behind them. */
 void resource_random_text(struct os_entropy *entropy, char *out, uint32_t length);
 
+/* --- trace.c --- */
+void resource_trace_arrived(struct resource_op *op);
+/* It waits from now on, for its turn at a lock or for a commit. */
+void resource_trace_waits(struct resource_op *op);
+/* It waits no more. */
+void resource_trace_waited(struct resource_op *op, const char *name);
+/* It waited for a commit of `count` operations that began then, and has ended now. 0: nothing was
+ * written, it waited for the end of its group only. */
+void resource_trace_committed(struct resource_op *op, uint64_t began_ns, uint32_t count);
+void resource_trace_ended(struct resource_op *op);
+
 /* --- error.c --- */
+#define RESOURCE_CONFLICT_MESSAGE "Another request changed this object at the same time. Try again."
 void resource_error_write(struct buf *out, const struct resource_error *error);
 
 /* --- lock.c --- */
@@ -226,6 +269,18 @@ void resource_lock_release(struct resource_op *op);
 /* Without telling anybody: the runtime goes away. */
 void resource_lock_drop(struct resource_op *op);
 void resource_lock_timer_fire(struct os_timer *timer);
+/* Asks the database for the locks that operations wait for; true: some are ready. */
+MUST_USE bool resource_locks_grant(struct resource_runtime *runtime);
+void resource_lock_grant_fire(struct os_timer *timer);
+
+/* --- prefetch.c: what a group is about to read, in one round trip --- */
+MUST_USE err_t resource_prefetch_open(struct resource_runtime *runtime);
+void resource_prefetch_note(struct resource_runtime *runtime, const struct resource_type *type);
+/* For the ready operations that have just arrived. */
+void resource_prefetch_arrived(struct resource_runtime *runtime);
+/* The objects of these locks. */
+void resource_prefetch_locked(
+    struct resource_runtime *runtime, const struct document_lock *locks, uint32_t count);
 
 /* --- turn.c --- */
 /* Runs `step` after a group, when those who asked before had their turn. */
@@ -237,6 +292,11 @@ void resource_turns_run(struct resource_runtime *runtime, bool wrote);
 
 /* --- auth.c --- */
 MUST_USE bool resource_auth_check(struct resource_op *op); /* false: answered */
+/* What it will look up; false: nothing. `text` must live as long as the query. */
+MUST_USE bool resource_auth_wish(
+    struct resource_op *op,
+    char text[2 * RESOURCE_HASH_SIZE + 1],
+    struct document_query *ret_query);
 void resource_auth_forget(struct resource_runtime *runtime);
 
 /* --- card.c --- */
@@ -248,6 +308,7 @@ MUST_USE bool resource_card_check(struct resource_op *op); /* false: answered */
 /* --- idempotency.c --- */
 MUST_USE err_t resource_idempotency_open(struct resource_runtime *runtime); /* reads the secret */
 MUST_USE bool resource_idempotency_begin(struct resource_op *op);           /* false: answered */
+MUST_USE bool resource_idempotency_wish(struct resource_op *op, struct document_query *ret_query);
 /* Before effects outside: writes the row that says running. */
 MUST_USE err_t resource_idempotency_announce(struct resource_op *op);
 MUST_USE err_t
@@ -339,6 +400,8 @@ void resource_body_init(struct buf *body);
 
 /* --- event.c --- */
 MUST_USE err_t resource_event_types_open(struct resource_runtime *runtime);
+/* Types that other processes have emitted. */
+MUST_USE err_t resource_event_types_refresh(struct resource_runtime *runtime);
 void resource_event_types_settle(struct resource_runtime *runtime, bool committed);
 void resource_event_types_close(struct resource_runtime *runtime);
 
@@ -358,6 +421,9 @@ extern const struct document_kind resource_idempotency_kind;
 extern const struct document_kind resource_setting_kind;
 extern const struct document_kind resource_event_kind;
 extern const struct document_kind resource_event_type_kind;
+extern const struct document_kind resource_guard_kind;
+/* One row per type of event. */
+extern const struct resource_type resource_event_type_type;
 
 enum {
     RESOURCE_KEY_HASH_COLUMN

@@ -81,7 +81,11 @@ take_failure(struct document_store *store)
 {
     struct t_store *t = (struct t_store *)(void *)store;
     err_t failure = t->write_fails;
-    t->write_fails = ERR_OK;
+    if (failure != ERR_OK && t->write_fails_more > 0) {
+        t->write_fails_more--;
+    } else {
+        t->write_fails = ERR_OK;
+    }
     return failure;
 }
 
@@ -221,8 +225,14 @@ replies_post(struct os_executor *executor, struct os_task *first, struct os_task
 }
 
 static void
-note_log(void *context, const char *request_id, err_t code, const char *what)
+note_log(
+    void *context,
+    const char *request_id,
+    const struct trace_context *trace,
+    err_t code,
+    const char *what)
 {
+    (void)trace;
     struct t_world *world = context;
     (void)snprintf(
         world->logged, sizeof(world->logged), "%s %s %s", err_name(code), what, request_id);

@@ -59,8 +59,9 @@ extern const struct resource_route t_routes[];
 struct t_store {
     struct document_store store; /* first */
     struct document_store *real;
-    err_t commit_fails; /* the next commit */
-    err_t write_fails;  /* the next insert or update */
+    err_t commit_fails;        /* the next commit */
+    err_t write_fails;         /* the next insert or update */
+    uint32_t write_fails_more; /* and so many behind it */
     err_t sync_fails;
     uint64_t applied;
     uint64_t commits;     /* those of them that are durable */

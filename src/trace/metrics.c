@@ -63,13 +63,26 @@ trace_histogram_observe(const struct trace_metric *metric, size_t series, uint64
     cell_add(&cells[metric->bound_count + 1], value);
 }
 
+/* The next label behind `at` that has positions of its own; NULL: there is none. */
+static const struct trace_label *
+next_dimension(const struct trace_metric *metric, size_t at)
+{
+    for (size_t i = at + 1; i < TRACE_LABELS_MAX && metric->labels[i].name != NULL; i++) {
+        if (!metric->labels[i].same_position) {
+            return &metric->labels[i];
+        }
+    }
+    return NULL;
+}
+
 size_t
 trace_series(const struct trace_metric *metric, size_t first, size_t second)
 {
-    ASSERT(metric->labels[1].name != NULL);
+    const struct trace_label *label = next_dimension(metric, 0);
+    ASSERT(label != NULL);
     ASSERT(first < metric->labels[0].count);
-    ASSERT(second < metric->labels[1].count);
-    return first * metric->labels[1].count + second;
+    ASSERT(second < label->count);
+    return first * label->count + second;
 }
 
 int64_t
@@ -140,16 +153,20 @@ append_name(
     const char *suffix,
     struct span bound)
 {
-    size_t second_count = metric->labels[1].name == NULL ? 1 : metric->labels[1].count;
-    const size_t positions[TRACE_LABELS_MAX] = {series / second_count, series % second_count};
+    const struct trace_label *second = next_dimension(metric, 0);
+    size_t second_count = second == NULL ? 1 : second->count;
+    size_t position = series / second_count;
     char separator = '{';
     buf_append_cstr(out, metric->name);
     buf_append_cstr(out, suffix);
     for (size_t i = 0; i < TRACE_LABELS_MAX && metric->labels[i].name != NULL; i++) {
+        if (&metric->labels[i] == second) {
+            position = series % second_count;
+        }
         buf_append_byte(out, separator);
         buf_append_cstr(out, metric->labels[i].name);
         buf_append_cstr(out, "=\"");
-        append_escaped(out, metric->labels[i].values[positions[i]], true);
+        append_escaped(out, metric->labels[i].values[position], true);
         buf_append_byte(out, '"');
         separator = ',';
     }
@@ -214,6 +231,9 @@ append_metric(struct buf *out, const struct trace_metric *metric)
     buf_append_format(out, "\n# TYPE %s %s\n", metric->name, kind_name(metric->kind));
     size_t series_count = metric->cell_count / cells_each(metric);
     for (size_t series = 0; series < series_count; series++) {
+        if (metric->sparse && trace_metric_value(metric, series) == 0) {
+            continue;
+        }
         if (metric->kind == TRACE_HISTOGRAM_KIND) {
             append_histogram(out, metric, series);
             continue;

@@ -72,6 +72,40 @@ t_labels(void **state)
         "tael_calls_total{role=\"vault\",result=\"bad \\\"input\\\"\\n\\\\\"} 0\n");
 }
 
+static const char *const t_paths[] = {"/v1/a", "/v1/a"};
+static const char *const t_methods[] = {"GET", "POST"};
+static trace_cell_t t_route_cells[TRACE_COUNT(t_paths) * TRACE_COUNT(t_roles)];
+static const struct trace_metric t_routes = {
+    .name = "tael_routes_total",
+    .help = "By route.",
+    .kind = TRACE_COUNTER_KIND,
+    .labels =
+        {
+            TRACE_LABEL("route", t_paths),
+            {.name = "method", .values = t_methods, .count = 2, .same_position = true},
+            TRACE_LABEL("role", t_roles),
+        },
+    .sparse = true,
+    .cells = t_route_cells,
+    .cell_count = TRACE_COUNT(t_route_cells),
+};
+
+/* A label of the same position multiplies nothing, and zeros of a sparse metric are left out. */
+static void
+t_same_position(void **state)
+{
+    (void)state;
+    t_expect(&t_routes, "# HELP tael_routes_total By route.\n# TYPE tael_routes_total counter\n");
+    trace_counter_add(&t_routes, trace_series(&t_routes, 0, 2), 1);
+    trace_counter_add(&t_routes, trace_series(&t_routes, 1, 0), 3);
+    t_expect(
+        &t_routes,
+        "# HELP tael_routes_total By route.\n"
+        "# TYPE tael_routes_total counter\n"
+        "tael_routes_total{route=\"/v1/a\",method=\"GET\",role=\"vault\"} 1\n"
+        "tael_routes_total{route=\"/v1/a\",method=\"POST\",role=\"api\"} 3\n");
+}
+
 static void
 t_gauge(void **state)
 {
@@ -198,6 +232,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(t_counter),
         cmocka_unit_test(t_labels),
+        cmocka_unit_test(t_same_position),
         cmocka_unit_test(t_gauge),
         cmocka_unit_test(t_histogram),
         cmocka_unit_test(t_render_into_a_full_buffer_fails),

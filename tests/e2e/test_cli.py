@@ -197,13 +197,13 @@ def test_books_of_one_account(tael):
 def test_check(tael):
     pay(tael, "--amount=20.00")
     server = tael.server
-    locked = run_tael("ledger", "check", server.data)
+    locked = run_tael("ledger", "check", server.ledger_data)
     assert locked.returncode == 1 and "stop the server" in locked.stderr
     server.stop()
-    for folder in (server.data, server.data / "ledger", f"journal:{server.data}/ledger"):
+    for folder in (server.ledger_data, server.ledger_data / "ledger", f"journal:{server.ledger_data}/ledger"):
         good = run_tael("ledger", "check", folder)
         assert good.returncode == 0 and "The books balance" in good.stdout
-    report = json.loads(run_tael("ledger", "check", server.data, "--json").stdout)
+    report = json.loads(run_tael("ledger", "check", server.ledger_data, "--json").stdout)
     assert report["ok"] and report["transfers"] == 2
     for books in report["ledgers"]:
         assert books["debits_posted"] == books["credits_posted"]
@@ -214,17 +214,17 @@ def test_check_names_the_damage(tael):
     pay(tael, "--amount=20.00")
     server = tael.server
     server.stop()
-    path = server.data / "ledger" / "00000001.log"
+    path = server.ledger_data / "ledger" / "00000001.log"
     whole = path.read_bytes()
     with open(path, "r+b") as file:
         file.seek(4096 + 100)
         byte = file.read(1)[0]
         file.seek(4096 + 100)
         file.write(bytes([byte ^ 4]))
-    result = run_tael("ledger", "check", server.data)
+    result = run_tael("ledger", "check", server.ledger_data)
     assert result.returncode == 1 and result.stdout == ""
     assert "00000001.log" in result.stderr and "offset 4096" in result.stderr
-    assert not json.loads(run_tael("ledger", "check", server.data, "--json").stdout)["ok"]
+    assert not json.loads(run_tael("ledger", "check", server.ledger_data, "--json").stdout)["ok"]
     path.write_bytes(whole)
 
 

@@ -3,6 +3,7 @@
 import pytest
 import stripe
 
+from kit.answers import events_about, refused
 from kit.books import settled
 from kit.client import pay, sdk
 from kit.server import wait_until
@@ -21,20 +22,6 @@ def hold(client, amount=1000, token="pm_card_visa", **params):
 def increment(client, intent, amount, **params):
     return client.v1.payment_intents.increment_authorization(
         intent.id, {"amount": amount, **params})
-
-
-def refused(call, code, status=400, param=None):
-    with pytest.raises(stripe.StripeError) as error:
-        call()
-    assert (error.value.http_status, error.value.code) == (status, code), error.value
-    if param is not None:
-        assert error.value.param == param
-    return error.value
-
-
-def events_about(client, object_id):
-    return [event.type for event in client.v1.events.list({"limit": 100}).data
-            if event.data.object.id == object_id]
 
 
 def test_the_hold_grows(client):

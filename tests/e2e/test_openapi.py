@@ -38,7 +38,8 @@ def shape(path):
 def routed(server):
     """The routes of the running server, by the metrics that it has for each."""
     metrics = requests.get(server.url + "/metrics", timeout=10).text
-    names = set(re.findall(r'tael_http_requests_total\{route="([^"]+)"', metrics)) - {"none"}
+    names = {f"{method} {route}" for route, method in re.findall(
+        r'tael_http_requests_total\{route="([^"]+)",method="([^"]+)"', metrics)} - {"any none"}
     assert len(names) > 30
     return names
 

@@ -6,16 +6,12 @@ import time
 
 import pytest
 
+from kit.answers import events_about
 from kit.client import Http, sdk
 from kit.server import wait_until
 from kit.wallets import Wallets
 
 CODE = "payment_method_data[payer_code][code]"
-
-
-@pytest.fixture(scope="module")
-def wallets(server):
-    return Wallets(server)
 
 
 def show(wallets, wallet):
@@ -47,12 +43,6 @@ def asked(http, wallets, wallet, amount=20000, **params):
     return intent
 
 
-def events_about(client, object_id):
-    return [event.type for event in client.v1.events.list(
-        {"limit": 100, "type": "payment_intent.*"}).data
-            if event.data.object.id == object_id]
-
-
 def test_one_call(client, wallets):
     """By Stripe's own SDK, as it is."""
     wallet = wallets.wallet(5000)
@@ -62,7 +52,7 @@ def test_one_call(client, wallets):
                                 "payer_code": {"code": show(wallets, wallet)}}})
     assert intent.status == "succeeded" and intent.amount_received == 700
     assert wallets.available(wallet) == 4300
-    assert events_about(client, intent.id) == [
+    assert events_about(client, intent.id, type="payment_intent.*") == [
         "payment_intent.succeeded", "payment_intent.created"]
     assert client.v1.refunds.create({"payment_intent": intent.id}).status == "succeeded"
     assert wallets.available(wallet) == 5000
@@ -207,7 +197,7 @@ def test_approved(client, http, wallets):
     paid = wallets.post(f"/v1/payment_intents/{intent['id']}/approve", wallet=wallet)
     assert paid["status"] == "succeeded" and paid["next_action"] is None
     assert wallets.available(wallet) == 30000
-    assert events_about(client, intent["id"]) == [
+    assert events_about(client, intent["id"], type="payment_intent.*") == [
         "payment_intent.succeeded", "payment_intent.requires_action", "payment_intent.created"]
     again = http.post(f"/v1/payment_intents/{intent['id']}/approve", {"wallet": wallet})
     assert error_of(again)[0] == "payment_intent_unexpected_state"
@@ -225,7 +215,8 @@ def test_rejected(client, http, wallets):
     rejected = wallets.post(f"/v1/payment_intents/{intent['id']}/reject", wallet=wallet)
     assert rejected["status"] == "requires_payment_method"
     assert rejected["last_payment_error"]["code"] == "payment_intent_payment_attempt_failed"
-    assert events_about(client, intent["id"])[0] == "payment_intent.payment_failed"
+    told = events_about(client, intent["id"], type="payment_intent.*")
+    assert told[0] == "payment_intent.payment_failed"
     assert wallets.available(wallet) == 50000
 
 
@@ -313,9 +304,12 @@ def test_digits_are_nowhere(make_server):
     server.stop()
     log = server.all_logs()
     contents = {path: path.read_bytes() for path in server.data.rglob("*") if path.is_file()}
+    if server.on_postgres:
+        contents["database"] = server.dump()
     assert any(wallet.encode() in content for content in contents.values())
     for code in codes:
         assert code not in log
         for path, content in contents.items():
             assert code.encode() not in content, path
     assert any(content.startswith(b"SQLite format 3") for content in contents.values())
+    assert "database" not in contents or b"wallet" in contents["database"]

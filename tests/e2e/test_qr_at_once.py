@@ -7,16 +7,10 @@ import uuid
 import pytest
 
 from kit.client import Http
-from kit.wallets import Wallets
 
 CODE = "payment_method_data[payer_code][code]"
 AMOUNT = 1250
 ROUNDS = 6
-
-
-@pytest.fixture(scope="module")
-def wallets(server):
-    return Wallets(server)
 
 
 def shown(http, amount=AMOUNT):

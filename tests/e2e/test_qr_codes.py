@@ -8,16 +8,11 @@ import requests
 from kit.client import Http
 from kit.codecs import codecs
 from kit.server import ROOT, wait_until
-from kit.wallets import Refused, Wallets
+from kit.wallets import Wallets, refused
 
 CORPUS = ROOT / "tests" / "corpora" / "emvqr"
 FORMS = ("hosted_instructions_url", "image_url_png", "image_url_svg")
 PICTURES = {"image_url_png": ("image/png", b"\x89PNG"), "image_url_svg": ("image/svg+xml", b"<svg")}
-
-
-@pytest.fixture(scope="module")
-def wallets(server):
-    return Wallets(server)
 
 
 @pytest.fixture
@@ -28,12 +23,6 @@ def till(wallets):
 def show(server, url):
     """What anybody sees who has the address: no key is sent."""
     return requests.get(server.url + url[url.index("/qr/"):], timeout=60)
-
-
-def refusal(wallets, path, **params):
-    with pytest.raises(Refused) as caught:
-        wallets.post(path, **params)
-    return caught.value
 
 
 def test_a_code_is_shown(server, till):
@@ -62,8 +51,8 @@ def test_a_withdrawn_code_is_neither_read_nor_paid_nor_shown(server, wallets, ti
     assert wallets.post("/v1/qr_payments", **scanned)["status"] == "succeeded"
 
     assert wallets.post(f"/v1/qr_codes/{till['id']}", active="false")["active"] is False
-    for error in (refusal(wallets, "/v1/qr_codes/decode", data=till["data"]),
-                  refusal(wallets, "/v1/qr_payments", **scanned)):
+    for error in (refused(wallets.post, "/v1/qr_codes/decode", data=till["data"]),
+                  refused(wallets.post, "/v1/qr_payments", **scanned)):
         assert (error.status, error.code, error.param) == (400, "qr_code_inactive", "data")
     assert wallets.balance(wallet)["available"] == 600
     for name in ("hosted_instructions_url", *PICTURES):
@@ -113,7 +102,7 @@ def test_a_canceled_intent_shows_no_code(server, wallets):
     wallets.post(f"/v1/payment_intents/{intent['id']}/cancel")
     for name in FORMS:
         assert show(server, display(intent)[name]).status_code == 410
-    assert refusal(wallets, "/v1/qr_codes/decode", data=display(intent)["data"]).code == (
+    assert refused(wallets.post, "/v1/qr_codes/decode", data=display(intent)["data"]).code == (
         "qr_code_canceled")
 
 
@@ -127,7 +116,7 @@ def test_an_expired_code_is_not_shown(make_server, sweep):
     wait_until(lambda: show(server, url).status_code != 200, 5, "the end of the code")
     for name in FORMS:
         assert show(server, display(intent)[name]).status_code == 410
-    assert refusal(wallets, "/v1/qr_codes/decode", data=display(intent)["data"]).code == (
+    assert refused(wallets.post, "/v1/qr_codes/decode", data=display(intent)["data"]).code == (
         "qr_code_expired")
 
 
@@ -185,8 +174,8 @@ def test_independent_codecs_read_a_static_code(wallets, amount, currency, number
 def test_codes_of_other_schemes(wallets, name, scheme):
     data = (CORPUS / name).read_text().strip()
     purse = wallets.wallet(1000)
-    for error in (refusal(wallets, "/v1/qr_codes/decode", data=data),
-                  refusal(wallets, "/v1/qr_payments", data=data, wallet=purse)):
+    for error in (refused(wallets.post, "/v1/qr_codes/decode", data=data),
+                  refused(wallets.post, "/v1/qr_payments", data=data, wallet=purse)):
         assert (error.status, error.code, error.param) == (400, "qr_code_not_payable", "data")
         assert scheme in error.message
     assert wallets.available(purse) == 1000
@@ -199,12 +188,12 @@ def test_any_other_character_in_any_place_is_refused(wallets, till):
         for place, character in enumerate(data):
             for other in others.replace(character, ""):
                 changed = data[:place] + other + data[place + 1:]
-                error = refusal(wallets, "/v1/qr_codes/decode", data=changed)
+                error = refused(wallets.post, "/v1/qr_codes/decode", data=changed)
                 assert (error.code, error.param) == ("qr_code_invalid", "data"), changed
         for place in range(len(data) - 1):
             swapped = data[:place] + data[place + 1] + data[place] + data[place + 2:]
             if swapped != data:
-                assert refusal(wallets, "/v1/qr_codes/decode", data=swapped).code == (
+                assert refused(wallets.post, "/v1/qr_codes/decode", data=swapped).code == (
                     "qr_code_invalid"), swapped
         wallets.post("/v1/qr_codes/decode", data=data)
 
@@ -214,5 +203,5 @@ def test_any_other_character_in_any_place_is_refused(wallets, till):
     ("\u20ac" * 50, "qr_code_invalid"), (string.printable, "qr_code_invalid"),
     ("000201" * 60, "qr_code_invalid")], ids=["empty", "long", "euros", "printable", "again"])
 def test_what_is_no_code(wallets, data, code):
-    error = refusal(wallets, "/v1/qr_codes/decode", data=data)
+    error = refused(wallets.post, "/v1/qr_codes/decode", data=data)
     assert (error.status, error.code, error.param) == (400, code, "data")

@@ -13,6 +13,7 @@ import pytest
 import zxingcpp
 from PIL import Image
 
+from kit.answers import events_about
 from kit.browser import Browser, Page
 from kit.client import Http, sdk
 from kit.server import run_tael, wait_until
@@ -82,12 +83,6 @@ def scan(http, wallet, data, **params):
     return http.post("/v1/qr_payments", {"wallet": wallet, "data": data, **params})
 
 
-def events_about(client, object_id):
-    return [event.type for event in client.v1.events.list(
-        {"limit": 100, "type": "payment_intent.*"}).data
-            if event.data.object.id == object_id]
-
-
 # ---- dynamic codes -------------------------------------------------------------------------
 
 
@@ -105,7 +100,7 @@ def test_a_wallet_scans_and_pays(client, http):
     (charge,) = client.v1.charges.list({"payment_intent": intent.id}).data
     details = charge.payment_method_details.to_dict()
     assert details == {"type": "wallet", "wallet": {"id": wallet}}
-    assert events_about(client, intent.id) == [
+    assert events_about(client, intent.id, type="payment_intent.*") == [
         "payment_intent.succeeded", "payment_intent.requires_action", "payment_intent.created"]
     refund = client.v1.refunds.create({"payment_intent": intent.id, "amount": 250})
     assert refund.status == "succeeded"
@@ -408,7 +403,7 @@ def test_an_expired_code(make_server):
 
     wait_until(lambda: now().status == "requires_payment_method", 5, "expiry")
     assert now().last_payment_error.code == "payment_intent_payment_attempt_expired"
-    assert events_about(client, intent.id)[0] == "payment_intent.payment_failed"
+    assert events_about(client, intent.id, type="payment_intent.*")[0] == "payment_intent.payment_failed"
     assert error_of(scan(http, wallet, code_of(intent).data)) == ("qr_code_expired", "data")
     again = client.v1.payment_intents.confirm(
         intent.id, {"payment_method_data": {"type": "mobile_qr"}})

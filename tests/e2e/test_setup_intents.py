@@ -3,6 +3,7 @@
 import pytest
 import stripe
 
+from kit.answers import events_about, refused
 from kit.browser import Browser, Page, action_url, query_of
 from kit.client import card, pay, sdk
 
@@ -36,20 +37,6 @@ def save_card(client, browser, customer, token, **params):
         intent = client.v1.setup_intents.retrieve(intent.id)
     assert intent.status == "succeeded"
     return intent.payment_method
-
-
-def events_about(client, object_id):
-    return [event.type for event in client.v1.events.list({"limit": 100}).data
-            if event.data.object.id == object_id]
-
-
-def refused(client, call, code, status=400, param=None):
-    with pytest.raises(stripe.StripeError) as error:
-        call()
-    assert (error.value.http_status, error.value.code) == (status, code), error.value
-    if param is not None:
-        assert error.value.param == param
-    return error.value
 
 
 # ---- their life ------------------------------------------------------------------------------
@@ -107,8 +94,7 @@ def test_update(client, customer):
     assert intents.confirm(intent.id).status == "succeeded"
     assert intents.update(intent.id, {"metadata": {"b": "2"}}).metadata.to_dict() == {
         "a": "1", "b": "2"}
-    error = refused(
-        client, lambda: intents.update(intent.id, {"payment_method": "pm_card_visa"}),
+    error = refused(lambda: intents.update(intent.id, {"payment_method": "pm_card_visa"}),
         "setup_intent_unexpected_state")
     assert error.error.setup_intent["id"] == intent.id
 
@@ -138,7 +124,7 @@ def test_cancel(client, state):
     assert events_about(client, intent.id)[0] == "setup_intent.canceled"
     for act in (lambda: intents.cancel(intent.id),
                 lambda: intents.confirm(intent.id, {"payment_method": "pm_card_visa"})):
-        refused(client, act, "setup_intent_unexpected_state")
+        refused(act, "setup_intent_unexpected_state")
     if state == "requires_action":
         (attempt,) = client.v1.setup_attempts.list({"setup_intent": intent.id}).data
         assert attempt.status == "abandoned"
@@ -146,31 +132,31 @@ def test_cancel(client, state):
 
 def test_what_is_finished_stays(client):
     intent = setup(client, "pm_card_visa")
-    refused(client, lambda: client.v1.setup_intents.cancel(intent.id),
+    refused(lambda: client.v1.setup_intents.cancel(intent.id),
             "setup_intent_unexpected_state")
-    refused(client, lambda: client.v1.setup_intents.confirm(intent.id),
+    refused(lambda: client.v1.setup_intents.confirm(intent.id),
             "setup_intent_unexpected_state")
 
 
 def test_bad_requests(client, customer):
     intents = client.v1.setup_intents
-    refused(client, lambda: intents.create({"customer": "cus_x"}), "resource_missing",
+    refused(lambda: intents.create({"customer": "cus_x"}), "resource_missing",
             param="customer")
-    refused(client, lambda: intents.create({"usage": "sometimes"}), None, param="usage")
-    refused(client, lambda: intents.create({"amount": 1}), "parameter_unknown", param="amount")
-    refused(client, lambda: intents.retrieve("seti_x"), "resource_missing", status=404)
-    refused(client, lambda: intents.confirm(intents.create({}).id),
+    refused(lambda: intents.create({"usage": "sometimes"}), None, param="usage")
+    refused(lambda: intents.create({"amount": 1}), "parameter_unknown", param="amount")
+    refused(lambda: intents.retrieve("seti_x"), "resource_missing", status=404)
+    refused(lambda: intents.confirm(intents.create({}).id),
             "setup_intent_unexpected_state", param="payment_method")
-    refused(client, lambda: setup(client, "pm_card_visa", return_url="nowhere"), "url_invalid",
+    refused(lambda: setup(client, "pm_card_visa", return_url="nowhere"), "url_invalid",
             param="return_url")
-    refused(client, lambda: intents.create(
+    refused(lambda: intents.create(
         {"payment_method_options": {"card": {"request_three_d_secure": "x"}}}), None,
         param="payment_method_options[card][request_three_d_secure]")
-    refused(client, lambda: client.v1.setup_attempts.list({}), "parameter_missing",
+    refused(lambda: client.v1.setup_attempts.list({}), "parameter_missing",
             param="setup_intent")
     other = client.v1.customers.create({}).id
     method = client.v1.payment_methods.attach("pm_card_visa", {"customer": other}).id
-    refused(client, lambda: setup(client, method, customer=customer), None,
+    refused(lambda: setup(client, method, customer=customer), None,
             param="payment_method")
 
 
@@ -178,9 +164,9 @@ def test_publishable_key(server, client):
     intent = client.v1.setup_intents.create({})
     public = sdk(server, server.publishable_key)
     secret = {"client_secret": intent.client_secret}
-    refused(public, lambda: public.v1.setup_intents.retrieve(intent.id), "parameter_missing",
+    refused(lambda: public.v1.setup_intents.retrieve(intent.id), "parameter_missing",
             param="client_secret")
-    refused(public, lambda: public.v1.setup_intents.confirm(
+    refused(lambda: public.v1.setup_intents.confirm(
         intent.id, {"client_secret": "seti_x_secret_y"}), "setup_intent_invalid_parameter")
     with pytest.raises(stripe.StripeError):
         public.v1.setup_intents.create({})
@@ -198,7 +184,7 @@ def test_publishable_key(server, client):
     ("pm_card_threeDSecureRequiredProcessingError", "card_declined", "processing_error"),
 ])
 def test_declined(client, customer, token, code, decline):
-    error = refused(client, lambda: setup(client, token, customer=customer), code, status=402)
+    error = refused(lambda: setup(client, token, customer=customer), code, status=402)
     assert error.error.decline_code == decline
     intent = client.v1.setup_intents.retrieve(error.error.setup_intent["id"])
     assert intent.status == "requires_payment_method" and intent.payment_method is None
@@ -275,7 +261,7 @@ def charge_saved(client, customer, method, **params):
 
 
 def authentication_required(client, customer, method):
-    error = refused(client, lambda: charge_saved(client, customer, method),
+    error = refused(lambda: charge_saved(client, customer, method),
                     "authentication_required", status=402)
     assert error.error.type == "card_error"
     assert error.error.decline_code == "authentication_required"
@@ -336,7 +322,7 @@ def test_a_card_that_was_set_up_elsewhere(client, customer):
 
 def test_a_card_without_funds(client, browser, customer):
     method = save_card(client, browser, customer, NO_FUNDS)
-    error = refused(client, lambda: charge_saved(client, customer, method), "card_declined",
+    error = refused(lambda: charge_saved(client, customer, method), "card_declined",
                     status=402)
     assert error.error.decline_code == "insufficient_funds"
     intent = pay(client, token=method, customer=customer, return_url=RETURN)
@@ -348,12 +334,12 @@ def test_a_card_without_funds(client, browser, customer):
 @pytest.mark.parametrize("value", ["one_off", "recurring"])
 def test_words_for_off_session(client, customer, value):
     method = client.v1.payment_methods.attach(ALWAYS, {"customer": customer}).id
-    refused(client, lambda: pay(client, token=method, customer=customer, off_session=value),
+    refused(lambda: pay(client, token=method, customer=customer, off_session=value),
             "authentication_required", status=402)
 
 
 def test_off_session_needs_confirm(client):
-    refused(client, lambda: client.v1.payment_intents.create(
+    refused(lambda: client.v1.payment_intents.create(
         {"amount": 500, "currency": "usd", "off_session": True}), "parameter_missing",
         param="confirm")
 
@@ -399,7 +385,7 @@ def test_without_the_wish_nothing_is_saved(client, customer):
 def test_a_card_of_somebody_else(client, browser, customer):
     method = save_card(client, browser, customer, "pm_card_visa")
     other = client.v1.customers.create({}).id
-    refused(client, lambda: charge_saved(client, other, method), None, param="payment_method")
+    refused(lambda: charge_saved(client, other, method), None, param="payment_method")
 
 
 def test_only_cards_are_set_up(client, http, customer):

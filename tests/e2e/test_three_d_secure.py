@@ -7,6 +7,7 @@ import time
 import pytest
 import stripe
 
+from kit.answers import events_about
 from kit.books import settled
 from kit.browser import Browser, Page, action_url, query_of
 from kit.client import Http, card, pay, sdk
@@ -25,11 +26,6 @@ def challenged(client, amount=2000, token=CHALLENGED, return_url=RETURN, **param
     intent = pay(client, amount, token=token, return_url=return_url, **params)
     assert intent.status == "requires_action"
     return intent
-
-
-def events_about(client, object_id):
-    return [event.type for event in client.v1.events.list({"limit": 100}).data
-            if event.data.object.id == object_id]
 
 
 def test_the_intent_waits_for_the_customer(client):

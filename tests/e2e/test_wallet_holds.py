@@ -5,20 +5,9 @@ import time
 import pytest
 
 from kit.server import Server, wait_until
-from kit.wallets import Refused, Wallets, check_statement
+from kit.wallets import Wallets, check_statement, refused
 
 FAST_BANK = ("--bank-settle=300ms", "--bank-return=700ms")
-
-
-@pytest.fixture(scope="module")
-def wallets(server):
-    return Wallets(server)
-
-
-def refused(call, *arguments, **keywords):
-    with pytest.raises(Refused) as caught:
-        call(*arguments, **keywords)
-    return caught.value
 
 
 def hold(wallets, source, target, amount, **params):

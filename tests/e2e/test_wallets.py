@@ -2,25 +2,14 @@
 
 import csv
 import io
-import threading
 
 import pytest
 
 from kit.books import metrics
 from kit.client import pay
 from kit.server import run_tael, wait_until
-from kit.wallets import Refused, Wallets, check_statement
-
-
-@pytest.fixture(scope="module")
-def wallets(server):
-    return Wallets(server)
-
-
-def refused(call, *arguments, **keywords):
-    with pytest.raises(Refused) as caught:
-        call(*arguments, **keywords)
-    return caught.value
+from kit.together import at_once
+from kit.wallets import Refused, Wallets, check_statement, refused
 
 
 # ---- the wallet ----------------------------------------------------------------------------
@@ -244,7 +233,7 @@ def test_limits_are_named(make_server):
 
 
 def test_wrong_limits_do_not_start(make_server):
-    server = make_server("--wallet-limits=basic.out=1/2", start=False)
+    server = make_server("--wallet-limits=basic.out=1/2", start=False, cluster=False)
     server.folder.mkdir(parents=True)
     result = run_tael("server", f"--data={server.data}", "--listen=127.0.0.1:0", *server.flags)
     assert result.returncode != 0 and "basic.out=1/2" in result.stderr
@@ -446,23 +435,21 @@ def test_statement_names_payments(wallets, client):
 # ---- all at once ---------------------------------------------------------------------------
 
 
+def outcome(call, *arguments):
+    try:
+        return call(*arguments)["status"]
+    except Refused as error:
+        return error.code
+
+
 def test_many_clients_cannot_overdraw(wallets):
     source, target = wallets.wallet(1000), wallets.wallet()
-    outcomes = []
 
     def spend():
         mine = Wallets(wallets.http.server)
-        for _ in range(10):
-            try:
-                outcomes.append(mine.send(source, target, 37)["status"])
-            except Refused as error:
-                outcomes.append(error.code)
+        return [outcome(mine.send, source, target, 37) for _ in range(10)]
 
-    threads = [threading.Thread(target=spend) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    outcomes = sum(at_once([spend] * 8), [])
     assert outcomes.count("succeeded") == 1000 // 37
     assert outcomes.count("wallet_insufficient_funds") == 80 - 1000 // 37
     assert wallets.available(source) == 1000 % 37
@@ -473,20 +460,12 @@ def test_many_clients_cannot_overdraw(wallets):
 def test_a_request_is_paid_once(wallets):
     payer, payee = wallets.wallet(1000), wallets.wallet()
     asked = request_of(wallets, payer, payee, 100)
-    outcomes = []
 
     def pay():
         mine = Wallets(wallets.http.server)
-        try:
-            outcomes.append(mine.post(f"/v1/wallet_requests/{asked['id']}/pay")["status"])
-        except Refused as error:
-            outcomes.append(error.code)
+        return outcome(mine.post, f"/v1/wallet_requests/{asked['id']}/pay")
 
-    threads = [threading.Thread(target=pay) for _ in range(16)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    outcomes = at_once([pay] * 16)
     assert outcomes.count("paid") == 1
     assert set(outcomes) == {"paid", "wallet_request_unexpected_state"}
     assert wallets.available(payee) == 100

@@ -2,7 +2,6 @@
 
 import collections
 import random
-import threading
 import uuid
 
 import pytest
@@ -10,28 +9,11 @@ import pytest
 from kit.books import reconciled, settled
 from kit.client import Http
 from kit.server import LONG
+from kit.together import at_once
 
 HOLD = {"amount": "2000", "currency": "usd", "payment_method": "pm_card_visa", "confirm": "true",
         "capture_method": "manual"}
 FLAGS = ("--lock-timeout=30s",)
-
-
-def at_once(acts):
-    """Runs them all in the same moment; answers what each returned."""
-    start = threading.Barrier(len(acts))
-    results = [None] * len(acts)
-
-    def run(index):
-        start.wait(30)
-        results[index] = acts[index]()
-
-    threads = [threading.Thread(target=run, args=(index,)) for index in range(len(acts))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(90)
-    assert all(result is not None for result in results)
-    return results
 
 
 @pytest.mark.parametrize("seed", range(20 if LONG else 4))

@@ -18,7 +18,7 @@ CLEARING, FEES, MERCHANT_PENDING, MERCHANT_AVAILABLE = 101, 102, 201, 202
 
 
 def metrics(server):
-    text = requests.get(server.url + "/metrics", timeout=30).text
+    text = requests.get(server.direct_url + "/metrics", timeout=30).text
     return {name: float(value) for name, value in
             re.findall(r"^(\w+)(?:\{[^}]*\})? ([0-9.e+-]+)$", text, re.MULTILINE)}
 
@@ -73,11 +73,12 @@ class Books:
         self.balance = client.v1.balance.retrieve()
         answer = Http(server, validate=False).post("/v1/ledger/query", json={
             "op": "query_accounts", "filter": {"ledger": LEDGER_USD_TEST, "limit": 100}}).json()
-        self.accounts = {int(account["code"]): {
-            side: int(account[side]) for side in
-            ("debits_pending", "debits_posted", "credits_pending", "credits_posted")
-        } for account in answer["accounts"]}
-        self.issuer = Issuer(server.data)
+        self.accounts = {}  # by code: there is one of each, but for wallets
+        for account in answer["accounts"]:
+            sides = self.accounts.setdefault(int(account["code"]), collections.Counter())
+            for side in ("debits_pending", "debits_posted", "credits_pending", "credits_posted"):
+                sides[side] += int(account[side])
+        self.issuer = Issuer(server.network_data)
 
     def check(self):
         """Every comparison that can be made."""

@@ -6,6 +6,7 @@ import pytest
 
 from kit.client import Http, sdk
 from kit.server import Server
+from kit.wallets import Wallets
 
 _numbers = itertools.count()
 
@@ -48,3 +49,8 @@ def client(server):
 @pytest.fixture(scope="session")
 def http(server):
     return Http(server)
+
+
+@pytest.fixture(scope="session")
+def wallets(server):
+    return Wallets(server)

@@ -1,5 +1,7 @@
-"""One `tael server` process on a data folder of its own."""
+"""One `tael server` process on a data folder of its own, or, with TEST_CLUSTER=1, one
+`tael local-cluster`: the same from outside."""
 
+import itertools
 import os
 import pathlib
 import re
@@ -11,6 +13,9 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 PROGRAM = pathlib.Path(os.environ.get("TEST_TAEL", ROOT / "build" / "tael"))
 LONG = os.environ.get("TEST_LONG") == "1"
+# Every server has a gateway before it, which the tests talk to without knowing.
+THROUGH_GATEWAY = os.environ.get("TEST_GATEWAY") == "1"
+CLUSTER = os.environ.get("TEST_CLUSTER") == "1"
 
 # A machine that is busy with other tests may be slow to start a process, not to restart one: what
 # a test promises about time it measures itself.
@@ -19,6 +24,11 @@ STOP_SECONDS = 30
 
 # The reconciler compares quickly, so that a difference shows while the test still runs.
 ORDINARY_FLAGS = ("--reconcile-interval=20ms", "--sweep-interval=100ms", "--rate-limit=1000000")
+
+
+EDGE_SETTINGS = ("head_timeout", "body_timeout", "idle_timeout", "write_timeout", "connections_max",
+                 "memory_max", "requests_max", "pipeline_max")
+SCHEMAS = itertools.count(1)
 
 
 def wait_until(condition, seconds=10.0, what="the condition"):
@@ -53,12 +63,31 @@ def run_tael(*arguments, timeout=120, stdin=None, check=False, environment=None)
     )
 
 
+def postgres_schema(name):
+    """Flags for documents in an empty schema of the PostgreSQL that the tests were given."""
+    url = os.environ["TEST_POSTGRES"]
+    subprocess.run(["psql", url, "-qc", f'CREATE SCHEMA "{name}"'], check=True, timeout=60)
+    return (f"--documents={url}&options=-csearch_path%3D{name}",)
+
+
+def has_ended(pid):
+    """Whoever inherits a dead child may leave it a zombie: it has ended all the same."""
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
 class Server:
     """Starts on a free port; may be killed, restarted on the same folder, and stopped."""
 
-    def __init__(self, folder, *flags, fault=None, ordinary=True):
+    def __init__(self, folder, *flags, fault=None, ordinary=True, on_postgres=None, cluster=None):
         self.folder = pathlib.Path(folder)
-        self.data = self.folder / "data"
+        self.cluster = CLUSTER if cluster is None else cluster
+        self.root = self.folder / "data"
+        # Where the documents and keys are, the ledger, and the card network's memory.
+        self.data, self.ledger_data, self.network_data = (
+            self.root / name if self.cluster else self.root for name in ("api", "ledger", "vault"))
         self.flags = (ORDINARY_FLAGS if ordinary else ()) + flags
         self.process = None
         self.url = None
@@ -66,6 +95,11 @@ class Server:
         self.starts = 0
         self.publishable_key = None
         self.fault = fault
+        self.gateway = None
+        self.direct_url = None
+        # Documents on PostgreSQL: the same tests, if they are given one (tools/with-postgres).
+        self.on_postgres = "TEST_POSTGRES" in os.environ if on_postgres is None else on_postgres
+        self.documents = None
 
     # ---- life ------------------------------------------------------------------------------
 
@@ -77,14 +111,18 @@ class Server:
         self.starts += 1
         self.output_path = self.folder / f"output-{self.starts}"
         self.log_path = self.folder / f"log-{self.starts}"
+        if self.documents is None:
+            self.documents = (
+                postgres_schema(f"t{os.getpid()}_{next(SCHEMAS)}") if self.on_postgres else ())
         environment = without_tael_settings()
         fault = fault or self.fault
         if fault:
             environment["TAEL_FAULT"] = fault
         with open(self.output_path, "wb") as output, open(self.log_path, "wb") as log:
             self.process = subprocess.Popen(
-                [str(PROGRAM), "server", f"--data={self.data}", "--listen=127.0.0.1:0",
-                 *self.flags, *flags],
+                [str(PROGRAM), "local-cluster" if self.cluster else "server",
+                 f"--data={self.root}", "--listen=127.0.0.1:0",
+                 *self.documents, *self.flags, *flags],
                 stdin=subprocess.DEVNULL, stdout=output, stderr=log, env=environment,
             )
         if dies:
@@ -94,7 +132,17 @@ class Server:
         match = wait_until(self._listening, seconds, "'listening on'")
         self.started_in = time.monotonic() - began
         self.port = int(match.group(1))
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = self.direct_url = f"http://127.0.0.1:{self.port}"
+        if THROUGH_GATEWAY:
+            from kit.gateway import Gateway, before
+
+            config = before(self.port)
+            for flag in (*self.flags, *flags):  # deadlines and maxima are the edge's
+                name, _, value = flag.removeprefix("--").replace("-", "_").partition("=")
+                if name in EDGE_SETTINGS:
+                    config["listeners"][0][name] = int(value) if value.isdigit() else value
+            self.gateway = Gateway(self.folder / "gateway", config).start()
+            self.url, self.port = self.gateway.url, self.gateway.port
         publishable = re.search(r"pk_test_\w+", self.output_path.read_text())
         if publishable:
             self.publishable_key = publishable.group()
@@ -103,17 +151,40 @@ class Server:
     def _listening(self):
         if self.process.poll() is not None:
             raise AssertionError(f"the server ended with {self.process.returncode}: {self.log()}")
-        return re.search(r"listening on http://127\.0\.0\.1:(\d+)", self.output_path.read_text())
+        output = self.output_path.read_text()
+        if self.cluster and "all run\n" not in output:
+            return None
+        return re.search(r"listening on http://127\.0\.0\.1:(\d+)", output)
 
     @property
     def key(self):
         return (self.data / "test_secret_key").read_text().strip()
 
+    def _stop_gateway(self):
+        if self.gateway is not None:
+            gateway, self.gateway = self.gateway, None
+            gateway.stop()
+
     def kill(self):
-        """As kill -9: nothing is flushed, nobody is told."""
+        """As kill -9: nothing is flushed, nobody is told. Of a cluster, all at once."""
+        self._stop_gateway()
+        members = self.members().values()
+        if members:
+            self.process.send_signal(signal.SIGSTOP)  # or it would stop the others in order
+        for pid in members:
+            os.kill(pid, signal.SIGKILL)
+        for pid in members:
+            wait_until(lambda: has_ended(pid), STOP_SECONDS, "the end of a process")
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
         self.process = None
+
+    def members(self):
+        """The processes of a cluster by name."""
+        if not self.cluster:
+            return {}
+        found = re.findall(r"^(\w+): pid (\d+)", self.output_path.read_text(), re.MULTILINE)
+        return {name: int(pid) for name, pid in found}
 
     def wait_for_crash(self, seconds=30):
         """Waits until a fault point has killed the process."""
@@ -123,6 +194,7 @@ class Server:
 
     def stop(self):
         """Gracefully; the exit code must be 0."""
+        self._stop_gateway()
         if self.process is None:
             return
         self.process.send_signal(signal.SIGTERM)
@@ -158,14 +230,21 @@ class Server:
     def all_logs(self):
         return "".join(path.read_text(errors="replace") for path in self.folder.glob("*-[0-9]*"))
 
+    def dump(self):
+        """All of the documents on PostgreSQL, as text."""
+        url, schema = self.documents[0].removeprefix("--documents=").split("&options=-csearch_path%3D")
+        return subprocess.run(["pg_dump", url, "--inserts", "-n", schema], check=True, timeout=120,
+                              capture_output=True).stdout
+
     def rss_kib(self):
-        status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
+        process = self.gateway.process if self.gateway else self.process  # the edge
+        status = pathlib.Path(f"/proc/{process.pid}/status").read_text()
         return int(re.search(r"VmRSS:\s+(\d+) kB", status).group(1))
 
     def ledger_check(self):
         """`tael ledger check` on the folder of a server that does not run."""
         assert self.process is None
-        return run_tael("ledger", "check", self.data)
+        return run_tael("ledger", "check", self.ledger_data)
 
     def check_ledger(self):
         result = self.ledger_check()

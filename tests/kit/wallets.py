@@ -2,6 +2,8 @@
 
 import itertools
 
+import pytest
+
 from kit.client import Http
 from kit.server import wait_until
 
@@ -18,6 +20,12 @@ class Refused(Exception):
         self.param = error.get("param")
         self.message = error["message"]
         super().__init__(f"{self.status} {self.code} ({self.param}): {self.message}")
+
+
+def refused(call, *arguments, **keywords):
+    with pytest.raises(Refused) as caught:
+        call(*arguments, **keywords)
+    return caught.value
 
 
 class Wallets:

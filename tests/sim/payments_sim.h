@@ -1,8 +1,7 @@
 /*
- * A whole payment process on the simulated machine: API runtime and payments, ledger engine and
- * journal, cards, vault and a misbehaving issuer, and clients that retry. One seed draws
- * everything that happens: the order of the loops, requests, crashes, failing disks, lost answers,
- * the passing of time. payments_sim_check.c says what must be true afterwards.
+ * A whole payment process in the simulated world (sim_world.h): API runtime and payments, ledger
+ * engine and journal, cards, vault and a misbehaving issuer, and clients that retry.
+ * payments_sim_check.c says what must be true afterwards.
  *
  * What survives a crash is what a real one leaves: the documents' last commit, of the journal what
  * the simulated disk kept, the issuer's file as it was written, and what clients were told.
@@ -12,24 +11,14 @@
 
 #include "books/books.h"
 #include "cards/cards.h"
-#include "engine/ledger_engine.h"
 #include "issuer/issuer.h"
-#include "os/sim.h"
-#include "os/sim_disk.h"
 #include "payments/payments.h"
-#include "resource/resource.h"
-#include "sim_documents.h"
-#include "trace/log.h"
+#include "sim_calls.h"
+#include "sim_world.h"
 #include "vault/vault.h"
 
-#include <stdio.h>
-
 #define SIM_MERCHANTS   2
-#define SIM_WISHES_MAX  128
 #define SIM_INTENTS_MAX 256
-#define SIM_FORM_SIZE   512
-#define SIM_PAGE_SIZE   128
-#define SIM_STEPS_MAX   2000000
 #define SIM_FEES_MAX    16
 
 struct json_t;
@@ -40,14 +29,6 @@ struct json_t;
 struct sim_plan {
     struct issuer_settings issuer;
     struct payments_settings payments;
-    uint32_t wishes;
-    uint32_t calls_max;      /* under way together */
-    uint32_t crash_odds;     /* one in so many iterations; 0: never */
-    uint32_t commit_odds;    /* as above: a commit goes wrong */
-    uint32_t disk_odds;      /* the journal's disk goes wrong */
-    uint32_t pause_odds;     /* a thread hangs */
-    uint32_t jump_odds;      /* time passes at once */
-    uint32_t wall_odds;      /* somebody sets the clock */
     uint64_t operations_max; /* of the runtime */
 };
 
@@ -55,20 +36,6 @@ struct sim_plan {
 struct sim_fee {
     int64_t basis_points;
     int64_t fixed;
-};
-
-struct sim_process {
-    struct os_loop *api_loop;
-    struct os_loop *cards_loop;
-    struct os_loop *ledger_loop; /* the engine's own */
-    struct sim_documents documents;
-    struct ledger_engine *engine;
-    struct issuer *issuer;
-    struct vault *vault;
-    struct cards *cards;
-    struct resource_runtime *runtime;
-    struct payments *payments;
-    bool dead;
 };
 
 /* ------------------------------------------------------------------------------- the clients */
@@ -86,33 +53,6 @@ enum sim_verb {
     SIM_VERB_COUNT
 };
 
-/* One idempotency key, and the request that is sent under it until it has an answer. */
-struct sim_wish {
-    enum sim_verb verb;
-    uint32_t merchant;
-    bool replay_checked;
-    char key[32];
-    char capture[ID_TEXT_SIZE];
-    char page[SIM_PAGE_SIZE]; /* AUTHENTICATE: the end of the page's address */
-    char form[SIM_FORM_SIZE];
-    uint32_t under_way;
-    uint32_t tries;
-    uint64_t next_try_ns;
-    bool settled; /* there is an answer that is a promise */
-    int status;
-    char *body;         /* of a redirect: where it leads */
-    uint64_t conflicts; /* answers that blamed another request */
-};
-
-/* A wish on its way. */
-struct sim_call {
-    struct resource_request request; /* first */
-    struct sim *sim;
-    struct sim_wish *wish;
-    struct sim_call *next;
-    struct arena arena;
-};
-
 struct sim_intent {
     char id[ID_TEXT_SIZE]; /* or of a setup */
     char page[SIM_PAGE_SIZE];
@@ -122,67 +62,30 @@ struct sim_intent {
     int64_t amount;
 };
 
-struct sim_merchant {
-    char id[ID_TEXT_SIZE];
-    char key[RESOURCE_KEY_TEXT_SIZE];
-    char method[ID_TEXT_SIZE]; /* a stored one that many payments share */
-    uint64_t scope;
-};
-
-/* What happened, to see that a run was worth something. */
-struct sim_counts {
-    uint64_t answers, replays, unanswered, crashes, commits_failed, reloads, pauses;
-    uint64_t verbs[SIM_VERB_COUNT][2]; /* refused or declined, done */
-};
-
 struct sim {
-    uint64_t seed;
-    bool verbose;
-    struct os_sim *machine;
-    struct os_prng *prng;
-    struct os_sim_disk *ledger_disk;
-    struct os_sim_disk *issuer_disk;
-    struct os_loops loops; /* the machine's, remembering the engine's */
-    struct os_loop *paused;
-    struct trace_log log;
-    int log_fd;
-    char folder[64];
+    struct sim_world world; /* first */
     struct sim_plan plan;
     struct sim_fee fees[SIM_FEES_MAX]; /* all that ever were */
     uint32_t fee_count;
-    struct sim_process process;
+    struct issuer *issuer;
+    struct vault *vault;
+    struct cards *cards;
+    struct payments *payments;
     struct sim_merchant merchants[SIM_MERCHANTS];
-    struct os_executor replies;   /* of requests: lost once the process is dead */
-    struct os_executor immediate; /* of the test's own questions */
-    struct sim_call *calls;
-    uint32_t call_count;
-    struct sim_wish wishes[SIM_WISHES_MAX];
-    uint32_t wish_count;
+    char methods[SIM_MERCHANTS][ID_TEXT_SIZE]; /* stored ones that many payments share */
     struct sim_intent intents[SIM_INTENTS_MAX];
     uint32_t intent_count;
-    struct sim_counts counts;
-    uint64_t history; /* hash of all answers, in order */
-    bool failed;
-    char failure[1024];
 };
 
-/* Keeps the first failure. */
-__attribute__((format(printf, 2, 3))) void sim_fail(struct sim *sim, const char *format, ...);
-/* 0 .. bound - 1. */
-uint64_t sim_below(struct sim *sim, uint64_t bound);
-/* One in `odds`; never if 0. */
-bool sim_chance(struct sim *sim, uint32_t odds);
+static inline struct sim *
+sim_of(struct sim_world *world)
+{
+    return (struct sim *)(void *)world;
+}
 
 /* payments_sim.c */
 struct sim *sim_create(uint64_t seed);
 void sim_destroy(struct sim **sim);
-/* The workload with its faults. */
-void sim_work(struct sim *sim);
-/* Faults end; everything that is unanswered is asked again until it is answered, and the workers
- * finish. */
-void sim_settle(struct sim *sim);
-/* Time passes, with the workers at work in between. */
-void sim_pass(struct sim *sim, int64_t seconds);
 /* Up to the end of the work, with everything at rest. */
 void sim_run_to_rest(struct sim *sim);
 /* All of it, with the checks. */
@@ -190,22 +93,14 @@ void sim_run(struct sim *sim);
 
 /* payments_sim_process.c */
 void sim_start(struct sim *sim);
-
-enum sim_crash_kind {
-    SIM_KILL,  /* the process dies, the machine lives */
-    SIM_POWER, /* what the journal had not synced may be gone */
-};
-
 void sim_crash(struct sim *sim, enum sim_crash_kind kind);
-void sim_loops_init(struct sim *sim);
 
 /* payments_sim_client.c */
-void sim_clients_init(struct sim *sim);
 void sim_clients_prepare(struct sim *sim); /* before faults: merchants, methods */
-bool sim_clients_act(struct sim *sim);     /* false if there is nothing to do */
-/* Sends the wish; a call that the runtime never answers is forgotten with the process. */
-void sim_send(struct sim *sim, struct sim_wish *wish);
-void sim_calls_forget(struct sim *sim);
+void sim_clients_act(struct sim_world *world);
+void sim_send(struct sim_world *world, struct sim_wish *wish);
+bool sim_is_promise(int status);
+void sim_learn(struct sim_world *world, const struct sim_wish *wish);
 /* The answer's JSON; borrowed by nobody. */
 struct json_t *sim_answer_json(const struct sim_wish *wish);
 /* Every key is sent once more and must answer as it did. */
@@ -216,7 +111,7 @@ void sim_replay_all(struct sim *sim);
 struct sim_row {
     uint64_t scope;
     uint32_t merchant;
-    char id[64];
+    char id[SIM_DOCUMENT_ID_SIZE];
     struct json_t *body;
 };
 
@@ -265,7 +160,7 @@ struct sim_books {
 
 void sim_books_read(struct sim *sim, struct sim_books *books);
 /* Writes the row's body back, changed behind everybody's back. */
-bool sim_documents_damage(struct sim *sim, enum sim_kind kind, const struct sim_row *row);
+void sim_row_damage(struct sim *sim, enum sim_kind kind, const struct sim_row *row);
 void sim_books_release(struct sim_books *books);
 struct sim_row *sim_books_find(const struct sim_books *books, enum sim_kind kind, const char *id);
 /* "" and 0 if it is not there. */
@@ -276,7 +171,7 @@ const struct currency *sim_row_currency(const struct sim_row *row);
 /* The public API's amount in the ledger's units. */
 int64_t sim_row_units(const struct sim_row *row, int64_t api_amount);
 
-/* payments_sim_check.c, _sums.c, _answers.c: failures go to sim_fail. */
+/* payments_sim_check.c, _sums.c, _answers.c: failures go to sim_world_fail. */
 void sim_check(struct sim *sim, const struct sim_books *books);
 /* What always holds (docs/accounting.md); part of sim_check. */
 void sim_check_sums(struct sim *sim, const struct sim_books *books);

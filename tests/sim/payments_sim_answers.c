@@ -4,13 +4,6 @@
 #include <jansson.h>
 #include <string.h>
 
-static const char *
-text_of(const json_t *json, const char *name)
-{
-    const char *text = json_string_value(json_object_get(json, name));
-    return text == NULL ? "" : text;
-}
-
 static bool
 is_one_of(const char *text, const char *const *values)
 {
@@ -30,7 +23,7 @@ made_by(const struct sim_books *books, enum sim_kind kind, const struct sim_wish
     uint32_t count = 0;
     for (uint32_t i = 0; i < rows->count; i++) {
         const json_t *metadata = json_object_get(rows->rows[i].body, "metadata");
-        count += strcmp(text_of(metadata, "wish"), wish->key) == 0 ? 1 : 0;
+        count += strcmp(sim_json_text(metadata, "wish"), wish->key) == 0 ? 1 : 0;
     }
     return count;
 }
@@ -42,10 +35,10 @@ check_intent_answer(
     static const char *const captured[] = {"succeeded", NULL};
     static const char *const held[] = {"requires_capture", "succeeded", "canceled", NULL};
     static const char *const gone[] = {"canceled", NULL};
-    const struct sim_row *intent = sim_books_find(books, SIM_ROW_INTENT, text_of(told, "id"));
-    const char *status = text_of(told, "status");
+    const struct sim_row *intent = sim_books_find(books, SIM_ROW_INTENT, sim_json_text(told, "id"));
+    const char *status = sim_json_text(told, "status");
     if (intent == NULL || intent->merchant != wish->merchant) {
-        sim_fail(sim, "%s: the intent of an answer is gone", wish->key);
+        sim_world_fail(&sim->world, "%s: the intent of an answer is gone", wish->key);
         return;
     }
     const char *now = sim_row_text(intent, "status");
@@ -60,7 +53,8 @@ check_intent_answer(
         holds = is_one_of(now, gone);
     }
     if (!holds) {
-        sim_fail(sim, "%s: told that %s is %s; it is %s", wish->key, intent->id, status, now);
+        sim_world_fail(
+            &sim->world, "%s: told that %s is %s; it is %s", wish->key, intent->id, status, now);
     }
 }
 
@@ -77,15 +71,18 @@ check_page_answer(struct sim *sim, const struct sim_books *books, const struct s
         return; /* a page that another has taken the place of, or none */
     }
     if (row == NULL) {
-        sim_fail(sim, "%s: what the page was about is gone", wish->key);
+        sim_world_fail(&sim->world, "%s: what the page was about is gone", wish->key);
         return;
     }
     bool told = strstr(wish->body, "redirect_status=succeeded") != NULL;
     /* With confirmation_method=manual the merchant's server may still be declined. */
     bool open = sim_row_is(row, "confirmation_method", "manual");
     if (told && !open && !is_one_of(sim_row_text(row, "status"), good)) {
-        sim_fail(
-            sim, "%s: the page told of success; it is %s", wish->key, sim_row_text(row, "status"));
+        sim_world_fail(
+            &sim->world,
+            "%s: the page told of success; it is %s",
+            wish->key,
+            sim_row_text(row, "status"));
     }
 }
 
@@ -93,14 +90,14 @@ static void
 check_refund_answer(
     struct sim *sim, const struct sim_books *books, const struct sim_wish *wish, const json_t *told)
 {
-    const struct sim_row *refund = sim_books_find(books, SIM_ROW_REFUND, text_of(told, "id"));
+    const struct sim_row *refund = sim_books_find(books, SIM_ROW_REFUND, sim_json_text(told, "id"));
     if (refund == NULL) {
-        sim_fail(sim, "%s: the refund of an answer is gone", wish->key);
+        sim_world_fail(&sim->world, "%s: the refund of an answer is gone", wish->key);
         return;
     }
     bool same =
         sim_row_integer(refund, "amount") == json_integer_value(json_object_get(told, "amount"));
-    const char *status = text_of(told, "status");
+    const char *status = sim_json_text(told, "status");
     /* Only a refund that the rail took may fail later, and then the money has come back. */
     bool failed_late = sim_row_is(refund, "status", "failed") &&
                        !sim_row_is(refund, "failure_balance_transaction", "");
@@ -108,8 +105,8 @@ check_refund_answer(
                  (strcmp(status, "succeeded") == 0 && failed_late) ||
                  strcmp(status, "pending") == 0;
     if (!same || !holds) {
-        sim_fail(
-            sim,
+        sim_world_fail(
+            &sim->world,
             "%s: told that %s is %s; it is %s",
             wish->key,
             refund->id,
@@ -122,10 +119,10 @@ static void
 check_setup_answer(
     struct sim *sim, const struct sim_books *books, const struct sim_wish *wish, const json_t *told)
 {
-    const struct sim_row *setup = sim_books_find(books, SIM_ROW_SETUP, text_of(told, "id"));
-    bool done = strcmp(text_of(told, "status"), "succeeded") == 0;
+    const struct sim_row *setup = sim_books_find(books, SIM_ROW_SETUP, sim_json_text(told, "id"));
+    bool done = strcmp(sim_json_text(told, "status"), "succeeded") == 0;
     if (setup == NULL || (done && !sim_row_is(setup, "status", "succeeded"))) {
-        sim_fail(sim, "%s: the setup of an answer is another", wish->key);
+        sim_world_fail(&sim->world, "%s: the setup of an answer is another", wish->key);
     }
 }
 
@@ -140,11 +137,12 @@ check_decline(
     if (wish->verb == SIM_SETUP) {
         return;
     }
-    const struct sim_row *charge = sim_books_find(books, SIM_ROW_CHARGE, text_of(error, "charge"));
+    const struct sim_row *charge =
+        sim_books_find(books, SIM_ROW_CHARGE, sim_json_text(error, "charge"));
     bool stands = wish->verb == SIM_INCREMENT; /* it is as it was */
-    bool of_capture = strcmp(text_of(error, "code"), "charge_expired_for_capture") == 0;
+    bool of_capture = strcmp(sim_json_text(error, "code"), "charge_expired_for_capture") == 0;
     if (charge == NULL || (!of_capture && !stands && !sim_row_is(charge, "status", "failed"))) {
-        sim_fail(sim, "%s: was declined, but its charge stands", wish->key);
+        sim_world_fail(&sim->world, "%s: was declined, but its charge stands", wish->key);
     }
 }
 
@@ -160,15 +158,16 @@ check_effects(struct sim *sim, const struct sim_books *books, const struct sim_w
     uint32_t made = made_by(books, kinds[wish->verb], wish);
     uint32_t wanted = wish->status == 200 || wish->status == 402 ? 1 : 0;
     if (made != wanted) {
-        sim_fail(sim, "%s was answered %d and had %u effects", wish->key, wish->status, made);
+        sim_world_fail(
+            &sim->world, "%s was answered %d and had %u effects", wish->key, wish->status, made);
     }
 }
 
 void
 sim_check_answers(struct sim *sim, const struct sim_books *books)
 {
-    for (uint32_t i = 0; i < sim->wish_count; i++) {
-        const struct sim_wish *wish = &sim->wishes[i];
+    for (uint32_t i = 0; i < sim->world.wish_count; i++) {
+        const struct sim_wish *wish = &sim->world.wishes[i];
         if (wish->verb == SIM_AUTHENTICATE) {
             check_page_answer(sim, books, wish);
             continue;
@@ -189,7 +188,8 @@ sim_check_answers(struct sim *sim, const struct sim_books *books)
     const struct sim_rows *keys = &books->documents[SIM_ROW_KEY];
     for (uint32_t i = 0; i < keys->count; i++) {
         if (json_is_true(json_object_get(keys->rows[i].body, "running"))) {
-            sim_fail(sim, "key %s is still running", sim_row_text(&keys->rows[i], "key"));
+            sim_world_fail(
+                &sim->world, "key %s is still running", sim_row_text(&keys->rows[i], "key"));
         }
     }
 }

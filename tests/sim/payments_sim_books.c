@@ -2,7 +2,6 @@
 #include "payments_sim.h"
 
 #include "base/assert.h"
-#include "base/list.h"
 
 #include <jansson.h>
 #include <stdlib.h>
@@ -24,70 +23,46 @@ static const char *const kind_names[SIM_ROW_KIND_COUNT] = {
 };
 
 static const struct document_kind *
-kind_find(const char *name)
+kind_find(enum sim_kind kind)
 {
-    for (uint32_t i = 0; i < payments_kind_count; i++) {
-        if (strcmp(payments_kinds[i]->name, name) == 0) {
-            return payments_kinds[i];
-        }
+    const char *name = kind_names[kind];
+    const struct document_kind *found = sim_kind_find(payments_kinds, payments_kind_count, name);
+    if (found == NULL) {
+        found = sim_kind_find(resource_kinds, resource_kind_count, name);
     }
-    for (uint32_t i = 0; i < resource_kind_count; i++) {
-        if (strcmp(resource_kinds[i]->name, name) == 0) {
-            return resource_kinds[i];
-        }
-    }
-    UNREACHABLE();
+    ASSERT(found != NULL);
+    return found;
 }
 
 struct reading {
     struct sim_rows *rows;
     uint32_t merchant;
-    uint32_t page;
+    uint64_t scope;
 };
 
-static bool
-read_row(void *context, const struct document_row *row)
+static void
+read_row(void *context, const char *id, json_t *body)
 {
     struct reading *reading = context;
     struct sim_rows *rows = reading->rows;
-    json_error_t error;
     rows->rows = reallocarray(rows->rows, rows->count + 1, sizeof(*rows->rows));
     ASSERT(rows->rows != NULL);
     struct sim_row *out = &rows->rows[rows->count++];
     memset(out, 0, sizeof(*out));
-    out->scope = row->scope;
+    out->scope = reading->scope;
     out->merchant = reading->merchant;
-    ASSERT(row->id.size < sizeof(out->id));
-    memcpy(out->id, row->id.data, row->id.size);
-    out->body = json_loadb(row->body.data, row->body.size, 0, &error);
-    ASSERT(out->body != NULL);
-    reading->page++;
-    return true;
+    (void)snprintf(out->id, sizeof(out->id), "%s", id);
+    out->body = json_incref(body);
 }
 
 static void
 read_kind(struct sim *sim, enum sim_kind kind, struct sim_rows *rows)
 {
-    struct document_store *store = &sim->process.documents.store;
     for (uint32_t i = 0; i < SIM_MERCHANTS; i++) {
-        struct reading reading = {.rows = rows, .merchant = i};
-        char above[64] = "";
-        do {
-            struct document_query query = {
-                .scope = sim->merchants[i].scope,
-                .range_column = UINT32_MAX,
-                .id_above = span_from_cstr(above),
-                .oldest_first = true,
-                .limit = DOCUMENT_LIST_MAX,
-            };
-            reading.page = 0;
-            err_t error =
-                store->ops->list(store, kind_find(kind_names[kind]), &query, read_row, &reading);
-            ASSERT(error == ERR_OK);
-            if (reading.page > 0) {
-                memcpy(above, rows->rows[rows->count - 1].id, sizeof(above));
-            }
-        } while (reading.page == DOCUMENT_LIST_MAX);
+        uint64_t scope = sim->merchants[i].scope;
+        struct reading reading = {.rows = rows, .merchant = i, .scope = scope};
+        sim_documents_list(
+            &sim->world.process.documents, kind_find(kind), scope, read_row, &reading);
     }
 }
 
@@ -106,8 +81,7 @@ sim_books_find(const struct sim_books *books, enum sim_kind kind, const char *id
 const char *
 sim_row_text(const struct sim_row *row, const char *name)
 {
-    const char *text = json_string_value(json_object_get(row->body, name));
-    return text == NULL ? "" : text;
+    return sim_json_text(row->body, name);
 }
 
 int64_t
@@ -141,51 +115,16 @@ sim_row_units(const struct sim_row *row, int64_t api_amount)
 
 /* -------------------------------------------------------------------------------- the ledger */
 
-struct question {
-    struct port_ledger_request request; /* first */
-    bool answered;
-};
-
-static void
-question_answered(struct port_ledger_request *request)
-{
-    ((struct question *)(void *)request)->answered = true;
-}
-
-static uint32_t
-ask_ledger(struct sim *sim, enum port_ledger_operation operation, void *out)
-{
-    struct port_ledger_filter filter = {.limit = LEDGER_BATCH_MAX};
-    struct question question = {
-        .request = {
-            .reply_to = &sim->immediate,
-            .done = question_answered,
-            .operation = operation,
-            .count = 1,
-            .in.filter = &filter,
-        }};
-    if (operation == PORT_LEDGER_QUERY_TRANSFERS) {
-        question.request.out.transfers = out;
-    } else {
-        question.request.out.accounts = out;
-    }
-    struct port_ledger *port = ledger_engine_port(sim->process.engine);
-    port->submit(port, &question.request);
-    (void)os_sim_run_until_idle(sim->machine, SIM_STEPS_MAX);
-    ASSERT(question.answered);
-    ASSERT(question.request.error == ERR_OK);
-    ASSERT(question.request.out_count < LEDGER_BATCH_MAX); /* or the page was cut */
-    return question.request.out_count;
-}
-
 static void
 read_ledger(struct sim *sim, struct sim_books *books)
 {
     books->transfers = calloc(LEDGER_BATCH_MAX, sizeof(*books->transfers));
     books->accounts = calloc(LEDGER_BATCH_MAX, sizeof(*books->accounts));
     ASSERT(books->transfers != NULL && books->accounts != NULL);
-    books->transfer_count = ask_ledger(sim, PORT_LEDGER_QUERY_TRANSFERS, books->transfers);
-    books->account_count = ask_ledger(sim, PORT_LEDGER_QUERY_ACCOUNTS, books->accounts);
+    books->transfer_count =
+        sim_world_ask_ledger(&sim->world, PORT_LEDGER_QUERY_TRANSFERS, books->transfers);
+    books->account_count =
+        sim_world_ask_ledger(&sim->world, PORT_LEDGER_QUERY_ACCOUNTS, books->accounts);
 }
 
 /* -------------------------------------------------------------------------------- the issuer */
@@ -200,7 +139,7 @@ read_issuer(struct sim *sim, struct sim_books *books)
     char *text;
     size_t size;
     err_t error = os_file_load(
-        os_sim_disk_ops(sim->issuer_disk), "issuer/issuer.log", FILE_MAX, &text, &size);
+        os_sim_disk_ops(sim->world.rail_disk), "issuer/issuer.log", FILE_MAX, &text, &size);
     ASSERT(error == ERR_OK);
     ASSERT(size % sizeof(struct sim_issuer_record) == 0);
     books->issuer_count = (uint32_t)(size / sizeof(struct sim_issuer_record));
@@ -235,28 +174,9 @@ sim_books_release(struct sim_books *books)
     free(books->issuer);
 }
 
-bool
-sim_documents_damage(struct sim *sim, enum sim_kind kind, const struct sim_row *row)
+void
+sim_row_damage(struct sim *sim, enum sim_kind kind, const struct sim_row *row)
 {
-    struct document_store *store = &sim->process.documents.store;
-    const struct document_kind *document = kind_find(kind_names[kind]);
-    struct document_row stored;
-    struct arena arena;
-    arena_init(&arena, 1U << 20);
-    char *body = json_dumps(row->body, JSON_COMPACT);
-    ASSERT(body != NULL);
-    err_t error =
-        store->ops->get(store, document, row->scope, span_from_cstr(row->id), &arena, &stored);
-    ASSERT(error == ERR_OK);
-    stored.scope = row->scope;
-    stored.id = span_from_cstr(row->id);
-    stored.body = span_from_cstr(body);
-    error = store->ops->begin(store);
-    ASSERT(error == ERR_OK);
-    error = store->ops->update(store, document, &stored);
-    ASSERT(error == ERR_OK);
-    error = store->ops->commit(store);
-    free(body);
-    arena_release(&arena);
-    return error == ERR_OK;
+    sim_documents_damage(
+        &sim->world.process.documents, kind_find(kind), row->scope, row->id, row->body);
 }

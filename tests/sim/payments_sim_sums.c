@@ -47,8 +47,8 @@ check_merchant(
         }
     }
     if (has != net) {
-        sim_fail(
-            sim,
+        sim_world_fail(
+            &sim->world,
             "merchant %u has %lld %s, the balance transactions say %lld",
             merchant,
             (long long)has,
@@ -71,8 +71,8 @@ check_currency(struct sim *sim, const struct sim_books *books, const struct curr
     int64_t suspense =
         balance_of(books, books_account_id(BOOKS_SUSPENSE, "", currency, false), false);
     if (clearing != total || suspense != 0) {
-        sim_fail(
-            sim,
+        sim_world_fail(
+            &sim->world,
             "%s: the network owes %lld, merchants and fees are %lld, suspense %lld",
             currency->code,
             (long long)clearing,
@@ -96,10 +96,10 @@ check_holds(struct sim *sim, const struct sim_books *books)
         shown += books->accounts[i].debits_pending;
     }
     struct ledger_engine_status status;
-    ledger_engine_status(sim->process.engine, &status);
+    ledger_engine_status(sim->world.process.engine, &status);
     if (held != shown || (held == 0) != (status.pendings == 0)) {
-        sim_fail(
-            sim,
+        sim_world_fail(
+            &sim->world,
             "the ledger holds %lld, the documents %lld, in %u pendings",
             (long long)shown,
             (long long)held,
@@ -144,7 +144,8 @@ check_events(struct sim *sim, const struct sim_books *books)
             uint32_t wanted = sim_row_is(row, rules[i].member, rules[i].value) ? 1 : 0;
             uint32_t told = count_events(books, rules[i].type, row->id);
             if (told != wanted) {
-                sim_fail(sim, "%s: %s was told %u times", row->id, rules[i].type, told);
+                sim_world_fail(
+                    &sim->world, "%s: %s was told %u times", row->id, rules[i].type, told);
             }
         }
     }
@@ -164,11 +165,11 @@ void
 sim_check_journal(struct sim *sim)
 {
     struct ledger_check_settings settings = {
-        .url = "journal:ledger", .disk = os_sim_disk_ops(sim->ledger_disk)};
+        .url = "journal:ledger", .disk = os_sim_disk_ops(sim->world.ledger_disk)};
     struct ledger_check_report report;
     struct store_error error = {0};
     if (ledger_engine_check(&settings, &report, &error) != ERR_OK) {
-        sim_fail(sim, "the journal is damaged: %s", error.message);
+        sim_world_fail(&sim->world, "the journal is damaged: %s", error.message);
     }
     ledger_engine_check_release(&report);
 }

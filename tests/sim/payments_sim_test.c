@@ -1,11 +1,4 @@
-/*
- * Many lives of a payment process, each drawn from a seed (payments_sim.h).
- *
- * TAEL_SIM_SEEDS    how many seeds (default: a short form, and a long one with TEST_LONG)
- * TAEL_SIM_FIRST    the first of them (default: 1)
- * TAEL_SIM_SEED     one seed only, to replay it
- * TAEL_SIM_VERBOSE  tells what happens
- */
+/* Many lives of a payment process (sim_seeds.h), and whether damage is seen. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,104 +7,48 @@
 #include <cmocka.h>
 
 #include "payments_sim.h"
+#include "sim_seeds.h"
 
 #include <jansson.h>
-#include <stdlib.h>
-#include <string.h>
 
-#define SEEDS_SHORT 60
-#define SEEDS_LONG  2000
-/* After so many it is no use to go on. */
-#define FAILED_MAX 20
-
-static uint64_t
-setting(const char *name, uint64_t fallback)
+static struct sim_world *
+seed_create(uint64_t seed)
 {
-    const char *text = getenv(name);
-    return text == NULL ? fallback : strtoull(text, NULL, 10);
+    return &sim_create(seed)->world;
 }
 
 static void
-add_counts(struct sim_counts *sum, const struct sim_counts *counts)
+seed_run(struct sim_world *world)
 {
-    sum->answers += counts->answers;
-    sum->replays += counts->replays;
-    sum->unanswered += counts->unanswered;
-    sum->crashes += counts->crashes;
-    sum->commits_failed += counts->commits_failed;
-    sum->reloads += counts->reloads;
-    sum->pauses += counts->pauses;
-    for (uint32_t i = 0; i < SIM_VERB_COUNT; i++) {
-        sum->verbs[i][0] += counts->verbs[i][0];
-        sum->verbs[i][1] += counts->verbs[i][1];
-    }
+    sim_run(sim_of(world));
 }
 
-/* False if it failed. */
-static bool
-run_seed(uint64_t seed, struct sim_counts *counts, uint64_t *ret_history)
+static void
+seed_destroy(struct sim_world *world)
 {
-    struct sim *sim = sim_create(seed);
-    sim_run(sim);
-    bool failed = sim->failed;
-    if (failed) {
-        print_error("TAEL_SIM_SEED=%llu: %s\n", (unsigned long long)seed, sim->failure);
-    }
-    add_counts(counts, &sim->counts);
-    *ret_history = sim->history;
+    struct sim *sim = sim_of(world);
     sim_destroy(&sim);
-    return !failed;
 }
+
+static const struct sim_seeds seeds = {
+    .verb_count = SIM_VERB_COUNT,
+    .create = seed_create,
+    .run = seed_run,
+    .destroy = seed_destroy,
+};
 
 static void
 every_seed_holds(void **state)
 {
     (void)state;
-    struct sim_counts counts = {0};
-    uint64_t usual = getenv("TEST_LONG") == NULL ? SEEDS_SHORT : SEEDS_LONG;
-    uint64_t only = setting("TAEL_SIM_SEED", 0);
-    uint64_t first = only != 0 ? only : setting("TAEL_SIM_FIRST", 1);
-    uint64_t seeds = only != 0 ? 1 : setting("TAEL_SIM_SEEDS", usual);
-    uint64_t failed = 0;
-    for (uint64_t i = 0; i < seeds && failed < FAILED_MAX; i++) {
-        uint64_t history;
-        failed += run_seed(first + i, &counts, &history) ? 0 : 1;
-    }
-    print_message(
-        "%llu seeds: %llu answers, %llu replays, %llu lost, %llu crashes, %llu commits failed, "
-        "%llu reloads, %llu pauses\n",
-        (unsigned long long)seeds,
-        (unsigned long long)counts.answers,
-        (unsigned long long)counts.replays,
-        (unsigned long long)counts.unanswered,
-        (unsigned long long)counts.crashes,
-        (unsigned long long)counts.commits_failed,
-        (unsigned long long)counts.reloads,
-        (unsigned long long)counts.pauses);
-    assert_int_equal(failed, 0);
-    for (uint32_t i = 0; i < SIM_VERB_COUNT && only == 0; i++) {
-        print_message(
-            "  verb %u: %llu done, %llu refused\n",
-            i,
-            (unsigned long long)counts.verbs[i][1],
-            (unsigned long long)counts.verbs[i][0]);
-        assert_true(counts.verbs[i][1] > 0);
-    }
+    sim_seeds_hold(&seeds);
 }
 
-/* One seed, one history. */
 static void
 a_seed_repeats_itself(void **state)
 {
     (void)state;
-    for (uint64_t seed = 1; seed <= 3; seed++) {
-        struct sim_counts counts = {0};
-        uint64_t first;
-        uint64_t second;
-        assert_true(run_seed(seed, &counts, &first));
-        assert_true(run_seed(seed, &counts, &second));
-        assert_int_equal(first, second);
-    }
+    sim_seeds_repeat(&seeds);
 }
 
 static bool
@@ -123,12 +60,12 @@ is_seen(struct sim *sim, const struct sim_mutation *mutation)
     if (damaged) {
         sim_check(sim, &books);
         sim_check_answers(sim, &books);
-        if (!sim->failed) {
+        if (!sim->world.failed) {
             print_error("not seen: %s\n", mutation->name);
         }
-        assert_true(sim->failed);
+        assert_true(sim->world.failed);
     }
-    sim->failed = false;
+    sim->world.failed = false;
     sim_books_release(&books);
     return damaged;
 }
@@ -142,9 +79,9 @@ damage_is_seen(void **state)
     for (uint64_t seed = 1; seed <= 6; seed++) {
         struct sim *sim = sim_create(seed);
         sim_run_to_rest(sim);
-        assert_false(sim->failed);
+        assert_false(sim->world.failed);
         sim_check_now(sim);
-        assert_false(sim->failed);
+        assert_false(sim->world.failed);
         for (uint32_t i = 0; i < sim_mutation_count; i++) {
             seen[i] = is_seen(sim, &sim_mutations[i]) || seen[i];
         }
@@ -168,7 +105,7 @@ the_reconciler_sees(void **state)
         struct sim *sim = sim_create(seed);
         struct sim_books books;
         sim_run_to_rest(sim);
-        assert_false(sim->failed);
+        assert_false(sim->world.failed);
         sim_books_read(sim, &books);
         const struct sim_rows *charges = &books.documents[SIM_ROW_CHARGE];
         for (uint32_t i = 0; i < charges->count; i++) {
@@ -178,9 +115,9 @@ the_reconciler_sees(void **state)
                 continue;
             }
             json_object_set_new(row->body, "amount_captured", json_integer(captured + 100));
-            assert_true(sim_documents_damage(sim, SIM_ROW_CHARGE, row));
-            sim_pass(sim, 60);
-            assert_true(payments_health(sim->process.payments).differences >= 1);
+            sim_row_damage(sim, SIM_ROW_CHARGE, row);
+            sim_world_pass(&sim->world, 60);
+            assert_true(payments_health(sim->payments).differences >= 1);
             changed++;
             break;
         }

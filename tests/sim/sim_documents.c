@@ -2,6 +2,10 @@
 
 #include "base/assert.h"
 
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
 static struct sim_documents *
 documents_of(struct document_store *store)
 {
@@ -151,4 +155,99 @@ void
 sim_documents_init(struct sim_documents *documents)
 {
     *documents = (struct sim_documents){.store = {.ops = &documents_ops}};
+}
+
+/* ------------------------------------------------------------------ behind the process's back */
+
+const struct document_kind *
+sim_kind_find(const struct document_kind *const *kinds, uint32_t count, const char *name)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (strcmp(kinds[i]->name, name) == 0) {
+            return kinds[i];
+        }
+    }
+    return NULL;
+}
+
+struct reading {
+    sim_documents_each each;
+    void *context;
+    uint32_t page;
+    char last[SIM_DOCUMENT_ID_SIZE];
+};
+
+static bool
+read_row(void *context, const struct document_row *row)
+{
+    struct reading *reading = context;
+    json_error_t error;
+    json_t *body = json_loadb(row->body.data, row->body.size, 0, &error);
+    ASSERT(body != NULL);
+    ASSERT(row->id.size < sizeof(reading->last));
+    memset(reading->last, 0, sizeof(reading->last));
+    memcpy(reading->last, row->id.data, row->id.size);
+    reading->page++;
+    reading->each(reading->context, reading->last, body);
+    json_decref(body);
+    return true;
+}
+
+void
+sim_documents_list(
+    struct sim_documents *documents,
+    const struct document_kind *kind,
+    uint64_t scope,
+    sim_documents_each each,
+    void *context)
+{
+    struct document_store *store = &documents->store;
+    struct reading reading = {.each = each, .context = context};
+    do {
+        char above[SIM_DOCUMENT_ID_SIZE];
+        memcpy(above, reading.last, sizeof(above));
+        const struct document_query query = {
+            .scope = scope,
+            .range_column = UINT32_MAX,
+            .id_above = span_from_cstr(above),
+            .oldest_first = true,
+            .limit = DOCUMENT_LIST_MAX,
+        };
+        reading.page = 0;
+        err_t error = store->ops->list(store, kind, &query, read_row, &reading);
+        ASSERT(error == ERR_OK);
+    } while (reading.page == DOCUMENT_LIST_MAX);
+}
+
+void
+sim_documents_damage(
+    struct sim_documents *documents,
+    const struct document_kind *kind,
+    uint64_t scope,
+    const char *id,
+    const json_t *body)
+{
+    enum {
+        ARENA_LIMIT = 1 << 20
+    };
+
+    struct document_store *store = &documents->store;
+    struct document_row row;
+    struct arena arena;
+    arena_init(&arena, ARENA_LIMIT);
+    char *text = json_dumps(body, JSON_COMPACT);
+    ASSERT(text != NULL);
+    err_t error = store->ops->get(store, kind, scope, span_from_cstr(id), &arena, &row);
+    ASSERT(error == ERR_OK);
+    row.scope = scope;
+    row.id = span_from_cstr(id);
+    row.body = span_from_cstr(text);
+    error = store->ops->begin(store);
+    ASSERT(error == ERR_OK);
+    error = store->ops->update(store, kind, &row);
+    ASSERT(error == ERR_OK);
+    error = store->ops->commit(store);
+    ASSERT(error == ERR_OK);
+    free(text);
+    arena_release(&arena);
 }

@@ -29,13 +29,6 @@ struct check {
     uint32_t account_count;
 };
 
-static const char *
-text_of(const json_t *json, const char *name)
-{
-    const char *text = json_string_value(json_object_get(json, name));
-    return text == NULL ? "" : text;
-}
-
 static int64_t
 integer_of(const json_t *json, const char *name)
 {
@@ -45,14 +38,14 @@ integer_of(const json_t *json, const char *name)
 static bool
 is(const json_t *json, const char *name, const char *value)
 {
-    return strcmp(text_of(json, name), value) == 0;
+    return strcmp(sim_json_text(json, name), value) == 0;
 }
 
 static struct story *
 story_of(struct check *check, const char *wallet)
 {
     for (uint32_t i = 0; i < WSIM_WALLETS; i++) {
-        if (strcmp(check->sim->wallets[i], wallet) == 0) {
+        if (strcmp(check->sim->wallet_ids[i], wallet) == 0) {
             return &check->stories[i];
         }
     }
@@ -60,43 +53,6 @@ story_of(struct check *check, const char *wallet)
 }
 
 /* -------------------------------------------------------------------------------- the ledger */
-
-struct question {
-    struct port_ledger_request request; /* first */
-    bool answered;
-};
-
-static void
-question_answered(struct port_ledger_request *request)
-{
-    ((struct question *)(void *)request)->answered = true;
-}
-
-static uint32_t
-ask_ledger(struct wsim *sim, enum port_ledger_operation operation, void *out)
-{
-    struct port_ledger_filter filter = {.limit = LEDGER_BATCH_MAX};
-    struct question question = {
-        .request = {
-            .reply_to = &sim->immediate,
-            .done = question_answered,
-            .operation = operation,
-            .count = 1,
-            .in.filter = &filter,
-        }};
-    if (operation == PORT_LEDGER_QUERY_TRANSFERS) {
-        question.request.out.transfers = out;
-    } else {
-        question.request.out.accounts = out;
-    }
-    struct port_ledger *port = ledger_engine_port(sim->process.engine);
-    port->submit(port, &question.request);
-    (void)os_sim_run_until_idle(sim->machine, WSIM_STEPS_MAX);
-    ASSERT(question.answered);
-    ASSERT(question.request.error == ERR_OK);
-    ASSERT(question.request.out_count < LEDGER_BATCH_MAX);
-    return question.request.out_count;
-}
 
 /* The transfer of a document's step, or NULL. */
 static const struct ledger_transfer *
@@ -126,83 +82,47 @@ expect(
 {
     const struct ledger_transfer *transfer = transfer_of(check, prefix, id, step);
     if (taken != (transfer != NULL)) {
-        wsim_fail(check->sim, "%s: %s is %sin the books", id, step, taken ? "not " : "");
+        sim_world_fail(
+            &check->sim->world, "%s: %s is %sin the books", id, step, taken ? "not " : "");
     } else if (taken && transfer->amount != (u128)amount) {
-        wsim_fail(check->sim, "%s: %s has another amount in the books", id, step);
+        sim_world_fail(&check->sim->world, "%s: %s has another amount in the books", id, step);
     }
     check->moves += taken ? 1 : 0;
 }
 
 /* ----------------------------------------------------------------------------- the documents */
 
-typedef void (*each_document)(struct check *check, const char *id, const json_t *body);
-
-struct reading {
-    struct check *check;
-    each_document each;
-    uint32_t page;
-    char last[64];
-};
-
-static bool
-read_row(void *context, const struct document_row *row)
-{
-    struct reading *reading = context;
-    json_error_t error;
-    json_t *body = json_loadb(row->body.data, row->body.size, 0, &error);
-    ASSERT(body != NULL);
-    ASSERT(row->id.size < sizeof(reading->last));
-    memset(reading->last, 0, sizeof(reading->last));
-    memcpy(reading->last, row->id.data, row->id.size);
-    reading->page++;
-    reading->each(reading->check, reading->last, body);
-    json_decref(body);
-    return true;
-}
-
 static const struct document_kind *
 kind_find(const char *name)
 {
-    for (uint32_t i = 0; i < wallets_kind_count; i++) {
-        if (strcmp(wallets_kinds[i]->name, name) == 0) {
-            return wallets_kinds[i];
-        }
-    }
-    UNREACHABLE();
+    const struct document_kind *kind = sim_kind_find(wallets_kinds, wallets_kind_count, name);
+    ASSERT(kind != NULL);
+    return kind;
 }
 
 static void
-read_kind(struct check *check, const char *kind, each_document each)
+read_kind(struct check *check, const char *kind, sim_documents_each each)
 {
-    struct document_store *store = &check->sim->process.documents.store;
-    struct reading reading = {.check = check, .each = each};
-    do {
-        char above[64];
-        memcpy(above, reading.last, sizeof(above));
-        const struct document_query query = {
-            .scope = check->sim->scope,
-            .range_column = UINT32_MAX,
-            .id_above = span_from_cstr(above),
-            .oldest_first = true,
-            .limit = DOCUMENT_LIST_MAX,
-        };
-        reading.page = 0;
-        err_t error = store->ops->list(store, kind_find(kind), &query, read_row, &reading);
-        ASSERT(error == ERR_OK);
-    } while (reading.page == DOCUMENT_LIST_MAX);
+    sim_documents_list(
+        &check->sim->world.process.documents,
+        kind_find(kind),
+        check->sim->merchant.scope,
+        each,
+        check);
 }
 
 static void
 no_attempt(struct check *check, const char *id, const json_t *body)
 {
-    if (text_of(body, "attempt_kind")[0] != '\0') {
-        wsim_fail(check->sim, "%s: its attempt is open", id);
+    if (sim_json_text(body, "attempt_kind")[0] != '\0') {
+        sim_world_fail(&check->sim->world, "%s: its attempt is open", id);
     }
 }
 
 static void
-see_transfer(struct check *check, const char *id, const json_t *body)
+see_transfer(void *context, const char *id, json_t *body)
 {
+    struct check *check = context;
     int64_t amount = integer_of(body, "amount");
     bool moved = is(body, "status", "succeeded");
     no_attempt(check, id, body);
@@ -210,27 +130,28 @@ see_transfer(struct check *check, const char *id, const json_t *body)
     if (!moved) {
         return;
     }
-    struct story *to = story_of(check, text_of(body, "to"));
+    struct story *to = story_of(check, sim_json_text(body, "to"));
     to->posted += amount;
     to->counted_in += amount;
-    if (text_of(body, "from")[0] == '\0') {
+    if (sim_json_text(body, "from")[0] == '\0') {
         check->bank += amount;
         return;
     }
-    struct story *from = story_of(check, text_of(body, "from"));
+    struct story *from = story_of(check, sim_json_text(body, "from"));
     from->posted -= amount;
     from->counted_out += amount;
 }
 
 static void
-see_hold(struct check *check, const char *id, const json_t *body)
+see_hold(void *context, const char *id, json_t *body)
 {
+    struct check *check = context;
     int64_t amount = integer_of(body, "amount");
     int64_t captured = integer_of(body, "amount_captured");
     bool failed = is(body, "status", "failed");
     bool active = is(body, "status", "active");
-    struct story *from = story_of(check, text_of(body, "from"));
-    struct story *to = story_of(check, text_of(body, "to"));
+    struct story *from = story_of(check, sim_json_text(body, "from"));
+    struct story *to = story_of(check, sim_json_text(body, "to"));
     no_attempt(check, id, body);
     expect(check, "whd_", id, "hold", !failed, amount);
     expect(check, "whd_", id, "capture", is(body, "status", "captured"), captured);
@@ -245,14 +166,15 @@ see_hold(struct check *check, const char *id, const json_t *body)
 }
 
 static void
-see_withdrawal(struct check *check, const char *id, const json_t *body)
+see_withdrawal(void *context, const char *id, json_t *body)
 {
+    struct check *check = context;
     int64_t amount = integer_of(body, "amount");
     bool returned = is(body, "status", "returned");
     bool paid = is(body, "status", "paid") || returned;
     bool pending = is(body, "status", "pending");
     bool suspense = json_is_true(json_object_get(body, "in_suspense"));
-    struct story *wallet = story_of(check, text_of(body, "wallet"));
+    struct story *wallet = story_of(check, sim_json_text(body, "wallet"));
     if (!pending) {
         no_attempt(check, id, body);
     }
@@ -267,16 +189,17 @@ see_withdrawal(struct check *check, const char *id, const json_t *body)
 }
 
 static void
-see_request(struct check *check, const char *id, const json_t *body)
+see_request(void *context, const char *id, json_t *body)
 {
+    struct check *check = context;
     bool paid = is(body, "status", "paid");
-    if (paid != (text_of(body, "transfer")[0] != '\0')) {
-        wsim_fail(
-            check->sim,
+    if (paid != (sim_json_text(body, "transfer")[0] != '\0')) {
+        sim_world_fail(
+            &check->sim->world,
             "%s: %s, with transfer '%s'",
             id,
-            text_of(body, "status"),
-            text_of(body, "transfer"));
+            sim_json_text(body, "status"),
+            sim_json_text(body, "transfer"));
     }
 }
 
@@ -298,8 +221,8 @@ static void
 same(struct check *check, const char *wallet, const char *what, int64_t documents, int64_t other)
 {
     if (documents != other) {
-        wsim_fail(
-            check->sim,
+        sim_world_fail(
+            &check->sim->world,
             "%s: %s is %lld by the documents, %lld in truth",
             wallet,
             what,
@@ -311,11 +234,11 @@ same(struct check *check, const char *wallet, const char *what, int64_t document
 static void
 compare_account(struct check *check, uint32_t index)
 {
-    const char *wallet = check->sim->wallets[index];
+    const char *wallet = check->sim->wallet_ids[index];
     const struct story *story = &check->stories[index];
     const struct ledger_account *account = account_of(check, BOOKS_WALLET, wallet);
     if (account->debits_posted + account->debits_pending > account->credits_posted) {
-        wsim_fail(check->sim, "%s is overdrawn", wallet);
+        sim_world_fail(&check->sim->world, "%s is overdrawn", wallet);
     }
     same(
         check,
@@ -329,8 +252,9 @@ compare_account(struct check *check, uint32_t index)
 
 /* Nothing is left counted that did not move, and nothing moved uncounted. */
 static void
-compare_limits(struct check *check, const char *id, const json_t *body)
+compare_limits(void *context, const char *id, json_t *body)
 {
+    struct check *check = context;
     const struct story *story = story_of(check, id);
     no_attempt(check, id, body);
     same(check, id, "out", story->counted_out, integer_of(body, "out_month_amount"));
@@ -342,10 +266,10 @@ static void
 compare_statement(struct check *check, uint32_t index)
 {
     char form[96] = "limit=7";
-    const char *wallet = check->sim->wallets[index];
+    const char *wallet = check->sim->wallet_ids[index];
     int64_t balance = check->stories[index].posted;
     bool more = true;
-    while (more && !check->sim->failed) {
+    while (more && !check->sim->world.failed) {
         const json_t *page = wsim_ask(check->sim, "GET", "/v1/wallets/:id/statement", wallet, form);
         const json_t *lines = json_object_get(page, "data");
         more = json_is_true(json_object_get(page, "has_more"));
@@ -353,7 +277,8 @@ compare_statement(struct check *check, uint32_t index)
             const json_t *line = json_array_get(lines, i);
             same(check, wallet, "a line's balance", balance, integer_of(line, "balance"));
             balance -= integer_of(line, "amount");
-            (void)snprintf(form, sizeof(form), "limit=7&starting_after=%s", text_of(line, "id"));
+            (void)snprintf(
+                form, sizeof(form), "limit=7&starting_after=%s", sim_json_text(line, "id"));
         }
     }
     same(check, wallet, "before the first line", 0, balance);
@@ -369,8 +294,11 @@ compare_moves(struct check *check)
         moves += (check->transfers[i].flags & still) == 0 ? 1 : 0;
     }
     if (moves != check->moves) {
-        wsim_fail(
-            check->sim, "%u movements in the ledger, %u in the documents", moves, check->moves);
+        sim_world_fail(
+            &check->sim->world,
+            "%u movements in the ledger, %u in the documents",
+            moves,
+            check->moves);
     }
 }
 
@@ -400,8 +328,10 @@ wsim_check(struct wsim *sim)
     check.transfers = calloc(LEDGER_BATCH_MAX, sizeof(*check.transfers));
     check.accounts = calloc(LEDGER_BATCH_MAX, sizeof(*check.accounts));
     ASSERT(check.transfers != NULL && check.accounts != NULL);
-    check.transfer_count = ask_ledger(sim, PORT_LEDGER_QUERY_TRANSFERS, check.transfers);
-    check.account_count = ask_ledger(sim, PORT_LEDGER_QUERY_ACCOUNTS, check.accounts);
+    check.transfer_count =
+        sim_world_ask_ledger(&sim->world, PORT_LEDGER_QUERY_TRANSFERS, check.transfers);
+    check.account_count =
+        sim_world_ask_ledger(&sim->world, PORT_LEDGER_QUERY_ACCOUNTS, check.accounts);
     read_kind(&check, "wallet_transfer", see_transfer);
     read_kind(&check, "wallet_hold", see_hold);
     read_kind(&check, "wallet_withdrawal", see_withdrawal);
@@ -415,59 +345,38 @@ wsim_check(struct wsim *sim)
     }
     free(check.transfers);
     free(check.accounts);
-    json_decref(sim->asked);
-    sim->asked = NULL;
 }
 
 /* --------------------------------------------------------------------------------- damage */
 
 struct damage {
-    struct document_row row;
-    char id[64];
-    char *body;
+    char id[SIM_DOCUMENT_ID_SIZE];
+    json_t *body;
 };
 
-static bool
-damage_row(void *context, const struct document_row *row)
+static void
+choose(void *context, const char *id, json_t *body)
 {
     struct damage *damage = context;
-    json_error_t error;
-    json_t *body = json_loadb(row->body.data, row->body.size, 0, &error);
-    ASSERT(body != NULL);
-    bool suits = is(body, "status", "succeeded");
-    if (suits) {
-        json_object_set_new(body, "amount", json_integer(2 * integer_of(body, "amount")));
-        damage->row = *row;
-        memcpy(damage->id, row->id.data, row->id.size);
-        damage->body = json_dumps(body, JSON_COMPACT);
+    if (damage->body == NULL && is(body, "status", "succeeded")) {
+        (void)snprintf(damage->id, sizeof(damage->id), "%s", id);
+        damage->body = json_incref(body);
     }
-    json_decref(body);
-    return !suits;
 }
 
 bool
 wsim_damage(struct wsim *sim)
 {
-    struct document_store *store = &sim->process.documents.store;
     const struct document_kind *kind = kind_find("wallet_transfer");
+    struct sim_documents *documents = &sim->world.process.documents;
     struct damage damage = {.body = NULL};
-    const struct document_query query = {
-        .scope = sim->scope, .range_column = UINT32_MAX, .limit = DOCUMENT_LIST_MAX};
-    err_t error = store->ops->list(store, kind, &query, damage_row, &damage);
-    ASSERT(error == ERR_OK);
+    sim_documents_list(documents, kind, sim->merchant.scope, choose, &damage);
     if (damage.body == NULL) {
         return false;
     }
-    damage.row.scope = sim->scope;
-    damage.row.id = span_from_cstr(damage.id);
-    damage.row.body = span_from_cstr(damage.body);
-    damage.row.unchanged_columns = (1U << kind->column_count) - 1;
-    error = store->ops->begin(store);
-    ASSERT(error == ERR_OK);
-    error = store->ops->update(store, kind, &damage.row);
-    ASSERT(error == ERR_OK);
-    error = store->ops->commit(store);
-    ASSERT(error == ERR_OK);
-    free(damage.body);
+    int64_t doubled = 2 * integer_of(damage.body, "amount");
+    json_object_set_new(damage.body, "amount", json_integer(doubled));
+    sim_documents_damage(documents, kind, sim->merchant.scope, damage.id, damage.body);
+    json_decref(damage.body);
     return true;
 }

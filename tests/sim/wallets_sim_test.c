@@ -1,11 +1,4 @@
-/*
- * Many lives of a wallets process, each drawn from a seed (wallets_sim.h).
- *
- * TAEL_SIM_SEEDS    how many seeds (default: a short form, and a long one with TEST_LONG)
- * TAEL_SIM_FIRST    the first of them (default: 1)
- * TAEL_SIM_SEED     one seed only, to replay it
- * TAEL_SIM_VERBOSE  tells what happens
- */
+/* Many lives of a wallets process (sim_seeds.h), and its port. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,94 +6,49 @@
 
 #include <cmocka.h>
 
+#include "sim_seeds.h"
 #include "wallets_sim.h"
 
-#include <stdlib.h>
 #include <string.h>
 
-#define SEEDS_SHORT 60
-#define SEEDS_LONG  2000
-/* After so many it is no use to go on. */
-#define FAILED_MAX 20
-
-static uint64_t
-setting(const char *name, uint64_t fallback)
+static struct sim_world *
+seed_create(uint64_t seed)
 {
-    const char *text = getenv(name);
-    return text == NULL ? fallback : strtoull(text, NULL, 10);
+    return &wsim_create(seed)->world;
 }
 
-struct counts {
-    uint64_t answers, crashes, unanswered;
-    uint64_t verbs[WSIM_VERB_COUNT][2];
-};
-
-/* False if it failed. */
-static bool
-run_seed(uint64_t seed, struct counts *counts, uint64_t *ret_history)
+static void
+seed_run(struct sim_world *world)
 {
-    struct wsim *sim = wsim_create(seed);
-    wsim_run(sim);
-    bool failed = sim->failed;
-    if (failed) {
-        print_error("TAEL_SIM_SEED=%llu: %s\n", (unsigned long long)seed, sim->failure);
-    }
-    counts->answers += sim->answers;
-    counts->crashes += sim->crashes;
-    counts->unanswered += sim->unanswered;
-    for (uint32_t i = 0; i < WSIM_VERB_COUNT; i++) {
-        counts->verbs[i][0] += sim->verbs[i][0];
-        counts->verbs[i][1] += sim->verbs[i][1];
-    }
-    *ret_history = sim->history;
+    wsim_run(wsim_of(world));
+}
+
+static void
+seed_destroy(struct sim_world *world)
+{
+    struct wsim *sim = wsim_of(world);
     wsim_destroy(&sim);
-    return !failed;
 }
+
+static const struct sim_seeds seeds = {
+    .verb_count = WSIM_VERB_COUNT,
+    .create = seed_create,
+    .run = seed_run,
+    .destroy = seed_destroy,
+};
 
 static void
 every_seed_holds(void **state)
 {
     (void)state;
-    struct counts counts = {0};
-    uint64_t usual = getenv("TEST_LONG") == NULL ? SEEDS_SHORT : SEEDS_LONG;
-    uint64_t only = setting("TAEL_SIM_SEED", 0);
-    uint64_t first = only != 0 ? only : setting("TAEL_SIM_FIRST", 1);
-    uint64_t seeds = only != 0 ? 1 : setting("TAEL_SIM_SEEDS", usual);
-    uint64_t failed = 0;
-    for (uint64_t i = 0; i < seeds && failed < FAILED_MAX; i++) {
-        uint64_t history;
-        failed += run_seed(first + i, &counts, &history) ? 0 : 1;
-    }
-    print_message(
-        "%llu seeds: %llu answers, %llu lost, %llu crashes\n",
-        (unsigned long long)seeds,
-        (unsigned long long)counts.answers,
-        (unsigned long long)counts.unanswered,
-        (unsigned long long)counts.crashes);
-    assert_int_equal(failed, 0);
-    for (uint32_t i = 0; i < WSIM_VERB_COUNT && only == 0; i++) {
-        print_message(
-            "  verb %u: %llu done, %llu refused\n",
-            i,
-            (unsigned long long)counts.verbs[i][1],
-            (unsigned long long)counts.verbs[i][0]);
-        assert_true(counts.verbs[i][1] > 0);
-    }
+    sim_seeds_hold(&seeds);
 }
 
-/* One seed, one history. */
 static void
 a_seed_repeats_itself(void **state)
 {
     (void)state;
-    for (uint64_t seed = 1; seed <= 3; seed++) {
-        struct counts counts = {0};
-        uint64_t first;
-        uint64_t second;
-        assert_true(run_seed(seed, &counts, &first));
-        assert_true(run_seed(seed, &counts, &second));
-        assert_int_equal(first, second);
-    }
+    sim_seeds_repeat(&seeds);
 }
 
 /* Somebody changes a document: the check sees it, and so does the reconciler within two runs. */
@@ -112,15 +60,15 @@ damage_is_seen(void **state)
     for (uint64_t seed = 1; seed <= 3; seed++) {
         struct wsim *sim = wsim_create(seed);
         wsim_run_to_rest(sim);
-        assert_false(sim->failed);
+        assert_false(sim->world.failed);
         wsim_check(sim);
-        assert_false(sim->failed);
+        assert_false(sim->world.failed);
         if (wsim_damage(sim)) {
             damaged++;
             wsim_check(sim);
-            assert_true(sim->failed);
-            wsim_pass(sim, 100);
-            assert_true(wallets_health(sim->process.wallets).differences >= 1);
+            assert_true(sim->world.failed);
+            sim_world_pass(&sim->world, 100);
+            assert_true(wallets_health(sim->wallets).differences >= 1);
         }
         wsim_destroy(&sim);
     }
@@ -144,21 +92,21 @@ ask_port(
     int64_t amount)
 {
     struct port_wallet_request request = {
-        .reply_to = &sim->immediate,
+        .reply_to = &sim->world.immediate,
         .done = port_done,
         .operation = operation,
         .movement =
             {
-                .scope = sim->scope,
+                .scope = sim->merchant.scope,
                 .direction = direction,
                 .amount = {.amount = amount, .currency = currency_find(SPAN("usd"))},
             },
         .outcome = (enum port_wallet_outcome)77,
     };
     (void)snprintf(request.movement.wallet, sizeof(request.movement.wallet), "%s", wallet);
-    struct port_wallet *port = wallets_port(sim->process.wallets);
+    struct port_wallet *port = wallets_port(sim->wallets);
     port->submit(port, &request);
-    assert_true(os_sim_run_until_idle(sim->machine, WSIM_STEPS_MAX));
+    assert_true(os_sim_run_until_idle(sim->world.machine, SIM_STEPS_MAX));
     return request;
 }
 
@@ -175,7 +123,7 @@ static struct wsim *
 quiet_sim(const char *limits)
 {
     struct wsim *sim = wsim_create(1);
-    sim->plan.wallets.limits = limits;
+    sim->settings.limits = limits;
     wsim_start(sim);
     wsim_clients_prepare(sim);
     return sim;
@@ -187,7 +135,7 @@ the_port_looks_up(void **state)
     (void)state;
     struct wsim *sim = quiet_sim("basic.out=100/150/200 basic.in=1000/1000/1000");
     struct port_wallet_request found =
-        ask_port(sim, PORT_WALLET_LOOKUP, sim->wallets[0], PORT_WALLET_OUT, 0);
+        ask_port(sim, PORT_WALLET_LOOKUP, sim->wallet_ids[0], PORT_WALLET_OUT, 0);
     assert_int_equal(found.error, ERR_OK);
     assert_int_equal(found.outcome, PORT_WALLET_OK);
     assert_ptr_equal(found.currency, currency_find(SPAN("usd")));
@@ -195,8 +143,8 @@ the_port_looks_up(void **state)
     found = ask_port(sim, PORT_WALLET_LOOKUP, "wal_0000000000000000000000", PORT_WALLET_OUT, 0);
     assert_int_equal(found.outcome, PORT_WALLET_NOT_FOUND);
     /* Of another merchant, or in another mode. */
-    sim->scope++;
-    found = ask_port(sim, PORT_WALLET_LOOKUP, sim->wallets[0], PORT_WALLET_OUT, 0);
+    sim->merchant.scope++;
+    found = ask_port(sim, PORT_WALLET_LOOKUP, sim->wallet_ids[0], PORT_WALLET_OUT, 0);
     assert_int_equal(found.outcome, PORT_WALLET_NOT_FOUND);
     wsim_destroy(&sim);
 }
@@ -206,8 +154,8 @@ the_port_reserves(void **state)
 {
     (void)state;
     struct wsim *sim = quiet_sim("basic.out=100/150/200 basic.in=1000/1000/1000");
-    const char *wallet = sim->wallets[0];
-    struct port_wallet *port = wallets_port(sim->process.wallets);
+    const char *wallet = sim->wallet_ids[0];
+    struct port_wallet *port = wallets_port(sim->wallets);
     struct port_wallet_request first =
         ask_port(sim, PORT_WALLET_RESERVE, wallet, PORT_WALLET_OUT, 10000);
     assert_int_equal(first.error, ERR_OK);
@@ -235,7 +183,7 @@ the_port_knows_the_status(void **state)
 {
     (void)state;
     struct wsim *sim = quiet_sim("basic.out=9000/9000/9000 basic.in=9000/9000/9000");
-    const char *wallet = sim->wallets[WSIM_WALLETS - 1];
+    const char *wallet = sim->wallet_ids[WSIM_WALLETS - 1];
     (void)wsim_ask(sim, "POST", "/v1/wallets/:id/freeze", wallet, "");
     struct port_wallet_request request =
         ask_port(sim, PORT_WALLET_RESERVE, wallet, PORT_WALLET_IN, 100);
@@ -244,10 +192,10 @@ the_port_knows_the_status(void **state)
     request = ask_port(sim, PORT_WALLET_RESERVE, wallet, PORT_WALLET_IN, 100);
     expect_refusal(&request, "wallet_closed");
     request.movement.amount.currency = currency_find(SPAN("eur"));
-    struct port_wallet *port = wallets_port(sim->process.wallets);
-    (void)snprintf(request.movement.wallet, ID_TEXT_SIZE, "%s", sim->wallets[0]);
+    struct port_wallet *port = wallets_port(sim->wallets);
+    (void)snprintf(request.movement.wallet, ID_TEXT_SIZE, "%s", sim->wallet_ids[0]);
     port->submit(port, &request);
-    assert_true(os_sim_run_until_idle(sim->machine, WSIM_STEPS_MAX));
+    assert_true(os_sim_run_until_idle(sim->world.machine, SIM_STEPS_MAX));
     expect_refusal(&request, "wallet_currency_mismatch");
     wsim_destroy(&sim);
 }
@@ -258,12 +206,12 @@ the_port_tells_of_failures(void **state)
 {
     (void)state;
     struct wsim *sim = quiet_sim("basic.out=100/150/200 basic.in=1000/1000/1000");
-    sim->process.documents.fate = SIM_COMMIT_FAILS;
+    sim->world.process.documents.fate = SIM_COMMIT_FAILS;
     struct port_wallet_request request =
-        ask_port(sim, PORT_WALLET_RESERVE, sim->wallets[0], PORT_WALLET_OUT, 10000);
+        ask_port(sim, PORT_WALLET_RESERVE, sim->wallet_ids[0], PORT_WALLET_OUT, 10000);
     assert_int_not_equal(request.error, ERR_OK);
     for (int i = 0; i < 3; i++) {
-        request = ask_port(sim, PORT_WALLET_RESERVE, sim->wallets[0], PORT_WALLET_OUT, 5000);
+        request = ask_port(sim, PORT_WALLET_RESERVE, sim->wallet_ids[0], PORT_WALLET_OUT, 5000);
         assert_int_equal(request.error, ERR_OK);
         assert_int_equal(request.outcome, PORT_WALLET_OK);
     }

@@ -21,16 +21,18 @@ MAY_USE = {
     "trace": ["base", "os", "wire/*"],
     "image": ["base"],
     "net": ["base", "os", "wire/*", "trace"],
-    "port": ["base", "os", "core/*"],
+    "upstream": ["base", "os", "core/balance", "wire/*", "net", "trace"],
+    "port": ["base", "os", "core/*", "wire/tracecontext"],
     "engine": ["base", "os", "core/*", "wire/*", "store", "net", "trace", "port"],
     "resource": ["base", "os", "wire/*", "document", "port", "trace"],
-    "books": ["base", "os", "wire/form", "document", "port", "resource"],
+    "books": ["base", "os", "wire/form", "wire/tracecontext", "document", "port", "resource"],
+    "remote": ["base", "os", "core/*", "wire/*", "net", "upstream", "trace", "port"],
     "service/*": [
-        "base", "os", "core/*", "wire/*", "store", "document", "net", "trace", "port", "engine",
-        "resource", "books", "image",
+        "base", "os", "core/*", "wire/*", "store", "document", "net", "upstream", "trace", "port",
+        "engine", "resource", "books", "image",
     ],
     "api": ["base", "os", "wire/*", "document", "net", "trace", "port", "resource", "core/*"],
-    "gateway": ["base", "os", "core/balance", "wire/*", "net", "trace", "port"],
+    "gateway": ["base", "os", "core/balance", "wire/*", "net", "upstream", "trace", "port"],
 }
 
 # Undefined symbols that a pure module may have. Memory is the caller's, time an argument.
@@ -283,6 +285,42 @@ def layers_point_down(modules):
     return found
 
 
+# ---- the vault -----------------------------------------------------------------------------
+
+# The only object of the program that opens the vault (M6).
+VAULT_ROLE = "role_vault.c"
+# What writes where somebody could read it.
+TELLING = ["trace_log_*", "trace_line_*", "printf", "fprintf", "vprintf", "puts", "fputs", "putchar",
+           "fwrite", "perror", "syslog", "__printf_chk", "__fprintf_chk", "__vfprintf_chk", "dprintf"]
+
+
+def vault_has_one_door(modules, objects):
+    """No module uses the vault's library, and of the program's objects only its role's file does."""
+    table = symbol_table(modules)
+    owner = exported_names(table)
+    found = [f"{name}: {symbol.unit} uses {symbol.name} of the vault"
+             for name, symbols in table.items() for symbol in symbols
+             if symbol.undefined() and name != "service/vault"
+             and owner.get(symbol.name) == "service/vault"]
+    for path in objects:
+        unit = path.name.removesuffix(".o")
+        output, complaint, code = sources.run("nm", "-P", path)
+        if code != 0:
+            raise OSError(f"nm {path}: {complaint.strip()}")
+        for words in map(str.split, output.splitlines()):
+            if words[1] in "Uw" and owner.get(words[0]) == "service/vault" and unit != VAULT_ROLE:
+                found.append(f"program: {unit} uses {words[0]} of the vault")
+    return found
+
+
+def remote_tells_nobody(modules):
+    """What carries card numbers between processes neither logs nor prints (REMOTE-7)."""
+    return [f"{module.name}: {symbol.unit} uses {symbol.name}"
+            for module in modules.values() if module.name == "remote"
+            for symbol in read_symbols(module)
+            if symbol.undefined() and matches(symbol.name, TELLING)]
+
+
 # ---- the program ---------------------------------------------------------------------------
 
 
@@ -315,4 +353,5 @@ MODULE_CHECKS = [
     symbols_come_from_dependencies,
     global_names_carry_their_module,
     layers_point_down,
+    remote_tells_nobody,
 ]

@@ -11,6 +11,7 @@ NEAR_DAYS = 400
 ID = re.compile(r"\b([a-z]{2,8})_[0-9A-Za-z]{22}(?![0-9A-Za-z])")
 TOKEN = re.compile(r"(_example[0-9]+_)[0-9A-Za-z]{16,}")  # an id with a secret behind it
 SIGNATURE = re.compile(r"\bv1=[0-9a-f]{64}")
+TRACE_PARENT = re.compile(r"\b00-[0-9a-f]{32}-[0-9a-f]{16}-0[0-3]\b")
 CODE = re.compile(r"80[0-9]{16}")  # that a payer shows
 SECONDS = re.compile(r"\b1[0-9]{9}\b")
 ISO_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
@@ -30,6 +31,7 @@ DRAWN = {
     "hint": "...1234",
     "network_transaction_id": "105000000000001",
     "risk_score": 12,
+    "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736",
     "transaction_id": "3f1c2a8e-5b7d-4e90-8a61-2d4c6b8e0f13",
 }
 
@@ -78,6 +80,8 @@ class Masks:
         value = PAGE_SECRET.sub(r"\1_example", value)
         value = KEY.sub(r"\1example", value)
         value = SIGNATURE.sub("v1=" + "0123456789abcdef" * 4, value)
+        value = TRACE_PARENT.sub(
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-03", value)
         value = SECONDS.sub(self.seconds, value)
         value = ISO.sub(self.iso, value)
         if CODE.fullmatch(value):

@@ -159,6 +159,28 @@ def layers(folder):
     )
 
 
+def telling(folder):
+    bad = module(folder, "remote", "#include <stdio.h>\nint x;\n"
+                 "void remote_f(void) { fprintf(stderr, \"%d\", x); }\n")
+    good = built.Module("net", archives=bad.archives)
+    return module_pair(built.remote_tells_nobody, [bad], [good])
+
+
+def one_door(folder):
+    vault = module(folder, "service/vault", "void vault_open(void) {}\n")
+    thief = module(folder, "api", "void vault_open(void);\nvoid api_f(void) { vault_open(); }\n")
+    objects = []
+    for name in ("role_vault.c", "role_cards.c"):
+        unit = folder / name
+        unit.write_text("void vault_open(void);\nvoid f(void) { vault_open(); }\n")
+        objects.append(folder / f"{name}.o")
+        run("gcc", "-c", "-o", objects[-1], unit)
+    modules = {"service/vault": vault}
+    bad = built.vault_has_one_door({**modules, "api": thief}, []) and built.vault_has_one_door(
+        modules, objects)
+    return verdict(bad, built.vault_has_one_door(modules, objects[:1]))
+
+
 def program(folder):
     unit = folder / "main.c"
     unit.write_text("#include <stdio.h>\nint main(void) { char a[9]; return !fgets(a, 9, stdin); }\n")
@@ -178,6 +200,8 @@ BUILT = {
     built.symbols_come_from_dependencies: dependencies,
     built.global_names_carry_their_module: names,
     built.layers_point_down: layers,
+    built.remote_tells_nobody: telling,
+    built.vault_has_one_door: one_door,
     built.program_is_hardened: program,
 }
 
@@ -189,6 +213,6 @@ def run_all():
             yield check.__name__, source_check(check, *FIXTURES[check])
         else:
             yield check.__name__, ["it has no self-test"]
-    for check in built.MODULE_CHECKS + [built.program_is_hardened]:
+    for check in built.MODULE_CHECKS + [built.vault_has_one_door, built.program_is_hardened]:
         with tempfile.TemporaryDirectory() as folder:
             yield check.__name__, BUILT[check](pathlib.Path(folder))

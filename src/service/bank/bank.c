@@ -4,6 +4,7 @@
 
 #include "base/assert.h"
 #include "base/list.h"
+#include "trace/span.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -133,6 +134,28 @@ run_done(struct os_task *task)
 }
 
 static void
+traced(const struct port_rail_request *request)
+{
+    struct trace_span span;
+    if (request->trace_began_ns == 0) {
+        return;
+    }
+    trace_span_start_at(
+        &request->trace,
+        TRACE_CLIENT,
+        request->operation == PORT_RAIL_PAY ? "rail pay" : "rail report",
+        request->trace_began_ns,
+        &span);
+    trace_span_label(&span, "tael.rail", "bank");
+    if (request->error != ERR_OK) {
+        trace_span_fail(&span, err_name(request->error));
+    } else if (request->answer.outcome == PORT_RAIL_UNKNOWN) {
+        trace_span_fail(&span, "unknown");
+    }
+    trace_span_end(&span);
+}
+
+static void
 run_submit(struct os_task *task)
 {
     struct port_rail_request *request = CONTAINER_OF(task, struct port_rail_request, task);
@@ -146,6 +169,7 @@ run_submit(struct os_task *task)
     } else {
         request->error = ERR_UNSUPPORTED; /* a bank account is not drawn from */
     }
+    traced(request);
     request->task.run = run_done;
     os_post(request->reply_to, &request->task);
 }
@@ -156,6 +180,7 @@ submit(struct port_rail *rail, struct port_rail_request *request)
     struct bank *bank = CONTAINER_OF(rail, struct bank, rail);
     ASSERT(request->done != NULL);
     request->rail = bank;
+    request->trace_began_ns = trace_now_ns(&request->trace);
     request->task.run = run_submit;
     os_post(os_loop_executor(bank->parts.loop), &request->task);
 }

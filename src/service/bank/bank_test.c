@@ -10,6 +10,7 @@
 #include "os/sim.h"
 #include "os/sim_disk.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 struct t_bench {
@@ -186,6 +187,30 @@ it_keeps_its_word_over_a_restart(void **state)
     t_expect(bench, PORT_RAIL_REPORT, 1, "", PORT_RAIL_APPROVED, "");
 }
 
+/* BANK-2: over an update of the program too, so its bytes are as they were. */
+static void
+the_file_has_its_format(void **state)
+{
+    struct t_bench *bench = *state;
+    const uint32_t checksums[] = {0x222297ce, 0x526fe4e8};
+    char *text;
+    size_t size;
+    t_expect(bench, PORT_RAIL_PAY, 7, "000333333335", PORT_RAIL_PENDING, "");
+    t_expect(bench, PORT_RAIL_PAY, 8, "000111111113", PORT_RAIL_DECLINED, "account_closed");
+    struct os_disk *disk = os_sim_disk_ops(bench->disk);
+    assert_int_equal(os_file_load(disk, "bank/bank.log", 4096, &text, &size), ERR_OK);
+    assert_int_equal(size, 2 * 64);
+    for (uint32_t i = 0; i < 2; i++) {
+        uint32_t number;
+        uint32_t checksum;
+        memcpy(&number, text + i * 64 + 40, sizeof(number));
+        memcpy(&checksum, text + i * 64 + 56, sizeof(checksum));
+        assert_int_equal(number, i + 1);
+        assert_int_equal(checksum, checksums[i]);
+    }
+    free(text);
+}
+
 static void
 a_full_disk_is_told(void **state)
 {
@@ -217,6 +242,7 @@ main(void)
         T(accounts_behave),
         T(one_id_is_one_payment),
         T(it_keeps_its_word_over_a_restart),
+        T(the_file_has_its_format),
         T(a_full_disk_is_told),
         T(it_only_pays),
     };

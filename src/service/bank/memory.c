@@ -1,7 +1,6 @@
 #include "memory.h"
 
 #include "base/assert.h"
-#include "base/buf.h"
 #include "base/hash.h"
 #include "base/list.h"
 
@@ -10,16 +9,15 @@
 
 static_assert(sizeof(struct bank_record) == 64, "record of the bank's file");
 
-#define PATH_SIZE 4096
-
-static uint32_t
-checksum(const struct bank_record *record)
-{
-    static const struct hash_key key = {0x62616e6b206f6620, 0x7468652074657374};
-    struct bank_record copy = *record;
-    copy.checksum = 0;
-    return (uint32_t)hash_keyed(key, span_of(&copy, sizeof(copy)));
-}
+static const struct os_records_format format = {
+    .name = "bank.log",
+    .key = {0x62616e6b206f6620, 0x7468652074657374},
+    .size = sizeof(struct bank_record),
+    .number_at = offsetof(struct bank_record, number),
+    .checksum_at = offsetof(struct bank_record, checksum),
+};
+static_assert(offsetof(struct bank_record, number) == 40, "as files have it");
+static_assert(offsetof(struct bank_record, checksum) == 56, "as files have it");
 
 const struct bank_record *
 bank_memory_find(const struct bank_memory *memory, u128 id)
@@ -35,8 +33,10 @@ bank_memory_find(const struct bank_memory *memory, u128 id)
 }
 
 static err_t
-remember(struct bank_memory *memory, const struct bank_record *record)
+remember(void *context, const void *added)
 {
+    struct bank_memory *memory = context;
+    const struct bank_record *record = added;
     struct bank_entry *entry = calloc(1, sizeof(*entry));
     if (entry == NULL) {
         return ERR_MEMORY;
@@ -53,34 +53,8 @@ err_t
 bank_memory_add(struct bank_memory *memory, struct bank_record *record)
 {
     ASSERT(bank_memory_find(memory, record->id) == NULL);
-    record->number = memory->record_count + 1;
-    record->checksum = checksum(record);
-    if (memory->file != NULL) {
-        TRY(memory->disk->ops->write(
-            memory->disk, memory->file, record, sizeof(*record), memory->file_size));
-        memory->file_size += sizeof(*record);
-    }
-    memory->record_count++;
+    TRY(os_records_add(&memory->records, record));
     return remember(memory, record);
-}
-
-static err_t
-read_all(struct bank_memory *memory)
-{
-    uint64_t size;
-    TRY(memory->disk->ops->size(memory->disk, memory->file, &size));
-    while (memory->file_size + sizeof(struct bank_record) <= size) {
-        struct bank_record record;
-        TRY(memory->disk->ops->read(
-            memory->disk, memory->file, &record, sizeof(record), memory->file_size));
-        if (record.number != memory->record_count + 1 || record.checksum != checksum(&record)) {
-            break; /* the torn end: overwritten by the next */
-        }
-        TRY(remember(memory, &record));
-        memory->record_count++;
-        memory->file_size += sizeof(record);
-    }
-    return ERR_OK;
 }
 
 err_t
@@ -88,26 +62,7 @@ bank_memory_open(struct bank_memory *memory, struct os_disk *disk, const char *f
 {
     memset(memory, 0, sizeof(*memory));
     map_init(&memory->map, BANK_PAYMENTS_MAX);
-    memory->disk = disk;
-    if (folder == NULL) {
-        return ERR_OK;
-    }
-    char path[PATH_SIZE];
-    struct buf name;
-    buf_init_fixed(&name, path, sizeof(path));
-    buf_append_format(&name, "%s/bank.log", folder);
-    buf_append_byte(&name, '\0');
-    if (buf_failed(&name)) {
-        return ERR_RANGE;
-    }
-    TRY(disk->ops->make_folder(disk, folder));
-    bool direct;
-    err_t error = disk->ops->open(disk, path, OS_OPEN_WRITE, false, &memory->file, &direct);
-    if (error == ERR_NOT_FOUND) {
-        error = disk->ops->open(disk, path, OS_OPEN_CREATE, false, &memory->file, &direct);
-    }
-    TRY(error);
-    return read_all(memory);
+    return os_records_open(&memory->records, &format, disk, folder, remember, memory);
 }
 
 static void
@@ -120,10 +75,7 @@ free_entry(void *context, struct map_link *link)
 void
 bank_memory_close(struct bank_memory *memory)
 {
-    if (memory->file != NULL) {
-        memory->disk->ops->close(memory->disk, memory->file);
-        memory->file = NULL;
-    }
+    os_records_close(&memory->records);
     map_each(&memory->map, free_entry, NULL);
     map_release(&memory->map);
 }

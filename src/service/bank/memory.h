@@ -8,7 +8,7 @@
 
 #include "base/map.h"
 #include "base/u128.h"
-#include "os/file.h"
+#include "os/records.h"
 
 #define BANK_PAYMENTS_MAX (1u << 24)
 
@@ -32,10 +32,7 @@ struct bank_entry {
 
 struct bank_memory {
     struct map map;
-    struct os_disk *disk;
-    struct os_file *file; /* NULL: keeps nothing */
-    uint64_t file_size;
-    uint32_t record_count;
+    struct os_records records;
 };
 
 /* `folder` may be NULL. */

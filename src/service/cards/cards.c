@@ -2,6 +2,7 @@
 
 #include "base/assert.h"
 #include "base/list.h"
+#include "trace/span.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -20,6 +21,7 @@ struct slot {
     struct list_link link;
     struct cards *cards;
     struct port_network_request network;
+    struct trace_span span;
 };
 
 struct cards_settings
@@ -64,6 +66,56 @@ count(struct cards *cards, enum port_rail_outcome outcome)
     UNREACHABLE();
 }
 
+/* --- spans: the rail is called, and calls the network --- */
+
+static void
+span_start(struct slot *slot, const struct port_rail_request *request)
+{
+    static const char *const names[] = {
+        [PORT_RAIL_AUTHORIZE] = "rail authorize",
+        [PORT_RAIL_CAPTURE] = "rail capture",
+        [PORT_RAIL_VOID] = "rail void",
+        [PORT_RAIL_REFUND] = "rail refund",
+        [PORT_RAIL_REPORT] = "rail report",
+        [PORT_RAIL_INCREMENT] = "rail increment",
+        [PORT_RAIL_PAY] = "rail pay",
+    };
+    trace_span_start_at(
+        &request->trace,
+        TRACE_CLIENT,
+        names[request->operation],
+        request->trace_began_ns,
+        &slot->span);
+    trace_span_label(&slot->span, "tael.rail", "card");
+    slot->network.trace = slot->span.context;
+}
+
+static void
+span_end(struct slot *slot, const struct port_rail_request *request)
+{
+    static const char *const outcomes[] = {
+        [PORT_RAIL_APPROVED] = "approved",
+        [PORT_RAIL_DECLINED] = "declined",
+        [PORT_RAIL_PENDING] = "pending",
+        [PORT_RAIL_FAILED] = "failed",
+        [PORT_RAIL_NOT_FOUND] = "not_found",
+        [PORT_RAIL_UNKNOWN] = "unknown",
+        [PORT_RAIL_CHALLENGE] = "challenge",
+    };
+    const char *outcome = outcomes[request->answer.outcome];
+    if (request->error != ERR_OK) {
+        trace_span_fail(&slot->span, err_name(request->error));
+    } else {
+        trace_span_label(&slot->span, "tael.rail.outcome", outcome);
+        trace_span_text(
+            &slot->span, "tael.rail.network_code", span_from_cstr(request->answer.network_code));
+        if (request->answer.outcome == PORT_RAIL_UNKNOWN) {
+            trace_span_fail(&slot->span, outcome);
+        }
+    }
+    trace_span_end(&slot->span);
+}
+
 static void
 network_done(struct port_network_request *network)
 {
@@ -76,6 +128,7 @@ network_done(struct port_network_request *network)
         count(cards, network->answer.outcome);
     }
     atomic_fetch_sub(&cards->in_flight, 1);
+    span_end(slot, request);
     list_push_back(&cards->free, &slot->link);
     answer(request);
 }
@@ -97,6 +150,7 @@ run_submit(struct os_task *task)
     slot->network.reply_to = os_loop_executor(cards->parts.loop);
     slot->network.done = network_done;
     slot->network.rail = request;
+    span_start(slot, request);
     atomic_fetch_add(&cards->sent, 1);
     atomic_fetch_add(&cards->in_flight, 1);
     cards->parts.network->submit(cards->parts.network, &slot->network);
@@ -108,6 +162,7 @@ rail_submit(struct port_rail *rail, struct port_rail_request *request)
     struct cards *cards = CONTAINER_OF(rail, struct cards, rail);
     ASSERT(request->done != NULL);
     request->rail = cards;
+    request->trace_began_ns = trace_now_ns(&request->trace);
     request->task.run = run_submit;
     os_post(os_loop_executor(cards->parts.loop), &request->task);
 }

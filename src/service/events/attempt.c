@@ -85,9 +85,47 @@ fill_headers(struct events_attempt *attempt)
     /* The same in every attempt: whoever sees it twice has had the event before. */
     attempt->headers[count++] =
         (struct port_http_header){SPAN("Idempotency-Key"), span_from_cstr(attempt->event)};
+    attempt->headers[count++] =
+        (struct port_http_header){SPAN("traceparent"), span_from_cstr(attempt->traceparent)};
     ASSERT(count <= sizeof(attempt->headers) / sizeof(attempt->headers[0]));
     attempt->request.headers = attempt->headers;
     attempt->request.header_count = count;
+}
+
+/* The attempt is a trace of its own, which begins when it is prepared: the delivery may be made
+ * much later than the event, and often. */
+static void
+trace_begin(
+    struct events_attempt *attempt, const struct events_endpoint *endpoint, struct span caused_by)
+{
+    const struct events_parts *parts = &attempt->target->events->parts;
+    struct trace_root root = {
+        .kind = TRACE_CLIENT,
+        .name = "webhook",
+        .random = os_random_u128(parts->entropy),
+    };
+    (void)tracecontext_parse(caused_by, &root.link);
+    trace_root_start(parts->recorder, &root, &attempt->span);
+    tracecontext_format(&attempt->span.context, attempt->traceparent);
+    trace_span_set_name(&attempt->span, "POST", "webhook");
+    trace_span_label(&attempt->span, "http.request.method", "POST");
+    trace_span_text(&attempt->span, "server.address", attempt->request.host);
+    trace_span_number(&attempt->span, "server.port", attempt->request.port);
+    trace_span_text(&attempt->span, "tael.event", span_from_cstr(attempt->event));
+    trace_span_text(&attempt->span, "tael.webhook_endpoint", endpoint->header.id);
+    attempt->request.trace = attempt->span.context;
+}
+
+static void
+trace_end(struct events_attempt *attempt)
+{
+    if (attempt->status != 0) {
+        trace_span_number(&attempt->span, "http.response.status_code", attempt->status);
+    }
+    if (attempt->outcome != EVENTS_SUCCEEDED) {
+        trace_span_fail(&attempt->span, events_outcome_name(attempt->outcome));
+    }
+    trace_span_end(&attempt->span);
 }
 
 /* EVENTS-4: counted from when it is prepared, not only from when it is sent. */
@@ -154,6 +192,7 @@ events_attempt_create(
     const struct events_endpoint *endpoint,
     const struct events_delivery *delivery,
     struct span body,
+    struct span caused_by,
     struct events_attempt **ret_attempt)
 {
     struct events_url url;
@@ -177,6 +216,7 @@ events_attempt_create(
         return result;
     }
     fill_request(attempt, endpoint, &url, body);
+    trace_begin(attempt, endpoint, caused_by);
     fill_headers(attempt);
     room_take(attempt);
     *ret_attempt = attempt;
@@ -187,6 +227,7 @@ void
 events_attempt_destroy(struct events_attempt *attempt)
 {
     room_give_back(attempt);
+    trace_span_end(&attempt->span); /* it was never sent */
     free(attempt);
 }
 
@@ -242,6 +283,7 @@ attempt_done(struct port_http_request *request)
         attempt->outcome = EVENTS_NOT_SENT; /* cut off by our own end: the next start makes it */
     }
     attempt->status = request->status;
+    trace_end(attempt);
     attempt->duration_ms = (int64_t)(request->duration_ns / OS_NS_PER_MS);
     attempt->answer_size =
         request->answer.size < EVENTS_ANSWER_KEPT ? request->answer.size : EVENTS_ANSWER_KEPT;

@@ -27,8 +27,9 @@ struct dispatch {
     struct span types[EVENTS_AT_ONCE];
     uint32_t count;
     uint32_t looks;
-    uint64_t added; /* deliveries */
-    bool more;      /* than one operation looks at */
+    _Atomic uint64_t added; /* deliveries */
+    int64_t began;          /* unix ms: whatever was emitted before it is looked at */
+    bool more;              /* than one operation looks at */
     bool done;
     err_t error;
 };
@@ -78,27 +79,31 @@ events_delivery_add(
     return ERR_OK;
 }
 
-/* For every endpoint that wants it. */
-static err_t
-deliver(struct dispatch *dispatch, struct span event_id, struct span type)
+err_t
+events_deliver(
+    struct events_scope *scope,
+    struct resource_op *op,
+    struct span event_id,
+    struct span type,
+    _Atomic uint64_t *counter)
 {
     struct events_delivery wanted = {.event = event_id, .type = type};
-    LIST_FOREACH_SAFE (&dispatch->scope->targets, link) {
+    LIST_FOREACH_SAFE (&scope->targets, link) {
         wanted.pending_webhooks +=
             wants(CONTAINER_OF(link, struct events_target, in_scope), type) ? 1 : 0;
     }
     if (wanted.pending_webhooks == 0) {
         return ERR_OK;
     }
-    LIST_FOREACH_SAFE (&dispatch->scope->targets, target_link) {
+    LIST_FOREACH_SAFE (&scope->targets, target_link) {
         struct events_target *target = CONTAINER_OF(target_link, struct events_target, in_scope);
         if (wants(target, type)) {
             struct events_delivery *unused;
-            err_t result = events_delivery_add(dispatch->op, target, &wanted, &unused);
+            err_t result = events_delivery_add(op, target, &wanted, &unused);
             if (result != ERR_OK && result != ERR_EXISTS) {
                 return result;
             }
-            dispatch->added += result == ERR_OK ? 1 : 0;
+            events_count(counter, result == ERR_OK ? 1 : 0);
         }
     }
     return ERR_OK;
@@ -174,7 +179,8 @@ look(struct dispatch *dispatch, bool *ret_any)
     TRY(resource_scan_rows(dispatch->op, &resource_event_type, &query, collect_event, dispatch));
     TRY(dispatch->error);
     for (uint32_t i = 0; i < dispatch->count; i++) {
-        TRY(deliver(dispatch, dispatch->ids[i], dispatch->types[i]));
+        TRY(events_deliver(
+            dispatch->scope, dispatch->op, dispatch->ids[i], dispatch->types[i], &dispatch->added));
     }
     *ret_any = dispatch->count > 0;
     if (dispatch->count > 0) {
@@ -204,9 +210,10 @@ dispatch_durable(struct resource_op *op)
 {
     struct dispatch *dispatch = resource_op_state(op);
     struct events *events = dispatch->scope->events;
+    uint64_t added = atomic_load(&dispatch->added);
     dispatch->done = true;
-    events_count(&events->created, dispatch->added);
-    events_count(&events->queued, dispatch->added);
+    events_count(&events->created, added);
+    events_count(&events->queued, added);
     resource_finish(op);
 }
 
@@ -220,6 +227,9 @@ dispatch_ended(void *context)
         scope->dirty = true; /* the sweep comes back to it */
         return;
     }
+    if (!dispatch->more) {
+        scope->waiting_since = scope->dirty ? dispatch->began : 0;
+    }
     scope->dirty = scope->dirty || dispatch->more;
     events_scope_go_on(scope);
 }
@@ -232,6 +242,7 @@ dispatch_run(struct resource_op *op)
     ASSERT(dispatch != NULL); /* a new arena */
     dispatch->scope = scope;
     dispatch->op = op;
+    dispatch->began = events_now_ms(scope->events);
     resource_op_set_state(op, dispatch);
     resource_op_on_end(op, dispatch_ended, dispatch);
     scope->dirty = false; /* what is emitted from here on makes it so again */

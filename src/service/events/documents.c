@@ -1,6 +1,7 @@
 #include "documents.h"
 
 #include "base/assert.h"
+#include "resource/fields.h"
 
 #include <string.h>
 
@@ -9,61 +10,50 @@
 #define PREFIX_SIZE     (sizeof(EVENT_PREFIX) - 1)
 static_assert(sizeof(EVENT_PREFIX) == sizeof(DELIVERY_PREFIX), "only the letters change");
 
-#define FIELD(type, member, kind_, column_)                                                        \
-    {                                                                                              \
-        .name = #member, .kind = kind_, .offset = offsetof(struct type, member), .column = column_ \
-    }
-#define TEXT(type, member)               FIELD(type, member, RESOURCE_FIELD_TEXT, -1)
-#define JSON(type, member)               FIELD(type, member, RESOURCE_FIELD_JSON, -1)
-#define INTEGER(type, member)            FIELD(type, member, RESOURCE_FIELD_INTEGER, -1)
-#define BOOLEAN(type, member)            FIELD(type, member, RESOURCE_FIELD_BOOLEAN, -1)
-#define TEXT_IN(type, member, column)    FIELD(type, member, RESOURCE_FIELD_TEXT, column)
-#define INTEGER_IN(type, member, column) FIELD(type, member, RESOURCE_FIELD_INTEGER, column)
-#define COUNT(array)                     (sizeof(array) / sizeof((array)[0]))
-
 static const struct resource_field endpoint_fields[] = {
-    TEXT(events_endpoint, url),
-    JSON(events_endpoint, enabled_events),
-    TEXT(events_endpoint, api_version),
-    TEXT(events_endpoint, description),
-    JSON(events_endpoint, metadata),
-    BOOLEAN(events_endpoint, disabled),
-    BOOLEAN(events_endpoint, disabled_by_us),
-    TEXT(events_endpoint, secret),
-    TEXT(events_endpoint, old_secret),
-    INTEGER(events_endpoint, old_secret_until),
-    INTEGER_IN(events_endpoint, number, EVENTS_ENDPOINT_NUMBER),
-    INTEGER(events_endpoint, failing_since),
+    RESOURCE_TEXT(events_endpoint, url),
+    RESOURCE_JSON(events_endpoint, enabled_events),
+    RESOURCE_TEXT(events_endpoint, api_version),
+    RESOURCE_TEXT(events_endpoint, description),
+    RESOURCE_JSON(events_endpoint, metadata),
+    RESOURCE_BOOLEAN(events_endpoint, disabled),
+    RESOURCE_BOOLEAN(events_endpoint, disabled_by_us),
+    RESOURCE_TEXT(events_endpoint, secret),
+    RESOURCE_TEXT(events_endpoint, old_secret),
+    RESOURCE_INTEGER(events_endpoint, old_secret_until),
+    RESOURCE_INTEGER_COLUMN(events_endpoint, number, EVENTS_ENDPOINT_NUMBER),
+    RESOURCE_INTEGER(events_endpoint, failing_since),
 };
 
 static const struct resource_field deleted_fields[] = {
-    INTEGER_IN(events_deleted_endpoint, number, EVENTS_ENDPOINT_NUMBER),
+    RESOURCE_INTEGER_COLUMN(events_deleted_endpoint, number, EVENTS_ENDPOINT_NUMBER),
 };
 
 static const struct resource_field delivery_fields[] = {
-    TEXT(events_delivery, event),
-    TEXT(events_delivery, type),
-    TEXT_IN(events_delivery, endpoint, EVENTS_DELIVERY_ENDPOINT),
-    TEXT_IN(events_delivery, status, EVENTS_DELIVERY_STATUS),
-    INTEGER_IN(events_delivery, queue, EVENTS_DELIVERY_QUEUE),
-    INTEGER(events_delivery, due),
-    INTEGER(events_delivery, expires),
-    INTEGER_IN(events_delivery, undelivered, EVENTS_DELIVERY_UNDELIVERED),
-    INTEGER(events_delivery, attempt_count),
-    INTEGER(events_delivery, tries),
-    INTEGER(events_delivery, pending_webhooks),
-    JSON(events_delivery, attempts),
-    INTEGER(events_delivery, ended),
+    RESOURCE_TEXT(events_delivery, event),
+    RESOURCE_TEXT(events_delivery, type),
+    RESOURCE_TEXT_COLUMN(events_delivery, endpoint, EVENTS_DELIVERY_ENDPOINT),
+    RESOURCE_TEXT_COLUMN(events_delivery, status, EVENTS_DELIVERY_STATUS),
+    RESOURCE_INTEGER_COLUMN(events_delivery, queue, EVENTS_DELIVERY_QUEUE),
+    RESOURCE_INTEGER(events_delivery, due),
+    RESOURCE_INTEGER(events_delivery, expires),
+    RESOURCE_INTEGER_COLUMN(events_delivery, undelivered, EVENTS_DELIVERY_UNDELIVERED),
+    RESOURCE_INTEGER(events_delivery, attempt_count),
+    RESOURCE_INTEGER(events_delivery, tries),
+    RESOURCE_INTEGER(events_delivery, pending_webhooks),
+    RESOURCE_JSON(events_delivery, attempts),
+    RESOURCE_INTEGER(events_delivery, ended),
 };
 
 static const struct resource_field cursor_fields[] = {
-    TEXT_IN(events_cursor, event, EVENTS_CURSOR_EVENT),
-    INTEGER_IN(events_cursor, active, EVENTS_CURSOR_ACTIVE),
+    RESOURCE_TEXT_COLUMN(events_cursor, event, EVENTS_CURSOR_EVENT),
+    RESOURCE_INTEGER_COLUMN(events_cursor, active, EVENTS_CURSOR_ACTIVE),
 };
 
 #define NUMBER_COLUMN                                                                              \
     {                                                                                              \
-        .name = "number", .type = DOCUMENT_INTEGER, .indexed = true, .across_scopes = true         \
+        .name = "number", .type = DOCUMENT_INTEGER, .indexed = true, .across_scopes = true,        \
+        .unique = true                                                                             \
     }
 
 static const struct document_kind endpoint_kind = {
@@ -80,8 +70,8 @@ static const struct document_kind delivery_kind = {
     .name = "webhook_delivery",
     .columns =
         {
-            {.name = "endpoint", .type = DOCUMENT_TEXT, .indexed = true},
-            {.name = "queue", .type = DOCUMENT_INTEGER, .indexed = true, .across_scopes = true},
+            RESOURCE_INDEXED("endpoint"),
+            RESOURCE_SWEPT("queue"),
             {.name = "undelivered", .type = DOCUMENT_INTEGER, .indexed = true},
             {.name = "status", .type = DOCUMENT_TEXT},
         },
@@ -92,7 +82,7 @@ static const struct document_kind cursor_kind = {
     .columns =
         {
             {.name = "event", .type = DOCUMENT_TEXT},
-            {.name = "active", .type = DOCUMENT_INTEGER, .indexed = true, .across_scopes = true},
+            RESOURCE_SWEPT("active"),
         },
     .column_count = 2,
 };
@@ -103,14 +93,13 @@ const struct document_kind *const events_kinds[] = {
     &delivery_kind,
     &cursor_kind,
 };
-const uint32_t events_kind_count = COUNT(events_kinds);
+const uint32_t events_kind_count = sizeof(events_kinds) / sizeof(events_kinds[0]);
 
 const struct resource_type events_endpoint_type = {
     .object = "webhook_endpoint",
     .prefix = "we_",
     .kind = &endpoint_kind,
-    .fields = endpoint_fields,
-    .field_count = COUNT(endpoint_fields),
+    RESOURCE_FIELDS(endpoint_fields),
     .struct_size = sizeof(struct events_endpoint),
     .render = events_endpoint_render,
 };
@@ -118,8 +107,7 @@ const struct resource_type events_deleted_endpoint_type = {
     .object = "webhook_endpoint",
     .prefix = "we_",
     .kind = &deleted_kind,
-    .fields = deleted_fields,
-    .field_count = COUNT(deleted_fields),
+    RESOURCE_FIELDS(deleted_fields),
     .struct_size = sizeof(struct events_deleted_endpoint),
     .render = events_deleted_endpoint_render,
 };
@@ -127,8 +115,7 @@ const struct resource_type events_delivery_type = {
     .object = "webhook_delivery",
     .prefix = DELIVERY_PREFIX,
     .kind = &delivery_kind,
-    .fields = delivery_fields,
-    .field_count = COUNT(delivery_fields),
+    RESOURCE_FIELDS(delivery_fields),
     .struct_size = sizeof(struct events_delivery),
     .render = events_delivery_render,
 };
@@ -137,8 +124,7 @@ const struct resource_type events_cursor_type = {
     .object = "webhook_cursor",
     .prefix = "whc_",
     .kind = &cursor_kind,
-    .fields = cursor_fields,
-    .field_count = COUNT(cursor_fields),
+    RESOURCE_FIELDS(cursor_fields),
     .struct_size = sizeof(struct events_cursor),
 };
 

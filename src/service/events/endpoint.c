@@ -217,6 +217,7 @@ put(struct resource_op *op, struct events_endpoint *endpoint)
     struct events_scope *scope;
     TRY(events_scope_get(events, resource_op_caller(op)->scope, &scope));
     TRY(resource_save(op, &events_endpoint_type, endpoint));
+    TRY(events_endpoint_noted(op));
     events_scope_changed(scope);
     return ERR_OK;
 }
@@ -227,6 +228,9 @@ check_count(struct resource_op *op)
     struct events *events = resource_op_service(op);
     struct seen seen;
     err_t result = look_at_all(op, &seen);
+    if (result == ERR_OK) {
+        result = events_number_refresh(op);
+    }
     if (result == ERR_OK &&
         (events->target_count >= EVENTS_TARGETS_MAX || events->last_number >= EVENTS_NUMBER_MAX)) {
         result = ERR_FULL;
@@ -364,6 +368,7 @@ remove_endpoint(
     TRY(events_scope_get(resource_op_service(op), resource_op_caller(op)->scope, &scope));
     TRY(resource_remove(op, &events_endpoint_type, endpoint));
     TRY(resource_save(op, &events_deleted_endpoint_type, (void *)(uintptr_t)deleted));
+    TRY(events_endpoint_noted(op));
     events_scope_changed(scope);
     return ERR_OK;
 }

@@ -56,25 +56,36 @@ events_random(struct events *events)
     return value ^ value >> 31;
 }
 
-/* ---------------------------------------------------------------------------------------- watch */
+/* ------------------------------------------------------------------------------------- listener */
 
 static void
 emitted(void *context, uint64_t scope_number)
 {
     struct events_scope *scope = events_scope_find(context, scope_number);
     if (scope != NULL) {
-        scope->dirty = true;
+        events_scope_soil(scope);
         events_scope_go_on(scope);
     }
 }
 
 /* ---------------------------------------------------------------------------------------- sweep */
 
+/* What one sweep sees. */
+struct swept {
+    int64_t now;           /* unix ms */
+    int64_t waiting_since; /* of the events that wait longest to be dispatched; 0: none do */
+};
+
 static void
 sweep_scope(void *context, struct map_link *link)
 {
-    (void)context;
-    events_scope_go_on(CONTAINER_OF(link, struct events_scope, link));
+    struct swept *swept = context;
+    struct events_scope *scope = CONTAINER_OF(link, struct events_scope, link);
+    events_scope_go_on(scope);
+    if (scope->waiting_since != 0 &&
+        (swept->waiting_since == 0 || scope->waiting_since < swept->waiting_since)) {
+        swept->waiting_since = scope->waiting_since;
+    }
 }
 
 /* Whatever could not be begun when it was due, for want of room. */
@@ -82,15 +93,27 @@ static void
 sweep(struct os_timer *timer)
 {
     struct events *events = CONTAINER_OF(timer, struct events, sweep_timer);
-    int64_t now = events_now_ms(events);
+    struct swept swept = {.now = events_now_ms(events)};
     int64_t overdue = 0;
-    map_each(&events->scopes, sweep_scope, NULL);
+    uint64_t due = 0;
+    if (events->shared) {
+        events_shared_sweep(events);
+    }
+    map_each(&events->scopes, sweep_scope, &swept);
     LIST_FOREACH_SAFE (&events->targets, link) {
         const struct events_target *target = CONTAINER_OF(link, struct events_target, all);
-        if (target->next_due != 0 && now - target->next_due > overdue) {
-            overdue = now - target->next_due;
+        if (target->next_due != 0 && swept.now >= target->next_due) {
+            due++;
+            overdue =
+                swept.now - target->next_due > overdue ? swept.now - target->next_due : overdue;
         }
     }
+    /* The wall clock may have gone back. */
+    int64_t lag = swept.waiting_since == 0 || swept.now < swept.waiting_since
+                      ? 0
+                      : swept.now - swept.waiting_since;
+    atomic_store(&events->lag_ms, (uint64_t)lag);
+    atomic_store(&events->due_endpoints, due);
     atomic_store(&events->overdue_ms, (uint64_t)overdue);
     os_timer_arm(events->parts.loop, timer, os_monotonic_ns(events->parts.clock) + EVENTS_SWEEP_NS);
 }
@@ -138,6 +161,8 @@ events_create(
         return ERR_MEMORY;
     }
     events->parts = *parts;
+    events->shared = resource_is_shared(parts->runtime);
+    events->leads = !events->shared;
     events->jitter = (uint64_t)os_random_u128(parts->entropy);
     events->sweep_timer.fire = sweep;
     events->purge_timer.fire = events_purge_timer;
@@ -146,8 +171,12 @@ events_create(
     list_init(&events->waiting[1]);
     err_t result = events_registry_open(events, &endpoint_count);
     if (result == ERR_OK) {
+        bool needed = endpoint_count > 0 || events_key_is_needed(events);
         result = events_key_open(
-            parts->disk, parts->entropy, parts->folder, endpoint_count > 0, &events->key, message);
+            parts->disk, parts->entropy, parts->folder, needed, &events->key, message);
+    }
+    if (result == ERR_OK) {
+        result = events_key_check(events, message);
     }
     if (result == ERR_OK) {
         result = routes_bind(events);
@@ -158,11 +187,16 @@ events_create(
     }
     events->watch = (struct resource_event_watch){
         .context = events,
-        .emitted = emitted,
+        .written = events->shared ? events_dispatch_at_once : NULL,
         .pending = events_watch_pending,
         .undelivered = events_watch_undelivered,
     };
     resource_watch_events(parts->runtime, &events->watch);
+    if (!events->shared) { /* else `written` has done it already */
+        events->listener.context = events;
+        events->listener.emitted = emitted;
+        resource_listen_events(parts->runtime, &events->listener);
+    }
     *ret_events = events;
     return ERR_OK;
 }
@@ -216,6 +250,8 @@ events_health(const struct events *events)
         .queued = atomic_load(&events->queued),
         .in_flight = atomic_load(&events->in_flight_shown),
         .overdue_ms = atomic_load(&events->overdue_ms),
+        .due_endpoints = atomic_load(&events->due_endpoints),
+        .lag_ms = atomic_load(&events->lag_ms),
         .endpoints = atomic_load(&events->enabled),
         .created = atomic_load(&events->created),
         .given_up = atomic_load(&events->given_up),

@@ -306,6 +306,26 @@ test_dead_endpoints_delay_nobody(void **state)
     assert_true(world->most <= 8);
 }
 
+/* Events that nobody dispatches are a lag that grows; those that were dispatched are none. */
+static void
+test_lag_of_the_outbox(void **state)
+{
+    struct t_world *world = *state;
+    (void)t_endpoint(world, "a.test", "*");
+    t_emit(world, false, "customer.created", 5, false);
+    t_run_for(world, MINUTE_MS);
+    assert_int_equal(events_health(world->events).lag_ms, 0);
+    events_drain(world->events);
+    t_run(world);
+    t_emit(world, false, "customer.created", 1, false);
+    t_run_for(world, MINUTE_MS);
+    assert_in_range(events_health(world->events).lag_ms, MINUTE_MS - 1000, MINUTE_MS);
+    t_emit(world, false, "customer.created", 1, false); /* the oldest counts */
+    t_run_for(world, MINUTE_MS);
+    assert_in_range(events_health(world->events).lag_ms, 2 * MINUTE_MS - 1000, 2 * MINUTE_MS);
+    assert_int_equal(t_delivered_to(world, "a.test"), 5);
+}
+
 /* However much waits for it, a dead endpoint is asked now and then only; when it is up again,
  * everything comes. */
 static void
@@ -507,6 +527,7 @@ main(void)
         TEST(test_clock_that_goes_back),
         TEST(test_drain),
         TEST(test_dead_endpoints_delay_nobody),
+        TEST(test_lag_of_the_outbox),
         TEST(test_dead_endpoint_is_paced),
         TEST(test_bodies_under_way_are_bounded),
         TEST(test_persistent_failure_disables),

@@ -132,7 +132,7 @@ events_purge_timer(struct os_timer *timer)
             purge->count = 0;
         }
     }
-    if (purge->count > 0) {
+    if (purge->count > 0 && events->leads) {
         purge->running =
             resource_start_internal(
                 events->parts.runtime, purge->scopes[purge->at], events, purge_run, NULL) == ERR_OK;

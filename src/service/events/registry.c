@@ -277,7 +277,7 @@ reading_ended(void *context)
         scope->stale = true; /* the sweep comes back to it */
         return;
     }
-    scope->dirty = true;
+    events_scope_soil(scope);
     events_scope_go_on(scope);
 }
 
@@ -301,6 +301,15 @@ read_scope(struct resource_op *op)
 }
 
 void
+events_scope_soil(struct events_scope *scope)
+{
+    scope->dirty = true;
+    if (scope->waiting_since == 0) {
+        scope->waiting_since = events_now_ms(scope->events);
+    }
+}
+
+void
 events_scope_go_on(struct events_scope *scope)
 {
     struct events *events = scope->events;
@@ -314,7 +323,8 @@ events_scope_go_on(struct events_scope *scope)
     }
     if (scope->enabled_count == 0) {
         scope->dirty = false; /* whoever enables one sets the cursor */
-    } else if (scope->dirty && !scope->dispatching && !events->draining) {
+        scope->waiting_since = 0;
+    } else if (!events->shared && scope->dirty && !scope->dispatching && !events->draining) {
         events_dispatch_start(scope);
     }
 }

@@ -23,6 +23,7 @@
 
 #include "base/list.h"
 #include "base/map.h"
+#include "trace/span.h"
 
 #include <stdatomic.h>
 
@@ -73,22 +74,27 @@ struct events_scope {
     uint64_t number;
     struct list targets;
     uint32_t enabled_count;
-    bool stale; /* the endpoints are to be read again */
+    uint32_t seen_version; /* of its cursor, as this process saw it; shared.c */
+    bool stale;            /* the endpoints are to be read again */
     bool reading;
     bool dirty; /* there may be events behind the cursor */
+    /* Since when events wait to be dispatched durably, unix ms; 0: none. */
+    int64_t waiting_since;
     bool dispatching;
 };
 
 struct events_attempt {
     struct list_link link; /* target->in_flight, then target->finished */
     struct port_http_request request;
-    struct port_http_header headers[4];
+    struct port_http_header headers[5];
     struct events_target *target;
     char delivery[EVENTS_DELIVERY_ID_SIZE];
     char event[ID_TEXT_SIZE];
     char signature[EVENTS_SIGNATURE_SIZE];
     size_t signature_size;
     struct span url;
+    struct trace_span span; /* a trace of its own, linked to that which caused the event */
+    char traceparent[TRACECONTEXT_PARENT_SIZE + 1];
     bool holds_room; /* it counts in what is under way */
     bool target_was_failing;
     int64_t began; /* unix seconds */
@@ -115,6 +121,7 @@ struct events_purge {
 struct events {
     struct events_parts parts;
     struct resource_event_watch watch;
+    struct resource_event_listener listener;
     struct resource_route *routes; /* the constant table, bound to this instance */
     struct events_key *key;
     struct map scopes;
@@ -133,11 +140,15 @@ struct events {
     struct events_purge purge;
     struct os_task drain_task;
     bool draining; /* the loop's */
+    bool shared;   /* other processes work on the same documents */
+    bool leads;    /* this one delivers; always, if they are not shared */
 
     _Atomic bool drain_heard;
     _Atomic uint64_t queued;
     _Atomic uint64_t in_flight_shown;
     _Atomic uint64_t overdue_ms;
+    _Atomic uint64_t due_endpoints;
+    _Atomic uint64_t lag_ms;
     _Atomic uint64_t enabled;
     _Atomic uint64_t created;
     _Atomic uint64_t given_up;
@@ -168,6 +179,8 @@ events_scope_get(struct events *events, uint64_t number, struct events_scope **r
 /* An endpoint was made, changed or deleted in the open transaction: takes effect with its commit,
  * before anybody is told of it. */
 void events_scope_changed(struct events_scope *scope);
+/* There may be events behind its cursor, from now on. */
+void events_scope_soil(struct events_scope *scope);
 /* Begins whatever the scope needs next: reading endpoints, dispatching. */
 void events_scope_go_on(struct events_scope *scope);
 struct events_target *events_target_find(struct events_scope *scope, struct span id);
@@ -186,6 +199,13 @@ MUST_USE err_t events_delivery_add(
     struct events_target *target,
     const struct events_delivery *wanted, /* event, type, pending_webhooks */
     struct events_delivery **ret_delivery);
+/* For every endpoint of the scope that wants it; adds their number to *counter. */
+MUST_USE err_t events_deliver(
+    struct events_scope *scope,
+    struct resource_op *op,
+    struct span event_id,
+    struct span type,
+    _Atomic uint64_t *counter);
 /* Hooks of resource/event.h. */
 err_t events_watch_pending(
     void *context, struct resource_op *op, struct span event_id, int64_t *ret_count);
@@ -215,6 +235,7 @@ MUST_USE err_t events_attempt_create(
     const struct events_endpoint *endpoint,
     const struct events_delivery *delivery,
     struct span body,
+    struct span caused_by, /* traceparent, as the event has it */
     struct events_attempt **ret_attempt);
 void events_attempt_send(struct events_attempt *attempt);
 void events_attempt_destroy(struct events_attempt *attempt);
@@ -232,6 +253,21 @@ MUST_USE err_t events_settle(
 MUST_USE err_t events_cancel(
     struct resource_op *op, struct events_target *target, struct events_delivery *delivery);
 void events_delivery_set_due(struct events_delivery *delivery, int64_t number, int64_t due_ms);
+
+/* --- shared.c: several processes on the same documents --- */
+
+/* Hook of resource/event.h: the event's deliveries, in its transaction. */
+err_t events_dispatch_at_once(
+    void *context, struct resource_op *op, const struct resource_event *event);
+/* An endpoint of the scope was made, changed or deleted by this operation: others shall see it. */
+MUST_USE err_t events_endpoint_noted(struct resource_op *op);
+/* Numbers that others have given to endpoints. */
+MUST_USE err_t events_number_refresh(struct resource_op *op);
+void events_shared_sweep(struct events *events);
+/* Somebody has sealed with the key before. */
+bool events_key_is_needed(struct events *events);
+/* The key is the one of the others. */
+MUST_USE err_t events_key_check(struct events *events, char message[EVENTS_MESSAGE_SIZE]);
 
 /* --- purge.c --- */
 void events_purge_timer(struct os_timer *timer);

@@ -207,6 +207,7 @@ disable(struct resource_op *op, struct events_target *target, struct events_endp
         &events_endpoint_type,
         endpoint,
         SPAN("{\"status\":\"enabled\"}")));
+    TRY(events_endpoint_noted(op));
     events_scope_changed(target->scope);
     return ERR_OK;
 }

@@ -267,8 +267,14 @@ tokenize(struct port_vault *vault, struct port_vault_tokenize *request)
 static struct port_vault no_vault = {.tokenize = tokenize};
 
 static void
-no_log(void *context, const char *request_id, err_t code, const char *what)
+no_log(
+    void *context,
+    const char *request_id,
+    const struct trace_context *trace,
+    err_t code,
+    const char *what)
 {
+    (void)trace;
     (void)context;
     (void)request_id;
     (void)code;

@@ -176,7 +176,8 @@ prepare_one(struct work *work, struct events_delivery *delivery)
         return ERR_FULL;
     }
     struct events_attempt *attempt;
-    TRY(events_attempt_create(target, work->endpoint, delivery, body, &attempt));
+    const struct resource_event *event = found;
+    TRY(events_attempt_create(target, work->endpoint, delivery, body, event->trace, &attempt));
     list_push_back(&work->prepared, &attempt->link);
     target->taken_due = delivery->due;
     return ERR_OK;
@@ -219,7 +220,7 @@ take(struct work *work)
 {
     struct events_target *target = work->target;
     struct events *events = target->events;
-    if (events->draining) {
+    if (events->draining || !events->leads) {
         return ERR_OK;
     }
     if (work->endpoint == NULL || work->endpoint->disabled) {
@@ -406,6 +407,9 @@ events_work(struct events_target *target)
     if (target->working) {
         target->again = true;
         return;
+    }
+    if (list_is_empty(&target->finished) && !events->leads) {
+        return; /* another process delivers */
     }
     if (list_is_empty(&target->finished) && target->enabled) {
         uint64_t now_ns = os_monotonic_ns(events->parts.clock);

@@ -3,6 +3,7 @@
 #include "base/assert.h"
 #include "base/list.h"
 #include "decide.h"
+#include "trace/span.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -217,6 +218,8 @@ send_answer(struct message *message)
     message->request = NULL;
     request->answer = message->answer;
     explicit_bzero(&request->card, sizeof(request->card));
+    trace_span_add(
+        &request->trace, "card network", request->trace_began_ns, trace_now_ns(&request->trace));
     request->task.run = run_done;
     os_post(request->reply_to, &request->task);
 }
@@ -342,6 +345,7 @@ network_submit(struct port_network *network, struct port_network_request *reques
 {
     struct issuer *issuer = CONTAINER_OF(network, struct issuer, network);
     request->network = issuer;
+    request->trace_began_ns = trace_now_ns(&request->trace);
     request->error = ERR_OK;
     request->task.run = run_submit;
     os_post(os_loop_executor(issuer->parts.loop), &request->task);

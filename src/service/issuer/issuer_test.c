@@ -316,6 +316,30 @@ test_restart_remembers(void **state)
     assert_int_equal(report.refunded_amount, 300);
 }
 
+/* Over an update of the program too, so its bytes are as they were. */
+static void
+test_file_format(void **state)
+{
+    struct t_bench *bench = *state;
+    const uint32_t checksums[] = {0xddefd492, 0x4b495002};
+    char *text;
+    size_t size;
+    (void)t_authorize(bench, 1, 1000, true, "4242424242424242");
+    (void)t_ask(bench, PORT_RAIL_REFUND, 2, 1, 300);
+    struct os_disk *disk = os_sim_disk_ops(bench->disk);
+    assert_int_equal(os_file_load(disk, "issuer/issuer.log", 4096, &text, &size), ERR_OK);
+    assert_int_equal(size, 2 * 64);
+    for (uint32_t i = 0; i < 2; i++) {
+        uint32_t number;
+        uint32_t checksum;
+        memcpy(&number, text + i * 64 + 48, sizeof(number));
+        memcpy(&checksum, text + i * 64 + 56, sizeof(checksum));
+        assert_int_equal(number, i + 1);
+        assert_int_equal(checksum, checksums[i]);
+    }
+    free(text);
+}
+
 static void
 t_misbehave(struct t_bench *bench, struct issuer_settings settings)
 {
@@ -361,6 +385,7 @@ main(void)
         cmocka_unit_test_setup_teardown(test_agreements, setup, teardown),
         cmocka_unit_test_setup_teardown(test_increments, setup, teardown),
         cmocka_unit_test_setup_teardown(test_restart_remembers, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_file_format, setup, teardown),
         cmocka_unit_test_setup_teardown(test_misbehaviour, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

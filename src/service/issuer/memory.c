@@ -10,16 +10,15 @@
 
 static_assert(sizeof(struct issuer_record) == 64, "record of the issuer's file");
 
-#define PATH_SIZE 4096
-
-static uint32_t
-checksum(const struct issuer_record *record)
-{
-    static const struct hash_key key = {0x6973737565722031, 0x6d656d6f72792031};
-    struct issuer_record copy = *record;
-    copy.checksum = 0;
-    return (uint32_t)hash_keyed(key, span_of(&copy, sizeof(copy)));
-}
+static const struct os_records_format format = {
+    .name = "issuer.log",
+    .key = {0x6973737565722031, 0x6d656d6f72792031},
+    .size = sizeof(struct issuer_record),
+    .number_at = offsetof(struct issuer_record, number),
+    .checksum_at = offsetof(struct issuer_record, checksum),
+};
+static_assert(offsetof(struct issuer_record, number) == 48, "as files have it");
+static_assert(offsetof(struct issuer_record, checksum) == 56, "as files have it");
 
 struct issuer_memory_entry *
 issuer_memory_find(struct issuer_memory *memory, u128 id)
@@ -58,8 +57,10 @@ apply(struct issuer_memory *memory, const struct issuer_record *record)
 }
 
 static err_t
-remember(struct issuer_memory *memory, const struct issuer_record *record)
+remember(void *context, const void *added)
 {
+    struct issuer_memory *memory = context;
+    const struct issuer_record *record = added;
     struct issuer_memory_entry *entry = calloc(1, sizeof(*entry));
     if (entry == NULL) {
         return ERR_MEMORY;
@@ -83,35 +84,9 @@ remember(struct issuer_memory *memory, const struct issuer_record *record)
 err_t
 issuer_memory_add(struct issuer_memory *memory, struct issuer_record *record)
 {
-    record->number = memory->record_count + 1;
     record->reserved = 0;
-    record->checksum = checksum(record);
-    if (memory->file != NULL) {
-        TRY(memory->disk->ops->write(
-            memory->disk, memory->file, record, sizeof(*record), memory->file_size));
-        memory->file_size += sizeof(*record);
-    }
-    memory->record_count++;
+    TRY(os_records_add(&memory->records, record));
     return remember(memory, record);
-}
-
-static err_t
-read_all(struct issuer_memory *memory)
-{
-    uint64_t size;
-    TRY(memory->disk->ops->size(memory->disk, memory->file, &size));
-    while (memory->file_size + sizeof(struct issuer_record) <= size) {
-        struct issuer_record record;
-        TRY(memory->disk->ops->read(
-            memory->disk, memory->file, &record, sizeof(record), memory->file_size));
-        if (record.number != memory->record_count + 1 || record.checksum != checksum(&record)) {
-            break; /* the torn end: overwritten by the next */
-        }
-        TRY(remember(memory, &record));
-        memory->record_count++;
-        memory->file_size += sizeof(record);
-    }
-    return ERR_OK;
 }
 
 err_t
@@ -119,26 +94,7 @@ issuer_memory_open(struct issuer_memory *memory, struct os_disk *disk, const cha
 {
     memset(memory, 0, sizeof(*memory));
     map_init(&memory->map, ISSUER_OPERATIONS_MAX);
-    memory->disk = disk;
-    if (folder == NULL) {
-        return ERR_OK;
-    }
-    char path[PATH_SIZE];
-    struct buf name;
-    buf_init_fixed(&name, path, sizeof(path));
-    buf_append_format(&name, "%s/issuer.log", folder);
-    buf_append_byte(&name, '\0');
-    if (buf_failed(&name)) {
-        return ERR_RANGE;
-    }
-    TRY(disk->ops->make_folder(disk, folder));
-    bool direct;
-    err_t error = disk->ops->open(disk, path, OS_OPEN_WRITE, false, &memory->file, &direct);
-    if (error == ERR_NOT_FOUND) {
-        error = disk->ops->open(disk, path, OS_OPEN_CREATE, false, &memory->file, &direct);
-    }
-    TRY(error);
-    return read_all(memory);
+    return os_records_open(&memory->records, &format, disk, folder, remember, memory);
 }
 
 static void
@@ -151,10 +107,7 @@ free_entry(void *context, struct map_link *link)
 void
 issuer_memory_close(struct issuer_memory *memory)
 {
-    if (memory->file != NULL) {
-        memory->disk->ops->close(memory->disk, memory->file);
-        memory->file = NULL;
-    }
+    os_records_close(&memory->records);
     map_each(&memory->map, free_entry, NULL);
     map_release(&memory->map);
 }

@@ -9,7 +9,7 @@
 #include "base/buf.h"
 #include "base/map.h"
 #include "base/u128.h"
-#include "os/file.h"
+#include "os/records.h"
 
 #define ISSUER_OPERATIONS_MAX (1u << 26)
 
@@ -51,10 +51,7 @@ struct issuer_memory_entry {
 
 struct issuer_memory {
     struct map map;
-    struct os_disk *disk;
-    struct os_file *file; /* NULL: keeps nothing */
-    uint64_t file_size;
-    uint32_t record_count;
+    struct os_records records;
 };
 
 /* `folder` may be NULL. */

@@ -165,6 +165,7 @@ issue_code(struct resource_op *op)
     issue->wallet = (struct port_wallet_request){
         .reply_to = resource_op_executor(op),
         .done = wallet_found,
+        .trace = resource_op_trace(op),
         .operation = PORT_WALLET_LOOKUP,
         .movement = {.scope = resource_op_caller(op)->scope},
     };

@@ -2,31 +2,26 @@
 
 #include "mobile_internal.h"
 
+#include "resource/fields.h"
+
 #include <stdlib.h>
 #include <string.h>
 
-#define FIELD(member, kind_, column_)                                                              \
-    {                                                                                              \
-        .name = #member, .kind = (kind_), .offset = offsetof(struct mobile_code, member),          \
-        .column = (column_)                                                                        \
-    }
-
 static const struct resource_field code_fields[] = {
-    FIELD(wallet, RESOURCE_FIELD_TEXT, MOBILE_CODE_WALLET),
-    FIELD(hash, RESOURCE_FIELD_TEXT, MOBILE_CODE_HASH),
-    FIELD(payment, RESOURCE_FIELD_TEXT, -1),
-    FIELD(expires, RESOURCE_FIELD_INTEGER, -1),
-    FIELD(purge, RESOURCE_FIELD_INTEGER, MOBILE_CODE_PURGE),
+    RESOURCE_TEXT_COLUMN(mobile_code, wallet, MOBILE_CODE_WALLET),
+    RESOURCE_TEXT_COLUMN(mobile_code, hash, MOBILE_CODE_HASH),
+    RESOURCE_TEXT(mobile_code, payment),
+    RESOURCE_INTEGER(mobile_code, expires),
+    RESOURCE_INTEGER_COLUMN(mobile_code, purge, MOBILE_CODE_PURGE),
 };
 
 static const struct document_kind code_kind = {
     .name = "payer_code",
     .columns =
         {
-            [MOBILE_CODE_WALLET] = {.name = "wallet", .type = DOCUMENT_TEXT, .indexed = true},
-            [MOBILE_CODE_HASH] = {.name = "hash", .type = DOCUMENT_TEXT, .indexed = true},
-            [MOBILE_CODE_PURGE] =
-                {.name = "purge", .type = DOCUMENT_INTEGER, .indexed = true, .across_scopes = true},
+            [MOBILE_CODE_WALLET] = RESOURCE_INDEXED("wallet"),
+            [MOBILE_CODE_HASH] = RESOURCE_INDEXED("hash"),
+            [MOBILE_CODE_PURGE] = RESOURCE_SWEPT("purge"),
         },
     .column_count = 3,
 };
@@ -35,8 +30,7 @@ const struct resource_type mobile_code_type = {
     .object = "payer_code",
     .prefix = "pcd_",
     .kind = &code_kind,
-    .fields = code_fields,
-    .field_count = sizeof(code_fields) / sizeof(code_fields[0]),
+    RESOURCE_FIELDS(code_fields),
     .struct_size = sizeof(struct mobile_code),
     .render = mobile_code_render,
 };

@@ -11,6 +11,7 @@
 
 #include "base/assert.h"
 #include "base/list.h"
+#include "trace/span.h"
 
 #include <string.h>
 
@@ -94,6 +95,7 @@ look(struct resource_op *op)
     uint64_t now_ns = resource_monotonic_ns(op);
     err_t error = ERR_OK;
     resource_op_on_end(op, answer, request);
+    resource_trace_join(op, "code use", &request->trace, request->trace_began_ns);
     if (!mobile_limit_allows(&mobile->limit, request->scope, now_ns)) {
         request->outcome = PORT_MOBILE_LIMITED;
     } else {
@@ -134,6 +136,7 @@ mobile_use_code(struct port_mobile *port, struct port_mobile_request *request)
 {
     struct mobile *mobile = CONTAINER_OF(port, struct mobile, port);
     request->mobile = mobile;
+    request->trace_began_ns = trace_now_ns(&request->trace);
     request->task.run = begin;
     os_post(os_loop_executor(mobile->parts.loop), &request->task);
 }

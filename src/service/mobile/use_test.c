@@ -61,8 +61,14 @@ commit(struct document_store *store)
 }
 
 static void
-no_log(void *context, const char *request_id, err_t code, const char *what)
+no_log(
+    void *context,
+    const char *request_id,
+    const struct trace_context *trace,
+    err_t code,
+    const char *what)
 {
+    (void)trace;
     (void)context;
     (void)request_id;
     (void)code;

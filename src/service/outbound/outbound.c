@@ -6,6 +6,7 @@
 #include "base/map.h"
 #include "net/client.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -45,6 +46,12 @@ struct outbound {
     uint64_t sent_count;
     struct call *calls; /* settings.requests_max of them */
     struct list free;
+
+    struct os_task look_task; /* at the pools; posted while looking is set */
+    atomic_bool looking;
+    _Atomic uint64_t origins_seen;
+    _Atomic uint64_t connections_seen;
+    _Atomic uint64_t waiting_seen;
 };
 
 struct outbound_settings
@@ -187,18 +194,52 @@ origin_for(
     return origin_create(outbound, request, ret_origin);
 }
 
+static void
+pools_add(struct outbound *outbound, struct outbound_pools *pools)
+{
+    *pools = (struct outbound_pools){.origins = outbound->origin_count};
+    LIST_FOREACH_SAFE (&outbound->origins, link) {
+        struct net_client_counters counters;
+        net_client_count(CONTAINER_OF(link, struct origin, link)->client, &counters);
+        pools->connections += counters.connections;
+        pools->waiting += counters.waiting;
+    }
+}
+
 /* Connections that rest take up descriptors, which the whole process shares. */
 static void
 trim(struct outbound *outbound)
 {
-    uint64_t count = 0;
-    LIST_FOREACH_SAFE (&outbound->origins, link) {
-        struct net_client_counters counters;
-        net_client_count(CONTAINER_OF(link, struct origin, link)->client, &counters);
-        count += counters.connections;
-    }
-    if (count > outbound->parts.settings.connections_max) {
+    struct outbound_pools pools;
+    pools_add(outbound, &pools);
+    if (pools.connections > outbound->parts.settings.connections_max) {
         (void)make_room(outbound);
+    }
+}
+
+/* On the owner's thread, whose list it is. */
+static void
+look_run(struct os_task *task)
+{
+    struct outbound *outbound = CONTAINER_OF(task, struct outbound, look_task);
+    struct outbound_pools pools;
+    pools_add(outbound, &pools);
+    atomic_store(&outbound->origins_seen, pools.origins);
+    atomic_store(&outbound->connections_seen, pools.connections);
+    atomic_store(&outbound->waiting_seen, pools.waiting);
+    atomic_store(&outbound->looking, false);
+}
+
+void
+outbound_count(struct outbound *outbound, struct outbound_pools *ret_pools)
+{
+    *ret_pools = (struct outbound_pools){
+        .origins = atomic_load(&outbound->origins_seen),
+        .connections = atomic_load(&outbound->connections_seen),
+        .waiting = atomic_load(&outbound->waiting_seen),
+    };
+    if (!atomic_exchange(&outbound->looking, true)) {
+        os_post(outbound->parts.owner, &outbound->look_task);
     }
 }
 
@@ -307,6 +348,7 @@ outbound_create(const struct outbound_parts *parts, struct outbound **ret_outbou
         return ERR_MEMORY;
     }
     outbound->port.send = send;
+    outbound->look_task.run = look_run;
     outbound->parts = *parts;
     list_init(&outbound->origins);
     map_init(&outbound->by_name, parts->settings.origins_max);

@@ -51,6 +51,38 @@ payments_unhex(struct span text)
     return id;
 }
 
+/* The trace of the request that moves it now, which what is done later links to. */
+static void
+remember_trace(struct payments_flow *flow, const struct payments_attempt *attempt)
+{
+    struct span trace = resource_trace_parent(flow->op);
+    if (flow->refund != NULL && attempt == &flow->refund->attempt) {
+        resource_trace_about(flow->op, "tael.payment_intent", flow->refund->payment_intent);
+        flow->refund->trace = trace;
+    } else if (flow->intent != NULL && attempt == &flow->intent->attempt) {
+        resource_trace_about(flow->op, "tael.payment_intent", flow->intent->header.id);
+        flow->intent->trace = trace;
+    }
+}
+
+/* A sweep has a trace of its own, linked to that of the request. */
+static void
+follow_trace(struct payments_flow *flow, const struct payments_attempt *attempt)
+{
+    if (resource_op_request(flow->op) != NULL) {
+        return;
+    }
+    bool of_refund = flow->refund != NULL && attempt == &flow->refund->attempt;
+    bool of_intent = flow->intent != NULL && attempt == &flow->intent->attempt;
+    struct span linked = of_refund   ? flow->refund->trace
+                         : of_intent ? flow->intent->trace
+                                     : SPAN_EMPTY;
+    resource_trace_begin(flow->op, "resume payment", linked);
+    if (flow->intent != NULL) {
+        resource_trace_about(flow->op, "tael.payment_intent", flow->intent->header.id);
+    }
+}
+
 bool
 payments_attempt_open(
     struct payments_flow *flow, struct payments_attempt *attempt, const char *kind, int64_t amount)
@@ -75,6 +107,7 @@ payments_attempt_open(
     flow->attempt_id = id;
     flow->reserved_amount = amount;
     flow->reserved_at = attempt->began;
+    remember_trace(flow, attempt);
     return true;
 }
 
@@ -99,6 +132,7 @@ void
 payments_attempt_resume(struct payments_flow *flow, const struct payments_attempt *attempt)
 {
     ASSERT(payments_attempt_is_open(attempt));
+    follow_trace(flow, attempt);
     flow->attempt_id = payments_unhex(attempt->id);
     flow->reserved_amount = attempt->amount;
     flow->reserved_at = attempt->began;

@@ -110,5 +110,6 @@ payments_balance_retrieve(struct resource_op *op)
     read->request.out.accounts = accounts;
     read->request.reply_to = resource_op_executor(op);
     read->request.done = looked_up;
+    read->request.trace = resource_op_trace(op);
     payments->parts.ledger->submit(payments->parts.ledger, &read->request);
 }

@@ -94,6 +94,7 @@ struct payments_intent {
     int64_t due; /* when the sweeper must look at it; 0: never */
     struct payments_challenge challenge;
     struct payments_attempt attempt;
+    struct span trace; /* traceparent of the request that moved it last; not shown */
 };
 
 enum {
@@ -155,6 +156,7 @@ struct payments_refund {
     struct span reference; /* its id at the rail and in the books, 32 hex digits */
     int64_t due;
     struct payments_attempt attempt;
+    struct span trace; /* as an intent's */
 };
 
 enum {

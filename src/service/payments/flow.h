@@ -388,6 +388,7 @@ void payments_qr_decode(struct resource_op *op);
 void payments_qr_pay(struct resource_op *op);
 void payments_qr_page_show(struct resource_op *op);
 void payments_intent_retrieve(struct resource_op *op);
+void payments_intent_trace(struct resource_op *op); /* trace.c */
 void payments_intent_update(struct resource_op *op);
 void payments_intent_list(struct resource_op *op);
 void payments_intent_search(struct resource_op *op);

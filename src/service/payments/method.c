@@ -132,6 +132,7 @@ method_from_test_token(struct payments_flow *flow, struct span token)
     struct port_vault *vault = flow->payments->parts.vault;
     flow->tokenize.reply_to = resource_op_executor(flow->op);
     flow->tokenize.done = test_token_done;
+    flow->tokenize.trace = resource_op_trace(flow->op);
     flow->tokenize.scope = resource_op_caller(flow->op)->scope;
     flow->tokenize.test_token = token;
     vault->tokenize(vault, &flow->tokenize);

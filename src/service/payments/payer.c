@@ -136,6 +136,7 @@ payments_payer_choose(struct payments_flow *flow)
     flow->mobile = (struct port_mobile_request){
         .reply_to = resource_op_executor(flow->op),
         .done = code_used,
+        .trace = resource_op_trace(flow->op),
         .scope = resource_op_caller(flow->op)->scope,
     };
     memcpy(flow->mobile.code, code.data, code.size);

@@ -198,6 +198,7 @@ create_accounts(struct payments_flow *flow)
     flow->ledger.pairs = NULL;
     flow->ledger.reply_to = resource_op_executor(flow->op);
     flow->ledger.done = accounts_done;
+    flow->ledger.trace = resource_op_trace(flow->op);
     flow->payments->parts.ledger->submit(flow->payments->parts.ledger, &flow->ledger);
 }
 
@@ -240,6 +241,7 @@ submit_transfers(struct payments_flow *flow)
     flow->ledger.pairs = NULL;
     flow->ledger.reply_to = resource_op_executor(flow->op);
     flow->ledger.done = transfers_done;
+    flow->ledger.trace = resource_op_trace(flow->op);
     flow->payments->parts.ledger->submit(flow->payments->parts.ledger, &flow->ledger);
 }
 

@@ -27,6 +27,7 @@ payments_rail_call(struct payments_flow *flow, void (*step)(struct payments_flow
     flow->rail_step = step;
     flow->rail.reply_to = resource_op_executor(flow->op);
     flow->rail.done = rail_done;
+    flow->rail.trace = resource_op_trace(flow->op);
     flow->rail.scope = resource_op_caller(flow->op)->scope;
     flow->rail.error = ERR_OK;
     flow->rail.answer = (struct port_rail_answer){.outcome = PORT_RAIL_UNKNOWN};

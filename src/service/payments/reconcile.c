@@ -358,6 +358,10 @@ reconcile_fired(struct os_timer *timer)
 {
     struct payments *payments = CONTAINER_OF(timer, struct payments, reconcile_timer);
     struct payments_reconciler *reconciler = payments->reconciler;
+    if (!resource_leads(payments->parts.runtime, "reconciling payments")) {
+        again_later(payments);
+        return;
+    }
     if (reconciler->scope_index >= reconciler->scope_count) {
         end_run(reconciler);
         again_later(payments);

@@ -269,6 +269,7 @@ begin(struct payments_flow *flow, int64_t amount)
         return;
     }
     number_refund(flow);
+    resource_trace_about(flow->op, "tael.refund", refund->header.id);
     refund->reference = payments_hex(flow->op, resource_derived_id(flow->attempt_id, "refund"));
     err_t error = save_attempt(flow);
     if (error != ERR_OK) {

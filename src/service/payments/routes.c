@@ -221,6 +221,12 @@ static const struct resource_param transaction_list_params[] = {
     }
 
 const struct resource_route payments_route_table[] = {
+    {
+        .method = "GET",
+        .pattern = "/v1/tael/payment_intents/:id/trace",
+        .handler = payments_intent_trace,
+        .permission = "payment_intents",
+    },
     ROUTE(
         "POST",
         "/v1/payment_intents",

@@ -4,7 +4,9 @@
  * drives each in an operation of its own, under the object's lock, so that it never meets a live
  * worker.
  *
- * The first sweep ignores leases: with an embedded store, whoever held them is dead.
+ * The first sweep ignores leases: with an embedded store, whoever held them is dead. Among several
+ * processes a lease holds until its time is over, by the database's clock; the object's lock, which
+ * they share, keeps the sweeper from a worker that lives. One of them sweeps for all.
  */
 #include "flow.h"
 
@@ -57,6 +59,15 @@ struct drive {
     uint64_t hash;
 };
 
+/* It was looked at before its lock was had: another process may have dealt with it, and has put it
+ * off then. */
+static bool
+is_put_off(const struct payments_flow *flow, int64_t due)
+{
+    return resource_is_shared(flow->payments->parts.runtime) &&
+           (due == 0 || due > (int64_t)resource_now_s(flow->op));
+}
+
 static void
 drive_refund(struct payments_flow *flow, struct span id)
 {
@@ -67,7 +78,7 @@ drive_refund(struct payments_flow *flow, struct span id)
         return;
     }
     flow->refund = document;
-    if (!payments_attempt_is_open(&flow->refund->attempt)) {
+    if (!payments_attempt_is_open(&flow->refund->attempt) || is_put_off(flow, flow->refund->due)) {
         resource_finish(flow->op);
         return;
     }
@@ -79,7 +90,9 @@ drive_intent(struct payments_flow *flow)
 {
     struct payments_intent *intent = flow->intent;
     const struct payments_attempt *attempt = &intent->attempt;
-    if (span_equal_cstr(attempt->kind, "authorize")) {
+    if (is_put_off(flow, intent->due)) {
+        resource_finish(flow->op);
+    } else if (span_equal_cstr(attempt->kind, "authorize")) {
         payments_authorize_resume(flow);
     } else if (span_equal_cstr(attempt->kind, "capture")) {
         payments_capture_resume(flow);
@@ -107,7 +120,9 @@ drive_setup(struct payments_flow *flow)
 {
     const struct payments_setup *setup = flow->setup;
     bool waits = span_equal_cstr(setup->status, "requires_action");
-    if (payments_attempt_is_open(&setup->attempt)) {
+    if (is_put_off(flow, setup->due)) {
+        resource_finish(flow->op);
+    } else if (payments_attempt_is_open(&setup->attempt)) {
         payments_setup_resume(flow);
     } else if (waits && setup->challenge.expires <= (int64_t)resource_now_s(flow->op)) {
         payments_setup_expire(flow);
@@ -321,6 +336,10 @@ static void
 sweep_fired(struct os_timer *timer)
 {
     struct payments *payments = CONTAINER_OF(timer, struct payments, sweep_timer);
+    if (!resource_leads(payments->parts.runtime, "sweeping payments")) {
+        sweep_again_later(payments->sweeper);
+        return;
+    }
     payments_settle_sweep(payments);
     err_t error =
         resource_start_internal(payments->parts.runtime, 0, payments, sweep, payments->sweeper);
@@ -335,7 +354,7 @@ payments_sweeper_start(struct payments *payments)
     payments->sweeper = calloc(1, sizeof(*payments->sweeper));
     ASSERT(payments->sweeper != NULL);
     payments->sweeper->payments = payments;
-    payments->sweeper->first = true;
+    payments->sweeper->first = !resource_is_shared(payments->parts.runtime);
     payments->sweep_timer.fire = sweep_fired;
     payments->parts.loop->ops->timer_arm(
         payments->parts.loop, &payments->sweep_timer, os_monotonic_ns(payments->parts.clock) + 1);

@@ -106,6 +106,7 @@ reserve(struct payments_flow *flow, struct span wallet, enum port_wallet_directi
     flow->wallet = (struct port_wallet_request){
         .reply_to = resource_op_executor(flow->op),
         .done = reserve_done,
+        .trace = resource_op_trace(flow->op),
         .operation = PORT_WALLET_RESERVE,
         .movement = movement(flow, wallet, direction),
     };
@@ -191,6 +192,7 @@ payments_wallet_lookup(
     flow->wallet = (struct port_wallet_request){
         .reply_to = resource_op_executor(flow->op),
         .done = lookup_done,
+        .trace = resource_op_trace(flow->op),
         .operation = PORT_WALLET_LOOKUP,
         .movement = {.scope = resource_op_caller(flow->op)->scope},
     };

@@ -7,6 +7,7 @@
 #include "card.h"
 #include "cvc.h"
 #include "keys.h"
+#include "trace/span.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -341,6 +342,20 @@ run_tokenize(struct os_task *task)
 }
 
 static void
+tokenize_traced(const struct port_vault_tokenize *request)
+{
+    struct trace_span span;
+    if (request->trace_began_ns != 0) {
+        trace_span_start_at(
+            &request->trace, TRACE_INTERNAL, "vault tokenize", request->trace_began_ns, &span);
+        if (request->error != ERR_OK) {
+            trace_span_fail(&span, err_name(request->error));
+        }
+        trace_span_end(&span);
+    }
+}
+
+static void
 group_end(struct os_group_hook *hook)
 {
     struct vault *vault = CONTAINER_OF(hook, struct vault, hook);
@@ -358,6 +373,7 @@ group_end(struct os_group_hook *hook)
         if (request->error == ERR_OK) {
             request->error = error;
         }
+        tokenize_traced(request);
         task->run = run_tokenize_done;
         os_post(request->reply_to, task);
         task = next;
@@ -369,6 +385,7 @@ port_tokenize(struct port_vault *port, struct port_vault_tokenize *request)
 {
     struct vault *vault = CONTAINER_OF(port, struct vault, port);
     request->vault = vault;
+    request->trace_began_ns = trace_now_ns(&request->trace);
     request->task.run = run_tokenize;
     os_post(os_loop_executor(vault->parts.loop), &request->task);
 }
@@ -436,6 +453,8 @@ run_network_submit(struct os_task *task)
     struct vault *vault = request->vault;
     request->error =
         request->rail->operation == PORT_RAIL_AUTHORIZE ? put_card_in(vault, request) : ERR_OK;
+    trace_span_add(
+        &request->trace, "vault card", request->trace_began_ns, trace_now_ns(&request->trace));
     if (request->error != ERR_OK) {
         explicit_bzero(&request->card, sizeof(request->card));
         task->run = run_network_done;
@@ -450,6 +469,7 @@ network_submit(struct port_network *network, struct port_network_request *reques
 {
     struct vault *vault = CONTAINER_OF(network, struct vault, network);
     request->vault = vault;
+    request->trace_began_ns = trace_now_ns(&request->trace);
     request->task.run = run_network_submit;
     os_post(os_loop_executor(vault->parts.loop), &request->task);
 }

@@ -62,6 +62,20 @@ wallets_number(const struct resource_type *type, struct span id)
     return number;
 }
 
+/* By which its trace is found, and for a transfer what a sweep links to. */
+static void
+remember_trace(struct wallets_flow *flow, const struct wallets_attempt *attempt)
+{
+    if (flow->transfer != NULL && attempt == &flow->transfer->attempt) {
+        resource_trace_about(flow->op, "tael.wallet_transfer", flow->transfer->header.id);
+        flow->transfer->trace = resource_trace_parent(flow->op);
+    } else if (flow->withdrawal != NULL && attempt == &flow->withdrawal->attempt) {
+        resource_trace_about(flow->op, "tael.wallet_withdrawal", flow->withdrawal->header.id);
+    } else if (flow->hold != NULL && attempt == &flow->hold->attempt) {
+        resource_trace_about(flow->op, "tael.wallet_hold", flow->hold->header.id);
+    }
+}
+
 void
 wallets_attempt_open(struct wallets_flow *flow, struct wallets_attempt *attempt, const char *kind)
 {
@@ -70,12 +84,19 @@ wallets_attempt_open(struct wallets_flow *flow, struct wallets_attempt *attempt,
     attempt->kind = span_from_cstr(kind);
     attempt->key = resource_op_idempotency_key(flow->op);
     attempt->began = (int64_t)resource_now_s(flow->op);
+    remember_trace(flow, attempt);
 }
 
 void
 wallets_attempt_resume(struct wallets_flow *flow, const struct wallets_attempt *attempt)
 {
     ASSERT(wallets_attempt_is_open(attempt));
+    if (resource_op_request(flow->op) == NULL) {
+        resource_trace_begin(
+            flow->op,
+            "resume wallet operation",
+            flow->transfer == NULL ? SPAN_EMPTY : flow->transfer->trace);
+    }
     if (attempt->key.size != 0) {
         resource_adopt_key(flow->op, attempt->key);
     }

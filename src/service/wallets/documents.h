@@ -64,6 +64,7 @@ struct wallets_transfer {
     struct span metadata; /* JSON object */
     int64_t due;
     struct wallets_attempt attempt; /* send */
+    struct span trace;              /* traceparent of the request that made it; not shown */
 };
 
 enum {

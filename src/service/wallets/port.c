@@ -7,6 +7,7 @@
 
 #include "base/assert.h"
 #include "base/list.h"
+#include "trace/span.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -58,6 +59,7 @@ answer_and_finish(struct resource_op *op)
     struct asked *asked = resource_op_state(op);
     struct port_wallet_request *request = asked->request;
     asked->request = NULL;
+    resource_trace_leave(op);
     answer(request);
     resource_finish(op);
 }
@@ -113,6 +115,11 @@ serve(struct resource_op *op)
         return;
     }
     asked->request = request;
+    resource_trace_join(
+        op,
+        request->operation == PORT_WALLET_RESERVE ? "wallet reserve" : "wallet lookup",
+        &request->trace,
+        request->trace_began_ns);
     resource_op_set_state(op, asked);
     resource_op_on_end(op, ended, asked);
     struct wallets_wallet *wallet = NULL;
@@ -146,7 +153,10 @@ arrived(struct os_task *task)
     if (error != ERR_OK) {
         request->error = error;
         answer(request);
+        return;
     }
+    resource_expect(
+        wallets->parts.runtime, request->movement.scope, span_from_cstr(request->movement.wallet));
 }
 
 static void
@@ -154,6 +164,7 @@ submit(struct port_wallet *port, struct port_wallet_request *request)
 {
     struct wallets *wallets = wallets_of(port);
     request->wallet = wallets;
+    request->trace_began_ns = trace_now_ns(&request->trace);
     request->error = ERR_OK;
     request->outcome = PORT_WALLET_OK;
     request->code[0] = '\0';

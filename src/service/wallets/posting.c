@@ -61,6 +61,7 @@ submit(struct wallets_flow *flow, void (*done)(struct port_ledger_request *reque
 {
     flow->ledger.reply_to = resource_op_executor(flow->op);
     flow->ledger.done = done;
+    flow->ledger.trace = resource_op_trace(flow->op);
     flow->wallets->parts.ledger->submit(flow->wallets->parts.ledger, &flow->ledger);
 }
 

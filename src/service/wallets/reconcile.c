@@ -485,6 +485,10 @@ reconcile_fired(struct os_timer *timer)
 {
     struct wallets *wallets = CONTAINER_OF(timer, struct wallets, reconcile_timer);
     struct wallets_reconciler *reconciler = wallets->reconciler;
+    if (!resource_leads(wallets->parts.runtime, "reconciling wallets")) {
+        again_later(wallets);
+        return;
+    }
     if (reconciler->scope_index >= reconciler->scope_count) {
         end_run(reconciler);
         again_later(wallets);

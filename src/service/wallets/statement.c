@@ -251,6 +251,7 @@ submit(struct wallets_statement *statement, void (*done)(struct port_ledger_requ
     flow->ledger.in.filter = &statement->filter;
     flow->ledger.reply_to = resource_op_executor(flow->op);
     flow->ledger.done = done;
+    flow->ledger.trace = resource_op_trace(flow->op);
     flow->wallets->parts.ledger->submit(flow->wallets->parts.ledger, &flow->ledger);
 }
 

@@ -189,8 +189,11 @@ drive_locked(struct resource_op *op)
         resource_internal(op, error, "document to drive");
         return;
     }
-    if (due_of(drive->kind, document) == 0) {
-        resource_finish(op); /* somebody ended it meanwhile */
+    const struct wallets *wallets = resource_op_service(op);
+    int64_t due = due_of(drive->kind, document);
+    bool put_off = resource_is_shared(wallets->parts.runtime) && due > (int64_t)resource_now_s(op);
+    if (due == 0 || put_off) {
+        resource_finish(op); /* somebody dealt with it meanwhile */
         return;
     }
     struct wallets_flow *flow = wallets_flow_create(op);
@@ -342,6 +345,10 @@ static void
 sweep_fired(struct os_timer *timer)
 {
     struct wallets *wallets = CONTAINER_OF(timer, struct wallets, sweep_timer);
+    if (!resource_leads(wallets->parts.runtime, "sweeping wallets")) {
+        sweep_again_later(wallets->sweeper);
+        return;
+    }
     err_t error =
         resource_start_internal(wallets->parts.runtime, 0, wallets, sweep, wallets->sweeper);
     if (error != ERR_OK) {
@@ -355,7 +362,7 @@ wallets_sweeper_start(struct wallets *wallets)
     wallets->sweeper = calloc(1, sizeof(*wallets->sweeper));
     ASSERT(wallets->sweeper != NULL);
     wallets->sweeper->wallets = wallets;
-    wallets->sweeper->first = true;
+    wallets->sweeper->first = !resource_is_shared(wallets->parts.runtime);
     wallets->sweep_timer.fire = sweep_fired;
     os_timer_arm(
         wallets->parts.loop, &wallets->sweep_timer, os_monotonic_ns(wallets->parts.clock) + 1);

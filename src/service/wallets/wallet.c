@@ -80,6 +80,19 @@ search_each(void *context, void *document)
     return true;
 }
 
+/* Nobody else gives this text to a wallet of the currency at the same time. */
+static err_t
+guard(struct resource_op *op, uint32_t column, struct span text, struct span currency)
+{
+    struct span name = arena_format(
+        resource_op_arena(op),
+        "wallet %s %.*s %.*s",
+        wallets_wallet_type.kind->columns[column].name,
+        SPAN_PRINTF(currency),
+        SPAN_PRINTF(text));
+    return name.size == 0 ? ERR_FULL : resource_guard(op, name);
+}
+
 /* The one wallet of a currency that has this text in a column, or NULL. Closed ones keep neither
  * aliases nor their customer's place. */
 static err_t
@@ -194,7 +207,10 @@ read_alias(struct resource_op *op, struct wallets_wallet *wallet, const struct a
     if (!wallets_alias_normalize(param->kind, text, resource_op_arena(op), alias)) {
         return refuse_alias(op, param->name, text);
     }
-    err_t error = search_by(op, param->column, *alias, wallet->currency, &search);
+    err_t error = guard(op, param->column, *alias, wallet->currency);
+    if (error == ERR_OK) {
+        error = search_by(op, param->column, *alias, wallet->currency, &search);
+    }
     if (error != ERR_OK) {
         resource_internal(op, error, "wallet by alias");
         return false;
@@ -278,8 +294,11 @@ check_is_first(struct wallets_flow *flow)
 {
     struct search search;
     const struct wallets_wallet *wallet = flow->wallet;
-    err_t error =
-        search_by(flow->op, WALLETS_WALLET_CUSTOMER, wallet->customer, wallet->currency, &search);
+    err_t error = guard(flow->op, WALLETS_WALLET_CUSTOMER, wallet->customer, wallet->currency);
+    if (error == ERR_OK) {
+        error = search_by(
+            flow->op, WALLETS_WALLET_CUSTOMER, wallet->customer, wallet->currency, &search);
+    }
     if (error != ERR_OK) {
         resource_internal(flow->op, error, "wallet of customer");
         return false;

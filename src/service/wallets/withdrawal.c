@@ -299,6 +299,7 @@ call_bank(struct wallets_flow *flow, enum port_rail_operation operation, wallets
         resource_monotonic_ns(flow->op) + (uint64_t)parts->settings.rail_timeout_ms * OS_NS_PER_MS;
     flow->rail.reply_to = resource_op_executor(flow->op);
     flow->rail.done = rail_done;
+    flow->rail.trace = resource_op_trace(flow->op);
     flow->step = step;
     parts->bank_rail->submit(parts->bank_rail, &flow->rail);
 }

@@ -25,6 +25,7 @@
 #include "trace/log.h"
 
 struct api;
+struct trace_recorder;
 struct trace_metric;
 
 /* The routes of one service; borrowed, constant. */
@@ -40,8 +41,13 @@ struct api_health {
     void *context;
     /* On the net loop; may not block. False: not ready, and `why` has a few words. */
     bool (*ready)(void *context, struct buf *why);
+    /* The same, for whether everything has been loaded and begun its work: once true, for ever. */
+    bool (*started)(void *context, struct buf *why);
     /* Appends metrics beyond the front's own, as Prometheus text. On the net loop. */
     void (*metrics)(void *context, struct buf *out);
+    /* What else operators may ask for, where metrics are shown. True: it will answer the exchange
+     * by net_answer. On the net loop. */
+    bool (*operate)(void *context, struct net_exchange *exchange);
 };
 
 struct api_parts {
@@ -52,6 +58,8 @@ struct api_parts {
     struct os_clock *clock;
     struct os_entropy *entropy;
     struct trace_log *log;
+    struct trace_recorder *recorder; /* of spans; NULL: nothing is recorded */
+    bool trace_trust;                /* traces that clients began go on here */
     const struct api_routes *tables; /* of the services; the front adds its own */
     uint32_t table_count;
     struct api_health health;
@@ -79,7 +87,8 @@ void api_destroy(struct api **api);
 
 /* Of the public listener. */
 struct net_server_hooks api_hooks(struct api *api);
-/* Of the operators' listener: /livez, /readyz and /metrics only, for anybody who can reach it. */
-struct net_server_hooks api_admin_hooks(struct api *api);
+/* The front's own metrics, as Prometheus text: they are on the public listener too if
+ * metrics_on_main. Any thread. */
+void api_metrics_append(const struct api *api, struct buf *out);
 
 #endif

@@ -34,6 +34,9 @@ struct setting {
     const char *unit; /* for --help: "connections"; may be NULL */
     const char *help; /* one sentence */
     bool secret;      /* never printed back */
+    /* The usual name of an environment variable that means the same (OTEL_SERVICE_NAME); the TAEL_*
+     * one goes before it. NULL: none. */
+    const char *variable;
 };
 
 #define SETTING_MESSAGE_SIZE 256

@@ -11,6 +11,10 @@
  * from the body) is NULL in the column. So the body alone is the truth, and a column that a later
  * program adds is filled from the bodies.
  *
+ * With SQLite one process has the database. PostgreSQL serves several at once (`shared`): a write
+ * may then lose against another process's, which commit finds out, and commit leaves out whoever
+ * lost. A text with a zero byte, or that is not UTF-8, is ERR_INVALID there.
+ *
  * Threads: one loop owns a `struct document_store`; no call may come from another thread. It may
  * be opened on one thread and handed to the loop before the loop starts.
  *
@@ -48,6 +52,10 @@ struct document_column {
     bool across_scopes;
     /* A text whose index ignores the case of ASCII letters: filters may do so too. */
     bool any_case;
+    /* No two rows of a scope (of all, across scopes) have the same value: of an indexed column, for
+     * what is looked up before it is inserted. A shared store holds it, by the index; alone, who
+     * looks up does. */
+    bool unique;
 };
 
 /* Constant tables of the services; the store creates and migrates the SQL tables from them. */
@@ -71,8 +79,10 @@ struct document_row {
     struct span body; /* JSON text */
     struct document_value columns[DOCUMENT_COLUMNS_MAX];
     /* update: bits of the columns that are as they were read. They are not written, which spares
-     * the pages of their indexes. */
+     * the pages of their indexes. They carry their values all the same. */
     uint32_t unchanged_columns;
+    /* insert: a row that another process has written meanwhile stays, and nobody has lost. */
+    bool unless_there;
 };
 
 /* Equality on one column; is_null matches the rows without a value. */
@@ -129,12 +139,14 @@ struct document_store_ops {
         struct span id,
         struct arena *arena,
         struct document_row *ret_row);
-    /* Between begin and commit, as are update and remove. ERR_EXISTS. */
+    /* Between begin and commit, as are update and remove. ERR_EXISTS; in a shared store only if
+     * the row is of this transaction or was read in it: else the commit finds out. */
     err_t (*insert)(
         struct document_store *store,
         const struct document_kind *kind,
         const struct document_row *row);
-    /* row->version is the version that was read; the stored one becomes version + 1. ERR_STALE. */
+    /* row->version is the version that was read; the stored one becomes version + 1. ERR_STALE; in
+     * a shared store it may be the commit that finds out. */
     err_t (*update)(
         struct document_store *store,
         const struct document_kind *kind,
@@ -159,18 +171,65 @@ struct document_store_ops {
     void (*close)(struct document_store *store);
 };
 
+/* A row, or a list, that somebody is about to ask for. */
+struct document_wish {
+    const struct document_kind *kind;
+    uint64_t scope;
+    struct span id;
+    const struct document_query *query; /* NULL: the row `id` */
+};
+
+struct document_lock {
+    uint64_t scope;
+    struct span id;
+    bool granted;
+};
+
+/*
+ * What a store has that several processes share. Everything is called by the owner's thread, but
+ * for what is said to be thread-safe.
+ */
+struct document_shared_ops {
+    /* On whose behalf the next calls read and write; NULL: nobody's in particular. */
+    void (*owner)(struct document_store *store, const void *owner);
+    /* After a commit: another process changed a row first that this owner wrote, or wrote on from
+     * what one that lost had written. Nothing of it was written (ERR_STALE is its outcome); the
+     * others' writes were. A commit whose owners all lost answers ERR_STALE. */
+    bool (*lost)(struct document_store *store, const void *owner);
+    /* Asks for all of it in one round trip; get and list then find it, until the transaction ends
+     * or maintain is called. Never necessary. */
+    err_t (*prefetch)(
+        struct document_store *store, const struct document_wish *wishes, uint32_t count);
+    /* One process at a time holds a lock, until unlock or until its connection ends. One round
+     * trip for all of them; what was read before is read again. */
+    err_t (*lock)(struct document_store *store, struct document_lock *locks, uint32_t count);
+    /* When the open transaction, if there is one, has ended. */
+    void (*unlock)(struct document_store *store, uint64_t scope, struct span id);
+    /* Whether this process is the one that does this work, which is named by a constant text;
+     * takes it over when nobody does. */
+    bool (*lead)(struct document_store *store, const char *work);
+    /* How much the database's clock is ahead of this machine's. Thread-safe. */
+    int64_t (*clock_ahead_ns)(struct document_store *store);
+    /* Thread-safe. */
+    bool (*connected)(struct document_store *store);
+    /* How often the database was asked and waited for. */
+    uint64_t (*round_trips)(struct document_store *store);
+};
+
 struct document_store {
     const struct document_store_ops *ops;
+    const struct document_shared_ops *shared; /* NULL: this process is the only one */
 };
 
 #define DOCUMENT_MESSAGE_SIZE 256
 
 /*
- * Opens, creates or migrates. `url` is sqlite:FILE (or sqlite::memory: for tests). Migrations are
- * numbered and run in one transaction each: a kind that is new gets its table, a column that is new
- * is added and filled from the bodies. A database that a newer program wrote (a layout or a column
- * that is not known here) answers ERR_VERSION; one that another process has open ERR_LOCKED. The
- * message says what is wrong, with the file. The kinds must outlive the store.
+ * Opens, creates or migrates. `url` is sqlite:FILE (or sqlite::memory: for tests), or
+ * postgres://..., a connection URI of libpq (postgresql.org/docs/15/libpq-connect.html). Migrations
+ * are numbered and run in one transaction each: a kind that is new gets its table, a column that is
+ * new is added and filled from the bodies. A database that a newer program wrote (a layout that is
+ * not known here, in SQLite also a column) answers ERR_VERSION; a file that another process has
+ * open ERR_LOCKED. The message says what is wrong, with the file. The kinds must outlive the store.
  */
 MUST_USE err_t document_store_open(
     const char *url,

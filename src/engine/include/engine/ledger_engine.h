@@ -16,6 +16,7 @@
 #ifndef ENGINE_LEDGER_ENGINE_H
 #define ENGINE_LEDGER_ENGINE_H
 
+#include "base/buf.h"
 #include "os/clock.h"
 #include "os/loops.h"
 #include "port/ledger.h"
@@ -77,6 +78,10 @@ struct ledger_engine_status {
     uint32_t accounts;
     uint32_t pendings;
 };
+
+/* Appends how large groups were and how long they took to become durable, of all engines of this
+ * process, as Prometheus text. Any thread. */
+void ledger_engine_metrics_render(struct buf *out);
 
 /* From any thread; the counters are read one by one. */
 void ledger_engine_status(struct ledger_engine *engine, struct ledger_engine_status *ret_status);

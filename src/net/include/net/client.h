@@ -21,7 +21,8 @@
  *
  * A call that met a pooled connection which the server had just closed, so that no byte of an
  * answer came, is sent once more on a new connection if that is safe: GET, HEAD, or with an
- * Idempotency-Key. There are no other retries here.
+ * Idempotency-Key; or only if none of it had left, see net_call.repeat. There are no other retries
+ * here: those are upstream's.
  */
 #ifndef NET_CLIENT_H
 #define NET_CLIENT_H
@@ -39,6 +40,8 @@ struct net_origin {
     const char *host; /* a name or a numeric address, at most 253 bytes */
     uint16_t port;
     struct net_tls *tls; /* NULL: plain. Borrowed until the client is destroyed */
+    /* Who it is, for the Host header and for TLS, if `host` is only where it is. NULL: host. */
+    const char *name;
 };
 
 /* Where a client may connect to. It counts what a name resolves to, each time it does: a name that
@@ -63,6 +66,12 @@ struct net_client_settings {
 /* 64 connections, 4,096 waiting, 5 s to connect, 20 s idle, answers up to 16 MiB. */
 extern const struct net_client_settings net_client_settings_default;
 
+/* What is sent once more, after a pooled connection failed without a byte of an answer. */
+enum net_repeat {
+    NET_REPEAT_SAFE, /* what is safe by its method or its Idempotency-Key, and what was not sent */
+    NET_REPEAT_UNSENT, /* only what was not sent: whoever calls counts what the server may see */
+};
+
 /* One request and its answer. Zero it, fill the first part. Everything that it points to stays
  * as it is until `done` runs. */
 struct net_call {
@@ -71,9 +80,11 @@ struct net_call {
     enum http_method method; /* not HTTP_METHOD_OTHER */
     struct span target;      /* "/v1/charges?limit=3" */
     struct span content_type;
+    struct span host; /* the Host header, empty: the origin's */
     const struct http_header *headers;
     size_t header_count;
     struct span body;
+    enum net_repeat repeat;
     uint32_t timeout_ms; /* total, from net_client_start; 0: 30 s */
     struct os_executor *reply_to;
     void (*done)(struct net_call *call); /* posted to reply_to, exactly once */
@@ -83,8 +94,9 @@ struct net_call {
     err_t result;
     err_t cause; /* why, if result is ERR_OUTCOME_UNKNOWN */
     unsigned status;
-    struct buf answer;   /* the decoded body; the call's until released */
-    bool cut;            /* there was more of it than settings.answer_cut_bytes */
+    struct buf answer; /* the decoded body; the call's until released */
+    bool stale;        /* a connection that had served before failed without a byte of an answer */
+    bool cut;          /* there was more of it than settings.answer_cut_bytes */
     uint64_t started_ns; /* monotonic */
     uint64_t ended_ns;
 
@@ -97,9 +109,10 @@ struct net_call {
     struct buf head_text;
     struct net_call *previous;
     uint32_t state;
-    bool sent;     /* bytes of it may have left */
-    bool repeated; /* the one repeat was used */
-    bool safe;     /* may be repeated */
+    bool cancelled; /* before it had started */
+    bool sent;      /* bytes of it may have left */
+    bool repeated;  /* the one repeat was used */
+    bool safe;      /* may be repeated */
 };
 
 /* The value of the answer's first header with that name; SPAN_EMPTY without one. */
@@ -120,6 +133,11 @@ MUST_USE err_t net_client_create(
  * come through `done`. */
 void net_client_start(struct net_client *client, struct net_call *first);
 
+/* On the loop's thread, between net_client_start and `done`: ends the call, and the connection that
+ * carries it. `done` comes as always, with ERR_CLOSED or ERR_OUTCOME_UNKNOWN, unless it had ended
+ * already. */
+void net_client_cancel(struct net_call *call);
+
 /* Starts the call and waits for its end. `reply_to` and `done` are set by it. Not from the loop's
  * thread; the loop must be running. Returns call->result. */
 MUST_USE err_t net_client_call_blocking(struct net_client *client, struct net_call *call);
@@ -128,7 +146,9 @@ MUST_USE err_t net_client_call_blocking(struct net_client *client, struct net_ca
  * waits for that. Nothing is started on it any more. Not from the loop's thread; the loop must be
  * running. */
 void net_client_stop(struct net_client *client);
-/* After net_client_stop, or if the loop never ran. Accepts NULL. */
+/* The same from the loop's thread, without waiting: `closed` is run there when it is done. */
+void net_client_close(struct net_client *client, struct os_task *closed);
+/* After net_client_stop or net_client_close, or if the loop never ran. Accepts NULL. */
 void net_client_destroy(struct net_client **client);
 
 /* Counters since creation, except the gauges. */

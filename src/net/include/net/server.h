@@ -1,5 +1,6 @@
 /*
- * An HTTP/1.1 server on a net loop: TCP and TLS listeners, pipelining, deadlines, limits, drain.
+ * An HTTP server on a net loop: TCP and TLS listeners, HTTP/1.1 with pipelining and HTTP/2 where
+ * the listener's net_tls offers it, deadlines, limits, drain. A handler sees no difference.
  *
  *     net_server_create(loop, &net_server_settings_default, &hooks, &server);
  *     net_server_listen(server, &(struct net_listen){.address = "127.0.0.1"}, &port);
@@ -48,6 +49,8 @@ struct net_answer {
     const struct http_header *headers; /* not those that the writer decides, see http/writer.h */
     size_t header_count;
     struct buf body; /* moved: the server releases it. A HEAD request's is measured, not sent */
+    /* Of a HEAD request's answer without a body here, as a gateway has it: its Content-Length. */
+    uint64_t head_length;
 };
 
 /* One request and its answer. */
@@ -70,6 +73,10 @@ struct net_exchange {
     void *user;
     struct net_answer answer;
 };
+
+/* Whether the client presented a certificate, verified by net_tls_require_client's authorities,
+ * with this DNS name. On the loop's thread, from on_requests, before net_answer. */
+bool net_exchange_peer_is(struct net_exchange *exchange, const char *name);
 
 /* Posts the answers of a chain back, from any thread, with one wake-up. status must be set.
  * The chain may mix exchanges of several servers. */
@@ -102,6 +109,9 @@ struct net_server_settings {
     uint32_t idle_timeout_ms;      /* without a byte of a next request */
     uint32_t write_timeout_ms;     /* for the client to take one whole answer */
     uint32_t linger_timeout_ms;    /* for the client to close after a closing answer */
+    /* When it stops: so long connections without a request stay, which may be about to send one;
+     * its answer closes. 0: they are closed at once. */
+    uint32_t drain_idle_ms;
 };
 
 /* 16,384 connections, 8,192 requests, 32 pipelined, 256 MiB, 4 MiB arena, http_limits_default;
@@ -127,13 +137,19 @@ struct net_listen {
 MUST_USE err_t
 net_server_listen(struct net_server *server, const struct net_listen *listen, uint16_t *ret_port);
 
+/* Listens where a listener of another server does, on the same socket: connections go to either,
+ * and none is lost when the other stops. `index` counts the other's net_server_listen. Before
+ * net_server_start of this one, while the other is not being stopped. ERR_FULL, ERR_IO. */
+MUST_USE err_t net_server_listen_beside(
+    struct net_server *server, const struct net_server *other, uint32_t index, struct net_tls *tls);
+
 /* Begins to accept. Any thread, once. */
 void net_server_start(struct net_server *server);
 
 /*
- * Drains: closes the listeners and idle connections, lets requests under way finish with
- * "Connection: close", closes after drain_ms whatever is still open, and returns when the handler
- * has answered every exchange. Not from the loop's thread. The loop must be running.
+ * Drains: closes the listeners and (after drain_idle_ms) idle connections, lets requests under way
+ * finish with "Connection: close", closes after drain_ms whatever is still open, and returns when
+ * the handler has answered every exchange. Not from the loop's thread. The loop must be running.
  */
 void net_server_stop(struct net_server *server, uint32_t drain_ms);
 /* After net_server_stop, or if it never started. Accepts NULL. */
@@ -160,6 +176,8 @@ struct net_server_counters {
     uint64_t bytes_out;                           /* before TLS encryption */
     uint64_t memory;                              /* gauge: what memory_max bounds */
     uint64_t memory_peak;                         /* the largest it was */
+    uint64_t http2_connections;                   /* since the beginning */
+    uint64_t http2_floods;                        /* connections ended for too many frames */
     uint64_t refused[HTTP_REFUSAL_TRUNCATED + 1]; /* by enum http_refusal */
 };
 

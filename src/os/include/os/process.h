@@ -36,6 +36,11 @@ struct os_usage {
     uint64_t cpu_system_ns;
     uint64_t rss_bytes;      /* now; 0 if not known */
     uint64_t rss_peak_bytes; /* so far */
+    uint64_t virtual_bytes;  /* now; 0 if not known, as are the following */
+    uint64_t threads;
+    uint64_t open_files;
+    uint64_t open_files_max;
+    uint64_t started_unix_s;
 };
 
 /* Of this process, all threads. */

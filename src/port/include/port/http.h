@@ -10,6 +10,7 @@
 #include "base/err.h"
 #include "base/span.h"
 #include "os/loop.h"
+#include "tracecontext/tracecontext.h"
 
 #define PORT_HTTP_HOST_MAX    253
 #define PORT_HTTP_HEADERS_MAX 8
@@ -31,6 +32,8 @@ struct port_http_request {
     struct os_task task;
     struct os_executor *reply_to;
     void (*done)(struct port_http_request *request);
+    struct trace_context trace; /* whose work it is; zero: nobody follows it */
+    uint64_t trace_began_ns;    /* the callee's, for its spans */
 
     struct span
         host; /* a name or a numeric address, without brackets; at most PORT_HTTP_HOST_MAX */

@@ -7,6 +7,7 @@
 
 #include "ledger/ledger.h"
 #include "os/loop.h"
+#include "tracecontext/tracecontext.h"
 
 enum port_ledger_operation {
     PORT_LEDGER_CREATE_ACCOUNTS,
@@ -61,6 +62,10 @@ struct port_ledger_request {
     struct port_ledger *port; /* the port's: where it was submitted */
     struct os_executor *reply_to;
     void (*done)(struct port_ledger_request *request); /* on reply_to's thread */
+    struct trace_context trace; /* whose work it is; zero: nobody follows it */
+    uint64_t trace_began_ns;    /* the callee's, for its spans */
+    uint64_t trace_executing_ns;
+    uint64_t trace_applied_ns;
 
     enum port_ledger_operation operation;
     uint32_t count; /* events or ids, at most LEDGER_BATCH_MAX */

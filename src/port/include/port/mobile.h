@@ -11,6 +11,7 @@
 #include "base/err.h"
 #include "base/id.h"
 #include "os/loop.h"
+#include "tracecontext/tracecontext.h"
 
 #define PORT_MOBILE_CODE_DIGITS 18
 
@@ -26,7 +27,9 @@ struct port_mobile_request {
     struct os_task task;
     struct os_executor *reply_to;
     void (*done)(struct port_mobile_request *request);
-    void *mobile; /* the service's, while the request is under way */
+    struct trace_context trace; /* whose work it is; zero: nobody follows it */
+    uint64_t trace_began_ns;    /* the callee's, for its spans */
+    void *mobile;               /* the service's, while the request is under way */
 
     uint64_t scope;
     char code[PORT_MOBILE_CODE_DIGITS + 1]; /* digits */

@@ -10,6 +10,7 @@
 #define PORT_NETWORK_H
 
 #include "port/rail.h"
+#include "tracecontext/tracecontext.h"
 
 /* Only between the vault and the network; wiped when the request is answered. */
 struct port_network_card {
@@ -23,6 +24,8 @@ struct port_network_request {
     struct os_task task;
     struct os_executor *reply_to;
     void (*done)(struct port_network_request *request);
+    struct trace_context trace;     /* whose work it is; zero: nobody follows it */
+    uint64_t trace_began_ns;        /* the callee's, for its spans */
     struct port_rail_request *rail; /* what is asked; owned by whoever asked the rail */
     struct port_network_card card;  /* AUTHORIZE: filled by the vault */
     struct port_rail_answer answer;

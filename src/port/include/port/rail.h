@@ -13,6 +13,7 @@
 #include "base/u128.h"
 #include "os/loop.h"
 #include "port/vault.h"
+#include "tracecontext/tracecontext.h"
 
 enum port_rail_operation {
     PORT_RAIL_AUTHORIZE, /* holds the amount at the issuer; with `capture` it is taken at once */
@@ -78,6 +79,8 @@ struct port_rail_request {
     struct os_task task;
     struct os_executor *reply_to;
     void (*done)(struct port_rail_request *request);
+    struct trace_context trace; /* whose work it is; zero: nobody follows it */
+    uint64_t trace_began_ns;    /* the callee's, for its spans */
 
     enum port_rail_operation operation;
     uint64_t scope;

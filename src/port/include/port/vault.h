@@ -11,6 +11,7 @@
 #include "base/err.h"
 #include "base/span.h"
 #include "os/loop.h"
+#include "tracecontext/tracecontext.h"
 
 #define PORT_VAULT_TOKEN_SIZE       40 /* "card_..." and a zero */
 #define PORT_VAULT_FINGERPRINT_SIZE 20 /* 16 characters and a zero */
@@ -52,7 +53,9 @@ struct port_vault_tokenize {
     struct os_task task;
     struct os_executor *reply_to;
     void (*done)(struct port_vault_tokenize *request);
-    void *vault; /* the vault's, while the request is under way */
+    struct trace_context trace; /* whose work it is; zero: nobody follows it */
+    uint64_t trace_began_ns;    /* the callee's, for its spans */
+    void *vault;                /* the vault's, while the request is under way */
     uint64_t scope;
     struct span number, cvc; /* the caller wipes them after done */
     struct span test_token;

@@ -22,6 +22,7 @@
 #include "base/id.h"
 #include "base/money.h"
 #include "os/loop.h"
+#include "tracecontext/tracecontext.h"
 
 #define PORT_WALLET_CODE_SIZE    40
 #define PORT_WALLET_MESSAGE_SIZE 200
@@ -55,7 +56,9 @@ struct port_wallet_request {
     struct os_task task;
     struct os_executor *reply_to;
     void (*done)(struct port_wallet_request *request);
-    void *wallet; /* the wallet service's, while the request is under way */
+    struct trace_context trace; /* whose work it is; zero: nobody follows it */
+    uint64_t trace_began_ns;    /* the callee's, for its spans */
+    void *wallet;               /* the wallet service's, while the request is under way */
 
     enum port_wallet_operation operation;
     struct port_wallet_movement movement; /* RESERVE fills in reserved_at */

@@ -8,6 +8,7 @@
 #ifndef RESOURCE_EVENT_H
 #define RESOURCE_EVENT_H
 
+#include "base/list.h"
 #include "resource/resource.h"
 
 /* The version that an event's object is shown in when the request named none. */
@@ -22,6 +23,7 @@ struct resource_event {
     struct span idempotency_key;
     struct span object;   /* JSON */
     struct span previous; /* JSON */
+    struct span trace;    /* traceparent of what caused it; not shown */
     /* Not stored. What to show instead of asking the watch, if there is a body to be repeated. */
     bool pending_is_given;
     int64_t pending_webhooks;
@@ -33,12 +35,26 @@ enum {
 
 extern const struct resource_type resource_event_type;
 
-/* Hooks on the runtime's loop; each may read through the operation, none may write. */
-struct resource_event_watch {
+/* Who wants to know of new events. On the runtime's loop. */
+struct resource_event_listener {
+    struct list_link link; /* the runtime's */
     void *context;
     /* An event was written in this scope. May start an internal operation, which then finds it,
-     * usually in the same transaction. */
+     * usually in the same transaction. Must not write itself. */
     void (*emitted)(void *context, uint64_t scope);
+};
+
+/* Before the loop runs; the listener lives until the runtime is destroyed, or its loop stopped. */
+void resource_listen_events(
+    struct resource_runtime *runtime, struct resource_event_listener *listener);
+
+/* What is known of an event's webhooks. Hooks on the runtime's loop; each may read through the
+ * operation, none but `written` may write. */
+struct resource_event_watch {
+    void *context;
+    /* An event was written, by this operation: what the hook writes lives and dies with it. An
+     * error is the operation's. NULL: nobody cares. */
+    err_t (*written)(void *context, struct resource_op *op, const struct resource_event *event);
     /* How many webhooks of the event were not delivered (yet). */
     err_t (*pending)(
         void *context, struct resource_op *op, struct span event_id, int64_t *ret_count);

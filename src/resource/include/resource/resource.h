@@ -36,9 +36,11 @@
 #include "os/entropy.h"
 #include "os/loop.h"
 #include "port/vault.h"
+#include "tracecontext/tracecontext.h"
 
 struct resource_runtime;
 struct resource_op;
+struct trace_recorder;
 
 /* ------------------------------------------------------------------ who asks, and what for --- */
 
@@ -141,8 +143,10 @@ struct resource_request {
     struct span idempotency_key; /* data == NULL: none; a header that was empty is refused */
     struct span api_version;     /* Stripe-Version as sent; may be empty */
     char request_id[RESOURCE_REQUEST_ID_SIZE];
-    struct arena *arena; /* lives until done ran; params live in it */
-    void *user;          /* the requester's */
+    struct trace_context trace; /* of the span that the front keeps open until `done` */
+    uint64_t submitted_ns;      /* the runtime's, for its spans */
+    struct arena *arena;        /* lives until done ran; params live in it */
+    void *user;                 /* the requester's */
 
     int status;      /* HTTP */
     struct buf body; /* JSON; moved to the requester */
@@ -173,8 +177,17 @@ struct resource_parts {
     struct port_vault *vault;
     struct resource_settings settings;
     bool refuse_live; /* a rail is simulated: live keys are refused */
-    /* Told what went wrong on our side; NULL: standard error. `request_id` may be empty. */
-    void (*log)(void *context, const char *request_id, err_t code, const char *what);
+    /* Where the parts of internal operations begin (resource_trace_begin). NULL: nowhere. */
+    struct trace_recorder *recorder;
+    const char *documents_system; /* db.system.name of spans; NULL: sqlite */
+    /* Told what went wrong on our side; NULL: standard error. `request_id` may be empty, and the
+     * context unset. */
+    void (*log)(
+        void *context,
+        const char *request_id,
+        const struct trace_context *trace,
+        err_t code,
+        const char *what);
     void *log_context;
 };
 
@@ -182,8 +195,25 @@ MUST_USE err_t
 resource_runtime_create(const struct resource_parts *parts, struct resource_runtime **ret_runtime);
 void resource_runtime_destroy(struct resource_runtime **runtime);
 
+/*
+ * Whether other processes work on the same documents. Then a lock of an object holds among all of
+ * them; the claim of a worker on an attempt is only over when its time is (nobody here can know
+ * that it is dead); and what one process does for all asks resource_leads before each turn of it:
+ * false means that another one does it.
+ */
+bool resource_is_shared(const struct resource_runtime *runtime);
+/* On the runtime's loop. `work` is a constant text. True if the documents are not shared. */
+bool resource_leads(struct resource_runtime *runtime, const char *work);
+
+/* On the runtime's loop: an operation that was just started will load this object. Only a hint, for
+ * documents that are a round trip away; `id` lives until the group ends. */
+void resource_expect(struct resource_runtime *runtime, uint64_t scope, struct span id);
+
 /* From any thread. */
 void resource_submit(struct resource_runtime *runtime, struct resource_request *request);
+
+/* Appends what runtimes of this process have measured as Prometheus text. Any thread. */
+void resource_metrics_render(struct buf *out);
 
 /* The document kinds of the runtime itself (idempotency keys, events, merchants, api keys), for
  * document_store_open. */
@@ -207,7 +237,22 @@ void *resource_op_state(struct resource_op *op);
 /* Runs when the operation has ended, however that came; its memory is still there. */
 void resource_op_on_end(struct resource_op *op, void (*ended)(void *context), void *context);
 struct os_executor *resource_op_executor(struct resource_op *op); /* reply_to for ports */
-uint64_t resource_now_s(struct resource_op *op);                  /* unix seconds, for `created` */
+
+/* The context of the operation's span, for requests to ports. */
+struct trace_context resource_op_trace(const struct resource_op *op);
+/* Its traceparent in the arena, to be stored for work that others will do because of it; empty if
+ * there is none. */
+struct span resource_trace_parent(struct resource_op *op);
+/* The operation works on this object, by which its trace can then be found: "tael.refund". */
+void resource_trace_about(struct resource_op *op, const char *key, struct span id);
+/* An internal operation begins a part of its own, linked to a traceparent that was stored (may be
+ * empty); or it works for a request, since began_ns. The span ends with the operation, or before
+ * its answer leaves by a port. */
+void resource_trace_begin(struct resource_op *op, const char *name, struct span linked);
+void resource_trace_join(
+    struct resource_op *op, const char *name, const struct trace_context *of, uint64_t began_ns);
+void resource_trace_leave(struct resource_op *op);
+uint64_t resource_now_s(struct resource_op *op); /* unix seconds, for `created` */
 uint64_t resource_monotonic_ns(struct resource_op *op);
 /* A new public id with this prefix; text lives in the arena. */
 struct span resource_new_id(struct resource_op *op, const char *prefix, u128 *ret_id);
@@ -362,6 +407,13 @@ void *resource_new(struct resource_op *op, const struct resource_type *type);
 /* In the caller's scope. ERR_NOT_FOUND, ERR_DATABASE, ERR_CORRUPT. */
 MUST_USE err_t resource_load(
     struct resource_op *op, const struct resource_type *type, struct span id, void **ret_document);
+/*
+ * For a rule that looks whether something is there before it writes, and that no lock covers: among
+ * processes that share the documents, of two operations that guard the same name at once one loses
+ * (ERR_STALE at its commit), runs again and looks again. Call it before looking. The name is at
+ * most 255 bytes of UTF-8 without zeros. Does nothing in a process that is alone.
+ */
+MUST_USE err_t resource_guard(struct resource_op *op, struct span name);
 /* Insert (version 0) or update. ERR_STALE: somebody else changed it since it was loaded. */
 MUST_USE err_t
 resource_save(struct resource_op *op, const struct resource_type *type, void *document);

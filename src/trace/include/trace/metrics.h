@@ -23,7 +23,7 @@
 
 #include <stdatomic.h>
 
-#define TRACE_LABELS_MAX  2
+#define TRACE_LABELS_MAX  3
 #define TRACE_BUCKETS_MAX 32
 
 typedef atomic_uint_fast64_t trace_cell_t;
@@ -38,6 +38,9 @@ struct trace_label {
     const char *name;          /* NULL: no label */
     const char *const *values; /* UTF-8 */
     size_t count;
+    /* It tells more of the label before it: its value is the one at the same position there, and
+     * it adds no series. `count` is then that label's. Not of the first label. */
+    bool same_position;
 };
 
 struct trace_metric {
@@ -49,12 +52,13 @@ struct trace_metric {
     size_t bound_count;
     /* A value is shown divided by ten to this: 9 shows nanoseconds as seconds. */
     unsigned decimals;
+    bool sparse;         /* series at zero are left out: for tables of which few are ever in use */
     trace_cell_t *cells; /* per series one, or bound_count + 2: buckets, the rest, the sum */
     size_t cell_count;
 };
 
 /* Counters only go up. The series is 0 without labels, or the position in the label's values, or
- * trace_series() of two. */
+ * trace_series() of two; labels of the same position do not count. */
 void trace_counter_add(const struct trace_metric *metric, size_t series, uint64_t amount);
 void trace_gauge_set(const struct trace_metric *metric, size_t series, int64_t value);
 void trace_gauge_add(const struct trace_metric *metric, size_t series, int64_t amount);

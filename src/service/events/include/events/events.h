@@ -14,6 +14,7 @@
 #include "resource/resource.h"
 
 struct events;
+struct trace_recorder;
 struct trace_log;
 
 #define EVENTS_ENDPOINTS_MAX 16 /* of one merchant in one mode */
@@ -50,6 +51,7 @@ struct events_parts {
     const char *folder; /* where the key of the secrets is; made if it is not there */
     struct port_http *http;
     struct trace_log *log;
+    struct trace_recorder *recorder; /* of the deliveries' spans; NULL: nowhere */
     struct events_settings settings;
 };
 
@@ -96,11 +98,13 @@ enum events_outcome {
 const char *events_outcome_name(enum events_outcome outcome);
 
 struct events_health {
-    uint64_t queued;     /* deliveries without an end */
-    uint64_t in_flight;  /* attempts under way */
-    uint64_t overdue_ms; /* how long the delivery that is due longest waits for its attempt */
-    uint64_t endpoints;  /* enabled */
-    uint64_t created;    /* deliveries, since the start, as are the following */
+    uint64_t queued;        /* deliveries without an end */
+    uint64_t in_flight;     /* attempts under way */
+    uint64_t overdue_ms;    /* how long the delivery that is due longest waits for its attempt */
+    uint64_t due_endpoints; /* for which a delivery is due and waits */
+    uint64_t lag_ms;        /* since when an event waits to become deliveries; 0: none waits */
+    uint64_t endpoints;     /* enabled */
+    uint64_t created;       /* deliveries, since the start, as are the following */
     uint64_t given_up;
     uint64_t disabled; /* endpoints, by us */
     uint64_t outcomes[EVENTS_OUTCOME_COUNT];

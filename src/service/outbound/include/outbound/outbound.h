@@ -42,6 +42,17 @@ void outbound_stop(struct outbound *outbound);
  * NULL; sets the pointer to NULL. */
 void outbound_destroy(struct outbound **outbound);
 
+/* The state of the pools, as it was when this was asked last: asking makes the owner's thread look
+ * again. */
+struct outbound_pools {
+    uint64_t origins;     /* that have a pool */
+    uint64_t connections; /* open, those that rest included */
+    uint64_t waiting;     /* requests that wait for a connection */
+};
+
+/* From any thread, while the owner's loop has not been destroyed. */
+void outbound_count(struct outbound *outbound, struct outbound_pools *ret_pools);
+
 /* `send` is for the owner's thread. */
 struct port_http *outbound_port(struct outbound *outbound);
 

@@ -1,0 +1,148 @@
+/* Is the process ready, and what does it measure: the sum of its roles, and what is nobody's. */
+#include "node.h"
+
+#include "os/process.h"
+
+#include <inttypes.h>
+
+/* A loop that has not turned for so long holds up every request: longer than the worst sync that
+ * is still called working. */
+#define STUCK_NS (10 * OS_NS_PER_S)
+
+bool
+node_has_started(const struct node *node)
+{
+    return atomic_load(&node->state) != NODE_STARTING;
+}
+
+bool
+node_is_started(void *context, struct buf *why)
+{
+    const struct node *node = context;
+    const char *waits_for = atomic_load(&node->waits_for);
+    if (node_has_started(node)) {
+        return true;
+    }
+    if (waits_for != NULL) {
+        buf_append_format(why, "waits for the %s", waits_for);
+    } else {
+        buf_append_cstr(why, "still loading");
+    }
+    return false;
+}
+
+static bool
+loops_turn(struct node *node, struct buf *why)
+{
+    for (size_t i = 0; i < NODE_PULSES; i++) {
+        uint64_t delay_ns = pulse_delay_ns(&node->pulses[i]);
+        if (delay_ns > STUCK_NS) {
+            buf_append_format(
+                why,
+                "the %s loop has not turned for %" PRIu64 " s",
+                node->pulses[i].loop->name,
+                delay_ns / OS_NS_PER_S);
+            return false;
+        }
+    }
+    return true;
+}
+
+bool
+node_is_ready(void *context, struct buf *why)
+{
+    struct node *node = context;
+    if (!node_is_started(node, why)) {
+        return false;
+    }
+    if (atomic_load(&node->state) == NODE_DRAINING) {
+        buf_append_cstr(why, "draining");
+        return false;
+    }
+    for (size_t i = 0; i < node_role_count; i++) {
+        const struct role *role = node_roles[i];
+        if (node_has(node, role) && role->healthy != NULL && !role->healthy(node, why)) {
+            return false;
+        }
+    }
+    return loops_turn(node, why);
+}
+
+static void
+seconds_append(struct buf *out, uint64_t ns)
+{
+    buf_append_format(out, "%" PRIu64 ".%09" PRIu64 "\n", ns / OS_NS_PER_S, ns % OS_NS_PER_S);
+}
+
+/* The names that Prometheus' client libraries give them. */
+static void
+process_metrics(struct buf *out)
+{
+    struct os_usage usage = os_process_usage();
+    buf_append_cstr(
+        out,
+        "# HELP process_cpu_seconds_total CPU time, user and system.\n"
+        "# TYPE process_cpu_seconds_total counter\nprocess_cpu_seconds_total ");
+    seconds_append(out, usage.cpu_user_ns + usage.cpu_system_ns);
+
+    const struct {
+        const char *name, *help;
+        uint64_t value;
+    } gauges[] = {
+        {"process_resident_memory_bytes", "Resident memory.", usage.rss_bytes},
+        {"process_virtual_memory_bytes", "Virtual memory.", usage.virtual_bytes},
+        {"process_open_fds", "Open file descriptors.", usage.open_files},
+        {"process_max_fds", "The limit of open file descriptors.", usage.open_files_max},
+        {"process_threads", "Threads.", usage.threads},
+        {"process_start_time_seconds", "When it began, unix time.", usage.started_unix_s},
+    };
+
+    for (size_t i = 0; i < sizeof(gauges) / sizeof(gauges[0]); i++) {
+        node_metric(out, gauges[i].name, "gauge", gauges[i].help, gauges[i].value);
+    }
+}
+
+static void
+loop_metrics(struct node *node, struct buf *out)
+{
+    buf_append_cstr(
+        out,
+        "# HELP tael_loop_delay_seconds How long a task waits until its loop runs it.\n"
+        "# TYPE tael_loop_delay_seconds gauge\n");
+    for (size_t i = 0; i < NODE_PULSES; i++) {
+        struct pulse *pulse = &node->pulses[i];
+        buf_append_format(out, "tael_loop_delay_seconds{loop=\"%s\"} ", pulse->loop->name);
+        seconds_append(out, pulse_delay_ns(pulse));
+    }
+}
+
+void
+node_metrics_render(void *context, struct buf *out)
+{
+    struct node *node = context;
+    for (size_t i = 0; i < node_role_count; i++) {
+        const struct role *role = node_roles[i];
+        if (node_has_started(node) && node_has(node, role) && role->metrics != NULL) {
+            role->metrics(node, out);
+        }
+    }
+    if (node_has_started(node)) {
+        loop_metrics(node, out);
+    }
+    process_metrics(out);
+    char memory[256];
+    struct buf why;
+    buf_init_fixed(&why, memory, sizeof(memory));
+    node_metric(
+        out, "tael_ready", "gauge", "1 if /readyz says ready.", node_is_ready(node, &why) ? 1 : 0);
+    node_metric(
+        out,
+        "tael_log_lines_dropped_total",
+        "counter",
+        "Log lines that could not be written.",
+        trace_log_dropped(&node->log));
+    buf_append_cstr(
+        out,
+        "# HELP tael_build_info The version that runs.\n# TYPE tael_build_info gauge\n"
+        "tael_build_info{version=\"" TAEL_VERSION "\"} 1\n");
+}

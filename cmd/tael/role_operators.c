@@ -1,0 +1,203 @@
+/*
+ * What operators ask for, on a listener of their own, from the first moment on: is it alive, has it
+ * started, is it ready, what does it count, how much does it log, what traces were kept. A process
+ * that waits for another one is alive.
+ */
+#include "roles.h"
+
+#define METRICS_SIZE_MAX (4U << 20)
+#define WHY_SIZE_MAX     256
+#define LEVEL_SHOWN_MAX  40
+
+/* --------------------------------------------------------------------------------- log level */
+
+/* "debug" or "level=debug", with or without a newline. */
+static void
+log_level_set(struct node *node, struct span text, struct net_answer *answer)
+{
+    static const struct span prefix = {.data = "level=", .size = 6};
+    enum trace_level level;
+    if (span_starts_with(text, prefix)) {
+        text = span_slice(text, prefix.size, text.size);
+    }
+    if (text.size > 0 && text.data[text.size - 1] == '\n') {
+        text = span_slice(text, 0, text.size - 1);
+    }
+    if (!trace_level_parse(text, &level)) {
+        answer->status = 400;
+        buf_append_cstr(&answer->body, "level: ");
+        if (text.size == 0) {
+            buf_append_cstr(&answer->body, "the body is empty; it");
+        } else {
+            buf_append_format(
+                &answer->body, "'%.*s'", SPAN_PRINTF(span_slice(text, 0, LEVEL_SHOWN_MAX)));
+        }
+        buf_append_cstr(&answer->body, " is none of debug, info, warning, error\n");
+        return;
+    }
+    trace_log_set_level(&node->log, level);
+    TRACE_LOG(
+        &node->log,
+        TRACE_WARNING, /* whatever was chosen, the change is in the log */
+        "operators",
+        SPAN_EMPTY,
+        "the log level was changed",
+        trace_cstr("level", trace_level_name(level)));
+    answer->status = 200;
+    buf_append_format(&answer->body, "%s\n", trace_level_name(level));
+}
+
+static void
+log_level_show(struct node *node, struct net_answer *answer)
+{
+    enum trace_level level = TRACE_DEBUG;
+    while (level < TRACE_ERROR && !trace_log_enabled(&node->log, level)) {
+        level++;
+    }
+    answer->status = 200;
+    buf_append_format(&answer->body, "%s\n", trace_level_name(level));
+}
+
+static const struct http_header allow_level[] = {
+    {.name = {.data = "Allow", .size = 5}, .value = {.data = "GET, HEAD, PUT", .size = 14}}};
+
+static void
+answer_log_level(struct node *node, struct net_exchange *exchange)
+{
+    struct net_answer *answer = &exchange->answer;
+    if (exchange->method == HTTP_METHOD_PUT) {
+        log_level_set(node, exchange->body, answer);
+    } else if (exchange->method == HTTP_METHOD_GET || exchange->method == HTTP_METHOD_HEAD) {
+        log_level_show(node, answer);
+    } else {
+        answer->status = 405;
+        answer->headers = allow_level;
+        answer->header_count = 1;
+        buf_append_cstr(&answer->body, "GET shows the level, PUT changes it\n");
+    }
+}
+
+/* ---------------------------------------------------------------------------------- the others */
+
+static void
+answer_state(
+    struct node *node,
+    bool (*good)(void *context, struct buf *why),
+    const char *word,
+    struct net_answer *answer)
+{
+    char memory[WHY_SIZE_MAX];
+    struct buf why;
+    buf_init_fixed(&why, memory, sizeof(memory));
+    bool is_good = good(node, &why);
+    answer->status = is_good ? 200 : 503;
+    buf_append_format(&answer->body, "%s%s", is_good ? "" : "not ", word);
+    if (!is_good) {
+        buf_append_cstr(&answer->body, ": ");
+        buf_append_span(&answer->body, buf_span(&why));
+    }
+    buf_append_byte(&answer->body, '\n');
+}
+
+static void
+answer_metrics(struct node *node, struct net_answer *answer)
+{
+    answer->status = 200;
+    answer->content_type = SPAN("text/plain; version=0.0.4; charset=utf-8");
+    if (node_has_started(node) && node->api != NULL) {
+        api_metrics_append(node->api, &answer->body);
+    }
+    node_metrics_render(node, &answer->body);
+    if (buf_failed(&answer->body)) {
+        buf_clear(&answer->body);
+        answer->status = 500;
+    }
+}
+
+static void
+answer(struct node *node, struct net_exchange *exchange)
+{
+    struct net_answer *answer = &exchange->answer;
+    bool reads = exchange->method == HTTP_METHOD_GET || exchange->method == HTTP_METHOD_HEAD;
+    answer->content_type = SPAN("text/plain; charset=utf-8");
+    buf_init(&answer->body, METRICS_SIZE_MAX);
+    if (span_equal(exchange->path, SPAN("/log-level"))) {
+        answer_log_level(node, exchange);
+    } else if (reads && span_equal(exchange->path, SPAN("/metrics"))) {
+        answer_metrics(node, answer);
+    } else if (
+        reads && (span_equal(exchange->path, SPAN("/livez")) ||
+                  span_equal(exchange->path, SPAN("/healthz")))) { /* before Kubernetes 1.16 */
+        answer->status = 200;
+        buf_append_cstr(&answer->body, "alive\n");
+    } else if (reads && span_equal(exchange->path, SPAN("/startupz"))) {
+        answer_state(node, node_is_started, "started", answer);
+    } else if (reads && span_equal(exchange->path, SPAN("/readyz"))) {
+        answer_state(node, node_is_ready, "ready", answer);
+    } else {
+        answer->status = 404;
+        buf_append_cstr(
+            &answer->body,
+            "only /livez, /readyz, /startupz, /metrics, /log-level and /api/v2/trace are here\n");
+    }
+}
+
+static void
+on_requests(void *context, struct net_exchange *first)
+{
+    struct node *node = context;
+    struct net_exchange *answered = NULL;
+    while (first != NULL) {
+        struct net_exchange *exchange = first;
+        first = first->next;
+        exchange->next = NULL;
+        if (node_has_started(node) && traces_operate(node->traces, exchange)) {
+            continue;
+        }
+        answer(node, exchange);
+        exchange->next = answered;
+        answered = exchange;
+    }
+    if (answered != NULL) {
+        net_answer(answered);
+    }
+}
+
+static err_t
+operators_role_open(struct node *node)
+{
+    if (node->settings.admin_listen[0] == '\0') {
+        return ERR_OK;
+    }
+    const struct net_server_hooks hooks = {.context = node, .on_requests = on_requests};
+    struct net_server_settings settings = net_server_settings_default;
+    settings.connections_max = 256;
+    TRY(net_server_create(node->peers_loop, &settings, &hooks, &node->admin_server));
+    TRY(node_listen(
+        node, node->admin_server, node->settings.admin_listen, -1, NULL, &node->admin_port));
+    TRY(net_loop_start(node->peers_loop));
+    node->peers_loop_runs = true;
+    net_server_start(node->admin_server);
+    return ERR_OK;
+}
+
+/* Last of all: it tells until the end that the process drains. */
+void
+role_operators_stop(struct node *node)
+{
+    if (node->admin_server != NULL) {
+        net_server_stop(node->admin_server, 0);
+    }
+}
+
+static void
+operators_role_close(struct node *node)
+{
+    net_server_destroy(&node->admin_server);
+}
+
+const struct role role_operators = {
+    .name = "operators",
+    .open = operators_role_open,
+    .close = operators_role_close,
+};

@@ -1,0 +1,127 @@
+/*
+ * The span of a request at the server, and where its trace comes from.
+ *
+ * The public edge is a border of trust: what a client sends as its trace is followed only if the
+ * settings say so (behind a gateway of our own). Otherwise a new trace begins, with a link to the
+ * client's (W3C Trace Context section 5.2: restarting a trace; its privacy section says why).
+ */
+#include "front.h"
+
+static struct tracecontext_headers
+headers_read(const struct http_head *head)
+{
+    struct tracecontext_headers headers = {.parent_count = 0};
+    for (uint32_t i = 0; i < head->field_count; i++) {
+        const struct http_head_field *field = &head->fields[i];
+        tracecontext_headers_add(
+            &headers, http_head_text(head, field->name), http_head_text(head, field->value));
+    }
+    return headers;
+}
+
+static const char *
+method_name(const struct net_exchange *exchange)
+{
+    static const char *const names[] = {
+        [HTTP_METHOD_GET] = "GET",
+        [HTTP_METHOD_HEAD] = "HEAD",
+        [HTTP_METHOD_POST] = "POST",
+        [HTTP_METHOD_PUT] = "PUT",
+        [HTTP_METHOD_PATCH] = "PATCH",
+        [HTTP_METHOD_DELETE] = "DELETE",
+        [HTTP_METHOD_OPTIONS] = "OPTIONS",
+        [HTTP_METHOD_TRACE] = "TRACE",
+    };
+    size_t index = (size_t)exchange->method;
+    const char *name = index < sizeof(names) / sizeof(names[0]) ? names[index] : NULL;
+    return name == NULL ? "_OTHER" : name; /* semantic conventions: HTTP spans, unknown methods */
+}
+
+/* The texts first that are short for certain: a long path must not push them out. */
+static void
+attributes_add(struct api_request *request)
+{
+    const struct net_exchange *exchange = request->exchange;
+    struct trace_span *span = &request->span;
+    char peer[NET_ADDRESS_TEXT_SIZE];
+    net_address_format(&exchange->peer, peer);
+    struct span address = span_from_cstr(peer);
+    size_t colon = address.size;
+    while (colon > 0 && address.data[colon - 1] != ':') {
+        colon--;
+    }
+    address = span_slice(address, 0, colon > 0 ? colon - 1 : address.size);
+    if (span_starts_with(address, SPAN("["))) {
+        address = span_slice(address, 1, address.size - 1);
+    }
+    trace_span_label(span, "http.request.method", method_name(exchange));
+    trace_span_label(span, "url.scheme", exchange->tls ? "https" : "http");
+    trace_span_label(
+        span, "network.protocol.version", exchange->head->version_minor == 0 ? "1.0" : "1.1");
+    trace_span_text(span, "tael.request.id", span_from_cstr(request->resource.request_id));
+    trace_span_text(span, "client.address", address);
+}
+
+void
+api_trace_begin(struct api_request *request)
+{
+    struct api *api = request->api;
+    const struct net_exchange *exchange = request->exchange;
+    struct tracecontext_headers headers = headers_read(exchange->head);
+    struct tracecontext_incoming incoming;
+    tracecontext_extract(&headers, &incoming);
+    struct trace_root root = {
+        .kind = TRACE_SERVER,
+        .name = method_name(exchange),
+        .start_ns = exchange->arrived_ns,
+        .random = api_random(api),
+    };
+    char memory[TRACECONTEXT_STATE_MAX];
+    struct buf state;
+    buf_init_fixed(&state, memory, sizeof(memory));
+    if (api->parts.trace_trust) {
+        root.parent = incoming.context;
+        root.decision = incoming.decision;
+        if (incoming.has_state &&
+            tracecontext_state_append(headers.states, headers.state_count, &state)) {
+            root.state = buf_span(&state);
+        }
+    } else {
+        root.link = incoming.context;
+    }
+    trace_root_start(api->parts.recorder, &root, &request->span);
+    request->resource.trace = request->span.context;
+    tracecontext_trace_id_format(request->span.context.trace_id, request->trace_id);
+    if (trace_span_is_recorded(&request->span)) {
+        attributes_add(request);
+    }
+}
+
+void
+api_trace_route(struct api_request *request)
+{
+    const struct resource_route *route = request->resource.route;
+    if (!trace_span_is_recorded(&request->span)) {
+        return;
+    }
+    trace_span_set_name(&request->span, method_name(request->exchange), route->pattern);
+    trace_span_label(&request->span, "http.route", route->pattern);
+    if ((route->flags & RESOURCE_PUBLIC) == 0) { /* else the path holds a secret */
+        trace_span_text(&request->span, "url.path", request->exchange->path);
+    }
+}
+
+void
+api_trace_end(struct api_request *request)
+{
+    enum {
+        SERVER_ERROR = 500
+    };
+
+    unsigned status = request->exchange->answer.status;
+    trace_span_number(&request->span, "http.response.status_code", status);
+    if (status >= SERVER_ERROR) {
+        trace_span_fail(&request->span, status == SERVER_ERROR ? "500" : "5xx");
+    }
+    trace_span_end(&request->span);
+}

@@ -1,0 +1,642 @@
+/*
+ * The commit: all rows that the transaction changed, in one flush, between BEGIN and COMMIT.
+ *
+ *     BEGIN
+ *     the number of this transaction, if the row of this process has the one before
+ *     for each kind   DELETE, UPDATE (by the columns that are written), INSERT, each for all rows
+ *     COMMIT
+ *     pg_advisory_unlock, of what was unlocked
+ *
+ * Each statement names the versions that were read, and fails by a division by zero if it did not
+ * find as many rows as it names; an INSERT fails by its key. The server then skips the rest, COMMIT
+ * too. What is in the database is compared with what the transaction began from; whoever read or
+ * wrote a row that another process changed has lost, and whoever built on what these wrote; the
+ * rest is sent again. Rows go in the order of their keys, so that two processes rarely wait for one
+ * another in a circle; if they do, the database ends one, which tries again.
+ */
+#include "postgres.h"
+
+#include "base/assert.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Flushes of one commit, until it is given up as lost. */
+#define TRIES_MAX 6
+
+/* In this order: what is removed makes room for what is inserted, in unique indexes. */
+enum write_kind {
+    WRITE_REMOVE,
+    WRITE_UPDATE,
+    WRITE_INSERT,
+    WRITE_INSERT_UNLESS_THERE,
+    WRITE_NOTHING,
+};
+
+static enum write_kind
+write_kind(const struct document_pg_row *row)
+{
+    if (row->base > 0) {
+        return row->version > 0 ? WRITE_UPDATE : WRITE_REMOVE;
+    }
+    if (row->version == 0) {
+        return WRITE_NOTHING; /* it came and went */
+    }
+    return row->unless_there ? WRITE_INSERT_UNLESS_THERE : WRITE_INSERT;
+}
+
+static int
+compare_rows(const void *left, const void *right)
+{
+    const struct document_pg_row *a = *(const struct document_pg_row *const *)left;
+    const struct document_pg_row *b = *(const struct document_pg_row *const *)right;
+    if (a->of != b->of) {
+        return a->of < b->of ? -1 : 1;
+    }
+    enum write_kind a_kind = write_kind(a), b_kind = write_kind(b);
+    if (a_kind != b_kind) {
+        return a_kind < b_kind ? -1 : 1;
+    }
+    if (a_kind == WRITE_UPDATE && a->unwritten != b->unwritten) {
+        return a->unwritten < b->unwritten ? -1 : 1;
+    }
+    if (a->scope != b->scope) {
+        return a->scope < b->scope ? -1 : 1;
+    }
+    return span_compare(a->id, b->id);
+}
+
+/* ---------------------------------------------------------------------------------- statements */
+
+static void
+append_columns(
+    struct buf *sql, const struct document_kind *kind, uint32_t without, const char *format)
+{
+    for (uint32_t i = 0; i < kind->column_count; i++) {
+        if ((without & 1U << i) == 0) {
+            const char *name = kind->columns[i].name;
+            if (strcmp(format, "set") == 0) {
+                buf_append_format(sql, ", \"%s\" = u.\"%s\"", name, name);
+            } else {
+                buf_append_format(sql, ", \"%s\"", name);
+            }
+        }
+    }
+}
+
+/* "unnest($1::bigint[], ...", from parameter `first` on for the columns. */
+static void
+append_arrays(struct buf *sql, const struct document_kind *kind, uint32_t without, uint32_t first)
+{
+    for (uint32_t i = 0; i < kind->column_count; i++) {
+        if ((without & 1U << i) == 0) {
+            buf_append_format(
+                sql,
+                ", $%u::%s[]",
+                first++,
+                kind->columns[i].type == DOCUMENT_INTEGER ? "bigint" : "text");
+        }
+    }
+}
+
+static void
+sql_insert(struct buf *sql, const struct document_kind *kind, bool unless_there)
+{
+    buf_append_format(sql, "INSERT INTO \"%s\" (scope, id, version, body", kind->name);
+    append_columns(sql, kind, 0, "name");
+    buf_append_cstr(
+        sql, ") SELECT * FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::text[]");
+    append_arrays(sql, kind, 0, 5);
+    buf_append_cstr(sql, unless_there ? ") ON CONFLICT DO NOTHING" : ")");
+}
+
+#define ALL_FOUND ") SELECT 1 / (CASE WHEN count(*) = $1::bigint THEN 1 ELSE 0 END) FROM done"
+
+static void
+sql_update(struct buf *sql, const struct document_kind *kind, uint32_t without)
+{
+    buf_append_format(
+        sql, "WITH done AS (UPDATE \"%s\" t SET version = u.version, body = u.body", kind->name);
+    append_columns(sql, kind, without, "set");
+    buf_append_cstr(
+        sql, " FROM unnest($2::bigint[], $3::text[], $4::bigint[], $5::bigint[], $6::text[]");
+    append_arrays(sql, kind, without, 7);
+    buf_append_cstr(sql, ") AS u (scope, id, base, version, body");
+    append_columns(sql, kind, without, "name");
+    buf_append_cstr(
+        sql,
+        ") WHERE t.scope = u.scope AND t.id = u.id AND t.version = u.base RETURNING 1" ALL_FOUND);
+}
+
+static void
+sql_remove(struct buf *sql, const struct document_kind *kind)
+{
+    buf_append_format(
+        sql,
+        "WITH done AS (DELETE FROM \"%s\" t USING unnest($2::bigint[], $3::text[], $4::bigint[]) "
+        "AS u (scope, id, base) WHERE t.scope = u.scope AND t.id = u.id AND t.version = u.base "
+        "RETURNING 1" ALL_FOUND,
+        kind->name);
+}
+
+/* ------------------------------------------------------------------------------------ parameters
+ */
+
+enum row_member {
+    MEMBER_SCOPE,
+    MEMBER_ID,
+    MEMBER_BASE,
+    MEMBER_VERSION,
+    MEMBER_BODY,
+};
+
+static void
+param_members(
+    struct buf *param, enum row_member member, struct document_pg_row *const *rows, uint32_t count)
+{
+    bool is_text = member == MEMBER_ID || member == MEMBER_BODY;
+    document_pg_array_begin(param, is_text ? DOCUMENT_TEXT : DOCUMENT_INTEGER, count);
+    for (uint32_t i = 0; i < count; i++) {
+        const struct document_pg_row *row = rows[i];
+        switch (member) {
+        case MEMBER_SCOPE:
+            document_pg_array_integer(param, (int64_t)row->scope);
+            break;
+        case MEMBER_ID:
+            document_pg_array_text(param, row->id);
+            break;
+        case MEMBER_BASE:
+            document_pg_array_integer(param, row->base);
+            break;
+        case MEMBER_VERSION:
+            document_pg_array_integer(param, row->version);
+            break;
+        case MEMBER_BODY:
+            document_pg_array_text(param, row->body);
+            break;
+        }
+    }
+}
+
+/* From parameter `at` on; answers how many there are then. */
+static uint32_t
+param_columns(
+    struct document_pg *pg,
+    uint32_t at,
+    struct document_pg_row *const *rows,
+    uint32_t count,
+    uint32_t without)
+{
+    const struct document_kind *kind = rows[0]->of->kind;
+    for (uint32_t i = 0; i < kind->column_count; i++) {
+        if ((without & 1U << i) == 0) {
+            struct buf *param = &pg->params[at++];
+            document_pg_array_begin(param, kind->columns[i].type, count);
+            for (uint32_t j = 0; j < count; j++) {
+                document_pg_array_value(param, kind->columns[i].type, &rows[j]->columns[i]);
+            }
+        }
+    }
+    return at;
+}
+
+static void
+send_update(struct document_pg *pg, struct document_pg_row *const *rows, uint32_t count)
+{
+    uint32_t without = rows[0]->unwritten;
+    struct document_pg_kind *of = rows[0]->of;
+    char text[DOCUMENT_PG_SQL_SIZE];
+    struct buf sql;
+    buf_init_fixed(&sql, text, sizeof(text));
+    if (document_pg_is_new(pg, &of->updates[without])) {
+        sql_update(&sql, of->kind, without);
+    }
+    buf_append_byte(&sql, '\0');
+    ASSERT(!buf_failed(&sql));
+    document_pg_param_integer(&pg->params[0], count);
+    param_members(&pg->params[1], MEMBER_SCOPE, rows, count);
+    param_members(&pg->params[2], MEMBER_ID, rows, count);
+    param_members(&pg->params[3], MEMBER_BASE, rows, count);
+    param_members(&pg->params[4], MEMBER_VERSION, rows, count);
+    param_members(&pg->params[5], MEMBER_BODY, rows, count);
+    uint32_t params = param_columns(pg, 6, rows, count, without);
+    document_pg_execute(pg, &of->updates[without], text, params, NULL, NULL);
+}
+
+static void
+send_insert(
+    struct document_pg *pg, struct document_pg_row *const *rows, uint32_t count, bool unless_there)
+{
+    struct document_pg_kind *of = rows[0]->of;
+    struct document_pg_statement *statement = unless_there ? &of->insert_unless_there : &of->insert;
+    char text[DOCUMENT_PG_SQL_SIZE];
+    struct buf sql;
+    buf_init_fixed(&sql, text, sizeof(text));
+    if (document_pg_is_new(pg, statement)) {
+        sql_insert(&sql, of->kind, unless_there);
+    }
+    buf_append_byte(&sql, '\0');
+    ASSERT(!buf_failed(&sql));
+    param_members(&pg->params[0], MEMBER_SCOPE, rows, count);
+    param_members(&pg->params[1], MEMBER_ID, rows, count);
+    param_members(&pg->params[2], MEMBER_VERSION, rows, count);
+    param_members(&pg->params[3], MEMBER_BODY, rows, count);
+    uint32_t params = param_columns(pg, 4, rows, count, 0);
+    document_pg_execute(pg, statement, text, params, NULL, NULL);
+}
+
+static void
+send_remove(struct document_pg *pg, struct document_pg_row *const *rows, uint32_t count)
+{
+    struct document_pg_kind *of = rows[0]->of;
+    char text[DOCUMENT_PG_SQL_SIZE];
+    struct buf sql;
+    buf_init_fixed(&sql, text, sizeof(text));
+    if (document_pg_is_new(pg, &of->remove)) {
+        sql_remove(&sql, of->kind);
+    }
+    buf_append_byte(&sql, '\0');
+    ASSERT(!buf_failed(&sql));
+    document_pg_param_integer(&pg->params[0], count);
+    param_members(&pg->params[1], MEMBER_SCOPE, rows, count);
+    param_members(&pg->params[2], MEMBER_ID, rows, count);
+    param_members(&pg->params[3], MEMBER_BASE, rows, count);
+    document_pg_execute(pg, &of->remove, text, 4, NULL, NULL);
+}
+
+static bool
+belong_together(const struct document_pg_row *a, const struct document_pg_row *b)
+{
+    enum write_kind kind = write_kind(a);
+    return a->of == b->of && kind == write_kind(b) &&
+           (kind != WRITE_UPDATE || a->unwritten == b->unwritten);
+}
+
+/* Parameters of one statement stay far below what a message may hold. */
+#define STATEMENT_ROWS_MAX  4096
+#define STATEMENT_BYTES_MAX (32U << 20)
+
+static void
+send_rows(struct document_pg *pg, struct document_pg_row *const *rows, uint32_t count)
+{
+    for (uint32_t first = 0; first < count;) {
+        uint32_t end = first;
+        size_t bytes = 0;
+        while (end < count && belong_together(rows[first], rows[end]) &&
+               end - first < STATEMENT_ROWS_MAX && bytes < STATEMENT_BYTES_MAX) {
+            bytes += rows[end++]->body.size;
+        }
+        switch (write_kind(rows[first])) {
+        case WRITE_UPDATE:
+            send_update(pg, &rows[first], end - first);
+            break;
+        case WRITE_INSERT:
+            send_insert(pg, &rows[first], end - first, false);
+            break;
+        case WRITE_INSERT_UNLESS_THERE:
+            send_insert(pg, &rows[first], end - first, true);
+            break;
+        case WRITE_REMOVE:
+            send_remove(pg, &rows[first], end - first);
+            break;
+        case WRITE_NOTHING:
+            break;
+        }
+        first = end;
+    }
+}
+
+/* -------------------------------------------------------------------------------------- one try */
+
+static uint32_t
+collect_dirty(struct document_pg *pg, struct document_pg_row **rows)
+{
+    uint32_t count = 0;
+    for (struct document_pg_row *row = pg->first_row; row != NULL; row = row->next) {
+        if (row->dirty && write_kind(row) != WRITE_NOTHING) {
+            rows[count++] = row;
+        }
+    }
+    qsort((void *)rows, count, sizeof(rows[0]), compare_rows);
+    return count;
+}
+
+static void
+send_number(struct document_pg *pg)
+{
+    pg->commits++;
+    document_pg_param_text(&pg->params[0], span_from_cstr(pg->node));
+    document_pg_param_integer(&pg->params[1], (int64_t)pg->commits);
+    document_pg_execute(
+        pg,
+        &pg->node_commit,
+        "WITH done AS (UPDATE tael_node SET commits = $2::bigint, seen_at = clock_timestamp() "
+        "WHERE id = $1::text AND commits = $2::bigint - 1 RETURNING 1) "
+        "SELECT 1 / count(*) FROM done",
+        2,
+        NULL,
+        NULL);
+}
+
+/* Ends the transaction that failed; the number that it did not write is free again. */
+static err_t
+roll_back(struct document_pg *pg, err_t failure)
+{
+    char sqlstate[sizeof(pg->sqlstate)];
+    memcpy(sqlstate, pg->sqlstate, sizeof(sqlstate));
+    uint32_t failed = pg->failed_command;
+    pg->commits--;
+    TRY(document_pg_begin_flush(pg));
+    document_pg_send(pg, "ROLLBACK");
+    TRY(document_pg_end_flush(pg));
+    memcpy(pg->sqlstate, sqlstate, sizeof(sqlstate));
+    pg->failed_command = failed;
+    return failure;
+}
+
+/* ERR_STALE: another process was first; ERR_BUSY: the database ended it, try again. */
+static err_t
+try_once(struct document_pg *pg, struct document_pg_row *const *rows, uint32_t count)
+{
+    TRY(document_pg_begin_flush(pg));
+    document_pg_send(pg, "BEGIN");
+    send_number(pg);
+    send_rows(pg, rows, count);
+    if (pg->failure == ERR_FULL) {
+        err_t failure = pg->failure;
+        document_pg_disconnect(pg); /* no COMMIT was sent */
+        return failure;
+    }
+    document_pg_send(pg, "COMMIT");
+    uint32_t commit_command = pg->command_count;
+    document_pg_send_unlocks(pg);
+    err_t result = document_pg_end_flush(pg);
+    if (pg->state == DOCUMENT_PG_DOWN) {
+        pg->in_doubt = true;
+        return document_pg_resolve(pg);
+    }
+    if (result == ERR_OK || pg->failed_command >= commit_command) {
+        return ERR_OK; /* a failure behind the COMMIT is not of the transaction */
+    }
+    return roll_back(pg, result);
+}
+
+/* ----------------------------------------------------------------------------------------- who
+ * lost */
+
+bool
+document_pg_lost(struct document_store *store, const void *owner)
+{
+    const struct document_pg *pg = document_pg_of(store);
+    for (uint32_t i = 0; i < pg->lost_count; i++) {
+        if (pg->lost[i] == owner) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Everybody who read or wrote this row; true if somebody was not known to have lost. */
+static bool
+lose_owners(struct document_pg *pg, const struct document_pg_row *row)
+{
+    bool any = false;
+    for (const struct document_pg_owner *at = row->owners; at != NULL; at = at->next) {
+        if (!document_pg_lost(&pg->store, at->owner)) {
+            ASSERT(pg->lost_count < DOCUMENT_PG_OWNERS_MAX);
+            pg->lost[pg->lost_count++] = at->owner;
+            any = true;
+        }
+    }
+    return any;
+}
+
+static bool
+has_lost_writer(struct document_pg *pg, const struct document_pg_row *row)
+{
+    for (const struct document_pg_owner *at = row->owners; at != NULL; at = at->next) {
+        if (at->wrote && document_pg_lost(&pg->store, at->owner)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* From those who lost to those who built on what they wrote, and away with all of it. */
+static void
+spread_and_drop(struct document_pg *pg)
+{
+    for (bool again = true; again;) {
+        again = false;
+        for (struct document_pg_row *row = pg->first_row; row != NULL; row = row->next) {
+            if (row->dirty && has_lost_writer(pg, row)) {
+                again = lose_owners(pg, row) || again;
+            }
+        }
+    }
+    for (struct document_pg_row *row = pg->first_row; row != NULL; row = row->next) {
+        if (row->dirty && has_lost_writer(pg, row)) {
+            document_pg_row_drop(pg, row);
+        }
+    }
+}
+
+/* The rows of one kind that are compared. */
+struct compared {
+    struct document_pg *pg;
+    struct document_pg_kind *of;
+};
+
+static err_t
+take_versions(void *context, const PGresult *result)
+{
+    const struct compared *compared = context;
+    int count = PQntuples(result);
+    for (int i = 0; i < count; i++) {
+        struct document_row read;
+        document_pg_result_row(result, i, compared->of->kind, &read);
+        struct document_pg_row *row =
+            document_pg_row_find(compared->pg, compared->of->kind, read.scope, read.id);
+        ASSERT(row != NULL);
+        row->checked = true;
+        if (row->base != read.version && !row->unless_there) {
+            (void)lose_owners(compared->pg, row);
+        }
+    }
+    return ERR_OK;
+}
+
+/* ------------------------------------------------------------------ who lost by a unique column */
+
+struct taken {
+    struct document_pg *pg;
+    struct document_pg_kind *of;
+    uint32_t column;
+    struct document_pg_statement once; /* lives until the flush has ended */
+};
+
+/* Rows of others that have a value which one of ours wants. */
+static err_t
+take_taken(void *context, const PGresult *result)
+{
+    const struct taken *taken = context;
+    const struct document_kind *kind = taken->of->kind;
+    int count = PQntuples(result);
+    for (int i = 0; i < count; i++) {
+        struct document_row read;
+        document_pg_result_row(result, i, kind, &read);
+        const struct document_value *value = &read.columns[taken->column];
+        for (struct document_pg_row *row = taken->pg->first_row; row != NULL; row = row->next) {
+            const struct document_value *ours = &row->columns[taken->column];
+            bool same_scope =
+                row->scope == read.scope || kind->columns[taken->column].across_scopes;
+            if (row->dirty && row->of == taken->of && same_scope && row->version > 0 &&
+                !ours->is_null && !span_equal(row->id, read.id) &&
+                (kind->columns[taken->column].type == DOCUMENT_INTEGER
+                     ? ours->integer == value->integer
+                     : span_equal(ours->text, value->text))) {
+                (void)lose_owners(taken->pg, row);
+            }
+        }
+    }
+    return ERR_OK;
+}
+
+static void
+send_taken(
+    struct document_pg *pg,
+    struct taken *taken,
+    struct document_pg_row *const *rows,
+    uint32_t count)
+{
+    const struct document_column *column = &taken->of->kind->columns[taken->column];
+    char text[DOCUMENT_PG_SQL_SIZE];
+    struct buf sql;
+    buf_init_fixed(&sql, text, sizeof(text));
+    document_pg_sql_selected(&sql, taken->of->kind);
+    buf_append_format(
+        &sql,
+        " FROM unnest($1::bigint[], $2::%s[]) AS u (scope, value) JOIN \"%s\" t "
+        "ON %st.\"%s\" = u.value",
+        column->type == DOCUMENT_INTEGER ? "bigint" : "text",
+        taken->of->kind->name,
+        column->across_scopes ? "" : "t.scope = u.scope AND ",
+        column->name);
+    buf_append_byte(&sql, '\0');
+    ASSERT(!buf_failed(&sql));
+    param_members(&pg->params[0], MEMBER_SCOPE, rows, count);
+    document_pg_array_begin(&pg->params[1], column->type, count);
+    for (uint32_t i = 0; i < count; i++) {
+        document_pg_array_value(&pg->params[1], column->type, &rows[i]->columns[taken->column]);
+    }
+    document_pg_execute(pg, &taken->once, text, 2, take_taken, taken);
+}
+
+/* Only once the rest agrees: a value may have been in the way of a row that has lost anyway. */
+static err_t
+find_taken(struct document_pg *pg, struct document_pg_row *const *rows, uint32_t count)
+{
+    for (uint32_t first = 0; first < count;) {
+        uint32_t end = first;
+        while (end < count && rows[end]->of == rows[first]->of) {
+            end++;
+        }
+        const struct document_kind *kind = rows[first]->of->kind;
+        for (uint32_t i = 0; i < kind->column_count; i++) {
+            if (kind->columns[i].unique) {
+                struct taken taken = {
+                    .pg = pg, .of = rows[first]->of, .column = i, .once = {.name = ""}};
+                TRY(document_pg_begin_flush(pg));
+                send_taken(pg, &taken, &rows[first], end - first);
+                TRY(document_pg_end_flush(pg));
+            }
+        }
+        first = end;
+    }
+    return ERR_OK;
+}
+
+/* Compares every row that is written with the database. */
+static err_t
+find_losers(struct document_pg *pg, struct document_pg_row *const *rows, uint32_t count)
+{
+    uint64_t *scopes = calloc(count + 1, sizeof(*scopes));
+    struct span *ids = calloc(count + 1, sizeof(*ids));
+    struct compared *compared = calloc(pg->kind_count, sizeof(*compared));
+    bool good = scopes != NULL && ids != NULL && compared != NULL;
+    err_t result = good ? document_pg_begin_flush(pg) : ERR_MEMORY;
+    for (uint32_t first = 0; first < count && result == ERR_OK;) {
+        uint32_t end = first;
+        for (; end < count && rows[end]->of == rows[first]->of; end++) {
+            rows[end]->checked = false;
+            scopes[end] = rows[end]->scope;
+            ids[end] = rows[end]->id;
+        }
+        struct compared *one = &compared[rows[first]->of - pg->kinds];
+        *one = (struct compared){.pg = pg, .of = rows[first]->of};
+        document_pg_send_get(
+            pg,
+            one->of,
+            (struct document_pg_ids){&scopes[first], &ids[first], end - first},
+            take_versions,
+            one);
+        first = end;
+    }
+    if (result == ERR_OK) {
+        result = document_pg_end_flush(pg);
+    }
+    for (uint32_t i = 0; i < count && result == ERR_OK; i++) {
+        if (!rows[i]->checked && rows[i]->base > 0) {
+            (void)lose_owners(pg, rows[i]); /* it is gone */
+        }
+    }
+    free(scopes);
+    free(ids);
+    free(compared);
+    return result;
+}
+
+/* ---------------------------------------------------------------------------------------- commit
+ */
+
+static err_t
+commit_rows(struct document_pg *pg, struct document_pg_row **rows)
+{
+    for (uint32_t try = 0; try < TRIES_MAX; try++) {
+        uint32_t count = collect_dirty(pg, rows);
+        if (count == 0) {
+            return pg->lost_count > 0 ? ERR_STALE : ERR_OK;
+        }
+        err_t result = try_once(pg, rows, count);
+        if (result == ERR_STALE) {
+            uint32_t lost_before = pg->lost_count;
+            TRY(find_losers(pg, rows, count));
+            if (pg->lost_count == lost_before) {
+                TRY(find_taken(pg, rows, count));
+            }
+            spread_and_drop(pg);
+        } else if (result != ERR_BUSY) {
+            return result;
+        }
+    }
+    return ERR_STALE;
+}
+
+err_t
+document_pg_commit(struct document_store *store)
+{
+    struct document_pg *pg = document_pg_of(store);
+    ASSERT(pg->in_transaction);
+    pg->lost_count = 0;
+    err_t result = pg->write_failure;
+    if (result == ERR_OK && pg->dirty_count > 0) {
+        struct document_pg_row **rows = calloc(pg->dirty_count, sizeof(*rows));
+        result = rows == NULL ? ERR_MEMORY : commit_rows(pg, rows);
+        free((void *)rows);
+    }
+    pg->in_transaction = false;
+    pg->write_failure = ERR_OK;
+    pg->owner = NULL;
+    document_pg_forget(pg);
+    return result;
+}

@@ -1,0 +1,375 @@
+/*
+ * The connection: one for a store, because the order of its statements is what the rest stands on.
+ *
+ *              document_pg_connect               PQconnectPoll, node_enter
+ *     DOWN ------------------------> CONNECTING ---------------------------> UP
+ *      ^    when the back-off is over    |                                    |
+ *      +---------------------------------+------------------------------------+
+ *                           document_pg_disconnect
+ *
+ * An attempt is never waited for: each call goes on with it as far as it gets, and answers
+ * ERR_CLOSED meanwhile. (Looking up a name is the one thing that libpq does in one piece; its time
+ * is bounded by the resolver's own options.)
+ *
+ * Each process has a row in tael_node with the number of its last transaction, which that
+ * transaction writes as it begins, if it finds the number before. A commit whose answer was lost is
+ * resolved by that: the next session waits for the row, reads the number, and writes one that the
+ * lost transaction cannot follow, wherever its statements still are.
+ */
+#include "postgres.h"
+
+#include "base/assert.h"
+#include "os/clock.h"
+
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define ATTEMPT_MS_MAX   5000
+#define BACKOFF_MS_FIRST 50
+#define BACKOFF_MS_MAX   2000
+/* A commit that is in doubt is looked for this long. */
+#define RESOLVE_MS_MAX 4000
+
+/*
+ * What a session is told. A statement that waits for a lock gives up before one that runs. Plans:
+ * rows are found by what a statement names, so anything but following an index is a mistake of a
+ * planner that has no statistics of arrays.
+ */
+static const char session_options[] =
+    "-c statement_timeout=10000 -c lock_timeout=3000 "
+    "-c idle_in_transaction_session_timeout=10000 -c enable_hashjoin=off "
+    "-c enable_mergejoin=off -c enable_seqscan=off -c enable_bitmapscan=off "
+    "-c plan_cache_mode=force_generic_plan -c jit=off -c synchronous_commit=on "
+    "-c client_min_messages=error -c timezone=UTC ";
+
+static const struct {
+    const char *keyword, *value;
+} defaults[] = {
+    {"application_name", "tael"},
+    {"target_session_attrs", "read-write"},
+    {"client_encoding", "UTF8"},
+    {"connect_timeout", "5"},
+    {"keepalives_idle", "10"},
+    {"keepalives_interval", "3"},
+    {"keepalives_count", "3"},
+    {"tcp_user_timeout", "10000"},
+};
+
+#define DEFAULT_COUNT (sizeof(defaults) / sizeof(defaults[0]))
+
+/* ---------------------------------------------------------------------------------- the URL */
+
+static void
+keep(struct document_pg *pg, size_t at, const char *keyword, const char *before, const char *value)
+{
+    size_t before_size = strlen(before), value_size = strlen(value);
+    pg->keywords[at] = strdup(keyword);
+    pg->values[at] = malloc(before_size + value_size + 1);
+    if (pg->values[at] != NULL) {
+        memcpy(pg->values[at], before, before_size);
+        memcpy(pg->values[at] + before_size, value, value_size + 1);
+    }
+}
+
+static size_t
+keep_given(struct document_pg *pg, const PQconninfoOption *given)
+{
+    size_t count = 0;
+    const char *options = "";
+    for (const PQconninfoOption *option = given; option->keyword != NULL; option++) {
+        if (option->val != NULL && strcmp(option->keyword, "options") == 0) {
+            options = option->val;
+        } else if (option->val != NULL) {
+            keep(pg, count++, option->keyword, "", option->val);
+        }
+    }
+    keep(pg, count++, "options", session_options, options); /* theirs last: it wins */
+    return count;
+}
+
+err_t
+document_pg_parse(struct document_pg *pg, const char *url, char message[DOCUMENT_MESSAGE_SIZE])
+{
+    char *problem = NULL;
+    PQconninfoOption *given = PQconninfoParse(url, &problem);
+    if (given == NULL) {
+        document_pg_note(pg, problem == NULL ? "out of memory" : problem);
+        (void)snprintf(message, DOCUMENT_MESSAGE_SIZE, "%s", pg->problem);
+        PQfreemem(problem);
+        return ERR_INVALID;
+    }
+    size_t given_count = 0;
+    while (given[given_count].keyword != NULL) {
+        given_count++;
+    }
+    size_t room = given_count + DEFAULT_COUNT + 2;
+    pg->keywords = calloc(room, sizeof(char *));
+    pg->values = calloc(room, sizeof(char *));
+    if (pg->keywords == NULL || pg->values == NULL) {
+        PQconninfoFree(given);
+        return ERR_MEMORY;
+    }
+    size_t count = keep_given(pg, given);
+    for (size_t i = 0; i < DEFAULT_COUNT; i++) {
+        bool there = false;
+        for (size_t j = 0; j < count; j++) {
+            there = there || strcmp(pg->keywords[j], defaults[i].keyword) == 0;
+        }
+        if (!there) {
+            keep(pg, count++, defaults[i].keyword, "", defaults[i].value);
+        }
+    }
+    PQconninfoFree(given);
+    for (size_t i = 0; i < count; i++) {
+        if (pg->keywords[i] == NULL || pg->values[i] == NULL) {
+            return ERR_MEMORY;
+        }
+    }
+    return ERR_OK;
+}
+
+void
+document_pg_parsed_release(struct document_pg *pg)
+{
+    for (size_t i = 0; pg->keywords != NULL && pg->keywords[i] != NULL; i++) {
+        free(pg->keywords[i]);
+        if (pg->values[i] != NULL) {
+            explicit_bzero(pg->values[i], strlen(pg->values[i]));
+        }
+        free(pg->values[i]);
+    }
+    free((void *)pg->keywords);
+    free((void *)pg->values);
+}
+
+/* ------------------------------------------------------------------------------ up and down */
+
+void
+document_pg_disconnect(struct document_pg *pg)
+{
+    atomic_store(&pg->is_up, false);
+    pg->state = DOCUMENT_PG_DOWN;
+    PQfinish(pg->conn);
+    pg->conn = NULL;
+    uint64_t now_ms = document_pg_now_ms();
+    pg->next_attempt_ms = now_ms + pg->backoff_ms;
+    pg->backoff_ms = 2 * pg->backoff_ms < BACKOFF_MS_MAX ? 2 * pg->backoff_ms : BACKOFF_MS_MAX;
+    pg->unlock_count = 0; /* they ended with the session */
+}
+
+static err_t
+attempt_begin(struct document_pg *pg)
+{
+    uint64_t now_ms = document_pg_now_ms();
+    if (pg->backoff_ms == 0) {
+        pg->backoff_ms = BACKOFF_MS_FIRST;
+    }
+    if (now_ms < pg->next_attempt_ms) {
+        return ERR_CLOSED;
+    }
+    pg->conn =
+        PQconnectStartParams((const char *const *)pg->keywords, (const char *const *)pg->values, 0);
+    if (pg->conn == NULL) {
+        return ERR_MEMORY;
+    }
+    pg->state = DOCUMENT_PG_CONNECTING;
+    pg->attempt_deadline_ms = now_ms + ATTEMPT_MS_MAX;
+    if (PQstatus(pg->conn) == CONNECTION_BAD) {
+        document_pg_note(pg, PQerrorMessage(pg->conn));
+        document_pg_disconnect(pg);
+        return ERR_CLOSED;
+    }
+    return ERR_OK;
+}
+
+static bool
+socket_is_ready(struct document_pg *pg, short events, int wait_ms)
+{
+    struct pollfd socket = {.fd = PQsocket(pg->conn), .events = events};
+    return socket.fd >= 0 && poll(&socket, 1, wait_ms) > 0;
+}
+
+/* One look at an attempt; ERR_BUSY: not yet. */
+static err_t
+attempt_go_on(struct document_pg *pg, short *events, int wait_ms)
+{
+    if (document_pg_now_ms() >= pg->attempt_deadline_ms) {
+        document_pg_note(pg, "connecting takes too long");
+        document_pg_disconnect(pg);
+        return ERR_CLOSED;
+    }
+    if (!socket_is_ready(pg, *events, wait_ms)) {
+        return ERR_BUSY;
+    }
+    switch (PQconnectPoll(pg->conn)) {
+    case PGRES_POLLING_OK:
+        return ERR_OK;
+    case PGRES_POLLING_READING:
+        *events = POLLIN;
+        return ERR_BUSY;
+    case PGRES_POLLING_WRITING:
+        *events = POLLOUT;
+        return ERR_BUSY;
+    case PGRES_POLLING_ACTIVE:
+    case PGRES_POLLING_FAILED:
+        break;
+    }
+    document_pg_note(pg, PQerrorMessage(pg->conn));
+    document_pg_disconnect(pg);
+    return ERR_CLOSED;
+}
+
+/* ----------------------------------------------------------------------- a new session's start */
+
+struct entry {
+    struct document_pg *pg;
+    int64_t last;
+    bool known;
+};
+
+static err_t
+take_number(void *context, const PGresult *result)
+{
+    struct entry *entry = context;
+    if (PQntuples(result) == 1) {
+        entry->last = document_pg_result_integer(result, 0, 0);
+        entry->known = true;
+    }
+    return ERR_OK;
+}
+
+static err_t
+take_clock(void *context, const PGresult *result)
+{
+    struct document_pg *pg = context;
+    int64_t now_us = document_pg_result_integer(result, 0, 0);
+    int64_t here_ns = (int64_t)os_wall_ns(os_clock_real());
+    atomic_store(&pg->clock_ahead_ns, now_us * (int64_t)OS_NS_PER_US - here_ns);
+    return ERR_OK;
+}
+
+/*
+ * Its first statements. Before the tables are there (the first start) there is nothing to enter;
+ * document_pg_migrate calls for another session then.
+ */
+static err_t
+node_enter(struct document_pg *pg)
+{
+    struct entry entry = {.pg = pg};
+    struct document_pg_statement read = {.name = "node_read"}, clock = {.name = "clock"};
+    struct document_pg_statement number = {.name = "node_number"};
+    document_pg_empty_flush(pg);
+    document_pg_send(pg, "BEGIN");
+    document_pg_param_text(&pg->params[0], span_from_cstr(pg->node));
+    document_pg_execute(
+        pg,
+        &read,
+        "SELECT commits FROM tael_node WHERE id = $1 FOR UPDATE",
+        1,
+        take_number,
+        &entry);
+    document_pg_param_integer(&pg->params[1], (int64_t)pg->commits + 1);
+    document_pg_execute(
+        pg,
+        &number,
+        "INSERT INTO tael_node (id, commits, seen_at) VALUES ($1, $2::bigint, clock_timestamp()) "
+        "ON CONFLICT (id) DO UPDATE SET commits = excluded.commits, seen_at = excluded.seen_at",
+        2,
+        NULL,
+        NULL);
+    document_pg_send(pg, "COMMIT");
+    document_pg_execute(
+        pg,
+        &clock,
+        "SELECT (extract(epoch from clock_timestamp()) * 1000000)::bigint",
+        0,
+        take_clock,
+        pg);
+    TRY(document_pg_end_flush(pg));
+    if (pg->in_doubt) {
+        ASSERT(entry.known);
+        pg->last_committed = (uint64_t)entry.last == pg->commits;
+        pg->in_doubt = false;
+    }
+    pg->commits++;
+    return ERR_OK;
+}
+
+static err_t
+session_begin(struct document_pg *pg)
+{
+    if (PQserverVersion(pg->conn) < 120000) {
+        document_pg_note(pg, "the server is older than PostgreSQL 12");
+        document_pg_disconnect(pg);
+        return ERR_UNSUPPORTED;
+    }
+    if (PQenterPipelineMode(pg->conn) != 1 || PQsetnonblocking(pg->conn, 1) != 0) {
+        document_pg_disconnect(pg);
+        return ERR_CLOSED;
+    }
+    pg->session++;
+    pg->state = DOCUMENT_PG_UP;
+    err_t result = node_enter(pg);
+    if (strcmp(pg->sqlstate, "42P01") == 0 && !pg->in_doubt) {
+        /* undefined_table: not migrated yet, and so in a transaction that failed. */
+        document_pg_empty_flush(pg);
+        document_pg_send(pg, "ROLLBACK");
+        result = document_pg_end_flush(pg);
+    }
+    if (result != ERR_OK) {
+        if (pg->state != DOCUMENT_PG_DOWN) {
+            document_pg_disconnect(pg);
+        }
+        return result;
+    }
+    pg->backoff_ms = BACKOFF_MS_FIRST;
+    atomic_store(&pg->is_up, true);
+    return ERR_OK;
+}
+
+err_t
+document_pg_connect(struct document_pg *pg, uint32_t wait_ms)
+{
+    if (pg->state == DOCUMENT_PG_UP) {
+        return ERR_OK;
+    }
+    uint64_t until_ms = document_pg_now_ms() + wait_ms;
+    if (pg->state == DOCUMENT_PG_DOWN) {
+        TRY(attempt_begin(pg));
+    }
+    short events = POLLOUT;
+    for (;;) {
+        uint64_t now_ms = document_pg_now_ms();
+        err_t result = attempt_go_on(pg, &events, now_ms < until_ms ? 10 : 0);
+        if (result == ERR_OK) {
+            return session_begin(pg);
+        }
+        if (result != ERR_BUSY) {
+            return result;
+        }
+        if (now_ms >= until_ms) {
+            return ERR_CLOSED;
+        }
+    }
+}
+
+err_t
+document_pg_resolve(struct document_pg *pg)
+{
+    uint64_t until_ms = document_pg_now_ms() + RESOLVE_MS_MAX;
+    ASSERT(pg->in_doubt);
+    while (pg->in_doubt) {
+        uint64_t now_ms = document_pg_now_ms();
+        if (now_ms >= until_ms) {
+            return ERR_OUTCOME_UNKNOWN;
+        }
+        err_t result = document_pg_connect(pg, (uint32_t)(until_ms - now_ms));
+        if (result != ERR_OK) {
+            (void)usleep(10000);
+        }
+    }
+    return pg->last_committed ? ERR_OK : ERR_CLOSED;
+}

@@ -1,0 +1,225 @@
+/* Where a service is, and files that say it. */
+#include "testing.h"
+
+#include "endpoints.h"
+
+#include "os/clock.h"
+#include "os/file.h"
+#include "os/loop_real.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static void
+parses(const char *text, const char *first_host, uint16_t first_port, uint32_t count)
+{
+    struct remote_endpoints endpoints;
+    struct span problem;
+    assert_int_equal(remote_endpoints_parse(span_from_cstr(text), &endpoints, &problem), ERR_OK);
+    assert_int_equal(endpoints.count, count);
+    assert_string_equal(endpoints.at[0].host, first_host);
+    assert_int_equal(endpoints.at[0].port, first_port);
+}
+
+static void
+refuses(const char *text, err_t error, const char *what)
+{
+    struct remote_endpoints endpoints;
+    struct span problem;
+    assert_int_equal(remote_endpoints_parse(span_from_cstr(text), &endpoints, &problem), error);
+    assert_true(span_equal_cstr(problem, what));
+}
+
+static void
+test_parse(void **state)
+{
+    (void)state;
+    parses("127.0.0.1:7000", "127.0.0.1", 7000, 1);
+    parses("[::1]:1", "::1", 1, 1);
+    parses(" ledger.tael.internal:65535 , b:2,", "ledger.tael.internal", 65535, 2);
+    parses("# the ledger\r\n\r\na:1 # first\r\na:1\nb:2\n", "a", 1, 2);
+    refuses("", ERR_NOT_FOUND, "");
+    refuses("# nothing\n,,\n", ERR_NOT_FOUND, "");
+    static const char *const wrong[] = {
+        "a",
+        ":1",
+        "a:",
+        "a:0",
+        "a:65536",
+        "a:1x",
+        "::1:7000",
+        "[]:1",
+        "a b:1",
+        "http://a:1",
+        "u@a:1"};
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        refuses(wrong[i], ERR_INVALID, wrong[i]);
+    }
+    /* 253 bytes of a name fit, one more does not. */
+    char text[REMOTE_HOST_SIZE + 4];
+    char name[REMOTE_HOST_SIZE];
+    memset(name, 'h', sizeof(name));
+    name[sizeof(name) - 1] = '\0';
+    (void)snprintf(text, sizeof(text), "%s:1", name);
+    parses(text, name, 1, 1);
+    (void)snprintf(text, sizeof(text), "%sh:1", name);
+    refuses(text, ERR_INVALID, text);
+}
+
+static void
+test_too_many(void **state)
+{
+    (void)state;
+    char text[512] = "";
+    struct buf out;
+    struct remote_endpoints endpoints;
+    struct span problem;
+    buf_init_fixed(&out, text, sizeof(text) - 1);
+    for (unsigned i = 1; i <= REMOTE_ENDPOINTS_MAX; i++) {
+        buf_append_format(&out, "h:%u,", i);
+    }
+    assert_int_equal(remote_endpoints_parse(buf_span(&out), &endpoints, &problem), ERR_OK);
+    assert_int_equal(endpoints.count, REMOTE_ENDPOINTS_MAX);
+    buf_append_cstr(&out, "h:99");
+    assert_int_equal(remote_endpoints_parse(buf_span(&out), &endpoints, &problem), ERR_FULL);
+    assert_true(span_equal_cstr(problem, "h:99"));
+}
+
+/* A client is told before it begins what cannot be. */
+static void
+creates(const struct remote_auth *auth, const char *endpoints, err_t error, const char *part)
+{
+    char message[REMOTE_MESSAGE_SIZE];
+    struct remote_client *client = NULL;
+    struct net_loop *loop = NULL;
+    assert_int_equal(net_loop_create("t", &loop), ERR_OK);
+    const struct remote_client_parts parts = {
+        .net = loop,
+        .service = REMOTE_LEDGER,
+        .endpoints = endpoints,
+        .auth = auth,
+        .settings = remote_client_settings_default,
+    };
+    assert_int_equal(remote_client_create(&parts, &client, message), error);
+    if (strstr(message, part) == NULL) {
+        print_error("%s\n", message);
+    }
+    assert_non_null(strstr(message, part));
+    remote_client_destroy(&client);
+    net_loop_destroy(&loop);
+}
+
+static void
+test_clients(void **state)
+{
+    (void)state;
+    struct remote_auth *auth = t_auth(T_KEY);
+    creates(auth, "127.0.0.1:1,localhost:2,[::1]:3", ERR_OK, "");
+    creates(auth, "127.0.0.1", ERR_INVALID, "127.0.0.1: not a HOST:PORT");
+    creates(auth, "10.0.0.1:1", ERR_DENIED, "10.0.0.1: not this machine");
+    creates(auth, "127.example.com:1", ERR_DENIED, "127.example.com: not this machine");
+    creates(auth, "file:", ERR_INVALID, "path");
+    creates(auth, "file:/no/such/file", ERR_NOT_FOUND, "/no/such/file: not found");
+    remote_auth_destroy(&auth);
+}
+
+static void
+file_write(const char *path, const char *text)
+{
+    FILE *file = fopen(path, "we");
+    assert_non_null(file);
+    assert_true(fputs(text, file) >= 0);
+    assert_int_equal(fclose(file), 0);
+}
+
+static bool done;
+
+static void
+ledger_done(struct port_ledger_request *request)
+{
+    (void)request;
+    done = true;
+}
+
+/* A file that changes moves the client; one with a mistake does not. */
+static void
+test_file(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/tael-endpoints-XXXXXX";
+    char endpoints[64];
+    char message[REMOTE_MESSAGE_SIZE];
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    (void)close(fd);
+    struct remote_auth *auth = t_auth(T_KEY);
+    t_listener_start(auth);
+    struct os_loop *files = NULL;
+    struct net_loop *loop = NULL;
+    struct remote_client *client = NULL;
+    assert_int_equal(os_loop_create("t-files", os_clock_real(), &files), ERR_OK);
+    assert_int_equal(net_loop_create("t-client", &loop), ERR_OK);
+    file_write(path, "127.0.0.1:1\n"); /* nobody listens there */
+    (void)snprintf(endpoints, sizeof(endpoints), "file:%s", path);
+    struct remote_client_parts parts = {
+        .net = loop,
+        .files = files,
+        .service = REMOTE_LEDGER,
+        .endpoints = endpoints,
+        .auth = auth,
+        .settings = remote_client_settings_default,
+    };
+    parts.settings.file_interval_ms = 5;
+    assert_int_equal(remote_client_create(&parts, &client, message), ERR_OK);
+    assert_int_equal(os_loop_start(files), ERR_OK);
+    assert_int_equal(net_loop_start(loop), ERR_OK);
+    remote_client_start(client);
+    struct port_ledger_request request = {
+        .operation = PORT_LEDGER_LOOKUP_ACCOUNTS, .reply_to = t_reply_to(), .done = ledger_done};
+    struct port_ledger *port = remote_client_ledger(client);
+    port->submit(port, &request);
+    done = false;
+    t_wait(&done);
+    assert_int_equal(request.error, ERR_BUSY);
+    file_write(path, "what is this?\n");
+    (void)usleep(30000);
+    char text[32];
+    (void)snprintf(text, sizeof(text), "127.0.0.1:%u\n", (unsigned)t_listener_port());
+    file_write(path, text);
+    for (int i = 0; i < 2000 && request.error != ERR_OK; i++) {
+        (void)usleep(5000);
+        port->submit(port, &request);
+        done = false;
+        t_wait(&done);
+    }
+    assert_int_equal(request.error, ERR_OK);
+    file_write(path, "");
+    (void)usleep(30000);
+    done = false;
+    port->submit(port, &request);
+    t_wait(&done);
+    assert_int_equal(request.error, ERR_OK);
+    os_loop_stop(files);
+    remote_client_stop(client);
+    net_loop_stop(loop);
+    remote_client_destroy(&client);
+    net_loop_destroy(&loop);
+    os_loop_destroy(files);
+    t_listener_stop();
+    remote_auth_destroy(&auth);
+    (void)unlink(path);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_parse),
+        cmocka_unit_test(test_too_many),
+        cmocka_unit_test(test_clients),
+        cmocka_unit_test(test_file),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

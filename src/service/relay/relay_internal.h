@@ -1,0 +1,98 @@
+/*
+ * What the files of the relay share. Everything runs on the runtime's loop, but what is atomic.
+ *
+ *     an event is emitted ---> its scope is dirty (relay.c)
+ *                                |
+ *          +---------------------v
+ *          |   a round (relay.c): an operation for each of some dirty scopes (read.c)
+ *          |     saves the cursor that the last round confirmed; waits until that is durable, and
+ *          |     with it every event before; reads the next ones into the batch
+ *          |                     |
+ *          |                     v
+ *          |   the batch goes to the broker, again and again until it is confirmed
+ *          +---------------------+
+ */
+#ifndef RELAY_INTERNAL_H
+#define RELAY_INTERNAL_H
+
+#include "relay/relay.h"
+
+#include "base/list.h"
+#include "base/map.h"
+#include "resource/event.h"
+
+#include <stdatomic.h>
+
+#define RELAY_SCOPES_AT_ONCE 64
+
+/* One merchant in one mode. */
+struct relay_scope {
+    struct map_link link;
+    struct list_link waiting; /* relay->dirty, or relay->round */
+    struct relay *relay;
+    uint64_t number;
+    bool dirty;                   /* there may be events behind `confirmed` */
+    bool unsaved;                 /* `confirmed` is not in the documents yet */
+    char confirmed[ID_TEXT_SIZE]; /* everything up to this event; empty: nothing */
+    char in_batch[ID_TEXT_SIZE];  /* the last of its events in the batch; empty: none is */
+};
+
+/* Where a message's parts are in the batch's text. */
+struct relay_place {
+    size_t id, type, key, account, body, end;
+    bool livemode;
+};
+
+struct relay_batch {
+    struct buf text;
+    struct relay_place places[PORT_BROKER_MESSAGES_MAX];
+    struct port_broker_message messages[PORT_BROKER_MESSAGES_MAX];
+    uint32_t count;
+    int64_t oldest_s; /* unix seconds, when the oldest event was made */
+};
+
+struct relay {
+    struct relay_parts parts;
+    struct resource_event_listener listener;
+    struct map scopes;
+    struct list dirty; /* scopes that wait for a round */
+    struct list round; /* scopes of the round under way */
+    uint32_t reading;  /* operations of the round under way */
+    bool round_failed; /* one of them did */
+    struct relay_batch batch;
+    struct port_broker_request request;
+    bool publishing;
+    uint32_t failures; /* in a row */
+    struct os_timer retry;
+    uint64_t jitter;
+
+    struct os_task drain_task;
+    bool draining;
+    _Atomic bool drain_heard;
+    _Atomic bool busy;
+    _Atomic uint64_t published;
+    _Atomic uint64_t retries;
+    _Atomic int64_t oldest_s; /* 0: nothing waits for the broker */
+};
+
+struct relay_cursor {
+    struct resource_header header;
+    struct span event;
+    int64_t active; /* 1: finds every cursor, across scopes */
+};
+
+enum {
+    RELAY_CURSOR_EVENT,
+    RELAY_CURSOR_ACTIVE,
+};
+
+extern const struct resource_type relay_cursor_type;
+
+/* --- read.c --- */
+
+/* One operation for a scope of the round. Its end is relay_read_ended. */
+MUST_USE err_t relay_read_start(struct relay_scope *scope);
+/* relay.c */
+void relay_read_ended(struct relay_scope *scope, bool good);
+
+#endif

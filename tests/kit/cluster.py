@@ -1,0 +1,168 @@
+"""The services as processes of their own, each of which a test may kill and start again."""
+
+import os
+import re
+import secrets
+import signal
+import socket
+import subprocess
+
+from kit.server import (
+    ORDINARY_FLAGS,
+    PROGRAM,
+    START_SECONDS,
+    STOP_SECONDS,
+    Server,
+    wait_until,
+    without_tael_settings,
+)
+
+ROLES = {
+    "ledger": "ledger",
+    "vault": "vault",
+    "cards": "cards",
+    "api": "payments,wallets,mobile,events,api",
+}
+# Whom a process asks.
+NEEDS = {"ledger": (), "vault": (), "cards": ("vault",), "api": ("ledger", "cards", "vault")}
+
+
+def free_ports(count):
+    """Ports that nobody has now: a process that is started again must be where it was."""
+    sockets = [socket.socket() for _ in range(count)]
+    for one in sockets:
+        one.bind(("127.0.0.1", 0))
+    ports = [one.getsockname()[1] for one in sockets]
+    for one in sockets:
+        one.close()
+    return ports
+
+
+class Member:
+    """One process of a cluster."""
+
+    def __init__(self, cluster, name, port):
+        self.cluster = cluster
+        self.name = name
+        self.port = port  # internal
+        self.process = None
+        self.starts = 0
+        self.operators = None
+
+    @property
+    def data(self):
+        return self.cluster.root / self.name
+
+    def where(self):
+        return f"127.0.0.1:{self.port}"
+
+    def launch(self, *flags):
+        """Starts it, and does not wait."""
+        assert self.process is None
+        self.starts += 1
+        self.output_path = self.cluster.folder / f"{self.name}-output-{self.starts}"
+        self.log_path = self.cluster.folder / f"{self.name}-log-{self.starts}"
+        command = [str(PROGRAM), "server", f"--data={self.data}", f"--roles={ROLES[self.name]}",
+                   f"--internal-listen={self.where()}", *self.cluster.proof(self.name)]
+        command += [f"--{need}-at={self.cluster.place(need)}" for need in NEEDS[self.name]]
+        command += ["--admin-listen=127.0.0.1:0"] if self.name != "api" else [
+            f"--listen=127.0.0.1:{self.cluster.port}"]
+        with open(self.output_path, "wb") as output, open(self.log_path, "wb") as log:
+            self.process = subprocess.Popen(
+                [*command, *self.cluster.flags, *flags], stdin=subprocess.DEVNULL, stdout=output,
+                stderr=log, env=without_tael_settings())
+
+    def wait(self, seconds=START_SECONDS):
+        def started():
+            assert self.process.poll() is None, f"{self.name} ended: {self.log()}"
+            return "internal: http" in self.output_path.read_text()
+
+        wait_until(started, seconds, f"the start of {self.name}")
+        found = re.search(r"operators: (http://\S+)", self.output_path.read_text())
+        self.operators = found and found.group(1)
+
+    def start(self, *flags):
+        self.launch(*flags)
+        self.wait()
+
+    def kill(self):
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+        self.process = None
+
+    def stop(self):
+        if self.process is None:
+            return
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            code = self.process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            code = "none: it did not end"
+        self.process = None
+        assert code == 0, f"{self.name}: exit code {code}: {self.log()}"
+
+    def log(self):
+        return self.log_path.read_text(errors="replace")
+
+
+class Cluster(Server):
+    """From outside as one server."""
+
+    def __init__(self, folder, *flags, ordinary=True, certificates=None):
+        super().__init__(folder, ordinary=False, cluster=True)
+        self.flags = (ORDINARY_FLAGS if ordinary else ()) + flags
+        self.certificates = certificates
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.root.mkdir()
+        self.key_file = self.folder / "internal.key"
+        descriptor = os.open(self.key_file, os.O_WRONLY | os.O_CREAT, 0o600)
+        os.write(descriptor, secrets.token_hex(32).encode())
+        os.close(descriptor)
+        self.port, *ports = free_ports(1 + len(ROLES))
+        self.url = self.direct_url = f"http://127.0.0.1:{self.port}"
+        self.processes = {
+            name: Member(self, name, port) for name, port in zip(ROLES, ports, strict=True)}
+
+    def proof(self, name):
+        """How a process proves to be one of ours."""
+        if self.certificates is None:
+            return [f"--internal-key-file={self.key_file}"]
+        return [f"--internal-tls-ca={self.certificates / 'ca.pem'}",
+                f"--internal-tls-cert={self.certificates / f'{name}.pem'}",
+                f"--internal-tls-key={self.certificates / f'{name}.key'}"]
+
+    def place(self, name):
+        return self.processes[name].where()
+
+    def start(self, *flags, order=("api", "cards", "vault", "ledger")):
+        """In any order: who needs somebody waits."""
+        for name in order:
+            self.processes[name].launch(*flags)
+        for name in order:
+            self.processes[name].wait()
+        self.process = self.processes["api"].process
+        return self
+
+    def kill(self):
+        for member in self.processes.values():
+            if member.process is not None:
+                member.kill()
+        self.process = None
+
+    def stop(self, order=("api", "cards", "vault", "ledger")):
+        self.process = None
+        for name in order:
+            self.processes[name].stop()
+
+    def members(self):
+        return {name: member.process.pid for name, member in self.processes.items()
+                if member.process is not None}
+
+    def log(self):
+        return "".join(member.log() for member in self.processes.values() if member.starts)
+
+    def all_logs(self):
+        return "".join(path.read_text(errors="replace")
+                       for path in self.folder.glob("*-log-[0-9]*"))
