@@ -17,7 +17,16 @@ struct t_values {
 };
 
 static const struct setting t_table[] = {
-    {"n", SETTING_INTEGER, offsetof(struct t_values, number), "0", -10, 10, "things", "N.", false},
+    {"n",
+     SETTING_INTEGER,
+     offsetof(struct t_values, number),
+     "0",
+     -10,
+     10,
+     "things",
+     "N.",
+     false,
+     NULL},
     {"d",
      SETTING_DURATION,
      offsetof(struct t_values, duration_ms),
@@ -26,10 +35,20 @@ static const struct setting t_table[] = {
      5000,
      NULL,
      "D.",
-     false},
-    {"s", SETTING_SIZE, offsetof(struct t_values, size_bytes), "1k", 1, 1 << 20, NULL, "S.", true},
-    {"t", SETTING_TEXT, offsetof(struct t_values, text), "", 0, 8, NULL, "T.", false},
-    {"f", SETTING_BOOLEAN, offsetof(struct t_values, flag), "no", 0, 0, NULL, "F.", false},
+     false,
+     NULL},
+    {"s",
+     SETTING_SIZE,
+     offsetof(struct t_values, size_bytes),
+     "1k",
+     1,
+     1 << 20,
+     NULL,
+     "S.",
+     true,
+     NULL},
+    {"t", SETTING_TEXT, offsetof(struct t_values, text), "", 0, 8, NULL, "T.", false, NULL},
+    {"f", SETTING_BOOLEAN, offsetof(struct t_values, flag), "no", 0, 0, NULL, "F.", false, NULL},
 };
 
 #define T_COUNT (sizeof(t_table) / sizeof(t_table[0]))
