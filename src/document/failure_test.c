@@ -1,4 +1,5 @@
-/* DOCUMENT-4 when the disk fails: an SQLite file system that fails on command. */
+/* DOCUMENT-4 and DOCUMENT-5 when the disk fails, and what a crash at any moment leaves: a disk for
+ * the row log and an SQLite file system that fail on command. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -6,9 +7,8 @@
 
 #include <cmocka.h>
 
-#include "document/document.h"
+#include "sqlite.h"
 
-#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,11 +25,17 @@ struct t_file {
 static struct {
     sqlite3_vfs vfs;
     sqlite3_vfs *real;
-    int log_syncs;    /* counted */
-    int syncs_fail;   /* so many syncs of the log */
-    int writes_after; /* writes to the log that succeed before those that find the disk full */
-    bool full;
+    bool full; /* writes to SQLite's log fail */
 } shim;
+
+/* The disk of the row log. */
+static struct {
+    struct os_disk disk;
+    struct os_disk_ops ops;
+    bool full; /* takes no new space */
+    bool syncs_fail;
+    uint32_t writes, syncs;
+} rows;
 
 static sqlite3_file *
 real_of(sqlite3_file *file)
@@ -52,7 +58,7 @@ file_read(sqlite3_file *file, void *out, int size, sqlite3_int64 offset)
 static int
 file_write(sqlite3_file *file, const void *data, int size, sqlite3_int64 offset)
 {
-    if (((struct t_file *)(void *)file)->log && shim.full && shim.writes_after-- <= 0) {
+    if (((struct t_file *)(void *)file)->log && shim.full) {
         return SQLITE_FULL;
     }
     return real_of(file)->pMethods->xWrite(real_of(file), data, size, offset);
@@ -67,17 +73,7 @@ file_truncate(sqlite3_file *file, sqlite3_int64 size)
 static int
 file_sync(sqlite3_file *file, int flags)
 {
-    /* The bytes may have reached the disk all the same: that is what makes it dangerous. */
-    int code = real_of(file)->pMethods->xSync(real_of(file), flags);
-    if (!((struct t_file *)(void *)file)->log) {
-        return code;
-    }
-    shim.log_syncs++;
-    if (shim.syncs_fail > 0) {
-        shim.syncs_fail--;
-        return SQLITE_IOERR_FSYNC;
-    }
-    return code;
+    return real_of(file)->pMethods->xSync(real_of(file), flags);
 }
 
 static int
@@ -150,9 +146,41 @@ shim_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *out, int flags, int 
     return code;
 }
 
+static err_t
+rows_write(
+    struct os_disk *disk, struct os_file *file, const void *data, size_t size, uint64_t offset)
+{
+    (void)disk;
+    rows.writes++;
+    return os_disk_real()->ops->write(os_disk_real(), file, data, size, offset);
+}
+
+static err_t
+rows_sync(struct os_disk *disk, struct os_file *file)
+{
+    (void)disk;
+    rows.syncs++;
+    /* The bytes may have reached the disk all the same: that is what makes it dangerous. */
+    err_t result = os_disk_real()->ops->sync(os_disk_real(), file);
+    return rows.syncs_fail ? ERR_IO : result;
+}
+
+static err_t
+rows_allocate(struct os_disk *disk, struct os_file *file, uint64_t size)
+{
+    (void)disk;
+    return rows.full ? ERR_DISK_FULL : os_disk_real()->ops->allocate(os_disk_real(), file, size);
+}
+
 /* ----------------------------------------------------------------------------------- the tests */
 
-static const struct document_kind fruit = {.name = "fruit"};
+#define BODY_SIZE 400000
+
+static const struct document_kind fruit = {
+    .name = "fruit",
+    .columns = {{"colour", DOCUMENT_TEXT, .indexed = true}},
+    .column_count = 1,
+};
 static const struct document_kind *const kinds[] = {&fruit};
 
 struct t_store {
@@ -160,37 +188,56 @@ struct t_store {
     char url[96];
     struct document_store *documents;
     struct arena arena;
+    char message[DOCUMENT_MESSAGE_SIZE];
 };
+
+static void
+t_open(struct t_store *t)
+{
+    assert_int_equal(document_store_open(t->url, kinds, 1, &t->documents, t->message), ERR_OK);
+    document_sqlite_of(t->documents)->rows.disk = &rows.disk;
+}
 
 static int
 t_setup(void **state)
 {
     struct t_store *t = calloc(1, sizeof(*t));
-    char message[DOCUMENT_MESSAGE_SIZE];
     assert_non_null(t);
-    shim.syncs_fail = 0;
     shim.full = false;
+    rows.ops = *os_disk_real()->ops;
+    rows.ops.write = rows_write;
+    rows.ops.sync = rows_sync;
+    rows.ops.allocate = rows_allocate;
+    rows.disk.ops = &rows.ops;
+    rows.full = false;
+    rows.syncs_fail = false;
     (void)snprintf(t->folder, sizeof(t->folder), "/tmp/document_fail_XXXXXX");
     assert_non_null(mkdtemp(t->folder));
     (void)snprintf(t->url, sizeof(t->url), "sqlite:%s/d.db", t->folder);
     arena_init(&t->arena, 1 << 26);
-    assert_int_equal(document_store_open(t->url, kinds, 1, &t->documents, message), ERR_OK);
+    t_open(t);
     *state = t;
     return 0;
+}
+
+static void
+t_remove(const struct t_store *t, const char *name)
+{
+    char path[96];
+    (void)snprintf(path, sizeof(path), "%s/%s", t->folder, name);
+    (void)unlink(path);
 }
 
 static int
 t_teardown(void **state)
 {
     struct t_store *t = *state;
-    static const char *const names[] = {"d.db", "d.db-wal", "c.db", "c.db-wal"};
-    shim.syncs_fail = 0;
+    static const char *const names[] = {
+        "d.db", "d.db-rows", "d.db-wal", "c.db", "c.db-rows", "c.db-wal"};
     shim.full = false;
     t->documents->ops->close(t->documents);
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        char path[96];
-        (void)snprintf(path, sizeof(path), "%s/%s", t->folder, names[i]);
-        (void)unlink(path);
+        t_remove(t, names[i]);
     }
     assert_int_equal(rmdir(t->folder), 0);
     arena_release(&t->arena);
@@ -198,121 +245,161 @@ t_teardown(void **state)
     return 0;
 }
 
+static const char *
+t_body(void)
+{
+    static char body[BODY_SIZE];
+    if (body[0] == '\0') {
+        (void)snprintf(body, sizeof(body), "{\"colour\":\"r\\u0065d\"");
+        memset(body + strlen(body), ' ', sizeof(body) - strlen(body));
+        body[BODY_SIZE - 1] = '}';
+    }
+    return body;
+}
+
+static struct document_row
+t_row(const char *id)
+{
+    return (struct document_row){
+        .scope = 1,
+        .id = span_from_cstr(id),
+        .body = span_of(t_body(), BODY_SIZE),
+        .columns = {{.text = SPAN("red")}},
+    };
+}
+
+static void
+t_insert(struct t_store *t, const char *id)
+{
+    struct document_row row = t_row(id);
+    assert_int_equal(t->documents->ops->begin(t->documents), ERR_OK);
+    assert_int_equal(t->documents->ops->insert(t->documents, &fruit, &row), ERR_OK);
+}
+
 static err_t
 t_write(struct t_store *t, const char *id)
 {
-    static char body[400000];
-    memset(body, 'b', sizeof(body));
-    struct document_row row = {
-        .scope = 1, .id = span_from_cstr(id), .body = span_of(body, sizeof(body))};
-    err_t result = t->documents->ops->begin(t->documents);
-    if (result != ERR_OK) {
-        return result;
-    }
-    assert_int_equal(t->documents->ops->insert(t->documents, &fruit, &row), ERR_OK);
+    t_insert(t, id);
     return t->documents->ops->commit(t->documents);
 }
 
+static void
+t_apply(struct t_store *t, const char *id)
+{
+    t_insert(t, id);
+    assert_int_equal(t->documents->ops->apply(t->documents), ERR_OK);
+}
+
+/* By its id, and by its column. */
 static bool
 t_there(struct t_store *t, struct document_store *documents, const char *id)
 {
     struct document_row row;
-    return documents->ops->get(documents, &fruit, 1, span_from_cstr(id), &t->arena, &row) == ERR_OK;
+    err_t result = documents->ops->get(documents, &fruit, 1, span_from_cstr(id), &t->arena, &row);
+    if (result == ERR_OK) {
+        assert_true(span_equal_cstr(row.columns[0].text, "red")); /* DOCUMENT-6 */
+        assert_int_equal(row.body.size, BODY_SIZE);
+    }
+    arena_clear(&t->arena);
+    return result == ERR_OK;
 }
 
+/* The first `size` bytes: all, if there are fewer. */
 static void
-t_copy(const char *folder, const char *from, const char *to)
+t_copy(const char *folder, const char *from, const char *to, size_t size)
 {
     char path[96];
-    static char bytes[8 << 20];
+    static char bytes[64 << 20];
     (void)snprintf(path, sizeof(path), "%s/%s", folder, from);
     FILE *in = fopen(path, "rb");
     assert_non_null(in);
     (void)snprintf(path, sizeof(path), "%s/%s", folder, to);
     FILE *out = fopen(path, "wb");
     assert_non_null(out);
-    size_t size = fread(bytes, 1, sizeof(bytes), in);
-    assert_true(size < sizeof(bytes));
-    assert_int_equal(fwrite(bytes, 1, size, out), size);
+    size_t count = fread(bytes, 1, sizeof(bytes), in);
+    assert_true(count < sizeof(bytes));
+    count = count < size ? count : size;
+    assert_int_equal(fwrite(bytes, 1, count, out), count);
     assert_int_equal(fclose(in), 0);
     assert_int_equal(fclose(out), 0);
 }
 
-/* What a start after a crash at this moment would find. */
-static void
-t_expect_after_crash(struct t_store *t, const char *id, bool there)
+/* What a start after a crash at this moment would find, if no more than so many bytes of the row
+ * log had reached the disk. */
+static struct document_store *
+t_after_crash(struct t_store *t, size_t log_size)
 {
     char url[96];
     char message[DOCUMENT_MESSAGE_SIZE];
     struct document_store *copy;
-    t_copy(t->folder, "d.db", "c.db");
-    t_copy(t->folder, "d.db-wal", "c.db-wal");
+    t_copy(t->folder, "d.db", "c.db", SIZE_MAX);
+    t_copy(t->folder, "d.db-wal", "c.db-wal", SIZE_MAX);
+    t_copy(t->folder, "d.db-rows", "c.db-rows", log_size);
     (void)snprintf(url, sizeof(url), "sqlite:%s/c.db", t->folder);
     assert_int_equal(document_store_open(url, kinds, 1, &copy, message), ERR_OK);
+    return copy;
+}
+
+static void
+t_expect_after_crash(struct t_store *t, const char *id, bool there)
+{
+    struct document_store *copy = t_after_crash(t, SIZE_MAX);
     assert_int_equal(t_there(t, copy, id), there);
     copy->ops->close(copy);
+}
+
+static void
+t_name(char name[16], uint32_t number)
+{
+    (void)snprintf(name, 16, "row%05u", number);
 }
 
 static void
 a_full_disk_loses_the_transaction_only(void **state)
 {
     struct t_store *t = *state;
-    assert_int_equal(t_write(t, "before"), ERR_OK);
-    /* The log takes a commit in pieces: the first fails, or a later one. */
-    for (int writes = 0; writes < 3; writes++) {
-        shim.full = true;
-        shim.writes_after = writes;
-        assert_int_equal(t_write(t, "lost"), ERR_DISK_FULL);
-        assert_false(t_there(t, t->documents, "lost"));
-        shim.full = false;
-        t_expect_after_crash(t, "lost", false);
-        t_expect_after_crash(t, "before", true);
+    char name[16];
+    uint32_t count = 0;
+    err_t result = ERR_OK;
+    while (count < 100) {
+        rows.full = count > 0; /* what is reserved still takes some */
+        t_name(name, count);
+        result = t_write(t, name);
+        if (result != ERR_OK) {
+            break;
+        }
+        count++;
     }
+    assert_int_equal(result, ERR_DISK_FULL);
+    assert_true(count > 0);
+    assert_false(t_there(t, t->documents, name));
+    t_expect_after_crash(t, name, false);
+    rows.full = false;
     assert_int_equal(t_write(t, "after"), ERR_OK);
+    for (uint32_t i = 0; i < count; i++) {
+        t_name(name, i);
+        assert_true(t_there(t, t->documents, name));
+        t_expect_after_crash(t, name, true);
+    }
     t_expect_after_crash(t, "after", true);
 }
 
 static void
-a_failed_sync_is_settled(void **state)
+a_failed_sync_is_unknown_and_final(void **state) /* DOCUMENT-5 */
 {
     struct t_store *t = *state;
     assert_int_equal(t_write(t, "before"), ERR_OK);
-    shim.syncs_fail = 1;
-    assert_int_equal(t_write(t, "lost"), ERR_IO);
-    assert_int_equal(shim.syncs_fail, 0);
-    assert_false(t_there(t, t->documents, "lost"));
-    t_expect_after_crash(t, "lost", false);
-    t_expect_after_crash(t, "before", true);
-    assert_int_equal(t_write(t, "after"), ERR_OK);
-    t_expect_after_crash(t, "after", true);
-}
-
-static void
-what_cannot_be_settled_is_unknown_and_final(void **state)
-{
-    struct t_store *t = *state;
-    shim.syncs_fail = 100;
+    rows.syncs_fail = true;
     assert_int_equal(t_write(t, "open"), ERR_OUTCOME_UNKNOWN);
-    shim.syncs_fail = 0;
-    assert_int_equal(t_write(t, "more"), ERR_IO);
+    rows.syncs_fail = false;
+    assert_int_equal(t->documents->ops->begin(t->documents), ERR_IO);
     struct document_row row;
     struct document_query query = {.scope = 1, .range_column = UINT32_MAX, .limit = 1};
     assert_int_equal(
         t->documents->ops->get(t->documents, &fruit, 1, SPAN("open"), &t->arena, &row), ERR_IO);
     assert_int_equal(t->documents->ops->list(t->documents, &fruit, &query, NULL, NULL), ERR_IO);
     t->documents->ops->maintain(t->documents);
-}
-
-static void
-t_apply(struct t_store *t, const char *id)
-{
-    static char body[400000];
-    struct document_row row = {
-        .scope = 1, .id = span_from_cstr(id), .body = span_of(body, sizeof(body))};
-    memset(body, 'b', sizeof(body));
-    assert_int_equal(t->documents->ops->begin(t->documents), ERR_OK);
-    assert_int_equal(t->documents->ops->insert(t->documents, &fruit, &row), ERR_OK);
-    assert_int_equal(t->documents->ops->apply(t->documents), ERR_OK);
+    t_expect_after_crash(t, "before", true);
 }
 
 static void
@@ -320,56 +407,171 @@ apply_leaves_the_sync_to_sync(void **state) /* DOCUMENT-5 */
 {
     struct t_store *t = *state;
     assert_int_equal(t_write(t, "before"), ERR_OK);
-    shim.log_syncs = 0;
-    t_apply(t, "applied");
-    assert_int_equal(shim.log_syncs, 0);
-    assert_true(t_there(t, t->documents, "applied"));
+    rows.writes = 0;
+    rows.syncs = 0;
+    t_apply(t, "one");
+    t_apply(t, "two");
+    assert_int_equal(rows.writes + rows.syncs, 0);
+    assert_true(t_there(t, t->documents, "one"));
+    t_expect_after_crash(t, "one", false);
+    t_expect_after_crash(t, "before", true);
     assert_int_equal(t->documents->ops->sync(t->documents), ERR_OK);
-    t_expect_after_crash(t, "applied", true);
-    /* A commit in between is durable by itself. */
-    shim.log_syncs = 0;
+    assert_int_equal(rows.syncs, 1);
+    t_expect_after_crash(t, "one", true);
+    t_expect_after_crash(t, "two", true);
+    /* A commit in between is durable by itself, with what was applied before it. */
+    t_apply(t, "three");
     assert_int_equal(t_write(t, "committed"), ERR_OK);
-    assert_int_equal(shim.log_syncs, 1);
+    assert_int_equal(rows.syncs, 2);
+    t_expect_after_crash(t, "three", true);
 }
 
 static void
-a_log_that_begins_anew_syncs_its_header(void **state)
+what_was_applied_survives_a_rollback(void **state) /* DOCUMENT-4 */
 {
     struct t_store *t = *state;
-    int syncs = -1;
-    for (int i = 0; i < 400; i++) {
-        char id[16];
-        (void)snprintf(id, sizeof(id), "row%d", i);
-        shim.log_syncs = 0;
-        t_apply(t, id);
-        if (shim.log_syncs != 0) {
-            syncs = shim.log_syncs;
-            break;
+    struct document_store *documents = t->documents;
+    assert_int_equal(t_write(t, "committed"), ERR_OK);
+    t_apply(t, "applied");
+    assert_int_equal(documents->ops->begin(documents), ERR_OK);
+    struct document_row row = t_row("applied");
+    row.version = 1;
+    assert_int_equal(documents->ops->update(documents, &fruit, &row), ERR_OK);
+    assert_int_equal(documents->ops->remove(documents, &fruit, 1, SPAN("committed"), 1), ERR_OK);
+    assert_int_equal(documents->ops->commit(documents), ERR_OK);
+    t_insert(t, "lost");
+    row.version = 2;
+    assert_int_equal(documents->ops->update(documents, &fruit, &row), ERR_OK);
+    documents->ops->rollback(documents);
+    assert_false(t_there(t, documents, "lost"));
+    assert_false(t_there(t, documents, "committed"));
+    assert_int_equal(
+        documents->ops->get(documents, &fruit, 1, SPAN("applied"), &t->arena, &row), ERR_OK);
+    assert_int_equal(row.version, 2);
+    t_expect_after_crash(t, "lost", false);
+    t_expect_after_crash(t, "committed", false);
+    t_expect_after_crash(t, "applied", true);
+}
+
+/* Groups of several sizes; a crash keeps any number of the log's bytes. */
+static void
+a_torn_log_loses_whole_groups_from_its_end(void **state) /* DOCUMENT-1 */
+{
+    struct t_store *t = *state;
+
+    enum {
+        GROUPS = 4
+    };
+
+    char name[16];
+    uint64_t ends[GROUPS];
+    for (uint32_t i = 0; i < GROUPS; i++) {
+        t_name(name, 2 * i);
+        t_insert(t, name);
+        t_name(name, 2 * i + 1);
+        struct document_row row = t_row(name);
+        assert_int_equal(t->documents->ops->insert(t->documents, &fruit, &row), ERR_OK);
+        assert_int_equal(t->documents->ops->commit(t->documents), ERR_OK);
+        ends[i] = document_sqlite_of(t->documents)->rows.end;
+    }
+    for (uint32_t i = 0; i < GROUPS; i++) {
+        static const int64_t around[] = {-BODY_SIZE - 20, -1, 0, 1, 31, 33, 1000};
+        for (size_t j = 0; j < sizeof(around) / sizeof(around[0]); j++) {
+            struct document_store *copy = t_after_crash(t, (size_t)((int64_t)ends[i] + around[j]));
+            for (uint32_t k = 0; k < 2 * GROUPS; k++) {
+                t_name(name, k);
+                assert_int_equal(
+                    t_there(t, copy, name), k / 2 < i || (k / 2 == i && around[j] >= 0));
+            }
+            copy->ops->close(copy);
         }
+    }
+}
+
+static void
+laps_of_the_log_are_told_apart(void **state) /* ROWLOG-1, ROWLOG-2 */
+{
+    struct t_store *t = *state;
+    struct document_sqlite *sqlite = document_sqlite_of(t->documents);
+    char name[16];
+    uint32_t laps = 0;
+    sqlite->fold_bytes = 3 * BODY_SIZE;
+    sqlite->fold_due = sqlite->fold_bytes;
+    sqlite->log_pages_due = 400;
+    for (uint32_t i = 0; i < 40; i++) {
+        uint64_t end = sqlite->rows.end;
+        t_name(name, i);
+        assert_int_equal(t_write(t, name), ERR_OK);
+        t->documents->ops->maintain(t->documents);
+        laps += sqlite->rows.end < end;
+        struct document_store *copy = t_after_crash(t, SIZE_MAX);
+        for (uint32_t k = 0; k <= i; k++) {
+            t_name(name, k);
+            assert_true(t_there(t, copy, name));
+        }
+        copy->ops->close(copy);
+    }
+    assert_true(laps >= 3);
+}
+
+static void
+sqlite_may_find_the_disk_full_later(void **state)
+{
+    struct t_store *t = *state;
+    struct document_sqlite *sqlite = document_sqlite_of(t->documents);
+    sqlite->fold_bytes = 3 * BODY_SIZE;
+    sqlite->fold_due = sqlite->fold_bytes;
+    char name[16];
+    shim.full = true;
+    for (uint32_t i = 0; i < 12; i++) {
+        t_name(name, i);
+        assert_int_equal(t_write(t, name), ERR_OK);
         t->documents->ops->maintain(t->documents);
     }
-    /* Behind a checkpoint, and only there. */
-    assert_int_equal(syncs, 1);
+    assert_true(sqlite->rows.kept_bytes > 11 * BODY_SIZE);
+    shim.full = false;
+    t_expect_after_crash(t, name, true);
+    for (uint32_t i = 12; i < 20; i++) {
+        t_name(name, i);
+        assert_int_equal(t_write(t, name), ERR_OK);
+        t->documents->ops->maintain(t->documents);
+    }
+    assert_true(sqlite->rows.kept_bytes < 4 * BODY_SIZE);
+    struct document_store *copy = t_after_crash(t, SIZE_MAX);
+    for (uint32_t i = 0; i < 20; i++) {
+        t_name(name, i);
+        assert_true(t_there(t, t->documents, name));
+        assert_true(t_there(t, copy, name));
+    }
+    copy->ops->close(copy);
 }
 
 static void
-a_failure_to_apply_is_settled_durably(void **state)
+a_log_that_is_missing_is_noticed(void **state)
 {
     struct t_store *t = *state;
-    assert_int_equal(t_write(t, "before"), ERR_OK);
-    shim.full = true;
-    shim.writes_after = 1;
-    static char body[400000];
-    struct document_row row = {.scope = 1, .id = SPAN("lost"), .body = span_of(body, sizeof(body))};
-    assert_int_equal(t->documents->ops->begin(t->documents), ERR_OK);
-    assert_int_equal(t->documents->ops->insert(t->documents, &fruit, &row), ERR_OK);
-    assert_int_equal(t->documents->ops->apply(t->documents), ERR_DISK_FULL);
-    shim.full = false;
-    assert_false(t_there(t, t->documents, "lost"));
-    t_apply(t, "after");
-    assert_int_equal(t->documents->ops->sync(t->documents), ERR_OK);
-    t_expect_after_crash(t, "lost", false);
-    t_expect_after_crash(t, "after", true);
+    char url[96];
+    struct document_store *copy;
+    assert_int_equal(t_write(t, "row"), ERR_OK);
+    t_copy(t->folder, "d.db", "c.db", SIZE_MAX);
+    t_copy(t->folder, "d.db-wal", "c.db-wal", SIZE_MAX);
+    (void)snprintf(url, sizeof(url), "sqlite:%s/c.db", t->folder);
+    assert_int_equal(document_store_open(url, kinds, 1, &copy, t->message), ERR_CORRUPT);
+    assert_non_null(strstr(t->message, "-rows"));
+    /* Of an earlier start. */
+    t_copy(t->folder, "d.db-rows", "c.db-rows", SIZE_MAX);
+    t->documents->ops->close(t->documents);
+    t_open(t);
+    assert_int_equal(t_write(t, "later"), ERR_OK);
+    t_copy(t->folder, "d.db", "c.db", SIZE_MAX);
+    t_copy(t->folder, "d.db-wal", "c.db-wal", SIZE_MAX);
+    assert_int_equal(document_store_open(url, kinds, 1, &copy, t->message), ERR_CORRUPT);
+    /* Who was closed well needs none. */
+    t->documents->ops->close(t->documents);
+    t_remove(t, "d.db-rows");
+    t_open(t);
+    assert_true(t_there(t, t->documents, "row"));
+    assert_true(t_there(t, t->documents, "later"));
 }
 
 int
@@ -386,11 +588,13 @@ main(void)
 #define T(test) cmocka_unit_test_setup_teardown(test, t_setup, t_teardown)
     const struct CMUnitTest tests[] = {
         T(a_full_disk_loses_the_transaction_only),
-        T(a_failed_sync_is_settled),
-        T(what_cannot_be_settled_is_unknown_and_final),
+        T(a_failed_sync_is_unknown_and_final),
         T(apply_leaves_the_sync_to_sync),
-        T(a_log_that_begins_anew_syncs_its_header),
-        T(a_failure_to_apply_is_settled_durably),
+        T(what_was_applied_survives_a_rollback),
+        T(a_torn_log_loses_whole_groups_from_its_end),
+        T(laps_of_the_log_are_told_apart),
+        T(sqlite_may_find_the_disk_full_later),
+        T(a_log_that_is_missing_is_noticed),
     };
     return cmocka_run_group_tests_name("document failure", tests, NULL, NULL);
 }

@@ -24,9 +24,6 @@ struct log_file {
     char *gathered; /* GATHER_SIZE bytes */
     int size;
     sqlite3_int64 offset; /* of the first of them in the file */
-    const char *name;     /* SQLite's, as long as the file is open */
-    bool defer;           /* the sync of a commit is not ours */
-    bool header_written;  /* since the last sync */
 };
 
 static struct {
@@ -101,7 +98,6 @@ log_write(sqlite3_file *file, const void *data, int size, sqlite3_int64 offset)
     if (size > GATHER_SIZE) {
         return log->real->pMethods->xWrite(log->real, data, size, offset);
     }
-    log->header_written = log->header_written || offset == 0;
     if (log->size == 0) {
         log->offset = offset;
     }
@@ -125,12 +121,6 @@ log_sync(sqlite3_file *file, int flags)
     if (code != SQLITE_OK) {
         return code;
     }
-    /* The log's header, when the log begins anew, must reach the disk before any frame behind it:
-     * else old frames could be taken for new ones. SQLite syncs it by itself, in a commit. */
-    if (log->defer && !log->header_written) {
-        return SQLITE_OK;
-    }
-    log->header_written = false;
     return log->real->pMethods->xSync(log->real, flags);
 }
 
@@ -201,7 +191,7 @@ vfs_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *out, int flags, int *
         return log_vfs.real->xOpen(log_vfs.real, name, out, flags, ret_flags);
     }
     struct log_file *log = log_of(out);
-    *log = (struct log_file){.real = (sqlite3_file *)(void *)(log + 1), .name = name};
+    *log = (struct log_file){.real = (sqlite3_file *)(void *)(log + 1)};
     log->gathered = malloc(GATHER_SIZE);
     if (log->gathered == NULL) {
         return SQLITE_NOMEM;
@@ -214,20 +204,6 @@ vfs_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *out, int flags, int *
     }
     log->base.pMethods = &log_methods;
     return SQLITE_OK;
-}
-
-void
-document_log_defer(sqlite3_file *file, bool on)
-{
-    ASSERT(file->pMethods == &log_methods);
-    log_of(file)->defer = on;
-}
-
-const char *
-document_log_name(sqlite3_file *file)
-{
-    ASSERT(file->pMethods == &log_methods);
-    return log_of(file)->name;
 }
 
 const char *

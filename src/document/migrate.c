@@ -62,8 +62,8 @@ apply(
     return result;
 }
 
-static err_t
-read_integer(struct document_sqlite *sqlite, const char *sql, int64_t *ret_value)
+err_t
+document_read_integer(struct document_sqlite *sqlite, const char *sql, int64_t *ret_value)
 {
     sqlite3_stmt *statement;
     TRY(document_prepare(sqlite, sql, &statement));
@@ -80,9 +80,9 @@ migrate_layout(struct document_sqlite *sqlite, char message[DOCUMENT_MESSAGE_SIZ
 {
     int64_t version = 0;
     int64_t tables = 0;
-    err_t result = read_integer(sqlite, "PRAGMA user_version", &version);
+    err_t result = document_read_integer(sqlite, "PRAGMA user_version", &version);
     if (result == ERR_OK) {
-        result = read_integer(sqlite, "SELECT count(*) FROM sqlite_schema", &tables);
+        result = document_read_integer(sqlite, "SELECT count(*) FROM sqlite_schema", &tables);
     }
     if (result != ERR_OK) {
         say(sqlite, message, "reading the schema");
@@ -111,8 +111,8 @@ migrate_layout(struct document_sqlite *sqlite, char message[DOCUMENT_MESSAGE_SIZ
         "layout",
         "CREATE TABLE tael_migration (number INTEGER PRIMARY KEY, name TEXT NOT NULL, "
         "applied_at INTEGER NOT NULL);"
-        "CREATE TABLE tael_settle (id INTEGER PRIMARY KEY, count INTEGER NOT NULL);"
-        "INSERT INTO tael_settle (id, count) VALUES (1, 0);"
+        "CREATE TABLE tael_rows (generation INTEGER NOT NULL, number INTEGER NOT NULL);"
+        "INSERT INTO tael_rows (generation, number) VALUES (0, 0);"
         "PRAGMA application_id = 1415669100; PRAGMA user_version = 1",
         message);
 }
@@ -189,13 +189,14 @@ add_column(
     buf_append_format(
         &sql,
         "ALTER TABLE \"%s\" ADD COLUMN \"%s\" %s;"
-        "UPDATE \"%s\" SET \"%s\" = json_extract(body, '$.\"%s\"');",
+        "UPDATE \"%s\" SET \"%s\" = ",
         kind->name,
         of->name,
         type_name(of->type),
         kind->name,
-        of->name,
         of->name);
+    document_sql_from_body(&sql, "body", of);
+    buf_append_byte(&sql, ';');
     if (of->indexed) {
         append_index(&sql, kind, column);
     }
@@ -224,7 +225,7 @@ add_index(
         sizeof(text),
         "SELECT 1 FROM sqlite_schema WHERE type = 'index' AND name = '%s'",
         name);
-    err_t result = read_integer(sqlite, text, &there);
+    err_t result = document_read_integer(sqlite, text, &there);
     if (result != ERR_NOT_FOUND) {
         return result;
     }

@@ -18,8 +18,8 @@ document_bind_text(sqlite3_stmt *statement, int position, struct span text)
     ASSERT(code == SQLITE_OK || code == SQLITE_TOOBIG);
 }
 
-static void
-bind_scope(sqlite3_stmt *statement, uint64_t scope)
+void
+document_bind_scope(sqlite3_stmt *statement, uint64_t scope)
 {
     ASSERT(scope <= INT64_MAX);
     int code = sqlite3_bind_int64(statement, BIND_SCOPE, (int64_t)scope);
@@ -109,7 +109,7 @@ document_sqlite_get(
     }
     sqlite3_stmt *statement;
     TRY(document_statement_get(sqlite, document_kind_statements(sqlite, kind), &statement));
-    bind_scope(statement, scope);
+    document_bind_scope(statement, scope);
     document_bind_text(statement, BIND_ID, id);
     int code = sqlite3_step(statement);
     err_t result = document_sqlite_error(code);
@@ -150,7 +150,7 @@ bind_row(
     const struct document_row *row,
     uint32_t version)
 {
-    bind_scope(statement, row->scope);
+    document_bind_scope(statement, row->scope);
     document_bind_text(statement, BIND_ID, row->id);
     document_bind_text(statement, BIND_BODY, row->body);
     int code = sqlite3_bind_int64(statement, BIND_VERSION, version);
@@ -161,6 +161,17 @@ bind_row(
                 statement, BIND_COLUMNS + (int)i, kind->columns[i].type, &row->columns[i]);
         }
     }
+}
+
+/* What was written is noted for the log; a transaction that is not wholly in it cannot commit. */
+static err_t
+note_row(struct document_sqlite *sqlite, const struct row_record *record)
+{
+    if (sqlite->in_memory) {
+        return ERR_OK;
+    }
+    sqlite->failure = row_log_add(&sqlite->rows, record);
+    return sqlite->failure;
 }
 
 /* What every write checks first. */
@@ -184,7 +195,16 @@ document_sqlite_insert(
     sqlite3_stmt *statement;
     TRY(document_statement_insert(sqlite, document_kind_statements(sqlite, kind), &statement));
     bind_row(statement, kind, row, 1);
-    return write_step(sqlite, statement);
+    TRY(write_step(sqlite, statement));
+    struct row_record record = {
+        .operation = ROW_INSERT,
+        .kind = span_from_cstr(kind->name),
+        .scope = row->scope,
+        .id = row->id,
+        .version = 1,
+        .body = row->body,
+    };
+    return note_row(sqlite, &record);
 }
 
 err_t
@@ -200,7 +220,18 @@ document_sqlite_update(
         sqlite, document_kind_statements(sqlite, kind), row->unchanged_columns, &statement));
     bind_row(statement, kind, row, row->version);
     TRY(write_step(sqlite, statement));
-    return sqlite3_changes(sqlite->db) == 1 ? ERR_OK : ERR_STALE;
+    if (sqlite3_changes(sqlite->db) != 1) {
+        return ERR_STALE;
+    }
+    struct row_record record = {
+        .operation = ROW_UPDATE,
+        .kind = span_from_cstr(kind->name),
+        .scope = row->scope,
+        .id = row->id,
+        .version = row->version,
+        .body = row->body,
+    };
+    return note_row(sqlite, &record);
 }
 
 err_t
@@ -215,10 +246,20 @@ document_sqlite_remove(
     TRY(write_begin(sqlite));
     sqlite3_stmt *statement;
     TRY(document_statement_remove(sqlite, document_kind_statements(sqlite, kind), &statement));
-    bind_scope(statement, scope);
+    document_bind_scope(statement, scope);
     document_bind_text(statement, BIND_ID, id);
     int code = sqlite3_bind_int64(statement, 3, version);
     ASSERT(code == SQLITE_OK);
     TRY(write_step(sqlite, statement));
-    return sqlite3_changes(sqlite->db) == 1 ? ERR_OK : ERR_STALE;
+    if (sqlite3_changes(sqlite->db) != 1) {
+        return ERR_STALE;
+    }
+    struct row_record record = {
+        .operation = ROW_REMOVE,
+        .kind = span_from_cstr(kind->name),
+        .scope = scope,
+        .id = id,
+        .version = version,
+    };
+    return note_row(sqlite, &record);
 }

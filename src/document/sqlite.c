@@ -1,9 +1,15 @@
 /*
  * Opening, and transactions.
  *
+ * A commit writes its rows to the row log and syncs that (row_log.h). SQLite's transaction stays
+ * open meanwhile, and ends when enough has gathered: then it writes each page that many commits
+ * have touched once. What a crash takes from SQLite is in the row log, and the next start replays
+ * it; in the same way a transaction that is taken back takes SQLite's with it, and what came before
+ * is replayed.
+ *
  * One process has the database: locking_mode EXCLUSIVE keeps SQLite's lock from the first read to
- * the end, which also spares the shared-memory index of the write-ahead log. synchronous=FULL syncs
- * the log at each commit, before sqlite3_step returns.
+ * the end, which also spares the shared-memory index of the write-ahead log. synchronous=NORMAL
+ * syncs when the write-ahead log is moved into the tables; until then the row log has it.
  */
 #include "sqlite.h"
 
@@ -18,23 +24,29 @@
  * random, dirty one index page each: larger pages would make that the greatest cost. */
 #define PAGE_SIZE 8192
 #define CACHE_KIB 65536
-/* document_maintain moves the log into the tables when it has this many pages. */
+/* document_maintain ends SQLite's transaction when the row log has so many bytes for it ... */
+#define FOLD_BYTES (UINT64_C(8) << 20)
+/* ... and moves SQLite's log into the tables when that has so many pages, or the row log so many
+ * bytes. */
 #define LOG_PAGES_DUE 8192
-/* If nobody calls it, a commit does at this size: the log is never much longer. */
-#define LOG_PAGES_MAX 32768
+#define LAP_BYTES     (UINT64_C(128) << 20)
+/* If nobody calls it, begin does behind so many bytes more. */
+#define SLACK_BYTES (UINT64_C(32) << 20)
+/* The disk does not take what SQLite wants to write: more is not begun. */
+#define KEPT_BYTES_MAX (UINT64_C(256) << 20)
 
-#define STRINGIZE_(x) #x
-#define STRINGIZE(x)  STRINGIZE_(x)
+#define STRINGIZE_(x)  #x
+#define STRINGIZE(x)   STRINGIZE_(x)
 
 static const char open_sql[] =
     "PRAGMA locking_mode = EXCLUSIVE;"
     "PRAGMA page_size = " STRINGIZE(PAGE_SIZE) ";"
-                   "PRAGMA journal_mode = WAL;"
-                   "PRAGMA synchronous = FULL;"
-                   "PRAGMA temp_store = MEMORY;"
-                   "PRAGMA trusted_schema = OFF;"
-                   "PRAGMA cache_size = -" STRINGIZE(CACHE_KIB) ";"
-                                  "PRAGMA wal_autocheckpoint = " STRINGIZE(LOG_PAGES_MAX) ";";
+                                               "PRAGMA journal_mode = WAL;"
+                                               "PRAGMA synchronous = FULL;"
+                                               "PRAGMA temp_store = MEMORY;"
+                                               "PRAGMA trusted_schema = OFF;"
+                                               "PRAGMA cache_size = -" STRINGIZE(CACHE_KIB) ";"
+                                                              "PRAGMA wal_autocheckpoint = 0;";
 
 static err_t
 run_statement(struct document_sqlite *sqlite, const char *sql, sqlite3_stmt **statement)
@@ -47,6 +59,119 @@ run_statement(struct document_sqlite *sqlite, const char *sql, sqlite3_stmt **st
     return document_sqlite_error(code);
 }
 
+/* -------------------------------------------------------------- SQLite's own transaction --- */
+
+static err_t
+span_begin(struct document_sqlite *sqlite)
+{
+    ASSERT(!sqlite->span_open);
+    TRY(run_statement(sqlite, "BEGIN IMMEDIATE", &sqlite->begin));
+    sqlite->span_open = true;
+    return ERR_OK;
+}
+
+static err_t
+span_rollback(struct document_sqlite *sqlite)
+{
+    sqlite->span_open = false;
+    /* Some failures have rolled back already (sqlite.org/lang_transaction.html, section 3.1). */
+    if (sqlite3_get_autocommit(sqlite->db) == 0) {
+        TRY(run_statement(sqlite, "ROLLBACK", &sqlite->rollback));
+    }
+    return sqlite3_get_autocommit(sqlite->db) == 0 ? ERR_DATABASE : ERR_OK;
+}
+
+/* Back to the last complete group: to what SQLite holds, and from there through the row log. */
+static void
+span_rebuild(struct document_sqlite *sqlite)
+{
+    err_t result = span_rollback(sqlite);
+    if (result == ERR_OK && !sqlite->in_memory) {
+        result = span_begin(sqlite);
+        if (result == ERR_OK) {
+            result = row_log_replay(&sqlite->rows, document_replay, sqlite);
+        }
+    }
+    if (result != ERR_OK) {
+        sqlite->broken = true;
+    }
+}
+
+/* What the database says of the row log, in SQLite's open transaction. */
+static err_t
+note_rows(struct document_sqlite *sqlite, uint64_t generation, uint64_t number)
+{
+    ASSERT(number <= INT64_MAX);
+    if (sqlite->note == NULL) {
+        static const char sql[] = "UPDATE tael_rows SET generation = ?1, number = ?2";
+        TRY(document_prepare(sqlite, sql, &sqlite->note));
+    }
+    int code = sqlite3_bind_int64(sqlite->note, 1, (int64_t)generation);
+    ASSERT(code == SQLITE_OK);
+    code = sqlite3_bind_int64(sqlite->note, 2, (int64_t)number);
+    ASSERT(code == SQLITE_OK);
+    code = sqlite3_step(sqlite->note);
+    (void)sqlite3_reset(sqlite->note);
+    return document_sqlite_error(code);
+}
+
+/* Ends SQLite's transaction, with everything that was applied. */
+static err_t
+span_commit(struct document_sqlite *sqlite, uint64_t generation)
+{
+    ASSERT(sqlite->span_open);
+    err_t result = note_rows(sqlite, generation, sqlite->rows.number);
+    if (result == ERR_OK) {
+        result = run_statement(sqlite, "COMMIT", &sqlite->commit);
+    }
+    if (result != ERR_OK) {
+        span_rebuild(sqlite);
+        return result;
+    }
+    sqlite->span_open = false;
+    row_log_release(&sqlite->rows);
+    return ERR_OK;
+}
+
+/* Everything that SQLite has committed becomes durable in its tables. */
+static err_t
+checkpoint(struct document_sqlite *sqlite)
+{
+    int pages = 0;
+    int moved = 0;
+    int code =
+        sqlite3_wal_checkpoint_v2(sqlite->db, NULL, SQLITE_CHECKPOINT_PASSIVE, &pages, &moved);
+    TRY(document_sqlite_error(code));
+    if (pages != moved) {
+        return ERR_LOCKED;
+    }
+    sqlite->log_pages = 0;
+    return ERR_OK;
+}
+
+/* What is due, if it is so by `slack` bytes. Between transactions. Failures leave everything in the
+ * row log, and the next time comes. */
+static void
+upkeep(struct document_sqlite *sqlite, uint64_t slack)
+{
+    ASSERT(!sqlite->in_transaction);
+    struct row_log *rows = &sqlite->rows;
+    if (!sqlite->span_open || rows->kept_bytes < sqlite->fold_due + slack) {
+        return;
+    }
+    if (span_commit(sqlite, rows->generation) != ERR_OK) {
+        sqlite->fold_due = rows->kept_bytes + sqlite->fold_bytes;
+        return;
+    }
+    sqlite->fold_due = sqlite->fold_bytes;
+    if ((sqlite->log_pages >= sqlite->log_pages_due || rows->end >= LAP_BYTES) &&
+        checkpoint(sqlite) == ERR_OK) {
+        row_log_restart(rows); /* ROWLOG-2 */
+    }
+}
+
+/* ------------------------------------------------------------------ the owner's transactions */
+
 static err_t
 sqlite_begin(struct document_store *store)
 {
@@ -55,7 +180,16 @@ sqlite_begin(struct document_store *store)
     if (document_sqlite_is_broken(sqlite)) {
         return ERR_IO;
     }
-    TRY(run_statement(sqlite, "BEGIN IMMEDIATE", &sqlite->begin));
+    upkeep(sqlite, SLACK_BYTES);
+    if (document_sqlite_is_broken(sqlite)) {
+        return ERR_IO;
+    }
+    if (sqlite->rows.kept_bytes >= KEPT_BYTES_MAX) {
+        return ERR_DISK_FULL;
+    }
+    if (!sqlite->span_open) {
+        TRY(span_begin(sqlite));
+    }
     sqlite->in_transaction = true;
     sqlite->failure = ERR_OK;
     return ERR_OK;
@@ -67,72 +201,46 @@ sqlite_rollback(struct document_store *store)
     struct document_sqlite *sqlite = document_sqlite_of(store);
     ASSERT(sqlite->in_transaction);
     sqlite->in_transaction = false;
+    bool untouched =
+        sqlite->failure == ERR_OK && !row_log_has_rows(&sqlite->rows) && !sqlite->in_memory;
     sqlite->failure = ERR_OK;
-    /* Some failures have rolled back already (sqlite.org/lang_transaction.html, section 3.1). */
-    if (sqlite3_get_autocommit(sqlite->db) == 0) {
-        err_t result = run_statement(sqlite, "ROLLBACK", &sqlite->rollback);
-        if (result != ERR_OK || sqlite3_get_autocommit(sqlite->db) == 0) {
-            sqlite->broken = true;
-        }
+    row_log_drop(&sqlite->rows);
+    if (!untouched) {
+        span_rebuild(sqlite);
     }
 }
 
-/* A small durable transaction of its own. */
 static err_t
-touch_file(struct document_sqlite *sqlite)
+commit_in_memory(struct document_sqlite *sqlite)
 {
-    return run_statement(sqlite, "UPDATE tael_settle SET count = count + 1", &sqlite->settle);
-}
-
-/*
- * A commit whose write or sync failed may have left all its frames in the log, where the next start
- * would find them and take them for committed. Another transaction over the same frames, synced,
- * makes sure that they are gone (DOCUMENT-4). If that fails too, nobody can say.
- */
-static err_t
-settle(struct document_sqlite *sqlite, err_t failure)
-{
-    if (!sqlite->in_memory) {
-        document_log_defer(sqlite->log, false);
-    }
-    if (touch_file(sqlite) == ERR_OK) {
-        return failure;
-    }
-    sqlite->broken = true;
-    return ERR_OUTCOME_UNKNOWN;
-}
-
-static err_t
-sqlite_commit(struct document_store *store)
-{
-    struct document_sqlite *sqlite = document_sqlite_of(store);
-    ASSERT(sqlite->in_transaction);
-    if (sqlite->failure != ERR_OK) {
-        err_t failure = sqlite->failure;
-        sqlite_rollback(store);
-        return failure;
-    }
     err_t result = run_statement(sqlite, "COMMIT", &sqlite->commit);
-    if (result == ERR_OK) {
-        sqlite->in_transaction = false;
-        return ERR_OK;
+    if (result != ERR_OK) {
+        sqlite_rollback(&sqlite->store);
+        return result;
     }
-    sqlite_rollback(store);
-    /* A full disk took no whole commit: its last frame is what makes one. */
-    return result == ERR_IO ? settle(sqlite, result) : result;
+    sqlite->in_transaction = false;
+    sqlite->span_open = false;
+    return ERR_OK;
 }
 
 static err_t
 sqlite_apply(struct document_store *store)
 {
     struct document_sqlite *sqlite = document_sqlite_of(store);
-    if (sqlite->in_memory) {
-        return sqlite_commit(store);
+    ASSERT(sqlite->in_transaction);
+    err_t result = sqlite->failure;
+    if (result == ERR_OK && sqlite->in_memory) {
+        return commit_in_memory(sqlite);
     }
-    document_log_defer(sqlite->log, true);
-    err_t result = sqlite_commit(store);
-    document_log_defer(sqlite->log, false);
-    return result;
+    if (result == ERR_OK && row_log_has_rows(&sqlite->rows)) {
+        result = row_log_apply(&sqlite->rows);
+    }
+    if (result != ERR_OK) {
+        sqlite_rollback(store);
+        return result;
+    }
+    sqlite->in_transaction = false;
+    return ERR_OK;
 }
 
 static err_t
@@ -142,8 +250,7 @@ sqlite_sync(struct document_store *store)
     if (sqlite->in_memory) {
         return ERR_OK;
     }
-    struct os_disk *disk = os_disk_real();
-    if (disk->ops->sync(disk, sqlite->log_for_sync) != ERR_OK) {
+    if (row_log_sync(&sqlite->rows) != ERR_OK) {
         /* What was applied is in the tables as everybody here sees them, and cannot be taken
          * back: only a new start can tell what the disk kept. */
         atomic_store_explicit(&sqlite->sync_failed, true, memory_order_release);
@@ -152,15 +259,20 @@ sqlite_sync(struct document_store *store)
     return ERR_OK;
 }
 
+static err_t
+sqlite_commit(struct document_store *store)
+{
+    TRY(sqlite_apply(store));
+    return sqlite_sync(store);
+}
+
 static int
 note_log_size(void *context, sqlite3 *db, const char *name, int pages)
 {
     struct document_sqlite *sqlite = context;
+    (void)db;
+    (void)name;
     sqlite->log_pages = pages;
-    if (pages >= LOG_PAGES_MAX) {
-        /* What cannot be moved now stays in the log, safe; the next commit tries again. */
-        (void)sqlite3_wal_checkpoint_v2(db, name, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
-    }
     return SQLITE_OK;
 }
 
@@ -168,29 +280,40 @@ static void
 sqlite_maintain(struct document_store *store)
 {
     struct document_sqlite *sqlite = document_sqlite_of(store);
-    if (sqlite->log_pages < LOG_PAGES_DUE || sqlite->in_transaction ||
+    if (!sqlite->in_transaction && !document_sqlite_is_broken(sqlite)) {
+        upkeep(sqlite, 0);
+    }
+}
+
+/* ---------------------------------------------------------------------------- open, close -- */
+
+/* The database alone holds everything, and says so. Else the next start finds the rest in the row
+ * log, as after a crash. */
+static void
+settle(struct document_sqlite *sqlite)
+{
+    if (sqlite->rows.generation == 0 || sqlite->in_transaction ||
         document_sqlite_is_broken(sqlite)) {
         return;
     }
-    sqlite->log_pages = 0;
-    (void)sqlite3_wal_checkpoint_v2(sqlite->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+    if (sqlite->span_open || span_begin(sqlite) == ERR_OK) {
+        (void)span_commit(sqlite, 0);
+    }
 }
 
 static void
 sqlite_close(struct document_store *store)
 {
     struct document_sqlite *sqlite = document_sqlite_of(store);
+    settle(sqlite);
     sqlite3_finalize(sqlite->begin);
     sqlite3_finalize(sqlite->commit);
     sqlite3_finalize(sqlite->rollback);
-    sqlite3_finalize(sqlite->settle);
+    sqlite3_finalize(sqlite->note);
     for (uint32_t i = 0; i < sqlite->kind_count; i++) {
         document_statements_finalize(&sqlite->kinds[i]);
     }
-    if (sqlite->log_for_sync != NULL) {
-        struct os_disk *disk = os_disk_real();
-        disk->ops->close(disk, sqlite->log_for_sync);
-    }
+    row_log_close(&sqlite->rows);
     int code = sqlite3_close(sqlite->db);
     ASSERT(code == SQLITE_OK);
     free(sqlite);
@@ -258,27 +381,81 @@ open_database(struct document_sqlite *sqlite, const char *path, char message[DOC
     return result;
 }
 
-/* The log once more, for sync; behind a first durable write, so that the log's name in its folder
- * is durable too. */
+/* The folder's entry of the log must be as durable as what is in it. */
 static err_t
-open_log(struct document_sqlite *sqlite, char message[DOCUMENT_MESSAGE_SIZE])
+sync_folder_of(const char *path)
 {
-    if (sqlite->in_memory) {
-        return ERR_OK;
+    char folder[OS_PATH_SIZE];
+    const char *slash = strrchr(path, '/');
+    struct span name = slash == NULL ? SPAN(".") : span_of(path, (size_t)(slash - path));
+    if (name.size >= sizeof(folder)) {
+        return ERR_RANGE;
     }
+    memcpy(folder, name.data, name.size);
+    folder[name.size] = '\0';
     struct os_disk *disk = os_disk_real();
-    bool direct;
-    err_t result = touch_file(sqlite);
+    return disk->ops->sync_folder(disk, name.size == 0 ? "/" : folder);
+}
+
+/* Replays what the row log has and the database has not. */
+static err_t
+recover(struct document_sqlite *sqlite, uint64_t generation, uint64_t number)
+{
+    TRY(span_begin(sqlite));
+    TRY(row_log_recover(
+        &sqlite->rows, generation, number, document_replay, sqlite, &sqlite->rows.number));
+    TRY(span_commit(sqlite, 0));
+    return checkpoint(sqlite);
+}
+
+/* The database is told of a generation that the log has begun, and not before. */
+static err_t
+start_generation(struct document_sqlite *sqlite)
+{
+    uint64_t generation;
+    sqlite3_randomness(sizeof(generation), &generation);
+    generation = (generation >> 1) | 1;
+    TRY(row_log_start(&sqlite->rows, generation));
+    TRY(span_begin(sqlite));
+    TRY(span_commit(sqlite, generation));
+    /* From here on the row log makes commits durable. */
+    return document_sqlite_error(
+        sqlite3_exec(sqlite->db, "PRAGMA synchronous = NORMAL", NULL, NULL, NULL));
+}
+
+static err_t
+open_rows(struct document_sqlite *sqlite, const char *path, char message[DOCUMENT_MESSAGE_SIZE])
+{
+    int64_t generation = 0;
+    int64_t number = 0;
+    uint64_t found = 0;
+    err_t result = document_read_integer(sqlite, "SELECT generation FROM tael_rows", &generation);
     if (result == ERR_OK) {
-        result = document_sqlite_error(
-            sqlite3_file_control(sqlite->db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &sqlite->log));
+        result = document_read_integer(sqlite, "SELECT number FROM tael_rows", &number);
     }
     if (result == ERR_OK) {
-        const char *name = document_log_name(sqlite->log);
-        result = disk->ops->open(disk, name, OS_OPEN_WRITE, false, &sqlite->log_for_sync, &direct);
+        result = row_log_open(&sqlite->rows, os_disk_real(), path, &found);
+    }
+    if (result == ERR_OK) {
+        result = sync_folder_of(path);
+    }
+    if (result == ERR_OK && generation != 0 && found != (uint64_t)generation) {
+        (void)snprintf(
+            message,
+            DOCUMENT_MESSAGE_SIZE,
+            "the file beside it that ends in -rows is missing, or of another time: it has the rows "
+            "that were written last");
+        return ERR_CORRUPT;
+    }
+    sqlite->rows.number = (uint64_t)number;
+    if (result == ERR_OK && generation != 0) {
+        result = recover(sqlite, (uint64_t)generation, (uint64_t)number);
+    }
+    if (result == ERR_OK) {
+        result = start_generation(sqlite);
     }
     if (result != ERR_OK) {
-        (void)snprintf(message, DOCUMENT_MESSAGE_SIZE, "opening the log: %s", err_text(result));
+        (void)snprintf(message, DOCUMENT_MESSAGE_SIZE, "the log of rows: %s", err_text(result));
     }
     return result;
 }
@@ -319,6 +496,9 @@ document_store_open(
         return ERR_MEMORY;
     }
     sqlite->store.ops = &sqlite_ops;
+    sqlite->fold_bytes = FOLD_BYTES;
+    sqlite->fold_due = FOLD_BYTES;
+    sqlite->log_pages_due = LOG_PAGES_DUE;
     sqlite->kind_count = kind_count;
     for (uint32_t i = 0; i < kind_count; i++) {
         sqlite->kinds[i].kind = kinds[i];
@@ -327,8 +507,8 @@ document_store_open(
     if (result == ERR_OK) {
         result = document_migrate(sqlite, kinds, kind_count, message);
     }
-    if (result == ERR_OK) {
-        result = open_log(sqlite, message);
+    if (result == ERR_OK && !sqlite->in_memory) {
+        result = open_rows(sqlite, path, message);
     }
     if (result != ERR_OK) {
         name_file(path, message);

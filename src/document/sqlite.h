@@ -4,8 +4,9 @@
 
 #include "document/document.h"
 
+#include "row_log.h"
+
 #include "base/buf.h"
-#include "os/file.h"
 
 #include <sqlite3.h>
 #include <stdatomic.h>
@@ -27,20 +28,25 @@ struct document_kind_statements {
     struct document_list_statement lists[DOCUMENT_LIST_SHAPES_MAX];
     uint32_t list_count;
     uint32_t list_oldest;
+    sqlite3_stmt *replay_insert, *replay_update; /* columns made from the body */
 };
 
 struct document_sqlite {
     struct document_store store; /* first */
     sqlite3 *db;
-    sqlite3_stmt *begin, *commit, *rollback, *settle;
-    bool in_transaction;
-    err_t failure; /* of a write in this transaction: it cannot be committed any more */
-    bool broken;   /* the state of the file is not known: everything is refused */
-    int log_pages; /* in the write-ahead log after the last commit */
+    sqlite3_stmt *begin, *commit, *rollback, *note;
+    bool in_transaction; /* between begin and its end, for the owner */
+    /* SQLite's transaction, over many of the owner's. */
+    bool span_open;
+    err_t failure;       /* of a write in this transaction: it cannot be committed any more */
+    bool broken;         /* the state of the file is not known: everything is refused */
+    int log_pages;       /* in the write-ahead log after the last commit */
+    uint64_t fold_bytes; /* in the row log, that are worth a commit of SQLite's */
+    uint64_t fold_due;   /* the same, now */
+    int log_pages_due;
     bool in_memory;
-    sqlite3_file *log;            /* the log as SQLite writes it */
-    struct os_file *log_for_sync; /* the same file, for the thread that syncs */
-    _Atomic bool sync_failed;     /* told by that thread; as broken */
+    struct row_log rows;
+    _Atomic bool sync_failed; /* told by the thread that syncs; as broken */
     uint32_t kind_count;
     struct document_kind_statements kinds[];
 };
@@ -95,6 +101,7 @@ enum {
 };
 
 /* row.c */
+void document_bind_scope(sqlite3_stmt *statement, uint64_t scope);
 err_t document_sqlite_get(
     struct document_store *store,
     const struct document_kind *kind,
@@ -124,11 +131,10 @@ void document_bind_text(sqlite3_stmt *statement, int position, struct span text)
 
 /* log_file.c: the name of the VFS, which is registered at the first call. */
 const char *document_log_vfs(void);
-/* While on, the sync that ends a commit is left to somebody else; the bytes are handed to the
- * system all the same. */
-void document_log_defer(sqlite3_file *file, bool on);
-/* The file's name, for opening it once more. */
-const char *document_log_name(sqlite3_file *file);
+
+/* replay.c: writes the record of a row once more. ERR_CORRUPT: it does not fit what is there.
+ * ERR_VERSION: of a kind that is not known here. */
+err_t document_replay(void *sqlite, const struct row_record *record);
 
 /* list.c */
 err_t document_sqlite_list(
@@ -138,7 +144,13 @@ err_t document_sqlite_list(
     document_each each,
     void *context);
 
+/* "json_extract(SOURCE, '$.COLUMN')": a column as the body has it (DOCUMENT-6). */
+void document_sql_from_body(
+    struct buf *sql, const char *source, const struct document_column *column);
+
 /* migrate.c */
+MUST_USE err_t
+document_read_integer(struct document_sqlite *sqlite, const char *sql, int64_t *ret_value);
 MUST_USE err_t document_migrate(
     struct document_sqlite *sqlite,
     const struct document_kind *const *kinds,

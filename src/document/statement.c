@@ -56,6 +56,12 @@ document_sql_index_name(struct buf *sql, const struct document_kind *kind, uint3
     buf_append_format(sql, "\"%s_by_%s%s\"", kind->name, of->name, document_index_suffix(of));
 }
 
+void
+document_sql_from_body(struct buf *sql, const char *source, const struct document_column *column)
+{
+    buf_append_format(sql, "json_extract(%s, '$.\"%s\"')", source, column->name);
+}
+
 err_t
 document_statement_get(
     struct document_sqlite *sqlite, struct document_kind_statements *of, sqlite3_stmt **ret)
@@ -144,6 +150,8 @@ document_statements_finalize(struct document_kind_statements *of)
     sqlite3_finalize(of->get);
     sqlite3_finalize(of->insert);
     sqlite3_finalize(of->remove);
+    sqlite3_finalize(of->replay_insert);
+    sqlite3_finalize(of->replay_update);
     for (uint32_t i = 0; i < 1U << DOCUMENT_COLUMNS_MAX; i++) {
         sqlite3_finalize(of->updates[i]);
     }

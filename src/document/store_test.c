@@ -85,7 +85,7 @@ t_teardown(void **state)
     if (t->documents != NULL) {
         t_close(t);
     }
-    static const char *const names[] = {"d.db", "d.db-wal", "d.db-journal"};
+    static const char *const names[] = {"d.db", "d.db-rows", "d.db-wal", "d.db-journal"};
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         char path[128];
         (void)snprintf(path, sizeof(path), "%s/%s", t->folder, names[i]);

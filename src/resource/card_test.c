@@ -139,8 +139,8 @@ nothing_stored_holds_the_number(void **state)
 {
     struct t_world *world = *state;
     (void)t_do_with_key(world, T_CARD, NULL, CARD, "k1");
-    static const char *const names[] = {"d.db", "d.db-wal"};
-    for (size_t i = 0; i < 2; i++) {
+    static const char *const names[] = {"d.db", "d.db-wal", "d.db-rows"};
+    for (size_t i = 0; i < 3; i++) {
         char path[128];
         (void)snprintf(path, sizeof(path), "%s/%s", world->folder, names[i]);
         FILE *file = fopen(path, "rb");

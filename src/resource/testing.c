@@ -359,6 +359,8 @@ t_teardown(void **state)
     assert_int_equal(unlink(path), 0);
     (void)snprintf(path, sizeof(path), "%s/d.db-wal", world->folder);
     (void)unlink(path);
+    (void)snprintf(path, sizeof(path), "%s/d.db-rows", world->folder);
+    (void)unlink(path);
     assert_int_equal(rmdir(world->folder), 0);
     free(world);
     return 0;

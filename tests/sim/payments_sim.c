@@ -117,10 +117,12 @@ remove_files(const struct sim *sim)
 {
     static const char *const names[] = {
         "documents.db",
+        "documents.db-rows",
         "documents.db-wal",
         "documents.db-shm",
         "documents.db-journal",
         "vault/vault.db",
+        "vault/vault.db-rows",
         "vault/vault.db-wal",
         "vault/vault.db-shm",
         "vault/master.key"};

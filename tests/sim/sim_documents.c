@@ -129,8 +129,14 @@ documents_maintain(struct document_store *store)
 static void
 documents_close(struct document_store *store)
 {
-    documents_rollback(store);
     struct document_store *real = documents_of(store)->real;
+    if (!documents_of(store)->gone) {
+        documents_rollback(store);
+    } else if (!documents_of(store)->open) {
+        /* In the middle of a transaction: as a process that dies leaves it. */
+        err_t error = real->ops->begin(real);
+        ASSERT(error == ERR_OK);
+    }
     real->ops->close(real);
 }
 

@@ -93,7 +93,11 @@ static void
 remove_files(const struct wsim *sim)
 {
     static const char *const names[] = {
-        "documents.db", "documents.db-wal", "documents.db-shm", "documents.db-journal"};
+        "documents.db",
+        "documents.db-rows",
+        "documents.db-wal",
+        "documents.db-shm",
+        "documents.db-journal"};
     char path[128];
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         (void)snprintf(path, sizeof(path), "%s/%s", sim->folder, names[i]);

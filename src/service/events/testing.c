@@ -377,7 +377,7 @@ t_setup(void **state)
 int
 t_teardown(void **state)
 {
-    static const char *const files[] = {"d.db", "d.db-wal", "master.key"};
+    static const char *const files[] = {"d.db", "d.db-rows", "d.db-wal", "master.key"};
     struct t_world *world = *state;
     t_crash(world);
     os_sim_destroy(&world->sim);

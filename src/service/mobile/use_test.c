@@ -188,7 +188,7 @@ setup_with_little_room(void **state)
 static int
 teardown(void **state)
 {
-    static const char *const files[] = {"d.db", "d.db-wal"};
+    static const char *const files[] = {"d.db", "d.db-rows", "d.db-wal"};
     struct t_world *world = *state;
     os_loop_stop(world->loop);
     resource_runtime_destroy(&world->runtime);
@@ -374,8 +374,9 @@ digits_are_not_in_the_documents(void **state)
     static char bytes[1 << 24];
     size_t hits = 0;
     expect_use(world, world->code, "pi_1", PORT_MOBILE_OK);
-    for (int i = 0; i < 2; i++) {
-        (void)snprintf(path, sizeof(path), "%s/%s", world->folder, i == 0 ? "d.db" : "d.db-wal");
+    static const char *const files[] = {"d.db", "d.db-rows", "d.db-wal"};
+    for (int i = 0; i < 3; i++) {
+        (void)snprintf(path, sizeof(path), "%s/%s", world->folder, files[i]);
         FILE *file = fopen(path, "rb");
         if (file == NULL) {
             continue;

@@ -112,7 +112,12 @@ teardown(void **state)
     t_stop(bench);
     os_sim_destroy(&bench->sim);
     static const char *const names[] = {
-        "master.key", "vault.db", "vault.db-wal", "vault.db-shm", "vault.db-journal"};
+        "master.key",
+        "vault.db",
+        "vault.db-rows",
+        "vault.db-wal",
+        "vault.db-shm",
+        "vault.db-journal"};
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         t_remove(bench->folder, names[i]);
     }
@@ -242,9 +247,9 @@ test_nothing_readable_on_disk(void **state)
 {
     struct t_bench *bench = *state;
     struct port_vault_tokenize request = t_tokenize(bench, 2, "4000056655665556", "739");
-    static const char *const names[] = {"vault.db", "vault.db-wal"};
+    static const char *const names[] = {"vault.db", "vault.db-wal", "vault.db-rows"};
     bool token_found = false;
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < 3; i++) {
         assert_false(t_file_holds(bench->folder, names[i], "4000056655665556"));
         assert_false(t_file_holds(bench->folder, names[i], "739\""));
         token_found = token_found || t_file_holds(bench->folder, names[i], request.card.token);
