@@ -214,6 +214,21 @@ bind_query(
     }
 }
 
+/* PENDING-2 */
+static err_t
+flush_kind(struct document_sqlite *sqlite, struct document_kind_statements *of)
+{
+    err_t result = sqlite->failure;
+    if (result == ERR_OK) {
+        result = document_pending_flush(sqlite, of);
+    }
+    if (result != ERR_OK && !sqlite->in_transaction) {
+        sqlite->broken = true; /* the owner's next transaction would not know of it */
+    }
+    sqlite->failure = result;
+    return result;
+}
+
 err_t
 document_sqlite_list(
     struct document_store *store,
@@ -232,6 +247,7 @@ document_sqlite_list(
     if (document_sqlite_is_broken(sqlite)) {
         return ERR_IO;
     }
+    TRY(flush_kind(sqlite, document_kind_statements(sqlite, kind)));
     sqlite3_stmt *statement;
     TRY(list_statement(sqlite, kind, query, &statement));
     bind_query(statement, kind, query);

@@ -213,6 +213,8 @@ document_log_vfs(void)
     int locked = pthread_mutex_lock(&log_vfs.mutex);
     ASSERT(locked == 0);
     if (!log_vfs.registered) {
+        /* Before anything of SQLite: else each allocation takes a lock, to be counted. */
+        (void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
         log_vfs.real = sqlite3_vfs_find(NULL);
         ASSERT(log_vfs.real != NULL);
         log_vfs.vfs = *log_vfs.real;

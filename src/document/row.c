@@ -107,8 +107,16 @@ document_sqlite_get(
     if (document_sqlite_is_broken(sqlite)) {
         return ERR_IO;
     }
+    struct document_kind_statements *of = document_kind_statements(sqlite, kind);
+    const struct document_row *pending = document_pending_find(sqlite, of, scope, id);
+    if (pending != NULL) {
+        struct document_row row = *pending;
+        TRY(row_copy(&row, kind, arena));
+        *ret_row = row;
+        return ERR_OK;
+    }
     sqlite3_stmt *statement;
-    TRY(document_statement_get(sqlite, document_kind_statements(sqlite, kind), &statement));
+    TRY(document_statement_get(sqlite, of, &statement));
     document_bind_scope(statement, scope);
     document_bind_text(statement, BIND_ID, id);
     int code = sqlite3_step(statement);
@@ -127,20 +135,12 @@ document_sqlite_get(
     return result;
 }
 
-/* Runs a statement that writes, and remembers a failure that the transaction cannot survive. */
 static err_t
-write_step(struct document_sqlite *sqlite, sqlite3_stmt *statement)
+write_step(sqlite3_stmt *statement)
 {
     int code = sqlite3_step(statement);
     (void)sqlite3_reset(statement);
-    if (code == SQLITE_DONE) {
-        return ERR_OK;
-    }
-    err_t result = document_sqlite_error(code);
-    if (result != ERR_EXISTS && sqlite->failure == ERR_OK) {
-        sqlite->failure = result;
-    }
-    return result;
+    return document_sqlite_error(code);
 }
 
 static void
@@ -161,6 +161,60 @@ bind_row(
                 statement, BIND_COLUMNS + (int)i, kind->columns[i].type, &row->columns[i]);
         }
     }
+}
+
+err_t
+document_row_insert(
+    struct document_sqlite *sqlite,
+    struct document_kind_statements *of,
+    const struct document_row *row,
+    uint32_t version)
+{
+    sqlite3_stmt *statement;
+    TRY(document_statement_insert(sqlite, of, &statement));
+    bind_row(statement, of->kind, row, version);
+    return write_step(statement);
+}
+
+static err_t
+table_update(
+    struct document_sqlite *sqlite,
+    struct document_kind_statements *of,
+    const struct document_row *row)
+{
+    sqlite3_stmt *statement;
+    TRY(document_statement_update(sqlite, of, row->unchanged_columns, &statement));
+    bind_row(statement, of->kind, row, row->version);
+    TRY(write_step(statement));
+    return sqlite3_changes(sqlite->db) == 1 ? ERR_OK : ERR_STALE;
+}
+
+static err_t
+table_remove(
+    struct document_sqlite *sqlite,
+    struct document_kind_statements *of,
+    uint64_t scope,
+    struct span id,
+    uint32_t version)
+{
+    sqlite3_stmt *statement;
+    TRY(document_statement_remove(sqlite, of, &statement));
+    document_bind_scope(statement, scope);
+    document_bind_text(statement, BIND_ID, id);
+    int code = sqlite3_bind_int64(statement, 3, version);
+    ASSERT(code == SQLITE_OK);
+    TRY(write_step(statement));
+    return sqlite3_changes(sqlite->db) == 1 ? ERR_OK : ERR_STALE;
+}
+
+/* Remembers a failure that the transaction cannot survive. */
+static err_t
+note_failure(struct document_sqlite *sqlite, err_t result)
+{
+    if (result != ERR_OK && result != ERR_EXISTS && result != ERR_STALE) {
+        sqlite->failure = result;
+    }
+    return result;
 }
 
 /* What was written is noted for the log; a transaction that is not wholly in it cannot commit. */
@@ -192,10 +246,18 @@ document_sqlite_insert(
     struct document_sqlite *sqlite = document_sqlite_of(store);
     TRY(write_begin(sqlite));
     ASSERT(row->unchanged_columns == 0);
-    sqlite3_stmt *statement;
-    TRY(document_statement_insert(sqlite, document_kind_statements(sqlite, kind), &statement));
-    bind_row(statement, kind, row, 1);
-    TRY(write_step(sqlite, statement));
+    struct document_kind_statements *of = document_kind_statements(sqlite, kind);
+    if (document_pending_find(sqlite, of, row->scope, row->id) != NULL) {
+        return ERR_EXISTS;
+    }
+    err_t result = ERR_FULL;
+    if (row->fresh && !sqlite->in_memory) {
+        result = document_pending_insert(sqlite, of, row);
+    }
+    if (result == ERR_FULL) {
+        result = document_row_insert(sqlite, of, row, 1);
+    }
+    TRY(note_failure(sqlite, result));
     struct row_record record = {
         .operation = ROW_INSERT,
         .kind = span_from_cstr(kind->name),
@@ -215,14 +277,12 @@ document_sqlite_update(
     TRY(write_begin(sqlite));
     ASSERT(row->version > 0);
     ASSERT(row->unchanged_columns < 1U << kind->column_count);
-    sqlite3_stmt *statement;
-    TRY(document_statement_update(
-        sqlite, document_kind_statements(sqlite, kind), row->unchanged_columns, &statement));
-    bind_row(statement, kind, row, row->version);
-    TRY(write_step(sqlite, statement));
-    if (sqlite3_changes(sqlite->db) != 1) {
-        return ERR_STALE;
+    struct document_kind_statements *of = document_kind_statements(sqlite, kind);
+    err_t result = document_pending_update(sqlite, of, row);
+    if (result == ERR_NOT_FOUND) {
+        result = table_update(sqlite, of, row);
     }
+    TRY(note_failure(sqlite, result));
     struct row_record record = {
         .operation = ROW_UPDATE,
         .kind = span_from_cstr(kind->name),
@@ -244,16 +304,12 @@ document_sqlite_remove(
 {
     struct document_sqlite *sqlite = document_sqlite_of(store);
     TRY(write_begin(sqlite));
-    sqlite3_stmt *statement;
-    TRY(document_statement_remove(sqlite, document_kind_statements(sqlite, kind), &statement));
-    document_bind_scope(statement, scope);
-    document_bind_text(statement, BIND_ID, id);
-    int code = sqlite3_bind_int64(statement, 3, version);
-    ASSERT(code == SQLITE_OK);
-    TRY(write_step(sqlite, statement));
-    if (sqlite3_changes(sqlite->db) != 1) {
-        return ERR_STALE;
+    struct document_kind_statements *of = document_kind_statements(sqlite, kind);
+    err_t result = document_pending_remove(sqlite, of, scope, id, version);
+    if (result == ERR_NOT_FOUND) {
+        result = table_remove(sqlite, of, scope, id, version);
     }
+    TRY(note_failure(sqlite, result));
     struct row_record record = {
         .operation = ROW_REMOVE,
         .kind = span_from_cstr(kind->name),

@@ -12,6 +12,7 @@
 #define MAGIC         "TAELROWS"
 
 #define GROUP_LIMIT   (256U << 20)
+#define GROUP_FIRST   4096
 #define RESERVE_STEP  (8U << 20)
 #define RESERVE_FIRST (1U << 20)
 /* Memory of groups that is kept for the next ones. */
@@ -90,7 +91,10 @@ group_new(struct row_log *log)
     group->next = NULL;
     group->unsynced = NULL;
     atomic_init(&group->synced, false);
-    if (buf_reserve(&group->bytes, sizeof(struct group_header)) == NULL) {
+    /* Growing copies: the next group will be about as large as the last. */
+    size_t size = log->last == NULL ? 0 : log->last->bytes.size;
+    size += size / 4 + GROUP_FIRST;
+    if (buf_reserve(&group->bytes, size) == NULL) {
         group_free(group);
         return NULL;
     }

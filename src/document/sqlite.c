@@ -85,6 +85,7 @@ span_rollback(struct document_sqlite *sqlite)
 static void
 span_rebuild(struct document_sqlite *sqlite)
 {
+    document_pending_clear(sqlite);
     err_t result = span_rollback(sqlite);
     if (result == ERR_OK && !sqlite->in_memory) {
         result = span_begin(sqlite);
@@ -120,7 +121,10 @@ static err_t
 span_commit(struct document_sqlite *sqlite, uint64_t generation)
 {
     ASSERT(sqlite->span_open);
-    err_t result = note_rows(sqlite, generation, sqlite->rows.number);
+    err_t result = document_pending_flush_all(sqlite);
+    if (result == ERR_OK) {
+        result = note_rows(sqlite, generation, sqlite->rows.number);
+    }
     if (result == ERR_OK) {
         result = run_statement(sqlite, "COMMIT", &sqlite->commit);
     }
@@ -280,9 +284,14 @@ static void
 sqlite_maintain(struct document_store *store)
 {
     struct document_sqlite *sqlite = document_sqlite_of(store);
-    if (!sqlite->in_transaction && !document_sqlite_is_broken(sqlite)) {
-        upkeep(sqlite, 0);
+    if (sqlite->in_transaction || document_sqlite_is_broken(sqlite)) {
+        return;
     }
+    if (document_pending_flush_aged(sqlite) != ERR_OK) {
+        span_rebuild(sqlite);
+        return;
+    }
+    upkeep(sqlite, 0);
 }
 
 /* ---------------------------------------------------------------------------- open, close -- */
@@ -306,6 +315,8 @@ sqlite_close(struct document_store *store)
 {
     struct document_sqlite *sqlite = document_sqlite_of(store);
     settle(sqlite);
+    document_pending_clear(sqlite);
+    map_release(&sqlite->pending);
     sqlite3_finalize(sqlite->begin);
     sqlite3_finalize(sqlite->commit);
     sqlite3_finalize(sqlite->rollback);
@@ -503,6 +514,7 @@ document_store_open(
     for (uint32_t i = 0; i < kind_count; i++) {
         sqlite->kinds[i].kind = kinds[i];
     }
+    document_pending_init(sqlite);
     err_t result = open_database(sqlite, path, message);
     if (result == ERR_OK) {
         result = document_migrate(sqlite, kinds, kind_count, message);

@@ -7,6 +7,8 @@
 #include "row_log.h"
 
 #include "base/buf.h"
+#include "base/list.h"
+#include "base/map.h"
 
 #include <sqlite3.h>
 #include <stdatomic.h>
@@ -29,6 +31,7 @@ struct document_kind_statements {
     uint32_t list_count;
     uint32_t list_oldest;
     sqlite3_stmt *replay_insert, *replay_update; /* columns made from the body */
+    struct list pending;                         /* rows that SQLite has not yet, oldest first */
 };
 
 struct document_sqlite {
@@ -46,6 +49,7 @@ struct document_sqlite {
     int log_pages_due;
     bool in_memory;
     struct row_log rows;
+    struct map pending;       /* the same of all kinds, by scope and id */
     _Atomic bool sync_failed; /* told by the thread that syncs; as broken */
     uint32_t kind_count;
     struct document_kind_statements kinds[];
@@ -101,6 +105,12 @@ enum {
 };
 
 /* row.c */
+/* Into the table; with its columns. ERR_EXISTS. */
+MUST_USE err_t document_row_insert(
+    struct document_sqlite *sqlite,
+    struct document_kind_statements *of,
+    const struct document_row *row,
+    uint32_t version);
 void document_bind_scope(sqlite3_stmt *statement, uint64_t scope);
 err_t document_sqlite_get(
     struct document_store *store,
@@ -128,6 +138,38 @@ void document_bind_value(
     enum document_column_type type,
     const struct document_value *value);
 void document_bind_text(sqlite3_stmt *statement, int position, struct span text);
+
+/* pending.c: rows that SQLite has not yet. */
+void document_pending_init(struct document_sqlite *sqlite);
+/* Borrowed until the next call that writes; NULL: look in the table. */
+const struct document_row *document_pending_find(
+    const struct document_sqlite *sqlite,
+    const struct document_kind_statements *of,
+    uint64_t scope,
+    struct span id);
+/* ERR_EXISTS: it is here already. ERR_FULL: they are too many, write to the table. */
+MUST_USE err_t document_pending_insert(
+    struct document_sqlite *sqlite,
+    struct document_kind_statements *of,
+    const struct document_row *row);
+/* ERR_NOT_FOUND: it is not here, look in the table. ERR_STALE. */
+MUST_USE err_t document_pending_update(
+    struct document_sqlite *sqlite,
+    struct document_kind_statements *of,
+    const struct document_row *row);
+MUST_USE err_t document_pending_remove(
+    struct document_sqlite *sqlite,
+    struct document_kind_statements *of,
+    uint64_t scope,
+    struct span id,
+    uint32_t version);
+/* To SQLite: those of a kind, all, or those that are likely not to change any more. After an error
+ * SQLite's transaction cannot go on. */
+MUST_USE err_t
+document_pending_flush(struct document_sqlite *sqlite, struct document_kind_statements *of);
+MUST_USE err_t document_pending_flush_all(struct document_sqlite *sqlite);
+MUST_USE err_t document_pending_flush_aged(struct document_sqlite *sqlite);
+void document_pending_clear(struct document_sqlite *sqlite);
 
 /* log_file.c: the name of the VFS, which is registered at the first call. */
 const char *document_log_vfs(void);

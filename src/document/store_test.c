@@ -661,6 +661,132 @@ the_file_is_private(void **state)
     assert_int_equal(status.st_mode & 0777, 0600);
 }
 
+/* ------------------------------------------------------------------------ rows that are new */
+
+static struct document_row
+t_fresh(struct t_store *t, uint64_t scope, const char *id, const char *colour, int64_t due)
+{
+    struct document_row row = t_row(t, scope, id, colour, due);
+    row.fresh = true;
+    return row;
+}
+
+static void
+t_expect_row(struct t_store *t, const char *id, uint32_t version, const char *colour)
+{
+    struct document_row row;
+    if (version == 0) {
+        assert_int_equal(t_get(t, SCOPE, id, &row), ERR_NOT_FOUND);
+        return;
+    }
+    assert_int_equal(t_get(t, SCOPE, id, &row), ERR_OK);
+    assert_int_equal(row.version, version);
+    assert_true(span_equal_cstr(row.columns[0].text, colour));
+    assert_int_equal(row.columns[2].integer, 5);
+}
+
+/* Whatever way a row that is new takes into the tables, nobody sees a difference. */
+static void
+new_rows_are_as_others(void **state) /* PENDING-1 */
+{
+    struct t_store *t = *state;
+    const struct document_store_ops *ops = t->documents->ops;
+    struct document_row a = t_fresh(t, SCOPE, "a", "red", 10);
+    struct document_row other = t_fresh(t, SCOPE + 2, "a", "blue", 20);
+    assert_int_equal(t_begin(t), ERR_OK);
+    assert_int_equal(t_insert(t, &a), ERR_OK);
+    assert_int_equal(t_insert(t, &other), ERR_OK);
+    a.fresh = false;
+    assert_int_equal(t_insert(t, &a), ERR_EXISTS);
+    t_expect_row(t, "a", 1, "red");
+    struct document_row changed = t_row(t, SCOPE, "a", "green", 10);
+    changed.version = 2;
+    assert_int_equal(ops->update(t->documents, &fruit, &changed), ERR_STALE);
+    changed.version = 1;
+    changed.unchanged_columns = 1U << 2;
+    changed.columns[2].is_null = true;
+    assert_int_equal(ops->update(t->documents, &fruit, &changed), ERR_OK);
+    t_expect_row(t, "a", 2, "green");
+    assert_int_equal(ops->remove(t->documents, &fruit, SCOPE, SPAN("a"), 1), ERR_STALE);
+    assert_int_equal(t_commit(t), ERR_OK);
+
+    struct document_query query = {.scope = SCOPE, .range_column = UINT32_MAX, .limit = 10};
+    t_expect_list(t, &query, "a ");
+    t_expect_row(t, "a", 2, "green"); /* the same out of the table */
+    struct document_row b = t_fresh(t, SCOPE, "b", "red", 0);
+    assert_int_equal(t_begin(t), ERR_OK);
+    assert_int_equal(t_insert(t, &b), ERR_OK);
+    assert_int_equal(ops->remove(t->documents, &fruit, SCOPE, SPAN("b"), 1), ERR_OK);
+    t_expect_row(t, "b", 0, NULL);
+    assert_int_equal(ops->remove(t->documents, &fruit, SCOPE, SPAN("b"), 1), ERR_STALE);
+    assert_int_equal(t_insert(t, &b), ERR_OK);
+    t_expect_list(t, &query, "b a "); /* in the transaction, too: DOCUMENT-3 */
+    assert_int_equal(ops->remove(t->documents, &fruit, SCOPE, SPAN("a"), 2), ERR_OK);
+    ops->rollback(t->documents);
+    t_expect_row(t, "b", 0, NULL);
+    t_expect_row(t, "a", 2, "green");
+    t_close(t);
+    t_open(t);
+    t_expect_row(t, "a", 2, "green");
+    t_expect_list(t, &query, "a ");
+}
+
+/* A row that is new before a rollback is new behind it, with all that happened to it. */
+static void
+new_rows_survive_the_rollback_of_others(void **state)
+{
+    struct t_store *t = *state;
+    struct document_row a = t_fresh(t, SCOPE, "a", "red", 10);
+    t_insert_committed(t, &a);
+    struct document_row changed = t_row(t, SCOPE, "a", NULL, 0);
+    changed.version = 1;
+    assert_int_equal(t_begin(t), ERR_OK);
+    assert_int_equal(t->documents->ops->update(t->documents, &fruit, &changed), ERR_OK);
+    assert_int_equal(t_commit(t), ERR_OK);
+    struct document_row b = t_fresh(t, SCOPE, "b", "red", 0);
+    assert_int_equal(t_begin(t), ERR_OK);
+    assert_int_equal(t_insert(t, &b), ERR_OK);
+    changed.version = 2;
+    assert_int_equal(t->documents->ops->update(t->documents, &fruit, &changed), ERR_OK);
+    t->documents->ops->rollback(t->documents);
+    struct document_row row;
+    assert_int_equal(t_get(t, SCOPE, "a", &row), ERR_OK);
+    assert_int_equal(row.version, 2);
+    assert_true(row.columns[0].is_null);
+    assert_true(row.columns[1].is_null);
+    t_expect_row(t, "b", 0, NULL);
+}
+
+/* Enough commits for upkeep to bring rows to the tables, of several ages. */
+static void
+new_rows_come_to_rest(void **state) /* PENDING-2 */
+{
+    struct t_store *t = *state;
+    struct document_sqlite *sqlite = document_sqlite_of(t->documents);
+    char id[16];
+    for (int i = 0; i < 40; i++) {
+        (void)snprintf(id, sizeof(id), "n%02d", i);
+        struct document_row row = t_fresh(t, SCOPE, id, "red", i + 1);
+        t_insert_committed(t, &row);
+        t->documents->ops->maintain(t->documents);
+        assert_in_range(sqlite->pending.size, 0, 10);
+    }
+    assert_true(sqlite->pending.size > 0);
+    for (int i = 0; i < 40; i++) {
+        (void)snprintf(id, sizeof(id), "n%02d", i);
+        struct document_row row = t_row(t, SCOPE, id, "red", 0);
+        row.version = 1;
+        assert_int_equal(t_begin(t), ERR_OK);
+        assert_int_equal(t->documents->ops->update(t->documents, &fruit, &row), ERR_OK);
+        assert_int_equal(t_commit(t), ERR_OK);
+        t_expect_row(t, id, 2, "red");
+    }
+    struct document_query due = {
+        .all_scopes = true, .range_column = 1, .range_min = 1, .range_max = 100, .limit = 100};
+    t_expect_list(t, &due, "");
+    assert_int_equal(sqlite->pending.size, 0);
+}
+
 /* ---------------------------------------------------------------------- processes that die */
 
 static void
@@ -695,6 +821,7 @@ t_write_groups(struct t_store *t, int out)
             char id[32];
             (void)snprintf(id, sizeof(id), "g%08u_%u", group, i);
             struct document_row row = t_row(t, SCOPE, id, "red", (int64_t)group);
+            row.fresh = i % 2 == 0;
             if (t_insert(t, &row) != ERR_OK) {
                 _exit(3);
             }
@@ -781,6 +908,9 @@ main(void)
         T(migrations_are_numbered_and_run_once),
         T(a_newer_layout_and_foreign_files_are_refused),
         T(the_file_is_private),
+        T(new_rows_are_as_others),
+        T(new_rows_survive_the_rollback_of_others),
+        T(new_rows_come_to_rest),
         T(a_second_process_is_told_that_it_is_locked),
         T(committed_groups_survive_a_kill),
     };

@@ -21,6 +21,7 @@ resource_new(struct resource_op *op, const struct resource_type *type)
     }
     struct resource_header *header = resource_row_new(&op->arena, type, op->caller.scope, id);
     if (header != NULL) {
+        header->fresh_id = id.data;
         /* Lists find `created` through the id: they must agree. */
         header->created = (int64_t)(id_unix_ms(number) / 1000);
     }

@@ -6,8 +6,7 @@
  * outside: then the row says running, so that after a crash the key is still taken, until whoever
  * ends the attempt finishes it (resource_adopt_key).
  *
- * Rows are found through the number of the key, 63 bits of its SHA-256, because a short index
- * fills slower than one of texts; the text in the row decides.
+ * A row's id is made from its key, by 128 bits of its SHA-256; the text in the row decides.
  */
 #include "runtime.h"
 
@@ -16,8 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PURGE_ROWS_MAX  500
-#define SAME_NUMBER_MAX 8 /* keys that share 63 bits: more is not chance */
+#define PURGE_ROWS_MAX 500
 
 #define FIELD(member, kind_, column_)                                                              \
     {                                                                                              \
@@ -26,20 +24,16 @@
     }
 
 enum {
-    COLUMN_KEY_NUMBER,
     COLUMN_EXPIRES
 };
 
 const struct document_kind resource_idempotency_kind = {
     .name = "idempotency_key",
-    .columns =
-        {{"key_number", DOCUMENT_INTEGER, .indexed = true},
-         {"expires", DOCUMENT_INTEGER, .indexed = true, .across_scopes = true}},
-    .column_count = 2,
+    .columns = {{"expires", DOCUMENT_INTEGER, .indexed = true, .across_scopes = true}},
+    .column_count = 1,
 };
 static const struct resource_field row_fields[] = {
     FIELD(key, RESOURCE_FIELD_TEXT, -1),
-    FIELD(key_number, RESOURCE_FIELD_INTEGER, COLUMN_KEY_NUMBER),
     FIELD(hash, RESOURCE_FIELD_TEXT, -1),
     FIELD(request_id, RESOURCE_FIELD_TEXT, -1),
     FIELD(running, RESOURCE_FIELD_BOOLEAN, -1),
@@ -179,49 +173,41 @@ resource_idempotency_release(struct resource_op *op)
     }
 }
 
-static int64_t
-key_number(struct span key)
+static struct span
+row_id(struct resource_op *op, struct span key)
 {
     uint8_t hash[RESOURCE_HASH_SIZE];
     resource_sha256(key, hash);
-    uint64_t number = 0;
-    for (size_t i = 0; i < 8; i++) {
+    u128 number = 0;
+    for (size_t i = 0; i < sizeof(number); i++) {
         number = number << 8 | hash[i];
     }
-    number >>= 1;
-    return number == 0 ? 1 : (int64_t)number; /* a zero would not be in the index */
-}
-
-struct row_search {
-    struct span key;
-    struct resource_idempotency_row *found;
-};
-
-static bool
-row_matches(void *context, void *document)
-{
-    struct row_search *search = context;
-    struct resource_idempotency_row *row = document;
-    if (span_equal(row->key, search->key)) {
-        search->found = row;
-        return false;
-    }
-    return true;
+    char text[ID_TEXT_SIZE];
+    size_t size = id_format(resource_idempotency_type.prefix, number, text);
+    return arena_copy(&op->arena, span_of(text, size));
 }
 
 /* *ret_row is NULL if there is none. */
 static err_t
 row_find(struct resource_op *op, struct span key, struct resource_idempotency_row **ret_row)
 {
-    struct document_query query = {
-        .range_column = UINT32_MAX,
-        .filter_count = 1,
-        .filters = {{.column = COLUMN_KEY_NUMBER, .value.integer = key_number(key)}},
-        .limit = SAME_NUMBER_MAX,
-    };
-    struct row_search search = {.key = key};
-    TRY(resource_find(op, &resource_idempotency_type, &query, row_matches, &search));
-    *ret_row = search.found;
+    *ret_row = NULL;
+    struct span id = row_id(op, key);
+    if (id.data == NULL) {
+        return ERR_FULL;
+    }
+    void *found;
+    err_t result = resource_load(op, &resource_idempotency_type, id, &found);
+    if (result == ERR_NOT_FOUND) {
+        return ERR_OK;
+    }
+    TRY(result);
+    struct resource_idempotency_row *row = found;
+    /* Two keys of one merchant with the same 128 bits: no chance, but an effort of his own. */
+    if (!span_equal(row->key, key)) {
+        return ERR_EXISTS;
+    }
+    *ret_row = row;
     return ERR_OK;
 }
 
@@ -362,12 +348,18 @@ resource_idempotency_begin(struct resource_op *op)
 static err_t
 row_create(struct resource_op *op)
 {
-    struct resource_idempotency_row *row = resource_new(op, &resource_idempotency_type);
+    struct span id = row_id(op, op->idempotency.key);
+    struct resource_idempotency_row *row =
+        id.data == NULL
+            ? NULL
+            : resource_row_new(&op->arena, &resource_idempotency_type, op->caller.scope, id);
     if (row == NULL) {
         return ERR_FULL;
     }
+    /* Looked for when the operation began; since then nobody else could take the key. */
+    row->header.fresh_id = id.data;
+    row->header.created = (int64_t)resource_now_s(op);
     row->key = op->idempotency.key;
-    row->key_number = key_number(row->key);
     row->hash = span_from_cstr(op->idempotency.hash);
     row->request_id = span_from_cstr(op->request->request_id);
     row->expires =

@@ -162,7 +162,12 @@ resource_row_save(
 {
     struct resource_header *header = document;
     struct document_row row = {
-        .scope = header->scope, .id = header->id, .version = header->version};
+        .scope = header->scope,
+        .id = header->id,
+        .version = header->version,
+        .fresh =
+            header->version == 0 && header->fresh_id != NULL && header->fresh_id == header->id.data,
+    };
     for (uint32_t i = 0; i < type->kind->column_count; i++) {
         row.columns[i].is_null = true;
     }

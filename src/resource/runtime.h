@@ -72,7 +72,6 @@ enum resource_idempotency_state {
 struct resource_idempotency_row {
     struct resource_header header;
     struct span key;
-    int64_t key_number; /* what the key is found by; the text decides */
     struct span hash;   /* of the request, hex */
     struct span request_id;
     bool running;

@@ -73,6 +73,9 @@ struct document_row {
     /* update: bits of the columns that are as they were read. They are not written, which spares
      * the pages of their indexes. */
     uint32_t unchanged_columns;
+    /* insert: the caller knows that no row has this id, because it made the id or has looked in
+     * this transaction; the store need not look. */
+    bool fresh;
 };
 
 /* Equality on one column; is_null matches the rows without a value. */

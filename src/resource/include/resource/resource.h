@@ -341,6 +341,9 @@ struct resource_header {
     int64_t created;  /* unix seconds */
     bool livemode;
     uint64_t scope;
+    /* The text of an id that nobody else has, as resource_new makes it: while it is this document's
+     * id, the store need not look whether there is one. */
+    const char *fresh_id;
     struct resource_stored *stored; /* the runtime's: the row as it is in the database */
 };
 
