@@ -191,25 +191,50 @@ document_pending_remove(
     return ERR_OK;
 }
 
-/* Rows of one kind that were new `age` groups ago. */
+/* The next rows of one kind that were new `age` groups ago; how many. */
+static uint32_t
+next_aged(
+    const struct document_sqlite *sqlite,
+    struct document_kind_statements *of,
+    uint64_t age,
+    const struct document_row *ret_rows[DOCUMENT_INSERT_MANY])
+{
+    uint32_t count = 0;
+    for (struct list_link *link = list_first(&of->pending);
+         link != NULL && link != &of->pending.head && count < DOCUMENT_INSERT_MANY;
+         link = link->next) {
+        const struct document_pending *pending = CONTAINER_OF(link, struct document_pending, order);
+        if (pending->group + age > sqlite->rows.number) {
+            break;
+        }
+        ret_rows[count++] = &pending->row;
+    }
+    return count;
+}
+
 static err_t
 flush(struct document_sqlite *sqlite, struct document_kind_statements *of, uint64_t age)
 {
     for (;;) {
-        struct list_link *link = list_first(&of->pending);
-        if (link == NULL) {
+        const struct document_row *rows[DOCUMENT_INSERT_MANY];
+        uint32_t count = next_aged(sqlite, of, age, rows);
+        if (count == 0) {
             return ERR_OK;
         }
-        struct document_pending *pending = CONTAINER_OF(link, struct document_pending, order);
-        if (pending->group + age > sqlite->rows.number) {
-            return ERR_OK;
+        err_t result;
+        if (count == DOCUMENT_INSERT_MANY) {
+            result = document_rows_insert(sqlite, of, rows);
+        } else {
+            count = 1;
+            result = document_row_insert(sqlite, of, rows[0], rows[0]->version);
         }
-        err_t result = document_row_insert(sqlite, of, &pending->row, pending->row.version);
         if (result != ERR_OK) {
             /* Who said that it is new was wrong. */
             return result == ERR_EXISTS ? ERR_CORRUPT : result;
         }
-        drop(sqlite, pending);
+        for (uint32_t i = 0; i < count; i++) {
+            drop(sqlite, CONTAINER_OF(list_first(&of->pending), struct document_pending, order));
+        }
     }
 }
 

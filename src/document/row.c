@@ -143,22 +143,26 @@ write_step(sqlite3_stmt *statement)
     return document_sqlite_error(code);
 }
 
+/* `before`: parameters of the rows in front of it. */
 static void
 bind_row(
     sqlite3_stmt *statement,
+    int before,
     const struct document_kind *kind,
     const struct document_row *row,
     uint32_t version)
 {
-    document_bind_scope(statement, row->scope);
-    document_bind_text(statement, BIND_ID, row->id);
-    document_bind_text(statement, BIND_BODY, row->body);
-    int code = sqlite3_bind_int64(statement, BIND_VERSION, version);
+    ASSERT(row->scope <= INT64_MAX);
+    int code = sqlite3_bind_int64(statement, before + BIND_SCOPE, (int64_t)row->scope);
+    ASSERT(code == SQLITE_OK);
+    document_bind_text(statement, before + BIND_ID, row->id);
+    document_bind_text(statement, before + BIND_BODY, row->body);
+    code = sqlite3_bind_int64(statement, before + BIND_VERSION, version);
     ASSERT(code == SQLITE_OK);
     for (uint32_t i = 0; i < kind->column_count; i++) {
         if ((row->unchanged_columns & 1U << i) == 0) {
-            document_bind_value(
-                statement, BIND_COLUMNS + (int)i, kind->columns[i].type, &row->columns[i]);
+            int position = before + BIND_COLUMNS + (int)i;
+            document_bind_value(statement, position, kind->columns[i].type, &row->columns[i]);
         }
     }
 }
@@ -172,7 +176,22 @@ document_row_insert(
 {
     sqlite3_stmt *statement;
     TRY(document_statement_insert(sqlite, of, &statement));
-    bind_row(statement, of->kind, row, version);
+    bind_row(statement, 0, of->kind, row, version);
+    return write_step(statement);
+}
+
+err_t
+document_rows_insert(
+    struct document_sqlite *sqlite,
+    struct document_kind_statements *of,
+    const struct document_row *const rows[DOCUMENT_INSERT_MANY])
+{
+    sqlite3_stmt *statement;
+    TRY(document_statement_insert_many(sqlite, of, &statement));
+    int parameters = BIND_COLUMNS - 1 + (int)of->kind->column_count;
+    for (int i = 0; i < DOCUMENT_INSERT_MANY; i++) {
+        bind_row(statement, i * parameters, of->kind, rows[i], rows[i]->version);
+    }
     return write_step(statement);
 }
 
@@ -184,7 +203,7 @@ table_update(
 {
     sqlite3_stmt *statement;
     TRY(document_statement_update(sqlite, of, row->unchanged_columns, &statement));
-    bind_row(statement, of->kind, row, row->version);
+    bind_row(statement, 0, of->kind, row, row->version);
     TRY(write_step(statement));
     return sqlite3_changes(sqlite->db) == 1 ? ERR_OK : ERR_STALE;
 }

@@ -16,6 +16,8 @@
 /* Shapes of list queries that are kept prepared, per kind; the oldest gives way. */
 #define DOCUMENT_LIST_SHAPES_MAX 16
 #define DOCUMENT_SQL_SIZE        2048
+/* Rows of one statement, which opens and closes its trees once for them. */
+#define DOCUMENT_INSERT_MANY 8
 
 struct document_list_statement {
     uint64_t shape;
@@ -25,7 +27,7 @@ struct document_list_statement {
 /* The prepared statements of one kind, made when first needed. */
 struct document_kind_statements {
     const struct document_kind *kind;
-    sqlite3_stmt *get, *insert, *remove;
+    sqlite3_stmt *get, *insert, *insert_many, *remove;
     sqlite3_stmt *updates[1U << DOCUMENT_COLUMNS_MAX]; /* by the set of columns not written */
     struct document_list_statement lists[DOCUMENT_LIST_SHAPES_MAX];
     uint32_t list_count;
@@ -80,6 +82,9 @@ MUST_USE err_t document_statement_get(
     struct document_sqlite *sqlite, struct document_kind_statements *of, sqlite3_stmt **ret);
 MUST_USE err_t document_statement_insert(
     struct document_sqlite *sqlite, struct document_kind_statements *of, sqlite3_stmt **ret);
+/* Of DOCUMENT_INSERT_MANY rows, one's parameters behind another's. */
+MUST_USE err_t document_statement_insert_many(
+    struct document_sqlite *sqlite, struct document_kind_statements *of, sqlite3_stmt **ret);
 MUST_USE err_t document_statement_update(
     struct document_sqlite *sqlite,
     struct document_kind_statements *of,
@@ -112,6 +117,11 @@ MUST_USE err_t document_row_insert(
     const struct document_row *row,
     uint32_t version);
 void document_bind_scope(sqlite3_stmt *statement, uint64_t scope);
+/* DOCUMENT_INSERT_MANY rows, in their versions. */
+MUST_USE err_t document_rows_insert(
+    struct document_sqlite *sqlite,
+    struct document_kind_statements *of,
+    const struct document_row *const rows[DOCUMENT_INSERT_MANY]);
 err_t document_sqlite_get(
     struct document_store *store,
     const struct document_kind *kind,

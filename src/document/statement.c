@@ -78,26 +78,49 @@ document_statement_get(
     return ERR_OK;
 }
 
+static err_t
+prepare_insert(
+    struct document_sqlite *sqlite,
+    const struct document_kind_statements *of,
+    uint32_t rows,
+    sqlite3_stmt **statement)
+{
+    char text[2 * DOCUMENT_SQL_SIZE];
+    struct buf sql;
+    buf_init_fixed(&sql, text, sizeof(text));
+    buf_append_format(&sql, "INSERT INTO \"%s\" (scope, id, body, version", of->kind->name);
+    for (uint32_t i = 0; i < of->kind->column_count; i++) {
+        buf_append_format(&sql, ", \"%s\"", of->kind->columns[i].name);
+    }
+    buf_append_cstr(&sql, ") VALUES ");
+    uint32_t parameters = 4 + of->kind->column_count;
+    for (uint32_t i = 0; i < rows * parameters; i++) {
+        const char *before = i % parameters != 0 ? ", " : i == 0 ? "(" : "), (";
+        buf_append_format(&sql, "%s?%u", before, i + 1);
+    }
+    buf_append_cstr(&sql, ")");
+    return prepare_buf(sqlite, &sql, statement);
+}
+
 err_t
 document_statement_insert(
     struct document_sqlite *sqlite, struct document_kind_statements *of, sqlite3_stmt **ret)
 {
     if (of->insert == NULL) {
-        char text[DOCUMENT_SQL_SIZE];
-        struct buf sql;
-        buf_init_fixed(&sql, text, sizeof(text));
-        buf_append_format(&sql, "INSERT INTO \"%s\" (scope, id, body, version", of->kind->name);
-        for (uint32_t i = 0; i < of->kind->column_count; i++) {
-            buf_append_format(&sql, ", \"%s\"", of->kind->columns[i].name);
-        }
-        buf_append_cstr(&sql, ") VALUES (?1, ?2, ?3, ?4");
-        for (uint32_t i = 0; i < of->kind->column_count; i++) {
-            buf_append_format(&sql, ", ?%u", 5 + i);
-        }
-        buf_append_cstr(&sql, ")");
-        TRY(prepare_buf(sqlite, &sql, &of->insert));
+        TRY(prepare_insert(sqlite, of, 1, &of->insert));
     }
     *ret = of->insert;
+    return ERR_OK;
+}
+
+err_t
+document_statement_insert_many(
+    struct document_sqlite *sqlite, struct document_kind_statements *of, sqlite3_stmt **ret)
+{
+    if (of->insert_many == NULL) {
+        TRY(prepare_insert(sqlite, of, DOCUMENT_INSERT_MANY, &of->insert_many));
+    }
+    *ret = of->insert_many;
     return ERR_OK;
 }
 
@@ -149,6 +172,7 @@ document_statements_finalize(struct document_kind_statements *of)
 {
     sqlite3_finalize(of->get);
     sqlite3_finalize(of->insert);
+    sqlite3_finalize(of->insert_many);
     sqlite3_finalize(of->remove);
     sqlite3_finalize(of->replay_insert);
     sqlite3_finalize(of->replay_update);

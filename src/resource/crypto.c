@@ -3,7 +3,6 @@
 #include "base/assert.h"
 
 #include <openssl/evp.h>
-#include <openssl/hmac.h>
 #include <openssl/sha.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -29,33 +28,44 @@ sha256(void)
     return algorithm;
 }
 
-void
-resource_sha256(struct span text, uint8_t out[RESOURCE_HASH_SIZE])
+static void
+hash_two(struct span first, struct span second, uint8_t out[RESOURCE_HASH_SIZE])
 {
     static_assert(SHA256_DIGEST_LENGTH == RESOURCE_HASH_SIZE, "the size in runtime.h");
     EVP_MD_CTX *context = EVP_MD_CTX_new();
     bool done = context != NULL && EVP_DigestInit_ex(context, sha256(), NULL) == 1 &&
-                EVP_DigestUpdate(context, text.data, text.size) == 1 &&
+                EVP_DigestUpdate(context, first.data, first.size) == 1 &&
+                EVP_DigestUpdate(context, second.data, second.size) == 1 &&
                 EVP_DigestFinal_ex(context, out, NULL) == 1;
     EVP_MD_CTX_free(context);
     ASSERT(done);
 }
 
 void
+resource_sha256(struct span text, uint8_t out[RESOURCE_HASH_SIZE])
+{
+    hash_two(text, SPAN_EMPTY, out);
+}
+
+void
 resource_hmac(
     const uint8_t key[RESOURCE_HASH_SIZE], struct span text, uint8_t out[RESOURCE_HASH_SIZE])
 {
-    unsigned size = 0;
-    const void *done = HMAC(
-        EVP_sha256(),
-        key,
-        RESOURCE_HASH_SIZE,
-        (const unsigned char *)text.data,
-        text.size,
-        out,
-        &size);
-    ASSERT(done != NULL);
-    ASSERT(size == RESOURCE_HASH_SIZE);
+    /* RFC 2104, with a key that is shorter than a block. The library's own form searches for its
+     * algorithms at each call, which takes longer than the hashes. */
+    uint8_t inner[SHA256_CBLOCK] = {0};
+    uint8_t outer[SHA256_CBLOCK + RESOURCE_HASH_SIZE] = {0};
+    static_assert(RESOURCE_HASH_SIZE < SHA256_CBLOCK, "no key is hashed first");
+    memcpy(inner, key, RESOURCE_HASH_SIZE);
+    memcpy(outer, key, RESOURCE_HASH_SIZE);
+    for (size_t i = 0; i < SHA256_CBLOCK; i++) {
+        inner[i] ^= 0x36;
+        outer[i] ^= 0x5c;
+    }
+    hash_two(span_of((const char *)inner, sizeof(inner)), text, outer + SHA256_CBLOCK);
+    resource_sha256(span_of((const char *)outer, sizeof(outer)), out);
+    explicit_bzero(inner, sizeof(inner));
+    explicit_bzero(outer, sizeof(outer));
 }
 
 void

@@ -52,13 +52,29 @@ emvqr_fit(struct span text, size_t character_count_max)
 uint16_t
 emvqr_crc(struct span bytes)
 {
+    /* What four bits at the top add, by the polynomial 0x1021. */
+    static const uint16_t table[16] = {
+        0x0000,
+        0x1021,
+        0x2042,
+        0x3063,
+        0x4084,
+        0x50a5,
+        0x60c6,
+        0x70e7,
+        0x8108,
+        0x9129,
+        0xa14a,
+        0xb16b,
+        0xc18c,
+        0xd1ad,
+        0xe1ce,
+        0xf1ef};
     uint32_t crc = 0xffff;
     for (size_t i = 0; i < bytes.size; i++) {
-        crc ^= (uint32_t)(unsigned char)bytes.data[i] << 8;
-        for (int bit = 0; bit < 8; bit++) {
-            crc = (crc & 0x8000U) != 0 ? (crc << 1) ^ 0x1021U : crc << 1;
-        }
-        crc &= 0xffffU;
+        uint32_t byte = (unsigned char)bytes.data[i];
+        crc = ((crc << 4) ^ table[(crc >> 12 ^ byte >> 4) & 15]) & 0xffffU;
+        crc = ((crc << 4) ^ table[(crc >> 12 ^ byte) & 15]) & 0xffffU;
     }
     return (uint16_t)crc;
 }
