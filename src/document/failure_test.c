@@ -574,6 +574,56 @@ a_log_that_is_missing_is_noticed(void **state)
     assert_true(t_there(t, t->documents, "later"));
 }
 
+/* Columns are as they were written, though the body has nothing of them (the vault's are so); and
+ * one that a later program adds is as the body has it. */
+static void
+columns_come_back_as_written(void **state)
+{
+    struct t_store *t = *state;
+    static const struct document_kind later = {
+        .name = "fruit",
+        .columns =
+            {{"colour", DOCUMENT_TEXT, .indexed = true},
+             {"weight", DOCUMENT_INTEGER, .indexed = true},
+             {"taste", DOCUMENT_TEXT}},
+        .column_count = 3,
+    };
+    static const struct document_kind *const later_kinds[] = {&later};
+    struct document_store_ops ops = *t->documents->ops;
+    struct document_row row = {
+        .scope = 1,
+        .id = SPAN("a"),
+        .body = SPAN("{\"weight\":7,\"taste\":\"s\\u0077eet\"}"),
+        .columns = {{.text = SPAN("green")}},
+    };
+    assert_int_equal(ops.begin(t->documents), ERR_OK);
+    assert_int_equal(ops.insert(t->documents, &fruit, &row), ERR_OK);
+    assert_int_equal(ops.commit(t->documents), ERR_OK);
+    row.version = 1;
+    row.unchanged_columns = 1;
+    row.columns[0] = (struct document_value){.is_null = true};
+    assert_int_equal(ops.begin(t->documents), ERR_OK);
+    assert_int_equal(ops.update(t->documents, &fruit, &row), ERR_OK);
+    assert_int_equal(ops.commit(t->documents), ERR_OK);
+    struct document_store *copy = t_after_crash(t, SIZE_MAX);
+    assert_int_equal(copy->ops->get(copy, &fruit, 1, SPAN("a"), &t->arena, &row), ERR_OK);
+    assert_int_equal(row.version, 2);
+    assert_true(span_equal_cstr(row.columns[0].text, "green"));
+    copy->ops->close(copy);
+
+    char url[96];
+    t_copy(t->folder, "d.db", "c.db", SIZE_MAX);
+    t_copy(t->folder, "d.db-wal", "c.db-wal", SIZE_MAX);
+    t_copy(t->folder, "d.db-rows", "c.db-rows", SIZE_MAX);
+    (void)snprintf(url, sizeof(url), "sqlite:%s/c.db", t->folder);
+    assert_int_equal(document_store_open(url, later_kinds, 1, &copy, t->message), ERR_OK);
+    assert_int_equal(copy->ops->get(copy, &later, 1, SPAN("a"), &t->arena, &row), ERR_OK);
+    assert_true(span_equal_cstr(row.columns[0].text, "green"));
+    assert_int_equal(row.columns[1].integer, 7);
+    assert_true(span_equal_cstr(row.columns[2].text, "sweet"));
+    copy->ops->close(copy);
+}
+
 int
 main(void)
 {
@@ -594,6 +644,7 @@ main(void)
         T(a_torn_log_loses_whole_groups_from_its_end),
         T(laps_of_the_log_are_told_apart),
         T(sqlite_may_find_the_disk_full_later),
+        T(columns_come_back_as_written),
         T(a_log_that_is_missing_is_noticed),
     };
     return cmocka_run_group_tests_name("document failure", tests, NULL, NULL);

@@ -1,12 +1,7 @@
-/* Rows out of the row log, into the tables. Columns are made from the bodies, so that the rows of
- * an older program fit the tables as they are now. */
+/* Rows out of the row log, into the tables. */
 #include "sqlite.h"
 
 #include "base/assert.h"
-
-#define BIND_ID      2
-#define BIND_BODY    3
-#define BIND_VERSION 4
 
 static struct document_kind_statements *
 kind_named(struct document_sqlite *sqlite, struct span name)
@@ -19,68 +14,124 @@ kind_named(struct document_sqlite *sqlite, struct span name)
     return NULL;
 }
 
-static err_t
-prepare_insert(struct document_sqlite *sqlite, struct document_kind_statements *of)
+static const struct row_column *
+column_named(const struct row_record *record, const char *name)
 {
-    char text[DOCUMENT_SQL_SIZE];
-    struct buf sql;
-    buf_init_fixed(&sql, text, sizeof(text));
-    buf_append_format(&sql, "INSERT INTO \"%s\" (scope, id, body, version", of->kind->name);
-    for (uint32_t i = 0; i < of->kind->column_count; i++) {
-        buf_append_format(&sql, ", \"%s\"", of->kind->columns[i].name);
+    for (uint32_t i = 0; i < record->column_count; i++) {
+        if (span_equal_cstr(record->columns[i].name, name)) {
+            return &record->columns[i];
+        }
     }
-    buf_append_cstr(&sql, ") VALUES (?1, ?2, ?3, ?4");
-    for (uint32_t i = 0; i < of->kind->column_count; i++) {
-        buf_append_cstr(&sql, ", ");
-        document_sql_from_body(&sql, "?3", &of->kind->columns[i]);
-    }
-    buf_append_byte(&sql, ')');
-    buf_append_byte(&sql, '\0');
-    ASSERT(!buf_failed(&sql));
-    return document_prepare(sqlite, text, &of->replay_insert);
+    return NULL;
 }
 
+/* A column that the program which wrote the record did not have: as the body has it (DOCUMENT-6).
+ * The statement holds the text. */
 static err_t
-prepare_update(struct document_sqlite *sqlite, struct document_kind_statements *of)
-{
-    char text[DOCUMENT_SQL_SIZE];
-    struct buf sql;
-    buf_init_fixed(&sql, text, sizeof(text));
-    buf_append_format(&sql, "UPDATE \"%s\" SET version = ?4 + 1, body = ?3", of->kind->name);
-    for (uint32_t i = 0; i < of->kind->column_count; i++) {
-        buf_append_format(&sql, ", \"%s\" = ", of->kind->columns[i].name);
-        document_sql_from_body(&sql, "?3", &of->kind->columns[i]);
-    }
-    buf_append_cstr(&sql, " WHERE scope = ?1 AND id = ?2 AND version = ?4");
-    buf_append_byte(&sql, '\0');
-    ASSERT(!buf_failed(&sql));
-    return document_prepare(sqlite, text, &of->replay_update);
-}
-
-static err_t
-statement_for(
+from_body(
     struct document_sqlite *sqlite,
-    struct document_kind_statements *of,
-    enum row_operation operation,
+    const struct document_column *column,
+    struct span body,
+    struct document_value *ret_value,
     sqlite3_stmt **ret_statement)
 {
-    switch (operation) {
-    case ROW_INSERT:
-        if (of->replay_insert == NULL) {
-            TRY(prepare_insert(sqlite, of));
-        }
-        *ret_statement = of->replay_insert;
+    char text[DOCUMENT_SQL_SIZE];
+    struct buf sql;
+    buf_init_fixed(&sql, text, sizeof(text));
+    buf_append_cstr(&sql, "SELECT ");
+    document_sql_from_body(&sql, "?1", column);
+    buf_append_byte(&sql, '\0');
+    ASSERT(!buf_failed(&sql));
+    TRY(document_prepare(sqlite, text, ret_statement));
+    document_bind_text(*ret_statement, 1, body);
+    int code = sqlite3_step(*ret_statement);
+    if (code != SQLITE_ROW) {
+        return document_sqlite_error(code);
+    }
+    ret_value->is_null = sqlite3_column_type(*ret_statement, 0) == SQLITE_NULL;
+    if (!ret_value->is_null && column->type == DOCUMENT_INTEGER) {
+        ret_value->integer = sqlite3_column_int64(*ret_statement, 0);
+    } else if (!ret_value->is_null) {
+        const void *data = sqlite3_column_text(*ret_statement, 0);
+        ret_value->text = span_of(data, (size_t)sqlite3_column_bytes(*ret_statement, 0));
+    }
+    return ERR_OK;
+}
+
+struct replay {
+    struct document_row row;
+    sqlite3_stmt *made[DOCUMENT_COLUMNS_MAX]; /* of columns out of the body */
+};
+
+static err_t
+fill_column(
+    struct document_sqlite *sqlite,
+    const struct document_kind *kind,
+    const struct row_record *record,
+    uint32_t i,
+    struct replay *replay)
+{
+    struct document_value *value = &replay->row.columns[i];
+    const struct row_column *column = column_named(record, kind->columns[i].name);
+    if (column == NULL) {
+        return from_body(sqlite, &kind->columns[i], record->body, value, &replay->made[i]);
+    }
+    bool integer = kind->columns[i].type == DOCUMENT_INTEGER;
+    switch (column->state) {
+    case ROW_COLUMN_NULL:
+        value->is_null = true;
         return ERR_OK;
-    case ROW_UPDATE:
-        if (of->replay_update == NULL) {
-            TRY(prepare_update(sqlite, of));
-        }
-        *ret_statement = of->replay_update;
+    case ROW_COLUMN_INTEGER:
+        value->integer = column->integer;
+        return integer ? ERR_OK : ERR_VERSION;
+    case ROW_COLUMN_TEXT:
+        value->text = column->text;
+        return integer ? ERR_VERSION : ERR_OK;
+    case ROW_COLUMN_UNCHANGED:
+        replay->row.unchanged_columns |= 1U << i;
         return ERR_OK;
-    case ROW_REMOVE:
-        return document_statement_remove(sqlite, of, ret_statement);
     }
     UNREACHABLE();
+}
+
+static err_t
+fill(
+    struct document_sqlite *sqlite,
+    const struct document_kind *kind,
+    const struct row_record *record,
+    struct replay *replay)
+{
+    uint32_t known = 0;
+    for (uint32_t i = 0; i < kind->column_count; i++) {
+        TRY(fill_column(sqlite, kind, record, i, replay));
+        known += replay->made[i] == NULL ? 1 : 0;
+    }
+    return known == record->column_count ? ERR_OK : ERR_VERSION;
+}
+
+static err_t
+write_row(
+    struct document_sqlite *sqlite,
+    struct document_kind_statements *of,
+    const struct row_record *record)
+{
+    struct replay replay = {
+        .row = {
+            .scope = record->scope,
+            .id = record->id,
+            .version = record->version,
+            .body = record->body,
+        }};
+    err_t result = fill(sqlite, of->kind, record, &replay);
+    if (result == ERR_OK) {
+        result = record->operation == ROW_INSERT
+                     ? document_row_insert(sqlite, of, &replay.row, record->version)
+                     : document_row_update(sqlite, of, &replay.row);
+    }
+    for (uint32_t i = 0; i < DOCUMENT_COLUMNS_MAX; i++) {
+        (void)sqlite3_finalize(replay.made[i]);
+    }
+    return result;
 }
 
 err_t
@@ -91,23 +142,8 @@ document_replay(void *context, const struct row_record *record)
     if (of == NULL) {
         return ERR_VERSION;
     }
-    sqlite3_stmt *statement;
-    TRY(statement_for(sqlite, of, record->operation, &statement));
-    document_bind_scope(statement, record->scope);
-    document_bind_text(statement, BIND_ID, record->id);
-    int version_at = BIND_VERSION;
-    if (record->operation == ROW_REMOVE) {
-        version_at = 3;
-    } else {
-        document_bind_text(statement, BIND_BODY, record->body);
-    }
-    int code = sqlite3_bind_int64(statement, version_at, record->version);
-    ASSERT(code == SQLITE_OK);
-    code = sqlite3_step(statement);
-    (void)sqlite3_reset(statement);
-    if (code != SQLITE_DONE) {
-        err_t result = document_sqlite_error(code);
-        return result == ERR_EXISTS ? ERR_CORRUPT : result;
-    }
-    return sqlite3_changes(sqlite->db) == 1 ? ERR_OK : ERR_CORRUPT;
+    err_t result = record->operation == ROW_REMOVE
+                       ? document_row_remove(sqlite, of, record->scope, record->id, record->version)
+                       : write_row(sqlite, of, record);
+    return result == ERR_EXISTS || result == ERR_STALE ? ERR_CORRUPT : result;
 }

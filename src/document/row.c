@@ -18,8 +18,8 @@ document_bind_text(sqlite3_stmt *statement, int position, struct span text)
     ASSERT(code == SQLITE_OK || code == SQLITE_TOOBIG);
 }
 
-void
-document_bind_scope(sqlite3_stmt *statement, uint64_t scope)
+static void
+bind_scope(sqlite3_stmt *statement, uint64_t scope)
 {
     ASSERT(scope <= INT64_MAX);
     int code = sqlite3_bind_int64(statement, BIND_SCOPE, (int64_t)scope);
@@ -117,7 +117,7 @@ document_sqlite_get(
     }
     sqlite3_stmt *statement;
     TRY(document_statement_get(sqlite, of, &statement));
-    document_bind_scope(statement, scope);
+    bind_scope(statement, scope);
     document_bind_text(statement, BIND_ID, id);
     int code = sqlite3_step(statement);
     err_t result = document_sqlite_error(code);
@@ -195,8 +195,8 @@ document_rows_insert(
     return write_step(statement);
 }
 
-static err_t
-table_update(
+err_t
+document_row_update(
     struct document_sqlite *sqlite,
     struct document_kind_statements *of,
     const struct document_row *row)
@@ -208,8 +208,8 @@ table_update(
     return sqlite3_changes(sqlite->db) == 1 ? ERR_OK : ERR_STALE;
 }
 
-static err_t
-table_remove(
+err_t
+document_row_remove(
     struct document_sqlite *sqlite,
     struct document_kind_statements *of,
     uint64_t scope,
@@ -218,7 +218,7 @@ table_remove(
 {
     sqlite3_stmt *statement;
     TRY(document_statement_remove(sqlite, of, &statement));
-    document_bind_scope(statement, scope);
+    bind_scope(statement, scope);
     document_bind_text(statement, BIND_ID, id);
     int code = sqlite3_bind_int64(statement, 3, version);
     ASSERT(code == SQLITE_OK);
@@ -236,6 +236,29 @@ note_failure(struct document_sqlite *sqlite, err_t result)
     return result;
 }
 
+static void
+record_columns(
+    struct row_record *record, const struct document_kind *kind, const struct document_row *row)
+{
+    record->column_count = kind->column_count;
+    for (uint32_t i = 0; i < kind->column_count; i++) {
+        const struct document_value *value = &row->columns[i];
+        struct row_column *column = &record->columns[i];
+        column->name = span_from_cstr(kind->columns[i].name);
+        if ((row->unchanged_columns & 1U << i) != 0) {
+            column->state = ROW_COLUMN_UNCHANGED;
+        } else if (value->is_null) {
+            column->state = ROW_COLUMN_NULL;
+        } else if (kind->columns[i].type == DOCUMENT_INTEGER) {
+            column->state = ROW_COLUMN_INTEGER;
+            column->integer = value->integer;
+        } else {
+            column->state = ROW_COLUMN_TEXT;
+            column->text = value->text;
+        }
+    }
+}
+
 /* What was written is noted for the log; a transaction that is not wholly in it cannot commit. */
 static err_t
 note_row(struct document_sqlite *sqlite, const struct row_record *record)
@@ -243,7 +266,7 @@ note_row(struct document_sqlite *sqlite, const struct row_record *record)
     if (sqlite->in_memory) {
         return ERR_OK;
     }
-    sqlite->failure = row_log_add(&sqlite->rows, record);
+    sqlite->failure = document_row_log_add(&sqlite->rows, record);
     return sqlite->failure;
 }
 
@@ -285,6 +308,7 @@ document_sqlite_insert(
         .version = 1,
         .body = row->body,
     };
+    record_columns(&record, kind, row);
     return note_row(sqlite, &record);
 }
 
@@ -299,7 +323,7 @@ document_sqlite_update(
     struct document_kind_statements *of = document_kind_statements(sqlite, kind);
     err_t result = document_pending_update(sqlite, of, row);
     if (result == ERR_NOT_FOUND) {
-        result = table_update(sqlite, of, row);
+        result = document_row_update(sqlite, of, row);
     }
     TRY(note_failure(sqlite, result));
     struct row_record record = {
@@ -310,6 +334,7 @@ document_sqlite_update(
         .version = row->version,
         .body = row->body,
     };
+    record_columns(&record, kind, row);
     return note_row(sqlite, &record);
 }
 
@@ -326,7 +351,7 @@ document_sqlite_remove(
     struct document_kind_statements *of = document_kind_statements(sqlite, kind);
     err_t result = document_pending_remove(sqlite, of, scope, id, version);
     if (result == ERR_NOT_FOUND) {
-        result = table_remove(sqlite, of, scope, id, version);
+        result = document_row_remove(sqlite, of, scope, id, version);
     }
     TRY(note_failure(sqlite, result));
     struct row_record record = {

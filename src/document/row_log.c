@@ -37,13 +37,21 @@ struct record_header {
     uint64_t scope;
     uint32_t version;
     uint32_t id_size;
-    uint64_t body_size;
+    uint32_t body_size;
+    uint32_t column_count;
+};
+
+struct column_header {
+    uint32_t state;
+    uint32_t name_size;
+    uint64_t value; /* the integer, or the text's size */
 };
 
 static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the log is written as it lies in memory");
 static_assert(sizeof(struct file_header) == 16, "no padding");
 static_assert(sizeof(struct group_header) == 32, "no padding");
 static_assert(sizeof(struct record_header) == 32, "no padding");
+static_assert(sizeof(struct column_header) == 16, "no padding");
 
 static uint64_t
 checksum(const struct group_header *header, const void *records)
@@ -115,7 +123,7 @@ groups_free(struct row_group *group)
 /* ----------------------------------------------------------------------------- the file ---- */
 
 err_t
-row_log_open(
+document_row_log_open(
     struct row_log *log, struct os_disk *disk, const char *database, uint64_t *ret_generation)
 {
     char path[OS_PATH_SIZE];
@@ -142,7 +150,7 @@ row_log_open(
 }
 
 void
-row_log_close(struct row_log *log)
+document_row_log_close(struct row_log *log)
 {
     groups_free(log->first);
     groups_free(log->spare);
@@ -154,7 +162,7 @@ row_log_close(struct row_log *log)
 }
 
 err_t
-row_log_start(struct row_log *log, uint64_t generation)
+document_row_log_start(struct row_log *log, uint64_t generation)
 {
     ASSERT(log->first == NULL);
     struct file_header header = {.generation = generation};
@@ -162,12 +170,12 @@ row_log_start(struct row_log *log, uint64_t generation)
     TRY(log->disk->ops->write(log->disk, log->file, &header, sizeof(header), 0));
     TRY(log->disk->ops->sync(log->disk, log->file));
     log->generation = generation;
-    row_log_restart(log);
+    document_row_log_restart(log);
     return ERR_OK;
 }
 
 void
-row_log_restart(struct row_log *log)
+document_row_log_restart(struct row_log *log)
 {
     log->end = sizeof(struct file_header);
 }
@@ -189,8 +197,24 @@ reserve(struct row_log *log, size_t size)
 
 /* ------------------------------------------------------------------------------- writing --- */
 
+static void
+column_add(struct buf *bytes, const struct row_column *column)
+{
+    bool text = column->state == ROW_COLUMN_TEXT;
+    struct column_header header = {
+        .state = column->state,
+        .name_size = (uint32_t)column->name.size,
+        .value = text ? column->text.size : (uint64_t)column->integer,
+    };
+    buf_append(bytes, &header, sizeof(header));
+    buf_append_span(bytes, column->name);
+    if (text) {
+        buf_append_span(bytes, column->text);
+    }
+}
+
 err_t
-row_log_add(struct row_log *log, const struct row_record *record)
+document_row_log_add(struct row_log *log, const struct row_record *record)
 {
     if (log->open == NULL) {
         log->open = group_new(log);
@@ -205,25 +229,31 @@ row_log_add(struct row_log *log, const struct row_record *record)
         .scope = record->scope,
         .version = record->version,
         .id_size = (uint32_t)record->id.size,
-        .body_size = record->body.size,
+        .body_size = (uint32_t)record->body.size,
+        .column_count = record->column_count,
     };
     ASSERT(record->kind.size <= UINT32_MAX);
     ASSERT(record->id.size <= UINT32_MAX);
+    ASSERT(record->body.size <= UINT32_MAX);
+    ASSERT(record->column_count <= DOCUMENT_COLUMNS_MAX);
     buf_append(bytes, &header, sizeof(header));
     buf_append_span(bytes, record->kind);
     buf_append_span(bytes, record->id);
     buf_append_span(bytes, record->body);
+    for (uint32_t i = 0; i < record->column_count; i++) {
+        column_add(bytes, &record->columns[i]);
+    }
     return buf_failed(bytes) ? ERR_MEMORY : ERR_OK;
 }
 
 bool
-row_log_has_rows(const struct row_log *log)
+document_row_log_has_rows(const struct row_log *log)
 {
     return log->open != NULL;
 }
 
 void
-row_log_drop(struct row_log *log)
+document_row_log_drop(struct row_log *log)
 {
     if (log->open != NULL) {
         group_recycle(log, log->open);
@@ -232,7 +262,7 @@ row_log_drop(struct row_log *log)
 }
 
 err_t
-row_log_apply(struct row_log *log)
+document_row_log_apply(struct row_log *log)
 {
     struct row_group *group = log->open;
     ASSERT(group != NULL);
@@ -278,7 +308,7 @@ reversed(struct row_group *group)
 }
 
 err_t
-row_log_sync(struct row_log *log)
+document_row_log_sync(struct row_log *log)
 {
     struct row_group *groups =
         reversed(atomic_exchange_explicit(&log->unsynced, NULL, memory_order_acquire));
@@ -300,7 +330,7 @@ row_log_sync(struct row_log *log)
 }
 
 void
-row_log_release(struct row_log *log)
+document_row_log_release(struct row_log *log)
 {
     log->kept_bytes = 0;
     log->held = log->number;
@@ -328,6 +358,24 @@ take(struct span *rest, size_t size, struct span *ret_part)
 }
 
 static bool
+column_read(struct span *rest, struct row_column *ret_column)
+{
+    struct span bytes;
+    struct column_header header;
+    if (!take(rest, sizeof(header), &bytes)) {
+        return false;
+    }
+    memcpy(&header, bytes.data, sizeof(header));
+    *ret_column = (struct row_column){
+        .state = (enum row_column_state)header.state,
+        .integer = (int64_t)header.value,
+    };
+    return header.state <= ROW_COLUMN_UNCHANGED &&
+           take(rest, header.name_size, &ret_column->name) &&
+           (header.state != ROW_COLUMN_TEXT || take(rest, header.value, &ret_column->text));
+}
+
+static bool
 record_read(struct span *rest, struct row_record *ret_record)
 {
     struct span bytes;
@@ -341,10 +389,20 @@ record_read(struct span *rest, struct row_record *ret_record)
         .scope = header.scope,
         .version = header.version,
     };
-    return header.operation >= ROW_INSERT && header.operation <= ROW_REMOVE &&
-           take(rest, header.kind_size, &ret_record->kind) &&
-           take(rest, header.id_size, &ret_record->id) &&
-           take(rest, header.body_size, &ret_record->body);
+    if (header.operation < ROW_INSERT || header.operation > ROW_REMOVE ||
+        header.column_count > DOCUMENT_COLUMNS_MAX ||
+        !take(rest, header.kind_size, &ret_record->kind) ||
+        !take(rest, header.id_size, &ret_record->id) ||
+        !take(rest, header.body_size, &ret_record->body)) {
+        return false;
+    }
+    ret_record->column_count = header.column_count;
+    for (uint32_t i = 0; i < header.column_count; i++) {
+        if (!column_read(rest, &ret_record->columns[i])) {
+            return false;
+        }
+    }
+    return true;
 }
 
 static err_t
@@ -361,7 +419,7 @@ records_each(struct span records, row_each each, void *context)
 }
 
 err_t
-row_log_replay(const struct row_log *log, row_each each, void *context)
+document_row_log_replay(const struct row_log *log, row_each each, void *context)
 {
     for (const struct row_group *group = log->first; group != NULL; group = group->next) {
         if (group->number > log->held) {
@@ -401,7 +459,7 @@ group_read(
 }
 
 err_t
-row_log_recover(
+document_row_log_recover(
     struct row_log *log,
     uint64_t generation,
     uint64_t number,
@@ -411,7 +469,7 @@ row_log_recover(
 {
     struct buf bytes;
     buf_init(&bytes, GROUP_LIMIT);
-    row_log_restart(log);
+    document_row_log_restart(log);
     uint64_t expected = 0; /* any, for the first one: laps begin with any number */
     err_t result;
     for (;;) {

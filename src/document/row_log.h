@@ -10,7 +10,7 @@
  *     group    generation, number, size, checksum; then `size` bytes of records
  *     group    ...
  *
- *     record   operation, kind, scope, id, version, body
+ *     record   operation, kind, scope, id, version, body, columns by their names
  *
  * ROWLOG-1  Groups are numbered without a gap. A generation is random, and the database names it:
  *           what another one left in the file, or an earlier lap, is not taken for this one's.
@@ -35,13 +35,29 @@ enum row_operation {
     ROW_REMOVE = 3,
 };
 
+enum row_column_state {
+    ROW_COLUMN_NULL,
+    ROW_COLUMN_INTEGER,
+    ROW_COLUMN_TEXT,
+    ROW_COLUMN_UNCHANGED, /* the update leaves it alone */
+};
+
+struct row_column {
+    enum row_column_state state;
+    struct span name;
+    int64_t integer;
+    struct span text;
+};
+
 struct row_record {
     enum row_operation operation;
     struct span kind;
     uint64_t scope;
     struct span id;
     uint32_t version;
-    struct span body; /* empty in ROW_REMOVE */
+    struct span body; /* empty in ROW_REMOVE, which has no columns either */
+    uint32_t column_count;
+    struct row_column columns[DOCUMENT_COLUMNS_MAX];
 };
 
 struct row_group {
@@ -74,15 +90,15 @@ struct row_log {
 
 /* The file beside the database, made if it is not there. *ret_generation: what its header says, 0
  * if it has none. */
-MUST_USE err_t row_log_open(
+MUST_USE err_t document_row_log_open(
     struct row_log *log, struct os_disk *disk, const char *database, uint64_t *ret_generation);
-void row_log_close(struct row_log *log);
+void document_row_log_close(struct row_log *log);
 
 /* Calls `each` for the records of every group of the generation that follows `number`, in order; a
  * group that is not whole ends it. *ret_number: the last one's. ERR_CORRUPT: a record that nobody
  * wrote under a good checksum. */
 typedef err_t (*row_each)(void *context, const struct row_record *record);
-MUST_USE err_t row_log_recover(
+MUST_USE err_t document_row_log_recover(
     struct row_log *log,
     uint64_t generation,
     uint64_t number,
@@ -91,22 +107,22 @@ MUST_USE err_t row_log_recover(
     uint64_t *ret_number);
 
 /* Begins a new generation in an empty log, durably. */
-MUST_USE err_t row_log_start(struct row_log *log, uint64_t generation);
+MUST_USE err_t document_row_log_start(struct row_log *log, uint64_t generation);
 /* Back to the front of the file. */
-void row_log_restart(struct row_log *log);
+void document_row_log_restart(struct row_log *log);
 
 /* Adds to the open group. ERR_MEMORY. */
-MUST_USE err_t row_log_add(struct row_log *log, const struct row_record *record);
-bool row_log_has_rows(const struct row_log *log);
+MUST_USE err_t document_row_log_add(struct row_log *log, const struct row_record *record);
+bool document_row_log_has_rows(const struct row_log *log);
 /* Forgets the open group. */
-void row_log_drop(struct row_log *log);
+void document_row_log_drop(struct row_log *log);
 /* The open group is complete, and waits for sync. Errors: it is open still. */
-MUST_USE err_t row_log_apply(struct row_log *log);
+MUST_USE err_t document_row_log_apply(struct row_log *log);
 /* Writes and syncs what was applied; on any thread, one at a time. */
-MUST_USE err_t row_log_sync(struct row_log *log);
+MUST_USE err_t document_row_log_sync(struct row_log *log);
 /* The database holds all groups up to here. */
-void row_log_release(struct row_log *log);
+void document_row_log_release(struct row_log *log);
 /* Every record that the database may not hold, of complete groups. */
-MUST_USE err_t row_log_replay(const struct row_log *log, row_each each, void *context);
+MUST_USE err_t document_row_log_replay(const struct row_log *log, row_each each, void *context);
 
 #endif

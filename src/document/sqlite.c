@@ -90,7 +90,7 @@ span_rebuild(struct document_sqlite *sqlite)
     if (result == ERR_OK && !sqlite->in_memory) {
         result = span_begin(sqlite);
         if (result == ERR_OK) {
-            result = row_log_replay(&sqlite->rows, document_replay, sqlite);
+            result = document_row_log_replay(&sqlite->rows, document_replay, sqlite);
         }
     }
     if (result != ERR_OK) {
@@ -133,7 +133,7 @@ span_commit(struct document_sqlite *sqlite, uint64_t generation)
         return result;
     }
     sqlite->span_open = false;
-    row_log_release(&sqlite->rows);
+    document_row_log_release(&sqlite->rows);
     return ERR_OK;
 }
 
@@ -170,7 +170,7 @@ upkeep(struct document_sqlite *sqlite, uint64_t slack)
     sqlite->fold_due = sqlite->fold_bytes;
     if ((sqlite->log_pages >= sqlite->log_pages_due || rows->end >= LAP_BYTES) &&
         checkpoint(sqlite) == ERR_OK) {
-        row_log_restart(rows); /* ROWLOG-2 */
+        document_row_log_restart(rows); /* ROWLOG-2 */
     }
 }
 
@@ -205,10 +205,10 @@ sqlite_rollback(struct document_store *store)
     struct document_sqlite *sqlite = document_sqlite_of(store);
     ASSERT(sqlite->in_transaction);
     sqlite->in_transaction = false;
-    bool untouched =
-        sqlite->failure == ERR_OK && !row_log_has_rows(&sqlite->rows) && !sqlite->in_memory;
+    bool untouched = sqlite->failure == ERR_OK && !document_row_log_has_rows(&sqlite->rows) &&
+                     !sqlite->in_memory;
     sqlite->failure = ERR_OK;
-    row_log_drop(&sqlite->rows);
+    document_row_log_drop(&sqlite->rows);
     if (!untouched) {
         span_rebuild(sqlite);
     }
@@ -236,8 +236,8 @@ sqlite_apply(struct document_store *store)
     if (result == ERR_OK && sqlite->in_memory) {
         return commit_in_memory(sqlite);
     }
-    if (result == ERR_OK && row_log_has_rows(&sqlite->rows)) {
-        result = row_log_apply(&sqlite->rows);
+    if (result == ERR_OK && document_row_log_has_rows(&sqlite->rows)) {
+        result = document_row_log_apply(&sqlite->rows);
     }
     if (result != ERR_OK) {
         sqlite_rollback(store);
@@ -254,7 +254,7 @@ sqlite_sync(struct document_store *store)
     if (sqlite->in_memory) {
         return ERR_OK;
     }
-    if (row_log_sync(&sqlite->rows) != ERR_OK) {
+    if (document_row_log_sync(&sqlite->rows) != ERR_OK) {
         /* What was applied is in the tables as everybody here sees them, and cannot be taken
          * back: only a new start can tell what the disk kept. */
         atomic_store_explicit(&sqlite->sync_failed, true, memory_order_release);
@@ -324,7 +324,7 @@ sqlite_close(struct document_store *store)
     for (uint32_t i = 0; i < sqlite->kind_count; i++) {
         document_statements_finalize(&sqlite->kinds[i]);
     }
-    row_log_close(&sqlite->rows);
+    document_row_log_close(&sqlite->rows);
     int code = sqlite3_close(sqlite->db);
     ASSERT(code == SQLITE_OK);
     free(sqlite);
@@ -413,7 +413,7 @@ static err_t
 recover(struct document_sqlite *sqlite, uint64_t generation, uint64_t number)
 {
     TRY(span_begin(sqlite));
-    TRY(row_log_recover(
+    TRY(document_row_log_recover(
         &sqlite->rows, generation, number, document_replay, sqlite, &sqlite->rows.number));
     TRY(span_commit(sqlite, 0));
     return checkpoint(sqlite);
@@ -426,7 +426,7 @@ start_generation(struct document_sqlite *sqlite)
     uint64_t generation;
     sqlite3_randomness(sizeof(generation), &generation);
     generation = (generation >> 1) | 1;
-    TRY(row_log_start(&sqlite->rows, generation));
+    TRY(document_row_log_start(&sqlite->rows, generation));
     TRY(span_begin(sqlite));
     TRY(span_commit(sqlite, generation));
     /* From here on the row log makes commits durable. */
@@ -445,7 +445,7 @@ open_rows(struct document_sqlite *sqlite, const char *path, char message[DOCUMEN
         result = document_read_integer(sqlite, "SELECT number FROM tael_rows", &number);
     }
     if (result == ERR_OK) {
-        result = row_log_open(&sqlite->rows, os_disk_real(), path, &found);
+        result = document_row_log_open(&sqlite->rows, os_disk_real(), path, &found);
     }
     if (result == ERR_OK) {
         result = sync_folder_of(path);

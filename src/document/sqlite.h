@@ -32,8 +32,7 @@ struct document_kind_statements {
     struct document_list_statement lists[DOCUMENT_LIST_SHAPES_MAX];
     uint32_t list_count;
     uint32_t list_oldest;
-    sqlite3_stmt *replay_insert, *replay_update; /* columns made from the body */
-    struct list pending;                         /* rows that SQLite has not yet, oldest first */
+    struct list pending; /* rows that SQLite has not yet, oldest first */
 };
 
 struct document_sqlite {
@@ -116,7 +115,17 @@ MUST_USE err_t document_row_insert(
     struct document_kind_statements *of,
     const struct document_row *row,
     uint32_t version);
-void document_bind_scope(sqlite3_stmt *statement, uint64_t scope);
+/* Of the table. ERR_STALE. */
+MUST_USE err_t document_row_update(
+    struct document_sqlite *sqlite,
+    struct document_kind_statements *of,
+    const struct document_row *row);
+MUST_USE err_t document_row_remove(
+    struct document_sqlite *sqlite,
+    struct document_kind_statements *of,
+    uint64_t scope,
+    struct span id,
+    uint32_t version);
 /* DOCUMENT_INSERT_MANY rows, in their versions. */
 MUST_USE err_t document_rows_insert(
     struct document_sqlite *sqlite,

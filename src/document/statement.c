@@ -174,8 +174,6 @@ document_statements_finalize(struct document_kind_statements *of)
     sqlite3_finalize(of->insert);
     sqlite3_finalize(of->insert_many);
     sqlite3_finalize(of->remove);
-    sqlite3_finalize(of->replay_insert);
-    sqlite3_finalize(of->replay_update);
     for (uint32_t i = 0; i < 1U << DOCUMENT_COLUMNS_MAX; i++) {
         sqlite3_finalize(of->updates[i]);
     }
