@@ -585,7 +585,7 @@ columns_come_back_as_written(void **state)
         .columns =
             {{"colour", DOCUMENT_TEXT, .indexed = true},
              {"weight", DOCUMENT_INTEGER, .indexed = true},
-             {"taste", DOCUMENT_TEXT}},
+             {"taste", DOCUMENT_TEXT, .indexed = false}},
         .column_count = 3,
     };
     static const struct document_kind *const later_kinds[] = {&later};

@@ -193,9 +193,9 @@ void document_pending_clear(struct document_sqlite *sqlite);
 /* log_file.c: the name of the VFS, which is registered at the first call. */
 const char *document_log_vfs(void);
 
-/* replay.c: writes the record of a row once more. ERR_CORRUPT: it does not fit what is there.
- * ERR_VERSION: of a kind that is not known here. */
-err_t document_replay(void *sqlite, const struct row_record *record);
+/* replay.c: writes the record of a row once more; `context` is the store. ERR_CORRUPT: it does not
+ * fit what is there. ERR_VERSION: of a kind that is not known here. */
+err_t document_replay(void *context, const struct row_record *record);
 
 /* list.c */
 err_t document_sqlite_list(
