@@ -1,12 +1,12 @@
 /* `tael gateway`: the API gateway, until SIGTERM or SIGINT; SIGHUP reads its configuration again.
  */
 #include "command.h"
+#include "main_thread.h"
 
 #include "base/list.h"
 #include "gateway/gateway.h"
 #include "os/process.h"
 
-#include <semaphore.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -54,34 +54,13 @@ static const struct setting table[] = {
      .help = "Core files and debuggers, which see keys: for tests only."},
 };
 
-/* The main thread sleeps until a signal or an operator asks for the end. */
-struct main_thread {
-    struct os_executor executor;
-    sem_t wake;
-};
-
 struct program {
     struct main_thread main_thread;
     struct trace_log log;
     struct net_loop *loop;
     struct gateway *gateway;
-    struct os_task end;
     struct os_task hangup;
 };
-
-static void
-main_thread_post(struct os_executor *executor, struct os_task *first, struct os_task *last)
-{
-    (void)first;
-    (void)last;
-    (void)sem_post(&CONTAINER_OF(executor, struct main_thread, executor)->wake);
-}
-
-static void
-end_asked(struct os_task *task)
-{
-    (void)task; /* that it was posted is all */
-}
 
 static void
 on_drain(void *context)
@@ -146,12 +125,8 @@ open_all(struct program *program, const struct settings *settings, char *reason)
 static int
 serve(const struct command *command, struct program *program, const struct settings *settings)
 {
-    struct os_signals *signals = NULL;
-    program->main_thread.executor.post = main_thread_post;
-    program->end.run = end_asked;
     program->hangup.run = on_hangup;
-    if (sem_init(&program->main_thread.wake, 0, 0) != 0 ||
-        os_signals_create(&program->main_thread.executor, &program->end, &signals) != ERR_OK ||
+    if (main_thread_open(&program->main_thread) != ERR_OK ||
         net_loop_create("gateway", &program->loop) != ERR_OK ||
         net_loop_on_signal(program->loop, SIGHUP, &program->hangup) != ERR_OK) {
         return command_fail(command, "the system has no signals or loops for us");
@@ -161,8 +136,7 @@ serve(const struct command *command, struct program *program, const struct setti
     if (open_all(program, settings, reason) == ERR_OK) {
         gateway_start(program->gateway);
         announce(program);
-        while (sem_wait(&program->main_thread.wake) != 0) {
-        }
+        main_thread_wait(&program->main_thread);
         gateway_drain(program->gateway);
         net_loop_stop(program->loop);
     } else {
@@ -170,8 +144,7 @@ serve(const struct command *command, struct program *program, const struct setti
     }
     gateway_destroy(&program->gateway);
     net_loop_destroy(&program->loop);
-    os_signals_destroy(&signals);
-    (void)sem_destroy(&program->main_thread.wake);
+    main_thread_close(&program->main_thread);
     return status;
 }
 

@@ -3,37 +3,16 @@
  * a request unanswered.
  */
 #include "command.h"
+#include "main_thread.h"
 #include "node.h"
 
-#include "base/list.h"
 #include "os/process.h"
 
-#include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
-
-/* The main thread as a receiver of one task: it sleeps until a signal comes. */
-struct main_thread {
-    struct os_executor executor;
-    sem_t wake;
-};
-
-static void
-main_thread_post(struct os_executor *executor, struct os_task *first, struct os_task *last)
-{
-    (void)first;
-    (void)last;
-    (void)sem_post(&CONTAINER_OF(executor, struct main_thread, executor)->wake);
-}
-
-static void
-end_asked(struct os_task *task)
-{
-    (void)task; /* that it was posted is all */
-}
 
 /* ------------------------------------------------------------------------------ first start */
 
@@ -184,11 +163,8 @@ delay(int64_t duration_ms)
 static int
 serve(const struct command *command, struct node *node)
 {
-    struct main_thread main_thread = {.executor.post = main_thread_post};
-    struct os_task end = {.run = end_asked};
-    struct os_signals *signals = NULL;
-    if (sem_init(&main_thread.wake, 0, 0) != 0 ||
-        os_signals_create(&main_thread.executor, &end, &signals) != ERR_OK) {
+    struct main_thread main_thread;
+    if (main_thread_open(&main_thread) != ERR_OK) {
         return command_fail(command, "the system has no signals for us");
     }
     int status = COMMAND_OK;
@@ -196,8 +172,7 @@ serve(const struct command *command, struct node *node)
     if (open_and_start(node) == ERR_OK) {
         announce(node);
         TRACE_LOG(&node->log, TRACE_INFO, "server", SPAN_EMPTY, "started");
-        while (sem_wait(&main_thread.wake) != 0) {
-        }
+        main_thread_wait(&main_thread);
         TRACE_LOG(&node->log, TRACE_INFO, "server", SPAN_EMPTY, "draining");
         atomic_store(&node->state, NODE_DRAINING);
         delay(node->settings.drain_delay);
@@ -210,8 +185,7 @@ serve(const struct command *command, struct node *node)
         node_stop(node);
     }
     node_close(node);
-    os_signals_destroy(&signals);
-    (void)sem_destroy(&main_thread.wake);
+    main_thread_close(&main_thread);
     if (status == COMMAND_OK) {
         TRACE_LOG(&node->log, TRACE_INFO, "server", SPAN_EMPTY, "stopped");
     }
