@@ -157,13 +157,6 @@ role_api_tables(const struct node *node, struct api_routes tables[API_ROUTE_TABL
     return count;
 }
 
-static bool
-operate(void *context, struct net_exchange *exchange)
-{
-    struct node *node = context;
-    return traces_operate(node->traces, exchange);
-}
-
 static err_t
 front_open(struct node *node)
 {
@@ -181,13 +174,7 @@ front_open(struct node *node)
         .trace_trust = node->settings.trace_trust,
         .tables = tables,
         .table_count = table_count,
-        .health =
-            {.context = node,
-             .ready = node_is_ready,
-             .started = node_is_started,
-             .metrics = node_metrics_render,
-             .operate = operate},
-        .metrics_on_main = node->settings.admin_listen[0] == '\0',
+        .operators = {.context = node, .ask = role_operators_ask},
         .form_bytes_max = (uint64_t)node->settings.form_max,
         .ledger_is_reserved = books_ledger_is_ours,
         .ledger_live = !node->card_rail->simulated,

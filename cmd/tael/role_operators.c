@@ -5,6 +5,8 @@
  */
 #include "roles.h"
 
+#include <string.h>
+
 #define METRICS_SIZE_MAX (4U << 20)
 #define WHY_SIZE_MAX     256
 #define LEVEL_SHOWN_MAX  40
@@ -77,7 +79,7 @@ answer_log_level(struct node *node, struct net_exchange *exchange)
     }
 }
 
-/* ---------------------------------------------------------------------------------- the others */
+/* -------------------------------------------------------------------------------- the others */
 
 static void
 answer_state(
@@ -99,9 +101,31 @@ answer_state(
     buf_append_byte(&answer->body, '\n');
 }
 
+/* The loop of the sockets answers: that is all it says. */
 static void
-answer_metrics(struct node *node, struct net_answer *answer)
+answer_live(struct node *node, struct net_exchange *exchange)
 {
+    (void)node;
+    exchange->answer.status = 200;
+    buf_append_cstr(&exchange->answer.body, "alive\n");
+}
+
+static void
+answer_ready(struct node *node, struct net_exchange *exchange)
+{
+    answer_state(node, node_is_ready, "ready", &exchange->answer);
+}
+
+static void
+answer_started(struct node *node, struct net_exchange *exchange)
+{
+    answer_state(node, node_is_started, "started", &exchange->answer);
+}
+
+static void
+answer_metrics(struct node *node, struct net_exchange *exchange)
+{
+    struct net_answer *answer = &exchange->answer;
     answer->status = 200;
     answer->content_type = SPAN("text/plain; version=0.0.4; charset=utf-8");
     if (node_has_started(node) && node->api != NULL) {
@@ -114,32 +138,75 @@ answer_metrics(struct node *node, struct net_answer *answer)
     }
 }
 
-static void
-answer(struct node *node, struct net_exchange *exchange)
+/* ------------------------------------------------------------------------------ who may ask */
+
+/* Each may ask what those before it may. */
+enum asker {
+    EVERYBODY,
+    WATCHERS, /* on this machine, if operators have no listener of their own */
+    OPERATORS,
+};
+
+static const struct {
+    const char *path;
+    enum asker who;
+    bool writes; /* other methods than GET and HEAD are the answer's business */
+    void (*answer)(struct node *node, struct net_exchange *exchange);
+} pages[] = {
+    {"/livez", EVERYBODY, false, answer_live},
+    {"/healthz", EVERYBODY, false, answer_live}, /* the name before Kubernetes 1.16 */
+    {"/readyz", EVERYBODY, false, answer_ready},
+    {"/startupz", EVERYBODY, false, answer_started},
+    {"/metrics", WATCHERS, false, answer_metrics},
+    {"/log-level", OPERATORS, true, answer_log_level},
+};
+
+static enum api_operated
+operate(struct node *node, struct net_exchange *exchange, enum asker who)
 {
-    struct net_answer *answer = &exchange->answer;
     bool reads = exchange->method == HTTP_METHOD_GET || exchange->method == HTTP_METHOD_HEAD;
-    answer->content_type = SPAN("text/plain; charset=utf-8");
-    buf_init(&answer->body, METRICS_SIZE_MAX);
-    if (span_equal(exchange->path, SPAN("/log-level"))) {
-        answer_log_level(node, exchange);
-    } else if (reads && span_equal(exchange->path, SPAN("/metrics"))) {
-        answer_metrics(node, answer);
-    } else if (
-        reads && (span_equal(exchange->path, SPAN("/livez")) ||
-                  span_equal(exchange->path, SPAN("/healthz")))) { /* before Kubernetes 1.16 */
-        answer->status = 200;
-        buf_append_cstr(&answer->body, "alive\n");
-    } else if (reads && span_equal(exchange->path, SPAN("/startupz"))) {
-        answer_state(node, node_is_started, "started", answer);
-    } else if (reads && span_equal(exchange->path, SPAN("/readyz"))) {
-        answer_state(node, node_is_ready, "ready", answer);
-    } else {
-        answer->status = 404;
-        buf_append_cstr(
-            &answer->body,
-            "only /livez, /readyz, /startupz, /metrics, /log-level and /api/v2/trace are here\n");
+    for (size_t i = 0; i < sizeof(pages) / sizeof(pages[0]); i++) {
+        if (pages[i].who <= who && (reads || pages[i].writes) &&
+            span_equal_cstr(exchange->path, pages[i].path)) {
+            exchange->answer.content_type = SPAN("text/plain; charset=utf-8");
+            buf_init(&exchange->answer.body, METRICS_SIZE_MAX);
+            pages[i].answer(node, exchange);
+            return API_OPERATED;
+        }
     }
+    bool later =
+        who >= WATCHERS && node_has_started(node) && traces_operate(node->traces, exchange);
+    return later ? API_OPERATES : API_NOT_OPERATED;
+}
+
+/* 127.0.0.0/8 as ::ffff:127.x.x.x, or ::1. */
+static bool
+is_this_machine(const struct net_address *peer)
+{
+    static const uint8_t v4[13] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 127};
+    static const uint8_t v6[16] = {[15] = 1};
+    return memcmp(peer->ip, v4, sizeof(v4)) == 0 || memcmp(peer->ip, v6, sizeof(v6)) == 0;
+}
+
+enum api_operated
+role_operators_ask(void *context, struct net_exchange *exchange)
+{
+    struct node *node = context;
+    bool watches = node->settings.admin_listen[0] == '\0' && is_this_machine(&exchange->peer);
+    return operate(node, exchange, watches ? WATCHERS : EVERYBODY);
+}
+
+/* ----------------------------------------------------------------------------- the listener */
+
+static void
+answer_nothing(struct net_answer *answer)
+{
+    answer->status = 404;
+    answer->content_type = SPAN("text/plain; charset=utf-8");
+    buf_init(&answer->body, WHY_SIZE_MAX);
+    buf_append_cstr(
+        &answer->body,
+        "only /livez, /readyz, /startupz, /metrics, /log-level and /api/v2/trace are here\n");
 }
 
 static void
@@ -151,10 +218,13 @@ on_requests(void *context, struct net_exchange *first)
         struct net_exchange *exchange = first;
         first = first->next;
         exchange->next = NULL;
-        if (node_has_started(node) && traces_operate(node->traces, exchange)) {
+        enum api_operated operated = operate(node, exchange, OPERATORS);
+        if (operated == API_OPERATES) {
             continue;
         }
-        answer(node, exchange);
+        if (operated == API_NOT_OPERATED) {
+            answer_nothing(&exchange->answer);
+        }
         exchange->next = answered;
         answered = exchange;
     }

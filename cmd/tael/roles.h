@@ -25,6 +25,9 @@ extern const struct role role_internal; /* the listener for other services */
 void role_peers_stop(struct node *node);
 void role_operators_stop(struct node *node);
 
+/* What operators may ask on the public listener: hook of api.h, with the node as its context. */
+enum api_operated role_operators_ask(void *context, struct net_exchange *exchange);
+
 /* The services' route tables. Of a node whose parts are NULL: bound to nothing, for `tael openapi`.
  */
 uint32_t role_api_tables(const struct node *node, struct api_routes tables[API_ROUTE_TABLES_MAX]);

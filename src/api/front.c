@@ -146,6 +146,13 @@ begin(struct api *api, struct net_exchange *exchange)
     return true;
 }
 
+static enum api_operated
+operate(struct api *api, struct net_exchange *exchange)
+{
+    const struct api_operators *operators = &api->parts.operators;
+    return operators->ask == NULL ? API_NOT_OPERATED : operators->ask(operators->context, exchange);
+}
+
 static void
 on_requests(void *context, struct net_exchange *first)
 {
@@ -156,10 +163,8 @@ on_requests(void *context, struct net_exchange *first)
         struct net_exchange *exchange = first;
         first = first->next;
         exchange->next = NULL;
-        if (api_operate_elsewhere(api, exchange)) {
-            continue;
-        }
-        if (api_operate(api, exchange) || !begin(api, exchange)) {
+        enum api_operated operated = operate(api, exchange);
+        if (operated == API_OPERATED || (operated == API_NOT_OPERATED && !begin(api, exchange))) {
             *end = exchange;
             end = &exchange->next;
         }

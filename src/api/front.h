@@ -87,14 +87,6 @@ const struct resource_route *api_ledger_routes(
 
 const struct resource_route *api_key_routes(uint32_t *ret_count);
 
-/* --- operate.c: /livez, /readyz, /startupz, /metrics, /log-level --- */
-
-/* True if the path is one of them and was answered (exchange->answer is filled). /metrics is here
- * only if operators have no listener of their own, and then for this machine. */
-bool api_operate(struct api *api, struct net_exchange *exchange);
-/* True if somebody else answers it later: what operators may see beyond metrics. */
-bool api_operate_elsewhere(struct api *api, struct net_exchange *exchange);
-
 /* --- counters.c --- */
 
 MUST_USE err_t

@@ -37,17 +37,18 @@ struct api_routes {
 #define API_ROUTE_TABLES_MAX 16
 #define API_ROUTES_MAX       256 /* of all tables together */
 
-struct api_health {
+/* What became of a request that may be an operator's. */
+enum api_operated {
+    API_NOT_OPERATED, /* it is none */
+    API_OPERATED,     /* exchange->answer is filled */
+    API_OPERATES,     /* somebody else answers it by net_answer */
+};
+
+/* /livez, /metrics and their like on the public listener, which come before all routes. */
+struct api_operators {
     void *context;
-    /* On the net loop; may not block. False: not ready, and `why` has a few words. */
-    bool (*ready)(void *context, struct buf *why);
-    /* The same, for whether everything has been loaded and begun its work: once true, for ever. */
-    bool (*started)(void *context, struct buf *why);
-    /* Appends metrics beyond the front's own, as Prometheus text. On the net loop. */
-    void (*metrics)(void *context, struct buf *out);
-    /* What else operators may ask for, where metrics are shown. True: it will answer the exchange
-     * by net_answer. On the net loop. */
-    bool (*operate)(void *context, struct net_exchange *exchange);
+    /* On the net loop; may not block. NULL: there are none. */
+    enum api_operated (*ask)(void *context, struct net_exchange *exchange);
 };
 
 struct api_parts {
@@ -62,9 +63,7 @@ struct api_parts {
     bool trace_trust;                /* traces that clients began go on here */
     const struct api_routes *tables; /* of the services; the front adds its own */
     uint32_t table_count;
-    struct api_health health;
-    /* Metrics are shown to whoever asks from this machine. False: another listener shows them. */
-    bool metrics_on_main;
+    struct api_operators operators;
     /* The mode whose keys may use the ledger's routes: one ledger holds one mode. */
     bool ledger_live;
     /* Whether the books with this ledger number are kept by a service: the ledger's routes show
@@ -87,8 +86,7 @@ void api_destroy(struct api **api);
 
 /* Of the public listener. */
 struct net_server_hooks api_hooks(struct api *api);
-/* The front's own metrics, as Prometheus text: they are on the public listener too if
- * metrics_on_main. Any thread. */
+/* The front's own metrics, as Prometheus text. Any thread. */
 void api_metrics_append(const struct api *api, struct buf *out);
 
 #endif
