@@ -16,9 +16,8 @@ node_has_started(const struct node *node)
 }
 
 bool
-node_is_started(void *context, struct buf *why)
+node_is_started(struct node *node, struct buf *why)
 {
-    const struct node *node = context;
     const char *waits_for = atomic_load(&node->waits_for);
     if (node_has_started(node)) {
         return true;
@@ -32,26 +31,31 @@ node_is_started(void *context, struct buf *why)
 }
 
 static bool
-loops_turn(struct node *node, struct buf *why)
+loop_turns(struct pulse *pulse, struct buf *why)
 {
-    for (size_t i = 0; i < NODE_PULSES; i++) {
-        uint64_t delay_ns = pulse_delay_ns(&node->pulses[i]);
-        if (delay_ns > STUCK_NS) {
-            buf_append_format(
-                why,
-                "the %s loop has not turned for %" PRIu64 " s",
-                node->pulses[i].loop->name,
-                delay_ns / OS_NS_PER_S);
-            return false;
-        }
+    uint64_t delay_ns = pulse_delay_ns(pulse);
+    if (delay_ns > STUCK_NS) {
+        buf_append_format(
+            why,
+            "the %s loop has not turned for %" PRIu64 " s",
+            pulse->name,
+            delay_ns / OS_NS_PER_S);
+        return false;
     }
     return true;
 }
 
+/* Other loops may wait for a disk or a database that comes back; this one waits for nothing. */
 bool
-node_is_ready(void *context, struct buf *why)
+node_is_alive(struct node *node, struct buf *why)
 {
-    struct node *node = context;
+    return atomic_load(&node->state) != NODE_RUNNING ||
+           loop_turns(&node->pulses[NODE_PULSE_NET], why);
+}
+
+bool
+node_is_ready(struct node *node, struct buf *why)
+{
     if (!node_is_started(node, why)) {
         return false;
     }
@@ -65,7 +69,12 @@ node_is_ready(void *context, struct buf *why)
             return false;
         }
     }
-    return loops_turn(node, why);
+    for (size_t i = 0; i < NODE_PULSES; i++) {
+        if (!loop_turns(&node->pulses[i], why)) {
+            return false;
+        }
+    }
+    return true;
 }
 
 static void
@@ -111,15 +120,14 @@ loop_metrics(struct node *node, struct buf *out)
         "# TYPE tael_loop_delay_seconds gauge\n");
     for (size_t i = 0; i < NODE_PULSES; i++) {
         struct pulse *pulse = &node->pulses[i];
-        buf_append_format(out, "tael_loop_delay_seconds{loop=\"%s\"} ", pulse->loop->name);
+        buf_append_format(out, "tael_loop_delay_seconds{loop=\"%s\"} ", pulse->name);
         seconds_append(out, pulse_delay_ns(pulse));
     }
 }
 
 void
-node_metrics_render(void *context, struct buf *out)
+node_metrics_render(struct node *node, struct buf *out)
 {
-    struct node *node = context;
     for (size_t i = 0; i < node_role_count; i++) {
         const struct role *role = node_roles[i];
         if (node_has_started(node) && node_has(node, role) && role->metrics != NULL) {

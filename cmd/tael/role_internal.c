@@ -1,7 +1,6 @@
 /* The listener for other services: ports of this process, for whoever proves to be one of ours. */
 #include "roles.h"
 
-#include <stdio.h>
 #include <string.h>
 
 static bool
