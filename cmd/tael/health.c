@@ -77,6 +77,22 @@ node_is_ready(struct node *node, struct buf *why)
     return true;
 }
 
+void
+node_metrics(struct buf *out, const struct node_metric *metrics, size_t count)
+{
+    for (const struct node_metric *metric = metrics; metric < metrics + count; metric++) {
+        buf_append_format(
+            out,
+            "# HELP %s %s\n# TYPE %s %s\n%s %" PRIu64 "\n",
+            metric->name,
+            metric->help,
+            metric->name,
+            metric->kind,
+            metric->name,
+            metric->value);
+    }
+}
+
 static void
 seconds_append(struct buf *out, uint64_t ns)
 {
@@ -94,21 +110,16 @@ process_metrics(struct buf *out)
         "# TYPE process_cpu_seconds_total counter\nprocess_cpu_seconds_total ");
     seconds_append(out, usage.cpu_user_ns + usage.cpu_system_ns);
 
-    const struct {
-        const char *name, *help;
-        uint64_t value;
-    } gauges[] = {
-        {"process_resident_memory_bytes", "Resident memory.", usage.rss_bytes},
-        {"process_virtual_memory_bytes", "Virtual memory.", usage.virtual_bytes},
-        {"process_open_fds", "Open file descriptors.", usage.open_files},
-        {"process_max_fds", "The limit of open file descriptors.", usage.open_files_max},
-        {"process_threads", "Threads.", usage.threads},
-        {"process_start_time_seconds", "When it began, unix time.", usage.started_unix_s},
+    const struct node_metric all[] = {
+        {"process_resident_memory_bytes", "gauge", "Resident memory.", usage.rss_bytes},
+        {"process_virtual_memory_bytes", "gauge", "Virtual memory.", usage.virtual_bytes},
+        {"process_open_fds", "gauge", "Open file descriptors.", usage.open_files},
+        {"process_max_fds", "gauge", "The limit of open file descriptors.", usage.open_files_max},
+        {"process_threads", "gauge", "Threads.", usage.threads},
+        {"process_start_time_seconds", "gauge", "When it began, unix time.", usage.started_unix_s},
     };
 
-    for (size_t i = 0; i < sizeof(gauges) / sizeof(gauges[0]); i++) {
-        node_metric(out, gauges[i].name, "gauge", gauges[i].help, gauges[i].value);
-    }
+    node_metrics(out, all, sizeof(all) / sizeof(all[0]));
 }
 
 static void
@@ -141,14 +152,16 @@ node_metrics_render(struct node *node, struct buf *out)
     char memory[256];
     struct buf why;
     buf_init_fixed(&why, memory, sizeof(memory));
-    node_metric(
-        out, "tael_ready", "gauge", "1 if /readyz says ready.", node_is_ready(node, &why) ? 1 : 0);
-    node_metric(
-        out,
-        "tael_log_lines_dropped_total",
-        "counter",
-        "Log lines that could not be written.",
-        trace_log_dropped(&node->log));
+
+    const struct node_metric all[] = {
+        {"tael_ready", "gauge", "1 if /readyz says ready.", node_is_ready(node, &why) ? 1 : 0},
+        {"tael_log_lines_dropped_total",
+         "counter",
+         "Log lines that could not be written.",
+         trace_log_dropped(&node->log)},
+    };
+
+    node_metrics(out, all, sizeof(all) / sizeof(all[0]));
     buf_append_cstr(
         out,
         "# HELP tael_build_info The version that runs.\n# TYPE tael_build_info gauge\n"

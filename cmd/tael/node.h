@@ -346,8 +346,13 @@ bool node_is_ready(struct node *node, struct buf *why);
 /* Everything that the process measures, as Prometheus text. Any thread. */
 void node_metrics_render(struct node *node, struct buf *out);
 
-/* One metric without labels as Prometheus text. */
-void node_metric(
-    struct buf *out, const char *name, const char *kind, const char *help, uint64_t value);
+/* A metric without labels. `kind` is Prometheus' word: counter, gauge. */
+struct node_metric {
+    const char *name, *kind, *help;
+    uint64_t value;
+};
+
+/* Appends them as Prometheus text. */
+void node_metrics(struct buf *out, const struct node_metric *metrics, size_t count);
 
 #endif
