@@ -4,25 +4,19 @@ import concurrent.futures
 import datetime
 import json
 import re
-import socket
 import time
 
 import pytest
 import requests
 
 from kit.containers import build_image, copy_of_sources
+from kit.ports import free_port
 from kit.server import ROOT, wait_until
 
 SIZE_MAX = 60 << 20
 START_SECONDS = 2.0
 STOP_SECONDS = 20
 READ_ONLY = ("--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges", "--tmpfs=/tmp")
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class Container:

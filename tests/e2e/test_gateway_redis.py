@@ -11,6 +11,7 @@ import pytest
 import requests
 
 from kit.gateway import Gateway, before
+from kit.ports import free_port
 from kit.server import wait_until
 from kit.service import Service
 
@@ -23,9 +24,7 @@ class Redis:
         self.folder = folder
         self.password = password
         self.process = None
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         folder.mkdir()
         (folder / "password").write_text(password + "\n")
         (folder / "redis.conf").write_text(
