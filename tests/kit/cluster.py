@@ -11,8 +11,8 @@ from kit.server import (
     ORDINARY_FLAGS,
     PROGRAM,
     START_SECONDS,
-    STOP_SECONDS,
     Server,
+    ended,
     wait_until,
     without_tael_settings,
 )
@@ -82,13 +82,7 @@ class Member:
     def stop(self):
         if self.process is None:
             return
-        self.process.send_signal(signal.SIGTERM)
-        try:
-            code = self.process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-            code = "none: it did not end"
+        code = ended(self.process)
         self.process = None
         assert code == 0, f"{self.name}: exit code {code}: {self.log()}"
 
