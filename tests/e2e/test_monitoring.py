@@ -23,10 +23,6 @@ ALERTS = MONITORING / "alerts.yaml"
 DASHBOARD = MONITORING / "dashboard.json"
 RUNBOOK = ROOT / "docs" / "operations" / "alerts.md"
 
-# Queries of the dashboard that one process with one data folder cannot answer. There is none: a role
-# that runs elsewhere would be named here, with the reason.
-FROM_OTHER_ROLES = set()
-
 
 def admin_url(server):
     return re.search(r"operators: (http://\S+)", server.output_path.read_text()).group(1)
@@ -335,8 +331,7 @@ def test_prometheus_reads_it_and_alarms(watched, prometheus):
             done = []
             load = pool.submit(keep_paying, watched, done)
             try:
-                missing = {name: text for name, text in queries().items()
-                           if name not in FROM_OTHER_ROLES}
+                missing = queries()
 
                 def all_answered():
                     for name in list(missing):
