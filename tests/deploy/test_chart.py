@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from kit.server import ROOT
+from kit.server import ROOT, run_tael
 
 CHART = ROOT / "deploy" / "helm" / "tael"
 CLOUDS = ("aws", "azure", "gcp")
@@ -167,14 +167,22 @@ def test_carries_the_same_alerts_and_dashboard():
 
 
 def test_settings_are_the_servers(helm):
-    """Every TAEL_ variable of the default set-up is a setting that the server knows."""
-    from kit.server import run_tael
+    """Every TAEL_ variable is a setting that the server knows."""
     known = set(re.findall(r"--([a-z0-9-]+)", run_tael("server", "--help").stdout))
-    for setup in ("default", *CLOUDS):
-        names = re.findall(r"name: TAEL_(\w+)", template(helm, SETUPS[setup]))
+    for setup, files in SETUPS.items():
+        names = re.findall(r"name: TAEL_(\w+)", template(helm, files))
         assert names
         unknown = {name.lower().replace("_", "-") for name in names} - known
-        assert not unknown, unknown
+        assert not unknown, (setup, unknown)
+
+
+def test_roles_are_the_servers():
+    schema = json.loads((CHART / "values.schema.json").read_text())
+    process = schema["properties"]["processes"]["additionalProperties"]["anyOf"][0]
+    roles = process["properties"]["roles"]["items"]["enum"]
+    says = run_tael("server", "--roles=nobody", "--data=/nonexistent").stderr
+    known = re.search(r"there are all, (.*)", says).group(1)
+    assert sorted(roles) == sorted(re.findall(r"\w+", known.replace(" and ", " ")))
 
 
 def test_schema_is_json():
