@@ -220,8 +220,8 @@ void net_connection_create(
     struct net_server *server, struct net_tls *tls, int fd, const struct net_address *peer);
 /* Its works live on without it. `abort`: unsent bytes are dropped. */
 void net_connection_destroy(struct net_connection *connection, bool abort);
-/* The client is too slow. Answers that it has not taken are dropped: the kernel would go on offering
- * them for minutes. */
+/* The client is too slow. Answers that it has not taken are dropped: the kernel would go on
+ * offering them for minutes. */
 void net_connection_give_up(struct net_connection *connection);
 /* To be looked at when the turn ends. */
 void net_connection_touch(struct net_connection *connection);
