@@ -222,7 +222,7 @@ events_key_check(struct events *events, char message[EVENTS_MESSAGE_SIZE])
             message,
             EVENTS_MESSAGE_SIZE,
             "the key of the webhooks' secrets is not the one that the other servers of this "
-            "database have: copy webhooks/master.key from their data folder");
+            "database have: webhook-key-file, or webhooks/master.key in the data folder");
     }
     arena_release(&arena);
     return result;
