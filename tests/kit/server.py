@@ -236,6 +236,10 @@ class Server:
         return subprocess.run(["pg_dump", url, "--inserts", "-n", schema], check=True, timeout=120,
                               capture_output=True).stdout
 
+    def metrics_urls(self):
+        """Where the processes that have the documents tell what they count."""
+        return [self.direct_url]
+
     def rss_kib(self):
         process = self.gateway.process if self.gateway else self.process  # the edge
         status = pathlib.Path(f"/proc/{process.pid}/status").read_text()
