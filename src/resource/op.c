@@ -171,10 +171,19 @@ resource_start_internal(
 
 /* ------------------------------------------------------------------------------- once again */
 
+void
+resource_op_repeatable(struct resource_op *op, resource_step step, void *state)
+{
+    ASSERT(op->request == NULL);
+    op->first_step = step;
+    op->first_state = state;
+}
+
 bool
 resource_op_may_run_again(const struct resource_op *op)
 {
-    return op->request != NULL && !op->reached && !op->ran_again;
+    return (op->request != NULL || op->first_step != NULL) && !op->reached &&
+           op->ran_again < RESOURCE_RUNS_AGAIN_MAX;
 }
 
 void
@@ -184,22 +193,26 @@ resource_op_run_again(struct resource_op *op)
     struct resource_runtime *runtime = op->runtime;
     resource_idempotency_release(op);
     resource_lock_release(op);
-    if (op->ended != NULL) {
+    if (op->ended != NULL && op->first_step == NULL) {
         op->ended(op->ended_context);
-        op->ended = NULL;
     }
+    op->ended = NULL;
     memset(&op->idempotency, 0, sizeof(op->idempotency));
     buf_release(&op->body);
     op->doom = ERR_OK;
     op->writes = NULL;
-    op->state = NULL;
+    op->state = op->first_state;
     op->expand = NULL;
     op->content_type = NULL;
     op->location = SPAN_EMPTY;
-    op->request->replayed = false;
-    op->ran_again = true;
+    op->ran_again++;
+    if (op->request != NULL) {
+        op->request->replayed = false;
+    } else {
+        trace_span_end(&op->span); /* it begins another one */
+    }
     /* The card is in the vault already, and not in the request any more. */
-    op->step = resource_op_checked;
+    op->step = op->request != NULL ? resource_op_checked : op->first_step;
     op->phase = RESOURCE_OP_READY;
     list_push_back(&runtime->ready, &op->waiting);
     resource_wake(runtime);

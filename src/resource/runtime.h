@@ -115,9 +115,12 @@ struct resource_op {
 
     enum resource_op_phase phase;
     resource_step step;
-    err_t doom;                    /* the transaction that it rests on was not committed */
-    bool reached;                  /* one before was: it may have had effects */
-    bool ran_again;                /* because another process had changed something first */
+    err_t doom;         /* the transaction that it rests on was not committed */
+    bool reached;       /* one before was: it may have had effects */
+    uint32_t ran_again; /* times, because another process had changed something first */
+    /* Of an internal operation that may: where it begins anew. NULL: it may not. */
+    resource_step first_step;
+    void *first_state;
     bool prefetched;               /* what the request names */
     struct resource_write *writes; /* newest first; not durable */
 

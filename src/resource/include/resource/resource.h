@@ -261,6 +261,11 @@ struct span resource_new_secret(struct resource_op *op, uint32_t length);
 /* An id that depends only on the given id and step: same arguments, same id (SHA-256, cut). */
 u128 resource_derived_id(u128 id, const char *step);
 
+/* So often does an operation begin anew that lost against another process (DOCUMENT-2). Of as many
+ * processes as there are, one wins each time; with three of them that fight for one row all of the
+ * time, one in a thousand is then told 409. */
+#define RESOURCE_RUNS_AGAIN_MAX 16
+
 /*
  * Starts an operation with no request behind it (sweepers), in the given scope, which also fills
  * in the caller's mode and merchant. It ends with resource_finish, or with any of the answering
@@ -273,6 +278,10 @@ MUST_USE err_t resource_start_internal(
     void *service_context,
     resource_step step,
     void *state);
+/* An internal operation: if another process was first to change what it wrote, and it has reached
+ * nobody outside, it begins anew with this step and state, up to RESOURCE_RUNS_AGAIN_MAX times. Its
+ * hook of resource_op_on_end is forgotten then, and not run. */
+void resource_op_repeatable(struct resource_op *op, resource_step step, void *state);
 /* Every scope that has a merchant, both modes. */
 MUST_USE err_t resource_scope_each(
     struct resource_runtime *runtime, void (*each)(void *context, uint64_t scope), void *context);
