@@ -183,6 +183,7 @@ resource_internal(struct resource_op *op, err_t code, const char *what)
         return;
     }
     bool conflict = code == ERR_STALE && !op->reached;
+    op->undone = true;
     struct resource_error error = {
         .status = conflict ? 409 : 500,
         .type = conflict ? "invalid_request_error" : "api_error",

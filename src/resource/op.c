@@ -43,6 +43,9 @@ resource_op_free(struct resource_op *op)
     ASSERT(!list_is_linked(&op->pending));
     ASSERT(!list_is_linked(&op->touched));
     buf_release(&op->body);
+    for (struct resource_done *done = op->done; done != NULL && !op->undone; done = done->next) {
+        done->run(done->context);
+    }
     if (op->ended != NULL) {
         op->ended(op->ended_context);
     }
@@ -197,6 +200,7 @@ resource_op_run_again(struct resource_op *op)
         op->ended(op->ended_context);
     }
     op->ended = NULL;
+    op->done = NULL;
     memset(&op->idempotency, 0, sizeof(op->idempotency));
     buf_release(&op->body);
     op->doom = ERR_OK;
@@ -243,6 +247,7 @@ resource_op_end_doomed(struct resource_op *op)
         resource_op_run_again(op);
         return;
     }
+    op->undone = true;
     /* Once it has reached outside, "conflict" would mean too much: that nothing happened. */
     bool conflict = op->doom == ERR_STALE && !op->reached;
     bool unknown =
@@ -403,6 +408,18 @@ resource_op_on_end(struct resource_op *op, void (*ended)(void *context), void *c
 {
     op->ended = ended;
     op->ended_context = context;
+}
+
+err_t
+resource_op_when_done(struct resource_op *op, void (*run)(void *context), void *context)
+{
+    struct resource_done *done = ARENA_NEW(&op->arena, struct resource_done);
+    if (done == NULL) {
+        return ERR_FULL;
+    }
+    *done = (struct resource_done){.run = run, .context = context, .next = op->done};
+    op->done = done;
+    return ERR_OK;
 }
 
 struct os_executor *

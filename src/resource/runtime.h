@@ -95,6 +95,13 @@ struct resource_idempotency {
 
 struct resource_expand; /* expand.h */
 
+/* In an operation's arena. */
+struct resource_done {
+    void (*run)(void *context);
+    void *context;
+    struct resource_done *next;
+};
+
 struct resource_op {
     struct resource_runtime *runtime;
     struct list_link all;
@@ -110,6 +117,7 @@ struct resource_op {
     void *state;
     void (*ended)(void *context);
     void *ended_context;
+    struct resource_done *done; /* newest first */
     struct resource_caller caller;
     struct arena arena;
 
@@ -122,6 +130,7 @@ struct resource_op {
     resource_step first_step;
     void *first_state;
     bool prefetched;               /* what the request names */
+    bool undone;                   /* it ended without what it wrote last */
     struct resource_write *writes; /* newest first; not durable */
 
     struct resource_lock *lock; /* held */

@@ -167,6 +167,8 @@ def test_a_payers_code_pays_once(nodes):
         paid = [answer for answer in answers
                 if answer.status_code == 200 and answer.json()["status"] == "succeeded"]
         assert len(paid) == 1, [answer.text for answer in answers]
+        assert {answer.json()["error"]["code"] for answer in answers
+                if answer.status_code != 200} == {"payer_code_used"}
         assert both[1].available(wallet) == 9_300
 
 

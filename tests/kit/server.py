@@ -84,10 +84,15 @@ def has_ended(pid):
 class Server:
     """Starts on a free port; may be killed, restarted on the same folder, and stopped."""
 
-    def __init__(self, folder, *flags, fault=None, ordinary=True, on_postgres=None, cluster=None):
+    def __init__(self, folder, *flags, fault=None, ordinary=True, on_postgres=None, cluster=None,
+                 api=None, gateways=None):
+        """`api`: a cluster with so many api processes, whose `documents` the test gives."""
         self.folder = pathlib.Path(folder)
-        self.cluster = CLUSTER if cluster is None else cluster
-        self.has_gateway = self.cluster and THROUGH_GATEWAY  # the cluster's own
+        self.cluster = api is not None or (CLUSTER if cluster is None else cluster)
+        if gateways is None:
+            gateways = int(self.cluster and THROUGH_GATEWAY)
+        self.api, self.gateway_count = api, gateways  # the cluster's own
+        self.has_gateway = gateways > 0
         self.root = self.folder / "data"
         # Where the documents and keys are, the ledger, and the card network's memory.
         self.data, self.ledger_data, self.network_data = (
@@ -137,7 +142,7 @@ class Server:
         self.port = int(match.group(1))
         self.url = self.direct_url = f"http://127.0.0.1:{self.port}"
         if self.has_gateway:
-            nodes = self._nodes()
+            nodes = self.nodes()
             self.direct_url = nodes[0]["listens"]
         elif THROUGH_GATEWAY:
             from kit.gateway import Gateway, before
@@ -157,15 +162,19 @@ class Server:
     def _command(self):
         if not self.cluster:
             return ["server"]
-        several = self.has_gateway and bool(self.documents)
-        return ["local-cluster", "--postgres=no", f"--gateways={int(self.has_gateway)}",
-                f"--api={API_PROCESSES if several else 1}"]
+        several = API_PROCESSES if self.has_gateway and self.documents else 1
+        return ["local-cluster", "--postgres=no", f"--gateways={self.gateway_count}",
+                f"--api={self.api or several}"]
 
-    def _nodes(self):
+    def nodes(self):
         """What a cluster says of its api processes."""
-        lines = re.findall(r"^api[\w-]*: .*$", self.output_path.read_text(), re.MULTILINE)
-        return [dict(word.split(" ", 1) for word in line.split(": ", 1)[1].split(", "))
-                for line in lines]
+        lines = re.findall(r"^(api[\w-]*): (pid .*)$", self.output_path.read_text(), re.MULTILINE)
+        gone = re.findall(r"^(api[\w-]*): drained$", self.output_path.read_text(), re.MULTILINE)
+        found = [{"name": name, **dict(word.split(" ", 1) for word in rest.split(", "))}
+                 for name, rest in lines]
+        for name in gone:
+            found.remove(next(one for one in found if one["name"] == name))
+        return found
 
     def _listening(self):
         if self.process.poll() is not None:
@@ -258,7 +267,7 @@ class Server:
     def metrics_urls(self):
         """Where the processes that have the documents tell what they count."""
         if self.has_gateway:
-            return ["http://" + node["operators"] for node in self._nodes()]
+            return ["http://" + node["operators"] for node in self.nodes()]
         return [self.direct_url]
 
     def rss_kib(self):

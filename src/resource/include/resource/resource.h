@@ -236,6 +236,11 @@ void resource_op_set_state(struct resource_op *op, void *state);
 void *resource_op_state(struct resource_op *op);
 /* Runs when the operation has ended, however that came; its memory is still there. */
 void resource_op_on_end(struct resource_op *op, void (*ended)(void *context), void *context);
+/* Runs when the operation has ended and what it wrote is durable, and not at all if it failed;
+ * before the hook above, and its memory is still there. For what need not be in the same
+ * transaction. ERR_FULL. */
+MUST_USE err_t
+resource_op_when_done(struct resource_op *op, void (*run)(void *context), void *context);
 struct os_executor *resource_op_executor(struct resource_op *op); /* reply_to for ports */
 
 /* The context of the operation's span, for requests to ports. */
