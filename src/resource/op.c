@@ -201,6 +201,7 @@ resource_op_run_again(struct resource_op *op)
     }
     op->ended = NULL;
     op->done = NULL;
+    op->hold_ns = 0;
     memset(&op->idempotency, 0, sizeof(op->idempotency));
     buf_release(&op->body);
     op->doom = ERR_OK;
@@ -408,6 +409,12 @@ resource_op_on_end(struct resource_op *op, void (*ended)(void *context), void *c
 {
     op->ended = ended;
     op->ended_context = context;
+}
+
+void
+resource_op_hold_answer(struct resource_op *op, uint64_t duration_ns)
+{
+    op->hold_ns = duration_ns;
 }
 
 err_t

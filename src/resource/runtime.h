@@ -129,8 +129,10 @@ struct resource_op {
     /* Of an internal operation that may: where it begins anew. NULL: it may not. */
     resource_step first_step;
     void *first_state;
-    bool prefetched;               /* what the request names */
-    bool undone;                   /* it ended without what it wrote last */
+    bool prefetched;  /* what the request names */
+    bool undone;      /* it ended without what it wrote last */
+    uint64_t hold_ns; /* its answer leaves so long after its commit */
+    struct os_timer hold_timer;
     struct resource_write *writes; /* newest first; not durable */
 
     struct resource_lock *lock; /* held */

@@ -26,6 +26,9 @@ CARD_PAYMENT = {
 }
 
 
+LOOKS_INTO_PROCESS = True  # its listeners and what it keeps in memory
+
+
 @pytest.fixture(scope="module")
 def zipkin(tmp_path_factory):
     made = Zipkin(tmp_path_factory.mktemp("zipkin"))
@@ -38,7 +41,7 @@ def traced(zipkin, tmp_path_factory):
     """A server that sends all its traces to Zipkin."""
     server = Server(
         tmp_path_factory.mktemp("traced"), f"--trace-zipkin={zipkin.url}", *QUICK,
-        "--webhook-test-retry-first=100ms", "--webhook-test-retry-max=200ms").start()
+        "--webhook-test-retry-first=100ms", "--webhook-test-retry-max=200ms", cluster=False).start()
     yield server
     server.close()
 

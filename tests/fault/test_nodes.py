@@ -201,7 +201,6 @@ def test_another_leads_when_the_leader_dies(database, tmp_path):
             http = clients(nodes)
             endpoint = http[0].post("/v1/webhook_endpoints", {
                 "url": receiver.url(), "enabled_events[0]": "customer.created"}).json()["id"]
-            time.sleep(1.5)  # a node may miss an endpoint for so long: docs/operations/postgresql.md
             ids = [http[i % 3].post("/v1/customers", {}).json()["id"] for i in range(30)]
 
             def delivered():

@@ -144,7 +144,7 @@ class Server:
         if self.has_gateway:
             nodes = self.nodes()
             self.direct_url = nodes[0]["listens"]
-        elif THROUGH_GATEWAY:
+        elif THROUGH_GATEWAY and not CLUSTER:
             from kit.gateway import Gateway, before
 
             config = before(self.port)

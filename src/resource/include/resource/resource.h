@@ -236,6 +236,9 @@ void resource_op_set_state(struct resource_op *op, void *state);
 void *resource_op_state(struct resource_op *op);
 /* Runs when the operation has ended, however that came; its memory is still there. */
 void resource_op_on_end(struct resource_op *op, void (*ended)(void *context), void *context);
+/* The answer leaves so long after what it tells is durable: for what other processes must have
+ * noticed by then. Not one that tells of a failure. */
+void resource_op_hold_answer(struct resource_op *op, uint64_t duration_ns);
 /* Runs when the operation has ended and what it wrote is durable, and not at all if it failed;
  * before the hook above, and its memory is still there. For what need not be in the same
  * transaction. ERR_FULL. */
