@@ -10,7 +10,7 @@ import requests
 
 from kit.client import Http, pay, sdk
 from kit.receiver import Receiver
-from kit.server import Server, run_tael, wait_until
+from kit.server import CLUSTER, Server, run_tael, wait_until
 from kit.traces import (
     Collector, Zipkin, check_tree, children, end_of, free_port, named, root_of,
 )
@@ -41,7 +41,8 @@ def traced(zipkin, tmp_path_factory):
     """A server that sends all its traces to Zipkin."""
     server = Server(
         tmp_path_factory.mktemp("traced"), f"--trace-zipkin={zipkin.url}", *QUICK,
-        "--webhook-test-retry-first=100ms", "--webhook-test-retry-max=200ms", cluster=False).start()
+        "--webhook-test-retry-first=100ms", "--webhook-test-retry-max=200ms", cluster=False,
+        on_postgres=False if CLUSTER else None).start()
     yield server
     server.close()
 

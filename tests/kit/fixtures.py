@@ -5,7 +5,7 @@ import itertools
 import pytest
 
 from kit.client import Http, sdk
-from kit.server import Server
+from kit.server import CLUSTER, Server
 from kit.wallets import Wallets
 
 _numbers = itertools.count()
@@ -23,6 +23,7 @@ def make_server(tmp_path, request):
         start_flags = keywords.pop("start", True)
         if looks_into_process:
             keywords.setdefault("cluster", False)
+            keywords.setdefault("on_postgres", None if not CLUSTER else False)
         server = Server(tmp_path / f"server-{next(_numbers)}", *flags, **keywords)
         made.append(server)
         return server.start() if start_flags else server
