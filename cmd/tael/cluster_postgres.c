@@ -23,6 +23,7 @@
 #define START_MS     30000
 #define POLL_MS      20
 #define PID_FILE_MAX 4096
+#define USER_SIZE    4096
 /* sun_path, less "/.s.PGSQL.5432" and the zero. */
 #define SOCKET_FOLDER_MAX 93
 
@@ -75,11 +76,13 @@ explain(const struct cluster *cluster, const char *what)
 static bool
 hand_over(const struct cluster *cluster, struct place *place)
 {
-    const struct passwd *user = getuid() == 0 ? getpwnam(UNPRIVILEGED) : NULL;
+    char memory[USER_SIZE];
+    struct passwd entry;
+    struct passwd *user = NULL;
     if (getuid() != 0) {
         return true;
     }
-    if (user == NULL) {
+    if (getpwnam_r(UNPRIVILEGED, &entry, memory, sizeof(memory), &user) != 0 || user == NULL) {
         return explain(cluster, "there is no user " UNPRIVILEGED " to run it as");
     }
     place->spawn.as_user = true;
