@@ -105,10 +105,16 @@ bench_server_start(
         (void)snprintf(last, sizeof(last), "%s", flag);
     }
     (void)snprintf(config_option, sizeof(config_option), "--config=%s", config);
+    char single[] = "--api=1";
+    char bare[] = "--gateways=0";
     size_t count = 0;
-    char *argv[11] = {program, words[0], data_option, words[1], words[2], words[3], words[4]};
+    char *argv[13] = {program, words[0], data_option, words[1], words[2], words[3], words[4]};
     while (argv[count] != NULL) {
         count++;
+    }
+    if (server->split) { /* the cost of roles, without what several of them need */
+        argv[count++] = single;
+        argv[count++] = bare;
     }
     if (config[0] != '\0') {
         argv[count++] = config_option;

@@ -1,152 +1,58 @@
 /*
  * `tael local-cluster`: a whole split deployment on one machine with one command, for people and
- * for tests. Each role has a process and a folder of its own below --data.
+ * for tests. Each process has a folder of its own below --data.
  */
 #include "cluster.h"
 
-#include "command.h"
-#include "node.h"
+#include "option.h"
 
 #include "os/entropy.h"
 #include "os/file.h"
 
 #include <errno.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
 
-#define STOP_S   60
 #define KEY_SIZE 32 /* bytes, before they are written as digits */
 
-enum {
-    LEDGER,
-    VAULT,
-    CARDS,
-    API,
-    PROCESS_COUNT
+/* With PostgreSQL. */
+#define API_DEFAULT      3
+#define GATEWAYS_DEFAULT 2
+
+static const struct setting own_table[] = {
+    OPTION_NUMBER(
+        struct cluster_settings,
+        api,
+        "api",
+        "-1",
+        -1,
+        CLUSTER_API_MAX,
+        "processes",
+        "Of the API; -1: 3 with documents on PostgreSQL, else 1, which is all that can be."),
+    OPTION_NUMBER(
+        struct cluster_settings,
+        gateways,
+        "gateways",
+        "-1",
+        -1,
+        CLUSTER_GATEWAYS_MAX,
+        "processes",
+        "Before the API: --listen is the first one's, the next ports those of the others; -1: 2 "
+        "with documents on PostgreSQL, else none."),
+    OPTION_TEXT(
+        struct cluster_settings,
+        postgres,
+        "postgres",
+        "auto",
+        "Without --documents: auto starts a PostgreSQL in DIR/postgres if Debian's package is "
+        "here and DIR has no documents yet, no does not; or the folder of its programs."),
 };
 
-/* In the order of starting; ended in the reverse order. */
-static const struct {
-    const char *name;
-    const char *roles;
-} plan[PROCESS_COUNT] = {
-    [LEDGER] = {"ledger", "ledger"},
-    [VAULT] = {"vault", "vault"},
-    [CARDS] = {"cards", "cards"},
-    [API] = {"api", "payments,wallets,mobile,events,api"},
-};
-
-struct cluster {
-    const struct command *command;
-    struct node_settings settings;
-    char *const *given; /* the options that were given, for every process */
-    int given_count;
-    struct cluster_process processes[PROCESS_COUNT];
-};
-
-/* ------------------------------------------------------------------------------------- words ---
- */
-
-/* The words of one process: a name, unless one is given; what was given; and then what is its own,
- * which counts. */
-struct words {
-    char *argv[CLUSTER_WORDS_MAX + 1];
-    int count;
-    struct arena arena;
-};
-
-__attribute__((format(printf, 2, 3))) static void
-word_add(struct words *words, const char *format, ...)
-{
-    char text[CLUSTER_WORD_SIZE];
-    va_list arguments;
-    va_start(arguments, format);
-    int size = vsnprintf(text, sizeof(text), format, arguments);
-    va_end(arguments);
-    char *copy = size < 0 || (size_t)size >= sizeof(text)
-                     ? NULL
-                     : arena_cstr(&words->arena, span_of(text, (size_t)size));
-    if (copy == NULL || words->count == CLUSTER_WORDS_MAX) {
-        words->count = CLUSTER_WORDS_MAX + 1; /* too many, or too long */
-        return;
-    }
-    words->argv[words->count++] = copy;
-    words->argv[words->count] = NULL;
-}
-
-static void
-words_make(const struct cluster *cluster, size_t which, struct words *words)
-{
-    const char *data = cluster->settings.data;
-    const struct cluster_process *processes = cluster->processes;
-    word_add(words, "tael");
-    word_add(words, "server");
-    word_add(words, "--trace-service=tael-%s", plan[which].name);
-    for (int i = 0; i < cluster->given_count; i++) {
-        word_add(words, "%s", cluster->given[i]);
-    }
-    word_add(words, "--data=%s/%s", data, plan[which].name);
-    word_add(words, "--roles=%s", plan[which].roles);
-    word_add(words, "--internal-listen=127.0.0.1:0");
-    word_add(words, "--internal-key-file=%s/internal.key", data);
-    if (which == API) {
-        word_add(words, "--ledger-at=%s", processes[LEDGER].internal);
-        word_add(words, "--cards-at=%s", processes[CARDS].internal);
-    } else {
-        word_add(words, "--admin-listen=127.0.0.1:0");
-        word_add(words, "--port=-1");
-    }
-    if (which == API || which == CARDS) {
-        word_add(words, "--vault-at=%s", processes[VAULT].internal);
-    }
-}
-
-/* ---------------------------------------------------------------------------------- starting ---
- */
-
-static bool
-start_one(struct cluster *cluster, size_t which)
-{
-    enum {
-        WORDS_ARENA = 1 << 20
-    };
-
-    struct cluster_process *process = &cluster->processes[which];
-    struct words words = {.count = 0};
-    arena_init(&words.arena, WORDS_ARENA);
-    process->name = plan[which].name;
-    words_make(cluster, which, &words);
-    bool fits = words.count <= CLUSTER_WORDS_MAX;
-    err_t result = fits ? cluster_process_start(process, words.argv) : ERR_FULL;
-    arena_release(&words.arena);
-    if (result != ERR_OK) {
-        (void)command_fail(
-            cluster->command,
-            "%s: %s",
-            plan[which].name,
-            fits ? "cannot be started" : "too many options");
-        return false;
-    }
-    /* What the API prints are the keys and its address. */
-    if (!cluster_process_read(process, which == API)) {
-        (void)command_fail(cluster->command, "%s did not start", plan[which].name);
-        return false;
-    }
-    (void)printf(
-        "%s: pid %d, data %s/%s, internal %s%s%s\n",
-        plan[which].name,
-        (int)process->pid,
-        cluster->settings.data,
-        plan[which].name,
-        process->internal,
-        process->operators[0] == '\0' ? "" : ", operators ",
-        process->operators);
-    (void)fflush(stdout);
-    return true;
-}
+#define OWN_COUNT (sizeof(own_table) / sizeof(own_table[0]))
 
 /* The key that the processes share; made once. */
 static err_t
@@ -155,9 +61,8 @@ key_make(const struct cluster *cluster)
     char path[CLUSTER_WORD_SIZE];
     char *text = NULL;
     size_t size = 0;
-    const char *data = cluster->settings.data;
+    const char *data = cluster->settings.node.data;
     struct os_disk *disk = os_disk_real();
-    TRY(disk->ops->make_folder(disk, data));
     (void)snprintf(path, sizeof(path), "%s/internal.key", data);
     err_t result = os_file_load(disk, path, REMOTE_KEY_MAX + 2, &text, &size);
     if (result == ERR_OK) {
@@ -184,18 +89,18 @@ key_make(const struct cluster *cluster)
 /* ----------------------------------------------------------------------------------- running ---
  */
 
-/* The first of ours that ended, or PROCESS_COUNT. It is not waited for again. */
-static size_t
+/* The first of ours that ended, or NULL. It is not waited for again. */
+static struct cluster_process *
 ended_one(struct cluster *cluster, int *ret_status)
 {
-    for (size_t i = 0; i < PROCESS_COUNT; i++) {
+    for (size_t i = 0; i < CLUSTER_PROCESSES_MAX; i++) {
         struct cluster_process *process = &cluster->processes[i];
         if (process->pid != 0 && waitpid(process->pid, ret_status, WNOHANG) == process->pid) {
             process->pid = 0;
-            return i;
+            return process;
         }
     }
-    return PROCESS_COUNT;
+    return NULL;
 }
 
 /* Until we are told to end, or one of the processes ends by itself: nothing is started again, so
@@ -203,60 +108,47 @@ ended_one(struct cluster *cluster, int *ret_status)
 static int
 run(struct cluster *cluster, const sigset_t *signals)
 {
+    const struct timespec look = {.tv_nsec = CLUSTER_REQUEST_MS * 1000000L};
     for (;;) {
         int status = 0;
-        size_t which = ended_one(cluster, &status);
-        if (which < PROCESS_COUNT) {
+        const struct cluster_process *ended = ended_one(cluster, &status);
+        if (ended != NULL) {
             char how[CLUSTER_END_SIZE];
             cluster_end_describe(status, how);
             return command_fail(
                 cluster->command,
                 "%s ended by itself (%s); the others are stopped",
-                plan[which].name,
+                ended->name,
                 how);
         }
-        int number = sigwaitinfo(signals, NULL);
+        int number = sigtimedwait(signals, NULL, &look);
         if (number == SIGTERM || number == SIGINT) {
             return COMMAND_OK;
         }
+        cluster_control_serve(cluster);
     }
-}
-
-static int
-stop_all(struct cluster *cluster, int status)
-{
-    for (size_t i = PROCESS_COUNT; i > 0; i--) {
-        struct cluster_process *process = &cluster->processes[i - 1];
-        if (!cluster_process_stop(process, STOP_S) && status == COMMAND_OK) {
-            status = command_fail(cluster->command, "%s did not end well", process->name);
-        }
-        if (process->out != NULL) {
-            (void)fclose(process->out);
-        }
-    }
-    return status;
 }
 
 static int
 serve(struct cluster *cluster)
 {
     sigset_t signals;
-    int status = COMMAND_OK;
+    int status = COMMAND_FAILED;
     (void)sigemptyset(&signals);
     (void)sigaddset(&signals, SIGTERM);
     (void)sigaddset(&signals, SIGINT);
     (void)sigaddset(&signals, SIGCHLD);
     (void)sigprocmask(SIG_BLOCK, &signals, NULL);
-    for (size_t i = 0; i < PROCESS_COUNT && status == COMMAND_OK; i++) {
-        status = start_one(cluster, i) ? COMMAND_OK : COMMAND_FAILED;
-    }
-    if (status == COMMAND_OK) {
+    if (cluster_start(cluster)) {
         (void)printf("all run\n");
         (void)fflush(stdout);
         status = run(cluster, &signals);
     }
-    return stop_all(cluster, status);
+    return cluster_stop(cluster, status);
 }
+
+/* ----------------------------------------------------------------------------------- settings ---
+ */
 
 /* What this command says for each process; NULL: nothing of it was given. */
 static const char *
@@ -269,6 +161,8 @@ is_ours(const struct node_settings *settings)
         {"ledger-at", offsetof(struct node_settings, ledger_at)},
         {"cards-at", offsetof(struct node_settings, cards_at)},
         {"vault-at", offsetof(struct node_settings, vault_at)},
+        {"bank-at", offsetof(struct node_settings, bank_at)},
+        {"webhook-key-file", offsetof(struct node_settings, webhook_key_file)},
         {"internal-listen", offsetof(struct node_settings, internal_listen)},
         {"internal-key-file", offsetof(struct node_settings, internal_key_file)},
         {"internal-tls-ca", offsetof(struct node_settings, internal_tls_ca)},
@@ -287,6 +181,154 @@ is_ours(const struct node_settings *settings)
     return NULL;
 }
 
+/* Documents that an earlier cluster left in SQLite are not left behind. */
+static bool
+has_sqlite(const struct cluster *cluster)
+{
+    char path[CLUSTER_WORD_SIZE];
+    cluster_path(cluster, "api/tael.db", path);
+    return access(path, F_OK) == 0;
+}
+
+/* Where documents are, and how many processes that makes. An exit status, or COMMAND_GO_ON. */
+static int
+settle_settings(struct cluster *cluster)
+{
+    struct cluster_settings *settings = &cluster->settings;
+    bool given = settings->node.documents[0] != '\0';
+    bool is_auto = strcmp(settings->postgres, "auto") == 0;
+    if (!given && is_auto && settings->api != 1 && !has_sqlite(cluster)) {
+        cluster_postgres_find(cluster->programs);
+    } else if (!given && !is_auto && strcmp(settings->postgres, "no") != 0) {
+        memcpy(cluster->programs, settings->postgres, sizeof(cluster->programs));
+    }
+    cluster->shared = given || cluster->programs[0] != '\0';
+    if (settings->api > 1 && !cluster->shared) {
+        return command_misuse(
+            cluster->command,
+            "--api=%d: several api processes need documents on PostgreSQL (--documents, or "
+            "Debian's package postgresql)",
+            (int)settings->api);
+    }
+    if (settings->api == 0) {
+        return command_misuse(cluster->command, "--api=0: there is nothing without one");
+    }
+    if (settings->api < 0) {
+        settings->api = cluster->shared ? API_DEFAULT : 1;
+    }
+    if (settings->gateways < 0) {
+        settings->gateways = cluster->shared ? GATEWAYS_DEFAULT : 0;
+    }
+    return COMMAND_GO_ON;
+}
+
+/* Without what only this command knows: "--api=3", or "--api" "3". */
+static int
+given_take(char **given, char *const *words)
+{
+    int count = 0;
+    for (size_t i = 0; words[i] != NULL; i++) {
+        bool own = false;
+        for (size_t j = 0; j < OWN_COUNT; j++) {
+            size_t size = strlen(own_table[j].name);
+            if (strncmp(words[i], "--", 2) == 0 &&
+                strncmp(words[i] + 2, own_table[j].name, size) == 0 &&
+                (words[i][2 + size] == '=' || words[i][2 + size] == '\0')) {
+                own = true;
+                i += words[i][2 + size] == '\0' && words[i + 1] != NULL ? 1 : 0;
+                break;
+            }
+        }
+        if (!own) {
+            given[count++] = words[i];
+        }
+    }
+    return count;
+}
+
+/* The environment's are ours, too: the processes would not know them. */
+static void
+forget_variables(void)
+{
+    (void)unsetenv("TAEL_API");
+    (void)unsetenv("TAEL_GATEWAYS");
+    (void)unsetenv("TAEL_POSTGRES");
+}
+
+static int
+prepare(struct cluster *cluster)
+{
+    const struct node_settings *node = &cluster->settings.node;
+    char host[NODE_ADDRESS_SIZE];
+    uint16_t port;
+    const char *ours = is_ours(node);
+    if (ours != NULL) {
+        return command_misuse(
+            cluster->command, "--%s is what this command says for each process", ours);
+    }
+    if (!node_address_split(node->listen, host, &port)) {
+        return command_misuse(cluster->command, "--listen=%s: not an ADDRESS:PORT", node->listen);
+    }
+    int status = settle_settings(cluster);
+    if (status != COMMAND_GO_ON) {
+        return status;
+    }
+    err_t result = os_disk_real()->ops->make_folder(os_disk_real(), node->data);
+    if (result == ERR_OK) {
+        result = cluster_lock(cluster);
+    }
+    if (result == ERR_OK) {
+        result = key_make(cluster);
+    }
+    return result == ERR_OK
+               ? COMMAND_GO_ON
+               : command_fail(cluster->command, "%s: %s", node->data, err_text(result));
+}
+
+/* ------------------------------------------------------------------------------------ command ---
+ */
+
+static int
+command_settings(struct cluster *cluster, char **argv, int *ret_positional)
+{
+    struct setting *table = calloc(OWN_COUNT + node_setting_count, sizeof(*table));
+    if (table == NULL) {
+        return command_fail(cluster->command, "out of memory");
+    }
+    static_assert(offsetof(struct cluster_settings, node) == 0, "the node's table says where");
+    memcpy(table, own_table, sizeof(own_table));
+    memcpy(table + OWN_COUNT, node_setting_table, node_setting_count * sizeof(*table));
+    const struct command_options options = {
+        .table = table,
+        .count = OWN_COUNT + node_setting_count,
+        .values = &cluster->settings,
+        .strict_environment = true,
+        .config = "config",
+        .positional_max = 2,
+    };
+    int status = command_options(cluster->command, &options, argv, ret_positional);
+    free(table);
+    if (status == COMMAND_GO_ON && cluster->settings.node.data[0] == '\0') {
+        status = command_misuse(cluster->command, "--data=DIR is needed");
+    }
+    return status;
+}
+
+static int
+act(struct cluster *cluster, char *const *words, int count)
+{
+    if (count == 0) {
+        int status = prepare(cluster);
+        return status == COMMAND_GO_ON ? serve(cluster) : status;
+    }
+    bool add = strcmp(words[0], "add") == 0 && count == 1;
+    bool drain = strcmp(words[0], "drain") == 0 && count == 2;
+    if (!add && !drain) {
+        return command_misuse(cluster->command, "besides options there are add, and drain NAME");
+    }
+    return cluster_control_ask(cluster, words[0], drain ? words[1] : "");
+}
+
 static int
 run_cluster(const struct command *command, int argc, char **argv)
 {
@@ -297,29 +339,17 @@ run_cluster(const struct command *command, int argc, char **argv)
         free(cluster);
         return command_fail(command, "out of memory");
     }
-    memcpy(given, argv + 1, (size_t)(argc - 1) * sizeof(*given));
     cluster->command = command;
     cluster->given = given;
-    cluster->given_count = argc - 1;
-    const struct command_options options = {
-        .table = node_setting_table,
-        .count = node_setting_count,
-        .values = &cluster->settings,
-        .strict_environment = true,
-        .config = "config",
-    };
+    cluster->given_count = given_take(given, argv + 1);
     int positional = 0;
-    int status = command_options(command, &options, argv, &positional);
-    const char *ours = status == COMMAND_GO_ON ? is_ours(&cluster->settings) : NULL;
-    if (ours != NULL) {
-        status = command_misuse(command, "--%s is what this command says for each process", ours);
-    } else if (status == COMMAND_GO_ON && cluster->settings.data[0] == '\0') {
-        status = command_misuse(command, "--data=DIR is needed");
-    } else if (status == COMMAND_GO_ON) {
-        err_t result = key_make(cluster);
-        status = result != ERR_OK
-                     ? command_fail(command, "%s: %s", cluster->settings.data, err_text(result))
-                     : serve(cluster);
+    int status = command_settings(cluster, argv, &positional);
+    if (status == COMMAND_GO_ON) {
+        forget_variables();
+        status = act(cluster, argv + 1, positional);
+    }
+    if (cluster->lock != NULL) {
+        os_disk_real()->ops->close(os_disk_real(), cluster->lock);
     }
     free(given);
     free(cluster);
@@ -328,13 +358,18 @@ run_cluster(const struct command *command, int argc, char **argv)
 
 const struct command command_local_cluster = {
     .name = "local-cluster",
-    .usage = "--data=DIR [OPTIONS OF tael server]",
+    .usage = "[add | drain NAME] --data=DIR [OPTIONS]",
     .summary = "Runs the services as processes of their own, on this machine",
     .manual =
         "Starts the ledger, the vault, cards, and the API with all that shares its documents, "
         "each\n"
-        "with its folder below DIR, and prints their addresses, pids and keys. Options go to all\n"
-        "of them. Nothing is started again: if one ends by itself, the others are stopped and the\n"
-        "exit status is 1. SIGTERM or SIGINT ends all of them gracefully, the API first.",
+        "with its folder below DIR, and prints their addresses, pids and keys. With documents on\n"
+        "PostgreSQL there are several api processes, a bank that they share, and gateways before\n"
+        "them. Options of tael server go to all processes; those of the listener to the gateways.\n"
+        "Nothing is started again: if one ends by itself, the others are stopped and the exit\n"
+        "status is 1. SIGTERM or SIGINT ends all of them gracefully, the gateways first.\n"
+        "\n"
+        "add starts one more api process in the cluster that runs on DIR; drain NAME (api-2) has\n"
+        "the gateways use one no more, and ends it.",
     .run = run_cluster,
 };

@@ -52,11 +52,12 @@ enum node_part {
     NODE_MOBILE = 1 << 5,
     NODE_EVENTS = 1 << 6,
     NODE_API = 1 << 7,
+    NODE_BANK = 1 << 8,
 };
 
-/* They share one SQLite database. */
+/* They share their documents. */
 #define NODE_DOCUMENTS (NODE_PAYMENTS | NODE_WALLETS | NODE_MOBILE | NODE_EVENTS | NODE_API)
-#define NODE_ALL       (NODE_LEDGER | NODE_VAULT | NODE_CARDS | NODE_DOCUMENTS)
+#define NODE_ALL       (NODE_LEDGER | NODE_VAULT | NODE_CARDS | NODE_BANK | NODE_DOCUMENTS)
 
 /* Filled from the table in node_settings.c, where each is explained. */
 struct node_settings {
@@ -79,6 +80,7 @@ struct node_settings {
     char ledger_at[NODE_AT_SIZE];
     char cards_at[NODE_AT_SIZE];
     char vault_at[NODE_AT_SIZE];
+    char bank_at[NODE_AT_SIZE];
     char internal_listen[NODE_ADDRESS_SIZE];
     char internal_key_file[NODE_PATH_SIZE];
     char internal_tls_ca[NODE_PATH_SIZE];
@@ -142,6 +144,7 @@ struct node_settings {
     int64_t webhook_in_flight_max;
     int64_t webhook_endpoint_in_flight_max;
     int64_t webhook_memory_max;
+    char webhook_key_file[NODE_PATH_SIZE];
     int64_t webhook_log_keep;
     int64_t event_keep;
     char webhook_private[8];
@@ -201,6 +204,7 @@ enum node_peer {
     NODE_PEER_CARDS,
     NODE_PEER_VAULT,
     NODE_PEER_NETWORK,
+    NODE_PEER_BANK,
     NODE_PEER_COUNT,
 };
 
@@ -236,6 +240,7 @@ struct node {
     struct port_rail *card_rail;
     struct port_network *network_port; /* the card network as the card rail sees it */
     struct port_vault *vault_port;
+    struct port_rail *bank_rail;
 
     struct remote_auth_settings auth_settings;
     struct remote_auth *auth;

@@ -11,6 +11,7 @@ static const struct {
     {"ledger", NODE_LEDGER},
     {"vault", NODE_VAULT},
     {"cards", NODE_CARDS},
+    {"bank", NODE_BANK},
     {"payments", NODE_PAYMENTS},
     {"wallets", NODE_WALLETS},
     {"mobile", NODE_MOBILE},
@@ -34,8 +35,8 @@ parts_parse(struct node *node)
         if (found == NAME_COUNT) {
             node_explain(
                 node,
-                "roles: there is no role '%.*s'; there are all, ledger, vault, cards, payments, "
-                "wallets, mobile, events and api",
+                "roles: there is no role '%.*s'; there are all, ledger, vault, cards, bank, "
+                "payments, wallets, mobile, events and api",
                 (int)(name.size < 40 ? name.size : 40),
                 name.data);
             return false;
@@ -44,6 +45,10 @@ parts_parse(struct node *node)
     }
     if (node->parts == 0) {
         node_explain(node, "roles: which?");
+    }
+    /* The simulated bank is with the wallets, unless a deployment says that it is elsewhere. */
+    if ((node->parts & NODE_WALLETS) != 0 && node->settings.bank_at[0] == '\0') {
+        node->parts |= NODE_BANK;
     }
     return node->parts != 0;
 }
@@ -120,6 +125,7 @@ needs_are_met(struct node *node)
          "vault",
          "vault-at",
          settings->vault_at},
+        {NODE_WALLETS, NODE_BANK, "wallets", "bank", "bank-at", settings->bank_at},
     };
 
     for (size_t i = 0; i < sizeof(needs) / sizeof(needs[0]); i++) {

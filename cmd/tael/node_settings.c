@@ -91,8 +91,8 @@ const struct setting node_setting_table[] = {
         "roles",
         roles,
         "all",
-        "What this process is: all, or some of ledger, vault, cards, payments, wallets, mobile, "
-        "events and api, with commas."),
+        "What this process is: all, or some of ledger, vault, cards, bank, payments, wallets, "
+        "mobile, events and api, with commas."),
     TEXT_OF(
         "ledger-at",
         ledger_at,
@@ -101,6 +101,12 @@ const struct setting node_setting_table[] = {
         "with one a line, which is read again every 5 s."),
     TEXT_OF("cards-at", cards_at, "", "Where cards is, if not here: the same."),
     TEXT_OF("vault-at", vault_at, "", "Where the vault is, if not here: the same."),
+    TEXT_OF(
+        "bank-at",
+        bank_at,
+        "",
+        "Where the bank that pays withdrawals out is: the same. Without it, here with the role "
+        "wallets."),
     TEXT_OF(
         "internal-listen",
         internal_listen,
@@ -300,6 +306,13 @@ const struct setting node_setting_table[] = {
         1024,
         "requests",
         "To one endpoint at a time."),
+    TEXT_OF(
+        "webhook-key-file",
+        webhook_key_file,
+        "",
+        "A file with the key that seals the webhooks' secrets, 64 hexadecimal digits, for servers "
+        "that share a database. Without it, webhooks/master.key in the data folder, which is "
+        "made."),
     SIZE("webhook-memory-max", webhook_memory_max, "64m", MIB, 16 * GIB, "Of those requests."),
     DURATION(
         "webhook-log-keep",

@@ -86,6 +86,8 @@ service_open(struct node *node)
         .documents = node->documents,
         .disk = node->disk,
         .folder = folder,
+        .key_file =
+            node->settings.webhook_key_file[0] == '\0' ? NULL : node->settings.webhook_key_file,
         .http = outbound_port(node->outbound),
         .log = &node->log,
         .recorder = traces_recorder(node->traces),

@@ -21,6 +21,7 @@ server_open(struct node *node)
         .vault = (node->parts & NODE_VAULT) != 0 ? node->vault_port : NULL,
         .wallet = (node->parts & NODE_WALLETS) != 0 ? wallets_port(node->wallets) : NULL,
         .mobile = (node->parts & NODE_MOBILE) != 0 ? mobile_port(node->mobile) : NULL,
+        .bank = (node->parts & NODE_BANK) != 0 ? node->bank_rail : NULL,
         .recorder = traces_recorder(node->traces),
         .entropy = node->entropy,
         .ready = is_ready,

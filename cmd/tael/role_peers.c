@@ -21,6 +21,7 @@ static const struct {
     [NODE_PEER_LEDGER] = {"ledger", REMOTE_LEDGER, NODE_DOCUMENTS, NODE_LEDGER, true},
     [NODE_PEER_CARDS] = {"cards", REMOTE_RAIL, NODE_DOCUMENTS, NODE_CARDS, false},
     [NODE_PEER_VAULT] = {"vault", REMOTE_VAULT, NODE_DOCUMENTS, NODE_VAULT, false},
+    [NODE_PEER_BANK] = {"bank", REMOTE_BANK, NODE_WALLETS, NODE_BANK, false},
     [NODE_PEER_NETWORK] = {"card network", REMOTE_NETWORK, NODE_CARDS, NODE_VAULT, true},
 };
 
@@ -32,6 +33,8 @@ endpoints_of(const struct node *node, size_t peer)
         return node->settings.ledger_at;
     case NODE_PEER_CARDS:
         return node->settings.cards_at;
+    case NODE_PEER_BANK:
+        return node->settings.bank_at;
     case NODE_PEER_VAULT:
     case NODE_PEER_NETWORK:
     case NODE_PEER_COUNT:
@@ -147,6 +150,9 @@ ports_take(struct node *node)
     }
     if (node->peers[NODE_PEER_NETWORK] != NULL) {
         node->network_port = remote_client_network(node->peers[NODE_PEER_NETWORK]);
+    }
+    if (node->peers[NODE_PEER_BANK] != NULL) {
+        node->bank_rail = remote_client_bank(node->peers[NODE_PEER_BANK]);
     }
 }
 

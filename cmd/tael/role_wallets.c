@@ -1,33 +1,9 @@
-/* Wallets, and the simulated bank. */
+/* Wallets. */
 #include "roles.h"
-
-static err_t
-bank_open(struct node *node)
-{
-    char folder[NODE_PATH_SIZE + 64];
-    node_path(node, "bank", folder);
-    const struct bank_parts parts = {
-        .loop = node->cards_loop,
-        .clock = &node->service_clock,
-        .disk = node->disk,
-        .folder = folder,
-        .settings =
-            {
-                .settle_ms = node->settings.bank_settle,
-                .return_ms = node->settings.bank_return,
-            },
-    };
-    err_t result = bank_create(&parts, &node->bank);
-    if (result != ERR_OK) {
-        node_explain(node, "bank: %s: %s", folder, err_text(result));
-    }
-    return result;
-}
 
 static err_t
 wallets_role_open(struct node *node)
 {
-    TRY(bank_open(node));
     const struct node_settings *settings = &node->settings;
     char message[WALLETS_MESSAGE_SIZE];
     struct wallets_parts parts = {
@@ -35,7 +11,7 @@ wallets_role_open(struct node *node)
         .loop = node->resource_loop,
         .clock = &node->service_clock,
         .ledger = node->ledger_port,
-        .bank_rail = bank_rail(node->bank),
+        .bank_rail = node->bank_rail,
         .log = &node->log,
         .customer_type = &payments_customer_type,
         .charge_type = &payments_charge_type,
@@ -64,7 +40,6 @@ wallets_role_close(struct node *node)
 {
     resource_runtime_destroy(&node->runtime);
     wallets_destroy(&node->wallets);
-    bank_destroy(&node->bank);
 }
 
 static void

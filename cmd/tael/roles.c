@@ -8,6 +8,7 @@ const struct role *const node_roles[] = {
     &role_ledger,
     &role_vault,
     &role_cards,
+    &role_bank,
     &role_documents,
     &role_wallets,
     &role_mobile,

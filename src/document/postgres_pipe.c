@@ -267,6 +267,7 @@ document_pg_execute(
             prepare->kind = DOCUMENT_PG_PREPARE;
             prepare->statement = statement;
             sent(pg, PQsendPrepare(pg->conn, statement->name, sql, 0, NULL));
+            statement->session = pg->session; /* once, if this flush executes it again */
         }
     }
     struct document_pg_command *command = pg->failure == ERR_OK ? command_add(pg) : NULL;
@@ -326,10 +327,11 @@ take_result(struct document_pg *pg, uint32_t index, const PGresult *result)
 {
     const struct document_pg_command *command = &pg->commands[index];
     ExecStatusType status = PQresultStatus(result);
-    if (status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK) {
-        if (command->kind == DOCUMENT_PG_PREPARE) {
-            command->statement->session = pg->session;
-        }
+    bool good = status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK;
+    if (command->kind == DOCUMENT_PG_PREPARE && !good) {
+        command->statement->session = 0; /* it failed, or the one before did and it was skipped */
+    }
+    if (good) {
         return command->result == NULL ? ERR_OK : command->result(command->context, result);
     }
     if (status == PGRES_PIPELINE_ABORTED) {

@@ -319,6 +319,25 @@ a_group_is_one_round_trip_and_reads_ahead_are_one(void **state)
     t->a->ops->maintain(t->a);
 }
 
+/* Two lists of one form in the first round trip of a session: the statement is prepared once. */
+static void
+the_first_lists_of_a_session_may_be_alike(void **state)
+{
+    struct t_two *t = *state;
+    const struct document_query queries[2] = {
+        {.scope = SCOPE, .range_column = UINT32_MAX, .limit = 3},
+        {.scope = SCOPE + 1, .range_column = UINT32_MAX, .limit = 3},
+    };
+    struct document_wish wishes[2] = {
+        {.kind = &fruit, .scope = SCOPE, .query = &queries[0]},
+        {.kind = &fruit, .scope = SCOPE + 1, .query = &queries[1]},
+    };
+    assert_int_equal(t->a->shared->prefetch(t->a, wishes, 2), ERR_OK);
+    t->a->ops->maintain(t->a);
+    assert_int_equal(t->a->shared->prefetch(t->a, wishes, 2), ERR_OK);
+    t->a->ops->maintain(t->a);
+}
+
 /* --------------------------------------------------------------------------------------- locks */
 
 static bool
@@ -564,6 +583,7 @@ main(void)
         T(a_row_that_may_be_there_makes_nobody_lose),
         T(only_those_lose_who_built_on_it),
         T(a_group_is_one_round_trip_and_reads_ahead_are_one),
+        T(the_first_lists_of_a_session_may_be_alike),
         T(locks_are_one_process_s_until_its_commit_or_its_end),
         T(a_broken_connection_is_told_and_mended),
         T(a_commit_without_an_answer_is_looked_for),

@@ -447,6 +447,27 @@ test_rail_outcomes(void **state)
     assert_in_range(rail_deadline_ns, net_now_ns(), net_now_ns() + 5 * OS_NS_PER_S);
 }
 
+/* The bank is a rail, too, and not the one of the cards. */
+static void
+test_bank(void **state)
+{
+    (void)state;
+    struct port_rail_request request = rail_request();
+    t_ports.on_rail = rail_fake;
+    client = t_client_of(REMOTE_BANK, t_listener_port(), auth);
+    request.operation = PORT_RAIL_PAY;
+    full_answer(PORT_RAIL_PENDING);
+    struct port_rail *port = remote_client_bank(client);
+    assert_string_equal(port->name, "bank");
+    done = false;
+    port->submit(port, &request);
+    t_wait(&done);
+    assert_int_equal(request.error, ERR_OK);
+    expect_answer(&request.answer);
+    assert_int_equal(rail_seen.operation, PORT_RAIL_PAY);
+    assert_string_equal(rail_seen.token, "card_x");
+}
+
 /* "Unknown" is an outcome of a rail, not an error (PORT-3). */
 static void
 test_rail_errors(void **state)
@@ -828,6 +849,7 @@ main(void)
         cmocka_unit_test_setup_teardown(test_ledger_errors, setup, teardown),
         cmocka_unit_test_setup_teardown(test_rail_outcomes, setup, teardown),
         cmocka_unit_test_setup_teardown(test_rail_errors, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_bank, setup, teardown),
         cmocka_unit_test_setup_teardown(test_network, setup, teardown),
         cmocka_unit_test_setup_teardown(test_vault, setup, teardown),
         cmocka_unit_test_setup_teardown(test_wallet, setup, teardown),

@@ -200,6 +200,7 @@ serves(const struct remote_hello *hello, enum remote_service service)
         [REMOTE_VAULT] = hello->vault,
         [REMOTE_WALLET] = hello->wallet,
         [REMOTE_MOBILE] = hello->mobile,
+        [REMOTE_BANK] = hello->bank,
     };
     return all[service];
 }

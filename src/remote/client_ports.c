@@ -394,7 +394,7 @@ void
 remote_client_init_ports(struct remote_client *client)
 {
     client->rail.submit = rail_submit;
-    client->rail.name = "card";
+    client->rail.name = client->parts.service == REMOTE_BANK ? "bank" : "card";
     client->rail.simulated = true;
     client->network.submit = network_submit;
     client->network.simulated = true;
@@ -409,6 +409,14 @@ struct port_rail *
 remote_client_rail(struct remote_client *client)
 {
     ASSERT(client->parts.service == REMOTE_RAIL);
+    client->rail.simulated = atomic_load(&client->told_simulated);
+    return &client->rail;
+}
+
+struct port_rail *
+remote_client_bank(struct remote_client *client)
+{
+    ASSERT(client->parts.service == REMOTE_BANK);
     client->rail.simulated = atomic_load(&client->told_simulated);
     return &client->rail;
 }

@@ -24,6 +24,7 @@ static const char *const admitted[REMOTE_SERVICE_COUNT][REMOTE_ROLES_MAX] = {
     [REMOTE_VAULT] = {"api", "payments", NULL},
     [REMOTE_WALLET] = {"api", "payments", "mobile", NULL},
     [REMOTE_MOBILE] = {"api", "payments", NULL},
+    [REMOTE_BANK] = {"api", "wallets", NULL},
 };
 
 /* ----------------------------------------------------------------------------------- answers ---
@@ -152,7 +153,9 @@ answer_hello(struct remote_server *server, struct net_exchange *exchange)
         .vault = parts->vault != NULL,
         .wallet = parts->wallet != NULL,
         .mobile = parts->mobile != NULL,
+        .bank = parts->bank != NULL,
         .simulated = (parts->rail != NULL && parts->rail->simulated) ||
+                     (parts->bank != NULL && parts->bank->simulated) ||
                      (parts->network != NULL && parts->network->simulated),
     };
     struct buf why;

@@ -144,13 +144,12 @@ rail_done(struct port_rail_request *request)
 }
 
 static err_t
-serve_rail(struct remote_asked *asked, const char **ret_problem)
+serve_rail(struct remote_asked *asked, struct port_rail *port, const char **ret_problem)
 {
     struct rail_asked *job = NULL;
     TRY(rail_read(asked, &job, ret_problem));
     job->request.reply_to = reply_to(asked);
     job->request.done = rail_done;
-    struct port_rail *port = asked->server->parts.rail;
     port->submit(port, &job->request);
     return ERR_OK;
 }
@@ -352,7 +351,7 @@ remote_server_serve(struct remote_asked *asked, const char **ret_problem)
     case REMOTE_LEDGER:
         return parts->ledger == NULL ? ERR_UNSUPPORTED : serve_ledger(asked, ret_problem);
     case REMOTE_RAIL:
-        return parts->rail == NULL ? ERR_UNSUPPORTED : serve_rail(asked, ret_problem);
+        return parts->rail == NULL ? ERR_UNSUPPORTED : serve_rail(asked, parts->rail, ret_problem);
     case REMOTE_NETWORK:
         return parts->network == NULL ? ERR_UNSUPPORTED : serve_network(asked, ret_problem);
     case REMOTE_VAULT:
@@ -361,6 +360,8 @@ remote_server_serve(struct remote_asked *asked, const char **ret_problem)
         return parts->wallet == NULL ? ERR_UNSUPPORTED : serve_wallet(asked, ret_problem);
     case REMOTE_MOBILE:
         return parts->mobile == NULL ? ERR_UNSUPPORTED : serve_mobile(asked, ret_problem);
+    case REMOTE_BANK:
+        return parts->bank == NULL ? ERR_UNSUPPORTED : serve_rail(asked, parts->bank, ret_problem);
     }
     UNREACHABLE();
 }

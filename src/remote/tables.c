@@ -230,6 +230,7 @@ static const struct remote_field hello_fields[] = {
     HELLO(BOOL, vault),
     HELLO(BOOL, wallet),
     HELLO(BOOL, mobile),
+    HELLO(BOOL, bank),
     HELLO(BOOL, simulated),
 };
 TABLE(remote_hello_fields, hello_fields);
@@ -265,6 +266,7 @@ static const struct {
     [REMOTE_VAULT] = {"vault", "vault"},
     [REMOTE_WALLET] = {"wallet", "wallets"},
     [REMOTE_MOBILE] = {"mobile", "mobile"},
+    [REMOTE_BANK] = {"bank", "bank"},
 };
 
 const char *

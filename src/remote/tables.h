@@ -43,8 +43,8 @@ struct remote_hello {
     uint64_t version;
     bool ready;
     char why[160];
-    bool ledger, rail, network, vault, wallet, mobile; /* that it serves */
-    bool simulated;                                    /* the rail, or the network */
+    bool ledger, rail, network, vault, wallet, mobile, bank; /* that it serves */
+    bool simulated;                                          /* the rail, the network or the bank */
 };
 
 extern const struct remote_table remote_hello_fields;

@@ -86,6 +86,8 @@ ports_init(void)
     t_ports.ledger.submit = fake_ledger;
     t_ports.rail.submit = fake_rail;
     t_ports.rail.name = "card";
+    t_ports.bank.submit = fake_rail;
+    t_ports.bank.name = "bank";
     t_ports.network.submit = fake_network;
     t_ports.vault.tokenize = fake_vault;
     t_ports.wallet.submit = fake_wallet;
@@ -123,6 +125,7 @@ t_listener_start(const struct remote_auth *auth)
         .auth = auth,
         .ledger = &t_ports.ledger,
         .rail = &t_ports.rail,
+        .bank = &t_ports.bank,
         .network = &t_ports.network,
         .vault = &t_ports.vault,
         .wallet = &t_ports.wallet,

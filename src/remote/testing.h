@@ -22,6 +22,7 @@
 struct t_ports {
     struct port_ledger ledger;
     struct port_rail rail;
+    struct port_rail bank;
     struct port_network network;
     struct port_vault vault;
     struct port_wallet wallet;

@@ -169,17 +169,21 @@ resource_internal(struct resource_op *op, err_t code, const char *what)
 {
     ASSERT(op->phase == RESOURCE_OP_RUNNING);
     ASSERT(code != ERR_OK);
-    resource_log(op->runtime, op, code, what);
+    bool again = code == ERR_STALE && resource_op_may_run_again(op);
+    if (!again) {
+        resource_log(op->runtime, op, code, what);
+    }
     resource_writes_undo(op);
     if (op->doom != ERR_OK) {
         resource_op_end_doomed(op);
         return;
     }
-    if (code == ERR_STALE && resource_op_may_run_again(op)) {
+    if (again) {
         resource_op_run_again(op);
         return;
     }
     bool conflict = code == ERR_STALE && !op->reached;
+    op->undone = true;
     struct resource_error error = {
         .status = conflict ? 409 : 500,
         .type = conflict ? "invalid_request_error" : "api_error",

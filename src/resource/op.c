@@ -43,6 +43,9 @@ resource_op_free(struct resource_op *op)
     ASSERT(!list_is_linked(&op->pending));
     ASSERT(!list_is_linked(&op->touched));
     buf_release(&op->body);
+    for (struct resource_done *done = op->done; done != NULL && !op->undone; done = done->next) {
+        done->run(done->context);
+    }
     if (op->ended != NULL) {
         op->ended(op->ended_context);
     }
@@ -171,10 +174,19 @@ resource_start_internal(
 
 /* ------------------------------------------------------------------------------- once again */
 
+void
+resource_op_repeatable(struct resource_op *op, resource_step step, void *state)
+{
+    ASSERT(op->request == NULL);
+    op->first_step = step;
+    op->first_state = state;
+}
+
 bool
 resource_op_may_run_again(const struct resource_op *op)
 {
-    return op->request != NULL && !op->reached && !op->ran_again;
+    return (op->request != NULL || op->first_step != NULL) && !op->reached &&
+           op->ran_again < RESOURCE_RUNS_AGAIN_MAX;
 }
 
 void
@@ -184,22 +196,28 @@ resource_op_run_again(struct resource_op *op)
     struct resource_runtime *runtime = op->runtime;
     resource_idempotency_release(op);
     resource_lock_release(op);
-    if (op->ended != NULL) {
+    if (op->ended != NULL && op->first_step == NULL) {
         op->ended(op->ended_context);
-        op->ended = NULL;
     }
+    op->ended = NULL;
+    op->done = NULL;
+    op->hold_ns = 0;
     memset(&op->idempotency, 0, sizeof(op->idempotency));
     buf_release(&op->body);
     op->doom = ERR_OK;
     op->writes = NULL;
-    op->state = NULL;
+    op->state = op->first_state;
     op->expand = NULL;
     op->content_type = NULL;
     op->location = SPAN_EMPTY;
-    op->request->replayed = false;
-    op->ran_again = true;
+    op->ran_again++;
+    if (op->request != NULL) {
+        op->request->replayed = false;
+    } else {
+        trace_span_end(&op->span); /* it begins another one */
+    }
     /* The card is in the vault already, and not in the request any more. */
-    op->step = resource_op_checked;
+    op->step = op->request != NULL ? resource_op_checked : op->first_step;
     op->phase = RESOURCE_OP_READY;
     list_push_back(&runtime->ready, &op->waiting);
     resource_wake(runtime);
@@ -230,6 +248,7 @@ resource_op_end_doomed(struct resource_op *op)
         resource_op_run_again(op);
         return;
     }
+    op->undone = true;
     /* Once it has reached outside, "conflict" would mean too much: that nothing happened. */
     bool conflict = op->doom == ERR_STALE && !op->reached;
     bool unknown =
@@ -390,6 +409,24 @@ resource_op_on_end(struct resource_op *op, void (*ended)(void *context), void *c
 {
     op->ended = ended;
     op->ended_context = context;
+}
+
+void
+resource_op_hold_answer(struct resource_op *op, uint64_t duration_ns)
+{
+    op->hold_ns = duration_ns;
+}
+
+err_t
+resource_op_when_done(struct resource_op *op, void (*run)(void *context), void *context)
+{
+    struct resource_done *done = ARENA_NEW(&op->arena, struct resource_done);
+    if (done == NULL) {
+        return ERR_FULL;
+    }
+    *done = (struct resource_done){.run = run, .context = context, .next = op->done};
+    op->done = done;
+    return ERR_OK;
 }
 
 struct os_executor *

@@ -251,10 +251,34 @@ request_done(struct os_task *task)
     request->done(request);
 }
 
+static void deliver(struct resource_op *op, struct replies *replies);
+
+static void
+held_long_enough(struct os_timer *timer)
+{
+    struct replies replies = {.count = 0};
+    deliver(CONTAINER_OF(timer, struct resource_op, hold_timer), &replies);
+    replies_post(&replies);
+}
+
+static void
+hold(struct resource_op *op)
+{
+    const struct resource_parts *parts = &op->runtime->parts;
+    uint64_t until_ns = os_monotonic_ns(parts->clock) + op->hold_ns;
+    op->hold_ns = 0;
+    op->hold_timer = (struct os_timer){.fire = held_long_enough};
+    os_timer_arm(parts->loop, &op->hold_timer, until_ns);
+}
+
 static void
 deliver(struct resource_op *op, struct replies *replies)
 {
     struct resource_request *request = op->request;
+    if (op->hold_ns != 0 && !op->undone) {
+        hold(op);
+        return;
+    }
     if (request != NULL) {
         request->status = op->status;
         request->content_type = op->content_type;
@@ -562,6 +586,9 @@ resource_runtime_destroy(struct resource_runtime **runtime_at)
     /* Operations whose port never answered, and the spare ones. */
     LIST_FOREACH_SAFE (&runtime->ops, link) {
         struct resource_op *op = CONTAINER_OF(link, struct resource_op, all);
+        if (os_timer_is_armed(&op->hold_timer)) {
+            os_timer_cancel(runtime->parts.loop, &op->hold_timer);
+        }
         resource_lock_drop(op);
         resource_op_destroy(op);
     }

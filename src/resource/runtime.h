@@ -95,6 +95,13 @@ struct resource_idempotency {
 
 struct resource_expand; /* expand.h */
 
+/* In an operation's arena. */
+struct resource_done {
+    void (*run)(void *context);
+    void *context;
+    struct resource_done *next;
+};
+
 struct resource_op {
     struct resource_runtime *runtime;
     struct list_link all;
@@ -110,15 +117,22 @@ struct resource_op {
     void *state;
     void (*ended)(void *context);
     void *ended_context;
+    struct resource_done *done; /* newest first */
     struct resource_caller caller;
     struct arena arena;
 
     enum resource_op_phase phase;
     resource_step step;
-    err_t doom;                    /* the transaction that it rests on was not committed */
-    bool reached;                  /* one before was: it may have had effects */
-    bool ran_again;                /* because another process had changed something first */
-    bool prefetched;               /* what the request names */
+    err_t doom;         /* the transaction that it rests on was not committed */
+    bool reached;       /* one before was: it may have had effects */
+    uint32_t ran_again; /* times, because another process had changed something first */
+    /* Of an internal operation that may: where it begins anew. NULL: it may not. */
+    resource_step first_step;
+    void *first_state;
+    bool prefetched;  /* what the request names */
+    bool undone;      /* it ended without what it wrote last */
+    uint64_t hold_ns; /* its answer leaves so long after its commit */
+    struct os_timer hold_timer;
     struct resource_write *writes; /* newest first; not durable */
 
     struct resource_lock *lock; /* held */

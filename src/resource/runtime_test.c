@@ -163,9 +163,9 @@ a_failing_write_is_told_as_ours(void **state)
     assert_int_equal(t_count(world, "thing"), 0);
 }
 
-/* Another process was first: the operation begins anew, once. */
+/* Another process was first: the operation begins anew, but not for ever. */
 static void
-who_lost_runs_again_once(void **state)
+who_lost_runs_again(void **state)
 {
     struct t_world *world = *state;
     world->store.write_fails = ERR_STALE;
@@ -174,14 +174,19 @@ who_lost_runs_again_once(void **state)
     assert_int_equal(t_count(world, "thing"), 1);
     assert_int_equal(t_count(world, "idempotency_key"), 1);
     world->store.write_fails = ERR_STALE;
-    world->store.write_fails_more = 1;
+    world->store.write_fails_more = RESOURCE_RUNS_AGAIN_MAX - 1;
+    call = t_do(world, T_CREATE, NULL, "name=b");
+    assert_int_equal(call->request.status, 200);
+    assert_int_equal(t_count(world, "thing"), 2);
+    world->store.write_fails = ERR_STALE;
+    world->store.write_fails_more = RESOURCE_RUNS_AGAIN_MAX;
     t_expect_error(t_do(world, T_CREATE, NULL, "name=b"), 409, "", NULL);
-    assert_int_equal(t_count(world, "thing"), 1);
+    assert_int_equal(t_count(world, "thing"), 2);
     /* The commit says so, which dooms everybody who is in it. */
     world->store.commit_fails = ERR_STALE;
     call = t_do(world, T_CREATE, NULL, "name=c");
     assert_int_equal(call->request.status, 200);
-    assert_int_equal(t_count(world, "thing"), 2);
+    assert_int_equal(t_count(world, "thing"), 3);
 }
 
 static void
@@ -258,7 +263,8 @@ a_failed_sync_leaves_everything_open(void **state) /* RESOURCE-2 */
 
 struct internal {
     struct t_world *world;
-    uint32_t ran, durable, ended;
+    uint32_t ran, durable, ended, done;
+    bool repeatable;
     char merchant[ID_TEXT_SIZE];
     uint64_t scope;
     uint64_t commits;
@@ -271,11 +277,26 @@ internal_ended(void *context)
 }
 
 static void
+internal_done(void *context)
+{
+    struct internal *internal = context;
+    assert_true(internal->world->store.commits > internal->commits);
+    internal->done++;
+}
+
+static void
 internal_durable(struct resource_op *op)
 {
     struct internal *internal = resource_op_state(op);
     internal->durable++;
     internal->commits = internal->world->store.commits;
+    if (internal->repeatable) { /* writes once more, with what hangs on that */
+        struct t_thing *thing = resource_new(op, &t_thing_type);
+        assert_non_null(thing);
+        thing->name = SPAN("more");
+        assert_int_equal(resource_save(op, &t_thing_type, thing), ERR_OK);
+        assert_int_equal(resource_op_when_done(op, internal_done, internal), ERR_OK);
+    }
     resource_finish(op);
 }
 
@@ -291,6 +312,9 @@ internal_step(struct resource_op *op)
     assert_null(resource_op_request(op));
     assert_false(resource_present(op, "anything"));
     resource_op_on_end(op, internal_ended, internal);
+    if (internal->repeatable) {
+        resource_op_repeatable(op, internal_step, internal);
+    }
     struct t_thing *thing = resource_new(op, &t_thing_type);
     assert_non_null(thing);
     thing->name = SPAN("swept");
@@ -321,6 +345,65 @@ internal_operations_have_a_merchant_and_an_end(void **state)
     assert_int_equal(internal.durable, 1);
     assert_int_equal(internal.ended, 2);
     assert_int_equal(t_count(world, "thing"), 1);
+}
+
+/* Until it has committed something, one that says so begins anew, without having ended. */
+static void
+an_internal_operation_may_run_again(void **state)
+{
+    struct t_world *world = *state;
+    struct internal internal = {.world = world, .repeatable = true};
+    world->store.commit_fails = ERR_STALE;
+    assert_int_equal(
+        resource_start_internal(world->runtime, 2, NULL, internal_step, &internal), ERR_OK);
+    t_run(world);
+    assert_int_equal(internal.ran, 2);
+    assert_int_equal(internal.durable, 1);
+    assert_int_equal(internal.ended, 1);
+    assert_int_equal(internal.done, 1);
+    assert_int_equal(t_count(world, "thing"), 2);
+}
+
+static void
+then_fail(struct resource_op *op)
+{
+    struct internal *internal = resource_op_state(op);
+    internal->durable++;
+    assert_int_equal(resource_op_when_done(op, internal_done, internal), ERR_OK);
+    resource_internal(op, ERR_IO, "thing");
+}
+
+static void
+begin_and_fail(struct resource_op *op)
+{
+    struct internal *internal = resource_op_state(op);
+    struct t_thing *thing = resource_new(op, &t_thing_type);
+    assert_non_null(thing);
+    thing->name = SPAN("swept");
+    assert_int_equal(resource_save(op, &t_thing_type, thing), ERR_OK);
+    resource_op_on_end(op, internal_ended, internal);
+    resource_after_commit(op, then_fail);
+}
+
+static void
+nothing_hangs_on_what_failed(void **state)
+{
+    struct t_world *world = *state;
+    struct internal internal = {.world = world};
+    assert_int_equal(
+        resource_start_internal(world->runtime, 2, NULL, begin_and_fail, &internal), ERR_OK);
+    t_run(world);
+    assert_int_equal(internal.durable, 1);
+    assert_int_equal(internal.ended, 1);
+    assert_int_equal(internal.done, 0);
+    /* Nor on a commit that failed. */
+    internal = (struct internal){.world = world, .repeatable = true};
+    assert_int_equal(
+        resource_start_internal(world->runtime, 2, NULL, internal_step, &internal), ERR_OK);
+    world->store.commit_fails = ERR_IO;
+    t_run(world);
+    assert_int_equal(internal.ended, 1);
+    assert_int_equal(internal.done, 0);
 }
 
 static void
@@ -381,11 +464,13 @@ main(void)
         T(a_refused_operation_leaves_nothing),
         T(a_refused_update_restores_the_row),
         T(a_failing_write_is_told_as_ours),
-        T(who_lost_runs_again_once),
+        T(who_lost_runs_again),
         T(more_operations_than_allowed_are_refused),
         T(the_next_group_works_while_the_disk_syncs),
         T(a_failed_sync_leaves_everything_open),
         T(internal_operations_have_a_merchant_and_an_end),
+        T(an_internal_operation_may_run_again),
+        T(nothing_hangs_on_what_failed),
         T(scopes_are_listed),
         T(derived_ids_depend_on_id_and_step_only),
         T(a_runtime_with_work_under_way_can_go),

@@ -89,8 +89,8 @@ def test_split_scales_what_keeps_nothing(helm):
              for kind in ("Deployment", "StatefulSet", "HorizontalPodAutoscaler",
                           "PodDisruptionBudget")}
     assert names["Deployment"] == names["HorizontalPodAutoscaler"] == ["tael-api", "tael-cards"]
-    assert names["StatefulSet"] == ["tael-ledger", "tael-vault"]
-    assert names["PodDisruptionBudget"] == ["tael-api", "tael-cards", "tael-ledger", "tael-vault"]
+    assert names["StatefulSet"] == ["tael-bank", "tael-ledger", "tael-vault"]
+    assert names["PodDisruptionBudget"] == ["tael-api", "tael-bank", "tael-cards", "tael-ledger", "tael-vault"]
     for part in of_kind(text, "HorizontalPodAutoscaler"):
         assert "stabilizationWindowSeconds: 300" in part
     for part in of_kind(text, "Deployment"):

@@ -33,6 +33,9 @@ def admin_url(server):
     return re.search(r"operators: (http://\S+)", server.output_path.read_text()).group(1)
 
 
+LOOKS_INTO_PROCESS = True  # its listeners and what it keeps in memory
+
+
 @pytest.fixture
 def watched(make_server):
     return make_server(

@@ -34,7 +34,7 @@ def pay(server, **params):
 
 
 @pytest.mark.parametrize("flags, message", [
-    (["--roles=bank"], "there is no role 'bank'"),
+    (["--roles=banks"], "there is no role 'banks'"),
     (["--roles="], "which?"),
     (["--roles=api", "--ledger-at=127.0.0.1:1"], "add payments,wallets,mobile,events"),
     (["--roles=ledger,wallets"], "add payments,mobile,events,api"),
@@ -254,7 +254,7 @@ def test_stops_in_any_order(tmp_path, order):
 
 
 def test_local_cluster(tmp_path):
-    server = Server(tmp_path / "c", cluster=True).start()
+    server = Server(tmp_path / "c", cluster=True, gateways=0, on_postgres=False).start()
     assert pay(server).status == "succeeded"
     settled(server)
     members = server.members()
@@ -272,7 +272,7 @@ def test_local_cluster(tmp_path):
 
 
 def test_local_cluster_does_not_hide_a_crash(tmp_path):
-    server = Server(tmp_path / "c", cluster=True).start()
+    server = Server(tmp_path / "c", cluster=True, gateways=0, on_postgres=False).start()
     members = server.members()
     subprocess.run(["kill", "-9", str(members["vault"])], check=True)
     assert server.process.wait(60) == 1
@@ -283,7 +283,7 @@ def test_local_cluster_does_not_hide_a_crash(tmp_path):
 
 def test_local_cluster_takes_its_processes_along(tmp_path):
     """Killed itself, it leaves none behind that nobody knows of."""
-    server = Server(tmp_path / "c", cluster=True).start()
+    server = Server(tmp_path / "c", cluster=True, gateways=0, on_postgres=False).start()
     members = server.members()
     server.process.send_signal(signal.SIGKILL)
     server.process.wait()

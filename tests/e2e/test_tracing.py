@@ -11,7 +11,7 @@ import requests
 from kit.client import Http, pay, sdk
 from kit.ports import free_port
 from kit.receiver import Receiver
-from kit.server import Server, run_tael, wait_until
+from kit.server import CLUSTER, Server, run_tael, wait_until
 from kit.traces import (
     Collector, Zipkin, check_tree, children, end_of, named, root_of,
 )
@@ -27,6 +27,9 @@ CARD_PAYMENT = {
 }
 
 
+LOOKS_INTO_PROCESS = True  # its listeners and what it keeps in memory
+
+
 @pytest.fixture(scope="module")
 def zipkin(tmp_path_factory):
     made = Zipkin(tmp_path_factory.mktemp("zipkin"))
@@ -39,7 +42,8 @@ def traced(zipkin, tmp_path_factory):
     """A server that sends all its traces to Zipkin."""
     server = Server(
         tmp_path_factory.mktemp("traced"), f"--trace-zipkin={zipkin.url}", *QUICK,
-        "--webhook-test-retry-first=100ms", "--webhook-test-retry-max=200ms").start()
+        "--webhook-test-retry-first=100ms", "--webhook-test-retry-max=200ms", cluster=False,
+        on_postgres=False if CLUSTER else None).start()
     yield server
     server.close()
 

@@ -139,7 +139,6 @@ def test_webhooks_of_both_nodes_once_and_by_the_other_when_one_dies(nodes):
         made = both[0].post("/v1/webhook_endpoints", {
             "url": receiver.url(), "enabled_events[0]": "customer.created"})
         assert made.status_code == 200, made.text
-        time.sleep(1.5)  # a node may miss an endpoint for so long: docs/operations/postgresql.md
         ids = [both[i % 2].post("/v1/customers", {}).json()["id"] for i in range(40)]
 
         def delivered():

@@ -18,9 +18,13 @@ CLEARING, FEES, MERCHANT_PENDING, MERCHANT_AVAILABLE = 101, 102, 201, 202
 
 
 def metrics(server):
-    text = requests.get(server.direct_url + "/metrics", timeout=30).text
-    return {name: float(value) for name, value in
-            re.findall(r"^(\w+)(?:\{[^}]*\})? ([0-9.e+-]+)$", text, re.MULTILINE)}
+    """Sums over the processes that have the documents."""
+    found = collections.Counter()
+    for url in server.metrics_urls():
+        text = requests.get(url + "/metrics", timeout=30).text
+        for name, value in re.findall(r"^(\w+)(?:\{[^}]*\})? ([0-9.e+-]+)$", text, re.MULTILINE):
+            found[name] += float(value)
+    return found
 
 
 def everything(client, service, **params):

@@ -24,7 +24,8 @@ ROLES = {
     "api": "payments,wallets,mobile,events,api",
 }
 # Whom a process asks.
-NEEDS = {"ledger": (), "vault": (), "cards": ("vault",), "api": ("ledger", "cards", "vault")}
+NEEDS = {"ledger": (), "vault": (), "cards": ("vault",), "bank": (),
+         "api": ("ledger", "cards", "vault")}
 
 
 class Member:
@@ -37,6 +38,7 @@ class Member:
         self.process = None
         self.starts = 0
         self.operators = None
+        self.kind = name.split("-")[0]  # "api-2" is one more of "api"
 
     @property
     def data(self):
@@ -51,11 +53,12 @@ class Member:
         self.starts += 1
         self.output_path = self.cluster.folder / f"{self.name}-output-{self.starts}"
         self.log_path = self.cluster.folder / f"{self.name}-log-{self.starts}"
-        command = [str(PROGRAM), "server", f"--data={self.data}", f"--roles={ROLES[self.name]}",
+        command = [str(PROGRAM), "server", f"--data={self.data}",
+                   f"--roles={self.cluster.roles[self.kind]}",
                    f"--internal-listen={self.where()}", *self.cluster.proof(self.name)]
-        command += [f"--{need}-at={self.cluster.place(need)}" for need in NEEDS[self.name]]
-        command += ["--admin-listen=127.0.0.1:0"] if self.name != "api" else [
-            f"--listen=127.0.0.1:{self.cluster.port}"]
+        command += [f"--{need}-at={self.cluster.place(need)}"
+                    for need in self.cluster.needs[self.kind]]
+        command += self.cluster.listens(self)
         with open(self.output_path, "wb") as output, open(self.log_path, "wb") as log:
             self.process = subprocess.Popen(
                 [*command, *self.cluster.flags, *flags], stdin=subprocess.DEVNULL, stdout=output,
@@ -93,8 +96,12 @@ class Member:
 class Cluster(Server):
     """From outside as one server."""
 
-    def __init__(self, folder, *flags, ordinary=True, certificates=None):
+    roles = ROLES
+    needs = NEEDS
+
+    def __init__(self, folder, *flags, ordinary=True, certificates=None, names=tuple(ROLES)):
         super().__init__(folder, ordinary=False, cluster=True)
+        self.has_gateway = False
         self.flags = (ORDINARY_FLAGS if ordinary else ()) + flags
         self.certificates = certificates
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -104,10 +111,16 @@ class Cluster(Server):
         os.write(descriptor, secrets.token_hex(32).encode())
         os.close(descriptor)
         # Chosen here, because a process that is started again must be where it was.
-        self.port, *ports = free_ports(1 + len(ROLES))
+        self.port, *ports = free_ports(1 + len(names))
         self.url = self.direct_url = f"http://127.0.0.1:{self.port}"
         self.processes = {
-            name: Member(self, name, port) for name, port in zip(ROLES, ports, strict=True)}
+            name: Member(self, name, port) for name, port in zip(names, ports, strict=True)}
+
+    def listens(self, member):
+        """Flags for the listeners of a process, but the internal one."""
+        if member.kind != "api":
+            return ["--admin-listen=127.0.0.1:0"]
+        return [f"--listen=127.0.0.1:{self.port}"]
 
     def proof(self, name):
         """How a process proves to be one of ours."""

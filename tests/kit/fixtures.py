@@ -5,19 +5,25 @@ import itertools
 import pytest
 
 from kit.client import Http, sdk
-from kit.server import Server
+from kit.server import CLUSTER, Server
 from kit.wallets import Wallets
 
 _numbers = itertools.count()
 
 
 @pytest.fixture
-def make_server(tmp_path):
-    """Servers of a test's own: started, and at the end stopped and their books checked."""
+def make_server(tmp_path, request):
+    """Servers of a test's own: started, and at the end stopped and their books checked.
+
+    A module that looks into a process itself (LOOKS_INTO_PROCESS) has one, and no cluster."""
     made = []
+    looks_into_process = getattr(request.module, "LOOKS_INTO_PROCESS", False)
 
     def make(*flags, **keywords):
         start_flags = keywords.pop("start", True)
+        if looks_into_process:
+            keywords.setdefault("cluster", False)
+            keywords.setdefault("on_postgres", None if not CLUSTER else False)
         server = Server(tmp_path / f"server-{next(_numbers)}", *flags, **keywords)
         made.append(server)
         return server.start() if start_flags else server

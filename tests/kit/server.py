@@ -1,5 +1,6 @@
 """One `tael server` process on a data folder of its own, or, with TEST_CLUSTER=1, one
-`tael local-cluster`: the same from outside."""
+`tael local-cluster`: the same from outside. With TEST_GATEWAY=1 too the cluster has a gateway, and,
+if the documents are on PostgreSQL, several api processes behind it."""
 
 import itertools
 import os
@@ -16,6 +17,8 @@ LONG = os.environ.get("TEST_LONG") == "1"
 # Every server has a gateway before it, which the tests talk to without knowing.
 THROUGH_GATEWAY = os.environ.get("TEST_GATEWAY") == "1"
 CLUSTER = os.environ.get("TEST_CLUSTER") == "1"
+# Behind the gateway of a cluster.
+API_PROCESSES = 2
 
 # A machine that is busy with other tests may be slow to start a process, not to restart one: what
 # a test promises about time it measures itself.
@@ -92,9 +95,15 @@ def ended(process):
 class Server:
     """Starts on a free port; may be killed, restarted on the same folder, and stopped."""
 
-    def __init__(self, folder, *flags, fault=None, ordinary=True, on_postgres=None, cluster=None):
+    def __init__(self, folder, *flags, fault=None, ordinary=True, on_postgres=None, cluster=None,
+                 api=None, gateways=None):
+        """`api`: a cluster with so many api processes, whose `documents` the test gives."""
         self.folder = pathlib.Path(folder)
-        self.cluster = CLUSTER if cluster is None else cluster
+        self.cluster = api is not None or (CLUSTER if cluster is None else cluster)
+        if gateways is None:
+            gateways = int(self.cluster and THROUGH_GATEWAY)
+        self.api, self.gateway_count = api, gateways  # the cluster's own
+        self.has_gateway = gateways > 0
         self.root = self.folder / "data"
         # Where the documents and keys are, the ledger, and the card network's memory.
         self.data, self.ledger_data, self.network_data = (
@@ -131,8 +140,7 @@ class Server:
             environment["TAEL_FAULT"] = fault
         with open(self.output_path, "wb") as output, open(self.log_path, "wb") as log:
             self.process = subprocess.Popen(
-                [str(PROGRAM), "local-cluster" if self.cluster else "server",
-                 f"--data={self.root}", "--listen=127.0.0.1:0",
+                [str(PROGRAM), *self._command(), f"--data={self.root}", "--listen=127.0.0.1:0",
                  *self.documents, *self.flags, *flags],
                 stdin=subprocess.DEVNULL, stdout=output, stderr=log, env=environment,
             )
@@ -144,7 +152,10 @@ class Server:
         self.started_in = time.monotonic() - began
         self.port = int(match.group(1))
         self.url = self.direct_url = f"http://127.0.0.1:{self.port}"
-        if THROUGH_GATEWAY:
+        if self.has_gateway:
+            nodes = self.nodes()
+            self.direct_url = nodes[0]["listens"]
+        elif THROUGH_GATEWAY and not CLUSTER:
             from kit.gateway import Gateway, before
 
             config = before(self.port)
@@ -158,6 +169,23 @@ class Server:
         if publishable:
             self.publishable_key = publishable.group()
         return self
+
+    def _command(self):
+        if not self.cluster:
+            return ["server"]
+        several = API_PROCESSES if self.has_gateway and self.documents else 1
+        return ["local-cluster", "--postgres=no", f"--gateways={self.gateway_count}",
+                f"--api={self.api or several}"]
+
+    def nodes(self):
+        """What a cluster says of its api processes."""
+        lines = re.findall(r"^(api[\w-]*): (pid .*)$", self.output_path.read_text(), re.MULTILINE)
+        gone = re.findall(r"^(api[\w-]*): drained$", self.output_path.read_text(), re.MULTILINE)
+        found = [{"name": name, **dict(word.split(" ", 1) for word in rest.split(", "))}
+                 for name, rest in lines]
+        for name in gone:
+            found.remove(next(one for one in found if one["name"] == name))
+        return found
 
     def _listening(self):
         if self.process.poll() is not None:
@@ -194,7 +222,7 @@ class Server:
         """The processes of a cluster by name."""
         if not self.cluster:
             return {}
-        found = re.findall(r"^(\w+): pid (\d+)", self.output_path.read_text(), re.MULTILINE)
+        found = re.findall(r"^([\w-]+): pid (\d+)", self.output_path.read_text(), re.MULTILINE)
         return {name: int(pid) for name, pid in found}
 
     def wait_for_crash(self, seconds=30):
@@ -225,7 +253,7 @@ class Server:
                 self.process.kill()
                 self.process.wait()
                 self.process = None
-        shutil.rmtree(self.folder, ignore_errors=True)
+        os.environ.get("KEEP") or shutil.rmtree(self.folder, ignore_errors=True)
 
     # ---- looking ---------------------------------------------------------------------------
 
@@ -241,9 +269,16 @@ class Server:
         return subprocess.run(["pg_dump", url, "--inserts", "-n", schema], check=True, timeout=120,
                               capture_output=True).stdout
 
+    def metrics_urls(self):
+        """Where the processes that have the documents tell what they count."""
+        if self.has_gateway:
+            return ["http://" + node["operators"] for node in self.nodes()]
+        return [self.direct_url]
+
     def rss_kib(self):
-        process = self.gateway.process if self.gateway else self.process  # the edge
-        status = pathlib.Path(f"/proc/{process.pid}/status").read_text()
+        pid = (self.gateway.process if self.gateway else self.process).pid  # the edge
+        pid = self.members()["gateway"] if self.has_gateway else pid
+        status = pathlib.Path(f"/proc/{pid}/status").read_text()
         return int(re.search(r"VmRSS:\s+(\d+) kB", status).group(1))
 
     def ledger_check(self):

@@ -218,6 +218,9 @@ put(struct resource_op *op, struct events_endpoint *endpoint)
     TRY(events_scope_get(events, resource_op_caller(op)->scope, &scope));
     TRY(resource_save(op, &events_endpoint_type, endpoint));
     TRY(events_endpoint_noted(op));
+    if (events->shared) { /* whoever is told has the word of all processes */
+        resource_op_hold_answer(op, 2 * EVENTS_SWEEP_NS);
+    }
     events_scope_changed(scope);
     return ERR_OK;
 }

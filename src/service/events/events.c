@@ -150,6 +150,18 @@ drain_run(struct os_task *task)
     atomic_store(&events->drain_heard, true);
 }
 
+static err_t
+key_open(struct events *events, uint64_t endpoint_count, char message[EVENTS_MESSAGE_SIZE])
+{
+    const struct events_parts *parts = &events->parts;
+    if (parts->key_file != NULL) {
+        return events_key_load(parts->disk, parts->key_file, &events->key, message);
+    }
+    bool needed = endpoint_count > 0 || events_key_is_needed(events);
+    return events_key_open(
+        parts->disk, parts->entropy, parts->folder, needed, &events->key, message);
+}
+
 err_t
 events_create(
     const struct events_parts *parts, struct events **ret_events, char message[EVENTS_MESSAGE_SIZE])
@@ -171,9 +183,7 @@ events_create(
     list_init(&events->waiting[1]);
     err_t result = events_registry_open(events, &endpoint_count);
     if (result == ERR_OK) {
-        bool needed = endpoint_count > 0 || events_key_is_needed(events);
-        result = events_key_open(
-            parts->disk, parts->entropy, parts->folder, needed, &events->key, message);
+        result = key_open(events, endpoint_count, message);
     }
     if (result == ERR_OK) {
         result = events_key_check(events, message);

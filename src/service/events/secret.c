@@ -17,6 +17,44 @@
 
 /* -------------------------------------------------------------------------------------- the key */
 
+/* Hands out what was read, or says what is wrong. */
+static err_t
+key_take(
+    err_t result,
+    const char *path,
+    struct events_key **key,
+    struct events_key **ret_key,
+    char message[EVENTS_MESSAGE_SIZE])
+{
+    if (result != ERR_OK) {
+        struct buf text;
+        buf_init_fixed(&text, message, EVENTS_MESSAGE_SIZE - 1);
+        buf_append_format(
+            &text, "the key of the webhooks' secrets, %s: %s", path, err_text(result));
+        message[text.size] = '\0';
+        events_key_close(key);
+        return result;
+    }
+    *ret_key = *key;
+    return ERR_OK;
+}
+
+err_t
+events_key_load(
+    struct os_disk *disk,
+    const char *path,
+    struct events_key **ret_key,
+    char message[EVENTS_MESSAGE_SIZE])
+{
+    bool locked;
+    struct events_key *key = os_secret_alloc(sizeof(*key), &locked);
+    if (key == NULL) {
+        return ERR_MEMORY;
+    }
+    return key_take(
+        os_key_file_load(disk, path, key->bytes, sizeof(key->bytes)), path, &key, ret_key, message);
+}
+
 err_t
 events_key_open(
     struct os_disk *disk,
@@ -49,17 +87,7 @@ events_key_open(
             result = os_key_file_load(disk, path, key->bytes, sizeof(key->bytes));
         }
     }
-    if (result != ERR_OK) {
-        struct buf text;
-        buf_init_fixed(&text, message, EVENTS_MESSAGE_SIZE - 1);
-        buf_append_format(
-            &text, "the key of the webhooks' secrets, %s: %s", path, err_text(result));
-        message[text.size] = '\0';
-        events_key_close(&key);
-        return result;
-    }
-    *ret_key = key;
-    return ERR_OK;
+    return key_take(result, path, &key, ret_key, message);
 }
 
 void

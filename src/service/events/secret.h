@@ -27,6 +27,12 @@ MUST_USE err_t events_key_open(
     bool must_exist,
     struct events_key **ret_key,
     char message[EVENTS_MESSAGE_SIZE]);
+/* Reads it from a file that is there. The same otherwise. */
+MUST_USE err_t events_key_load(
+    struct os_disk *disk,
+    const char *path,
+    struct events_key **ret_key,
+    char message[EVENTS_MESSAGE_SIZE]);
 /* Wipes; accepts NULL inside; sets NULL. */
 void events_key_close(struct events_key **key);
 

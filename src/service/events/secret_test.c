@@ -111,7 +111,13 @@ test_key_file(void **state)
     assert_int_equal(events_key_open(disk, entropy, "w", true, &key, message), ERR_OK);
     assert_memory_equal(&first, key, sizeof(first));
     events_key_close(&key);
+    assert_int_equal(events_key_load(disk, "w/master.key", &key, message), ERR_OK);
+    assert_memory_equal(&first, key, sizeof(first));
+    events_key_close(&key);
+    assert_int_equal(events_key_load(disk, "w/other.key", &key, message), ERR_NOT_FOUND);
+    assert_non_null(strstr(message, "w/other.key"));
     assert_int_equal(os_file_save(disk, "w", "master.key", SPAN("00112233\n")), ERR_OK);
+    assert_int_equal(events_key_load(disk, "w/master.key", &key, message), ERR_CORRUPT);
     assert_int_equal(events_key_open(disk, entropy, "w", false, &key, message), ERR_CORRUPT);
     os_sim_disk_destroy(&sim_disk);
     os_sim_destroy(&sim);

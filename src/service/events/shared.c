@@ -6,8 +6,8 @@
  * deliveries in the same transaction: they are there together, or not at all (EVENTS-1, EVENTS-2).
  *
  * Which endpoints there are: each change of one writes the scope's cursor too, whose versions every
- * process looks at twice a second. An event within that time may miss an endpoint that another
- * process has just made; of what happens behind the answer to its making, nothing else is lost.
+ * process looks at twice a second. The answer to the making of one is held for as long as two looks
+ * take: an event within that time may miss it, but nothing that happens behind the answer is lost.
  *
  * Delivering: one process does, until its connection to the database ends. Twice a second it looks
  * for what others have put into the queues.
@@ -222,7 +222,7 @@ events_key_check(struct events *events, char message[EVENTS_MESSAGE_SIZE])
             message,
             EVENTS_MESSAGE_SIZE,
             "the key of the webhooks' secrets is not the one that the other servers of this "
-            "database have: copy webhooks/master.key from their data folder");
+            "database have: webhook-key-file, or webhooks/master.key in the data folder");
     }
     arena_release(&arena);
     return result;

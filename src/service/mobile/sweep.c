@@ -62,8 +62,10 @@ static void
 sweep_fired(struct os_timer *timer)
 {
     struct mobile *mobile = CONTAINER_OF(timer, struct mobile, sweep_timer);
-    /* Too much under way: the next one does it. */
-    (void)!resource_start_internal(mobile->parts.runtime, 0, mobile, sweep, NULL);
+    if (resource_leads(mobile->parts.runtime, "sweeping payer codes")) {
+        /* Too much under way: the next one does it. */
+        (void)!resource_start_internal(mobile->parts.runtime, 0, mobile, sweep, NULL);
+    }
     arm(mobile);
 }
 

@@ -94,6 +94,8 @@ look(struct resource_op *op)
     struct mobile_code *code = NULL;
     uint64_t now_ns = resource_monotonic_ns(op);
     err_t error = ERR_OK;
+    /* Who lost the code against another process' payment looks again, and finds it used. */
+    resource_op_repeatable(op, look, request);
     resource_op_on_end(op, answer, request);
     resource_trace_join(op, "code use", &request->trace, request->trace_began_ns);
     if (!mobile_limit_allows(&mobile->limit, request->scope, now_ns)) {

@@ -353,12 +353,24 @@ end_run(struct payments_reconciler *reconciler)
     (void)error;
 }
 
+/* Who leads tells what it found; a run that another process took over has no end here. */
+static void
+stand_by(struct payments *payments)
+{
+    struct payments_reconciler *reconciler = payments->reconciler;
+    atomic_store(&payments->differences, 0);
+    if (reconciler->scope_count != 0) {
+        *reconciler = (struct payments_reconciler){.payments = payments};
+    }
+}
+
 static void
 reconcile_fired(struct os_timer *timer)
 {
     struct payments *payments = CONTAINER_OF(timer, struct payments, reconcile_timer);
     struct payments_reconciler *reconciler = payments->reconciler;
     if (!resource_leads(payments->parts.runtime, "reconciling payments")) {
+        stand_by(payments);
         again_later(payments);
         return;
     }

@@ -337,6 +337,9 @@ sweep_fired(struct os_timer *timer)
 {
     struct payments *payments = CONTAINER_OF(timer, struct payments, sweep_timer);
     if (!resource_leads(payments->parts.runtime, "sweeping payments")) {
+        /* Who leads tells; what was seen before is old. */
+        atomic_store(&payments->attempts_open, 0);
+        atomic_store(&payments->attempt_oldest_s, 0);
         sweep_again_later(payments->sweeper);
         return;
     }

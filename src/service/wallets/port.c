@@ -107,7 +107,11 @@ static void
 serve(struct resource_op *op)
 {
     struct port_wallet_request *request = resource_op_state(op);
+    /* A reservation that lost against another process' is made again: nobody has heard of it. */
     struct asked *asked = ARENA_NEW(resource_op_arena(op), struct asked);
+    resource_op_repeatable(op, serve, request);
+    request->outcome = PORT_WALLET_OK;
+    request->error = ERR_OK;
     if (asked == NULL) {
         request->error = ERR_FULL;
         answer(request);
@@ -198,6 +202,7 @@ take_back(struct resource_op *op)
 {
     struct wallets_release *release = resource_op_state(op);
     const struct port_wallet_movement *movement = &release->movement;
+    resource_op_repeatable(op, take_back, release);
     resource_op_on_end(op, give_back, release);
     err_t error = wallets_uncount(
         op,

@@ -480,12 +480,24 @@ end_run(struct wallets_reconciler *reconciler)
     (void)error;
 }
 
+/* Who leads tells what it found; a run that another process took over has no end here. */
+static void
+stand_by(struct wallets *wallets)
+{
+    struct wallets_reconciler *reconciler = wallets->reconciler;
+    atomic_store(&wallets->differences, 0);
+    if (reconciler->scope_count != 0) {
+        *reconciler = (struct wallets_reconciler){.wallets = wallets};
+    }
+}
+
 static void
 reconcile_fired(struct os_timer *timer)
 {
     struct wallets *wallets = CONTAINER_OF(timer, struct wallets, reconcile_timer);
     struct wallets_reconciler *reconciler = wallets->reconciler;
     if (!resource_leads(wallets->parts.runtime, "reconciling wallets")) {
+        stand_by(wallets);
         again_later(wallets);
         return;
     }

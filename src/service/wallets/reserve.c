@@ -5,6 +5,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 static const char *
 limit_code(enum wallets_limit_kind kind)
@@ -184,12 +185,64 @@ wallets_reserve_both(
     return true;
 }
 
+struct later {
+    struct port_wallet *port;
+    struct port_wallet_movement movement;
+};
+
+static void
+release_later(void *context)
+{
+    struct later *later = context;
+    later->port->release(later->port, &later->movement);
+}
+
+/* In an operation of its own, behind this one. */
+static err_t
+uncount_later(
+    struct resource_op *op,
+    struct span id,
+    enum port_wallet_direction direction,
+    struct money amount,
+    int64_t then_s)
+{
+    struct wallets *wallets = resource_op_service(op);
+    struct later *later = ARENA_NEW(resource_op_arena(op), struct later);
+    if (later == NULL) {
+        return ERR_FULL;
+    }
+    *later = (struct later){
+        .port = &wallets->port,
+        .movement = {
+            .scope = resource_op_caller(op)->scope,
+            .direction = direction,
+            .amount = amount,
+            .reserved_at = then_s,
+        }};
+    ASSERT(id.size < sizeof(later->movement.wallet));
+    memcpy(later->movement.wallet, id.data, id.size);
+    return resource_op_when_done(op, release_later, later);
+}
+
+/*
+ * What will not move is counted no more. In the same transaction, unless other processes write the
+ * same wallets: then the one that says how a movement ended must not lose against them, because the
+ * books have moved already.
+ */
 err_t
 wallets_release_both(
     struct resource_op *op, struct span from, struct span to, struct money amount, int64_t then_s)
 {
+    const struct wallets *wallets = resource_op_service(op);
+    bool shared = resource_is_shared(wallets->parts.runtime);
     if (amount.amount == 0) {
         return ERR_OK;
+    }
+    if (shared && from.size != 0) {
+        TRY(uncount_later(op, from, PORT_WALLET_OUT, amount, then_s));
+    }
+    if (shared) {
+        return to.size == 0 ? ERR_OK : uncount_later(op, to, PORT_WALLET_IN, amount, then_s);
     }
     if (from.size != 0) {
         TRY(wallets_uncount(op, from, PORT_WALLET_OUT, amount, then_s));

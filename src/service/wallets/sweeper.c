@@ -346,6 +346,9 @@ sweep_fired(struct os_timer *timer)
 {
     struct wallets *wallets = CONTAINER_OF(timer, struct wallets, sweep_timer);
     if (!resource_leads(wallets->parts.runtime, "sweeping wallets")) {
+        /* Who leads tells; what was seen before is old. */
+        atomic_store(&wallets->attempts_open, 0);
+        atomic_store(&wallets->attempt_oldest_s, 0);
         sweep_again_later(wallets->sweeper);
         return;
     }

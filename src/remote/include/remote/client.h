@@ -84,6 +84,8 @@ void remote_client_look(const struct remote_client *client, struct remote_client
 struct port_ledger *remote_client_ledger(struct remote_client *client);
 /* `simulated` is what the service told until now: true before it did. */
 struct port_rail *remote_client_rail(struct remote_client *client);
+/* The same, of the bank; its name is "bank". */
+struct port_rail *remote_client_bank(struct remote_client *client);
 struct port_network *remote_client_network(struct remote_client *client);
 struct port_vault *remote_client_vault(struct remote_client *client);
 struct port_wallet *remote_client_wallet(struct remote_client *client);

@@ -26,11 +26,12 @@ enum remote_service {
     REMOTE_VAULT,
     REMOTE_WALLET,
     REMOTE_MOBILE,
+    REMOTE_BANK, /* the rail that pays out */
 };
 
-#define REMOTE_SERVICE_COUNT 6
+#define REMOTE_SERVICE_COUNT 7
 
-/* "ledger", "rail", "network", "vault", "wallet", "mobile": as in the paths. Static. */
+/* "ledger", "rail", "network", "vault", "wallet", "mobile", "bank": as in the paths. Static. */
 const char *remote_service_name(enum remote_service service);
 /* The role that serves it: its certificate's name, before the domain. Static. */
 const char *remote_service_role(enum remote_service service);

@@ -17,6 +17,7 @@
  *     ledger   api payments wallets mobile     wallet   api payments mobile
  *     rail     api payments                    mobile   api payments
  *     vault    api payments                    network  cards
+ *     bank     api wallets
  *
  * Everything runs on the net loop, the ends of the ports' requests too.
  */
@@ -46,6 +47,7 @@ struct remote_server_parts {
     struct port_vault *vault;
     struct port_wallet *wallet;
     struct port_mobile *mobile;
+    struct port_rail *bank;
     /* Spans of requests that belong to a trace; NULL: none are recorded, contexts pass on. */
     struct trace_recorder *recorder;
     struct os_entropy *entropy; /* for their ids; not NULL if there is a recorder */

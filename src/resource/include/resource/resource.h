@@ -236,6 +236,14 @@ void resource_op_set_state(struct resource_op *op, void *state);
 void *resource_op_state(struct resource_op *op);
 /* Runs when the operation has ended, however that came; its memory is still there. */
 void resource_op_on_end(struct resource_op *op, void (*ended)(void *context), void *context);
+/* The answer leaves so long after what it tells is durable: for what other processes must have
+ * noticed by then. Not one that tells of a failure. */
+void resource_op_hold_answer(struct resource_op *op, uint64_t duration_ns);
+/* Runs when the operation has ended and what it wrote is durable, and not at all if it failed;
+ * before the hook above, and its memory is still there. For what need not be in the same
+ * transaction. ERR_FULL. */
+MUST_USE err_t
+resource_op_when_done(struct resource_op *op, void (*run)(void *context), void *context);
 struct os_executor *resource_op_executor(struct resource_op *op); /* reply_to for ports */
 
 /* The context of the operation's span, for requests to ports. */
@@ -261,6 +269,11 @@ struct span resource_new_secret(struct resource_op *op, uint32_t length);
 /* An id that depends only on the given id and step: same arguments, same id (SHA-256, cut). */
 u128 resource_derived_id(u128 id, const char *step);
 
+/* So often does an operation begin anew that lost against another process (DOCUMENT-2). Of as many
+ * processes as there are, one wins each time; with three of them that fight for one row all of the
+ * time, one in a thousand is then told 409. */
+#define RESOURCE_RUNS_AGAIN_MAX 16
+
 /*
  * Starts an operation with no request behind it (sweepers), in the given scope, which also fills
  * in the caller's mode and merchant. It ends with resource_finish, or with any of the answering
@@ -273,6 +286,10 @@ MUST_USE err_t resource_start_internal(
     void *service_context,
     resource_step step,
     void *state);
+/* An internal operation: if another process was first to change what it wrote, and it has reached
+ * nobody outside, it begins anew with this step and state, up to RESOURCE_RUNS_AGAIN_MAX times. Its
+ * hook of resource_op_on_end is forgotten then, and not run. */
+void resource_op_repeatable(struct resource_op *op, resource_step step, void *state);
 /* Every scope that has a merchant, both modes. */
 MUST_USE err_t resource_scope_each(
     struct resource_runtime *runtime, void (*each)(void *context, uint64_t scope), void *context);

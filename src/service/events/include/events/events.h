@@ -49,6 +49,9 @@ struct events_parts {
     struct document_store *documents; /* the runtime's; used by events_create only */
     struct os_disk *disk;
     const char *folder; /* where the key of the secrets is; made if it is not there */
+    /* Where the key is instead, for processes that share documents; never made. NULL: in `folder`.
+     */
+    const char *key_file;
     struct port_http *http;
     struct trace_log *log;
     struct trace_recorder *recorder; /* of the deliveries' spans; NULL: nowhere */
