@@ -10,6 +10,7 @@ const struct role *const node_roles[] = {
     &role_ledger,
     &role_vault,
     &role_cards,
+    &role_cache,
     &role_documents,
     &role_wallets,
     &role_mobile,
