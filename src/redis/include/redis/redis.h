@@ -1,5 +1,5 @@
 /*
- * port/cache.h by a Redis (redis.io, 5 or newer): hiredis on a loop of sockets, which it never
+ * port/cache.h by a Redis (redis.io): hiredis on a loop of sockets, which it never
  * blocks.
  *
  *     redis_create(&parts, &redis, message);      before the loops run
