@@ -76,10 +76,26 @@ name_of(
     buf_append_byte(&name, '\0');
     buf_append_u64(&name, scope);
     buf_append_byte(&name, '\0');
-    buf_append(&name, id.data, id.size < 128 ? id.size : 128);
+    buf_append(&name, id.data, id.size);
     ASSERT(!buf_failed(&name));
     resource_hmac(cache->names_secret, buf_span(&name), hash);
     memcpy(ret_key->bytes, hash, CACHE_KEY_SIZE);
+}
+
+/* Of a row that an operation reads. */
+static const struct cache_key *
+name_read(struct resource_op *op, const struct document_kind *kind, struct span id)
+{
+    if (op->named_kind == kind && span_equal(id, span_of(op->named_id, op->named_size))) {
+        return &op->name;
+    }
+    name_of(op->runtime->cache, kind->name, op->caller.scope, id, &op->name);
+    op->named_kind = kind;
+    op->named_size = id.size;
+    if (id.size > 0) {
+        memcpy(op->named_id, id.data, id.size);
+    }
+    return &op->name;
 }
 
 static uint64_t
@@ -123,10 +139,11 @@ is_get(const struct resource_op *op)
 }
 
 bool
-resource_cache_serves(const struct resource_op *op, const struct document_kind *kind)
+resource_cache_serves(
+    const struct resource_op *op, const struct document_kind *kind, struct span id)
 {
     const struct resource_cache *cache = op->runtime->cache;
-    return cache != NULL && cache->hears && kind->copied && is_get(op);
+    return cache != NULL && cache->hears && kind->copied && is_get(op) && id.size < ID_TEXT_SIZE;
 }
 
 /* The open transaction has rows of its own, which are not what the database has. This is seldom,
@@ -166,10 +183,9 @@ resource_cache_find(
     void **ret_document)
 {
     struct resource_cache *cache = op->runtime->cache;
-    struct cache_key key;
     struct cache_value value = {.value = NULL};
-    name_of(cache, type->kind->name, op->caller.scope, id, &key);
-    enum cache_found found = cache_get(cache->table, &key, now_ns(cache), &value);
+    const struct cache_key *key = name_read(op, type->kind, id);
+    enum cache_found found = cache_get(cache->table, key, now_ns(cache), &value);
     if (is_written(cache)) {
         found = CACHE_MISS; /* reads see the writes of their group (DOCUMENT-3) */
     }
@@ -206,13 +222,11 @@ resource_cache_has(struct resource_op *op, struct span id)
 {
     struct resource_cache *cache = op->runtime->cache;
     const struct document_kind *kind = cache == NULL ? NULL : kind_of(op->runtime, id);
-    struct cache_key key;
     struct cache_value value;
-    if (kind == NULL || !resource_cache_serves(op, kind)) {
+    if (kind == NULL || !resource_cache_serves(op, kind, id)) {
         return false;
     }
-    name_of(cache, kind->name, op->caller.scope, id, &key);
-    return cache_get(cache->table, &key, now_ns(cache), &value) != CACHE_MISS;
+    return cache_get(cache->table, name_read(op, kind, id), now_ns(cache), &value) != CACHE_MISS;
 }
 
 /* Into the memory of this process. */
@@ -284,22 +298,21 @@ resource_cache_learn(
     const struct resource_header *document)
 {
     struct resource_cache *cache = op->runtime->cache;
-    struct cache_key key;
-    name_of(cache, type->kind->name, op->caller.scope, id, &key);
+    const struct cache_key *key = name_read(op, type->kind, id);
     if (!cache->in_group || is_written(cache)) {
         return;
     }
     if (result == ERR_NOT_FOUND) {
         const struct cache_value absent = {
             .version = CACHE_VERSION_NONE, .expires_ns = cache->group_ns + ABSENT_NS};
-        keep(cache, &key, cache->group_ticket, SPAN_EMPTY, &absent);
+        keep(cache, key, cache->group_ticket, SPAN_EMPTY, &absent);
     } else if (result == ERR_OK && document->stored != NULL) {
         struct span body = document->stored->body;
-        uint64_t life_ns = life_of(cache, &key);
+        uint64_t life_ns = life_of(cache, key);
         const struct cache_value value = {
             .version = document->version, .expires_ns = cache->group_ns + life_ns};
-        keep(cache, &key, cache->group_ticket, body, &value);
-        store_far(cache, op, &key, document->version, body, life_ns);
+        keep(cache, key, cache->group_ticket, body, &value);
+        store_far(cache, op, key, document->version, body, life_ns);
     }
 }
 
@@ -409,11 +422,10 @@ resource_cache_asks(struct resource_op *op)
     if (kind == NULL || resource_cache_has(op, id)) {
         return false;
     }
-    struct cache_key key;
-    name_of(cache, kind->name, op->caller.scope, id, &key);
-    struct flight *flight = flight_find(cache, &key);
+    const struct cache_key *key = name_read(op, kind, id);
+    struct flight *flight = flight_find(cache, key);
     if (flight == NULL) {
-        flight = flight_begin(cache, &key);
+        flight = flight_begin(cache, key);
     }
     if (flight == NULL) {
         return false;
@@ -442,6 +454,7 @@ resource_cache_wrote(
     if (cache == NULL || !kind->copied) {
         return;
     }
+    ASSERT(id.size < ID_TEXT_SIZE); /* it is one of ours */
     if (cache->written_count == WRITES_MAX) {
         cache->all_written = true;
         return;

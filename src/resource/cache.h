@@ -28,8 +28,9 @@ void resource_cache_close(struct resource_runtime *runtime);
 void resource_cache_group_reads(struct resource_runtime *runtime);
 /* What the store had read for it is forgotten. */
 void resource_cache_group_ended(struct resource_runtime *runtime);
-/* Whether the operation may be answered from copies of this kind. */
-MUST_USE bool resource_cache_serves(const struct resource_op *op, const struct document_kind *kind);
+/* Whether the operation may be answered from a copy of such a row. */
+MUST_USE bool resource_cache_serves(
+    const struct resource_op *op, const struct document_kind *kind, struct span id);
 /* True: there is a copy, or it is known that there is no row (ERR_NOT_FOUND). */
 MUST_USE bool resource_cache_find(
     struct resource_op *op,

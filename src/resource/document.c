@@ -32,7 +32,7 @@ resource_load(
     struct resource_op *op, const struct resource_type *type, struct span id, void **ret_document)
 {
     TRY(op->doom);
-    bool may_copy = resource_cache_serves(op, type->kind);
+    bool may_copy = resource_cache_serves(op, type->kind, id);
     err_t result;
     if (may_copy && resource_cache_find(op, type, id, &result, ret_document)) {
         return result;

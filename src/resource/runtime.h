@@ -123,6 +123,11 @@ struct resource_op {
     bool prefetched;               /* what the request names */
     struct resource_write *writes; /* newest first; not durable */
 
+    /* The name among copies that was made last, and of what: it is asked for some times. */
+    const struct document_kind *named_kind;
+    size_t named_size;
+    char named_id[ID_TEXT_SIZE];
+    struct cache_key name;
     bool asked_copy; /* of what its path names (cache.h) */
     bool has_lease;  /* it may store a copy, of this row */
     uint64_t lease;
