@@ -128,18 +128,35 @@ traces_role_metrics(const struct node *node, struct buf *out)
     if (recorder != NULL) {
         trace_recorder_count(recorder, &counters);
     }
-    node_metric(
-        out,
-        "tael_trace_recorded_total",
-        "counter",
-        "Requests whose spans were recorded.",
-        counters.begun);
-    node_metric(
-        out,
-        "tael_trace_refused_total",
-        "counter",
-        "Requests whose spans were not recorded: trace-parts-max were.",
-        counters.refused);
+
+    const struct node_metric all[] = {
+        {"tael_trace_recorded_total",
+         "counter",
+         "Requests whose spans were recorded.",
+         counters.begun},
+        {"tael_trace_refused_total",
+         "counter",
+         "Requests whose spans were not recorded: trace-parts-max were.",
+         counters.refused},
+        {"tael_trace_dropped_total",
+         "counter",
+         "Traces that were to be kept: no room.",
+         counters.dropped},
+        {"tael_trace_spans_lost_total",
+         "counter",
+         "Spans beyond those that a trace holds.",
+         counters.lost},
+        {"tael_trace_spans_orphaned_total",
+         "counter",
+         "Spans begun after their request ended.",
+         counters.orphaned},
+        {"tael_trace_recent",
+         "gauge",
+         "Traces that operators can look at.",
+         traces_recent_count(node->traces)},
+    };
+
+    node_metrics(out, all, sizeof(all) / sizeof(all[0]));
     buf_append_format(
         out,
         "# HELP tael_trace_kept_total Traces kept, by why.\n"
@@ -150,30 +167,6 @@ traces_role_metrics(const struct node *node, struct buf *out)
         counters.sampled,
         counters.failed,
         counters.slow);
-    node_metric(
-        out,
-        "tael_trace_dropped_total",
-        "counter",
-        "Traces that were to be kept: no room.",
-        counters.dropped);
-    node_metric(
-        out,
-        "tael_trace_spans_lost_total",
-        "counter",
-        "Spans beyond those that a trace holds.",
-        counters.lost);
-    node_metric(
-        out,
-        "tael_trace_spans_orphaned_total",
-        "counter",
-        "Spans begun after their request ended.",
-        counters.orphaned);
-    node_metric(
-        out,
-        "tael_trace_recent",
-        "gauge",
-        "Traces that operators can look at.",
-        traces_recent_count(node->traces));
     exporter_metrics(node, out);
 }
 
