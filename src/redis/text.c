@@ -136,34 +136,6 @@ parse_version(struct span text, uint64_t *ret_version)
            span_parse_u64(text, ret_version);
 }
 
-static bool
-hex_value(char digit, uint8_t *ret_value)
-{
-    if (digit >= '0' && digit <= '9') {
-        *ret_value = (uint8_t)(digit - '0');
-        return true;
-    }
-    if (digit >= 'a' && digit <= 'f') {
-        *ret_value = (uint8_t)(digit - 'a' + 10);
-        return true;
-    }
-    return false;
-}
-
-static bool
-parse_key(struct span text, struct cache_key *ret_key)
-{
-    for (size_t i = 0; i < CACHE_KEY_SIZE; i++) {
-        uint8_t high;
-        uint8_t low;
-        if (!hex_value(text.data[2 * i], &high) || !hex_value(text.data[2 * i + 1], &low)) {
-            return false;
-        }
-        ret_key->bytes[i] = (uint8_t)(high << 4 | low);
-    }
-    return true;
-}
-
 bool
 redis_value_decode(struct span text, uint64_t *ret_version, struct span *ret_value)
 {
@@ -193,7 +165,8 @@ redis_told_decode(struct span text, struct cache_key *ret_key, uint64_t *ret_ver
         return REDIS_TOLD_ALIVE;
     }
     if (text.size != REDIS_TOLD_SIZE || text.data[0] != 'f' ||
-        !parse_key(span_slice(text, 1, 1 + REDIS_KEY_TEXT_SIZE), ret_key) ||
+        !span_parse_hex(
+            span_slice(text, 1, 1 + REDIS_KEY_TEXT_SIZE), ret_key->bytes, CACHE_KEY_SIZE) ||
         !parse_version(span_slice(text, 1 + REDIS_KEY_TEXT_SIZE, text.size), ret_version)) {
         return REDIS_TOLD_OTHER;
     }

@@ -549,7 +549,8 @@ static void
 an_unknown_key_is_looked_for_once_a_second(void **state)
 {
     struct t_world *world = *state;
-    strcpy(world->key, "sk_test_000000000000000000000000000000");
+    static const char unknown[] = "sk_test_000000000000000000000000000000";
+    memcpy(world->key, unknown, sizeof(unknown));
     struct t_call *call = t_do(world, T_LIST, NULL, NULL);
     assert_int_equal(call->request.status, 401);
     uint64_t lists = world->store.key_lists;
@@ -567,7 +568,7 @@ an_unknown_key_is_looked_for_once_a_second(void **state)
 static void
 note_id(void *context, const struct resource_key_info *key)
 {
-    strcpy(context, key->id);
+    memcpy(context, key->id, sizeof(key->id));
 }
 
 /* What this process revokes ends at once, and the others are told; what is told ends here at once.
