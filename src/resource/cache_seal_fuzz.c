@@ -49,7 +49,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     opens_not(text, sealed_size, &other, 5);
     opens_not(text, sealed_size, &key, 6);
     opens_not(text, sealed_size - 1, &key, 5);
-    text[(data[1] | data[2] << 8) % sealed_size] ^= (uint8_t)(1U << (data[3] & 7));
+    text[((size_t)data[1] | (size_t)data[2] << 8) % sealed_size] ^= (uint8_t)(1U << (data[3] & 7));
     opens_not(text, sealed_size, &key, 5);
     free(text);
     free(out);

@@ -540,6 +540,7 @@ what_nobody_has_is_known_for_a_second(void **state)
     later(world, OS_NS_PER_S);
     call = t_do(world, T_RETRIEVE, "th_nobodys", NULL);
     answer(world, PORT_CACHE_LOST, 0);
+    t_expect_error(call, 404, "resource_missing", "id");
     assert_int_equal(world->store.gets, gets + 1);
 }
 

@@ -152,6 +152,7 @@ touch(struct cache *cache, struct entry *entry, bool was_empty)
 static void
 lose(struct cache *cache, struct entry *entry)
 {
+    ASSERT(list_is_linked(&entry->use));
     uint32_t index = (uint32_t)(entry - cache->entries);
     uint32_t *at = &cache->buckets[entry->bucket];
     while (*at != index) {
@@ -348,8 +349,8 @@ cache_clear(struct cache *cache)
 {
     struct list *const lists[] = {&cache->used, &cache->empty};
     for (uint32_t i = 0; i < 2; i++) {
-        while (!list_is_empty(lists[i])) {
-            lose(cache, CONTAINER_OF(list_first(lists[i]), struct entry, use));
+        LIST_FOREACH_SAFE (lists[i], link) {
+            lose(cache, CONTAINER_OF(link, struct entry, use));
         }
     }
     ASSERT(cache->counts.entries == 0);
