@@ -20,6 +20,7 @@
 #include "net/server.h"
 #include "outbound/outbound.h"
 #include "payments/payments.h"
+#include "redis/redis.h"
 #include "relay/relay.h"
 #include "remote/client.h"
 #include "remote/server.h"
@@ -38,6 +39,7 @@
 #define NODE_MESSAGE_SIZE  1024
 #define NODE_URL_SIZE      256
 #define NODE_LIMITS_SIZE   2048
+#define NODE_CACHE_SIZE    512
 #define NODE_BROKER_SIZE   1025
 #define NODE_ROLES_SIZE    128
 #define NODE_AT_SIZE       1024
@@ -64,6 +66,10 @@ struct node_settings {
     char config[NODE_PATH_SIZE];
     char data[NODE_PATH_SIZE];
     char documents[NODE_DATABASE_SIZE];
+    char cache[NODE_CACHE_SIZE];
+    int64_t cache_max;
+    int64_t cache_memory;
+    int64_t cache_lifetime;
     char listen[NODE_ADDRESS_SIZE];
     char admin_listen[NODE_ADDRESS_SIZE];
     int64_t port;
@@ -255,6 +261,7 @@ struct node {
     struct issuer *issuer;
     struct vault *vault;
     struct cards *cards;
+    struct redis *redis; /* NULL: no copies, or none that others share */
     struct document_store *documents;
     /* Of the documents' services: the database's time, if several processes share it. */
     struct os_clock service_clock;

@@ -57,6 +57,26 @@ const struct setting node_setting_table[] = {
                 "Without it they are in the data folder.",
         .secret = true,
     },
+    {
+        .name = "cache",
+        .kind = SETTING_TEXT,
+        .offset = AT(cache),
+        .fallback = "",
+        .maximum = NODE_CACHE_SIZE,
+        .help = "redis://[USER:PASSWORD@]HOST:PORT[/DATABASE]: copies of customers that servers on "
+                "one PostgreSQL share; memory: each its own, and others' changes are seen within "
+                "the lifetime only. Better in TAEL_CACHE or a file, if it has a password.",
+        .secret = true,
+    },
+    NUMBER("cache-max", cache_max, "65536", 64, 1048576, "copies", "In this process's memory."),
+    SIZE("cache-memory", cache_memory, "64m", 256 * KIB, 16 * GIB, "Of these copies."),
+    DURATION(
+        "cache-lifetime",
+        cache_lifetime,
+        "10s",
+        100,
+        MINUTE,
+        "No copy is shown longer, even if word of a change got lost."),
     TEXT_OF("listen", listen, "127.0.0.1:8080", "ADDRESS:PORT of the API; port 0: a free one."),
     NUMBER("port", port, "-1", -1, 65535, NULL, "Replaces the port of --listen; -1: does not."),
     TEXT_OF(

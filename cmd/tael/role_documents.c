@@ -106,12 +106,16 @@ runtime_open(struct node *node)
         .entropy = node->entropy,
         .documents = node->documents,
         .vault = node->vault_port,
+        .cache = node->redis == NULL ? NULL : redis_port(node->redis),
         .settings =
             {
                 .rate_per_key = (uint64_t)settings->rate_limit,
                 .lock_wait_ns = (uint64_t)settings->lock_timeout * OS_NS_PER_MS,
                 .lock_waiters_max = (uint32_t)settings->lock_waiters_max,
                 .operations_max = (uint32_t)settings->operations_max,
+                .cache_entries_max = settings->cache[0] == '\0' ? 0 : (uint32_t)settings->cache_max,
+                .cache_bytes_max = (uint64_t)settings->cache_memory,
+                .cache_life_ns = (uint64_t)settings->cache_lifetime * OS_NS_PER_MS,
                 .search_looked_max = (uint32_t)settings->search_max,
                 .idempotency_keep_ns = (uint64_t)settings->idempotency_keep * OS_NS_PER_MS,
             },

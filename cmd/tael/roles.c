@@ -9,6 +9,7 @@ const struct role *const node_roles[] = {
     &role_vault,
     &role_cards,
     &role_bank,
+    &role_cache,
     &role_documents,
     &role_wallets,
     &role_mobile,

@@ -13,6 +13,7 @@ extern const struct role role_ledger;    /* the ledger's engine on its journal *
 extern const struct role role_vault;     /* the vault, with the card network behind it */
 extern const struct role role_cards;     /* the card rail */
 extern const struct role role_bank;      /* the simulated bank that pays out */
+extern const struct role role_cache;     /* copies of documents that several processes share */
 extern const struct role role_documents; /* documents, resource runtime */
 extern const struct role role_wallets;
 extern const struct role role_mobile;

@@ -2,7 +2,7 @@
  * Who asks. A key's text is hashed and the hash looked up: in memory, then in the documents. What
  * is in memory is bounded; the one not used for longest gives way, and its rate starts anew.
  */
-#include "runtime.h"
+#include "cache.h"
 
 #include "base/assert.h"
 
@@ -18,6 +18,7 @@ struct resource_key {
     struct map_link link;
     struct list_link use;
     uint8_t hash[RESOURCE_HASH_SIZE];
+    struct cache_key name; /* by which other processes speak of it */
     struct resource_caller caller;
     bool revoked;
     uint64_t read_ns; /* when it was read from the documents */
@@ -79,6 +80,17 @@ resource_auth_forget(struct resource_runtime *runtime)
     }
 }
 
+void
+resource_auth_forget_named(struct resource_runtime *runtime, const struct cache_key *name)
+{
+    LIST_FOREACH_SAFE (&runtime->keys_by_use, link) {
+        struct resource_key *key = CONTAINER_OF(link, struct resource_key, use);
+        if (memcmp(&key->name, name, sizeof(*name)) == 0) {
+            key_drop(runtime, key);
+        }
+    }
+}
+
 static err_t
 key_keep(
     struct resource_runtime *runtime,
@@ -102,6 +114,7 @@ key_keep(
     }
     list_push_back(&runtime->keys_by_use, &key->use);
     memcpy(key->hash, hash, RESOURCE_HASH_SIZE);
+    resource_cache_key_name(runtime, row->hash, &key->name);
     key->caller.scope = (uint64_t)row->number * 2 + (row->live ? 1 : 0);
     key->caller.live = row->live;
     key->caller.key_kind = (enum resource_key_kind)(row->kind - 1);
@@ -162,11 +175,17 @@ key_find(struct resource_op *op, struct span text, struct resource_key **ret_key
     char hash_text[2 * RESOURCE_HASH_SIZE + 1];
     struct document_query query;
     key_query(hash, hash_text, &query);
+    struct cache_key name;
+    resource_cache_key_name(runtime, span_from_cstr(hash_text), &name);
+    if (cached == NULL && resource_cache_key_is_unknown(runtime, &name)) {
+        return ERR_NOT_FOUND;
+    }
     void *found = NULL;
     resource_transaction_read(runtime, op);
     TRY(resource_row_find(runtime, &op->arena, &resource_key_type, &query, take_first, &found));
     const struct resource_key_row *row = found;
     if (row == NULL) {
+        resource_cache_key_note_unknown(runtime, &name);
         return ERR_NOT_FOUND;
     }
     if (cached != NULL) { /* of what is in a key, only this changes */
@@ -196,6 +215,11 @@ resource_auth_wish(
         return false;
     }
     key_query(hash, text, ret_query);
+    if (key == NULL && op->runtime->cache != NULL) {
+        struct cache_key name;
+        resource_cache_key_name(op->runtime, span_from_cstr(text), &name);
+        return !resource_cache_key_is_unknown(op->runtime, &name);
+    }
     return true;
 }
 

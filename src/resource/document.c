@@ -5,7 +5,7 @@
  */
 #include "resource/event.h"
 
-#include "runtime.h"
+#include "cache.h"
 
 #include "base/assert.h"
 
@@ -32,8 +32,17 @@ resource_load(
     struct resource_op *op, const struct resource_type *type, struct span id, void **ret_document)
 {
     TRY(op->doom);
+    bool may_copy = resource_cache_serves(op, type->kind, id);
+    err_t result;
+    if (may_copy && resource_cache_find(op, type, id, &result, ret_document)) {
+        return result;
+    }
     resource_transaction_read(op->runtime, op);
-    return resource_row_load(op->runtime, &op->arena, type, op->caller.scope, id, ret_document);
+    result = resource_row_load(op->runtime, &op->arena, type, op->caller.scope, id, ret_document);
+    if (may_copy) {
+        resource_cache_learn(op, type, id, result, result == ERR_OK ? *ret_document : NULL);
+    }
+    return result;
 }
 
 static void
@@ -54,6 +63,7 @@ resource_save(struct resource_op *op, const struct resource_type *type, void *do
     TRY(resource_row_save(op->runtime, &op->arena, type, document, write));
     if (write->kind != NULL) {
         push_write(op, write);
+        resource_cache_wrote(op->runtime, op, write->kind, write->scope, write->id, write->version);
     }
     return ERR_OK;
 }
@@ -81,6 +91,7 @@ resource_remove(struct resource_op *op, const struct resource_type *type, void *
         memcpy(write->before.columns, header->stored->columns, sizeof(header->stored->columns));
     }
     push_write(op, write);
+    resource_cache_wrote(op->runtime, op, write->kind, write->scope, write->id, CACHE_VERSION_GONE);
     header->version = 0;
     header->stored = NULL;
     return ERR_OK;
@@ -121,6 +132,10 @@ resource_writes_undo(struct resource_op *op)
             return;
         }
         uint32_t now = write->version == 0 ? 1 : write->version + 1;
+        /* A row that was gone is back with a version that it had before. */
+        bool came_back = write->version == 0 || write->before.version == 0;
+        resource_cache_wrote(
+            runtime, op, write->kind, write->scope, write->id, came_back ? 0 : now);
         for (struct resource_write *older = op->writes; older != NULL; older = older->older) {
             if (older->kind == write->kind && older->scope == write->scope &&
                 span_equal(older->id, write->id)) {

@@ -7,6 +7,8 @@
 
 #include "runtime.h"
 
+#include "cache/cache.h"
+
 /* Of a transaction that was applied: how many operations rest on it, and how long that took. */
 void resource_measure_apply(
     const struct resource_runtime *runtime, uint32_t operation_count, uint64_t began_ns);
@@ -15,6 +17,12 @@ void resource_measure_sync(const struct resource_runtime *runtime, uint64_t bega
 /* A transaction that was not committed. */
 void resource_measure_failure(void);
 /* How many operations are under way, at the end of a group. */
-void resource_measure_group(const struct resource_runtime *runtime);
+void resource_measure_group(struct resource_runtime *runtime);
+/* Of copies (cache.h). */
+void resource_measure_cache(uint32_t entries, uint64_t bytes, uint64_t evictions_more);
+void resource_measure_cache_read(enum cache_found found);
+void resource_measure_cache_put(enum cache_put outcome);
+void resource_measure_cache_damaged(void);
+void resource_measure_cache_hears(bool hears);
 
 #endif

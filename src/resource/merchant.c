@@ -1,5 +1,5 @@
 /* Merchants and API keys: rows that belong to nobody, written outside of operations. */
-#include "runtime.h"
+#include "cache.h"
 
 #include "base/assert.h"
 
@@ -340,6 +340,7 @@ key_create(
     err_t result = save_alone(runtime, arena, &resource_key_type, row);
     if (result == ERR_OK) {
         memcpy(ret_key, text, size + 1);
+        resource_cache_tell_key(runtime, row->hash);
     }
     explicit_bzero(text, sizeof(text));
     return result;
@@ -381,7 +382,9 @@ resource_key_revoke(struct resource_runtime *runtime, const char *key_id)
     if (result == ERR_OK) {
         struct resource_key_row *row = found;
         row->revoked = true;
+        struct span hash = row->hash;
         result = save_alone(runtime, &arena, &resource_key_type, row);
+        resource_cache_tell_key(runtime, hash); /* also if the outcome is not known */
     }
     arena_release(&arena);
     resource_auth_forget(runtime);

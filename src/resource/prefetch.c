@@ -7,7 +7,7 @@
  * in a parameter: which kind it is of tells its prefix, as was seen when such an id was loaded
  * before.
  */
-#include "runtime.h"
+#include "cache.h"
 
 #include "base/assert.h"
 
@@ -89,7 +89,8 @@ wish_list(struct resource_wishes *wishes, const struct document_kind *kind)
     wishes->wishes[at] = (struct document_wish){.kind = kind, .query = &wishes->queries[at]};
 }
 
-/* What an operation that has just arrived will look up. */
+/* What an operation that has just arrived will look up; nothing yet, if it asks for a copy first.
+ */
 static void
 wish_arrived(struct resource_wishes *wishes, struct resource_op *op)
 {
@@ -99,11 +100,17 @@ wish_arrived(struct resource_wishes *wishes, struct resource_op *op)
         wish_list(wishes, &resource_api_key_kind);
         return; /* whose the rest is, the key tells */
     }
+    if (resource_cache_asks(op)) {
+        op->prefetched = false;
+        return;
+    }
     if (resource_idempotency_wish(op, &wishes->queries[at])) {
         wish_list(wishes, &resource_idempotency_kind);
     }
     for (uint32_t i = 0; i < 2; i++) {
-        wish_id(wishes, op->caller.scope, op->request->captures[i]);
+        if (!resource_cache_has(op, op->request->captures[i])) {
+            wish_id(wishes, op->caller.scope, op->request->captures[i]);
+        }
     }
     wish_params(wishes, op->caller.scope, op->request->params, 0);
 }
@@ -113,6 +120,7 @@ wishes_ask(struct resource_wishes *wishes)
 {
     struct resource_runtime *runtime = wishes->runtime;
     if (wishes->count > 0) {
+        resource_cache_group_reads(runtime);
         err_t result = runtime->shared->prefetch(runtime->documents, wishes->wishes, wishes->count);
         if (result != ERR_OK) {
             /* Whoever reads is told, too. */

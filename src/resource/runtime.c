@@ -16,7 +16,7 @@
  * open. If the commit fails they are doomed, whatever they wait for (RESOURCE-2). What was only
  * read may be of a transaction that is being synced: such answers wait for that sync.
  */
-#include "runtime.h"
+#include "cache.h"
 
 #include "measure.h"
 
@@ -65,6 +65,7 @@ touch(struct resource_runtime *runtime, struct resource_op *op)
 err_t
 resource_transaction_open(struct resource_runtime *runtime)
 {
+    resource_cache_group_reads(runtime);
     if (!runtime->in_transaction) {
         TRY(runtime->documents->ops->begin(runtime->documents));
         runtime->in_transaction = true;
@@ -86,6 +87,7 @@ resource_transaction_write(struct resource_runtime *runtime, struct resource_op 
 void
 resource_transaction_read(struct resource_runtime *runtime, struct resource_op *op)
 {
+    resource_cache_group_reads(runtime);
     if (runtime->in_transaction) {
         touch(runtime, op);
     } else {
@@ -116,6 +118,7 @@ transaction_settle(struct resource_runtime *runtime, err_t outcome)
 {
     uint32_t count = 0;
     runtime->in_transaction = false;
+    resource_cache_settle(runtime, outcome);
     resource_event_types_settle(runtime, outcome == ERR_OK && !anybody_has_lost(runtime));
     for (;;) {
         struct list_link *link = list_pop_front(&runtime->touched);
@@ -451,6 +454,7 @@ group_end(struct os_group_hook *hook)
     }
     if (!runtime->in_transaction) {
         runtime->documents->ops->maintain(runtime->documents);
+        resource_cache_group_ended(runtime);
     }
     resource_turns_run(runtime, wrote); /* while the disk works, if it does */
     if (!runtime->is_syncing &&
@@ -563,6 +567,11 @@ resource_runtime_create(const struct resource_parts *parts, struct resource_runt
         resource_runtime_destroy(&runtime);
         return result;
     }
+    result = resource_cache_open(runtime);
+    if (result != ERR_OK) {
+        resource_runtime_destroy(&runtime);
+        return result;
+    }
     runtime->hook.group_end = group_end;
     parts->loop->ops->add_group_hook(parts->loop, &runtime->hook);
     parts->loop->ops->timer_arm(
@@ -596,6 +605,7 @@ resource_runtime_destroy(struct resource_runtime **runtime_at)
         resource_op_destroy(CONTAINER_OF(link, struct resource_op, all));
     }
     resource_auth_forget(runtime);
+    resource_cache_close(runtime);
     free(runtime->wishes);
     resource_event_types_close(runtime);
     map_release(&runtime->locks);

@@ -7,6 +7,7 @@
 #include "base/hash.h"
 #include "base/list.h"
 #include "base/map.h"
+#include "cache/cache.h"
 #include "trace/span.h"
 #include "json/json.h"
 
@@ -61,6 +62,7 @@ enum resource_op_phase {
     RESOURCE_OP_WAITS_GRANT,  /* it has the lock in this process, and asks the database for it */
     RESOURCE_OP_READY,        /* its step runs before the group ends */
     RESOURCE_OP_WAITS_TURN,   /* its step runs when long reads before it have had their turn */
+    RESOURCE_OP_WAITS_COPY,   /* its first step runs when it is known whether there is a copy */
     RESOURCE_OP_WAITS_COMMIT, /* its step runs when its writes are durable */
     RESOURCE_OP_ENDED,        /* its answer leaves when its writes are durable */
 };
@@ -134,6 +136,16 @@ struct resource_op {
     uint64_t hold_ns; /* its answer leaves so long after its commit */
     struct os_timer hold_timer;
     struct resource_write *writes; /* newest first; not durable */
+
+    /* The name among copies that was made last, and of what: it is asked for some times. */
+    const struct document_kind *named_kind;
+    size_t named_size;
+    char named_id[ID_TEXT_SIZE];
+    struct cache_key name;
+    bool asked_copy; /* of what its path names (cache.h) */
+    bool has_lease;  /* it may store a copy, of this row */
+    uint64_t lease;
+    struct cache_key lease_key;
 
     struct resource_lock *lock; /* held */
     struct resource_lock *lock_awaited;
@@ -211,6 +223,8 @@ struct resource_runtime {
     struct resource_seen_type seen_types[RESOURCE_SEEN_TYPES_MAX];
     uint32_t seen_type_count;
     struct resource_wishes *wishes; /* prefetch.c; NULL: not shared */
+    struct resource_cache *cache;   /* cache.h; NULL: nothing is copied */
+    uint64_t round_trips;           /* of the store, that were counted */
 
     /* Merchants that internal operations asked for: a number never changes its owner. */
     struct resource_known_merchant known_merchants[RESOURCE_KNOWN_MERCHANTS];
@@ -312,6 +326,8 @@ MUST_USE bool resource_auth_wish(
     char text[2 * RESOURCE_HASH_SIZE + 1],
     struct document_query *ret_query);
 void resource_auth_forget(struct resource_runtime *runtime);
+/* The key of this name (resource_cache_key_name): it is read again. */
+void resource_auth_forget_named(struct resource_runtime *runtime, const struct cache_key *name);
 
 /* --- card.c --- */
 /* True: the vault was asked, resource_op_checked follows; or the operation was answered. */

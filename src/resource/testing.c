@@ -73,6 +73,8 @@ store_get(
     struct arena *arena,
     struct document_row *ret_row)
 {
+    struct t_store *t = (struct t_store *)(void *)store;
+    t->gets += kind == &t_thing_kind ? 1 : 0;
     return real_of(store)->ops->get(real_of(store), kind, scope, id, arena, ret_row);
 }
 
@@ -141,6 +143,7 @@ store_list(
     struct t_store *t = (struct t_store *)(void *)store;
     struct counting counting = {.each = each, .context = context};
     err_t error = real_of(store)->ops->list(real_of(store), kind, query, counting_row, &counting);
+    t->key_lists += strcmp(kind->name, "api_key") == 0 ? 1 : 0;
     if (kind == &t_thing_kind) {
         t->rows_listed += counting.rows;
     }
@@ -276,6 +279,7 @@ t_open(struct t_world *world)
         .entropy = os_sim_entropy(world->sim),
         .documents = &world->store.store,
         .vault = &world->vault.vault,
+        .cache = world->cache,
         .settings = world->settings,
         .refuse_live = world->refuse_live,
         .log = note_log,

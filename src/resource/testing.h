@@ -66,6 +66,8 @@ struct t_store {
     uint64_t applied;
     uint64_t commits;     /* those of them that are durable */
     uint64_t rows_listed; /* by all lists of things */
+    uint64_t gets;        /* of rows of things */
+    uint64_t key_lists;   /* looks for an API key */
     bool open;
 };
 
@@ -89,6 +91,7 @@ struct t_world {
     struct t_vault vault;
     struct resource_settings settings;
     bool refuse_live;
+    struct port_cache *cache; /* NULL: none */
     struct resource_runtime *runtime;
     struct resource_route routes[T_ROUTE_COUNT];
     char merchant[ID_TEXT_SIZE];

@@ -21,6 +21,7 @@ const struct document_kind t_thing_kind = {
             {"name", DOCUMENT_TEXT, .indexed = true},
         },
     .column_count = 2,
+    .copied = true, /* where the documents are shared */
 };
 static const struct resource_field thing_fields[] = {
     FIELD(name, RESOURCE_FIELD_TEXT, T_NAME),

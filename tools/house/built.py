@@ -22,9 +22,10 @@ MAY_USE = {
     "image": ["base"],
     "net": ["base", "os", "wire/*", "trace"],
     "upstream": ["base", "os", "core/balance", "wire/*", "net", "trace"],
+    "redis": ["base", "os", "core/cache", "wire/tracecontext", "net", "trace", "port"],
     "port": ["base", "os", "core/*", "wire/tracecontext"],
     "engine": ["base", "os", "core/*", "wire/*", "store", "net", "trace", "port"],
-    "resource": ["base", "os", "wire/*", "document", "port", "trace"],
+    "resource": ["base", "os", "core/cache", "wire/*", "document", "port", "trace"],
     "books": ["base", "os", "wire/form", "wire/tracecontext", "document", "port", "resource"],
     "remote": ["base", "os", "core/*", "wire/*", "net", "upstream", "trace", "port"],
     "service/*": [

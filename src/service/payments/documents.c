@@ -266,6 +266,7 @@ static const struct document_kind customer_kind = {
     .name = "customer",
     .columns = {{.name = "email", .type = DOCUMENT_TEXT, .indexed = true, .any_case = true}},
     .column_count = 1,
+    .copied = true,
 };
 
 static const struct document_kind deleted_customer_kind = {.name = "deleted_customer"};

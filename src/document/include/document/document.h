@@ -63,6 +63,9 @@ struct document_kind {
     const char *name; /* the table: "payment_intent" */
     struct document_column columns[DOCUMENT_COLUMNS_MAX];
     uint32_t column_count;
+    /* Read often, written seldom, and no money: whoever asks the store may keep copies of rows. An
+     * id is never given to a second row. */
+    bool copied;
 };
 
 /* A column's value; text == {NULL, 0} and is_null otherwise. */

@@ -41,6 +41,7 @@
 struct resource_runtime;
 struct resource_op;
 struct trace_recorder;
+struct port_cache;
 
 /* ------------------------------------------------------------------ who asks, and what for --- */
 
@@ -163,7 +164,11 @@ struct resource_settings {
     uint32_t lock_waiters_max;    /* per object */
     uint32_t operations_max;      /* under way; more are answered 503 */
     uint64_t idempotency_keep_ns; /* at least 24 hours */
-    uint32_t search_looked_max;   /* objects of one search; 0: RESOURCE_SEARCH_LOOKED_MAX */
+    /* Copies of rows, if the documents are shared (document_kind.copied); 0 entries: none. */
+    uint32_t cache_entries_max;
+    uint64_t cache_bytes_max;
+    uint64_t cache_life_ns;     /* none is shown for longer */
+    uint32_t search_looked_max; /* objects of one search; 0: RESOURCE_SEARCH_LOOKED_MAX */
 };
 
 struct resource_parts {
@@ -175,6 +180,8 @@ struct resource_parts {
     struct os_entropy *entropy;
     struct document_store *documents;
     struct port_vault *vault;
+    /* Copies that processes share; NULL: each has its own, and does not hear of others' changes. */
+    struct port_cache *cache;
     struct resource_settings settings;
     bool refuse_live; /* a rail is simulated: live keys are refused */
     /* Where the parts of internal operations begin (resource_trace_begin). NULL: nowhere. */
