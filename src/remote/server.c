@@ -178,6 +178,20 @@ deadline_read(const struct net_exchange *exchange, uint64_t *ret_deadline_ns)
     return true;
 }
 
+static struct tracecontext_headers
+headers_read(const struct http_head *head)
+{
+    struct tracecontext_headers headers = {.parent_count = 0};
+    for (uint32_t i = 0; i < head->field_count; i++) {
+        const struct http_head_field *field = &head->fields[i];
+        if (field->field == HTTP_FIELD_TRACEPARENT || field->field == HTTP_FIELD_TRACESTATE) {
+            tracecontext_headers_add(
+                &headers, http_head_text(head, field->name), http_head_text(head, field->value));
+        }
+    }
+    return headers;
+}
+
 /* A trace that comes in from another service goes on here, with what is recorded in this process
  * below a span for the request. Without one there is nothing to go on with. */
 static void
@@ -185,16 +199,14 @@ trace_begin(struct remote_asked *asked)
 {
     const struct net_exchange *exchange = asked->exchange;
     const struct remote_server_parts *parts = &asked->server->parts;
-    struct tracecontext_headers headers = {.parent_count = 0};
+    struct tracecontext_headers headers = headers_read(exchange->head);
     struct tracecontext_incoming incoming;
-    headers.parent = http_head_value(exchange->head, HTTP_FIELD_TRACEPARENT);
-    headers.parent_count = headers.parent.size != 0 ? 1 : 0;
     tracecontext_extract(&headers, &incoming);
     asked->trace = incoming.context;
     if (!trace_context_is_set(&incoming.context) || parts->recorder == NULL) {
         return;
     }
-    const struct trace_root root = {
+    struct trace_root root = {
         .kind = TRACE_SERVER,
         .name = remote_service_name(asked->service),
         .start_ns = exchange->arrived_ns,
@@ -202,6 +214,13 @@ trace_begin(struct remote_asked *asked)
         .parent = incoming.context,
         .decision = incoming.decision,
     };
+    char memory[TRACECONTEXT_STATE_MAX];
+    struct buf state;
+    buf_init_fixed(&state, memory, sizeof(memory));
+    if (incoming.has_state &&
+        tracecontext_state_append(headers.states, headers.state_count, &state)) {
+        root.state = buf_span(&state);
+    }
     trace_root_start(parts->recorder, &root, &asked->span);
     trace_span_text(&asked->span, "rpc.method", asked->operation);
     asked->trace = asked->span.context;
