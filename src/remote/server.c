@@ -58,8 +58,19 @@ refuse(struct net_exchange *exchange, unsigned status, err_t error, const char *
 }
 
 static void
-ended(struct remote_asked *asked)
+ended(struct remote_asked *asked, err_t error)
 {
+    const struct remote_server_parts *parts = &asked->server->parts;
+    if (parts->answered != NULL) {
+        const struct remote_answered answered = {
+            .service = remote_service_name(asked->service),
+            .operation = asked->operation,
+            .trace = &asked->trace,
+            .error = error,
+            .duration_ns = net_now_ns() - asked->exchange->arrived_ns,
+        };
+        parts->answered(parts->context, &answered);
+    }
     REMOTE_SERVER_COUNT(asked->server, under_way, -1);
     trace_span_end(&asked->span);
     asked->exchange->next = NULL;
@@ -78,7 +89,7 @@ remote_server_answer_error(struct remote_asked *asked, err_t error)
     buf_release(&answer->body);
     buf_init(&answer->body, REFUSAL_MAX);
     write_refusal(answer, error, false, err_text(error));
-    ended(asked);
+    ended(asked, error);
 }
 
 void
@@ -94,7 +105,7 @@ remote_server_answer_object(
         remote_server_answer_error(asked, ERR_OUTCOME_UNKNOWN);
         return;
     }
-    ended(asked);
+    ended(asked, ERR_OK);
 }
 
 void
@@ -102,7 +113,7 @@ remote_server_answer_records(struct remote_asked *asked)
 {
     asked->exchange->answer.status = 200;
     asked->exchange->answer.content_type = SPAN("application/octet-stream");
-    ended(asked);
+    ended(asked, ERR_OK);
 }
 
 /* --------------------------------------------------------------------------------- requests --- */

@@ -218,6 +218,16 @@ trace_now_ns(const struct trace_context *context)
 }
 
 struct span
+trace_context_id(const struct trace_context *context, char memory[TRACECONTEXT_TRACE_ID_SIZE + 1])
+{
+    if (!trace_context_is_set(context)) {
+        return SPAN_EMPTY;
+    }
+    tracecontext_trace_id_format(context->trace_id, memory);
+    return span_of(memory, TRACECONTEXT_TRACE_ID_SIZE);
+}
+
+struct span
 trace_context_state(const struct trace_context *context, char memory[TRACECONTEXT_STATE_MAX])
 {
     struct trace_part *part = context->part;
