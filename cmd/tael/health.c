@@ -16,9 +16,8 @@ node_has_started(const struct node *node)
 }
 
 bool
-node_is_started(void *context, struct buf *why)
+node_is_started(struct node *node, struct buf *why)
 {
-    const struct node *node = context;
     const char *waits_for = atomic_load(&node->waits_for);
     if (node_has_started(node)) {
         return true;
@@ -32,26 +31,31 @@ node_is_started(void *context, struct buf *why)
 }
 
 static bool
-loops_turn(struct node *node, struct buf *why)
+loop_turns(struct pulse *pulse, struct buf *why)
 {
-    for (size_t i = 0; i < NODE_PULSES; i++) {
-        uint64_t delay_ns = pulse_delay_ns(&node->pulses[i]);
-        if (delay_ns > STUCK_NS) {
-            buf_append_format(
-                why,
-                "the %s loop has not turned for %" PRIu64 " s",
-                node->pulses[i].loop->name,
-                delay_ns / OS_NS_PER_S);
-            return false;
-        }
+    uint64_t delay_ns = pulse_delay_ns(pulse);
+    if (delay_ns > STUCK_NS) {
+        buf_append_format(
+            why,
+            "the %s loop has not turned for %" PRIu64 " s",
+            pulse->name,
+            delay_ns / OS_NS_PER_S);
+        return false;
     }
     return true;
 }
 
+/* Other loops may wait for a disk or a database that comes back; this one waits for nothing. */
 bool
-node_is_ready(void *context, struct buf *why)
+node_is_alive(struct node *node, struct buf *why)
 {
-    struct node *node = context;
+    return atomic_load(&node->state) != NODE_RUNNING ||
+           loop_turns(&node->pulses[NODE_PULSE_NET], why);
+}
+
+bool
+node_is_ready(struct node *node, struct buf *why)
+{
     if (!node_is_started(node, why)) {
         return false;
     }
@@ -65,7 +69,28 @@ node_is_ready(void *context, struct buf *why)
             return false;
         }
     }
-    return loops_turn(node, why);
+    for (size_t i = 0; i < NODE_PULSES; i++) {
+        if (!loop_turns(&node->pulses[i], why)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+void
+node_metrics(struct buf *out, const struct node_metric *metrics, size_t count)
+{
+    for (const struct node_metric *metric = metrics; metric < metrics + count; metric++) {
+        buf_append_format(
+            out,
+            "# HELP %s %s\n# TYPE %s %s\n%s %" PRIu64 "\n",
+            metric->name,
+            metric->help,
+            metric->name,
+            metric->kind,
+            metric->name,
+            metric->value);
+    }
 }
 
 static void
@@ -85,21 +110,16 @@ process_metrics(struct buf *out)
         "# TYPE process_cpu_seconds_total counter\nprocess_cpu_seconds_total ");
     seconds_append(out, usage.cpu_user_ns + usage.cpu_system_ns);
 
-    const struct {
-        const char *name, *help;
-        uint64_t value;
-    } gauges[] = {
-        {"process_resident_memory_bytes", "Resident memory.", usage.rss_bytes},
-        {"process_virtual_memory_bytes", "Virtual memory.", usage.virtual_bytes},
-        {"process_open_fds", "Open file descriptors.", usage.open_files},
-        {"process_max_fds", "The limit of open file descriptors.", usage.open_files_max},
-        {"process_threads", "Threads.", usage.threads},
-        {"process_start_time_seconds", "When it began, unix time.", usage.started_unix_s},
+    const struct node_metric all[] = {
+        {"process_resident_memory_bytes", "gauge", "Resident memory.", usage.rss_bytes},
+        {"process_virtual_memory_bytes", "gauge", "Virtual memory.", usage.virtual_bytes},
+        {"process_open_fds", "gauge", "Open file descriptors.", usage.open_files},
+        {"process_max_fds", "gauge", "The limit of open file descriptors.", usage.open_files_max},
+        {"process_threads", "gauge", "Threads.", usage.threads},
+        {"process_start_time_seconds", "gauge", "When it began, unix time.", usage.started_unix_s},
     };
 
-    for (size_t i = 0; i < sizeof(gauges) / sizeof(gauges[0]); i++) {
-        node_metric(out, gauges[i].name, "gauge", gauges[i].help, gauges[i].value);
-    }
+    node_metrics(out, all, sizeof(all) / sizeof(all[0]));
 }
 
 static void
@@ -111,15 +131,14 @@ loop_metrics(struct node *node, struct buf *out)
         "# TYPE tael_loop_delay_seconds gauge\n");
     for (size_t i = 0; i < NODE_PULSES; i++) {
         struct pulse *pulse = &node->pulses[i];
-        buf_append_format(out, "tael_loop_delay_seconds{loop=\"%s\"} ", pulse->loop->name);
+        buf_append_format(out, "tael_loop_delay_seconds{loop=\"%s\"} ", pulse->name);
         seconds_append(out, pulse_delay_ns(pulse));
     }
 }
 
 void
-node_metrics_render(void *context, struct buf *out)
+node_metrics_render(struct node *node, struct buf *out)
 {
-    struct node *node = context;
     for (size_t i = 0; i < node_role_count; i++) {
         const struct role *role = node_roles[i];
         if (node_has_started(node) && node_has(node, role) && role->metrics != NULL) {
@@ -133,14 +152,16 @@ node_metrics_render(void *context, struct buf *out)
     char memory[256];
     struct buf why;
     buf_init_fixed(&why, memory, sizeof(memory));
-    node_metric(
-        out, "tael_ready", "gauge", "1 if /readyz says ready.", node_is_ready(node, &why) ? 1 : 0);
-    node_metric(
-        out,
-        "tael_log_lines_dropped_total",
-        "counter",
-        "Log lines that could not be written.",
-        trace_log_dropped(&node->log));
+
+    const struct node_metric all[] = {
+        {"tael_ready", "gauge", "1 if /readyz says ready.", node_is_ready(node, &why) ? 1 : 0},
+        {"tael_log_lines_dropped_total",
+         "counter",
+         "Log lines that could not be written.",
+         trace_log_dropped(&node->log)},
+    };
+
+    node_metrics(out, all, sizeof(all) / sizeof(all[0]));
     buf_append_cstr(
         out,
         "# HELP tael_build_info The version that runs.\n# TYPE tael_build_info gauge\n"

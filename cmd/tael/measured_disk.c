@@ -4,23 +4,7 @@
 #include "os/clock.h"
 #include "trace/metrics.h"
 
-/* Nanoseconds. */
-static const uint64_t time_bounds[] = {
-    50000,
-    100000,
-    250000,
-    500000,
-    1000000,
-    2500000,
-    5000000,
-    10000000,
-    25000000,
-    50000000,
-    100000000,
-    250000000,
-    1000000000,
-    5000000000,
-};
+static const uint64_t time_bounds[] = {50000, TRACE_DISK_BOUNDS_NS};
 
 TRACE_HISTOGRAM(
     sync_seconds,

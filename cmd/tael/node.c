@@ -59,15 +59,38 @@ loops_open(struct node *node)
     TRY(os_loop_create("sync", node->clock, &node->sync_loop));
     TRY(os_loop_create("cards", node->clock, &node->cards_loop));
     TRY(os_loop_create("ledger-api", node->clock, &node->ledger_api_loop));
-    struct os_loop *const watched[NODE_PULSES] = {
-        node->resource_loop, node->sync_loop, node->cards_loop, node->ledger_api_loop};
-    for (size_t i = 0; i < NODE_PULSES; i++) {
-        pulse_init(&node->pulses[i], watched[i], node->clock);
-    }
     TRY(net_loop_create("traces", &node->traces_loop));
     TRY(net_loop_create("outbound", &node->outbound_loop));
     TRY(net_loop_create("peers", &node->peers_loop));
     return net_loop_create("net", &node->net_loop);
+}
+
+static void
+pulses_open(struct node *node)
+{
+    struct os_loop *const watched[] = {
+        node->resource_loop, node->sync_loop, node->cards_loop, node->ledger_api_loop};
+    static_assert(sizeof(watched) / sizeof(watched[0]) == NODE_PULSE_NET, "the sockets' is last");
+    for (size_t i = 0; i < NODE_PULSE_NET; i++) {
+        pulse_init(&node->pulses[i], watched[i]->name, os_loop_executor(watched[i]), node->clock);
+    }
+    pulse_init(
+        &node->pulses[NODE_PULSE_NET], "net", net_loop_executor(node->net_loop), node->clock);
+}
+
+err_t
+node_start_peers_loop(struct node *node)
+{
+    if (node->peers_loop_runs) {
+        return ERR_OK;
+    }
+    err_t result = net_loop_start(node->peers_loop);
+    if (result != ERR_OK) {
+        node_explain(node, "threads: %s", err_text(result));
+        return result;
+    }
+    node->peers_loop_runs = true;
+    return ERR_OK;
 }
 
 bool
@@ -85,6 +108,7 @@ node_open(struct node *node)
         node_explain(node, "threads: %s", err_text(result));
         return result;
     }
+    pulses_open(node);
     for (size_t i = 0; i < node_role_count; i++) {
         if (node_has(node, node_roles[i]) && node_roles[i]->open != NULL) {
             TRY(node_roles[i]->open(node));
@@ -119,7 +143,6 @@ node_start(struct node *node)
 void
 node_stop(struct node *node)
 {
-    atomic_store(&node->state, NODE_DRAINING);
     for (size_t i = node_role_count; node->loops_run && i > 0; i--) {
         if (node_has(node, node_roles[i - 1]) && node_roles[i - 1]->drain != NULL) {
             node_roles[i - 1]->drain(node);

@@ -39,7 +39,6 @@
 #define NODE_URL_SIZE      256
 #define NODE_LIMITS_SIZE   2048
 #define NODE_BROKER_SIZE   1025
-#define NODE_PULSES        4
 #define NODE_ROLES_SIZE    128
 #define NODE_AT_SIZE       1024
 
@@ -181,6 +180,12 @@ enum node_state {
     NODE_DRAINING,
 };
 
+/* The loops whose delay is watched. */
+enum {
+    NODE_PULSE_NET = 4, /* of public sockets; before it those that it hands requests to */
+    NODE_PULSES,
+};
+
 /* Services of other processes that a process may call. */
 enum node_peer {
     NODE_PEER_LEDGER,
@@ -214,7 +219,7 @@ struct node {
     struct net_loop *traces_loop;   /* kept traces, sockets to collectors */
     struct net_loop *peers_loop;    /* sockets to other services, and the operators' */
     bool loops_run;
-    struct pulse pulses[NODE_PULSES]; /* of the loops above, but those of sockets */
+    struct pulse pulses[NODE_PULSES]; /* of the loops that hold up every request */
     bool peers_loop_runs;             /* before the others do */
 
     /* The ports that the services get: of this process, or of another. */
@@ -290,9 +295,10 @@ extern const size_t node_role_count;
 bool node_parts_choose(struct node *node);
 /* Whether the role is of this process. */
 bool node_has(const struct node *node, const struct role *role);
+/* If it does not run yet: roles that other processes are asked through while this one opens. */
+MUST_USE err_t node_start_peers_loop(struct node *node);
 /* Sleeps; false if the process is to end. On the main thread. */
 bool node_pause(struct node *node, uint32_t ms);
-/* What every listener for operators tells. Any thread. */
 /* "127.0.0.1:8080" or "[::1]:8080" into an address and a port. */
 bool node_address_split(const char *text, char address[NODE_ADDRESS_SIZE], uint16_t *ret_port);
 /* Listens on ADDRESS:PORT; node->message says why not. `port` replaces it unless negative. */
@@ -308,7 +314,8 @@ MUST_USE err_t node_listen(
 MUST_USE err_t node_open(struct node *node);
 /* Starts the loops and the roles. */
 MUST_USE err_t node_start(struct node *node);
-/* Drains the roles and stops the loops; also after a node_start that failed. */
+/* Drains the roles and stops the loops; also after a node_start that failed. One that has started
+ * is NODE_DRAINING before. */
 void node_stop(struct node *node);
 void node_close(struct node *node);
 
@@ -319,15 +326,24 @@ void node_path(const struct node *node, const char *name, char out[NODE_PATH_SIZ
 
 /* --- health.c --- */
 
-/* Whether requests can be served now; `why` gets a few words if not. Any thread. */
+/* False while it opens, and if it never got further. Any thread. */
 bool node_has_started(const struct node *node);
-bool node_is_ready(void *context, struct buf *why);
-bool node_is_started(void *context, struct buf *why);
+/* False: only a restart helps. `why` gets a few words. Any thread. */
+bool node_is_alive(struct node *node, struct buf *why);
+/* The same of a start that goes on. */
+bool node_is_started(struct node *node, struct buf *why);
+/* Whether requests can be served now. */
+bool node_is_ready(struct node *node, struct buf *why);
 /* Everything that the process measures, as Prometheus text. Any thread. */
-void node_metrics_render(void *context, struct buf *out);
+void node_metrics_render(struct node *node, struct buf *out);
 
-/* One metric without labels as Prometheus text. */
-void node_metric(
-    struct buf *out, const char *name, const char *kind, const char *help, uint64_t value);
+/* A metric without labels. `kind` is Prometheus' word: counter, gauge. */
+struct node_metric {
+    const char *name, *kind, *help;
+    uint64_t value;
+};
+
+/* Appends them as Prometheus text. */
+void node_metrics(struct buf *out, const struct node_metric *metrics, size_t count);
 
 #endif

@@ -11,9 +11,10 @@ pulse_run(struct os_task *task)
 }
 
 void
-pulse_init(struct pulse *pulse, struct os_loop *loop, struct os_clock *clock)
+pulse_init(struct pulse *pulse, const char *name, struct os_executor *loop, struct os_clock *clock)
 {
     pulse->task.run = pulse_run;
+    pulse->name = name;
     pulse->loop = loop;
     pulse->clock = clock;
 }
@@ -29,6 +30,6 @@ pulse_delay_ns(struct pulse *pulse)
         return age_ns > delay_ns ? age_ns : delay_ns;
     }
     atomic_store(&pulse->asked_ns, now_ns);
-    os_post(os_loop_executor(pulse->loop), &pulse->task);
+    os_post(pulse->loop, &pulse->task);
     return delay_ns;
 }

@@ -11,7 +11,6 @@
 
 /* A loop that runs what was posted when the test says so, and a clock that the test moves. */
 struct t_world {
-    struct os_loop loop; /* first */
     struct os_executor executor;
     struct os_clock clock;
     struct os_task *posted;
@@ -19,12 +18,6 @@ struct t_world {
     uint64_t now_ns;
     struct pulse pulse;
 };
-
-static struct os_executor *
-t_executor(struct os_loop *loop)
-{
-    return &CONTAINER_OF(loop, struct t_world, loop)->executor;
-}
 
 static void
 t_post(struct os_executor *executor, struct os_task *first, struct os_task *last)
@@ -54,14 +47,12 @@ t_turn(struct t_world *world)
 static void
 t_init(struct t_world *world)
 {
-    static const struct os_loop_ops ops = {.executor = t_executor};
     *world = (struct t_world){
-        .loop = {.ops = &ops, .name = "t"},
         .executor = {.post = t_post},
         .clock = {.monotonic_ns = t_now},
         .now_ns = 1000,
     };
-    pulse_init(&world->pulse, &world->loop, &world->clock);
+    pulse_init(&world->pulse, "t", &world->executor, &world->clock);
 }
 
 /* A loop that turns at once shows no delay; one that was late shows by how much, once it is back.

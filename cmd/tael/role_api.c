@@ -11,12 +11,13 @@ static void
 api_role_metrics(const struct node *node, struct buf *out)
 {
     struct net_server_counters net;
+    uint64_t refused = 0;
     net_server_count(node->server, &net);
+    for (size_t i = 0; i < sizeof(net.refused) / sizeof(net.refused[0]); i++) {
+        refused += net.refused[i];
+    }
 
-    const struct {
-        const char *name, *kind, *help;
-        uint64_t value;
-    } all[] = {
+    const struct node_metric all[] = {
         {"tael_net_connections", "gauge", "Open connections.", net.connections},
         {"tael_net_accepted_total", "counter", "Connections accepted.", net.accepted},
         {"tael_net_over_limit_total", "counter", "Connections closed at once.", net.over_limit},
@@ -36,17 +37,10 @@ api_role_metrics(const struct node *node, struct buf *out)
         {"tael_net_bytes_out_total", "counter", "Bytes sent.", net.bytes_out},
         {"tael_net_memory_bytes", "gauge", "In buffers of connections.", net.memory},
         {"tael_net_memory_peak_bytes", "gauge", "The most it was.", net.memory_peak},
+        {"tael_net_refused_total", "counter", "Requests that are no valid HTTP.", refused},
     };
 
-    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
-        node_metric(out, all[i].name, all[i].kind, all[i].help, all[i].value);
-    }
-    uint64_t refused = 0;
-    for (size_t i = 0; i < sizeof(net.refused) / sizeof(net.refused[0]); i++) {
-        refused += net.refused[i];
-    }
-    node_metric(
-        out, "tael_net_refused_total", "counter", "Requests that are no valid HTTP.", refused);
+    node_metrics(out, all, sizeof(all) / sizeof(all[0]));
 }
 
 /* --------------------------------------------------------------------------------- listener */

@@ -102,10 +102,7 @@ broker_role_metrics(const struct node *node, struct buf *out)
     struct relay_health relay = relay_health(node->relay);
     struct broker_health broker = broker_health(node->broker);
 
-    const struct {
-        const char *name, *kind, *help;
-        uint64_t value;
-    } all[] = {
+    const struct node_metric all[] = {
         {"tael_broker_up", "gauge", "The last group was confirmed.", broker.connected ? 1 : 0},
         {"tael_broker_events_total", "counter", "Events confirmed.", relay.published},
         {"tael_broker_failures_total", "counter", "Groups that were not.", relay.retries},
@@ -115,9 +112,7 @@ broker_role_metrics(const struct node *node, struct buf *out)
          relay.lag_s > 0 ? (uint64_t)relay.lag_s : 0},
     };
 
-    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
-        node_metric(out, all[i].name, all[i].kind, all[i].help, all[i].value);
-    }
+    node_metrics(out, all, sizeof(all) / sizeof(all[0]));
 }
 
 const struct role role_broker = {

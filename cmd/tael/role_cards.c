@@ -30,13 +30,17 @@ static void
 cards_role_metrics(const struct node *node, struct buf *out)
 {
     struct cards_counters counters = cards_counters(node->cards);
-    node_metric(out, "tael_cards_sent_total", "counter", "Sent to the network.", counters.sent);
-    node_metric(out, "tael_cards_approved_total", "counter", "Approved.", counters.approved);
-    node_metric(out, "tael_cards_declined_total", "counter", "Declined.", counters.declined);
-    node_metric(
-        out, "tael_cards_unknown_total", "counter", "Without an answer in time.", counters.unknown);
-    node_metric(out, "tael_cards_busy_total", "counter", "Not sent: too many.", counters.busy);
-    node_metric(out, "tael_cards_in_flight", "gauge", "Under way.", counters.in_flight);
+
+    const struct node_metric all[] = {
+        {"tael_cards_sent_total", "counter", "Sent to the network.", counters.sent},
+        {"tael_cards_approved_total", "counter", "Approved.", counters.approved},
+        {"tael_cards_declined_total", "counter", "Declined.", counters.declined},
+        {"tael_cards_unknown_total", "counter", "Without an answer in time.", counters.unknown},
+        {"tael_cards_busy_total", "counter", "Not sent: too many.", counters.busy},
+        {"tael_cards_in_flight", "gauge", "Under way.", counters.in_flight},
+    };
+
+    node_metrics(out, all, sizeof(all) / sizeof(all[0]));
 }
 
 const struct role role_cards = {

@@ -138,10 +138,7 @@ events_role_metrics(const struct node *node, struct buf *out)
     struct outbound_pools pools;
     outbound_count(node->outbound, &pools);
 
-    const struct {
-        const char *name, *kind, *help;
-        uint64_t value;
-    } all[] = {
+    const struct node_metric all[] = {
         {"tael_webhook_endpoints", "gauge", "Enabled.", health.endpoints},
         {"tael_webhook_queued", "gauge", "Deliveries without an end.", health.queued},
         {"tael_webhook_in_flight", "gauge", "Attempts under way.", health.in_flight},
@@ -157,9 +154,7 @@ events_role_metrics(const struct node *node, struct buf *out)
         {"tael_webhook_disabled_total", "counter", "Endpoints disabled by us.", health.disabled},
     };
 
-    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
-        node_metric(out, all[i].name, all[i].kind, all[i].help, all[i].value);
-    }
+    node_metrics(out, all, sizeof(all) / sizeof(all[0]));
     buf_append_format(
         out,
         "# HELP tael_outbox_lag_seconds How long the oldest event waits to become deliveries.\n"

@@ -1,7 +1,6 @@
 /* The listener for other services: ports of this process, for whoever proves to be one of ours. */
 #include "roles.h"
 
-#include <stdio.h>
 #include <string.h>
 
 static bool
@@ -124,10 +123,7 @@ internal_role_metrics(const struct node *node, struct buf *out)
     }
     remote_server_count(node->internal, &counters);
 
-    const struct {
-        const char *name, *kind, *help;
-        uint64_t value;
-    } all[] = {
+    const struct node_metric all[] = {
         {"tael_internal_requests_total", "counter", "Of other services.", counters.requests},
         {"tael_internal_denied_total", "counter", "From strangers.", counters.denied},
         {"tael_internal_invalid_total", "counter", "Not understood.", counters.invalid},
@@ -137,9 +133,7 @@ internal_role_metrics(const struct node *node, struct buf *out)
         {"tael_internal_under_way", "gauge", "Not answered yet.", counters.under_way},
     };
 
-    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
-        node_metric(out, all[i].name, all[i].kind, all[i].help, all[i].value);
-    }
+    node_metrics(out, all, sizeof(all) / sizeof(all[0]));
 }
 
 const struct role role_internal = {

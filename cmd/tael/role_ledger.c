@@ -77,36 +77,29 @@ ledger_role_metrics(const struct node *node, struct buf *out)
     ledger_engine_metrics_render(out);
     measured_disk_metrics_render(out);
     ledger_engine_status(node->engine, &status);
-    node_metric(
-        out,
-        "tael_ledger_healthy",
-        "gauge",
-        "1 if the ledger runs.",
-        status.health == LEDGER_ENGINE_RUNNING);
-    node_metric(
-        out,
-        "tael_ledger_requests_under_way",
-        "gauge",
-        "Ledger requests not answered yet.",
-        status.requests_under_way);
-    node_metric(
-        out, "tael_ledger_batches_total", "counter", "Create batches executed.", status.batches);
-    node_metric(out, "tael_ledger_events_total", "counter", "Events in them.", status.events);
-    node_metric(out, "tael_ledger_groups_total", "counter", "Groups made durable.", status.groups);
-    node_metric(out, "tael_ledger_reads_total", "counter", "Look-ups and queries.", status.reads);
-    node_metric(out, "tael_ledger_busy_total", "counter", "Requests refused as busy.", status.busy);
-    node_metric(
-        out,
-        "tael_ledger_full_total",
-        "counter",
-        "Requests refused for want of room.",
-        status.full);
-    node_metric(
-        out, "tael_ledger_reloads_total", "counter", "Loads after a failure.", status.reloads);
-    node_metric(
-        out, "tael_ledger_clock_alarms_total", "counter", "Wall clock jumps.", status.clock_alarms);
-    node_metric(out, "tael_ledger_accounts", "gauge", "Accounts.", status.accounts);
-    node_metric(out, "tael_ledger_pendings", "gauge", "Live pending transfers.", status.pendings);
+
+    const struct node_metric all[] = {
+        {"tael_ledger_healthy",
+         "gauge",
+         "1 if the ledger runs.",
+         status.health == LEDGER_ENGINE_RUNNING},
+        {"tael_ledger_requests_under_way",
+         "gauge",
+         "Ledger requests not answered yet.",
+         status.requests_under_way},
+        {"tael_ledger_batches_total", "counter", "Create batches executed.", status.batches},
+        {"tael_ledger_events_total", "counter", "Events in them.", status.events},
+        {"tael_ledger_groups_total", "counter", "Groups made durable.", status.groups},
+        {"tael_ledger_reads_total", "counter", "Look-ups and queries.", status.reads},
+        {"tael_ledger_busy_total", "counter", "Requests refused as busy.", status.busy},
+        {"tael_ledger_full_total", "counter", "Requests refused for want of room.", status.full},
+        {"tael_ledger_reloads_total", "counter", "Loads after a failure.", status.reloads},
+        {"tael_ledger_clock_alarms_total", "counter", "Wall clock jumps.", status.clock_alarms},
+        {"tael_ledger_accounts", "gauge", "Accounts.", status.accounts},
+        {"tael_ledger_pendings", "gauge", "Live pending transfers.", status.pendings},
+    };
+
+    node_metrics(out, all, sizeof(all) / sizeof(all[0]));
 }
 
 const struct role role_ledger = {

@@ -84,7 +84,7 @@ answer_log_level(struct node *node, struct net_exchange *exchange)
 static void
 answer_state(
     struct node *node,
-    bool (*good)(void *context, struct buf *why),
+    bool (*good)(struct node *node, struct buf *why),
     const char *word,
     struct net_answer *answer)
 {
@@ -101,13 +101,10 @@ answer_state(
     buf_append_byte(&answer->body, '\n');
 }
 
-/* The loop of the sockets answers: that is all it says. */
 static void
 answer_live(struct node *node, struct net_exchange *exchange)
 {
-    (void)node;
-    exchange->answer.status = 200;
-    buf_append_cstr(&exchange->answer.body, "alive\n");
+    answer_state(node, node_is_alive, "alive", &exchange->answer);
 }
 
 static void
@@ -242,11 +239,14 @@ operators_role_open(struct node *node)
     const struct net_server_hooks hooks = {.context = node, .on_requests = on_requests};
     struct net_server_settings settings = net_server_settings_default;
     settings.connections_max = 256;
-    TRY(net_server_create(node->peers_loop, &settings, &hooks, &node->admin_server));
+    err_t result = net_server_create(node->peers_loop, &settings, &hooks, &node->admin_server);
+    if (result != ERR_OK) {
+        node_explain(node, "operators' listener: %s", err_text(result));
+        return result;
+    }
     TRY(node_listen(
         node, node->admin_server, node->settings.admin_listen, -1, NULL, &node->admin_port));
-    TRY(net_loop_start(node->peers_loop));
-    node->peers_loop_runs = true;
+    TRY(node_start_peers_loop(node));
     net_server_start(node->admin_server);
     return ERR_OK;
 }

@@ -68,30 +68,27 @@ static void
 payments_role_metrics(const struct node *node, struct buf *out)
 {
     struct payments_health health = payments_health(node->payments);
-    node_metric(
-        out,
-        "tael_attempts_open",
-        "gauge",
-        "Attempts without an end, found by the last sweep.",
-        health.attempts_open);
-    node_metric(
-        out,
-        "tael_attempt_oldest_seconds",
-        "gauge",
-        "Age of the oldest of them.",
-        (uint64_t)(health.attempt_oldest_s < 0 ? 0 : health.attempt_oldest_s));
-    node_metric(
-        out,
-        "tael_reconcile_runs_total",
-        "counter",
-        "Comparisons of documents, ledger and rail.",
-        health.reconcile_runs);
-    node_metric(
-        out,
-        "tael_differences",
-        "gauge",
-        "Found by the last complete comparison: anything above 0 is an alarm.",
-        health.differences);
+
+    const struct node_metric all[] = {
+        {"tael_attempts_open",
+         "gauge",
+         "Attempts without an end, found by the last sweep.",
+         health.attempts_open},
+        {"tael_attempt_oldest_seconds",
+         "gauge",
+         "Age of the oldest of them.",
+         (uint64_t)(health.attempt_oldest_s < 0 ? 0 : health.attempt_oldest_s)},
+        {"tael_reconcile_runs_total",
+         "counter",
+         "Comparisons of documents, ledger and rail.",
+         health.reconcile_runs},
+        {"tael_differences",
+         "gauge",
+         "Found by the last complete comparison: anything above 0 is an alarm.",
+         health.differences},
+    };
+
+    node_metrics(out, all, sizeof(all) / sizeof(all[0]));
 }
 
 const struct role role_payments = {

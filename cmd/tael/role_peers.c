@@ -5,7 +5,6 @@
 #include "roles.h"
 
 #include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
 /* While waiting: between looks, and between lines of the log. */
@@ -169,10 +168,7 @@ peers_role_open(struct node *node)
     if (!any) {
         return ERR_OK;
     }
-    if (!node->peers_loop_runs) {
-        TRY(net_loop_start(node->peers_loop));
-        node->peers_loop_runs = true;
-    }
+    TRY(node_start_peers_loop(node));
     for (size_t i = 0; i < NODE_PEER_COUNT; i++) {
         if (node->peers[i] != NULL) {
             remote_client_start(node->peers[i]);

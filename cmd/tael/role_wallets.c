@@ -71,30 +71,27 @@ static void
 wallets_role_metrics(const struct node *node, struct buf *out)
 {
     struct wallets_health health = wallets_health(node->wallets);
-    node_metric(
-        out,
-        "tael_wallet_attempts_open",
-        "gauge",
-        "Attempts of wallets without an end, found by the last sweep.",
-        health.attempts_open);
-    node_metric(
-        out,
-        "tael_wallet_attempt_oldest_seconds",
-        "gauge",
-        "Age of the oldest of them.",
-        (uint64_t)(health.attempt_oldest_s < 0 ? 0 : health.attempt_oldest_s));
-    node_metric(
-        out,
-        "tael_wallet_reconcile_runs_total",
-        "counter",
-        "Comparisons of wallets' documents and the ledger.",
-        health.reconcile_runs);
-    node_metric(
-        out,
-        "tael_wallet_differences",
-        "gauge",
-        "Found by the last complete comparison: anything above 0 is an alarm.",
-        health.differences);
+
+    const struct node_metric all[] = {
+        {"tael_wallet_attempts_open",
+         "gauge",
+         "Attempts of wallets without an end, found by the last sweep.",
+         health.attempts_open},
+        {"tael_wallet_attempt_oldest_seconds",
+         "gauge",
+         "Age of the oldest of them.",
+         (uint64_t)(health.attempt_oldest_s < 0 ? 0 : health.attempt_oldest_s)},
+        {"tael_wallet_reconcile_runs_total",
+         "counter",
+         "Comparisons of wallets' documents and the ledger.",
+         health.reconcile_runs},
+        {"tael_wallet_differences",
+         "gauge",
+         "Found by the last complete comparison: anything above 0 is an alarm.",
+         health.differences},
+    };
+
+    node_metrics(out, all, sizeof(all) / sizeof(all[0]));
 }
 
 const struct role role_wallets = {

@@ -1,7 +1,5 @@
 #include "roles.h"
 
-#include <inttypes.h>
-
 /* Each may use what comes before it. */
 const struct role *const node_roles[] = {
     &role_operators,
@@ -20,10 +18,3 @@ const struct role *const node_roles[] = {
     &role_internal,
 };
 const size_t node_role_count = sizeof(node_roles) / sizeof(node_roles[0]);
-
-void
-node_metric(struct buf *out, const char *name, const char *kind, const char *help, uint64_t value)
-{
-    buf_append_format(
-        out, "# HELP %s %s\n# TYPE %s %s\n%s %" PRIu64 "\n", name, help, name, kind, name, value);
-}

@@ -1,5 +1,7 @@
 #include "tracing.h"
 
+#include "node.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -52,13 +54,6 @@ tracing_open(
         (void)snprintf(message, TRACES_MESSAGE_SIZE, "traces: %s", err_text(result));
     }
     return result;
-}
-
-static void
-metric(struct buf *out, const char *name, const char *kind, const char *help, uint64_t value)
-{
-    buf_append_format(
-        out, "# HELP %s %s\n# TYPE %s %s\n%s %" PRIu64 "\n", name, help, name, kind, name, value);
 }
 
 static void
@@ -125,18 +120,35 @@ tracing_metrics(struct traces *traces, struct buf *out)
     if (recorder != NULL) {
         trace_recorder_count(recorder, &counters);
     }
-    metric(
-        out,
-        "tael_trace_recorded_total",
-        "counter",
-        "Requests whose spans were recorded.",
-        counters.begun);
-    metric(
-        out,
-        "tael_trace_refused_total",
-        "counter",
-        "Requests whose spans were not recorded: trace-parts-max were.",
-        counters.refused);
+
+    const struct node_metric all[] = {
+        {"tael_trace_recorded_total",
+         "counter",
+         "Requests whose spans were recorded.",
+         counters.begun},
+        {"tael_trace_refused_total",
+         "counter",
+         "Requests whose spans were not recorded: trace-parts-max were.",
+         counters.refused},
+        {"tael_trace_dropped_total",
+         "counter",
+         "Traces that were to be kept: no room.",
+         counters.dropped},
+        {"tael_trace_spans_lost_total",
+         "counter",
+         "Spans beyond those that a trace holds.",
+         counters.lost},
+        {"tael_trace_spans_orphaned_total",
+         "counter",
+         "Spans begun after their request ended.",
+         counters.orphaned},
+        {"tael_trace_recent",
+         "gauge",
+         "Traces that operators can look at.",
+         traces_recent_count(traces)},
+    };
+
+    node_metrics(out, all, sizeof(all) / sizeof(all[0]));
     buf_append_format(
         out,
         "# HELP tael_trace_kept_total Traces kept, by why.\n"
@@ -147,29 +159,5 @@ tracing_metrics(struct traces *traces, struct buf *out)
         counters.sampled,
         counters.failed,
         counters.slow);
-    metric(
-        out,
-        "tael_trace_dropped_total",
-        "counter",
-        "Traces that were to be kept: no room.",
-        counters.dropped);
-    metric(
-        out,
-        "tael_trace_spans_lost_total",
-        "counter",
-        "Spans beyond those that a trace holds.",
-        counters.lost);
-    metric(
-        out,
-        "tael_trace_spans_orphaned_total",
-        "counter",
-        "Spans begun after their request ended.",
-        counters.orphaned);
-    metric(
-        out,
-        "tael_trace_recent",
-        "gauge",
-        "Traces that operators can look at.",
-        traces_recent_count(traces));
     exporter_metrics(traces, out);
 }

@@ -1,8 +1,8 @@
 /* What the front reads of a request's head: its path and its credentials. */
-#include "credentials.h"
 #include "router.h"
 
 #include "base/assert.h"
+#include "http/credentials.h"
 
 static const struct resource_route routes[] = {
     {.method = "GET", .pattern = "/v1/charges"},
@@ -40,16 +40,14 @@ try_path(struct span path)
 static void
 try_credentials(struct span value)
 {
-    struct arena arena;
+    static char memory[4096];
     struct span key;
-    arena_init(&arena, 4096);
-    if (api_credentials_read(value, &arena, &key) == ERR_OK) {
+    if (http_credentials_read(value, memory, sizeof(memory), &key) == ERR_OK) {
         ASSERT(key.size <= value.size);
         ASSERT(
             span_find(key, ' ', 0) == key.size || key.data < value.data ||
             key.data >= value.data + value.size);
     }
-    arena_release(&arena);
 }
 
 int

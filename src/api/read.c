@@ -1,8 +1,8 @@
 /* What a request says, as the runtime wants to have it. */
 #include "front.h"
 
-#include "credentials.h"
 #include "form/form.h"
+#include "http/credentials.h"
 
 enum body_kind {
     BODY_FORM,
@@ -159,11 +159,11 @@ api_request_read(struct api_request *request, struct resource_error *error)
         return refuse(
             error, 400, SPAN("Acting for another account (Stripe-Account) is not supported."));
     }
-    err_t result = api_credentials_read(
-        http_head_value(head, HTTP_FIELD_AUTHORIZATION),
-        request->exchange->arena,
-        &resource->api_key);
-    if (result != ERR_OK) {
+    struct span authorization = http_head_value(head, HTTP_FIELD_AUTHORIZATION);
+    char *memory = arena_alloc(request->exchange->arena, authorization.size + 1);
+    if (memory == NULL ||
+        http_credentials_read(authorization, memory, authorization.size, &resource->api_key) !=
+            ERR_OK) {
         return refuse(
             error,
             401,

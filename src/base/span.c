@@ -171,6 +171,35 @@ span_parse_i64(struct span text, int64_t *ret_value)
     return true;
 }
 
+int
+span_hex_digit(char digit)
+{
+    if (digit >= '0' && digit <= '9') {
+        return digit - '0';
+    }
+    if (digit >= 'a' && digit <= 'f') {
+        return digit - 'a' + 10;
+    }
+    return digit >= 'A' && digit <= 'F' ? digit - 'A' + 10 : -1;
+}
+
+bool
+span_parse_hex(struct span text, void *out, size_t size)
+{
+    if (text.size != 2 * size) {
+        return false;
+    }
+    for (size_t i = 0; i < text.size; i++) {
+        int value = span_hex_digit(text.data[i]);
+        if (value < 0 || (text.data[i] >= 'A' && text.data[i] <= 'F')) {
+            return false;
+        }
+        uint8_t *byte = (uint8_t *)out + i / 2;
+        *byte = (uint8_t)(i % 2 == 0 ? value << 4 : *byte | value);
+    }
+    return true;
+}
+
 /* Bytes of the character that starts at `at`, 0 if it is malformed. RFC 3629 section 4. */
 static size_t
 utf8_length(const unsigned char *at, size_t size)

@@ -95,6 +95,26 @@ t_parse_numbers(void **state)
 }
 
 static void
+t_parse_hex(void **state)
+{
+    (void)state;
+    uint8_t bytes[3] = {0};
+    static const uint8_t right[] = {0x00, 0x9a, 0xff};
+    assert_true(span_parse_hex(SPAN("009aff"), bytes, 3));
+    assert_memory_equal(bytes, right, 3);
+    assert_true(span_parse_hex(SPAN(""), bytes, 0));
+    static const char *const refused[] = {"009af", "009aff0", "009aFf", "009ag0", " 09aff", ""};
+    for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
+        assert_false(span_parse_hex(span_from_cstr(refused[i]), bytes, 3));
+    }
+    assert_int_equal(span_hex_digit('F'), 15);
+    assert_int_equal(span_hex_digit('f'), 15);
+    assert_int_equal(span_hex_digit('g'), -1);
+    assert_int_equal(span_hex_digit('/'), -1);
+    assert_int_equal(span_hex_digit(':'), -1);
+}
+
+static void
 t_utf8(void **state)
 {
     (void)state;
@@ -138,6 +158,7 @@ main(void)
         cmocka_unit_test(t_slice),
         cmocka_unit_test(t_cut),
         cmocka_unit_test(t_parse_numbers),
+        cmocka_unit_test(t_parse_hex),
         cmocka_unit_test(t_utf8),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,7 @@
 #include "key.h"
 
 #include "base/assert.h"
+#include "http/credentials.h"
 
 #include <string.h>
 
@@ -8,64 +9,6 @@
 /* Behind the prefix; the last four are shown, so there must be more. */
 #define RANDOM_SIZE_MIN 8
 #define SHOWN_TAIL      4
-
-static int
-base64_value(char digit)
-{
-    if (digit >= 'A' && digit <= 'Z') {
-        return digit - 'A';
-    }
-    if (digit >= 'a' && digit <= 'z') {
-        return digit - 'a' + 26;
-    }
-    if (digit >= '0' && digit <= '9') {
-        return digit - '0' + 52;
-    }
-    return digit == '+' ? 62 : digit == '/' ? 63 : -1;
-}
-
-/* RFC 4648 section 4; padding may be missing, as some clients leave it out. */
-static err_t
-base64_decode(struct span text, char memory[GATEWAY_KEY_SIZE_MAX + 1], struct span *ret_bytes)
-{
-    for (size_t pad = 0; pad < 2 && text.size > 0 && text.data[text.size - 1] == '='; pad++) {
-        text.size--;
-    }
-    if (text.size % 4 == 1 || text.size / 4 * 3 + 3 > GATEWAY_KEY_SIZE_MAX) {
-        return ERR_INVALID;
-    }
-    size_t size = 0;
-    uint32_t bits = 0;
-    uint32_t bit_count = 0;
-    for (size_t i = 0; i < text.size; i++) {
-        int value = base64_value(text.data[i]);
-        if (value < 0) {
-            return ERR_INVALID;
-        }
-        bits = bits << 6 | (uint32_t)value;
-        bit_count += 6;
-        if (bit_count >= 8) {
-            bit_count -= 8;
-            memory[size++] = (char)(bits >> bit_count & 0xff);
-        }
-    }
-    *ret_bytes = span_of(memory, size);
-    return ERR_OK;
-}
-
-/* A user name that is the key, and a password that is empty: anything else is a mistake. */
-static err_t
-read_basic(struct span encoded, char memory[GATEWAY_KEY_SIZE_MAX + 1], struct span *ret_text)
-{
-    struct span pair;
-    TRY(base64_decode(encoded, memory, &pair));
-    size_t colon = span_find(pair, ':', 0);
-    if (colon + 1 != pair.size) {
-        return ERR_INVALID;
-    }
-    *ret_text = span_slice(pair, 0, colon);
-    return ERR_OK;
-}
 
 static enum gateway_key_kind
 kind_of(char letter)
@@ -118,15 +61,9 @@ gateway_key_read(
     if (authorization.size == 0) {
         return ERR_OK;
     }
-    struct span rest = authorization;
-    struct span scheme = span_cut(&rest, ' ');
-    struct span text = span_trim(rest);
-    if (span_equal_nocase(scheme, SPAN("basic"))) {
-        TRY(read_basic(text, memory, &text));
-    } else if (!span_equal_nocase(scheme, SPAN("bearer"))) {
-        return ERR_INVALID;
-    }
-    return classify(text, ret_key);
+    struct span text;
+    err_t result = http_credentials_read(authorization, memory, GATEWAY_KEY_SIZE_MAX + 1, &text);
+    return result == ERR_OK ? classify(text, ret_key) : ERR_INVALID;
 }
 
 struct span

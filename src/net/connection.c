@@ -157,6 +157,13 @@ net_connection_destroy(struct net_connection *connection, bool abort)
 }
 
 void
+net_connection_give_up(struct net_connection *connection)
+{
+    net_connection_destroy(
+        connection, connection->blocked || net_transport_has_unsent(&connection->transport));
+}
+
+void
 net_connection_touch(struct net_connection *connection)
 {
     ASSERT(connection->state != NET_CONNECTION_DEAD);
@@ -281,8 +288,7 @@ net_connection_expire(struct net_connection *connection, enum net_deadline deadl
     case NET_DEADLINE_NONE:
         break;
     }
-    /* A client that does not read must not leave its answers to the kernel either. */
-    net_connection_destroy(connection, connection->blocked);
+    net_connection_give_up(connection);
 }
 
 void

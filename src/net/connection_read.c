@@ -12,6 +12,8 @@
 #define READS_PER_EVENT 4
 /* Room made at once for a body whose length is known; more grows with what arrives. */
 #define BODY_FIRST_MAX 65536
+/* Of a client that sends on after an answer that closes. */
+#define LINGER_BYTES_MAX (16U << 20)
 
 /* NET-3: no byte is read while output waits or while the pipeline is full. */
 bool
@@ -285,7 +287,8 @@ input_ended(struct net_connection *connection)
     net_connection_touch(connection);
 }
 
-/* After our FIN: bytes are thrown away until the client's, past TLS. The deadline bounds it. */
+/* After our FIN: bytes are thrown away until the client's, past TLS. The deadline bounds it, and
+ * LINGER_BYTES_MAX for who sends as fast as it can. */
 static void
 linger(struct net_connection *connection)
 {
@@ -301,6 +304,11 @@ linger(struct net_connection *connection)
             return;
         }
         explicit_bzero(scratch, (size_t)count);
+        connection->thrown_away += (uint32_t)count;
+        if (connection->thrown_away > LINGER_BYTES_MAX) {
+            net_connection_give_up(connection);
+            return;
+        }
     }
 }
 

@@ -146,6 +146,30 @@ test_never_reading(void **state)
     t_server_stop(&t, 100);
 }
 
+/* What cannot be understood is answered and ends the connection. A client that does not take that
+ * answer must not leave it to the kernel, which offers it for minutes after a close. */
+static void
+test_closing_answer_not_read(void **state)
+{
+    (void)state;
+    struct net_server_settings settings = quick_settings();
+    t_server_start(&t, &settings, NULL);
+    int fd = t_connect(t.port);
+    int little = 1;
+    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &little, sizeof(little)), 0);
+    for (int i = 0; i < 20; i++) {
+        t_send_text(fd, GET("/size?8000"));
+    }
+    t_send_text(fd, "no request\r\n\r\n");
+    /* Not read: POLLHUP alone tells that both directions are closed, as a reset does. */
+    struct pollfd ended = {.fd = fd};
+    assert_int_equal(poll(&ended, 1, T_WAIT_MS), 1);
+    assert_true((ended.revents & POLLHUP) != 0);
+    assert_int_equal(t_count(&t).timeout_write, 0);
+    (void)close(fd);
+    t_server_stop(&t, 100);
+}
+
 /* It reads slowly but reads: each answer has its own time, so this client is served. */
 static void
 test_slow_reader_is_served(void **state)
@@ -525,6 +549,7 @@ main(void)
         cmocka_unit_test(test_slow_head_and_body),
         cmocka_unit_test(test_idle),
         cmocka_unit_test(test_never_reading),
+        cmocka_unit_test(test_closing_answer_not_read),
         cmocka_unit_test(test_slow_reader_is_served),
         cmocka_unit_test(test_connection_flood),
         cmocka_unit_test(test_requests_shed),

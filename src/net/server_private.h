@@ -113,6 +113,7 @@ struct net_connection {
     struct buf held;          /* received, and not parsed because the queue is full */
     uint64_t deadline_ns;
     uint32_t queued;
+    uint32_t thrown_away; /* bytes, after the closing answer */
     struct net_address peer;
     uint8_t state;    /* enum net_connection_state */
     uint8_t deadline; /* enum net_deadline */
@@ -219,6 +220,9 @@ void net_connection_create(
     struct net_server *server, struct net_tls *tls, int fd, const struct net_address *peer);
 /* Its works live on without it. `abort`: unsent bytes are dropped. */
 void net_connection_destroy(struct net_connection *connection, bool abort);
+/* The client is too slow. Answers that it has not taken are dropped: the kernel would go on
+ * offering them for minutes. */
+void net_connection_give_up(struct net_connection *connection);
 /* To be looked at when the turn ends. */
 void net_connection_touch(struct net_connection *connection);
 /* What it waits for now: events and deadline follow from its state. */

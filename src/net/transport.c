@@ -3,8 +3,10 @@
 #include "base/assert.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
 #include <openssl/err.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -152,6 +154,13 @@ net_transport_write(
     ssize_t answer = from_ssl(transport, (int)written);
     /* There is no renegotiation, so a write never waits for the peer. */
     return answer == NET_IO_WAIT_WRITE ? answer : NET_IO_FAILED;
+}
+
+bool
+net_transport_has_unsent(const struct net_transport *transport)
+{
+    int size = 0;
+    return ioctl(transport->fd, SIOCOUTQ, &size) == 0 && size > 0;
 }
 
 void

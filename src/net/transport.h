@@ -42,6 +42,8 @@ ssize_t net_transport_write(
 /* Whether the peer's certificate, which was verified, has this DNS name among its subject
  * alternative names. */
 bool net_transport_peer_is(const struct net_transport *transport, const char *name);
+/* Whether bytes that were taken have not arrived at the peer's kernel yet. */
+bool net_transport_has_unsent(const struct net_transport *transport);
 /* Tells the peer that no more comes. */
 void net_transport_end(struct net_transport *transport);
 /* Frees the TLS session and closes the socket; with `abort` the kernel drops unsent data. */

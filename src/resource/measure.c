@@ -2,22 +2,7 @@
 
 #include "trace/metrics.h"
 
-/* Nanoseconds: from what memory takes to what a disk in trouble takes. */
-static const uint64_t time_bounds[] = {
-    100000,
-    250000,
-    500000,
-    1000000,
-    2500000,
-    5000000,
-    10000000,
-    25000000,
-    50000000,
-    100000000,
-    250000000,
-    1000000000,
-    5000000000,
-};
+static const uint64_t time_bounds[] = {TRACE_DISK_BOUNDS_NS};
 static const uint64_t group_bounds[] = {1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024};
 
 TRACE_HISTOGRAM(

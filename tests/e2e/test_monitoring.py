@@ -1,8 +1,12 @@
 """What operators see: health, log level, metrics; with Prometheus itself as the one who reads them."""
 
 import concurrent.futures
+import contextlib
+import ctypes
 import json
 import math
+import os
+import pathlib
 import re
 import shutil
 import signal
@@ -21,10 +25,7 @@ MONITORING = ROOT / "deploy" / "monitoring"
 ALERTS = MONITORING / "alerts.yaml"
 DASHBOARD = MONITORING / "dashboard.json"
 RUNBOOK = ROOT / "docs" / "operations" / "alerts.md"
-
-# Queries of the dashboard that one process with one data folder cannot answer. There is none: a role
-# that runs elsewhere would be named here, with the reason.
-FROM_OTHER_ROLES = set()
+WAIT_FOR_THREADS = 0x40000000  # __WALL of waitpid(2)
 
 
 def admin_url(server):
@@ -81,6 +82,39 @@ def test_draining_is_alive_and_not_ready(make_server):
     server.start()
     for intent in (first, second):
         assert Http(server).get(f"/v1/payment_intents/{intent['id']}").json()["status"] == "succeeded"
+
+
+@contextlib.contextmanager
+def hung_thread(process, name):
+    """One thread of a process stands still, as ptrace(2) can make it; the others go on."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
+    libc.ptrace.restype = ctypes.c_long
+    seize, interrupt, detach = 0x4206, 0x4207, 17
+    threads = pathlib.Path(f"/proc/{process.pid}/task")
+    thread = next(int(path.name) for path in threads.iterdir()
+                  if (path / "comm").read_text() == name + "\n")
+    for request in (seize, interrupt):
+        assert libc.ptrace(request, thread, None, None) == 0, os.strerror(ctypes.get_errno())
+    os.waitpid(thread, WAIT_FOR_THREADS)
+    try:
+        yield
+    finally:
+        libc.ptrace(detach, thread, None, None)
+
+
+def test_hung_public_sockets_are_not_alive(watched):
+    """Operators' own listener has another thread: it must notice, or nobody restarts the process."""
+    def said():
+        answer = requests.get(admin_url(watched) + "/livez", timeout=10)
+        return answer.text if answer.status_code == 503 else None
+
+    with hung_thread(watched.process, "net"):
+        text = wait_until(said, 30, "503 of /livez")
+        assert re.fullmatch(r"not alive: the net loop has not turned for 1\d s\n", text)
+        assert series(admin_url(watched))['tael_loop_delay_seconds{loop="net"}'] > 10
+    wait_until(lambda: said() is None, 10, "200 of /livez")
+    assert requests.get(watched.url + "/livez", timeout=10).status_code == 200
 
 
 def not_ready(url):
@@ -336,8 +370,7 @@ def test_prometheus_reads_it_and_alarms(watched, prometheus):
             done = []
             load = pool.submit(keep_paying, watched, done)
             try:
-                missing = {name: text for name, text in queries().items()
-                           if name not in FROM_OTHER_ROLES}
+                missing = queries()
 
                 def all_answered():
                     for name in list(missing):

@@ -39,18 +39,6 @@ copy_words(char *out, size_t room, struct span text)
     return true;
 }
 
-static int
-hex_digit(char byte)
-{
-    if (byte >= '0' && byte <= '9') {
-        return byte - '0';
-    }
-    if (byte >= 'a' && byte <= 'f') {
-        return byte - 'a' + 10;
-    }
-    return byte >= 'A' && byte <= 'F' ? byte - 'A' + 10 : -1;
-}
-
 /* %XX becomes its byte; control bytes are refused, as they are or as %XX. */
 static bool
 decode(char *out, size_t room, struct span text)
@@ -59,8 +47,8 @@ decode(char *out, size_t room, struct span text)
     for (size_t i = 0; i < text.size; i++) {
         unsigned char byte = (unsigned char)text.data[i];
         if (byte == '%') {
-            int high = i + 2 < text.size ? hex_digit(text.data[i + 1]) : -1;
-            int low = i + 2 < text.size ? hex_digit(text.data[i + 2]) : -1;
+            int high = i + 2 < text.size ? span_hex_digit(text.data[i + 1]) : -1;
+            int low = i + 2 < text.size ? span_hex_digit(text.data[i + 2]) : -1;
             if (high < 0 || low < 0) {
                 return false;
             }

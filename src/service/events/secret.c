@@ -1,6 +1,7 @@
 #include "secret.h"
 
 #include "base/assert.h"
+#include "os/key_file.h"
 #include "os/secret.h"
 
 #include <limits.h>
@@ -9,70 +10,12 @@
 #include <string.h>
 
 #define KEY_FILE      "master.key"
-#define KEY_FILE_MAX  4096
 #define PATH_SIZE     OS_PATH_SIZE
 #define SEALED_BYTES  (EVENTS_SEALED_SIZE / 2)
 #define CIPHER_OFFSET EVENTS_NONCE_SIZE
 #define TAG_OFFSET    (EVENTS_NONCE_SIZE + EVENTS_SECRET_SIZE)
 
-static int
-hex_digit(char digit)
-{
-    if (digit >= '0' && digit <= '9') {
-        return digit - '0';
-    }
-    return digit >= 'a' && digit <= 'f' ? digit - 'a' + 10 : -1;
-}
-
-static bool
-unhex(struct span text, uint8_t *out, size_t size)
-{
-    if (text.size != 2 * size) {
-        return false;
-    }
-    for (size_t i = 0; i < size; i++) {
-        int high = hex_digit(text.data[2 * i]);
-        int low = hex_digit(text.data[2 * i + 1]);
-        if (high < 0 || low < 0) {
-            return false;
-        }
-        out[i] = (uint8_t)(high << 4 | low);
-    }
-    return true;
-}
-
 /* -------------------------------------------------------------------------------------- the key */
-
-static err_t
-key_make(struct os_disk *disk, struct os_entropy *entropy, const char *folder)
-{
-    uint8_t bytes[EVENTS_KEY_SIZE];
-    char text[2 * EVENTS_KEY_SIZE + 1];
-    struct buf hex;
-    entropy->fill(entropy, bytes, sizeof(bytes));
-    buf_init_fixed(&hex, text, sizeof(text));
-    buf_append_hex(&hex, bytes, sizeof(bytes));
-    buf_append_byte(&hex, '\n');
-    ASSERT(!buf_failed(&hex));
-    err_t result = os_file_save(disk, folder, KEY_FILE, buf_span(&hex));
-    explicit_bzero(bytes, sizeof(bytes));
-    explicit_bzero(text, sizeof(text));
-    return result;
-}
-
-static err_t
-key_read(struct os_disk *disk, const char *path, struct events_key *key)
-{
-    char *text;
-    size_t size;
-    TRY(os_file_load(disk, path, KEY_FILE_MAX, &text, &size));
-    struct span line = span_of(text, size);
-    struct span hex = span_cut(&line, '\n');
-    err_t result = unhex(hex, key->bytes, sizeof(key->bytes)) ? ERR_OK : ERR_CORRUPT;
-    explicit_bzero(text, size);
-    free(text);
-    return result;
-}
 
 err_t
 events_key_open(
@@ -98,12 +41,12 @@ events_key_open(
     }
     err_t result = disk->ops->make_folder(disk, folder);
     if (result == ERR_OK) {
-        result = key_read(disk, path, key);
+        result = os_key_file_load(disk, path, key->bytes, sizeof(key->bytes));
     }
     if (result == ERR_NOT_FOUND && !must_exist) {
-        result = key_make(disk, entropy, folder);
+        result = os_key_file_make(disk, entropy, folder, KEY_FILE, sizeof(key->bytes));
         if (result == ERR_OK) {
-            result = key_read(disk, path, key);
+            result = os_key_file_load(disk, path, key->bytes, sizeof(key->bytes));
         }
     }
     if (result != ERR_OK) {
@@ -179,7 +122,7 @@ events_secret_open(
     int size = 0;
     int rest = 0;
     ASSERT(endpoint_id.size <= INT_MAX);
-    if (!unhex(sealed_hex, sealed, sizeof(sealed))) {
+    if (!span_parse_hex(sealed_hex, sealed, sizeof(sealed))) {
         return ERR_CORRUPT;
     }
     unsigned char clear[EVENTS_SECRET_SIZE];

@@ -1,6 +1,7 @@
 #include "keys.h"
 
 #include "base/assert.h"
+#include "os/key_file.h"
 #include "os/secret.h"
 
 #include <stdlib.h>
@@ -30,47 +31,7 @@ vault_hex(const uint8_t *bytes, size_t size, char *out)
     }
 }
 
-static int
-hex_digit(char digit)
-{
-    if (digit >= '0' && digit <= '9') {
-        return digit - '0';
-    }
-    return digit >= 'a' && digit <= 'f' ? digit - 'a' + 10 : -1;
-}
-
-bool
-vault_unhex(struct span text, uint8_t *out, size_t size)
-{
-    if (text.size != size * 2) {
-        return false;
-    }
-    for (size_t i = 0; i < size; i++) {
-        int high = hex_digit(text.data[i * 2]);
-        int low = hex_digit(text.data[i * 2 + 1]);
-        if (high < 0 || low < 0) {
-            return false;
-        }
-        out[i] = (uint8_t)(high << 4 | low);
-    }
-    return true;
-}
-
 /* ------------------------------------------------------------------------------- master key --- */
-
-static err_t
-create_master(struct os_disk *disk, struct os_entropy *entropy, const char *folder)
-{
-    uint8_t key[VAULT_KEY_SIZE];
-    char text[VAULT_KEY_SIZE * 2 + 1];
-    entropy->fill(entropy, key, sizeof(key));
-    vault_hex(key, sizeof(key), text);
-    text[VAULT_KEY_SIZE * 2] = '\n';
-    err_t error = os_file_save(disk, folder, "master.key", span_of(text, sizeof(text)));
-    explicit_bzero(key, sizeof(key));
-    explicit_bzero(text, sizeof(text));
-    return error;
-}
 
 static err_t
 derive(struct vault_key_memory *keys, const uint8_t master[VAULT_KEY_SIZE])
@@ -83,20 +44,10 @@ derive(struct vault_key_memory *keys, const uint8_t master[VAULT_KEY_SIZE])
 static err_t
 read_master(struct os_disk *disk, const char *path, struct vault_key_memory *keys)
 {
-    enum {
-        MASTER_FILE_MAX = 4096
-    };
-
-    char *text;
-    size_t size;
     uint8_t master[VAULT_KEY_SIZE];
-    TRY(os_file_load(disk, path, MASTER_FILE_MAX, &text, &size));
-    struct span line = span_of(text, size);
-    struct span hex = span_cut(&line, '\n');
-    err_t error = vault_unhex(hex, master, sizeof(master)) ? derive(keys, master) : ERR_CORRUPT;
+    TRY(os_key_file_load(disk, path, master, sizeof(master)));
+    err_t error = derive(keys, master);
     explicit_bzero(master, sizeof(master));
-    explicit_bzero(text, size);
-    free(text);
     return error;
 }
 
@@ -128,7 +79,7 @@ vault_keys_open(
     }
     err_t error = read_master(disk, path, keys);
     if (error == ERR_NOT_FOUND) {
-        error = create_master(disk, entropy, folder);
+        error = os_key_file_make(disk, entropy, folder, "master.key", VAULT_KEY_SIZE);
         if (error == ERR_OK) {
             error = read_master(disk, path, keys);
         }
@@ -161,7 +112,7 @@ remember(struct vault_key_memory *keys, struct span id, struct span wrapped_hex)
     if (keys->data_count == VAULT_DATA_KEYS_MAX) {
         return ERR_FULL;
     }
-    if (id.size >= ID_TEXT_SIZE || !vault_unhex(wrapped_hex, wrapped, sizeof(wrapped))) {
+    if (id.size >= ID_TEXT_SIZE || !span_parse_hex(wrapped_hex, wrapped, sizeof(wrapped))) {
         return ERR_CORRUPT;
     }
     struct vault_data_key *data = &keys->data[keys->data_count];

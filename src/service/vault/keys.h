@@ -55,8 +55,7 @@ MUST_USE err_t vault_keys_add(
 const struct vault_data_key *vault_keys_find(const struct vault_key_memory *keys, struct span id);
 const struct vault_data_key *vault_keys_current(const struct vault_key_memory *keys);
 
-/* Lower-case hex and back; false for what is none. */
+/* 2 * size lower-case digits, as span_parse_hex reads them. */
 void vault_hex(const uint8_t *bytes, size_t size, char *out);
-bool vault_unhex(struct span text, uint8_t *out, size_t size);
 
 #endif

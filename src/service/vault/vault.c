@@ -415,7 +415,7 @@ open_number(struct vault *vault, const struct stored_card *card, struct port_net
     uint8_t sealed[SEALED_BYTES];
     static_assert(sizeof(out->number) == VAULT_NUMBER_SIZE, "width of a number");
     const struct vault_data_key *key = vault_keys_find(vault->keys, span_from_cstr(card->key_id));
-    if (key == NULL || !vault_unhex(span_from_cstr(card->sealed), sealed, sizeof(sealed))) {
+    if (key == NULL || !span_parse_hex(span_from_cstr(card->sealed), sealed, sizeof(sealed))) {
         return ERR_CORRUPT;
     }
     return vault_open(

@@ -39,18 +39,6 @@ refuse_parameter(const struct reading *reading, enum emvqr_problem problem, stru
     return ERR_INVALID;
 }
 
-static int
-hex_value(char byte)
-{
-    if (byte >= '0' && byte <= '9') {
-        return byte - '0';
-    }
-    if (byte >= 'A' && byte <= 'F') {
-        return byte - 'A' + 10;
-    }
-    return byte >= 'a' && byte <= 'f' ? byte - 'a' + 10 : -1;
-}
-
 /* Percent-decoding (RFC 3986 section 2.1) into the caller's memory; a plus stays a plus. Nothing
  * for what is no UTF-8 or has control characters. */
 static bool
@@ -60,8 +48,8 @@ decode(struct reading *reading, struct span text, struct span *ret_decoded)
     for (size_t i = 0; i < text.size; i++) {
         unsigned char byte = (unsigned char)text.data[i];
         if (byte == '%') {
-            int high = i + 2 < text.size ? hex_value(text.data[i + 1]) : -1;
-            int low = i + 2 < text.size ? hex_value(text.data[i + 2]) : -1;
+            int high = i + 2 < text.size ? span_hex_digit(text.data[i + 1]) : -1;
+            int low = i + 2 < text.size ? span_hex_digit(text.data[i + 2]) : -1;
             if (high < 0 || low < 0) {
                 return false;
             }

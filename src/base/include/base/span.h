@@ -47,6 +47,11 @@ struct span span_cut(struct span *rest, char separator);
 bool span_parse_u64(struct span text, uint64_t *ret_value);
 /* The same with an optional leading minus. */
 bool span_parse_i64(struct span text, int64_t *ret_value);
+/* The value of a hexadecimal digit of either case, or -1. */
+int span_hex_digit(char digit);
+/* Exactly 2 * size lower-case hexadecimal digits, as buf_append_hex writes them. False: `out` is
+ * not to be used. */
+bool span_parse_hex(struct span text, void *out, size_t size);
 /* Valid UTF-8 without surrogates and overlong forms (RFC 3629 section 3). */
 bool span_is_utf8(struct span text);
 

@@ -26,6 +26,12 @@
 #define TRACE_LABELS_MAX  3
 #define TRACE_BUCKETS_MAX 32
 
+/* Bounds of a histogram of what waits for a disk, in nanoseconds: from what memory takes to what a
+ * disk in trouble takes. */
+#define TRACE_DISK_BOUNDS_NS                                                                       \
+    100000, 250000, 500000, 1000000, 2500000, 5000000, 10000000, 25000000, 50000000, 100000000,    \
+        250000000, 1000000000, 5000000000
+
 typedef atomic_uint_fast64_t trace_cell_t;
 
 enum trace_metric_kind {

@@ -1,4 +1,4 @@
-#include "credentials.h"
+#include "http/credentials.h"
 
 static int
 base64_value(char digit)
@@ -17,17 +17,13 @@ base64_value(char digit)
 
 /* RFC 4648 section 4; padding may be missing, as some clients leave it out. */
 static err_t
-base64_decode(struct span text, struct arena *arena, struct span *ret_bytes)
+base64_decode(struct span text, char *memory, size_t room, struct span *ret_bytes)
 {
-    while (text.size > 0 && text.data[text.size - 1] == '=') {
+    for (size_t pad = 0; pad < 2 && text.size > 0 && text.data[text.size - 1] == '='; pad++) {
         text.size--;
     }
     if (text.size % 4 == 1) {
         return ERR_INVALID;
-    }
-    char *out = arena_alloc(arena, text.size + 1);
-    if (out == NULL) {
-        return ERR_FULL;
     }
     size_t size = 0;
     uint32_t bits = 0;
@@ -40,33 +36,36 @@ base64_decode(struct span text, struct arena *arena, struct span *ret_bytes)
         bits = bits << 6 | (uint32_t)value;
         bit_count += 6;
         if (bit_count >= 8) {
+            if (size == room) {
+                return ERR_FULL;
+            }
             bit_count -= 8;
-            out[size++] = (char)(bits >> bit_count & 0xff);
+            memory[size++] = (char)(bits >> bit_count & 0xff);
         }
     }
-    *ret_bytes = span_of(out, size);
+    *ret_bytes = span_of(memory, size);
     return ERR_OK;
 }
 
 static err_t
-read_basic(struct span encoded, struct arena *arena, struct span *ret_key)
+read_basic(struct span encoded, char *memory, size_t room, struct span *ret_secret)
 {
     struct span pair;
-    TRY(base64_decode(encoded, arena, &pair));
+    TRY(base64_decode(encoded, memory, room, &pair));
     size_t colon = span_find(pair, ':', 0);
     /* A password means that somebody mistakes this for a user's login: better said than ignored. */
-    if (colon == pair.size || colon + 1 != pair.size) {
+    if (colon + 1 != pair.size) {
         return ERR_INVALID;
     }
-    *ret_key = span_slice(pair, 0, colon);
+    *ret_secret = span_slice(pair, 0, colon);
     return ERR_OK;
 }
 
 err_t
-api_credentials_read(struct span value, struct arena *arena, struct span *ret_key)
+http_credentials_read(struct span value, char *memory, size_t room, struct span *ret_secret)
 {
     if (value.size == 0) {
-        *ret_key = SPAN_EMPTY;
+        *ret_secret = SPAN_EMPTY;
         return ERR_OK;
     }
     struct span rest = value;
@@ -75,15 +74,12 @@ api_credentials_read(struct span value, struct arena *arena, struct span *ret_ke
     if (rest.size == 0) {
         return ERR_INVALID;
     }
-    if (span_equal_nocase(scheme, SPAN("bearer"))) {
-        if (span_find(rest, ' ', 0) != rest.size) {
-            return ERR_INVALID;
-        }
-        *ret_key = rest;
-        return ERR_OK;
-    }
     if (span_equal_nocase(scheme, SPAN("basic"))) {
-        return read_basic(rest, arena, ret_key);
+        return read_basic(rest, memory, room, ret_secret);
     }
-    return ERR_INVALID;
+    if (!span_equal_nocase(scheme, SPAN("bearer")) || span_find(rest, ' ', 0) != rest.size) {
+        return ERR_INVALID;
+    }
+    *ret_secret = rest;
+    return ERR_OK;
 }

@@ -1,4 +1,4 @@
-#include "credentials.h"
+#include "http/credentials.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -7,26 +7,28 @@
 
 #include <cmocka.h>
 
-static void
-t_reads(const char *value, const char *key)
+static err_t
+t_read(const char *value, struct span *ret_secret)
 {
-    struct arena arena;
-    struct span found = SPAN("untouched");
-    arena_init(&arena, 1024);
-    assert_int_equal(api_credentials_read(span_from_cstr(value), &arena, &found), ERR_OK);
-    assert_true(span_equal_cstr(found, key));
-    arena_release(&arena);
+    static char memory[64];
+    *ret_secret = SPAN("untouched");
+    return http_credentials_read(span_from_cstr(value), memory, sizeof(memory), ret_secret);
+}
+
+static void
+t_reads(const char *value, const char *secret)
+{
+    struct span found;
+    assert_int_equal(t_read(value, &found), ERR_OK);
+    assert_true(span_equal_cstr(found, secret));
 }
 
 static void
 t_refuses(const char *value)
 {
-    struct arena arena;
-    struct span found = SPAN("untouched");
-    arena_init(&arena, 1024);
-    assert_int_equal(api_credentials_read(span_from_cstr(value), &arena, &found), ERR_INVALID);
+    struct span found;
+    assert_int_equal(t_read(value, &found), ERR_INVALID);
     assert_true(span_equal_cstr(found, "untouched"));
-    arena_release(&arena);
 }
 
 static void
@@ -82,15 +84,15 @@ test_other_schemes(void **state)
 }
 
 static void
-test_full_arena(void **state)
+test_room(void **state)
 {
     (void)state;
-    struct arena arena;
+    char memory[10];
     struct span found;
-    arena_init(&arena, 8);
     assert_int_equal(
-        api_credentials_read(SPAN("Basic c2tfdGVzdF8xOg=="), &arena, &found), ERR_FULL);
-    arena_release(&arena);
+        http_credentials_read(SPAN("Basic c2tfdGVzdF8xOg=="), memory, 10, &found), ERR_OK);
+    assert_int_equal(
+        http_credentials_read(SPAN("Basic c2tfdGVzdF8xOg=="), memory, 9, &found), ERR_FULL);
 }
 
 int
@@ -102,7 +104,7 @@ main(void)
         cmocka_unit_test(test_basic),
         cmocka_unit_test(test_basic_wrong),
         cmocka_unit_test(test_other_schemes),
-        cmocka_unit_test(test_full_arena),
+        cmocka_unit_test(test_room),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
