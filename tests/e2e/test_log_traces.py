@@ -136,7 +136,7 @@ def test_two_at_once_do_not_mix(cluster):
 def test_a_webhook_that_is_given_up_names_its_attempt(tmp_path):
     """The attempt's own trace, which is linked to the one that caused the event."""
     server = Server(
-        tmp_path / "server", "--webhook-test-retry-first=10ms", "--webhook-test-retry-max=20ms",
+        tmp_path / "server", "--webhook-test-retry-first=400ms", "--webhook-test-retry-max=500ms",
         "--webhook-test-retry-for=1s", cluster=False).start()
     try:
         http = Http(server)
@@ -148,7 +148,7 @@ def test_a_webhook_that_is_given_up_names_its_attempt(tmp_path):
             return [line for line in map(json.loads, server.log().splitlines())
                     if line["message"] == "a webhook is given up"]
 
-        [line] = wait_until(given_up, 30, "a line")
+        [line] = wait_until(given_up, 90, "a line")
         span = requests.get(f"{server.direct_url}/api/v2/trace/{line['trace']}", timeout=30).json()
         assert span[0]["name"] == "post webhook" and span[0]["tags"]["tael.event"] == line["event"]
     finally:
