@@ -2,6 +2,7 @@
  */
 #include "command.h"
 #include "main_thread.h"
+#include "tracing.h"
 
 #include "base/list.h"
 #include "gateway/gateway.h"
@@ -12,8 +13,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FILES_WANTED 65536
-#define HELP_MAX     (64U << 10)
+#define FILES_WANTED    65536
+#define HELP_MAX        (64U << 10)
+#define TRACES_DRAIN_MS 2000
 
 struct settings {
     char config[1024];
@@ -21,6 +23,7 @@ struct settings {
     bool check;
     bool keys;
     bool allow_dumps;
+    struct tracing_settings tracing;
 };
 
 #define AT(member) offsetof(struct settings, member)
@@ -52,12 +55,15 @@ static const struct setting table[] = {
      .offset = AT(allow_dumps),
      .fallback = "false",
      .help = "Core files and debuggers, which see keys: for tests only."},
+    TRACING_SETTINGS(struct settings, tracing, "tael-gateway"),
 };
 
 struct program {
     struct main_thread main_thread;
     struct trace_log log;
     struct net_loop *loop;
+    struct net_loop *traces_loop; /* kept traces, sockets to collectors */
+    struct traces *traces;
     struct gateway *gateway;
     struct os_task hangup;
 };
@@ -100,9 +106,41 @@ announce(const struct program *program)
     buf_release(&text);
 }
 
+static bool
+on_operate(void *context, struct net_exchange *exchange)
+{
+    struct program *program = context;
+    return traces_operate(program->traces, exchange);
+}
+
+static void
+on_metrics(void *context, struct buf *out)
+{
+    struct program *program = context;
+    tracing_metrics(program->traces, out);
+}
+
+static err_t
+open_traces(struct program *program, const struct settings *settings, char *reason)
+{
+    const struct tracing_parts parts = {
+        .loop = program->traces_loop,
+        .clock = os_clock_real(),
+        .entropy = os_entropy_real(),
+        .log = &program->log,
+    };
+    char message[TRACES_MESSAGE_SIZE];
+    err_t result = tracing_open(&settings->tracing, &parts, &program->traces, message);
+    if (result != ERR_OK) {
+        (void)snprintf(reason, GATEWAY_REASON_SIZE, "%s", message);
+    }
+    return result;
+}
+
 static err_t
 open_all(struct program *program, const struct settings *settings, char *reason)
 {
+    TRY(open_traces(program, settings, reason));
     const struct gateway_parts parts = {
         .loop = program->loop,
         .clock = os_clock_real(),
@@ -112,9 +150,15 @@ open_all(struct program *program, const struct settings *settings, char *reason)
         .config_file = settings->config,
         .on_drain = on_drain,
         .context = program,
+        .recorder = traces_recorder(program->traces),
+        .operate = on_operate,
+        .metrics = on_metrics,
     };
     TRY(gateway_create(&parts, &program->gateway, reason));
-    err_t result = net_loop_start(program->loop);
+    err_t result = net_loop_start(program->traces_loop);
+    if (result == ERR_OK) {
+        result = net_loop_start(program->loop);
+    }
     if (result != ERR_OK) {
         (void)snprintf(reason, GATEWAY_REASON_SIZE, "the loop: %s", err_text(result));
         gateway_destroy(&program->gateway);
@@ -128,6 +172,7 @@ serve(const struct command *command, struct program *program, const struct setti
     program->hangup.run = on_hangup;
     if (main_thread_open(&program->main_thread) != ERR_OK ||
         net_loop_create("gateway", &program->loop) != ERR_OK ||
+        net_loop_create("traces", &program->traces_loop) != ERR_OK ||
         net_loop_on_signal(program->loop, SIGHUP, &program->hangup) != ERR_OK) {
         return command_fail(command, "the system has no signals or loops for us");
     }
@@ -139,11 +184,15 @@ serve(const struct command *command, struct program *program, const struct setti
         main_thread_wait(&program->main_thread);
         gateway_drain(program->gateway);
         net_loop_stop(program->loop);
+        traces_drain(program->traces, TRACES_DRAIN_MS);
     } else {
         status = command_fail(command, "%s", reason);
     }
     gateway_destroy(&program->gateway);
     net_loop_destroy(&program->loop);
+    net_loop_stop(program->traces_loop);
+    traces_destroy(&program->traces);
+    net_loop_destroy(&program->traces_loop);
     main_thread_close(&program->main_thread);
     return status;
 }

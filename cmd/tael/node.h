@@ -7,6 +7,7 @@
 
 #include "measured_disk.h"
 #include "pulse.h"
+#include "tracing.h"
 
 #include "api/api.h"
 #include "bank/bank.h"
@@ -26,7 +27,6 @@
 #include "remote/server.h"
 #include "resource/resource.h"
 #include "trace/log.h"
-#include "traces/traces.h"
 #include "vault/vault.h"
 #include "wallets/wallets.h"
 
@@ -173,17 +173,8 @@ struct node_settings {
     int64_t ledger_transfers_max;
     int64_t ledger_segment_size;
 
-    char trace_service[64];
-    char trace_otlp[NODE_URL_SIZE];
-    char trace_zipkin[NODE_URL_SIZE];
-    char trace_ca[NODE_PATH_SIZE];
-    char trace_sampler[32];
-    char trace_sampler_arg[16];
-    int64_t trace_slow;
+    struct tracing_settings tracing;
     bool trace_trust;
-    int64_t trace_recent;
-    int64_t trace_parts_max;
-    int64_t trace_interval;
 };
 
 /* To webhook endpoints: those under way, and as many that rest. */

@@ -71,7 +71,7 @@ documents_are_together(struct node *node)
     }
     node_explain(
         node,
-        "roles: payments, wallets, mobile, events and api share one SQLite database, which has one "
+        "roles: payments, wallets, mobile, events and api share their documents, and so are one "
         "process; add %.*s",
         SPAN_PRINTF(buf_span(&missing)));
     return false;

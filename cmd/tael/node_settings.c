@@ -7,13 +7,6 @@
         .name = name_, .kind = SETTING_TEXT, .offset = AT(member), .fallback = fallback_,          \
         .maximum = (int64_t)sizeof(((struct node_settings *)0)->member), .help = help_             \
     }
-/* A text that has an environment variable which others use too. */
-#define USUAL(name_, member, fallback_, variable_, help_)                                          \
-    {                                                                                              \
-        .name = name_, .kind = SETTING_TEXT, .offset = AT(member), .fallback = fallback_,          \
-        .maximum = (int64_t)sizeof(((struct node_settings *)0)->member), .help = help_,            \
-        .variable = variable_                                                                      \
-    }
 #define SWITCH(name_, member, help_)                                                               \
     {                                                                                              \
         .name = name_, .kind = SETTING_BOOLEAN, .offset = AT(member), .fallback = "false",         \
@@ -452,51 +445,9 @@ const struct setting node_setting_table[] = {
         4 * GIB,
         "Of a file of the journal."),
 
-    USUAL("trace-service", trace_service, "tael", "OTEL_SERVICE_NAME", "service.name of traces."),
-    USUAL(
-        "trace-otlp",
-        trace_otlp,
-        "",
-        "OTEL_EXPORTER_OTLP_ENDPOINT",
-        "Traces go to this OpenTelemetry collector, http://host:4318 (OTLP, JSON)."),
-    USUAL(
-        "trace-zipkin",
-        trace_zipkin,
-        "",
-        "OTEL_EXPORTER_ZIPKIN_ENDPOINT",
-        "Traces go to this Zipkin server, http://host:9411."),
-    USUAL(
-        "trace-ca",
-        trace_ca,
-        "",
-        "OTEL_EXPORTER_OTLP_CERTIFICATE",
-        "PEM file: authorities that collectors are believed by, instead of the system's."),
-    USUAL(
-        "trace-sampler",
-        trace_sampler,
-        "parentbased_always_on",
-        "OTEL_TRACES_SAMPLER",
-        "Which traces are kept: always_on, always_off, traceidratio, or one of these behind "
-        "parentbased_. Errors and slow ones are kept beside."),
-    USUAL(
-        "trace-sampler-arg",
-        trace_sampler_arg,
-        "",
-        "OTEL_TRACES_SAMPLER_ARG",
-        "The ratio of traceidratio, 0 to 1."),
-    DURATION("trace-slow", trace_slow, "1s", 0, HOUR, "Slower requests are kept; 0: none is."),
+    TRACING_SETTINGS(struct node_settings, tracing, "tael"),
     SWITCH(
         "trace-trust", trace_trust, "Traces that clients began go on here; else a link is kept."),
-    NUMBER("trace-recent", trace_recent, "256", 0, 65536, "traces", "Kept for tael trace."),
-    NUMBER(
-        "trace-parts-max",
-        trace_parts_max,
-        "4096",
-        2,
-        65536,
-        "requests",
-        "Recorded at a time; others have a trace id only."),
-    DURATION("trace-interval", trace_interval, "1s", 1, MINUTE, "Until a batch of spans is sent."),
 };
 
 const size_t node_setting_count = sizeof(node_setting_table) / sizeof(node_setting_table[0]);

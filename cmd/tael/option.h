@@ -11,6 +11,13 @@
         .name = name_, .kind = SETTING_TEXT, .offset = offsetof(type, member),                     \
         .fallback = fallback_, .maximum = OPTION_SIZE_OF(type, member), .help = help_              \
     }
+/* A text that has an environment variable which others use too. */
+#define OPTION_USUAL(type, member, name_, fallback_, variable_, help_)                             \
+    {                                                                                              \
+        .name = name_, .kind = SETTING_TEXT, .offset = offsetof(type, member),                     \
+        .fallback = fallback_, .maximum = OPTION_SIZE_OF(type, member), .help = help_,             \
+        .variable = variable_                                                                      \
+    }
 /* The value is never printed back. */
 #define OPTION_SECRET(type, member, name_, fallback_, help_)                                       \
     {                                                                                              \

@@ -1,7 +1,6 @@
 /* Events to a message broker: the relay, and the broker that it publishes to. */
 #include "roles.h"
 
-#include "document/document.h"
 #include "os/loop_real.h"
 
 #include <time.h>
@@ -54,11 +53,6 @@ broker_role_open(struct node *node)
 {
     if (node->settings.broker[0] == '\0') {
         return ERR_OK;
-    }
-    /* Commits of several servers do not come in the order of their events' ids. */
-    if (node->documents->shared != NULL) {
-        node_explain(node, "broker: not with documents that several servers share");
-        return ERR_UNSUPPORTED;
     }
     err_t result = os_loop_create("broker", node->clock, &node->broker_loop);
     if (result != ERR_OK) {

@@ -19,10 +19,7 @@ runtime_log(
     const char *what)
 {
     struct node *node = context;
-    char trace_id[TRACECONTEXT_TRACE_ID_SIZE + 1] = "";
-    if (trace_context_is_set(trace)) {
-        tracecontext_trace_id_format(trace->trace_id, trace_id);
-    }
+    char trace_id[TRACECONTEXT_TRACE_ID_SIZE + 1];
     /* Closed: the database's connection, or that of another service. */
     bool closed = code == ERR_CLOSED && node->documents->shared != NULL;
     if (closed || code == ERR_DATABASE || code == ERR_DISK_FULL || code == ERR_IO ||
@@ -33,7 +30,7 @@ runtime_log(
         &node->log,
         TRACE_ERROR,
         "resource",
-        span_from_cstr(trace_id),
+        trace_context_id(trace, trace_id),
         "operation failed",
         trace_cstr("request", request_id),
         trace_cstr("what", what),

@@ -9,6 +9,32 @@ is_ready(void *context, struct buf *why)
     return node_is_ready(context, why);
 }
 
+/* A failure is worth a line, but not one for each request that there is no room for. */
+static enum trace_level
+level_of(err_t error)
+{
+    bool quiet =
+        error == ERR_OK || error == ERR_BUSY || err_category(error) == ERR_CATEGORY_EXHAUSTED;
+    return quiet ? TRACE_DEBUG : TRACE_WARNING;
+}
+
+static void
+tell(void *context, const struct remote_answered *answered)
+{
+    struct node *node = context;
+    char trace_id[TRACECONTEXT_TRACE_ID_SIZE + 1];
+    TRACE_LOG(
+        &node->log,
+        level_of(answered->error),
+        "internal",
+        trace_context_id(answered->trace, trace_id),
+        "request of a service answered",
+        trace_cstr("service", answered->service),
+        trace_text("operation", answered->operation),
+        trace_cstr("error", answered->error == ERR_OK ? "none" : err_name(answered->error)),
+        trace_u64("duration_us", answered->duration_ns / OS_NS_PER_US));
+}
+
 static err_t
 server_open(struct node *node)
 {
@@ -25,6 +51,7 @@ server_open(struct node *node)
         .recorder = traces_recorder(node->traces),
         .entropy = node->entropy,
         .ready = is_ready,
+        .answered = tell,
         .context = node,
     };
     TRY(remote_server_create(&parts, &node->internal));

@@ -1,53 +1,21 @@
 /* Traces: what is recorded, shown to operators, and sent to collectors. */
 #include "roles.h"
 
-#include <inttypes.h>
-#include <string.h>
-
 #define DRAIN_MS 2000
 
 static err_t
 traces_role_open(struct node *node)
 {
-    const struct node_settings *settings = &node->settings;
-    char message[TRACES_MESSAGE_SIZE] = "";
-    struct traces_parts parts = {
+    const struct tracing_parts parts = {
         .loop = node->traces_loop,
         .clock = node->clock,
         .entropy = node->entropy,
         .log = &node->log,
-        .settings =
-            {
-                .recorder = trace_recorder_settings_default(),
-                .recent_max = (uint32_t)settings->trace_recent,
-                .interval_ms = (uint32_t)settings->trace_interval,
-                .service = settings->trace_service,
-                .version = TAEL_VERSION,
-                .endpoints =
-                    {
-                        [TRACES_ZIPKIN] = settings->trace_zipkin,
-                        [TRACES_OTLP] = settings->trace_otlp,
-                    },
-                .ca_file = settings->trace_ca[0] == '\0' ? NULL : settings->trace_ca,
-            },
     };
-    struct trace_recorder_settings *recorder = &parts.settings.recorder;
-    recorder->parts_max = (uint32_t)settings->trace_parts_max;
-    recorder->kept_max = (uint32_t)settings->trace_parts_max / 2;
-    recorder->slow_ns = (uint64_t)settings->trace_slow * OS_NS_PER_MS;
-    if (!trace_sampler_parse(
-            span_from_cstr(settings->trace_sampler),
-            span_from_cstr(settings->trace_sampler_arg),
-            &recorder->sampler)) {
-        node_explain(
-            node,
-            "trace-sampler is always_on, always_off, traceidratio, or one of these behind "
-            "parentbased_; trace-sampler-arg is a number from 0 to 1");
-        return ERR_INVALID;
-    }
-    err_t result = traces_create(&parts, &node->traces, message);
+    char message[TRACES_MESSAGE_SIZE];
+    err_t result = tracing_open(&node->settings.tracing, &parts, &node->traces, message);
     if (result != ERR_OK) {
-        node_explain(node, "%s", message[0] == '\0' ? err_text(result) : message);
+        node_explain(node, "%s", message);
     }
     return result;
 }
@@ -65,109 +33,9 @@ traces_role_close(struct node *node)
 }
 
 static void
-exporter_metrics(const struct node *node, struct buf *out)
-{
-    static const char *const names[] = {[TRACES_ZIPKIN] = "zipkin", [TRACES_OTLP] = "otlp"};
-    struct traces_counters all[TRACES_FORMAT_COUNT];
-    for (uint32_t i = 0; i < TRACES_FORMAT_COUNT; i++) {
-        traces_count(node->traces, (enum traces_format)i, &all[i]);
-    }
-
-    static const struct {
-        const char *name, *kind, *help;
-        size_t offset;
-    } metrics[] = {
-        {"tael_trace_spans_sent_total",
-         "counter",
-         "Spans that a collector accepted.",
-         offsetof(struct traces_counters, sent)},
-        {"tael_trace_spans_rejected_total",
-         "counter",
-         "Spans that a collector refused.",
-         offsetof(struct traces_counters, rejected)},
-        {"tael_trace_spans_dropped_total",
-         "counter",
-         "Spans that could not be sent.",
-         offsetof(struct traces_counters, dropped)},
-        {"tael_trace_requests_failed_total",
-         "counter",
-         "Requests to collectors that failed.",
-         offsetof(struct traces_counters, failures)},
-        {"tael_trace_requests_retried_total",
-         "counter",
-         "Requests that were made again.",
-         offsetof(struct traces_counters, retries)},
-        {"tael_trace_spans_queued",
-         "gauge",
-         "Spans that wait to be sent.",
-         offsetof(struct traces_counters, queued)},
-    };
-
-    for (size_t i = 0; i < sizeof(metrics) / sizeof(metrics[0]); i++) {
-        buf_append_format(
-            out,
-            "# HELP %s %s\n# TYPE %s %s\n",
-            metrics[i].name,
-            metrics[i].help,
-            metrics[i].name,
-            metrics[i].kind);
-        for (uint32_t j = 0; j < TRACES_FORMAT_COUNT; j++) {
-            uint64_t value;
-            memcpy(&value, (const char *)&all[j] + metrics[i].offset, sizeof(value));
-            buf_append_format(
-                out, "%s{exporter=\"%s\"} %" PRIu64 "\n", metrics[i].name, names[j], value);
-        }
-    }
-}
-
-static void
 traces_role_metrics(const struct node *node, struct buf *out)
 {
-    struct trace_recorder_counters counters = {.begun = 0};
-    const struct trace_recorder *recorder = traces_recorder(node->traces);
-    if (recorder != NULL) {
-        trace_recorder_count(recorder, &counters);
-    }
-
-    const struct node_metric all[] = {
-        {"tael_trace_recorded_total",
-         "counter",
-         "Requests whose spans were recorded.",
-         counters.begun},
-        {"tael_trace_refused_total",
-         "counter",
-         "Requests whose spans were not recorded: trace-parts-max were.",
-         counters.refused},
-        {"tael_trace_dropped_total",
-         "counter",
-         "Traces that were to be kept: no room.",
-         counters.dropped},
-        {"tael_trace_spans_lost_total",
-         "counter",
-         "Spans beyond those that a trace holds.",
-         counters.lost},
-        {"tael_trace_spans_orphaned_total",
-         "counter",
-         "Spans begun after their request ended.",
-         counters.orphaned},
-        {"tael_trace_recent",
-         "gauge",
-         "Traces that operators can look at.",
-         traces_recent_count(node->traces)},
-    };
-
-    node_metrics(out, all, sizeof(all) / sizeof(all[0]));
-    buf_append_format(
-        out,
-        "# HELP tael_trace_kept_total Traces kept, by why.\n"
-        "# TYPE tael_trace_kept_total counter\n"
-        "tael_trace_kept_total{reason=\"sampled\"} %" PRIu64 "\n"
-        "tael_trace_kept_total{reason=\"error\"} %" PRIu64 "\n"
-        "tael_trace_kept_total{reason=\"slow\"} %" PRIu64 "\n",
-        counters.sampled,
-        counters.failed,
-        counters.slow);
-    exporter_metrics(node, out);
+    tracing_metrics(node->traces, out);
 }
 
 const struct role role_traces = {

@@ -42,11 +42,31 @@ api_request_id(struct api *api, char out[RESOURCE_REQUEST_ID_SIZE])
 
 /* ---------------------------------------------------------------------------------- answers */
 
+/* No path and no query: they may hold secrets. What failed on our side is told where it failed. */
+static void
+tell(const struct api_request *request)
+{
+    const struct net_exchange *exchange = request->exchange;
+    const struct resource_route *route = request->resource.route;
+    TRACE_LOG(
+        request->api->parts.log,
+        TRACE_DEBUG,
+        "api",
+        span_from_cstr(request->trace_id),
+        "request answered",
+        trace_cstr("request", request->resource.request_id),
+        trace_text("method", http_method_text(exchange->method)),
+        trace_cstr("route", route == NULL ? "none" : route->pattern),
+        trace_u64("status", exchange->answer.status),
+        trace_u64("duration_us", (net_now_ns() - exchange->arrived_ns) / OS_NS_PER_US));
+}
+
 /* Its answer is there. */
 static void
 count(struct api_request *request)
 {
     const struct net_exchange *exchange = request->exchange;
+    tell(request);
     api_trace_end(request);
     api_metrics_count(
         request->api->metrics,

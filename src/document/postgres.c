@@ -147,6 +147,7 @@ static const struct document_shared_ops pg_shared_ops = {
     .lock = document_pg_lock,
     .unlock = document_pg_unlock,
     .lead = document_pg_lead,
+    .list_final = document_pg_list_final,
     .clock_ahead_ns = pg_clock_ahead_ns,
     .connected = pg_connected,
     .round_trips = pg_round_trips,
@@ -174,6 +175,7 @@ name_statements(struct document_pg *pg)
         name_statement(&of->insert, "insert", i, 0);
         name_statement(&of->insert_unless_there, "insert", i, 1);
         name_statement(&of->remove, "remove", i, 0);
+        name_statement(&of->list_final, "list_final", i, 0);
         for (uint32_t j = 0; j < 1U << DOCUMENT_COLUMNS_MAX; j++) {
             name_statement(&of->updates[j], "update", i, j);
         }

@@ -41,7 +41,7 @@ struct document_pg_shape {
 /* The statements of one kind. */
 struct document_pg_kind {
     const struct document_kind *kind;
-    struct document_pg_statement get, insert, insert_unless_there, remove;
+    struct document_pg_statement get, insert, insert_unless_there, remove, list_final;
     struct document_pg_statement updates[1U << DOCUMENT_COLUMNS_MAX]; /* by columns not written */
     struct document_pg_shape shapes[DOCUMENT_PG_SHAPES_MAX];
     uint32_t shape_count;
@@ -329,6 +329,22 @@ void document_pg_unlock(struct document_store *store, uint64_t scope, struct spa
 /* Part of a flush: what was unlocked since the last one. */
 void document_pg_send_unlocks(struct document_pg *pg);
 bool document_pg_lead(struct document_store *store, const char *work);
+
+/* --- postgres_order.c: kinds whose rows have an order --- */
+#define DOCUMENT_PG_ORDER_COLUMN "commit_number"
+err_t document_pg_list_final(
+    struct document_store *store,
+    const struct document_kind *kind,
+    const struct document_place *behind,
+    uint32_t limit,
+    document_each_final each,
+    void *context);
+/* What a migration has to run, if there is something: statements that each end with ';'. */
+void document_pg_sql_order_table(struct buf *sql);
+void document_pg_sql_order(struct buf *sql, const struct document_kind *kind);
+/* Whether numbers are from another cluster, which is ahead of this one; and what is done then. */
+void document_pg_sql_is_ahead(struct buf *sql, const struct document_kind *kind);
+void document_pg_sql_go_ahead(struct buf *sql, const struct document_kind *kind, int64_t base);
 
 /* --- postgres_migrate.c --- */
 MUST_USE err_t document_pg_migrate(struct document_pg *pg, char message[DOCUMENT_MESSAGE_SIZE]);

@@ -277,6 +277,60 @@ migrate_column(
     return column->indexed && !has_name(names, name) ? add_index(pg, kind, at) : ERR_OK;
 }
 
+/* Once for each kind that has an order; and whenever its rows come from another cluster. */
+static err_t
+migrate_order(struct document_pg *pg, const struct document_kind *kind, const struct names *names)
+{
+    char text[DOCUMENT_SCHEMA_SIZE];
+    char name[192];
+    struct buf sql;
+    struct answer ahead;
+    buf_init_fixed(&sql, text, sizeof(text));
+    (void)snprintf(name, sizeof(name), "%s." DOCUMENT_PG_ORDER_COLUMN ":bigint", kind->name);
+    if (!has_name(names, name)) {
+        document_pg_sql_order(&sql, kind);
+        buf_append_byte(&sql, '\0');
+        ASSERT(!buf_failed(&sql));
+        return apply(pg, name, text);
+    }
+    document_pg_sql_is_ahead(&sql, kind);
+    buf_append_byte(&sql, '\0');
+    ASSERT(!buf_failed(&sql));
+    TRY(ask(pg, text, &ahead));
+    if (!ahead.any || ahead.values[0] == 0) {
+        return ERR_OK;
+    }
+    buf_clear(&sql);
+    document_pg_sql_go_ahead(&sql, kind, ahead.values[1]);
+    buf_append_byte(&sql, '\0');
+    ASSERT(!buf_failed(&sql));
+    return apply(pg, "order of a restored database", text);
+}
+
+static err_t
+migrate_orders(struct document_pg *pg, const struct names *names)
+{
+    bool has_table = has_name(names, "tael_order");
+    for (uint32_t i = 0; i < pg->kind_count; i++) {
+        const struct document_kind *kind = pg->kinds[i].kind;
+        if (!kind->has_order) {
+            continue;
+        }
+        if (!has_table) {
+            char text[DOCUMENT_SCHEMA_SIZE];
+            struct buf sql;
+            buf_init_fixed(&sql, text, sizeof(text));
+            document_pg_sql_order_table(&sql);
+            buf_append_byte(&sql, '\0');
+            ASSERT(!buf_failed(&sql));
+            TRY(apply(pg, "tael_order", text));
+            has_table = true;
+        }
+        TRY(migrate_order(pg, kind, names));
+    }
+    return ERR_OK;
+}
+
 static err_t
 migrate_kinds(
     struct document_pg *pg, const struct names *names, char message[DOCUMENT_MESSAGE_SIZE])
@@ -304,6 +358,9 @@ migrate_locked(struct document_pg *pg, char message[DOCUMENT_MESSAGE_SIZE])
     err_t result = read_names(pg, &names);
     if (result == ERR_OK) {
         result = migrate_kinds(pg, &names, message);
+    }
+    if (result == ERR_OK) {
+        result = migrate_orders(pg, &names);
     }
     buf_release(&names.text);
     return result;

@@ -217,12 +217,17 @@ fields_of_forward(const struct gateway_request *request, struct trace_field *fie
         return 0;
     }
     struct span theirs = SPAN_EMPTY;
+    struct span their_trace = SPAN_EMPTY;
     if (call->outcome == UPSTREAM_ANSWERED) {
         /* The head of the call has moved; the answer's own copy is what is sent. */
         for (size_t i = 0; i < request->exchange->answer.header_count; i++) {
             const struct http_header *header = &request->exchange->answer.headers[i];
             if (span_equal_nocase(header->name, SPAN("request-id"))) {
                 theirs = header->value;
+            } else if (
+                span_equal_nocase(header->name, SPAN("trace-id")) &&
+                !span_equal_cstr(header->value, request->trace.id)) {
+                their_trace = header->value;
             }
         }
     }
@@ -233,6 +238,7 @@ fields_of_forward(const struct gateway_request *request, struct trace_field *fie
     fields[count++] = trace_u64("attempts", call->attempts);
     fields[count++] = trace_u64("upstream_us", (call->ended_ns - call->started_ns) / OS_NS_PER_US);
     fields[count++] = text_or_none("service_request_id", theirs);
+    fields[count++] = text_or_none("service_trace_id", their_trace);
     return count;
 }
 
@@ -288,7 +294,7 @@ gateway_access_write(const struct gateway_request *request)
     const struct trace_entry entry = {
         .level = TRACE_INFO,
         .component = "access",
-        .trace_id = SPAN_EMPTY,
+        .trace_id = span_from_cstr(request->trace.id),
         .message = SPAN("request"),
         .fields = fields,
         .field_count = fields_of(request, fields, client, caller),

@@ -4,6 +4,7 @@
  *
  *     GET  /livez /readyz /startupz    200, or 503 with a reason
  *     GET  /metrics                    Prometheus text
+ *     GET  /api/v2/trace...            traces that were kept, as Zipkin answers them
  *     GET  /upstreams                  upstreams, endpoints, breakers
  *     GET  /routes                     in the order in which they are tried
  *     POST /reload                     200, or 422 with the reason
@@ -76,6 +77,9 @@ show_metrics(struct gateway *gateway, struct net_exchange *exchange)
 {
     answer(exchange, 200, SPAN("text/plain; version=0.0.4; charset=utf-8"));
     gateway_counters_render(gateway, &exchange->answer.body);
+    if (gateway->parts.metrics != NULL) {
+        gateway->parts.metrics(gateway->parts.context, &exchange->answer.body);
+    }
 }
 
 static void
@@ -272,6 +276,10 @@ handle(struct gateway *gateway, struct net_exchange *exchange)
             }
             return;
         }
+    }
+    if (!known && gateway->parts.operate != NULL &&
+        gateway->parts.operate(gateway->parts.context, exchange)) {
+        return;
     }
     answer_text(exchange, known ? 405 : 404, known ? "another method" : "no such page");
     net_answer(exchange);

@@ -28,6 +28,8 @@ answer_begin(struct gateway_request *request, unsigned status)
     answer->header_count = 0;
     struct span id = arena_copy(arena, span_from_cstr(request->id));
     gateway_answer_header(request, SPAN("Request-Id"), id);
+    gateway_answer_header(
+        request, SPAN("Trace-Id"), arena_copy(arena, span_from_cstr(request->trace.id)));
     struct http_header cors[4];
     size_t count = request->exchange->head == NULL ? 0 : gateway_headers_cors(request, cors);
     for (size_t i = 0; i < count; i++) {

@@ -191,6 +191,7 @@ gateway_forward(struct gateway_request *request)
     call->try_timeout_ms = (uint32_t)route->try_timeout;
     call->reply_to = NULL;
     call->done = on_done;
+    call->hooks = &gateway_trace_attempts;
     if (call->target.size == 0) {
         request->target = NULL;
         request->verdict = GATEWAY_BAD_REQUEST;

@@ -21,6 +21,20 @@ log_info(const struct gateway *gateway, const char *message)
     }
 }
 
+u128
+gateway_random(struct gateway *gateway)
+{
+    u128 random;
+    if (gateway->random_used + sizeof(random) > sizeof(gateway->random)) {
+        struct os_entropy *entropy = gateway->parts.entropy;
+        entropy->fill(entropy, gateway->random, sizeof(gateway->random));
+        gateway->random_used = 0;
+    }
+    memcpy(&random, gateway->random + gateway->random_used, sizeof(random));
+    gateway->random_used += sizeof(random);
+    return random;
+}
+
 /* ------------------------------------------------------------------------------- reading files */
 
 static err_t

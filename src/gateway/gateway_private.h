@@ -13,6 +13,7 @@
  *     counters.c     metrics
  *     admin.c        the operators' listener
  *     redis.c        limits that gateways share
+ *     trace.c        where traces begin or go on, and their spans
  *
  * Two threads: the net loop's, on which every request lives and everything marked "loop" belongs,
  * and the operations loop's, which reads files, builds generations, and waits for what ends.
@@ -32,6 +33,7 @@
 #include "base/hash.h"
 #include "base/id.h"
 #include "net/server.h"
+#include "trace/span.h"
 #include "upstream/upstream.h"
 
 #include <semaphore.h>
@@ -157,6 +159,16 @@ struct gateway {
     char description[2048]; /* where it listens, as it began */
 };
 
+/* Of a request; trace.c. */
+struct gateway_trace {
+    struct trace_span span;       /* the request's */
+    struct trace_span attempt;    /* of the try that is under way */
+    struct trace_context context; /* what tries are below; unset: the service is told of no trace */
+    struct span state;            /* tracestate that goes on with it, in the exchange's arena */
+    char id[TRACECONTEXT_TRACE_ID_SIZE + 1];
+    char parent[TRACECONTEXT_PARENT_SIZE + 1]; /* the value of traceparent, of the try under way */
+};
+
 struct gateway_request {
     struct gateway_request *next; /* kept ones, and those that wait for Redis */
     struct gateway *gateway;
@@ -168,7 +180,7 @@ struct gateway_request {
     struct gateway_key key;
     const struct gateway_key_rule *key_rule;
     bool key_is_wrong;
-    bool trace_passes; /* the trace headers of a trusted proxy go on to the service */
+    struct gateway_trace trace;
     struct gateway_forwarded forwarded;
     char id[GATEWAY_REQUEST_ID_SIZE];
     enum gateway_verdict verdict;
@@ -313,6 +325,12 @@ void gateway_redis_count(
 
 /* ---- trace.c (loop): the one place where a trace begins or goes on */
 void gateway_trace_begin(struct gateway_request *request);
+/* The answer is there. */
 void gateway_trace_end(struct gateway_request *request);
+/* Of request->call: a span for each try. */
+extern const struct upstream_attempt_hooks gateway_trace_attempts;
+
+/* ---- gateway.c (loop): 16 random bytes */
+u128 gateway_random(struct gateway *gateway);
 
 #endif

@@ -5,6 +5,7 @@
  *            section 7.6.1 lists, is dropped in both directions.
  * HEADERS-2  Who the client is, is said by us: its own X-Forwarded-*, Forwarded, X-Real-IP and
  *            request ids are dropped.
+ *            So is which trace a request belongs to (trace.c).
  * HEADERS-3  A name with an underscore is dropped: some servers read it as a dash (CGI), so it
  *            could stand for a header that was checked or set here.
  */
@@ -29,6 +30,11 @@ is_ours(enum http_field field)
     case HTTP_FIELD_X_FORWARDED_PROTO:
     case HTTP_FIELD_X_REQUEST_ID:
     case HTTP_FIELD_REQUEST_ID:
+    case HTTP_FIELD_TRACEPARENT:
+    case HTTP_FIELD_TRACESTATE:
+    case HTTP_FIELD_X_B3_TRACEID:
+    case HTTP_FIELD_X_B3_SPANID:
+    case HTTP_FIELD_X_B3_SAMPLED:
         return true;
     default:
         return false;
@@ -58,6 +64,9 @@ is_ours_by_name(struct span name)
         {"x-original-host", 15},
         {"proxy-authorization", 19},
         {"proxy", 5},
+        {"b3", 2},
+        {"x-b3-flags", 10},
+        {"x-b3-parentspanid", 17},
     };
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         if (name.size == names[i].size && span_equal_nocase(name, names[i])) {
@@ -94,12 +103,6 @@ passes_to_service(const struct gateway_request *request, uint32_t index)
     struct span name = http_head_text(head, head->fields[index].name);
     if (field == HTTP_FIELD_UNKNOWN &&
         (is_ours_by_name(name) || span_find(name, '_', 0) < name.size)) { /* HEADERS-2, 3 */
-        return false;
-    }
-    bool is_trace = field == HTTP_FIELD_TRACEPARENT || field == HTTP_FIELD_TRACESTATE ||
-                    field == HTTP_FIELD_X_B3_TRACEID || field == HTTP_FIELD_X_B3_SPANID ||
-                    field == HTTP_FIELD_X_B3_SAMPLED;
-    if (is_trace && !request->trace_passes) {
         return false;
     }
     /* A public route takes no key: none is passed on that nobody has looked at. */
@@ -165,6 +168,14 @@ gateway_headers_for_service(struct gateway_request *request)
     add(headers, &count, limit, SPAN("Forwarded"), forwarded);
     add(headers, &count, limit, SPAN("X-Request-Id"), span_from_cstr(request->id));
     const struct gateway_header_edit *edit = &request->route->request;
+    if (trace_context_is_set(&request->trace.context) && !is_removed(edit, SPAN("traceparent"))) {
+        /* Written anew for each try, into this memory. */
+        struct span parent = span_of(request->trace.parent, TRACECONTEXT_PARENT_SIZE);
+        add(headers, &count, limit, SPAN("traceparent"), parent);
+        if (request->trace.state.size > 0 && !is_removed(edit, SPAN("tracestate"))) {
+            add(headers, &count, limit, SPAN("tracestate"), request->trace.state);
+        }
+    }
     for (size_t i = 0; i < edit->set_count; i++) {
         add(headers, &count, limit, edit->set[i].name, edit->set[i].value);
     }
@@ -219,6 +230,12 @@ gateway_headers_for_client(
         struct span id = arena_copy(request->exchange->arena, span_from_cstr(request->id));
         add(headers, &count, limit, SPAN("Request-Id"), id);
     }
+    /* A service that follows no traces of others has one of its own, linked to ours. */
+    struct span theirs;
+    if (!http_head_find(head, SPAN("trace-id"), &theirs)) {
+        struct span id = arena_copy(request->exchange->arena, span_from_cstr(request->trace.id));
+        add(headers, &count, limit, SPAN("Trace-Id"), id);
+    }
     const struct gateway_header_edit *edit = &request->route->response;
     for (size_t i = 0; i < edit->set_count; i++) {
         add(headers, &count, limit, edit->set[i].name, edit->set[i].value);
@@ -258,7 +275,7 @@ gateway_headers_cors(const struct gateway_request *request, struct http_header h
             &count,
             4,
             SPAN("Access-Control-Expose-Headers"),
-            SPAN("Request-Id, Stripe-Should-Retry, Retry-After"));
+            SPAN("Request-Id, Trace-Id, Stripe-Should-Retry, Retry-After"));
     }
     return count;
 }

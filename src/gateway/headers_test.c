@@ -39,6 +39,7 @@ t_world(const char *lines)
     world->request.exchange = &world->exchange;
     world->request.route = &world->route;
     memcpy(world->request.id, "req_1", 6);
+    memcpy(world->request.trace.id, "abc", 4);
     const uint8_t peer[16] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 203, 0, 113, 7};
     gateway_forwarded_read(&world->parser.head, peer, true, NULL, 0, &world->request.forwarded);
     return world;
@@ -100,8 +101,36 @@ t_claims(void **state)
     t_sent(world, "Idempotency-Key: k|Authorization: Bearer x|" OURS);
     world->route.public = true;
     t_sent(world, "Idempotency-Key: k|" OURS);
-    world->request.trace_passes = true;
-    t_sent(world, "traceparent: 00-aa|Idempotency-Key: k|" OURS);
+    t_release(world);
+}
+
+/* Which trace it is, is said by us alone. */
+static void
+t_traces(void **state)
+{
+    (void)state;
+    struct world *world =
+        t_world("traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\r\n"
+                "tracestate: theirs=1\r\nb3: 0\r\nX-B3-TraceId: a\r\nX-B3-SpanId: b\r\n"
+                "X-B3-ParentSpanId: b\r\nX-B3-Sampled: 1\r\nX-B3-Flags: 1\r\nAccept: a\r\n");
+    struct gateway_trace *trace = &world->request.trace;
+    t_sent(world, "Accept: a|" OURS);
+    trace->context = (struct trace_context){.trace_id = 0xabc, .span_id = 0xde, .flags = 1};
+    tracecontext_format(&trace->context, trace->parent);
+    t_sent(
+        world,
+        "Accept: a|" OURS "|traceparent: 00-00000000000000000000000000000abc-00000000000000de-01");
+    trace->state = SPAN("ours=1");
+    t_sent(
+        world,
+        "Accept: a|" OURS "|traceparent: "
+        "00-00000000000000000000000000000abc-00000000000000de-01|tracestate: ours=1");
+    struct span removed = SPAN("tracestate");
+    world->route.request.remove = &removed;
+    world->route.request.remove_count = 1;
+    t_sent(
+        world,
+        "Accept: a|" OURS "|traceparent: 00-00000000000000000000000000000abc-00000000000000de-01");
     t_release(world);
 }
 
@@ -154,8 +183,9 @@ t_answers(void **state)
         "Connection: X-Internal\r\nX-Internal: 1\r\nContent-Length: 0\r\nContent-Type: a/b\r\n"
         "Server: secret/1.0\r\nKeep-Alive: 5\r\nX-Request-Id: inner\r\nRequest-Id: req_svc\r\n"
         "Access-Control-Allow-Origin: *\r\n",
-        "Request-Id: req_svc|Access-Control-Allow-Origin: *");
-    t_answer(world, "Content-Length: 0\r\n", "Request-Id: req_1");
+        "Request-Id: req_svc|Access-Control-Allow-Origin: *|Trace-Id: abc");
+    t_answer(world, "Content-Length: 0\r\n", "Request-Id: req_1|Trace-Id: abc");
+    t_answer(world, "Trace-Id: theirs\r\n", "Trace-Id: theirs|Request-Id: req_1");
     /* With rules for browsers the service's own do not count, and a secret key's answers are not
      * readable there. */
     static const struct span origins[] = {{"https://shop.test", 17}};
@@ -165,15 +195,15 @@ t_answers(void **state)
     t_answer(
         world,
         "Content-Length: 0\r\nAccess-Control-Allow-Origin: *\r\nRequest-Id: a\r\n",
-        "Request-Id: a");
+        "Request-Id: a|Trace-Id: abc");
     world->request.key.kind = GATEWAY_KEY_PUBLISHABLE;
     t_answer(
         world,
         "Content-Length: 0\r\nRequest-Id: a\r\n",
-        "Request-Id: a|Access-Control-Allow-Origin: https://shop.test|Vary: Origin|"
-        "Access-Control-Expose-Headers: Request-Id, Stripe-Should-Retry, Retry-After");
+        "Request-Id: a|Trace-Id: abc|Access-Control-Allow-Origin: https://shop.test|Vary: Origin|"
+        "Access-Control-Expose-Headers: Request-Id, Trace-Id, Stripe-Should-Retry, Retry-After");
     cors.origin_count = 0;
-    t_answer(world, "Content-Length: 0\r\nRequest-Id: a\r\n", "Request-Id: a");
+    t_answer(world, "Content-Length: 0\r\nRequest-Id: a\r\n", "Request-Id: a|Trace-Id: abc");
     t_release(world);
 }
 
@@ -183,6 +213,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(t_hop_by_hop),
         cmocka_unit_test(t_claims),
+        cmocka_unit_test(t_traces),
         cmocka_unit_test(t_edits),
         cmocka_unit_test(t_answers),
     };

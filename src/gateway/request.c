@@ -140,16 +140,8 @@ id_is_valid(struct span id)
 static void
 id_make(struct gateway *gateway, char out[GATEWAY_REQUEST_ID_SIZE])
 {
-    u128 random;
-    if (gateway->random_used + sizeof(random) > sizeof(gateway->random)) {
-        struct os_entropy *entropy = gateway->parts.entropy;
-        entropy->fill(entropy, gateway->random, sizeof(gateway->random));
-        gateway->random_used = 0;
-    }
-    memcpy(&random, gateway->random + gateway->random_used, sizeof(random));
-    gateway->random_used += sizeof(random);
     uint64_t unix_ms = os_wall_ns(gateway->parts.clock) / OS_NS_PER_MS;
-    (void)id_format("req_", id_next(&gateway->ids, unix_ms, random), out);
+    (void)id_format("req_", id_next(&gateway->ids, unix_ms, gateway_random(gateway)), out);
 }
 
 /* A trusted proxy may have given it an id; from anybody else it would be a claim. */
@@ -488,8 +480,10 @@ gateway_on_refused(void *context, struct net_exchange *exchange, const char *rea
     request.generation = gateway->current;
     request.verdict = GATEWAY_REFUSED;
     id_make(gateway, request.id);
+    gateway_trace_begin(&request);
     struct span message = arena_format(exchange->arena, "The request was refused: %.200s.", reason);
     unsigned status = exchange->answer.status;
     gateway_answer_error(
         &request, status, status >= 500 ? "api_error" : "invalid_request_error", NULL, message);
+    gateway_trace_end(&request);
 }

@@ -179,6 +179,10 @@ remote_job_send(struct remote_job *job, const struct remote_request *request)
     if (trace_context_is_set(request->trace)) {
         tracecontext_format(request->trace, job->parent);
         header_add(call, SPAN("traceparent"), span_of(job->parent, TRACECONTEXT_PARENT_SIZE));
+        struct span state = trace_context_state(request->trace, job->state);
+        if (state.size != 0) {
+            header_add(call, SPAN("tracestate"), state);
+        }
     }
     struct span proof = remote_auth_header(client->parts.auth);
     if (proof.size != 0) {

@@ -18,7 +18,7 @@
 #include "base/arena.h"
 #include "base/list.h"
 #include "os/clock.h"
-#include "tracecontext/tracecontext.h"
+#include "trace/span.h"
 
 #include <stdatomic.h>
 
@@ -37,6 +37,7 @@ struct remote_job {
     char target[REMOTE_TARGET_SIZE];
     char left_ms[24];
     char parent[TRACECONTEXT_PARENT_SIZE + 1];
+    char state[TRACECONTEXT_STATE_MAX];
 };
 
 #define REMOTE_COUNTER_COUNT (sizeof(struct remote_client_counters) / sizeof(uint64_t))

@@ -59,8 +59,19 @@ refuse(struct net_exchange *exchange, unsigned status, err_t error, const char *
 }
 
 static void
-ended(struct remote_asked *asked)
+ended(struct remote_asked *asked, err_t error)
 {
+    const struct remote_server_parts *parts = &asked->server->parts;
+    if (parts->answered != NULL) {
+        const struct remote_answered answered = {
+            .service = remote_service_name(asked->service),
+            .operation = asked->operation,
+            .trace = &asked->trace,
+            .error = error,
+            .duration_ns = net_now_ns() - asked->exchange->arrived_ns,
+        };
+        parts->answered(parts->context, &answered);
+    }
     REMOTE_SERVER_COUNT(asked->server, under_way, -1);
     trace_span_end(&asked->span);
     asked->exchange->next = NULL;
@@ -79,7 +90,7 @@ remote_server_answer_error(struct remote_asked *asked, err_t error)
     buf_release(&answer->body);
     buf_init(&answer->body, REFUSAL_MAX);
     write_refusal(answer, error, false, err_text(error));
-    ended(asked);
+    ended(asked, error);
 }
 
 void
@@ -95,7 +106,7 @@ remote_server_answer_object(
         remote_server_answer_error(asked, ERR_OUTCOME_UNKNOWN);
         return;
     }
-    ended(asked);
+    ended(asked, ERR_OK);
 }
 
 void
@@ -103,7 +114,7 @@ remote_server_answer_records(struct remote_asked *asked)
 {
     asked->exchange->answer.status = 200;
     asked->exchange->answer.content_type = SPAN("application/octet-stream");
-    ended(asked);
+    ended(asked, ERR_OK);
 }
 
 /* --------------------------------------------------------------------------------- requests --- */
@@ -181,6 +192,20 @@ deadline_read(const struct net_exchange *exchange, uint64_t *ret_deadline_ns)
     return true;
 }
 
+static struct tracecontext_headers
+headers_read(const struct http_head *head)
+{
+    struct tracecontext_headers headers = {.parent_count = 0};
+    for (uint32_t i = 0; i < head->field_count; i++) {
+        const struct http_head_field *field = &head->fields[i];
+        if (field->field == HTTP_FIELD_TRACEPARENT || field->field == HTTP_FIELD_TRACESTATE) {
+            tracecontext_headers_add(
+                &headers, http_head_text(head, field->name), http_head_text(head, field->value));
+        }
+    }
+    return headers;
+}
+
 /* A trace that comes in from another service goes on here, with what is recorded in this process
  * below a span for the request. Without one there is nothing to go on with. */
 static void
@@ -188,16 +213,14 @@ trace_begin(struct remote_asked *asked)
 {
     const struct net_exchange *exchange = asked->exchange;
     const struct remote_server_parts *parts = &asked->server->parts;
-    struct tracecontext_headers headers = {.parent_count = 0};
+    struct tracecontext_headers headers = headers_read(exchange->head);
     struct tracecontext_incoming incoming;
-    headers.parent = http_head_value(exchange->head, HTTP_FIELD_TRACEPARENT);
-    headers.parent_count = headers.parent.size != 0 ? 1 : 0;
     tracecontext_extract(&headers, &incoming);
     asked->trace = incoming.context;
     if (!trace_context_is_set(&incoming.context) || parts->recorder == NULL) {
         return;
     }
-    const struct trace_root root = {
+    struct trace_root root = {
         .kind = TRACE_SERVER,
         .name = remote_service_name(asked->service),
         .start_ns = exchange->arrived_ns,
@@ -205,6 +228,13 @@ trace_begin(struct remote_asked *asked)
         .parent = incoming.context,
         .decision = incoming.decision,
     };
+    char memory[TRACECONTEXT_STATE_MAX];
+    struct buf state;
+    buf_init_fixed(&state, memory, sizeof(memory));
+    if (incoming.has_state &&
+        tracecontext_state_append(headers.states, headers.state_count, &state)) {
+        root.state = buf_span(&state);
+    }
     trace_root_start(parts->recorder, &root, &asked->span);
     trace_span_text(&asked->span, "rpc.method", asked->operation);
     asked->trace = asked->span.context;

@@ -163,6 +163,72 @@ resource_find(
     return resource_row_find(op->runtime, &op->arena, type, &scoped, each, context);
 }
 
+struct find_final {
+    struct resource_op *op;
+    const struct resource_type *type;
+    void **documents;
+    int64_t *numbers;
+    bool *are_final;
+    uint32_t count;
+    uint32_t limit;
+    err_t error;
+};
+
+static bool
+note_final(void *context, const struct document_row *row, int64_t number, bool is_final)
+{
+    struct find_final *find = context;
+    ASSERT(find->count < find->limit);
+    find->error =
+        resource_row_copy(&find->op->arena, find->type, row, &find->documents[find->count]);
+    if (find->error != ERR_OK) {
+        return false;
+    }
+    find->numbers[find->count] = number;
+    find->are_final[find->count] = is_final;
+    find->count++;
+    return true;
+}
+
+err_t
+resource_find_final(
+    struct resource_op *op,
+    const struct resource_type *type,
+    const struct document_place *behind,
+    uint32_t limit,
+    resource_each_final each,
+    void *context)
+{
+    struct resource_runtime *runtime = op->runtime;
+    ASSERT(runtime->shared != NULL);
+    TRY(op->doom);
+    struct find_final find = {.op = op, .type = type, .limit = limit};
+    find.documents = ARENA_ARRAY(&op->arena, void *, limit);
+    find.numbers = ARENA_ARRAY(&op->arena, int64_t, limit);
+    find.are_final = ARENA_ARRAY(&op->arena, bool, limit);
+    if (find.documents == NULL || find.numbers == NULL || find.are_final == NULL) {
+        return ERR_FULL;
+    }
+    TRY(runtime->shared->list_final(
+        runtime->documents, type->kind, behind, limit, note_final, &find));
+    if (find.count == 0) {
+        TRY(find.error);
+    }
+    /* Behind the query, so that `each` may read; what there was no memory for comes next time. */
+    for (uint32_t i = 0; i < find.count; i++) {
+        if (!each(context, find.documents[i], find.numbers[i], find.are_final[i])) {
+            break;
+        }
+    }
+    return ERR_OK;
+}
+
+err_t
+resource_scope_merchant(struct resource_op *op, uint64_t scope, char ret_id[ID_TEXT_SIZE])
+{
+    return resource_merchant_of(op->runtime, &op->arena, scope / 2, ret_id);
+}
+
 err_t
 resource_scan_rows(
     struct resource_op *op,

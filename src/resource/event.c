@@ -19,6 +19,7 @@ const struct document_kind resource_event_kind = {
     .name = "event",
     .columns = {{"type", DOCUMENT_TEXT, .indexed = true}},
     .column_count = 1,
+    .has_order = true,
 };
 static const struct resource_field event_fields[] = {
     FIELD(type, RESOURCE_FIELD_TEXT, RESOURCE_EVENT_TYPE_COLUMN),

@@ -218,10 +218,26 @@ trace_now_ns(const struct trace_context *context)
 }
 
 struct span
-trace_context_state(const struct trace_context *context)
+trace_context_id(const struct trace_context *context, char memory[TRACECONTEXT_TRACE_ID_SIZE + 1])
 {
-    return context->part == NULL ? SPAN_EMPTY
-                                 : span_of(context->part->state, context->part->state_size);
+    if (!trace_context_is_set(context)) {
+        return SPAN_EMPTY;
+    }
+    tracecontext_trace_id_format(context->trace_id, memory);
+    return span_of(memory, TRACECONTEXT_TRACE_ID_SIZE);
+}
+
+struct span
+trace_context_state(const struct trace_context *context, char memory[TRACECONTEXT_STATE_MAX])
+{
+    struct trace_part *part = context->part;
+    if (part == NULL || !part_enter(part, context->trace_id)) {
+        return SPAN_EMPTY;
+    }
+    size_t size = part->state_size;
+    memcpy(memory, part->state, size);
+    part_leave(part);
+    return span_of(memory, size);
 }
 
 /* -------------------------------------------------------------------------------- attributes */

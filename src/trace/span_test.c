@@ -220,8 +220,10 @@ parent_test(void **state)
         trace_root_start(t.recorder, &root, &span);
         assert_true(span.context.trace_id == 5);
         assert_int_equal(span.context.flags & TRACE_CONTEXT_RANDOM, TRACE_CONTEXT_RANDOM);
-        assert_true(span_equal(trace_context_state(&span.context), SPAN("vendor=1")));
+        char memory[TRACECONTEXT_STATE_MAX];
+        assert_true(span_equal(trace_context_state(&span.context, memory), SPAN("vendor=1")));
         trace_span_end(&span);
+        assert_int_equal(trace_context_state(&span.context, memory).size, 0); /* it is over */
         assert_int_equal(t.kept_count - before, all[i].kept);
     }
     assert_int_equal(t.kept[0]->records[0].parent_id, 6);
@@ -252,7 +254,8 @@ not_recorded_test(void **state)
     trace_span_end(&child);
     trace_span_end(&span);
     assert_int_equal(trace_now_ns(&span.context), 0);
-    assert_int_equal(trace_context_state(&span.context).size, 0);
+    char memory[TRACECONTEXT_STATE_MAX];
+    assert_int_equal(trace_context_state(&span.context, memory).size, 0);
 
     struct t_world t;
     t_open(&t, 2, 2, TRACE_RATIO_ONE);

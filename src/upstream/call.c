@@ -189,6 +189,9 @@ attempt_start(struct upstream_call *call, struct upstream_slot *slot, uint64_t n
     attempt->timeout_ms = attempt_timeout_ms(call, now_ns);
     attempt->reply_to = net_loop_executor(slot->upstream->loop);
     attempt->done = attempt_done;
+    if (call->hooks != NULL) {
+        call->hooks->begins(call);
+    }
     net_client_start(slot->client, attempt);
 }
 
@@ -412,6 +415,14 @@ attempt_done(struct net_call *attempt)
     call->may_have_happened = call->may_have_happened || attempt->sent;
     call->has_answer = attempt->result == ERR_OK;
     attempt_count(call, slot);
+    if (call->hooks != NULL) {
+        const struct upstream_attempt ended = {
+            .result = attempt->result,
+            .status = attempt->result == ERR_OK ? attempt->status : 0,
+            .ended_ns = now_ns,
+        };
+        call->hooks->ended(call, &ended);
+    }
     upstream_slot_end(slot);
     if (attempt_next(call, now_ns)) {
         return;

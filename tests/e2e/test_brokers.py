@@ -182,6 +182,30 @@ def test_a_consumer_with_an_exactly_once_effect(make_server, broker, tmp_path):
     assert seen() == len(events)
 
 
+def test_a_queue_that_is_lost(make_server, broker):
+    """RabbitMQ describes it, and nothing of it runs: that is said, and what to do. Payments go on; when the
+    queue was deleted it is made anew, and everything since comes."""
+    if broker.scheme != "amqp":
+        pytest.skip("RabbitMQ's")
+    server = make_server(f"--broker={broker.url}", "--broker-timeout=3s")
+    client = sdk(server)
+    pay(client)
+    first = stored(server)
+    wait_until(lambda: confirmed(server, len(first)), 120, "some events confirmed")
+    broker.lose_queue()
+    for _ in range(3):
+        assert pay(client).status == "succeeded"
+    wait_until(lambda: "nothing of it runs in RabbitMQ" in server.log(), 60, "the reason")
+    assert metrics(server)["tael_broker_up"] == 0
+    assert server.log().count("nothing of it runs in RabbitMQ") == 1
+    broker.delete_queue()
+    events = stored(server)
+    wait_until(lambda: confirmed(server, len(events)), 120, "every event confirmed")
+    since = events[len(first):]
+    check(server, broker.read(has_all(since)), since)
+    assert "the broker takes events again" in server.log()
+
+
 @pytest.mark.parametrize("flags, said", [
     (["--broker=http://x/y"], "the URL begins with none of kafka://, kafkas://, amqp:// and amqps://"),
     (["--broker=kafka://host/topic"], "the URL has a host that is not HOST:PORT"),

@@ -139,6 +139,18 @@ class RabbitMQ(Broker):
         except pika.exceptions.AMQPError:
             return False
 
+    def lose_queue(self):
+        """What is left when RabbitMQ was killed while the queue was young: its description."""
+        subprocess.run(
+            ["/usr/lib/rabbitmq/bin/rabbitmqctl", "eval",
+             f"ra:force_delete_server(quorum_queues, {{'%2F_{self.name}', node()}})."],
+            env={**os.environ, **self.environment()}, check=True, capture_output=True, timeout=120)
+
+    def delete_queue(self):
+        connection = self.connect()
+        connection.channel().queue_delete(self.name)
+        connection.close()
+
     def clean_up(self):
         subprocess.run(["epmd", "-port", str(self.epmd_port), "-kill"], check=False,
                        capture_output=True)

@@ -13,7 +13,7 @@ from referencing import Registry, Resource
 from referencing.exceptions import Unresolvable
 from referencing.jsonschema import DRAFT202012
 
-from kit.server import THROUGH_GATEWAY, run_tael
+from kit.server import run_tael
 
 URI = "tael:openapi"
 HINT = "docs/api/README.md tells how a route and an object get their description"
@@ -160,8 +160,7 @@ class Description:
                 validator = jsonschema.Draft202012Validator(header["schema"])
                 if not validator.is_valid(headers[name]):
                     raise DescriptionError(f"{what}: header {name}: {headers[name]!r}. {HINT}.")
-            elif header.get("required") and not (THROUGH_GATEWAY and name == "Trace-Id"):
-                # What a gateway answers itself never reached whoever traces.
+            elif header.get("required"):
                 raise DescriptionError(f"{what}: the header {name} is missing. {HINT}.")
 
     def check_events(self, body, what):

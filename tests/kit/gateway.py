@@ -42,8 +42,9 @@ def before(port, **keywords):
 class Gateway:
     """Starts on free ports; may be reloaded, killed, and stopped in order."""
 
-    def __init__(self, folder, config):
+    def __init__(self, folder, config, *flags):
         self.folder = pathlib.Path(folder)
+        self.flags = flags
         self.config = config
         self.process = None
         self.port = None
@@ -65,7 +66,7 @@ class Gateway:
         self.write()
         with open(self.output_path, "wb") as output, open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
-                [str(PROGRAM), "gateway", f"--config={self.file}", "--allow-dumps"],
+                [str(PROGRAM), "gateway", f"--config={self.file}", "--allow-dumps", *self.flags],
                 stdin=subprocess.DEVNULL, stdout=output, stderr=log, cwd=self.folder,
                 env=without_tael_settings(),
             )

@@ -18,7 +18,7 @@ struct broker {
     _Atomic bool connected;
     _Atomic uint64_t published;
     _Atomic uint64_t failed;
-    bool said; /* that it fails: once, until it works again */
+    char said[BROKER_WHY_SIZE]; /* why it fails: once, until that changes or it works again */
 };
 
 void
@@ -38,7 +38,7 @@ note_failure(struct broker *broker, const char *why)
 {
     atomic_fetch_add(&broker->failed, 1);
     atomic_store(&broker->connected, false);
-    if (!broker->said) {
+    if (strcmp(broker->said, why) != 0) {
         TRACE_LOG(
             broker->parts.log,
             TRACE_WARNING,
@@ -48,7 +48,7 @@ note_failure(struct broker *broker, const char *why)
             trace_cstr("broker", broker->driver->name),
             trace_cstr("reason", why));
     }
-    broker->said = true;
+    (void)snprintf(broker->said, sizeof(broker->said), "%s", why);
 }
 
 static void
@@ -56,7 +56,7 @@ note_success(struct broker *broker, uint32_t count)
 {
     atomic_fetch_add(&broker->published, count);
     atomic_store(&broker->connected, true);
-    if (broker->said) {
+    if (broker->said[0] != '\0') {
         TRACE_LOG(
             broker->parts.log,
             TRACE_INFO,
@@ -65,7 +65,7 @@ note_success(struct broker *broker, uint32_t count)
             "the broker takes events again",
             trace_cstr("broker", broker->driver->name));
     }
-    broker->said = false;
+    broker->said[0] = '\0';
 }
 
 static void
@@ -85,7 +85,7 @@ publish_run(struct os_task *task)
     if (request->error == ERR_OK) {
         note_success(broker, request->count);
     } else {
-        note_failure(broker, why);
+        note_failure(broker, why[0] == '\0' ? err_text(request->error) : why);
     }
     request->task.run = request_done;
     os_post(request->reply_to, &request->task);

@@ -4,6 +4,11 @@
  * consumer came. One channel with publisher confirms: RabbitMQ answers with the number of each
  * message, counted from 1, when all its queues have it.
  *
+ * A quorum queue can lose what runs it (a RabbitMQ that is killed while the queue is young) and
+ * still be there: declaring it works, and nothing is ever confirmed. Whoever got no confirmation
+ * looks into the queue before publishing again, so as to say so. The queue is never deleted here:
+ * of a cluster whose majority is away one hears the same, and there its messages come back.
+ *
  * The library blocks. What bounds it: time-outs of connecting and of calls, the kernel's limit for
  * what a peer does not take (TCP_USER_TIMEOUT), and the deadline of the wait for confirms.
  */
@@ -31,6 +36,7 @@ struct rabbitmq {
     struct os_clock *clock;
     amqp_connection_state_t connection; /* NULL: none */
     uint64_t published;                 /* on this channel: the number of the last message */
+    bool doubtful;                      /* nothing was confirmed the last time */
     /* Of the request under way: those after number `before`. */
     uint64_t before;
     uint32_t missing; /* not confirmed yet */
@@ -182,6 +188,46 @@ log_in(struct rabbitmq *rabbitmq, char why[BROKER_WHY_SIZE])
         why);
 }
 
+static bool
+is_internal_error(amqp_rpc_reply_t reply)
+{
+    if (reply.reply_type != AMQP_RESPONSE_SERVER_EXCEPTION ||
+        reply.reply.id != AMQP_CONNECTION_CLOSE_METHOD) {
+        return false;
+    }
+    const amqp_connection_close_t *close = reply.reply.decoded;
+    return close->reply_code == AMQP_INTERNAL_ERROR;
+}
+
+/* Only into a queue that says that it is empty: what is taken is given back when the connection
+ * ends, but has been delivered once then. */
+static err_t
+look_into_queue(struct rabbitmq *rabbitmq, char why[BROKER_WHY_SIZE])
+{
+    char said[BROKER_WHY_SIZE] = "";
+    amqp_rpc_reply_t reply =
+        amqp_basic_get(rabbitmq->connection, CHANNEL, bytes_of_cstr(rabbitmq->url.name), 0);
+    err_t result = reply_check(reply, "looking into the queue", said);
+    if (is_internal_error(reply)) {
+        broker_why(
+            why,
+            "the queue is there, but nothing of it runs in RabbitMQ; if it does not come back, "
+            "delete it, and it is made anew (%.96s)",
+            said);
+        return ERR_CLOSED;
+    }
+    rabbitmq->doubtful = false; /* also if we may not look: the next try goes on without */
+    if (result != ERR_OK) {
+        broker_why(why, "%s", said);
+        return result;
+    }
+    if (reply.reply.id == AMQP_BASIC_GET_OK_METHOD) {
+        broker_why(why, "the queue was looked into");
+        return ERR_CLOSED; /* the message goes back with the connection */
+    }
+    return ERR_OK;
+}
+
 /* The exchange, the queue that gets all, and the way from one to the other. They stay. */
 static err_t
 declare(struct rabbitmq *rabbitmq, char why[BROKER_WHY_SIZE])
@@ -198,10 +244,15 @@ declare(struct rabbitmq *rabbitmq, char why[BROKER_WHY_SIZE])
         .value = {.kind = AMQP_FIELD_KIND_UTF8, .value.bytes = bytes_of_cstr("quorum")},
     };
     const amqp_table_t arguments = {.num_entries = 1, .entries = &entry};
-    (void)amqp_queue_declare(connection, CHANNEL, name, 0, 1, 0, 0, arguments);
+    const amqp_queue_declare_ok_t *declared =
+        amqp_queue_declare(connection, CHANNEL, name, 0, 1, 0, 0, arguments);
     TRY(reply_check(amqp_get_rpc_reply(connection), "declaring the queue", why));
+    bool looks = rabbitmq->doubtful && declared != NULL && declared->message_count == 0;
     (void)amqp_queue_bind(connection, CHANNEL, name, name, bytes_of_cstr("#"), amqp_empty_table);
     TRY(reply_check(amqp_get_rpc_reply(connection), "binding the queue", why));
+    if (looks) {
+        TRY(look_into_queue(rabbitmq, why));
+    }
     (void)amqp_confirm_select(connection, CHANNEL);
     return reply_check(amqp_get_rpc_reply(connection), "asking for confirms", why);
 }
@@ -350,7 +401,10 @@ publish_all(
     for (uint32_t i = 0; i < count; i++) {
         TRY(publish_one(rabbitmq, &messages[i], why));
     }
-    return await_confirms(rabbitmq, end_ms, why);
+    rabbitmq->doubtful = true;
+    TRY(await_confirms(rabbitmq, end_ms, why));
+    rabbitmq->doubtful = false;
+    return ERR_OK;
 }
 
 static err_t

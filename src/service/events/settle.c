@@ -126,16 +126,20 @@ events_cancel(
 }
 
 static void
-give_up(struct events_target *target, struct events_delivery *delivery)
+give_up(
+    struct events_target *target,
+    struct events_delivery *delivery,
+    const struct events_attempt *attempt)
 {
     struct events *events = target->events;
+    char trace_id[TRACECONTEXT_TRACE_ID_SIZE + 1];
     end(target, delivery, SPAN("failed"), true);
     events_count(&events->given_up, 1);
     TRACE_LOG(
         events->parts.log,
         TRACE_WARNING,
         "events",
-        SPAN_EMPTY,
+        trace_context_id(&attempt->span.context, trace_id),
         "a webhook is given up",
         trace_text("event", delivery->event),
         trace_text("endpoint", delivery->endpoint),
@@ -171,7 +175,7 @@ settle_delivery(
         const struct events_schedule *schedule =
             events_schedule_of(events, delivery->header.livemode);
         if (now >= delivery->expires) {
-            give_up(target, delivery);
+            give_up(target, delivery, attempt);
         } else {
             int64_t wait =
                 events_schedule_delay_ms(schedule, delivery->tries, events_random(events));

@@ -28,8 +28,11 @@ struct read {
 
 static const struct document_kind cursor_kind = {
     .name = "relay_cursor",
-    .columns = {{.name = "event", .type = DOCUMENT_TEXT}, RESOURCE_SWEPT("active")},
-    .column_count = 2,
+    .columns =
+        {{.name = "event", .type = DOCUMENT_TEXT},
+         RESOURCE_SWEPT("active"),
+         {.name = "number", .type = DOCUMENT_INTEGER}},
+    .column_count = 3,
 };
 
 const struct document_kind *const relay_kinds[] = {&cursor_kind};
@@ -38,6 +41,7 @@ const uint32_t relay_kind_count = sizeof(relay_kinds) / sizeof(relay_kinds[0]);
 static const struct resource_field cursor_fields[] = {
     RESOURCE_TEXT_COLUMN(relay_cursor, event, RELAY_CURSOR_EVENT),
     RESOURCE_INTEGER_COLUMN(relay_cursor, active, RELAY_CURSOR_ACTIVE),
+    RESOURCE_INTEGER_COLUMN(relay_cursor, number, RELAY_CURSOR_NUMBER),
 };
 
 /* Never shown. One of a scope at most, with a name instead of an id. */
@@ -105,27 +109,38 @@ put(struct buf *text, struct span part)
     return at;
 }
 
-static err_t
-batch_add(struct read *read, const struct resource_event *event, struct span body)
+enum relay_added
+relay_batch_add(
+    struct relay *relay,
+    struct resource_op *op,
+    const struct resource_event *event,
+    const char *account)
 {
-    struct relay_batch *batch = &read->scope->relay->batch;
+    struct relay_batch *batch = &relay->batch;
+    struct span body = resource_event_text(op, event, event->api_version, 0);
+    if (body.size == 0) {
+        return RELAY_NO_MEMORY;
+    }
+    if (!batch_has_room(batch, body.size)) {
+        return RELAY_NO_ROOM;
+    }
     struct relay_place place = {
         .id = put(&batch->text, event->header.id),
         .type = put(&batch->text, event->type),
         .key = put(&batch->text, key_of(event)),
-        .account = put(&batch->text, span_from_cstr(resource_op_caller(read->op)->merchant_id)),
+        .account = put(&batch->text, span_from_cstr(account)),
         .body = put(&batch->text, body),
         .end = batch->text.size,
         .livemode = event->header.livemode,
     };
     if (buf_failed(&batch->text)) {
-        return ERR_MEMORY;
+        return RELAY_NO_MEMORY;
     }
     batch->places[batch->count++] = place;
     if (batch->oldest_s == 0 || event->header.created < batch->oldest_s) {
         batch->oldest_s = event->header.created;
     }
-    return ERR_OK;
+    return RELAY_ADDED;
 }
 
 static bool
@@ -133,19 +148,17 @@ take_event(void *context, void *document)
 {
     struct read *read = context;
     const struct resource_event *event = document;
-    struct relay_batch *batch = &read->scope->relay->batch;
-    struct span body = resource_event_text(read->op, event, event->api_version, 0);
+    struct relay *relay = read->scope->relay;
+    const char *account = resource_op_caller(read->op)->merchant_id;
     read->more = true;
-    if (body.size == 0) {
-        read->error = ERR_FULL; /* the operation's arena */
+    switch (relay_batch_add(relay, read->op, event, account)) {
+    case RELAY_NO_MEMORY:
+        read->error = ERR_FULL;
         return false;
-    }
-    if (!batch_has_room(batch, body.size)) {
+    case RELAY_NO_ROOM:
         return false;
-    }
-    read->error = batch_add(read, event, body);
-    if (read->error != ERR_OK) {
-        return false;
+    case RELAY_ADDED:
+        break;
     }
     read->more = false;
     read->taken++;

@@ -159,13 +159,18 @@ round_begin(struct relay *relay)
     ASSERT(list_is_empty(&relay->round));
     ASSERT(relay->batch.count == 0);
     relay->round_failed = false;
+    if (relay->shared.is_used && !relay_shared_leads(relay)) {
+        return; /* another process publishes; it is asked again when the timer is over */
+    }
     for (uint32_t i = 0; i < RELAY_SCOPES_AT_ONCE; i++) {
         struct list_link *link = list_pop_front(&relay->dirty);
         if (link == NULL) {
             break;
         }
         struct relay_scope *scope = CONTAINER_OF(link, struct relay_scope, waiting);
-        if (relay_read_start(scope) != ERR_OK) {
+        err_t result =
+            relay->shared.is_used ? relay_shared_read_start(relay) : relay_read_start(scope);
+        if (result != ERR_OK) {
             list_push_front(&relay->dirty, link);
             relay->round_failed = true;
             break;
@@ -178,8 +183,8 @@ round_begin(struct relay *relay)
     }
 }
 
-static void
-go_on(struct relay *relay)
+void
+relay_go_on(struct relay *relay)
 {
     if (is_idle(relay) && !relay->draining && !list_is_empty(&relay->dirty)) {
         round_begin(relay);
@@ -195,13 +200,13 @@ round_read(struct relay *relay)
         atomic_store(&relay->oldest_s, relay->batch.oldest_s);
         publish(relay);
     } else {
-        atomic_store(&relay->oldest_s, 0);
+        atomic_store(&relay->oldest_s, relay->shared.waiting_s);
         round_leave(relay);
         if (relay->round_failed) {
             retry_later(relay);
         }
     }
-    go_on(relay);
+    relay_go_on(relay);
 }
 
 void
@@ -220,6 +225,7 @@ static void
 round_confirmed(struct relay *relay)
 {
     atomic_fetch_add(&relay->published, relay->batch.count);
+    relay->shared.confirmed = relay->shared.in_batch;
     LIST_FOREACH_SAFE (&relay->round, link) {
         struct relay_scope *scope = CONTAINER_OF(link, struct relay_scope, waiting);
         if (scope->in_batch[0] != '\0') {
@@ -243,21 +249,26 @@ published(struct port_broker_request *request)
         atomic_fetch_add(&relay->retries, 1);
         retry_later(relay);
     }
-    go_on(relay);
+    relay_go_on(relay);
 }
 
 static void
 retry(struct os_timer *timer)
 {
     struct relay *relay = CONTAINER_OF(timer, struct relay, retry);
+    if (relay->batch.count > 0 && relay->shared.is_used && !relay_shared_leads(relay)) {
+        batch_clear(&relay->batch); /* it is the other one's, from the cursor on */
+        relay->shared.all.dirty = true;
+        round_leave(relay);
+    }
     if (relay->batch.count > 0 && !relay->draining) {
         publish(relay);
     }
-    go_on(relay);
+    relay_go_on(relay);
 }
 
-static void
-scope_becomes_dirty(struct relay_scope *scope)
+void
+relay_scope_becomes_dirty(struct relay_scope *scope)
 {
     scope->dirty = true;
     if (!list_is_linked(&scope->waiting)) {
@@ -269,10 +280,14 @@ static void
 emitted(void *context, uint64_t scope_number)
 {
     struct relay *relay = context;
+    if (relay->shared.is_used) {
+        relay_shared_emitted(relay);
+        return;
+    }
     struct relay_scope *scope = scope_get(relay, scope_number);
     if (scope != NULL) {
-        scope_becomes_dirty(scope);
-        go_on(relay);
+        relay_scope_becomes_dirty(scope);
+        relay_go_on(relay);
     }
 }
 
@@ -367,7 +382,8 @@ relay_create(const struct relay_parts *parts, struct relay **ret_relay)
     list_init(&relay->round);
     /* The last event may be larger than the rest of the room; an object is far below this. */
     buf_init(&relay->batch.text, 2 * (size_t)PORT_BROKER_BYTES_MAX);
-    err_t result = open_cursors(relay);
+    relay_shared_init(relay);
+    err_t result = relay->shared.is_used ? ERR_OK : open_cursors(relay);
     if (result != ERR_OK) {
         relay_destroy(&relay);
         return result;
@@ -397,15 +413,19 @@ start_scope(void *context, uint64_t scope_number)
 {
     struct relay_scope *scope = scope_get(context, scope_number);
     if (scope != NULL) {
-        scope_becomes_dirty(scope);
+        relay_scope_becomes_dirty(scope);
     }
 }
 
 err_t
 relay_start(struct relay *relay)
 {
+    if (relay->shared.is_used) {
+        relay_shared_start(relay);
+        return ERR_OK;
+    }
     TRY(resource_scope_each(relay->parts.runtime, start_scope, relay));
-    go_on(relay);
+    relay_go_on(relay);
     return ERR_OK;
 }
 

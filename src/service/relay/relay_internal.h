@@ -51,8 +51,27 @@ struct relay_batch {
     int64_t oldest_s; /* unix seconds, when the oldest event was made */
 };
 
+/* How far the relay is on shared documents, of all scopes: document_place with its own text. */
+struct relay_position {
+    int64_t number;
+    char event[ID_TEXT_SIZE]; /* empty: before everything */
+};
+
+/* Of shared.c. */
+struct relay_shared {
+    bool is_used;
+    bool leads;                      /* it did when it last looked */
+    struct os_timer look;            /* for what others emit, and for what was not final */
+    struct relay_scope all;          /* the only one of its rounds */
+    struct relay_position known;     /* what the cursor said when it was last loaded or saved */
+    struct relay_position confirmed; /* by the broker */
+    struct relay_position in_batch;
+    int64_t waiting_s; /* unix, when the oldest event that is not final was made; 0: none is */
+};
+
 struct relay {
     struct relay_parts parts;
+    struct relay_shared shared;
     struct resource_event_listener listener;
     struct map scopes;
     struct list dirty; /* scopes that wait for a round */
@@ -79,20 +98,46 @@ struct relay_cursor {
     struct resource_header header;
     struct span event;
     int64_t active; /* 1: finds every cursor, across scopes */
+    int64_t number; /* of shared documents: the place that `event` has */
 };
 
 enum {
     RELAY_CURSOR_EVENT,
     RELAY_CURSOR_ACTIVE,
+    RELAY_CURSOR_NUMBER,
 };
 
 extern const struct resource_type relay_cursor_type;
+
+/* --- relay.c --- */
+void relay_scope_becomes_dirty(struct relay_scope *scope);
+/* Begins a round if there is something to do and nothing under way. */
+void relay_go_on(struct relay *relay);
+void relay_read_ended(struct relay_scope *scope, bool good);
 
 /* --- read.c --- */
 
 /* One operation for a scope of the round. Its end is relay_read_ended. */
 MUST_USE err_t relay_read_start(struct relay_scope *scope);
-/* relay.c */
-void relay_read_ended(struct relay_scope *scope, bool good);
+
+enum relay_added {
+    RELAY_ADDED,
+    RELAY_NO_ROOM,   /* the batch is full */
+    RELAY_NO_MEMORY, /* the operation's, or the batch's own */
+};
+
+enum relay_added relay_batch_add(
+    struct relay *relay,
+    struct resource_op *op,
+    const struct resource_event *event,
+    const char *account);
+
+/* --- shared.c: documents that several processes have --- */
+void relay_shared_init(struct relay *relay);
+void relay_shared_start(struct relay *relay);
+void relay_shared_emitted(struct relay *relay);
+/* Whether this process is the one that publishes; asks the database now and then. */
+bool relay_shared_leads(struct relay *relay);
+MUST_USE err_t relay_shared_read_start(struct relay *relay);
 
 #endif

@@ -66,6 +66,9 @@ struct document_kind {
     /* Read often, written seldom, and no money: whoever asks the store may keep copies of rows. An
      * id is never given to a second row. */
     bool copied;
+    /* Rows are only inserted and removed, and a shared store can hand them out in an order that no
+     * later commit comes before: shared->list_final. */
+    bool has_order;
 };
 
 /* A column's value; text == {NULL, 0} and is_null otherwise. */
@@ -188,6 +191,20 @@ struct document_lock {
     bool granted;
 };
 
+/* Where a row of a kind with has_order is among all of them: a number that grows with the
+ * transactions, and the id within one. */
+struct document_place {
+    int64_t number;
+    struct span id;
+};
+
+/* Before every row. */
+#define DOCUMENT_PLACE_FIRST ((struct document_place){.number = INT64_MIN, .id = SPAN_EMPTY})
+
+/* Borrowed until it returns; false stops. */
+typedef bool (*document_each_final)(
+    void *context, const struct document_row *row, int64_t number, bool is_final);
+
 /*
  * What a store has that several processes share. Everything is called by the owner's thread, but
  * for what is said to be thread-safe.
@@ -211,6 +228,21 @@ struct document_shared_ops {
     /* Whether this process is the one that does this work, which is named by a constant text;
      * takes it over when nobody does. */
     bool (*lead)(struct document_store *store, const char *work);
+    /*
+     * Committed rows of all scopes behind a place, in their order, at most `limit`; reads nothing
+     * of the open transaction. A row that is final has every row before it before it: none will be
+     * committed there any more. The first that is not final, if there is one, is handed out too,
+     * as the last one; it and what is behind it come again when the transactions that began before
+     * it have ended. Of two transactions of which one has read what the other wrote, the latter's
+     * rows come first.
+     */
+    err_t (*list_final)(
+        struct document_store *store,
+        const struct document_kind *kind,
+        const struct document_place *behind,
+        uint32_t limit,
+        document_each_final each,
+        void *context);
     /* How much the database's clock is ahead of this machine's. Thread-safe. */
     int64_t (*clock_ahead_ns)(struct document_store *store);
     /* Thread-safe. */

@@ -26,6 +26,8 @@
 #include "trace/log.h"
 
 struct gateway;
+struct net_exchange;
+struct trace_recorder;
 
 /* Borrowed until destroy. */
 struct gateway_parts {
@@ -39,6 +41,11 @@ struct gateway_parts {
      * the loop's thread; must not block. NULL: that is refused. */
     void (*on_drain)(void *context);
     void *context;
+    struct trace_recorder *recorder; /* of spans; NULL: none are recorded */
+    /* The admin listener's too, on the loop's thread. `operate` answers the exchange, perhaps
+     * later and from another thread, or says that it is none of its own. NULL: nobody. */
+    bool (*operate)(void *context, struct net_exchange *exchange);
+    void (*metrics)(void *context, struct buf *out);
 };
 
 /* "gateway.json: line 12: routes[3].rate: ..." and a zero. */

@@ -37,6 +37,15 @@
 
 struct remote_server;
 
+/* A request that was answered. Texts are borrowed for the call. */
+struct remote_answered {
+    const char *service;
+    struct span operation;
+    const struct trace_context *trace; /* unset: nobody follows it */
+    err_t error;                       /* ERR_OK, or what the port said */
+    uint64_t duration_ns;              /* since its first byte */
+};
+
 struct remote_server_parts {
     struct net_loop *net;
     const struct remote_auth *auth; /* borrowed */
@@ -54,6 +63,8 @@ struct remote_server_parts {
     /* Whether the process can work; a few words are appended to `why` if not. On the net loop; may
      * not block. */
     bool (*ready)(void *context, struct buf *why);
+    /* For who keeps a log. On the net loop; may not block. NULL: nobody. */
+    void (*answered)(void *context, const struct remote_answered *answered);
     void *context;
 };
 

@@ -453,6 +453,21 @@ MUST_USE err_t resource_find(
     resource_each each,
     void *context);
 
+/* Of a kind whose rows have an order, in shared documents: those of all scopes behind a place, as
+ * document_shared_ops.list_final has them. What is written in this transaction is not among them.
+ */
+typedef bool (*resource_each_final)(void *context, void *document, int64_t number, bool is_final);
+MUST_USE err_t resource_find_final(
+    struct resource_op *op,
+    const struct resource_type *type,
+    const struct document_place *behind,
+    uint32_t limit,
+    resource_each_final each,
+    void *context);
+/* Whose scope it is. ERR_NOT_FOUND: nobody's. */
+MUST_USE err_t
+resource_scope_merchant(struct resource_op *op, uint64_t scope, char ret_id[ID_TEXT_SIZE]);
+
 /* A list parameter that filters by a column, or with RESOURCE_EITHER by two: rows match by the one
  * or by the other. At most one such parameter of a route. */
 struct resource_list_filter {

@@ -103,8 +103,13 @@ void trace_span_number(struct trace_span *span, const char *key, int64_t number)
 /* It failed: `error_type` says how, as attribute error.type. The whole part is kept. */
 void trace_span_fail(struct trace_span *span, const char *error_type);
 
-/* tracestate that came with the trace, to be sent on with traceparent; empty if there was none.
- * Valid as long as the span whose context it is. */
-struct span trace_context_state(const struct trace_context *context);
+/* The trace's id in `memory`, as log lines have it (trace/log.h); empty if there is none. */
+struct span trace_context_id(
+    const struct trace_context *context, char memory[TRACECONTEXT_TRACE_ID_SIZE + 1]);
+
+/* tracestate that came with the trace, to be sent on with traceparent; in `memory`. Empty if there
+ * was none, if nothing is recorded, or if the part is over. Any thread. */
+struct span trace_context_state(
+    const struct trace_context *context, char memory[TRACECONTEXT_STATE_MAX]);
 
 #endif

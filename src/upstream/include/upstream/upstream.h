@@ -43,6 +43,7 @@
 
 struct trace_log;
 struct upstream;
+struct upstream_call;
 
 /* Endpoints of an upstream, those that drain included. */
 #define UPSTREAM_ENDPOINTS_MAX 128
@@ -166,6 +167,23 @@ enum upstream_outcome {
 /* "answered", "not_sent", ... Static. */
 const char *upstream_outcome_name(enum upstream_outcome outcome);
 
+/* How one attempt of a call ended. */
+struct upstream_attempt {
+    err_t result;    /* ERR_OK: it was answered */
+    unsigned status; /* 0 if not answered */
+    uint64_t ended_ns;
+};
+
+/* Who follows each attempt of a call (a span, a header that says which attempt it is). On the
+ * loop's thread; must not send, cancel or release the call. */
+struct upstream_attempt_hooks {
+    /* Before anything of it is sent: `endpoint` and `attempts` of the call are its own, and the
+     * values of the call's headers may be written anew until it is back. */
+    void (*begins)(struct upstream_call *call);
+    /* Once for each begins, before the next one or `done`. */
+    void (*ended)(struct upstream_call *call, const struct upstream_attempt *attempt);
+};
+
 /* One request and its answer. Zero it once, fill the first part. What it points to stays as it is
  * until `done` runs. Large (about 2 KiB): part of a pooled or heap object, not of a stack frame. */
 struct upstream_call {
@@ -183,7 +201,8 @@ struct upstream_call {
     uint32_t timeout_ms;          /* total, from send; 0: settings.timeout_ms */
     uint32_t try_timeout_ms;      /* of one attempt; 0: settings.try_timeout_ms */
     struct os_executor *reply_to; /* NULL: on the loop's thread */
-    void (*done)(struct upstream_call *call); /* exactly once, never from inside upstream_send */
+    void (*done)(struct upstream_call *call);   /* exactly once, never from inside upstream_send */
+    const struct upstream_attempt_hooks *hooks; /* NULL: nobody follows. Not copied */
     void *user;
 
     /* The end, valid from `done` until upstream_call_release or the next send. */
