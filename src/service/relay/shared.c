@@ -186,8 +186,7 @@ err_t
 relay_shared_read_start(struct relay *relay)
 {
     relay->shared.all.in_batch[0] = '\0';
-    return resource_start_internal(
-        relay->parts.runtime, NOBODY, relay, look_run, NULL);
+    return resource_start_internal(relay->parts.runtime, NOBODY, relay, look_run, NULL);
 }
 
 /* ------------------------------------------------------------------------------------------ when
