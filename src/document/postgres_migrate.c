@@ -277,11 +277,14 @@ migrate_column(
     return column->indexed && !has_name(names, name) ? add_index(pg, kind, at) : ERR_OK;
 }
 
+/* Of the statements below. */
+#define ORDER_SQL_SIZE 1024
+
 /* Once for each kind that has an order; and whenever its rows come from another cluster. */
 static err_t
 migrate_order(struct document_pg *pg, const struct document_kind *kind, const struct names *names)
 {
-    char text[DOCUMENT_SCHEMA_SIZE];
+    char text[ORDER_SQL_SIZE];
     char name[192];
     struct buf sql;
     struct answer ahead;
@@ -317,7 +320,7 @@ migrate_orders(struct document_pg *pg, const struct names *names)
             continue;
         }
         if (!has_table) {
-            char text[DOCUMENT_SCHEMA_SIZE];
+            char text[ORDER_SQL_SIZE];
             struct buf sql;
             buf_init_fixed(&sql, text, sizeof(text));
             document_pg_sql_order_table(&sql);
