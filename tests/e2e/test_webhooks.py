@@ -579,7 +579,7 @@ def test_secrets_are_not_on_disk_nor_in_logs(make_server):
 
 
 def test_without_the_key_of_the_secrets_there_is_no_start(make_server):
-    server = make_server()
+    server = make_server(cluster=False, on_postgres=False)  # its own folder has it all
     client = sdk(server)
     endpoint(client, "https://example.com")
     server.stop()
@@ -596,7 +596,7 @@ def test_without_the_key_of_the_secrets_there_is_no_start(make_server):
 
 
 def test_metrics(make_server):
-    server = make_server(*QUICK)
+    server = make_server(*QUICK, cluster=False, on_postgres=False)  # they are a process's own
     client, http = sdk(server), Http(server)
 
     def metrics():

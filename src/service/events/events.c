@@ -257,7 +257,8 @@ struct events_health
 events_health(const struct events *events)
 {
     struct events_health health = {
-        .queued = atomic_load(&events->queued),
+        /* On shared documents other processes queue, too: only what this one knows, never less. */
+        .queued = (int64_t)atomic_load(&events->queued) < 0 ? 0 : atomic_load(&events->queued),
         .in_flight = atomic_load(&events->in_flight_shown),
         .overdue_ms = atomic_load(&events->overdue_ms),
         .due_endpoints = atomic_load(&events->due_endpoints),
