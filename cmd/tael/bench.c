@@ -198,7 +198,7 @@ const struct command command_bench = {
     .summary = "Measures this build on this machine",
     .manual =
         "    tael bench ledger     the ledger alone: batches a second, in memory and durable\n"
-        "    tael bench payments   card payments over HTTP against a server of its own\n"
+        "    tael bench payments   payments over HTTP: by card, by wallet, by QR code\n"
         "    tael bench webhooks   deliveries of events to an endpoint of its own\n"
         "    tael bench            all, with the options that all have: --data, --json,\n"
         "                          --repeat, --seconds",

@@ -184,7 +184,8 @@ const struct command command_trace = {
     .usage = "[OPTIONS] ID",
     .summary = "Shows what happened to a payment, step by step",
     .manual = "ID is a payment (pi_...), a refund (re_...), a wallet transfer (wtr_...), an event "
-              "(evt_...), a\nrequest (req_..., header Request-Id) or a trace (header Trace-Id).\n\n"
+              "(evt_...), a\nwebhook endpoint (we_...), a request (req_..., header Request-Id) or "
+              "a trace (header\nTrace-Id).\n\n"
               "The server shows the traces that it kept last; a Zipkin server those that were sent "
               "to it.",
     .run = run_trace,

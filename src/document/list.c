@@ -1,29 +1,8 @@
+#include "query.h"
 #include "schema.h"
 #include "sqlite.h"
 
 #include "base/assert.h"
-
-/*
- * A list query's shape is what its SQL text depends on; the text of each shape is prepared once.
- * Bits: 0 all_scopes, 1 oldest_first, 2 id_above, 3 id_below, 4-6 range column + 1, then five per
- * filter: column + 1, whether it ignores case, and whether it asks for NULL.
- */
-static uint64_t
-query_shape(const struct document_query *query)
-{
-    uint64_t shape = (query->all_scopes ? 1U : 0U) | (query->oldest_first ? 2U : 0U) |
-                     (query->id_above.size > 0 ? 4U : 0U) | (query->id_below.size > 0 ? 8U : 0U);
-    if (query->range_column != UINT32_MAX) {
-        shape |= (uint64_t)(query->range_column + 1) << 4;
-    }
-    for (uint32_t i = 0; i < query->filter_count; i++) {
-        const struct document_filter *filter = &query->filters[i];
-        uint64_t bits = (uint64_t)(filter->column + 1) | (filter->any_case ? 8U : 0U) |
-                        (filter->value.is_null ? 16U : 0U);
-        shape |= bits << (8 + 5 * i);
-    }
-    return shape;
-}
 
 enum {
     BIND_SCOPE = 1,
@@ -35,21 +14,6 @@ enum {
     BIND_FILTERS,
 };
 
-/* The column that leads the order of a query across scopes. */
-static uint32_t
-leading_column(const struct document_kind *kind, const struct document_query *query)
-{
-    if (query->range_column != UINT32_MAX && kind->columns[query->range_column].across_scopes) {
-        return query->range_column;
-    }
-    for (uint32_t i = 0; i < query->filter_count; i++) {
-        if (kind->columns[query->filters[i].column].across_scopes) {
-            return query->filters[i].column;
-        }
-    }
-    UNREACHABLE();
-}
-
 /*
  * The index that a query shall walk, or UINT32_MAX for the table itself. SQLite's planner, without
  * statistics, prefers the primary key and would read every row of the scope.
@@ -58,7 +22,7 @@ static uint32_t
 index_column(const struct document_kind *kind, const struct document_query *query)
 {
     if (query->all_scopes) {
-        return leading_column(kind, query);
+        return document_query_leading_column(kind, query);
     }
     for (uint32_t i = 0; i < query->filter_count; i++) {
         const struct document_column *column = &kind->columns[query->filters[i].column];
@@ -131,7 +95,7 @@ prepare_list(
         buf_append_format(
             &sql,
             " ORDER BY \"%s\" %s, scope %s, id %s",
-            kind->columns[leading_column(kind, query)].name,
+            kind->columns[document_query_leading_column(kind, query)].name,
             direction,
             direction,
             direction);
@@ -152,7 +116,7 @@ list_statement(
     sqlite3_stmt **ret_statement)
 {
     struct document_kind_statements *of = document_kind_statements(sqlite, kind);
-    uint64_t shape = query_shape(query);
+    uint64_t shape = document_query_shape(query);
     for (uint32_t i = 0; i < of->list_count; i++) {
         sqlite3_stmt *statement = of->lists[i].statement;
         /* Busy: a list inside another one's `each`. */

@@ -1,11 +1,6 @@
-/*
- * Lists: SQL for the database, and the rows of the open transaction merged into what it answers.
- *
- * A query's shape is what its SQL text depends on; the text of each shape is prepared once. Bits: 0
- * all_scopes, 1 oldest_first, 2 id_above, 3 id_below, 4-6 range column + 1, then five per filter:
- * column + 1, whether it ignores case, and whether it asks for NULL.
- */
+/* Lists: SQL for the database, and the rows of the open transaction merged into what it answers. */
 #include "postgres.h"
+#include "query.h"
 
 #include "base/assert.h"
 
@@ -13,37 +8,6 @@
 
 /* Rows of one statement; longer lists come in pieces. */
 #define PIECE_ROWS 1000
-
-static uint64_t
-query_shape(const struct document_query *query)
-{
-    uint64_t shape = (query->all_scopes ? 1U : 0U) | (query->oldest_first ? 2U : 0U) |
-                     (query->id_above.size > 0 ? 4U : 0U) | (query->id_below.size > 0 ? 8U : 0U);
-    if (query->range_column != UINT32_MAX) {
-        shape |= (uint64_t)(query->range_column + 1) << 4;
-    }
-    for (uint32_t i = 0; i < query->filter_count; i++) {
-        const struct document_filter *filter = &query->filters[i];
-        uint64_t bits = (uint64_t)(filter->column + 1) | (filter->any_case ? 8U : 0U) |
-                        (filter->value.is_null ? 16U : 0U);
-        shape |= bits << (8 + 5 * i);
-    }
-    return shape;
-}
-
-static uint32_t
-leading_column(const struct document_kind *kind, const struct document_query *query)
-{
-    if (query->range_column != UINT32_MAX && kind->columns[query->range_column].across_scopes) {
-        return query->range_column;
-    }
-    for (uint32_t i = 0; i < query->filter_count; i++) {
-        if (kind->columns[query->filters[i].column].across_scopes) {
-            return query->filters[i].column;
-        }
-    }
-    UNREACHABLE();
-}
 
 /* ------------------------------------------------------------------------------------------ SQL */
 
@@ -130,7 +94,7 @@ append_order(struct buf *sql, const struct document_kind *kind, const struct doc
         buf_append_format(
             sql,
             " ORDER BY t.\"%s\" %s, t.scope %s, t.id %s",
-            kind->columns[leading_column(kind, query)].name,
+            kind->columns[document_query_leading_column(kind, query)].name,
             direction,
             direction,
             direction);
@@ -188,7 +152,7 @@ document_pg_send_list(
     buf_append_byte(&sql, '\0');
     ASSERT(!buf_failed(&sql));
     document_pg_execute(
-        pg, shape_statement(pg, of, query_shape(query)), text, count, result, context);
+        pg, shape_statement(pg, of, document_query_shape(query)), text, count, result, context);
 }
 
 struct span
@@ -200,7 +164,7 @@ document_pg_query_key(struct arena *arena, const struct document_query *query)
     buf_append_format(
         &key,
         "%llx %llu %u %lld %lld %zu:%.*s%zu:%.*s",
-        (unsigned long long)query_shape(query),
+        (unsigned long long)document_query_shape(query),
         (unsigned long long)query->scope,
         query->limit,
         (long long)(query->range_column == UINT32_MAX ? 0 : query->range_min),
@@ -292,7 +256,7 @@ compare_rows(const void *left, const void *right, void *context)
     const struct document_query *query = piece->query;
     int order = 0;
     if (query->all_scopes) {
-        uint32_t column = leading_column(piece->of->kind, query);
+        uint32_t column = document_query_leading_column(piece->of->kind, query);
         order = compare_values(
             piece->of->kind->columns[column].type, &a->columns[column], &b->columns[column]);
         if (order == 0) {

@@ -6,7 +6,8 @@ import subprocess
 
 import pytest
 
-from kit.server import ROOT
+from kit.client import Http
+from kit.server import ROOT, run_tael
 
 CHART = ROOT / "deploy" / "helm" / "tael"
 CLOUDS = ("aws", "azure", "gcp")
@@ -159,6 +160,56 @@ def test_secrets_of_one_process_are_not_anothers(helm):
         assert set(re.findall(r"secretName: (\S+), default", pod)) == own
 
 
+def test_the_key_of_webhooks_secrets_is_the_same_in_every_pod(helm):
+    text = template(helm, SETUPS["split"])
+    for pod in of_kind(text, "Deployment") + of_kind(text, "StatefulSet"):
+        mounted = re.findall(r"name: webhooks-key, mountPath: (\S+),", pod)
+        secret = re.findall(r"name: webhooks-key\n +secret:\n +secretName: (\S+)\n +defaultMode: 0440\n"
+                            r" +items: \[{key: master.key, path: master.key}\]", pod)
+        expected = "  name: tael-api\n" in pod
+        assert (mounted, secret) == ((["/data/webhooks"], ["tael-webhooks"]) if expected else ([], []))
+    assert "webhooks-key" not in template(helm)  # one process makes it on its volume
+
+
+@pytest.mark.parametrize("settings,needed", [
+    (("processes.api.webhooksKey=",), True),
+    (("processes.api.webhooksKey=", "processes.api.autoscaling.enabled=false",
+      "processes.api.replicas=1"), True),  # the next pod would not have it
+    (("processes.api.webhooksKey=", "processes.api.autoscaling.enabled=false",
+      "processes.api.replicas=2", "processes.api.kind=StatefulSet",
+      "processes.api.persistence.enabled=true", "processes.api.persistence.size=1Gi"), True),
+    (("processes.api.webhooksKey=", "processes.api.autoscaling.enabled=false",
+      "processes.api.replicas=1", "processes.api.kind=StatefulSet",
+      "processes.api.persistence.enabled=true", "processes.api.persistence.size=1Gi"), False),
+])
+def test_without_that_key_only_one_pod_on_a_volume(helm, settings, needed):
+    text = template(helm, SETUPS["split"], settings, good=not needed)
+    assert ("processes.api.webhooksKey: name a Secret" in text) == needed
+
+
+def test_the_server_takes_that_key_as_kubernetes_mounts_it(make_server, tmp_path):
+    """Secrets are links into a folder beside them, readable by the group, and never written."""
+    def mount(data):
+        folder = data / "webhooks"
+        (folder / "..data").mkdir(parents=True)
+        (folder / "..data" / "master.key").write_text(key)
+        (folder / "..data" / "master.key").chmod(0o440)
+        (folder / "master.key").symlink_to("..data/master.key")
+
+    key = subprocess.run(["openssl", "rand", "-hex", "32"], check=True, timeout=60,
+                         capture_output=True, text=True).stdout
+    server = make_server(start=False)
+    mount(server.data)
+    server.start()
+    answer = Http(server).post("/v1/webhook_endpoints", data={
+        "url": "http://127.0.0.1:1/hook", "enabled_events[]": "*"})
+    assert answer.status_code == 200, answer.text
+    server.stop()
+    assert sorted(path.name for path in (server.data / "webhooks").iterdir()) == [
+        "..data", "master.key"]
+    assert (server.data / "webhooks" / "master.key").read_text() == key
+
+
 def test_carries_the_same_alerts_and_dashboard():
     for name in ("alerts.yaml", "dashboard.json"):
         own = (CHART / "files" / name).read_bytes()
@@ -167,14 +218,22 @@ def test_carries_the_same_alerts_and_dashboard():
 
 
 def test_settings_are_the_servers(helm):
-    """Every TAEL_ variable of the default set-up is a setting that the server knows."""
-    from kit.server import run_tael
+    """Every TAEL_ variable is a setting that the server knows."""
     known = set(re.findall(r"--([a-z0-9-]+)", run_tael("server", "--help").stdout))
-    for setup in ("default", *CLOUDS):
-        names = re.findall(r"name: TAEL_(\w+)", template(helm, SETUPS[setup]))
+    for setup, files in SETUPS.items():
+        names = re.findall(r"name: TAEL_(\w+)", template(helm, files))
         assert names
         unknown = {name.lower().replace("_", "-") for name in names} - known
-        assert not unknown, unknown
+        assert not unknown, (setup, unknown)
+
+
+def test_roles_are_the_servers():
+    schema = json.loads((CHART / "values.schema.json").read_text())
+    process = schema["properties"]["processes"]["additionalProperties"]["anyOf"][0]
+    roles = process["properties"]["roles"]["items"]["enum"]
+    says = run_tael("server", "--roles=nobody", "--data=/nonexistent").stderr
+    known = re.search(r"there are all, (.*)", says).group(1)
+    assert sorted(roles) == sorted(re.findall(r"\w+", known.replace(" and ", " ")))
 
 
 def test_schema_is_json():

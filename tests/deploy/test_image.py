@@ -4,25 +4,20 @@ import concurrent.futures
 import datetime
 import json
 import re
-import socket
 import time
 
 import pytest
 import requests
 
 from kit.containers import build_image, copy_of_sources
+from kit.ports import free_port
 from kit.server import ROOT, wait_until
 
 SIZE_MAX = 60 << 20
+DEPLOY_PAGE = ROOT / "docs" / "operations" / "deploy.md"
 START_SECONDS = 2.0
 STOP_SECONDS = 20
 READ_ONLY = ("--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges", "--tmpfs=/tmp")
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class Container:
@@ -96,6 +91,8 @@ def container(engine, image):
 def test_image_is_what_it_says(engine, image):
     facts = json.loads(engine.podman("image", "inspect", image[0]))[0]
     assert facts["Size"] < SIZE_MAX
+    said = re.search(r"certificates: about (\d+) MB", DEPLOY_PAGE.read_text()).group(1)
+    assert abs(facts["Size"] / 1e6 - int(said)) < 3, facts["Size"]
     config = facts["Config"]
     assert config["User"] == "65532:65532"
     assert config["Entrypoint"] == ["/usr/local/bin/tael"]

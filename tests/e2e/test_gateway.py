@@ -17,6 +17,7 @@ import requests
 
 from kit.client import Http, RawAnswers, sdk
 from kit.gateway import Gateway, before
+from kit.ports import free_port
 from kit.server import Server, wait_until
 from kit.service import Service
 
@@ -528,10 +529,7 @@ def test_listeners_change_under_load(make, service):
     """Other limits of a listener take over its socket; a new one comes, an old one goes."""
     config = config_for(service)
     gateway = make(Gateway, config)
-    extra = {"address": "127.0.0.1:0"}
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        extra["address"] = f"127.0.0.1:{probe.getsockname()[1]}"
+    extra = {"address": f"127.0.0.1:{free_port()}"}
     # Clients of a connection each: one that is kept may meet its end, as with every HTTP server.
     stop = threading.Event()
     failures, count = [], [0]

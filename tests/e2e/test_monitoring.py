@@ -18,6 +18,7 @@ import pytest
 import requests
 
 from kit.client import Http
+from kit.ports import free_port
 from kit.receiver import Receiver
 from kit.server import ROOT, wait_until
 
@@ -287,9 +288,7 @@ class Prometheus:
 
     def __init__(self, folder, target):
         self.folder = folder
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         shutil.copyfile(ALERTS, folder / "alerts.yaml")
         (folder / "prometheus.yaml").write_text(json.dumps({

@@ -10,7 +10,8 @@ import requests
 
 from kit.books import settled
 from kit.client import Http, sdk
-from kit.cluster import Cluster, free_ports
+from kit.cluster import Cluster
+from kit.ports import free_port
 from kit.server import PROGRAM, Server, has_ended, run_tael, wait_until, without_tael_settings
 
 NUMBER, CODE = "4000056655665556", "737"
@@ -193,7 +194,7 @@ def test_a_process_that_waits_says_so(tmp_path):
     """It is alive, has not started, says for whom it waits, and ends when it is told to."""
     server = Cluster(tmp_path / "c")
     member = server.processes["api"]
-    operators = free_ports(1)[0]
+    operators = free_port()
     member.operators = f"http://127.0.0.1:{operators}"
     member.launch(f"--admin-listen=127.0.0.1:{operators}")
 

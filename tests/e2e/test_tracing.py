@@ -9,10 +9,11 @@ import pytest
 import requests
 
 from kit.client import Http, pay, sdk
+from kit.ports import free_port
 from kit.receiver import Receiver
 from kit.server import Server, run_tael, wait_until
 from kit.traces import (
-    Collector, Zipkin, check_tree, children, end_of, free_port, named, root_of,
+    Collector, Zipkin, check_tree, children, end_of, named, root_of,
 )
 from kit.wallets import Wallets
 

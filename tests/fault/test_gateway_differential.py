@@ -9,6 +9,7 @@ import pytest
 
 from kit.client import RawAnswers
 from kit.gateway import Gateway, before
+from kit.ports import free_port
 from kit.server import wait_until
 from kit.service import Service
 from test_hostile import LINES, REFUSED
@@ -50,12 +51,6 @@ frontend front
 backend api
     server one 127.0.0.1:{service}
 """
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def is_open(port):

@@ -14,6 +14,7 @@ from kit.books import settled
 from kit.client import Http
 from kit.receiver import Receiver
 from kit.server import Server, wait_until
+from kit.together import at_once
 
 pytestmark = pytest.mark.skipif(
     not postgres.available(), reason="PostgreSQL is not installed: apt-get install postgresql-15")
@@ -29,45 +30,29 @@ def database_server():
         yield made
 
 
+def add_node(made, folder, url, *flags):
+    """One more server on a database. The first makes the keys, which the others get."""
+    node = Server(folder / f"node-{len(made)}", *FLAGS, *flags)
+    node.documents = (f"--documents={url}",)
+    if made:
+        (node.data / "webhooks").mkdir(parents=True)
+        for shared in ("webhooks/master.key", "test_secret_key"):
+            shutil.copyfile(made[0].data / shared, node.data / shared)
+    made.append(node)
+    return node.start()
+
+
 @pytest.fixture
 def nodes(database_server, tmp_path):
-    """Makes servers on one database; the first of them makes the keys, which the others get."""
+    """Makes servers on one database."""
     made = []
     name = f"nodes_{uuid.uuid4().hex[:8]}"
     url = database_server.create(name)
 
-    def make(*flags):
-        node = Server(tmp_path / f"node-{len(made)}", *FLAGS, *flags)
-        node.documents = (f"--documents={url}",)
-        if made:
-            (node.data / "webhooks").mkdir(parents=True)
-            for shared in ("webhooks/master.key", "test_secret_key"):
-                shutil.copyfile(made[0].data / shared, node.data / shared)
-        made.append(node)
-        return node.start()
-
-    yield make
+    yield lambda *flags: add_node(made, tmp_path, url, *flags)
     for node in made:
         node.close()
     database_server.drop(name)
-
-
-def at_once(acts):
-    """Runs them all in the same moment; answers what each returned."""
-    start = threading.Barrier(len(acts))
-    results = [None] * len(acts)
-
-    def run(index):
-        start.wait(30)
-        results[index] = acts[index]()
-
-    threads = [threading.Thread(target=run, args=(index,)) for index in range(len(acts))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(90)
-    assert all(result is not None for result in results)
-    return results
 
 
 def everything(http, path):
@@ -256,15 +241,9 @@ def own_database():
 def test_nothing_is_lost_or_doubled_when_the_database_is_killed(own_database, tmp_path):
     servers = []
     url = own_database.create("killed")
-    for number in range(2):
-        node = Server(tmp_path / f"node-{number}", *FLAGS)
-        node.documents = (f"--documents={url}",)
-        if servers:
-            (node.data / "webhooks").mkdir(parents=True)
-            for shared in ("webhooks/master.key", "test_secret_key"):
-                shutil.copyfile(servers[0].data / shared, node.data / shared)
-        servers.append(node.start())
     try:
+        for _ in range(2):
+            add_node(servers, tmp_path, url)
         load = Load(servers)
         for _ in range(3):
             before = len(load.done)

@@ -14,16 +14,11 @@ import kafka
 import pika
 
 from kit.maven import fetch
+from kit.ports import free_port
 from kit.server import ROOT, wait_until
 
 START_SECONDS = 240  # both start slowly, and slower on a machine that is busy
 STOP_SECONDS = 120
-
-
-def free_port():
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
 
 
 def answers(port):

@@ -4,15 +4,15 @@ import os
 import re
 import secrets
 import signal
-import socket
 import subprocess
 
+from kit.ports import free_ports
 from kit.server import (
     ORDINARY_FLAGS,
     PROGRAM,
     START_SECONDS,
-    STOP_SECONDS,
     Server,
+    ended,
     wait_until,
     without_tael_settings,
 )
@@ -25,17 +25,6 @@ ROLES = {
 }
 # Whom a process asks.
 NEEDS = {"ledger": (), "vault": (), "cards": ("vault",), "api": ("ledger", "cards", "vault")}
-
-
-def free_ports(count):
-    """Ports that nobody has now: a process that is started again must be where it was."""
-    sockets = [socket.socket() for _ in range(count)]
-    for one in sockets:
-        one.bind(("127.0.0.1", 0))
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
 
 
 class Member:
@@ -93,13 +82,7 @@ class Member:
     def stop(self):
         if self.process is None:
             return
-        self.process.send_signal(signal.SIGTERM)
-        try:
-            code = self.process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-            code = "none: it did not end"
+        code = ended(self.process)
         self.process = None
         assert code == 0, f"{self.name}: exit code {code}: {self.log()}"
 
@@ -120,6 +103,7 @@ class Cluster(Server):
         descriptor = os.open(self.key_file, os.O_WRONLY | os.O_CREAT, 0o600)
         os.write(descriptor, secrets.token_hex(32).encode())
         os.close(descriptor)
+        # Chosen here, because a process that is started again must be where it was.
         self.port, *ports = free_ports(1 + len(ROLES))
         self.url = self.direct_url = f"http://127.0.0.1:{self.port}"
         self.processes = {

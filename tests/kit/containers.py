@@ -6,6 +6,7 @@ import pathlib
 import re
 import shutil
 import subprocess
+import tempfile
 import time
 
 from kit.server import ROOT
@@ -57,8 +58,10 @@ class Engine:
             ["unshare", "--mount", "--propagation", "private", "sh", "-ec", NAMESPACE],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
         assert self.namespace.stdout.readline() == b"ready\n"
+        # podman takes no more than 50 characters for it: a test's folder may be deeper.
+        self.runroot = tempfile.mkdtemp(prefix="tael-run-")
         options = (f"--storage-driver overlay --root {self.folder}/storage "
-                   f"--runroot {self.folder}/run")
+                   f"--runroot {self.runroot}")
         for program in ("podman", "buildah"):
             path = self.folder / "bin" / program
             path.parent.mkdir(exist_ok=True)
@@ -90,6 +93,7 @@ class Engine:
         self.run("podman", "rmi", "--all", "--force", check=False)
         self.namespace.kill()
         self.namespace.wait()
+        shutil.rmtree(self.runroot, ignore_errors=True)
         for path in pathlib.Path("/sys/fs/cgroup").glob("*/libpod_parent"):
             try:
                 path.rmdir()

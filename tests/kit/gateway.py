@@ -3,12 +3,11 @@
 import json
 import pathlib
 import re
-import signal
 import subprocess
 
 import requests
 
-from kit.server import PROGRAM, START_SECONDS, STOP_SECONDS, wait_until, without_tael_settings
+from kit.server import PROGRAM, START_SECONDS, ended, wait_until, without_tael_settings
 
 # What tael serves to whoever has no key: health, the API's description, hosted pages.
 PUBLIC = [
@@ -128,12 +127,6 @@ class Gateway:
     def stop(self):
         if self.process is None:
             return
-        self.process.send_signal(signal.SIGTERM)
-        try:
-            code = self.process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-            code = "none: it did not end"
+        code = ended(self.process)
         self.process = None
         assert code == 0, f"exit code {code}: {self.log()}"

@@ -78,6 +78,17 @@ def has_ended(pid):
         return True
 
 
+def ended(process):
+    """Tells it to end, and answers its exit code, or that it did not end and was killed."""
+    process.send_signal(signal.SIGTERM)
+    try:
+        return process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        return "none: it did not end"
+
+
 class Server:
     """Starts on a free port; may be killed, restarted on the same folder, and stopped."""
 
@@ -197,13 +208,7 @@ class Server:
         self._stop_gateway()
         if self.process is None:
             return
-        self.process.send_signal(signal.SIGTERM)
-        try:
-            code = self.process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-            code = "none: it did not end"
+        code = ended(self.process)
         self.process = None
         assert code == 0, f"exit code {code}: {self.log()}"
 

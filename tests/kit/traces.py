@@ -10,9 +10,9 @@ import requests
 from google.protobuf import json_format
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
 
-from kit.receiver import Receiver
-from kit.brokers import free_port
 from kit.maven import fetch
+from kit.ports import free_port
+from kit.receiver import Receiver
 from kit.server import ROOT, wait_until
 
 START_SECONDS = 180  # a Java program on a busy machine

@@ -124,6 +124,9 @@ spec:
       volumeMounts:
         - {name: data, mountPath: /data}
         - {name: tmp, mountPath: /tmp}
+        {{- if .spec.webhooksKey }}
+        - {name: webhooks-key, mountPath: /data/webhooks, readOnly: true}
+        {{- end }}
         {{- range $name, $secret := $secrets }}
         - {name: secret-{{ $name }}, mountPath: /secrets/{{ $name }}, readOnly: true}
         {{- end }}
@@ -133,6 +136,13 @@ spec:
     {{- if not (and .spec.persistence .spec.persistence.enabled) }}
     - name: data
       emptyDir: {sizeLimit: 1Gi}
+    {{- end }}
+    {{- with .spec.webhooksKey }}
+    - name: webhooks-key
+      secret:
+        secretName: {{ . }}
+        defaultMode: 0440
+        items: [{key: master.key, path: master.key}]
     {{- end }}
     {{- range $name, $secret := $secrets }}
     - name: secret-{{ $name }}
