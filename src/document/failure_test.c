@@ -7,11 +7,14 @@
 #include <cmocka.h>
 
 #include "document/document.h"
+#include "sqlite.h"
 
 #include <sqlite3.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* ---------------------------------------------------------------------- the failing file system */
@@ -25,10 +28,12 @@ struct t_file {
 static struct {
     sqlite3_vfs vfs;
     sqlite3_vfs *real;
-    int log_syncs;    /* counted */
-    int syncs_fail;   /* so many syncs of the log */
-    int writes_after; /* writes to the log that succeed before those that find the disk full */
+    _Atomic int log_syncs; /* counted */
+    int syncs_fail;        /* so many syncs of the log */
+    int writes_after;      /* writes to the log that succeed before those that find the disk full */
     bool full;
+    _Atomic bool tables_fail; /* writes to the database itself */
+    _Atomic uint32_t table_writes;
 } shim;
 
 static sqlite3_file *
@@ -54,6 +59,12 @@ file_write(sqlite3_file *file, const void *data, int size, sqlite3_int64 offset)
 {
     if (((struct t_file *)(void *)file)->log && shim.full && shim.writes_after-- <= 0) {
         return SQLITE_FULL;
+    }
+    if (!((struct t_file *)(void *)file)->log) {
+        atomic_fetch_add(&shim.table_writes, 1);
+        if (atomic_load(&shim.tables_fail)) {
+            return SQLITE_IOERR_WRITE;
+        }
     }
     return real_of(file)->pMethods->xWrite(real_of(file), data, size, offset);
 }
@@ -122,8 +133,32 @@ file_characteristics(sqlite3_file *file)
     return real_of(file)->pMethods->xDeviceCharacteristics(real_of(file));
 }
 
+static int
+file_shm_map(sqlite3_file *file, int page, int page_size, int extend, void volatile **out)
+{
+    return real_of(file)->pMethods->xShmMap(real_of(file), page, page_size, extend, out);
+}
+
+static int
+file_shm_lock(sqlite3_file *file, int offset, int n, int flags)
+{
+    return real_of(file)->pMethods->xShmLock(real_of(file), offset, n, flags);
+}
+
+static void
+file_shm_barrier(sqlite3_file *file)
+{
+    real_of(file)->pMethods->xShmBarrier(real_of(file));
+}
+
+static int
+file_shm_unmap(sqlite3_file *file, int delete_flag)
+{
+    return real_of(file)->pMethods->xShmUnmap(real_of(file), delete_flag);
+}
+
 static const sqlite3_io_methods file_methods = {
-    .iVersion = 1,
+    .iVersion = 2,
     .xClose = file_close,
     .xRead = file_read,
     .xWrite = file_write,
@@ -136,6 +171,10 @@ static const sqlite3_io_methods file_methods = {
     .xFileControl = file_control,
     .xSectorSize = file_sector_size,
     .xDeviceCharacteristics = file_characteristics,
+    .xShmMap = file_shm_map,
+    .xShmLock = file_shm_lock,
+    .xShmBarrier = file_shm_barrier,
+    .xShmUnmap = file_shm_unmap,
 };
 
 static int
@@ -186,6 +225,7 @@ t_teardown(void **state)
     static const char *const names[] = {"d.db", "d.db-wal", "c.db", "c.db-wal"};
     shim.syncs_fail = 0;
     shim.full = false;
+    atomic_store(&shim.tables_fail, false);
     t->documents->ops->close(t->documents);
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         char path[96];
@@ -224,7 +264,7 @@ static void
 t_copy(const char *folder, const char *from, const char *to)
 {
     char path[96];
-    static char bytes[8 << 20];
+    static char bytes[32 << 20];
     (void)snprintf(path, sizeof(path), "%s/%s", folder, from);
     FILE *in = fopen(path, "rb");
     assert_non_null(in);
@@ -332,6 +372,40 @@ apply_leaves_the_sync_to_sync(void **state) /* DOCUMENT-5 */
     assert_int_equal(shim.log_syncs, 1);
 }
 
+/* -------------------------------------------------------------------------- moving the log */
+
+/* Until nothing is under way: what was due has been moved, or has failed to be. */
+static void
+t_maintain(struct t_store *t)
+{
+    struct document_sqlite *sqlite = document_sqlite_of(t->documents);
+    t->documents->ops->maintain(t->documents);
+    while (atomic_load(&sqlite->checkpoint.state) != DOCUMENT_CHECKPOINT_IDLE) {
+        (void)usleep(200);
+        t->documents->ops->maintain(t->documents);
+    }
+}
+
+static off_t
+t_log_size(const struct t_store *t)
+{
+    char path[96];
+    struct stat status;
+    (void)snprintf(path, sizeof(path), "%s/d.db-wal", t->folder);
+    assert_int_equal(stat(path, &status), 0);
+    return status.st_size;
+}
+
+static void
+t_write_many(struct t_store *t, char set)
+{
+    for (int i = 0; i < 5; i++) {
+        char id[16];
+        (void)snprintf(id, sizeof(id), "%c%d", set, i);
+        assert_int_equal(t_write(t, id), ERR_OK);
+    }
+}
+
 static void
 a_log_that_begins_anew_syncs_its_header(void **state)
 {
@@ -346,10 +420,50 @@ a_log_that_begins_anew_syncs_its_header(void **state)
             syncs = shim.log_syncs;
             break;
         }
-        t->documents->ops->maintain(t->documents);
+        t_maintain(t);
     }
     /* Behind a checkpoint, and only there. */
     assert_int_equal(syncs, 1);
+}
+
+static void
+the_log_begins_anew_when_it_was_moved(void **state)
+{
+    struct t_store *t = *state;
+    document_sqlite_of(t->documents)->log_pages_due = 50;
+    t_write_many(t, 'a');
+    off_t once = t_log_size(t);
+    for (char set = 'b'; set < 'g'; set++) {
+        t_maintain(t);
+        t_write_many(t, set);
+    }
+    assert_true(t_log_size(t) <= once + once / 2);
+    for (char set = 'a'; set < 'g'; set++) {
+        t_expect_after_crash(t, (char[]){set, '4', '\0'}, true);
+    }
+}
+
+/* The log keeps what the tables do not take: nothing is lost, and a later try moves it. */
+static void
+a_log_that_cannot_be_moved_is_kept(void **state)
+{
+    struct t_store *t = *state;
+    document_sqlite_of(t->documents)->log_pages_due = 50;
+    atomic_store(&shim.tables_fail, true);
+    t_write_many(t, 'a');
+    uint32_t before = atomic_load(&shim.table_writes);
+    t_maintain(t);
+    assert_true(atomic_load(&shim.table_writes) > before); /* it tried */
+    t_write_many(t, 'b');
+    off_t kept = t_log_size(t);
+    t_expect_after_crash(t, "a0", true);
+    t_expect_after_crash(t, "b4", true);
+    atomic_store(&shim.tables_fail, false);
+    t_maintain(t);
+    t_write_many(t, 'c');
+    assert_true(t_log_size(t) <= kept);
+    t_expect_after_crash(t, "a0", true);
+    t_expect_after_crash(t, "c4", true);
 }
 
 static void
@@ -390,6 +504,8 @@ main(void)
         T(what_cannot_be_settled_is_unknown_and_final),
         T(apply_leaves_the_sync_to_sync),
         T(a_log_that_begins_anew_syncs_its_header),
+        T(the_log_begins_anew_when_it_was_moved),
+        T(a_log_that_cannot_be_moved_is_kept),
         T(a_failure_to_apply_is_settled_durably),
     };
     return cmocka_run_group_tests_name("document failure", tests, NULL, NULL);

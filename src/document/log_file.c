@@ -1,8 +1,8 @@
 /*
  * SQLite's write-ahead log, written in one piece. SQLite writes each page of a commit with two
  * system calls; here they gather in memory until it asks for the sync, or for anything else that
- * could tell the difference. Only this process has the file (locking_mode EXCLUSIVE), so nobody
- * else can.
+ * could tell the difference. Other connections look at a frame only when the transaction is over,
+ * and with it that sync.
  *
  * A VFS of our own in front of the default one; files other than the log pass through untouched.
  */

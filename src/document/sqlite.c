@@ -1,11 +1,11 @@
 /*
  * Opening, and transactions.
  *
- * One process has the database: locking_mode EXCLUSIVE keeps SQLite's lock from the first read to
- * the end, which also spares the shared-memory index of the write-ahead log. synchronous=FULL syncs
- * the log at each commit, before sqlite3_step returns.
+ * One process has the database, by a lock of its own on the file: SQLite's exclusive mode would
+ * keep the thread out that moves the log. synchronous=FULL syncs the log at each commit, before
+ * sqlite3_step returns.
  */
-#include "sqlite.h"
+#include "checkpoint.h"
 
 #include "base/assert.h"
 #include "os/file.h"
@@ -20,21 +20,19 @@
 #define CACHE_KIB 65536
 /* document_maintain moves the log into the tables when it has this many pages. */
 #define LOG_PAGES_DUE 8192
-/* If nobody calls it, a commit does at this size: the log is never much longer. */
+/* If nobody calls it, a commit does at this size. */
 #define LOG_PAGES_MAX 32768
 
 #define STRINGIZE_(x) #x
 #define STRINGIZE(x)  STRINGIZE_(x)
 
-static const char open_sql[] =
-    "PRAGMA locking_mode = EXCLUSIVE;"
-    "PRAGMA page_size = " STRINGIZE(PAGE_SIZE) ";"
-                   "PRAGMA journal_mode = WAL;"
-                   "PRAGMA synchronous = FULL;"
-                   "PRAGMA temp_store = MEMORY;"
-                   "PRAGMA trusted_schema = OFF;"
-                   "PRAGMA cache_size = -" STRINGIZE(CACHE_KIB) ";"
-                                  "PRAGMA wal_autocheckpoint = " STRINGIZE(LOG_PAGES_MAX) ";";
+static const char open_sql[] = "PRAGMA page_size = " STRINGIZE(PAGE_SIZE) ";"
+               "PRAGMA journal_mode = WAL;"
+               "PRAGMA synchronous = FULL;"
+               "PRAGMA temp_store = MEMORY;"
+               "PRAGMA trusted_schema = OFF;"
+               "PRAGMA cache_size = -" STRINGIZE(CACHE_KIB) ";"
+                              "PRAGMA wal_autocheckpoint = " STRINGIZE(LOG_PAGES_MAX) ";";
 
 static err_t
 run_statement(struct document_sqlite *sqlite, const char *sql, sqlite3_stmt **statement)
@@ -157,7 +155,8 @@ note_log_size(void *context, sqlite3 *db, const char *name, int pages)
 {
     struct document_sqlite *sqlite = context;
     sqlite->log_pages = pages;
-    if (pages >= LOG_PAGES_MAX) {
+    if (pages >= LOG_PAGES_MAX &&
+        atomic_load(&sqlite->checkpoint.state) == DOCUMENT_CHECKPOINT_IDLE) {
         /* What cannot be moved now stays in the log, safe; the next commit tries again. */
         (void)sqlite3_wal_checkpoint_v2(db, name, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
     }
@@ -168,18 +167,20 @@ static void
 sqlite_maintain(struct document_store *store)
 {
     struct document_sqlite *sqlite = document_sqlite_of(store);
-    if (sqlite->log_pages < LOG_PAGES_DUE || sqlite->in_transaction ||
-        document_sqlite_is_broken(sqlite)) {
+    if (sqlite->in_memory || sqlite->in_transaction || document_sqlite_is_broken(sqlite)) {
         return;
     }
-    sqlite->log_pages = 0;
-    (void)sqlite3_wal_checkpoint_v2(sqlite->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+    bool is_due = sqlite->log_pages >= sqlite->log_pages_due;
+    if (document_checkpoint_maintain(&sqlite->checkpoint, sqlite->db, is_due)) {
+        sqlite->log_pages = 0;
+    }
 }
 
 static void
 sqlite_close(struct document_store *store)
 {
     struct document_sqlite *sqlite = document_sqlite_of(store);
+    document_checkpoint_close(&sqlite->checkpoint);
     sqlite3_finalize(sqlite->begin);
     sqlite3_finalize(sqlite->commit);
     sqlite3_finalize(sqlite->rollback);
@@ -187,12 +188,15 @@ sqlite_close(struct document_store *store)
     for (uint32_t i = 0; i < sqlite->kind_count; i++) {
         document_statements_finalize(&sqlite->kinds[i]);
     }
+    struct os_disk *disk = os_disk_real();
     if (sqlite->log_for_sync != NULL) {
-        struct os_disk *disk = os_disk_real();
         disk->ops->close(disk, sqlite->log_for_sync);
     }
     int code = sqlite3_close(sqlite->db);
     ASSERT(code == SQLITE_OK);
+    if (sqlite->file != NULL) {
+        disk->ops->close(disk, sqlite->file);
+    }
     free(sqlite);
 }
 
@@ -213,16 +217,15 @@ static const struct document_store_ops sqlite_ops = {
 
 /* SQLite would make the file readable for everybody; its log takes the file's mode. */
 static err_t
-make_private_file(const char *path)
+open_private_file(const char *path, struct os_file **ret_file)
 {
     struct os_disk *disk = os_disk_real();
-    struct os_file *file;
     bool direct;
-    err_t result = disk->ops->open(disk, path, OS_OPEN_CREATE, false, &file, &direct);
-    if (result == ERR_OK) {
-        disk->ops->close(disk, file);
+    err_t result = disk->ops->open(disk, path, OS_OPEN_CREATE, false, ret_file, &direct);
+    if (result == ERR_EXISTS) {
+        result = disk->ops->open(disk, path, OS_OPEN_WRITE, false, ret_file, &direct);
     }
-    return result == ERR_EXISTS ? ERR_OK : result;
+    return result == ERR_OK ? disk->ops->lock(disk, *ret_file) : result;
 }
 
 static err_t
@@ -230,7 +233,11 @@ open_database(struct document_sqlite *sqlite, const char *path, char message[DOC
 {
     sqlite->in_memory = strcmp(path, ":memory:") == 0;
     if (!sqlite->in_memory) {
-        err_t result = make_private_file(path);
+        err_t result = open_private_file(path, &sqlite->file);
+        if (result == ERR_LOCKED) {
+            (void)snprintf(message, DOCUMENT_MESSAGE_SIZE, "in use by another process");
+            return result;
+        }
         if (result != ERR_OK) {
             (void)snprintf(message, DOCUMENT_MESSAGE_SIZE, "cannot create: %s", err_text(result));
             return result;
@@ -245,13 +252,11 @@ open_database(struct document_sqlite *sqlite, const char *path, char message[DOC
     if (code == SQLITE_OK) {
         (void)sqlite3_db_config(sqlite->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
         (void)sqlite3_wal_hook(sqlite->db, note_log_size, sqlite);
-        /* Takes the lock now, not at the first request. */
+        /* Finds out now, not at the first request, what the file is. */
         code = sqlite3_exec(sqlite->db, "BEGIN IMMEDIATE; COMMIT", NULL, NULL, NULL);
     }
     err_t result = document_sqlite_error(code);
-    if (result == ERR_LOCKED) {
-        (void)snprintf(message, DOCUMENT_MESSAGE_SIZE, "in use by another process");
-    } else if (result != ERR_OK) {
+    if (result != ERR_OK) {
         const char *text = sqlite->db == NULL ? err_text(result) : sqlite3_errmsg(sqlite->db);
         (void)snprintf(message, DOCUMENT_MESSAGE_SIZE, "%s", text);
     }
@@ -312,6 +317,7 @@ document_sqlite_open(
         return ERR_MEMORY;
     }
     sqlite->store.ops = &sqlite_ops;
+    sqlite->log_pages_due = LOG_PAGES_DUE;
     sqlite->kind_count = kind_count;
     for (uint32_t i = 0; i < kind_count; i++) {
         sqlite->kinds[i].kind = kinds[i];
@@ -322,6 +328,13 @@ document_sqlite_open(
     }
     if (result == ERR_OK) {
         result = open_log(sqlite, message);
+    }
+    if (result == ERR_OK && !sqlite->in_memory) {
+        result = document_checkpoint_open(&sqlite->checkpoint, path);
+        if (result != ERR_OK) {
+            (void)snprintf(
+                message, DOCUMENT_MESSAGE_SIZE, "a second connection: %s", err_text(result));
+        }
     }
     if (result != ERR_OK) {
         name_file(path, message);

@@ -6,6 +6,7 @@
 
 #include "base/buf.h"
 #include "os/file.h"
+#include "os/loop.h"
 
 #include <sqlite3.h>
 #include <stdatomic.h>
@@ -29,14 +30,31 @@ struct document_kind_statements {
     uint32_t list_oldest;
 };
 
+enum document_checkpoint_state {
+    DOCUMENT_CHECKPOINT_IDLE,
+    DOCUMENT_CHECKPOINT_UNDER_WAY,
+    DOCUMENT_CHECKPOINT_NEARLY, /* the rest is the owner's */
+};
+
+struct document_checkpoint {
+    struct os_loop *loop;
+    bool is_running;
+    sqlite3 *db; /* used by the loop's thread only, once that runs */
+    struct os_task task;
+    _Atomic uint32_t state; /* enum document_checkpoint_state */
+};
+
 struct document_sqlite {
     struct document_store store; /* first */
     sqlite3 *db;
     sqlite3_stmt *begin, *commit, *rollback, *settle;
     bool in_transaction;
-    err_t failure; /* of a write in this transaction: it cannot be committed any more */
-    bool broken;   /* the state of the file is not known: everything is refused */
-    int log_pages; /* in the write-ahead log after the last commit */
+    err_t failure;     /* of a write in this transaction: it cannot be committed any more */
+    bool broken;       /* the state of the file is not known: everything is refused */
+    int log_pages;     /* in the write-ahead log after the last commit */
+    int log_pages_due; /* maintain has it moved from so many on; tests want fewer */
+    struct document_checkpoint checkpoint;
+    struct os_file *file; /* the database: has the lock that keeps other processes away */
     bool in_memory;
     sqlite3_file *log;            /* the log as SQLite writes it */
     struct os_file *log_for_sync; /* the same file, for the thread that syncs */

@@ -172,7 +172,7 @@ struct document_store_ops {
         document_each each,
         void *context);
     /* Upkeep that is due (moving the log into the tables), between transactions: call it when the
-     * answers of a group have left. Blocks for some tens of milliseconds now and then. */
+     * answers of a group have left. Blocks for some milliseconds now and then. */
     void (*maintain)(struct document_store *store);
     void (*close)(struct document_store *store);
 };
