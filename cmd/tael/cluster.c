@@ -6,8 +6,7 @@
 
 #include "option.h"
 
-#include "os/entropy.h"
-#include "os/file.h"
+#include "os/key_file.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -72,18 +71,7 @@ key_make(const struct cluster *cluster)
     if (result != ERR_NOT_FOUND) {
         return result;
     }
-    uint8_t random[KEY_SIZE];
-    char memory[KEY_SIZE * 2 + 1];
-    struct os_entropy *entropy = os_entropy_real();
-    struct buf key;
-    entropy->fill(entropy, random, sizeof(random));
-    buf_init_fixed(&key, memory, sizeof(memory));
-    buf_append_hex(&key, random, sizeof(random));
-    buf_append_byte(&key, '\n');
-    result = os_file_save(disk, data, "internal.key", buf_span(&key));
-    explicit_bzero(random, sizeof(random));
-    explicit_bzero(memory, sizeof(memory));
-    return result;
+    return os_key_file_make(disk, os_entropy_real(), data, "internal.key", KEY_SIZE);
 }
 
 /* ----------------------------------------------------------------------------------- running ---

@@ -1,6 +1,7 @@
 """Webhooks: endpoints, deliveries, signatures as Stripe's SDK checks them, retries, the log."""
 
 import json
+import socket
 import subprocess
 import time
 
@@ -470,6 +471,21 @@ def test_given_up_after_its_time(make_server):
         receiver.answer = lambda one: 200
         http.post(f"/v1/events/{delivery['event']}/resend", {"webhook_endpoint": made.id})
         one_delivery(http, made, lambda found: found["status"] == "succeeded")
+
+
+def test_rests_shorter_than_a_commit(make_server):
+    """A failing endpoint rests; a rest that ends while its end is written down ends all the same."""
+    server = make_server("--webhook-test-retry-first=10ms", "--webhook-test-retry-max=20ms",
+                         "--webhook-test-retry-for=1s")
+    client, http = sdk(server), Http(server)
+    with socket.socket() as nobody:  # bound and not listening: refused at once
+        nobody.bind(("127.0.0.1", 0))
+        made = [endpoint(client, f"http://127.0.0.1:{nobody.getsockname()[1]}/hook").id
+                for _ in range(12)]
+        for number in range(1, 4):
+            client.v1.customers.create()
+            wait_until(lambda: all(len(deliveries(http, one, status="failed")) == number
+                                   for one in made), 30, "the end of all deliveries")
 
 
 def test_persistent_failure_disables(make_server):

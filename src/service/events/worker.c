@@ -34,6 +34,7 @@ struct work {
     struct events_delivery **due; /* at most want, and one more */
     uint32_t due_count;
     int64_t now;
+    bool paused;    /* nothing was taken: the endpoint rests after a failure */
     bool full_turn; /* there is more to do at once */
     bool done;
 };
@@ -227,6 +228,7 @@ take(struct work *work)
         return cancel(work);
     }
     if (target->pause_until_ns > os_monotonic_ns(events->parts.clock)) {
+        work->paused = true;
         return ERR_OK;
     }
     work->want = room_for(target);
@@ -306,7 +308,8 @@ set_timer(const struct work *work)
     uint64_t now_ns = os_monotonic_ns(target->events->parts.clock);
     if (!work->done) {
         os_timer_arm(loop, &target->timer, now_ns + EVENTS_RETRY_NS);
-    } else if (target->pause_until_ns > now_ns && target->enabled) {
+    } else if (work->paused || (target->pause_until_ns > now_ns && target->enabled)) {
+        /* The rest may be over already, if it was shorter than the commit. */
         os_timer_arm(loop, &target->timer, target->pause_until_ns);
     } else if (target->next_due > work->now) {
         uint64_t wait_ms = (uint64_t)(target->next_due - work->now);
