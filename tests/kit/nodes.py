@@ -5,6 +5,7 @@ import itertools
 
 from kit.cluster import Cluster
 from kit.gateway import PUBLIC, Gateway
+from kit.ports import free_ports
 
 ROLES = {
     "ledger": "ledger",
