@@ -7,35 +7,7 @@
  */
 #include "front.h"
 
-static struct tracecontext_headers
-headers_read(const struct http_head *head)
-{
-    struct tracecontext_headers headers = {.parent_count = 0};
-    for (uint32_t i = 0; i < head->field_count; i++) {
-        const struct http_head_field *field = &head->fields[i];
-        tracecontext_headers_add(
-            &headers, http_head_text(head, field->name), http_head_text(head, field->value));
-    }
-    return headers;
-}
-
-static const char *
-method_name(const struct net_exchange *exchange)
-{
-    static const char *const names[] = {
-        [HTTP_METHOD_GET] = "GET",
-        [HTTP_METHOD_HEAD] = "HEAD",
-        [HTTP_METHOD_POST] = "POST",
-        [HTTP_METHOD_PUT] = "PUT",
-        [HTTP_METHOD_PATCH] = "PATCH",
-        [HTTP_METHOD_DELETE] = "DELETE",
-        [HTTP_METHOD_OPTIONS] = "OPTIONS",
-        [HTTP_METHOD_TRACE] = "TRACE",
-    };
-    size_t index = (size_t)exchange->method;
-    const char *name = index < sizeof(names) / sizeof(names[0]) ? names[index] : NULL;
-    return name == NULL ? "_OTHER" : name; /* semantic conventions: HTTP spans, unknown methods */
-}
+#include "trace/http.h"
 
 /* The texts first that are short for certain: a long path must not push them out. */
 static void
@@ -54,7 +26,7 @@ attributes_add(struct api_request *request)
     if (span_starts_with(address, SPAN("["))) {
         address = span_slice(address, 1, address.size - 1);
     }
-    trace_span_label(span, "http.request.method", method_name(exchange));
+    trace_span_label(span, "http.request.method", trace_http_method(exchange->method));
     trace_span_label(span, "url.scheme", exchange->tls ? "https" : "http");
     trace_span_label(
         span, "network.protocol.version", exchange->head->version_minor == 0 ? "1.0" : "1.1");
@@ -67,12 +39,12 @@ api_trace_begin(struct api_request *request)
 {
     struct api *api = request->api;
     const struct net_exchange *exchange = request->exchange;
-    struct tracecontext_headers headers = headers_read(exchange->head);
+    struct tracecontext_headers headers = trace_http_headers(exchange->head);
     struct tracecontext_incoming incoming;
     tracecontext_extract(&headers, &incoming);
     struct trace_root root = {
         .kind = TRACE_SERVER,
-        .name = method_name(exchange),
+        .name = trace_http_method(exchange->method),
         .start_ns = exchange->arrived_ns,
         .random = api_random(api),
     };
@@ -104,7 +76,8 @@ api_trace_route(struct api_request *request)
     if (!trace_span_is_recorded(&request->span)) {
         return;
     }
-    trace_span_set_name(&request->span, method_name(request->exchange), route->pattern);
+    trace_span_set_name(
+        &request->span, trace_http_method(request->exchange->method), route->pattern);
     trace_span_label(&request->span, "http.route", route->pattern);
     if ((route->flags & RESOURCE_PUBLIC) == 0) { /* else the path holds a secret */
         trace_span_text(&request->span, "url.path", request->exchange->path);
@@ -114,14 +87,6 @@ api_trace_route(struct api_request *request)
 void
 api_trace_end(struct api_request *request)
 {
-    enum {
-        SERVER_ERROR = 500
-    };
-
-    unsigned status = request->exchange->answer.status;
-    trace_span_number(&request->span, "http.response.status_code", status);
-    if (status >= SERVER_ERROR) {
-        trace_span_fail(&request->span, status == SERVER_ERROR ? "500" : "5xx");
-    }
+    trace_http_status(&request->span, request->exchange->answer.status);
     trace_span_end(&request->span);
 }

@@ -15,42 +15,9 @@
  */
 #include "gateway_private.h"
 
+#include "trace/http.h"
+
 #include <string.h>
-
-enum {
-    SERVER_ERROR = 500
-};
-
-static struct tracecontext_headers
-headers_read(const struct http_head *head)
-{
-    struct tracecontext_headers headers = {.parent_count = 0};
-    for (uint32_t i = 0; head != NULL && i < head->field_count; i++) {
-        const struct http_head_field *field = &head->fields[i];
-        tracecontext_headers_add(
-            &headers, http_head_text(head, field->name), http_head_text(head, field->value));
-    }
-    return headers;
-}
-
-/* A constant, as names and labels of spans have to be. */
-static const char *
-method_name(const struct net_exchange *exchange)
-{
-    static const char *const names[] = {
-        [HTTP_METHOD_GET] = "GET",
-        [HTTP_METHOD_HEAD] = "HEAD",
-        [HTTP_METHOD_POST] = "POST",
-        [HTTP_METHOD_PUT] = "PUT",
-        [HTTP_METHOD_PATCH] = "PATCH",
-        [HTTP_METHOD_DELETE] = "DELETE",
-        [HTTP_METHOD_OPTIONS] = "OPTIONS",
-        [HTTP_METHOD_TRACE] = "TRACE",
-    };
-    size_t index = (size_t)exchange->method;
-    const char *name = index < sizeof(names) / sizeof(names[0]) ? names[index] : NULL;
-    return name == NULL ? "_OTHER" : name; /* semantic conventions: HTTP spans, unknown methods */
-}
 
 /* The texts first that are short for certain; the path comes with the answer. */
 static void
@@ -58,7 +25,7 @@ attributes_add(struct gateway_request *request)
 {
     const struct net_exchange *exchange = request->exchange;
     struct trace_span *span = &request->trace.span;
-    trace_span_label(span, "http.request.method", method_name(exchange));
+    trace_span_label(span, "http.request.method", trace_http_method(exchange->method));
     trace_span_label(span, "url.scheme", exchange->tls ? "https" : "http");
     trace_span_text(span, "tael.request.id", span_from_cstr(request->id));
     if (request->forwarded.hop_count > 0) {
@@ -89,13 +56,13 @@ gateway_trace_begin(struct gateway_request *request)
     const struct gateway_config *config = request->generation->config;
     struct trace_recorder *recorder = request->gateway->parts.recorder;
     struct gateway_trace *trace = &request->trace;
-    struct tracecontext_headers headers = headers_read(exchange->head);
+    struct tracecontext_headers headers = trace_http_headers(exchange->head);
     struct tracecontext_incoming incoming;
     tracecontext_extract(&headers, &incoming);
     *trace = (struct gateway_trace){.state = SPAN_EMPTY};
     struct trace_root root = {
         .kind = TRACE_SERVER,
-        .name = method_name(exchange),
+        .name = trace_http_method(exchange->method),
         .start_ns = exchange->arrived_ns,
         .random = gateway_random(request->gateway),
     };
@@ -134,7 +101,8 @@ attempt_begins(struct upstream_call *call)
     if (!trace_context_is_set(&trace->context)) {
         return;
     }
-    trace_span_start(&trace->context, TRACE_CLIENT, method_name(request->exchange), span);
+    trace_span_start(
+        &trace->context, TRACE_CLIENT, trace_http_method(request->exchange->method), span);
     tracecontext_format(&span->context, trace->parent);
     if (!trace_span_is_recorded(span)) {
         return;
@@ -148,7 +116,7 @@ attempt_begins(struct upstream_call *call)
     bool has_port = colon > 0 &&
                     span_parse_u64(span_slice(endpoint, colon, endpoint.size), &port) &&
                     port <= UINT16_MAX;
-    trace_span_label(span, "http.request.method", method_name(request->exchange));
+    trace_span_label(span, "http.request.method", trace_http_method(request->exchange->method));
     trace_span_text(
         span, "tael.gateway.upstream", span_from_cstr(upstream_name(request->target->upstream)));
     trace_span_text(
@@ -169,10 +137,7 @@ attempt_ended(struct upstream_call *call, const struct upstream_attempt *attempt
     if (attempt->result != ERR_OK) {
         trace_span_fail(span, err_name(attempt->result));
     } else {
-        trace_span_number(span, "http.response.status_code", attempt->status);
-        if (attempt->status >= SERVER_ERROR) {
-            trace_span_fail(span, attempt->status == SERVER_ERROR ? "500" : "5xx");
-        }
+        trace_http_status(span, attempt->status);
     }
     trace_span_end_at(span, attempt->ended_ns);
 }
@@ -188,7 +153,6 @@ void
 gateway_trace_end(struct gateway_request *request)
 {
     struct trace_span *span = &request->trace.span;
-    unsigned status = request->exchange->answer.status;
     if (!trace_span_is_recorded(span)) {
         return;
     }
@@ -199,9 +163,6 @@ gateway_trace_end(struct gateway_request *request)
     if (request->route == NULL || !request->route->public) { /* else the path holds a secret */
         trace_span_text(span, "url.path", request->exchange->path);
     }
-    trace_span_number(span, "http.response.status_code", status);
-    if (status >= SERVER_ERROR) {
-        trace_span_fail(span, status == SERVER_ERROR ? "500" : "5xx");
-    }
+    trace_http_status(span, request->exchange->answer.status);
     trace_span_end(span);
 }
