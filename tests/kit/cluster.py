@@ -24,8 +24,7 @@ ROLES = {
     "api": "payments,wallets,mobile,events,api",
 }
 # Whom a process asks.
-NEEDS = {"ledger": (), "vault": (), "cards": ("vault",), "bank": (),
-         "api": ("ledger", "cards", "vault")}
+NEEDS = {"ledger": (), "vault": (), "cards": ("vault",), "api": ("ledger", "cards", "vault")}
 
 
 class Member:

@@ -3,19 +3,12 @@ them; a test may kill and start again each of them."""
 
 import itertools
 
-from kit.cluster import Cluster
+from kit.cluster import NEEDS as ONE_API_NEEDS, ROLES as ONE_API_ROLES, Cluster
 from kit.gateway import PUBLIC, Gateway
 from kit.ports import free_ports
 
-ROLES = {
-    "ledger": "ledger",
-    "vault": "vault",
-    "cards": "cards",
-    "bank": "bank",
-    "api": "payments,wallets,mobile,events,api",
-}
-NEEDS = {"ledger": (), "vault": (), "cards": ("vault",), "bank": (),
-         "api": ("ledger", "cards", "vault", "bank")}
+ROLES = {**ONE_API_ROLES, "bank": "bank"}
+NEEDS = {**ONE_API_NEEDS, "bank": (), "api": (*ONE_API_NEEDS["api"], "bank")}
 SINGLE = ("ledger", "vault", "cards", "bank")
 
 
