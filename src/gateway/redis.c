@@ -11,9 +11,8 @@
 #include "gateway_private.h"
 
 #include "base/assert.h"
-#include "net/watch.h"
+#include "redis/async.h"
 
-#include <hiredis/async.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -69,9 +68,7 @@ struct gateway_redis {
 
     /* Loop. */
     enum state state;
-    redisAsyncContext *context;
-    struct net_watch *watch;
-    unsigned events;
+    struct redis_async async;
     char sha[41];
     uint64_t retry_ns; /* not before */
     /* Asked and not answered, oldest first: Redis answers in order. */
@@ -93,61 +90,6 @@ struct ask {
 };
 
 static void lost(struct gateway_redis *redis);
-
-/* ---------------------------------------------------------------------------- hiredis and loop */
-
-static void
-on_ready(void *context, unsigned events)
-{
-    struct gateway_redis *redis = context;
-    if ((events & NET_WATCH_READ) != 0 && redis->context != NULL) {
-        redisAsyncHandleRead(redis->context);
-    }
-    if ((events & NET_WATCH_WRITE) != 0 && redis->context != NULL && redis->watch != NULL) {
-        redisAsyncHandleWrite(redis->context);
-    }
-}
-
-static void
-watch_change(struct gateway_redis *redis, unsigned set, unsigned clear)
-{
-    redis->events = (redis->events | set) & ~clear;
-    if (redis->watch != NULL) {
-        net_watch_set(redis->watch, redis->events);
-    }
-}
-
-static void
-add_read(void *data)
-{
-    watch_change(data, NET_WATCH_READ, 0);
-}
-
-static void
-delete_read(void *data)
-{
-    watch_change(data, 0, NET_WATCH_READ);
-}
-
-static void
-add_write(void *data)
-{
-    watch_change(data, NET_WATCH_WRITE, 0);
-}
-
-static void
-delete_write(void *data)
-{
-    watch_change(data, 0, NET_WATCH_WRITE);
-}
-
-static void
-clean_up(void *data)
-{
-    struct gateway_redis *redis = data;
-    net_watch_destroy(&redis->watch);
-    redis->events = 0;
-}
 
 /* -------------------------------------------------------------------------------------- asking */
 
@@ -272,7 +214,8 @@ gateway_redis_ask(struct gateway_redis *redis, struct gateway_request *request)
         .request = request,
         .deadline_ns = now_ns + (uint64_t)redis->config.timeout * NS_PER_MS,
     };
-    if (redisAsyncCommandArgv(redis->context, on_answer, ask, count, arguments, NULL) != REDIS_OK) {
+    if (redisAsyncCommandArgv(redis->async.context, on_answer, ask, count, arguments, NULL) !=
+        REDIS_OK) {
         free(ask);
         redis->counters.fell_back++;
         return false;
@@ -294,8 +237,8 @@ gateway_redis_ask(struct gateway_redis *redis, struct gateway_request *request)
 static void
 lost(struct gateway_redis *redis)
 {
-    redisAsyncContext *context = redis->context;
-    redis->context = NULL;
+    redisAsyncContext *context = redis->async.context;
+    redis->async.context = NULL;
     if (redis->state != STATE_STOPPED) {
         redis->state = STATE_IDLE;
     }
@@ -321,13 +264,13 @@ on_loaded(redisAsyncContext *context, void *reply_data, void *data)
 {
     struct gateway_redis *redis = data;
     const redisReply *reply = reply_data;
-    if (context != redis->context) {
+    if (context != redis->async.context) {
         return; /* it is being freed */
     }
     if (reply == NULL || reply->type != REDIS_REPLY_STRING || reply->len != 40) {
         redis->counters.errors++;
         redis->state = STATE_CONNECTING; /* the disconnect that follows ends it */
-        redisAsyncDisconnect(redis->context);
+        redisAsyncDisconnect(redis->async.context);
         return;
     }
     memcpy(redis->sha, reply->str, 40);
@@ -340,21 +283,22 @@ static void
 on_connect(const redisAsyncContext *context, int status)
 {
     struct gateway_redis *redis = context->data;
-    if (context != redis->context) {
+    if (context != redis->async.context) {
         return;
     }
     if (status != REDIS_OK) {
         redis->counters.errors++;
-        redis->context = NULL; /* hiredis frees it */
+        redis->async.context = NULL; /* hiredis frees it */
         lost(redis);
         return;
     }
     redis->state = STATE_LOADING;
     if (redis->password[0] != '\0') {
-        (void)redisAsyncCommand(redis->context, NULL, NULL, "AUTH %s", redis->password);
+        (void)redisAsyncCommand(redis->async.context, NULL, NULL, "AUTH %s", redis->password);
     }
-    if (redisAsyncCommand(redis->context, on_loaded, redis, "SCRIPT LOAD %s", script) != REDIS_OK) {
-        redisAsyncDisconnect(redis->context);
+    if (redisAsyncCommand(redis->async.context, on_loaded, redis, "SCRIPT LOAD %s", script) !=
+        REDIS_OK) {
+        redisAsyncDisconnect(redis->async.context);
     }
 }
 
@@ -362,43 +306,12 @@ static void
 on_disconnect(const redisAsyncContext *context, int status)
 {
     struct gateway_redis *redis = context->data;
-    if (context != redis->context) {
+    if (context != redis->async.context) {
         return; /* lost() did it */
     }
     redis->counters.errors += status == REDIS_OK ? 0 : 1;
-    redis->context = NULL; /* hiredis frees it */
+    redis->async.context = NULL; /* hiredis frees it */
     lost(redis);
-}
-
-static err_t
-context_open(struct gateway_redis *redis)
-{
-    redisAsyncContext *context = redisAsyncConnect(redis->host, redis->port);
-    if (context == NULL) {
-        return ERR_MEMORY;
-    }
-    if (context->err != 0) {
-        redisAsyncFree(context);
-        return ERR_CLOSED;
-    }
-    err_t result =
-        net_watch_create(redis->gateway->parts.loop, context->c.fd, on_ready, redis, &redis->watch);
-    if (result != ERR_OK) {
-        redisAsyncFree(context);
-        return result;
-    }
-    redis->context = context;
-    redis->events = 0;
-    context->data = redis;
-    context->ev.data = redis;
-    context->ev.addRead = add_read;
-    context->ev.delRead = delete_read;
-    context->ev.addWrite = add_write;
-    context->ev.delWrite = delete_write;
-    context->ev.cleanup = clean_up;
-    (void)redisAsyncSetConnectCallback(context, on_connect);
-    (void)redisAsyncSetDisconnectCallback(context, on_disconnect);
-    return ERR_OK;
 }
 
 void
@@ -407,13 +320,15 @@ gateway_redis_connect(struct gateway_redis *redis)
     ASSERT(redis->state == STATE_IDLE);
     redis->counters.connects++;
     redis->state = STATE_CONNECTING;
-    if (context_open(redis) != ERR_OK) {
+    struct net_loop *loop = redis->gateway->parts.loop;
+    err_t result = redis_async_connect(
+        &redis->async, loop, redis->host, redis->port, redis, on_connect, on_disconnect);
+    if (result != ERR_OK) {
         redis->counters.errors++;
         lost(redis);
         return;
     }
-    err_t result = net_timer_arm(
-        redis->gateway->parts.loop, &redis->timer, net_now_ns() + CONNECT_TIMEOUT_MS * NS_PER_MS);
+    result = net_timer_arm(loop, &redis->timer, net_now_ns() + CONNECT_TIMEOUT_MS * NS_PER_MS);
     (void)result;
 }
 
@@ -439,7 +354,7 @@ redis_destroy(struct gateway_redis *redis)
         }
     }
     ASSERT(redis->first == NULL);
-    ASSERT(redis->context == NULL);
+    ASSERT(redis->async.context == NULL);
     explicit_bzero(redis->password, sizeof(redis->password));
     (void)sem_destroy(&redis->stopped);
     free(redis);

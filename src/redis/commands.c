@@ -153,8 +153,8 @@ send_ask(struct redis *redis, struct redis_question *question)
     redis_lease_text(ask->lease, lease);
     (void)snprintf(life, sizeof(life), "%llu", (unsigned long long)ask->life_ms);
     const char *words[] = {"EVALSHA", redis->scripts[COMMAND_ASK], "1", name, lease, life};
-    return redisAsyncCommandArgv(redis->commands.context, on_answer, question, 6, words, NULL) ==
-           REDIS_OK;
+    return redisAsyncCommandArgv(
+               redis->commands.async.context, on_answer, question, 6, words, NULL) == REDIS_OK;
 }
 
 bool
@@ -272,7 +272,7 @@ send_note(struct redis *redis, struct note *note)
         message};
     bool is_store = note->command == COMMAND_STORE;
     return redisAsyncCommandArgv(
-               redis->commands.context,
+               redis->commands.async.context,
                on_noted,
                note,
                8,
@@ -380,7 +380,7 @@ on_loaded(redisAsyncContext *context, void *reply_data, void *data)
 {
     struct redis *redis = data;
     const redisReply *reply = reply_data;
-    if (context != redis->commands.context) {
+    if (context != redis->commands.async.context) {
         return;
     }
     if (reply == NULL || reply->type != REDIS_REPLY_STRING || reply->len != 40) {
@@ -405,7 +405,8 @@ commands_ready(struct redis_link *link)
     struct redis *redis = CONTAINER_OF(link, struct redis, commands);
     redis->loaded = 0;
     for (uint32_t i = 0; i < REDIS_SCRIPT_COUNT; i++) {
-        if (redisAsyncCommand(link->context, on_loaded, redis, "SCRIPT LOAD %s", script_texts[i]) !=
+        if (redisAsyncCommand(
+                link->async.context, on_loaded, redis, "SCRIPT LOAD %s", script_texts[i]) !=
             REDIS_OK) {
             redis_link_lose(link, "no memory");
             return;

@@ -74,7 +74,7 @@ on_told(redisAsyncContext *context, void *reply_data, void *data)
 {
     struct redis *redis = data;
     const redisReply *reply = reply_data;
-    if (reply == NULL || context != redis->ears.context) {
+    if (reply == NULL || context != redis->ears.async.context) {
         return;
     }
     if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 3 ||
@@ -104,7 +104,7 @@ on_beat(struct net_timer *timer)
     uint64_t now_ns = net_now_ns();
     if (redis_commands_ready(redis)) {
         (void)redisAsyncCommand(
-            redis->commands.context, NULL, NULL, "PUBLISH %s alive", redis->channel);
+            redis->commands.async.context, NULL, NULL, "PUBLISH %s alive", redis->channel);
     }
     if (redis->ears.state == REDIS_LINK_READY && now_ns - redis->heard_ns > SILENCE_NS) {
         redis_link_lose(&redis->ears, "silence");
@@ -118,7 +118,7 @@ ears_ready(struct redis_link *link)
 {
     struct redis *redis = CONTAINER_OF(link, struct redis, ears);
     redis->heard_ns = net_now_ns();
-    if (redisAsyncCommand(link->context, on_told, redis, "SUBSCRIBE %s", redis->channel) !=
+    if (redisAsyncCommand(link->async.context, on_told, redis, "SUBSCRIBE %s", redis->channel) !=
         REDIS_OK) {
         redis_link_lose(link, "no memory");
     }

@@ -7,61 +7,6 @@
 #include <stdio.h>
 #include <string.h>
 
-/* ---------------------------------------------------------------------------- hiredis and loop */
-
-static void
-on_ready(void *context, unsigned events)
-{
-    struct redis_link *link = context;
-    if ((events & NET_WATCH_READ) != 0 && link->context != NULL) {
-        redisAsyncHandleRead(link->context);
-    }
-    if ((events & NET_WATCH_WRITE) != 0 && link->context != NULL && link->watch != NULL) {
-        redisAsyncHandleWrite(link->context);
-    }
-}
-
-static void
-watch_change(struct redis_link *link, unsigned set, unsigned clear)
-{
-    link->events = (link->events | set) & ~clear;
-    if (link->watch != NULL) {
-        net_watch_set(link->watch, link->events);
-    }
-}
-
-static void
-add_read(void *data)
-{
-    watch_change(data, NET_WATCH_READ, 0);
-}
-
-static void
-delete_read(void *data)
-{
-    watch_change(data, 0, NET_WATCH_READ);
-}
-
-static void
-add_write(void *data)
-{
-    watch_change(data, NET_WATCH_WRITE, 0);
-}
-
-static void
-delete_write(void *data)
-{
-    watch_change(data, 0, NET_WATCH_WRITE);
-}
-
-static void
-clean_up(void *data)
-{
-    struct redis_link *link = data;
-    net_watch_destroy(&link->watch);
-    link->events = 0;
-}
-
 /* ------------------------------------------------------------------------------------- the end */
 
 static void
@@ -81,8 +26,8 @@ say_why(struct redis_link *link, const char *why)
 static void
 end(struct redis_link *link)
 {
-    redisAsyncContext *context = link->context;
-    link->context = NULL;
+    redisAsyncContext *context = link->async.context;
+    link->async.context = NULL;
     if (link->lookup != NULL) {
         net_resolve_forget(link->lookup);
         link->lookup = NULL;
@@ -119,10 +64,10 @@ on_disconnect(const redisAsyncContext *context, int status)
 {
     struct redis_link *link = context->data;
     (void)status;
-    if (context != link->context) {
+    if (context != link->async.context) {
         return;
     }
-    link->context = NULL;
+    link->async.context = NULL;
     redis_link_lose(link, context->err != 0 ? context->errstr : "closed");
 }
 
@@ -134,7 +79,7 @@ on_signed_in(redisAsyncContext *context, void *reply_data, void *data)
 {
     struct redis_link *link = data;
     const redisReply *reply = reply_data;
-    if (context != link->context || link->state != REDIS_LINK_CONNECTING) {
+    if (context != link->async.context || link->state != REDIS_LINK_CONNECTING) {
         return;
     }
     if (reply == NULL || reply->type == REDIS_REPLY_ERROR) {
@@ -152,54 +97,25 @@ static void
 on_connect(const redisAsyncContext *context, int status)
 {
     struct redis_link *link = context->data;
-    if (context != link->context) {
+    if (context != link->async.context) {
         return;
     }
     if (status != REDIS_OK) {
-        link->context = NULL; /* hiredis frees it */
+        link->async.context = NULL; /* hiredis frees it */
         redis_link_lose(link, context->errstr);
         return;
     }
     const struct redis_url *url = link->url;
     if (url->user[0] != '\0') {
-        (void)redisAsyncCommand(link->context, NULL, NULL, "AUTH %s %s", url->user, url->password);
+        (void)redisAsyncCommand(
+            link->async.context, NULL, NULL, "AUTH %s %s", url->user, url->password);
     } else if (url->password[0] != '\0') {
-        (void)redisAsyncCommand(link->context, NULL, NULL, "AUTH %s", url->password);
+        (void)redisAsyncCommand(link->async.context, NULL, NULL, "AUTH %s", url->password);
     }
-    if (redisAsyncCommand(link->context, on_signed_in, link, "SELECT %u", url->database) !=
+    if (redisAsyncCommand(link->async.context, on_signed_in, link, "SELECT %u", url->database) !=
         REDIS_OK) {
-        redisAsyncDisconnect(link->context);
+        redisAsyncDisconnect(link->async.context);
     }
-}
-
-static err_t
-context_open(struct redis_link *link, const char *address)
-{
-    redisAsyncContext *context = redisAsyncConnect(address, link->url->port);
-    if (context == NULL) {
-        return ERR_MEMORY;
-    }
-    if (context->err != 0) {
-        redisAsyncFree(context);
-        return ERR_CLOSED;
-    }
-    err_t result = net_watch_create(link->loop, context->c.fd, on_ready, link, &link->watch);
-    if (result != ERR_OK) {
-        redisAsyncFree(context);
-        return result;
-    }
-    link->context = context;
-    link->events = 0;
-    context->data = link;
-    context->ev.data = link;
-    context->ev.addRead = add_read;
-    context->ev.delRead = delete_read;
-    context->ev.addWrite = add_write;
-    context->ev.delWrite = delete_write;
-    context->ev.cleanup = clean_up;
-    (void)redisAsyncSetConnectCallback(context, on_connect);
-    (void)redisAsyncSetDisconnectCallback(context, on_disconnect);
-    return ERR_OK;
 }
 
 static void
@@ -213,7 +129,9 @@ on_resolved(void *data, const struct net_resolution *resolution)
     }
     link->state = REDIS_LINK_CONNECTING;
     const char *address = resolution->addresses[link->attempts++ % resolution->count];
-    if (context_open(link, address) != ERR_OK) {
+    err_t result = redis_async_connect(
+        &link->async, link->loop, address, link->url->port, link, on_connect, on_disconnect);
+    if (result != ERR_OK) {
         redis_link_lose(link, "no connection");
     }
 }

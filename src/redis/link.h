@@ -14,9 +14,7 @@
 #include "text.h"
 
 #include "net/resolve.h"
-#include "net/watch.h"
-
-#include <hiredis/async.h>
+#include "redis/async.h"
 
 enum redis_link_state {
     REDIS_LINK_IDLE,
@@ -37,9 +35,7 @@ struct redis_link {
     void (*lost)(struct redis_link *link, const char *why);
 
     enum redis_link_state state;
-    redisAsyncContext *context;
-    struct net_watch *watch;
-    unsigned events;
+    struct redis_async async;
     struct net_lookup *lookup;
     uint32_t attempts;      /* which of several addresses is next */
     struct net_timer timer; /* the attempt's end, or the next attempt */

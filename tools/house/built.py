@@ -33,7 +33,7 @@ MAY_USE = {
         "engine", "resource", "books", "image",
     ],
     "api": ["base", "os", "wire/*", "document", "net", "trace", "port", "resource", "core/*"],
-    "gateway": ["base", "os", "core/balance", "wire/*", "net", "upstream", "trace", "port"],
+    "gateway": ["base", "os", "core/balance", "wire/*", "net", "upstream", "trace", "port", "redis"],
 }
 
 # Undefined symbols that a pure module may have. Memory is the caller's, time an argument.
