@@ -197,6 +197,28 @@ t_card_numbers_are_masked_everywhere(void **state)
 }
 
 static void
+t_trace_ids_stay_whole(void **state)
+{
+    (void)state;
+    /* Each with a row of 13 or 16 digits that passes Luhn's check. */
+    static const char *const ids[] = {
+        "7059049985038c178c116dda57333226",
+        "4bf92f3577b34daf4242424242424242",
+    };
+    for (size_t i = 0; i < sizeof(ids) / sizeof(ids[0]); i++) {
+        const struct trace_entry entry = {
+            .level = TRACE_INFO,
+            .component = "test",
+            .trace_id = span_from_cstr(ids[i]),
+            .message = SPAN("m"),
+        };
+        json_t *json = t_parse(&entry);
+        assert_string_equal(t_string(json, "trace"), ids[i]);
+        json_decref(json);
+    }
+}
+
+static void
 t_secret_fields_are_masked(void **state)
 {
     (void)state;
@@ -440,6 +462,7 @@ main(void)
         cmocka_unit_test(t_times),
         cmocka_unit_test(t_nasty_bytes),
         cmocka_unit_test(t_card_numbers_are_masked_everywhere),
+        cmocka_unit_test(t_trace_ids_stay_whole),
         cmocka_unit_test(t_secret_fields_are_masked),
         cmocka_unit_test(t_long_lines_are_cut),
         cmocka_unit_test(t_a_cut_does_not_uncover_a_card_number),

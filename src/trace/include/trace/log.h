@@ -6,8 +6,8 @@
  *
  * Any bytes may be logged: what is no UTF-8 is written as U+FFFD. Card numbers are masked in every
  * text and number, and values of fields with a secret's name are left out (trace/redact.h) before
- * anything is written. A line has at most TRACE_LINE_MAX bytes: what does not fit is left out and
- * the line ends with "truncated":true.
+ * anything is written. Only a trace id of 32 hexadecimal digits is written as it is. A line has at
+ * most TRACE_LINE_MAX bytes: what does not fit is left out and the line ends with "truncated":true.
  *
  * Thread-safe, except init and release. A line is written with one write(2) under a lock, so lines
  * do not mix. It may block if the descriptor does. A line that cannot be written is counted, never
