@@ -321,8 +321,7 @@ gateway_redis_connect(struct gateway_redis *redis)
     redis->counters.connects++;
     redis->state = STATE_CONNECTING;
     struct net_loop *loop = redis->gateway->parts.loop;
-    err_t result = redis_async_connect(
-        &redis->async, loop, redis->host, redis->port, redis, on_connect, on_disconnect);
+    err_t result = redis_async_connect(&redis->async, loop, redis->host, redis->port);
     if (result != ERR_OK) {
         redis->counters.errors++;
         lost(redis);
@@ -394,6 +393,9 @@ redis_create(
     redis->gateway = gateway;
     redis->config = *config;
     redis->timer.fire = on_timer;
+    redis->async.owner = redis;
+    redis->async.on_connect = on_connect;
+    redis->async.on_disconnect = on_disconnect;
     err_t result = gateway_address_split(config->address, redis->host, &redis->port);
     if (result == ERR_OK) {
         result = password_load(redis);

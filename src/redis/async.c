@@ -55,13 +55,7 @@ clean_up(void *data)
 
 err_t
 redis_async_connect(
-    struct redis_async *async,
-    struct net_loop *loop,
-    const char *address,
-    uint16_t port,
-    void *data,
-    redisConnectCallback *on_connect,
-    redisDisconnectCallback *on_disconnect)
+    struct redis_async *async, struct net_loop *loop, const char *address, uint16_t port)
 {
     redisAsyncContext *context = redisAsyncConnect(address, port);
     if (context == NULL) {
@@ -78,14 +72,14 @@ redis_async_connect(
     }
     async->context = context;
     async->events = 0;
-    context->data = data;
+    context->data = async->owner;
     context->ev.data = async;
     context->ev.addRead = add_read;
     context->ev.delRead = delete_read;
     context->ev.addWrite = add_write;
     context->ev.delWrite = delete_write;
     context->ev.cleanup = clean_up;
-    (void)redisAsyncSetConnectCallback(context, on_connect);
-    (void)redisAsyncSetDisconnectCallback(context, on_disconnect);
+    (void)redisAsyncSetConnectCallback(context, async->on_connect);
+    (void)redisAsyncSetDisconnectCallback(context, async->on_disconnect);
     return ERR_OK;
 }

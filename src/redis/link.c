@@ -129,8 +129,7 @@ on_resolved(void *data, const struct net_resolution *resolution)
     }
     link->state = REDIS_LINK_CONNECTING;
     const char *address = resolution->addresses[link->attempts++ % resolution->count];
-    err_t result = redis_async_connect(
-        &link->async, link->loop, address, link->url->port, link, on_connect, on_disconnect);
+    err_t result = redis_async_connect(&link->async, link->loop, address, link->url->port);
     if (result != ERR_OK) {
         redis_link_lose(link, "no connection");
     }
@@ -152,6 +151,9 @@ redis_link_start(struct redis_link *link)
 {
     ASSERT(link->state == REDIS_LINK_IDLE);
     link->timer.fire = on_timer;
+    link->async.owner = link;
+    link->async.on_connect = on_connect;
+    link->async.on_disconnect = on_disconnect;
     link->state = REDIS_LINK_LOOKING;
     arm(link, link->timeout_ms);
     if (net_resolve(link->loop, link->url->host, on_resolved, link, &link->lookup) != ERR_OK) {

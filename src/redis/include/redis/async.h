@@ -11,22 +11,19 @@
 
 #include <hiredis/async.h>
 
-/* In the owner's memory, zeroed before its first connection. */
+/* In the owner's memory, zeroed before its first connection but for what the owner says. */
 struct redis_async {
+    void *owner; /* what hiredis calls `data`: for callbacks of the connection */
+    redisConnectCallback *on_connect;
+    redisDisconnectCallback *on_disconnect;
     redisAsyncContext *context; /* NULL: none. The owner clears it before hiredis frees it */
     struct net_watch *watch;
     unsigned events;
 };
 
-/* Begins to connect to a numeric address; `data` becomes the context's. ERR_CLOSED: the system
- * refuses at once; ERR_MEMORY and net_watch_create's: there is no context. */
+/* Begins to connect to a numeric address. ERR_CLOSED: the system refuses at once; ERR_MEMORY and
+ * net_watch_create's: there is no context. */
 MUST_USE err_t redis_async_connect(
-    struct redis_async *async,
-    struct net_loop *loop,
-    const char *address,
-    uint16_t port,
-    void *data,
-    redisConnectCallback *on_connect,
-    redisDisconnectCallback *on_disconnect);
+    struct redis_async *async, struct net_loop *loop, const char *address, uint16_t port);
 
 #endif
