@@ -6,6 +6,7 @@ import socket
 import subprocess
 import tempfile
 
+from kit.ports import free_port
 from kit.server import wait_until
 
 
@@ -18,9 +19,7 @@ class Redis:
         self.folder = tempfile.mkdtemp(prefix="tael-redis-")
         self.settings = settings
         self.process = None
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}"
 
     def start(self):
