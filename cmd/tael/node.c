@@ -167,6 +167,9 @@ node_stop(struct node *node)
         net_loop_stop(node->peers_loop);
         node->peers_loop_runs = false;
     }
+    /* It has a thread of its own, which works on memory of those who asked: before any of them is
+     * closed, and behind the loops that could still ask. */
+    ledger_engine_close(&node->engine);
 }
 
 void
