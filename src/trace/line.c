@@ -189,7 +189,7 @@ put_field(struct line *line, const struct trace_field *field)
 }
 
 /* An id of 128 bits is written as it is, digits or not: it finds the request's other lines and its
- * spans only if it is whole, and one in a thousand would pass for a card number. */
+ * spans only if it is whole, and one in five hundred would pass for a card number. */
 static void
 put_trace_id(struct line *line, struct span id)
 {
@@ -198,9 +198,9 @@ put_trace_id(struct line *line, struct span id)
         put_text_field(line, "trace", id);
         return;
     }
-    size_t start = line->size;
-    if (put(line, SPAN(",\"trace\":\"")) && !(put(line, id) && put(line, SPAN("\"")))) {
-        line->size = start;
+    if (put_key(line, SPAN("trace"), SPAN("\":\""))) {
+        (void)put(line, id);
+        put_closing(line, SPAN("\""));
     }
 }
 
