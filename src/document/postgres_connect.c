@@ -31,7 +31,8 @@
 #define BACKOFF_MS_FIRST 50
 #define BACKOFF_MS_MAX   2000
 /* A commit that is in doubt is looked for this long. */
-#define RESOLVE_MS_MAX 4000
+#define RESOLVE_MS_MAX  4000
+#define CLOCK_QUESTIONS 5
 
 /*
  * What a session is told. A statement that waits for a lock gives up before one that runs. Plans:
@@ -241,13 +242,48 @@ take_number(void *context, const PGresult *result)
     return ERR_OK;
 }
 
+struct clock_answer {
+    uint64_t received_ns; /* monotonic */
+    int64_t ahead_ns;     /* of this machine's clock at that moment */
+};
+
 static err_t
 take_clock(void *context, const PGresult *result)
 {
-    struct document_pg *pg = context;
-    int64_t now_us = document_pg_result_integer(result, 0, 0);
-    int64_t here_ns = (int64_t)os_wall_ns(os_clock_real());
-    atomic_store(&pg->clock_ahead_ns, now_us * (int64_t)OS_NS_PER_US - here_ns);
+    struct clock_answer *answer = context;
+    int64_t there_ns = document_pg_result_integer(result, 0, 0) * (int64_t)OS_NS_PER_US;
+    answer->received_ns = os_monotonic_ns(os_clock_real());
+    answer->ahead_ns = there_ns - (int64_t)os_wall_ns(os_clock_real());
+    return ERR_OK;
+}
+
+/* The database read its clock somewhere between our asking and its answer: in the middle, we say,
+ * and of some answers the one that came soonest is the least wrong (RFC 5905 section 10). */
+static err_t
+clock_compare(struct document_pg *pg)
+{
+    struct document_pg_statement clock = {.name = "clock"};
+    uint64_t soonest_ns = UINT64_MAX;
+    int64_t ahead_ns = 0;
+    for (int i = 0; i < CLOCK_QUESTIONS; i++) {
+        struct clock_answer answer = {0};
+        uint64_t asked_ns = os_monotonic_ns(os_clock_real());
+        document_pg_empty_flush(pg);
+        document_pg_execute(
+            pg,
+            &clock,
+            "SELECT (extract(epoch from clock_timestamp()) * 1000000)::bigint",
+            0,
+            take_clock,
+            &answer);
+        TRY(document_pg_end_flush(pg));
+        uint64_t took_ns = answer.received_ns - asked_ns;
+        if (took_ns < soonest_ns) {
+            soonest_ns = took_ns;
+            ahead_ns = answer.ahead_ns + (int64_t)(took_ns / 2);
+        }
+    }
+    atomic_store(&pg->clock_ahead_ns, ahead_ns);
     return ERR_OK;
 }
 
@@ -259,8 +295,7 @@ static err_t
 node_enter(struct document_pg *pg)
 {
     struct entry entry = {.pg = pg};
-    struct document_pg_statement read = {.name = "node_read"}, clock = {.name = "clock"};
-    struct document_pg_statement number = {.name = "node_number"};
+    struct document_pg_statement read = {.name = "node_read"}, number = {.name = "node_number"};
     document_pg_empty_flush(pg);
     document_pg_send(pg, "BEGIN");
     document_pg_param_text(&pg->params[0], span_from_cstr(pg->node));
@@ -281,13 +316,6 @@ node_enter(struct document_pg *pg)
         NULL,
         NULL);
     document_pg_send(pg, "COMMIT");
-    document_pg_execute(
-        pg,
-        &clock,
-        "SELECT (extract(epoch from clock_timestamp()) * 1000000)::bigint",
-        0,
-        take_clock,
-        pg);
     TRY(document_pg_end_flush(pg));
     if (pg->in_doubt) {
         ASSERT(entry.known);
@@ -295,7 +323,7 @@ node_enter(struct document_pg *pg)
         pg->in_doubt = false;
     }
     pg->commits++;
-    return ERR_OK;
+    return clock_compare(pg);
 }
 
 static err_t

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import string
 import threading
 import time
 import uuid
@@ -14,12 +15,14 @@ from kit.books import settled
 from kit.client import Http
 from kit.receiver import Receiver
 from kit.server import Server, wait_until
+from kit.slow_wire import SlowWire
 from kit.together import at_once
 
 pytestmark = pytest.mark.skipif(
     not postgres.available(), reason="PostgreSQL is not installed: apt-get install postgresql-15")
 
 FLAGS = ("--lock-timeout=30s",)
+DIGITS = string.digits + string.ascii_uppercase + string.ascii_lowercase
 AUTOMATIC = {"amount": "2000", "currency": "usd", "payment_method": "pm_card_visa",
              "confirm": "true"}
 
@@ -303,6 +306,35 @@ def test_payments_survive_the_death_of_the_database(own_database, tmp_path):
         assert {there[one] for one in paid.values()} == {"succeeded"}
     finally:
         node.close()
+
+
+def unix_ms(name):
+    """When an id was made, as it says itself."""
+    number = 0
+    for digit in name.rsplit("_", 1)[1]:
+        number = number * 62 + DIGITS.index(digit)
+    return number >> 80
+
+
+def test_the_time_is_the_databases_however_far_it_is(database_server, tmp_path):
+    """Processes on one database put their ids into one order, so what they take for its clock may not
+    depend on the way there. Here it is this machine's clock."""
+    url = database_server.create("far")
+    away = 0.04
+    with SlowWire(database_server.folder, away) as wire:
+        node = Server(tmp_path / "node", *FLAGS)
+        node.documents = (f"--documents={url.replace(str(database_server.folder), wire.folder)}",)
+        node.start()
+        wire.seconds = 0
+        try:
+            http = Http(node)
+            http.post("/v1/customers", {})  # behind what was on its way
+            before = time.time() * 1000
+            made = http.post("/v1/customers", {}).json()["id"]
+            after = time.time() * 1000
+            assert before - away * 500 < unix_ms(made) < after + away * 500
+        finally:
+            node.close()
 
 
 def test_a_database_that_hangs_makes_nobody_wait_for_ever(own_database, tmp_path):
