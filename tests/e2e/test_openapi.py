@@ -37,7 +37,7 @@ def shape(path):
 
 def routed(server):
     """The routes of the running server, by the metrics that it has for each."""
-    metrics = requests.get(server.url + "/metrics", timeout=10).text
+    metrics = requests.get(server.metrics_urls()[0] + "/metrics", timeout=10).text
     names = {f"{method} {route}" for route, method in re.findall(
         r'tael_http_requests_total\{route="([^"]+)",method="([^"]+)"', metrics)} - {"any none"}
     assert len(names) > 30

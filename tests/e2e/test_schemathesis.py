@@ -214,6 +214,13 @@ def use_known(case, ids, draw, in_path_only):
                     values[word.removesuffix("s")] = draw(strategies.sampled_from(known))
 
 
+def is_not_for_everybody(response):
+    """A gateway gives nothing but 401 to whoever has no key, unless a path is surely a public one: one that
+    some server could read in another way is not."""
+    return response.status_code == 401 and re.search(
+        r"%[01]|%7F|%2F|%5C|//|/\.{1,2}(/|;|%3B|$)", response.request.path_url, re.IGNORECASE)
+
+
 def run(seeded, label, mode):
     operation = OPERATIONS[label]
     ids = seeded.ids()
@@ -230,6 +237,8 @@ def run(seeded, label, mode):
             # In a parameter a good id could take the place of what was broken on purpose.
             use_known(case, ids, data.draw, in_path_only=mode is GenerationMode.NEGATIVE)
         response = case.call(base_url=seeded.server.url, session=seeded.session, headers=headers)
+        if seeded.server.is_behind_gateway() and is_not_for_everybody(response):
+            return
         case.validate_response(response, checks=CHECKS, headers=headers)
 
     test()

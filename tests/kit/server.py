@@ -269,6 +269,9 @@ class Server:
         return subprocess.run(["pg_dump", url, "--inserts", "-n", schema], check=True, timeout=120,
                               capture_output=True).stdout
 
+    def is_behind_gateway(self):
+        return self.url != self.direct_url
+
     def metrics_urls(self):
         """Where the processes that have the documents tell what they count."""
         if self.has_gateway:
