@@ -7,7 +7,8 @@ import pytest
 from kit.server import Server, wait_until
 from kit.wallets import Wallets, check_statement, refused
 
-FAST_BANK = ("--bank-settle=300ms", "--bank-return=700ms")
+# It comes back long enough behind its payment for a busy test to see it paid.
+FAST_BANK = ("--bank-settle=300ms", "--bank-return=2500ms")
 
 
 def hold(wallets, source, target, amount, **params):
