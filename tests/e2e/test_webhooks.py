@@ -562,7 +562,7 @@ def test_https_needs_a_certificate_that_is_believed(make_server, tmp_path):
 
 
 def test_old_events_and_deliveries_go(make_server):
-    server = make_server("--event-keep=3s", "--webhook-log-keep=1s")
+    server = make_server("--event-keep=8s", "--webhook-log-keep=1s")
     client, http = sdk(server), Http(server)
     with Receiver() as receiver:
         made = endpoint(client, receiver.url())
@@ -571,7 +571,7 @@ def test_old_events_and_deliveries_go(make_server):
         event = client.v1.events.list().data[0]
         wait_until(lambda: deliveries(http, made.id) == [], 10, "the end of the log")
         assert client.v1.events.list().data == [event]
-        wait_until(lambda: client.v1.events.list().data == [], 10, "the end of the event")
+        wait_until(lambda: client.v1.events.list().data == [], 20, "the end of the event")
 
 
 def test_secrets_are_not_on_disk_nor_in_logs(make_server):
