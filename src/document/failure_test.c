@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "document/document.h"
+#include "page_cache.h"
 #include "sqlite.h"
 
 #include <sqlite3.h>
@@ -489,6 +490,7 @@ a_failure_to_apply_is_settled_durably(void **state)
 int
 main(void)
 {
+    document_page_cache_install(); /* before SQLite is used */
     shim.real = sqlite3_vfs_find(NULL);
     shim.vfs = *shim.real;
     shim.vfs.zName = "failing";

@@ -6,6 +6,7 @@
  *
  * A VFS of our own in front of the default one; files other than the log pass through untouched.
  */
+#include "page_cache.h"
 #include "sqlite.h"
 
 #include "base/assert.h"
@@ -237,6 +238,7 @@ document_log_vfs(void)
     int locked = pthread_mutex_lock(&log_vfs.mutex);
     ASSERT(locked == 0);
     if (!log_vfs.registered) {
+        document_page_cache_install();
         log_vfs.real = sqlite3_vfs_find(NULL);
         ASSERT(log_vfs.real != NULL);
         log_vfs.vfs = *log_vfs.real;

@@ -143,7 +143,8 @@ void document_bind_value(
     const struct document_value *value);
 void document_bind_text(sqlite3_stmt *statement, int position, struct span text);
 
-/* log_file.c: the name of the VFS, which is registered at the first call. */
+/* log_file.c: the name of the VFS, which is registered, and SQLite's page cache replaced, at the
+ * first call. */
 const char *document_log_vfs(void);
 /* While on, the sync that ends a commit is left to somebody else; the bytes are handed to the
  * system all the same. */

@@ -1,0 +1,339 @@
+/*
+ * The pages of a database in memory (sqlite.org/c3ref/pcache_methods2.html). SQLite's own cache
+ * walks over all its pages at nearly each commit that has grown a table: balancing a tree gives a
+ * page the number of one gigabyte for a moment, and with it that cache's highest number, above
+ * which a commit drops pages. Here a page with such a number is counted, so that a commit knows
+ * that there is none any more. There is no lock, as no two connections share a cache.
+ *
+ *               fetch                      unpin
+ *     (none) ----------> in use (pinned) ----------> idle ----> used for another page, oldest first
+ *                              ^                       |
+ *                              +-----------------------+ fetch
+ *
+ * PAGES-1 A page in use stays where it is, with what is in it, until it is unpinned or truncated.
+ * PAGES-2 No page that is not stray has a number above `highest`.
+ */
+#include "page_cache.h"
+
+#include "base/assert.h"
+#include "base/list.h"
+#include "base/map.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* When all but one of so many pages are in use, another one counts as hard to get. SQLite then
+ * writes pages of the open transaction to the log, to be able to unpin them. */
+#define SPARE_PART 10
+
+struct page {
+    sqlite3_pcache_page base;
+    struct map_link by_number;
+    struct list_link place; /* in cache->in_use or cache->idle */
+    bool is_idle;
+    bool is_stray; /* moved to a number above all others */
+};
+
+struct cache {
+    size_t page_size;
+    size_t extra_size; /* a multiple of what `struct page` wants to be aligned to */
+    bool is_purgeable;
+    size_t limit; /* a wish: pages in use are beyond it where SQLite insists */
+    struct map pages;
+    struct list in_use, idle; /* idle: the one not used for longest first */
+    size_t idle_count;
+    size_t stray_count;
+    unsigned highest;
+};
+
+static struct cache *
+cache_of(sqlite3_pcache *cache)
+{
+    return (struct cache *)(void *)cache;
+}
+
+static struct page *
+page_of(sqlite3_pcache_page *page)
+{
+    return CONTAINER_OF(page, struct page, base);
+}
+
+static size_t
+in_use_count(const struct cache *cache)
+{
+    return cache->pages.size - cache->idle_count;
+}
+
+/* What SQLite reads too much of a damaged page is in the same block, as the page is its start. */
+static struct page *
+page_create(const struct cache *cache)
+{
+    char *block = malloc(cache->page_size + cache->extra_size + sizeof(struct page));
+    if (block == NULL) {
+        return NULL;
+    }
+    struct page *page = (struct page *)(void *)(block + cache->page_size + cache->extra_size);
+    *page = (struct page){.base = {.pBuf = block, .pExtra = block + cache->page_size}};
+    return page;
+}
+
+static void
+page_destroy(struct page *page)
+{
+    free(page->base.pBuf);
+}
+
+static struct page *
+page_find(const struct cache *cache, unsigned number)
+{
+    struct map_link *link = map_find(&cache->pages, number);
+    return link == NULL ? NULL : CONTAINER_OF(link, struct page, by_number);
+}
+
+static void
+set_idle(struct cache *cache, struct page *page, bool is_idle)
+{
+    ASSERT(page->is_idle != is_idle);
+    page->is_idle = is_idle;
+    list_remove(&page->place);
+    list_push_back(is_idle ? &cache->idle : &cache->in_use, &page->place);
+    cache->idle_count = is_idle ? cache->idle_count + 1 : cache->idle_count - 1;
+}
+
+static void
+set_stray(struct cache *cache, struct page *page, bool is_stray)
+{
+    if (page->is_stray != is_stray) {
+        page->is_stray = is_stray;
+        cache->stray_count = is_stray ? cache->stray_count + 1 : cache->stray_count - 1;
+    }
+}
+
+/* Out of the cache; the memory is the caller's. */
+static void
+page_remove(struct cache *cache, struct page *page)
+{
+    if (page->is_idle) {
+        set_idle(cache, page, false);
+    }
+    set_stray(cache, page, false);
+    list_remove(&page->place);
+    map_remove(&cache->pages, &page->by_number);
+}
+
+static void
+page_drop(struct cache *cache, struct page *page)
+{
+    page_remove(cache, page);
+    page_destroy(page);
+}
+
+static void
+drop_beyond_limit(struct cache *cache)
+{
+    while (cache->pages.size > cache->limit && !list_is_empty(&cache->idle)) {
+        page_drop(cache, CONTAINER_OF(list_first(&cache->idle), struct page, place));
+    }
+}
+
+static sqlite3_pcache *
+pages_create(int page_size, int extra_size, int is_purgeable)
+{
+    ASSERT(page_size > 0);
+    ASSERT(extra_size >= (int)sizeof(void *));
+    struct cache *cache = calloc(1, sizeof(*cache));
+    if (cache == NULL) {
+        return NULL;
+    }
+    size_t alignment = _Alignof(struct page);
+    cache->page_size = (size_t)page_size;
+    cache->extra_size = ((size_t)extra_size + alignment - 1) / alignment * alignment;
+    cache->is_purgeable = is_purgeable != 0;
+    cache->limit = SIZE_MAX;             /* until SQLite says */
+    map_init(&cache->pages, UINT32_MAX); /* there are no more numbers */
+    list_init(&cache->in_use);
+    list_init(&cache->idle);
+    return (sqlite3_pcache *)(void *)cache;
+}
+
+static void
+pages_set_limit(sqlite3_pcache *handle, int limit)
+{
+    struct cache *cache = cache_of(handle);
+    if (cache->is_purgeable) {
+        cache->limit = limit > 0 ? (size_t)limit : 0;
+        drop_beyond_limit(cache);
+    }
+}
+
+static int
+pages_count(sqlite3_pcache *handle)
+{
+    return (int)cache_of(handle)->pages.size;
+}
+
+/* A page that is not in the cache: an idle one when the cache is full, else a new one. */
+static struct page *
+page_obtain(struct cache *cache)
+{
+    if (cache->pages.size >= cache->limit && !list_is_empty(&cache->idle)) {
+        struct page *page = CONTAINER_OF(list_first(&cache->idle), struct page, place);
+        page_remove(cache, page);
+        return page;
+    }
+    return page_create(cache);
+}
+
+static bool
+is_hard_to_get(const struct cache *cache)
+{
+    return cache->is_purgeable && in_use_count(cache) >= cache->limit - cache->limit / SPARE_PART;
+}
+
+static struct page *
+page_add(struct cache *cache, unsigned number)
+{
+    struct page *page = page_obtain(cache);
+    if (page == NULL || map_insert(&cache->pages, number, &page->by_number) != ERR_OK) {
+        if (page != NULL) {
+            page_destroy(page);
+        }
+        return NULL;
+    }
+    list_push_back(&cache->in_use, &page->place);
+    /* By its zeros SQLite knows a page that it has not read yet. */
+    memset(page->base.pExtra, 0, cache->extra_size);
+    if (number > cache->highest) {
+        cache->highest = number;
+    }
+    return page;
+}
+
+static sqlite3_pcache_page *
+pages_fetch(sqlite3_pcache *handle, unsigned number, int create)
+{
+    struct cache *cache = cache_of(handle);
+    struct page *page = page_find(cache, number);
+    if (page != NULL) {
+        if (page->is_idle) {
+            set_idle(cache, page, false);
+        }
+        return &page->base;
+    }
+    if (create == 0 || (create == 1 && is_hard_to_get(cache))) {
+        return NULL;
+    }
+    page = page_add(cache, number);
+    return page == NULL ? NULL : &page->base;
+}
+
+static void
+pages_unpin(sqlite3_pcache *handle, sqlite3_pcache_page *at, int discard)
+{
+    struct cache *cache = cache_of(handle);
+    struct page *page = page_of(at);
+    ASSERT(!page->is_idle);
+    if (discard != 0) {
+        page_drop(cache, page);
+        return;
+    }
+    set_idle(cache, page, true);
+    drop_beyond_limit(cache);
+}
+
+static void
+pages_renumber(
+    sqlite3_pcache *handle, sqlite3_pcache_page *at, unsigned number, unsigned new_number)
+{
+    struct cache *cache = cache_of(handle);
+    struct page *page = page_of(at);
+    ASSERT(page->by_number.hash == number);
+    struct page *other = page_find(cache, new_number);
+    if (other != NULL && other != page) {
+        page_drop(cache, other);
+    }
+    map_remove(&cache->pages, &page->by_number);
+    err_t result = map_insert(&cache->pages, new_number, &page->by_number);
+    ASSERT(result == ERR_OK); /* there was room a moment ago */
+    set_stray(cache, page, new_number > cache->highest);
+}
+
+static void
+drop_from(struct cache *cache, struct list *list, unsigned number)
+{
+    LIST_FOREACH_SAFE (list, link) {
+        struct page *page = CONTAINER_OF(link, struct page, place);
+        if (page->by_number.hash >= number) {
+            page_drop(cache, page);
+        }
+    }
+}
+
+static void
+pages_truncate(sqlite3_pcache *handle, unsigned number)
+{
+    struct cache *cache = cache_of(handle);
+    if (cache->stray_count > 0 ||
+        (number <= cache->highest && cache->highest - number >= cache->pages.size)) {
+        drop_from(cache, &cache->in_use, number);
+        drop_from(cache, &cache->idle, number);
+    } else {
+        for (unsigned i = number; i <= cache->highest; i++) {
+            struct page *page = page_find(cache, i);
+            if (page != NULL) {
+                page_drop(cache, page);
+            }
+        }
+    }
+    if (number <= cache->highest) {
+        cache->highest = number > 0 ? number - 1 : 0;
+    }
+}
+
+static void
+pages_shrink(sqlite3_pcache *handle)
+{
+    drop_from(cache_of(handle), &cache_of(handle)->idle, 0);
+}
+
+static void
+pages_destroy(sqlite3_pcache *handle)
+{
+    struct cache *cache = cache_of(handle);
+    drop_from(cache, &cache->in_use, 0);
+    drop_from(cache, &cache->idle, 0);
+    ASSERT(cache->pages.size == 0);
+    map_release(&cache->pages);
+    free(cache);
+}
+
+/* SQLite takes methods without this one for no methods at all. */
+static int
+pages_init(void *argument)
+{
+    (void)argument;
+    return SQLITE_OK;
+}
+
+const sqlite3_pcache_methods2 document_page_cache_methods = {
+    .iVersion = 1,
+    .xInit = pages_init,
+    .xCreate = pages_create,
+    .xCachesize = pages_set_limit,
+    .xPagecount = pages_count,
+    .xFetch = pages_fetch,
+    .xUnpin = pages_unpin,
+    .xRekey = pages_renumber,
+    .xTruncate = pages_truncate,
+    .xDestroy = pages_destroy,
+    .xShrink = pages_shrink,
+};
+
+void
+document_page_cache_install(void)
+{
+    /* Both fail only if SQLite is in use already. Counting takes a lock of the whole process around
+     * each piece of memory, and nobody asks for the count. */
+    (void)sqlite3_config(SQLITE_CONFIG_PCACHE2, &document_page_cache_methods);
+    (void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+}
