@@ -2,8 +2,9 @@
 
 #include "base/assert.h"
 
+#include <openssl/core_names.h>
 #include <openssl/evp.h>
-#include <openssl/hmac.h>
+#include <openssl/params.h>
 #include <openssl/sha.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -41,20 +42,43 @@ resource_sha256(struct span text, uint8_t out[RESOURCE_HASH_SIZE])
     ASSERT(done);
 }
 
+/* Likewise: HMAC-SHA256 without a key, to be copied. */
+static const EVP_MAC_CTX *
+hmac_sha256(void)
+{
+    static _Atomic(EVP_MAC_CTX *) fetched;
+    EVP_MAC_CTX *context = atomic_load(&fetched);
+    if (context != NULL) {
+        return context;
+    }
+    char digest[] = "SHA256";
+    const OSSL_PARAM params[] = {
+        OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
+        OSSL_PARAM_construct_end(),
+    };
+    EVP_MAC *algorithm = EVP_MAC_fetch(NULL, "HMAC", NULL);
+    EVP_MAC_CTX *mine = EVP_MAC_CTX_new(algorithm);
+    EVP_MAC_free(algorithm); /* the context holds it */
+    bool done = mine != NULL && EVP_MAC_CTX_set_params(mine, params) == 1;
+    ASSERT(done);
+    if (atomic_compare_exchange_strong(&fetched, &context, mine)) {
+        return mine;
+    }
+    EVP_MAC_CTX_free(mine);
+    return context;
+}
+
 void
 resource_hmac(
     const uint8_t key[RESOURCE_HASH_SIZE], struct span text, uint8_t out[RESOURCE_HASH_SIZE])
 {
-    unsigned size = 0;
-    const void *done = HMAC(
-        EVP_sha256(),
-        key,
-        RESOURCE_HASH_SIZE,
-        (const unsigned char *)text.data,
-        text.size,
-        out,
-        &size);
-    ASSERT(done != NULL);
+    size_t size = 0;
+    EVP_MAC_CTX *context = EVP_MAC_CTX_dup(hmac_sha256());
+    bool done = context != NULL && EVP_MAC_init(context, key, RESOURCE_HASH_SIZE, NULL) == 1 &&
+                EVP_MAC_update(context, (const unsigned char *)text.data, text.size) == 1 &&
+                EVP_MAC_final(context, out, &size, RESOURCE_HASH_SIZE) == 1;
+    EVP_MAC_CTX_free(context);
+    ASSERT(done);
     ASSERT(size == RESOURCE_HASH_SIZE);
 }
 
