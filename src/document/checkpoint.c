@@ -11,7 +11,7 @@
 #include "os/loop_real.h"
 
 /* So little the owner moves in a few milliseconds. */
-#define LITTLE_PAGES 256
+#define LITTLE_PAGES 512
 /* On a disk that is no faster than the owner every round finds as much as the one before. */
 #define ROUNDS_MAX 3
 

@@ -14,14 +14,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The largest row that needs no page of its own is a little under this. Keys of clients, which are
- * random, dirty one index page each: larger pages would make that the greatest cost. */
-#define PAGE_SIZE 8192
+/* Of a new database; one that is there keeps its own. A commit writes each page whole in which it
+ * has changed a little, most of all the last ones of every table and index, and one index page for
+ * each key of a client: smaller pages are fewer bytes. A row of nearly this size still needs no page
+ * of its own; few are larger. */
+#define PAGE_SIZE 4096
 #define CACHE_KIB 65536
-/* document_maintain moves the log into the tables when it has this many pages. */
-#define LOG_PAGES_DUE 8192
+/* document_maintain moves the log into the tables when it has this many bytes. */
+#define LOG_BYTES_DUE (64 << 20)
 /* If nobody calls it, a commit does at this size. */
-#define LOG_PAGES_MAX 32768
+#define LOG_BYTES_MAX (256 << 20)
 
 #define STRINGIZE_(x) #x
 #define STRINGIZE(x)  STRINGIZE_(x)
@@ -31,8 +33,7 @@ static const char open_sql[] = "PRAGMA page_size = " STRINGIZE(PAGE_SIZE) ";"
                "PRAGMA synchronous = FULL;"
                "PRAGMA temp_store = MEMORY;"
                "PRAGMA trusted_schema = OFF;"
-               "PRAGMA cache_size = -" STRINGIZE(CACHE_KIB) ";"
-                              "PRAGMA wal_autocheckpoint = " STRINGIZE(LOG_PAGES_MAX) ";";
+               "PRAGMA cache_size = -" STRINGIZE(CACHE_KIB) ";";
 
 static err_t
 run_statement(struct document_sqlite *sqlite, const char *sql, sqlite3_stmt **statement)
@@ -155,7 +156,7 @@ note_log_size(void *context, sqlite3 *db, const char *name, int pages)
 {
     struct document_sqlite *sqlite = context;
     sqlite->log_pages = pages;
-    if (pages >= LOG_PAGES_MAX &&
+    if (pages >= sqlite->log_pages_max &&
         atomic_load(&sqlite->checkpoint.state) == DOCUMENT_CHECKPOINT_IDLE) {
         /* What cannot be moved now stays in the log, safe; the next commit tries again. */
         (void)sqlite3_wal_checkpoint_v2(db, name, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
@@ -303,6 +304,24 @@ name_file(const char *path, char message[DOCUMENT_MESSAGE_SIZE])
     message[text.size] = '\0';
 }
 
+/* What the log may have, in pages of this database. */
+static err_t
+measure_log(struct document_sqlite *sqlite)
+{
+    sqlite3_stmt *statement = NULL;
+    TRY(document_prepare(sqlite, "PRAGMA page_size", &statement));
+    int code = sqlite3_step(statement);
+    int page_size = sqlite3_column_int(statement, 0);
+    (void)sqlite3_finalize(statement); /* repeats what step said */
+    if (code != SQLITE_ROW) {
+        return document_sqlite_error(code);
+    }
+    ASSERT(page_size > 0);
+    sqlite->log_pages_due = LOG_BYTES_DUE / page_size;
+    sqlite->log_pages_max = LOG_BYTES_MAX / page_size;
+    return ERR_OK;
+}
+
 err_t
 document_sqlite_open(
     const char *path,
@@ -317,12 +336,14 @@ document_sqlite_open(
         return ERR_MEMORY;
     }
     sqlite->store.ops = &sqlite_ops;
-    sqlite->log_pages_due = LOG_PAGES_DUE;
     sqlite->kind_count = kind_count;
     for (uint32_t i = 0; i < kind_count; i++) {
         sqlite->kinds[i].kind = kinds[i];
     }
     err_t result = open_database(sqlite, path, message);
+    if (result == ERR_OK) {
+        result = measure_log(sqlite);
+    }
     if (result == ERR_OK) {
         result = document_migrate(sqlite, kinds, kind_count, message);
     }

@@ -53,6 +53,7 @@ struct document_sqlite {
     bool broken;       /* the state of the file is not known: everything is refused */
     int log_pages;     /* in the write-ahead log after the last commit */
     int log_pages_due; /* maintain has it moved from so many on; tests want fewer */
+    int log_pages_max; /* a commit moves it from so many on, if nobody else does */
     struct document_checkpoint checkpoint;
     struct os_file *file; /* the database: has the lock that keeps other processes away */
     bool in_memory;

@@ -849,6 +849,29 @@ a_second_process_is_told_that_it_is_locked(void **state)
     assert_int_equal(WEXITSTATUS(status), 0);
 }
 
+/* The store's own pages are smaller. */
+static void
+a_database_keeps_the_pages_that_it_was_made_with(void **state)
+{
+    struct t_store *t = *state;
+    int pages_due = document_sqlite_of(t->documents)->log_pages_due;
+    struct document_row row = t_row(t, SCOPE, "old", "red", 0);
+    t_insert_committed(t, &row);
+    t_close(t);
+    t_sql(t, "PRAGMA journal_mode = DELETE; PRAGMA page_size = 8192; VACUUM");
+    t_open(t);
+    row = t_row(t, SCOPE, "new", "red", 0);
+    t_insert_committed(t, &row);
+    assert_int_equal(document_sqlite_of(t->documents)->log_pages_due, pages_due / 2);
+    t_close(t);
+    struct stat file;
+    assert_int_equal(stat(t->file, &file), 0);
+    assert_int_equal(file.st_size % 8192, 0);
+    t_open(t);
+    assert_int_equal(t_get(t, SCOPE, "old", NULL), ERR_OK);
+    assert_int_equal(t_get(t, SCOPE, "new", NULL), ERR_OK);
+}
+
 /* The log's being moved into the tables falls into every test, too. */
 static void
 t_move_log_often(struct t_store *t)
@@ -965,6 +988,7 @@ main(void)
         T(lists_use_their_indexes),
         T(a_newer_layout_and_foreign_files_are_refused),
         T(the_file_is_private),
+        T(a_database_keeps_the_pages_that_it_was_made_with),
         T(a_second_process_is_told_that_it_is_locked),
     };
     int failed = cmocka_run_group_tests_name("document store", tests, NULL, NULL);
