@@ -12,6 +12,8 @@
  *     synced            ------T1--------   ------T2------
  *     answered                          T1              T2
  *
+ * A transaction is applied when a turn brought nobody else to it, or after a few turns.
+ *
  * Which operations rest on the open transaction is known: they wrote in it, or read while it was
  * open. If the commit fails they are doomed, whatever they wait for (RESOURCE-2). What was only
  * read may be of a transaction that is being synced: such answers wait for that sync.
@@ -30,6 +32,8 @@
 #define SCRATCH_LIMIT (4U << 20)
 /* Processes that start at once on an empty database. */
 #define OPEN_TRIES_MAX 10
+/* A commit waits so many turns at most for others to join it. */
+#define JOIN_TURNS_MAX 4
 
 const struct document_kind *const resource_kinds[] = {
     &resource_setting_kind,
@@ -59,6 +63,7 @@ touch(struct resource_runtime *runtime, struct resource_op *op)
     set_owner(runtime, op);
     if (!list_is_linked(&op->touched)) {
         list_push_back(&runtime->touched, &op->touched);
+        runtime->touched_count++;
     }
 }
 
@@ -116,7 +121,10 @@ anybody_has_lost(struct resource_runtime *runtime)
 static uint32_t
 transaction_settle(struct resource_runtime *runtime, err_t outcome)
 {
-    uint32_t count = 0;
+    uint32_t count = runtime->touched_count;
+    runtime->touched_count = 0;
+    runtime->joined_count = 0;
+    runtime->join_turns = 0;
     runtime->in_transaction = false;
     resource_cache_settle(runtime, outcome);
     resource_event_types_settle(runtime, outcome == ERR_OK && !anybody_has_lost(runtime));
@@ -126,7 +134,6 @@ transaction_settle(struct resource_runtime *runtime, err_t outcome)
             break;
         }
         struct resource_op *op = CONTAINER_OF(link, struct resource_op, touched);
-        count++;
         op->writes = NULL;
         if (outcome != ERR_OK) {
             op->doom = outcome;
@@ -422,6 +429,24 @@ sync_begin(struct resource_runtime *runtime)
     return true;
 }
 
+/*
+ * Whether the open transaction may get others still: this turn brought some, and what was posted
+ * meanwhile is a turn away. A commit costs as much however many share it, and writes the last pages
+ * of all tables; so under load fewer and larger ones are cheaper for everybody, and an operation
+ * that is alone waits for one look at an empty queue.
+ */
+static bool
+waits_for_others(struct resource_runtime *runtime)
+{
+    bool some_joined = runtime->touched_count > runtime->joined_count;
+    if (!runtime->in_transaction || !some_joined || runtime->join_turns == JOIN_TURNS_MAX) {
+        return false;
+    }
+    runtime->joined_count = runtime->touched_count;
+    runtime->join_turns++;
+    return true;
+}
+
 static void
 run_pending(struct resource_runtime *runtime, uint64_t commit_ns)
 {
@@ -443,6 +468,10 @@ group_end(struct os_group_hook *hook)
     if (runtime->is_syncing) {
         join_sync(runtime);
         return; /* the end of the sync is a group of its own */
+    }
+    if (runtime->parts.sync_loop != NULL && waits_for_others(runtime)) {
+        resource_wake(runtime);
+        return;
     }
     bool wrote = runtime->in_transaction;
     if (runtime->parts.sync_loop == NULL) {

@@ -208,6 +208,9 @@ struct resource_runtime {
     struct list free_ops;
     struct list pending;
     struct list touched;
+    uint32_t touched_count;
+    uint32_t joined_count; /* of them, when the transaction last waited for others */
+    uint32_t join_turns;   /* that it has waited */
     struct list ready;
 
     struct list turns;       /* operations with long reads, the next one first */

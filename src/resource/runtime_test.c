@@ -235,6 +235,48 @@ the_next_group_works_while_the_disk_syncs(void **state) /* RESOURCE-1 */
     assert_int_equal(world->outside_calls, 1);
 }
 
+#define T_JOIN_TURNS 4 /* runtime.c: JOIN_TURNS_MAX */
+
+/* One request more at each turn of the loop; how many there were when the first was applied. */
+static unsigned
+t_send_until_applied(struct t_world *world)
+{
+    uint64_t applied = world->store.applied;
+    unsigned sent = 0;
+    while (world->store.applied == applied) {
+        sent++;
+        assert_true(sent <= T_JOIN_TURNS + 1);
+        (void)t_send(world, T_CREATE, NULL, "name=a");
+        assert_true(os_sim_step(world->sim));
+    }
+    return sent;
+}
+
+static void
+a_commit_waits_a_few_turns_while_others_join(void **state)
+{
+    struct t_world *world = *state;
+    if (world->sync_loop == NULL) {
+        skip();
+    }
+    unsigned most = 0;
+    for (int round = 0; round < 50; round++) {
+        os_sim_pause(world->sim, world->sync_loop, true);
+        unsigned sent = t_send_until_applied(world);
+        most = sent > most ? sent : most;
+        os_sim_pause(world->sim, world->sync_loop, false);
+        t_run(world);
+    }
+    /* Turns are cut at random: some bring nobody, and end it early. */
+    assert_int_equal(most, T_JOIN_TURNS + 1);
+    /* Who is alone is applied at the next turn. */
+    uint64_t applied = world->store.applied;
+    (void)t_send(world, T_CREATE, NULL, "name=a");
+    assert_true(os_sim_step(world->sim));
+    assert_true(os_sim_step(world->sim));
+    assert_true(world->store.applied == applied + 1);
+}
+
 static void
 a_failed_sync_leaves_everything_open(void **state) /* RESOURCE-2 */
 {
@@ -467,6 +509,7 @@ main(void)
         T(who_lost_runs_again),
         T(more_operations_than_allowed_are_refused),
         T(the_next_group_works_while_the_disk_syncs),
+        T(a_commit_waits_a_few_turns_while_others_join),
         T(a_failed_sync_leaves_everything_open),
         T(internal_operations_have_a_merchant_and_an_end),
         T(an_internal_operation_may_run_again),
