@@ -89,8 +89,9 @@ arena_add_block(struct arena *arena, size_t size)
     return block;
 }
 
-void *
-arena_alloc(struct arena *arena, size_t size)
+/* Not cleared. */
+static void *
+arena_take(struct arena *arena, size_t size)
 {
     ASSERT(arena->used <= arena->limit);
     if (size > arena->limit - arena->used) {
@@ -112,8 +113,14 @@ arena_alloc(struct arena *arena, size_t size)
     char *memory = block->data + block->used;
     block->used += rounded;
     arena->used += size;
-    memset(memory, 0, rounded);
     return memory;
+}
+
+void *
+arena_alloc(struct arena *arena, size_t size)
+{
+    void *memory = arena_take(arena, size);
+    return memory == NULL ? NULL : memset(memory, 0, size);
 }
 
 void *
@@ -129,7 +136,7 @@ arena_alloc_array(struct arena *arena, size_t element_size, size_t count)
 struct span
 arena_copy(struct arena *arena, struct span text)
 {
-    char *memory = arena_alloc(arena, text.size);
+    char *memory = arena_take(arena, text.size);
     if (memory == NULL) {
         return SPAN_EMPTY;
     }

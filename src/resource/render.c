@@ -182,15 +182,13 @@ resource_expand_try(struct resource_op *op)
 struct span
 resource_render_text(struct resource_op *op, const struct resource_type *type, const void *document)
 {
-    struct buf text;
+    struct buf *text = &op->runtime->scratch;
     struct json_writer json;
-    resource_body_init(&text);
-    json_begin(&json, &text);
+    buf_clear(text);
+    json_begin(&json, text);
     err_t error = resource_render_object(op, type, document, NULL, &json);
     ASSERT(error == ERR_OK); /* nothing was expanded, so nothing was loaded */
-    struct span result = buf_failed(&text) ? SPAN_EMPTY : arena_copy(&op->arena, buf_span(&text));
-    buf_release(&text);
-    return result;
+    return buf_failed(text) ? SPAN_EMPTY : arena_copy(&op->arena, buf_span(text));
 }
 
 void
