@@ -18,23 +18,19 @@
  * has changed a little, most of all the last ones of every table and index, and one index page for
  * each key of a client: smaller pages are fewer bytes. A row of nearly this size still needs no
  * page of its own; few are larger. */
-#define PAGE_SIZE 4096
-#define CACHE_KIB 65536
+#define PAGE_SIZE "4096"
+#define CACHE_KIB "65536"
 /* document_maintain moves the log into the tables when it has this many bytes. */
 #define LOG_BYTES_DUE (64 << 20)
 /* If nobody calls it, a commit does at this size. */
 #define LOG_BYTES_MAX (256 << 20)
 
-#define STRINGIZE_(x) #x
-#define STRINGIZE(x)  STRINGIZE_(x)
-
-static const char open_sql[] =
-    "PRAGMA page_size = " STRINGIZE(PAGE_SIZE) ";"
-                                               "PRAGMA journal_mode = WAL;"
-                                               "PRAGMA synchronous = FULL;"
-                                               "PRAGMA temp_store = MEMORY;"
-                                               "PRAGMA trusted_schema = OFF;"
-                                               "PRAGMA cache_size = -" STRINGIZE(CACHE_KIB) ";";
+static const char open_sql[] = "PRAGMA page_size = " PAGE_SIZE ";"
+                               "PRAGMA journal_mode = WAL;"
+                               "PRAGMA synchronous = FULL;"
+                               "PRAGMA temp_store = MEMORY;"
+                               "PRAGMA trusted_schema = OFF;"
+                               "PRAGMA cache_size = -" CACHE_KIB ";";
 
 static err_t
 run_statement(struct document_sqlite *sqlite, const char *sql, sqlite3_stmt **statement)
