@@ -19,12 +19,6 @@
 /* Opening waits this long for a database that is starting. */
 #define OPEN_MS_MAX 10000
 
-uint64_t
-document_pg_now_ms(void)
-{
-    return os_monotonic_ns(os_clock_real()) / OS_NS_PER_MS;
-}
-
 struct document_pg_kind *
 document_pg_kind(struct document_pg *pg, const struct document_kind *kind)
 {
@@ -90,7 +84,7 @@ pg_close(struct document_store *store)
 {
     struct document_pg *pg = document_pg_of(store);
     PQfinish(pg->conn);
-    document_pg_parsed_release(pg);
+    postgres_parameters_release(&pg->parameters);
     for (uint32_t i = 0; i < DOCUMENT_PG_PARAMS_MAX; i++) {
         buf_release(&pg->params[i]);
     }
@@ -227,9 +221,9 @@ pg_create(const struct document_kind *const *kinds, uint32_t kind_count)
 static err_t
 connect_first(struct document_pg *pg)
 {
-    uint64_t until_ms = document_pg_now_ms() + OPEN_MS_MAX;
+    uint64_t until_ms = postgres_now_ms() + OPEN_MS_MAX;
     for (;;) {
-        uint64_t now_ms = document_pg_now_ms();
+        uint64_t now_ms = postgres_now_ms();
         if (now_ms >= until_ms) {
             return ERR_CLOSED;
         }

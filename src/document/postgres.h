@@ -7,6 +7,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/map.h"
+#include "postgres/postgres.h"
 
 #include <libpq-fe.h>
 #include <stdatomic.h>
@@ -118,7 +119,7 @@ struct document_pg {
     struct document_store store; /* first */
 
     /* The connection: postgres_connect.c. */
-    char **keywords, **values; /* of the URL, and what we add */
+    struct postgres_parameters parameters; /* of the URL, and what we add */
     PGconn *conn;
     enum document_pg_state state;
     uint64_t session; /* counts connections that came up */
@@ -180,12 +181,10 @@ MUST_USE err_t document_pg_open(
     struct document_store **ret_store,
     char message[DOCUMENT_MESSAGE_SIZE]);
 struct document_pg_kind *document_pg_kind(struct document_pg *pg, const struct document_kind *kind);
-uint64_t document_pg_now_ms(void);
 
 /* --- postgres_connect.c --- */
 MUST_USE err_t
 document_pg_parse(struct document_pg *pg, const char *url, char message[DOCUMENT_MESSAGE_SIZE]);
-void document_pg_parsed_release(struct document_pg *pg);
 /* Up, or an error at once; goes on with an attempt to connect, for `wait_ms` at most. */
 MUST_USE err_t document_pg_connect(struct document_pg *pg, uint32_t wait_ms);
 /* The connection is of no use any more. */
@@ -218,8 +217,6 @@ void document_pg_execute(
     void *context);
 /* Sends, waits, hands out the results. After an error nothing that followed it was done. */
 MUST_USE err_t document_pg_end_flush(struct document_pg *pg);
-/* What an error of the database means to us. */
-err_t document_pg_error(const char *sqlstate);
 /* The message of a result or a connection, on one line. */
 void document_pg_note(struct document_pg *pg, const char *text);
 
@@ -231,9 +228,6 @@ void document_pg_array_integer(struct buf *param, int64_t value);
 void document_pg_array_text(struct buf *param, struct span text);
 void document_pg_array_value(
     struct buf *param, enum document_column_type type, const struct document_value *value);
-int64_t document_pg_result_integer(const PGresult *result, int row, int column);
-/* Borrowed from the result. */
-struct span document_pg_result_text(const PGresult *result, int row, int column);
 void document_pg_result_row(
     const PGresult *result, int at, const struct document_kind *kind, struct document_row *ret_row);
 

@@ -46,104 +46,11 @@ static const char session_options[] =
     "-c plan_cache_mode=force_generic_plan -c jit=off -c synchronous_commit=on "
     "-c client_min_messages=error -c timezone=UTC ";
 
-static const struct {
-    const char *keyword, *value;
-} defaults[] = {
-    {"application_name", "tael"},
-    {"target_session_attrs", "read-write"},
-    {"client_encoding", "UTF8"},
-    {"connect_timeout", "5"},
-    {"keepalives_idle", "10"},
-    {"keepalives_interval", "3"},
-    {"keepalives_count", "3"},
-    {"tcp_user_timeout", "10000"},
-};
-
-#define DEFAULT_COUNT (sizeof(defaults) / sizeof(defaults[0]))
-
-/* ---------------------------------------------------------------------------------- the URL */
-
-static void
-keep(struct document_pg *pg, size_t at, const char *keyword, const char *before, const char *value)
-{
-    size_t before_size = strlen(before), value_size = strlen(value);
-    pg->keywords[at] = strdup(keyword);
-    pg->values[at] = malloc(before_size + value_size + 1);
-    if (pg->values[at] != NULL) {
-        memcpy(pg->values[at], before, before_size);
-        memcpy(pg->values[at] + before_size, value, value_size + 1);
-    }
-}
-
-static size_t
-keep_given(struct document_pg *pg, const PQconninfoOption *given)
-{
-    size_t count = 0;
-    const char *options = "";
-    for (const PQconninfoOption *option = given; option->keyword != NULL; option++) {
-        if (option->val != NULL && strcmp(option->keyword, "options") == 0) {
-            options = option->val;
-        } else if (option->val != NULL) {
-            keep(pg, count++, option->keyword, "", option->val);
-        }
-    }
-    keep(pg, count++, "options", session_options, options); /* theirs last: it wins */
-    return count;
-}
-
 err_t
 document_pg_parse(struct document_pg *pg, const char *url, char message[DOCUMENT_MESSAGE_SIZE])
 {
-    char *problem = NULL;
-    PQconninfoOption *given = PQconninfoParse(url, &problem);
-    if (given == NULL) {
-        document_pg_note(pg, problem == NULL ? "out of memory" : problem);
-        (void)snprintf(message, DOCUMENT_MESSAGE_SIZE, "%s", pg->problem);
-        PQfreemem(problem);
-        return ERR_INVALID;
-    }
-    size_t given_count = 0;
-    while (given[given_count].keyword != NULL) {
-        given_count++;
-    }
-    size_t room = given_count + DEFAULT_COUNT + 2;
-    pg->keywords = calloc(room, sizeof(char *));
-    pg->values = calloc(room, sizeof(char *));
-    if (pg->keywords == NULL || pg->values == NULL) {
-        PQconninfoFree(given);
-        return ERR_MEMORY;
-    }
-    size_t count = keep_given(pg, given);
-    for (size_t i = 0; i < DEFAULT_COUNT; i++) {
-        bool there = false;
-        for (size_t j = 0; j < count; j++) {
-            there = there || strcmp(pg->keywords[j], defaults[i].keyword) == 0;
-        }
-        if (!there) {
-            keep(pg, count++, defaults[i].keyword, "", defaults[i].value);
-        }
-    }
-    PQconninfoFree(given);
-    for (size_t i = 0; i < count; i++) {
-        if (pg->keywords[i] == NULL || pg->values[i] == NULL) {
-            return ERR_MEMORY;
-        }
-    }
-    return ERR_OK;
-}
-
-void
-document_pg_parsed_release(struct document_pg *pg)
-{
-    for (size_t i = 0; pg->keywords != NULL && pg->keywords[i] != NULL; i++) {
-        free(pg->keywords[i]);
-        if (pg->values[i] != NULL) {
-            explicit_bzero(pg->values[i], strlen(pg->values[i]));
-        }
-        free(pg->values[i]);
-    }
-    free((void *)pg->keywords);
-    free((void *)pg->values);
+    return postgres_parameters_parse(
+        url, session_options, &pg->parameters, message, DOCUMENT_MESSAGE_SIZE);
 }
 
 /* ------------------------------------------------------------------------------ up and down */
@@ -155,7 +62,7 @@ document_pg_disconnect(struct document_pg *pg)
     pg->state = DOCUMENT_PG_DOWN;
     PQfinish(pg->conn);
     pg->conn = NULL;
-    uint64_t now_ms = document_pg_now_ms();
+    uint64_t now_ms = postgres_now_ms();
     pg->next_attempt_ms = now_ms + pg->backoff_ms;
     pg->backoff_ms = 2 * pg->backoff_ms < BACKOFF_MS_MAX ? 2 * pg->backoff_ms : BACKOFF_MS_MAX;
     pg->unlock_count = 0; /* they ended with the session */
@@ -164,15 +71,14 @@ document_pg_disconnect(struct document_pg *pg)
 static err_t
 attempt_begin(struct document_pg *pg)
 {
-    uint64_t now_ms = document_pg_now_ms();
+    uint64_t now_ms = postgres_now_ms();
     if (pg->backoff_ms == 0) {
         pg->backoff_ms = BACKOFF_MS_FIRST;
     }
     if (now_ms < pg->next_attempt_ms) {
         return ERR_CLOSED;
     }
-    pg->conn =
-        PQconnectStartParams((const char *const *)pg->keywords, (const char *const *)pg->values, 0);
+    pg->conn = postgres_connect_start(&pg->parameters);
     if (pg->conn == NULL) {
         return ERR_MEMORY;
     }
@@ -186,41 +92,21 @@ attempt_begin(struct document_pg *pg)
     return ERR_OK;
 }
 
-static bool
-socket_is_ready(struct document_pg *pg, short events, int wait_ms)
-{
-    struct pollfd socket = {.fd = PQsocket(pg->conn), .events = events};
-    return socket.fd >= 0 && poll(&socket, 1, wait_ms) > 0;
-}
-
 /* One look at an attempt; ERR_BUSY: not yet. */
 static err_t
 attempt_go_on(struct document_pg *pg, short *events, int wait_ms)
 {
-    if (document_pg_now_ms() >= pg->attempt_deadline_ms) {
+    if (postgres_now_ms() >= pg->attempt_deadline_ms) {
         document_pg_note(pg, "connecting takes too long");
         document_pg_disconnect(pg);
         return ERR_CLOSED;
     }
-    if (!socket_is_ready(pg, *events, wait_ms)) {
-        return ERR_BUSY;
+    err_t result = postgres_connect_go_on(pg->conn, events, wait_ms);
+    if (result == ERR_CLOSED) {
+        document_pg_note(pg, PQerrorMessage(pg->conn));
+        document_pg_disconnect(pg);
     }
-    switch (PQconnectPoll(pg->conn)) {
-    case PGRES_POLLING_OK:
-        return ERR_OK;
-    case PGRES_POLLING_READING:
-        *events = POLLIN;
-        return ERR_BUSY;
-    case PGRES_POLLING_WRITING:
-        *events = POLLOUT;
-        return ERR_BUSY;
-    case PGRES_POLLING_ACTIVE:
-    case PGRES_POLLING_FAILED:
-        break;
-    }
-    document_pg_note(pg, PQerrorMessage(pg->conn));
-    document_pg_disconnect(pg);
-    return ERR_CLOSED;
+    return result;
 }
 
 /* ----------------------------------------------------------------------- a new session's start */
@@ -236,7 +122,7 @@ take_number(void *context, const PGresult *result)
 {
     struct entry *entry = context;
     if (PQntuples(result) == 1) {
-        entry->last = document_pg_result_integer(result, 0, 0);
+        entry->last = postgres_get_64(result, 0, 0);
         entry->known = true;
     }
     return ERR_OK;
@@ -251,7 +137,7 @@ static err_t
 take_clock(void *context, const PGresult *result)
 {
     struct clock_answer *answer = context;
-    int64_t there_ns = document_pg_result_integer(result, 0, 0) * (int64_t)OS_NS_PER_US;
+    int64_t there_ns = postgres_get_64(result, 0, 0) * (int64_t)OS_NS_PER_US;
     answer->received_ns = os_monotonic_ns(os_clock_real());
     answer->ahead_ns = there_ns - (int64_t)os_wall_ns(os_clock_real());
     return ERR_OK;
@@ -364,13 +250,13 @@ document_pg_connect(struct document_pg *pg, uint32_t wait_ms)
     if (pg->state == DOCUMENT_PG_UP) {
         return ERR_OK;
     }
-    uint64_t until_ms = document_pg_now_ms() + wait_ms;
+    uint64_t until_ms = postgres_now_ms() + wait_ms;
     if (pg->state == DOCUMENT_PG_DOWN) {
         TRY(attempt_begin(pg));
     }
     short events = POLLOUT;
     for (;;) {
-        uint64_t now_ms = document_pg_now_ms();
+        uint64_t now_ms = postgres_now_ms();
         err_t result = attempt_go_on(pg, &events, now_ms < until_ms ? 10 : 0);
         if (result == ERR_OK) {
             return session_begin(pg);
@@ -387,10 +273,10 @@ document_pg_connect(struct document_pg *pg, uint32_t wait_ms)
 err_t
 document_pg_resolve(struct document_pg *pg)
 {
-    uint64_t until_ms = document_pg_now_ms() + RESOLVE_MS_MAX;
+    uint64_t until_ms = postgres_now_ms() + RESOLVE_MS_MAX;
     ASSERT(pg->in_doubt);
     while (pg->in_doubt) {
-        uint64_t now_ms = document_pg_now_ms();
+        uint64_t now_ms = postgres_now_ms();
         if (now_ms >= until_ms) {
             return ERR_OUTCOME_UNKNOWN;
         }

@@ -33,7 +33,7 @@ take_granted(void *context, const PGresult *result)
     struct document_lock *locks = context;
     int count = PQntuples(result);
     for (int i = 0; i < count; i++) {
-        int64_t at = document_pg_result_integer(result, i, 0);
+        int64_t at = postgres_get_64(result, i, 0);
         locks[at - 1].granted = *PQgetvalue(result, i, 1) != 0;
     }
     return ERR_OK;
@@ -143,7 +143,7 @@ document_pg_lead(struct document_store *store, const char *name)
     if (pg->state == DOCUMENT_PG_UP && work->session == pg->session) {
         return true;
     }
-    uint64_t now_ms = document_pg_now_ms();
+    uint64_t now_ms = postgres_now_ms();
     if (work->asked_ms != 0 && now_ms - work->asked_ms < LEAD_ASK_MS) {
         return false;
     }

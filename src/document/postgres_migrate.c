@@ -39,7 +39,7 @@ take_integers(void *context, const PGresult *result)
     struct answer *answer = context;
     answer->any = PQntuples(result) > 0;
     for (int i = 0; answer->any && i < PQnfields(result) && i < 2; i++) {
-        answer->values[i] = document_pg_result_integer(result, 0, i);
+        answer->values[i] = postgres_get_64(result, 0, i);
     }
     return ERR_OK;
 }
@@ -205,7 +205,7 @@ take_names(void *context, const PGresult *result)
     struct names *names = context;
     int count = PQntuples(result);
     for (int i = 0; i < count; i++) {
-        buf_append_span(&names->text, document_pg_result_text(result, i, 0));
+        buf_append_span(&names->text, postgres_get_text(result, i, 0));
         buf_append_byte(&names->text, '\0');
     }
     return buf_failed(&names->text) ? ERR_FULL : ERR_OK;

@@ -88,8 +88,8 @@ take_rows(void *context, const PGresult *result)
     for (int i = 0; i < count; i++) {
         struct document_row row;
         document_pg_result_row(result, i, listing->kind, &row);
-        int64_t number = document_pg_result_integer(result, i, number_at);
-        bool is_final = document_pg_result_integer(result, i, number_at + 1) == 1;
+        int64_t number = postgres_get_64(result, i, number_at);
+        bool is_final = postgres_get_64(result, i, number_at + 1) == 1;
         if (!listing->each(listing->context, &row, number, is_final) || !is_final) {
             break;
         }

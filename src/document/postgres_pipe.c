@@ -10,8 +10,6 @@
 
 #include "base/assert.h"
 
-#include <endian.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,32 +17,13 @@
 /* A call goes on with an attempt to connect for so long. */
 #define CONNECT_MS_MAX 50
 
-enum {
-    OID_INT8 = 20,
-    OID_TEXT = 25,
-};
-
 /* --------------------------------------------------------------------------------- parameters */
-
-static void
-append_32(struct buf *out, int32_t value)
-{
-    uint32_t big = htobe32((uint32_t)value);
-    buf_append(out, &big, sizeof(big));
-}
-
-static void
-append_64(struct buf *out, int64_t value)
-{
-    uint64_t big = htobe64((uint64_t)value);
-    buf_append(out, &big, sizeof(big));
-}
 
 void
 document_pg_param_integer(struct buf *param, int64_t value)
 {
     buf_clear(param);
-    append_64(param, value);
+    postgres_append_64(param, value);
 }
 
 void
@@ -54,30 +33,26 @@ document_pg_param_text(struct buf *param, struct span text)
     buf_append_span(param, text);
 }
 
-/* The array of one dimension, as array_recv in the server reads it. */
 void
 document_pg_array_begin(struct buf *param, enum document_column_type type, uint32_t count)
 {
     buf_clear(param);
-    append_32(param, 1); /* dimensions */
-    append_32(param, 1); /* there may be NULLs */
-    append_32(param, type == DOCUMENT_INTEGER ? OID_INT8 : OID_TEXT);
-    append_32(param, (int32_t)count);
-    append_32(param, 1); /* the first index */
+    postgres_append_array(
+        param, type == DOCUMENT_INTEGER ? POSTGRES_OID_INT8 : POSTGRES_OID_TEXT, count);
 }
 
 void
 document_pg_array_integer(struct buf *param, int64_t value)
 {
-    append_32(param, (int32_t)sizeof(value));
-    append_64(param, value);
+    postgres_append_32(param, (int32_t)sizeof(value));
+    postgres_append_64(param, value);
 }
 
 void
 document_pg_array_text(struct buf *param, struct span text)
 {
     ASSERT(text.size <= INT32_MAX);
-    append_32(param, (int32_t)text.size);
+    postgres_append_32(param, (int32_t)text.size);
     buf_append_span(param, text);
 }
 
@@ -86,7 +61,7 @@ document_pg_array_value(
     struct buf *param, enum document_column_type type, const struct document_value *value)
 {
     if (value->is_null) {
-        append_32(param, -1);
+        postgres_append_32(param, -1);
     } else if (type == DOCUMENT_INTEGER) {
         document_pg_array_integer(param, value->integer);
     } else {
@@ -95,21 +70,6 @@ document_pg_array_value(
 }
 
 /* ------------------------------------------------------------------------------------ results */
-
-int64_t
-document_pg_result_integer(const PGresult *result, int row, int column)
-{
-    uint64_t big;
-    ASSERT(PQgetlength(result, row, column) == (int)sizeof(big));
-    memcpy(&big, PQgetvalue(result, row, column), sizeof(big));
-    return (int64_t)be64toh(big);
-}
-
-struct span
-document_pg_result_text(const PGresult *result, int row, int column)
-{
-    return span_of(PQgetvalue(result, row, column), (size_t)PQgetlength(result, row, column));
-}
 
 void
 document_pg_result_row(
@@ -124,10 +84,10 @@ document_pg_result_row(
     };
 
     *ret_row = (struct document_row){
-        .id = document_pg_result_text(result, at, ID),
-        .version = (uint32_t)document_pg_result_integer(result, at, VERSION),
-        .body = document_pg_result_text(result, at, BODY),
-        .scope = (uint64_t)document_pg_result_integer(result, at, SCOPE),
+        .id = postgres_get_text(result, at, ID),
+        .version = (uint32_t)postgres_get_64(result, at, VERSION),
+        .body = postgres_get_text(result, at, BODY),
+        .scope = (uint64_t)postgres_get_64(result, at, SCOPE),
     };
     for (uint32_t i = 0; i < kind->column_count; i++) {
         int column = COLUMNS + (int)i;
@@ -135,9 +95,9 @@ document_pg_result_row(
         if (PQgetisnull(result, at, column)) {
             value->is_null = true;
         } else if (kind->columns[i].type == DOCUMENT_INTEGER) {
-            value->integer = document_pg_result_integer(result, at, column);
+            value->integer = postgres_get_64(result, at, column);
         } else {
-            value->text = document_pg_result_text(result, at, column);
+            value->text = postgres_get_text(result, at, column);
         }
     }
 }
@@ -147,50 +107,7 @@ document_pg_result_row(
 void
 document_pg_note(struct document_pg *pg, const char *text)
 {
-    struct buf out;
-    buf_init_fixed(&out, pg->problem, sizeof(pg->problem) - 1);
-    for (const char *at = text; *at != '\0' && out.size < sizeof(pg->problem) - 1; at++) {
-        buf_append_byte(&out, (unsigned char)*at < ' ' ? ' ' : *at);
-    }
-    while (out.size > 0 && pg->problem[out.size - 1] == ' ') {
-        out.size--;
-    }
-    pg->problem[out.size] = '\0';
-}
-
-/* postgresql.org/docs/15/errcodes-appendix.html */
-err_t
-document_pg_error(const char *sqlstate)
-{
-    static const struct {
-        const char *prefix;
-        err_t error;
-    } meanings[] = {
-        {"23505", ERR_STALE},     /* unique_violation */
-        {"22012", ERR_STALE},     /* division_by_zero: how our statements say it */
-        {"40", ERR_BUSY},         /* deadlock, serialization failure */
-        {"55P03", ERR_BUSY},      /* lock_not_available */
-        {"57014", ERR_TIMEOUT},   /* query_canceled: statement_timeout */
-        {"57P", ERR_CLOSED},      /* shutdown */
-        {"08", ERR_CLOSED},       /* connection */
-        {"25006", ERR_CLOSED},    /* read_only_sql_transaction: a standby by now */
-        {"25P03", ERR_CLOSED},    /* idle_in_transaction_session_timeout */
-        {"22021", ERR_INVALID},   /* character_not_in_repertoire */
-        {"53100", ERR_DISK_FULL}, /* disk_full */
-        {"53", ERR_MEMORY},       /* insufficient_resources */
-        {"54", ERR_FULL},         /* program_limit_exceeded */
-        {"42501", ERR_DENIED},    /* insufficient_privilege */
-        {"28", ERR_DENIED},       /* invalid_authorization_specification */
-        {"XX001", ERR_CORRUPT},   /* data_corrupted */
-        {"XX002", ERR_CORRUPT},   /* index_corrupted */
-    };
-
-    for (size_t i = 0; i < sizeof(meanings) / sizeof(meanings[0]); i++) {
-        if (strncmp(sqlstate, meanings[i].prefix, strlen(meanings[i].prefix)) == 0) {
-            return meanings[i].error;
-        }
-    }
-    return ERR_DATABASE;
+    postgres_one_line(text, pg->problem, sizeof(pg->problem));
 }
 
 /* -------------------------------------------------------------------------------------- sending */
@@ -283,43 +200,15 @@ document_pg_execute(
 
 /* -------------------------------------------------------------------------------------- waiting */
 
-/* Until there is something to read, writing what there is to write. */
-static err_t
-wait_for_input(struct document_pg *pg, uint64_t deadline_ms)
-{
-    while (PQisBusy(pg->conn) == 1) {
-        int unsent = PQflush(pg->conn);
-        uint64_t now_ms = document_pg_now_ms();
-        if (unsent < 0) {
-            return ERR_CLOSED;
-        }
-        if (now_ms >= deadline_ms) {
-            document_pg_note(pg, "the database does not answer");
-            return ERR_TIMEOUT;
-        }
-        struct pollfd socket = {
-            .fd = PQsocket(pg->conn),
-            .events = (short)(POLLIN | (unsent > 0 ? POLLOUT : 0)),
-        };
-        (void)poll(&socket, 1, (int)(deadline_ms - now_ms));
-        if ((socket.revents & ~POLLOUT) != 0 && PQconsumeInput(pg->conn) != 1) {
-            return ERR_CLOSED;
-        }
-    }
-    return ERR_OK;
-}
-
 static err_t
 next_result(struct document_pg *pg, uint64_t deadline_ms, PGresult **ret_result)
 {
-    TRY(wait_for_input(pg, deadline_ms));
-    *ret_result = PQgetResult(pg->conn);
-    if (PQstatus(pg->conn) == CONNECTION_BAD) {
-        PQclear(*ret_result);
-        *ret_result = NULL;
-        return ERR_CLOSED;
+    *ret_result = NULL;
+    err_t error = postgres_result_next(pg->conn, deadline_ms, ret_result);
+    if (error == ERR_TIMEOUT) {
+        document_pg_note(pg, "the database does not answer");
     }
-    return ERR_OK;
+    return error;
 }
 
 static err_t
@@ -346,7 +235,7 @@ take_result(struct document_pg *pg, uint32_t index, const PGresult *result)
     document_pg_note(pg, primary == NULL ? sqlstate : primary);
     memcpy(pg->sqlstate, sqlstate, sizeof(pg->sqlstate) - 1);
     pg->failed_command = index;
-    return document_pg_error(sqlstate);
+    return postgres_error(sqlstate);
 }
 
 static err_t
@@ -377,7 +266,7 @@ take_results(struct document_pg *pg, uint64_t deadline_ms)
 err_t
 document_pg_end_flush(struct document_pg *pg)
 {
-    uint64_t deadline_ms = document_pg_now_ms() + FLUSH_MS_MAX;
+    uint64_t deadline_ms = postgres_now_ms() + FLUSH_MS_MAX;
     if (pg->failure == ERR_OK) {
         sent(pg, PQpipelineSync(pg->conn));
     }

@@ -16,8 +16,9 @@ MAY_USE = {
     "core/*": ["base"],
     "wire/record": ["base", "core/ledger", "wire/json"],  # the types that it writes are the ledger's
     "wire/*": ["base", "wire/*"],
-    "store": ["base", "os", "core/*", "wire/record"],
-    "document": ["base", "os"],
+    "postgres": ["base", "os"],
+    "store": ["base", "os", "core/*", "wire/record", "postgres"],
+    "document": ["base", "os", "postgres"],
     "trace": ["base", "os", "wire/*"],
     "image": ["base"],
     "net": ["base", "os", "wire/*", "trace"],
