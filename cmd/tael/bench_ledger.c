@@ -9,12 +9,17 @@
 #include <string.h>
 
 #define BASELINE_LINE_SIZE 128
+#define BENCH_URL_SIZE     1024
 
 struct options {
     char data[BENCH_PATH_SIZE];
     char baseline[BENCH_PATH_SIZE];
+    char store[BENCH_URL_SIZE];
+    int64_t batch;
+    int64_t outstanding;
     int64_t seconds;
     int64_t repeat;
+    bool hot;
     bool json;
 };
 
@@ -34,6 +39,34 @@ static const struct setting options_table[] = {
      .maximum = BENCH_PATH_SIZE,
      .help = "A program to compare with in the same run: PROGRAM FOLDER BATCH MILLISECONDS prints "
              "transfers a second (tests/bench/ledger_sqlite)."},
+    {.name = "store",
+     .kind = SETTING_TEXT,
+     .offset = AT(store),
+     .fallback = "",
+     .maximum = BENCH_URL_SIZE,
+     .help = "One point instead of the table, on this empty store: postgres://... (tools/"
+             "bench-ledger-postgres)."},
+    {.name = "batch",
+     .kind = SETTING_INTEGER,
+     .offset = AT(batch),
+     .fallback = "8190",
+     .minimum = 1,
+     .maximum = LEDGER_BATCH_MAX,
+     .unit = "transfers",
+     .help = "Of a batch, with --store."},
+    {.name = "outstanding",
+     .kind = SETTING_INTEGER,
+     .offset = AT(outstanding),
+     .fallback = "8",
+     .minimum = 1,
+     .maximum = 1024,
+     .unit = "batches",
+     .help = "Under way, with --store."},
+    {.name = "hot",
+     .kind = SETTING_BOOLEAN,
+     .offset = AT(hot),
+     .fallback = "false",
+     .help = "Every transfer credits the same account, with --store."},
     {.name = "seconds",
      .kind = SETTING_INTEGER,
      .offset = AT(seconds),
@@ -319,6 +352,36 @@ measure_all(struct table *table)
     return COMMAND_OK;
 }
 
+/* One point on a store that the caller names. */
+static int
+measure_store(const struct command *command, const struct options *options)
+{
+    const struct table table = {.command = command, .options = options};
+    uint64_t run_ns = (uint64_t)options->seconds * OS_NS_PER_S;
+    const struct bench_ledger_point point = {
+        .url = options->store,
+        .batch = (uint32_t)options->batch,
+        .outstanding = (uint32_t)options->outstanding,
+        .hot = options->hot,
+        .warm_up_ns = run_ns / 5,
+        .measure_ns = run_ns - run_ns / 5,
+    };
+    struct bench_ledger_result measured;
+    struct store_error error;
+    memset(&error, 0, sizeof(error));
+    err_t result = bench_ledger_run(&point, &measured, &error);
+    if (result != ERR_OK) {
+        return command_fail(
+            command, "%s", error.message[0] == '\0' ? err_text(result) : error.message);
+    }
+    if (options->json) {
+        print_json(&table, true, &point, &measured, 0);
+    } else {
+        print_row(true, &point, &measured, 0);
+    }
+    return COMMAND_OK;
+}
+
 static int
 run_bench_ledger(const struct command *command, int argc, char **argv)
 {
@@ -335,6 +398,9 @@ run_bench_ledger(const struct command *command, int argc, char **argv)
     int status = command_options(command, &reading, argv, &positional);
     if (status != COMMAND_GO_ON) {
         return status;
+    }
+    if (options.store[0] != '\0') {
+        return measure_store(command, &options);
     }
     struct table table = {.command = command, .options = &options};
     uint64_t run_count = (options.baseline[0] == '\0' ? 4 : 5) * BATCH_COUNT;

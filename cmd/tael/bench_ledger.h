@@ -9,7 +9,8 @@
 #define BENCH_LEDGER_ACCOUNTS 10000
 
 struct bench_ledger_point {
-    const char *url; /* of the store: memory: or journal:FOLDER, which is empty */
+    const char *url; /* of the store, which is empty: memory:, journal:FOLDER or postgres://... */
+    bool hot;        /* every transfer credits the same account */
     uint32_t batch;
     uint32_t outstanding;
     uint64_t warm_up_ns;

@@ -79,7 +79,7 @@ submit(struct slot *slot)
     run->port->submit(run->port, &slot->request);
 }
 
-/* Between two accounts at random, each equally likely. */
+/* Between two accounts at random, each equally likely; or from one of them to the hot one. */
 static void
 send(struct slot *slot)
 {
@@ -88,6 +88,10 @@ send(struct slot *slot)
         uint64_t debit = os_prng_below(&run->prng, BENCH_LEDGER_ACCOUNTS);
         uint64_t credit = os_prng_below(&run->prng, BENCH_LEDGER_ACCOUNTS - 1);
         credit += credit >= debit;
+        if (run->point->hot) {
+            credit = 0;
+            debit = debit == 0 ? 1 : debit;
+        }
         slot->transfers[i] = (struct ledger_transfer){
             .id = ++run->last_id,
             .debit_account_id = debit + 1,

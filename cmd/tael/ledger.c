@@ -26,7 +26,12 @@ struct replay_options {
 };
 
 static const struct setting replay_settings[] = {
-    OPTION_TEXT(struct replay_options, store, "store", "memory:", "Another store: journal:FOLDER."),
+    OPTION_TEXT(
+        struct replay_options,
+        store,
+        "store",
+        "memory:",
+        "Another store: journal:FOLDER or postgres://..."),
 };
 
 struct replay_run {
@@ -282,12 +287,19 @@ print_sums(const struct ledger_check_report *report)
 static bool
 print_check(const struct ledger_check_report *report, const char *url)
 {
-    (void)printf(
-        "%s\n%llu files, %llu frames, %llu bytes: every checksum is right.\n",
-        url,
-        (unsigned long long)report->segments,
-        (unsigned long long)report->frames,
-        (unsigned long long)report->bytes);
+    if (report->tables) {
+        /* The URL may have a password. */
+        (void)printf(
+            "PostgreSQL: %llu bytes of tables: every link is whole.\n",
+            (unsigned long long)report->bytes);
+    } else {
+        (void)printf(
+            "%s\n%llu files, %llu frames, %llu bytes: every checksum is right.\n",
+            url,
+            (unsigned long long)report->segments,
+            (unsigned long long)report->frames,
+            (unsigned long long)report->bytes);
+    }
     (void)printf(
         "%llu accounts, %llu transfers, %llu expiries, %llu failed ids, %llu live pendings:\n"
         "every balance is what its transfers add up to.\n",
@@ -322,7 +334,8 @@ run_check(const struct command *command, int argc, char **argv)
         return status;
     }
     char url[URL_SIZE];
-    err_t result = find_journal(argv[1], url);
+    bool shared = store_is_shared(argv[1]);
+    err_t result = shared ? ERR_OK : find_journal(argv[1], url);
     if (result != ERR_OK) {
         return command_fail(
             command,
@@ -335,7 +348,10 @@ run_check(const struct command *command, int argc, char **argv)
     struct store_error error = {0};
     show_progress_begin(&progress, "ledger check");
     struct ledger_check_settings settings = {
-        .url = url, .disk = os_disk_real(), .progress = check_progress, .context = &progress};
+        .url = shared ? argv[1] : url,
+        .disk = os_disk_real(),
+        .progress = check_progress,
+        .context = &progress};
     result = ledger_engine_check(&settings, &report, &error);
     show_progress_end(&progress);
     const char *message = error.message[0] != '\0' ? error.message : err_text(result);
@@ -387,10 +403,11 @@ static const struct command ledger_replay = {
 };
 static const struct command ledger_check = {
     .name = "check",
-    .usage = "DIR [--json]",
-    .summary = "Proves a server's books offline: checksums, balances, sums per currency",
+    .usage = "DIR|URL [--json]",
+    .summary = "Proves a server's books: checksums, balances, sums per currency",
     .manual = "DIR is a server's data folder or the ledger folder in it; no server may be using "
-              "it.\nStatus 1, with file and offset, if anything is damaged.",
+              "it.\nURL is that of --ledger, postgres://...; servers may be using it.\nStatus 1, "
+              "with file and offset or the row, if anything is damaged.",
     .run = run_check,
     .parent = &command_ledger,
 };

@@ -83,6 +83,7 @@ struct node_settings {
     bool new_test_key;
 
     char roles[NODE_ROLES_SIZE];
+    char ledger[NODE_DATABASE_SIZE];
     char ledger_at[NODE_AT_SIZE];
     char cards_at[NODE_AT_SIZE];
     char vault_at[NODE_AT_SIZE];
@@ -249,6 +250,7 @@ struct node {
 
     struct traces *traces;
     struct ledger_engine *engine;
+    char ledger_url[NODE_PATH_SIZE + NODE_DATABASE_SIZE + 80]; /* which the engine borrows */
     struct issuer *issuer;
     struct vault *vault;
     struct cards *cards;

@@ -413,6 +413,18 @@ const struct setting node_setting_table[] = {
         DAY,
         "Simulated issuer: until a pending refund is decided."),
 
+    {
+        .name = "ledger",
+        .kind = SETTING_TEXT,
+        .offset = AT(ledger),
+        .fallback = "",
+        .maximum = NODE_DATABASE_SIZE,
+        .help =
+            "journal:DIR, memory: or postgres://...: where the ledger is kept; better in "
+            "TAEL_LEDGER or a file, if it has a password. Without it in the data folder. Of "
+            "several processes with one postgres://... one has the ledger, the others stand by.",
+        .secret = true,
+    },
     NUMBER(
         "ledger-accounts-max",
         ledger_accounts_max,

@@ -1,4 +1,4 @@
-/* The ledger's engine with its journal in DATA/ledger. */
+/* The ledger's engine, with its journal in DATA/ledger or wherever --ledger says. */
 #include "roles.h"
 
 #include "os/loop_real.h"
@@ -17,11 +17,16 @@ static err_t
 ledger_role_open(struct node *node)
 {
     char folder[NODE_PATH_SIZE + 64];
-    char url[NODE_PATH_SIZE + 80];
     node_path(node, "ledger", folder);
-    (void)snprintf(url, sizeof(url), "journal:%s", folder);
+    bool here = node->settings.ledger[0] == '\0';
+    (void)snprintf(
+        node->ledger_url,
+        sizeof(node->ledger_url),
+        "%s%s",
+        here ? "journal:" : node->settings.ledger,
+        here ? folder : "");
     struct ledger_engine_settings settings = ledger_engine_settings_default();
-    settings.url = url;
+    settings.url = node->ledger_url;
     settings.disk = measured_disk_init(&node->journal_disk, node->disk);
     settings.clock = node->clock;
     settings.loops = os_loops_real();
@@ -62,6 +67,12 @@ ledger_role_healthy(const struct node *node, struct buf *why)
         return true;
     case LEDGER_ENGINE_RELOADING:
         buf_append_cstr(why, "the ledger is loading again");
+        return false;
+    case LEDGER_ENGINE_STANDBY:
+        buf_append_cstr(why, "another server holds the ledger");
+        return false;
+    case LEDGER_ENGINE_UNREACHABLE:
+        buf_append_cstr(why, "the ledger's database cannot be reached");
         return false;
     case LEDGER_ENGINE_FAILED:
         buf_append_cstr(why, "the ledger's store has failed");

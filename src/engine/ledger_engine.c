@@ -28,6 +28,11 @@
 /* How long a pulse waits that found no room. */
 #define ENGINE_PULSE_RETRY_NS (100 * OS_NS_PER_MS)
 
+/* A shared store: how often it is asked whether it still holds the ledger, and how often an engine
+ * without one tries to load. */
+#define ENGINE_WATCH_NS (250 * OS_NS_PER_MS)
+#define ENGINE_RETRY_NS (500 * OS_NS_PER_MS)
+
 /* A queue of requests, linked by task.next. */
 struct request_queue {
     struct port_ledger_request *first;
@@ -49,6 +54,9 @@ struct ledger_engine {
     struct os_loop *loop;
     struct os_group_hook hook;
     struct os_timer pulse_timer;
+    struct os_timer watch_timer; /* of a shared store */
+    bool shared;
+    bool reload_wanted;
     struct engine_machine machine;
     struct engine_clock clock;
     bool machine_is_open;
@@ -223,18 +231,55 @@ load(struct ledger_engine *engine, struct store_error *error)
     return ERR_OK;
 }
 
+/* What it means that loading failed. */
+static enum ledger_engine_health
+health_of(const struct ledger_engine *engine, err_t code)
+{
+    if (code == ERR_OK) {
+        return LEDGER_ENGINE_RUNNING;
+    }
+    if (engine->shared && code == ERR_LOCKED) {
+        return LEDGER_ENGINE_STANDBY;
+    }
+    if (engine->shared && err_category(code) == ERR_CATEGORY_RETRYABLE) {
+        return LEDGER_ENGINE_UNREACHABLE;
+    }
+    return LEDGER_ENGINE_FAILED;
+}
+
+/* When to look at a shared store again; never, of one that has failed for good. */
+static void
+watch_arm(struct ledger_engine *engine)
+{
+    int health = atomic_load(&engine->health);
+    if (engine->shared && health != LEDGER_ENGINE_FAILED) {
+        uint64_t delay = engine->machine_is_open ? ENGINE_WATCH_NS : ENGINE_RETRY_NS;
+        uint64_t now = os_monotonic_ns(engine->settings.clock);
+        os_timer_arm(engine->loop, &engine->watch_timer, now + delay);
+    }
+}
+
 static void
 reload(struct ledger_engine *engine)
 {
     ASSERT(engine->in_flight == 0);
-    engine_machine_close(&engine->machine);
-    engine->machine_is_open = false;
+    if (engine->machine_is_open) {
+        engine_machine_close(&engine->machine);
+        engine->machine_is_open = false;
+    }
     engine->failing = false;
+    engine->reload_wanted = false;
     struct store_error error = {0};
+    int before = atomic_load(&engine->health);
     err_t code = load(engine, &error);
+    enum ledger_engine_health health = health_of(engine, code);
     atomic_fetch_add(&engine->reloads, 1);
-    atomic_store(&engine->health, code == ERR_OK ? LEDGER_ENGINE_RUNNING : LEDGER_ENGINE_FAILED);
-    alarm_raise(engine, code == ERR_OK ? "loaded again" : "cannot be loaded again", error.message);
+    atomic_store(&engine->health, (int)health);
+    if ((int)health != before) {
+        alarm_raise(
+            engine, code == ERR_OK ? "loaded again" : "cannot be loaded again", error.message);
+    }
+    watch_arm(engine);
 }
 
 /* ENGINE-3. */
@@ -378,6 +423,21 @@ pulse_try(struct ledger_engine *engine)
     engine->pulse_without_room = error != ERR_OK && error != ERR_BUSY;
 }
 
+/* A shared store may be lost while nobody asks for anything. */
+static void
+watch_fire(struct os_timer *timer)
+{
+    struct ledger_engine *engine = CONTAINER_OF(timer, struct ledger_engine, watch_timer);
+    if (!engine->machine_is_open) {
+        engine->reload_wanted = true;
+        return;
+    }
+    if (!engine->failing && engine_machine_check(&engine->machine) != ERR_OK) {
+        fail(engine, engine->machine.error.message);
+    }
+    watch_arm(engine);
+}
+
 /* The next moment at which something expires, by the monotonic clock. */
 static void
 pulse_arm(struct ledger_engine *engine)
@@ -406,7 +466,7 @@ static void
 engine_run(struct os_group_hook *hook)
 {
     struct ledger_engine *engine = CONTAINER_OF(hook, struct ledger_engine, hook);
-    if (engine->failing && engine->in_flight == 0) {
+    if ((engine->failing && engine->in_flight == 0) || engine->reload_wanted) {
         reload(engine);
     }
     if (engine->failing || !engine->machine_is_open) {
@@ -530,6 +590,8 @@ ledger_engine_open(
     engine->clock.clock = settings->clock;
     engine->hook.group_end = engine_run;
     engine->pulse_timer.fire = pulse_fire;
+    engine->watch_timer.fire = watch_fire;
+    engine->shared = store_is_shared(settings->url);
     for (uint32_t i = 0; i < ENGINE_GROUPS_MAX; i++) {
         engine->groups[i].engine = engine;
     }
@@ -538,9 +600,17 @@ ledger_engine_open(
         os_loop_add_group_hook(engine->loop, &engine->hook);
         code = load(engine, error);
     }
+    /* Before the loop runs this thread may arm its timers. */
     if (code == ERR_OK) {
-        /* Before the loop runs this thread may arm its timers. */
         pulse_arm(engine);
+    }
+    if (health_of(engine, code) == LEDGER_ENGINE_STANDBY) {
+        alarm_raise(engine, "standby", error->message);
+        atomic_store(&engine->health, LEDGER_ENGINE_STANDBY);
+        code = ERR_OK;
+    }
+    if (code == ERR_OK) {
+        watch_arm(engine);
         code = os_loop_start(engine->loop);
     }
     if (code != ERR_OK) {

@@ -276,12 +276,20 @@ prepare(
     return ERR_OK;
 }
 
+err_t
+engine_machine_check(struct engine_machine *machine)
+{
+    const struct store_ops *ops = machine->store->ops;
+    return ops->check == NULL ? ERR_OK : ops->check(machine->store, &machine->error);
+}
+
 /* Reads need no room, but the pulse that comes with them does. Where there is none, the reads go
  * on and the pulse waits. */
 static err_t
 execute_read(struct engine_machine *machine, struct port_ledger_request *request)
 {
     uint64_t clock = 0;
+    TRY(engine_machine_check(machine));
     TRY(next_clock(machine, 0, &clock));
     bool room = machine->store->ops->admit(machine->store, pulse_events_max(machine), 0) == ERR_OK;
     ledger_set_clock(machine->ledger, clock);

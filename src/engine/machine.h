@@ -55,6 +55,10 @@ void engine_machine_close(struct engine_machine *machine);
 MUST_USE err_t
 engine_machine_execute(struct engine_machine *machine, struct port_ledger_request *request);
 
+/* Does the store still hold the ledger? ERR_CLOSED, with the reason in machine->error: the machine
+ * must be closed. */
+MUST_USE err_t engine_machine_check(struct engine_machine *machine);
+
 /* Moves the clock to `clock` (or leaves it if that is not later), and expires what is due then. */
 MUST_USE err_t engine_machine_tick(struct engine_machine *machine, uint64_t clock);
 

@@ -1,6 +1,7 @@
 /*
  * Core and store together against the model: random operations, every result compared, every query
- * too, restarts in between. The journal lies on a simulated disk with small segments.
+ * too, restarts in between. The journal lies on a simulated disk with small segments; under
+ * tools/with-postgres it is the store on PostgreSQL instead.
  *
  * TAEL_MACHINE_ROUNDS  how many seeds
  * TAEL_MACHINE_SEED    the first
@@ -18,8 +19,9 @@
 
 #include <cmocka.h>
 
-#define ROUNDS 60
-#define STEPS  150
+#define ROUNDS          60
+#define ROUNDS_POSTGRES 12 /* each operation is a transaction there */
+#define STEPS           150
 
 static uint64_t
 setting(const char *name, uint64_t fallback)
@@ -63,7 +65,8 @@ equals_model(void **state)
 {
     (void)state;
     uint64_t seed = setting("TAEL_MACHINE_SEED", 1);
-    uint64_t rounds = setting("TAEL_MACHINE_ROUNDS", ROUNDS);
+    uint64_t rounds =
+        setting("TAEL_MACHINE_ROUNDS", getenv("TEST_POSTGRES") == NULL ? ROUNDS : ROUNDS_POSTGRES);
     for (uint64_t i = 0; i < rounds; i++) {
         round_run(seed + i);
     }

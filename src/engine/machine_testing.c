@@ -34,6 +34,20 @@ t_ledger_init(struct t_ledger *t, uint64_t seed, struct os_disk *disk)
     t->disk = disk;
     t->executor.post = post_now;
     t->ticket.task.run = ticket_told;
+    const char *database = getenv("TEST_POSTGRES");
+    if (database == NULL) {
+        (void)snprintf(t->url, sizeof(t->url), "journal:%s", T_FOLDER);
+    } else {
+        /* Both ways of writing: small and large transactions. */
+        (void)snprintf(
+            t->url,
+            sizeof(t->url),
+            "%s&schema=t_%llu&account_index=%s&copy_above=%d",
+            database,
+            (unsigned long long)seed,
+            seed % 2 == 0 ? "on" : "off",
+            seed % 3 == 0 ? 0 : 4);
+    }
     t->model = ledger_model_create(ENGINE_EXPIRY_MAX, LEDGER_MODEL_CORRECT);
     ledger_random_init(&t->random, seed);
 }
@@ -54,7 +68,7 @@ t_ledger_open(struct t_ledger *t)
         .account_count_max = T_ACCOUNTS_MAX, .pending_count_max = T_PENDINGS_MAX};
     struct store *store = NULL;
     memset(&t->machine, 0, sizeof(t->machine));
-    t->error = store_open("journal:" T_FOLDER, t->disk, &settings, &store, &t->store_error);
+    t->error = store_open(t->url, t->disk, &settings, &store, &t->store_error);
     if (t->error == ERR_OK) {
         t->error = engine_machine_open(&t->machine, store, &limits, &t->store_error);
     }

@@ -20,6 +20,7 @@ struct t_ledger {
     struct ledger_model *model;
     struct ledger_random random;
     struct ledger_random_operation operation;
+    char url[512]; /* of the store */
     struct os_disk *disk;
     struct os_executor executor; /* runs what is posted at once */
     struct store_ticket ticket;
@@ -32,6 +33,8 @@ struct t_ledger {
     char difference[T_DIFFERENCE];
 };
 
+/* On a journal of the disk; with TEST_POSTGRES (tools/with-postgres) in a schema of its own of that
+ * database. */
 void t_ledger_init(struct t_ledger *t, uint64_t seed, struct os_disk *disk);
 void t_ledger_release(struct t_ledger *t);
 err_t t_ledger_open(struct t_ledger *t);

@@ -90,9 +90,6 @@ struct journal_extent {
 
 /* --- journal_read.c, journal_events.c: the queries --- */
 
-/* Everything that a query asks but the account and its side. */
-bool journal_matches(const struct store_query *query, const struct ledger_event *event);
-
 /* The bytes at a position, from frames on their way or from the cache. */
 MUST_USE err_t journal_read(
     struct journal *journal,

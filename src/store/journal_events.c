@@ -5,6 +5,7 @@
  * stretch at a time.
  */
 #include "journal.h"
+#include "query.h"
 
 #include "base/list.h"
 
@@ -169,7 +170,7 @@ stream_advance(struct stream *stream, struct store_error *error)
             struct journal_event raw;
             TRY(journal_read_event(
                 stream->journal, stream->positions[at], &stream->event, &raw, error));
-            if (journal_matches(stream->query, &stream->event)) {
+            if (store_query_matches(stream->query, &stream->event)) {
                 stream->has_event = true;
                 return ERR_OK;
             }

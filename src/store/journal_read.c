@@ -1,4 +1,5 @@
 #include "journal.h"
+#include "query.h"
 
 #include "base/list.h"
 
@@ -203,21 +204,6 @@ journal_look_up(
     return ERR_OK;
 }
 
-/* --- filters --- */
-
-bool
-journal_matches(const struct store_query *query, const struct ledger_event *event)
-{
-    const struct ledger_transfer *transfer = &event->transfer;
-    return event->timestamp >= query->timestamp_min &&
-           (query->timestamp_max == 0 || event->timestamp <= query->timestamp_max) &&
-           (query->user_data_128 == 0 || query->user_data_128 == transfer->user_data_128) &&
-           (query->user_data_64 == 0 || query->user_data_64 == transfer->user_data_64) &&
-           (query->user_data_32 == 0 || query->user_data_32 == transfer->user_data_32) &&
-           (query->ledger == 0 || query->ledger == transfer->ledger) &&
-           (query->code == 0 || query->code == transfer->code);
-}
-
 /* --- one account's events --- */
 
 /* Walks the account's chain from the newest event. Reversed: tells the first `limit` matches at
@@ -258,7 +244,7 @@ chain_walk(struct chain_walk *walk, store_each_event each, void *context, struct
         if (event.timestamp < query->timestamp_min) {
             return ERR_OK;
         }
-        if (on_wanted_side(query, &raw) && journal_matches(query, &event)) {
+        if (on_wanted_side(query, &raw) && store_query_matches(query, &event)) {
             if (!query->reversed) {
                 walk->ring[walk->found % query->limit] = position;
             }

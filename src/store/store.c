@@ -1,6 +1,7 @@
 #include "store/store.h"
 
 #include "journal.h"
+#include "postgres.h"
 
 #include "os/sim_disk.h"
 
@@ -93,6 +94,14 @@ open_memory(
     return ERR_OK;
 }
 
+bool
+store_is_shared(const char *url)
+{
+    struct span rest = span_from_cstr(url);
+    return span_starts_with(rest, SPAN("postgres://")) ||
+           span_starts_with(rest, SPAN("postgresql://"));
+}
+
 err_t
 store_open(
     const char *url,
@@ -109,6 +118,12 @@ store_open(
     if (span_equal(rest, SPAN("memory:"))) {
         return open_memory(settings, ret_store, error);
     }
+    if (store_is_shared(url)) {
+        return store_pg_open(url, settings, ret_store, error);
+    }
     return store_error_set(
-        error, ERR_UNSUPPORTED, "%s: no such store: journal:FOLDER and memory: are known", url);
+        error,
+        ERR_UNSUPPORTED,
+        "%s: no such store: journal:FOLDER, memory: and postgres://... are known",
+        url);
 }

@@ -120,6 +120,7 @@ class Server:
         # Documents on PostgreSQL: the same tests, if they are given one (tools/with-postgres).
         self.on_postgres = "TEST_POSTGRES" in os.environ if on_postgres is None else on_postgres
         self.documents = None
+        self.ledger_url = None  # postgres://..., for a ledger that is not in the folder
 
     # ---- life ------------------------------------------------------------------------------
 
@@ -141,7 +142,7 @@ class Server:
         with open(self.output_path, "wb") as output, open(self.log_path, "wb") as log:
             self.process = subprocess.Popen(
                 [str(PROGRAM), *self._command(), f"--data={self.root}", "--listen=127.0.0.1:0",
-                 *self.documents, *self.flags, *flags],
+                 *self.documents, *self._ledger(), *self.flags, *flags],
                 stdin=subprocess.DEVNULL, stdout=output, stderr=log, env=environment,
             )
         if dies:
@@ -169,6 +170,9 @@ class Server:
         if publishable:
             self.publishable_key = publishable.group()
         return self
+
+    def _ledger(self):
+        return (f"--ledger={self.ledger_url}",) if self.ledger_url else ()
 
     def _command(self):
         if not self.cluster:
@@ -287,7 +291,7 @@ class Server:
     def ledger_check(self):
         """`tael ledger check` on the folder of a server that does not run."""
         assert self.process is None
-        return run_tael("ledger", "check", self.ledger_data)
+        return run_tael("ledger", "check", self.ledger_url or self.ledger_data)
 
     def check_ledger(self):
         result = self.ledger_check()

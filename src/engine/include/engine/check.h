@@ -2,7 +2,8 @@
  * `tael ledger check`: proves a ledger's data folder offline. Every byte of the journal is read
  * and verified; every event is redone by the core, and its balances are recomputed here from the
  * transfers alone and compared with those that were recorded; the books of every ledger number
- * balance, posted and pending.
+ * balance, posted and pending. Of tables in PostgreSQL the same is asked of the database, while a
+ * server may be working on them.
  */
 #ifndef ENGINE_CHECK_H
 #define ENGINE_CHECK_H
@@ -13,7 +14,7 @@
 #define LEDGER_CHECK_SUMS_MAX 65536u
 
 struct ledger_check_settings {
-    const char *url; /* journal:FOLDER */
+    const char *url; /* journal:FOLDER or postgres://... */
     struct os_disk *disk;
     /* From time to time, with rising `done`; may be NULL. */
     void (*progress)(void *context, uint64_t bytes_done, uint64_t bytes_total);
@@ -29,6 +30,7 @@ struct ledger_check_sum {
 };
 
 struct ledger_check_report {
+    bool tables; /* in PostgreSQL: no segments, frames and torn bytes */
     uint64_t segments;
     uint64_t frames;
     uint64_t bytes;

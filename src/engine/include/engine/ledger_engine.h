@@ -12,6 +12,10 @@
  * After a failure of the store everything that was under way is answered ERR_OUTCOME_UNKNOWN, what
  * waits ERR_BUSY, the core is discarded and both are loaded again. If that fails the engine stays
  * failed, answers ERR_BUSY, and its status says why.
+ *
+ * A store that several processes can reach (store_is_shared) is tried again and again instead, as
+ * long as another process has the ledger (this one is a standby) or the database cannot be reached.
+ * An engine may also start as a standby.
  */
 #ifndef ENGINE_LEDGER_ENGINE_H
 #define ENGINE_LEDGER_ENGINE_H
@@ -27,6 +31,8 @@ struct ledger_engine;
 enum ledger_engine_health {
     LEDGER_ENGINE_RUNNING,
     LEDGER_ENGINE_RELOADING,
+    LEDGER_ENGINE_STANDBY,     /* another process has the ledger; tried again and again */
+    LEDGER_ENGINE_UNREACHABLE, /* the store cannot be reached; tried again and again */
     LEDGER_ENGINE_FAILED,
 };
 
@@ -49,8 +55,9 @@ struct ledger_engine_settings {
  * url, disk, clock and loops are left to the caller. */
 struct ledger_engine_settings ledger_engine_settings_default(void);
 
-/* Loads the ledger on the caller's thread, then starts the engine's. Everything that the settings
- * point to must outlive the engine. */
+/* Loads the ledger on the caller's thread, then starts the engine's. Of a shared store that another
+ * process has: starts it as a standby. Everything that the settings point to must outlive the
+ * engine. */
 MUST_USE err_t ledger_engine_open(
     const struct ledger_engine_settings *settings,
     struct ledger_engine **ret_engine,

@@ -2,6 +2,9 @@
  * Where a ledger's history lives. A store makes deltas durable in order, and answers questions
  * about the past, what is still on its way to the disk included.
  *
+ * load is ERR_LOCKED if another process has the ledger, and ERR_CLOSED if the database cannot be
+ * reached: both may be better later.
+ *
  * Threads: every call is made on the engine's loop (the one writer). A store may use threads of
  * its own for I/O; it tells of completed commits by posting to the engine's executor.
  *
@@ -80,6 +83,11 @@ struct store_ops {
      * on), ERR_CLOSED after a failure. */
     err_t (*admit)(struct store *store, uint32_t events, uint32_t accounts);
 
+    /* Does the store still hold the ledger? Asked before anything is told of the core alone, and
+     * from time to time. ERR_CLOSED if not, with the reason: as after a failure. NULL for a store
+     * that cannot lose what it holds. */
+    err_t (*check)(struct store *store, struct store_error *error);
+
     /* Hands over the changes of a batch, which was admitted. The delta is copied before it returns;
      * what it changed can be looked up at once. Batches form a group until one comes with a ticket
      * (its delta may be empty); only then writing begins. The ticket is posted to `executor` when
@@ -130,6 +138,8 @@ struct store_settings {
  * Opens what `url` names:
  *   journal:FOLDER   the append-only journal; created if the folder is empty or missing
  *   memory:          the same journal on a simulated disk that forgets; for tools and tests
+ *   postgres://...   tables in PostgreSQL: a libpq URL with options of our own
+ *                    (docs/operations/postgresql.md)
  * The error says what is wrong with the URL or with the files.
  */
 MUST_USE err_t store_open(
@@ -138,6 +148,9 @@ MUST_USE err_t store_open(
     const struct store_settings *settings,
     struct store **ret_store,
     struct store_error *error);
+
+/* Does the URL name a store that several processes can reach, of which one has it? */
+bool store_is_shared(const char *url);
 
 /* Defaults for a server. */
 struct store_settings store_settings_default(void);

@@ -41,4 +41,37 @@ MUST_USE err_t store_verify(
     struct store_verify_report *ret_report,
     struct store_error *error);
 
+struct store_verify_tables_report {
+    char schema[64];
+    uint64_t accounts;
+    uint64_t transfers;
+    uint64_t expiries;
+    uint64_t failed_ids;
+    uint64_t pendings; /* live */
+    uint64_t clock;
+    uint64_t bytes; /* of tables and indexes */
+};
+
+/* One ledger number's books. An error ends the reading. */
+typedef err_t (*store_verify_sum)(
+    void *context,
+    uint32_t ledger,
+    uint32_t accounts,
+    uint64_t transfers,
+    const struct ledger_balances *total);
+
+/*
+ * The same for postgres://...: every balance, link and outcome in the tables is compared with what
+ * the transfers give. It is one snapshot, and a server may have the ledger meanwhile. Of the
+ * visitor only `progress` is used (of the rules, not of bytes), and its context. ERR_NOT_FOUND if
+ * there is no ledger, ERR_CLOSED if the database cannot be reached, ERR_CORRUPT with the first
+ * place.
+ */
+MUST_USE err_t store_verify_tables(
+    const char *url,
+    const struct store_verify_visitor *visitor,
+    store_verify_sum each_sum,
+    struct store_verify_tables_report *ret_report,
+    struct store_error *error);
+
 #endif
