@@ -157,10 +157,11 @@ store_pg_term_find_commit(struct store_pg *pg, uint64_t number, uint64_t deadlin
     store_pg_send_text(
         &pg->writer, "SELECT term, commits, clock FROM writer FOR UPDATE", take_term, &taken);
     TRY(store_pg_end(&pg->writer, deadline_ms));
-    if (!taken.any || taken.term != pg->term) {
-        return ERR_STALE;
+    bool ours = taken.any && taken.term == pg->term &&
+                (taken.commits == number || taken.commits == number - 1);
+    if (!ours) {
+        return ERR_STALE; /* or a replica that took over did not have all that was committed */
     }
     lease_note(pg, sent_ms);
-    ASSERT(taken.commits == number || taken.commits == number - 1);
     return taken.commits == number ? ERR_OK : ERR_BUSY;
 }

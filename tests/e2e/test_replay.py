@@ -8,6 +8,7 @@ import json
 
 import pytest
 
+from kit import postgres
 from kit.server import run_tael
 
 MAX64 = 2**63 - 1
@@ -375,15 +376,28 @@ def test_lines_that_are_not_understood(line):
     assert "2" in result.stderr, "the line's number"
 
 
-def test_journal_store_gives_the_same(tmp_path):
+def long_script():
     lines = [TWO]
     for number in range(40):
         lines += [transfers({"id": str(number + 1), "amount": str(number), "timeout": number % 3,
                              "flags": ["pending"]}),
                   {"op": "tick", "ns": "500000000"}, LOOK]
-    lines += [{"op": "query_transfers", "filter": {"limit": 100}},
-              {"op": "get_change_events", "filter": {"limit": 200}}]
+    return [*lines, {"op": "query_transfers", "filter": {"limit": 100}},
+            {"op": "get_change_events", "filter": {"limit": 200}}]
+
+
+def test_journal_store_gives_the_same(tmp_path):
+    lines = long_script()
     assert run(lines) == run(lines, f"--store=journal:{tmp_path / 'books'}")
+
+
+@pytest.mark.skipif(not postgres.available(), reason="apt-get install postgresql-15")
+def test_postgres_store_gives_the_same():
+    lines = long_script()
+    with postgres.Postgres() as database:
+        url = database.create("replay")
+        assert run(lines) == run(lines, f"--store={url}")
+        assert run_tael("ledger", "check", url).returncode == 0
 
 
 def test_script_from_a_file(tmp_path):
