@@ -273,9 +273,9 @@ reload(struct ledger_engine *engine)
     int before = atomic_load(&engine->health);
     err_t code = load(engine, &error);
     enum ledger_engine_health health = health_of(engine, code);
-    atomic_fetch_add(&engine->reloads, 1);
     atomic_store(&engine->health, (int)health);
-    if ((int)health != before) {
+    if ((int)health != before) { /* a standby tries again and again, and tells of it once */
+        atomic_fetch_add(&engine->reloads, 1);
         alarm_raise(
             engine, code == ERR_OK ? "loaded again" : "cannot be loaded again", error.message);
     }

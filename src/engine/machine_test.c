@@ -20,7 +20,7 @@
 #include <cmocka.h>
 
 #define ROUNDS          60
-#define ROUNDS_POSTGRES 12 /* each operation is a transaction there */
+#define ROUNDS_POSTGRES 6 /* each operation is a transaction there */
 #define STEPS           150
 
 static uint64_t
