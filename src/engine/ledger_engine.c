@@ -241,7 +241,9 @@ health_of(const struct ledger_engine *engine, err_t code)
     if (engine->shared && code == ERR_LOCKED) {
         return LEDGER_ENGINE_STANDBY;
     }
-    if (engine->shared && err_category(code) == ERR_CATEGORY_RETRYABLE) {
+    bool may_pass = err_category(code) == ERR_CATEGORY_RETRYABLE || code == ERR_DISK_FULL ||
+                    code == ERR_MEMORY || code == ERR_DATABASE;
+    if (engine->shared && may_pass) {
         return LEDGER_ENGINE_UNREACHABLE;
     }
     return LEDGER_ENGINE_FAILED;

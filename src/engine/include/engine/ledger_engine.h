@@ -14,7 +14,8 @@
  * failed, answers ERR_BUSY, and its status says why.
  *
  * A store that several processes can reach (store_is_shared) is tried again and again instead, as
- * long as another process has the ledger (this one is a standby) or the database cannot be reached.
+ * long as another process has the ledger (this one is a standby) or the database cannot be reached,
+ * or has no room.
  * An engine may also start as a standby.
  */
 #ifndef ENGINE_LEDGER_ENGINE_H
@@ -32,7 +33,7 @@ enum ledger_engine_health {
     LEDGER_ENGINE_RUNNING,
     LEDGER_ENGINE_RELOADING,
     LEDGER_ENGINE_STANDBY,     /* another process has the ledger; tried again and again */
-    LEDGER_ENGINE_UNREACHABLE, /* the store cannot be reached; tried again and again */
+    LEDGER_ENGINE_UNREACHABLE, /* the store cannot be used now; tried again and again */
     LEDGER_ENGINE_FAILED,
 };
 
