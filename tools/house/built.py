@@ -13,6 +13,7 @@ from house import tree as sources
 MAY_USE = {
     "base": [],
     "os": ["base"],
+    "core/commit": ["base", "core/ledger"],  # its records are the ledger's transfers
     "core/*": ["base"],
     "wire/record": ["base", "core/ledger", "wire/json"],  # the types that it writes are the ledger's
     "wire/*": ["base", "wire/*"],

@@ -1,0 +1,245 @@
+/*
+ * Ids, markers, and the batches that asks become.
+ *
+ * A chain of legs ends with the marker, and behind it, not linked, comes its tombstone: the same
+ * transfer with another code. The ledger compares the code last, so that the tombstone alone tells
+ * everything, at the first time and at every repeat:
+ *
+ *     created                          the chain failed just now; it never can succeed again
+ *     exists                           it had failed before, or was buried
+ *     exists_with_different_code       the marker is there: the chain has succeeded
+ *     exists_with_different_user_data  _32: a promise is there; _64, _128: another request
+ */
+#include "commit_internal.h"
+
+#include <string.h>
+
+#define TAG ((u128)0x54ae1c << 104)
+
+u128
+commit_step_id(u128 name, uint16_t slot, uint32_t step)
+{
+    ASSERT(step < 4096 && slot != COMMIT_SLOT_NONE);
+    return name | (u128)step << 16 | slot;
+}
+
+bool
+commit_id_is_reserved(u128 id)
+{
+    return id >> 104 == TAG >> 104;
+}
+
+u128
+commit_name(u128 name_digest)
+{
+    return TAG | (name_digest >> 52 << 28);
+}
+
+u128
+commit_marker_id(u128 name, uint16_t slot)
+{
+    return commit_step_id(name, slot, 0);
+}
+
+u128
+commit_marker_of(u128 pending_id)
+{
+    return pending_id & ~((u128)0xfff << 16);
+}
+
+u128
+commit_account_id(enum commit_account kind, uint32_t ledger, uint16_t slot)
+{
+    ASSERT(slot != COMMIT_SLOT_NONE);
+    return TAG | (u128)kind << 48 | (u128)ledger << 16 | slot;
+}
+
+struct ledger_account
+commit_account(enum commit_account kind, uint32_t ledger, uint16_t slot)
+{
+    ASSERT((kind == COMMIT_ACCOUNT_IN_TRANSIT) == (ledger != COMMIT_LEDGER));
+    return (struct ledger_account){
+        .id = commit_account_id(kind, ledger, slot),
+        .ledger = ledger,
+        .code = (uint16_t)kind,
+    };
+}
+
+static u128
+packed_slots(const struct commit_header *header)
+{
+    u128 packed = 0;
+    for (uint32_t i = COMMIT_MEMBERS_MAX; i > 0; i--) {
+        packed = packed << 16 | header->slots[i - 1];
+    }
+    return packed;
+}
+
+struct ledger_transfer
+commit_entry(
+    const struct commit_header *header,
+    uint8_t member,
+    uint16_t number,
+    enum commit_kind kind,
+    uint32_t ballot)
+{
+    ASSERT(member < header->member_count && number < COMMIT_LOG_MAX);
+    uint16_t slot = header->slots[member];
+    return (struct ledger_transfer){
+        .id = commit_step_id(header->name, slot, number),
+        .debit_account_id = commit_account_id(COMMIT_ACCOUNT_MARKER_DEBIT, COMMIT_LEDGER, slot),
+        .credit_account_id = commit_account_id(COMMIT_ACCOUNT_MARKER_CREDIT, COMMIT_LEDGER, slot),
+        .user_data_128 = packed_slots(header),
+        .user_data_64 = header->check,
+        .user_data_32 = ballot,
+        .ledger = COMMIT_LEDGER,
+        .code = (uint16_t)kind,
+    };
+}
+
+err_t
+commit_header_decode(const struct ledger_transfer *marker, struct commit_header *ret_header)
+{
+    struct commit_header header = {
+        .name = marker->id & ~(u128)0xfffffff,
+        .check = marker->user_data_64,
+    };
+    for (uint32_t i = 0; i < COMMIT_MEMBERS_MAX; i++) {
+        header.slots[i] = (uint16_t)(marker->user_data_128 >> (16 * i));
+        if (header.slots[i] != COMMIT_SLOT_NONE && header.member_count == i) {
+            header.member_count++;
+        }
+    }
+    uint16_t slot = (uint16_t)marker->id;
+    for (uint8_t member = 0; member < header.member_count; member++) {
+        if (header.slots[member] != slot || !commit_id_is_reserved(marker->id)) {
+            continue;
+        }
+        struct ledger_transfer expected = commit_entry(&header, member, 0, COMMIT_KIND_MARKER, 0);
+        expected.timestamp = marker->timestamp;
+        if (header.member_count > 1 && memcmp(&expected, marker, sizeof(expected)) == 0) {
+            *ret_header = header;
+            return ERR_OK;
+        }
+    }
+    return ERR_CORRUPT;
+}
+
+uint16_t
+commit_slot(const struct commit_run *run, const struct commit_ask *ask)
+{
+    return run->transaction->header.slots[ask->member];
+}
+
+bool
+commit_has_pendings(const struct commit_transaction *transaction, uint8_t member)
+{
+    for (uint32_t i = 0; i < transaction->leg_count; i++) {
+        const struct commit_leg *leg = &transaction->legs[i];
+        if (leg->member == member && commit_leg_is_pending(transaction, leg)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The id under which a leg is booked. */
+static u128
+leg_id(const struct commit_transaction *transaction, const struct commit_leg *leg)
+{
+    if (leg->index == 0) {
+        return leg->transfer.id;
+    }
+    const struct commit_header *header = &transaction->header;
+    return commit_step_id(header->name, header->slots[leg->member], COMMIT_STEP_LEG + leg->index);
+}
+
+static struct ledger_transfer
+first_phase(const struct commit_transaction *transaction, const struct commit_leg *leg)
+{
+    struct ledger_transfer transfer = leg->transfer;
+    transfer.id = leg_id(transaction, leg);
+    transfer.flags |= LEDGER_TRANSFER_LINKED;
+    if (commit_leg_is_pending(transaction, leg)) {
+        transfer.flags |= LEDGER_TRANSFER_PENDING;
+    }
+    return transfer;
+}
+
+static struct ledger_transfer
+second_phase(
+    const struct commit_transaction *transaction, const struct commit_leg *leg, bool post)
+{
+    const struct commit_header *header = &transaction->header;
+    uint32_t step = (post ? COMMIT_STEP_POST : COMMIT_STEP_VOID) + leg->index;
+    return (struct ledger_transfer){
+        .id = commit_step_id(header->name, header->slots[leg->member], step),
+        .pending_id = leg_id(transaction, leg),
+        .amount = post ? U128_MAX : 0, /* all of it */
+        .flags = post ? LEDGER_TRANSFER_POST_PENDING : LEDGER_TRANSFER_VOID_PENDING,
+    };
+}
+
+uint32_t
+commit_build(
+    const struct commit_run *run, const struct commit_ask *ask, struct ledger_transfer *ret_events)
+{
+    const struct commit_transaction *transaction = run->transaction;
+    const struct commit_header *header = &transaction->header;
+    uint8_t member = (uint8_t)ask->member;
+    enum commit_ask_kind kind = (enum commit_ask_kind)ask->kind;
+    uint32_t count = 0;
+    if (kind == COMMIT_ASK_READ) {
+        return 0;
+    }
+    if (kind == COMMIT_ASK_APPEND) {
+        ret_events[0] =
+            commit_entry(header, member, ask->number, (enum commit_kind)ask->entry, ask->ballot);
+        return 1;
+    }
+    bool first = kind == COMMIT_ASK_PREPARE || kind == COMMIT_ASK_DECIDE;
+    for (uint32_t i = 0; i < transaction->leg_count && kind != COMMIT_ASK_BURY; i++) {
+        const struct commit_leg *leg = &transaction->legs[i];
+        if (leg->member == member) {
+            ret_events[count++] = first
+                                      ? first_phase(transaction, leg)
+                                      : second_phase(transaction, leg, kind == COMMIT_ASK_POST);
+        }
+    }
+    if (first) {
+        ret_events[count++] = commit_entry(header, member, 0, COMMIT_KIND_MARKER, 0);
+    }
+    if (first || kind == COMMIT_ASK_BURY) {
+        ret_events[count++] = commit_entry(header, member, 0, COMMIT_KIND_TOMBSTONE, 0);
+    }
+    ASSERT(count > 0 && count <= COMMIT_EVENTS_MAX);
+    return count;
+}
+
+void
+commit_log_ids(const struct commit_run *run, const struct commit_ask *ask, u128 *ret_ids)
+{
+    ASSERT(ask->kind == COMMIT_ASK_READ && ask->number + COMMIT_READ_MAX <= COMMIT_LOG_MAX);
+    u128 name = run->transaction->header.name;
+    for (uint32_t i = 0; i < COMMIT_READ_MAX; i++) {
+        ret_ids[i] = commit_step_id(name, commit_slot(run, ask), ask->number + i);
+    }
+}
+
+enum commit_verdict
+commit_verdict_of(uint32_t tombstone_status)
+{
+    switch (tombstone_status) {
+    case LEDGER_TRANSFER_exists_with_different_code:
+        return COMMIT_VERDICT_MARKER;
+    case LEDGER_TRANSFER_created:
+    case LEDGER_TRANSFER_exists:
+    case LEDGER_TRANSFER_exists_with_different_user_data_32:
+        return COMMIT_VERDICT_NEVER;
+    case LEDGER_TRANSFER_exists_with_different_user_data_64:
+    case LEDGER_TRANSFER_exists_with_different_user_data_128:
+        return COMMIT_VERDICT_CONFLICT;
+    default:
+        return COMMIT_VERDICT_FAULT;
+    }
+}

@@ -1,0 +1,138 @@
+/* Transactions: made of requests, and found again from what they left in a ledger. */
+#include "commit_internal.h"
+
+#include <string.h>
+
+static bool
+slots_are_distinct(const struct commit_request *request)
+{
+    for (uint32_t i = 0; i < request->slot_count; i++) {
+        if (request->slots[i] == COMMIT_SLOT_NONE) {
+            return false;
+        }
+        for (uint32_t j = 0; j < i; j++) {
+            if (request->slots[i] == request->slots[j]) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+/* In 2PC's first slot a leg may be the capture of a hold; any other leg is a plain transfer. */
+static err_t
+leg_check(const struct commit_request *request, const struct commit_leg *leg)
+{
+    const struct ledger_transfer *transfer = &leg->transfer;
+    if (leg->member >= request->slot_count || transfer->ledger == COMMIT_LEDGER) {
+        return ERR_INVALID;
+    }
+    bool captures = leg->member == 0 && request->protocol == COMMIT_2PC;
+    uint32_t allowed = captures ? LEDGER_TRANSFER_POST_PENDING : 0;
+    if ((transfer->flags & ~allowed) != 0 || transfer->timeout != 0) {
+        return ERR_UNSUPPORTED;
+    }
+    return transfer->timestamp == 0 ? ERR_OK : ERR_INVALID;
+}
+
+err_t
+commit_transaction_init(struct commit_transaction *transaction, const struct commit_request *request)
+{
+    if (request->slot_count < 2 || request->slot_count > COMMIT_MEMBERS_MAX ||
+        !slots_are_distinct(request) || request->leg_count == 0 ||
+        request->leg_count > COMMIT_LEGS_MAX) {
+        return ERR_INVALID;
+    }
+    u128 id = request->legs[0].transfer.id;
+    if (request->legs[0].member != 0 || id == 0 || id == U128_MAX || commit_id_is_reserved(id)) {
+        return ERR_INVALID;
+    }
+    struct commit_transaction made = {
+        .header =
+            {.name = commit_name(request->name_digest),
+             .check = (request->request_digest & ~UINT64_C(1)) | request->protocol,
+             .member_count = request->slot_count},
+        .leg_count = request->leg_count,
+    };
+    uint32_t served = 0;
+    for (uint8_t i = 0; i < request->leg_count; i++) {
+        TRY(leg_check(request, &request->legs[i]));
+        made.legs[i] = request->legs[i];
+        made.legs[i].index = i;
+        served |= 1U << request->legs[i].member;
+    }
+    if (served != (1U << request->slot_count) - 1) {
+        return ERR_INVALID;
+    }
+    for (uint32_t i = 0; i < COMMIT_MEMBERS_MAX; i++) {
+        made.header.slots[i] = i < request->slot_count ? request->slots[i] : COMMIT_SLOT_NONE;
+    }
+    *transaction = made;
+    return ERR_OK;
+}
+
+void
+commit_split(
+    const struct ledger_transfer *transfer, const uint16_t slots[2], struct commit_leg ret_legs[2])
+{
+    for (uint8_t i = 0; i < 2; i++) {
+        ret_legs[i] = (struct commit_leg){.member = i, .transfer = *transfer};
+    }
+    ret_legs[0].transfer.credit_account_id =
+        commit_account_id(COMMIT_ACCOUNT_IN_TRANSIT, transfer->ledger, slots[0]);
+    ret_legs[1].transfer.debit_account_id =
+        commit_account_id(COMMIT_ACCOUNT_IN_TRANSIT, transfer->ledger, slots[1]);
+}
+
+/* The place of a pending transfer among the legs, from its id. */
+static err_t
+leg_of_pending(
+    const struct commit_transaction *transaction,
+    uint8_t member,
+    const struct ledger_transfer *pending,
+    struct commit_leg *ret_leg)
+{
+    const struct commit_header *header = &transaction->header;
+    uint32_t step = (uint32_t)(pending->id >> 16) & 0xfff;
+    struct commit_leg leg = {.member = member, .transfer = *pending};
+    bool clients = !commit_id_is_reserved(pending->id);
+    if (!clients) {
+        leg.index = (uint8_t)(step - COMMIT_STEP_LEG);
+        if (step <= COMMIT_STEP_LEG || step >= COMMIT_STEP_LEG + COMMIT_LEGS_MAX ||
+            pending->id != commit_step_id(header->name, header->slots[member], step)) {
+            return ERR_CORRUPT;
+        }
+    }
+    if ((clients && member != 0) || !commit_leg_is_pending(transaction, &leg)) {
+        return ERR_CORRUPT;
+    }
+    *ret_leg = leg;
+    return ERR_OK;
+}
+
+err_t
+commit_resume(
+    struct commit_run *run,
+    struct commit_transaction *ret_transaction,
+    const struct ledger_transfer *marker,
+    const struct ledger_transfer *pendings,
+    uint32_t count)
+{
+    struct commit_transaction found = {.leg_count = (uint8_t)count};
+    TRY(commit_header_decode(marker, &found.header));
+    if (count == 0 || count > COMMIT_LEGS_MAX) {
+        return ERR_CORRUPT;
+    }
+    uint8_t member = 0;
+    while (found.header.slots[member] != (uint16_t)marker->id) {
+        member++;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        TRY(leg_of_pending(&found, member, &pendings[i], &found.legs[i]));
+    }
+    *ret_transaction = found;
+    *run = (struct commit_run){.transaction = ret_transaction};
+    commit_add(&run->prepared, member);
+    commit_conclude(run);
+    return ERR_OK;
+}
