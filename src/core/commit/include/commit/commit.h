@@ -44,13 +44,13 @@ struct commit_transaction {
     struct commit_leg legs[COMMIT_LEGS_MAX];
 };
 
-/* Wants are checked: ERR_INVALID for fewer than two slots, slots twice, a first leg that is not in
+/* What was asked for. ERR_INVALID for fewer than two slots, slots twice, a first leg that is not in
  * the first slot, a slot without a leg, ids that are the protocol's; ERR_UNSUPPORTED for what does
  * not cross slots: balancing, closing and imported transfers, pending ones and time-outs; second
  * phases but for the capture of a hold in the first slot of a two-phase commit. `legs` need no
- * index. On success the transaction is whole.
+ * index.
  *
- * Slots 0 is the one of the payer that has a limit: it decides. */
+ * slots[0] is that of the payer who has a limit: it decides. */
 struct commit_request {
     enum commit_protocol protocol;
     uint8_t slot_count;
@@ -58,8 +58,10 @@ struct commit_request {
     uint8_t leg_count;
     const struct commit_leg *legs;
     /* Digests by a hash for which nobody finds collisions (SHA-256), which every coordinator makes
-     * in the same way: of the first leg's id and the run (0, and one more for each attempt after
-     * one that was aborted for no reason of its own); and of all that the request says. */
+     * in the same way. The first is of the first leg's id and the run: 0, and in 2PC one more for
+     * each attempt after one that was told aborted. 3PC has no second run: its pending transfer
+     * has the client's id, and leads a resolver to the marker. The other is of all that the request
+     * says. */
     u128 name_digest;
     uint64_t request_digest;
 };
