@@ -104,9 +104,8 @@ send_ask(
     if (world->mutation == MUTATION_FRESH_IDS) {
         freshen(world, transfers, count);
     }
-    if (out->packet != NULL &&
-        (out->reads != reads || out->packet->item_count == WORLD_ITEMS_MAX ||
-         out->packet->transfer_count + count > WORLD_BATCH_MAX)) {
+    if (out->packet != NULL && (out->reads != reads || out->packet->item_count == WORLD_ITEMS_MAX ||
+                                out->packet->transfer_count + count > WORLD_BATCH_MAX)) {
         flush(world, out);
     }
     if (out->packet == NULL) {
@@ -304,8 +303,8 @@ resolve(struct world *world, uint8_t number, const struct packet *answer)
             const struct node_run *run = &node->runs[j];
             known |= run->used && run->run.transaction != NULL &&
                      run->transaction.header.name == (doubt->marker.id & ~(u128)0xfffffff) &&
-                     (!run->resolves || run->transaction.header.slots[run->member] ==
-                                            (uint16_t)doubt->marker.id);
+                     (!run->resolves ||
+                      run->transaction.header.slots[run->member] == (uint16_t)doubt->marker.id);
         }
         struct node_run *run = known ? NULL : free_run(node);
         if (run == NULL) {
@@ -343,10 +342,7 @@ find_run(struct node *node, uint32_t serial)
 /* Mistakes that a run can be talked into by what it is handed. */
 static void
 mutate_answer(
-    const struct world *world,
-    struct node_run *run,
-    const struct item *item,
-    struct packet *answer)
+    const struct world *world, struct node_run *run, const struct item *item, struct packet *answer)
 {
     uint32_t *status = &answer->results[item->first].status;
     bool append = item->ask.kind == COMMIT_ASK_APPEND;

@@ -93,8 +93,7 @@ static void
 remember_entry(struct shard *shard, const struct shard_entry *entry)
 {
     if (entry->failed) {
-        remember(
-            shard, &(struct ledger_past){.id = entry->failed_id, .kind = LEDGER_PAST_FAILED});
+        remember(shard, &(struct ledger_past){.id = entry->failed_id, .kind = LEDGER_PAST_FAILED});
         return;
     }
     const struct ledger_transfer *transfer = &entry->event.transfer;

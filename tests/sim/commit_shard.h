@@ -33,7 +33,7 @@ struct shard {
     uint32_t synced_count;
     struct ledger_past *pasts;
     uint32_t past_count;
-    uint32_t *index; /* of pasts, plus 1 */
+    uint32_t *index;             /* of pasts, plus 1 */
     struct ledger_past *answers; /* of the batch under way */
     struct ledger_event *events;
 };

@@ -87,11 +87,11 @@ seeds_hold(enum commit_protocol protocol, uint64_t usual)
 
 /* Sanitizers make it slow, and have seen what there is to see after fewer. */
 #ifdef __SANITIZE_ADDRESS__
-#define SEEDS_2PC 100
-#define SEEDS_3PC 200
+#    define SEEDS_2PC 100
+#    define SEEDS_3PC 200
 #else
-#define SEEDS_2PC 1500
-#define SEEDS_3PC 3000
+#    define SEEDS_2PC 1500
+#    define SEEDS_3PC 3000
 #endif
 
 static void

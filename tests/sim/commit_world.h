@@ -2,9 +2,9 @@
  * Cross-slot transactions in a world where everything goes wrong: coordinators (nodes), ledger
  * shards, clients, and a network between them. One seed, one history.
  *
- * What is real: core/commit and core/ledger. What is simulated: time in milliseconds; a network that
- * delays, reorders, loses, doubles and parts; shards that crash and lose what was not synced; nodes
- * that crash, forget everything, and hang.
+ * What is real: core/commit and core/ledger. What is simulated: time in milliseconds; a network
+ * that delays, reorders, loses, doubles and parts; shards that crash and lose what was not synced;
+ * nodes that crash, forget everything, and hang.
  */
 #ifndef COMMIT_WORLD_H
 #define COMMIT_WORLD_H
@@ -169,8 +169,8 @@ struct world {
     struct world_counts counts;
 };
 
-struct world *
-world_create(uint64_t seed, enum commit_protocol protocol, enum mutation mutation, bool quiet);
+struct world *world_create(
+    uint64_t seed, enum commit_protocol protocol, enum mutation mutation, bool quiet);
 void world_destroy(struct world **world);
 /* All of it, with the checks; `failed` and `failure` tell. */
 void world_run(struct world *world);
@@ -178,8 +178,7 @@ void world_run(struct world *world);
 /* What stands for a digest. */
 u128 world_digest(u128 id, uint32_t run_number);
 u128 world_user(uint16_t slot, uint32_t number);
-__attribute__((format(printf, 2, 3))) void
-world_fail(struct world *world, const char *format, ...);
+__attribute__((format(printf, 2, 3))) void world_fail(struct world *world, const char *format, ...);
 
 struct packet *packet_create(enum packet_kind kind);
 void packet_destroy(struct packet *packet);

@@ -1,10 +1,10 @@
 /*
  * Three-phase commit: the members' logs, ballots, termination.
  *
- * Each member is an acceptor of one value, commit or abort, whose memory is the list of its markers.
- * A ledger compares nothing but ids, so the rules are kept by who appends: it has read the log to
- * its end, appends as the next entry only what the log allows, and the ledger lets one of several
- * that do so at once through (the id is taken).
+ * Each member is an acceptor of one value, commit or abort, whose memory is the list of its
+ * markers. A ledger compares nothing but ids, so the rules are kept by who appends: it has read the
+ * log to its end, appends as the next entry only what the log allows, and the ledger lets one of
+ * several that do so at once through (the id is taken).
  *
  *   - A promise is appended only above every ballot in the log, and counts only for the run that
  *     was told `created`; so a ballot has at most one run with a majority of promises, although
@@ -152,7 +152,8 @@ is_conflict(uint32_t status)
 static bool
 is_taken(uint32_t status)
 {
-    return status == LEDGER_TRANSFER_exists || status == LEDGER_TRANSFER_exists_with_different_code ||
+    return status == LEDGER_TRANSFER_exists ||
+           status == LEDGER_TRANSFER_exists_with_different_code ||
            status == LEDGER_TRANSFER_exists_with_different_user_data_32;
 }
 

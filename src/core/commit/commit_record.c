@@ -167,8 +167,7 @@ first_phase(const struct commit_transaction *transaction, const struct commit_le
 }
 
 static struct ledger_transfer
-second_phase(
-    const struct commit_transaction *transaction, const struct commit_leg *leg, bool post)
+second_phase(const struct commit_transaction *transaction, const struct commit_leg *leg, bool post)
 {
     const struct commit_header *header = &transaction->header;
     uint32_t step = (post ? COMMIT_STEP_POST : COMMIT_STEP_VOID) + leg->index;
@@ -201,9 +200,8 @@ commit_build(
     for (uint32_t i = 0; i < transaction->leg_count && kind != COMMIT_ASK_BURY; i++) {
         const struct commit_leg *leg = &transaction->legs[i];
         if (leg->member == member) {
-            ret_events[count++] = first
-                                      ? first_phase(transaction, leg)
-                                      : second_phase(transaction, leg, kind == COMMIT_ASK_POST);
+            ret_events[count++] = first ? first_phase(transaction, leg)
+                                        : second_phase(transaction, leg, kind == COMMIT_ASK_POST);
         }
     }
     if (first) {

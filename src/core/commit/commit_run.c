@@ -11,8 +11,7 @@ struct move {
     enum commit_state to;
 };
 
-#define MOVE_ENTRY(from_, event_, to_)                                                             \
-    {COMMIT_##from_, COMMIT_EVENT_##event_, COMMIT_##to_},
+#define MOVE_ENTRY(from_, event_, to_) {COMMIT_##from_, COMMIT_EVENT_##event_, COMMIT_##to_},
 static const struct move moves_2pc[] = {COMMIT_2PC_MOVES(MOVE_ENTRY)};
 static const struct move moves_3pc[] = {COMMIT_3PC_MOVES(MOVE_ENTRY)};
 #undef MOVE_ENTRY

@@ -36,7 +36,8 @@ leg_check(const struct commit_request *request, const struct commit_leg *leg)
 }
 
 err_t
-commit_transaction_init(struct commit_transaction *transaction, const struct commit_request *request)
+commit_transaction_init(
+    struct commit_transaction *transaction, const struct commit_request *request)
 {
     if (request->slot_count < 2 || request->slot_count > COMMIT_MEMBERS_MAX ||
         !slots_are_distinct(request) || request->leg_count == 0 ||

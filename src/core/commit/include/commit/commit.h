@@ -66,12 +66,12 @@ struct commit_request {
     uint64_t request_digest;
 };
 
-MUST_USE err_t
-commit_transaction_init(struct commit_transaction *transaction, const struct commit_request *request);
+MUST_USE err_t commit_transaction_init(
+    struct commit_transaction *transaction, const struct commit_request *request);
 
 /* The two legs of a transfer between accounts of two slots, through the in-transit accounts. */
-void commit_split(const struct ledger_transfer *transfer, const uint16_t slots[2],
-                  struct commit_leg ret_legs[2]);
+void commit_split(
+    const struct ledger_transfer *transfer, const uint16_t slots[2], struct commit_leg ret_legs[2]);
 
 enum commit_state {
     COMMIT_START = 0,
