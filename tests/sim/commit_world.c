@@ -554,7 +554,7 @@ create_txn(struct world *world, uint8_t number)
     struct txn *txn = &world->txns[number];
     txn->id = ((u128)os_prng_next(prng) << 16) + number + 1U;
     txn->protocol = world->protocol;
-    uint32_t payees = world->quiet ? 1 : 1 + (uint32_t)os_prng_below(prng, WORLD_SHARDS - 1);
+    uint8_t payees = world->quiet ? 1 : (uint8_t)(1 + os_prng_below(prng, WORLD_SHARDS - 1));
     txn->slot_count = (uint8_t)(1 + payees);
     uint16_t first = (uint16_t)os_prng_below(prng, WORLD_SHARDS);
     for (uint16_t i = 0; i < txn->slot_count; i++) {

@@ -162,7 +162,7 @@ struct world {
     struct world_shard shards[WORLD_SHARDS];
     struct node nodes[WORLD_NODES];
     struct txn txns[WORLD_TXNS];
-    uint32_t txn_count;
+    uint8_t txn_count;
     bool cut[WORLD_NODES][WORLD_SHARDS];
     struct packet **queue; /* a heap */
     uint32_t queue_count;
@@ -189,7 +189,7 @@ void world_schedule(struct world *world, struct packet *packet, uint64_t delay);
 
 /* commit_node.c */
 void node_handle(struct world *world, struct packet *packet);
-void node_crash(struct world *world, uint8_t node);
+void node_crash(struct world *world, uint8_t number);
 
 /* commit_world_check.c */
 void world_check(struct world *world);

@@ -34,9 +34,8 @@ moves_member(
     const struct ledger_transfer *transfer = &entry->event.transfer;
     if (transfer->id == marker_id) {
         bool yes = transfer->code == COMMIT_KIND_MARKER;
-        enum commit_member_event accepts =
-            first ? COMMIT_MEMBER_EVENT_decide : COMMIT_MEMBER_EVENT_prepare;
-        return commit_member_move(member, yes ? accepts : COMMIT_MEMBER_EVENT_refuse);
+        enum commit_member_event accepts = first ? COMMIT_MEMBER_DECIDE : COMMIT_MEMBER_PREPARE;
+        return commit_member_move(member, yes ? accepts : COMMIT_MEMBER_REFUSE);
     }
     uint32_t step = (uint32_t)(transfer->id >> 16) & 0xfff;
     if (step < 2048 || commit_marker_of(transfer->id) != marker_id) {
@@ -46,7 +45,7 @@ moves_member(
     if (*member == (post ? COMMIT_MEMBER_POSTED : COMMIT_MEMBER_VOIDED)) {
         return true; /* the next leg of the same batch */
     }
-    return commit_member_move(member, post ? COMMIT_MEMBER_EVENT_post : COMMIT_MEMBER_EVENT_void);
+    return commit_member_move(member, post ? COMMIT_MEMBER_POST : COMMIT_MEMBER_VOID);
 }
 
 /* The history of one participant, move by move, against the table. */

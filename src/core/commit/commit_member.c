@@ -13,7 +13,7 @@ commit_member_move(enum commit_member *member, enum commit_member_event event)
     } moves[] = {
 
 #define MOVE_ENTRY(from_, event_, to_)                                                             \
-    {COMMIT_MEMBER_##from_, COMMIT_MEMBER_EVENT_##event_, COMMIT_MEMBER_##to_},
+    {COMMIT_MEMBER_##from_, COMMIT_MEMBER_##event_, COMMIT_MEMBER_##to_},
         COMMIT_MEMBER_MOVES(MOVE_ENTRY)
 #undef MOVE_ENTRY
     };

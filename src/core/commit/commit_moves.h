@@ -98,19 +98,19 @@
 /* A participant, as its own records tell: what a slot's ledger does with what it is asked. The
  * events are those of a batch that was applied; asking again changes nothing.
  *
- *              prepare: PREPARE            post: POST
+ *                PREPARE                POST
  *     EMPTY -------------------> PREPARED ------------> POSTED
- *      | |                          |      void: VOID
- *      | |decide: DECIDE            +-----------------> VOIDED
+ *      | |                          |         VOID
+ *      | |DECIDE                    +-----------------> VOIDED
  *      | +------> DECIDED (2PC's first slot)
  *      |
- *      +--refuse: a chain that failed, BURY, a promise as entry 0--> REFUSED
+ *      +--REFUSE: a chain that failed, a burial, a promise as entry 0--> REFUSED
  */
 #define COMMIT_MEMBER_MOVES(X)                                                                     \
-    X(EMPTY, prepare, PREPARED)                                                                    \
-    X(EMPTY, decide, DECIDED)                                                                      \
-    X(EMPTY, refuse, REFUSED)                                                                      \
-    X(PREPARED, post, POSTED)                                                                      \
-    X(PREPARED, void, VOIDED)
+    X(EMPTY, PREPARE, PREPARED)                                                                    \
+    X(EMPTY, DECIDE, DECIDED)                                                                      \
+    X(EMPTY, REFUSE, REFUSED)                                                                      \
+    X(PREPARED, POST, POSTED)                                                                      \
+    X(PREPARED, VOID, VOIDED)
 
 #endif

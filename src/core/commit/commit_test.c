@@ -352,7 +352,7 @@ static void
 a_terminator_takes_over(void **state)
 {
     (void)state;
-    for (uint32_t accepted = 0; accepted < 3; accepted++) {
+    for (uint8_t accepted = 0; accepted < 3; accepted++) {
         start(COMMIT_3PC, 2, 10);
         assert_true(round_trip(&run));
         struct commit_ask ask;
@@ -415,11 +415,11 @@ a_member_moves_by_its_table(void **state)
 {
     (void)state;
     enum commit_member member = COMMIT_MEMBER_EMPTY;
-    assert_false(commit_member_move(&member, COMMIT_MEMBER_EVENT_post));
-    assert_true(commit_member_move(&member, COMMIT_MEMBER_EVENT_prepare));
-    assert_false(commit_member_move(&member, COMMIT_MEMBER_EVENT_refuse));
-    assert_true(commit_member_move(&member, COMMIT_MEMBER_EVENT_post));
-    assert_false(commit_member_move(&member, COMMIT_MEMBER_EVENT_void));
+    assert_false(commit_member_move(&member, COMMIT_MEMBER_POST));
+    assert_true(commit_member_move(&member, COMMIT_MEMBER_PREPARE));
+    assert_false(commit_member_move(&member, COMMIT_MEMBER_REFUSE));
+    assert_true(commit_member_move(&member, COMMIT_MEMBER_POST));
+    assert_false(commit_member_move(&member, COMMIT_MEMBER_VOID));
     assert_int_equal(member, COMMIT_MEMBER_POSTED);
     assert_string_equal(commit_state_name(COMMIT_OUTBID), "outbid");
 }

@@ -97,7 +97,7 @@ inline promise()
     :: member[m] != REFUSED && TOO_LOW ->
         MOVE(s, PROMISING, outbid, OUTBID); highest = promised[m]; answered = 0
     :: member[m] == EMPTY && !TOO_LOW -> /* a promise as entry 0 */
-        MEMBER(member[m], EMPTY, refuse, REFUSED); promised[m] = ballot;
+        MEMBER(member[m], EMPTY, REFUSE, REFUSED); promised[m] = ballot;
         MOVE(s, PROMISING, refused, ABORTED)
     :: member[m] != EMPTY && member[m] != REFUSED && !TOO_LOW ->
         promised[m] = ballot;
@@ -123,7 +123,7 @@ inline accept()
 #endif
         if
         :: member[m] == EMPTY -> /* a value as entry 0 */
-            MEMBER(member[m], EMPTY, refuse, REFUSED); MOVE(s, ACCEPTING, refused, ABORTED)
+            MEMBER(member[m], EMPTY, REFUSE, REFUSED); MOVE(s, ACCEPTING, refused, ABORTED)
         :: member[m] != EMPTY && accepted_in[m] == ballot && accepted[m] != NOTHING ->
             answered = answered | BIT(m) /* who has a majority of promises is alone with a ballot */
         :: else -> promised[m] = ballot; accepted_in[m] = ballot; accepted[m] = value;
@@ -137,8 +137,8 @@ active [N] proctype slot()
     byte m = _pid;
     atomic { to_prepare && member[m] == EMPTY ->
         if
-        :: MEMBER(member[m], EMPTY, prepare, PREPARED)
-        :: MEMBER(member[m], EMPTY, refuse, REFUSED)
+        :: MEMBER(member[m], EMPTY, PREPARE, PREPARED)
+        :: MEMBER(member[m], EMPTY, REFUSE, REFUSED)
         fi }
 }
 
@@ -203,14 +203,14 @@ proctype driver(bool coordinates)
         :: m < N && !REACHES(m) -> m++
         :: m < N && REACHES(m) && s == COMMITTED ->
             if
-            :: member[m] != POSTED -> MEMBER(member[m], PREPARED, post, POSTED)
+            :: member[m] != POSTED -> MEMBER(member[m], PREPARED, POST, POSTED)
             :: else
             fi;
             m++
         :: m < N && REACHES(m) && s == ABORTED ->
             if
-            :: member[m] == PREPARED -> MEMBER(member[m], PREPARED, void, VOIDED)
-            :: member[m] == EMPTY -> MEMBER(member[m], EMPTY, refuse, REFUSED)
+            :: member[m] == PREPARED -> MEMBER(member[m], PREPARED, VOID, VOIDED)
+            :: member[m] == EMPTY -> MEMBER(member[m], EMPTY, REFUSE, REFUSED)
             :: else -> assert(member[m] != POSTED)
             fi;
             m++

@@ -49,17 +49,17 @@ active [N] proctype slot()
     do
     :: atomic { to_prepare[m] && vol[m] == EMPTY ->
         if
-        :: MEMBER(vol[m], EMPTY, prepare, PREPARED)
-        :: MEMBER(vol[m], EMPTY, refuse, REFUSED)
+        :: MEMBER(vol[m], EMPTY, PREPARE, PREPARED)
+        :: MEMBER(vol[m], EMPTY, REFUSE, REFUSED)
         fi }
     :: atomic { m == 0 && to_decide && vol[m] == EMPTY ->
         if
-        :: MEMBER(vol[m], EMPTY, decide, DECIDED)
-        :: MEMBER(vol[m], EMPTY, refuse, REFUSED)
+        :: MEMBER(vol[m], EMPTY, DECIDE, DECIDED)
+        :: MEMBER(vol[m], EMPTY, REFUSE, REFUSED)
         fi }
-    :: atomic { to_bury[m] && vol[m] == EMPTY -> MEMBER(vol[m], EMPTY, refuse, REFUSED) }
-    :: atomic { to_post[m] && vol[m] != POSTED -> MEMBER(vol[m], PREPARED, post, POSTED) }
-    :: atomic { to_void[m] && vol[m] != VOIDED -> MEMBER(vol[m], PREPARED, void, VOIDED) }
+    :: atomic { to_bury[m] && vol[m] == EMPTY -> MEMBER(vol[m], EMPTY, REFUSE, REFUSED) }
+    :: atomic { to_post[m] && vol[m] != POSTED -> MEMBER(vol[m], PREPARED, POST, POSTED) }
+    :: atomic { to_void[m] && vol[m] != VOIDED -> MEMBER(vol[m], PREPARED, VOID, VOIDED) }
     :: atomic { dur[m] != vol[m] -> dur[m] = vol[m] }
     :: atomic { crashes > 0 && dur[m] != vol[m] -> vol[m] = dur[m]; crashes-- }
 #ifdef NEG_FIRST_GONE

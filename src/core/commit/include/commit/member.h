@@ -24,11 +24,11 @@ enum commit_member {
 };
 
 enum commit_member_event {
-    COMMIT_MEMBER_EVENT_prepare,
-    COMMIT_MEMBER_EVENT_decide,
-    COMMIT_MEMBER_EVENT_refuse,
-    COMMIT_MEMBER_EVENT_post,
-    COMMIT_MEMBER_EVENT_void,
+    COMMIT_MEMBER_PREPARE,
+    COMMIT_MEMBER_DECIDE,
+    COMMIT_MEMBER_REFUSE,
+    COMMIT_MEMBER_POST,
+    COMMIT_MEMBER_VOID,
 };
 
 /* False, and nothing changed, if the table has no such move. */

@@ -23,6 +23,7 @@
 #ifndef COMMIT_RECORDS_H
 #define COMMIT_RECORDS_H
 
+#include "base/err.h"
 #include "ledger/records.h"
 
 #define COMMIT_MEMBERS_MAX 8
