@@ -29,7 +29,7 @@ commit_log_bid(struct commit_run *run)
         run->logs[i].known = false;
         highest = run->logs[i].promised > highest ? run->logs[i].promised : highest;
     }
-    run->ballot = highest + 1;
+    run->ballot = highest < UINT32_MAX ? highest + 1 : highest; /* then outbid for ever */
     run->value = 0;
 }
 
@@ -216,8 +216,10 @@ commit_log_take_read(
         fold(run, member, found[i].code, found[i].user_data_32);
     }
     log->known = count < COMMIT_READ_MAX;
-    if (log->length + COMMIT_READ_MAX > COMMIT_LOG_MAX) {
-        commit_add(&run->faulty, member); /* ballots without end: something is wrong */
+    /* A ballot appends two entries at most before the log is read again. Without end, something is
+     * wrong. */
+    if (log->length + 2 * COMMIT_READ_MAX > COMMIT_LOG_MAX) {
+        commit_add(&run->faulty, member);
     }
     bool accepted = run->state == COMMIT_ACCEPTING && log->accepted_ballot == run->ballot;
     if (accepted) {

@@ -2,47 +2,61 @@
  * The legal transitions, once: the C code moves through these tables and nowhere else, and a test
  * compares them with the models in tests/model/commit.
  *
- * Two-phase commit. F is the first slot. On the arrows: the event, and who raises it.
+ * On the arrows: the event, and the function that raises it. All of them are in commit_run.c but
+ * weigh and take_precommit, which are in commit_log.c.
  *
- *   START --begin: commit_begin--> PREPARING --all_prepared: take_prepare--> DECIDING
- *     |                             |      |                                 |  |  |
- *     |                             |      |refused: take_prepare            |  |  |decided:
- *     |conclude:            conclude:      |         refused: take_decide    |  |  |take_decide
- *     |commit_resume  commit_conclude      v    +----------------------------+  |  |
- *     |                             |    ABORTED<--refused: take_inquiry--+     |  |
- *     |                             v        |                            |     |  |
- *     +-----------------------> INQUIRING ---|----------------------------+     |  |
- *                                ^   |       |                conclude:         |  |
- *                                |   |       |                commit_conclude   |  |
- *                                +---|-------|----------------------------------+  |
- *                                    |       |all_voided: take_void                |
- *              decided: take_inquiry |       v                                     |
- *                                    |     VOIDED                                  |
- *                                    +--> COMMITTED <------------------------------+
- *                                            |all_posted: take_post
- *                                            v
- *                                          POSTED
+ * Two-phase commit. The decision is the first slot's.
+ *
+ *              START
+ *    begin:    |   | conclude: commit_resume
+ *    commit_   |   +----------------------------------------------+
+ *    begin     v                                                  v
+ *          PREPARING --conclude: commit_conclude------------> INQUIRING
+ *              | | |                                           ^  |  |
+ *              | | +--refused: take_prepare-----> ABORTED      |  |  |
+ *              | all_prepared: take_prepare          ^ ^       |  |  |
+ *              v                                     | |       |  |  |
+ *          DECIDING --refused: take_decision---------+ |       |  |  |
+ *              | |                                     |       |  |  |
+ *              | +----conclude: commit_conclude--------|-------+  |  |
+ *              |                                       +----------+  |
+ *              | decided: take_decision        refused: take_decision|
+ *              v                                                     |
+ *          COMMITTED <------------decided: take_decision-------------+
  *
  * Three-phase commit. Ballot 0 is the coordinators', and can only say commit.
  *
- *   START --begin: commit_begin--> PREPARING --all_prepared: take_prepare--> PRECOMMITTING
- *     |                             |      |refused: take_prepare              |  |  |
- *     |conclude:            conclude:      +--> ABORTED                conclude|  |  |
- *     |commit_resume  commit_conclude                                 +--------+  |  |
- *     |                             v                                 |   outbid: |  |
- *     +--------------------> PROMISING <------------------------------+  take_pre-|  |
- *                             |  |  ^  |outbid: weigh                     commit  |  |
- *                             |  |  |  +--------------------> OUTBID <-----------+  |
- *     refused: weigh, take_   |  |  |    conclude: commit_conclude |  ^               |
- *     append ABORTED <--------+  |  +------------------------------+  |outbid: weigh  |
- *                                |promised: weigh                     |              |
- *                                v                                    |              |
- *                            ACCEPTING -------------------------------+     accepted:|
- *                             |  |  |refused: weigh -> ABORTED            take_pre-  |
- *     abort_accepted: weigh   |  |commit_accepted: weigh                    commit   |
- *     ABORTED <---------------+  +--> COMMITTED <------------------------------------+
+ *              START
+ *    begin:    |   | conclude: commit_resume
+ *    commit_   |   +-----------------------------------------------------+
+ *    begin     v                                                         |
+ *          PREPARING --conclude: commit_conclude-------------+           |
+ *              | |                                           |           |
+ *              | +--refused: take_prepare-----> ABORTED      |           |
+ *              | all_prepared: take_prepare      ^  ^        |           |
+ *              v                                 |  |        v           v
+ *          PRECOMMITTING --conclude: commit_-----|--|-----> PROMISING <--+
+ *              | |         conclude              |  |        |  |  |     ^
+ *              | |outbid: take_precommit         |  +refused:+  |  |     |
+ *              | +----------------------+        |   weigh      |  |outbid: weigh
+ *              |                        v        |              |  |     |
+ *              |                      OUTBID <---|--------------|--+     |
+ *              |                        ^ |      |              |        |
+ *              |           outbid: weigh| +------|--conclude: commit_conclude
+ *              |                        |        |              |
+ *              |                        |        |              |promised: weigh
+ *              |                        |        |              v
+ *              |                        +--------|----------- ACCEPTING
+ *              |                                 |              |  |
+ *              |                                 +--------------+  |
+ *              |       abort_accepted, refused: weigh              |
+ *              | commit_accepted: take_precommit                   |
+ *              v                                                   |
+ *          COMMITTED <----------commit_accepted: weigh-------------+
  *
- *   COMMITTED --all_posted: take_post--> POSTED      ABORTED --all_voided: take_void--> VOIDED
+ * In both, all_posted and all_voided come from end_if_all_answered:
+ *
+ *          COMMITTED --all_posted--> POSTED        ABORTED --all_voided--> VOIDED
  */
 #ifndef COMMIT_MOVES_H
 #define COMMIT_MOVES_H
