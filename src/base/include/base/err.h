@@ -33,12 +33,14 @@ enum err_category {
     X(ERR_TIMEOUT, ERR_CATEGORY_RETRYABLE, 2, "the deadline passed")                               \
     X(ERR_CLOSED, ERR_CATEGORY_RETRYABLE, 3, "the other side closed the connection")               \
     X(ERR_STALE, ERR_CATEGORY_RETRYABLE, 4, "somebody else changed it first")                      \
+    X(ERR_MOVED, ERR_CATEGORY_RETRYABLE, 5, "another shard has it by now, or will have it soon")   \
     X(ERR_INVALID, ERR_CATEGORY_INVALID, 1, "malformed input")                                     \
     X(ERR_NOT_FOUND, ERR_CATEGORY_INVALID, 2, "not found")                                         \
     X(ERR_EXISTS, ERR_CATEGORY_INVALID, 3, "exists already")                                       \
     X(ERR_RANGE, ERR_CATEGORY_INVALID, 4, "out of range")                                          \
     X(ERR_INCOMPLETE, ERR_CATEGORY_INVALID, 5, "more input is needed")                             \
     X(ERR_UNSUPPORTED, ERR_CATEGORY_INVALID, 6, "not supported")                                   \
+    X(ERR_CROSSES_SHARDS, ERR_CATEGORY_INVALID, 7, "what must happen together is on two shards")   \
     X(ERR_DENIED, ERR_CATEGORY_DENIED, 1, "not permitted")                                         \
     X(ERR_CORRUPT, ERR_CATEGORY_CORRUPT, 1, "stored data is damaged")                              \
     X(ERR_VERSION, ERR_CATEGORY_CORRUPT, 2, "written by an unknown version")                       \
