@@ -2,7 +2,9 @@
 
 #include "base/assert.h"
 #include "base/buf.h"
+#include "port/ledger.h"
 #include "resource/resource.h"
+#include "shard/shard.h"
 
 enum {
     TEST_OFFSET = 1000,
@@ -38,4 +40,10 @@ books_account_id(
     buf_append_byte(&name, '\0');
     ASSERT(!buf_failed(&name));
     return resource_derived_id(books_ledger_number(currency, live), step);
+}
+
+u128
+books_account_place(u128 id, const struct port_ledger *ledger, const char *merchant_id)
+{
+    return ledger->sharded ? shard_id_place(id, shard_slot(span_from_cstr(merchant_id))) : id;
 }

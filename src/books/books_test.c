@@ -1,5 +1,8 @@
 #include "books/books.h"
 
+#include "port/ledger.h"
+#include "shard/shard.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -40,12 +43,33 @@ ids_of_accounts_never_change(void **state)
         books_account_id(BOOKS_CARD_CLEARING, "", usd, false));
 }
 
+/* BOOKS-3 */
+static void
+accounts_of_a_merchant_are_in_one_slot(void **state)
+{
+    (void)state;
+    const struct port_ledger one = {.sharded = false};
+    const struct port_ledger many = {.sharded = true};
+    const struct currency *usd = currency_find(SPAN("usd"));
+    u128 clearing = books_account_id(BOOKS_CARD_CLEARING, "", usd, false);
+    u128 wallet = books_account_id(BOOKS_WALLET, "wal_1", usd, false);
+    assert_true(books_account_place(clearing, &one, "acct_a") == clearing);
+    u128 of_a = books_account_place(clearing, &many, "acct_a");
+    u128 of_b = books_account_place(clearing, &many, "acct_b");
+    assert_true(of_a != of_b);
+    assert_true(of_a >> 16 == of_b >> 16);
+    assert_int_equal(shard_slot_of_id(of_a), shard_slot(SPAN("acct_a")));
+    assert_int_equal(
+        shard_slot_of_id(books_account_place(wallet, &many, "acct_a")), shard_slot_of_id(of_a));
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_and_live_money_have_ledgers_apart),
         cmocka_unit_test(ids_of_accounts_never_change),
+        cmocka_unit_test(accounts_of_a_merchant_are_in_one_slot),
     };
     return cmocka_run_group_tests_name("books", tests, NULL, NULL);
 }

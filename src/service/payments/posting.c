@@ -117,8 +117,9 @@ static u128
 account_of(const struct payments_flow *flow, enum books_account account)
 {
     const struct resource_caller *caller = resource_op_caller(flow->op);
-    return books_account_id(
+    u128 id = books_account_id(
         account, caller->merchant_id, payments_flow_currency(flow), caller->live);
+    return books_account_place(id, flow->payments->parts.ledger, caller->merchant_id);
 }
 
 static u128
@@ -127,8 +128,9 @@ wallet_account(const struct payments_flow *flow, struct span wallet)
     char owner[ID_TEXT_SIZE] = "";
     ASSERT(wallet.size < sizeof(owner));
     memcpy(owner, wallet.data, wallet.size);
-    return books_account_id(
-        BOOKS_WALLET, owner, payments_flow_currency(flow), resource_op_caller(flow->op)->live);
+    const struct resource_caller *caller = resource_op_caller(flow->op);
+    u128 id = books_account_id(BOOKS_WALLET, owner, payments_flow_currency(flow), caller->live);
+    return books_account_place(id, flow->payments->parts.ledger, caller->merchant_id);
 }
 
 static u128

@@ -33,8 +33,9 @@ account_of(
     if (owner.size != 0) {
         memcpy(text, owner.data, owner.size);
     }
-    return books_account_id(
-        account, text, wallets_currency(currency), resource_op_caller(flow->op)->live);
+    const struct resource_caller *caller = resource_op_caller(flow->op);
+    u128 id = books_account_id(account, text, wallets_currency(currency), caller->live);
+    return books_account_place(id, flow->wallets->parts.ledger, caller->merchant_id);
 }
 
 u128

@@ -55,4 +55,12 @@ enum books_transfer {
 u128 books_account_id(
     enum books_account account, const char *owner, const struct currency *currency, bool live);
 
+struct port_ledger;
+
+/* The id under which the account is in that ledger. In one that is sharded (port/ledger.h) all
+ * accounts that a merchant's money moves between, the platform's too, are in the slot of the
+ * merchant's id, so that its payments never cross shards: the platform has an account for each slot.
+ * In one that is not it is the id itself. */
+u128 books_account_place(u128 id, const struct port_ledger *ledger, const char *merchant_id);
+
 #endif

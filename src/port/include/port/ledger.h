@@ -67,6 +67,10 @@ struct port_ledger_request {
     uint64_t trace_executing_ns;
     uint64_t trace_applied_ns;
 
+    /* The epoch of the shard map that it was routed by; 0: by none. After ERR_MOVED the callee's.
+     */
+    uint64_t epoch;
+
     enum port_ledger_operation operation;
     uint32_t count; /* events or ids, at most LEDGER_BATCH_MAX */
 
@@ -86,7 +90,8 @@ struct port_ledger_request {
     } out;
     struct port_ledger_pair *pairs; /* CREATE_TRANSFERS: NULL, or room for count */
 
-    /* ERR_BUSY or ERR_FULL: nothing was done. ERR_OUTCOME_UNKNOWN: it may have been; ask by id. */
+    /* ERR_BUSY, ERR_FULL, ERR_MOVED (another shard has it) or ERR_CROSSES_SHARDS: nothing was done.
+     * ERR_OUTCOME_UNKNOWN: it may have been; ask by id. */
     err_t error;
     uint32_t out_count;
 };
@@ -94,6 +99,9 @@ struct port_ledger_request {
 struct port_ledger {
     /* From any thread. Takes the request until its `done` was posted. */
     void (*submit)(struct port_ledger *ledger, struct port_ledger_request *request);
+    /* Several ledgers by a map of slots: accounts that pay each other must be in one slot
+     * (books_account_place), or the request is ERR_CROSSES_SHARDS. */
+    bool sharded;
 };
 
 #endif

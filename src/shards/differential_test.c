@@ -1,0 +1,415 @@
+/*
+ * Four ledgers behind a router beside one ledger, both given the same random requests, none of
+ * which crosses: every status, every account and every transfer must be the same, but for times.
+ * Ids come again with other fields, chains fail, pendings are posted with and without their
+ * accounts.
+ *
+ * TAEL_SHARDS_SEEDS  how many seeds
+ */
+#include "engine/ledger_engine.h"
+#include "shards/shards.h"
+
+#include "os/prng.h"
+#include "os/sim.h"
+#include "os/sim_disk.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define SHARDS    4
+#define GROUPS    6 /* accounts of one group are in one slot */
+#define MEMBERS   4
+#define ACCOUNTS  (GROUPS * MEMBERS)
+#define BATCH     12
+#define BATCHES   12
+#define ID_COUNT  40 /* of transfers, for each group */
+#define FOUND_MAX 2048
+
+struct t_world {
+    struct os_sim *sim;
+    struct os_sim_disk *disk;
+    struct os_executor executor;
+    struct ledger_engine *one;
+    struct ledger_engine *engines[SHARDS];
+    struct shards_owner *owners[SHARDS];
+    struct shards_router *router;
+    struct os_prng prng;
+    u128 accounts[ACCOUNTS];
+    uint32_t answers;
+    uint32_t crossed;
+};
+
+static struct shard_map map;
+
+static void
+post_now(struct os_executor *executor, struct os_task *first, struct os_task *last)
+{
+    (void)executor;
+    last->next = NULL;
+    while (first != NULL) {
+        struct os_task *next = first->next;
+        first->run(first);
+        first = next;
+    }
+}
+
+static uint16_t
+t_slot(uint32_t group)
+{
+    return (uint16_t)(group * 4099 % SHARD_SLOTS);
+}
+
+static struct ledger_engine *
+t_engine(struct t_world *t, const char *url)
+{
+    struct store_error error;
+    struct ledger_engine *engine = NULL;
+    struct ledger_engine_settings settings = ledger_engine_settings_default();
+    settings.url = url;
+    settings.disk = os_sim_disk_ops(t->disk);
+    settings.clock = os_sim_clock(t->sim);
+    settings.loops = os_sim_loops(t->sim);
+    settings.store.loops = os_sim_loops(t->sim);
+    settings.store.segment_size = 1 << 20;
+    settings.limits.account_count_max = 100;
+    settings.limits.pending_count_max = 1000;
+    assert_int_equal(ledger_engine_open(&settings, &engine, &error), ERR_OK);
+    return engine;
+}
+
+static void
+t_open(struct t_world *t, uint64_t seed)
+{
+    static const char *const urls[SHARDS] = {"journal:a", "journal:b", "journal:c", "journal:d"};
+    struct port_ledger *ports[SHARDS];
+    memset(t, 0, sizeof(*t));
+    os_prng_seed(&t->prng, seed);
+    assert_int_equal(os_sim_create(seed, &t->sim), ERR_OK);
+    struct os_sim_disk_settings disk = {.seed = seed};
+    assert_int_equal(os_sim_disk_create(&disk, &t->disk), ERR_OK);
+    t->executor.post = post_now;
+    t->one = t_engine(t, "journal:one");
+    shard_map_init(&map);
+    for (uint32_t i = 0; i < SHARDS; i++) {
+        uint32_t shard;
+        char name[2] = {(char)('a' + i), '\0'};
+        assert_int_equal(shard_map_add(&map, span_from_cstr(name), SPAN("x"), &shard), ERR_OK);
+    }
+    shard_map_share(&map);
+    for (uint32_t i = 0; i < SHARDS; i++) {
+        t->engines[i] = t_engine(t, urls[i]);
+        assert_int_equal(
+            shards_owner_create(ledger_engine_port(t->engines[i]), &map, i, &t->owners[i]), ERR_OK);
+        ports[i] = shards_owner_port(t->owners[i]);
+    }
+    struct shards_router_parts parts = {
+        .executor = &t->executor,
+        .map = &map,
+        .ports = ports,
+        .requests_max = 8,
+        .memory_max = 64 << 20,
+    };
+    assert_int_equal(shards_router_create(&parts, &t->router), ERR_OK);
+    for (uint32_t i = 0; i < ACCOUNTS; i++) {
+        t->accounts[i] = shard_id_place((u128)(i + 1) << 32, t_slot(i / MEMBERS));
+    }
+}
+
+static void
+t_close(struct t_world *t)
+{
+    for (uint32_t i = 0; i < SHARDS; i++) {
+        ledger_engine_close(&t->engines[i]);
+        shards_owner_destroy(&t->owners[i]);
+    }
+    ledger_engine_close(&t->one);
+    shards_router_destroy(&t->router);
+    os_sim_disk_destroy(&t->disk);
+    os_sim_destroy(&t->sim);
+}
+
+static void
+count_answer(struct port_ledger_request *request)
+{
+    (void)request;
+}
+
+/* Both are asked; what both must have done in the same way is compared by the caller. */
+static void
+t_ask(struct t_world *t, struct port_ledger_request *one, struct port_ledger_request *many)
+{
+    struct port_ledger *ports[2] = {ledger_engine_port(t->one), shards_router_port(t->router)};
+    struct port_ledger_request *requests[2] = {one, many};
+    for (int i = 0; i < 2; i++) {
+        requests[i]->reply_to = &t->executor;
+        requests[i]->done = count_answer;
+        requests[i]->error = -1;
+        ports[i]->submit(ports[i], requests[i]);
+        assert_true(os_sim_run_until_idle(t->sim, 100000));
+    }
+    assert_int_equal(one->error, ERR_OK);
+}
+
+static void
+t_compare_results(const struct ledger_result *one, const struct ledger_result *many, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (one[i].status != many[i].status) {
+            fail_msg("event %u: one says %u, many %u", i, one[i].status, many[i].status);
+        }
+    }
+}
+
+static void
+t_accounts(struct t_world *t)
+{
+    struct ledger_account accounts[BATCH];
+    struct ledger_result results[2][BATCH];
+    uint32_t count = (uint32_t)os_prng_below(&t->prng, BATCH) + 1;
+    memset(accounts, 0, sizeof(accounts));
+    for (uint32_t i = 0; i < count; i++) {
+        accounts[i].id = t->accounts[os_prng_below(&t->prng, ACCOUNTS)];
+        accounts[i].ledger = 1;
+        accounts[i].code = os_prng_chance(&t->prng, 1, 10) ? 0 : 1;
+        accounts[i].flags =
+            os_prng_chance(&t->prng, 1, 3) ? LEDGER_ACCOUNT_DEBITS_MUST_NOT_EXCEED_CREDITS : 0;
+    }
+    struct port_ledger_request one = {.operation = PORT_LEDGER_CREATE_ACCOUNTS, .count = count};
+    one.in.accounts = accounts;
+    struct port_ledger_request many = one;
+    one.out.results = results[0];
+    many.out.results = results[1];
+    t_ask(t, &one, &many);
+    assert_int_equal(many.error, ERR_OK);
+    t_compare_results(results[0], results[1], count);
+}
+
+/* Placed too: what names no account that anybody has goes by its own id, and must meet what is
+ * remembered of that id. */
+static u128
+t_transfer_id(uint32_t group, uint64_t number)
+{
+    return shard_id_place((u128)(group * ID_COUNT + number + 1) << 16, t_slot(group));
+}
+
+static void
+t_transfer(struct t_world *t, uint32_t group, struct ledger_transfer *transfer)
+{
+    uint64_t kind = os_prng_below(&t->prng, 10);
+    memset(transfer, 0, sizeof(*transfer));
+    transfer->id = t_transfer_id(group, os_prng_below(&t->prng, ID_COUNT));
+    transfer->ledger = 1;
+    transfer->code = 1;
+    transfer->amount = os_prng_below(&t->prng, 20);
+    transfer->debit_account_id = t->accounts[group * MEMBERS + os_prng_below(&t->prng, MEMBERS)];
+    transfer->credit_account_id = t->accounts[group * MEMBERS + os_prng_below(&t->prng, MEMBERS)];
+    if (kind < 3) {
+        transfer->flags = LEDGER_TRANSFER_PENDING;
+    } else if (kind < 6) {
+        transfer->flags = kind == 3 ? LEDGER_TRANSFER_VOID_PENDING : LEDGER_TRANSFER_POST_PENDING;
+        transfer->pending_id = t_transfer_id(group, os_prng_below(&t->prng, ID_COUNT));
+        if (os_prng_chance(&t->prng, 3, 4)) {
+            transfer->debit_account_id = 0;
+            transfer->credit_account_id = 0;
+        }
+    }
+}
+
+static bool
+t_crosses(uint32_t a, uint32_t b)
+{
+    return map.owners[t_slot(a)] != map.owners[t_slot(b)];
+}
+
+/* Chains stay within a group; what is not linked goes from group to group. The last event is not
+ * linked: in several ledgers it would be the last of one of them only. */
+static void
+t_transfers(struct t_world *t)
+{
+    struct ledger_transfer transfers[BATCH];
+    struct ledger_result results[2][BATCH];
+    struct port_ledger_pair pairs[2][BATCH];
+    uint32_t count = (uint32_t)os_prng_below(&t->prng, BATCH) + 1;
+    bool with_pairs = os_prng_chance(&t->prng, 1, 2);
+    uint32_t group = 0;
+    bool linked = false;
+    for (uint32_t i = 0; i < count; i++) {
+        group = linked ? group : (uint32_t)os_prng_below(&t->prng, GROUPS);
+        t_transfer(t, group, &transfers[i]);
+        linked = os_prng_chance(&t->prng, 1, 4);
+        transfers[i].flags |= linked ? LEDGER_TRANSFER_LINKED : 0;
+    }
+    memset(pairs, 0, sizeof(pairs));
+    struct port_ledger_request one = {.operation = PORT_LEDGER_CREATE_TRANSFERS, .count = count};
+    one.in.transfers = transfers;
+    struct port_ledger_request many = one;
+    one.out.results = results[0];
+    one.pairs = with_pairs ? pairs[0] : NULL;
+    many.out.results = results[1];
+    many.pairs = with_pairs ? pairs[1] : NULL;
+    t_ask(t, &one, &many);
+    assert_int_equal(many.error, ERR_OK);
+    assert_int_equal(many.out_count, count);
+    t_compare_results(results[0], results[1], count);
+    for (uint32_t i = 0; i < count; i++) {
+        assert_true(pairs[0][i].debit.id == pairs[1][i].debit.id);
+        assert_true(pairs[0][i].debit.credits_posted == pairs[1][i].debit.credits_posted);
+        assert_true(pairs[0][i].credit.debits_pending == pairs[1][i].credit.debits_pending);
+    }
+}
+
+static void
+t_compare_accounts(struct t_world *t)
+{
+    static struct ledger_account found[2][ACCOUNTS];
+    struct port_ledger_request one = {.operation = PORT_LEDGER_LOOKUP_ACCOUNTS, .count = ACCOUNTS};
+    one.in.ids = t->accounts;
+    struct port_ledger_request many = one;
+    one.out.accounts = found[0];
+    many.out.accounts = found[1];
+    t_ask(t, &one, &many);
+    assert_int_equal(many.error, ERR_OK);
+    assert_int_equal(one.out_count, many.out_count);
+    for (uint32_t i = 0; i < one.out_count; i++) {
+        found[0][i].timestamp = found[1][i].timestamp;
+        assert_memory_equal(&found[0][i], &found[1][i], sizeof(found[0][i]));
+    }
+}
+
+static void
+t_compare_transfers(struct t_world *t)
+{
+    static struct ledger_transfer found[2][GROUPS * ID_COUNT];
+    u128 ids[GROUPS * ID_COUNT];
+    for (uint32_t i = 0; i < GROUPS * ID_COUNT; i++) {
+        ids[i] = t_transfer_id(i / ID_COUNT, i % ID_COUNT);
+    }
+    struct port_ledger_request one = {
+        .operation = PORT_LEDGER_LOOKUP_TRANSFERS, .count = GROUPS * ID_COUNT};
+    one.in.ids = ids;
+    struct port_ledger_request many = one;
+    one.out.transfers = found[0];
+    many.out.transfers = found[1];
+    t_ask(t, &one, &many);
+    assert_int_equal(many.error, ERR_OK);
+    assert_int_equal(one.out_count, many.out_count);
+    for (uint32_t i = 0; i < one.out_count; i++) {
+        found[0][i].timestamp = found[1][i].timestamp;
+        assert_memory_equal(&found[0][i], &found[1][i], sizeof(found[0][i]));
+    }
+}
+
+/* SHARDS-6: page by page, everything comes once, in the order of time. */
+static void
+t_compare_pages(struct t_world *t)
+{
+    static struct ledger_transfer all[FOUND_MAX];
+    struct ledger_transfer page[SHARDS + 3];
+    struct port_ledger_filter whole = {.limit = FOUND_MAX, .debits = true, .credits = true};
+    struct port_ledger_request one = {.operation = PORT_LEDGER_QUERY_TRANSFERS};
+    struct port_ledger_request many = one;
+    one.in.filter = many.in.filter = &whole;
+    one.out.transfers = all;
+    static struct ledger_transfer other[FOUND_MAX];
+    many.out.transfers = other;
+    t_ask(t, &one, &many);
+    uint32_t expected = one.out_count;
+    assert_int_equal(many.out_count, expected);
+    struct port_ledger_filter filter = {.limit = SHARDS + 3};
+    uint32_t seen = 0;
+    do {
+        one = (struct port_ledger_request){.operation = PORT_LEDGER_QUERY_TRANSFERS};
+        many = one;
+        one.in.filter = &whole;
+        one.out.transfers = all;
+        many.in.filter = &filter;
+        many.out.transfers = page;
+        t_ask(t, &one, &many);
+        assert_int_equal(many.error, ERR_OK);
+        for (uint32_t i = 0; i < many.out_count; i++) {
+            assert_true(other[seen + i].id == page[i].id);
+            assert_true(page[i].timestamp >= filter.timestamp_min);
+        }
+        seen += many.out_count;
+        filter.timestamp_min = many.out_count == 0 ? 0 : page[many.out_count - 1].timestamp + 1;
+    } while (many.out_count > 0);
+    assert_int_equal(seen, expected);
+}
+
+/* Two groups of different shards in one chain: refused, and nothing was done (SHARDS-2). */
+static void
+t_crossing(struct t_world *t)
+{
+    struct ledger_transfer transfers[2];
+    struct ledger_result results[2];
+    t_transfer(t, 0, &transfers[0]);
+    t_transfer(t, 1, &transfers[1]);
+    assert_true(t_crosses(0, 1));
+    for (int i = 0; i < 2; i++) {
+        transfers[i].flags = 0;
+        transfers[i].pending_id = 0;
+        transfers[i].debit_account_id = t->accounts[i * MEMBERS];
+        transfers[i].credit_account_id = t->accounts[i * MEMBERS + 1];
+    }
+    transfers[0].flags = LEDGER_TRANSFER_LINKED;
+    struct port_ledger_request many = {.operation = PORT_LEDGER_CREATE_TRANSFERS, .count = 2};
+    struct port_ledger *port = shards_router_port(t->router);
+    many.in.transfers = transfers;
+    many.out.results = results;
+    many.reply_to = &t->executor;
+    many.done = count_answer;
+    port->submit(port, &many);
+    assert_true(os_sim_run_until_idle(t->sim, 100000));
+    assert_int_equal(many.error, ERR_CROSSES_SHARDS);
+    transfers[0].flags = 0;
+    transfers[0].credit_account_id = t->accounts[MEMBERS];
+    many.count = 1;
+    port->submit(port, &many);
+    assert_true(os_sim_run_until_idle(t->sim, 100000));
+    assert_int_equal(many.error, ERR_CROSSES_SHARDS);
+}
+
+static void
+test_same_as_one(void **state)
+{
+    (void)state;
+    const char *wanted = getenv("TAEL_SHARDS_SEEDS");
+    uint64_t seeds = wanted == NULL ? 1000 : strtoull(wanted, NULL, 10);
+    static struct t_world world;
+    for (uint64_t seed = 1; seed <= seeds; seed++) {
+        struct t_world *t = &world;
+        t_open(t, seed);
+        for (int i = 0; i < BATCHES; i++) {
+            if (i == 0 || os_prng_chance(&t->prng, 1, 5)) {
+                t_accounts(t);
+            } else {
+                t_transfers(t);
+            }
+        }
+        t_crossing(t);
+        t_compare_accounts(t);
+        t_compare_transfers(t);
+        t_compare_pages(t);
+        struct shards_router_counters counters;
+        shards_router_count(t->router, &counters);
+        assert_int_equal(counters.under_way, 0);
+        assert_int_equal(counters.memory, 0);
+        assert_int_equal(counters.crossed, 2);
+        assert_true(counters.split > 0);
+        t_close(t);
+    }
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_same_as_one)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,347 @@
+/* The router over ports that answer what a test tells them to. */
+#include "shards/shards.h"
+
+#include "base/list.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define SHARDS 2
+
+struct t_port {
+    struct port_ledger port;
+    struct t_world *world;
+    err_t error;     /* what it answers */
+    uint64_t epoch;  /* of its own map: another one is ERR_MOVED; 0: any will do */
+    uint32_t asked;  /* requests */
+    uint32_t events; /* that it has done */
+};
+
+struct t_world {
+    struct os_executor executor;
+    struct t_port ports[SHARDS];
+    struct shards_router *router;
+    struct shard_map *newer; /* what a reload finds; NULL: nothing */
+    uint32_t reloads;
+    uint32_t answers;
+};
+
+static struct shard_map map;
+static struct shard_map newer;
+static struct t_world world;
+/* An account of each shard. */
+static u128 of_a, of_b;
+
+static void
+post_now(struct os_executor *executor, struct os_task *first, struct os_task *last)
+{
+    (void)executor;
+    last->next = NULL;
+    while (first != NULL) {
+        struct os_task *next = first->next;
+        first->run(first);
+        first = next;
+    }
+}
+
+static void
+port_answer(struct os_task *task)
+{
+    struct port_ledger_request *request = CONTAINER_OF(task, struct port_ledger_request, task);
+    request->done(request);
+}
+
+static void
+port_submit(struct port_ledger *port, struct port_ledger_request *request)
+{
+    struct t_port *self = CONTAINER_OF(port, struct t_port, port);
+    self->asked++;
+    request->error = self->error;
+    if (self->epoch != 0 && request->epoch != self->epoch) {
+        request->error = ERR_MOVED;
+        request->epoch = self->epoch;
+    }
+    for (uint32_t i = 0; request->error == ERR_OK && i < request->count; i++) {
+        request->out.results[i] = (struct ledger_result){.status = LEDGER_ACCOUNT_created};
+        request->out.results[i].timestamp = (uint64_t)request->in.accounts[i].id;
+        self->events++;
+    }
+    request->task.run = port_answer;
+    os_post(request->reply_to, &request->task);
+}
+
+static void
+reload(void *context)
+{
+    struct t_world *t = context;
+    t->reloads++;
+    shards_router_reloaded(t->router, t->newer);
+}
+
+static void
+t_open(void)
+{
+    struct port_ledger *ports[SHARDS];
+    uint32_t shard;
+    memset(&world, 0, sizeof(world));
+    world.executor.post = post_now;
+    shard_map_init(&map);
+    assert_int_equal(shard_map_add(&map, SPAN("a"), SPAN("x"), &shard), ERR_OK);
+    assert_int_equal(shard_map_add(&map, SPAN("b"), SPAN("y"), &shard), ERR_OK);
+    shard_map_share(&map);
+    map.epoch = 5;
+    memcpy(&newer, &map, sizeof(map));
+    newer.epoch = 6;
+    for (uint32_t i = 0; i < SHARDS; i++) {
+        world.ports[i].port.submit = port_submit;
+        ports[i] = &world.ports[i].port;
+    }
+    struct shards_router_parts parts = {
+        .executor = &world.executor,
+        .map = &map,
+        .ports = ports,
+        .requests_max = 4,
+        .memory_max = 4096,
+        .reload = reload,
+        .context = &world,
+    };
+    assert_int_equal(shards_router_create(&parts, &world.router), ERR_OK);
+    of_a = shard_id_place((u128)1 << 20, 0);
+    of_b = shard_id_place((u128)1 << 20, SHARD_SLOTS - 1);
+}
+
+static void
+t_close(void)
+{
+    struct shards_router_counters counters;
+    shards_router_count(world.router, &counters);
+    assert_int_equal(counters.under_way, 0);
+    assert_int_equal(counters.memory, 0);
+    shards_router_destroy(&world.router);
+    assert_null(world.router);
+}
+
+static void
+count_answer(struct port_ledger_request *request)
+{
+    (void)request;
+    world.answers++;
+}
+
+/* One account of each shard, and what comes of it. */
+static err_t
+t_create(struct ledger_result results[4])
+{
+    static struct ledger_account accounts[4];
+    accounts[0].id = of_b;
+    accounts[1].id = of_a;
+    accounts[2].id = of_b;
+    accounts[3].id = of_a;
+    struct port_ledger_request request = {
+        .operation = PORT_LEDGER_CREATE_ACCOUNTS,
+        .count = 4,
+        .reply_to = &world.executor,
+        .done = count_answer,
+        .error = -1,
+    };
+    request.in.accounts = accounts;
+    request.out.results = results;
+    uint32_t before = world.answers;
+    shards_router_port(world.router)->submit(shards_router_port(world.router), &request);
+    assert_int_equal(world.answers, before + 1);
+    return request.error;
+}
+
+/* SHARDS-1 */
+static void
+test_order(void **state)
+{
+    (void)state;
+    struct ledger_result results[4];
+    t_open();
+    assert_int_equal(t_create(results), ERR_OK);
+    assert_int_equal(results[0].timestamp, (uint64_t)of_b);
+    assert_int_equal(results[1].timestamp, (uint64_t)of_a);
+    assert_int_equal(results[2].timestamp, (uint64_t)of_b);
+    assert_int_equal(world.ports[0].asked, 1);
+    assert_int_equal(world.ports[1].events, 2);
+    t_close();
+}
+
+/* SHARDS-3: nothing was done only if no shard did anything. */
+static void
+test_errors(void **state)
+{
+    (void)state;
+    struct ledger_result results[4];
+    t_open();
+    world.ports[0].error = ERR_BUSY;
+    assert_int_equal(t_create(results), ERR_OUTCOME_UNKNOWN);
+    world.ports[1].error = ERR_FULL;
+    err_t error = t_create(results);
+    assert_true(error == ERR_BUSY || error == ERR_FULL);
+    world.ports[1].error = ERR_OUTCOME_UNKNOWN;
+    assert_int_equal(t_create(results), ERR_OUTCOME_UNKNOWN);
+    t_close();
+}
+
+/* SHARDS-4: one shard has a newer map: it is read, and only what was moved goes out again. */
+static void
+test_moved(void **state)
+{
+    (void)state;
+    struct ledger_result results[4];
+    t_open();
+    world.ports[0].epoch = 6;
+    world.newer = &newer;
+    assert_int_equal(t_create(results), ERR_OK);
+    assert_int_equal(world.reloads, 1);
+    assert_int_equal(world.ports[0].events, 2);
+    assert_int_equal(world.ports[1].events, 2);
+    assert_int_equal(world.ports[1].asked, 1);
+    assert_int_equal(results[3].timestamp, (uint64_t)of_a);
+    struct shards_router_counters counters;
+    shards_router_count(world.router, &counters);
+    assert_int_equal(counters.epoch, 6);
+    assert_int_equal(counters.moved, 1);
+    t_close();
+}
+
+/* There is no newer map to read, or the shard's is older than ours: told, and nothing was done. */
+static void
+test_moved_for_good(void **state)
+{
+    (void)state;
+    struct ledger_result results[4];
+    t_open();
+    world.ports[0].epoch = world.ports[1].epoch = 6;
+    assert_int_equal(t_create(results), ERR_MOVED);
+    assert_int_equal(world.reloads, 1);
+    world.ports[0].epoch = world.ports[1].epoch = 4;
+    assert_int_equal(t_create(results), ERR_MOVED);
+    assert_int_equal(world.reloads, 1);
+    world.ports[0].epoch = 0;
+    assert_int_equal(t_create(results), ERR_OUTCOME_UNKNOWN);
+    t_close();
+}
+
+/* A shard whose map is always one ahead: a stated number of tries. */
+static void
+test_tries(void **state)
+{
+    (void)state;
+    struct ledger_result results[4];
+    t_open();
+    world.newer = &newer;
+    world.ports[0].epoch = world.ports[1].epoch = UINT64_MAX;
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(t_create(results), ERR_MOVED);
+        newer.epoch++;
+    }
+    assert_true(world.reloads <= 3 * (SHARDS_TRIES_MAX - 1));
+    t_close();
+}
+
+/* A map of other shards is not taken. */
+static void
+test_other_shards(void **state)
+{
+    (void)state;
+    struct ledger_result results[4];
+    t_open();
+    newer.shards[1].at[0] = 'z';
+    world.newer = &newer;
+    world.ports[0].epoch = world.ports[1].epoch = 6;
+    assert_int_equal(t_create(results), ERR_MOVED);
+    t_close();
+}
+
+static void
+test_memory(void **state)
+{
+    (void)state;
+    static struct ledger_account accounts[64];
+    static struct ledger_result results[64];
+    t_open();
+    for (int i = 0; i < 64; i++) {
+        accounts[i].id = i % 2 == 0 ? of_a : of_b;
+    }
+    struct port_ledger_request request = {
+        .operation = PORT_LEDGER_CREATE_ACCOUNTS,
+        .count = 64,
+        .reply_to = &world.executor,
+        .done = count_answer,
+    };
+    request.in.accounts = accounts;
+    request.out.results = results;
+    shards_router_port(world.router)->submit(shards_router_port(world.router), &request);
+    assert_int_equal(request.error, ERR_BUSY);
+    assert_int_equal(world.ports[0].asked + world.ports[1].asked, 0);
+    t_close();
+}
+
+/* SHARDS-5: an owner takes what is its own, by its own epoch. */
+static void
+test_owner(void **state)
+{
+    (void)state;
+    struct shards_owner *owner = NULL;
+    struct ledger_account account = {.id = of_a};
+    struct ledger_result result;
+    t_open();
+    assert_int_equal(shards_owner_create(&world.ports[0].port, &map, 0, &owner), ERR_OK);
+
+    const struct {
+        uint64_t epoch;
+        u128 id;
+        err_t error;
+    } cases[] = {
+        {5, of_a, ERR_OK},
+        {5, of_b, ERR_MOVED},
+        {4, of_a, ERR_MOVED},
+        {6, of_a, ERR_MOVED},
+        {0, of_a, ERR_MOVED},
+        {5, 0, ERR_OK},
+    };
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        account.id = cases[i].id;
+        struct port_ledger_request request = {
+            .operation = PORT_LEDGER_CREATE_ACCOUNTS,
+            .count = 1,
+            .epoch = cases[i].epoch,
+            .reply_to = &world.executor,
+            .done = count_answer,
+        };
+        request.in.accounts = &account;
+        request.out.results = &result;
+        shards_owner_port(owner)->submit(shards_owner_port(owner), &request);
+        assert_int_equal(request.error, cases[i].error);
+        assert_int_equal(request.epoch, 5);
+    }
+    assert_int_equal(shards_owner_moved(owner), 4);
+    shards_owner_destroy(&owner);
+    t_close();
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_order),
+        cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_moved),
+        cmocka_unit_test(test_moved_for_good),
+        cmocka_unit_test(test_tries),
+        cmocka_unit_test(test_other_shards),
+        cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_owner),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
