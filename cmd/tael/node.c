@@ -162,6 +162,7 @@ node_stop(struct node *node)
     node->loops_run = false;
     /* It runs before the others, and also if they never did. */
     if (node->peers_loop_runs) {
+        role_shards_stop(node);
         role_peers_stop(node);
         role_operators_stop(node);
         net_loop_stop(node->peers_loop);

@@ -26,6 +26,7 @@
 #include "remote/client.h"
 #include "remote/server.h"
 #include "resource/resource.h"
+#include "shards/shards.h"
 #include "trace/log.h"
 #include "vault/vault.h"
 #include "wallets/wallets.h"
@@ -85,6 +86,8 @@ struct node_settings {
     char roles[NODE_ROLES_SIZE];
     char ledger[NODE_DATABASE_SIZE];
     char ledger_at[NODE_AT_SIZE];
+    char ledger_shards[NODE_PATH_SIZE];
+    char shard[SHARD_NAME_SIZE];
     char cards_at[NODE_AT_SIZE];
     char vault_at[NODE_AT_SIZE];
     char bank_at[NODE_AT_SIZE];
@@ -243,7 +246,14 @@ struct node {
     struct remote_auth_settings auth_settings;
     struct remote_auth *auth;
     struct remote_client *peers[NODE_PEER_COUNT]; /* NULL: in this process, or not needed */
-    _Atomic(const char *) waits_for;              /* a peer's name, while starting */
+    /* Of a ledger of several shards. */
+    struct shard_map *shard_map; /* as it was at the start; NULL: there are no shards */
+    struct shard_map *shard_map_next;
+    struct remote_client *shard_peers[SHARD_SHARDS_MAX];
+    struct shards_router *router; /* over them */
+    struct shards_owner *owner;   /* of the shard that this process is */
+    struct os_task shards_reload;
+    _Atomic(const char *) waits_for; /* a peer's name, while starting */
     struct remote_server *internal;
     struct net_server *internal_server;
     uint16_t internal_port; /* 0: none */

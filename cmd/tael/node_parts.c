@@ -116,8 +116,18 @@ static bool
 needs_are_met(struct node *node)
 {
     const struct node_settings *settings = &node->settings;
+    /* The map is that of a shard's own process too. */
+    bool is_shard = settings->shard[0] != '\0';
+    const char *ledger = is_shard                             ? ""
+                         : settings->ledger_shards[0] != '\0' ? settings->ledger_shards
+                                                              : settings->ledger_at;
     const struct need needs[] = {
-        {NODE_DOCUMENTS, NODE_LEDGER, "api", "ledger", "ledger-at", settings->ledger_at},
+        {NODE_DOCUMENTS,
+         NODE_LEDGER,
+         "api",
+         "ledger",
+         settings->ledger_shards[0] != '\0' ? "ledger-shards" : "ledger-at",
+         ledger},
         {NODE_DOCUMENTS, NODE_CARDS, "api", "cards", "cards-at", settings->cards_at},
         {NODE_DOCUMENTS | NODE_CARDS,
          NODE_VAULT,
@@ -140,8 +150,27 @@ needs_are_met(struct node *node)
     return true;
 }
 
+static bool
+shard_is_alone(struct node *node)
+{
+    const struct node_settings *settings = &node->settings;
+    if (settings->ledger_shards[0] != '\0' && settings->ledger_at[0] != '\0') {
+        node_explain(node, "ledger-shards and ledger-at: the ledger is one, or several");
+        return false;
+    }
+    if (settings->shard[0] == '\0') {
+        return true;
+    }
+    if (settings->ledger_shards[0] == '\0' || node->parts != NODE_LEDGER) {
+        node_explain(node, "shard: needs ledger-shards, and roles=ledger alone");
+        return false;
+    }
+    return true;
+}
+
 bool
 node_parts_choose(struct node *node)
 {
-    return parts_parse(node) && documents_are_together(node) && needs_are_met(node);
+    return parts_parse(node) && shard_is_alone(node) && documents_are_together(node) &&
+           needs_are_met(node);
 }

@@ -112,6 +112,15 @@ const struct setting node_setting_table[] = {
         "",
         "Where the ledger is, if not here: HOST:PORT, several with commas, or file:PATH of a file "
         "with one a line, which is read again every 5 s."),
+    TEXT_OF(
+        "ledger-shards",
+        ledger_shards,
+        "",
+        "A file with the map of a ledger of several shards, instead of ledger-at, and for the "
+        "process "
+        "of each shard too; tael shards writes one."),
+    TEXT_OF(
+        "shard", shard, "", "Which shard of that map this process is; its only role is ledger."),
     TEXT_OF("cards-at", cards_at, "", "Where cards is, if not here: the same."),
     TEXT_OF("vault-at", vault_at, "", "Where the vault is, if not here: the same."),
     TEXT_OF(

@@ -38,10 +38,12 @@ tell(void *context, const struct remote_answered *answered)
 static err_t
 server_open(struct node *node)
 {
+    struct port_ledger *ledger =
+        node->owner != NULL ? shards_owner_port(node->owner) : node->ledger_port;
     const struct remote_server_parts parts = {
         .net = node->net_loop,
         .auth = node->auth,
-        .ledger = (node->parts & NODE_LEDGER) != 0 ? node->ledger_port : NULL,
+        .ledger = (node->parts & NODE_LEDGER) != 0 ? ledger : NULL,
         .rail = (node->parts & NODE_CARDS) != 0 ? node->card_rail : NULL,
         .network = (node->parts & NODE_VAULT) != 0 ? node->network_port : NULL,
         .vault = (node->parts & NODE_VAULT) != 0 ? node->vault_port : NULL,

@@ -48,7 +48,7 @@ ledger_role_open(struct node *node)
         return result;
     }
     node->ledger_port = ledger_engine_port(node->engine);
-    return ERR_OK;
+    return role_shards_own(node);
 }
 
 static void

@@ -46,6 +46,9 @@ endpoints_of(const struct node *node, size_t peer)
 static bool
 is_needed(const struct node *node, size_t peer)
 {
+    if (peer == NODE_PEER_LEDGER && node->settings.ledger_shards[0] != '\0') {
+        return false; /* role_shards.c asks them */
+    }
     return (node->parts & peers[peer].who) != 0 && (node->parts & peers[peer].what) == 0;
 }
 
@@ -163,7 +166,8 @@ peers_role_open(struct node *node)
     for (size_t i = 0; i < NODE_PEER_COUNT; i++) {
         any = any || is_needed(node, i);
     }
-    if (any || node->settings.internal_listen[0] != '\0') {
+    if (any || node->settings.ledger_shards[0] != '\0' ||
+        node->settings.internal_listen[0] != '\0') {
         TRY(auth_open(node));
     }
     for (size_t i = 0; i < NODE_PEER_COUNT; i++) {

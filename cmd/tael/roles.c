@@ -4,6 +4,7 @@
 const struct role *const node_roles[] = {
     &role_operators,
     &role_peers,
+    &role_shards,
     &role_traces,
     &role_ledger,
     &role_vault,

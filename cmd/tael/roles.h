@@ -8,6 +8,7 @@
  * done so, because its unfinished operations know their routes; then themselves. */
 extern const struct role role_operators; /* /livez, /readyz, /startupz, /metrics */
 extern const struct role role_peers;     /* services of other processes */
+extern const struct role role_shards;    /* of a ledger that is several */
 extern const struct role role_traces;    /* spans, their exporters; what records comes behind it */
 extern const struct role role_ledger;    /* the ledger's engine on its journal */
 extern const struct role role_vault;     /* the vault, with the card network behind it */
@@ -25,7 +26,11 @@ extern const struct role role_internal; /* the listener for other services */
 
 /* What runs before the other loops do ends after them. With peers_loop running. */
 void role_peers_stop(struct node *node);
+void role_shards_stop(struct node *node);
 void role_operators_stop(struct node *node);
+
+/* With --shard: what the ledger has must be the shard's, which gets a port of its own. */
+MUST_USE err_t role_shards_own(struct node *node);
 
 /* What operators may ask on the public listener: hook of api.h, with the node as its context. */
 enum api_operated role_operators_ask(void *context, struct net_exchange *exchange);

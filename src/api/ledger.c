@@ -82,6 +82,14 @@ job_return(struct api_ledger_job *job)
 static bool
 ledger_answered(struct api_ledger_job *job)
 {
+    if (job->port.error == ERR_CROSSES_SHARDS) {
+        return api_ledger_refuse(
+            job,
+            400,
+            "events",
+            "A transfer, or linked events, would be on two shards of the ledger. Nothing was "
+            "done.");
+    }
     switch (err_category(job->port.error)) {
     case ERR_CATEGORY_NONE:
         return true;

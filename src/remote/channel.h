@@ -13,7 +13,7 @@
 
 #include "upstream/upstream.h"
 
-#define REMOTE_HEADERS_MAX 5
+#define REMOTE_HEADERS_MAX 6
 
 struct remote_channel;
 

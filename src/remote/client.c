@@ -90,8 +90,10 @@ header_add(struct remote_call *call, struct span name, struct span value)
 
 /* An error that the other side tells. By its listener: nothing was done (REMOTE-2). */
 static err_t
-refusal_of(struct remote_client *client, const struct remote_call *call)
+refusal_of(struct remote_job *job)
 {
+    struct remote_client *client = job->client;
+    const struct remote_call *call = &job->call;
     struct remote_refusal refusal;
     const char *problem;
     err_t error = ERR_OUTCOME_UNKNOWN;
@@ -113,6 +115,7 @@ refusal_of(struct remote_client *client, const struct remote_call *call)
         return ERR_BUSY;
     }
     REMOTE_COUNT(client, answered, 1);
+    job->moved_epoch = refusal.epoch;
     return error;
 }
 
@@ -129,7 +132,7 @@ job_done(struct remote_call *call)
             REMOTE_COUNT(client, answered, 1);
             answer = call->answer;
         } else {
-            error = refusal_of(client, call);
+            error = refusal_of(job);
         }
         break;
     case REMOTE_NOT_SENT:
@@ -176,6 +179,10 @@ remote_job_send(struct remote_job *job, const struct remote_request *request)
     call->header_count = 0;
     size = snprintf(job->left_ms, sizeof(job->left_ms), "%llu", (unsigned long long)left_ms);
     header_add(call, SPAN("Tael-Timeout-Ms"), span_of(job->left_ms, (size_t)size));
+    if (request->epoch != 0) {
+        size = snprintf(job->epoch, sizeof(job->epoch), "%llu", (unsigned long long)request->epoch);
+        header_add(call, SPAN("Tael-Shard-Epoch"), span_of(job->epoch, (size_t)size));
+    }
     if (trace_context_is_set(request->trace)) {
         tracecontext_format(request->trace, job->parent);
         header_add(call, SPAN("traceparent"), span_of(job->parent, TRACECONTEXT_PARENT_SIZE));

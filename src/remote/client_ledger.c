@@ -30,6 +30,9 @@ finish(struct remote_job *job, err_t error, struct span body)
     if (error == ERR_OK && remote_ledger_answer_read(body, request) != ERR_OK) {
         error = ERR_OUTCOME_UNKNOWN;
     }
+    if (error == ERR_MOVED) {
+        request->epoch = job->moved_epoch;
+    }
     answer(request, error);
 }
 
@@ -56,6 +59,7 @@ run_submit(struct os_task *task)
         /* Doing it twice changes nothing (M3), but answers `exists` where it had been `created`,
          * and not why an id failed: so whoever asked decides, and knows that it was twice. */
         .repeatable = !is_create(request->operation),
+        .epoch = request->epoch,
         .trace = &request->trace,
     };
     remote_job_send(job, &sent);

@@ -36,6 +36,8 @@ struct remote_job {
     struct buf body; /* wiped after each use */
     char target[REMOTE_TARGET_SIZE];
     char left_ms[24];
+    char epoch[24];
+    uint64_t moved_epoch; /* what a refusal told */
     char parent[TRACECONTEXT_PARENT_SIZE + 1];
     char state[TRACECONTEXT_STATE_MAX];
 };
@@ -85,6 +87,7 @@ struct remote_request {
     struct span body;
     uint64_t deadline_ns; /* monotonic; 0: settings.timeout_ms from now */
     bool repeatable;
+    uint64_t epoch; /* of the shard map; 0: none */
     const struct trace_context *trace;
 };
 

@@ -40,9 +40,10 @@ write_json(struct net_answer *answer, const struct remote_table *table, const vo
 }
 
 static void
-write_refusal(struct net_answer *answer, err_t error, bool by_listener, const char *message)
+write_refusal(
+    struct net_answer *answer, err_t error, bool by_listener, const char *message, uint64_t epoch)
 {
-    struct remote_refusal refusal = {.by_listener = by_listener};
+    struct remote_refusal refusal = {.by_listener = by_listener, .epoch = epoch};
     (void)snprintf(refusal.error, sizeof(refusal.error), "%s", err_name(error));
     (void)snprintf(refusal.message, sizeof(refusal.message), "%s", message);
     write_json(answer, &remote_refusal_fields, &refusal);
@@ -55,7 +56,7 @@ refuse(struct net_exchange *exchange, unsigned status, err_t error, const char *
     exchange->answer.status = status;
     buf_release(&exchange->answer.body);
     buf_init(&exchange->answer.body, REFUSAL_MAX);
-    write_refusal(&exchange->answer, error, true, message);
+    write_refusal(&exchange->answer, error, true, message, 0);
 }
 
 static void
@@ -78,8 +79,8 @@ ended(struct remote_asked *asked, err_t error)
     net_answer(asked->exchange);
 }
 
-void
-remote_server_answer_error(struct remote_asked *asked, err_t error)
+static void
+answer_error(struct remote_asked *asked, err_t error, uint64_t epoch)
 {
     struct net_answer *answer = &asked->exchange->answer;
     ASSERT(error != ERR_OK);
@@ -89,8 +90,20 @@ remote_server_answer_error(struct remote_asked *asked, err_t error)
     answer->status = 500;
     buf_release(&answer->body);
     buf_init(&answer->body, REFUSAL_MAX);
-    write_refusal(answer, error, false, err_text(error));
+    write_refusal(answer, error, false, err_text(error), epoch);
     ended(asked, error);
+}
+
+void
+remote_server_answer_error(struct remote_asked *asked, err_t error)
+{
+    answer_error(asked, error, 0);
+}
+
+void
+remote_server_answer_moved(struct remote_asked *asked, uint64_t epoch)
+{
+    answer_error(asked, ERR_MOVED, epoch);
 }
 
 void
@@ -349,7 +362,7 @@ on_refused(void *context, struct net_exchange *exchange, const char *reason)
     REMOTE_SERVER_COUNT(server, shed, 1);
     err_t error = exchange->answer.status == 503 ? ERR_BUSY : ERR_INVALID;
     buf_init(&exchange->answer.body, REFUSAL_MAX);
-    write_refusal(&exchange->answer, error, true, reason);
+    write_refusal(&exchange->answer, error, true, reason, 0);
 }
 
 /* -------------------------------------------------------------------------------------- life ---

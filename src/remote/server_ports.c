@@ -45,12 +45,26 @@ static void
 ledger_done(struct port_ledger_request *request)
 {
     struct remote_asked *asked = CONTAINER_OF(request, struct ledger_asked, request)->asked;
+    if (request->error == ERR_MOVED) {
+        remote_server_answer_moved(asked, request->epoch);
+        return;
+    }
     if (request->error != ERR_OK) {
         remote_server_answer_error(asked, request->error);
         return;
     }
     remote_ledger_answer_write(request, &asked->exchange->answer.body);
     remote_server_answer_records(asked);
+}
+
+/* False: there is one, and it is no number. */
+static bool
+epoch_read(const struct net_exchange *exchange, uint64_t *ret_epoch)
+{
+    struct span text;
+    *ret_epoch = 0;
+    return !http_head_find(exchange->head, SPAN("Tael-Shard-Epoch"), &text) ||
+           span_parse_u64(text, ret_epoch);
 }
 
 static err_t
@@ -66,6 +80,10 @@ serve_ledger(struct remote_asked *asked, const char **ret_problem)
     request->reply_to = reply_to(asked);
     request->done = ledger_done;
     request->trace = asked->trace;
+    *ret_problem = "Tael-Shard-Epoch is no number";
+    if (!epoch_read(exchange, &request->epoch)) {
+        return ERR_INVALID;
+    }
     TRY(remote_ledger_request_read(
         asked->operation, exchange->query, exchange->body, exchange->arena, request, ret_problem));
     buf_init(&exchange->answer.body, LEDGER_ANSWER_MAX);

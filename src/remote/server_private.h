@@ -44,6 +44,8 @@ MUST_USE err_t remote_server_serve(struct remote_asked *asked, const char **ret_
 
 /* The ends of a request that was handed to a port. `error` is what the port said. */
 void remote_server_answer_error(struct remote_asked *asked, err_t error);
+/* ERR_MOVED: by a shard whose map has this epoch. */
+void remote_server_answer_moved(struct remote_asked *asked, uint64_t epoch);
 void remote_server_answer_object(
     struct remote_asked *asked, const struct remote_table *table, const void *object);
 /* What is in answer.body already. */

@@ -215,6 +215,7 @@ static const struct remote_field refusal_fields[] = {
     CHARS(struct remote_refusal, error, "error"),
     NEEDED(BOOL, struct remote_refusal, by_listener, "by_listener"),
     CHARS(struct remote_refusal, message, "message"),
+    FIELD(U64, struct remote_refusal, epoch, "epoch"),
 };
 TABLE(remote_refusal_fields, refusal_fields);
 

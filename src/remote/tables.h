@@ -34,6 +34,7 @@ struct remote_refusal {
     /* The listener refused it: no port was asked, so nothing was done, whatever the error. */
     bool by_listener;
     char message[96];
+    uint64_t epoch; /* ERR_MOVED: of the shard's map */
 };
 
 extern const struct remote_table remote_refusal_fields;

@@ -95,10 +95,9 @@ payments_balance_retrieve(struct resource_op *op)
     const struct resource_caller *caller = resource_op_caller(op);
     for (uint32_t i = 0; i < count; i++) {
         const struct currency *currency = currency_at(i);
-        ids[i * 2] =
-            books_account_id(BOOKS_MERCHANT_PENDING, caller->merchant_id, currency, caller->live);
+        ids[i * 2] = payments_merchant_account(payments, caller, BOOKS_MERCHANT_PENDING, currency);
         ids[i * 2 + 1] =
-            books_account_id(BOOKS_MERCHANT_AVAILABLE, caller->merchant_id, currency, caller->live);
+            payments_merchant_account(payments, caller, BOOKS_MERCHANT_AVAILABLE, currency);
     }
     read->op = op;
     read->ids = ids;

@@ -172,6 +172,13 @@ void payments_wallet_lookup(
 
 /* --- posting.c: the books (docs/accounting.md) --- */
 
+/* The platform's accounts are those that the merchant's payments use. */
+u128 payments_merchant_account(
+    const struct payments *payments,
+    const struct resource_caller *caller,
+    enum books_account account,
+    const struct currency *currency);
+
 typedef void (*payments_posted_step)(struct payments_flow *flow, enum payments_posting posting);
 
 /* Gross into the merchant's balance, fee out of it; from there on to a destination wallet, if the

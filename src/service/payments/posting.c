@@ -113,13 +113,22 @@ payments_known_accounts_destroy(struct payments *payments)
     }
 }
 
+u128
+payments_merchant_account(
+    const struct payments *payments,
+    const struct resource_caller *caller,
+    enum books_account account,
+    const struct currency *currency)
+{
+    u128 id = books_account_id(account, caller->merchant_id, currency, caller->live);
+    return books_account_place(id, payments->parts.ledger, caller->merchant_id);
+}
+
 static u128
 account_of(const struct payments_flow *flow, enum books_account account)
 {
-    const struct resource_caller *caller = resource_op_caller(flow->op);
-    u128 id = books_account_id(
-        account, caller->merchant_id, payments_flow_currency(flow), caller->live);
-    return books_account_place(id, flow->payments->parts.ledger, caller->merchant_id);
+    return payments_merchant_account(
+        flow->payments, resource_op_caller(flow->op), account, payments_flow_currency(flow));
 }
 
 static u128

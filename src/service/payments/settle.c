@@ -37,9 +37,9 @@ fill_transfer(struct settle *settle, uint32_t index)
     err_t error = money_from_api(net < 0 ? -net : net, currency, &money);
     ASSERT(error == ERR_OK);
     u128 pending =
-        books_account_id(BOOKS_MERCHANT_PENDING, caller->merchant_id, currency, caller->live);
+        payments_merchant_account(settle->payments, caller, BOOKS_MERCHANT_PENDING, currency);
     u128 available =
-        books_account_id(BOOKS_MERCHANT_AVAILABLE, caller->merchant_id, currency, caller->live);
+        payments_merchant_account(settle->payments, caller, BOOKS_MERCHANT_AVAILABLE, currency);
     u128 id = 0;
     bool parsed = id_parse(payments_balance_transaction_type.prefix, transaction->header.id, &id);
     ASSERT(parsed);
