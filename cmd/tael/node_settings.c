@@ -118,7 +118,7 @@ const struct setting node_setting_table[] = {
         "",
         "A file with the map of a ledger of several shards, instead of ledger-at, and for the "
         "process "
-        "of each shard too; tael shards writes one."),
+        "of each shard too."),
     TEXT_OF(
         "shard", shard, "", "Which shard of that map this process is; its only role is ledger."),
     TEXT_OF("cards-at", cards_at, "", "Where cards is, if not here: the same."),

@@ -1,6 +1,7 @@
 """A ledger of several shards, each a process of its own, and an API over them."""
 
 from kit.cluster import NEEDS, ROLES, Cluster
+from kit.server import run_tael
 
 SLOTS = 16384
 
@@ -45,6 +46,11 @@ class Shards(Cluster):
 
     def stop(self, order=None):
         super().stop(order or ("api", "cards", "vault", *self.ledgers))
+
+    def check_ledger(self):
+        for name in self.ledgers:
+            result = run_tael("ledger", "check", self.processes[name].data / "ledger")
+            assert result.returncode == 0, f"{name}: {result.stdout}{result.stderr}"
 
 
 def slot(number):

@@ -29,7 +29,10 @@ MAY_USE = {
     "engine": ["base", "os", "core/*", "wire/*", "store", "net", "trace", "port"],
     "shards": ["base", "os", "core/ledger", "core/shard", "wire/tracecontext", "port"],
     "resource": ["base", "os", "core/cache", "wire/*", "document", "port", "trace"],
-    "books": ["base", "os", "wire/form", "wire/tracecontext", "document", "port", "resource"],
+    "books": [
+        "base", "os", "core/ledger", "core/shard", "wire/form", "wire/tracecontext", "document",
+        "port", "resource",
+    ],
     "remote": ["base", "os", "core/*", "wire/*", "net", "upstream", "trace", "port"],
     "service/*": [
         "base", "os", "core/*", "wire/*", "store", "document", "net", "upstream", "trace", "port",
