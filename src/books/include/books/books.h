@@ -59,8 +59,8 @@ struct port_ledger;
 
 /* The id under which the account is in that ledger. In one that is sharded (port/ledger.h) all
  * accounts that a merchant's money moves between, the platform's too, are in the slot of the
- * merchant's id, so that its payments never cross shards: the platform has an account for each slot.
- * In one that is not it is the id itself. */
+ * merchant's id, so that its payments never cross shards: the platform has an account for each
+ * slot. In one that is not it is the id itself. */
 u128 books_account_place(u128 id, const struct port_ledger *ledger, const char *merchant_id);
 
 #endif
