@@ -42,6 +42,16 @@ static const struct setting own_table[] = {
         "processes",
         "Before the API: --listen is the first one's, the next ports those of the others; -1: 2 "
         "with documents on PostgreSQL, else none."),
+    OPTION_NUMBER(
+        struct cluster_settings,
+        shards,
+        "shards",
+        "0",
+        0,
+        CLUSTER_SHARDS_MAX,
+        "processes",
+        "Of the ledger, each with its part of the merchants; 0: it is one. A folder keeps its "
+        "number."),
     OPTION_TEXT(
         struct cluster_settings,
         postgres,
@@ -147,6 +157,8 @@ is_ours(const struct node_settings *settings)
         size_t offset;
     } ours[] = {
         {"ledger-at", offsetof(struct node_settings, ledger_at)},
+        {"ledger-shards", offsetof(struct node_settings, ledger_shards)},
+        {"shard", offsetof(struct node_settings, shard)},
         {"cards-at", offsetof(struct node_settings, cards_at)},
         {"vault-at", offsetof(struct node_settings, vault_at)},
         {"bank-at", offsetof(struct node_settings, bank_at)},

@@ -6,6 +6,7 @@
  *   cluster_start.c    the parts, in order; and their words (cluster_words.c)
  *   cluster_gateway.c  configurations of gateways, and the list of api processes that they read
  *   cluster_postgres.c a PostgreSQL of its own
+ *   cluster_shards.c   the map of the ledger's shards
  *   cluster_control.c  `add` and `drain`, from another process
  *   cluster_process.c  fork, exec, signals
  */
@@ -22,13 +23,15 @@
 #include <stdio.h>
 #include <sys/types.h>
 
-#define CLUSTER_WORDS_MAX     256
-#define CLUSTER_WORD_SIZE     1024
-#define CLUSTER_URL_SIZE      96
-#define CLUSTER_NAME_SIZE     24
-#define CLUSTER_API_MAX       16
-#define CLUSTER_GATEWAYS_MAX  8
-#define CLUSTER_PROCESSES_MAX (CLUSTER_API_MAX + CLUSTER_GATEWAYS_MAX + CLUSTER_GATEWAY)
+#define CLUSTER_WORDS_MAX    256
+#define CLUSTER_WORD_SIZE    1024
+#define CLUSTER_URL_SIZE     96
+#define CLUSTER_NAME_SIZE    24
+#define CLUSTER_API_MAX      16
+#define CLUSTER_GATEWAYS_MAX 8
+#define CLUSTER_SHARDS_MAX   16
+#define CLUSTER_PROCESSES_MAX                                                                      \
+    (CLUSTER_API_MAX + CLUSTER_GATEWAYS_MAX + CLUSTER_SHARDS_MAX + CLUSTER_GATEWAY)
 
 /* What a process is. They are stopped from the last kind to the first: nobody is left without the
  * one that it asks. */
@@ -57,6 +60,7 @@ struct cluster_settings {
     struct node_settings node; /* of every process; first, its table says where */
     int64_t api;               /* processes; -1: as they fit */
     int64_t gateways;          /* the same */
+    int64_t shards;            /* of the ledger; 0: it is one */
     char postgres[NODE_PATH_SIZE];
 };
 
@@ -161,6 +165,14 @@ void cluster_postgres_find(char out[NODE_PATH_SIZE]);
 /* Starts cluster->programs' on DATA/postgres, which is made if it is not there, and fills in
  * cluster->documents. False after saying why not. */
 bool cluster_postgres_start(struct cluster *cluster, struct cluster_process *process);
+
+/* --- cluster_shards.c --- */
+
+/* Makes DATA/shards, or sees that it has as many shards as are wanted. False after saying why not.
+ */
+bool cluster_shards_prepare(const struct cluster *cluster);
+/* Writes where the shard is this time. The same. */
+bool cluster_shard_publish(const struct cluster *cluster, const struct cluster_process *process);
 
 /* --- cluster_control.c --- */
 

@@ -141,11 +141,38 @@ settle(struct cluster *cluster, struct cluster_process *process)
     return true;
 }
 
+/* The ledger is one process, or one for each shard; they start at the same time. */
+static size_t
+launch_ledgers(struct cluster *cluster, struct cluster_process *ledgers[CLUSTER_SHARDS_MAX])
+{
+    size_t count = cluster->settings.shards == 0 ? 1 : (size_t)cluster->settings.shards;
+    for (size_t i = 0; i < count; i++) {
+        ledgers[i] = launch(cluster, CLUSTER_LEDGER);
+    }
+    return count;
+}
+
+static bool
+settle_ledgers(struct cluster *cluster, struct cluster_process *const *ledgers, size_t ledger_count)
+{
+    for (size_t i = 0; i < ledger_count; i++) {
+        if (!settle(cluster, ledgers[i]) ||
+            (cluster->settings.shards > 0 && !cluster_shard_publish(cluster, ledgers[i]))) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* What asks nobody. */
 static bool
 start_bottom(struct cluster *cluster)
 {
     struct cluster_process *bank = NULL;
+    struct cluster_process *ledgers[CLUSTER_SHARDS_MAX];
+    if (!cluster_shards_prepare(cluster)) {
+        return false;
+    }
     if (cluster->programs[0] != '\0') {
         struct cluster_process *postgres = place_take(cluster, CLUSTER_POSTGRES);
         if (!cluster_postgres_start(cluster, postgres)) {
@@ -153,12 +180,12 @@ start_bottom(struct cluster *cluster)
         }
         introduce(cluster, postgres, false);
     }
-    struct cluster_process *ledger = launch(cluster, CLUSTER_LEDGER);
+    size_t ledger_count = launch_ledgers(cluster, ledgers);
     struct cluster_process *vault = launch(cluster, CLUSTER_VAULT);
     if (cluster->shared) { /* else it is with the wallets, where it always was */
         bank = launch(cluster, CLUSTER_BANK);
     }
-    return settle(cluster, ledger) && settle(cluster, vault) &&
+    return settle_ledgers(cluster, ledgers, ledger_count) && settle(cluster, vault) &&
            (!cluster->shared || settle(cluster, bank));
 }
 

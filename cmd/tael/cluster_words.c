@@ -78,7 +78,11 @@ add_api(
     const struct node_settings *node = &cluster->settings.node;
     bool is_first = strcmp(process->name, "api") == 0;
     cluster_word_add(words, "--roles=payments,wallets,mobile,events,api");
-    cluster_word_add(words, "--ledger-at=%s", internal_of(cluster, CLUSTER_LEDGER));
+    if (cluster->settings.shards > 0) {
+        cluster_word_add(words, "--ledger-shards=%s/shards", node->data);
+    } else {
+        cluster_word_add(words, "--ledger-at=%s", internal_of(cluster, CLUSTER_LEDGER));
+    }
     cluster_word_add(words, "--cards-at=%s", internal_of(cluster, CLUSTER_CARDS));
     cluster_word_add(words, "--vault-at=%s", internal_of(cluster, CLUSTER_VAULT));
     if (cluster->shared) {
@@ -137,6 +141,10 @@ add_server(
     cluster_word_add(words, "--roles=%s", roles[process->kind]);
     cluster_word_add(words, "--admin-listen=127.0.0.1:0");
     cluster_word_add(words, "--port=-1");
+    if (process->kind == CLUSTER_LEDGER && cluster->settings.shards > 0) {
+        cluster_word_add(words, "--ledger-shards=%s/shards", data);
+        cluster_word_add(words, "--shard=%s", process->name);
+    }
     if (process->kind == CLUSTER_CARDS) {
         cluster_word_add(words, "--vault-at=%s", internal_of(cluster, CLUSTER_VAULT));
     }
