@@ -456,7 +456,7 @@ shards_router_destroy(struct shards_router **router)
     if (*router == NULL) {
         return;
     }
-    for (struct list_link *link; (link = list_pop_front(&(*router)->all)) != NULL;) {
+    LIST_FOREACH_SAFE (&(*router)->all, link) {
         struct shards_job *job = CONTAINER_OF(link, struct shards_job, all);
         parts_release(job);
         free(job->memory);

@@ -62,6 +62,7 @@ t_least(void)
     for (uint32_t i = 0; i < map.shard_count; i++) {
         stay += leaves[i] ? 0 : 1;
     }
+    stay = stay == 0 ? 1 : stay; /* nobody stays: a test of its own */
     uint32_t share = SHARD_SLOTS / stay;
     uint32_t larger = SHARD_SLOTS % stay;
     for (uint32_t i = 0; i < map.shard_count; i++) {
