@@ -23,7 +23,7 @@ def shards(tmp_path):
 
 
 class Payer(threading.Thread):
-    """Moves 1 between two accounts of one shard, again and again; with the same id until it is told."""
+    """Moves 1 between two accounts of one shard, again and again; by the same id until told."""
 
     def __init__(self, server, shard):
         super().__init__()
@@ -61,7 +61,8 @@ class Payer(threading.Thread):
             event = None
 
     def posted(self):
-        return int(self.ask("lookup", accounts=[self.credit]).json()["accounts"][0]["credits_posted"])
+        found = self.ask("lookup", accounts=[self.credit]).json()["accounts"][0]
+        return int(found["credits_posted"])
 
 
 def test_a_shard_is_killed_under_load(shards):
