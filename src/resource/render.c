@@ -182,13 +182,15 @@ resource_expand_try(struct resource_op *op)
 struct span
 resource_render_text(struct resource_op *op, const struct resource_type *type, const void *document)
 {
-    struct buf *text = &op->runtime->scratch;
+    struct buf text;
     struct json_writer json;
-    buf_clear(text);
-    json_begin(&json, text);
+    resource_body_init(&text);
+    json_begin(&json, &text);
     err_t error = resource_render_object(op, type, document, NULL, &json);
     ASSERT(error == ERR_OK); /* nothing was expanded, so nothing was loaded */
-    return buf_failed(text) ? SPAN_EMPTY : arena_copy(&op->arena, buf_span(text));
+    struct span result = buf_failed(&text) ? SPAN_EMPTY : arena_copy(&op->arena, buf_span(&text));
+    buf_release(&text);
+    return result;
 }
 
 void
