@@ -15,7 +15,7 @@ import requests
 from kit import postgres
 from kit.client import Http
 from kit.cut import Cut
-from kit.server import Server, run_tael, wait_until
+from kit.server import LONG, Server, run_tael, wait_until
 
 pytestmark = pytest.mark.skipif(
     not postgres.available(), reason="PostgreSQL is not installed: apt-get install postgresql-15")
@@ -186,7 +186,7 @@ def ask(server, what, events):
 def test_kill_of_the_server_under_load(ledger):
     server = ledger.start()
     load = Load(server).accounts().start()
-    for _ in range(4):
+    for _ in range(20 if LONG else 2):
         load.goes_on()
         server.kill()
         server.start()
