@@ -2,7 +2,7 @@
  * Many lives of cross-slot transactions, each drawn from a seed; every mistake of commit_world.h
  * must be found; and a coordinator that dies between any two of its steps.
  *
- * TAEL_SIM_SEEDS, TAEL_SIM_FIRST and TAEL_SIM_SEED as in sim_seeds.h.
+ * TAEL_SIM_SEEDS, TAEL_SIM_FIRST and TAEL_SIM_SEED as in sim_range.h.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,9 +12,9 @@
 #include <cmocka.h>
 
 #include "commit_world.h"
+#include "sim_range.h"
 
 #include <malloc.h>
-#include <stdlib.h>
 
 #define SEEDS_LONG 50000
 /* Within so many seeds each mistake must show. */
@@ -22,13 +22,6 @@
 #define FAILED_MAX     10
 
 static const char *const protocol_names[] = {"2pc", "3pc"};
-
-static uint64_t
-setting(const char *name, uint64_t fallback)
-{
-    const char *text = getenv(name);
-    return text == NULL ? fallback : strtoull(text, NULL, 10);
-}
 
 static bool
 holds(uint64_t seed, enum commit_protocol protocol, struct world_counts *sum)
@@ -58,18 +51,15 @@ static void
 seeds_hold(enum commit_protocol protocol, uint64_t usual)
 {
     struct world_counts sum = {0};
-    uint64_t only = setting("TAEL_SIM_SEED", 0);
-    uint64_t first = only != 0 ? only : setting("TAEL_SIM_FIRST", 1);
-    uint64_t count = getenv("TEST_LONG") != NULL ? SEEDS_LONG : usual;
-    count = only != 0 ? 1 : setting("TAEL_SIM_SEEDS", count);
+    const struct sim_range range = sim_range_get(usual, SEEDS_LONG);
     uint64_t failed = 0;
-    for (uint64_t i = 0; i < count && failed < FAILED_MAX; i++) {
-        failed += !holds(first + i, protocol, &sum);
+    for (uint64_t i = 0; i < range.count && failed < FAILED_MAX; i++) {
+        failed += !holds(range.first + i, protocol, &sum);
     }
     print_message(
         "%llu seeds: %llu committed, %llu aborted, %llu run again, %llu crashes, %llu resumed, "
         "%llu outbid, %llu packets lost\n",
-        (unsigned long long)count,
+        (unsigned long long)range.count,
         (unsigned long long)sum.committed,
         (unsigned long long)sum.aborted,
         (unsigned long long)sum.rerun,
@@ -78,9 +68,9 @@ seeds_hold(enum commit_protocol protocol, uint64_t usual)
         (unsigned long long)sum.outbid,
         (unsigned long long)sum.lost);
     assert_int_equal(failed, 0);
-    if (only == 0 && count >= 100) {
-        assert_true(sum.committed > count && sum.aborted > count);
-        assert_true(sum.crashes > count && sum.resumed > count);
+    if (!range.is_replay && range.count >= 100) {
+        assert_true(sum.committed > range.count && sum.aborted > range.count);
+        assert_true(sum.crashes > range.count && sum.resumed > range.count);
         assert_true((protocol == COMMIT_2PC ? sum.rerun : sum.outbid) > 0);
     }
 }

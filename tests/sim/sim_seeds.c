@@ -5,21 +5,13 @@
 
 #include <cmocka.h>
 
+#include "sim_range.h"
 #include "sim_seeds.h"
-
-#include <stdlib.h>
 
 #define SEEDS_SHORT 60
 #define SEEDS_LONG  2000
 /* After so many it is no use to go on. */
 #define FAILED_MAX 20
-
-static uint64_t
-setting(const char *name, uint64_t fallback)
-{
-    const char *text = getenv(name);
-    return text == NULL ? fallback : strtoull(text, NULL, 10);
-}
 
 static void
 add_counts(struct sim_counts *sum, const struct sim_counts *counts)
@@ -58,19 +50,16 @@ void
 sim_seeds_hold(const struct sim_seeds *seeds)
 {
     struct sim_counts counts = {0};
-    uint64_t usual = getenv("TEST_LONG") == NULL ? SEEDS_SHORT : SEEDS_LONG;
-    uint64_t only = setting("TAEL_SIM_SEED", 0);
-    uint64_t first = only != 0 ? only : setting("TAEL_SIM_FIRST", 1);
-    uint64_t seed_count = only != 0 ? 1 : setting("TAEL_SIM_SEEDS", usual);
+    const struct sim_range range = sim_range_get(SEEDS_SHORT, SEEDS_LONG);
     uint64_t failed = 0;
-    for (uint64_t i = 0; i < seed_count && failed < FAILED_MAX; i++) {
+    for (uint64_t i = 0; i < range.count && failed < FAILED_MAX; i++) {
         uint64_t history;
-        failed += run_seed(seeds, first + i, &counts, &history) ? 0 : 1;
+        failed += run_seed(seeds, range.first + i, &counts, &history) ? 0 : 1;
     }
     print_message(
         "%llu seeds: %llu answers, %llu replays, %llu lost, %llu crashes, %llu commits failed, "
         "%llu reloads, %llu pauses\n",
-        (unsigned long long)seed_count,
+        (unsigned long long)range.count,
         (unsigned long long)counts.answers,
         (unsigned long long)counts.replays,
         (unsigned long long)counts.unanswered,
@@ -79,7 +68,7 @@ sim_seeds_hold(const struct sim_seeds *seeds)
         (unsigned long long)counts.reloads,
         (unsigned long long)counts.pauses);
     assert_int_equal(failed, 0);
-    for (uint32_t i = 0; i < seeds->verb_count && only == 0; i++) {
+    for (uint32_t i = 0; i < seeds->verb_count && !range.is_replay; i++) {
         print_message(
             "  verb %u: %llu done, %llu refused\n",
             i,

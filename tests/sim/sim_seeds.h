@@ -1,9 +1,6 @@
 /*
- * Many lives, each drawn from a seed.
+ * Many lives, each drawn from a seed (which: sim_range.h).
  *
- * TAEL_SIM_SEEDS    how many seeds (default: a short form, and a long one with TEST_LONG)
- * TAEL_SIM_FIRST    the first of them (default: 1)
- * TAEL_SIM_SEED     one seed only, to replay it
  * TAEL_SIM_VERBOSE  tells what happens
  */
 #ifndef SIM_SEEDS_H
