@@ -297,24 +297,11 @@ page_done(struct port_ledger_request *request)
     (void)sem_post(&page->answered);
 }
 
-/* On the engine's thread. */
-static void
-post_now(struct os_executor *executor, struct os_task *first, struct os_task *last)
-{
-    (void)executor;
-    last->next = NULL;
-    while (first != NULL) {
-        struct os_task *next = first->next;
-        first->run(first);
-        first = next;
-    }
-}
-
 /* What is here and not ours would be lost to those who ask by the map: so it does not start. */
 static err_t
 accounts_check(struct node *node, uint32_t shard, struct page *page)
 {
-    struct os_executor executor = {.post = post_now};
+    struct os_executor executor = {.post = os_post_now};
     struct port_ledger_filter filter = {.limit = PAGE};
     do {
         page->request = (struct port_ledger_request){

@@ -48,18 +48,6 @@ struct t_engine {
 };
 
 static void
-post_now(struct os_executor *executor, struct os_task *first, struct os_task *last)
-{
-    (void)executor;
-    last->next = NULL;
-    while (first != NULL) {
-        struct os_task *next = first->next;
-        first->run(first);
-        first = next;
-    }
-}
-
-static void
 note_alarm(void *context, const char *text)
 {
     (void)text;
@@ -80,7 +68,7 @@ t_create(uint64_t seed)
     assert_int_equal(os_sim_create(seed, &t->sim), ERR_OK);
     struct os_sim_disk_settings disk = {.seed = seed, .faults = true};
     assert_int_equal(os_sim_disk_create(&disk, &t->disk), ERR_OK);
-    t->executor.post = post_now;
+    t->executor.post = os_post_now;
     t->settings = ledger_engine_settings_default();
     t->settings.url = "journal:data";
     t->settings.disk = os_sim_disk_ops(t->disk);

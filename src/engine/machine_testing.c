@@ -8,18 +8,6 @@
 #include <string.h>
 
 static void
-post_now(struct os_executor *executor, struct os_task *first, struct os_task *last)
-{
-    (void)executor;
-    last->next = NULL;
-    for (struct os_task *task = first; task != NULL;) {
-        struct os_task *next = task->next;
-        task->run(task);
-        task = next;
-    }
-}
-
-static void
 ticket_told(struct os_task *task)
 {
     struct store_ticket *ticket = CONTAINER_OF(task, struct store_ticket, task);
@@ -32,7 +20,7 @@ t_ledger_init(struct t_ledger *t, uint64_t seed, struct os_disk *disk)
 {
     memset(t, 0, sizeof(*t));
     t->disk = disk;
-    t->executor.post = post_now;
+    t->executor.post = os_post_now;
     t->ticket.task.run = ticket_told;
     const char *database = getenv("TEST_POSTGRES");
     if (database == NULL) {

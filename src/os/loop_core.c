@@ -12,6 +12,18 @@ core_of(struct os_loop *loop)
 }
 
 void
+os_post_now(struct os_executor *executor, struct os_task *first, struct os_task *last)
+{
+    (void)executor;
+    last->next = NULL;
+    while (first != NULL) {
+        struct os_task *next = first->next; /* it may be freed by its run */
+        first->run(first);
+        first = next;
+    }
+}
+
+void
 os_loop_core_init(struct os_loop_core *core, const struct os_loop_ops *ops, const char *name)
 {
     *core = (struct os_loop_core){.loop = {.ops = ops}};

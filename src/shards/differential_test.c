@@ -48,18 +48,6 @@ struct t_world {
 
 static struct shard_map map;
 
-static void
-post_now(struct os_executor *executor, struct os_task *first, struct os_task *last)
-{
-    (void)executor;
-    last->next = NULL;
-    while (first != NULL) {
-        struct os_task *next = first->next;
-        first->run(first);
-        first = next;
-    }
-}
-
 static uint16_t
 t_slot(uint32_t group)
 {
@@ -94,7 +82,7 @@ t_open(struct t_world *t, uint64_t seed)
     assert_int_equal(os_sim_create(seed, &t->sim), ERR_OK);
     struct os_sim_disk_settings disk = {.seed = seed};
     assert_int_equal(os_sim_disk_create(&disk, &t->disk), ERR_OK);
-    t->executor.post = post_now;
+    t->executor.post = os_post_now;
     t->one = t_engine(t, "journal:one");
     shard_map_init(&map);
     for (uint32_t i = 0; i < SHARDS; i++) {

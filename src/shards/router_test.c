@@ -39,18 +39,6 @@ static struct t_world world;
 static u128 of_a, of_b;
 
 static void
-post_now(struct os_executor *executor, struct os_task *first, struct os_task *last)
-{
-    (void)executor;
-    last->next = NULL;
-    while (first != NULL) {
-        struct os_task *next = first->next;
-        first->run(first);
-        first = next;
-    }
-}
-
-static void
 port_answer(struct os_task *task)
 {
     struct port_ledger_request *request = CONTAINER_OF(task, struct port_ledger_request, task);
@@ -90,7 +78,7 @@ t_open(void)
     struct port_ledger *ports[SHARDS];
     uint32_t shard;
     memset(&world, 0, sizeof(world));
-    world.executor.post = post_now;
+    world.executor.post = os_post_now;
     shard_map_init(&map);
     assert_int_equal(shard_map_add(&map, SPAN("a"), SPAN("x"), &shard), ERR_OK);
     assert_int_equal(shard_map_add(&map, SPAN("b"), SPAN("y"), &shard), ERR_OK);

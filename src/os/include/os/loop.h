@@ -45,6 +45,9 @@ os_post(struct os_executor *executor, struct os_task *task)
     executor->post(executor, task, task);
 }
 
+/* A `post` for an executor without a loop: runs the tasks at once, on the thread that posts. */
+void os_post_now(struct os_executor *executor, struct os_task *first, struct os_task *last);
+
 struct os_loop;
 
 /* A hook after each group, on the loop's thread, in the order of registration. A group that only
