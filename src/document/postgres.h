@@ -140,7 +140,7 @@ struct document_pg {
     struct document_pg_command *commands;
     uint32_t command_count;
     err_t failure; /* of a send */
-    char sqlstate[6];
+    char sqlstate[POSTGRES_SQLSTATE_SIZE];
     uint32_t failed_command;
     struct buf params[DOCUMENT_PG_PARAMS_MAX];
     uint64_t round_trips;

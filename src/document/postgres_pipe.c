@@ -226,16 +226,10 @@ take_result(struct document_pg *pg, uint32_t index, const PGresult *result)
     if (status == PGRES_PIPELINE_ABORTED) {
         return ERR_OK; /* the one before it has told */
     }
-    const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
-    if (sqlstate == NULL) {
-        document_pg_note(pg, PQresultErrorMessage(result));
-        return ERR_CLOSED;
+    if (PQresultErrorField(result, PG_DIAG_SQLSTATE) != NULL) {
+        pg->failed_command = index; /* it is the database that says so */
     }
-    const char *primary = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
-    document_pg_note(pg, primary == NULL ? sqlstate : primary);
-    memcpy(pg->sqlstate, sqlstate, sizeof(pg->sqlstate) - 1);
-    pg->failed_command = index;
-    return postgres_error(sqlstate);
+    return postgres_failure(result, pg->sqlstate, pg->problem, sizeof(pg->problem));
 }
 
 static err_t

@@ -6,6 +6,7 @@
 #include <endian.h>
 #include <libpq-fe.h>
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
 
 uint64_t
@@ -73,8 +74,8 @@ postgres_one_line(const char *text, char *out, size_t size)
     out[length] = '\0';
 }
 
-err_t
-postgres_error(const char *sqlstate)
+static err_t
+meaning_of(const char *sqlstate)
 {
     static const struct {
         const char *prefix;
@@ -105,6 +106,24 @@ postgres_error(const char *sqlstate)
         }
     }
     return ERR_DATABASE;
+}
+
+err_t
+postgres_failure(
+    const PGresult *result,
+    char ret_sqlstate[POSTGRES_SQLSTATE_SIZE],
+    char *message,
+    size_t message_size)
+{
+    const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+    const char *primary = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+    if (sqlstate == NULL) {
+        postgres_one_line(PQresultErrorMessage(result), message, message_size);
+        return ERR_CLOSED;
+    }
+    postgres_one_line(primary == NULL ? sqlstate : primary, message, message_size);
+    (void)snprintf(ret_sqlstate, POSTGRES_SQLSTATE_SIZE, "%s", sqlstate);
+    return meaning_of(sqlstate);
 }
 
 /* --- the binary format --- */

@@ -111,12 +111,12 @@ struct store_pg_command {
 /* A connection: statements are sent together and waited for once. */
 struct store_pg_session {
     const struct postgres_parameters *parameters;
-    PGconn *conn;                     /* NULL: down */
-    uint64_t prepared;                /* statements, by bit */
-    char problem[STORE_MESSAGE_SIZE]; /* what the database said last */
-    char sqlstate[6];                 /* of the last flush; empty: none */
-    enum store_pg_statement failed;   /* which statement that was */
-    err_t failure;                    /* of a send */
+    PGconn *conn;                          /* NULL: down */
+    uint64_t prepared;                     /* statements, by bit */
+    char problem[STORE_MESSAGE_SIZE];      /* what the database said last */
+    char sqlstate[POSTGRES_SQLSTATE_SIZE]; /* of the last flush; empty: none */
+    enum store_pg_statement failed;        /* which statement that was */
+    err_t failure;                         /* of a send */
     struct store_pg_command commands[STORE_PG_COMMANDS_MAX];
     uint32_t command_count;
     struct buf params[STORE_PG_PARAMS_MAX];
@@ -169,6 +169,9 @@ void store_pg_param_id(struct buf *param, u128 id);
 void store_pg_param_text(struct buf *param, const char *text);
 /* NULL is 0. ERR_CORRUPT if it does not fit. */
 MUST_USE err_t store_pg_get_number(const PGresult *result, int row, int column, u128 *ret_value);
+/* Of four columns, in the order of the struct. Errors as above. */
+MUST_USE err_t store_pg_get_balances(
+    const PGresult *result, int row, int column, struct ledger_balances *ret_balances);
 u128 store_pg_get_id(const PGresult *result, int row, int column);
 u128 store_pg_id_of(struct span bytes);
 /* A bigint, or 0 for NULL. */

@@ -161,6 +161,16 @@ store_pg_get_number(const PGresult *result, int row, int column, u128 *ret_value
     return ERR_OK;
 }
 
+err_t
+store_pg_get_balances(
+    const PGresult *result, int row, int column, struct ledger_balances *ret_balances)
+{
+    TRY(store_pg_get_number(result, row, column, &ret_balances->debits_pending));
+    TRY(store_pg_get_number(result, row, column + 1, &ret_balances->debits_posted));
+    TRY(store_pg_get_number(result, row, column + 2, &ret_balances->credits_pending));
+    return store_pg_get_number(result, row, column + 3, &ret_balances->credits_posted);
+}
+
 u128
 store_pg_id_of(struct span bytes)
 {

@@ -28,15 +28,6 @@ struct load {
 };
 
 static err_t
-get_balances(const PGresult *result, int row, int column, struct ledger_balances *ret_balances)
-{
-    TRY(store_pg_get_number(result, row, column, &ret_balances->debits_pending));
-    TRY(store_pg_get_number(result, row, column + 1, &ret_balances->debits_posted));
-    TRY(store_pg_get_number(result, row, column + 2, &ret_balances->credits_pending));
-    return store_pg_get_number(result, row, column + 3, &ret_balances->credits_posted);
-}
-
-static err_t
 take_account(struct load *load, const PGresult *result, int row)
 {
     enum {
@@ -55,7 +46,7 @@ take_account(struct load *load, const PGresult *result, int row)
 
     struct ledger_balances balances;
     u128 user_data_64 = 0;
-    TRY(get_balances(result, row, BALANCES, &balances));
+    TRY(store_pg_get_balances(result, row, BALANCES, &balances));
     TRY(store_pg_get_number(result, row, DATA_64, &user_data_64));
     struct ledger_account account = {
         .id = store_pg_get_id(result, row, ID),

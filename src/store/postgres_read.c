@@ -14,15 +14,6 @@ get_small(const PGresult *result, int row, int column, uint64_t most, uint64_t *
 }
 
 static err_t
-get_balances(const PGresult *result, int row, int column, struct ledger_balances *ret_balances)
-{
-    TRY(store_pg_get_number(result, row, column, &ret_balances->debits_pending));
-    TRY(store_pg_get_number(result, row, column + 1, &ret_balances->debits_posted));
-    TRY(store_pg_get_number(result, row, column + 2, &ret_balances->credits_pending));
-    return store_pg_get_number(result, row, column + 3, &ret_balances->credits_posted);
-}
-
-static err_t
 get_transfer(const struct store_pg *pg, const PGresult *result, int row, struct ledger_event *event)
 {
     struct ledger_transfer *transfer = &event->transfer;
@@ -65,8 +56,8 @@ store_pg_get_event(
     ret_event->debit_flags = (uint16_t)postgres_get_16(result, row, STORE_PG_DEBIT_FLAGS);
     ret_event->credit_flags = (uint16_t)postgres_get_16(result, row, STORE_PG_CREDIT_FLAGS);
     ret_event->timestamp = store_pg_get_64(result, row, STORE_PG_EVENT_TIMESTAMP);
-    TRY(get_balances(result, row, STORE_PG_BALANCES, &ret_event->debit));
-    return get_balances(result, row, STORE_PG_BALANCES + 4, &ret_event->credit);
+    TRY(store_pg_get_balances(result, row, STORE_PG_BALANCES, &ret_event->debit));
+    return store_pg_get_balances(result, row, STORE_PG_BALANCES + 4, &ret_event->credit);
 }
 
 /* ERR_CLOSED: the engine loads again. What the database refuses is no answer, and nothing to wait

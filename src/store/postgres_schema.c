@@ -96,17 +96,17 @@ failed(
     return store_error_set(error, code, "ledger %s: %s", options->schema, session->problem);
 }
 
+/* 1 if there are tables, else 0. */
+static const char count_sql[] =
+    "SELECT count(*) FROM (SELECT to_regclass('writer')) w(t) WHERE t IS NOT NULL";
+
 /* 0: there are no tables yet. */
 static err_t
 read_layout(struct store_pg_session *session, uint64_t deadline_ms, int64_t *ret_layout)
 {
     int64_t there = 0;
     *ret_layout = 0;
-    store_pg_send_text(
-        session,
-        "SELECT count(*) FROM (SELECT to_regclass('writer')) w(t) WHERE t IS NOT NULL",
-        take_integer,
-        &there);
+    store_pg_send_text(session, count_sql, take_integer, &there);
     TRY(store_pg_end(session, deadline_ms));
     if (there == 0) {
         return ERR_OK;
@@ -124,11 +124,7 @@ make(struct store_pg_session *session, const struct store_pg_options *options, u
     store_pg_send_text(session, "BEGIN", NULL, NULL);
     store_pg_send_text(session, "SELECT pg_advisory_xact_lock(" TABLES_LOCK ")", NULL, NULL);
     store_pg_send_text(session, sql, NULL, NULL);
-    store_pg_send_text(
-        session,
-        "SELECT count(*) FROM (SELECT to_regclass('writer')) w(t) WHERE t IS NOT NULL",
-        take_integer,
-        &there);
+    store_pg_send_text(session, count_sql, take_integer, &there);
     TRY(store_pg_end(session, deadline_ms));
     for (size_t i = 0; there == 0 && i < sizeof(tables) / sizeof(tables[0]); i++) {
         store_pg_send_text(session, tables[i], NULL, NULL);

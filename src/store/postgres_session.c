@@ -203,15 +203,7 @@ store_pg_send_text(
 static err_t
 failed(struct store_pg_session *session, const PGresult *result)
 {
-    const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
-    const char *primary = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
-    if (sqlstate == NULL) {
-        note(session, PQresultErrorMessage(result));
-        return ERR_CLOSED;
-    }
-    note(session, primary == NULL ? sqlstate : primary);
-    (void)snprintf(session->sqlstate, sizeof(session->sqlstate), "%s", sqlstate);
-    return postgres_error(sqlstate);
+    return postgres_failure(result, session->sqlstate, session->problem, sizeof(session->problem));
 }
 
 static err_t

@@ -156,10 +156,7 @@ take_sums(void *context, const PGresult *result)
     const struct sums *sums = context;
     for (int row = 0; row < PQntuples(result); row++) {
         struct ledger_balances total;
-        TRY(store_pg_get_number(result, row, 3, &total.debits_pending));
-        TRY(store_pg_get_number(result, row, 4, &total.debits_posted));
-        TRY(store_pg_get_number(result, row, 5, &total.credits_pending));
-        TRY(store_pg_get_number(result, row, 6, &total.credits_posted));
+        TRY(store_pg_get_balances(result, row, 3, &total));
         TRY(sums->each(
             sums->context,
             (uint32_t)store_pg_get_64(result, row, 0),

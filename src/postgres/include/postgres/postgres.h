@@ -64,8 +64,15 @@ MUST_USE err_t
 postgres_result_next(struct pg_conn *conn, uint64_t deadline_ms, struct pg_result **ret_result);
 /* Until everything that was sent is on its way; what comes meanwhile is read. Errors as above. */
 MUST_USE err_t postgres_flush(struct pg_conn *conn, uint64_t deadline_ms);
-/* What the database's error code (postgresql.org/docs/15/errcodes-appendix.html) means to us. */
-err_t postgres_error(const char *sqlstate);
+#define POSTGRES_SQLSTATE_SIZE 6
+/* What a result that is an error means to us, by its code (postgresql.org/docs/15/
+ * errcodes-appendix.html); its code, and its message on one line. ERR_CLOSED, and the code as it
+ * was, if it is libpq's own: the connection is of no use. */
+err_t postgres_failure(
+    const struct pg_result *result,
+    char ret_sqlstate[POSTGRES_SQLSTATE_SIZE],
+    char *message,
+    size_t message_size);
 /* The text on one line, cut at the size. */
 void postgres_one_line(const char *text, char *out, size_t size);
 
