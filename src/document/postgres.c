@@ -15,9 +15,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* Opening waits this long for a database that is starting. */
 #define OPEN_MS_MAX 10000
+/* Between two attempts at an open. */
+#define RETRY_US 10000
 
 struct document_pg_kind *
 document_pg_kind(struct document_pg *pg, const struct document_kind *kind)
@@ -217,7 +220,8 @@ pg_create(const struct document_kind *const *kinds, uint32_t kind_count)
     return pg;
 }
 
-/* A database that is starting is waited for; one that refuses us is not. */
+/* A database that is starting is waited for; one that refuses us is not, if the URL names no other.
+ */
 static err_t
 connect_first(struct document_pg *pg)
 {
@@ -233,9 +237,11 @@ connect_first(struct document_pg *pg)
         }
         bool is_starting = strstr(pg->problem, "starting up") != NULL ||
                            strstr(pg->problem, "recovery mode") != NULL || pg->problem[0] == '\0';
-        if (!is_starting && pg->state == DOCUMENT_PG_DOWN) {
+        bool all_tried = pg->failed_attempts >= pg->parameters.host_count;
+        if (!is_starting && all_tried && pg->state == DOCUMENT_PG_DOWN) {
             return ERR_CLOSED;
         }
+        (void)usleep(RETRY_US);
     }
 }
 

@@ -124,6 +124,7 @@ struct document_pg {
     enum document_pg_state state;
     uint64_t session; /* counts connections that came up */
     uint64_t attempt_deadline_ms;
+    uint32_t failed_attempts; /* to connect: the URL's server that is tried next; wraps */
     uint64_t next_attempt_ms;
     uint64_t backoff_ms;
     _Atomic bool is_up;

@@ -59,6 +59,7 @@ void
 document_pg_disconnect(struct document_pg *pg)
 {
     atomic_store(&pg->is_up, false);
+    pg->failed_attempts += pg->state == DOCUMENT_PG_CONNECTING;
     pg->state = DOCUMENT_PG_DOWN;
     PQfinish(pg->conn);
     pg->conn = NULL;
@@ -78,12 +79,12 @@ attempt_begin(struct document_pg *pg)
     if (now_ms < pg->next_attempt_ms) {
         return ERR_CLOSED;
     }
-    pg->conn = postgres_connect_start(&pg->parameters);
+    pg->conn = postgres_connect_start(&pg->parameters, pg->failed_attempts);
     if (pg->conn == NULL) {
         return ERR_MEMORY;
     }
     pg->state = DOCUMENT_PG_CONNECTING;
-    pg->attempt_deadline_ms = now_ms + ATTEMPT_MS_MAX;
+    pg->attempt_deadline_ms = now_ms + ATTEMPT_MS_MAX / pg->parameters.host_count;
     if (PQstatus(pg->conn) == CONNECTION_BAD) {
         document_pg_note(pg, PQerrorMessage(pg->conn));
         document_pg_disconnect(pg);

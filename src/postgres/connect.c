@@ -19,7 +19,10 @@ static const struct {
     {"tcp_user_timeout", "10000"},
 };
 
-#define DEFAULT_COUNT (sizeof(defaults) / sizeof(defaults[0]))
+/* host, hostaddr and port, each once. */
+#define PARAMETER_LISTS_MAX 3
+
+#define DEFAULT_COUNT       (sizeof(defaults) / sizeof(defaults[0]))
 
 static void
 keep(
@@ -54,6 +57,37 @@ keep_given(
         }
     }
     keep(parameters, count++, "options", session_options, options); /* theirs last: it wins */
+    return count;
+}
+
+/* In these a URL's servers stand side by side, with commas (libpq-connect.html, 34.1.1.3). */
+static bool
+is_list(const char *keyword)
+{
+    return strcmp(keyword, "host") == 0 || strcmp(keyword, "hostaddr") == 0 ||
+           strcmp(keyword, "port") == 0;
+}
+
+static uint32_t
+list_length(const char *list)
+{
+    uint32_t length = 1;
+    for (const char *at = list; (at = strchr(at, ',')) != NULL; at++) {
+        length++;
+    }
+    return length;
+}
+
+static uint32_t
+count_hosts(const struct postgres_parameters *parameters)
+{
+    uint32_t count = 1;
+    for (size_t i = 0; parameters->keywords[i] != NULL; i++) {
+        if (is_list(parameters->keywords[i])) {
+            uint32_t length = list_length(parameters->values[i]);
+            count = length > count ? length : count;
+        }
+    }
     return count;
 }
 
@@ -101,6 +135,7 @@ postgres_parameters_parse(
             return ERR_MEMORY;
         }
     }
+    ret_parameters->host_count = count_hosts(ret_parameters);
     return ERR_OK;
 }
 
@@ -119,11 +154,56 @@ postgres_parameters_release(struct postgres_parameters *parameters)
     *parameters = (struct postgres_parameters){0};
 }
 
-PGconn *
-postgres_connect_start(const struct postgres_parameters *parameters)
+/* ---------------------------------------------------------------------- one of several servers */
+
+/* One port may stand for all servers. Owned by the caller; NULL without memory. */
+static char *
+list_item(const char *list, uint32_t at)
 {
-    return PQconnectStartParams(
-        (const char *const *)parameters->keywords, (const char *const *)parameters->values, 0);
+    uint32_t wanted = at % list_length(list);
+    for (uint32_t i = 0; i < wanted; i++) {
+        list = strchr(list, ',') + 1;
+    }
+    return strndup(list, strcspn(list, ","));
+}
+
+static PGconn *
+connect_to_one(const struct postgres_parameters *parameters, uint32_t host, const char **values)
+{
+    char *owned[PARAMETER_LISTS_MAX];
+    size_t owned_count = 0;
+    bool good = true;
+    for (size_t i = 0; parameters->keywords[i] != NULL; i++) {
+        values[i] = parameters->values[i];
+        if (is_list(parameters->keywords[i]) && owned_count < PARAMETER_LISTS_MAX) {
+            char *item = list_item(parameters->values[i], host);
+            good = good && item != NULL;
+            values[i] = item;
+            owned[owned_count++] = item;
+        }
+    }
+    PGconn *conn =
+        good ? PQconnectStartParams((const char *const *)parameters->keywords, values, 0) : NULL;
+    for (size_t i = 0; i < owned_count; i++) {
+        free(owned[i]);
+    }
+    return conn;
+}
+
+PGconn *
+postgres_connect_start(const struct postgres_parameters *parameters, uint32_t attempt)
+{
+    size_t count = 0;
+    while (parameters->keywords[count] != NULL) {
+        count++;
+    }
+    const char **values = (const char **)calloc(count + 1, sizeof(char *));
+    if (values == NULL) {
+        return NULL;
+    }
+    PGconn *conn = connect_to_one(parameters, attempt % parameters->host_count, values);
+    free((void *)values);
+    return conn;
 }
 
 err_t

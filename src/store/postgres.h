@@ -111,9 +111,10 @@ struct store_pg_command {
 /* A connection: statements are sent together and waited for once. */
 struct store_pg_session {
     const struct postgres_parameters *parameters;
-    PGconn *conn;                          /* NULL: down */
-    uint64_t prepared;                     /* statements, by bit */
-    char problem[STORE_MESSAGE_SIZE];      /* what the database said last */
+    PGconn *conn;                     /* NULL: down */
+    uint32_t failed_attempts;         /* to connect: the URL's server that is tried next; wraps */
+    uint64_t prepared;                /* statements, by bit */
+    char problem[STORE_MESSAGE_SIZE]; /* what the database said last */
     char sqlstate[POSTGRES_SQLSTATE_SIZE]; /* of the last flush; empty: none */
     enum store_pg_statement failed;        /* which statement that was */
     err_t failure;                         /* of a send */

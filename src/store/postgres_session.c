@@ -59,10 +59,14 @@ store_pg_disconnect(struct store_pg_session *session)
     session->prepared = 0;
 }
 
+/* One server, of several that the URL may name; a hung one gets its share of the time only. */
 static err_t
-connect_once(struct store_pg_session *session, uint64_t deadline_ms)
+connect_once(struct store_pg_session *session, uint64_t until_ms)
 {
-    session->conn = postgres_connect_start(session->parameters);
+    uint64_t began_ms = postgres_now_ms();
+    uint64_t left_ms = until_ms > began_ms ? until_ms - began_ms : 0;
+    uint64_t deadline_ms = began_ms + left_ms / session->parameters->host_count;
+    session->conn = postgres_connect_start(session->parameters, session->failed_attempts);
     if (session->conn == NULL) {
         return ERR_MEMORY;
     }
@@ -97,6 +101,7 @@ store_pg_connect(struct store_pg_session *session, uint64_t deadline_ms)
             empty(session);
             return ERR_OK;
         }
+        session->failed_attempts++;
         store_pg_disconnect(session);
         if (result != ERR_CLOSED || postgres_now_ms() >= deadline_ms) {
             return result;

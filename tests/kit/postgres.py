@@ -30,7 +30,8 @@ def available():
 class Postgres:
     """Not durable against a loss of power unless told so: tests kill processes, not machines."""
 
-    def __init__(self, durable=False, flags=()):
+    def __init__(self, durable=False, flags=(), replica_of=None):
+        """`replica_of`: a hot standby of that server, which is running; see promote()."""
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="tael-postgres-"))
         self.data = self.folder / "data"
         self.process = None
@@ -43,6 +44,10 @@ class Postgres:
                          "-c", "max_connections=50", "-c", "shared_buffers=64MB",
                          "-c", "max_wal_size=4GB", "-c", f"fsync={'on' if durable else 'off'}",
                          *flags]
+        if replica_of is not None:
+            self.run("pg_basebackup", "-h", replica_of.folder, "-U", USER, "-D", self.data, "-R",
+                     "-X", "stream", "-c", "fast", "--no-sync")
+            return
         self.run("initdb", "-D", self.data, "-U", USER, "-A", "trust", "-E", "UTF8",
                  "--locale=C.UTF-8", "--no-sync", "--no-instructions")
 
@@ -83,6 +88,10 @@ class Postgres:
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
         self.process = None
+
+    def promote(self):
+        """A replica becomes a server that takes writes."""
+        self.sql("SELECT pg_promote(true, 30)")
 
     def pause(self):
         """It is there, and does nothing: every process of it."""

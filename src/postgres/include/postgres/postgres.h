@@ -34,6 +34,7 @@ enum postgres_oid {
 struct postgres_parameters {
     char **keywords;
     char **values;
+    uint32_t host_count; /* servers that the URL names: 1, or a primary and its replicas */
 };
 
 /* Reads a libpq URL and adds our defaults where it says nothing; `session_options` ("-c name=value
@@ -48,8 +49,13 @@ MUST_USE err_t postgres_parameters_parse(
 /* Wipes the values: there is a password among them. */
 void postgres_parameters_release(struct postgres_parameters *parameters);
 
-/* Begins to connect; NULL without memory. What PQconnectStartParams does. */
-struct pg_conn *postgres_connect_start(const struct postgres_parameters *parameters);
+/* Begins to connect to one of the URL's servers: attempts 0, 1, ... take them in turn. libpq by
+ * itself goes on to the next one when a server refuses, but not when it hangs, which is for whoever
+ * waits (postgresql.org/docs/15/libpq-connect.html: connect_timeout does not apply). So give each
+ * attempt its share of the time there is. NULL without memory; PQstatus says if it has failed
+ * already. */
+struct pg_conn *postgres_connect_start(
+    const struct postgres_parameters *parameters, uint32_t attempt);
 /* One look at it, for `wait_ms` at most. `events`: POLLOUT at first, then what this call left.
  * ERR_BUSY: not yet. ERR_CLOSED: it failed, and the connection says why. */
 MUST_USE err_t postgres_connect_go_on(struct pg_conn *conn, short *events, int wait_ms);
