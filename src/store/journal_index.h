@@ -57,6 +57,10 @@ struct journal_index_cursor {
 void journal_index_init(struct journal_index *index, struct hash_key key, uint64_t limit);
 void journal_index_release(struct journal_index *index);
 
+/* The journal position up to which what is durable of the index has everything: at a start only what
+ * is behind it must be told again. 0 if nothing is durable. Behind a whole frame. */
+uint64_t journal_index_covered(const struct journal_index *index);
+
 uint64_t journal_index_hash(const struct journal_index *index, u128 id);
 /* Room for `count` more entries below the limit. ERR_FULL. */
 MUST_USE err_t journal_index_admit(const struct journal_index *index, uint64_t count);
