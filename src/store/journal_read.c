@@ -7,6 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Ids whose places are fetched together before the first of them is looked at. */
+#define LOOK_UP_BLOCK 32u
+
 static struct journal *
 journal_of(struct store *store)
 {
@@ -105,31 +108,58 @@ entry_is(
     return ERR_OK;
 }
 
+/* The next candidate. A damaged run is a reason to make the index again. */
+static err_t
+next_candidate(
+    struct journal *journal,
+    struct journal_index_cursor *cursor,
+    struct journal_index_entry *ret_entry,
+    struct store_error *error)
+{
+    err_t code = journal_index_next(&journal->index, cursor, ret_entry);
+    return code == ERR_OK ? ERR_OK : journal_condemn_index(journal, code, error);
+}
+
+/* Where the id is. It is in the index, so if all candidates have one position it is that one; else
+ * different ids have one hash, and reading tells which. */
+static err_t
+position_of(struct journal *journal, u128 id, uint64_t hash, uint64_t *ret_position)
+{
+    struct journal_index_cursor cursor = journal_index_find(&journal->index, hash);
+    struct journal_index_entry entry = {0};
+    uint64_t first = 0;
+    bool several = false;
+    TRY(next_candidate(journal, &cursor, &entry, NULL));
+    first = journal_index_entry_position(&entry);
+    while (entry.reference != 0) {
+        several = several || journal_index_entry_position(&entry) != first;
+        TRY(next_candidate(journal, &cursor, &entry, NULL));
+    }
+    *ret_position = first;
+    if (!several) {
+        return first != 0 ? ERR_OK : ERR_CORRUPT;
+    }
+    cursor = journal_index_find(&journal->index, hash);
+    TRY(next_candidate(journal, &cursor, &entry, NULL));
+    while (entry.reference != 0) {
+        bool same = false;
+        TRY(entry_is(journal, &entry, id, &same, NULL));
+        if (same) {
+            *ret_position = journal_index_entry_position(&entry);
+            return ERR_OK;
+        }
+        TRY(next_candidate(journal, &cursor, &entry, NULL));
+    }
+    return ERR_CORRUPT;
+}
+
 err_t
 journal_set_fate(struct journal *journal, u128 id, enum journal_fate fate)
 {
     uint64_t hash = journal_index_hash(&journal->index, id);
-    struct journal_index_cursor cursor = journal_index_find(&journal->index, hash);
-    struct journal_index_entry *first = journal_index_next(&journal->index, &cursor);
-    if (first == NULL) {
-        return ERR_CORRUPT;
-    }
-    struct journal_index_entry *entry = journal_index_next(&journal->index, &cursor);
-    if (entry == NULL) {
-        /* The id is in the index, so the only candidate is it. */
-        journal_index_set_fate(first, fate);
-        return ERR_OK;
-    }
-    cursor = journal_index_find(&journal->index, hash);
-    while ((entry = journal_index_next(&journal->index, &cursor)) != NULL) {
-        bool same = false;
-        TRY(entry_is(journal, entry, id, &same, NULL));
-        if (same) {
-            journal_index_set_fate(entry, fate);
-            return ERR_OK;
-        }
-    }
-    return ERR_CORRUPT;
+    uint64_t position = 0;
+    TRY(position_of(journal, id, hash, &position));
+    return journal_index_put(&journal->index, hash, position, fate);
 }
 
 static enum ledger_fate
@@ -180,6 +210,24 @@ past_of_entry(
     return ERR_OK;
 }
 
+static err_t
+past_of(
+    struct journal *journal, uint64_t hash, struct ledger_past *past, struct store_error *error)
+{
+    struct journal_index_cursor cursor = journal_index_find(&journal->index, hash);
+    struct journal_index_entry entry;
+    for (;;) {
+        TRY(next_candidate(journal, &cursor, &entry, error));
+        if (entry.reference == 0) {
+            return ERR_OK;
+        }
+        TRY(past_of_entry(journal, &entry, past, error));
+        if (past->kind != LEDGER_PAST_NONE) {
+            return ERR_OK;
+        }
+    }
+}
+
 err_t
 journal_look_up(
     struct store *store,
@@ -191,14 +239,16 @@ journal_look_up(
     struct journal *journal = journal_of(store);
     static_assert(offsetof(struct journal_event, transfer) == 0, "an event begins with its id");
     static_assert(offsetof(struct ledger_transfer, id) == 0, "a transfer begins with its id");
-    for (uint32_t i = 0; i < count; i++) {
-        past[i] = (struct ledger_past){.id = ids[i]};
-        struct journal_index_cursor cursor =
-            journal_index_find(&journal->index, journal_index_hash(&journal->index, ids[i]));
-        struct journal_index_entry *entry = NULL;
-        while (past[i].kind == LEDGER_PAST_NONE &&
-               (entry = journal_index_next(&journal->index, &cursor)) != NULL) {
-            TRY(past_of_entry(journal, entry, &past[i], error));
+    uint64_t hashes[LOOK_UP_BLOCK];
+    for (uint32_t done = 0; done < count; done += LOOK_UP_BLOCK) {
+        uint32_t size = count - done < LOOK_UP_BLOCK ? count - done : LOOK_UP_BLOCK;
+        for (uint32_t i = 0; i < size; i++) {
+            hashes[i] = journal_index_hash(&journal->index, ids[done + i]);
+            journal_index_prefetch(&journal->index, hashes[i]);
+        }
+        for (uint32_t i = 0; i < size; i++) {
+            past[done + i] = (struct ledger_past){.id = ids[done + i]};
+            TRY(past_of(journal, hashes[i], &past[done + i], error));
         }
     }
     return ERR_OK;
