@@ -240,6 +240,7 @@ journal_runs_open(struct journal_runs *runs, const char *journal_folder)
     if (code != ERR_OK) {
         /* INDEX-3. */
         os_entropy_real()->fill(os_entropy_real(), &runs->key, sizeof(runs->key));
+        TRY(runs->disk->ops->sync_folder(runs->disk, journal_folder));
     }
     TRY(leftovers_remove(runs));
     return journal_runs_publish(runs);
