@@ -528,8 +528,7 @@ journal_open(
         code = store_error_set(error, ERR_RANGE, "%s: the path is too long", folder);
     }
     if (code == ERR_OK) {
-        journal_index_init(
-            &journal->index, disk, journal->folder, settings->index_table_entries);
+        journal_index_init(&journal->index, disk, journal->folder, settings->index_table_entries);
         code = lock_take(journal, error);
     }
     if (code == ERR_OK) {

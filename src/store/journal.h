@@ -55,7 +55,7 @@ struct journal {
     struct os_file *lock;
     struct os_loop *loop;       /* the I/O thread, or NULL: written within commit */
     struct os_loop *index_loop; /* where the index's runs are made, or NULL: as above */
-    void *owned_disk;     /* of memory: journals; released by free_disk at close */
+    void *owned_disk;           /* of memory: journals; released by free_disk at close */
     void (*free_disk)(void *disk);
 
     struct journal_index index;

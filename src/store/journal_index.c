@@ -276,8 +276,7 @@ journal_index_next(
     }
     while (cursor->groups != 0) {
         uint32_t newest = 63 - (uint32_t)__builtin_clzll(cursor->groups);
-        const struct journal_run *run =
-            journal_group_run(index->set->groups[newest], cursor->hash);
+        const struct journal_run *run = journal_group_run(index->set->groups[newest], cursor->hash);
         TRY(journal_run_find(run, cursor->hash, cursor->steps, ret_entry));
         if (ret_entry->reference != 0) {
             cursor->steps++;

@@ -39,6 +39,7 @@ struct journal_index {
     uint32_t frozen_count;
 
     journal_position_t frame; /* the one that began last */
+
     struct {
         journal_position_t frame; /* the newest durable one */
         journal_position_t end;
@@ -63,14 +64,13 @@ void journal_index_init(
 MUST_USE err_t journal_index_open(struct journal_index *index, const char *folder);
 /* From here on runs are made on `loop` (the caller's to start and stop), and frames that wait are
  * posted to `io`. Without, within the calls. */
-void journal_index_start(
-    struct journal_index *index, struct os_loop *loop, struct os_executor *io);
+void journal_index_start(struct journal_index *index, struct os_loop *loop, struct os_executor *io);
 /* Before the loops are stopped; release afterwards. */
 void journal_index_stop(struct journal_index *index);
 void journal_index_release(struct journal_index *index);
 
-/* The journal position up to which what is durable of the index has everything: at a start only what
- * is behind it must be told again. 0 if nothing is durable. Behind a whole frame. */
+/* The journal position up to which what is durable of the index has everything: at a start only
+ * what is behind it must be told again. 0 if nothing is durable. Behind a whole frame. */
 journal_position_t journal_index_covered(const struct journal_index *index);
 
 /* --- telling it --- */

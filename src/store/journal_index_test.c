@@ -196,6 +196,7 @@ op_draw(struct t_world *t, uint64_t position)
         return journal_index_put(&t->index, id->hash, id->position, id->fate);
     }
     bool shares = id != NULL && os_prng_chance(&t->prng, 1, 8);
+
     enum journal_fate fates[] = {
         JOURNAL_FATE_SINGLE, JOURNAL_FATE_PENDING, JOURNAL_FATE_PENDING, JOURNAL_FATE_FAILED};
     struct t_id fresh = {
@@ -356,8 +357,7 @@ compare_all(struct t_world *t)
         TRY(compare_id(t, &t->ids[i]));
     }
     for (uint32_t i = 0; i < 100; i++) {
-        struct journal_index_cursor cursor =
-            journal_index_find(&t->index, os_prng_next(&t->prng));
+        struct journal_index_cursor cursor = journal_index_find(&t->index, os_prng_next(&t->prng));
         struct journal_index_entry entry;
         TRY(journal_index_next(&t->index, &cursor, &entry));
         assert_int_equal(entry.reference, 0);
@@ -447,8 +447,10 @@ static void
 survives_failed_writes(void **state)
 {
     (void)state;
+
     static const enum os_sim_operation operations[] = {
         OS_SIM_OPEN, OS_SIM_WRITE, OS_SIM_SYNC, OS_SIM_RENAME, OS_SIM_REMOVE, OS_SIM_SYNC_FOLDER};
+
     uint64_t first = setting("TAEL_INDEX_SEED", 1);
     uint64_t rounds = setting("TAEL_INDEX_ROUNDS", ROUNDS);
     uint32_t refused = 0;
@@ -507,23 +509,16 @@ flip_one(struct t_world *t)
     struct os_file *file = NULL;
     uint64_t size = 0;
     names.count = 0;
-    assert_int_equal(
-        t->disk->ops->list(t->disk, FOLDER "/index", note_name, &names), ERR_OK);
+    assert_int_equal(t->disk->ops->list(t->disk, FOLDER "/index", note_name, &names), ERR_OK);
     assert_true(names.count > 0);
     (void)snprintf(
-        path,
-        sizeof(path),
-        FOLDER "/index/%s",
-        names.names[os_prng_below(&t->prng, names.count)]);
+        path, sizeof(path), FOLDER "/index/%s", names.names[os_prng_below(&t->prng, names.count)]);
     assert_int_equal(t->disk->ops->open(t->disk, path, OS_OPEN_READ, false, &file, NULL), ERR_OK);
     assert_int_equal(t->disk->ops->size(t->disk, file, &size), ERR_OK);
     t->disk->ops->close(t->disk, file);
     assert_int_equal(
         os_sim_disk_flip(
-            t->sim_disk,
-            path,
-            os_prng_below(&t->prng, size),
-            (unsigned)os_prng_below(&t->prng, 8)),
+            t->sim_disk, path, os_prng_below(&t->prng, size), (unsigned)os_prng_below(&t->prng, 8)),
         ERR_OK);
 }
 

@@ -204,8 +204,7 @@ journal_load(struct store *store, struct ledger *ledger, struct store_error *err
     }
     journal_scan_release(&scan);
     if (code == ERR_OK && journal->loop != NULL) {
-        journal_index_start(
-            &journal->index, journal->index_loop, os_loop_executor(journal->loop));
+        journal_index_start(&journal->index, journal->index_loop, os_loop_executor(journal->loop));
         code = os_loop_start(journal->loop);
         if (code == ERR_OK) {
             code = os_loop_start(journal->index_loop);

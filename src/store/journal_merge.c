@@ -88,9 +88,8 @@ input_least(struct journal_merge *merge)
     struct journal_merge_input *least = NULL;
     for (uint32_t i = 0; i < merge->input_count; i++) {
         struct journal_merge_input *input = &merge->inputs[i];
-        if (input->filled != 0 && (least == NULL || is_before(
-                                                        &input->buffer[input->at],
-                                                        &least->buffer[least->at]))) {
+        if (input->filled != 0 &&
+            (least == NULL || is_before(&input->buffer[input->at], &least->buffer[least->at]))) {
             least = input;
         }
     }
@@ -193,8 +192,8 @@ held_write(struct journal_merge *merge)
 static err_t
 take(struct journal_merge *merge, struct journal_index_entry entry)
 {
-    bool same = entry.hash == merge->held.hash && journal_index_entry_position(&entry) ==
-                                                      journal_index_entry_position(&merge->held);
+    bool same = entry.hash == merge->held.hash &&
+                journal_index_entry_position(&entry) == journal_index_entry_position(&merge->held);
     if (!same) {
         TRY(held_write(merge));
     }

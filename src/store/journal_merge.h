@@ -73,8 +73,8 @@ MUST_USE err_t journal_merge_begin(
     uint64_t run_max);
 /* Goes on for about `entries`; *ret_group is the result when it is complete (the caller's
  * reference), NULL before. On failure the merge is to be abandoned; `damaged` says whose fault. */
-MUST_USE err_t journal_merge_step(
-    struct journal_merge *merge, uint64_t entries, struct journal_group **ret_group);
+MUST_USE err_t
+journal_merge_step(struct journal_merge *merge, uint64_t entries, struct journal_group **ret_group);
 /* Removes what was written. Nothing if none is under way. */
 void journal_merge_abandon(struct journal_merge *merge);
 

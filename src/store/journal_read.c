@@ -43,6 +43,24 @@ frame_at(const struct journal *journal, journal_position_t position)
     return NULL;
 }
 
+static err_t
+frame_read(
+    struct journal *journal,
+    const struct journal_frame *frame,
+    journal_position_t position,
+    char *out,
+    uint64_t size,
+    struct store_error *error)
+{
+    uint64_t offset = position - frame->image.position;
+    uint64_t used = sizeof(struct journal_frame_header) + frame->image.body_size;
+    if (size > used - offset) {
+        return damaged(journal, position, error);
+    }
+    memcpy(out, frame->image.data + offset, size);
+    return ERR_OK;
+}
+
 err_t
 journal_read(
     struct journal *journal,
@@ -55,13 +73,23 @@ journal_read(
     if (frame == NULL) {
         return journal_cache_get(&journal->cache, position, out, size, error);
     }
-    uint64_t offset = position - frame->image.position;
-    uint64_t used = sizeof(struct journal_frame_header) + frame->image.body_size;
-    if (size > used - offset) {
-        return damaged(journal, position, error);
+    return frame_read(journal, frame, position, out, size, error);
+}
+
+/* The same for what an id leads to, which may be anywhere. */
+static err_t
+read_alone(
+    struct journal *journal,
+    journal_position_t position,
+    void *out,
+    uint64_t size,
+    struct store_error *error)
+{
+    const struct journal_frame *frame = frame_at(journal, position);
+    if (frame == NULL) {
+        return journal_cache_get_alone(&journal->cache, position, out, size, error);
     }
-    memcpy(out, frame->image.data + offset, size);
-    return ERR_OK;
+    return frame_read(journal, frame, position, out, size, error);
 }
 
 err_t
@@ -102,8 +130,7 @@ entry_is(
     struct store_error *error)
 {
     u128 found = 0;
-    TRY(journal_read(
-        journal, journal_index_entry_position(entry), (char *)&found, sizeof(found), error));
+    TRY(read_alone(journal, journal_index_entry_position(entry), &found, sizeof(found), error));
     *ret_same = found == id;
     return ERR_OK;
 }
@@ -190,29 +217,25 @@ past_of_entry(
     struct ledger_past *past,
     struct store_error *error)
 {
-    bool same = false;
-    TRY(entry_is(journal, entry, past->id, &same, error));
-    if (!same) {
-        return ERR_OK;
-    }
     if (journal_index_entry_fate(entry) == JOURNAL_FATE_FAILED) {
-        past->kind = LEDGER_PAST_FAILED;
+        bool same = false;
+        TRY(entry_is(journal, entry, past->id, &same, error));
+        past->kind = same ? LEDGER_PAST_FAILED : LEDGER_PAST_NONE;
         return ERR_OK;
     }
-    TRY(journal_read(
-        journal,
-        journal_index_entry_position(entry),
-        (char *)&past->transfer,
-        sizeof(past->transfer),
-        error));
+    struct ledger_transfer found;
+    TRY(read_alone(journal, journal_index_entry_position(entry), &found, sizeof(found), error));
+    if (found.id != past->id) {
+        return ERR_OK;
+    }
+    past->transfer = found;
     past->kind = LEDGER_PAST_TRANSFER;
     past->fate = ledger_fate_of(journal_index_entry_fate(entry));
     return ERR_OK;
 }
 
 static err_t
-past_of(
-    struct journal *journal, uint64_t hash, struct ledger_past *past, struct store_error *error)
+past_of(struct journal *journal, uint64_t hash, struct ledger_past *past, struct store_error *error)
 {
     struct journal_index_cursor cursor = journal_index_find(&journal->index, hash);
     struct journal_index_entry entry;

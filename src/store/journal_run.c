@@ -29,8 +29,7 @@ tables_place(struct journal_run *run)
     uint64_t sums = journal_run_block_count(header->count) * sizeof(uint64_t);
     run->filter = (const void *)run->tables;
     run->radix = (const void *)(run->tables + header->filter_words * sizeof(uint64_t));
-    run->block_sums =
-        (const void *)(run->tables + journal_run_tables_size(header) - sums);
+    run->block_sums = (const void *)(run->tables + journal_run_tables_size(header) - sums);
 }
 
 static err_t
@@ -253,10 +252,7 @@ writer_flush(struct journal_run_writer *writer)
             writer->header.number, first + i, writer->buffer + i * JOURNAL_RUN_BLOCK);
     }
     TRY(writer_put(
-        writer,
-        writer->buffer,
-        blocks * JOURNAL_RUN_BLOCK,
-        JOURNAL_RUN_BLOCK + writer->written));
+        writer, writer->buffer, blocks * JOURNAL_RUN_BLOCK, JOURNAL_RUN_BLOCK + writer->written));
     writer->written += blocks * JOURNAL_RUN_BLOCK;
     writer->buffered = 0;
     return ERR_OK;
@@ -268,8 +264,9 @@ journal_run_writer_add(struct journal_run_writer *writer, struct journal_index_e
     struct journal_run_header *header = &writer->header;
     ASSERT(entry.reference != 0);
     ASSERT(journal_run_piece(entry.hash, header->bits) == header->piece);
-    ASSERT(entry.hash > writer->last.hash ||
-           (entry.hash == writer->last.hash && entry.reference > writer->last.reference));
+    ASSERT(
+        entry.hash > writer->last.hash ||
+        (entry.hash == writer->last.hash && entry.reference > writer->last.reference));
     if (header->count == JOURNAL_RUN_ENTRIES_MAX) {
         return ERR_FULL;
     }

@@ -33,8 +33,8 @@ struct journal_run {
 
 void journal_run_path(const char *folder, uint64_t number, char out[JOURNAL_RUN_PATH_SIZE]);
 
-/* Opens a finished run and reads its tables. ERR_CORRUPT and ERR_VERSION, ERR_NOT_FOUND, ERR_MEMORY,
- * ERR_IO. The run is the caller's to close. */
+/* Opens a finished run and reads its tables. ERR_CORRUPT and ERR_VERSION, ERR_NOT_FOUND,
+ * ERR_MEMORY, ERR_IO. The run is the caller's to close. */
 MUST_USE err_t journal_run_open(
     struct os_disk *disk, const char *folder, uint64_t number, struct journal_run **ret_run);
 /* Also what is half made; sets NULL. */
@@ -62,8 +62,8 @@ MUST_USE err_t journal_run_find(
     uint32_t nth,
     struct journal_index_entry *ret_entry);
 /* Reads and checks one block of entries: JOURNAL_RUN_BLOCK bytes. */
-MUST_USE err_t journal_run_read_blocks(
-    const struct journal_run *run, uint64_t block, uint64_t count, void *out);
+MUST_USE err_t
+journal_run_read_blocks(const struct journal_run *run, uint64_t block, uint64_t count, void *out);
 
 /* --- writing --- */
 

@@ -44,13 +44,11 @@ journal_run_header_encode(struct journal_run_header *header, void *block)
 static bool
 layout_is_sound(const struct journal_run_header *header)
 {
-    return header->header_size == JOURNAL_RUN_BLOCK &&
-           header->count <= JOURNAL_RUN_ENTRIES_MAX && header->level < JOURNAL_RUN_LEVELS &&
-           header->bits <= JOURNAL_RUN_BITS_MAX && header->piece >> header->bits == 0 &&
-           header->radix_bits <= JOURNAL_RUN_RADIX_MAX && header->filter_words > 0 &&
-           header->filter_words <= JOURNAL_RUN_ENTRIES_MAX &&
-           header->file_size ==
-               journal_run_tables_offset(header) + journal_run_tables_size(header);
+    return header->header_size == JOURNAL_RUN_BLOCK && header->count <= JOURNAL_RUN_ENTRIES_MAX &&
+           header->level < JOURNAL_RUN_LEVELS && header->bits <= JOURNAL_RUN_BITS_MAX &&
+           header->piece >> header->bits == 0 && header->radix_bits <= JOURNAL_RUN_RADIX_MAX &&
+           header->filter_words > 0 && header->filter_words <= JOURNAL_RUN_ENTRIES_MAX &&
+           header->file_size == journal_run_tables_offset(header) + journal_run_tables_size(header);
 }
 
 err_t
@@ -186,8 +184,7 @@ journal_manifest_decode(
         return ERR_VERSION;
     }
     *ret_reason = "impossible layout";
-    const struct journal_manifest_run *runs =
-        (const void *)((const char *)data + sizeof(header));
+    const struct journal_manifest_run *runs = (const void *)((const char *)data + sizeof(header));
     if (header.header_size != sizeof(header) || header.group_count > JOURNAL_INDEX_GROUPS ||
         header.run_count > JOURNAL_MANIFEST_RUNS ||
         size != journal_manifest_size(header.run_count) || header.frame == 0 ||

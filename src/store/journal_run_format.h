@@ -26,11 +26,11 @@
 /* A run has at most this many entries; twice what merging aims at. */
 #define JOURNAL_RUN_ENTRIES_MAX (UINT32_C(1) << 24)
 /* So many leading bits of the hash tell the runs of a group apart, at most. */
-#define JOURNAL_RUN_BITS_MAX   10u
-#define JOURNAL_RUN_LEVELS     16u
-#define JOURNAL_RUN_RADIX_MAX  20u
-#define JOURNAL_INDEX_GROUPS   64u
-#define JOURNAL_MANIFEST_RUNS  (JOURNAL_INDEX_GROUPS << JOURNAL_RUN_BITS_MAX)
+#define JOURNAL_RUN_BITS_MAX  10u
+#define JOURNAL_RUN_LEVELS    16u
+#define JOURNAL_RUN_RADIX_MAX 20u
+#define JOURNAL_INDEX_GROUPS  64u
+#define JOURNAL_MANIFEST_RUNS (JOURNAL_INDEX_GROUPS << JOURNAL_RUN_BITS_MAX)
 
 /* What became of an id. The order matters: a fate only changes from PENDING to one that follows,
  * so that of two entries with one position the larger reference is the newer one. */
@@ -196,8 +196,7 @@ bool journal_run_radix_is_sound(const uint32_t *radix, uint32_t radix_bits, uint
 static inline uint64_t
 journal_manifest_size(uint32_t run_count)
 {
-    return sizeof(struct journal_manifest_header) +
-           run_count * sizeof(struct journal_manifest_run);
+    return sizeof(struct journal_manifest_header) + run_count * sizeof(struct journal_manifest_run);
 }
 
 /* Fills in magic, version and checksum. `out` has room for the header and its runs, which are in

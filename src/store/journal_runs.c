@@ -94,8 +94,7 @@ manifest_save(const struct journal_runs *runs)
     if (content == NULL) {
         return ERR_MEMORY;
     }
-    struct journal_manifest_run *entry =
-        (void *)(content + sizeof(struct journal_manifest_header));
+    struct journal_manifest_run *entry = (void *)(content + sizeof(struct journal_manifest_header));
     for (uint32_t i = 0; i < runs->group_count; i++) {
         const struct journal_group *group = runs->groups[i];
         for (uint32_t piece = 0; piece < 1u << group->bits; piece++, entry++) {
@@ -116,7 +115,10 @@ manifest_save(const struct journal_runs *runs)
     err_t code = runs->disk->ops->sync_folder(runs->disk, runs->folder);
     if (code == ERR_OK) {
         code = os_file_save(
-            runs->disk, runs->folder, JOURNAL_MANIFEST_NAME, (struct span){.data = content, .size = size});
+            runs->disk,
+            runs->folder,
+            JOURNAL_MANIFEST_NAME,
+            (struct span){.data = content, .size = size});
     }
     free(content);
     return code;
@@ -142,11 +144,9 @@ run_write(
     if (entries == NULL) {
         return ERR_MEMORY;
     }
-    struct journal_run_header header = {
-        .identity = table->identity, .number = runs->next_number++};
+    struct journal_run_header header = {.identity = table->identity, .number = runs->next_number++};
     struct journal_run_writer writer;
-    err_t code =
-        journal_run_writer_begin(&writer, runs->disk, runs->folder, &header, table->count);
+    err_t code = journal_run_writer_begin(&writer, runs->disk, runs->folder, &header, table->count);
     if (code == ERR_OK) {
         code = entries_write(&writer, entries, table->count);
         if (code == ERR_OK) {
@@ -162,8 +162,7 @@ run_write(
 
 /* The group becomes the newest, covering up to where the table does: all or nothing. */
 static err_t
-group_add(
-    struct journal_runs *runs, struct journal_group *group, const struct journal_table *table)
+group_add(struct journal_runs *runs, struct journal_group *group, const struct journal_table *table)
 {
     struct journal_run_set *set = calloc(1, sizeof(*set));
     if (set == NULL) {
@@ -298,8 +297,7 @@ merge_start(struct journal_runs *runs, uint32_t level)
 
 /* The group takes the place of those that it was made of: all or nothing. */
 static err_t
-group_replace(
-    struct journal_runs *runs, struct journal_group *group, struct journal_run_set *set)
+group_replace(struct journal_runs *runs, struct journal_group *group, struct journal_run_set *set)
 {
     struct journal_group *before[JOURNAL_INDEX_GROUPS];
     const uint32_t before_count = runs->group_count;

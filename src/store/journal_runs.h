@@ -69,7 +69,7 @@ struct journal_runs {
     uint32_t group_count;
     struct journal_table *queue; /* oldest first */
     struct journal_merge merges[JOURNAL_RUN_LEVELS];
-    uint64_t credit;    /* entries that may still be merged before the next table comes */
+    uint64_t credit;     /* entries that may still be merged before the next table comes */
     bool stalled;        /* writing a table failed: nothing is tried before a retry */
     err_t merge_failure; /* merging failed: not again before the next table was written */
     struct os_task step_task;

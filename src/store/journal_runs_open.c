@@ -27,8 +27,7 @@ frame_is_there(
     uint64_t offset = journal_position_offset(manifest->frame);
     TRY(runs->disk->ops->read(runs->disk, file, block, sizeof(block), offset));
     if (!journal_frame_peek(block, &header) || header.identity != manifest->identity ||
-        header.checksum != manifest->chain ||
-        manifest->frame + header.size != manifest->covered) {
+        header.checksum != manifest->chain || manifest->frame + header.size != manifest->covered) {
         return ERR_CORRUPT;
     }
     char *frame = aligned_alloc(JOURNAL_BLOCK, header.size);
@@ -82,8 +81,7 @@ group_open(
     struct journal_group *group)
 {
     for (uint32_t piece = 0; piece < 1u << group->bits; piece++) {
-        TRY(journal_run_open(
-            runs->disk, runs->folder, named[piece].number, &group->runs[piece]));
+        TRY(journal_run_open(runs->disk, runs->folder, named[piece].number, &group->runs[piece]));
         const struct journal_run_header *header = &group->runs[piece]->header;
         if (!run_is_named(header, manifest, &named[piece])) {
             return ERR_CORRUPT;

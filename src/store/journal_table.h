@@ -18,7 +18,8 @@ struct journal_table {
     uint32_t slot_count;               /* a power of two */
     uint32_t count;
 
-    /* What it covers together with everything older, filled in by its owner once that is durable. */
+    /* What it covers together with everything older, filled in by its owner once that is durable.
+     */
     journal_position_t frame; /* the last frame whose entries it has */
     journal_position_t covered;
     u128 chain;

@@ -127,13 +127,13 @@ struct store {
 };
 
 struct store_settings {
-    uint64_t segment_size;       /* bytes of a journal segment */
-    uint64_t in_flight_max;      /* bytes of frames not yet durable */
-    uint64_t transfer_count_max; /* PostgreSQL: ids that the filter in memory is made for */
+    uint64_t segment_size;        /* bytes of a journal segment */
+    uint64_t in_flight_max;       /* bytes of frames not yet durable */
+    uint64_t transfer_count_max;  /* PostgreSQL: ids that the filter in memory is made for */
     uint32_t index_table_entries; /* journal: ids that become one run of the index; 0: the default;
                                    * others are for tests */
-    struct os_loops *loops;      /* where the I/O thread comes from; NULL: commit itself writes,
-                                  * syncs and posts the ticket (tools, memory:) */
+    struct os_loops *loops;       /* where the I/O thread comes from; NULL: commit itself writes,
+                                   * syncs and posts the ticket (tools, memory:) */
 };
 
 /*
