@@ -457,7 +457,8 @@ const struct setting node_setting_table[] = {
         1000,
         INT64_C(100000000000),
         "transfers",
-        "In the whole history."),
+        "With postgres://: ids that the filter in memory is made for. A journal is limited by the "
+        "disk."),
     SIZE(
         "ledger-segment-size",
         ledger_segment_size,

@@ -23,7 +23,7 @@
 #include <cmocka.h>
 
 #define ROUNDS_SHORT 12
-#define STRIDE_SHORT 3
+#define STRIDE_SHORT 9
 #define STEPS        70
 #define STEPS_AFTER  8
 

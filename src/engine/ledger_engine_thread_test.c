@@ -177,6 +177,7 @@ serves_many(void **state)
     settings.loops = os_loops_real();
     settings.store.loops = os_loops_real();
     settings.store.segment_size = 256 * 1024;
+    settings.store.index_table_entries = 32; /* so that runs are made and merged all the time */
     settings.limits.account_count_max = 100;
     settings.limits.pending_count_max = 100;
     struct ledger_engine *engine = NULL;

@@ -52,6 +52,8 @@ t_ledger_open(struct t_ledger *t)
     struct store_settings settings = store_settings_default();
     settings.segment_size = T_SEGMENT_SIZE;
     settings.transfer_count_max = 100000;
+    /* Small enough for runs, and merges of merges. */
+    settings.index_table_entries = T_TABLE_ENTRIES;
     struct ledger_limits limits = {
         .account_count_max = T_ACCOUNTS_MAX, .pending_count_max = T_PENDINGS_MAX};
     struct store *store = NULL;

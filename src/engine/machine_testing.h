@@ -12,6 +12,7 @@
 #define T_DIFFERENCE    256
 #define T_FOLDER        "ledger"
 #define T_SEGMENT_SIZE  (128u * 1024u)
+#define T_TABLE_ENTRIES 4
 #define T_SEEN_MAX      65536
 #define T_TRANSFERS_MAX 8190
 

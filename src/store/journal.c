@@ -1,7 +1,6 @@
 #include "journal.h"
 
 #include "base/list.h"
-#include "os/entropy.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -25,6 +24,9 @@ frame_write(struct os_task *task)
     struct journal_frame *frame = CONTAINER_OF(task, struct journal_frame, task);
     struct journal *journal = frame->journal;
     struct os_executor *executor = frame->executor;
+    if (journal_index_hold(&journal->index, task)) {
+        return;
+    }
     err_t code = journal_writer_write(&journal->writer, &frame->image, &frame->error);
     ASSERT(code == frame->error.code);
     frame->task.run = frame_done;
@@ -70,6 +72,24 @@ journal_fail(struct journal *journal, const struct store_error *error)
     }
 }
 
+err_t
+journal_condemn_index(struct journal *journal, err_t code, struct store_error *error)
+{
+    struct store_error reason;
+    store_error_set(
+        &reason,
+        code,
+        "%s/index: %s: the index is made again from the journal",
+        journal->folder,
+        err_text(code));
+    if (error != NULL) {
+        *error = reason;
+    }
+    journal_index_condemn(&journal->index);
+    journal_fail(journal, &reason);
+    return ERR_CLOSED;
+}
+
 /* The frame was written, or not: its tickets are told. */
 static void
 frame_finish(struct journal *journal, struct journal_frame *frame)
@@ -86,6 +106,9 @@ frame_finish(struct journal *journal, struct journal_frame *frame)
         frame->image.position,
         frame->image.data,
         journal_frame_size(frame->image.body_size));
+    struct journal_frame_header header;
+    memcpy(&header, frame->image.data, sizeof(header));
+    journal_index_durable(&journal->index, frame->image.position, &header);
     tickets_post(frame, &frame->error);
     journal->oldest = frame->next;
     if (journal->oldest == NULL) {
@@ -202,6 +225,7 @@ frame_open(struct journal *journal, uint64_t section_size, struct journal_frame 
     frame->image.body_size = 0;
     frame->image.section_count = 0;
     frame->executor = NULL;
+    TRY(journal_index_frame(&journal->index, frame->image.position));
     TRY(journal_directory_frame(&journal->directory, frame->image.position));
     frame->state = JOURNAL_FRAME_OPEN;
     frame->next = NULL;
@@ -249,7 +273,6 @@ journal_admit(struct store *store, uint32_t events, uint32_t accounts)
     if (journal->failed) {
         return ERR_CLOSED;
     }
-    TRY(journal_index_admit(&journal->index, (uint64_t)events));
     /* Behind it comes at least the empty section that a group may end with. */
     uint64_t size =
         journal_section_size(accounts, events, events, true) + journal_section_size(0, 0, 0, false);
@@ -262,6 +285,10 @@ journal_admit(struct store *store, uint32_t events, uint32_t accounts)
     }
     if (frame_free(journal) == NULL) {
         return ERR_BUSY;
+    }
+    err_t indexed = journal_index_admit(&journal->index);
+    if (indexed != ERR_OK) {
+        return indexed == ERR_CORRUPT ? journal_condemn_index(journal, indexed, NULL) : indexed;
     }
     /* The open frame may end in the middle of a segment that the next one does not fit into. */
     bool crosses = open != NULL || needs_new_segment(journal, size);
@@ -362,6 +389,7 @@ journal_commit(
         if (frame_free(journal) == NULL) {
             return ERR_BUSY;
         }
+        TRY(journal_index_admit(&journal->index));
         if (frame != NULL) {
             frame_seal(journal, frame);
         }
@@ -389,6 +417,8 @@ journal_commit(
 static void
 journal_free(struct journal *journal)
 {
+    os_loop_destroy(journal->index_loop);
+    os_loop_destroy(journal->loop);
     journal_cache_release(&journal->cache);
     journal_writer_release(&journal->writer);
     journal_index_release(&journal->index);
@@ -410,9 +440,11 @@ static void
 journal_close(struct store *store)
 {
     struct journal *journal = journal_of(store);
+    journal_index_stop(&journal->index);
     if (journal->loop != NULL) {
+        /* Each posts to the other. */
+        os_loop_stop(journal->index_loop);
         os_loop_stop(journal->loop);
-        os_loop_destroy(journal->loop);
     }
     journal_free(journal);
 }
@@ -462,9 +494,6 @@ journal_init(struct journal *journal, struct os_disk *disk, const struct store_s
     for (uint32_t i = 0; i < journal->frame_count; i++) {
         journal->frames[i].journal = journal;
     }
-    struct hash_key key;
-    os_entropy_real()->fill(os_entropy_real(), &key, sizeof(key));
-    journal_index_init(&journal->index, key, settings->transfer_count_max);
     journal->cache.disk = disk;
     journal->cache.folder = journal->folder;
     journal->writer.disk = disk;
@@ -499,6 +528,7 @@ journal_open(
         code = store_error_set(error, ERR_RANGE, "%s: the path is too long", folder);
     }
     if (code == ERR_OK) {
+        journal_index_init(&journal->index, disk, journal->folder, settings->index_table_entries);
         code = lock_take(journal, error);
     }
     if (code == ERR_OK) {
@@ -509,8 +539,11 @@ journal_open(
     }
     if (code == ERR_OK && settings->loops != NULL) {
         code = os_loops_create(settings->loops, "journal", &journal->loop);
+        if (code == ERR_OK) {
+            code = os_loops_create(settings->loops, "journal-index", &journal->index_loop);
+        }
         if (code != ERR_OK) {
-            store_error_set(error, code, "creating the I/O thread: %s", err_text(code));
+            store_error_set(error, code, "creating the journal's threads: %s", err_text(code));
         }
     }
     if (code != ERR_OK) {

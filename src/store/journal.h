@@ -4,6 +4,7 @@
  *   the engine's thread  everything in `struct journal` but the writer; frames that are free, open
  *                        or sealed
  *   the I/O thread       the writer; the frame that is in flight, until it is posted back
+ *   the index's thread   what journal_runs.h says
  *
  * A frame's life, with the function on each arrow:
  *
@@ -52,8 +53,9 @@ struct journal {
     struct store_settings settings;
     char folder[JOURNAL_PATH_SIZE];
     struct os_file *lock;
-    struct os_loop *loop; /* the I/O thread, or NULL: written within commit */
-    void *owned_disk;     /* of memory: journals; released by free_disk at close */
+    struct os_loop *loop;       /* the I/O thread, or NULL: written within commit */
+    struct os_loop *index_loop; /* where the index's runs are made, or NULL: as above */
+    void *owned_disk;           /* of memory: journals; released by free_disk at close */
     void (*free_disk)(void *disk);
 
     struct journal_index index;
@@ -134,6 +136,10 @@ MUST_USE err_t journal_note_event(
 MUST_USE err_t journal_note_failed(struct journal *journal, u128 id, journal_position_t position);
 
 /* --- journal.c --- */
+
+/* A run of the index is damaged: the store fails, and its next start makes the index again from the
+ * journal. Returns ERR_CLOSED, with the reason in `error` (NULL: nobody asks). */
+err_t journal_condemn_index(struct journal *journal, err_t code, struct store_error *error);
 
 /* `folder` must exist. */
 MUST_USE err_t journal_open(

@@ -123,6 +123,46 @@ copy_part(struct journal_cache *cache, uint64_t start, uint32_t from, uint32_t t
     return ERR_OK;
 }
 
+static err_t
+failed(
+    const struct journal_cache *cache,
+    journal_position_t position,
+    err_t code,
+    struct store_error *error)
+{
+    return store_error_set(
+        error,
+        code,
+        "%s/%08" PRIu64 ".log: reading at offset %" PRIu64 ": %s",
+        cache->folder,
+        journal_position_segment(position),
+        journal_position_offset(position),
+        err_text(code));
+}
+
+err_t
+journal_cache_get_alone(
+    struct journal_cache *cache,
+    journal_position_t position,
+    char *out,
+    uint64_t size,
+    struct store_error *error)
+{
+    uint32_t from = (uint32_t)(position % JOURNAL_CACHE_BLOCK);
+    const struct journal_cache_block *block = block_slot(cache, position - from);
+    bool cached = block->position == position - from && block->from <= from;
+    if ((cached && from + size <= block->to) || position + size > cache->durable_end) {
+        return journal_cache_get(cache, position, out, size, error);
+    }
+    struct os_file *file = NULL;
+    err_t code = file_open(cache, journal_position_segment(position), &file);
+    if (code == ERR_OK) {
+        code =
+            cache->disk->ops->read(cache->disk, file, out, size, journal_position_offset(position));
+    }
+    return code == ERR_OK ? ERR_OK : failed(cache, position, code, error);
+}
+
 err_t
 journal_cache_get(
     struct journal_cache *cache,
@@ -140,17 +180,7 @@ journal_cache_get(
         code = copy_part(cache, at - from, from, from + (uint32_t)part, out + done);
         done += part;
     }
-    if (code != ERR_OK) {
-        store_error_set(
-            error,
-            code,
-            "%s/%08" PRIu64 ".log: reading at offset %" PRIu64 ": %s",
-            cache->folder,
-            journal_position_segment(position),
-            journal_position_offset(position),
-            err_text(code));
-    }
-    return code;
+    return code == ERR_OK ? ERR_OK : failed(cache, position, code, error);
 }
 
 void

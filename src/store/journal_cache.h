@@ -44,6 +44,14 @@ MUST_USE err_t journal_cache_get(
     char *out,
     uint64_t size,
     struct store_error *error);
+/* The same for one record somewhere in the past, whose neighbours nobody will ask for: what no
+ * block has is read alone, and not kept. */
+MUST_USE err_t journal_cache_get_alone(
+    struct journal_cache *cache,
+    journal_position_t position,
+    char *out,
+    uint64_t size,
+    struct store_error *error);
 void journal_cache_release(struct journal_cache *cache);
 
 #endif

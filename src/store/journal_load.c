@@ -26,6 +26,9 @@ journal_note_event(
 {
     bool expiry = event->kind == LEDGER_EVENT_TWO_PHASE_EXPIRED;
     journal_directory_event(&journal->directory, event->timestamp, expiry);
+    if (position < journal_index_covered(&journal->index)) {
+        return ERR_OK;
+    }
     if (expiry) {
         return journal_set_fate(journal, event->transfer.id, JOURNAL_FATE_EXPIRED);
     }
@@ -35,13 +38,16 @@ journal_note_event(
         TRY(journal_set_fate(journal, event->transfer.pending_id, JOURNAL_FATE_VOIDED));
     }
     uint64_t hash = journal_index_hash(&journal->index, event->transfer.id);
-    return journal_index_insert(&journal->index, hash, position, fate_of_new(event));
+    return journal_index_put(&journal->index, hash, position, fate_of_new(event));
 }
 
 err_t
 journal_note_failed(struct journal *journal, u128 id, journal_position_t position)
 {
-    return journal_index_insert(
+    if (position < journal_index_covered(&journal->index)) {
+        return ERR_OK;
+    }
+    return journal_index_put(
         &journal->index, journal_index_hash(&journal->index, id), position, JOURNAL_FATE_FAILED);
 }
 
@@ -54,6 +60,8 @@ struct load {
     uint64_t clock;
     uint64_t transfer_timestamp;
     uint64_t account_timestamp;
+    struct journal_frame_header frame; /* that began last */
+    journal_position_t frame_position; /* 0: none yet */
 };
 
 static err_t
@@ -62,6 +70,15 @@ load_frame_begin(
 {
     struct load *load = context;
     struct journal *journal = load->journal;
+    /* That there is another proves that the one before it was synced. */
+    if (load->frame_position != 0) {
+        journal_index_durable(&journal->index, load->frame_position, &load->frame);
+    }
+    load->frame = *header;
+    load->frame_position = position;
+    load->visitor.reason = "the index of ids cannot be written";
+    TRY(journal_index_frame(&journal->index, position));
+    load->visitor.reason = NULL;
     /* A look-up may have to read what this very frame holds. */
     journal->cache.durable_end = position + header->size;
     TRY(journal_directory_frame(&journal->directory, position));
@@ -162,7 +179,11 @@ journal_load(struct store *store, struct ledger *ledger, struct store_error *err
     };
     scan.visitor = &load.visitor;
     *error = (struct store_error){0};
-    err_t code = journal_scan_run(&scan);
+    err_t code = journal_index_open(&journal->index, journal->folder);
+    if (code != ERR_OK) {
+        return store_error_set(error, code, "%s/index: %s", journal->folder, err_text(code));
+    }
+    code = journal_scan_run(&scan);
     if (code == ERR_OK) {
         ledger_load_clock(ledger, load.clock, load.transfer_timestamp, load.account_timestamp);
         code = ledger_validate(ledger);
@@ -173,6 +194,9 @@ journal_load(struct store *store, struct ledger *ledger, struct store_error *err
     if (code == ERR_OK) {
         code = load_writer(journal, &scan, error);
     }
+    if (code == ERR_OK && load.frame_position != 0) {
+        journal_index_durable(&journal->index, load.frame_position, &load.frame);
+    }
     if (code == ERR_OK) {
         journal->heads = scan.heads;
         scan.heads = (struct journal_heads){0};
@@ -180,9 +204,13 @@ journal_load(struct store *store, struct ledger *ledger, struct store_error *err
     }
     journal_scan_release(&scan);
     if (code == ERR_OK && journal->loop != NULL) {
+        journal_index_start(&journal->index, journal->index_loop, os_loop_executor(journal->loop));
         code = os_loop_start(journal->loop);
+        if (code == ERR_OK) {
+            code = os_loop_start(journal->index_loop);
+        }
         if (code != ERR_OK) {
-            store_error_set(error, code, "%s: starting the I/O thread", journal->folder);
+            store_error_set(error, code, "%s: starting the journal's threads", journal->folder);
         }
     }
     return code;

@@ -7,6 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Ids whose places are fetched together before the first of them is looked at. */
+#define LOOK_UP_BLOCK 32u
+
 static struct journal *
 journal_of(struct store *store)
 {
@@ -40,6 +43,24 @@ frame_at(const struct journal *journal, journal_position_t position)
     return NULL;
 }
 
+static err_t
+frame_read(
+    struct journal *journal,
+    const struct journal_frame *frame,
+    journal_position_t position,
+    char *out,
+    uint64_t size,
+    struct store_error *error)
+{
+    uint64_t offset = position - frame->image.position;
+    uint64_t used = sizeof(struct journal_frame_header) + frame->image.body_size;
+    if (size > used - offset) {
+        return damaged(journal, position, error);
+    }
+    memcpy(out, frame->image.data + offset, size);
+    return ERR_OK;
+}
+
 err_t
 journal_read(
     struct journal *journal,
@@ -52,13 +73,23 @@ journal_read(
     if (frame == NULL) {
         return journal_cache_get(&journal->cache, position, out, size, error);
     }
-    uint64_t offset = position - frame->image.position;
-    uint64_t used = sizeof(struct journal_frame_header) + frame->image.body_size;
-    if (size > used - offset) {
-        return damaged(journal, position, error);
+    return frame_read(journal, frame, position, out, size, error);
+}
+
+/* The same for what an id leads to, which may be anywhere. */
+static err_t
+read_alone(
+    struct journal *journal,
+    journal_position_t position,
+    void *out,
+    uint64_t size,
+    struct store_error *error)
+{
+    const struct journal_frame *frame = frame_at(journal, position);
+    if (frame == NULL) {
+        return journal_cache_get_alone(&journal->cache, position, out, size, error);
     }
-    memcpy(out, frame->image.data + offset, size);
-    return ERR_OK;
+    return frame_read(journal, frame, position, out, size, error);
 }
 
 err_t
@@ -99,37 +130,63 @@ entry_is(
     struct store_error *error)
 {
     u128 found = 0;
-    TRY(journal_read(
-        journal, journal_index_entry_position(entry), (char *)&found, sizeof(found), error));
+    TRY(read_alone(journal, journal_index_entry_position(entry), &found, sizeof(found), error));
     *ret_same = found == id;
     return ERR_OK;
+}
+
+/* The next candidate. A damaged run is a reason to make the index again. */
+static err_t
+next_candidate(
+    struct journal *journal,
+    struct journal_index_cursor *cursor,
+    struct journal_index_entry *ret_entry,
+    struct store_error *error)
+{
+    err_t code = journal_index_next(&journal->index, cursor, ret_entry);
+    return code == ERR_OK ? ERR_OK : journal_condemn_index(journal, code, error);
+}
+
+/* Where the id is. It is in the index, so if all candidates have one position it is that one; else
+ * different ids have one hash, and reading tells which. */
+static err_t
+position_of(struct journal *journal, u128 id, uint64_t hash, uint64_t *ret_position)
+{
+    struct journal_index_cursor cursor = journal_index_find(&journal->index, hash);
+    struct journal_index_entry entry = {0};
+    uint64_t first = 0;
+    bool several = false;
+    TRY(next_candidate(journal, &cursor, &entry, NULL));
+    first = journal_index_entry_position(&entry);
+    while (entry.reference != 0) {
+        several = several || journal_index_entry_position(&entry) != first;
+        TRY(next_candidate(journal, &cursor, &entry, NULL));
+    }
+    *ret_position = first;
+    if (!several) {
+        return first != 0 ? ERR_OK : ERR_CORRUPT;
+    }
+    cursor = journal_index_find(&journal->index, hash);
+    TRY(next_candidate(journal, &cursor, &entry, NULL));
+    while (entry.reference != 0) {
+        bool same = false;
+        TRY(entry_is(journal, &entry, id, &same, NULL));
+        if (same) {
+            *ret_position = journal_index_entry_position(&entry);
+            return ERR_OK;
+        }
+        TRY(next_candidate(journal, &cursor, &entry, NULL));
+    }
+    return ERR_CORRUPT;
 }
 
 err_t
 journal_set_fate(struct journal *journal, u128 id, enum journal_fate fate)
 {
     uint64_t hash = journal_index_hash(&journal->index, id);
-    struct journal_index_cursor cursor = journal_index_find(&journal->index, hash);
-    struct journal_index_entry *first = journal_index_next(&journal->index, &cursor);
-    if (first == NULL) {
-        return ERR_CORRUPT;
-    }
-    struct journal_index_entry *entry = journal_index_next(&journal->index, &cursor);
-    if (entry == NULL) {
-        /* The id is in the index, so the only candidate is it. */
-        journal_index_set_fate(first, fate);
-        return ERR_OK;
-    }
-    cursor = journal_index_find(&journal->index, hash);
-    while ((entry = journal_index_next(&journal->index, &cursor)) != NULL) {
-        bool same = false;
-        TRY(entry_is(journal, entry, id, &same, NULL));
-        if (same) {
-            journal_index_set_fate(entry, fate);
-            return ERR_OK;
-        }
-    }
-    return ERR_CORRUPT;
+    uint64_t position = 0;
+    TRY(position_of(journal, id, hash, &position));
+    return journal_index_put(&journal->index, hash, position, fate);
 }
 
 static enum ledger_fate
@@ -160,24 +217,38 @@ past_of_entry(
     struct ledger_past *past,
     struct store_error *error)
 {
-    bool same = false;
-    TRY(entry_is(journal, entry, past->id, &same, error));
-    if (!same) {
-        return ERR_OK;
-    }
     if (journal_index_entry_fate(entry) == JOURNAL_FATE_FAILED) {
-        past->kind = LEDGER_PAST_FAILED;
+        bool same = false;
+        TRY(entry_is(journal, entry, past->id, &same, error));
+        past->kind = same ? LEDGER_PAST_FAILED : LEDGER_PAST_NONE;
         return ERR_OK;
     }
-    TRY(journal_read(
-        journal,
-        journal_index_entry_position(entry),
-        (char *)&past->transfer,
-        sizeof(past->transfer),
-        error));
+    struct ledger_transfer found;
+    TRY(read_alone(journal, journal_index_entry_position(entry), &found, sizeof(found), error));
+    if (found.id != past->id) {
+        return ERR_OK;
+    }
+    past->transfer = found;
     past->kind = LEDGER_PAST_TRANSFER;
     past->fate = ledger_fate_of(journal_index_entry_fate(entry));
     return ERR_OK;
+}
+
+static err_t
+past_of(struct journal *journal, uint64_t hash, struct ledger_past *past, struct store_error *error)
+{
+    struct journal_index_cursor cursor = journal_index_find(&journal->index, hash);
+    struct journal_index_entry entry;
+    for (;;) {
+        TRY(next_candidate(journal, &cursor, &entry, error));
+        if (entry.reference == 0) {
+            return ERR_OK;
+        }
+        TRY(past_of_entry(journal, &entry, past, error));
+        if (past->kind != LEDGER_PAST_NONE) {
+            return ERR_OK;
+        }
+    }
 }
 
 err_t
@@ -191,14 +262,16 @@ journal_look_up(
     struct journal *journal = journal_of(store);
     static_assert(offsetof(struct journal_event, transfer) == 0, "an event begins with its id");
     static_assert(offsetof(struct ledger_transfer, id) == 0, "a transfer begins with its id");
-    for (uint32_t i = 0; i < count; i++) {
-        past[i] = (struct ledger_past){.id = ids[i]};
-        struct journal_index_cursor cursor =
-            journal_index_find(&journal->index, journal_index_hash(&journal->index, ids[i]));
-        struct journal_index_entry *entry = NULL;
-        while (past[i].kind == LEDGER_PAST_NONE &&
-               (entry = journal_index_next(&journal->index, &cursor)) != NULL) {
-            TRY(past_of_entry(journal, entry, &past[i], error));
+    uint64_t hashes[LOOK_UP_BLOCK];
+    for (uint32_t done = 0; done < count; done += LOOK_UP_BLOCK) {
+        uint32_t size = count - done < LOOK_UP_BLOCK ? count - done : LOOK_UP_BLOCK;
+        for (uint32_t i = 0; i < size; i++) {
+            hashes[i] = journal_index_hash(&journal->index, ids[done + i]);
+            journal_index_prefetch(&journal->index, hashes[i]);
+        }
+        for (uint32_t i = 0; i < size; i++) {
+            past[done + i] = (struct ledger_past){.id = ids[done + i]};
+            TRY(past_of(journal, hashes[i], &past[done + i], error));
         }
     }
     return ERR_OK;

@@ -14,6 +14,7 @@ store_settings_default(void)
         .segment_size = UINT64_C(64) << 20,
         .in_flight_max = UINT64_C(64) << 20,
         .transfer_count_max = UINT64_C(200) * 1000 * 1000,
+        .index_table_entries = 0,
         .loops = NULL,
     };
 }

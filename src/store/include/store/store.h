@@ -80,7 +80,7 @@ struct store_ops {
     /* May another group be applied? Asked before the core is touched, so that a refusal changes
      * nothing. `events` and `accounts` are the most that the group can carry. ERR_BUSY if too much
      * is under way (wait for a ticket), ERR_DISK_FULL and ERR_FULL if there is no room (reads go
-     * on), ERR_CLOSED after a failure. */
+     * on), ERR_CLOSED after a failure; ERR_IO if what looking up needs cannot be written. */
     err_t (*admit)(struct store *store, uint32_t events, uint32_t accounts);
 
     /* Does the store still hold the ledger? Asked before anything is told of the core alone, and
@@ -127,11 +127,13 @@ struct store {
 };
 
 struct store_settings {
-    uint64_t segment_size;       /* bytes of a journal segment */
-    uint64_t in_flight_max;      /* bytes of frames not yet durable */
-    uint64_t transfer_count_max; /* bound of the in-memory index of this version */
-    struct os_loops *loops;      /* where the I/O thread comes from; NULL: commit itself writes,
-                                  * syncs and posts the ticket (tools, memory:) */
+    uint64_t segment_size;        /* bytes of a journal segment */
+    uint64_t in_flight_max;       /* bytes of frames not yet durable */
+    uint64_t transfer_count_max;  /* PostgreSQL: ids that the filter in memory is made for */
+    uint32_t index_table_entries; /* journal: ids that become one run of the index; 0: the default;
+                                   * others are for tests */
+    struct os_loops *loops;       /* where the I/O thread comes from; NULL: commit itself writes,
+                                   * syncs and posts the ticket (tools, memory:) */
 };
 
 /*

@@ -1,0 +1,54 @@
+/*
+ * The young part of the id index: a table in memory that takes entries until it is handed over to
+ * become a run. While it is handed over nobody changes it, so that two threads may read it.
+ *
+ * TABLE-1  Of one (hash, position) a table has at most one entry.
+ */
+#ifndef STORE_JOURNAL_TABLE_H
+#define STORE_JOURNAL_TABLE_H
+
+#include "journal_run_format.h"
+
+#include "os/loop.h"
+
+struct journal_runs;
+
+struct journal_table {
+    struct journal_index_entry *slots; /* open addressing; NULL until it is used */
+    uint32_t slot_count;               /* a power of two */
+    uint32_t count;
+
+    /* What it covers together with everything older, filled in by its owner once that is durable.
+     */
+    journal_position_t frame; /* the last frame whose entries it has */
+    journal_position_t covered;
+    u128 chain;
+    u128 identity;
+    bool handed_over;
+
+    struct os_task task; /* to the thread that writes runs */
+    struct journal_runs *runs;
+    struct journal_table *next; /* there, in the order of handing over */
+};
+
+/* Room for `entries` without growing. ERR_MEMORY. Empties a table that has its memory. */
+MUST_USE err_t journal_table_reset(struct journal_table *table, uint32_t entries);
+void journal_table_release(struct journal_table *table);
+
+static inline void
+journal_table_prefetch(const struct journal_table *table, uint64_t hash)
+{
+    __builtin_prefetch(&table->slots[(uint32_t)hash & (table->slot_count - 1)], 0, 1);
+}
+
+/* Adds the entry, or sets the fate of the one with its position. ERR_MEMORY when it has to grow,
+ * ERR_FULL beyond JOURNAL_RUN_ENTRIES_MAX. */
+MUST_USE err_t journal_table_put(struct journal_table *table, struct journal_index_entry entry);
+/* The next entry with the hash at or behind *slot (0: from the start of the walk), or NULL. Moves
+ * *slot behind it: a count of steps, not a place. */
+const struct journal_index_entry *journal_table_next(
+    const struct journal_table *table, uint64_t hash, uint32_t *steps);
+/* The entries in ascending order, in memory of malloc; NULL without memory. */
+struct journal_index_entry *journal_table_sort(const struct journal_table *table);
+
+#endif
