@@ -30,6 +30,10 @@ setting(const char *name, uint64_t fallback)
     return text == NULL ? fallback : strtoull(text, NULL, 10);
 }
 
+/* Restarts of all rounds, and those of them that a snapshot began. */
+static uint32_t restarts;
+static uint32_t snapshots_loaded;
+
 static void
 round_run(uint64_t seed)
 {
@@ -47,6 +51,7 @@ round_run(uint64_t seed)
         }
         if (ledger_random_below(&t->random, 20) == 0) {
             t_ledger_close(t);
+            restarts++;
             assert_int_equal(t_ledger_open(t), ERR_OK);
             assert_true(t_ledger_catch_up(t));
             if (!t_ledger_compare_all(t)) {
@@ -54,6 +59,10 @@ round_run(uint64_t seed)
             }
         }
     }
+    if (t->notices > 0) {
+        fail_msg("seed %llu: %s", (unsigned long long)seed, t->notice);
+    }
+    snapshots_loaded += t->snapshots_loaded;
     t_ledger_close(t);
     t_ledger_release(t);
     free(t);
@@ -70,6 +79,8 @@ equals_model(void **state)
     for (uint64_t i = 0; i < rounds; i++) {
         round_run(seed + i);
     }
+    print_message("%u of %u restarts began with a snapshot\n", snapshots_loaded, restarts);
+    assert_true(getenv("TEST_POSTGRES") != NULL || rounds < 10 || snapshots_loaded > restarts / 4);
 }
 
 int

@@ -15,6 +15,14 @@ ticket_told(struct os_task *task)
     t->tickets_told++;
 }
 
+static void
+notice_told(void *context, const char *text)
+{
+    struct t_ledger *t = context;
+    t->notices++;
+    (void)snprintf(t->notice, sizeof(t->notice), "%s", text);
+}
+
 void
 t_ledger_init(struct t_ledger *t, uint64_t seed, struct os_disk *disk)
 {
@@ -22,6 +30,7 @@ t_ledger_init(struct t_ledger *t, uint64_t seed, struct os_disk *disk)
     t->disk = disk;
     t->executor.post = os_post_now;
     t->ticket.task.run = ticket_told;
+    t->snapshot_interval = seed % 3 == 0 ? 0 : 1 + seed % 7 * 8192;
     const char *database = getenv("TEST_POSTGRES");
     if (database == NULL) {
         (void)snprintf(t->url, sizeof(t->url), "journal:%s", T_FOLDER);
@@ -46,6 +55,16 @@ t_ledger_release(struct t_ledger *t)
     ledger_model_destroy(&t->model);
 }
 
+struct store_status
+t_ledger_status(struct t_ledger *t)
+{
+    struct store_status status = {0};
+    if (t->machine.store->ops->status != NULL) {
+        t->machine.store->ops->status(t->machine.store, &status);
+    }
+    return status;
+}
+
 err_t
 t_ledger_open(struct t_ledger *t)
 {
@@ -54,6 +73,10 @@ t_ledger_open(struct t_ledger *t)
     settings.transfer_count_max = 100000;
     /* Small enough for runs, and merges of merges. */
     settings.index_table_entries = T_TABLE_ENTRIES;
+    settings.snapshot_interval = t->snapshot_interval;
+    settings.stretch_count_max = 3;
+    settings.notice = notice_told;
+    settings.notice_context = t;
     struct ledger_limits limits = {
         .account_count_max = T_ACCOUNTS_MAX, .pending_count_max = T_PENDINGS_MAX};
     struct store *store = NULL;
@@ -64,6 +87,7 @@ t_ledger_open(struct t_ledger *t)
     }
     if (t->error == ERR_OK) {
         t->machine.executor = &t->executor;
+        t->snapshots_loaded += t_ledger_status(t).loaded_snapshot != 0;
     }
     return t->error;
 }

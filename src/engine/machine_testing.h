@@ -26,7 +26,11 @@ struct t_ledger {
     struct os_executor executor; /* runs what is posted at once */
     struct store_ticket ticket;
     uint32_t tickets_told;
-    u128 seen[T_SEEN_MAX]; /* ids that were tried */
+    uint64_t snapshot_interval; /* of the next open; by the seed after init, 0 for every third */
+    uint32_t notices;           /* of the store */
+    char notice[STORE_MESSAGE_SIZE];
+    uint32_t snapshots_loaded; /* opens that began with one */
+    u128 seen[T_SEEN_MAX];     /* ids that were tried */
     uint32_t seen_count;
     bool applied; /* the model did the last operation; not one that found no room */
     err_t error;  /* of the last open or step */
@@ -43,6 +47,8 @@ err_t t_ledger_open(struct t_ledger *t);
  * to the model's. False if it is ahead of that. */
 bool t_ledger_catch_up(struct t_ledger *t);
 void t_ledger_close(struct t_ledger *t);
+/* Of the open store. */
+struct store_status t_ledger_status(struct t_ledger *t);
 /* Draws one operation, does it to both and makes it durable. False on a difference, or if the
  * store failed (then t->error says so, and the model has done it, the machine perhaps). */
 bool t_ledger_step(struct t_ledger *t);

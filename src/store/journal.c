@@ -3,6 +3,7 @@
 #include "base/list.h"
 
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +12,22 @@ static struct journal *
 journal_of(struct store *store)
 {
     return CONTAINER_OF(store, struct journal, store);
+}
+
+void
+journal_notice(const struct journal *journal, const char *format, ...)
+{
+    if (journal->settings.notice == NULL) {
+        return;
+    }
+    char text[STORE_MESSAGE_SIZE + 128];
+    va_list arguments;
+    va_start(arguments, format);
+    /* A text that is too long is cut. The analyzer forgets va_start when it inlines. */
+    // NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized)
+    (void)vsnprintf(text, sizeof(text), format, arguments);
+    va_end(arguments);
+    journal->settings.notice(journal->settings.notice_context, text);
 }
 
 /* --- frames on their way --- */
@@ -109,6 +126,7 @@ frame_finish(struct journal *journal, struct journal_frame *frame)
     struct journal_frame_header header;
     memcpy(&header, frame->image.data, sizeof(header));
     journal_index_durable(&journal->index, frame->image.position, &header);
+    snapshot_frame_durable(journal, &header, frame->image.position);
     tickets_post(frame, &frame->error);
     journal->oldest = frame->next;
     if (journal->oldest == NULL) {
@@ -167,6 +185,7 @@ frame_done(struct os_task *task)
     struct journal *journal = frame->journal;
     frame_finish(journal, frame);
     frame_submit(journal);
+    snapshot_step(journal);
 }
 
 static struct journal_frame *
@@ -226,6 +245,7 @@ frame_open(struct journal *journal, uint64_t section_size, struct journal_frame 
     frame->image.section_count = 0;
     frame->executor = NULL;
     TRY(journal_index_frame(&journal->index, frame->image.position));
+    snapshot_frame_open(journal, frame->image.position);
     TRY(journal_directory_frame(&journal->directory, frame->image.position));
     frame->state = JOURNAL_FRAME_OPEN;
     frame->next = NULL;
@@ -322,6 +342,9 @@ write_events(
             *credit_head = position;
         }
         TRY(journal_note_event(journal, event, position));
+        if (event->kind != LEDGER_EVENT_TWO_PHASE_EXPIRED) {
+            journal->transfer_timestamp = event->timestamp;
+        }
         out += section->event_size;
     }
     return ERR_OK;
@@ -347,6 +370,7 @@ write_section(
         TRY(journal_note_failed(journal, delta->failed_ids[i], position));
         position += sizeof(u128);
     }
+    journal->clock = delta->clock;
     return ERR_OK;
 }
 
@@ -408,6 +432,7 @@ journal_commit(
     if (ticket != NULL) {
         ticket_add(journal, frame, ticket);
         frame_submit(journal);
+        snapshot_step(journal);
     }
     return ERR_OK;
 }
@@ -424,6 +449,7 @@ journal_free(struct journal *journal)
     journal_index_release(&journal->index);
     journal_heads_release(&journal->heads);
     journal_directory_release(&journal->directory);
+    snapshot_copy_release(&journal->snapshot);
     for (uint32_t i = 0; i < journal->frame_count; i++) {
         free(journal->frames[i].image.data);
     }
@@ -437,10 +463,20 @@ journal_free(struct journal *journal)
 }
 
 static void
+journal_status(struct store *store, struct store_status *ret_status)
+{
+    *ret_status = journal_of(store)->snapshot.status;
+}
+
+static void
 journal_close(struct store *store)
 {
     struct journal *journal = journal_of(store);
     journal_index_stop(&journal->index);
+    if (journal->snapshot.loop != NULL) {
+        os_loop_stop(journal->snapshot.loop);
+        os_loop_destroy(journal->snapshot.loop);
+    }
     if (journal->loop != NULL) {
         /* Each posts to the other. */
         os_loop_stop(journal->index_loop);
@@ -457,6 +493,7 @@ static const struct store_ops journal_ops = {
     .account_events = journal_account_events,
     .events = journal_events,
     .close = journal_close,
+    .status = journal_status,
 };
 
 static err_t
@@ -494,6 +531,7 @@ journal_init(struct journal *journal, struct os_disk *disk, const struct store_s
     for (uint32_t i = 0; i < journal->frame_count; i++) {
         journal->frames[i].journal = journal;
     }
+    journal_directory_init(&journal->directory, settings->stretch_count_max);
     journal->cache.disk = disk;
     journal->cache.folder = journal->folder;
     journal->writer.disk = disk;
@@ -502,6 +540,7 @@ journal_init(struct journal *journal, struct os_disk *disk, const struct store_s
     atomic_init(&journal->writer.segment_ready, 0);
     atomic_init(&journal->writer.space_error, ERR_OK);
     atomic_init(&journal->prepare_posted, false);
+    atomic_init(&journal->snapshot.busy, false);
 }
 
 err_t
@@ -524,7 +563,7 @@ journal_open(
     journal_init(journal, disk, settings);
     int length = snprintf(journal->folder, sizeof(journal->folder), "%s", folder);
     err_t code = ERR_OK;
-    if (length <= 0 || (size_t)length + 16 > sizeof(journal->folder)) {
+    if (length <= 0 || (size_t)length + 32 > sizeof(journal->folder)) {
         code = store_error_set(error, ERR_RANGE, "%s: the path is too long", folder);
     }
     if (code == ERR_OK) {

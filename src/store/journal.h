@@ -24,6 +24,7 @@
 #include "journal_directory.h"
 #include "journal_index.h"
 #include "journal_writer.h"
+#include "snapshot_copy.h"
 
 #define JOURNAL_FRAMES_MIN 3u
 #define JOURNAL_FRAMES_MAX 16u
@@ -62,6 +63,10 @@ struct journal {
     struct journal_heads heads;
     struct journal_directory directory;
     struct journal_cache cache;
+    const struct ledger *ledger; /* the caller's of load, for snapshots */
+    uint64_t clock;              /* the ledger's after the newest section */
+    uint64_t transfer_timestamp; /* of the newest transfer in it */
+    struct snapshot_copy snapshot;
 
     struct journal_frame frames[JOURNAL_FRAMES_MAX];
     uint32_t frame_count;
@@ -130,6 +135,9 @@ MUST_USE err_t journal_set_fate(struct journal *journal, u128 id, enum journal_f
 /* --- journal_load.c --- */
 
 err_t journal_load(struct store *store, struct ledger *ledger, struct store_error *error);
+/* The index alone. */
+MUST_USE err_t journal_index_event(
+    struct journal *journal, const struct ledger_event *event, journal_position_t position);
 /* Index and directory; the heads are the caller's, who needs the old ones as links. */
 MUST_USE err_t journal_note_event(
     struct journal *journal, const struct ledger_event *event, journal_position_t position);
@@ -141,6 +149,8 @@ MUST_USE err_t journal_note_failed(struct journal *journal, u128 id, journal_pos
  * journal. Returns ERR_CLOSED, with the reason in `error` (NULL: nobody asks). */
 err_t journal_condemn_index(struct journal *journal, err_t code, struct store_error *error);
 
+__attribute__((format(printf, 2, 3))) void journal_notice(
+    const struct journal *journal, const char *format, ...);
 /* `folder` must exist. */
 MUST_USE err_t journal_open(
     const char *folder,

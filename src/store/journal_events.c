@@ -12,8 +12,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Positions in one stretch: at most one frame of the largest size more than JOURNAL_STRETCH. */
-#define STREAM_POSITIONS_MAX ((JOURNAL_FRAME_MAX + JOURNAL_STRETCH) / JOURNAL_EVENT_NARROW)
+/* Positions in one stretch: at most one frame of the largest size more than its length. */
+static uint64_t
+positions_max(const struct journal_directory *directory)
+{
+    return (JOURNAL_FRAME_MAX + directory->length) / JOURNAL_EVENT_NARROW;
+}
 
 struct stream {
     struct journal *journal;
@@ -48,7 +52,7 @@ positions_add(struct stream *stream, uint64_t position)
 {
     if (stream->count == stream->capacity) {
         uint32_t capacity = stream->capacity == 0 ? 1024 : stream->capacity * 2;
-        if (stream->count >= STREAM_POSITIONS_MAX) {
+        if (stream->count >= positions_max(&stream->journal->directory)) {
             return ERR_CORRUPT;
         }
         uint64_t *grown = realloc(stream->positions, capacity * sizeof(*grown));

@@ -72,7 +72,9 @@ walk_account(struct journal_scan *scan, const char *data)
         scan->visitor->reason = "new account with balances";
         return ERR_CORRUPT;
     }
-    TRY(journal_heads_add(&scan->heads));
+    if (scan->links != JOURNAL_LINKS_SKIPPED) {
+        TRY(journal_heads_add(&scan->heads));
+    }
     return scan->visitor->account(scan->visitor->context, &account);
 }
 
@@ -80,6 +82,9 @@ walk_account(struct journal_scan *scan, const char *data)
 static err_t
 walk_links(struct journal_scan *scan, const struct journal_event *raw, journal_position_t position)
 {
+    if (scan->links == JOURNAL_LINKS_SKIPPED) {
+        return ERR_OK;
+    }
     scan->visitor->reason = "event names an account that is not there";
     if (raw->debit_slot >= scan->heads.count || raw->credit_slot >= scan->heads.count ||
         raw->debit_slot == raw->credit_slot) {
@@ -92,7 +97,8 @@ walk_links(struct journal_scan *scan, const struct journal_event *raw, journal_p
     uint64_t *debit_head = &scan->heads.positions[raw->debit_slot];
     uint64_t *credit_head = &scan->heads.positions[raw->credit_slot];
     scan->visitor->reason = "event does not link to its accounts' last events";
-    if (raw->debit_link != *debit_head || raw->credit_link != *credit_head) {
+    if (scan->links == JOURNAL_LINKS_CHECKED &&
+        (raw->debit_link != *debit_head || raw->credit_link != *credit_head)) {
         return ERR_CORRUPT;
     }
     *debit_head = position;
@@ -337,10 +343,18 @@ scan_tail(struct journal_scan *scan, bool closed, const char *reason)
     return ERR_OK;
 }
 
+/* Is this the segment that is not read from its beginning? What follows it, even if it ends right
+ * there, is. */
+static bool
+begins_within(const struct journal_scan *scan)
+{
+    return scan->adopting && scan->segment == journal_position_segment(scan->from);
+}
+
 static err_t
 scan_frames(struct journal_scan *scan, bool closed)
 {
-    scan->end = JOURNAL_BLOCK;
+    scan->end = begins_within(scan) ? journal_position_offset(scan->from) : JOURNAL_BLOCK;
     scan->last_frame = 0;
     for (;;) {
         struct journal_frame_header header;
@@ -349,6 +363,13 @@ scan_frames(struct journal_scan *scan, bool closed)
         TRY(frame_read(scan, scan->end, &header, &frame, &reason));
         if (frame == NULL) {
             return scan_tail(scan, closed, reason);
+        }
+        if (scan->adopting) {
+            scan->adopting = false;
+            scan->sequence = header.sequence - 1;
+            scan->chain = header.previous;
+            scan->synced = header.synced;
+            scan->term = header.term;
         }
         reason = frame_disorder(scan, &header);
         if (reason != NULL) {
@@ -383,6 +404,9 @@ segment_disorder(
     if (scan->segment > 1 && header->identity != scan->identity) {
         return "segment header: of another ledger";
     }
+    if (scan->adopting) {
+        return NULL;
+    }
     if (header->first_sequence != scan->sequence + 1 || header->chain != scan->chain) {
         return "segment header: does not follow from the segment before it";
     }
@@ -412,7 +436,7 @@ scan_segment(struct journal_scan *scan, bool closed)
     if (reason != NULL) {
         return refuse(scan, ERR_CORRUPT, 0, "segment", reason);
     }
-    if (header.previous_end != previous_end) {
+    if (!begins_within(scan) && header.previous_end != previous_end) {
         /* The newer segment is sound: frames are missing at the end of the one before it. */
         journal_segment_path(scan->folder, scan->segment - 1, scan->path);
         return refuse(scan, ERR_CORRUPT, previous_end, "frame", "missing");
@@ -462,12 +486,18 @@ open_segment(struct journal_scan *scan, uint64_t number)
     return ERR_OK;
 }
 
+static uint64_t
+first_segment(const struct journal_scan *scan)
+{
+    return scan->from == 0 ? 1 : journal_position_segment(scan->from);
+}
+
 /* Adds up what there is to read, and makes the window. */
 static err_t
 measure(struct journal_scan *scan, uint64_t newest)
 {
     uint64_t largest = 0;
-    for (uint64_t number = 1; number <= newest; number++) {
+    for (uint64_t number = first_segment(scan); number <= newest; number++) {
         TRY(open_segment(scan, number));
         uint64_t size = 0;
         err_t error = scan->disk->ops->size(scan->disk, scan->file, &size);
@@ -489,27 +519,62 @@ measure(struct journal_scan *scan, uint64_t newest)
     return ERR_OK;
 }
 
-err_t
-journal_scan_run(struct journal_scan *scan)
+/* Whose journal it is, as its newest segment says. */
+static err_t
+identify(struct journal_scan *scan)
 {
-    ASSERT(scan->visitor != NULL);
+    struct os_disk *disk = scan->disk;
+    struct journal_segment_header header;
+    const char *reason = NULL;
+    char *block = aligned_alloc(JOURNAL_BLOCK, JOURNAL_BLOCK);
+    if (block == NULL) {
+        return store_error_set(scan->error, ERR_MEMORY, "%s", err_text(ERR_MEMORY));
+    }
+    err_t error = open_segment(scan, scan->newest);
+    if (error == ERR_OK) {
+        error = disk->ops->read(disk, scan->file, block, JOURNAL_BLOCK, 0);
+        if (error == ERR_OK) {
+            error = journal_segment_decode(block, &header, &reason);
+        }
+        if (error != ERR_OK) {
+            (void)refuse(scan, error, 0, "segment", reason);
+        }
+        disk->ops->close(disk, scan->file);
+        scan->file = NULL;
+    }
+    free(block);
+    if (error == ERR_OK) {
+        scan->identity = header.identity;
+    }
+    return error;
+}
+
+err_t
+journal_scan_open(struct journal_scan *scan)
+{
     struct segment_names names = {0};
     err_t error = scan->disk->ops->list(scan->disk, scan->folder, note_name, &names);
     if (error != ERR_OK) {
         return store_error_set(scan->error, error, "%s: %s", scan->folder, err_text(error));
     }
+    scan->opened = true;
     scan->empty = names.count == 0;
-    if (scan->empty) {
-        return ERR_OK;
-    }
+    scan->newest = names.newest;
     if (names.newest > JOURNAL_SEGMENTS_MAX) {
         return store_error_set(scan->error, ERR_RANGE, "%s: too many segments", scan->folder);
     }
-    TRY(measure(scan, names.newest));
+    return scan->empty ? ERR_OK : identify(scan);
+}
+
+/* The segments from the first to the newest. */
+static err_t
+scan_segments(struct journal_scan *scan)
+{
     scan->end = 0;
-    for (scan->segment = 1;; scan->segment++) {
+    scan->adopting = scan->from != 0;
+    for (scan->segment = first_segment(scan);; scan->segment++) {
         TRY(open_segment(scan, scan->segment));
-        error = scan_segment(scan, scan->segment < names.newest);
+        err_t error = scan_segment(scan, scan->segment < scan->newest);
         scan->disk->ops->close(scan->disk, scan->file);
         scan->file = NULL;
         if (error != ERR_OK) {
@@ -519,14 +584,46 @@ journal_scan_run(struct journal_scan *scan)
             return error;
         }
         scan->bytes_done += scan->segment_size;
-        if (scan->segment == names.newest) {
-            break;
+        if (scan->segment == scan->newest) {
+            return ERR_OK;
         }
     }
+}
+
+err_t
+journal_scan_run(struct journal_scan *scan)
+{
+    ASSERT(scan->visitor != NULL);
+    if (!scan->opened) {
+        TRY(journal_scan_open(scan));
+    }
+    if (scan->empty) {
+        return ERR_OK;
+    }
+    ASSERT(first_segment(scan) <= scan->newest);
+    TRY(measure(scan, scan->newest));
+    TRY(scan_segments(scan));
     if (scan->visitor->progress != NULL) {
         scan->visitor->progress(scan->visitor->context, scan->bytes_total, scan->bytes_total);
     }
     return ERR_OK;
+}
+
+void
+journal_scan_restart(struct journal_scan *scan)
+{
+    struct journal_scan kept = *scan;
+    journal_scan_release(scan);
+    *scan = (struct journal_scan){
+        .disk = kept.disk,
+        .folder = kept.folder,
+        .visitor = kept.visitor,
+        .error = kept.error,
+        .opened = kept.opened,
+        .empty = kept.empty,
+        .identity = kept.identity,
+        .newest = kept.newest,
+    };
 }
 
 void

@@ -35,6 +35,13 @@ void journal_heads_release(struct journal_heads *heads);
 /* One more account, with no events. */
 MUST_USE err_t journal_heads_add(struct journal_heads *heads);
 
+/* What the walk does with the links of events: the visitor changes it between frames. */
+enum journal_scan_links {
+    JOURNAL_LINKS_CHECKED, /* they must be the heads, which the event becomes */
+    JOURNAL_LINKS_SET, /* the event becomes the head: what the heads were is not known exactly */
+    JOURNAL_LINKS_SKIPPED, /* heads and accounts are not those of this place */
+};
+
 /* What a walk through a frame finds, in order. A failure ends the walk; `reason` may be set to say
  * what was wrong. */
 struct journal_visitor {
@@ -58,10 +65,19 @@ struct journal_scan {
     struct journal_visitor *visitor;
     struct store_error *error;
     struct journal_heads heads;
+    enum journal_scan_links links;
+    /* Where a frame begins that is the first to be read; 0: at the beginning of all. Segments
+     * before its own need not be there. What the frame says of those before it is believed: the
+     * visitor knows better, or the frames behind it will show. */
+    journal_position_t from;
 
-    /* What was found, after journal_scan_run. */
+    /* What was found, after journal_scan_open. */
+    bool opened;
     bool empty; /* no segment at all */
     u128 identity;
+    uint64_t newest; /* segment */
+
+    /* After journal_scan_run. */
     uint64_t segment; /* the newest */
     uint64_t segment_size;
     uint64_t end; /* offset behind its last frame */
@@ -83,10 +99,15 @@ struct journal_scan {
     uint64_t window_offset;
     uint64_t window_size;
     uint64_t previous_end;
+    bool adopting; /* the next frame is the one at `from` */
 };
 
-/* Reads everything. ERR_OK, ERR_CORRUPT or ERR_VERSION (the error names file and offset), or what
- * the disk answered. Release afterwards in any case. */
+/* Lists the folder, and reads the newest segment's header. */
+MUST_USE err_t journal_scan_open(struct journal_scan *scan);
+/* Makes a scan that failed ready to run again, from elsewhere. */
+void journal_scan_restart(struct journal_scan *scan);
+/* Reads everything, opened or not. ERR_OK, ERR_CORRUPT or ERR_VERSION (the error names file and
+ * offset), or what the disk answered. Release afterwards in any case. */
 MUST_USE err_t journal_scan_run(struct journal_scan *scan);
 void journal_scan_release(struct journal_scan *scan);
 

@@ -16,6 +16,8 @@ store_settings_default(void)
         .transfer_count_max = UINT64_C(200) * 1000 * 1000,
         .index_table_entries = 0,
         .loops = NULL,
+        .snapshot_interval = UINT64_C(128) << 20,
+        .stretch_count_max = JOURNAL_STRETCHES_MAX,
     };
 }
 
@@ -79,6 +81,7 @@ open_memory(
     }
     struct store_settings own = *settings;
     own.loops = NULL;
+    own.snapshot_interval = 0; /* nothing will start from one */
     struct os_disk *disk = os_sim_disk_ops(sim);
     struct journal *journal = NULL;
     code = folder_make(disk, "ledger", error);

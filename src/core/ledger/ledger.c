@@ -68,3 +68,17 @@ ledger_find_pending(const struct ledger *ledger, u128 id)
     uint32_t slot = ledger_pending_search(ledger, id);
     return slot == LEDGER_NONE ? NULL : &ledger->pendings[slot].transfer;
 }
+
+uint32_t
+ledger_pending_slots(const struct ledger *ledger)
+{
+    return ledger->pending_slots_top;
+}
+
+const struct ledger_transfer *
+ledger_pending_at(const struct ledger *ledger, uint32_t slot)
+{
+    ASSERT(slot < ledger->pending_slots_top);
+    const struct ledger_pending *pending = &ledger->pendings[slot];
+    return pending->fate == LEDGER_FATE_PENDING ? &pending->transfer : NULL;
+}

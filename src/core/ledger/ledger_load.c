@@ -174,17 +174,39 @@ event_is_sane(const struct ledger *ledger, const struct ledger_event *event)
             event->timestamp > ledger->transfer_timestamp);
 }
 
+static bool
+event_finishes(const struct ledger_event *event)
+{
+    return event->kind == LEDGER_EVENT_TWO_PHASE_POSTED ||
+           event->kind == LEDGER_EVENT_TWO_PHASE_VOIDED ||
+           event->kind == LEDGER_EVENT_TWO_PHASE_EXPIRED;
+}
+
+/* What an event does beside the two accounts. */
+static err_t
+redo_rest(struct ledger *ledger, const struct ledger_event *event, uint32_t finished_slot)
+{
+    if (finished_slot != LEDGER_NONE) {
+        ledger_pending_remove(ledger, finished_slot);
+    } else if (event->kind == LEDGER_EVENT_TWO_PHASE_PENDING) {
+        TRY(revive(ledger, &event->transfer, event->debit_slot, event->credit_slot));
+    }
+    if (event->kind != LEDGER_EVENT_TWO_PHASE_EXPIRED) {
+        ledger->transfer_timestamp = event->timestamp;
+    }
+    ledger_set_clock(ledger, event->timestamp);
+    ledger->version++;
+    return ERR_OK;
+}
+
 err_t
 ledger_redo(struct ledger *ledger, const struct ledger_event *event)
 {
     if (!event_is_sane(ledger, event)) {
         return ERR_CORRUPT;
     }
-    bool finishes = event->kind == LEDGER_EVENT_TWO_PHASE_POSTED ||
-                    event->kind == LEDGER_EVENT_TWO_PHASE_VOIDED ||
-                    event->kind == LEDGER_EVENT_TWO_PHASE_EXPIRED;
     uint32_t pending_slot = LEDGER_NONE;
-    if (finishes) {
+    if (event_finishes(event)) {
         pending_slot = finished_slot(ledger, event);
         if (pending_slot == LEDGER_NONE) {
             return ERR_CORRUPT;
@@ -197,17 +219,64 @@ ledger_redo(struct ledger *ledger, const struct ledger_event *event)
         debit.flags != event->debit_flags || credit.flags != event->credit_flags) {
         return ERR_CORRUPT;
     }
-    if (finishes) {
-        ledger_pending_remove(ledger, pending_slot);
-    } else if (event->kind == LEDGER_EVENT_TWO_PHASE_PENDING) {
-        TRY(revive(ledger, &event->transfer, event->debit_slot, event->credit_slot));
-    }
+    TRY(redo_rest(ledger, event, pending_slot));
     ledger->accounts[event->debit_slot] = debit;
     ledger->accounts[event->credit_slot] = credit;
-    if (event->kind != LEDGER_EVENT_TWO_PHASE_EXPIRED) {
-        ledger->transfer_timestamp = event->timestamp;
-    }
-    ledger_set_clock(ledger, event->timestamp);
-    ledger->version++;
     return ERR_OK;
+}
+
+static void
+set_balances(struct ledger_account *account, const struct ledger_balances *balances, uint16_t flags)
+{
+    account->debits_pending = balances->debits_pending;
+    account->debits_posted = balances->debits_posted;
+    account->credits_pending = balances->credits_pending;
+    account->credits_posted = balances->credits_posted;
+    account->flags = flags;
+}
+
+/* Only closing and opening again changes the flags of an account. */
+static bool
+flags_can_follow(const struct ledger_account *account, uint16_t flags)
+{
+    return ((account->flags ^ flags) & ~(unsigned)LEDGER_ACCOUNT_CLOSED) == 0;
+}
+
+err_t
+ledger_redo_fuzzy(struct ledger *ledger, const struct ledger_event *event)
+{
+    if (!event_is_sane(ledger, event)) {
+        return ERR_CORRUPT;
+    }
+    struct ledger_account *debit = &ledger->accounts[event->debit_slot];
+    struct ledger_account *credit = &ledger->accounts[event->credit_slot];
+    if (!flags_can_follow(debit, event->debit_flags) ||
+        !flags_can_follow(credit, event->credit_flags)) {
+        return ERR_CORRUPT;
+    }
+    uint32_t pending_slot = event_finishes(event) ? finished_slot(ledger, event) : LEDGER_NONE;
+    TRY(redo_rest(ledger, event, pending_slot));
+    set_balances(debit, &event->debit, event->debit_flags);
+    set_balances(credit, &event->credit, event->credit_flags);
+    return ERR_OK;
+}
+
+void
+ledger_load_clear(struct ledger *ledger)
+{
+    while (ledger->account_count > 0) {
+        ledger_account_pop(ledger);
+    }
+    for (uint32_t slot = 0; slot < ledger->pending_slots_top; slot++) {
+        if (ledger->pendings[slot].fate != LEDGER_FATE_NONE) {
+            ledger_pending_remove(ledger, slot);
+        }
+    }
+    ASSERT(ledger->pending_count == 0);
+    ASSERT(ledger->heap_count == 0);
+    ledger->pending_slots_top = 0;
+    ledger->pending_free = 0;
+    ledger->clock = 0;
+    ledger->transfer_timestamp = 0;
+    ledger->version++;
 }

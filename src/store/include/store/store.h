@@ -65,6 +65,22 @@ struct store_query {
 /* One found event; borrowed until `each` returns. Return false to stop. */
 typedef bool (*store_each_event)(void *context, const struct ledger_event *event);
 
+/* Of a journal: how it was loaded, and its snapshots since then. */
+struct store_status {
+    uint64_t load_ns;         /* 0 without a clock */
+    uint64_t load_bytes;      /* of frames whose events were redone */
+    uint64_t loaded_snapshot; /* its number; 0: all events were redone */
+    uint64_t snapshots;       /* written */
+    uint64_t snapshot_failures;
+    uint64_t snapshot_created_ns; /* wall clock of the newest one, a loaded one too; 0: none */
+    uint64_t snapshot_duration_ns;
+    uint64_t snapshot_bytes; /* of its file */
+};
+
+/* Something that an operator should read. `text` is borrowed. On the engine's thread, or the one
+ * that loads. */
+typedef void (*store_notice)(void *context, const char *text);
+
 struct store_ops {
     /* Rebuilds `ledger` (freshly created) from what is durable. Called once, first. */
     err_t (*load)(struct store *store, struct ledger *ledger, struct store_error *error);
@@ -120,6 +136,9 @@ struct store_ops {
     /* When every ticket was told, or their executor has stopped for good. Stops threads; what was
      * not durable stays undefined. */
     void (*close)(struct store *store);
+
+    /* What the store can say of itself. NULL for one that has nothing to say. */
+    void (*status)(struct store *store, struct store_status *ret_status);
 };
 
 struct store {
@@ -132,8 +151,15 @@ struct store_settings {
     uint64_t transfer_count_max;  /* PostgreSQL: ids that the filter in memory is made for */
     uint32_t index_table_entries; /* journal: ids that become one run of the index; 0: the default;
                                    * others are for tests */
-    struct os_loops *loops;       /* where the I/O thread comes from; NULL: commit itself writes,
-                                   * syncs and posts the ticket (tools, memory:) */
+    struct os_loops *loops;      /* where the I/O thread comes from; NULL: commit itself writes,
+                                  * syncs and posts the ticket (tools, memory:) */
+    uint64_t
+        snapshot_interval; /* bytes of journal from one snapshot to the next; 0: none is made */
+    uint64_t
+        stretch_count_max;  /* of the journal's directory in memory, 48 bytes each; at least 2 */
+    struct os_clock *clock; /* for the status; NULL: no times in it */
+    store_notice notice;    /* NULL: nobody reads it */
+    void *notice_context;
 };
 
 /*

@@ -134,6 +134,15 @@ void ledger_load_clock(
  * event does not follow from the state (it names an account that is not there, its balances are
  * not what applying it gives). */
 MUST_USE err_t ledger_redo(struct ledger *ledger, const struct ledger_event *event);
+/* The same on a state whose accounts and pendings were copied one after the other while events
+ * happened: each may be as this event left it, or as a later one did. Balances and flags become
+ * what the event recorded, whatever they were; a pending transfer that it finishes may be gone
+ * already. When every event since the first copy was redone the state is whole, and ledger_redo
+ * goes on. ERR_CORRUPT if the event names an account that is not there, or its timestamp does not
+ * rise. */
+MUST_USE err_t ledger_redo_fuzzy(struct ledger *ledger, const struct ledger_event *event);
+/* Back to what ledger_create made, to load again from something else. */
+void ledger_load_clear(struct ledger *ledger);
 
 /* --- applying --- */
 
@@ -205,6 +214,12 @@ const struct ledger_account *ledger_account_at(const struct ledger *ledger, uint
 uint32_t ledger_account_slot(const struct ledger *ledger, u128 id);
 /* A live pending transfer, or NULL. Valid until the next call that changes the ledger. */
 const struct ledger_transfer *ledger_find_pending(const struct ledger *ledger, u128 id);
+
+/* Live pending transfers lie in slots 0 ... ledger_pending_slots() - 1, in no order, and keep their
+ * slot while they live. The transfer of a slot, or NULL if it is free. Valid until the next call
+ * that changes the ledger. */
+uint32_t ledger_pending_slots(const struct ledger *ledger);
+const struct ledger_transfer *ledger_pending_at(const struct ledger *ledger, uint32_t slot);
 
 /* Checks LEDGER-1 and LEDGER-2 and the tables over the whole state; for tests and `ledger check`.
  */
