@@ -176,6 +176,7 @@ struct node_settings {
     int64_t ledger_pendings_max;
     int64_t ledger_transfers_max;
     int64_t ledger_segment_size;
+    int64_t ledger_snapshot_interval;
 
     struct tracing_settings tracing;
     bool trace_trust;

@@ -466,6 +466,13 @@ const struct setting node_setting_table[] = {
         4 * MIB, /* the largest batch must fit */
         4 * GIB,
         "Of a file of the journal."),
+    SIZE(
+        "ledger-snapshot-interval",
+        ledger_snapshot_interval,
+        "128m",
+        0,
+        1024 * GIB,
+        "Of journal between two snapshots: what a start reads again. 0: no snapshots."),
 
     TRACING_SETTINGS(struct node_settings, tracing, "tael"),
     SWITCH(

@@ -3,6 +3,7 @@
 
 #include "os/loop_real.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -32,6 +33,8 @@ ledger_role_open(struct node *node)
     settings.loops = os_loops_real();
     settings.store.loops = os_loops_real();
     settings.store.segment_size = (uint64_t)node->settings.ledger_segment_size;
+    settings.store.snapshot_disk = node->disk; /* the journal's metrics are of the journal alone */
+    settings.store.snapshot_interval = (uint64_t)node->settings.ledger_snapshot_interval;
     settings.store.transfer_count_max = (uint64_t)node->settings.ledger_transfers_max;
     settings.limits.account_count_max = (uint32_t)node->settings.ledger_accounts_max;
     settings.limits.pending_count_max = (uint32_t)node->settings.ledger_pendings_max;
@@ -81,6 +84,21 @@ ledger_role_healthy(const struct node *node, struct buf *why)
     return false;
 }
 
+/* A gauge in seconds. */
+static void
+seconds_metric(struct buf *out, const char *name, const char *help, uint64_t ns)
+{
+    buf_append_format(
+        out,
+        "# HELP %s %s\n# TYPE %s gauge\n%s %" PRIu64 ".%09" PRIu64 "\n",
+        name,
+        help,
+        name,
+        name,
+        ns / OS_NS_PER_S,
+        ns % OS_NS_PER_S);
+}
+
 static void
 ledger_role_metrics(const struct node *node, struct buf *out)
 {
@@ -108,9 +126,34 @@ ledger_role_metrics(const struct node *node, struct buf *out)
         {"tael_ledger_clock_alarms_total", "counter", "Wall clock jumps.", status.clock_alarms},
         {"tael_ledger_accounts", "gauge", "Accounts.", status.accounts},
         {"tael_ledger_pendings", "gauge", "Live pending transfers.", status.pendings},
+        {"tael_ledger_load_bytes",
+         "gauge",
+         "Of the journal, redone by the last load.",
+         status.load_bytes},
+        {"tael_ledger_snapshots_total", "counter", "Snapshots written.", status.snapshots},
+        {"tael_ledger_snapshot_failures_total",
+         "counter",
+         "Snapshots that could not be written.",
+         status.snapshot_failures},
+        {"tael_ledger_snapshot_bytes", "gauge", "Of the newest snapshot.", status.snapshot_bytes},
     };
 
     node_metrics(out, all, sizeof(all) / sizeof(all[0]));
+    seconds_metric(
+        out,
+        "tael_ledger_load_seconds",
+        "The ledger's last load: the newest snapshot, and the journal behind it.",
+        status.load_ns);
+    seconds_metric(
+        out,
+        "tael_ledger_snapshot_timestamp_seconds",
+        "When the newest snapshot was begun, unix time; 0 without one.",
+        status.snapshot_created_ns);
+    seconds_metric(
+        out,
+        "tael_ledger_snapshot_duration_seconds",
+        "From the beginning of the newest snapshot until it was on the disk.",
+        status.snapshot_duration_ns);
 }
 
 const struct role role_ledger = {

@@ -81,6 +81,13 @@ struct ledger_engine {
     atomic_uint_least64_t full;
     atomic_uint_least64_t reloads;
     atomic_uint_least64_t clock_alarms;
+    atomic_uint_least64_t load_ns; /* as the store's status says */
+    atomic_uint_least64_t load_bytes;
+    atomic_uint_least64_t snapshots;
+    atomic_uint_least64_t snapshot_failures;
+    atomic_uint_least64_t snapshot_created_ns;
+    atomic_uint_least64_t snapshot_duration_ns;
+    atomic_uint_least64_t snapshot_bytes;
 };
 
 /* --- queues of requests --- */
@@ -210,8 +217,26 @@ engine_time(void *context, uint64_t ledger_clock)
 }
 
 static void
+notice_raise(void *context, const char *text)
+{
+    alarm_raise(context, text, "");
+}
+
+static void
 gauges_set(struct ledger_engine *engine)
 {
+    struct store_status status = {0};
+    struct store *store = engine->machine.store;
+    if (store->ops->status != NULL) {
+        store->ops->status(store, &status);
+    }
+    atomic_store(&engine->load_ns, status.load_ns);
+    atomic_store(&engine->load_bytes, status.load_bytes);
+    atomic_store(&engine->snapshots, status.snapshots);
+    atomic_store(&engine->snapshot_failures, status.snapshot_failures);
+    atomic_store(&engine->snapshot_created_ns, status.snapshot_created_ns);
+    atomic_store(&engine->snapshot_duration_ns, status.snapshot_duration_ns);
+    atomic_store(&engine->snapshot_bytes, status.snapshot_bytes);
     atomic_store(&engine->accounts, ledger_account_count(engine->machine.ledger));
     atomic_store(&engine->pendings, ledger_pending_count(engine->machine.ledger));
 }
@@ -220,8 +245,11 @@ static err_t
 load(struct ledger_engine *engine, struct store_error *error)
 {
     struct store *store = NULL;
-    TRY(store_open(
-        engine->settings.url, engine->settings.disk, &engine->settings.store, &store, error));
+    struct store_settings settings = engine->settings.store;
+    settings.clock = engine->settings.clock;
+    settings.notice = notice_raise;
+    settings.notice_context = engine;
+    TRY(store_open(engine->settings.url, engine->settings.disk, &settings, &store, error));
     TRY(engine_machine_open(&engine->machine, store, &engine->settings.limits, error));
     engine->machine.time = engine_time;
     engine->machine.time_context = engine;
@@ -554,6 +582,13 @@ ledger_engine_status(struct ledger_engine *engine, struct ledger_engine_status *
         .clock_alarms = atomic_load(&engine->clock_alarms),
         .accounts = atomic_load(&engine->accounts),
         .pendings = atomic_load(&engine->pendings),
+        .load_ns = atomic_load(&engine->load_ns),
+        .load_bytes = atomic_load(&engine->load_bytes),
+        .snapshots = atomic_load(&engine->snapshots),
+        .snapshot_failures = atomic_load(&engine->snapshot_failures),
+        .snapshot_created_ns = atomic_load(&engine->snapshot_created_ns),
+        .snapshot_duration_ns = atomic_load(&engine->snapshot_duration_ns),
+        .snapshot_bytes = atomic_load(&engine->snapshot_bytes),
     };
 }
 

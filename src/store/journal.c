@@ -521,6 +521,9 @@ journal_init(struct journal *journal, struct os_disk *disk, const struct store_s
     journal->store.ops = &journal_ops;
     journal->disk = disk;
     journal->settings = *settings;
+    if (settings->snapshot_disk == NULL) {
+        journal->settings.snapshot_disk = disk;
+    }
     journal->frame_capacity = settings->segment_size - JOURNAL_BLOCK;
     if (journal->frame_capacity > JOURNAL_FRAME_MAX) {
         journal->frame_capacity = JOURNAL_FRAME_MAX;

@@ -273,7 +273,7 @@ load_snapshot(struct load *load, uint64_t number, struct store_error *error)
         .stretch = take_stretch,
         .context = load,
     };
-    TRY(snapshot_read(journal->disk, journal->folder, number, &visitor, error));
+    TRY(snapshot_read(journal->settings.snapshot_disk, journal->folder, number, &visitor, error));
     load->part = LOAD_BELOW;
     load->scan.links = JOURNAL_LINKS_SKIPPED;
     return ERR_OK;
@@ -371,7 +371,7 @@ load_newest(struct load *load, struct store_error *error)
 {
     struct journal *journal = load->journal;
     struct snapshot_list list = {.count = 0};
-    err_t code = snapshot_list_read(journal->disk, journal->folder, &list);
+    err_t code = snapshot_list_read(journal->settings.snapshot_disk, journal->folder, &list);
     if (code != ERR_OK) {
         journal_notice(journal, "%s/snapshot: %s", journal->folder, err_text(code));
     }

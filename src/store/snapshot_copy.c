@@ -280,7 +280,7 @@ err_t
 snapshot_copy_start(struct journal *journal, struct store_error *error)
 {
     struct snapshot_copy *copy = &journal->snapshot;
-    copy->file.disk = journal->disk;
+    copy->file.disk = journal->settings.snapshot_disk;
     copy->file.folder = journal->folder;
     copy->threshold = threshold_of(journal, copy->status.snapshot_bytes);
     if (journal->settings.snapshot_interval == 0) {

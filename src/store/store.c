@@ -81,6 +81,7 @@ open_memory(
     }
     struct store_settings own = *settings;
     own.loops = NULL;
+    own.snapshot_disk = NULL;
     own.snapshot_interval = 0; /* nothing will start from one */
     struct os_disk *disk = os_sim_disk_ops(sim);
     struct journal *journal = NULL;

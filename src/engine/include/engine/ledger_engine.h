@@ -85,6 +85,14 @@ struct ledger_engine_status {
     uint64_t clock_alarms; /* the wall clock jumped */
     uint32_t accounts;
     uint32_t pendings;
+    /* Of a store with a journal; zeros of another one. */
+    uint64_t load_ns;    /* the last load took */
+    uint64_t load_bytes; /* of the journal that it redid */
+    uint64_t snapshots;  /* written since then */
+    uint64_t snapshot_failures;
+    uint64_t snapshot_created_ns; /* wall clock of the newest one; 0: none */
+    uint64_t snapshot_duration_ns;
+    uint64_t snapshot_bytes;
 };
 
 /* Appends how large groups were and how long they took to become durable, of all engines of this

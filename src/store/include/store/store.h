@@ -146,19 +146,18 @@ struct store {
 };
 
 struct store_settings {
-    uint64_t segment_size;        /* bytes of a journal segment */
-    uint64_t in_flight_max;       /* bytes of frames not yet durable */
-    uint64_t transfer_count_max;  /* PostgreSQL: ids that the filter in memory is made for */
-    uint32_t index_table_entries; /* journal: ids that become one run of the index; 0: the default;
-                                   * others are for tests */
-    struct os_loops *loops;      /* where the I/O thread comes from; NULL: commit itself writes,
-                                  * syncs and posts the ticket (tools, memory:) */
-    uint64_t
-        snapshot_interval; /* bytes of journal from one snapshot to the next; 0: none is made */
-    uint64_t
-        stretch_count_max;  /* of the journal's directory in memory, 48 bytes each; at least 2 */
-    struct os_clock *clock; /* for the status; NULL: no times in it */
-    store_notice notice;    /* NULL: nobody reads it */
+    uint64_t segment_size;         /* bytes of a journal segment */
+    uint64_t in_flight_max;        /* bytes of frames not yet durable */
+    uint64_t transfer_count_max;   /* PostgreSQL: ids that the filter in memory is made for */
+    uint32_t index_table_entries;  /* journal: ids that become one run of the index; 0: the default;
+                                    * others are for tests */
+    struct os_loops *loops;        /* where the I/O thread comes from; NULL: commit itself writes,
+                                    * syncs and posts the ticket (tools, memory:) */
+    uint64_t snapshot_interval;    /* bytes of journal between two snapshots; 0: none is made */
+    struct os_disk *snapshot_disk; /* the same files by another way; NULL: the journal's disk */
+    uint64_t stretch_count_max;    /* of the journal's directory: 48 bytes of memory each */
+    struct os_clock *clock;        /* for the status; NULL: no times in it */
+    store_notice notice;           /* NULL: nobody reads it */
     void *notice_context;
 };
 
