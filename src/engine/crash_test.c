@@ -190,6 +190,9 @@ go_on(struct crash *crash)
     }
 }
 
+/* Opens of all rounds that a snapshot began. */
+static uint64_t snapshots_loaded;
+
 /* One crash at operation `stop`; false if the workload ended before it. */
 static bool
 crash_at(uint64_t seed, uint64_t stop)
@@ -202,6 +205,7 @@ crash_at(uint64_t seed, uint64_t stop)
     if (stopped) {
         go_on(crash);
     }
+    snapshots_loaded += crash->t.snapshots_loaded;
     crash_release(crash);
     free(crash);
     return stopped;
@@ -227,8 +231,12 @@ survives_crashes(void **state)
             crashes++;
         }
     }
-    print_message("%llu crashes\n", (unsigned long long)crashes);
+    print_message(
+        "%llu crashes, %llu loads of snapshots\n",
+        (unsigned long long)crashes,
+        (unsigned long long)snapshots_loaded);
     assert_true(crashes > 100);
+    assert_true(snapshots_loaded > 100);
 }
 
 /* A sync that fails without a stop: the store takes nothing more, and after a reload either both

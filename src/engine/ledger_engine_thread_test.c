@@ -163,6 +163,29 @@ remove_file(void *context, const char *name)
 }
 
 static void
+alarm_print(void *context, const char *text)
+{
+    (void)context;
+    print_message("%s\n", text);
+}
+
+static void
+starts_from_snapshot(const struct ledger_engine_settings *settings, uint64_t accounts)
+{
+    struct ledger_engine *engine = NULL;
+    struct store_error error;
+    struct ledger_engine_status status;
+    if (ledger_engine_open(settings, &engine, &error) != ERR_OK) {
+        fail_msg("%s", error.message);
+    }
+    ledger_engine_status(engine, &status);
+    assert_true(status.snapshot_created_ns > 0);
+    assert_true(status.load_ns > 0);
+    assert_int_equal(status.accounts, accounts);
+    ledger_engine_close(&engine);
+}
+
+static void
 serves_many(void **state)
 {
     (void)state;
@@ -178,7 +201,9 @@ serves_many(void **state)
     settings.store.loops = os_loops_real();
     settings.store.segment_size = 256 * 1024;
     settings.store.index_table_entries = 32; /* so that runs are made and merged all the time */
+    settings.store.snapshot_interval = 64 * 1024;
     settings.limits.account_count_max = 100;
+    settings.alarm = alarm_print;
     settings.limits.pending_count_max = 100;
     struct ledger_engine *engine = NULL;
     struct store_error error;
@@ -201,6 +226,10 @@ serves_many(void **state)
     for (uint32_t i = 0; i < CLIENTS; i++) {
         wait_for(&clients[i].done);
     }
+    struct ledger_engine_status status;
+    ledger_engine_status(engine, &status);
+    assert_int_equal(status.snapshot_failures, 0);
+    assert_true(status.snapshots > 0);
     ledger_engine_close(&engine);
     for (uint32_t i = 0; i < CLIENTS; i++) {
         os_loop_stop(clients[i].loop);
@@ -217,7 +246,13 @@ serves_many(void **state)
     }
     assert_int_equal(report.transfers, CLIENTS * REQUESTS / 5 * 4 * BATCH);
     assert_true(report.segments > 3);
+    starts_from_snapshot(&settings, report.accounts);
     ledger_engine_check_release(&report);
+    char snapshots[64];
+    snprintf(snapshots, sizeof(snapshots), "%s/snapshot", folder);
+    assert_int_equal(
+        os_disk_real()->ops->list(os_disk_real(), snapshots, remove_file, snapshots), ERR_OK);
+    rmdir(snapshots);
     assert_int_equal(
         os_disk_real()->ops->list(os_disk_real(), folder, remove_file, folder), ERR_OK);
     rmdir(folder);
