@@ -419,11 +419,10 @@ refuse_spoilt_redo(const struct ledger_event *event)
     }
 }
 
+/* A pending transfer, a plain one, a pending one, a post of the first, the expiry of the other. */
 static void
-test_redo_refuses_what_does_not_follow(void **state)
+make_five(struct ledger_event events[5])
 {
-    (void)state;
-    struct ledger_event events[5];
     make_pending(20, 5, 1);
     events[0] = world.events[0];
     assert_int_equal(t_world_transfer(&world, transfer(21, 7, 0)), LEDGER_TRANSFER_created);
@@ -436,6 +435,14 @@ test_redo_refuses_what_does_not_follow(void **state)
     events[3] = world.events[0];
     assert_int_equal(t_world_pulse(&world, ledger_pulse_at(world.ledger)), 1);
     events[4] = world.events[0];
+}
+
+static void
+test_redo_refuses_what_does_not_follow(void **state)
+{
+    (void)state;
+    struct ledger_event events[5];
+    make_five(events);
     const struct ledger_account after = *ledger_find_account(world.ledger, 1);
 
     tear_down(NULL);
@@ -459,6 +466,96 @@ test_redo_refuses_what_does_not_follow(void **state)
     assert_int_equal(ledger_redo(world.ledger, &early), ERR_CORRUPT);
     early.timestamp++;
     assert_int_equal(ledger_redo(world.ledger, &early), ERR_OK);
+}
+
+/* The account as the event left it. */
+static struct ledger_account
+account_after(u128 id, const struct ledger_balances *balances)
+{
+    struct ledger_account account = *ledger_find_account(world.ledger, id);
+    account.debits_pending = balances->debits_pending;
+    account.debits_posted = balances->debits_posted;
+    account.credits_pending = balances->credits_pending;
+    account.credits_posted = balances->credits_posted;
+    return account;
+}
+
+/* Whatever moment each of two accounts was copied at, redoing all events gives what they gave. */
+static void
+test_fuzzy_redo_makes_a_copy_whole(void **state)
+{
+    (void)state;
+    struct ledger_event events[5];
+    make_five(events);
+    const struct ledger_account after[2] = {
+        *ledger_find_account(world.ledger, 1), *ledger_find_account(world.ledger, 2)};
+    for (size_t copies = 0; copies < 25; copies++) {
+        tear_down(NULL);
+        set_up(NULL);
+        struct ledger_account debit = account_after(1, &events[copies / 5].debit);
+        struct ledger_account credit = account_after(2, &events[copies % 5].credit);
+        ledger_load_clear(world.ledger);
+        assert_int_equal(ledger_account_count(world.ledger), 0);
+        assert_int_equal(ledger_load_account(world.ledger, &debit), ERR_OK);
+        assert_int_equal(ledger_load_account(world.ledger, &credit), ERR_OK);
+        for (size_t i = 0; i < 5; i++) {
+            assert_int_equal(ledger_redo_fuzzy(world.ledger, &events[i]), ERR_OK);
+        }
+        assert_memory_equal(&after[0], ledger_find_account(world.ledger, 1), sizeof(after[0]));
+        assert_memory_equal(&after[1], ledger_find_account(world.ledger, 2), sizeof(after[1]));
+        assert_int_equal(ledger_pending_count(world.ledger), 0);
+        assert_int_equal(ledger_clock(world.ledger), events[4].timestamp);
+        assert_int_equal(ledger_validate(world.ledger), ERR_OK);
+    }
+}
+
+static void
+test_fuzzy_redo_refuses_what_cannot_be(void **state)
+{
+    (void)state;
+    struct ledger_event events[5];
+    make_five(events);
+    tear_down(NULL);
+    set_up(NULL);
+    struct ledger_event bad[6];
+    for (size_t i = 0; i < 6; i++) {
+        bad[i] = events[0];
+    }
+    bad[0].debit_slot = 7;
+    bad[1].credit_slot = bad[1].debit_slot;
+    bad[2].transfer.debit_account_id = 3;
+    bad[3].timestamp = 0;
+    bad[4].debit_flags ^= LEDGER_ACCOUNT_HISTORY;
+    bad[5].credit_flags ^= LEDGER_ACCOUNT_HISTORY;
+    for (size_t i = 0; i < 6; i++) {
+        assert_int_equal(ledger_redo_fuzzy(world.ledger, &bad[i]), ERR_CORRUPT);
+    }
+    /* A post of what is gone already sets the balances; the same again is no rise of time. */
+    assert_int_equal(ledger_redo_fuzzy(world.ledger, &events[3]), ERR_OK);
+    assert_int_equal(ledger_redo_fuzzy(world.ledger, &events[3]), ERR_CORRUPT);
+}
+
+static void
+test_clearing_leaves_nothing(void **state)
+{
+    (void)state;
+    make_pending(20, 5, 1);
+    make_pending(21, 5, 0);
+    assert_int_equal(
+        t_world_transfer(&world, finishing(22, 21, LEDGER_TRANSFER_VOID_PENDING)),
+        LEDGER_TRANSFER_created);
+    assert_int_equal(ledger_pending_slots(world.ledger), 2);
+    assert_non_null(ledger_pending_at(world.ledger, 0));
+    assert_null(ledger_pending_at(world.ledger, 1));
+    ledger_load_clear(world.ledger);
+    assert_int_equal(ledger_account_count(world.ledger), 0);
+    assert_int_equal(ledger_pending_count(world.ledger), 0);
+    assert_int_equal(ledger_pending_slots(world.ledger), 0);
+    assert_int_equal(ledger_pulse_at(world.ledger), 0);
+    assert_int_equal(ledger_clock(world.ledger), 0);
+    assert_null(ledger_find_account(world.ledger, 1));
+    assert_null(ledger_find_pending(world.ledger, 20));
+    assert_int_equal(ledger_validate(world.ledger), ERR_OK);
 }
 
 /* Each way in which the state can be broken is found. */
@@ -521,6 +618,9 @@ main(void)
         cmocka_unit_test_setup_teardown(test_clock_goes_forward, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_loading_refuses_nonsense, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_redo_refuses_what_does_not_follow, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_fuzzy_redo_makes_a_copy_whole, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_fuzzy_redo_refuses_what_cannot_be, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_clearing_leaves_nothing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_validation_finds_damage, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
