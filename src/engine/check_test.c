@@ -38,6 +38,7 @@ t_journal_create(void)
     struct os_sim_disk_settings settings = {.seed = SEED};
     assert_int_equal(os_sim_disk_create(&settings, &journal->disk), ERR_OK);
     t_ledger_init(&journal->t, SEED, os_sim_disk_ops(journal->disk));
+    journal->t.snapshot_interval = 0; /* so that a start reads all of it */
     assert_int_equal(t_ledger_open(&journal->t), ERR_OK);
     struct os_disk *disk = os_sim_disk_ops(journal->disk);
     struct os_file *file = NULL;
