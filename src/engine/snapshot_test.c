@@ -6,9 +6,7 @@
  * TAEL_SNAPSHOT_ROUNDS  how many bits are flipped (default: few)
  */
 #include "machine_testing.h"
-
-/* The format, to write wrong snapshots with right checksums. */
-#include "../store/snapshot_file.h"
+#include "snapshot_file.h" /* the store's own: wrong snapshots with right checksums are written */
 
 #include <stdarg.h>
 #include <stddef.h>
@@ -451,8 +449,10 @@ attempts_back_off(void **state)
 static void
 newest_segment(void *context, const char *name)
 {
-    unsigned long long number = 0;
-    if (sscanf(name, "%8llu.log", &number) == 1) {
+    uint64_t number = 0;
+    struct span text = span_from_cstr(name);
+    if (span_ends_with(text, SPAN(".log")) &&
+        span_parse_u64(span_slice(text, 0, text.size - 4), &number)) {
         *(uint64_t *)context = number;
     }
 }

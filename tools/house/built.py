@@ -57,7 +57,7 @@ PREFIXES = {
         "assert_", "err_", "span_", "buf_", "arena_", "map_", "hash_", "u128_", "id_", "money_",
         "currency_", "settings_", "list_",
     ],
-    "store": ["store_", "journal_"],
+    "store": ["store_", "journal_", "snapshot_"],
     "engine": ["engine_", "ledger_engine_"],
 }
 
