@@ -15,14 +15,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define URL_SIZE    1100
 #define REPORT_SIZE (1U << 24)
 #define TABLE(rows) .table = (rows), .count = sizeof(rows) / sizeof((rows)[0])
 
 /* -------------------------------------------------------------------------------------- replay */
 
 struct replay_options {
-    char store[URL_SIZE];
+    char store[LEDGER_URL_SIZE];
 };
 
 static const struct setting replay_settings[] = {
@@ -148,10 +147,17 @@ run_replay(const struct command *command, int argc, char **argv)
 
 struct check_options {
     bool json;
+    char archive[LEDGER_URL_SIZE];
 };
 
 static const struct setting check_settings[] = {
     OPTION_SWITCH(struct check_options, json, "json", "Prints the report as JSON."),
+    OPTION_TEXT(
+        struct check_options,
+        archive,
+        "archive",
+        "",
+        "A folder that `tael ledger archive` moved segments to."),
 };
 
 struct folder_content {
@@ -168,9 +174,8 @@ see_name(void *context, const char *name)
     content->is_journal = content->is_journal || span_ends_with(text, SPAN(".log"));
 }
 
-/* journal:FOLDER, whether it was given as that, as a server's data folder, or as a folder. */
-static err_t
-find_journal(const char *path, char out[URL_SIZE])
+err_t
+ledger_find_journal(const char *path, char out[LEDGER_URL_SIZE])
 {
     if (span_starts_with(span_from_cstr(path), SPAN("journal:"))) {
         path += strlen("journal:");
@@ -182,8 +187,8 @@ find_journal(const char *path, char out[URL_SIZE])
         return ERR_NOT_FOUND;
     }
     const char *below = content.has_ledger ? "/ledger" : "";
-    int size = snprintf(out, URL_SIZE, "journal:%s%s", path, below);
-    return size < URL_SIZE ? ERR_OK : ERR_RANGE;
+    int size = snprintf(out, LEDGER_URL_SIZE, "journal:%s%s", path, below);
+    return size < LEDGER_URL_SIZE ? ERR_OK : ERR_RANGE;
 }
 
 static void
@@ -333,9 +338,9 @@ run_check(const struct command *command, int argc, char **argv)
     if (status != COMMAND_GO_ON) {
         return status;
     }
-    char url[URL_SIZE];
+    char url[LEDGER_URL_SIZE];
     bool shared = store_is_shared(argv[1]);
-    err_t result = shared ? ERR_OK : find_journal(argv[1], url);
+    err_t result = shared ? ERR_OK : ledger_find_journal(argv[1], url);
     if (result != ERR_OK) {
         return command_fail(
             command,
@@ -350,6 +355,7 @@ run_check(const struct command *command, int argc, char **argv)
     struct ledger_check_settings settings = {
         .url = shared ? argv[1] : url,
         .disk = os_disk_real(),
+        .archive = values.archive[0] == '\0' ? NULL : values.archive,
         .progress = check_progress,
         .context = &progress};
     result = ledger_engine_check(&settings, &report, &error);
@@ -403,7 +409,7 @@ static const struct command ledger_replay = {
 };
 static const struct command ledger_check = {
     .name = "check",
-    .usage = "DIR|URL [--json]",
+    .usage = "DIR|URL [--archive=DIR] [--json]",
     .summary = "Proves a server's books: checksums, balances, sums per currency",
     .manual = "DIR is a server's data folder or the ledger folder in it; no server may be using "
               "it.\nURL is that of --ledger, postgres://...; servers may be using it.\nStatus 1, "
@@ -413,11 +419,11 @@ static const struct command ledger_check = {
 };
 
 static const struct command *const ledger_children[] = {
-    &ledger_accounts, &ledger_transfers, &ledger_replay, &ledger_check, NULL};
+    &ledger_accounts, &ledger_transfers, &ledger_replay, &ledger_check, &ledger_archive, NULL};
 
 const struct command command_ledger = {
     .name = "ledger",
     .usage = "COMMAND",
-    .summary = "Shows, replays and checks the books",
+    .summary = "Shows, replays, checks and archives the books",
     .children = ledger_children,
 };

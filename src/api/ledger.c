@@ -17,6 +17,7 @@
 #include "base/assert.h"
 #include "base/list.h"
 
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -78,6 +79,17 @@ job_return(struct api_ledger_job *job)
 
 /* ------------------------------------------------------------------------ on the ledger loop */
 
+static bool
+archived_refuse(struct api_ledger_job *job)
+{
+    const char *what = "This needs a part of the ledger's history that was archived, and nothing "
+                       "was done. To be put back:";
+    uint64_t segment = job->port.segment;
+    return segment == 0
+               ? api_ledger_refuse(job, 503, "", "%s the segment that its log names.", what)
+               : api_ledger_refuse(job, 503, "", "%s segment %08" PRIu64 ".log.", what, segment);
+}
+
 /* False: the job was refused. */
 static bool
 ledger_answered(struct api_ledger_job *job)
@@ -89,6 +101,9 @@ ledger_answered(struct api_ledger_job *job)
             "events",
             "A transfer, or linked events, would be on two shards of the ledger. Nothing was "
             "done.");
+    }
+    if (job->port.error == ERR_ARCHIVED) {
+        return archived_refuse(job);
     }
     switch (err_category(job->port.error)) {
     case ERR_CATEGORY_NONE:

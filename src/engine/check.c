@@ -291,6 +291,7 @@ passes(struct check *check, struct store_error *error)
 {
     struct store_verify_report verified = {0};
     check->visitor = (struct store_verify_visitor){
+        .archive = check->settings->archive,
         .account = count_account,
         .event = count_event,
         .failed = count_failed,

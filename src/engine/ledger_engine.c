@@ -62,6 +62,7 @@ struct ledger_engine {
     bool machine_is_open;
     bool failing; /* a group failed; waiting for the others before the reload */
     bool pulse_wanted;
+    uint64_t segment_told;   /* the missing one that the log was told of last */
     bool pulse_without_room; /* the last one found none */
 
     struct request_queue waiting;
@@ -411,6 +412,18 @@ count_request(struct ledger_engine *engine, const struct port_ledger_request *re
     }
 }
 
+/* Told to the log once, and to everyone who asks. */
+static void
+segment_missing(struct ledger_engine *engine, struct port_ledger_request *request)
+{
+    const struct store_error *error = &engine->machine.error;
+    request->segment = error->segment;
+    if (engine->segment_told != error->segment) {
+        engine->segment_told = error->segment;
+        alarm_raise(engine, "a request needs an archived segment", error->message);
+    }
+}
+
 /* Executes what waits until the group is large enough or the store is busy; false if it failed. */
 static bool
 execute_waiting(struct ledger_engine *engine, struct engine_group *group)
@@ -427,6 +440,9 @@ execute_waiting(struct ledger_engine *engine, struct engine_group *group)
         if (error != ERR_CLOSED) {
             queue_pop(&engine->waiting);
             request->error = error;
+            if (error == ERR_ARCHIVED) {
+                segment_missing(engine, request);
+            }
             count_request(engine, request);
             queue_push(&group->requests, request);
         }
@@ -547,6 +563,7 @@ engine_submit(struct port_ledger *port, struct port_ledger_request *request)
     struct ledger_engine *engine = CONTAINER_OF(port, struct ledger_engine, port);
     request->port = port;
     request->error = ERR_OK;
+    request->segment = 0;
     request->out_count = 0;
     request->trace_began_ns = trace_now_ns(&request->trace);
     request->trace_applied_ns = 0;

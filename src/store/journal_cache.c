@@ -68,7 +68,10 @@ file_open(struct journal_cache *cache, uint64_t segment, struct os_file **ret_fi
         return ERR_RANGE;
     }
     struct os_file *file = NULL;
-    TRY(cache->disk->ops->open(cache->disk, path, OS_OPEN_READ, false, &file, NULL));
+    err_t code = cache->disk->ops->open(cache->disk, path, OS_OPEN_READ, false, &file, NULL);
+    if (code != ERR_OK) {
+        return code == ERR_NOT_FOUND ? ERR_ARCHIVED : code;
+    }
     if (entry->file != NULL) {
         cache->disk->ops->close(cache->disk, entry->file);
     }
@@ -130,7 +133,7 @@ failed(
     err_t code,
     struct store_error *error)
 {
-    return store_error_set(
+    store_error_set(
         error,
         code,
         "%s/%08" PRIu64 ".log: reading at offset %" PRIu64 ": %s",
@@ -138,6 +141,10 @@ failed(
         journal_position_segment(position),
         journal_position_offset(position),
         err_text(code));
+    if (code == ERR_ARCHIVED && error != NULL) {
+        error->segment = journal_position_segment(position);
+    }
+    return code;
 }
 
 err_t

@@ -476,6 +476,15 @@ open_segment(struct journal_scan *scan, uint64_t number)
     bool direct = false;
     err_t error =
         scan->disk->ops->open(scan->disk, scan->path, OS_OPEN_READ, false, &scan->file, &direct);
+    char archived[JOURNAL_PATH_SIZE];
+    if (error == ERR_NOT_FOUND && scan->archive != NULL &&
+        journal_segment_path(scan->archive, number, archived)) {
+        error =
+            scan->disk->ops->open(scan->disk, archived, OS_OPEN_READ, false, &scan->file, &direct);
+        if (error != ERR_NOT_FOUND) {
+            memcpy(scan->path, archived, sizeof(archived));
+        }
+    }
     if (error == ERR_NOT_FOUND) {
         return store_error_set(
             scan->error, ERR_CORRUPT, "%s: the segment is missing at offset 0", scan->path);
@@ -617,6 +626,7 @@ journal_scan_restart(struct journal_scan *scan)
     *scan = (struct journal_scan){
         .disk = kept.disk,
         .folder = kept.folder,
+        .archive = kept.archive,
         .visitor = kept.visitor,
         .error = kept.error,
         .opened = kept.opened,

@@ -62,6 +62,7 @@ struct journal_visitor {
 struct journal_scan {
     struct os_disk *disk;
     const char *folder;
+    const char *archive; /* where a segment is that is not in the folder; NULL: nowhere */
     struct journal_visitor *visitor;
     struct store_error *error;
     struct journal_heads heads;

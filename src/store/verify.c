@@ -132,6 +132,7 @@ store_verify(
     struct journal_scan scan = {
         .disk = disk,
         .folder = folder,
+        .archive = visitor->archive,
         .visitor = &verify.scan_visitor,
         .error = error,
     };

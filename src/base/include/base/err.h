@@ -34,6 +34,7 @@ enum err_category {
     X(ERR_CLOSED, ERR_CATEGORY_RETRYABLE, 3, "the other side closed the connection")               \
     X(ERR_STALE, ERR_CATEGORY_RETRYABLE, 4, "somebody else changed it first")                      \
     X(ERR_MOVED, ERR_CATEGORY_RETRYABLE, 5, "another shard has it by now, or will have it soon")   \
+    X(ERR_ARCHIVED, ERR_CATEGORY_RETRYABLE, 6, "a part of history is needed that was archived")    \
     X(ERR_INVALID, ERR_CATEGORY_INVALID, 1, "malformed input")                                     \
     X(ERR_NOT_FOUND, ERR_CATEGORY_INVALID, 2, "not found")                                         \
     X(ERR_EXISTS, ERR_CATEGORY_INVALID, 3, "exists already")                                       \

@@ -16,6 +16,7 @@
 struct ledger_check_settings {
     const char *url; /* journal:FOLDER or postgres://... */
     struct os_disk *disk;
+    const char *archive; /* of journal: a folder with archived segments; NULL: there are none */
     /* From time to time, with rising `done`; may be NULL. */
     void (*progress)(void *context, uint64_t bytes_done, uint64_t bytes_total);
     void *context;

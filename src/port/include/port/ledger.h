@@ -91,8 +91,10 @@ struct port_ledger_request {
     struct port_ledger_pair *pairs; /* CREATE_TRANSFERS: NULL, or room for count */
 
     /* ERR_BUSY, ERR_FULL, ERR_MOVED (another shard has it) or ERR_CROSSES_SHARDS: nothing was done.
+     * ERR_ARCHIVED: nothing was done, as the past that it needs is in a segment that is not here.
      * ERR_OUTCOME_UNKNOWN: it may have been; ask by id. */
     err_t error;
+    uint64_t segment; /* after ERR_ARCHIVED: its number; 0: another process knows it */
     uint32_t out_count;
 };
 

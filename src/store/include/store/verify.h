@@ -20,6 +20,8 @@ struct store_verify_visitor {
     void (*progress)(void *context, uint64_t bytes_done, uint64_t bytes_total);
     void *context;
     const char *reason;
+    /* Where segments are that were archived; NULL: nowhere. */
+    const char *archive;
 };
 
 struct store_verify_report {
