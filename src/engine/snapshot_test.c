@@ -8,6 +8,9 @@
 #include "machine_testing.h"
 #include "snapshot_file.h" /* the store's own: wrong snapshots with right checksums are written */
 
+#include "engine/check.h"
+#include "store/archive.h"
+
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -22,6 +25,8 @@
 #define INTERVAL    1u
 #define STEPS_MAX   400u
 #define FLIPS_SHORT 120u
+/* One of which segments can be archived. */
+#define ARCHIVE_SEED 200u
 
 struct world {
     struct t_ledger t;
@@ -513,6 +518,186 @@ lost_segments_are_refused(void **state)
     world_destroy(w);
 }
 
+/* --- archives --- */
+
+#define ARCHIVE "old"
+
+static void
+archive_work(struct world *w)
+{
+    for (uint32_t i = 0; i < STEPS_MAX; i++) {
+        step(w);
+    }
+    t_ledger_close(&w->t);
+    assert_int_equal(w->files->ops->make_folder(w->files, ARCHIVE), ERR_OK);
+    assert_int_equal(w->files->ops->sync_folder(w->files, "."), ERR_OK);
+}
+
+static err_t
+archive(struct world *w, struct store_archive_report *report)
+{
+    return store_archive(
+        "journal:" T_FOLDER, w->files, ARCHIVE, NULL, NULL, report, &w->t.store_error);
+}
+
+static bool
+segment_is_in(struct world *w, const char *folder, uint64_t number)
+{
+    char path[JOURNAL_PATH_SIZE];
+    struct os_file *file = NULL;
+    assert_true(journal_segment_path(folder, number, path));
+    err_t code = w->files->ops->open(w->files, path, OS_OPEN_READ, false, &file, NULL);
+    if (code == ERR_OK) {
+        w->files->ops->close(w->files, file);
+    }
+    return code == ERR_OK;
+}
+
+static void
+put_back(struct world *w, uint64_t number)
+{
+    char path[JOURNAL_PATH_SIZE];
+    struct os_file *file = NULL;
+    char *data = aligned_alloc(JOURNAL_BLOCK, T_SEGMENT_SIZE);
+    assert_non_null(data);
+    assert_true(journal_segment_path(ARCHIVE, number, path));
+    assert_int_equal(w->files->ops->open(w->files, path, OS_OPEN_READ, false, &file, NULL), 0);
+    assert_int_equal(w->files->ops->read(w->files, file, data, T_SEGMENT_SIZE, 0), ERR_OK);
+    w->files->ops->close(w->files, file);
+    assert_true(journal_segment_path(T_FOLDER, number, path));
+    assert_int_equal(w->files->ops->open(w->files, path, OS_OPEN_CREATE, false, &file, NULL), 0);
+    assert_int_equal(w->files->ops->write(w->files, file, data, T_SEGMENT_SIZE, 0), ERR_OK);
+    w->files->ops->close(w->files, file);
+    free(data);
+}
+
+static err_t
+check(struct world *w, const char *archive_folder)
+{
+    struct ledger_check_settings settings = {
+        .url = "journal:" T_FOLDER, .disk = w->files, .archive = archive_folder};
+    struct ledger_check_report report;
+    err_t code = ledger_engine_check(&settings, &report, &w->t.store_error);
+    ledger_engine_check_release(&report);
+    return code;
+}
+
+/* The first transfer of all is in one of the first segments. */
+static err_t
+look_up_first(struct world *w, struct ledger_past *past)
+{
+    u128 id = ledger_model_transfer_at(w->t.model, 0)->id;
+    struct store *store = w->t.machine.store;
+    w->t.store_error = (struct store_error){0};
+    return store->ops->look_up(store, &id, 1, past, &w->t.store_error);
+}
+
+/* Moves what may be moved; the ledger starts without it, names what is missing, and has it again
+ * when it is back. */
+static uint64_t
+archive_and_put_back(uint64_t seed)
+{
+    struct world *w = world_create(seed);
+    archive_work(w);
+    struct store_archive_report report;
+    if (archive(w, &report) != ERR_OK) {
+        give_up(w, "archive");
+    }
+    assert_int_equal(report.segments, report.stay_from - 1);
+    for (uint64_t number = 1; number < report.stay_from; number++) {
+        assert_false(segment_is_in(w, T_FOLDER, number));
+        assert_true(segment_is_in(w, ARCHIVE, number));
+    }
+    if (report.segments > 0) {
+        assert_int_equal(check(w, NULL), ERR_CORRUPT);
+        assert_int_equal(t_ledger_open(&w->t), ERR_OK);
+        assert_true(t_ledger_status(&w->t).loaded_snapshot != 0);
+        struct ledger_past past;
+        assert_int_equal(look_up_first(w, &past), ERR_ARCHIVED);
+        char name[32];
+        assert_in_range(w->t.store_error.segment, 1, report.stay_from - 1);
+        (void)snprintf(
+            name, sizeof(name), "%08llu.log", (unsigned long long)w->t.store_error.segment);
+        assert_non_null(strstr(w->t.store_error.message, name));
+        for (uint64_t number = 1; number < report.stay_from; number++) {
+            put_back(w, number);
+        }
+        assert_int_equal(look_up_first(w, &past), ERR_OK);
+        if (!t_ledger_catch_up(&w->t) || !t_ledger_compare_all(&w->t)) {
+            give_up(w, "put back");
+        }
+        t_ledger_close(&w->t);
+        /* What is there already is proved and removed. */
+        struct store_archive_report again;
+        assert_int_equal(archive(w, &again), ERR_OK);
+        assert_true(again.segments >= report.segments);
+    }
+    if (check(w, ARCHIVE) != ERR_OK) {
+        give_up(w, "check with the archive");
+    }
+    world_destroy(w);
+    return report.segments;
+}
+
+static void
+archived_segments_are_missed_and_come_back(void **state)
+{
+    (void)state;
+    uint64_t moved = 0;
+    for (uint64_t seed = 200; seed < 206; seed++) {
+        moved += archive_and_put_back(seed);
+    }
+    assert_true(moved > 5);
+}
+
+/* Damage in a segment, or in a copy that is there, is found before anything is removed. */
+static void
+archive_proves_what_it_moves(void **state)
+{
+    (void)state;
+    struct world *w = world_create(ARCHIVE_SEED);
+    archive_work(w);
+    struct store_archive_report report;
+    assert_int_equal(
+        os_sim_disk_flip(w->disk, T_FOLDER "/00000001.log", JOURNAL_BLOCK + 200, 3), ERR_OK);
+    assert_int_equal(archive(w, &report), ERR_CORRUPT);
+    assert_int_equal(report.segments, 0);
+    assert_true(segment_is_in(w, T_FOLDER, 1));
+    assert_int_equal(
+        os_sim_disk_flip(w->disk, T_FOLDER "/00000001.log", JOURNAL_BLOCK + 200, 3), ERR_OK);
+    /* The damaged copy is still there. */
+    assert_int_equal(archive(w, &report), ERR_CORRUPT);
+    assert_true(segment_is_in(w, T_FOLDER, 1));
+    assert_int_equal(w->files->ops->remove(w->files, ARCHIVE "/00000001.log"), ERR_OK);
+    assert_int_equal(archive(w, &report), ERR_OK);
+    assert_true(report.segments > 0);
+    world_destroy(w);
+}
+
+/* At whatever operation the power fails: each segment is whole in one place at least, and the next
+ * attempt ends well. */
+static void
+archive_survives_crashes(void **state)
+{
+    (void)state;
+    uint32_t crashes = 0;
+    bool stopped = true;
+    for (uint64_t at = 1; stopped; at += 2) {
+        struct world *w = world_create(ARCHIVE_SEED);
+        archive_work(w);
+        os_sim_disk_stop_at(w->disk, os_sim_disk_operations(w->disk) + at);
+        struct store_archive_report report;
+        stopped = archive(w, &report) != ERR_OK;
+        os_sim_disk_crash(w->disk);
+        if (archive(w, &report) != ERR_OK || check(w, ARCHIVE) != ERR_OK) {
+            give_up(w, "after the crash");
+        }
+        crashes += stopped;
+        world_destroy(w);
+    }
+    assert_true(crashes > 3);
+}
+
 int
 main(void)
 {
@@ -525,6 +710,9 @@ main(void)
         cmocka_unit_test(attempts_back_off),
         cmocka_unit_test(cut_journals_are_refused),
         cmocka_unit_test(lost_segments_are_refused),
+        cmocka_unit_test(archived_segments_are_missed_and_come_back),
+        cmocka_unit_test(archive_proves_what_it_moves),
+        cmocka_unit_test(archive_survives_crashes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
