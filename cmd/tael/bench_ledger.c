@@ -2,6 +2,7 @@
 #include "bench_ledger.h"
 
 #include "base/assert.h"
+#include "os/entropy.h"
 #include "json/json.h"
 
 #include <inttypes.h>
@@ -9,86 +10,6 @@
 #include <string.h>
 
 #define BASELINE_LINE_SIZE 128
-#define BENCH_URL_SIZE     1024
-
-struct options {
-    char data[BENCH_PATH_SIZE];
-    char baseline[BENCH_PATH_SIZE];
-    char store[BENCH_URL_SIZE];
-    int64_t batch;
-    int64_t outstanding;
-    int64_t seconds;
-    int64_t repeat;
-    bool hot;
-    bool json;
-};
-
-#define AT(member) offsetof(struct options, member)
-
-static const struct setting options_table[] = {
-    {.name = "data",
-     .kind = SETTING_TEXT,
-     .offset = AT(data),
-     .fallback = "",
-     .maximum = BENCH_PATH_SIZE,
-     .help = "Folder on the disk to measure; without it $TMPDIR or /tmp."},
-    {.name = "baseline",
-     .kind = SETTING_TEXT,
-     .offset = AT(baseline),
-     .fallback = "",
-     .maximum = BENCH_PATH_SIZE,
-     .help = "A program to compare with in the same run: PROGRAM FOLDER BATCH MILLISECONDS prints "
-             "transfers a second (tests/bench/ledger_sqlite)."},
-    {.name = "store",
-     .kind = SETTING_TEXT,
-     .offset = AT(store),
-     .fallback = "",
-     .maximum = BENCH_URL_SIZE,
-     .help = "One point instead of the table, on this empty store: postgres://... (tools/"
-             "bench-ledger-postgres)."},
-    {.name = "batch",
-     .kind = SETTING_INTEGER,
-     .offset = AT(batch),
-     .fallback = "8190",
-     .minimum = 1,
-     .maximum = LEDGER_BATCH_MAX,
-     .unit = "transfers",
-     .help = "Of a batch, with --store."},
-    {.name = "outstanding",
-     .kind = SETTING_INTEGER,
-     .offset = AT(outstanding),
-     .fallback = "8",
-     .minimum = 1,
-     .maximum = 1024,
-     .unit = "batches",
-     .help = "Under way, with --store."},
-    {.name = "hot",
-     .kind = SETTING_BOOLEAN,
-     .offset = AT(hot),
-     .fallback = "false",
-     .help = "Every transfer credits the same account, with --store."},
-    {.name = "seconds",
-     .kind = SETTING_INTEGER,
-     .offset = AT(seconds),
-     .fallback = "45",
-     .minimum = 1,
-     .maximum = 3600,
-     .unit = "seconds",
-     .help = "For the whole table."},
-    {.name = "repeat",
-     .kind = SETTING_INTEGER,
-     .offset = AT(repeat),
-     .fallback = "3",
-     .minimum = 1,
-     .maximum = BENCH_REPEAT_MAX,
-     .unit = "runs",
-     .help = "Of each point; the one with the median rate is shown."},
-    {.name = "json",
-     .kind = SETTING_BOOLEAN,
-     .offset = AT(json),
-     .fallback = "false",
-     .help = "One JSON object a line: machine, settings, then each point."},
-};
 
 static const uint32_t batches[] = {1, 10, 100, 1000, LEDGER_BATCH_MAX};
 
@@ -103,7 +24,7 @@ outstanding_of(uint32_t batch)
 
 struct table {
     const struct command *command;
-    const struct options *options;
+    const struct bench_ledger_options *options;
     char folder[BENCH_PATH_SIZE];
     uint64_t sync_ns;
     uint64_t run_ns;              /* of one run of a point, warm-up included */
@@ -126,7 +47,7 @@ print_json(
         ",\"batches_per_s\":%.1f,\"transfers_per_s\":%.1f,\"p50_ms\":%.3f,\"p99_ms\":%.3f,"
         "\"cpu_us_per_batch\":%.2f",
         durable ? "true" : "false",
-        point->batch,
+        point->work.batch,
         point->outstanding,
         result->batches_per_s,
         result->transfers_per_s,
@@ -152,7 +73,7 @@ print_row(
     (void)printf(
         "%-8s  %5" PRIu32 "  %11" PRIu32 "  %9.0f  %11.0f  %8.3f  %8.3f  %9.1f",
         durable ? "journal" : "memory",
-        point->batch,
+        point->work.batch,
         point->outstanding,
         result->batches_per_s,
         result->transfers_per_s,
@@ -168,7 +89,7 @@ print_row(
 static void
 print_head(const struct table *table)
 {
-    const struct options *options = table->options;
+    const struct bench_ledger_options *options = table->options;
     bench_describe(options->json);
     if (options->json) {
         char text[2 * BENCH_PATH_SIZE];
@@ -276,13 +197,17 @@ run_once(
 }
 
 static int
-measure_point(const struct table *table, bool durable, size_t index, uint32_t outstanding)
+measure_runs(
+    const struct table *table,
+    bool durable,
+    size_t index,
+    uint32_t outstanding,
+    struct bench_ledger_result *results)
 {
-    struct bench_ledger_result results[BENCH_REPEAT_MAX];
     double rates[BENCH_REPEAT_MAX];
     size_t count = (size_t)table->options->repeat;
     struct bench_ledger_point point = {
-        .batch = batches[index],
+        .work = {.accounts = BENCH_LEDGER_ACCOUNTS, .batch = batches[index]},
         .outstanding = outstanding,
         .warm_up_ns = table->run_ns / 5,
         .measure_ns = table->run_ns - table->run_ns / 5,
@@ -295,7 +220,7 @@ measure_point(const struct table *table, bool durable, size_t index, uint32_t ou
             return command_fail(
                 table->command,
                 "batches of %" PRIu32 ": %s",
-                point.batch,
+                point.work.batch,
                 error.message[0] == '\0' ? err_text(result) : error.message);
         }
         rates[i] = results[i].transfers_per_s;
@@ -308,6 +233,18 @@ measure_point(const struct table *table, bool durable, size_t index, uint32_t ou
     }
     (void)fflush(stdout);
     return COMMAND_OK;
+}
+
+static int
+measure_point(const struct table *table, bool durable, size_t index, uint32_t outstanding)
+{
+    struct bench_ledger_result *results = calloc(BENCH_REPEAT_MAX, sizeof(*results));
+    if (results == NULL) {
+        return command_fail(table->command, "%s", err_text(ERR_MEMORY));
+    }
+    int status = measure_runs(table, durable, index, outstanding, results);
+    free(results);
+    return status;
 }
 
 static int
@@ -352,65 +289,145 @@ measure_all(struct table *table)
     return COMMAND_OK;
 }
 
-/* One point on a store that the caller names. */
+/* ------------------------------------------------------------------------------- one point */
+
+/* On a store that the caller names, in this process. */
 static int
-measure_store(const struct command *command, const struct options *options)
+measure_store(
+    const struct command *command,
+    const struct bench_ledger_options *options,
+    struct bench_ledger_point *point,
+    struct bench_ledger_result *result)
 {
-    const struct table table = {.command = command, .options = options};
-    uint64_t run_ns = (uint64_t)options->seconds * OS_NS_PER_S;
-    const struct bench_ledger_point point = {
-        .url = options->store,
-        .batch = (uint32_t)options->batch,
-        .outstanding = (uint32_t)options->outstanding,
-        .hot = options->hot,
-        .warm_up_ns = run_ns / 5,
-        .measure_ns = run_ns - run_ns / 5,
-    };
-    struct bench_ledger_result measured;
     struct store_error error;
     memset(&error, 0, sizeof(error));
-    err_t result = bench_ledger_run(&point, &measured, &error);
-    if (result != ERR_OK) {
+    point->url = options->store;
+    err_t code = bench_ledger_run(point, result, &error);
+    if (code != ERR_OK) {
         return command_fail(
-            command, "%s", error.message[0] == '\0' ? err_text(result) : error.message);
+            command, "%s", error.message[0] == '\0' ? err_text(code) : error.message);
     }
-    if (options->json) {
-        print_json(&table, true, &point, &measured, 0);
-    } else {
-        print_row(true, &point, &measured, 0);
+    return COMMAND_GO_ON;
+}
+
+/* On a server of its own, which is started again behind it. */
+static int
+measure_own_server(
+    const struct command *command,
+    const struct bench_ledger_options *options,
+    const struct bench_ledger_point *point,
+    struct bench_ledger_result *result)
+{
+    char folder[BENCH_PATH_SIZE];
+    err_t code = bench_folder_make(options->data, folder);
+    if (code != ERR_OK) {
+        return command_fail(command, "no folder can be made: %s", err_text(code));
     }
-    return COMMAND_OK;
+    struct bench_server server = {.split = false};
+    int status = bench_server_start(command, folder, NULL, "", "", &server);
+    if (status == COMMAND_GO_ON) {
+        status = bench_ledger_net(command, &server, point, result);
+    }
+    status = bench_server_end(command, &server, status);
+    if (status == COMMAND_GO_ON) {
+        struct bench_server again = {.split = false};
+        uint64_t from_ns = os_monotonic_ns(os_clock_real());
+        status = bench_server_start(command, folder, NULL, "", "", &again);
+        result->restart_s = (double)(os_monotonic_ns(os_clock_real()) - from_ns) / 1e9;
+        status = bench_server_end(command, &again, status);
+        explicit_bzero(&again, sizeof(again));
+    }
+    explicit_bzero(&server, sizeof(server));
+    bench_folder_remove(folder);
+    return status;
+}
+
+static int
+measure_network(
+    const struct command *command,
+    const struct bench_ledger_options *options,
+    struct bench_ledger_point *point,
+    struct bench_ledger_result *result)
+{
+    /* Accounts of their own, wherever it runs. */
+    u128 base = os_random_u128(os_entropy_real());
+    point->work.account_base = u128_make(u128_high(base) >> 1, 0);
+    if (options->server) {
+        return measure_own_server(command, options, point, result);
+    }
+    struct bench_server server = {.split = false};
+    int status = bench_server_use(command, options->url, options->key, &server);
+    if (status == COMMAND_GO_ON) {
+        status = bench_ledger_net(command, &server, point, result);
+    }
+    explicit_bzero(&server, sizeof(server));
+    return status;
+}
+
+static int
+measure_one(const struct command *command, const struct bench_ledger_options *options)
+{
+    int chosen = (options->store[0] != '\0') + (options->url[0] != '\0') + options->server;
+    if (chosen > 1) {
+        return command_misuse(command, "give one of --store, --url and --server");
+    }
+    if (options->reads && options->store[0] == '\0') {
+        return command_misuse(command, "--reads needs --store");
+    }
+    struct bench_ledger_point point;
+    int status = bench_ledger_options_point(command, options, &point);
+    if (status != COMMAND_GO_ON) {
+        return status;
+    }
+    struct bench_ledger_result *result = calloc(1, sizeof(*result));
+    if (result == NULL) {
+        return command_fail(command, "%s", err_text(ERR_MEMORY));
+    }
+    status = options->store[0] == '\0' ? measure_network(command, options, &point, result)
+                                       : measure_store(command, options, &point, result);
+    if (status == COMMAND_GO_ON) {
+        bench_ledger_report(&point, result, options->json);
+        status = COMMAND_OK;
+    }
+    free(result);
+    return status;
+}
+
+static int
+measure_table(const struct command *command, const struct bench_ledger_options *options)
+{
+    struct table table = {.command = command, .options = options};
+    uint64_t run_count = (options->baseline[0] == '\0' ? 4 : 5) * BATCH_COUNT;
+    table.run_ns =
+        (uint64_t)options->seconds * OS_NS_PER_S / ((uint64_t)options->repeat * run_count);
+    err_t result = bench_folder_make(options->data, table.folder);
+    if (result != ERR_OK) {
+        return command_fail(command, "no folder can be made: %s", err_text(result));
+    }
+    int status = measure_all(&table);
+    bench_folder_remove(table.folder);
+    return status;
 }
 
 static int
 run_bench_ledger(const struct command *command, int argc, char **argv)
 {
     (void)argc;
-    struct options options;
+    struct bench_ledger_options options;
     memset(&options, 0, sizeof(options));
     const struct command_options reading = {
-        .table = options_table,
-        .count = sizeof(options_table) / sizeof(options_table[0]),
+        .table = bench_ledger_options_table,
+        .count = bench_ledger_options_count,
         .values = &options,
         .positional_max = 0,
     };
     int positional = 0;
     int status = command_options(command, &reading, argv, &positional);
-    if (status != COMMAND_GO_ON) {
-        return status;
+    if (status == COMMAND_GO_ON) {
+        bool one = options.store[0] != '\0' || options.url[0] != '\0' || options.server;
+        status = one ? measure_one(command, &options) : measure_table(command, &options);
     }
-    if (options.store[0] != '\0') {
-        return measure_store(command, &options);
-    }
-    struct table table = {.command = command, .options = &options};
-    uint64_t run_count = (options.baseline[0] == '\0' ? 4 : 5) * BATCH_COUNT;
-    table.run_ns = (uint64_t)options.seconds * OS_NS_PER_S / ((uint64_t)options.repeat * run_count);
-    err_t result = bench_folder_make(options.data, table.folder);
-    if (result != ERR_OK) {
-        return command_fail(command, "no folder can be made: %s", err_text(result));
-    }
-    status = measure_all(&table);
-    bench_folder_remove(table.folder);
+    explicit_bzero(options.key, sizeof(options.key));
     return status;
 }
 
@@ -422,7 +439,12 @@ const struct command command_bench_ledger = {
         "A client in this process keeps 1 or 64 batches (8 of the largest) under way between\n"
         "10,000 accounts. memory: forgets; journal: answers when the batch is on the disk. Times\n"
         "are from handing over a batch to its answer. CPU is the whole process's, the client\n"
-        "included.",
+        "included.\n"
+        "\n"
+        "With --store, --url or --server it measures one point that the other options choose:\n"
+        "\n"
+        "    tael bench ledger --store=journal:/var/tmp/l --rows=10000000 --reads\n"
+        "    tael bench ledger --server --batch=1 --outstanding=64 --seconds=10",
     .run = run_bench_ledger,
     .parent = &command_bench,
 };
