@@ -109,11 +109,27 @@ block_load(struct journal_cache *cache, uint64_t start, struct journal_cache_blo
     return ERR_OK;
 }
 
+/* Bytes of the file itself, which the system keeps in memory as it sees fit. */
+static err_t
+read_part(struct journal_cache *cache, uint64_t at, uint64_t size, char *out)
+{
+    struct os_file *file = NULL;
+    TRY(file_open(cache, journal_position_segment(at), &file));
+    return cache->disk->ops->read(cache->disk, file, out, size, journal_position_offset(at));
+}
+
+/* Whoever reads near the place that was missed last goes through the block, so it is loaded as a
+ * whole; a lone read takes what it needs and no more. */
 static err_t
 copy_part(struct journal_cache *cache, uint64_t start, uint32_t from, uint32_t to, char *out)
 {
     struct journal_cache_block *block = block_slot(cache, start);
     if (block->position != start || block->from > from || block->to < to) {
+        bool again = cache->missed == start;
+        cache->missed = start;
+        if (!again) {
+            return read_part(cache, start + from, to - from, out);
+        }
         TRY(block_load(cache, start, &block));
         if (block->to < to) {
             return ERR_CORRUPT;

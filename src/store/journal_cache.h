@@ -12,7 +12,7 @@
 
 #define JOURNAL_CACHE_BLOCK  65536u
 #define JOURNAL_CACHE_BLOCKS 512u
-#define JOURNAL_CACHE_FILES  64u
+#define JOURNAL_CACHE_FILES  256u
 
 struct journal_cache_block {
     char *data;
@@ -30,6 +30,7 @@ struct journal_cache {
     struct os_disk *disk;
     const char *folder;
     uint64_t durable_end; /* position */
+    uint64_t missed;      /* the block of the newest read that no block had */
     struct journal_cache_block blocks[JOURNAL_CACHE_BLOCKS];
     struct journal_cache_file files[JOURNAL_CACHE_FILES];
 };

@@ -28,7 +28,7 @@ journal_index_release(struct journal_index *index)
 uint64_t
 journal_index_hash(const struct journal_index *index, u128 id)
 {
-    return hash_keyed(index->key, span_of(&id, sizeof(id)));
+    return hash_keyed_u128(index->key, id);
 }
 
 err_t
@@ -88,6 +88,15 @@ static uint32_t
 part_threshold(uint32_t part, uint32_t capacity)
 {
     return capacity / 2 + (uint32_t)((uint64_t)capacity / 4 * part / JOURNAL_INDEX_PARTS);
+}
+
+void
+journal_index_prefetch(const struct journal_index *index, uint64_t hash)
+{
+    const struct journal_index_part *part = &index->parts[part_of(hash)];
+    if (part->capacity != 0) {
+        __builtin_prefetch(&part->entries[slot_of(hash, part->capacity)], 1);
+    }
 }
 
 err_t

@@ -58,6 +58,8 @@ void journal_index_init(struct journal_index *index, struct hash_key key, uint64
 void journal_index_release(struct journal_index *index);
 
 uint64_t journal_index_hash(const struct journal_index *index, u128 id);
+/* A hint: the hash will soon be looked for or inserted, and what that touches may be far away. */
+void journal_index_prefetch(const struct journal_index *index, uint64_t hash);
 /* Room for `count` more entries below the limit. ERR_FULL. */
 MUST_USE err_t journal_index_admit(const struct journal_index *index, uint64_t count);
 /* ERR_FULL at the limit, ERR_MEMORY. The id must not be in the index. */

@@ -7,6 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Ids whose misses of the processor's cache overlap. */
+#define LOOK_UP_BLOCK 64
+
 static struct journal *
 journal_of(struct store *store)
 {
@@ -160,13 +163,10 @@ past_of_entry(
     struct ledger_past *past,
     struct store_error *error)
 {
-    bool same = false;
-    TRY(entry_is(journal, entry, past->id, &same, error));
-    if (!same) {
-        return ERR_OK;
-    }
     if (journal_index_entry_fate(entry) == JOURNAL_FATE_FAILED) {
-        past->kind = LEDGER_PAST_FAILED;
+        bool same = false;
+        TRY(entry_is(journal, entry, past->id, &same, error));
+        past->kind = same ? LEDGER_PAST_FAILED : LEDGER_PAST_NONE;
         return ERR_OK;
     }
     TRY(journal_read(
@@ -175,11 +175,34 @@ past_of_entry(
         (char *)&past->transfer,
         sizeof(past->transfer),
         error));
-    past->kind = LEDGER_PAST_TRANSFER;
-    past->fate = ledger_fate_of(journal_index_entry_fate(entry));
+    if (past->transfer.id == past->id) {
+        past->kind = LEDGER_PAST_TRANSFER;
+        past->fate = ledger_fate_of(journal_index_entry_fate(entry));
+    }
     return ERR_OK;
 }
 
+static err_t
+look_up_one(
+    struct journal *journal,
+    u128 id,
+    uint64_t hash,
+    struct ledger_past *past,
+    struct store_error *error)
+{
+    past->id = id;
+    past->kind = LEDGER_PAST_NONE;
+    past->fate = LEDGER_FATE_NONE;
+    struct journal_index_cursor cursor = journal_index_find(&journal->index, hash);
+    struct journal_index_entry *entry = NULL;
+    while (past->kind == LEDGER_PAST_NONE &&
+           (entry = journal_index_next(&journal->index, &cursor)) != NULL) {
+        TRY(past_of_entry(journal, entry, past, error));
+    }
+    return ERR_OK;
+}
+
+/* In blocks whose misses of the cache overlap. */
 err_t
 journal_look_up(
     struct store *store,
@@ -191,14 +214,15 @@ journal_look_up(
     struct journal *journal = journal_of(store);
     static_assert(offsetof(struct journal_event, transfer) == 0, "an event begins with its id");
     static_assert(offsetof(struct ledger_transfer, id) == 0, "a transfer begins with its id");
-    for (uint32_t i = 0; i < count; i++) {
-        past[i] = (struct ledger_past){.id = ids[i]};
-        struct journal_index_cursor cursor =
-            journal_index_find(&journal->index, journal_index_hash(&journal->index, ids[i]));
-        struct journal_index_entry *entry = NULL;
-        while (past[i].kind == LEDGER_PAST_NONE &&
-               (entry = journal_index_next(&journal->index, &cursor)) != NULL) {
-            TRY(past_of_entry(journal, entry, &past[i], error));
+    uint64_t hashes[LOOK_UP_BLOCK];
+    for (uint32_t start = 0; start < count; start += LOOK_UP_BLOCK) {
+        uint32_t size = count - start < LOOK_UP_BLOCK ? count - start : LOOK_UP_BLOCK;
+        for (uint32_t i = 0; i < size; i++) {
+            hashes[i] = journal_index_hash(&journal->index, ids[start + i]);
+            journal_index_prefetch(&journal->index, hashes[i]);
+        }
+        for (uint32_t i = 0; i < size; i++) {
+            TRY(look_up_one(journal, ids[start + i], hashes[i], &past[start + i], error));
         }
     }
     return ERR_OK;

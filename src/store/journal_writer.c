@@ -210,8 +210,8 @@ journal_writer_resume(
     return code == ERR_OK ? ERR_OK : fail(writer, error, code, "resuming");
 }
 
-err_t
-journal_writer_write(
+static err_t
+frame_write(
     struct journal_writer *writer, const struct journal_image *image, struct store_error *error)
 {
     if (journal_position_segment(image->position) != writer->segment) {
@@ -243,6 +243,21 @@ journal_writer_write(
     writer->chain = header.checksum;
     writer->synced = journal_position(writer->segment, writer->end);
     return ERR_OK;
+}
+
+err_t
+journal_writer_write(
+    struct journal_writer *writer, const struct journal_image *image, struct store_error *error)
+{
+    if (writer->failure.code == ERR_OK) {
+        err_t code = frame_write(writer, image, error);
+        if (code != ERR_OK) {
+            writer->failure = *error;
+        }
+        return code;
+    }
+    *error = writer->failure;
+    return error->code;
 }
 
 void

@@ -29,8 +29,9 @@ struct journal_writer {
     uint64_t sequence;
     u128 chain;
     uint64_t synced;
-    struct os_file *spare; /* allocated, synced, without a header; or NULL */
-    char *block;           /* JOURNAL_BLOCK bytes, aligned */
+    struct store_error failure; /* of a write, if one failed */
+    struct os_file *spare;      /* allocated, synced, without a header; or NULL */
+    char *block;                /* JOURNAL_BLOCK bytes, aligned */
 
     /* Read by the writer's owner: the newest segment whose space is allocated, and why there is
      * no newer one (an err_t; 0 when none was refused). */
@@ -52,7 +53,8 @@ MUST_USE err_t journal_writer_begin(struct journal_writer *writer, struct store_
  * that what the scan saw (perhaps in the page cache of a process that was killed) is durable. */
 MUST_USE err_t journal_writer_resume(
     struct journal_writer *writer, const struct journal_scan *scan, struct store_error *error);
-/* Writes and syncs one frame. After an error nothing more may be written. */
+/* Writes and syncs one frame. After an error nothing more is written: every later call gives the
+ * same error again. */
 MUST_USE err_t journal_writer_write(
     struct journal_writer *writer, const struct journal_image *image, struct store_error *error);
 /* Allocates the next segment if it will soon be needed, or is now (`at_once`). */
