@@ -10,6 +10,7 @@
 #include <string.h>
 
 #define BASELINE_LINE_SIZE 128
+#define BASELINES_MAX      4
 
 static const uint32_t batches[] = {1, 10, 100, 1000, LEDGER_BATCH_MAX};
 
@@ -27,21 +28,29 @@ struct table {
     const struct bench_ledger_options *options;
     char folder[BENCH_PATH_SIZE];
     uint64_t sync_ns;
-    uint64_t run_ns;              /* of one run of a point, warm-up included */
-    double baseline[BATCH_COUNT]; /* transfers a second; 0: not measured */
+    uint64_t run_ns; /* of one run of a point, warm-up included */
+    char programs[BASELINES_MAX][BENCH_PATH_SIZE];
+    uint32_t baseline_count;
+    double baselines[BASELINES_MAX]; /* transfers a second in batches of the present size */
 };
 
 /* ---------------------------------------------------------------------------------- output */
+
+/* The file's name without the folders. */
+static const char *
+baseline_name(const struct table *table, uint32_t index)
+{
+    const char *slash = strrchr(table->programs[index], '/');
+    return slash == NULL ? table->programs[index] : slash + 1;
+}
 
 static void
 print_json(
     const struct table *table,
     bool durable,
     const struct bench_ledger_point *point,
-    const struct bench_ledger_result *result,
-    double baseline)
+    const struct bench_ledger_result *result)
 {
-    (void)table;
     (void)printf(
         "{\"bench\":\"ledger\",\"durable\":%s,\"batch\":%" PRIu32 ",\"outstanding\":%" PRIu32
         ",\"batches_per_s\":%.1f,\"transfers_per_s\":%.1f,\"p50_ms\":%.3f,\"p99_ms\":%.3f,"
@@ -54,21 +63,26 @@ print_json(
         (double)result->p50_ns / 1e6,
         (double)result->p99_ns / 1e6,
         result->cpu_us_per_batch);
-    if (durable && baseline > 0) {
-        (void)printf(
-            ",\"baseline_transfers_per_s\":%.1f,\"ratio\":%.2f",
-            baseline,
-            result->transfers_per_s / baseline);
+    if (durable && table->baseline_count > 0) {
+        (void)printf(",\"baselines\":[");
+        for (uint32_t i = 0; i < table->baseline_count; i++) {
+            (void)printf(
+                "%s{\"transfers_per_s\":%.1f,\"ratio\":%.2f}",
+                i == 0 ? "" : ",",
+                table->baselines[i],
+                result->transfers_per_s / table->baselines[i]);
+        }
+        (void)printf("]");
     }
     (void)printf("}\n");
 }
 
 static void
 print_row(
+    const struct table *table,
     bool durable,
     const struct bench_ledger_point *point,
-    const struct bench_ledger_result *result,
-    double baseline)
+    const struct bench_ledger_result *result)
 {
     (void)printf(
         "%-8s  %5" PRIu32 "  %11" PRIu32 "  %9.0f  %11.0f  %8.3f  %8.3f  %9.1f",
@@ -80,8 +94,9 @@ print_row(
         (double)result->p50_ns / 1e6,
         (double)result->p99_ns / 1e6,
         result->cpu_us_per_batch);
-    if (durable && baseline > 0) {
-        (void)printf("  %10.0f  %6.1f", baseline, result->transfers_per_s / baseline);
+    for (uint32_t i = 0; durable && i < table->baseline_count; i++) {
+        (void)printf(
+            "  %13.0f  %6.1f", table->baselines[i], result->transfers_per_s / table->baselines[i]);
     }
     (void)printf("\n");
 }
@@ -119,7 +134,7 @@ print_head(const struct table *table)
         "disk      one write of 4 KiB with its sync: %.0f us at the median\n\n",
         (double)table->sync_ns / 1e3);
     (void)printf(
-        "%-8s  %5s  %11s  %9s  %11s  %8s  %8s  %9s%s\n",
+        "%-8s  %5s  %11s  %9s  %11s  %8s  %8s  %9s",
         "store",
         "batch",
         "outstanding",
@@ -127,22 +142,25 @@ print_head(const struct table *table)
         "transfers/s",
         "p50 ms",
         "p99 ms",
-        "CPU us/b.",
-        options->baseline[0] == '\0' ? "" : "    baseline   ratio");
+        "CPU us/b.");
+    for (uint32_t i = 0; i < table->baseline_count; i++) {
+        (void)printf("  %13s  %6s", baseline_name(table, i), "ratio");
+    }
+    (void)printf("\n");
 }
 
 /* --------------------------------------------------------------------------------- measure */
 
 /* PROGRAM FOLDER BATCH MILLISECONDS, in a folder that is new. */
 static err_t
-run_baseline(const struct table *table, uint32_t batch, double *ret_rate)
+run_baseline(const struct table *table, const char *name, uint32_t batch, double *ret_rate)
 {
     char program[BENCH_PATH_SIZE];
     char folder[BENCH_PATH_SIZE];
     char words[2][24];
     char line[BASELINE_LINE_SIZE];
     TRY(bench_folder_make(table->folder, folder));
-    (void)snprintf(program, sizeof(program), "%s", table->options->baseline);
+    (void)snprintf(program, sizeof(program), "%s", name);
     (void)snprintf(words[0], sizeof(words[0]), "%" PRIu32, batch);
     (void)snprintf(words[1], sizeof(words[1]), "%" PRIu64, table->run_ns / OS_NS_PER_MS);
     char *const argv[] = {program, folder, words[0], words[1], NULL};
@@ -160,16 +178,17 @@ run_baseline(const struct table *table, uint32_t batch, double *ret_rate)
 }
 
 static int
-measure_baseline(struct table *table, size_t index)
+measure_baseline(struct table *table, uint32_t which, size_t index)
 {
     double rates[BENCH_REPEAT_MAX];
+    const char *program = table->programs[which];
     size_t count = (size_t)table->options->repeat;
     for (size_t i = 0; i < count; i++) {
-        if (run_baseline(table, batches[index], &rates[i]) != ERR_OK) {
-            return command_fail(table->command, "the baseline %s failed", table->options->baseline);
+        if (run_baseline(table, program, batches[index], &rates[i]) != ERR_OK) {
+            return command_fail(table->command, "the baseline %s failed", program);
         }
     }
-    table->baseline[index] = rates[bench_median(rates, count)];
+    table->baselines[which] = rates[bench_median(rates, count)];
     return COMMAND_OK;
 }
 
@@ -227,9 +246,9 @@ measure_runs(
     }
     const struct bench_ledger_result *median = &results[bench_median(rates, count)];
     if (table->options->json) {
-        print_json(table, durable, &point, median, table->baseline[index]);
+        print_json(table, durable, &point, median);
     } else {
-        print_row(durable, &point, median, table->baseline[index]);
+        print_row(table, durable, &point, median);
     }
     (void)fflush(stdout);
     return COMMAND_OK;
@@ -250,8 +269,8 @@ measure_point(const struct table *table, bool durable, size_t index, uint32_t ou
 static int
 measure_batch(struct table *table, bool durable, size_t index)
 {
-    if (durable && table->options->baseline[0] != '\0') {
-        int status = measure_baseline(table, index);
+    for (uint32_t i = 0; durable && i < table->baseline_count; i++) {
+        int status = measure_baseline(table, i, index);
         if (status != COMMAND_OK) {
             return status;
         }
@@ -393,11 +412,32 @@ measure_one(const struct command *command, const struct bench_ledger_options *op
     return status;
 }
 
+/* Programs with commas between them. The option is no longer than one of them may be. */
+static bool
+take_baselines(struct table *table)
+{
+    struct span rest = span_from_cstr(table->options->baseline);
+    while (rest.size > 0) {
+        if (table->baseline_count == BASELINES_MAX) {
+            return false;
+        }
+        struct span program = span_cut(&rest, ',');
+        char *name = table->programs[table->baseline_count++];
+        ASSERT(program.size < BENCH_PATH_SIZE);
+        memcpy(name, program.data, program.size);
+        name[program.size] = '\0';
+    }
+    return true;
+}
+
 static int
 measure_table(const struct command *command, const struct bench_ledger_options *options)
 {
     struct table table = {.command = command, .options = options};
-    uint64_t run_count = (options->baseline[0] == '\0' ? 4 : 5) * BATCH_COUNT;
+    if (!take_baselines(&table)) {
+        return command_misuse(command, "--baseline names %d programs at most", BASELINES_MAX);
+    }
+    uint64_t run_count = (uint64_t)(4 + table.baseline_count) * BATCH_COUNT;
     table.run_ns =
         (uint64_t)options->seconds * OS_NS_PER_S / ((uint64_t)options->repeat * run_count);
     err_t result = bench_folder_make(options->data, table.folder);

@@ -163,14 +163,20 @@ is_over(const struct run *run, uint64_t now)
 }
 
 static void
+measure_begin(struct run *run, uint64_t now)
+{
+    run->measuring = true;
+    run->count.from_ns = now;
+    usage_take(run, &run->server_from, &run->client_from_ns);
+}
+
+static void
 measure(struct run *run, uint64_t now, const struct caller *caller)
 {
     if (run->measuring) {
         bench_ledger_count_add(&run->count, now, caller->sent_ns, run->point->work.batch);
     } else if (now >= run->measure_from_ns) {
-        run->measuring = true; /* counting begins with the batch after this one */
-        run->count.from_ns = now;
-        usage_take(run, &run->server_from, &run->client_from_ns);
+        measure_begin(run, now); /* counting begins with the batch after this one */
     }
 }
 
@@ -198,8 +204,12 @@ static void
 start(struct os_task *task)
 {
     struct run *run = CONTAINER_OF(task, struct run, start);
-    run->measure_from_ns = now_ns() + run->point->warm_up_ns;
+    uint64_t now = now_ns();
+    run->measure_from_ns = now + run->point->warm_up_ns;
     run->measure_until_ns = run->measure_from_ns + run->point->measure_ns;
+    if (run->point->rows != 0) {
+        measure_begin(run, now);
+    }
     for (uint32_t i = 0; i < run->point->outstanding; i++) {
         send(&run->callers[i]);
     }

@@ -32,8 +32,8 @@ const struct setting bench_ledger_options_table[] = {
         baseline,
         "",
         BENCH_PATH_SIZE,
-        "A program to compare with in the same run: PROGRAM FOLDER BATCH MILLISECONDS prints "
-        "transfers a second (tests/bench)."),
+        "Programs to compare with in the same run, with commas between: PROGRAM FOLDER BATCH "
+        "MILLISECONDS prints transfers a second (tests/bench)."),
     TEXT(
         "store",
         store,
