@@ -513,6 +513,7 @@ journal_init(struct journal *journal, struct os_disk *disk, const struct store_s
     journal->writer.disk = disk;
     journal->writer.folder = journal->folder;
     journal->writer.new_segment_size = settings->segment_size;
+    journal->writer.prewrites = settings->loops != NULL;
     atomic_init(&journal->writer.segment_ready, 0);
     atomic_init(&journal->writer.space_error, ERR_OK);
     atomic_init(&journal->prepare_posted, false);
