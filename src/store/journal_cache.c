@@ -118,15 +118,16 @@ read_part(struct journal_cache *cache, uint64_t at, uint64_t size, char *out)
     return cache->disk->ops->read(cache->disk, file, out, size, journal_position_offset(at));
 }
 
-/* Whoever reads near the place that was missed last goes through the block, so it is loaded as a
- * whole; a lone read takes what it needs and no more. */
+/* A block is loaded when it is wanted for the second time with no other one of its slot in between:
+ * scans and the newest events of accounts soon find theirs here, while look-ups all over history
+ * take what they need from the file and no more. */
 static err_t
 copy_part(struct journal_cache *cache, uint64_t start, uint32_t from, uint32_t to, char *out)
 {
     struct journal_cache_block *block = block_slot(cache, start);
     if (block->position != start || block->from > from || block->to < to) {
-        bool again = cache->missed == start;
-        cache->missed = start;
+        bool again = block->missed == start;
+        block->missed = start;
         if (!again) {
             return read_part(cache, start + from, to - from, out);
         }

@@ -19,6 +19,7 @@ struct journal_cache_block {
     uint64_t position; /* of its first byte: segment and a multiple of JOURNAL_CACHE_BLOCK */
     uint32_t from;     /* the bytes [from, to) of it are there */
     uint32_t to;
+    uint64_t missed; /* position of the block that was wanted here last and was not there */
 };
 
 struct journal_cache_file {
@@ -30,7 +31,6 @@ struct journal_cache {
     struct os_disk *disk;
     const char *folder;
     uint64_t durable_end; /* position */
-    uint64_t missed;      /* the block of the newest read that no block had */
     struct journal_cache_block blocks[JOURNAL_CACHE_BLOCKS];
     struct journal_cache_file files[JOURNAL_CACHE_FILES];
 };
