@@ -83,7 +83,7 @@ struct bench_child_usage {
     uint64_t cpu_ns;        /* all threads, user and system */
     uint64_t written_bytes; /* that it made go to the disk */
     uint64_t resident_bytes;
-    bool has_written;       /* the system tells */
+    bool has_written; /* the system tells */
 };
 
 MUST_USE err_t bench_child_usage(const struct bench_child *child, struct bench_child_usage *usage);
