@@ -4,7 +4,7 @@
  *     bench.c            the command, and what is here
  *     bench_histogram.c  latencies and medians
  *     bench_child.c      programs that are started and measured from outside
- *     bench_ledger.c     `tael bench ledger`: the table; bench_ledger_run.c: one point of it
+ *     bench_ledger.c     `tael bench ledger`: the table; bench_ledger.h: the files of one point
  *     bench_payments.c   `tael bench payments`: windows, report; bench_load.c: the load;
  *                        bench_wallets.c: whose money it is
  *     bench_webhooks.c   `tael bench webhooks`: a receiver, a queue, report
@@ -82,7 +82,8 @@ bool bench_child_end(struct bench_child *child, int signal_number);
 struct bench_child_usage {
     uint64_t cpu_ns;        /* all threads, user and system */
     uint64_t written_bytes; /* that it made go to the disk */
-    bool has_written;       /* the system tells */
+    uint64_t resident_bytes;
+    bool has_written; /* the system tells */
 };
 
 MUST_USE err_t bench_child_usage(const struct bench_child *child, struct bench_child_usage *usage);

@@ -106,14 +106,15 @@ read_proc(pid_t pid, const char *name, char *out, size_t room)
     return span_of(out, size);
 }
 
-/* utime and stime of proc(5) stat, fields 14 and 15; the name in field 2 may hold anything, so
- * counting begins behind its last parenthesis, with field 3. */
+/* utime, stime and rss of proc(5) stat, fields 14, 15 and 24; the name in field 2 may hold
+ * anything, so counting begins behind its last parenthesis, with field 3. */
 static err_t
-read_cpu(pid_t pid, uint64_t *ret_ns)
+read_stat(pid_t pid, struct bench_child_usage *usage)
 {
     enum {
         USER_FIELD = 14,
-        SYSTEM_FIELD = 15
+        SYSTEM_FIELD = 15,
+        RESIDENT_FIELD = 24
     };
 
     char text[2048];
@@ -124,17 +125,19 @@ read_cpu(pid_t pid, uint64_t *ret_ns)
     }
     rest = span_slice(rest, (size_t)(close - rest.data) + 2, rest.size);
     uint64_t ticks = 0;
-    for (int field = 3; field <= SYSTEM_FIELD; field++) {
+    uint64_t pages = 0;
+    for (int field = 3; field <= RESIDENT_FIELD; field++) {
         struct span word = span_cut(&rest, ' ');
+        bool time = field == USER_FIELD || field == SYSTEM_FIELD;
         uint64_t value = 0;
-        if (field >= USER_FIELD) {
-            if (!span_parse_u64(word, &value)) {
-                return ERR_IO;
-            }
-            ticks += value;
+        if ((time || field == RESIDENT_FIELD) && !span_parse_u64(word, &value)) {
+            return ERR_IO;
         }
+        ticks += time ? value : 0;
+        pages = value;
     }
-    *ret_ns = ticks * (OS_NS_PER_S / (uint64_t)sysconf(_SC_CLK_TCK));
+    usage->cpu_ns = ticks * (OS_NS_PER_S / (uint64_t)sysconf(_SC_CLK_TCK));
+    usage->resident_bytes = pages * (uint64_t)sysconf(_SC_PAGESIZE);
     return ERR_OK;
 }
 
@@ -160,7 +163,7 @@ bench_child_usage(const struct bench_child *child, struct bench_child_usage *usa
 {
     struct bench_child_usage now = {.cpu_ns = 0};
     ASSERT(child->pid > 0);
-    TRY(read_cpu(child->pid, &now.cpu_ns));
+    TRY(read_stat(child->pid, &now));
     now.has_written = read_written(child->pid, &now.written_bytes);
     *usage = now;
     return ERR_OK;

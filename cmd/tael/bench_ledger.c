@@ -2,6 +2,7 @@
 #include "bench_ledger.h"
 
 #include "base/assert.h"
+#include "os/entropy.h"
 #include "json/json.h"
 
 #include <inttypes.h>
@@ -9,86 +10,7 @@
 #include <string.h>
 
 #define BASELINE_LINE_SIZE 128
-#define BENCH_URL_SIZE     1024
-
-struct options {
-    char data[BENCH_PATH_SIZE];
-    char baseline[BENCH_PATH_SIZE];
-    char store[BENCH_URL_SIZE];
-    int64_t batch;
-    int64_t outstanding;
-    int64_t seconds;
-    int64_t repeat;
-    bool hot;
-    bool json;
-};
-
-#define AT(member) offsetof(struct options, member)
-
-static const struct setting options_table[] = {
-    {.name = "data",
-     .kind = SETTING_TEXT,
-     .offset = AT(data),
-     .fallback = "",
-     .maximum = BENCH_PATH_SIZE,
-     .help = "Folder on the disk to measure; without it $TMPDIR or /tmp."},
-    {.name = "baseline",
-     .kind = SETTING_TEXT,
-     .offset = AT(baseline),
-     .fallback = "",
-     .maximum = BENCH_PATH_SIZE,
-     .help = "A program to compare with in the same run: PROGRAM FOLDER BATCH MILLISECONDS prints "
-             "transfers a second (tests/bench/ledger_sqlite)."},
-    {.name = "store",
-     .kind = SETTING_TEXT,
-     .offset = AT(store),
-     .fallback = "",
-     .maximum = BENCH_URL_SIZE,
-     .help = "One point instead of the table, on this empty store: postgres://... (tools/"
-             "bench-ledger-postgres)."},
-    {.name = "batch",
-     .kind = SETTING_INTEGER,
-     .offset = AT(batch),
-     .fallback = "8190",
-     .minimum = 1,
-     .maximum = LEDGER_BATCH_MAX,
-     .unit = "transfers",
-     .help = "Of a batch, with --store."},
-    {.name = "outstanding",
-     .kind = SETTING_INTEGER,
-     .offset = AT(outstanding),
-     .fallback = "8",
-     .minimum = 1,
-     .maximum = 1024,
-     .unit = "batches",
-     .help = "Under way, with --store."},
-    {.name = "hot",
-     .kind = SETTING_BOOLEAN,
-     .offset = AT(hot),
-     .fallback = "false",
-     .help = "Every transfer credits the same account, with --store."},
-    {.name = "seconds",
-     .kind = SETTING_INTEGER,
-     .offset = AT(seconds),
-     .fallback = "45",
-     .minimum = 1,
-     .maximum = 3600,
-     .unit = "seconds",
-     .help = "For the whole table."},
-    {.name = "repeat",
-     .kind = SETTING_INTEGER,
-     .offset = AT(repeat),
-     .fallback = "3",
-     .minimum = 1,
-     .maximum = BENCH_REPEAT_MAX,
-     .unit = "runs",
-     .help = "Of each point; the one with the median rate is shown."},
-    {.name = "json",
-     .kind = SETTING_BOOLEAN,
-     .offset = AT(json),
-     .fallback = "false",
-     .help = "One JSON object a line: machine, settings, then each point."},
-};
+#define BASELINES_MAX      4
 
 static const uint32_t batches[] = {1, 10, 100, 1000, LEDGER_BATCH_MAX};
 
@@ -103,64 +25,78 @@ outstanding_of(uint32_t batch)
 
 struct table {
     const struct command *command;
-    const struct options *options;
+    const struct bench_ledger_options *options;
     char folder[BENCH_PATH_SIZE];
     uint64_t sync_ns;
-    uint64_t run_ns;              /* of one run of a point, warm-up included */
-    double baseline[BATCH_COUNT]; /* transfers a second; 0: not measured */
+    uint64_t run_ns; /* of one run of a point, warm-up included */
+    char programs[BASELINES_MAX][BENCH_PATH_SIZE];
+    uint32_t baseline_count;
+    double baselines[BASELINES_MAX]; /* transfers a second in batches of the present size */
 };
 
 /* ---------------------------------------------------------------------------------- output */
+
+/* The file's name without the folders. */
+static const char *
+baseline_name(const struct table *table, uint32_t index)
+{
+    const char *slash = strrchr(table->programs[index], '/');
+    return slash == NULL ? table->programs[index] : slash + 1;
+}
 
 static void
 print_json(
     const struct table *table,
     bool durable,
     const struct bench_ledger_point *point,
-    const struct bench_ledger_result *result,
-    double baseline)
+    const struct bench_ledger_result *result)
 {
-    (void)table;
     (void)printf(
         "{\"bench\":\"ledger\",\"durable\":%s,\"batch\":%" PRIu32 ",\"outstanding\":%" PRIu32
         ",\"batches_per_s\":%.1f,\"transfers_per_s\":%.1f,\"p50_ms\":%.3f,\"p99_ms\":%.3f,"
         "\"cpu_us_per_batch\":%.2f",
         durable ? "true" : "false",
-        point->batch,
+        point->work.batch,
         point->outstanding,
         result->batches_per_s,
         result->transfers_per_s,
         (double)result->p50_ns / 1e6,
         (double)result->p99_ns / 1e6,
         result->cpu_us_per_batch);
-    if (durable && baseline > 0) {
-        (void)printf(
-            ",\"baseline_transfers_per_s\":%.1f,\"ratio\":%.2f",
-            baseline,
-            result->transfers_per_s / baseline);
+    if (durable && table->baseline_count > 0) {
+        (void)printf(",\"baselines\":[");
+        for (uint32_t i = 0; i < table->baseline_count; i++) {
+            (void)printf(
+                "%s{\"transfers_per_s\":%.1f,\"ratio\":%.2f}",
+                i == 0 ? "" : ",",
+                table->baselines[i],
+                result->transfers_per_s / table->baselines[i]);
+        }
+        (void)printf("]");
     }
     (void)printf("}\n");
 }
 
 static void
 print_row(
+    const struct table *table,
     bool durable,
     const struct bench_ledger_point *point,
-    const struct bench_ledger_result *result,
-    double baseline)
+    const struct bench_ledger_result *result)
 {
     (void)printf(
         "%-8s  %5" PRIu32 "  %11" PRIu32 "  %9.0f  %11.0f  %8.3f  %8.3f  %9.1f",
         durable ? "journal" : "memory",
-        point->batch,
+        point->work.batch,
         point->outstanding,
         result->batches_per_s,
         result->transfers_per_s,
         (double)result->p50_ns / 1e6,
         (double)result->p99_ns / 1e6,
         result->cpu_us_per_batch);
-    if (durable && baseline > 0) {
-        (void)printf("  %10.0f  %6.1f", baseline, result->transfers_per_s / baseline);
+    for (uint32_t i = 0; durable && i < table->baseline_count; i++) {
+        (void)printf(
+            "  %13.0f  %6.1f", table->baselines[i], result->transfers_per_s / table->baselines[i]);
     }
     (void)printf("\n");
 }
@@ -168,7 +104,7 @@ print_row(
 static void
 print_head(const struct table *table)
 {
-    const struct options *options = table->options;
+    const struct bench_ledger_options *options = table->options;
     bench_describe(options->json);
     if (options->json) {
         char text[2 * BENCH_PATH_SIZE];
@@ -198,7 +134,7 @@ print_head(const struct table *table)
         "disk      one write of 4 KiB with its sync: %.0f us at the median\n\n",
         (double)table->sync_ns / 1e3);
     (void)printf(
-        "%-8s  %5s  %11s  %9s  %11s  %8s  %8s  %9s%s\n",
+        "%-8s  %5s  %11s  %9s  %11s  %8s  %8s  %9s",
         "store",
         "batch",
         "outstanding",
@@ -206,22 +142,25 @@ print_head(const struct table *table)
         "transfers/s",
         "p50 ms",
         "p99 ms",
-        "CPU us/b.",
-        options->baseline[0] == '\0' ? "" : "    baseline   ratio");
+        "CPU us/b.");
+    for (uint32_t i = 0; i < table->baseline_count; i++) {
+        (void)printf("  %13s  %6s", baseline_name(table, i), "ratio");
+    }
+    (void)printf("\n");
 }
 
 /* --------------------------------------------------------------------------------- measure */
 
 /* PROGRAM FOLDER BATCH MILLISECONDS, in a folder that is new. */
 static err_t
-run_baseline(const struct table *table, uint32_t batch, double *ret_rate)
+run_baseline(const struct table *table, const char *name, uint32_t batch, double *ret_rate)
 {
     char program[BENCH_PATH_SIZE];
     char folder[BENCH_PATH_SIZE];
     char words[2][24];
     char line[BASELINE_LINE_SIZE];
     TRY(bench_folder_make(table->folder, folder));
-    (void)snprintf(program, sizeof(program), "%s", table->options->baseline);
+    (void)snprintf(program, sizeof(program), "%s", name);
     (void)snprintf(words[0], sizeof(words[0]), "%" PRIu32, batch);
     (void)snprintf(words[1], sizeof(words[1]), "%" PRIu64, table->run_ns / OS_NS_PER_MS);
     char *const argv[] = {program, folder, words[0], words[1], NULL};
@@ -239,16 +178,17 @@ run_baseline(const struct table *table, uint32_t batch, double *ret_rate)
 }
 
 static int
-measure_baseline(struct table *table, size_t index)
+measure_baseline(struct table *table, uint32_t which, size_t index)
 {
     double rates[BENCH_REPEAT_MAX];
+    const char *program = table->programs[which];
     size_t count = (size_t)table->options->repeat;
     for (size_t i = 0; i < count; i++) {
-        if (run_baseline(table, batches[index], &rates[i]) != ERR_OK) {
-            return command_fail(table->command, "the baseline %s failed", table->options->baseline);
+        if (run_baseline(table, program, batches[index], &rates[i]) != ERR_OK) {
+            return command_fail(table->command, "the baseline %s failed", program);
         }
     }
-    table->baseline[index] = rates[bench_median(rates, count)];
+    table->baselines[which] = rates[bench_median(rates, count)];
     return COMMAND_OK;
 }
 
@@ -276,13 +216,17 @@ run_once(
 }
 
 static int
-measure_point(const struct table *table, bool durable, size_t index, uint32_t outstanding)
+measure_runs(
+    const struct table *table,
+    bool durable,
+    size_t index,
+    uint32_t outstanding,
+    struct bench_ledger_result *results)
 {
-    struct bench_ledger_result results[BENCH_REPEAT_MAX];
     double rates[BENCH_REPEAT_MAX];
     size_t count = (size_t)table->options->repeat;
     struct bench_ledger_point point = {
-        .batch = batches[index],
+        .work = {.accounts = BENCH_LEDGER_ACCOUNTS, .batch = batches[index]},
         .outstanding = outstanding,
         .warm_up_ns = table->run_ns / 5,
         .measure_ns = table->run_ns - table->run_ns / 5,
@@ -295,26 +239,38 @@ measure_point(const struct table *table, bool durable, size_t index, uint32_t ou
             return command_fail(
                 table->command,
                 "batches of %" PRIu32 ": %s",
-                point.batch,
+                point.work.batch,
                 error.message[0] == '\0' ? err_text(result) : error.message);
         }
         rates[i] = results[i].transfers_per_s;
     }
     const struct bench_ledger_result *median = &results[bench_median(rates, count)];
     if (table->options->json) {
-        print_json(table, durable, &point, median, table->baseline[index]);
+        print_json(table, durable, &point, median);
     } else {
-        print_row(durable, &point, median, table->baseline[index]);
+        print_row(table, durable, &point, median);
     }
     (void)fflush(stdout);
     return COMMAND_OK;
 }
 
 static int
+measure_point(const struct table *table, bool durable, size_t index, uint32_t outstanding)
+{
+    struct bench_ledger_result *results = calloc(BENCH_REPEAT_MAX, sizeof(*results));
+    if (results == NULL) {
+        return command_fail(table->command, "%s", err_text(ERR_MEMORY));
+    }
+    int status = measure_runs(table, durable, index, outstanding, results);
+    free(results);
+    return status;
+}
+
+static int
 measure_batch(struct table *table, bool durable, size_t index)
 {
-    if (durable && table->options->baseline[0] != '\0') {
-        int status = measure_baseline(table, index);
+    for (uint32_t i = 0; durable && i < table->baseline_count; i++) {
+        int status = measure_baseline(table, i, index);
         if (status != COMMAND_OK) {
             return status;
         }
@@ -352,65 +308,166 @@ measure_all(struct table *table)
     return COMMAND_OK;
 }
 
-/* One point on a store that the caller names. */
+/* ------------------------------------------------------------------------------- one point */
+
+/* On a store that the caller names, in this process. */
 static int
-measure_store(const struct command *command, const struct options *options)
+measure_store(
+    const struct command *command,
+    const struct bench_ledger_options *options,
+    struct bench_ledger_point *point,
+    struct bench_ledger_result *result)
 {
-    const struct table table = {.command = command, .options = options};
-    uint64_t run_ns = (uint64_t)options->seconds * OS_NS_PER_S;
-    const struct bench_ledger_point point = {
-        .url = options->store,
-        .batch = (uint32_t)options->batch,
-        .outstanding = (uint32_t)options->outstanding,
-        .hot = options->hot,
-        .warm_up_ns = run_ns / 5,
-        .measure_ns = run_ns - run_ns / 5,
-    };
-    struct bench_ledger_result measured;
     struct store_error error;
     memset(&error, 0, sizeof(error));
-    err_t result = bench_ledger_run(&point, &measured, &error);
-    if (result != ERR_OK) {
+    point->url = options->store;
+    err_t code = bench_ledger_run(point, result, &error);
+    if (code != ERR_OK) {
         return command_fail(
-            command, "%s", error.message[0] == '\0' ? err_text(result) : error.message);
+            command, "%s", error.message[0] == '\0' ? err_text(code) : error.message);
     }
-    if (options->json) {
-        print_json(&table, true, &point, &measured, 0);
-    } else {
-        print_row(true, &point, &measured, 0);
+    return COMMAND_GO_ON;
+}
+
+/* On a server of its own, which is started again behind it. */
+static int
+measure_own_server(
+    const struct command *command,
+    const struct bench_ledger_options *options,
+    const struct bench_ledger_point *point,
+    struct bench_ledger_result *result)
+{
+    char folder[BENCH_PATH_SIZE];
+    err_t code = bench_folder_make(options->data, folder);
+    if (code != ERR_OK) {
+        return command_fail(command, "no folder can be made: %s", err_text(code));
     }
-    return COMMAND_OK;
+    struct bench_server server = {.split = false};
+    int status = bench_server_start(command, folder, NULL, "", "", &server);
+    if (status == COMMAND_GO_ON) {
+        status = bench_ledger_net(command, &server, point, result);
+    }
+    status = bench_server_end(command, &server, status);
+    if (status == COMMAND_GO_ON) {
+        struct bench_server again = {.split = false};
+        uint64_t from_ns = os_monotonic_ns(os_clock_real());
+        status = bench_server_start(command, folder, NULL, "", "", &again);
+        result->restart_s = (double)(os_monotonic_ns(os_clock_real()) - from_ns) / 1e9;
+        status = bench_server_end(command, &again, status);
+        explicit_bzero(&again, sizeof(again));
+    }
+    explicit_bzero(&server, sizeof(server));
+    bench_folder_remove(folder);
+    return status;
+}
+
+static int
+measure_network(
+    const struct command *command,
+    const struct bench_ledger_options *options,
+    struct bench_ledger_point *point,
+    struct bench_ledger_result *result)
+{
+    /* Accounts of their own, wherever it runs. */
+    u128 base = os_random_u128(os_entropy_real());
+    point->work.account_base = u128_make(u128_high(base) >> 1, 0);
+    if (options->server) {
+        return measure_own_server(command, options, point, result);
+    }
+    struct bench_server server = {.split = false};
+    int status = bench_server_use(command, options->url, options->key, &server);
+    if (status == COMMAND_GO_ON) {
+        status = bench_ledger_net(command, &server, point, result);
+    }
+    explicit_bzero(&server, sizeof(server));
+    return status;
+}
+
+static int
+measure_one(const struct command *command, const struct bench_ledger_options *options)
+{
+    int chosen = (options->store[0] != '\0') + (options->url[0] != '\0') + options->server;
+    if (chosen > 1) {
+        return command_misuse(command, "give one of --store, --url and --server");
+    }
+    if (options->reads && options->store[0] == '\0') {
+        return command_misuse(command, "--reads needs --store");
+    }
+    struct bench_ledger_point point;
+    int status = bench_ledger_options_point(command, options, &point);
+    if (status != COMMAND_GO_ON) {
+        return status;
+    }
+    struct bench_ledger_result *result = calloc(1, sizeof(*result));
+    if (result == NULL) {
+        return command_fail(command, "%s", err_text(ERR_MEMORY));
+    }
+    status = options->store[0] == '\0' ? measure_network(command, options, &point, result)
+                                       : measure_store(command, options, &point, result);
+    if (status == COMMAND_GO_ON) {
+        bench_ledger_report(&point, result, options->json);
+        status = COMMAND_OK;
+    }
+    free(result);
+    return status;
+}
+
+/* Programs with commas between them. The option is no longer than one of them may be. */
+static bool
+take_baselines(struct table *table)
+{
+    struct span rest = span_from_cstr(table->options->baseline);
+    while (rest.size > 0) {
+        if (table->baseline_count == BASELINES_MAX) {
+            return false;
+        }
+        struct span program = span_cut(&rest, ',');
+        char *name = table->programs[table->baseline_count++];
+        ASSERT(program.size < BENCH_PATH_SIZE);
+        memcpy(name, program.data, program.size);
+        name[program.size] = '\0';
+    }
+    return true;
+}
+
+static int
+measure_table(const struct command *command, const struct bench_ledger_options *options)
+{
+    struct table table = {.command = command, .options = options};
+    if (!take_baselines(&table)) {
+        return command_misuse(command, "--baseline names %d programs at most", BASELINES_MAX);
+    }
+    uint64_t run_count = (uint64_t)(4 + table.baseline_count) * BATCH_COUNT;
+    table.run_ns =
+        (uint64_t)options->seconds * OS_NS_PER_S / ((uint64_t)options->repeat * run_count);
+    err_t result = bench_folder_make(options->data, table.folder);
+    if (result != ERR_OK) {
+        return command_fail(command, "no folder can be made: %s", err_text(result));
+    }
+    int status = measure_all(&table);
+    bench_folder_remove(table.folder);
+    return status;
 }
 
 static int
 run_bench_ledger(const struct command *command, int argc, char **argv)
 {
     (void)argc;
-    struct options options;
+    struct bench_ledger_options options;
     memset(&options, 0, sizeof(options));
     const struct command_options reading = {
-        .table = options_table,
-        .count = sizeof(options_table) / sizeof(options_table[0]),
+        .table = bench_ledger_options_table,
+        .count = bench_ledger_options_count,
         .values = &options,
         .positional_max = 0,
     };
     int positional = 0;
     int status = command_options(command, &reading, argv, &positional);
-    if (status != COMMAND_GO_ON) {
-        return status;
+    if (status == COMMAND_GO_ON) {
+        bool one = options.store[0] != '\0' || options.url[0] != '\0' || options.server;
+        status = one ? measure_one(command, &options) : measure_table(command, &options);
     }
-    if (options.store[0] != '\0') {
-        return measure_store(command, &options);
-    }
-    struct table table = {.command = command, .options = &options};
-    uint64_t run_count = (options.baseline[0] == '\0' ? 4 : 5) * BATCH_COUNT;
-    table.run_ns = (uint64_t)options.seconds * OS_NS_PER_S / ((uint64_t)options.repeat * run_count);
-    err_t result = bench_folder_make(options.data, table.folder);
-    if (result != ERR_OK) {
-        return command_fail(command, "no folder can be made: %s", err_text(result));
-    }
-    status = measure_all(&table);
-    bench_folder_remove(table.folder);
+    explicit_bzero(options.key, sizeof(options.key));
     return status;
 }
 
@@ -422,7 +479,12 @@ const struct command command_bench_ledger = {
         "A client in this process keeps 1 or 64 batches (8 of the largest) under way between\n"
         "10,000 accounts. memory: forgets; journal: answers when the batch is on the disk. Times\n"
         "are from handing over a batch to its answer. CPU is the whole process's, the client\n"
-        "included.",
+        "included.\n"
+        "\n"
+        "With --store, --url or --server it measures one point that the other options choose:\n"
+        "\n"
+        "    tael bench ledger --store=journal:/var/tmp/l --rows=10000000 --reads\n"
+        "    tael bench ledger --server --batch=1 --outstanding=64 --seconds=10",
     .run = run_bench_ledger,
     .parent = &command_bench,
 };

@@ -10,24 +10,30 @@
 
 #include "base/assert.h"
 #include "base/list.h"
-#include "engine/ledger_engine.h"
 #include "os/loop_real.h"
-#include "os/prng.h"
 
 #include <semaphore.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+#include <unistd.h>
 
-/* A run ends early with so many transfers: what memory: holds is memory. */
-#define TRANSFERS_MAX UINT32_C(2000000)
-#define BURSTS_MIN    4
+#define BURSTS_MIN 4
 
 struct slot {
     struct port_ledger_request request;
     struct run *run;
     struct ledger_transfer *transfers;
     struct ledger_result *results;
+    struct bench_ledger_line line;
     uint64_t sent_ns;
+};
+
+/* What the process and the client's thread used. */
+struct usage {
+    struct os_usage process;
+    struct bench_child_usage child;
+    uint64_t client_ns;
 };
 
 /* The client's loop owns it while batches are under way. */
@@ -38,18 +44,15 @@ struct run {
     struct port_ledger *port;
     struct slot *slots;
     struct os_task start;
-    struct os_prng prng;
-    u128 last_id;
-    uint64_t transfers_sent;
+    struct bench_ledger_maker *maker;
+    uint64_t rows; /* not more */
     uint32_t under_way;
     uint64_t measure_from_ns;
     uint64_t measure_until_ns;
-    struct os_usage usage_from;
-    struct os_usage usage_until;
+    struct usage from;
+    struct usage until;
     bool measuring;
-    uint64_t last_ns; /* the newest answer that counted */
-    uint64_t batches;
-    struct bench_histogram latencies;
+    struct bench_ledger_count count;
     err_t result; /* the first failure */
     sem_t ended;
 };
@@ -58,6 +61,22 @@ static uint64_t
 now_ns(void)
 {
     return os_monotonic_ns(os_clock_real());
+}
+
+/* On the client's thread. */
+static struct usage
+usage_now(void)
+{
+    struct usage usage = {.process = os_process_usage()};
+    const struct bench_child self = {.pid = getpid()};
+    if (bench_child_usage(&self, &usage.child) != ERR_OK) {
+        usage.child.has_written = false;
+    }
+    struct timespec client = {0};
+    if (clock_gettime(CLOCK_THREAD_CPUTIME_ID, &client) == 0) {
+        usage.client_ns = (uint64_t)client.tv_sec * OS_NS_PER_S + (uint64_t)client.tv_nsec;
+    }
+    return usage;
 }
 
 static void answered(struct port_ledger_request *request);
@@ -70,7 +89,7 @@ submit(struct slot *slot)
         .reply_to = os_loop_executor(run->loop),
         .done = answered,
         .operation = PORT_LEDGER_CREATE_TRANSFERS,
-        .count = run->point->batch,
+        .count = run->point->work.batch,
         .in.transfers = slot->transfers,
         .out.results = slot->results,
     };
@@ -79,29 +98,11 @@ submit(struct slot *slot)
     run->port->submit(run->port, &slot->request);
 }
 
-/* Between two accounts at random, each equally likely; or from one of them to the hot one. */
 static void
 send(struct slot *slot)
 {
     struct run *run = slot->run;
-    for (uint32_t i = 0; i < run->point->batch; i++) {
-        uint64_t debit = os_prng_below(&run->prng, BENCH_LEDGER_ACCOUNTS);
-        uint64_t credit = os_prng_below(&run->prng, BENCH_LEDGER_ACCOUNTS - 1);
-        credit += credit >= debit;
-        if (run->point->hot) {
-            credit = 0;
-            debit = debit == 0 ? 1 : debit;
-        }
-        slot->transfers[i] = (struct ledger_transfer){
-            .id = ++run->last_id,
-            .debit_account_id = debit + 1,
-            .credit_account_id = credit + 1,
-            .amount = 1 + (i & 1023U),
-            .ledger = 1,
-            .code = 1,
-        };
-    }
-    run->transfers_sent += run->point->batch;
+    bench_ledger_make(run->maker, &slot->line, os_wall_ns(os_clock_real()), slot->transfers);
     submit(slot);
 }
 
@@ -123,8 +124,8 @@ check(const struct slot *slot)
 static bool
 is_over(const struct run *run, uint64_t now)
 {
-    return now > run->measure_until_ns &&
-           run->batches >= (uint64_t)BURSTS_MIN * run->point->outstanding;
+    return run->point->rows == 0 && now > run->measure_until_ns &&
+           run->count.batches >= (uint64_t)BURSTS_MIN * run->point->outstanding;
 }
 
 static void
@@ -136,13 +137,11 @@ measure(struct run *run, const struct slot *slot)
     }
     if (!run->measuring) {
         run->measuring = true; /* counting begins with the batch after this one */
-        run->measure_from_ns = now;
-        run->usage_from = os_process_usage();
+        run->count.from_ns = now;
+        run->from = usage_now();
         return;
     }
-    run->last_ns = now;
-    run->batches++;
-    bench_histogram_add(&run->latencies, now - slot->sent_ns);
+    bench_ledger_count_add(&run->count, now, slot->sent_ns, run->point->work.batch);
 }
 
 static void
@@ -157,10 +156,10 @@ answered(struct port_ledger_request *request)
         run->result = result;
     }
     measure(run, slot);
-    if (run->result == ERR_OK && !is_over(run, now_ns()) && run->transfers_sent < TRANSFERS_MAX) {
+    if (run->result == ERR_OK && !is_over(run, now_ns()) && run->maker->made < run->rows) {
         send(slot);
     } else if (run->under_way == 0) {
-        run->usage_until = os_process_usage();
+        run->until = usage_now();
         (void)sem_post(&run->ended);
     }
 }
@@ -169,8 +168,14 @@ static void
 start(struct os_task *task)
 {
     struct run *run = CONTAINER_OF(task, struct run, start);
-    run->measure_from_ns = now_ns() + run->point->warm_up_ns;
+    uint64_t now = now_ns();
+    run->measure_from_ns = now + run->point->warm_up_ns;
     run->measure_until_ns = run->measure_from_ns + run->point->measure_ns;
+    if (run->point->rows != 0) {
+        run->measuring = true;
+        run->count.from_ns = now;
+        run->from = usage_now();
+    }
     for (uint32_t i = 0; i < run->point->outstanding; i++) {
         send(&run->slots[i]);
     }
@@ -198,7 +203,7 @@ make_account_batch(
     struct ledger_result *results)
 {
     for (uint32_t i = 0; i < count; i++) {
-        accounts[i] = (struct ledger_account){.id = first + i + 1, .ledger = 1, .code = 1};
+        accounts[i] = bench_ledger_account(&run->point->work, first + i);
     }
     struct account_call call = {
         .request =
@@ -229,8 +234,8 @@ make_accounts(struct run *run)
     struct ledger_account *accounts = calloc(LEDGER_BATCH_MAX, sizeof(*accounts));
     struct ledger_result *results = calloc(LEDGER_BATCH_MAX, sizeof(*results));
     err_t result = accounts == NULL || results == NULL ? ERR_MEMORY : ERR_OK;
-    for (uint32_t done = 0; result == ERR_OK && done < BENCH_LEDGER_ACCOUNTS;) {
-        uint32_t count = BENCH_LEDGER_ACCOUNTS - done;
+    for (uint32_t done = 0; result == ERR_OK && done < run->point->work.accounts;) {
+        uint32_t count = run->point->work.accounts - done;
         count = count > LEDGER_BATCH_MAX ? LEDGER_BATCH_MAX : count;
         result = make_account_batch(run, done, count, accounts, results);
         done += count;
@@ -247,15 +252,18 @@ allocate_slots(struct run *run)
 {
     const struct bench_ledger_point *point = run->point;
     run->slots = calloc(point->outstanding, sizeof(*run->slots));
-    if (run->slots == NULL) {
+    run->maker = malloc(sizeof(*run->maker));
+    if (run->slots == NULL || run->maker == NULL) {
         return ERR_MEMORY;
     }
+    bench_ledger_maker_init(run->maker, &point->work, 1);
     for (uint32_t i = 0; i < point->outstanding; i++) {
         struct slot *slot = &run->slots[i];
         slot->run = run;
-        slot->transfers = calloc(point->batch, sizeof(*slot->transfers));
-        slot->results = calloc(point->batch, sizeof(*slot->results));
-        if (slot->transfers == NULL || slot->results == NULL) {
+        slot->transfers = calloc(point->work.batch, sizeof(*slot->transfers));
+        slot->results = calloc(point->work.batch, sizeof(*slot->results));
+        slot->line.reserved = calloc(point->work.batch, sizeof(*slot->line.reserved));
+        if (slot->transfers == NULL || slot->results == NULL || slot->line.reserved == NULL) {
             return ERR_MEMORY;
         }
     }
@@ -268,54 +276,78 @@ free_slots(struct run *run)
     for (uint32_t i = 0; run->slots != NULL && i < run->point->outstanding; i++) {
         free(run->slots[i].transfers);
         free(run->slots[i].results);
+        free(run->slots[i].line.reserved);
     }
     free(run->slots);
+    free(run->maker);
 }
 
-static err_t
-open_engine(struct run *run, struct store_error *error)
+err_t
+bench_ledger_open(const char *url, struct ledger_engine **ret_engine, struct store_error *error)
 {
     struct ledger_engine_settings settings = ledger_engine_settings_default();
-    settings.url = run->point->url;
+    settings.url = url;
     settings.disk = os_disk_real();
     settings.clock = os_clock_real();
     settings.loops = os_loops_real();
     settings.store.loops = os_loops_real();
-    TRY(ledger_engine_open(&settings, &run->engine, error));
-    run->port = ledger_engine_port(run->engine);
+    if (settings.limits.account_count_max < BENCH_LEDGER_ACCOUNTS_MAX) {
+        settings.limits.account_count_max = BENCH_LEDGER_ACCOUNTS_MAX;
+    }
+    return ledger_engine_open(&settings, ret_engine, error);
+}
+
+static void
+report(const struct run *run, struct bench_ledger_result *ret_result)
+{
+    uint64_t cpu_ns = run->until.process.cpu_user_ns + run->until.process.cpu_system_ns -
+                      run->from.process.cpu_user_ns - run->from.process.cpu_system_ns;
+    memset(ret_result, 0, sizeof(*ret_result));
+    bench_ledger_count_report(&run->count, run->point->work.batch, ret_result);
+    ret_result->cpu_us_per_batch = (double)cpu_ns / 1e3 / (double)run->count.batches;
+    ret_result->load_share =
+        (double)(run->until.client_ns - run->from.client_ns) / (double)(cpu_ns + 1);
+    ret_result->has_written = run->from.child.has_written && run->until.child.has_written;
+    ret_result->written_bytes = run->until.child.written_bytes - run->from.child.written_bytes;
+    ret_result->resident_bytes = run->until.process.rss_bytes;
+}
+
+/* What a user waits for when the process was started anew. */
+static err_t
+restart(struct run *run, struct bench_ledger_result *result, struct store_error *error)
+{
+    ledger_engine_close(&run->engine);
+    uint64_t from_ns = now_ns();
+    TRY(bench_ledger_open(run->point->url, &run->engine, error));
+    result->restart_s = (double)(now_ns() - from_ns) / 1e9;
     return ERR_OK;
 }
 
 static err_t
-execute(struct run *run, struct store_error *error)
+execute(struct run *run, struct bench_ledger_result *ret_result, struct store_error *error)
 {
     TRY(allocate_slots(run));
-    TRY(open_engine(run, error));
+    TRY(bench_ledger_open(run->point->url, &run->engine, error));
+    run->port = ledger_engine_port(run->engine);
     TRY(os_loop_create("client", os_clock_real(), &run->loop));
     TRY(os_loop_start(run->loop));
     TRY(make_accounts(run));
     os_post(os_loop_executor(run->loop), &run->start);
     while (sem_wait(&run->ended) != 0) {
     }
-    if (run->result == ERR_OK && run->batches == 0) {
+    TRY(run->result);
+    if (run->count.batches == 0) {
         return ERR_TIMEOUT; /* warm-up took all the transfers that there may be */
     }
-    return run->result;
-}
-
-static void
-report(const struct run *run, struct bench_ledger_result *ret_result)
-{
-    double seconds = (double)(run->last_ns - run->measure_from_ns) / 1e9;
-    uint64_t cpu_ns = run->usage_until.cpu_user_ns + run->usage_until.cpu_system_ns -
-                      run->usage_from.cpu_user_ns - run->usage_from.cpu_system_ns;
-    *ret_result = (struct bench_ledger_result){
-        .batches_per_s = (double)run->batches / seconds,
-        .transfers_per_s = (double)run->batches * (double)run->point->batch / seconds,
-        .p50_ns = bench_histogram_quantile(&run->latencies, 500),
-        .p99_ns = bench_histogram_quantile(&run->latencies, 990),
-        .cpu_us_per_batch = (double)cpu_ns / 1e3 / (double)run->batches,
-    };
+    report(run, ret_result);
+    if (!run->point->reads) {
+        return ERR_OK;
+    }
+    /* memory: forgets, so it is read as it is. */
+    if (strcmp(run->point->url, "memory:") != 0) {
+        TRY(restart(run, ret_result, error));
+    }
+    return bench_ledger_reads(ledger_engine_port(run->engine), run->loop, run->maker, ret_result);
 }
 
 err_t
@@ -324,20 +356,15 @@ bench_ledger_run(
     struct bench_ledger_result *ret_result,
     struct store_error *error)
 {
-    ASSERT(point->batch >= 1);
-    ASSERT(point->batch <= LEDGER_BATCH_MAX);
     struct run *run = calloc(1, sizeof(*run));
     if (run == NULL || sem_init(&run->ended, 0, 0) != 0) {
         free(run);
         return ERR_MEMORY;
     }
     run->point = point;
+    run->rows = point->rows == 0 ? BENCH_LEDGER_ROWS_MAX : point->rows;
     run->start.run = start;
-    os_prng_seed(&run->prng, 1);
-    err_t result = execute(run, error);
-    if (result == ERR_OK) {
-        report(run, ret_result);
-    }
+    err_t result = execute(run, ret_result, error);
     if (run->loop != NULL) {
         os_loop_stop(run->loop);
     }

@@ -179,6 +179,7 @@ bench_server_usage(const struct bench_server *server, struct bench_child_usage *
         TRY(bench_child_usage(server->split ? &server->members[i] : &server->child, &one));
         sum.cpu_ns += one.cpu_ns;
         sum.written_bytes += one.written_bytes;
+        sum.resident_bytes += one.resident_bytes;
         sum.has_written = sum.has_written && one.has_written;
     }
     *ret_usage = sum;

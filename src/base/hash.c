@@ -7,13 +7,13 @@ struct sip {
     uint64_t v0, v1, v2, v3;
 };
 
-static uint64_t
+static inline uint64_t
 rotate_left(uint64_t value, unsigned bits)
 {
     return (value << bits) | (value >> (64 - bits));
 }
 
-static void
+static inline void
 sip_round(struct sip *sip)
 {
     sip->v0 += sip->v1;
@@ -28,7 +28,7 @@ sip_round(struct sip *sip)
     sip->v2 = rotate_left(sip->v2, 32);
 }
 
-static void
+static inline void
 sip_word(struct sip *sip, uint64_t word)
 {
     sip->v3 ^= word;
@@ -56,24 +56,45 @@ load_word(const unsigned char *bytes, size_t size)
     return word;
 }
 
-uint64_t
-hash_keyed(struct hash_key key, struct span text)
+static inline struct sip
+sip_begin(struct hash_key key)
 {
-    struct sip sip = {
+    return (struct sip){
         .v0 = key.k0 ^ UINT64_C(0x736f6d6570736575),
         .v1 = key.k1 ^ UINT64_C(0x646f72616e646f6d),
         .v2 = key.k0 ^ UINT64_C(0x6c7967656e657261),
         .v3 = key.k1 ^ UINT64_C(0x7465646279746573),
     };
+}
+
+static inline uint64_t
+sip_end(struct sip *sip, uint64_t last_word)
+{
+    sip_word(sip, last_word);
+    sip->v2 ^= 0xff;
+    sip_round(sip);
+    sip_round(sip);
+    sip_round(sip);
+    return sip->v0 ^ sip->v1 ^ sip->v2 ^ sip->v3;
+}
+
+uint64_t
+hash_keyed(struct hash_key key, struct span text)
+{
+    struct sip sip = sip_begin(key);
     const unsigned char *bytes = (const unsigned char *)text.data;
     size_t left = text.size;
     for (; left >= 8; left -= 8, bytes += 8) {
         sip_word(&sip, load_whole(bytes));
     }
-    sip_word(&sip, load_word(bytes, left) | (uint64_t)text.size << 56);
-    sip.v2 ^= 0xff;
-    sip_round(&sip);
-    sip_round(&sip);
-    sip_round(&sip);
-    return sip.v0 ^ sip.v1 ^ sip.v2 ^ sip.v3;
+    return sip_end(&sip, load_word(bytes, left) | (uint64_t)text.size << 56);
+}
+
+uint64_t
+hash_keyed_u128(struct hash_key key, unsigned __int128 value)
+{
+    struct sip sip = sip_begin(key);
+    sip_word(&sip, (uint64_t)value);
+    sip_word(&sip, (uint64_t)(value >> 64));
+    return sip_end(&sip, (uint64_t)sizeof(value) << 56);
 }

@@ -40,6 +40,13 @@ t_siphash_1_3(void **state)
     for (size_t i = 0; i < sizeof(t_known) / sizeof(t_known[0]); i++) {
         struct hash_key key = {t_known[i].k0, t_known[i].k1};
         assert_true(hash_keyed(key, span_of(text, t_known[i].size)) == t_known[i].hash);
+        if (t_known[i].size == sizeof(unsigned __int128)) {
+            unsigned __int128 value = 0;
+            for (size_t byte = sizeof(value); byte-- > 0;) {
+                value = value << 8 | byte;
+            }
+            assert_true(hash_keyed_u128(key, value) == t_known[i].hash);
+        }
     }
 }
 

@@ -25,6 +25,9 @@
 #define ENGINE_GROUPS_MAX 16u
 /* Requests executed before their group is sent off. */
 #define ENGINE_GROUP_REQUESTS_MAX 256u
+/* Events after which a group is sent off and the loop looks at what came meanwhile, so that the
+ * disk writes one large batch while the next one is applied, and answers are not held back. */
+#define ENGINE_GROUP_EVENTS_MAX (LEDGER_BATCH_MAX / 2)
 /* How long a pulse waits that found no room. */
 #define ENGINE_PULSE_RETRY_NS (100 * OS_NS_PER_MS)
 
@@ -69,6 +72,8 @@ struct ledger_engine {
     struct engine_group groups[ENGINE_GROUPS_MAX];
     uint32_t in_flight;
     struct engine_group *newest; /* in flight, or NULL */
+    struct os_task again;        /* more waits than one turn of the loop executes */
+    bool again_posted;
 
     atomic_int health;
     atomic_uint under_way;
@@ -426,9 +431,11 @@ segment_missing(struct ledger_engine *engine, struct port_ledger_request *reques
 
 /* Executes what waits until the group is large enough or the store is busy; false if it failed. */
 static bool
-execute_waiting(struct ledger_engine *engine, struct engine_group *group)
+execute_waiting(struct ledger_engine *engine, struct engine_group *group, uint32_t *ret_event_count)
 {
-    while (engine->waiting.first != NULL && group->requests.count < ENGINE_GROUP_REQUESTS_MAX) {
+    uint32_t event_count = 0;
+    while (engine->waiting.first != NULL && group->requests.count < ENGINE_GROUP_REQUESTS_MAX &&
+           event_count < ENGINE_GROUP_EVENTS_MAX) {
         struct port_ledger_request *request = engine->waiting.first;
         request->trace_executing_ns = trace_now_ns(&request->trace);
         err_t error = engine_machine_execute(&engine->machine, request);
@@ -445,6 +452,7 @@ execute_waiting(struct ledger_engine *engine, struct engine_group *group)
             }
             count_request(engine, request);
             queue_push(&group->requests, request);
+            event_count += engine_trace_creates(request) ? request->count : 0;
         }
         if (error == ERR_OUTCOME_UNKNOWN || error == ERR_CLOSED) {
             answer_unknown(engine, &group->requests);
@@ -452,7 +460,25 @@ execute_waiting(struct ledger_engine *engine, struct engine_group *group)
             return false;
         }
     }
+    *ret_event_count = event_count;
     return true;
+}
+
+/* The hook runs again, behind what was posted to the loop meanwhile. */
+static void
+again_run(struct os_task *task)
+{
+    CONTAINER_OF(task, struct ledger_engine, again)->again_posted = false;
+}
+
+static void
+again_post(struct ledger_engine *engine)
+{
+    if (!engine->again_posted) {
+        engine->again_posted = true;
+        engine->again.run = again_run;
+        os_post(os_loop_executor(engine->loop), &engine->again);
+    }
 }
 
 static void
@@ -527,10 +553,15 @@ engine_run(struct os_group_hook *hook)
         if (pulse) {
             pulse_try(engine);
         }
-        if (engine->failing || !execute_waiting(engine, group)) {
+        uint32_t event_count = 0;
+        if (engine->failing || !execute_waiting(engine, group, &event_count)) {
             break;
         }
         group_send(engine, group);
+        if (event_count >= ENGINE_GROUP_EVENTS_MAX && engine->waiting.first != NULL) {
+            again_post(engine);
+            break;
+        }
         if (engine->failing || (engine->waiting.count == before && !pulse)) {
             break;
         }

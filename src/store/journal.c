@@ -8,6 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Events whose misses of the processor's cache overlap. */
+#define PREFETCH_BLOCK 32
+/* Bytes of a frame that are worth a sync of their own while another one is being written: the write
+ * takes about as long as the sync then. */
+#define HAND_OVER_SIZE (UINT64_C(512) << 10)
+
 static struct journal *
 journal_of(struct store *store)
 {
@@ -75,8 +81,8 @@ tickets_fail(struct journal *journal)
 }
 
 /* STORE-3: nothing more is accepted or written. The frames keep their content, so that reads go
- * on. While a frame is in flight the tickets wait for it: when all of them were told, nothing of
- * this store is under way any more. */
+ * on. While the I/O thread has a frame the tickets wait for it: when all of them were told, nothing
+ * of this store is under way any more. */
 static void
 journal_fail(struct journal *journal, const struct store_error *error)
 {
@@ -84,7 +90,7 @@ journal_fail(struct journal *journal, const struct store_error *error)
         journal->failed = true;
         journal->failure = *error;
     }
-    if (journal->oldest != NULL && journal->oldest->state != JOURNAL_FRAME_IN_FLIGHT) {
+    if (journal->handed_count == 0) {
         tickets_fail(journal);
     }
 }
@@ -111,13 +117,15 @@ journal_condemn_index(struct journal *journal, err_t code, struct store_error *e
 static void
 frame_finish(struct journal *journal, struct journal_frame *frame)
 {
-    ASSERT(frame == journal->oldest);
     ASSERT(frame->state == JOURNAL_FRAME_IN_FLIGHT);
+    ASSERT(journal->handed_count > 0);
+    journal->handed_count--;
     if (frame->error.code != ERR_OK) {
         frame->state = JOURNAL_FRAME_SEALED;
         journal_fail(journal, &frame->error);
         return;
     }
+    ASSERT(frame == journal->oldest); /* behind one that failed nothing is written */
     journal_cache_put(
         &journal->cache,
         frame->image.position,
@@ -134,7 +142,7 @@ frame_finish(struct journal *journal, struct journal_frame *frame)
     }
     frame->next = NULL;
     frame->state = JOURNAL_FRAME_FREE;
-    if (journal->failed) {
+    if (journal->failed && journal->handed_count == 0) {
         tickets_fail(journal);
     }
 }
@@ -150,23 +158,39 @@ frame_seal(struct journal *journal, struct journal_frame *frame)
     ASSERT(journal->offset <= journal->segment_size);
 }
 
-/* Gives the oldest frame to the I/O thread if none is in flight; without such a thread, writes them
- * all. */
+/* The oldest frame that the I/O thread does not have, if it may have it now: at once if it has
+ * none, and behind another one only if it is worth a sync of its own. A small one goes on
+ * collecting meanwhile, which is what makes groups grow under load. */
+static struct journal_frame *
+frame_next(struct journal *journal)
+{
+    struct journal_frame *frame = journal->oldest;
+    while (frame != NULL && frame->state == JOURNAL_FRAME_IN_FLIGHT) {
+        frame = frame->next;
+    }
+    if (frame == NULL || journal->handed_count == 0) {
+        return frame;
+    }
+    bool large = frame->state == JOURNAL_FRAME_SEALED || frame->image.body_size >= HAND_OVER_SIZE;
+    return large && journal->handed_count < JOURNAL_HANDED_MAX ? frame : NULL;
+}
+
+/* Gives frames to the I/O thread (JOURNAL-4); without such a thread, writes them all. */
 static void
 frame_submit(struct journal *journal)
 {
     struct journal_frame *frame = NULL;
-    while (!journal->failed && (frame = journal->oldest) != NULL &&
-           frame->state != JOURNAL_FRAME_IN_FLIGHT) {
+    while (!journal->failed && (frame = frame_next(journal)) != NULL) {
         if (frame->state == JOURNAL_FRAME_OPEN) {
             frame_seal(journal, frame);
         }
         frame->state = JOURNAL_FRAME_IN_FLIGHT;
         frame->error = (struct store_error){0};
+        journal->handed_count++;
         if (journal->loop != NULL) {
             frame->task.run = frame_write;
             os_post(os_loop_executor(journal->loop), &frame->task);
-            return;
+            continue;
         }
         err_t code = journal_writer_write(&journal->writer, &frame->image, &frame->error);
         ASSERT(code == frame->error.code);
@@ -320,6 +344,22 @@ journal_admit(struct store *store, uint32_t events, uint32_t accounts)
     return ERR_OK;
 }
 
+/* What the next events of the delta will touch in the index, so that its misses overlap. */
+static void
+prefetch_ids(const struct journal *journal, const struct ledger_delta *delta, uint32_t start)
+{
+    uint32_t left = delta->event_count - start;
+    uint32_t end = start + (left < PREFETCH_BLOCK ? left : PREFETCH_BLOCK);
+    for (uint32_t i = start; i < end; i++) {
+        const struct ledger_transfer *transfer = &delta->events[i].transfer;
+        journal_index_prefetch(&journal->index, journal_index_hash(&journal->index, transfer->id));
+        if (transfer->pending_id != 0) {
+            journal_index_prefetch(
+                &journal->index, journal_index_hash(&journal->index, transfer->pending_id));
+        }
+    }
+}
+
 static err_t
 write_events(
     struct journal *journal,
@@ -331,6 +371,9 @@ write_events(
     char *out = frame->image.data + (section->events - frame->image.data);
     for (uint32_t i = 0; i < delta->event_count; i++) {
         const struct ledger_event *event = &delta->events[i];
+        if (i % PREFETCH_BLOCK == 0) {
+            prefetch_ids(journal, delta, i);
+        }
         ASSERT(event->debit_slot < journal->heads.count);
         ASSERT(event->credit_slot < journal->heads.count);
         uint64_t *debit_head = &journal->heads.positions[event->debit_slot];
@@ -352,11 +395,13 @@ write_events(
 
 static err_t
 write_section(
-    struct journal *journal, const struct ledger_delta *delta, struct journal_frame *frame)
+    struct journal *journal,
+    const struct ledger_delta *delta,
+    bool wide,
+    struct journal_frame *frame)
 {
     char *out = frame->image.data + sizeof(struct journal_frame_header) + frame->image.body_size;
-    struct journal_section section =
-        journal_section_encode(delta, journal_delta_is_wide(delta), out);
+    struct journal_section section = journal_section_encode(delta, wide, out);
     frame->image.body_size += section.header.size;
     frame->image.section_count++;
     journal_directory_extend(
@@ -400,11 +445,9 @@ journal_commit(
     if (journal->failed) {
         return ERR_CLOSED;
     }
-    uint64_t size = journal_section_size(
-        delta->account_count,
-        delta->event_count,
-        delta->failed_count,
-        journal_delta_is_wide(delta));
+    bool wide = journal_delta_is_wide(delta);
+    uint64_t size =
+        journal_section_size(delta->account_count, delta->event_count, delta->failed_count, wide);
     if (journal_frame_size(size) > journal->frame_capacity) {
         return ERR_FULL;
     }
@@ -419,7 +462,7 @@ journal_commit(
         }
         TRY(frame_open(journal, size, &frame));
     }
-    err_t code = write_section(journal, delta, frame);
+    err_t code = write_section(journal, delta, wide, frame);
     if (code != ERR_OK) {
         /* The tables are half changed: this store is of no more use (STORE-3). */
         struct store_error error;
@@ -540,6 +583,7 @@ journal_init(struct journal *journal, struct os_disk *disk, const struct store_s
     journal->writer.disk = disk;
     journal->writer.folder = journal->folder;
     journal->writer.new_segment_size = settings->segment_size;
+    journal->writer.prewrites = settings->loops != NULL;
     atomic_init(&journal->writer.segment_ready, 0);
     atomic_init(&journal->writer.space_error, ERR_OK);
     atomic_init(&journal->prepare_posted, false);

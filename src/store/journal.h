@@ -3,7 +3,7 @@
  *
  *   the engine's thread  everything in `struct journal` but the writer; frames that are free, open
  *                        or sealed
- *   the I/O thread       the writer; the frame that is in flight, until it is posted back
+ *   the I/O thread       the writer; frames that are in flight, until they are posted back
  *   the index's thread   what journal_runs.h says
  *
  * A frame's life, with the function on each arrow:
@@ -12,9 +12,10 @@
  * FREE
  *                         \______________________frame_submit______________^
  *
- * JOURNAL-4  At most one frame is in flight. Deltas go into the open one meanwhile.
- * JOURNAL-5  A frame's place is fixed when it is opened, so that positions can be handed out
- *            before it is written. Only sealing decides its size, and the next frame begins there.
+ * JOURNAL-4  The I/O thread has at most JOURNAL_HANDED_MAX frames, and writes one after the other:
+ * the next one only when the sync of the one before it returned success. Deltas go into the open
+ * one meanwhile. JOURNAL-5  A frame's place is fixed when it is opened, so that positions can be
+ * handed out before it is written. Only sealing decides its size, and the next frame begins there.
  * JOURNAL-6  A ticket is posted after the sync of its frame, in the order of commits.
  */
 #ifndef STORE_JOURNAL_H
@@ -28,6 +29,8 @@
 
 #define JOURNAL_FRAMES_MIN 3u
 #define JOURNAL_FRAMES_MAX 16u
+/* One is written, one waits behind it so that the disk does not wait for the engine. */
+#define JOURNAL_HANDED_MAX 2u
 
 enum journal_frame_state {
     JOURNAL_FRAME_FREE,
@@ -70,6 +73,7 @@ struct journal {
 
     struct journal_frame frames[JOURNAL_FRAMES_MAX];
     uint32_t frame_count;
+    uint32_t handed_count;        /* in flight */
     struct journal_frame *oldest; /* in flight, sealed, open: in this order */
     struct journal_frame *newest;
     uint64_t frame_capacity; /* bytes */

@@ -112,11 +112,28 @@ block_load(struct journal_cache *cache, uint64_t start, struct journal_cache_blo
     return ERR_OK;
 }
 
+/* Bytes of the file itself, which the system keeps in memory as it sees fit. */
+static err_t
+read_part(struct journal_cache *cache, uint64_t at, uint64_t size, char *out)
+{
+    struct os_file *file = NULL;
+    TRY(file_open(cache, journal_position_segment(at), &file));
+    return cache->disk->ops->read(cache->disk, file, out, size, journal_position_offset(at));
+}
+
+/* A block is loaded when it is wanted for the second time with no other one of its slot in between:
+ * scans and the newest events of accounts soon find theirs here, while look-ups all over history
+ * take what they need from the file and no more. */
 static err_t
 copy_part(struct journal_cache *cache, uint64_t start, uint32_t from, uint32_t to, char *out)
 {
     struct journal_cache_block *block = block_slot(cache, start);
     if (block->position != start || block->from > from || block->to < to) {
+        bool again = block->missed == start;
+        block->missed = start;
+        if (!again) {
+            return read_part(cache, start + from, to - from, out);
+        }
         TRY(block_load(cache, start, &block));
         if (block->to < to) {
             return ERR_CORRUPT;

@@ -12,13 +12,14 @@
 
 #define JOURNAL_CACHE_BLOCK  65536u
 #define JOURNAL_CACHE_BLOCKS 512u
-#define JOURNAL_CACHE_FILES  64u
+#define JOURNAL_CACHE_FILES  256u
 
 struct journal_cache_block {
     char *data;
     uint64_t position; /* of its first byte: segment and a multiple of JOURNAL_CACHE_BLOCK */
     uint32_t from;     /* the bytes [from, to) of it are there */
     uint32_t to;
+    uint64_t missed; /* position of the block that was wanted here last and was not there */
 };
 
 struct journal_cache_file {

@@ -121,7 +121,7 @@ journal_frame_verify(
 
 /* --- sections --- */
 
-static bool
+static inline bool
 balances_are_wide(const struct ledger_balances *balances)
 {
     u128 all = balances->debits_pending | balances->debits_posted | balances->credits_pending |
@@ -193,7 +193,7 @@ journal_section_encode(const struct ledger_delta *delta, bool wide, char *out)
     return section;
 }
 
-static void
+static inline void
 balances_encode(const struct ledger_balances *balances, bool wide, char *out)
 {
     static_assert(sizeof(*balances) == 64, "four u128 without padding");
@@ -201,7 +201,6 @@ balances_encode(const struct ledger_balances *balances, bool wide, char *out)
         memcpy(out, balances, sizeof(*balances));
         return;
     }
-    ASSERT(!balances_are_wide(balances));
     uint64_t narrow[4] = {
         u128_low(balances->debits_pending),
         u128_low(balances->debits_posted),
@@ -248,6 +247,7 @@ journal_event_encode(
         .wide = wide,
     };
     memcpy(out, &raw, sizeof(raw));
+    ASSERT(wide || !(balances_are_wide(&event->debit) || balances_are_wide(&event->credit)));
     const size_t step = wide ? 64 : 32;
     balances_encode(&event->debit, wide, out + sizeof(raw));
     balances_encode(&event->credit, wide, out + sizeof(raw) + step);

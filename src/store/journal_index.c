@@ -205,7 +205,7 @@ journal_index_hold(struct journal_index *index, struct os_task *task)
 uint64_t
 journal_index_hash(const struct journal_index *index, u128 id)
 {
-    return hash_keyed(index->runs.key, span_of(&id, sizeof(id)));
+    return hash_keyed_u128(index->runs.key, id);
 }
 
 err_t

@@ -6,6 +6,11 @@
 #include <string.h>
 
 #define SPARE_NAME "spare.tmp"
+/* Frames up to this size have the spare written; each so many times its own size, so that the half
+ * of a segment in which there is a spare is enough for all of it. */
+#define WRITER_PREWRITE_FRAME_MAX (UINT64_C(128) << 10)
+#define WRITER_SLICES_PER_FRAME   4u
+#define WRITER_SLICE_MAX          (UINT64_C(64) << 10)
 
 static err_t
 fail(const struct journal_writer *writer, struct store_error *error, err_t code, const char *what)
@@ -42,6 +47,7 @@ spare_create(struct journal_writer *writer)
     struct os_file *file = NULL;
     bool direct = false;
     TRY(disk->ops->open(disk, path, OS_OPEN_CREATE, true, &file, &direct));
+    writer->spare_written = writer->prewrites && direct ? 0 : writer->new_segment_size;
     error = disk->ops->allocate(disk, file, writer->new_segment_size);
     if (error == ERR_OK) {
         error = disk->ops->sync(disk, file);
@@ -58,12 +64,52 @@ spare_create(struct journal_writer *writer)
     return ERR_OK;
 }
 
+/* Of a spare that a write or sync failed on nothing is known any more. */
+static void
+spare_drop(struct journal_writer *writer)
+{
+    writer->disk->ops->close(writer->disk, writer->spare);
+    writer->spare = NULL;
+    atomic_store(&writer->segment_ready, writer->segment);
+}
+
+/* JOURNAL-2 holds all along: zeros are written where zeros are read. */
+static err_t
+spare_write_slice(struct journal_writer *writer)
+{
+    uint64_t left = writer->new_segment_size - writer->spare_written;
+    uint64_t size = writer->last_size * WRITER_SLICES_PER_FRAME;
+    size = size < WRITER_SLICE_MAX ? size : WRITER_SLICE_MAX;
+    size = size < left ? size : left;
+    if (writer->zeros == NULL) {
+        writer->zeros = aligned_alloc(JOURNAL_BLOCK, WRITER_SLICE_MAX);
+        if (writer->zeros == NULL) {
+            return ERR_OK; /* the spare is used as it is */
+        }
+        memset(writer->zeros, 0, WRITER_SLICE_MAX);
+    }
+    struct os_disk *disk = writer->disk;
+    TRY(disk->ops->write(disk, writer->spare, writer->zeros, size, writer->spare_written));
+    writer->spare_written += size;
+    return writer->spare_written < writer->new_segment_size ? ERR_OK
+                                                            : disk->ops->sync(disk, writer->spare);
+}
+
 void
 journal_writer_prepare(struct journal_writer *writer, bool at_once)
 {
     bool soon = writer->end > writer->segment_size / 2;
     if (writer->spare == NULL && (soon || at_once)) {
         atomic_store(&writer->space_error, spare_create(writer));
+        return;
+    }
+    bool small = writer->last_size != 0 && writer->last_size <= WRITER_PREWRITE_FRAME_MAX;
+    if (writer->spare != NULL && small && writer->spare_written < writer->new_segment_size) {
+        err_t error = spare_write_slice(writer);
+        if (error != ERR_OK) {
+            spare_drop(writer);
+            atomic_store(&writer->space_error, error);
+        }
     }
 }
 
@@ -210,8 +256,8 @@ journal_writer_resume(
     return code == ERR_OK ? ERR_OK : fail(writer, error, code, "resuming");
 }
 
-err_t
-journal_writer_write(
+static err_t
+frame_write(
     struct journal_writer *writer, const struct journal_image *image, struct store_error *error)
 {
     if (journal_position_segment(image->position) != writer->segment) {
@@ -239,10 +285,26 @@ journal_writer_write(
         return fail(writer, error, code, "writing a frame");
     }
     writer->end += header.size;
+    writer->last_size = header.size;
     writer->sequence = header.sequence;
     writer->chain = header.checksum;
     writer->synced = journal_position(writer->segment, writer->end);
     return ERR_OK;
+}
+
+err_t
+journal_writer_write(
+    struct journal_writer *writer, const struct journal_image *image, struct store_error *error)
+{
+    if (writer->failure.code == ERR_OK) {
+        err_t code = frame_write(writer, image, error);
+        if (code != ERR_OK) {
+            writer->failure = *error;
+        }
+        return code;
+    }
+    *error = writer->failure;
+    return error->code;
 }
 
 void
@@ -256,6 +318,8 @@ journal_writer_release(struct journal_writer *writer)
         writer->disk->ops->close(writer->disk, writer->spare);
         writer->spare = NULL;
     }
+    free(writer->zeros);
+    writer->zeros = NULL;
     free(writer->block);
     writer->block = NULL;
 }

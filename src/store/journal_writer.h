@@ -4,7 +4,15 @@
  *
  * A new segment is made under a temporary name, allocated and synced ahead of its need ("spare").
  * Taking it into use is: write its header, sync, rename, sync the folder; only then a frame goes
- * into it. So a segment under its final name always has a sound header, and its being there
+ * into it.
+ *
+ * What is allocated reads as zeros, but the first write to it makes the file system note that, and
+ * the sync after it waits for that note. Small frames, whose sync is most of their cost, find the
+ * spare written with zeros before: a slice behind each small frame, off the way of its answer.
+ * Large frames gain nothing by it, and the disk's bandwidth is theirs. Nothing depends on how far
+ * it came.
+ *
+ * So a segment under its final name always has a sound header, and its being there
  * proves that everything in the segments before it was synced.
  */
 #ifndef STORE_JOURNAL_WRITER_H
@@ -29,8 +37,13 @@ struct journal_writer {
     uint64_t sequence;
     u128 chain;
     uint64_t synced;
-    struct os_file *spare; /* allocated, synced, without a header; or NULL */
-    char *block;           /* JOURNAL_BLOCK bytes, aligned */
+    struct store_error failure; /* of a write, if one failed */
+    struct os_file *spare;      /* allocated, synced, without a header; or NULL */
+    bool prewrites;             /* the owner's wish, for spares that the disk writes directly */
+    uint64_t spare_written;     /* bytes of the spare that were written with zeros */
+    uint64_t last_size;         /* of the newest frame */
+    char *zeros;                /* WRITER_SLICE_MAX bytes, aligned; NULL before the first use */
+    char *block;                /* JOURNAL_BLOCK bytes, aligned */
 
     /* Read by the writer's owner: the newest segment whose space is allocated, and why there is
      * no newer one (an err_t; 0 when none was refused). */
@@ -52,10 +65,12 @@ MUST_USE err_t journal_writer_begin(struct journal_writer *writer, struct store_
  * that what the scan saw (perhaps in the page cache of a process that was killed) is durable. */
 MUST_USE err_t journal_writer_resume(
     struct journal_writer *writer, const struct journal_scan *scan, struct store_error *error);
-/* Writes and syncs one frame. After an error nothing more may be written. */
+/* Writes and syncs one frame. After an error nothing more is written: every later call gives the
+ * same error again. */
 MUST_USE err_t journal_writer_write(
     struct journal_writer *writer, const struct journal_image *image, struct store_error *error);
-/* Allocates the next segment if it will soon be needed, or is now (`at_once`). */
+/* Allocates the next segment if it will soon be needed, or is now (`at_once`). If it is there,
+ * writes a slice of it with zeros. */
 void journal_writer_prepare(struct journal_writer *writer, bool at_once);
 void journal_writer_release(struct journal_writer *writer);
 

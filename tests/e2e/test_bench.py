@@ -43,6 +43,39 @@ def test_a_baseline_that_fails_is_no_number(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+FIGURES = ("transfers_per_second", "p50_ms", "p99_ms", "cpu_us_per_transfer",
+           "bytes_written_per_transfer", "resident_bytes", "restart_seconds")
+
+
+def test_ledger_point_in_process_reads_back_what_it_wrote(tmp_path):
+    (point,) = points(run_tael(
+        "bench", "ledger", f"--store=journal:{tmp_path}/l", "--rows=40000", "--batch=1000",
+        "--accounts=50", "--ids=time", "--spread=zipf", "--pending=50", "--reads", "--json"))
+    assert 40000 <= point["transfers"] < 48000  # what was under way is answered, too
+    assert all(point[name] > 0 for name in FIGURES), point
+    assert point["bytes_written_per_transfer"] >= 128
+    assert point["lookups_per_second"] > 0 and point["last_100_per_second"] > 0
+    checked = run_tael("ledger", "check", f"{tmp_path}/l", "--json")
+    assert checked.returncode == 0, checked.stderr
+
+
+def test_ledger_point_over_http(tmp_path, make_server):
+    words = ("--batch=100", "--rows=5000", "--outstanding=2", "--pending=100", "--json")
+    (own,) = points(run_tael("bench", "ledger", "--server", f"--data={tmp_path}", *words))
+    assert own["transfers"] >= 5000 and all(own[name] > 0 for name in FIGURES), own
+    assert not list(tmp_path.iterdir())
+    server = make_server("--rate-limit=1000000")
+    (other,) = points(run_tael("bench", "ledger", f"--url={server.url}", f"--key={server.key}", *words))
+    assert other["transfers"] >= 5000 and other["restart_seconds"] is None
+
+
+def test_ledger_point_names_the_option_that_is_wrong():
+    for words, named in ((("--ids=odd",), "--ids"), (("--spread=odd",), "--spread"),
+                         (("--server",), "--server")):
+        result = run_tael("bench", "ledger", "--store=memory:", *words)
+        assert result.returncode == 2 and named in result.stderr, result.stderr
+
+
 def test_payments_starts_its_own_server(tmp_path):
     words = ["--seconds=1", "--repeat=1", "--connections=4", "--json", f"--data={tmp_path}"]
     _, *measured = points(run_tael("bench", "payments", *words))

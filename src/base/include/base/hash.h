@@ -13,6 +13,8 @@ struct hash_key {
 
 /* SipHash-1-3: table positions that a client who chooses the text cannot steer. */
 uint64_t hash_keyed(struct hash_key key, struct span text);
+/* The same of a value's 16 bytes, the lowest first. */
+uint64_t hash_keyed_u128(struct hash_key key, unsigned __int128 value);
 
 /* Mixes an id that no outsider chooses, or where collisions only cost time. */
 static inline uint64_t
