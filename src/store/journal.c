@@ -40,6 +40,24 @@ journal_notice(const struct journal *journal, const char *format, ...)
 
 static void frame_done(struct os_task *task);
 
+/* On the I/O thread: may the frame be written now? One that waits for the index comes here again when
+ * that has caught up; one that came behind it keeps its place (JOURNAL-4). */
+static bool
+frame_may_go(struct journal *journal, struct os_task *task)
+{
+    if (journal->held != NULL && journal->held != task) {
+        ASSERT(journal->behind_held == NULL);
+        journal->behind_held = task;
+        return false;
+    }
+    journal->held = task;
+    if (journal_index_hold(&journal->index, task)) {
+        return false;
+    }
+    journal->held = NULL;
+    return true;
+}
+
 /* On the I/O thread. */
 static void
 frame_write(struct os_task *task)
@@ -47,7 +65,7 @@ frame_write(struct os_task *task)
     struct journal_frame *frame = CONTAINER_OF(task, struct journal_frame, task);
     struct journal *journal = frame->journal;
     struct os_executor *executor = frame->executor;
-    if (journal_index_hold(&journal->index, task)) {
+    if (!frame_may_go(journal, task)) {
         return;
     }
     err_t code = journal_writer_write(&journal->writer, &frame->image, &frame->error);
@@ -56,6 +74,11 @@ frame_write(struct os_task *task)
     os_post(executor, &frame->task);
     if (code == ERR_OK) {
         journal_writer_prepare(&journal->writer, false);
+    }
+    struct os_task *behind = journal->behind_held;
+    journal->behind_held = NULL;
+    if (behind != NULL) {
+        frame_write(behind);
     }
 }
 

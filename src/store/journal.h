@@ -90,6 +90,9 @@ struct journal {
     atomic_bool prepare_posted;
 
     struct journal_writer writer;
+    /* Of the I/O thread. The index lags: this frame waits for it, and the one behind for this one. */
+    struct os_task *held;
+    struct os_task *behind_held;
 };
 
 /* A frame's body, wherever it is. */

@@ -37,6 +37,7 @@ struct t_world {
     struct os_sim *sim;
     struct os_sim_disk *disk;
     uint64_t segment_size;
+    uint32_t table_entries; /* of the id index */
     struct store *store;
     struct ledger *ledger;
     struct ledger_delta delta;
@@ -64,7 +65,7 @@ t_open(struct t_world *world, struct store_error *error)
 {
     struct store_settings settings = store_settings_default();
     settings.segment_size = world->segment_size;
-    settings.transfer_count_max = 1000 * 1000;
+    settings.index_table_entries = world->table_entries;
     settings.loops = os_sim_loops(world->sim);
     const struct ledger_limits limits = {
         .account_count_max = ACCOUNTS, .pending_count_max = 1, .expiry_batch_max = 1};
@@ -264,6 +265,36 @@ t_a_large_frame_waits_behind_another(void **state)
     assert_history_is_a_prefix(world);
     assert_int_equal(transfers_in(world), 3 * LARGE);
     t_destroy(world);
+}
+
+/* The index is slow, so frames are held until it has caught up: the one behind a held one waits too. */
+static void
+t_a_held_frame_keeps_its_place(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        struct t_world *world = t_create(seed, SEGMENT_SIZE);
+        world->table_entries = 64;
+        struct store_error error;
+        assert_int_equal(t_open(world, &error), ERR_OK);
+        commit_accounts(world);
+        run(world);
+        uint32_t count = 0;
+        for (int i = 0; i < 4; i++) {
+            while (commit_transfers(world, LARGE)) {
+                count++;
+            }
+            run(world);
+        }
+        assert_int_equal(world->told_count, count + 1);
+        assert_int_equal(world->durable, count * LARGE);
+        assert_int_equal(t_journal(world)->held, NULL);
+        t_shut(world);
+        os_sim_disk_crash(world->disk);
+        assert_history_is_a_prefix(world);
+        assert_int_equal(transfers_in(world), count * LARGE);
+        t_destroy(world);
+    }
 }
 
 static void
@@ -501,6 +532,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(t_a_large_frame_waits_behind_another),
+        cmocka_unit_test(t_a_held_frame_keeps_its_place),
         cmocka_unit_test(t_small_ones_collect_in_one),
         cmocka_unit_test(t_nothing_follows_a_failure),
         cmocka_unit_test(t_power_fails_with_frames_under_way),
