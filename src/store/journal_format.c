@@ -57,7 +57,7 @@ journal_segment_decode(
         return ERR_CORRUPT;
     }
     *ret_reason = "segment header: written by an unknown version";
-    if (header.version != JOURNAL_VERSION) {
+    if (header.version < JOURNAL_VERSION_FIRST || header.version > JOURNAL_VERSION) {
         return ERR_VERSION;
     }
     *ret_reason = "segment header: impossible sizes";
@@ -87,19 +87,60 @@ journal_frame_seal(struct journal_frame_header *header, void *frame)
     memset((char *)frame + used, 0, header->size - used);
     header->magic = JOURNAL_FRAME_MAGIC;
     header->checksum = 0;
-    memset(header->zero, 0, sizeof(header->zero));
+    header->version = JOURNAL_VERSION;
     memcpy(frame, header, sizeof(*header));
     header->checksum = frame_checksum(frame, header);
     memcpy(frame, header, sizeof(*header));
+}
+
+/* Of a header of version 1. Its sizes take eight bytes; a frame's never need more than four. */
+static bool
+header_of_1(const void *frame, struct journal_frame_header *ret_header)
+{
+    struct journal_frame_header_1 old;
+    memcpy(&old, frame, sizeof(old));
+    if (old.size > JOURNAL_FRAME_MAX || old.body_size > JOURNAL_FRAME_MAX) {
+        return false;
+    }
+    *ret_header = (struct journal_frame_header){
+        .checksum = old.checksum,
+        .magic = old.magic,
+        .sequence = old.sequence,
+        .identity = old.identity,
+        .previous = old.previous,
+        .size = (uint32_t)old.size,
+        .body_size = (uint32_t)old.body_size,
+        .synced = old.synced,
+        .term = old.term,
+        .section_count = old.section_count,
+        .version = 1,
+    };
+    return true;
 }
 
 bool
 journal_frame_peek(const void *frame, struct journal_frame_header *ret_header)
 {
     memcpy(ret_header, frame, sizeof(*ret_header));
+    if (ret_header->version == 0 && !header_of_1(frame, ret_header)) {
+        return false;
+    }
     return ret_header->magic == JOURNAL_FRAME_MAGIC && ret_header->sequence > 0 &&
-           ret_header->size <= JOURNAL_FRAME_MAX && ret_header->body_size <= JOURNAL_FRAME_MAX &&
+           ret_header->version <= JOURNAL_VERSION && ret_header->size <= JOURNAL_FRAME_MAX &&
+           ret_header->body_size <= JOURNAL_FRAME_MAX &&
            ret_header->size == journal_frame_size(ret_header->body_size);
+}
+
+/* What a header has of room and no use for. */
+static bool
+header_is_clean(const void *frame, const struct journal_frame_header *header)
+{
+    if (header->version != 1) {
+        return true;
+    }
+    struct journal_frame_header_1 old;
+    memcpy(&old, frame, sizeof(old));
+    return journal_is_zero(old.zero, sizeof(old.zero));
 }
 
 err_t
@@ -112,7 +153,7 @@ journal_frame_verify(
     }
     *ret_reason = "padding is not zero";
     uint64_t used = sizeof(*header) + header->body_size;
-    if (!journal_is_zero(header->zero, sizeof(header->zero)) ||
+    if (!header_is_clean(frame, header) ||
         !journal_is_zero((const char *)frame + used, header->size - used)) {
         return ERR_CORRUPT;
     }

@@ -8,15 +8,24 @@
  *
  * JOURNAL-1  Every byte of a frame is under its checksum, which is seeded with its sequence.
  * JOURNAL-2  Every byte of a segment that is in no frame is under the header's checksum, or zero.
- * JOURNAL-3  A frame names the checksum of the frame before it: history cannot be exchanged.
+ * JOURNAL-3  A frame carries the digest (SHA-256) of the history before it, so whoever knows the
+ *            digest of one frame knows that nothing before it was exchanged.
+ *
+ * Two things are called a digest here. Of a frame of this version it is the SHA-256 of its bytes as
+ * they are on the disk, and covers all before it because the frame carries the digest before. A
+ * frame of version 1 carries none: its digest is the SHA-256 of the bytes of all frames up to and
+ * with it, one after the other.
  */
 #ifndef STORE_JOURNAL_FORMAT_H
 #define STORE_JOURNAL_FORMAT_H
 
 #include "ledger/ledger.h"
 
-#define JOURNAL_BLOCK         4096u
-#define JOURNAL_VERSION       1u
+#define JOURNAL_BLOCK   4096u
+#define JOURNAL_VERSION 2u
+/* Segments of this version are read, and never written to. */
+#define JOURNAL_VERSION_FIRST 1u
+#define JOURNAL_DIGEST_SIZE   32u
 #define JOURNAL_SEGMENT_MAGIC UINT64_C(0x4c4e524a4c454154) /* "TAELJRNL" */
 #define JOURNAL_FRAME_MAGIC   UINT64_C(0x4d4152464c454154) /* "TAELFRAM" */
 #define JOURNAL_SEGMENT_MIN   UINT64_C(65536)
@@ -59,6 +68,7 @@ struct journal_segment_header {
     uint64_t previous_end;   /* where the frames of the segment before it end; 0 in the first */
     u128 chain;              /* checksum of the last frame before it; 0 in the first */
     u128 checksum;           /* XXH3-128 of the whole block with this field zero, seed: number */
+    uint8_t digest[JOURNAL_DIGEST_SIZE]; /* before its first frame; zero in the first segment */
 };
 
 struct journal_frame_header {
@@ -66,11 +76,27 @@ struct journal_frame_header {
     uint64_t magic;
     uint64_t sequence; /* from 1, without gaps */
     u128 identity;
-    u128 previous;      /* checksum of the frame before; 0 in the first */
-    uint64_t size;      /* bytes with header and padding; a multiple of JOURNAL_BLOCK */
-    uint64_t body_size; /* bytes of sections behind the header; the rest is zero */
+    u128 previous;                       /* checksum of the frame before; 0 in the first */
+    uint8_t digest[JOURNAL_DIGEST_SIZE]; /* of the history before; zero in the first */
+    uint32_t size;      /* bytes with header and padding; a multiple of JOURNAL_BLOCK */
+    uint32_t body_size; /* bytes of sections behind the header; the rest is zero */
     uint64_t synced;    /* position up to which the journal was synced before this was written */
     uint64_t term;      /* counts the openings for writing; never falls */
+    uint32_t section_count;
+    uint32_t version; /* JOURNAL_VERSION; 0 on the disk and 1 in memory of a frame of version 1 */
+};
+
+/* The frame header of version 1, as it is on the disk. */
+struct journal_frame_header_1 {
+    u128 checksum;
+    uint64_t magic;
+    uint64_t sequence;
+    u128 identity;
+    u128 previous;
+    uint64_t size;
+    uint64_t body_size;
+    uint64_t synced;
+    uint64_t term;
     uint32_t section_count;
     uint32_t zero[7];
 };
@@ -106,8 +132,9 @@ struct journal_event {
     uint8_t zero[2];
 };
 
-static_assert(sizeof(struct journal_segment_header) == 96, "segment header");
+static_assert(sizeof(struct journal_segment_header) == 128, "segment header");
 static_assert(sizeof(struct journal_frame_header) == 128, "frame header");
+static_assert(sizeof(struct journal_frame_header_1) == 128, "frame header of version 1");
 static_assert(sizeof(struct journal_section_header) == 48, "section header");
 static_assert(sizeof(struct journal_event) == 160, "event");
 
@@ -127,7 +154,8 @@ MUST_USE err_t journal_segment_decode(
 /* Completes the frame whose sections are in place behind the header: clears the padding, writes
  * the header (checksum included). `header->size` and the rest are the caller's. */
 void journal_frame_seal(struct journal_frame_header *header, void *frame);
-/* Reads the header alone. False if it cannot be that of a frame; says nothing of the checksum. */
+/* Reads the header alone, of any version. False if it cannot be that of a frame; says nothing of
+ * the checksum. */
 bool journal_frame_peek(const void *frame, struct journal_frame_header *ret_header);
 /* Checks checksum and padding of a frame whose `header->size` bytes are all there. */
 MUST_USE err_t journal_frame_verify(

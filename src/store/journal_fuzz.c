@@ -30,8 +30,8 @@ image_fill(const uint8_t *data, size_t size)
         .sequence = 1,
         .identity = 1,
         .term = 1,
-        .body_size = size - 1,
-        .size = journal_frame_size(size - 1),
+        .body_size = (uint32_t)(size - 1),
+        .size = (uint32_t)journal_frame_size(size - 1),
         .section_count = data[0],
     };
     memcpy(image + JOURNAL_BLOCK + sizeof(frame), data + 1, size - 1);

@@ -246,8 +246,8 @@ frame_read(
     }
     const char *data = NULL;
     TRY(window_get(scan, offset, JOURNAL_BLOCK, &data));
-    if (!journal_frame_peek(data, ret_header) || ret_header->identity != scan->identity ||
-        ret_header->size > scan->segment_size - offset) {
+    if (!journal_frame_peek(data, ret_header) || ret_header->version != scan->version ||
+        ret_header->identity != scan->identity || ret_header->size > scan->segment_size - offset) {
         return ERR_OK;
     }
     TRY(window_get(scan, offset, ret_header->size, &data));
@@ -266,6 +266,10 @@ frame_disorder(const struct journal_scan *scan, const struct journal_frame_heade
     }
     if (header->previous != scan->chain) {
         return "does not follow from the frame before it";
+    }
+    if (scan->proves && header->version > JOURNAL_VERSION_FIRST &&
+        memcmp(header->digest, scan->digest, sizeof(scan->digest)) != 0) {
+        return "carries another digest than that of the frames before it";
     }
     if (header->synced != scan->synced) {
         return "wrong synced position";
@@ -337,6 +341,34 @@ scan_tail(struct journal_scan *scan, bool closed, const char *reason)
     return ERR_OK;
 }
 
+/* The digest after a frame; of frames of version 1 what is needed for it later. */
+static err_t
+digest_frame(
+    struct journal_scan *scan, const struct journal_frame_header *header, const char *frame)
+{
+    if (scan->version > JOURNAL_VERSION_FIRST) {
+        return scan->proves ? journal_digest_of(scan->digester, frame, header->size, scan->digest)
+                            : ERR_OK;
+    }
+    TRY(journal_digest_add(scan->digester, frame, header->size));
+    return scan->proves ? journal_digest_so_far(scan->digester, scan->digest) : ERR_OK;
+}
+
+/* After the last segment, whose header's digest scan->digest is if nothing was proved. */
+static err_t
+digest_end(struct journal_scan *scan)
+{
+    if (scan->version == JOURNAL_VERSION_FIRST) {
+        return journal_digest_so_far(scan->digester, scan->digest);
+    }
+    if (scan->proves || scan->last_frame == 0) {
+        return ERR_OK;
+    }
+    const char *frame = NULL;
+    TRY(window_get(scan, scan->last_frame, scan->last_frame_size, &frame));
+    return journal_digest_of(scan->digester, frame, scan->last_frame_size, scan->digest);
+}
+
 static err_t
 scan_frames(struct journal_scan *scan, bool closed)
 {
@@ -354,6 +386,7 @@ scan_frames(struct journal_scan *scan, bool closed)
         if (reason != NULL) {
             return refuse(scan, ERR_CORRUPT, scan->end, "frame", reason);
         }
+        TRY(digest_frame(scan, &header, frame));
         err_t error = walk_frame(scan, &header, frame, journal_position(scan->segment, scan->end));
         if (error != ERR_OK) {
             return refuse(scan, error, scan->end, "frame", scan->visitor->reason);
@@ -382,6 +415,14 @@ segment_disorder(
     }
     if (scan->segment > 1 && header->identity != scan->identity) {
         return "segment header: of another ledger";
+    }
+    if (header->version < scan->version) {
+        return "segment header: older version than the segment before it";
+    }
+    bool carries = header->version > JOURNAL_VERSION_FIRST;
+    if (scan->proves && carries &&
+        memcmp(header->digest, scan->digest, sizeof(scan->digest)) != 0) {
+        return "segment header: another digest than that of the frames before it";
     }
     if (header->first_sequence != scan->sequence + 1 || header->chain != scan->chain) {
         return "segment header: does not follow from the segment before it";
@@ -418,7 +459,12 @@ scan_segment(struct journal_scan *scan, bool closed)
         return refuse(scan, ERR_CORRUPT, previous_end, "frame", "missing");
     }
     scan->identity = header.identity;
-    return scan_frames(scan, closed);
+    scan->version = header.version;
+    if (!scan->proves) {
+        memcpy(scan->digest, header.digest, sizeof(scan->digest));
+    }
+    TRY(scan_frames(scan, closed));
+    return closed ? ERR_OK : digest_end(scan);
 }
 
 /* --- the folder --- */
@@ -505,6 +551,10 @@ journal_scan_run(struct journal_scan *scan)
     if (names.newest > JOURNAL_SEGMENTS_MAX) {
         return store_error_set(scan->error, ERR_RANGE, "%s: too many segments", scan->folder);
     }
+    error = journal_digest_create(&scan->digester);
+    if (error != ERR_OK) {
+        return store_error_set(scan->error, error, "SHA-256: %s", err_text(error));
+    }
     TRY(measure(scan, names.newest));
     scan->end = 0;
     for (scan->segment = 1;; scan->segment++) {
@@ -538,5 +588,6 @@ journal_scan_release(struct journal_scan *scan)
     }
     free(scan->window);
     scan->window = NULL;
+    journal_digest_destroy(&scan->digester);
     journal_heads_release(&scan->heads);
 }

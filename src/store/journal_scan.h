@@ -12,6 +12,7 @@
 #ifndef STORE_JOURNAL_SCAN_H
 #define STORE_JOURNAL_SCAN_H
 
+#include "journal_digest.h"
 #include "journal_format.h"
 #include "store/store.h"
 
@@ -57,6 +58,9 @@ struct journal_scan {
     const char *folder;
     struct journal_visitor *visitor;
     struct store_error *error;
+    /* Is the digest that each frame carries compared with the history before it? Without it only
+     * that of the last frame is computed: the checksums find damage, and cost a tenth. */
+    bool proves;
     struct journal_heads heads;
 
     /* What was found, after journal_scan_run. */
@@ -69,14 +73,18 @@ struct journal_scan {
         torn_end; /* offset behind its last byte that is not zero; at most `end` if none is torn */
     uint64_t last_frame; /* offset of its last frame, or 0 if it has none */
     uint64_t last_frame_size;
-    uint64_t sequence; /* of the last frame; 0 if there is none */
-    u128 chain;        /* its checksum */
+    uint64_t sequence;                   /* of the last frame; 0 if there is none */
+    u128 chain;                          /* its checksum */
+    uint8_t digest[JOURNAL_DIGEST_SIZE]; /* its digest: what the next frame has to carry. During the
+                                          * walk only if `proves` */
+    uint32_t version;                    /* of the newest segment */
     uint64_t term;
     uint64_t synced; /* position behind the last frame, which may be in the segment before */
     uint64_t bytes_done;
     uint64_t bytes_total;
 
     /* Its own. */
+    struct journal_digest *digester;
     struct os_file *file;
     char path[JOURNAL_PATH_SIZE];
     char *window; /* holds the file's bytes [window_offset, window_offset + window_size) */

@@ -86,6 +86,7 @@ segment_begin(struct journal_writer *writer, struct store_error *error)
         .previous_end = writer->segment == 0 ? 0 : writer->end,
         .chain = writer->chain,
     };
+    memcpy(header.digest, writer->digest, sizeof(header.digest));
     journal_segment_encode(&header, writer->block);
     char from[JOURNAL_PATH_SIZE];
     char to[JOURNAL_PATH_SIZE];
@@ -117,10 +118,18 @@ segment_begin(struct journal_writer *writer, struct store_error *error)
     return ERR_OK;
 }
 
+static err_t
+digester_create(struct journal_writer *writer, struct store_error *error)
+{
+    err_t code = journal_digest_create(&writer->digester);
+    return code == ERR_OK ? ERR_OK : fail(writer, error, code, "SHA-256");
+}
+
 err_t
 journal_writer_begin(struct journal_writer *writer, struct store_error *error)
 {
     ASSERT(writer->segment == 0);
+    TRY(digester_create(writer, error));
     return segment_begin(writer, error);
 }
 
@@ -187,8 +196,10 @@ journal_writer_resume(
     writer->end = scan->end;
     writer->sequence = scan->sequence;
     writer->chain = scan->chain;
+    memcpy(writer->digest, scan->digest, sizeof(writer->digest));
     writer->synced = scan->synced;
     atomic_store(&writer->segment_ready, writer->segment);
+    TRY(digester_create(writer, error));
     char path[JOURNAL_PATH_SIZE];
     if (!journal_segment_path(writer->folder, writer->segment, path)) {
         return fail(writer, error, ERR_RANGE, "path");
@@ -207,12 +218,15 @@ journal_writer_resume(
     if (code == ERR_OK) {
         code = disk->ops->sync_folder(disk, writer->folder);
     }
-    return code == ERR_OK ? ERR_OK : fail(writer, error, code, "resuming");
+    if (code != ERR_OK) {
+        return fail(writer, error, code, "resuming");
+    }
+    return scan->version < JOURNAL_VERSION ? segment_begin(writer, error) : ERR_OK;
 }
 
 err_t
 journal_writer_write(
-    struct journal_writer *writer, const struct journal_image *image, struct store_error *error)
+    struct journal_writer *writer, struct journal_image *image, struct store_error *error)
 {
     if (journal_position_segment(image->position) != writer->segment) {
         TRY(segment_begin(writer, error));
@@ -222,16 +236,22 @@ journal_writer_write(
         .sequence = writer->sequence + 1,
         .identity = writer->identity,
         .previous = writer->chain,
-        .size = journal_frame_size(image->body_size),
-        .body_size = image->body_size,
+        .size = (uint32_t)journal_frame_size(image->body_size),
+        .body_size = (uint32_t)image->body_size,
         .synced = writer->synced,
         .term = writer->term,
         .section_count = image->section_count,
     };
+    memcpy(header.digest, writer->digest, sizeof(header.digest));
+    ASSERT(image->body_size < JOURNAL_FRAME_MAX);
     ASSERT(writer->end + header.size <= writer->segment_size);
     journal_frame_seal(&header, image->data);
+    /* Here, where the checksum has just been through all of it. */
+    err_t code = journal_digest_of(writer->digester, image->data, header.size, image->digest);
     struct os_disk *disk = writer->disk;
-    err_t code = disk->ops->write(disk, writer->file, image->data, header.size, writer->end);
+    if (code == ERR_OK) {
+        code = disk->ops->write(disk, writer->file, image->data, header.size, writer->end);
+    }
     if (code == ERR_OK) {
         code = disk->ops->sync(disk, writer->file);
     }
@@ -241,6 +261,8 @@ journal_writer_write(
     writer->end += header.size;
     writer->sequence = header.sequence;
     writer->chain = header.checksum;
+    memcpy(writer->digest, image->digest, sizeof(writer->digest));
+    image->sequence = header.sequence;
     writer->synced = journal_position(writer->segment, writer->end);
     return ERR_OK;
 }
@@ -256,6 +278,7 @@ journal_writer_release(struct journal_writer *writer)
         writer->disk->ops->close(writer->disk, writer->spare);
         writer->spare = NULL;
     }
+    journal_digest_destroy(&writer->digester);
     free(writer->block);
     writer->block = NULL;
 }

@@ -133,6 +133,7 @@ store_verify(
         .disk = disk,
         .folder = folder,
         .visitor = &verify.scan_visitor,
+        .proves = true,
         .error = error,
     };
     struct os_file *lock = NULL;
