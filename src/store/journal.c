@@ -309,6 +309,7 @@ write_section(
         journal_section_encode(delta, journal_delta_is_wide(delta), out);
     frame->image.body_size += section.header.size;
     frame->image.section_count++;
+    frame->image.clock = delta->clock;
     journal_directory_extend(
         &journal->directory, frame->image.position + journal_frame_size(frame->image.body_size));
     for (uint32_t i = 0; i < delta->account_count; i++) {

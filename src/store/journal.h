@@ -84,7 +84,8 @@ struct journal {
 /* A frame's body, wherever it is. */
 struct journal_extent {
     journal_position_t position;
-    uint64_t body_size;
+    uint64_t header_size;
+    uint64_t size; /* with header and padding */
     uint32_t section_count;
 };
 

@@ -192,27 +192,35 @@ struct t_rewrite {
     uint8_t digest[JOURNAL_DIGEST_SIZE];
 };
 
+/* The body moves down, where the header of version 1 ends, and what its events link to with it. */
 static void
-t_frame_rewrite(struct t_rewrite *rewrite, char *data, const struct journal_frame_header *header)
+t_body_move(char *data, const struct journal_frame_header *header)
 {
-    if (header->sequence == rewrite->tampered) {
-        char *event = data + sizeof(*header) + sizeof(struct journal_section_header);
-        event[offsetof(struct ledger_transfer, user_data_64)] ^= 1;
+    const uint64_t shift = sizeof(*header) - sizeof(struct journal_frame_header_1);
+    char *body = data + sizeof(*header) - shift;
+    memmove(body, data + sizeof(*header), header->body_size);
+    memset(body + header->body_size, 0, shift);
+    struct journal_section section;
+    const char *reason = NULL;
+    assert_int_equal(journal_section_decode(body, header->body_size, &section, &reason), ERR_OK);
+    char *event = body + (section.events - body);
+    for (uint32_t i = 0; i < section.header.event_count; i++, event += section.event_size) {
+        struct journal_event raw;
+        memcpy(&raw, event, sizeof(raw));
+        raw.debit_link -= raw.debit_link == 0 ? 0 : shift;
+        raw.credit_link -= raw.credit_link == 0 ? 0 : shift;
+        memcpy(event, &raw, sizeof(raw));
     }
-    uint32_t version = rewrite->version == 0 ? header->version : rewrite->version;
-    if (version == JOURNAL_VERSION) {
-        struct journal_frame_header again = *header;
-        again.previous = rewrite->chain;
-        if (!rewrite->checksums) {
-            memcpy(again.digest, rewrite->digest, sizeof(again.digest));
-        }
-        journal_frame_seal(&again, data);
-        rewrite->chain = again.checksum;
-        SHA256((unsigned char *)data, again.size, rewrite->digest);
-        return;
+}
+
+static void
+t_frame_rewrite_1(struct t_rewrite *rewrite, char *data, const struct journal_frame_header *header)
+{
+    if (journal_frame_version(header) != JOURNAL_VERSION_FIRST) {
+        t_body_move(data, header);
     }
     struct journal_frame_header_1 old = {
-        .magic = header->magic,
+        .magic = JOURNAL_FRAME_MAGIC_1,
         .sequence = header->sequence,
         .identity = header->identity,
         .previous = rewrite->chain,
@@ -226,6 +234,31 @@ t_frame_rewrite(struct t_rewrite *rewrite, char *data, const struct journal_fram
     old.checksum = t_checksum(data + sizeof(u128), old.size - sizeof(u128), old.sequence);
     memcpy(data, &old, sizeof(old));
     rewrite->chain = old.checksum;
+}
+
+static void
+t_frame_rewrite(struct t_rewrite *rewrite, char *data, const struct journal_frame_header *header)
+{
+    if (header->sequence == rewrite->tampered) {
+        char *event =
+            data + journal_frame_header_size(header) + sizeof(struct journal_section_header);
+        event[offsetof(struct ledger_transfer, user_data_64)] ^= 1;
+    }
+    uint32_t version = rewrite->version == 0 ? journal_frame_version(header) : rewrite->version;
+    if (version == JOURNAL_VERSION_FIRST) {
+        t_frame_rewrite_1(rewrite, data, header);
+        return;
+    }
+    struct journal_frame_header again = *header;
+    again.previous = rewrite->chain;
+    if (!rewrite->checksums) {
+        memcpy(again.digest, rewrite->digest, sizeof(again.digest));
+        const unsigned char *body = (unsigned char *)data + sizeof(again);
+        SHA256(body, again.size - sizeof(again), again.body_digest);
+    }
+    journal_frame_seal(&again, data);
+    rewrite->chain = again.checksum;
+    SHA256((unsigned char *)data, sizeof(again), rewrite->digest);
 }
 
 static void
@@ -332,7 +365,8 @@ t_expect_sound(struct t_chain *t, uint64_t events)
 
 /* --- tests --- */
 
-/* Each frame, and each segment's header, carries the SHA-256 of the frame before it. */
+/* Each frame carries the SHA-256 of its body, and that of the header of the frame before it; so
+ * does each segment's header. */
 static void
 frames_carry_the_digest(void **state)
 {
@@ -354,7 +388,10 @@ frames_carry_the_digest(void **state)
              at < SEGMENT_SIZE && journal_frame_peek(data + at, &header);
              at += header.size) {
             assert_memory_equal(header.digest, digest, sizeof(digest));
-            SHA256((unsigned char *)data + at, header.size, digest);
+            const unsigned char *bytes = (unsigned char *)data + at;
+            SHA256(bytes + sizeof(header), header.size - sizeof(header), digest);
+            assert_memory_equal(header.body_digest, digest, sizeof(digest));
+            SHA256(bytes, sizeof(header), digest);
             frames++;
         }
         t.disk->ops->close(t.disk, file);
@@ -428,6 +465,29 @@ t_expect_upgraded(struct t_chain *t, const uint8_t digest[JOURNAL_DIGEST_SIZE])
     assert_true(upgraded);
 }
 
+static bool
+t_count(void *context, const struct ledger_event *event)
+{
+    (void)event;
+    ++*(uint64_t *)context;
+    return true;
+}
+
+/* Through the frames of both versions, whose sections begin at different places. */
+static void
+t_expect_events(struct t_chain *t, uint64_t expected)
+{
+    struct store_query query = {.limit = 8190, .sides = STORE_SIDE_DEBITS | STORE_SIDE_CREDITS};
+    uint64_t all = 0;
+    uint64_t of_account = 0;
+    assert_int_equal(
+        t->store->ops->events(t->store, &query, true, t_count, &all, &t->error), ERR_OK);
+    assert_int_equal(all, expected);
+    assert_int_equal(
+        t->store->ops->account_events(t->store, &query, t_count, &of_account, &t->error), ERR_OK);
+    assert_int_equal(of_account, expected);
+}
+
 static void
 the_first_version_goes_on(void **state)
 {
@@ -442,6 +502,7 @@ the_first_version_goes_on(void **state)
     for (int i = 0; i < 20; i++) {
         assert_int_equal(t_transfer(&t), ERR_OK);
     }
+    t_expect_events(&t, FRAMES - 1 + 20);
     t_close(&t);
     t_expect_upgraded(&t, digest);
     t_expect_sound(&t, FRAMES - 1 + 20);

@@ -153,8 +153,9 @@ walk_frame(
     journal_position_t position)
 {
     struct journal_visitor *visitor = scan->visitor;
-    uint64_t done = sizeof(*header);
-    const uint64_t end = sizeof(*header) + header->body_size;
+    uint64_t done = journal_frame_header_size(header);
+    const uint64_t end = done + header->body_size;
+    uint64_t clock = 0;
     visitor->reason = NULL;
     TRY(visitor->frame_begin(visitor->context, header, position));
     for (uint32_t i = 0; i < header->section_count; i++) {
@@ -162,9 +163,14 @@ walk_frame(
         TRY(journal_section_decode(frame + done, end - done, &section, &visitor->reason));
         TRY(walk_section(scan, &section, position + done));
         done += section.header.size;
+        clock = section.header.clock;
     }
     visitor->reason = "sections do not fill the frame";
     if (done != end) {
+        return ERR_CORRUPT;
+    }
+    visitor->reason = "the header has another clock than the last section";
+    if (journal_frame_version(header) > JOURNAL_VERSION_FIRST && header->clock != clock) {
         return ERR_CORRUPT;
     }
     visitor->reason = NULL;
@@ -246,7 +252,8 @@ frame_read(
     }
     const char *data = NULL;
     TRY(window_get(scan, offset, JOURNAL_BLOCK, &data));
-    if (!journal_frame_peek(data, ret_header) || ret_header->version != scan->version ||
+    if (!journal_frame_peek(data, ret_header) ||
+        journal_frame_version(ret_header) != scan->version ||
         ret_header->identity != scan->identity || ret_header->size > scan->segment_size - offset) {
         return ERR_OK;
     }
@@ -267,9 +274,9 @@ frame_disorder(const struct journal_scan *scan, const struct journal_frame_heade
     if (header->previous != scan->chain) {
         return "does not follow from the frame before it";
     }
-    if (scan->proves && header->version > JOURNAL_VERSION_FIRST &&
+    if (scan->version > JOURNAL_VERSION_FIRST &&
         memcmp(header->digest, scan->digest, sizeof(scan->digest)) != 0) {
-        return "carries another digest than that of the frames before it";
+        return "carries another digest than that of the frame before it";
     }
     if (header->synced != scan->synced) {
         return "wrong synced position";
@@ -341,32 +348,25 @@ scan_tail(struct journal_scan *scan, bool closed, const char *reason)
     return ERR_OK;
 }
 
-/* The digest after a frame; of frames of version 1 what is needed for it later. */
+/* The digest after a frame. */
 static err_t
 digest_frame(
     struct journal_scan *scan, const struct journal_frame_header *header, const char *frame)
 {
-    if (scan->version > JOURNAL_VERSION_FIRST) {
-        return scan->proves ? journal_digest_of(scan->digester, frame, header->size, scan->digest)
-                            : ERR_OK;
-    }
-    TRY(journal_digest_add(scan->digester, frame, header->size));
-    return scan->proves ? journal_digest_so_far(scan->digester, scan->digest) : ERR_OK;
-}
-
-/* After the last segment, whose header's digest scan->digest is if nothing was proved. */
-static err_t
-digest_end(struct journal_scan *scan)
-{
     if (scan->version == JOURNAL_VERSION_FIRST) {
-        return journal_digest_so_far(scan->digester, scan->digest);
+        TRY(journal_digest_add(scan->digester, frame, header->size));
+        return scan->proves ? journal_digest_so_far(scan->digester, scan->digest) : ERR_OK;
     }
-    if (scan->proves || scan->last_frame == 0) {
-        return ERR_OK;
+    if (scan->proves) {
+        uint8_t body[JOURNAL_DIGEST_SIZE];
+        TRY(journal_digest_of(
+            scan->digester, frame + sizeof(*header), header->size - sizeof(*header), body));
+        scan->visitor->reason = "the body has another digest than the header says";
+        if (memcmp(body, header->body_digest, sizeof(body)) != 0) {
+            return ERR_CORRUPT;
+        }
     }
-    const char *frame = NULL;
-    TRY(window_get(scan, scan->last_frame, scan->last_frame_size, &frame));
-    return journal_digest_of(scan->digester, frame, scan->last_frame_size, scan->digest);
+    return journal_digest_of(scan->digester, frame, sizeof(*header), scan->digest);
 }
 
 static err_t
@@ -386,8 +386,10 @@ scan_frames(struct journal_scan *scan, bool closed)
         if (reason != NULL) {
             return refuse(scan, ERR_CORRUPT, scan->end, "frame", reason);
         }
-        TRY(digest_frame(scan, &header, frame));
-        err_t error = walk_frame(scan, &header, frame, journal_position(scan->segment, scan->end));
+        err_t error = digest_frame(scan, &header, frame);
+        if (error == ERR_OK) {
+            error = walk_frame(scan, &header, frame, journal_position(scan->segment, scan->end));
+        }
         if (error != ERR_OK) {
             return refuse(scan, error, scan->end, "frame", scan->visitor->reason);
         }
@@ -419,10 +421,9 @@ segment_disorder(
     if (header->version < scan->version) {
         return "segment header: older version than the segment before it";
     }
-    bool carries = header->version > JOURNAL_VERSION_FIRST;
-    if (scan->proves && carries &&
+    if (header->version > JOURNAL_VERSION_FIRST &&
         memcmp(header->digest, scan->digest, sizeof(scan->digest)) != 0) {
-        return "segment header: another digest than that of the frames before it";
+        return "segment header: another digest than that of the frame before it";
     }
     if (header->first_sequence != scan->sequence + 1 || header->chain != scan->chain) {
         return "segment header: does not follow from the segment before it";
@@ -460,11 +461,10 @@ scan_segment(struct journal_scan *scan, bool closed)
     }
     scan->identity = header.identity;
     scan->version = header.version;
-    if (!scan->proves) {
-        memcpy(scan->digest, header.digest, sizeof(scan->digest));
-    }
     TRY(scan_frames(scan, closed));
-    return closed ? ERR_OK : digest_end(scan);
+    return scan->version == JOURNAL_VERSION_FIRST
+               ? journal_digest_so_far(scan->digester, scan->digest)
+               : ERR_OK;
 }
 
 /* --- the folder --- */

@@ -58,8 +58,8 @@ struct journal_scan {
     const char *folder;
     struct journal_visitor *visitor;
     struct store_error *error;
-    /* Is the digest that each frame carries compared with the history before it? Without it only
-     * that of the last frame is computed: the checksums find damage, and cost a tenth. */
+    /* Are bodies compared with the digests in their headers? Without it only the headers' chain is:
+     * for damage there are the checksums, which cost a tenth. */
     bool proves;
     struct journal_heads heads;
 
@@ -75,8 +75,8 @@ struct journal_scan {
     uint64_t last_frame_size;
     uint64_t sequence;                   /* of the last frame; 0 if there is none */
     u128 chain;                          /* its checksum */
-    uint8_t digest[JOURNAL_DIGEST_SIZE]; /* its digest: what the next frame has to carry. During the
-                                          * walk only if `proves` */
+    uint8_t digest[JOURNAL_DIGEST_SIZE]; /* its digest: what the next frame has to carry. Behind a
+                                          * frame of version 1 only at the end, or if `proves` */
     uint32_t version;                    /* of the newest segment */
     uint64_t term;
     uint64_t synced; /* position behind the last frame, which may be in the segment before */

@@ -224,6 +224,22 @@ journal_writer_resume(
     return scan->version < JOURNAL_VERSION ? segment_begin(writer, error) : ERR_OK;
 }
 
+/* Digests, then the checksum over all of it. */
+static err_t
+frame_complete(
+    struct journal_writer *writer, struct journal_image *image, struct journal_frame_header *header)
+{
+    memcpy(header->digest, writer->digest, sizeof(header->digest));
+    journal_frame_pad(image->data, image->body_size);
+    TRY(journal_digest_of(
+        writer->digester,
+        image->data + sizeof(*header),
+        header->size - sizeof(*header),
+        header->body_digest));
+    journal_frame_seal(header, image->data);
+    return journal_digest_of(writer->digester, image->data, sizeof(*header), image->digest);
+}
+
 err_t
 journal_writer_write(
     struct journal_writer *writer, struct journal_image *image, struct store_error *error)
@@ -236,18 +252,15 @@ journal_writer_write(
         .sequence = writer->sequence + 1,
         .identity = writer->identity,
         .previous = writer->chain,
-        .size = (uint32_t)journal_frame_size(image->body_size),
-        .body_size = (uint32_t)image->body_size,
+        .size = journal_frame_size(image->body_size),
+        .body_size = image->body_size,
+        .clock = image->clock,
         .synced = writer->synced,
         .term = writer->term,
         .section_count = image->section_count,
     };
-    memcpy(header.digest, writer->digest, sizeof(header.digest));
-    ASSERT(image->body_size < JOURNAL_FRAME_MAX);
     ASSERT(writer->end + header.size <= writer->segment_size);
-    journal_frame_seal(&header, image->data);
-    /* Here, where the checksum has just been through all of it. */
-    err_t code = journal_digest_of(writer->digester, image->data, header.size, image->digest);
+    err_t code = frame_complete(writer, image, &header);
     struct os_disk *disk = writer->disk;
     if (code == ERR_OK) {
         code = disk->ops->write(disk, writer->file, image->data, header.size, writer->end);

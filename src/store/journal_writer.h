@@ -45,6 +45,7 @@ struct journal_image {
     char *data;
     uint64_t body_size;
     uint32_t section_count;
+    uint64_t clock;              /* of the last section */
     journal_position_t position; /* where the owner placed it */
     /* By the writer, once it is durable. */
     uint64_t sequence;
