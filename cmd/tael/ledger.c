@@ -15,14 +15,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define URL_SIZE    1100
 #define REPORT_SIZE (1U << 24)
 #define TABLE(rows) .table = (rows), .count = sizeof(rows) / sizeof((rows)[0])
 
 /* -------------------------------------------------------------------------------------- replay */
 
 struct replay_options {
-    char store[URL_SIZE];
+    char store[LEDGER_URL_SIZE];
 };
 
 static const struct setting replay_settings[] = {
@@ -148,9 +147,16 @@ run_replay(const struct command *command, int argc, char **argv)
 
 struct check_options {
     bool json;
+    char head[STORE_HEAD_TEXT_SIZE];
 };
 
 static const struct setting check_settings[] = {
+    OPTION_TEXT(
+        struct check_options,
+        head,
+        "head",
+        "",
+        "A head that was noted (tael ledger head): proves that nothing before it was changed."),
     OPTION_SWITCH(struct check_options, json, "json", "Prints the report as JSON."),
 };
 
@@ -168,9 +174,8 @@ see_name(void *context, const char *name)
     content->is_journal = content->is_journal || span_ends_with(text, SPAN(".log"));
 }
 
-/* journal:FOLDER, whether it was given as that, as a server's data folder, or as a folder. */
-static err_t
-find_journal(const char *path, char out[URL_SIZE])
+err_t
+ledger_find_journal(const char *path, char out[LEDGER_URL_SIZE])
 {
     if (span_starts_with(span_from_cstr(path), SPAN("journal:"))) {
         path += strlen("journal:");
@@ -182,8 +187,8 @@ find_journal(const char *path, char out[URL_SIZE])
         return ERR_NOT_FOUND;
     }
     const char *below = content.has_ledger ? "/ledger" : "";
-    int size = snprintf(out, URL_SIZE, "journal:%s%s", path, below);
-    return size < URL_SIZE ? ERR_OK : ERR_RANGE;
+    int size = snprintf(out, LEDGER_URL_SIZE, "journal:%s%s", path, below);
+    return size < LEDGER_URL_SIZE ? ERR_OK : ERR_RANGE;
 }
 
 static void
@@ -234,6 +239,11 @@ print_check_json(const struct ledger_check_report *report, err_t result, const c
     member_u64(&json, "frames", report->frames);
     member_u64(&json, "bytes", report->bytes);
     member_u64(&json, "torn_bytes", report->torn_bytes);
+    if (!report->tables) {
+        char head[STORE_HEAD_TEXT_SIZE];
+        store_head_format(&report->head, head);
+        json_member_cstr(&json, "head", head);
+    }
     member_u64(&json, "accounts", report->accounts);
     member_u64(&json, "transfers", report->transfers);
     member_u64(&json, "expiries", report->expiries);
@@ -284,8 +294,22 @@ print_sums(const struct ledger_check_report *report)
     return printed;
 }
 
+static void
+print_head(const struct ledger_check_report *report, const struct store_head *noted)
+{
+    char head[STORE_HEAD_TEXT_SIZE];
+    store_head_format(&report->head, head);
+    (void)printf("head %s\n", head);
+    if (noted != NULL) {
+        (void)printf(
+            "Frame %llu is the one whose head was noted: nothing up to it was changed since.\n",
+            (unsigned long long)noted->sequence);
+    }
+}
+
 static bool
-print_check(const struct ledger_check_report *report, const char *url)
+print_check(
+    const struct ledger_check_report *report, const char *url, const struct store_head *noted)
 {
     if (report->tables) {
         /* The URL may have a password. */
@@ -294,11 +318,12 @@ print_check(const struct ledger_check_report *report, const char *url)
             (unsigned long long)report->bytes);
     } else {
         (void)printf(
-            "%s\n%llu files, %llu frames, %llu bytes: every checksum is right.\n",
+            "%s\n%llu files, %llu frames, %llu bytes: every checksum and digest is right.\n",
             url,
             (unsigned long long)report->segments,
             (unsigned long long)report->frames,
             (unsigned long long)report->bytes);
+        print_head(report, noted);
     }
     (void)printf(
         "%llu accounts, %llu transfers, %llu expiries, %llu failed ids, %llu live pendings:\n"
@@ -322,6 +347,49 @@ print_check(const struct ledger_check_report *report, const char *url)
 }
 
 static int
+check(const struct command *command, const char *path, const struct store_head *noted, bool as_json)
+{
+    char url[LEDGER_URL_SIZE] = "";
+    bool shared = store_is_shared(path);
+    err_t result = shared ? ERR_OK : ledger_find_journal(path, url);
+    if (result != ERR_OK) {
+        return command_fail(
+            command,
+            "%s: %s",
+            path,
+            result == ERR_NOT_FOUND ? "there is no ledger" : err_text(result));
+    }
+    struct show_progress progress;
+    struct ledger_check_report report = {0};
+    struct store_error error = {0};
+    show_progress_begin(&progress, "ledger check");
+    struct ledger_check_settings settings = {
+        .url = shared ? path : url,
+        .disk = os_disk_real(),
+        .noted = noted,
+        .progress = check_progress,
+        .context = &progress};
+    result = ledger_engine_check(&settings, &report, &error);
+    show_progress_end(&progress);
+    int status = COMMAND_OK;
+    const char *message = error.message[0] != '\0' ? error.message : err_text(result);
+    if (as_json) {
+        print_check_json(&report, result, message);
+    } else if (result == ERR_OK && !print_check(&report, url, noted)) {
+        status = COMMAND_FAILED;
+    }
+    if (result != ERR_OK) {
+        status = command_fail(
+            command,
+            "%s%s",
+            message,
+            result == ERR_LOCKED ? ": stop the server that has it open first" : "");
+    }
+    ledger_engine_check_release(&report);
+    return status;
+}
+
+static int
 run_check(const struct command *command, int argc, char **argv)
 {
     (void)argc;
@@ -333,42 +401,13 @@ run_check(const struct command *command, int argc, char **argv)
     if (status != COMMAND_GO_ON) {
         return status;
     }
-    char url[URL_SIZE];
-    bool shared = store_is_shared(argv[1]);
-    err_t result = shared ? ERR_OK : find_journal(argv[1], url);
-    if (result != ERR_OK) {
-        return command_fail(
-            command,
-            "%s: %s",
-            argv[1],
-            result == ERR_NOT_FOUND ? "there is no ledger" : err_text(result));
+    struct store_head noted;
+    const char *reason = NULL;
+    bool has_noted = values.head[0] != '\0';
+    if (has_noted && store_head_parse(span_from_cstr(values.head), &noted, &reason) != ERR_OK) {
+        return command_misuse(command, "--head: %s", reason);
     }
-    struct show_progress progress;
-    struct ledger_check_report report = {0};
-    struct store_error error = {0};
-    show_progress_begin(&progress, "ledger check");
-    struct ledger_check_settings settings = {
-        .url = shared ? argv[1] : url,
-        .disk = os_disk_real(),
-        .progress = check_progress,
-        .context = &progress};
-    result = ledger_engine_check(&settings, &report, &error);
-    show_progress_end(&progress);
-    const char *message = error.message[0] != '\0' ? error.message : err_text(result);
-    if (values.json) {
-        print_check_json(&report, result, message);
-    } else if (result == ERR_OK && !print_check(&report, url)) {
-        status = COMMAND_FAILED;
-    }
-    if (result != ERR_OK) {
-        status = command_fail(
-            command,
-            "%s%s",
-            message,
-            result == ERR_LOCKED ? ": stop the server that has it open first" : "");
-    }
-    ledger_engine_check_release(&report);
-    return status == COMMAND_GO_ON ? COMMAND_OK : status;
+    return check(command, argv[1], has_noted ? &noted : NULL, values.json);
 }
 
 /* -------------------------------------------------------------------------------------- shared */
@@ -403,17 +442,26 @@ static const struct command ledger_replay = {
 };
 static const struct command ledger_check = {
     .name = "check",
-    .usage = "DIR|URL [--json]",
+    .usage = "DIR|URL [--head=HEAD] [--json]",
     .summary = "Proves a server's books: checksums, balances, sums per currency",
-    .manual = "DIR is a server's data folder or the ledger folder in it; no server may be using "
-              "it.\nURL is that of --ledger, postgres://...; servers may be using it.\nStatus 1, "
-              "with file and offset or the row, if anything is damaged.",
+    .manual =
+        "DIR is a server's data folder or the ledger folder in it; no server may be using "
+        "it.\nURL is that of --ledger, postgres://...; servers may be using it.\nStatus 1, "
+        "with file and offset or the row, if anything is damaged.\nWith --head, "
+        "too, if anything up to that head was changed since it was noted, whatever\nchecksums "
+        "were made right again (docs/ledger.md, \"Proof of history\").",
     .run = run_check,
     .parent = &command_ledger,
 };
 
 static const struct command *const ledger_children[] = {
-    &ledger_accounts, &ledger_transfers, &ledger_replay, &ledger_check, NULL};
+    &ledger_accounts,
+    &ledger_transfers,
+    &ledger_replay,
+    &ledger_check,
+    &ledger_head,
+    &ledger_prove,
+    NULL};
 
 const struct command command_ledger = {
     .name = "ledger",

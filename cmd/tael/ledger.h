@@ -6,9 +6,19 @@
 #include "show.h"
 
 #include "base/u128.h"
+#include "store/head.h"
+
+/* Of journal:FOLDER. */
+#define LEDGER_URL_SIZE 1100
 
 extern const struct command ledger_accounts;
 extern const struct command ledger_transfers;
+extern const struct command ledger_head;
+extern const struct command ledger_prove;
+
+/* journal:FOLDER, whether it was given as that, as a server's data folder, or as a folder.
+ * ERR_NOT_FOUND: there is no ledger; ERR_RANGE: the path is too long; else of the disk. */
+MUST_USE err_t ledger_find_journal(const char *path, char out[LEDGER_URL_SIZE]);
 
 /* "USD test", or the number. */
 void ledger_cell_name(struct show_table *table, uint32_t ledger);

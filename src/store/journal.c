@@ -81,6 +81,13 @@ frame_finish(struct journal *journal, struct journal_frame *frame)
         journal_fail(journal, &frame->error);
         return;
     }
+    journal->head = (struct store_head){
+        .sequence = frame->image.sequence,
+        .segment = journal_position_segment(frame->image.position),
+        .offset = journal_position_offset(frame->image.position),
+        .timestamp = frame->image.clock,
+    };
+    memcpy(journal->head.digest, frame->image.digest, sizeof(journal->head.digest));
     journal_cache_put(
         &journal->cache,
         frame->image.position,
@@ -418,6 +425,12 @@ journal_close(struct store *store)
     journal_free(journal);
 }
 
+static void
+journal_head(struct store *store, struct store_head *ret_head)
+{
+    *ret_head = journal_of(store)->head;
+}
+
 static const struct store_ops journal_ops = {
     .load = journal_load,
     .look_up = journal_look_up,
@@ -425,6 +438,7 @@ static const struct store_ops journal_ops = {
     .commit = journal_commit,
     .account_events = journal_account_events,
     .events = journal_events,
+    .head = journal_head,
     .close = journal_close,
 };
 

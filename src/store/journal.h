@@ -78,6 +78,8 @@ struct journal {
     struct os_task prepare_task;
     atomic_bool prepare_posted;
 
+    struct store_head head; /* of what is durable */
+
     struct journal_writer writer;
 };
 

@@ -4,6 +4,8 @@
 #include "base/list.h"
 #include "os/entropy.h"
 
+#include <string.h>
+
 static struct journal *
 journal_of(struct store *store)
 {
@@ -51,6 +53,7 @@ struct load {
     struct journal *journal;
     struct ledger *ledger;
     struct journal_visitor visitor;
+    journal_position_t last_frame;
     uint64_t clock;
     uint64_t transfer_timestamp;
     uint64_t account_timestamp;
@@ -62,6 +65,7 @@ load_frame_begin(
 {
     struct load *load = context;
     struct journal *journal = load->journal;
+    load->last_frame = position;
     /* A look-up may have to read what this very frame holds. */
     journal->cache.durable_end = position + header->size;
     TRY(journal_directory_frame(&journal->directory, position));
@@ -172,6 +176,15 @@ journal_load(struct store *store, struct ledger *ledger, struct store_error *err
     }
     if (code == ERR_OK) {
         code = load_writer(journal, &scan, error);
+    }
+    if (code == ERR_OK && load.last_frame != 0) {
+        journal->head = (struct store_head){
+            .sequence = scan.sequence,
+            .segment = journal_position_segment(load.last_frame),
+            .offset = journal_position_offset(load.last_frame),
+            .timestamp = load.clock,
+        };
+        memcpy(journal->head.digest, scan.digest, sizeof(journal->head.digest));
     }
     if (code == ERR_OK) {
         journal->heads = scan.heads;

@@ -174,6 +174,7 @@ walk_frame(
         return ERR_CORRUPT;
     }
     visitor->reason = NULL;
+    scan->clock = clock;
     return visitor->frame_end(visitor->context, header);
 }
 
@@ -387,6 +388,7 @@ scan_frames(struct journal_scan *scan, bool closed)
             return refuse(scan, ERR_CORRUPT, scan->end, "frame", reason);
         }
         err_t error = digest_frame(scan, &header, frame);
+        scan->frame = frame;
         if (error == ERR_OK) {
             error = walk_frame(scan, &header, frame, journal_position(scan->segment, scan->end));
         }
@@ -469,24 +471,33 @@ scan_segment(struct journal_scan *scan, bool closed)
 
 /* --- the folder --- */
 
-struct segment_names {
-    uint64_t count;
-    uint64_t newest;
-};
-
 static void
 note_name(void *context, const char *name)
 {
-    struct segment_names *names = context;
+    uint64_t *newest = context;
     struct span number = span_from_cstr(name);
     if (number.size != 12 || !span_ends_with(number, SPAN(".log"))) {
         return;
     }
     uint64_t value = 0;
-    if (span_parse_u64(span_slice(number, 0, 8), &value) && value > 0) {
-        names->count++;
-        names->newest = value > names->newest ? value : names->newest;
+    if (span_parse_u64(span_slice(number, 0, 8), &value) && value > *newest) {
+        *newest = value;
     }
+}
+
+err_t
+journal_segment_newest(
+    struct os_disk *disk, const char *folder, uint64_t *ret_newest, struct store_error *error)
+{
+    *ret_newest = 0;
+    err_t code = disk->ops->list(disk, folder, note_name, ret_newest);
+    if (code != ERR_OK) {
+        return store_error_set(error, code, "%s: %s", folder, err_text(code));
+    }
+    if (*ret_newest > JOURNAL_SEGMENTS_MAX) {
+        return store_error_set(error, ERR_RANGE, "%s: too many segments", folder);
+    }
+    return ERR_OK;
 }
 
 static err_t
@@ -539,27 +550,21 @@ err_t
 journal_scan_run(struct journal_scan *scan)
 {
     ASSERT(scan->visitor != NULL);
-    struct segment_names names = {0};
-    err_t error = scan->disk->ops->list(scan->disk, scan->folder, note_name, &names);
-    if (error != ERR_OK) {
-        return store_error_set(scan->error, error, "%s: %s", scan->folder, err_text(error));
-    }
-    scan->empty = names.count == 0;
-    if (scan->empty) {
-        return ERR_OK;
-    }
-    if (names.newest > JOURNAL_SEGMENTS_MAX) {
-        return store_error_set(scan->error, ERR_RANGE, "%s: too many segments", scan->folder);
+    uint64_t newest = 0;
+    err_t error = journal_segment_newest(scan->disk, scan->folder, &newest, scan->error);
+    scan->empty = error == ERR_OK && newest == 0;
+    if (error != ERR_OK || scan->empty) {
+        return error;
     }
     error = journal_digest_create(&scan->digester);
     if (error != ERR_OK) {
         return store_error_set(scan->error, error, "SHA-256: %s", err_text(error));
     }
-    TRY(measure(scan, names.newest));
+    TRY(measure(scan, newest));
     scan->end = 0;
     for (scan->segment = 1;; scan->segment++) {
         TRY(open_segment(scan, scan->segment));
-        error = scan_segment(scan, scan->segment < names.newest);
+        error = scan_segment(scan, scan->segment < newest);
         scan->disk->ops->close(scan->disk, scan->file);
         scan->file = NULL;
         if (error != ERR_OK) {
@@ -569,7 +574,7 @@ journal_scan_run(struct journal_scan *scan)
             return error;
         }
         scan->bytes_done += scan->segment_size;
-        if (scan->segment == names.newest) {
+        if (scan->segment == newest) {
             break;
         }
     }

@@ -21,6 +21,9 @@
 
 /* Writes FOLDER/00000001.log; false if the path would be too long. */
 bool journal_segment_path(const char *folder, uint64_t number, char out[JOURNAL_PATH_SIZE]);
+/* The highest number of a segment in the folder; 0 if there is none. */
+MUST_USE err_t journal_segment_newest(
+    struct os_disk *disk, const char *folder, uint64_t *ret_newest, struct store_error *error);
 
 __attribute__((format(printf, 3, 4))) err_t store_error_set(
     struct store_error *error, err_t code, const char *format, ...);
@@ -71,6 +74,8 @@ struct journal_scan {
     uint64_t end; /* offset behind its last frame */
     uint64_t
         torn_end; /* offset behind its last byte that is not zero; at most `end` if none is torn */
+    const char *frame;   /* the bytes of the frame in hand; during the walk */
+    uint64_t clock;      /* the ledger's, after the last frame */
     uint64_t last_frame; /* offset of its last frame, or 0 if it has none */
     uint64_t last_frame_size;
     uint64_t sequence;                   /* of the last frame; 0 if there is none */
