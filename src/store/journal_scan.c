@@ -355,19 +355,19 @@ digest_frame(
     struct journal_scan *scan, const struct journal_frame_header *header, const char *frame)
 {
     if (scan->version == JOURNAL_VERSION_FIRST) {
-        TRY(journal_digest_add(scan->digester, frame, header->size));
-        return scan->proves ? journal_digest_so_far(scan->digester, scan->digest) : ERR_OK;
+        TRY(store_digest_add(scan->digester, frame, header->size));
+        return scan->proves ? store_digest_so_far(scan->digester, scan->digest) : ERR_OK;
     }
     if (scan->proves) {
         uint8_t body[JOURNAL_DIGEST_SIZE];
-        TRY(journal_digest_of(
+        TRY(store_digest_of(
             scan->digester, frame + sizeof(*header), header->size - sizeof(*header), body));
         scan->visitor->reason = "the body has another digest than the header says";
         if (memcmp(body, header->body_digest, sizeof(body)) != 0) {
             return ERR_CORRUPT;
         }
     }
-    return journal_digest_of(scan->digester, frame, sizeof(*header), scan->digest);
+    return store_digest_of(scan->digester, frame, sizeof(*header), scan->digest);
 }
 
 static err_t
@@ -465,7 +465,7 @@ scan_segment(struct journal_scan *scan, bool closed)
     scan->version = header.version;
     TRY(scan_frames(scan, closed));
     return scan->version == JOURNAL_VERSION_FIRST
-               ? journal_digest_so_far(scan->digester, scan->digest)
+               ? store_digest_so_far(scan->digester, scan->digest)
                : ERR_OK;
 }
 
@@ -556,7 +556,7 @@ journal_scan_run(struct journal_scan *scan)
     if (error != ERR_OK || scan->empty) {
         return error;
     }
-    error = journal_digest_create(&scan->digester);
+    error = store_digest_create(&scan->digester);
     if (error != ERR_OK) {
         return store_error_set(scan->error, error, "SHA-256: %s", err_text(error));
     }
@@ -593,6 +593,6 @@ journal_scan_release(struct journal_scan *scan)
     }
     free(scan->window);
     scan->window = NULL;
-    journal_digest_destroy(&scan->digester);
+    store_digest_destroy(&scan->digester);
     journal_heads_release(&scan->heads);
 }

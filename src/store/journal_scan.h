@@ -12,8 +12,8 @@
 #ifndef STORE_JOURNAL_SCAN_H
 #define STORE_JOURNAL_SCAN_H
 
-#include "journal_digest.h"
 #include "journal_format.h"
+#include "store/digest.h"
 #include "store/store.h"
 
 #define JOURNAL_PATH_SIZE    512
@@ -89,7 +89,7 @@ struct journal_scan {
     uint64_t bytes_total;
 
     /* Its own. */
-    struct journal_digest *digester;
+    struct store_digest *digester;
     struct os_file *file;
     char path[JOURNAL_PATH_SIZE];
     char *window; /* holds the file's bytes [window_offset, window_offset + window_size) */

@@ -128,7 +128,7 @@ frame_pass(struct journal_tail *tail, const struct journal_frame_header *header)
                 "carries another digest than that of the frame before it");
         }
         tail->head.timestamp = header->clock;
-        TRY(journal_digest_of(tail->digester, tail->frame, sizeof(*header), tail->head.digest));
+        TRY(store_digest_of(tail->digester, tail->frame, sizeof(*header), tail->head.digest));
     }
     tail->head.sequence = header->sequence;
     tail->head.segment = tail->segment;
@@ -183,7 +183,7 @@ journal_tail_begin(struct journal_tail *tail)
         return store_error_set(tail->error, ERR_NOT_FOUND, "%s: there is no journal", tail->folder);
     }
     tail->frame = aligned_alloc(JOURNAL_BLOCK, JOURNAL_FRAME_MAX);
-    err_t code = tail->frame == NULL ? ERR_MEMORY : journal_digest_create(&tail->digester);
+    err_t code = tail->frame == NULL ? ERR_MEMORY : store_digest_create(&tail->digester);
     if (code != ERR_OK) {
         return store_error_set(tail->error, code, "%s: %s", tail->folder, err_text(code));
     }
@@ -247,7 +247,7 @@ void
 journal_tail_release(struct journal_tail *tail)
 {
     segment_close(tail);
-    journal_digest_destroy(&tail->digester);
+    store_digest_destroy(&tail->digester);
     free(tail->frame);
     tail->frame = NULL;
 }

@@ -12,8 +12,8 @@
 #ifndef STORE_JOURNAL_TAIL_H
 #define STORE_JOURNAL_TAIL_H
 
-#include "journal_digest.h"
 #include "journal_scan.h"
+#include "store/digest.h"
 
 struct journal_tail {
     struct os_disk *disk;
@@ -29,7 +29,7 @@ struct journal_tail {
 
     /* Its own. */
     struct os_file *file;
-    struct journal_digest *digester;
+    struct store_digest *digester;
     char path[JOURNAL_PATH_SIZE];
     char *frame;
 };

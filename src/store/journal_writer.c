@@ -121,7 +121,7 @@ segment_begin(struct journal_writer *writer, struct store_error *error)
 static err_t
 digester_create(struct journal_writer *writer, struct store_error *error)
 {
-    err_t code = journal_digest_create(&writer->digester);
+    err_t code = store_digest_create(&writer->digester);
     return code == ERR_OK ? ERR_OK : fail(writer, error, code, "SHA-256");
 }
 
@@ -231,13 +231,13 @@ frame_complete(
 {
     memcpy(header->digest, writer->digest, sizeof(header->digest));
     journal_frame_pad(image->data, image->body_size);
-    TRY(journal_digest_of(
+    TRY(store_digest_of(
         writer->digester,
         image->data + sizeof(*header),
         header->size - sizeof(*header),
         header->body_digest));
     journal_frame_seal(header, image->data);
-    return journal_digest_of(writer->digester, image->data, sizeof(*header), image->digest);
+    return store_digest_of(writer->digester, image->data, sizeof(*header), image->digest);
 }
 
 err_t
@@ -291,7 +291,7 @@ journal_writer_release(struct journal_writer *writer)
         writer->disk->ops->close(writer->disk, writer->spare);
         writer->spare = NULL;
     }
-    journal_digest_destroy(&writer->digester);
+    store_digest_destroy(&writer->digester);
     free(writer->block);
     writer->block = NULL;
 }

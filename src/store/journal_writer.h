@@ -29,7 +29,7 @@ struct journal_writer {
     uint64_t sequence;
     u128 chain;
     uint8_t digest[JOURNAL_DIGEST_SIZE]; /* of the last frame: what the next one carries */
-    struct journal_digest *digester;
+    struct store_digest *digester;
     uint64_t synced;
     struct os_file *spare; /* allocated, synced, without a header; or NULL */
     char *block;           /* JOURNAL_BLOCK bytes, aligned */

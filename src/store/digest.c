@@ -1,9 +1,9 @@
-#include "journal_digest.h"
+#include "store/digest.h"
 
 #include <openssl/evp.h>
 #include <stdlib.h>
 
-struct journal_digest {
+struct store_digest {
     EVP_MD *algorithm;
     EVP_MD_CTX *once;    /* of one piece, reset each time */
     EVP_MD_CTX *running; /* of all that was added */
@@ -11,9 +11,9 @@ struct journal_digest {
 };
 
 err_t
-journal_digest_create(struct journal_digest **ret_digest)
+store_digest_create(struct store_digest **ret_digest)
 {
-    struct journal_digest *digest = calloc(1, sizeof(*digest));
+    struct store_digest *digest = calloc(1, sizeof(*digest));
     if (digest == NULL) {
         return ERR_MEMORY;
     }
@@ -22,9 +22,9 @@ journal_digest_create(struct journal_digest **ret_digest)
     digest->running = EVP_MD_CTX_new();
     digest->copy = EVP_MD_CTX_new();
     if (digest->algorithm == NULL || digest->once == NULL || digest->running == NULL ||
-        digest->copy == NULL || EVP_MD_get_size(digest->algorithm) != (int)JOURNAL_DIGEST_SIZE ||
+        digest->copy == NULL || EVP_MD_get_size(digest->algorithm) != (int)STORE_DIGEST_SIZE ||
         EVP_DigestInit_ex2(digest->running, digest->algorithm, NULL) != 1) {
-        journal_digest_destroy(&digest);
+        store_digest_destroy(&digest);
         return ERR_CRYPTO;
     }
     *ret_digest = digest;
@@ -32,7 +32,7 @@ journal_digest_create(struct journal_digest **ret_digest)
 }
 
 void
-journal_digest_destroy(struct journal_digest **digest)
+store_digest_destroy(struct store_digest **digest)
 {
     if (*digest == NULL) {
         return;
@@ -46,11 +46,11 @@ journal_digest_destroy(struct journal_digest **digest)
 }
 
 err_t
-journal_digest_of(
-    struct journal_digest *digest,
+store_digest_of(
+    struct store_digest *digest,
     const void *data,
     uint64_t size,
-    uint8_t ret_digest[JOURNAL_DIGEST_SIZE])
+    uint8_t ret_digest[STORE_DIGEST_SIZE])
 {
     bool done = EVP_DigestInit_ex2(digest->once, digest->algorithm, NULL) == 1 &&
                 EVP_DigestUpdate(digest->once, data, size) == 1 &&
@@ -59,13 +59,13 @@ journal_digest_of(
 }
 
 err_t
-journal_digest_add(struct journal_digest *digest, const void *data, uint64_t size)
+store_digest_add(struct store_digest *digest, const void *data, uint64_t size)
 {
     return EVP_DigestUpdate(digest->running, data, size) == 1 ? ERR_OK : ERR_CRYPTO;
 }
 
 err_t
-journal_digest_so_far(struct journal_digest *digest, uint8_t ret_digest[JOURNAL_DIGEST_SIZE])
+store_digest_so_far(struct store_digest *digest, uint8_t ret_digest[STORE_DIGEST_SIZE])
 {
     bool done = EVP_MD_CTX_copy_ex(digest->copy, digest->running) == 1 &&
                 EVP_DigestFinal_ex(digest->copy, ret_digest, NULL) == 1;
