@@ -66,6 +66,7 @@ __attribute__((format(printf, 2, 3))) int command_fail(
 __attribute__((format(printf, 2, 3))) int command_misuse(
     const struct command *command, const char *format, ...);
 
+extern const struct command command_backup;
 extern const struct command command_bench;
 extern const struct command command_gateway;
 extern const struct command command_health;

@@ -80,6 +80,50 @@ store_copy_extent(const struct store_copy *copy, struct store_copy_extent *ret_e
     };
 }
 
+/* The digest of the frame at the head's place says it all. A head of version 1 has none of a single
+ * frame: no copy ends there, since a server that has it open begins version 2. */
+err_t
+store_copy_passes(
+    struct store_copy *copy,
+    const struct store_head *head,
+    bool *ret_passes,
+    struct store_error *error)
+{
+    struct os_disk *disk = copy->tail.disk;
+    char path[JOURNAL_PATH_SIZE];
+    struct os_file *file = NULL;
+    _Alignas(16) char bytes[sizeof(struct journal_frame_header)];
+    struct journal_frame_header header;
+    uint8_t digest[JOURNAL_DIGEST_SIZE];
+    *ret_passes = head->sequence == 0;
+    *error = (struct store_error){0};
+    if (*ret_passes || head->segment == 0 || head->segment > copy->tail.segment) {
+        return ERR_OK;
+    }
+    if (!journal_segment_path(copy->folder, head->segment, path)) {
+        return store_error_set(error, ERR_RANGE, "%s: the path is too long", copy->folder);
+    }
+    err_t code = disk->ops->open(disk, path, OS_OPEN_READ, false, &file, NULL);
+    if (code == ERR_OK) {
+        code = disk->ops->read(disk, file, bytes, sizeof(bytes), head->offset);
+    }
+    if (file != NULL) {
+        disk->ops->close(disk, file);
+    }
+    if (code == ERR_NOT_FOUND || code == ERR_INCOMPLETE) {
+        return ERR_OK;
+    }
+    if (code == ERR_OK) {
+        code = store_digest_of(copy->tail.digester, bytes, sizeof(bytes), digest);
+    }
+    if (code != ERR_OK) {
+        return store_error_set(error, code, "%s: %s", path, err_text(code));
+    }
+    *ret_passes = journal_frame_peek(bytes, &header) && header.sequence == head->sequence &&
+                  memcmp(digest, head->digest, sizeof(digest)) == 0;
+    return ERR_OK;
+}
+
 void
 store_segment_name(uint64_t number, char out[STORE_SEGMENT_NAME_SIZE])
 {

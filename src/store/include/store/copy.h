@@ -39,6 +39,13 @@ struct store_copy_extent {
 };
 
 void store_copy_extent(const struct store_copy *copy, struct store_copy_extent *ret_extent);
+/* Does the journal go through this head, of an earlier copy? False if it is another ledger's, or a
+ * history that went another way since. ERR_IO and such; the error says it in words. */
+MUST_USE err_t store_copy_passes(
+    struct store_copy *copy,
+    const struct store_head *head,
+    bool *ret_passes,
+    struct store_error *error);
 /* "00000001.log"; number from 1. */
 void store_segment_name(uint64_t number, char out[STORE_SEGMENT_NAME_SIZE]);
 
