@@ -53,14 +53,29 @@ t_setup(void **state)
     return 0;
 }
 
+static void
+t_remove_name(void *context, const char *name)
+{
+    const struct t_copy *t = context;
+    char path[512];
+    (void)snprintf(path, sizeof(path), "%s/%s", t->folder, name);
+    assert_int_equal(os_disk_real()->ops->remove(os_disk_real(), path), ERR_OK);
+}
+
+static void
+t_remove(struct t_copy *t)
+{
+    struct os_disk *disk = os_disk_real();
+    assert_int_equal(disk->ops->list(disk, t->folder, t_remove_name, t), ERR_OK);
+    assert_int_equal(os_folder_remove(t->folder), ERR_OK);
+}
+
 static int
 t_teardown(void **state)
 {
     struct t_copy *t = *state;
-    char command[128];
     t->store->ops->close(t->store);
-    (void)snprintf(command, sizeof(command), "rm -r '%s'", t->folder);
-    assert_int_equal(system(command), 0);
+    t_remove(t);
     free(t);
     return 0;
 }
