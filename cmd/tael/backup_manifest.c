@@ -235,6 +235,6 @@ backup_manifest_read(
     if (result == ERR_OK) {
         result = files_read(&reader, manifest, ret_reason);
     }
-    *ret_line = reader.line;
+    *ret_line = reader.line == 0 ? 1 : reader.line; /* an empty text lacks its first line */
     return result;
 }

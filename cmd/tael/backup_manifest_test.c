@@ -95,6 +95,7 @@ what_is_wrong_is_named_by_its_line(void **state)
         const char *text;
         uint32_t line;
     } cases[] = {
+        {"", 1},
         {"# tael backup 2\n", 1},
         {"# tael backup 1\n# made x\n", 2},
         {"# tael backup 1\n# made 5\n# documents perhaps\n", 3},
