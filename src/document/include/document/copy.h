@@ -18,8 +18,8 @@
 
 #include "document/document.h"
 
-/* How long an owner's commit waits for a hold to end; then it is ERR_LOCKED. So a hold is short: what
- * it covers takes milliseconds. */
+/* How long an owner's commit waits for a hold to end; then it is ERR_LOCKED. So a hold is short:
+ * what it covers takes milliseconds. */
 #define DOCUMENT_HOLD_MAX_MS 10000
 
 struct document_hold;
