@@ -66,6 +66,7 @@ __attribute__((format(printf, 2, 3))) int command_fail(
 __attribute__((format(printf, 2, 3))) int command_misuse(
     const struct command *command, const char *format, ...);
 
+extern const struct command command_backup;
 extern const struct command command_bench;
 extern const struct command command_gateway;
 extern const struct command command_health;
@@ -78,6 +79,7 @@ extern const struct command command_pay;
 extern const struct command command_payments;
 extern const struct command command_wallets;
 extern const struct command command_qr;
+extern const struct command command_restore;
 extern const struct command command_server;
 extern const struct command command_trace;
 extern const struct command command_version;

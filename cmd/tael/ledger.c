@@ -148,9 +148,16 @@ run_replay(const struct command *command, int argc, char **argv)
 struct check_options {
     bool json;
     char archive[LEDGER_URL_SIZE];
+    char head[STORE_HEAD_TEXT_SIZE];
 };
 
 static const struct setting check_settings[] = {
+    OPTION_TEXT(
+        struct check_options,
+        head,
+        "head",
+        "",
+        "A head that was noted (tael ledger head): proves that nothing before it was changed."),
     OPTION_SWITCH(struct check_options, json, "json", "Prints the report as JSON."),
     OPTION_TEXT(
         struct check_options,
@@ -239,6 +246,11 @@ print_check_json(const struct ledger_check_report *report, err_t result, const c
     member_u64(&json, "frames", report->frames);
     member_u64(&json, "bytes", report->bytes);
     member_u64(&json, "torn_bytes", report->torn_bytes);
+    if (!report->tables) {
+        char head[STORE_HEAD_TEXT_SIZE];
+        store_head_format(&report->head, head);
+        json_member_cstr(&json, "head", head);
+    }
     member_u64(&json, "accounts", report->accounts);
     member_u64(&json, "transfers", report->transfers);
     member_u64(&json, "expiries", report->expiries);
@@ -289,8 +301,22 @@ print_sums(const struct ledger_check_report *report)
     return printed;
 }
 
+static void
+print_head(const struct ledger_check_report *report, const struct store_head *noted)
+{
+    char head[STORE_HEAD_TEXT_SIZE];
+    store_head_format(&report->head, head);
+    (void)printf("head %s\n", head);
+    if (noted != NULL) {
+        (void)printf(
+            "Frame %llu is the one whose head was noted: nothing up to it was changed since.\n",
+            (unsigned long long)noted->sequence);
+    }
+}
+
 static bool
-print_check(const struct ledger_check_report *report, const char *url)
+print_check(
+    const struct ledger_check_report *report, const char *url, const struct store_head *noted)
 {
     if (report->tables) {
         /* The URL may have a password. */
@@ -299,11 +325,12 @@ print_check(const struct ledger_check_report *report, const char *url)
             (unsigned long long)report->bytes);
     } else {
         (void)printf(
-            "%s\n%llu files, %llu frames, %llu bytes: every checksum is right.\n",
+            "%s\n%llu files, %llu frames, %llu bytes: every checksum and digest is right.\n",
             url,
             (unsigned long long)report->segments,
             (unsigned long long)report->frames,
             (unsigned long long)report->bytes);
+        print_head(report, noted);
     }
     (void)printf(
         "%llu accounts, %llu transfers, %llu expiries, %llu failed ids, %llu live pendings:\n"
@@ -327,6 +354,54 @@ print_check(const struct ledger_check_report *report, const char *url)
 }
 
 static int
+check(
+    const struct command *command,
+    const char *path,
+    const struct store_head *noted,
+    const struct check_options *options)
+{
+    char url[LEDGER_URL_SIZE] = "";
+    bool shared = store_is_shared(path);
+    err_t result = shared ? ERR_OK : ledger_find_journal(path, url);
+    if (result != ERR_OK) {
+        return command_fail(
+            command,
+            "%s: %s",
+            path,
+            result == ERR_NOT_FOUND ? "there is no ledger" : err_text(result));
+    }
+    struct show_progress progress;
+    struct ledger_check_report report = {0};
+    struct store_error error = {0};
+    show_progress_begin(&progress, "ledger check");
+    struct ledger_check_settings settings = {
+        .url = shared ? path : url,
+        .disk = os_disk_real(),
+        .archive = options->archive[0] == '\0' ? NULL : options->archive,
+        .noted = noted,
+        .progress = check_progress,
+        .context = &progress};
+    result = ledger_engine_check(&settings, &report, &error);
+    show_progress_end(&progress);
+    int status = COMMAND_OK;
+    const char *message = error.message[0] != '\0' ? error.message : err_text(result);
+    if (options->json) {
+        print_check_json(&report, result, message);
+    } else if (result == ERR_OK && !print_check(&report, url, noted)) {
+        status = COMMAND_FAILED;
+    }
+    if (result != ERR_OK) {
+        status = command_fail(
+            command,
+            "%s%s",
+            message,
+            result == ERR_LOCKED ? ": stop the server that has it open first" : "");
+    }
+    ledger_engine_check_release(&report);
+    return status;
+}
+
+static int
 run_check(const struct command *command, int argc, char **argv)
 {
     (void)argc;
@@ -338,43 +413,13 @@ run_check(const struct command *command, int argc, char **argv)
     if (status != COMMAND_GO_ON) {
         return status;
     }
-    char url[LEDGER_URL_SIZE];
-    bool shared = store_is_shared(argv[1]);
-    err_t result = shared ? ERR_OK : ledger_find_journal(argv[1], url);
-    if (result != ERR_OK) {
-        return command_fail(
-            command,
-            "%s: %s",
-            argv[1],
-            result == ERR_NOT_FOUND ? "there is no ledger" : err_text(result));
+    struct store_head noted;
+    const char *reason = NULL;
+    bool has_noted = values.head[0] != '\0';
+    if (has_noted && store_head_parse(span_from_cstr(values.head), &noted, &reason) != ERR_OK) {
+        return command_misuse(command, "--head: %s", reason);
     }
-    struct show_progress progress;
-    struct ledger_check_report report = {0};
-    struct store_error error = {0};
-    show_progress_begin(&progress, "ledger check");
-    struct ledger_check_settings settings = {
-        .url = shared ? argv[1] : url,
-        .disk = os_disk_real(),
-        .archive = values.archive[0] == '\0' ? NULL : values.archive,
-        .progress = check_progress,
-        .context = &progress};
-    result = ledger_engine_check(&settings, &report, &error);
-    show_progress_end(&progress);
-    const char *message = error.message[0] != '\0' ? error.message : err_text(result);
-    if (values.json) {
-        print_check_json(&report, result, message);
-    } else if (result == ERR_OK && !print_check(&report, url)) {
-        status = COMMAND_FAILED;
-    }
-    if (result != ERR_OK) {
-        status = command_fail(
-            command,
-            "%s%s",
-            message,
-            result == ERR_LOCKED ? ": stop the server that has it open first" : "");
-    }
-    ledger_engine_check_release(&report);
-    return status == COMMAND_GO_ON ? COMMAND_OK : status;
+    return check(command, argv[1], has_noted ? &noted : NULL, &values);
 }
 
 /* -------------------------------------------------------------------------------------- shared */
@@ -409,17 +454,27 @@ static const struct command ledger_replay = {
 };
 static const struct command ledger_check = {
     .name = "check",
-    .usage = "DIR|URL [--archive=DIR] [--json]",
+    .usage = "DIR|URL [--head=HEAD] [--archive=DIR] [--json]",
     .summary = "Proves a server's books: checksums, balances, sums per currency",
-    .manual = "DIR is a server's data folder or the ledger folder in it; no server may be using "
-              "it.\nURL is that of --ledger, postgres://...; servers may be using it.\nStatus 1, "
-              "with file and offset or the row, if anything is damaged.",
+    .manual =
+        "DIR is a server's data folder or the ledger folder in it; no server may be using "
+        "it.\nURL is that of --ledger, postgres://...; servers may be using it.\nStatus 1, "
+        "with file and offset or the row, if anything is damaged.\nWith --head, "
+        "too, if anything up to that head was changed since it was noted, whatever\nchecksums "
+        "were made right again (docs/ledger.md, \"Proof of history\").",
     .run = run_check,
     .parent = &command_ledger,
 };
 
 static const struct command *const ledger_children[] = {
-    &ledger_accounts, &ledger_transfers, &ledger_replay, &ledger_check, &ledger_archive, NULL};
+    &ledger_accounts,
+    &ledger_transfers,
+    &ledger_replay,
+    &ledger_check,
+    &ledger_head,
+    &ledger_prove,
+    &ledger_archive,
+    NULL};
 
 const struct command command_ledger = {
     .name = "ledger",

@@ -7,6 +7,7 @@
 
 #include "base/err.h"
 #include "base/u128.h"
+#include "store/head.h"
 
 /* Of journal:FOLDER. */
 #define LEDGER_URL_SIZE 1100
@@ -14,6 +15,8 @@
 extern const struct command ledger_accounts;
 extern const struct command ledger_transfers;
 extern const struct command ledger_archive;
+extern const struct command ledger_head;
+extern const struct command ledger_prove;
 
 /* journal:FOLDER, whether it was given as that, as a server's data folder, or as a folder.
  * ERR_NOT_FOUND: there is no ledger; ERR_RANGE: the path is too long; else of the disk. */

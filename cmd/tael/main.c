@@ -20,6 +20,8 @@ static const struct command *const commands[] = {
     &command_keys,
     &command_qr,
     &command_ledger,
+    &command_backup,
+    &command_restore,
     &command_bench,
     &command_openapi,
     &command_version,

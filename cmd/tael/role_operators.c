@@ -1,9 +1,13 @@
 /*
  * What operators ask for, on a listener of their own, from the first moment on: is it alive, has it
- * started, is it ready, what does it count, how much does it log, what traces were kept. A process
+ * started, is it ready, what does it count, how much does it log, what traces were kept, and where
+ * does its ledger's history end. A process
  * that waits for another one is alive.
  */
 #include "roles.h"
+
+#include "store/head.h"
+#include "json/json.h"
 
 #include <string.h>
 
@@ -135,6 +139,33 @@ answer_metrics(struct node *node, struct net_exchange *exchange)
     }
 }
 
+/* What tael ledger head asks for (docs/ledger.md, "Proof of history"). */
+static void
+answer_ledger_head(struct node *node, struct net_exchange *exchange)
+{
+    struct net_answer *answer = &exchange->answer;
+    struct store_head head;
+    bool has_ledger = node_has_started(node) && node->engine != NULL;
+    err_t result = has_ledger ? ledger_engine_head(node->engine, &head) : ERR_UNSUPPORTED;
+    if (result != ERR_OK) {
+        answer->status = result == ERR_BUSY ? 503 : 404;
+        buf_append_cstr(
+            &answer->body,
+            result == ERR_BUSY ? "try again later\n" : "this process has no journal with a head\n");
+        return;
+    }
+    char text[STORE_HEAD_TEXT_SIZE];
+    struct json_writer json;
+    store_head_format(&head, text);
+    answer->status = 200;
+    answer->content_type = SPAN("application/json");
+    json_begin(&json, &answer->body);
+    json_object_begin(&json);
+    json_member_cstr(&json, "head", text);
+    json_object_end(&json);
+    buf_append_byte(&answer->body, '\n');
+}
+
 /* ------------------------------------------------------------------------------ who may ask */
 
 /* Each may ask what those before it may. */
@@ -155,6 +186,7 @@ static const struct {
     {"/readyz", EVERYBODY, false, answer_ready},
     {"/startupz", EVERYBODY, false, answer_started},
     {"/metrics", WATCHERS, false, answer_metrics},
+    {"/ledger/head", WATCHERS, false, answer_ledger_head},
     {"/log-level", OPERATORS, true, answer_log_level},
 };
 
@@ -203,7 +235,8 @@ answer_nothing(struct net_answer *answer)
     buf_init(&answer->body, WHY_SIZE_MAX);
     buf_append_cstr(
         &answer->body,
-        "only /livez, /readyz, /startupz, /metrics, /log-level and /api/v2/trace are here\n");
+        "only /livez, /readyz, /startupz, /metrics, /ledger/head, /log-level and /api/v2/trace are "
+        "here\n");
 }
 
 static void

@@ -8,6 +8,7 @@
 #include "checkpoint.h"
 
 #include "base/assert.h"
+#include "document/copy.h"
 #include "os/file.h"
 
 #include <stdio.h>
@@ -250,6 +251,8 @@ open_database(struct document_sqlite *sqlite, const char *path, char message[DOC
     if (code == SQLITE_OK) {
         (void)sqlite3_db_config(sqlite->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
         (void)sqlite3_wal_hook(sqlite->db, note_log_size, sqlite);
+        /* Whoever copies the database holds up commits for a moment. */
+        (void)sqlite3_busy_timeout(sqlite->db, DOCUMENT_HOLD_MAX_MS);
         /* Finds out now, not at the first request, what the file is. */
         code = sqlite3_exec(sqlite->db, "BEGIN IMMEDIATE; COMMIT", NULL, NULL, NULL);
     }

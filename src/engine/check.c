@@ -298,6 +298,7 @@ passes(struct check *check, struct store_error *error)
         .clock = check_clock,
         .progress = check_progress,
         .context = check,
+        .noted = check->settings->noted,
     };
     TRY(store_verify(
         check->settings->url, check->settings->disk, &check->visitor, &verified, error));
@@ -306,6 +307,7 @@ passes(struct check *check, struct store_error *error)
     report->frames = verified.frames;
     report->bytes = verified.bytes;
     report->torn_bytes = verified.torn_bytes;
+    report->head = verified.head;
     report->pendings = check->live;
     report->clock = check->clock;
     err_t code = tables_create(check);
@@ -349,6 +351,14 @@ check_tables(struct check *check, struct store_error *error)
 {
     struct ledger_check_report *report = check->report;
     struct store_verify_tables_report verified;
+    if (check->settings->noted != NULL) {
+        error->code = ERR_UNSUPPORTED;
+        snprintf(
+            error->message,
+            sizeof(error->message),
+            "a ledger in PostgreSQL has no heads: the database's owner can rewrite it");
+        return ERR_UNSUPPORTED;
+    }
     check->second_pass = false;
     check->visitor = (struct store_verify_visitor){.progress = check_progress, .context = check};
     err_t code =

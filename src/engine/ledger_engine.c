@@ -1,5 +1,5 @@
 /*
- * Everything here runs on the engine's loop but for open, close, submit and status.
+ * Everything here runs on the engine's loop but for open, close, submit, status and head.
  *
  * ENGINE-1  A request is answered once, and never before everything that it changed or saw is
  *           durable.
@@ -35,6 +35,11 @@
  * without one tries to load. */
 #define ENGINE_WATCH_NS (250 * OS_NS_PER_MS)
 #define ENGINE_RETRY_NS (500 * OS_NS_PER_MS)
+
+#define HEAD_WORDS      (sizeof(struct store_head) / sizeof(uint64_t))
+/* A head is told after each group, which takes longer than reading it does. */
+#define HEAD_READS_MAX 1000
+static_assert(sizeof(struct store_head) == 64, "a head is whole words");
 
 /* A queue of requests, linked by task.next. */
 struct request_queue {
@@ -74,6 +79,12 @@ struct ledger_engine {
     struct engine_group *newest; /* in flight, or NULL */
     struct os_task again;        /* more waits than one turn of the loop executes */
     bool again_posted;
+
+    /* The head of what is durable, for other threads: a reader that finds head_version odd, or
+     * another one than before, has read parts of two heads, and reads again. */
+    atomic_uint_least64_t head_version;
+    atomic_uint_least64_t head_words[HEAD_WORDS];
+    atomic_bool has_head;
 
     atomic_int health;
     atomic_uint under_way;
@@ -247,6 +258,25 @@ gauges_set(struct ledger_engine *engine)
     atomic_store(&engine->pendings, ledger_pending_count(engine->machine.ledger));
 }
 
+static void
+head_publish(struct ledger_engine *engine)
+{
+    struct store *store = engine->machine.store;
+    if (store->ops->head == NULL) {
+        return;
+    }
+    struct store_head head;
+    uint64_t words[HEAD_WORDS];
+    store->ops->head(store, &head);
+    memcpy(words, &head, sizeof(words));
+    atomic_fetch_add(&engine->head_version, 1);
+    for (size_t i = 0; i < HEAD_WORDS; i++) {
+        atomic_store(&engine->head_words[i], words[i]);
+    }
+    atomic_fetch_add(&engine->head_version, 1);
+    atomic_store(&engine->has_head, true);
+}
+
 static err_t
 load(struct ledger_engine *engine, struct store_error *error)
 {
@@ -262,6 +292,7 @@ load(struct ledger_engine *engine, struct store_error *error)
     engine->machine.executor = os_loop_executor(engine->loop);
     engine->machine_is_open = true;
     gauges_set(engine);
+    head_publish(engine);
     return ERR_OK;
 }
 
@@ -370,6 +401,7 @@ group_done(struct os_task *task)
         engine_measure_durable(
             os_monotonic_ns(engine->settings.clock) - group->sent_ns, group->requests.count);
         atomic_fetch_add(&engine->group_count, 1);
+        head_publish(engine);
         trace_group(group);
         answer_all(engine, &group->requests);
         return;
@@ -638,6 +670,26 @@ ledger_engine_status(struct ledger_engine *engine, struct ledger_engine_status *
         .snapshot_duration_ns = atomic_load(&engine->snapshot_duration_ns),
         .snapshot_bytes = atomic_load(&engine->snapshot_bytes),
     };
+}
+
+err_t
+ledger_engine_head(struct ledger_engine *engine, struct store_head *ret_head)
+{
+    if (!atomic_load(&engine->has_head)) {
+        return ERR_UNSUPPORTED;
+    }
+    for (int i = 0; i < HEAD_READS_MAX; i++) {
+        uint64_t words[HEAD_WORDS];
+        uint64_t version = atomic_load(&engine->head_version);
+        for (size_t j = 0; j < HEAD_WORDS; j++) {
+            words[j] = atomic_load(&engine->head_words[j]);
+        }
+        if (version % 2 == 0 && version == atomic_load(&engine->head_version)) {
+            memcpy(ret_head, words, sizeof(*ret_head));
+            return ERR_OK;
+        }
+    }
+    return ERR_BUSY;
 }
 
 /* --- opening and closing --- */

@@ -293,6 +293,12 @@ real_remove(struct os_disk *disk, const char *path)
     return unlink(path) == 0 ? ERR_OK : os_disk_err(errno);
 }
 
+err_t
+os_folder_remove(const char *path)
+{
+    return rmdir(path) == 0 ? ERR_OK : os_disk_err(errno);
+}
+
 static err_t
 real_make_folder(struct os_disk *disk, const char *path)
 {

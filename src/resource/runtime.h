@@ -371,9 +371,6 @@ void resource_fields_encode(
     const struct resource_type *type,
     const void *document,
     struct document_value columns[DOCUMENT_COLUMNS_MAX]);
-/* The document's spans point into the body or the arena. ERR_CORRUPT, ERR_FULL. */
-MUST_USE err_t resource_fields_decode(
-    struct arena *arena, const struct resource_type *type, struct span body, void *document);
 
 /* --- rows.c: documents without an operation around them --- */
 void *resource_row_new(

@@ -40,8 +40,8 @@ journal_notice(const struct journal *journal, const char *format, ...)
 
 static void frame_done(struct os_task *task);
 
-/* On the I/O thread: may the frame be written now? One that waits for the index comes here again when
- * that has caught up; one that came behind it keeps its place (JOURNAL-4). */
+/* On the I/O thread: may the frame be written now? One that waits for the index comes here again
+ * when that has caught up; one that came behind it keeps its place (JOURNAL-4). */
 static bool
 frame_may_go(struct journal *journal, struct os_task *task)
 {
@@ -149,6 +149,13 @@ frame_finish(struct journal *journal, struct journal_frame *frame)
         return;
     }
     ASSERT(frame == journal->oldest); /* behind one that failed nothing is written */
+    journal->head = (struct store_head){
+        .sequence = frame->image.sequence,
+        .segment = journal_position_segment(frame->image.position),
+        .offset = journal_position_offset(frame->image.position),
+        .timestamp = frame->image.clock,
+    };
+    memcpy(journal->head.digest, frame->image.digest, sizeof(journal->head.digest));
     journal_cache_put(
         &journal->cache,
         frame->image.position,
@@ -427,6 +434,7 @@ write_section(
     struct journal_section section = journal_section_encode(delta, wide, out);
     frame->image.body_size += section.header.size;
     frame->image.section_count++;
+    frame->image.clock = delta->clock;
     journal_directory_extend(
         &journal->directory, frame->image.position + journal_frame_size(frame->image.body_size));
     for (uint32_t i = 0; i < delta->account_count; i++) {
@@ -551,6 +559,12 @@ journal_close(struct store *store)
     journal_free(journal);
 }
 
+static void
+journal_head(struct store *store, struct store_head *ret_head)
+{
+    *ret_head = journal_of(store)->head;
+}
+
 static const struct store_ops journal_ops = {
     .load = journal_load,
     .look_up = journal_look_up,
@@ -558,6 +572,7 @@ static const struct store_ops journal_ops = {
     .commit = journal_commit,
     .account_events = journal_account_events,
     .events = journal_events,
+    .head = journal_head,
     .close = journal_close,
     .status = journal_status,
 };

@@ -89,8 +89,11 @@ struct journal {
     struct os_task prepare_task;
     atomic_bool prepare_posted;
 
+    struct store_head head; /* of what is durable */
+
     struct journal_writer writer;
-    /* Of the I/O thread. The index lags: this frame waits for it, and the one behind for this one. */
+    /* Of the I/O thread. The index lags: this frame waits for it, and the one behind for this one.
+     */
     struct os_task *held;
     struct os_task *behind_held;
 };
@@ -98,7 +101,8 @@ struct journal {
 /* A frame's body, wherever it is. */
 struct journal_extent {
     journal_position_t position;
-    uint64_t body_size;
+    uint64_t header_size;
+    uint64_t size; /* with header and padding */
     uint32_t section_count;
 };
 

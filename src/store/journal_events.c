@@ -100,7 +100,10 @@ extent_at(
     for (const struct journal_frame *frame = journal->oldest; frame != NULL; frame = frame->next) {
         if (frame->image.position == position) {
             *ret_extent = (struct journal_extent){
-                position, frame->image.body_size, frame->image.section_count};
+                position,
+                sizeof(struct journal_frame_header),
+                journal_frame_size(frame->image.body_size),
+                frame->image.section_count};
             return ERR_OK;
         }
     }
@@ -110,14 +113,15 @@ extent_at(
     if (!journal_frame_peek(data, &header)) {
         return store_error_set(error, ERR_CORRUPT, "%s: damaged frame", journal->folder);
     }
-    *ret_extent = (struct journal_extent){position, header.body_size, header.section_count};
+    *ret_extent = (struct journal_extent){
+        position, journal_frame_header_size(&header), header.size, header.section_count};
     return ERR_OK;
 }
 
 static err_t
 frame_load(struct stream *stream, const struct journal_extent *extent, struct store_error *error)
 {
-    journal_position_t position = extent->position + sizeof(struct journal_frame_header);
+    journal_position_t position = extent->position + extent->header_size;
     for (uint32_t i = 0; i < extent->section_count; i++) {
         struct journal_section_header header;
         TRY(journal_read(stream->journal, position, (char *)&header, sizeof(header), error));
@@ -139,7 +143,7 @@ stretch_load(
         struct journal_extent extent = {0};
         TRY(extent_at(stream->journal, position, &extent, error));
         TRY(frame_load(stream, &extent, error));
-        position += journal_frame_size(extent.body_size);
+        position += extent.size;
     }
     return ERR_OK;
 }

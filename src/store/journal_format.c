@@ -57,7 +57,7 @@ journal_segment_decode(
         return ERR_CORRUPT;
     }
     *ret_reason = "segment header: written by an unknown version";
-    if (header.version != JOURNAL_VERSION) {
+    if (header.version < JOURNAL_VERSION_FIRST || header.version > JOURNAL_VERSION) {
         return ERR_VERSION;
     }
     *ret_reason = "segment header: impossible sizes";
@@ -79,12 +79,17 @@ frame_checksum(const void *frame, const struct journal_frame_header *header)
 }
 
 void
+journal_frame_pad(void *frame, uint64_t body_size)
+{
+    uint64_t used = sizeof(struct journal_frame_header) + body_size;
+    memset((char *)frame + used, 0, journal_frame_size(body_size) - used);
+}
+
+void
 journal_frame_seal(struct journal_frame_header *header, void *frame)
 {
     ASSERT(header->size == journal_frame_size(header->body_size));
     ASSERT(header->sequence > 0);
-    uint64_t used = sizeof(*header) + header->body_size;
-    memset((char *)frame + used, 0, header->size - used);
     header->magic = JOURNAL_FRAME_MAGIC;
     header->checksum = 0;
     memset(header->zero, 0, sizeof(header->zero));
@@ -93,13 +98,48 @@ journal_frame_seal(struct journal_frame_header *header, void *frame)
     memcpy(frame, header, sizeof(*header));
 }
 
+static struct journal_frame_header
+header_of_1(const void *frame)
+{
+    struct journal_frame_header_1 old;
+    memcpy(&old, frame, sizeof(old));
+    return (struct journal_frame_header){
+        .checksum = old.checksum,
+        .magic = old.magic,
+        .sequence = old.sequence,
+        .identity = old.identity,
+        .previous = old.previous,
+        .size = old.size,
+        .body_size = old.body_size,
+        .synced = old.synced,
+        .term = old.term,
+        .section_count = old.section_count,
+    };
+}
+
 bool
 journal_frame_peek(const void *frame, struct journal_frame_header *ret_header)
 {
     memcpy(ret_header, frame, sizeof(*ret_header));
-    return ret_header->magic == JOURNAL_FRAME_MAGIC && ret_header->sequence > 0 &&
-           ret_header->size <= JOURNAL_FRAME_MAX && ret_header->body_size <= JOURNAL_FRAME_MAX &&
-           ret_header->size == journal_frame_size(ret_header->body_size);
+    if (ret_header->magic == JOURNAL_FRAME_MAGIC_1) {
+        *ret_header = header_of_1(frame);
+    } else if (ret_header->magic != JOURNAL_FRAME_MAGIC) {
+        return false;
+    }
+    uint64_t used = journal_frame_header_size(ret_header) + ret_header->body_size;
+    return ret_header->sequence > 0 && ret_header->size <= JOURNAL_FRAME_MAX &&
+           ret_header->body_size <= JOURNAL_FRAME_MAX &&
+           ret_header->size == (used + JOURNAL_BLOCK - 1) / JOURNAL_BLOCK * JOURNAL_BLOCK;
+}
+
+/* What a header has of room and no use for. */
+static bool
+header_is_clean(const void *frame, const struct journal_frame_header *header)
+{
+    struct journal_frame_header_1 old;
+    memcpy(&old, frame, sizeof(old));
+    return journal_frame_version(header) == 1 ? journal_is_zero(old.zero, sizeof(old.zero))
+                                              : journal_is_zero(header->zero, sizeof(header->zero));
 }
 
 err_t
@@ -111,8 +151,8 @@ journal_frame_verify(
         return ERR_CORRUPT;
     }
     *ret_reason = "padding is not zero";
-    uint64_t used = sizeof(*header) + header->body_size;
-    if (!journal_is_zero(header->zero, sizeof(header->zero)) ||
+    uint64_t used = journal_frame_header_size(header) + header->body_size;
+    if (!header_is_clean(frame, header) ||
         !journal_is_zero((const char *)frame + used, header->size - used)) {
         return ERR_CORRUPT;
     }

@@ -3,22 +3,31 @@
  * functions that write and check them. docs/internals/journal.md has the same as tables.
  *
  *   segment  one 4 KiB header, then frames, then zeros up to the segment's size
- *   frame    one group commit: a 128-byte header, sections, zeros up to a multiple of 4 KiB
+ *   frame    one group commit: a 192-byte header, sections, zeros up to a multiple of 4 KiB
  *   section  one delta: a 48-byte header, accounts, events, ids of transient failures
  *
  * JOURNAL-1  Every byte of a frame is under its checksum, which is seeded with its sequence.
  * JOURNAL-2  Every byte of a segment that is in no frame is under the header's checksum, or zero.
- * JOURNAL-3  A frame names the checksum of the frame before it: history cannot be exchanged.
+ * JOURNAL-3  A frame carries the digest of the frame before it, so whoever knows the digest of one
+ *            frame knows that nothing before it was exchanged.
+ *
+ * The digest of a frame is the SHA-256 of its header, which has the SHA-256 of its body: so headers
+ * alone prove that a frame is part of a history. Frames of version 1 carry none; there the digest
+ * after a frame is the SHA-256 of the bytes of all frames up to and with it, one after the other.
  */
 #ifndef STORE_JOURNAL_FORMAT_H
 #define STORE_JOURNAL_FORMAT_H
 
 #include "ledger/ledger.h"
 
-#define JOURNAL_BLOCK         4096u
-#define JOURNAL_VERSION       1u
+#define JOURNAL_BLOCK   4096u
+#define JOURNAL_VERSION 2u
+/* Segments of this version are read, and never written to. */
+#define JOURNAL_VERSION_FIRST 1u
+#define JOURNAL_DIGEST_SIZE   32u
 #define JOURNAL_SEGMENT_MAGIC UINT64_C(0x4c4e524a4c454154) /* "TAELJRNL" */
-#define JOURNAL_FRAME_MAGIC   UINT64_C(0x4d4152464c454154) /* "TAELFRAM" */
+#define JOURNAL_FRAME_MAGIC   UINT64_C(0x324d52464c454154) /* "TAELFRM2" */
+#define JOURNAL_FRAME_MAGIC_1 UINT64_C(0x4d4152464c454154) /* "TAELFRAM" */
 #define JOURNAL_SEGMENT_MIN   UINT64_C(65536)
 #define JOURNAL_SEGMENT_MAX   UINT64_C(0x100000000)
 /* The largest frame; a segment smaller than this holds smaller ones. */
@@ -59,18 +68,37 @@ struct journal_segment_header {
     uint64_t previous_end;   /* where the frames of the segment before it end; 0 in the first */
     u128 chain;              /* checksum of the last frame before it; 0 in the first */
     u128 checksum;           /* XXH3-128 of the whole block with this field zero, seed: number */
+    uint8_t digest[JOURNAL_DIGEST_SIZE]; /* before its first frame; zero in the first segment */
 };
 
 struct journal_frame_header {
-    u128 checksum; /* XXH3-128 of all that follows up to `size`, seed: sequence */
-    uint64_t magic;
+    u128 checksum;     /* XXH3-128 of all that follows up to `size`, seed: sequence */
+    uint64_t magic;    /* tells the version, too */
     uint64_t sequence; /* from 1, without gaps */
     u128 identity;
-    u128 previous;      /* checksum of the frame before; 0 in the first */
+    u128 previous;                            /* checksum of the frame before; 0 in the first */
+    uint8_t digest[JOURNAL_DIGEST_SIZE];      /* of the frame before; zero in the first */
+    uint8_t body_digest[JOURNAL_DIGEST_SIZE]; /* SHA-256 of what is behind the header, to `size` */
     uint64_t size;      /* bytes with header and padding; a multiple of JOURNAL_BLOCK */
     uint64_t body_size; /* bytes of sections behind the header; the rest is zero */
     uint64_t synced;    /* position up to which the journal was synced before this was written */
     uint64_t term;      /* counts the openings for writing; never falls */
+    uint64_t clock;     /* the ledger's, after the last section */
+    uint32_t section_count;
+    uint32_t zero[5];
+};
+
+/* The frame header of version 1, as it is on the disk. */
+struct journal_frame_header_1 {
+    u128 checksum;
+    uint64_t magic;
+    uint64_t sequence;
+    u128 identity;
+    u128 previous;
+    uint64_t size;
+    uint64_t body_size;
+    uint64_t synced;
+    uint64_t term;
     uint32_t section_count;
     uint32_t zero[7];
 };
@@ -106,8 +134,9 @@ struct journal_event {
     uint8_t zero[2];
 };
 
-static_assert(sizeof(struct journal_segment_header) == 96, "segment header");
-static_assert(sizeof(struct journal_frame_header) == 128, "frame header");
+static_assert(sizeof(struct journal_segment_header) == 128, "segment header");
+static_assert(sizeof(struct journal_frame_header) == 192, "frame header");
+static_assert(sizeof(struct journal_frame_header_1) == 128, "frame header of version 1");
 static_assert(sizeof(struct journal_section_header) == 48, "section header");
 static_assert(sizeof(struct journal_event) == 160, "event");
 
@@ -124,10 +153,13 @@ MUST_USE err_t journal_segment_decode(
 
 /* --- frames --- */
 
-/* Completes the frame whose sections are in place behind the header: clears the padding, writes
- * the header (checksum included). `header->size` and the rest are the caller's. */
+/* Clears the padding of a frame whose sections are in place behind room for the header. */
+void journal_frame_pad(void *frame, uint64_t body_size);
+/* Completes a padded frame: writes the header, checksum included. `header->size`, the digests and
+ * the rest are the caller's. */
 void journal_frame_seal(struct journal_frame_header *header, void *frame);
-/* Reads the header alone. False if it cannot be that of a frame; says nothing of the checksum. */
+/* Reads the header alone, of any version; what version 1 lacks is zero. False if it cannot be that
+ * of a frame; says nothing of the checksum. */
 bool journal_frame_peek(const void *frame, struct journal_frame_header *ret_header);
 /* Checks checksum and padding of a frame whose `header->size` bytes are all there. */
 MUST_USE err_t journal_frame_verify(
@@ -138,6 +170,20 @@ journal_frame_size(uint64_t body_size)
 {
     uint64_t size = sizeof(struct journal_frame_header) + body_size;
     return (size + JOURNAL_BLOCK - 1) / JOURNAL_BLOCK * JOURNAL_BLOCK;
+}
+
+static inline uint32_t
+journal_frame_version(const struct journal_frame_header *header)
+{
+    return header->magic == JOURNAL_FRAME_MAGIC_1 ? 1 : JOURNAL_VERSION;
+}
+
+/* Where the sections begin. */
+static inline uint64_t
+journal_frame_header_size(const struct journal_frame_header *header)
+{
+    return journal_frame_version(header) == 1 ? sizeof(struct journal_frame_header_1)
+                                              : sizeof(struct journal_frame_header);
 }
 
 /* --- sections --- */

@@ -120,6 +120,7 @@ frames_are_covered(void **state)
     struct journal_frame_header header = {.sequence = 7, .body_size = 48, .size = JOURNAL_BLOCK};
     memset(frame, 0, sizeof(frame));
     memset(frame + sizeof(header), 0x5a, 48);
+    journal_frame_pad(frame, header.body_size);
     journal_frame_seal(&header, frame);
     const char *reason = NULL;
     assert_true(journal_frame_peek(frame, &header));

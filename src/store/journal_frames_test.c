@@ -267,7 +267,8 @@ t_a_large_frame_waits_behind_another(void **state)
     t_destroy(world);
 }
 
-/* The index is slow, so frames are held until it has caught up: the one behind a held one waits too. */
+/* The index is slow, so frames are held until it has caught up: the one behind a held one waits
+ * too. */
 static void
 t_a_held_frame_keeps_its_place(void **state)
 {

@@ -18,6 +18,25 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static _Alignas(JOURNAL_BLOCK) char image[FUZZ_SEGMENT];
 
+/* The clock of the last section that the bytes say is there: what the header has to have. */
+static uint64_t
+last_clock(const uint8_t *data, size_t size, uint32_t section_count)
+{
+    uint64_t clock = 0;
+    size_t done = 0;
+    for (uint32_t i = 0; i < section_count; i++) {
+        struct journal_section section;
+        const char *reason = NULL;
+        if (journal_section_decode((const char *)data + done, size - done, &section, &reason) !=
+            ERR_OK) {
+            break;
+        }
+        clock = section.header.clock;
+        done += section.header.size;
+    }
+    return clock;
+}
+
 /* The input's first byte says how many sections it claims to have. */
 static void
 image_fill(const uint8_t *data, size_t size)
@@ -35,6 +54,7 @@ image_fill(const uint8_t *data, size_t size)
         .section_count = data[0],
     };
     memcpy(image + JOURNAL_BLOCK + sizeof(frame), data + 1, size - 1);
+    frame.clock = last_clock(data + 1, size - 1, data[0]);
     journal_frame_seal(&frame, image + JOURNAL_BLOCK);
 }
 

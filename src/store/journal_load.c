@@ -5,6 +5,7 @@
 #include "os/entropy.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 static struct journal *
 journal_of(struct store *store)
@@ -433,6 +434,15 @@ load_finish(struct load *load, struct store_error *error)
     TRY(load_writer(journal, &load->scan, error));
     if (load->frame_position != 0) {
         journal_index_durable(&journal->index, load->frame_position, &load->frame);
+    }
+    if (load->frame_position != 0) {
+        journal->head = (struct store_head){
+            .sequence = load->scan.sequence,
+            .segment = journal_position_segment(load->frame_position),
+            .offset = journal_position_offset(load->frame_position),
+            .timestamp = load->clock,
+        };
+        memcpy(journal->head.digest, load->scan.digest, sizeof(journal->head.digest));
     }
     journal->heads = load->scan.heads;
     load->scan.heads = (struct journal_heads){0};

@@ -159,8 +159,9 @@ walk_frame(
     journal_position_t position)
 {
     struct journal_visitor *visitor = scan->visitor;
-    uint64_t done = sizeof(*header);
-    const uint64_t end = sizeof(*header) + header->body_size;
+    uint64_t done = journal_frame_header_size(header);
+    const uint64_t end = done + header->body_size;
+    uint64_t clock = 0;
     visitor->reason = NULL;
     TRY(visitor->frame_begin(visitor->context, header, position));
     for (uint32_t i = 0; i < header->section_count; i++) {
@@ -168,12 +169,18 @@ walk_frame(
         TRY(journal_section_decode(frame + done, end - done, &section, &visitor->reason));
         TRY(walk_section(scan, &section, position + done));
         done += section.header.size;
+        clock = section.header.clock;
     }
     visitor->reason = "sections do not fill the frame";
     if (done != end) {
         return ERR_CORRUPT;
     }
+    visitor->reason = "the header has another clock than the last section";
+    if (journal_frame_version(header) > JOURNAL_VERSION_FIRST && header->clock != clock) {
+        return ERR_CORRUPT;
+    }
     visitor->reason = NULL;
+    scan->clock = clock;
     return visitor->frame_end(visitor->context, header);
 }
 
@@ -252,8 +259,9 @@ frame_read(
     }
     const char *data = NULL;
     TRY(window_get(scan, offset, JOURNAL_BLOCK, &data));
-    if (!journal_frame_peek(data, ret_header) || ret_header->identity != scan->identity ||
-        ret_header->size > scan->segment_size - offset) {
+    if (!journal_frame_peek(data, ret_header) ||
+        journal_frame_version(ret_header) != scan->version ||
+        ret_header->identity != scan->identity || ret_header->size > scan->segment_size - offset) {
         return ERR_OK;
     }
     TRY(window_get(scan, offset, ret_header->size, &data));
@@ -272,6 +280,10 @@ frame_disorder(const struct journal_scan *scan, const struct journal_frame_heade
     }
     if (header->previous != scan->chain) {
         return "does not follow from the frame before it";
+    }
+    if (scan->version > JOURNAL_VERSION_FIRST &&
+        memcmp(header->digest, scan->digest, sizeof(scan->digest)) != 0) {
+        return "carries another digest than that of the frame before it";
     }
     if (header->synced != scan->synced) {
         return "wrong synced position";
@@ -351,6 +363,30 @@ begins_within(const struct journal_scan *scan)
     return scan->adopting && scan->segment == journal_position_segment(scan->from);
 }
 
+/* The digest after a frame. */
+static err_t
+digest_frame(
+    struct journal_scan *scan, const struct journal_frame_header *header, const char *frame)
+{
+    if (scan->undigested) {
+        return ERR_OK;
+    }
+    if (scan->version == JOURNAL_VERSION_FIRST) {
+        TRY(store_digest_add(scan->digester, frame, header->size));
+        return scan->proves ? store_digest_so_far(scan->digester, scan->digest) : ERR_OK;
+    }
+    if (scan->proves) {
+        uint8_t body[JOURNAL_DIGEST_SIZE];
+        TRY(store_digest_of(
+            scan->digester, frame + sizeof(*header), header->size - sizeof(*header), body));
+        scan->visitor->reason = "the body has another digest than the header says";
+        if (memcmp(body, header->body_digest, sizeof(body)) != 0) {
+            return ERR_CORRUPT;
+        }
+    }
+    return store_digest_of(scan->digester, frame, sizeof(*header), scan->digest);
+}
+
 static err_t
 scan_frames(struct journal_scan *scan, bool closed)
 {
@@ -366,6 +402,8 @@ scan_frames(struct journal_scan *scan, bool closed)
         }
         if (scan->adopting) {
             scan->adopting = false;
+            scan->undigested = scan->version == JOURNAL_VERSION_FIRST;
+            memcpy(scan->digest, header.digest, sizeof(scan->digest));
             scan->sequence = header.sequence - 1;
             scan->chain = header.previous;
             scan->synced = header.synced;
@@ -375,7 +413,11 @@ scan_frames(struct journal_scan *scan, bool closed)
         if (reason != NULL) {
             return refuse(scan, ERR_CORRUPT, scan->end, "frame", reason);
         }
-        err_t error = walk_frame(scan, &header, frame, journal_position(scan->segment, scan->end));
+        err_t error = digest_frame(scan, &header, frame);
+        scan->frame = frame;
+        if (error == ERR_OK) {
+            error = walk_frame(scan, &header, frame, journal_position(scan->segment, scan->end));
+        }
         if (error != ERR_OK) {
             return refuse(scan, error, scan->end, "frame", scan->visitor->reason);
         }
@@ -406,6 +448,13 @@ segment_disorder(
     }
     if (scan->adopting) {
         return NULL;
+    }
+    if (header->version < scan->version) {
+        return "segment header: older version than the segment before it";
+    }
+    if (header->version > JOURNAL_VERSION_FIRST && !scan->undigested &&
+        memcmp(header->digest, scan->digest, sizeof(scan->digest)) != 0) {
+        return "segment header: another digest than that of the frame before it";
     }
     if (header->first_sequence != scan->sequence + 1 || header->chain != scan->chain) {
         return "segment header: does not follow from the segment before it";
@@ -442,29 +491,46 @@ scan_segment(struct journal_scan *scan, bool closed)
         return refuse(scan, ERR_CORRUPT, previous_end, "frame", "missing");
     }
     scan->identity = header.identity;
-    return scan_frames(scan, closed);
+    scan->version = header.version;
+    if (scan->undigested && header.version > JOURNAL_VERSION_FIRST) {
+        memcpy(scan->digest, header.digest, sizeof(scan->digest));
+        scan->undigested = false;
+    }
+    TRY(scan_frames(scan, closed));
+    return scan->version == JOURNAL_VERSION_FIRST && !scan->undigested
+               ? store_digest_so_far(scan->digester, scan->digest)
+               : ERR_OK;
 }
 
 /* --- the folder --- */
 
-struct segment_names {
-    uint64_t count;
-    uint64_t newest;
-};
-
 static void
 note_name(void *context, const char *name)
 {
-    struct segment_names *names = context;
+    uint64_t *newest = context;
     struct span number = span_from_cstr(name);
     if (number.size != 12 || !span_ends_with(number, SPAN(".log"))) {
         return;
     }
     uint64_t value = 0;
-    if (span_parse_u64(span_slice(number, 0, 8), &value) && value > 0) {
-        names->count++;
-        names->newest = value > names->newest ? value : names->newest;
+    if (span_parse_u64(span_slice(number, 0, 8), &value) && value > *newest) {
+        *newest = value;
     }
+}
+
+err_t
+journal_segment_newest(
+    struct os_disk *disk, const char *folder, uint64_t *ret_newest, struct store_error *error)
+{
+    *ret_newest = 0;
+    err_t code = disk->ops->list(disk, folder, note_name, ret_newest);
+    if (code != ERR_OK) {
+        return store_error_set(error, code, "%s: %s", folder, err_text(code));
+    }
+    if (*ret_newest > JOURNAL_SEGMENTS_MAX) {
+        return store_error_set(error, ERR_RANGE, "%s: too many segments", folder);
+    }
+    return ERR_OK;
 }
 
 static err_t
@@ -561,17 +627,12 @@ identify(struct journal_scan *scan)
 err_t
 journal_scan_open(struct journal_scan *scan)
 {
-    struct segment_names names = {0};
-    err_t error = scan->disk->ops->list(scan->disk, scan->folder, note_name, &names);
+    err_t error = journal_segment_newest(scan->disk, scan->folder, &scan->newest, scan->error);
     if (error != ERR_OK) {
-        return store_error_set(scan->error, error, "%s: %s", scan->folder, err_text(error));
+        return error;
     }
     scan->opened = true;
-    scan->empty = names.count == 0;
-    scan->newest = names.newest;
-    if (names.newest > JOURNAL_SEGMENTS_MAX) {
-        return store_error_set(scan->error, ERR_RANGE, "%s: too many segments", scan->folder);
-    }
+    scan->empty = scan->newest == 0;
     return scan->empty ? ERR_OK : identify(scan);
 }
 
@@ -579,11 +640,15 @@ journal_scan_open(struct journal_scan *scan)
 static err_t
 scan_segments(struct journal_scan *scan)
 {
+    err_t error = store_digest_create(&scan->digester);
+    if (error != ERR_OK) {
+        return store_error_set(scan->error, error, "SHA-256: %s", err_text(error));
+    }
     scan->end = 0;
     scan->adopting = scan->from != 0;
     for (scan->segment = first_segment(scan);; scan->segment++) {
         TRY(open_segment(scan, scan->segment));
-        err_t error = scan_segment(scan, scan->segment < scan->newest);
+        error = scan_segment(scan, scan->segment < scan->newest);
         scan->disk->ops->close(scan->disk, scan->file);
         scan->file = NULL;
         if (error != ERR_OK) {
@@ -645,5 +710,6 @@ journal_scan_release(struct journal_scan *scan)
     }
     free(scan->window);
     scan->window = NULL;
+    store_digest_destroy(&scan->digester);
     journal_heads_release(&scan->heads);
 }

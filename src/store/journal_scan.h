@@ -13,6 +13,7 @@
 #define STORE_JOURNAL_SCAN_H
 
 #include "journal_format.h"
+#include "store/digest.h"
 #include "store/store.h"
 
 #define JOURNAL_PATH_SIZE    512
@@ -20,6 +21,9 @@
 
 /* Writes FOLDER/00000001.log; false if the path would be too long. */
 bool journal_segment_path(const char *folder, uint64_t number, char out[JOURNAL_PATH_SIZE]);
+/* The highest number of a segment in the folder; 0 if there is none. */
+MUST_USE err_t journal_segment_newest(
+    struct os_disk *disk, const char *folder, uint64_t *ret_newest, struct store_error *error);
 
 __attribute__((format(printf, 3, 4))) err_t store_error_set(
     struct store_error *error, err_t code, const char *format, ...);
@@ -65,6 +69,9 @@ struct journal_scan {
     const char *archive; /* where a segment is that is not in the folder; NULL: nowhere */
     struct journal_visitor *visitor;
     struct store_error *error;
+    /* Are bodies compared with the digests in their headers? Without it only the headers' chain is:
+     * for damage there are the checksums, which cost a tenth. */
+    bool proves;
     struct journal_heads heads;
     enum journal_scan_links links;
     /* Where a frame begins that is the first to be read; 0: at the beginning of all. Segments
@@ -84,23 +91,30 @@ struct journal_scan {
     uint64_t end; /* offset behind its last frame */
     uint64_t
         torn_end; /* offset behind its last byte that is not zero; at most `end` if none is torn */
+    const char *frame;   /* the bytes of the frame in hand; during the walk */
+    uint64_t clock;      /* the ledger's, after the last frame */
     uint64_t last_frame; /* offset of its last frame, or 0 if it has none */
     uint64_t last_frame_size;
-    uint64_t sequence; /* of the last frame; 0 if there is none */
-    u128 chain;        /* its checksum */
+    uint64_t sequence;                   /* of the last frame; 0 if there is none */
+    u128 chain;                          /* its checksum */
+    uint8_t digest[JOURNAL_DIGEST_SIZE]; /* its digest: what the next frame has to carry. Behind a
+                                          * frame of version 1 only at the end, or if `proves` */
+    uint32_t version;                    /* of the newest segment */
     uint64_t term;
     uint64_t synced; /* position behind the last frame, which may be in the segment before */
     uint64_t bytes_done;
     uint64_t bytes_total;
 
     /* Its own. */
+    struct store_digest *digester;
     struct os_file *file;
     char path[JOURNAL_PATH_SIZE];
     char *window; /* holds the file's bytes [window_offset, window_offset + window_size) */
     uint64_t window_offset;
     uint64_t window_size;
     uint64_t previous_end;
-    bool adopting; /* the next frame is the one at `from` */
+    bool adopting;   /* the next frame is the one at `from` */
+    bool undigested; /* `from` is in a segment of version 1: the next newer one says the digest */
 };
 
 /* Lists the folder, and reads the newest segment's header. */

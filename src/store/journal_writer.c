@@ -132,6 +132,7 @@ segment_begin(struct journal_writer *writer, struct store_error *error)
         .previous_end = writer->segment == 0 ? 0 : writer->end,
         .chain = writer->chain,
     };
+    memcpy(header.digest, writer->digest, sizeof(header.digest));
     journal_segment_encode(&header, writer->block);
     char from[JOURNAL_PATH_SIZE];
     char to[JOURNAL_PATH_SIZE];
@@ -163,10 +164,18 @@ segment_begin(struct journal_writer *writer, struct store_error *error)
     return ERR_OK;
 }
 
+static err_t
+digester_create(struct journal_writer *writer, struct store_error *error)
+{
+    err_t code = store_digest_create(&writer->digester);
+    return code == ERR_OK ? ERR_OK : fail(writer, error, code, "SHA-256");
+}
+
 err_t
 journal_writer_begin(struct journal_writer *writer, struct store_error *error)
 {
     ASSERT(writer->segment == 0);
+    TRY(digester_create(writer, error));
     return segment_begin(writer, error);
 }
 
@@ -233,8 +242,10 @@ journal_writer_resume(
     writer->end = scan->end;
     writer->sequence = scan->sequence;
     writer->chain = scan->chain;
+    memcpy(writer->digest, scan->digest, sizeof(writer->digest));
     writer->synced = scan->synced;
     atomic_store(&writer->segment_ready, writer->segment);
+    TRY(digester_create(writer, error));
     char path[JOURNAL_PATH_SIZE];
     if (!journal_segment_path(writer->folder, writer->segment, path)) {
         return fail(writer, error, ERR_RANGE, "path");
@@ -253,12 +264,30 @@ journal_writer_resume(
     if (code == ERR_OK) {
         code = disk->ops->sync_folder(disk, writer->folder);
     }
-    return code == ERR_OK ? ERR_OK : fail(writer, error, code, "resuming");
+    if (code != ERR_OK) {
+        return fail(writer, error, code, "resuming");
+    }
+    return scan->version < JOURNAL_VERSION ? segment_begin(writer, error) : ERR_OK;
+}
+
+/* Digests, then the checksum over all of it. */
+static err_t
+frame_complete(
+    struct journal_writer *writer, struct journal_image *image, struct journal_frame_header *header)
+{
+    memcpy(header->digest, writer->digest, sizeof(header->digest));
+    journal_frame_pad(image->data, image->body_size);
+    TRY(store_digest_of(
+        writer->digester,
+        image->data + sizeof(*header),
+        header->size - sizeof(*header),
+        header->body_digest));
+    journal_frame_seal(header, image->data);
+    return store_digest_of(writer->digester, image->data, sizeof(*header), image->digest);
 }
 
 static err_t
-frame_write(
-    struct journal_writer *writer, const struct journal_image *image, struct store_error *error)
+frame_write(struct journal_writer *writer, struct journal_image *image, struct store_error *error)
 {
     if (journal_position_segment(image->position) != writer->segment) {
         TRY(segment_begin(writer, error));
@@ -270,14 +299,17 @@ frame_write(
         .previous = writer->chain,
         .size = journal_frame_size(image->body_size),
         .body_size = image->body_size,
+        .clock = image->clock,
         .synced = writer->synced,
         .term = writer->term,
         .section_count = image->section_count,
     };
     ASSERT(writer->end + header.size <= writer->segment_size);
-    journal_frame_seal(&header, image->data);
+    err_t code = frame_complete(writer, image, &header);
     struct os_disk *disk = writer->disk;
-    err_t code = disk->ops->write(disk, writer->file, image->data, header.size, writer->end);
+    if (code == ERR_OK) {
+        code = disk->ops->write(disk, writer->file, image->data, header.size, writer->end);
+    }
     if (code == ERR_OK) {
         code = disk->ops->sync(disk, writer->file);
     }
@@ -288,13 +320,15 @@ frame_write(
     writer->last_size = header.size;
     writer->sequence = header.sequence;
     writer->chain = header.checksum;
+    memcpy(writer->digest, image->digest, sizeof(writer->digest));
+    image->sequence = header.sequence;
     writer->synced = journal_position(writer->segment, writer->end);
     return ERR_OK;
 }
 
 err_t
 journal_writer_write(
-    struct journal_writer *writer, const struct journal_image *image, struct store_error *error)
+    struct journal_writer *writer, struct journal_image *image, struct store_error *error)
 {
     if (writer->failure.code == ERR_OK) {
         err_t code = frame_write(writer, image, error);
@@ -320,6 +354,7 @@ journal_writer_release(struct journal_writer *writer)
     }
     free(writer->zeros);
     writer->zeros = NULL;
+    store_digest_destroy(&writer->digester);
     free(writer->block);
     writer->block = NULL;
 }

@@ -36,6 +36,8 @@ struct journal_writer {
     uint64_t end; /* where its next frame goes */
     uint64_t sequence;
     u128 chain;
+    uint8_t digest[JOURNAL_DIGEST_SIZE]; /* of the last frame: what the next one carries */
+    struct store_digest *digester;
     uint64_t synced;
     struct store_error failure; /* of a write, if one failed */
     struct os_file *spare;      /* allocated, synced, without a header; or NULL */
@@ -56,19 +58,25 @@ struct journal_image {
     char *data;
     uint64_t body_size;
     uint32_t section_count;
+    uint64_t clock;              /* of the last section */
     journal_position_t position; /* where the owner placed it */
+    /* By the writer, once it is durable. */
+    uint64_t sequence;
+    uint8_t digest[JOURNAL_DIGEST_SIZE];
 };
 
 /* The folder's first segment. */
 MUST_USE err_t journal_writer_begin(struct journal_writer *writer, struct store_error *error);
 /* Goes on where the scan ended: clears a torn tail, writes the last frame once more and syncs, so
- * that what the scan saw (perhaps in the page cache of a process that was killed) is durable. */
+ * that what the scan saw (perhaps in the page cache of a process that was killed) is durable. If
+ * the newest segment is of version 1, it is closed: what follows is a segment of this version,
+ * whose header carries the digest of all that was before. */
 MUST_USE err_t journal_writer_resume(
     struct journal_writer *writer, const struct journal_scan *scan, struct store_error *error);
 /* Writes and syncs one frame. After an error nothing more is written: every later call gives the
  * same error again. */
 MUST_USE err_t journal_writer_write(
-    struct journal_writer *writer, const struct journal_image *image, struct store_error *error);
+    struct journal_writer *writer, struct journal_image *image, struct store_error *error);
 /* Allocates the next segment if it will soon be needed, or is now (`at_once`). If it is there,
  * writes a slice of it with zeros. */
 void journal_writer_prepare(struct journal_writer *writer, bool at_once);

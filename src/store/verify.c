@@ -1,14 +1,18 @@
 #include "store/verify.h"
 
+#include "journal_lock.h"
 #include "journal_scan.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 struct verify {
     struct store_verify_visitor *visitor;
     struct journal_visitor scan_visitor;
+    struct journal_scan scan;
     uint64_t frames;
+    struct store_head head;
 };
 
 /* What the callee says about its refusal, if anything. */
@@ -25,9 +29,13 @@ static err_t
 verify_frame_begin(
     void *context, const struct journal_frame_header *header, journal_position_t position)
 {
-    (void)header;
-    (void)position;
-    ((struct verify *)context)->frames++;
+    struct verify *verify = context;
+    verify->frames++;
+    verify->head = (struct store_head){
+        .sequence = header->sequence,
+        .segment = journal_position_segment(position),
+        .offset = journal_position_offset(position),
+    };
     return ERR_OK;
 }
 
@@ -64,8 +72,17 @@ verify_section_end(void *context, uint64_t clock)
 static err_t
 verify_frame_end(void *context, const struct journal_frame_header *header)
 {
-    (void)context;
+    struct verify *verify = context;
+    const struct store_head *noted = verify->visitor->noted;
     (void)header;
+    verify->head.timestamp = verify->scan.clock;
+    memcpy(verify->head.digest, verify->scan.digest, sizeof(verify->head.digest));
+    if (noted != NULL && noted->sequence == verify->head.sequence &&
+        memcmp(noted, &verify->head, sizeof(*noted)) != 0) {
+        verify->scan_visitor.reason =
+            "history was rewritten: this frame is not the one whose head was noted";
+        return ERR_CORRUPT;
+    }
     return ERR_OK;
 }
 
@@ -78,30 +95,6 @@ verify_progress(void *context, uint64_t bytes_done, uint64_t bytes_total)
     }
 }
 
-/* A running server holds the lock; without a lock file there never was one. */
-static err_t
-lock_take(
-    struct os_disk *disk, const char *folder, struct os_file **ret_lock, struct store_error *error)
-{
-    char path[JOURNAL_PATH_SIZE];
-    int length = snprintf(path, sizeof(path), "%s/lock", folder);
-    if (length <= 0 || (size_t)length >= sizeof(path)) {
-        return store_error_set(error, ERR_RANGE, "%s: the path is too long", folder);
-    }
-    err_t code = disk->ops->open(disk, path, OS_OPEN_WRITE, false, ret_lock, NULL);
-    if (code == ERR_NOT_FOUND) {
-        *ret_lock = NULL;
-        return ERR_OK;
-    }
-    if (code == ERR_OK) {
-        code = disk->ops->lock(disk, *ret_lock);
-    }
-    if (code != ERR_OK) {
-        store_error_set(error, code, "%s: %s", path, err_text(code));
-    }
-    return code;
-}
-
 err_t
 store_verify(
     const char *url,
@@ -111,10 +104,10 @@ store_verify(
     struct store_error *error)
 {
     *error = (struct store_error){0};
-    if (!span_starts_with(span_from_cstr(url), SPAN("journal:"))) {
-        return store_error_set(error, ERR_UNSUPPORTED, "%s: only journals can be verified", url);
+    const char *folder = journal_folder_of(url, error);
+    if (folder == NULL) {
+        return error->code;
     }
-    const char *folder = url + strlen("journal:");
     struct verify verify = {
         .visitor = visitor,
         .scan_visitor =
@@ -129,30 +122,45 @@ store_verify(
             },
     };
     verify.scan_visitor.context = &verify;
-    struct journal_scan scan = {
+    verify.scan = (struct journal_scan){
         .disk = disk,
         .folder = folder,
         .archive = visitor->archive,
         .visitor = &verify.scan_visitor,
+        .proves = true,
         .error = error,
     };
+    struct journal_scan *scan = &verify.scan;
     struct os_file *lock = NULL;
-    err_t code = lock_take(disk, folder, &lock, error);
+    err_t code = journal_lock_existing(disk, folder, &lock, error);
     if (code == ERR_OK) {
-        code = journal_scan_run(&scan);
+        code = journal_scan_run(scan);
     }
-    if (code == ERR_OK && scan.empty) {
+    if (code == ERR_OK && scan->empty) {
         code = store_error_set(error, ERR_NOT_FOUND, "%s: there is no journal", folder);
+    }
+    if (code == ERR_OK && visitor->noted != NULL &&
+        visitor->noted->sequence > verify.head.sequence) {
+        code = store_error_set(
+            error,
+            ERR_CORRUPT,
+            "%s: history ends at frame %" PRIu64 " at offset %" PRIu64 ", before frame %" PRIu64
+            " whose head was noted",
+            scan->path,
+            verify.head.sequence,
+            verify.head.offset,
+            visitor->noted->sequence);
     }
     if (code == ERR_OK) {
         *ret_report = (struct store_verify_report){
-            .segments = scan.segment,
-            .bytes = scan.bytes_total,
+            .segments = scan->segment,
+            .bytes = scan->bytes_total,
             .frames = verify.frames,
-            .torn_bytes = scan.torn_end - scan.end,
+            .torn_bytes = scan->torn_end - scan->end,
+            .head = verify.head,
         };
     }
-    journal_scan_release(&scan);
+    journal_scan_release(scan);
     if (lock != NULL) {
         disk->ops->close(disk, lock);
     }

@@ -110,9 +110,9 @@ def named_place(text):
 def frame_starts(path):
     """Where the header block and each frame of a segment begin."""
     content, starts, offset = path.read_bytes(), [0], FRAME_ALIGNMENT
-    while content[offset + 16:offset + 24] == b"TAELFRAM":
+    while content[offset + 16:offset + 24] == b"TAELFRM2":
         starts.append(offset)
-        offset += int.from_bytes(content[offset + 64:offset + 72], "little")
+        offset += int.from_bytes(content[offset + 128:offset + 136], "little")
     return starts, offset
 
 
@@ -172,7 +172,7 @@ def test_flipped_bits_of_small_frames(stopped, tmp_path):
     path = segments(stopped)[0]
     starts, _ = frame_starts(path)
     # Long: every bit of a header's fields and of one frame's head and first section.
-    offsets = [*range(0, 96), *range(starts[1], starts[1] + 416)]
+    offsets = [*range(0, 128), *range(starts[1], starts[1] + 480)]
     samples = [(path.name, offset, bit) for offset in offsets for bit in range(8)]
     if not LONG:
         samples = random.Random(4).sample(samples, 160)

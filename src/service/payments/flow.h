@@ -142,6 +142,8 @@ int64_t payments_attempt_backoff_s(int64_t tries);
 /* 32 hex digits and back. */
 struct span payments_hex(struct resource_op *op, u128 id);
 u128 payments_unhex(struct span text);
+/* The transfer that the books have for a charge: what took the money, or what holds it. */
+u128 payments_charge_transfer(const struct payments_charge *charge);
 
 /* --- rail.c --- */
 

@@ -268,11 +268,7 @@ collect(void *context, void *document)
 {
     struct slice *slice = context;
     struct payments_charge *charge = document;
-    u128 authorization = payments_unhex(charge->authorization);
-    slice->ids[slice->count] = charge->booked_by.size != 0 ? payments_unhex(charge->booked_by)
-                               : charge->hold.size != 0
-                                   ? payments_unhex(charge->hold)
-                                   : resource_derived_id(authorization, "hold");
+    slice->ids[slice->count] = payments_charge_transfer(charge);
     slice->charges[slice->count++] = charge;
     return slice->count < SLICE_MAX;
 }

@@ -17,6 +17,9 @@ struct ledger_check_settings {
     const char *url; /* journal:FOLDER or postgres://... */
     struct os_disk *disk;
     const char *archive; /* of journal: a folder with archived segments; NULL: there are none */
+    /* A head that was noted, which the history must go through; NULL for none. Of a journal only.
+     */
+    const struct store_head *noted;
     /* From time to time, with rising `done`; may be NULL. */
     void (*progress)(void *context, uint64_t bytes_done, uint64_t bytes_total);
     void *context;
@@ -35,7 +38,8 @@ struct ledger_check_report {
     uint64_t segments;
     uint64_t frames;
     uint64_t bytes;
-    uint64_t torn_bytes; /* cut at the next start: a write that nobody was told of */
+    struct store_head head; /* of a journal */
+    uint64_t torn_bytes;    /* cut at the next start: a write that nobody was told of */
     uint64_t accounts;
     uint64_t transfers;
     uint64_t expiries;
@@ -48,6 +52,7 @@ struct ledger_check_report {
 
 /* ERR_OK if everything is right. ERR_CORRUPT or ERR_VERSION: the first problem, with file and
  * offset, is in the error. ERR_LOCKED: a server has the folder open. ERR_NOT_FOUND: there is none.
+ * ERR_UNSUPPORTED: a head was noted, and the store has none.
  * Release the report in any case. */
 MUST_USE err_t ledger_engine_check(
     const struct ledger_check_settings *settings,

@@ -102,4 +102,9 @@ void ledger_engine_metrics_render(struct buf *out);
 /* From any thread; the counters are read one by one. */
 void ledger_engine_status(struct ledger_engine *engine, struct ledger_engine_status *ret_status);
 
+/* The head of what is durable (store/head.h): everything that was answered before the call is part
+ * of it. From any thread. ERR_UNSUPPORTED: the store has no chain of digests, or is not loaded yet.
+ * ERR_BUSY: it changed all the time. */
+MUST_USE err_t ledger_engine_head(struct ledger_engine *engine, struct store_head *ret_head);
+
 #endif

@@ -74,6 +74,9 @@ struct os_disk {
 /* The machine's disk. Static, thread-safe; one file may be used from several threads. */
 struct os_disk *os_disk_real(void);
 
+/* Removes an empty folder of the machine's disk. */
+MUST_USE err_t os_folder_remove(const char *path);
+
 /* Names in one folder that list is ready for; more are ERR_FULL. */
 #define OS_LIST_NAMES_MAX (1u << 20)
 /* Bytes of a path, the zero behind it included; longer ones are ERR_RANGE. */

@@ -426,6 +426,12 @@ struct resource_type {
     void (*render)(struct resource_render *render, const void *document);
 };
 
+/* A document from its row's body, for those who read rows without an operation. `document` is a
+ * zeroed struct of the type; of its header only `created` is filled in. Its spans point into the
+ * body or the arena. ERR_CORRUPT, ERR_FULL. */
+MUST_USE err_t resource_fields_decode(
+    struct arena *arena, const struct resource_type *type, struct span body, void *document);
+
 /* Zeroed, with header filled in (id, created, livemode, scope); NULL if the arena is full. */
 void *resource_new(struct resource_op *op, const struct resource_type *type);
 /* In the caller's scope. ERR_NOT_FOUND, ERR_DATABASE, ERR_CORRUPT. */

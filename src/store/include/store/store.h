@@ -42,6 +42,17 @@ struct store_ticket {
     struct store_error error;
 };
 
+#define STORE_DIGEST_SIZE 32u
+
+/* The newest durable frame of a history (store/head.h). */
+struct store_head {
+    uint64_t sequence;
+    uint64_t segment;
+    uint64_t offset;
+    uint64_t timestamp;
+    uint8_t digest[STORE_DIGEST_SIZE];
+};
+
 enum store_side {
     STORE_SIDE_DEBITS = 1,
     STORE_SIDE_CREDITS = 2,
@@ -133,6 +144,9 @@ struct store_ops {
         store_each_event each,
         void *context,
         struct store_error *error);
+
+    /* The head of what is durable. NULL for a store without a chain of digests. */
+    void (*head)(struct store *store, struct store_head *ret_head);
 
     /* When every ticket was told, or their executor has stopped for good. Stops threads; what was
      * not durable stays undefined. */

@@ -1,12 +1,12 @@
 /*
  * Reading a whole store offline, for `ledger check`: every byte of every segment is verified
- * (checksums, sequence, hash chain, links, padding, unused space), and everything in it is told in
+ * (checksums, sequence, digests, links, padding, unused space), and everything in it is told in
  * order. Nothing is written, nothing is repaired.
  */
 #ifndef STORE_VERIFY_H
 #define STORE_VERIFY_H
 
-#include "store/store.h"
+#include "store/head.h"
 
 /* Told in the journal's order, on the caller's thread; what they point at is borrowed. An error
  * ends the reading; it is reported with the file and the offset of the frame, and with `reason` if
@@ -22,6 +22,8 @@ struct store_verify_visitor {
     const char *reason;
     /* Where segments are that were archived; NULL: nowhere. */
     const char *archive;
+    /* A head that the history must go through; NULL for none. */
+    const struct store_head *noted;
 };
 
 struct store_verify_report {
@@ -29,12 +31,14 @@ struct store_verify_report {
     uint64_t bytes;
     uint64_t frames;
     uint64_t torn_bytes; /* behind the last frame: a write that nobody was told of */
+    struct store_head head;
 };
 
 /*
  * `url` as for store_open; memory: is ERR_UNSUPPORTED. ERR_LOCKED if a server has it open,
  * ERR_NOT_FOUND if there is no journal, ERR_CORRUPT or ERR_VERSION with file and offset in the
- * error.
+ * error. A history that does not go through the noted head is ERR_CORRUPT, too: it was rewritten,
+ * or cut before it.
  */
 MUST_USE err_t store_verify(
     const char *url,

@@ -1,0 +1,25 @@
+/*
+ * The documents of a restored folder against its books, by the rules of the reconciler
+ * (payments/stored.h): every charge that is done has its transfer, with its amount. Reads only.
+ */
+#ifndef TAEL_RESTORE_BOOKS_H
+#define TAEL_RESTORE_BOOKS_H
+
+#include "base/err.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct restore_books {
+    uint64_t charges;   /* compared */
+    uint64_t under_way; /* not at rest, which the start takes up */
+    uint64_t differences;
+    char first[256]; /* of the differences, in words */
+};
+
+/* `folder` is a data folder that nobody has open. ERR_OK if it could be read, whatever was found.
+ * What failed is said in `message`. */
+MUST_USE err_t restore_books_compare(
+    const char *folder, struct restore_books *ret_books, char *message, size_t message_size);
+
+#endif
