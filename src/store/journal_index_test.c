@@ -174,6 +174,7 @@ frame_write(struct t_world *t, struct journal_frame_header *header)
         .size = JOURNAL_BLOCK,
         .term = 1 + os_prng_below(&t->prng, 1000), /* no two attempts are the same */
     };
+    journal_frame_pad(t->block, 0);
     journal_frame_seal(header, t->block);
     memcpy(header, t->block, sizeof(*header));
     TRY(t->disk->ops->open(t->disk, SEGMENT, OS_OPEN_WRITE, false, &file, NULL));
