@@ -65,6 +65,11 @@ class Issuer:
             self.refunded[original] += amount
 
 
+def card_part(shown, member="amount"):
+    """What of a charge or a refund is the card's: all of it, unless it is split."""
+    return shown["split"]["card"][member] if "split" in shown else shown[member]
+
+
 class Books:
     """Everything that a server has to say about its money, in US dollars."""
 
@@ -100,7 +105,9 @@ class Books:
                 refunded[refund.charge] += refund.amount
         transactions = {transaction.id: transaction for transaction in self.transactions}
         sources = collections.Counter(transaction.source for transaction in self.transactions)
-        assert all(count == 1 for count in sources.values()), sources
+        split = {one.id for one in self.charges + self.refunds if "split" in one}
+        assert all(count == 1 or source in split and count == 2
+                   for source, count in sources.items()), sources
         for intent in self.intents:
             good = [charge for charge in charges[intent.id] if charge.status == "succeeded"]
             assert len(good) <= 1, f"{intent.id} was charged twice"
@@ -109,7 +116,7 @@ class Books:
                 assert charge.id == intent.latest_charge and charge.captured
                 assert intent.amount_received == charge.amount_captured
                 transaction = transactions[charge.balance_transaction]
-                assert transaction.amount == charge.amount_captured
+                assert transaction.amount == card_part(charge, "amount_captured")
                 assert transaction.source == charge.id
             else:
                 assert intent.amount_received == 0
@@ -126,13 +133,14 @@ class Books:
             assert charge.refunded == (
                 charge.amount_captured > 0 and charge.amount_refunded == charge.amount_captured)
         for refund in self.refunds:
-            assert transactions[refund.balance_transaction].amount == -refund.amount
+            assert transactions[refund.balance_transaction].amount == -(
+                card_part(refund) or refund.amount)
 
     def check_ledger(self):
         net = sum(transaction.net for transaction in self.transactions)
-        held = sum(intent.amount_capturable for intent in self.intents)
-        captured = sum(charge.amount_captured for charge in self.charges)
-        refunds = sum(refund.amount for refund in self.refunds)
+        held = self.held_on_cards()
+        captured = sum(card_part(charge, "amount_captured") for charge in self.charges)
+        refunds = sum(card_part(refund) for refund in self.refunds)
         fees = sum(transaction.fee for transaction in self.transactions)
         if not self.accounts:
             assert (net, held, captured) == (0, 0, 0)
@@ -146,7 +154,7 @@ class Books:
         assert clearing["debits_posted"] >= captured
         assert clearing["credits_posted"] <= refunds
         assert -credit(CLEARING) == captured - sum(
-            charge.amount_refunded for charge in self.charges)
+            card_part(charge, "amount_refunded") for charge in self.charges)
         assert credit(FEES) == fees
         assert credit(MERCHANT_PENDING) + credit(MERCHANT_AVAILABLE) == net
         assert clearing["debits_pending"] == held
@@ -159,13 +167,18 @@ class Books:
         assert shown(self.balance.pending) == credit(MERCHANT_PENDING)
         assert shown(self.balance.available) == credit(MERCHANT_AVAILABLE)
 
+    def held_on_cards(self):
+        """Of what can be captured; the wallets' parts are held in the books."""
+        return sum(intent.amount_capturable - (intent["split"]["amount"] if "split" in intent and
+                                               intent.amount_capturable else 0)
+                   for intent in self.intents)
+
     def check_issuer(self):
         assert sum(self.issuer.captured.values()) == sum(
-            charge.amount_captured for charge in self.charges)
+            card_part(charge, "amount_captured") for charge in self.charges)
         assert sum(self.issuer.refunded.values()) == sum(
-            charge.amount_refunded for charge in self.charges)
-        assert sum(self.issuer.held.values()) == sum(
-            intent.amount_capturable for intent in self.intents)
+            card_part(charge, "amount_refunded") for charge in self.charges)
+        assert sum(self.issuer.held.values()) == self.held_on_cards()
         for own, amount in self.issuer.refunded.items():
             assert amount <= self.issuer.captured[own]
 

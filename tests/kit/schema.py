@@ -27,10 +27,12 @@ KEPT = {
 ALSO_DECLARED = {"payment_intent": {"source": {}}}
 # What Tael's own ways to pay add to Stripe's objects; kit/described.py says what it looks like.
 OWN_MEMBERS = {
-    "payment_intent": ["qr_code"],
+    "charge": ["split"],
+    "payment_intent": ["qr_code", "split"],
     "payment_intent_next_action": ["mobile_qr_display_qr_code", "payer_confirmation"],
     "payment_method": ["mobile_qr", "wallet"],
     "payment_method_details": ["wallet"],
+    "refund": ["split"],
     "refund_destination_details": ["wallet"],
 }
 OWN_METHOD_TYPES = ["mobile_qr", "wallet"]

@@ -4,6 +4,7 @@
  *   payments_authorize_begin     wallets: limits reserved, where there are wallets
  *     refused                    documents: as declined, at once
  *   reserved                     documents: intent processing, attempt started     (1)
+ *   payments_split_prepare       books: the wallet's part is held, if it is split (split.c)
  *   ask_rail                     rail: authorize                                   (2)
  *     declined                   documents: charge failed, attempt closed
  *     challenged                 documents: intent requires_action, attempt closed; once the
@@ -110,6 +111,7 @@ save_approved(struct payments_flow *flow)
     struct resource_op *op = flow->op;
     bool captured = !span_equal_cstr(intent->capture_method, "manual");
     int64_t amount = intent->attempt.amount;
+    int64_t card_part = payments_split_rest(flow);
     enum payments_intent_status status = PAYMENTS_PROCESSING;
     bool legal = payments_intent_move(
         payments_intent_status_parse(intent->status),
@@ -124,11 +126,12 @@ save_approved(struct payments_flow *flow)
         const struct payments_balance_transaction entry = {
             .type = SPAN("charge"),
             .source = charge->header.id,
-            .amount = amount,
+            .amount = card_part,
             .fee = intent->attempt.fee,
             .release_due = payments_release_at(flow),
         };
         TRY(payments_balance_transaction_add(flow, &entry, &charge->balance_transaction));
+        TRY(payments_charge_split_captured(flow, amount - card_part, "wallet payment"));
         TRY(payments_destination_transaction_add(flow, amount));
     } else {
         intent->amount_capturable = amount;
@@ -248,7 +251,7 @@ reversed(struct payments_flow *flow)
     case PORT_RAIL_APPROVED:
     case PORT_RAIL_NOT_FOUND:
         set_processing_error(flow);
-        finish_declined(flow);
+        payments_split_abort(flow, finish_declined);
         return;
     case PORT_RAIL_DECLINED:
     case PORT_RAIL_FAILED:
@@ -376,10 +379,10 @@ answered(struct payments_flow *flow)
     case PORT_RAIL_DECLINED:
     case PORT_RAIL_FAILED:
         flow->rail.answer.outcome = PORT_RAIL_DECLINED;
-        finish_declined(flow);
+        payments_split_abort(flow, finish_declined);
         return;
     case PORT_RAIL_CHALLENGE:
-        finish_challenged(flow);
+        payments_split_keep(flow, finish_challenged);
         return;
     case PORT_RAIL_PENDING:
     case PORT_RAIL_UNKNOWN:
@@ -425,15 +428,19 @@ payments_rail_fill_card(struct payments_flow *flow, const struct payments_attemp
 }
 
 static void
-attempt_is_durable(struct resource_op *op)
+ask_rail(struct payments_flow *flow)
 {
-    struct payments_flow *flow = payments_flow_of(op);
+    struct resource_op *op = flow->op;
     const struct payments_intent *intent = flow->intent;
+    if (flow->rail.answer.outcome == PORT_RAIL_DECLINED) {
+        finish_declined(flow); /* the wallet has refused its part: SPLIT-3 */
+        return;
+    }
     bool refuses_action = false;
     (void)resource_boolean(op, "error_on_requires_action", &refuses_action);
     FAULT_POINT("authorize-before-rail");
     struct money amount;
-    err_t error = money_from_api(intent->attempt.amount, payments_flow_currency(flow), &amount);
+    err_t error = money_from_api(payments_split_rest(flow), payments_flow_currency(flow), &amount);
     ASSERT(error == ERR_OK);
     payments_rail_fill_card(flow, &intent->attempt);
     flow->rail.amount = amount;
@@ -444,6 +451,12 @@ attempt_is_durable(struct resource_op *op)
     flow->rail.sets_up = span_equal_cstr(agreed_usage(intent), "off_session");
     flow->rail.statement_descriptor = intent->statement_descriptor;
     payments_rail_call(flow, answered);
+}
+
+static void
+attempt_is_durable(struct resource_op *op)
+{
+    payments_split_prepare(payments_flow_of(op), ask_rail);
 }
 
 /* -------------------------------------------------------------------------- (1) the beginning ---
@@ -494,6 +507,7 @@ begin(struct payments_flow *flow, struct span proof)
     struct payments_intent *intent = flow->intent;
     if (payments_attempt_open(flow, &intent->attempt, "authorize", intent->amount)) {
         intent->attempt.proof = proof;
+        flow->reserved_amount = payments_wallet_part(flow);
         payments_wallet_reserve(flow, reserved);
     }
 }
@@ -535,6 +549,9 @@ payments_authorize_begin(struct payments_flow *flow)
         !payments_intent_move(status, PAYMENTS_MOVE_CONFIRM, &status) ||
         payments_attempt_is_open(&intent->attempt)) {
         payments_fail_state(flow, "confirm");
+        return;
+    }
+    if (!payments_split_check_method(flow)) {
         return;
     }
     /* With confirmation_method=manual the customer has proven themselves before this. */

@@ -38,6 +38,9 @@ save_canceled(struct payments_flow *flow)
         resource_internal(flow->op, error, "intent");
         return;
     }
+    if (flow->charge != NULL) {
+        payments_split_uncount(flow, flow->charge->split_amount);
+    }
     payments_answer_intent(flow);
 }
 
@@ -107,7 +110,7 @@ cancel_locked(struct resource_op *op)
         begin_void(flow);
     } else {
         flow->charge = NULL; /* a failed one: nothing of it expires */
-        save_canceled(flow);
+        payments_split_let_go(flow, save_canceled);
     }
 }
 

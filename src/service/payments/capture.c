@@ -8,6 +8,10 @@
  *
  * A capture is never given up: once the attempt is durable it is repeated until the rail has
  * answered. A rail that refuses it leaves the intent as it was.
+ *
+ * Of a split payment the rail captures the card's part first, and its yes is the decision; then the
+ * books take both parts in one chain. If they refuse the wallet's, suspense stands for it
+ * (SPLIT-5).
  */
 #include "flow.h"
 
@@ -26,15 +30,19 @@ save_captured(struct payments_flow *flow)
     ASSERT(legal);
     charge->captured = true;
     charge->amount_captured = amount;
-    charge->booked_by = payments_hex(flow->op, resource_derived_id(flow->attempt_id, "capture"));
+    charge->booked_by =
+        payments_hex(flow->op, resource_derived_id(flow->attempt_id, payments_capture_step(flow)));
+    int64_t card_part = payments_split_rest_captured(flow);
     const struct payments_balance_transaction entry = {
         .type = SPAN("charge"),
         .source = charge->header.id,
-        .amount = amount,
+        .amount = card_part,
         .fee = intent->attempt.fee,
         .release_due = payments_release_at(flow),
     };
     TRY(payments_balance_transaction_add(flow, &entry, &charge->balance_transaction));
+    TRY(payments_charge_split_captured(
+        flow, amount - card_part, flow->in_suspense ? "wallet suspense" : "wallet capture"));
     TRY(payments_destination_transaction_add(flow, amount));
     intent->status = span_from_cstr(payments_intent_status_name(status));
     intent->amount_capturable = 0;
@@ -53,6 +61,12 @@ static void
 posted(struct payments_flow *flow, enum payments_posting posting)
 {
     FAULT_POINT("capture-before-finish");
+    if (posting == PAYMENTS_POSTING_REFUSED && flow->charge->split_wallet.size != 0 &&
+        !flow->in_suspense) {
+        flow->in_suspense = true;
+        payments_post_capture(flow, posted);
+        return;
+    }
     /* The rail has taken the money: books that refuse it wait for the sweeper, with an alarm by
      * the age of the attempt, rather than lose it. */
     if (posting != PAYMENTS_POSTED) {
@@ -64,6 +78,7 @@ posted(struct payments_flow *flow, enum payments_posting posting)
         resource_internal(flow->op, error, "capture");
         return;
     }
+    payments_split_uncount(flow, flow->charge->split_amount - flow->charge->split_captured);
     payments_answer_intent(flow);
 }
 
@@ -95,6 +110,10 @@ answered(struct payments_flow *flow)
     switch (flow->rail.answer.outcome) {
     case PORT_RAIL_APPROVED:
         FAULT_POINT("capture-before-post");
+        if (FAULT_ERROR("split-capture-refused")) {
+            posted(flow, PAYMENTS_POSTING_REFUSED);
+            return;
+        }
         payments_post_capture(flow, posted);
         return;
     case PORT_RAIL_DECLINED:
@@ -117,7 +136,7 @@ attempt_is_durable(struct resource_op *op)
     struct payments_flow *flow = payments_flow_of(op);
     FAULT_POINT("capture-before-rail");
     err_t error = money_from_api(
-        flow->intent->attempt.amount, payments_flow_currency(flow), &flow->rail.amount);
+        payments_split_rest_captured(flow), payments_flow_currency(flow), &flow->rail.amount);
     ASSERT(error == ERR_OK);
     flow->rail.operation = PORT_RAIL_CAPTURE;
     flow->rail.id = resource_derived_id(flow->attempt_id, "capture");

@@ -104,17 +104,34 @@ save_failed(struct payments_flow *flow, bool expired)
 }
 
 static void
-intent_failed(struct payments_flow *flow, bool expired)
+end_failed(struct payments_flow *flow, bool expired)
 {
-    if (!payments_method_load(flow, flow->intent->payment_method)) {
-        return;
-    }
     err_t error = save_failed(flow, expired);
     if (error != ERR_OK) {
         resource_internal(flow->op, error, "challenge");
         return;
     }
     payments_answer_intent(flow);
+}
+
+static void
+end_expired(struct payments_flow *flow)
+{
+    end_failed(flow, true);
+}
+
+static void
+end_rejected(struct payments_flow *flow)
+{
+    end_failed(flow, false);
+}
+
+static void
+intent_failed(struct payments_flow *flow, bool expired)
+{
+    if (payments_method_load(flow, flow->intent->payment_method)) {
+        payments_split_let_go(flow, expired ? end_expired : end_rejected);
+    }
 }
 
 /* The merchant's server confirms once more, with the proof at hand. */

@@ -188,7 +188,7 @@ build_card_details(struct payments_flow *flow)
     details_begin(flow->op, &buf, &json);
     json_key(&json, "card");
     json_object_begin(&json);
-    json_member_i64(&json, "amount_authorized", flow->charge->amount);
+    json_member_i64(&json, "amount_authorized", flow->charge->amount - flow->charge->split_amount);
     json_member_text_or_null(
         &json, "authorization_code", span_from_cstr(answer->authorization_code));
     json_member_text(&json, "brand", method->brand);
@@ -306,6 +306,9 @@ payments_charge_build(struct payments_flow *flow)
     charge->transfer_group = intent->transfer_group;
     charge->transfer_destination = intent->transfer_destination;
     charge->wallet = flow->method->wallet;
+    charge->split_wallet = intent->split_wallet;
+    charge->split_amount = intent->split_amount;
+    charge->split_reserved_at = payments_is_split(intent) ? flow->reserved_at : 0;
     charge->straight_to_available = answer->straight_to_available;
     charge->authorization =
         payments_hex(flow->op, resource_derived_id(flow->attempt_id, "authorize"));
@@ -313,7 +316,8 @@ payments_charge_build(struct payments_flow *flow)
         approved && intent->capture_before != 0 &&
         span_equal_cstr(intent->request_incremental_authorization, "if_available") &&
         network_increments(flow->method->network) &&
-        intent->transfer_destination.size == 0; /* its limits were reserved for this amount */
+        /* A wallet's limits were reserved for this amount. */
+        intent->transfer_destination.size == 0 && !payments_is_split(intent);
     if (!approved) {
         charge->failure_code = arena_text(flow->op, answer->error_code);
         charge->failure_message = SPAN("Your card was declined.");
@@ -343,6 +347,28 @@ payments_balance_transaction_add(
     TRY(resource_save(flow->op, &payments_balance_transaction_type, transaction));
     *ret_id = transaction->header.id;
     return ERR_OK;
+}
+
+/* A wallet's money is available at once. */
+err_t
+payments_charge_split_captured(struct payments_flow *flow, int64_t amount, const char *step)
+{
+    struct payments_charge *charge = flow->charge;
+    ASSERT(amount >= 0 && amount <= charge->split_amount);
+    charge->split_captured = amount;
+    if (amount == 0) {
+        return ERR_OK;
+    }
+    if (flow->in_suspense) {
+        TRY(payments_suspense_add(flow, "capture_refused", amount, &charge->suspense_item));
+    }
+    charge->split_booked_by = payments_hex(flow->op, resource_derived_id(flow->attempt_id, step));
+    const struct payments_balance_transaction entry = {
+        .type = SPAN("charge"),
+        .source = charge->header.id,
+        .amount = amount,
+    };
+    return payments_balance_transaction_add(flow, &entry, &charge->split_transaction);
 }
 
 err_t

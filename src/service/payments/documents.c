@@ -49,6 +49,9 @@ static const struct resource_field intent_fields[] = {
     RESOURCE_TEXT(payments_intent, transfer_group),
     RESOURCE_TEXT(payments_intent, transfer_destination),
     RESOURCE_TEXT(payments_intent, qr_code),
+    RESOURCE_TEXT(payments_intent, split_wallet),
+    RESOURCE_INTEGER(payments_intent, split_amount),
+    RESOURCE_TEXT(payments_intent, split_hold),
     RESOURCE_TEXT(payments_intent, latest_charge),
     RESOURCE_JSON(payments_intent, last_payment_error),
     RESOURCE_TEXT(payments_intent, cancellation_reason),
@@ -96,6 +99,14 @@ static const struct resource_field charge_fields[] = {
     RESOURCE_BOOLEAN(payments_charge, incrementable),
     RESOURCE_TEXT(payments_charge, booked_by),
     RESOURCE_BOOLEAN(payments_charge, straight_to_available),
+    RESOURCE_TEXT(payments_charge, split_wallet),
+    RESOURCE_INTEGER(payments_charge, split_amount),
+    RESOURCE_INTEGER(payments_charge, split_captured),
+    RESOURCE_INTEGER(payments_charge, split_refunded),
+    RESOURCE_INTEGER(payments_charge, split_reserved_at),
+    RESOURCE_TEXT(payments_charge, split_transaction),
+    RESOURCE_TEXT(payments_charge, split_booked_by),
+    RESOURCE_TEXT(payments_charge, suspense_item),
 };
 
 static const struct resource_field refund_fields[] = {
@@ -112,6 +123,10 @@ static const struct resource_field refund_fields[] = {
     RESOURCE_TEXT(payments_refund, wallet),
     RESOURCE_BOOLEAN(payments_refund, from_available),
     RESOURCE_TEXT(payments_refund, reference),
+    RESOURCE_TEXT(payments_refund, split_wallet),
+    RESOURCE_INTEGER(payments_refund, split_amount),
+    RESOURCE_TEXT(payments_refund, split_transaction),
+    RESOURCE_TEXT(payments_refund, suspense_item),
     RESOURCE_INTEGER_COLUMN(payments_refund, due, PAYMENTS_REFUND_DUE),
     ATTEMPT(payments_refund),
     RESOURCE_TEXT(payments_refund, trace),
@@ -208,6 +223,22 @@ static const struct resource_field qr_code_fields[] = {
     RESOURCE_BOOLEAN(payments_qr_code, inactive),
 };
 
+static const struct resource_field suspense_fields[] = {
+    RESOURCE_INTEGER(payments_suspense, amount),
+    RESOURCE_TEXT(payments_suspense, currency),
+    RESOURCE_TEXT(payments_suspense, reason),
+    RESOURCE_TEXT(payments_suspense, wallet),
+    RESOURCE_TEXT(payments_suspense, payment_intent),
+    RESOURCE_TEXT(payments_suspense, charge),
+    RESOURCE_TEXT(payments_suspense, refund),
+    RESOURCE_TEXT_COLUMN(payments_suspense, status, PAYMENTS_SUSPENSE_STATUS),
+    RESOURCE_TEXT(payments_suspense, resolution),
+    RESOURCE_TEXT(payments_suspense, note),
+    RESOURCE_INTEGER(payments_suspense, tries),
+    RESOURCE_INTEGER_COLUMN(payments_suspense, open_since, PAYMENTS_SUSPENSE_OPEN),
+    RESOURCE_INTEGER(payments_suspense, resolved_at),
+};
+
 static const struct document_kind intent_kind = {
     .name = "payment_intent",
     .columns =
@@ -272,6 +303,16 @@ static const struct document_kind customer_kind = {
 static const struct document_kind deleted_customer_kind = {.name = "deleted_customer"};
 
 static const struct document_kind qr_code_kind = {.name = "qr_code"};
+
+static const struct document_kind suspense_kind = {
+    .name = "suspense_item",
+    .columns =
+        {
+            RESOURCE_INDEXED("status"),
+            RESOURCE_SWEPT("open_since"),
+        },
+    .column_count = 2,
+};
 
 static const struct document_kind balance_transaction_kind = {
     .name = "balance_transaction",
@@ -356,6 +397,15 @@ const struct resource_type payments_deleted_customer_type = {
     .render = payments_deleted_customer_render,
 };
 
+const struct resource_type payments_suspense_type = {
+    .object = "tael.suspense_item",
+    .prefix = "sus_",
+    .kind = &suspense_kind,
+    RESOURCE_FIELDS(suspense_fields),
+    .struct_size = sizeof(struct payments_suspense),
+    .render = payments_suspense_render,
+};
+
 const struct resource_type payments_qr_code_type = {
     .object = "qr_code",
     .prefix = "qrc_",
@@ -385,5 +435,6 @@ const struct document_kind *const payments_kinds[] = {
     &deleted_customer_kind,
     &balance_transaction_kind,
     &qr_code_kind,
+    &suspense_kind,
 };
 const uint32_t payments_kind_count = sizeof(payments_kinds) / sizeof(payments_kinds[0]);

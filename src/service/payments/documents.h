@@ -84,6 +84,10 @@ struct payments_intent {
     struct span transfer_group;
     struct span transfer_destination; /* a wallet, which gets what the payment brings */
     struct span qr_code;              /* the static code that it was made from */
+    struct span split_wallet;         /* pays split_amount, the card the rest; empty: no split */
+    int64_t split_amount;
+    struct span split_hold; /* the wallet's hold while the card's holder is challenged, 32 hex
+                             * digits; it ends by the ledger's timeout, if not before */
     struct span latest_charge;
     struct span last_payment_error; /* JSON object */
     struct span cancellation_reason;
@@ -132,6 +136,15 @@ struct payments_charge {
     bool incrementable;        /* more may be authorized */
     struct span booked_by;     /* the transfer that took the money, 32 hex digits */
     bool straight_to_available;
+    /* The amounts above count both parts; these are the wallet's in them. */
+    struct span split_wallet; /* paid split_amount beside the card; empty: no split */
+    int64_t split_amount;
+    int64_t split_captured;
+    int64_t split_refunded;
+    int64_t split_reserved_at;     /* in the wallet's limits, unix seconds */
+    struct span split_transaction; /* the balance transaction of the wallet's part */
+    struct span split_booked_by;   /* the transfer that took the wallet's part, 32 hex digits */
+    struct span suspense_item;     /* stands for the wallet's part, which the books refused */
 };
 
 enum {
@@ -150,10 +163,14 @@ struct payments_refund {
     struct span balance_transaction;
     struct span failure_balance_transaction;
     struct span failure_reason;
-    struct span metadata;  /* JSON object */
-    struct span wallet;    /* that gets it back; empty: a card */
-    bool from_available;   /* which of the merchant's accounts paid for it */
-    struct span reference; /* its id at the rail and in the books, 32 hex digits */
+    struct span metadata;     /* JSON object */
+    struct span wallet;       /* that gets it back; empty: a card */
+    bool from_available;      /* which of the merchant's accounts paid for it */
+    struct span reference;    /* its id at the rail and in the books, 32 hex digits */
+    struct span split_wallet; /* gets split_amount of it, the card the rest; empty: no split */
+    int64_t split_amount;
+    struct span split_transaction; /* the balance transaction of the wallet's part */
+    struct span suspense_item;     /* stands for the wallet's part, which the books refused */
     int64_t due;
     struct payments_attempt attempt;
     struct span trace; /* as an intent's */
@@ -269,6 +286,29 @@ enum {
     PAYMENTS_BALANCE_TRANSACTION_RELEASE,
 };
 
+/* Money in the suspense account, which a person must look at (suspense.c). */
+struct payments_suspense {
+    struct resource_header header;
+    int64_t amount;
+    struct span currency;
+    struct span reason; /* capture_refused refund_refused */
+    struct span wallet; /* whose part it stands for */
+    struct span payment_intent;
+    struct span charge;
+    struct span refund; /* of refund_refused */
+    struct span status; /* open resolved */
+    struct span resolution;
+    struct span note;
+    int64_t tries;       /* to resolve it; each has ids of its own in the books */
+    int64_t open_since;  /* unix seconds; 0 once it is resolved */
+    int64_t resolved_at; /* unix seconds; 0: open */
+};
+
+enum {
+    PAYMENTS_SUSPENSE_STATUS,
+    PAYMENTS_SUSPENSE_OPEN
+};
+
 /* A code that stands at a till: for any number of payments. */
 struct payments_qr_code {
     struct resource_header header;
@@ -284,6 +324,7 @@ struct payments_qr_code {
 
 extern const struct resource_type payments_intent_type;
 extern const struct resource_type payments_qr_code_type;
+extern const struct resource_type payments_suspense_type;
 extern const struct resource_type payments_method_type;
 extern const struct resource_type payments_setup_type;
 extern const struct resource_type payments_setup_attempt_type;
@@ -295,6 +336,11 @@ struct json_writer;
 void payments_next_action_write(
     struct json_writer *json, const struct payments_challenge *challenge);
 
+/* "split", of what is split (render_split.c). */
+void payments_intent_split_write(struct json_writer *json, const struct payments_intent *intent);
+void payments_charge_split_write(struct json_writer *json, const struct payments_charge *charge);
+void payments_refund_split_write(struct json_writer *json, const struct payments_refund *refund);
+
 /* Rendering, one file per object (render_*.c). */
 void payments_intent_render(struct resource_render *render, const void *document);
 /* An intent's status as it is shown: while an attempt is open its outcome is not known. */
@@ -302,6 +348,7 @@ struct span payments_intent_shown_status(const void *document);
 void payments_charge_render(struct resource_render *render, const void *document);
 void payments_qr_code_render(struct resource_render *render, const void *document);
 void payments_refund_render(struct resource_render *render, const void *document);
+void payments_suspense_render(struct resource_render *render, const void *document);
 void payments_method_render(struct resource_render *render, const void *document);
 void payments_setup_render(struct resource_render *render, const void *document);
 void payments_setup_attempt_render(struct resource_render *render, const void *document);

@@ -51,6 +51,7 @@ struct payments {
     _Atomic int64_t attempt_oldest_s;
     _Atomic uint64_t reconcile_runs;
     _Atomic uint64_t differences;
+    _Atomic uint64_t suspense_open;
 };
 
 enum payments_posting {
@@ -66,6 +67,7 @@ struct payments_flow {
     struct payments_charge *charge;
     struct payments_method *method;
     struct payments_refund *refund;
+    struct payments_suspense *suspense;
     struct payments_setup *setup;
     struct payments_setup_attempt *setup_attempt;
     bool page; /* it runs for a person's browser: answers are pages and redirects */
@@ -85,6 +87,8 @@ struct payments_flow {
     struct ledger_transfer transfers[PAYMENTS_TRANSFERS_MAX];
     struct ledger_result results[PAYMENTS_ACCOUNTS_MAX];
     uint32_t transfer_count;
+    enum payments_posting (*judge)(const struct payments_flow *flow); /* NULL: they are linked */
+    bool in_suspense; /* the books refused the wallet's part: it goes to suspense instead */
     void (*posted_step)(struct payments_flow *flow, enum payments_posting posting);
 
     /* Wallets. */
@@ -92,6 +96,7 @@ struct payments_flow {
     void (*wallet_step)(struct payments_flow *flow);
     const char *wallet_param;
     void (*reserved_step)(struct payments_flow *flow);
+    void (*split_step)(struct payments_flow *flow); /* split.c */
     int64_t reserved_amount; /* what may have to be released, and when it was reserved */
     int64_t reserved_at;
     bool reserved_out, reserved_in;
@@ -161,6 +166,8 @@ bool payments_by_wallet(const struct payments_flow *flow);
 void payments_wallet_reserve(struct payments_flow *flow, void (*step)(struct payments_flow *flow));
 /* What was reserved does not move after all. Once, after the writes that end the attempt. */
 void payments_wallet_release(struct payments_flow *flow);
+/* What of the open attempt's amount a wallet's limits count: a split's part, or all. */
+int64_t payments_wallet_part(const struct payments_flow *flow);
 /* Another process reserved it. */
 void payments_wallet_resume(struct payments_flow *flow);
 /* The books refused: makes flow->rail.answer the decline that says why. */
@@ -171,6 +178,46 @@ void payments_wallet_lookup(
     struct span id,
     const char *param,
     void (*step)(struct payments_flow *flow));
+
+/* --- split.c: a wallet pays a part, the card the rest --- */
+
+/* Whether the authorization in hand, or flow->charge, is split. */
+static inline bool
+payments_is_split(const struct payments_intent *intent)
+{
+    return intent->split_wallet.size != 0;
+}
+
+/* The card's part: of the authorization in hand, of the capture in hand, of a refund. All of it
+ * without a split. */
+int64_t payments_split_rest(const struct payments_flow *flow);
+int64_t payments_split_rest_captured(const struct payments_flow *flow);
+int64_t payments_split_rest_refunded(const struct payments_refund *refund);
+/* Reads `split` into the intent, looks the wallet up, and runs `step`; or answers. Without one in
+ * the request: whether the intent's still fits its amount. */
+void payments_split_read(struct payments_flow *flow, void (*step)(struct payments_flow *flow));
+/* Whether flow->method can pay the rest; false if answered. */
+bool payments_split_check_method(struct payments_flow *flow);
+/* Before the rail: holds the wallet's part and runs `step`; a refusal leaves a decline in
+ * flow->rail.answer. Without a split: `step` at once. */
+void payments_split_prepare(struct payments_flow *flow, void (*step)(struct payments_flow *flow));
+/* The card did not pay: nothing is held, nor ever will be by this attempt; then `step`. */
+void payments_split_abort(struct payments_flow *flow, void (*step)(struct payments_flow *flow));
+/* The card is challenged: what is held stays so, but no longer than the challenge; then `step`. */
+void payments_split_keep(struct payments_flow *flow, void (*step)(struct payments_flow *flow));
+/* The challenge is over: the intent's hold, if it has one, is let go; then `step`. */
+void payments_split_let_go(struct payments_flow *flow, void (*step)(struct payments_flow *flow));
+/* The wallet's limits count `amount` of flow->charge no more. */
+void payments_split_uncount(struct payments_flow *flow, int64_t amount);
+
+/* --- suspense.c: money that a person must look at --- */
+
+/* Saves an item about the wallet's part of flow->charge or flow->refund; its id to *ret_id. */
+MUST_USE err_t payments_suspense_add(
+    struct payments_flow *flow, const char *reason, int64_t amount, struct span *ret_id);
+void payments_suspense_list(struct resource_op *op);
+void payments_suspense_retrieve(struct resource_op *op);
+void payments_suspense_resolve(struct resource_op *op);
 
 /* --- posting.c: the books (docs/accounting.md) --- */
 
@@ -186,10 +233,28 @@ typedef void (*payments_posted_step)(struct payments_flow *flow, enum payments_p
 /* Gross into the merchant's balance, fee out of it; from there on to a destination wallet, if the
  * intent has one. Cards pay into the pending balance, wallets into the available one. */
 void payments_post_payment(struct payments_flow *flow, payments_posted_step step);
+/* --- posting_split.c: the wallet's part of a split, while it is not decided --- */
+
+/* Holds it, in place of what a challenge kept. */
+void payments_post_split_hold(struct payments_flow *flow, payments_posted_step step);
+/* Voids the hold, and makes sure that it never comes later. */
+void payments_post_split_abort(struct payments_flow *flow, payments_posted_step step);
+/* Another hold takes its place, which the ledger ends after `seconds`. */
+void payments_post_split_keep(
+    struct payments_flow *flow, int64_t seconds, payments_posted_step step);
+/* Voids that. */
+void payments_post_split_let_go(struct payments_flow *flow, payments_posted_step step);
+/* What payments_post_split_keep made. */
+u128 payments_split_kept_id(const struct payments_flow *flow);
+
+/* --- posting.c --- */
+
 /* A hold of the authorized amount. */
 void payments_post_hold(struct payments_flow *flow, payments_posted_step step);
 /* Part or all of a hold becomes a payment; the fee is taken. */
 void payments_post_capture(struct payments_flow *flow, payments_posted_step step);
+/* The name of its first transfer: with flow->in_suspense it is another posting. */
+const char *payments_capture_step(const struct payments_flow *flow);
 void payments_post_void(struct payments_flow *flow, payments_posted_step step);
 /* A larger hold takes the place of the charge's present one. */
 void payments_post_increment(struct payments_flow *flow, payments_posted_step step);
@@ -303,6 +368,10 @@ MUST_USE err_t payments_balance_transaction_add(
     struct payments_flow *flow,
     const struct payments_balance_transaction *entry,
     struct span *ret_id);
+/* The wallet's part of flow->charge was captured: `amount`, by the transfer of that step. With
+ * flow->in_suspense the suspense account stands for the wallet. */
+MUST_USE err_t
+payments_charge_split_captured(struct payments_flow *flow, int64_t amount, const char *step);
 /* The one that says that `amount` of flow->charge went on to its destination, if it has one. */
 MUST_USE err_t payments_destination_transaction_add(struct payments_flow *flow, int64_t amount);
 /* The public id of what the open authorization makes: the attempt's id as ch_..., so that entries

@@ -299,10 +299,16 @@ create_chosen(struct payments_flow *flow)
 }
 
 static void
-create_destined(struct payments_flow *flow)
+create_split(struct payments_flow *flow)
 {
     (void)resource_boolean(flow->op, "confirm", &flow->confirms);
     payments_method_choose(flow, create_chosen);
+}
+
+static void
+create_destined(struct payments_flow *flow)
+{
+    payments_split_read(flow, create_split);
 }
 
 static void
@@ -396,8 +402,14 @@ confirm_chosen(struct payments_flow *flow)
         flow->intent->shipping = resource_json(flow->op, "shipping");
     }
     if (read_card_options(flow)) {
-        payments_authorize_begin(flow);
+        payments_split_read(flow, payments_authorize_begin);
     }
+}
+
+static void
+confirm_let_go(struct payments_flow *flow)
+{
+    payments_method_choose(flow, confirm_chosen);
 }
 
 static void
@@ -421,7 +433,7 @@ confirm_locked(struct resource_op *op)
         return;
     }
     flow->confirms = true;
-    payments_method_choose(flow, confirm_chosen);
+    payments_split_let_go(flow, confirm_let_go);
 }
 
 void
@@ -451,7 +463,7 @@ payments_intent_list(struct resource_op *op)
 
 /* Metadata and description may change at any time, money only before it moves. */
 static bool
-read_money_change(struct payments_flow *flow)
+read_money_change(struct payments_flow *flow, bool *ret_changes)
 {
     struct payments_intent *intent = flow->intent;
     struct resource_op *op = flow->op;
@@ -459,7 +471,8 @@ read_money_change(struct payments_flow *flow)
     bool changes = resource_present(op, "amount") || resource_present(op, "currency") ||
                    resource_present(op, "payment_method") ||
                    resource_present(op, "payment_method_data") ||
-                   resource_present(op, "capture_method");
+                   resource_present(op, "capture_method") || resource_present(op, "split");
+    *ret_changes = changes;
     if (!changes) {
         return true;
     }
@@ -487,16 +500,34 @@ update_chosen(struct payments_flow *flow)
 }
 
 static void
-update_locked(struct resource_op *op)
+update_split(struct payments_flow *flow)
 {
-    struct payments_flow *flow = payments_flow_of(op);
-    if (!read_money_change(flow) || !read_common(flow)) {
-        return;
-    }
+    struct resource_op *op = flow->op;
     if (resource_present(op, "payment_method") || resource_present(op, "payment_method_data")) {
         payments_method_choose(flow, update_chosen);
     } else {
         update_chosen(flow);
+    }
+}
+
+static void
+update_let_go(struct payments_flow *flow)
+{
+    payments_split_read(flow, update_split);
+}
+
+static void
+update_locked(struct resource_op *op)
+{
+    struct payments_flow *flow = payments_flow_of(op);
+    bool changes;
+    if (!read_money_change(flow, &changes) || !read_common(flow)) {
+        return;
+    }
+    if (changes) {
+        payments_split_let_go(flow, update_let_go);
+    } else {
+        update_split(flow);
     }
 }
 

@@ -34,6 +34,7 @@ static const struct {
     {payments_route_table, &payments_route_count},
     {payments_setup_route_table, &payments_setup_route_count},
     {payments_qr_route_table, &payments_qr_route_count},
+    {payments_suspense_route_table, &payments_suspense_route_count},
 };
 
 static err_t
@@ -114,5 +115,6 @@ payments_health(const struct payments *payments)
         .attempt_oldest_s = atomic_load(&payments->attempt_oldest_s),
         .reconcile_runs = atomic_load(&payments->reconcile_runs),
         .differences = atomic_load(&payments->differences),
+        .suspense_open = atomic_load(&payments->suspense_open),
     };
 }

@@ -12,13 +12,16 @@
  *   refund          merchant pending or available -> payer
  *   refund failure  payer -> the account that the refund came from
  *
+ * Of a split payment these are the card's part; the wallet's is added to the same chain
+ * (posting_split.c).
+ *
  * The payer is card clearing, and the merchant's account the pending one; or the payer is a wallet,
  * whose money is here already, and the merchant's account the available one.
  *
  * All transfers of a step are one linked chain: all of them or none. Doing a step again answers
  * `exists` on its first transfer, which is as good as `created`.
  */
-#include "flow.h"
+#include "posting.h"
 
 #include "base/assert.h"
 #include "base/hash.h"
@@ -124,15 +127,15 @@ payments_merchant_account(
     return books_account_place(id, payments->parts.ledger, caller->merchant_id);
 }
 
-static u128
-account_of(const struct payments_flow *flow, enum books_account account)
+u128
+payments_books_account(const struct payments_flow *flow, enum books_account account)
 {
     return payments_merchant_account(
         flow->payments, resource_op_caller(flow->op), account, payments_flow_currency(flow));
 }
 
-static u128
-wallet_account(const struct payments_flow *flow, struct span wallet)
+u128
+payments_wallet_account(const struct payments_flow *flow, struct span wallet)
 {
     char owner[ID_TEXT_SIZE] = "";
     ASSERT(wallet.size < sizeof(owner));
@@ -146,15 +149,16 @@ static u128
 payer_account(const struct payments_flow *flow)
 {
     if (!payments_by_wallet(flow)) {
-        return account_of(flow, BOOKS_CARD_CLEARING);
+        return payments_books_account(flow, BOOKS_CARD_CLEARING);
     }
-    return wallet_account(flow, flow->method != NULL ? flow->method->wallet : flow->charge->wallet);
+    return payments_wallet_account(
+        flow, flow->method != NULL ? flow->method->wallet : flow->charge->wallet);
 }
 
 static u128
 merchant_account(const struct payments_flow *flow)
 {
-    return account_of(
+    return payments_books_account(
         flow, payments_by_wallet(flow) ? BOOKS_MERCHANT_AVAILABLE : BOOKS_MERCHANT_PENDING);
 }
 
@@ -175,7 +179,7 @@ accounts_done(struct port_ledger_request *request)
             return;
         }
     }
-    known_remember(flow->payments, account_of(flow, BOOKS_MERCHANT_PENDING));
+    known_remember(flow->payments, payments_books_account(flow, BOOKS_MERCHANT_PENDING));
     submit_transfers(flow);
 }
 
@@ -194,7 +198,7 @@ create_accounts(struct payments_flow *flow)
     memset(flow->accounts, 0, sizeof(flow->accounts));
     for (uint32_t i = 0; i < PAYMENTS_ACCOUNTS_MAX; i++) {
         struct ledger_account *account = &flow->accounts[i];
-        account->id = account_of(flow, roles[i]);
+        account->id = payments_books_account(flow, roles[i]);
         account->ledger = ledger;
         account->code = (uint16_t)roles[i];
         account->flags = LEDGER_ACCOUNT_HISTORY;
@@ -235,14 +239,18 @@ static void
 transfers_done(struct port_ledger_request *request)
 {
     struct payments_flow *flow = CONTAINER_OF(request, struct payments_flow, ledger);
-    flow->posted_step(flow, request->error != ERR_OK ? PAYMENTS_POSTING_UNKNOWN : posting_of(flow));
+    flow->posted_step(
+        flow,
+        request->error != ERR_OK ? PAYMENTS_POSTING_UNKNOWN
+        : flow->judge != NULL    ? flow->judge(flow)
+                                 : posting_of(flow));
 }
 
 static void
 submit_transfers(struct payments_flow *flow)
 {
     ASSERT(flow->transfer_count > 0);
-    for (uint32_t i = 0; i + 1 < flow->transfer_count; i++) {
+    for (uint32_t i = 0; i + 1 < flow->transfer_count && flow->judge == NULL; i++) {
         flow->transfers[i].flags |= LEDGER_TRANSFER_LINKED;
     }
     flow->ledger.operation = PORT_LEDGER_CREATE_TRANSFERS;
@@ -256,8 +264,8 @@ submit_transfers(struct payments_flow *flow)
     flow->payments->parts.ledger->submit(flow->payments->parts.ledger, &flow->ledger);
 }
 
-static struct ledger_transfer *
-transfer_add(struct payments_flow *flow, u128 base, const char *step, uint16_t code)
+struct ledger_transfer *
+payments_transfer_add(struct payments_flow *flow, u128 base, const char *step, uint16_t code)
 {
     ASSERT(flow->transfer_count < PAYMENTS_TRANSFERS_MAX);
     const struct resource_caller *caller = resource_op_caller(flow->op);
@@ -274,8 +282,8 @@ transfer_add(struct payments_flow *flow, u128 base, const char *step, uint16_t c
 }
 
 /* The public API's amount as ledger units. Whoever stored the amount had it checked. */
-static u128
-ledger_amount(const struct payments_flow *flow, int64_t api_amount)
+u128
+payments_ledger_amount(const struct payments_flow *flow, int64_t api_amount)
 {
     struct money money;
     err_t error = money_from_api(api_amount, payments_flow_currency(flow), &money);
@@ -284,17 +292,18 @@ ledger_amount(const struct payments_flow *flow, int64_t api_amount)
     return (u128)money.amount;
 }
 
-static void
-add_fee(struct payments_flow *flow)
+void
+payments_add_fee(struct payments_flow *flow)
 {
     int64_t fee = flow->intent->attempt.fee;
     if (fee == 0) {
         return;
     }
-    struct ledger_transfer *transfer = transfer_add(flow, flow->attempt_id, "fee", BOOKS_FEE);
+    struct ledger_transfer *transfer =
+        payments_transfer_add(flow, flow->attempt_id, "fee", BOOKS_FEE);
     transfer->debit_account_id = merchant_account(flow);
-    transfer->credit_account_id = account_of(flow, BOOKS_FEE_REVENUE);
-    transfer->amount = ledger_amount(flow, fee);
+    transfer->credit_account_id = payments_books_account(flow, BOOKS_FEE_REVENUE);
+    transfer->amount = payments_ledger_amount(flow, fee);
 }
 
 static void
@@ -304,17 +313,24 @@ add_destination(struct payments_flow *flow)
         return;
     }
     struct ledger_transfer *transfer =
-        transfer_add(flow, flow->attempt_id, "destination", BOOKS_TOP_UP);
+        payments_transfer_add(flow, flow->attempt_id, "destination", BOOKS_TOP_UP);
     transfer->debit_account_id = merchant_account(flow);
-    transfer->credit_account_id = wallet_account(flow, flow->intent->transfer_destination);
-    transfer->amount = ledger_amount(flow, flow->intent->attempt.amount);
+    transfer->credit_account_id = payments_wallet_account(flow, flow->intent->transfer_destination);
+    transfer->amount = payments_ledger_amount(flow, flow->intent->attempt.amount);
 }
 
-static void
-post(struct payments_flow *flow, payments_posted_step step)
+void
+payments_posting_begin(struct payments_flow *flow)
+{
+    flow->transfer_count = 0;
+    flow->judge = NULL;
+}
+
+void
+payments_posting_submit(struct payments_flow *flow, payments_posted_step step)
 {
     flow->posted_step = step;
-    if (known_find(flow->payments, account_of(flow, BOOKS_MERCHANT_PENDING)) != NULL) {
+    if (known_find(flow->payments, payments_books_account(flow, BOOKS_MERCHANT_PENDING)) != NULL) {
         submit_transfers(flow);
     } else {
         create_accounts(flow);
@@ -322,17 +338,28 @@ post(struct payments_flow *flow, payments_posted_step step)
 }
 
 void
+payments_posting_submit_each(
+    struct payments_flow *flow,
+    enum payments_posting (*judge)(const struct payments_flow *flow),
+    payments_posted_step step)
+{
+    flow->judge = judge;
+    payments_posting_submit(flow, step);
+}
+
+void
 payments_post_payment(struct payments_flow *flow, payments_posted_step step)
 {
-    flow->transfer_count = 0;
-    int64_t amount = flow->intent->attempt.amount;
-    struct ledger_transfer *gross = transfer_add(flow, flow->attempt_id, "payment", BOOKS_PAYMENT);
+    payments_posting_begin(flow);
+    struct ledger_transfer *gross =
+        payments_transfer_add(flow, flow->attempt_id, "payment", BOOKS_PAYMENT);
     gross->debit_account_id = payer_account(flow);
     gross->credit_account_id = merchant_account(flow);
-    gross->amount = ledger_amount(flow, amount);
-    add_fee(flow);
+    gross->amount = payments_ledger_amount(flow, payments_split_rest(flow));
+    payments_add_split_payment(flow);
+    payments_add_fee(flow);
     add_destination(flow);
-    post(flow, step);
+    payments_posting_submit(flow, step);
 }
 
 /* The hold's id derives from the authorization, which the charge remembers; that of a larger one
@@ -352,55 +379,64 @@ hold_id(const struct payments_flow *flow)
 void
 payments_post_hold(struct payments_flow *flow, payments_posted_step step)
 {
-    flow->transfer_count = 0;
-    struct ledger_transfer *hold =
-        transfer_add(flow, resource_derived_id(flow->attempt_id, "authorize"), "hold", BOOKS_HOLD);
+    payments_posting_begin(flow);
+    struct ledger_transfer *hold = payments_transfer_add(
+        flow, resource_derived_id(flow->attempt_id, "authorize"), "hold", BOOKS_HOLD);
     hold->flags = LEDGER_TRANSFER_PENDING;
     hold->debit_account_id = payer_account(flow);
     hold->credit_account_id = merchant_account(flow);
-    hold->amount = ledger_amount(flow, flow->intent->attempt.amount);
-    post(flow, step);
+    hold->amount = payments_ledger_amount(flow, payments_split_rest(flow));
+    payments_posting_submit(flow, step);
 }
 
 void
 payments_post_increment(struct payments_flow *flow, payments_posted_step step)
 {
-    flow->transfer_count = 0;
+    payments_posting_begin(flow);
     struct ledger_transfer *old =
-        transfer_add(flow, flow->attempt_id, "increment void", BOOKS_OF_PENDING);
+        payments_transfer_add(flow, flow->attempt_id, "increment void", BOOKS_OF_PENDING);
     old->flags = LEDGER_TRANSFER_VOID_PENDING;
     old->pending_id = hold_id(flow);
-    struct ledger_transfer *hold = transfer_add(flow, flow->attempt_id, "hold", BOOKS_HOLD);
+    struct ledger_transfer *hold =
+        payments_transfer_add(flow, flow->attempt_id, "hold", BOOKS_HOLD);
     hold->flags = LEDGER_TRANSFER_PENDING;
-    hold->debit_account_id = account_of(flow, BOOKS_CARD_CLEARING);
-    hold->credit_account_id = account_of(flow, BOOKS_MERCHANT_PENDING);
-    hold->amount = ledger_amount(flow, flow->intent->attempt.amount);
-    post(flow, step);
+    hold->debit_account_id = payments_books_account(flow, BOOKS_CARD_CLEARING);
+    hold->credit_account_id = payments_books_account(flow, BOOKS_MERCHANT_PENDING);
+    hold->amount = payments_ledger_amount(flow, flow->intent->attempt.amount);
+    payments_posting_submit(flow, step);
+}
+
+const char *
+payments_capture_step(const struct payments_flow *flow)
+{
+    return flow->in_suspense ? "capture again" : "capture";
 }
 
 void
 payments_post_capture(struct payments_flow *flow, payments_posted_step step)
 {
-    flow->transfer_count = 0;
-    int64_t amount = flow->intent->attempt.amount;
-    struct ledger_transfer *capture =
-        transfer_add(flow, flow->attempt_id, "capture", BOOKS_OF_PENDING);
+    payments_posting_begin(flow);
+    struct ledger_transfer *capture = payments_transfer_add(
+        flow, flow->attempt_id, payments_capture_step(flow), BOOKS_OF_PENDING);
     capture->flags = LEDGER_TRANSFER_POST_PENDING;
     capture->pending_id = hold_id(flow);
-    capture->amount = ledger_amount(flow, amount);
-    add_fee(flow);
+    capture->amount = payments_ledger_amount(flow, payments_split_rest_captured(flow));
+    payments_add_split_capture(flow);
+    payments_add_fee(flow);
     add_destination(flow);
-    post(flow, step);
+    payments_posting_submit(flow, step);
 }
 
 void
 payments_post_void(struct payments_flow *flow, payments_posted_step step)
 {
-    flow->transfer_count = 0;
-    struct ledger_transfer *undo = transfer_add(flow, flow->attempt_id, "void", BOOKS_OF_PENDING);
+    payments_posting_begin(flow);
+    struct ledger_transfer *undo =
+        payments_transfer_add(flow, flow->attempt_id, "void", BOOKS_OF_PENDING);
     undo->flags = LEDGER_TRANSFER_VOID_PENDING;
     undo->pending_id = hold_id(flow);
-    post(flow, step);
+    payments_add_split_void(flow);
+    payments_posting_submit(flow, step);
 }
 
 static enum books_account
@@ -412,22 +448,27 @@ refund_source(const struct payments_refund *refund)
 void
 payments_post_refund(struct payments_flow *flow, payments_posted_step step)
 {
-    flow->transfer_count = 0;
-    struct ledger_transfer *refund = transfer_add(flow, flow->attempt_id, "refund", BOOKS_REFUND);
-    refund->debit_account_id = account_of(flow, refund_source(flow->refund));
-    refund->credit_account_id = payer_account(flow);
-    refund->amount = ledger_amount(flow, flow->refund->amount);
-    post(flow, step);
+    payments_posting_begin(flow);
+    int64_t amount = payments_split_rest_refunded(flow->refund);
+    if (amount != 0) {
+        struct ledger_transfer *refund = payments_transfer_add(
+            flow, flow->attempt_id, flow->in_suspense ? "refund again" : "refund", BOOKS_REFUND);
+        refund->debit_account_id = payments_books_account(flow, refund_source(flow->refund));
+        refund->credit_account_id = payer_account(flow);
+        refund->amount = payments_ledger_amount(flow, amount);
+    }
+    payments_add_split_refund(flow);
+    payments_posting_submit(flow, step);
 }
 
 void
 payments_post_refund_failure(struct payments_flow *flow, payments_posted_step step)
 {
-    flow->transfer_count = 0;
+    payments_posting_begin(flow);
     struct ledger_transfer *back =
-        transfer_add(flow, flow->attempt_id, "refund failure", BOOKS_REFUND_FAILURE);
+        payments_transfer_add(flow, flow->attempt_id, "refund failure", BOOKS_REFUND_FAILURE);
     back->debit_account_id = payer_account(flow);
-    back->credit_account_id = account_of(flow, refund_source(flow->refund));
-    back->amount = ledger_amount(flow, flow->refund->amount);
-    post(flow, step);
+    back->credit_account_id = payments_books_account(flow, refund_source(flow->refund));
+    back->amount = payments_ledger_amount(flow, payments_split_rest_refunded(flow->refund));
+    payments_posting_submit(flow, step);
 }

@@ -6,6 +6,8 @@
  * For each charge that is not being worked on:
  *   captured            the books hold the transfer, with the captured amount; the rail captured
  *                       as much
+ *   split               of the amounts the card's part is the rail's, and the books hold the
+ *                       transfer of the wallet's part as well
  *   refunds             the rail refunded what the charge says, less what is still under way
  *   authorized only     the books hold the pending transfer, of what was added later too; the rail
  *                       holds as much and captured nothing
@@ -39,8 +41,9 @@ struct slice {
     uint32_t count;
     uint32_t index;
     struct port_ledger_request lookup;
-    u128 ids[SLICE_MAX];
-    struct ledger_transfer transfers[SLICE_MAX];
+    u128 ids[SLICE_MAX * 2]; /* of the charges, then of their wallets' parts */
+    struct ledger_transfer transfers[SLICE_MAX * 2];
+    uint32_t split_count;
 };
 
 static void
@@ -83,21 +86,41 @@ booked_transfer(const struct slice *slice, u128 id)
     return NULL;
 }
 
+static u128
+wallet_transfer_id(const struct payments_charge *charge)
+{
+    return charge->split_booked_by.size != 0
+               ? payments_unhex(charge->split_booked_by)
+               : resource_derived_id(payments_unhex(charge->authorization), "wallet hold");
+}
+
 static void
-compare_books(struct slice *slice)
+compare_amount(struct slice *slice, u128 id, int64_t amount)
 {
     const struct payments_charge *charge = slice->charges[slice->index];
-    const struct ledger_transfer *transfer = booked_transfer(slice, slice->ids[slice->index]);
+    const struct ledger_transfer *transfer = booked_transfer(slice, id);
     const struct currency *currency = currency_find(charge->currency);
     struct money money;
     ASSERT(currency != NULL);
-    int64_t amount = charge->captured ? charge->amount_captured : charge->amount;
     err_t error = money_from_api(amount, currency, &money);
     ASSERT(error == ERR_OK);
     if (transfer == NULL) {
         difference(slice, "not in the books", money.amount, 0);
     } else if (transfer->amount != (u128)money.amount) {
         difference(slice, "other amount in the books", money.amount, (int64_t)transfer->amount);
+    }
+}
+
+static void
+compare_books(struct slice *slice)
+{
+    const struct payments_charge *charge = slice->charges[slice->index];
+    bool taken = charge->captured;
+    int64_t all = taken ? charge->amount_captured : charge->amount;
+    int64_t wallet = taken ? charge->split_captured : charge->split_amount;
+    compare_amount(slice, slice->ids[slice->index], all - wallet);
+    if (wallet != 0) {
+        compare_amount(slice, wallet_transfer_id(charge), wallet);
     }
 }
 
@@ -144,9 +167,9 @@ compare_rail(struct slice *slice)
     if (under_way != 0) {
         return ERR_OK; /* the next run sees it settled */
     }
-    TRY(money_from_api(charge->amount, currency, &authorized));
-    TRY(money_from_api(charge->amount_captured, currency, &captured));
-    TRY(money_from_api(charge->amount_refunded, currency, &refunded));
+    TRY(money_from_api(charge->amount - charge->split_amount, currency, &authorized));
+    TRY(money_from_api(charge->amount_captured - charge->split_captured, currency, &captured));
+    TRY(money_from_api(charge->amount_refunded - charge->split_refunded, currency, &refunded));
     if (answer->outcome != PORT_RAIL_APPROVED) {
         difference(slice, "not approved by the rail", captured.amount, 0);
     } else if (answer->authorized_amount != authorized.amount) {
@@ -269,6 +292,9 @@ collect(void *context, void *document)
     struct slice *slice = context;
     struct payments_charge *charge = document;
     slice->ids[slice->count] = payments_charge_transfer(charge);
+    if (charge->split_wallet.size != 0) {
+        slice->ids[SLICE_MAX + slice->split_count++] = wallet_transfer_id(charge);
+    }
     slice->charges[slice->count++] = charge;
     return slice->count < SLICE_MAX;
 }
@@ -313,8 +339,12 @@ look_at_slice(struct resource_op *op)
         end_slice(slice, error);
         return;
     }
+    memmove(
+        &slice->ids[slice->count],
+        &slice->ids[SLICE_MAX],
+        slice->split_count * sizeof(slice->ids[0]));
     slice->lookup.operation = PORT_LEDGER_LOOKUP_TRANSFERS;
-    slice->lookup.count = slice->count;
+    slice->lookup.count = slice->count + slice->split_count;
     slice->lookup.in.ids = slice->ids;
     slice->lookup.out.transfers = slice->transfers;
     slice->lookup.reply_to = resource_op_executor(op);

@@ -8,8 +8,14 @@
  *   finish                   documents: refund, transaction, events, key               (4)
  *   payments_refund_check    rail: report; some refunds fail days after they were
  *                            accepted, and then the books and the charge take them back
+ *
+ * Of a split payment the wallet gets back first (SPLIT-2). The rail is asked for the card's part,
+ * if there is one, and its yes is the decision; then the books take both in one chain. A wallet
+ * that the books refuse has suspense in its place (SPLIT-5). If the card's part fails days later,
+ * the card's part alone is taken back: the wallet's money may be spent by then.
  */
 #include "flow.h"
+#include "split_rule.h"
 
 #include "base/assert.h"
 #include "os/fault.h"
@@ -44,13 +50,17 @@ answer_unknown(struct payments_flow *flow)
     answer_refund(flow);
 }
 
-/* Takes the reservation on the charge back. */
+/* Takes the reservation on the charge back: of `wallet_part`, and of the card's part. */
 static void
-unreserve(struct payments_flow *flow)
+unreserve(struct payments_flow *flow, int64_t wallet_part)
 {
-    ASSERT(flow->charge->amount_refunded >= flow->refund->amount);
-    flow->charge->amount_refunded -= flow->refund->amount;
-    flow->charge->refunded = false;
+    struct payments_charge *charge = flow->charge;
+    int64_t amount = payments_split_rest_refunded(flow->refund) + wallet_part;
+    ASSERT(charge->amount_refunded >= amount);
+    ASSERT(charge->split_refunded >= wallet_part);
+    charge->amount_refunded -= amount;
+    charge->split_refunded -= wallet_part;
+    charge->refunded = false;
 }
 
 /* ------------------------------------------------------------------------------ (4) the end --- */
@@ -71,19 +81,41 @@ release_of_charge(struct payments_flow *flow, int64_t *ret_release)
     return ERR_OK;
 }
 
+/* Of each part one: the wallet's was available from the beginning. */
+static err_t
+add_transactions(struct payments_flow *flow)
+{
+    struct payments_refund *refund = flow->refund;
+    int64_t card_part = payments_split_rest_refunded(refund);
+    struct payments_balance_transaction entry = {
+        .type = SPAN("refund"),
+        .source = refund->header.id,
+        .amount = -card_part,
+    };
+    if (card_part != 0) {
+        TRY(release_of_charge(flow, &entry.release_due));
+        TRY(payments_balance_transaction_add(flow, &entry, &refund->balance_transaction));
+    }
+    if (refund->split_amount == 0) {
+        return ERR_OK;
+    }
+    entry.amount = -refund->split_amount;
+    entry.release_due = 0;
+    TRY(payments_balance_transaction_add(flow, &entry, &refund->split_transaction));
+    if (card_part == 0) {
+        refund->balance_transaction = refund->split_transaction;
+    }
+    return flow->in_suspense
+               ? payments_suspense_add(
+                     flow, "refund_refused", refund->split_amount, &refund->suspense_item)
+               : ERR_OK;
+}
+
 static err_t
 save_booked(struct payments_flow *flow, bool final)
 {
     struct payments_refund *refund = flow->refund;
-    int64_t release;
-    TRY(release_of_charge(flow, &release));
-    const struct payments_balance_transaction entry = {
-        .type = SPAN("refund"),
-        .source = refund->header.id,
-        .amount = -refund->amount,
-        .release_due = release,
-    };
-    TRY(payments_balance_transaction_add(flow, &entry, &refund->balance_transaction));
+    TRY(add_transactions(flow));
     refund->status = final ? SPAN("succeeded") : SPAN("pending");
     refund->attempt.state = SPAN("booked");
     refund->attempt.key = SPAN_EMPTY;
@@ -100,6 +132,12 @@ static void
 posted(struct payments_flow *flow, enum payments_posting posting)
 {
     FAULT_POINT("refund-before-finish");
+    if (posting == PAYMENTS_POSTING_REFUSED && flow->refund->split_amount != 0 &&
+        !flow->in_suspense) {
+        flow->in_suspense = true;
+        payments_post_refund(flow, posted);
+        return;
+    }
     /* The rail has paid the money out: books that refuse it are asked again until they take it. */
     if (posting != PAYMENTS_POSTED) {
         answer_unknown(flow);
@@ -117,7 +155,7 @@ static err_t
 save_refused(struct payments_flow *flow)
 {
     struct payments_refund *refund = flow->refund;
-    unreserve(flow);
+    unreserve(flow, refund->split_amount);
     refund->status = SPAN("failed");
     refund->failure_reason = SPAN("declined");
     refund->due = 0;
@@ -170,8 +208,10 @@ attempt_is_durable(struct resource_op *op)
 {
     struct payments_flow *flow = payments_flow_of(op);
     FAULT_POINT("refund-before-rail");
-    err_t error =
-        money_from_api(flow->refund->amount, payments_flow_currency(flow), &flow->rail.amount);
+    err_t error = money_from_api(
+        payments_split_rest_refunded(flow->refund),
+        payments_flow_currency(flow),
+        &flow->rail.amount);
     ASSERT(error == ERR_OK);
     flow->rail.operation = PORT_RAIL_REFUND;
     flow->rail.id = resource_derived_id(flow->attempt_id, "refund");
@@ -230,8 +270,10 @@ save_attempt(struct payments_flow *flow)
         flow->op, &payments_balance_transaction_type, charge->balance_transaction, &found));
     refund->from_available = ((struct payments_balance_transaction *)found)->release_due == 0;
     charge->amount_refunded += refund->amount;
+    charge->split_refunded += refund->split_amount;
     charge->refunded = charge->amount_refunded == charge->amount_captured;
     ASSERT(charge->amount_refunded <= charge->amount_captured);
+    ASSERT(charge->split_refunded <= charge->split_captured);
     schedule(flow, flow->payments->parts.settings.lease_s);
     TRY(resource_save(flow->op, &payments_charge_type, charge));
     return resource_save(flow->op, &payments_refund_type, refund);
@@ -262,6 +304,9 @@ begin(struct payments_flow *flow, int64_t amount)
     refund->charge = flow->charge->header.id;
     refund->payment_intent = flow->charge->payment_intent;
     refund->wallet = flow->charge->wallet;
+    refund->split_wallet = flow->charge->split_wallet;
+    refund->split_amount = payments_split_of_refund(
+        amount, flow->charge->split_captured - flow->charge->split_refunded);
     refund->status = SPAN("pending");
     (void)resource_text(flow->op, "reason", &refund->reason);
     if (resource_metadata(flow->op, SPAN_EMPTY, &refund->metadata) != ERR_OK ||
@@ -352,11 +397,11 @@ save_failed_late(struct payments_flow *flow)
     const struct payments_balance_transaction entry = {
         .type = SPAN("refund_failure"),
         .source = refund->header.id,
-        .amount = refund->amount,
+        .amount = payments_split_rest_refunded(refund),
         .release_due = release,
     };
     TRY(payments_balance_transaction_add(flow, &entry, &refund->failure_balance_transaction));
-    unreserve(flow);
+    unreserve(flow, 0);
     refund->status = SPAN("failed");
     refund->failure_reason = SPAN("unknown");
     refund->due = 0;

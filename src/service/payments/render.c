@@ -99,6 +99,7 @@ payments_intent_render(struct resource_render *render, const void *document)
     if (intent->qr_code.size != 0) {
         json_member_text(json, "qr_code", intent->qr_code);
     }
+    payments_intent_split_write(json, intent);
     json_object_end(json);
 }
 
@@ -159,6 +160,7 @@ payments_charge_render(struct resource_render *render, const void *document)
     json_member_null(json, "review");
     json_member_raw(json, "shipping", charge->shipping);
     json_member_null(json, "source_transfer");
+    payments_charge_split_write(json, charge);
     text_or_null(json, "statement_descriptor", charge->statement_descriptor);
     json_member_null(json, "statement_descriptor_suffix");
     json_member_text(json, "status", charge->status);
@@ -188,8 +190,9 @@ payments_refund_render(struct resource_render *render, const void *document)
     json_member_raw(
         json,
         "destination_details",
-        refund->wallet.size == 0 ? SPAN("{\"card\":{\"type\":\"refund\"},\"type\":\"card\"}")
-                                 : SPAN("{\"type\":\"wallet\",\"wallet\":{}}"));
+        refund->wallet.size == 0 && payments_split_rest_refunded(refund) != 0
+            ? SPAN("{\"card\":{\"type\":\"refund\"},\"type\":\"card\"}")
+            : SPAN("{\"type\":\"wallet\",\"wallet\":{}}"));
     if (refund->failure_balance_transaction.size != 0) {
         resource_render_reference(
             render,
@@ -206,6 +209,7 @@ payments_refund_render(struct resource_render *render, const void *document)
     text_or_null(json, "reason", refund->reason);
     json_member_null(json, "receipt_number");
     json_member_null(json, "source_transfer_reversal");
+    payments_refund_split_write(json, refund);
     json_member_text(json, "status", refund->status);
     json_member_null(json, "transfer_reversal");
     json_object_end(json);

@@ -28,9 +28,12 @@ static const char *const refund_reasons[] = {
         METHOD_DATA(payments_payable_types), ONE_OF("capture_method", capture_methods), METADATA,  \
         TEXT("receipt_email", 512), ONE_OF("setup_future_usage", future_usages), SHIPPING,         \
         TEXT("statement_descriptor", 22), TEXT("statement_descriptor_suffix", 22),                 \
-        TEXT("transfer_group", 200), METHOD_OPTIONS,                                               \
+        TEXT("transfer_group", 200), METHOD_OPTIONS, SPLIT,                                        \
         {.name = "payment_method_types", .kind = RESOURCE_PARAM_TEXT_LIST, .maximum = 40},         \
         RESOURCE_EXPAND_PARAM
+
+/* A wallet pays a part beside the payment method (split.c). */
+#define SPLIT HASH("split"), ID("split[wallet]"), INTEGER("split[amount]", 1, AMOUNT_HIGH)
 
 static const struct resource_param intent_create_params[] = {
     {.name = "amount",
@@ -82,6 +85,7 @@ static const struct resource_param intent_confirm_params[] = {
     ONE_OF("setup_future_usage", future_usages),
     SHIPPING,
     METHOD_OPTIONS,
+    SPLIT,
     ANY_HASH("mandate_data"),
     ANY_HASH("radar_options"),
     {.name = "payment_method_types", .kind = RESOURCE_PARAM_TEXT_LIST, .maximum = 40},

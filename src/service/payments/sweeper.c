@@ -281,6 +281,33 @@ found_refund(void *context, void *document)
     return sweeper->found_count < FOUND_MAX;
 }
 
+static bool
+count_one(void *context, void *document)
+{
+    uint64_t *count = context;
+    (void)document;
+    (*count)++;
+    return true;
+}
+
+/* At most DOCUMENT_LIST_MAX are counted: more than one is alarm enough. */
+static err_t
+count_suspense(struct payments_sweeper *sweeper, struct resource_op *op)
+{
+    uint64_t count = 0;
+    const struct document_query query = {
+        .all_scopes = true,
+        .range_column = PAYMENTS_SUSPENSE_OPEN,
+        .range_min = 1,
+        .range_max = INT64_MAX,
+        .oldest_first = true,
+        .limit = DOCUMENT_LIST_MAX,
+    };
+    TRY(resource_find(op, &payments_suspense_type, &query, count_one, &count));
+    atomic_store(&sweeper->payments->suspense_open, count);
+    return ERR_OK;
+}
+
 static err_t
 find_due(struct payments_sweeper *sweeper, struct resource_op *op, int64_t until)
 {
@@ -296,7 +323,8 @@ find_due(struct payments_sweeper *sweeper, struct resource_op *op, int64_t until
     query.range_column = PAYMENTS_SETUP_DUE;
     TRY(resource_find(op, &payments_setup_type, &query, found_setup, sweeper));
     query.range_column = PAYMENTS_REFUND_DUE;
-    return resource_find(op, &payments_refund_type, &query, found_refund, sweeper);
+    TRY(resource_find(op, &payments_refund_type, &query, found_refund, sweeper));
+    return count_suspense(sweeper, op);
 }
 
 static void
@@ -340,6 +368,7 @@ sweep_fired(struct os_timer *timer)
         /* Who leads tells; what was seen before is old. */
         atomic_store(&payments->attempts_open, 0);
         atomic_store(&payments->attempt_oldest_s, 0);
+        atomic_store(&payments->suspense_open, 0);
         sweep_again_later(payments->sweeper);
         return;
     }

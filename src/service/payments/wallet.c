@@ -27,6 +27,20 @@ payments_by_wallet(const struct payments_flow *flow)
 
 /* ---------------------------------------------------------------------------- reserving --- */
 
+/* Whose limits the payment counts against; empty: nobody's. */
+static struct span
+paying_wallet(const struct payments_flow *flow)
+{
+    return payments_is_split(flow->intent) ? flow->intent->split_wallet : flow->method->wallet;
+}
+
+int64_t
+payments_wallet_part(const struct payments_flow *flow)
+{
+    const struct payments_intent *intent = flow->intent;
+    return payments_is_split(intent) ? intent->split_amount : intent->attempt.amount;
+}
+
 static struct port_wallet_movement
 movement(const struct payments_flow *flow, struct span wallet, enum port_wallet_direction direction)
 {
@@ -128,8 +142,8 @@ payments_wallet_reserve(struct payments_flow *flow, void (*step)(struct payments
 {
     flow->reserved_step = step;
     flow->rail.answer.outcome = PORT_RAIL_APPROVED;
-    if (flow->method->wallet.size != 0) {
-        reserve(flow, flow->method->wallet, PORT_WALLET_OUT);
+    if (paying_wallet(flow).size != 0) {
+        reserve(flow, paying_wallet(flow), PORT_WALLET_OUT);
     } else {
         reserve_destination(flow);
     }
@@ -140,7 +154,7 @@ payments_wallet_release(struct payments_flow *flow)
 {
     struct port_wallet *wallets = flow->payments->parts.wallets;
     if (flow->reserved_out) {
-        struct port_wallet_movement out = movement(flow, flow->method->wallet, PORT_WALLET_OUT);
+        struct port_wallet_movement out = movement(flow, paying_wallet(flow), PORT_WALLET_OUT);
         wallets->release(wallets, &out);
     }
     if (flow->reserved_in) {
@@ -155,7 +169,8 @@ payments_wallet_release(struct payments_flow *flow)
 void
 payments_wallet_resume(struct payments_flow *flow)
 {
-    flow->reserved_out = flow->method->wallet.size != 0;
+    flow->reserved_amount = payments_wallet_part(flow);
+    flow->reserved_out = paying_wallet(flow).size != 0;
     flow->reserved_in = flow->intent->transfer_destination.size != 0;
 }
 

@@ -76,7 +76,7 @@ void payments_start(struct payments *payments);
 
 /* The routes, in tables, bound to this instance; valid as long as it. NULL: bound to nothing, for
  * those who describe them. */
-#define PAYMENTS_ROUTE_TABLES 3
+#define PAYMENTS_ROUTE_TABLES 4
 const struct resource_route *payments_routes(
     const struct payments *payments, uint32_t table, uint32_t *ret_count);
 
@@ -95,7 +95,8 @@ struct payments_health {
     uint64_t attempts_open;   /* found by the last sweep */
     int64_t attempt_oldest_s; /* age of the oldest of them */
     uint64_t reconcile_runs;
-    uint64_t differences; /* found by the last complete reconciliation */
+    uint64_t differences;   /* found by the last complete reconciliation */
+    uint64_t suspense_open; /* items that nobody has resolved; 100 or more count as 100 */
 };
 
 /* Any thread. */

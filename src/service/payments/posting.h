@@ -1,0 +1,37 @@
+/* What the files that make postings share: posting.c, posting_split.c, suspense.c. */
+#ifndef PAYMENTS_POSTING_H
+#define PAYMENTS_POSTING_H
+
+#include "flow.h"
+
+/* The merchant's or the platform's account in the flow's currency. */
+u128 payments_books_account(const struct payments_flow *flow, enum books_account account);
+u128 payments_wallet_account(const struct payments_flow *flow, struct span wallet);
+/* One more transfer of the step, zeroed but for its id, which derives from `base` and `step`, its
+ * ledger, code and user_data: the step's number is `base`. Valid until the next posting. */
+struct ledger_transfer *payments_transfer_add(
+    struct payments_flow *flow, u128 base, const char *step, uint16_t code);
+/* The public API's amount as ledger units. */
+u128 payments_ledger_amount(const struct payments_flow *flow, int64_t api_amount);
+/* The fee of the open attempt, if there is one. */
+void payments_add_fee(struct payments_flow *flow);
+/* A new step: no transfers, linked. */
+void payments_posting_begin(struct payments_flow *flow);
+/* Posts what was added, all of it or nothing. */
+void payments_posting_submit(struct payments_flow *flow, payments_posted_step step);
+/* Posts each by itself; `judge` says what the results amount to. */
+void payments_posting_submit_each(
+    struct payments_flow *flow,
+    enum payments_posting (*judge)(const struct payments_flow *flow),
+    payments_posted_step step);
+
+/* --- posting_split.c: the wallet's part, added to a step of posting.c --- */
+
+/* Of a payment: the hold is posted. */
+void payments_add_split_payment(struct payments_flow *flow);
+/* Of a capture: the wallet's part of it is posted, what is left released. */
+void payments_add_split_capture(struct payments_flow *flow);
+void payments_add_split_void(struct payments_flow *flow);
+void payments_add_split_refund(struct payments_flow *flow);
+
+#endif
