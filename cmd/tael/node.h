@@ -247,12 +247,16 @@ struct node {
     struct remote_auth *auth;
     struct remote_client *peers[NODE_PEER_COUNT]; /* NULL: in this process, or not needed */
     /* Of a ledger of several shards. */
-    struct shard_map *shard_map; /* as it was at the start; NULL: there are no shards */
+    struct shard_map *shard_map; /* its shards: others are added, none changes; NULL: no shards */
+    atomic_uint shard_count;     /* of shard_map and shard_peers, for other threads */
     struct shard_map *shard_map_next;
     struct remote_client *shard_peers[SHARD_SHARDS_MAX];
     struct shards_router *router; /* over them */
     struct shards_owner *owner;   /* of the shard that this process is */
     struct os_task shards_reload;
+    struct os_timer shards_again; /* looks at the map's file again */
+    uint64_t shards_wanted;       /* the epoch that it is to have */
+    uint64_t shards_until;        /* monotonic: no longer */
     _Atomic(const char *) waits_for; /* a peer's name, while starting */
     struct remote_server *internal;
     struct net_server *internal_server;

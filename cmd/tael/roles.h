@@ -30,6 +30,7 @@ void role_shards_stop(struct node *node);
 void role_operators_stop(struct node *node);
 
 /* With --shard: what the ledger has must be the shard's, which gets a port of its own. */
+MUST_USE err_t role_shards_guard(struct node *node, const struct port_ledger_guard **ret_guard);
 MUST_USE err_t role_shards_own(struct node *node);
 
 /* What operators may ask on the public listener: hook of api.h, with the node as its context. */

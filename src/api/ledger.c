@@ -169,6 +169,11 @@ submit(struct api_ledger_job *job)
         job->port.in.filter = &job->filter;
         job->port.out.changes = job->out;
         break;
+    case PORT_LEDGER_ADOPT:
+    case PORT_LEDGER_GET_FAILED_IDS:
+    case PORT_LEDGER_SHARD:
+    case PORT_LEDGER_SETTLE:
+        UNREACHABLE(); /* whoever moves slots asks shards, and not by the API */
     }
     api->parts.ledger->submit(api->parts.ledger, &job->port);
 }

@@ -63,6 +63,11 @@ write_element(struct json_writer *json, const struct api_ledger_job *job, uint32
         record_change_write(json, &change->event, &change->debit, &change->credit);
         return;
     }
+    case PORT_LEDGER_ADOPT:
+    case PORT_LEDGER_GET_FAILED_IDS:
+    case PORT_LEDGER_SHARD:
+    case PORT_LEDGER_SETTLE:
+        break;
     }
     UNREACHABLE();
 }

@@ -139,8 +139,8 @@ pulse(struct engine_machine *machine)
 /* --- changes --- */
 
 /* MACHINE-2. */
-static err_t
-hand_over(struct engine_machine *machine)
+err_t
+engine_machine_hand_over(struct engine_machine *machine)
 {
     struct ledger_delta *delta = &machine->delta;
     if (delta->account_count == 0 && delta->event_count == 0 && delta->failed_count == 0) {
@@ -176,7 +176,7 @@ engine_machine_tick(struct engine_machine *machine, uint64_t clock)
     if (pulse_is_due(machine)) {
         pulse(machine);
     }
-    return hand_over(machine);
+    return engine_machine_hand_over(machine);
 }
 
 static uint32_t
@@ -298,7 +298,7 @@ execute_read(struct engine_machine *machine, struct port_ledger_request *request
     if (due) {
         delta_clear(&machine->delta);
         pulse(machine);
-        return hand_over(machine);
+        return engine_machine_hand_over(machine);
     }
     return ERR_OK;
 }
@@ -307,6 +307,10 @@ err_t
 engine_machine_execute(struct engine_machine *machine, struct port_ledger_request *request)
 {
     request->out_count = 0;
+    TRY(engine_machine_admit(machine, request));
+    if (request->operation == PORT_LEDGER_ADOPT) {
+        return engine_machine_adopt(machine, request);
+    }
     if (request->operation != PORT_LEDGER_CREATE_ACCOUNTS &&
         request->operation != PORT_LEDGER_CREATE_TRANSFERS) {
         return execute_read(machine, request);
@@ -330,5 +334,5 @@ engine_machine_execute(struct engine_machine *machine, struct port_ledger_reques
     if (due) {
         pulse(machine);
     }
-    return hand_over(machine);
+    return engine_machine_hand_over(machine);
 }

@@ -86,15 +86,14 @@ job_take(struct shards_router *router)
     if (router->job_count == router->parts.requests_max) {
         return NULL;
     }
-    size_t size = sizeof(struct shards_job) + router->map.shard_count * sizeof(struct shards_part);
-    struct shards_job *job = calloc(1, size);
+    struct shards_job *job = calloc(1, sizeof(*job));
     if (job == NULL) {
         return NULL;
     }
     router->job_count++;
     job->router = router;
     list_push_back(&router->all, &job->all);
-    for (uint32_t i = 0; i < router->map.shard_count; i++) {
+    for (uint32_t i = 0; i < SHARD_SHARDS_MAX; i++) {
         job->parts[i].job = job;
     }
     return job;
@@ -227,6 +226,11 @@ parts_make(struct shards_job *job)
     case PORT_LEDGER_QUERY_TRANSFERS:
     case PORT_LEDGER_GET_CHANGE_EVENTS:
         return shards_ask_all(job, request->operation, NULL, 0);
+    case PORT_LEDGER_ADOPT:
+    case PORT_LEDGER_GET_FAILED_IDS:
+    case PORT_LEDGER_SHARD:
+    case PORT_LEDGER_SETTLE:
+        return ERR_UNSUPPORTED; /* one shard is asked that, and no router */
     }
     UNREACHABLE();
 }
@@ -327,7 +331,7 @@ round_end(struct shards_job *job)
     list_push_back(&router->waiting, &job->link);
     if (!router->reloading) {
         router->reloading = true;
-        router->parts.reload(router->parts.context);
+        router->parts.reload(router->parts.context, outcome.epoch);
     }
 }
 
@@ -388,12 +392,17 @@ static void
 run_reloaded(struct os_task *task)
 {
     struct shards_router *router = CONTAINER_OF(task, struct shards_router, reload_task);
+    uint32_t count = router->map.shard_count;
     bool same_shards =
-        router->next.shard_count == router->map.shard_count &&
-        memcmp(router->next.shards, router->map.shards, sizeof(router->map.shards)) == 0;
+        router->next.shard_count >= count &&
+        memcmp(router->next.shards, router->map.shards, count * sizeof(router->map.shards[0])) == 0;
     router->reloading = false;
     bool taken = router->next_read && same_shards && router->next.epoch > router->map.epoch;
     if (taken) {
+        for (uint32_t i = count; i < router->next.shard_count; i++) {
+            ASSERT(router->next_ports[i] != NULL);
+            router->ports[i] = router->next_ports[i];
+        }
         memcpy(&router->map, &router->next, sizeof(router->map));
         epoch_show(router);
     }
@@ -413,11 +422,13 @@ run_reloaded(struct os_task *task)
 }
 
 void
-shards_router_reloaded(struct shards_router *router, const struct shard_map *map)
+shards_router_reloaded(
+    struct shards_router *router, const struct shard_map *map, struct port_ledger *const *ports)
 {
     router->next_read = map != NULL;
     if (map != NULL) {
         memcpy(&router->next, map, sizeof(router->next));
+        memcpy(router->next_ports, ports, map->shard_count * sizeof(router->next_ports[0]));
     }
     router->reload_task.run = run_reloaded;
     os_post(router->parts.executor, &router->reload_task);

@@ -50,7 +50,7 @@ struct shards_job {
     uint32_t settled_count;
     void *memory; /* of the four */
     uint64_t memory_size;
-    struct shards_part parts[]; /* one for each shard */
+    struct shards_part parts[SHARD_SHARDS_MAX]; /* by the map's numbers, which only grow */
 };
 
 #define SHARDS_COUNTER_COUNT (sizeof(struct shards_router_counters) / sizeof(uint64_t))
@@ -69,6 +69,7 @@ struct shards_router {
     _Atomic uint64_t counters[SHARDS_COUNTER_COUNT];
     struct shard_map map;
     struct shard_map next;
+    struct port_ledger *next_ports[SHARD_SHARDS_MAX];
 };
 
 #define SHARDS_COUNT(router, name, n)                                                              \

@@ -394,6 +394,7 @@ journal_free(struct journal *journal)
     journal_index_release(&journal->index);
     journal_heads_release(&journal->heads);
     journal_directory_release(&journal->directory);
+    journal_adopted_release(&journal->adopted);
     for (uint32_t i = 0; i < journal->frame_count; i++) {
         free(journal->frames[i].image.data);
     }
@@ -424,6 +425,7 @@ static const struct store_ops journal_ops = {
     .commit = journal_commit,
     .account_events = journal_account_events,
     .events = journal_events,
+    .failed_ids = journal_failed_ids,
     .close = journal_close,
 };
 

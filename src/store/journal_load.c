@@ -25,7 +25,11 @@ journal_note_event(
     struct journal *journal, const struct ledger_event *event, journal_position_t position)
 {
     bool expiry = event->kind == LEDGER_EVENT_TWO_PHASE_EXPIRED;
-    journal_directory_event(&journal->directory, event->timestamp, expiry);
+    if (event->adopted != 0) {
+        TRY(journal_adopted_add(&journal->adopted, event->timestamp, position));
+    } else {
+        journal_directory_event(&journal->directory, event->timestamp, expiry);
+    }
     if (expiry) {
         return journal_set_fate(journal, event->transfer.id, JOURNAL_FATE_EXPIRED);
     }
@@ -33,6 +37,14 @@ journal_note_event(
         TRY(journal_set_fate(journal, event->transfer.pending_id, JOURNAL_FATE_POSTED));
     } else if (event->kind == LEDGER_EVENT_TWO_PHASE_VOIDED) {
         TRY(journal_set_fate(journal, event->transfer.pending_id, JOURNAL_FATE_VOIDED));
+    }
+    if (event->adopted != 0) {
+        /* Its two sides may have come one after the other: the first is in the index. */
+        bool known = false;
+        TRY(journal_has_transfer(journal, event->transfer.id, &known));
+        if (known) {
+            return ERR_OK;
+        }
     }
     uint64_t hash = journal_index_hash(&journal->index, event->transfer.id);
     return journal_index_insert(&journal->index, hash, position, fate_of_new(event));
@@ -83,11 +95,14 @@ load_event(void *context, const struct ledger_event *event, journal_position_t p
 {
     struct load *load = context;
     bool expiry = event->kind == LEDGER_EVENT_TWO_PHASE_EXPIRED;
-    if (!expiry) {
+    if (!expiry && event->adopted == 0) {
         load->visitor.reason = "timestamps do not rise";
         if (event->timestamp <= load->transfer_timestamp) {
             return ERR_CORRUPT;
         }
+        load->transfer_timestamp = event->timestamp;
+    }
+    if (!expiry && event->timestamp > load->transfer_timestamp) {
         load->transfer_timestamp = event->timestamp;
     }
     load->visitor.reason = "event does not follow from the balances before it";

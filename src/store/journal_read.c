@@ -124,7 +124,7 @@ journal_set_fate(struct journal *journal, u128 id, enum journal_fate fate)
     while ((entry = journal_index_next(&journal->index, &cursor)) != NULL) {
         bool same = false;
         TRY(entry_is(journal, entry, id, &same, NULL));
-        if (same) {
+        if (same && journal_index_entry_fate(entry) != JOURNAL_FATE_FAILED) {
             journal_index_set_fate(entry, fate);
             return ERR_OK;
         }
@@ -180,6 +180,23 @@ past_of_entry(
     return ERR_OK;
 }
 
+static err_t
+look_up_one(struct journal *journal, u128 id, struct ledger_past *past, struct store_error *error)
+{
+    static_assert(offsetof(struct journal_event, transfer) == 0, "an event begins with its id");
+    static_assert(offsetof(struct ledger_transfer, id) == 0, "a transfer begins with its id");
+    *past = (struct ledger_past){.id = id};
+    struct journal_index_cursor cursor =
+        journal_index_find(&journal->index, journal_index_hash(&journal->index, id));
+    struct journal_index_entry *entry = NULL;
+    /* An id that failed here may be a transfer that was adopted: that is what it is. */
+    while (past->kind != LEDGER_PAST_TRANSFER &&
+           (entry = journal_index_next(&journal->index, &cursor)) != NULL) {
+        TRY(past_of_entry(journal, entry, past, error));
+    }
+    return ERR_OK;
+}
+
 err_t
 journal_look_up(
     struct store *store,
@@ -189,18 +206,19 @@ journal_look_up(
     struct store_error *error)
 {
     struct journal *journal = journal_of(store);
-    static_assert(offsetof(struct journal_event, transfer) == 0, "an event begins with its id");
-    static_assert(offsetof(struct ledger_transfer, id) == 0, "a transfer begins with its id");
     for (uint32_t i = 0; i < count; i++) {
-        past[i] = (struct ledger_past){.id = ids[i]};
-        struct journal_index_cursor cursor =
-            journal_index_find(&journal->index, journal_index_hash(&journal->index, ids[i]));
-        struct journal_index_entry *entry = NULL;
-        while (past[i].kind == LEDGER_PAST_NONE &&
-               (entry = journal_index_next(&journal->index, &cursor)) != NULL) {
-            TRY(past_of_entry(journal, entry, &past[i], error));
-        }
+        TRY(look_up_one(journal, ids[i], &past[i], error));
     }
+    return ERR_OK;
+}
+
+err_t
+journal_has_transfer(struct journal *journal, u128 id, bool *ret_has)
+{
+    struct ledger_past past;
+    struct store_error error;
+    TRY(look_up_one(journal, id, &past, &error));
+    *ret_has = past.kind == LEDGER_PAST_TRANSFER;
     return ERR_OK;
 }
 

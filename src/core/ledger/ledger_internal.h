@@ -66,6 +66,13 @@ struct ledger_undo {
     uint16_t entry;
 };
 
+/* Accounts by timestamp. Until one is adopted slots are in that order, and nothing is kept. */
+struct ledger_order {
+    uint32_t *slots;
+    uint32_t count; /* of slots in order; other than the accounts': to be sorted again */
+    bool differs;   /* an account was appended that is not the newest */
+};
+
 /* Working memory of the batch under way. */
 struct ledger_scratch {
     /* The batch's own index of ids: generation << 32 | hash << 16 | entry. Entries of an earlier
@@ -95,7 +102,9 @@ struct ledger {
     uint64_t clock;
     uint64_t transfer_timestamp; /* of the newest transfer, 0 if there is none */
 
-    struct ledger_account *accounts; /* aligned to 128 bytes; timestamps strictly ascend */
+    struct ledger_account *accounts; /* aligned to 128 bytes */
+    struct ledger_order *order;
+    uint64_t account_timestamp; /* of the newest account by time, 0 if there is none */
     struct ledger_index account_index;
     uint32_t account_count;
 
@@ -226,6 +235,13 @@ uint32_t ledger_pending_insert(
 /* Takes it out of index, queue and array. */
 void ledger_pending_remove(struct ledger *ledger, uint32_t slot);
 
+/* --- the order of time (ledger_order.c) --- */
+
+/* The account was appended. */
+void ledger_order_append(struct ledger *ledger, uint32_t slot);
+/* It was taken back, and was the newest by time. */
+void ledger_order_pop(struct ledger *ledger, uint32_t slot);
+
 /* --- expiry --- */
 
 static inline uint64_t
@@ -330,8 +346,20 @@ ledger_event_snapshot(
     event->credit_slot = credit_slot;
     event->debit_flags = debit->flags;
     event->credit_flags = credit->flags;
-    event->padding[0] = event->padding[1] = event->padding[2] = 0;
+    event->adopted = 0;
+    event->padding[0] = event->padding[1] = 0;
 }
+
+/* --- redoing (ledger_load.c) --- */
+
+/* Does the event, whose slots are accounts, to state and tables if it follows from them; a pending
+ * one is watched for expiry if `watch`. What comes out on a side is compared with the event, or, on
+ * a side that is not compared, written into it. ERR_CORRUPT, ERR_FULL: nothing was changed. */
+struct ledger_redo_how {
+    bool compare_debit, compare_credit, watch;
+};
+MUST_USE err_t ledger_redo_event(
+    struct ledger *ledger, struct ledger_event *event, const struct ledger_redo_how *how);
 
 /* --- transfers --- */
 

@@ -42,6 +42,7 @@ ledger_account_append(struct ledger *ledger, const struct ledger_account *accoun
     uint32_t slot = ledger->account_count++;
     ledger->accounts[slot] = *account;
     ledger_index_insert(&ledger->account_index, ledger_hash(account->id), slot);
+    ledger_order_append(ledger, slot);
 }
 
 void
@@ -50,6 +51,7 @@ ledger_account_pop(struct ledger *ledger)
     ASSERT(ledger->account_count > 0);
     uint32_t slot = --ledger->account_count;
     ledger_index_remove(&ledger->account_index, ledger_hash(ledger->accounts[slot].id), slot);
+    ledger_order_pop(ledger, slot);
 }
 
 uint32_t
