@@ -79,6 +79,7 @@ extern const struct command command_payments;
 extern const struct command command_wallets;
 extern const struct command command_qr;
 extern const struct command command_server;
+extern const struct command command_shards;
 extern const struct command command_trace;
 extern const struct command command_version;
 
