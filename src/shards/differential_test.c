@@ -62,7 +62,8 @@ struct t_world {
     uint64_t fenced;  /* the epoch under which a fence is up */
     uint32_t stop_at; /* at which call of go_on the move stops; 0: never */
     uint32_t steps;   /* calls of it */
-    uint32_t moves, stopped, cancelled, restarts;
+    uint32_t moves, stopped, cancelled, restarts, joined, denied;
+    u128 hold; /* a live pending between two groups; 0: none */
 };
 
 static struct shard_map map;
@@ -242,6 +243,8 @@ t_move_replace(void *context, uint64_t expected, const struct shard_map *next)
 
 static void t_transfers(struct t_world *t);
 static void t_accounts(struct t_world *t);
+static void t_join(struct t_world *t);
+static void t_hold_end(struct t_world *t);
 
 /* Work goes on while slots move, but what asks for a fenced slot waits for the map. */
 static bool
@@ -256,6 +259,8 @@ t_move_go_on(void *context, const struct shards_move_report *report)
         os_prng_chance(&t->prng, 1, 2)) {
         if (os_prng_chance(&t->prng, 1, 6)) {
             t_accounts(t);
+        } else if (os_prng_chance(&t->prng, 1, 4)) {
+            t_join(t);
         } else {
             t_transfers(t);
         }
@@ -294,7 +299,7 @@ t_move(struct t_world *t)
     parts.to = (parts.from + 1 + (uint32_t)os_prng_below(&t->prng, SHARDS - 1)) % SHARDS;
     uint32_t part = (uint32_t)os_prng_below(&t->prng, 3) + 1;
     for (uint32_t slot = 0; slot < SHARD_SLOTS; slot++) {
-        if (map.owners[slot] == parts.from && (part == 3 || slot / 2048 % 2 == part - 1)) {
+        if (map.owners[slot] == parts.from && (part == 3 || slot / 4 % 2 == part - 1)) {
             parts.slots[slot / 64] |= UINT64_C(1) << slot % 64;
         }
     }
@@ -310,6 +315,11 @@ t_move(struct t_world *t)
         }
         if (result == ERR_INVALID || result == ERR_EXISTS) {
             return; /* none of that half, or they arrive together with others */
+        }
+        if (result == ERR_DENIED && t->hold != 0) {
+            t->denied++;
+            t_hold_end(t);
+            continue;
         }
         if (result != ERR_CLOSED) {
             fail_msg("%s: %s", err_text(result), message);
@@ -412,6 +422,60 @@ static bool
 t_crosses(uint32_t a, uint32_t b)
 {
     return map.owners[t_slot(a)] != map.owners[t_slot(b)];
+}
+
+static uint32_t
+t_one(struct t_world *t, const struct ledger_transfer *transfer)
+{
+    struct ledger_result results[2];
+    struct port_ledger_request one = {.operation = PORT_LEDGER_CREATE_TRANSFERS, .count = 1};
+    one.in.transfers = transfer;
+    struct port_ledger_request many = one;
+    one.out.results = &results[0];
+    many.out.results = &results[1];
+    t_ask(t, &one, &many);
+    assert_int_equal(many.error, ERR_OK);
+    t_compare_results(&results[0], &results[1], 1);
+    return results[0].status;
+}
+
+static void
+t_hold_end(struct t_world *t)
+{
+    struct ledger_transfer end = {.pending_id = t->hold, .id = t->hold + ((u128)1 << 64)};
+    end.flags = os_prng_chance(&t->prng, 1, 2) ? LEDGER_TRANSFER_POST_PENDING
+                                               : LEDGER_TRANSFER_VOID_PENDING;
+    end.amount = end.flags == LEDGER_TRANSFER_POST_PENDING ? U128_MAX : 0;
+    assert_int_equal(t_one(t, &end), LEDGER_TRANSFER_created);
+    t->hold = 0;
+}
+
+/* Two groups that are on one shard now and perhaps not later: a transfer, or a hold that may live
+ * for a while. */
+static void
+t_join(struct t_world *t)
+{
+    uint32_t a = (uint32_t)os_prng_below(&t->prng, GROUPS);
+    uint32_t b = (uint32_t)os_prng_below(&t->prng, GROUPS);
+    if (a == b || map.owners[t_slot(a)] != map.owners[t_slot(b)]) {
+        return;
+    }
+    struct ledger_transfer transfer = {
+        .id = (u128)(1000000 + ++t->joined) << 16,
+        .debit_account_id = t->accounts[a * MEMBERS + os_prng_below(&t->prng, MEMBERS)],
+        .credit_account_id = t->accounts[b * MEMBERS + os_prng_below(&t->prng, MEMBERS)],
+        .amount = os_prng_below(&t->prng, 20),
+        .ledger = 1,
+        .code = 2,
+        .flags = t->hold == 0 && os_prng_chance(&t->prng, 1, 2) ? LEDGER_TRANSFER_PENDING : 0,
+    };
+    if (t_one(t, &transfer) != LEDGER_TRANSFER_created || transfer.flags == 0) {
+        return;
+    }
+    t->hold = transfer.id;
+    if (os_prng_chance(&t->prng, 1, 2)) {
+        t_hold_end(t);
+    }
 }
 
 /* Chains stay within a group; what is not linked goes from group to group. The last event is not
@@ -620,15 +684,19 @@ test_same_while_slots_move(void **state)
     (void)state;
     uint64_t seeds = t_seeds(150);
     static struct t_world world;
-    uint32_t moves = 0, stopped = 0, cancelled = 0, restarts = 0;
+    uint32_t moves = 0, stopped = 0, cancelled = 0, restarts = 0, joined = 0, denied = 0;
     for (uint64_t seed = 1; seed <= seeds; seed++) {
         struct t_world *t = &world;
         t_open(t, seed);
         for (int i = 0; i < BATCHES; i++) {
             t_work(t, i);
+            t_join(t);
             if (os_prng_chance(&t->prng, 1, 3)) {
                 t_move(t);
             }
+        }
+        if (t->hold != 0) {
+            t_hold_end(t);
         }
         t_compare_all(t);
         for (uint32_t i = 0; i < SHARDS; i++) {
@@ -639,11 +707,19 @@ test_same_while_slots_move(void **state)
         stopped += t->stopped;
         cancelled += t->cancelled;
         restarts += t->restarts;
+        joined += t->joined;
+        denied += t->denied;
         t_close(t);
     }
     print_message(
-        "%u moves, %u stopped, %u cancelled, %u restarts\n", moves, stopped, cancelled, restarts);
-    assert_true(moves > 0 && stopped > 0 && cancelled > 0);
+        "%u moves, %u stopped, %u cancelled, %u denied, %u restarts, %u transfers from slot to slot\n",
+        moves,
+        stopped,
+        cancelled,
+        denied,
+        restarts,
+        joined);
+    assert_true(moves > 0 && stopped > 0 && cancelled > 0 && joined > 0 && denied > 0);
 }
 
 int

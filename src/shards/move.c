@@ -157,7 +157,7 @@ verify(struct move *move)
     return ERR_OK;
 }
 
-/* A hold has both its accounts on one shard until it ends. */
+/* A live hold never spans slots when one of them moves (SHARDS-8). */
 static err_t
 none_joins(struct move *move)
 {
@@ -167,8 +167,8 @@ none_joins(struct move *move)
     (void)snprintf(
         move->message,
         SHARDS_MESSAGE_SIZE,
-        "%" PRId64 " live pending transfers join accounts of these slots with others of the "
-        "shard: move those with them, or post or void them first",
+        "%" PRId64 " live pending transfers join accounts of these slots with accounts of other "
+        "slots: post or void them first",
         move->joining);
     return ERR_DENIED;
 }

@@ -305,10 +305,43 @@ stand_in(const struct ledger_event *event, u128 account_id)
     return shard_id_place(ledger_stand_in_id(event->transfer.ledger, slot), slot);
 }
 
+/* The source booked the two sides apart if its accounts came by two moves. Both come along now, so
+ * they become one event again: a hold cannot be live twice. */
+static bool
+event_join(struct move *move, const struct ledger_event *event, const struct sides *sides)
+{
+    for (uint32_t i = move->adoption_count; i > 0; i--) {
+        struct ledger_adopted *other = &move->adoptions[i - 1].of.event;
+        const struct ledger_transfer *transfer = &other->event.transfer;
+        if (other->event.timestamp != event->timestamp) {
+            return false;
+        }
+        if (transfer->id != event->transfer.id || other->event.kind != event->kind) {
+            continue;
+        }
+        if (sides->debit && ledger_is_stand_in(other->debit_account_id)) {
+            other->debit_account_id = transfer->debit_account_id;
+            other->event.debit = event->debit;
+            other->event.debit_flags = event->debit_flags;
+            return true;
+        }
+        if (sides->credit && ledger_is_stand_in(other->credit_account_id)) {
+            other->credit_account_id = transfer->credit_account_id;
+            other->event.credit = event->credit;
+            other->event.credit_flags = event->credit_flags;
+            return true;
+        }
+    }
+    return false;
+}
+
 static void
 event_add(struct move *move, const struct port_ledger_change *change, const struct sides *sides)
 {
     const struct ledger_event *event = &change->event;
+    if (event_join(move, event, sides)) {
+        return;
+    }
     struct port_ledger_adoption *adoption = adoption_add(move, PORT_LEDGER_ADOPT_EVENT);
     adoption->debit_stand_in = stand_in(event, event->transfer.credit_account_id);
     adoption->credit_stand_in = stand_in(event, event->transfer.debit_account_id);
@@ -321,10 +354,15 @@ event_add(struct move *move, const struct port_ledger_change *change, const stru
     };
 }
 
+/* Even if both slots move: what they leave behind is frozen with the hold live, and one of them
+ * alone could not come back. */
 static void
-count_joining(struct move *move, const struct ledger_event *event, const struct sides *sides)
+count_joining(struct move *move, const struct ledger_event *event)
 {
-    if (sides->debit == sides->credit || event->kind == LEDGER_EVENT_SINGLE_PHASE) {
+    const struct ledger_transfer *transfer = &event->transfer;
+    if (event->kind == LEDGER_EVENT_SINGLE_PHASE ||
+        shard_slot_of_id(transfer->debit_account_id) ==
+            shard_slot_of_id(transfer->credit_account_id)) {
         return;
     }
     move->joining += event->kind == LEDGER_EVENT_TWO_PHASE_PENDING ? 1 : -1;
@@ -345,7 +383,7 @@ move_copy_page(struct move *move, bool *ret_more)
             continue;
         }
         sum_event(&move->report->source, &sides, &change->event);
-        count_joining(move, &change->event, &sides);
+        count_joining(move, &change->event);
         event_add(move, change, &sides);
         move->event_last = change->event.timestamp;
     }

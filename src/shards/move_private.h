@@ -28,7 +28,7 @@ struct move {
     uint64_t event_next;
     uint64_t event_last;  /* the newest that was adopted */
     uint64_t target_next; /* where the target's are read again */
-    int64_t joining;      /* live pendings between an account that moves and one that stays */
+    int64_t joining;      /* live pendings of an account that moves with one of another slot */
 };
 
 MUST_USE err_t

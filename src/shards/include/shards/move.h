@@ -74,7 +74,7 @@ struct shards_move_parts {
  * already are only cleaned up. `message` says what is wrong. ERR_CLOSED: it was told to stop.
  * ERR_INVALID: the slots are neither all the source's nor all the target's. ERR_EXISTS: some of them
  * arrive by a move of other slots, which must be finished. ERR_STALE: the map was changed.
- * ERR_DENIED: a live pending transfer joins an account of the slots with one that stays.
+ * ERR_DENIED: a live pending transfer joins an account of the slots with one of another slot.
  * ERR_CORRUPT: source and target differ. After the last two the fence is gone again. Blocks.
  */
 MUST_USE err_t shards_move(
