@@ -254,9 +254,9 @@ struct node {
     struct shards_router *router; /* over them */
     struct shards_owner *owner;   /* of the shard that this process is */
     struct os_task shards_reload;
-    struct os_timer shards_again; /* looks at the map's file again */
-    uint64_t shards_wanted;       /* the epoch that it is to have */
-    uint64_t shards_until;        /* monotonic: no longer */
+    struct os_timer shards_again;    /* looks at the map's file again */
+    uint64_t shards_wanted;          /* the epoch that it is to have */
+    uint64_t shards_until;           /* monotonic: no longer */
     _Atomic(const char *) waits_for; /* a peer's name, while starting */
     struct remote_server *internal;
     struct net_server *internal_server;

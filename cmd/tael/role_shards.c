@@ -135,8 +135,7 @@ reload_end(struct node *node, err_t result)
     for (uint32_t i = 0; i < node->shard_map->shard_count; i++) {
         ports[i] = remote_client_ledger(node->shard_peers[i]);
     }
-    shards_router_reloaded(
-        node->router, result == ERR_OK ? node->shard_map_next : NULL, ports);
+    shards_router_reloaded(node->router, result == ERR_OK ? node->shard_map_next : NULL, ports);
 }
 
 /* A fence tells of the map that will end it: that comes within moments, or a move was cut off. */
@@ -351,8 +350,8 @@ page_done(struct port_ledger_request *request)
     (void)sem_post(&page->answered);
 }
 
-/* What is here and neither ours nor on its way would be lost to those who ask by the map: so it does
- * not start. */
+/* What is here and neither ours nor on its way would be lost to those who ask by the map: so it
+ * does not start. */
 static err_t
 accounts_check(struct node *node, struct page *page)
 {

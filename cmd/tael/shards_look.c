@@ -160,7 +160,6 @@ look_open(struct shards_link *link)
     return NULL;
 }
 
-
 /* ---- list ---- */
 
 static uint32_t

@@ -26,9 +26,9 @@ struct engine_machine {
     struct ledger *ledger;
     engine_machine_time time;
     void *time_context;
-    struct os_executor *executor; /* of the tickets */
+    struct os_executor *executor;          /* of the tickets */
     const struct port_ledger_guard *guard; /* NULL: everything here is its own */
-    bool uncommitted;             /* batches were handed to the store since the last ticket */
+    bool uncommitted; /* batches were handed to the store since the last ticket */
 
     struct ledger_delta delta; /* of one batch, with its pulse */
     u128 *ids;                 /* 2 * LEDGER_BATCH_MAX */

@@ -153,7 +153,8 @@ account_events(struct engine_machine *machine, struct port_ledger_request *reque
         &machine->error);
 }
 
-/* Of the transfers that two ledgers have, since an account of each is in it, its payer's shows it. */
+/* Of the transfers that two ledgers have, since an account of each is in it, its payer's shows it.
+ */
 static bool
 is_shown(void *context, const struct ledger_event *event)
 {

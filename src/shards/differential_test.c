@@ -195,7 +195,6 @@ count_answer(struct port_ledger_request *request)
     (void)request;
 }
 
-
 static void
 t_reload(void *context, uint64_t epoch)
 {
@@ -712,7 +711,8 @@ test_same_while_slots_move(void **state)
         t_close(t);
     }
     print_message(
-        "%u moves, %u stopped, %u cancelled, %u denied, %u restarts, %u transfers from slot to slot\n",
+        "%u moves, %u stopped, %u cancelled, %u denied, %u restarts, %u transfers from slot to "
+        "slot\n",
         moves,
         stopped,
         cancelled,

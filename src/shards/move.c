@@ -63,8 +63,7 @@ order(struct move *move, uint32_t shard, enum port_ledger_shard_order_kind kind)
     memcpy(ordered.slots, move->parts->slots, sizeof(ordered.slots));
     request.in.order = &ordered;
     request.out.shard = &told;
-    (void)snprintf(
-        what, sizeof(what), "shard %s", move->parts->map->shards[shard].name);
+    (void)snprintf(what, sizeof(what), "shard %s", move->parts->map->shards[shard].name);
     return explain(move, move_ask(move, shard, &request), what);
 }
 

@@ -251,8 +251,7 @@ sum_event(
 }
 
 static err_t
-events_page(
-    struct move *move, uint32_t shard, uint64_t *next, uint64_t last, uint32_t *ret_count)
+events_page(struct move *move, uint32_t shard, uint64_t *next, uint64_t last, uint32_t *ret_count)
 {
     struct port_ledger_filter filter = {
         .timestamp_min = *next, .timestamp_max = last, .limit = MOVE_PAGE};
@@ -280,11 +279,7 @@ events_page(
 
 err_t
 move_sum_events(
-    struct move *move,
-    uint32_t shard,
-    uint64_t *next,
-    uint64_t last,
-    struct shards_move_sums *sums)
+    struct move *move, uint32_t shard, uint64_t *next, uint64_t last, struct shards_move_sums *sums)
 {
     uint32_t count = 0;
     do {

@@ -31,8 +31,7 @@ struct move {
     int64_t joining;      /* live pendings of an account that moves with one of another slot */
 };
 
-MUST_USE err_t
-move_ask(struct move *move, uint32_t shard, struct port_ledger_request *request);
+MUST_USE err_t move_ask(struct move *move, uint32_t shard, struct port_ledger_request *request);
 MUST_USE err_t move_copy_init(struct move *move);
 void move_copy_release(struct move *move);
 /* One page of events, and before them all accounts and failed ids that are there by then.

@@ -343,8 +343,8 @@ submit(struct port_ledger *port, struct port_ledger_request *request)
 {
     struct shards_owner *owner = CONTAINER_OF(port, struct shards_owner, port);
     ASSERT(request->done != NULL);
-    bool newer = request->epoch != PORT_LEDGER_EPOCH_MOVER &&
-                 request->epoch > atomic_load(&owner->epoch);
+    bool newer =
+        request->epoch != PORT_LEDGER_EPOCH_MOVER && request->epoch > atomic_load(&owner->epoch);
     if (newer || request->operation == PORT_LEDGER_SHARD) {
         request->port = port;
         request->out_count = 0;
@@ -460,8 +460,7 @@ shards_owner_expects(const struct shards_owner *owner, u128 account_id)
 {
     const struct owner_state *state = atomic_load(&owner->state);
     uint32_t slot = shard_slot_of_id(account_id);
-    return state->marks[slot] != 0 || state->arrivals[slot] != 0 ||
-           ledger_is_stand_in(account_id);
+    return state->marks[slot] != 0 || state->arrivals[slot] != 0 || ledger_is_stand_in(account_id);
 }
 
 struct port_ledger *

@@ -53,8 +53,7 @@ void owner_state_tell(const struct owner_state *state, struct port_ledger_shard 
 
 void owner_state_write(const struct owner_state *state, struct buf *out);
 /* Everything but the map, of which it reads the epoch. ERR_CORRUPT. */
-MUST_USE err_t
-owner_state_read(struct span text, struct owner_state *state, uint64_t *ret_epoch);
+MUST_USE err_t owner_state_read(struct span text, struct owner_state *state, uint64_t *ret_epoch);
 
 static inline bool
 shards_slot_in(const uint64_t *slots, uint32_t slot)

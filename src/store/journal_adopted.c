@@ -37,8 +37,8 @@ journal_adopted_add(
     }
     struct journal_adopted_entry *entry = &adopted->entries[adopted->count];
     *entry = (struct journal_adopted_entry){timestamp, position};
-    bool follows = adopted->sorted == adopted->count &&
-                   (adopted->count == 0 || compare(entry - 1, entry) < 0);
+    bool follows =
+        adopted->sorted == adopted->count && (adopted->count == 0 || compare(entry - 1, entry) < 0);
     adopted->sorted += follows;
     adopted->count++;
     return ERR_OK;

@@ -26,7 +26,7 @@ MUST_USE err_t journal_adopted_add(
 /* Brings what was added since into order. ERR_MEMORY. */
 MUST_USE err_t journal_adopted_sort(struct journal_adopted *adopted);
 /* The first entry, in the query's direction, that its range can include; -1 or count: none. */
-int64_t
-journal_adopted_first(const struct journal_adopted *adopted, const struct store_query *query);
+int64_t journal_adopted_first(
+    const struct journal_adopted *adopted, const struct store_query *query);
 
 #endif

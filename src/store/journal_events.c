@@ -181,9 +181,9 @@ adopted_advance(struct stream *stream, struct store_error *error)
         const struct journal_adopted_entry *entry = &table->entries[stream->stretch];
         struct journal_event raw;
         stream->stretch += step;
-        bool past = query->reversed ? entry->timestamp < query->timestamp_min
-                                    : query->timestamp_max != 0 &&
-                                          entry->timestamp > query->timestamp_max;
+        bool past = query->reversed
+                        ? entry->timestamp < query->timestamp_min
+                        : query->timestamp_max != 0 && entry->timestamp > query->timestamp_max;
         if (past) {
             return ERR_OK;
         }
@@ -325,9 +325,8 @@ journal_events(
         if (i == EXPIRIES && !with_expiries) {
             continue;
         }
-        streams[i].stretch = i == ADOPTED
-                                 ? journal_adopted_first(&journal->adopted, query)
-                                 : first_stretch(journal, query, i == EXPIRIES);
+        streams[i].stretch = i == ADOPTED ? journal_adopted_first(&journal->adopted, query)
+                                          : first_stretch(journal, query, i == EXPIRIES);
         code = stream_advance(&streams[i], error);
     }
     if (code == ERR_OK) {

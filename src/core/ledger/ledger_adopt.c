@@ -1,7 +1,7 @@
 /*
- * Accounts and history that come from another ledger. Events are redone as in a replay, so what does
- * not follow is refused; only an absent account's side is booked on a stand-in, so that every event
- * stays a whole double entry and LEDGER-1 and LEDGER-2 hold after each (LEDGER-12).
+ * Accounts and history that come from another ledger. Events are redone as in a replay, so what
+ * does not follow is refused; only an absent account's side is booked on a stand-in, so that every
+ * event stays a whole double entry and LEDGER-1 and LEDGER-2 hold after each (LEDGER-12).
  */
 #include "ledger_internal.h"
 

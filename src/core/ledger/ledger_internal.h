@@ -358,6 +358,7 @@ ledger_event_snapshot(
 struct ledger_redo_how {
     bool compare_debit, compare_credit, watch;
 };
+
 MUST_USE err_t ledger_redo_event(
     struct ledger *ledger, struct ledger_event *event, const struct ledger_redo_how *how);
 

@@ -1,6 +1,6 @@
 /*
- * Accounts by time. A ledger that adopted none has them in that order already; otherwise an array of
- * slots is sorted when somebody asks, in place, since the core allocates nothing.
+ * Accounts by time. A ledger that adopted none has them in that order already; otherwise an array
+ * of slots is sorted when somebody asks, in place, since the core allocates nothing.
  */
 #include "ledger_internal.h"
 

@@ -49,7 +49,7 @@ struct ledger_engine_settings {
     struct ledger_limits limits; /* expiry_batch_max is the engine's own */
     uint32_t request_count_max;  /* under way; more are ERR_BUSY */
     const struct port_ledger_guard *guard; /* of a ledger that is one of several; or NULL */
-    ledger_engine_alarm alarm;   /* may be NULL */
+    ledger_engine_alarm alarm;             /* may be NULL */
     void *alarm_context;
 };
 

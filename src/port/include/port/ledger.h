@@ -161,12 +161,12 @@ struct port_ledger_request {
     uint32_t count; /* events or ids, at most LEDGER_BATCH_MAX */
 
     union {
-        const struct ledger_account *accounts;   /* CREATE_ACCOUNTS */
-        const struct ledger_transfer *transfers; /* CREATE_TRANSFERS */
-        const u128 *ids;                         /* LOOKUP_* */
-        const struct port_ledger_filter *filter; /* the queries; GET_FAILED_IDS: from, limit */
-        const struct port_ledger_adoption *adoptions;  /* ADOPT */
-        const struct port_ledger_shard_order *order;   /* SHARD: one */
+        const struct ledger_account *accounts;        /* CREATE_ACCOUNTS */
+        const struct ledger_transfer *transfers;      /* CREATE_TRANSFERS */
+        const u128 *ids;                              /* LOOKUP_* */
+        const struct port_ledger_filter *filter;      /* the queries; GET_FAILED_IDS: from, limit */
+        const struct port_ledger_adoption *adoptions; /* ADOPT */
+        const struct port_ledger_shard_order *order;  /* SHARD: one */
     } in;
 
     union {

@@ -1,7 +1,8 @@
 /*
- * Moves slots from one shard to another while both work. A move is a sequence of steps each of which
- * may be done again, so one that was cut off anywhere is finished by doing it again from the start,
- * or undone by shards_move_cancel as long as the map has not changed (docs/internals/shards.md):
+ * Moves slots from one shard to another while both work. A move is a sequence of steps each of
+ * which may be done again, so one that was cut off anywhere is finished by doing it again from the
+ * start, or undone by shards_move_cancel as long as the map has not changed
+ * (docs/internals/shards.md):
  *
  *     arrive    the target writes down that the slots come
  *     copy      accounts, failed ids and events of the source, in their order, are adopted
@@ -34,7 +35,8 @@ enum shards_move_step {
 /* "arrive", "copy", "catch-up", "fence", "verify", "flip", "clean-up". Static. */
 const char *shards_move_step_name(enum shards_move_step step);
 
-/* What one shard has of the slots. Equal if and only if the history is, but for hashes that meet. */
+/* What one shard has of the slots. Equal if and only if the history is, but for hashes that meet.
+ */
 struct shards_move_sums {
     uint64_t accounts;
     uint64_t sides; /* of events, expiries too: each is booked on one or two accounts that move */
@@ -72,8 +74,8 @@ struct shards_move_parts {
 /*
  * Moves them, or finishes a move of the same slots that was cut off; slots that are the target's
  * already are only cleaned up. `message` says what is wrong. ERR_CLOSED: it was told to stop.
- * ERR_INVALID: the slots are neither all the source's nor all the target's. ERR_EXISTS: some of them
- * arrive by a move of other slots, which must be finished. ERR_STALE: the map was changed.
+ * ERR_INVALID: the slots are neither all the source's nor all the target's. ERR_EXISTS: some of
+ * them arrive by a move of other slots, which must be finished. ERR_STALE: the map was changed.
  * ERR_DENIED: a live pending transfer joins an account of the slots with one of another slot.
  * ERR_CORRUPT: source and target differ. After the last two the fence is gone again. Blocks.
  */
@@ -82,8 +84,8 @@ MUST_USE err_t shards_move(
     struct shards_move_report *ret_report,
     char message[SHARDS_MESSAGE_SIZE]);
 
-/* Ends every fence: the next epoch, with the same owners. What was copied stays where it is, unseen,
- * and is used by the next try. Blocks. */
+/* Ends every fence: the next epoch, with the same owners. What was copied stays where it is,
+ * unseen, and is used by the next try. Blocks. */
 MUST_USE err_t
 shards_move_cancel(const struct shards_move_parts *parts, char message[SHARDS_MESSAGE_SIZE]);
 

@@ -47,8 +47,8 @@ void shards_router_destroy(struct shards_router **router);
 /* Lives as long as the router; any thread. */
 struct port_ledger *shards_router_port(struct shards_router *router);
 
-/* What came of a `reload`; NULL: it could not be read. A map is taken if its epoch is higher and its
- * first shards are those of the map in use, at the same places; `ports` has one for each of its
+/* What came of a `reload`; NULL: it could not be read. A map is taken if its epoch is higher and
+ * its first shards are those of the map in use, at the same places; `ports` has one for each of its
  * shards, copied. Any thread, once for each `reload`. */
 void shards_router_reloaded(
     struct shards_router *router, const struct shard_map *map, struct port_ledger *const *ports);
@@ -71,8 +71,8 @@ void shards_router_count(
 
 /* ---- owner --------------------------------------------------------------------------------
  *
- * Who a shard's slots are, and what of it may be done now. It is a guard, asked by the ledger at the
- * moment a batch is applied, and a port before the ledger, which takes orders of whoever moves
+ * Who a shard's slots are, and what of it may be done now. It is a guard, asked by the ledger at
+ * the moment a batch is applied, and a port before the ledger, which takes orders of whoever moves
  * slots. What it knows beside the map is in one file: which slots are fenced, which left, and which
  * began to arrive (docs/internals/shards.md).
  *

@@ -212,7 +212,7 @@ MUST_USE err_t ledger_adopt_account(
 
 struct ledger_adopted {
     struct ledger_event event; /* as its own ledger recorded it; slots do not count */
-    u128 debit_account_id;     /* what it is booked on here: the transfer's account, or a stand-in */
+    u128 debit_account_id; /* what it is booked on here: the transfer's account, or a stand-in */
     u128 credit_account_id;
 };
 
