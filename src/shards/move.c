@@ -64,7 +64,7 @@ order(struct move *move, uint32_t shard, enum port_ledger_shard_order_kind kind)
     request.in.order = &ordered;
     request.out.shard = &told;
     (void)snprintf(what, sizeof(what), "shard %s", move->parts->map->shards[shard].name);
-    return explain(move, move_ask(move, shard, &request), what);
+    return explain(move, shards_move_ask(move, shard, &request), what);
 }
 
 /* ---- the map ---- */
@@ -114,12 +114,12 @@ copy(struct move *move, bool tell)
 {
     bool more = true;
     while (more) {
-        TRY(explain(move, move_copy_page(move, &more), "copying"));
+        TRY(explain(move, shards_move_copy_page(move, &more), "copying"));
         if (tell) {
             TRY(step(move, move->report->step));
         }
     }
-    TRY(explain(move, move_read_target(move), "reading what was copied"));
+    TRY(explain(move, shards_move_read_target(move), "reading what was copied"));
     return ERR_OK;
 }
 
@@ -237,7 +237,7 @@ move_do(struct move *move)
             "the slots are neither all of the shard that gives them, nor all moved already");
         return ERR_INVALID;
     }
-    TRY(explain(move, move_copy_init(move), "moving"));
+    TRY(explain(move, shards_move_copy_init(move), "moving"));
     TRY(step(move, SHARDS_MOVE_ARRIVE));
     /* Both must go by this map before anything is decided by it. */
     TRY(tell_all(move));
@@ -260,7 +260,7 @@ shards_move(
     message[0] = '\0';
     memset(ret_report, 0, sizeof(*ret_report));
     err_t result = move_do(&move);
-    move_copy_release(&move);
+    shards_move_copy_release(&move);
     return result;
 }
 
@@ -286,13 +286,13 @@ shards_move_sum(
     struct move move = {.parts = parts, .report = &report, .message = message};
     uint64_t next = 0;
     memset(ret_sums, 0, sizeof(*ret_sums));
-    err_t result = move_copy_init(&move);
+    err_t result = shards_move_copy_init(&move);
     if (result == ERR_OK) {
-        result = move_sum_events(&move, shard, &next, 0, ret_sums);
+        result = shards_move_sum_events(&move, shard, &next, 0, ret_sums);
     }
     if (result == ERR_OK) {
-        result = move_count_accounts(&move, shard, &ret_sums->accounts);
+        result = shards_move_count_accounts(&move, shard, &ret_sums->accounts);
     }
-    move_copy_release(&move);
+    shards_move_copy_release(&move);
     return result;
 }

@@ -16,7 +16,7 @@ may_pass(err_t error)
 
 /* Whatever is asked may be asked twice. */
 err_t
-move_ask(struct move *move, uint32_t shard, struct port_ledger_request *request)
+shards_move_ask(struct move *move, uint32_t shard, struct port_ledger_request *request)
 {
     const struct shards_move_parts *parts = move->parts;
     err_t result = ERR_BUSY;
@@ -33,7 +33,7 @@ move_ask(struct move *move, uint32_t shard, struct port_ledger_request *request)
 }
 
 err_t
-move_copy_init(struct move *move)
+shards_move_copy_init(struct move *move)
 {
     move->changes = calloc(MOVE_PAGE, sizeof(*move->changes));
     move->accounts = calloc(MOVE_PAGE, sizeof(*move->accounts));
@@ -46,7 +46,7 @@ move_copy_init(struct move *move)
 }
 
 void
-move_copy_release(struct move *move)
+shards_move_copy_release(struct move *move)
 {
     free(move->changes);
     free(move->accounts);
@@ -68,7 +68,7 @@ adopt(struct move *move)
         return ERR_OK;
     }
     move->adoption_count = 0;
-    TRY(move_ask(move, move->parts->to, &request));
+    TRY(shards_move_ask(move, move->parts->to, &request));
     for (uint32_t i = 0; i < request.out_count; i++) {
         if (move->results[i].status == PORT_LEDGER_ADOPTED_REFUSED) {
             return ERR_CORRUPT;
@@ -116,7 +116,7 @@ accounts_page(struct move *move, uint32_t shard, uint64_t *next, uint32_t *ret_c
     request.in.filter = &filter;
     request.out.accounts = move->accounts;
     *ret_count = 0;
-    TRY(move_ask(move, shard, &request));
+    TRY(shards_move_ask(move, shard, &request));
     uint32_t count = request.out_count;
     if (count == 0) {
         return ERR_OK;
@@ -150,7 +150,7 @@ copy_accounts(struct move *move)
 }
 
 err_t
-move_count_accounts(struct move *move, uint32_t shard, uint64_t *ret_count)
+shards_move_count_accounts(struct move *move, uint32_t shard, uint64_t *ret_count)
 {
     uint64_t next = 0;
     uint32_t count = 0;
@@ -175,7 +175,7 @@ copy_failed(struct move *move)
     request.out.failed = move->failed;
     do {
         filter.timestamp_min = move->failed_next;
-        TRY(move_ask(move, move->parts->from, &request));
+        TRY(shards_move_ask(move, move->parts->from, &request));
         for (uint32_t i = 0; i < request.out_count; i++) {
             adoption_add(move, PORT_LEDGER_ADOPT_FAILED_ID)->of.failed_id = move->failed[i].id;
             move->failed_next = move->failed[i].next;
@@ -262,7 +262,7 @@ events_page(struct move *move, uint32_t shard, uint64_t *next, uint64_t last, ui
     if (last != 0 && *next > last) {
         return ERR_OK;
     }
-    TRY(move_ask(move, shard, &request));
+    TRY(shards_move_ask(move, shard, &request));
     uint32_t count = request.out_count;
     if (count == 0) {
         return ERR_OK;
@@ -278,7 +278,7 @@ events_page(struct move *move, uint32_t shard, uint64_t *next, uint64_t last, ui
 }
 
 err_t
-move_sum_events(
+shards_move_sum_events(
     struct move *move, uint32_t shard, uint64_t *next, uint64_t last, struct shards_move_sums *sums)
 {
     uint32_t count = 0;
@@ -364,7 +364,7 @@ count_joining(struct move *move, const struct ledger_event *event)
 }
 
 err_t
-move_copy_page(struct move *move, bool *ret_more)
+shards_move_copy_page(struct move *move, bool *ret_more)
 {
     uint32_t count = 0;
     TRY(events_page(move, move->parts->from, &move->event_next, 0, &count));
@@ -388,11 +388,11 @@ move_copy_page(struct move *move, bool *ret_more)
 }
 
 err_t
-move_read_target(struct move *move)
+shards_move_read_target(struct move *move)
 {
     if (move->event_last == 0) {
         return ERR_OK;
     }
-    return move_sum_events(
+    return shards_move_sum_events(
         move, move->parts->to, &move->target_next, move->event_last, &move->report->target);
 }

@@ -31,18 +31,19 @@ struct move {
     int64_t joining;      /* live pendings of an account that moves with one of another slot */
 };
 
-MUST_USE err_t move_ask(struct move *move, uint32_t shard, struct port_ledger_request *request);
-MUST_USE err_t move_copy_init(struct move *move);
-void move_copy_release(struct move *move);
+MUST_USE err_t
+shards_move_ask(struct move *move, uint32_t shard, struct port_ledger_request *request);
+MUST_USE err_t shards_move_copy_init(struct move *move);
+void shards_move_copy_release(struct move *move);
 /* One page of events, and before them all accounts and failed ids that are there by then.
  * *ret_more: there may be more. */
-MUST_USE err_t move_copy_page(struct move *move, bool *ret_more);
+MUST_USE err_t shards_move_copy_page(struct move *move, bool *ret_more);
 /* What the target has of it, up to the newest that was adopted. */
-MUST_USE err_t move_read_target(struct move *move);
+MUST_USE err_t shards_move_read_target(struct move *move);
 /* The accounts that the target has. */
-MUST_USE err_t move_count_accounts(struct move *move, uint32_t shard, uint64_t *ret_count);
+MUST_USE err_t shards_move_count_accounts(struct move *move, uint32_t shard, uint64_t *ret_count);
 /* Events of a shard from `next` to `last` (0: all), into sums. */
-MUST_USE err_t move_sum_events(
+MUST_USE err_t shards_move_sum_events(
     struct move *move,
     uint32_t shard,
     uint64_t *next,

@@ -174,7 +174,7 @@ state_save(struct shards_owner *owner, const struct owner_state *state)
 {
     struct buf text;
     buf_init(&text, OWNER_TEXT_MAX);
-    owner_state_write(state, &text);
+    shards_owner_state_write(state, &text);
     err_t result = buf_failed(&text)
                        ? ERR_MEMORY
                        : os_file_save(owner->parts.disk, owner->folder, FILE_NAME, buf_span(&text));
@@ -237,7 +237,7 @@ map_follow(struct shards_owner *owner)
         return ERR_OK;
     }
     if (result == ERR_OK) {
-        result = owner_state_follow(state, map, owner->name, true);
+        result = shards_owner_state_follow(state, map, owner->name, true);
     }
     free(map);
     if (state == NULL) {
@@ -264,8 +264,8 @@ order_do(struct shards_owner *owner, const struct port_ledger_shard_order *order
         return state_publish(
             owner,
             state,
-            order->kind == PORT_LEDGER_SHARD_FENCE ? owner_state_fence(state, order)
-                                                   : owner_state_arrive(state, order));
+            order->kind == PORT_LEDGER_SHARD_FENCE ? shards_owner_state_fence(state, order)
+                                                   : shards_owner_state_arrive(state, order));
     default:
         return ERR_INVALID;
     }
@@ -329,7 +329,7 @@ run_order(struct os_task *task)
     order->owner = owner;
     order->request = request;
     order->is_order = is_order;
-    owner_state_tell(atomic_load(&owner->state), &order->told);
+    shards_owner_state_tell(atomic_load(&owner->state), &order->told);
     order->settle = (struct port_ledger_request){
         .operation = PORT_LEDGER_SETTLE,
         .reply_to = owner->parts.files,
@@ -371,7 +371,7 @@ state_load(struct shards_owner *owner, struct owner_state *state, char *message)
         return state_save(owner, state);
     }
     if (result == ERR_OK) {
-        result = owner_state_read(span_of(text, size), state, &epoch);
+        result = shards_owner_state_read(span_of(text, size), state, &epoch);
         free(text);
     }
     if (result != ERR_OK) {
@@ -389,7 +389,7 @@ state_load(struct shards_owner *owner, struct owner_state *state, char *message)
         return ERR_STALE;
     }
     state->map.epoch = epoch;
-    TRY(owner_state_follow(state, owner->parts.map, owner->name, false));
+    TRY(shards_owner_state_follow(state, owner->parts.map, owner->name, false));
     return state_save(owner, state);
 }
 
@@ -412,7 +412,7 @@ shards_owner_create(
     owner->parts = *parts;
     (void)snprintf(owner->name, sizeof(owner->name), "%s", parts->name);
     (void)snprintf(owner->folder, sizeof(owner->folder), "%s", parts->folder);
-    err_t result = owner_state_init(state, parts->map, owner->name);
+    err_t result = shards_owner_state_init(state, parts->map, owner->name);
     if (result != ERR_OK) {
         (void)snprintf(message, SHARDS_MESSAGE_SIZE, "the map names no shard %s", owner->name);
     } else {

@@ -36,24 +36,25 @@ owner_is_open(const struct owner_state *state, u128 id)
 
 /* By the map alone. ERR_NOT_FOUND: it does not name the shard. */
 MUST_USE err_t
-owner_state_init(struct owner_state *state, const struct shard_map *map, const char *name);
+shards_owner_state_init(struct owner_state *state, const struct shard_map *map, const char *name);
 /* The state under another map. What a slot that is lost leaves behind is expected only if it was
  * fenced under the map before. ERR_NOT_FOUND; ERR_STALE: it is an older map. ERR_INVALID, if
  * `strict`: a slot is lost that was not fenced, or gained that did not arrive. */
-MUST_USE err_t owner_state_follow(
+MUST_USE err_t shards_owner_state_follow(
     struct owner_state *state, const struct shard_map *map, const char *name, bool strict);
 /* ERR_MOVED: a slot is not ours, or the map is another. ERR_EXISTS: other slots are fenced. */
 MUST_USE err_t
-owner_state_fence(struct owner_state *state, const struct port_ledger_shard_order *order);
+shards_owner_state_fence(struct owner_state *state, const struct port_ledger_shard_order *order);
 /* ERR_MOVED: a slot is ours, or the map is another. ERR_EXISTS: some of them arrive by another move
  * (those must arrive together). ERR_FULL. */
 MUST_USE err_t
-owner_state_arrive(struct owner_state *state, const struct port_ledger_shard_order *order);
-void owner_state_tell(const struct owner_state *state, struct port_ledger_shard *ret_shard);
+shards_owner_state_arrive(struct owner_state *state, const struct port_ledger_shard_order *order);
+void shards_owner_state_tell(const struct owner_state *state, struct port_ledger_shard *ret_shard);
 
-void owner_state_write(const struct owner_state *state, struct buf *out);
+void shards_owner_state_write(const struct owner_state *state, struct buf *out);
 /* Everything but the map, of which it reads the epoch. ERR_CORRUPT. */
-MUST_USE err_t owner_state_read(struct span text, struct owner_state *state, uint64_t *ret_epoch);
+MUST_USE err_t
+shards_owner_state_read(struct span text, struct owner_state *state, uint64_t *ret_epoch);
 
 static inline bool
 shards_slot_in(const uint64_t *slots, uint32_t slot)

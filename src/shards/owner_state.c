@@ -1,9 +1,9 @@
 /*
  * A slot's marks, with the function on each arrow:
  *
- *     (strange) --owner_state_arrive--> arriving --owner_state_follow--> own
- *     own --owner_state_fence--> own, fenced --owner_state_follow--> left, or own again
- *     left --owner_state_arrive--> arriving
+ *     (strange) --shards_owner_state_arrive--> arriving --shards_owner_state_follow--> own
+ *     own --shards_owner_state_fence--> own, fenced --shards_owner_state_follow--> left, or own
+ * again left --shards_owner_state_arrive--> arriving
  *
  * A fence counts against one epoch: the map that follows it decides, whichever it is (SHARDS-7).
  */
@@ -27,7 +27,7 @@ own_by_map(struct owner_state *state)
 }
 
 err_t
-owner_state_init(struct owner_state *state, const struct shard_map *map, const char *name)
+shards_owner_state_init(struct owner_state *state, const struct shard_map *map, const char *name)
 {
     memset(state, 0, sizeof(*state));
     TRY(shard_map_find(map, span_from_cstr(name), &state->shard));
@@ -53,7 +53,7 @@ follows(const struct owner_state *state, const struct shard_map *map, uint32_t s
 }
 
 err_t
-owner_state_follow(
+shards_owner_state_follow(
     struct owner_state *state, const struct shard_map *map, const char *name, bool strict)
 {
     uint32_t shard = 0;
@@ -83,7 +83,7 @@ owner_state_follow(
 }
 
 err_t
-owner_state_fence(struct owner_state *state, const struct port_ledger_shard_order *order)
+shards_owner_state_fence(struct owner_state *state, const struct port_ledger_shard_order *order)
 {
     if (order->epoch != state->map.epoch) {
         return ERR_MOVED;
@@ -150,7 +150,7 @@ unused_arrival(const struct owner_state *state)
 }
 
 err_t
-owner_state_arrive(struct owner_state *state, const struct port_ledger_shard_order *order)
+shards_owner_state_arrive(struct owner_state *state, const struct port_ledger_shard_order *order)
 {
     uint8_t number = 0;
     if (order->epoch != state->map.epoch) {
@@ -173,7 +173,7 @@ owner_state_arrive(struct owner_state *state, const struct port_ledger_shard_ord
 }
 
 void
-owner_state_tell(const struct owner_state *state, struct port_ledger_shard *ret_shard)
+shards_owner_state_tell(const struct owner_state *state, struct port_ledger_shard *ret_shard)
 {
     static_assert(PORT_LEDGER_SLOT_WORDS * 64 == SHARD_SLOTS, "a bit for each slot");
     memset(ret_shard, 0, sizeof(*ret_shard));
@@ -191,7 +191,7 @@ owner_state_tell(const struct owner_state *state, struct port_ledger_shard *ret_
 /* ---- text ---- */
 
 void
-owner_state_write(const struct owner_state *state, struct buf *out)
+shards_owner_state_write(const struct owner_state *state, struct buf *out)
 {
     buf_append_format(
         out, HEAD "epoch %" PRIu64 "\nfence %" PRIu64 "\n", state->map.epoch, state->fence_epoch);
@@ -248,7 +248,7 @@ slots_take(const char **at, struct owner_state *state, uint32_t *slot)
 }
 
 err_t
-owner_state_read(struct span text, struct owner_state *state, uint64_t *ret_epoch)
+shards_owner_state_read(struct span text, struct owner_state *state, uint64_t *ret_epoch)
 {
     const char *at = text.data; /* a zero is behind it */
     uint32_t slot = 0;

@@ -227,14 +227,14 @@ test_text(void **state)
     char text[4096];
     struct buf out;
     t_open();
-    assert_int_equal(owner_state_init(&one, &map, "a"), ERR_OK);
+    assert_int_equal(shards_owner_state_init(&one, &map, "a"), ERR_OK);
     one.fence_epoch = 5;
     one.marks[3] |= OWNER_FENCED;
     one.arrivals[SHARD_SLOTS - 1] = 255;
     buf_init_fixed(&out, text, sizeof(text) - 1);
-    owner_state_write(&one, &out);
+    shards_owner_state_write(&one, &out);
     text[out.size] = '\0';
-    assert_int_equal(owner_state_read(buf_span(&out), &other, &epoch), ERR_OK);
+    assert_int_equal(shards_owner_state_read(buf_span(&out), &other, &epoch), ERR_OK);
     assert_int_equal(epoch, 5);
     assert_memory_equal(one.marks, other.marks, sizeof(one.marks));
     assert_memory_equal(one.arrivals, other.arrivals, sizeof(one.arrivals));
@@ -242,7 +242,7 @@ test_text(void **state)
         char cut[sizeof(text)];
         memcpy(cut, text, size);
         cut[size] = '\0';
-        assert_int_equal(owner_state_read(span_of(cut, size), &other, &epoch), ERR_CORRUPT);
+        assert_int_equal(shards_owner_state_read(span_of(cut, size), &other, &epoch), ERR_CORRUPT);
     }
     t_close();
 }
