@@ -158,6 +158,7 @@ submit(struct api_ledger_job *job)
         break;
     case PORT_LEDGER_GET_ACCOUNT_TRANSFERS:
     case PORT_LEDGER_QUERY_TRANSFERS:
+    case PORT_LEDGER_QUERY_IN_TRANSIT:
         job->port.in.filter = &job->filter;
         job->port.out.transfers = job->out;
         break;

@@ -49,6 +49,7 @@ write_element(struct json_writer *json, const struct api_ledger_job *job, uint32
     case PORT_LEDGER_LOOKUP_TRANSFERS:
     case PORT_LEDGER_GET_ACCOUNT_TRANSFERS:
     case PORT_LEDGER_QUERY_TRANSFERS:
+    case PORT_LEDGER_QUERY_IN_TRANSIT:
         record_transfer_write(json, &((const struct ledger_transfer *)job->out)[at]);
         return;
     case PORT_LEDGER_GET_ACCOUNT_BALANCES: {

@@ -227,6 +227,30 @@ query_accounts(struct engine_machine *machine, struct port_ledger_request *reque
     return ERR_OK;
 }
 
+/* Times as of the transfers, which are listed in their order. */
+static err_t
+query_in_transit(struct engine_machine *machine, struct port_ledger_request *request)
+{
+    const struct port_ledger_filter *filter = request->in.filter;
+    if (!range_is_valid(filter)) {
+        return ERR_OK;
+    }
+    const uint32_t limit = limit_of(filter);
+    for (uint32_t at = ledger_listed_first(machine->ledger);
+         at != LEDGER_LISTED_END && request->out_count < limit;
+         at = ledger_listed_next(machine->ledger, at)) {
+        const struct ledger_transfer *transfer = ledger_listed_at(machine->ledger, at);
+        bool late = filter->timestamp_max != 0 && transfer->timestamp > filter->timestamp_max;
+        if (late) {
+            break;
+        }
+        if (transfer->timestamp >= filter->timestamp_min) {
+            request->out.transfers[request->out_count++] = *transfer;
+        }
+    }
+    return ERR_OK;
+}
+
 err_t
 engine_machine_read(struct engine_machine *machine, struct port_ledger_request *request)
 {
@@ -247,6 +271,8 @@ engine_machine_read(struct engine_machine *machine, struct port_ledger_request *
     case PORT_LEDGER_QUERY_TRANSFERS:
     case PORT_LEDGER_GET_CHANGE_EVENTS:
         return all_events(machine, request);
+    case PORT_LEDGER_QUERY_IN_TRANSIT:
+        return query_in_transit(machine, request);
     case PORT_LEDGER_CREATE_ACCOUNTS:
     case PORT_LEDGER_CREATE_TRANSFERS:
         break;

@@ -417,6 +417,7 @@ compare_one(
     case PORT_LEDGER_CREATE_TRANSFERS:
     case PORT_LEDGER_LOOKUP_ACCOUNTS:
     case PORT_LEDGER_LOOKUP_TRANSFERS:
+    case PORT_LEDGER_QUERY_IN_TRANSIT:
         break;
     }
     return false;

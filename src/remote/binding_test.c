@@ -126,6 +126,7 @@ ledger_fake(struct port_ledger_request *request)
     case PORT_LEDGER_GET_ACCOUNT_TRANSFERS:
     case PORT_LEDGER_QUERY_ACCOUNTS:
     case PORT_LEDGER_QUERY_TRANSFERS:
+    case PORT_LEDGER_QUERY_IN_TRANSIT:
         request->out_count = request->in.filter->limit;
         pattern(request->out.accounts, request->out_count * sizeof(*accounts), 2);
         break;
@@ -220,7 +221,8 @@ test_ledger_reads(void **state)
     const struct port_ledger_filter filter = {.account_id = U128_MAX, .limit = 5};
 
     static const enum port_ledger_operation queries[] = {
-        PORT_LEDGER_GET_ACCOUNT_TRANSFERS, PORT_LEDGER_QUERY_ACCOUNTS, PORT_LEDGER_QUERY_TRANSFERS};
+        PORT_LEDGER_GET_ACCOUNT_TRANSFERS, PORT_LEDGER_QUERY_ACCOUNTS, PORT_LEDGER_QUERY_TRANSFERS,
+        PORT_LEDGER_QUERY_IN_TRANSIT};
 
     for (size_t i = 0; i < 3; i++) {
         request = (struct port_ledger_request){

@@ -62,6 +62,7 @@ owns(const struct shards_owner *owner, const struct port_ledger_request *request
     case PORT_LEDGER_QUERY_ACCOUNTS:
     case PORT_LEDGER_QUERY_TRANSFERS:
     case PORT_LEDGER_GET_CHANGE_EVENTS:
+    case PORT_LEDGER_QUERY_IN_TRANSIT:
         return true;
     }
     UNREACHABLE();

@@ -19,9 +19,12 @@ enum port_ledger_operation {
     PORT_LEDGER_QUERY_ACCOUNTS,
     PORT_LEDGER_QUERY_TRANSFERS,
     PORT_LEDGER_GET_CHANGE_EVENTS,
+    PORT_LEDGER_QUERY_IN_TRANSIT,
 };
 
-/* As docs/ledger.md, "Queries". An invalid filter answers with nothing. */
+/* As docs/ledger.md, "Queries". An invalid filter answers with nothing. QUERY_IN_TRANSIT: the
+ * transfers that are pending on in-transit accounts, by time: what is on its way between slots
+ * (docs/internals/commit.md); of the filter it uses the times and the limit. */
 struct port_ledger_filter {
     u128 account_id;
     u128 user_data_128;
@@ -70,6 +73,9 @@ struct port_ledger_request {
     /* The epoch of the shard map that it was routed by; 0: by none. After ERR_MOVED the callee's.
      */
     uint64_t epoch;
+    /* In a ledger of several shards, of LOOKUP_TRANSFERS and of queries without an account: only
+     * where this account is. 0: everywhere. */
+    u128 near;
 
     enum port_ledger_operation operation;
     uint32_t count; /* events or ids, at most LEDGER_BATCH_MAX */

@@ -45,6 +45,9 @@ void shards_router_destroy(struct shards_router **router);
 /* Lives as long as the router; any thread. */
 struct port_ledger *shards_router_port(struct shards_router *router);
 
+/* The map in use; on the executor's thread, until its next task. */
+const struct shard_map *shards_router_map(const struct shards_router *router);
+
 /* What came of a `reload`; NULL: it could not be read. A map is taken if its epoch is higher and
  * its shards are the same, at the same places. Any thread, once for each `reload`. */
 void shards_router_reloaded(struct shards_router *router, const struct shard_map *map);

@@ -79,6 +79,8 @@ u128 commit_name(u128 name_digest);
  * slot: commit_marker_id. If there is no such marker, it is no transfer in doubt but a hold. */
 u128 commit_marker_of(u128 pending_id);
 u128 commit_marker_id(u128 name, uint16_t slot);
+/* The id of the transfer that a leg is pending under, unless it has the client's id. */
+u128 commit_leg_id(u128 name, uint16_t slot, uint8_t leg);
 
 /* ERR_CORRUPT if this is no marker. */
 MUST_USE err_t
