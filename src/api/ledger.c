@@ -145,6 +145,7 @@ submit(struct api_ledger_job *job)
         job->port.out.results = job->out;
         break;
     case PORT_LEDGER_LOOKUP_ACCOUNTS:
+    case PORT_LEDGER_LOOKUP_CONSISTENT:
         job->port.in.ids = job->in;
         job->port.out.accounts = job->out;
         break;

@@ -43,6 +43,7 @@ write_element(struct json_writer *json, const struct api_ledger_job *job, uint32
         write_transfer_result(json, job, at);
         return;
     case PORT_LEDGER_LOOKUP_ACCOUNTS:
+    case PORT_LEDGER_LOOKUP_CONSISTENT:
     case PORT_LEDGER_QUERY_ACCOUNTS:
         record_account_write(json, &((const struct ledger_account *)job->out)[at]);
         return;

@@ -256,13 +256,14 @@ engine_machine_read(struct engine_machine *machine, struct port_ledger_request *
 {
     switch (request->operation) {
     case PORT_LEDGER_LOOKUP_ACCOUNTS:
+    case PORT_LEDGER_LOOKUP_CONSISTENT:
     case PORT_LEDGER_LOOKUP_TRANSFERS:
         if (request->count > LEDGER_BATCH_MAX) {
             return ERR_RANGE;
         }
-        return request->operation == PORT_LEDGER_LOOKUP_ACCOUNTS
-                   ? lookup_accounts(machine, request)
-                   : lookup_transfers(machine, request);
+        return request->operation == PORT_LEDGER_LOOKUP_TRANSFERS
+                   ? lookup_transfers(machine, request)
+                   : lookup_accounts(machine, request);
     case PORT_LEDGER_GET_ACCOUNT_TRANSFERS:
     case PORT_LEDGER_GET_ACCOUNT_BALANCES:
         return account_events(machine, request);

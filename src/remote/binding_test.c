@@ -118,6 +118,7 @@ ledger_fake(struct port_ledger_request *request)
         }
         break;
     case PORT_LEDGER_LOOKUP_ACCOUNTS:
+    case PORT_LEDGER_LOOKUP_CONSISTENT:
     case PORT_LEDGER_LOOKUP_TRANSFERS:
         expect_pattern(request->in.ids, request->count * sizeof(*ids), 1);
         request->out_count = request->count / 2; /* half of them are there */

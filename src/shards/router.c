@@ -26,6 +26,7 @@ static const struct {
     [PORT_LEDGER_QUERY_ACCOUNTS] = {0, sizeof(struct ledger_account)},
     [PORT_LEDGER_QUERY_TRANSFERS] = {0, sizeof(struct ledger_transfer)},
     [PORT_LEDGER_GET_CHANGE_EVENTS] = {0, sizeof(struct port_ledger_change)},
+    [PORT_LEDGER_LOOKUP_CONSISTENT] = {sizeof(u128), sizeof(struct ledger_account)},
     [PORT_LEDGER_QUERY_IN_TRANSIT] = {0, sizeof(struct ledger_transfer)},
 };
 
@@ -221,6 +222,7 @@ parts_make(struct shards_job *job)
     case PORT_LEDGER_CREATE_ACCOUNTS:
     case PORT_LEDGER_CREATE_TRANSFERS:
     case PORT_LEDGER_LOOKUP_ACCOUNTS:
+    case PORT_LEDGER_LOOKUP_CONSISTENT: /* cross_read.c is for that; here they are look-ups */
         return shards_split(job);
     case PORT_LEDGER_GET_ACCOUNT_TRANSFERS:
     case PORT_LEDGER_GET_ACCOUNT_BALANCES:

@@ -20,6 +20,7 @@ enum port_ledger_operation {
     PORT_LEDGER_QUERY_TRANSFERS,
     PORT_LEDGER_GET_CHANGE_EVENTS,
     PORT_LEDGER_QUERY_IN_TRANSIT,
+    PORT_LEDGER_LOOKUP_CONSISTENT,
 };
 
 /* As docs/ledger.md, "Queries". An invalid filter answers with nothing. QUERY_IN_TRANSIT: the
@@ -37,6 +38,12 @@ struct port_ledger_filter {
     uint64_t timestamp_max;
     uint32_t limit; /* at most LEDGER_BATCH_MAX are answered */
 };
+
+/* LOOKUP_CONSISTENT: accounts as LOOKUP_ACCOUNTS finds them, at most so many, and behind them the
+ * in-transit accounts of their slots (commit/records.h: their ids are reserved): no transfer is
+ * shown by half, what is on its way stands there. ERR_BUSY: money kept moving. In a ledger that is
+ * one it is LOOKUP_ACCOUNTS. */
+#define PORT_LEDGER_CONSISTENT_MAX (LEDGER_BATCH_MAX / 2)
 
 struct port_ledger_balance {
     uint64_t timestamp;
@@ -89,7 +96,8 @@ struct port_ledger_request {
 
     union {
         struct ledger_result *results;        /* CREATE_*: room for count */
-        struct ledger_account *accounts;      /* LOOKUP_ACCOUNTS: count; QUERY_ACCOUNTS: limit */
+        struct ledger_account *accounts;      /* LOOKUP_ACCOUNTS: count; QUERY_ACCOUNTS: limit;
+                                                 LOOKUP_CONSISTENT: 2 * count */
         struct ledger_transfer *transfers;    /* LOOKUP_TRANSFERS: count; queries: limit */
         struct port_ledger_balance *balances; /* GET_ACCOUNT_BALANCES: limit */
         struct port_ledger_change *changes;   /* GET_CHANGE_EVENTS: limit */
