@@ -20,6 +20,7 @@ static const struct command *const commands[] = {
     &command_keys,
     &command_qr,
     &command_ledger,
+    &command_txn,
     &command_bench,
     &command_openapi,
     &command_version,

@@ -83,12 +83,15 @@ static bool
 ledger_answered(struct api_ledger_job *job)
 {
     if (job->port.error == ERR_CROSSES_SHARDS) {
+        char param[64];
+        (void)snprintf(param, sizeof(param), "events[%u]", job->port.out_count);
         return api_ledger_refuse(
             job,
             400,
-            "events",
-            "A transfer, or linked events, would be on two shards of the ledger. Nothing was "
-            "done.");
+            param,
+            "This would be on two shards of the ledger, where only plain transfers cross: no "
+            "linked events, and none that are pending, end a pending one, balance, close or "
+            "import. Nothing was done.");
     }
     switch (err_category(job->port.error)) {
     case ERR_CATEGORY_NONE:

@@ -35,6 +35,8 @@ class Shards(Cluster):
 
     def listens(self, member):
         flags = super().listens(member)
+        if member.kind == "api":
+            flags.append("--admin-listen=127.0.0.1:0")
         if member.kind in ("ledger", "api"):
             flags.append(f"--ledger-shards={self.map}")
         if member.kind == "ledger":

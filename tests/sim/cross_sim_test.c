@@ -24,7 +24,7 @@
 #include "cross_world.h"
 #include "sim_range.h"
 
-#define SEEDS_SHORT 20
+#define SEEDS_SHORT 8
 #define SEEDS_LONG  1000
 #define MONEY       1000
 #define ROUNDS      120
