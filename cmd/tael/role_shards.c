@@ -8,6 +8,7 @@
 #include "os/file.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -195,7 +196,8 @@ cross_log(
         is_warning ? TRACE_WARNING : TRACE_INFO,
         "shards",
         trace_context_is_set(trace) ? span_from_cstr(trace_id) : SPAN_EMPTY,
-        what,
+        "a transaction between shards",
+        trace_cstr("what", what),
         trace_cstr("transaction", id),
         trace_cstr("state", state));
 }

@@ -4,6 +4,7 @@
 #include "json/json.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #define SHOWN_MAX 256

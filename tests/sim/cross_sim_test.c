@@ -416,9 +416,6 @@ life(uint64_t seed, enum commit_protocol protocol, struct world_counts *sum)
     accounts_create(world);
     fund(world);
     world->faults = (uint32_t)os_prng_below(&world->prng, 12);
-    for (uint32_t i = 0; i < WORLD_CLIENTS; i++) {
-        world->clients[i].world = world;
-    }
     for (uint32_t i = 0; i < ROUNDS; i++) {
         for (uint32_t j = 0; j < WORLD_CLIENTS; j++) {
             client_turn(&world->clients[j], os_prng_chance(&world->prng, 1, 2));
@@ -500,7 +497,6 @@ kill_at(uint64_t seed, enum commit_protocol protocol, uint32_t step)
     accounts_create(world);
     fund(world);
     struct world_client *client = &world->clients[0];
-    client->world = world;
     client->first = world->transfer_count;
     client->events[0] = *transfer_new(
         world, world->accounts[1], world->accounts[1 + WORLD_MEMBERS], 7);

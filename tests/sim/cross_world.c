@@ -418,6 +418,9 @@ world_create(uint64_t seed, enum commit_protocol protocol)
         }
         world_coordinator_start(world, i);
     }
+    for (uint32_t i = 0; i < WORLD_CLIENTS; i++) {
+        world->clients[i].world = world;
+    }
     for (uint32_t i = 0; i < WORLD_ACCOUNTS; i++) {
         world->accounts[i] = shard_id_place((u128)(i + 1) << 32, world_slot(i / WORLD_MEMBERS));
     }
