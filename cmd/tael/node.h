@@ -255,7 +255,7 @@ struct node {
     struct shards_cross *cross;   /* over it: transfers between them */
     struct net_timer cross_tick;
     struct os_task cross_begin;
-    struct shards_owner *owner;   /* of the shard that this process is */
+    struct shards_owner *owner; /* of the shard that this process is */
     struct os_task shards_reload;
     _Atomic(const char *) waits_for; /* a peer's name, while starting */
     struct remote_server *internal;

@@ -204,7 +204,8 @@ answer_nothing(struct net_answer *answer)
     buf_init(&answer->body, WHY_SIZE_MAX);
     buf_append_cstr(
         &answer->body,
-        "only /livez, /readyz, /startupz, /metrics, /log-level, /transactions and /api/v2/trace are here\n");
+        "only /livez, /readyz, /startupz, /metrics, /log-level, /transactions and /api/v2/trace "
+        "are here\n");
 }
 
 static void

@@ -35,8 +35,7 @@ write_header(struct json_writer *json, const struct node *node, const struct sha
     }
     bool three = commit_protocol(&doubt->header) == COMMIT_3PC;
     json_member_cstr(json, "protocol", three ? "3pc" : "2pc");
-    json_member_cstr(
-        json, "owner", three ? "a majority" : shard_of(node, doubt->header.slots[0]));
+    json_member_cstr(json, "owner", three ? "a majority" : shard_of(node, doubt->header.slots[0]));
     json_key(json, "slots");
     json_array_begin(json);
     for (uint32_t i = 0; i < doubt->header.member_count; i++) {

@@ -191,9 +191,10 @@ static const struct command txn_resolve = {
     .name = "resolve",
     .usage = "[OPTIONS] ID",
     .summary = "Concludes one now, without waiting",
-    .manual = "Whether it is committed or aborted is not the operator's choice: the slot that "
-              "decides is asked, or a\nmajority of them (3pc). Money that waits for a shard that is "
-              "gone waits on.",
+    .manual =
+        "Whether it is committed or aborted is not the operator's choice: the slot that "
+        "decides is asked, or a\nmajority of them (3pc). Money that waits for a shard that is "
+        "gone waits on.",
     .run = run_resolve,
     .parent = &command_txn,
 };

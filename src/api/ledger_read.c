@@ -337,11 +337,15 @@ read_lookup(struct reading *reading, const struct json_value *root)
     }
     if (consistent && ids->child_count > PORT_LEDGER_CONSISTENT_MAX) {
         return api_ledger_refuse(
-            job, 413, "accounts", "At most %d accounts can be read consistently.",
+            job,
+            413,
+            "accounts",
+            "At most %d accounts can be read consistently.",
             PORT_LEDGER_CONSISTENT_MAX);
     }
     job->operation = consistent ? PORT_LEDGER_LOOKUP_CONSISTENT
-                     : accounts ? PORT_LEDGER_LOOKUP_ACCOUNTS : PORT_LEDGER_LOOKUP_TRANSFERS;
+                     : accounts ? PORT_LEDGER_LOOKUP_ACCOUNTS
+                                : PORT_LEDGER_LOOKUP_TRANSFERS;
     job->answer_name = accounts ? "accounts" : "transfers";
     job->in = calloc(ids->child_count == 0 ? 1 : ids->child_count, sizeof(u128));
     if (job->in == NULL) {

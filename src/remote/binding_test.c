@@ -222,7 +222,9 @@ test_ledger_reads(void **state)
     const struct port_ledger_filter filter = {.account_id = U128_MAX, .limit = 5};
 
     static const enum port_ledger_operation queries[] = {
-        PORT_LEDGER_GET_ACCOUNT_TRANSFERS, PORT_LEDGER_QUERY_ACCOUNTS, PORT_LEDGER_QUERY_TRANSFERS,
+        PORT_LEDGER_GET_ACCOUNT_TRANSFERS,
+        PORT_LEDGER_QUERY_ACCOUNTS,
+        PORT_LEDGER_QUERY_TRANSFERS,
         PORT_LEDGER_QUERY_IN_TRANSIT};
 
     for (size_t i = 0; i < 3; i++) {

@@ -17,7 +17,7 @@ counter_of(const struct shards_cross *cross, size_t index)
 }
 
 void *
-cross_memory_take(struct shards_cross *cross, uint64_t size)
+shards_cross_memory_take(struct shards_cross *cross, uint64_t size)
 {
     uint64_t used = counter_of(cross, CROSS_COUNTER(memory));
     ASSERT(used <= cross->parts.memory_max);
@@ -32,7 +32,7 @@ cross_memory_take(struct shards_cross *cross, uint64_t size)
 }
 
 void
-cross_memory_give(struct shards_cross *cross, void *memory, uint64_t size)
+shards_cross_memory_give(struct shards_cross *cross, void *memory, uint64_t size)
 {
     if (memory != NULL) {
         free(memory);
@@ -53,8 +53,8 @@ layout_of(enum port_ledger_operation operation, uint32_t room, uint32_t items)
 {
     bool creates =
         operation == PORT_LEDGER_CREATE_ACCOUNTS || operation == PORT_LEDGER_CREATE_TRANSFERS;
-    bool looks_up = operation == PORT_LEDGER_LOOKUP_ACCOUNTS ||
-                    operation == PORT_LEDGER_LOOKUP_TRANSFERS;
+    bool looks_up =
+        operation == PORT_LEDGER_LOOKUP_ACCOUNTS || operation == PORT_LEDGER_LOOKUP_TRANSFERS;
     uint64_t in = creates ? sizeof(struct ledger_transfer) : looks_up ? sizeof(u128) : 0;
     uint64_t out = creates ? sizeof(struct ledger_result) : sizeof(struct ledger_transfer);
     struct layout layout = {.in = (sizeof(struct cross_message) + 15) / 16 * 16};
@@ -69,7 +69,7 @@ static_assert(sizeof(struct ledger_account) == sizeof(struct ledger_transfer), "
 static_assert(sizeof(struct cross_item) % 8 == 0, "positions may follow items");
 
 struct cross_message *
-cross_message_new(
+shards_cross_message_new(
     struct shards_cross *cross,
     struct cross_job *job,
     enum port_ledger_operation operation,
@@ -78,7 +78,7 @@ cross_message_new(
 {
     ASSERT(room > 0 && room <= LEDGER_BATCH_MAX);
     struct layout layout = layout_of(operation, room, items);
-    struct cross_message *message = cross_memory_take(cross, layout.size);
+    struct cross_message *message = shards_cross_memory_take(cross, layout.size);
     if (message == NULL) {
         return NULL;
     }
@@ -97,10 +97,10 @@ cross_message_new(
 }
 
 void
-cross_message_free(struct cross_message *message)
+shards_cross_message_free(struct cross_message *message)
 {
     list_remove(&message->link);
-    cross_memory_give(message->cross, message, message->size);
+    shards_cross_memory_give(message->cross, message, message->size);
 }
 
 static void
@@ -113,14 +113,14 @@ on_answer(struct port_ledger_request *port)
         job->out--;
     }
     message->take(message);
-    cross_message_free(message);
+    shards_cross_message_free(message);
     if (job != NULL) {
-        cross_job_turn(job);
+        shards_cross_job_turn(job);
     }
 }
 
 void
-cross_message_send(struct cross_message *message)
+shards_cross_message_send(struct cross_message *message)
 {
     struct port_ledger *router = shards_router_port(message->cross->parts.router);
     switch (message->port.operation) {
@@ -158,7 +158,7 @@ cross_message_send(struct cross_message *message)
  */
 
 u128
-cross_place(u128 id, uint16_t slot)
+shards_cross_place(u128 id, uint16_t slot)
 {
     return commit_id_is_reserved(id) ? shard_id_place(id, slot) : id;
 }
@@ -170,35 +170,36 @@ unplace(u128 id)
 }
 
 void
-cross_place_transfer(struct ledger_transfer *transfer, uint16_t slot)
+shards_cross_place_transfer(struct ledger_transfer *transfer, uint16_t slot)
 {
-    transfer->debit_account_id = cross_place(transfer->debit_account_id, slot);
-    transfer->credit_account_id = cross_place(transfer->credit_account_id, slot);
+    transfer->debit_account_id = shards_cross_place(transfer->debit_account_id, slot);
+    transfer->credit_account_id = shards_cross_place(transfer->credit_account_id, slot);
 }
 
 void
-cross_unplace_transfer(struct ledger_transfer *transfer)
+shards_cross_unplace_transfer(struct ledger_transfer *transfer)
 {
     transfer->debit_account_id = unplace(transfer->debit_account_id);
     transfer->credit_account_id = unplace(transfer->credit_account_id);
 }
 
 u128
-cross_near(uint16_t slot)
+shards_cross_near(uint16_t slot)
 {
-    return cross_place(commit_account_id(COMMIT_ACCOUNT_MARKER_DEBIT, COMMIT_LEDGER, slot), slot);
+    return shards_cross_place(
+        commit_account_id(COMMIT_ACCOUNT_MARKER_DEBIT, COMMIT_LEDGER, slot), slot);
 }
 
 /* ------------------------------------------------------------------------------------- jobs ---
  */
 
 struct cross_job *
-cross_job_new(struct shards_cross *cross)
+shards_cross_job_new(struct shards_cross *cross)
 {
     if (cross->job_count == cross->parts.jobs_max) {
         return NULL;
     }
-    struct cross_job *job = cross_memory_take(cross, sizeof(*job));
+    struct cross_job *job = shards_cross_memory_take(cross, sizeof(*job));
     if (job == NULL) {
         return NULL;
     }
@@ -210,7 +211,7 @@ cross_job_new(struct shards_cross *cross)
 }
 
 void
-cross_job_free(struct cross_job *job)
+shards_cross_job_free(struct cross_job *job)
 {
     struct shards_cross *cross = job->cross;
     ASSERT(job->out == 0);
@@ -218,8 +219,8 @@ cross_job_free(struct cross_job *job)
     list_remove(&job->link);
     cross->job_count--;
     CROSS_COUNT(cross, jobs, -1);
-    cross_memory_give(cross, job->memory, job->memory_size);
-    cross_memory_give(cross, job, sizeof(*job));
+    shards_cross_memory_give(cross, job->memory, job->memory_size);
+    shards_cross_memory_give(cross, job, sizeof(*job));
 }
 
 /* ----------------------------------------------------------------------------------- submit ---
@@ -233,7 +234,7 @@ run_done(struct os_task *task)
 }
 
 void
-cross_answer(struct port_ledger_request *request, err_t error)
+shards_cross_answer(struct port_ledger_request *request, err_t error)
 {
     request->error = error;
     request->task.run = run_done;
@@ -244,7 +245,7 @@ static void
 busy(struct shards_cross *cross, struct port_ledger_request *request)
 {
     CROSS_COUNT(cross, busy, 1);
-    cross_answer(request, ERR_BUSY);
+    shards_cross_answer(request, ERR_BUSY);
 }
 
 /* A request of transfers on its first way: through the router, as if nothing crossed. */
@@ -258,28 +259,28 @@ struct cross_first {
 static void
 cross_whole(struct shards_cross *cross, struct port_ledger_request *request)
 {
-    struct cross_job *job = cross_job_new(cross);
+    struct cross_job *job = shards_cross_job_new(cross);
     if (job == NULL) {
         busy(cross, request);
         return;
     }
     job->request = request;
     job->trace = request->trace;
-    cross_job_begin(job);
+    shards_cross_job_begin(job);
 }
 
 static void
 explain_results(struct shards_cross *cross, struct port_ledger_request *request)
 {
-    struct cross_job *job = cross_job_new(cross);
+    struct cross_job *job = shards_cross_job_new(cross);
     if (job == NULL) {
         CROSS_COUNT(cross, busy, 1);
-        cross_answer(request, ERR_OUTCOME_UNKNOWN);
+        shards_cross_answer(request, ERR_OUTCOME_UNKNOWN);
         return;
     }
     job->request = request;
     job->trace = request->trace;
-    cross_job_explain_results(job);
+    shards_cross_job_explain_results(job);
 }
 
 static bool
@@ -287,7 +288,7 @@ has_doubtful(const struct port_ledger_request *request)
 {
     bool doubtful = false;
     for (uint32_t i = 0; i < request->count && !doubtful; i++) {
-        doubtful = cross_result_is_doubtful(
+        doubtful = shards_cross_result_is_doubtful(
             &request->in.transfers[i], request->out.results[i].status);
     }
     return doubtful;
@@ -302,13 +303,13 @@ first_done(struct port_ledger_request *port)
     err_t error = port->error;
     request->out_count = port->out_count;
     list_remove(&first->link);
-    cross_memory_give(cross, first, sizeof(*first));
+    shards_cross_memory_give(cross, first, sizeof(*first));
     if (error == ERR_CROSSES_SHARDS) {
         cross_whole(cross, request);
     } else if (error == ERR_OK && has_doubtful(request)) {
         explain_results(cross, request);
     } else {
-        cross_answer(request, error);
+        shards_cross_answer(request, error);
     }
 }
 
@@ -319,10 +320,10 @@ run_submit(struct os_task *task)
     struct shards_cross *cross = CONTAINER_OF(request->port, struct shards_cross, port);
     struct port_ledger *router = shards_router_port(cross->parts.router);
     if (request->operation == PORT_LEDGER_LOOKUP_CONSISTENT) {
-        cross_read_begin(cross, request);
+        shards_cross_read_begin(cross, request);
         return;
     }
-    struct cross_first *first = cross_memory_take(cross, sizeof(*first));
+    struct cross_first *first = shards_cross_memory_take(cross, sizeof(*first));
     if (first == NULL) {
         busy(cross, request);
         return;
@@ -387,8 +388,8 @@ shards_cross_create(const struct shards_cross_parts *parts, struct shards_cross 
         return ERR_MEMORY;
     }
     cross->shard_count = shards_router_map(parts->router)->shard_count;
-    cross->doubts = calloc(
-        (size_t)cross->shard_count * SHARDS_DOUBTS_MAX, sizeof(struct shards_doubt_entry));
+    cross->doubts =
+        calloc((size_t)cross->shard_count * SHARDS_DOUBTS_MAX, sizeof(struct shards_doubt_entry));
     if (cross->doubts == NULL) {
         free(cross);
         return ERR_MEMORY;
@@ -447,9 +448,9 @@ shards_cross_tick(struct shards_cross *cross)
 {
     uint64_t now = cross_now(cross);
     LIST_FOREACH_SAFE (&cross->jobs, link) {
-        cross_job_tick(CONTAINER_OF(link, struct cross_job, link), now);
+        shards_cross_job_tick(CONTAINER_OF(link, struct cross_job, link), now);
     }
-    cross_resolve_tick(cross, now);
+    shards_cross_resolve_tick(cross, now);
 }
 
 void

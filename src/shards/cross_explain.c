@@ -12,8 +12,8 @@
  *          |                      a transfer within the slot: compared field by field
  *          `--> second            a leg: whom did it pay?
  *
- * CROSS-3: a refusal that uses an id up in one ledger is remembered in the payer's slot before it is
- * told, by a transfer with that id that fails there.
+ * CROSS-3: a refusal that uses an id up in one ledger is remembered in the payer's slot before it
+ * is told, by a transfer with that id that fails there.
  */
 #include "cross_private.h"
 
@@ -50,7 +50,7 @@ slot_of_payee(const struct cross_tx *tx)
 static u128
 name_of(const struct cross_tx *tx, uint32_t attempt)
 {
-    return commit_name(cross_name(tx->job->cross, event_of(tx)->id, attempt));
+    return commit_name(shards_cross_name(tx->job->cross, event_of(tx)->id, attempt));
 }
 
 /* After it an id may not be used again. */
@@ -103,7 +103,7 @@ build_first(const struct cross_tx *tx, struct cross_message *message)
     ids[ID_POST] = commit_end_id(name_of(tx, 0), slot, 0, true);
     ids[ID_VOID] = commit_end_id(name_of(tx, 0), slot, 0, false);
     message->port.count = ID_COUNT;
-    message->port.near = cross_near(slot);
+    message->port.near = shards_cross_near(slot);
     message->take = take_first;
 }
 
@@ -113,7 +113,7 @@ build_second(const struct cross_tx *tx, struct cross_message *message)
     uint16_t slot = slot_of_payee(tx);
     message->in.ids[0] = commit_leg_id(name_of(tx, tx->booked_attempt), slot, 1);
     message->port.count = 1;
-    message->port.near = cross_near(slot);
+    message->port.near = shards_cross_near(slot);
     message->take = take_second;
 }
 
@@ -133,7 +133,7 @@ build_fail(const struct cross_tx *tx, struct cross_message *message)
     struct ledger_transfer *event = &message->in.transfers[0];
     *event = *event_of(tx);
     event->credit_account_id = commit_account_id(COMMIT_ACCOUNT_NOBODY, event->ledger, slot);
-    cross_place_transfer(event, slot);
+    shards_cross_place_transfer(event, slot);
     message->port.count = 1;
     message->take = take_fail;
 }
@@ -147,6 +147,7 @@ ask(struct cross_tx *tx, enum cross_step step)
         [CROSS_STEP_ACCOUNTS] = PORT_LEDGER_LOOKUP_ACCOUNTS,
         [CROSS_STEP_FAIL] = PORT_LEDGER_CREATE_TRANSFERS,
     };
+
     static void (*const builders[])(const struct cross_tx *tx, struct cross_message *message) = {
         [CROSS_STEP_FIRST] = build_first,
         [CROSS_STEP_SECOND] = build_second,
@@ -157,14 +158,14 @@ ask(struct cross_tx *tx, enum cross_step step)
     tx->stage = CROSS_EXPLAINING;
     tx->step = step;
     struct cross_message *message =
-        cross_message_new(tx->job->cross, tx->job, operations[step], ID_COUNT, 1);
+        shards_cross_message_new(tx->job->cross, tx->job, operations[step], ID_COUNT, 1);
     if (message == NULL) {
         return; /* the next tick tries again */
     }
     tx->asked = true;
     message->tx = tx;
     builders[step](tx, message);
-    cross_message_send(message);
+    shards_cross_message_send(message);
 }
 
 /* False: it was not answered, or nobody waits for it any more. */
@@ -181,13 +182,13 @@ answered(struct cross_message *message)
 }
 
 void
-cross_explain_tick(struct cross_tx *tx, uint64_t now)
+shards_cross_explain_tick(struct cross_tx *tx, uint64_t now)
 {
     if (tx->stage != CROSS_EXPLAINING) {
         return;
     }
     if (now - tx->began_ns > cross_ms(tx->job->cross->parts.give_up_ms)) {
-        cross_leave(tx, CROSS_LEFT);
+        shards_cross_leave(tx, CROSS_LEFT);
     } else if (!tx->asked && now >= tx->retry_ns) {
         ask(tx, tx->step);
     }
@@ -204,9 +205,10 @@ compare_before_credit(
 {
     unsigned added = is_leg ? LEDGER_TRANSFER_LINKED | LEDGER_TRANSFER_PENDING : 0;
     unsigned flags = booked->flags & ~added;
-    return event->flags != flags                  ? LEDGER_TRANSFER_exists_with_different_flags
-           : event->pending_id != booked->pending_id ? LEDGER_TRANSFER_exists_with_different_pending_id
-           : event->timeout != booked->timeout    ? LEDGER_TRANSFER_exists_with_different_timeout
+    return event->flags != flags ? LEDGER_TRANSFER_exists_with_different_flags
+           : event->pending_id != booked->pending_id
+               ? LEDGER_TRANSFER_exists_with_different_pending_id
+           : event->timeout != booked->timeout ? LEDGER_TRANSFER_exists_with_different_timeout
            : event->debit_account_id != booked->debit_account_id
                ? LEDGER_TRANSFER_exists_with_different_debit_account_id
                : 0;
@@ -247,17 +249,17 @@ not_booked(struct cross_tx *tx)
 {
     bool again = tx->job->cross->parts.protocol == COMMIT_2PC;
     if (tx->transaction == NULL) {
-        cross_settle(tx, tx->verdict, tx->booked_at); /* a shard's own result */
+        shards_cross_settle(tx, tx->verdict, tx->booked_at); /* a shard's own result */
     } else if (tx->failed_before || !again) {
-        cross_settle(tx, LEDGER_TRANSFER_id_already_failed, tx->booked_at);
+        shards_cross_settle(tx, LEDGER_TRANSFER_id_already_failed, tx->booked_at);
     } else if (tx->late || tx->attempt + 1 == SHARDS_ATTEMPTS_MAX) {
-        cross_leave(tx, CROSS_UNDONE);
+        shards_cross_leave(tx, CROSS_UNDONE);
     } else {
         /* That attempt was buried, or was another request's: this one has its own. What it left
          * pending is the resolver's. */
         tx->attempt++;
         tx->out = 0;
-        err_t result = cross_run_begin(tx);
+        err_t result = shards_cross_run_begin(tx);
         ASSERT(result == ERR_OK); /* as the first time */
     }
 }
@@ -271,21 +273,21 @@ take_booked(struct cross_tx *tx, const struct cross_message *message)
     tx->booked_at = booked->timestamp;
     if (is_pending && find(message, ID_POST) == NULL) { /* 3PC, and not committed */
         if (find(message, ID_VOID) != NULL) {
-            cross_settle(tx, LEDGER_TRANSFER_id_already_failed, tx->booked_at);
+            shards_cross_settle(tx, LEDGER_TRANSFER_id_already_failed, tx->booked_at);
         } else {
-            cross_leave(tx, CROSS_LEFT);
+            shards_cross_leave(tx, CROSS_LEFT);
         }
         return;
     }
     uint32_t before = compare_before_credit(event_of(tx), booked, is_leg);
     tx->verdict = compare_behind_credit(event_of(tx), booked);
     if (before != 0) {
-        cross_settle(tx, before, tx->booked_at);
+        shards_cross_settle(tx, before, tx->booked_at);
     } else if (is_leg) {
         ask(tx, CROSS_STEP_SECOND);
     } else {
         bool same = booked->credit_account_id == event_of(tx)->credit_account_id;
-        cross_settle(
+        shards_cross_settle(
             tx,
             same ? tx->verdict : LEDGER_TRANSFER_exists_with_different_credit_account_id,
             tx->booked_at);
@@ -311,7 +313,7 @@ take_first(struct cross_message *message)
     if (booked == NULL) {
         not_booked(tx);
     } else if (committed) {
-        cross_settle(tx, LEDGER_TRANSFER_created, booked->timestamp);
+        shards_cross_settle(tx, LEDGER_TRANSFER_created, booked->timestamp);
     } else {
         take_booked(tx, message);
     }
@@ -326,7 +328,7 @@ take_second(struct cross_message *message)
     }
     const struct ledger_transfer *leg = find(message, 0);
     bool same = leg != NULL && leg->credit_account_id == event_of(tx)->credit_account_id;
-    cross_settle(
+    shards_cross_settle(
         tx,
         same ? tx->verdict : LEDGER_TRANSFER_exists_with_different_credit_account_id,
         tx->booked_at);
@@ -340,10 +342,9 @@ verdict_of(
     const struct ledger_account *payer,
     const struct ledger_account *payee)
 {
-    return payer == NULL   ? LEDGER_TRANSFER_debit_account_not_found
-           : payee == NULL ? LEDGER_TRANSFER_credit_account_not_found
-           : payer->ledger != payee->ledger
-               ? LEDGER_TRANSFER_accounts_must_have_the_same_ledger
+    return payer == NULL                    ? LEDGER_TRANSFER_debit_account_not_found
+           : payee == NULL                  ? LEDGER_TRANSFER_credit_account_not_found
+           : payer->ledger != payee->ledger ? LEDGER_TRANSFER_accounts_must_have_the_same_ledger
            : event->ledger != payer->ledger
                ? LEDGER_TRANSFER_transfer_must_have_the_same_ledger_as_accounts
            : (payer->flags & LEDGER_ACCOUNT_CLOSED) != 0
@@ -370,7 +371,7 @@ take_accounts(struct cross_message *message)
     if (uses_the_id_up(tx->verdict) && !prepared) {
         ask(tx, CROSS_STEP_FAIL);
     } else {
-        cross_settle(tx, tx->verdict, tx->booked_at);
+        shards_cross_settle(tx, tx->verdict, tx->booked_at);
     }
 }
 
@@ -387,37 +388,37 @@ take_fail(struct cross_message *message)
         return;
     }
     bool first = result->status == LEDGER_TRANSFER_debit_account_not_found;
-    cross_settle(tx, first ? result->status : tx->verdict, result->timestamp);
+    shards_cross_settle(tx, first ? result->status : tx->verdict, result->timestamp);
 }
 
 /* ----------------------------------------------------------------------------------- entries ---
  */
 
 void
-cross_explain(struct cross_tx *tx)
+shards_cross_explain(struct cross_tx *tx)
 {
     const struct commit_run *run = &tx->run;
     bool payer_refused = (run->refused & 1) != 0;
     bool once = commit_protocol(&tx->transaction->header) == COMMIT_3PC;
     if (once && !run->conflict && run->reason == 0) { /* 3PC has no second attempt under an id */
-        cross_settle(tx, LEDGER_TRANSFER_id_already_failed, tx->booked_at);
+        shards_cross_settle(tx, LEDGER_TRANSFER_id_already_failed, tx->booked_at);
     } else if (run->reason == 0 || run->conflict || (payer_refused && is_different(run->reason))) {
         ask(tx, CROSS_STEP_FIRST);
     } else if (payer_refused || run->reason == LEDGER_TRANSFER_id_already_failed) {
-        cross_settle(tx, run->reason, tx->booked_at);
+        shards_cross_settle(tx, run->reason, tx->booked_at);
     } else {
         ask(tx, CROSS_STEP_ACCOUNTS);
     }
 }
 
 void
-cross_explain_found(struct cross_tx *tx)
+shards_cross_explain_found(struct cross_tx *tx)
 {
     ask(tx, CROSS_STEP_FIRST);
 }
 
 void
-cross_explain_result(struct cross_tx *tx, uint32_t status)
+shards_cross_explain_result(struct cross_tx *tx, uint32_t status)
 {
     tx->verdict = status;
     ask(tx, CROSS_STEP_FIRST);
@@ -425,7 +426,7 @@ cross_explain_result(struct cross_tx *tx, uint32_t status)
 
 /* A leg in the payer's slot has a flag more, and another account to pay. */
 bool
-cross_result_is_doubtful(const struct ledger_transfer *event, uint32_t status)
+shards_cross_result_is_doubtful(const struct ledger_transfer *event, uint32_t status)
 {
     bool different = status == LEDGER_TRANSFER_exists_with_different_flags ||
                      status == LEDGER_TRANSFER_exists_with_different_credit_account_id;

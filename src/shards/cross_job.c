@@ -20,7 +20,7 @@
  */
 
 void
-cross_tx_over(struct cross_tx *tx)
+shards_cross_tx_over(struct cross_tx *tx)
 {
     ASSERT(!tx->over);
     ASSERT(tx->job->tx_open > 0);
@@ -29,7 +29,7 @@ cross_tx_over(struct cross_tx *tx)
 }
 
 void
-cross_settle(struct cross_tx *tx, uint32_t status, uint64_t timestamp)
+shards_cross_settle(struct cross_tx *tx, uint32_t status, uint64_t timestamp)
 {
     struct cross_job *job = tx->job;
     ASSERT(tx->stage == CROSS_RUNNING || tx->stage == CROSS_EXPLAINING);
@@ -41,12 +41,12 @@ cross_settle(struct cross_tx *tx, uint32_t status, uint64_t timestamp)
     job->unsettled--;
     job->some_done = true;
     if (tx->transaction == NULL) {
-        cross_tx_over(tx);
+        shards_cross_tx_over(tx);
     }
 }
 
 void
-cross_leave(struct cross_tx *tx, enum cross_stage stage)
+shards_cross_leave(struct cross_tx *tx, enum cross_stage stage)
 {
     struct cross_job *job = tx->job;
     const struct shards_cross_parts *parts = &job->cross->parts;
@@ -55,11 +55,11 @@ cross_leave(struct cross_tx *tx, enum cross_stage stage)
     tx->stage = stage;
     job->unsettled--;
     job->some_done = job->some_done || stage == CROSS_LEFT;
-    job->error = stage == CROSS_LEFT ? ERR_OUTCOME_UNKNOWN
+    job->error = stage == CROSS_LEFT    ? ERR_OUTCOME_UNKNOWN
                  : job->error == ERR_OK ? ERR_BUSY
                                         : job->error;
     if (tx->transaction == NULL) {
-        cross_tx_over(tx);
+        shards_cross_tx_over(tx);
         return;
     }
     if (stage == CROSS_LEFT) {
@@ -74,7 +74,7 @@ cross_leave(struct cross_tx *tx, enum cross_stage stage)
                 &job->trace);
         }
         if (!tx->over) {
-            cross_tx_over(tx);
+            shards_cross_tx_over(tx);
         }
     }
 }
@@ -90,7 +90,7 @@ job_answer(struct cross_job *job)
     }
     CROSS_COUNT(job->cross, busy, error == ERR_BUSY ? 1 : 0);
     request->out_count = error == ERR_OK ? request->count : request->out_count;
-    cross_answer(request, error);
+    shards_cross_answer(request, error);
 }
 
 /* ---------------------------------------------------------------------------------- accounts ---
@@ -187,14 +187,11 @@ take_protocol_accounts(struct cross_message *message)
             message->port.error = ERR_CORRUPT;
         } else if (i % ACCOUNTS_EACH == ACCOUNTS_EACH - 1) {
             const struct ledger_account *first = &message->in.accounts[i - (ACCOUNTS_EACH - 1)];
-            remember(
-                job->cross, (uint64_t)first->ledger << 16 | shard_slot_of_id(account->id));
+            remember(job->cross, (uint64_t)first->ledger << 16 | shard_slot_of_id(account->id));
         }
     }
     if (message->port.error != ERR_OK) {
-        job->error = message->port.error == ERR_CORRUPT
-                         ? message->port.error
-                         : ERR_BUSY;
+        job->error = message->port.error == ERR_CORRUPT ? message->port.error : ERR_BUSY;
     }
 }
 
@@ -208,7 +205,7 @@ add_protocol_accounts(struct cross_message *message, uint64_t key)
     accounts[1] = commit_account(COMMIT_ACCOUNT_MARKER_DEBIT, COMMIT_LEDGER, slot);
     accounts[2] = commit_account(COMMIT_ACCOUNT_MARKER_CREDIT, COMMIT_LEDGER, slot);
     for (int i = 0; i < ACCOUNTS_EACH; i++) {
-        accounts[i].id = cross_place(accounts[i].id, slot);
+        accounts[i].id = shards_cross_place(accounts[i].id, slot);
     }
     message->port.count += ACCOUNTS_EACH;
 }
@@ -222,7 +219,7 @@ accounts_send(struct cross_job *job, const uint64_t *keys, uint32_t count)
 
     for (uint32_t at = 0; at < count;) {
         uint32_t some = count - at < KEYS_MAX ? count - at : KEYS_MAX;
-        struct cross_message *message = cross_message_new(
+        struct cross_message *message = shards_cross_message_new(
             job->cross, job, PORT_LEDGER_CREATE_ACCOUNTS, some * ACCOUNTS_EACH, 1);
         if (message == NULL) {
             return ERR_BUSY;
@@ -232,7 +229,7 @@ accounts_send(struct cross_job *job, const uint64_t *keys, uint32_t count)
         }
         message->take = take_protocol_accounts;
         job->accounts_out++;
-        cross_message_send(message);
+        shards_cross_message_send(message);
         at += some;
     }
     return ERR_OK;
@@ -245,12 +242,12 @@ accounts_begin(struct cross_job *job)
         return ERR_OK;
     }
     uint64_t size = (uint64_t)job->crossing * 2 * sizeof(uint64_t);
-    uint64_t *keys = cross_memory_take(job->cross, size);
+    uint64_t *keys = shards_cross_memory_take(job->cross, size);
     if (keys == NULL) {
         return ERR_BUSY;
     }
     err_t result = accounts_send(job, keys, keys_missing(job, keys));
-    cross_memory_give(job->cross, keys, size);
+    shards_cross_memory_give(job->cross, keys, size);
     return result;
 }
 
@@ -277,19 +274,19 @@ tx_begin(struct cross_job *job, uint32_t event, struct cross_outgoing *outgoing)
     struct cross_tx *tx = tx_new(job, event);
     char *memory = job->transactions + (uint64_t)(tx - job->txs) * CROSS_TRANSACTION_SIZE;
     tx->transaction = (void *)memory;
-    err_t result = cross_run_begin(tx);
-    ASSERT(result == ERR_OK); /* cross_plan has looked */
-    cross_run_turn(tx, tx->began_ns, outgoing);
+    err_t result = shards_cross_run_begin(tx);
+    ASSERT(result == ERR_OK); /* shards_cross_plan has looked */
+    shards_cross_run_turn(tx, tx->began_ns, outgoing);
 }
 
 static void
 explain_if_doubtful(struct cross_job *job, uint32_t event)
 {
     const struct ledger_result *result = &job->request->out.results[event];
-    if (cross_result_is_doubtful(&job->request->in.transfers[event], result->status)) {
+    if (shards_cross_result_is_doubtful(&job->request->in.transfers[event], result->status)) {
         struct cross_tx *tx = tx_new(job, event);
         tx->booked_at = result->timestamp;
-        cross_explain_result(tx, result->status);
+        shards_cross_explain_result(tx, result->status);
     }
 }
 
@@ -320,7 +317,7 @@ add_local(struct cross_message *message, const struct cross_unit *unit)
         *event = events[unit->start + i];
         if (unit->faulty) { /* to the payer's shard, which refuses it */
             uint16_t slot = shard_slot_of_id(event->debit_account_id);
-            event->credit_account_id = cross_place(
+            event->credit_account_id = shards_cross_place(
                 commit_account_id(COMMIT_ACCOUNT_NOBODY, event->ledger, slot), slot);
         }
         message->positions[message->port.count++] = unit->start + i;
@@ -340,8 +337,7 @@ level_begin(struct cross_job *job)
     }
     struct cross_message *message = NULL;
     if (local > 0) {
-        message =
-            cross_message_new(job->cross, job, PORT_LEDGER_CREATE_TRANSFERS, local, 1);
+        message = shards_cross_message_new(job->cross, job, PORT_LEDGER_CREATE_TRANSFERS, local, 1);
         if (message == NULL) {
             job->error = ERR_BUSY;
             return;
@@ -356,10 +352,10 @@ level_begin(struct cross_job *job)
         }
     }
     job->unit_next = end;
-    cross_outgoing_flush(&outgoing);
+    shards_cross_outgoing_flush(&outgoing);
     if (message != NULL) {
         job->level_out++;
-        cross_message_send(message);
+        shards_cross_message_send(message);
     }
 }
 
@@ -414,8 +410,8 @@ pairs_begin(struct cross_job *job)
     for (uint32_t at = 0; at < job->request->count;) {
         uint32_t left = job->request->count - at;
         uint32_t some = left < EVENTS_EACH ? left : EVENTS_EACH;
-        struct cross_message *message = cross_message_new(
-            job->cross, job, PORT_LEDGER_LOOKUP_ACCOUNTS, 2 * some, some);
+        struct cross_message *message =
+            shards_cross_message_new(job->cross, job, PORT_LEDGER_LOOKUP_ACCOUNTS, 2 * some, some);
         if (message == NULL) {
             job->error = ERR_OUTCOME_UNKNOWN;
             return;
@@ -430,7 +426,7 @@ pairs_begin(struct cross_job *job)
         message->item_count = some;
         message->take = take_pairs;
         job->pairs_out++;
-        cross_message_send(message);
+        shards_cross_message_send(message);
         at += some;
     }
 }
@@ -461,7 +457,7 @@ job_step(struct cross_job *job)
 }
 
 void
-cross_job_turn(struct cross_job *job)
+shards_cross_job_turn(struct cross_job *job)
 {
     if (job->turning) {
         return;
@@ -471,29 +467,29 @@ cross_job_turn(struct cross_job *job)
     }
     job->turning = false;
     if (job->request == NULL && job->out == 0 && job->tx_open == 0) {
-        cross_resolve_ended(job);
-        cross_job_free(job);
+        shards_cross_resolve_ended(job);
+        shards_cross_job_free(job);
     }
 }
 
 void
-cross_job_begin(struct cross_job *job)
+shards_cross_job_begin(struct cross_job *job)
 {
     job->turning = true;
-    err_t result = cross_plan(job);
+    err_t result = shards_cross_plan(job);
     if (result == ERR_OK) {
         result = accounts_begin(job);
     }
     job->error = job->error == ERR_OK ? result : job->error;
     job->turning = false;
-    cross_job_turn(job);
+    shards_cross_job_turn(job);
 }
 
 void
-cross_job_explain_results(struct cross_job *job)
+shards_cross_job_explain_results(struct cross_job *job)
 {
     job->memory_size = (uint64_t)job->request->count * sizeof(struct cross_tx);
-    job->memory = cross_memory_take(job->cross, job->memory_size);
+    job->memory = shards_cross_memory_take(job->cross, job->memory_size);
     job->some_done = true;
     job->pairs_asked = true;
     job->turning = true;
@@ -507,20 +503,20 @@ cross_job_explain_results(struct cross_job *job)
         }
     }
     job->turning = false;
-    cross_job_turn(job);
+    shards_cross_job_turn(job);
 }
 
 void
-cross_job_tick(struct cross_job *job, uint64_t now)
+shards_cross_job_tick(struct cross_job *job, uint64_t now)
 {
     struct cross_outgoing outgoing = {.cross = job->cross, .job = job, .expected = 1};
     job->turning = true;
     for (uint32_t i = 0; i < job->tx_count; i++) {
         struct cross_tx *tx = &job->txs[i];
-        cross_explain_tick(tx, now);
-        cross_run_turn(tx, now, &outgoing);
+        shards_cross_explain_tick(tx, now);
+        shards_cross_run_turn(tx, now, &outgoing);
     }
-    cross_outgoing_flush(&outgoing);
+    shards_cross_outgoing_flush(&outgoing);
     job->turning = false;
-    cross_job_turn(job);
+    shards_cross_job_turn(job);
 }

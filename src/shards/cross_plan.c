@@ -1,8 +1,8 @@
 /*
  * What of a batch crosses, and in which order its parts are done.
  *
- * Units are transfers that cross, and chains (or single events) that do not. A unit has a level: the
- * levels are done one after the other, everything of one level at once. Two units that name the
+ * Units are transfers that cross, and chains (or single events) that do not. A unit has a level:
+ * the levels are done one after the other, everything of one level at once. Two units that name the
  * same account, transfer or pending keep their order:
  *
  *     both local          the same level at least: a level's local events are one batch, in order
@@ -66,11 +66,9 @@ is_faulty(const struct ledger_transfer *transfer)
 static bool
 may_cross(const struct ledger_transfer *transfer)
 {
-    return (transfer->flags & LEDGER_TRANSFER_FLAGS) == 0 &&
-           !commit_id_is_reserved(transfer->id) &&
+    return (transfer->flags & LEDGER_TRANSFER_FLAGS) == 0 && !commit_id_is_reserved(transfer->id) &&
            !commit_id_is_reserved(transfer->debit_account_id) &&
-           !commit_id_is_reserved(transfer->credit_account_id) &&
-           transfer->ledger != COMMIT_LEDGER;
+           !commit_id_is_reserved(transfer->credit_account_id) && transfer->ledger != COMMIT_LEDGER;
 }
 
 /* The whole chain that begins at `start`: its end, and whether it is on more than one shard. */
@@ -132,7 +130,10 @@ static uint32_t
 keys_of(const struct ledger_transfer *transfer, u128 keys[4])
 {
     const u128 ids[4] = {
-        transfer->id, transfer->debit_account_id, transfer->credit_account_id, transfer->pending_id};
+        transfer->id,
+        transfer->debit_account_id,
+        transfer->credit_account_id,
+        transfer->pending_id};
     uint32_t count = 0;
     for (int i = 0; i < 4; i++) {
         if (ids[i] != 0) {
@@ -145,8 +146,8 @@ keys_of(const struct ledger_transfer *transfer, u128 keys[4])
 static bool
 is_open(const struct ledger_transfer *transfer)
 {
-    return transfer->pending_id != 0 && (!is_account(transfer->debit_account_id) ||
-                                         !is_account(transfer->credit_account_id));
+    return transfer->pending_id != 0 &&
+           (!is_account(transfer->debit_account_id) || !is_account(transfer->credit_account_id));
 }
 
 static void
@@ -178,8 +179,8 @@ unit_level(struct plan *plan, struct cross_unit *unit)
             key->local = unit->crosses ? key->local : level;
         }
     }
-    plan->highest_crossing = unit->crosses ? max(plan->highest_crossing, level)
-                                           : plan->highest_crossing;
+    plan->highest_crossing =
+        unit->crosses ? max(plan->highest_crossing, level) : plan->highest_crossing;
     plan->highest = max(plan->highest, level);
     unit->level = level;
 }
@@ -211,7 +212,7 @@ units_make(struct plan *plan)
 }
 
 err_t
-cross_plan(struct cross_job *job)
+shards_cross_plan(struct cross_job *job)
 {
     struct shards_cross *cross = job->cross;
     uint32_t count = job->request->count;
@@ -227,10 +228,9 @@ cross_plan(struct cross_job *job)
         plan.mask = plan.mask * 2 + 1;
     }
     uint64_t keys_size = (plan.mask + UINT64_C(1)) * sizeof(struct key);
-    uint64_t each =
-        sizeof(struct cross_tx) + CROSS_TRANSACTION_SIZE + sizeof(struct cross_unit);
+    uint64_t each = sizeof(struct cross_tx) + CROSS_TRANSACTION_SIZE + sizeof(struct cross_unit);
     job->memory_size = each * count;
-    job->memory = cross_memory_take(cross, job->memory_size);
+    job->memory = shards_cross_memory_take(cross, job->memory_size);
     if (job->memory == NULL) {
         job->memory_size = 0;
         return ERR_BUSY;
@@ -239,11 +239,11 @@ cross_plan(struct cross_job *job)
     job->txs = job->memory;
     job->transactions = (char *)(job->txs + count);
     job->units = (void *)(job->transactions + (uint64_t)count * CROSS_TRANSACTION_SIZE);
-    plan.keys = cross_memory_take(cross, keys_size);
+    plan.keys = shards_cross_memory_take(cross, keys_size);
     if (plan.keys == NULL) {
         return ERR_BUSY;
     }
     err_t result = units_make(&plan);
-    cross_memory_give(cross, plan.keys, keys_size);
+    shards_cross_memory_give(cross, plan.keys, keys_size);
     return result;
 }

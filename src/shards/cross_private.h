@@ -2,10 +2,10 @@
  * The parts of cross.
  *
  *     cross.c          life, the port, ticks
- *     cross_plan.c     what crosses, and in which order a batch is done
+ *     shards_cross_plan.c     what crosses, and in which order a batch is done
  *     cross_job.c      a batch: level after level, results, its answer
  *     cross_run.c      a transaction: asks as vectors, and what they came to
- *     cross_explain.c  what a client is told of a transfer that was not booked just now
+ *     shards_cross_explain.c  what a client is told of a transfer that was not booked just now
  *     cross_resolve.c  what is in doubt
  *     cross_read.c     consistent reads
  *
@@ -36,7 +36,7 @@ enum cross_stage {
     CROSS_RESOLVING,  /* the resolver's: there is no event */
 };
 
-/* What a client is told is looked up in steps (cross_explain.c). */
+/* What a client is told is looked up in steps (shards_cross_explain.c). */
 enum cross_step {
     CROSS_STEP_NONE,
     CROSS_STEP_FIRST,    /* what has the client's id, in the payer's slot */
@@ -81,21 +81,21 @@ struct cross_job {
     struct shards_cross *cross;
     struct port_ledger_request *request; /* NULL once it is answered, and for the resolver */
     struct trace_context trace;
-    uint32_t out; /* messages under way */
-    bool turning; /* a turn is under way: it looks itself whether the job is over */
+    uint32_t out;             /* messages under way */
+    bool turning;             /* a turn is under way: it looks itself whether the job is over */
     struct cross_unit *units; /* by level */
     uint32_t unit_count;
     uint32_t unit_next;
-    uint32_t level_out;   /* of the level: messages of its local events */
-    uint32_t unsettled;   /* of the level: transactions without a result */
-    uint32_t tx_count;  /* begun; there is room for one an event */
-    uint32_t tx_open;   /* of which something may still be sent */
-    uint32_t crossing;  /* units that cross */
+    uint32_t level_out;    /* of the level: messages of its local events */
+    uint32_t unsettled;    /* of the level: transactions without a result */
+    uint32_t tx_count;     /* begun; there is room for one an event */
+    uint32_t tx_open;      /* of which something may still be sent */
+    uint32_t crossing;     /* units that cross */
     uint32_t accounts_out; /* messages that make protocol accounts */
     uint32_t pairs_out;
     bool pairs_asked;
-    err_t error;     /* of the parts, if some could not be done */
-    bool some_done;  /* or may have been */
+    err_t error;    /* of the parts, if some could not be done */
+    bool some_done; /* or may have been */
     struct cross_tx *txs;
     char *transactions; /* CROSS_TRANSACTION_SIZE each */
     void *memory;
@@ -104,14 +104,13 @@ struct cross_job {
     struct cross_read *read;
 };
 
-#define CROSS_TRANSACTION_SIZE                                                                     \
-    ((COMMIT_TRANSACTION_SIZE(CROSS_LEGS) + 15) / 16 * 16)
+#define CROSS_TRANSACTION_SIZE ((COMMIT_TRANSACTION_SIZE(CROSS_LEGS) + 15) / 16 * 16)
 
 struct cross_item {
     struct cross_tx *tx;
     struct commit_ask ask;
     uint32_t attempt; /* of the transaction; an answer to an earlier one is nobody's */
-    uint32_t first; /* of the message's events */
+    uint32_t first;   /* of the message's events */
     uint32_t count;
 };
 
@@ -131,6 +130,7 @@ struct cross_message {
     uint32_t item_count;
     uint32_t *positions; /* of local events, in the request */
     uint32_t shard;      /* of a sweep */
+
     union {
         struct ledger_account *accounts;
         struct ledger_transfer *transfers;
@@ -198,49 +198,49 @@ cross_ms(uint32_t ms)
 /* ---- cross.c */
 
 /* Zeroed and counted, or NULL. */
-void *cross_memory_take(struct shards_cross *cross, uint64_t size);
-void cross_memory_give(struct shards_cross *cross, void *memory, uint64_t size);
-void cross_answer(struct port_ledger_request *request, err_t error);
+void *shards_cross_memory_take(struct shards_cross *cross, uint64_t size);
+void shards_cross_memory_give(struct shards_cross *cross, void *memory, uint64_t size);
+void shards_cross_answer(struct port_ledger_request *request, err_t error);
 /* A job of the cross, linked, with nothing in it; NULL: no room. */
-struct cross_job *cross_job_new(struct shards_cross *cross);
-void cross_job_free(struct cross_job *job);
+struct cross_job *shards_cross_job_new(struct shards_cross *cross);
+void shards_cross_job_free(struct cross_job *job);
 /* With room for so many events, ids or filters' results, and items. NULL: no room. */
-struct cross_message *cross_message_new(
+struct cross_message *shards_cross_message_new(
     struct shards_cross *cross,
     struct cross_job *job,
     enum port_ledger_operation operation,
     uint32_t room,
     uint32_t items);
-void cross_message_send(struct cross_message *message);
-void cross_message_free(struct cross_message *message);
+void shards_cross_message_send(struct cross_message *message);
+void shards_cross_message_free(struct cross_message *message);
 
 /* The id that an account of the protocol has in its slot, and back (CROSS-7): those of
  * core/commit say the slot, and a shard is found by the hash. */
-u128 cross_place(u128 id, uint16_t slot);
-void cross_place_transfer(struct ledger_transfer *transfer, uint16_t slot);
-void cross_unplace_transfer(struct ledger_transfer *transfer);
+u128 shards_cross_place(u128 id, uint16_t slot);
+void shards_cross_place_transfer(struct ledger_transfer *transfer, uint16_t slot);
+void shards_cross_unplace_transfer(struct ledger_transfer *transfer);
 /* A slot's account: where to look for what is in the slot. */
-u128 cross_near(uint16_t slot);
+u128 shards_cross_near(uint16_t slot);
 
-/* ---- cross_plan.c */
+/* ---- shards_cross_plan.c */
 
 /* What crosses, sorted into levels. ERR_CROSSES_SHARDS, with request->out_count the event's place;
  * ERR_BUSY. */
-MUST_USE err_t cross_plan(struct cross_job *job);
+MUST_USE err_t shards_cross_plan(struct cross_job *job);
 
 /* ---- cross_job.c */
 
-void cross_job_begin(struct cross_job *job);
+void shards_cross_job_begin(struct cross_job *job);
 /* After anything has happened to it: goes on, answers, ends. The job may be gone afterwards. */
-void cross_job_turn(struct cross_job *job);
+void shards_cross_job_turn(struct cross_job *job);
 /* A deadline may be over, or it is time to send again. The job may be gone afterwards. */
-void cross_job_tick(struct cross_job *job, uint64_t now);
-void cross_settle(struct cross_tx *tx, uint32_t status, uint64_t timestamp);
-void cross_leave(struct cross_tx *tx, enum cross_stage stage);
+void shards_cross_job_tick(struct cross_job *job, uint64_t now);
+void shards_cross_settle(struct cross_tx *tx, uint32_t status, uint64_t timestamp);
+void shards_cross_leave(struct cross_tx *tx, enum cross_stage stage);
 /* For a request that went through the router as a whole: its doubtful results are explained. */
-void cross_job_explain_results(struct cross_job *job);
+void shards_cross_job_explain_results(struct cross_job *job);
 /* Nothing is sent of it any more. */
-void cross_tx_over(struct cross_tx *tx);
+void shards_cross_tx_over(struct cross_tx *tx);
 
 /* ---- cross_run.c */
 
@@ -252,33 +252,33 @@ struct cross_outgoing {
 };
 
 /* Begins the attempt of tx->attempt. ERR_INVALID: the event cannot be a transaction. */
-MUST_USE err_t cross_run_begin(struct cross_tx *tx);
-void cross_run_turn(struct cross_tx *tx, uint64_t now, struct cross_outgoing *outgoing);
-void cross_outgoing_flush(struct cross_outgoing *outgoing);
+MUST_USE err_t shards_cross_run_begin(struct cross_tx *tx);
+void shards_cross_run_turn(struct cross_tx *tx, uint64_t now, struct cross_outgoing *outgoing);
+void shards_cross_outgoing_flush(struct cross_outgoing *outgoing);
 /* The outcome, if it is known, leads on. */
-void cross_run_advance(struct cross_tx *tx);
-u128 cross_name(const struct shards_cross *cross, u128 id, uint32_t attempt);
+void shards_cross_run_advance(struct cross_tx *tx);
+u128 shards_cross_name(const struct shards_cross *cross, u128 id, uint32_t attempt);
 
-/* ---- cross_explain.c */
+/* ---- shards_cross_explain.c */
 
-void cross_explain(struct cross_tx *tx);
+void shards_cross_explain(struct cross_tx *tx);
 /* It was committed, and by whom and when is in the ledger. */
-void cross_explain_found(struct cross_tx *tx);
+void shards_cross_explain_found(struct cross_tx *tx);
 /* An event that a shard refused as different from what has its id, which may be the same transfer
  * in its other form. */
-void cross_explain_result(struct cross_tx *tx, uint32_t status);
+void shards_cross_explain_result(struct cross_tx *tx, uint32_t status);
 /* May what a shard refused as different be the same transfer? */
-bool cross_result_is_doubtful(const struct ledger_transfer *event, uint32_t status);
+bool shards_cross_result_is_doubtful(const struct ledger_transfer *event, uint32_t status);
 /* Sends again what was not answered. */
-void cross_explain_tick(struct cross_tx *tx, uint64_t now);
+void shards_cross_explain_tick(struct cross_tx *tx, uint64_t now);
 
 /* ---- cross_resolve.c */
 
-void cross_resolve_tick(struct shards_cross *cross, uint64_t now);
-void cross_resolve_ended(struct cross_job *job);
+void shards_cross_resolve_tick(struct shards_cross *cross, uint64_t now);
+void shards_cross_resolve_ended(struct cross_job *job);
 
 /* ---- cross_read.c */
 
-void cross_read_begin(struct shards_cross *cross, struct port_ledger_request *request);
+void shards_cross_read_begin(struct shards_cross *cross, struct port_ledger_request *request);
 
 #endif

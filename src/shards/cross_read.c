@@ -37,13 +37,13 @@ end(struct cross_read *read, err_t error)
     struct port_ledger_request *request = job->request;
     CROSS_COUNT(job->cross, busy, error == ERR_BUSY ? 1 : 0);
     job->request = NULL;
-    cross_answer(request, error);
+    shards_cross_answer(request, error);
 }
 
 static void
 ask(struct cross_read *read, void (*take)(struct cross_message *message))
 {
-    struct cross_message *message = cross_message_new(
+    struct cross_message *message = shards_cross_message_new(
         read->job->cross, read->job, PORT_LEDGER_LOOKUP_ACCOUNTS, read->id_count, 1);
     if (message == NULL) {
         end(read, ERR_BUSY);
@@ -52,7 +52,7 @@ ask(struct cross_read *read, void (*take)(struct cross_message *message))
     memcpy(message->in.ids, read->ids, read->id_count * sizeof(read->ids[0]));
     message->port.count = read->id_count;
     message->take = take;
-    cross_message_send(message);
+    shards_cross_message_send(message);
 }
 
 /* ------------------------------------------------------------------------------------ ledgers ---
@@ -83,7 +83,7 @@ take_ledgers(struct cross_message *message)
     for (uint32_t i = 0; i < own_count; i++) {
         const struct ledger_account *account = &message->port.out.accounts[i];
         uint16_t slot = shard_slot_of_id(account->id);
-        own[i] = cross_place(
+        own[i] = shards_cross_place(
             commit_account_id(COMMIT_ACCOUNT_IN_TRANSIT, account->ledger, slot), slot);
     }
     qsort(own, own_count, sizeof(own[0]), id_compare);
@@ -112,8 +112,7 @@ own_from(const struct ledger_account *accounts, uint32_t count)
 }
 
 static bool
-is_still(
-    const struct cross_read *read, const struct ledger_account *accounts, uint32_t count)
+is_still(const struct cross_read *read, const struct ledger_account *accounts, uint32_t count)
 {
     uint32_t before = own_from(read->found, read->found_count);
     uint32_t now = own_from(accounts, count);
@@ -150,29 +149,28 @@ take_reading(struct cross_message *message)
 }
 
 void
-cross_read_begin(struct shards_cross *cross, struct port_ledger_request *request)
+shards_cross_read_begin(struct shards_cross *cross, struct port_ledger_request *request)
 {
     ASSERT(request->count <= PORT_LEDGER_CONSISTENT_MAX);
     if (request->count == 0) {
-        cross_answer(request, ERR_OK);
+        shards_cross_answer(request, ERR_OK);
         return;
     }
-    struct cross_job *job = cross_job_new(cross);
+    struct cross_job *job = shards_cross_job_new(cross);
     if (job == NULL) {
         CROSS_COUNT(cross, busy, 1);
-        cross_answer(request, ERR_BUSY);
+        shards_cross_answer(request, ERR_BUSY);
         return;
     }
     uint64_t places = UINT64_C(2) * request->count;
     job->request = request;
     job->trace = request->trace;
-    job->memory_size =
-        READ_SIZE + places * (sizeof(u128) + sizeof(struct ledger_account));
-    job->memory = cross_memory_take(cross, job->memory_size);
+    job->memory_size = READ_SIZE + places * (sizeof(u128) + sizeof(struct ledger_account));
+    job->memory = shards_cross_memory_take(cross, job->memory_size);
     if (job->memory == NULL) {
         job->memory_size = 0;
         job->error = ERR_BUSY;
-        cross_job_turn(job);
+        shards_cross_job_turn(job);
         return;
     }
     struct cross_read *read = job->memory;
@@ -185,5 +183,5 @@ cross_read_begin(struct shards_cross *cross, struct port_ledger_request *request
     job->turning = true;
     ask(read, take_ledgers);
     job->turning = false;
-    cross_job_turn(job);
+    shards_cross_job_turn(job);
 }

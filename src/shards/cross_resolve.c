@@ -67,15 +67,15 @@ job_begin(
     struct shards_doubt_entry *entry,
     const struct ledger_transfer *marker)
 {
-    struct cross_job *job = cross_job_new(cross);
+    struct cross_job *job = shards_cross_job_new(cross);
     if (job == NULL) {
         return ERR_BUSY;
     }
     job->memory_size = sizeof(struct resolving);
-    struct resolving *resolving = cross_memory_take(cross, job->memory_size);
+    struct resolving *resolving = shards_cross_memory_take(cross, job->memory_size);
     if (resolving == NULL) {
         job->memory_size = 0;
-        cross_job_free(job);
+        shards_cross_job_free(job);
         return ERR_BUSY;
     }
     job->memory = resolving;
@@ -87,7 +87,7 @@ job_begin(
     err_t result = commit_resume(
         &tx->run, tx->transaction, marker, entry->pendings, entry->doubt.pending_count);
     if (result != ERR_OK) {
-        cross_job_free(job);
+        shards_cross_job_free(job);
         return result;
     }
     entry->doubt.header = tx->transaction->header;
@@ -98,7 +98,7 @@ job_begin(
     job->tx_count = 1;
     job->tx_open = 1;
     cross->resolving++;
-    cross_job_tick(job, tx->began_ns);
+    shards_cross_job_tick(job, tx->began_ns);
     return ERR_OK;
 }
 
@@ -118,7 +118,7 @@ take_marker(struct cross_message *message)
         return;
     }
     struct ledger_transfer marker = message->port.out.transfers[0];
-    cross_unplace_transfer(&marker);
+    shards_cross_unplace_transfer(&marker);
     err_t result = job_begin(cross, entry, &marker);
     if (result == ERR_CORRUPT) {
         tell(cross, entry, "a transaction's records are wrong: an operator must look", "corrupt");
@@ -129,18 +129,18 @@ static void
 resolve(struct shards_cross *cross, struct shards_doubt_entry *entry)
 {
     struct cross_message *message =
-        cross_message_new(cross, NULL, PORT_LEDGER_LOOKUP_TRANSFERS, 1, 1);
+        shards_cross_message_new(cross, NULL, PORT_LEDGER_LOOKUP_TRANSFERS, 1, 1);
     if (message == NULL) {
         return; /* after the next sweep */
     }
     message->in.ids[0] = commit_marker_id(entry->doubt.name, entry->doubt.slot);
     message->port.count = 1;
-    message->port.near = cross_near(entry->doubt.slot);
+    message->port.near = shards_cross_near(entry->doubt.slot);
     message->doubt = entry;
     message->take = take_marker;
     entry->asked = true;
     cross->resolving++;
-    cross_message_send(message);
+    shards_cross_message_send(message);
 }
 
 /* The sweep decides whether it is still in doubt; who has finished it knows. */
@@ -153,7 +153,7 @@ entry_free(struct shards_cross *cross, struct shards_doubt_entry *entry)
 }
 
 void
-cross_resolve_ended(struct cross_job *job)
+shards_cross_resolve_ended(struct cross_job *job)
 {
     struct shards_cross *cross = job->cross;
     struct shards_doubt_entry *entry = job->doubt;
@@ -241,18 +241,15 @@ marker_of(const struct shards_cross *cross, const struct ledger_transfer *pendin
         return commit_marker_of(pending->id);
     }
     uint16_t slot = (uint16_t)pending->credit_account_id; /* 3PC: the payer's leg */
-    return commit_marker_id(commit_name(cross_name(cross, pending->id, 0)), slot);
+    return commit_marker_id(commit_name(shards_cross_name(cross, pending->id, 0)), slot);
 }
 
 static void
 take_pending(
-    struct shards_cross *cross,
-    uint32_t shard,
-    const struct ledger_transfer *placed,
-    uint64_t now)
+    struct shards_cross *cross, uint32_t shard, const struct ledger_transfer *placed, uint64_t now)
 {
     struct ledger_transfer pending = *placed;
-    cross_unplace_transfer(&pending);
+    shards_cross_unplace_transfer(&pending);
     struct shards_doubt_entry *entry = entry_of(cross, shard, marker_of(cross, &pending), now);
     if (entry == NULL || entry->job != NULL) {
         if (entry != NULL) {
@@ -334,7 +331,7 @@ near_of(const struct shard_map *map, uint32_t shard, u128 *ret_near)
 {
     for (uint32_t slot = 0; slot < SHARD_SLOTS; slot++) {
         if (map->owners[slot] == shard) {
-            *ret_near = cross_near((uint16_t)slot);
+            *ret_near = shards_cross_near((uint16_t)slot);
             return true;
         }
     }
@@ -349,7 +346,7 @@ sweep(struct shards_cross *cross, uint32_t shard)
         return;
     }
     struct cross_message *message =
-        cross_message_new(cross, NULL, PORT_LEDGER_QUERY_IN_TRANSIT, SWEEP_MAX, 1);
+        shards_cross_message_new(cross, NULL, PORT_LEDGER_QUERY_IN_TRANSIT, SWEEP_MAX, 1);
     if (message == NULL) {
         CROSS_COUNT(cross, sweeps_failed, 1);
         return;
@@ -359,7 +356,7 @@ sweep(struct shards_cross *cross, uint32_t shard)
     message->shard = shard;
     message->take = take_sweep;
     cross->sweeps[shard].under_way = true;
-    cross_message_send(message);
+    shards_cross_message_send(message);
 }
 
 static void
@@ -382,7 +379,7 @@ show_doubts(struct shards_cross *cross, uint64_t now)
 }
 
 void
-cross_resolve_tick(struct shards_cross *cross, uint64_t now)
+shards_cross_resolve_tick(struct shards_cross *cross, uint64_t now)
 {
     bool any = false;
     for (uint32_t shard = 0; shard < cross->shard_count; shard++) {

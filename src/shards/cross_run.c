@@ -20,7 +20,7 @@ low_bytes(const uint8_t *hash)
 }
 
 u128
-cross_name(const struct shards_cross *cross, u128 id, uint32_t attempt)
+shards_cross_name(const struct shards_cross *cross, u128 id, uint32_t attempt)
 {
     unsigned char text[sizeof(id) + sizeof(attempt)];
     uint8_t hash[32];
@@ -31,7 +31,7 @@ cross_name(const struct shards_cross *cross, u128 id, uint32_t attempt)
 }
 
 err_t
-cross_run_begin(struct cross_tx *tx)
+shards_cross_run_begin(struct cross_tx *tx)
 {
     const struct cross_job *job = tx->job;
     const struct ledger_transfer *event = &job->request->in.transfers[tx->event];
@@ -42,11 +42,10 @@ cross_run_begin(struct cross_tx *tx)
         .protocol = job->cross->parts.protocol,
         .slot_count = CROSS_LEGS,
         .slots =
-            {shard_slot_of_id(event->debit_account_id),
-             shard_slot_of_id(event->credit_account_id)},
+            {shard_slot_of_id(event->debit_account_id), shard_slot_of_id(event->credit_account_id)},
         .leg_count = CROSS_LEGS,
         .legs = legs,
-        .name_digest = cross_name(job->cross, event->id, tx->attempt),
+        .name_digest = shards_cross_name(job->cross, event->id, tx->attempt),
         .request_digest = low_bytes(hash),
     };
     commit_split(event, request.slots, legs);
@@ -74,8 +73,7 @@ is_first_leg(const struct cross_tx *tx, const struct commit_ask *ask)
 /* What the answer says beyond the protocol: when the client's transfer was booked, or that a leg's
  * id has failed for ever. */
 static void
-note_legs(
-    struct cross_tx *tx, const struct cross_item *item, const struct ledger_result *results)
+note_legs(struct cross_tx *tx, const struct cross_item *item, const struct ledger_result *results)
 {
     if (item->ask.kind != COMMIT_ASK_PREPARE && item->ask.kind != COMMIT_ASK_DECIDE) {
         return;
@@ -88,8 +86,8 @@ note_legs(
         bool says_why = results[i].status != LEDGER_TRANSFER_linked_event_failed;
         tx->booked_at = says_why ? results[i].timestamp : tx->booked_at;
     }
-    bool is_there = results[0].status == LEDGER_TRANSFER_created ||
-                    results[0].status == LEDGER_TRANSFER_exists;
+    bool is_there =
+        results[0].status == LEDGER_TRANSFER_created || results[0].status == LEDGER_TRANSFER_exists;
     if (is_first_leg(tx, &item->ask) && is_there && tx->booked == 0) {
         tx->booked = results[0].status;
         tx->booked_at = results[0].timestamp;
@@ -120,14 +118,14 @@ take_asks(struct cross_message *message)
         tx->out = (uint8_t)(tx->out & ~(1U << item->ask.member));
         note_legs(tx, item, &message->port.out.results[item->first]);
         commit_take(&tx->run, &item->ask, &message->port.out.results[item->first]);
-        cross_run_advance(tx);
+        shards_cross_run_advance(tx);
     }
     struct cross_outgoing outgoing = {
         .cross = message->cross, .job = message->job, .expected = message->item_count};
     for (uint32_t i = 0; i < message->item_count; i++) {
-        cross_run_turn(message->items[i].tx, now, &outgoing);
+        shards_cross_run_turn(message->items[i].tx, now, &outgoing);
     }
-    cross_outgoing_flush(&outgoing);
+    shards_cross_outgoing_flush(&outgoing);
 }
 
 /* Up to the first entry that is not there. */
@@ -150,11 +148,10 @@ take_log(struct cross_message *message)
     }
     item->tx->out = (uint8_t)(item->tx->out & ~(1U << item->ask.member));
     commit_take_log(&item->tx->run, &item->ask, found, count);
-    cross_run_advance(item->tx);
-    struct cross_outgoing outgoing = {
-        .cross = message->cross, .job = message->job, .expected = 1};
-    cross_run_turn(item->tx, now, &outgoing);
-    cross_outgoing_flush(&outgoing);
+    shards_cross_run_advance(item->tx);
+    struct cross_outgoing outgoing = {.cross = message->cross, .job = message->job, .expected = 1};
+    shards_cross_run_turn(item->tx, now, &outgoing);
+    shards_cross_outgoing_flush(&outgoing);
 }
 
 /* ----------------------------------------------------------------------------------- sending ---
@@ -165,13 +162,13 @@ send(struct cross_message **message)
 {
     if (*message != NULL) {
         (*message)->take = take_asks;
-        cross_message_send(*message);
+        shards_cross_message_send(*message);
         *message = NULL;
     }
 }
 
 void
-cross_outgoing_flush(struct cross_outgoing *outgoing)
+shards_cross_outgoing_flush(struct cross_outgoing *outgoing)
 {
     for (uint32_t i = 0; i < outgoing->cross->shard_count; i++) {
         send(&outgoing->open[i]);
@@ -184,25 +181,25 @@ open_message(struct cross_outgoing *outgoing, uint32_t count)
 {
     uint64_t wanted = (uint64_t)outgoing->expected * (CROSS_LEGS + 2) + count;
     uint32_t room = wanted < LEDGER_BATCH_MAX ? (uint32_t)wanted : LEDGER_BATCH_MAX;
-    return cross_message_new(
+    return shards_cross_message_new(
         outgoing->cross, outgoing->job, PORT_LEDGER_CREATE_TRANSFERS, room, room);
 }
 
 static bool
 add_read(struct cross_tx *tx, const struct commit_ask *ask, struct cross_outgoing *outgoing)
 {
-    struct cross_message *message = cross_message_new(
+    struct cross_message *message = shards_cross_message_new(
         outgoing->cross, outgoing->job, PORT_LEDGER_LOOKUP_TRANSFERS, COMMIT_READ_MAX, 1);
     if (message == NULL) {
         return false;
     }
     commit_log_ids(&tx->run, ask, message->in.ids);
     message->port.count = COMMIT_READ_MAX;
-    message->port.near = cross_near(commit_slot(&tx->run, ask));
+    message->port.near = shards_cross_near(commit_slot(&tx->run, ask));
     message->items[0] = (struct cross_item){.tx = tx, .ask = *ask, .attempt = tx->attempt};
     message->item_count = 1;
     message->take = take_log;
-    cross_message_send(message);
+    shards_cross_message_send(message);
     return true;
 }
 
@@ -213,7 +210,7 @@ add_events(struct cross_tx *tx, const struct commit_ask *ask, struct cross_outgo
     uint32_t count = commit_build(&tx->run, ask, events);
     uint16_t slot = commit_slot(&tx->run, ask);
     const struct shard_map *map = shards_router_map(outgoing->cross->parts.router);
-    struct cross_message **message = &outgoing->open[shard_map_of_id(map, cross_near(slot))];
+    struct cross_message **message = &outgoing->open[shard_map_of_id(map, shards_cross_near(slot))];
     if (*message != NULL && (*message)->port.count + count > (*message)->room) {
         send(message);
     }
@@ -226,10 +223,9 @@ add_events(struct cross_tx *tx, const struct commit_ask *ask, struct cross_outgo
     struct ledger_transfer *to = &(*message)->in.transfers[(*message)->port.count];
     for (uint32_t i = 0; i < count; i++) {
         to[i] = events[i];
-        cross_place_transfer(&to[i], slot);
+        shards_cross_place_transfer(&to[i], slot);
     }
-    (*message)->items[(*message)->item_count++] =
-        (struct cross_item){
+    (*message)->items[(*message)->item_count++] = (struct cross_item){
         .tx = tx,
         .ask = *ask,
         .attempt = tx->attempt,
@@ -264,22 +260,22 @@ watch_time(struct cross_tx *tx, uint64_t now)
     const struct shards_cross_parts *parts = &cross->parts;
     bool unknown = commit_outcome(&tx->run) == COMMIT_OUTCOME_UNKNOWN;
     if (unknown && tx->run.state == COMMIT_OUTBID) {
-        commit_conclude(&tx->run); /* the wait is over: see cross_run_advance */
+        commit_conclude(&tx->run); /* the wait is over: see shards_cross_run_advance */
     }
     if (unknown && now - tx->began_ns > cross_ms(parts->deadline_ms) && !tx->late) {
         tx->late = true;
         commit_conclude(&tx->run);
     }
     if (now - tx->began_ns > cross_ms(parts->give_up_ms)) {
-        cross_tx_over(tx);
+        shards_cross_tx_over(tx);
         if (tx->stage == CROSS_RUNNING) {
-            cross_leave(tx, CROSS_LEFT);
+            shards_cross_leave(tx, CROSS_LEFT);
         }
     }
 }
 
 void
-cross_run_turn(struct cross_tx *tx, uint64_t now, struct cross_outgoing *outgoing)
+shards_cross_run_turn(struct cross_tx *tx, uint64_t now, struct cross_outgoing *outgoing)
 {
     if (tx->over || tx->transaction == NULL || now < tx->retry_ns) {
         return;
@@ -291,12 +287,12 @@ cross_run_turn(struct cross_tx *tx, uint64_t now, struct cross_outgoing *outgoin
     bool known = commit_outcome(&tx->run) != COMMIT_OUTCOME_UNKNOWN;
     bool told = tx->stage != CROSS_RUNNING && tx->stage != CROSS_EXPLAINING;
     if (!tx->over && known && told && tx->out == 0 && commit_ended(&tx->run)) {
-        cross_tx_over(tx);
+        shards_cross_tx_over(tx);
     }
 }
 
 void
-cross_run_advance(struct cross_tx *tx)
+shards_cross_run_advance(struct cross_tx *tx)
 {
     struct shards_cross *cross = tx->job->cross;
     if (tx->run.state == COMMIT_OUTBID) {
@@ -312,14 +308,14 @@ cross_run_advance(struct cross_tx *tx)
     case COMMIT_OUTCOME_COMMITTED:
         CROSS_COUNT(cross, committed, 1);
         if (tx->booked != 0) {
-            cross_settle(tx, tx->booked, tx->booked_at);
+            shards_cross_settle(tx, tx->booked, tx->booked_at);
         } else {
-            cross_explain_found(tx);
+            shards_cross_explain_found(tx);
         }
         return;
     case COMMIT_OUTCOME_ABORTED:
         CROSS_COUNT(cross, aborted, 1);
-        cross_explain(tx);
+        shards_cross_explain(tx);
         return;
     }
 }

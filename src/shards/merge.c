@@ -101,12 +101,11 @@ merge_ids(struct shards_job *job)
 static uint64_t
 timestamp_of(enum port_ledger_operation operation, const char *record)
 {
-    size_t offset = operation == PORT_LEDGER_QUERY_ACCOUNTS
-                        ? offsetof(struct ledger_account, timestamp)
-                    : operation == PORT_LEDGER_QUERY_TRANSFERS ||
-                              operation == PORT_LEDGER_QUERY_IN_TRANSIT
-                        ? offsetof(struct ledger_transfer, timestamp)
-                        : offsetof(struct port_ledger_change, event.timestamp);
+    size_t offset =
+        operation == PORT_LEDGER_QUERY_ACCOUNTS ? offsetof(struct ledger_account, timestamp)
+        : operation == PORT_LEDGER_QUERY_TRANSFERS || operation == PORT_LEDGER_QUERY_IN_TRANSIT
+            ? offsetof(struct ledger_transfer, timestamp)
+            : offsetof(struct port_ledger_change, event.timestamp);
     uint64_t timestamp;
     memcpy(&timestamp, record + offset, sizeof(timestamp));
     return timestamp;

@@ -32,8 +32,8 @@ has_no_account(const struct ledger_transfer *transfer)
 static bool
 is_open(const struct ledger_transfer *transfer)
 {
-    return transfer->pending_id != 0 && (!is_account(transfer->debit_account_id) ||
-                                         !is_account(transfer->credit_account_id));
+    return transfer->pending_id != 0 &&
+           (!is_account(transfer->debit_account_id) || !is_account(transfer->credit_account_id));
 }
 
 static u128

@@ -3,11 +3,12 @@
  * (cross_world.h), and a coordinator that dies at every step of its own. After each life everything
  * is healed, and compared with what clients were told:
  *
- *   - told created, or exists: it is booked, on both sides, once; told refused: it never is; who was
- *     not told asks again by the same id until he is;
+ *   - told created, or exists: it is booked, on both sides, once; told refused: it never is; who
+ * was not told asks again by the same id until he is;
  *   - the accounts are what the booked transfers make them, and none is overdrawn;
  *   - nothing is in doubt 5 s after healing, and the in-transit accounts cancel out;
- *   - every consistent read, at any time, adds up to nothing, and what is on its way is not negative.
+ *   - every consistent read, at any time, adds up to nothing, and what is on its way is not
+ * negative.
  *
  * TAEL_SIM_SEEDS, TAEL_SIM_FIRST and TAEL_SIM_SEED as in sim_range.h.
  */
@@ -116,8 +117,10 @@ client_done(struct port_ledger_request *request)
     if (request->error == ERR_OK) {
         client_told(client);
     } else if (request->error != ERR_OUTCOME_UNKNOWN && request->error != ERR_BUSY) {
-        fail_msg("seed %llu: a client was told %d", (unsigned long long)client->world->seed,
-                 request->error);
+        fail_msg(
+            "seed %llu: a client was told %d",
+            (unsigned long long)client->world->seed,
+            request->error);
     }
 }
 
@@ -206,8 +209,7 @@ break_something(struct world *world)
         }
         break;
     case 2:
-        world->shards[shard].paused_until_ns =
-            now + os_prng_below(&world->prng, 5 * OS_NS_PER_S);
+        world->shards[shard].paused_until_ns = now + os_prng_below(&world->prng, 5 * OS_NS_PER_S);
         break;
     case 3:
         coordinator->links[shard].parted = true;
@@ -338,8 +340,10 @@ check_nothing_in_doubt(struct world *world)
     request.out.transfers = found;
     assert_int_equal(world_ask(world, 1, &request), ERR_OK);
     if (request.out_count != 0) {
-        fail_msg("seed %llu: %u transfers are in doubt", (unsigned long long)world->seed,
-                 request.out_count);
+        fail_msg(
+            "seed %llu: %u transfers are in doubt",
+            (unsigned long long)world->seed,
+            request.out_count);
     }
 }
 
@@ -356,10 +360,10 @@ check_accounts(struct world *world)
         world->counts.refused += booked ? 0 : 1;
         for (uint32_t j = 0; j < WORLD_ACCOUNTS && booked; j++) {
             const struct ledger_transfer *money = &transfer->transfer;
-            expected[j] -= money->debit_account_id == world->accounts[j]
-                               ? (__int128)money->amount : 0;
-            expected[j] += money->credit_account_id == world->accounts[j]
-                               ? (__int128)money->amount : 0;
+            expected[j] -=
+                money->debit_account_id == world->accounts[j] ? (__int128)money->amount : 0;
+            expected[j] +=
+                money->credit_account_id == world->accounts[j] ? (__int128)money->amount : 0;
         }
     }
     struct port_ledger_request request = {
@@ -387,7 +391,8 @@ check_accounts(struct world *world)
     assert_true(in_transit == 0);
 }
 
-/* ---------------------------------------------------------------------------------------- lives ---
+/* ---------------------------------------------------------------------------------------- lives
+ * ---
  */
 
 static void
@@ -498,8 +503,8 @@ kill_at(uint64_t seed, enum commit_protocol protocol, uint32_t step)
     fund(world);
     struct world_client *client = &world->clients[0];
     client->first = world->transfer_count;
-    client->events[0] = *transfer_new(
-        world, world->accounts[1], world->accounts[1 + WORLD_MEMBERS], 7);
+    client->events[0] =
+        *transfer_new(world, world->accounts[1], world->accounts[1 + WORLD_MEMBERS], 7);
     client->request.count = 1;
     client->asks = true;
     while (!client->waits) {

@@ -10,7 +10,8 @@
 #define FILTERED_MAX 2048
 #define STEPS_MAX    UINT64_C(2000000)
 
-/* ------------------------------------------------------------------------------- the network --- */
+/* ------------------------------------------------------------------------------- the network ---
+ */
 
 enum call_stage {
     CALL_GOES,
@@ -62,8 +63,7 @@ delay(struct world *world)
 static void
 arm(struct call *call, uint64_t wait_ns)
 {
-    os_timer_arm(
-        call->link->world->net, &call->timer, world_now(call->link->world) + wait_ns);
+    os_timer_arm(call->link->world->net, &call->timer, world_now(call->link->world) + wait_ns);
 }
 
 static void
@@ -204,7 +204,8 @@ link_submit(struct port_ledger *port, struct port_ledger_request *origin)
     }
 }
 
-/* -------------------------------------------------------------------------- shards, processes --- */
+/* -------------------------------------------------------------------------- shards, processes ---
+ */
 
 uint64_t
 world_now(const struct world *world)

@@ -3,9 +3,10 @@
  * history.
  *
  * What is real: the cross and its resolver, the router, the owners, and ledgers with their engines
- * and journals. What is simulated: time; disks that lose what was not synced; a network that delays,
- * reorders, loses, doubles and parts; shards and coordinators that are killed and come again, and
- * that hang. Clients send batches, and send them again by the same ids until they are told.
+ * and journals. What is simulated: time; disks that lose what was not synced; a network that
+ * delays, reorders, loses, doubles and parts; shards and coordinators that are killed and come
+ * again, and that hang. Clients send batches, and send them again by the same ids until they are
+ * told.
  */
 #ifndef CROSS_WORLD_H
 #define CROSS_WORLD_H
@@ -69,8 +70,8 @@ struct world_client {
     uint32_t first; /* of its transfers in the world's */
     uint32_t coordinator, incarnation;
     uint64_t sent_ns;
-    bool asks;     /* it has a batch, and was not told */
-    bool waits;    /* for the answer to the last time it asked */
+    bool asks;  /* it has a batch, and was not told */
+    bool waits; /* for the answer to the last time it asked */
 };
 
 struct world_counts {

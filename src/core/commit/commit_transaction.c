@@ -67,7 +67,8 @@ commit_transaction_init(
         return ERR_INVALID;
     }
     for (uint32_t i = 0; i < COMMIT_MEMBERS_MAX; i++) {
-        transaction->header.slots[i] = i < request->slot_count ? request->slots[i] : COMMIT_SLOT_NONE;
+        transaction->header.slots[i] =
+            i < request->slot_count ? request->slots[i] : COMMIT_SLOT_NONE;
     }
     return ERR_OK;
 }

@@ -38,7 +38,7 @@ struct ledger_pending {
     uint32_t listed_before; /* slots, or LEDGER_NONE; while it is listed */
     uint32_t listed_after;
     bool listed;
-    enum ledger_fate fate;  /* LEDGER_FATE_NONE while the slot is free */
+    enum ledger_fate fate; /* LEDGER_FATE_NONE while the slot is free */
 };
 
 /* The expiry queue: a heap of four children ordered by (expires_at, timestamp). */

@@ -104,7 +104,8 @@ struct port_ledger_request {
     } out;
     struct port_ledger_pair *pairs; /* CREATE_TRANSFERS: NULL, or room for count */
 
-    /* ERR_BUSY, ERR_FULL, ERR_MOVED (another shard has it) or ERR_CROSSES_SHARDS: nothing was done.
+    /* ERR_BUSY, ERR_FULL, ERR_MOVED (another shard has it) or ERR_CROSSES_SHARDS: nothing was done
+     * (of the last, out_count is the place of the event that cannot be on two shards).
      * ERR_OUTCOME_UNKNOWN: it may have been; ask by id. */
     err_t error;
     uint32_t out_count;
@@ -113,8 +114,8 @@ struct port_ledger_request {
 struct port_ledger {
     /* From any thread. Takes the request until its `done` was posted. */
     void (*submit)(struct port_ledger *ledger, struct port_ledger_request *request);
-    /* Several ledgers by a map of slots: accounts that pay each other must be in one slot
-     * (books_account_place), or the request is ERR_CROSSES_SHARDS. */
+    /* Several ledgers by a map of slots: the accounts of linked and of pending
+     * transfers must be in one slot (books_account_place), or it is ERR_CROSSES_SHARDS. */
     bool sharded;
 };
 

@@ -4,7 +4,8 @@
  *
  *     services --> cross --> router --> shards
  *                    |  what one shard can do goes through as it is; of the rest, the votes and
- *                    |  decisions of a batch's transactions for one shard are one batch of that shard
+ *                    |  decisions of a batch's transactions for one shard are one batch of that
+ * shard
  *
  * README.md numbers what holds (CROSS-1 ...); docs/internals/commit.md has the protocols.
  *
@@ -86,35 +87,35 @@ struct shards_cross_counters {
     uint64_t resolved_committed; /* by the resolver, which may be another process's work */
     uint64_t resolved_aborted;
     uint64_t busy;
-    uint64_t reads_repeated;     /* consistent reads that began again */
-    uint64_t sweeps_failed;      /* a shard did not say what it has in doubt */
-    uint64_t in_doubt;           /* gauge: transactions that are older than deadline_ms */
-    uint64_t oldest_doubt_ms;    /* gauge: since when the oldest of them has been known here */
-    uint64_t jobs;               /* gauge */
-    uint64_t memory;             /* gauge */
+    uint64_t reads_repeated;  /* consistent reads that began again */
+    uint64_t sweeps_failed;   /* a shard did not say what it has in doubt */
+    uint64_t in_doubt;        /* gauge: transactions that are older than deadline_ms */
+    uint64_t oldest_doubt_ms; /* gauge: since when the oldest of them has been known here */
+    uint64_t jobs;            /* gauge */
+    uint64_t memory;          /* gauge */
 };
 
-void
-shards_cross_count(const struct shards_cross *cross, struct shards_cross_counters *ret_counters);
+void shards_cross_count(
+    const struct shards_cross *cross, struct shards_cross_counters *ret_counters);
 
 /* A part of a transaction that waits for its decision, as a slot's ledger has it. */
 struct shards_doubt {
-    u128 name;        /* of the transaction (commit/records.h) */
-    uint16_t slot;    /* where money is set aside */
-    uint32_t shard;   /* whose slot it is */
+    u128 name;      /* of the transaction (commit/records.h) */
+    uint16_t slot;  /* where money is set aside */
+    uint32_t shard; /* whose slot it is */
     uint32_t pending_count;
     uint64_t since_ns; /* the ledger's time of the oldest pending transfer */
     uint64_t known_ms; /* how long this process has known of it */
     bool has_header;   /* the marker was read: */
     struct commit_header header;
     bool resolving;
-    const char *state; /* of the run that resolves it, or "waiting" */
+    const char *state;          /* of the run that resolves it, or "waiting" */
     struct trace_context trace; /* if this process has the run that began it; else zero */
 };
 
 /* What the last sweeps found, at most `room`; returns how many. On the executor's thread. */
-uint32_t
-shards_cross_doubts(struct shards_cross *cross, struct shards_doubt *ret_doubts, uint32_t room);
+uint32_t shards_cross_doubts(
+    struct shards_cross *cross, struct shards_doubt *ret_doubts, uint32_t room);
 /* Concludes a transaction now, whatever its age, through the slot that decides (2PC), or by a
  * majority (3PC): nobody can choose the outcome. ERR_NOT_FOUND: it is not in doubt, as far as is
  * known here. On the executor's thread. */
