@@ -71,6 +71,7 @@ extern const struct command command_gateway;
 extern const struct command command_health;
 extern const struct command command_keys;
 extern const struct command command_ledger;
+extern const struct command command_txn;
 extern const struct command command_listen;
 extern const struct command command_local_cluster;
 extern const struct command command_openapi;

@@ -21,6 +21,7 @@ static const struct command *const commands[] = {
     &command_qr,
     &command_ledger,
     &command_shards,
+    &command_txn,
     &command_bench,
     &command_openapi,
     &command_version,

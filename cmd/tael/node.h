@@ -26,7 +26,7 @@
 #include "remote/client.h"
 #include "remote/server.h"
 #include "resource/resource.h"
-#include "shards/shards.h"
+#include "shards/cross.h"
 #include "trace/log.h"
 #include "vault/vault.h"
 #include "wallets/wallets.h"
@@ -88,6 +88,7 @@ struct node_settings {
     char ledger_at[NODE_AT_SIZE];
     char ledger_shards[NODE_PATH_SIZE];
     char shard[SHARD_NAME_SIZE];
+    char ledger_commit[8];
     char cards_at[NODE_AT_SIZE];
     char vault_at[NODE_AT_SIZE];
     char bank_at[NODE_AT_SIZE];
@@ -252,7 +253,10 @@ struct node {
     struct shard_map *shard_map_next;
     struct remote_client *shard_peers[SHARD_SHARDS_MAX];
     struct shards_router *router; /* over them */
-    struct shards_owner *owner;   /* of the shard that this process is */
+    struct shards_cross *cross;   /* over it: transfers between them */
+    struct net_timer cross_tick;
+    struct os_task cross_begin;
+    struct shards_owner *owner; /* of the shard that this process is */
     struct os_task shards_reload;
     struct os_timer shards_again;    /* looks at the map's file again */
     uint64_t shards_wanted;          /* the epoch that it is to have */

@@ -156,6 +156,7 @@ static const struct {
     {"/startupz", EVERYBODY, false, answer_started},
     {"/metrics", WATCHERS, false, answer_metrics},
     {"/log-level", OPERATORS, true, answer_log_level},
+    {"/transactions", OPERATORS, true, role_shards_transactions},
 };
 
 static enum api_operated
@@ -203,7 +204,8 @@ answer_nothing(struct net_answer *answer)
     buf_init(&answer->body, WHY_SIZE_MAX);
     buf_append_cstr(
         &answer->body,
-        "only /livez, /readyz, /startupz, /metrics, /log-level and /api/v2/trace are here\n");
+        "only /livez, /readyz, /startupz, /metrics, /log-level, /transactions and /api/v2/trace "
+        "are here\n");
 }
 
 static void

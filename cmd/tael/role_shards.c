@@ -8,6 +8,7 @@
 #include "os/file.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -218,8 +219,81 @@ router_open(struct node *node)
         .reload = reload,
         .context = node,
     };
-    TRY(shards_router_create(&parts, &node->router));
-    node->ledger_port = shards_router_port(node->router);
+    return shards_router_create(&parts, &node->router);
+}
+
+/* -------------------------------------------------------------------------------- the cross --- */
+
+static void
+cross_log(
+    void *context,
+    bool is_warning,
+    const char *what,
+    u128 name,
+    const char *state,
+    const struct trace_context *trace)
+{
+    struct node *node = context;
+    char id[U128_DECIMAL_SIZE];
+    char trace_id[33];
+    (void)u128_format(name, id);
+    (void)snprintf(
+        trace_id,
+        sizeof(trace_id),
+        "%016" PRIx64 "%016" PRIx64,
+        (uint64_t)(trace->trace_id >> 64),
+        (uint64_t)trace->trace_id);
+    TRACE_LOG(
+        &node->log,
+        is_warning ? TRACE_WARNING : TRACE_INFO,
+        "shards",
+        trace_context_is_set(trace) ? span_from_cstr(trace_id) : SPAN_EMPTY,
+        "a transaction between shards",
+        trace_cstr("what", what),
+        trace_cstr("transaction", id),
+        trace_cstr("state", state));
+}
+
+static void
+cross_turn(struct net_timer *timer)
+{
+    struct node *node = CONTAINER_OF(timer, struct node, cross_tick);
+    shards_cross_tick(node->cross);
+    uint64_t next = net_now_ns() + SHARDS_CROSS_TICK_MS * OS_NS_PER_MS;
+    err_t result = net_timer_arm(node->peers_loop, timer, next);
+    ASSERT(result == ERR_OK); /* it was armed before, so there is room */
+}
+
+static void
+run_cross_begin(struct os_task *task)
+{
+    struct node *node = CONTAINER_OF(task, struct node, cross_begin);
+    node->cross_tick.fire = cross_turn;
+    cross_turn(&node->cross_tick);
+}
+
+static err_t
+cross_open(struct node *node)
+{
+    bool three = strcmp(node->settings.ledger_commit, "3pc") == 0;
+    if (!three && strcmp(node->settings.ledger_commit, "2pc") != 0) {
+        node_explain(node, "ledger-commit: it is 2pc or 3pc");
+        return ERR_INVALID;
+    }
+    struct shards_cross_parts parts = shards_cross_parts_default();
+    parts.executor = net_loop_executor(node->peers_loop);
+    parts.router = node->router;
+    parts.clock = node->clock;
+    parts.sha256 = resource_sha256;
+    parts.protocol = three ? COMMIT_3PC : COMMIT_2PC;
+    parts.jobs_max = (uint32_t)node->settings.operations_max * 2 + 1024;
+    parts.seed = os_monotonic_ns(node->clock);
+    parts.log = cross_log;
+    parts.context = node;
+    TRY(shards_cross_create(&parts, &node->cross));
+    node->ledger_port = shards_cross_port(node->cross);
+    node->cross_begin.run = run_cross_begin;
+    os_post(net_loop_executor(node->peers_loop), &node->cross_begin);
     return ERR_OK;
 }
 
@@ -241,7 +315,8 @@ shards_role_open(struct node *node)
         TRY(shard_await(node, i));
     }
     atomic_store(&node->shard_count, node->shard_map->shard_count);
-    return router_open(node);
+    TRY(router_open(node));
+    return cross_open(node);
 }
 
 void
@@ -260,6 +335,7 @@ shards_role_close(struct node *node)
     for (uint32_t i = 0; i < SHARD_SHARDS_MAX; i++) {
         remote_client_destroy(&node->shard_peers[i]);
     }
+    shards_cross_destroy(&node->cross);
     shards_router_destroy(&node->router);
     shards_owner_destroy(&node->owner);
     free(node->shard_map);
@@ -280,6 +356,47 @@ shards_role_healthy(const struct node *node, struct buf *why)
         buf_append_format(why, "no shard of the ledger can be used: %s", state.why);
     }
     return ready;
+}
+
+static void
+cross_metrics(const struct node *node, struct buf *out)
+{
+    struct shards_cross_counters counters;
+    shards_cross_count(node->cross, &counters);
+    const struct node_metric all[] = {
+        {"tael_txn_committed_total",
+         "counter",
+         "Transfers between shards that were decided here.",
+         counters.committed},
+        {"tael_txn_aborted_total", "counter", "Refused, or too late.", counters.aborted},
+        {"tael_txn_left_total", "counter", "Left to the resolvers.", counters.left},
+        {"tael_txn_resolved_committed_total",
+         "counter",
+         "Finished by the resolver: committed.",
+         counters.resolved_committed},
+        {"tael_txn_resolved_aborted_total",
+         "counter",
+         "Finished by the resolver: aborted.",
+         counters.resolved_aborted},
+        {"tael_txn_busy_total", "counter", "Refused for want of room or time.", counters.busy},
+        {"tael_txn_reads_repeated_total",
+         "counter",
+         "Consistent reads that began again.",
+         counters.reads_repeated},
+        {"tael_txn_sweeps_failed_total",
+         "counter",
+         "Shards that did not say what they have in doubt.",
+         counters.sweeps_failed},
+        {"tael_txn_in_doubt",
+         "gauge",
+         "Parts of transactions that wait for a decision longer than they should.",
+         counters.in_doubt},
+        {"tael_txn_oldest_seconds",
+         "gauge",
+         "How long the oldest of them has waited.",
+         counters.oldest_doubt_ms / 1000},
+    };
+    node_metrics(out, all, sizeof(all) / sizeof(all[0]));
 }
 
 static void
@@ -311,6 +428,7 @@ shards_role_metrics(const struct node *node, struct buf *out)
         {"tael_shards_under_way", "gauge", "Not answered yet.", counters.under_way},
     };
     node_metrics(out, all, sizeof(all) / sizeof(all[0]));
+    cross_metrics(node, out);
     buf_append_cstr(
         out,
         "# HELP tael_shards_ready 1 if the shard answers and can work.\n"

@@ -1,5 +1,7 @@
 #include "machine.h"
 
+#include "commit/records.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -41,6 +43,7 @@ tables_create(struct engine_machine *machine, const struct ledger_limits *limits
     TRY(engine_machine_pairs_create(&machine->pairs));
     struct ledger_limits own = *limits;
     own.expiry_batch_max = ENGINE_EXPIRY_MAX;
+    own.listed_accounts = commit_account_id(COMMIT_ACCOUNT_IN_TRANSIT, 0, 0);
     return ledger_create(&own, &machine->ledger);
 }
 

@@ -251,18 +251,44 @@ failed_ids(struct engine_machine *machine, struct port_ledger_request *request)
         machine->store, filter->timestamp_min, collect_failed, request, &machine->error);
 }
 
+/* Times as of the transfers, which are listed in their order. */
+static err_t
+query_in_transit(struct engine_machine *machine, struct port_ledger_request *request)
+{
+    const struct port_ledger_filter *filter = request->in.filter;
+    if (!range_is_valid(filter)) {
+        return ERR_OK;
+    }
+    const uint32_t limit = limit_of(filter);
+    for (uint32_t at = ledger_listed_first(machine->ledger);
+         at != LEDGER_LISTED_END && request->out_count < limit;
+         at = ledger_listed_next(machine->ledger, at)) {
+        const struct ledger_transfer *transfer = ledger_listed_at(machine->ledger, at);
+        bool late = filter->timestamp_max != 0 && transfer->timestamp > filter->timestamp_max;
+        if (late) {
+            break;
+        }
+        if (transfer->timestamp >= filter->timestamp_min &&
+            engine_machine_shows(machine, request, transfer->debit_account_id)) {
+            request->out.transfers[request->out_count++] = *transfer;
+        }
+    }
+    return ERR_OK;
+}
+
 err_t
 engine_machine_read(struct engine_machine *machine, struct port_ledger_request *request)
 {
     switch (request->operation) {
     case PORT_LEDGER_LOOKUP_ACCOUNTS:
+    case PORT_LEDGER_LOOKUP_CONSISTENT:
     case PORT_LEDGER_LOOKUP_TRANSFERS:
         if (request->count > LEDGER_BATCH_MAX) {
             return ERR_RANGE;
         }
-        return request->operation == PORT_LEDGER_LOOKUP_ACCOUNTS
-                   ? lookup_accounts(machine, request)
-                   : lookup_transfers(machine, request);
+        return request->operation == PORT_LEDGER_LOOKUP_TRANSFERS
+                   ? lookup_transfers(machine, request)
+                   : lookup_accounts(machine, request);
     case PORT_LEDGER_GET_ACCOUNT_TRANSFERS:
     case PORT_LEDGER_GET_ACCOUNT_BALANCES:
         return account_events(machine, request);
@@ -278,6 +304,8 @@ engine_machine_read(struct engine_machine *machine, struct port_ledger_request *
         return ERR_OK;
     case PORT_LEDGER_SHARD: /* there is no owner here */
         return ERR_UNSUPPORTED;
+    case PORT_LEDGER_QUERY_IN_TRANSIT:
+        return query_in_transit(machine, request);
     case PORT_LEDGER_CREATE_ACCOUNTS:
     case PORT_LEDGER_CREATE_TRANSFERS:
     case PORT_LEDGER_ADOPT:

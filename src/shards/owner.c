@@ -99,6 +99,7 @@ may_do(const struct owner_state *state, const struct port_ledger_request *reques
     case PORT_LEDGER_CREATE_ACCOUNTS:
     case PORT_LEDGER_CREATE_TRANSFERS:
     case PORT_LEDGER_LOOKUP_ACCOUNTS:
+    case PORT_LEDGER_LOOKUP_CONSISTENT:
         return may_have_batch(state, request);
     case PORT_LEDGER_GET_ACCOUNT_TRANSFERS:
     case PORT_LEDGER_GET_ACCOUNT_BALANCES:
@@ -108,6 +109,7 @@ may_do(const struct owner_state *state, const struct port_ledger_request *reques
     case PORT_LEDGER_QUERY_TRANSFERS:
     case PORT_LEDGER_GET_CHANGE_EVENTS:
         return state->fence_epoch == 0; /* what is fenced would be missing */
+    case PORT_LEDGER_QUERY_IN_TRANSIT:  /* whoever finishes the others must not wait for a move */
     case PORT_LEDGER_SETTLE:
         return true;
     case PORT_LEDGER_ADOPT:
@@ -133,6 +135,8 @@ admit_mover(const struct owner_state *state, const struct port_ledger_request *r
     case PORT_LEDGER_GET_ACCOUNT_BALANCES:
     case PORT_LEDGER_QUERY_ACCOUNTS:
     case PORT_LEDGER_QUERY_TRANSFERS:
+    case PORT_LEDGER_QUERY_IN_TRANSIT:
+    case PORT_LEDGER_LOOKUP_CONSISTENT:
     case PORT_LEDGER_GET_CHANGE_EVENTS:
     case PORT_LEDGER_GET_FAILED_IDS:
     case PORT_LEDGER_SHARD:

@@ -26,6 +26,8 @@ static const struct {
     [PORT_LEDGER_QUERY_ACCOUNTS] = {0, sizeof(struct ledger_account)},
     [PORT_LEDGER_QUERY_TRANSFERS] = {0, sizeof(struct ledger_transfer)},
     [PORT_LEDGER_GET_CHANGE_EVENTS] = {0, sizeof(struct port_ledger_change)},
+    [PORT_LEDGER_LOOKUP_CONSISTENT] = {sizeof(u128), sizeof(struct ledger_account)},
+    [PORT_LEDGER_QUERY_IN_TRANSIT] = {0, sizeof(struct ledger_transfer)},
 };
 
 size_t
@@ -211,10 +213,15 @@ parts_make(struct shards_job *job)
     if (job->phase == SHARDS_RESOLVING) {
         return shards_ask_all(job, PORT_LEDGER_LOOKUP_TRANSFERS, job->pendings, job->pending_count);
     }
+    if (request->near != 0) {
+        shards_ask_one(job, shard_map_of_id(&router->map, request->near));
+        return ERR_OK;
+    }
     switch (request->operation) {
     case PORT_LEDGER_CREATE_ACCOUNTS:
     case PORT_LEDGER_CREATE_TRANSFERS:
     case PORT_LEDGER_LOOKUP_ACCOUNTS:
+    case PORT_LEDGER_LOOKUP_CONSISTENT: /* cross_read.c is for that; here they are look-ups */
         return shards_split(job);
     case PORT_LEDGER_GET_ACCOUNT_TRANSFERS:
     case PORT_LEDGER_GET_ACCOUNT_BALANCES:
@@ -225,6 +232,7 @@ parts_make(struct shards_job *job)
     case PORT_LEDGER_QUERY_ACCOUNTS:
     case PORT_LEDGER_QUERY_TRANSFERS:
     case PORT_LEDGER_GET_CHANGE_EVENTS:
+    case PORT_LEDGER_QUERY_IN_TRANSIT:
         return shards_ask_all(job, request->operation, NULL, 0);
     case PORT_LEDGER_ADOPT:
     case PORT_LEDGER_GET_FAILED_IDS:
@@ -373,6 +381,7 @@ submit(struct port_ledger *port, struct port_ledger_request *request)
     struct shards_router *router = CONTAINER_OF(port, struct shards_router, port);
     ASSERT(request->done != NULL);
     ASSERT(request->count <= LEDGER_BATCH_MAX);
+    ASSERT(request->near == 0 || !shards_is_create(request->operation));
     request->port = port;
     request->out_count = 0;
     request->task.run = run_submit;
@@ -475,6 +484,12 @@ shards_router_destroy(struct shards_router **router)
     }
     free(*router);
     *router = NULL;
+}
+
+const struct shard_map *
+shards_router_map(const struct shards_router *router)
+{
+    return &router->map;
 }
 
 struct port_ledger *

@@ -45,6 +45,8 @@ ledger_create(const struct ledger_limits *limits, struct ledger **ret_ledger)
         return ERR_MEMORY;
     }
     ledger->limits = *limits;
+    ledger->listed_first = LEDGER_NONE;
+    ledger->listed_last = LEDGER_NONE;
     ledger->pendings = calloc(limits->pending_count_max, sizeof(*ledger->pendings));
     ledger->heap = calloc(limits->pending_count_max, sizeof(*ledger->heap));
     ledger->scratch = calloc(1, sizeof(*ledger->scratch));

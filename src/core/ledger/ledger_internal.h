@@ -35,7 +35,10 @@ struct ledger_pending {
     uint32_t credit_slot;
     uint32_t heap_position; /* LEDGER_NONE if it is not queued */
     uint32_t next_free;     /* slot + 1, while the slot is free */
-    enum ledger_fate fate;  /* LEDGER_FATE_NONE while the slot is free */
+    uint32_t listed_before; /* slots, or LEDGER_NONE; while it is listed */
+    uint32_t listed_after;
+    bool listed;
+    enum ledger_fate fate; /* LEDGER_FATE_NONE while the slot is free */
 };
 
 /* The expiry queue: a heap of four children ordered by (expires_at, timestamp). */
@@ -113,6 +116,8 @@ struct ledger {
     uint32_t pending_count;     /* slots in use */
     uint32_t pending_slots_top; /* slots ever used */
     uint32_t pending_free;      /* slot + 1 of the first free one below the top, or 0 */
+    uint32_t listed_first;      /* slots, or LEDGER_NONE: pendings on listed accounts, by time */
+    uint32_t listed_last;
 
     struct ledger_expiry *heap;
     uint32_t heap_count;

@@ -349,6 +349,16 @@ hold_id(const struct payments_flow *flow)
     return resource_derived_id(authorization, "hold");
 }
 
+/* What ends a hold names the accounts of it too: a ledger of several shards finds it by them. */
+static void
+end_hold(const struct payments_flow *flow, struct ledger_transfer *end, uint16_t flag)
+{
+    end->flags = flag;
+    end->pending_id = hold_id(flow);
+    end->debit_account_id = payer_account(flow);
+    end->credit_account_id = merchant_account(flow);
+}
+
 void
 payments_post_hold(struct payments_flow *flow, payments_posted_step step)
 {
@@ -368,8 +378,7 @@ payments_post_increment(struct payments_flow *flow, payments_posted_step step)
     flow->transfer_count = 0;
     struct ledger_transfer *old =
         transfer_add(flow, flow->attempt_id, "increment void", BOOKS_OF_PENDING);
-    old->flags = LEDGER_TRANSFER_VOID_PENDING;
-    old->pending_id = hold_id(flow);
+    end_hold(flow, old, LEDGER_TRANSFER_VOID_PENDING);
     struct ledger_transfer *hold = transfer_add(flow, flow->attempt_id, "hold", BOOKS_HOLD);
     hold->flags = LEDGER_TRANSFER_PENDING;
     hold->debit_account_id = account_of(flow, BOOKS_CARD_CLEARING);
@@ -385,8 +394,7 @@ payments_post_capture(struct payments_flow *flow, payments_posted_step step)
     int64_t amount = flow->intent->attempt.amount;
     struct ledger_transfer *capture =
         transfer_add(flow, flow->attempt_id, "capture", BOOKS_OF_PENDING);
-    capture->flags = LEDGER_TRANSFER_POST_PENDING;
-    capture->pending_id = hold_id(flow);
+    end_hold(flow, capture, LEDGER_TRANSFER_POST_PENDING);
     capture->amount = ledger_amount(flow, amount);
     add_fee(flow);
     add_destination(flow);
@@ -398,8 +406,7 @@ payments_post_void(struct payments_flow *flow, payments_posted_step step)
 {
     flow->transfer_count = 0;
     struct ledger_transfer *undo = transfer_add(flow, flow->attempt_id, "void", BOOKS_OF_PENDING);
-    undo->flags = LEDGER_TRANSFER_VOID_PENDING;
-    undo->pending_id = hold_id(flow);
+    end_hold(flow, undo, LEDGER_TRANSFER_VOID_PENDING);
     post(flow, step);
 }
 

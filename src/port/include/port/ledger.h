@@ -19,6 +19,8 @@ enum port_ledger_operation {
     PORT_LEDGER_QUERY_ACCOUNTS,
     PORT_LEDGER_QUERY_TRANSFERS,
     PORT_LEDGER_GET_CHANGE_EVENTS,
+    PORT_LEDGER_QUERY_IN_TRANSIT,
+    PORT_LEDGER_LOOKUP_CONSISTENT,
     /* Of moves between ledgers, with the epoch PORT_LEDGER_EPOCH_MOVER; nobody else asks these. */
     PORT_LEDGER_ADOPT,
     PORT_LEDGER_GET_FAILED_IDS,
@@ -31,7 +33,9 @@ enum port_ledger_operation {
 /* The most adoptions that one request carries: with the stand-ins they are one batch. */
 #define PORT_LEDGER_ADOPTIONS_MAX 2000
 
-/* As docs/ledger.md, "Queries". An invalid filter answers with nothing. */
+/* As docs/ledger.md, "Queries". An invalid filter answers with nothing. QUERY_IN_TRANSIT: the
+ * transfers that are pending on in-transit accounts, by time: what is on its way between slots
+ * (docs/internals/commit.md); of the filter it uses the times and the limit. */
 struct port_ledger_filter {
     u128 account_id;
     u128 user_data_128;
@@ -44,6 +48,12 @@ struct port_ledger_filter {
     uint64_t timestamp_max;
     uint32_t limit; /* at most LEDGER_BATCH_MAX are answered */
 };
+
+/* LOOKUP_CONSISTENT: accounts as LOOKUP_ACCOUNTS finds them, at most so many, and behind them the
+ * in-transit accounts of their slots (commit/records.h: their ids are reserved): no transfer is
+ * shown by half, what is on its way stands there. ERR_BUSY: money kept moving. In a ledger that is
+ * one it is LOOKUP_ACCOUNTS. */
+#define PORT_LEDGER_CONSISTENT_MAX (LEDGER_BATCH_MAX / 2)
 
 struct port_ledger_balance {
     uint64_t timestamp;
@@ -156,6 +166,9 @@ struct port_ledger_request {
     /* The epoch of the shard map that it was routed by; 0: by none. After ERR_MOVED the callee's.
      */
     uint64_t epoch;
+    /* In a ledger of several shards, of LOOKUP_TRANSFERS and of queries without an account: only
+     * where this account is. 0: everywhere. */
+    u128 near;
 
     enum port_ledger_operation operation;
     uint32_t count; /* events or ids, at most LEDGER_BATCH_MAX */
@@ -171,7 +184,8 @@ struct port_ledger_request {
 
     union {
         struct ledger_result *results;        /* CREATE_*, ADOPT: room for count */
-        struct ledger_account *accounts;      /* LOOKUP_ACCOUNTS: count; QUERY_ACCOUNTS: limit */
+        struct ledger_account *accounts;      /* LOOKUP_ACCOUNTS: count; QUERY_ACCOUNTS: limit;
+                                                 LOOKUP_CONSISTENT: 2 * count */
         struct ledger_transfer *transfers;    /* LOOKUP_TRANSFERS: count; queries: limit */
         struct port_ledger_balance *balances; /* GET_ACCOUNT_BALANCES: limit */
         struct port_ledger_change *changes;   /* GET_CHANGE_EVENTS: limit */
@@ -180,7 +194,8 @@ struct port_ledger_request {
     } out;
     struct port_ledger_pair *pairs; /* CREATE_TRANSFERS: NULL, or room for count */
 
-    /* ERR_BUSY, ERR_FULL, ERR_MOVED (another shard has it) or ERR_CROSSES_SHARDS: nothing was done.
+    /* ERR_BUSY, ERR_FULL, ERR_MOVED (another shard has it) or ERR_CROSSES_SHARDS: nothing was done
+     * (of the last, out_count is the place of the event that cannot be on two shards).
      * ERR_OUTCOME_UNKNOWN: it may have been; ask by id. */
     err_t error;
     uint32_t out_count;
@@ -189,8 +204,8 @@ struct port_ledger_request {
 struct port_ledger {
     /* From any thread. Takes the request until its `done` was posted. */
     void (*submit)(struct port_ledger *ledger, struct port_ledger_request *request);
-    /* Several ledgers by a map of slots: accounts that pay each other must be in one slot
-     * (books_account_place), or the request is ERR_CROSSES_SHARDS. */
+    /* Several ledgers by a map of slots: the accounts of linked and of pending
+     * transfers must be in one slot (books_account_place), or it is ERR_CROSSES_SHARDS. */
     bool sharded;
 };
 

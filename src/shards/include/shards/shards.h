@@ -47,6 +47,9 @@ void shards_router_destroy(struct shards_router **router);
 /* Lives as long as the router; any thread. */
 struct port_ledger *shards_router_port(struct shards_router *router);
 
+/* The map in use; on the executor's thread, until its next task. */
+const struct shard_map *shards_router_map(const struct shards_router *router);
+
 /* What came of a `reload`; NULL: it could not be read. A map is taken if its epoch is higher and
  * its first shards are those of the map in use, at the same places; `ports` has one for each of its
  * shards, copied. Any thread, once for each `reload`. */

@@ -43,6 +43,9 @@ struct ledger_limits {
     uint32_t account_count_max; /* at most LEDGER_COUNT_MAX */
     uint32_t pending_count_max; /* live pending transfers; at most LEDGER_COUNT_MAX */
     uint32_t expiry_batch_max;  /* most pendings that one pulse expires; 8,189 as documented */
+    /* Live pendings of which an account has the upper 80 bits of this id are kept in a list of
+     * their own (ledger_listed_first). 0: none. */
+    u128 listed_accounts;
 };
 
 /* What became of a pending transfer. */
@@ -244,6 +247,13 @@ const struct ledger_account *ledger_account_at(const struct ledger *ledger, uint
 uint32_t ledger_account_slot(const struct ledger *ledger, u128 id);
 /* A live pending transfer, or NULL. Valid until the next call that changes the ledger. */
 const struct ledger_transfer *ledger_find_pending(const struct ledger *ledger, u128 id);
+/* The live pendings on listed accounts (limits.listed_accounts) in the order of their timestamps:
+ * the first one, and the one behind a place; LEDGER_LISTED_END behind the last. A place is valid
+ * until the next call that changes the ledger. */
+#define LEDGER_LISTED_END UINT32_MAX
+uint32_t ledger_listed_first(const struct ledger *ledger);
+uint32_t ledger_listed_next(const struct ledger *ledger, uint32_t place);
+const struct ledger_transfer *ledger_listed_at(const struct ledger *ledger, uint32_t place);
 
 /* Checks LEDGER-1 and LEDGER-2 and the tables over the whole state; for tests and `ledger check`.
  */
