@@ -21,6 +21,9 @@ shards_ask_all(
     SHARDS_COUNT(router, all, 1);
     for (uint32_t i = 0; i < router->map.shard_count; i++) {
         struct shards_part *part = &job->parts[i];
+        if (!router->has_slots[i]) {
+            continue; /* nothing of it is shown, and it may not be there yet */
+        }
         part->memory_size = shards_out_size(operation) * (room == 0 ? 1 : (uint64_t)room);
         part->memory = shards_memory_take(router, part->memory_size);
         if (part->memory == NULL) {

@@ -182,6 +182,7 @@ parts_send(struct shards_job *job)
 {
     struct shards_router *router = job->router;
     uint32_t count = 0;
+    job->epoch = router->map.epoch;
     job->out = 1; /* answers that come at once do not end the round */
     for (uint32_t i = 0; i < router->map.shard_count; i++) {
         struct shards_part *part = &job->parts[i];
@@ -332,8 +333,13 @@ round_end(struct shards_job *job)
     }
     parts_release(job);
     bool newer = outcome.epoch > router->map.epoch && router->parts.reload != NULL;
-    if (!newer || job->tries == SHARDS_TRIES_MAX) {
+    bool late = job->epoch < router->map.epoch; /* the map was taken while the parts were away */
+    if ((!newer && !late) || job->tries == SHARDS_TRIES_MAX) {
         job_fail(job, ERR_MOVED);
+        return;
+    }
+    if (!newer) {
+        job_round(job);
         return;
     }
     list_push_back(&router->waiting, &job->link);
@@ -391,8 +397,13 @@ submit(struct port_ledger *port, struct port_ledger_request *request)
 /* ------------------------------------------------------------------------------------- maps --- */
 
 static void
-epoch_show(struct shards_router *router)
+map_taken(struct shards_router *router)
 {
+    memset(router->has_slots, 0, sizeof(router->has_slots));
+    for (uint32_t slot = 0; slot < SHARD_SLOTS; slot++) {
+        ASSERT(router->map.owners[slot] < router->map.shard_count);
+        router->has_slots[router->map.owners[slot]] = true;
+    }
     size_t at = offsetof(struct shards_router_counters, epoch) / sizeof(uint64_t);
     atomic_store_explicit(&router->counters[at], router->map.epoch, memory_order_relaxed);
 }
@@ -413,7 +424,7 @@ run_reloaded(struct os_task *task)
             router->ports[i] = router->next_ports[i];
         }
         memcpy(&router->map, &router->next, sizeof(router->map));
-        epoch_show(router);
+        map_taken(router);
     }
     struct list ready;
     list_init(&ready);
@@ -465,7 +476,7 @@ shards_router_create(const struct shards_router_parts *parts, struct shards_rout
     list_init(&router->free);
     list_init(&router->all);
     list_init(&router->waiting);
-    epoch_show(router);
+    map_taken(router);
     *ret_router = router;
     return ERR_OK;
 }

@@ -17,10 +17,12 @@
 struct t_port {
     struct port_ledger port;
     struct t_world *world;
-    err_t error;     /* what it answers */
-    uint64_t epoch;  /* of its own map: another one is ERR_MOVED; 0: any will do */
-    uint32_t asked;  /* requests */
-    uint32_t events; /* that it has done */
+    err_t error;                      /* what it answers */
+    uint64_t epoch;                   /* of its own map: another one is ERR_MOVED; 0: any will do */
+    uint32_t asked;                   /* requests */
+    uint32_t events;                  /* that it has done */
+    bool holds;                       /* what is asked waits to be submitted again */
+    struct port_ledger_request *held; /* the last that waits */
 };
 
 struct t_world {
@@ -50,6 +52,10 @@ port_submit(struct port_ledger *port, struct port_ledger_request *request)
 {
     struct t_port *self = CONTAINER_OF(port, struct t_port, port);
     self->asked++;
+    if (self->holds) {
+        self->held = request;
+        return;
+    }
     request->error = self->error;
     if (self->epoch != 0 && request->epoch != self->epoch) {
         request->error = ERR_MOVED;
@@ -208,6 +214,41 @@ test_moved(void **state)
     t_close();
 }
 
+/* The answer by the old map comes when the router has the newer one already: another request had
+ * heard of it. */
+static void
+test_moved_behind_a_reload(void **state)
+{
+    (void)state;
+    struct ledger_result results[2];
+    struct port_ledger_request requests[2];
+    t_open();
+    const struct ledger_account accounts[2] = {{.id = of_a}, {.id = of_b}};
+    world.newer = &newer;
+    world.ports[0].holds = true;
+    world.ports[0].epoch = world.ports[1].epoch = 6;
+    for (int i = 0; i < 2; i++) {
+        requests[i] = (struct port_ledger_request){
+            .operation = PORT_LEDGER_CREATE_ACCOUNTS,
+            .count = 1,
+            .reply_to = &world.executor,
+            .done = count_answer,
+        };
+        requests[i].in.accounts = &accounts[i];
+        requests[i].out.results = &results[i];
+        struct port_ledger *port = shards_router_port(world.router);
+        port->submit(port, &requests[i]);
+    }
+    assert_int_equal(world.reloads, 1);
+    assert_int_equal(requests[1].error, ERR_OK);
+    world.ports[0].holds = false;
+    port_submit(&world.ports[0].port, world.ports[0].held);
+    assert_int_equal(world.answers, 2);
+    assert_int_equal(requests[0].error, ERR_OK);
+    assert_int_equal(world.reloads, 1);
+    t_close();
+}
+
 /* There is no newer map to read, or the shard's is older than ours: told, and nothing was done. */
 static void
 test_moved_for_good(void **state)
@@ -288,6 +329,7 @@ main(void)
         cmocka_unit_test(test_order),
         cmocka_unit_test(test_errors),
         cmocka_unit_test(test_moved),
+        cmocka_unit_test(test_moved_behind_a_reload),
         cmocka_unit_test(test_moved_for_good),
         cmocka_unit_test(test_tries),
         cmocka_unit_test(test_other_shards),
