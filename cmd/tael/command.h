@@ -72,6 +72,7 @@ extern const struct command command_gateway;
 extern const struct command command_health;
 extern const struct command command_keys;
 extern const struct command command_ledger;
+extern const struct command command_txn;
 extern const struct command command_listen;
 extern const struct command command_local_cluster;
 extern const struct command command_openapi;
@@ -81,6 +82,7 @@ extern const struct command command_wallets;
 extern const struct command command_qr;
 extern const struct command command_restore;
 extern const struct command command_server;
+extern const struct command command_shards;
 extern const struct command command_trace;
 extern const struct command command_version;
 

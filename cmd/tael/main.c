@@ -22,6 +22,8 @@ static const struct command *const commands[] = {
     &command_ledger,
     &command_backup,
     &command_restore,
+    &command_shards,
+    &command_txn,
     &command_bench,
     &command_openapi,
     &command_version,

@@ -26,7 +26,7 @@
 #include "remote/client.h"
 #include "remote/server.h"
 #include "resource/resource.h"
-#include "shards/shards.h"
+#include "shards/cross.h"
 #include "trace/log.h"
 #include "vault/vault.h"
 #include "wallets/wallets.h"
@@ -88,6 +88,7 @@ struct node_settings {
     char ledger_at[NODE_AT_SIZE];
     char ledger_shards[NODE_PATH_SIZE];
     char shard[SHARD_NAME_SIZE];
+    char ledger_commit[8];
     char cards_at[NODE_AT_SIZE];
     char vault_at[NODE_AT_SIZE];
     char bank_at[NODE_AT_SIZE];
@@ -248,12 +249,19 @@ struct node {
     struct remote_auth *auth;
     struct remote_client *peers[NODE_PEER_COUNT]; /* NULL: in this process, or not needed */
     /* Of a ledger of several shards. */
-    struct shard_map *shard_map; /* as it was at the start; NULL: there are no shards */
+    struct shard_map *shard_map; /* its shards: others are added, none changes; NULL: no shards */
+    atomic_uint shard_count;     /* of shard_map and shard_peers, for other threads */
     struct shard_map *shard_map_next;
     struct remote_client *shard_peers[SHARD_SHARDS_MAX];
     struct shards_router *router; /* over them */
-    struct shards_owner *owner;   /* of the shard that this process is */
+    struct shards_cross *cross;   /* over it: transfers between them */
+    struct net_timer cross_tick;
+    struct os_task cross_begin;
+    struct shards_owner *owner; /* of the shard that this process is */
     struct os_task shards_reload;
+    struct os_timer shards_again;    /* looks at the map's file again */
+    uint64_t shards_wanted;          /* the epoch that it is to have */
+    uint64_t shards_until;           /* monotonic: no longer */
     _Atomic(const char *) waits_for; /* a peer's name, while starting */
     struct remote_server *internal;
     struct net_server *internal_server;

@@ -121,6 +121,12 @@ const struct setting node_setting_table[] = {
         "of each shard too."),
     TEXT_OF(
         "shard", shard, "", "Which shard of that map this process is; its only role is ledger."),
+    TEXT_OF(
+        "ledger-commit",
+        ledger_commit,
+        "2pc",
+        "How transfers between shards are decided: 2pc, or 3pc, which goes on without a shard or "
+        "this process while most of a transfer's slots can be reached, and writes more."),
     TEXT_OF("cards-at", cards_at, "", "Where cards is, if not here: the same."),
     TEXT_OF("vault-at", vault_at, "", "Where the vault is, if not here: the same."),
     TEXT_OF(

@@ -171,6 +171,7 @@ front_open(struct node *node)
         .operators = {.context = node, .ask = role_operators_ask},
         .form_bytes_max = (uint64_t)node->settings.form_max,
         .ledger_is_reserved = books_ledger_is_ours,
+        .ledger_id_is_reserved = node->cross != NULL ? commit_id_is_reserved : NULL,
         .ledger_live = !node->card_rail->simulated,
     };
     return api_create(&parts, &node->api);

@@ -40,6 +40,7 @@ ledger_role_open(struct node *node)
     settings.limits.pending_count_max = (uint32_t)node->settings.ledger_pendings_max;
     /* Every operation under way may have one request at the ledger, and the sweepers some. */
     settings.request_count_max = (uint32_t)node->settings.operations_max + 1024;
+    TRY(role_shards_guard(node, &settings.guard));
     settings.alarm = alarm_text;
     settings.alarm_context = node;
     struct store_error error;

@@ -188,6 +188,7 @@ static const struct {
     {"/metrics", WATCHERS, false, answer_metrics},
     {"/ledger/head", WATCHERS, false, answer_ledger_head},
     {"/log-level", OPERATORS, true, answer_log_level},
+    {"/transactions", OPERATORS, true, role_shards_transactions},
 };
 
 static enum api_operated
@@ -235,8 +236,8 @@ answer_nothing(struct net_answer *answer)
     buf_init(&answer->body, WHY_SIZE_MAX);
     buf_append_cstr(
         &answer->body,
-        "only /livez, /readyz, /startupz, /metrics, /ledger/head, /log-level and /api/v2/trace are "
-        "here\n");
+        "only /livez, /readyz, /startupz, /metrics, /ledger/head, /log-level, /transactions and "
+        "/api/v2/trace are here\n");
 }
 
 static void

@@ -8,12 +8,16 @@
 #include "os/file.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* While waiting: between looks, and between lines of the log. */
 #define LOOK_MS 50
 #define SAY_MS  10000
+/* While a fence is up: between looks at the map's file, and until requests are given up. */
+#define MAP_LOOK_MS UINT64_C(5)
+#define MAP_WAIT_MS UINT64_C(3000)
 /* Of parts of requests under way, in the router. */
 #define ROUTER_MEMORY_MAX (UINT64_C(256) << 20)
 /* Accounts that are looked at in one go, when a shard starts. */
@@ -64,33 +68,6 @@ map_open(struct node *node)
     return result;
 }
 
-/* On the loop of files. */
-static void
-run_reload(struct os_task *task)
-{
-    struct node *node = CONTAINER_OF(task, struct node, shards_reload);
-    struct shard_problem problem;
-    err_t result = map_read(node, node->shard_map_next, &problem);
-    TRACE_LOG(
-        &node->log,
-        result == ERR_OK ? TRACE_INFO : TRACE_ERROR,
-        "shards",
-        SPAN_EMPTY,
-        "a shard tells of a newer map; it was read again",
-        trace_cstr("file", node->settings.ledger_shards),
-        trace_u64("epoch", result == ERR_OK ? node->shard_map_next->epoch : 0),
-        trace_cstr("error", result == ERR_OK ? "none" : err_text(result)));
-    shards_router_reloaded(node->router, result == ERR_OK ? node->shard_map_next : NULL);
-}
-
-static void
-reload(void *context)
-{
-    struct node *node = context;
-    node->shards_reload.run = run_reload;
-    os_post(os_loop_executor(node->sync_loop), &node->shards_reload);
-}
-
 /* -------------------------------------------------------------------------------- the router ---
  */
 
@@ -118,6 +95,82 @@ shard_open(struct node *node, uint32_t shard)
             message[0] == '\0' ? err_text(result) : message);
     }
     return result;
+}
+
+/* ---- a newer map: on the loop of files ---- */
+
+/* Shards that were added: their peers are there before the router knows of them. */
+static err_t
+shards_grow(struct node *node)
+{
+    struct shard_map *map = node->shard_map;
+    for (uint32_t i = map->shard_count; i < node->shard_map_next->shard_count; i++) {
+        map->shards[i] = node->shard_map_next->shards[i];
+        if (node->shard_peers[i] == NULL) {
+            TRY(shard_open(node, i));
+            remote_client_start(node->shard_peers[i]);
+        }
+        map->shard_count = i + 1;
+        atomic_store(&node->shard_count, i + 1);
+    }
+    return ERR_OK;
+}
+
+static void
+reload_end(struct node *node, err_t result)
+{
+    struct port_ledger *ports[SHARD_SHARDS_MAX];
+    uint64_t epoch = result == ERR_OK ? node->shard_map_next->epoch : 0;
+    if (result == ERR_OK) {
+        result = shards_grow(node);
+    }
+    TRACE_LOG(
+        &node->log,
+        result == ERR_OK ? TRACE_INFO : TRACE_ERROR,
+        "shards",
+        SPAN_EMPTY,
+        "a shard tells of a newer map; it was read again",
+        trace_cstr("file", node->settings.ledger_shards),
+        trace_u64("epoch", epoch),
+        trace_cstr("error", result == ERR_OK ? "none" : err_text(result)));
+    for (uint32_t i = 0; i < node->shard_map->shard_count; i++) {
+        ports[i] = remote_client_ledger(node->shard_peers[i]);
+    }
+    shards_router_reloaded(node->router, result == ERR_OK ? node->shard_map_next : NULL, ports);
+}
+
+/* A fence tells of the map that will end it: that comes within moments, or a move was cut off. */
+static void
+look_again(struct os_timer *timer)
+{
+    struct node *node = CONTAINER_OF(timer, struct node, shards_again);
+    struct shard_problem problem;
+    uint64_t now = os_monotonic_ns(node->clock);
+    err_t result = map_read(node, node->shard_map_next, &problem);
+    if (result == ERR_OK && node->shard_map_next->epoch < node->shards_wanted &&
+        now < node->shards_until) {
+        os_timer_arm(node->sync_loop, timer, now + MAP_LOOK_MS * OS_NS_PER_MS);
+        return;
+    }
+    reload_end(node, result);
+}
+
+static void
+run_reload(struct os_task *task)
+{
+    struct node *node = CONTAINER_OF(task, struct node, shards_reload);
+    node->shards_until = os_monotonic_ns(node->clock) + MAP_WAIT_MS * OS_NS_PER_MS;
+    node->shards_again.fire = look_again;
+    look_again(&node->shards_again);
+}
+
+static void
+reload(void *context, uint64_t epoch)
+{
+    struct node *node = context;
+    node->shards_wanted = epoch;
+    node->shards_reload.run = run_reload;
+    os_post(os_loop_executor(node->sync_loop), &node->shards_reload);
 }
 
 static err_t
@@ -166,8 +219,81 @@ router_open(struct node *node)
         .reload = reload,
         .context = node,
     };
-    TRY(shards_router_create(&parts, &node->router));
-    node->ledger_port = shards_router_port(node->router);
+    return shards_router_create(&parts, &node->router);
+}
+
+/* -------------------------------------------------------------------------------- the cross --- */
+
+static void
+cross_log(
+    void *context,
+    bool is_warning,
+    const char *what,
+    u128 name,
+    const char *state,
+    const struct trace_context *trace)
+{
+    struct node *node = context;
+    char id[U128_DECIMAL_SIZE];
+    char trace_id[33];
+    (void)u128_format(name, id);
+    (void)snprintf(
+        trace_id,
+        sizeof(trace_id),
+        "%016" PRIx64 "%016" PRIx64,
+        (uint64_t)(trace->trace_id >> 64),
+        (uint64_t)trace->trace_id);
+    TRACE_LOG(
+        &node->log,
+        is_warning ? TRACE_WARNING : TRACE_INFO,
+        "shards",
+        trace_context_is_set(trace) ? span_from_cstr(trace_id) : SPAN_EMPTY,
+        "a transaction between shards",
+        trace_cstr("what", what),
+        trace_cstr("transaction", id),
+        trace_cstr("state", state));
+}
+
+static void
+cross_turn(struct net_timer *timer)
+{
+    struct node *node = CONTAINER_OF(timer, struct node, cross_tick);
+    shards_cross_tick(node->cross);
+    uint64_t next = net_now_ns() + SHARDS_CROSS_TICK_MS * OS_NS_PER_MS;
+    err_t result = net_timer_arm(node->peers_loop, timer, next);
+    ASSERT(result == ERR_OK); /* it was armed before, so there is room */
+}
+
+static void
+run_cross_begin(struct os_task *task)
+{
+    struct node *node = CONTAINER_OF(task, struct node, cross_begin);
+    node->cross_tick.fire = cross_turn;
+    cross_turn(&node->cross_tick);
+}
+
+static err_t
+cross_open(struct node *node)
+{
+    bool three = strcmp(node->settings.ledger_commit, "3pc") == 0;
+    if (!three && strcmp(node->settings.ledger_commit, "2pc") != 0) {
+        node_explain(node, "ledger-commit: it is 2pc or 3pc");
+        return ERR_INVALID;
+    }
+    struct shards_cross_parts parts = shards_cross_parts_default();
+    parts.executor = net_loop_executor(node->peers_loop);
+    parts.router = node->router;
+    parts.clock = node->clock;
+    parts.sha256 = resource_sha256;
+    parts.protocol = three ? COMMIT_3PC : COMMIT_2PC;
+    parts.jobs_max = (uint32_t)node->settings.operations_max * 2 + 1024;
+    parts.seed = os_monotonic_ns(node->clock);
+    parts.log = cross_log;
+    parts.context = node;
+    TRY(shards_cross_create(&parts, &node->cross));
+    node->ledger_port = shards_cross_port(node->cross);
+    node->cross_begin.run = run_cross_begin;
+    os_post(net_loop_executor(node->peers_loop), &node->cross_begin);
     return ERR_OK;
 }
 
@@ -188,7 +314,9 @@ shards_role_open(struct node *node)
     for (uint32_t i = 0; i < node->shard_map->shard_count; i++) {
         TRY(shard_await(node, i));
     }
-    return router_open(node);
+    atomic_store(&node->shard_count, node->shard_map->shard_count);
+    TRY(router_open(node));
+    return cross_open(node);
 }
 
 void
@@ -207,6 +335,7 @@ shards_role_close(struct node *node)
     for (uint32_t i = 0; i < SHARD_SHARDS_MAX; i++) {
         remote_client_destroy(&node->shard_peers[i]);
     }
+    shards_cross_destroy(&node->cross);
     shards_router_destroy(&node->router);
     shards_owner_destroy(&node->owner);
     free(node->shard_map);
@@ -219,7 +348,7 @@ shards_role_healthy(const struct node *node, struct buf *why)
 {
     struct remote_client_state state = {.ready = true};
     bool ready = node->router == NULL;
-    for (uint32_t i = 0; node->router != NULL && i < node->shard_map->shard_count; i++) {
+    for (uint32_t i = 0; node->router != NULL && i < atomic_load(&node->shard_count); i++) {
         remote_client_look(node->shard_peers[i], &state);
         ready = ready || state.ready;
     }
@@ -227,6 +356,47 @@ shards_role_healthy(const struct node *node, struct buf *why)
         buf_append_format(why, "no shard of the ledger can be used: %s", state.why);
     }
     return ready;
+}
+
+static void
+cross_metrics(const struct node *node, struct buf *out)
+{
+    struct shards_cross_counters counters;
+    shards_cross_count(node->cross, &counters);
+    const struct node_metric all[] = {
+        {"tael_txn_committed_total",
+         "counter",
+         "Transfers between shards that were decided here.",
+         counters.committed},
+        {"tael_txn_aborted_total", "counter", "Refused, or too late.", counters.aborted},
+        {"tael_txn_left_total", "counter", "Left to the resolvers.", counters.left},
+        {"tael_txn_resolved_committed_total",
+         "counter",
+         "Finished by the resolver: committed.",
+         counters.resolved_committed},
+        {"tael_txn_resolved_aborted_total",
+         "counter",
+         "Finished by the resolver: aborted.",
+         counters.resolved_aborted},
+        {"tael_txn_busy_total", "counter", "Refused for want of room or time.", counters.busy},
+        {"tael_txn_reads_repeated_total",
+         "counter",
+         "Consistent reads that began again.",
+         counters.reads_repeated},
+        {"tael_txn_sweeps_failed_total",
+         "counter",
+         "Shards that did not say what they have in doubt.",
+         counters.sweeps_failed},
+        {"tael_txn_in_doubt",
+         "gauge",
+         "Parts of transactions that wait for a decision longer than they should.",
+         counters.in_doubt},
+        {"tael_txn_oldest_seconds",
+         "gauge",
+         "How long the oldest of them has waited.",
+         counters.oldest_doubt_ms / 1000},
+    };
+    node_metrics(out, all, sizeof(all) / sizeof(all[0]));
 }
 
 static void
@@ -258,11 +428,12 @@ shards_role_metrics(const struct node *node, struct buf *out)
         {"tael_shards_under_way", "gauge", "Not answered yet.", counters.under_way},
     };
     node_metrics(out, all, sizeof(all) / sizeof(all[0]));
+    cross_metrics(node, out);
     buf_append_cstr(
         out,
         "# HELP tael_shards_ready 1 if the shard answers and can work.\n"
         "# TYPE tael_shards_ready gauge\n");
-    for (uint32_t i = 0; i < node->shard_map->shard_count; i++) {
+    for (uint32_t i = 0; i < atomic_load(&node->shard_count); i++) {
         struct remote_client_state state;
         remote_client_look(node->shard_peers[i], &state);
         buf_append_format(
@@ -297,9 +468,10 @@ page_done(struct port_ledger_request *request)
     (void)sem_post(&page->answered);
 }
 
-/* What is here and not ours would be lost to those who ask by the map: so it does not start. */
+/* What is here and neither ours nor on its way would be lost to those who ask by the map: so it
+ * does not start. */
 static err_t
-accounts_check(struct node *node, uint32_t shard, struct page *page)
+accounts_check(struct node *node, struct page *page)
 {
     struct os_executor executor = {.post = os_post_now};
     struct port_ledger_filter filter = {.limit = PAGE};
@@ -307,6 +479,7 @@ accounts_check(struct node *node, uint32_t shard, struct page *page)
         page->request = (struct port_ledger_request){
             .reply_to = &executor,
             .done = page_done,
+            .epoch = PORT_LEDGER_EPOCH_MOVER,
             .operation = PORT_LEDGER_QUERY_ACCOUNTS,
             .in.filter = &filter,
             .out.accounts = page->accounts,
@@ -319,7 +492,7 @@ accounts_check(struct node *node, uint32_t shard, struct page *page)
             const struct ledger_account *account = &page->accounts[i];
             char id[U128_DECIMAL_SIZE];
             filter.timestamp_min = account->timestamp + 1;
-            if (shard_map_of_id(node->shard_map, account->id) != shard) {
+            if (!shards_owner_expects(node->owner, account->id)) {
                 (void)u128_format(account->id, id);
                 node_explain(
                     node,
@@ -335,21 +508,50 @@ accounts_check(struct node *node, uint32_t shard, struct page *page)
     return ERR_OK;
 }
 
-err_t
-role_shards_own(struct node *node)
+static err_t
+owner_read(void *context, struct shard_map *ret_map)
 {
-    uint32_t shard = 0;
+    struct node *node = context;
+    struct shard_problem problem;
+    return map_read(node, ret_map, &problem);
+}
+
+err_t
+role_shards_guard(struct node *node, const struct port_ledger_guard **ret_guard)
+{
+    char message[SHARDS_MESSAGE_SIZE];
     if (node->settings.shard[0] == '\0') {
         return ERR_OK;
     }
     TRY(map_open(node));
-    if (shard_map_find(node->shard_map, span_from_cstr(node->settings.shard), &shard) != ERR_OK) {
+    const struct shards_owner_parts parts = {
+        .map = node->shard_map,
+        .name = node->settings.shard,
+        .disk = node->disk,
+        .folder = node->settings.data,
+        .files = os_loop_executor(node->sync_loop),
+        .read = owner_read,
+        .context = node,
+    };
+    err_t result = shards_owner_create(&parts, &node->owner, message);
+    if (result != ERR_OK) {
         node_explain(
             node,
-            "shard %s: %s names no such one",
+            "shard %s, %s: %s",
             node->settings.shard,
-            node->settings.ledger_shards);
-        return ERR_NOT_FOUND;
+            node->settings.ledger_shards,
+            message[0] == '\0' ? err_text(result) : message);
+        return result;
+    }
+    *ret_guard = shards_owner_guard(node->owner);
+    return ERR_OK;
+}
+
+err_t
+role_shards_own(struct node *node)
+{
+    if (node->owner == NULL) {
+        return ERR_OK;
     }
     struct page *page = calloc(1, sizeof(*page));
     if (page == NULL || sem_init(&page->answered, 0, 0) != 0) {
@@ -357,9 +559,10 @@ role_shards_own(struct node *node)
         node_explain(node, "shards: out of memory");
         return ERR_MEMORY;
     }
-    err_t result = accounts_check(node, shard, page);
+    err_t result = accounts_check(node, page);
     (void)sem_destroy(&page->answered);
     free(page);
     TRY(result);
-    return shards_owner_create(node->ledger_port, node->shard_map, shard, &node->owner);
+    shards_owner_attach(node->owner, node->ledger_port);
+    return ERR_OK;
 }

@@ -30,7 +30,12 @@ void role_shards_stop(struct node *node);
 void role_operators_stop(struct node *node);
 
 /* With --shard: what the ledger has must be the shard's, which gets a port of its own. */
+MUST_USE err_t role_shards_guard(struct node *node, const struct port_ledger_guard **ret_guard);
 MUST_USE err_t role_shards_own(struct node *node);
+
+/* Operators: GET shows what is in doubt between the ledger's shards, POST with a transaction's
+ * number concludes it. On peers_loop. */
+void role_shards_transactions(struct node *node, struct net_exchange *exchange);
 
 /* What operators may ask on the public listener: hook of api.h, with the node as its context. */
 enum api_operated role_operators_ask(void *context, struct net_exchange *exchange);

@@ -95,12 +95,15 @@ static bool
 ledger_answered(struct api_ledger_job *job)
 {
     if (job->port.error == ERR_CROSSES_SHARDS) {
+        char param[64];
+        (void)snprintf(param, sizeof(param), "events[%u]", job->port.out_count);
         return api_ledger_refuse(
             job,
             400,
-            "events",
-            "A transfer, or linked events, would be on two shards of the ledger. Nothing was "
-            "done.");
+            param,
+            "This would be on two shards of the ledger, where only plain transfers cross: no "
+            "linked events, and none that are pending, end a pending one, balance, close or "
+            "import. Nothing was done.");
     }
     if (job->port.error == ERR_ARCHIVED) {
         return archived_refuse(job);
@@ -160,6 +163,7 @@ submit(struct api_ledger_job *job)
         job->port.out.results = job->out;
         break;
     case PORT_LEDGER_LOOKUP_ACCOUNTS:
+    case PORT_LEDGER_LOOKUP_CONSISTENT:
         job->port.in.ids = job->in;
         job->port.out.accounts = job->out;
         break;
@@ -173,6 +177,7 @@ submit(struct api_ledger_job *job)
         break;
     case PORT_LEDGER_GET_ACCOUNT_TRANSFERS:
     case PORT_LEDGER_QUERY_TRANSFERS:
+    case PORT_LEDGER_QUERY_IN_TRANSIT:
         job->port.in.filter = &job->filter;
         job->port.out.transfers = job->out;
         break;
@@ -184,6 +189,11 @@ submit(struct api_ledger_job *job)
         job->port.in.filter = &job->filter;
         job->port.out.changes = job->out;
         break;
+    case PORT_LEDGER_ADOPT:
+    case PORT_LEDGER_GET_FAILED_IDS:
+    case PORT_LEDGER_SHARD:
+    case PORT_LEDGER_SETTLE:
+        UNREACHABLE(); /* whoever moves slots asks shards, and not by the API */
     }
     api->parts.ledger->submit(api->parts.ledger, &job->port);
 }

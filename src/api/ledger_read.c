@@ -98,6 +98,20 @@ refuse_ledger(struct api_ledger_job *job, uint32_t event, uint32_t number)
         job, 400, param, "Ledger %u is for payments. Use a number that is no currency's.", number);
 }
 
+/* The ledger's own ids are those of transfers between its shards. */
+static bool
+id_check(struct api_ledger_job *job, uint32_t event, const char *member, u128 id)
+{
+    const struct api_parts *parts = &job->ledger->api->parts;
+    if (parts->ledger_id_is_reserved == NULL || !parts->ledger_id_is_reserved(id)) {
+        return true;
+    }
+    char param[64];
+    (void)snprintf(param, sizeof(param), "events[%u].%s", event, member);
+    return api_ledger_refuse(
+        job, 400, param, "This id is one of the ledger's own (it begins with 0x54ae1c).");
+}
+
 static bool
 accounts_check(struct api_ledger_job *job)
 {
@@ -106,6 +120,9 @@ accounts_check(struct api_ledger_job *job)
     for (uint32_t i = 0; i < job->count; i++) {
         if (parts->ledger_is_reserved(accounts[i].ledger)) {
             return refuse_ledger(job, i, accounts[i].ledger);
+        }
+        if (!id_check(job, i, "id", accounts[i].id)) {
+            return false;
         }
     }
     return true;
@@ -121,6 +138,12 @@ transfers_check(struct api_ledger_job *job)
         const struct ledger_transfer *transfer = &transfers[i];
         if (parts->ledger_is_reserved(transfer->ledger)) {
             return refuse_ledger(job, i, transfer->ledger);
+        }
+        if (!id_check(job, i, "id", transfer->id) ||
+            !id_check(job, i, "debit_account_id", transfer->debit_account_id) ||
+            !id_check(job, i, "credit_account_id", transfer->credit_account_id) ||
+            !id_check(job, i, "pending_id", transfer->pending_id)) {
+            return false;
         }
         uint16_t ends = LEDGER_TRANSFER_POST_PENDING | LEDGER_TRANSFER_VOID_PENDING;
         if ((transfer->flags & ends) == 0 || transfer->ledger != 0) {
@@ -287,23 +310,42 @@ read_events(struct reading *reading, const struct json_value *root)
 static bool
 read_lookup(struct reading *reading, const struct json_value *root)
 {
-    static const char *const names[] = {"accounts", "transfers", NULL};
+    static const char *const names[] = {"accounts", "transfers", "consistent", NULL};
     struct api_ledger_job *job = reading->job;
     if (!members_known(reading, root, names)) {
         return false;
     }
-    const struct json_value *ids = root->first_child;
-    if (root->child_count != 1) {
+    const struct json_value *how = json_value_member(root, SPAN("consistent"));
+    const struct json_value *ids = json_value_member(root, SPAN("accounts"));
+    bool accounts = ids != NULL;
+    ids = accounts ? ids : json_value_member(root, SPAN("transfers"));
+    if (ids == NULL || root->child_count != (how == NULL ? 1u : 2u)) {
         return api_ledger_refuse(job, 400, "", "Give either accounts or transfers: arrays of ids.");
     }
-    bool accounts = span_equal(ids->name, SPAN("accounts"));
+    bool consistent = false;
+    if (how != NULL && json_value_bool(how, &consistent) != ERR_OK) {
+        return refuse_value(reading, how, "It must be true or false.");
+    }
+    if (consistent && !accounts) {
+        return refuse_value(reading, how, "It is for accounts.");
+    }
     if (ids->kind != JSON_KIND_ARRAY) {
         return refuse_value(reading, ids, "It must be an array of ids.");
     }
     if (ids->child_count > LEDGER_BATCH_MAX) {
         return refuse_size(job);
     }
-    job->operation = accounts ? PORT_LEDGER_LOOKUP_ACCOUNTS : PORT_LEDGER_LOOKUP_TRANSFERS;
+    if (consistent && ids->child_count > PORT_LEDGER_CONSISTENT_MAX) {
+        return api_ledger_refuse(
+            job,
+            413,
+            "accounts",
+            "At most %d accounts can be read consistently.",
+            PORT_LEDGER_CONSISTENT_MAX);
+    }
+    job->operation = consistent ? PORT_LEDGER_LOOKUP_CONSISTENT
+                     : accounts ? PORT_LEDGER_LOOKUP_ACCOUNTS
+                                : PORT_LEDGER_LOOKUP_TRANSFERS;
     job->answer_name = accounts ? "accounts" : "transfers";
     job->in = calloc(ids->child_count == 0 ? 1 : ids->child_count, sizeof(u128));
     if (job->in == NULL) {
@@ -314,7 +356,7 @@ read_lookup(struct reading *reading, const struct json_value *root)
     if (result != ERR_OK) {
         return refuse_problem(reading, result);
     }
-    return reserve(job, job->count, RECORD_SIZE, COST_RECORD);
+    return reserve(job, consistent ? 2 * job->count : job->count, RECORD_SIZE, COST_RECORD);
 }
 
 static const struct query_operation *

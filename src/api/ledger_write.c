@@ -43,12 +43,14 @@ write_element(struct json_writer *json, const struct api_ledger_job *job, uint32
         write_transfer_result(json, job, at);
         return;
     case PORT_LEDGER_LOOKUP_ACCOUNTS:
+    case PORT_LEDGER_LOOKUP_CONSISTENT:
     case PORT_LEDGER_QUERY_ACCOUNTS:
         record_account_write(json, &((const struct ledger_account *)job->out)[at]);
         return;
     case PORT_LEDGER_LOOKUP_TRANSFERS:
     case PORT_LEDGER_GET_ACCOUNT_TRANSFERS:
     case PORT_LEDGER_QUERY_TRANSFERS:
+    case PORT_LEDGER_QUERY_IN_TRANSIT:
         record_transfer_write(json, &((const struct ledger_transfer *)job->out)[at]);
         return;
     case PORT_LEDGER_GET_ACCOUNT_BALANCES: {
@@ -63,8 +65,43 @@ write_element(struct json_writer *json, const struct api_ledger_job *job, uint32
         record_change_write(json, &change->event, &change->debit, &change->credit);
         return;
     }
+    case PORT_LEDGER_ADOPT:
+    case PORT_LEDGER_GET_FAILED_IDS:
+    case PORT_LEDGER_SHARD:
+    case PORT_LEDGER_SETTLE:
+        break;
     }
     UNREACHABLE();
+}
+
+/* The accounts that were asked for; behind them, if the read was to be consistent, those that hold
+ * what is on its way between shards. */
+static void
+write_elements(struct json_writer *json, const struct api_ledger_job *job, uint32_t count)
+{
+    const struct api_parts *parts = &job->ledger->api->parts;
+    const struct ledger_account *accounts = job->out;
+    bool consistent = job->operation == PORT_LEDGER_LOOKUP_CONSISTENT;
+    uint32_t own = count;
+    while (consistent && parts->ledger_id_is_reserved != NULL && own > 0 &&
+           parts->ledger_id_is_reserved(accounts[own - 1].id)) {
+        own--;
+    }
+    json_key(json, job->answer_name);
+    json_array_begin(json);
+    for (uint32_t i = 0; i < own; i++) {
+        write_element(json, job, i);
+    }
+    json_array_end(json);
+    if (!consistent) {
+        return;
+    }
+    json_key(json, "in_transit");
+    json_array_begin(json);
+    for (uint32_t i = own; i < count; i++) {
+        write_element(json, job, i);
+    }
+    json_array_end(json);
 }
 
 void
@@ -80,12 +117,7 @@ api_ledger_write(struct api_ledger_job *job)
         struct json_writer json;
         json_begin(&json, &job->body);
         json_object_begin(&json);
-        json_key(&json, job->answer_name);
-        json_array_begin(&json);
-        for (uint32_t i = 0; i < count; i++) {
-            write_element(&json, job, i);
-        }
-        json_array_end(&json);
+        write_elements(&json, job, count);
         json_object_end(&json);
         ASSERT(json_is_complete(&json));
     }

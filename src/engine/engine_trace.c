@@ -22,6 +22,8 @@ operation_name(enum port_ledger_operation operation)
         [PORT_LEDGER_QUERY_ACCOUNTS] = "ledger query_accounts",
         [PORT_LEDGER_QUERY_TRANSFERS] = "ledger query_transfers",
         [PORT_LEDGER_GET_CHANGE_EVENTS] = "ledger get_change_events",
+        [PORT_LEDGER_LOOKUP_CONSISTENT] = "ledger lookup_consistent",
+        [PORT_LEDGER_QUERY_IN_TRANSIT] = "ledger query_in_transit",
     };
     return names[operation];
 }

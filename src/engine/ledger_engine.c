@@ -289,6 +289,8 @@ load(struct ledger_engine *engine, struct store_error *error)
     TRY(engine_machine_open(&engine->machine, store, &engine->settings.limits, error));
     engine->machine.time = engine_time;
     engine->machine.time_context = engine;
+    engine->machine.guard = engine->settings.guard;
+    engine_machine_settle(&engine->machine);
     engine->machine.executor = os_loop_executor(engine->loop);
     engine->machine_is_open = true;
     gauges_set(engine);

@@ -1,5 +1,7 @@
 #include "machine.h"
 
+#include "commit/records.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -41,6 +43,7 @@ tables_create(struct engine_machine *machine, const struct ledger_limits *limits
     TRY(engine_machine_pairs_create(&machine->pairs));
     struct ledger_limits own = *limits;
     own.expiry_batch_max = ENGINE_EXPIRY_MAX;
+    own.listed_accounts = commit_account_id(COMMIT_ACCOUNT_IN_TRANSIT, 0, 0);
     return ledger_create(&own, &machine->ledger);
 }
 
@@ -139,8 +142,8 @@ pulse(struct engine_machine *machine)
 /* --- changes --- */
 
 /* MACHINE-2. */
-static err_t
-hand_over(struct engine_machine *machine)
+err_t
+engine_machine_hand_over(struct engine_machine *machine)
 {
     struct ledger_delta *delta = &machine->delta;
     if (delta->account_count == 0 && delta->event_count == 0 && delta->failed_count == 0) {
@@ -176,7 +179,7 @@ engine_machine_tick(struct engine_machine *machine, uint64_t clock)
     if (pulse_is_due(machine)) {
         pulse(machine);
     }
-    return hand_over(machine);
+    return engine_machine_hand_over(machine);
 }
 
 static uint32_t
@@ -298,7 +301,7 @@ execute_read(struct engine_machine *machine, struct port_ledger_request *request
     if (due) {
         delta_clear(&machine->delta);
         pulse(machine);
-        return hand_over(machine);
+        return engine_machine_hand_over(machine);
     }
     return ERR_OK;
 }
@@ -307,6 +310,10 @@ err_t
 engine_machine_execute(struct engine_machine *machine, struct port_ledger_request *request)
 {
     request->out_count = 0;
+    TRY(engine_machine_admit(machine, request));
+    if (request->operation == PORT_LEDGER_ADOPT) {
+        return engine_machine_adopt(machine, request);
+    }
     if (request->operation != PORT_LEDGER_CREATE_ACCOUNTS &&
         request->operation != PORT_LEDGER_CREATE_TRANSFERS) {
         return execute_read(machine, request);
@@ -330,5 +337,5 @@ engine_machine_execute(struct engine_machine *machine, struct port_ledger_reques
     if (due) {
         pulse(machine);
     }
-    return hand_over(machine);
+    return engine_machine_hand_over(machine);
 }

@@ -26,8 +26,9 @@ struct engine_machine {
     struct ledger *ledger;
     engine_machine_time time;
     void *time_context;
-    struct os_executor *executor; /* of the tickets */
-    bool uncommitted;             /* batches were handed to the store since the last ticket */
+    struct os_executor *executor;          /* of the tickets */
+    const struct port_ledger_guard *guard; /* NULL: everything here is its own */
+    bool uncommitted; /* batches were handed to the store since the last ticket */
 
     struct ledger_delta delta; /* of one batch, with its pulse */
     u128 *ids;                 /* 2 * LEDGER_BATCH_MAX */
@@ -80,6 +81,24 @@ void engine_machine_pairs_after(
     struct engine_machine *machine,
     const struct port_ledger_request *request,
     uint32_t event_count);
+
+/* --- machine_adopt.c --- */
+
+/* PORT_LEDGER_ADOPT, as engine_machine_execute; ERR_UNSUPPORTED by a store that cannot. */
+MUST_USE err_t
+engine_machine_adopt(struct engine_machine *machine, struct port_ledger_request *request);
+/* Watches for expiry what is the ledger's own by the guard now. */
+void engine_machine_settle(struct engine_machine *machine);
+/* What the guard says, and ERR_MOVED for the end of a pending that is another ledger's. */
+MUST_USE err_t
+engine_machine_admit(struct engine_machine *machine, struct port_ledger_request *request);
+/* Does the guard hide it? */
+bool engine_machine_shows(
+    const struct engine_machine *machine,
+    const struct port_ledger_request *request,
+    u128 account_id);
+/* Hands the delta to the store (MACHINE-2). */
+MUST_USE err_t engine_machine_hand_over(struct engine_machine *machine);
 
 /* --- machine_query.c --- */
 

@@ -23,7 +23,9 @@ lookup_transfers(struct engine_machine *machine, struct port_ledger_request *req
     TRY(machine->store->ops->look_up(
         machine->store, request->in.ids, request->count, machine->pasts, &machine->error));
     for (uint32_t i = 0; i < request->count; i++) {
-        if (machine->pasts[i].kind == LEDGER_PAST_TRANSFER) {
+        const struct ledger_transfer *found = &machine->pasts[i].transfer;
+        if (machine->pasts[i].kind == LEDGER_PAST_TRANSFER &&
+            engine_machine_shows(machine, request, found->debit_account_id)) {
             request->out.transfers[request->out_count++] = machine->pasts[i].transfer;
         }
     }
@@ -151,6 +153,16 @@ account_events(struct engine_machine *machine, struct port_ledger_request *reque
         &machine->error);
 }
 
+/* Of the transfers that two ledgers have, since an account of each is in it, its payer's shows it.
+ */
+static bool
+is_shown(void *context, const struct ledger_event *event)
+{
+    const struct collect *collect = context;
+    return engine_machine_shows(
+        collect->machine, collect->request, event->transfer.debit_account_id);
+}
+
 static err_t
 all_events(struct engine_machine *machine, struct port_ledger_request *request)
 {
@@ -168,6 +180,10 @@ all_events(struct engine_machine *machine, struct port_ledger_request *request)
         };
     }
     struct collect collect = {.machine = machine, .request = request};
+    if (machine->guard != NULL) {
+        query.wanted = is_shown;
+        query.wanted_context = &collect;
+    }
     return machine->store->ops->events(
         machine->store,
         &query,
@@ -187,23 +203,6 @@ account_matches(const struct port_ledger_filter *filter, const struct ledger_acc
            (filter->code == 0 || filter->code == account->code);
 }
 
-/* The first account, in creation order, whose timestamp is at least `timestamp`: they rise. */
-static uint32_t
-account_lower_bound(const struct ledger *ledger, uint64_t timestamp)
-{
-    uint32_t low = 0;
-    uint32_t high = ledger_account_count(ledger);
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-        if (ledger_account_at(ledger, middle)->timestamp < timestamp) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    return low;
-}
-
 static err_t
 query_accounts(struct engine_machine *machine, struct port_ledger_request *request)
 {
@@ -212,16 +211,66 @@ query_accounts(struct engine_machine *machine, struct port_ledger_request *reque
         return ERR_OK;
     }
     const uint32_t limit = limit_of(filter);
-    uint32_t from = account_lower_bound(machine->ledger, filter->timestamp_min);
+    uint32_t from = ledger_accounts_older(machine->ledger, filter->timestamp_min);
     uint32_t to = ledger_account_count(machine->ledger);
     if (filter->timestamp_max != 0 && filter->timestamp_max < UINT64_MAX) {
-        to = account_lower_bound(machine->ledger, filter->timestamp_max + 1);
+        to = ledger_accounts_older(machine->ledger, filter->timestamp_max + 1);
     }
     for (uint32_t i = from; i < to && request->out_count < limit; i++) {
-        uint32_t slot = filter->reversed ? to - 1 - (i - from) : i;
+        uint32_t rank = filter->reversed ? to - 1 - (i - from) : i;
+        uint32_t slot = ledger_account_by_time(machine->ledger, rank);
         const struct ledger_account *account = ledger_account_at(machine->ledger, slot);
-        if (account_matches(filter, account)) {
+        if (account_matches(filter, account) &&
+            engine_machine_shows(machine, request, account->id)) {
             request->out.accounts[request->out_count++] = *account;
+        }
+    }
+    return ERR_OK;
+}
+
+static bool
+collect_failed(void *context, u128 id, uint64_t next)
+{
+    struct port_ledger_request *request = context;
+    request->out.failed[request->out_count++] =
+        (struct port_ledger_failed_id){.id = id, .next = next};
+    return request->out_count < limit_of(request->in.filter);
+}
+
+static err_t
+failed_ids(struct engine_machine *machine, struct port_ledger_request *request)
+{
+    const struct port_ledger_filter *filter = request->in.filter;
+    if (machine->store->ops->failed_ids == NULL) {
+        return ERR_UNSUPPORTED;
+    }
+    if (filter->limit == 0) {
+        return ERR_OK;
+    }
+    return machine->store->ops->failed_ids(
+        machine->store, filter->timestamp_min, collect_failed, request, &machine->error);
+}
+
+/* Times as of the transfers, which are listed in their order. */
+static err_t
+query_in_transit(struct engine_machine *machine, struct port_ledger_request *request)
+{
+    const struct port_ledger_filter *filter = request->in.filter;
+    if (!range_is_valid(filter)) {
+        return ERR_OK;
+    }
+    const uint32_t limit = limit_of(filter);
+    for (uint32_t at = ledger_listed_first(machine->ledger);
+         at != LEDGER_LISTED_END && request->out_count < limit;
+         at = ledger_listed_next(machine->ledger, at)) {
+        const struct ledger_transfer *transfer = ledger_listed_at(machine->ledger, at);
+        bool late = filter->timestamp_max != 0 && transfer->timestamp > filter->timestamp_max;
+        if (late) {
+            break;
+        }
+        if (transfer->timestamp >= filter->timestamp_min &&
+            engine_machine_shows(machine, request, transfer->debit_account_id)) {
+            request->out.transfers[request->out_count++] = *transfer;
         }
     }
     return ERR_OK;
@@ -232,13 +281,14 @@ engine_machine_read(struct engine_machine *machine, struct port_ledger_request *
 {
     switch (request->operation) {
     case PORT_LEDGER_LOOKUP_ACCOUNTS:
+    case PORT_LEDGER_LOOKUP_CONSISTENT:
     case PORT_LEDGER_LOOKUP_TRANSFERS:
         if (request->count > LEDGER_BATCH_MAX) {
             return ERR_RANGE;
         }
-        return request->operation == PORT_LEDGER_LOOKUP_ACCOUNTS
-                   ? lookup_accounts(machine, request)
-                   : lookup_transfers(machine, request);
+        return request->operation == PORT_LEDGER_LOOKUP_TRANSFERS
+                   ? lookup_transfers(machine, request)
+                   : lookup_accounts(machine, request);
     case PORT_LEDGER_GET_ACCOUNT_TRANSFERS:
     case PORT_LEDGER_GET_ACCOUNT_BALANCES:
         return account_events(machine, request);
@@ -247,8 +297,18 @@ engine_machine_read(struct engine_machine *machine, struct port_ledger_request *
     case PORT_LEDGER_QUERY_TRANSFERS:
     case PORT_LEDGER_GET_CHANGE_EVENTS:
         return all_events(machine, request);
+    case PORT_LEDGER_GET_FAILED_IDS:
+        return failed_ids(machine, request);
+    case PORT_LEDGER_SETTLE:
+        engine_machine_settle(machine);
+        return ERR_OK;
+    case PORT_LEDGER_SHARD: /* there is no owner here */
+        return ERR_UNSUPPORTED;
+    case PORT_LEDGER_QUERY_IN_TRANSIT:
+        return query_in_transit(machine, request);
     case PORT_LEDGER_CREATE_ACCOUNTS:
     case PORT_LEDGER_CREATE_TRANSFERS:
+    case PORT_LEDGER_ADOPT:
         break;
     }
     UNREACHABLE();

@@ -443,6 +443,12 @@ compare_one(
     case PORT_LEDGER_CREATE_TRANSFERS:
     case PORT_LEDGER_LOOKUP_ACCOUNTS:
     case PORT_LEDGER_LOOKUP_TRANSFERS:
+    case PORT_LEDGER_LOOKUP_CONSISTENT:
+    case PORT_LEDGER_QUERY_IN_TRANSIT:
+    case PORT_LEDGER_ADOPT:
+    case PORT_LEDGER_GET_FAILED_IDS:
+    case PORT_LEDGER_SHARD:
+    case PORT_LEDGER_SETTLE:
         break;
     }
     return false;

@@ -32,6 +32,14 @@ static const struct {
     [PORT_LEDGER_QUERY_ACCOUNTS] = {"query_accounts", 0, sizeof(struct ledger_account)},
     [PORT_LEDGER_QUERY_TRANSFERS] = {"query_transfers", 0, sizeof(struct ledger_transfer)},
     [PORT_LEDGER_GET_CHANGE_EVENTS] = {"get_change_events", 0, sizeof(struct port_ledger_change)},
+    [PORT_LEDGER_LOOKUP_CONSISTENT] =
+        {"lookup_consistent", sizeof(u128), sizeof(struct ledger_account)},
+    [PORT_LEDGER_QUERY_IN_TRANSIT] = {"query_in_transit", 0, sizeof(struct ledger_transfer)},
+    [PORT_LEDGER_ADOPT] =
+        {"adopt", sizeof(struct port_ledger_adoption), sizeof(struct ledger_result)},
+    [PORT_LEDGER_GET_FAILED_IDS] = {"get_failed_ids", 0, sizeof(struct port_ledger_failed_id)},
+    [PORT_LEDGER_SHARD] =
+        {"shard", sizeof(struct port_ledger_shard_order), sizeof(struct port_ledger_shard)},
 };
 
 #define OPERATION_COUNT (sizeof(operations) / sizeof(operations[0]))

@@ -355,7 +355,6 @@ extern const struct resource_type resource_idempotency_type;
 extern const struct resource_type resource_setting_type;
 
 /* --- crypto.c --- */
-void resource_sha256(struct span text, uint8_t out[RESOURCE_HASH_SIZE]);
 void resource_hmac(
     const uint8_t key[RESOURCE_HASH_SIZE], struct span text, uint8_t out[RESOURCE_HASH_SIZE]);
 void resource_hex(const uint8_t bytes[RESOURCE_HASH_SIZE], char out[2 * RESOURCE_HASH_SIZE + 1]);

@@ -4,11 +4,16 @@
  * Ids come again with other fields, chains fail, pendings are posted with and without their
  * accounts.
  *
+ * The same again while slots move between the shards at random moments, moves stop or are cancelled
+ * at random steps, and shards start again.
+ *
  * TAEL_SHARDS_SEEDS  how many seeds
  */
 #include "engine/ledger_engine.h"
-#include "shards/shards.h"
+#include "shards/move.h"
 
+#include "base/list.h"
+#include "os/file.h"
 #include "os/prng.h"
 #include "os/sim.h"
 #include "os/sim_disk.h"
@@ -32,7 +37,17 @@
 #define ID_COUNT  40 /* of transfers, for each group */
 #define FOUND_MAX 2048
 
+struct t_world;
+
+/* A shard's port, whichever owner it has at the moment. */
+struct t_port {
+    struct port_ledger port;
+    struct t_world *world;
+    uint32_t shard;
+};
+
 struct t_world {
+    struct t_port ports[SHARDS];
     struct os_sim *sim;
     struct os_sim_disk *disk;
     struct os_executor executor;
@@ -44,9 +59,22 @@ struct t_world {
     u128 accounts[ACCOUNTS];
     uint32_t answers;
     uint32_t crossed;
+    uint64_t fenced;  /* the epoch under which a fence is up */
+    uint32_t stop_at; /* at which call of go_on the move stops; 0: never */
+    uint32_t steps;   /* calls of it */
+    uint32_t moves, stopped, cancelled, restarts, joined, denied;
+    u128 hold; /* a live pending between two groups; 0: none */
 };
 
 static struct shard_map map;
+
+static void
+t_submit(struct port_ledger *port, struct port_ledger_request *request)
+{
+    struct t_port *to = CONTAINER_OF(port, struct t_port, port);
+    struct port_ledger *owner = shards_owner_port(to->world->owners[to->shard]);
+    owner->submit(owner, request);
+}
 
 static uint16_t
 t_slot(uint32_t group)
@@ -55,7 +83,7 @@ t_slot(uint32_t group)
 }
 
 static struct ledger_engine *
-t_engine(struct t_world *t, const char *url)
+t_engine(struct t_world *t, const char *url, const struct port_ledger_guard *guard)
 {
     struct store_error error;
     struct ledger_engine *engine = NULL;
@@ -66,16 +94,51 @@ t_engine(struct t_world *t, const char *url)
     settings.loops = os_sim_loops(t->sim);
     settings.store.loops = os_sim_loops(t->sim);
     settings.store.segment_size = 1 << 20;
-    settings.limits.account_count_max = 100;
+    settings.guard = guard;
+    settings.limits.account_count_max = 10000;
     settings.limits.pending_count_max = 1000;
     assert_int_equal(ledger_engine_open(&settings, &engine, &error), ERR_OK);
     return engine;
 }
 
+static err_t
+t_read_map(void *context, struct shard_map *ret_map)
+{
+    (void)context;
+    memcpy(ret_map, &map, sizeof(map));
+    return ERR_OK;
+}
+
+static void
+t_shard_open(struct t_world *t, uint32_t shard)
+{
+    static const char *const urls[SHARDS] = {"journal:a", "journal:b", "journal:c", "journal:d"};
+    char message[SHARDS_MESSAGE_SIZE];
+    char name[2] = {(char)('a' + shard), '\0'};
+    const struct shards_owner_parts parts = {
+        .map = &map,
+        .name = name,
+        .disk = os_sim_disk_ops(t->disk),
+        .folder = urls[shard] + strlen("journal:"),
+        .files = &t->executor,
+        .read = t_read_map,
+        .context = t,
+    };
+    err_t result = parts.disk->ops->make_folder(parts.disk, parts.folder);
+    assert_true(result == ERR_OK || result == ERR_EXISTS);
+    result = shards_owner_create(&parts, &t->owners[shard], message);
+    if (result != ERR_OK) {
+        fail_msg("shard %s: %s, %s", name, err_text(result), message);
+    }
+    t->engines[shard] = t_engine(t, urls[shard], shards_owner_guard(t->owners[shard]));
+    shards_owner_attach(t->owners[shard], ledger_engine_port(t->engines[shard]));
+}
+
+static void t_reload(void *context, uint64_t epoch);
+
 static void
 t_open(struct t_world *t, uint64_t seed)
 {
-    static const char *const urls[SHARDS] = {"journal:a", "journal:b", "journal:c", "journal:d"};
     struct port_ledger *ports[SHARDS];
     memset(t, 0, sizeof(*t));
     os_prng_seed(&t->prng, seed);
@@ -83,7 +146,7 @@ t_open(struct t_world *t, uint64_t seed)
     struct os_sim_disk_settings disk = {.seed = seed};
     assert_int_equal(os_sim_disk_create(&disk, &t->disk), ERR_OK);
     t->executor.post = os_post_now;
-    t->one = t_engine(t, "journal:one");
+    t->one = t_engine(t, "journal:one", NULL);
     shard_map_init(&map);
     for (uint32_t i = 0; i < SHARDS; i++) {
         uint32_t shard;
@@ -92,10 +155,9 @@ t_open(struct t_world *t, uint64_t seed)
     }
     shard_map_share(&map);
     for (uint32_t i = 0; i < SHARDS; i++) {
-        t->engines[i] = t_engine(t, urls[i]);
-        assert_int_equal(
-            shards_owner_create(ledger_engine_port(t->engines[i]), &map, i, &t->owners[i]), ERR_OK);
-        ports[i] = shards_owner_port(t->owners[i]);
+        t_shard_open(t, i);
+        t->ports[i] = (struct t_port){.port.submit = t_submit, .world = t, .shard = i};
+        ports[i] = &t->ports[i].port;
     }
     struct shards_router_parts parts = {
         .executor = &t->executor,
@@ -103,6 +165,8 @@ t_open(struct t_world *t, uint64_t seed)
         .ports = ports,
         .requests_max = 8,
         .memory_max = 64 << 20,
+        .reload = t_reload,
+        .context = t,
     };
     assert_int_equal(shards_router_create(&parts, &t->router), ERR_OK);
     for (uint32_t i = 0; i < ACCOUNTS; i++) {
@@ -123,10 +187,153 @@ t_close(struct t_world *t)
     os_sim_destroy(&t->sim);
 }
 
+/* ---- moves ---- */
+
 static void
 count_answer(struct port_ledger_request *request)
 {
     (void)request;
+}
+
+static void
+t_reload(void *context, uint64_t epoch)
+{
+    struct t_world *t = context;
+    struct port_ledger *ports[SHARDS];
+    (void)epoch;
+    for (uint32_t i = 0; i < SHARDS; i++) {
+        ports[i] = &t->ports[i].port;
+    }
+    shards_router_reloaded(t->router, &map, ports);
+}
+
+static err_t
+t_move_ask(void *context, uint32_t shard, struct port_ledger_request *request)
+{
+    struct t_world *t = context;
+    struct port_ledger *port = &t->ports[shard].port;
+    request->reply_to = &t->executor;
+    request->done = count_answer;
+    port->submit(port, request);
+    assert_true(os_sim_run_until_idle(t->sim, 100000));
+    return request->error;
+}
+
+static void
+t_move_pause(void *context)
+{
+    (void)context;
+    fail(); /* nothing is busy here */
+}
+
+static uint64_t
+t_move_now(void *context)
+{
+    struct t_world *t = context;
+    return os_monotonic_ns(os_sim_clock(t->sim));
+}
+
+static err_t
+t_move_replace(void *context, uint64_t expected, const struct shard_map *next)
+{
+    (void)context;
+    return shard_map_replace(&map, expected, next);
+}
+
+static void t_transfers(struct t_world *t);
+static void t_accounts(struct t_world *t);
+static void t_join(struct t_world *t);
+static void t_hold_end(struct t_world *t);
+
+/* Work goes on while slots move, but what asks for a fenced slot waits for the map. */
+static bool
+t_move_go_on(void *context, const struct shards_move_report *report)
+{
+    struct t_world *t = context;
+    t->steps++;
+    if (report->step > SHARDS_MOVE_FENCE && report->step <= SHARDS_MOVE_FLIP) {
+        t->fenced = map.epoch;
+    }
+    if (report->step < SHARDS_MOVE_FENCE && t->fenced != map.epoch &&
+        os_prng_chance(&t->prng, 1, 2)) {
+        if (os_prng_chance(&t->prng, 1, 6)) {
+            t_accounts(t);
+        } else if (os_prng_chance(&t->prng, 1, 4)) {
+            t_join(t);
+        } else {
+            t_transfers(t);
+        }
+    }
+    return t->steps != t->stop_at;
+}
+
+static void
+t_restart(struct t_world *t, uint32_t shard)
+{
+    ledger_engine_close(&t->engines[shard]);
+    shards_owner_destroy(&t->owners[shard]);
+    t_shard_open(t, shard);
+    t->restarts++;
+}
+
+/* Some of a shard's slots to another one: stopped anywhere, with or without a restart of either, it
+ * is done again until it is through, or cancelled. */
+static void
+t_move(struct t_world *t)
+{
+    struct shards_move_report report;
+    char message[SHARDS_MESSAGE_SIZE];
+    static struct shard_map now;
+    memcpy(&now, &map, sizeof(now));
+    struct shards_move_parts parts = {
+        .map = &now,
+        .from = map.owners[t_slot((uint32_t)os_prng_below(&t->prng, GROUPS))],
+        .ask = t_move_ask,
+        .pause = t_move_pause,
+        .now_ns = t_move_now,
+        .replace = t_move_replace,
+        .go_on = t_move_go_on,
+        .context = t,
+    };
+    parts.to = (parts.from + 1 + (uint32_t)os_prng_below(&t->prng, SHARDS - 1)) % SHARDS;
+    uint32_t part = (uint32_t)os_prng_below(&t->prng, 3) + 1;
+    for (uint32_t slot = 0; slot < SHARD_SLOTS; slot++) {
+        if (map.owners[slot] == parts.from && (part == 3 || slot / 4 % 2 == part - 1)) {
+            parts.slots[slot / 64] |= UINT64_C(1) << slot % 64;
+        }
+    }
+    for (;;) {
+        t->steps = 0;
+        t->stop_at = os_prng_chance(&t->prng, 1, 2) ? (uint32_t)os_prng_below(&t->prng, 12) + 1 : 0;
+        memcpy(&now, &map, sizeof(now));
+        err_t result = shards_move(&parts, &report, message);
+        if (result == ERR_OK) {
+            t->moves++;
+            assert_true(report.source.hash == report.target.hash);
+            return;
+        }
+        if (result == ERR_INVALID || result == ERR_EXISTS) {
+            return; /* none of that half, or they arrive together with others */
+        }
+        if (result == ERR_DENIED && t->hold != 0) {
+            t->denied++;
+            t_hold_end(t);
+            continue;
+        }
+        if (result != ERR_CLOSED) {
+            fail_msg("%s: %s", err_text(result), message);
+        }
+        t->stopped++;
+        if (os_prng_chance(&t->prng, 1, 2)) {
+            t_restart(t, os_prng_chance(&t->prng, 1, 2) ? parts.from : parts.to);
+        }
+        if (os_prng_chance(&t->prng, 1, 4) && map.owners[t_slot(0)] == now.owners[t_slot(0)]) {
+            memcpy(&now, &map, sizeof(now));
+            assert_int_equal(shards_move_cancel(&parts, message), ERR_OK);
+            t->cancelled++;
+            return;
+        }
+    }
 }
 
 /* Both are asked; what both must have done in the same way is compared by the caller. */
@@ -214,6 +421,60 @@ static bool
 t_crosses(uint32_t a, uint32_t b)
 {
     return map.owners[t_slot(a)] != map.owners[t_slot(b)];
+}
+
+static uint32_t
+t_one(struct t_world *t, const struct ledger_transfer *transfer)
+{
+    struct ledger_result results[2];
+    struct port_ledger_request one = {.operation = PORT_LEDGER_CREATE_TRANSFERS, .count = 1};
+    one.in.transfers = transfer;
+    struct port_ledger_request many = one;
+    one.out.results = &results[0];
+    many.out.results = &results[1];
+    t_ask(t, &one, &many);
+    assert_int_equal(many.error, ERR_OK);
+    t_compare_results(&results[0], &results[1], 1);
+    return results[0].status;
+}
+
+static void
+t_hold_end(struct t_world *t)
+{
+    struct ledger_transfer end = {.pending_id = t->hold, .id = t->hold + ((u128)1 << 64)};
+    end.flags = os_prng_chance(&t->prng, 1, 2) ? LEDGER_TRANSFER_POST_PENDING
+                                               : LEDGER_TRANSFER_VOID_PENDING;
+    end.amount = end.flags == LEDGER_TRANSFER_POST_PENDING ? U128_MAX : 0;
+    assert_int_equal(t_one(t, &end), LEDGER_TRANSFER_created);
+    t->hold = 0;
+}
+
+/* Two groups that are on one shard now and perhaps not later: a transfer, or a hold that may live
+ * for a while. */
+static void
+t_join(struct t_world *t)
+{
+    uint32_t a = (uint32_t)os_prng_below(&t->prng, GROUPS);
+    uint32_t b = (uint32_t)os_prng_below(&t->prng, GROUPS);
+    if (a == b || map.owners[t_slot(a)] != map.owners[t_slot(b)]) {
+        return;
+    }
+    struct ledger_transfer transfer = {
+        .id = (u128)(1000000 + ++t->joined) << 16,
+        .debit_account_id = t->accounts[a * MEMBERS + os_prng_below(&t->prng, MEMBERS)],
+        .credit_account_id = t->accounts[b * MEMBERS + os_prng_below(&t->prng, MEMBERS)],
+        .amount = os_prng_below(&t->prng, 20),
+        .ledger = 1,
+        .code = 2,
+        .flags = t->hold == 0 && os_prng_chance(&t->prng, 1, 2) ? LEDGER_TRANSFER_PENDING : 0,
+    };
+    if (t_one(t, &transfer) != LEDGER_TRANSFER_created || transfer.flags == 0) {
+        return;
+    }
+    t->hold = transfer.id;
+    if (os_prng_chance(&t->prng, 1, 2)) {
+        t_hold_end(t);
+    }
 }
 
 /* Chains stay within a group; what is not linked goes from group to group. The last event is not
@@ -364,40 +625,109 @@ t_crossing(struct t_world *t)
     assert_int_equal(many.error, ERR_CROSSES_SHARDS);
 }
 
+static uint64_t
+t_seeds(uint64_t usual)
+{
+    const char *wanted = getenv("TAEL_SHARDS_SEEDS");
+    return wanted == NULL ? usual : strtoull(wanted, NULL, 10);
+}
+
+static void
+t_work(struct t_world *t, int batch)
+{
+    if (batch == 0 || os_prng_chance(&t->prng, 1, 5)) {
+        t_accounts(t);
+    } else {
+        t_transfers(t);
+    }
+}
+
+static void
+t_compare_all(struct t_world *t)
+{
+    struct shards_router_counters counters;
+    t_compare_accounts(t);
+    t_compare_transfers(t);
+    t_compare_pages(t);
+    shards_router_count(t->router, &counters);
+    assert_int_equal(counters.under_way, 0);
+    assert_int_equal(counters.memory, 0);
+}
+
 static void
 test_same_as_one(void **state)
 {
     (void)state;
-    const char *wanted = getenv("TAEL_SHARDS_SEEDS");
-    uint64_t seeds = wanted == NULL ? 1000 : strtoull(wanted, NULL, 10);
+    uint64_t seeds = t_seeds(1000);
     static struct t_world world;
     for (uint64_t seed = 1; seed <= seeds; seed++) {
         struct t_world *t = &world;
         t_open(t, seed);
         for (int i = 0; i < BATCHES; i++) {
-            if (i == 0 || os_prng_chance(&t->prng, 1, 5)) {
-                t_accounts(t);
-            } else {
-                t_transfers(t);
-            }
+            t_work(t, i);
         }
         t_crossing(t);
-        t_compare_accounts(t);
-        t_compare_transfers(t);
-        t_compare_pages(t);
+        t_compare_all(t);
         struct shards_router_counters counters;
         shards_router_count(t->router, &counters);
-        assert_int_equal(counters.under_way, 0);
-        assert_int_equal(counters.memory, 0);
         assert_int_equal(counters.crossed, 2);
         assert_true(counters.split > 0);
         t_close(t);
     }
 }
 
+/* SHARDS-7, SHARDS-8: the same answers while slots move, and everything that was there is there. */
+static void
+test_same_while_slots_move(void **state)
+{
+    (void)state;
+    uint64_t seeds = t_seeds(150);
+    static struct t_world world;
+    uint32_t moves = 0, stopped = 0, cancelled = 0, restarts = 0, joined = 0, denied = 0;
+    for (uint64_t seed = 1; seed <= seeds; seed++) {
+        struct t_world *t = &world;
+        t_open(t, seed);
+        for (int i = 0; i < BATCHES; i++) {
+            t_work(t, i);
+            t_join(t);
+            if (os_prng_chance(&t->prng, 1, 3)) {
+                t_move(t);
+            }
+        }
+        if (t->hold != 0) {
+            t_hold_end(t);
+        }
+        t_compare_all(t);
+        for (uint32_t i = 0; i < SHARDS; i++) {
+            t_restart(t, i);
+        }
+        t_compare_all(t);
+        moves += t->moves;
+        stopped += t->stopped;
+        cancelled += t->cancelled;
+        restarts += t->restarts;
+        joined += t->joined;
+        denied += t->denied;
+        t_close(t);
+    }
+    print_message(
+        "%u moves, %u stopped, %u cancelled, %u denied, %u restarts, %u transfers from slot to "
+        "slot\n",
+        moves,
+        stopped,
+        cancelled,
+        denied,
+        restarts,
+        joined);
+    assert_true(moves > 0 && stopped > 0 && cancelled > 0 && joined > 0 && denied > 0);
+}
+
 int
 main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_same_as_one)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_same_as_one),
+        cmocka_unit_test(test_same_while_slots_move),
+    };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

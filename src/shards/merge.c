@@ -21,6 +21,9 @@ shards_ask_all(
     SHARDS_COUNT(router, all, 1);
     for (uint32_t i = 0; i < router->map.shard_count; i++) {
         struct shards_part *part = &job->parts[i];
+        if (!router->has_slots[i]) {
+            continue; /* nothing of it is shown, and it may not be there yet */
+        }
         part->memory_size = shards_out_size(operation) * (room == 0 ? 1 : (uint64_t)room);
         part->memory = shards_memory_take(router, part->memory_size);
         if (part->memory == NULL) {
@@ -63,9 +66,9 @@ static bool
 head_is(const struct shards_part *part, u128 id)
 {
     u128 found = 0;
-    const char *head = part->port.operation == PORT_LEDGER_LOOKUP_ACCOUNTS
-                           ? (const char *)part->port.out.accounts
-                           : (const char *)part->port.out.transfers;
+    const char *head = part->port.operation == PORT_LEDGER_LOOKUP_TRANSFERS
+                           ? (const char *)part->port.out.transfers
+                           : (const char *)part->port.out.accounts;
     static_assert(offsetof(struct ledger_account, id) == 0, "an id comes first");
     static_assert(offsetof(struct ledger_transfer, id) == 0, "an id comes first");
     memcpy(&found, head + part->cursor * shards_out_size(part->port.operation), sizeof(found));
@@ -101,11 +104,11 @@ merge_ids(struct shards_job *job)
 static uint64_t
 timestamp_of(enum port_ledger_operation operation, const char *record)
 {
-    size_t offset = operation == PORT_LEDGER_QUERY_ACCOUNTS
-                        ? offsetof(struct ledger_account, timestamp)
-                    : operation == PORT_LEDGER_QUERY_TRANSFERS
-                        ? offsetof(struct ledger_transfer, timestamp)
-                        : offsetof(struct port_ledger_change, event.timestamp);
+    size_t offset =
+        operation == PORT_LEDGER_QUERY_ACCOUNTS ? offsetof(struct ledger_account, timestamp)
+        : operation == PORT_LEDGER_QUERY_TRANSFERS || operation == PORT_LEDGER_QUERY_IN_TRANSIT
+            ? offsetof(struct ledger_transfer, timestamp)
+            : offsetof(struct port_ledger_change, event.timestamp);
     uint64_t timestamp;
     memcpy(&timestamp, record + offset, sizeof(timestamp));
     return timestamp;

@@ -1,71 +1,281 @@
 /*
- * The port of one shard. Its map never changes while it runs, so that any thread may look at it;
- * another map is another start (docs/internals/shards.md).
+ * The port of one shard and the guard of its ledger. What it knows is a value that is replaced as a
+ * whole: written down first, then published, then the ledger is asked to settle. Only the ledger's
+ * thread looks through the pointer, so a value that was replaced is freed once that thread has
+ * settled behind it.
+ *
+ *     submit --> (files: orders, and requests by a newer map) --> ledger --guard--> applied
  */
-#include "shards/shards.h"
+#include "owner_private.h"
 
 #include "base/assert.h"
 #include "base/list.h"
+#include "os/file.h"
 
+#include <inttypes.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#define FILE_NAME "shard"
+
 struct shards_owner {
     struct port_ledger port;
+    struct port_ledger_guard guard;
+    struct shards_owner_parts parts;
+    char name[SHARD_NAME_SIZE];
+    char folder[OS_PATH_SIZE];
     struct port_ledger *ledger;
-    uint32_t shard;
+    _Atomic(struct owner_state *) state; /* written on `files` */
+    _Atomic uint64_t epoch;              /* of its map */
     _Atomic uint64_t moved;
-    struct shard_map map;
 };
 
-/* Nobody's, or ours. */
+/* An order, or a request that waits for a map, until the ledger has settled. */
+struct order {
+    struct port_ledger_request settle;
+    struct shards_owner *owner;
+    struct port_ledger_request *request;
+    bool is_order;
+    struct port_ledger_shard told;
+};
+
+/* ---- the guard: on the ledger's thread ---- */
+
+/* Nobody's, or ours and not fenced. */
 static bool
-may_have(const struct shards_owner *owner, u128 id)
+may_have(const struct owner_state *state, u128 id)
 {
-    return id == 0 || id == U128_MAX || shard_map_of_id(&owner->map, id) == owner->shard;
+    return id == 0 || id == U128_MAX || owner_is_open(state, id);
 }
 
 static bool
-may_have_transfer(const struct shards_owner *owner, const struct ledger_transfer *transfer)
+may_have_batch(const struct owner_state *state, const struct port_ledger_request *request)
 {
-    return may_have(owner, transfer->debit_account_id) &&
-           may_have(owner, transfer->credit_account_id);
-}
-
-static bool
-owns_batch(const struct shards_owner *owner, const struct port_ledger_request *request)
-{
-    bool owns = true;
-    for (uint32_t i = 0; owns && i < request->count; i++) {
-        owns = request->operation == PORT_LEDGER_CREATE_ACCOUNTS
-                   ? may_have(owner, request->in.accounts[i].id)
-               : request->operation == PORT_LEDGER_CREATE_TRANSFERS
-                   ? may_have_transfer(owner, &request->in.transfers[i])
-                   : may_have(owner, request->in.ids[i]);
+    bool may = true;
+    for (uint32_t i = 0; may && i < request->count; i++) {
+        if (request->operation == PORT_LEDGER_CREATE_ACCOUNTS) {
+            may = may_have(state, request->in.accounts[i].id);
+        } else if (request->operation == PORT_LEDGER_CREATE_TRANSFERS) {
+            may = may_have(state, request->in.transfers[i].debit_account_id) &&
+                  may_have(state, request->in.transfers[i].credit_account_id);
+        } else {
+            may = may_have(state, request->in.ids[i]);
+        }
     }
-    return owns;
+    return may;
+}
+
+/* Of an adoption: an account that arrives, or none of its own. */
+static bool
+arrives(const struct owner_state *state, u128 id)
+{
+    uint32_t slot = shard_slot_of_id(id);
+    return ledger_is_stand_in(id) ||
+           (state->arrivals[slot] != 0 && (state->marks[slot] & OWNER_OWN) == 0);
 }
 
 static bool
-owns(const struct shards_owner *owner, const struct port_ledger_request *request)
+may_adopt(const struct owner_state *state, const struct port_ledger_request *request)
+{
+    bool may = true;
+    for (uint32_t i = 0; may && i < request->count; i++) {
+        const struct port_ledger_adoption *adoption = &request->in.adoptions[i];
+        if (adoption->kind == PORT_LEDGER_ADOPT_ACCOUNT) {
+            may = arrives(state, adoption->of.account.id);
+        } else if (adoption->kind == PORT_LEDGER_ADOPT_EVENT) {
+            may = arrives(state, adoption->of.event.debit_account_id) &&
+                  arrives(state, adoption->of.event.credit_account_id);
+        }
+    }
+    return may;
+}
+
+static bool
+may_do(const struct owner_state *state, const struct port_ledger_request *request)
 {
     switch (request->operation) {
     case PORT_LEDGER_CREATE_ACCOUNTS:
     case PORT_LEDGER_CREATE_TRANSFERS:
     case PORT_LEDGER_LOOKUP_ACCOUNTS:
-        return owns_batch(owner, request);
+    case PORT_LEDGER_LOOKUP_CONSISTENT:
+        return may_have_batch(state, request);
     case PORT_LEDGER_GET_ACCOUNT_TRANSFERS:
     case PORT_LEDGER_GET_ACCOUNT_BALANCES:
-        return may_have(owner, request->in.filter->account_id);
+        return may_have(state, request->in.filter->account_id);
     case PORT_LEDGER_LOOKUP_TRANSFERS:
     case PORT_LEDGER_QUERY_ACCOUNTS:
     case PORT_LEDGER_QUERY_TRANSFERS:
     case PORT_LEDGER_GET_CHANGE_EVENTS:
+        return state->fence_epoch == 0; /* what is fenced would be missing */
+    case PORT_LEDGER_QUERY_IN_TRANSIT:  /* whoever finishes the others must not wait for a move */
+    case PORT_LEDGER_SETTLE:
         return true;
+    case PORT_LEDGER_ADOPT:
+    case PORT_LEDGER_GET_FAILED_IDS:
+    case PORT_LEDGER_SHARD:
+        return false;
     }
     UNREACHABLE();
 }
+
+static err_t
+admit_mover(const struct owner_state *state, const struct port_ledger_request *request)
+{
+    switch (request->operation) {
+    case PORT_LEDGER_CREATE_ACCOUNTS:
+    case PORT_LEDGER_CREATE_TRANSFERS:
+        return ERR_DENIED;
+    case PORT_LEDGER_ADOPT:
+        return may_adopt(state, request) ? ERR_OK : ERR_MOVED;
+    case PORT_LEDGER_LOOKUP_ACCOUNTS:
+    case PORT_LEDGER_LOOKUP_TRANSFERS:
+    case PORT_LEDGER_GET_ACCOUNT_TRANSFERS:
+    case PORT_LEDGER_GET_ACCOUNT_BALANCES:
+    case PORT_LEDGER_QUERY_ACCOUNTS:
+    case PORT_LEDGER_QUERY_TRANSFERS:
+    case PORT_LEDGER_QUERY_IN_TRANSIT:
+    case PORT_LEDGER_LOOKUP_CONSISTENT:
+    case PORT_LEDGER_GET_CHANGE_EVENTS:
+    case PORT_LEDGER_GET_FAILED_IDS:
+    case PORT_LEDGER_SHARD:
+    case PORT_LEDGER_SETTLE:
+        return ERR_OK;
+    }
+    UNREACHABLE();
+}
+
+/* SHARDS-5, SHARDS-7. The fence ends with the next epoch, so that is what the asker waits for. */
+static err_t
+admit(void *context, struct port_ledger_request *request)
+{
+    struct shards_owner *owner = context;
+    const struct owner_state *state = atomic_load(&owner->state);
+    if (request->epoch == PORT_LEDGER_EPOCH_MOVER) {
+        return admit_mover(state, request);
+    }
+    bool same = request->epoch == state->map.epoch || request->operation == PORT_LEDGER_SETTLE;
+    if (same && may_do(state, request)) {
+        return ERR_OK;
+    }
+    atomic_fetch_add_explicit(&owner->moved, 1, memory_order_relaxed);
+    request->epoch = state->map.epoch + (same && state->fence_epoch != 0 ? 1 : 0);
+    return ERR_MOVED;
+}
+
+static bool
+has(void *context, u128 account_id)
+{
+    struct shards_owner *owner = context;
+    return owner_is_open(atomic_load(&owner->state), account_id);
+}
+
+/* ---- states: on `files` ---- */
+
+static err_t
+state_save(struct shards_owner *owner, const struct owner_state *state)
+{
+    struct buf text;
+    buf_init(&text, OWNER_TEXT_MAX);
+    shards_owner_state_write(state, &text);
+    err_t result = buf_failed(&text)
+                       ? ERR_MEMORY
+                       : os_file_save(owner->parts.disk, owner->folder, FILE_NAME, buf_span(&text));
+    buf_release(&text);
+    return result;
+}
+
+static struct owner_state *
+state_copy(struct shards_owner *owner)
+{
+    struct owner_state *old = atomic_load(&owner->state);
+    struct owner_state *state = malloc(sizeof(*state));
+    if (state != NULL) {
+        memcpy(state, old, sizeof(*state));
+        state->older = old;
+    }
+    return state;
+}
+
+/* Written down before anybody goes by it. If the write's outcome is unknown it is not gone by, and
+ * whoever ordered it orders again. */
+static err_t
+state_publish(struct shards_owner *owner, struct owner_state *state, err_t made)
+{
+    err_t result = made == ERR_OK ? state_save(owner, state) : made;
+    if (result != ERR_OK) {
+        free(state);
+        return result;
+    }
+    atomic_store(&owner->state, state);
+    atomic_store(&owner->epoch, state->map.epoch);
+    return ERR_OK;
+}
+
+/* The ledger has settled behind it: nobody looks at older ones. */
+static void
+older_free(struct owner_state *state)
+{
+    struct owner_state *older = state->older;
+    state->older = NULL;
+    while (older != NULL) {
+        struct owner_state *next = older->older;
+        free(older);
+        older = next;
+    }
+}
+
+static err_t
+map_follow(struct shards_owner *owner)
+{
+    struct shard_map *map = calloc(1, sizeof(*map));
+    struct owner_state *state = state_copy(owner);
+    err_t result = map == NULL || state == NULL ? ERR_MEMORY : ERR_OK;
+    if (result == ERR_OK) {
+        result = owner->parts.read(owner->parts.context, map);
+    }
+    if (result == ERR_OK && map->epoch <= state->map.epoch) {
+        free(map);
+        free(state);
+        return ERR_OK;
+    }
+    if (result == ERR_OK) {
+        result = shards_owner_state_follow(state, map, owner->name, true);
+    }
+    free(map);
+    if (state == NULL) {
+        return ERR_MEMORY;
+    }
+    return state_publish(owner, state, result);
+}
+
+static err_t
+order_do(struct shards_owner *owner, const struct port_ledger_shard_order *order)
+{
+    struct owner_state *state = NULL;
+    switch (order->kind) {
+    case PORT_LEDGER_SHARD_LOOK:
+        return ERR_OK;
+    case PORT_LEDGER_SHARD_MAP:
+        return map_follow(owner);
+    case PORT_LEDGER_SHARD_FENCE:
+    case PORT_LEDGER_SHARD_ARRIVE:
+        state = state_copy(owner);
+        if (state == NULL) {
+            return ERR_MEMORY;
+        }
+        return state_publish(
+            owner,
+            state,
+            order->kind == PORT_LEDGER_SHARD_FENCE ? shards_owner_state_fence(state, order)
+                                                   : shards_owner_state_arrive(state, order));
+    default:
+        return ERR_INVALID;
+    }
+}
+
+/* ---- requests ---- */
 
 static void
 run_done(struct os_task *task)
@@ -75,38 +285,151 @@ run_done(struct os_task *task)
 }
 
 static void
-submit(struct port_ledger *port, struct port_ledger_request *request)
+answer(struct port_ledger_request *request, err_t error)
 {
-    struct shards_owner *owner = CONTAINER_OF(port, struct shards_owner, port);
-    ASSERT(request->done != NULL);
-    if (request->epoch == owner->map.epoch && owns(owner, request)) {
-        owner->ledger->submit(owner->ledger, request);
-        return;
-    }
-    atomic_fetch_add_explicit(&owner->moved, 1, memory_order_relaxed);
-    request->epoch = owner->map.epoch;
-    request->error = ERR_MOVED;
-    request->out_count = 0;
+    request->error = error;
+    request->out_count = error == ERR_OK ? request->out_count : 0;
     request->task.run = run_done;
     os_post(request->reply_to, &request->task);
 }
 
+/* On `files`: everything that was applied before the change is durable, and nothing after it was
+ * applied without looking at it. */
+static void
+settled(struct port_ledger_request *settle)
+{
+    struct order *order = CONTAINER_OF(settle, struct order, settle);
+    struct shards_owner *owner = order->owner;
+    if (settle->error == ERR_OK) {
+        older_free(atomic_load(&owner->state));
+    }
+    if (!order->is_order) {
+        owner->ledger->submit(owner->ledger, order->request);
+    } else {
+        if (settle->error == ERR_OK) {
+            *order->request->out.shard = order->told;
+            order->request->out_count = 1;
+        }
+        answer(order->request, settle->error);
+    }
+    free(order);
+}
+
+static void
+run_order(struct os_task *task)
+{
+    struct port_ledger_request *request = CONTAINER_OF(task, struct port_ledger_request, task);
+    struct shards_owner *owner = CONTAINER_OF(request->port, struct shards_owner, port);
+    bool is_order = request->operation == PORT_LEDGER_SHARD;
+    struct order *order = calloc(1, sizeof(*order));
+    err_t result = order == NULL ? ERR_BUSY
+                   : is_order    ? order_do(owner, request->in.order)
+                                 : map_follow(owner);
+    if (result != ERR_OK && (is_order || order == NULL)) {
+        free(order);
+        answer(request, result);
+        return;
+    }
+    order->owner = owner;
+    order->request = request;
+    order->is_order = is_order;
+    shards_owner_state_tell(atomic_load(&owner->state), &order->told);
+    order->settle = (struct port_ledger_request){
+        .operation = PORT_LEDGER_SETTLE,
+        .reply_to = owner->parts.files,
+        .done = settled,
+    };
+    owner->ledger->submit(owner->ledger, &order->settle);
+}
+
+static void
+submit(struct port_ledger *port, struct port_ledger_request *request)
+{
+    struct shards_owner *owner = CONTAINER_OF(port, struct shards_owner, port);
+    ASSERT(request->done != NULL);
+    bool newer =
+        request->epoch != PORT_LEDGER_EPOCH_MOVER && request->epoch > atomic_load(&owner->epoch);
+    if (newer || request->operation == PORT_LEDGER_SHARD) {
+        request->port = port;
+        request->out_count = 0;
+        request->task.run = run_order;
+        os_post(owner->parts.files, &request->task);
+        return;
+    }
+    owner->ledger->submit(owner->ledger, request);
+}
+
+/* ---- life ---- */
+
+/* What the file says, and then the map of now. */
+static err_t
+state_load(struct shards_owner *owner, struct owner_state *state, char *message)
+{
+    char path[OS_PATH_SIZE + 16];
+    char *text = NULL;
+    size_t size = 0;
+    uint64_t epoch = 0;
+    (void)snprintf(path, sizeof(path), "%s/%s", owner->folder, FILE_NAME);
+    err_t result = os_file_load(owner->parts.disk, path, OWNER_TEXT_MAX, &text, &size);
+    if (result == ERR_NOT_FOUND) {
+        return state_save(owner, state);
+    }
+    if (result == ERR_OK) {
+        result = shards_owner_state_read(span_of(text, size), state, &epoch);
+        free(text);
+    }
+    if (result != ERR_OK) {
+        (void)snprintf(message, SHARDS_MESSAGE_SIZE, "%.400s: %s", path, err_text(result));
+        return result;
+    }
+    if (epoch > owner->parts.map->epoch) {
+        (void)snprintf(
+            message,
+            SHARDS_MESSAGE_SIZE,
+            "the map has epoch %" PRIu64 ", and %s served by %" PRIu64 " already",
+            owner->parts.map->epoch,
+            owner->name,
+            epoch);
+        return ERR_STALE;
+    }
+    state->map.epoch = epoch;
+    TRY(shards_owner_state_follow(state, owner->parts.map, owner->name, false));
+    return state_save(owner, state);
+}
+
 err_t
 shards_owner_create(
-    struct port_ledger *ledger,
-    const struct shard_map *map,
-    uint32_t shard,
-    struct shards_owner **ret_owner)
+    const struct shards_owner_parts *parts,
+    struct shards_owner **ret_owner,
+    char message[SHARDS_MESSAGE_SIZE])
 {
-    ASSERT(shard < map->shard_count);
     struct shards_owner *owner = calloc(1, sizeof(*owner));
-    if (owner == NULL) {
+    struct owner_state *state = calloc(1, sizeof(*state));
+    message[0] = '\0';
+    if (owner == NULL || state == NULL) {
+        free(owner);
+        free(state);
         return ERR_MEMORY;
     }
     owner->port.submit = submit;
-    owner->ledger = ledger;
-    owner->shard = shard;
-    memcpy(&owner->map, map, sizeof(owner->map));
+    owner->guard = (struct port_ledger_guard){admit, has, owner};
+    owner->parts = *parts;
+    (void)snprintf(owner->name, sizeof(owner->name), "%s", parts->name);
+    (void)snprintf(owner->folder, sizeof(owner->folder), "%s", parts->folder);
+    err_t result = shards_owner_state_init(state, parts->map, owner->name);
+    if (result != ERR_OK) {
+        (void)snprintf(message, SHARDS_MESSAGE_SIZE, "the map names no shard %s", owner->name);
+    } else {
+        result = state_load(owner, state, message);
+    }
+    if (result != ERR_OK) {
+        free(state);
+        free(owner);
+        return result;
+    }
+    atomic_store(&owner->epoch, state->map.epoch);
+    atomic_store(&owner->state, state);
+    owner->parts.map = NULL;
     *ret_owner = owner;
     return ERR_OK;
 }
@@ -114,8 +437,34 @@ shards_owner_create(
 void
 shards_owner_destroy(struct shards_owner **owner)
 {
+    if (*owner != NULL) {
+        struct owner_state *state = atomic_load(&(*owner)->state);
+        older_free(state);
+        free(state);
+    }
     free(*owner);
     *owner = NULL;
+}
+
+const struct port_ledger_guard *
+shards_owner_guard(struct shards_owner *owner)
+{
+    return &owner->guard;
+}
+
+void
+shards_owner_attach(struct shards_owner *owner, struct port_ledger *ledger)
+{
+    ASSERT(owner->ledger == NULL);
+    owner->ledger = ledger;
+}
+
+bool
+shards_owner_expects(const struct shards_owner *owner, u128 account_id)
+{
+    const struct owner_state *state = atomic_load(&owner->state);
+    uint32_t slot = shard_slot_of_id(account_id);
+    return state->marks[slot] != 0 || state->arrivals[slot] != 0 || ledger_is_stand_in(account_id);
 }
 
 struct port_ledger *
@@ -127,7 +476,7 @@ shards_owner_port(struct shards_owner *owner)
 uint64_t
 shards_owner_epoch(const struct shards_owner *owner)
 {
-    return owner->map.epoch;
+    return atomic_load_explicit(&owner->epoch, memory_order_relaxed);
 }
 
 uint64_t

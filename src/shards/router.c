@@ -26,6 +26,8 @@ static const struct {
     [PORT_LEDGER_QUERY_ACCOUNTS] = {0, sizeof(struct ledger_account)},
     [PORT_LEDGER_QUERY_TRANSFERS] = {0, sizeof(struct ledger_transfer)},
     [PORT_LEDGER_GET_CHANGE_EVENTS] = {0, sizeof(struct port_ledger_change)},
+    [PORT_LEDGER_LOOKUP_CONSISTENT] = {sizeof(u128), sizeof(struct ledger_account)},
+    [PORT_LEDGER_QUERY_IN_TRANSIT] = {0, sizeof(struct ledger_transfer)},
 };
 
 size_t
@@ -86,15 +88,14 @@ job_take(struct shards_router *router)
     if (router->job_count == router->parts.requests_max) {
         return NULL;
     }
-    size_t size = sizeof(struct shards_job) + router->map.shard_count * sizeof(struct shards_part);
-    struct shards_job *job = calloc(1, size);
+    struct shards_job *job = calloc(1, sizeof(*job));
     if (job == NULL) {
         return NULL;
     }
     router->job_count++;
     job->router = router;
     list_push_back(&router->all, &job->all);
-    for (uint32_t i = 0; i < router->map.shard_count; i++) {
+    for (uint32_t i = 0; i < SHARD_SHARDS_MAX; i++) {
         job->parts[i].job = job;
     }
     return job;
@@ -181,6 +182,7 @@ parts_send(struct shards_job *job)
 {
     struct shards_router *router = job->router;
     uint32_t count = 0;
+    job->epoch = router->map.epoch;
     job->out = 1; /* answers that come at once do not end the round */
     for (uint32_t i = 0; i < router->map.shard_count; i++) {
         struct shards_part *part = &job->parts[i];
@@ -212,10 +214,15 @@ parts_make(struct shards_job *job)
     if (job->phase == SHARDS_RESOLVING) {
         return shards_ask_all(job, PORT_LEDGER_LOOKUP_TRANSFERS, job->pendings, job->pending_count);
     }
+    if (request->near != 0) {
+        shards_ask_one(job, shard_map_of_id(&router->map, request->near));
+        return ERR_OK;
+    }
     switch (request->operation) {
     case PORT_LEDGER_CREATE_ACCOUNTS:
     case PORT_LEDGER_CREATE_TRANSFERS:
     case PORT_LEDGER_LOOKUP_ACCOUNTS:
+    case PORT_LEDGER_LOOKUP_CONSISTENT: /* cross_read.c is for that; here they are look-ups */
         return shards_split(job);
     case PORT_LEDGER_GET_ACCOUNT_TRANSFERS:
     case PORT_LEDGER_GET_ACCOUNT_BALANCES:
@@ -226,7 +233,13 @@ parts_make(struct shards_job *job)
     case PORT_LEDGER_QUERY_ACCOUNTS:
     case PORT_LEDGER_QUERY_TRANSFERS:
     case PORT_LEDGER_GET_CHANGE_EVENTS:
+    case PORT_LEDGER_QUERY_IN_TRANSIT:
         return shards_ask_all(job, request->operation, NULL, 0);
+    case PORT_LEDGER_ADOPT:
+    case PORT_LEDGER_GET_FAILED_IDS:
+    case PORT_LEDGER_SHARD:
+    case PORT_LEDGER_SETTLE:
+        return ERR_UNSUPPORTED; /* one shard is asked that, and no router */
     }
     UNREACHABLE();
 }
@@ -320,14 +333,19 @@ round_end(struct shards_job *job)
     }
     parts_release(job);
     bool newer = outcome.epoch > router->map.epoch && router->parts.reload != NULL;
-    if (!newer || job->tries == SHARDS_TRIES_MAX) {
+    bool late = job->epoch < router->map.epoch; /* the map was taken while the parts were away */
+    if ((!newer && !late) || job->tries == SHARDS_TRIES_MAX) {
         job_fail(job, ERR_MOVED);
+        return;
+    }
+    if (!newer) {
+        job_round(job);
         return;
     }
     list_push_back(&router->waiting, &job->link);
     if (!router->reloading) {
         router->reloading = true;
-        router->parts.reload(router->parts.context);
+        router->parts.reload(router->parts.context, outcome.epoch);
     }
 }
 
@@ -369,6 +387,7 @@ submit(struct port_ledger *port, struct port_ledger_request *request)
     struct shards_router *router = CONTAINER_OF(port, struct shards_router, port);
     ASSERT(request->done != NULL);
     ASSERT(request->count <= LEDGER_BATCH_MAX);
+    ASSERT(request->near == 0 || !shards_is_create(request->operation));
     request->port = port;
     request->out_count = 0;
     request->task.run = run_submit;
@@ -378,8 +397,13 @@ submit(struct port_ledger *port, struct port_ledger_request *request)
 /* ------------------------------------------------------------------------------------- maps --- */
 
 static void
-epoch_show(struct shards_router *router)
+map_taken(struct shards_router *router)
 {
+    memset(router->has_slots, 0, sizeof(router->has_slots));
+    for (uint32_t slot = 0; slot < SHARD_SLOTS; slot++) {
+        ASSERT(router->map.owners[slot] < router->map.shard_count);
+        router->has_slots[router->map.owners[slot]] = true;
+    }
     size_t at = offsetof(struct shards_router_counters, epoch) / sizeof(uint64_t);
     atomic_store_explicit(&router->counters[at], router->map.epoch, memory_order_relaxed);
 }
@@ -388,14 +412,19 @@ static void
 run_reloaded(struct os_task *task)
 {
     struct shards_router *router = CONTAINER_OF(task, struct shards_router, reload_task);
+    uint32_t count = router->map.shard_count;
     bool same_shards =
-        router->next.shard_count == router->map.shard_count &&
-        memcmp(router->next.shards, router->map.shards, sizeof(router->map.shards)) == 0;
+        router->next.shard_count >= count &&
+        memcmp(router->next.shards, router->map.shards, count * sizeof(router->map.shards[0])) == 0;
     router->reloading = false;
     bool taken = router->next_read && same_shards && router->next.epoch > router->map.epoch;
     if (taken) {
+        for (uint32_t i = count; i < router->next.shard_count; i++) {
+            ASSERT(router->next_ports[i] != NULL);
+            router->ports[i] = router->next_ports[i];
+        }
         memcpy(&router->map, &router->next, sizeof(router->map));
-        epoch_show(router);
+        map_taken(router);
     }
     struct list ready;
     list_init(&ready);
@@ -413,11 +442,13 @@ run_reloaded(struct os_task *task)
 }
 
 void
-shards_router_reloaded(struct shards_router *router, const struct shard_map *map)
+shards_router_reloaded(
+    struct shards_router *router, const struct shard_map *map, struct port_ledger *const *ports)
 {
     router->next_read = map != NULL;
     if (map != NULL) {
         memcpy(&router->next, map, sizeof(router->next));
+        memcpy(router->next_ports, ports, map->shard_count * sizeof(router->next_ports[0]));
     }
     router->reload_task.run = run_reloaded;
     os_post(router->parts.executor, &router->reload_task);
@@ -445,7 +476,7 @@ shards_router_create(const struct shards_router_parts *parts, struct shards_rout
     list_init(&router->free);
     list_init(&router->all);
     list_init(&router->waiting);
-    epoch_show(router);
+    map_taken(router);
     *ret_router = router;
     return ERR_OK;
 }
@@ -464,6 +495,12 @@ shards_router_destroy(struct shards_router **router)
     }
     free(*router);
     *router = NULL;
+}
+
+const struct shard_map *
+shards_router_map(const struct shards_router *router)
+{
+    return &router->map;
 }
 
 struct port_ledger *

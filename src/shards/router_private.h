@@ -40,7 +40,8 @@ struct shards_job {
     struct port_ledger_request *request;
     enum shards_phase phase;
     uint32_t tries;
-    uint32_t out; /* parts under way, and 1 while they are sent */
+    uint64_t epoch; /* of the map by which the parts were sent */
+    uint32_t out;   /* parts under way, and 1 while they are sent */
     /* Of a batch that is split. */
     uint8_t *owners; /* of each event */
     bool *settled;   /* each event that has its result */
@@ -50,7 +51,7 @@ struct shards_job {
     uint32_t settled_count;
     void *memory; /* of the four */
     uint64_t memory_size;
-    struct shards_part parts[]; /* one for each shard */
+    struct shards_part parts[SHARD_SHARDS_MAX]; /* by the map's numbers, which only grow */
 };
 
 #define SHARDS_COUNTER_COUNT (sizeof(struct shards_router_counters) / sizeof(uint64_t))
@@ -68,7 +69,9 @@ struct shards_router {
     struct os_task reload_task;
     _Atomic uint64_t counters[SHARDS_COUNTER_COUNT];
     struct shard_map map;
+    bool has_slots[SHARD_SHARDS_MAX]; /* by the map */
     struct shard_map next;
+    struct port_ledger *next_ports[SHARD_SHARDS_MAX];
 };
 
 #define SHARDS_COUNT(router, name, n)                                                              \

@@ -2,6 +2,7 @@
 #include "router_private.h"
 
 #include "base/assert.h"
+#include "commit/records.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +25,15 @@ static bool
 has_no_account(const struct ledger_transfer *transfer)
 {
     return !is_account(transfer->debit_account_id) && !is_account(transfer->credit_account_id);
+}
+
+/* Leaves to its pending which accounts it is about. One that names a single account is looked at
+ * too: its pending may be the commit protocol's. */
+static bool
+is_open(const struct ledger_transfer *transfer)
+{
+    return transfer->pending_id != 0 &&
+           (!is_account(transfer->debit_account_id) || !is_account(transfer->credit_account_id));
 }
 
 static u128
@@ -114,7 +124,7 @@ shards_split_begin(struct shards_job *job, bool *ret_resolve)
     uint32_t open_count = 0;
     for (uint32_t i = 0; transfers && i < request->count; i++) {
         const struct ledger_transfer *transfer = &request->in.transfers[i];
-        open_count += has_no_account(transfer) && transfer->pending_id != 0 ? 1 : 0;
+        open_count += is_open(transfer) ? 1 : 0;
     }
     uint64_t events = request->count == 0 ? 1 : request->count;
     uint64_t ids = open_count == 0 ? 0 : events + open_count;
@@ -135,7 +145,7 @@ shards_split_begin(struct shards_job *job, bool *ret_resolve)
     job->pendings = numbers + events;
     for (uint32_t i = 0; i < request->count; i++) {
         const struct ledger_transfer *transfer = &request->in.transfers[i];
-        if (has_no_account(transfer) && transfer->pending_id != 0) {
+        if (is_open(transfer)) {
             job->pendings[job->pending_count++] = transfer->pending_id;
         }
     }
@@ -143,20 +153,26 @@ shards_split_begin(struct shards_job *job, bool *ret_resolve)
     return ERR_OK;
 }
 
-/* The account of a pending transfer that some shard has; the parts' cursors follow the ids. */
-static u128
-account_found(struct shards_job *job, u128 id)
+/* The account of a pending transfer that some shard has; the parts' cursors follow the ids. What is
+ * on its way between slots is the commit protocol's to post or void, which names the accounts. */
+static err_t
+account_found(struct shards_job *job, u128 id, u128 *ret_account)
 {
     u128 account = 0;
     for (uint32_t i = 0; i < job->router->map.shard_count; i++) {
         struct shards_part *part = &job->parts[i];
         const struct ledger_transfer *found = part->port.out.transfers;
         if (part->cursor < part->port.out_count && found[part->cursor].id == id) {
-            account = account == 0 ? found[part->cursor].debit_account_id : account;
-            part->cursor++;
+            const struct ledger_transfer *pending = &found[part->cursor++];
+            if (commit_id_is_reserved(pending->debit_account_id) ||
+                commit_id_is_reserved(pending->credit_account_id)) {
+                return ERR_CROSSES_SHARDS;
+            }
+            account = account == 0 ? pending->debit_account_id : account;
         }
     }
-    return account;
+    *ret_account = account;
+    return ERR_OK;
 }
 
 static int
@@ -222,8 +238,8 @@ shards_split_resolved(struct shards_job *job)
     bool all = true;
     for (uint32_t i = 0; i < request->count; i++) {
         const struct ledger_transfer *transfer = &request->in.transfers[i];
-        if (has_no_account(transfer) && transfer->pending_id != 0) {
-            job->accounts[i] = account_found(job, transfer->pending_id);
+        if (is_open(transfer)) {
+            TRY(account_found(job, transfer->pending_id, &job->accounts[i]));
             all = all && job->accounts[i] != 0;
         }
     }

@@ -524,6 +524,7 @@ journal_free(struct journal *journal)
     journal_heads_release(&journal->heads);
     journal_directory_release(&journal->directory);
     snapshot_copy_release(&journal->snapshot);
+    journal_adopted_release(&journal->adopted);
     for (uint32_t i = 0; i < journal->frame_count; i++) {
         free(journal->frames[i].image.data);
     }
@@ -573,6 +574,7 @@ static const struct store_ops journal_ops = {
     .account_events = journal_account_events,
     .events = journal_events,
     .head = journal_head,
+    .failed_ids = journal_failed_ids,
     .close = journal_close,
     .status = journal_status,
 };

@@ -21,6 +21,7 @@
 #ifndef STORE_JOURNAL_H
 #define STORE_JOURNAL_H
 
+#include "journal_adopted.h"
 #include "journal_cache.h"
 #include "journal_directory.h"
 #include "journal_index.h"
@@ -65,6 +66,7 @@ struct journal {
     struct journal_index index;
     struct journal_heads heads;
     struct journal_directory directory;
+    struct journal_adopted adopted;
     struct journal_cache cache;
     const struct ledger *ledger; /* the caller's of load, for snapshots */
     uint64_t clock;              /* the ledger's after the newest section */
@@ -139,6 +141,22 @@ err_t journal_events(
     bool with_expiries,
     store_each_event each,
     void *context,
+    struct store_error *error);
+/* Is there a transfer with the id? */
+MUST_USE err_t journal_has_transfer(struct journal *journal, u128 id, bool *ret_has);
+/* --- journal_failed.c --- */
+
+err_t journal_failed_ids(
+    struct store *store,
+    uint64_t from,
+    store_each_failed each,
+    void *context,
+    struct store_error *error);
+/* How long the frame at `position` is, and what it holds. */
+MUST_USE err_t journal_extent_at(
+    struct journal *journal,
+    journal_position_t position,
+    struct journal_extent *ret_extent,
     struct store_error *error);
 /* Sets what became of a pending transfer, which is in the index. */
 MUST_USE err_t journal_set_fate(struct journal *journal, u128 id, enum journal_fate fate);

@@ -1,6 +1,7 @@
 /*
  * Queries over all events by time. Transfers have rising timestamps in the journal's order, and
- * so have expiries; the two are read as two streams and merged by timestamp. A stream goes through
+ * so have expiries; what was adopted has a table of its own. They are read as three streams and
+ * merged by timestamp. Of the first two a stream goes through
  * the directory's stretches that can hold what is asked for, and loads the positions of one
  * stretch at a time.
  */
@@ -23,7 +24,9 @@ struct stream {
     struct journal *journal;
     const struct store_query *query;
     bool expiries;   /* of which kind */
-    int64_t stretch; /* the one to load next */
+    bool adopted;    /* a third kind: from the table */
+    bool both;       /* adopted: with expiries */
+    int64_t stretch; /* the one to load next; adopted: the entry of the table */
     uint64_t *positions;
     uint32_t count;
     uint32_t capacity;
@@ -78,20 +81,28 @@ section_load(
     uint32_t size = wide ? JOURNAL_EVENT_WIDE : JOURNAL_EVENT_NARROW;
     for (uint32_t i = 0; i < header->event_count; i++) {
         uint64_t position = events + (uint64_t)i * size;
-        char kind = 0;
+        static_assert(
+            offsetof(struct journal_event, adopted) == offsetof(struct journal_event, kind) + 2,
+            "read together");
+        char bytes[3] = {0};
         TRY(journal_read(
-            stream->journal, position + offsetof(struct journal_event, kind), &kind, 1, error));
-        if ((kind == LEDGER_EVENT_TWO_PHASE_EXPIRED) == stream->expiries) {
+            stream->journal,
+            position + offsetof(struct journal_event, kind),
+            bytes,
+            sizeof(bytes),
+            error));
+        bool expiry = bytes[0] == LEDGER_EVENT_TWO_PHASE_EXPIRED;
+        if (expiry == stream->expiries && bytes[2] == 0) {
             TRY(positions_add(stream, position));
         }
     }
     return ERR_OK;
 }
 
-/* How long the frame at `position` is, and what it holds. The header of a frame that is not yet
- * written is the I/O thread's, so those are asked for what they know. */
-static err_t
-extent_at(
+/* The header of a frame that is not yet written is the I/O thread's, so those are asked for what
+ * they know. */
+err_t
+journal_extent_at(
     struct journal *journal,
     journal_position_t position,
     struct journal_extent *ret_extent,
@@ -141,7 +152,7 @@ stretch_load(
     stream->next = 0;
     for (journal_position_t position = stretch->start; position < stretch->end;) {
         struct journal_extent extent = {0};
-        TRY(extent_at(stream->journal, position, &extent, error));
+        TRY(journal_extent_at(stream->journal, position, &extent, error));
         TRY(frame_load(stream, &extent, error));
         position += extent.size;
     }
@@ -166,10 +177,41 @@ stream_load(struct stream *stream, bool *ret_more, struct store_error *error)
     return ERR_OK;
 }
 
+/* The same of what was adopted, whose table is in order. */
+static err_t
+adopted_advance(struct stream *stream, struct store_error *error)
+{
+    const struct journal_adopted *table = &stream->journal->adopted;
+    const int64_t step = stream->query->reversed ? -1 : 1;
+    const struct store_query *query = stream->query;
+    stream->has_event = false;
+    while (stream->stretch >= 0 && (uint64_t)stream->stretch < table->count) {
+        const struct journal_adopted_entry *entry = &table->entries[stream->stretch];
+        struct journal_event raw;
+        stream->stretch += step;
+        bool past = query->reversed
+                        ? entry->timestamp < query->timestamp_min
+                        : query->timestamp_max != 0 && entry->timestamp > query->timestamp_max;
+        if (past) {
+            return ERR_OK;
+        }
+        TRY(journal_read_event(stream->journal, entry->position, &stream->event, &raw, error));
+        if ((stream->both || stream->event.kind != LEDGER_EVENT_TWO_PHASE_EXPIRED) &&
+            store_query_matches(query, &stream->event)) {
+            stream->has_event = true;
+            return ERR_OK;
+        }
+    }
+    return ERR_OK;
+}
+
 /* Moves to the stream's next match, if there is one. */
 static err_t
 stream_advance(struct stream *stream, struct store_error *error)
 {
+    if (stream->adopted) {
+        return adopted_advance(stream, error);
+    }
     stream->has_event = false;
     for (;;) {
         while (stream->next < stream->count) {
@@ -221,22 +263,35 @@ first_stretch(const struct journal *journal, const struct store_query *query, bo
     return (int64_t)low;
 }
 
+/* The kinds of streams. */
+enum {
+    TRANSFERS,
+    EXPIRIES,
+    ADOPTED,
+    STREAMS,
+};
+
 static struct stream *
-stream_first(struct stream streams[2], bool reversed)
+stream_first(struct stream streams[STREAMS], bool reversed)
 {
-    if (!streams[0].has_event) {
-        return streams[1].has_event ? &streams[1] : NULL;
+    struct stream *first = NULL;
+    for (int i = 0; i < STREAMS; i++) {
+        struct stream *stream = &streams[i];
+        if (!stream->has_event) {
+            continue;
+        }
+        uint64_t than = first == NULL ? 0 : first->event.timestamp;
+        if (first == NULL ||
+            (reversed ? stream->event.timestamp > than : stream->event.timestamp < than)) {
+            first = stream;
+        }
     }
-    if (!streams[1].has_event) {
-        return &streams[0];
-    }
-    bool older = streams[0].event.timestamp < streams[1].event.timestamp;
-    return older == !reversed ? &streams[0] : &streams[1];
+    return first;
 }
 
 static err_t
 merge(
-    struct stream streams[2],
+    struct stream streams[STREAMS],
     const struct store_query *query,
     store_each_event each,
     void *context,
@@ -266,20 +321,26 @@ journal_events(
     struct journal *journal = CONTAINER_OF(store, struct journal, store);
     ASSERT(journal->loaded);
     ASSERT(query->limit > 0);
-    struct stream streams[2];
+    struct stream streams[STREAMS];
     memset(streams, 0, sizeof(streams));
-    err_t code = ERR_OK;
-    for (int i = 0; i < (with_expiries ? 2 : 1) && code == ERR_OK; i++) {
+    err_t code = journal_adopted_sort(&journal->adopted);
+    for (int i = 0; i < STREAMS && code == ERR_OK; i++) {
         streams[i].journal = journal;
         streams[i].query = query;
-        streams[i].expiries = i == 1;
-        streams[i].stretch = first_stretch(journal, query, i == 1);
+        streams[i].expiries = i == EXPIRIES;
+        streams[i].adopted = i == ADOPTED;
+        streams[i].both = with_expiries;
+        if (i == EXPIRIES && !with_expiries) {
+            continue;
+        }
+        streams[i].stretch = i == ADOPTED ? journal_adopted_first(&journal->adopted, query)
+                                          : first_stretch(journal, query, i == EXPIRIES);
         code = stream_advance(&streams[i], error);
     }
     if (code == ERR_OK) {
         code = merge(streams, query, each, context, error);
     }
-    free(streams[0].positions);
-    free(streams[1].positions);
+    free(streams[TRANSFERS].positions);
+    free(streams[EXPIRIES].positions);
     return code;
 }

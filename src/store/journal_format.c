@@ -285,6 +285,7 @@ journal_event_encode(
         .credit_flags = event->credit_flags,
         .kind = event->kind,
         .wide = wide,
+        .adopted = event->adopted,
     };
     memcpy(out, &raw, sizeof(raw));
     ASSERT(wide || !(balances_are_wide(&event->debit) || balances_are_wide(&event->credit)));
@@ -328,7 +329,7 @@ journal_event_decode(
     }
     memcpy(&raw, data, sizeof(raw));
     if (raw.kind < LEDGER_EVENT_SINGLE_PHASE || raw.kind > LEDGER_EVENT_TWO_PHASE_EXPIRED ||
-        raw.wide > 1 || raw.zero[0] != 0 || raw.zero[1] != 0) {
+        raw.wide > 1 || raw.adopted > 1 || raw.zero != 0) {
         return ERR_CORRUPT;
     }
     bool wide = raw.wide == 1;
@@ -344,6 +345,7 @@ journal_event_decode(
     ret_event->debit_flags = raw.debit_flags;
     ret_event->credit_flags = raw.credit_flags;
     ret_event->kind = raw.kind;
+    ret_event->adopted = raw.adopted;
     balances_decode(data + sizeof(raw), wide, &ret_event->debit);
     balances_decode(data + sizeof(raw) + (wide ? 64 : 32), wide, &ret_event->credit);
     *ret_raw = raw;

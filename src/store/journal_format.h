@@ -129,9 +129,10 @@ struct journal_event {
     uint32_t credit_slot;
     uint16_t debit_flags;
     uint16_t credit_flags;
-    uint8_t kind; /* enum ledger_event_kind */
-    uint8_t wide; /* 1 if the balances take 16 bytes each */
-    uint8_t zero[2];
+    uint8_t kind;    /* enum ledger_event_kind */
+    uint8_t wide;    /* 1 if the balances take 16 bytes each */
+    uint8_t adopted; /* 1 if it happened in another ledger: its time is that one's */
+    uint8_t zero;
 };
 
 static_assert(sizeof(struct journal_segment_header) == 128, "segment header");

@@ -37,6 +37,14 @@ journal_index_event(
     } else if (event->kind == LEDGER_EVENT_TWO_PHASE_VOIDED) {
         TRY(journal_set_fate(journal, event->transfer.pending_id, JOURNAL_FATE_VOIDED));
     }
+    if (event->adopted != 0) {
+        /* Its two sides may have come one after the other: the first is in the index. */
+        bool known = false;
+        TRY(journal_has_transfer(journal, event->transfer.id, &known));
+        if (known) {
+            return ERR_OK;
+        }
+    }
     uint64_t hash = journal_index_hash(&journal->index, event->transfer.id);
     return journal_index_put(&journal->index, hash, position, fate_of_new(event));
 }
@@ -46,7 +54,11 @@ journal_note_event(
     struct journal *journal, const struct ledger_event *event, journal_position_t position)
 {
     bool expiry = event->kind == LEDGER_EVENT_TWO_PHASE_EXPIRED;
-    journal_directory_event(&journal->directory, event->timestamp, expiry);
+    if (event->adopted != 0) {
+        TRY(journal_adopted_add(&journal->adopted, event->timestamp, position));
+    } else {
+        journal_directory_event(&journal->directory, event->timestamp, expiry);
+    }
     return journal_index_event(journal, event, position);
 }
 
@@ -159,12 +171,18 @@ load_event(void *context, const struct ledger_event *event, journal_position_t p
 {
     struct load *load = context;
     bool expiry = event->kind == LEDGER_EVENT_TWO_PHASE_EXPIRED;
-    if (!expiry) {
+    if (!expiry && event->adopted == 0) {
         load->visitor.reason = "timestamps do not rise";
         if (event->timestamp <= load->transfer_timestamp) {
             return ERR_CORRUPT;
         }
+    }
+    if (!expiry && event->timestamp > load->transfer_timestamp) {
         load->transfer_timestamp = event->timestamp;
+    }
+    if (event->adopted != 0 && load->part != LOAD_BEHIND) {
+        load->visitor.reason = "events were adopted while the snapshot was made";
+        return ERR_CORRUPT;
     }
     if (load->part == LOAD_BELOW) {
         load->visitor.reason = "event refers to no pending transfer";
@@ -309,6 +327,7 @@ load_begin(struct load *load, struct store_error *error)
     *error = (struct store_error){0};
     ledger_load_clear(load->ledger);
     journal_directory_clear(&journal->directory);
+    journal_adopted_release(&journal->adopted);
     journal->cache.durable_end = 0;
     journal_scan_restart(&load->scan);
     load->snapshot = (struct snapshot_header){0};

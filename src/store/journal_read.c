@@ -171,7 +171,7 @@ position_of(struct journal *journal, u128 id, uint64_t hash, uint64_t *ret_posit
     while (entry.reference != 0) {
         bool same = false;
         TRY(entry_is(journal, &entry, id, &same, NULL));
-        if (same) {
+        if (same && journal_index_entry_fate(&entry) != JOURNAL_FATE_FAILED) {
             *ret_position = journal_index_entry_position(&entry);
             return ERR_OK;
         }
@@ -220,7 +220,9 @@ past_of_entry(
     if (journal_index_entry_fate(entry) == JOURNAL_FATE_FAILED) {
         bool same = false;
         TRY(entry_is(journal, entry, past->id, &same, error));
-        past->kind = same ? LEDGER_PAST_FAILED : LEDGER_PAST_NONE;
+        if (same) {
+            past->kind = LEDGER_PAST_FAILED;
+        }
         return ERR_OK;
     }
     struct ledger_transfer found;
@@ -245,7 +247,8 @@ past_of(struct journal *journal, uint64_t hash, struct ledger_past *past, struct
             return ERR_OK;
         }
         TRY(past_of_entry(journal, &entry, past, error));
-        if (past->kind != LEDGER_PAST_NONE) {
+        /* An id that failed here may be a transfer that was adopted: that is what it is. */
+        if (past->kind == LEDGER_PAST_TRANSFER) {
             return ERR_OK;
         }
     }
@@ -274,6 +277,16 @@ journal_look_up(
             TRY(past_of(journal, hashes[i], &past[done + i], error));
         }
     }
+    return ERR_OK;
+}
+
+err_t
+journal_has_transfer(struct journal *journal, u128 id, bool *ret_has)
+{
+    struct ledger_past past = {.id = id};
+    struct store_error error;
+    TRY(past_of(journal, journal_index_hash(&journal->index, id), &past, &error));
+    *ret_has = past.kind == LEDGER_PAST_TRANSFER;
     return ERR_OK;
 }
 

@@ -10,5 +10,6 @@ store_query_matches(const struct store_query *query, const struct ledger_event *
            (query->user_data_64 == 0 || query->user_data_64 == transfer->user_data_64) &&
            (query->user_data_32 == 0 || query->user_data_32 == transfer->user_data_32) &&
            (query->ledger == 0 || query->ledger == transfer->ledger) &&
-           (query->code == 0 || query->code == transfer->code);
+           (query->code == 0 || query->code == transfer->code) &&
+           (query->wanted == NULL || query->wanted(query->wanted_context, event));
 }

@@ -71,8 +71,9 @@ void
 snapshot_frame_open(struct journal *journal, journal_position_t position)
 {
     struct snapshot_copy *copy = &journal->snapshot;
+    /* Adopted events are in no directory, so a ledger that has some is loaded from its journal. */
     if (copy->state != SNAPSHOT_IDLE || copy->block == NULL || copy->bytes < copy->threshold ||
-        journal->heads.count == 0) {
+        journal->heads.count == 0 || journal->adopted.count > 0) {
         return;
     }
     copy->header = (struct snapshot_header){

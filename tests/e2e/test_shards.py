@@ -1,10 +1,13 @@
 """A ledger of four shards: its interface, what crosses, and payments by card and wallet."""
 
 import itertools
+import re
 
 import pytest
+import requests
 
 from kit.client import Http, pay, sdk
+from kit.server import run_tael, wait_until
 from kit.shards import Shards, shard_of
 from kit.wallets import Wallets
 
@@ -41,6 +44,22 @@ class Ledger:
         events = [{"id": number, "ledger": LEDGER, "code": 1} for number in ids]
         return [result["status"] for result in self.ask("accounts", events=events)["results"]]
 
+    def post(self, events):
+        results = self.ask("transfers", events=events)["results"]
+        return [result["status"] for result in results]
+
+    def settled(self, ids):
+        """The accounts, when what was decided is posted: soon after it was told."""
+        found = {}
+
+        def posted():
+            accounts = self.ask("lookup", accounts=ids)["accounts"]
+            found.update((account["id"], account) for account in accounts)
+            return all(account["credits_pending"] == "0" for account in accounts)
+
+        wait_until(posted, 5, "the posts")
+        return found
+
     def transfer(self, debit, credit, **members):
         return {"id": str(next(_ids)), "debit_account_id": debit, "credit_account_id": credit,
                 "amount": "10", "ledger": LEDGER, "code": 1, **members}
@@ -75,13 +94,85 @@ def test_a_pending_is_found_by_its_id_alone(ledger):
     assert (found["credits_posted"], found["credits_pending"]) == ("10", "0")
 
 
-def test_what_crosses_is_refused_whole(ledger):
+def test_transfers_cross(ledger):
     a, b, c = ledger.on(0), ledger.on(0), ledger.on(3)
     assert ledger.create([a, b, c]) == ["created"] * 3
-    good, crossing = ledger.transfer(a, b), ledger.transfer(a, c)
-    error = ledger.ask("transfers", status=400, events=[good, crossing])["error"]
-    assert "two shards" in error["message"]
+    local, crossing, back = ledger.transfer(a, b), ledger.transfer(a, c), ledger.transfer(c, b)
+    assert ledger.post([local, crossing, back]) == ["created"] * 3
+    assert ledger.post([crossing]) == ["exists"]
+    assert ledger.post([{**crossing, "amount": "11"}]) == ["exists_with_different_amount"]
+    elsewhere = {**crossing, "credit_account_id": ledger.on(2)}
+    assert ledger.post([elsewhere]) == ["exists_with_different_credit_account_id"]
+    found = ledger.settled([a, b, c])
+    assert [found[i]["debits_posted"] for i in (a, b, c)] == ["20", "0", "10"]
+    assert [found[i]["credits_posted"] for i in (a, b, c)] == ["0", "20", "10"]
+
+
+def test_a_refusal_is_as_precise_as_on_one_ledger(ledger):
+    poor, rich, other = ledger.on(1), ledger.on(1), ledger.on(2)
+    limited = {"id": poor, "ledger": LEDGER, "code": 1, "flags": ["debits_must_not_exceed_credits"]}
+    assert ledger.ask("accounts", events=[limited])["results"][0]["status"] == "created"
+    assert ledger.create([rich, other]) == ["created"] * 2
+    short = ledger.transfer(poor, other)
+    assert ledger.post([short]) == ["exceeds_credits"]
+    assert ledger.post([ledger.transfer(rich, poor)]) == ["created"]
+    assert ledger.post([short]) == ["id_already_failed"]
+    nobody = ledger.transfer(rich, ledger.on(2))
+    assert ledger.post([nobody]) == ["credit_account_not_found"]
+    assert ledger.create([nobody["credit_account_id"]]) == ["created"]
+    assert ledger.post([nobody]) == ["id_already_failed"]
+    both = ledger.transfer(ledger.on(0), ledger.on(2))
+    assert ledger.post([both]) == ["debit_account_not_found"]
+    assert ledger.post([{**ledger.transfer(rich, other), "code": 0}]) == ["code_must_not_be_zero"]
+    wrong = {**ledger.transfer(rich, other), "ledger": LEDGER + 1}
+    assert ledger.post([wrong]) == ["transfer_must_have_the_same_ledger_as_accounts"]
+
+
+def test_what_cannot_cross_is_refused_whole(ledger):
+    a, b, c = ledger.on(0), ledger.on(0), ledger.on(3)
+    assert ledger.create([a, b, c]) == ["created"] * 3
+    good = ledger.transfer(a, b)
+    for flags in (["linked"], ["pending"], ["balancing_debit"]):
+        crossing = ledger.transfer(a, c, flags=flags)
+        error = ledger.ask("transfers", status=400, events=[good, crossing, good])["error"]
+        assert error["param"] == "events[1]", error
+        assert "two shards" in error["message"]
     assert ledger.ask("lookup", transfers=[good["id"]])["transfers"] == []
+
+
+def test_the_protocols_ids_are_its_own(ledger):
+    own = str(0x54AE1C << 104 | 5)
+    a, c = ledger.on(0), ledger.on(3)
+    for member in ("id", "debit_account_id", "credit_account_id", "pending_id"):
+        event = {**ledger.transfer(a, c), member: own}
+        error = ledger.ask("transfers", status=400, events=[event])["error"]
+        assert error["param"] == f"events[0].{member}", error
+    account = {"id": own, "ledger": LEDGER, "code": 1}
+    assert ledger.ask("accounts", status=400, events=[account])["error"]["param"] == "events[0].id"
+
+
+def test_a_consistent_read_shows_both_sides(ledger):
+    accounts = [ledger.on(i % 4) for i in range(8)]
+    assert ledger.create(accounts) == ["created"] * 8
+    for _ in range(10):
+        events = [ledger.transfer(accounts[i], accounts[i + 1 - 4 * (i == 3)]) for i in range(4)]
+        assert ledger.post(events) == ["created"] * 4
+        answer = ledger.ask("lookup", accounts=accounts, consistent=True)
+        assert [account["id"] for account in answer["accounts"]] == accounts
+        both = answer["accounts"] + answer["in_transit"]
+        assert sum(int(a["credits_posted"]) - int(a["debits_posted"]) for a in both) == 0
+    assert answer["in_transit"]
+
+
+def test_nothing_is_in_doubt(shards):
+    admin = shards.processes["api"].operators
+    assert "Nothing is in doubt" in run_tael("txn", "list", f"--url={admin}", check=True).stdout
+    gone = run_tael("txn", "resolve", "7", f"--url={admin}")
+    assert gone.returncode == 1
+    assert "no such transaction" in gone.stderr
+    text = requests.get(f"{admin}/metrics", timeout=10).text
+    assert "\ntael_txn_in_doubt 0\n" in text
+    assert float(re.search(r"\ntael_txn_committed_total (\d+)", text).group(1)) > 0
 
 
 def test_payments(shards):

@@ -23,9 +23,11 @@ class Shards(Cluster):
     roles = ROLES
     needs = {**NEEDS, "api": ("cards", "vault")}
 
-    def __init__(self, folder, *flags, shards=4, **keywords):
+    def __init__(self, folder, *flags, shards=4, more=(), **keywords):
         self.ledgers = [f"ledger-{chr(ord('a') + i)}" for i in range(shards)]
-        super().__init__(folder, *flags, names=(*self.ledgers, "vault", "cards", "api"), **keywords)
+        super().__init__(folder, *flags, names=(*self.ledgers, "vault", "cards", "api", *more),
+                         **keywords)
+        self.more = more
         self.map = self.folder / "shards"
         self.write_map()
 
@@ -35,6 +37,8 @@ class Shards(Cluster):
 
     def listens(self, member):
         flags = super().listens(member)
+        if member.kind == "api":
+            flags.append("--admin-listen=127.0.0.1:0")
         if member.kind in ("ledger", "api"):
             flags.append(f"--ledger-shards={self.map}")
         if member.kind == "ledger":
@@ -42,10 +46,11 @@ class Shards(Cluster):
         return flags
 
     def start(self, *flags, order=None):
-        return super().start(*flags, order=order or ("api", "cards", "vault", *self.ledgers))
+        return super().start(*flags, order=order or (
+            "api", *self.more, "cards", "vault", *self.ledgers))
 
     def stop(self, order=None):
-        super().stop(order or ("api", "cards", "vault", *self.ledgers))
+        super().stop(order or ("api", *self.more, "cards", "vault", *self.ledgers))
 
     def check_ledger(self):
         for name in self.ledgers:

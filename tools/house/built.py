@@ -27,7 +27,7 @@ MAY_USE = {
     "redis": ["base", "os", "core/cache", "wire/tracecontext", "net", "trace", "port"],
     "port": ["base", "os", "core/*", "wire/tracecontext"],
     "engine": ["base", "os", "core/*", "wire/*", "store", "net", "trace", "port"],
-    "shards": ["base", "os", "core/ledger", "core/shard", "wire/tracecontext", "port"],
+    "shards": ["base", "os", "core/ledger", "core/shard", "core/commit", "wire/tracecontext", "port"],
     "resource": ["base", "os", "core/cache", "wire/*", "document", "port", "trace"],
     "books": [
         "base", "os", "core/ledger", "core/shard", "wire/form", "wire/tracecontext", "document",

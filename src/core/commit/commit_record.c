@@ -42,6 +42,20 @@ commit_marker_id(u128 name, uint16_t slot)
 }
 
 u128
+commit_leg_id(u128 name, uint16_t slot, uint8_t leg)
+{
+    ASSERT(leg > 0 && leg < COMMIT_LEGS_MAX);
+    return commit_step_id(name, slot, COMMIT_STEP_LEG + leg);
+}
+
+u128
+commit_end_id(u128 name, uint16_t slot, uint8_t leg, bool post)
+{
+    ASSERT(leg < COMMIT_LEGS_MAX);
+    return commit_step_id(name, slot, (post ? COMMIT_STEP_POST : COMMIT_STEP_VOID) + leg);
+}
+
+u128
 commit_marker_of(u128 pending_id)
 {
     return pending_id & ~((u128)0xfff << 16);
@@ -151,7 +165,7 @@ leg_id(const struct commit_transaction *transaction, const struct commit_leg *le
         return leg->transfer.id;
     }
     const struct commit_header *header = &transaction->header;
-    return commit_step_id(header->name, header->slots[leg->member], COMMIT_STEP_LEG + leg->index);
+    return commit_leg_id(header->name, header->slots[leg->member], leg->index);
 }
 
 static struct ledger_transfer
@@ -170,9 +184,11 @@ static struct ledger_transfer
 second_phase(const struct commit_transaction *transaction, const struct commit_leg *leg, bool post)
 {
     const struct commit_header *header = &transaction->header;
-    uint32_t step = (post ? COMMIT_STEP_POST : COMMIT_STEP_VOID) + leg->index;
     return (struct ledger_transfer){
-        .id = commit_step_id(header->name, header->slots[leg->member], step),
+        .id = commit_end_id(header->name, header->slots[leg->member], leg->index, post),
+        /* By its accounts a shard finds it; the id alone says nothing of where it is. */
+        .debit_account_id = leg->transfer.debit_account_id,
+        .credit_account_id = leg->transfer.credit_account_id,
         .pending_id = leg_id(transaction, leg),
         .amount = post ? U128_MAX : 0, /* all of it */
         .flags = post ? LEDGER_TRANSFER_POST_PENDING : LEDGER_TRANSFER_VOID_PENDING,

@@ -31,7 +31,7 @@ setup(void **state)
     (void)state;
     batches = 0;
     for (uint16_t slot = 0; slot < SLOTS; slot++) {
-        const struct ledger_limits limits = {16, 16, 1};
+        const struct ledger_limits limits = {16, 16, 1, 0};
         t_world_init(&places[slot], &limits);
         struct ledger_account accounts[] = {
             {.id = PAYER,

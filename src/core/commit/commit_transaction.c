@@ -48,27 +48,28 @@ commit_transaction_init(
     if (request->legs[0].member != 0 || id == 0 || id == U128_MAX || commit_id_is_reserved(id)) {
         return ERR_INVALID;
     }
-    struct commit_transaction made = {
-        .header =
-            {.name = commit_name(request->name_digest),
-             .check = (request->request_digest & ~UINT64_C(1)) | request->protocol,
-             .member_count = request->slot_count},
-        .leg_count = request->leg_count,
+    /* Only the legs that there are: many transactions lie side by side, and most of their room for
+     * legs is never touched. */
+    transaction->header = (struct commit_header){
+        .name = commit_name(request->name_digest),
+        .check = (request->request_digest & ~UINT64_C(1)) | request->protocol,
+        .member_count = request->slot_count,
     };
+    transaction->leg_count = request->leg_count;
     uint32_t served = 0;
     for (uint8_t i = 0; i < request->leg_count; i++) {
         TRY(leg_check(request, &request->legs[i]));
-        made.legs[i] = request->legs[i];
-        made.legs[i].index = i;
+        transaction->legs[i] = request->legs[i];
+        transaction->legs[i].index = i;
         served |= 1U << request->legs[i].member;
     }
     if (served != (1U << request->slot_count) - 1) {
         return ERR_INVALID;
     }
     for (uint32_t i = 0; i < COMMIT_MEMBERS_MAX; i++) {
-        made.header.slots[i] = i < request->slot_count ? request->slots[i] : COMMIT_SLOT_NONE;
+        transaction->header.slots[i] =
+            i < request->slot_count ? request->slots[i] : COMMIT_SLOT_NONE;
     }
-    *transaction = made;
     return ERR_OK;
 }
 

@@ -16,7 +16,7 @@ static const uint32_t gate_statuses[] = {
 static uint64_t
 newest_timestamp(const struct ledger *ledger)
 {
-    return ledger->account_count > 0 ? ledger->accounts[ledger->account_count - 1].timestamp : 0;
+    return ledger->account_timestamp;
 }
 
 /* Could a transfer that the core no longer holds have this timestamp? Above the newest transfer

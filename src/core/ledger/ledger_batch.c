@@ -61,16 +61,7 @@ ledger_timestamp_regresses(const struct ledger *ledger, uint64_t timestamp)
     if (timestamp <= ledger->transfer_timestamp) {
         return true;
     }
-    /* Accounts are in order of timestamp: the first that is not below decides. */
-    uint32_t low = 0;
-    uint32_t high = ledger->account_count;
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-        if (ledger->accounts[middle].timestamp < timestamp) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    return low < ledger->account_count && ledger->accounts[low].timestamp == timestamp;
+    uint32_t rank = ledger_accounts_older(ledger, timestamp);
+    return rank < ledger->account_count &&
+           ledger->accounts[ledger_account_by_time(ledger, rank)].timestamp == timestamp;
 }

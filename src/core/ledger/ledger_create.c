@@ -45,12 +45,19 @@ ledger_create(const struct ledger_limits *limits, struct ledger **ret_ledger)
         return ERR_MEMORY;
     }
     ledger->limits = *limits;
+    ledger->listed_first = LEDGER_NONE;
+    ledger->listed_last = LEDGER_NONE;
     ledger->pendings = calloc(limits->pending_count_max, sizeof(*ledger->pendings));
     ledger->heap = calloc(limits->pending_count_max, sizeof(*ledger->heap));
     ledger->scratch = calloc(1, sizeof(*ledger->scratch));
+    ledger->order = calloc(1, sizeof(*ledger->order));
+    if (ledger->order != NULL) {
+        ledger->order->slots = calloc(limits->account_count_max, sizeof(*ledger->order->slots));
+    }
     bool complete = accounts_create(ledger);
     complete = index_create(&ledger->account_index, limits->account_count_max) && complete;
     complete = index_create(&ledger->pending_index, limits->pending_count_max) && complete;
+    complete = ledger->order != NULL && ledger->order->slots != NULL && complete;
     if (!complete || ledger->pendings == NULL || ledger->heap == NULL || ledger->scratch == NULL) {
         ledger_destroy(&ledger);
         return ERR_MEMORY;
@@ -66,6 +73,10 @@ ledger_destroy(struct ledger **ledger)
     if (dead == NULL) {
         return;
     }
+    if (dead->order != NULL) {
+        free(dead->order->slots);
+    }
+    free(dead->order);
     free(dead->scratch);
     free(dead->heap);
     free(dead->pending_index.entries);

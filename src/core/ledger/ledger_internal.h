@@ -35,7 +35,10 @@ struct ledger_pending {
     uint32_t credit_slot;
     uint32_t heap_position; /* LEDGER_NONE if it is not queued */
     uint32_t next_free;     /* slot + 1, while the slot is free */
-    enum ledger_fate fate;  /* LEDGER_FATE_NONE while the slot is free */
+    uint32_t listed_before; /* slots, or LEDGER_NONE; while it is listed */
+    uint32_t listed_after;
+    bool listed;
+    enum ledger_fate fate; /* LEDGER_FATE_NONE while the slot is free */
 };
 
 /* The expiry queue: a heap of four children ordered by (expires_at, timestamp). */
@@ -64,6 +67,13 @@ struct ledger_undo {
     uint16_t debit_flags;
     uint16_t credit_flags;
     uint16_t entry;
+};
+
+/* Accounts by timestamp. Until one is adopted slots are in that order, and nothing is kept. */
+struct ledger_order {
+    uint32_t *slots;
+    uint32_t count; /* of slots in order; other than the accounts': to be sorted again */
+    bool differs;   /* an account was appended that is not the newest */
 };
 
 /* Working memory of the batch under way. */
@@ -95,7 +105,9 @@ struct ledger {
     uint64_t clock;
     uint64_t transfer_timestamp; /* of the newest transfer, 0 if there is none */
 
-    struct ledger_account *accounts; /* aligned to 128 bytes; timestamps strictly ascend */
+    struct ledger_account *accounts; /* aligned to 128 bytes */
+    struct ledger_order *order;
+    uint64_t account_timestamp; /* of the newest account by time, 0 if there is none */
     struct ledger_index account_index;
     uint32_t account_count;
 
@@ -104,6 +116,8 @@ struct ledger {
     uint32_t pending_count;     /* slots in use */
     uint32_t pending_slots_top; /* slots ever used */
     uint32_t pending_free;      /* slot + 1 of the first free one below the top, or 0 */
+    uint32_t listed_first;      /* slots, or LEDGER_NONE: pendings on listed accounts, by time */
+    uint32_t listed_last;
 
     struct ledger_expiry *heap;
     uint32_t heap_count;
@@ -226,6 +240,13 @@ uint32_t ledger_pending_insert(
 /* Takes it out of index, queue and array. */
 void ledger_pending_remove(struct ledger *ledger, uint32_t slot);
 
+/* --- the order of time (ledger_order.c) --- */
+
+/* The account was appended. */
+void ledger_order_append(struct ledger *ledger, uint32_t slot);
+/* It was taken back, and was the newest by time. */
+void ledger_order_pop(struct ledger *ledger, uint32_t slot);
+
 /* --- expiry --- */
 
 static inline uint64_t
@@ -330,8 +351,21 @@ ledger_event_snapshot(
     event->credit_slot = credit_slot;
     event->debit_flags = debit->flags;
     event->credit_flags = credit->flags;
-    event->padding[0] = event->padding[1] = event->padding[2] = 0;
+    event->adopted = 0;
+    event->padding[0] = event->padding[1] = 0;
 }
+
+/* --- redoing (ledger_load.c) --- */
+
+/* Does the event, whose slots are accounts, to state and tables if it follows from them; a pending
+ * one is watched for expiry if `watch`. What comes out on a side is compared with the event, or, on
+ * a side that is not compared, written into it. ERR_CORRUPT, ERR_FULL: nothing was changed. */
+struct ledger_redo_how {
+    bool compare_debit, compare_credit, watch;
+};
+
+MUST_USE err_t ledger_redo_event(
+    struct ledger *ledger, struct ledger_event *event, const struct ledger_redo_how *how);
 
 /* --- transfers --- */
 

@@ -14,10 +14,6 @@ ledger_load_account(struct ledger *ledger, const struct ledger_account *account)
     if (account->timestamp == 0 || account->timestamp > LEDGER_TIMESTAMP_MAX) {
         return ERR_CORRUPT;
     }
-    if (ledger->account_count > 0 &&
-        account->timestamp <= ledger->accounts[ledger->account_count - 1].timestamp) {
-        return ERR_CORRUPT;
-    }
     ledger_account_append(ledger, account);
     ledger->version++;
     return ERR_OK;
@@ -29,7 +25,8 @@ revive(
     struct ledger *ledger,
     const struct ledger_transfer *transfer,
     uint32_t debit_slot,
-    uint32_t credit_slot)
+    uint32_t credit_slot,
+    bool watch)
 {
     if (ledger_pending_search(ledger, transfer->id) != LEDGER_NONE) {
         return ERR_CORRUPT;
@@ -42,7 +39,7 @@ revive(
         return ERR_FULL;
     }
     uint32_t slot = ledger_pending_insert(ledger, transfer, debit_slot, credit_slot);
-    if (transfer->timeout != 0) {
+    if (watch && transfer->timeout != 0) {
         ledger_expiry_insert(ledger, slot);
     }
     return ERR_OK;
@@ -59,7 +56,7 @@ ledger_load_pending(struct ledger *ledger, const struct ledger_transfer *transfe
     if ((transfer->flags & LEDGER_TRANSFER_PENDING) == 0) {
         return ERR_CORRUPT;
     }
-    TRY(revive(ledger, transfer, debit_slot, credit_slot));
+    TRY(revive(ledger, transfer, debit_slot, credit_slot, true));
     ledger->version++;
     return ERR_OK;
 }
@@ -75,8 +72,7 @@ ledger_load_clock(
     /* The accounts themselves say which is the newest. */
     ASSERT(
         account_timestamp == 0 ||
-        (ledger->account_count > 0 &&
-         ledger->accounts[ledger->account_count - 1].timestamp >= account_timestamp));
+        (ledger->account_count > 0 && ledger->account_timestamp >= account_timestamp));
     ledger->version++;
 }
 
@@ -154,16 +150,25 @@ redo_on_copies(
     return false;
 }
 
+/* Is the side's account the transfer's, or the stand-in for one that did not come along? */
+static bool
+side_is_sane(const struct ledger *ledger, uint32_t slot, u128 account_id, bool adopted)
+{
+    return ledger->accounts[slot].id == account_id ||
+           (adopted && ledger_is_stand_in(ledger->accounts[slot].id));
+}
+
 /* Names the event accounts that are there, and is its timestamp possible? */
 static bool
 event_is_sane(const struct ledger *ledger, const struct ledger_event *event)
 {
+    bool adopted = event->adopted != 0;
     if (event->debit_slot >= ledger->account_count || event->credit_slot >= ledger->account_count ||
         event->debit_slot == event->credit_slot) {
         return false;
     }
-    if (ledger->accounts[event->debit_slot].id != event->transfer.debit_account_id ||
-        ledger->accounts[event->credit_slot].id != event->transfer.credit_account_id) {
+    if (!side_is_sane(ledger, event->debit_slot, event->transfer.debit_account_id, adopted) ||
+        !side_is_sane(ledger, event->credit_slot, event->transfer.credit_account_id, adopted)) {
         return false;
     }
     if (event->timestamp == 0 || event->timestamp > LEDGER_TIMESTAMP_MAX) {
@@ -171,27 +176,54 @@ event_is_sane(const struct ledger *ledger, const struct ledger_event *event)
     }
     return event->kind == LEDGER_EVENT_TWO_PHASE_EXPIRED ||
            (event->transfer.timestamp == event->timestamp &&
-            event->timestamp > ledger->transfer_timestamp);
+            (adopted || event->timestamp > ledger->transfer_timestamp));
 }
 
 static bool
-event_finishes(const struct ledger_event *event)
+finishes(const struct ledger_event *event)
 {
     return event->kind == LEDGER_EVENT_TWO_PHASE_POSTED ||
            event->kind == LEDGER_EVENT_TWO_PHASE_VOIDED ||
            event->kind == LEDGER_EVENT_TWO_PHASE_EXPIRED;
 }
 
+static bool
+same_outcome(
+    const struct ledger_account *account, const struct ledger_balances *balances, uint16_t flags)
+{
+    return same_balances(account, balances) && account->flags == flags;
+}
+
+/* What came out on a side that is not compared is told. */
+static void
+tell_sides(
+    struct ledger_event *event,
+    const struct ledger_redo_how *how,
+    const struct ledger_account *debit,
+    const struct ledger_account *credit)
+{
+    if (!how->compare_debit) {
+        event->debit = ledger_balances_of(debit);
+        event->debit_flags = debit->flags;
+    }
+    if (!how->compare_credit) {
+        event->credit = ledger_balances_of(credit);
+        event->credit_flags = credit->flags;
+    }
+}
+
 /* What an event does beside the two accounts. */
 static err_t
-redo_rest(struct ledger *ledger, const struct ledger_event *event, uint32_t finished_slot)
+redo_rest(
+    struct ledger *ledger, const struct ledger_event *event, uint32_t finished_slot, bool watch)
 {
     if (finished_slot != LEDGER_NONE) {
         ledger_pending_remove(ledger, finished_slot);
     } else if (event->kind == LEDGER_EVENT_TWO_PHASE_PENDING) {
-        TRY(revive(ledger, &event->transfer, event->debit_slot, event->credit_slot));
+        TRY(revive(ledger, &event->transfer, event->debit_slot, event->credit_slot, watch));
     }
-    if (event->kind != LEDGER_EVENT_TWO_PHASE_EXPIRED) {
+    if (event->kind != LEDGER_EVENT_TWO_PHASE_EXPIRED &&
+        event->timestamp > ledger->transfer_timestamp) {
         ledger->transfer_timestamp = event->timestamp;
     }
     ledger_set_clock(ledger, event->timestamp);
@@ -200,13 +232,14 @@ redo_rest(struct ledger *ledger, const struct ledger_event *event, uint32_t fini
 }
 
 err_t
-ledger_redo(struct ledger *ledger, const struct ledger_event *event)
+ledger_redo_event(
+    struct ledger *ledger, struct ledger_event *event, const struct ledger_redo_how *how)
 {
     if (!event_is_sane(ledger, event)) {
         return ERR_CORRUPT;
     }
     uint32_t pending_slot = LEDGER_NONE;
-    if (event_finishes(event)) {
+    if (finishes(event)) {
         pending_slot = finished_slot(ledger, event);
         if (pending_slot == LEDGER_NONE) {
             return ERR_CORRUPT;
@@ -215,14 +248,23 @@ ledger_redo(struct ledger *ledger, const struct ledger_event *event)
     struct ledger_account debit = ledger->accounts[event->debit_slot];
     struct ledger_account credit = ledger->accounts[event->credit_slot];
     if (!redo_on_copies(ledger, event, pending_slot, &debit, &credit) ||
-        !same_balances(&debit, &event->debit) || !same_balances(&credit, &event->credit) ||
-        debit.flags != event->debit_flags || credit.flags != event->credit_flags) {
+        (how->compare_debit && !same_outcome(&debit, &event->debit, event->debit_flags)) ||
+        (how->compare_credit && !same_outcome(&credit, &event->credit, event->credit_flags))) {
         return ERR_CORRUPT;
     }
-    TRY(redo_rest(ledger, event, pending_slot));
+    TRY(redo_rest(ledger, event, pending_slot, how->watch));
+    tell_sides(event, how, &debit, &credit);
     ledger->accounts[event->debit_slot] = debit;
     ledger->accounts[event->credit_slot] = credit;
     return ERR_OK;
+}
+
+err_t
+ledger_redo(struct ledger *ledger, const struct ledger_event *event)
+{
+    const struct ledger_redo_how how = {true, true, true};
+    struct ledger_event copy = *event;
+    return ledger_redo_event(ledger, &copy, &how);
 }
 
 static void
@@ -254,8 +296,8 @@ ledger_redo_fuzzy(struct ledger *ledger, const struct ledger_event *event)
         !flags_can_follow(credit, event->credit_flags)) {
         return ERR_CORRUPT;
     }
-    uint32_t pending_slot = event_finishes(event) ? finished_slot(ledger, event) : LEDGER_NONE;
-    TRY(redo_rest(ledger, event, pending_slot));
+    uint32_t pending_slot = finishes(event) ? finished_slot(ledger, event) : LEDGER_NONE;
+    TRY(redo_rest(ledger, event, pending_slot, true));
     set_balances(debit, &event->debit, event->debit_flags);
     set_balances(credit, &event->credit, event->credit_flags);
     return ERR_OK;
@@ -278,5 +320,6 @@ ledger_load_clear(struct ledger *ledger)
     ledger->pending_free = 0;
     ledger->clock = 0;
     ledger->transfer_timestamp = 0;
+    ledger->account_timestamp = 0;
     ledger->version++;
 }

@@ -42,6 +42,7 @@ ledger_account_append(struct ledger *ledger, const struct ledger_account *accoun
     uint32_t slot = ledger->account_count++;
     ledger->accounts[slot] = *account;
     ledger_index_insert(&ledger->account_index, ledger_hash(account->id), slot);
+    ledger_order_append(ledger, slot);
 }
 
 void
@@ -50,6 +51,76 @@ ledger_account_pop(struct ledger *ledger)
     ASSERT(ledger->account_count > 0);
     uint32_t slot = --ledger->account_count;
     ledger_index_remove(&ledger->account_index, ledger_hash(ledger->accounts[slot].id), slot);
+    ledger_order_pop(ledger, slot);
+}
+
+/* ---- pendings on listed accounts */
+
+static bool
+is_listed(const struct ledger *ledger, const struct ledger_transfer *transfer)
+{
+    u128 wanted = ledger->limits.listed_accounts >> 48;
+    return wanted != 0 && (transfer->debit_account_id >> 48 == wanted ||
+                           transfer->credit_account_id >> 48 == wanted);
+}
+
+/* Behind those that are older. What a batch makes is the newest, so the walk is for loading. */
+static void
+list_pending(struct ledger *ledger, uint32_t slot)
+{
+    struct ledger_pending *pending = &ledger->pendings[slot];
+    uint32_t before = ledger->listed_last;
+    while (before != LEDGER_NONE &&
+           ledger->pendings[before].transfer.timestamp > pending->transfer.timestamp) {
+        before = ledger->pendings[before].listed_before;
+    }
+    uint32_t *from =
+        before == LEDGER_NONE ? &ledger->listed_first : &ledger->pendings[before].listed_after;
+    pending->listed = true;
+    pending->listed_before = before;
+    pending->listed_after = *from;
+    *from = slot;
+    uint32_t *back = pending->listed_after == LEDGER_NONE
+                         ? &ledger->listed_last
+                         : &ledger->pendings[pending->listed_after].listed_before;
+    *back = slot;
+}
+
+static void
+unlist_pending(struct ledger *ledger, uint32_t slot)
+{
+    struct ledger_pending *pending = &ledger->pendings[slot];
+    uint32_t before = pending->listed_before;
+    uint32_t after = pending->listed_after;
+    uint32_t *from =
+        before == LEDGER_NONE ? &ledger->listed_first : &ledger->pendings[before].listed_after;
+    uint32_t *back =
+        after == LEDGER_NONE ? &ledger->listed_last : &ledger->pendings[after].listed_before;
+    ASSERT(*from == slot);
+    ASSERT(*back == slot);
+    *from = after;
+    *back = before;
+    pending->listed = false;
+}
+
+uint32_t
+ledger_listed_first(const struct ledger *ledger)
+{
+    return ledger->listed_first;
+}
+
+uint32_t
+ledger_listed_next(const struct ledger *ledger, uint32_t place)
+{
+    ASSERT(ledger->pendings[place].listed);
+    return ledger->pendings[place].listed_after;
+}
+
+const struct ledger_transfer *
+ledger_listed_at(const struct ledger *ledger, uint32_t place)
+{
+    ASSERT(ledger->pendings[place].listed);
+    return &ledger->pendings[place].transfer;
 }
 
 uint32_t
@@ -75,6 +146,10 @@ ledger_pending_insert(
     pending->heap_position = LEDGER_NONE;
     pending->next_free = 0;
     pending->fate = LEDGER_FATE_PENDING;
+    pending->listed = false;
+    if (is_listed(ledger, transfer)) {
+        list_pending(ledger, slot);
+    }
     ledger_index_insert(&ledger->pending_index, ledger_hash(transfer->id), slot);
     return slot;
 }
@@ -86,6 +161,9 @@ ledger_pending_remove(struct ledger *ledger, uint32_t slot)
     struct ledger_pending *pending = &ledger->pendings[slot];
     ASSERT(pending->fate != LEDGER_FATE_NONE);
     ledger_expiry_remove(ledger, slot);
+    if (pending->listed) {
+        unlist_pending(ledger, slot);
+    }
     ledger_index_remove(&ledger->pending_index, ledger_hash(pending->transfer.id), slot);
     pending->fate = LEDGER_FATE_NONE;
     pending->next_free = ledger->pending_free;

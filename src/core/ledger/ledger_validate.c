@@ -22,7 +22,11 @@ account_is_sound(const struct ledger *ledger, uint32_t slot)
         return false;
     }
     if (account->timestamp == 0 || account->timestamp > LEDGER_TIMESTAMP_MAX ||
-        (slot > 0 && account->timestamp <= ledger->accounts[slot - 1].timestamp)) {
+        account->timestamp > ledger->account_timestamp) {
+        return false;
+    }
+    if (!ledger->order->differs && slot > 0 &&
+        account->timestamp <= ledger->accounts[slot - 1].timestamp) {
         return false;
     }
     if (account->id == 0 || account->id == U128_MAX || account->ledger == 0 || account->code == 0 ||
@@ -42,6 +46,13 @@ account_is_sound(const struct ledger *ledger, uint32_t slot)
 }
 
 static bool
+is_side(const struct ledger *ledger, uint32_t slot, u128 account_id)
+{
+    u128 id = ledger->accounts[slot].id;
+    return id == account_id || ledger_is_stand_in(id);
+}
+
+static bool
 pending_is_sound(const struct ledger *ledger, uint32_t slot)
 {
     const struct ledger_pending *pending = &ledger->pendings[slot];
@@ -52,12 +63,15 @@ pending_is_sound(const struct ledger *ledger, uint32_t slot)
     }
     if (pending->debit_slot >= ledger->account_count ||
         pending->credit_slot >= ledger->account_count ||
-        ledger->accounts[pending->debit_slot].id != transfer->debit_account_id ||
-        ledger->accounts[pending->credit_slot].id != transfer->credit_account_id) {
+        !is_side(ledger, pending->debit_slot, transfer->debit_account_id) ||
+        !is_side(ledger, pending->credit_slot, transfer->credit_account_id)) {
         return false;
     }
+    if (pending->heap_position == LEDGER_NONE) {
+        return true; /* it has no timeout, or is not watched (ledger_watch_pendings) */
+    }
     if (transfer->timeout == 0) {
-        return pending->heap_position == LEDGER_NONE;
+        return false;
     }
     if (pending->heap_position >= ledger->heap_count) {
         return false;

@@ -376,6 +376,16 @@ hold_id(const struct payments_flow *flow)
     return resource_derived_id(authorization, "hold");
 }
 
+/* What ends a hold names the accounts of it too: a ledger of several shards finds it by them. */
+static void
+end_hold(const struct payments_flow *flow, struct ledger_transfer *end, uint16_t flag)
+{
+    end->flags = flag;
+    end->pending_id = hold_id(flow);
+    end->debit_account_id = payer_account(flow);
+    end->credit_account_id = merchant_account(flow);
+}
+
 void
 payments_post_hold(struct payments_flow *flow, payments_posted_step step)
 {
@@ -395,8 +405,7 @@ payments_post_increment(struct payments_flow *flow, payments_posted_step step)
     payments_posting_begin(flow);
     struct ledger_transfer *old =
         payments_transfer_add(flow, flow->attempt_id, "increment void", BOOKS_OF_PENDING);
-    old->flags = LEDGER_TRANSFER_VOID_PENDING;
-    old->pending_id = hold_id(flow);
+    end_hold(flow, old, LEDGER_TRANSFER_VOID_PENDING);
     struct ledger_transfer *hold =
         payments_transfer_add(flow, flow->attempt_id, "hold", BOOKS_HOLD);
     hold->flags = LEDGER_TRANSFER_PENDING;
@@ -418,8 +427,7 @@ payments_post_capture(struct payments_flow *flow, payments_posted_step step)
     payments_posting_begin(flow);
     struct ledger_transfer *capture = payments_transfer_add(
         flow, flow->attempt_id, payments_capture_step(flow), BOOKS_OF_PENDING);
-    capture->flags = LEDGER_TRANSFER_POST_PENDING;
-    capture->pending_id = hold_id(flow);
+    end_hold(flow, capture, LEDGER_TRANSFER_POST_PENDING);
     capture->amount = payments_ledger_amount(flow, payments_split_rest_captured(flow));
     payments_add_split_capture(flow);
     payments_add_fee(flow);
@@ -433,8 +441,7 @@ payments_post_void(struct payments_flow *flow, payments_posted_step step)
     payments_posting_begin(flow);
     struct ledger_transfer *undo =
         payments_transfer_add(flow, flow->attempt_id, "void", BOOKS_OF_PENDING);
-    undo->flags = LEDGER_TRANSFER_VOID_PENDING;
-    undo->pending_id = hold_id(flow);
+    end_hold(flow, undo, LEDGER_TRANSFER_VOID_PENDING);
     payments_add_split_void(flow);
     payments_posting_submit(flow, step);
 }

@@ -84,10 +84,12 @@ static void
 reopen(struct wallets_flow *flow)
 {
     FAULT_POINT("wallet-close-before-reopen");
-    u128 closing = flow->movement.id;
+    const struct ledger_transfer closing = flow->movement;
     struct ledger_transfer *undo = movement(flow, "reopen");
     undo->flags = LEDGER_TRANSFER_VOID_PENDING;
-    undo->pending_id = closing;
+    undo->pending_id = closing.id;
+    undo->debit_account_id = closing.debit_account_id;
+    undo->credit_account_id = closing.credit_account_id;
     wallets_post(flow, reopened);
 }
 

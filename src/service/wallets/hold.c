@@ -312,6 +312,8 @@ end_hold(struct resource_op *op)
     struct ledger_transfer *second = movement(flow, capture ? "capture" : "release");
     second->flags = capture ? LEDGER_TRANSFER_POST_PENDING : LEDGER_TRANSFER_VOID_PENDING;
     second->pending_id = held_id(flow);
+    second->debit_account_id = wallets_account(flow, hold->from, hold->currency);
+    second->credit_account_id = wallets_account(flow, hold->to, hold->currency);
     if (capture) {
         second->amount = (u128)wallets_money(hold->attempt.amount, hold->currency).amount;
     }

@@ -241,6 +241,10 @@ end_pending(struct wallets_flow *flow, const char *step, uint16_t flag, wallets_
     struct ledger_transfer *end = movement(flow, step, BOOKS_WITHDRAWAL);
     end->flags = flag;
     end->pending_id = resource_derived_id(number_of(flow), "hold");
+    end->debit_account_id =
+        wallets_account(flow, flow->withdrawal->wallet, flow->withdrawal->currency);
+    end->credit_account_id =
+        wallets_platform_account(flow, BOOKS_BANK_CLEARING, flow->withdrawal->currency);
     end->amount = flag == LEDGER_TRANSFER_POST_PENDING ? (u128)amount_of(flow).amount : 0;
     wallets_post(flow, next);
 }

@@ -69,6 +69,8 @@ struct api_parts {
     /* Whether the books with this ledger number are kept by a service: the ledger's routes show
      * them, and do not write into them. Any thread. */
     bool (*ledger_is_reserved)(uint32_t ledger);
+    /* Whether the ledger keeps an id for itself: events may not name it. NULL: there are none. */
+    bool (*ledger_id_is_reserved)(u128 id);
     /* Bodies of routes that are no ledger routes; larger ones are refused with 413. */
     uint64_t form_bytes_max;
 };

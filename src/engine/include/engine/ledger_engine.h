@@ -48,7 +48,8 @@ struct ledger_engine_settings {
     struct store_settings store; /* with its `loops`, so that syncs do not hold up the engine */
     struct ledger_limits limits; /* expiry_batch_max is the engine's own */
     uint32_t request_count_max;  /* under way; more are ERR_BUSY */
-    ledger_engine_alarm alarm;   /* may be NULL */
+    const struct port_ledger_guard *guard; /* of a ledger that is one of several; or NULL */
+    ledger_engine_alarm alarm;             /* may be NULL */
     void *alarm_context;
 };
 

@@ -275,6 +275,8 @@ struct span resource_new_id(struct resource_op *op, const char *prefix, u128 *re
 struct span resource_new_secret(struct resource_op *op, uint32_t length);
 /* An id that depends only on the given id and step: same arguments, same id (SHA-256, cut). */
 u128 resource_derived_id(u128 id, const char *step);
+/* SHA-256. Any thread. */
+void resource_sha256(struct span text, uint8_t out[32]);
 
 /* So often does an operation begin anew that lost against another process (DOCUMENT-2). Of as many
  * processes as there are, one wins each time; with three of them that fight for one row all of the

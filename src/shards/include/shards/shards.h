@@ -30,9 +30,11 @@ struct shards_router_parts {
     struct port_ledger *const *ports; /* by the map's numbers; the array is copied */
     uint32_t requests_max;            /* under way; one more is ERR_BUSY */
     uint64_t memory_max;              /* bytes of parts of requests; beyond it ERR_BUSY */
-    /* A shard has told of a newer map: read it, and call shards_router_reloaded. On the executor's
-     * thread; may not block. One at a time. NULL: the map never changes. */
-    void (*reload)(void *context);
+    /* A shard has told of a newer map, or that one of `epoch` is to come within moments: read it
+     * until it has that epoch, or for as long as requests may wait, and call
+     * shards_router_reloaded. On the executor's thread; may not block. One at a time. NULL: the map
+     * never changes. */
+    void (*reload)(void *context, uint64_t epoch);
     void *context;
 };
 
@@ -45,9 +47,14 @@ void shards_router_destroy(struct shards_router **router);
 /* Lives as long as the router; any thread. */
 struct port_ledger *shards_router_port(struct shards_router *router);
 
+/* The map in use; on the executor's thread, until its next task. */
+const struct shard_map *shards_router_map(const struct shards_router *router);
+
 /* What came of a `reload`; NULL: it could not be read. A map is taken if its epoch is higher and
- * its shards are the same, at the same places. Any thread, once for each `reload`. */
-void shards_router_reloaded(struct shards_router *router, const struct shard_map *map);
+ * its first shards are those of the map in use, at the same places; `ports` has one for each of its
+ * shards, copied. Any thread, once for each `reload`. */
+void shards_router_reloaded(
+    struct shards_router *router, const struct shard_map *map, struct port_ledger *const *ports);
 
 /* Counters since creation, except the gauges. Any thread. */
 struct shards_router_counters {
@@ -65,21 +72,55 @@ struct shards_router_counters {
 void shards_router_count(
     const struct shards_router *router, struct shards_router_counters *ret_counters);
 
-/* ---- owner -------------------------------------------------------------------------------- */
+/* ---- owner --------------------------------------------------------------------------------
+ *
+ * Who a shard's slots are, and what of it may be done now. It is a guard, asked by the ledger at
+ * the moment a batch is applied, and a port before the ledger, which takes orders of whoever moves
+ * slots. What it knows beside the map is in one file: which slots are fenced, which left, and which
+ * began to arrive (docs/internals/shards.md).
+ *
+ *     shards_owner_create(&parts, &owner, message);
+ *     settings.guard = shards_owner_guard(owner);
+ *     ledger_engine_open(&settings, &engine, ...);
+ *     shards_owner_attach(owner, ledger_engine_port(engine));
+ *     port = shards_owner_port(owner);
+ */
+
+#define SHARDS_MESSAGE_SIZE 512
 
 struct shards_owner;
 
-/* `ledger` is the shard's own; `shard` its number in the map, which is copied. */
+struct shards_owner_parts {
+    const struct shard_map *map; /* copied */
+    const char *name;            /* the shard's, in every map */
+    struct os_disk *disk;
+    const char *folder; /* exists; its file "shard" is the owner's */
+    /* Where orders are carried out and files are read; may be blocked. */
+    struct os_executor *files;
+    /* The map as it is now. On `files`. */
+    err_t (*read)(void *context, struct shard_map *ret_map);
+    void *context;
+};
+
+/* `message` says what is wrong: ERR_NOT_FOUND (the map does not name it), ERR_STALE (the map is
+ * older than the one that it served by), ERR_CORRUPT (its file), ERR_MEMORY, and errors of disks.
+ */
 MUST_USE err_t shards_owner_create(
-    struct port_ledger *ledger,
-    const struct shard_map *map,
-    uint32_t shard,
-    struct shards_owner **ret_owner);
-/* After the last request. Accepts NULL. */
+    const struct shards_owner_parts *parts,
+    struct shards_owner **ret_owner,
+    char message[SHARDS_MESSAGE_SIZE]);
+/* After the last request, and after `files` has stopped. Accepts NULL. */
 void shards_owner_destroy(struct shards_owner **owner);
 
-/* Lives as long as the owner; any thread. A request by another epoch, by none, or for an account of
- * another shard is ERR_MOVED, with the epoch of the owner's map. */
+/* Lives as long as the owner. */
+const struct port_ledger_guard *shards_owner_guard(struct shards_owner *owner);
+/* The shard's ledger, whose guard it is. Once, before the port is used. */
+void shards_owner_attach(struct shards_owner *owner, struct port_ledger *ledger);
+/* May there be such an account here? It is of its own slots, or of slots that left or arrive.
+ * Before the port is used. */
+bool shards_owner_expects(const struct shards_owner *owner, u128 account_id);
+/* Lives as long as the owner; any thread. What the guard refuses is ERR_MOVED, with the epoch by
+ * which it may be asked again. A request by a higher epoch waits until the map was read again. */
 struct port_ledger *shards_owner_port(struct shards_owner *owner);
 uint64_t shards_owner_epoch(const struct shards_owner *owner);
 /* Requests answered ERR_MOVED. Any thread. */

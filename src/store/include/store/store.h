@@ -72,7 +72,13 @@ struct store_query {
     uint64_t timestamp_min; /* 0: open */
     uint64_t timestamp_max; /* 0: open */
     uint32_t limit;
+    /* Further condition, or NULL. */
+    bool (*wanted)(void *context, const struct ledger_event *event);
+    void *wanted_context;
 };
+
+/* A failed id and where to go on behind it; borrowed as an event is. */
+typedef bool (*store_each_failed)(void *context, u128 id, uint64_t next);
 
 /* One found event; borrowed until `each` returns. Return false to stop. */
 typedef bool (*store_each_event)(void *context, const struct ledger_event *event);
@@ -147,6 +153,14 @@ struct store_ops {
 
     /* The head of what is durable. NULL for a store without a chain of digests. */
     void (*head)(struct store *store, struct store_head *ret_head);
+    /* Ids that transient failures used up, in the order of commits, from `from` on: 0, or a `next`
+     * that was told. NULL: this store can neither tell them nor take adopted events. */
+    err_t (*failed_ids)(
+        struct store *store,
+        uint64_t from,
+        store_each_failed each,
+        void *context,
+        struct store_error *error);
 
     /* When every ticket was told, or their executor has stopped for good. Stops threads; what was
      * not durable stays undefined. */

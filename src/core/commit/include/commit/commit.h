@@ -44,11 +44,16 @@ struct commit_transaction {
     struct commit_leg legs[COMMIT_LEGS_MAX];
 };
 
+/* Bytes that a transaction of so many legs needs: who keeps thousands leaves out the rest. Nobody
+ * copies one as a whole then. */
+#define COMMIT_TRANSACTION_SIZE(legs_)                                                             \
+    (offsetof(struct commit_transaction, legs) + (legs_) * sizeof(struct commit_leg))
+
 /* What was asked for. ERR_INVALID for fewer than two slots, slots twice, a first leg that is not in
  * the first slot, a slot without a leg, ids that are the protocol's; ERR_UNSUPPORTED for what does
  * not cross slots: balancing, closing and imported transfers, pending ones and time-outs; second
  * phases but for the capture of a hold in the first slot of a two-phase commit. `legs` need no
- * index.
+ * index. After an error *transaction means nothing.
  *
  * slots[0] is that of the payer who has a limit: it decides. */
 struct commit_request {

@@ -64,6 +64,7 @@ enum commit_account {
     COMMIT_ACCOUNT_IN_TRANSIT = 1,    /* per ledger number and slot; no limits */
     COMMIT_ACCOUNT_MARKER_DEBIT = 2,  /* per slot, in COMMIT_LEDGER */
     COMMIT_ACCOUNT_MARKER_CREDIT = 3, /* per slot, in COMMIT_LEDGER */
+    COMMIT_ACCOUNT_NOBODY = 4,        /* is never created: what names it fails, for ever */
 };
 
 /* An account as it must be created before its slot takes part. */
@@ -79,6 +80,10 @@ u128 commit_name(u128 name_digest);
  * slot: commit_marker_id. If there is no such marker, it is no transfer in doubt but a hold. */
 u128 commit_marker_of(u128 pending_id);
 u128 commit_marker_id(u128 name, uint16_t slot);
+/* The id of the transfer that a leg is pending under, unless it has the client's id. */
+u128 commit_leg_id(u128 name, uint16_t slot, uint8_t leg);
+/* The id of what posts, or voids, a leg that is pending. */
+u128 commit_end_id(u128 name, uint16_t slot, uint8_t leg, bool post);
 
 /* ERR_CORRUPT if this is no marker. */
 MUST_USE err_t

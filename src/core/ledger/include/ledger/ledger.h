@@ -43,6 +43,9 @@ struct ledger_limits {
     uint32_t account_count_max; /* at most LEDGER_COUNT_MAX */
     uint32_t pending_count_max; /* live pending transfers; at most LEDGER_COUNT_MAX */
     uint32_t expiry_batch_max;  /* most pendings that one pulse expires; 8,189 as documented */
+    /* Live pendings of which an account has the upper 80 bits of this id are kept in a list of
+     * their own (ledger_listed_first). 0: none. */
+    u128 listed_accounts;
 };
 
 /* What became of a pending transfer. */
@@ -93,8 +96,9 @@ struct ledger_event {
     uint32_t credit_slot;
     uint16_t debit_flags; /* right after the event: closed or not */
     uint16_t credit_flags;
-    uint8_t kind; /* enum ledger_event_kind */
-    uint8_t padding[3];
+    uint8_t kind;    /* enum ledger_event_kind */
+    uint8_t adopted; /* 1: happened in another ledger, and its accounts came from there */
+    uint8_t padding[2];
 };
 
 static_assert(sizeof(struct ledger_event) == 288, "event");
@@ -202,7 +206,45 @@ void ledger_create_transfers(
     struct ledger_result *results,
     struct ledger_delta *delta);
 
+/* --- adopting: accounts and their history that come from another ledger (LEDGER-12) ---
+ *
+ * Each adopted event stays a whole double entry: the side whose account does not come along is
+ * booked on a stand-in, an account without limits. Accounts keep their timestamps, so the order of
+ * creation and the order of time differ from then on. */
+
+/* The stand-in of `ledger_number` and a caller's number. Nobody else may make such ids. */
+u128 ledger_stand_in_id(uint32_t ledger_number, uint16_t number);
+bool ledger_is_stand_in(u128 id);
+
+/* Appends the account, without balances and not closed, to core and delta. A stand-in gets
+ * `account->timestamp` too: the caller moved the clock for it. ERR_EXISTS: the id is there.
+ * ERR_INVALID: no account can be so. There must be room (ledger_reserve). */
+MUST_USE err_t ledger_adopt_account(
+    struct ledger *ledger, const struct ledger_account *account, struct ledger_delta *delta);
+
+struct ledger_adopted {
+    struct ledger_event event; /* as its own ledger recorded it; slots do not count */
+    u128 debit_account_id; /* what it is booked on here: the transfer's account, or a stand-in */
+    u128 credit_account_id;
+};
+
+/* Books the event. What it gives must be the recorded balances on every side that is no stand-in;
+ * a pending one is not watched for expiry. ERR_CORRUPT: it does not follow from the state, and
+ * nothing was changed. There must be room (ledger_reserve), and in the delta. */
+MUST_USE err_t ledger_adopt_event(
+    struct ledger *ledger, const struct ledger_adopted *adopted, struct ledger_delta *delta);
+
+/* Watches for expiry those live pendings whose debit account is wanted, and no others. O(live
+ * pendings). */
+void ledger_watch_pendings(
+    struct ledger *ledger, bool (*wanted)(void *context, u128 debit_account_id), void *context);
+
 /* --- reading --- */
+
+/* The slot of the account that is `rank`-th by timestamp; rank < ledger_account_count(). */
+uint32_t ledger_account_by_time(const struct ledger *ledger, uint32_t rank);
+/* How many accounts are older than `timestamp`: the rank of the first that is not. */
+uint32_t ledger_accounts_older(const struct ledger *ledger, uint64_t timestamp);
 
 uint32_t ledger_account_count(const struct ledger *ledger);
 uint32_t ledger_pending_count(const struct ledger *ledger);
@@ -214,6 +256,13 @@ const struct ledger_account *ledger_account_at(const struct ledger *ledger, uint
 uint32_t ledger_account_slot(const struct ledger *ledger, u128 id);
 /* A live pending transfer, or NULL. Valid until the next call that changes the ledger. */
 const struct ledger_transfer *ledger_find_pending(const struct ledger *ledger, u128 id);
+/* The live pendings on listed accounts (limits.listed_accounts) in the order of their timestamps:
+ * the first one, and the one behind a place; LEDGER_LISTED_END behind the last. A place is valid
+ * until the next call that changes the ledger. */
+#define LEDGER_LISTED_END UINT32_MAX
+uint32_t ledger_listed_first(const struct ledger *ledger);
+uint32_t ledger_listed_next(const struct ledger *ledger, uint32_t place);
+const struct ledger_transfer *ledger_listed_at(const struct ledger *ledger, uint32_t place);
 
 /* Live pending transfers lie in slots 0 ... ledger_pending_slots() - 1, in no order, and keep their
  * slot while they live. The transfer of a slot, or NULL if it is free. Valid until the next call

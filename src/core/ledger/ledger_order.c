@@ -1,0 +1,108 @@
+/*
+ * Accounts by time. A ledger that adopted none has them in that order already; otherwise an array
+ * of slots is sorted when somebody asks, in place, since the core allocates nothing.
+ */
+#include "ledger_internal.h"
+
+void
+ledger_order_append(struct ledger *ledger, uint32_t slot)
+{
+    struct ledger_order *order = ledger->order;
+    uint64_t timestamp = ledger->accounts[slot].timestamp;
+    bool newest = slot == 0 || timestamp > ledger->account_timestamp;
+    order->differs = order->differs || !newest;
+    if (newest) {
+        ledger->account_timestamp = timestamp;
+        if (order->differs && order->count == slot) {
+            order->slots[order->count++] = slot;
+        }
+    }
+}
+
+void
+ledger_order_pop(struct ledger *ledger, uint32_t slot)
+{
+    struct ledger_order *order = ledger->order;
+    if (order->count > slot) {
+        ASSERT(order->slots[slot] == slot);
+        order->count = slot;
+    }
+    uint32_t left = ledger->account_count;
+    ledger->account_timestamp =
+        left == 0 ? 0 : ledger->accounts[ledger_account_by_time(ledger, left - 1)].timestamp;
+}
+
+static bool
+is_after(const struct ledger *ledger, uint32_t a, uint32_t b)
+{
+    uint64_t at_a = ledger->accounts[a].timestamp;
+    uint64_t at_b = ledger->accounts[b].timestamp;
+    return at_a > at_b || (at_a == at_b && a > b);
+}
+
+/* Lets the slot at `at` sink to its place in the heap, whose root is the newest. */
+static void
+sink(const struct ledger *ledger, uint32_t *slots, uint32_t count, uint32_t at)
+{
+    uint32_t slot = slots[at];
+    for (uint64_t child = 2 * (uint64_t)at + 1; child < count; child = 2 * (uint64_t)at + 1) {
+        if (child + 1 < count && is_after(ledger, slots[child + 1], slots[child])) {
+            child++;
+        }
+        if (!is_after(ledger, slots[child], slot)) {
+            break;
+        }
+        slots[at] = slots[child];
+        at = (uint32_t)child;
+    }
+    slots[at] = slot;
+}
+
+static void
+sort(const struct ledger *ledger)
+{
+    struct ledger_order *order = ledger->order;
+    uint32_t count = ledger->account_count;
+    for (uint32_t i = 0; i < count; i++) {
+        order->slots[i] = i;
+    }
+    for (uint32_t i = count / 2; i > 0; i--) {
+        sink(ledger, order->slots, count, i - 1);
+    }
+    for (uint32_t end = count; end > 1; end--) {
+        uint32_t newest = order->slots[0];
+        order->slots[0] = order->slots[end - 1];
+        order->slots[end - 1] = newest;
+        sink(ledger, order->slots, end - 1, 0);
+    }
+    order->count = count;
+}
+
+uint32_t
+ledger_account_by_time(const struct ledger *ledger, uint32_t rank)
+{
+    ASSERT(rank < ledger->account_count);
+    if (!ledger->order->differs) {
+        return rank;
+    }
+    if (ledger->order->count != ledger->account_count) {
+        sort(ledger);
+    }
+    return ledger->order->slots[rank];
+}
+
+uint32_t
+ledger_accounts_older(const struct ledger *ledger, uint64_t timestamp)
+{
+    uint32_t low = 0;
+    uint32_t high = ledger->account_count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (ledger->accounts[ledger_account_by_time(ledger, middle)].timestamp < timestamp) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}

@@ -1,0 +1,435 @@
+/*
+ * What a client is told of a transfer that was not booked just now. Its outcome is what the payer's
+ * slot has under its id, not what one run of the protocol came to: another run, another process, or
+ * the plain form of the same transfer (when both accounts were on one shard) may have booked it.
+ *
+ *     aborted -- the payer refused: the status is the ledger's own
+ *          |     (exists with something different: --> first)
+ *          |  -- the payee's slot refused --> accounts --> fail --> that status
+ *          |  -- no reason is known, or another request has the id --> first
+ *
+ *     first     what has the id?  nothing: another attempt, or the id has failed for ever
+ *          |                      a transfer within the slot: compared field by field
+ *          `--> second            a leg: whom did it pay?
+ *
+ * CROSS-3: a refusal that uses an id up in one ledger is remembered in the payer's slot before it
+ * is told, by a transfer with that id that fails there.
+ */
+#include "cross_private.h"
+
+#include "base/assert.h"
+
+#include <string.h>
+
+enum {
+    ID_CLIENTS = 0,
+    ID_MARKERS = 1,
+    ID_POST = ID_MARKERS + SHARDS_ATTEMPTS_MAX,
+    ID_VOID,
+    ID_COUNT,
+};
+
+static const struct ledger_transfer *
+event_of(const struct cross_tx *tx)
+{
+    return &tx->job->request->in.transfers[tx->event];
+}
+
+static uint16_t
+slot_of_payer(const struct cross_tx *tx)
+{
+    return shard_slot_of_id(event_of(tx)->debit_account_id);
+}
+
+static uint16_t
+slot_of_payee(const struct cross_tx *tx)
+{
+    return shard_slot_of_id(event_of(tx)->credit_account_id);
+}
+
+static u128
+name_of(const struct cross_tx *tx, uint32_t attempt)
+{
+    return commit_name(shards_cross_name(tx->job->cross, event_of(tx)->id, attempt));
+}
+
+/* After it an id may not be used again. */
+static bool
+uses_the_id_up(uint32_t status)
+{
+#define CASE(name, number, transient)                                                              \
+    if (status == (number)) {                                                                      \
+        return (transient) != 0;                                                                   \
+    }
+    LEDGER_TRANSFER_STATUSES(CASE)
+#undef CASE
+    return false;
+}
+
+static bool
+is_different(uint32_t status)
+{
+    return status == LEDGER_TRANSFER_exists ||
+           status == LEDGER_TRANSFER_exists_with_different_flags ||
+           status == LEDGER_TRANSFER_exists_with_different_pending_id ||
+           status == LEDGER_TRANSFER_exists_with_different_timeout ||
+           status == LEDGER_TRANSFER_exists_with_different_debit_account_id ||
+           status == LEDGER_TRANSFER_exists_with_different_credit_account_id ||
+           status == LEDGER_TRANSFER_exists_with_different_amount ||
+           status == LEDGER_TRANSFER_exists_with_different_user_data_128 ||
+           status == LEDGER_TRANSFER_exists_with_different_user_data_64 ||
+           status == LEDGER_TRANSFER_exists_with_different_user_data_32 ||
+           status == LEDGER_TRANSFER_exists_with_different_ledger ||
+           status == LEDGER_TRANSFER_exists_with_different_code;
+}
+
+/* ------------------------------------------------------------------------------------ asking ---
+ */
+
+static void take_first(struct cross_message *message);
+static void take_second(struct cross_message *message);
+static void take_accounts(struct cross_message *message);
+static void take_fail(struct cross_message *message);
+
+static void
+build_first(const struct cross_tx *tx, struct cross_message *message)
+{
+    uint16_t slot = slot_of_payer(tx);
+    u128 *ids = message->in.ids;
+    ids[ID_CLIENTS] = event_of(tx)->id;
+    for (uint32_t i = 0; i < SHARDS_ATTEMPTS_MAX; i++) {
+        ids[ID_MARKERS + i] = commit_marker_id(name_of(tx, i), slot);
+    }
+    ids[ID_POST] = commit_end_id(name_of(tx, 0), slot, 0, true);
+    ids[ID_VOID] = commit_end_id(name_of(tx, 0), slot, 0, false);
+    message->port.count = ID_COUNT;
+    message->port.near = shards_cross_near(slot);
+    message->take = take_first;
+}
+
+static void
+build_second(const struct cross_tx *tx, struct cross_message *message)
+{
+    uint16_t slot = slot_of_payee(tx);
+    message->in.ids[0] = commit_leg_id(name_of(tx, tx->booked_attempt), slot, 1);
+    message->port.count = 1;
+    message->port.near = shards_cross_near(slot);
+    message->take = take_second;
+}
+
+static void
+build_accounts(const struct cross_tx *tx, struct cross_message *message)
+{
+    message->in.ids[0] = event_of(tx)->debit_account_id;
+    message->in.ids[1] = event_of(tx)->credit_account_id;
+    message->port.count = 2;
+    message->take = take_accounts;
+}
+
+static void
+build_fail(const struct cross_tx *tx, struct cross_message *message)
+{
+    uint16_t slot = slot_of_payer(tx);
+    struct ledger_transfer *event = &message->in.transfers[0];
+    *event = *event_of(tx);
+    event->credit_account_id = commit_account_id(COMMIT_ACCOUNT_NOBODY, event->ledger, slot);
+    shards_cross_place_transfer(event, slot);
+    message->port.count = 1;
+    message->take = take_fail;
+}
+
+static void
+ask(struct cross_tx *tx, enum cross_step step)
+{
+    static const enum port_ledger_operation operations[] = {
+        [CROSS_STEP_FIRST] = PORT_LEDGER_LOOKUP_TRANSFERS,
+        [CROSS_STEP_SECOND] = PORT_LEDGER_LOOKUP_TRANSFERS,
+        [CROSS_STEP_ACCOUNTS] = PORT_LEDGER_LOOKUP_ACCOUNTS,
+        [CROSS_STEP_FAIL] = PORT_LEDGER_CREATE_TRANSFERS,
+    };
+
+    static void (*const builders[])(const struct cross_tx *tx, struct cross_message *message) = {
+        [CROSS_STEP_FIRST] = build_first,
+        [CROSS_STEP_SECOND] = build_second,
+        [CROSS_STEP_ACCOUNTS] = build_accounts,
+        [CROSS_STEP_FAIL] = build_fail,
+    };
+    ASSERT(step != CROSS_STEP_NONE);
+    tx->stage = CROSS_EXPLAINING;
+    tx->step = step;
+    struct cross_message *message =
+        shards_cross_message_new(tx->job->cross, tx->job, operations[step], ID_COUNT, 1);
+    if (message == NULL) {
+        return; /* the next tick tries again */
+    }
+    tx->asked = true;
+    message->tx = tx;
+    builders[step](tx, message);
+    shards_cross_message_send(message);
+}
+
+/* False: it was not answered, or nobody waits for it any more. */
+static bool
+answered(struct cross_message *message)
+{
+    struct cross_tx *tx = message->tx;
+    tx->asked = false;
+    if (message->port.error != ERR_OK) {
+        tx->retry_ns = cross_now(message->cross) + cross_ms(message->cross->parts.resend_ms);
+        return false;
+    }
+    return tx->stage == CROSS_EXPLAINING;
+}
+
+void
+shards_cross_explain_tick(struct cross_tx *tx, uint64_t now)
+{
+    if (tx->stage != CROSS_EXPLAINING) {
+        return;
+    }
+    if (now - tx->began_ns > cross_ms(tx->job->cross->parts.give_up_ms)) {
+        shards_cross_leave(tx, CROSS_LEFT);
+    } else if (!tx->asked && now >= tx->retry_ns) {
+        ask(tx, tx->step);
+    }
+}
+
+/* --------------------------------------------------------------------------------- comparing ---
+ */
+
+/* Up to the debit account, in the order of the ledger's own comparison; 0: the same. What the
+ * protocol adds to a leg is no difference. */
+static uint32_t
+compare_before_credit(
+    const struct ledger_transfer *event, const struct ledger_transfer *booked, bool is_leg)
+{
+    unsigned added = is_leg ? LEDGER_TRANSFER_LINKED | LEDGER_TRANSFER_PENDING : 0;
+    unsigned flags = booked->flags & ~added;
+    return event->flags != flags ? LEDGER_TRANSFER_exists_with_different_flags
+           : event->pending_id != booked->pending_id
+               ? LEDGER_TRANSFER_exists_with_different_pending_id
+           : event->timeout != booked->timeout ? LEDGER_TRANSFER_exists_with_different_timeout
+           : event->debit_account_id != booked->debit_account_id
+               ? LEDGER_TRANSFER_exists_with_different_debit_account_id
+               : 0;
+}
+
+static uint32_t
+compare_behind_credit(const struct ledger_transfer *event, const struct ledger_transfer *booked)
+{
+    return event->amount != booked->amount ? LEDGER_TRANSFER_exists_with_different_amount
+           : event->user_data_128 != booked->user_data_128
+               ? LEDGER_TRANSFER_exists_with_different_user_data_128
+           : event->user_data_64 != booked->user_data_64
+               ? LEDGER_TRANSFER_exists_with_different_user_data_64
+           : event->user_data_32 != booked->user_data_32
+               ? LEDGER_TRANSFER_exists_with_different_user_data_32
+           : event->ledger != booked->ledger ? LEDGER_TRANSFER_exists_with_different_ledger
+           : event->code != booked->code     ? LEDGER_TRANSFER_exists_with_different_code
+                                             : LEDGER_TRANSFER_exists;
+}
+
+/* ----------------------------------------------------------------------------------- answers ---
+ */
+
+static const struct ledger_transfer *
+find(const struct cross_message *message, uint32_t which)
+{
+    for (uint32_t i = 0; i < message->port.out_count; i++) {
+        if (message->port.out.transfers[i].id == message->in.ids[which]) {
+            return &message->port.out.transfers[i];
+        }
+    }
+    return NULL;
+}
+
+/* Nothing has the id. */
+static void
+not_booked(struct cross_tx *tx)
+{
+    bool again = tx->job->cross->parts.protocol == COMMIT_2PC;
+    if (tx->transaction == NULL) {
+        shards_cross_settle(tx, tx->verdict, tx->booked_at); /* a shard's own result */
+    } else if (tx->failed_before || !again) {
+        shards_cross_settle(tx, LEDGER_TRANSFER_id_already_failed, tx->booked_at);
+    } else if (tx->late || tx->attempt + 1 == SHARDS_ATTEMPTS_MAX) {
+        shards_cross_leave(tx, CROSS_UNDONE);
+    } else {
+        /* That attempt was buried, or was another request's: this one has its own. What it left
+         * pending is the resolver's. */
+        tx->attempt++;
+        tx->out = 0;
+        err_t result = shards_cross_run_begin(tx);
+        ASSERT(result == ERR_OK); /* as the first time */
+    }
+}
+
+static void
+take_booked(struct cross_tx *tx, const struct cross_message *message)
+{
+    const struct ledger_transfer *booked = find(message, ID_CLIENTS);
+    bool is_leg = commit_id_is_reserved(booked->credit_account_id);
+    bool is_pending = is_leg && (booked->flags & LEDGER_TRANSFER_PENDING) != 0;
+    tx->booked_at = booked->timestamp;
+    if (is_pending && find(message, ID_POST) == NULL) { /* 3PC, and not committed */
+        if (find(message, ID_VOID) != NULL) {
+            shards_cross_settle(tx, LEDGER_TRANSFER_id_already_failed, tx->booked_at);
+        } else {
+            shards_cross_leave(tx, CROSS_LEFT);
+        }
+        return;
+    }
+    uint32_t before = compare_before_credit(event_of(tx), booked, is_leg);
+    tx->verdict = compare_behind_credit(event_of(tx), booked);
+    if (before != 0) {
+        shards_cross_settle(tx, before, tx->booked_at);
+    } else if (is_leg) {
+        ask(tx, CROSS_STEP_SECOND);
+    } else {
+        bool same = booked->credit_account_id == event_of(tx)->credit_account_id;
+        shards_cross_settle(
+            tx,
+            same ? tx->verdict : LEDGER_TRANSFER_exists_with_different_credit_account_id,
+            tx->booked_at);
+    }
+}
+
+static void
+take_first(struct cross_message *message)
+{
+    struct cross_tx *tx = message->tx;
+    if (!answered(message)) {
+        return;
+    }
+    const struct ledger_transfer *booked = find(message, ID_CLIENTS);
+    tx->booked_attempt = 0;
+    for (uint8_t i = 0; i < SHARDS_ATTEMPTS_MAX; i++) {
+        const struct ledger_transfer *marker = find(message, (uint32_t)ID_MARKERS + i);
+        bool decided = marker != NULL && marker->code == COMMIT_KIND_MARKER;
+        tx->booked_attempt = decided ? i : tx->booked_attempt;
+    }
+    bool committed =
+        tx->transaction != NULL && commit_outcome(&tx->run) == COMMIT_OUTCOME_COMMITTED;
+    if (booked == NULL) {
+        not_booked(tx);
+    } else if (committed) {
+        shards_cross_settle(tx, LEDGER_TRANSFER_created, booked->timestamp);
+    } else {
+        take_booked(tx, message);
+    }
+}
+
+static void
+take_second(struct cross_message *message)
+{
+    struct cross_tx *tx = message->tx;
+    if (!answered(message)) {
+        return;
+    }
+    const struct ledger_transfer *leg = find(message, 0);
+    bool same = leg != NULL && leg->credit_account_id == event_of(tx)->credit_account_id;
+    shards_cross_settle(
+        tx,
+        same ? tx->verdict : LEDGER_TRANSFER_exists_with_different_credit_account_id,
+        tx->booked_at);
+}
+
+/* As one ledger would have said it, in its order; the payee's slot saw its own account alone. */
+static uint32_t
+verdict_of(
+    uint32_t reason,
+    const struct ledger_transfer *event,
+    const struct ledger_account *payer,
+    const struct ledger_account *payee)
+{
+    return payer == NULL                    ? LEDGER_TRANSFER_debit_account_not_found
+           : payee == NULL                  ? LEDGER_TRANSFER_credit_account_not_found
+           : payer->ledger != payee->ledger ? LEDGER_TRANSFER_accounts_must_have_the_same_ledger
+           : event->ledger != payer->ledger
+               ? LEDGER_TRANSFER_transfer_must_have_the_same_ledger_as_accounts
+           : (payer->flags & LEDGER_ACCOUNT_CLOSED) != 0
+               ? LEDGER_TRANSFER_debit_account_already_closed
+               : reason;
+}
+
+static void
+take_accounts(struct cross_message *message)
+{
+    struct cross_tx *tx = message->tx;
+    if (!answered(message)) {
+        return;
+    }
+    const struct ledger_account *payer = NULL;
+    const struct ledger_account *payee = NULL;
+    for (uint32_t i = 0; i < message->port.out_count; i++) {
+        const struct ledger_account *account = &message->port.out.accounts[i];
+        payer = account->id == event_of(tx)->debit_account_id ? account : payer;
+        payee = account->id == event_of(tx)->credit_account_id ? account : payee;
+    }
+    tx->verdict = verdict_of(tx->run.reason, event_of(tx), payer, payee);
+    bool prepared = tx->booked != 0; /* 3PC: the id is taken by what will be voided */
+    if (uses_the_id_up(tx->verdict) && !prepared) {
+        ask(tx, CROSS_STEP_FAIL);
+    } else {
+        shards_cross_settle(tx, tx->verdict, tx->booked_at);
+    }
+}
+
+static void
+take_fail(struct cross_message *message)
+{
+    struct cross_tx *tx = message->tx;
+    if (!answered(message)) {
+        return;
+    }
+    const struct ledger_result *result = &message->port.out.results[0];
+    if (is_different(result->status)) {
+        ask(tx, CROSS_STEP_FIRST);
+        return;
+    }
+    bool first = result->status == LEDGER_TRANSFER_debit_account_not_found;
+    shards_cross_settle(tx, first ? result->status : tx->verdict, result->timestamp);
+}
+
+/* ----------------------------------------------------------------------------------- entries ---
+ */
+
+void
+shards_cross_explain(struct cross_tx *tx)
+{
+    const struct commit_run *run = &tx->run;
+    bool payer_refused = (run->refused & 1) != 0;
+    bool once = commit_protocol(&tx->transaction->header) == COMMIT_3PC;
+    if (once && !run->conflict && run->reason == 0) { /* 3PC has no second attempt under an id */
+        shards_cross_settle(tx, LEDGER_TRANSFER_id_already_failed, tx->booked_at);
+    } else if (run->reason == 0 || run->conflict || (payer_refused && is_different(run->reason))) {
+        ask(tx, CROSS_STEP_FIRST);
+    } else if (payer_refused || run->reason == LEDGER_TRANSFER_id_already_failed) {
+        shards_cross_settle(tx, run->reason, tx->booked_at);
+    } else {
+        ask(tx, CROSS_STEP_ACCOUNTS);
+    }
+}
+
+void
+shards_cross_explain_found(struct cross_tx *tx)
+{
+    ask(tx, CROSS_STEP_FIRST);
+}
+
+void
+shards_cross_explain_result(struct cross_tx *tx, uint32_t status)
+{
+    tx->verdict = status;
+    ask(tx, CROSS_STEP_FIRST);
+}
+
+/* A leg in the payer's slot has a flag more, and another account to pay. */
+bool
+shards_cross_result_is_doubtful(const struct ledger_transfer *event, uint32_t status)
+{
+    bool different = status == LEDGER_TRANSFER_exists_with_different_flags ||
+                     status == LEDGER_TRANSFER_exists_with_different_credit_account_id;
+    return different && (event->flags & ~(unsigned)LEDGER_TRANSFER_LINKED) == 0 &&
+           shard_slot_of_id(event->debit_account_id) != shard_slot_of_id(event->credit_account_id);
+}

@@ -1,0 +1,283 @@
+/*
+ * The parts of cross.
+ *
+ *     cross.c          life, the port, ticks
+ *     shards_cross_plan.c     what crosses, and in which order a batch is done
+ *     cross_job.c      a batch: level after level, results, its answer
+ *     cross_run.c      a transaction: asks as vectors, and what they came to
+ *     shards_cross_explain.c  what a client is told of a transfer that was not booked just now
+ *     cross_resolve.c  what is in doubt
+ *     cross_read.c     consistent reads
+ *
+ * Everything runs on the executor's thread but submit and the counters.
+ */
+#ifndef SHARDS_CROSS_PRIVATE_H
+#define SHARDS_CROSS_PRIVATE_H
+
+#include "shards/cross.h"
+
+#include "base/list.h"
+#include "base/map.h"
+#include "os/prng.h"
+
+#include <stdatomic.h>
+
+/* A transfer that crosses has two legs. */
+#define CROSS_LEGS 2
+/* In-transit accounts that are known to exist; more are forgotten, and made again. */
+#define CROSS_KNOWN_MAX (UINT32_C(1) << 20)
+
+enum cross_stage {
+    CROSS_RUNNING,    /* the protocol has no outcome yet */
+    CROSS_EXPLAINING, /* what to tell is being looked up */
+    CROSS_SETTLED,    /* the event has its result */
+    CROSS_LEFT,       /* nobody knows now: ERR_OUTCOME_UNKNOWN */
+    CROSS_UNDONE,     /* aborted because it took too long: it may be sent again */
+    CROSS_RESOLVING,  /* the resolver's: there is no event */
+};
+
+/* What a client is told is looked up in steps (shards_cross_explain.c). */
+enum cross_step {
+    CROSS_STEP_NONE,
+    CROSS_STEP_FIRST,    /* what has the client's id, in the payer's slot */
+    CROSS_STEP_SECOND,   /* whom that paid, in the payee's slot */
+    CROSS_STEP_ACCOUNTS, /* both accounts, after the payee's slot has refused */
+    CROSS_STEP_FAIL,     /* the payer's slot shall remember that the id has failed */
+};
+
+/* A transfer that crosses, or a transaction that is resolved. */
+struct cross_tx {
+    struct cross_job *job;
+    struct commit_transaction *transaction;
+    struct commit_run run;
+    uint64_t began_ns;
+    uint64_t retry_ns; /* nothing is sent before */
+    uint32_t event;    /* its place in the request */
+    uint8_t attempt;
+    uint8_t out; /* members that are being asked, a bit each */
+    enum cross_stage stage;
+    bool late;          /* it was concluded at its deadline */
+    bool failed_before; /* a leg's id had failed for ever */
+    bool over;          /* nothing is sent any more */
+    uint32_t booked;    /* what the first leg was answered: created or exists; 0: not yet known */
+    uint64_t booked_at;
+    /* Explaining. */
+    enum cross_step step;
+    bool asked;
+    uint8_t booked_attempt; /* the attempt that booked what is compared */
+    uint32_t verdict;       /* what is told unless something better is found */
+};
+
+/* Events or a transfer that are done together. */
+struct cross_unit {
+    uint32_t start, count; /* in the request */
+    uint32_t level;
+    bool crosses;
+    bool faulty; /* would cross, but every ledger refuses it for what it says: the payer's does */
+};
+
+struct cross_job {
+    struct list_link link; /* cross->jobs */
+    struct shards_cross *cross;
+    struct port_ledger_request *request; /* NULL once it is answered, and for the resolver */
+    struct trace_context trace;
+    uint32_t out;             /* messages under way */
+    bool turning;             /* a turn is under way: it looks itself whether the job is over */
+    struct cross_unit *units; /* by level */
+    uint32_t unit_count;
+    uint32_t unit_next;
+    uint32_t level_out;    /* of the level: messages of its local events */
+    uint32_t unsettled;    /* of the level: transactions without a result */
+    uint32_t tx_count;     /* begun; there is room for one an event */
+    uint32_t tx_open;      /* of which something may still be sent */
+    uint32_t crossing;     /* units that cross */
+    uint32_t accounts_out; /* messages that make protocol accounts */
+    uint32_t pairs_out;
+    bool pairs_asked;
+    err_t error;    /* of the parts, if some could not be done */
+    bool some_done; /* or may have been */
+    struct cross_tx *txs;
+    char *transactions; /* CROSS_TRANSACTION_SIZE each */
+    void *memory;
+    uint64_t memory_size;
+    struct shards_doubt_entry *doubt; /* the resolver's */
+    struct cross_read *read;
+};
+
+#define CROSS_TRANSACTION_SIZE ((COMMIT_TRANSACTION_SIZE(CROSS_LEGS) + 15) / 16 * 16)
+
+struct cross_item {
+    struct cross_tx *tx;
+    struct commit_ask ask;
+    uint32_t attempt; /* of the transaction; an answer to an earlier one is nobody's */
+    uint32_t first;   /* of the message's events */
+    uint32_t count;
+};
+
+/* A request to the router. */
+struct cross_message {
+    struct port_ledger_request port;
+    struct list_link link; /* cross->messages */
+    struct shards_cross *cross;
+    struct cross_job *job;
+    /* What came of it, on the executor's thread; then it is freed. */
+    void (*take)(struct cross_message *message);
+    struct cross_tx *tx; /* of messages about one */
+    struct shards_doubt_entry *doubt;
+    uint64_t size;
+    uint32_t room; /* of events or ids, and of what is answered */
+    struct cross_item *items;
+    uint32_t item_count;
+    uint32_t *positions; /* of local events, in the request */
+    uint32_t shard;      /* of a sweep */
+
+    union {
+        struct ledger_account *accounts;
+        struct ledger_transfer *transfers;
+        u128 *ids;
+    } in;
+    struct port_ledger_filter filter;
+};
+
+/* A transaction's pendings of one slot that the last sweep found. */
+struct shards_doubt_entry {
+    struct shards_doubt doubt; /* name 0: the place is free */
+    struct cross_job *job;     /* that resolves it, or NULL */
+    uint64_t known_ns;
+    uint64_t next_ns; /* not resolved before */
+    bool seen;        /* by the sweep under way */
+    bool asked;       /* for its marker */
+    bool told;        /* that nothing can be done about it */
+    struct ledger_transfer pendings[COMMIT_LEGS_MAX];
+};
+
+struct cross_sweep {
+    uint64_t next_ns;
+    bool under_way;
+    uint32_t used;                     /* places of doubts */
+    struct shards_doubt_entry *doubts; /* SHARDS_DOUBTS_MAX; NULL before the first sweep */
+};
+
+#define CROSS_COUNTER_COUNT (sizeof(struct shards_cross_counters) / sizeof(uint64_t))
+
+struct shards_cross {
+    struct port_ledger port;
+    struct shards_cross_parts parts;
+    struct list jobs;
+    struct list messages;
+    struct list firsts;
+    uint32_t job_count;
+    struct os_prng prng;
+    struct map known; /* of (ledger, slot) whose accounts exist */
+    struct cross_sweep sweeps[SHARD_SHARDS_MAX];
+    uint32_t resolving;
+    _Atomic uint64_t counters[CROSS_COUNTER_COUNT];
+};
+
+#define CROSS_COUNTER(name) (offsetof(struct shards_cross_counters, name) / sizeof(uint64_t))
+#define CROSS_COUNT(cross, name, n)                                                                \
+    atomic_fetch_add_explicit(                                                                     \
+        &(cross)->counters[CROSS_COUNTER(name)], (uint64_t)(n), memory_order_relaxed)
+#define CROSS_SHOW(cross, name, value)                                                             \
+    atomic_store_explicit(                                                                         \
+        &(cross)->counters[CROSS_COUNTER(name)], (uint64_t)(value), memory_order_relaxed)
+
+static inline uint64_t
+cross_now(const struct shards_cross *cross)
+{
+    return os_monotonic_ns(cross->parts.clock);
+}
+
+static inline uint64_t
+cross_ms(uint32_t ms)
+{
+    return (uint64_t)ms * OS_NS_PER_MS;
+}
+
+/* ---- cross.c */
+
+/* Zeroed and counted, or NULL. */
+void *shards_cross_memory_take(struct shards_cross *cross, uint64_t size);
+void shards_cross_memory_give(struct shards_cross *cross, void *memory, uint64_t size);
+void shards_cross_answer(struct port_ledger_request *request, err_t error);
+/* A job of the cross, linked, with nothing in it; NULL: no room. */
+struct cross_job *shards_cross_job_new(struct shards_cross *cross);
+void shards_cross_job_free(struct cross_job *job);
+/* With room for so many events, ids or filters' results, and items. NULL: no room. */
+struct cross_message *shards_cross_message_new(
+    struct shards_cross *cross,
+    struct cross_job *job,
+    enum port_ledger_operation operation,
+    uint32_t room,
+    uint32_t items);
+void shards_cross_message_send(struct cross_message *message);
+void shards_cross_message_free(struct cross_message *message);
+
+/* The id that an account of the protocol has in its slot, and back (CROSS-7): those of
+ * core/commit say the slot, and a shard is found by the hash. */
+u128 shards_cross_place(u128 id, uint16_t slot);
+void shards_cross_place_transfer(struct ledger_transfer *transfer, uint16_t slot);
+void shards_cross_unplace_transfer(struct ledger_transfer *transfer);
+/* A slot's account: where to look for what is in the slot. */
+u128 shards_cross_near(uint16_t slot);
+
+/* ---- shards_cross_plan.c */
+
+/* What crosses, sorted into levels. ERR_CROSSES_SHARDS, with request->out_count the event's place;
+ * ERR_BUSY. */
+MUST_USE err_t shards_cross_plan(struct cross_job *job);
+
+/* ---- cross_job.c */
+
+void shards_cross_job_begin(struct cross_job *job);
+/* After anything has happened to it: goes on, answers, ends. The job may be gone afterwards. */
+void shards_cross_job_turn(struct cross_job *job);
+/* A deadline may be over, or it is time to send again. The job may be gone afterwards. */
+void shards_cross_job_tick(struct cross_job *job, uint64_t now);
+void shards_cross_settle(struct cross_tx *tx, uint32_t status, uint64_t timestamp);
+void shards_cross_leave(struct cross_tx *tx, enum cross_stage stage);
+/* For a request that went through the router as a whole: its doubtful results are explained. */
+void shards_cross_job_explain_results(struct cross_job *job);
+/* Nothing is sent of it any more. */
+void shards_cross_tx_over(struct cross_tx *tx);
+
+/* ---- cross_run.c */
+
+struct cross_outgoing {
+    struct shards_cross *cross;
+    struct cross_job *job;
+    struct cross_message *open[SHARD_SHARDS_MAX];
+    uint32_t expected; /* transactions that still come: how much room to make */
+};
+
+/* Begins the attempt of tx->attempt. ERR_INVALID: the event cannot be a transaction. */
+MUST_USE err_t shards_cross_run_begin(struct cross_tx *tx);
+void shards_cross_run_turn(struct cross_tx *tx, uint64_t now, struct cross_outgoing *outgoing);
+void shards_cross_outgoing_flush(struct cross_outgoing *outgoing);
+/* The outcome, if it is known, leads on. */
+void shards_cross_run_advance(struct cross_tx *tx);
+u128 shards_cross_name(const struct shards_cross *cross, u128 id, uint32_t attempt);
+
+/* ---- shards_cross_explain.c */
+
+void shards_cross_explain(struct cross_tx *tx);
+/* It was committed, and by whom and when is in the ledger. */
+void shards_cross_explain_found(struct cross_tx *tx);
+/* An event that a shard refused as different from what has its id, which may be the same transfer
+ * in its other form. */
+void shards_cross_explain_result(struct cross_tx *tx, uint32_t status);
+/* May what a shard refused as different be the same transfer? */
+bool shards_cross_result_is_doubtful(const struct ledger_transfer *event, uint32_t status);
+/* Sends again what was not answered. */
+void shards_cross_explain_tick(struct cross_tx *tx, uint64_t now);
+
+/* ---- cross_resolve.c */
+
+void shards_cross_resolve_tick(struct shards_cross *cross, uint64_t now);
+void shards_cross_resolve_ended(struct cross_job *job);
+
+/* ---- cross_read.c */
+
+void shards_cross_read_begin(struct shards_cross *cross, struct port_ledger_request *request);
+
+#endif

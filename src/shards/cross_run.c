@@ -1,0 +1,321 @@
+/* A transaction: its asks, as vectors of one shard each, and what they came to. */
+#include "cross_private.h"
+
+#include "base/assert.h"
+
+#include <string.h>
+
+/* Of a run that was outbid: it waits for up to so long before it bids again. */
+#define OUTBID_WAIT_MS 200
+
+/* --------------------------------------------------------------------------------- beginning ---
+ */
+
+static uint64_t
+low_bytes(const uint8_t *hash)
+{
+    uint64_t value;
+    memcpy(&value, hash, sizeof(value));
+    return value;
+}
+
+u128
+shards_cross_name(const struct shards_cross *cross, u128 id, uint32_t attempt)
+{
+    unsigned char text[sizeof(id) + sizeof(attempt)];
+    uint8_t hash[32];
+    memcpy(text, &id, sizeof(id));
+    memcpy(text + sizeof(id), &attempt, sizeof(attempt));
+    cross->parts.sha256(span_of((const char *)text, sizeof(text)), hash);
+    return (u128)low_bytes(hash) << 64 | low_bytes(hash + 8);
+}
+
+err_t
+shards_cross_run_begin(struct cross_tx *tx)
+{
+    const struct cross_job *job = tx->job;
+    const struct ledger_transfer *event = &job->request->in.transfers[tx->event];
+    struct commit_leg legs[CROSS_LEGS];
+    uint8_t hash[32];
+    job->cross->parts.sha256(span_of((const char *)event, sizeof(*event)), hash);
+    struct commit_request request = {
+        .protocol = job->cross->parts.protocol,
+        .slot_count = CROSS_LEGS,
+        .slots =
+            {shard_slot_of_id(event->debit_account_id), shard_slot_of_id(event->credit_account_id)},
+        .leg_count = CROSS_LEGS,
+        .legs = legs,
+        .name_digest = shards_cross_name(job->cross, event->id, tx->attempt),
+        .request_digest = low_bytes(hash),
+    };
+    commit_split(event, request.slots, legs);
+    TRY(commit_transaction_init(tx->transaction, &request));
+    commit_begin(&tx->run, tx->transaction);
+    tx->began_ns = cross_now(job->cross);
+    tx->retry_ns = 0;
+    tx->stage = CROSS_RUNNING;
+    tx->late = false;
+    tx->failed_before = false;
+    tx->booked = 0;
+    return ERR_OK;
+}
+
+/* ----------------------------------------------------------------------------------- answers ---
+ */
+
+static bool
+is_first_leg(const struct cross_tx *tx, const struct commit_ask *ask)
+{
+    return ask->member == 0 && tx->stage != CROSS_RESOLVING &&
+           (ask->kind == COMMIT_ASK_DECIDE || ask->kind == COMMIT_ASK_PREPARE);
+}
+
+/* What the answer says beyond the protocol: when the client's transfer was booked, or that a leg's
+ * id has failed for ever. */
+static void
+note_legs(struct cross_tx *tx, const struct cross_item *item, const struct ledger_result *results)
+{
+    if (item->ask.kind != COMMIT_ASK_PREPARE && item->ask.kind != COMMIT_ASK_DECIDE) {
+        return;
+    }
+    for (uint32_t i = 0; i + 2 < item->count; i++) {
+        tx->failed_before =
+            tx->failed_before || results[i].status == LEDGER_TRANSFER_id_already_failed;
+    }
+    for (uint32_t i = 0; i + 2 < item->count && tx->booked == 0; i++) {
+        bool says_why = results[i].status != LEDGER_TRANSFER_linked_event_failed;
+        tx->booked_at = says_why ? results[i].timestamp : tx->booked_at;
+    }
+    bool is_there =
+        results[0].status == LEDGER_TRANSFER_created || results[0].status == LEDGER_TRANSFER_exists;
+    if (is_first_leg(tx, &item->ask) && is_there && tx->booked == 0) {
+        tx->booked = results[0].status;
+        tx->booked_at = results[0].timestamp;
+    }
+}
+
+static void
+try_later(struct cross_tx *tx, const struct commit_ask *ask, uint64_t now)
+{
+    tx->out = (uint8_t)(tx->out & ~(1U << ask->member));
+    tx->retry_ns = now + cross_ms(tx->job->cross->parts.resend_ms);
+}
+
+static void
+take_asks(struct cross_message *message)
+{
+    uint64_t now = cross_now(message->cross);
+    for (uint32_t i = 0; i < message->item_count; i++) {
+        const struct cross_item *item = &message->items[i];
+        struct cross_tx *tx = item->tx;
+        if (item->attempt != tx->attempt) {
+            continue;
+        }
+        if (message->port.error != ERR_OK) { /* it may have been done: the same is asked again */
+            try_later(tx, &item->ask, now);
+            continue;
+        }
+        tx->out = (uint8_t)(tx->out & ~(1U << item->ask.member));
+        note_legs(tx, item, &message->port.out.results[item->first]);
+        commit_take(&tx->run, &item->ask, &message->port.out.results[item->first]);
+        shards_cross_run_advance(tx);
+    }
+    struct cross_outgoing outgoing = {
+        .cross = message->cross, .job = message->job, .expected = message->item_count};
+    for (uint32_t i = 0; i < message->item_count; i++) {
+        shards_cross_run_turn(message->items[i].tx, now, &outgoing);
+    }
+    shards_cross_outgoing_flush(&outgoing);
+}
+
+/* Up to the first entry that is not there. */
+static void
+take_log(struct cross_message *message)
+{
+    const struct cross_item *item = &message->items[0];
+    const struct ledger_transfer *found = message->port.out.transfers;
+    uint64_t now = cross_now(message->cross);
+    uint32_t count = 0;
+    if (item->attempt != item->tx->attempt) {
+        return;
+    }
+    if (message->port.error != ERR_OK) {
+        try_later(item->tx, &item->ask, now);
+        return;
+    }
+    while (count < message->port.out_count && found[count].id == message->in.ids[count]) {
+        count++;
+    }
+    item->tx->out = (uint8_t)(item->tx->out & ~(1U << item->ask.member));
+    commit_take_log(&item->tx->run, &item->ask, found, count);
+    shards_cross_run_advance(item->tx);
+    struct cross_outgoing outgoing = {.cross = message->cross, .job = message->job, .expected = 1};
+    shards_cross_run_turn(item->tx, now, &outgoing);
+    shards_cross_outgoing_flush(&outgoing);
+}
+
+/* ----------------------------------------------------------------------------------- sending ---
+ */
+
+static void
+send(struct cross_message **message)
+{
+    if (*message != NULL) {
+        (*message)->take = take_asks;
+        shards_cross_message_send(*message);
+        *message = NULL;
+    }
+}
+
+void
+shards_cross_outgoing_flush(struct cross_outgoing *outgoing)
+{
+    for (uint32_t i = 0; i < SHARD_SHARDS_MAX; i++) {
+        send(&outgoing->open[i]);
+    }
+}
+
+/* Room for what may still come for the shard: a post and a prepare of each transaction. */
+static struct cross_message *
+open_message(struct cross_outgoing *outgoing, uint32_t count)
+{
+    uint64_t wanted = (uint64_t)outgoing->expected * (CROSS_LEGS + 2) + count;
+    uint32_t room = wanted < LEDGER_BATCH_MAX ? (uint32_t)wanted : LEDGER_BATCH_MAX;
+    return shards_cross_message_new(
+        outgoing->cross, outgoing->job, PORT_LEDGER_CREATE_TRANSFERS, room, room);
+}
+
+static bool
+add_read(struct cross_tx *tx, const struct commit_ask *ask, struct cross_outgoing *outgoing)
+{
+    struct cross_message *message = shards_cross_message_new(
+        outgoing->cross, outgoing->job, PORT_LEDGER_LOOKUP_TRANSFERS, COMMIT_READ_MAX, 1);
+    if (message == NULL) {
+        return false;
+    }
+    commit_log_ids(&tx->run, ask, message->in.ids);
+    message->port.count = COMMIT_READ_MAX;
+    message->port.near = shards_cross_near(commit_slot(&tx->run, ask));
+    message->items[0] = (struct cross_item){.tx = tx, .ask = *ask, .attempt = tx->attempt};
+    message->item_count = 1;
+    message->take = take_log;
+    shards_cross_message_send(message);
+    return true;
+}
+
+static bool
+add_events(struct cross_tx *tx, const struct commit_ask *ask, struct cross_outgoing *outgoing)
+{
+    struct ledger_transfer events[COMMIT_EVENTS_MAX];
+    uint32_t count = commit_build(&tx->run, ask, events);
+    uint16_t slot = commit_slot(&tx->run, ask);
+    const struct shard_map *map = shards_router_map(outgoing->cross->parts.router);
+    struct cross_message **message = &outgoing->open[shard_map_of_id(map, shards_cross_near(slot))];
+    if (*message != NULL && (*message)->port.count + count > (*message)->room) {
+        send(message);
+    }
+    if (*message == NULL) {
+        *message = open_message(outgoing, count);
+    }
+    if (*message == NULL) {
+        return false;
+    }
+    struct ledger_transfer *to = &(*message)->in.transfers[(*message)->port.count];
+    for (uint32_t i = 0; i < count; i++) {
+        to[i] = events[i];
+        shards_cross_place_transfer(&to[i], slot);
+    }
+    (*message)->items[(*message)->item_count++] = (struct cross_item){
+        .tx = tx,
+        .ask = *ask,
+        .attempt = tx->attempt,
+        .first = (*message)->port.count,
+        .count = count,
+    };
+    (*message)->port.count += count;
+    return true;
+}
+
+static void
+send_due(struct cross_tx *tx, uint64_t now, struct cross_outgoing *outgoing)
+{
+    for (uint8_t member = 0; member < tx->transaction->header.member_count; member++) {
+        struct commit_ask ask;
+        if ((tx->out >> member & 1) != 0 || !commit_next(&tx->run, member, &ask)) {
+            continue;
+        }
+        tx->out = (uint8_t)(tx->out | 1U << member);
+        bool sent = ask.kind == COMMIT_ASK_READ ? add_read(tx, &ask, outgoing)
+                                                : add_events(tx, &ask, outgoing);
+        if (!sent) {
+            try_later(tx, &ask, now);
+        }
+    }
+}
+
+static void
+watch_time(struct cross_tx *tx, uint64_t now)
+{
+    struct shards_cross *cross = tx->job->cross;
+    const struct shards_cross_parts *parts = &cross->parts;
+    bool unknown = commit_outcome(&tx->run) == COMMIT_OUTCOME_UNKNOWN;
+    if (unknown && tx->run.state == COMMIT_OUTBID) {
+        commit_conclude(&tx->run); /* the wait is over: see shards_cross_run_advance */
+    }
+    if (unknown && now - tx->began_ns > cross_ms(parts->deadline_ms) && !tx->late) {
+        tx->late = true;
+        commit_conclude(&tx->run);
+    }
+    if (now - tx->began_ns > cross_ms(parts->give_up_ms)) {
+        shards_cross_tx_over(tx);
+        if (tx->stage == CROSS_RUNNING) {
+            shards_cross_leave(tx, CROSS_LEFT);
+        }
+    }
+}
+
+void
+shards_cross_run_turn(struct cross_tx *tx, uint64_t now, struct cross_outgoing *outgoing)
+{
+    if (tx->over || tx->transaction == NULL || now < tx->retry_ns) {
+        return;
+    }
+    watch_time(tx, now);
+    if (!tx->over) {
+        send_due(tx, now, outgoing);
+    }
+    bool known = commit_outcome(&tx->run) != COMMIT_OUTCOME_UNKNOWN;
+    bool told = tx->stage != CROSS_RUNNING && tx->stage != CROSS_EXPLAINING;
+    if (!tx->over && known && told && tx->out == 0 && commit_ended(&tx->run)) {
+        shards_cross_tx_over(tx);
+    }
+}
+
+void
+shards_cross_run_advance(struct cross_tx *tx)
+{
+    struct shards_cross *cross = tx->job->cross;
+    if (tx->run.state == COMMIT_OUTBID) {
+        tx->retry_ns =
+            cross_now(cross) + os_prng_below(&cross->prng, OUTBID_WAIT_MS) * OS_NS_PER_MS;
+    }
+    if (tx->stage != CROSS_RUNNING) {
+        return;
+    }
+    switch (commit_outcome(&tx->run)) {
+    case COMMIT_OUTCOME_UNKNOWN:
+        return;
+    case COMMIT_OUTCOME_COMMITTED:
+        CROSS_COUNT(cross, committed, 1);
+        if (tx->booked != 0) {
+            shards_cross_settle(tx, tx->booked, tx->booked_at);
+        } else {
+            shards_cross_explain_found(tx);
+        }
+        return;
+    case COMMIT_OUTCOME_ABORTED:
+        CROSS_COUNT(cross, aborted, 1);
+        shards_cross_explain(tx);
+        return;
+    }
+}

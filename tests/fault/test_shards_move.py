@@ -1,0 +1,203 @@
+"""Half of a ledger's slots move to a new shard under load, and whoever takes part is killed with
+kill -9 at a step: nothing fails, nothing is done twice, nobody waits for long, the books balance."""
+
+import itertools
+import json
+import random
+import signal
+import subprocess
+import threading
+import time
+
+import pytest
+
+from kit.client import Http
+from kit.server import LONG, PROGRAM, run_tael
+from kit.shards import SLOTS, Shards, map_text, slot
+
+LEDGER = 7000
+PAUSE = 0.5
+STEPS = ("arrive", "copy", "catch-up", "fence", "verify", "flip", "clean-up")
+_numbers = itertools.count(1)
+
+
+def placed(wanted):
+    """A new id in that slot."""
+    base = next(_numbers) << 16
+    return next(str(base | low) for low in range(1 << 16) if slot(base | low) == wanted)
+
+
+class Two(Shards):
+    """One shard at first; a second process that the map does not name yet."""
+
+    def __init__(self, folder, *flags, **keywords):
+        super().__init__(folder, *flags, shards=2, **keywords)
+
+    def write_map(self, epoch=1):
+        self.map.write_text(map_text({"ledger-a": self.processes["ledger-a"].where()}, epoch))
+
+    def start(self, *flags, order=None):
+        return super().start(*flags, order=("api", "cards", "vault", "ledger-a"))
+
+    def stop(self, order=None):
+        super().stop(("api", "cards", "vault", "ledger-a", "ledger-b"))
+
+    def options(self):
+        return [f"--ledger-shards={self.map}", f"--internal-key-file={self.folder}/internal.key",
+                "--json"]
+
+    def shards(self, *words):
+        return run_tael("shards", *words, *self.options())
+
+    def add(self):
+        added = run_tael("shards", "add", "ledger-b", f"--at={self.processes['ledger-b'].where()}",
+                         f"--ledger-shards={self.map}")
+        assert added.returncode == 0, added.stderr
+        self.processes["ledger-b"].start()
+
+    def verify(self):
+        result = self.shards("verify")
+        assert result.returncode == 0, result.stdout + result.stderr
+        return json.loads(result.stdout)
+
+    def again(self, name):
+        self.processes[name].kill()
+        self.processes[name].start()
+
+
+@pytest.fixture
+def two(tmp_path):
+    made = Two(tmp_path / "cluster").start()
+    yield made
+    made.close()
+
+
+class Payer(threading.Thread):
+    """Moves 1 between two accounts of one slot, again and again; by the same id until told. Every
+    tenth time it holds the money first, and posts the hold without naming accounts."""
+
+    def __init__(self, server, its_slot):
+        super().__init__()
+        self.http = Http(server, validate=False)
+        self.slot = its_slot
+        self.debit, self.credit = placed(its_slot), placed(its_slot)
+        self.told = []
+        self.refused = []
+        self.failure = None
+        self.over = threading.Event()
+
+    def ask(self, what, **body):
+        return self.http.post(f"/v1/ledger/{what}", json=body)
+
+    def open(self):
+        events = [{"id": i, "ledger": LEDGER, "code": 1, "flags": ["history"]}
+                  for i in (self.debit, self.credit)]
+        assert self.ask("accounts", events=events).status_code == 200
+
+    def fresh(self):
+        return str(10**30 + next(_numbers))
+
+    def do(self, event):
+        while not self.over.is_set():
+            answer = self.ask("transfers", events=[event])
+            if answer.status_code in (500, 503):
+                self.refused.append((time.monotonic(), answer.text))
+                time.sleep(0.02)
+                continue
+            status = answer.json()["results"][0]["status"] if answer.status_code == 200 else ""
+            if status not in ("created", "exists"):
+                self.failure = answer.text
+            return self.failure is None
+        return False
+
+    def run(self):
+        for number in itertools.count():
+            event = {"id": self.fresh(), "debit_account_id": self.debit, "code": 1,
+                     "credit_account_id": self.credit, "amount": "1", "ledger": LEDGER}
+            if number % 10 == 9:
+                hold = {**event, "id": self.fresh(), "flags": ["pending"]}
+                event = {"id": event["id"], "pending_id": hold["id"], "amount": "1",
+                         "flags": ["post_pending_transfer"]}
+                if not self.do(hold):
+                    return
+            if not self.do(event):
+                return
+            self.told.append(time.monotonic())
+
+    def check(self, before):
+        """What it was told is there, once; `before`: the history began then."""
+        found = self.ask("lookup", accounts=[self.debit, self.credit]).json()["accounts"]
+        assert int(found[0]["debits_posted"]) in (len(self.told), len(self.told) + 1)
+        assert found[0]["debits_posted"] == found[1]["credits_posted"]
+
+    def pause(self):
+        return max((b - a for a, b in zip(self.told, self.told[1:])), default=0)
+
+
+def payers_of(server, count):
+    payers = [Payer(server, SLOTS * (2 * i + 1) // (2 * count)) for i in range(count)]
+    for payer in payers:
+        payer.open()
+        payer.start()
+    return payers
+
+
+def end(payers):
+    for payer in payers:
+        payer.over.set()
+    for payer in payers:
+        payer.join()
+        assert payer.failure is None, payer.failure
+        payer.check(0)
+
+
+def test_half_of_the_slots_move_under_load(two):
+    payers = payers_of(two, 8)
+    time.sleep(1)
+    two.add()
+    moved = two.shards("split", "ledger-a", "--to=ledger-b")
+    assert moved.returncode == 0, moved.stderr
+    time.sleep(0.5)
+    back = two.shards("move", "--slots=8192-12000", "--from=ledger-b", "--to=ledger-a")
+    assert back.returncode == 0, back.stderr
+    time.sleep(0.5)
+    refused = [text for payer in payers for _, text in payer.refused]
+    end(payers)
+    assert refused == []
+    pauses = [payer.pause() for payer in payers]
+    print("moved", moved.stdout, back.stdout, "pauses", pauses,
+          "transfers", sum(len(payer.told) for payer in payers))
+    assert max(pauses) < PAUSE
+    assert two.verify()["good"]
+    two.stop()
+    two.check_ledger()
+
+
+CUTS = [(step, victim) for step in STEPS for victim in ("ledger-a", "ledger-b", "mover")]
+
+
+@pytest.mark.parametrize(("step", "victim"), CUTS if LONG else [
+    ("copy", "ledger-b"), ("verify", "ledger-a"), ("clean-up", "ledger-b")])
+def test_killed_at_a_step(two, step, victim):
+    payers = payers_of(two, 4)
+    two.add()
+    time.sleep(0.3)
+    words = ("split", "ledger-a", "--to=ledger-b")
+    if victim == "mover":
+        with subprocess.Popen([PROGRAM, "shards", *words, *two.options()],
+                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as mover:
+            time.sleep(random.random() * 0.1)
+            mover.send_signal(signal.SIGKILL)
+    else:
+        cut = two.shards("move", "--slots=8192-16383", "--from=ledger-a", "--to=ledger-b",
+                         f"--stop-before={step}")
+        assert cut.returncode == 1, cut.stdout
+        assert "stopped before" in cut.stderr
+        two.again(victim)
+    moved = two.shards("move", "--slots=8192-16383", "--from=ledger-a", "--to=ledger-b")
+    assert moved.returncode == 0, moved.stderr
+    time.sleep(0.5)
+    end(payers)
+    assert two.verify()["good"]
+    two.stop()
+    two.check_ledger()
