@@ -348,6 +348,7 @@ level_begin(struct cross_job *job)
         if (job->units[i].crosses) {
             tx_begin(job, job->units[i].start, &outgoing);
         } else {
+            ASSERT(message != NULL);
             add_local(message, &job->units[i]);
         }
     }

@@ -681,7 +681,7 @@ static void
 test_same_while_slots_move(void **state)
 {
     (void)state;
-    uint64_t seeds = t_seeds(150);
+    uint64_t seeds = t_seeds(60);
     static struct t_world world;
     uint32_t moves = 0, stopped = 0, cancelled = 0, restarts = 0, joined = 0, denied = 0;
     for (uint64_t seed = 1; seed <= seeds; seed++) {
