@@ -253,9 +253,12 @@ static err_t
 take_account(void *context, const struct snapshot_account *account)
 {
     struct load *load = context;
-    if (account->zero != 0 || account->head >= load->snapshot.end.position) {
+    /* Only what was adopted is in another order than that of time, and is in no snapshot. */
+    if (account->zero != 0 || account->head >= load->snapshot.end.position ||
+        account->account.timestamp <= load->account_timestamp) {
         return ERR_CORRUPT;
     }
+    load->account_timestamp = account->account.timestamp;
     TRY(ledger_load_account(load->ledger, &account->account));
     TRY(journal_heads_add(&load->scan.heads));
     load->scan.heads.positions[load->scan.heads.count - 1] = account->head;

@@ -230,6 +230,8 @@ ledger_pending_search(const struct ledger *ledger, u128 id)
 void ledger_account_append(struct ledger *ledger, const struct ledger_account *account);
 /* Takes back the newest account. */
 void ledger_account_pop(struct ledger *ledger);
+/* All of them at once. */
+void ledger_accounts_clear(struct ledger *ledger);
 
 /* Returns the slot; not queued for expiry yet. There is room. */
 uint32_t ledger_pending_insert(
@@ -246,6 +248,7 @@ void ledger_pending_remove(struct ledger *ledger, uint32_t slot);
 void ledger_order_append(struct ledger *ledger, uint32_t slot);
 /* It was taken back, and was the newest by time. */
 void ledger_order_pop(struct ledger *ledger, uint32_t slot);
+void ledger_order_clear(struct ledger *ledger);
 
 /* --- expiry --- */
 

@@ -306,9 +306,7 @@ ledger_redo_fuzzy(struct ledger *ledger, const struct ledger_event *event)
 void
 ledger_load_clear(struct ledger *ledger)
 {
-    while (ledger->account_count > 0) {
-        ledger_account_pop(ledger);
-    }
+    ledger_accounts_clear(ledger);
     for (uint32_t slot = 0; slot < ledger->pending_slots_top; slot++) {
         if (ledger->pendings[slot].fate != LEDGER_FATE_NONE) {
             ledger_pending_remove(ledger, slot);
@@ -320,6 +318,5 @@ ledger_load_clear(struct ledger *ledger)
     ledger->pending_free = 0;
     ledger->clock = 0;
     ledger->transfer_timestamp = 0;
-    ledger->account_timestamp = 0;
     ledger->version++;
 }

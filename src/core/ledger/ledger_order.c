@@ -32,6 +32,14 @@ ledger_order_pop(struct ledger *ledger, uint32_t slot)
         left == 0 ? 0 : ledger->accounts[ledger_account_by_time(ledger, left - 1)].timestamp;
 }
 
+void
+ledger_order_clear(struct ledger *ledger)
+{
+    ledger->order->count = 0;
+    ledger->order->differs = false;
+    ledger->account_timestamp = 0;
+}
+
 static bool
 is_after(const struct ledger *ledger, uint32_t a, uint32_t b)
 {

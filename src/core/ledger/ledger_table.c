@@ -54,6 +54,16 @@ ledger_account_pop(struct ledger *ledger)
     ledger_order_pop(ledger, slot);
 }
 
+void
+ledger_accounts_clear(struct ledger *ledger)
+{
+    while (ledger->account_count > 0) {
+        uint32_t slot = --ledger->account_count;
+        ledger_index_remove(&ledger->account_index, ledger_hash(ledger->accounts[slot].id), slot);
+    }
+    ledger_order_clear(ledger);
+}
+
 /* ---- pendings on listed accounts */
 
 static bool
