@@ -162,8 +162,7 @@ account_found(struct shards_job *job, u128 id, u128 *ret_account)
     for (uint32_t i = 0; i < job->router->map.shard_count; i++) {
         struct shards_part *part = &job->parts[i];
         const struct ledger_transfer *found = part->port.out.transfers;
-        if (part->used && part->cursor < part->port.out_count &&
-            found[part->cursor].id == id) {
+        if (part->used && part->cursor < part->port.out_count && found[part->cursor].id == id) {
             const struct ledger_transfer *pending = &found[part->cursor++];
             if (commit_id_is_reserved(pending->debit_account_id) ||
                 commit_id_is_reserved(pending->credit_account_id)) {
