@@ -1,7 +1,7 @@
 /*
  * Where a cluster's ledger is: a journal in the folder of each of its processes, or, with
- * --engine=postgres, a schema of PostgreSQL for each. DATA/engine says which it was begun with: money
- * that is in the one is not found by the other.
+ * --engine=postgres, a schema of PostgreSQL for each. DATA/engine says which it was begun with:
+ * money that is in the one is not found by the other.
  *
  * The schema of the first process is the one that the URL names, "tael_ledger" unless it says
  * otherwise; the others' have the number of their process behind it: "tael_ledger_2".
@@ -59,11 +59,13 @@ cluster_ledger_settle(struct cluster *cluster)
                ? COMMAND_GO_ON
                : command_misuse(
                      cluster->command,
-                     "--engine=postgres: there is no PostgreSQL (--ledger, --documents, or Debian's "
+                     "--engine=postgres: there is no PostgreSQL (--ledger, --documents, or "
+                     "Debian's "
                      "package postgresql and a folder without documents in SQLite)");
 }
 
-/* ---------------------------------------------------------------------------- which it was begun --
+/* ---------------------------------------------------------------------------- which it was begun
+ * --
  */
 
 static const char *
@@ -94,8 +96,8 @@ cluster_ledger_prepare(const struct cluster *cluster)
                                  : !(has_journal(cluster) && cluster->on_postgres);
     free(text);
     if (result == ERR_NOT_FOUND && same) {
-        result = os_file_save(
-            disk, cluster->settings.node.data, ENGINE_NAME, span_from_cstr(wanted));
+        result =
+            os_file_save(disk, cluster->settings.node.data, ENGINE_NAME, span_from_cstr(wanted));
     } else if (result == ERR_NOT_FOUND) {
         result = ERR_OK;
     }

@@ -3,7 +3,8 @@ cut off, slow or full, every acknowledged transfer is there exactly once, what w
 settled by its id, and the books balance.
 
 Each fault hits one shard, chosen at random, under load; the load goes on afterwards, on every shard.
-FAULT_ROUNDS rounds (with TEST_LONG 60, else one of each fault); FAULT_SEED repeats a run."""
+FAULT_ROUNDS rounds for each engine (with TEST_LONG 60, each fault among them; else 2); FAULT_SEED
+repeats a run."""
 
 import contextlib
 import os
@@ -21,7 +22,7 @@ from kit.server import LONG, wait_until
 from kit.shards import Shards
 
 SEED = int(os.environ.get("FAULT_SEED", "0")) or random.SystemRandom().randrange(1, 10**9)
-ROUNDS = int(os.environ.get("FAULT_ROUNDS", "60" if LONG else "0"))
+ROUNDS = int(os.environ.get("FAULT_ROUNDS", "60" if LONG else "2"))
 # Shorter than the faults are long.
 TIMEOUT = 0.5
 LEASE = 1.0
@@ -130,10 +131,10 @@ SYNCS = ("failed_sync", "slow_sync", "lost_sync")
 DATABASE = {"database_killed": database_killed, "database_stopped": database_stopped}
 
 def rounds(names, choose):
-    """One of each, in a random order; with more rounds, more."""
-    wanted = max(ROUNDS, len(names))
-    chosen = [*names, *choose.choices(names, k=wanted - len(names))]
-    choose.shuffle(chosen)
+    """In a random order, each before one comes twice."""
+    chosen = []
+    while len(chosen) < ROUNDS:
+        chosen += choose.sample(names, min(len(names), ROUNDS - len(chosen)))
     return chosen
 
 
@@ -158,7 +159,7 @@ def endure(shards, names, database=None):
         print(f"{name} of {shards.ledgers[number]}: over")
         bank.goes_on(seconds=AGAIN_SECONDS)
     bank.stop()
-    assert bank.unknown, "a fault that nobody felt is none"
+    assert bank.unknown or ROUNDS < len(names), "faults that nobody felt are none"
     bank.settle()
     bank.check()
 
@@ -202,7 +203,7 @@ def small_disk(folder, size):
         subprocess.run(["umount", "-l", folder], check=True)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="a disk of a given size takes root to mount")
+@pytest.mark.skipif(not LONG or os.geteuid() != 0, reason="with TEST_LONG; a disk of a given size takes root to mount")
 def test_a_full_disk(tmp_path):
     """Of one shard's journal: it refuses what it cannot keep, and goes on when there is room."""
     shards = Shards(tmp_path / "cluster", "--ledger-segment-size=4m")
