@@ -54,6 +54,13 @@ static const struct setting own_table[] = {
         "number."),
     OPTION_TEXT(
         struct cluster_settings,
+        engine,
+        "engine",
+        "journal",
+        "What keeps the ledger: journal, a folder; or postgres, a schema for each shard where "
+        "--ledger says, or else where the documents are. A folder keeps its engine."),
+    OPTION_TEXT(
+        struct cluster_settings,
         postgres,
         "postgres",
         "auto",
@@ -219,7 +226,7 @@ settle_settings(struct cluster *cluster)
     if (settings->gateways < 0) {
         settings->gateways = cluster->shared ? GATEWAYS_DEFAULT : 0;
     }
-    return COMMAND_GO_ON;
+    return cluster_ledger_settle(cluster);
 }
 
 /* Without what only this command knows: "--api=3", or "--api" "3". */
@@ -252,6 +259,8 @@ forget_variables(void)
 {
     (void)unsetenv("TAEL_API");
     (void)unsetenv("TAEL_GATEWAYS");
+    (void)unsetenv("TAEL_SHARDS");
+    (void)unsetenv("TAEL_ENGINE");
     (void)unsetenv("TAEL_POSTGRES");
 }
 

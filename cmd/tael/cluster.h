@@ -7,6 +7,7 @@
  *   cluster_gateway.c  configurations of gateways, and the list of api processes that they read
  *   cluster_postgres.c a PostgreSQL of its own
  *   cluster_shards.c   the map of the ledger's shards
+ *   cluster_ledger.c   journals, or schemas of PostgreSQL
  *   cluster_control.c  `add` and `drain`, from another process
  *   cluster_process.c  fork, exec, signals
  */
@@ -61,6 +62,7 @@ struct cluster_settings {
     int64_t api;               /* processes; -1: as they fit */
     int64_t gateways;          /* the same */
     int64_t shards;            /* of the ledger; 0: it is one */
+    char engine[16];           /* "journal" or "postgres" */
     char postgres[NODE_PATH_SIZE];
 };
 
@@ -74,6 +76,7 @@ struct cluster {
     char programs[NODE_PATH_SIZE];      /* of a PostgreSQL of our own; empty: none */
     char documents[NODE_DATABASE_SIZE]; /* its URL */
     bool shared;                        /* documents are on PostgreSQL, ours or not */
+    bool on_postgres;                   /* the ledger */
     struct os_file *lock;               /* nobody else has the folder */
 };
 
@@ -173,6 +176,19 @@ bool cluster_postgres_start(struct cluster *cluster, struct cluster_process *pro
 bool cluster_shards_prepare(const struct cluster *cluster);
 /* Writes where the shard is this time. The same. */
 bool cluster_shard_publish(const struct cluster *cluster, const struct cluster_process *process);
+
+/* --- cluster_ledger.c --- */
+
+/* Whether the settings say where the ledger is, once `shared` is known: COMMAND_GO_ON, or an exit
+ * status after saying why not. Sets `on_postgres`. */
+int cluster_ledger_settle(struct cluster *cluster);
+/* Notes in DATA what keeps the ledger, or sees that it is the same. False after saying why not. */
+bool cluster_ledger_prepare(const struct cluster *cluster);
+/* --ledger=postgres://... of this process of the ledger; only with `on_postgres`. */
+void cluster_ledger_word(
+    const struct cluster *cluster,
+    const struct cluster_process *process,
+    struct cluster_words *words);
 
 /* --- cluster_control.c --- */
 

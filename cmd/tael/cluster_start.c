@@ -170,7 +170,7 @@ start_bottom(struct cluster *cluster)
 {
     struct cluster_process *bank = NULL;
     struct cluster_process *ledgers[CLUSTER_SHARDS_MAX];
-    if (!cluster_shards_prepare(cluster)) {
+    if (!cluster_ledger_prepare(cluster) || !cluster_shards_prepare(cluster)) {
         return false;
     }
     if (cluster->programs[0] != '\0') {

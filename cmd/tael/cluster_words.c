@@ -145,6 +145,9 @@ add_server(
         cluster_word_add(words, "--ledger-shards=%s/shards", data);
         cluster_word_add(words, "--shard=%s", process->name);
     }
+    if (process->kind == CLUSTER_LEDGER && cluster->on_postgres) {
+        cluster_ledger_word(cluster, process, words);
+    }
     if (process->kind == CLUSTER_CARDS) {
         cluster_word_add(words, "--vault-at=%s", internal_of(cluster, CLUSTER_VAULT));
     }

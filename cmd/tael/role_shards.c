@@ -468,26 +468,44 @@ page_done(struct port_ledger_request *request)
     (void)sem_post(&page->answered);
 }
 
-/* What is here and neither ours nor on its way would be lost to those who ask by the map: so it
- * does not start. */
+/* A ledger that another server holds is asked again until it is this one's: so long this process
+ * stands by, and serves nobody. */
 static err_t
-accounts_check(struct node *node, struct page *page)
+page_ask(struct node *node, struct page *page, const struct port_ledger_filter *filter)
 {
     struct os_executor executor = {.post = os_post_now};
-    struct port_ledger_filter filter = {.limit = PAGE};
+    struct ledger_engine_status status;
     do {
         page->request = (struct port_ledger_request){
             .reply_to = &executor,
             .done = page_done,
             .epoch = PORT_LEDGER_EPOCH_MOVER,
             .operation = PORT_LEDGER_QUERY_ACCOUNTS,
-            .in.filter = &filter,
+            .in.filter = filter,
             .out.accounts = page->accounts,
         };
         node->ledger_port->submit(node->ledger_port, &page->request);
         while (sem_wait(&page->answered) != 0) {
         }
-        TRY(page->request.error);
+        ledger_engine_status(node->engine, &status);
+        if (page->request.error != ERR_BUSY || status.health == LEDGER_ENGINE_FAILED) {
+            atomic_store(&node->waits_for, NULL);
+            return page->request.error;
+        }
+        atomic_store(&node->waits_for, "ledger, which another server holds");
+    } while (node_pause(node, LOOK_MS));
+    node_explain(node, "ended while it waited for the ledger, which another server holds");
+    return ERR_CLOSED;
+}
+
+/* What is here and neither ours nor on its way would be lost to those who ask by the map: so it
+ * does not start. */
+static err_t
+accounts_check(struct node *node, struct page *page)
+{
+    struct port_ledger_filter filter = {.limit = PAGE};
+    do {
+        TRY(page_ask(node, page, &filter));
         for (uint32_t i = 0; i < page->request.out_count; i++) {
             const struct ledger_account *account = &page->accounts[i];
             char id[U128_DECIMAL_SIZE];

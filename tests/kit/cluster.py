@@ -101,6 +101,7 @@ class Cluster(Server):
     def __init__(self, folder, *flags, ordinary=True, certificates=None, names=tuple(ROLES)):
         super().__init__(folder, ordinary=False, cluster=True)
         self.has_gateway = False
+        self.shards, self.engine = 0, "journal"
         self.flags = (ORDINARY_FLAGS if ordinary else ()) + flags
         self.certificates = certificates
         self.folder.mkdir(parents=True, exist_ok=True)

@@ -41,7 +41,7 @@ class Postgres:
             os.chown(self.folder, user.pw_uid, user.pw_gid)
             self.as_user = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
         self.settings = ["-c", "listen_addresses=", "-k", str(self.folder),
-                         "-c", "max_connections=50", "-c", "shared_buffers=64MB",
+                         "-c", "max_connections=200", "-c", "shared_buffers=64MB",
                          "-c", "max_wal_size=4GB", "-c", f"fsync={'on' if durable else 'off'}",
                          *flags]
         if replica_of is not None:

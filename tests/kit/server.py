@@ -1,6 +1,7 @@
 """One `tael server` process on a data folder of its own, or, with TEST_CLUSTER=1, one
 `tael local-cluster`: the same from outside. With TEST_GATEWAY=1 too the cluster has a gateway, and,
-if the documents are on PostgreSQL, several api processes behind it."""
+if the documents are on PostgreSQL, several api processes behind it. With TEST_SHARDS=N its ledger is
+N shards, and with TEST_ENGINE=postgres each is in a schema of the PostgreSQL that the tests were given."""
 
 import itertools
 import os
@@ -17,6 +18,10 @@ LONG = os.environ.get("TEST_LONG") == "1"
 # Every server has a gateway before it, which the tests talk to without knowing.
 THROUGH_GATEWAY = os.environ.get("TEST_GATEWAY") == "1"
 CLUSTER = os.environ.get("TEST_CLUSTER") == "1"
+# Of the ledger of a cluster; 0: it is one.
+SHARDS = int(os.environ.get("TEST_SHARDS", "0"))
+ENGINE = os.environ.get("TEST_ENGINE", "journal")
+LEASE_MS = 1500
 # Behind the gateway of a cluster.
 API_PROCESSES = 2
 
@@ -121,6 +126,8 @@ class Server:
         self.on_postgres = "TEST_POSTGRES" in os.environ if on_postgres is None else on_postgres
         self.documents = None
         self.ledger_url = None  # postgres://..., for a ledger that is not in the folder
+        # Of a cluster that is the tests' own; a test that makes a split one by hand says how.
+        self.shards, self.engine = (SHARDS, ENGINE) if self.cluster and CLUSTER else (0, "journal")
 
     # ---- life ------------------------------------------------------------------------------
 
@@ -172,6 +179,9 @@ class Server:
         return self
 
     def _ledger(self):
+        if self.engine == "postgres" and self.ledger_url is None:
+            self.ledger_url = (f"{os.environ['TEST_POSTGRES']}&schema=t{os.getpid()}_{next(SCHEMAS)}"
+                               f"&lease_ms={LEASE_MS}")
         return (f"--ledger={self.ledger_url}",) if self.ledger_url else ()
 
     def _command(self):
@@ -179,7 +189,7 @@ class Server:
             return ["server"]
         several = API_PROCESSES if self.has_gateway and self.documents else 1
         return ["local-cluster", "--postgres=no", f"--gateways={self.gateway_count}",
-                f"--api={self.api or several}"]
+                f"--api={self.api or several}", f"--shards={self.shards}", f"--engine={self.engine}"]
 
     def nodes(self):
         """What a cluster says of its api processes."""
@@ -288,10 +298,24 @@ class Server:
         status = pathlib.Path(f"/proc/{pid}/status").read_text()
         return int(re.search(r"VmRSS:\s+(\d+) kB", status).group(1))
 
+    def ledger_places(self):
+        """Where the ledger is, or each of its shards."""
+        numbers = range(2, self.shards + 1)
+        if self.ledger_url is None:
+            return [self.ledger_data, *[self.root / f"ledger-{number}" for number in numbers]]
+        schema = re.search(r"schema=(\w+)", self.ledger_url)
+        return [self.ledger_url, *[f"{self.ledger_url}&schema={schema.group(1)}_{number}"
+                                   for number in numbers]]
+
     def ledger_check(self):
-        """`tael ledger check` on the folder of a server that does not run."""
+        """`tael ledger check` on a server that does not run: the first shard that is not right, or
+        the last."""
         assert self.process is None
-        return run_tael("ledger", "check", self.ledger_url or self.ledger_data)
+        for place in self.ledger_places():
+            result = run_tael("ledger", "check", place)
+            if result.returncode != 0:
+                break
+        return result
 
     def check_ledger(self):
         result = self.ledger_check()

@@ -2,6 +2,7 @@
 
 from kit.cluster import NEEDS, ROLES, Cluster
 from kit.server import run_tael
+from kit.wire import Wire
 
 SLOTS = 16384
 
@@ -18,21 +19,34 @@ def map_text(places, epoch=1):
 
 
 class Shards(Cluster):
-    """From outside as one server."""
+    """From outside as one server. With `database`, a kit.postgres.Postgres, each shard's ledger is a
+    schema there, with `lease_ms`; else a journal. `wires`: others reach each shard through a
+    kit.wire.Wire. `standbys`: a second process for each of these shards, by letter."""
 
     roles = ROLES
     needs = {**NEEDS, "api": ("cards", "vault")}
 
-    def __init__(self, folder, *flags, shards=4, more=(), **keywords):
+    def __init__(self, folder, *flags, shards=4, more=(), database=None, lease_ms=1500, wires=False,
+                 standbys="", **keywords):
         self.ledgers = [f"ledger-{chr(ord('a') + i)}" for i in range(shards)]
-        super().__init__(folder, *flags, names=(*self.ledgers, "vault", "cards", "api", *more),
-                         **keywords)
-        self.more = more
+        self.standbys = {f"ledger-{letter}-2": f"ledger-{letter}" for letter in standbys}
+        names = (*self.ledgers, *self.standbys, "vault", "cards", "api", *more)
+        super().__init__(folder, *flags, names=names, **keywords)
+        self.order = ("api", *more, "cards", "vault", *self.ledgers, *self.standbys)
+        self.urls = {} if database is None else {
+            name: f"{database.url()}&schema={name.replace('-', '_')}&lease_ms={lease_ms}"
+            for name in self.ledgers}
+        self.wires = {name: Wire(self.processes[name].port) for name in self.ledgers if wires}
         self.map = self.folder / "shards"
         self.write_map()
 
+    def place_of(self, name):
+        first = self.wires[name].where() if name in self.wires else self.processes[name].where()
+        others = [self.processes[one].where() for one, of in self.standbys.items() if of == name]
+        return ",".join((first, *others))
+
     def write_map(self, epoch=1):
-        places = {name: self.processes[name].where() for name in self.ledgers}
+        places = {name: self.place_of(name) for name in self.ledgers}
         self.map.write_text(map_text(places, epoch))
 
     def listens(self, member):
@@ -42,19 +56,32 @@ class Shards(Cluster):
         if member.kind in ("ledger", "api"):
             flags.append(f"--ledger-shards={self.map}")
         if member.kind == "ledger":
-            flags.append(f"--shard={member.name}")
+            name = self.standbys.get(member.name, member.name)
+            flags.append(f"--shard={name}")
+            flags += [f"--ledger={self.urls[name]}"] if self.urls else []
         return flags
 
     def start(self, *flags, order=None):
-        return super().start(*flags, order=order or (
-            "api", *self.more, "cards", "vault", *self.ledgers))
+        super().start(*flags, order=order or [
+            name for name in self.order if name not in self.standbys])
+        for name in self.standbys:  # they wait for as long as the others are there
+            self.processes[name].launch(*flags)
+        return self
 
     def stop(self, order=None):
-        super().stop(order or ("api", *self.more, "cards", "vault", *self.ledgers))
+        super().stop(order or self.order)
+
+    def close(self):
+        try:
+            super().close()
+        finally:
+            for wire in self.wires.values():
+                wire.close()
 
     def check_ledger(self):
         for name in self.ledgers:
-            result = run_tael("ledger", "check", self.processes[name].data / "ledger")
+            place = self.urls.get(name, self.processes[name].data / "ledger")
+            result = run_tael("ledger", "check", place)
             assert result.returncode == 0, f"{name}: {result.stdout}{result.stderr}"
 
 
