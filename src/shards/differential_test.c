@@ -658,7 +658,7 @@ static void
 test_same_as_one(void **state)
 {
     (void)state;
-    uint64_t seeds = t_seeds(1000);
+    uint64_t seeds = t_seeds(300);
     static struct t_world world;
     for (uint64_t seed = 1; seed <= seeds; seed++) {
         struct t_world *t = &world;
@@ -681,7 +681,7 @@ static void
 test_same_while_slots_move(void **state)
 {
     (void)state;
-    uint64_t seeds = t_seeds(60);
+    uint64_t seeds = t_seeds(40);
     static struct t_world world;
     uint32_t moves = 0, stopped = 0, cancelled = 0, restarts = 0, joined = 0, denied = 0;
     for (uint64_t seed = 1; seed <= seeds; seed++) {
