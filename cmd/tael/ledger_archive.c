@@ -54,9 +54,9 @@ run_archive(const struct command *command, int argc, char **argv)
     struct show_progress progress;
     struct store_archive_report report;
     struct store_error error;
+    const struct store_archive_watcher watcher = {archive_progress, &progress};
     show_progress_begin(&progress, "ledger archive");
-    result =
-        store_archive(url, os_disk_real(), values.to, archive_progress, &progress, &report, &error);
+    result = store_archive(url, os_disk_real(), values.to, &watcher, &report, &error);
     show_progress_end(&progress);
     if (report.segments > 0 || result == ERR_OK) {
         (void)printf(

@@ -351,7 +351,8 @@ prove(
     struct store_head head;
     struct store_error error = {0};
     show_progress_begin(&run.progress, "ledger prove");
-    result = store_prove(url, os_disk_real(), id, noted, &visitor, &head, &error);
+    const struct store_proof_question question = {id, noted};
+    result = store_prove(url, os_disk_real(), &question, &visitor, &head, &error);
     show_progress_end(&run.progress);
     int status = COMMAND_OK;
     if (result == ERR_OK) {

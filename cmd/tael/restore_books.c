@@ -92,14 +92,9 @@ see_charge(void *context, uint64_t scope, struct span id, struct span body)
     if (!charge.booked) {
         return ERR_OK;
     }
+    const struct document_reader_key key = {PAYMENTS_STORED_INTENT, scope, charge.intent};
     code = document_reader_get(
-        comparison->documents,
-        PAYMENTS_STORED_INTENT,
-        scope,
-        charge.intent,
-        see_intent,
-        comparison,
-        comparison->message);
+        comparison->documents, &key, see_intent, comparison, comparison->message);
     if (code != ERR_OK) {
         difference(
             comparison, id, code == ERR_NOT_FOUND ? "its intent is missing" : err_text(code));

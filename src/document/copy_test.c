@@ -121,11 +121,21 @@ t_expect_copy(struct t_copy *t, uint64_t rows)
     assert_int_equal(document_reader_each(reader, "nothing", t_see, &seen, t->message), ERR_OK);
     assert_int_equal(seen, rows);
     assert_int_equal(
-        document_reader_get(reader, "thing", 7, SPAN("thing_00000003"), t_see, &seen, t->message),
+        document_reader_get(
+            reader,
+            &(const struct document_reader_key){"thing", 7, SPAN("thing_00000003")},
+            t_see,
+            &seen,
+            t->message),
         ERR_OK);
     assert_int_equal(seen, rows + 1);
     assert_int_equal(
-        document_reader_get(reader, "thing", 8, SPAN("thing_00000003"), t_see, &seen, t->message),
+        document_reader_get(
+            reader,
+            &(const struct document_reader_key){"thing", 8, SPAN("thing_00000003")},
+            t_see,
+            &seen,
+            t->message),
         ERR_NOT_FOUND);
     document_reader_close(&reader);
     (void)snprintf(t->message, sizeof(t->message), "%s-wal", t->to);

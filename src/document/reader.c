@@ -189,9 +189,7 @@ document_reader_each(
 err_t
 document_reader_get(
     struct document_reader *reader,
-    const char *kind,
-    uint64_t scope,
-    struct span id,
+    const struct document_reader_key *key,
     document_reader_row each,
     void *context,
     char message[DOCUMENT_MESSAGE_SIZE])
@@ -203,13 +201,13 @@ document_reader_get(
         sql,
         sizeof(sql),
         "SELECT scope, id, body FROM \"%.100s\" WHERE scope = ? AND id = ?",
-        kind);
+        key->kind);
     int code = sqlite3_prepare_v2(reader->db, sql, -1, &statement, NULL);
     if (code == SQLITE_OK) {
-        code = sqlite3_bind_int64(statement, 1, (sqlite3_int64)scope);
+        code = sqlite3_bind_int64(statement, 1, (sqlite3_int64)key->scope);
     }
     if (code == SQLITE_OK) {
-        code = sqlite3_bind_text(statement, 2, id.data, (int)id.size, SQLITE_STATIC);
+        code = sqlite3_bind_text(statement, 2, key->id.data, (int)key->id.size, SQLITE_STATIC);
     }
     err_t result = code == SQLITE_OK ? tell_rows(reader, statement, each, context, &count, message)
                                      : explain(reader, code, message);

@@ -568,6 +568,28 @@ pulse_fire(struct os_timer *timer)
     CONTAINER_OF(timer, struct ledger_engine, pulse_timer)->pulse_wanted = true;
 }
 
+/* One group of what waits. False: nothing more can be done in this turn. */
+static bool
+group_run(struct ledger_engine *engine, struct engine_group *group)
+{
+    uint32_t before = engine->waiting.count;
+    bool pulse = engine->pulse_wanted;
+    if (pulse) {
+        pulse_try(engine);
+    }
+    uint32_t event_count = 0;
+    if (engine->failing || !execute_waiting(engine, group, &event_count)) {
+        return false;
+    }
+    group_send(engine, group);
+    if (event_count >= ENGINE_GROUP_EVENTS_MAX && engine->waiting.first != NULL) {
+        again_post(engine);
+        return false;
+    }
+    bool nothing_taken = engine->waiting.count == before;
+    return !engine->failing && !(nothing_taken && (!pulse || engine->pulse_wanted));
+}
+
 static void
 engine_run(struct os_group_hook *hook)
 {
@@ -582,24 +604,7 @@ engine_run(struct os_group_hook *hook)
     struct engine_group *group = NULL;
     while ((engine->waiting.first != NULL || engine->pulse_wanted) &&
            (group = group_free(engine)) != NULL) {
-        uint32_t before = engine->waiting.count;
-        bool pulse = engine->pulse_wanted;
-        if (pulse) {
-            pulse_try(engine);
-        }
-        uint32_t event_count = 0;
-        if (engine->failing || !execute_waiting(engine, group, &event_count)) {
-            break;
-        }
-        group_send(engine, group);
-        if (event_count >= ENGINE_GROUP_EVENTS_MAX && engine->waiting.first != NULL) {
-            again_post(engine);
-            break;
-        }
-        if (engine->failing || (engine->waiting.count == before && !pulse)) {
-            break;
-        }
-        if (engine->pulse_wanted && engine->waiting.count == before) {
+        if (!group_run(engine, group)) {
             break;
         }
     }

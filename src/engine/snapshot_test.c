@@ -536,8 +536,7 @@ archive_work(struct world *w)
 static err_t
 archive(struct world *w, struct store_archive_report *report)
 {
-    return store_archive(
-        "journal:" T_FOLDER, w->files, ARCHIVE, NULL, NULL, report, &w->t.store_error);
+    return store_archive("journal:" T_FOLDER, w->files, ARCHIVE, NULL, report, &w->t.store_error);
 }
 
 static bool

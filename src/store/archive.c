@@ -438,8 +438,7 @@ store_archive(
     const char *url,
     struct os_disk *disk,
     const char *to,
-    void (*progress)(void *context, uint64_t bytes_done, uint64_t bytes_total),
-    void *context,
+    const struct store_archive_watcher *watcher,
     struct store_archive_report *ret_report,
     struct store_error *error)
 {
@@ -452,8 +451,8 @@ store_archive(
         .disk = disk,
         .folder = url + strlen("journal:"),
         .to = to,
-        .progress = progress,
-        .context = context,
+        .progress = watcher == NULL ? NULL : watcher->progress,
+        .context = watcher == NULL ? NULL : watcher->context,
         .report = ret_report,
         .error = error,
         .chunk = aligned_alloc(JOURNAL_BLOCK, ARCHIVE_CHUNK),

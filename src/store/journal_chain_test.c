@@ -761,7 +761,13 @@ transfers_are_proved(void **state)
         const struct store_proof_visitor visitor = {
             .found = t_found, .later = t_later, .context = &evidence};
         assert_int_equal(
-            store_prove("journal:" FOLDER, t.disk, 1000 + number, NULL, &visitor, &head, &t.error),
+            store_prove(
+                "journal:" FOLDER,
+                t.disk,
+                &(const struct store_proof_question){1000 + number, NULL},
+                &visitor,
+                &head,
+                &t.error),
             ERR_OK);
         assert_true(evidence.whole);
         assert_true(evidence.transfer.id == 1000 + number);
@@ -773,23 +779,48 @@ transfers_are_proved(void **state)
     const struct store_proof_visitor visitor = {
         .found = t_found, .later = t_later, .context = &evidence};
     assert_int_equal(
-        store_prove("journal:" FOLDER, t.disk, 5, NULL, &visitor, &head, &t.error), ERR_NOT_FOUND);
+        store_prove(
+            "journal:" FOLDER,
+            t.disk,
+            &(const struct store_proof_question){5, NULL},
+            &visitor,
+            &head,
+            &t.error),
+        ERR_NOT_FOUND);
     /* Up to a head in between; what came behind it is not there for it. */
     assert_int_equal(t_open(&t), ERR_OK);
     assert_int_equal(t_transfer(&t), ERR_OK);
     t_close(&t);
     evidence = (struct t_evidence){.headers = 0};
     assert_int_equal(
-        store_prove("journal:" FOLDER, t.disk, 1001, &newest, &visitor, &head, &t.error), ERR_OK);
+        store_prove(
+            "journal:" FOLDER,
+            t.disk,
+            &(const struct store_proof_question){1001, &newest},
+            &visitor,
+            &head,
+            &t.error),
+        ERR_OK);
     assert_memory_equal(&head, &newest, sizeof(head));
     assert_memory_equal(evidence.digest, newest.digest, sizeof(newest.digest));
     assert_int_equal(
         store_prove(
-            "journal:" FOLDER, t.disk, 1000 + t.transfers, &newest, &visitor, &head, &t.error),
+            "journal:" FOLDER,
+            t.disk,
+            &(const struct store_proof_question){1000 + t.transfers, &newest},
+            &visitor,
+            &head,
+            &t.error),
         ERR_NOT_FOUND);
     newest.digest[0] ^= 1;
     assert_int_equal(
-        store_prove("journal:" FOLDER, t.disk, 1001, &newest, &visitor, &head, &t.error),
+        store_prove(
+            "journal:" FOLDER,
+            t.disk,
+            &(const struct store_proof_question){1001, &newest},
+            &visitor,
+            &head,
+            &t.error),
         ERR_CORRUPT);
     t_release(&t);
 }
@@ -820,11 +851,22 @@ the_first_version_has_no_short_evidence(void **state)
     const struct store_proof_visitor visitor = {
         .found = t_found, .later = t_later, .context = &evidence};
     assert_int_equal(
-        store_prove("journal:" FOLDER, t.disk, 1001, NULL, &visitor, &again, &t.error),
+        store_prove(
+            "journal:" FOLDER,
+            t.disk,
+            &(const struct store_proof_question){1001, NULL},
+            &visitor,
+            &again,
+            &t.error),
         ERR_UNSUPPORTED);
     assert_int_equal(
         store_prove(
-            "journal:" FOLDER, t.disk, 1000 + t.transfers, NULL, &visitor, &again, &t.error),
+            "journal:" FOLDER,
+            t.disk,
+            &(const struct store_proof_question){1000 + t.transfers, NULL},
+            &visitor,
+            &again,
+            &t.error),
         ERR_OK);
     assert_true(evidence.whole);
     assert_int_equal(t_verify_noted(&t, &head, &report, &seen), ERR_OK);

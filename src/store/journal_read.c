@@ -225,7 +225,7 @@ past_of_entry(
         }
         return ERR_OK;
     }
-    struct ledger_transfer found;
+    struct ledger_transfer found = {0};
     TRY(read_alone(journal, journal_index_entry_position(entry), &found, sizeof(found), error));
     if (found.id != past->id) {
         return ERR_OK;
@@ -331,7 +331,7 @@ chain_walk(struct chain_walk *walk, store_each_event each, void *context, struct
             return ERR_OK;
         }
         if (on_wanted_side(query, &raw) && store_query_matches(query, &event)) {
-            if (!query->reversed) {
+            if (walk->ring != NULL) {
                 walk->ring[walk->found % query->limit] = position;
             }
             walk->found++;
@@ -380,7 +380,7 @@ journal_account_events(
     if (query->reversed) {
         return chain_walk(&walk, each, context, error);
     }
-    walk.ring = malloc(query->limit * sizeof(*walk.ring));
+    walk.ring = calloc(query->limit, sizeof(*walk.ring));
     if (walk.ring == NULL) {
         return store_error_set(error, ERR_MEMORY, "%s", err_text(ERR_MEMORY));
     }

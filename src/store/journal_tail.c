@@ -212,7 +212,7 @@ journal_tail_advance(struct journal_tail *tail)
 {
     for (;;) {
         TRY(segment_frames(tail));
-        struct journal_segment_header header;
+        struct journal_segment_header header = {0};
         err_t code = segment_open(tail, tail->segment + 1, &header);
         if (code == ERR_NOT_FOUND) {
             return ERR_OK;

@@ -161,8 +161,7 @@ err_t
 store_prove(
     const char *url,
     struct os_disk *disk,
-    u128 transfer_id,
-    const struct store_head *noted,
+    const struct store_proof_question *question,
     const struct store_proof_visitor *visitor,
     struct store_head *ret_head,
     struct store_error *error)
@@ -172,7 +171,8 @@ store_prove(
     if (folder == NULL) {
         return error->code;
     }
-    struct prove prove = {.visitor = visitor, .id = transfer_id, .noted = noted};
+    struct prove prove = {
+        .visitor = visitor, .id = question->transfer_id, .noted = question->noted};
     prove.scan_visitor = (struct journal_visitor){
         .frame_begin = prove_frame_begin,
         .account = prove_account,

@@ -227,6 +227,7 @@ FIRES = {
     "TaelCardsUnknown": ["tael_cards_unknown_total 0+10x30", "tael_cards_sent_total 0+100x30"],
     "TaelLedgerFailed": ["tael_ledger_healthy 0x30"],
     "TaelLedgerFull": ["tael_ledger_full_total 0+1x30"],
+    "TaelTransactionsInDoubt": ["tael_txn_oldest_seconds 40x30"],
     "TaelDiskFails": ["tael_document_failures_total 0+1x30"],
     "TaelDiskSlow": ['tael_journal_sync_seconds_bucket{le="0.1"} 0+1x30',
                      'tael_journal_sync_seconds_bucket{le="1"} 0+50x30',

@@ -30,12 +30,18 @@ MUST_USE err_t document_reader_each(
     document_reader_row each,
     void *context,
     char message[DOCUMENT_MESSAGE_SIZE]);
+
+/* Which row; `kind` as above. */
+struct document_reader_key {
+    const char *kind;
+    uint64_t scope;
+    struct span id;
+};
+
 /* One row, told to `each`. ERR_NOT_FOUND. */
 MUST_USE err_t document_reader_get(
     struct document_reader *reader,
-    const char *kind,
-    uint64_t scope,
-    struct span id,
+    const struct document_reader_key *key,
     document_reader_row each,
     void *context,
     char message[DOCUMENT_MESSAGE_SIZE]);

@@ -20,6 +20,12 @@ struct store_archive_report {
     const char *stay_since; /* why, in words; static */
 };
 
+/* Who is told how far it is; may be NULL. */
+struct store_archive_watcher {
+    void (*progress)(void *context, uint64_t bytes_done, uint64_t bytes_total);
+    void *context;
+};
+
 /*
  * `url` is journal:FOLDER, `to` an existing folder. ERR_UNSUPPORTED for another store,
  * ERR_NOT_FOUND if there is no journal, no index or not as many snapshots as are kept, ERR_LOCKED
@@ -31,8 +37,7 @@ MUST_USE err_t store_archive(
     const char *url,
     struct os_disk *disk,
     const char *to,
-    void (*progress)(void *context, uint64_t bytes_done, uint64_t bytes_total), /* or NULL */
-    void *context,
+    const struct store_archive_watcher *watcher,
     struct store_archive_report *ret_report,
     struct store_error *error);
 

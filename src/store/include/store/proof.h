@@ -34,6 +34,11 @@ struct store_proof_visitor {
     void *context;
 };
 
+struct store_proof_question {
+    u128 transfer_id;
+    const struct store_head *noted; /* where the evidence ends; NULL: at the newest frame */
+};
+
 /*
  * Looks for the transfer in the whole history, which is verified on the way as store_verify does,
  * and tells the evidence up to `noted`, or up to the newest frame if that is NULL; *ret_head is
@@ -47,8 +52,7 @@ struct store_proof_visitor {
 MUST_USE err_t store_prove(
     const char *url,
     struct os_disk *disk,
-    u128 transfer_id,
-    const struct store_head *noted,
+    const struct store_proof_question *question,
     const struct store_proof_visitor *visitor,
     struct store_head *ret_head,
     struct store_error *error);
