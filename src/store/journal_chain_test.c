@@ -748,6 +748,18 @@ t_later(void *context, const struct store_proof_frame *frame)
     return ERR_OK;
 }
 
+static err_t
+t_prove(
+    struct t_chain *t,
+    u128 id,
+    const struct store_head *noted,
+    const struct store_proof_visitor *visitor,
+    struct store_head *ret_head)
+{
+    const struct store_proof_question question = {id, noted};
+    return store_prove("journal:" FOLDER, t->disk, &question, visitor, ret_head, &t->error);
+}
+
 static void
 transfers_are_proved(void **state)
 {
@@ -760,15 +772,7 @@ transfers_are_proved(void **state)
         struct t_evidence evidence = {.headers = 0};
         const struct store_proof_visitor visitor = {
             .found = t_found, .later = t_later, .context = &evidence};
-        assert_int_equal(
-            store_prove(
-                "journal:" FOLDER,
-                t.disk,
-                &(const struct store_proof_question){1000 + number, NULL},
-                &visitor,
-                &head,
-                &t.error),
-            ERR_OK);
+        assert_int_equal(t_prove(&t, 1000 + number, NULL, &visitor, &head), ERR_OK);
         assert_true(evidence.whole);
         assert_true(evidence.transfer.id == 1000 + number);
         assert_int_equal(evidence.headers, FRAMES - 1 - number);
@@ -778,50 +782,18 @@ transfers_are_proved(void **state)
     struct t_evidence evidence = {.headers = 0};
     const struct store_proof_visitor visitor = {
         .found = t_found, .later = t_later, .context = &evidence};
-    assert_int_equal(
-        store_prove(
-            "journal:" FOLDER,
-            t.disk,
-            &(const struct store_proof_question){5, NULL},
-            &visitor,
-            &head,
-            &t.error),
-        ERR_NOT_FOUND);
+    assert_int_equal(t_prove(&t, 5, NULL, &visitor, &head), ERR_NOT_FOUND);
     /* Up to a head in between; what came behind it is not there for it. */
     assert_int_equal(t_open(&t), ERR_OK);
     assert_int_equal(t_transfer(&t), ERR_OK);
     t_close(&t);
     evidence = (struct t_evidence){.headers = 0};
-    assert_int_equal(
-        store_prove(
-            "journal:" FOLDER,
-            t.disk,
-            &(const struct store_proof_question){1001, &newest},
-            &visitor,
-            &head,
-            &t.error),
-        ERR_OK);
+    assert_int_equal(t_prove(&t, 1001, &newest, &visitor, &head), ERR_OK);
     assert_memory_equal(&head, &newest, sizeof(head));
     assert_memory_equal(evidence.digest, newest.digest, sizeof(newest.digest));
-    assert_int_equal(
-        store_prove(
-            "journal:" FOLDER,
-            t.disk,
-            &(const struct store_proof_question){1000 + t.transfers, &newest},
-            &visitor,
-            &head,
-            &t.error),
-        ERR_NOT_FOUND);
+    assert_int_equal(t_prove(&t, 1000 + t.transfers, &newest, &visitor, &head), ERR_NOT_FOUND);
     newest.digest[0] ^= 1;
-    assert_int_equal(
-        store_prove(
-            "journal:" FOLDER,
-            t.disk,
-            &(const struct store_proof_question){1001, &newest},
-            &visitor,
-            &head,
-            &t.error),
-        ERR_CORRUPT);
+    assert_int_equal(t_prove(&t, 1001, &newest, &visitor, &head), ERR_CORRUPT);
     t_release(&t);
 }
 
@@ -850,24 +822,8 @@ the_first_version_has_no_short_evidence(void **state)
     struct t_evidence evidence = {.headers = 0};
     const struct store_proof_visitor visitor = {
         .found = t_found, .later = t_later, .context = &evidence};
-    assert_int_equal(
-        store_prove(
-            "journal:" FOLDER,
-            t.disk,
-            &(const struct store_proof_question){1001, NULL},
-            &visitor,
-            &again,
-            &t.error),
-        ERR_UNSUPPORTED);
-    assert_int_equal(
-        store_prove(
-            "journal:" FOLDER,
-            t.disk,
-            &(const struct store_proof_question){1000 + t.transfers, NULL},
-            &visitor,
-            &again,
-            &t.error),
-        ERR_OK);
+    assert_int_equal(t_prove(&t, 1001, NULL, &visitor, &again), ERR_UNSUPPORTED);
+    assert_int_equal(t_prove(&t, 1000 + t.transfers, NULL, &visitor, &again), ERR_OK);
     assert_true(evidence.whole);
     assert_int_equal(t_verify_noted(&t, &head, &report, &seen), ERR_OK);
     t_release(&t);
