@@ -46,7 +46,7 @@ class Two(Shards):
         return [f"--ledger-shards={self.map}", f"--internal-key-file={self.folder}/internal.key",
                 "--json"]
 
-    def shards(self, *words):
+    def run_shards(self, *words):
         return run_tael("shards", *words, *self.options())
 
     def add(self):
@@ -56,7 +56,7 @@ class Two(Shards):
         self.processes["ledger-b"].start()
 
     def verify(self):
-        result = self.shards("verify")
+        result = self.run_shards("verify")
         assert result.returncode == 0, result.stdout + result.stderr
         return json.loads(result.stdout)
 
@@ -155,10 +155,10 @@ def test_half_of_the_slots_move_under_load(two):
     payers = payers_of(two, 8)
     time.sleep(1)
     two.add()
-    moved = two.shards("split", "ledger-a", "--to=ledger-b")
+    moved = two.run_shards("split", "ledger-a", "--to=ledger-b")
     assert moved.returncode == 0, moved.stderr
     time.sleep(0.5)
-    back = two.shards("move", "--slots=8192-12000", "--from=ledger-b", "--to=ledger-a")
+    back = two.run_shards("move", "--slots=8192-12000", "--from=ledger-b", "--to=ledger-a")
     assert back.returncode == 0, back.stderr
     time.sleep(0.5)
     refused = [text for payer in payers for _, text in payer.refused]
@@ -188,12 +188,12 @@ def test_killed_at_a_step(two, step, victim):
             time.sleep(random.random() * 0.1)
             mover.send_signal(signal.SIGKILL)
     else:
-        cut = two.shards("move", "--slots=8192-16383", "--from=ledger-a", "--to=ledger-b",
+        cut = two.run_shards("move", "--slots=8192-16383", "--from=ledger-a", "--to=ledger-b",
                          f"--stop-before={step}")
         assert cut.returncode == 1, cut.stdout
         assert "stopped before" in cut.stderr
         two.again(victim)
-    moved = two.shards("move", "--slots=8192-16383", "--from=ledger-a", "--to=ledger-b")
+    moved = two.run_shards("move", "--slots=8192-16383", "--from=ledger-a", "--to=ledger-b")
     assert moved.returncode == 0, moved.stderr
     time.sleep(0.5)
     end(payers)
