@@ -33,6 +33,7 @@
 
 enum step {
     STEP_PREPARE, /* of `local`: the whole transfer */
+    STEP_PREPARE_OTHER,
     STEP_COMMIT,
 };
 
@@ -42,6 +43,7 @@ struct client {
     enum step step;
     uint64_t number; /* of the transfer; names are unique in a server, so the side is in them too */
     uint64_t began_ns;
+    char other[SQL_MAX]; /* what is prepared in URL2 */
 };
 
 struct bench {
@@ -103,17 +105,11 @@ begin_transfer(struct bench *bench, struct client *client)
         send_sql(client, 0, sql);
         return;
     }
-    for (int side = 0; side < SIDES; side++) {
-        (void)snprintf(
-            sql,
-            sizeof(sql),
-            "BEGIN;%s%sPREPARE TRANSACTION 't%" PRIu64 "_%d'",
-            head,
-            updates[side],
-            client->number,
-            side);
-        send_sql(client, side, sql);
-    }
+    static const char prepare[] = "BEGIN;%s%sPREPARE TRANSACTION 't%" PRIu64 "_%d'";
+    (void)snprintf(sql, sizeof(sql), prepare, head, updates[0], client->number, 0);
+    (void)snprintf(
+        client->other, sizeof(client->other), prepare, head, updates[1], client->number, 1);
+    send_sql(client, 0, sql);
 }
 
 static void
@@ -136,11 +132,16 @@ note(struct bench *bench, const struct client *client)
     }
 }
 
-/* Both databases have answered: the next step. False: the last one, and the time is over. */
+/* Whoever was asked has answered: the next step. False: the last one, and the time is over. */
 static bool
 advance(struct bench *bench, struct client *client)
 {
     if (client->step == STEP_PREPARE && bench->side_count == SIDES) {
+        client->step = STEP_PREPARE_OTHER;
+        send_sql(client, 1, client->other);
+        return true;
+    }
+    if (client->step == STEP_PREPARE_OTHER) {
         commit_prepared(bench, client);
         return true;
     }
