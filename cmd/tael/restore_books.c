@@ -134,30 +134,6 @@ compare_transfers(const void *a, const void *b)
 }
 
 static err_t
-see_account(void *context, const struct ledger_account *account)
-{
-    (void)context;
-    (void)account;
-    return ERR_OK;
-}
-
-static err_t
-see_failed(void *context, u128 id)
-{
-    (void)context;
-    (void)id;
-    return ERR_OK;
-}
-
-static err_t
-see_clock(void *context, uint64_t clock)
-{
-    (void)context;
-    (void)clock;
-    return ERR_OK;
-}
-
-static err_t
 see_event(void *context, const struct ledger_event *event)
 {
     struct comparison *comparison = context;
@@ -186,10 +162,7 @@ read_books(struct comparison *comparison, const char *folder, struct store_error
     char url[1200];
     struct store_verify_report report;
     struct store_verify_visitor visitor = {
-        .account = see_account,
         .event = see_event,
-        .failed = see_failed,
-        .clock = see_clock,
         .context = comparison,
     };
     (void)snprintf(url, sizeof(url), "journal:%s/ledger", folder);

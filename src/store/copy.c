@@ -142,50 +142,6 @@ struct cut {
     uint64_t end;           /* behind it */
 };
 
-static err_t
-cut_frame_begin(
-    void *context, const struct journal_frame_header *header, journal_position_t position)
-{
-    (void)context;
-    (void)header;
-    (void)position;
-    return ERR_OK;
-}
-
-static err_t
-cut_account(void *context, const struct ledger_account *account)
-{
-    (void)context;
-    (void)account;
-    return ERR_OK;
-}
-
-static err_t
-cut_event(void *context, const struct ledger_event *event, journal_position_t position)
-{
-    (void)context;
-    (void)event;
-    (void)position;
-    return ERR_OK;
-}
-
-static err_t
-cut_failed(void *context, u128 id, journal_position_t position)
-{
-    (void)context;
-    (void)id;
-    (void)position;
-    return ERR_OK;
-}
-
-static err_t
-cut_section_end(void *context, uint64_t clock)
-{
-    (void)context;
-    (void)clock;
-    return ERR_OK;
-}
-
 /* The ledger's clock never goes back from frame to frame, so the last that fits is the end. */
 static err_t
 cut_frame_end(void *context, const struct journal_frame_header *header)
@@ -263,11 +219,6 @@ store_copy_cut_at(
     }
     struct cut cut = {.until_ns = until_ns};
     cut.visitor = (struct journal_visitor){
-        .frame_begin = cut_frame_begin,
-        .account = cut_account,
-        .event = cut_event,
-        .failed = cut_failed,
-        .section_end = cut_section_end,
         .frame_end = cut_frame_end,
         .context = &cut,
     };

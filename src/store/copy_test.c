@@ -139,34 +139,10 @@ t_copy(struct t_live *t, const struct store_copy_extent *extent)
 }
 
 static err_t
-t_see_account(void *context, const struct ledger_account *account)
-{
-    (void)context;
-    (void)account;
-    return ERR_OK;
-}
-
-static err_t
 t_see_event(void *context, const struct ledger_event *event)
 {
     (void)event;
     ++*(uint64_t *)context;
-    return ERR_OK;
-}
-
-static err_t
-t_see_failed(void *context, u128 id)
-{
-    (void)context;
-    (void)id;
-    return ERR_OK;
-}
-
-static err_t
-t_see_clock(void *context, uint64_t clock)
-{
-    (void)context;
-    (void)clock;
     return ERR_OK;
 }
 
@@ -177,10 +153,7 @@ t_expect_copy(struct t_live *t, const struct store_head *head, uint64_t transfer
     uint64_t seen = 0;
     struct store_verify_report report;
     struct store_verify_visitor visitor = {
-        .account = t_see_account,
         .event = t_see_event,
-        .failed = t_see_failed,
-        .clock = t_see_clock,
         .context = &seen,
         .noted = head,
     };

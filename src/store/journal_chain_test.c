@@ -308,34 +308,10 @@ t_add_frames(struct t_bytes *bytes, const char *data)
 /* --- reading --- */
 
 static err_t
-t_see_account(void *context, const struct ledger_account *account)
-{
-    (void)context;
-    (void)account;
-    return ERR_OK;
-}
-
-static err_t
 t_see_event(void *context, const struct ledger_event *event)
 {
     (void)event;
     ++*(uint64_t *)context;
-    return ERR_OK;
-}
-
-static err_t
-t_see_failed(void *context, u128 id)
-{
-    (void)context;
-    (void)id;
-    return ERR_OK;
-}
-
-static err_t
-t_see_clock(void *context, uint64_t clock)
-{
-    (void)context;
-    (void)clock;
     return ERR_OK;
 }
 
@@ -348,10 +324,7 @@ t_verify_noted(
 {
     *ret_events = 0;
     struct store_verify_visitor visitor = {
-        .account = t_see_account,
         .event = t_see_event,
-        .failed = t_see_failed,
-        .clock = t_see_clock,
         .context = ret_events,
         .noted = noted,
     };

@@ -75,7 +75,8 @@ walk_account(struct journal_scan *scan, const char *data)
     if (scan->links != JOURNAL_LINKS_SKIPPED) {
         TRY(journal_heads_add(&scan->heads));
     }
-    return scan->visitor->account(scan->visitor->context, &account);
+    const struct journal_visitor *visitor = scan->visitor;
+    return visitor->account == NULL ? ERR_OK : visitor->account(visitor->context, &account);
 }
 
 /* Checks the links against the heads, which the event then becomes. */
@@ -122,7 +123,9 @@ walk_events(
             return ERR_CORRUPT;
         }
         TRY(walk_links(scan, &raw, position));
-        TRY(scan->visitor->event(scan->visitor->context, &event, position));
+        if (scan->visitor->event != NULL) {
+            TRY(scan->visitor->event(scan->visitor->context, &event, position));
+        }
         position += section->event_size;
     }
     return ERR_OK;
@@ -141,14 +144,16 @@ walk_section(
     TRY(walk_events(scan, section, position + (uint64_t)(section->events - start)));
     position += (uint64_t)(section->failed - start);
     visitor->reason = "failed id refused";
-    for (uint32_t i = 0; i < section->header.failed_count; i++) {
+    for (uint32_t i = 0; visitor->failed != NULL && i < section->header.failed_count; i++) {
         u128 id;
         memcpy(&id, section->failed + (size_t)i * sizeof(id), sizeof(id));
         TRY(visitor->failed(visitor->context, id, position));
         position += sizeof(id);
     }
     visitor->reason = "clock refused";
-    return visitor->section_end(visitor->context, section->header.clock);
+    return visitor->section_end == NULL
+               ? ERR_OK
+               : visitor->section_end(visitor->context, section->header.clock);
 }
 
 static err_t
@@ -163,7 +168,9 @@ walk_frame(
     const uint64_t end = done + header->body_size;
     uint64_t clock = 0;
     visitor->reason = NULL;
-    TRY(visitor->frame_begin(visitor->context, header, position));
+    if (visitor->frame_begin != NULL) {
+        TRY(visitor->frame_begin(visitor->context, header, position));
+    }
     for (uint32_t i = 0; i < header->section_count; i++) {
         struct journal_section section;
         TRY(journal_section_decode(frame + done, end - done, &section, &visitor->reason));
@@ -181,7 +188,7 @@ walk_frame(
     }
     visitor->reason = NULL;
     scan->clock = clock;
-    return visitor->frame_end(visitor->context, header);
+    return visitor->frame_end == NULL ? ERR_OK : visitor->frame_end(visitor->context, header);
 }
 
 /* --- reading a segment --- */

@@ -46,8 +46,8 @@ enum journal_scan_links {
     JOURNAL_LINKS_SKIPPED, /* heads and accounts are not those of this place */
 };
 
-/* What a walk through a frame finds, in order. A failure ends the walk; `reason` may be set to say
- * what was wrong. */
+/* What a walk through a frame finds, in order; NULL: nobody wants to know. A failure ends the walk;
+ * `reason` may be set to say what was wrong. */
 struct journal_visitor {
     err_t (*frame_begin)(
         void *context, const struct journal_frame_header *header, journal_position_t position);
@@ -57,7 +57,7 @@ struct journal_visitor {
     err_t (*section_end)(void *context, uint64_t clock);
     /* After each frame. */
     err_t (*frame_end)(void *context, const struct journal_frame_header *header);
-    /* After each mebibyte or so; NULL for nobody to be told. */
+    /* After each mebibyte or so. */
     void (*progress)(void *context, uint64_t bytes_done, uint64_t bytes_total);
     void *context;
     const char *reason;

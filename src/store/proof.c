@@ -43,14 +43,6 @@ prove_frame_begin(
 }
 
 static err_t
-prove_account(void *context, const struct ledger_account *account)
-{
-    (void)context;
-    (void)account;
-    return ERR_OK;
-}
-
-static err_t
 prove_event(void *context, const struct ledger_event *event, journal_position_t position)
 {
     struct prove *prove = context;
@@ -61,23 +53,6 @@ prove_event(void *context, const struct ledger_event *event, journal_position_t 
     prove->in_frame = true;
     prove->transfer_at = journal_position_offset(position) - prove->frame.offset;
     prove->transfer = event->transfer;
-    return ERR_OK;
-}
-
-static err_t
-prove_failed(void *context, u128 id, journal_position_t position)
-{
-    (void)context;
-    (void)id;
-    (void)position;
-    return ERR_OK;
-}
-
-static err_t
-prove_section_end(void *context, uint64_t clock)
-{
-    (void)context;
-    (void)clock;
     return ERR_OK;
 }
 
@@ -175,10 +150,7 @@ store_prove(
         .visitor = visitor, .id = question->transfer_id, .noted = question->noted};
     prove.scan_visitor = (struct journal_visitor){
         .frame_begin = prove_frame_begin,
-        .account = prove_account,
         .event = prove_event,
-        .failed = prove_failed,
-        .section_end = prove_section_end,
         .frame_end = prove_frame_end,
         .progress = prove_progress,
         .context = &prove,

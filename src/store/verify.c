@@ -113,10 +113,10 @@ store_verify(
         .scan_visitor =
             {
                 .frame_begin = verify_frame_begin,
-                .account = verify_account,
-                .event = verify_event,
-                .failed = verify_failed,
-                .section_end = verify_section_end,
+                .account = visitor->account == NULL ? NULL : verify_account,
+                .event = visitor->event == NULL ? NULL : verify_event,
+                .failed = visitor->failed == NULL ? NULL : verify_failed,
+                .section_end = visitor->clock == NULL ? NULL : verify_section_end,
                 .frame_end = verify_frame_end,
                 .progress = verify_progress,
             },

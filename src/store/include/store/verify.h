@@ -8,7 +8,8 @@
 
 #include "store/head.h"
 
-/* Told in the journal's order, on the caller's thread; what they point at is borrowed. An error
+/* Told in the journal's order, on the caller's thread; what they point at is borrowed. NULL: nobody
+ * wants to know. An error
  * ends the reading; it is reported with the file and the offset of the frame, and with `reason` if
  * the callee set it (static text). */
 struct store_verify_visitor {
@@ -16,7 +17,6 @@ struct store_verify_visitor {
     err_t (*event)(void *context, const struct ledger_event *event);
     err_t (*failed)(void *context, u128 id);
     err_t (*clock)(void *context, uint64_t clock);
-    /* NULL: nobody wants to know. */
     void (*progress)(void *context, uint64_t bytes_done, uint64_t bytes_total);
     void *context;
     const char *reason;
