@@ -422,15 +422,10 @@ static int
 run_plan(const struct command *command, int argc, char **argv)
 {
     (void)argc;
-    int positional = 0;
     struct shards_options options;
     struct shards_link link;
-    const struct command_options read = {TABLE(plan_settings), .values = &options};
-    memset(&options, 0, sizeof(options));
-    int status = command_options(command, &read, argv, &positional);
-    if (status == COMMAND_GO_ON) {
-        status = shards_link_open(command, &options, false, false, &link);
-    }
+    const struct shards_needs needs = {TABLE(plan_settings)};
+    int status = shards_begin(command, &needs, argv, &options, &link);
     if (status != COMMAND_GO_ON) {
         return status;
     }
@@ -446,17 +441,11 @@ static int
 run_add(const struct command *command, int argc, char **argv)
 {
     (void)argc;
-    int positional = 0;
     struct shards_options options;
     struct shards_link link;
     uint32_t shard = 0;
-    const struct command_options read = {
-        TABLE(add_settings), .values = &options, .positional_min = 1, .positional_max = 1};
-    memset(&options, 0, sizeof(options));
-    int status = command_options(command, &read, argv, &positional);
-    if (status == COMMAND_GO_ON) {
-        status = shards_link_open(command, &options, true, false, &link);
-    }
+    const struct shards_needs needs = {TABLE(add_settings), .words = 1, .changes = true};
+    int status = shards_begin(command, &needs, argv, &options, &link);
     if (status != COMMAND_GO_ON) {
         return status;
     }
@@ -522,15 +511,10 @@ static int
 run_move(const struct command *command, int argc, char **argv)
 {
     (void)argc;
-    int positional = 0;
     struct shards_options options;
     struct shards_link link;
-    const struct command_options read = {TABLE(move_settings), .values = &options};
-    memset(&options, 0, sizeof(options));
-    int status = command_options(command, &read, argv, &positional);
-    if (status == COMMAND_GO_ON) {
-        status = shards_link_open(command, &options, true, true, &link);
-    }
+    const struct shards_needs needs = {TABLE(move_settings), .changes = true, .connects = true};
+    int status = shards_begin(command, &needs, argv, &options, &link);
     if (status != COMMAND_GO_ON) {
         return status;
     }
@@ -543,25 +527,20 @@ run_move(const struct command *command, int argc, char **argv)
     return status;
 }
 
-/* Every other slot run by its number: the upper half of what it has. */
+/* The upper half of a shard's slots, by their numbers. */
 static int
 run_split(const struct command *command, int argc, char **argv)
 {
     (void)argc;
-    int positional = 0;
     struct shards_options options;
     struct shards_link link;
     uint64_t slots[PORT_LEDGER_SLOT_WORDS] = {0};
     uint32_t from = 0;
     uint32_t to = 0;
     uint32_t owned = 0;
-    const struct command_options read = {
-        TABLE(split_settings), .values = &options, .positional_min = 1, .positional_max = 1};
-    memset(&options, 0, sizeof(options));
-    int status = command_options(command, &read, argv, &positional);
-    if (status == COMMAND_GO_ON) {
-        status = shards_link_open(command, &options, true, true, &link);
-    }
+    const struct shards_needs needs = {
+        TABLE(split_settings), .words = 1, .changes = true, .connects = true};
+    int status = shards_begin(command, &needs, argv, &options, &link);
     if (status != COMMAND_GO_ON) {
         return status;
     }

@@ -114,6 +114,24 @@ int shards_link_open(
     bool connect,
     struct shards_link *link);
 void shards_link_close(struct shards_link *link);
+
+/* What a command needs before it begins. */
+struct shards_needs {
+    const struct setting *table; /* of struct shards_options */
+    size_t count;
+    int words; /* beside the options, exactly */
+    bool changes;
+    bool connects;
+};
+
+/* Reads the command line into `options`, which the link then refers to, and opens the link; the
+ * words are at argv[1]. As shards_link_open. */
+int shards_begin(
+    const struct command *command,
+    const struct shards_needs *needs,
+    char **argv,
+    struct shards_options *options,
+    struct shards_link *link);
 /* ask of shards/move.h; the context is the link. */
 err_t shards_link_ask(void *context, uint32_t shard, struct port_ledger_request *request);
 /* replace of shards/move.h: the file, if its epoch is still `expected`, and the link's own copy. */

@@ -213,6 +213,28 @@ shards_link_open(
     return status;
 }
 
+int
+shards_begin(
+    const struct command *command,
+    const struct shards_needs *needs,
+    char **argv,
+    struct shards_options *options,
+    struct shards_link *link)
+{
+    int positional = 0;
+    const struct command_options read = {
+        .table = needs->table,
+        .count = needs->count,
+        .values = options,
+        .positional_min = needs->words,
+        .positional_max = needs->words};
+    memset(options, 0, sizeof(*options));
+    int status = command_options(command, &read, argv, &positional);
+    return status == COMMAND_GO_ON
+               ? shards_link_open(command, options, needs->changes, needs->connects, link)
+               : status;
+}
+
 void
 shards_link_close(struct shards_link *link)
 {

@@ -258,15 +258,10 @@ static int
 run_list(const struct command *command, int argc, char **argv)
 {
     (void)argc;
-    int positional = 0;
     struct shards_options options;
     struct shards_link link;
-    const struct command_options read = {TABLE(look_settings), .values = &options};
-    memset(&options, 0, sizeof(options));
-    int status = command_options(command, &read, argv, &positional);
-    if (status == COMMAND_GO_ON) {
-        status = shards_link_open(command, &options, false, true, &link);
-    }
+    const struct shards_needs needs = {TABLE(look_settings), .connects = true};
+    int status = shards_begin(command, &needs, argv, &options, &link);
     if (status != COMMAND_GO_ON) {
         return status;
     }
@@ -432,15 +427,10 @@ static int
 run_verify(const struct command *command, int argc, char **argv)
 {
     (void)argc;
-    int positional = 0;
     struct shards_options options;
     struct shards_link link;
-    const struct command_options read = {TABLE(look_settings), .values = &options};
-    memset(&options, 0, sizeof(options));
-    int status = command_options(command, &read, argv, &positional);
-    if (status == COMMAND_GO_ON) {
-        status = shards_link_open(command, &options, false, true, &link);
-    }
+    const struct shards_needs needs = {TABLE(look_settings), .connects = true};
+    int status = shards_begin(command, &needs, argv, &options, &link);
     if (status != COMMAND_GO_ON) {
         return status;
     }

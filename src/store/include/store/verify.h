@@ -8,10 +8,9 @@
 
 #include "store/head.h"
 
-/* Told in the journal's order, on the caller's thread; what they point at is borrowed. NULL: nobody
- * wants to know. An error
- * ends the reading; it is reported with the file and the offset of the frame, and with `reason` if
- * the callee set it (static text). */
+/* Told in the journal's order, on the caller's thread; NULL: nobody wants to know. What they point
+ * at is borrowed. An error ends the reading; it is reported with the file and the offset of the
+ * frame, and with `reason` if the callee set it (static text). */
 struct store_verify_visitor {
     err_t (*account)(void *context, const struct ledger_account *account);
     err_t (*event)(void *context, const struct ledger_event *event);
