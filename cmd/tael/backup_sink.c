@@ -7,7 +7,6 @@
 #include "os/clock.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,34 +14,6 @@
 #define ZEROS_SIZE 65536
 
 static const char zeros[ZEROS_SIZE];
-
-__attribute__((format(printf, 3, 4))) static err_t
-fail(struct backup_sink *sink, err_t code, const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    // NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized)
-    (void)vsnprintf(sink->message, sizeof(sink->message), format, arguments);
-    va_end(arguments);
-    return code;
-}
-
-static err_t
-fail_at(struct backup_sink *sink, err_t code, const char *path)
-{
-    return fail(sink, code, "%s: %s", path, err_text(code));
-}
-
-__attribute__((format(printf, 3, 4))) static err_t
-place(struct backup_sink *sink, char out[OS_PATH_SIZE], const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    // NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized)
-    int length = vsnprintf(out, OS_PATH_SIZE, format, arguments);
-    va_end(arguments);
-    return length > 0 && length < OS_PATH_SIZE ? ERR_OK : fail_at(sink, ERR_RANGE, sink->to);
-}
 
 /* --- standard output --- */
 
@@ -53,8 +24,8 @@ stream_write(struct backup_sink *sink, const void *data, size_t size)
         return ERR_OK;
     }
     err_t code = err_from_errno(errno);
-    return fail(
-        sink,
+    return backup_fail(
+        sink->message,
         code,
         "standard output: %s",
         code == ERR_CLOSED ? "whoever read it has closed it" : err_text(code));
@@ -96,7 +67,7 @@ static err_t
 make_folder(struct backup_sink *sink, const char *path)
 {
     err_t code = sink->disk->ops->make_folder(sink->disk, path);
-    return code == ERR_OK ? ERR_OK : fail_at(sink, code, path);
+    return code == ERR_OK ? ERR_OK : backup_fail_at(sink->message, code, path);
 }
 
 static err_t
@@ -104,7 +75,7 @@ lock_take(struct backup_sink *sink)
 {
     char path[OS_PATH_SIZE];
     struct os_disk *disk = sink->disk;
-    TRY(place(sink, path, "%s/%s", sink->to, "lock"));
+    TRY(backup_place(sink->message, sink->to, path, "%s/%s", sink->to, "lock"));
     err_t code = disk->ops->open(disk, path, OS_OPEN_CREATE, false, &sink->lock, NULL);
     if (code == ERR_EXISTS) {
         code = disk->ops->open(disk, path, OS_OPEN_WRITE, false, &sink->lock, NULL);
@@ -112,7 +83,7 @@ lock_take(struct backup_sink *sink)
     if (code == ERR_OK) {
         code = disk->ops->lock(disk, sink->lock);
     }
-    return code == ERR_OK ? ERR_OK : fail_at(sink, code, path);
+    return code == ERR_OK ? ERR_OK : backup_fail_at(sink->message, code, path);
 }
 
 struct content {
@@ -140,10 +111,11 @@ folder_adopt(struct backup_sink *sink)
     TRY(make_folder(sink, sink->to));
     err_t code = sink->disk->ops->list(sink->disk, sink->to, see_name, &content);
     if (code != ERR_OK) {
-        return fail_at(sink, code, sink->to);
+        return backup_fail_at(sink->message, code, sink->to);
     }
     if (content.has_other && !content.is_backup) {
-        return fail(sink, ERR_INVALID, "%s: there are other things than backups in it", sink->to);
+        return backup_fail(
+            sink->message, ERR_INVALID, "%s: there are other things than backups in it", sink->to);
     }
     return ERR_OK;
 }
@@ -154,14 +126,18 @@ folder_open(struct backup_sink *sink)
     char path[OS_PATH_SIZE];
     TRY(folder_adopt(sink));
     TRY(lock_take(sink));
-    TRY(place(sink, path, "%s/%s", sink->to, "ledger"));
+    TRY(backup_place(sink->message, sink->to, path, "%s/%s", sink->to, "ledger"));
     TRY(make_folder(sink, path));
-    TRY(place(sink, path, "%s/%s", sink->to, "points"));
+    TRY(backup_place(sink->message, sink->to, path, "%s/%s", sink->to, "points"));
     TRY(make_folder(sink, path));
     err_t code = backup_folder_clean(sink->disk, path);
     if (code != ERR_OK) {
-        return fail(
-            sink, code, "%s: removing what an interrupted backup left: %s", path, err_text(code));
+        return backup_fail(
+            sink->message,
+            code,
+            "%s: removing what an interrupted backup left: %s",
+            path,
+            err_text(code));
     }
     char newest[BACKUP_POINT_NAME_SIZE];
     code = backup_folder_newest(sink->disk, path, UINT64_MAX, newest);
@@ -172,7 +148,7 @@ folder_open(struct backup_sink *sink)
             return code;
         }
     } else if (code != ERR_NOT_FOUND) {
-        return fail_at(sink, code, path);
+        return backup_fail_at(sink->message, code, path);
     }
     return ERR_OK;
 }
@@ -184,7 +160,13 @@ backup_sink_start(struct backup_sink *sink)
         return ERR_OK;
     }
     backup_folder_name(sink->manifest.made_ns, sink->name);
-    TRY(place(sink, sink->folder, "%s/points/%s" BACKUP_UNFINISHED, sink->to, sink->name));
+    TRY(backup_place(
+        sink->message,
+        sink->to,
+        sink->folder,
+        "%s/points/%s" BACKUP_UNFINISHED,
+        sink->to,
+        sink->name));
     return make_folder(sink, sink->folder);
 }
 
@@ -194,7 +176,7 @@ backup_sink_open(struct backup_sink *sink, const char *to)
     *sink = (struct backup_sink){.disk = os_disk_real(), .is_stream = strcmp(to, "-") == 0};
     int length = snprintf(sink->to, sizeof(sink->to), "%s", to);
     if (length <= 0 || (size_t)length >= sizeof(sink->to)) {
-        return fail(sink, ERR_RANGE, "--to: the path is empty or too long");
+        return backup_fail(sink->message, ERR_RANGE, "--to: the path is empty or too long");
     }
     return sink->is_stream ? ERR_OK : folder_open(sink);
 }
@@ -212,7 +194,7 @@ backup_sink_reuse(struct backup_sink *sink, const char *path, bool *ret_reused)
         return ERR_OK;
     }
     err_t code = backup_manifest_add(&sink->manifest, listed, file->digest);
-    return code == ERR_OK ? ERR_OK : fail_at(sink, code, path);
+    return code == ERR_OK ? ERR_OK : backup_fail_at(sink->message, code, path);
 }
 
 /* DIR/points/NAME.tmp/FOLDER/FILE, with its folder; or DIR/ledger/FILE.tmp */
@@ -222,22 +204,23 @@ file_create(struct backup_sink *sink, const char *path)
     struct os_disk *disk = sink->disk;
     const char *slash = strchr(path, '/');
     if (sink->is_shared) {
-        TRY(place(sink, sink->path, "%s/%s" BACKUP_UNFINISHED, sink->to, path));
+        TRY(backup_place(
+            sink->message, sink->to, sink->path, "%s/%s" BACKUP_UNFINISHED, sink->to, path));
         err_t code = disk->ops->remove(disk, sink->path);
         if (code != ERR_OK && code != ERR_NOT_FOUND) {
-            return fail_at(sink, code, sink->path);
+            return backup_fail_at(sink->message, code, sink->path);
         }
     } else {
         if (slash != NULL) {
             char folder[OS_PATH_SIZE];
             first_of(path, (size_t)(slash - path), folder);
-            TRY(place(sink, sink->path, "%s/%s", sink->folder, folder));
+            TRY(backup_place(sink->message, sink->to, sink->path, "%s/%s", sink->folder, folder));
             TRY(make_folder(sink, sink->path));
         }
-        TRY(place(sink, sink->path, "%s/%s", sink->folder, path));
+        TRY(backup_place(sink->message, sink->to, sink->path, "%s/%s", sink->folder, path));
     }
     err_t code = disk->ops->open(disk, sink->path, OS_OPEN_CREATE, false, &sink->file, NULL);
-    return code == ERR_OK ? ERR_OK : fail_at(sink, code, sink->path);
+    return code == ERR_OK ? ERR_OK : backup_fail_at(sink->message, code, sink->path);
 }
 
 err_t
@@ -252,7 +235,7 @@ backup_sink_begin(struct backup_sink *sink, const char *path, uint64_t size, boo
         sink->listed, sizeof(sink->listed), "%s%s", sink->is_shared ? BACKUP_SHARED : "", path);
     err_t code = store_digest_create(&sink->digest);
     if (code != ERR_OK) {
-        return fail_at(sink, code, path);
+        return backup_fail_at(sink->message, code, path);
     }
     return sink->is_stream ? stream_begin(sink, path, size) : file_create(sink, path);
 }
@@ -264,14 +247,14 @@ backup_sink_write(struct backup_sink *sink, const void *data, size_t size)
     struct os_disk *disk = sink->disk;
     err_t code = store_digest_add(sink->digest, data, size);
     if (code != ERR_OK) {
-        return fail_at(sink, code, sink->listed);
+        return backup_fail_at(sink->message, code, sink->listed);
     }
     if (sink->is_stream) {
         TRY(stream_write(sink, data, size));
     } else {
         code = disk->ops->write(disk, sink->file, data, size, sink->done);
         if (code != ERR_OK) {
-            return fail_at(sink, code, sink->path);
+            return backup_fail_at(sink->message, code, sink->path);
         }
     }
     sink->done += size;
@@ -287,7 +270,7 @@ zeros_add(struct backup_sink *sink)
         size_t part = rest < ZEROS_SIZE ? (size_t)rest : ZEROS_SIZE;
         err_t code = store_digest_add(sink->digest, zeros, part);
         if (code != ERR_OK) {
-            return fail_at(sink, code, sink->listed);
+            return backup_fail_at(sink->message, code, sink->listed);
         }
         if (sink->is_stream) {
             TRY(stream_write(sink, zeros, part));
@@ -306,7 +289,7 @@ folder_sync(struct backup_sink *sink, const char *path)
     ASSERT(slash != NULL);
     first_of(path, (size_t)(slash - path), folder);
     err_t code = sink->disk->ops->sync_folder(sink->disk, folder);
-    return code == ERR_OK ? ERR_OK : fail_at(sink, code, folder);
+    return code == ERR_OK ? ERR_OK : backup_fail_at(sink->message, code, folder);
 }
 
 static err_t
@@ -325,7 +308,7 @@ file_close(struct backup_sink *sink)
         code = disk->ops->rename(disk, sink->path, name);
     }
     if (code != ERR_OK) {
-        return fail_at(sink, code, sink->path);
+        return backup_fail_at(sink->message, code, sink->path);
     }
     return folder_sync(sink, sink->path);
 }
@@ -338,7 +321,7 @@ backup_sink_end(struct backup_sink *sink)
     err_t code = store_digest_so_far(sink->digest, digest);
     store_digest_destroy(&sink->digest);
     if (code != ERR_OK) {
-        return fail_at(sink, code, sink->listed);
+        return backup_fail_at(sink->message, code, sink->listed);
     }
     if (sink->is_stream) {
         TRY(stream_zeros(sink, backup_tar_padding(sink->size)));
@@ -346,7 +329,7 @@ backup_sink_end(struct backup_sink *sink)
         TRY(file_close(sink));
     }
     code = backup_manifest_add(&sink->manifest, sink->listed, digest);
-    return code == ERR_OK ? ERR_OK : fail_at(sink, code, sink->listed);
+    return code == ERR_OK ? ERR_OK : backup_fail_at(sink->message, code, sink->listed);
 }
 
 /* --- the end --- */
@@ -359,7 +342,7 @@ stream_finish(struct backup_sink *sink, const struct buf *text)
     TRY(stream_zeros(sink, backup_tar_padding(text->size)));
     TRY(stream_zeros(sink, 2 * (uint64_t)BACKUP_TAR_BLOCK));
     if (fflush(stdout) != 0) {
-        return fail_at(sink, err_from_errno(errno), "standard output");
+        return backup_fail_at(sink->message, err_from_errno(errno), "standard output");
     }
     return ERR_OK;
 }
@@ -371,18 +354,18 @@ folder_finish(struct backup_sink *sink, const struct buf *text)
     char name[OS_PATH_SIZE];
     err_t code = os_file_save(disk, sink->folder, BACKUP_MANIFEST_NAME, buf_span(text));
     if (code != ERR_OK) {
-        return fail_at(sink, code, sink->folder);
+        return backup_fail_at(sink->message, code, sink->folder);
     }
     first_of(sink->folder, strlen(sink->folder) - strlen(BACKUP_UNFINISHED), name);
     code = disk->ops->rename(disk, sink->folder, name);
     if (code != ERR_OK) {
-        return fail_at(sink, code, name);
+        return backup_fail_at(sink->message, code, name);
     }
     memcpy(sink->folder, name, sizeof(name));
     TRY(folder_sync(sink, name));
     /* "points" and "ledger" have names that must last, too. */
     code = disk->ops->sync_folder(disk, sink->to);
-    return code == ERR_OK ? ERR_OK : fail_at(sink, code, sink->to);
+    return code == ERR_OK ? ERR_OK : backup_fail_at(sink->message, code, sink->to);
 }
 
 err_t
@@ -391,7 +374,8 @@ backup_sink_finish(struct backup_sink *sink)
     struct buf text;
     buf_init(&text, BACKUP_MANIFEST_SIZE_MAX);
     backup_manifest_write(&sink->manifest, &text);
-    err_t code = buf_failed(&text) ? fail_at(sink, ERR_MEMORY, BACKUP_MANIFEST_NAME) : ERR_OK;
+    err_t code = buf_failed(&text) ? backup_fail_at(sink->message, ERR_MEMORY, BACKUP_MANIFEST_NAME)
+                                   : ERR_OK;
     if (code == ERR_OK) {
         code = sink->is_stream ? stream_finish(sink, &text) : folder_finish(sink, &text);
     }

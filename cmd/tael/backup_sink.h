@@ -19,11 +19,10 @@
 #define TAEL_BACKUP_SINK_H
 
 #include "backup_manifest.h"
+#include "backup_message.h"
 
 #include "os/file.h"
 #include "store/digest.h"
-
-#define BACKUP_MESSAGE_SIZE 1024
 
 struct backup_sink {
     struct os_disk *disk;

@@ -6,23 +6,11 @@
 #include "os/clock.h"
 
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define PIECE_SIZE (1U << 20)
-
-__attribute__((format(printf, 3, 4))) static err_t
-fail(struct restore_source *source, err_t code, const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    // NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized)
-    (void)vsnprintf(source->message, sizeof(source->message), format, arguments);
-    va_end(arguments);
-    return code;
-}
 
 void
 restore_source_release(struct restore_source *source)
@@ -40,8 +28,11 @@ input_read(struct restore_source *source, char *out, size_t size)
         return ERR_OK;
     }
     return ferror(stdin) != 0
-               ? fail(source, ERR_IO, "standard input: %s", err_text(ERR_IO))
-               : fail(source, ERR_INCOMPLETE, "standard input ends in the middle of the backup");
+               ? backup_fail(source->message, ERR_IO, "standard input: %s", err_text(ERR_IO))
+               : backup_fail(
+                     source->message,
+                     ERR_INCOMPLETE,
+                     "standard input ends in the middle of the backup");
 }
 
 static err_t
@@ -52,8 +43,11 @@ input_file(
     char *piece)
 {
     if (!backup_path_is_sound(span_from_cstr(entry->path))) {
-        return fail(
-            source, ERR_INVALID, "standard input: '%s' is no file of a backup", entry->path);
+        return backup_fail(
+            source->message,
+            ERR_INVALID,
+            "standard input: '%s' is no file of a backup",
+            entry->path);
     }
     TRY(restore_target_begin(target, entry->path, entry->size));
     for (uint64_t rest = entry->size; rest > 0;) {
@@ -73,8 +67,8 @@ manifest_take(struct restore_source *source, struct span text)
     const char *reason = NULL;
     err_t code = backup_manifest_read(text, &source->manifest, &line, &reason);
     if (code != ERR_OK) {
-        return fail(
-            source,
+        return backup_fail(
+            source->message,
             code,
             "%s: " BACKUP_MANIFEST_NAME " line %" PRIu32 ": %s",
             source->name,
@@ -88,11 +82,12 @@ static err_t
 input_manifest(struct restore_source *source, uint64_t size)
 {
     if (size > BACKUP_MANIFEST_SIZE_MAX || source->manifest.count > 0) {
-        return fail(source, ERR_INVALID, "standard input: an impossible " BACKUP_MANIFEST_NAME);
+        return backup_fail(
+            source->message, ERR_INVALID, "standard input: an impossible " BACKUP_MANIFEST_NAME);
     }
     char *text = malloc((size_t)size + 1);
     if (text == NULL) {
-        return fail(source, ERR_MEMORY, "%s", err_text(ERR_MEMORY));
+        return backup_fail(source->message, ERR_MEMORY, "%s", err_text(ERR_MEMORY));
     }
     err_t code = input_read(source, text, (size_t)size);
     if (code == ERR_OK) {
@@ -112,7 +107,7 @@ input_entry(
     const char *reason = NULL;
     TRY(input_read(source, block, sizeof(block)));
     if (backup_tar_decode(block, &entry, &reason) != ERR_OK) {
-        return fail(source, ERR_INVALID, "standard input: %s", reason);
+        return backup_fail(source->message, ERR_INVALID, "standard input: %s", reason);
     }
     *ret_end = entry.kind == BACKUP_TAR_END;
     if (entry.kind != BACKUP_TAR_FILE) {
@@ -133,13 +128,14 @@ stream_read(struct restore_source *source, struct restore_target *target, char *
         TRY(input_entry(source, target, piece, &end));
     }
     if (source->manifest.count == 0) {
-        return fail(
-            source,
+        return backup_fail(
+            source->message,
             ERR_INVALID,
             "standard input: there is no " BACKUP_MANIFEST_NAME " in it: no backup");
     }
     if (source->manifest.documents && source->manifest.made_ns > source->until_ns) {
-        return fail(source, ERR_NOT_FOUND, "standard input: the backup is later than --until");
+        return backup_fail(
+            source->message, ERR_NOT_FOUND, "standard input: the backup is later than --until");
     }
     return ERR_OK;
 }
@@ -153,7 +149,7 @@ points_of(struct restore_source *source, char out[OS_PATH_SIZE])
     int length = snprintf(out, OS_PATH_SIZE, "%s/points", source->from);
     return length > 0 && length < OS_PATH_SIZE
                ? ERR_OK
-               : fail(source, ERR_RANGE, "--from: the path is too long");
+               : backup_fail(source->message, ERR_RANGE, "--from: the path is too long");
 }
 
 static err_t
@@ -174,14 +170,15 @@ none_before(struct restore_source *source, const char *points)
 {
     char oldest[BACKUP_POINT_NAME_SIZE];
     if (backup_folder_oldest(os_disk_real(), points, 0, oldest) == ERR_OK) {
-        return fail(
-            source,
+        return backup_fail(
+            source->message,
             ERR_NOT_FOUND,
             "%s: the oldest backup in it is of %s, later than --until",
             source->from,
             oldest);
     }
-    return fail(source, ERR_NOT_FOUND, "%s: there is no backup in it", source->from);
+    return backup_fail(
+        source->message, ERR_NOT_FOUND, "%s: there is no backup in it", source->from);
 }
 
 static err_t
@@ -218,14 +215,14 @@ file_copy(
     uint64_t size = 0;
     err_t code = disk->ops->size(disk, file, &size);
     if (code != ERR_OK) {
-        return fail(source, code, "%s: %s", from, err_text(code));
+        return backup_fail(source->message, code, "%s: %s", from, err_text(code));
     }
     TRY(restore_target_begin(target, backup_path_own(path), size));
     for (uint64_t at = 0; at < size; at += PIECE_SIZE) {
         size_t part = size - at < PIECE_SIZE ? (size_t)(size - at) : PIECE_SIZE;
         code = disk->ops->read(disk, file, piece, part, at);
         if (code != ERR_OK) {
-            return fail(source, code, "%s: %s", from, err_text(code));
+            return backup_fail(source->message, code, "%s: %s", from, err_text(code));
         }
         TRY(restore_target_write(target, piece, part));
     }
@@ -249,7 +246,7 @@ folder_read(struct restore_source *source, struct restore_target *target, char *
             code = disk->ops->open(disk, from, OS_OPEN_READ, false, &file, NULL);
         }
         if (code != ERR_OK) {
-            return fail(source, code, "%.700s: %s", from, err_text(code));
+            return backup_fail(source->message, code, "%.700s: %s", from, err_text(code));
         }
         code = file_copy(source, target, file, from, path, piece);
         disk->ops->close(disk, file);
@@ -266,7 +263,7 @@ restore_source_read(struct restore_source *source, struct restore_target *target
 {
     char *piece = malloc(PIECE_SIZE);
     if (piece == NULL) {
-        return fail(source, ERR_MEMORY, "%s", err_text(ERR_MEMORY));
+        return backup_fail(source->message, ERR_MEMORY, "%s", err_text(ERR_MEMORY));
     }
     err_t code = strcmp(source->from, "-") == 0 ? stream_read(source, target, piece)
                                                 : folder_read(source, target, piece);

@@ -3,38 +3,10 @@
 #include "backup_folder.h"
 
 #include "base/assert.h"
+#include "store/digest.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-
-__attribute__((format(printf, 3, 4))) static err_t
-fail(struct restore_target *target, err_t code, const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    // NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized)
-    (void)vsnprintf(target->message, sizeof(target->message), format, arguments);
-    va_end(arguments);
-    return code;
-}
-
-static err_t
-fail_at(struct restore_target *target, err_t code, const char *path)
-{
-    return fail(target, code, "%s: %s", path, err_text(code));
-}
-
-__attribute__((format(printf, 3, 4))) static err_t
-place(struct restore_target *target, char out[OS_PATH_SIZE], const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    // NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized)
-    int length = vsnprintf(out, OS_PATH_SIZE, format, arguments);
-    va_end(arguments);
-    return length > 0 && length < OS_PATH_SIZE ? ERR_OK : fail_at(target, ERR_RANGE, target->to);
-}
 
 static void
 see_name(void *context, const char *name)
@@ -57,24 +29,25 @@ is_free(struct restore_target *target, const char *path, const char *why)
         /* A file, perhaps. */
         code = target->disk->ops->open(target->disk, path, OS_OPEN_READ, false, &file, NULL);
         if (code != ERR_OK) {
-            return fail_at(target, code, path);
+            return backup_fail_at(target->message, code, path);
         }
         target->disk->ops->close(target->disk, file);
     }
-    return fail(target, ERR_EXISTS, "%s: %s", path, why);
+    return backup_fail(target->message, ERR_EXISTS, "%s: %s", path, why);
 }
 
 err_t
 restore_target_open(struct restore_target *target, const char *to)
 {
     *target = (struct restore_target){.disk = os_disk_real()};
-    TRY(place(target, target->to, "%s", to));
+    TRY(backup_place(target->message, target->to, target->to, "%s", to));
     size_t length = strlen(target->to);
     while (length > 1 && target->to[length - 1] == '/') {
         target->to[--length] = '\0';
     }
-    TRY(place(target, target->folder, "%s" RESTORE_UNFINISHED, to));
-    TRY(place(target, target->folder, "%s" RESTORE_UNFINISHED, target->to));
+    TRY(backup_place(target->message, target->to, target->folder, "%s" RESTORE_UNFINISHED, to));
+    TRY(backup_place(
+        target->message, target->to, target->folder, "%s" RESTORE_UNFINISHED, target->to));
     TRY(is_free(target, target->to, "it exists already; a restore makes a new folder"));
     TRY(is_free(
         target,
@@ -82,7 +55,7 @@ restore_target_open(struct restore_target *target, const char *to)
         "an interrupted restore has left it; remove it, it is no data folder"));
     err_t code = target->disk->ops->make_folder(target->disk, target->folder);
     target->made = code == ERR_OK;
-    return code == ERR_OK ? ERR_OK : fail_at(target, code, target->folder);
+    return code == ERR_OK ? ERR_OK : backup_fail_at(target->message, code, target->folder);
 }
 
 err_t
@@ -92,17 +65,25 @@ restore_target_begin(struct restore_target *target, const char *path, uint64_t s
     ASSERT(target->file == NULL);
     ASSERT(backup_path_is_sound(span_from_cstr(path)));
     if (backup_manifest_find(&target->got, path) != NULL) {
-        return fail(target, ERR_INVALID, "%s: the backup has this file twice", path);
+        return backup_fail(
+            target->message, ERR_INVALID, "%s: the backup has this file twice", path);
     }
     const char *slash = strchr(path, '/');
     if (slash != NULL) {
-        TRY(place(target, target->path, "%s/%.*s", target->folder, (int)(slash - path), path));
+        TRY(backup_place(
+            target->message,
+            target->to,
+            target->path,
+            "%s/%.*s",
+            target->folder,
+            (int)(slash - path),
+            path));
         err_t made = disk->ops->make_folder(disk, target->path);
         if (made != ERR_OK) {
-            return fail_at(target, made, target->path);
+            return backup_fail_at(target->message, made, target->path);
         }
     }
-    TRY(place(target, target->path, "%s/%s", target->folder, path));
+    TRY(backup_place(target->message, target->to, target->path, "%s/%s", target->folder, path));
     (void)snprintf(target->listed, sizeof(target->listed), "%s", path);
     err_t code = disk->ops->open(disk, target->path, OS_OPEN_CREATE, false, &target->file, NULL);
     if (code == ERR_OK && size > 0) {
@@ -114,7 +95,7 @@ restore_target_begin(struct restore_target *target, const char *path, uint64_t s
     }
     target->size = size;
     target->done = 0;
-    return code == ERR_OK ? ERR_OK : fail_at(target, code, target->path);
+    return code == ERR_OK ? ERR_OK : backup_fail_at(target->message, code, target->path);
 }
 
 static bool
@@ -134,7 +115,7 @@ restore_target_write(struct restore_target *target, const void *data, size_t siz
     }
     target->done += size;
     target->bytes += size;
-    return code == ERR_OK ? ERR_OK : fail_at(target, code, target->path);
+    return code == ERR_OK ? ERR_OK : backup_fail_at(target->message, code, target->path);
 }
 
 err_t
@@ -153,7 +134,7 @@ restore_target_end(struct restore_target *target)
     if (code == ERR_OK) {
         code = backup_manifest_add(&target->got, target->listed, digest);
     }
-    return code == ERR_OK ? ERR_OK : fail_at(target, code, target->path);
+    return code == ERR_OK ? ERR_OK : backup_fail_at(target->message, code, target->path);
 }
 
 err_t
@@ -163,14 +144,20 @@ restore_target_compare(struct restore_target *target, const struct backup_manife
         const char *path = backup_path_own(manifest->files[i].path);
         const struct backup_file *got = backup_manifest_find(&target->got, path);
         if (got == NULL) {
-            return fail(target, ERR_CORRUPT, "%s: it is in the manifest, and missing", path);
+            return backup_fail(
+                target->message, ERR_CORRUPT, "%s: it is in the manifest, and missing", path);
         }
         if (memcmp(got->digest, manifest->files[i].digest, STORE_DIGEST_SIZE) != 0) {
-            return fail(target, ERR_CORRUPT, "%s: it is not what the manifest says: damaged", path);
+            return backup_fail(
+                target->message,
+                ERR_CORRUPT,
+                "%s: it is not what the manifest says: damaged",
+                path);
         }
     }
     if (target->got.count != manifest->count) {
-        return fail(target, ERR_CORRUPT, "there are files that are not in the manifest");
+        return backup_fail(
+            target->message, ERR_CORRUPT, "there are files that are not in the manifest");
     }
     return ERR_OK;
 }
@@ -185,7 +172,7 @@ sync_folder_of(void *context, const char *name)
     int length = snprintf(path, sizeof(path), "%.500s/%.200s", target->folder, name);
     if (length > 0 && disk->ops->list(disk, path, see_name, &any) == ERR_OK && any &&
         disk->ops->sync_folder(disk, path) != ERR_OK && target->message[0] == '\0') {
-        (void)fail_at(target, ERR_IO, path);
+        (void)backup_fail_at(target->message, ERR_IO, path);
     }
 }
 
@@ -205,18 +192,19 @@ restore_target_finish(struct restore_target *target)
         code = disk->ops->rename(disk, target->folder, target->to);
     }
     if (code != ERR_OK) {
-        return fail_at(target, code, target->to);
+        return backup_fail_at(target->message, code, target->to);
     }
     target->made = false;
     const char *slash = strrchr(target->to, '/');
-    TRY(place(
-        target,
+    TRY(backup_place(
+        target->message,
+        target->to,
         parent,
         "%.*s",
         slash == NULL ? 1 : (int)(slash - target->to) + 1,
         slash == NULL ? "." : target->to));
     code = disk->ops->sync_folder(disk, parent);
-    return code == ERR_OK ? ERR_OK : fail_at(target, code, parent);
+    return code == ERR_OK ? ERR_OK : backup_fail_at(target->message, code, parent);
 }
 
 void

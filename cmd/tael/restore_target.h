@@ -8,7 +8,7 @@
 #define TAEL_RESTORE_TARGET_H
 
 #include "backup_manifest.h"
-#include "backup_sink.h"
+#include "backup_message.h"
 
 #define RESTORE_UNFINISHED ".restoring"
 
