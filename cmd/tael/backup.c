@@ -487,8 +487,7 @@ run_backup(const struct command *command, int argc, char **argv)
     (void)argc;
     struct backup_options values;
     const struct command_options options = {
-        .table = backup_settings,
-        .count = sizeof(backup_settings) / sizeof(backup_settings[0]),
+        COMMAND_TABLE(backup_settings),
         .values = &values,
     };
     int positional = 0;

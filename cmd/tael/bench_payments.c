@@ -455,8 +455,7 @@ run_bench_payments(const struct command *command, int argc, char **argv)
     struct options options;
     memset(&options, 0, sizeof(options));
     const struct command_options reading = {
-        .table = options_table,
-        .count = sizeof(options_table) / sizeof(options_table[0]),
+        COMMAND_TABLE(options_table),
         .values = &options,
         .positional_max = 0,
     };

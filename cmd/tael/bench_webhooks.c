@@ -434,8 +434,7 @@ run_bench_webhooks(const struct command *command, int argc, char **argv)
     static const struct bench_load_request customer = {
         .target = "/v1/customers", .form = "name=Ada"};
     const struct command_options reading = {
-        .table = options_table,
-        .count = sizeof(options_table) / sizeof(options_table[0]),
+        COMMAND_TABLE(options_table),
         .values = &options,
     };
     int positional = 0;

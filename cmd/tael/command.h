@@ -45,6 +45,9 @@ struct command_options {
     const char *config;
 };
 
+/* The first two members of command_options, of an array of settings. */
+#define COMMAND_TABLE(rows) .table = (rows), .count = sizeof(rows) / sizeof((rows)[0])
+
 /*
  * Sets `values` from everything that the comment on top names, and moves the words that are no
  * options to argv[1 ... *ret_positional]. COMMAND_GO_ON, or the exit status: COMMAND_OK after

@@ -202,8 +202,7 @@ run_gateway(const struct command *command, int argc, char **argv)
 {
     (void)argc;
     struct settings settings;
-    const struct command_options options = {
-        .table = table, .count = sizeof(table) / sizeof(table[0]), .values = &settings};
+    const struct command_options options = {COMMAND_TABLE(table), .values = &settings};
     int positional = 0;
     int status = command_options(command, &options, argv, &positional);
     if (status != COMMAND_GO_ON) {

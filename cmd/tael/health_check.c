@@ -101,8 +101,7 @@ run_health(const struct command *command, int argc, char **argv)
     (void)argc;
     struct health_options options = {.timeout_ms = 0};
     const struct command_options table = {
-        .table = health_table,
-        .count = sizeof(health_table) / sizeof(health_table[0]),
+        COMMAND_TABLE(health_table),
         .values = &options,
         .positional_max = 1,
     };

@@ -8,7 +8,6 @@
 
 #define FORM_MAX    (1U << 12)
 #define TARGET_SIZE 160
-#define TABLE(rows) .table = (rows), .count = sizeof(rows) / sizeof((rows)[0])
 
 struct keys_options {
     struct client_options client;
@@ -125,7 +124,7 @@ run_create(const struct command *command, int argc, char **argv)
 {
     (void)argc;
     struct keys_options values;
-    const struct command_options options = {TABLE(create_settings), .values = &values};
+    const struct command_options options = {COMMAND_TABLE(create_settings), .values = &values};
     int positional = 0;
     int status = command_options(command, &options, argv, &positional);
     if (status != COMMAND_GO_ON) {
@@ -157,7 +156,7 @@ run_list(const struct command *command, int argc, char **argv)
 {
     (void)argc;
     struct keys_options values;
-    const struct command_options options = {TABLE(plain_settings), .values = &values};
+    const struct command_options options = {COMMAND_TABLE(plain_settings), .values = &values};
     int positional = 0;
     int status = command_options(command, &options, argv, &positional);
     if (status != COMMAND_GO_ON) {
@@ -174,7 +173,7 @@ run_revoke(const struct command *command, int argc, char **argv)
     (void)argc;
     struct keys_options values;
     const struct command_options options = {
-        TABLE(plain_settings), .values = &values, .positional_min = 1, .positional_max = 1};
+        COMMAND_TABLE(plain_settings), .values = &values, .positional_min = 1, .positional_max = 1};
     int positional = 0;
     int status = command_options(command, &options, argv, &positional);
     if (status != COMMAND_GO_ON) {

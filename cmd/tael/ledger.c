@@ -16,7 +16,6 @@
 #include <string.h>
 
 #define REPORT_SIZE (1U << 24)
-#define TABLE(rows) .table = (rows), .count = sizeof(rows) / sizeof((rows)[0])
 
 /* -------------------------------------------------------------------------------------- replay */
 
@@ -123,7 +122,10 @@ run_replay(const struct command *command, int argc, char **argv)
     (void)argc;
     struct replay_options values;
     const struct command_options options = {
-        TABLE(replay_settings), .values = &values, .positional_min = 1, .positional_max = 1};
+        COMMAND_TABLE(replay_settings),
+        .values = &values,
+        .positional_min = 1,
+        .positional_max = 1};
     int positional = 0;
     int status = command_options(command, &options, argv, &positional);
     if (status != COMMAND_GO_ON) {
@@ -407,7 +409,7 @@ run_check(const struct command *command, int argc, char **argv)
     (void)argc;
     struct check_options values;
     const struct command_options options = {
-        TABLE(check_settings), .values = &values, .positional_min = 1, .positional_max = 1};
+        COMMAND_TABLE(check_settings), .values = &values, .positional_min = 1, .positional_max = 1};
     int positional = 0;
     int status = command_options(command, &options, argv, &positional);
     if (status != COMMAND_GO_ON) {

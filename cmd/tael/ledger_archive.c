@@ -29,8 +29,7 @@ run_archive(const struct command *command, int argc, char **argv)
     (void)argc;
     struct archive_options values;
     const struct command_options options = {
-        .table = archive_settings,
-        .count = sizeof(archive_settings) / sizeof(archive_settings[0]),
+        COMMAND_TABLE(archive_settings),
         .values = &values,
         .positional_min = 1,
         .positional_max = 1};

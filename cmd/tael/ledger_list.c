@@ -3,8 +3,6 @@
 
 #include <string.h>
 
-#define TABLE(rows) .table = (rows), .count = sizeof(rows) / sizeof((rows)[0])
-
 #define FILTER_OPTIONS(limit_)                                                                     \
     OPTION_TEXT(                                                                                   \
         struct ledger_list_options, merchant, "merchant", "", "Whose account --account means."),   \
@@ -105,7 +103,10 @@ run_accounts(const struct command *command, int argc, char **argv)
 {
     (void)argc;
     return run_list(
-        command, (struct command_options){TABLE(account_settings)}, argv, ledger_list_accounts);
+        command,
+        (struct command_options){COMMAND_TABLE(account_settings)},
+        argv,
+        ledger_list_accounts);
 }
 
 static int
@@ -113,7 +114,10 @@ run_transfers(const struct command *command, int argc, char **argv)
 {
     (void)argc;
     return run_list(
-        command, (struct command_options){TABLE(transfer_settings)}, argv, ledger_list_transfers);
+        command,
+        (struct command_options){COMMAND_TABLE(transfer_settings)},
+        argv,
+        ledger_list_transfers);
 }
 
 const struct command ledger_accounts = {

@@ -125,8 +125,7 @@ run_head(const struct command *command, int argc, char **argv)
     (void)argc;
     struct client_options values = {.timeout_ms = 0};
     const struct command_options options = {
-        .table = head_settings,
-        .count = sizeof(head_settings) / sizeof(head_settings[0]),
+        COMMAND_TABLE(head_settings),
         .values = &values,
         .positional_max = 1,
     };
@@ -375,8 +374,7 @@ run_prove(const struct command *command, int argc, char **argv)
     (void)argc;
     struct prove_options values;
     const struct command_options options = {
-        .table = prove_settings,
-        .count = sizeof(prove_settings) / sizeof(prove_settings[0]),
+        COMMAND_TABLE(prove_settings),
         .values = &values,
         .positional_min = 2,
         .positional_max = 2,

@@ -426,8 +426,7 @@ run_listen(const struct command *command, int argc, char **argv)
     }
     listen->command = command;
     const struct command_options options = {
-        .table = listen_settings,
-        .count = sizeof(listen_settings) / sizeof(listen_settings[0]),
+        COMMAND_TABLE(listen_settings),
         .values = &listen->options,
     };
     int positional = 0;

@@ -178,8 +178,7 @@ run_pay(const struct command *command, int argc, char **argv)
     (void)argc;
     struct pay_options values;
     const struct command_options options = {
-        .table = pay_settings,
-        .count = sizeof(pay_settings) / sizeof(pay_settings[0]),
+        COMMAND_TABLE(pay_settings),
         .values = &values,
     };
     int positional = 0;

@@ -8,7 +8,6 @@
 
 #define FORM_MAX    (1U << 16)
 #define TARGET_SIZE 1024
-#define TABLE(rows) .table = (rows), .count = sizeof(rows) / sizeof((rows)[0])
 
 struct payments_options {
     struct client_options client;
@@ -154,7 +153,7 @@ run_list(const struct command *command, int argc, char **argv)
 {
     (void)argc;
     struct run run;
-    int status = begin(&run, command, (struct command_options){TABLE(list_settings)}, argv);
+    int status = begin(&run, command, (struct command_options){COMMAND_TABLE(list_settings)}, argv);
     if (status != COMMAND_GO_ON) {
         return end(&run, status);
     }
@@ -184,7 +183,8 @@ run_show(const struct command *command, int argc, char **argv)
 {
     (void)argc;
     struct run run;
-    int status = begin(&run, command, (struct command_options){TABLE(show_settings), ONE_ID}, argv);
+    int status =
+        begin(&run, command, (struct command_options){COMMAND_TABLE(show_settings), ONE_ID}, argv);
     if (status != COMMAND_GO_ON) {
         return end(&run, status);
     }
@@ -209,8 +209,8 @@ run_capture(const struct command *command, int argc, char **argv)
 {
     (void)argc;
     struct run run;
-    int status =
-        begin(&run, command, (struct command_options){TABLE(capture_settings), ONE_ID}, argv);
+    int status = begin(
+        &run, command, (struct command_options){COMMAND_TABLE(capture_settings), ONE_ID}, argv);
     if (status == COMMAND_GO_ON) {
         status = append_amount(&run, "amount_to_capture");
     }
@@ -226,8 +226,8 @@ run_cancel(const struct command *command, int argc, char **argv)
 {
     (void)argc;
     struct run run;
-    int status =
-        begin(&run, command, (struct command_options){TABLE(cancel_settings), ONE_ID}, argv);
+    int status = begin(
+        &run, command, (struct command_options){COMMAND_TABLE(cancel_settings), ONE_ID}, argv);
     if (status == COMMAND_GO_ON) {
         if (run.options.reason[0] != '\0') {
             form_append(&run.form, "cancellation_reason", span_from_cstr(run.options.reason));
@@ -243,8 +243,8 @@ run_refund(const struct command *command, int argc, char **argv)
 {
     (void)argc;
     struct run run;
-    int status =
-        begin(&run, command, (struct command_options){TABLE(refund_settings), ONE_ID}, argv);
+    int status = begin(
+        &run, command, (struct command_options){COMMAND_TABLE(refund_settings), ONE_ID}, argv);
     if (status == COMMAND_GO_ON) {
         status = append_amount(&run, "amount");
     }

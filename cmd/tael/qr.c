@@ -8,8 +8,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define TABLE(rows) .table = (rows), .count = sizeof(rows) / sizeof((rows)[0])
-
 struct parse_options {
     bool json;
 };
@@ -140,7 +138,7 @@ run_parse(const struct command *command, int argc, char **argv)
     (void)argc;
     struct parse_options values;
     const struct command_options options = {
-        TABLE(parse_settings), .values = &values, .positional_min = 1, .positional_max = 1};
+        COMMAND_TABLE(parse_settings), .values = &values, .positional_min = 1, .positional_max = 1};
     int positional = 0;
     int status = command_options(command, &options, argv, &positional);
     if (status != COMMAND_GO_ON) {

@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define TABLE(rows)  .table = (rows), .count = sizeof(rows) / sizeof((rows)[0])
 #define OBJECTS_MAX  100
 #define FIELD_SIZE   (EMVQR_VALUE_MAX * 4 + 1) /* the codec says what is too long */
 #define ID_DIGITS    2
@@ -266,7 +265,7 @@ run_build(const struct command *command, int argc, char **argv)
     (void)argc;
     struct build_options values;
     const struct command_options options = {
-        TABLE(build_settings), .values = &values, .positional_max = OBJECTS_MAX};
+        COMMAND_TABLE(build_settings), .values = &values, .positional_max = OBJECTS_MAX};
     int positional = 0;
     int status = command_options(command, &options, argv, &positional);
     if (status != COMMAND_GO_ON) {

@@ -10,8 +10,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define TABLE(rows) .table = (rows), .count = sizeof(rows) / sizeof((rows)[0])
-
 struct image_options {
     char format[8];
     char title[IMAGE_QR_TITLE_MAX + 1];
@@ -107,7 +105,7 @@ run_image(const struct command *command, int argc, char **argv)
     static const char *const formats[] = {"auto", "svg", "png", "text"};
     struct image_options values;
     const struct command_options options = {
-        TABLE(image_settings), .values = &values, .positional_min = 1, .positional_max = 1};
+        COMMAND_TABLE(image_settings), .values = &values, .positional_min = 1, .positional_max = 1};
     int positional = 0;
     int status = command_options(command, &options, argv, &positional);
     if (status != COMMAND_GO_ON) {

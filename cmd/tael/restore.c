@@ -198,8 +198,7 @@ run_restore(const struct command *command, int argc, char **argv)
     (void)argc;
     struct restore_options values;
     const struct command_options options = {
-        .table = restore_settings,
-        .count = sizeof(restore_settings) / sizeof(restore_settings[0]),
+        COMMAND_TABLE(restore_settings),
         .values = &values,
     };
     int positional = 0;

@@ -12,7 +12,6 @@
 
 #define PAUSE_MS      100
 #define REPORT_SIZE   4096
-#define TABLE(rows)   .table = (rows), .count = sizeof(rows) / sizeof((rows)[0])
 #define SIZE_OF_SLOTS (sizeof(uint64_t) * PORT_LEDGER_SLOT_WORDS)
 
 /* ---- slots ---- */
@@ -424,7 +423,7 @@ run_plan(const struct command *command, int argc, char **argv)
     (void)argc;
     struct shards_options options;
     struct shards_link link;
-    const struct shards_needs needs = {TABLE(plan_settings)};
+    const struct shards_needs needs = {COMMAND_TABLE(plan_settings)};
     int status = shards_begin(command, &needs, argv, &options, &link);
     if (status != COMMAND_GO_ON) {
         return status;
@@ -444,7 +443,7 @@ run_add(const struct command *command, int argc, char **argv)
     struct shards_options options;
     struct shards_link link;
     uint32_t shard = 0;
-    const struct shards_needs needs = {TABLE(add_settings), .words = 1, .changes = true};
+    const struct shards_needs needs = {COMMAND_TABLE(add_settings), .words = 1, .changes = true};
     int status = shards_begin(command, &needs, argv, &options, &link);
     if (status != COMMAND_GO_ON) {
         return status;
@@ -513,7 +512,8 @@ run_move(const struct command *command, int argc, char **argv)
     (void)argc;
     struct shards_options options;
     struct shards_link link;
-    const struct shards_needs needs = {TABLE(move_settings), .changes = true, .connects = true};
+    const struct shards_needs needs = {
+        COMMAND_TABLE(move_settings), .changes = true, .connects = true};
     int status = shards_begin(command, &needs, argv, &options, &link);
     if (status != COMMAND_GO_ON) {
         return status;
@@ -539,7 +539,7 @@ run_split(const struct command *command, int argc, char **argv)
     uint32_t to = 0;
     uint32_t owned = 0;
     const struct shards_needs needs = {
-        TABLE(split_settings), .words = 1, .changes = true, .connects = true};
+        COMMAND_TABLE(split_settings), .words = 1, .changes = true, .connects = true};
     int status = shards_begin(command, &needs, argv, &options, &link);
     if (status != COMMAND_GO_ON) {
         return status;

@@ -9,11 +9,10 @@
 #include <string.h>
 #include <time.h>
 
-#define PAGE        2000
-#define LEDGERS     4096 /* different ledger numbers */
-#define TRIES       10   /* sums of a shard that works may differ from page to page */
-#define TEXT_SIZE   (UINT32_C(1) << 20)
-#define TABLE(rows) .table = (rows), .count = sizeof(rows) / sizeof((rows)[0])
+#define PAGE      2000
+#define LEDGERS   4096 /* different ledger numbers */
+#define TRIES     10   /* sums of a shard that works may differ from page to page */
+#define TEXT_SIZE (UINT32_C(1) << 20)
 
 static const struct setting look_settings[] = {SHARDS_OPTIONS};
 
@@ -260,7 +259,7 @@ run_list(const struct command *command, int argc, char **argv)
     (void)argc;
     struct shards_options options;
     struct shards_link link;
-    const struct shards_needs needs = {TABLE(look_settings), .connects = true};
+    const struct shards_needs needs = {COMMAND_TABLE(look_settings), .connects = true};
     int status = shards_begin(command, &needs, argv, &options, &link);
     if (status != COMMAND_GO_ON) {
         return status;
@@ -429,7 +428,7 @@ run_verify(const struct command *command, int argc, char **argv)
     (void)argc;
     struct shards_options options;
     struct shards_link link;
-    const struct shards_needs needs = {TABLE(look_settings), .connects = true};
+    const struct shards_needs needs = {COMMAND_TABLE(look_settings), .connects = true};
     int status = shards_begin(command, &needs, argv, &options, &link);
     if (status != COMMAND_GO_ON) {
         return status;

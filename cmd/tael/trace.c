@@ -155,8 +155,7 @@ run_trace(const struct command *command, int argc, char **argv)
     (void)argc;
     struct trace_options options;
     struct command_options how = {
-        .table = settings,
-        .count = sizeof(settings) / sizeof(settings[0]),
+        COMMAND_TABLE(settings),
         .values = &options,
         .positional_min = 1,
         .positional_max = 1,

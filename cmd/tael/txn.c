@@ -106,8 +106,7 @@ ask(const struct command *command, char **argv, int positional, bool resolves)
 {
     struct txn_options options;
     struct command_options how = {
-        .table = settings,
-        .count = sizeof(settings) / sizeof(settings[0]),
+        COMMAND_TABLE(settings),
         .values = &options,
         .positional_min = positional,
         .positional_max = positional,

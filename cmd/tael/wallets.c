@@ -10,7 +10,6 @@
 #define FORM_MAX    (1U << 14)
 #define TARGET_SIZE 1024
 #define AMOUNT_SIZE 96
-#define TABLE(rows) .table = (rows), .count = sizeof(rows) / sizeof((rows)[0])
 
 struct wallets_options {
     struct client_options client;
@@ -236,7 +235,7 @@ run_list(const struct command *command, int argc, char **argv)
 {
     (void)argc;
     struct run run;
-    int status = begin(&run, command, (struct command_options){TABLE(list_settings)}, argv);
+    int status = begin(&run, command, (struct command_options){COMMAND_TABLE(list_settings)}, argv);
     if (status == COMMAND_GO_ON) {
         status = get(&run, "/v1/wallets", "");
     }
@@ -254,7 +253,8 @@ run_show(const struct command *command, int argc, char **argv)
 {
     (void)argc;
     struct run run;
-    int status = begin(&run, command, (struct command_options){TABLE(show_settings), ONE_ID}, argv);
+    int status =
+        begin(&run, command, (struct command_options){COMMAND_TABLE(show_settings), ONE_ID}, argv);
     if (status == COMMAND_GO_ON) {
         status = get(&run, "/v1/wallets/", "");
     }
@@ -269,8 +269,8 @@ run_statement(const struct command *command, int argc, char **argv)
 {
     (void)argc;
     struct run run;
-    int status =
-        begin(&run, command, (struct command_options){TABLE(statement_settings), ONE_ID}, argv);
+    int status = begin(
+        &run, command, (struct command_options){COMMAND_TABLE(statement_settings), ONE_ID}, argv);
     if (status == COMMAND_GO_ON) {
         status = get(&run, "/v1/wallets/", "/statement");
     }
