@@ -443,19 +443,19 @@ const struct setting node_setting_table[] = {
     NUMBER(
         "ledger-accounts-max",
         ledger_accounts_max,
-        "1000000",
+        "10000000",
         1000,
         1000000000,
         "accounts",
-        "Room in memory."),
+        "More are refused. Tables grow with what is in them: 170 to 190 bytes for each account."),
     NUMBER(
         "ledger-pendings-max",
         ledger_pendings_max,
-        "250000",
+        "2500000",
         1000,
         1000000000,
         "transfers",
-        "Live pending transfers; room in memory."),
+        "Live pending transfers; more are refused. 220 to 250 bytes of memory for each."),
     NUMBER(
         "ledger-transfers-max",
         ledger_transfers_max,

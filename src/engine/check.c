@@ -270,8 +270,7 @@ check_progress(void *context, uint64_t done, uint64_t total)
 static err_t
 tables_create(struct check *check)
 {
-    const uint64_t most = UINT32_MAX / 2;
-    if (check->report->accounts > most || check->live_max > most) {
+    if (check->report->accounts >= LEDGER_COUNT_MAX || check->live_max >= LEDGER_COUNT_MAX) {
         return ERR_FULL;
     }
     struct ledger_limits limits = {

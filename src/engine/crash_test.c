@@ -5,8 +5,9 @@
  * A second model lags one operation behind: after a crash the recovered ledger must equal either
  * the model (the operation that was interrupted happened) or the lagging one (it did not).
  *
- * TAEL_CRASH_ROUNDS  how many seeds; each crashes at every operation (default: few seeds, and a
- *                    sample of the operations)
+ * TAEL_CRASH_ROUNDS  how many seeds (default: few; with TEST_LONG 10,000)
+ * TAEL_CRASH_STRIDE  each crashes at every so many-th operation, beginning at another one for each
+ *                    seed (default: 9; with TEST_LONG 37; 1 if rounds are given)
  * TAEL_CRASH_SEED    the first seed
  */
 #include "machine_testing.h"
@@ -24,6 +25,8 @@
 
 #define ROUNDS_SHORT 12
 #define STRIDE_SHORT 9
+#define ROUNDS_LONG  10000
+#define STRIDE_LONG  37
 #define STEPS        70
 #define STEPS_AFTER  8
 
@@ -222,17 +225,21 @@ static void
 survives_crashes(void **state)
 {
     (void)state;
-    uint64_t rounds = setting("TAEL_CRASH_ROUNDS", 0);
-    uint64_t stride = rounds == 0 ? STRIDE_SHORT : 1;
+    bool is_long = getenv("TEST_LONG") != NULL;
+    uint64_t given = setting("TAEL_CRASH_ROUNDS", 0);
+    uint64_t rounds = given != 0 ? given : is_long ? ROUNDS_LONG : ROUNDS_SHORT;
+    uint64_t usual = given != 0 ? 1 : is_long ? STRIDE_LONG : STRIDE_SHORT;
+    uint64_t stride = setting("TAEL_CRASH_STRIDE", usual);
     uint64_t first = setting("TAEL_CRASH_SEED", 1);
     uint64_t crashes = 0;
-    for (uint64_t i = 0; i < (rounds == 0 ? ROUNDS_SHORT : rounds); i++) {
+    for (uint64_t i = 0; i < rounds; i++) {
         for (uint64_t stop = 1 + i % stride; crash_at(first + i, stop); stop += stride) {
             crashes++;
         }
     }
     print_message(
-        "%llu crashes, %llu loads of snapshots\n",
+        "%llu seeds, %llu crashes, %llu loads of snapshots\n",
+        (unsigned long long)rounds,
         (unsigned long long)crashes,
         (unsigned long long)snapshots_loaded);
     assert_true(crashes > 100);

@@ -708,8 +708,8 @@ ledger_engine_settings_default(void)
         .store = store_settings_default(),
         .limits =
             {
-                .account_count_max = 1000 * 1000,
-                .pending_count_max = 250 * 1000,
+                .account_count_max = 10 * 1000 * 1000,
+                .pending_count_max = 2500 * 1000,
                 .expiry_batch_max = ENGINE_EXPIRY_MAX,
             },
         .request_count_max = 1024,

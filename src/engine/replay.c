@@ -15,8 +15,6 @@
 #define REPLAY_ARENA_MAX  (UINT64_C(64) << 20)
 #define REPLAY_OUT_MAX    (UINT64_C(64) << 20)
 /* The least text that makes an account or a pending transfer, for the size of the tables. */
-#define REPLAY_ACCOUNT_TEXT 27u
-#define REPLAY_PENDING_TEXT 60u
 
 struct replay {
     const struct ledger_replay_settings *settings;
@@ -478,32 +476,16 @@ answer_line(
 
 /* --- setting up --- */
 
-static uint32_t
-bounded(uint64_t count)
-{
-    return count > UINT32_MAX / 4 ? UINT32_MAX / 4 : (uint32_t)count;
-}
-
-/* The store may hold a ledger of any size, so the tables grow until it fits. */
+/* The store may hold a ledger of any size; tables take memory for what is in it. */
 static err_t
-open_machine(struct replay *replay, struct span script, struct store_error *error)
+open_machine(struct replay *replay, struct store_error *error)
 {
     struct store_settings settings = store_settings_default();
-    uint64_t accounts = script.size / REPLAY_ACCOUNT_TEXT + LEDGER_BATCH_MAX;
-    uint64_t pendings = script.size / REPLAY_PENDING_TEXT + LEDGER_BATCH_MAX;
-    for (;;) {
-        struct ledger_limits limits = {
-            .account_count_max = bounded(accounts), .pending_count_max = bounded(pendings)};
-        struct store *store = NULL;
-        TRY(store_open(replay->settings->url, replay->settings->disk, &settings, &store, error));
-        err_t code = engine_machine_open(&replay->machine, store, &limits, error);
-        if (code != ERR_FULL || limits.account_count_max == UINT32_MAX / 4) {
-            return code;
-        }
-        accounts *= 4;
-        pendings *= 4;
-        *error = (struct store_error){0};
-    }
+    const struct ledger_limits limits = {
+        .account_count_max = LEDGER_COUNT_MAX, .pending_count_max = LEDGER_COUNT_MAX};
+    struct store *store = NULL;
+    TRY(store_open(replay->settings->url, replay->settings->disk, &settings, &store, error));
+    return engine_machine_open(&replay->machine, store, &limits, error);
 }
 
 static err_t
@@ -560,7 +542,7 @@ ledger_engine_replay(
     replay->durable_lines = !span_equal_cstr(SPAN("memory:"), settings->url);
     arena_init(&replay->arena, REPLAY_ARENA_MAX);
     buf_init(&replay->out, REPLAY_OUT_MAX);
-    err_t code = open_machine(replay, script, error);
+    err_t code = open_machine(replay, error);
     if (code == ERR_OK) {
         replay->machine.executor = &replay->executor;
         code = run_script(replay, script, ret_summary, error);

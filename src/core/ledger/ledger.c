@@ -19,15 +19,25 @@ ledger_set_clock(struct ledger *ledger, uint64_t clock)
 }
 
 err_t
-ledger_reserve(const struct ledger *ledger, uint32_t new_accounts, uint32_t new_pendings)
+ledger_reserve(struct ledger *ledger, uint32_t new_accounts, uint32_t new_pendings)
 {
-    if (new_accounts > ledger->limits.account_count_max - ledger->account_count) {
+    const uint32_t accounts = ledger->account_count;
+    const uint32_t pendings = ledger->pending_count;
+    if (new_accounts > ledger->limits.account_count_max - accounts) {
         return ERR_FULL;
     }
-    if (new_pendings > ledger->limits.pending_count_max - ledger->pending_count) {
+    if (new_pendings > ledger->limits.pending_count_max - pendings) {
         return ERR_FULL;
     }
-    return ERR_OK;
+    /* LEDGER-10. Free slots of pendings are used first, so none lies behind the most that lived. */
+    err_t code = ledger_blocks_reserve(ledger, accounts + new_accounts, pendings + new_pendings);
+    if (code == ERR_OK) {
+        code = ledger_index_reserve(&ledger->account_index, accounts, new_accounts);
+    }
+    if (code == ERR_OK) {
+        code = ledger_index_reserve(&ledger->pending_index, pendings, new_pendings);
+    }
+    return code == ERR_OK ? ERR_OK : ERR_FULL;
 }
 
 uint32_t
@@ -52,21 +62,21 @@ const struct ledger_account *
 ledger_account_at(const struct ledger *ledger, uint32_t slot)
 {
     ASSERT(slot < ledger->account_count);
-    return &ledger->accounts[slot];
+    return ledger_account_in(ledger, slot);
 }
 
 const struct ledger_account *
 ledger_find_account(const struct ledger *ledger, u128 id)
 {
     uint32_t slot = ledger_account_slot(ledger, id);
-    return slot == LEDGER_NONE ? NULL : &ledger->accounts[slot];
+    return slot == LEDGER_NONE ? NULL : ledger_account_in(ledger, slot);
 }
 
 const struct ledger_transfer *
 ledger_find_pending(const struct ledger *ledger, u128 id)
 {
     uint32_t slot = ledger_pending_search(ledger, id);
-    return slot == LEDGER_NONE ? NULL : &ledger->pendings[slot].transfer;
+    return slot == LEDGER_NONE ? NULL : &ledger_pending_in(ledger, slot)->transfer;
 }
 
 uint32_t
@@ -79,6 +89,6 @@ const struct ledger_transfer *
 ledger_pending_at(const struct ledger *ledger, uint32_t slot)
 {
     ASSERT(slot < ledger->pending_slots_top);
-    const struct ledger_pending *pending = &ledger->pendings[slot];
+    const struct ledger_pending *pending = ledger_pending_in(ledger, slot);
     return pending->fate == LEDGER_FATE_PENDING ? &pending->transfer : NULL;
 }

@@ -130,8 +130,8 @@ create_account(
     }
     uint32_t slot = ledger_account_search(ledger, account->id, ledger_hash(account->id));
     if (slot != LEDGER_NONE) {
-        *timestamp = ledger->accounts[slot].timestamp;
-        return compare_existing(account, &ledger->accounts[slot]);
+        *timestamp = ledger_account_in(ledger, slot)->timestamp;
+        return compare_existing(account, ledger_account_in(ledger, slot));
     }
     uint32_t status = check_fields(account);
     if (status != LEDGER_ACCOUNT_created) {

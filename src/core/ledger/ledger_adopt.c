@@ -87,7 +87,7 @@ ledger_watch_pendings(
     struct ledger *ledger, bool (*wanted)(void *context, u128 debit_account_id), void *context)
 {
     for (uint32_t slot = 0; slot < ledger->pending_slots_top; slot++) {
-        struct ledger_pending *pending = &ledger->pendings[slot];
+        struct ledger_pending *pending = ledger_pending_in(ledger, slot);
         if (pending->fate == LEDGER_FATE_NONE || pending->transfer.timeout == 0) {
             continue;
         }

@@ -63,5 +63,5 @@ ledger_timestamp_regresses(const struct ledger *ledger, uint64_t timestamp)
     }
     uint32_t rank = ledger_accounts_older(ledger, timestamp);
     return rank < ledger->account_count &&
-           ledger->accounts[ledger_account_by_time(ledger, rank)].timestamp == timestamp;
+           ledger_account_in(ledger, ledger_account_by_time(ledger, rank))->timestamp == timestamp;
 }

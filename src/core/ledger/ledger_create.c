@@ -1,37 +1,100 @@
-/* Obtaining and releasing the ledger's memory: the only file of the core that allocates. calloc of
- * large blocks maps fresh pages, so what is never used costs nothing. */
+/* Obtaining and releasing the ledger's memory: the only file of the core that allocates. Large
+ * blocks are fresh pages of the system, so what is not used yet costs nothing. */
 #include "ledger_internal.h"
 
 #include <stdlib.h>
 
 #define ACCOUNT_ALIGNMENT 128
+#define TABLE_SIZE_MIN    16
+/* Giving back takes the system about a millisecond for 32 MiB, so it is done in pieces. */
+#define RETIRE_BYTES (UINT64_C(4) << 20)
 
-static bool
-index_create(struct ledger_index *index, uint32_t count_max)
+bool
+ledger_table_create(struct ledger_table *table, uint64_t size)
 {
-    uint64_t size = 16;
-    while (size < (uint64_t)count_max * 2) {
-        size *= 2;
+    ASSERT(size > 0 && (size & (size - 1)) == 0);
+    table->entries = calloc(size, sizeof(*table->entries));
+    table->mask = (uint32_t)(size - 1);
+    return table->entries != NULL;
+}
+
+void
+ledger_table_shrink(struct ledger_table *table)
+{
+    uint64_t bytes = ((uint64_t)table->mask + 1) * sizeof(*table->entries);
+    void *rest = bytes > RETIRE_BYTES ? realloc(table->entries, bytes - RETIRE_BYTES) : NULL;
+    if (rest == NULL) {
+        free(table->entries);
+        *table = (struct ledger_table){NULL, 0};
+        return;
     }
-    index->entries = calloc(size, sizeof(*index->entries));
-    index->mask = (uint32_t)(size - 1);
-    return index->entries != NULL;
+    table->entries = rest;
+    table->mask -= (uint32_t)(RETIRE_BYTES / sizeof(*table->entries));
+}
+
+static uint32_t
+blocks_of(uint32_t count)
+{
+    static_assert(LEDGER_COUNT_MAX <= UINT32_MAX - LEDGER_BLOCK, "the sum fits");
+    return (count + LEDGER_BLOCK - 1) >> LEDGER_BLOCK_BITS;
+}
+
+err_t
+ledger_blocks_reserve(struct ledger *ledger, uint32_t account_count, uint32_t pending_count)
+{
+    ASSERT(account_count <= ledger->limits.account_count_max);
+    ASSERT(pending_count <= ledger->limits.pending_count_max);
+    while (ledger->account_block_count < blocks_of(account_count)) {
+        size_t size = (sizeof(struct ledger_account_block) + ACCOUNT_ALIGNMENT - 1) /
+                      ACCOUNT_ALIGNMENT * ACCOUNT_ALIGNMENT;
+        struct ledger_account_block *block = aligned_alloc(ACCOUNT_ALIGNMENT, size);
+        if (block == NULL) {
+            return ERR_MEMORY;
+        }
+        ledger->account_blocks[ledger->account_block_count++] = block;
+    }
+    while (ledger->pending_block_count < blocks_of(pending_count)) {
+        struct ledger_pending_block *block = malloc(sizeof(*block));
+        if (block == NULL) {
+            return ERR_MEMORY;
+        }
+        ledger->pending_blocks[ledger->pending_block_count++] = block;
+    }
+    return ERR_OK;
 }
 
 static bool
-accounts_create(struct ledger *ledger)
+index_create(struct ledger_index *index, uint32_t count)
 {
-    size_t count = ledger->limits.account_count_max;
-    void *memory = calloc(count + 1, sizeof(struct ledger_account));
-    if (memory == NULL) {
-        return false;
+    uint64_t size = TABLE_SIZE_MIN;
+    while (size < (uint64_t)count * 2) {
+        size *= 2;
     }
-    uintptr_t start = (uintptr_t)memory;
-    size_t offset = (ACCOUNT_ALIGNMENT - start % ACCOUNT_ALIGNMENT) % ACCOUNT_ALIGNMENT;
-    ledger->accounts_memory = memory;
-    ledger->accounts =
-        __builtin_assume_aligned((unsigned char *)memory + offset, ACCOUNT_ALIGNMENT);
-    return true;
+    return ledger_table_create(&index->now, size);
+}
+
+static uint32_t
+at_most_a_block(uint32_t count)
+{
+    return count < LEDGER_BLOCK ? count : LEDGER_BLOCK;
+}
+
+/* What is there from the start: one block of each. */
+static err_t
+tables_create(struct ledger *ledger)
+{
+    const uint32_t accounts = at_most_a_block(ledger->limits.account_count_max);
+    const uint32_t pendings = at_most_a_block(ledger->limits.pending_count_max);
+    ledger->account_blocks =
+        calloc(blocks_of(ledger->limits.account_count_max), sizeof(*ledger->account_blocks));
+    ledger->pending_blocks =
+        calloc(blocks_of(ledger->limits.pending_count_max), sizeof(*ledger->pending_blocks));
+    if (ledger->account_blocks == NULL || ledger->pending_blocks == NULL ||
+        !index_create(&ledger->account_index, accounts) ||
+        !index_create(&ledger->pending_index, pendings)) {
+        return ERR_MEMORY;
+    }
+    return ledger_blocks_reserve(ledger, accounts, pendings);
 }
 
 err_t
@@ -47,23 +110,22 @@ ledger_create(const struct ledger_limits *limits, struct ledger **ret_ledger)
     ledger->limits = *limits;
     ledger->listed_first = LEDGER_NONE;
     ledger->listed_last = LEDGER_NONE;
-    ledger->pendings = calloc(limits->pending_count_max, sizeof(*ledger->pendings));
-    ledger->heap = calloc(limits->pending_count_max, sizeof(*ledger->heap));
     ledger->scratch = calloc(1, sizeof(*ledger->scratch));
     ledger->order = calloc(1, sizeof(*ledger->order));
-    if (ledger->order != NULL) {
-        ledger->order->slots = calloc(limits->account_count_max, sizeof(*ledger->order->slots));
-    }
-    bool complete = accounts_create(ledger);
-    complete = index_create(&ledger->account_index, limits->account_count_max) && complete;
-    complete = index_create(&ledger->pending_index, limits->pending_count_max) && complete;
-    complete = ledger->order != NULL && ledger->order->slots != NULL && complete;
-    if (!complete || ledger->pendings == NULL || ledger->heap == NULL || ledger->scratch == NULL) {
+    if (ledger->scratch == NULL || ledger->order == NULL || tables_create(ledger) != ERR_OK) {
         ledger_destroy(&ledger);
         return ERR_MEMORY;
     }
     *ret_ledger = ledger;
     return ERR_OK;
+}
+
+static void
+index_release(struct ledger_index *index)
+{
+    free(index->retired.entries);
+    free(index->old.entries);
+    free(index->now.entries);
 }
 
 void
@@ -73,16 +135,18 @@ ledger_destroy(struct ledger **ledger)
     if (dead == NULL) {
         return;
     }
-    if (dead->order != NULL) {
-        free(dead->order->slots);
+    for (uint32_t i = 0; i < dead->account_block_count; i++) {
+        free(dead->account_blocks[i]);
     }
+    for (uint32_t i = 0; i < dead->pending_block_count; i++) {
+        free(dead->pending_blocks[i]);
+    }
+    index_release(&dead->account_index);
+    index_release(&dead->pending_index);
+    free((void *)dead->account_blocks);
+    free((void *)dead->pending_blocks);
     free(dead->order);
     free(dead->scratch);
-    free(dead->heap);
-    free(dead->pending_index.entries);
-    free(dead->pendings);
-    free(dead->account_index.entries);
-    free(dead->accounts_memory);
     free(dead);
     *ledger = NULL;
 }

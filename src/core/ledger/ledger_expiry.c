@@ -14,8 +14,8 @@ expiry_before(const struct ledger_expiry *a, const struct ledger_expiry *b)
 static void
 heap_put(struct ledger *ledger, uint32_t position, struct ledger_expiry expiry)
 {
-    ledger->heap[position] = expiry;
-    ledger->pendings[expiry.pending_slot].heap_position = position;
+    *ledger_expiry_in(ledger, position) = expiry;
+    ledger_pending_in(ledger, expiry.pending_slot)->heap_position = position;
 }
 
 static void
@@ -23,10 +23,10 @@ heap_sift_up(struct ledger *ledger, uint32_t position, struct ledger_expiry expi
 {
     while (position > 0) {
         uint32_t parent = (position - 1) / 4;
-        if (!expiry_before(&expiry, &ledger->heap[parent])) {
+        if (!expiry_before(&expiry, ledger_expiry_in(ledger, parent))) {
             break;
         }
-        heap_put(ledger, position, ledger->heap[parent]);
+        heap_put(ledger, position, *ledger_expiry_in(ledger, parent));
         position = parent;
     }
     heap_put(ledger, position, expiry);
@@ -43,14 +43,14 @@ heap_sift_down(struct ledger *ledger, uint32_t position, struct ledger_expiry ex
         uint64_t end = first + 4 < ledger->heap_count ? first + 4 : ledger->heap_count;
         uint32_t best = (uint32_t)first;
         for (uint32_t child = best + 1; child < end; child++) {
-            if (expiry_before(&ledger->heap[child], &ledger->heap[best])) {
+            if (expiry_before(ledger_expiry_in(ledger, child), ledger_expiry_in(ledger, best))) {
                 best = child;
             }
         }
-        if (!expiry_before(&ledger->heap[best], &expiry)) {
+        if (!expiry_before(ledger_expiry_in(ledger, best), &expiry)) {
             break;
         }
-        heap_put(ledger, position, ledger->heap[best]);
+        heap_put(ledger, position, *ledger_expiry_in(ledger, best));
         position = best;
     }
     heap_put(ledger, position, expiry);
@@ -59,7 +59,7 @@ heap_sift_down(struct ledger *ledger, uint32_t position, struct ledger_expiry ex
 void
 ledger_expiry_insert(struct ledger *ledger, uint32_t pending_slot)
 {
-    const struct ledger_pending *pending = &ledger->pendings[pending_slot];
+    const struct ledger_pending *pending = ledger_pending_in(ledger, pending_slot);
     ASSERT(pending->fate == LEDGER_FATE_PENDING);
     ASSERT(pending->heap_position == LEDGER_NONE);
     ASSERT(pending->transfer.timeout > 0);
@@ -75,18 +75,18 @@ ledger_expiry_insert(struct ledger *ledger, uint32_t pending_slot)
 void
 ledger_expiry_remove(struct ledger *ledger, uint32_t pending_slot)
 {
-    uint32_t position = ledger->pendings[pending_slot].heap_position;
+    uint32_t position = ledger_pending_in(ledger, pending_slot)->heap_position;
     if (position == LEDGER_NONE) {
         return;
     }
     ASSERT(position < ledger->heap_count);
-    ASSERT(ledger->heap[position].pending_slot == pending_slot);
-    ledger->pendings[pending_slot].heap_position = LEDGER_NONE;
-    struct ledger_expiry last = ledger->heap[--ledger->heap_count];
+    ASSERT(ledger_expiry_in(ledger, position)->pending_slot == pending_slot);
+    ledger_pending_in(ledger, pending_slot)->heap_position = LEDGER_NONE;
+    struct ledger_expiry last = *ledger_expiry_in(ledger, --ledger->heap_count);
     if (position == ledger->heap_count) {
         return;
     }
-    if (position > 0 && expiry_before(&last, &ledger->heap[(position - 1) / 4])) {
+    if (position > 0 && expiry_before(&last, ledger_expiry_in(ledger, (position - 1) / 4))) {
         heap_sift_up(ledger, position, last);
     } else {
         heap_sift_down(ledger, position, last);
@@ -96,13 +96,13 @@ ledger_expiry_remove(struct ledger *ledger, uint32_t pending_slot)
 uint64_t
 ledger_pulse_at(const struct ledger *ledger)
 {
-    return ledger->heap_count > 0 ? ledger->heap[0].expires_at : 0;
+    return ledger->heap_count > 0 ? ledger_expiry_in(ledger, 0)->expires_at : 0;
 }
 
 bool
 ledger_pulse_due(const struct ledger *ledger)
 {
-    return ledger->heap_count > 0 && ledger->heap[0].expires_at <= ledger->clock;
+    return ledger->heap_count > 0 && ledger_expiry_in(ledger, 0)->expires_at <= ledger->clock;
 }
 
 /* LEDGER-8: the pending amount leaves both sides; a closing transfer that expires opens again
@@ -110,9 +110,9 @@ ledger_pulse_due(const struct ledger *ledger)
 static void
 expire(struct ledger *ledger, uint32_t slot, uint64_t timestamp, struct ledger_delta *delta)
 {
-    struct ledger_pending *pending = &ledger->pendings[slot];
-    struct ledger_account *debit = &ledger->accounts[pending->debit_slot];
-    struct ledger_account *credit = &ledger->accounts[pending->credit_slot];
+    struct ledger_pending *pending = ledger_pending_in(ledger, slot);
+    struct ledger_account *debit = ledger_account_in(ledger, pending->debit_slot);
+    struct ledger_account *credit = ledger_account_in(ledger, pending->credit_slot);
     ASSERT(debit->debits_pending >= pending->transfer.amount);
     ASSERT(credit->credits_pending >= pending->transfer.amount);
     pending->fate = LEDGER_FATE_EXPIRED;
@@ -132,7 +132,7 @@ ledger_pulse(struct ledger *ledger, struct ledger_delta *delta)
     struct ledger_scratch *scratch = ledger->scratch;
     uint32_t count = 0;
     while (count < ledger->limits.expiry_batch_max && ledger_pulse_due(ledger)) {
-        uint32_t slot = ledger->heap[0].pending_slot;
+        uint32_t slot = ledger_expiry_in(ledger, 0)->pending_slot;
         ledger_expiry_remove(ledger, slot);
         scratch->finished[count++] = slot;
     }

@@ -1,9 +1,11 @@
 /*
  * The ledger's state, for the files of this folder only.
  *
- * Every array is sized at creation. Accounts are dense, in creation order, so a slot is a number
- * that never changes; pendings reuse slots. Both are found by id through an open-addressing index
- * whose entries carry 32 bits of hash, so a probe seldom touches a record that is not the one.
+ * Accounts are dense, in creation order, so a slot is a number that never changes; pendings reuse
+ * slots. Both lie in blocks, which are added and never move; a directory that is sized for the
+ * limit says where. Both are found by id through an open-addressing index whose entries carry 32
+ * bits of hash, so a probe seldom touches a record that is not the one. An index grows into a
+ * larger table a few entries at a time (ledger_grow.c).
  */
 #ifndef LEDGER_INTERNAL_H
 #define LEDGER_INTERNAL_H
@@ -21,10 +23,37 @@
 static_assert(LEDGER_BATCH_SLOTS >= 2 * LEDGER_ENTRIES_MAX, "the batch index is at most half full");
 static_assert(LEDGER_ENTRIES_MAX < LEDGER_ENTRY_NONE, "an entry number fits 16 bits");
 
-/* Linear probing; an entry is hash << 32 | slot + 1, and 0 is empty. Load is at most one half. */
+/* Accounts, and pendings, of one block; tests make it tiny, so that growing is all there is. */
+#ifndef LEDGER_BLOCK_BITS
+#    define LEDGER_BLOCK_BITS 15
+#endif
+#define LEDGER_BLOCK (UINT32_C(1) << LEDGER_BLOCK_BITS)
+/* Places of an index that one reservation moves to a larger table, beside those that it pays for
+ * with each new record. */
+#ifndef LEDGER_MOVE_STEP
+#    define LEDGER_MOVE_STEP 8192
+#endif
+
+static_assert(LEDGER_COUNT_MAX % LEDGER_BLOCK == 0, "the last block ends with the largest limit");
+
+/* Linear probing; an entry is hash << 32 | slot + 1, and 0 is empty. The size is a power of two. */
+struct ledger_table {
+    uint64_t *entries; /* NULL: none */
+    uint32_t mask;     /* size - 1 */
+};
+
+/* While it grows, new entries go into `now`, and those of `old` follow in the order of their
+ * places, as a ring from `start` on, which was empty. The home of an entry in `old` (hash & mask)
+ * says whether it has moved.
+ *
+ * TABLE-1 At most half of a table is used.
+ * TABLE-2 What is in `old` has a home that has not moved, and no run of it goes over `start`. */
 struct ledger_index {
-    uint64_t *entries;
-    uint32_t mask;
+    struct ledger_table now;
+    struct ledger_table old;     /* being moved from */
+    struct ledger_table retired; /* empty, given back bit by bit */
+    uint32_t start;
+    uint64_t moved; /* places, 0 ... old's size */
 };
 
 /* A pending transfer. It keeps its slot until the end of the batch that finished it, so that
@@ -69,11 +98,22 @@ struct ledger_undo {
     uint16_t entry;
 };
 
-/* Accounts by timestamp. Until one is adopted slots are in that order, and nothing is kept. */
+/* Accounts by timestamp: by_time in the blocks of accounts. Until one is adopted slots are in that
+ * order, and nothing is kept. */
 struct ledger_order {
-    uint32_t *slots;
     uint32_t count; /* of slots in order; other than the accounts': to be sorted again */
     bool differs;   /* an account was appended that is not the newest */
+};
+
+struct ledger_account_block {
+    struct ledger_account accounts[LEDGER_BLOCK]; /* aligned to 128 bytes */
+    uint32_t by_time[LEDGER_BLOCK];               /* slots (ledger_order.c) */
+};
+
+/* The heap never has more entries than there are slots of pendings, so they grow together. */
+struct ledger_pending_block {
+    struct ledger_pending pendings[LEDGER_BLOCK];
+    struct ledger_expiry heap[LEDGER_BLOCK];
 };
 
 /* Working memory of the batch under way. */
@@ -105,13 +145,16 @@ struct ledger {
     uint64_t clock;
     uint64_t transfer_timestamp; /* of the newest transfer, 0 if there is none */
 
-    struct ledger_account *accounts; /* aligned to 128 bytes */
+    /* Room for limits.account_count_max; the first `account_block_count` are there. */
+    struct ledger_account_block **account_blocks;
+    uint32_t account_block_count;
     struct ledger_order *order;
     uint64_t account_timestamp; /* of the newest account by time, 0 if there is none */
     struct ledger_index account_index;
     uint32_t account_count;
 
-    struct ledger_pending *pendings;
+    struct ledger_pending_block **pending_blocks; /* as of the accounts */
+    uint32_t pending_block_count;
     struct ledger_index pending_index;
     uint32_t pending_count;     /* slots in use */
     uint32_t pending_slots_top; /* slots ever used */
@@ -119,14 +162,12 @@ struct ledger {
     uint32_t listed_first;      /* slots, or LEDGER_NONE: pendings on listed accounts, by time */
     uint32_t listed_last;
 
-    struct ledger_expiry *heap;
     uint32_t heap_count;
 
     const bool *taken; /* the shell's answer to ledger_prepare_accounts, borrowed */
     uint32_t taken_count;
 
     struct ledger_scratch *scratch;
-    void *accounts_memory; /* what `accounts` lies in */
 };
 
 /* --- batches: chains and what is checked before the event itself --- */
@@ -179,28 +220,97 @@ ledger_hash(u128 id)
     return (uint32_t)(hash_u128(id) >> 32);
 }
 
+/* Where the record of a slot is; the slot's block is there. */
+static inline struct ledger_account *
+ledger_account_in(const struct ledger *ledger, uint32_t slot)
+{
+    return &ledger->account_blocks[slot >> LEDGER_BLOCK_BITS]->accounts[slot % LEDGER_BLOCK];
+}
+
+static inline uint32_t *
+ledger_by_time_in(const struct ledger *ledger, uint32_t rank)
+{
+    return &ledger->account_blocks[rank >> LEDGER_BLOCK_BITS]->by_time[rank % LEDGER_BLOCK];
+}
+
+static inline struct ledger_pending *
+ledger_pending_in(const struct ledger *ledger, uint32_t slot)
+{
+    return &ledger->pending_blocks[slot >> LEDGER_BLOCK_BITS]->pendings[slot % LEDGER_BLOCK];
+}
+
+static inline struct ledger_expiry *
+ledger_expiry_in(const struct ledger *ledger, uint32_t position)
+{
+    return &ledger->pending_blocks[position >> LEDGER_BLOCK_BITS]->heap[position % LEDGER_BLOCK];
+}
+
+/* The table in which the hash's entries are, unless they are newer than the table. */
+static inline const struct ledger_table *
+ledger_index_table(const struct ledger_index *index, uint32_t hash)
+{
+    if (__builtin_expect(index->old.entries == NULL, 1)) {
+        return &index->now;
+    }
+    bool moved = ((hash - index->start) & index->old.mask) < index->moved;
+    return moved ? &index->now : &index->old;
+}
+
+/* What lies at the hash's home: mostly its entry, if it has one. */
+static inline const uint64_t *
+ledger_index_home(const struct ledger_index *index, uint32_t hash)
+{
+    const struct ledger_table *table = ledger_index_table(index, hash);
+    return &table->entries[hash & table->mask];
+}
+
 static inline void
 ledger_index_prefetch(const struct ledger_index *index, uint32_t hash)
 {
-    __builtin_prefetch(&index->entries[hash & index->mask]);
+    __builtin_prefetch(ledger_index_home(index, hash));
 }
 
-void ledger_index_insert(struct ledger_index *index, uint32_t hash, uint32_t slot);
-/* The entry must be there. */
-void ledger_index_remove(struct ledger_index *index, uint32_t hash, uint32_t slot);
-
 static inline uint32_t
-ledger_account_search(const struct ledger *ledger, u128 id, uint32_t hash)
+ledger_account_probe(
+    const struct ledger *ledger, const struct ledger_table *table, u128 id, uint32_t hash)
 {
-    const struct ledger_index *index = &ledger->account_index;
-    for (uint32_t at = hash & index->mask;; at = (at + 1) & index->mask) {
-        uint64_t entry = index->entries[at];
+    for (uint32_t at = hash & table->mask;; at = (at + 1) & table->mask) {
+        uint64_t entry = table->entries[at];
         if (entry == 0) {
             return LEDGER_NONE;
         }
         if ((uint32_t)(entry >> 32) == hash) {
             uint32_t slot = (uint32_t)entry - 1;
-            if (ledger->accounts[slot].id == id) {
+            if (ledger_account_in(ledger, slot)->id == id) {
+                return slot;
+            }
+        }
+    }
+}
+
+static inline uint32_t
+ledger_account_search(const struct ledger *ledger, u128 id, uint32_t hash)
+{
+    const struct ledger_index *index = &ledger->account_index;
+    const struct ledger_table *table = ledger_index_table(index, hash);
+    uint32_t slot = ledger_account_probe(ledger, table, id, hash);
+    return slot != LEDGER_NONE || table == &index->now
+               ? slot
+               : ledger_account_probe(ledger, &index->now, id, hash);
+}
+
+static inline uint32_t
+ledger_pending_probe(
+    const struct ledger *ledger, const struct ledger_table *table, u128 id, uint32_t hash)
+{
+    for (uint32_t at = hash & table->mask;; at = (at + 1) & table->mask) {
+        uint64_t entry = table->entries[at];
+        if (entry == 0) {
+            return LEDGER_NONE;
+        }
+        if ((uint32_t)(entry >> 32) == hash) {
+            uint32_t slot = (uint32_t)entry - 1;
+            if (ledger_pending_in(ledger, slot)->transfer.id == id) {
                 return slot;
             }
         }
@@ -212,19 +322,32 @@ ledger_pending_search(const struct ledger *ledger, u128 id)
 {
     const struct ledger_index *index = &ledger->pending_index;
     uint32_t hash = ledger_hash(id);
-    for (uint32_t at = hash & index->mask;; at = (at + 1) & index->mask) {
-        uint64_t entry = index->entries[at];
-        if (entry == 0) {
-            return LEDGER_NONE;
-        }
-        if ((uint32_t)(entry >> 32) == hash) {
-            uint32_t slot = (uint32_t)entry - 1;
-            if (ledger->pendings[slot].transfer.id == id) {
-                return slot;
-            }
-        }
-    }
+    const struct ledger_table *table = ledger_index_table(index, hash);
+    uint32_t slot = ledger_pending_probe(ledger, table, id, hash);
+    return slot != LEDGER_NONE || table == &index->now
+               ? slot
+               : ledger_pending_probe(ledger, &index->now, id, hash);
 }
+
+/* There is room (ledger_index_reserve). */
+void ledger_index_insert(struct ledger_index *index, uint32_t hash, uint32_t slot);
+/* The entry must be there. */
+void ledger_index_remove(struct ledger_index *index, uint32_t hash, uint32_t slot);
+
+/* --- growing (ledger_grow.c; ledger_create.c allocates) --- */
+
+/* Makes room for `added` entries more than the `count` that the index has, and moves some of those
+ * that wait for it. A step: it is bounded by LEDGER_MOVE_STEP and `added`, not by what the index
+ * holds. ERR_MEMORY: there is no memory for it, and no room. */
+MUST_USE err_t ledger_index_reserve(struct ledger_index *index, uint32_t count, uint32_t added);
+/* The same for blocks. */
+MUST_USE err_t
+ledger_blocks_reserve(struct ledger *ledger, uint32_t account_count, uint32_t pending_count);
+
+/* False if there is no memory. */
+MUST_USE bool ledger_table_create(struct ledger_table *table, uint64_t size);
+/* Gives a part of the table's memory back, at last all. */
+void ledger_table_shrink(struct ledger_table *table);
 
 /* Appends; the id is new and there is room. */
 void ledger_account_append(struct ledger *ledger, const struct ledger_account *account);
@@ -346,8 +469,8 @@ ledger_event_snapshot(
     uint32_t debit_slot,
     uint32_t credit_slot)
 {
-    const struct ledger_account *debit = &ledger->accounts[debit_slot];
-    const struct ledger_account *credit = &ledger->accounts[credit_slot];
+    const struct ledger_account *debit = ledger_account_in(ledger, debit_slot);
+    const struct ledger_account *credit = ledger_account_in(ledger, credit_slot);
     event->debit = ledger_balances_of(debit);
     event->credit = ledger_balances_of(credit);
     event->debit_slot = debit_slot;

@@ -5,9 +5,7 @@
 err_t
 ledger_load_account(struct ledger *ledger, const struct ledger_account *account)
 {
-    if (ledger->account_count == ledger->limits.account_count_max) {
-        return ERR_FULL;
-    }
+    TRY(ledger_reserve(ledger, 1, 0));
     if (ledger_account_search(ledger, account->id, ledger_hash(account->id)) != LEDGER_NONE) {
         return ERR_CORRUPT;
     }
@@ -35,9 +33,7 @@ revive(
         transfer->timeout * LEDGER_SECOND_NS > LEDGER_TIMESTAMP_MAX - transfer->timestamp) {
         return ERR_CORRUPT;
     }
-    if (ledger->pending_count == ledger->limits.pending_count_max) {
-        return ERR_FULL;
-    }
+    TRY(ledger_reserve(ledger, 0, 1));
     uint32_t slot = ledger_pending_insert(ledger, transfer, debit_slot, credit_slot);
     if (watch && transfer->timeout != 0) {
         ledger_expiry_insert(ledger, slot);
@@ -92,7 +88,7 @@ finished_slot(const struct ledger *ledger, const struct ledger_event *event)
     if (slot == LEDGER_NONE) {
         return LEDGER_NONE;
     }
-    const struct ledger_pending *pending = &ledger->pendings[slot];
+    const struct ledger_pending *pending = ledger_pending_in(ledger, slot);
     if (pending->debit_slot != event->debit_slot || pending->credit_slot != event->credit_slot) {
         return LEDGER_NONE;
     }
@@ -133,7 +129,7 @@ redo_on_copies(
     case LEDGER_EVENT_TWO_PHASE_POSTED:
     case LEDGER_EVENT_TWO_PHASE_VOIDED:
     case LEDGER_EVENT_TWO_PHASE_EXPIRED: {
-        const struct ledger_transfer *pending = &ledger->pendings[pending_slot].transfer;
+        const struct ledger_transfer *pending = &ledger_pending_in(ledger, pending_slot)->transfer;
         bool posted = event->kind == LEDGER_EVENT_TWO_PHASE_POSTED;
         if (debit->debits_pending < pending->amount || credit->credits_pending < pending->amount) {
             return false;
@@ -154,8 +150,8 @@ redo_on_copies(
 static bool
 side_is_sane(const struct ledger *ledger, uint32_t slot, u128 account_id, bool adopted)
 {
-    return ledger->accounts[slot].id == account_id ||
-           (adopted && ledger_is_stand_in(ledger->accounts[slot].id));
+    return ledger_account_in(ledger, slot)->id == account_id ||
+           (adopted && ledger_is_stand_in(ledger_account_in(ledger, slot)->id));
 }
 
 /* Names the event accounts that are there, and is its timestamp possible? */
@@ -245,8 +241,8 @@ ledger_redo_event(
             return ERR_CORRUPT;
         }
     }
-    struct ledger_account debit = ledger->accounts[event->debit_slot];
-    struct ledger_account credit = ledger->accounts[event->credit_slot];
+    struct ledger_account debit = *ledger_account_in(ledger, event->debit_slot);
+    struct ledger_account credit = *ledger_account_in(ledger, event->credit_slot);
     if (!redo_on_copies(ledger, event, pending_slot, &debit, &credit) ||
         (how->compare_debit && !same_outcome(&debit, &event->debit, event->debit_flags)) ||
         (how->compare_credit && !same_outcome(&credit, &event->credit, event->credit_flags))) {
@@ -254,8 +250,8 @@ ledger_redo_event(
     }
     TRY(redo_rest(ledger, event, pending_slot, how->watch));
     tell_sides(event, how, &debit, &credit);
-    ledger->accounts[event->debit_slot] = debit;
-    ledger->accounts[event->credit_slot] = credit;
+    *ledger_account_in(ledger, event->debit_slot) = debit;
+    *ledger_account_in(ledger, event->credit_slot) = credit;
     return ERR_OK;
 }
 
@@ -290,8 +286,8 @@ ledger_redo_fuzzy(struct ledger *ledger, const struct ledger_event *event)
     if (!event_is_sane(ledger, event)) {
         return ERR_CORRUPT;
     }
-    struct ledger_account *debit = &ledger->accounts[event->debit_slot];
-    struct ledger_account *credit = &ledger->accounts[event->credit_slot];
+    struct ledger_account *debit = ledger_account_in(ledger, event->debit_slot);
+    struct ledger_account *credit = ledger_account_in(ledger, event->credit_slot);
     if (!flags_can_follow(debit, event->debit_flags) ||
         !flags_can_follow(credit, event->credit_flags)) {
         return ERR_CORRUPT;
@@ -308,7 +304,7 @@ ledger_load_clear(struct ledger *ledger)
 {
     ledger_accounts_clear(ledger);
     for (uint32_t slot = 0; slot < ledger->pending_slots_top; slot++) {
-        if (ledger->pendings[slot].fate != LEDGER_FATE_NONE) {
+        if (ledger_pending_in(ledger, slot)->fate != LEDGER_FATE_NONE) {
             ledger_pending_remove(ledger, slot);
         }
     }

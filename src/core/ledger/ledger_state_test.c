@@ -575,29 +575,29 @@ test_validation_finds_damage(void **state)
         (place) = saved_;                                                                          \
         assert_int_equal(ledger_validate(ledger), ERR_OK);                                         \
     } while (0)
-    DAMAGED(ledger->accounts[0].debits_posted, 1);
-    DAMAGED(ledger->accounts[0].debits_pending, 14);
-    DAMAGED(ledger->accounts[1].credits_posted, 1);
-    DAMAGED(ledger->accounts[1].ledger, 2);
-    DAMAGED(ledger->accounts[2].id, 77);
-    DAMAGED(ledger->accounts[2].timestamp, 1);
-    DAMAGED(ledger->accounts[0].flags, LEDGER_ACCOUNT_DEBITS_MUST_NOT_EXCEED_CREDITS);
-    DAMAGED(ledger->accounts[1].flags, LEDGER_ACCOUNT_CREDITS_MUST_NOT_EXCEED_DEBITS);
-    DAMAGED(ledger->pendings[0].transfer.amount, 6);
-    DAMAGED(ledger->pendings[0].transfer.id, 99);
-    DAMAGED(ledger->pendings[0].debit_slot, 2);
-    DAMAGED(ledger->pendings[0].fate, LEDGER_FATE_POSTED);
-    DAMAGED(ledger->pendings[0].heap_position, 0);
-    DAMAGED(ledger->heap[0].expires_at, UINT64_MAX);
+    DAMAGED(ledger_account_in(ledger, 0)->debits_posted, 1);
+    DAMAGED(ledger_account_in(ledger, 0)->debits_pending, 14);
+    DAMAGED(ledger_account_in(ledger, 1)->credits_posted, 1);
+    DAMAGED(ledger_account_in(ledger, 1)->ledger, 2);
+    DAMAGED(ledger_account_in(ledger, 2)->id, 77);
+    DAMAGED(ledger_account_in(ledger, 2)->timestamp, 1);
+    DAMAGED(ledger_account_in(ledger, 0)->flags, LEDGER_ACCOUNT_DEBITS_MUST_NOT_EXCEED_CREDITS);
+    DAMAGED(ledger_account_in(ledger, 1)->flags, LEDGER_ACCOUNT_CREDITS_MUST_NOT_EXCEED_DEBITS);
+    DAMAGED(ledger_pending_in(ledger, 0)->transfer.amount, 6);
+    DAMAGED(ledger_pending_in(ledger, 0)->transfer.id, 99);
+    DAMAGED(ledger_pending_in(ledger, 0)->debit_slot, 2);
+    DAMAGED(ledger_pending_in(ledger, 0)->fate, LEDGER_FATE_POSTED);
+    DAMAGED(ledger_pending_in(ledger, 0)->heap_position, 0);
+    DAMAGED(ledger_expiry_in(ledger, 0)->expires_at, UINT64_MAX);
     DAMAGED(ledger->heap_count, 2);
     DAMAGED(ledger->pending_count, 2);
     DAMAGED(ledger->transfer_timestamp, LEDGER_TIMESTAMP_MAX);
 #undef DAMAGED
     /* Two ledgers that are each out of balance do not make up for one another. */
-    ledger->accounts[2].ledger = 2;
-    ledger->accounts[3].ledger = 3;
-    ledger->accounts[2].debits_posted = 5;
-    ledger->accounts[3].credits_posted = 5;
+    ledger_account_in(ledger, 2)->ledger = 2;
+    ledger_account_in(ledger, 3)->ledger = 3;
+    ledger_account_in(ledger, 2)->debits_posted = 5;
+    ledger_account_in(ledger, 3)->credits_posted = 5;
     assert_int_equal(ledger_validate(ledger), ERR_CORRUPT);
 }
 

@@ -4,35 +4,48 @@
 void
 ledger_index_insert(struct ledger_index *index, uint32_t hash, uint32_t slot)
 {
-    uint32_t at = hash & index->mask;
-    while (index->entries[at] != 0) {
-        at = (at + 1) & index->mask;
+    const struct ledger_table *table = &index->now;
+    uint32_t at = hash & table->mask;
+    while (table->entries[at] != 0) {
+        at = (at + 1) & table->mask;
     }
-    index->entries[at] = ((uint64_t)hash << 32) | (slot + 1);
+    table->entries[at] = ((uint64_t)hash << 32) | (slot + 1);
 }
 
-/* Closes the gap by moving back every later entry of the run that may lie there, so that no
- * tombstones are needed. */
-void
-ledger_index_remove(struct ledger_index *index, uint32_t hash, uint32_t slot)
+/* False if the entry is not in the table. Closes the gap by moving back every later entry of the
+ * run that may lie there, so that no tombstones are needed. */
+static bool
+remove_from(const struct ledger_table *table, uint32_t hash, uint32_t slot)
 {
+    const uint32_t mask = table->mask;
+    uint64_t *entries = table->entries;
     uint64_t wanted = ((uint64_t)hash << 32) | (slot + 1);
-    uint32_t gap = hash & index->mask;
-    while (index->entries[gap] != wanted) {
-        ASSERT(index->entries[gap] != 0);
-        gap = (gap + 1) & index->mask;
+    uint32_t gap = hash & mask;
+    while (entries[gap] != wanted) {
+        if (entries[gap] == 0) {
+            return false;
+        }
+        gap = (gap + 1) & mask;
     }
-    for (uint32_t at = (gap + 1) & index->mask; index->entries[at] != 0;
-         at = (at + 1) & index->mask) {
-        uint32_t home = (uint32_t)(index->entries[at] >> 32) & index->mask;
-        uint32_t distance_home = (at - home) & index->mask;
-        uint32_t distance_gap = (at - gap) & index->mask;
+    for (uint32_t at = (gap + 1) & mask; entries[at] != 0; at = (at + 1) & mask) {
+        uint32_t home = (uint32_t)(entries[at] >> 32) & mask;
+        uint32_t distance_home = (at - home) & mask;
+        uint32_t distance_gap = (at - gap) & mask;
         if (distance_home >= distance_gap) {
-            index->entries[gap] = index->entries[at];
+            entries[gap] = entries[at];
             gap = at;
         }
     }
-    index->entries[gap] = 0;
+    entries[gap] = 0;
+    return true;
+}
+
+void
+ledger_index_remove(struct ledger_index *index, uint32_t hash, uint32_t slot)
+{
+    bool removed = remove_from(ledger_index_table(index, hash), hash, slot) ||
+                   remove_from(&index->now, hash, slot);
+    ASSERT(removed);
 }
 
 void
@@ -40,7 +53,7 @@ ledger_account_append(struct ledger *ledger, const struct ledger_account *accoun
 {
     ASSERT(ledger->account_count < ledger->limits.account_count_max);
     uint32_t slot = ledger->account_count++;
-    ledger->accounts[slot] = *account;
+    *ledger_account_in(ledger, slot) = *account;
     ledger_index_insert(&ledger->account_index, ledger_hash(account->id), slot);
     ledger_order_append(ledger, slot);
 }
@@ -50,7 +63,8 @@ ledger_account_pop(struct ledger *ledger)
 {
     ASSERT(ledger->account_count > 0);
     uint32_t slot = --ledger->account_count;
-    ledger_index_remove(&ledger->account_index, ledger_hash(ledger->accounts[slot].id), slot);
+    ledger_index_remove(
+        &ledger->account_index, ledger_hash(ledger_account_in(ledger, slot)->id), slot);
     ledger_order_pop(ledger, slot);
 }
 
@@ -59,7 +73,8 @@ ledger_accounts_clear(struct ledger *ledger)
 {
     while (ledger->account_count > 0) {
         uint32_t slot = --ledger->account_count;
-        ledger_index_remove(&ledger->account_index, ledger_hash(ledger->accounts[slot].id), slot);
+        ledger_index_remove(
+            &ledger->account_index, ledger_hash(ledger_account_in(ledger, slot)->id), slot);
     }
     ledger_order_clear(ledger);
 }
@@ -78,34 +93,34 @@ is_listed(const struct ledger *ledger, const struct ledger_transfer *transfer)
 static void
 list_pending(struct ledger *ledger, uint32_t slot)
 {
-    struct ledger_pending *pending = &ledger->pendings[slot];
+    struct ledger_pending *pending = ledger_pending_in(ledger, slot);
     uint32_t before = ledger->listed_last;
     while (before != LEDGER_NONE &&
-           ledger->pendings[before].transfer.timestamp > pending->transfer.timestamp) {
-        before = ledger->pendings[before].listed_before;
+           ledger_pending_in(ledger, before)->transfer.timestamp > pending->transfer.timestamp) {
+        before = ledger_pending_in(ledger, before)->listed_before;
     }
-    uint32_t *from =
-        before == LEDGER_NONE ? &ledger->listed_first : &ledger->pendings[before].listed_after;
+    uint32_t *from = before == LEDGER_NONE ? &ledger->listed_first
+                                           : &ledger_pending_in(ledger, before)->listed_after;
     pending->listed = true;
     pending->listed_before = before;
     pending->listed_after = *from;
     *from = slot;
     uint32_t *back = pending->listed_after == LEDGER_NONE
                          ? &ledger->listed_last
-                         : &ledger->pendings[pending->listed_after].listed_before;
+                         : &ledger_pending_in(ledger, pending->listed_after)->listed_before;
     *back = slot;
 }
 
 static void
 unlist_pending(struct ledger *ledger, uint32_t slot)
 {
-    struct ledger_pending *pending = &ledger->pendings[slot];
+    struct ledger_pending *pending = ledger_pending_in(ledger, slot);
     uint32_t before = pending->listed_before;
     uint32_t after = pending->listed_after;
-    uint32_t *from =
-        before == LEDGER_NONE ? &ledger->listed_first : &ledger->pendings[before].listed_after;
-    uint32_t *back =
-        after == LEDGER_NONE ? &ledger->listed_last : &ledger->pendings[after].listed_before;
+    uint32_t *from = before == LEDGER_NONE ? &ledger->listed_first
+                                           : &ledger_pending_in(ledger, before)->listed_after;
+    uint32_t *back = after == LEDGER_NONE ? &ledger->listed_last
+                                          : &ledger_pending_in(ledger, after)->listed_before;
     ASSERT(*from == slot);
     ASSERT(*back == slot);
     *from = after;
@@ -122,15 +137,15 @@ ledger_listed_first(const struct ledger *ledger)
 uint32_t
 ledger_listed_next(const struct ledger *ledger, uint32_t place)
 {
-    ASSERT(ledger->pendings[place].listed);
-    return ledger->pendings[place].listed_after;
+    ASSERT(ledger_pending_in(ledger, place)->listed);
+    return ledger_pending_in(ledger, place)->listed_after;
 }
 
 const struct ledger_transfer *
 ledger_listed_at(const struct ledger *ledger, uint32_t place)
 {
-    ASSERT(ledger->pendings[place].listed);
-    return &ledger->pendings[place].transfer;
+    ASSERT(ledger_pending_in(ledger, place)->listed);
+    return &ledger_pending_in(ledger, place)->transfer;
 }
 
 uint32_t
@@ -144,12 +159,12 @@ ledger_pending_insert(
     uint32_t slot;
     if (ledger->pending_free != 0) {
         slot = ledger->pending_free - 1;
-        ledger->pending_free = ledger->pendings[slot].next_free;
+        ledger->pending_free = ledger_pending_in(ledger, slot)->next_free;
     } else {
         slot = ledger->pending_slots_top++;
     }
     ledger->pending_count++;
-    struct ledger_pending *pending = &ledger->pendings[slot];
+    struct ledger_pending *pending = ledger_pending_in(ledger, slot);
     pending->transfer = *transfer;
     pending->debit_slot = debit_slot;
     pending->credit_slot = credit_slot;
@@ -168,7 +183,7 @@ void
 ledger_pending_remove(struct ledger *ledger, uint32_t slot)
 {
     ASSERT(ledger->pending_count > 0);
-    struct ledger_pending *pending = &ledger->pendings[slot];
+    struct ledger_pending *pending = ledger_pending_in(ledger, slot);
     ASSERT(pending->fate != LEDGER_FATE_NONE);
     ledger_expiry_remove(ledger, slot);
     if (pending->listed) {

@@ -202,8 +202,8 @@ ledger_create_plain(struct ledger_step *step)
     if (credit_slot == LEDGER_NONE) {
         return LEDGER_TRANSFER_credit_account_not_found;
     }
-    struct ledger_account *debit = &ledger->accounts[debit_slot];
-    struct ledger_account *credit = &ledger->accounts[credit_slot];
+    struct ledger_account *debit = ledger_account_in(ledger, debit_slot);
+    struct ledger_account *credit = ledger_account_in(ledger, credit_slot);
     status = check_accounts(ledger, transfer, debit, credit);
     if (status != LEDGER_TRANSFER_created) {
         return status;

@@ -138,9 +138,9 @@ resolve_accounts(const struct ledger *ledger, const struct ledger_transfer *batc
         for (uint32_t i = start; i < end; i++) {
             for (uint32_t side = 0; side < 2; side++) {
                 uint32_t hash = hashes[i - start][side];
-                uint64_t entry = index->entries[hash & index->mask];
+                uint64_t entry = *ledger_index_home(index, hash);
                 if (entry != 0) {
-                    __builtin_prefetch(&ledger->accounts[(uint32_t)entry - 1]);
+                    __builtin_prefetch(ledger_account_in(ledger, (uint32_t)entry - 1));
                 }
             }
         }
@@ -157,7 +157,7 @@ static void
 prefetch_account(const struct ledger *ledger, uint32_t slot)
 {
     if (slot != LEDGER_NONE) {
-        const unsigned char *account = (const unsigned char *)&ledger->accounts[slot];
+        const unsigned char *account = (const unsigned char *)ledger_account_in(ledger, slot);
         __builtin_prefetch(account, 1);
         __builtin_prefetch(account + 64, 1);
     }
@@ -172,7 +172,7 @@ prefetch_event(const struct ledger *ledger, uint32_t i, uint32_t count)
     if (i + 2 * PREFETCH_AHEAD < count) {
         uint32_t slot = scratch->pending_slots[i + 2 * PREFETCH_AHEAD];
         if (slot != LEDGER_NONE) {
-            const unsigned char *pending = (const unsigned char *)&ledger->pendings[slot];
+            const unsigned char *pending = (const unsigned char *)ledger_pending_in(ledger, slot);
             __builtin_prefetch(pending, 1);
             __builtin_prefetch(pending + 64, 1);
             __builtin_prefetch(pending + 128, 1);
@@ -181,8 +181,8 @@ prefetch_event(const struct ledger *ledger, uint32_t i, uint32_t count)
     if (i + PREFETCH_AHEAD < count) {
         uint32_t slot = scratch->pending_slots[i + PREFETCH_AHEAD];
         if (slot != LEDGER_NONE) {
-            prefetch_account(ledger, ledger->pendings[slot].debit_slot);
-            prefetch_account(ledger, ledger->pendings[slot].credit_slot);
+            prefetch_account(ledger, ledger_pending_in(ledger, slot)->debit_slot);
+            prefetch_account(ledger, ledger_pending_in(ledger, slot)->credit_slot);
         } else {
             prefetch_account(ledger, scratch->debit_slots[i + PREFETCH_AHEAD]);
             prefetch_account(ledger, scratch->credit_slots[i + PREFETCH_AHEAD]);
@@ -201,15 +201,15 @@ ledger_undo_push(const struct ledger_step *step, uint32_t debit_slot, uint32_t c
     const struct ledger *ledger = step->ledger;
     ASSERT(ledger->scratch->undo_count < LEDGER_BATCH_MAX);
     struct ledger_undo *undo = &ledger->scratch->undo[ledger->scratch->undo_count++];
-    undo->debit = ledger_balances_of(&ledger->accounts[debit_slot]);
-    undo->credit = ledger_balances_of(&ledger->accounts[credit_slot]);
+    undo->debit = ledger_balances_of(ledger_account_in(ledger, debit_slot));
+    undo->credit = ledger_balances_of(ledger_account_in(ledger, credit_slot));
     undo->transfer_timestamp = ledger->transfer_timestamp;
     undo->debit_slot = debit_slot;
     undo->credit_slot = credit_slot;
     undo->created_pending = LEDGER_NONE;
     undo->finished_pending = LEDGER_NONE;
-    undo->debit_flags = ledger->accounts[debit_slot].flags;
-    undo->credit_flags = ledger->accounts[credit_slot].flags;
+    undo->debit_flags = ledger_account_in(ledger, debit_slot)->flags;
+    undo->credit_flags = ledger_account_in(ledger, credit_slot)->flags;
     undo->entry = ledger->scratch->own_entries[step->index];
     return undo;
 }
@@ -247,8 +247,10 @@ undo_changes(struct ledger *ledger, struct ledger_delta *delta)
     struct ledger_scratch *scratch = ledger->scratch;
     while (scratch->undo_count > 0) {
         const struct ledger_undo *undo = &scratch->undo[--scratch->undo_count];
-        restore_account(&ledger->accounts[undo->debit_slot], &undo->debit, undo->debit_flags);
-        restore_account(&ledger->accounts[undo->credit_slot], &undo->credit, undo->credit_flags);
+        restore_account(
+            ledger_account_in(ledger, undo->debit_slot), &undo->debit, undo->debit_flags);
+        restore_account(
+            ledger_account_in(ledger, undo->credit_slot), &undo->credit, undo->credit_flags);
         ledger->transfer_timestamp = undo->transfer_timestamp;
         if (undo->created_pending != LEDGER_NONE) {
             ASSERT(scratch->created[scratch->created_count - 1] == undo->created_pending);
@@ -258,7 +260,7 @@ undo_changes(struct ledger *ledger, struct ledger_delta *delta)
         if (undo->finished_pending != LEDGER_NONE) {
             ASSERT(scratch->finished[scratch->finished_count - 1] == undo->finished_pending);
             scratch->finished_count--;
-            ledger->pendings[undo->finished_pending].fate = LEDGER_FATE_PENDING;
+            ledger_pending_in(ledger, undo->finished_pending)->fate = LEDGER_FATE_PENDING;
         }
         scratch->entries[undo->entry].event = 0;
         delta->event_count--;
@@ -287,7 +289,7 @@ settle_pendings(struct ledger *ledger)
 {
     struct ledger_scratch *scratch = ledger->scratch;
     for (uint32_t i = 0; i < scratch->created_count; i++) {
-        const struct ledger_pending *pending = &ledger->pendings[scratch->created[i]];
+        const struct ledger_pending *pending = ledger_pending_in(ledger, scratch->created[i]);
         if (pending->fate == LEDGER_FATE_PENDING && pending->transfer.timeout != 0) {
             ledger_expiry_insert(ledger, scratch->created[i]);
         }

@@ -12,8 +12,8 @@ ledger_find_named(const struct ledger_step *step)
         slot = ledger_pending_search(ledger, step->transfer->pending_id);
     }
     if (slot != LEDGER_NONE) {
-        ASSERT(ledger->pendings[slot].transfer.id == step->transfer->pending_id);
-        const struct ledger_pending *pending = &ledger->pendings[slot];
+        ASSERT(ledger_pending_in(ledger, slot)->transfer.id == step->transfer->pending_id);
+        const struct ledger_pending *pending = ledger_pending_in(ledger, slot);
         return (struct ledger_found){&pending->transfer, pending->fate, slot};
     }
     uint16_t number = ledger->scratch->pending_entries[step->index];
@@ -154,9 +154,9 @@ static void
 finish(struct ledger_step *step, uint32_t slot, enum ledger_fate fate, u128 amount)
 {
     struct ledger *ledger = step->ledger;
-    struct ledger_pending *pending = &ledger->pendings[slot];
-    struct ledger_account *debit = &ledger->accounts[pending->debit_slot];
-    struct ledger_account *credit = &ledger->accounts[pending->credit_slot];
+    struct ledger_pending *pending = ledger_pending_in(ledger, slot);
+    struct ledger_account *debit = ledger_account_in(ledger, pending->debit_slot);
+    struct ledger_account *credit = ledger_account_in(ledger, pending->credit_slot);
     ASSERT(debit->debits_pending >= pending->transfer.amount);
     ASSERT(credit->credits_pending >= pending->transfer.amount);
 
@@ -202,12 +202,12 @@ ledger_create_finishing(struct ledger_step *step)
         return status;
     }
     ASSERT(found.slot != LEDGER_NONE);
-    const struct ledger_pending *pending = &ledger->pendings[found.slot];
+    const struct ledger_pending *pending = ledger_pending_in(ledger, found.slot);
     status = check_accounts(
         ledger,
         transfer,
-        &ledger->accounts[pending->debit_slot],
-        &ledger->accounts[pending->credit_slot]);
+        ledger_account_in(ledger, pending->debit_slot),
+        ledger_account_in(ledger, pending->credit_slot));
     if (status != LEDGER_TRANSFER_created) {
         return status;
     }

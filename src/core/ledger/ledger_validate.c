@@ -15,7 +15,7 @@ weight(uint64_t number)
 static bool
 account_is_sound(const struct ledger *ledger, uint32_t slot)
 {
-    const struct ledger_account *account = &ledger->accounts[slot];
+    const struct ledger_account *account = ledger_account_in(ledger, slot);
     u128 debits;
     u128 credits;
     if (ledger_account_search(ledger, account->id, ledger_hash(account->id)) != slot) {
@@ -26,7 +26,7 @@ account_is_sound(const struct ledger *ledger, uint32_t slot)
         return false;
     }
     if (!ledger->order->differs && slot > 0 &&
-        account->timestamp <= ledger->accounts[slot - 1].timestamp) {
+        account->timestamp <= ledger_account_in(ledger, slot - 1)->timestamp) {
         return false;
     }
     if (account->id == 0 || account->id == U128_MAX || account->ledger == 0 || account->code == 0 ||
@@ -48,14 +48,14 @@ account_is_sound(const struct ledger *ledger, uint32_t slot)
 static bool
 is_side(const struct ledger *ledger, uint32_t slot, u128 account_id)
 {
-    u128 id = ledger->accounts[slot].id;
+    u128 id = ledger_account_in(ledger, slot)->id;
     return id == account_id || ledger_is_stand_in(id);
 }
 
 static bool
 pending_is_sound(const struct ledger *ledger, uint32_t slot)
 {
-    const struct ledger_pending *pending = &ledger->pendings[slot];
+    const struct ledger_pending *pending = ledger_pending_in(ledger, slot);
     const struct ledger_transfer *transfer = &pending->transfer;
     if (pending->fate != LEDGER_FATE_PENDING ||
         ledger_pending_search(ledger, transfer->id) != slot) {
@@ -76,9 +76,10 @@ pending_is_sound(const struct ledger *ledger, uint32_t slot)
     if (pending->heap_position >= ledger->heap_count) {
         return false;
     }
-    const struct ledger_expiry *expiry = &ledger->heap[pending->heap_position];
+    const struct ledger_expiry *expiry = ledger_expiry_in(ledger, pending->heap_position);
     const struct ledger_expiry *parent =
-        pending->heap_position > 0 ? &ledger->heap[(pending->heap_position - 1) / 4] : expiry;
+        pending->heap_position > 0 ? ledger_expiry_in(ledger, (pending->heap_position - 1) / 4)
+                                   : expiry;
     return expiry->pending_slot == slot && expiry->timestamp == transfer->timestamp &&
            expiry->expires_at == ledger_expires_at(transfer) &&
            parent->expires_at <= expiry->expires_at &&
@@ -91,7 +92,7 @@ validate_accounts(const struct ledger *ledger)
     u128 posted = 0;
     u128 pending = 0;
     for (uint32_t slot = 0; slot < ledger->account_count; slot++) {
-        const struct ledger_account *account = &ledger->accounts[slot];
+        const struct ledger_account *account = ledger_account_in(ledger, slot);
         if (!account_is_sound(ledger, slot)) {
             return ERR_CORRUPT;
         }
@@ -110,7 +111,7 @@ validate_pendings(const struct ledger *ledger)
     uint32_t live = 0;
     uint32_t queued = 0;
     for (uint32_t slot = 0; slot < ledger->pending_slots_top; slot++) {
-        const struct ledger_pending *pending = &ledger->pendings[slot];
+        const struct ledger_pending *pending = ledger_pending_in(ledger, slot);
         if (pending->fate == LEDGER_FATE_NONE) {
             continue;
         }
@@ -126,8 +127,8 @@ validate_pendings(const struct ledger *ledger)
         return ERR_CORRUPT;
     }
     for (uint32_t slot = 0; slot < ledger->account_count; slot++) {
-        debits -= weight(slot) * ledger->accounts[slot].debits_pending;
-        credits -= weight(slot) * ledger->accounts[slot].credits_pending;
+        debits -= weight(slot) * ledger_account_in(ledger, slot)->debits_pending;
+        credits -= weight(slot) * ledger_account_in(ledger, slot)->credits_pending;
     }
     return debits == 0 && credits == 0 ? ERR_OK : ERR_CORRUPT;
 }

@@ -7,7 +7,7 @@
  *
  *   1. ledger_prepare_transfers()  names the ids whose past the core needs for this batch;
  *   2. the shell looks those up in its store and fills in `struct ledger_past`;
- *   3. ledger_reserve()            is there room? the only step that can refuse;
+ *   3. ledger_reserve()            makes room: the only step that can refuse, and that allocates;
  *   4. ledger_set_clock(), then ledger_pulse_due() decides whether a pulse follows the batch;
  *   5. ledger_create_accounts() or ledger_create_transfers() apply, and append to the delta;
  *   6. ledger_set_clock() and ledger_pulse(), if step 4 said so;
@@ -38,7 +38,9 @@ struct ledger;
 /* The largest table that can be asked for. */
 #define LEDGER_COUNT_MAX (UINT32_C(1) << 30)
 
-/* Sizes fixed at creation, all above zero; the core never grows past them. */
+/* Limits, all above zero; the core never grows past them. What is not used takes no memory but 8
+ * bytes for each 32,768 accounts and pendings of the limits: an account takes 132 bytes, and 16 to
+ * 32 in its index (32 to 48 while that grows); a live pending transfer 200 and as much. */
 struct ledger_limits {
     uint32_t account_count_max; /* at most LEDGER_COUNT_MAX */
     uint32_t pending_count_max; /* live pending transfers; at most LEDGER_COUNT_MAX */
@@ -117,7 +119,7 @@ struct ledger_delta {
     uint64_t clock; /* after the last batch */
 };
 
-/* ERR_MEMORY if the tables cannot be allocated, all at once, here. */
+/* ERR_MEMORY if there is none for the first tables: a block of each kind. */
 MUST_USE err_t ledger_create(const struct ledger_limits *limits, struct ledger **ret_ledger);
 /* Accepts NULL; sets the pointer to NULL. */
 void ledger_destroy(struct ledger **ledger);
@@ -155,9 +157,11 @@ void ledger_load_clear(struct ledger *ledger);
 uint32_t ledger_prepare_transfers(
     const struct ledger *ledger, const struct ledger_transfer *batch, uint32_t count, u128 *ids);
 
-/* ERR_FULL if the batch could exceed a limit: nothing was changed, and the shell answers 503. */
-MUST_USE err_t
-ledger_reserve(const struct ledger *ledger, uint32_t new_accounts, uint32_t new_pendings);
+/* Makes room for the batch, which is when tables grow: by whole blocks of 32,768 records, and each
+ * index by a step of at most 8,192 + 4 * new places, whatever it holds. ERR_FULL if the batch could
+ * exceed a limit, or the machine has no memory left: the batch is not applied, and the shell
+ * answers 503. Accounts and pendings stay where they are. */
+MUST_USE err_t ledger_reserve(struct ledger *ledger, uint32_t new_accounts, uint32_t new_pendings);
 
 /* An imported account may not have the timestamp of a transfer, and old transfers are the shell's.
  * Puts the timestamps of the batch that it must look up into `timestamps`, which has room for
