@@ -215,9 +215,10 @@ add_events(struct cross_tx *tx, const struct commit_ask *ask, struct cross_outgo
     }
     if (*message == NULL) {
         *message = open_message(outgoing, count);
-    }
-    if (*message == NULL) {
-        return false;
+        if (*message == NULL) {
+            return false;
+        }
+        (*message)->port.near = shards_cross_near(slot);
     }
     struct ledger_transfer *events = &(*message)->in.transfers[(*message)->port.count];
     uint32_t built = commit_build(&tx->run, ask, events);
