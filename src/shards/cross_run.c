@@ -102,27 +102,30 @@ try_later(struct cross_tx *tx, const struct commit_ask *ask, uint64_t now)
 }
 
 static void
+take_ask(const struct cross_message *message, const struct cross_item *item, uint64_t now)
+{
+    struct cross_tx *tx = item->tx;
+    if (item->attempt != tx->attempt) {
+        return;
+    }
+    if (message->port.error != ERR_OK) { /* it may have been done: the same is asked again */
+        try_later(tx, &item->ask, now);
+        return;
+    }
+    tx->out = (uint8_t)(tx->out & ~(1U << item->ask.member));
+    note_legs(tx, item, &message->port.out.results[item->first]);
+    commit_take(&tx->run, &item->ask, &message->port.out.results[item->first]);
+    shards_cross_run_advance(tx);
+}
+
+static void
 take_asks(struct cross_message *message)
 {
     uint64_t now = cross_now(message->cross);
-    for (uint32_t i = 0; i < message->item_count; i++) {
-        const struct cross_item *item = &message->items[i];
-        struct cross_tx *tx = item->tx;
-        if (item->attempt != tx->attempt) {
-            continue;
-        }
-        if (message->port.error != ERR_OK) { /* it may have been done: the same is asked again */
-            try_later(tx, &item->ask, now);
-            continue;
-        }
-        tx->out = (uint8_t)(tx->out & ~(1U << item->ask.member));
-        note_legs(tx, item, &message->port.out.results[item->first]);
-        commit_take(&tx->run, &item->ask, &message->port.out.results[item->first]);
-        shards_cross_run_advance(tx);
-    }
     struct cross_outgoing outgoing = {
         .cross = message->cross, .job = message->job, .expected = message->item_count};
     for (uint32_t i = 0; i < message->item_count; i++) {
+        take_ask(message, &message->items[i], now);
         shards_cross_run_turn(message->items[i].tx, now, &outgoing);
     }
     shards_cross_outgoing_flush(&outgoing);
