@@ -16,18 +16,27 @@ counter_of(const struct shards_cross *cross, size_t index)
     return atomic_load_explicit(&cross->counters[index], memory_order_relaxed);
 }
 
-void *
-shards_cross_memory_take(struct shards_cross *cross, uint64_t size)
+static bool
+has_room(const struct shards_cross *cross, uint64_t size)
 {
     uint64_t used = counter_of(cross, CROSS_COUNTER(memory));
     ASSERT(used <= cross->parts.memory_max);
-    if (size > cross->parts.memory_max - used) {
-        return NULL;
-    }
-    void *memory = calloc(1, size);
-    if (memory != NULL) {
-        CROSS_COUNT(cross, memory, size);
-    }
+    return size <= cross->parts.memory_max - used;
+}
+
+void *
+shards_cross_memory_take(struct shards_cross *cross, uint64_t size)
+{
+    void *memory = has_room(cross, size) ? calloc(1, size) : NULL;
+    CROSS_COUNT(cross, memory, memory != NULL ? size : 0);
+    return memory;
+}
+
+void *
+shards_cross_memory_take_unset(struct shards_cross *cross, uint64_t size)
+{
+    void *memory = has_room(cross, size) ? malloc(size) : NULL;
+    CROSS_COUNT(cross, memory, memory != NULL ? size : 0);
     return memory;
 }
 
@@ -78,16 +87,18 @@ shards_cross_message_new(
 {
     ASSERT(room > 0 && room <= LEDGER_BATCH_MAX);
     struct layout layout = layout_of(operation, room, items);
-    struct cross_message *message = shards_cross_memory_take(cross, layout.size);
+    struct cross_message *message = shards_cross_memory_take_unset(cross, layout.size);
     if (message == NULL) {
         return NULL;
     }
     char *memory = (char *)message;
+    *message = (struct cross_message){
+        .cross = cross,
+        .job = job,
+        .size = layout.size,
+        .room = room,
+    };
     list_push_back(&cross->messages, &message->link);
-    message->cross = cross;
-    message->job = job;
-    message->size = layout.size;
-    message->room = room;
     message->in.transfers = (void *)(memory + layout.in);
     message->items = (void *)(memory + layout.items);
     message->positions = (void *)(memory + layout.positions);

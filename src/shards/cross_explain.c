@@ -259,7 +259,7 @@ not_booked(struct cross_tx *tx)
          * pending is the resolver's. */
         tx->attempt++;
         tx->out = 0;
-        err_t result = shards_cross_run_begin(tx);
+        err_t result = shards_cross_run_begin(tx, cross_now(tx->job->cross));
         ASSERT(result == ERR_OK); /* as the first time */
     }
 }

@@ -255,28 +255,30 @@ accounts_begin(struct cross_job *job)
  */
 
 static struct cross_tx *
-tx_new(struct cross_job *job, uint32_t event)
+tx_new(struct cross_job *job, uint32_t event, uint64_t now)
 {
     ASSERT(job->tx_count < job->request->count);
     struct cross_tx *tx = &job->txs[job->tx_count++];
-    tx->job = job;
-    tx->event = event;
-    tx->began_ns = cross_now(job->cross);
-    tx->stage = CROSS_RUNNING;
+    *tx = (struct cross_tx){
+        .job = job,
+        .event = event,
+        .began_ns = now,
+        .stage = CROSS_RUNNING,
+    };
     job->tx_open++;
     job->unsettled++;
     return tx;
 }
 
 static void
-tx_begin(struct cross_job *job, uint32_t event, struct cross_outgoing *outgoing)
+tx_begin(struct cross_job *job, uint32_t event, uint64_t now, struct cross_outgoing *outgoing)
 {
-    struct cross_tx *tx = tx_new(job, event);
+    struct cross_tx *tx = tx_new(job, event, now);
     char *memory = job->transactions + (uint64_t)(tx - job->txs) * CROSS_TRANSACTION_SIZE;
     tx->transaction = (void *)memory;
-    err_t result = shards_cross_run_begin(tx);
+    err_t result = shards_cross_run_begin(tx, now);
     ASSERT(result == ERR_OK); /* shards_cross_plan has looked */
-    shards_cross_run_turn(tx, tx->began_ns, outgoing);
+    shards_cross_run_turn(tx, now, outgoing);
 }
 
 static void
@@ -284,7 +286,7 @@ explain_if_doubtful(struct cross_job *job, uint32_t event)
 {
     const struct ledger_result *result = &job->request->out.results[event];
     if (shards_cross_result_is_doubtful(&job->request->in.transfers[event], result->status)) {
-        struct cross_tx *tx = tx_new(job, event);
+        struct cross_tx *tx = tx_new(job, event, cross_now(job->cross));
         tx->booked_at = result->timestamp;
         shards_cross_explain_result(tx, result->status);
     }
@@ -327,6 +329,7 @@ add_local(struct cross_message *message, const struct cross_unit *unit)
 static void
 level_begin(struct cross_job *job)
 {
+    uint64_t now = cross_now(job->cross);
     uint32_t level = job->units[job->unit_next].level;
     uint32_t end = job->unit_next;
     uint32_t local = 0;
@@ -346,7 +349,7 @@ level_begin(struct cross_job *job)
     }
     for (uint32_t i = job->unit_next; i < end; i++) {
         if (job->units[i].crosses) {
-            tx_begin(job, job->units[i].start, &outgoing);
+            tx_begin(job, job->units[i].start, now, &outgoing);
         } else {
             ASSERT(message != NULL);
             add_local(message, &job->units[i]);

@@ -207,7 +207,9 @@ units_make(struct plan *plan)
         job->crossing += unit->crosses ? 1 : 0;
         at += unit->count;
     }
-    qsort(job->units, job->unit_count, sizeof(job->units[0]), unit_compare);
+    if (plan->highest > 1) {
+        qsort(job->units, job->unit_count, sizeof(job->units[0]), unit_compare);
+    }
     return ERR_OK;
 }
 
@@ -230,7 +232,7 @@ shards_cross_plan(struct cross_job *job)
     uint64_t keys_size = (plan.mask + UINT64_C(1)) * sizeof(struct key);
     uint64_t each = sizeof(struct cross_tx) + CROSS_TRANSACTION_SIZE + sizeof(struct cross_unit);
     job->memory_size = each * count;
-    job->memory = shards_cross_memory_take(cross, job->memory_size);
+    job->memory = shards_cross_memory_take_unset(cross, job->memory_size);
     if (job->memory == NULL) {
         job->memory_size = 0;
         return ERR_BUSY;

@@ -198,6 +198,8 @@ cross_ms(uint32_t ms)
 
 /* Zeroed and counted, or NULL. */
 void *shards_cross_memory_take(struct shards_cross *cross, uint64_t size);
+/* As it comes: for what is large, and written before it is read. */
+void *shards_cross_memory_take_unset(struct shards_cross *cross, uint64_t size);
 void shards_cross_memory_give(struct shards_cross *cross, void *memory, uint64_t size);
 void shards_cross_answer(struct port_ledger_request *request, err_t error);
 /* A job of the cross, linked, with nothing in it; NULL: no room. */
@@ -251,7 +253,7 @@ struct cross_outgoing {
 };
 
 /* Begins the attempt of tx->attempt. ERR_INVALID: the event cannot be a transaction. */
-MUST_USE err_t shards_cross_run_begin(struct cross_tx *tx);
+MUST_USE err_t shards_cross_run_begin(struct cross_tx *tx, uint64_t now);
 void shards_cross_run_turn(struct cross_tx *tx, uint64_t now, struct cross_outgoing *outgoing);
 void shards_cross_outgoing_flush(struct cross_outgoing *outgoing);
 /* The outcome, if it is known, leads on. */

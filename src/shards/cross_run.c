@@ -31,7 +31,7 @@ shards_cross_name(const struct shards_cross *cross, u128 id, uint32_t attempt)
 }
 
 err_t
-shards_cross_run_begin(struct cross_tx *tx)
+shards_cross_run_begin(struct cross_tx *tx, uint64_t now)
 {
     const struct cross_job *job = tx->job;
     const struct ledger_transfer *event = &job->request->in.transfers[tx->event];
@@ -51,7 +51,7 @@ shards_cross_run_begin(struct cross_tx *tx)
     commit_split(event, request.slots, legs);
     TRY(commit_transaction_init(tx->transaction, &request));
     commit_begin(&tx->run, tx->transaction);
-    tx->began_ns = cross_now(job->cross);
+    tx->began_ns = now;
     tx->retry_ns = 0;
     tx->stage = CROSS_RUNNING;
     tx->late = false;
@@ -78,11 +78,11 @@ note_legs(struct cross_tx *tx, const struct cross_item *item, const struct ledge
     if (item->ask.kind != COMMIT_ASK_PREPARE && item->ask.kind != COMMIT_ASK_DECIDE) {
         return;
     }
-    for (uint32_t i = 0; i + 2 < item->count; i++) {
+    for (uint32_t i = 0; i + 1 < item->count; i++) { /* the last one is the marker */
         tx->failed_before =
             tx->failed_before || results[i].status == LEDGER_TRANSFER_id_already_failed;
     }
-    for (uint32_t i = 0; i + 2 < item->count && tx->booked == 0; i++) {
+    for (uint32_t i = 0; i + 1 < item->count && tx->booked == 0; i++) {
         bool says_why = results[i].status != LEDGER_TRANSFER_linked_event_failed;
         tx->booked_at = says_why ? results[i].timestamp : tx->booked_at;
     }
@@ -102,27 +102,30 @@ try_later(struct cross_tx *tx, const struct commit_ask *ask, uint64_t now)
 }
 
 static void
+take_ask(const struct cross_message *message, const struct cross_item *item, uint64_t now)
+{
+    struct cross_tx *tx = item->tx;
+    if (item->attempt != tx->attempt) {
+        return;
+    }
+    if (message->port.error != ERR_OK) { /* it may have been done: the same is asked again */
+        try_later(tx, &item->ask, now);
+        return;
+    }
+    tx->out = (uint8_t)(tx->out & ~(1U << item->ask.member));
+    note_legs(tx, item, &message->port.out.results[item->first]);
+    commit_take(&tx->run, &item->ask, &message->port.out.results[item->first]);
+    shards_cross_run_advance(tx);
+}
+
+static void
 take_asks(struct cross_message *message)
 {
     uint64_t now = cross_now(message->cross);
-    for (uint32_t i = 0; i < message->item_count; i++) {
-        const struct cross_item *item = &message->items[i];
-        struct cross_tx *tx = item->tx;
-        if (item->attempt != tx->attempt) {
-            continue;
-        }
-        if (message->port.error != ERR_OK) { /* it may have been done: the same is asked again */
-            try_later(tx, &item->ask, now);
-            continue;
-        }
-        tx->out = (uint8_t)(tx->out & ~(1U << item->ask.member));
-        note_legs(tx, item, &message->port.out.results[item->first]);
-        commit_take(&tx->run, &item->ask, &message->port.out.results[item->first]);
-        shards_cross_run_advance(tx);
-    }
     struct cross_outgoing outgoing = {
         .cross = message->cross, .job = message->job, .expected = message->item_count};
     for (uint32_t i = 0; i < message->item_count; i++) {
+        take_ask(message, &message->items[i], now);
         shards_cross_run_turn(message->items[i].tx, now, &outgoing);
     }
     shards_cross_outgoing_flush(&outgoing);
@@ -179,7 +182,7 @@ shards_cross_outgoing_flush(struct cross_outgoing *outgoing)
 static struct cross_message *
 open_message(struct cross_outgoing *outgoing, uint32_t count)
 {
-    uint64_t wanted = (uint64_t)outgoing->expected * (CROSS_LEGS + 2) + count;
+    uint64_t wanted = (uint64_t)outgoing->expected * (CROSS_LEGS + 1) + count;
     uint32_t room = wanted < LEDGER_BATCH_MAX ? (uint32_t)wanted : LEDGER_BATCH_MAX;
     return shards_cross_message_new(
         outgoing->cross, outgoing->job, PORT_LEDGER_CREATE_TRANSFERS, room, room);
@@ -206,24 +209,25 @@ add_read(struct cross_tx *tx, const struct commit_ask *ask, struct cross_outgoin
 static bool
 add_events(struct cross_tx *tx, const struct commit_ask *ask, struct cross_outgoing *outgoing)
 {
-    struct ledger_transfer events[COMMIT_EVENTS_MAX];
-    uint32_t count = commit_build(&tx->run, ask, events);
+    uint32_t count = commit_event_count(&tx->run, ask);
     uint16_t slot = commit_slot(&tx->run, ask);
     const struct shard_map *map = shards_router_map(outgoing->cross->parts.router);
-    struct cross_message **message = &outgoing->open[shard_map_of_id(map, shards_cross_near(slot))];
+    struct cross_message **message = &outgoing->open[map->owners[slot]];
     if (*message != NULL && (*message)->port.count + count > (*message)->room) {
         send(message);
     }
     if (*message == NULL) {
         *message = open_message(outgoing, count);
+        if (*message == NULL) {
+            return false;
+        }
+        (*message)->port.near = shards_cross_near(slot);
     }
-    if (*message == NULL) {
-        return false;
-    }
-    struct ledger_transfer *to = &(*message)->in.transfers[(*message)->port.count];
+    struct ledger_transfer *events = &(*message)->in.transfers[(*message)->port.count];
+    uint32_t built = commit_build(&tx->run, ask, events);
+    ASSERT(built == count);
     for (uint32_t i = 0; i < count; i++) {
-        to[i] = events[i];
-        shards_cross_place_transfer(&to[i], slot);
+        shards_cross_place_transfer(&events[i], slot);
     }
     (*message)->items[(*message)->item_count++] = (struct cross_item){
         .tx = tx,

@@ -205,6 +205,24 @@ parts_send(struct shards_job *job)
     }
 }
 
+/* Events that are all in one place, says the requester; if the shard says no, each is looked up. */
+static bool
+is_placed(const struct shards_job *job)
+{
+    return job->request->near != 0 && shards_is_create(job->request->operation) && job->tries == 1;
+}
+
+static err_t
+events_split(struct shards_job *job)
+{
+    bool resolve = false;
+    if (job->memory == NULL) {
+        TRY(shards_split_begin(job, &resolve));
+    }
+    ASSERT(!resolve); /* what is placed names its accounts */
+    return shards_split(job);
+}
+
 /* The parts of a round that runs, by the map of now. */
 static err_t
 parts_make(struct shards_job *job)
@@ -214,7 +232,7 @@ parts_make(struct shards_job *job)
     if (job->phase == SHARDS_RESOLVING) {
         return shards_ask_all(job, PORT_LEDGER_LOOKUP_TRANSFERS, job->pendings, job->pending_count);
     }
-    if (request->near != 0) {
+    if (is_placed(job) || (request->near != 0 && !shards_is_create(request->operation))) {
         shards_ask_one(job, shard_map_of_id(&router->map, request->near));
         return ERR_OK;
     }
@@ -223,7 +241,7 @@ parts_make(struct shards_job *job)
     case PORT_LEDGER_CREATE_TRANSFERS:
     case PORT_LEDGER_LOOKUP_ACCOUNTS:
     case PORT_LEDGER_LOOKUP_CONSISTENT: /* cross_read.c is for that; here they are look-ups */
-        return shards_split(job);
+        return events_split(job);
     case PORT_LEDGER_GET_ACCOUNT_TRANSFERS:
     case PORT_LEDGER_GET_ACCOUNT_BALANCES:
         shards_ask_one(job, shard_map_of_id(&router->map, request->in.filter->account_id));
@@ -334,6 +352,7 @@ round_end(struct shards_job *job)
     parts_release(job);
     bool newer = outcome.epoch > router->map.epoch && router->parts.reload != NULL;
     bool late = job->epoch < router->map.epoch; /* the map was taken while the parts were away */
+    late = late || is_placed(job);              /* or the requester knew an older one */
     if ((!newer && !late) || job->tries == SHARDS_TRIES_MAX) {
         job_fail(job, ERR_MOVED);
         return;
@@ -369,7 +388,7 @@ run_submit(struct os_task *task)
     err_t result = ERR_OK;
     job->request = request;
     job->tries = 0;
-    if (shards_in_size(request->operation) != 0 &&
+    if (shards_in_size(request->operation) != 0 && request->near == 0 &&
         request->operation != PORT_LEDGER_LOOKUP_TRANSFERS) {
         result = shards_split_begin(job, &resolve);
     }
@@ -387,7 +406,7 @@ submit(struct port_ledger *port, struct port_ledger_request *request)
     struct shards_router *router = CONTAINER_OF(port, struct shards_router, port);
     ASSERT(request->done != NULL);
     ASSERT(request->count <= LEDGER_BATCH_MAX);
-    ASSERT(request->near == 0 || !shards_is_create(request->operation));
+    ASSERT(request->near == 0 || request->operation != PORT_LEDGER_CREATE_ACCOUNTS);
     request->port = port;
     request->out_count = 0;
     request->task.run = run_submit;

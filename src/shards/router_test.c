@@ -19,6 +19,7 @@ struct t_port {
     struct t_world *world;
     err_t error;                      /* what it answers */
     uint64_t epoch;                   /* of its own map: another one is ERR_MOVED; 0: any will do */
+    u128 owns;                        /* a transfer of another account is ERR_MOVED; 0: any */
     uint32_t asked;                   /* requests */
     uint32_t events;                  /* that it has done */
     bool holds;                       /* what is asked waits to be submitted again */
@@ -60,6 +61,10 @@ port_submit(struct port_ledger *port, struct port_ledger_request *request)
     if (self->epoch != 0 && request->epoch != self->epoch) {
         request->error = ERR_MOVED;
         request->epoch = self->epoch;
+    }
+    for (uint32_t i = 0; self->owns != 0 && i < request->count; i++) {
+        bool own = request->in.transfers[i].debit_account_id == self->owns;
+        request->error = own ? request->error : ERR_MOVED;
     }
     for (uint32_t i = 0; request->error == ERR_OK && i < request->count; i++) {
         request->out.results[i] = (struct ledger_result){.status = LEDGER_ACCOUNT_created};
@@ -249,6 +254,43 @@ test_moved_behind_a_reload(void **state)
     t_close();
 }
 
+/* Events that their requester has placed go there without a look; if it was wrong, each is looked
+ * up, without a newer map. */
+static void
+test_placed(void **state)
+{
+    (void)state;
+    struct ledger_result results[2];
+    t_open();
+    for (uint32_t wrong = 0; wrong < 2; wrong++) {
+        u128 other = wrong == 0 ? of_a : of_b;
+        const struct ledger_transfer transfers[2] = {
+            {.id = 1, .debit_account_id = of_a, .credit_account_id = of_a},
+            {.id = 2, .debit_account_id = other, .credit_account_id = other},
+        };
+        struct port_ledger_request request = {
+            .operation = PORT_LEDGER_CREATE_TRANSFERS,
+            .count = 2,
+            .near = of_a,
+            .reply_to = &world.executor,
+            .done = count_answer,
+        };
+        request.in.transfers = transfers;
+        request.out.results = results;
+        world.ports[0].owns = of_a;
+        world.ports[1].owns = of_b;
+        shards_router_port(world.router)->submit(shards_router_port(world.router), &request);
+        assert_int_equal(request.error, ERR_OK);
+        assert_int_equal(request.out_count, 2);
+        assert_int_equal(results[0].timestamp, 1);
+        assert_int_equal(results[1].timestamp, 2);
+        assert_int_equal(world.ports[0].asked, wrong == 0 ? 1 : 3);
+        assert_int_equal(world.ports[1].events, wrong);
+        assert_int_equal(world.reloads, 0);
+    }
+    t_close();
+}
+
 /* There is no newer map to read, or the shard's is older than ours: told, and nothing was done. */
 static void
 test_moved_for_good(void **state)
@@ -330,6 +372,7 @@ main(void)
         cmocka_unit_test(test_errors),
         cmocka_unit_test(test_moved),
         cmocka_unit_test(test_moved_behind_a_reload),
+        cmocka_unit_test(test_placed),
         cmocka_unit_test(test_moved_for_good),
         cmocka_unit_test(test_tries),
         cmocka_unit_test(test_other_shards),

@@ -15,12 +15,10 @@ import threading
 import time
 
 import pytest
-import requests
 
-from kit.client import Http
-from kit.ports import free_ports
+from kit.doors import Doors
 from kit.server import LONG, run_tael, wait_until
-from kit.shards import Shards, shard_of
+from kit.shards import shard_of
 
 LEDGER = 7000
 ROUNDS = 100 if LONG else 2
@@ -28,50 +26,6 @@ CLIENTS = 6
 MONEY = 1000
 IN_DOUBT_SECONDS = 5
 _ids = itertools.count(10**12)
-
-
-class Bank(Shards):
-    """With a second process of the API, which is another coordinator of the same ledger."""
-
-    def __init__(self, folder, *flags):
-        super().__init__(folder, *flags, more=("api-2",))
-        self.other_port = free_ports(1)[0]
-
-    def listens(self, member):
-        flags = super().listens(member)
-        if member.name == "api-2":
-            flags[0] = f"--listen=127.0.0.1:{self.other_port}"
-        return flags
-
-    def apis(self):
-        return [Door(self, "api", self.port), Door(self, "api-2", self.other_port)]
-
-
-class Door:
-    """One process of the API."""
-
-    def __init__(self, bank, name, port):
-        self.member = bank.processes[name]
-        self.url = f"http://127.0.0.1:{port}"
-
-    @property
-    def key(self):
-        return (self.member.data / "test_secret_key").read_text().strip()
-
-    def ask(self, what, **body):
-        """The answer, or None: nobody knows."""
-        try:
-            answer = Http(self, validate=False).post(f"/v1/ledger/{what}", json=body, timeout=15)
-        except requests.RequestException:
-            return None
-        if answer.status_code in (500, 503):
-            return None
-        assert answer.status_code == 200, answer.text
-        return answer.json()
-
-    def metric(self, name):
-        text = requests.get(f"{self.member.operators}/metrics", timeout=10).text
-        return float(re.search(rf"\n{name} (\S+)\n", text).group(1))
 
 
 class Client(threading.Thread):
@@ -142,7 +96,7 @@ def worth(account):
 
 @pytest.fixture
 def bank(tmp_path):
-    made = Bank(tmp_path / "cluster").start()
+    made = Doors(tmp_path / "cluster").start()
     yield made
     made.close()
 
@@ -199,9 +153,9 @@ def check_books(door, accounts, told):
 @pytest.mark.parametrize("protocol", ["2pc", "3pc"] if LONG else ["2pc"])
 def test_a_bank(tmp_path, protocol):
     choice = random.Random(protocol)
-    bank = Bank(tmp_path / "cluster", f"--ledger-commit={protocol}").start()
+    bank = Doors(tmp_path / "cluster", f"--ledger-commit={protocol}").start()
     try:
-        doors = bank.apis()
+        doors = bank.doors()
         accounts, funds = open_accounts(doors[0])
         clients = [Client(doors, accounts, seed) for seed in range(CLIENTS)]
         reader = Reader(doors, accounts)
@@ -232,7 +186,7 @@ def test_a_bank(tmp_path, protocol):
 
 def test_what_is_in_doubt_is_shown_and_resolved(bank):
     """The deciding shard hangs: an operator sees the transaction, and it ends when it is back."""
-    doors = bank.apis()
+    doors = bank.doors()
     accounts, _ = open_accounts(doors[0])
     payer, payee = accounts[0], accounts[1]
     hot = {"debit_account_id": payee, "credit_account_id": accounts[9], "ledger": LEDGER,

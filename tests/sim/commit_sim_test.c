@@ -18,7 +18,7 @@
 
 #define SEEDS_LONG 50000
 /* Within so many seeds each mistake must show. */
-#define MUTATION_SEEDS 2000
+#define MUTATION_SEEDS 20000
 #define FAILED_MAX     10
 
 static const char *const protocol_names[] = {"2pc", "3pc"};

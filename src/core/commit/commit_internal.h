@@ -16,7 +16,7 @@ enum commit_event {
 #define COMMIT_STEP_POST UINT32_C(2048)
 #define COMMIT_STEP_VOID UINT32_C(3072)
 
-/* What a batch says of entry 0, by how its tombstone fared. */
+/* What is known of entry 0. */
 enum commit_verdict {
     COMMIT_VERDICT_MARKER = 1,
     COMMIT_VERDICT_NEVER,    /* a tombstone, or a promise */

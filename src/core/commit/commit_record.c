@@ -1,13 +1,14 @@
 /*
  * Ids, markers, and the batches that asks become.
  *
- * A chain of legs ends with the marker, and behind it, not linked, comes its tombstone: the same
- * transfer with another code. The ledger compares the code last, so that the tombstone alone tells
- * everything, at the first time and at every repeat:
+ * A chain of legs ends with the marker. If the marker is created, the member has voted yes; most
+ * do, and there is nothing more to ask. A chain that failed leaves nothing, whether it is the first
+ * one or a repeat, so it is followed by the marker's tombstone: the same transfer with another
+ * code. The ledger compares the code last, so that the tombstone alone tells everything:
  *
- *     created                          the chain failed just now; it never can succeed again
- *     exists                           it had failed before, or was buried
- *     exists_with_different_code       the marker is there: the chain has succeeded
+ *     created                          nothing was there; the chain never can succeed again
+ *     exists                           it was buried before
+ *     exists_with_different_code       the marker is there: a chain has succeeded
  *     exists_with_different_user_data  _32: a promise is there; _64, _128: another request
  */
 #include "commit_internal.h"
@@ -195,6 +196,35 @@ second_phase(const struct commit_transaction *transaction, const struct commit_l
     };
 }
 
+static uint32_t
+leg_count(const struct commit_transaction *transaction, uint8_t member)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < transaction->leg_count; i++) {
+        count += transaction->legs[i].member == member ? 1 : 0;
+    }
+    return count;
+}
+
+uint32_t
+commit_event_count(const struct commit_run *run, const struct commit_ask *ask)
+{
+    switch ((enum commit_ask_kind)ask->kind) {
+    case COMMIT_ASK_READ:
+        return 0;
+    case COMMIT_ASK_APPEND:
+    case COMMIT_ASK_BURY:
+        return 1;
+    case COMMIT_ASK_POST:
+    case COMMIT_ASK_VOID:
+        return leg_count(run->transaction, (uint8_t)ask->member);
+    case COMMIT_ASK_PREPARE:
+    case COMMIT_ASK_DECIDE:
+        return leg_count(run->transaction, (uint8_t)ask->member) + 1; /* and the marker */
+    }
+    UNREACHABLE();
+}
+
 uint32_t
 commit_build(
     const struct commit_run *run, const struct commit_ask *ask, struct ledger_transfer *ret_events)
@@ -223,10 +253,11 @@ commit_build(
     if (first) {
         ret_events[count++] = commit_entry(header, member, 0, COMMIT_KIND_MARKER, 0);
     }
-    if (first || kind == COMMIT_ASK_BURY) {
+    if (kind == COMMIT_ASK_BURY) {
         ret_events[count++] = commit_entry(header, member, 0, COMMIT_KIND_TOMBSTONE, 0);
     }
     ASSERT(count > 0 && count <= COMMIT_EVENTS_MAX);
+    ASSERT(count == commit_event_count(run, ask));
     return count;
 }
 

@@ -112,10 +112,10 @@ commit_next(const struct commit_run *run, uint8_t member, struct commit_ask *ret
     struct commit_ask ask = {.member = member};
     switch (run->state) {
     case COMMIT_PREPARING:
-        ask.kind = COMMIT_ASK_PREPARE;
+        ask.kind = commit_has(run->failed, member) ? COMMIT_ASK_BURY : COMMIT_ASK_PREPARE;
         break;
     case COMMIT_DECIDING:
-        ask.kind = COMMIT_ASK_DECIDE;
+        ask.kind = commit_has(run->failed, member) ? COMMIT_ASK_BURY : COMMIT_ASK_DECIDE;
         break;
     case COMMIT_INQUIRING:
         ask.kind = COMMIT_ASK_BURY;
@@ -227,22 +227,10 @@ take_burial(struct commit_run *run, uint8_t member, enum commit_verdict verdict)
     }
 }
 
+/* What is known of a member's entry 0 is for the state. */
 static void
-take_entry_zero(
-    struct commit_run *run,
-    const struct commit_ask *ask,
-    const struct ledger_result *results,
-    uint32_t count)
+take_verdict(struct commit_run *run, uint8_t member, enum commit_verdict verdict)
 {
-    uint8_t member = (uint8_t)ask->member;
-    enum commit_verdict verdict = commit_verdict_of(results[count - 1].status);
-    if (verdict == COMMIT_VERDICT_FAULT) {
-        commit_add(&run->faulty, member);
-        return;
-    }
-    if (results[count - 1].status == LEDGER_TRANSFER_created && count > 1) {
-        run->reason = reason_of(results, count - 1);
-    }
     if (run->state == COMMIT_PREPARING) {
         take_prepare(run, member, verdict);
     } else if (run->state == COMMIT_ABORTED) {
@@ -250,6 +238,41 @@ take_entry_zero(
     } else {
         take_decision(run, member, verdict);
     }
+}
+
+/* A chain that failed has left nothing: it may be a repeat of one that succeeded, or it may yet
+ * succeed if it comes again. So the member is buried, which tells, and makes it final (COMMIT-3).
+ */
+static void
+take_chain(
+    struct commit_run *run,
+    const struct commit_ask *ask,
+    const struct ledger_result *results,
+    uint32_t count)
+{
+    uint8_t member = (uint8_t)ask->member;
+    if (results[count - 1].status == LEDGER_TRANSFER_created) {
+        take_verdict(run, member, COMMIT_VERDICT_MARKER);
+        return;
+    }
+    commit_add(&run->failed, member);
+    run->reason = reason_of(results, count - 1);
+}
+
+static void
+take_tombstone(struct commit_run *run, const struct commit_ask *ask, uint32_t status)
+{
+    uint8_t member = (uint8_t)ask->member;
+    enum commit_verdict verdict = commit_verdict_of(status);
+    if (verdict == COMMIT_VERDICT_FAULT) {
+        commit_add(&run->faulty, member);
+        return;
+    }
+    bool failed = (run->state == COMMIT_PREPARING || run->state == COMMIT_DECIDING);
+    if (failed && status != LEDGER_TRANSFER_created) {
+        run->reason = 0; /* the chain was a repeat: why the first one failed is not known */
+    }
+    take_verdict(run, member, verdict);
 }
 
 /* Did the second phase of a pending transfer end as it should, now or before? */
@@ -286,13 +309,6 @@ is_current(const struct commit_run *run, const struct commit_ask *ask)
            memcmp(&current, ask, sizeof(current)) == 0;
 }
 
-static uint32_t
-event_count(const struct commit_run *run, const struct commit_ask *ask)
-{
-    struct ledger_transfer events[COMMIT_EVENTS_MAX];
-    return commit_build(run, ask, events);
-}
-
 void
 commit_take(
     struct commit_run *run, const struct commit_ask *ask, const struct ledger_result *results)
@@ -303,12 +319,14 @@ commit_take(
     switch ((enum commit_ask_kind)ask->kind) {
     case COMMIT_ASK_PREPARE:
     case COMMIT_ASK_DECIDE:
+        take_chain(run, ask, results, commit_event_count(run, ask));
+        break;
     case COMMIT_ASK_BURY:
-        take_entry_zero(run, ask, results, event_count(run, ask));
+        take_tombstone(run, ask, results[0].status);
         break;
     case COMMIT_ASK_POST:
     case COMMIT_ASK_VOID:
-        take_second_phase(run, ask, results, event_count(run, ask));
+        take_second_phase(run, ask, results, commit_event_count(run, ask));
         break;
     case COMMIT_ASK_APPEND:
         commit_log_take_append(run, ask, results[0].status);

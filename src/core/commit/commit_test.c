@@ -280,7 +280,34 @@ a_late_prepare_is_refused(void **state)
     assert_int_equal(run.state, COMMIT_VOIDED);
     assert_true(commit_next(&late, 1, &ask));
     do_ask(&late, &ask);
+    assert_int_equal(commit_outcome(&late), COMMIT_OUTCOME_UNKNOWN); /* it may be a repeat */
+    assert_true(commit_next(&late, 1, &ask));
+    assert_int_equal(ask.kind, COMMIT_ASK_BURY);
+    do_ask(&late, &ask);
     assert_int_equal(commit_outcome(&late), COMMIT_OUTCOME_ABORTED);
+    nothing_is_pending();
+}
+
+/* A chain that failed is no refusal before the tombstone is there: here it is a repeat. */
+static void
+a_chain_that_failed_says_nothing(void **state)
+{
+    (void)state;
+    struct commit_ask ask;
+    start(COMMIT_2PC, 1, 10);
+    assert_true(round_trip(&run));
+    struct commit_run other = run;
+    finish(&other);
+    assert_int_equal(commit_outcome(&other), COMMIT_OUTCOME_COMMITTED);
+    assert_true(commit_next(&run, 0, &ask));
+    assert_int_equal(ask.kind, COMMIT_ASK_DECIDE);
+    do_ask(&run, &ask);
+    assert_int_equal(commit_outcome(&run), COMMIT_OUTCOME_UNKNOWN);
+    assert_true(commit_next(&run, 0, &ask));
+    assert_int_equal(ask.kind, COMMIT_ASK_BURY);
+    finish(&run);
+    assert_int_equal(commit_outcome(&run), COMMIT_OUTCOME_COMMITTED);
+    assert_true(posted_to_payee(1) == 10);
     nothing_is_pending();
 }
 
@@ -436,6 +463,7 @@ main(void)
         TEST(an_inquiry_that_finds_nothing_forbids),
         TEST(an_inquiry_that_finds_the_decision_commits),
         TEST(a_late_prepare_is_refused),
+        TEST(a_chain_that_failed_says_nothing),
         TEST(another_request_under_one_id_is_a_conflict),
         TEST(a_resolver_needs_no_memory),
         TEST(damaged_records_are_refused),

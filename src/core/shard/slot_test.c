@@ -55,6 +55,24 @@ test_id(void **state)
     assert_int_equal(shard_slot_of_id(0), 0);
 }
 
+/* An id's slot is looked up, byte by byte; the CRC of the same bytes is computed, bit by bit. */
+static void
+test_id_is_crc(void **state)
+{
+    (void)state;
+    struct os_prng prng;
+    os_prng_seed(&prng, 3);
+    for (uint32_t i = 0; i < 128 + 20000; i++) {
+        u128 id = i < 128 ? (u128)1 << i : u128_make(os_prng_next(&prng), os_prng_next(&prng));
+        char bytes[16];
+        for (int j = 0; j < 16; j++) {
+            bytes[j] = (char)(id >> (8 * (15 - j)));
+        }
+        uint16_t crc = shard_crc16(span_of(bytes, sizeof(bytes)));
+        assert_int_equal(shard_slot_of_id(id), crc % SHARD_SLOTS);
+    }
+}
+
 /* SHARD-2: in the slot, the same above 16 bits, and put there again nothing changes. */
 static void
 test_place(void **state)
@@ -70,6 +88,21 @@ test_place(void **state)
         assert_true(placed >> 16 == id >> 16);
         assert_true(shard_id_place(placed, slot) == placed);
     }
+}
+
+/* Placed ids are stored: where an id is put never changes. */
+static void
+test_place_is_for_ever(void **state)
+{
+    (void)state;
+    u128 text = u128_make(UINT64_C(0x0123456789abcdef), UINT64_C(0xfedcba9876543210));
+    u128 tagged = u128_make(UINT64_C(0x54ae1c) << 40, 7);
+    assert_true(shard_id_place(0, 1) == 0x9d71);
+    assert_true(
+        shard_id_place(text, 12345) ==
+        u128_make(UINT64_C(0x0123456789abcdef), UINT64_C(0xfedcba987654492d)));
+    assert_true(
+        shard_id_place(tagged, SHARD_SLOTS - 1) == u128_make(UINT64_C(0x54ae1c) << 40, 0xedff));
 }
 
 /* What the ids of one merchant have in common does not make another's more likely: sequential
@@ -94,7 +127,9 @@ main(void)
         cmocka_unit_test(test_vectors),
         cmocka_unit_test(test_tags),
         cmocka_unit_test(test_id),
+        cmocka_unit_test(test_id_is_crc),
         cmocka_unit_test(test_place),
+        cmocka_unit_test(test_place_is_for_ever),
         cmocka_unit_test(test_spread),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

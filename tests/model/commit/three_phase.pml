@@ -8,6 +8,9 @@
  * its end and appending behind it is one step, for the ledger lets the append through only if the
  * log has not grown since. An append may be done and its answer lost.
  *
+ * A slot that cannot prepare is refused by the burial that follows: here one step, as nothing of a
+ * chain that failed is left in between, and a chain that comes again is only a later one.
+ *
  * Left out: disks (an answer waits for them, as in two_phase.pml), ballots above TOP.
  */
 #define N   3

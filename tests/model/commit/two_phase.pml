@@ -47,16 +47,8 @@ active [N] proctype slot()
 {
     byte m = _pid;
     do
-    :: atomic { to_prepare[m] && vol[m] == EMPTY ->
-        if
-        :: MEMBER(vol[m], EMPTY, PREPARE, PREPARED)
-        :: MEMBER(vol[m], EMPTY, REFUSE, REFUSED)
-        fi }
-    :: atomic { m == 0 && to_decide && vol[m] == EMPTY ->
-        if
-        :: MEMBER(vol[m], EMPTY, DECIDE, DECIDED)
-        :: MEMBER(vol[m], EMPTY, REFUSE, REFUSED)
-        fi }
+    :: atomic { to_prepare[m] && vol[m] == EMPTY -> MEMBER(vol[m], EMPTY, PREPARE, PREPARED) }
+    :: atomic { m == 0 && to_decide && vol[m] == EMPTY -> MEMBER(vol[m], EMPTY, DECIDE, DECIDED) }
     :: atomic { to_bury[m] && vol[m] == EMPTY -> MEMBER(vol[m], EMPTY, REFUSE, REFUSED) }
     :: atomic { to_post[m] && vol[m] != POSTED -> MEMBER(vol[m], PREPARED, POST, POSTED) }
     :: atomic { to_void[m] && vol[m] != VOIDED -> MEMBER(vol[m], PREPARED, VOID, VOIDED) }
@@ -90,6 +82,11 @@ begin:
         MOVE(s, PREPARING, all_prepared, DECIDING); to_decide = true }
     :: atomic { s == PREPARING && (SEEN(1) == REFUSED || SEEN(2) == REFUSED) ->
         MOVE(s, PREPARING, refused, ABORTED) }
+    /* The ledger could not: a chain that failed has left nothing, and whoever hears of it buries
+     * the slot. Until then the same chain may come again, and succeed. */
+    :: atomic { s == PREPARING && SEEN(1) == EMPTY && !to_bury[1] -> to_bury[1] = true }
+    :: atomic { s == PREPARING && SEEN(2) == EMPTY && !to_bury[2] -> to_bury[2] = true }
+    :: atomic { s == DECIDING && SEEN(0) == EMPTY && !to_bury[0] -> to_bury[0] = true }
     :: atomic { s == PREPARING -> MOVE(s, PREPARING, conclude, INQUIRING); conclude() }
 #ifdef NEG_ABORT_ALONE
     :: atomic { s == PREPARING -> s = ABORTED }

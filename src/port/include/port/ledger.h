@@ -167,7 +167,9 @@ struct port_ledger_request {
      */
     uint64_t epoch;
     /* In a ledger of several shards, of LOOKUP_TRANSFERS and of queries without an account: only
-     * where this account is. 0: everywhere. */
+     * where this account is. 0: everywhere. Of CREATE_TRANSFERS whose events all name their
+     * accounts: these were where this one is, by the map that the requester has seen; it spares
+     * looking whose each event is. 0: that is looked up. */
     u128 near;
 
     enum port_ledger_operation operation;

@@ -110,11 +110,12 @@ struct commit_run {
     uint8_t answered; /* members, a bit each, that have done what the state asks */
     uint8_t prepared; /* that are known to have prepared */
     uint8_t refused;  /* that are known never to prepare: the transaction cannot commit */
-    uint8_t faulty;   /* that answered what no correct ledger answers: an operator must look */
-    bool conflict;    /* another request has the same id */
-    uint32_t reason;  /* enum ledger_transfer_status of the refusal, 0 if not known */
-    uint32_t ballot;  /* 3PC, ours */
-    uint16_t value;   /* 3PC: COMMIT_KIND_PRECOMMIT or _PREABORT, what we ask to accept */
+    uint8_t failed;  /* of which the chain failed: to be buried, if they have not prepared before */
+    uint8_t faulty;  /* that answered what no correct ledger answers: an operator must look */
+    bool conflict;   /* another request has the same id */
+    uint32_t reason; /* enum ledger_transfer_status of the refusal, 0 if not known */
+    uint32_t ballot; /* 3PC, ours */
+    uint16_t value;  /* 3PC: COMMIT_KIND_PRECOMMIT or _PREABORT, what we ask to accept */
     struct commit_log logs[COMMIT_MEMBERS_MAX];
 };
 
@@ -138,7 +139,7 @@ void commit_conclude(struct commit_run *run);
 enum commit_ask_kind {
     COMMIT_ASK_PREPARE = 1, /* book the legs as pending ones, with the marker */
     COMMIT_ASK_DECIDE,      /* book the legs for good, with the marker: the decision */
-    COMMIT_ASK_BURY,        /* a tombstone, if nothing is there */
+    COMMIT_ASK_BURY,        /* a tombstone, if nothing is there: also behind a chain that failed */
     COMMIT_ASK_POST,
     COMMIT_ASK_VOID,
     COMMIT_ASK_READ,   /* no transfers: entries of the log are to be looked up */
@@ -163,6 +164,8 @@ uint16_t commit_slot(const struct commit_run *run, const struct commit_ask *ask)
 /* The transfers, at most COMMIT_EVENTS_MAX, which go into one batch in this order; 0 for READ. */
 uint32_t commit_build(
     const struct commit_run *run, const struct commit_ask *ask, struct ledger_transfer *ret_events);
+/* How many these are. */
+uint32_t commit_event_count(const struct commit_run *run, const struct commit_ask *ask);
 /* For READ: the ids to look up, COMMIT_READ_MAX of them. */
 void commit_log_ids(const struct commit_run *run, const struct commit_ask *ask, u128 *ret_ids);
 

@@ -28,8 +28,8 @@
 
 #define COMMIT_MEMBERS_MAX 8
 #define COMMIT_LEGS_MAX    32
-/* The legs, the marker, its tombstone. */
-#define COMMIT_EVENTS_MAX (COMMIT_LEGS_MAX + 2)
+/* The legs and the marker. */
+#define COMMIT_EVENTS_MAX (COMMIT_LEGS_MAX + 1)
 #define COMMIT_LOG_MAX    1024
 /* Entries that one READ asks for. */
 #define COMMIT_READ_MAX 8
