@@ -6,6 +6,7 @@
 #include "json/json.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 u128
@@ -163,16 +164,16 @@ ledger_list_accounts(
 {
     struct buf body;
     struct client_answer answer;
+    struct ledger_named *named = NULL;
+    if (filter->account != 0) {
+        int found = ledger_named_find(client, filter, &named);
+        if (found != COMMAND_GO_ON) {
+            return found;
+        }
+    }
     buf_init(&body, LEDGER_BODY_MAX);
     if (filter->account != 0) {
-        struct json_writer json;
-        json_begin(&json, &body);
-        json_object_begin(&json);
-        json_key(&json, "accounts");
-        json_array_begin(&json);
-        json_u128_text(&json, filter->account);
-        json_array_end(&json);
-        json_object_end(&json);
+        ledger_write_lookup(&body, named->ids, named->count);
     } else {
         ledger_filter_write(&body, "query_accounts", options, filter);
     }
@@ -184,6 +185,7 @@ ledger_list_accounts(
     } else if (status == COMMAND_GO_ON) {
         status = print_accounts(options, filter, client_member(answer.root, "accounts"));
     }
+    free(named);
     client_answer_release(&answer);
     buf_release(&body);
     return status;
