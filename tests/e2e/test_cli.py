@@ -10,6 +10,7 @@ import time
 
 import pytest
 
+from kit.books import merchant_of
 from kit.server import PROGRAM, run_tael, without_tael_settings
 from kit.wallets import Wallets
 
@@ -180,13 +181,6 @@ def test_books(tael):
     assert re.search(r"fee +merchant pending +fee revenue +0\.88", transfers[2])
     as_json = tael("ledger", "transfers", "--code=2", "--json").stdout
     assert [one["amount"] for one in json.loads(as_json)["transfers"]] == ["88"]
-
-
-def merchant_of(server):
-    """The id of the only one, from where the documents are."""
-    files = [path for path in server.data.rglob("*") if path.is_file()]
-    text = server.dump() if server.on_postgres else b"".join(path.read_bytes() for path in files)
-    return re.search(rb"acct_[0-9A-Za-z]{22}", text).group().decode()
 
 
 def test_books_of_one_account(tael):
