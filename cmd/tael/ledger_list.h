@@ -22,6 +22,7 @@ struct ledger_list_options {
     bool live;
     bool reversed;
     bool wide;
+    bool consistent; /* of accounts only */
 };
 
 /* What the options ask for. */
@@ -44,14 +45,15 @@ void ledger_filter_write(
     const char *operation,
     const struct ledger_list_options *options,
     const struct ledger_filter *filter);
-/* {"accounts":[...]} */
-void ledger_write_lookup(struct buf *out, const u128 *accounts, size_t count);
+/* {"accounts":[...],"consistent":...} */
+void ledger_write_lookup(struct buf *out, const u128 *accounts, size_t count, bool consistent);
 /* As client_call, of a JSON body. */
 int ledger_post(
     struct client *client, const char *path, const struct buf *body, struct client_answer *answer);
 
 /* The accounts that the filter's names, at least one. */
 struct ledger_named {
+    bool is_part; /* of a list: there may be more */
     size_t count;
     u128 ids[LEDGER_LIST_MAX];
 };
@@ -60,6 +62,13 @@ struct ledger_named {
  * LEDGER_LIST_MAX. COMMAND_GO_ON, or the exit status after a message. The caller frees. */
 int ledger_named_find(
     struct client *client, const struct ledger_filter *filter, struct ledger_named **ret_named);
+/* The same of what the options ask for, without what the ledger's protocols have between shards: as
+ * many as can be read consistently. */
+int ledger_named_list(
+    struct client *client,
+    const struct ledger_list_options *options,
+    const struct ledger_filter *filter,
+    struct ledger_named **ret_named);
 
 /* Both print what they find, as a table or as JSON, and return the exit status. */
 int ledger_list_accounts(

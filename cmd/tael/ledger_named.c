@@ -6,6 +6,8 @@
  */
 #include "ledger_list.h"
 
+#include "commit/records.h"
+#include "port/ledger.h"
 #include "shard/shard.h"
 
 #include "base/assert.h"
@@ -13,10 +15,12 @@
 
 #include <stdlib.h>
 
+static_assert(LEDGER_LIST_MAX <= PORT_LEDGER_CONSISTENT_MAX, "a list can be read consistently");
+
 #define SLOT_BITS 16 /* what placing an id changes of it */
 
 void
-ledger_write_lookup(struct buf *out, const u128 *accounts, size_t count)
+ledger_write_lookup(struct buf *out, const u128 *accounts, size_t count, bool consistent)
 {
     struct json_writer json;
     json_begin(&json, out);
@@ -27,6 +31,7 @@ ledger_write_lookup(struct buf *out, const u128 *accounts, size_t count)
         json_u128_text(&json, accounts[i]);
     }
     json_array_end(&json);
+    json_member_bool(&json, "consistent", consistent);
     json_object_end(&json);
 }
 
@@ -59,7 +64,7 @@ find_merchants(
     struct buf body;
     struct client_answer answer;
     buf_init(&body, LEDGER_BODY_MAX);
-    ledger_write_lookup(&body, places, sizeof(places) / sizeof(places[0]));
+    ledger_write_lookup(&body, places, sizeof(places) / sizeof(places[0]), false);
     int status = ledger_post(client, "/v1/ledger/lookup", &body, &answer);
     if (status == COMMAND_GO_ON) {
         uint64_t last_ns = 0;
@@ -117,6 +122,44 @@ ledger_named_find(
     if (named->count == 0) { /* an id, or a name that nothing has: the server answers "none" */
         named->ids[0] = filter->account;
         named->count = 1;
+    }
+    *ret_named = named;
+    return COMMAND_GO_ON;
+}
+
+int
+ledger_named_list(
+    struct client *client,
+    const struct ledger_list_options *options,
+    const struct ledger_filter *filter,
+    struct ledger_named **ret_named)
+{
+    struct ledger_named *named = calloc(1, sizeof(*named));
+    if (named == NULL) {
+        return COMMAND_FAILED;
+    }
+    struct buf body;
+    struct client_answer answer;
+    buf_init(&body, LEDGER_BODY_MAX);
+    ledger_filter_write(&body, "query_accounts", options, filter);
+    int status = ledger_post(client, "/v1/ledger/query", &body, &answer);
+    if (status == COMMAND_GO_ON) {
+        const struct json_value *list = client_member(answer.root, "accounts");
+        named->is_part = list != NULL && list->child_count >= (uint64_t)options->limit;
+        const struct json_value *one = list == NULL ? NULL : list->first_child;
+        for (; one != NULL && named->count < LEDGER_LIST_MAX; one = one->next) {
+            u128 id = ledger_member_u128(one, "id");
+            if (!commit_id_is_reserved(id)) {
+                named->ids[named->count] = id;
+                named->count++;
+            }
+        }
+    }
+    client_answer_release(&answer);
+    buf_release(&body);
+    if (status != COMMAND_GO_ON) {
+        free(named);
+        return status;
     }
     *ret_named = named;
     return COMMAND_GO_ON;

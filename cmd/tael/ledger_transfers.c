@@ -60,7 +60,7 @@ load_directory(
     size_t count = collect_ids(transfers, ids);
     struct buf body;
     buf_init(&body, LEDGER_BODY_MAX);
-    ledger_write_lookup(&body, ids, count);
+    ledger_write_lookup(&body, ids, count, false);
     int status = ledger_post(client, "/v1/ledger/lookup", &body, &directory->answer);
     const struct json_value *list =
         status == COMMAND_GO_ON ? client_member(directory->answer.root, "accounts") : NULL;

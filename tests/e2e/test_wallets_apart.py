@@ -31,10 +31,15 @@ def balanced(server):
     currency, also on its way, is zero."""
     wait_until(lambda: metrics(server)["tael_attempts_open"] == 0, 10, "the end of every attempt")
     reconciled(server)
-    shown = run_tael("ledger", "accounts", "--currency=usd", f"--url={server.url}",
-                     f"--data={server.data}")
-    assert shown.returncode == 0, shown.stdout
+    shown = look(server)
+    assert shown.returncode == 0, shown.stderr
     assert "USD test: debits and credits are equal" in shown.stdout
+
+
+def look(server):
+    """All accounts in dollars, and what is on its way between them, at one moment."""
+    return run_tael("ledger", "accounts", "--currency=usd", "--consistent", f"--url={server.url}",
+                    f"--data={server.data}")
 
 
 @pytest.fixture(scope="module")
@@ -186,9 +191,17 @@ def test_many_at_once(apart, client, wallets, far):
         wallets.send(source, destination, 7 + number)
         return 0
 
-    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+    with concurrent.futures.ThreadPoolExecutor(9) as pool:
+        looks = pool.submit(lambda: [look(apart) for _ in range(6)])
         paid = sum(pool.map(work, range(48)))
     assert paid == 12 * 50
+    assert look(apart).returncode == 0
+    for shown in looks.result():
+        if shown.returncode != 0:
+            assert "503" in shown.stderr or "moving" in shown.stderr, shown.stderr
+        else:
+            assert "USD test: debits and credits are equal" in shown.stdout
+            assert "in transit" in shown.stdout
     arrives(lambda: sum(wallets.available(wallet) for wallet in far), start - paid)
     for wallet in far:
         check_statement(wallets, wallet)

@@ -31,6 +31,7 @@
 #include "base/hash.h"
 #include "base/list.h"
 #include "base/map.h"
+#include "os/fault.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -369,6 +370,7 @@ crossed_gross_posted(struct payments_flow *flow, enum payments_posting posting)
         flow->crossed_step(flow, posting);
         return;
     }
+    FAULT_POINT("apart-before-fee");
     payments_posting_begin(flow);
     payments_add_fee(flow);
     payments_posting_submit(flow, crossed_fee_posted);
