@@ -6,6 +6,8 @@
 #include "show.h"
 #include "text.h"
 
+#include "shard/shard.h"
+
 #include "engine/check.h"
 #include "engine/replay.h"
 #include "os/file.h"
@@ -409,11 +411,18 @@ run_check(const struct command *command, int argc, char **argv)
     (void)argc;
     struct check_options values;
     const struct command_options options = {
-        COMMAND_TABLE(check_settings), .values = &values, .positional_min = 1, .positional_max = 1};
+        COMMAND_TABLE(check_settings),
+        .values = &values,
+        .positional_min = 1,
+        .positional_max = SHARD_SHARDS_MAX};
     int positional = 0;
     int status = command_options(command, &options, argv, &positional);
     if (status != COMMAND_GO_ON) {
         return status;
+    }
+    bool one_folder = values.head[0] != '\0' || values.archive[0] != '\0';
+    if (positional > 1 && one_folder) {
+        return command_misuse(command, "--head and --archive are those of one ledger");
     }
     struct store_head noted;
     const char *reason = NULL;
@@ -421,7 +430,11 @@ run_check(const struct command *command, int argc, char **argv)
     if (has_noted && store_head_parse(span_from_cstr(values.head), &noted, &reason) != ERR_OK) {
         return command_misuse(command, "--head: %s", reason);
     }
-    return check(command, argv[1], has_noted ? &noted : NULL, &values);
+    for (int i = 1; i <= positional; i++) {
+        int one = check(command, argv[i], has_noted ? &noted : NULL, &values);
+        status = status == COMMAND_GO_ON || one != COMMAND_OK ? one : status;
+    }
+    return status;
 }
 
 /* -------------------------------------------------------------------------------------- shared */
@@ -456,11 +469,13 @@ static const struct command ledger_replay = {
 };
 static const struct command ledger_check = {
     .name = "check",
-    .usage = "DIR|URL [--head=HEAD] [--archive=DIR] [--json]",
+    .usage = "DIR|URL... [--head=HEAD] [--archive=DIR] [--json]",
     .summary = "Proves a server's books: checksums, balances, sums per currency",
     .manual =
         "DIR is a server's data folder or the ledger folder in it; no server may be using "
-        "it.\nURL is that of --ledger, postgres://...; servers may be using it.\nStatus 1, "
+        "it.\nURL is that of --ledger, postgres://...; servers may be using it.\nOf a ledger of "
+        "several shards name each: all are checked, also behind one that is damaged.\nWith --json "
+        "each has a line.\nStatus 1, "
         "with file and offset or the row, if anything is damaged.\nWith --head, "
         "too, if anything up to that head was changed since it was noted, whatever\nchecksums "
         "were made right again (docs/ledger.md, \"Proof of history\").",

@@ -3,9 +3,12 @@
 
 #include "chart.h"
 
+#include "commit/records.h"
+
 #include "json/json.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 u128
@@ -35,7 +38,9 @@ ledger_cell_account(struct show_table *table, const struct json_value *account, 
 {
     uint16_t code = (uint16_t)ledger_member_u32(account, "code");
     const char *name = chart_account_name(ledger_member_u32(account, "ledger"), code);
-    if (name == NULL) {
+    if (name == NULL && commit_id_is_reserved(id)) {
+        show_cell(table, SHOW_PLAIN, "in transit");
+    } else if (name == NULL) {
         ledger_cell_u128(table, SHOW_PLAIN, id);
     } else {
         show_cell(table, SHOW_PLAIN, "%s", name);
@@ -68,14 +73,36 @@ add_account(struct show_table *table, const struct json_value *account, bool wid
     }
 }
 
+/* What is shown: accounts, and of a consistent read the money between them. Either may be NULL. */
+struct lists {
+    const struct json_value *accounts;
+    const struct json_value *in_transit;
+};
+
+static const struct json_value *
+lists_first(const struct lists *lists)
+{
+    const struct json_value *first = lists->accounts == NULL ? NULL : lists->accounts->first_child;
+    return first != NULL || lists->in_transit == NULL ? first : lists->in_transit->first_child;
+}
+
+/* The one behind it, also from the end of one list to the beginning of the other. */
+static const struct json_value *
+lists_next(const struct lists *lists, const struct json_value *account)
+{
+    bool last_account =
+        account->next == NULL && lists->in_transit != NULL && account->parent == lists->accounts;
+    return last_account ? lists->in_transit->first_child : account->next;
+}
+
 /* Whether what is listed balances: only said of a whole ledger. */
 static bool
-sums_are_equal(const struct json_value *accounts, uint32_t ledger)
+sums_are_equal(const struct lists *lists, uint32_t ledger)
 {
     u128 posted = 0;
     u128 pending = 0;
-    const struct json_value *account = accounts->first_child;
-    for (; account != NULL; account = account->next) {
+    const struct json_value *account = lists_first(lists);
+    for (; account != NULL; account = lists_next(lists, account)) {
         if (ledger_member_u32(account, "ledger") == ledger) {
             posted += ledger_member_u128(account, "debits_posted");
             posted -= ledger_member_u128(account, "credits_posted");
@@ -88,15 +115,15 @@ sums_are_equal(const struct json_value *accounts, uint32_t ledger)
 
 /* One line for each ledger number, told at its first account. */
 static bool
-print_balances(const struct json_value *accounts)
+print_balances(const struct lists *lists)
 {
     bool all = true;
-    const struct json_value *account = accounts->first_child;
-    for (; account != NULL; account = account->next) {
+    const struct json_value *account = lists_first(lists);
+    for (; account != NULL; account = lists_next(lists, account)) {
         uint32_t ledger = ledger_member_u32(account, "ledger");
-        const struct json_value *earlier = accounts->first_child;
+        const struct json_value *earlier = lists_first(lists);
         while (earlier != account && ledger_member_u32(earlier, "ledger") != ledger) {
-            earlier = earlier->next;
+            earlier = lists_next(lists, earlier);
         }
         if (earlier != account) {
             continue;
@@ -105,7 +132,7 @@ print_balances(const struct json_value *accounts)
         struct buf name;
         buf_init_fixed(&name, text, sizeof(text));
         text_ledger_append(&name, ledger);
-        bool equal = sums_are_equal(accounts, ledger);
+        bool equal = sums_are_equal(lists, ledger);
         all = all && equal;
         (void)printf(
             "%.*s: debits and credits %s.\n",
@@ -119,7 +146,8 @@ static int
 print_accounts(
     const struct ledger_list_options *options,
     const struct ledger_filter *filter,
-    const struct json_value *list)
+    const struct lists *lists,
+    bool is_part)
 {
     static const struct show_column columns[] = {
         {.title = "LEDGER"},
@@ -136,20 +164,21 @@ print_accounts(
     };
     size_t count = sizeof(columns) / sizeof(columns[0]);
     struct show_table table;
-    if (list == NULL || list->child_count == 0) {
+    if (lists->accounts == NULL || lists->accounts->child_count == 0) {
         (void)puts("There are no accounts.");
         return COMMAND_OK;
     }
     show_table_begin(&table, columns, options->wide ? count : count - 2);
-    const struct json_value *account = list->first_child;
-    for (; account != NULL; account = account->next) {
+    const struct json_value *account = lists_first(lists);
+    for (; account != NULL; account = lists_next(lists, account)) {
         add_account(&table, account, options->wide);
     }
     bool printed = show_table_print(&table);
     show_table_release(&table);
-    bool is_part = filter->account != 0 || options->code != 0 || filter->since_ns != 0 ||
-                   filter->until_ns != 0 || list->child_count >= (uint64_t)options->limit;
-    if (!is_part && !print_balances(list)) {
+    bool is_filtered = filter->account != 0 || options->code != 0 || filter->since_ns != 0 ||
+                       filter->until_ns != 0 ||
+                       lists->accounts->child_count >= (uint64_t)options->limit;
+    if (!is_part && !is_filtered && !print_balances(lists)) {
         return COMMAND_FAILED;
     }
     return printed ? COMMAND_OK : COMMAND_FAILED;
@@ -163,27 +192,32 @@ ledger_list_accounts(
 {
     struct buf body;
     struct client_answer answer;
+    struct ledger_named *named = NULL;
+    int found = filter->account != 0  ? ledger_named_find(client, filter, &named)
+                : options->consistent ? ledger_named_list(client, options, filter, &named)
+                                      : COMMAND_GO_ON;
+    if (found != COMMAND_GO_ON) {
+        return found;
+    }
     buf_init(&body, LEDGER_BODY_MAX);
-    if (filter->account != 0) {
-        struct json_writer json;
-        json_begin(&json, &body);
-        json_object_begin(&json);
-        json_key(&json, "accounts");
-        json_array_begin(&json);
-        json_u128_text(&json, filter->account);
-        json_array_end(&json);
-        json_object_end(&json);
+    if (named != NULL) {
+        ledger_write_lookup(&body, named->ids, named->count, options->consistent);
     } else {
         ledger_filter_write(&body, "query_accounts", options, filter);
     }
-    const char *path = filter->account != 0 ? "/v1/ledger/lookup" : "/v1/ledger/query";
+    const char *path = named != NULL ? "/v1/ledger/lookup" : "/v1/ledger/query";
     int status = ledger_post(client, path, &body, &answer);
     if (status == COMMAND_GO_ON && options->client.json) {
         client_answer_print(&answer);
         status = COMMAND_OK;
     } else if (status == COMMAND_GO_ON) {
-        status = print_accounts(options, filter, client_member(answer.root, "accounts"));
+        const struct lists lists = {
+            .accounts = client_member(answer.root, "accounts"),
+            .in_transit = client_member(answer.root, "in_transit"),
+        };
+        status = print_accounts(options, filter, &lists, named != NULL && named->is_part);
     }
+    free(named);
     client_answer_release(&answer);
     buf_release(&body);
     return status;

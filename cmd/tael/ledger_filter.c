@@ -11,12 +11,12 @@ read_account(
     const struct command *command,
     const struct ledger_list_options *options,
     const struct currency *currency,
-    u128 *ret_id)
+    struct ledger_filter *filter)
 {
     enum books_account role;
     struct span text = span_from_cstr(options->account);
     bool is_name = chart_account_find(text, &role);
-    if (text.size == 0 || (!is_name && u128_parse(text, ret_id))) {
+    if (text.size == 0 || (!is_name && u128_parse(text, &filter->account))) {
         return options->merchant[0] == '\0'
                    ? COMMAND_GO_ON
                    : command_misuse(command, "--merchant needs --account=merchant-pending or such");
@@ -30,7 +30,9 @@ read_account(
     if (chart_account_is_merchants(role) && options->merchant[0] == '\0') {
         return command_misuse(command, "--account=%s needs --merchant", options->account);
     }
-    *ret_id = books_account_id(role, options->merchant, currency, options->live);
+    filter->account = books_account_id(role, options->merchant, currency, options->live);
+    filter->role = (uint16_t)role;
+    filter->merchant = options->merchant;
     return COMMAND_GO_ON;
 }
 
@@ -64,7 +66,7 @@ ledger_filter_read(
     if (currency != NULL) {
         filter->ledger = books_ledger_number(currency, options->live);
     }
-    int status = read_account(command, options, currency, &filter->account);
+    int status = read_account(command, options, currency, filter);
     if (status == COMMAND_GO_ON) {
         status = read_moment(command, "since", options->since, &filter->since_ns);
     }

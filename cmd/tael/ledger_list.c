@@ -59,6 +59,11 @@ static const struct setting account_settings[] = {
         "account",
         "",
         "Only this one: an id, or with --currency a name such as card-clearing."),
+    OPTION_SWITCH(
+        struct ledger_list_options,
+        consistent,
+        "consistent",
+        "Over shards: no transfer is shown by half; what is on its way has a line (in transit)."),
     FILTER_OPTIONS("1000"),
 };
 static const struct setting transfer_settings[] = {

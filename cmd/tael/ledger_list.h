@@ -22,11 +22,14 @@ struct ledger_list_options {
     bool live;
     bool reversed;
     bool wide;
+    bool consistent; /* of accounts only */
 };
 
 /* What the options ask for. */
 struct ledger_filter {
-    u128 account; /* 0: any */
+    u128 account;  /* 0: any; of one by name the id that nobody placed */
+    uint16_t role; /* of an account by name; 0: `account` is its id */
+    const char *merchant;
     uint32_t ledger;
     uint64_t since_ns;
     uint64_t until_ns;
@@ -42,9 +45,30 @@ void ledger_filter_write(
     const char *operation,
     const struct ledger_list_options *options,
     const struct ledger_filter *filter);
+/* {"accounts":[...],"consistent":...} */
+void ledger_write_lookup(struct buf *out, const u128 *accounts, size_t count, bool consistent);
 /* As client_call, of a JSON body. */
 int ledger_post(
     struct client *client, const char *path, const struct buf *body, struct client_answer *answer);
+
+/* The accounts that the filter's names, at least one. */
+struct ledger_named {
+    bool is_part; /* of a list: there may be more */
+    size_t count;
+    u128 ids[LEDGER_LIST_MAX];
+};
+
+/* Asks the server where they are. The platform's without a merchant: all that there are, at most
+ * LEDGER_LIST_MAX. COMMAND_GO_ON, or the exit status after a message. The caller frees. */
+int ledger_named_find(
+    struct client *client, const struct ledger_filter *filter, struct ledger_named **ret_named);
+/* The same of what the options ask for, without what the ledger's protocols have between shards: as
+ * many as can be read consistently. */
+int ledger_named_list(
+    struct client *client,
+    const struct ledger_list_options *options,
+    const struct ledger_filter *filter,
+    struct ledger_named **ret_named);
 
 /* Both print what they find, as a table or as JSON, and return the exit status. */
 int ledger_list_accounts(

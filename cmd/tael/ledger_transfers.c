@@ -59,17 +59,8 @@ load_directory(
     }
     size_t count = collect_ids(transfers, ids);
     struct buf body;
-    struct json_writer json;
     buf_init(&body, LEDGER_BODY_MAX);
-    json_begin(&json, &body);
-    json_object_begin(&json);
-    json_key(&json, "accounts");
-    json_array_begin(&json);
-    for (size_t i = 0; i < count; i++) {
-        json_u128_text(&json, ids[i]);
-    }
-    json_array_end(&json);
-    json_object_end(&json);
+    ledger_write_lookup(&body, ids, count, false);
     int status = ledger_post(client, "/v1/ledger/lookup", &body, &directory->answer);
     const struct json_value *list =
         status == COMMAND_GO_ON ? client_member(directory->answer.root, "accounts") : NULL;
@@ -200,6 +191,28 @@ print_transfers(
     return status;
 }
 
+/* A history is of one account; the platform's by name may be several. */
+static int
+find_account_of(struct client *client, const struct ledger_filter *filter, u128 *ret_account)
+{
+    struct ledger_named *named = NULL;
+    int status = ledger_named_find(client, filter, &named);
+    if (status != COMMAND_GO_ON) {
+        return status;
+    }
+    if (named->count > 1) {
+        (void)fprintf(
+            stderr,
+            "tael: this ledger has %zu accounts of that name, in slots of its shards: add "
+            "--merchant, or --account=ID of one that tael ledger accounts --wide shows\n",
+            named->count);
+        status = COMMAND_FAILED;
+    }
+    *ret_account = named->ids[0];
+    free(named);
+    return status;
+}
+
 int
 ledger_list_transfers(
     struct client *client,
@@ -208,11 +221,16 @@ ledger_list_transfers(
 {
     struct buf body;
     struct client_answer answer;
+    struct ledger_filter asked = *filter;
     bool of_account = filter->account != 0;
+    int status = of_account ? find_account_of(client, filter, &asked.account) : COMMAND_GO_ON;
+    if (status != COMMAND_GO_ON) {
+        return status;
+    }
     buf_init(&body, LEDGER_BODY_MAX);
     ledger_filter_write(
-        &body, of_account ? "get_account_transfers" : "query_transfers", options, filter);
-    int status = ledger_post(client, "/v1/ledger/query", &body, &answer);
+        &body, of_account ? "get_account_transfers" : "query_transfers", options, &asked);
+    status = ledger_post(client, "/v1/ledger/query", &body, &answer);
     if (status == COMMAND_GO_ON && options->client.json) {
         client_answer_print(&answer);
         status = COMMAND_OK;

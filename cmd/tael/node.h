@@ -89,6 +89,7 @@ struct node_settings {
     char ledger_shards[NODE_PATH_SIZE];
     char shard[SHARD_NAME_SIZE];
     char ledger_commit[8];
+    char wallet_placement[16];
     char cards_at[NODE_AT_SIZE];
     char vault_at[NODE_AT_SIZE];
     char bank_at[NODE_AT_SIZE];

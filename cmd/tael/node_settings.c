@@ -127,6 +127,12 @@ const struct setting node_setting_table[] = {
         "2pc",
         "How transfers between shards are decided: 2pc, or 3pc, which goes on without a shard or "
         "this process while most of a transfer's slots can be reached, and writes more."),
+    TEXT_OF(
+        "wallet-placement",
+        wallet_placement,
+        "merchant",
+        "Over shards, whose slot a wallet's money is in: merchant, with everything else of its "
+        "merchant's, or wallet, so that wallets spread over the shards and their payments cross."),
     TEXT_OF("cards-at", cards_at, "", "Where cards is, if not here: the same."),
     TEXT_OF("vault-at", vault_at, "", "Where the vault is, if not here: the same."),
     TEXT_OF(

@@ -272,8 +272,26 @@ run_cross_begin(struct os_task *task)
     cross_turn(&node->cross_tick);
 }
 
+/* Whether wallets are apart from their merchants. */
 static err_t
-cross_open(struct node *node)
+wallet_placement(struct node *node, bool *ret_apart)
+{
+    bool apart = strcmp(node->settings.wallet_placement, "wallet") == 0;
+    if (!apart && strcmp(node->settings.wallet_placement, "merchant") != 0) {
+        node_explain(node, "wallet-placement: it is merchant or wallet");
+        return ERR_INVALID;
+    }
+    if (apart && !routes(node) && (node->parts & NODE_WALLETS) != 0) {
+        node_explain(
+            node, "wallet-placement: only a ledger of several shards (ledger-shards) has slots");
+        return ERR_INVALID;
+    }
+    *ret_apart = apart;
+    return ERR_OK;
+}
+
+static err_t
+cross_open(struct node *node, bool wallets_apart)
 {
     bool three = strcmp(node->settings.ledger_commit, "3pc") == 0;
     if (!three && strcmp(node->settings.ledger_commit, "2pc") != 0) {
@@ -292,6 +310,7 @@ cross_open(struct node *node)
     parts.context = node;
     TRY(shards_cross_create(&parts, &node->cross));
     node->ledger_port = shards_cross_port(node->cross);
+    node->ledger_port->wallets_apart = wallets_apart;
     node->cross_begin.run = run_cross_begin;
     os_post(net_loop_executor(node->peers_loop), &node->cross_begin);
     return ERR_OK;
@@ -300,6 +319,8 @@ cross_open(struct node *node)
 static err_t
 shards_role_open(struct node *node)
 {
+    bool wallets_apart = false;
+    TRY(wallet_placement(node, &wallets_apart));
     if (!routes(node)) {
         return ERR_OK;
     }
@@ -316,7 +337,7 @@ shards_role_open(struct node *node)
     }
     atomic_store(&node->shard_count, node->shard_map->shard_count);
     TRY(router_open(node));
-    return cross_open(node);
+    return cross_open(node, wallets_apart);
 }
 
 void

@@ -43,7 +43,14 @@ books_account_id(
 }
 
 u128
-books_account_place(u128 id, const struct port_ledger *ledger, const char *merchant_id)
+books_account_place(u128 id, const struct port_ledger *ledger, const char *owner)
 {
-    return ledger->sharded ? shard_id_place(id, shard_slot(span_from_cstr(merchant_id))) : id;
+    return ledger->sharded ? shard_id_place(id, shard_slot(span_from_cstr(owner))) : id;
+}
+
+const char *
+books_wallet_slot_owner(
+    const struct port_ledger *ledger, const char *merchant_id, const char *wallet_id)
+{
+    return ledger->wallets_apart ? wallet_id : merchant_id;
 }

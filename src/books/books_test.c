@@ -63,6 +63,24 @@ accounts_of_a_merchant_are_in_one_slot(void **state)
         shard_slot_of_id(books_account_place(wallet, &many, "acct_a")), shard_slot_of_id(of_a));
 }
 
+/* BOOKS-4 */
+static void
+wallets_apart_are_in_slots_of_their_own(void **state)
+{
+    (void)state;
+    const struct port_ledger many = {.sharded = true};
+    const struct port_ledger apart = {.sharded = true, .wallets_apart = true};
+    const struct currency *usd = currency_find(SPAN("usd"));
+    u128 wallet = books_account_id(BOOKS_WALLET, "wal_1", usd, false);
+    assert_string_equal(books_wallet_slot_owner(&many, "acct_a", "wal_1"), "acct_a");
+    assert_string_equal(books_wallet_slot_owner(&apart, "acct_a", "wal_1"), "wal_1");
+    u128 placed =
+        books_account_place(wallet, &apart, books_wallet_slot_owner(&apart, "acct_a", "wal_1"));
+    assert_int_equal(shard_slot_of_id(placed), shard_slot(SPAN("wal_1")));
+    assert_int_not_equal(shard_slot_of_id(placed), shard_slot(SPAN("acct_a")));
+    assert_true(placed >> 16 == wallet >> 16);
+}
+
 int
 main(void)
 {
@@ -70,6 +88,7 @@ main(void)
         cmocka_unit_test(test_and_live_money_have_ledgers_apart),
         cmocka_unit_test(ids_of_accounts_never_change),
         cmocka_unit_test(accounts_of_a_merchant_are_in_one_slot),
+        cmocka_unit_test(wallets_apart_are_in_slots_of_their_own),
     };
     return cmocka_run_group_tests_name("books", tests, NULL, NULL);
 }

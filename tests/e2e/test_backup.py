@@ -17,7 +17,7 @@ import pytest
 from kit.books import Books, metrics
 from kit.client import Http, pay, sdk
 from kit.load import FUNDS, LIMITS, Client, check_payments, check_wallets, stop
-from kit.server import LONG, PROGRAM, Server, run_tael, wait_until, without_tael_settings
+from kit.server import LONG, PROGRAM, run_tael, wait_until, without_tael_settings
 from kit.wallets import Wallets
 
 LOOKS_INTO_PROCESS = True
@@ -292,7 +292,7 @@ def test_where_there_is_no_room(paid, tmp_path):
     assert not list(tmp_path.glob("made*"))
 
 
-def test_what_is_asked_wrongly(paid, tmp_path):
+def test_what_is_asked_wrongly(paid, make_server, tmp_path):
     folder = tmp_path / "backups"
     backup(paid, folder)
     (tmp_path / "there").mkdir()
@@ -319,12 +319,8 @@ def test_what_is_asked_wrongly(paid, tmp_path):
     paid.start()
     pay(sdk(paid, validate=False), 700)
     backup(paid, folder)  # it goes on from the backup
-    other = Server(tmp_path / "other").start()
-    try:
-        result = backup(other, folder, check=False)
-        assert result.returncode == 1 and b"another ledger" in result.stderr
-    finally:
-        other.close()
+    result = backup(make_server(), folder, check=False)
+    assert result.returncode == 1 and b"another ledger" in result.stderr
     assert len(points(folder)) == 2
     holder = open(folder / "lock", "r+b")
     try:

@@ -10,6 +10,7 @@ import time
 
 import pytest
 
+from kit.books import merchant_of
 from kit.server import PROGRAM, run_tael, without_tael_settings
 from kit.wallets import Wallets
 
@@ -191,40 +192,91 @@ def test_books_of_one_account(tael):
     by_id = tael("ledger", "accounts", f"--account={found}").stdout
     assert "fee revenue" in by_id and "0.88" in by_id
     assert "no transfers" in tael("ledger", "transfers", *revenue, "--since=2100-01-01").stdout
+    merchant = merchant_of(tael.server)
+    pending = ["--account=merchant-pending", "--currency=usd", f"--merchant={merchant}"]
+    assert "19.12" in tael("ledger", "accounts", *pending).stdout
+    assert tael("ledger", "transfers", *pending).stdout.count("merchant pending") == 2
+    assert tael("ledger", "transfers", *revenue, f"--merchant={merchant}").stdout.count(
+        "fee revenue") == 1
     assert "0.88" in tael("ledger", "transfers", *revenue, "--since=1h").stdout
 
 
 def test_check(tael):
     pay(tael, "--amount=20.00")
     server = tael.server
-    locked = run_tael("ledger", "check", server.ledger_data)
-    assert locked.returncode == 1 and "stop the server" in locked.stderr
+    places = server.ledger_places()
+    is_journal = server.ledger_url is None
+    working = run_tael("ledger", "check", *places)
+    if is_journal:
+        assert working.returncode == 1 and working.stderr.count("stop the server") == len(places)
+    else:
+        assert working.returncode == 0
     server.stop()
-    for folder in (server.ledger_data, server.ledger_data / "ledger", f"journal:{server.ledger_data}/ledger"):
-        good = run_tael("ledger", "check", folder)
-        assert good.returncode == 0 and "The books balance" in good.stdout
-    report = json.loads(run_tael("ledger", "check", server.ledger_data, "--json").stdout)
-    assert report["ok"] and report["transfers"] == 2
-    for books in report["ledgers"]:
+    forms = [place for one in places for place in (
+        [one, one / "ledger", f"journal:{one}/ledger"] if is_journal else [one])]
+    good = run_tael("ledger", "check", *forms)
+    assert good.returncode == 0 and good.stdout.count("The books balance") == len(forms)
+    lines = run_tael("ledger", "check", *places, "--json").stdout.splitlines()
+    reports = [json.loads(line) for line in lines]
+    assert len(reports) == len(places) and all(report["ok"] for report in reports)
+    assert sum(report["transfers"] for report in reports) == 2
+    for books in [books for report in reports for books in report["ledgers"]]:
         assert books["debits_posted"] == books["credits_posted"]
     assert run_tael("ledger", "check", server.folder).returncode == 1
+    one_ledgers = run_tael("ledger", "check", "--head=1", *places, *places)
+    assert one_ledgers.returncode == 2 and "one ledger" in one_ledgers.stderr
+
+
+def place_of_transfers(server):
+    """Where payments of the merchant's went."""
+    for place in server.ledger_places():
+        if json.loads(run_tael("ledger", "check", place, "--json").stdout)["transfers"] > 0:
+            return place
+    raise AssertionError("no payment was booked")
+
+
+def test_check_names_the_damaged_row(tael):
+    server = tael.server
+    if server.ledger_url is None:
+        pytest.skip("the ledger is a journal")
+    pay(tael, "--amount=20.00")
+    server.stop()
+    place = place_of_transfers(server)
+    schema = re.findall(r"schema=(\w+)", place)[-1]
+
+    def add(amount):
+        subprocess.run(
+            ["psql", os.environ["TEST_POSTGRES"], "-qc",
+             f'UPDATE "{schema}".account SET debits_posted = debits_posted + {amount} '
+             f'WHERE slot = (SELECT max(slot) FROM "{schema}".account)'], check=True, timeout=60)
+
+    add(1)
+    result = run_tael("ledger", "check", *server.ledger_places())
+    assert result.returncode == 1 and "debits are not credits" in result.stderr
+    # The other shards were checked all the same.
+    assert result.stdout.count("The books balance") == len(server.ledger_places()) - 1
+    add(-1)
 
 
 def test_check_names_the_damage(tael):
-    pay(tael, "--amount=20.00")
     server = tael.server
+    if server.ledger_url is not None:
+        pytest.skip("the ledger is in PostgreSQL")
+    pay(tael, "--amount=20.00")
     server.stop()
-    path = server.ledger_data / "ledger" / "00000001.log"
+    place = place_of_transfers(server)
+    path = place / "ledger" / "00000001.log"
     whole = path.read_bytes()
     with open(path, "r+b") as file:
         file.seek(4096 + 100)
         byte = file.read(1)[0]
         file.seek(4096 + 100)
         file.write(bytes([byte ^ 4]))
-    result = run_tael("ledger", "check", server.ledger_data)
+    result = run_tael("ledger", "check", place)
     assert result.returncode == 1 and result.stdout == ""
     assert "00000001.log" in result.stderr and "offset 4096" in result.stderr
-    assert not json.loads(run_tael("ledger", "check", server.ledger_data, "--json").stdout)["ok"]
+    assert not json.loads(run_tael("ledger", "check", place, "--json").stdout)["ok"]
+    assert server.ledger_check().returncode == 1
     path.write_bytes(whole)
 
 

@@ -1,4 +1,7 @@
-"""The ledger's own HTTP interface: JSON, packed records, balances, limits, errors."""
+"""The ledger's own HTTP interface: JSON, packed records, balances, limits, errors.
+
+Over shards the accounts of a test are on one: there everything is as in a ledger that is one. What is not,
+tests/e2e/test_shards.py has."""
 
 import itertools
 import re
@@ -7,7 +10,8 @@ import struct
 import pytest
 
 from kit.client import Http
-from kit.server import run_tael
+from kit.server import SHARDS, run_tael, wait_until
+from kit.shards import shard_of
 
 U128_MAX = 2**128 - 1
 LEDGER = 7000
@@ -16,6 +20,11 @@ _ids = itertools.count(10**12)
 
 def new_id():
     return str(next(_ids))
+
+
+def new_account():
+    """The id of one that is on the first shard, if there are several."""
+    return str(next(number for number in _ids if SHARDS == 0 or shard_of(number, SHARDS) == 0))
 
 
 @pytest.fixture
@@ -33,7 +42,7 @@ class Ledger:
         return answer.json()
 
     def accounts(self, *events):
-        events = [{"id": new_id(), "ledger": LEDGER, "code": 1, **event} for event in events]
+        events = [{"id": new_account(), "ledger": LEDGER, "code": 1, **event} for event in events]
         results = self.ask("accounts", events=events)["results"]
         return [event["id"] for event in events], [result["status"] for result in results]
 
@@ -108,8 +117,6 @@ def test_two_phase(ledger):
 
 
 def test_pending_expires_by_itself(ledger):
-    from kit.server import wait_until
-
     a, b = ledger.two()
     ledger.transfer(a, b, 100, flags=["pending"], timeout=1)
     assert ledger.balances(a)[0] == 100
@@ -222,7 +229,7 @@ CREATED = 4294967295
 
 
 def test_packed(http, ledger):
-    a, b = new_id(), new_id()
+    a, b = new_account(), new_account()
     assert PACKED_ACCOUNT.size == PACKED_TRANSFER.size == 128
     results = packed(http, "accounts", [packed_account(a), packed_account(b), packed_account(a)])
     assert [number for _, number in results] == [CREATED, CREATED, 21]

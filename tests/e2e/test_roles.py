@@ -12,7 +12,7 @@ from kit.books import settled
 from kit.client import Http, sdk
 from kit.cluster import Cluster
 from kit.ports import free_port
-from kit.server import PROGRAM, Server, has_ended, run_tael, wait_until, without_tael_settings
+from kit.server import PROGRAM, SHARDS, Server, has_ended, run_tael, wait_until, without_tael_settings
 
 NUMBER, CODE = "4000056655665556", "737"
 
@@ -258,10 +258,11 @@ def test_local_cluster(tmp_path):
     assert pay(server).status == "succeeded"
     settled(server)
     members = server.members()
-    assert list(members) == ["ledger", "vault", "cards", "api"]
-    operators = dict(re.findall(r"^(\w+): .* operators (\S+)$", server.output_path.read_text(),
+    ledgers = ["ledger", *[f"ledger-{number}" for number in range(2, SHARDS + 1)]]
+    assert list(members) == [*ledgers, "vault", "cards", "api"]
+    operators = dict(re.findall(r"^([\w-]+): .* operators (\S+)$", server.output_path.read_text(),
                                 re.MULTILINE))
-    assert sorted(operators) == ["cards", "ledger", "vault"]
+    assert set(operators) >= {"cards", *ledgers, "vault"}
     for place in operators.values():
         assert requests.get(f"http://{place}/readyz", timeout=10).text == "ready\n"
     server.stop()

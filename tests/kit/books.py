@@ -27,6 +27,13 @@ def metrics(server):
     return found
 
 
+def merchant_of(server):
+    """The id of the only one, from where the documents are."""
+    files = [path for path in server.data.rglob("*") if path.is_file()]
+    text = server.dump() if server.on_postgres else b"".join(path.read_bytes() for path in files)
+    return re.search(rb"acct_[0-9A-Za-z]{22}", text).group().decode()
+
+
 def everything(client, service, **params):
     return list(service.list({"limit": 100, **params}).auto_paging_iter())
 

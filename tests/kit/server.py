@@ -101,8 +101,9 @@ class Server:
     """Starts on a free port; may be killed, restarted on the same folder, and stopped."""
 
     def __init__(self, folder, *flags, fault=None, ordinary=True, on_postgres=None, cluster=None,
-                 api=None, gateways=None):
-        """`api`: a cluster with so many api processes, whose `documents` the test gives."""
+                 api=None, gateways=None, shards=None):
+        """`api`: a cluster with so many api processes, whose `documents` the test gives. `shards`: of
+        a cluster's ledger, where the test minds; 0 for what only a ledger that is one does."""
         self.folder = pathlib.Path(folder)
         self.cluster = api is not None or (CLUSTER if cluster is None else cluster)
         if gateways is None:
@@ -128,6 +129,8 @@ class Server:
         self.ledger_url = None  # postgres://..., for a ledger that is not in the folder
         # Of a cluster that is the tests' own; a test that makes a split one by hand says how.
         self.shards, self.engine = (SHARDS, ENGINE) if self.cluster and CLUSTER else (0, "journal")
+        if shards is not None:
+            self.shards = shards
 
     # ---- life ------------------------------------------------------------------------------
 
@@ -308,14 +311,9 @@ class Server:
                                    for number in numbers]]
 
     def ledger_check(self):
-        """`tael ledger check` on a server that does not run: the first shard that is not right, or
-        the last."""
+        """`tael ledger check` of all shards of a server that does not run."""
         assert self.process is None
-        for place in self.ledger_places():
-            result = run_tael("ledger", "check", place)
-            if result.returncode != 0:
-                break
-        return result
+        return run_tael("ledger", "check", *self.ledger_places())
 
     def check_ledger(self):
         result = self.ledger_check()

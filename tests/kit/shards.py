@@ -85,16 +85,26 @@ class Shards(Cluster):
             assert result.returncode == 0, f"{name}: {result.stdout}{result.stderr}"
 
 
-def slot(number):
-    """Of a ledger's id."""
+def slot_of_bytes(key):
+    """As in Redis Cluster."""
     crc = 0
-    for byte in int(number).to_bytes(16, "big"):
+    for byte in key:
         crc ^= byte << 8
         for _ in range(8):
             crc = (crc << 1 ^ (0x1021 if crc & 0x8000 else 0)) & 0xFFFF
     return crc % SLOTS
 
 
+def slot(number):
+    """Of a ledger's id."""
+    return slot_of_bytes(int(number).to_bytes(16, "big"))
+
+
 def shard_of(number, shards=4):
     """Its number in the map of map_text."""
     return slot(number) * shards // SLOTS
+
+
+def shard_of_owner(text, shards=4):
+    """Of what is placed beside an id such as a merchant's."""
+    return slot_of_bytes(text.encode()) * shards // SLOTS

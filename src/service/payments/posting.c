@@ -20,6 +20,10 @@
  *
  * All transfers of a step are one linked chain: all of them or none. Doing a step again answers
  * `exists` on its first transfer, which is as good as `created`.
+ *
+ * Only the payment by a wallet that is apart from its merchant (BOOKS-4) is two steps, since what
+ * crosses shards cannot be linked: the gross, and out of what has arrived the fee, on the
+ * merchant's shard. In between the attempt is open, and whoever takes it up does both again.
  */
 #include "posting.h"
 
@@ -27,6 +31,7 @@
 #include "base/hash.h"
 #include "base/list.h"
 #include "base/map.h"
+#include "os/fault.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -141,8 +146,10 @@ payments_wallet_account(const struct payments_flow *flow, struct span wallet)
     ASSERT(wallet.size < sizeof(owner));
     memcpy(owner, wallet.data, wallet.size);
     const struct resource_caller *caller = resource_op_caller(flow->op);
+    const struct port_ledger *ledger = flow->payments->parts.ledger;
     u128 id = books_account_id(BOOKS_WALLET, owner, payments_flow_currency(flow), caller->live);
-    return books_account_place(id, flow->payments->parts.ledger, caller->merchant_id);
+    return books_account_place(
+        id, ledger, books_wallet_slot_owner(ledger, caller->merchant_id, owner));
 }
 
 static u128
@@ -347,6 +354,28 @@ payments_posting_submit_each(
     payments_posting_submit(flow, step);
 }
 
+/* The gross is there, so the payment is made, whatever becomes of the fee: nothing refuses it for
+ * good, as the merchant's account has no limit. */
+static void
+crossed_fee_posted(struct payments_flow *flow, enum payments_posting posting)
+{
+    flow->crossed_step(
+        flow, posting == PAYMENTS_POSTED ? PAYMENTS_POSTED : PAYMENTS_POSTING_UNKNOWN);
+}
+
+static void
+crossed_gross_posted(struct payments_flow *flow, enum payments_posting posting)
+{
+    if (posting != PAYMENTS_POSTED || flow->intent->attempt.fee == 0) {
+        flow->crossed_step(flow, posting);
+        return;
+    }
+    FAULT_POINT("apart-before-fee");
+    payments_posting_begin(flow);
+    payments_add_fee(flow);
+    payments_posting_submit(flow, crossed_fee_posted);
+}
+
 void
 payments_post_payment(struct payments_flow *flow, payments_posted_step step)
 {
@@ -356,6 +385,11 @@ payments_post_payment(struct payments_flow *flow, payments_posted_step step)
     gross->debit_account_id = payer_account(flow);
     gross->credit_account_id = merchant_account(flow);
     gross->amount = payments_ledger_amount(flow, payments_split_rest(flow));
+    if (payments_by_wallet(flow) && flow->payments->parts.ledger->wallets_apart) {
+        flow->crossed_step = step;
+        payments_posting_submit(flow, crossed_gross_posted);
+        return;
+    }
     payments_add_split_payment(flow);
     payments_add_fee(flow);
     add_destination(flow);

@@ -153,7 +153,8 @@ close_account(struct resource_op *op)
     struct ledger_transfer *closing = movement(flow, "close");
     closing->flags = LEDGER_TRANSFER_PENDING | LEDGER_TRANSFER_CLOSING_DEBIT;
     closing->debit_account_id = wallets_account(flow, wallet->header.id, wallet->currency);
-    closing->credit_account_id = wallets_platform_account(flow, BOOKS_SUSPENSE, wallet->currency);
+    closing->credit_account_id =
+        wallets_account_beside(flow, BOOKS_SUSPENSE, wallet->header.id, wallet->currency);
     wallets_post(flow, account_closed);
 }
 

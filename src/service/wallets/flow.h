@@ -184,8 +184,12 @@ void wallets_port_destroy(struct wallets *wallets);
 /* --- posting.c: the books (docs/accounting.md) --- */
 
 u128 wallets_account(const struct wallets_flow *flow, struct span wallet, struct span currency);
-u128 wallets_platform_account(
-    const struct wallets_flow *flow, enum books_account account, struct span currency);
+/* The wallet's own, or one of the platform's in the same slot. */
+u128 wallets_account_beside(
+    const struct wallets_flow *flow,
+    enum books_account account,
+    struct span wallet,
+    struct span currency);
 /* Makes sure that the accounts of flow->wallet's currency and its own are there. */
 void wallets_post_accounts(struct wallets_flow *flow, wallets_posted_step step);
 /* Begins flow->movement, whose id derives from `base` and `step`; the caller fills in accounts,

@@ -20,35 +20,29 @@
 
 #include <string.h>
 
-static u128
-account_of(
+u128
+wallets_account_beside(
     const struct wallets_flow *flow,
     enum books_account account,
-    struct span owner,
+    struct span wallet,
     struct span currency)
 {
     char text[ID_TEXT_SIZE];
-    ASSERT(owner.size < sizeof(text));
+    ASSERT(wallet.size != 0);
+    ASSERT(wallet.size < sizeof(text));
     memset(text, 0, sizeof(text));
-    if (owner.size != 0) {
-        memcpy(text, owner.data, owner.size);
-    }
+    memcpy(text, wallet.data, wallet.size);
     const struct resource_caller *caller = resource_op_caller(flow->op);
+    const struct port_ledger *ledger = flow->wallets->parts.ledger;
     u128 id = books_account_id(account, text, wallets_currency(currency), caller->live);
-    return books_account_place(id, flow->wallets->parts.ledger, caller->merchant_id);
+    return books_account_place(
+        id, ledger, books_wallet_slot_owner(ledger, caller->merchant_id, text));
 }
 
 u128
 wallets_account(const struct wallets_flow *flow, struct span wallet, struct span currency)
 {
-    return account_of(flow, BOOKS_WALLET, wallet, currency);
-}
-
-u128
-wallets_platform_account(
-    const struct wallets_flow *flow, enum books_account account, struct span currency)
-{
-    return account_of(flow, account, SPAN_EMPTY, currency);
+    return wallets_account_beside(flow, BOOKS_WALLET, wallet, currency);
 }
 
 static uint32_t
@@ -97,9 +91,11 @@ wallets_post_accounts(struct wallets_flow *flow, wallets_posted_step step)
     };
     const struct wallets_wallet *wallet = flow->wallet;
     memset(flow->accounts, 0, sizeof(flow->accounts));
-    for (uint32_t i = 0; i < WALLETS_ACCOUNTS_MAX; i++) {
-        struct ledger_account *account = &flow->accounts[i];
-        account->id = account_of(flow, roles[i], wallet->header.id, wallet->currency);
+    /* The first two are for payments, which make them where the merchant is. */
+    uint32_t first = flow->wallets->parts.ledger->wallets_apart ? 2 : 0;
+    for (uint32_t i = first; i < WALLETS_ACCOUNTS_MAX; i++) {
+        struct ledger_account *account = &flow->accounts[i - first];
+        account->id = wallets_account_beside(flow, roles[i], wallet->header.id, wallet->currency);
         account->ledger = ledger_of(flow, wallet->currency);
         account->code = (uint16_t)roles[i];
         account->flags = LEDGER_ACCOUNT_HISTORY;
@@ -111,7 +107,7 @@ wallets_post_accounts(struct wallets_flow *flow, wallets_posted_step step)
     }
     flow->posted_step = step;
     flow->ledger.operation = PORT_LEDGER_CREATE_ACCOUNTS;
-    flow->ledger.count = WALLETS_ACCOUNTS_MAX;
+    flow->ledger.count = WALLETS_ACCOUNTS_MAX - first;
     flow->ledger.in.accounts = flow->accounts;
     flow->ledger.out.results = flow->results;
     flow->ledger.pairs = NULL;

@@ -120,8 +120,9 @@ send_money(struct resource_op *op)
     struct ledger_transfer *movement = wallets_movement(
         flow, number, "send", deposit ? BOOKS_DEPOSIT : BOOKS_WALLET_TRANSFER, transfer->currency);
     movement->debit_account_id =
-        deposit ? wallets_platform_account(flow, BOOKS_BANK_CLEARING, transfer->currency)
-                : wallets_account(flow, transfer->from, transfer->currency);
+        deposit
+            ? wallets_account_beside(flow, BOOKS_BANK_CLEARING, transfer->to, transfer->currency)
+            : wallets_account(flow, transfer->from, transfer->currency);
     movement->credit_account_id = wallets_account(flow, transfer->to, transfer->currency);
     movement->amount = (u128)wallets_money(transfer->amount, transfer->currency).amount;
     wallets_post(flow, sent);

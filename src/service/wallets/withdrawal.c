@@ -152,10 +152,12 @@ give_back(struct wallets_flow *flow)
     struct span currency = withdrawal->currency;
     struct ledger_transfer *back = movement(
         flow, withdrawal->in_suspense ? "return to suspense" : "return", BOOKS_WITHDRAWAL_RETURN);
-    back->debit_account_id = wallets_platform_account(flow, BOOKS_BANK_CLEARING, currency);
-    back->credit_account_id = withdrawal->in_suspense
-                                  ? wallets_platform_account(flow, BOOKS_SUSPENSE, currency)
-                                  : wallets_account(flow, withdrawal->wallet, currency);
+    back->debit_account_id =
+        wallets_account_beside(flow, BOOKS_BANK_CLEARING, withdrawal->wallet, currency);
+    back->credit_account_id =
+        withdrawal->in_suspense
+            ? wallets_account_beside(flow, BOOKS_SUSPENSE, withdrawal->wallet, currency)
+            : wallets_account(flow, withdrawal->wallet, currency);
     back->amount = (u128)amount_of(flow).amount;
     wallets_post(flow, given_back);
 }
@@ -243,8 +245,8 @@ end_pending(struct wallets_flow *flow, const char *step, uint16_t flag, wallets_
     end->pending_id = resource_derived_id(number_of(flow), "hold");
     end->debit_account_id =
         wallets_account(flow, flow->withdrawal->wallet, flow->withdrawal->currency);
-    end->credit_account_id =
-        wallets_platform_account(flow, BOOKS_BANK_CLEARING, flow->withdrawal->currency);
+    end->credit_account_id = wallets_account_beside(
+        flow, BOOKS_BANK_CLEARING, flow->withdrawal->wallet, flow->withdrawal->currency);
     end->amount = flag == LEDGER_TRANSFER_POST_PENDING ? (u128)amount_of(flow).amount : 0;
     wallets_post(flow, next);
 }
@@ -363,7 +365,7 @@ place(struct resource_op *op)
     pending->flags = LEDGER_TRANSFER_PENDING;
     pending->debit_account_id = wallets_account(flow, withdrawal->wallet, withdrawal->currency);
     pending->credit_account_id =
-        wallets_platform_account(flow, BOOKS_BANK_CLEARING, withdrawal->currency);
+        wallets_account_beside(flow, BOOKS_BANK_CLEARING, withdrawal->wallet, withdrawal->currency);
     pending->amount = (u128)amount_of(flow).amount;
     wallets_post(flow, placed);
 }

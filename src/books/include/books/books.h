@@ -60,7 +60,11 @@ struct port_ledger;
 /* The id under which the account is in that ledger. In one that is sharded (port/ledger.h) all
  * accounts that a merchant's money moves between, the platform's too, are in the slot of the
  * merchant's id, so that its payments never cross shards: the platform has an account for each
- * slot. In one that is not it is the id itself. */
-u128 books_account_place(u128 id, const struct port_ledger *ledger, const char *merchant_id);
+ * slot. In one that is not it is the id itself. `owner` is the merchant's id, or for a wallet and
+ * the platform's accounts beside it what books_wallet_slot_owner says. */
+u128 books_account_place(u128 id, const struct port_ledger *ledger, const char *owner);
+/* Whose slot a wallet is in: its merchant's, or if the ledger has wallets apart its own. */
+const char *books_wallet_slot_owner(
+    const struct port_ledger *ledger, const char *merchant_id, const char *wallet_id);
 
 #endif

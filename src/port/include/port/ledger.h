@@ -211,6 +211,10 @@ struct port_ledger {
     /* Several ledgers by a map of slots: the accounts of linked and of pending
      * transfers must be in one slot (books_account_place), or it is ERR_CROSSES_SHARDS. */
     bool sharded;
+    /* Of several: a wallet's account is in the slot of the wallet's id, and no longer in that of
+     * its merchant's; what moves between the two crosses (BOOKS-4). Whoever assembles the process
+     * says so, before the first request. */
+    bool wallets_apart;
 };
 
 #endif

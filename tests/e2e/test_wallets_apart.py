@@ -1,0 +1,225 @@
+"""Wallets in slots of their own (--wallet-placement=wallet): what they pay crosses shards, and is booked
+on both or on neither. On the engine that the tests are given."""
+
+import concurrent.futures
+
+import pytest
+import stripe
+
+from kit.books import merchant_of, metrics, reconciled
+from kit.client import pay, sdk
+from kit.server import Server, run_tael, wait_until
+from kit.shards import shard_of_owner
+from kit.wallets import Wallets, check_statement, refused
+
+SHARDS = 4
+FUNDS = 10_000
+FAST_BANK = ("--bank-settle=100ms",)
+
+
+@pytest.fixture(scope="module")
+def apart(tmp_path_factory):
+    made = Server(tmp_path_factory.mktemp("apart") / "cluster", "--wallet-placement=wallet",
+                  *FAST_BANK, cluster=True, shards=SHARDS).start()
+    yield made
+    balanced(made)
+    made.close()
+
+
+def balanced(server):
+    """When nothing is left half done, documents and books tell the same, and what all shards have in the
+    currency, also on its way, is zero."""
+    wait_until(lambda: metrics(server)["tael_attempts_open"] == 0, 10, "the end of every attempt")
+    reconciled(server)
+    shown = look(server)
+    assert shown.returncode == 0, shown.stderr
+    assert "USD test: debits and credits are equal" in shown.stdout
+
+
+def look(server):
+    """All accounts in dollars, and what is on its way between them, at one moment."""
+    return run_tael("ledger", "accounts", "--currency=usd", "--consistent", f"--url={server.url}",
+                    f"--data={server.data}")
+
+
+@pytest.fixture(scope="module")
+def wallets(apart):
+    return Wallets(apart)
+
+
+@pytest.fixture(scope="module")
+def client(apart):
+    return sdk(apart, validate=False)
+
+
+@pytest.fixture(scope="module")
+def home(apart):
+    """The shard of the merchant."""
+    pay(sdk(apart, validate=False))
+    return shard_of_owner(merchant_of(apart), SHARDS)
+
+
+@pytest.fixture(scope="module")
+def far(wallets, home):
+    """Wallets with money, one on each shard but the merchant's."""
+    found = {}
+    while len(found) < SHARDS - 1:
+        made = wallets.wallet()
+        shard = shard_of_owner(made, SHARDS)
+        if shard != home and shard not in found:
+            wallets.fund(made, FUNDS)
+            found[shard] = made
+    return list(found.values())
+
+
+def committed(server):
+    return metrics(server)["tael_txn_committed_total"]
+
+
+def available(client):
+    return sum(part.amount for part in client.v1.balance.retrieve().available
+               if part.currency == "usd")
+
+
+def by_wallet(client, wallet, amount, **params):
+    return client.v1.payment_intents.create({
+        "amount": amount, "currency": "usd", "confirm": True,
+        "payment_method_data": {"type": "wallet", "wallet": {"id": wallet}}, **params})
+
+
+def arrives(look, amount):
+    """What was decided is posted to whom it is for soon after the payer was told."""
+    wait_until(lambda: look() == amount, 5, f"{amount}")
+
+
+def test_payments_cross(apart, client, wallets, far):
+    before, at_merchant = committed(apart), available(client)
+    left = [wallets.available(wallet) for wallet in far]
+    fees = 0
+    for wallet in far:
+        intent = by_wallet(client, wallet, 2500)
+        assert intent.status == "succeeded"
+        charge = client.v1.charges.retrieve(intent.latest_charge)
+        fees += client.v1.balance_transactions.retrieve(charge.balance_transaction).fee
+    assert fees > 0
+    assert committed(apart) - before == len(far), "each of them is a transaction of two shards"
+    assert [wallets.available(wallet) for wallet in far] == [one - 2500 for one in left]
+    arrives(lambda: available(client), at_merchant + 2500 * len(far) - fees)
+    for wallet in far:
+        assert check_statement(wallets, wallet)[-1]["kind"] == "payment"
+
+
+def test_a_payment_beside_the_merchant_is_as_any(apart, client, wallets, home):
+    near = wallets.wallet()
+    while shard_of_owner(near, SHARDS) != home:
+        near = wallets.wallet()
+    wallets.fund(near, FUNDS)
+    before = committed(apart)
+    assert by_wallet(client, near, 2500).status == "succeeded"
+    assert committed(apart) == before
+    assert wallets.available(near) == FUNDS - 2500
+
+
+def test_too_much_is_declined_and_nothing_moves(client, wallets, far):
+    left = wallets.available(far[0])
+    with pytest.raises(stripe.CardError) as caught:
+        by_wallet(client, far[0], left + 1)
+    assert caught.value.error.decline_code == "insufficient_funds"
+    assert wallets.available(far[0]) == left
+
+
+def test_refunds_go_back(client, wallets, far):
+    left = wallets.available(far[1])
+    intent = by_wallet(client, far[1], 1000)
+    refund = client.v1.refunds.create({"payment_intent": intent.id, "amount": 400})
+    assert refund.status == "succeeded"
+    arrives(lambda: wallets.available(far[1]), left - 600)
+    arrives(lambda: check_statement(wallets, far[1])[-1]["kind"], "refund")
+
+
+def test_transfers_between_wallets(apart, wallets, far):
+    a, b = far[0], far[2]
+    before = committed(apart)
+    of_a, of_b = wallets.available(a), wallets.available(b)
+    assert wallets.send(a, b, 300)["status"] == "succeeded"
+    assert wallets.available(a) == of_a - 300
+    arrives(lambda: wallets.available(b), of_b + 300)
+    assert committed(apart) == before + 1
+    assert refused(wallets.send, a, b, 10**6).code == "wallet_insufficient_funds"
+    assert wallets.available(a) == of_a - 300
+    assert [line["kind"] for line in check_statement(wallets, b)][-1] == "transfer"
+
+
+def test_deposits_withdrawals_and_closing_stay_with_the_wallet(apart, wallets):
+    before = committed(apart)
+    wallet = wallets.wallet(5000)
+    made = wallets.post(f"/v1/wallets/{wallet}/withdrawals", amount=5000, bank_account={
+        "routing_number": "110000000", "account_number": "000123456789", "country": "US",
+        "account_holder_name": "Ann"})
+    wallets.wait_for(f"/v1/wallet_withdrawals/{made['id']}", "paid")
+    assert wallets.post(f"/v1/wallets/{wallet}/close")["status"] == "closed"
+    assert committed(apart) == before
+
+
+def test_what_would_have_to_be_held_or_linked_is_refused(apart, client, wallets, far):
+    before = committed(apart)
+    left = [wallets.available(wallet) for wallet in far]
+    hold = refused(wallets.post, f"/v1/wallets/{far[0]}/holds", to=far[1], amount=100)
+    assert (hold.status, hold.code, hold.param) == (400, "wallet_apart", "to")
+    for wanted in (
+        lambda: by_wallet(client, far[0], 500, capture_method="manual"),
+        lambda: pay(client, 500, transfer_data={"destination": far[0]}),
+        lambda: pay(client, 500, split={"wallet": far[0], "amount": 200}),
+    ):
+        with pytest.raises(stripe.CardError) as caught:
+            wanted()
+        assert caught.value.error.decline_code == "wallet_apart"
+        assert "wallet-placement" in caught.value.user_message
+    assert [wallets.available(wallet) for wallet in far] == left
+    assert committed(apart) == before
+
+
+def test_many_at_once(apart, client, wallets, far):
+    """To and fro and to the merchant: nothing is lost or made."""
+    start = sum(wallets.available(wallet) for wallet in far)
+    paid = 0
+
+    def work(number):
+        source, destination = far[number % 3], far[(number + 1) % 3]
+        if number % 4 == 0:
+            return by_wallet(client, source, 50).amount_received
+        wallets.send(source, destination, 7 + number)
+        return 0
+
+    with concurrent.futures.ThreadPoolExecutor(9) as pool:
+        looks = pool.submit(lambda: [look(apart) for _ in range(6)])
+        paid = sum(pool.map(work, range(48)))
+    assert paid == 12 * 50
+    assert look(apart).returncode == 0
+    for shown in looks.result():
+        if shown.returncode != 0:
+            assert "503" in shown.stderr or "moving" in shown.stderr, shown.stderr
+        else:
+            assert "USD test: debits and credits are equal" in shown.stdout
+            assert "in transit" in shown.stdout
+    arrives(lambda: sum(wallets.available(wallet) for wallet in far), start - paid)
+    for wallet in far:
+        check_statement(wallets, wallet)
+
+
+def test_it_survives_a_kill(apart, client, wallets, far):
+    before = [wallets.available(wallet) for wallet in far]
+    intent = by_wallet(client, far[0], 700)
+    apart.kill()
+    apart.start()
+    assert sdk(apart, validate=False).v1.payment_intents.retrieve(intent.id).status == "succeeded"
+    again = Wallets(apart)
+    arrives(lambda: again.available(far[0]), before[0] - 700)
+    balanced(apart)
+
+
+def test_the_setting_is_for_shards(tmp_path):
+    for flag, says in (("wallet", "ledger-shards"), ("there", "merchant or wallet")):
+        result = run_tael("server", f"--data={tmp_path}/d", f"--wallet-placement={flag}")
+        assert result.returncode != 0
+        assert says in result.stderr
