@@ -35,6 +35,8 @@ static struct {
     bool full;
     _Atomic bool tables_fail; /* writes to the database itself */
     _Atomic uint32_t table_writes;
+    _Atomic bool table_syncs_fail; /* and the bytes do not reach the disk */
+    _Atomic uint32_t table_syncs;
 } shim;
 
 static sqlite3_file *
@@ -79,11 +81,14 @@ file_truncate(sqlite3_file *file, sqlite3_int64 size)
 static int
 file_sync(sqlite3_file *file, int flags)
 {
+    if (!((struct t_file *)(void *)file)->log) {
+        atomic_fetch_add(&shim.table_syncs, 1);
+        return atomic_load(&shim.table_syncs_fail)
+                   ? SQLITE_IOERR_FSYNC
+                   : real_of(file)->pMethods->xSync(real_of(file), flags);
+    }
     /* The bytes may have reached the disk all the same: that is what makes it dangerous. */
     int code = real_of(file)->pMethods->xSync(real_of(file), flags);
-    if (!((struct t_file *)(void *)file)->log) {
-        return code;
-    }
     shim.log_syncs++;
     if (shim.syncs_fail > 0) {
         shim.syncs_fail--;
@@ -227,6 +232,7 @@ t_teardown(void **state)
     shim.syncs_fail = 0;
     shim.full = false;
     atomic_store(&shim.tables_fail, false);
+    atomic_store(&shim.table_syncs_fail, false);
     t->documents->ops->close(t->documents);
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         char path[96];
@@ -412,6 +418,7 @@ a_log_that_begins_anew_syncs_its_header(void **state)
 {
     struct t_store *t = *state;
     int syncs = -1;
+    document_sqlite_of(t->documents)->log_pages_due = 5000;
     for (int i = 0; i < 400; i++) {
         char id[16];
         (void)snprintf(id, sizeof(id), "row%d", i);
@@ -467,6 +474,50 @@ a_log_that_cannot_be_moved_is_kept(void **state)
     t_expect_after_crash(t, "c4", true);
 }
 
+/* A sync of the log never waits behind all that was moved. */
+static void
+the_tables_are_synced_in_pieces(void **state)
+{
+    struct t_store *t = *state;
+    document_sqlite_of(t->documents)->log_pages_due = 50;
+    for (char set = 'a'; set < 'e'; set++) {
+        t_write_many(t, set); /* some 500 pages */
+    }
+    uint32_t writes = atomic_load(&shim.table_writes);
+    uint32_t syncs = atomic_load(&shim.table_syncs);
+    t_maintain(t);
+    writes = atomic_load(&shim.table_writes) - writes;
+    syncs = atomic_load(&shim.table_syncs) - syncs;
+    assert_true(writes > 1500);
+    assert_true(syncs > writes / 512);
+}
+
+/* What of the tables is on the disk is not known then. The log has all of it, and must stay. */
+static void
+tables_that_cannot_be_synced_end_the_store(void **state)
+{
+    struct t_store *t = *state;
+    struct document_sqlite *sqlite = document_sqlite_of(t->documents);
+    char message[DOCUMENT_MESSAGE_SIZE];
+    sqlite->log_pages_due = 50;
+    t_write_many(t, 'a');
+    off_t kept = t_log_size(t);
+    atomic_store(&shim.table_syncs_fail, true);
+    for (int i = 0; i < 10000 && !sqlite->broken; i++) {
+        t->documents->ops->maintain(t->documents);
+        (void)usleep(200);
+    }
+    atomic_store(&shim.table_syncs_fail, false); /* it would be told once only */
+    assert_int_equal(t_write(t, "more"), ERR_IO);
+    t->documents->ops->maintain(t->documents);
+    assert_true(t_log_size(t) >= kept);
+    t->documents->ops->close(t->documents);
+    assert_true(t_log_size(t) >= kept);
+    assert_int_equal(document_store_open(t->url, kinds, 1, &t->documents, message), ERR_OK);
+    assert_true(t_there(t, t->documents, "a0"));
+    assert_int_equal(t_write(t, "more"), ERR_OK);
+}
+
 static void
 a_failure_to_apply_is_settled_durably(void **state)
 {
@@ -508,6 +559,8 @@ main(void)
         T(a_log_that_begins_anew_syncs_its_header),
         T(the_log_begins_anew_when_it_was_moved),
         T(a_log_that_cannot_be_moved_is_kept),
+        T(the_tables_are_synced_in_pieces),
+        T(tables_that_cannot_be_synced_end_the_store),
         T(a_failure_to_apply_is_settled_durably),
     };
     return cmocka_run_group_tests_name("document failure", tests, NULL, NULL);

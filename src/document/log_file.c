@@ -24,10 +24,12 @@ struct log_file {
     sqlite3_file *real;
     char *gathered; /* GATHER_SIZE bytes */
     int size;
-    sqlite3_int64 offset; /* of the first of them in the file */
-    const char *name;     /* SQLite's, as long as the file is open */
-    bool defer;           /* the sync of a commit is not ours */
-    bool header_written;  /* since the last sync */
+    sqlite3_int64 offset;        /* of the first of them in the file */
+    const char *name;            /* SQLite's, as long as the file is open */
+    bool defer;                  /* the sync of a commit is not ours */
+    bool header_written;         /* since the last sync */
+    void (*read)(void *context); /* told of each page that is read; NULL: nobody */
+    void *read_context;
 };
 
 static struct {
@@ -80,9 +82,13 @@ log_close(sqlite3_file *file)
 static int
 log_read(sqlite3_file *file, void *out, int size, sqlite3_int64 offset)
 {
+    const struct log_file *log = log_of(file);
     int code = flush(log_of(file));
     if (code != SQLITE_OK) {
         return code;
+    }
+    if (log->read != NULL) {
+        log->read(log->read_context);
     }
     return real_of(file)->pMethods->xRead(real_of(file), out, size, offset);
 }
@@ -222,6 +228,14 @@ document_log_defer(sqlite3_file *file, bool on)
 {
     ASSERT(file->pMethods == &log_methods);
     log_of(file)->defer = on;
+}
+
+void
+document_log_watch(sqlite3_file *file, void (*read)(void *context), void *context)
+{
+    ASSERT(file->pMethods == &log_methods);
+    log_of(file)->read = read;
+    log_of(file)->read_context = context;
 }
 
 const char *

@@ -21,10 +21,12 @@
  * page of its own; few are larger. */
 #define PAGE_SIZE "4096"
 #define CACHE_KIB "65536"
-/* document_maintain moves the log into the tables when it has this many bytes. */
-#define LOG_BYTES_DUE (64 << 20)
+/* document_maintain moves the log into the tables when it has this many bytes. A page that many
+ * commits have changed is moved once: the longer the log, the less is written, and the seldomer
+ * there is somebody else at the disk; but a start after a crash reads all of it. */
+#define LOG_BYTES_DUE (256 << 20)
 /* If nobody calls it, a commit does at this size. */
-#define LOG_BYTES_MAX (256 << 20)
+#define LOG_BYTES_MAX (1 << 30)
 
 static const char open_sql[] = "PRAGMA page_size = " PAGE_SIZE ";"
                                "PRAGMA journal_mode = WAL;"
@@ -170,7 +172,12 @@ sqlite_maintain(struct document_store *store)
         return;
     }
     bool is_due = sqlite->log_pages >= sqlite->log_pages_due;
-    if (document_checkpoint_maintain(&sqlite->checkpoint, sqlite->db, is_due)) {
+    bool moved = false;
+    err_t result = document_checkpoint_maintain(&sqlite->checkpoint, sqlite->db, is_due, &moved);
+    if (result != ERR_OK) {
+        sqlite->broken = true;
+    }
+    if (moved) {
         sqlite->log_pages = 0;
     }
 }

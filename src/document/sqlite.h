@@ -41,6 +41,9 @@ struct document_checkpoint {
     bool is_running;
     sqlite3 *db; /* used by the loop's thread only, once that runs */
     struct os_task task;
+    sqlite3_file *tables;   /* as the connection writes them */
+    uint32_t unsynced;      /* pages that were moved since they were synced */
+    bool sync_failed;       /* for ever */
     _Atomic uint32_t state; /* enum document_checkpoint_state */
 };
 
@@ -152,6 +155,8 @@ const char *document_log_vfs(void);
 void document_log_defer(sqlite3_file *file, bool on);
 /* The file's name, for opening it once more. */
 const char *document_log_name(sqlite3_file *file);
+/* From now on `read` is called before each page that this connection reads from the log. */
+void document_log_watch(sqlite3_file *file, void (*read)(void *context), void *context);
 
 /* list.c */
 err_t document_sqlite_list(

@@ -212,13 +212,13 @@ row_matches(void *context, void *document)
 }
 
 static struct document_query
-row_query(const struct resource_op *op, struct span key)
+row_query(const struct resource_op *op, int64_t number)
 {
     return (struct document_query){
         .scope = op->caller.scope,
         .range_column = UINT32_MAX,
         .filter_count = 1,
-        .filters = {{.column = COLUMN_KEY_NUMBER, .value.integer = key_number(key)}},
+        .filters = {{.column = COLUMN_KEY_NUMBER, .value.integer = number}},
         .limit = SAME_NUMBER_MAX,
     };
 }
@@ -231,15 +231,19 @@ resource_idempotency_wish(struct resource_op *op, struct document_query *ret_que
         key.size > RESOURCE_IDEMPOTENCY_MAX) {
         return false;
     }
-    *ret_query = row_query(op, key);
+    *ret_query = row_query(op, key_number(key));
     return true;
 }
 
 /* *ret_row is NULL if there is none. */
 static err_t
-row_find(struct resource_op *op, struct span key, struct resource_idempotency_row **ret_row)
+row_find(
+    struct resource_op *op,
+    struct span key,
+    int64_t number,
+    struct resource_idempotency_row **ret_row)
 {
-    struct document_query query = row_query(op, key);
+    struct document_query query = row_query(op, number);
     struct row_search search = {.key = key};
     TRY(resource_find(op, &resource_idempotency_type, &query, row_matches, &search));
     *ret_row = search.found;
@@ -358,9 +362,10 @@ resource_idempotency_begin(struct resource_op *op)
         return false;
     }
     struct resource_idempotency_row *row = NULL;
+    op->idempotency.number = key_number(key);
     err_t result = request_hash(op);
     if (result == ERR_OK) {
-        result = row_find(op, key, &row);
+        result = row_find(op, key, op->idempotency.number, &row);
     }
     if (result != ERR_OK) {
         resource_internal(op, result, "idempotency key");
@@ -388,7 +393,7 @@ row_create(struct resource_op *op)
         return ERR_FULL;
     }
     row->key = op->idempotency.key;
-    row->key_number = key_number(row->key);
+    row->key_number = op->idempotency.number;
     row->hash = span_from_cstr(op->idempotency.hash);
     row->request_id = span_from_cstr(op->request->request_id);
     row->expires =
@@ -448,7 +453,7 @@ resource_adopt_key(struct resource_op *op, struct span idempotency_key)
         return;
     }
     struct resource_idempotency_row *row = NULL;
-    err_t result = row_find(op, idempotency_key, &row);
+    err_t result = row_find(op, idempotency_key, key_number(idempotency_key), &row);
     if (result == ERR_OK && row != NULL && row->running) {
         op->idempotency.row = row;
         op->idempotency.row_durable = true;

@@ -179,17 +179,42 @@ resource_expand_try(struct resource_op *op)
     return true;
 }
 
+/* The runtime's, which stays as large as it has grown, up to this. */
+#define SPARE_MAX 65536
+
+/* A render hook may render another object: that one gets a buffer of its own. */
+static void
+spare_take(struct resource_runtime *runtime, struct buf *ret_text)
+{
+    *ret_text = runtime->spare;
+    runtime->spare = (struct buf){.data = NULL};
+    if (ret_text->data == NULL) {
+        resource_body_init(ret_text);
+    }
+}
+
+static void
+spare_give_back(struct resource_runtime *runtime, struct buf *text)
+{
+    if (runtime->spare.data != NULL || text->capacity > SPARE_MAX) {
+        buf_release(text);
+        return;
+    }
+    buf_clear(text);
+    runtime->spare = *text;
+}
+
 struct span
 resource_render_text(struct resource_op *op, const struct resource_type *type, const void *document)
 {
     struct buf text;
     struct json_writer json;
-    resource_body_init(&text);
+    spare_take(op->runtime, &text);
     json_begin(&json, &text);
     err_t error = resource_render_object(op, type, document, NULL, &json);
     ASSERT(error == ERR_OK); /* nothing was expanded, so nothing was loaded */
     struct span result = buf_failed(&text) ? SPAN_EMPTY : arena_copy(&op->arena, buf_span(&text));
-    buf_release(&text);
+    spare_give_back(op->runtime, &text);
     return result;
 }
 

@@ -642,6 +642,7 @@ resource_runtime_destroy(struct resource_runtime **runtime_at)
     map_release(&runtime->running);
     map_release(&runtime->event_types);
     buf_release(&runtime->scratch);
+    buf_release(&runtime->spare);
     arena_release(&runtime->turn_arena);
     free(runtime);
     *runtime_at = NULL;

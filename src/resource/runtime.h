@@ -90,6 +90,7 @@ struct resource_idempotency {
     enum resource_idempotency_state state;
     struct map_link link; /* in runtime->running while state is not NONE */
     struct span key;
+    int64_t number; /* of the key, once it was looked for */
     char hash[2 * RESOURCE_HASH_SIZE + 1];
     struct resource_idempotency_row *row; /* RUNNING */
     bool row_durable;                     /* a commit has made it so */
@@ -243,6 +244,7 @@ struct resource_runtime {
     struct map event_types;                         /* every type that was ever emitted */
     bool event_types_unsettled;                     /* some are in the open transaction only */
     struct buf scratch;                             /* encoding a row */
+    struct buf spare; /* for rendering, while nobody has taken it: data may be NULL */
 };
 
 /* --- runtime.c --- */

@@ -178,6 +178,90 @@ the_port_reserves(void **state)
     wsim_destroy(&sim);
 }
 
+/* What an operation asks for that reserves by itself, and whether it then goes on. */
+struct within {
+    struct wsim *sim;
+    struct port_wallet_request request;
+    bool goes_on;
+};
+
+static void
+within_durable(struct resource_op *op)
+{
+    resource_finish(op);
+}
+
+static void
+within_run(struct resource_op *op)
+{
+    struct within *within = resource_op_state(op);
+    struct port_wallet *port = wallets_port(within->sim->wallets);
+    port->reserve(port, op, &within->request);
+    if (within->goes_on) {
+        resource_after_commit(op, within_durable);
+    } else {
+        resource_internal(op, ERR_FULL, "a test");
+    }
+}
+
+static struct port_wallet_request
+reserve_within(struct wsim *sim, int64_t amount, bool goes_on)
+{
+    struct within within = {
+        .sim = sim,
+        .request =
+            {
+                .operation = PORT_WALLET_RESERVE,
+                .movement =
+                    {
+                        .scope = sim->merchant.scope,
+                        .direction = PORT_WALLET_OUT,
+                        .amount = {.amount = amount, .currency = currency_find(SPAN("usd"))},
+                    },
+                .outcome = (enum port_wallet_outcome)77,
+            },
+        .goes_on = goes_on,
+    };
+    (void)snprintf(
+        within.request.movement.wallet,
+        sizeof(within.request.movement.wallet),
+        "%s",
+        sim->wallet_ids[0]);
+    err_t error = resource_start_internal(
+        sim->world.process.runtime, sim->merchant.scope, NULL, within_run, &within);
+    assert_int_equal(error, ERR_OK);
+    assert_true(os_sim_run_until_idle(sim->world.machine, SIM_STEPS_MAX));
+    return within.request;
+}
+
+/* A reservation in the caller's own operation counts if what else that wrote does, and only then.
+ */
+static void
+the_port_reserves_within_an_operation(void **state)
+{
+    (void)state;
+    struct wsim *sim = quiet_sim("basic.out=100/150/200 basic.in=1000/1000/1000");
+    struct port_wallet_request request = reserve_within(sim, 10001, true);
+    expect_refusal(&request, "wallet_limit_transaction");
+    request = reserve_within(sim, 10000, false);
+    assert_int_equal(request.error, ERR_OK);
+    assert_int_equal(request.outcome, PORT_WALLET_OK);
+    /* That one is gone with its operation. */
+    struct port_wallet_request granted = reserve_within(sim, 10000, true);
+    assert_int_equal(granted.outcome, PORT_WALLET_OK);
+    assert_true(granted.movement.reserved_at > 0);
+    request = reserve_within(sim, 5001, true);
+    expect_refusal(&request, "wallet_limit_day");
+    /* Given back, and counted, by either way. */
+    struct port_wallet *port = wallets_port(sim->wallets);
+    port->release(port, &granted.movement);
+    request = ask_port(sim, PORT_WALLET_RESERVE, sim->wallet_ids[0], PORT_WALLET_OUT, 10000);
+    assert_int_equal(request.outcome, PORT_WALLET_OK);
+    request = reserve_within(sim, 5000, true);
+    assert_int_equal(request.outcome, PORT_WALLET_OK);
+    wsim_destroy(&sim);
+}
+
 static void
 the_port_knows_the_status(void **state)
 {
@@ -224,6 +308,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_port_looks_up),
         cmocka_unit_test(the_port_reserves),
+        cmocka_unit_test(the_port_reserves_within_an_operation),
         cmocka_unit_test(the_port_knows_the_status),
         cmocka_unit_test(the_port_tells_of_failures),
         cmocka_unit_test(every_seed_holds),

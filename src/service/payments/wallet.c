@@ -82,6 +82,64 @@ payments_wallet_decline_of_books(struct payments_flow *flow)
     decline(flow, "wallet_not_available", "The wallet cannot be used.");
 }
 
+/* What the answer to a reservation means; false: it is the end of reserving. */
+static bool
+take_answer(struct payments_flow *flow, const struct port_wallet_request *request)
+{
+    ASSERT(request->error == ERR_OK);
+    switch (request->outcome) {
+    case PORT_WALLET_OK:
+        if (request->movement.direction == PORT_WALLET_OUT) {
+            flow->reserved_out = true;
+        } else {
+            flow->reserved_in = true;
+        }
+        return true;
+    case PORT_WALLET_NOT_FOUND:
+        decline(flow, "wallet_not_found", "The wallet does not exist any more.");
+        return false;
+    case PORT_WALLET_REFUSED:
+        decline(flow, request->code, request->message);
+        return false;
+    }
+    UNREACHABLE();
+}
+
+static void
+request_fill(struct payments_flow *flow, struct span wallet, enum port_wallet_direction direction)
+{
+    flow->wallet = (struct port_wallet_request){
+        .reply_to = resource_op_executor(flow->op),
+        .trace = resource_op_trace(flow->op),
+        .operation = PORT_WALLET_RESERVE,
+        .movement = movement(flow, wallet, direction),
+    };
+}
+
+/* In this operation: durable with the attempt. */
+static void
+reserve_within(struct payments_flow *flow, struct port_wallet *wallets)
+{
+    const struct span named[] = {
+        [PORT_WALLET_OUT] = paying_wallet(flow),
+        [PORT_WALLET_IN] = flow->intent->transfer_destination,
+    };
+    bool goes_on = true;
+    for (uint32_t i = 0; goes_on && i < sizeof(named) / sizeof(named[0]); i++) {
+        if (named[i].size == 0) {
+            continue;
+        }
+        request_fill(flow, named[i], (enum port_wallet_direction)i);
+        wallets->reserve(wallets, flow->op, &flow->wallet);
+        if (flow->wallet.error != ERR_OK) {
+            resource_internal(flow->op, flow->wallet.error, "wallets");
+            return;
+        }
+        goes_on = take_answer(flow, &flow->wallet);
+    }
+    flow->reserved_step(flow);
+}
+
 static void reserve_destination(struct payments_flow *flow);
 
 static void
@@ -90,26 +148,11 @@ reserve_done(struct port_wallet_request *request)
     struct payments_flow *flow = CONTAINER_OF(request, struct payments_flow, wallet);
     if (request->error != ERR_OK) {
         resource_internal(flow->op, request->error, "wallets");
-        return;
+    } else if (take_answer(flow, request) && request->movement.direction == PORT_WALLET_OUT) {
+        reserve_destination(flow);
+    } else {
+        flow->reserved_step(flow);
     }
-    switch (request->outcome) {
-    case PORT_WALLET_OK:
-        if (request->movement.direction == PORT_WALLET_OUT) {
-            flow->reserved_out = true;
-            reserve_destination(flow);
-        } else {
-            flow->reserved_in = true;
-            flow->reserved_step(flow);
-        }
-        return;
-    case PORT_WALLET_NOT_FOUND:
-        decline(flow, "wallet_not_found", "The wallet does not exist any more.");
-        break;
-    case PORT_WALLET_REFUSED:
-        decline(flow, request->code, request->message);
-        break;
-    }
-    flow->reserved_step(flow);
 }
 
 static void
@@ -117,13 +160,8 @@ reserve(struct payments_flow *flow, struct span wallet, enum port_wallet_directi
 {
     struct port_wallet *wallets = flow->payments->parts.wallets;
     ASSERT(wallets != NULL); /* or no method and no destination could have named one */
-    flow->wallet = (struct port_wallet_request){
-        .reply_to = resource_op_executor(flow->op),
-        .done = reserve_done,
-        .trace = resource_op_trace(flow->op),
-        .operation = PORT_WALLET_RESERVE,
-        .movement = movement(flow, wallet, direction),
-    };
+    request_fill(flow, wallet, direction);
+    flow->wallet.done = reserve_done;
     wallets->submit(wallets, &flow->wallet);
 }
 
@@ -152,6 +190,7 @@ needs_to_be_together(const struct payments_flow *flow)
 void
 payments_wallet_reserve(struct payments_flow *flow, void (*step)(struct payments_flow *flow))
 {
+    struct port_wallet *wallets = flow->payments->parts.wallets;
     flow->reserved_step = step;
     flow->rail.answer.outcome = PORT_RAIL_APPROVED;
     if (needs_to_be_together(flow)) {
@@ -163,7 +202,9 @@ payments_wallet_reserve(struct payments_flow *flow, void (*step)(struct payments
         step(flow);
         return;
     }
-    if (paying_wallet(flow).size != 0) {
+    if (wallets != NULL && wallets->reserve != NULL) {
+        reserve_within(flow, wallets);
+    } else if (paying_wallet(flow).size != 0) {
         reserve(flow, paying_wallet(flow), PORT_WALLET_OUT);
     } else {
         reserve_destination(flow);

@@ -1,7 +1,7 @@
 /*
- * Wallets as other services see them (port/wallet.h). Each request is an operation of its own on
- * the runtime's loop: a document read, and for a reservation written, and the answer when that is
- * durable.
+ * Wallets as other services see them (port/wallet.h). A request that is submitted is an operation
+ * of its own on the runtime's loop: a document read, and for a reservation written, and the answer
+ * when that is durable. A reservation within the caller's operation is a part of what that writes.
  */
 #include "flow.h"
 
@@ -85,9 +85,12 @@ copy_text(char *out, size_t size, struct span text)
 }
 
 static err_t
-reserve(struct resource_op *op, struct wallets_wallet *wallet, struct port_wallet_request *request)
+count_movement(
+    const struct wallets *wallets,
+    struct resource_op *op,
+    struct wallets_wallet *wallet,
+    struct port_wallet_request *request)
 {
-    const struct wallets *wallets = resource_op_service(op);
     struct port_wallet_movement *movement = &request->movement;
     struct wallets_refusal refusal;
     int64_t now_s = (int64_t)resource_now_s(op);
@@ -101,6 +104,24 @@ reserve(struct resource_op *op, struct wallets_wallet *wallet, struct port_walle
     movement->reserved_at = now_s;
     wallets_count(wallet, movement->direction, movement->amount.amount, now_s);
     return resource_save(op, &wallets_wallet_type, wallet);
+}
+
+/* Fills in the answer. */
+static err_t
+look(const struct wallets *wallets, struct resource_op *op, struct port_wallet_request *request)
+{
+    struct wallets_wallet *wallet = NULL;
+    err_t error = wallets_wallet_load(op, span_from_cstr(request->movement.wallet), &wallet);
+    if (error == ERR_NOT_FOUND) {
+        request->outcome = PORT_WALLET_NOT_FOUND;
+        return ERR_OK;
+    }
+    TRY(error);
+    request->outcome = PORT_WALLET_OK;
+    request->currency = wallets_currency(wallet->currency);
+    copy_text(request->customer, sizeof(request->customer), wallet->customer);
+    return request->operation == PORT_WALLET_RESERVE ? count_movement(wallets, op, wallet, request)
+                                                     : ERR_OK;
 }
 
 static void
@@ -126,19 +147,7 @@ serve(struct resource_op *op)
         request->trace_began_ns);
     resource_op_set_state(op, asked);
     resource_op_on_end(op, ended, asked);
-    struct wallets_wallet *wallet = NULL;
-    err_t error = wallets_wallet_load(op, span_from_cstr(request->movement.wallet), &wallet);
-    if (error == ERR_NOT_FOUND) {
-        request->outcome = PORT_WALLET_NOT_FOUND;
-        error = ERR_OK;
-    } else if (error == ERR_OK) {
-        request->outcome = PORT_WALLET_OK;
-        request->currency = wallets_currency(wallet->currency);
-        copy_text(request->customer, sizeof(request->customer), wallet->customer);
-        if (request->operation == PORT_WALLET_RESERVE) {
-            error = reserve(op, wallet, request);
-        }
-    }
+    err_t error = look(resource_op_service(op), op, request);
     if (error != ERR_OK) {
         fail(op, error);
         return;
@@ -164,9 +173,8 @@ arrived(struct os_task *task)
 }
 
 static void
-submit(struct port_wallet *port, struct port_wallet_request *request)
+request_init(struct port_wallet_request *request, struct wallets *wallets)
 {
-    struct wallets *wallets = wallets_of(port);
     request->wallet = wallets;
     request->trace_began_ns = trace_now_ns(&request->trace);
     request->error = ERR_OK;
@@ -175,8 +183,27 @@ submit(struct port_wallet *port, struct port_wallet_request *request)
     request->message[0] = '\0';
     request->customer[0] = '\0';
     request->currency = NULL;
+}
+
+static void
+submit(struct port_wallet *port, struct port_wallet_request *request)
+{
+    struct wallets *wallets = wallets_of(port);
+    request_init(request, wallets);
     request->task.run = arrived;
     os_post(os_loop_executor(wallets->parts.loop), &request->task);
+}
+
+static void
+reserve(struct port_wallet *port, struct resource_op *op, struct port_wallet_request *request)
+{
+    struct wallets *wallets = wallets_of(port);
+    ASSERT(request->operation == PORT_WALLET_RESERVE);
+    ASSERT(request->movement.scope == resource_op_caller(op)->scope);
+    request_init(request, wallets);
+    request->error = look(wallets, op, request);
+    trace_span_add(
+        &request->trace, "wallet reserve", request->trace_began_ns, trace_now_ns(&request->trace));
 }
 
 /* -------------------------------------------------------------------------------- release --- */
@@ -271,6 +298,9 @@ void
 wallets_port_init(struct wallets *wallets)
 {
     wallets->port.submit = submit;
+    /* Where other processes write the same wallets, a reservation may lose against them, and is
+     * cheap to make again; the operation of a whole payment is not. */
+    wallets->port.reserve = resource_is_shared(wallets->parts.runtime) ? NULL : reserve;
     wallets->port.release = release;
 }
 

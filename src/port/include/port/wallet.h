@@ -8,12 +8,13 @@
  * ledger refused, first the attempt's end and then `release`. A crash in between leaves an amount
  * counted that did not move, until its day or month is over: the safe side.
  *
- * A reservation is durable when it is answered. Money that comes back (a refund, a hold that is let
- * go, a withdrawal that the bank returned) is not reserved: no limit and no freeze stands in its
- * way. A wallet that is closed is closed in the ledger too, which refuses whatever comes late
- * (debit_account_already_closed, credit_account_already_closed).
+ * A reservation by `submit` is durable when it is answered. One by `reserve` is durable together
+ * with the attempt, so it costs no commit, and none is left behind without one. Money that comes
+ * back (a refund, a hold that is let go, a withdrawal that the bank returned) is not reserved: no
+ * limit and no freeze stands in its way. A wallet that is closed is closed in the ledger too, which
+ * refuses whatever comes late (debit_account_already_closed, credit_account_already_closed).
  *
- * Answers are posted to the requester's executor, always later.
+ * Answers of `submit` are posted to the requester's executor, always later.
  */
 #ifndef PORT_WALLET_H
 #define PORT_WALLET_H
@@ -23,6 +24,8 @@
 #include "base/money.h"
 #include "os/loop.h"
 #include "tracecontext/tracecontext.h"
+
+struct resource_op; /* an operation of resource/resource.h */
 
 #define PORT_WALLET_CODE_SIZE    40
 #define PORT_WALLET_MESSAGE_SIZE 200
@@ -78,6 +81,13 @@ struct port_wallet_request {
 struct port_wallet {
     /* From any thread. Takes the request until its `done` was posted. */
     void (*submit)(struct port_wallet *wallet, struct port_wallet_request *request);
+    /* RESERVE as a part of the caller's operation, of the movement's scope and on its loop:
+     * answered in the request when it returns, without `done`. It counts if the operation's writes
+     * up to the next commit do, and must be followed by the attempt in the same step. NULL where
+     * whoever asks and the wallets do not share a database that is theirs alone: then `submit` is
+     * the way. */
+    void (*reserve)(
+        struct port_wallet *wallet, struct resource_op *op, struct port_wallet_request *request);
     /* From any thread; copies what it needs and answers nothing. At most once for a reservation. Of
      * a part of it (a partial capture): with that part as the amount. */
     void (*release)(struct port_wallet *wallet, const struct port_wallet_movement *movement);
