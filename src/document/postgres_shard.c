@@ -95,6 +95,20 @@ take_row(void *context, const PGresult *result)
 static const char lock_sql[] = "SELECT pg_try_advisory_lock_shared(1415669100, "
                                "$1::bigint::int # hashtext(current_schema()))";
 
+/* A schema that only the URL's search_path knows. */
+static err_t
+schema_make(struct document_pg *pg)
+{
+    document_pg_empty_flush(pg);
+    document_pg_send(
+        pg,
+        "DO $$ BEGIN IF current_schema() IS NULL AND "
+        "current_setting('search_path') ~ '^[a-z_][a-z0-9_]*$' THEN "
+        "EXECUTE format('CREATE SCHEMA IF NOT EXISTS %I', current_setting('search_path')); "
+        "END IF; END $$");
+    return document_pg_end_flush(pg);
+}
+
 static err_t
 session_claim(struct document_pg *pg)
 {
@@ -117,7 +131,11 @@ session_claim(struct document_pg *pg)
 err_t
 document_pg_shard_claim(struct document_pg *pg)
 {
-    err_t result = session_claim(pg);
+    bool is_first = pg->identity.name[0] != '\0' && !pg->claimed;
+    err_t result = is_first ? schema_make(pg) : ERR_OK;
+    if (result == ERR_OK) {
+        result = session_claim(pg);
+    }
     /* undefined_table: a database that is not a shard yet. document_pg_migrate makes it one and
      * calls for another session. */
     if (strcmp(pg->sqlstate, "42P01") == 0 && !pg->claimed) {
