@@ -112,6 +112,9 @@ enum document_pg_state {
 struct document_pg_identity {
     char name[32]; /* of its shard; empty: it has all documents */
     uint64_t epoch;
+    /* Of who moves rows, and has the shard alone: the epoch after the move; 0: who works with it.
+     */
+    uint64_t next;
     /* Whether the map has the rows of a scope there. */
     bool (*owns)(const void *context, uint64_t scope);
     const void *context;

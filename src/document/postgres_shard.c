@@ -9,7 +9,7 @@
  * database a shard, holds the same lock alone. So nobody writes by an old map: a session is of
  * before, and keeps the change away, or of behind, and is refused.
  */
-#include "postgres.h"
+#include "sharded_plain.h"
 
 #include "base/assert.h"
 
@@ -37,7 +37,10 @@ take_lock(void *context, const PGresult *result)
     struct document_pg_claim *claim = context;
     claim->locked = *PQgetvalue(result, 0, 0) != 0;
     if (!claim->locked) {
-        document_pg_note(claim->pg, "its rows are being moved");
+        document_pg_note(
+            claim->pg,
+            claim->pg->identity.next == 0 ? "its rows are being moved"
+                                          : "a process has it open; all have to end first");
     }
     return claim->locked ? ERR_OK : ERR_LOCKED;
 }
@@ -67,6 +70,7 @@ take_row(void *context, const PGresult *result)
     }
     struct span name = postgres_get_text(result, 0, 0);
     int64_t epoch = postgres_get_64(result, 0, 1);
+    int64_t next = PQgetisnull(result, 0, 2) ? 0 : postgres_get_64(result, 0, 2);
     if (!span_equal(name, span_from_cstr(mine->name))) {
         (void)snprintf(
             text,
@@ -75,9 +79,16 @@ take_row(void *context, const PGresult *result)
             (int)(name.size < sizeof(mine->name) ? name.size : sizeof(mine->name)),
             name.data,
             mine->name);
-    } else if (!PQgetisnull(result, 0, 2)) {
-        (void)snprintf(text, sizeof(text), "its rows have begun to move, and have to end it");
-    } else if ((uint64_t)epoch != mine->epoch) {
+    } else if (next != 0 && (uint64_t)next != mine->next) {
+        (void)snprintf(
+            text,
+            sizeof(text),
+            "its rows have begun to move, and have to end it: tael documents move, to epoch "
+            "%" PRId64,
+            next);
+    } else if (
+        next == 0 && (uint64_t)epoch != mine->epoch &&
+        (mine->next == 0 || (uint64_t)epoch != mine->next)) {
         (void)snprintf(
             text,
             sizeof(text),
@@ -94,6 +105,8 @@ take_row(void *context, const PGresult *result)
 
 static const char lock_sql[] = "SELECT pg_try_advisory_lock_shared(1415669100, "
                                "$1::bigint::int # hashtext(current_schema()))";
+static const char lock_alone_sql[] = "SELECT pg_try_advisory_lock(1415669100, "
+                                     "$1::bigint::int # hashtext(current_schema()))";
 
 /* A schema that only the URL's search_path knows. */
 static err_t
@@ -117,7 +130,8 @@ session_claim(struct document_pg *pg)
     struct document_pg_statement lock = {.name = "shard_lock"}, look = {.name = "shard_look"};
     document_pg_empty_flush(pg);
     document_pg_param_integer(&pg->params[0], is_shard ? LOCK_OF_SHARDS : LOCK_OF_WHOLES);
-    document_pg_execute(pg, &lock, lock_sql, 1, take_lock, &claim);
+    document_pg_execute(
+        pg, &lock, pg->identity.next == 0 ? lock_sql : lock_alone_sql, 1, take_lock, &claim);
     if (is_shard) {
         document_pg_execute(
             pg, &look, "SELECT name, epoch, next FROM tael_shard", 0, take_row, &claim);
@@ -178,12 +192,7 @@ check_kind(
     struct foreign foreign = {.identity = &pg->identity};
     struct document_pg_statement once = {.name = ""};
     buf_init_fixed(&sql, text, sizeof(text));
-    buf_append_format(
-        &sql,
-        "WITH RECURSIVE s AS (SELECT (SELECT min(scope) FROM \"%1$s\") AS scope UNION ALL "
-        "SELECT (SELECT min(t.scope) FROM \"%1$s\" t WHERE t.scope > s.scope) FROM s "
-        "WHERE s.scope IS NOT NULL) SELECT scope::bigint FROM s WHERE scope IS NOT NULL",
-        kind->name);
+    document_sql_scopes(&sql, kind);
     buf_append_byte(&sql, '\0');
     ASSERT(!buf_failed(&sql));
     TRY(document_pg_begin_flush(pg));
@@ -250,7 +259,7 @@ document_pg_shard_adopt(struct document_pg *pg, char message[DOCUMENT_MESSAGE_SI
         "INSERT INTO tael_shard (name, epoch) VALUES ('%s', %" PRIu64 ");"
         "UPDATE tael_layout SET version = %d, oldest_layout = %d;",
         pg->identity.name, /* letters, digits, _ and - */
-        pg->identity.epoch,
+        pg->identity.next == 0 ? pg->identity.epoch : pg->identity.next,
         DOCUMENT_PG_LAYOUT_SHARD,
         DOCUMENT_PG_LAYOUT_SHARD);
     return document_pg_apply(pg, "tael_shard", sql);

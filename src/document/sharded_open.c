@@ -1,5 +1,5 @@
 /* The map of a store in shards: its file, what of it can be, and the databases that it names. */
-#include "sharded.h"
+#include "sharded_plain.h"
 
 #include "base/assert.h"
 #include "os/file.h"
@@ -41,11 +41,14 @@ is_number(const char *key)
 
 /* What a map of the ledger may say, and one of documents may not. */
 static err_t
-map_check(const struct document_sharded *sharded, const char *path, char *message)
+map_check(
+    const struct shard_map *map,
+    uint32_t table,
+    const char *path,
+    char message[DOCUMENT_MESSAGE_SIZE])
 {
-    const struct shard_map *map = sharded->map;
     for (uint32_t i = 0; i < map->table_count; i++) {
-        if (i != sharded->table) {
+        if (i != table) {
             char why[DOCUMENT_MESSAGE_SIZE];
             (void)snprintf(
                 why,
@@ -56,7 +59,7 @@ map_check(const struct document_sharded *sharded, const char *path, char *messag
             return wrong(message, path, why);
         }
     }
-    if (map->tables[sharded->table].strategy == SHARD_COLUMN) {
+    if (map->tables[table].strategy == SHARD_COLUMN) {
         return wrong(message, path, "'table " DOCUMENT_SHARDED_TABLE "' is hash or range");
     }
     for (uint32_t i = 0; i < map->point_count; i++) {
@@ -76,8 +79,12 @@ map_check(const struct document_sharded *sharded, const char *path, char *messag
     return ERR_OK;
 }
 
-static err_t
-map_load(struct document_sharded *sharded, const char *path, char message[DOCUMENT_MESSAGE_SIZE])
+err_t
+document_sharded_map_load(
+    const char *path,
+    struct shard_map *ret_map,
+    uint32_t *ret_table,
+    char message[DOCUMENT_MESSAGE_SIZE])
 {
     char *text = NULL;
     size_t size = 0;
@@ -87,7 +94,7 @@ map_load(struct document_sharded *sharded, const char *path, char message[DOCUME
         (void)snprintf(message, DOCUMENT_MESSAGE_SIZE, "%.120s: %s", path, err_text(result));
         return result;
     }
-    result = shard_map_read(span_of(text, size), sharded->map, &problem);
+    result = shard_map_read(span_of(text, size), ret_map, &problem);
     free(text);
     if (result != ERR_OK) {
         (void)snprintf(
@@ -99,11 +106,11 @@ map_load(struct document_sharded *sharded, const char *path, char message[DOCUME
             problem.reason);
         return result;
     }
-    if (shard_table_find(sharded->map, SPAN(DOCUMENT_SHARDED_TABLE), &sharded->table) != ERR_OK) {
+    if (shard_table_find(ret_map, SPAN(DOCUMENT_SHARDED_TABLE), ret_table) != ERR_OK) {
         return wrong(
             message, path, "there is no 'table " DOCUMENT_SHARDED_TABLE "' (hash or range)");
     }
-    return map_check(sharded, path, message);
+    return map_check(ret_map, *ret_table, path, message);
 }
 
 /* ------------------------------------------------------------------------------- the databases */
@@ -186,7 +193,7 @@ document_sharded_open(
     if (sharded == NULL) {
         return ERR_MEMORY;
     }
-    err_t result = map_load(sharded, path, message);
+    err_t result = document_sharded_map_load(path, sharded->map, &sharded->table, message);
     if (result == ERR_OK) {
         sharded->count = sharded->map->shard_count;
         sharded->platform = document_sharded_route(sharded, 0);

@@ -11,6 +11,7 @@
  */
 #include "base/buf.h"
 #include "document/document.h"
+#include "document/shards.h"
 #include "os/prng.h"
 
 #include <libpq-fe.h>
@@ -869,6 +870,195 @@ one_store_becomes_a_shard_if_the_map_has_its_rows_there(void **state)
     assert_int_equal(t_due(t, t->a, 4, "x"), 1);
 }
 
+/* ---------------------------------------------------------------------------------------- moving
+ */
+
+#define MERCHANTS 40
+
+/* Rows of many merchants and of the platform, all in one list. */
+static void
+t_fill(struct t_shards *t)
+{
+    t->a = t_open(t, t->url);
+    t_begin(t->a);
+    for (uint64_t scope = 0; scope < 2 * MERCHANTS; scope++) {
+        char id[16];
+        for (int i = 0; i < 3; i++) {
+            (void)snprintf(id, sizeof(id), "f%d", i);
+            assert_int_equal(t_insert(t, t->a, scope, id, 1 + i), ERR_OK);
+        }
+        assert_int_equal(t_change(t, t->a, scope, "f1", 7), ERR_OK);
+    }
+    assert_int_equal(t->a->ops->commit(t->a), ERR_OK);
+}
+
+static void
+t_list_all(struct t_shards *t, struct t_listed *listed)
+{
+    const struct document_query all = {
+        .all_scopes = true,
+        .range_column = DUE,
+        .range_min = 0,
+        .range_max = INT64_MAX,
+        .oldest_first = true,
+        .limit = UINT32_MAX};
+    struct document_store *store = t_open(t, t->url);
+    listed->count = 0;
+    assert_int_equal(store->ops->list(store, &fruit, &all, t_take, listed), ERR_OK);
+    t_close(&store);
+}
+
+/* The next map, beside the present one. */
+static const char *
+t_next_map(struct t_shards *t, int epoch, const char *placement)
+{
+    static char next[sizeof(t->map)];
+    char map[sizeof(t->map)];
+    memcpy(map, t->map, sizeof(map));
+    (void)snprintf(next, sizeof(next), "%s/next", t->folder);
+    memcpy(t->map, next, sizeof(next));
+    t_map(t, epoch, placement);
+    memcpy(t->map, map, sizeof(map));
+    return next;
+}
+
+static bool
+t_stop(void *context, uint64_t scopes)
+{
+    return scopes < *(const uint64_t *)context;
+}
+
+static err_t
+t_move(struct t_shards *t, int epoch, const char *placement, uint64_t *stop_after)
+{
+    struct document_shards_move move = {
+        .path = t->map,
+        .next_path = t_next_map(t, epoch, placement),
+        .kinds = kinds,
+        .kind_count = 2,
+        .go_on = stop_after == NULL ? NULL : t_stop,
+        .context = stop_after};
+    err_t result = document_shards_move(&move, t->message);
+    (void)unlink(move.next_path);
+    return result;
+}
+
+struct t_looked {
+    uint64_t scopes, rows, strangers, unfinished, shards;
+    int64_t epoch;
+};
+
+static void
+t_see(void *context, const struct document_shards_state *state)
+{
+    struct t_looked *looked = context;
+    looked->scopes += state->scopes;
+    looked->rows += state->rows;
+    looked->strangers += state->strangers;
+    looked->unfinished += state->next != 0;
+    looked->epoch = state->epoch;
+    looked->shards++;
+}
+
+static struct t_looked
+t_look(struct t_shards *t)
+{
+    struct t_looked looked = {.shards = 0};
+    assert_int_equal(document_shards_look(t->map, kinds, 2, t_see, &looked, t->message), ERR_OK);
+    return looked;
+}
+
+static struct t_listed before, after;
+
+static void
+t_same_after(struct t_shards *t)
+{
+    t_list_all(t, &after);
+    assert_int_equal(after.count, before.count);
+    assert_memory_equal(after.rows, before.rows, before.count * sizeof(before.rows[0]));
+    struct t_looked looked = t_look(t);
+    assert_int_equal(looked.shards, SHARDS);
+    assert_int_equal(looked.strangers, 0);
+    assert_int_equal(looked.unfinished, 0);
+    assert_int_equal(looked.scopes, 2 * MERCHANTS);
+    assert_int_equal(looked.rows, 3 * 2 * MERCHANTS);
+}
+
+#define ALL_BUT_A "slots 0-5460 c\nslots 5461-10921 b\nslots 10922-16383 c\ntable documents hash\n"
+
+static void
+slots_move_and_ranges_are_split(void **state)
+{
+    struct t_shards *t = *state;
+    memset(&before, 0, sizeof(before));
+    memset(&after, 0, sizeof(after));
+    t_fill(t);
+    assert_int_equal(t_move(t, 2, ALL_BUT_A, NULL), ERR_LOCKED);
+    assert_non_null(strstr(t->message, "a process has it open"));
+    t_close(&t->a);
+    t_list_all(t, &before);
+    assert_int_equal(before.count, 3 * 2 * MERCHANTS);
+    assert_int_equal(t_move(t, 3, ALL_BUT_A, NULL), ERR_INVALID);
+    assert_int_equal(t_move(t, 2, ALL_BUT_A, NULL), ERR_OK);
+    assert_int_equal(t_sql(t, "SELECT count(*) FROM shard_a.fruit"), 0);
+    assert_int_equal(t_look(t).epoch, 2);
+    t_same_after(t);
+    assert_int_equal(t_move(t, 3, BY_RANGE, NULL), ERR_OK);
+    t_same_after(t);
+    assert_int_equal(t_sql(t, "SELECT count(*) FROM shard_b.fruit"), 3 * 2 * 4);
+    assert_int_equal(t_sql(t, "SELECT count(*) FROM shard_a.fruit"), 3 * 2 * 4);
+    /* Split at 12, and 4 to 7 merged into what was before them. */
+    assert_int_equal(
+        t_move(
+            t,
+            4,
+            "slots 0-16383 a\ntable documents range\nfrom - b\nfrom 00000000000000000008 c\n"
+            "from 00000000000000000012 a\n",
+            NULL),
+        ERR_OK);
+    t_same_after(t);
+    assert_int_equal(t_sql(t, "SELECT count(*) FROM shard_b.fruit"), 3 * 2 * 8);
+    assert_int_equal(t_sql(t, "SELECT count(*) FROM shard_c.fruit"), 3 * 2 * 4);
+}
+
+/* After every number of merchants; then by the same move, or back. */
+static void
+a_move_that_was_cut_off_is_ended(void **state)
+{
+    struct t_shards *t = *state;
+    memset(&before, 0, sizeof(before));
+    memset(&after, 0, sizeof(after));
+    t_fill(t);
+    t_close(&t->a);
+    t_list_all(t, &before);
+    int epoch = 1;
+    for (uint64_t stop = 1; stop < 20; stop += 3) {
+        const char *here = epoch % 2 == 1 ? BY_HASH : ALL_BUT_A;
+        const char *there = epoch % 2 == 1 ? ALL_BUT_A : BY_HASH;
+        assert_int_equal(t_move(t, epoch + 1, there, &stop), ERR_CLOSED);
+        assert_int_equal(t_look(t).unfinished, SHARDS);
+        t_refused(t, ERR_MOVED, "have to end it");
+        assert_int_equal(t_move(t, epoch + 2, there, NULL), ERR_INVALID);
+        assert_int_equal(t_move(t, epoch + 1, stop % 2 == 0 ? here : there, NULL), ERR_OK);
+        t_same_after(t);
+        epoch++;
+        if (stop % 2 == 0) { /* as it was: the next round begins from there */
+            assert_int_equal(t_move(t, epoch + 1, there, NULL), ERR_OK);
+            t_same_after(t);
+            epoch += 2;
+            assert_int_equal(t_move(t, epoch, epoch % 2 == 1 ? BY_HASH : ALL_BUT_A, NULL), ERR_OK);
+        }
+    }
+    /* Cut off behind the file of the map. */
+    (void)t_sql(t, "UPDATE shard_b.tael_shard SET next = epoch, epoch = epoch - 1");
+    t_refused(t, ERR_MOVED, "have to end it");
+    struct document_shards_move move = {
+        .path = t->map, .next_path = t->map, .kinds = kinds, .kind_count = 2};
+    assert_int_equal(document_shards_move(&move, t->message), ERR_OK);
+    assert_int_equal(move.ret_scopes, 0);
+    t_same_after(t);
+}
+
 int
 main(void)
 {
@@ -891,6 +1081,8 @@ main(void)
         T(an_old_map_is_refused),
         T(a_shard_is_not_opened_as_a_whole_nor_for_another),
         T(one_store_becomes_a_shard_if_the_map_has_its_rows_there),
+        T(slots_move_and_ranges_are_split),
+        T(a_move_that_was_cut_off_is_ended),
     };
     return cmocka_run_group_tests_name("documents in shards", tests, NULL, NULL);
 }
