@@ -52,6 +52,16 @@ static const struct setting own_table[] = {
         "processes",
         "Of the ledger, each with its part of the merchants; 0: it is one. A folder keeps its "
         "number."),
+    OPTION_NUMBER(
+        struct cluster_settings,
+        document_shards,
+        "document-shards",
+        "0",
+        0,
+        CLUSTER_SHARDS_MAX,
+        "schemas",
+        "Of the documents in PostgreSQL, each with its part of the merchants; 0: they are in one. "
+        "A folder keeps its number."),
     OPTION_TEXT(
         struct cluster_settings,
         engine,
@@ -226,7 +236,8 @@ settle_settings(struct cluster *cluster)
     if (settings->gateways < 0) {
         settings->gateways = cluster->shared ? GATEWAYS_DEFAULT : 0;
     }
-    return cluster_ledger_settle(cluster);
+    int status = cluster_ledger_settle(cluster);
+    return status == COMMAND_GO_ON ? cluster_documents_settle(cluster) : status;
 }
 
 /* Without what only this command knows: "--api=3", or "--api" "3". */
@@ -260,6 +271,7 @@ forget_variables(void)
     (void)unsetenv("TAEL_API");
     (void)unsetenv("TAEL_GATEWAYS");
     (void)unsetenv("TAEL_SHARDS");
+    (void)unsetenv("TAEL_DOCUMENT_SHARDS");
     (void)unsetenv("TAEL_ENGINE");
     (void)unsetenv("TAEL_POSTGRES");
 }

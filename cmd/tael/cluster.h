@@ -62,6 +62,7 @@ struct cluster_settings {
     int64_t api;               /* processes; -1: as they fit */
     int64_t gateways;          /* the same */
     int64_t shards;            /* of the ledger; 0: it is one */
+    int64_t document_shards;   /* of the documents; 0: they are in one database */
     char engine[16];           /* "journal" or "postgres" */
     char postgres[NODE_PATH_SIZE];
 };
@@ -168,6 +169,14 @@ void cluster_postgres_find(char out[NODE_PATH_SIZE]);
 /* Starts cluster->programs' on DATA/postgres, which is made if it is not there, and fills in
  * cluster->documents. False after saying why not. */
 bool cluster_postgres_start(struct cluster *cluster, struct cluster_process *process);
+
+/* --- cluster_documents.c --- */
+
+/* Whether --document-shards fits the rest. An exit status, or COMMAND_GO_ON. */
+int cluster_documents_settle(const struct cluster *cluster);
+/* Makes DATA/document-shards, once there is a PostgreSQL, or sees that it has as many shards as are
+ * wanted. False after saying why not. */
+bool cluster_documents_prepare(const struct cluster *cluster);
 
 /* --- cluster_shards.c --- */
 

@@ -180,6 +180,9 @@ start_bottom(struct cluster *cluster)
         }
         introduce(cluster, postgres, false);
     }
+    if (!cluster_documents_prepare(cluster)) {
+        return false;
+    }
     size_t ledger_count = launch_ledgers(cluster, ledgers);
     struct cluster_process *vault = launch(cluster, CLUSTER_VAULT);
     if (cluster->shared) { /* else it is with the wallets, where it always was */

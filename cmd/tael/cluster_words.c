@@ -88,7 +88,9 @@ add_api(
     if (cluster->shared) {
         cluster_word_add(words, "--bank-at=%s", internal_of(cluster, CLUSTER_BANK));
     }
-    if (cluster->documents[0] != '\0') {
+    if (cluster->settings.document_shards > 0) {
+        cluster_word_add(words, "--documents=shards:%s/document-shards", node->data);
+    } else if (cluster->documents[0] != '\0') {
         cluster_word_add(words, "--documents=%s", cluster->documents);
     }
     if (!is_first) {

@@ -47,6 +47,7 @@ const struct setting node_setting_table[] = {
         .maximum = NODE_DATABASE_SIZE,
         .help = "postgres://...: the database of payments, customers and so on, which several "
                 "servers may share; better in TAEL_DOCUMENTS or a file, if it has a password. "
+                "shards:FILE: several, each with its part of the merchants, by the map in FILE. "
                 "Without it they are in the data folder.",
         .secret = true,
     },

@@ -104,6 +104,12 @@ pg_owner(struct document_store *store, const void *owner)
     document_pg_of(store)->owner = owner;
 }
 
+static err_t
+pg_outcome(struct document_store *store, const void *owner)
+{
+    return document_pg_has_lost(document_pg_of(store), owner) ? ERR_STALE : ERR_OK;
+}
+
 static int64_t
 pg_clock_ahead_ns(struct document_store *store)
 {
@@ -139,7 +145,7 @@ static const struct document_store_ops pg_ops = {
 
 static const struct document_shared_ops pg_shared_ops = {
     .owner = pg_owner,
-    .lost = document_pg_lost,
+    .outcome = pg_outcome,
     .prefetch = document_pg_prefetch,
     .lock = document_pg_lock,
     .unlock = document_pg_unlock,
@@ -248,6 +254,7 @@ connect_first(struct document_pg *pg)
 err_t
 document_pg_open(
     const char *url,
+    const struct document_pg_identity *identity,
     const struct document_kind *const *kinds,
     uint32_t kind_count,
     struct document_store **ret_store,
@@ -256,6 +263,9 @@ document_pg_open(
     struct document_pg *pg = pg_create(kinds, kind_count);
     if (pg == NULL) {
         return ERR_MEMORY;
+    }
+    if (identity != NULL) {
+        pg->identity = *identity;
     }
     err_t result = document_pg_parse(pg, url, message);
     if (result == ERR_OK) {

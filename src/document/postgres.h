@@ -108,6 +108,18 @@ enum document_pg_state {
     DOCUMENT_PG_UP,
 };
 
+/* Which shard of several the database is: postgres_shard.c. */
+struct document_pg_identity {
+    char name[32]; /* of its shard; empty: it has all documents */
+    uint64_t epoch;
+    /* Of who moves rows, and has the shard alone: the epoch after the move; 0: who works with it.
+     */
+    uint64_t next;
+    /* Whether the map has the rows of a scope there. */
+    bool (*owns)(const void *context, uint64_t scope);
+    const void *context;
+};
+
 /* A work that one process leads, by a lock of its session. */
 struct document_pg_work {
     const char *name;
@@ -131,6 +143,9 @@ struct document_pg {
     _Atomic int64_t clock_ahead_ns;
     char problem[DOCUMENT_MESSAGE_SIZE]; /* what the database said last */
 
+    struct document_pg_identity identity;
+    bool claimed; /* a session found the database as `identity` says */
+
     /* This process among others. */
     char node[33];
     uint64_t commits; /* number of the last transaction that was tried */
@@ -143,6 +158,7 @@ struct document_pg {
     err_t failure; /* of a send */
     char sqlstate[POSTGRES_SQLSTATE_SIZE];
     uint32_t failed_command;
+    bool departed; /* all of it is handed to libpq, which is waited for by document_pg_end_flush */
     struct buf params[DOCUMENT_PG_PARAMS_MAX];
     uint64_t round_trips;
 
@@ -155,8 +171,15 @@ struct document_pg {
     struct document_pg_row *first_row, **last_row;
     uint32_t dirty_count;
     struct document_pg_listed *listed;
-    const void **lost;
+    const void **lost; /* of the open transaction, or the last one */
     uint32_t lost_count;
+    bool saw_dirty; /* a read met a row of the open transaction; cleared by who asks */
+
+    /* The commit: postgres_commit.c. */
+    struct document_pg_row **trying; /* the rows that are sent */
+    uint32_t trying_count;
+    uint32_t commit_command; /* the first command behind the COMMIT */
+    err_t first_sent;
 
     int64_t unlocks[DOCUMENT_PG_UNLOCKS_MAX];
     uint32_t unlock_count;
@@ -174,9 +197,10 @@ document_pg_of(struct document_store *store)
     return (struct document_pg *)(void *)store;
 }
 
-/* postgres.c: document_store_open of postgres://... */
+/* postgres.c: document_store_open of postgres://...; `identity` may be NULL. */
 MUST_USE err_t document_pg_open(
     const char *url,
+    const struct document_pg_identity *identity,
     const struct document_kind *const *kinds,
     uint32_t kind_count,
     struct document_store **ret_store,
@@ -216,6 +240,9 @@ void document_pg_execute(
     uint32_t count,
     document_pg_result result,
     void *context);
+/* Sends the flush on its way and does not wait; before document_pg_end_flush, if several databases
+ * work at once. */
+void document_pg_depart(struct document_pg *pg);
 /* Sends, waits, hands out the results. After an error nothing that followed it was done. */
 MUST_USE err_t document_pg_end_flush(struct document_pg *pg);
 /* The message of a result or a connection, on one line. */
@@ -294,6 +321,9 @@ MUST_USE err_t document_pg_fetch(
     uint64_t scope,
     struct span id,
     struct document_pg_row **ret_row);
+/* The first half: what is sent has to be waited for by document_pg_end_flush. */
+MUST_USE err_t document_pg_prefetch_send(
+    struct document_pg *pg, const struct document_wish *wishes, uint32_t count, bool *ret_sent);
 err_t document_pg_prefetch(
     struct document_store *store, const struct document_wish *wishes, uint32_t count);
 
@@ -316,7 +346,12 @@ err_t document_pg_list(
 
 /* --- postgres_commit.c --- */
 err_t document_pg_commit(struct document_store *store);
-bool document_pg_lost(struct document_store *store, const void *owner);
+/* Among others of a group that goes to several databases: sends the first try and does not wait;
+ * document_pg_commit waits for it. */
+void document_pg_commit_send(struct document_pg *pg);
+bool document_pg_has_lost(const struct document_pg *pg, const void *owner);
+/* Before the commit: the owner has lost already; its writes go, and whoever built on them. */
+void document_pg_lose(struct document_pg *pg, const void *owner);
 
 /* --- postgres_lock.c --- */
 err_t document_pg_lock(struct document_store *store, struct document_lock *locks, uint32_t count);
@@ -342,6 +377,19 @@ void document_pg_sql_is_ahead(struct buf *sql, const struct document_kind *kind)
 void document_pg_sql_go_ahead(struct buf *sql, const struct document_kind *kind, int64_t base);
 
 /* --- postgres_migrate.c --- */
+/* Layouts: 1; 2 is that of a shard, which programs that know no shards must not open. */
+#define DOCUMENT_PG_LAYOUT       1
+#define DOCUMENT_PG_LAYOUT_SHARD 2
 MUST_USE err_t document_pg_migrate(struct document_pg *pg, char message[DOCUMENT_MESSAGE_SIZE]);
+/* Statements of `sql`, which each end with ';', and a note that `name` ran: one transaction. */
+MUST_USE err_t document_pg_apply(struct document_pg *pg, const char *name, char *sql);
+
+/* --- postgres_shard.c --- */
+/* The first statements of a session. ERR_MOVED, ERR_LOCKED, ERR_VERSION: it is not what this
+ * process opens, as pg->problem says. */
+MUST_USE err_t document_pg_shard_claim(struct document_pg *pg);
+/* Part of a migration: an empty database, or one whose rows the map has there, becomes the shard
+ * that `identity` names. ERR_MOVED, ERR_LOCKED, with the message. */
+MUST_USE err_t document_pg_shard_adopt(struct document_pg *pg, char message[DOCUMENT_MESSAGE_SIZE]);
 
 #endif

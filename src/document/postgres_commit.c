@@ -354,28 +354,34 @@ roll_back(struct document_pg *pg, err_t failure)
     return failure;
 }
 
-/* ERR_STALE: another process was first; ERR_BUSY: the database ended it, try again. */
 static err_t
-try_once(struct document_pg *pg, struct document_pg_row *const *rows, uint32_t count)
+try_send(struct document_pg *pg)
 {
     TRY(document_pg_begin_flush(pg));
     document_pg_send(pg, "BEGIN");
     send_number(pg);
-    send_rows(pg, rows, count);
+    send_rows(pg, pg->trying, pg->trying_count);
     if (pg->failure == ERR_FULL) {
         err_t failure = pg->failure;
         document_pg_disconnect(pg); /* no COMMIT was sent */
         return failure;
     }
     document_pg_send(pg, "COMMIT");
-    uint32_t commit_command = pg->command_count;
+    pg->commit_command = pg->command_count;
     document_pg_send_unlocks(pg);
+    return ERR_OK;
+}
+
+/* ERR_STALE: another process was first; ERR_BUSY: the database ended it, try again. */
+static err_t
+try_finish(struct document_pg *pg)
+{
     err_t result = document_pg_end_flush(pg);
     if (pg->state == DOCUMENT_PG_DOWN) {
         pg->in_doubt = true;
         return document_pg_resolve(pg);
     }
-    if (result == ERR_OK || pg->failed_command >= commit_command) {
+    if (result == ERR_OK || pg->failed_command >= pg->commit_command) {
         return ERR_OK; /* a failure behind the COMMIT is not of the transaction */
     }
     return roll_back(pg, result);
@@ -385,9 +391,8 @@ try_once(struct document_pg *pg, struct document_pg_row *const *rows, uint32_t c
  * lost */
 
 bool
-document_pg_lost(struct document_store *store, const void *owner)
+document_pg_has_lost(const struct document_pg *pg, const void *owner)
 {
-    const struct document_pg *pg = document_pg_of(store);
     for (uint32_t i = 0; i < pg->lost_count; i++) {
         if (pg->lost[i] == owner) {
             return true;
@@ -402,7 +407,7 @@ lose_owners(struct document_pg *pg, const struct document_pg_row *row)
 {
     bool any = false;
     for (const struct document_pg_owner *at = row->owners; at != NULL; at = at->next) {
-        if (!document_pg_lost(&pg->store, at->owner)) {
+        if (!document_pg_has_lost(pg, at->owner)) {
             ASSERT(pg->lost_count < DOCUMENT_PG_OWNERS_MAX);
             pg->lost[pg->lost_count++] = at->owner;
             any = true;
@@ -415,7 +420,7 @@ static bool
 has_lost_writer(struct document_pg *pg, const struct document_pg_row *row)
 {
     for (const struct document_pg_owner *at = row->owners; at != NULL; at = at->next) {
-        if (at->wrote && document_pg_lost(&pg->store, at->owner)) {
+        if (at->wrote && document_pg_has_lost(pg, at->owner)) {
             return true;
         }
     }
@@ -438,6 +443,17 @@ spread_and_drop(struct document_pg *pg)
         if (row->dirty && has_lost_writer(pg, row)) {
             document_pg_row_drop(pg, row);
         }
+    }
+}
+
+void
+document_pg_lose(struct document_pg *pg, const void *owner)
+{
+    ASSERT(pg->in_transaction);
+    if (!document_pg_has_lost(pg, owner)) {
+        ASSERT(pg->lost_count < DOCUMENT_PG_OWNERS_MAX);
+        pg->lost[pg->lost_count++] = owner;
+        spread_and_drop(pg);
     }
 }
 
@@ -600,19 +616,29 @@ find_losers(struct document_pg *pg, struct document_pg_row *const *rows, uint32_
  */
 
 static err_t
-commit_rows(struct document_pg *pg, struct document_pg_row **rows)
+try_begin(struct document_pg *pg)
+{
+    pg->trying_count = collect_dirty(pg, pg->trying);
+    return pg->trying_count == 0 ? ERR_OK : try_send(pg);
+}
+
+/* `sent`: how the first try's sending went. */
+static err_t
+commit_rows(struct document_pg *pg, err_t sent)
 {
     for (uint32_t try = 0; try < TRIES_MAX; try++) {
-        uint32_t count = collect_dirty(pg, rows);
-        if (count == 0) {
+        if (try > 0) {
+            sent = try_begin(pg);
+        }
+        if (pg->trying_count == 0) {
             return pg->lost_count > 0 ? ERR_STALE : ERR_OK;
         }
-        err_t result = try_once(pg, rows, count);
+        err_t result = sent == ERR_OK ? try_finish(pg) : sent;
         if (result == ERR_STALE) {
             uint32_t lost_before = pg->lost_count;
-            TRY(find_losers(pg, rows, count));
+            TRY(find_losers(pg, pg->trying, pg->trying_count));
             if (pg->lost_count == lost_before) {
-                TRY(find_taken(pg, rows, count));
+                TRY(find_taken(pg, pg->trying, pg->trying_count));
             }
             spread_and_drop(pg);
         } else if (result != ERR_BUSY) {
@@ -622,18 +648,41 @@ commit_rows(struct document_pg *pg, struct document_pg_row **rows)
     return ERR_STALE;
 }
 
+void
+document_pg_commit_send(struct document_pg *pg)
+{
+    ASSERT(pg->in_transaction);
+    ASSERT(pg->trying == NULL);
+    if (pg->write_failure != ERR_OK || pg->dirty_count == 0) {
+        return;
+    }
+    pg->trying = calloc(pg->dirty_count, sizeof(*pg->trying));
+    if (pg->trying == NULL) {
+        pg->write_failure = ERR_MEMORY;
+        return;
+    }
+    pg->first_sent = try_begin(pg);
+    if (pg->first_sent == ERR_OK && pg->trying_count > 0) {
+        document_pg_depart(pg);
+    }
+}
+
 err_t
 document_pg_commit(struct document_store *store)
 {
     struct document_pg *pg = document_pg_of(store);
     ASSERT(pg->in_transaction);
-    pg->lost_count = 0;
-    err_t result = pg->write_failure;
-    if (result == ERR_OK && pg->dirty_count > 0) {
-        struct document_pg_row **rows = calloc(pg->dirty_count, sizeof(*rows));
-        result = rows == NULL ? ERR_MEMORY : commit_rows(pg, rows);
-        free((void *)rows);
+    if (pg->trying == NULL) {
+        document_pg_commit_send(pg);
     }
+    err_t result = pg->write_failure;
+    if (result == ERR_OK && pg->trying != NULL) {
+        result = commit_rows(pg, pg->first_sent);
+    } else if (result == ERR_OK && pg->lost_count > 0) {
+        result = ERR_STALE;
+    }
+    free((void *)pg->trying);
+    pg->trying = NULL;
     pg->in_transaction = false;
     pg->write_failure = ERR_OK;
     pg->owner = NULL;

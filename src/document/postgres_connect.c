@@ -214,6 +214,19 @@ node_enter(struct document_pg *pg)
 }
 
 static err_t
+node_enter_or_not_yet(struct document_pg *pg)
+{
+    err_t result = node_enter(pg);
+    if (strcmp(pg->sqlstate, "42P01") == 0 && !pg->in_doubt) {
+        /* undefined_table: not migrated yet, and so in a transaction that failed. */
+        document_pg_empty_flush(pg);
+        document_pg_send(pg, "ROLLBACK");
+        result = document_pg_end_flush(pg);
+    }
+    return result;
+}
+
+static err_t
 session_begin(struct document_pg *pg)
 {
     if (PQserverVersion(pg->conn) < 120000) {
@@ -227,12 +240,9 @@ session_begin(struct document_pg *pg)
     }
     pg->session++;
     pg->state = DOCUMENT_PG_UP;
-    err_t result = node_enter(pg);
-    if (strcmp(pg->sqlstate, "42P01") == 0 && !pg->in_doubt) {
-        /* undefined_table: not migrated yet, and so in a transaction that failed. */
-        document_pg_empty_flush(pg);
-        document_pg_send(pg, "ROLLBACK");
-        result = document_pg_end_flush(pg);
+    err_t result = document_pg_shard_claim(pg);
+    if (result == ERR_OK) {
+        result = node_enter_or_not_yet(pg);
     }
     if (result != ERR_OK) {
         if (pg->state != DOCUMENT_PG_DOWN) {

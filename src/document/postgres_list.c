@@ -239,34 +239,10 @@ struct piece {
 };
 
 static int
-compare_values(
-    enum document_column_type type, const struct document_value *a, const struct document_value *b)
-{
-    if (type == DOCUMENT_TEXT) {
-        return span_compare(a->text, b->text);
-    }
-    return a->integer < b->integer ? -1 : a->integer > b->integer;
-}
-
-static int
 compare_rows(const void *left, const void *right, void *context)
 {
-    const struct document_row *a = left, *b = right;
     const struct piece *piece = context;
-    const struct document_query *query = piece->query;
-    int order = 0;
-    if (query->all_scopes) {
-        uint32_t column = document_query_leading_column(piece->of->kind, query);
-        order = compare_values(
-            piece->of->kind->columns[column].type, &a->columns[column], &b->columns[column]);
-        if (order == 0) {
-            order = a->scope < b->scope ? -1 : a->scope > b->scope;
-        }
-    }
-    if (order == 0) {
-        order = span_compare(a->id, b->id);
-    }
-    return query->oldest_first ? order : -order;
+    return document_query_compare(piece->of->kind, piece->query, left, right);
 }
 
 static void

@@ -17,10 +17,9 @@
 #include <string.h>
 #include <unistd.h>
 
-/* The version of the store's own tables and of how a kind becomes a table, and the oldest program
- * that can work on what this one makes. */
-#define LAYOUT_VERSION 1
-#define LAYOUT_OLDEST  1
+/* The version of the store's own tables and of how a kind becomes a table that this program knows.
+ * Each database says the oldest that can work on it. */
+#define LAYOUT_VERSION DOCUMENT_PG_LAYOUT_SHARD
 
 #define MIGRATE_LOCK   "7377863211"
 /* Another process may be filling a column. */
@@ -54,9 +53,8 @@ ask(struct document_pg *pg, const char *sql, struct answer *ret_answer)
     return document_pg_end_flush(pg);
 }
 
-/* Statements of `sql`, which each end with ';', and the note that they ran: one transaction. */
-static err_t
-apply(struct document_pg *pg, const char *name, char *sql)
+err_t
+document_pg_apply(struct document_pg *pg, const char *name, char *sql)
 {
     char record[256];
     (void)snprintf(
@@ -120,8 +118,8 @@ create_layout(struct document_pg *pg)
         "INSERT INTO tael_layout (version, oldest_layout) VALUES (1, 1);"
         "CREATE TABLE tael_node (id text PRIMARY KEY, commits bigint NOT NULL, "
         "seen_at timestamptz NOT NULL) WITH (fillfactor = 10);";
-    static_assert(LAYOUT_VERSION == 1 && LAYOUT_OLDEST == 1, "the numbers in the SQL text");
-    return apply(pg, "layout", sql);
+    static_assert(DOCUMENT_PG_LAYOUT == 1, "the numbers in the SQL text");
+    return document_pg_apply(pg, "layout", sql);
 }
 
 static err_t
@@ -160,7 +158,7 @@ create_table(struct document_pg *pg, const struct document_kind *kind)
     document_sql_create_table(&sql, &document_dialect_postgres, kind);
     buf_append_byte(&sql, '\0');
     ASSERT(!buf_failed(&sql));
-    return apply(pg, kind->name, text);
+    return document_pg_apply(pg, kind->name, text);
 }
 
 static err_t
@@ -174,7 +172,7 @@ add_column(struct document_pg *pg, const struct document_kind *kind, uint32_t co
     buf_append_byte(&sql, '\0');
     ASSERT(!buf_failed(&sql));
     (void)snprintf(name, sizeof(name), "%s.%s", kind->name, kind->columns[column].name);
-    return apply(pg, name, text);
+    return document_pg_apply(pg, name, text);
 }
 
 static err_t
@@ -191,7 +189,7 @@ add_index(struct document_pg *pg, const struct document_kind *kind, uint32_t col
     document_sql_add_index(&sql, &document_dialect_postgres, kind, column);
     buf_append_byte(&sql, '\0');
     ASSERT(!buf_failed(&sql));
-    return apply(pg, name, text);
+    return document_pg_apply(pg, name, text);
 }
 
 /* Names that the database has, each followed by a zero. */
@@ -294,7 +292,7 @@ migrate_order(struct document_pg *pg, const struct document_kind *kind, const st
         document_pg_sql_order(&sql, kind);
         buf_append_byte(&sql, '\0');
         ASSERT(!buf_failed(&sql));
-        return apply(pg, name, text);
+        return document_pg_apply(pg, name, text);
     }
     document_pg_sql_is_ahead(&sql, kind);
     buf_append_byte(&sql, '\0');
@@ -307,7 +305,7 @@ migrate_order(struct document_pg *pg, const struct document_kind *kind, const st
     document_pg_sql_go_ahead(&sql, kind, ahead.values[1]);
     buf_append_byte(&sql, '\0');
     ASSERT(!buf_failed(&sql));
-    return apply(pg, "order of a restored database", text);
+    return document_pg_apply(pg, "order of a restored database", text);
 }
 
 static err_t
@@ -326,7 +324,7 @@ migrate_orders(struct document_pg *pg, const struct names *names)
             document_pg_sql_order_table(&sql);
             buf_append_byte(&sql, '\0');
             ASSERT(!buf_failed(&sql));
-            TRY(apply(pg, "tael_order", text));
+            TRY(document_pg_apply(pg, "tael_order", text));
             has_table = true;
         }
         TRY(migrate_order(pg, kind, names));
@@ -364,6 +362,9 @@ migrate_locked(struct document_pg *pg, char message[DOCUMENT_MESSAGE_SIZE])
     }
     if (result == ERR_OK) {
         result = migrate_orders(pg, &names);
+    }
+    if (result == ERR_OK && pg->identity.name[0] != '\0') {
+        result = document_pg_shard_adopt(pg, message);
     }
     buf_release(&names.text);
     return result;

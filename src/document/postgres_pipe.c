@@ -119,6 +119,7 @@ document_pg_empty_flush(struct document_pg *pg)
     pg->failure = ERR_OK;
     pg->sqlstate[0] = '\0';
     pg->failed_command = UINT32_MAX;
+    pg->departed = false;
 }
 
 err_t
@@ -257,12 +258,25 @@ take_results(struct document_pg *pg, uint64_t deadline_ms)
     return is_sync ? failure : ERR_CLOSED;
 }
 
+void
+document_pg_depart(struct document_pg *pg)
+{
+    ASSERT(!pg->departed);
+    if (pg->failure == ERR_OK) {
+        sent(pg, PQpipelineSync(pg->conn));
+    }
+    if (pg->failure == ERR_OK && PQflush(pg->conn) < 0) {
+        sent(pg, 0); /* what does not fit now goes when the answer is waited for */
+    }
+    pg->departed = true;
+}
+
 err_t
 document_pg_end_flush(struct document_pg *pg)
 {
     uint64_t deadline_ms = postgres_now_ms() + FLUSH_MS_MAX;
-    if (pg->failure == ERR_OK) {
-        sent(pg, PQpipelineSync(pg->conn));
+    if (!pg->departed) {
+        document_pg_depart(pg);
     }
     if (pg->failure != ERR_OK) {
         /* What is half sent cannot be taken back. */

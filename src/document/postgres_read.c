@@ -258,10 +258,9 @@ send_wished_list(struct document_pg *pg, const struct document_wish *wish)
 }
 
 err_t
-document_pg_prefetch(
-    struct document_store *store, const struct document_wish *wishes, uint32_t count)
+document_pg_prefetch_send(
+    struct document_pg *pg, const struct document_wish *wishes, uint32_t count, bool *ret_sent)
 {
-    struct document_pg *pg = document_pg_of(store);
     TRY(document_pg_begin_flush(pg));
     document_pg_send_unlocks(pg);
     for (uint32_t i = 0; i < count && pg->failure == ERR_OK; i++) {
@@ -272,8 +271,16 @@ document_pg_prefetch(
     for (uint32_t i = 0; i < pg->kind_count && pg->failure == ERR_OK; i++) {
         pg->failure = send_wished_rows(pg, &pg->kinds[i], wishes, count);
     }
-    if (pg->failure == ERR_OK && pg->command_count == 0) {
-        return ERR_OK;
-    }
-    return document_pg_end_flush(pg);
+    *ret_sent = pg->failure != ERR_OK || pg->command_count > 0;
+    return ERR_OK;
+}
+
+err_t
+document_pg_prefetch(
+    struct document_store *store, const struct document_wish *wishes, uint32_t count)
+{
+    struct document_pg *pg = document_pg_of(store);
+    bool is_sent;
+    TRY(document_pg_prefetch_send(pg, wishes, count, &is_sent));
+    return is_sent ? document_pg_end_flush(pg) : ERR_OK;
 }

@@ -122,6 +122,7 @@ document_pg_row_keep(
 void
 document_pg_row_note_owner(struct document_pg *pg, struct document_pg_row *row, bool wrote)
 {
+    pg->saw_dirty = pg->saw_dirty || row->dirty;
     for (struct document_pg_owner *at = row->owners; at != NULL; at = at->next) {
         if (at->owner == pg->owner) {
             at->wrote = at->wrote || wrote;

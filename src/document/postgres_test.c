@@ -213,8 +213,8 @@ an_id_and_a_unique_value_are_taken_once(void **state)
     assert_int_equal(t->b->ops->insert(t->b, &fruit, &two), ERR_OK);
     assert_int_equal(t_commit(t->a), ERR_OK);
     assert_int_equal(t->b->ops->commit(t->b), ERR_OK);
-    assert_true(t->b->shared->lost(t->b, &two));
-    assert_false(t->b->shared->lost(t->b, &one));
+    assert_int_equal(t->b->shared->outcome(t->b, &two), ERR_STALE);
+    assert_int_equal(t->b->shared->outcome(t->b, &one), ERR_OK);
     t_expect(t, t->a, "n2", "");
     t_expect(t, t->a, "n3", "{}");
     /* In another scope it is another one; and whoever removes the row frees its value, at once. */
@@ -278,11 +278,11 @@ only_those_lose_who_built_on_it(void **state)
     assert_int_equal(t_update(t->a, "hot", 1, "{\"n\":0}"), ERR_OK);
     assert_int_equal(t_commit(t->a), ERR_OK);
     assert_int_equal(t->b->ops->commit(t->b), ERR_OK);
-    assert_true(shared->lost(t->b, &first));
-    assert_true(shared->lost(t->b, &built));
-    assert_true(shared->lost(t->b, &wrote_on));
-    assert_false(shared->lost(t->b, &other));
-    assert_false(shared->lost(t->b, &reader));
+    assert_int_equal(shared->outcome(t->b, &first), ERR_STALE);
+    assert_int_equal(shared->outcome(t->b, &built), ERR_STALE);
+    assert_int_equal(shared->outcome(t->b, &wrote_on), ERR_STALE);
+    assert_int_equal(shared->outcome(t->b, &other), ERR_OK);
+    assert_int_equal(shared->outcome(t->b, &reader), ERR_OK);
     t_expect(t, t->a, "hot", "{\"n\":0}");
     t_expect(t, t->a, "of_first", "");
     t_expect(t, t->a, "of_built", "");
@@ -506,7 +506,7 @@ a_newer_schema_is_served_if_it_says_so(void **state)
     assert_int_equal(t_insert(store, "f1", "{}"), ERR_OK);
     assert_int_equal(t_commit(store), ERR_OK);
     store->ops->close(store);
-    t_sql(t, "UPDATE tael_layout SET oldest_layout = 2");
+    t_sql(t, "UPDATE tael_layout SET oldest_layout = 3");
     assert_int_equal(document_store_open(t->url, kinds, 1, &store, t->message), ERR_VERSION);
     assert_non_null(strstr(t->message, "newer"));
 }

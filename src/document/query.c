@@ -32,3 +32,35 @@ document_query_leading_column(const struct document_kind *kind, const struct doc
     }
     UNREACHABLE();
 }
+
+static int
+compare_values(
+    enum document_column_type type, const struct document_value *a, const struct document_value *b)
+{
+    if (type == DOCUMENT_TEXT) {
+        return span_compare(a->text, b->text);
+    }
+    return a->integer < b->integer ? -1 : a->integer > b->integer;
+}
+
+int
+document_query_compare(
+    const struct document_kind *kind,
+    const struct document_query *query,
+    const struct document_row *a,
+    const struct document_row *b)
+{
+    int order = 0;
+    if (query->all_scopes) {
+        uint32_t column = document_query_leading_column(kind, query);
+        order =
+            compare_values(kind->columns[column].type, &a->columns[column], &b->columns[column]);
+        if (order == 0) {
+            order = a->scope < b->scope ? -1 : a->scope > b->scope;
+        }
+    }
+    if (order == 0) {
+        order = span_compare(a->id, b->id);
+    }
+    return query->oldest_first ? order : -order;
+}

@@ -13,5 +13,12 @@ uint64_t document_query_shape(const struct document_query *query);
 /* The column that leads the order of a query across scopes, which has one. */
 uint32_t document_query_leading_column(
     const struct document_kind *kind, const struct document_query *query);
+/* The order in which the query lists: below, at or above 0, as `a` comes before, is at or comes
+ * behind `b`. */
+int document_query_compare(
+    const struct document_kind *kind,
+    const struct document_query *query,
+    const struct document_row *a,
+    const struct document_row *b);
 
 #endif

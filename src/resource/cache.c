@@ -483,9 +483,9 @@ resource_cache_settle(struct resource_runtime *runtime, err_t outcome)
         const struct written *written = &cache->written[i];
         /* Of a transaction that may have been committed, or a loser's row, only that it is not
          * known any more. */
-        bool stands =
-            outcome == ERR_OK && written->version != 0 &&
-            !(runtime->shared != NULL && runtime->shared->lost(runtime->documents, written->op));
+        bool stands = outcome == ERR_OK && written->version != 0 &&
+                      (runtime->shared == NULL ||
+                       runtime->shared->outcome(runtime->documents, written->op) == ERR_OK);
         if (stands) {
             uint64_t now = now_ns(cache);
             cache_forget(cache->table, &written->key, written->version, now, now + cache->life_ns);

@@ -122,11 +122,11 @@ shared_owner(struct document_store *store, const void *owner)
     (void)owner;
 }
 
-static bool
-shared_lost(struct document_store *store, const void *owner)
+static err_t
+shared_outcome(struct document_store *store, const void *owner)
 {
     (void)store;
-    return owner != NULL && loser != NULL;
+    return owner != NULL && loser != NULL ? ERR_STALE : ERR_OK;
 }
 
 static err_t
@@ -173,7 +173,7 @@ shared_round_trips(struct document_store *store)
 
 static const struct document_shared_ops shared_ops = {
     .owner = shared_owner,
-    .lost = shared_lost,
+    .outcome = shared_outcome,
     .prefetch = shared_prefetch,
     .lock = shared_lock,
     .unlock = shared_unlock,

@@ -100,21 +100,39 @@ resource_transaction_read(struct resource_runtime *runtime, struct resource_op *
     }
 }
 
-/* Whether another process was first to change what the operation wrote. */
-static bool
-has_lost(struct resource_runtime *runtime, const struct resource_op *op)
+/* ERR_STALE: another process was first to change what the operation wrote. */
+static err_t
+outcome_of(struct resource_runtime *runtime, const struct resource_op *op)
 {
-    return runtime->shared != NULL && runtime->shared->lost(runtime->documents, op);
+    return runtime->shared == NULL ? ERR_OK : runtime->shared->outcome(runtime->documents, op);
 }
 
 static bool
 anybody_has_lost(struct resource_runtime *runtime)
 {
-    bool any = has_lost(runtime, NULL);
+    bool any = outcome_of(runtime, NULL) != ERR_OK;
     LIST_FOREACH_SAFE (&runtime->touched, link) {
-        any = any || has_lost(runtime, CONTAINER_OF(link, struct resource_op, touched));
+        const struct resource_op *op = CONTAINER_OF(link, struct resource_op, touched);
+        any = any || outcome_of(runtime, op) != ERR_OK;
     }
     return any;
+}
+
+/* How a transaction that was committed went for one of those that rest on it. */
+static void
+op_settle(struct resource_runtime *runtime, struct resource_op *op)
+{
+    err_t outcome = outcome_of(runtime, op);
+    if (outcome == ERR_OK) {
+        op->idempotency.row_durable = op->idempotency.row_durable ||
+                                      op->idempotency.state == RESOURCE_IDEMPOTENCY_RUNNING;
+        return;
+    }
+    op->doom = outcome;
+    if (outcome != ERR_STALE) { /* of its shard; the others' have committed */
+        resource_log(runtime, op, outcome, "commit");
+        resource_measure_failure();
+    }
 }
 
 /* The transaction is over; those that rest on it learn how, and are counted. */
@@ -137,10 +155,8 @@ transaction_settle(struct resource_runtime *runtime, err_t outcome)
         op->writes = NULL;
         if (outcome != ERR_OK) {
             op->doom = outcome;
-        } else if (has_lost(runtime, op)) {
-            op->doom = ERR_STALE;
-        } else if (op->idempotency.state == RESOURCE_IDEMPOTENCY_RUNNING) {
-            op->idempotency.row_durable = true;
+        } else {
+            op_settle(runtime, op);
         }
     }
     if (outcome != ERR_OK) {

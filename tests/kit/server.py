@@ -1,7 +1,8 @@
 """One `tael server` process on a data folder of its own, or, with TEST_CLUSTER=1, one
 `tael local-cluster`: the same from outside. With TEST_GATEWAY=1 too the cluster has a gateway, and,
 if the documents are on PostgreSQL, several api processes behind it. With TEST_SHARDS=N its ledger is
-N shards, and with TEST_ENGINE=postgres each is in a schema of the PostgreSQL that the tests were given."""
+N shards, and with TEST_ENGINE=postgres each is in a schema of the PostgreSQL that the tests were given.
+With TEST_DOCUMENT_SHARDS=N the documents are in N schemas of that PostgreSQL, by a map."""
 
 import itertools
 import os
@@ -21,6 +22,8 @@ CLUSTER = os.environ.get("TEST_CLUSTER") == "1"
 # Of the ledger of a cluster; 0: it is one.
 SHARDS = int(os.environ.get("TEST_SHARDS", "0"))
 ENGINE = os.environ.get("TEST_ENGINE", "journal")
+# Of the documents on PostgreSQL; 0: they are in one schema.
+DOCUMENT_SHARDS = int(os.environ.get("TEST_DOCUMENT_SHARDS", "0"))
 LEASE_MS = 1500
 # Behind the gateway of a cluster.
 API_PROCESSES = 2
@@ -76,6 +79,24 @@ def postgres_schema(name):
     url = os.environ["TEST_POSTGRES"]
     subprocess.run(["psql", url, "-qc", f'CREATE SCHEMA "{name}"'], check=True, timeout=60)
     return (f"--documents={url}&options=-csearch_path%3D{name}",)
+
+
+def write_document_map(path, urls, epoch=1, strategy="hash"):
+    """A map of documents in as many shards as there are URLs, with equal parts of the slots."""
+    lines = ["tael-shards 1", f"epoch {epoch}"]
+    lines += [f"shard d{i} {url}" for i, url in enumerate(urls)]
+    bounds = [16384 * i // len(urls) for i in range(len(urls) + 1)]
+    lines += [f"slots {bounds[i]}-{bounds[i + 1] - 1} d{i}" for i in range(len(urls))]
+    lines.append(f"table documents {strategy}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join(lines) + "\n")
+
+
+def document_shards(name, count, path):
+    """Flags for documents in so many empty schemas of that PostgreSQL; `path` is for their map."""
+    schemas = [postgres_schema(f"{name}_{i}")[0] for i in range(count)]
+    write_document_map(path, [flag.removeprefix("--documents=") for flag in schemas])
+    return (f"--documents=shards:{path}",)
 
 
 def has_ended(pid):
@@ -143,8 +164,14 @@ class Server:
         self.output_path = self.folder / f"output-{self.starts}"
         self.log_path = self.folder / f"log-{self.starts}"
         if self.documents is None:
-            self.documents = (
-                postgres_schema(f"t{os.getpid()}_{next(SCHEMAS)}") if self.on_postgres else ())
+            name = f"t{os.getpid()}_{next(SCHEMAS)}"
+            if not self.on_postgres:
+                self.documents = ()
+            elif DOCUMENT_SHARDS > 0:
+                self.documents = document_shards(
+                    name, DOCUMENT_SHARDS, self.folder / "document-shards")
+            else:
+                self.documents = postgres_schema(name)
         environment = without_tael_settings()
         fault = fault or self.fault
         if fault:

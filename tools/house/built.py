@@ -19,7 +19,7 @@ MAY_USE = {
     "wire/*": ["base", "wire/*"],
     "postgres": ["base", "os"],
     "store": ["base", "os", "core/*", "wire/record", "postgres"],
-    "document": ["base", "os", "postgres"],
+    "document": ["base", "os", "core/shard", "postgres"],
     "trace": ["base", "os", "wire/*"],
     "image": ["base"],
     "net": ["base", "os", "wire/*", "trace"],

@@ -212,10 +212,12 @@ typedef bool (*document_each_final)(
 struct document_shared_ops {
     /* On whose behalf the next calls read and write; NULL: nobody's in particular. */
     void (*owner)(struct document_store *store, const void *owner);
-    /* After a commit: another process changed a row first that this owner wrote, or wrote on from
-     * what one that lost had written. Nothing of it was written (ERR_STALE is its outcome); the
-     * others' writes were. A commit whose owners all lost answers ERR_STALE. */
-    bool (*lost)(struct document_store *store, const void *owner);
+    /* After a commit that answered ERR_OK: how it went for this owner. ERR_STALE: it has lost;
+     * another process changed a row first that it wrote, or it wrote on from what one that lost had
+     * written. Nothing of it was written; the others' writes were. On shards any other error of
+     * commit, too: it is of the owner's shard, while other shards have committed. A commit whose
+     * owners all lost answers ERR_STALE. */
+    err_t (*outcome)(struct document_store *store, const void *owner);
     /* Asks for all of it in one round trip; get and list then find it, until the transaction ends
      * or maintain is called. Never necessary. */
     err_t (*prefetch)(
@@ -260,7 +262,8 @@ struct document_store {
 
 /*
  * Opens, creates or migrates. `url` is sqlite:FILE (or sqlite::memory: for tests), or
- * postgres://..., a connection URI of libpq (postgresql.org/docs/15/libpq-connect.html). Migrations
+ * postgres://..., a connection URI of libpq (postgresql.org/docs/15/libpq-connect.html), or
+ * shards:FILE, a map (shard/shard.h) of several such with the table `documents`. Migrations
  * are numbered and run in one transaction each: a kind that is new gets its table, a column that is
  * new is added and filled from the bodies. A database that a newer program wrote (a layout that is
  * not known here, in SQLite also a column) answers ERR_VERSION; a file that another process has

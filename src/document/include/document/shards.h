@@ -1,0 +1,66 @@
+/*
+ * Documents in shards, from outside: what each database has, and moving rows from one placement to
+ * another. The services only know document_store_open("shards:FILE", ...).
+ *
+ *     document_shards_look     any time, beside processes that work
+ *     document_shards_move     when no process has the documents open; others are kept away
+ * meanwhile
+ *
+ * A move goes merchant by merchant: all rows of a scope are copied in one transaction, compared,
+ * and only then deleted where they were. So it may be cut off anywhere, and the same call ends it;
+ * until then every shard says that it is unfinished, and no process opens it.
+ *
+ * Both block. One thread.
+ */
+#ifndef DOCUMENT_SHARDS_H
+#define DOCUMENT_SHARDS_H
+
+#include "document/document.h"
+
+struct document_shards_state {
+    const char *name;      /* of the shard in the map; borrowed */
+    uint64_t slots;        /* that it owns, by hash */
+    uint64_t ranges;       /* that it owns, by range */
+    int64_t epoch;         /* as the database says; 0: it was never opened */
+    int64_t next;          /* of a move that is unfinished; 0: there is none */
+    uint64_t scopes;       /* with rows: two for each merchant that uses both modes */
+    uint64_t rows;         /* of all kinds */
+    uint64_t strangers;    /* scopes whose rows the map has elsewhere */
+    uint64_t one_stranger; /* the lowest */
+};
+
+/* Borrowed until it returns. */
+typedef void (*document_shards_each)(void *context, const struct document_shards_state *state);
+
+/* `path` is the map's file. ERR_INVALID (the map), ERR_CLOSED (a database cannot be reached), with
+ * the message. */
+MUST_USE err_t document_shards_look(
+    const char *path,
+    const struct document_kind *const *kinds,
+    uint32_t kind_count,
+    document_shards_each each,
+    void *context,
+    char message[DOCUMENT_MESSAGE_SIZE]);
+
+struct document_shards_move {
+    const char *path;      /* of the map, which is replaced in the end */
+    const char *next_path; /* of the one to come: the next epoch */
+    const struct document_kind *const *kinds;
+    uint32_t kind_count;
+    /* After each scope, with how many have moved; false: stop. May be NULL. */
+    bool (*go_on)(void *context, uint64_t scopes);
+    void *context;
+    uint64_t ret_scopes; /* that moved, in this call */
+    uint64_t ret_rows;
+};
+
+/*
+ * To the next map: shards that are new in it are made; one that is not in it any more must have
+ * become empty. ERR_LOCKED: a process has a shard open. ERR_MOVED: a shard is of another epoch, or
+ * on its way to another one. ERR_CLOSED: stopped, or a database was lost; call it again.
+ * ERR_CORRUPT: what arrived is not what was sent; nothing was deleted.
+ */
+MUST_USE err_t
+document_shards_move(struct document_shards_move *move, char message[DOCUMENT_MESSAGE_SIZE]);
+
+#endif

@@ -1,0 +1,129 @@
+/*
+ * One store over several databases: documents in shards. A merchant's rows, of both modes, are
+ * together in one of them; the platform's (scopes 0 and 1: merchants, API keys, types of events)
+ * are in the one that has merchant 0. The table `documents` of a map (shard/shard.h) says which has
+ * which, by hash or by range of the merchant's number.
+ *
+ *     owner ------> writes rows of one shard, its home: one transaction of that database
+ *          \------> and facts: platform rows `unless_there`, which are true by themselves
+ *
+ * A commit of a group is one transaction in each database that it writes:
+ *
+ *     facts and platform rows   the platform's shard; whoever lost there is taken out of the others
+ *     the other shards          all at once, each for itself
+ *
+ * SHARDED-1  What an owner writes is on one shard, but for facts: ERR_CROSSES_SHARDS. So what has
+ * to happen together is one commit of one database, and there is no protocol. SHARDED-2  Facts are
+ * durable before what they are needed for. One whose owner's home fails then stays, and says
+ * nothing wrong. SHARDED-3  Whoever built on rows that were not committed is not committed. Between
+ * two homes that could be a circle: an owner who read, on another shard than its own and the
+ *            platform's, what the same transaction wrote there, has lost, and tries again.
+ * SHARDED-4  A shard that fails fails its own owners: shared->outcome.
+ * SHARDED-5  A database is opened by one map: it has the shard's name and the map's epoch
+ *            (postgres_shard.c).
+ * SHARDED-6  A value of a column that is unique across scopes is claimed by a row of the platform's
+ *            shard before the row that has it is there. A claim stays.
+ *
+ * Nobody in particular (owner NULL) may write everywhere, and each of these rows stands alone.
+ */
+#ifndef DOCUMENT_SHARDED_H
+#define DOCUMENT_SHARDED_H
+
+#include "postgres.h"
+
+#include "shard/shard.h"
+
+#include <assert.h>
+
+/* A merchant's number, so wide that texts are in the order of numbers. */
+#define DOCUMENT_SHARDED_KEY_SIZE  21
+#define DOCUMENT_SHARDED_HOME_NONE UINT32_MAX
+#define DOCUMENT_SHARDED_TABLE     "documents"
+
+/* Somebody who read or wrote in the open transaction, or in the last one. */
+struct document_sharded_owner {
+    struct map_link link;
+    struct document_sharded_owner *next;
+    const void *owner;
+    uint64_t touched;   /* bits of shards that it read or wrote */
+    uint64_t saw_dirty; /* bits of shards where it read what the transaction wrote */
+    uint32_t home;      /* where it writes, or DOCUMENT_SHARDED_HOME_NONE */
+    err_t outcome;
+};
+
+struct document_sharded {
+    struct document_store store; /* first */
+    struct shard_map *map;
+    uint32_t table;
+    uint32_t count;
+    uint32_t platform;
+    struct document_pg *shards[SHARD_SHARDS_MAX];
+
+    bool in_transaction;
+    uint64_t begun; /* bits of shards that have an open transaction */
+    const void *owner;
+    struct arena arena; /* of the owners */
+    struct map owners;
+    struct document_sharded_owner *first_owner;
+};
+
+static inline struct document_sharded *
+document_sharded_of(struct document_store *store)
+{
+    return (struct document_sharded *)(void *)store;
+}
+
+static inline uint64_t
+document_sharded_bit(uint32_t shard)
+{
+    return UINT64_C(1) << shard;
+}
+
+static_assert(SHARD_SHARDS_MAX <= 64, "a bit for each shard");
+
+extern const struct document_kind document_sharded_claim_kind;
+
+/* sharded_open.c: document_store_open of shards:FILE. */
+MUST_USE err_t document_sharded_open(
+    const char *path,
+    const struct document_kind *const *kinds,
+    uint32_t kind_count,
+    struct document_store **ret_store,
+    char message[DOCUMENT_MESSAGE_SIZE]);
+/* Which shard of the map has a scope's rows. */
+uint32_t document_sharded_place(const struct shard_map *map, uint32_t table, uint64_t scope);
+
+/* sharded.c */
+extern const struct document_store_ops document_sharded_ops;
+extern const struct document_shared_ops document_sharded_shared_ops;
+void document_sharded_close(struct document_store *store);
+
+static inline uint32_t
+document_sharded_route(const struct document_sharded *sharded, uint64_t scope)
+{
+    return document_sharded_place(sharded->map, sharded->table, scope);
+}
+
+/* On behalf of the owner, before and after a read of the shard. */
+MUST_USE err_t document_sharded_enter(struct document_sharded *sharded, uint32_t shard);
+void document_sharded_leave(struct document_sharded *sharded, uint32_t shard);
+/* NULL: it has not taken part. */
+struct document_sharded_owner *document_sharded_owner_find(
+    const struct document_sharded *sharded, const void *owner);
+
+/* sharded_commit.c */
+err_t document_sharded_commit(struct document_store *store);
+
+/* sharded_list.c */
+err_t document_sharded_list(
+    struct document_store *store,
+    const struct document_kind *kind,
+    const struct document_query *query,
+    document_each each,
+    void *context);
+err_t document_sharded_prefetch(
+    struct document_store *store, const struct document_wish *wishes, uint32_t count);
+err_t document_sharded_lock(
+    struct document_store *store, struct document_lock *locks, uint32_t count);
+
+#endif
