@@ -71,20 +71,20 @@ coordinator_role_metrics(const struct node *node, struct buf *out)
     };
     struct coordinator_health health = coordinator_health(node->coordinator);
     const struct node_metric all[] = {
-        {"tael_transactions_open",
+        {"tael_participant_transactions_open",
          "gauge",
          "Transactions with participants that have no end yet, found by the last sweep.",
          health.open},
-        {"tael_transaction_oldest_seconds",
+        {"tael_participant_transaction_oldest_seconds",
          "gauge",
          "Age of the oldest of them.",
          (uint64_t)(health.oldest_s < 0 ? 0 : health.oldest_s)},
-        {"tael_transactions_stuck",
+        {"tael_participant_transactions_stuck",
          "gauge",
          "Those that a participant does not confirm: anything above 0 waits for a person.",
          health.stuck},
-        {"tael_transactions_committed_total", "counter", "Decided so.", health.committed},
-        {"tael_transactions_aborted_total", "counter", "Decided so.", health.aborted},
+        {"tael_participant_transactions_committed_total", "counter", "Decided so.", health.committed},
+        {"tael_participant_transactions_aborted_total", "counter", "Decided so.", health.aborted},
     };
     node_metrics(out, all, sizeof(all) / sizeof(all[0]));
     buf_append_cstr(

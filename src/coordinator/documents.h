@@ -32,7 +32,7 @@ struct coordinator_member {
     struct span data;        /* what it is given */
     struct span state;       /* empty: not heard of */
     struct span reason;      /* its own words, or what went wrong with the last request */
-    int64_t requests;        /* sent since the last change of state */
+    int64_t requests;        /* sent for the vote, then for the decision */
 };
 
 struct coordinator_transaction {

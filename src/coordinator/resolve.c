@@ -13,7 +13,6 @@ retry(struct coordinator_transaction *transaction, int64_t now)
         struct coordinator_member *member = &transaction->members[i];
         if (span_equal_cstr(member->state, COORDINATOR_MEMBER_STUCK)) {
             member->state = SPAN(COORDINATOR_MEMBER_PREPARED);
-            member->requests = 0;
         }
     }
     transaction->told_since = now;

@@ -71,15 +71,6 @@ action_for(const struct coordinator_transaction *transaction, uint32_t index)
     return commits(transaction) ? COORDINATOR_ASK_COMMIT : COORDINATOR_ASK_ABORT;
 }
 
-static void
-set_state(struct coordinator_member *member, struct span state)
-{
-    if (!span_equal(member->state, state)) {
-        member->state = state;
-        member->requests = 0;
-    }
-}
-
 /* Its answer to `status`, which is not what was decided. */
 static void
 judge_status(
@@ -90,9 +81,9 @@ judge_status(
                        (said == COORDINATOR_SAID_UNKNOWN && !is_commit) ||
                        said == COORDINATOR_SAID_NOTHING;
     if (late || !may_be_told) {
-        set_state(member, SPAN(COORDINATOR_MEMBER_STUCK));
+        member->state = SPAN(COORDINATOR_MEMBER_STUCK);
     } else if (said != COORDINATOR_SAID_NOTHING) {
-        set_state(member, SPAN(COORDINATOR_MEMBER_PREPARED));
+        member->state = SPAN(COORDINATOR_MEMBER_PREPARED);
     }
 }
 
@@ -109,9 +100,8 @@ judge(
         is_commit ? COORDINATOR_SAID_COMMITTED : COORDINATOR_SAID_ABORTED;
     member->requests++;
     if (call->said == wanted) {
-        set_state(
-            member,
-            is_commit ? SPAN(COORDINATOR_MEMBER_COMMITTED) : SPAN(COORDINATOR_MEMBER_ABORTED));
+        member->state =
+            is_commit ? SPAN(COORDINATOR_MEMBER_COMMITTED) : SPAN(COORDINATOR_MEMBER_ABORTED);
         member->reason = SPAN_EMPTY;
         return;
     }
@@ -119,7 +109,7 @@ judge(
     if (call->action == COORDINATOR_ASK_STATUS) {
         judge_status(member, call->said, is_commit, late);
     } else if (call->said != COORDINATOR_SAID_NOTHING || late) {
-        set_state(member, SPAN(COORDINATOR_MEMBER_DOUBTED));
+        member->state = SPAN(COORDINATOR_MEMBER_DOUBTED);
     }
 }
 

@@ -10,7 +10,7 @@ from kit.books import metrics, reconciled
 from kit.browser import Browser, action_url
 from kit.client import Http, sdk
 from kit.participant import Scripted, Warehouse, ended, transaction_of
-from kit.server import Server, wait_until
+from kit.server import Server, run_tael, wait_until
 from kit.wallets import Wallets
 
 FLAGS = ("--participant-timeout=500ms", "--participant-prepare-for=1500ms",
@@ -282,14 +282,14 @@ def test_a_commit_that_is_refused_waits_for_a_person(own, client, shop):
     assert stuck["members"][0]["state"] == "stuck"
     assert stuck["members"][0]["reason"] == "The shelf fell over."
     assert shop.asked() == ["prepare", "commit", "status"]
-    wait_until(lambda: metrics(own)["tael_transactions_stuck"] == 1)
+    wait_until(lambda: metrics(own)["tael_participant_transactions_stuck"] == 1)
     http = Http(own)
     shop.plan["commit"] = "committed"
     path = f"/v1/transactions/{stuck['id']}/resolve"
     told = http.post(path, {"resolution": "retry", "note": "It stands again."}).json()
     assert (told["status"], told["note"]) == ("committing", "It stands again.")
     ended(own, intent.id, "committed")
-    wait_until(lambda: metrics(own)["tael_transactions_stuck"] == 0)
+    wait_until(lambda: metrics(own)["tael_participant_transactions_stuck"] == 0)
     again = http.post(path, {"resolution": "retry"})
     assert (again.status_code, again.json()["error"]["code"]) == (400, "transaction_not_stuck")
     kinds = [event.type for event in client.v1.events.list({"limit": 100}).data
@@ -344,6 +344,29 @@ def test_a_slow_one_does_not_hold_up_the_other(own, client, shop):
     other.plan["commit"] = "committed"
     wait_until(lambda: other.asked()[-1] == "commit")
     other.close()
+
+
+def test_the_command_line(own, client, shop):
+    def txn(*arguments):
+        done = run_tael("txn", *arguments, f"--url={own.url}", f"--key={own.key}")
+        return done.returncode, done.stdout, done.stderr
+
+    shop.plan["commit"] = shop.plan["status"] = (409, b'{"reason": "It is \\u001b[31mclosed."}')
+    intent = pay(client, shop)
+    number = ended(own, intent.id, "commit_stuck")["id"]
+    code, shown, _ = txn("list", "--participants")
+    assert code == 0 and number in shown and "commit_stuck" in shown and intent.id in shown
+    code, shown, _ = txn("show", number)
+    assert code == 0 and "The shop" in shown and "stuck, 2 requests" in shown
+    assert "closed." in shown and "\x1b" not in shown
+    shop.plan["commit"] = "committed"
+    code, shown, _ = txn("resolve", number, "--note=mended")
+    assert code == 0 and "mended" in shown
+    ended(own, intent.id, "committed")
+    assert txn("resolve", number)[0] == 1
+    assert txn("resolve", "dtx_nothing")[0] == 1
+    code, shown, _ = txn("show", number, "--json")
+    assert code == 0 and json.loads(shown)["status"] == "committed"
 
 
 # ---- the resource --------------------------------------------------------------------------
