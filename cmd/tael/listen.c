@@ -8,8 +8,8 @@
 
 #include "base/assert.h"
 #include "base/id.h"
+#include "callback/signature.h"
 #include "events/filter.h"
-#include "events/signature.h"
 #include "os/clock.h"
 #include "os/entropy.h"
 
@@ -34,7 +34,7 @@ struct listen_options {
     struct client_options client;
     char forward_to[URL_SIZE];
     char events[URL_SIZE];
-    char secret[EVENTS_SECRET_SIZE + 1];
+    char secret[CALLBACK_SECRET_SIZE + 1];
     int64_t poll_ms;
     int64_t forward_timeout_ms;
 };
@@ -76,7 +76,7 @@ struct listen {
     struct client *client;
     struct span patterns[PATTERNS_MAX];
     size_t pattern_count;
-    char secret[EVENTS_SECRET_SIZE];
+    char secret[CALLBACK_SECRET_SIZE];
     char cursor[ID_TEXT_SIZE]; /* the last event that was seen; empty: there was none */
     char older[ID_TEXT_SIZE];  /* without a cursor: on the way back to the first event */
 
@@ -129,12 +129,12 @@ read_secret(struct listen *listen)
 {
     struct span given = span_from_cstr(listen->options.secret);
     if (given.size == 0) {
-        events_secret_make(os_entropy_real(), listen->secret);
+        callback_secret_make(os_entropy_real(), listen->secret);
         return COMMAND_GO_ON;
     }
-    if (given.size != EVENTS_SECRET_SIZE || !span_starts_with(given, SPAN("whsec_"))) {
+    if (given.size != CALLBACK_SECRET_SIZE || !span_starts_with(given, SPAN("whsec_"))) {
         return command_misuse(
-            listen->command, "--secret is whsec_ and %d characters", EVENTS_SECRET_SIZE - 6);
+            listen->command, "--secret is whsec_ and %d characters", CALLBACK_SECRET_SIZE - 6);
     }
     memcpy(listen->secret, given.data, given.size);
     return COMMAND_GO_ON;
@@ -218,7 +218,7 @@ forward(struct listen *listen, struct span body, struct span id, struct net_call
     struct buf signature;
     const struct span secret = span_of(listen->secret, sizeof(listen->secret));
     buf_init_fixed(&signature, text, sizeof(text));
-    events_sign(&signature, &secret, 1, (int64_t)(os_wall_ns(os_clock_real()) / OS_NS_PER_S), body);
+    callback_sign(&signature, &secret, 1, (int64_t)(os_wall_ns(os_clock_real()) / OS_NS_PER_S), body);
     ASSERT(!buf_failed(&signature));
     const struct http_header headers[] = {
         {.name = SPAN("Stripe-Signature"), .value = buf_span(&signature)},

@@ -15,6 +15,7 @@
 #include "broker/broker.h"
 #include "cards/cards.h"
 #include "engine/ledger_engine.h"
+#include "coordinator/coordinator.h"
 #include "events/events.h"
 #include "issuer/issuer.h"
 #include "mobile/mobile.h"
@@ -157,6 +158,11 @@ struct node_settings {
     int64_t webhook_endpoint_in_flight_max;
     int64_t webhook_memory_max;
     char webhook_key_file[NODE_PATH_SIZE];
+    int64_t participant_timeout;
+    int64_t participant_prepare_for;
+    int64_t participant_retry_first;
+    int64_t participant_retry_max;
+    int64_t participant_retry_for;
     int64_t webhook_log_keep;
     int64_t event_keep;
     char webhook_private[8];
@@ -285,6 +291,7 @@ struct node {
     struct mobile *mobile;
     struct outbound *outbound;
     struct events *events;
+    struct coordinator *coordinator;
     struct os_loop *broker_loop; /* waits for the broker; NULL without one */
     struct broker *broker;
     struct relay *relay;

@@ -348,6 +348,41 @@ const struct setting node_setting_table[] = {
         "A file with the key that seals the webhooks' secrets, 64 hexadecimal digits, for servers "
         "that share a database. Without it, webhooks/master.key in the data folder, which is "
         "made."),
+    DURATION(
+        "participant-timeout",
+        participant_timeout,
+        "5s",
+        100,
+        MINUTE,
+        "For a participant of a transaction to answer."),
+    DURATION(
+        "participant-prepare-for",
+        participant_prepare_for,
+        "15s",
+        100,
+        5 * MINUTE,
+        "For all participants of a payment to agree to it; then it is declined."),
+    DURATION(
+        "participant-retry-first",
+        participant_retry_first,
+        "1s",
+        SECOND,
+        HOUR,
+        "A decision that was not confirmed is told again within it, then within twice as much."),
+    DURATION(
+        "participant-retry-max",
+        participant_retry_max,
+        "5m",
+        SECOND,
+        DAY,
+        "But never later than that."),
+    DURATION(
+        "participant-retry-for",
+        participant_retry_for,
+        "24h",
+        SECOND,
+        30 * DAY,
+        "Then it is stuck, and waits for a person."),
     SIZE("webhook-memory-max", webhook_memory_max, "64m", MIB, 16 * GIB, "Of those requests."),
     DURATION(
         "webhook-log-keep",

@@ -141,6 +141,8 @@ role_api_tables(const struct node *node, struct api_routes tables[API_ROUTE_TABL
         tables[count].routes = payments_routes(node->payments, i, &tables[count].count);
         count++;
     }
+    tables[count].routes = coordinator_routes(node->coordinator, &tables[count].count);
+    count++;
     tables[count].routes = wallets_routes(node->wallets, &tables[count].count);
     count++;
     tables[count].routes = mobile_routes(node->mobile, &tables[count].count);

@@ -45,6 +45,7 @@ static const struct {
     {resource_kinds, &resource_kind_count},
     {wallets_kinds, &wallets_kind_count},
     {mobile_kinds, &mobile_kind_count},
+    {coordinator_kinds, &coordinator_kind_count},
     {payments_kinds, &payments_kind_count},
     {events_kinds, &events_kind_count},
     {relay_kinds, &relay_kind_count},

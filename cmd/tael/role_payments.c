@@ -18,6 +18,7 @@ service_open(struct node *node)
         .settings = payments_settings_default(),
     };
     parts.mobile = mobile_port(node->mobile);
+    parts.coordinator = node->coordinator;
     parts.presentation = (struct payments_presentation){
         .name = settings->merchant_name,
         .city = settings->merchant_city,

@@ -18,8 +18,9 @@ extern const struct role role_cache;     /* copies of documents that several pro
 extern const struct role role_documents; /* documents, resource runtime */
 extern const struct role role_wallets;
 extern const struct role role_mobile;
+extern const struct role role_events;      /* webhooks, and their way out */
+extern const struct role role_coordinator; /* transactions with participants over HTTP */
 extern const struct role role_payments;
-extern const struct role role_events;   /* webhooks, and their way out */
 extern const struct role role_broker;   /* events to a message broker, if there is one */
 extern const struct role role_api;      /* the HTTP front and its listener */
 extern const struct role role_internal; /* the listener for other services */

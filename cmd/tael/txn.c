@@ -1,5 +1,6 @@
-/* `tael txn`: transactions between the ledger's shards that are in doubt. */
-#include "client.h"
+/* `tael txn`: transactions that have no end yet, and of those between the ledger's shards what is
+ * in doubt. */
+#include "txn.h"
 
 #include "base/u128.h"
 
@@ -8,17 +9,32 @@
 
 #define TARGET SPAN("/transactions")
 
-struct txn_options {
-    struct client_options client;
-};
-
 static const struct setting settings[] = {
     OPTION_TEXT(
         struct txn_options,
         client.url,
         "url",
         TEXT_DEFAULT_URL,
-        "Where to ask: --admin-listen of a process of the API."),
+        "Where to ask: --admin-listen of a process of the API; of participants the API itself."),
+    OPTION_SECRET(struct txn_options, client.key, "key", "", "Of participants: an API key."),
+    OPTION_TEXT(
+        struct txn_options,
+        client.data,
+        "data",
+        "",
+        "Takes the key from DIR/test_secret_key instead."),
+    OPTION_SWITCH(
+        struct txn_options,
+        participants,
+        "participants",
+        "list: those that participants over HTTP take part in."),
+    OPTION_SWITCH(
+        struct txn_options,
+        concludes,
+        "conclude",
+        "resolve dtx_...: it was ended by other means; without it the decision is told again."),
+    OPTION_TEXT(
+        struct txn_options, note, "note", "", "resolve dtx_...: kept with it, who and why."),
     OPTION_TEXT(
         struct txn_options,
         client.ca,
@@ -102,8 +118,10 @@ print(const struct command *command, const struct json_value *root, const char *
 }
 
 static int
-ask(const struct command *command, char **argv, int positional, bool resolves)
+ask(const struct command *command, char **argv, enum txn_verb verb)
 {
+    bool resolves = verb == TXN_RESOLVE;
+    int positional = verb == TXN_LIST ? 0 : 1;
     struct txn_options options;
     struct command_options how = {
         COMMAND_TABLE(settings),
@@ -119,8 +137,17 @@ ask(const struct command *command, char **argv, int positional, bool resolves)
         return status;
     }
     const char *id = positional > 0 ? argv[1] : NULL;
+    if (options.participants || (id != NULL && txn_has_participants(id))) {
+        if (id != NULL && !text_is_id(span_from_cstr(id))) {
+            return command_misuse(command, "'%.80s' is no id of a transaction", id);
+        }
+        status = txn_participants(command, &options, verb, id);
+        explicit_bzero(&options, sizeof(options));
+        return status;
+    }
     if (id != NULL && !u128_parse(span_from_cstr(id), &number)) {
-        return command_misuse(command, "'%.80s' is no id of a transaction (decimal digits)", id);
+        return command_misuse(
+            command, "'%.80s' is no id of a transaction (decimal digits, or dtx_...)", id);
     }
     struct client *client = NULL;
     struct client_answer answer;
@@ -153,21 +180,21 @@ static int
 run_list(const struct command *command, int argc, char **argv)
 {
     (void)argc;
-    return ask(command, argv, 0, false);
+    return ask(command, argv, TXN_LIST);
 }
 
 static int
 run_show(const struct command *command, int argc, char **argv)
 {
     (void)argc;
-    return ask(command, argv, 1, false);
+    return ask(command, argv, TXN_SHOW);
 }
 
 static int
 run_resolve(const struct command *command, int argc, char **argv)
 {
     (void)argc;
-    return ask(command, argv, 1, true);
+    return ask(command, argv, TXN_RESOLVE);
 }
 
 static const struct command txn_list = {
@@ -193,7 +220,9 @@ static const struct command txn_resolve = {
     .manual =
         "Whether it is committed or aborted is not the operator's choice: the slot that "
         "decides is asked, or a\nmajority of them (3pc). Money that waits for a shard that is "
-        "gone waits on.",
+        "gone waits on.\nOf one with participants over HTTP, which is stuck, the decision is told "
+        "again, or "
+        "with --conclude is\ntaken for confirmed.",
     .run = run_resolve,
     .parent = &command_txn,
 };
@@ -203,6 +232,6 @@ static const struct command *const txn_children[] = {&txn_list, &txn_show, &txn_
 const struct command command_txn = {
     .name = "txn",
     .usage = "COMMAND [OPTIONS]",
-    .summary = "Transactions between the ledger's shards that are in doubt",
+    .summary = "Transactions without an end: between the ledger's shards, with participants",
     .children = txn_children,
 };

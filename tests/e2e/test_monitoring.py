@@ -224,6 +224,7 @@ FIRES = {
     "TaelReconcilerStopped": ["tael_reconcile_runs_total 5x400", "process_start_time_seconds 0x400"],
     "TaelAttemptStuck": ["tael_attempt_oldest_seconds 1000x30"],
     "TaelSuspenseOpen": ["tael_suspense_open 1x30"],
+    "TaelParticipantStuck": ["tael_participant_transactions_stuck 1x30"],
     "TaelCardsUnknown": ["tael_cards_unknown_total 0+10x30", "tael_cards_sent_total 0+100x30"],
     "TaelLedgerFailed": ["tael_ledger_healthy 0x30"],
     "TaelLedgerFull": ["tael_ledger_full_total 0+1x30"],

@@ -28,7 +28,7 @@ ALSO_DECLARED = {"payment_intent": {"source": {}}}
 # What Tael's own ways to pay add to Stripe's objects; kit/described.py says what it looks like.
 OWN_MEMBERS = {
     "charge": ["split"],
-    "payment_intent": ["qr_code", "split"],
+    "payment_intent": ["participants", "qr_code", "split", "transaction"],
     "payment_intent_next_action": ["mobile_qr_display_qr_code", "payer_confirmation"],
     "payment_method": ["mobile_qr", "wallet"],
     "payment_method_details": ["wallet"],

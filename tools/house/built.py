@@ -22,6 +22,7 @@ MAY_USE = {
     "document": ["base", "os", "core/shard", "postgres"],
     "trace": ["base", "os", "wire/*"],
     "image": ["base"],
+    "callback": ["base", "os"],
     "net": ["base", "os", "wire/*", "trace"],
     "upstream": ["base", "os", "core/balance", "wire/*", "net", "trace"],
     "redis": ["base", "os", "core/cache", "wire/tracecontext", "net", "trace", "port"],
@@ -33,10 +34,14 @@ MAY_USE = {
         "base", "os", "core/ledger", "core/shard", "wire/form", "wire/tracecontext", "document",
         "port", "resource",
     ],
+    "coordinator": [
+        "base", "os", "callback", "core/cache", "wire/form", "wire/json", "wire/tracecontext", "document", "port",
+        "resource", "trace",
+    ],
     "remote": ["base", "os", "core/*", "wire/*", "net", "upstream", "trace", "port"],
     "service/*": [
         "base", "os", "core/*", "wire/*", "store", "document", "net", "upstream", "trace", "port",
-        "engine", "resource", "books", "image",
+        "engine", "resource", "books", "coordinator", "callback", "image",
     ],
     "api": ["base", "os", "wire/*", "document", "net", "trace", "port", "resource", "core/*"],
     "gateway": ["base", "os", "core/balance", "wire/*", "net", "upstream", "trace", "port", "redis"],

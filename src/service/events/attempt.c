@@ -1,9 +1,8 @@
 /* One attempt: the request, its way out and back. */
 #include "service.h"
 
-#include "url.h"
-
 #include "base/assert.h"
+#include "callback/url.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -34,21 +33,21 @@ events_outcome_name(enum events_outcome outcome)
 static err_t
 sign(struct events_attempt *attempt, const struct events_endpoint *endpoint, struct span body)
 {
-    const struct events_key *key = attempt->target->events->key;
-    char clear[2][EVENTS_SECRET_SIZE];
+    const struct callback_key *key = attempt->target->events->key;
+    char clear[2][CALLBACK_SECRET_SIZE];
     struct span secrets[2] = {SPAN_EMPTY, SPAN_EMPTY};
-    err_t result = events_secret_open(key, endpoint->header.id, endpoint->secret, clear[0]);
+    err_t result = callback_secret_open(key, endpoint->header.id, endpoint->secret, clear[0]);
     if (result == ERR_OK) {
-        secrets[0] = span_of(clear[0], EVENTS_SECRET_SIZE);
+        secrets[0] = span_of(clear[0], CALLBACK_SECRET_SIZE);
     }
     if (result == ERR_OK && endpoint->old_secret_until > attempt->began) {
-        result = events_secret_open(key, endpoint->header.id, endpoint->old_secret, clear[1]);
-        secrets[1] = result == ERR_OK ? span_of(clear[1], EVENTS_SECRET_SIZE) : SPAN_EMPTY;
+        result = callback_secret_open(key, endpoint->header.id, endpoint->old_secret, clear[1]);
+        secrets[1] = result == ERR_OK ? span_of(clear[1], CALLBACK_SECRET_SIZE) : SPAN_EMPTY;
     }
     if (result == ERR_OK) {
         struct buf signature;
         buf_init_fixed(&signature, attempt->signature, sizeof(attempt->signature));
-        events_sign(&signature, secrets, 2, attempt->began, body);
+        callback_sign(&signature, secrets, 2, attempt->began, body);
         ASSERT(!buf_failed(&signature));
         attempt->signature_size = signature.size;
     }
@@ -166,7 +165,7 @@ static void
 fill_request(
     struct events_attempt *attempt,
     const struct events_endpoint *endpoint,
-    const struct events_url *url,
+    const struct callback_url *url,
     struct span body)
 {
     struct events *events = attempt->target->events;
@@ -195,8 +194,8 @@ events_attempt_create(
     struct span caused_by,
     struct events_attempt **ret_attempt)
 {
-    struct events_url url;
-    if (events_url_parse(endpoint->url, &url) != NULL) {
+    struct callback_url url;
+    if (callback_url_parse(endpoint->url, &url) != NULL) {
         return ERR_CORRUPT; /* it was checked before it was stored */
     }
     size_t size = sizeof(struct events_attempt) + endpoint->url.size + url.host.size +

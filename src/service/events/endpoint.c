@@ -2,9 +2,9 @@
 #include "service.h"
 
 #include "events/filter.h"
-#include "url.h"
 
 #include "base/assert.h"
+#include "callback/url.h"
 
 #include <string.h>
 
@@ -25,7 +25,7 @@ refuse_url(struct resource_op *op, const char *why)
 static bool
 read_url(struct resource_op *op, struct events_endpoint *endpoint)
 {
-    struct events_url url;
+    struct callback_url url;
     struct span text;
     if (!resource_text(op, "url", &text)) {
         return true;
@@ -33,7 +33,7 @@ read_url(struct resource_op *op, struct events_endpoint *endpoint)
     if (text.size == 0) {
         return refuse_url(op, "it cannot be unset.");
     }
-    const char *wrong = events_url_parse(text, &url);
+    const char *wrong = callback_url_parse(text, &url);
     if (wrong != NULL) {
         return refuse_url(op, wrong);
     }
@@ -152,16 +152,16 @@ make_secret(struct resource_op *op, struct events_endpoint *endpoint)
 {
     struct events *events = resource_op_service(op);
     struct arena *arena = resource_op_arena(op);
-    char *secret = arena_alloc(arena, EVENTS_SECRET_SIZE);
-    char *sealed = arena_alloc(arena, EVENTS_SEALED_SIZE);
+    char *secret = arena_alloc(arena, CALLBACK_SECRET_SIZE);
+    char *sealed = arena_alloc(arena, CALLBACK_SEALED_SIZE);
     if (secret == NULL || sealed == NULL) {
         return ERR_FULL;
     }
-    events_secret_make(events->parts.entropy, secret);
-    TRY(events_secret_seal(
+    callback_secret_make(events->parts.entropy, secret);
+    TRY(callback_secret_seal(
         events->key, events->parts.entropy, endpoint->header.id, secret, sealed));
-    endpoint->secret = span_of(sealed, EVENTS_SEALED_SIZE);
-    endpoint->shown_secret = span_of(secret, EVENTS_SECRET_SIZE);
+    endpoint->secret = span_of(sealed, CALLBACK_SEALED_SIZE);
+    endpoint->shown_secret = span_of(secret, CALLBACK_SECRET_SIZE);
     return ERR_OK;
 }
 

@@ -150,15 +150,17 @@ drain_run(struct os_task *task)
     atomic_store(&events->drain_heard, true);
 }
 
+static_assert(EVENTS_MESSAGE_SIZE == CALLBACK_MESSAGE_SIZE, "a message goes through");
+
 static err_t
 key_open(struct events *events, uint64_t endpoint_count, char message[EVENTS_MESSAGE_SIZE])
 {
     const struct events_parts *parts = &events->parts;
     if (parts->key_file != NULL) {
-        return events_key_load(parts->disk, parts->key_file, &events->key, message);
+        return callback_key_load(parts->disk, parts->key_file, &events->key, message);
     }
     bool needed = endpoint_count > 0 || events_key_is_needed(events);
-    return events_key_open(
+    return callback_key_open(
         parts->disk, parts->entropy, parts->folder, needed, &events->key, message);
 }
 
@@ -221,7 +223,7 @@ events_destroy(struct events **events)
     *events = NULL;
     events_registry_close(gone);
     events_purge_close(&gone->purge);
-    events_key_close(&gone->key);
+    callback_key_close(&gone->key);
     free(gone->routes);
     free(gone);
 }

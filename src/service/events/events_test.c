@@ -1,9 +1,8 @@
 /* The service on the simulated machine: EVENTS-1 to EVENTS-6. */
 #include "testing.h"
 
-#include "events/signature.h"
-
 #include "base/list.h"
+#include "callback/signature.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,7 +31,7 @@ test_delivered_and_signed(void **state)
         "url=http://a.test/hook&enabled_events[]=customer.created");
     char secret[64];
     (void)snprintf(secret, sizeof(secret), "%s", t_text(world, "secret"));
-    assert_int_equal(strlen(secret), EVENTS_SECRET_SIZE);
+    assert_int_equal(strlen(secret), CALLBACK_SECRET_SIZE);
     t_emit(world, false, "customer.created", 1, false);
     t_emit(world, false, "customer.updated", 1, false);
     t_run(world);
@@ -42,7 +41,7 @@ test_delivered_and_signed(void **state)
     struct buf signature;
     const struct span secrets[] = {span_from_cstr(secret)};
     buf_init_fixed(&signature, text, sizeof(text) - 1);
-    events_sign(&signature, secrets, 1, sent->at_ms / 1000, span_from_cstr(sent->body));
+    callback_sign(&signature, secrets, 1, sent->at_ms / 1000, span_from_cstr(sent->body));
     text[signature.size] = '\0';
     assert_string_equal(sent->signature, text);
     t_request(world, false, "GET", "/v1/events/:id", sent->event, NULL);

@@ -17,12 +17,11 @@
 #define EVENTS_SERVICE_H
 
 #include "documents.h"
-#include "secret.h"
-
-#include "resource/event.h"
 
 #include "base/list.h"
 #include "base/map.h"
+#include "callback/secret.h"
+#include "resource/event.h"
 #include "trace/span.h"
 
 #include <stdatomic.h>
@@ -123,7 +122,7 @@ struct events {
     struct resource_event_watch watch;
     struct resource_event_listener listener;
     struct resource_route *routes; /* the constant table, bound to this instance */
-    struct events_key *key;
+    struct callback_key *key;
     struct map scopes;
     struct list targets;
     uint32_t target_count;

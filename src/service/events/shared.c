@@ -160,9 +160,9 @@ static err_t
 check_write(struct events *events, struct arena *arena)
 {
     struct document_store *documents = events->parts.documents;
-    char secret[EVENTS_SECRET_SIZE] = CHECK_SECRET;
-    char sealed[EVENTS_SEALED_SIZE];
-    TRY(events_secret_seal(events->key, events->parts.entropy, SPAN(CHECK_ID), secret, sealed));
+    char secret[CALLBACK_SECRET_SIZE] = CHECK_SECRET;
+    char sealed[CALLBACK_SEALED_SIZE];
+    TRY(callback_secret_seal(events->key, events->parts.entropy, SPAN(CHECK_ID), secret, sealed));
     struct span text = span_of(sealed, sizeof(sealed));
     struct document_row row = {
         .scope = 0,
@@ -199,7 +199,7 @@ events_key_check(struct events *events, char message[EVENTS_MESSAGE_SIZE])
     struct document_store *documents = events->parts.documents;
     struct arena arena;
     struct span sealed = SPAN_EMPTY;
-    char secret[EVENTS_SECRET_SIZE];
+    char secret[CALLBACK_SECRET_SIZE];
     if (!events->shared) {
         return ERR_OK;
     }
@@ -214,7 +214,7 @@ events_key_check(struct events *events, char message[EVENTS_MESSAGE_SIZE])
         }
     }
     if (result == ERR_OK) {
-        result = events_secret_open(events->key, SPAN(CHECK_ID), sealed, secret);
+        result = callback_secret_open(events->key, SPAN(CHECK_ID), sealed, secret);
         explicit_bzero(secret, sizeof(secret));
     }
     if (result == ERR_CORRUPT) {

@@ -5,6 +5,7 @@
  *     refused                    documents: as declined, at once
  *   reserved                     documents: intent processing, attempt started     (1)
  *   payments_split_prepare       books: the wallet's part is held, if it is split (split.c)
+ *   payments_participants_prepare  HTTP: those who take part prepare (participants.c)
  *   ask_rail                     rail: authorize                                   (2)
  *     declined                   documents: charge failed, attempt closed
  *     challenged                 documents: intent requires_action, attempt closed; once the
@@ -142,6 +143,9 @@ save_approved(struct payments_flow *flow)
     intent->last_payment_error = SPAN_EMPTY;
     intent->due = captured ? 0 : intent->capture_before;
     payments_attempt_close(&intent->attempt);
+    if (captured) {
+        TRY(payments_participants_commit(flow, amount));
+    }
     TRY(keep_method(flow));
     TRY(resource_save(op, &payments_charge_type, charge));
     TRY(resource_save(op, &payments_intent_type, intent));
@@ -186,6 +190,7 @@ save_declined(struct payments_flow *flow, struct span message)
     intent->capture_before = 0;
     intent->due = 0;
     payments_attempt_close(&intent->attempt);
+    TRY(payments_participants_abort(flow));
     TRY(keep_checks(flow));
     TRY(resource_save(op, &payments_charge_type, flow->charge));
     TRY(resource_save(op, &payments_intent_type, intent));
@@ -344,6 +349,7 @@ save_challenged(struct payments_flow *flow)
     intent->capture_before = 0;
     intent->due = intent->challenge.expires;
     payments_attempt_close(&intent->attempt);
+    TRY(payments_participants_abort(flow));
     TRY(keep_checks(flow));
     TRY(resource_save(flow->op, &payments_intent_type, intent));
     return resource_emit(
@@ -433,7 +439,7 @@ ask_rail(struct payments_flow *flow)
     struct resource_op *op = flow->op;
     const struct payments_intent *intent = flow->intent;
     if (flow->rail.answer.outcome == PORT_RAIL_DECLINED) {
-        finish_declined(flow); /* the wallet has refused its part: SPLIT-3 */
+        payments_split_abort(flow, finish_declined); /* a participant has refused */
         return;
     }
     bool refuses_action = false;
@@ -454,9 +460,19 @@ ask_rail(struct payments_flow *flow)
 }
 
 static void
+ask_participants(struct payments_flow *flow)
+{
+    if (flow->rail.answer.outcome == PORT_RAIL_DECLINED) {
+        finish_declined(flow); /* the wallet has refused its part: SPLIT-3 */
+        return;
+    }
+    payments_participants_prepare(flow, ask_rail);
+}
+
+static void
 attempt_is_durable(struct resource_op *op)
 {
-    payments_split_prepare(payments_flow_of(op), ask_rail);
+    payments_split_prepare(payments_flow_of(op), ask_participants);
 }
 
 /* -------------------------------------------------------------------------- (1) the beginning ---
@@ -478,6 +494,7 @@ save_attempt(struct payments_flow *flow)
                                  ? now + settings->authorization_hold_s
                                  : 0;
     intent->due = now + settings->lease_s;
+    TRY(payments_participants_begin(flow));
     if (flow->method->header.version == 0) {
         TRY(resource_save(op, &payments_method_type, flow->method));
     }
@@ -590,6 +607,16 @@ payments_authorize_resume(struct payments_flow *flow)
     payments_wallet_resume(flow);
     if (span_equal_cstr(attempt->state, "reversing")) {
         reversal_is_durable(flow->op);
+        return;
+    }
+    bool may_go_on;
+    err_t error = payments_participants_resume(flow, &may_go_on);
+    if (error != ERR_OK) {
+        resource_internal(flow->op, error, "participants");
+        return;
+    }
+    if (!may_go_on) {
+        finish_declined(flow);
         return;
     }
     flow->rail.operation = PORT_RAIL_REPORT;

@@ -25,7 +25,10 @@ save_canceled(struct payments_flow *flow)
     intent->capture_before = 0;
     intent->due = 0;
     payments_challenge_drop(&intent->challenge, "canceled");
-    err_t error = resource_save(flow->op, &payments_intent_type, intent);
+    err_t error = payments_participants_abort(flow);
+    if (error == ERR_OK) {
+        error = resource_save(flow->op, &payments_intent_type, intent);
+    }
     if (error == ERR_OK && flow->charge != NULL) {
         error = resource_emit(
             flow->op, "charge.expired", &payments_charge_type, flow->charge, SPAN_EMPTY);

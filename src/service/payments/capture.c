@@ -50,6 +50,7 @@ save_captured(struct payments_flow *flow)
     intent->capture_before = 0;
     intent->due = 0;
     payments_attempt_close(&intent->attempt);
+    TRY(payments_participants_commit(flow, amount));
     TRY(resource_save(flow->op, &payments_charge_type, charge));
     TRY(resource_save(flow->op, &payments_intent_type, intent));
     TRY(resource_emit(flow->op, "charge.captured", &payments_charge_type, charge, SPAN_EMPTY));

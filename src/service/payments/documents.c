@@ -52,6 +52,8 @@ static const struct resource_field intent_fields[] = {
     RESOURCE_TEXT(payments_intent, split_wallet),
     RESOURCE_INTEGER(payments_intent, split_amount),
     RESOURCE_TEXT(payments_intent, split_hold),
+    RESOURCE_JSON(payments_intent, participants),
+    RESOURCE_TEXT(payments_intent, transaction),
     RESOURCE_TEXT(payments_intent, latest_charge),
     RESOURCE_JSON(payments_intent, last_payment_error),
     RESOURCE_TEXT(payments_intent, cancellation_reason),

@@ -86,8 +86,10 @@ struct payments_intent {
     struct span qr_code;              /* the static code that it was made from */
     struct span split_wallet;         /* pays split_amount, the card the rest; empty: no split */
     int64_t split_amount;
-    struct span split_hold; /* the wallet's hold while the card's holder is challenged, 32 hex
-                             * digits; it ends by the ledger's timeout, if not before */
+    struct span split_hold;   /* the wallet's hold while the card's holder is challenged, 32 hex
+                               * digits; it ends by the ledger's timeout, if not before */
+    struct span participants; /* JSON object: what each is given; empty: none take part */
+    struct span transaction;  /* theirs, of the last authorization; empty: there was none */
     struct span latest_charge;
     struct span last_payment_error; /* JSON object */
     struct span cancellation_reason;
@@ -340,6 +342,9 @@ void payments_next_action_write(
 void payments_intent_split_write(struct json_writer *json, const struct payments_intent *intent);
 void payments_charge_split_write(struct json_writer *json, const struct payments_charge *charge);
 void payments_refund_split_write(struct json_writer *json, const struct payments_refund *refund);
+
+/* "participants" and "transaction", of what has them (participants.c). */
+void payments_participants_write(struct json_writer *json, const struct payments_intent *intent);
 
 /* Rendering, one file per object (render_*.c). */
 void payments_intent_render(struct resource_render *render, const void *document);

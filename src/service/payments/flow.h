@@ -99,6 +99,8 @@ struct payments_flow {
     const char *wallet_param;
     void (*reserved_step)(struct payments_flow *flow);
     void (*split_step)(struct payments_flow *flow); /* split.c */
+    struct coordinator_ballot ballot;               /* participants.c */
+    void (*ballot_step)(struct payments_flow *flow);
     int64_t reserved_amount; /* what may have to be released, and when it was reserved */
     int64_t reserved_at;
     bool reserved_out, reserved_in;
@@ -211,6 +213,23 @@ void payments_split_keep(struct payments_flow *flow, void (*step)(struct payment
 void payments_split_let_go(struct payments_flow *flow, void (*step)(struct payments_flow *flow));
 /* The wallet's limits count `amount` of flow->charge no more. */
 void payments_split_uncount(struct payments_flow *flow, int64_t amount);
+
+/* --- participants.c: other services take part in an authorization --- */
+
+/* Reads `participants` into the intent; false if answered. */
+bool payments_participants_read(struct payments_flow *flow);
+/* In the write that opens the attempt: their transaction begins, if there are any. */
+MUST_USE err_t payments_participants_begin(struct payments_flow *flow);
+/* Behind that: all are asked to prepare; then `step`, with a decline in flow->rail.answer unless
+ * all said yes. Without participants: `step` at once. */
+void payments_participants_prepare(
+    struct payments_flow *flow, void (*step)(struct payments_flow *));
+/* Whether the attempt, found open, may still come to a yes: false leaves a decline in
+ * flow->rail.answer, because its participants were never all prepared and no rail knows better. */
+MUST_USE err_t payments_participants_resume(struct payments_flow *flow, bool *ret_may_go_on);
+/* In the write that ends an attempt, or an authorization: `amount` of it is paid, or nothing. */
+MUST_USE err_t payments_participants_commit(struct payments_flow *flow, int64_t amount);
+MUST_USE err_t payments_participants_abort(struct payments_flow *flow);
 
 /* --- suspense.c: money that a person must look at --- */
 

@@ -214,7 +214,8 @@ read_common(struct payments_flow *flow)
         !payments_customer_check(op, intent->customer)) {
         return false;
     }
-    return read_card_options(flow) && payments_method_types(op, &intent->payment_method_types) &&
+    return payments_participants_read(flow) && read_card_options(flow) &&
+           payments_method_types(op, &intent->payment_method_types) &&
            resource_metadata(op, intent->metadata, &intent->metadata) == ERR_OK;
 }
 
@@ -471,7 +472,8 @@ read_money_change(struct payments_flow *flow, bool *ret_changes)
     bool changes = resource_present(op, "amount") || resource_present(op, "currency") ||
                    resource_present(op, "payment_method") ||
                    resource_present(op, "payment_method_data") ||
-                   resource_present(op, "capture_method") || resource_present(op, "split");
+                   resource_present(op, "capture_method") || resource_present(op, "split") ||
+                   resource_present(op, "participants");
     *ret_changes = changes;
     if (!changes) {
         return true;

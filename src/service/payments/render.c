@@ -100,6 +100,7 @@ payments_intent_render(struct resource_render *render, const void *document)
         json_member_text(json, "qr_code", intent->qr_code);
     }
     payments_intent_split_write(json, intent);
+    payments_participants_write(json, intent);
     json_object_end(json);
 }
 

@@ -28,7 +28,7 @@ static const char *const refund_reasons[] = {
         METHOD_DATA(payments_payable_types), ONE_OF("capture_method", capture_methods), METADATA,  \
         TEXT("receipt_email", 512), ONE_OF("setup_future_usage", future_usages), SHIPPING,         \
         TEXT("statement_descriptor", 22), TEXT("statement_descriptor_suffix", 22),                 \
-        TEXT("transfer_group", 200), METHOD_OPTIONS, SPLIT,                                        \
+        TEXT("transfer_group", 200), METHOD_OPTIONS, SPLIT, COORDINATOR_PARAM,                     \
         {.name = "payment_method_types", .kind = RESOURCE_PARAM_TEXT_LIST, .maximum = 40},         \
         RESOURCE_EXPAND_PARAM
 

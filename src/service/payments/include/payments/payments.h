@@ -8,6 +8,7 @@
 #ifndef PAYMENTS_PAYMENTS_H
 #define PAYMENTS_PAYMENTS_H
 
+#include "coordinator/coordinator.h"
 #include "port/ledger.h"
 #include "port/mobile.h"
 #include "port/rail.h"
@@ -58,7 +59,8 @@ struct payments_parts {
     /* "https://pay.example.com", without a slash at the end: where browsers find the routes that
      * are public. Read when it is needed, so it may be filled in until requests come. */
     const char *public_url;
-    struct port_mobile *mobile; /* NULL: nobody has payer codes */
+    struct port_mobile *mobile;      /* NULL: nobody has payer codes */
+    struct coordinator *coordinator; /* NULL: no request can name participants */
     struct payments_presentation presentation;
     struct trace_log *log;
     struct payments_settings settings;

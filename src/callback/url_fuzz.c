@@ -1,6 +1,6 @@
 /* Any bytes as an endpoint's URL: refused, or parts that make the same request when they are put
  * together again, and that no header can be ended with. */
-#include "url.h"
+#include "callback/url.h"
 
 #include "base/assert.h"
 #include "base/buf.h"
@@ -21,10 +21,10 @@ check_bytes(struct span text)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    char text[EVENTS_URL_MAX + 64];
-    struct events_url url, again;
+    char text[CALLBACK_URL_MAX + 64];
+    struct callback_url url, again;
     struct buf out;
-    if (events_url_parse(span_of(data, size), &url) != NULL) {
+    if (callback_url_parse(span_of(data, size), &url) != NULL) {
         return 0;
     }
     ASSERT(url.host.size > 0);
@@ -42,11 +42,11 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         SPAN_PRINTF(url.host),
         (unsigned)url.port,
         SPAN_PRINTF(url.target));
-    if (out.size > EVENTS_URL_MAX) {
+    if (out.size > CALLBACK_URL_MAX) {
         return 0;
     }
     ASSERT(!buf_failed(&out));
-    ASSERT(events_url_parse(buf_span(&out), &again) == NULL);
+    ASSERT(callback_url_parse(buf_span(&out), &again) == NULL);
     ASSERT(again.tls == url.tls);
     ASSERT(again.port == url.port);
     ASSERT(span_equal(again.host, url.host));

@@ -1,4 +1,4 @@
-#include "secret.h"
+#include "callback/secret.h"
 
 #include "base/assert.h"
 #include "os/key_file.h"
@@ -11,9 +11,9 @@
 
 #define KEY_FILE      "master.key"
 #define PATH_SIZE     OS_PATH_SIZE
-#define SEALED_BYTES  (EVENTS_SEALED_SIZE / 2)
-#define CIPHER_OFFSET EVENTS_NONCE_SIZE
-#define TAG_OFFSET    (EVENTS_NONCE_SIZE + EVENTS_SECRET_SIZE)
+#define SEALED_BYTES  (CALLBACK_SEALED_SIZE / 2)
+#define CIPHER_OFFSET CALLBACK_NONCE_SIZE
+#define TAG_OFFSET    (CALLBACK_NONCE_SIZE + CALLBACK_SECRET_SIZE)
 
 /* -------------------------------------------------------------------------------------- the key */
 
@@ -22,17 +22,17 @@ static err_t
 key_take(
     err_t result,
     const char *path,
-    struct events_key **key,
-    struct events_key **ret_key,
-    char message[EVENTS_MESSAGE_SIZE])
+    struct callback_key **key,
+    struct callback_key **ret_key,
+    char message[CALLBACK_MESSAGE_SIZE])
 {
     if (result != ERR_OK) {
         struct buf text;
-        buf_init_fixed(&text, message, EVENTS_MESSAGE_SIZE - 1);
+        buf_init_fixed(&text, message, CALLBACK_MESSAGE_SIZE - 1);
         buf_append_format(
             &text, "the key of the webhooks' secrets, %s: %s", path, err_text(result));
         message[text.size] = '\0';
-        events_key_close(key);
+        callback_key_close(key);
         return result;
     }
     *ret_key = *key;
@@ -40,14 +40,14 @@ key_take(
 }
 
 err_t
-events_key_load(
+callback_key_load(
     struct os_disk *disk,
     const char *path,
-    struct events_key **ret_key,
-    char message[EVENTS_MESSAGE_SIZE])
+    struct callback_key **ret_key,
+    char message[CALLBACK_MESSAGE_SIZE])
 {
     bool locked;
-    struct events_key *key = os_secret_alloc(sizeof(*key), &locked);
+    struct callback_key *key = os_secret_alloc(sizeof(*key), &locked);
     if (key == NULL) {
         return ERR_MEMORY;
     }
@@ -56,13 +56,13 @@ events_key_load(
 }
 
 err_t
-events_key_open(
+callback_key_open(
     struct os_disk *disk,
     struct os_entropy *entropy,
     const char *folder,
     bool must_exist,
-    struct events_key **ret_key,
-    char message[EVENTS_MESSAGE_SIZE])
+    struct callback_key **ret_key,
+    char message[CALLBACK_MESSAGE_SIZE])
 {
     char path[PATH_SIZE];
     struct buf name;
@@ -73,7 +73,7 @@ events_key_open(
     if (buf_failed(&name)) {
         return ERR_RANGE;
     }
-    struct events_key *key = os_secret_alloc(sizeof(*key), &locked);
+    struct callback_key *key = os_secret_alloc(sizeof(*key), &locked);
     if (key == NULL) {
         return ERR_MEMORY;
     }
@@ -91,7 +91,7 @@ events_key_open(
 }
 
 void
-events_key_close(struct events_key **key)
+callback_key_close(struct callback_key **key)
 {
     os_secret_free(*key, sizeof(**key));
     *key = NULL;
@@ -100,18 +100,18 @@ events_key_close(struct events_key **key)
 /* -------------------------------------------------------------------------------------- sealing */
 
 err_t
-events_secret_seal(
-    const struct events_key *key,
+callback_secret_seal(
+    const struct callback_key *key,
     struct os_entropy *entropy,
     struct span endpoint_id,
-    const char secret[EVENTS_SECRET_SIZE],
-    char ret_sealed[EVENTS_SEALED_SIZE])
+    const char secret[CALLBACK_SECRET_SIZE],
+    char ret_sealed[CALLBACK_SEALED_SIZE])
 {
     uint8_t sealed[SEALED_BYTES];
     int size = 0;
     int rest = 0;
     ASSERT(endpoint_id.size <= INT_MAX);
-    entropy->fill(entropy, sealed, EVENTS_NONCE_SIZE);
+    entropy->fill(entropy, sealed, CALLBACK_NONCE_SIZE);
     EVP_CIPHER_CTX *context = EVP_CIPHER_CTX_new();
     bool done =
         context != NULL &&
@@ -124,27 +124,27 @@ events_secret_seal(
             sealed + CIPHER_OFFSET,
             &size,
             (const unsigned char *)secret,
-            EVENTS_SECRET_SIZE) == 1 &&
+            CALLBACK_SECRET_SIZE) == 1 &&
         EVP_EncryptFinal_ex(context, sealed + CIPHER_OFFSET + size, &rest) == 1 &&
-        EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_GCM_GET_TAG, EVENTS_TAG_SIZE, sealed + TAG_OFFSET) ==
-            1;
+        EVP_CIPHER_CTX_ctrl(
+            context, EVP_CTRL_GCM_GET_TAG, CALLBACK_TAG_SIZE, sealed + TAG_OFFSET) == 1;
     EVP_CIPHER_CTX_free(context);
     if (!done) {
         return ERR_CRYPTO;
     }
     struct buf hex;
-    buf_init_fixed(&hex, ret_sealed, EVENTS_SEALED_SIZE);
+    buf_init_fixed(&hex, ret_sealed, CALLBACK_SEALED_SIZE);
     buf_append_hex(&hex, sealed, sizeof(sealed));
     ASSERT(!buf_failed(&hex));
     return ERR_OK;
 }
 
 err_t
-events_secret_open(
-    const struct events_key *key,
+callback_secret_open(
+    const struct callback_key *key,
     struct span endpoint_id,
     struct span sealed_hex,
-    char ret_secret[EVENTS_SECRET_SIZE])
+    char ret_secret[CALLBACK_SECRET_SIZE])
 {
     uint8_t sealed[SEALED_BYTES];
     int size = 0;
@@ -153,7 +153,7 @@ events_secret_open(
     if (!span_parse_hex(sealed_hex, sealed, sizeof(sealed))) {
         return ERR_CORRUPT;
     }
-    unsigned char clear[EVENTS_SECRET_SIZE];
+    unsigned char clear[CALLBACK_SECRET_SIZE];
     EVP_CIPHER_CTX *context = EVP_CIPHER_CTX_new();
     bool ready =
         context != NULL &&
@@ -161,9 +161,10 @@ events_secret_open(
         EVP_DecryptUpdate(
             context, NULL, &size, (const unsigned char *)endpoint_id.data, (int)endpoint_id.size) ==
             1 &&
-        EVP_DecryptUpdate(context, clear, &size, sealed + CIPHER_OFFSET, EVENTS_SECRET_SIZE) == 1 &&
-        EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_GCM_SET_TAG, EVENTS_TAG_SIZE, sealed + TAG_OFFSET) ==
-            1;
+        EVP_DecryptUpdate(context, clear, &size, sealed + CIPHER_OFFSET, CALLBACK_SECRET_SIZE) ==
+            1 &&
+        EVP_CIPHER_CTX_ctrl(
+            context, EVP_CTRL_GCM_SET_TAG, CALLBACK_TAG_SIZE, sealed + TAG_OFFSET) == 1;
     bool authentic = ready && EVP_DecryptFinal_ex(context, clear + size, &rest) == 1;
     EVP_CIPHER_CTX_free(context);
     if (authentic) {

@@ -1,15 +1,15 @@
 /* Addresses of endpoints: http:// and https:// URLs (RFC 3986), strictly. */
-#ifndef EVENTS_URL_H
-#define EVENTS_URL_H
+#ifndef CALLBACK_URL_H
+#define CALLBACK_URL_H
 
 #include "base/span.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
-#define EVENTS_URL_MAX 2048
+#define CALLBACK_URL_MAX 2048
 
-struct events_url {
+struct callback_url {
     bool tls;
     struct span host; /* without brackets */
     uint16_t port;
@@ -18,6 +18,6 @@ struct events_url {
 
 /* NULL, or what is wrong with it: a sentence. The spans point into the text, or are static. A path
  * that begins with '?' is refused rather than mended. */
-const char *events_url_parse(struct span text, struct events_url *ret_url);
+const char *callback_url_parse(struct span text, struct callback_url *ret_url);
 
 #endif

@@ -1,4 +1,4 @@
-#include "events/signature.h"
+#include "callback/signature.h"
 
 #include "base/assert.h"
 
@@ -14,12 +14,12 @@
 #define FAIR_MAX 248
 
 void
-events_secret_make(struct os_entropy *entropy, char out[EVENTS_SECRET_SIZE])
+callback_secret_make(struct os_entropy *entropy, char out[CALLBACK_SECRET_SIZE])
 {
     static const char digits[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
     size_t size = sizeof(PREFIX) - 1;
     memcpy(out, PREFIX, size);
-    while (size < EVENTS_SECRET_SIZE) {
+    while (size < CALLBACK_SECRET_SIZE) {
         uint8_t byte;
         entropy->fill(entropy, &byte, 1);
         if (byte < FAIR_MAX) {
@@ -73,7 +73,7 @@ append_mac(struct buf *out, struct span secret, struct span stamp, struct span b
 }
 
 void
-events_sign(
+callback_sign(
     struct buf *out,
     const struct span *secrets,
     size_t secret_count,

@@ -1,4 +1,4 @@
-#include "url.h"
+#include "callback/url.h"
 
 #define HOST_MAX  253
 #define LABEL_MAX 63
@@ -78,7 +78,7 @@ parse_port(struct span rest, uint16_t *port)
 }
 
 static const char *
-parse_authority(struct span authority, struct events_url *url)
+parse_authority(struct span authority, struct callback_url *url)
 {
     struct span rest;
     if (span_find(authority, '@', 0) < authority.size) {
@@ -103,13 +103,13 @@ parse_authority(struct span authority, struct events_url *url)
 }
 
 const char *
-events_url_parse(struct span text, struct events_url *ret_url)
+callback_url_parse(struct span text, struct callback_url *ret_url)
 {
-    struct events_url url = {.tls = span_starts_with(text, SPAN("https://")), .port = 80};
+    struct callback_url url = {.tls = span_starts_with(text, SPAN("https://")), .port = 80};
     if (!url.tls && !span_starts_with(text, SPAN("http://"))) {
         return "An explicit scheme (such as https) must be provided.";
     }
-    if (text.size > EVENTS_URL_MAX) {
+    if (text.size > CALLBACK_URL_MAX) {
         return "It is too long.";
     }
     if (span_find(text, '#', 0) < text.size) {

@@ -8,19 +8,19 @@
  * v1 is the HMAC-SHA256 of "t.body", keyed with the whole text of the secret, "whsec_" included.
  * While a secret is being replaced there is one v1 for each.
  */
-#ifndef EVENTS_SIGNATURE_H
-#define EVENTS_SIGNATURE_H
+#ifndef CALLBACK_SIGNATURE_H
+#define CALLBACK_SIGNATURE_H
 
 #include "base/buf.h"
 #include "os/entropy.h"
 
-#define EVENTS_SECRET_SIZE 38 /* "whsec_" and 32 characters; no zero */
+#define CALLBACK_SECRET_SIZE 38 /* "whsec_" and 32 characters; no zero */
 
 /* A new secret; the caller wipes it. */
-void events_secret_make(struct os_entropy *entropy, char out[EVENTS_SECRET_SIZE]);
+void callback_secret_make(struct os_entropy *entropy, char out[CALLBACK_SECRET_SIZE]);
 
 /* Appends the header's value. Secrets that are empty give no v1. */
-void events_sign(
+void callback_sign(
     struct buf *out,
     const struct span *secrets,
     size_t secret_count,

@@ -1,0 +1,109 @@
+/* Transactions whose participants are HTTP services. Behind the webhooks: their requests leave the
+ * same way, and their secrets are sealed with the same key. */
+#include "roles.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+static struct coordinator_settings
+settings_of(const struct node_settings *from)
+{
+    struct coordinator_settings settings = coordinator_settings_default();
+    settings.timeout_ms = from->participant_timeout;
+    settings.prepare_for_ms = from->participant_prepare_for;
+    settings.retry_first_ms = from->participant_retry_first;
+    settings.retry_max_ms = from->participant_retry_max;
+    settings.retry_for_ms = from->participant_retry_for;
+    settings.sweep_interval_ms = from->sweep_interval;
+    if (strcmp(from->webhook_private, "all") == 0) {
+        settings.test_reach = PORT_HTTP_ANYWHERE;
+        settings.live_reach = PORT_HTTP_ANYWHERE;
+    } else if (strcmp(from->webhook_private, "none") == 0) {
+        settings.test_reach = PORT_HTTP_PUBLIC;
+    }
+    return settings;
+}
+
+/* Before the loops run: the sweeper belongs to the resource loop. */
+static err_t
+coordinator_role_open(struct node *node)
+{
+    char folder[NODE_PATH_SIZE + 64];
+    char path[NODE_PATH_SIZE + 80];
+    char message[COORDINATOR_MESSAGE_SIZE] = "";
+    node_path(node, "webhooks", folder);
+    (void)snprintf(path, sizeof(path), "%s/master.key", folder);
+    const char *given = node->settings.webhook_key_file;
+    const struct coordinator_parts parts = {
+        .runtime = node->runtime,
+        .loop = node->resource_loop,
+        .clock = &node->service_clock,
+        .entropy = node->entropy,
+        .disk = node->disk,
+        .key_file = given[0] == '\0' ? path : given,
+        .http = outbound_port(node->outbound),
+        .settings = settings_of(&node->settings),
+    };
+    err_t result = coordinator_create(&parts, &node->coordinator, message);
+    if (result != ERR_OK) {
+        node_explain(node, "participants: %s", message[0] == '\0' ? err_text(result) : message);
+        return result;
+    }
+    coordinator_start(node->coordinator);
+    return ERR_OK;
+}
+
+static void
+coordinator_role_close(struct node *node)
+{
+    resource_runtime_destroy(&node->runtime);
+    coordinator_destroy(&node->coordinator);
+}
+
+static void
+coordinator_role_metrics(const struct node *node, struct buf *out)
+{
+    static const char *const outcomes[COORDINATOR_OUTCOME_COUNT] = {
+        [COORDINATOR_CONFIRMED] = "confirmed",
+        [COORDINATOR_REFUSED] = "refused",
+        [COORDINATOR_FAILED] = "failed",
+    };
+    struct coordinator_health health = coordinator_health(node->coordinator);
+    const struct node_metric all[] = {
+        {"tael_participant_transactions_open",
+         "gauge",
+         "Transactions with participants that have no end yet, found by the last sweep.",
+         health.open},
+        {"tael_participant_transaction_oldest_seconds",
+         "gauge",
+         "Age of the oldest of them.",
+         (uint64_t)(health.oldest_s < 0 ? 0 : health.oldest_s)},
+        {"tael_participant_transactions_stuck",
+         "gauge",
+         "Those that a participant does not confirm: anything above 0 waits for a person.",
+         health.stuck},
+        {"tael_participant_transactions_committed_total", "counter", "Decided so.", health.committed},
+        {"tael_participant_transactions_aborted_total", "counter", "Decided so.", health.aborted},
+    };
+    node_metrics(out, all, sizeof(all) / sizeof(all[0]));
+    buf_append_cstr(
+        out,
+        "# HELP tael_participant_requests_total Requests to participants by how they ended.\n"
+        "# TYPE tael_participant_requests_total counter\n");
+    for (uint32_t i = 0; i < COORDINATOR_OUTCOME_COUNT; i++) {
+        buf_append_format(
+            out,
+            "tael_participant_requests_total{outcome=\"%s\"} %" PRIu64 "\n",
+            outcomes[i],
+            health.requests[i]);
+    }
+}
+
+const struct role role_coordinator = {
+    .name = "coordinator",
+    .parts = NODE_PAYMENTS,
+    .open = coordinator_role_open,
+    .close = coordinator_role_close,
+    .metrics = coordinator_role_metrics,
+};

@@ -1,0 +1,299 @@
+/*
+ * Requests to participants: one POST each, signed like a webhook, and what its answer says.
+ *
+ *     {"id": "dtx_...", "object": "transaction_request", "action": "prepare", ...}
+ *     200 {"state": "prepared"}            unknown prepared committed aborted refused
+ *     409 {"reason": "..."}                as refused
+ *     anything else                        not known: the request is repeated
+ */
+#include "private.h"
+
+#include "base/assert.h"
+#include "base/list.h"
+#include "callback/signature.h"
+#include "callback/url.h"
+#include "json/json.h"
+#include "json/json_in.h"
+
+#include <string.h>
+
+#define USER_AGENT   "Tael/1.0 (transactions)"
+#define CONTENT_TYPE "application/json; charset=utf-8"
+#define BODY_SIZE    (6 * COORDINATOR_DATA_MAX + 2048)
+#define VALUES_MAX   64  /* of an answer */
+#define REASON_SIZE  200 /* bytes of a participant's words that are kept */
+#define STATUS_OK    200
+#define STATUS_NO    409
+
+static const char *
+action_name(enum coordinator_action action)
+{
+    switch (action) {
+    case COORDINATOR_ASK_PREPARE:
+        return "prepare";
+    case COORDINATOR_ASK_COMMIT:
+        return "commit";
+    case COORDINATOR_ASK_ABORT:
+        return "abort";
+    case COORDINATOR_ASK_STATUS:
+        return "status";
+    }
+    UNREACHABLE();
+}
+
+/* ----------------------------------------------------------------------------------- the answer */
+
+/* Not in the middle of a character. */
+static struct span
+shortened(struct span text)
+{
+    size_t size = text.size < REASON_SIZE ? text.size : REASON_SIZE;
+    while (size > 0 && !span_is_utf8(span_slice(text, 0, size))) {
+        size--;
+    }
+    return span_slice(text, 0, size);
+}
+
+static enum coordinator_said
+said_of(struct span state)
+{
+    static const struct {
+        const char *state;
+        enum coordinator_said said;
+    } words[] = {
+        {"unknown", COORDINATOR_SAID_UNKNOWN},
+        {"prepared", COORDINATOR_SAID_PREPARED},
+        {"committed", COORDINATOR_SAID_COMMITTED},
+        {"aborted", COORDINATOR_SAID_ABORTED},
+        {"refused", COORDINATOR_SAID_ABORTED},
+    };
+
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+        if (span_equal_cstr(state, words[i].state)) {
+            return words[i].said;
+        }
+    }
+    return COORDINATOR_SAID_NOTHING;
+}
+
+static void
+read_answer(struct coordinator_call *call)
+{
+    struct arena *arena = resource_op_arena(call->exchange->op);
+    struct json_value *root = NULL;
+    struct json_problem problem;
+    struct span state = SPAN_EMPTY;
+    struct span reason = SPAN_EMPTY;
+    if (call->http.status != STATUS_OK && call->http.status != STATUS_NO) {
+        call->reason = arena_format(arena, "It answered with the status %u.", call->http.status);
+        return;
+    }
+    if (json_read(call->http.answer, arena, VALUES_MAX, &root, &problem) == ERR_OK) {
+        const struct json_value *said = json_value_member(root, SPAN("state"));
+        const struct json_value *why = json_value_member(root, SPAN("reason"));
+        if (said != NULL && said->kind == JSON_KIND_TEXT) {
+            state = said->text;
+        }
+        if (why != NULL && why->kind == JSON_KIND_TEXT) {
+            reason = why->text;
+        }
+    }
+    call->reason = arena_copy(arena, shortened(reason));
+    call->said = call->http.status == STATUS_NO ? COORDINATOR_SAID_ABORTED : said_of(state);
+    if (call->said == COORDINATOR_SAID_NOTHING) {
+        call->reason = SPAN("Its answer has no `state` that there is.");
+    }
+}
+
+static enum coordinator_outcome
+outcome_of(const struct coordinator_call *call)
+{
+    static const enum coordinator_said wanted[] = {
+        [COORDINATOR_ASK_PREPARE] = COORDINATOR_SAID_PREPARED,
+        [COORDINATOR_ASK_COMMIT] = COORDINATOR_SAID_COMMITTED,
+        [COORDINATOR_ASK_ABORT] = COORDINATOR_SAID_ABORTED,
+    };
+
+    if (call->said == COORDINATOR_SAID_NOTHING) {
+        return COORDINATOR_FAILED;
+    }
+    return call->action == COORDINATOR_ASK_STATUS || call->said == wanted[call->action]
+               ? COORDINATOR_CONFIRMED
+               : COORDINATOR_REFUSED;
+}
+
+static void
+call_done(struct port_http_request *request)
+{
+    struct coordinator_call *call = CONTAINER_OF(request, struct coordinator_call, http);
+    struct coordinator_exchange *exchange = call->exchange;
+    ASSERT(exchange->waiting > 0);
+    if (request->error == ERR_OK) {
+        read_answer(call);
+    } else {
+        bool sent = request->error == ERR_OUTCOME_UNKNOWN;
+        call->reason = span_from_cstr(err_text(sent ? request->cause : request->error));
+    }
+    coordinator_count(&exchange->coordinator->requests[outcome_of(call)]);
+    exchange->waiting--;
+    if (exchange->waiting == 0) {
+        exchange->done(exchange);
+    }
+}
+
+/* ---------------------------------------------------------------------------------- the request */
+
+static err_t
+write_body(
+    const struct coordinator_exchange *exchange,
+    uint32_t member,
+    enum coordinator_action action,
+    struct span *ret_body)
+{
+    const struct coordinator_transaction *transaction = exchange->transaction;
+    char *memory = arena_alloc(resource_op_arena(exchange->op), BODY_SIZE);
+    struct buf body;
+    struct json_writer json;
+    if (memory == NULL) {
+        return ERR_FULL;
+    }
+    buf_init_fixed(&body, memory, BODY_SIZE);
+    json_begin(&json, &body);
+    json_object_begin(&json);
+    json_member_text(&json, "id", transaction->header.id);
+    json_member_cstr(&json, "object", "transaction_request");
+    json_member_cstr(&json, "action", action_name(action));
+    json_member_i64(&json, "amount", transaction->amount);
+    json_member_i64(&json, "created", transaction->header.created);
+    json_member_text(&json, "currency", transaction->currency);
+    json_member_text(&json, "data", transaction->members[member].data);
+    json_member_bool(&json, "livemode", transaction->header.livemode);
+    json_member_text(&json, "owner", transaction->owner);
+    json_member_text(&json, "participant", transaction->members[member].participant);
+    json_object_end(&json);
+    if (buf_failed(&body)) {
+        return ERR_RANGE;
+    }
+    *ret_body = buf_span(&body);
+    return ERR_OK;
+}
+
+/* The present secret, and the one before while it still counts. */
+static err_t
+sign(struct coordinator_call *call, const struct coordinator_participant *participant)
+{
+    const struct callback_key *key = call->exchange->coordinator->key;
+    int64_t now = (int64_t)resource_now_s(call->exchange->op);
+    char clear[2][CALLBACK_SECRET_SIZE];
+    struct span secrets[2] = {SPAN_EMPTY, SPAN_EMPTY};
+    err_t result = callback_secret_open(key, participant->header.id, participant->secret, clear[0]);
+    if (result == ERR_OK) {
+        secrets[0] = span_of(clear[0], CALLBACK_SECRET_SIZE);
+    }
+    if (result == ERR_OK && participant->old_secret_until > now) {
+        result =
+            callback_secret_open(key, participant->header.id, participant->old_secret, clear[1]);
+        secrets[1] = result == ERR_OK ? span_of(clear[1], CALLBACK_SECRET_SIZE) : SPAN_EMPTY;
+    }
+    if (result == ERR_OK) {
+        buf_init_fixed(&call->signature, call->signature_text, sizeof(call->signature_text));
+        callback_sign(&call->signature, secrets, 2, now, call->http.body);
+        ASSERT(!buf_failed(&call->signature));
+    }
+    explicit_bzero(clear, sizeof(clear));
+    return result;
+}
+
+static void
+fill_headers(struct coordinator_call *call)
+{
+    struct resource_op *op = call->exchange->op;
+    struct span id = call->exchange->transaction->header.id;
+    struct span trace = resource_trace_parent(op);
+    uint32_t count = 0;
+    call->headers[count++] =
+        (struct port_http_header){SPAN("Stripe-Signature"), buf_span(&call->signature)};
+    call->headers[count++] = (struct port_http_header){SPAN("User-Agent"), SPAN(USER_AGENT)};
+    call->headers[count++] = (struct port_http_header){SPAN("Accept"), SPAN("application/json")};
+    /* The same whenever it is asked again. */
+    call->headers[count++] = (struct port_http_header){
+        SPAN("Idempotency-Key"),
+        arena_format(resource_op_arena(op), "%.*s/%s", SPAN_PRINTF(id), action_name(call->action))};
+    if (trace.size != 0) {
+        call->headers[count++] = (struct port_http_header){SPAN("traceparent"), trace};
+    }
+    ASSERT(count <= COORDINATOR_HEADER_COUNT);
+    call->http.headers = call->headers;
+    call->http.header_count = count;
+}
+
+/* Everything but the time. ERR_DENIED: it is disabled, and would be asked for something new. */
+static err_t
+prepare_call(struct coordinator_call *call, uint32_t member)
+{
+    struct coordinator_exchange *exchange = call->exchange;
+    const struct coordinator_settings *settings = &exchange->coordinator->parts.settings;
+    struct span id = exchange->transaction->members[member].participant;
+    struct callback_url url;
+    void *found;
+    TRY(resource_load(exchange->op, &coordinator_participant_type, id, &found));
+    const struct coordinator_participant *participant = found;
+    if (participant->disabled && call->action == COORDINATOR_ASK_PREPARE) {
+        return ERR_DENIED;
+    }
+    if (callback_url_parse(participant->url, &url) != NULL) {
+        return ERR_CORRUPT; /* it was checked before it was stored */
+    }
+    call->http = (struct port_http_request){
+        .reply_to = resource_op_executor(exchange->op),
+        .done = call_done,
+        .trace = resource_op_trace(exchange->op),
+        .host = url.host,
+        .port = url.port,
+        .tls = url.tls,
+        .target = url.target,
+        .content_type = SPAN(CONTENT_TYPE),
+        .reach = participant->header.livemode ? settings->live_reach : settings->test_reach,
+    };
+    TRY(write_body(exchange, member, call->action, &call->http.body));
+    TRY(sign(call, participant));
+    fill_headers(call);
+    return ERR_OK;
+}
+
+void
+coordinator_exchange_add(
+    struct coordinator_exchange *exchange, uint32_t member, enum coordinator_action action)
+{
+    ASSERT(member < COORDINATOR_MEMBERS_MAX);
+    ASSERT(exchange->waiting == 0);
+    struct coordinator_call *call = &exchange->calls[member];
+    *call = (struct coordinator_call){.exchange = exchange, .used = true, .action = action};
+    err_t error = prepare_call(call, member);
+    if (error == ERR_OK) {
+        call->sent = true;
+        return;
+    }
+    call->reason = error == ERR_DENIED ? SPAN("It is disabled.") : span_from_cstr(err_text(error));
+    coordinator_count(&exchange->coordinator->requests[COORDINATOR_FAILED]);
+}
+
+void
+coordinator_exchange_send(struct coordinator_exchange *exchange, int64_t timeout_ms)
+{
+    ASSERT(timeout_ms > 0);
+    struct port_http *http = exchange->coordinator->parts.http;
+    for (uint32_t i = 0; i < COORDINATOR_MEMBERS_MAX; i++) {
+        exchange->waiting += exchange->calls[i].sent ? 1 : 0;
+    }
+    if (exchange->waiting == 0) {
+        exchange->done(exchange);
+        return;
+    }
+    for (uint32_t i = 0; i < COORDINATOR_MEMBERS_MAX; i++) {
+        if (exchange->calls[i].sent) {
+            exchange->calls[i].http.timeout_ms = (uint32_t)timeout_ms;
+            http->send(http, &exchange->calls[i].http);
+        }
+    }
+}
