@@ -9,6 +9,7 @@
 #define LEDGER_INTERNAL_H
 
 #include "base/hash.h"
+#include "base/prefetch.h"
 #include "ledger/ledger.h"
 
 #define LEDGER_NONE        UINT32_MAX
@@ -182,7 +183,7 @@ ledger_hash(u128 id)
 static inline void
 ledger_index_prefetch(const struct ledger_index *index, uint32_t hash)
 {
-    __builtin_prefetch(&index->entries[hash & index->mask]);
+    prefetch_for_read(&index->entries[hash & index->mask]);
 }
 
 void ledger_index_insert(struct ledger_index *index, uint32_t hash, uint32_t slot);
