@@ -90,6 +90,7 @@ void journal_index_durable(
 bool journal_index_hold(struct journal_index *index, struct os_task *task);
 
 uint64_t journal_index_hash(const struct journal_index *index, u128 id);
+
 /* Before a put, with others in between: fetches what it will write. */
 static inline void
 journal_index_prefetch_put(const struct journal_index *index, uint64_t hash)
