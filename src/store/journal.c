@@ -382,7 +382,8 @@ prefetch_ids(const struct journal *journal, const struct ledger_delta *delta, ui
     uint32_t end = start + (left < PREFETCH_BLOCK ? left : PREFETCH_BLOCK);
     for (uint32_t i = start; i < end; i++) {
         const struct ledger_transfer *transfer = &delta->events[i].transfer;
-        journal_index_prefetch(&journal->index, journal_index_hash(&journal->index, transfer->id));
+        journal_index_prefetch_put(
+            &journal->index, journal_index_hash(&journal->index, transfer->id));
         if (transfer->pending_id != 0) {
             journal_index_prefetch(
                 &journal->index, journal_index_hash(&journal->index, transfer->pending_id));

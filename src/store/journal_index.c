@@ -238,9 +238,8 @@ journal_index_prefetch(const struct journal_index *index, uint64_t hash)
     for (uint32_t i = 0; (table = table_at(index, i)) != NULL; i++) {
         journal_table_prefetch(table, hash);
     }
-    uint64_t mix = journal_filter_mix(hash);
-    for (uint32_t i = 0; i < index->set->count; i++) {
-        journal_run_prefetch(journal_group_run(index->set->groups[i], hash), mix);
+    for (uint32_t i = 0; i < index->set->view_count; i++) {
+        journal_filter_prefetch(&index->set->views[i], hash);
     }
 }
 
@@ -249,10 +248,9 @@ journal_index_find(const struct journal_index *index, uint64_t hash)
 {
     static_assert(JOURNAL_INDEX_GROUPS <= 64, "a bit for each group");
     struct journal_index_cursor cursor = {.hash = hash};
-    uint64_t mix = journal_filter_mix(hash);
-    for (uint32_t i = 0; i < index->set->count; i++) {
-        bool may = journal_run_may_have(journal_group_run(index->set->groups[i], hash), mix);
-        cursor.groups |= (uint64_t)may << i;
+    uint64_t bits = journal_filter_bits(hash);
+    for (uint32_t i = 0; i < index->set->view_count; i++) {
+        cursor.groups |= journal_filter_groups(&index->set->views[i], hash, bits);
     }
     return cursor;
 }

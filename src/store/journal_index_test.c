@@ -25,6 +25,8 @@
 #include <string.h>
 
 #include <cmocka.h>
+#define XXH_INLINE_ALL
+#include <xxhash.h>
 
 #define ROUNDS       12
 #define FRAMES       120
@@ -638,6 +640,49 @@ refuses_an_older_journal(void **state)
     world_destroy(t);
 }
 
+/* A manifest of the version before this one, sound otherwise. */
+static void
+manifest_of_before(struct t_world *t)
+{
+    char *content = NULL;
+    size_t size = 0;
+    assert_int_equal(
+        os_file_load(t->disk, FOLDER "/index/manifest", 1 << 20, &content, &size), ERR_OK);
+    struct journal_manifest_header header;
+    memcpy(&header, content, sizeof(header));
+    assert_int_equal(header.version, JOURNAL_RUN_VERSION);
+    header.version--;
+    memcpy(content, &header, sizeof(header));
+    XXH128_hash_t sum = XXH3_128bits(content + sizeof(u128), size - sizeof(u128));
+    header.checksum = u128_make(sum.high64, sum.low64);
+    memcpy(content, &header, sizeof(header));
+    struct span saved = {.data = content, .size = size};
+    assert_int_equal(os_file_save(t->disk, FOLDER "/index", "manifest", saved), ERR_OK);
+    free(content);
+}
+
+/* Runs of another version are made again, from the journal. */
+static void
+makes_those_of_another_version_again(void **state)
+{
+    (void)state;
+    struct t_world *t = world_create(1, 8);
+    assert_int_equal(index_open(t), ERR_OK);
+    while (t->frame_count < 40) {
+        assert_true(frame_add(t));
+    }
+    assert_true(journal_index_covered(&t->index) > 0);
+    index_close(t);
+    manifest_of_before(t);
+    journal_index_init(&t->index, t->disk, FOLDER, t->table_entries);
+    assert_int_equal(journal_index_open(&t->index, FOLDER), ERR_OK);
+    assert_int_equal(journal_index_covered(&t->index), 0);
+    journal_index_release(&t->index);
+    restart(t);
+    assert_true(journal_index_covered(&t->index) > 0);
+    world_destroy(t);
+}
+
 /* INDEX-4: what waits is bounded, and the refusal says why. */
 static void
 refuses_when_it_lags(void **state)
@@ -687,6 +732,7 @@ main(void)
         cmocka_unit_test(finds_damage),
         cmocka_unit_test(finds_lost_writes),
         cmocka_unit_test(refuses_an_older_journal),
+        cmocka_unit_test(makes_those_of_another_version_again),
         cmocka_unit_test(refuses_when_it_lags),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -29,6 +29,7 @@ journal_group_unref(struct journal_group *group, const char *folder)
     if (--group->references > 0) {
         return;
     }
+    journal_filter_give_back(&group->filter);
     for (uint32_t i = 0; i < 1u << group->bits; i++) {
         struct journal_run *run = group->runs[i];
         if (run == NULL) {
@@ -44,6 +45,25 @@ journal_group_unref(struct journal_group *group, const char *folder)
         }
     }
     free(group);
+}
+
+err_t
+journal_group_place_filter(struct journal_group *group, struct journal_filter_bank *bank)
+{
+    const uint64_t words = group->runs[0]->header.filter_words;
+    const uint32_t runs = UINT32_C(1) << group->bits;
+    for (uint32_t i = 0; i < runs; i++) {
+        if (group->runs[i]->header.filter_words != words) {
+            return ERR_CORRUPT;
+        }
+    }
+    uint32_t lanes = group->level == 0 ? JOURNAL_FILTER_LANES_YOUNG : JOURNAL_FILTER_LANES_OLD;
+    TRY(journal_filter_take(&group->filter, bank, lanes, words << group->bits));
+    for (uint32_t i = 0; i < runs; i++) {
+        journal_filter_write(&group->filter, i * words, group->runs[i]->filter, words);
+        journal_run_drop_filter(group->runs[i]);
+    }
+    return ERR_OK;
 }
 
 /* --- inputs --- */

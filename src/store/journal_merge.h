@@ -10,6 +10,7 @@
 #ifndef STORE_JOURNAL_MERGE_H
 #define STORE_JOURNAL_MERGE_H
 
+#include "journal_filter.h"
 #include "journal_run.h"
 
 /* So many groups of a level become one of the next. */
@@ -23,7 +24,8 @@ struct journal_group {
     uint32_t level;
     uint32_t bits;
     uint64_t count;
-    struct journal_run *runs[]; /* 1 << bits, by the first bits of the hash */
+    struct journal_filter filter; /* of all runs, one behind the other */
+    struct journal_run *runs[];   /* 1 << bits, by the first bits of the hash */
 };
 
 /* With no runs yet, and one reference. NULL without memory. */
@@ -31,6 +33,11 @@ struct journal_group *journal_group_create(uint32_t level, uint32_t bits);
 /* Gives one reference back; with the last one the runs are closed, and removed if they were
  * replaced. */
 void journal_group_unref(struct journal_group *group, const char *folder);
+
+/* Before the group is in a set: moves the filters of its runs to `bank`, which is its level's
+ * (NULL: none). ERR_MEMORY; ERR_CORRUPT if they have not equally many words. */
+MUST_USE err_t
+journal_group_place_filter(struct journal_group *group, struct journal_filter_bank *bank);
 
 static inline const struct journal_run *
 journal_group_run(const struct journal_group *group, uint64_t hash)

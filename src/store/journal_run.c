@@ -7,9 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FILTER_BYTES_PER_KEY 2u
-#define WRITER_BLOCKS        64u
-#define WRITER_BUFFER        (WRITER_BLOCKS * JOURNAL_RUN_BLOCK)
+#define WRITER_BLOCKS 64u
+#define WRITER_BUFFER (WRITER_BLOCKS * JOURNAL_RUN_BLOCK)
 
 void
 journal_run_path(const char *folder, uint64_t number, char out[JOURNAL_RUN_PATH_SIZE])
@@ -103,6 +102,21 @@ journal_run_close(struct journal_run **run)
     *run = NULL;
 }
 
+void
+journal_run_drop_filter(struct journal_run *run)
+{
+    ASSERT(run->filter != NULL);
+    uint64_t filter = run->header.filter_words * sizeof(uint64_t);
+    uint64_t left = journal_run_tables_size(&run->header) - filter;
+    uint64_t sums = journal_run_block_count(run->header.count) * sizeof(uint64_t);
+    memmove(run->tables, run->tables + filter, left);
+    char *smaller = realloc(run->tables, left);
+    run->tables = smaller == NULL ? run->tables : smaller;
+    run->filter = NULL;
+    run->radix = (const void *)run->tables;
+    run->block_sums = (const void *)(run->tables + left - sums);
+}
+
 err_t
 journal_run_read_blocks(const struct journal_run *run, uint64_t block, uint64_t count, void *out)
 {
@@ -168,7 +182,7 @@ writer_allocate(struct journal_run_writer *writer, uint64_t expected)
 {
     struct journal_run_header *header = &writer->header;
     uint64_t keys = expected < 4 ? 4 : expected;
-    header->filter_words = keys * FILTER_BYTES_PER_KEY / sizeof(uint64_t);
+    header->filter_words = journal_filter_words(keys);
     header->radix_bits = journal_run_radix_bits(keys);
     writer->block_capacity = journal_run_block_count(keys) + 16;
     writer->buffer = malloc(WRITER_BUFFER);
@@ -277,8 +291,8 @@ journal_run_writer_add(struct journal_run_writer *writer, struct journal_index_e
     while (writer->radix_next <= slot) {
         writer->radix[writer->radix_next++] = (uint32_t)header->count;
     }
-    uint64_t mix = journal_filter_mix(entry.hash);
-    writer->filter[journal_filter_word(mix, header->filter_words)] |= journal_filter_bits(mix);
+    uint64_t word = journal_filter_word(entry.hash, header->bits, header->filter_words);
+    writer->filter[word] |= journal_filter_bits(entry.hash);
     memcpy(writer->buffer + writer->buffered, &entry, sizeof(entry));
     writer->buffered += sizeof(entry);
     writer->last = entry;

@@ -25,8 +25,8 @@ struct journal_run {
     struct os_disk *disk;
     struct os_file *file;
     struct journal_run_header header;
-    char *tables; /* as in the file; the next three point into it */
-    const uint64_t *filter;
+    char *tables;           /* as in the file; the next three point into it */
+    const uint64_t *filter; /* NULL: dropped */
     const uint32_t *radix;
     const uint64_t *block_sums;
 };
@@ -40,19 +40,8 @@ MUST_USE err_t journal_run_open(
 /* Also what is half made; sets NULL. */
 void journal_run_close(struct journal_run **run);
 
-static inline void
-journal_run_prefetch(const struct journal_run *run, uint64_t mix)
-{
-    __builtin_prefetch(&run->filter[journal_filter_word(mix, run->header.filter_words)], 0, 1);
-}
-
-/* False: no entry of the run has the hash. `mix` is journal_filter_mix of it. */
-static inline bool
-journal_run_may_have(const struct journal_run *run, uint64_t mix)
-{
-    uint64_t bits = journal_filter_bits(mix);
-    return (run->filter[journal_filter_word(mix, run->header.filter_words)] & bits) == bits;
-}
+/* The filter was copied to where look-ups find it: its memory is given back. */
+void journal_run_drop_filter(struct journal_run *run);
 
 /* The entry number `nth` (from 0) of those with the hash; reference 0 if there are not so many.
  * ERR_CORRUPT if a block is damaged, or what reading answered. */

@@ -7,7 +7,8 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-#define SLOT_ENTRIES 64u
+#define SLOT_ENTRIES         64u
+#define FILTER_BYTES_PER_KEY 3u
 
 static u128
 checksum(const void *data, size_t size, uint64_t seed)
@@ -24,6 +25,15 @@ journal_run_radix_bits(uint64_t count)
         bits++;
     }
     return bits;
+}
+
+uint64_t
+journal_filter_words(uint64_t count)
+{
+    uint64_t keys = count < 8 ? 8 : count;
+    uint64_t step = UINT64_C(1) << (63 - (uint32_t)__builtin_clzll(keys) - 3);
+    keys = (keys + step - 1) / step * step;
+    return keys * FILTER_BYTES_PER_KEY / sizeof(uint64_t);
 }
 
 /* --- runs --- */

@@ -20,7 +20,7 @@
 
 #define JOURNAL_RUN_MAGIC      UINT64_C(0x4e5552494c454154) /* "TAELIRUN" */
 #define JOURNAL_MANIFEST_MAGIC UINT64_C(0x58444e494c454154) /* "TAELINDX" */
-#define JOURNAL_RUN_VERSION    1u
+#define JOURNAL_RUN_VERSION    2u
 #define JOURNAL_RUN_BLOCK      4096u
 #define JOURNAL_BLOCK_ENTRIES  256u
 /* A run has at most this many entries; twice what merging aims at. */
@@ -157,27 +157,27 @@ uint32_t journal_run_radix_bits(uint64_t count);
 
 /* --- the filter: a Bloom filter whose bits for one hash are all in one word --- */
 
-/* One mixing of the hash serves the filters of all runs. */
+/* The word of a hash, of a run's `words` (all runs of a group have as many), or with `bits` 0 of
+ * those of a whole group, one run behind the other. It ascends with the hash, so whoever writes a
+ * run writes its filter from the front to the end. */
 static inline uint64_t
-journal_filter_mix(uint64_t hash)
+journal_filter_word(uint64_t hash, uint32_t bits, uint64_t words)
 {
-    return hash_u64(hash);
+    return (uint64_t)(((u128)(hash << bits) * words) >> 64);
 }
 
+/* Six of the word's 64 bits, from bits of the hash that its place hardly depends on. */
 static inline uint64_t
-journal_filter_word(uint64_t mix, uint64_t words)
+journal_filter_bits(uint64_t hash)
 {
-    return (uint64_t)(((u128)mix * words) >> 64);
+    return UINT64_C(1) << (hash & 63) | UINT64_C(1) << (hash >> 6 & 63) |
+           UINT64_C(1) << (hash >> 12 & 63) | UINT64_C(1) << (hash >> 18 & 63) |
+           UINT64_C(1) << (hash >> 24 & 63) | UINT64_C(1) << (hash >> 30 & 63);
 }
 
-/* Five of the word's 64 bits, from bits of the mix that the word's place hardly depends on. */
-static inline uint64_t
-journal_filter_bits(uint64_t mix)
-{
-    return UINT64_C(1) << (mix & 63) | UINT64_C(1) << (mix >> 6 & 63) |
-           UINT64_C(1) << (mix >> 12 & 63) | UINT64_C(1) << (mix >> 18 & 63) |
-           UINT64_C(1) << (mix >> 24 & 63);
-}
+/* The words of a filter for about `count` entries: three bytes an entry, or up to an eighth more,
+ * so that about equally many entries have equally many words. */
+uint64_t journal_filter_words(uint64_t count);
 
 /* --- writing and checking --- */
 

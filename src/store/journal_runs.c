@@ -27,6 +27,8 @@ set_publish(struct journal_runs *runs, struct journal_run_set *set)
     for (uint32_t i = 0; i < runs->group_count; i++) {
         set->groups[i] = runs->groups[i];
         set->groups[i]->references++;
+        set->view_count =
+            journal_filter_view_add(set->views, set->view_count, &set->groups[i]->filter, i);
     }
     struct journal_run_set *unseen = atomic_exchange(&runs->published, set);
     if (unseen != NULL) {
@@ -202,6 +204,9 @@ table_write(struct journal_runs *runs, const struct journal_table *table)
     err_t code = run_write(runs, table, &group->runs[0]);
     if (code == ERR_OK) {
         group->count = group->runs[0]->header.count;
+        code = journal_group_place_filter(group, journal_runs_bank(runs, 0));
+    }
+    if (code == ERR_OK) {
         code = group_add(runs, group, table);
     }
     if (code != ERR_OK) {
@@ -331,7 +336,13 @@ static void
 merge_finish(struct journal_runs *runs, struct journal_group *group)
 {
     struct journal_run_set *set = calloc(1, sizeof(*set));
-    err_t code = set == NULL ? ERR_MEMORY : group_replace(runs, group, set);
+    err_t code = set == NULL ? ERR_MEMORY : ERR_OK;
+    if (code == ERR_OK) {
+        code = journal_group_place_filter(group, journal_runs_bank(runs, group->level));
+    }
+    if (code == ERR_OK) {
+        code = group_replace(runs, group, set);
+    }
     if (code != ERR_OK) {
         free(set);
         /* Its files stay: a manifest that names them may be there after a crash. */
@@ -558,4 +569,7 @@ journal_runs_release(struct journal_runs *runs)
         journal_group_unref(runs->groups[i], runs->folder);
     }
     runs->group_count = 0;
+    for (uint32_t i = 0; i < JOURNAL_FILTER_LEVELS; i++) {
+        journal_filter_bank_release(&runs->banks[i]);
+    }
 }

@@ -50,6 +50,8 @@ struct journal_run_set {
     journal_position_t covered;
     uint32_t count;
     struct journal_group *groups[JOURNAL_INDEX_GROUPS];
+    uint32_t view_count;
+    struct journal_filter_view views[JOURNAL_INDEX_GROUPS];
 };
 
 struct journal_runs {
@@ -67,6 +69,7 @@ struct journal_runs {
     uint64_t next_number;
     struct journal_group *groups[JOURNAL_INDEX_GROUPS]; /* oldest first */
     uint32_t group_count;
+    struct journal_filter_bank banks[JOURNAL_FILTER_LEVELS];
     struct journal_table *queue; /* oldest first */
     struct journal_merge merges[JOURNAL_RUN_LEVELS];
     uint64_t credit;     /* entries that may still be merged before the next table comes */
@@ -92,6 +95,14 @@ void journal_runs_init(
 /* Reads manifest and runs; publishes the first set. What is doubtful is discarded, and then nothing
  * is covered. ERR_MEMORY, or what the disk answered to making the folder. */
 MUST_USE err_t journal_runs_open(struct journal_runs *runs, const char *journal_folder);
+
+/* The bank of filters of a level, NULL if it has none. */
+static inline struct journal_filter_bank *
+journal_runs_bank(struct journal_runs *runs, uint32_t level)
+{
+    return level < JOURNAL_FILTER_LEVELS ? &runs->banks[level] : NULL;
+}
+
 /* Publishes what there is as a set. ERR_MEMORY. Before the start. */
 MUST_USE err_t journal_runs_publish(struct journal_runs *runs);
 /* From here on the work is done on `loop`, which the caller starts; `io` is the I/O thread's. */

@@ -88,7 +88,7 @@ group_open(
         }
         group->count += header->count;
     }
-    return ERR_OK;
+    return journal_group_place_filter(group, journal_runs_bank(runs, group->level));
 }
 
 static err_t

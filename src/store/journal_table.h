@@ -9,6 +9,7 @@
 
 #include "journal_run_format.h"
 
+#include "base/prefetch.h"
 #include "os/loop.h"
 
 struct journal_runs;
@@ -38,7 +39,7 @@ void journal_table_release(struct journal_table *table);
 static inline void
 journal_table_prefetch(const struct journal_table *table, uint64_t hash)
 {
-    __builtin_prefetch(&table->slots[(uint32_t)hash & (table->slot_count - 1)], 0, 1);
+    prefetch_for_read(&table->slots[(uint32_t)hash & (table->slot_count - 1)]);
 }
 
 /* Adds the entry, or sets the fate of the one with its position. ERR_MEMORY when it has to grow,

@@ -11,6 +11,7 @@
 #define LEDGER_INTERNAL_H
 
 #include "base/hash.h"
+#include "base/prefetch.h"
 #include "ledger/ledger.h"
 
 #define LEDGER_NONE        UINT32_MAX
@@ -267,7 +268,7 @@ ledger_index_home(const struct ledger_index *index, uint32_t hash)
 static inline void
 ledger_index_prefetch(const struct ledger_index *index, uint32_t hash)
 {
-    __builtin_prefetch(ledger_index_home(index, hash));
+    prefetch_for_read(ledger_index_home(index, hash));
 }
 
 static inline uint32_t

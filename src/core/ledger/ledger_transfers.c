@@ -140,7 +140,7 @@ resolve_accounts(const struct ledger *ledger, const struct ledger_transfer *batc
                 uint32_t hash = hashes[i - start][side];
                 uint64_t entry = *ledger_index_home(index, hash);
                 if (entry != 0) {
-                    __builtin_prefetch(ledger_account_in(ledger, (uint32_t)entry - 1));
+                    prefetch_for_write(ledger_account_in(ledger, (uint32_t)entry - 1));
                 }
             }
         }
@@ -158,8 +158,8 @@ prefetch_account(const struct ledger *ledger, uint32_t slot)
 {
     if (slot != LEDGER_NONE) {
         const unsigned char *account = (const unsigned char *)ledger_account_in(ledger, slot);
-        __builtin_prefetch(account, 1);
-        __builtin_prefetch(account + 64, 1);
+        prefetch_for_write(account);
+        prefetch_for_write(account + 64);
     }
 }
 
@@ -173,9 +173,9 @@ prefetch_event(const struct ledger *ledger, uint32_t i, uint32_t count)
         uint32_t slot = scratch->pending_slots[i + 2 * PREFETCH_AHEAD];
         if (slot != LEDGER_NONE) {
             const unsigned char *pending = (const unsigned char *)ledger_pending_in(ledger, slot);
-            __builtin_prefetch(pending, 1);
-            __builtin_prefetch(pending + 64, 1);
-            __builtin_prefetch(pending + 128, 1);
+            prefetch_for_write(pending);
+            prefetch_for_write(pending + 64);
+            prefetch_for_write(pending + 128);
         }
     }
     if (i + PREFETCH_AHEAD < count) {
