@@ -479,6 +479,13 @@ const struct setting node_setting_table[] = {
         0,
         1024 * GIB,
         "Of journal between two snapshots: what a start reads again. 0: no snapshots."),
+    SIZE(
+        "ledger-recent",
+        ledger_recent,
+        "256m",
+        4 * MIB,
+        1024 * GIB,
+        "Of the journal's newest bytes, kept in memory for reading accounts' histories."),
 
     TRACING_SETTINGS(struct node_settings, tracing, "tael"),
     SWITCH(

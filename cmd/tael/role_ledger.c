@@ -35,6 +35,7 @@ ledger_role_open(struct node *node)
     settings.store.segment_size = (uint64_t)node->settings.ledger_segment_size;
     settings.store.snapshot_disk = node->disk; /* the journal's metrics are of the journal alone */
     settings.store.snapshot_interval = (uint64_t)node->settings.ledger_snapshot_interval;
+    settings.store.recent_size = (uint64_t)node->settings.ledger_recent;
     settings.store.transfer_count_max = (uint64_t)node->settings.ledger_transfers_max;
     settings.limits.account_count_max = (uint32_t)node->settings.ledger_accounts_max;
     settings.limits.pending_count_max = (uint32_t)node->settings.ledger_pendings_max;

@@ -618,8 +618,6 @@ journal_init(struct journal *journal, struct os_disk *disk, const struct store_s
         journal->frames[i].journal = journal;
     }
     journal_directory_init(&journal->directory, settings->stretch_count_max);
-    journal->cache.disk = disk;
-    journal->cache.folder = journal->folder;
     journal->writer.disk = disk;
     journal->writer.folder = journal->folder;
     journal->writer.new_segment_size = settings->segment_size;
@@ -652,6 +650,13 @@ journal_open(
     err_t code = ERR_OK;
     if (length <= 0 || (size_t)length + 32 > sizeof(journal->folder)) {
         code = store_error_set(error, ERR_RANGE, "%s: the path is too long", folder);
+    }
+    if (code == ERR_OK) {
+        code = journal_cache_init(
+            &journal->cache, disk, journal->folder, settings->segment_size, settings->recent_size);
+        if (code != ERR_OK) {
+            store_error_set(error, code, "%s", err_text(code));
+        }
     }
     if (code == ERR_OK) {
         journal_index_init(&journal->index, disk, journal->folder, settings->index_table_entries);

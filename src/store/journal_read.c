@@ -92,6 +92,46 @@ read_alone(
     return frame_read(journal, frame, position, out, size, error);
 }
 
+/* The same without copying, if all of it is in memory; else NULL. Valid until the next call. */
+static const char *
+view(struct journal *journal, journal_position_t position, uint64_t size)
+{
+    const struct journal_frame *frame = frame_at(journal, position);
+    if (frame == NULL) {
+        return journal_cache_view(&journal->cache, position, size);
+    }
+    uint64_t offset = position - frame->image.position;
+    uint64_t used = sizeof(struct journal_frame_header) + frame->image.body_size;
+    return size <= used - offset ? frame->image.data + offset : NULL;
+}
+
+/* An event's bytes, where they are or copied into `copy`. */
+static err_t
+event_bytes(
+    struct journal *journal,
+    journal_position_t position,
+    char copy[JOURNAL_EVENT_WIDE],
+    struct span *ret_bytes,
+    struct store_error *error)
+{
+    const uint32_t narrow = JOURNAL_EVENT_NARROW;
+    const size_t wide_at = offsetof(struct journal_event, wide);
+    const char *data = view(journal, position, narrow);
+    if (data != NULL && data[wide_at] == 0) {
+        *ret_bytes = (struct span){data, narrow};
+        return ERR_OK;
+    }
+    memset(copy, 0, JOURNAL_EVENT_WIDE);
+    TRY(journal_read(journal, position, copy, narrow, error));
+    *ret_bytes = (struct span){copy, narrow};
+    if (copy[wide_at] == 1) {
+        const uint32_t rest = JOURNAL_EVENT_WIDE - narrow;
+        TRY(journal_read(journal, position + narrow, copy + narrow, rest, error));
+        ret_bytes->size = JOURNAL_EVENT_WIDE;
+    }
+    return ERR_OK;
+}
+
 err_t
 journal_read_event(
     struct journal *journal,
@@ -100,22 +140,23 @@ journal_read_event(
     struct journal_event *ret_raw,
     struct store_error *error)
 {
-    char data[JOURNAL_EVENT_WIDE] = {0};
-    TRY(journal_read(journal, position, data, JOURNAL_EVENT_NARROW, error));
-    uint64_t size = JOURNAL_EVENT_NARROW;
-    if (data[offsetof(struct journal_event, wide)] == 1) {
-        size = JOURNAL_EVENT_WIDE;
-        TRY(journal_read(
-            journal,
-            position + JOURNAL_EVENT_NARROW,
-            data + JOURNAL_EVENT_NARROW,
-            JOURNAL_EVENT_WIDE - JOURNAL_EVENT_NARROW,
-            error));
-    }
-    if (journal_event_decode(data, size, ret_event, ret_raw) != ERR_OK) {
+    char copy[JOURNAL_EVENT_WIDE];
+    struct span bytes = {0};
+    TRY(event_bytes(journal, position, copy, &bytes, error));
+    if (journal_event_decode(bytes.data, bytes.size, ret_event, ret_raw) != ERR_OK) {
         return damaged(journal, position, error);
     }
     return ERR_OK;
+}
+
+/* Fetches an event that is going to be read, if it is in memory. */
+static void
+prefetch_event(struct journal *journal, journal_position_t position)
+{
+    const char *data = position == 0 ? NULL : view(journal, position, JOURNAL_EVENT_NARROW);
+    for (uint32_t i = 0; data != NULL && i < JOURNAL_EVENT_NARROW; i += 64) {
+        __builtin_prefetch(data + i, 0, 1);
+    }
 }
 
 /* --- by id --- */
@@ -321,10 +362,19 @@ chain_walk(struct chain_walk *walk, store_each_event each, void *context, struct
     const struct store_query *query = walk->query;
     uint64_t position = walk->journal->heads.positions[query->account_slot];
     while (position != 0) {
-        struct ledger_event event;
+        char copy[JOURNAL_EVENT_WIDE];
+        struct span bytes = {0};
         struct journal_event raw;
-        TRY(journal_read_event(walk->journal, position, &event, &raw, error));
+        struct ledger_event event;
+        TRY(event_bytes(walk->journal, position, copy, &bytes, error));
+        memcpy(&raw, bytes.data, sizeof(raw));
         if (raw.debit_slot != query->account_slot && raw.credit_slot != query->account_slot) {
+            return damaged(walk->journal, position, error);
+        }
+        /* It comes while this one is told. */
+        uint64_t link = link_of(&raw, query->account_slot);
+        prefetch_event(walk->journal, link);
+        if (journal_event_decode(bytes.data, bytes.size, &event, &raw) != ERR_OK) {
             return damaged(walk->journal, position, error);
         }
         if (event.timestamp < query->timestamp_min) {
@@ -339,7 +389,6 @@ chain_walk(struct chain_walk *walk, store_each_event each, void *context, struct
                 return ERR_OK;
             }
         }
-        uint64_t link = link_of(&raw, query->account_slot);
         if (link >= position) {
             return damaged(walk->journal, position, error);
         }

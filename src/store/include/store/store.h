@@ -185,6 +185,7 @@ struct store_settings {
     uint64_t snapshot_interval;    /* bytes of journal between two snapshots; 0: none is made */
     struct os_disk *snapshot_disk; /* the same files by another way; NULL: the journal's disk */
     uint64_t stretch_count_max;    /* of the journal's directory: 48 bytes of memory each */
+    uint64_t recent_size;          /* journal: bytes of the newest history that stay in memory */
     struct os_clock *clock;        /* for the status; NULL: no times in it */
     store_notice notice;           /* NULL: nobody reads it */
     void *notice_context;
