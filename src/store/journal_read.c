@@ -1,10 +1,8 @@
 #include "journal.h"
-#include "query.h"
 
 #include "base/list.h"
 
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* Ids whose places are fetched together before the first of them is looked at. */
@@ -18,8 +16,9 @@ journal_of(struct store *store)
     return journal;
 }
 
-static err_t
-damaged(struct journal *journal, journal_position_t position, struct store_error *error)
+err_t
+journal_event_damaged(
+    struct journal *journal, journal_position_t position, struct store_error *error)
 {
     return store_error_set(
         error,
@@ -55,7 +54,7 @@ frame_read(
     uint64_t offset = position - frame->image.position;
     uint64_t used = sizeof(struct journal_frame_header) + frame->image.body_size;
     if (size > used - offset) {
-        return damaged(journal, position, error);
+        return journal_event_damaged(journal, position, error);
     }
     memcpy(out, frame->image.data + offset, size);
     return ERR_OK;
@@ -105,9 +104,8 @@ view(struct journal *journal, journal_position_t position, uint64_t size)
     return size <= used - offset ? frame->image.data + offset : NULL;
 }
 
-/* An event's bytes, where they are or copied into `copy`. */
-static err_t
-event_bytes(
+err_t
+journal_event_bytes(
     struct journal *journal,
     journal_position_t position,
     char copy[JOURNAL_EVENT_WIDE],
@@ -142,16 +140,15 @@ journal_read_event(
 {
     char copy[JOURNAL_EVENT_WIDE];
     struct span bytes = {0};
-    TRY(event_bytes(journal, position, copy, &bytes, error));
+    TRY(journal_event_bytes(journal, position, copy, &bytes, error));
     if (journal_event_decode(bytes.data, bytes.size, ret_event, ret_raw) != ERR_OK) {
-        return damaged(journal, position, error);
+        return journal_event_damaged(journal, position, error);
     }
     return ERR_OK;
 }
 
-/* Fetches an event that is going to be read, if it is in memory. */
-static void
-prefetch_event(struct journal *journal, journal_position_t position)
+void
+journal_event_prefetch(struct journal *journal, journal_position_t position)
 {
     const char *data = position == 0 ? NULL : view(journal, position, JOURNAL_EVENT_NARROW);
     for (uint32_t i = 0; data != NULL && i < JOURNAL_EVENT_NARROW; i += 64) {
@@ -329,114 +326,4 @@ journal_has_transfer(struct journal *journal, u128 id, bool *ret_has)
     TRY(past_of(journal, journal_index_hash(&journal->index, id), &past, &error));
     *ret_has = past.kind == LEDGER_PAST_TRANSFER;
     return ERR_OK;
-}
-
-/* --- one account's events --- */
-
-/* Walks the account's chain from the newest event. Reversed: tells the first `limit` matches at
- * once. Otherwise keeps the last `limit` of them in a ring, to be told from its end. */
-struct chain_walk {
-    struct journal *journal;
-    const struct store_query *query;
-    uint64_t *ring; /* query->limit positions, if not reversed */
-    uint64_t found; /* matches so far */
-};
-
-/* The link from an event to the one before it of the account. */
-static uint64_t
-link_of(const struct journal_event *raw, uint32_t slot)
-{
-    return raw->debit_slot == slot ? raw->debit_link : raw->credit_link;
-}
-
-static bool
-on_wanted_side(const struct store_query *query, const struct journal_event *raw)
-{
-    uint32_t side = raw->debit_slot == query->account_slot ? STORE_SIDE_DEBITS : STORE_SIDE_CREDITS;
-    return (query->sides & side) != 0;
-}
-
-static err_t
-chain_walk(struct chain_walk *walk, store_each_event each, void *context, struct store_error *error)
-{
-    const struct store_query *query = walk->query;
-    uint64_t position = walk->journal->heads.positions[query->account_slot];
-    while (position != 0) {
-        char copy[JOURNAL_EVENT_WIDE];
-        struct span bytes = {0};
-        struct journal_event raw;
-        struct ledger_event event;
-        TRY(event_bytes(walk->journal, position, copy, &bytes, error));
-        memcpy(&raw, bytes.data, sizeof(raw));
-        if (raw.debit_slot != query->account_slot && raw.credit_slot != query->account_slot) {
-            return damaged(walk->journal, position, error);
-        }
-        /* It comes while this one is told. */
-        uint64_t link = link_of(&raw, query->account_slot);
-        prefetch_event(walk->journal, link);
-        if (journal_event_decode(bytes.data, bytes.size, &event, &raw) != ERR_OK) {
-            return damaged(walk->journal, position, error);
-        }
-        if (event.timestamp < query->timestamp_min) {
-            return ERR_OK;
-        }
-        if (on_wanted_side(query, &raw) && store_query_matches(query, &event)) {
-            if (walk->ring != NULL) {
-                walk->ring[walk->found % query->limit] = position;
-            }
-            walk->found++;
-            if (query->reversed && (!each(context, &event) || walk->found == query->limit)) {
-                return ERR_OK;
-            }
-        }
-        if (link >= position) {
-            return damaged(walk->journal, position, error);
-        }
-        position = link;
-    }
-    return ERR_OK;
-}
-
-static err_t
-ring_tell(struct chain_walk *walk, store_each_event each, void *context, struct store_error *error)
-{
-    uint64_t limit = walk->query->limit;
-    uint64_t count = walk->found < limit ? walk->found : limit;
-    for (uint64_t i = 0; i < count; i++) {
-        struct ledger_event event;
-        struct journal_event raw;
-        uint64_t position = walk->ring[(walk->found - 1 - i) % limit];
-        TRY(journal_read_event(walk->journal, position, &event, &raw, error));
-        if (!each(context, &event)) {
-            break;
-        }
-    }
-    return ERR_OK;
-}
-
-err_t
-journal_account_events(
-    struct store *store,
-    const struct store_query *query,
-    store_each_event each,
-    void *context,
-    struct store_error *error)
-{
-    struct journal *journal = journal_of(store);
-    ASSERT(query->account_slot < journal->heads.count);
-    ASSERT(query->limit > 0);
-    struct chain_walk walk = {.journal = journal, .query = query};
-    if (query->reversed) {
-        return chain_walk(&walk, each, context, error);
-    }
-    walk.ring = calloc(query->limit, sizeof(*walk.ring));
-    if (walk.ring == NULL) {
-        return store_error_set(error, ERR_MEMORY, "%s", err_text(ERR_MEMORY));
-    }
-    err_t code = chain_walk(&walk, each, context, error);
-    if (code == ERR_OK) {
-        code = ring_tell(&walk, each, context, error);
-    }
-    free(walk.ring);
-    return code;
 }
