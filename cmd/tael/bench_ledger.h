@@ -30,8 +30,9 @@ struct bench_ledger_point {
     uint32_t outstanding;
     uint64_t warm_up_ns;
     uint64_t measure_ns;
-    uint64_t rows; /* so many transfers from the first one on, instead of a time; 0: by time */
-    bool reads;    /* afterwards: look-ups, histories, and the restart */
+    uint64_t rows;   /* so many transfers from the first one on, instead of a time; 0: by time */
+    bool reads;      /* afterwards: look-ups, histories, and the restart */
+    uint32_t orders; /* that a journal keeps: a bit for each enum store_order */
 };
 
 /* Zero is: not measured. */
@@ -84,8 +85,10 @@ MUST_USE err_t bench_ledger_run(
 
 /* --- bench_ledger_run.c, for bench_ledger_reads.c --- */
 
-MUST_USE err_t
-bench_ledger_open(const char *url, struct ledger_engine **ret_engine, struct store_error *error);
+MUST_USE err_t bench_ledger_open(
+    const struct bench_ledger_point *point,
+    struct ledger_engine **ret_engine,
+    struct store_error *error);
 
 /* --- bench_ledger_reads.c --- */
 
@@ -125,6 +128,7 @@ struct bench_ledger_options {
     char key[BENCH_LOAD_KEY_SIZE];
     char ids[BENCH_LEDGER_WORD_SIZE];
     char spread[BENCH_LEDGER_WORD_SIZE];
+    char orders[STORE_ORDERS_TEXT_SIZE];
     int64_t batch;
     int64_t outstanding;
     int64_t accounts;

@@ -85,6 +85,13 @@ const struct setting bench_ledger_options_table[] = {
         BENCH_LEDGER_ACCOUNTS_MAX,
         "accounts",
         "Between which the transfers of one point go."),
+    TEXT(
+        "orders",
+        orders,
+        "",
+        STORE_ORDERS_TEXT_SIZE,
+        "That the journal of one point keeps: account, user-data-128, user-data-64, user-data-32, "
+        "code, ledger, with commas between, or all; --reads then has histories from any time."),
     COUNT(
         "pending",
         pending,
@@ -154,6 +161,10 @@ bench_ledger_options_point(
     if (spread < 0) {
         return command_misuse(command, "--spread is uniform, zipf or hot, not %s", options->spread);
     }
+    uint32_t orders = 0;
+    if (store_orders_parse(options->orders, &orders) != ERR_OK) {
+        return command_misuse(command, "--orders: there is no %s", options->orders);
+    }
     uint64_t run_ns = (uint64_t)options->seconds * OS_NS_PER_S;
     uint64_t warm_up_ns = options->rows == 0 ? run_ns / 5 : 0;
     *ret_point = (struct bench_ledger_point){
@@ -170,6 +181,7 @@ bench_ledger_options_point(
         .measure_ns = run_ns - warm_up_ns,
         .rows = (uint64_t)options->rows,
         .reads = options->reads,
+        .orders = orders,
     };
     return COMMAND_GO_ON;
 }

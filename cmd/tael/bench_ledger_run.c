@@ -283,10 +283,14 @@ free_slots(struct run *run)
 }
 
 err_t
-bench_ledger_open(const char *url, struct ledger_engine **ret_engine, struct store_error *error)
+bench_ledger_open(
+    const struct bench_ledger_point *point,
+    struct ledger_engine **ret_engine,
+    struct store_error *error)
 {
     struct ledger_engine_settings settings = ledger_engine_settings_default();
-    settings.url = url;
+    settings.url = point->url;
+    settings.store.orders = point->orders;
     settings.disk = os_disk_real();
     settings.clock = os_clock_real();
     settings.loops = os_loops_real();
@@ -318,7 +322,7 @@ restart(struct run *run, struct bench_ledger_result *result, struct store_error 
 {
     ledger_engine_close(&run->engine);
     uint64_t from_ns = now_ns();
-    TRY(bench_ledger_open(run->point->url, &run->engine, error));
+    TRY(bench_ledger_open(run->point, &run->engine, error));
     result->restart_s = (double)(now_ns() - from_ns) / 1e9;
     return ERR_OK;
 }
@@ -327,7 +331,7 @@ static err_t
 execute(struct run *run, struct bench_ledger_result *ret_result, struct store_error *error)
 {
     TRY(allocate_slots(run));
-    TRY(bench_ledger_open(run->point->url, &run->engine, error));
+    TRY(bench_ledger_open(run->point, &run->engine, error));
     run->port = ledger_engine_port(run->engine);
     TRY(os_loop_create("client", os_clock_real(), &run->loop));
     TRY(os_loop_start(run->loop));

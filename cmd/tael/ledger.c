@@ -250,6 +250,7 @@ print_check_json(const struct ledger_check_report *report, err_t result, const c
     member_u64(&json, "frames", report->frames);
     member_u64(&json, "bytes", report->bytes);
     member_u64(&json, "torn_bytes", report->torn_bytes);
+    member_u64(&json, "order_parts", report->order_parts);
     if (!report->tables) {
         char head[STORE_HEAD_TEXT_SIZE];
         store_head_format(&report->head, head);
@@ -335,6 +336,11 @@ print_check(
             (unsigned long long)report->frames,
             (unsigned long long)report->bytes);
         print_head(report, noted);
+    }
+    if (report->order_parts > 0) {
+        (void)printf(
+            "%llu parts of orders: each is what its segment gives.\n",
+            (unsigned long long)report->order_parts);
     }
     (void)printf(
         "%llu accounts, %llu transfers, %llu expiries, %llu failed ids, %llu live pendings:\n"

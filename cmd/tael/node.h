@@ -185,6 +185,8 @@ struct node_settings {
     int64_t ledger_transfers_max;
     int64_t ledger_segment_size;
     int64_t ledger_snapshot_interval;
+    int64_t ledger_recent;
+    char ledger_orders[STORE_ORDERS_TEXT_SIZE];
 
     struct tracing_settings tracing;
     bool trace_trust;

@@ -521,6 +521,20 @@ const struct setting node_setting_table[] = {
         0,
         1024 * GIB,
         "Of journal between two snapshots: what a start reads again. 0: no snapshots."),
+    SIZE(
+        "ledger-recent",
+        ledger_recent,
+        "256m",
+        4 * MIB,
+        1024 * GIB,
+        "Of the journal's newest bytes, kept in memory for reading accounts' histories."),
+    TEXT_OF(
+        "ledger-orders",
+        ledger_orders,
+        "",
+        "What the journal keeps its transfers in order of, for queries by it: account (to enter "
+        "long histories at any time), user-data-128, user-data-64, user-data-32, code, ledger, "
+        "with commas between; or all."),
 
     TRACING_SETTINGS(struct node_settings, tracing, "tael"),
     SWITCH(

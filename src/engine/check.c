@@ -304,6 +304,7 @@ passes(struct check *check, struct store_error *error)
     struct ledger_check_report *report = check->report;
     report->segments = verified.segments;
     report->frames = verified.frames;
+    report->order_parts = verified.order_parts;
     report->bytes = verified.bytes;
     report->torn_bytes = verified.torn_bytes;
     report->head = verified.head;

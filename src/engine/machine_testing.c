@@ -31,6 +31,9 @@ t_ledger_init(struct t_ledger *t, uint64_t seed, struct os_disk *disk)
     t->executor.post = os_post_now;
     t->ticket.task.run = ticket_told;
     t->snapshot_interval = seed % 3 == 0 ? 0 : 1 + seed % 7 * 8192;
+    /* All of them, none, or some. */
+    const uint32_t orders = (1u << STORE_ORDER_COUNT) - 1;
+    t->orders = seed % 4 == 0 ? 0 : seed % 4 == 1 ? (uint32_t)(seed / 4) & orders : orders;
     const char *database = getenv("TEST_POSTGRES");
     if (database == NULL) {
         (void)snprintf(t->url, sizeof(t->url), "journal:%s", T_FOLDER);
@@ -75,6 +78,7 @@ t_ledger_open(struct t_ledger *t)
     settings.index_table_entries = T_TABLE_ENTRIES;
     settings.snapshot_interval = t->snapshot_interval;
     settings.stretch_count_max = 3;
+    settings.orders = t->orders;
     settings.notice = notice_told;
     settings.notice_context = t;
     struct ledger_limits limits = {

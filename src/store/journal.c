@@ -51,7 +51,7 @@ frame_may_go(struct journal *journal, struct os_task *task)
         return false;
     }
     journal->held = task;
-    if (journal_index_hold(&journal->index, task)) {
+    if (journal_index_hold(&journal->index, task) || journal_orders_hold(&journal->orders, task)) {
         return false;
     }
     journal->held = NULL;
@@ -165,6 +165,7 @@ frame_finish(struct journal *journal, struct journal_frame *frame)
     memcpy(&header, frame->image.data, sizeof(header));
     journal_index_durable(&journal->index, frame->image.position, &header);
     snapshot_frame_durable(journal, &header, frame->image.position);
+    journal_orders_closed(&journal->orders, journal_position_segment(frame->image.position) - 1);
     tickets_post(frame, &frame->error);
     journal->oldest = frame->next;
     if (journal->oldest == NULL) {
@@ -517,8 +518,10 @@ journal_commit(
 static void
 journal_free(struct journal *journal)
 {
+    os_loop_destroy(journal->orders_loop);
     os_loop_destroy(journal->index_loop);
     os_loop_destroy(journal->loop);
+    journal_orders_release(&journal->orders);
     journal_cache_release(&journal->cache);
     journal_writer_release(&journal->writer);
     journal_index_release(&journal->index);
@@ -549,6 +552,10 @@ journal_close(struct store *store)
 {
     struct journal *journal = journal_of(store);
     journal_index_stop(&journal->index);
+    journal_orders_stop(&journal->orders);
+    if (journal->orders_loop != NULL) {
+        os_loop_stop(journal->orders_loop);
+    }
     if (journal->snapshot.loop != NULL) {
         os_loop_stop(journal->snapshot.loop);
         os_loop_destroy(journal->snapshot.loop);
@@ -619,8 +626,6 @@ journal_init(struct journal *journal, struct os_disk *disk, const struct store_s
         journal->frames[i].journal = journal;
     }
     journal_directory_init(&journal->directory, settings->stretch_count_max);
-    journal->cache.disk = disk;
-    journal->cache.folder = journal->folder;
     journal->writer.disk = disk;
     journal->writer.folder = journal->folder;
     journal->writer.new_segment_size = settings->segment_size;
@@ -655,7 +660,15 @@ journal_open(
         code = store_error_set(error, ERR_RANGE, "%s: the path is too long", folder);
     }
     if (code == ERR_OK) {
+        code = journal_cache_init(
+            &journal->cache, disk, journal->folder, settings->segment_size, settings->recent_size);
+        if (code != ERR_OK) {
+            store_error_set(error, code, "%s", err_text(code));
+        }
+    }
+    if (code == ERR_OK) {
         journal_index_init(&journal->index, disk, journal->folder, settings->index_table_entries);
+        journal_orders_init(&journal->orders, disk, journal->folder, settings->orders);
         code = lock_take(journal, error);
     }
     if (code == ERR_OK) {
@@ -668,6 +681,9 @@ journal_open(
         code = os_loops_create(settings->loops, "journal", &journal->loop);
         if (code == ERR_OK) {
             code = os_loops_create(settings->loops, "journal-index", &journal->index_loop);
+        }
+        if (code == ERR_OK && settings->orders != 0) {
+            code = os_loops_create(settings->loops, "journal-orders", &journal->orders_loop);
         }
         if (code != ERR_OK) {
             store_error_set(error, code, "creating the journal's threads: %s", err_text(code));

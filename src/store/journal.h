@@ -5,6 +5,7 @@
  *                        or sealed
  *   the I/O thread       the writer; frames that are in flight, until they are posted back
  *   the index's thread   what journal_runs.h says
+ *   the orders' thread   what journal_orders.h says
  *
  * A frame's life, with the function on each arrow:
  *
@@ -25,6 +26,7 @@
 #include "journal_cache.h"
 #include "journal_directory.h"
 #include "journal_index.h"
+#include "journal_orders.h"
 #include "journal_writer.h"
 #include "snapshot_copy.h"
 
@@ -60,7 +62,9 @@ struct journal {
     struct os_file *lock;
     struct os_loop *loop;       /* the I/O thread, or NULL: written within commit */
     struct os_loop *index_loop; /* where the index's runs are made, or NULL: as above */
-    void *owned_disk;           /* of memory: journals; released by free_disk at close */
+    struct os_loop
+        *orders_loop; /* where parts of orders are made, or NULL: as above, or none are */
+    void *owned_disk; /* of memory: journals; released by free_disk at close */
     void (*free_disk)(void *disk);
 
     struct journal_index index;
@@ -68,6 +72,7 @@ struct journal {
     struct journal_directory directory;
     struct journal_adopted adopted;
     struct journal_cache cache;
+    struct journal_orders orders;
     const struct ledger *ledger; /* the caller's of load, for snapshots */
     uint64_t clock;              /* the ledger's after the newest section */
     uint64_t transfer_timestamp; /* of the newest transfer in it */
@@ -108,7 +113,7 @@ struct journal_extent {
     uint32_t section_count;
 };
 
-/* --- journal_read.c, journal_events.c: the queries --- */
+/* --- journal_read.c, journal_history.c, journal_events.c: the queries --- */
 
 /* The bytes at a position, from frames on their way or from the cache. */
 MUST_USE err_t journal_read(
@@ -117,6 +122,18 @@ MUST_USE err_t journal_read(
     char *out,
     uint64_t size,
     struct store_error *error);
+/* An event's bytes, where they are or copied into `copy`. Valid until the next read. */
+MUST_USE err_t journal_event_bytes(
+    struct journal *journal,
+    journal_position_t position,
+    char copy[JOURNAL_EVENT_WIDE],
+    struct span *ret_bytes,
+    struct store_error *error);
+/* Fetches an event that is going to be read, if it is in memory. */
+void journal_event_prefetch(struct journal *journal, journal_position_t position);
+/* ERR_CORRUPT, with the place. */
+err_t journal_event_damaged(
+    struct journal *journal, journal_position_t position, struct store_error *error);
 MUST_USE err_t journal_read_event(
     struct journal *journal,
     journal_position_t position,
@@ -141,6 +158,22 @@ err_t journal_events(
     bool with_expiries,
     store_each_event each,
     void *context,
+    struct store_error *error);
+/* Of transfers that are not expired nor adopted: the timestamp. */
+MUST_USE err_t journal_timestamp_at(
+    struct journal *journal,
+    journal_position_t position,
+    uint64_t *ret_timestamp,
+    struct store_error *error);
+/* The first entry of [from, to), which are one key's, whose transfer is at `timestamp` or later;
+ * `to` if there is none. */
+MUST_USE err_t journal_order_search(
+    struct journal *journal,
+    const struct journal_order_part *part,
+    uint64_t from,
+    uint64_t to,
+    uint64_t timestamp,
+    uint64_t *ret_number,
     struct store_error *error);
 /* Is there a transfer with the id? */
 MUST_USE err_t journal_has_transfer(struct journal *journal, u128 id, bool *ret_has);

@@ -6,16 +6,99 @@
 #include <stdlib.h>
 #include <string.h>
 
-static struct journal_cache_block *
-block_slot(struct journal_cache *cache, uint64_t position)
+#define CHUNK_SIZE ((size_t)JOURNAL_CACHE_CHUNK_BLOCKS * JOURNAL_CACHE_BLOCK)
+
+err_t
+journal_cache_init(
+    struct journal_cache *cache,
+    struct os_disk *disk,
+    const char *folder,
+    uint64_t segment_size,
+    uint64_t recent_size)
 {
-    uint64_t number = hash_u64(position / JOURNAL_CACHE_BLOCK);
+    memset(cache, 0, sizeof(*cache));
+    cache->disk = disk;
+    cache->folder = folder;
+    cache->segment_blocks = (segment_size + JOURNAL_CACHE_BLOCK - 1) / JOURNAL_CACHE_BLOCK;
+    uint64_t chunks = (recent_size + CHUNK_SIZE - 1) / CHUNK_SIZE;
+    ASSERT(chunks <= UINT32_MAX / JOURNAL_CACHE_CHUNK_BLOCKS);
+    chunks = chunks == 0 ? 1 : chunks;
+    cache->recent_count = (uint32_t)chunks * JOURNAL_CACHE_CHUNK_BLOCKS;
+    cache->recent = calloc(cache->recent_count, sizeof(*cache->recent));
+    cache->chunks = calloc(chunks, sizeof(*cache->chunks));
+    return cache->recent == NULL || cache->chunks == NULL ? ERR_MEMORY : ERR_OK;
+}
+
+/* --- which block --- */
+
+/* The blocks of all segments counted on, as if all had the size that new ones have. Where they have
+ * not, blocks share a place in the ring that need not. */
+static uint64_t
+block_number(const struct journal_cache *cache, uint64_t position)
+{
+    return journal_position_segment(position) * cache->segment_blocks +
+           journal_position_offset(position) / JOURNAL_CACHE_BLOCK;
+}
+
+/* Has the ring a place for the block that is not a newer one's? */
+static bool
+is_recent(const struct journal_cache *cache, uint64_t start)
+{
+    return start < cache->durable_end && block_number(cache, start) + cache->recent_count >
+                                             block_number(cache, cache->durable_end);
+}
+
+static struct journal_cache_block *
+recent_slot(const struct journal_cache *cache, uint64_t start)
+{
+    return &cache->recent[block_number(cache, start) % cache->recent_count];
+}
+
+static struct journal_cache_block *
+older_slot(struct journal_cache *cache, uint64_t start)
+{
+    uint64_t number = hash_u64(start / JOURNAL_CACHE_BLOCK);
     return &cache->blocks[number % JOURNAL_CACHE_BLOCKS];
+}
+
+static bool
+block_has(const struct journal_cache_block *block, uint64_t start, uint32_t from, uint32_t to)
+{
+    return block->position == start && block->from <= from && block->to >= to;
+}
+
+/* The block that has these bytes, or NULL. */
+static const struct journal_cache_block *
+block_find(struct journal_cache *cache, uint64_t start, uint32_t from, uint32_t to)
+{
+    const struct journal_cache_block *block = recent_slot(cache, start);
+    if (block_has(block, start, from, to)) {
+        return block;
+    }
+    block = older_slot(cache, start);
+    return block_has(block, start, from, to) ? block : NULL;
 }
 
 /* NULL without memory, which costs a read later and nothing else. */
 static char *
-block_memory(struct journal_cache_block *block)
+recent_memory(struct journal_cache *cache, struct journal_cache_block *block)
+{
+    if (block->data == NULL) {
+        uint32_t slot = (uint32_t)(block - cache->recent);
+        char **chunk = &cache->chunks[slot / JOURNAL_CACHE_CHUNK_BLOCKS];
+        if (*chunk == NULL) {
+            *chunk = aligned_alloc(CHUNK_SIZE, CHUNK_SIZE);
+        }
+        if (*chunk != NULL) {
+            block->data =
+                *chunk + (size_t)(slot % JOURNAL_CACHE_CHUNK_BLOCKS) * JOURNAL_CACHE_BLOCK;
+        }
+    }
+    return block->data;
+}
+
+static char *
+older_memory(struct journal_cache_block *block)
 {
     if (block->data == NULL) {
         block->data = aligned_alloc(JOURNAL_BLOCK, JOURNAL_CACHE_BLOCK);
@@ -23,15 +106,18 @@ block_memory(struct journal_cache_block *block)
     return block->data;
 }
 
+/* --- what becomes durable --- */
+
 static void
 block_put(struct journal_cache *cache, uint64_t start, const char *data, uint32_t from, uint32_t to)
 {
-    struct journal_cache_block *block = block_slot(cache, start);
-    if (block_memory(block) == NULL) {
+    struct journal_cache_block *block = recent_slot(cache, start);
+    if (recent_memory(cache, block) == NULL) {
         return;
     }
     bool extends = block->position == start && block->to == from;
     if (!extends) {
+        ASSERT(block->position <= start); /* CACHE-2 */
         block->position = start;
         block->from = from;
     }
@@ -54,6 +140,8 @@ journal_cache_put(
     }
     cache->durable_end = position + size;
 }
+
+/* --- reading --- */
 
 static err_t
 file_open(struct journal_cache *cache, uint64_t segment, struct os_file **ret_file)
@@ -80,14 +168,10 @@ file_open(struct journal_cache *cache, uint64_t segment, struct os_file **ret_fi
     return ERR_OK;
 }
 
-/* Reads the block anew, up to the durable end. */
+/* Reads the block anew into `block`, up to the durable end. */
 static err_t
-block_load(struct journal_cache *cache, uint64_t start, struct journal_cache_block **ret_block)
+block_load(struct journal_cache *cache, uint64_t start, struct journal_cache_block *block)
 {
-    struct journal_cache_block *block = block_slot(cache, start);
-    if (block_memory(block) == NULL) {
-        return ERR_MEMORY;
-    }
     uint64_t segment = journal_position_segment(start);
     uint64_t offset = journal_position_offset(start);
     struct os_file *file = NULL;
@@ -108,7 +192,6 @@ block_load(struct journal_cache *cache, uint64_t start, struct journal_cache_blo
     TRY(cache->disk->ops->read(cache->disk, file, block->data, size, offset));
     block->position = start;
     block->to = (uint32_t)size;
-    *ret_block = block;
     return ERR_OK;
 }
 
@@ -121,26 +204,53 @@ read_part(struct journal_cache *cache, uint64_t at, uint64_t size, char *out)
     return cache->disk->ops->read(cache->disk, file, out, size, journal_position_offset(at));
 }
 
-/* A block is loaded when it is wanted for the second time with no other one of its slot in between:
- * scans and the newest events of accounts soon find theirs here, while look-ups all over history
- * take what they need from the file and no more. */
+/* The block to load for these bytes, with its memory; NULL: take the bytes alone.
+ *
+ * A recent block is loaded at once: the chains of accounts that are in use lead there. An older one
+ * when it is wanted for the second time with no other one of its slot in between: scans soon find
+ * theirs here, while look-ups all over history take what they need from the file and no more. */
+static struct journal_cache_block *
+block_to_load(struct journal_cache *cache, uint64_t start)
+{
+    struct journal_cache_block *recent = recent_slot(cache, start);
+    if (is_recent(cache, start) && recent->position <= start) {
+        return recent_memory(cache, recent) == NULL ? NULL : recent;
+    }
+    struct journal_cache_block *older = older_slot(cache, start);
+    bool again = older->missed == start;
+    older->missed = start;
+    return again && older_memory(older) != NULL ? older : NULL;
+}
+
 static err_t
 copy_part(struct journal_cache *cache, uint64_t start, uint32_t from, uint32_t to, char *out)
 {
-    struct journal_cache_block *block = block_slot(cache, start);
-    if (block->position != start || block->from > from || block->to < to) {
-        bool again = block->missed == start;
-        block->missed = start;
-        if (!again) {
+    const struct journal_cache_block *block = block_find(cache, start, from, to);
+    if (block == NULL) {
+        struct journal_cache_block *loaded = block_to_load(cache, start);
+        if (loaded == NULL) {
             return read_part(cache, start + from, to - from, out);
         }
-        TRY(block_load(cache, start, &block));
-        if (block->to < to) {
+        TRY(block_load(cache, start, loaded));
+        if (loaded->to < to) {
             return ERR_CORRUPT;
         }
+        block = loaded;
     }
     memcpy(out, block->data + from, to - from);
     return ERR_OK;
+}
+
+const char *
+journal_cache_view(struct journal_cache *cache, journal_position_t position, uint64_t size)
+{
+    uint32_t from = (uint32_t)(position % JOURNAL_CACHE_BLOCK);
+    if (size > JOURNAL_CACHE_BLOCK - from) {
+        return NULL;
+    }
+    const struct journal_cache_block *block =
+        block_find(cache, position - from, from, from + (uint32_t)size);
+    return block == NULL ? NULL : block->data + from;
 }
 
 static err_t
@@ -172,10 +282,12 @@ journal_cache_get_alone(
     uint64_t size,
     struct store_error *error)
 {
-    uint32_t from = (uint32_t)(position % JOURNAL_CACHE_BLOCK);
-    const struct journal_cache_block *block = block_slot(cache, position - from);
-    bool cached = block->position == position - from && block->from <= from;
-    if ((cached && from + size <= block->to) || position + size > cache->durable_end) {
+    const char *found = journal_cache_view(cache, position, size);
+    if (found != NULL) {
+        memcpy(out, found, size);
+        return ERR_OK;
+    }
+    if (position + size > cache->durable_end) {
         return journal_cache_get(cache, position, out, size, error);
     }
     struct os_file *file = NULL;
@@ -210,6 +322,14 @@ journal_cache_get(
 void
 journal_cache_release(struct journal_cache *cache)
 {
+    for (uint32_t i = 0; cache->chunks != NULL && i < cache->recent_count;
+         i += JOURNAL_CACHE_CHUNK_BLOCKS) {
+        free(cache->chunks[i / JOURNAL_CACHE_CHUNK_BLOCKS]);
+    }
+    free(cache->chunks);
+    free(cache->recent);
+    cache->chunks = NULL;
+    cache->recent = NULL;
     for (uint32_t i = 0; i < JOURNAL_CACHE_BLOCKS; i++) {
         free(cache->blocks[i].data);
         cache->blocks[i] = (struct journal_cache_block){0};

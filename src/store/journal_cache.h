@@ -1,8 +1,12 @@
 /*
- * Reading the journal's durable bytes back: a cache of blocks, filled by what was just written
- * and by reads of the segments. Belongs to the engine's thread.
+ * Reading the journal's durable bytes back: two caches of blocks. The recent one is a ring of the
+ * journal's newest bytes, filled by what was just written; what a start finds there already is read
+ * when it is first asked for. The other one is for what is older, filled by reads of the segments.
+ * Belongs to the engine's thread.
  *
  * CACHE-1  A block holds only bytes below the durable end: they never change any more.
+ * CACHE-2  A recent block is replaced only by one that is newer, or by more of itself: reading the
+ *          past does not push out what is new.
  */
 #ifndef STORE_JOURNAL_CACHE_H
 #define STORE_JOURNAL_CACHE_H
@@ -13,6 +17,8 @@
 #define JOURNAL_CACHE_BLOCK  65536u
 #define JOURNAL_CACHE_BLOCKS 512u
 #define JOURNAL_CACHE_FILES  256u
+/* Recent blocks whose memory is one piece; a large page, where the system gives one. */
+#define JOURNAL_CACHE_CHUNK_BLOCKS 32u
 
 struct journal_cache_block {
     char *data;
@@ -30,11 +36,23 @@ struct journal_cache_file {
 struct journal_cache {
     struct os_disk *disk;
     const char *folder;
-    uint64_t durable_end; /* position */
+    uint64_t durable_end;    /* position */
+    uint64_t segment_blocks; /* of a segment as new ones are made */
+    uint32_t recent_count;   /* a multiple of JOURNAL_CACHE_CHUNK_BLOCKS */
+    struct journal_cache_block *recent;
+    char **chunks; /* the recent blocks' memory; NULL where none of them was used yet */
     struct journal_cache_block blocks[JOURNAL_CACHE_BLOCKS];
     struct journal_cache_file files[JOURNAL_CACHE_FILES];
 };
 
+/* Keeps `recent_size` bytes of the newest history, rounded up to chunks. `folder` is borrowed.
+ * ERR_MEMORY. */
+MUST_USE err_t journal_cache_init(
+    struct journal_cache *cache,
+    struct os_disk *disk,
+    const char *folder,
+    uint64_t segment_size,
+    uint64_t recent_size);
 /* Bytes at `position` that just became durable; moves the durable end behind them. */
 void journal_cache_put(
     struct journal_cache *cache, journal_position_t position, const char *data, uint64_t size);
@@ -45,6 +63,10 @@ MUST_USE err_t journal_cache_get(
     char *out,
     uint64_t size,
     struct store_error *error);
+/* The same without copying, if a block in memory has all of it; else NULL. Valid until the next
+ * call that is not this one. */
+const char *journal_cache_view(
+    struct journal_cache *cache, journal_position_t position, uint64_t size);
 /* The same for one record somewhere in the past, whose neighbours nobody will ask for: what no
  * block has is read alone, and not kept. */
 MUST_USE err_t journal_cache_get_alone(

@@ -127,6 +127,28 @@ journal_directory_add(struct journal_directory *directory, const struct journal_
     return append(directory, stretch);
 }
 
+/* Transfers are in nearly every stretch, so the search may step over the ones without. */
+uint64_t
+journal_directory_find(const struct journal_directory *directory, uint64_t timestamp)
+{
+    uint64_t low = 0;
+    uint64_t high = directory->count;
+    while (low < high) {
+        uint64_t middle = low + (high - low) / 2;
+        uint64_t probe = middle;
+        while (probe > low && directory->stretches[probe].transfers.first == 0) {
+            probe--;
+        }
+        if (directory->stretches[probe].transfers.first == 0 ||
+            directory->stretches[probe].transfers.last < timestamp) {
+            low = middle + 1;
+        } else {
+            high = probe;
+        }
+    }
+    return low;
+}
+
 err_t
 journal_directory_frame(struct journal_directory *directory, journal_position_t position)
 {

@@ -51,6 +51,9 @@ void journal_directory_clear(struct journal_directory *directory);
 /* Appends what a snapshot kept. ERR_CORRUPT if it cannot follow the stretches before it. */
 MUST_USE err_t
 journal_directory_add(struct journal_directory *directory, const struct journal_stretch *stretch);
+/* The number of the first stretch whose transfers end at `timestamp` or later; `count` if there is
+ * none. */
+uint64_t journal_directory_find(const struct journal_directory *directory, uint64_t timestamp);
 /* A frame begins at `position`. */
 MUST_USE err_t
 journal_directory_frame(struct journal_directory *directory, journal_position_t position);

@@ -3,7 +3,8 @@
  * so have expiries; what was adopted has a table of its own. They are read as three streams and
  * merged by timestamp. Of the first two a stream goes through
  * the directory's stretches that can hold what is asked for, and loads the positions of one
- * stretch at a time.
+ * stretch at a time. Transfers that are asked for by something that an order is kept of come from
+ * its parts instead, segment by segment, where there are parts.
  */
 #include "journal.h"
 #include "query.h"
@@ -20,6 +21,9 @@ positions_max(const struct journal_directory *directory)
     return (JOURNAL_FRAME_MAX + directory->length) / JOURNAL_EVENT_NARROW;
 }
 
+/* Positions that are taken from a part at a time. */
+#define PART_POSITIONS JOURNAL_ORDER_ENTRIES
+
 struct stream {
     struct journal *journal;
     const struct store_query *query;
@@ -31,6 +35,13 @@ struct stream {
     uint32_t count;
     uint32_t capacity;
     uint32_t next; /* of positions, in the direction of the query */
+    /* Transfers by an order: of the segment in hand the entries [part_from, part_to) are left. */
+    bool ordered;
+    enum store_order order;
+    uint32_t key;
+    const struct journal_order_part *part; /* NULL: none is in hand */
+    uint64_t part_from;
+    uint64_t part_to;
     bool has_event;
     struct ledger_event event;
 };
@@ -159,19 +170,110 @@ stretch_load(
     return ERR_OK;
 }
 
-/* Loads the next stretch that may match; false if there is none. */
+/* --- by an order --- */
+
+/* The order that answers the query with the fewest entries, as a rule: the widest field first. */
+static void
+order_choose(struct stream *stream)
+{
+    const struct store_query *query = stream->query;
+    const struct ledger_transfer like = {
+        .user_data_128 = query->user_data_128,
+        .user_data_64 = query->user_data_64,
+        .user_data_32 = query->user_data_32,
+        .ledger = query->ledger,
+        .code = query->code,
+    };
+    for (uint32_t i = STORE_ORDER_ACCOUNT + 1; i < STORE_ORDER_COUNT && !stream->ordered; i++) {
+        const enum store_order order = (enum store_order)i;
+        u128 value = journal_order_value(order, &like);
+        if (value != 0 && (stream->journal->orders.kept & 1u << i) != 0) {
+            stream->ordered = true;
+            stream->order = order;
+            stream->key = journal_order_key(value);
+        }
+    }
+}
+
+/* Takes the entries of the segment's part that can match, if it has one. */
+static err_t
+part_begin(struct stream *stream, uint64_t segment, struct store_error *error)
+{
+    struct journal *journal = stream->journal;
+    const struct store_query *query = stream->query;
+    const struct journal_order_part *part =
+        journal_orders_part(&journal->orders, stream->order, segment);
+    if (part == NULL) {
+        return ERR_OK;
+    }
+    uint64_t from = 0;
+    uint64_t to = 0;
+    TRY(journal_orders_range(&journal->orders, part, stream->key, &from, &to, error));
+    if (to - from > PART_POSITIONS) {
+        if (query->timestamp_max != 0 && query->timestamp_max < UINT64_MAX) {
+            TRY(journal_order_search(
+                journal, part, from, to, query->timestamp_max + 1, &to, error));
+        }
+        TRY(journal_order_search(journal, part, from, to, query->timestamp_min, &from, error));
+    }
+    stream->part = part;
+    stream->part_from = from;
+    stream->part_to = to;
+    return ERR_OK;
+}
+
+/* The next positions of the part in hand, ascending as those of a stretch are. */
+static err_t
+part_load(struct stream *stream, struct store_error *error)
+{
+    uint64_t left = stream->part_to - stream->part_from;
+    uint64_t count = left < PART_POSITIONS ? left : PART_POSITIONS;
+    uint64_t first = stream->query->reversed ? stream->part_to - count : stream->part_from;
+    stream->count = 0;
+    stream->next = 0;
+    for (uint64_t i = first; i < first + count; i++) {
+        journal_position_t position = 0;
+        TRY(journal_orders_position(&stream->journal->orders, stream->part, i, &position, error));
+        TRY(positions_add(stream, position));
+    }
+    if (stream->query->reversed) {
+        stream->part_to -= count;
+    } else {
+        stream->part_from += count;
+    }
+    return ERR_OK;
+}
+
+/* The part in hand answers for all stretches of its segment. */
+static bool
+stretch_is_answered(const struct stream *stream, const struct journal_stretch *stretch)
+{
+    return stream->part != NULL &&
+           journal_position_segment(stretch->start) == stream->part->header.number;
+}
+
+/* Loads the next stretch that may match, or part of one's segment; false if there is none. */
 static err_t
 stream_load(struct stream *stream, bool *ret_more, struct store_error *error)
 {
     const struct journal_directory *directory = &stream->journal->directory;
     const int64_t step = stream->query->reversed ? -1 : 1;
+    *ret_more = true;
+    if (stream->part != NULL && stream->part_from < stream->part_to) {
+        return part_load(stream, error);
+    }
     while (stream->stretch >= 0 && (uint64_t)stream->stretch < directory->count) {
         const struct journal_stretch *stretch = &directory->stretches[stream->stretch];
         stream->stretch += step;
-        if (stretch_may_match(stream, stretch)) {
-            *ret_more = true;
-            return stretch_load(stream, stretch, error);
+        if (stretch_is_answered(stream, stretch) || !stretch_may_match(stream, stretch)) {
+            continue;
         }
+        stream->part = NULL;
+        if (stream->ordered) {
+            TRY(part_begin(stream, journal_position_segment(stretch->start), error));
+        }
+        return stream->part != NULL ? part_load(stream, error)
+                                    : stretch_load(stream, stretch, error);
     }
     *ret_more = false;
     return ERR_OK;
@@ -244,23 +346,7 @@ first_stretch(const struct journal *journal, const struct store_query *query, bo
     if (expiries) {
         return 0;
     }
-    /* Transfers are in nearly every stretch, so the search may step over the ones without. */
-    uint64_t low = 0;
-    uint64_t high = directory->count;
-    while (low < high) {
-        uint64_t middle = low + (high - low) / 2;
-        uint64_t probe = middle;
-        while (probe > low && directory->stretches[probe].transfers.first == 0) {
-            probe--;
-        }
-        if (directory->stretches[probe].transfers.first == 0 ||
-            directory->stretches[probe].transfers.last < query->timestamp_min) {
-            low = middle + 1;
-        } else {
-            high = probe;
-        }
-    }
-    return (int64_t)low;
+    return (int64_t)journal_directory_find(directory, query->timestamp_min);
 }
 
 /* The kinds of streams. */
@@ -332,6 +418,9 @@ journal_events(
         streams[i].both = with_expiries;
         if (i == EXPIRIES && !with_expiries) {
             continue;
+        }
+        if (i == TRANSFERS) {
+            order_choose(&streams[i]);
         }
         streams[i].stretch = i == ADOPTED ? journal_adopted_first(&journal->adopted, query)
                                           : first_stretch(journal, query, i == EXPIRIES);

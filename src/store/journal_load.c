@@ -448,6 +448,19 @@ load_writer(struct journal *journal, const struct journal_scan *scan, struct sto
     return ERR_OK;
 }
 
+/* What the orders lack of closed segments is made from here on. */
+static err_t
+load_orders(struct journal *journal, struct store_error *error)
+{
+    struct os_executor *io = journal->loop == NULL ? NULL : os_loop_executor(journal->loop);
+    err_t code =
+        journal_orders_start(&journal->orders, journal->orders_loop, io, journal->segment - 1);
+    if (code != ERR_OK) {
+        store_error_set(error, code, "%s/order: %s", journal->folder, err_text(code));
+    }
+    return code;
+}
+
 /* What is known now, the writer and the snapshots go on from. */
 static err_t
 load_finish(struct load *load, struct store_error *error)
@@ -478,6 +491,7 @@ load_finish(struct load *load, struct store_error *error)
     journal->snapshot.status.snapshot_created_ns = load->snapshot.created_ns;
     journal->loaded = true;
     TRY(snapshot_copy_start(journal, error));
+    TRY(load_orders(journal, error));
     if (journal->loop == NULL) {
         return ERR_OK;
     }
@@ -485,6 +499,9 @@ load_finish(struct load *load, struct store_error *error)
     err_t code = os_loop_start(journal->loop);
     if (code == ERR_OK) {
         code = os_loop_start(journal->index_loop);
+    }
+    if (code == ERR_OK && journal->orders_loop != NULL) {
+        code = os_loop_start(journal->orders_loop);
     }
     if (code != ERR_OK) {
         store_error_set(error, code, "%s: starting the journal's threads", journal->folder);

@@ -1,10 +1,8 @@
 #include "journal.h"
-#include "query.h"
 
 #include "base/list.h"
 
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* Ids whose places are fetched together before the first of them is looked at. */
@@ -18,8 +16,9 @@ journal_of(struct store *store)
     return journal;
 }
 
-static err_t
-damaged(struct journal *journal, journal_position_t position, struct store_error *error)
+err_t
+journal_event_damaged(
+    struct journal *journal, journal_position_t position, struct store_error *error)
 {
     return store_error_set(
         error,
@@ -55,7 +54,7 @@ frame_read(
     uint64_t offset = position - frame->image.position;
     uint64_t used = sizeof(struct journal_frame_header) + frame->image.body_size;
     if (size > used - offset) {
-        return damaged(journal, position, error);
+        return journal_event_damaged(journal, position, error);
     }
     memcpy(out, frame->image.data + offset, size);
     return ERR_OK;
@@ -92,6 +91,45 @@ read_alone(
     return frame_read(journal, frame, position, out, size, error);
 }
 
+/* The same without copying, if all of it is in memory; else NULL. Valid until the next call. */
+static const char *
+view(struct journal *journal, journal_position_t position, uint64_t size)
+{
+    const struct journal_frame *frame = frame_at(journal, position);
+    if (frame == NULL) {
+        return journal_cache_view(&journal->cache, position, size);
+    }
+    uint64_t offset = position - frame->image.position;
+    uint64_t used = sizeof(struct journal_frame_header) + frame->image.body_size;
+    return size <= used - offset ? frame->image.data + offset : NULL;
+}
+
+err_t
+journal_event_bytes(
+    struct journal *journal,
+    journal_position_t position,
+    char copy[JOURNAL_EVENT_WIDE],
+    struct span *ret_bytes,
+    struct store_error *error)
+{
+    const uint32_t narrow = JOURNAL_EVENT_NARROW;
+    const size_t wide_at = offsetof(struct journal_event, wide);
+    const char *data = view(journal, position, narrow);
+    if (data != NULL && data[wide_at] == 0) {
+        *ret_bytes = (struct span){data, narrow};
+        return ERR_OK;
+    }
+    memset(copy, 0, JOURNAL_EVENT_WIDE);
+    TRY(journal_read(journal, position, copy, narrow, error));
+    *ret_bytes = (struct span){copy, narrow};
+    if (copy[wide_at] == 1) {
+        const uint32_t rest = JOURNAL_EVENT_WIDE - narrow;
+        TRY(journal_read(journal, position + narrow, copy + narrow, rest, error));
+        ret_bytes->size = JOURNAL_EVENT_WIDE;
+    }
+    return ERR_OK;
+}
+
 err_t
 journal_read_event(
     struct journal *journal,
@@ -100,22 +138,22 @@ journal_read_event(
     struct journal_event *ret_raw,
     struct store_error *error)
 {
-    char data[JOURNAL_EVENT_WIDE] = {0};
-    TRY(journal_read(journal, position, data, JOURNAL_EVENT_NARROW, error));
-    uint64_t size = JOURNAL_EVENT_NARROW;
-    if (data[offsetof(struct journal_event, wide)] == 1) {
-        size = JOURNAL_EVENT_WIDE;
-        TRY(journal_read(
-            journal,
-            position + JOURNAL_EVENT_NARROW,
-            data + JOURNAL_EVENT_NARROW,
-            JOURNAL_EVENT_WIDE - JOURNAL_EVENT_NARROW,
-            error));
-    }
-    if (journal_event_decode(data, size, ret_event, ret_raw) != ERR_OK) {
-        return damaged(journal, position, error);
+    char copy[JOURNAL_EVENT_WIDE];
+    struct span bytes = {0};
+    TRY(journal_event_bytes(journal, position, copy, &bytes, error));
+    if (journal_event_decode(bytes.data, bytes.size, ret_event, ret_raw) != ERR_OK) {
+        return journal_event_damaged(journal, position, error);
     }
     return ERR_OK;
+}
+
+void
+journal_event_prefetch(struct journal *journal, journal_position_t position)
+{
+    const char *data = position == 0 ? NULL : view(journal, position, JOURNAL_EVENT_NARROW);
+    for (uint32_t i = 0; data != NULL && i < JOURNAL_EVENT_NARROW; i += 64) {
+        __builtin_prefetch(data + i, 0, 1);
+    }
 }
 
 /* --- by id --- */
@@ -288,106 +326,4 @@ journal_has_transfer(struct journal *journal, u128 id, bool *ret_has)
     TRY(past_of(journal, journal_index_hash(&journal->index, id), &past, &error));
     *ret_has = past.kind == LEDGER_PAST_TRANSFER;
     return ERR_OK;
-}
-
-/* --- one account's events --- */
-
-/* Walks the account's chain from the newest event. Reversed: tells the first `limit` matches at
- * once. Otherwise keeps the last `limit` of them in a ring, to be told from its end. */
-struct chain_walk {
-    struct journal *journal;
-    const struct store_query *query;
-    uint64_t *ring; /* query->limit positions, if not reversed */
-    uint64_t found; /* matches so far */
-};
-
-/* The link from an event to the one before it of the account. */
-static uint64_t
-link_of(const struct journal_event *raw, uint32_t slot)
-{
-    return raw->debit_slot == slot ? raw->debit_link : raw->credit_link;
-}
-
-static bool
-on_wanted_side(const struct store_query *query, const struct journal_event *raw)
-{
-    uint32_t side = raw->debit_slot == query->account_slot ? STORE_SIDE_DEBITS : STORE_SIDE_CREDITS;
-    return (query->sides & side) != 0;
-}
-
-static err_t
-chain_walk(struct chain_walk *walk, store_each_event each, void *context, struct store_error *error)
-{
-    const struct store_query *query = walk->query;
-    uint64_t position = walk->journal->heads.positions[query->account_slot];
-    while (position != 0) {
-        struct ledger_event event;
-        struct journal_event raw;
-        TRY(journal_read_event(walk->journal, position, &event, &raw, error));
-        if (raw.debit_slot != query->account_slot && raw.credit_slot != query->account_slot) {
-            return damaged(walk->journal, position, error);
-        }
-        if (event.timestamp < query->timestamp_min) {
-            return ERR_OK;
-        }
-        if (on_wanted_side(query, &raw) && store_query_matches(query, &event)) {
-            if (walk->ring != NULL) {
-                walk->ring[walk->found % query->limit] = position;
-            }
-            walk->found++;
-            if (query->reversed && (!each(context, &event) || walk->found == query->limit)) {
-                return ERR_OK;
-            }
-        }
-        uint64_t link = link_of(&raw, query->account_slot);
-        if (link >= position) {
-            return damaged(walk->journal, position, error);
-        }
-        position = link;
-    }
-    return ERR_OK;
-}
-
-static err_t
-ring_tell(struct chain_walk *walk, store_each_event each, void *context, struct store_error *error)
-{
-    uint64_t limit = walk->query->limit;
-    uint64_t count = walk->found < limit ? walk->found : limit;
-    for (uint64_t i = 0; i < count; i++) {
-        struct ledger_event event;
-        struct journal_event raw;
-        uint64_t position = walk->ring[(walk->found - 1 - i) % limit];
-        TRY(journal_read_event(walk->journal, position, &event, &raw, error));
-        if (!each(context, &event)) {
-            break;
-        }
-    }
-    return ERR_OK;
-}
-
-err_t
-journal_account_events(
-    struct store *store,
-    const struct store_query *query,
-    store_each_event each,
-    void *context,
-    struct store_error *error)
-{
-    struct journal *journal = journal_of(store);
-    ASSERT(query->account_slot < journal->heads.count);
-    ASSERT(query->limit > 0);
-    struct chain_walk walk = {.journal = journal, .query = query};
-    if (query->reversed) {
-        return chain_walk(&walk, each, context, error);
-    }
-    walk.ring = calloc(query->limit, sizeof(*walk.ring));
-    if (walk.ring == NULL) {
-        return store_error_set(error, ERR_MEMORY, "%s", err_text(ERR_MEMORY));
-    }
-    err_t code = chain_walk(&walk, each, context, error);
-    if (code == ERR_OK) {
-        code = ring_tell(&walk, each, context, error);
-    }
-    free(walk.ring);
-    return code;
 }

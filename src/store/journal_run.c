@@ -7,8 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define WRITER_BLOCKS 64u
-#define WRITER_BUFFER (WRITER_BLOCKS * JOURNAL_RUN_BLOCK)
+#define WRITER_BLOCKS        64u
+#define WRITER_BUFFER        (WRITER_BLOCKS * JOURNAL_RUN_BLOCK)
+#define BLOCK_GRAINS         (JOURNAL_RUN_BLOCK / JOURNAL_RUN_GRAIN)
+/* Read at once when an entry is looked for: mostly all that its slot of the radix table spans. */
+#define FIND_GRAINS 2u
 
 void
 journal_run_path(const char *folder, uint64_t number, char out[JOURNAL_RUN_PATH_SIZE])
@@ -25,10 +28,10 @@ static void
 tables_place(struct journal_run *run)
 {
     const struct journal_run_header *header = &run->header;
-    uint64_t sums = journal_run_block_count(header->count) * sizeof(uint64_t);
+    uint64_t sums = journal_run_grain_count(header->count) * sizeof(uint64_t);
     run->filter = (const void *)run->tables;
     run->radix = (const void *)(run->tables + header->filter_words * sizeof(uint64_t));
-    run->block_sums = (const void *)(run->tables + journal_run_tables_size(header) - sums);
+    run->grain_sums = (const void *)(run->tables + journal_run_tables_size(header) - sums);
 }
 
 static err_t
@@ -108,29 +111,41 @@ journal_run_drop_filter(struct journal_run *run)
     ASSERT(run->filter != NULL);
     uint64_t filter = run->header.filter_words * sizeof(uint64_t);
     uint64_t left = journal_run_tables_size(&run->header) - filter;
-    uint64_t sums = journal_run_block_count(run->header.count) * sizeof(uint64_t);
+    uint64_t sums = journal_run_grain_count(run->header.count) * sizeof(uint64_t);
     memmove(run->tables, run->tables + filter, left);
     char *smaller = realloc(run->tables, left);
     run->tables = smaller == NULL ? run->tables : smaller;
     run->filter = NULL;
     run->radix = (const void *)run->tables;
-    run->block_sums = (const void *)(run->tables + left - sums);
+    run->grain_sums = (const void *)(run->tables + left - sums);
+}
+
+/* Reads and checks `count` grains from number `grain` on. */
+static err_t
+read_grains(const struct journal_run *run, uint64_t grain, uint64_t count, void *out)
+{
+    ASSERT(grain + count <= journal_run_grain_count(run->header.count));
+    TRY(run->disk->ops->read(
+        run->disk,
+        run->file,
+        out,
+        count * JOURNAL_RUN_GRAIN,
+        JOURNAL_RUN_BLOCK + grain * JOURNAL_RUN_GRAIN));
+    for (uint64_t i = 0; i < count; i++) {
+        const char *data = (const char *)out + i * JOURNAL_RUN_GRAIN;
+        if (journal_run_grain_checksum(run->header.number, grain + i, data) !=
+            run->grain_sums[grain + i]) {
+            return ERR_CORRUPT;
+        }
+    }
+    return ERR_OK;
 }
 
 err_t
 journal_run_read_blocks(const struct journal_run *run, uint64_t block, uint64_t count, void *out)
 {
     ASSERT(block + count <= journal_run_block_count(run->header.count));
-    TRY(run->disk->ops->read(
-        run->disk, run->file, out, count * JOURNAL_RUN_BLOCK, JOURNAL_RUN_BLOCK * (1 + block)));
-    for (uint64_t i = 0; i < count; i++) {
-        const char *data = (const char *)out + i * JOURNAL_RUN_BLOCK;
-        if (journal_run_block_checksum(run->header.number, block + i, data) !=
-            run->block_sums[block + i]) {
-            return ERR_CORRUPT;
-        }
-    }
-    return ERR_OK;
+    return read_grains(run, block * BLOCK_GRAINS, count * BLOCK_GRAINS, out);
 }
 
 err_t
@@ -145,12 +160,15 @@ journal_run_find(
     uint32_t slot = journal_run_slot(hash, run->header.bits, run->header.radix_bits);
     uint64_t at = run->radix[slot];
     const uint64_t end = run->radix[slot + 1];
-    struct journal_index_entry entries[JOURNAL_BLOCK_ENTRIES];
+    struct journal_index_entry entries[FIND_GRAINS * JOURNAL_GRAIN_ENTRIES];
     while (at < end) {
-        uint64_t block = at / JOURNAL_BLOCK_ENTRIES;
-        uint64_t first = block * JOURNAL_BLOCK_ENTRIES;
-        uint64_t last = first + JOURNAL_BLOCK_ENTRIES < end ? first + JOURNAL_BLOCK_ENTRIES : end;
-        TRY(journal_run_read_blocks(run, block, 1, entries));
+        uint64_t grain = at / JOURNAL_GRAIN_ENTRIES;
+        uint64_t first = grain * JOURNAL_GRAIN_ENTRIES;
+        uint64_t grains = (end - 1) / JOURNAL_GRAIN_ENTRIES - grain + 1;
+        grains = grains < FIND_GRAINS ? grains : FIND_GRAINS;
+        uint64_t last = first + grains * JOURNAL_GRAIN_ENTRIES;
+        last = last < end ? last : end;
+        TRY(read_grains(run, grain, grains, entries));
         for (; at < last; at++) {
             const struct journal_index_entry *entry = &entries[at - first];
             if (entry->hash > hash) {
@@ -173,7 +191,7 @@ writer_free(struct journal_run_writer *writer)
     free(writer->buffer);
     free(writer->filter);
     free(writer->radix);
-    free(writer->block_sums);
+    free(writer->grain_sums);
     *writer = (struct journal_run_writer){0};
 }
 
@@ -184,13 +202,13 @@ writer_allocate(struct journal_run_writer *writer, uint64_t expected)
     uint64_t keys = expected < 4 ? 4 : expected;
     header->filter_words = journal_filter_words(keys);
     header->radix_bits = journal_run_radix_bits(keys);
-    writer->block_capacity = journal_run_block_count(keys) + 16;
+    writer->grain_capacity = journal_run_grain_count(keys) + 16;
     writer->buffer = malloc(WRITER_BUFFER);
     writer->filter = calloc(header->filter_words, sizeof(uint64_t));
     writer->radix = calloc(journal_run_radix_count(header->radix_bits), sizeof(uint32_t));
-    writer->block_sums = malloc(writer->block_capacity * sizeof(uint64_t));
+    writer->grain_sums = malloc(writer->grain_capacity * sizeof(uint64_t));
     return writer->buffer != NULL && writer->filter != NULL && writer->radix != NULL &&
-                   writer->block_sums != NULL
+                   writer->grain_sums != NULL
                ? ERR_OK
                : ERR_MEMORY;
 }
@@ -235,18 +253,18 @@ writer_put(struct journal_run_writer *writer, const void *data, uint64_t size, u
 }
 
 static err_t
-sums_grow(struct journal_run_writer *writer, uint64_t blocks)
+sums_grow(struct journal_run_writer *writer, uint64_t grains)
 {
-    if (blocks <= writer->block_capacity) {
+    if (grains <= writer->grain_capacity) {
         return ERR_OK;
     }
-    uint64_t capacity = writer->block_capacity * 2 > blocks ? writer->block_capacity * 2 : blocks;
-    uint64_t *grown = realloc(writer->block_sums, capacity * sizeof(*grown));
+    uint64_t capacity = writer->grain_capacity * 2 > grains ? writer->grain_capacity * 2 : grains;
+    uint64_t *grown = realloc(writer->grain_sums, capacity * sizeof(*grown));
     if (grown == NULL) {
         return ERR_MEMORY;
     }
-    writer->block_sums = grown;
-    writer->block_capacity = capacity;
+    writer->grain_sums = grown;
+    writer->grain_capacity = capacity;
     return ERR_OK;
 }
 
@@ -254,16 +272,17 @@ sums_grow(struct journal_run_writer *writer, uint64_t blocks)
 static err_t
 writer_flush(struct journal_run_writer *writer)
 {
-    uint64_t first = writer->written / JOURNAL_RUN_BLOCK;
+    uint64_t first = writer->written / JOURNAL_RUN_GRAIN;
     uint64_t blocks = (writer->buffered + JOURNAL_RUN_BLOCK - 1) / JOURNAL_RUN_BLOCK;
     if (blocks == 0) {
         return ERR_OK;
     }
     memset(writer->buffer + writer->buffered, 0, blocks * JOURNAL_RUN_BLOCK - writer->buffered);
-    TRY(sums_grow(writer, first + blocks));
-    for (uint64_t i = 0; i < blocks; i++) {
-        writer->block_sums[first + i] = journal_run_block_checksum(
-            writer->header.number, first + i, writer->buffer + i * JOURNAL_RUN_BLOCK);
+    const uint64_t grains = blocks * BLOCK_GRAINS;
+    TRY(sums_grow(writer, first + grains));
+    for (uint64_t i = 0; i < grains; i++) {
+        writer->grain_sums[first + i] = journal_run_grain_checksum(
+            writer->header.number, first + i, writer->buffer + i * JOURNAL_RUN_GRAIN);
     }
     TRY(writer_put(
         writer, writer->buffer, blocks * JOURNAL_RUN_BLOCK, JOURNAL_RUN_BLOCK + writer->written));
@@ -310,13 +329,13 @@ tables_join(struct journal_run_writer *writer)
     }
     uint64_t filter = header->filter_words * sizeof(uint64_t);
     uint64_t radix = journal_run_radix_count(header->radix_bits) * sizeof(uint32_t);
-    uint64_t sums = journal_run_block_count(header->count) * sizeof(uint64_t);
+    uint64_t sums = journal_run_grain_count(header->count) * sizeof(uint64_t);
     uint64_t size = journal_run_tables_size(header);
     char *tables = calloc(1, size);
     if (tables != NULL) {
         memcpy(tables, writer->filter, filter);
         memcpy(tables + filter, writer->radix, radix);
-        memcpy(tables + size - sums, writer->block_sums, sums);
+        memcpy(tables + size - sums, writer->grain_sums, sums);
     }
     return tables;
 }

@@ -7,7 +7,7 @@
  *     journal_run_writer_finish(&writer, &run);        or journal_run_writer_abandon(&writer)
  *
  * RUN-4  A run is used only after its file was synced and every checksum but those of the entries'
- *        blocks was seen to be right; a block is believed only after its checksum was compared.
+ *        grains was seen to be right; a grain is believed only after its checksum was compared.
  */
 #ifndef STORE_JOURNAL_RUN_H
 #define STORE_JOURNAL_RUN_H
@@ -28,7 +28,7 @@ struct journal_run {
     char *tables;           /* as in the file; the next three point into it */
     const uint64_t *filter; /* NULL: dropped */
     const uint32_t *radix;
-    const uint64_t *block_sums;
+    const uint64_t *grain_sums;
 };
 
 void journal_run_path(const char *folder, uint64_t number, char out[JOURNAL_RUN_PATH_SIZE]);
@@ -44,13 +44,13 @@ void journal_run_close(struct journal_run **run);
 void journal_run_drop_filter(struct journal_run *run);
 
 /* The entry number `nth` (from 0) of those with the hash; reference 0 if there are not so many.
- * ERR_CORRUPT if a block is damaged, or what reading answered. */
+ * ERR_CORRUPT if a grain is damaged, or what reading answered. */
 MUST_USE err_t journal_run_find(
     const struct journal_run *run,
     uint64_t hash,
     uint32_t nth,
     struct journal_index_entry *ret_entry);
-/* Reads and checks one block of entries: JOURNAL_RUN_BLOCK bytes. */
+/* Reads and checks `count` blocks of entries, JOURNAL_RUN_BLOCK bytes each. */
 MUST_USE err_t
 journal_run_read_blocks(const struct journal_run *run, uint64_t block, uint64_t count, void *out);
 
@@ -68,8 +68,8 @@ struct journal_run_writer {
     uint64_t *filter;
     uint32_t *radix;
     uint32_t radix_next; /* the first slot whose start is not known yet */
-    uint64_t *block_sums;
-    uint64_t block_capacity;
+    uint64_t *grain_sums;
+    uint64_t grain_capacity;
     struct journal_index_entry last;
 };
 

@@ -100,10 +100,10 @@ journal_run_tables_checksum(uint64_t number, const void *tables, uint64_t size)
 }
 
 uint64_t
-journal_run_block_checksum(uint64_t number, uint64_t block, const void *data)
+journal_run_grain_checksum(uint64_t number, uint64_t grain, const void *data)
 {
-    ASSERT(block < JOURNAL_RUN_ENTRIES_MAX / JOURNAL_BLOCK_ENTRIES);
-    return XXH3_64bits_withSeed(data, JOURNAL_RUN_BLOCK, number << 16 ^ block);
+    ASSERT(grain < JOURNAL_RUN_ENTRIES_MAX / JOURNAL_GRAIN_ENTRIES);
+    return XXH3_64bits_withSeed(data, JOURNAL_RUN_GRAIN, number << 18 ^ grain);
 }
 
 bool

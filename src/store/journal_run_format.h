@@ -3,11 +3,11 @@
  * functions that write and check them. docs/internals/journal.md has the same as tables.
  *
  *   run       one 4 KiB header; entries in blocks of 4 KiB, ascending; tables: filter, radix
- *             table, a checksum for each block
+ *             table, a checksum for each grain, which is 1 KiB of entries
  *   manifest  a header, then 48 bytes for each run, all under one checksum
  *
  * RUN-1  Every byte of a run is under a checksum that is seeded with the run's number: the header
- *        under its own, the tables under the header's, each block of entries under the tables'.
+ *        under its own, the tables under the header's, each grain of entries under the tables'.
  * RUN-2  Entries ascend strictly by (hash, reference), and no two have one position.
  * RUN-3  A manifest names each run by number and by the checksum of its header.
  */
@@ -23,6 +23,9 @@
 #define JOURNAL_RUN_VERSION    2u
 #define JOURNAL_RUN_BLOCK      4096u
 #define JOURNAL_BLOCK_ENTRIES  256u
+/* What has a checksum of its own: a look-up reads one or two of them, not a block. */
+#define JOURNAL_RUN_GRAIN     1024u
+#define JOURNAL_GRAIN_ENTRIES 64u
 /* A run has at most this many entries; twice what merging aims at. */
 #define JOURNAL_RUN_ENTRIES_MAX (UINT32_C(1) << 24)
 /* So many leading bits of the hash tell the runs of a group apart, at most. */
@@ -108,6 +111,7 @@ static_assert(sizeof(struct journal_run_header) == 112, "run header");
 static_assert(sizeof(struct journal_manifest_header) == 128, "manifest header");
 static_assert(sizeof(struct journal_manifest_run) == 48, "manifest run");
 static_assert(JOURNAL_BLOCK_ENTRIES * sizeof(struct journal_index_entry) == JOURNAL_RUN_BLOCK, "");
+static_assert(JOURNAL_GRAIN_ENTRIES * sizeof(struct journal_index_entry) == JOURNAL_RUN_GRAIN, "");
 
 /* --- the layout, which follows from the header --- */
 
@@ -115,6 +119,13 @@ static inline uint64_t
 journal_run_block_count(uint64_t count)
 {
     return (count + JOURNAL_BLOCK_ENTRIES - 1) / JOURNAL_BLOCK_ENTRIES;
+}
+
+/* Whole blocks have whole grains. */
+static inline uint64_t
+journal_run_grain_count(uint64_t count)
+{
+    return journal_run_block_count(count) * (JOURNAL_RUN_BLOCK / JOURNAL_RUN_GRAIN);
 }
 
 static inline uint64_t
@@ -129,12 +140,12 @@ journal_run_tables_offset(const struct journal_run_header *header)
     return JOURNAL_RUN_BLOCK * (1 + journal_run_block_count(header->count));
 }
 
-/* Bytes of filter, radix table (padded to 8) and checksums of blocks. */
+/* Bytes of filter, radix table (padded to 8) and checksums of grains. */
 static inline uint64_t
 journal_run_tables_size(const struct journal_run_header *header)
 {
     uint64_t radix = (journal_run_radix_count(header->radix_bits) * sizeof(uint32_t) + 7) & ~7ull;
-    uint64_t sums = journal_run_block_count(header->count) * sizeof(uint64_t);
+    uint64_t sums = journal_run_grain_count(header->count) * sizeof(uint64_t);
     return header->filter_words * sizeof(uint64_t) + radix + sums;
 }
 
@@ -188,8 +199,8 @@ MUST_USE err_t journal_run_header_decode(
     const void *block, struct journal_run_header *ret_header, const char **ret_reason);
 /* The checksum of all tables. */
 u128 journal_run_tables_checksum(uint64_t number, const void *tables, uint64_t size);
-/* The checksum of one block of entries. */
-uint64_t journal_run_block_checksum(uint64_t number, uint64_t block, const void *data);
+/* The checksum of one grain of entries. */
+uint64_t journal_run_grain_checksum(uint64_t number, uint64_t grain, const void *data);
 /* Does the radix table ascend from 0 to `count`? */
 bool journal_run_radix_is_sound(const uint32_t *radix, uint32_t radix_bits, uint64_t count);
 

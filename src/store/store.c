@@ -18,6 +18,7 @@ store_settings_default(void)
         .loops = NULL,
         .snapshot_interval = UINT64_C(128) << 20,
         .stretch_count_max = JOURNAL_STRETCHES_MAX,
+        .recent_size = UINT64_C(256) << 20,
     };
 }
 

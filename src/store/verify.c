@@ -1,6 +1,7 @@
 #include "store/verify.h"
 
 #include "journal_lock.h"
+#include "journal_orders.h"
 #include "journal_scan.h"
 
 #include <inttypes.h>
@@ -151,11 +152,16 @@ store_verify(
             verify.head.offset,
             visitor->noted->sequence);
     }
+    uint64_t parts = 0;
+    if (code == ERR_OK) {
+        code = journal_orders_verify(disk, folder, visitor->archive, scan->segment, &parts, error);
+    }
     if (code == ERR_OK) {
         *ret_report = (struct store_verify_report){
             .segments = scan->segment,
             .bytes = scan->bytes_total,
             .frames = verify.frames,
+            .order_parts = parts,
             .torn_bytes = scan->torn_end - scan->end,
             .head = verify.head,
         };

@@ -37,6 +37,7 @@ struct ledger_check_report {
     bool tables; /* in PostgreSQL: no segments, frames and torn bytes */
     uint64_t segments;
     uint64_t frames;
+    uint64_t order_parts; /* made again and compared */
     uint64_t bytes;
     struct store_head head; /* of a journal */
     uint64_t torn_bytes;    /* cut at the next start: a write that nobody was told of */

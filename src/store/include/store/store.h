@@ -58,6 +58,24 @@ enum store_side {
     STORE_SIDE_CREDITS = 2,
 };
 
+/* What a journal can keep its transfers in order of, besides time: a query by it then reads what it
+ * finds and little else. Made behind the writing, segment by segment. */
+enum store_order {
+    STORE_ORDER_ACCOUNT, /* so that an account's history can be entered at any time */
+    STORE_ORDER_USER_DATA_128,
+    STORE_ORDER_USER_DATA_64,
+    STORE_ORDER_USER_DATA_32,
+    STORE_ORDER_CODE,
+    STORE_ORDER_LEDGER,
+    STORE_ORDER_COUNT,
+};
+
+/* "account", "user-data-128", "user-data-64", "user-data-32", "code", "ledger"; static. */
+const char *store_order_name(enum store_order order);
+#define STORE_ORDERS_TEXT_SIZE 96
+/* Their names with commas between, or "all"; empty: none. ERR_INVALID for any other. */
+MUST_USE err_t store_orders_parse(const char *text, uint32_t *ret_orders);
+
 /* A question about transfers, balances or change events. Zero fields do not filter. Timestamps are
  * inclusive. The engine has checked it: side and limit are valid, min <= max. */
 struct store_query {
@@ -185,6 +203,8 @@ struct store_settings {
     uint64_t snapshot_interval;    /* bytes of journal between two snapshots; 0: none is made */
     struct os_disk *snapshot_disk; /* the same files by another way; NULL: the journal's disk */
     uint64_t stretch_count_max;    /* of the journal's directory: 48 bytes of memory each */
+    uint64_t recent_size;          /* journal: bytes of the newest history that stay in memory */
+    uint32_t orders;               /* journal: a bit for each enum store_order that is kept */
     struct os_clock *clock;        /* for the status; NULL: no times in it */
     store_notice notice;           /* NULL: nobody reads it */
     void *notice_context;
