@@ -3,6 +3,7 @@
 
 #include "chart.h"
 
+#include "base/id.h"
 #include "os/clock.h"
 #include "json/json.h"
 
@@ -33,6 +34,10 @@ read_account(
     filter->account = books_account_id(role, options->merchant, currency, options->live);
     filter->role = (uint16_t)role;
     filter->merchant = options->merchant;
+    bool is_wallet = role == BOOKS_WALLET;
+    if (is_wallet && !id_parse("wal_", span_from_cstr(options->merchant), &filter->wallet)) {
+        return command_misuse(command, "--account=wallet needs --merchant=wal_...");
+    }
     return COMMAND_GO_ON;
 }
 
@@ -112,6 +117,10 @@ ledger_filter_write(
         json_member_i64(&json, "ledger", filter->ledger);
     }
     json_member_i64(&json, "code", options->code);
+    if (filter->wallet != 0) {
+        json_key(&json, "user_data_128");
+        json_u128_text(&json, filter->wallet);
+    }
     json_key(&json, "timestamp_min");
     json_u64(&json, filter->since_ns);
     json_key(&json, "timestamp_max");

@@ -30,6 +30,7 @@ struct ledger_filter {
     u128 account;  /* 0: any; of one by name the id that nobody placed */
     uint16_t role; /* of an account by name; 0: `account` is its id */
     const char *merchant;
+    u128 wallet; /* of a wallet's account by name: the number in the wallet's id; else 0 */
     uint32_t ledger;
     uint64_t since_ns;
     uint64_t until_ns;

@@ -52,7 +52,8 @@ keep(const struct json_value *page, u128 account, struct ledger_named *named, ui
     return page == NULL ? 0 : page->child_count;
 }
 
-/* One merchant's: at either of two places. */
+/* One merchant's: at either of two places. A wallet's is in its merchant's slot, whom nobody named,
+ * or in its own: it is looked for by the number that it carries. */
 static int
 find_merchants(
     struct client *client, const struct ledger_filter *filter, struct ledger_named *named)
@@ -75,14 +76,14 @@ find_merchants(
     return status;
 }
 
-/* The platform's in every slot. A page over shards may be short although more follows, and is
- * empty only at the end. */
+/* The platform's in every slot, or a wallet's in any. A page over shards may be short although more
+ * follows, and is empty only at the end. */
 static int
 find_everywhere(
     struct client *client, const struct ledger_filter *filter, struct ledger_named *named)
 {
     const struct ledger_list_options options = {.code = filter->role, .limit = LEDGER_LIST_MAX};
-    struct ledger_filter all = {.ledger = filter->ledger};
+    struct ledger_filter all = {.ledger = filter->ledger, .wallet = filter->wallet};
     uint64_t seen = 1;
     int status = COMMAND_GO_ON;
     while (status == COMMAND_GO_ON && seen > 0 && named->count < LEDGER_LIST_MAX) {
@@ -112,9 +113,10 @@ ledger_named_find(
     if (named == NULL) {
         return COMMAND_FAILED;
     }
-    int status = filter->role == 0             ? COMMAND_GO_ON
-                 : filter->merchant[0] != '\0' ? find_merchants(client, filter, named)
-                                               : find_everywhere(client, filter, named);
+    int status = filter->role == 0 ? COMMAND_GO_ON
+                 : filter->merchant[0] != '\0' && filter->wallet == 0
+                     ? find_merchants(client, filter, named)
+                     : find_everywhere(client, filter, named);
     if (status != COMMAND_GO_ON) {
         free(named);
         return status;

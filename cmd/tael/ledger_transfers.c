@@ -227,6 +227,7 @@ ledger_list_transfers(
     if (status != COMMAND_GO_ON) {
         return status;
     }
+    asked.wallet = 0; /* its account was found by it; it is not in what paid the wallet */
     buf_init(&body, LEDGER_BODY_MAX);
     ledger_filter_write(
         &body, of_account ? "get_account_transfers" : "query_transfers", options, &asked);

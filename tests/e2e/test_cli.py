@@ -201,6 +201,18 @@ def test_books_of_one_account(tael):
     assert "0.88" in tael("ledger", "transfers", *revenue, "--since=1h").stdout
 
 
+def test_books_of_a_wallet(tael):
+    wallets = Wallets(tael.server)
+    wallet = wallets.wallet(12345)
+    wallets.wallet(777)
+    its = ["--account=wallet", "--currency=usd", f"--merchant={wallet}"]
+    assert re.search(r" 301 +wallet .* 123\.45 +credit", tael("ledger", "accounts", *its).stdout)
+    assert tael("ledger", "accounts", *its).stdout.count("wallet") == 1
+    assert tael("ledger", "transfers", *its).stdout.count("123.45") == 1
+    wrong = tael("ledger", "accounts", *its[:2], "--merchant=acct_1")
+    assert wrong.returncode == 2 and "wal_" in wrong.stderr
+
+
 def test_check(tael):
     pay(tael, "--amount=20.00")
     server = tael.server

@@ -2,6 +2,7 @@
 on both or on neither. On the engine that the tests are given."""
 
 import concurrent.futures
+import re
 
 import pytest
 import stripe
@@ -107,6 +108,9 @@ def test_payments_cross(apart, client, wallets, far):
     arrives(lambda: available(client), at_merchant + 2500 * len(far) - fees)
     for wallet in far:
         assert check_statement(wallets, wallet)[-1]["kind"] == "payment"
+        its = run_tael("ledger", "transfers", "--account=wallet", "--currency=usd",
+                       f"--merchant={wallet}", f"--url={apart.url}", f"--data={apart.data}")
+        assert re.search(r"payment +wallet .* 25\.00", its.stdout), its
 
 
 def test_a_payment_beside_the_merchant_is_as_any(apart, client, wallets, home):

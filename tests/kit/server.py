@@ -100,9 +100,11 @@ def document_shards(name, count, path):
 
 
 def has_ended(pid):
-    """Whoever inherits a dead child may leave it a zombie: it has ended all the same."""
+    """Whoever inherits a dead child may leave it a zombie: it has ended all the same, but only when its
+    other threads have too, which until then have its files and their locks."""
     try:
-        return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
+        state = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+        return state == "Z" and len(os.listdir(f"/proc/{pid}/task")) == 1
     except (FileNotFoundError, ProcessLookupError):
         return True
 
