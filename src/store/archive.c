@@ -97,6 +97,27 @@ look_stretch(void *context, const struct journal_stretch *stretch)
 }
 
 static err_t
+look_placed(void *context, const struct snapshot_placed *placed)
+{
+    (void)context; /* it was adopted: look_adopted */
+    (void)placed;
+    return ERR_OK;
+}
+
+/* The directory of times does not know where it is, so nobody could say which segment a query of
+ * history misses. */
+static err_t
+look_adopted(void *context, const struct journal_adopted_entry *adopted)
+{
+    struct snapshot_look *look = context;
+    must_stay(
+        look->archive,
+        journal_position_segment(adopted->position),
+        "what was adopted from another shard is in it");
+    return ERR_OK;
+}
+
+static err_t
 snapshots_look(struct archive *archive)
 {
     struct snapshot_list list = {.count = 0};
@@ -111,6 +132,8 @@ snapshots_look(struct archive *archive)
             .account = look_account,
             .pending = look_pending,
             .stretch = look_stretch,
+            .placed = look_placed,
+            .adopted = look_adopted,
             .context = &look,
         };
         TRY(snapshot_read(
