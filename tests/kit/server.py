@@ -312,7 +312,7 @@ class Server:
         the last."""
         assert self.process is None
         for place in self.ledger_places():
-            result = run_tael("ledger", "check", place)
+            result = run_tael("ledger", "check", place, timeout=1800 if LONG else 120)
             if result.returncode != 0:
                 break
         return result
