@@ -180,7 +180,7 @@ load_event(void *context, const struct ledger_event *event, journal_position_t p
     if (!expiry && event->timestamp > load->transfer_timestamp) {
         load->transfer_timestamp = event->timestamp;
     }
-    if (event->adopted != 0 && load->part == LOAD_WINDOW) { /* SNAPSHOT-7 */
+    if (event->adopted != 0 && load->part == LOAD_WINDOW) { /* SNAPSHOT-8 */
         load->visitor.reason = "events were adopted while the snapshot was made";
         return ERR_CORRUPT;
     }

@@ -191,7 +191,7 @@ copy_pendings(struct journal *journal, enum snapshot_kind kind, uint64_t end)
     return count;
 }
 
-/* The table is in order and, by SNAPSHOT-7, has what it had at `begin`. */
+/* The table is in order and, by SNAPSHOT-8, has what it had at `begin`. */
 static uint32_t
 copy_adopted(struct journal *journal, uint64_t end)
 {
@@ -301,7 +301,7 @@ succeeded(struct journal *journal)
     copy->state = SNAPSHOT_IDLE;
 }
 
-/* SNAPSHOT-7. */
+/* SNAPSHOT-8. */
 static void
 abandon(struct journal *journal)
 {

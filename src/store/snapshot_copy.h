@@ -13,7 +13,7 @@
  *             So at no point of the redoing there are more than the ledger had.
  * SNAPSHOT-5  A snapshot gets its name when the journal is durable up to its `end`, not before.
  * SNAPSHOT-6  A failure to write one changes nothing else. It is told, and tried again later.
- * SNAPSHOT-7  Nothing is adopted from `begin` to `end`: times say nothing of what is younger then,
+ * SNAPSHOT-8  Nothing is adopted from `begin` to `end`: times say nothing of what is younger then,
  *             so a copy in which something is adopted is given up, and begun again later.
  */
 #ifndef STORE_SNAPSHOT_COPY_H
