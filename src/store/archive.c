@@ -155,6 +155,10 @@ index_look(struct archive *archive)
     char *content = NULL;
     size_t size = 0;
     err_t code = os_file_load(archive->disk, path, MANIFEST_MAX, &content, &size);
+    if (code == ERR_NOT_FOUND) {
+        must_stay(archive, 1, "the index of ids is not on the disk yet");
+        return ERR_OK;
+    }
     if (code != ERR_OK) {
         return fail(archive, code, path, NULL);
     }

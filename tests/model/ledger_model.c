@@ -68,8 +68,8 @@ first_due(const struct ledger_model *model)
     return first;
 }
 
-/* Keeps the feed in order of timestamp: an import may be older than an expiry before it. Of one time
- * the transfer comes first. */
+/* Keeps the feed in order of timestamp: an import may be older than an expiry before it. Of one
+ * time the transfer comes first. */
 static void
 add_event(
     struct ledger_model *model,
