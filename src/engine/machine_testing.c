@@ -421,8 +421,12 @@ compare_changes(struct t_ledger *t, struct port_ledger_filter *filter)
                 memcmp(&got[i].event.transfer, &want[i].transfer, 128) == 0 &&
                 memcmp(&got[i].debit, &want[i].debit, 128) == 0 &&
                 memcmp(&got[i].credit, &want[i].credit, 128) == 0,
-            "change %u",
-            i);
+            "change %u: kind %u at %llu, model %u at %llu",
+            i,
+            got[i].event.kind,
+            (unsigned long long)got[i].event.timestamp,
+            want[i].kind,
+            (unsigned long long)want[i].timestamp);
     }
     free(got);
     free(want);

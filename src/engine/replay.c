@@ -14,6 +14,7 @@
 #define REPLAY_VALUES_MAX (LEDGER_BATCH_MAX * 32u)
 #define REPLAY_ARENA_MAX  (UINT64_C(64) << 20)
 #define REPLAY_OUT_MAX    (UINT64_C(64) << 20)
+
 /* The least text that makes an account or a pending transfer, for the size of the tables. */
 
 struct replay {

@@ -97,6 +97,27 @@ look_stretch(void *context, const struct journal_stretch *stretch)
 }
 
 static err_t
+look_placed(void *context, const struct snapshot_placed *placed)
+{
+    (void)context; /* it was adopted: look_adopted */
+    (void)placed;
+    return ERR_OK;
+}
+
+/* The directory of times does not know where it is, so nobody could say which segment a query of
+ * history misses. */
+static err_t
+look_adopted(void *context, const struct journal_adopted_entry *adopted)
+{
+    struct snapshot_look *look = context;
+    must_stay(
+        look->archive,
+        journal_position_segment(adopted->position),
+        "what was adopted from another shard is in it");
+    return ERR_OK;
+}
+
+static err_t
 snapshots_look(struct archive *archive)
 {
     struct snapshot_list list = {.count = 0};
@@ -111,6 +132,8 @@ snapshots_look(struct archive *archive)
             .account = look_account,
             .pending = look_pending,
             .stretch = look_stretch,
+            .placed = look_placed,
+            .adopted = look_adopted,
             .context = &look,
         };
         TRY(snapshot_read(
@@ -132,6 +155,10 @@ index_look(struct archive *archive)
     char *content = NULL;
     size_t size = 0;
     err_t code = os_file_load(archive->disk, path, MANIFEST_MAX, &content, &size);
+    if (code == ERR_NOT_FOUND) {
+        must_stay(archive, 1, "the index of ids is not on the disk yet");
+        return ERR_OK;
+    }
     if (code != ERR_OK) {
         return fail(archive, code, path, NULL);
     }

@@ -417,7 +417,12 @@ write_events(
             *credit_head = position;
         }
         TRY(journal_note_event(journal, event, position));
-        if (event->kind != LEDGER_EVENT_TWO_PHASE_EXPIRED) {
+        if (event->adopted != 0) {
+            snapshot_event_adopted(journal);
+        }
+        /* What was adopted may be older. */
+        if (event->kind != LEDGER_EVENT_TWO_PHASE_EXPIRED &&
+            event->timestamp > journal->transfer_timestamp) {
             journal->transfer_timestamp = event->timestamp;
         }
         out += section->event_size;

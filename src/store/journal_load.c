@@ -180,7 +180,7 @@ load_event(void *context, const struct ledger_event *event, journal_position_t p
     if (!expiry && event->timestamp > load->transfer_timestamp) {
         load->transfer_timestamp = event->timestamp;
     }
-    if (event->adopted != 0 && load->part != LOAD_BEHIND) {
+    if (event->adopted != 0 && load->part == LOAD_WINDOW) { /* SNAPSHOT-8 */
         load->visitor.reason = "events were adopted while the snapshot was made";
         return ERR_CORRUPT;
     }
@@ -253,12 +253,13 @@ static err_t
 take_account(void *context, const struct snapshot_account *account)
 {
     struct load *load = context;
-    /* Only what was adopted is in another order than that of time, and is in no snapshot. */
+    /* Only what was adopted is in another order than that of time. */
+    bool newest = account->account.timestamp > load->account_timestamp;
     if (account->zero != 0 || account->head >= load->snapshot.end.position ||
-        account->account.timestamp <= load->account_timestamp) {
+        (!newest && load->snapshot.counts[SNAPSHOT_ADOPTED] == 0)) {
         return ERR_CORRUPT;
     }
-    load->account_timestamp = account->account.timestamp;
+    load->account_timestamp = newest ? account->account.timestamp : load->account_timestamp;
     TRY(ledger_load_account(load->ledger, &account->account));
     TRY(journal_heads_add(&load->scan.heads));
     load->scan.heads.positions[load->scan.heads.count - 1] = account->head;
@@ -283,6 +284,27 @@ take_stretch(void *context, const struct journal_stretch *stretch)
                : ERR_CORRUPT;
 }
 
+static err_t
+take_placed(void *context, const struct snapshot_placed *placed)
+{
+    struct load *load = context;
+    bool is_sane =
+        placed->zero == 0 && placed->transfer.timestamp <= load->snapshot.transfer_timestamp;
+    return is_sane ? ledger_load_pending_on(
+                         load->ledger, &placed->transfer, placed->debit_slot, placed->credit_slot)
+                   : ERR_CORRUPT;
+}
+
+static err_t
+take_adopted(void *context, const struct journal_adopted_entry *adopted)
+{
+    struct load *load = context;
+    if (adopted->timestamp == 0 || adopted->position >= load->snapshot.begin.position) {
+        return ERR_CORRUPT;
+    }
+    return journal_adopted_add(&load->journal->adopted, adopted->timestamp, adopted->position);
+}
+
 /* Takes the snapshot into the tables. ERR_NOT_FOUND if it is of another journal. */
 static err_t
 load_snapshot(struct load *load, uint64_t number, struct store_error *error)
@@ -293,6 +315,8 @@ load_snapshot(struct load *load, uint64_t number, struct store_error *error)
         .account = take_account,
         .pending = take_pending,
         .stretch = take_stretch,
+        .placed = take_placed,
+        .adopted = take_adopted,
         .context = load,
     };
     TRY(snapshot_read(journal->settings.snapshot_disk, journal->folder, number, &visitor, error));

@@ -71,9 +71,8 @@ void
 snapshot_frame_open(struct journal *journal, journal_position_t position)
 {
     struct snapshot_copy *copy = &journal->snapshot;
-    /* Adopted events are in no directory, so a ledger that has some is loaded from its journal. */
     if (copy->state != SNAPSHOT_IDLE || copy->block == NULL || copy->bytes < copy->threshold ||
-        journal->heads.count == 0 || journal->adopted.count > 0) {
+        journal->heads.count == 0 || journal_adopted_sort(&journal->adopted) != ERR_OK) {
         return;
     }
     copy->header = (struct snapshot_header){
@@ -90,15 +89,27 @@ snapshot_frame_open(struct journal *journal, journal_position_t position)
     copy->state = SNAPSHOT_COPYING;
     copy->kind = SNAPSHOT_ACCOUNTS;
     copy->next = 0;
+    copy->spoiled = false;
     copy->block_count = 0;
     copy->begin_bytes = copy->bytes;
     copy->begin_ns = monotonic_ns(journal);
     copy->limits[SNAPSHOT_ACCOUNTS] = journal->heads.count;
     copy->limits[SNAPSHOT_PENDINGS] = ledger_pending_slots(journal->ledger);
     copy->limits[SNAPSHOT_STRETCHES] = journal->directory.count;
+    /* Only what was adopted is booked elsewhere. */
+    copy->limits[SNAPSHOT_ADOPTED] = journal->adopted.count;
+    copy->limits[SNAPSHOT_PLACED] =
+        journal->adopted.count == 0 ? 0 : copy->limits[SNAPSHOT_PENDINGS];
     /* SNAPSHOT-3: the stretches that are there take nothing more, and keep their places. */
     journal->directory.fresh = true;
     journal->directory.pinned = true;
+}
+
+void
+snapshot_event_adopted(struct journal *journal)
+{
+    struct snapshot_copy *copy = &journal->snapshot;
+    copy->spoiled = copy->state == SNAPSHOT_COPYING || copy->state == SNAPSHOT_SETTLING;
 }
 
 void
@@ -142,22 +153,58 @@ copy_accounts(struct journal *journal, uint64_t end)
     return count;
 }
 
+/* Is the slot's live pending transfer booked on the accounts that it names? */
+static bool
+is_in_place(const struct ledger *ledger, uint32_t slot, struct snapshot_placed *ret_placed)
+{
+    const struct ledger_transfer *pending = ledger_pending_at(ledger, slot);
+    *ret_placed = (struct snapshot_placed){.transfer = *pending};
+    ledger_pending_sides(ledger, slot, &ret_placed->debit_slot, &ret_placed->credit_slot);
+    return ledger_account_at(ledger, ret_placed->debit_slot)->id == pending->debit_account_id &&
+           ledger_account_at(ledger, ret_placed->credit_slot)->id == pending->credit_account_id;
+}
+
+/* Of both kinds, each in its turn. */
 static uint32_t
-copy_pendings(struct journal *journal, uint64_t end)
+copy_pendings(struct journal *journal, enum snapshot_kind kind, uint64_t end)
 {
     struct snapshot_copy *copy = &journal->snapshot;
+    bool all_in_place = copy->limits[SNAPSHOT_PLACED] == 0;
     uint64_t until =
         end - copy->next < SNAPSHOT_SCAN_SLOTS ? end : copy->next + SNAPSHOT_SCAN_SLOTS;
     uint32_t count = 0;
-    while (copy->next < until && count < snapshot_records_max(SNAPSHOT_PENDINGS)) {
-        const struct ledger_transfer *pending =
-            ledger_pending_at(journal->ledger, (uint32_t)copy->next++);
+    while (copy->next < until && count < snapshot_records_max(kind)) {
+        uint32_t slot = (uint32_t)copy->next++;
+        const struct ledger_transfer *pending = ledger_pending_at(journal->ledger, slot);
         /* SNAPSHOT-4. */
-        if (pending != NULL && pending->timestamp <= copy->header.transfer_timestamp) {
-            memcpy(record_at(copy, SNAPSHOT_PENDINGS, count++), pending, sizeof(*pending));
+        if (pending == NULL || pending->timestamp > copy->header.transfer_timestamp) {
+            continue;
+        }
+        struct snapshot_placed placed;
+        bool in_place = all_in_place || is_in_place(journal->ledger, slot, &placed);
+        if (kind == SNAPSHOT_PENDINGS && in_place) {
+            memcpy(record_at(copy, kind, count++), pending, sizeof(*pending));
+        } else if (kind == SNAPSHOT_PLACED && !in_place) {
+            memcpy(record_at(copy, kind, count++), &placed, sizeof(placed));
         }
     }
     return count;
+}
+
+/* The table is in order and, by SNAPSHOT-8, has what it had at `begin`. */
+static uint32_t
+copy_adopted(struct journal *journal, uint64_t end)
+{
+    struct snapshot_copy *copy = &journal->snapshot;
+    uint64_t count = end - copy->next;
+    if (count > snapshot_records_max(SNAPSHOT_ADOPTED)) {
+        count = snapshot_records_max(SNAPSHOT_ADOPTED);
+    }
+    ASSERT(end <= journal->adopted.sorted);
+    const struct journal_adopted_entry *from = &journal->adopted.entries[copy->next];
+    memcpy(record_at(copy, SNAPSHOT_ADOPTED, 0), from, count * sizeof(*from));
+    copy->next += count;
+    return (uint32_t)count;
 }
 
 static uint32_t
@@ -181,9 +228,12 @@ copy_records(struct journal *journal, enum snapshot_kind kind, uint64_t end)
     case SNAPSHOT_ACCOUNTS:
         return copy_accounts(journal, end);
     case SNAPSHOT_PENDINGS:
-        return copy_pendings(journal, end);
+    case SNAPSHOT_PLACED:
+        return copy_pendings(journal, kind, end);
     case SNAPSHOT_STRETCHES:
         return copy_stretches(journal, end);
+    case SNAPSHOT_ADOPTED:
+        return copy_adopted(journal, end);
     case SNAPSHOT_KINDS:
         break;
     }
@@ -251,11 +301,27 @@ succeeded(struct journal *journal)
     copy->state = SNAPSHOT_IDLE;
 }
 
+/* SNAPSHOT-8. */
+static void
+abandon(struct journal *journal)
+{
+    struct snapshot_copy *copy = &journal->snapshot;
+    snapshot_file_release(&copy->file);
+    copy->threshold = copy->bytes + journal->settings.snapshot_interval / SNAPSHOT_RETRY_SHARE + 1;
+    copy->state = SNAPSHOT_IDLE;
+    copy->spoiled = false;
+    journal->directory.pinned = false;
+}
+
 void
 snapshot_step(struct journal *journal)
 {
     struct snapshot_copy *copy = &journal->snapshot;
     if (copy->state == SNAPSHOT_IDLE || atomic_load(&copy->busy)) {
+        return;
+    }
+    if (copy->spoiled) {
+        abandon(journal);
         return;
     }
     if (copy->error.code != ERR_OK) {

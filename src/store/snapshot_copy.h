@@ -10,9 +10,11 @@
  *             there. What is copied later may be newer, and what made it newer is in frames from
  *             `begin` to `end`.
  * SNAPSHOT-4  Pending transfers that are younger than `begin` are left out: the frames have them.
- * So at no point of the redoing there are more than the ledger had. SNAPSHOT-5  A snapshot gets its
- * name when the journal is durable up to its `end`, not before. SNAPSHOT-6  A failure to write one
- * changes nothing else. It is told, and tried again later.
+ *             So at no point of the redoing there are more than the ledger had.
+ * SNAPSHOT-5  A snapshot gets its name when the journal is durable up to its `end`, not before.
+ * SNAPSHOT-6  A failure to write one changes nothing else. It is told, and tried again later.
+ * SNAPSHOT-8  Nothing is adopted from `begin` to `end`: times say nothing of what is younger then,
+ *             so a copy in which something is adopted is given up, and begun again later.
  */
 #ifndef STORE_SNAPSHOT_COPY_H
 #define STORE_SNAPSHOT_COPY_H
@@ -45,6 +47,7 @@ struct snapshot_copy {
     enum snapshot_kind kind;
     uint64_t next;                   /* the record, or the slot, to look at next */
     uint64_t limits[SNAPSHOT_KINDS]; /* where each kind ended at `begin` */
+    bool spoiled;                    /* something was adopted since `begin` */
     uint64_t block_count;
     uint64_t wait_sequence; /* the frame that must be durable */
     struct snapshot_mark durable;
@@ -74,6 +77,8 @@ void snapshot_copy_release(struct snapshot_copy *copy);
 
 /* A frame will begin at `position`, and the tables are as they are there: perhaps a copy begins. */
 void snapshot_frame_open(struct journal *journal, journal_position_t position);
+/* An event was adopted. */
+void snapshot_event_adopted(struct journal *journal);
 /* A frame became durable. */
 void snapshot_frame_durable(
     struct journal *journal,

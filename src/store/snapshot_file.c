@@ -112,6 +112,16 @@ record_tell(struct reader *reader, enum snapshot_kind kind, const char *record)
         memcpy(&stretch, record, sizeof(stretch));
         return visitor->stretch(visitor->context, &stretch);
     }
+    case SNAPSHOT_PLACED: {
+        struct snapshot_placed placed;
+        memcpy(&placed, record, sizeof(placed));
+        return visitor->placed(visitor->context, &placed);
+    }
+    case SNAPSHOT_ADOPTED: {
+        struct journal_adopted_entry adopted;
+        memcpy(&adopted, record, sizeof(adopted));
+        return visitor->adopted(visitor->context, &adopted);
+    }
     case SNAPSHOT_KINDS:
         break;
     }

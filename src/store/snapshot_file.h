@@ -34,6 +34,8 @@ struct snapshot_visitor {
     err_t (*account)(void *context, const struct snapshot_account *account);
     err_t (*pending)(void *context, const struct ledger_transfer *pending);
     err_t (*stretch)(void *context, const struct journal_stretch *stretch);
+    err_t (*placed)(void *context, const struct snapshot_placed *placed);
+    err_t (*adopted)(void *context, const struct journal_adopted_entry *adopted);
     void *context;
     const char *reason; /* set by a callee that refuses; static text */
 };
@@ -72,7 +74,8 @@ MUST_USE err_t snapshot_file_finish(
     struct snapshot_header *header,
     void *block,
     struct store_error *error);
-/* Closes what was begun; the temporary file stays and means nothing. */
+/* Closes what was begun; the temporary file stays and means nothing, and the next one removes it.
+ */
 void snapshot_file_release(struct snapshot_file *file);
 
 #endif

@@ -29,6 +29,10 @@ snapshot_record_size(enum snapshot_kind kind)
         return sizeof(struct ledger_transfer);
     case SNAPSHOT_STRETCHES:
         return sizeof(struct journal_stretch);
+    case SNAPSHOT_PLACED:
+        return sizeof(struct snapshot_placed);
+    case SNAPSHOT_ADOPTED:
+        return sizeof(struct journal_adopted_entry);
     case SNAPSHOT_KINDS:
         break;
     }
@@ -113,12 +117,23 @@ snapshot_block_verify(
 
 /* --- the header --- */
 
+static bool
+is_plain(const struct snapshot_header *header)
+{
+    return header->counts[SNAPSHOT_PLACED] == 0 && header->counts[SNAPSHOT_ADOPTED] == 0;
+}
+
 void
 snapshot_header_encode(const struct snapshot_header *header, void *block)
 {
     struct snapshot_header copy = *header;
     copy.magic = SNAPSHOT_MAGIC;
-    copy.version = SNAPSHOT_VERSION;
+    copy.version = SNAPSHOT_VERSION_ADOPTED;
+    if (is_plain(header)) {
+        copy.version = SNAPSHOT_VERSION;
+        copy.counts[SNAPSHOT_KINDS_PLAIN] = copy.stretch_length;
+        copy.stretch_length = 0;
+    }
     copy.header_size = JOURNAL_BLOCK;
     copy.checksum = 0;
     memset(block, 0, JOURNAL_BLOCK);
@@ -154,16 +169,26 @@ snapshot_header_decode(
         return ERR_CORRUPT;
     }
     *ret_reason = "written by an unknown version";
-    if (header.version != SNAPSHOT_VERSION) {
+    if (header.version != SNAPSHOT_VERSION && header.version != SNAPSHOT_VERSION_ADOPTED) {
         return ERR_VERSION;
     }
     *ret_reason = "impossible header";
+    if (header.version == SNAPSHOT_VERSION) {
+        if (header.counts[SNAPSHOT_KINDS_PLAIN + 1] != 0 || header.stretch_length != 0) {
+            return ERR_CORRUPT;
+        }
+        header.stretch_length = header.counts[SNAPSHOT_KINDS_PLAIN];
+        header.counts[SNAPSHOT_KINDS_PLAIN] = 0;
+    } else if (is_plain(&header)) {
+        return ERR_CORRUPT;
+    }
     if (header.header_size != JOURNAL_BLOCK || header.number == 0 ||
         header.stretch_length < JOURNAL_STRETCH || header.stretch_length > JOURNAL_STRETCH_MAX ||
         (header.stretch_length & (header.stretch_length - 1)) != 0 || !marks_are_sane(&header) ||
         header.clock > LEDGER_TIMESTAMP_MAX || header.transfer_timestamp > header.clock ||
         header.counts[SNAPSHOT_ACCOUNTS] > LEDGER_COUNT_MAX ||
         header.counts[SNAPSHOT_PENDINGS] > LEDGER_COUNT_MAX ||
+        header.counts[SNAPSHOT_PLACED] > LEDGER_COUNT_MAX ||
         !journal_is_zero((const char *)block + sizeof(header), JOURNAL_BLOCK - sizeof(header))) {
         return ERR_CORRUPT;
     }

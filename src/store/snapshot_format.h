@@ -16,12 +16,17 @@
 #ifndef STORE_SNAPSHOT_FORMAT_H
 #define STORE_SNAPSHOT_FORMAT_H
 
+#include "journal_adopted.h"
 #include "journal_directory.h"
 #include "journal_format.h"
 
-#define SNAPSHOT_VERSION     1u
-#define SNAPSHOT_MAGIC       UINT64_C(0x50414e534c454154) /* "TAELSNAP" */
-#define SNAPSHOT_BLOCK_MAGIC UINT64_C(0x4b4c42534c454154) /* "TAELSBLK" */
+/* Version 1 has the first three kinds only. It is written as long as there is nothing of the
+ * others, so that an older program can read it. */
+#define SNAPSHOT_VERSION         1u
+#define SNAPSHOT_VERSION_ADOPTED 2u
+#define SNAPSHOT_KINDS_PLAIN     3
+#define SNAPSHOT_MAGIC           UINT64_C(0x50414e534c454154) /* "TAELSNAP" */
+#define SNAPSHOT_BLOCK_MAGIC     UINT64_C(0x4b4c42534c454154) /* "TAELSBLK" */
 /* The largest block, with its header. */
 #define SNAPSHOT_BLOCK_MAX (UINT32_C(1) << 20)
 
@@ -29,12 +34,22 @@ enum snapshot_kind {
     SNAPSHOT_ACCOUNTS = 0,  /* struct snapshot_account, by slot */
     SNAPSHOT_PENDINGS = 1,  /* struct ledger_transfer, live, in any order */
     SNAPSHOT_STRETCHES = 2, /* struct journal_stretch, by position */
-    SNAPSHOT_KINDS = 3,
+    SNAPSHOT_PLACED = 3,    /* struct snapshot_placed, live, in any order */
+    SNAPSHOT_ADOPTED = 4,   /* struct journal_adopted_entry, by time */
+    SNAPSHOT_KINDS = 5,
 };
 
 struct snapshot_account {
     struct ledger_account account;
     journal_position_t head; /* the account's newest event, or 0 */
+    uint64_t zero;
+};
+
+/* A live pending transfer that was adopted and is booked on other accounts than it names. */
+struct snapshot_placed {
+    struct ledger_transfer transfer;
+    uint32_t debit_slot;
+    uint32_t credit_slot;
     uint64_t zero;
 };
 
@@ -60,8 +75,8 @@ struct snapshot_header {
     uint64_t transfer_timestamp; /* of the newest transfer at `begin`, 0 for none */
     uint64_t file_size;
     uint64_t block_count;
-    uint64_t counts[SNAPSHOT_KINDS]; /* records of each kind */
-    uint64_t stretch_length;         /* the directory's, bytes */
+    uint64_t counts[SNAPSHOT_KINDS]; /* records of each kind; version 1: of the plain ones */
+    uint64_t stretch_length; /* the directory's, bytes; version 1: right behind the counts */
 };
 
 struct snapshot_block {
@@ -74,8 +89,10 @@ struct snapshot_block {
 };
 
 static_assert(sizeof(struct snapshot_account) == 144, "snapshot account");
+static_assert(sizeof(struct snapshot_placed) == 144, "snapshot placed");
+static_assert(sizeof(struct journal_adopted_entry) == 16, "adopted entry");
 static_assert(sizeof(struct snapshot_mark) == 32, "snapshot mark");
-static_assert(sizeof(struct snapshot_header) == 208, "snapshot header");
+static_assert(sizeof(struct snapshot_header) == 224, "snapshot header");
 static_assert(sizeof(struct snapshot_block) == 48, "snapshot block");
 static_assert(sizeof(struct journal_stretch) == 48, "stretch");
 

@@ -47,6 +47,26 @@ header_comes_back(void **state)
     assert_memory_equal(&got, &header, sizeof(header));
 }
 
+/* With what was adopted it is of another version, and one that has none of it never is. */
+static void
+header_of_adopted_comes_back(void **state)
+{
+    (void)state;
+    struct snapshot_header header = sound_header();
+    struct snapshot_header got;
+    const char *reason = NULL;
+    header.counts[SNAPSHOT_PLACED] = 3;
+    header.counts[SNAPSHOT_ADOPTED] = 4;
+    snapshot_header_encode(&header, data);
+    assert_int_equal(snapshot_header_decode(data, &got, &reason), ERR_OK);
+    assert_int_equal(got.version, SNAPSHOT_VERSION_ADOPTED);
+    assert_memory_equal(got.counts, header.counts, sizeof(got.counts));
+    assert_int_equal(got.stretch_length, JOURNAL_STRETCH);
+    header.counts[SNAPSHOT_PLACED] = (uint64_t)LEDGER_COUNT_MAX + 1;
+    snapshot_header_encode(&header, data);
+    assert_int_equal(snapshot_header_decode(data, &got, &reason), ERR_CORRUPT);
+}
+
 /* SNAPSHOT-1. */
 static void
 header_notices_every_bit(void **state)
@@ -192,6 +212,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(header_comes_back),
+        cmocka_unit_test(header_of_adopted_comes_back),
         cmocka_unit_test(header_notices_every_bit),
         cmocka_unit_test(header_must_be_possible),
         cmocka_unit_test(block_notices_every_bit),

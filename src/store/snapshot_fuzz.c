@@ -145,6 +145,10 @@ snapshot_fill(const uint8_t *data, size_t size)
     memcpy(file_data, data, size - 1);
     struct snapshot_header header;
     memcpy(&header, file_data, sizeof(header));
+    if (header.version == SNAPSHOT_VERSION) {
+        header.stretch_length = header.counts[SNAPSHOT_KINDS_PLAIN];
+        header.counts[SNAPSHOT_PLACED] = header.counts[SNAPSHOT_ADOPTED] = 0;
+    }
     header.number = 1;
     header.identity = 1;
     if ((fix & FUZZ_MARKS) != 0) {

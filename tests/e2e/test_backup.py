@@ -1,8 +1,10 @@
 """docs/operations/backup.md: backups of a server that works, restores that are proved, and everything
-that can go wrong in between. One round of each in CI takes seconds; TEST_LONG=1 takes more."""
+that can go wrong in between. One round of each in CI takes seconds; TEST_LONG=1 takes more, drawn from
+BACKUP_SEED (with TEST_LONG another one for each run, which is printed; else 1)."""
 
 import fcntl
 import hashlib
+import os
 import pathlib
 import random
 import resource
@@ -21,12 +23,19 @@ from kit.server import LONG, PROGRAM, run_tael, wait_until, without_tael_setting
 from kit.wallets import Wallets
 
 LOOKS_INTO_PROCESS = True
+SEED = int(os.environ.get("BACKUP_SEED", random.SystemRandom().randrange(1, 10**9) if LONG else 1))
 CLIENTS = 16
 ROUNDS = 20 if LONG else 3
 KILLS = 40 if LONG else 4
 WALLETS = 6
 SEGMENTS = 5 if LONG else 2
 SEGMENT = "--ledger-segment-size=4m"
+
+
+@pytest.fixture(autouse=True)
+def seed():
+    """Of a failure pytest shows what was printed."""
+    print(f"BACKUP_SEED={SEED}")
 
 
 def backup(server, to, check=True, **keywords):
@@ -73,7 +82,7 @@ def test_while_16_clients_pay(make_server, tmp_path):
     server = make_server(LIMITS, SEGMENT)
     wallets = Wallets(server)
     everyone = [wallets.wallet(FUNDS) for _ in range(WALLETS)]
-    clients = [Client(server, everyone, seed) for seed in range(CLIENTS)]
+    clients = [Client(server, everyone, SEED * CLIENTS + number) for number in range(CLIENTS)]
     for client in clients:
         client.start()
     taken = []
@@ -123,7 +132,7 @@ def test_a_backup_that_is_killed_leaves_none(paid, tmp_path):
     takes its place."""
     folder = tmp_path / "backups"
     backup(paid, folder)
-    chance = random.Random(5)
+    chance = random.Random(SEED)
     client = sdk(paid, validate=False)
     for number in range(KILLS):
         process = subprocess.Popen(
@@ -180,11 +189,44 @@ def test_full_segments_are_copied_once(paid, tmp_path):
     assert names[-1] == "MANIFEST" and sum(name.startswith("ledger/") for name in names) == SEGMENTS
 
 
+def test_a_restore_that_is_killed_leaves_none(paid, tmp_path):
+    """At any moment: nothing under the name that was asked for but a whole restore, a folder whose name says
+    that it is none, and the same restore again once that is gone."""
+    folder, made = tmp_path / "backups", tmp_path / "made"
+    left = tmp_path / "made.restoring"
+    backup(paid, folder)
+    chance = random.Random(SEED)
+    began = time.monotonic()
+    assert restore(folder, tmp_path / "usual").returncode == 0
+    usual = time.monotonic() - began
+    cut = 0
+    for _ in range(KILLS):
+        process = subprocess.Popen(
+            [str(PROGRAM), "restore", f"--from={folder}", f"--to={made}"],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=without_tael_settings())
+        time.sleep(chance.random() * usual)
+        process.send_signal(signal.SIGKILL)
+        process.wait(60)
+        if made.exists():
+            assert not left.exists()
+            checked = run_tael("ledger", "check", made)
+            assert checked.returncode == 0, checked.stderr
+            shutil.rmtree(made)
+        elif left.exists():
+            cut += 1
+            result = restore(folder, made)
+            assert result.returncode == 1 and "made.restoring" in result.stderr, result.stderr
+            shutil.rmtree(left)
+    assert cut > 0
+    result = restore(folder, made)
+    assert result.returncode == 0 and "proved" in result.stdout, result.stderr
+
+
 def test_what_is_damaged_is_not_restored(paid, tmp_path):
     folder = tmp_path / "backups"
     backup(paid, folder)
     stream = backup(paid, "-").stdout
-    chance = random.Random(7)
+    chance = random.Random(SEED)
     point = points(folder)[0]
     files = sorted(one for one in point.rglob("*") if one.is_file() and one.stat().st_size > 0)
     for path in files if LONG else chance.sample(files, 3):

@@ -342,7 +342,7 @@ class Server:
     def ledger_check(self):
         """`tael ledger check` of all shards of a server that does not run."""
         assert self.process is None
-        return run_tael("ledger", "check", *self.ledger_places())
+        return run_tael("ledger", "check", *self.ledger_places(), timeout=1800 if LONG else 120)
 
     def check_ledger(self):
         result = self.ledger_check()

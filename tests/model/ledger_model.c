@@ -68,7 +68,8 @@ first_due(const struct ledger_model *model)
     return first;
 }
 
-/* Keeps the feed in order of timestamp: an import may be older than an expiry before it. */
+/* Keeps the feed in order of timestamp: an import may be older than an expiry before it. Of one
+ * time the transfer comes first. */
 static void
 add_event(
     struct ledger_model *model,
@@ -79,7 +80,9 @@ add_event(
     struct state *now = &model->now;
     now->events = ledger_model_grown(now->events, now->event_count, sizeof(*now->events));
     uint32_t at = now->event_count++;
-    while (at > 0 && now->events[at - 1].timestamp > timestamp) {
+    while (at > 0 && (now->events[at - 1].timestamp > timestamp ||
+                      (now->events[at - 1].timestamp == timestamp &&
+                       now->events[at - 1].kind == LEDGER_EVENT_TWO_PHASE_EXPIRED))) {
         now->events[at] = now->events[at - 1];
         at--;
     }

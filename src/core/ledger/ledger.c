@@ -92,3 +92,12 @@ ledger_pending_at(const struct ledger *ledger, uint32_t slot)
     const struct ledger_pending *pending = ledger_pending_in(ledger, slot);
     return pending->fate == LEDGER_FATE_PENDING ? &pending->transfer : NULL;
 }
+
+void
+ledger_pending_sides(
+    const struct ledger *ledger, uint32_t slot, uint32_t *ret_debit_slot, uint32_t *ret_credit_slot)
+{
+    ASSERT(ledger_pending_at(ledger, slot) != NULL);
+    *ret_debit_slot = ledger_pending_in(ledger, slot)->debit_slot;
+    *ret_credit_slot = ledger_pending_in(ledger, slot)->credit_slot;
+}

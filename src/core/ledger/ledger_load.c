@@ -41,6 +41,32 @@ revive(
     return ERR_OK;
 }
 
+/* Is the side's account the transfer's, or the stand-in for one that did not come along? */
+static bool
+side_is_sane(const struct ledger *ledger, uint32_t slot, u128 account_id, bool adopted)
+{
+    return ledger_account_in(ledger, slot)->id == account_id ||
+           (adopted && ledger_is_stand_in(ledger_account_in(ledger, slot)->id));
+}
+
+err_t
+ledger_load_pending_on(
+    struct ledger *ledger,
+    const struct ledger_transfer *transfer,
+    uint32_t debit_slot,
+    uint32_t credit_slot)
+{
+    if (debit_slot >= ledger->account_count || credit_slot >= ledger->account_count ||
+        debit_slot == credit_slot || (transfer->flags & LEDGER_TRANSFER_PENDING) == 0 ||
+        !side_is_sane(ledger, debit_slot, transfer->debit_account_id, true) ||
+        !side_is_sane(ledger, credit_slot, transfer->credit_account_id, true)) {
+        return ERR_CORRUPT;
+    }
+    TRY(revive(ledger, transfer, debit_slot, credit_slot, true));
+    ledger->version++;
+    return ERR_OK;
+}
+
 err_t
 ledger_load_pending(struct ledger *ledger, const struct ledger_transfer *transfer)
 {
@@ -144,14 +170,6 @@ redo_on_copies(
     }
     }
     return false;
-}
-
-/* Is the side's account the transfer's, or the stand-in for one that did not come along? */
-static bool
-side_is_sane(const struct ledger *ledger, uint32_t slot, u128 account_id, bool adopted)
-{
-    return ledger_account_in(ledger, slot)->id == account_id ||
-           (adopted && ledger_is_stand_in(ledger_account_in(ledger, slot)->id));
 }
 
 /* Names the event accounts that are there, and is its timestamp possible? */

@@ -131,6 +131,12 @@ void ledger_destroy(struct ledger **ledger);
 MUST_USE err_t ledger_load_account(struct ledger *ledger, const struct ledger_account *account);
 /* A pending transfer that is still live. Its amount is in the loaded accounts' pending sides. */
 MUST_USE err_t ledger_load_pending(struct ledger *ledger, const struct ledger_transfer *transfer);
+/* The same of one that was adopted, booked on these accounts: the transfer's own or stand-ins. */
+MUST_USE err_t ledger_load_pending_on(
+    struct ledger *ledger,
+    const struct ledger_transfer *transfer,
+    uint32_t debit_slot,
+    uint32_t credit_slot);
 /* The clock, and the timestamp of the newest transfer and account (imports must not regress).
  * What loading and redoing showed already is not moved back: pass 0 for what is not known. */
 void ledger_load_clock(
@@ -273,6 +279,13 @@ const struct ledger_transfer *ledger_listed_at(const struct ledger *ledger, uint
  * that changes the ledger. */
 uint32_t ledger_pending_slots(const struct ledger *ledger);
 const struct ledger_transfer *ledger_pending_at(const struct ledger *ledger, uint32_t slot);
+
+/* The accounts that the live pending transfer of a slot is booked on. */
+void ledger_pending_sides(
+    const struct ledger *ledger,
+    uint32_t slot,
+    uint32_t *ret_debit_slot,
+    uint32_t *ret_credit_slot);
 
 /* Checks LEDGER-1 and LEDGER-2 and the tables over the whole state; for tests and `ledger check`.
  */

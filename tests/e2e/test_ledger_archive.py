@@ -1,0 +1,85 @@
+"""docs/ledger.md, "Old segments": moved elsewhere while the server works, missed with their name, put back."""
+
+import shutil
+
+from kit.books import metrics
+from kit.client import Http
+from kit.server import run_tael, wait_until
+
+LOOKS_INTO_PROCESS = True
+LEDGER = 4500
+FIRST = 20  # transfers, of the first segment
+
+
+def post(server, what, **body):
+    return Http(server, validate=False).post(f"/v1/ledger/{what}", json=body, timeout=60)
+
+
+def ask(server, what, **body):
+    answer = post(server, what, **body)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def transfers(first, count):
+    return [{"id": str(first + i), "debit_account_id": "1", "credit_account_id": "2", "amount": "1",
+             "ledger": LEDGER, "code": 1} for i in range(count)]
+
+
+def load(server, rows):
+    """So many transfers between other accounts."""
+    filled = run_tael("bench", "ledger", f"--url={server.url}", f"--key={server.key}", "--json",
+                      "--batch=8190", "--outstanding=2", "--accounts=10", f"--rows={rows}")
+    assert filled.returncode == 0, filled.stderr
+
+
+def history(limit):
+    return {"op": "get_account_transfers",
+            "filter": {"account_id": "1", "flags": ["debits", "credits"], "limit": limit}}
+
+
+def test_what_is_archived_is_missed_by_name(make_server, tmp_path):
+    server = make_server("--ledger-segment-size=8m", "--ledger-snapshot-interval=1m")
+    ask(server, "accounts", events=[{"id": str(n), "ledger": LEDGER, "code": 1} for n in (1, 2)])
+    ask(server, "transfers", events=transfers(1, FIRST))
+    for _ in range(6):  # snapshots go on with what is written
+        if metrics(server)["tael_ledger_snapshots_total"] < 2:
+            load(server, 20_000)
+    archive = tmp_path / "archive"
+    archive.mkdir()
+    moved = run_tael("ledger", "archive", server.data, f"--to={archive}")
+    assert moved.returncode == 0 and "Segment 00000001 and what follows it stay" in moved.stdout, moved
+    assert not list(archive.glob("*.log"))
+    load(server, 600_000)  # more ids than the index keeps in memory
+
+    def archived():
+        moved = run_tael("ledger", "archive", server.data, f"--to={archive}")
+        assert moved.returncode == 0, moved.stderr
+        return (archive / "00000001.log").exists() and moved
+
+    moved = wait_until(archived, 60, "a segment that may go")
+    names = sorted(path.name for path in archive.glob("*.log"))
+    assert names and names[0] == "00000001.log", moved.stdout
+    ledger = server.data / "ledger"
+    assert not (ledger / names[0]).exists()
+    # The next one has nothing of it in memory, and needs nothing of it to start.
+    server.kill()
+    server.start()
+    for missed in (post(server, "lookup", transfers=["1"]),
+                   post(server, "transfers", events=transfers(1, 1)),
+                   post(server, "transfers", events=transfers(10**6, 3) + transfers(2, 1)),
+                   post(server, "query", **history(FIRST))):
+        assert missed.status_code == 503, missed.text
+        assert "segment 00000001.log" in missed.json()["error"]["message"], missed.text
+    # Nothing was done, and what needs no old segment goes on.
+    assert ask(server, "lookup", transfers=[str(10**6)])["transfers"] == []
+    before = ask(server, "lookup", accounts=["1"])["accounts"][0]
+    assert before["debits_posted"] == str(FIRST)
+    assert ask(server, "transfers", events=transfers(10**7, 1))["results"][0]["status"] == "created"
+    assert metrics(server)["tael_ledger_healthy"] == 1
+    for name in names:
+        shutil.move(archive / name, ledger / name)
+    found = ask(server, "lookup", transfers=["1"])["transfers"]
+    assert [transfer["id"] for transfer in found] == ["1"]
+    assert ask(server, "transfers", events=transfers(1, 1))["results"][0]["status"] == "exists"
+    assert len(ask(server, "query", **history(100))["transfers"]) == FIRST + 1
