@@ -271,6 +271,7 @@ struct node {
     struct os_timer shards_again;    /* looks at the map's file again */
     uint64_t shards_wanted;          /* the epoch that it is to have */
     uint64_t shards_until;           /* monotonic: no longer */
+    uint64_t shards_disagreed_ns;    /* the last time that it was told; the loop of peers' */
     _Atomic(const char *) waits_for; /* a peer's name, while starting */
     struct remote_server *internal;
     struct net_server *internal_server;

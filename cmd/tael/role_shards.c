@@ -18,6 +18,8 @@
 /* While a fence is up: between looks at the map's file, and until requests are given up. */
 #define MAP_LOOK_MS UINT64_C(5)
 #define MAP_WAIT_MS UINT64_C(3000)
+/* Maps that do not fit are told of once in so long. */
+#define DISAGREE_MS UINT64_C(10000)
 /* Of parts of requests under way, in the router. */
 #define ROUTER_MEMORY_MAX (UINT64_C(256) << 20)
 /* Accounts that are looked at in one go, when a shard starts. */
@@ -121,18 +123,33 @@ reload_end(struct node *node, err_t result)
 {
     struct port_ledger *ports[SHARD_SHARDS_MAX];
     uint64_t epoch = result == ERR_OK ? node->shard_map_next->epoch : 0;
+    bool old = result == ERR_OK && epoch < node->shards_wanted;
     if (result == ERR_OK) {
         result = shards_grow(node);
     }
-    TRACE_LOG(
-        &node->log,
-        result == ERR_OK ? TRACE_INFO : TRACE_ERROR,
-        "shards",
-        SPAN_EMPTY,
-        "a shard tells of a newer map; it was read again",
-        trace_cstr("file", node->settings.ledger_shards),
-        trace_u64("epoch", epoch),
-        trace_cstr("error", result == ERR_OK ? "none" : err_text(result)));
+    const char *file = node->settings.ledger_shards;
+    const char *error = result == ERR_OK ? "none" : err_text(result);
+    if (old) {
+        TRACE_LOG(
+            &node->log,
+            TRACE_ERROR,
+            "shards",
+            SPAN_EMPTY,
+            "a shard tells of a newer map, and the file has an older one: requests are refused",
+            trace_cstr("file", file),
+            trace_u64("epoch", epoch),
+            trace_u64("shard_epoch", node->shards_wanted));
+    } else {
+        TRACE_LOG(
+            &node->log,
+            result == ERR_OK ? TRACE_INFO : TRACE_ERROR,
+            "shards",
+            SPAN_EMPTY,
+            "a shard tells of a newer map; it was read again",
+            trace_cstr("file", file),
+            trace_u64("epoch", epoch),
+            trace_cstr("error", error));
+    }
     for (uint32_t i = 0; i < node->shard_map->shard_count; i++) {
         ports[i] = remote_client_ledger(node->shard_peers[i]);
     }
@@ -171,6 +188,37 @@ reload(void *context, uint64_t epoch)
     node->shards_wanted = epoch;
     node->shards_reload.run = run_reload;
     os_post(os_loop_executor(node->sync_loop), &node->shards_reload);
+}
+
+/* On the loop of peers. */
+static void
+disagree(void *context, uint64_t epoch)
+{
+    struct node *node = context;
+    uint64_t now = os_monotonic_ns(node->clock);
+    uint64_t ours = shards_router_map(node->router)->epoch;
+    if (node->shards_disagreed_ns != 0 &&
+        now - node->shards_disagreed_ns < DISAGREE_MS * OS_NS_PER_MS) {
+        return;
+    }
+    node->shards_disagreed_ns = now;
+    const struct trace_field fields[] = {
+        trace_cstr("file", node->settings.ledger_shards),
+        trace_u64("epoch", ours),
+        trace_u64("shard_epoch", epoch),
+    };
+    const struct trace_entry entry = {
+        .level = TRACE_ERROR,
+        .component = "shards",
+        .message = epoch == ours
+                       ? SPAN("the maps differ: a shard does not have what this one's gives it, by "
+                              "the same epoch; requests are refused")
+                       : SPAN("a shard has an older map, and its file has no newer one: requests "
+                              "are refused"),
+        .fields = fields,
+        .field_count = sizeof(fields) / sizeof(fields[0]),
+    };
+    trace_log_write(&node->log, &entry);
 }
 
 static err_t
@@ -217,6 +265,7 @@ router_open(struct node *node)
         .requests_max = (uint32_t)node->settings.operations_max * 2 + 1024,
         .memory_max = ROUTER_MEMORY_MAX,
         .reload = reload,
+        .disagree = disagree,
         .context = node,
     };
     return shards_router_create(&parts, &node->router);

@@ -354,6 +354,9 @@ round_end(struct shards_job *job)
     bool late = job->epoch < router->map.epoch; /* the map was taken while the parts were away */
     late = late || is_placed(job);              /* or the requester knew an older one */
     if ((!newer && !late) || job->tries == SHARDS_TRIES_MAX) {
+        if (!newer && !late && router->parts.reload != NULL && router->parts.disagree != NULL) {
+            router->parts.disagree(router->parts.context, outcome.epoch);
+        }
         job_fail(job, ERR_MOVED);
         return;
     }

@@ -19,6 +19,7 @@ struct t_port {
     struct t_world *world;
     err_t error;                      /* what it answers */
     uint64_t epoch;                   /* of its own map: another one is ERR_MOVED; 0: any will do */
+    uint64_t told_epoch;              /* with an ERR_MOVED of `error` */
     u128 owns;                        /* a transfer of another account is ERR_MOVED; 0: any */
     uint32_t asked;                   /* requests */
     uint32_t events;                  /* that it has done */
@@ -32,6 +33,8 @@ struct t_world {
     struct shards_router *router;
     struct shard_map *newer; /* what a reload finds; NULL: nothing */
     uint32_t reloads;
+    uint32_t disagreements;
+    uint64_t disagreed_epoch;
     uint32_t answers;
 };
 
@@ -58,6 +61,7 @@ port_submit(struct port_ledger *port, struct port_ledger_request *request)
         return;
     }
     request->error = self->error;
+    request->epoch = self->told_epoch != 0 ? self->told_epoch : request->epoch;
     if (self->epoch != 0 && request->epoch != self->epoch) {
         request->error = ERR_MOVED;
         request->epoch = self->epoch;
@@ -89,6 +93,14 @@ reload(void *context, uint64_t epoch)
 }
 
 static void
+disagree(void *context, uint64_t epoch)
+{
+    struct t_world *t = context;
+    t->disagreements++;
+    t->disagreed_epoch = epoch;
+}
+
+static void
 t_open(void)
 {
     struct port_ledger *ports[SHARDS];
@@ -115,6 +127,7 @@ t_open(void)
         .requests_max = 4,
         .memory_max = 4096,
         .reload = reload,
+        .disagree = disagree,
         .context = &world,
     };
     assert_int_equal(shards_router_create(&parts, &world.router), ERR_OK);
@@ -291,6 +304,25 @@ test_placed(void **state)
     t_close();
 }
 
+/* A shard of the same epoch, or of an older one, has not what our map gives it. */
+static void
+test_maps_that_differ(void **state)
+{
+    (void)state;
+    struct ledger_result results[4];
+    t_open();
+    for (uint64_t epoch = 4; epoch <= 5; epoch++) {
+        world.ports[0].error = ERR_MOVED;
+        world.ports[1].error = ERR_MOVED;
+        world.ports[0].told_epoch = world.ports[1].told_epoch = epoch;
+        assert_int_equal(t_create(results), ERR_MOVED);
+        assert_int_equal(world.disagreements, epoch - 3);
+        assert_int_equal(world.disagreed_epoch, epoch);
+    }
+    assert_int_equal(world.reloads, 0);
+    t_close();
+}
+
 /* There is no newer map to read, or the shard's is older than ours: told, and nothing was done. */
 static void
 test_moved_for_good(void **state)
@@ -373,6 +405,7 @@ main(void)
         cmocka_unit_test(test_moved),
         cmocka_unit_test(test_moved_behind_a_reload),
         cmocka_unit_test(test_placed),
+        cmocka_unit_test(test_maps_that_differ),
         cmocka_unit_test(test_moved_for_good),
         cmocka_unit_test(test_tries),
         cmocka_unit_test(test_other_shards),

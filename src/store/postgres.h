@@ -13,7 +13,8 @@
  *   FREE --> OPEN --> SEALED --> IN FLIGHT --> FREE
  *
  * PG-1  At most one transaction is under way. Deltas go into the open group meanwhile, so that the
- *       next transaction is as large as the last one was slow.
+ *       next transaction is as large as the last one was slow. A small one also waits a moment for
+ *       those whom the last one has answered (postgres_gather.c).
  * PG-2  A transaction changes the row of `writer` first: from the number of commits before it,
  * under the term of this process. Whoever has lost the term, or was committed already, changes
  *       nothing.
@@ -249,6 +250,8 @@ struct store_pg_group {
     uint64_t clock;
     uint64_t sequence;
     struct os_task *first_ticket, *last_ticket; /* linked by task.next */
+    uint32_t ticket_count;
+    uint64_t began_ns; /* its transaction */
     struct os_executor *executor;
     struct store_error error; /* written by the I/O thread */
 };
@@ -259,6 +262,15 @@ struct store_pg_change {
     const struct ledger_event *event;
     bool debit;
     uint64_t last_transfer; /* 0: unchanged */
+};
+
+/* Does the open group wait for those who were just answered (postgres_gather.c)? The engine's. */
+struct store_pg_gather {
+    bool under_way;
+    uint32_t here;   /* tickets of the open group when it began */
+    uint32_t wanted; /* until it has so many */
+    uint32_t skip;   /* so many groups do not wait */
+    uint32_t skips;  /* and how many that was, the last time that waiting was in vain */
 };
 
 struct store_pg {
@@ -274,6 +286,7 @@ struct store_pg {
     uint64_t term;
     uint64_t commits; /* the number of the last commit */
     struct os_timer renew_timer;
+    struct os_timer gather_timer;
     struct buf rows[STORE_PG_PARAMS_MAX];
     struct store_pg_change *changes;
     uint32_t *change_of; /* by slot: index in `changes` plus 1, for the group at hand */
@@ -290,6 +303,11 @@ struct store_pg {
     struct store_pg_session reader;
     struct store_pg_group groups[STORE_PG_GROUPS];
     struct store_pg_group *oldest, *newest;
+    struct store_pg_gather gather;
+    uint64_t gather_ns;                  /* for the I/O thread: how long to wait */
+    struct os_executor *gather_executor; /* and who is told that it is over */
+    struct os_task gather_arm;           /* to the I/O thread */
+    struct os_task gather_over; /* and back, at most one, behind which a group may follow */
     uint64_t sequence;
     struct hash_key key;
     struct map recents;
@@ -420,5 +438,23 @@ err_t store_pg_events(
     store_each_event each,
     void *context,
     struct store_error *error);
+
+/* --- postgres_gather.c */
+
+#define STORE_PG_GATHER_MAX_NS (1000 * OS_NS_PER_US)
+
+/* Of the transaction that just ended. */
+struct store_pg_gather_from {
+    uint32_t answered; /* its tickets */
+    uint32_t here;     /* tickets of the open group */
+    uint32_t events;   /* of both */
+    uint64_t took_ns;
+};
+
+/* How long the open group waits at most; 0: it does not. */
+uint64_t store_pg_gather_begin(struct store_pg_gather *gather, struct store_pg_gather_from from);
+bool store_pg_gather_waits(const struct store_pg_gather *gather, uint32_t tickets);
+/* The time is over, or the group goes. Without effect if nothing is under way. */
+void store_pg_gather_end(struct store_pg_gather *gather, uint32_t tickets);
 
 #endif

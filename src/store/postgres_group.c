@@ -131,11 +131,12 @@ group_finish(struct store_pg *pg, struct store_pg_group *group)
     }
 }
 
-/* On the I/O thread. */
+/* On the I/O thread. A timer that fires behind this is of a later wait. */
 static void
 group_write(struct os_task *task)
 {
     struct store_pg_group *group = CONTAINER_OF(task, struct store_pg_group, task);
+    os_timer_cancel(group->pg->loop, &group->pg->gather_timer);
     store_pg_write(group->pg, group);
     group->task.run = group_done;
     os_post(group->executor, &group->task);
@@ -152,6 +153,12 @@ groups_submit(struct store_pg *pg)
         if (group->first_ticket == NULL && group->state == STORE_PG_GROUP_OPEN) {
             return; /* nobody has asked for it yet */
         }
+        if (group->state == STORE_PG_GROUP_OPEN &&
+            store_pg_gather_waits(&pg->gather, group->ticket_count)) {
+            return;
+        }
+        store_pg_gather_end(&pg->gather, group->ticket_count);
+        group->began_ns = os_monotonic_ns(os_clock_real());
         group->state = STORE_PG_GROUP_IN_FLIGHT;
         group->error = (struct store_error){0};
         if (pg->loop != NULL) {
@@ -165,11 +172,60 @@ groups_submit(struct store_pg *pg)
 }
 
 static void
+gather_over(struct os_task *task)
+{
+    struct store_pg *pg = CONTAINER_OF(task, struct store_pg, gather_over);
+    const struct store_pg_group *open = pg->newest;
+    store_pg_gather_end(&pg->gather, open == NULL ? 0 : open->ticket_count);
+    groups_submit(pg);
+}
+
+/* On the I/O thread. */
+static void
+gather_fire(struct os_timer *timer)
+{
+    struct store_pg *pg = CONTAINER_OF(timer, struct store_pg, gather_timer);
+    pg->gather_over.run = gather_over;
+    os_post(pg->gather_executor, &pg->gather_over);
+}
+
+static void
+gather_arm(struct os_task *task)
+{
+    struct store_pg *pg = CONTAINER_OF(task, struct store_pg, gather_arm);
+    pg->gather_timer.fire = gather_fire;
+    os_timer_arm(pg->loop, &pg->gather_timer, os_monotonic_ns(os_clock_real()) + pg->gather_ns);
+}
+
+/* Behind a transaction; what is open, if there is anything, is the oldest then. */
+static void
+gather_begin(struct store_pg *pg, const struct store_pg_group *done)
+{
+    const struct store_pg_group *open = pg->oldest;
+    if (pg->failed || (open != NULL && open->state != STORE_PG_GROUP_OPEN)) {
+        return;
+    }
+    struct store_pg_gather_from from = {
+        .answered = done->ticket_count,
+        .here = open == NULL ? 0 : open->ticket_count,
+        .events = done->event_count + (open == NULL ? 0 : open->event_count),
+        .took_ns = os_monotonic_ns(os_clock_real()) - done->began_ns,
+    };
+    pg->gather_ns = store_pg_gather_begin(&pg->gather, from);
+    if (pg->gather_ns > 0) {
+        pg->gather_executor = done->executor;
+        pg->gather_arm.run = gather_arm;
+        os_post(os_loop_executor(pg->loop), &pg->gather_arm);
+    }
+}
+
+static void
 group_done(struct os_task *task)
 {
     struct store_pg_group *group = CONTAINER_OF(task, struct store_pg_group, task);
     struct store_pg *pg = group->pg;
     group_finish(pg, group);
+    gather_begin(pg, group);
     groups_submit(pg);
 }
 
@@ -226,6 +282,7 @@ group_begin(struct store_pg *pg, struct store_pg_group **ret_group)
     group->account_count = 0;
     group->event_count = 0;
     group->failed_count = 0;
+    group->ticket_count = 0;
     group->first_slot = pg->account_count;
     group->executor = NULL;
     group->next = NULL;
@@ -347,6 +404,7 @@ ticket_add(struct store_pg_group *group, struct store_ticket *ticket)
         group->last_ticket->next = &ticket->task;
     }
     group->last_ticket = &ticket->task;
+    group->ticket_count++;
 }
 
 err_t

@@ -167,6 +167,63 @@ filter_at_its_end_says_perhaps(void **state)
     store_pg_filter_release(&filter);
 }
 
+/* --- waiting for those who were just answered */
+
+static const struct store_pg_gather_from t_from = {
+    .answered = 32, .here = 30, .events = 62, .took_ns = 2000000};
+
+static void
+test_gather_until_all_have_come(void **state)
+{
+    (void)state;
+    struct store_pg_gather gather = {0};
+    assert_false(store_pg_gather_waits(&gather, 0));
+    assert_int_equal(store_pg_gather_begin(&gather, t_from), 500000); /* a quarter of it */
+    assert_true(store_pg_gather_waits(&gather, 30));
+    assert_true(store_pg_gather_waits(&gather, 61));
+    assert_false(store_pg_gather_waits(&gather, 62));
+    store_pg_gather_end(&gather, 62);
+    assert_false(store_pg_gather_waits(&gather, 0));
+    struct store_pg_gather_from slow = t_from;
+    slow.took_ns = UINT64_C(10000000000);
+    assert_int_equal(store_pg_gather_begin(&gather, slow), STORE_PG_GATHER_MAX_NS);
+}
+
+/* One client, large batches, a database that is as fast as a wake-up: nothing to wait for. */
+static void
+test_gather_does_not_wait(void **state)
+{
+    (void)state;
+    struct store_pg_gather gather = {0};
+    struct store_pg_gather_from alone = {.answered = 1, .events = 1, .took_ns = 2000000};
+    assert_int_equal(store_pg_gather_begin(&gather, alone), 0);
+    struct store_pg_gather_from large = t_from;
+    large.events = 8190;
+    assert_int_equal(store_pg_gather_begin(&gather, large), 0);
+    struct store_pg_gather_from fast = t_from;
+    fast.took_ns = 100000;
+    assert_int_equal(store_pg_gather_begin(&gather, fast), 0);
+    assert_false(gather.under_way);
+}
+
+/* Those who do not come back are waited for less and less often, until they do. */
+static void
+test_gather_in_vain(void **state)
+{
+    (void)state;
+    struct store_pg_gather gather = {0};
+    uint32_t waits = 0;
+    for (uint32_t i = 0; i < 1000; i++) {
+        waits += store_pg_gather_begin(&gather, t_from) > 0;
+        store_pg_gather_end(&gather, 30 + 15);
+    }
+    assert_in_range(waits, 8, 12);
+    while (store_pg_gather_begin(&gather, t_from) == 0) {
+    }
+    store_pg_gather_end(&gather, 30 + 16);
+    assert_true(store_pg_gather_begin(&gather, t_from) > 0);
+}
+
 int
 main(void)
 {
@@ -177,6 +234,9 @@ main(void)
         cmocka_unit_test(impossible_numbers_are_refused),
         cmocka_unit_test(filter_forgets_nothing),
         cmocka_unit_test(filter_at_its_end_says_perhaps),
+        cmocka_unit_test(test_gather_until_all_have_come),
+        cmocka_unit_test(test_gather_does_not_wait),
+        cmocka_unit_test(test_gather_in_vain),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -99,10 +99,7 @@ static const uint16_t bits_for_crc[FREE_SIZE][256] = {
 static inline uint32_t
 half_crc(uint64_t half, const uint16_t rows[ID_SIZE / 2][256])
 {
-    return (uint32_t)(rows[0][half & 0xff] ^ rows[1][half >> 8 & 0xff] ^
-                      rows[2][half >> 16 & 0xff] ^ rows[3][half >> 24 & 0xff] ^
-                      rows[4][half >> 32 & 0xff] ^ rows[5][half >> 40 & 0xff] ^
-                      rows[6][half >> 48 & 0xff] ^ rows[7][half >> 56]);
+    return (uint32_t)(rows[0][half & 0xff] ^ rows[1][half >> 8 & 0xff] ^ rows[2][half >> 16 & 0xff] ^ rows[3][half >> 24 & 0xff] ^ rows[4][half >> 32 & 0xff] ^ rows[5][half >> 40 & 0xff] ^ rows[6][half >> 48 & 0xff] ^ rows[7][half >> 56]);
 }
 
 static uint16_t

@@ -35,6 +35,10 @@ struct shards_router_parts {
      * shards_router_reloaded. On the executor's thread; may not block. One at a time. NULL: the map
      * never changes. */
     void (*reload)(void *context, uint64_t epoch);
+    /* A shard refuses what the map gives it, and has no newer one: `epoch` is the shard's, ours if
+     * the maps differ, or an older one. The request ends with ERR_MOVED. On the executor's thread;
+     * may not block; NULL: nobody is told. */
+    void (*disagree)(void *context, uint64_t epoch);
     void *context;
 };
 

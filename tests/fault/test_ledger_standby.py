@@ -1,0 +1,91 @@
+"""A ledger at two addresses, one of which stands by (--ledger-at=A,B, both on one PostgreSQL): payments go on
+when the first is killed, and when it comes back and the second is killed; each is booked once."""
+
+import time
+
+import pytest
+
+from kit import postgres
+from kit.client import Http
+from kit.cluster import Cluster
+from kit.server import wait_until
+
+pytestmark = pytest.mark.skipif(not postgres.available(), reason="apt-get install postgresql-15")
+
+LEASE_MS = 1500
+BACK_SECONDS = 20
+LEDGER = 7000
+
+
+class Pair(Cluster):
+    """From outside as one server."""
+
+    def __init__(self, folder, database):
+        super().__init__(folder, names=("ledger", "ledger-2", "vault", "cards", "api"))
+        self.url_of_ledger = f"{database.url()}&lease_ms={LEASE_MS}"
+
+    def place(self, name):
+        if name != "ledger":
+            return super().place(name)
+        return ",".join(self.processes[one].where() for one in ("ledger", "ledger-2"))
+
+    def listens(self, member):
+        store = [f"--ledger={self.url_of_ledger}"] if member.kind == "ledger" else []
+        return [*super().listens(member), *store]
+
+    def begin(self):
+        super().start(order=("api", "cards", "vault", "ledger"))
+        self.processes["ledger-2"].launch()
+        return self
+
+    def end(self):
+        for member in self.processes.values():
+            if member.process is not None:
+                member.kill()
+
+
+def ask(pair, what, **body):
+    return Http(pair, validate=False).post(f"/v1/ledger/{what}", json=body, timeout=20)
+
+
+def transfer(pair, number):
+    """Again by the same id, until somebody knows."""
+    event = {"id": str(number), "debit_account_id": "1", "credit_account_id": "2", "amount": "1",
+             "ledger": LEDGER, "code": 1}
+    began = time.monotonic()
+    while True:
+        answer = ask(pair, "transfers", events=[event])
+        if answer.status_code == 200:
+            assert answer.json()["results"][0]["status"] in ("created", "exists")
+            return time.monotonic() - began
+        assert answer.status_code in (500, 503), answer.text
+        assert time.monotonic() - began < BACK_SECONDS
+        time.sleep(0.1)
+
+
+def test_the_standby_is_used_and_left_again(tmp_path):
+    with postgres.Postgres(flags=("-c", "max_connections=40")) as database:
+        pair = Pair(tmp_path / "cluster", database)
+        try:
+            pair.begin()
+            events = [{"id": str(n), "ledger": LEDGER, "code": 1} for n in (1, 2)]
+            assert ask(pair, "accounts", events=events).status_code == 200
+            numbers = iter(range(100, 1000))
+            done = 0
+            for holder, other in (("ledger", "ledger-2"), ("ledger-2", "ledger")):
+                for _ in range(5):
+                    transfer(pair, next(numbers))
+                    done += 1
+                wait_until(lambda other=other: "another server holds" in pair.processes[other].log(),
+                           10, f"{other} to stand by")
+                pair.processes[holder].kill()
+                took = transfer(pair, next(numbers))
+                done += 1
+                print(f"{holder} killed: booked by {other} after {took:.1f} s")
+                pair.processes[other].wait()
+                pair.processes[holder].launch()
+            found = ask(pair, "lookup", accounts=["1", "2"]).json()["accounts"]
+            assert [int(one["debits_posted"]) for one in found] == [done, 0]
+            assert [int(one["credits_posted"]) for one in found] == [0, done]
+        finally:
+            pair.end()
