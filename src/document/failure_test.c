@@ -480,8 +480,8 @@ the_tables_are_synced_in_pieces(void **state)
 {
     struct t_store *t = *state;
     document_sqlite_of(t->documents)->log_pages_due = 50;
-    for (char set = 'a'; set < 'e'; set++) {
-        t_write_many(t, set); /* some 500 pages */
+    for (int i = 0; i < 4; i++) {
+        t_write_many(t, (char)('a' + i)); /* some 500 pages */
     }
     uint32_t writes = atomic_load(&shim.table_writes);
     uint32_t syncs = atomic_load(&shim.table_syncs);
