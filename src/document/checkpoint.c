@@ -111,7 +111,7 @@ document_checkpoint_open(struct document_checkpoint *checkpoint, const char *pat
 }
 
 void
-document_checkpoint_close(struct document_checkpoint *checkpoint)
+document_checkpoint_close(struct document_checkpoint *checkpoint, sqlite3 *owner)
 {
     if (checkpoint->is_running) {
         os_loop_stop(checkpoint->loop);
@@ -120,6 +120,11 @@ document_checkpoint_close(struct document_checkpoint *checkpoint)
     if (checkpoint->loop != NULL) {
         os_loop_destroy(checkpoint->loop);
         checkpoint->loop = NULL;
+    }
+    if (checkpoint->sync_failed) {
+        /* The last connection to close would move the log, and remove it. */
+        (void)sqlite3_db_config(checkpoint->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+        (void)sqlite3_db_config(owner, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     }
     int code = sqlite3_close(checkpoint->db);
     ASSERT(code == SQLITE_OK);
@@ -146,13 +151,12 @@ document_checkpoint_maintain(
         break;
     }
     if (!checkpoint->sync_failed) {
-        *ret_moved = move(checkpoint, owner) >= 0;
+        (void)move(checkpoint, owner);
     }
     if (checkpoint->sync_failed) {
-        (void)sqlite3_db_config(checkpoint->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
-        (void)sqlite3_db_config(owner, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
         return ERR_IO; /* and the state stays as it is: nobody moves the log again */
     }
     atomic_store_explicit(&checkpoint->state, DOCUMENT_CHECKPOINT_IDLE, memory_order_relaxed);
+    *ret_moved = true;
     return ERR_OK;
 }

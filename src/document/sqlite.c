@@ -186,7 +186,7 @@ static void
 sqlite_close(struct document_store *store)
 {
     struct document_sqlite *sqlite = document_sqlite_of(store);
-    document_checkpoint_close(&sqlite->checkpoint);
+    document_checkpoint_close(&sqlite->checkpoint, sqlite->db);
     sqlite3_finalize(sqlite->begin);
     sqlite3_finalize(sqlite->commit);
     sqlite3_finalize(sqlite->rollback);
