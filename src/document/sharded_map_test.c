@@ -286,7 +286,7 @@ a_move_that_was_cut_off_is_ended(void **state)
     t_close(&t->a);
     t_list_all(t, &before);
     int epoch = 1;
-    for (uint64_t stop = 1; stop < 20; stop += 3) {
+    for (uint64_t stop = 1; stop < 20; stop += 5) {
         const char *here = epoch % 2 == 1 ? BY_HASH : ALL_BUT_A;
         const char *there = epoch % 2 == 1 ? ALL_BUT_A : BY_HASH;
         assert_int_equal(t_move(t, epoch + 1, there, &stop), ERR_CLOSED);
