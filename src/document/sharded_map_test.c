@@ -182,15 +182,15 @@ t_stop(void *context, uint64_t scopes)
 }
 
 static err_t
-t_move(struct t_shards *t, int epoch, const char *placement, uint64_t *stop_after)
+t_move(struct t_shards *t, int epoch, const char *placement, uint64_t stop_after)
 {
     struct document_shards_move move = {
         .path = t->map,
         .next_path = t_next_map(t, epoch, placement),
         .kinds = t_kinds,
         .kind_count = T_KINDS,
-        .go_on = stop_after == NULL ? NULL : t_stop,
-        .context = stop_after};
+        .go_on = stop_after == 0 ? NULL : t_stop,
+        .context = &stop_after};
     err_t result = document_shards_move(&move, t->message);
     (void)unlink(move.next_path);
     return result;
@@ -247,17 +247,17 @@ slots_move_and_ranges_are_split(void **state)
     memset(&before, 0, sizeof(before));
     memset(&after, 0, sizeof(after));
     t_fill(t);
-    assert_int_equal(t_move(t, 2, ALL_BUT_A, NULL), ERR_LOCKED);
+    assert_int_equal(t_move(t, 2, ALL_BUT_A, 0), ERR_LOCKED);
     assert_non_null(strstr(t->message, "a process has it open"));
     t_close(&t->a);
     t_list_all(t, &before);
     assert_int_equal(before.count, 3 * 2 * MERCHANTS);
-    assert_int_equal(t_move(t, 3, ALL_BUT_A, NULL), ERR_INVALID);
-    assert_int_equal(t_move(t, 2, ALL_BUT_A, NULL), ERR_OK);
+    assert_int_equal(t_move(t, 3, ALL_BUT_A, 0), ERR_INVALID);
+    assert_int_equal(t_move(t, 2, ALL_BUT_A, 0), ERR_OK);
     assert_int_equal(t_sql(t, "SELECT count(*) FROM shard_a.fruit"), 0);
     assert_int_equal(t_look(t).epoch, 2);
     t_same_after(t);
-    assert_int_equal(t_move(t, 3, BY_RANGE, NULL), ERR_OK);
+    assert_int_equal(t_move(t, 3, BY_RANGE, 0), ERR_OK);
     t_same_after(t);
     assert_int_equal(t_sql(t, "SELECT count(*) FROM shard_b.fruit"), 3 * 2 * 4);
     assert_int_equal(t_sql(t, "SELECT count(*) FROM shard_a.fruit"), 3 * 2 * 4);
@@ -268,7 +268,7 @@ slots_move_and_ranges_are_split(void **state)
             4,
             "slots 0-16383 a\ntable documents range\nfrom - b\nfrom 00000000000000000008 c\n"
             "from 00000000000000000012 a\n",
-            NULL),
+            0),
         ERR_OK);
     t_same_after(t);
     assert_int_equal(t_sql(t, "SELECT count(*) FROM shard_b.fruit"), 3 * 2 * 8);
@@ -289,18 +289,18 @@ a_move_that_was_cut_off_is_ended(void **state)
     for (uint64_t stop = 1; stop < 20; stop += 5) {
         const char *here = epoch % 2 == 1 ? BY_HASH : ALL_BUT_A;
         const char *there = epoch % 2 == 1 ? ALL_BUT_A : BY_HASH;
-        assert_int_equal(t_move(t, epoch + 1, there, &stop), ERR_CLOSED);
+        assert_int_equal(t_move(t, epoch + 1, there, stop), ERR_CLOSED);
         assert_int_equal(t_look(t).unfinished, SHARDS);
         t_refused(t, ERR_MOVED, "have to end it");
-        assert_int_equal(t_move(t, epoch + 2, there, NULL), ERR_INVALID);
-        assert_int_equal(t_move(t, epoch + 1, stop % 2 == 0 ? here : there, NULL), ERR_OK);
+        assert_int_equal(t_move(t, epoch + 2, there, 0), ERR_INVALID);
+        assert_int_equal(t_move(t, epoch + 1, stop % 2 == 0 ? here : there, 0), ERR_OK);
         t_same_after(t);
         epoch++;
         if (stop % 2 == 0) { /* as it was: the next round begins from there */
-            assert_int_equal(t_move(t, epoch + 1, there, NULL), ERR_OK);
+            assert_int_equal(t_move(t, epoch + 1, there, 0), ERR_OK);
             t_same_after(t);
             epoch += 2;
-            assert_int_equal(t_move(t, epoch, epoch % 2 == 1 ? BY_HASH : ALL_BUT_A, NULL), ERR_OK);
+            assert_int_equal(t_move(t, epoch, epoch % 2 == 1 ? BY_HASH : ALL_BUT_A, 0), ERR_OK);
         }
     }
     /* Cut off behind the file of the map. */

@@ -327,12 +327,12 @@ static void
 who_built_on_a_loser_of_the_platform_has_lost(void **state)
 {
     struct t_shards *t = *state;
-    char operator_, merchant, bystander;
+    char admin, merchant, bystander;
     struct document_row row;
     t_open_both(t);
     struct t_places at = t_places(t);
     t_begin(t->a);
-    t->a->shared->owner(t->a, &operator_);
+    t->a->shared->owner(t->a, &admin);
     assert_int_equal(t_change(t, t->a, 0, "probe", 5), ERR_OK);
     t->a->shared->owner(t->a, &merchant);
     assert_int_equal(t_get(t, t->a, 0, "probe", &row), ERR_OK);
@@ -343,7 +343,7 @@ who_built_on_a_loser_of_the_platform_has_lost(void **state)
     assert_int_equal(t_change(t, t->b, 0, "probe", 7), ERR_OK);
     assert_int_equal(t->b->ops->commit(t->b), ERR_OK);
     assert_int_equal(t->a->ops->commit(t->a), ERR_OK);
-    assert_int_equal(t->a->shared->outcome(t->a, &operator_), ERR_STALE);
+    assert_int_equal(t->a->shared->outcome(t->a, &admin), ERR_STALE);
     assert_int_equal(t->a->shared->outcome(t->a, &merchant), ERR_STALE);
     assert_int_equal(t->a->shared->outcome(t->a, &bystander), ERR_OK);
     assert_int_equal(t_due(t, t->b, 0, "probe"), 7);
@@ -438,7 +438,8 @@ a_shard_that_fails_fails_its_own(void **state)
     t->a->shared->owner(t->a, &reader);
     assert_int_equal(t_get(t, t->a, at.one, "probe", &row), ERR_OK);
     /* The database refuses what is written where `one` is, as one that is full would. */
-    const char *schema = strcmp(at.platform, "shard_a") == 0 ? "shard_b" : "shard_a";
+    const char *platform = at.platform == NULL ? "" : at.platform;
+    const char *schema = strcmp(platform, "shard_a") == 0 ? "shard_b" : "shard_a";
     (void)snprintf(
         sql, sizeof(sql), "ALTER TABLE %s.fruit ADD CONSTRAINT broken CHECK (due <> 5)", schema);
     (void)t_sql(t, sql);
