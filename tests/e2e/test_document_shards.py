@@ -26,10 +26,10 @@ PAYMENT = {"amount": "2000", "currency": "usd", "payment_method": "pm_card_visa"
 
 
 class World:
-    """Databases, the map, and servers on them; all are of one ledger's server, or not started."""
+    """Databases, their map, and servers of Tael on them, each with a ledger of its own."""
 
     def __init__(self, folder, *servers):
-        """As many databases as shards, spread over the PostgreSQL servers."""
+        """As many databases as shards, spread over these PostgreSQL servers."""
         self.folder = folder
         self.map = folder / "documents"
         self.databases = [(servers[i % len(servers)], f"d{i}_{secrets.token_hex(4)}")
@@ -282,11 +282,7 @@ def while_it_is_gone(node, https, gone, alive, other, receiver):
 
 
 def test_a_broker_is_refused(world):
-    started = run_tael("server", f"--data={tmp_folder(world)}", "--listen=127.0.0.1:0",
+    started = run_tael("server", f"--data={world.folder / 'refused'}", "--listen=127.0.0.1:0",
                        f"--documents=shards:{world.map}", "--broker=nats://127.0.0.1:1")
     assert started.returncode == 1
     assert "not with documents in shards" in started.stderr
-
-
-def tmp_folder(world):
-    return world.folder / "refused"
