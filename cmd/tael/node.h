@@ -381,6 +381,13 @@ bool node_is_ready(struct node *node, struct buf *why);
 /* Everything that the process measures, as Prometheus text. Any thread. */
 void node_metrics_render(struct node *node, struct buf *out);
 
+/* --documents=shards:FILE */
+bool node_documents_in_shards(const struct node *node);
+
+#define NODE_KINDS_MAX 64
+/* Of all services that share the documents; answers how many. */
+uint32_t node_document_kinds(const struct document_kind *ret_kinds[NODE_KINDS_MAX]);
+
 /* A metric without labels. `kind` is Prometheus' word: counter, gauge. */
 struct node_metric {
     const char *name, *kind, *help;

@@ -3,7 +3,6 @@
 
 #include "os/loop_real.h"
 
-#include <string.h>
 #include <time.h>
 
 #define DRAIN_POLL_MS 10
@@ -48,12 +47,6 @@ relay_open(struct node *node)
     return relay_start(node->relay);
 }
 
-static bool
-documents_are_in_shards(const struct node *node)
-{
-    return strncmp(node->settings.documents, "shards:", 7) == 0;
-}
-
 /* Before the loops run: the relay belongs to the resource loop. */
 static err_t
 broker_role_open(struct node *node)
@@ -61,7 +54,7 @@ broker_role_open(struct node *node)
     if (node->settings.broker[0] == '\0') {
         return ERR_OK;
     }
-    if (documents_are_in_shards(node)) {
+    if (node_documents_in_shards(node)) {
         node_explain(
             node,
             "broker: not with documents in shards: each has an order of its own, and events go to "

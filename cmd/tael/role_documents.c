@@ -5,10 +5,28 @@
 #include "base/list.h"
 
 #include <stdio.h>
+#include <string.h>
 
-#define KINDS_MAX 64
 /* After a failed write the documents are called unhealthy for so long. */
 #define UNHEALTHY_NS (10 * OS_NS_PER_S)
+
+bool
+node_documents_in_shards(const struct node *node)
+{
+    return strncmp(node->settings.documents, "shards:", strlen("shards:")) == 0;
+}
+
+/* Of one database. In shards it is that of some merchants, while the others' work goes on; whether
+ * the platform's can be reached is asked apart. */
+static bool
+is_unhealthy(const struct node *node, err_t code)
+{
+    /* Closed: the database's connection, or that of another service. */
+    bool closed = code == ERR_CLOSED && node->documents->shared != NULL;
+    return !node_documents_in_shards(node) &&
+           (closed || code == ERR_DATABASE || code == ERR_DISK_FULL || code == ERR_IO ||
+            code == ERR_OUTCOME_UNKNOWN);
+}
 
 static void
 runtime_log(
@@ -20,10 +38,7 @@ runtime_log(
 {
     struct node *node = context;
     char trace_id[TRACECONTEXT_TRACE_ID_SIZE + 1];
-    /* Closed: the database's connection, or that of another service. */
-    bool closed = code == ERR_CLOSED && node->documents->shared != NULL;
-    if (closed || code == ERR_DATABASE || code == ERR_DISK_FULL || code == ERR_IO ||
-        code == ERR_OUTCOME_UNKNOWN) {
+    if (is_unhealthy(node, code)) {
         atomic_store(&node->documents_failed_ns, os_monotonic_ns(node->clock));
     }
     TRACE_LOG(
@@ -51,17 +66,24 @@ static const struct {
     {relay_kinds, &relay_kind_count},
 };
 
+uint32_t
+node_document_kinds(const struct document_kind *ret_kinds[NODE_KINDS_MAX])
+{
+    uint32_t count = 0;
+    for (size_t i = 0; i < sizeof(all_kinds) / sizeof(all_kinds[0]); i++) {
+        ASSERT(count + *all_kinds[i].count <= NODE_KINDS_MAX);
+        for (uint32_t j = 0; j < *all_kinds[i].count; j++) {
+            ret_kinds[count++] = all_kinds[i].kinds[j];
+        }
+    }
+    return count;
+}
+
 static err_t
 documents_open(struct node *node)
 {
-    const struct document_kind *kinds[KINDS_MAX];
-    uint32_t count = 0;
-    for (size_t i = 0; i < sizeof(all_kinds) / sizeof(all_kinds[0]); i++) {
-        ASSERT(count + *all_kinds[i].count <= KINDS_MAX);
-        for (uint32_t j = 0; j < *all_kinds[i].count; j++) {
-            kinds[count++] = all_kinds[i].kinds[j];
-        }
-    }
+    const struct document_kind *kinds[NODE_KINDS_MAX];
+    uint32_t count = node_document_kinds(kinds);
     char path[NODE_PATH_SIZE + 64];
     char file[NODE_PATH_SIZE + 80];
     char message[DOCUMENT_MESSAGE_SIZE] = "";

@@ -388,6 +388,9 @@ MUST_USE err_t document_pg_apply(struct document_pg *pg, const char *name, char 
 /* The first statements of a session. ERR_MOVED, ERR_LOCKED, ERR_VERSION: it is not what this
  * process opens, as pg->problem says. */
 MUST_USE err_t document_pg_shard_claim(struct document_pg *pg);
+/* Gives up what the claim locked, before the connection ends: whoever comes next is let in at once,
+ * not when the server has noticed. */
+void document_pg_shard_release(struct document_pg *pg);
 /* Part of a migration: an empty database, or one whose rows the map has there, becomes the shard
  * that `identity` names. ERR_MOVED, ERR_LOCKED, with the message. */
 MUST_USE err_t document_pg_shard_adopt(struct document_pg *pg, char message[DOCUMENT_MESSAGE_SIZE]);

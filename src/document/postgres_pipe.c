@@ -16,6 +16,8 @@
 #define FLUSH_MS_MAX 15000
 /* A call goes on with an attempt to connect for so long. */
 #define CONNECT_MS_MAX 50
+/* The same, of a shard: other shards' merchants wait, too. */
+#define CONNECT_SHARD_MS_MAX 5
 
 /* --------------------------------------------------------------------------------- parameters */
 
@@ -125,7 +127,9 @@ document_pg_empty_flush(struct document_pg *pg)
 err_t
 document_pg_begin_flush(struct document_pg *pg)
 {
-    TRY(document_pg_connect(pg, CONNECT_MS_MAX)); /* which has flushes of its own */
+    /* Which has flushes of its own. */
+    TRY(document_pg_connect(
+        pg, pg->identity.name[0] == '\0' ? CONNECT_MS_MAX : CONNECT_SHARD_MS_MAX));
     document_pg_empty_flush(pg);
     return ERR_OK;
 }

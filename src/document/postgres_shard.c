@@ -159,6 +159,17 @@ document_pg_shard_claim(struct document_pg *pg)
     return result;
 }
 
+void
+document_pg_shard_release(struct document_pg *pg)
+{
+    if (pg->state == DOCUMENT_PG_UP && document_pg_begin_flush(pg) == ERR_OK) {
+        document_pg_send(pg, "SELECT pg_advisory_unlock_all()");
+        if (document_pg_end_flush(pg) != ERR_OK && pg->state == DOCUMENT_PG_UP) {
+            document_pg_disconnect(pg); /* which unlocks, too */
+        }
+    }
+}
+
 /* --------------------------------------------------------------------------- becoming a shard */
 
 struct foreign {

@@ -142,6 +142,7 @@ document_sharded_close(struct document_store *store)
     for (uint32_t i = 0; i < sharded->count; i++) {
         if (sharded->shards[i] != NULL) {
             struct document_store *shard = &sharded->shards[i]->store;
+            document_pg_shard_release(sharded->shards[i]);
             shard->ops->close(shard);
         }
     }

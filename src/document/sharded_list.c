@@ -68,7 +68,9 @@ compare_rows(const void *left, const void *right, void *context)
     return document_query_compare(merge->kind, merge->query, left, right);
 }
 
-/* The first `limit` of each shard have the first `limit` of all among them. */
+/* The first `limit` of each shard have the first `limit` of all among them. One that cannot be
+ * reached is passed over (SHARDED-4): its rows are not needed for others' work, and whoever sweeps
+ * comes again. */
 static err_t
 list_across(struct merge *merge, document_each each, void *context)
 {
@@ -78,7 +80,9 @@ list_across(struct merge *merge, document_each each, void *context)
         err_t result = document_pg_list(
             &sharded->shards[i]->store, merge->kind, merge->query, take_row, merge);
         document_sharded_leave(sharded, i);
-        TRY(result);
+        if (result != ERR_CLOSED || i == sharded->platform) {
+            TRY(result);
+        }
         TRY(merge->failure);
     }
     if (merge->count > 0) {

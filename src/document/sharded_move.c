@@ -107,6 +107,7 @@ sides_close(struct moving *moving)
         struct side *side = &moving->sides[i];
         PQfinish(side->conn);
         if (side->store != NULL) {
+            document_pg_shard_release(document_pg_of(side->store));
             side->store->ops->close(side->store);
         }
     }

@@ -124,8 +124,8 @@ op_settle(struct resource_runtime *runtime, struct resource_op *op)
 {
     err_t outcome = outcome_of(runtime, op);
     if (outcome == ERR_OK) {
-        op->idempotency.row_durable = op->idempotency.row_durable ||
-                                      op->idempotency.state == RESOURCE_IDEMPOTENCY_RUNNING;
+        op->idempotency.row_durable =
+            op->idempotency.row_durable || op->idempotency.state == RESOURCE_IDEMPOTENCY_RUNNING;
         return;
     }
     op->doom = outcome;

@@ -311,9 +311,17 @@ class Server:
 
     def dump(self):
         """All of the documents on PostgreSQL, as text."""
-        url, schema = self.documents[0].removeprefix("--documents=").split("&options=-csearch_path%3D")
-        return subprocess.run(["pg_dump", url, "--inserts", "-n", schema], check=True, timeout=120,
-                              capture_output=True).stdout
+        place = self.documents[0].removeprefix("--documents=")
+        places = [place]
+        if place.startswith("shards:"):
+            text = pathlib.Path(place.removeprefix("shards:")).read_text()
+            places = re.findall(r"^shard \S+ (\S+)$", text, re.MULTILINE)
+        dumps = []
+        for place in places:
+            url, schema = place.split("&options=-csearch_path%3D")
+            dumps.append(subprocess.run(["pg_dump", url, "--inserts", "-n", schema], check=True,
+                                        timeout=120, capture_output=True).stdout)
+        return b"".join(dumps)
 
     def is_behind_gateway(self):
         return self.url != self.direct_url

@@ -104,7 +104,8 @@ struct document_filter {
 struct document_query {
     uint64_t scope;
     /* With a filter or range on an across_scopes column. The order is then that column's, and
-     * (scope, id) among equals. */
+     * (scope, id) among equals. For who looks again: of shards that cannot be reached now nothing
+     * is listed. */
     bool all_scopes;
     struct document_filter filters[DOCUMENT_FILTERS_MAX];
     uint32_t filter_count;

@@ -1,0 +1,288 @@
+"""Documents in shards, each a database: merchants of all of them pay, and move."""
+
+import contextlib
+import hashlib
+import json
+import secrets
+import shutil
+
+import pytest
+import requests
+
+from kit import postgres
+from kit.client import Http
+from kit.nodes import Nodes
+from kit.receiver import Receiver
+from kit.server import Server, run_tael, wait_until, write_document_map
+from kit.together import at_once
+
+pytestmark = pytest.mark.skipif(
+    not postgres.available(), reason="PostgreSQL is not installed: apt-get install postgresql-15")
+
+SHARDS = 3
+MERCHANTS = 8
+PAYMENT = {"amount": "2000", "currency": "usd", "payment_method": "pm_card_visa",
+           "confirm": "true"}
+
+
+class World:
+    """Databases, their map, and servers of Tael on them, each with a ledger of its own."""
+
+    def __init__(self, folder, *servers):
+        """As many databases as shards, spread over these PostgreSQL servers."""
+        self.folder = folder
+        self.map = folder / "documents"
+        self.databases = [(servers[i % len(servers)], f"d{i}_{secrets.token_hex(4)}")
+                          for i in range(SHARDS)]
+        self.urls = [server.create(name) for server, name in self.databases]
+        write_document_map(self.map, self.urls)
+        self.nodes = []
+
+    def node(self, *flags):
+        """One more server. The first makes the keys, which the others get."""
+        node = Server(self.folder / f"node-{len(self.nodes)}", *flags, on_postgres=False,
+                      cluster=False)
+        node.documents = (f"--documents=shards:{self.map}",)
+        if self.nodes:
+            (node.data / "webhooks").mkdir(parents=True)
+            for shared in ("webhooks/master.key", "test_secret_key"):
+                shutil.copyfile(self.nodes[0].data / shared, node.data / shared)
+        self.nodes.append(node)
+        return node.start()
+
+    def close(self):
+        for node in self.nodes:
+            node.close()
+        for server, name in self.databases:
+            with contextlib.suppress(AssertionError):
+                server.drop(name)
+
+    # ---- merchants: rows of the platform, as the first start makes them
+
+    def sql(self, shard, text):
+        server, name = self.databases[shard]
+        return server.sql(text, name)
+
+    def platform(self):
+        return next(i for i in range(SHARDS) if self.sql(i, "SELECT count(*) FROM merchant") != "0")
+
+    def add_merchant(self, number):
+        """Answers its secret key."""
+        at = self.platform()
+        secret = "sk_test_" + secrets.token_hex(16)
+        digest = hashlib.sha256(secret.encode()).hexdigest()
+        body = json.loads(self.sql(
+            at, "SELECT body FROM api_key WHERE body LIKE '%sk_test%' LIMIT 1"))
+        merchant = f"acct_{secrets.token_hex(8)}"
+        body.update(hash=digest, merchant=merchant, number=number)
+        text, row = (json.dumps(one, separators=(",", ":")) for one in (
+            body, {"created": body["created"], "name": f"Merchant {number}", "number": number}))
+        self.sql(at, f"INSERT INTO merchant (scope, id, version, body, number) "
+                     f"VALUES (0, '{merchant}', 1, '{row}', {number})")
+        self.sql(at, f"INSERT INTO api_key (scope, id, version, body, hash) "
+                     f"VALUES (0, 'key_{secrets.token_hex(8)}', 1, '{text}', '{digest}')")
+        return secret
+
+    def add_merchants(self):
+        return {number: self.add_merchant(number) for number in range(100, 100 + MERCHANTS)}
+
+    def shard_of(self, number):
+        found = [i for i in range(SHARDS)
+                 if self.sql(i, f"SELECT count(*) FROM customer WHERE scope / 2 = {number}") != "0"]
+        assert len(found) == 1
+        return found[0]
+
+    def tael(self, *words):
+        return run_tael("documents", words[0], f"--map={self.map}", *words[1:])
+
+
+@pytest.fixture(scope="module")
+def database_server():
+    with postgres.Postgres() as made:
+        yield made
+
+
+@pytest.fixture
+def world(database_server, tmp_path):
+    made = World(tmp_path, database_server)
+    yield made
+    made.close()
+
+
+def pay(http):
+    answer = http.post("/v1/payment_intents", PAYMENT)
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["status"] == "succeeded"
+    return answer.json()["id"]
+
+
+def everything(http, path):
+    return [one["id"] for one in http.get(path, params={"limit": "100"}).json()["data"]]
+
+
+def known(https):
+    """What each merchant has, as it sees it."""
+    return {number: {path: everything(http, path)
+                     for path in ("/v1/payment_intents", "/v1/customers", "/v1/events")}
+            for number, http in https.items()}
+
+
+def test_merchants_of_all_shards_pay_through_two_servers(world):
+    """On one ledger."""
+    cluster = Nodes(world.folder / "cluster", f"shards:{world.map}", api=2)
+    try:
+        cluster.start()
+        two_servers(world, cluster)
+    finally:
+        cluster.close()
+
+
+def two_servers(world, cluster):
+    https = {number: [Http(node, key=key, validate=False) for node in cluster.nodes]
+             for number, key in world.add_merchants().items()}
+    for both in https.values():
+        both[0].post("/v1/customers", {"name": "n"})
+    paid = {number: at_once([lambda i=i, both=both: pay(both[i % 2]) for i in range(4)])
+            for number, both in https.items()}
+    for number, both in https.items():
+        for http in both:
+            assert sorted(everything(http, "/v1/payment_intents")) == sorted(paid[number])
+            # Types of events are platform rows, known to every merchant.
+            found = http.get("/v1/events", params={"type": "payment_intent.succeeded"}).json()["data"]
+            assert {event["data"]["object"]["id"] for event in found} == set(paid[number])
+    assert len({world.shard_of(number) for number in https}) > 1
+    assert world.tael("verify").returncode == 0
+    shown = json.loads(world.tael("list", "--json").stdout)["shards"]
+    assert [shard["name"] for shard in shown] == ["d0", "d1", "d2"]
+    assert {shard["epoch"] for shard in shown} == {1}
+    assert sum(shard["slots"] for shard in shown) == 16384
+    assert all(shard["rows"] > 0 and shard["scopes_of_other_shards"] == 0 for shard in shown)
+
+
+def test_one_key_of_idempotency_of_many_merchants(world):
+    nodes = [world.node(), world.node()]
+    https = {number: [Http(node, key=key, validate=False) for node in nodes]
+             for number, key in world.add_merchants().items()}
+    key = {"Idempotency-Key": "the same for all"}
+    for both in https.values():
+        answers = at_once([
+            lambda i=i, both=both: both[i % 2].post("/v1/customers", {"name": "x"}, headers=key)
+            for i in range(16)])
+        assert {answer.status_code for answer in answers} <= {200, 409}
+        assert len({answer.json()["id"] for answer in answers if answer.status_code == 200}) == 1
+        assert len(everything(both[0], "/v1/customers")) == 1
+
+
+def test_numbers_of_webhook_endpoints_are_given_once(world):
+    """Each is unique over all shards, and two servers draw them."""
+    nodes = [world.node(), world.node()]
+    https = [[Http(node, key=key, validate=False) for node in nodes]
+             for key in world.add_merchants().values()]
+    answers = at_once([
+        lambda i=i, both=both: both[i % 2].post("/v1/webhook_endpoints", {
+            "url": "https://example.com/hook", "enabled_events[0]": "customer.created"})
+        for both in https for i in range(2)])
+    assert {answer.status_code for answer in answers} == {200}, [one.text for one in answers]
+    numbers = [number for i in range(SHARDS)
+               for number in world.sql(i, "SELECT number FROM webhook_endpoint").split()]
+    assert len(numbers) == len(set(numbers)) == 2 * MERCHANTS
+
+
+def test_merchants_move_while_nobody_works(world):
+    node = world.node()
+    https = {number: Http(node, key=key, validate=False)
+             for number, key in world.add_merchants().items()}
+    for http in https.values():
+        http.post("/v1/customers", {"name": "n"})
+        pay(http)
+    before = known(https)
+    next_map = world.folder / "next"
+    write_document_map(next_map, world.urls, epoch=2)
+    text = next_map.read_text()
+    for line in text.splitlines():
+        if line.startswith("slots ") and line.endswith(" d0"):
+            text = text.replace(line, line.replace(" d0", " d1"))
+    next_map.write_text(text)
+    refused = world.tael("move", f"--next={next_map}")
+    assert refused.returncode == 1 and "a process has it open" in refused.stderr
+    node.stop()
+    old_map = world.map.read_text()
+    moved = world.tael("move", f"--next={next_map}", "--json")
+    assert moved.returncode == 0, moved.stderr
+    assert json.loads(moved.stdout)["scopes"] > 0
+    assert "\nepoch 2\n" in world.map.read_text() and "slots 0-10921 d1" in world.map.read_text()
+    assert world.sql(0, "SELECT count(*) FROM payment_intent") == "0"
+    assert world.tael("verify").returncode == 0
+    # By the old map nobody starts.
+    new_map = world.map.read_text()
+    world.map.write_text(old_map)
+    started = run_tael("server", f"--data={node.root}", "--listen=127.0.0.1:0", *node.documents)
+    assert started.returncode == 1 and "of epoch 2, the map of epoch 1" in started.stderr
+    world.map.write_text(new_map)
+    node.start()
+    assert known(https) == before
+    for http in https.values():
+        pay(http)
+
+
+def test_a_shard_that_is_gone_stops_its_own_merchants(database_server, tmp_path):
+    """Two PostgreSQL servers. The merchants of the others pay on meanwhile, and nothing is lost."""
+    with postgres.Postgres() as other:
+        world = World(tmp_path, database_server, other, database_server)
+        try:
+            gone_stops_its_own(world, other)
+        finally:
+            world.close()
+
+
+def gone_stops_its_own(world, other):
+    node = world.node("--lock-timeout=2s")
+    https = {number: Http(node, key=key, validate=False)
+             for number, key in world.add_merchants().items()}
+    for http in https.values():
+        http.post("/v1/customers", {"name": "n"})
+    gone_at = next(i for i, (server, _) in enumerate(world.databases) if server is other)
+    assert gone_at != world.platform()
+    gone = [number for number in https if world.shard_of(number) == gone_at]
+    alive = [number for number in https if number not in gone]
+    assert gone and alive
+    with Receiver() as receiver:
+        for number in (alive[0], gone[0]):
+            answer = https[number].post("/v1/webhook_endpoints", {
+                "url": receiver.url(), "enabled_events[0]": "customer.created"})
+            assert answer.status_code == 200, answer.text
+        while_it_is_gone(node, https, gone, alive, other, receiver)
+
+
+def while_it_is_gone(node, https, gone, alive, other, receiver):
+    def told():
+        return {one.event["data"]["object"]["id"] for one in receiver.events()}
+
+    other.kill()
+    for number in alive:
+        pay(https[number])
+    # What looks through all shards goes on with those that are there.
+    made = https[alive[0]].post("/v1/customers", {"name": "y"}).json()["id"]
+    wait_until(lambda: made in told(), 20, "the webhook of a merchant that is there")
+    for number in gone:
+        assert https[number].post("/v1/customers", {"name": "x"}).status_code >= 500
+    assert requests.get(node.url + "/readyz", timeout=10).status_code == 200
+    other.start()
+
+    def works(number):
+        answer = https[number].post("/v1/payment_intents", PAYMENT)
+        return answer.status_code == 200 and answer.json()["status"] == "succeeded"
+
+    for number in gone:
+        wait_until(lambda number=number: works(number), 20, "the shard again")
+    made = https[gone[0]].post("/v1/customers", {"name": "z"}).json()["id"]
+    wait_until(lambda: made in told(), 20, "the webhook of a merchant that is back")
+    for number in alive:
+        assert len(everything(https[number], "/v1/payment_intents")) == 1
+
+
+def test_a_broker_is_refused(world):
+    started = run_tael("server", f"--data={world.folder / 'refused'}", "--listen=127.0.0.1:0",
+                       f"--documents=shards:{world.map}", "--broker=nats://127.0.0.1:1")
+    assert started.returncode == 1
+    assert "not with documents in shards" in started.stderr
