@@ -218,7 +218,8 @@ forward(struct listen *listen, struct span body, struct span id, struct net_call
     struct buf signature;
     const struct span secret = span_of(listen->secret, sizeof(listen->secret));
     buf_init_fixed(&signature, text, sizeof(text));
-    callback_sign(&signature, &secret, 1, (int64_t)(os_wall_ns(os_clock_real()) / OS_NS_PER_S), body);
+    callback_sign(
+        &signature, &secret, 1, (int64_t)(os_wall_ns(os_clock_real()) / OS_NS_PER_S), body);
     ASSERT(!buf_failed(&signature));
     const struct http_header headers[] = {
         {.name = SPAN("Stripe-Signature"), .value = buf_span(&signature)},

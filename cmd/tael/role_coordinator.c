@@ -83,7 +83,10 @@ coordinator_role_metrics(const struct node *node, struct buf *out)
          "gauge",
          "Those that a participant does not confirm: anything above 0 waits for a person.",
          health.stuck},
-        {"tael_participant_transactions_committed_total", "counter", "Decided so.", health.committed},
+        {"tael_participant_transactions_committed_total",
+         "counter",
+         "Decided so.",
+         health.committed},
         {"tael_participant_transactions_aborted_total", "counter", "Decided so.", health.aborted},
     };
     node_metrics(out, all, sizeof(all) / sizeof(all[0]));

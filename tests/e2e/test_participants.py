@@ -131,6 +131,16 @@ def test_a_challenge_lets_go_and_begins_anew(own, client, shop, warehouse):
     assert warehouse.shelf("lamp") == (1, 0, 1)
 
 
+def test_cancelling_what_was_aborted_already(own, client, shop):
+    challenged = pay(client, shop, token=CHALLENGED, return_url="https://shop.example").id
+    _, refused = declined(client, shop, token="pm_card_chargeDeclined")
+    for intent in (challenged, refused):
+        done = ended(own, intent, "aborted")
+        assert client.v1.payment_intents.cancel(intent).status == "canceled"
+        assert transaction_of(own, intent) == done
+    assert shop.asked() == ["prepare", "abort"] * 2
+
+
 def test_a_wallet_pays(own, client, shop):
     purse = Wallets(own).wallet(2500)
     wallet = {"payment_method": None, "payment_method_data": {

@@ -12,7 +12,7 @@ import requests
 
 from kit.books import metrics, reconciled, settled
 from kit.browser import Browser
-from kit.client import Http
+from kit.client import Http, sdk
 from kit.participant import Warehouse, ended, transaction_of
 from kit.server import LONG, PROGRAM, wait_until
 from kit.wallets import Wallets
@@ -106,8 +106,9 @@ class Story:
         self.warehouse = Warehouse(server, folder, lamp=1)
         self.path = "/v1/payment_intents"
         self.body = {**body, f"participants[{self.warehouse.id}]": "lamp"}
-        if "payment_method" not in body:
-            self.body["payment_method_data[wallet][id]"] = Wallets(server).wallet(5000)
+        self.purse = None if "payment_method" in body else Wallets(server).wallet(5000)
+        if self.purse is not None:
+            self.body["payment_method_data[wallet][id]"] = self.purse
         self.key = str(uuid.uuid4())
         if act is not None:
             made = Http(server).post(self.path, self.body).json()["id"]
@@ -129,10 +130,23 @@ class Story:
         self.warehouse.start()
         self.server.start()
 
+    def intent(self):
+        """When it has an end, and the books are right."""
+        if self.purse is None:
+            (intent,) = settled(self.server, RESTART_SECONDS).intents
+            return intent
+
+        def over():
+            (intent,) = sdk(self.server).v1.payment_intents.list().data
+            return intent if intent.status != "processing" else None
+        intent = wait_until(over, RESTART_SECONDS, "the end of the payment")
+        left = 5000 - (2000 if intent.status == "succeeded" else 0)
+        assert Wallets(self.server).balance(self.purse)["posted"] == left
+        return intent
+
     def check(self, wanted):
         status, transaction, shelf = wanted
-        books = settled(self.server, RESTART_SECONDS)
-        (intent,) = books.intents
+        intent = self.intent()
         assert intent.status == status
         ended(self.server, intent.id, transaction, TOLD_SECONDS)
         assert self.warehouse.shelf("lamp") == shelf

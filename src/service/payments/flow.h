@@ -19,6 +19,7 @@
 #define PAYMENTS_FLOW_H
 
 #include "books/books.h"
+#include "coordinator/coordinator.h"
 #include "documents.h"
 #include "intent_machine.h"
 #include "payments/payments.h"

@@ -8,7 +8,6 @@
 #ifndef PAYMENTS_PAYMENTS_H
 #define PAYMENTS_PAYMENTS_H
 
-#include "coordinator/coordinator.h"
 #include "port/ledger.h"
 #include "port/mobile.h"
 #include "port/rail.h"
@@ -17,6 +16,7 @@
 #include "resource/resource.h"
 
 struct payments;
+struct coordinator; /* coordinator/coordinator.h */
 struct trace_log;
 
 struct payments_settings {
