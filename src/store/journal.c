@@ -82,6 +82,18 @@ frame_write(struct os_task *task)
     }
 }
 
+/* On the digests' thread. If it fails the writer tries too, and tells why. */
+static void
+frame_digest(struct os_task *task)
+{
+    struct journal_frame *frame = CONTAINER_OF(task, struct journal_frame, task);
+    struct journal *journal = frame->journal;
+    err_t left_to_writer = journal_image_digest(journal->digester, &frame->image);
+    (void)left_to_writer;
+    task->run = frame_write;
+    os_post(os_loop_executor(journal->loop), task);
+}
+
 static void
 tickets_post(struct journal_frame *frame, const struct store_error *error)
 {
@@ -206,6 +218,19 @@ frame_next(struct journal *journal)
     return large && journal->handed_count < JOURNAL_HANDED_MAX ? frame : NULL;
 }
 
+/* To the I/O thread; a large frame, and what is behind one, by way of the digests' thread. */
+static void
+frame_hand_over(struct journal *journal, struct journal_frame *frame)
+{
+    bool beside = frame->image.body_size >= HAND_OVER_SIZE;
+    for (struct journal_frame *older = journal->oldest; older != frame; older = older->next) {
+        beside = beside || older->digested_beside;
+    }
+    frame->digested_beside = beside;
+    frame->task.run = beside ? frame_digest : frame_write;
+    os_post(os_loop_executor(beside ? journal->digest_loop : journal->loop), &frame->task);
+}
+
 /* Gives frames to the I/O thread (JOURNAL-4); without such a thread, writes them all. */
 static void
 frame_submit(struct journal *journal)
@@ -219,8 +244,7 @@ frame_submit(struct journal *journal)
         frame->error = (struct store_error){0};
         journal->handed_count++;
         if (journal->loop != NULL) {
-            frame->task.run = frame_write;
-            os_post(os_loop_executor(journal->loop), &frame->task);
+            frame_hand_over(journal, frame);
             continue;
         }
         err_t code = journal_writer_write(&journal->writer, &frame->image, &frame->error);
@@ -298,6 +322,7 @@ frame_open(struct journal *journal, uint64_t section_size, struct journal_frame 
     frame->image.position = journal_position(journal->segment, journal->offset);
     frame->image.body_size = 0;
     frame->image.section_count = 0;
+    frame->image.body_digested = false;
     frame->executor = NULL;
     TRY(journal_index_frame(&journal->index, frame->image.position));
     snapshot_frame_open(journal, frame->image.position);
@@ -525,8 +550,10 @@ journal_free(struct journal *journal)
 {
     os_loop_destroy(journal->orders_loop);
     os_loop_destroy(journal->index_loop);
+    os_loop_destroy(journal->digest_loop);
     os_loop_destroy(journal->loop);
     journal_orders_release(&journal->orders);
+    store_digest_destroy(&journal->digester);
     journal_cache_release(&journal->cache);
     journal_writer_release(&journal->writer);
     journal_index_release(&journal->index);
@@ -566,8 +593,9 @@ journal_close(struct store *store)
         os_loop_destroy(journal->snapshot.loop);
     }
     if (journal->loop != NULL) {
-        /* Each posts to the other. */
+        /* The first two post to the third, and that to the first. */
         os_loop_stop(journal->index_loop);
+        os_loop_stop(journal->digest_loop);
         os_loop_stop(journal->loop);
     }
     journal_free(journal);
@@ -641,6 +669,19 @@ journal_init(struct journal *journal, struct os_disk *disk, const struct store_s
     atomic_init(&journal->snapshot.busy, false);
 }
 
+static err_t
+loops_create(struct journal *journal)
+{
+    struct os_loops *loops = journal->settings.loops;
+    TRY(os_loops_create(loops, "journal", &journal->loop));
+    TRY(os_loops_create(loops, "journal-digest", &journal->digest_loop));
+    TRY(os_loops_create(loops, "journal-index", &journal->index_loop));
+    if (journal->settings.orders != 0) {
+        TRY(os_loops_create(loops, "journal-orders", &journal->orders_loop));
+    }
+    return store_digest_create(&journal->digester);
+}
+
 err_t
 journal_open(
     const char *folder,
@@ -683,13 +724,7 @@ journal_open(
         }
     }
     if (code == ERR_OK && settings->loops != NULL) {
-        code = os_loops_create(settings->loops, "journal", &journal->loop);
-        if (code == ERR_OK) {
-            code = os_loops_create(settings->loops, "journal-index", &journal->index_loop);
-        }
-        if (code == ERR_OK && settings->orders != 0) {
-            code = os_loops_create(settings->loops, "journal-orders", &journal->orders_loop);
-        }
+        code = loops_create(journal);
         if (code != ERR_OK) {
             store_error_set(error, code, "creating the journal's threads: %s", err_text(code));
         }

@@ -3,6 +3,7 @@
  *
  *   the engine's thread  everything in `struct journal` but the writer; frames that are free, open
  *                        or sealed
+ *   the digests' thread  its digester; large frames in flight, until they are posted on
  *   the I/O thread       the writer; frames that are in flight, until they are posted back
  *   the index's thread   what journal_runs.h says
  *   the orders' thread   what journal_orders.h says
@@ -13,11 +14,16 @@
  * FREE
  *                         \______________________frame_submit______________^
  *
- * JOURNAL-4  The I/O thread has at most JOURNAL_HANDED_MAX frames, and writes one after the other:
- * the next one only when the sync of the one before it returned success. Deltas go into the open
- * one meanwhile. JOURNAL-5  A frame's place is fixed when it is opened, so that positions can be
- * handed out before it is written. Only sealing decides its size, and the next frame begins there.
- * JOURNAL-6  A ticket is posted after the sync of its frame, in the order of commits.
+ * A large frame in flight goes by way of the digests' thread, which digests its body while the I/O
+ * thread writes the one before it. A small one behind it goes the same way, so that their order
+ * stays.
+ *
+ * JOURNAL-4  There are at most JOURNAL_HANDED_MAX frames in flight, and the I/O thread writes one
+ * after the other: the next one only when the sync of the one before it returned success. Deltas go
+ * into the open one meanwhile. JOURNAL-5  A frame's place is fixed when it is opened, so that
+ * positions can be handed out before it is written. Only sealing decides its size, and the next
+ * frame begins there. JOURNAL-6  A ticket is posted after the sync of its frame, in the order of
+ * commits.
  */
 #ifndef STORE_JOURNAL_H
 #define STORE_JOURNAL_H
@@ -46,6 +52,7 @@ struct journal_frame {
     struct os_task task; /* to the I/O thread and back */
     struct journal *journal;
     enum journal_frame_state state;
+    bool digested_beside;       /* in flight by way of the digests' thread */
     struct journal_frame *next; /* the younger one, while not free */
     struct journal_image image;
     struct os_task *first_ticket; /* linked by task.next */
@@ -60,7 +67,9 @@ struct journal {
     struct store_settings settings;
     char folder[JOURNAL_PATH_SIZE];
     struct os_file *lock;
-    struct os_loop *loop;       /* the I/O thread, or NULL: written within commit */
+    struct os_loop *loop;        /* the I/O thread, or NULL: written within commit */
+    struct os_loop *digest_loop; /* where large frames are digested, or NULL: as above */
+    struct store_digest *digester;
     struct os_loop *index_loop; /* where the index's runs are made, or NULL: as above */
     struct os_loop
         *orders_loop; /* where parts of orders are made, or NULL: as above, or none are */

@@ -1,25 +1,24 @@
 #include "journal_filter.h"
 
 #include "base/assert.h"
+#include "os/large.h"
 
-#include <stdlib.h>
-#include <string.h>
-
-#define LINE 64u
+static size_t
+bank_size(uint64_t word_count, uint32_t lanes)
+{
+    return word_count * lanes * sizeof(uint64_t);
+}
 
 static err_t
 bank_create(struct journal_filter_bank *bank, uint32_t lanes, uint64_t word_count)
 {
     ASSERT(bank->taken == 0);
     ASSERT(lanes > 0 && lanes <= JOURNAL_FILTER_LANES_MAX);
-    uint64_t size = word_count * lanes * sizeof(uint64_t);
-    size = (size + LINE - 1) / LINE * LINE;
-    /* A lane is written before it is read, so nothing else is. */
-    uint64_t *words = aligned_alloc(LINE, size);
+    uint64_t *words = os_large_alloc(bank_size(word_count, lanes));
     if (words == NULL) {
         return ERR_MEMORY;
     }
-    free(bank->words);
+    os_large_free(bank->words, bank_size(bank->word_count, bank->lanes));
     *bank = (struct journal_filter_bank){.words = words, .word_count = word_count, .lanes = lanes};
     return ERR_OK;
 }
@@ -28,7 +27,7 @@ void
 journal_filter_bank_release(struct journal_filter_bank *bank)
 {
     ASSERT(bank->taken == 0);
-    free(bank->words);
+    os_large_free(bank->words, bank_size(bank->word_count, bank->lanes));
     *bank = (struct journal_filter_bank){0};
 }
 

@@ -522,6 +522,9 @@ load_finish(struct load *load, struct store_error *error)
     journal_index_start(&journal->index, journal->index_loop, os_loop_executor(journal->loop));
     err_t code = os_loop_start(journal->loop);
     if (code == ERR_OK) {
+        code = os_loop_start(journal->digest_loop);
+    }
+    if (code == ERR_OK) {
         code = os_loop_start(journal->index_loop);
     }
     if (code == ERR_OK && journal->orders_loop != NULL) {

@@ -1,6 +1,7 @@
 #include "journal_table.h"
 
 #include "base/assert.h"
+#include "os/large.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,12 @@ static uint32_t
 entries_max(uint32_t slot_count)
 {
     return slot_count / 4 * 3;
+}
+
+static size_t
+slots_size(uint32_t slot_count)
+{
+    return (size_t)slot_count * sizeof(struct journal_index_entry);
 }
 
 static uint32_t
@@ -35,11 +42,11 @@ journal_table_reset(struct journal_table *table, uint32_t entries)
     if (table->slots != NULL && table->slot_count == slot_count) {
         memset(table->slots, 0, (size_t)slot_count * sizeof(*table->slots));
     } else {
-        struct journal_index_entry *slots = calloc(slot_count, sizeof(*slots));
+        struct journal_index_entry *slots = os_large_alloc(slots_size(slot_count));
         if (slots == NULL) {
             return ERR_MEMORY;
         }
-        free(table->slots);
+        os_large_free(table->slots, slots_size(table->slot_count));
         table->slots = slots;
         table->slot_count = slot_count;
     }
@@ -53,7 +60,7 @@ journal_table_reset(struct journal_table *table, uint32_t entries)
 void
 journal_table_release(struct journal_table *table)
 {
-    free(table->slots);
+    os_large_free(table->slots, slots_size(table->slot_count));
     table->slots = NULL;
     table->slot_count = 0;
     table->count = 0;
@@ -77,7 +84,7 @@ static err_t
 table_grow(struct journal_table *table)
 {
     uint32_t slot_count = table->slot_count * 2;
-    struct journal_index_entry *slots = calloc(slot_count, sizeof(*slots));
+    struct journal_index_entry *slots = os_large_alloc(slots_size(slot_count));
     if (slots == NULL) {
         return ERR_MEMORY;
     }
@@ -86,7 +93,7 @@ table_grow(struct journal_table *table)
             *slot_of(slots, slot_count, &table->slots[i]) = table->slots[i];
         }
     }
-    free(table->slots);
+    os_large_free(table->slots, slots_size(table->slot_count));
     table->slots = slots;
     table->slot_count = slot_count;
     return ERR_OK;

@@ -270,18 +270,28 @@ journal_writer_resume(
     return scan->version < JOURNAL_VERSION ? segment_begin(writer, error) : ERR_OK;
 }
 
+err_t
+journal_image_digest(struct store_digest *digester, struct journal_image *image)
+{
+    ASSERT(!image->body_digested);
+    const uint64_t behind = sizeof(struct journal_frame_header);
+    journal_frame_pad(image->data, image->body_size);
+    uint64_t size = journal_frame_size(image->body_size) - behind;
+    TRY(store_digest_of(digester, image->data + behind, size, image->body_digest));
+    image->body_digested = true;
+    return ERR_OK;
+}
+
 /* Digests, then the checksum over all of it. */
 static err_t
 frame_complete(
     struct journal_writer *writer, struct journal_image *image, struct journal_frame_header *header)
 {
     memcpy(header->digest, writer->digest, sizeof(header->digest));
-    journal_frame_pad(image->data, image->body_size);
-    TRY(store_digest_of(
-        writer->digester,
-        image->data + sizeof(*header),
-        header->size - sizeof(*header),
-        header->body_digest));
+    if (!image->body_digested) {
+        TRY(journal_image_digest(writer->digester, image));
+    }
+    memcpy(header->body_digest, image->body_digest, sizeof(header->body_digest));
     journal_frame_seal(header, image->data);
     return store_digest_of(writer->digester, image->data, sizeof(*header), image->digest);
 }

@@ -60,11 +60,18 @@ struct journal_image {
     uint32_t section_count;
     uint64_t clock;              /* of the last section */
     journal_position_t position; /* where the owner placed it */
+    /* Of what is behind the header, if somebody digested it before the writer. */
+    bool body_digested;
+    uint8_t body_digest[JOURNAL_DIGEST_SIZE];
     /* By the writer, once it is durable. */
     uint64_t sequence;
     uint8_t digest[JOURNAL_DIGEST_SIZE];
 };
 
+/* Pads the frame and digests its body, which only its own bytes decide, so that it may be done
+ * while the frame before it is being written. Without it, or if it fails, the writer does it.
+ * ERR_CRYPTO. */
+MUST_USE err_t journal_image_digest(struct store_digest *digester, struct journal_image *image);
 /* The folder's first segment. */
 MUST_USE err_t journal_writer_begin(struct journal_writer *writer, struct store_error *error);
 /* Goes on where the scan ended: clears a torn tail, writes the last frame once more and syncs, so
