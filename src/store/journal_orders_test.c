@@ -261,7 +261,8 @@ t_query(struct t_world *t)
         query.timestamp_min = os_prng_below(&t->prng, t->clock + 3);
     }
     if (t_below(t, 3) != 0) {
-        query.timestamp_max = query.timestamp_min + 1 + os_prng_below(&t->prng, 3000);
+        const uint64_t most = t_below(t, 2) == 0 ? 3000 : t->clock;
+        query.timestamp_max = query.timestamp_min + 1 + os_prng_below(&t->prng, most);
     }
     return query;
 }
