@@ -76,6 +76,7 @@ t_create(uint64_t seed)
     t->settings.loops = os_sim_loops(t->sim);
     t->settings.store.loops = os_sim_loops(t->sim);
     t->settings.store.segment_size = 1 << 20;
+    t->settings.store.orders = (1u << STORE_ORDER_COUNT) - 1;
     t->settings.limits.account_count_max = 100;
     t->settings.limits.pending_count_max = 200;
     t->settings.alarm = note_alarm;

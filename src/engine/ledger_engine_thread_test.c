@@ -202,6 +202,7 @@ serves_many(void **state)
     settings.store.segment_size = 256 * 1024;
     settings.store.index_table_entries = 32; /* so that runs are made and merged all the time */
     settings.store.snapshot_interval = 64 * 1024;
+    settings.store.orders = (1u << STORE_ORDER_COUNT) - 1;
     settings.limits.account_count_max = 100;
     settings.alarm = alarm_print;
     settings.limits.pending_count_max = 100;

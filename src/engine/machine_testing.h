@@ -27,7 +27,7 @@ struct t_ledger {
     struct store_ticket ticket;
     uint32_t tickets_told;
     uint64_t snapshot_interval; /* of the next open; by the seed after init, 0 for every third */
-    uint32_t orders; /* that the journal keeps; a bit for each enum store_order */
+    uint32_t orders;            /* that the journal keeps; a bit for each enum store_order */
     uint32_t notices;           /* of the store */
     char notice[STORE_MESSAGE_SIZE];
     uint32_t snapshots_loaded; /* opens that began with one */

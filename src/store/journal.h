@@ -174,13 +174,19 @@ MUST_USE err_t journal_timestamp_at(
     journal_position_t position,
     uint64_t *ret_timestamp,
     struct store_error *error);
-/* The first entry of [from, to), which are one key's, whose transfer is at `timestamp` or later;
+
+/* Entries of a part: from `from` to before `to`. */
+struct journal_order_range {
+    uint64_t from;
+    uint64_t to;
+};
+
+/* The first entry of the range, which is one key's, whose transfer is at `timestamp` or later; its
  * `to` if there is none. */
 MUST_USE err_t journal_order_search(
     struct journal *journal,
     const struct journal_order_part *part,
-    uint64_t from,
-    uint64_t to,
+    struct journal_order_range range,
     uint64_t timestamp,
     uint64_t *ret_number,
     struct store_error *error);

@@ -212,9 +212,20 @@ part_begin(struct stream *stream, uint64_t segment, struct store_error *error)
     if (to - from > PART_POSITIONS) {
         if (query->timestamp_max != 0 && query->timestamp_max < UINT64_MAX) {
             TRY(journal_order_search(
-                journal, part, from, to, query->timestamp_max + 1, &to, error));
+                journal,
+                part,
+                (struct journal_order_range){from, to},
+                query->timestamp_max + 1,
+                &to,
+                error));
         }
-        TRY(journal_order_search(journal, part, from, to, query->timestamp_min, &from, error));
+        TRY(journal_order_search(
+            journal,
+            part,
+            (struct journal_order_range){from, to},
+            query->timestamp_min,
+            &from,
+            error));
     }
     stream->part = part;
     stream->part_from = from;

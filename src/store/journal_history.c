@@ -45,12 +45,13 @@ err_t
 journal_order_search(
     struct journal *journal,
     const struct journal_order_part *part,
-    uint64_t from,
-    uint64_t to,
+    struct journal_order_range range,
     uint64_t timestamp,
     uint64_t *ret_number,
     struct store_error *error)
 {
+    uint64_t from = range.from;
+    uint64_t to = range.to;
     while (from < to) {
         uint64_t middle = from + (to - from) / 2;
         journal_position_t position = 0;
@@ -151,7 +152,7 @@ walk_back(struct walk *walk, journal_position_t position, journal_position_t *re
     const struct store_query *query = walk->query;
     *ret_position = 0;
     while (position != 0 && position >= walk->floor) {
-        struct ledger_event event;
+        struct ledger_event event = {0};
         journal_position_t link = 0;
         if (walk->passed > walk->patience) {
             walk->impatient = true;
@@ -224,7 +225,12 @@ skip_back(struct walk *walk, journal_position_t *position)
         }
         uint64_t after = to;
         TRY(journal_order_search(
-            journal, part, from, to, query->timestamp_max + 1, &after, walk->error));
+            journal,
+            part,
+            (struct journal_order_range){from, to},
+            query->timestamp_max + 1,
+            &after,
+            walk->error));
         journal_position_t found = 0;
         TRY(journal_orders_position(
             &journal->orders, part, after > from ? after - 1 : from, &found, walk->error));
@@ -265,9 +271,15 @@ part_tell(struct walk *walk, const struct journal_order_part *part, uint64_t *to
     uint64_t to = 0;
     *ret_over = false;
     TRY(journal_orders_range(&journal->orders, part, query->account_slot, &from, &to, walk->error));
-    TRY(journal_order_search(journal, part, from, to, query->timestamp_min, &from, walk->error));
+    TRY(journal_order_search(
+        journal,
+        part,
+        (struct journal_order_range){from, to},
+        query->timestamp_min,
+        &from,
+        walk->error));
     for (; from < to; from++) {
-        struct ledger_event event;
+        struct ledger_event event = {0};
         journal_position_t position = 0;
         journal_position_t link = 0;
         TRY(journal_orders_position(&journal->orders, part, from, &position, walk->error));

@@ -100,7 +100,9 @@ journal_order_encode(const struct journal_order_header *header, const uint64_t *
     if (file == NULL) {
         return NULL;
     }
-    memcpy(file + JOURNAL_ORDER_BLOCK, entries, header->count * sizeof(*entries));
+    if (header->count > 0) {
+        memcpy(file + JOURNAL_ORDER_BLOCK, entries, header->count * sizeof(*entries));
+    }
     const uint64_t blocks = journal_order_block_count(header->count);
     char *fences = file + journal_order_fences_offset(header->count);
     for (uint64_t i = 0; i < blocks; i++) {

@@ -193,6 +193,7 @@ journal_orders_start(
     char folder[JOURNAL_ORDER_PATH_SIZE];
     order_folder(orders, folder);
     TRY(orders->disk->ops->make_folder(orders->disk, folder));
+    TRY(orders->disk->ops->sync_folder(orders->disk, orders->folder));
     orders->loop = loop;
     orders->io = io;
     const uint64_t most = closed > JOURNAL_ORDERS_LAG ? closed : JOURNAL_ORDERS_LAG;

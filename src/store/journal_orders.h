@@ -89,7 +89,7 @@ struct journal_orders {
 void journal_orders_init(
     struct journal_orders *orders, struct os_disk *disk, const char *folder, uint32_t kept);
 /* After loading: makes the folder, and begins with what `closed` segments lack. `loop` NULL: at
- * once. What the disk answered to making the folder. */
+ * once. What the disk answered to making the folder durable. */
 MUST_USE err_t journal_orders_start(
     struct journal_orders *orders, struct os_loop *loop, struct os_executor *io, uint64_t closed);
 /* Segments up to this one take no more frames and are durable. May be told again. */

@@ -30,7 +30,7 @@ struct store_verify_report {
     uint64_t bytes;
     uint64_t frames;
     uint64_t order_parts; /* compared with what their segments give */
-    uint64_t torn_bytes; /* behind the last frame: a write that nobody was told of */
+    uint64_t torn_bytes;  /* behind the last frame: a write that nobody was told of */
     struct store_head head;
 };
 
