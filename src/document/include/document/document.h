@@ -237,7 +237,7 @@ struct document_shared_ops {
      * committed there any more. The first that is not final, if there is one, is handed out too,
      * as the last one; it and what is behind it come again when the transactions that began before
      * it have ended. Of two transactions of which one has read what the other wrote, the latter's
-     * rows come first.
+     * rows come first. ERR_UNSUPPORTED of documents in shards, which have no order among them.
      */
     err_t (*list_final)(
         struct document_store *store,
