@@ -7,9 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define WRITER_BLOCKS        64u
-#define WRITER_BUFFER        (WRITER_BLOCKS * JOURNAL_RUN_BLOCK)
-#define BLOCK_GRAINS         (JOURNAL_RUN_BLOCK / JOURNAL_RUN_GRAIN)
+#define WRITER_BLOCKS 64u
+#define WRITER_BUFFER (WRITER_BLOCKS * JOURNAL_RUN_BLOCK)
+#define BLOCK_GRAINS  (JOURNAL_RUN_BLOCK / JOURNAL_RUN_GRAIN)
 /* Read at once when an entry is looked for: mostly all that its slot of the radix table spans. */
 #define FIND_GRAINS 2u
 
