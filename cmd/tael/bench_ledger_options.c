@@ -91,7 +91,7 @@ const struct setting bench_ledger_options_table[] = {
         "",
         STORE_ORDERS_TEXT_SIZE,
         "That the journal of one point keeps: account, user-data-128, user-data-64, user-data-32, "
-        "code, ledger, with commas between, or all; --reads then has histories from any time."),
+        "code, ledger, with commas between, or all."),
     COUNT(
         "pending",
         pending,
