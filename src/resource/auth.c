@@ -21,6 +21,7 @@ struct resource_key {
     struct cache_key name; /* by which other processes speak of it */
     struct resource_caller caller;
     bool revoked;
+    bool merchant_closed;
     uint64_t read_ns; /* when it was read from the documents */
     char permissions[PERMISSIONS_SIZE];
     /* Generic cell rate algorithm: when the bucket of one second's requests is empty again. */
@@ -124,6 +125,7 @@ key_keep(
         memcpy(key->permissions, row->permissions.data, row->permissions.size);
     }
     key->revoked = row->revoked;
+    key->merchant_closed = row->merchant_closed;
     key->read_ns = os_monotonic_ns(runtime->parts.clock);
     *ret_key = key;
     return ERR_OK;
@@ -188,8 +190,9 @@ key_find(struct resource_op *op, struct span text, struct resource_key **ret_key
         resource_cache_key_note_unknown(runtime, &name);
         return ERR_NOT_FOUND;
     }
-    if (cached != NULL) { /* of what is in a key, only this changes */
+    if (cached != NULL) { /* of what is in a key, only these change */
         cached->revoked = row->revoked;
+        cached->merchant_closed = row->merchant_closed;
         cached->read_ns = os_monotonic_ns(runtime->parts.clock);
         *ret_key = cached;
         return ERR_OK;
@@ -264,6 +267,17 @@ permission_given(const char *permissions, const char *resource, bool write)
         }
     }
     return false;
+}
+
+static void
+refuse_closed(struct resource_op *op, const struct resource_key *key)
+{
+    struct span message = arena_format(
+        &op->arena,
+        "The merchant '%s' is closed, and its API keys are refused. Whoever runs this server can "
+        "open it again.",
+        key->caller.merchant_id);
+    refuse(op, 403, "merchant_closed", message);
 }
 
 static bool
@@ -386,6 +400,10 @@ resource_auth_check(struct resource_op *op)
     }
     if (key->revoked) {
         refuse(op, 401, "api_key_expired", SPAN("The API key provided has been revoked."));
+        return false;
+    }
+    if (key->merchant_closed) {
+        refuse_closed(op, key);
         return false;
     }
     op->caller = key->caller;

@@ -1,4 +1,7 @@
-/* Merchants and API keys: rows that belong to nobody, written outside of operations. */
+/* Rows that belong to nobody, written outside of operations: types of merchants and API keys, and
+ * the keys. merchants.c makes and closes merchants. */
+#include "merchant.h"
+
 #include "cache.h"
 
 #include "base/assert.h"
@@ -6,12 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define ADMIN_ARENA_LIMIT (4U << 20)
-/* Merchants that processes make at once. */
-#define NUMBER_TRIES_MAX  64
 #define KEY_RANDOM_LENGTH 32
-#define KEYS_PER_PAGE     100
-#define MERCHANT_NAME_MAX 200
 #define PERMISSIONS_MAX   1000
 
 #define FIELD(type, member, kind_, column_)                                                        \
@@ -21,10 +19,6 @@
 
 /* ------------------------------------------------------------------------------------ types */
 
-enum {
-    MERCHANT_NUMBER
-};
-
 const struct document_kind resource_merchant_kind = {
     .name = "merchant",
     .columns = {{"number", DOCUMENT_INTEGER, .indexed = true, .unique = true}},
@@ -32,7 +26,9 @@ const struct document_kind resource_merchant_kind = {
 };
 static const struct resource_field merchant_fields[] = {
     FIELD(resource_merchant, name, RESOURCE_FIELD_TEXT, -1),
-    FIELD(resource_merchant, number, RESOURCE_FIELD_INTEGER, MERCHANT_NUMBER),
+    FIELD(resource_merchant, number, RESOURCE_FIELD_INTEGER, RESOURCE_MERCHANT_NUMBER_COLUMN),
+    FIELD(resource_merchant, keys, RESOURCE_FIELD_INTEGER, -1),
+    FIELD(resource_merchant, closed, RESOURCE_FIELD_BOOLEAN, -1),
 };
 const struct resource_type resource_merchant_type = {
     .object = "account",
@@ -55,6 +51,7 @@ static const struct resource_field key_fields[] = {
     FIELD(resource_key_row, kind, RESOURCE_FIELD_INTEGER, -1),
     FIELD(resource_key_row, live, RESOURCE_FIELD_BOOLEAN, -1),
     FIELD(resource_key_row, revoked, RESOURCE_FIELD_BOOLEAN, -1),
+    FIELD(resource_key_row, merchant_closed, RESOURCE_FIELD_BOOLEAN, -1),
     FIELD(resource_key_row, name, RESOURCE_FIELD_TEXT, -1),
     FIELD(resource_key_row, hint, RESOURCE_FIELD_TEXT, -1),
     FIELD(resource_key_row, permissions, RESOURCE_FIELD_TEXT, -1),
@@ -70,8 +67,27 @@ const struct resource_type resource_key_type = {
 
 /* ---------------------------------------------------------------------------- transactions */
 
-/* One write of its own, durable on return. What the present group wrote so far is committed first:
- * on the loop there is one transaction at a time. */
+err_t
+resource_save_together(
+    struct resource_runtime *runtime,
+    struct arena *arena,
+    const struct resource_save *saves,
+    uint32_t count)
+{
+    struct document_store *documents = runtime->documents;
+    ASSERT(count <= RESOURCE_SAVES_MAX);
+    TRY(resource_transaction_commit(runtime));
+    TRY(documents->ops->begin(documents));
+    for (uint32_t i = 0; i < count; i++) {
+        err_t result = resource_row_save(runtime, arena, saves[i].type, saves[i].document, NULL);
+        if (result != ERR_OK) {
+            documents->ops->rollback(documents);
+            return result;
+        }
+    }
+    return documents->ops->commit(documents);
+}
+
 static err_t
 save_alone(
     struct resource_runtime *runtime,
@@ -79,15 +95,8 @@ save_alone(
     const struct resource_type *type,
     void *document)
 {
-    struct document_store *documents = runtime->documents;
-    TRY(resource_transaction_commit(runtime));
-    TRY(documents->ops->begin(documents));
-    err_t result = resource_row_save(runtime, arena, type, document, NULL);
-    if (result != ERR_OK) {
-        documents->ops->rollback(documents);
-        return result;
-    }
-    return documents->ops->commit(documents);
+    const struct resource_save save = {.type = type, .document = document};
+    return resource_save_together(runtime, arena, &save, 1);
 }
 
 static bool
@@ -105,20 +114,24 @@ new_id(struct resource_runtime *runtime, struct arena *arena, const char *prefix
     return arena_copy(arena, span_of(text, size));
 }
 
-static void
-copy_id(char out[ID_TEXT_SIZE], struct span id)
+void
+resource_copy_id(char out[ID_TEXT_SIZE], struct span id)
 {
     ASSERT(id.size < ID_TEXT_SIZE);
     memcpy(out, id.data, id.size);
     out[id.size] = '\0';
 }
 
-static void *
-new_row(struct resource_runtime *runtime, struct arena *arena, const struct resource_type *type)
+void *
+resource_platform_row(
+    struct resource_runtime *runtime,
+    struct arena *arena,
+    const struct resource_type *type,
+    struct span id)
 {
-    struct span id = new_id(runtime, arena, type->prefix);
+    struct span own = id.size > 0 ? id : new_id(runtime, arena, type->prefix);
     struct resource_header *header =
-        id.data == NULL ? NULL : resource_row_new(arena, type, RESOURCE_SCOPE_NONE, id);
+        own.data == NULL ? NULL : resource_row_new(arena, type, RESOURCE_SCOPE_NONE, own);
     if (header != NULL) {
         header->created = (int64_t)(os_wall_ns(runtime->parts.clock) / OS_NS_PER_S);
     }
@@ -126,48 +139,6 @@ new_row(struct resource_runtime *runtime, struct arena *arena, const struct reso
 }
 
 /* -------------------------------------------------------------------------------- merchants */
-
-/* `above` the newest merchant's number. ERR_STALE: another process has taken it. */
-static err_t
-merchant_create(
-    struct resource_runtime *runtime,
-    struct arena *arena,
-    const char *name,
-    int64_t above,
-    char ret_id[ID_TEXT_SIZE])
-{
-    struct document_query newest = {
-        .scope = RESOURCE_SCOPE_NONE, .range_column = UINT32_MAX, .limit = 1};
-    struct resource_merchant *last = NULL;
-    TRY(resource_row_find(
-        runtime, arena, &resource_merchant_type, &newest, take_first, (void *)&last));
-    struct resource_merchant *merchant = new_row(runtime, arena, &resource_merchant_type);
-    if (merchant == NULL) {
-        return ERR_FULL;
-    }
-    merchant->name = span_from_cstr(name);
-    if (merchant->name.size > MERCHANT_NAME_MAX || !span_is_utf8(merchant->name)) {
-        return ERR_INVALID;
-    }
-    merchant->number = (last == NULL ? 0 : last->number) + above;
-    TRY(save_alone(runtime, arena, &resource_merchant_type, merchant));
-    copy_id(ret_id, merchant->header.id);
-    return ERR_OK;
-}
-
-err_t
-resource_merchant_create(
-    struct resource_runtime *runtime, const char *name, char ret_id[ID_TEXT_SIZE])
-{
-    struct arena arena;
-    arena_init(&arena, ADMIN_ARENA_LIMIT);
-    err_t result = ERR_STALE;
-    for (int64_t above = 1; result == ERR_STALE && above <= NUMBER_TRIES_MAX; above++) {
-        result = merchant_create(runtime, &arena, name, above, ret_id);
-    }
-    arena_release(&arena);
-    return result;
-}
 
 err_t
 resource_merchant_of(
@@ -189,7 +160,7 @@ resource_merchant_of(
         .scope = RESOURCE_SCOPE_NONE,
         .range_column = UINT32_MAX,
         .filter_count = 1,
-        .filters = {{.column = MERCHANT_NUMBER, .value.integer = (int64_t)number}},
+        .filters = {{.column = RESOURCE_MERCHANT_NUMBER_COLUMN, .value.integer = (int64_t)number}},
         .limit = 1,
     };
     struct resource_merchant *merchant = NULL;
@@ -198,7 +169,7 @@ resource_merchant_of(
     if (merchant == NULL) {
         return ERR_NOT_FOUND;
     }
-    copy_id(ret_id, merchant->header.id);
+    resource_copy_id(ret_id, merchant->header.id);
     known->number = number;
     memcpy(known->id, ret_id, ID_TEXT_SIZE);
     return ERR_OK;
@@ -233,22 +204,22 @@ each_row(
     struct arena arena;
     char last[ID_TEXT_SIZE] = "";
     err_t result;
-    arena_init(&arena, ADMIN_ARENA_LIMIT);
+    arena_init(&arena, RESOURCE_PLATFORM_ARENA_LIMIT);
     do {
         struct document_query query = {
             .scope = RESOURCE_SCOPE_NONE,
             .range_column = UINT32_MAX,
             .oldest_first = true,
             .id_above = span_from_cstr(last),
-            .limit = KEYS_PER_PAGE,
+            .limit = RESOURCE_PLATFORM_PAGE,
         };
         pages.count = 0;
         result = resource_row_find(runtime, &arena, type, &query, page_row, &pages);
         if (pages.count > 0) {
-            copy_id(last, pages.last);
+            resource_copy_id(last, pages.last);
         }
         arena_clear(&arena);
-    } while (result == ERR_OK && pages.count == KEYS_PER_PAGE);
+    } while (result == ERR_OK && pages.count == RESOURCE_PLATFORM_PAGE);
     arena_release(&arena);
     return result;
 }
@@ -302,19 +273,20 @@ key_generate(
     return size + KEY_RANDOM_LENGTH;
 }
 
-static err_t
-key_create(
+err_t
+resource_key_row_make(
     struct resource_runtime *runtime,
     struct arena *arena,
     const struct resource_key_new *wanted,
+    struct resource_merchant *merchant,
+    struct resource_key_row **ret_row,
     char ret_key[RESOURCE_KEY_TEXT_SIZE])
 {
-    void *found;
-    struct span merchant_id = span_from_cstr(wanted->merchant_id);
-    TRY(resource_row_load(
-        runtime, arena, &resource_merchant_type, RESOURCE_SCOPE_NONE, merchant_id, &found));
-    const struct resource_merchant *merchant = found;
-    struct resource_key_row *row = new_row(runtime, arena, &resource_key_type);
+    if (merchant->closed) {
+        return ERR_DENIED;
+    }
+    struct resource_key_row *row =
+        resource_platform_row(runtime, arena, &resource_key_type, SPAN_EMPTY);
     if (row == NULL) {
         return ERR_FULL;
     }
@@ -325,25 +297,43 @@ key_create(
         !span_is_utf8(row->name) || !span_is_utf8(row->permissions)) {
         return ERR_INVALID;
     }
-    char text[RESOURCE_KEY_TEXT_SIZE];
-    size_t size = key_generate(runtime, wanted->kind, wanted->live, text);
+    size_t size = key_generate(runtime, wanted->kind, wanted->live, ret_key);
     uint8_t hash[RESOURCE_HASH_SIZE];
     char hash_text[2 * RESOURCE_HASH_SIZE + 1];
-    resource_sha256(span_of(text, size), hash);
+    resource_sha256(span_of(ret_key, size), hash);
     resource_hex(hash, hash_text);
-    row->hash = span_from_cstr(hash_text);
-    row->hint = arena_format(arena, "%.8s...%s", text, text + size - 4);
-    row->merchant = merchant_id;
+    row->hash = arena_copy(arena, span_from_cstr(hash_text));
+    row->hint = arena_format(arena, "%.8s...%s", ret_key, ret_key + size - 4);
+    row->merchant = merchant->header.id;
     row->number = merchant->number;
     row->kind = (int64_t)wanted->kind + 1;
     row->live = wanted->live;
-    err_t result = save_alone(runtime, arena, &resource_key_type, row);
-    if (result == ERR_OK) {
-        memcpy(ret_key, text, size + 1);
-        resource_cache_tell_key(runtime, row->hash);
-    }
-    explicit_bzero(text, sizeof(text));
-    return result;
+    merchant->keys++;
+    *ret_row = row;
+    return row->hash.data == NULL ? ERR_FULL : ERR_OK;
+}
+
+/* ERR_STALE: another process has changed the merchant meanwhile. */
+static err_t
+key_create(
+    struct resource_runtime *runtime,
+    struct arena *arena,
+    const struct resource_key_new *wanted,
+    char key[RESOURCE_KEY_TEXT_SIZE])
+{
+    void *found;
+    struct resource_key_row *row = NULL;
+    struct span merchant_id = span_from_cstr(wanted->merchant_id);
+    TRY(resource_row_load(
+        runtime, arena, &resource_merchant_type, RESOURCE_SCOPE_NONE, merchant_id, &found));
+    TRY(resource_key_row_make(runtime, arena, wanted, found, &row, key));
+    const struct resource_save saves[] = {
+        {.type = &resource_merchant_type, .document = found},
+        {.type = &resource_key_type, .document = row},
+    };
+    TRY(resource_save_together(runtime, arena, saves, 2));
+    resource_cache_tell_key(runtime, row->hash);
+    return ERR_OK;
 }
 
 err_t
@@ -365,8 +355,16 @@ resource_key_create(
         .permissions = permissions,
     };
     struct arena arena;
-    arena_init(&arena, ADMIN_ARENA_LIMIT);
-    err_t result = key_create(runtime, &arena, &wanted, ret_key);
+    arena_init(&arena, RESOURCE_PLATFORM_ARENA_LIMIT);
+    char text[RESOURCE_KEY_TEXT_SIZE];
+    err_t result = ERR_STALE;
+    for (int tries = 0; result == ERR_STALE && tries < RESOURCE_PLATFORM_TRIES_MAX; tries++) {
+        result = key_create(runtime, &arena, &wanted, text);
+    }
+    if (result == ERR_OK) {
+        memcpy(ret_key, text, sizeof(text));
+    }
+    explicit_bzero(text, sizeof(text));
     arena_release(&arena);
     return result;
 }
@@ -376,7 +374,7 @@ resource_key_revoke(struct resource_runtime *runtime, const char *key_id)
 {
     struct arena arena;
     void *found;
-    arena_init(&arena, ADMIN_ARENA_LIMIT);
+    arena_init(&arena, RESOURCE_PLATFORM_ARENA_LIMIT);
     err_t result = resource_row_load(
         runtime, &arena, &resource_key_type, RESOURCE_SCOPE_NONE, span_from_cstr(key_id), &found);
     if (result == ERR_OK) {
@@ -417,8 +415,8 @@ key_row(void *context, void *document)
         .revoked = row->revoked,
         .created = row->header.created,
     };
-    copy_id(info.id, row->header.id);
-    copy_id(info.merchant_id, row->merchant);
+    resource_copy_id(info.id, row->header.id);
+    resource_copy_id(info.merchant_id, row->merchant);
     copy_text(info.name, sizeof(info.name), row->name);
     copy_text(info.hint, sizeof(info.hint), row->hint);
     each->each(each->context, &info);

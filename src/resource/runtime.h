@@ -460,6 +460,10 @@ enum {
     RESOURCE_KEY_HASH_COLUMN
 };
 
+enum {
+    RESOURCE_MERCHANT_NUMBER_COLUMN
+};
+
 /* What resource_key_create was asked for. */
 struct resource_key_new {
     const char *merchant_id;
@@ -473,6 +477,10 @@ struct resource_merchant {
     struct resource_header header;
     struct span name;
     int64_t number;
+    /* That were made so far. Whoever makes one writes the merchant too, so that it and a closing
+     * at the same time, by another process, cannot both miss the other. */
+    int64_t keys;
+    bool closed;
 };
 
 struct resource_key_row {
@@ -483,6 +491,7 @@ struct resource_key_row {
     int64_t kind;   /* enum resource_key_kind + 1 */
     bool live;
     bool revoked;
+    bool merchant_closed; /* as its merchant's row says: a key is checked by one read */
     struct span name;
     struct span hint;
     struct span permissions;
