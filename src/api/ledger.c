@@ -8,6 +8,8 @@
  *
  * A repeated request is harmless by the ids in it, so these routes know no idempotency keys.
  *
+ * API-9: there is one ledger for all merchants, so only the platform's own may ask for it.
+ *
  * API-4: books of payments are written by payments only. Their ledgers may be read, and are
  * refused in events. Posting or voiding may leave its ledger 0 and take over the pending
  * transfer's, so those are looked at first; a transfer's ledger never changes.
@@ -279,6 +281,16 @@ static void
 handle(struct resource_op *op, enum api_ledger_route route)
 {
     struct api_ledger *ledger = resource_op_service(op);
+    if (resource_op_caller(op)->scope / 2 != RESOURCE_MERCHANT_PLATFORM) {
+        struct resource_error error = {
+            .status = 403,
+            .type = "invalid_request_error",
+            .message = SPAN("The ledger by itself has everybody's books: only keys of the "
+                            "platform's own merchant, which is the first one, may use it."),
+        };
+        resource_fail(op, &error);
+        return;
+    }
     if (resource_op_caller(op)->live != ledger->api->parts.ledger_live) {
         struct resource_error error = {
             .status = 403,
