@@ -260,10 +260,16 @@ wait_ms(unsigned milliseconds)
 static err_t
 exchange(struct client *client, const struct client_request *request, struct client_answer *answer)
 {
-    struct http_header headers[HEADERS_MAX] = {
-        {.name = SPAN("Authorization"), .value = span_from_cstr(client->authorization)},
-        {.name = SPAN("Idempotency-Key"), .value = span_from_cstr(request->idempotency_key)},
-    };
+    struct http_header headers[HEADERS_MAX];
+    size_t header_count = 0;
+    if (!client->without_key) {
+        headers[header_count++] = (struct http_header){
+            .name = SPAN("Authorization"), .value = span_from_cstr(client->authorization)};
+    }
+    if (request->idempotency_key != NULL) {
+        headers[header_count++] = (struct http_header){
+            .name = SPAN("Idempotency-Key"), .value = span_from_cstr(request->idempotency_key)};
+    }
     bool is_post = request->method == HTTP_METHOD_POST;
     struct span form = SPAN("application/x-www-form-urlencoded");
     bool repeatable = !is_post || request->idempotency_key != NULL;
@@ -276,10 +282,8 @@ exchange(struct client *client, const struct client_request *request, struct cli
         answer->call.content_type = !is_post        ? SPAN_EMPTY
                                     : request->json ? SPAN("application/json")
                                                     : form;
-        answer->call.headers = client->without_key ? NULL : headers;
-        answer->call.header_count = client->without_key                ? 0
-                                    : request->idempotency_key != NULL ? 2
-                                                                       : 1;
+        answer->call.headers = headers;
+        answer->call.header_count = header_count;
         answer->call.body = request->body;
         answer->call.timeout_ms = (uint32_t)client->options->timeout_ms;
         result = net_client_call_blocking(client->net, &answer->call);

@@ -79,6 +79,7 @@ extern const struct command command_ledger;
 extern const struct command command_txn;
 extern const struct command command_listen;
 extern const struct command command_local_cluster;
+extern const struct command command_merchants;
 extern const struct command command_openapi;
 extern const struct command command_pay;
 extern const struct command command_payments;

@@ -1,7 +1,7 @@
 /*
  * What operators ask for, on a listener of their own, from the first moment on: is it alive, has it
  * started, is it ready, what does it count, how much does it log, what traces were kept, and where
- * does its ledger's history end. A process
+ * does its ledger's history end. Merchants are in role_merchants.c. A process
  * that waits for another one is alive.
  */
 #include "roles.h"
@@ -204,6 +204,12 @@ operate(struct node *node, struct net_exchange *exchange, enum asker who)
             return API_OPERATED;
         }
     }
+    if (who == OPERATORS) {
+        enum api_operated merchants = role_merchants_ask(node, exchange);
+        if (merchants != API_NOT_OPERATED) {
+            return merchants;
+        }
+    }
     bool later =
         who >= WATCHERS && node_has_started(node) && traces_operate(node->traces, exchange);
     return later ? API_OPERATES : API_NOT_OPERATED;
@@ -236,8 +242,8 @@ answer_nothing(struct net_answer *answer)
     buf_init(&answer->body, WHY_SIZE_MAX);
     buf_append_cstr(
         &answer->body,
-        "only /livez, /readyz, /startupz, /metrics, /ledger/head, /log-level, /transactions and "
-        "/api/v2/trace are here\n");
+        "only /livez, /readyz, /startupz, /metrics, /ledger/head, /log-level, /transactions, "
+        "/merchants and /api/v2/trace are here\n");
 }
 
 static void
@@ -303,5 +309,6 @@ operators_role_close(struct node *node)
 const struct role role_operators = {
     .name = "operators",
     .open = operators_role_open,
+    .drain = role_merchants_drain,
     .close = operators_role_close,
 };

@@ -38,6 +38,11 @@ MUST_USE err_t role_shards_own(struct node *node);
  * number concludes it. On peers_loop. */
 void role_shards_transactions(struct node *node, struct net_exchange *exchange);
 
+/* Operators: /merchants and what is below. On peers_loop; API_OPERATES: the resource loop answers. */
+enum api_operated role_merchants_ask(struct node *node, struct net_exchange *exchange);
+/* The role operators' drain: on the main thread, while the loops run. Later ones are refused. */
+void role_merchants_drain(struct node *node);
+
 /* What operators may ask on the public listener: hook of api.h, with the node as its context. */
 enum api_operated role_operators_ask(void *context, struct net_exchange *exchange);
 
