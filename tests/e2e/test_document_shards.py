@@ -1,7 +1,6 @@
 """Documents in shards, each a database: merchants of all of them pay, and move."""
 
 import contextlib
-import hashlib
 import json
 import secrets
 import shutil
@@ -11,6 +10,7 @@ import requests
 
 from kit import postgres
 from kit.client import Http
+from kit.merchants import create, operators_url
 from kit.nodes import Nodes
 from kit.receiver import Receiver
 from kit.server import Server, run_tael, wait_until, write_document_map
@@ -40,8 +40,8 @@ class World:
 
     def node(self, *flags):
         """One more server. The first makes the keys, which the others get."""
-        node = Server(self.folder / f"node-{len(self.nodes)}", *flags, on_postgres=False,
-                      cluster=False)
+        node = Server(self.folder / f"node-{len(self.nodes)}", "--admin-listen=127.0.0.1:0", *flags,
+                      on_postgres=False, cluster=False)
         node.documents = (f"--documents=shards:{self.map}",)
         if self.nodes:
             (node.data / "webhooks").mkdir(parents=True)
@@ -57,8 +57,6 @@ class World:
             with contextlib.suppress(AssertionError):
                 server.drop(name)
 
-    # ---- merchants: rows of the platform, as the first start makes them
-
     def sql(self, shard, text):
         server, name = self.databases[shard]
         return server.sql(text, name)
@@ -66,25 +64,11 @@ class World:
     def platform(self):
         return next(i for i in range(SHARDS) if self.sql(i, "SELECT count(*) FROM merchant") != "0")
 
-    def add_merchant(self, number):
-        """Answers its secret key."""
-        at = self.platform()
-        secret = "sk_test_" + secrets.token_hex(16)
-        digest = hashlib.sha256(secret.encode()).hexdigest()
-        body = json.loads(self.sql(
-            at, "SELECT body FROM api_key WHERE body LIKE '%sk_test%' LIMIT 1"))
-        merchant = f"acct_{secrets.token_hex(8)}"
-        body.update(hash=digest, merchant=merchant, number=number)
-        text, row = (json.dumps(one, separators=(",", ":")) for one in (
-            body, {"created": body["created"], "name": f"Merchant {number}", "number": number}))
-        self.sql(at, f"INSERT INTO merchant (scope, id, version, body, number) "
-                     f"VALUES (0, '{merchant}', 1, '{row}', {number})")
-        self.sql(at, f"INSERT INTO api_key (scope, id, version, body, hash) "
-                     f"VALUES (0, 'key_{secrets.token_hex(8)}', 1, '{text}', '{digest}')")
-        return secret
-
-    def add_merchants(self):
-        return {number: self.add_merchant(number) for number in range(100, 100 + MERCHANTS)}
+    def add_merchants(self, url=None):
+        """By an operator of the first server; answers their secret keys by their numbers."""
+        url = url or operators_url(self.nodes[0])
+        made = [create(url, f"Merchant {i}") for i in range(MERCHANTS)]
+        return {one["number"]: one["key"] for one in made}
 
     def shard_of(self, number):
         found = [i for i in range(SHARDS)
@@ -139,7 +123,7 @@ def test_merchants_of_all_shards_pay_through_two_servers(world):
 
 def two_servers(world, cluster):
     https = {number: [Http(node, key=key, validate=False) for node in cluster.nodes]
-             for number, key in world.add_merchants().items()}
+             for number, key in world.add_merchants(cluster.metrics_urls()[1]).items()}
     for both in https.values():
         both[0].post("/v1/customers", {"name": "n"})
     paid = {number: at_once([lambda i=i, both=both: pay(both[i % 2]) for i in range(4)])
