@@ -9,6 +9,9 @@
  * from role_merchants_drain on nothing is posted to it any more, and what was posted has its
  * answer.
  *
+ * The operators' listener has no keys, and monitors reach it too, who are not to have a merchant's
+ * key. So only this machine may ask: whoever logs in to it, or has a tunnel to it.
+ *
  * Browsers are refused: a page from elsewhere could send such a form to an operator's machine, and
  * browsers name the page (Origin) with every POST.
  */
@@ -414,6 +417,15 @@ static bool
 may_ask(const struct node *node, struct net_exchange *exchange)
 {
     struct span origin;
+    if (!role_operators_is_here(&exchange->peer)) {
+        refuse(
+            exchange,
+            403,
+            NULL,
+            "Merchants are managed from the process's own machine only, or through a tunnel to "
+            "it.");
+        return false;
+    }
     if (http_head_find(exchange->head, SPAN("Origin"), &origin)) {
         refuse(exchange, 403, NULL, "This is not for pages in browsers.");
         return false;

@@ -215,9 +215,8 @@ operate(struct node *node, struct net_exchange *exchange, enum asker who)
     return later ? API_OPERATES : API_NOT_OPERATED;
 }
 
-/* 127.0.0.0/8 as ::ffff:127.x.x.x, or ::1. */
-static bool
-is_this_machine(const struct net_address *peer)
+bool
+role_operators_is_here(const struct net_address *peer)
 {
     static const uint8_t v4[13] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 127};
     static const uint8_t v6[16] = {[15] = 1};
@@ -228,7 +227,8 @@ enum api_operated
 role_operators_ask(void *context, struct net_exchange *exchange)
 {
     struct node *node = context;
-    bool watches = node->settings.admin_listen[0] == '\0' && is_this_machine(&exchange->peer);
+    bool watches =
+        node->settings.admin_listen[0] == '\0' && role_operators_is_here(&exchange->peer);
     return operate(node, exchange, watches ? WATCHERS : EVERYBODY);
 }
 

@@ -38,7 +38,11 @@ MUST_USE err_t role_shards_own(struct node *node);
  * number concludes it. On peers_loop. */
 void role_shards_transactions(struct node *node, struct net_exchange *exchange);
 
-/* Operators: /merchants and what is below. On peers_loop; API_OPERATES: the resource loop answers. */
+/* Whether it is this machine: 127.0.0.0/8, as ::ffff:127.x.x.x, or ::1. */
+bool role_operators_is_here(const struct net_address *peer);
+
+/* Operators: /merchants and what is below. On peers_loop; API_OPERATES: the resource loop answers.
+ */
 enum api_operated role_merchants_ask(struct node *node, struct net_exchange *exchange);
 /* The role operators' drain: on the main thread, while the loops run. Later ones are refused. */
 void role_merchants_drain(struct node *node);

@@ -390,8 +390,8 @@ close_keys(
     return ERR_OK;
 }
 
-/* The merchant first: from then on nobody makes a key that the walk could miss. ERR_STALE: another
- * process changed one of the rows meanwhile. */
+/* RESOURCE-11. The merchant first: from then on nobody makes a key that the walk could miss.
+ * ERR_STALE: another process changed one of the rows meanwhile. */
 static err_t
 close_once(
     struct resource_runtime *runtime,

@@ -135,6 +135,7 @@ numbers_are_above_all_others(void **state)
     assert_int_equal(t_ensure(world, "Shop", "no room", &info, key), ERR_FULL);
 }
 
+/* RESOURCE-11 */
 static void
 keys_of_a_closed_merchant_are_refused(void **state)
 {

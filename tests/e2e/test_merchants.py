@@ -293,8 +293,9 @@ def test_a_closed_merchants_keys_are_refused(make_server):
         server.start()
     assert "open" in tael(server, "open", shop.id).stdout
     again = Http(server, key=shop.key)
-    wait_until(lambda: again.get("/v1/payment_intents").status_code == 200, 10, "200")
-    assert len(again.get("/v1/payment_intents").json()["data"]) == 1
+    answer = wait_until(lambda: (lambda one: one if one.status_code == 200 else None)(
+        again.get("/v1/payment_intents")), 10, "200")
+    assert len(answer.json()["data"]) == 1
 
 
 # ---- at once, and at the end ---------------------------------------------------------------
