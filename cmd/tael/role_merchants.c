@@ -17,6 +17,8 @@
  */
 #include "roles.h"
 
+#include "text.h"
+
 #include "base/list.h"
 #include "form/form.h"
 #include "json/json.h"
@@ -296,7 +298,7 @@ list(const struct ask *ask)
         return;
     }
     struct listing listing = {.left = (uint32_t)limit};
-    if (after.size >= sizeof(listing.last)) {
+    if (after.size > 0 && (after.size >= sizeof(listing.last) || !text_is_id(after))) {
         refuse(exchange, 400, "starting_after", "starting_after: it is no id of a merchant.");
         return;
     }
@@ -378,9 +380,12 @@ dispatch(const struct ask *ask)
     enum http_method method = ask->exchange->method;
     bool reads = method == HTTP_METHOD_GET || method == HTTP_METHOD_HEAD;
     bool posts = method == HTTP_METHOD_POST;
-    if (reads && ask->action.size == 0) {
-        (ask->id.size == 0 ? list : show)(ask);
-    } else if (posts && ask->id.size == 0) {
+    bool all = ask->id.size == 0 && ask->action.size == 0;
+    if (!all && !text_is_id(ask->id)) {
+        refuse_error(ask, ERR_NOT_FOUND);
+    } else if (reads && ask->action.size == 0) {
+        (all ? list : show)(ask);
+    } else if (posts && all) {
         create(ask);
     } else if (posts && span_equal_cstr(ask->action, "keys")) {
         new_key(ask);

@@ -230,8 +230,8 @@ def test_only_operators_may(make_server):
     before = tael(server, "list").stdout
     for headers in (key, {**key, "Authorization": f"Bearer {server.key}"}):
         answer = requests.post(f"{server.url}/merchants", {"name": "x"}, headers=headers, timeout=30)
-        assert answer.status_code == 404
-    assert requests.get(f"{server.url}/merchants", timeout=30).status_code == 404
+        assert answer.status_code in (401, 404)  # a gateway wants a key for everything
+    assert requests.get(f"{server.url}/merchants", timeout=30).status_code in (401, 404)
     page = requests.post(f"{url}/merchants", {"name": "x"}, timeout=30,
                          headers={**key, "Origin": "http://evil.example"})
     assert page.status_code == 403
@@ -246,6 +246,11 @@ def test_only_operators_may(make_server):
     ("POST", "/merchants?key", {"name[a]": "x"}, 400, "'name'"),
     ("GET", "/merchants?limit=0", None, 400, "1 to 1000"),
     ("GET", "/merchants?starting_after=" + 40 * "a", None, 400, "starting_after"),
+    ("GET", "/merchants?starting_after=%00", None, 400, "parameters"),
+    ("GET", "/merchants?starting_after=a-b", None, 400, "starting_after"),
+    ("GET", "/merchants/%ff", None, 404, "no merchant"),
+    ("POST", "/merchants//close?key", {"name": "x"}, 404, "no merchant"),
+    ("POST", "/merchants/acct_none", {"name": "x"}, 404, "/close"),
     ("GET", "/merchants/acct_none", None, 404, "acct_none"),
     ("POST", "/merchants/acct_none/close", None, 404, "acct_none"),
     ("POST", "/merchants/acct_none/keys", None, 404, "acct_none"),
@@ -277,11 +282,10 @@ def test_a_closed_merchants_keys_are_refused(make_server):
     assert "closed" in tael(server, "close", shop.id).stdout
 
     def refused(key):
-        answer = Http(server, key=key).post("/v1/payment_intents", PAYMENT)
-        if answer.status_code != 403:
+        error = Http(server, key=key).get("/v1/payment_intents").json().get("error", {})
+        if error.get("code") != "merchant_closed":
             return False
-        error = answer.json()["error"]
-        assert error["code"] == "merchant_closed" and shop.id in error["message"]
+        assert shop.id in error["message"]
         return True
 
     for _ in range(2):
