@@ -62,6 +62,22 @@ make_keys(struct node *node, const char *merchant_id, bool publishable_too)
     return ERR_OK;
 }
 
+static err_t
+new_test_key(struct node *node, const char *merchant_id)
+{
+    struct resource_merchant_info merchant;
+    TRY(resource_merchant_find(node->runtime, span_from_cstr(merchant_id), &merchant));
+    if (merchant.closed) {
+        node_explain(
+            node,
+            "new-test-key: the merchant %s is closed and gets no key; open it first "
+            "('tael merchants open')",
+            merchant_id);
+        return ERR_DENIED;
+    }
+    return make_keys(node, merchant_id, false);
+}
+
 /* A folder without keys gets a merchant and its first ones; one without documents has none. */
 static err_t
 first_start(struct node *node)
@@ -72,7 +88,7 @@ first_start(struct node *node)
     }
     TRY(resource_key_each(node->runtime, see_key, &seen));
     if (seen.count > 0) {
-        return node->settings.new_test_key ? make_keys(node, seen.merchant_id, false) : ERR_OK;
+        return node->settings.new_test_key ? new_test_key(node, seen.merchant_id) : ERR_OK;
     }
     char merchant_id[ID_TEXT_SIZE];
     TRY(resource_merchant_create(node->runtime, "Test merchant", merchant_id));
@@ -140,11 +156,12 @@ static err_t
 open_and_start(struct node *node)
 {
     TRY(node_open(node));
+    node->message[0] = '\0';
     err_t result = first_start_alone(node);
     if (result == ERR_OK) {
         result = node_start(node);
     }
-    if (result != ERR_OK) {
+    if (result != ERR_OK && node->message[0] == '\0') {
         node_explain(node, "start: %s", err_text(result));
     }
     return result;

@@ -302,6 +302,22 @@ def test_a_closed_merchants_keys_are_refused(make_server):
     assert len(answer.json()["data"]) == 1
 
 
+def test_a_closed_first_merchant_gets_no_key_at_the_start(make_server):
+    server = make_server(ADMIN, cluster=False)
+    all = json.loads(tael(server, "list", "--json").stdout)["merchants"]
+    first = next(one["id"] for one in all if one["number"] == 1)
+    assert tael(server, "close", first).returncode == 0
+    server.stop()
+    started = run_tael("server", f"--data={server.root}", "--listen=127.0.0.1:0", "--new-test-key",
+                       *server.documents)
+    assert started.returncode == 1 and f"the merchant {first} is closed" in started.stderr
+    server.start()
+    assert tael(server, "open", first).returncode == 0
+    server.stop()
+    server.start("--new-test-key")
+    assert Http(server).get("/v1/customers").status_code == 200
+
+
 # ---- at once, and at the end ---------------------------------------------------------------
 
 
