@@ -1,5 +1,6 @@
 /*
- * `tael backup`: a copy of a data folder at one moment, while the server works on.
+ * `tael backup`: a copy of a data folder at one moment, while the server works on; or of the
+ * folders of several processes that share the work, as if they were one.
  *
  * The moment is one at which nothing is committed to the documents (document/copy.h). The cuts are
  * taken in this order, each store after those that write down what came of it:
@@ -14,6 +15,7 @@
  * after a restore finishes, as after a power failure (docs/decisions/0023-backups.md has the
  * argument).
  */
+#include "backup_data.h"
 #include "backup_sink.h"
 #include "command.h"
 #include "option.h"
@@ -33,13 +35,18 @@
 #define PIECE_SIZE (1U << 20)
 
 struct backup_options {
-    char data[OS_PATH_SIZE / 2];
+    char data[BACKUP_DATA_TEXT_SIZE];
     char to[OS_PATH_SIZE / 2];
     char spool[OS_PATH_SIZE / 2];
 };
 
 static const struct setting backup_settings[] = {
-    OPTION_TEXT(struct backup_options, data, "data", "", "The server's data folder."),
+    OPTION_TEXT(
+        struct backup_options,
+        data,
+        "data",
+        "",
+        "The server's data folder; of several processes all of theirs, with commas between."),
     OPTION_TEXT(
         struct backup_options, to, "to", "", "A folder that may hold several backups, or - ."),
     OPTION_TEXT(
@@ -73,6 +80,8 @@ struct backup {
     const struct command *command;
     const struct backup_options *options;
     struct os_disk *disk;
+    struct backup_data data;
+    const char *ledger_folder;
     struct backup_sink sink;
     struct show_progress progress;
     uint64_t done;
@@ -86,56 +95,94 @@ struct backup {
     uint64_t sizes[PLAIN_FILES];
     bool present[PLAIN_FILES];
     uint64_t held_ns;
+    bool has_vault;
 };
 
-static err_t
-path_of(const struct backup *backup, const char *name, char out[OS_PATH_SIZE])
-{
-    int length = snprintf(out, OS_PATH_SIZE, "%s/%s", backup->options->data, name);
-    return length > 0 && length < OS_PATH_SIZE ? ERR_OK : ERR_RANGE;
-}
+/* -------------------------------------------------------------------------------- the folders */
 
-/* The file's size; *ret_present says whether there is one. */
-static err_t
-file_size(const struct backup *backup, const char *name, uint64_t *ret_size, bool *ret_present)
-{
-    char path[OS_PATH_SIZE];
-    struct os_file *file = NULL;
-    *ret_present = false;
-    TRY(path_of(backup, name, path));
-    err_t code = backup->disk->ops->open(backup->disk, path, OS_OPEN_READ, false, &file, NULL);
-    if (code == ERR_NOT_FOUND) {
-        return ERR_OK;
-    }
-    if (code == ERR_OK) {
-        code = backup->disk->ops->size(backup->disk, file, ret_size);
-        backup->disk->ops->close(backup->disk, file);
-        *ret_present = code == ERR_OK;
-    }
-    return code;
-}
-
-/* --------------------------------------------------------------------------------- the moment */
-
-/* What a folder has is found before anything is held. */
+/* Two processes with the same part are two servers, and their backup is none of either. */
 static int
-ledger_open(struct backup *backup)
+parts_are_single(const struct backup *backup)
 {
-    char url[OS_PATH_SIZE + 16];
-    struct store_error error;
-    (void)snprintf(url, sizeof(url), "journal:%s/ledger", backup->options->data);
-    err_t code = store_copy_open(url, backup->disk, &backup->ledger, &error);
-    if (code == ERR_OK) {
-        return COMMAND_GO_ON;
+    char message[BACKUP_MESSAGE_SIZE];
+    err_t code = ERR_OK;
+    for (size_t i = 0; i < DATABASES && code == ERR_OK; i++) {
+        code = backup_data_single(&backup->data, databases[i], message);
     }
-    if (code != ERR_NOT_FOUND) {
-        return command_fail(backup->command, "%s", error.message);
+    for (size_t i = 0; i < PLAIN_FILES && code == ERR_OK; i++) {
+        code = backup_data_single(&backup->data, plain_files[i].path, message);
+    }
+    return code == ERR_OK ? COMMAND_GO_ON : command_fail(backup->command, "%s", message);
+}
+
+static int
+no_ledger(const struct backup *backup)
+{
+    uint64_t size = 0;
+    bool has_documents = false;
+    err_t code = backup_data_size(&backup->data, databases[0], &size, &has_documents);
+    if (code == ERR_OK && has_documents) {
+        return command_fail(
+            backup->command,
+            "%s: there are documents in it, and no ledger, without which they are no backup. If "
+            "another process here has the ledger, name both folders: --data=%s,FOLDER; one on "
+            "another machine, or in PostgreSQL, is backed up with them only while all stand still "
+            "(docs/operations/backup.md)",
+            backup->data.folders[0],
+            backup->data.folders[0]);
+    }
+    bool of_cluster = false;
+    if (code == ERR_OK) {
+        code = backup_data_size(&backup->data, "api/tael.db", &size, &of_cluster);
+    }
+    if (code == ERR_OK && of_cluster) {
+        return command_fail(
+            backup->command,
+            "%s: its folders are those of several processes: --data=%s/api,%s/ledger,%s/vault and "
+            "so on, with all that there are",
+            backup->data.folders[0],
+            backup->data.folders[0],
+            backup->data.folders[0],
+            backup->data.folders[0]);
     }
     return command_fail(
         backup->command,
         "%s: there is no ledger in it; one in PostgreSQL is backed up with the database",
-        backup->options->data);
+        backup->data.folders[0]);
 }
+
+/* What the folders have is found before anything is held. */
+static int
+ledger_open(struct backup *backup)
+{
+    for (int i = 0; i < backup->data.count; i++) {
+        char url[OS_PATH_SIZE + 16];
+        struct store_error error;
+        struct store_copy *ledger = NULL;
+        (void)snprintf(url, sizeof(url), "journal:%s/ledger", backup->data.folders[i]);
+        err_t code = store_copy_open(url, backup->disk, &ledger, &error);
+        if (code == ERR_NOT_FOUND) {
+            continue;
+        }
+        if (code != ERR_OK) {
+            return command_fail(backup->command, "%s", error.message);
+        }
+        if (backup->ledger != NULL) {
+            store_copy_close(&ledger);
+            return command_fail(
+                backup->command,
+                "a ledger is in %s and in %s: the shards of one cannot be backed up while they "
+                "work, and two servers not at once",
+                backup->ledger_folder,
+                backup->data.folders[i]);
+        }
+        backup->ledger = ledger;
+        backup->ledger_folder = backup->data.folders[i];
+    }
+    return backup->ledger != NULL ? parts_are_single(backup) : no_ledger(backup);
+}
+
+/* --------------------------------------------------------------------------------- the moment */
 
 /* The earlier backups in the folder are of this ledger, and of this history of it. */
 static int
@@ -166,9 +213,9 @@ snapshot(struct backup *backup, size_t which, char message[DOCUMENT_MESSAGE_SIZE
     char path[OS_PATH_SIZE];
     uint64_t size = 0;
     bool present = false;
-    err_t code = file_size(backup, databases[which], &size, &present);
+    err_t code = backup_data_size(&backup->data, databases[which], &size, &present);
     if (code == ERR_OK && present) {
-        code = path_of(backup, databases[which], path);
+        code = backup_data_path(&backup->data, databases[which], path);
         return code == ERR_OK ? document_snapshot_take(path, &backup->snapshots[which], message)
                               : code;
     }
@@ -195,8 +242,10 @@ cuts(struct backup *backup)
     if (snapshot(backup, 1, message) != ERR_OK) {
         return command_fail(backup->command, "%s", message);
     }
+    backup->has_vault = backup->snapshots[1] != NULL;
     for (size_t i = 0; i < PLAIN_FILES; i++) {
-        err_t code = file_size(backup, plain_files[i].path, &backup->sizes[i], &backup->present[i]);
+        err_t code = backup_data_size(
+            &backup->data, plain_files[i].path, &backup->sizes[i], &backup->present[i]);
         if (code != ERR_OK) {
             return command_fail(backup->command, "%s: %s", plain_files[i].path, err_text(code));
         }
@@ -212,9 +261,9 @@ moment(struct backup *backup)
     uint64_t size = 0;
     bool has_documents = false;
     struct document_hold *hold = NULL;
-    err_t code = file_size(backup, databases[0], &size, &has_documents);
+    err_t code = backup_data_size(&backup->data, databases[0], &size, &has_documents);
     if (code == ERR_OK && has_documents) {
-        code = path_of(backup, databases[0], path);
+        code = backup_data_path(&backup->data, databases[0], path);
     }
     if (code != ERR_OK) {
         return command_fail(backup->command, "%s: %s", databases[0], err_text(code));
@@ -315,8 +364,8 @@ copy_segment(struct backup *backup, uint64_t number)
     if (reused) {
         return COMMAND_GO_ON;
     }
-    if (path_of(backup, path, from) != ERR_OK) {
-        return command_fail(backup->command, "%s: the path is too long", backup->options->data);
+    if (backup_data_path_in(backup->ledger_folder, path, from) != ERR_OK) {
+        return command_fail(backup->command, "%s: the path is too long", backup->ledger_folder);
     }
     return copy_file(backup, from, path, is_full ? &whole_file : &backup->extent, is_full);
 }
@@ -377,8 +426,9 @@ copy_plain(struct backup *backup, size_t which)
     if (!backup->present[which]) {
         return COMMAND_GO_ON;
     }
-    if (path_of(backup, path, from) != ERR_OK) {
-        return command_fail(backup->command, "%s: the path is too long", backup->options->data);
+    err_t code = backup_data_path(&backup->data, path, from);
+    if (code != ERR_OK) {
+        return command_fail(backup->command, "%s: %s", path, err_text(code));
     }
     return copy_file(backup, from, path, &extent, false);
 }
@@ -444,6 +494,17 @@ report(const struct backup *backup)
         backup->held_ns / OS_NS_PER_MS,
         backup->held_ns % OS_NS_PER_MS / 1000,
         head);
+    if (!backup->sink.manifest.documents) {
+        (void)fprintf(
+            stderr,
+            "A ledger alone. If another process has the documents, this is of another moment than "
+            "any backup\nof theirs: name all folders in one --data, with commas between.\n");
+    } else if (!backup->has_vault) {
+        (void)fprintf(
+            stderr,
+            "There is no vault in it: the folder of the process that has the card numbers belongs "
+            "into --data too.\n");
+    }
 }
 
 static int
@@ -502,18 +563,32 @@ run_backup(const struct command *command, int argc, char **argv)
     if (is_stream && isatty(STDOUT_FILENO) == 1) {
         return command_misuse(command, "--to=- : standard output is a terminal");
     }
-    struct backup backup = {.command = command, .options = &values, .disk = os_disk_real()};
+    struct backup backup = {
+        .command = command,
+        .options = &values,
+        .disk = os_disk_real(),
+        .data.disk = os_disk_real(),
+    };
+    if (backup_data_take(&backup.data, values.data) != ERR_OK) {
+        return command_misuse(
+            command,
+            "--data has up to %d folders with commas between, each shorter than %d bytes",
+            BACKUP_DATA_FOLDERS_MAX,
+            OS_PATH_SIZE / 2);
+    }
     return back_up(&backup);
 }
 
 const struct command command_backup = {
     .name = "backup",
-    .usage = "--data=DIR --to=DIR|-",
+    .usage = "--data=DIR[,DIR...] --to=DIR|-",
     .summary = "Copies a server's data at one moment, while it works",
     .manual =
         "To a folder, which may hold several backups that share the ledger's full segments,\n"
         "or as a tar stream to standard output. The ledger, documents, vault, keys and the\n"
-        "simulated network and bank are of one moment. What is encrypted stays so, and its keys\n"
+        "simulated network and bank are of one moment. Of a server that is several processes\n"
+        "(docs/operations/roles.md) name the folders of all of them. What is encrypted stays so, "
+        "and its keys\n"
         "are in the backup too: keep it like the original (docs/operations/backup.md).",
     .run = run_backup,
 };

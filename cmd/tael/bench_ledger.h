@@ -53,6 +53,7 @@ struct bench_ledger_result {
     double restart_s;        /* closing is not part of it; opening is, until it would answer */
     double lookups_per_s;    /* ids a second */
     double histories_per_s;  /* last 100 transfers of an account */
+    double any_time_per_s;   /* last 100 before any time of the load; 0: not measured */
     /* Transfers a second within each million of them. */
     double millions[BENCH_LEDGER_MILLIONS];
     uint32_t million_count;
@@ -92,12 +93,13 @@ MUST_USE err_t bench_ledger_open(
 
 /* --- bench_ledger_reads.c --- */
 
-/* Looks the maker's samples up and reads histories, each for a second. ERR_CORRUPT: something was
- * not found. */
+/* Looks the maker's samples up and reads histories, each for a second; with `any_time` also those
+ * that end at any time of the load. ERR_CORRUPT: something was not found. */
 MUST_USE err_t bench_ledger_reads(
     struct port_ledger *port,
     struct os_loop *loop,
     struct bench_ledger_maker *maker,
+    bool any_time,
     struct bench_ledger_result *result);
 
 /* --- bench_ledger_net.c --- */

@@ -91,7 +91,8 @@ const struct setting bench_ledger_options_table[] = {
         "",
         STORE_ORDERS_TEXT_SIZE,
         "That the journal of one point keeps: account, user-data-128, user-data-64, user-data-32, "
-        "code, ledger, with commas between, or all."),
+        "code, ledger, with commas between, or all. With account, --reads asks for histories up to "
+        "any time of the load too."),
     COUNT(
         "pending",
         pending,

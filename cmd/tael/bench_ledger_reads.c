@@ -1,6 +1,7 @@
 /*
- * What a ledger answers after the load: look-ups by id, in batches, and the newest transfers of
- * accounts. So many requests are under way as keep the ledger busy; each answer sends the next.
+ * What a ledger answers after the load: look-ups by id, in batches, the newest transfers of
+ * accounts, and, if it keeps an order of accounts, those up to any time of the load. So many
+ * requests are under way as keep the ledger busy; each answer sends the next.
  */
 #include "bench_ledger.h"
 
@@ -15,6 +16,12 @@
 #define READS_OUTSTANDING 16
 #define READS_NS          OS_NS_PER_S
 
+enum reads_kind {
+    READS_LOOKUPS,
+    READS_NEWEST,
+    READS_ANY_TIME,
+};
+
 struct read {
     struct port_ledger_request request;
     struct reads *reads;
@@ -28,11 +35,12 @@ struct reads {
     struct bench_ledger_maker *maker;
     struct read slots[READS_OUTSTANDING];
     struct os_task start;
-    bool histories; /* or look-ups */
+    enum reads_kind kind;
     uint32_t lookup_batch;
     bool measuring; /* or filling the system's and the ledger's caches, with the same requests */
     uint64_t from_ns;
-    uint64_t units; /* ids or histories that were answered */
+    uint64_t units;                        /* ids or histories that were answered */
+    uint64_t timestamp_min, timestamp_max; /* of the transfers that look-ups found */
     uint32_t next_sample;
     uint32_t under_way;
     err_t result;
@@ -44,6 +52,8 @@ static void answered(struct port_ledger_request *request);
 static void
 send_history(struct read *read)
 {
+    const struct reads *reads = read->reads;
+    const uint64_t span = reads->timestamp_max - reads->timestamp_min + 1;
     read->filter = (struct port_ledger_filter){
         .account_id = bench_ledger_pick(read->reads->maker),
         .debits = true,
@@ -51,6 +61,10 @@ send_history(struct read *read)
         .reversed = true,
         .limit = HISTORY_LIMIT,
     };
+    if (reads->kind == READS_ANY_TIME) {
+        read->filter.timestamp_max =
+            reads->timestamp_min + os_prng_below(&reads->maker->prng, span);
+    }
     read->request.operation = PORT_LEDGER_GET_ACCOUNT_TRANSFERS;
     read->request.in.filter = &read->filter;
 }
@@ -77,10 +91,10 @@ send(struct read *read)
         .done = answered,
         .out.transfers = read->found,
     };
-    if (reads->histories) {
-        send_history(read);
-    } else {
+    if (reads->kind == READS_LOOKUPS) {
         send_lookup(read);
+    } else {
+        send_history(read);
     }
     reads->under_way++;
     reads->port->submit(reads->port, &read->request);
@@ -90,10 +104,33 @@ send(struct read *read)
 static bool
 is_over(const struct reads *reads)
 {
-    if (!reads->measuring && !reads->histories) {
+    if (!reads->measuring && reads->kind == READS_LOOKUPS) {
         return reads->units >= reads->maker->sample_count;
     }
     return os_monotonic_ns(os_clock_real()) - reads->from_ns >= READS_NS;
+}
+
+/* A look-up finds all that it asks for, a history nothing that is newer than that. */
+static err_t
+check(struct reads *reads, const struct read *read)
+{
+    const struct port_ledger_request *request = &read->request;
+    if (reads->kind == READS_LOOKUPS && request->out_count != request->count) {
+        return ERR_CORRUPT;
+    }
+    for (uint32_t i = 0; i < request->out_count; i++) {
+        const uint64_t timestamp = read->found[i].timestamp;
+        if (reads->kind == READS_ANY_TIME && timestamp > read->filter.timestamp_max) {
+            return ERR_CORRUPT;
+        }
+        if (timestamp > reads->timestamp_max) {
+            reads->timestamp_max = timestamp;
+        }
+        if (timestamp < reads->timestamp_min) {
+            reads->timestamp_min = timestamp;
+        }
+    }
+    return ERR_OK;
 }
 
 static void
@@ -102,12 +139,11 @@ answered(struct port_ledger_request *request)
     struct read *read = CONTAINER_OF(request, struct read, request);
     struct reads *reads = read->reads;
     reads->under_way--;
-    if (request->error != ERR_OK) {
-        reads->result = request->error;
-    } else if (!reads->histories && request->out_count != request->count) {
-        reads->result = ERR_CORRUPT;
+    err_t error = request->error == ERR_OK ? check(reads, read) : request->error;
+    if (error != ERR_OK) {
+        reads->result = error;
     }
-    reads->units += reads->histories ? 1 : request->out_count;
+    reads->units += reads->kind == READS_LOOKUPS ? request->out_count : 1;
     if (reads->result == ERR_OK && !is_over(reads)) {
         send(read);
     } else if (reads->under_way == 0) {
@@ -126,9 +162,9 @@ start(struct os_task *task)
 }
 
 static err_t
-run(struct reads *reads, bool histories, double *ret_rate)
+run(struct reads *reads, enum reads_kind kind, double *ret_rate)
 {
-    reads->histories = histories;
+    reads->kind = kind;
     for (int i = 0; i < 2 && reads->result == ERR_OK; i++) {
         reads->measuring = i == 1;
         reads->units = 0;
@@ -159,6 +195,7 @@ bench_ledger_reads(
     struct port_ledger *port,
     struct os_loop *loop,
     struct bench_ledger_maker *maker,
+    bool any_time,
     struct bench_ledger_result *result)
 {
     struct reads *reads = calloc(1, sizeof(*reads));
@@ -170,6 +207,7 @@ bench_ledger_reads(
     reads->loop = loop;
     reads->maker = maker;
     reads->start.run = start;
+    reads->timestamp_min = UINT64_MAX;
     ASSERT(maker->sample_count > 0);
     shuffle(maker);
     reads->lookup_batch = maker->sample_count < LOOKUP_BATCH ? maker->sample_count : LOOKUP_BATCH;
@@ -180,10 +218,13 @@ bench_ledger_reads(
         code = reads->slots[i].found == NULL ? ERR_MEMORY : code;
     }
     if (code == ERR_OK) {
-        code = run(reads, false, &result->lookups_per_s);
+        code = run(reads, READS_LOOKUPS, &result->lookups_per_s);
     }
     if (code == ERR_OK) {
-        code = run(reads, true, &result->histories_per_s);
+        code = run(reads, READS_NEWEST, &result->histories_per_s);
+    }
+    if (code == ERR_OK && any_time) {
+        code = run(reads, READS_ANY_TIME, &result->any_time_per_s);
     }
     for (uint32_t i = 0; i < READS_OUTSTANDING; i++) {
         free(reads->slots[i].found);

@@ -99,6 +99,9 @@ print_json(const struct bench_ledger_point *point, const struct bench_ledger_res
             result->lookups_per_s,
             result->histories_per_s);
     }
+    if (result->any_time_per_s > 0) {
+        (void)printf(",\"any_100_per_second\":%.1f", result->any_time_per_s);
+    }
     (void)printf(",\"millions\":[");
     for (uint32_t i = 0; i < result->million_count; i++) {
         (void)printf("%s%.0f", i == 0 ? "" : ",", result->millions[i]);
@@ -144,6 +147,11 @@ print_text(const struct bench_ledger_point *point, const struct bench_ledger_res
             "reads       %.0f look-ups by id a second; last 100 of an account: %.0f a second\n",
             result->lookups_per_s,
             result->histories_per_s);
+    }
+    if (result->any_time_per_s > 0) {
+        (void)printf(
+            "            100 of an account before any time of the load: %.0f a second\n",
+            result->any_time_per_s);
     }
     if (result->restart_s > 0) {
         (void)printf("restart     %.3f s\n", result->restart_s);

@@ -3,28 +3,32 @@
 #include "document/reader.h"
 #include "payments/stored.h"
 #include "store/verify.h"
+#include "wallets/stored.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define ARENA_MAX (4U << 20)
-/* Charges that are compared; each takes 80 bytes of memory. */
+/* Transfers that are compared; each takes 80 bytes of memory. */
 #define EXPECTED_MAX 100000000U
+#define STILL        (LEDGER_TRANSFER_PENDING | LEDGER_TRANSFER_VOID_PENDING)
 
-/* What one charge says that the books have. */
+/* What one document says of a transfer in the books. */
 struct expected {
     u128 transfer;
     u128 amount;
-    char charge[ID_TEXT_SIZE];
+    char document[ID_TEXT_SIZE];
+    bool absent; /* it must not be there */
     bool found;
 };
 
 struct comparison {
     struct document_reader *documents;
     struct restore_books *books;
-    struct arena arena; /* of one charge */
-    bool rests;         /* its intent */
+    struct arena arena; /* of one document */
+    bool rests;         /* the charge's intent */
+    const char *kind;   /* of wallets' documents, which is read */
     struct expected *expected;
     size_t count;
     size_t capacity;
@@ -32,13 +36,13 @@ struct comparison {
 };
 
 static void
-difference(struct comparison *comparison, struct span charge, const char *what)
+difference(struct comparison *comparison, struct span document, const char *what)
 {
     struct restore_books *books = comparison->books;
     if (books->differences++ == 0) {
         struct buf text;
         buf_init_fixed(&text, books->first, sizeof(books->first) - 1);
-        buf_append_span(&text, span_slice(charge, 0, ID_TEXT_SIZE));
+        buf_append_span(&text, span_slice(document, 0, ID_TEXT_SIZE));
         buf_append_format(&text, ": %s", what);
         books->first[text.size] = '\0';
     }
@@ -47,7 +51,7 @@ difference(struct comparison *comparison, struct span charge, const char *what)
 /* ----------------------------------------------------------------------------- what is expected */
 
 static err_t
-expect(struct comparison *comparison, struct span id, const struct payments_stored_charge *charge)
+expect(struct comparison *comparison, struct span document, const struct expected *wanted)
 {
     if (comparison->count == EXPECTED_MAX) {
         return ERR_FULL;
@@ -63,10 +67,22 @@ expect(struct comparison *comparison, struct span id, const struct payments_stor
         comparison->capacity = capacity;
     }
     struct expected *expected = &comparison->expected[comparison->count++];
-    *expected = (struct expected){.transfer = charge->transfer, .amount = charge->amount};
-    memcpy(expected->charge, id.data, id.size < ID_TEXT_SIZE ? id.size : ID_TEXT_SIZE - 1);
-    comparison->books->charges++;
+    *expected = *wanted;
+    memcpy(
+        expected->document,
+        document.data,
+        document.size < ID_TEXT_SIZE ? document.size : ID_TEXT_SIZE - 1);
     return ERR_OK;
+}
+
+static err_t
+expect_booking(
+    struct comparison *comparison, struct span id, const struct payments_stored_booking *booking)
+{
+    return expect(
+        comparison,
+        id,
+        &(struct expected){.transfer = booking->transfer, .amount = booking->amount});
 }
 
 static err_t
@@ -104,7 +120,89 @@ see_charge(void *context, uint64_t scope, struct span id, struct span body)
         comparison->books->under_way++;
         return ERR_OK;
     }
-    return expect(comparison, id, &charge);
+    comparison->books->charges++;
+    for (uint32_t i = 0; i < charge.count; i++) {
+        TRY(expect_booking(comparison, id, &charge.bookings[i]));
+    }
+    return ERR_OK;
+}
+
+static err_t
+see_refund(void *context, uint64_t scope, struct span id, struct span body)
+{
+    struct comparison *comparison = context;
+    struct payments_stored_booking booking;
+    bool booked = false;
+    (void)scope;
+    arena_clear(&comparison->arena);
+    err_t code = payments_stored_refund(&comparison->arena, body, &booking, &booked);
+    if (code != ERR_OK) {
+        difference(comparison, id, err_text(code));
+    }
+    if (!booked) {
+        return ERR_OK;
+    }
+    comparison->books->refunds++;
+    return expect_booking(comparison, id, &booking);
+}
+
+static err_t
+see_wallets_document(void *context, uint64_t scope, struct span id, struct span body)
+{
+    struct comparison *comparison = context;
+    struct wallets_expected wanted[WALLETS_EXPECTED_MAX];
+    uint32_t count = 0;
+    (void)scope;
+    arena_clear(&comparison->arena);
+    err_t code =
+        wallets_stored_document(&comparison->arena, comparison->kind, id, body, wanted, &count);
+    if (code != ERR_OK) {
+        difference(comparison, id, err_text(code));
+        return ERR_OK;
+    }
+    if (count == 0) {
+        comparison->books->under_way++;
+        return ERR_OK;
+    }
+    comparison->books->movements++;
+    for (uint32_t i = 0; i < count; i++) {
+        bool absent = wanted[i].amount < 0;
+        const struct expected expected = {
+            .transfer = wanted[i].transfer,
+            .amount = absent ? 0 : (u128)wanted[i].amount,
+            .absent = absent,
+        };
+        TRY(expect(comparison, id, &expected));
+    }
+    return ERR_OK;
+}
+
+/* All that say something of the books. */
+static err_t
+read_kinds(struct comparison *comparison)
+{
+    TRY(document_reader_each(
+        comparison->documents,
+        PAYMENTS_STORED_CHARGE,
+        see_charge,
+        comparison,
+        comparison->message));
+    TRY(document_reader_each(
+        comparison->documents,
+        PAYMENTS_STORED_REFUND,
+        see_refund,
+        comparison,
+        comparison->message));
+    for (size_t i = 0; wallets_stored_kinds[i] != NULL; i++) {
+        comparison->kind = wallets_stored_kinds[i];
+        TRY(document_reader_each(
+            comparison->documents,
+            comparison->kind,
+            see_wallets_document,
+            comparison,
+            comparison->message));
+    }
+    return ERR_OK;
 }
 
 static err_t
@@ -114,16 +212,14 @@ read_documents(struct comparison *comparison, const char *folder)
     (void)snprintf(path, sizeof(path), "%s/tael.db", folder);
     TRY(document_reader_open(path, &comparison->documents, comparison->message));
     TRY(document_reader_check(comparison->documents, comparison->message));
-    err_t code = document_reader_each(
-        comparison->documents, PAYMENTS_STORED_CHARGE, see_charge, comparison, comparison->message);
+    err_t code = read_kinds(comparison);
     if (code != ERR_OK && comparison->message[0] == '\0') {
         (void)snprintf(comparison->message, sizeof(comparison->message), "%s", err_text(code));
     }
     return code;
 }
 
-/* ------------------------------------------------------------------------------ what the books
- * have */
+/* -------------------------------------------------------------------------- what the books have */
 
 static int
 compare_transfers(const void *a, const void *b)
@@ -134,24 +230,63 @@ compare_transfers(const void *a, const void *b)
 }
 
 static err_t
+see_document(void *context, uint64_t scope, struct span id, struct span body)
+{
+    (void)context;
+    (void)scope;
+    (void)id;
+    (void)body;
+    return ERR_OK;
+}
+
+/* What moved in a wallet has a document, at least one that is under way. */
+static err_t
+explain(struct comparison *comparison, const struct ledger_transfer *movement)
+{
+    char id[ID_TEXT_SIZE];
+    const char *kind = NULL;
+    if ((movement->flags & STILL) != 0 || !wallets_stored_explains(movement, &kind, id)) {
+        return ERR_OK;
+    }
+    const struct document_reader_key key = {kind, movement->user_data_64, span_from_cstr(id)};
+    err_t code = document_reader_get(
+        comparison->documents, &key, see_document, comparison, comparison->message);
+    if (code == ERR_NOT_FOUND) {
+        difference(comparison, span_from_cstr(id), "moved in the books, and has no document");
+        return ERR_OK;
+    }
+    return code;
+}
+
+static struct expected *
+expected_find(const struct comparison *comparison, u128 transfer)
+{
+    const struct expected wanted = {.transfer = transfer};
+    return comparison->count == 0 ? NULL
+                                  : bsearch(
+                                        &wanted,
+                                        comparison->expected,
+                                        comparison->count,
+                                        sizeof(*comparison->expected),
+                                        compare_transfers);
+}
+
+static err_t
 see_event(void *context, const struct ledger_event *event)
 {
     struct comparison *comparison = context;
-    const struct expected wanted = {.transfer = event->transfer.id};
-    if (event->kind == LEDGER_EVENT_TWO_PHASE_EXPIRED || comparison->count == 0) {
+    if (event->kind == LEDGER_EVENT_TWO_PHASE_EXPIRED) {
         return ERR_OK;
     }
-    struct expected *expected = bsearch(
-        &wanted,
-        comparison->expected,
-        comparison->count,
-        sizeof(*comparison->expected),
-        compare_transfers);
-    if (expected != NULL) {
-        expected->found = true;
-        if (expected->amount != event->transfer.amount) {
-            difference(comparison, span_from_cstr(expected->charge), "other amount in the books");
-        }
+    struct expected *expected = expected_find(comparison, event->transfer.id);
+    if (expected == NULL) {
+        return explain(comparison, &event->transfer);
+    }
+    expected->found = true;
+    if (expected->absent) {
+        difference(comparison, span_from_cstr(expected->document), "in the books all the same");
+    } else if (expected->amount != event->transfer.amount) {
+        difference(comparison, span_from_cstr(expected->document), "other amount in the books");
     }
     return ERR_OK;
 }
@@ -176,8 +311,8 @@ read_books(struct comparison *comparison, const char *folder, struct store_error
     TRY(store_verify(url, os_disk_real(), &visitor, &report, error));
     for (size_t i = 0; i < comparison->count; i++) {
         const struct expected *expected = &comparison->expected[i];
-        if (!expected->found) {
-            difference(comparison, span_from_cstr(expected->charge), "not in the books");
+        if (!expected->found && !expected->absent) {
+            difference(comparison, span_from_cstr(expected->document), "not in the books");
         }
     }
     return ERR_OK;

@@ -146,6 +146,14 @@ ledger_role_metrics(const struct node *node, struct buf *out)
          "Snapshots that could not be written.",
          status.snapshot_failures},
         {"tael_ledger_snapshot_bytes", "gauge", "Of the newest snapshot.", status.snapshot_bytes},
+        {"tael_ledger_order_segments_waiting",
+         "gauge",
+         "Full segments of the journal without their parts of the orders that are kept.",
+         status.order_segments_waiting},
+        {"tael_ledger_order_failures_total",
+         "counter",
+         "Parts of orders that could not be made.",
+         status.order_failures},
     };
 
     node_metrics(out, all, sizeof(all) / sizeof(all[0]));

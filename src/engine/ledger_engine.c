@@ -102,6 +102,8 @@ struct ledger_engine {
     atomic_uint_least64_t load_bytes;
     atomic_uint_least64_t snapshots;
     atomic_uint_least64_t snapshot_failures;
+    atomic_uint_least64_t order_segments_waiting;
+    atomic_uint_least64_t order_failures;
     atomic_uint_least64_t snapshot_created_ns;
     atomic_uint_least64_t snapshot_duration_ns;
     atomic_uint_least64_t snapshot_bytes;
@@ -254,6 +256,8 @@ gauges_set(struct ledger_engine *engine)
     atomic_store(&engine->snapshot_created_ns, status.snapshot_created_ns);
     atomic_store(&engine->snapshot_duration_ns, status.snapshot_duration_ns);
     atomic_store(&engine->snapshot_bytes, status.snapshot_bytes);
+    atomic_store(&engine->order_segments_waiting, status.order_segments_waiting);
+    atomic_store(&engine->order_failures, status.order_failures);
     atomic_store(&engine->accounts, ledger_account_count(engine->machine.ledger));
     atomic_store(&engine->pendings, ledger_pending_count(engine->machine.ledger));
 }
@@ -676,6 +680,8 @@ ledger_engine_status(struct ledger_engine *engine, struct ledger_engine_status *
         .snapshot_created_ns = atomic_load(&engine->snapshot_created_ns),
         .snapshot_duration_ns = atomic_load(&engine->snapshot_duration_ns),
         .snapshot_bytes = atomic_load(&engine->snapshot_bytes),
+        .order_segments_waiting = atomic_load(&engine->order_segments_waiting),
+        .order_failures = atomic_load(&engine->order_failures),
     };
 }
 

@@ -573,10 +573,37 @@ journal_free(struct journal *journal)
     free(journal);
 }
 
+/* Parts are made on a thread that has nobody to tell; the engine asks for the status all the time.
+ */
+static void
+orders_tell(struct journal *journal, const struct store_status *status)
+{
+    err_t code = ERR_OK;
+    if (!journal_orders_news(&journal->orders, &code)) {
+        return;
+    }
+    if (code == ERR_OK) {
+        journal_notice(journal, "%s/order: parts are made again", journal->folder);
+        return;
+    }
+    journal_notice(
+        journal,
+        "%s/order: no parts for %" PRIu64
+        " segments, which are read whole; tried again when the next "
+        "one is full: %s",
+        journal->folder,
+        status->order_segments_waiting,
+        err_text(code));
+}
+
 static void
 journal_status(struct store *store, struct store_status *ret_status)
 {
-    *ret_status = journal_of(store)->snapshot.status;
+    struct journal *journal = journal_of(store);
+    *ret_status = journal->snapshot.status;
+    ret_status->order_segments_waiting = journal_orders_waiting(&journal->orders);
+    ret_status->order_failures = atomic_load(&journal->orders.failures);
+    orders_tell(journal, ret_status);
 }
 
 static void

@@ -146,6 +146,7 @@ orders_work(struct journal_orders *orders)
         if (code != ERR_OK) {
             /* Tried again when the next segment is closed. Until then nothing waits for it. */
             atomic_store(&orders->failure, code);
+            atomic_fetch_add(&orders->failures, 1);
             held_release(orders);
             return;
         }
@@ -260,6 +261,35 @@ journal_orders_release(struct journal_orders *orders)
     journal_order_build_release(&orders->build);
 }
 
+uint64_t
+journal_orders_waiting(const struct journal_orders *orders)
+{
+    /* In this order: what is closed only rises, and what is made never passes it. */
+    const uint64_t made = atomic_load(&orders->made);
+    return atomic_load(&orders->closed) - made;
+}
+
+bool
+journal_orders_news(struct journal_orders *orders, err_t *ret_code)
+{
+    const uint64_t failures = atomic_load(&orders->failures);
+    const err_t code = atomic_load(&orders->failure);
+    const bool was_told = orders->tell_failures > 0;
+    if (code == ERR_OK) {
+        orders->told_failures = failures;
+        orders->tell_failures = 0;
+        *ret_code = ERR_OK;
+        return was_told;
+    }
+    const uint64_t row = failures - orders->told_failures;
+    if (row == 0 || row < orders->tell_failures) {
+        return false;
+    }
+    orders->tell_failures = row * 2;
+    *ret_code = code;
+    return true;
+}
+
 /* --- on the I/O thread --- */
 
 static bool
@@ -361,9 +391,9 @@ part_open(
     return journal_order_fences_are_sound(header, part->fences) ? ERR_OK : ERR_CORRUPT;
 }
 
-/* ORDER-5: the next start makes it again; until then the segment is read without it. */
+/* ORDER-5: until the next start the segment is read without it. */
 static void
-part_discard(struct journal_orders *orders, enum store_order kind, uint64_t segment)
+part_set_aside(struct journal_orders *orders, enum store_order kind, uint64_t segment)
 {
     struct journal_order_slot *slot = &orders->slots[kind][segment];
     struct journal_order_open_file *open =
@@ -376,6 +406,19 @@ part_discard(struct journal_orders *orders, enum store_order kind, uint64_t segm
     }
     part_free(slot);
     slot->absent = true;
+}
+
+static bool
+is_damage(err_t code)
+{
+    return code == ERR_CORRUPT || code == ERR_VERSION || code == ERR_INCOMPLETE;
+}
+
+/* ORDER-5: the next start makes it again. */
+static void
+part_discard(struct journal_orders *orders, enum store_order kind, uint64_t segment)
+{
+    part_set_aside(orders, kind, segment);
     char path[JOURNAL_ORDER_PATH_SIZE];
     journal_order_path(orders->folder, kind, segment, path);
     /* If it cannot be removed, the damage is found again. */
@@ -422,7 +465,7 @@ journal_orders_part(struct journal_orders *orders, enum store_order kind, uint64
     if (code == ERR_OK) {
         return part;
     }
-    if (code == ERR_CORRUPT || code == ERR_VERSION || code == ERR_INCOMPLETE) {
+    if (is_damage(code)) {
         part_discard(orders, kind, segment);
         return NULL;
     }
@@ -462,7 +505,12 @@ block_read(
     if (code != ERR_OK) {
         char path[JOURNAL_ORDER_PATH_SIZE];
         journal_order_path(orders->folder, kind, segment, path);
-        part_discard(orders, kind, segment);
+        /* A disk that does not answer says nothing of the part. */
+        if (is_damage(code)) {
+            part_discard(orders, kind, segment);
+        } else {
+            part_set_aside(orders, kind, segment);
+        }
         return store_error_set(
             error, code, "%s: %s: asked again, the journal answers", path, err_text(code));
     }

@@ -9,7 +9,8 @@
  * A part's life, with the function on each arrow:
  *
  *   none --segment_make: written, synced, renamed--> made --journal_orders_part--> open
- *   open --a block is damaged--> removed; made again by the next start
+ *   open --block_read: a block is damaged--> removed; made again by the next start
+ *   open --block_read: it cannot be read--> set aside: not asked until the next start, but kept
  *
  * Without a loop parts are made within journal_orders_closed.
  *
@@ -41,7 +42,7 @@ struct journal_order_part {
 
 struct journal_order_slot {
     struct journal_order_part *part; /* NULL: not opened */
-    bool absent;                     /* known not to be there */
+    bool absent;                     /* known not to be there, or set aside */
 };
 
 struct journal_order_open_file {
@@ -60,6 +61,8 @@ struct journal_orders {
     /* The engine's. */
     struct journal_order_slot *slots[STORE_ORDER_COUNT]; /* by segment */
     uint64_t slot_count;
+    uint64_t told_failures; /* how many there were when nothing had failed that was not told */
+    uint64_t tell_failures; /* the next is told when there were so many more; 0: none was told */
     struct journal_order_open_file files[JOURNAL_ORDERS_FILES];
 
     struct {
@@ -77,7 +80,8 @@ struct journal_orders {
     atomic_ullong closed; /* segments up to this one take no more frames and are durable */
     atomic_ullong made;   /* segments up to this one have the parts that they will have */
     atomic_ullong lag_max;
-    atomic_int failure; /* err_t: why parts were not made; 0 if they were */
+    atomic_int failure;     /* err_t: why parts were not made; 0 if they were */
+    atomic_ullong failures; /* so often that was so */
     atomic_bool posted;
     atomic_bool closing;
     _Atomic(struct os_task *) held; /* a frame's, of the I/O thread */
@@ -97,6 +101,11 @@ void journal_orders_closed(struct journal_orders *orders, uint64_t segment);
 /* Ends the work early; the loop is stopped afterwards. */
 void journal_orders_stop(struct journal_orders *orders);
 void journal_orders_release(struct journal_orders *orders);
+/* Closed segments that wait for their parts. */
+uint64_t journal_orders_waiting(const struct journal_orders *orders);
+/* Is there something that an operator should read, which was not answered yet? The first failure to
+ * make parts, the second, fourth and so on of a row, and with `*ret_code` ERR_OK the end of it. */
+bool journal_orders_news(struct journal_orders *orders, err_t *ret_code);
 
 /* --- asking, on the engine's thread --- */
 
@@ -105,7 +114,8 @@ void journal_orders_release(struct journal_orders *orders);
 const struct journal_order_part *journal_orders_part(
     struct journal_orders *orders, enum store_order kind, uint64_t segment);
 /* The entries with the key are those from `*ret_from` to before `*ret_to`. ERR_CORRUPT if a block
- * is damaged: the part is removed, and the error says so. */
+ * is damaged: the part is removed, and the error says so. If it cannot be read, the disk's error:
+ * the part is set aside. Asked again, the query does without the part in both cases. */
 MUST_USE err_t journal_orders_range(
     struct journal_orders *orders,
     const struct journal_order_part *part,

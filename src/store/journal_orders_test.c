@@ -42,6 +42,9 @@ struct t_world {
     struct ledger_event *events; /* all of them, in their order: the model */
     uint32_t count;
     uint64_t clock;
+    struct store_status status; /* after the newest commit, as an engine asks for it */
+    uint32_t notices;
+    char notice[256]; /* the last one */
     uint64_t debits[ACCOUNTS];
     uint64_t credits[ACCOUNTS];
 };
@@ -68,6 +71,7 @@ t_commit(struct t_world *t, const struct ledger_delta *delta)
         t->store->ops->admit(t->store, delta->event_count, delta->account_count), ERR_OK);
     assert_int_equal(t->store->ops->commit(t->store, delta, &t->executor, &ticket), ERR_OK);
     assert_int_equal(ticket.error.code, ERR_OK);
+    t->store->ops->status(t->store, &t->status);
 }
 
 static void
@@ -79,6 +83,14 @@ t_swallow(struct os_executor *executor, struct os_task *first, struct os_task *l
 }
 
 static void
+t_notice(void *context, const char *text)
+{
+    struct t_world *t = context;
+    t->notices++;
+    (void)snprintf(t->notice, sizeof(t->notice), "%s", text);
+}
+
+static void
 t_open(struct t_world *t, uint32_t orders)
 {
     struct store_settings settings = store_settings_default();
@@ -87,6 +99,8 @@ t_open(struct t_world *t, uint32_t orders)
     settings.segment_size = t->segment_size;
     settings.snapshot_interval = 0;
     settings.orders = orders;
+    settings.notice = t_notice;
+    settings.notice_context = t;
     assert_int_equal(ledger_create(&limits, &t->ledger), ERR_OK);
     err_t code = store_open("journal:" FOLDER, t->disk, &settings, &t->store, &t->error);
     if (code == ERR_OK) {
@@ -615,11 +629,20 @@ frames_wait_for_parts(void **state)
         assert_false(journal_orders_hold(&orders, &frame));
         assert_int_equal(atomic_load(&orders.failure), fails == 1 ? ERR_DISK_FULL : ERR_OK);
         assert_int_equal(atomic_load(&orders.made), fails == 1 ? 0 : JOURNAL_ORDERS_LAG + 1);
+        assert_int_equal(journal_orders_waiting(&orders), fails == 1 ? JOURNAL_ORDERS_LAG + 1 : 0);
+        err_t told = ERR_OK;
+        assert_int_equal(journal_orders_news(&orders, &told), fails == 1);
+        assert_int_equal(told, fails == 1 ? ERR_DISK_FULL : ERR_OK);
+        assert_false(journal_orders_news(&orders, &told));
         /* With room again, the next closed segment makes up for all. */
         os_sim_disk_clear_rules(t.sim);
         journal_orders_closed(&orders, closed);
         assert_true(os_sim_run_until_idle(sim, 1000));
         assert_int_equal(atomic_load(&orders.made), closed);
+        assert_int_equal(journal_orders_waiting(&orders), 0);
+        assert_int_equal(journal_orders_news(&orders, &told), fails == 1);
+        assert_int_equal(told, ERR_OK);
+        assert_false(journal_orders_news(&orders, &told));
         os_loop_stop(loop);
         os_loop_destroy(loop);
         journal_orders_release(&orders);
@@ -628,6 +651,87 @@ frames_wait_for_parts(void **state)
         t_expect_parts(&t, closed * STORE_ORDER_COUNT);
         t_destroy(&t);
     }
+}
+
+/* Parts that cannot be made are counted, and told less and less often, and that they are made
+ * again; queries find what they find. */
+static void
+what_is_not_made_is_told(void **state)
+{
+    (void)state;
+    static struct t_world t;
+    t_create(&t, 9, ALL);
+    t_work(&t, 500);
+    const uint64_t before = t_segments(&t) - 1;
+    assert_int_equal(t.status.order_failures, 0);
+    assert_int_equal(t.status.order_segments_waiting, 0);
+    assert_int_equal(t.notices, 0);
+    os_sim_disk_add_rule(
+        t.sim,
+        &(struct os_sim_rule){
+            .operation = OS_SIM_WRITE,
+            .effect = OS_SIM_FAIL,
+            .path_part = "/order/new.tmp",
+            .code = ERR_DISK_FULL});
+    t_work(&t, 2000);
+    const uint64_t failed = t_segments(&t) - 1 - before;
+    uint32_t rows = 0;
+    for (uint64_t row = 1; row <= failed; row *= 2) {
+        rows++;
+    }
+    assert_true(rows >= 3);
+    assert_int_equal(t.status.order_failures, failed);
+    assert_int_equal(t.status.order_segments_waiting, failed);
+    assert_int_equal(t.notices, rows);
+    assert_non_null(strstr(t.notice, "/order: no parts for"));
+    assert_non_null(strstr(t.notice, err_text(ERR_DISK_FULL)));
+    for (uint32_t i = 0; i < 100; i++) {
+        t_ask(&t, false);
+    }
+    os_sim_disk_clear_rules(t.sim);
+    t_work(&t, 500);
+    assert_int_equal(t.status.order_failures, failed);
+    assert_int_equal(t.status.order_segments_waiting, 0);
+    assert_int_equal(t.notices, rows + 1);
+    assert_non_null(strstr(t.notice, "made again"));
+    const uint64_t closed = t_segments(&t) - 1;
+    t_close(&t);
+    t_expect_parts(&t, closed * STORE_ORDER_COUNT);
+    t_destroy(&t);
+}
+
+/* A disk that does not answer now and then costs no part, whichever read of it fails. */
+static void
+what_cannot_be_read_is_kept(void **state)
+{
+    (void)state;
+    static struct t_world t;
+    t_create(&t, 13, ALL);
+    t_work(&t, 2000);
+    const uint64_t closed = t_segments(&t) - 1;
+    uint32_t refused = 0;
+    for (uint32_t round = 0; round < 60; round++) {
+        os_sim_disk_add_rule(
+            t.sim,
+            &(struct os_sim_rule){
+                .operation = OS_SIM_READ,
+                .effect = OS_SIM_FAIL,
+                .path_part = ".part",
+                .skip = round,
+                .times = 1,
+                .code = ERR_IO});
+        t.error.code = ERR_OK;
+        for (uint32_t i = 0; i < 20; i++) {
+            t_ask(&t, true);
+        }
+        refused += t.error.code == ERR_IO;
+        os_sim_disk_clear_rules(t.sim);
+        t_close(&t);
+        t_expect_parts(&t, closed * STORE_ORDER_COUNT);
+        t_open(&t, ALL);
+    }
+    assert_true(refused > 0);
+    t_destroy(&t);
 }
 
 static void
@@ -655,6 +759,8 @@ main(void)
         cmocka_unit_test(every_bit_is_checked),
         cmocka_unit_test(another_history_is_not_believed),
         cmocka_unit_test(frames_wait_for_parts),
+        cmocka_unit_test(what_is_not_made_is_told),
+        cmocka_unit_test(what_cannot_be_read_is_kept),
         cmocka_unit_test(names_are_parsed),
     };
     return cmocka_run_group_tests_name("journal_orders", tests, NULL, NULL);

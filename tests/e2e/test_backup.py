@@ -3,7 +3,6 @@ that can go wrong in between. One round of each in CI takes seconds; TEST_LONG=1
 BACKUP_SEED (with TEST_LONG another one for each run, which is printed; else 1)."""
 
 import fcntl
-import hashlib
 import os
 import pathlib
 import random
@@ -16,6 +15,7 @@ import time
 
 import pytest
 
+from kit.backups import backup, points, restore, with_ledger_of
 from kit.books import Books, metrics
 from kit.client import Http, pay, sdk
 from kit.load import FUNDS, LIMITS, Client, check_payments, check_wallets, stop
@@ -36,27 +36,6 @@ SEGMENT = "--ledger-segment-size=4m"
 def seed():
     """Of a failure pytest shows what was printed."""
     print(f"BACKUP_SEED={SEED}")
-
-
-def backup(server, to, check=True, **keywords):
-    result = subprocess.run(
-        [str(PROGRAM), "backup", f"--data={server.data}", f"--to={to}"],
-        capture_output=True, timeout=120, env=without_tael_settings(), check=False, **keywords)
-    if check:
-        assert result.returncode == 0, result.stderr.decode()
-    return result
-
-
-def restore(source, to, *arguments, stdin=None):
-    result = subprocess.run(
-        [str(PROGRAM), "restore", f"--from={source}", f"--to={to}", *arguments],
-        capture_output=True, timeout=120, env=without_tael_settings(), input=stdin, check=False)
-    result.stderr, result.stdout = result.stderr.decode(), result.stdout.decode()
-    return result
-
-
-def points(folder):
-    return sorted((pathlib.Path(folder) / "points").iterdir())
 
 
 def restored(make_server, source, folder, *flags, stdin=None):
@@ -255,16 +234,7 @@ def test_documents_that_know_more_than_the_books(paid, tmp_path):
     pay(sdk(paid, validate=False), 5000)
     backup(paid, folder)
     older, newer = points(folder)
-    segment = older / "ledger" / "00000001.log"
-    shutil.copy(segment, newer / "ledger" / "00000001.log")
-    lines = (newer / "MANIFEST").read_text().splitlines(keepends=True)
-    head = next(line for line in (older / "MANIFEST").read_text().splitlines(keepends=True)
-                if line.startswith("# head"))
-    digest = hashlib.sha256(segment.read_bytes()).hexdigest()
-    (newer / "MANIFEST").write_text("".join(
-        head if line.startswith("# head")
-        else f"{digest}  ledger/00000001.log\n" if line.endswith("  ledger/00000001.log\n")
-        else line for line in lines))
+    with_ledger_of(newer, older)
     result = restore(folder, tmp_path / "made")
     assert result.returncode == 1
     assert "differ in 1 places" in result.stderr and "not in the books" in result.stderr

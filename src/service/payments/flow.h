@@ -152,8 +152,19 @@ int64_t payments_attempt_backoff_s(int64_t tries);
 /* 32 hex digits and back. */
 struct span payments_hex(struct resource_op *op, u128 id);
 u128 payments_unhex(struct span text);
-/* The transfer that the books have for a charge: what took the money, or what holds it. */
-u128 payments_charge_transfer(const struct payments_charge *charge);
+
+/* --- stored.c --- */
+
+/* What the books have of a charge: the transfer that took the money, or the one that holds it. */
+struct payments_charge_part {
+    u128 transfer;
+    int64_t amount; /* the public API's units */
+};
+
+#define PAYMENTS_PARTS_MAX 2
+/* One part, or of a split payment the card's and then the wallet's. Returns how many. */
+uint32_t payments_charge_parts(
+    const struct payments_charge *charge, struct payments_charge_part parts[PAYMENTS_PARTS_MAX]);
 
 /* --- rail.c --- */
 

@@ -41,9 +41,9 @@ struct slice {
     uint32_t count;
     uint32_t index;
     struct port_ledger_request lookup;
-    u128 ids[SLICE_MAX * 2]; /* of the charges, then of their wallets' parts */
-    struct ledger_transfer transfers[SLICE_MAX * 2];
-    uint32_t split_count;
+    u128 ids[SLICE_MAX * PAYMENTS_PARTS_MAX]; /* of all parts of the charges */
+    struct ledger_transfer transfers[SLICE_MAX * PAYMENTS_PARTS_MAX];
+    uint32_t id_count;
 };
 
 static void
@@ -86,14 +86,6 @@ booked_transfer(const struct slice *slice, u128 id)
     return NULL;
 }
 
-static u128
-wallet_transfer_id(const struct payments_charge *charge)
-{
-    return charge->split_booked_by.size != 0
-               ? payments_unhex(charge->split_booked_by)
-               : resource_derived_id(payments_unhex(charge->authorization), "wallet hold");
-}
-
 static void
 compare_amount(struct slice *slice, u128 id, int64_t amount)
 {
@@ -114,13 +106,10 @@ compare_amount(struct slice *slice, u128 id, int64_t amount)
 static void
 compare_books(struct slice *slice)
 {
-    const struct payments_charge *charge = slice->charges[slice->index];
-    bool taken = charge->captured;
-    int64_t all = taken ? charge->amount_captured : charge->amount;
-    int64_t wallet = taken ? charge->split_captured : charge->split_amount;
-    compare_amount(slice, slice->ids[slice->index], all - wallet);
-    if (wallet != 0) {
-        compare_amount(slice, wallet_transfer_id(charge), wallet);
+    struct payments_charge_part parts[PAYMENTS_PARTS_MAX];
+    uint32_t count = payments_charge_parts(slice->charges[slice->index], parts);
+    for (uint32_t i = 0; i < count; i++) {
+        compare_amount(slice, parts[i].transfer, parts[i].amount);
     }
 }
 
@@ -291,9 +280,10 @@ collect(void *context, void *document)
 {
     struct slice *slice = context;
     struct payments_charge *charge = document;
-    slice->ids[slice->count] = payments_charge_transfer(charge);
-    if (charge->split_wallet.size != 0) {
-        slice->ids[SLICE_MAX + slice->split_count++] = wallet_transfer_id(charge);
+    struct payments_charge_part parts[PAYMENTS_PARTS_MAX];
+    uint32_t part_count = payments_charge_parts(charge, parts);
+    for (uint32_t i = 0; i < part_count; i++) {
+        slice->ids[slice->id_count++] = parts[i].transfer;
     }
     slice->charges[slice->count++] = charge;
     return slice->count < SLICE_MAX;
@@ -339,12 +329,8 @@ look_at_slice(struct resource_op *op)
         end_slice(slice, error);
         return;
     }
-    memmove(
-        &slice->ids[slice->count],
-        &slice->ids[SLICE_MAX],
-        slice->split_count * sizeof(slice->ids[0]));
     slice->lookup.operation = PORT_LEDGER_LOOKUP_TRANSFERS;
-    slice->lookup.count = slice->count + slice->split_count;
+    slice->lookup.count = slice->id_count;
     slice->lookup.in.ids = slice->ids;
     slice->lookup.out.transfers = slice->transfers;
     slice->lookup.reply_to = resource_op_executor(op);

@@ -4,8 +4,11 @@
 
 #include <string.h>
 
-u128
-payments_charge_transfer(const struct payments_charge *charge)
+static_assert(PAYMENTS_STORED_BOOKINGS_MAX == PAYMENTS_PARTS_MAX, "a booking for each part");
+
+/* Of the card's part, or of all that one payer paid. */
+static u128
+transfer_of(const struct payments_charge *charge)
 {
     if (charge->booked_by.size != 0) {
         return payments_unhex(charge->booked_by);
@@ -14,6 +17,29 @@ payments_charge_transfer(const struct payments_charge *charge)
         return payments_unhex(charge->hold);
     }
     return resource_derived_id(payments_unhex(charge->authorization), "hold");
+}
+
+static u128
+wallet_transfer_of(const struct payments_charge *charge)
+{
+    return charge->split_booked_by.size != 0
+               ? payments_unhex(charge->split_booked_by)
+               : resource_derived_id(payments_unhex(charge->authorization), "wallet hold");
+}
+
+uint32_t
+payments_charge_parts(
+    const struct payments_charge *charge, struct payments_charge_part parts[PAYMENTS_PARTS_MAX])
+{
+    bool taken = charge->captured;
+    int64_t all = taken ? charge->amount_captured : charge->amount;
+    int64_t wallet = taken ? charge->split_captured : charge->split_amount;
+    parts[0] = (struct payments_charge_part){transfer_of(charge), all - wallet};
+    if (wallet == 0) {
+        return 1;
+    }
+    parts[1] = (struct payments_charge_part){wallet_transfer_of(charge), wallet};
+    return 2;
 }
 
 static bool
@@ -29,12 +55,30 @@ is_number(struct span text)
 
 /* One that comes from a file may have anything in it. */
 static bool
-names_a_transfer(const struct payments_charge *charge)
+names_its_transfers(const struct payments_charge *charge)
 {
     struct span text = charge->booked_by.size != 0 ? charge->booked_by
                        : charge->hold.size != 0    ? charge->hold
                                                    : charge->authorization;
-    return is_number(text);
+    struct span wallet =
+        charge->split_booked_by.size != 0 ? charge->split_booked_by : charge->authorization;
+    bool split = charge->split_amount != 0 || charge->split_captured != 0;
+    return is_number(text) && (!split || is_number(wallet));
+}
+
+/* ERR_CORRUPT: it is no amount of the currency that could be booked. */
+static err_t
+booking(
+    u128 transfer, int64_t amount, struct span code, struct payments_stored_booking *ret_booking)
+{
+    const struct currency *currency = currency_find(code);
+    struct money money;
+    if (currency == NULL || amount < 0 || money_from_api(amount, currency, &money) != ERR_OK) {
+        return ERR_CORRUPT;
+    }
+    *ret_booking =
+        (struct payments_stored_booking){.transfer = transfer, .amount = (u128)money.amount};
+    return ERR_OK;
 }
 
 err_t
@@ -42,25 +86,52 @@ payments_stored_charge(
     struct arena *arena, struct span body, struct payments_stored_charge *ret_charge)
 {
     struct payments_charge charge;
-    struct money money;
+    struct payments_charge_part parts[PAYMENTS_PARTS_MAX];
+    struct payments_stored_charge stored = {.booked = true};
     memset(&charge, 0, sizeof(charge));
     TRY(resource_fields_decode(arena, &payments_charge_type, body, &charge));
     if (!span_equal_cstr(charge.status, "succeeded")) {
         *ret_charge = (struct payments_stored_charge){.booked = false};
         return ERR_OK;
     }
-    const struct currency *currency = currency_find(charge.currency);
-    int64_t amount = charge.captured ? charge.amount_captured : charge.amount;
-    if (currency == NULL || !names_a_transfer(&charge) ||
-        money_from_api(amount, currency, &money) != ERR_OK || money.amount < 0) {
+    if (!names_its_transfers(&charge)) {
         return ERR_CORRUPT;
     }
-    *ret_charge = (struct payments_stored_charge){
-        .booked = true,
-        .transfer = payments_charge_transfer(&charge),
-        .amount = (u128)money.amount,
-        .intent = charge.payment_intent,
-    };
+    stored.intent = charge.payment_intent;
+    stored.count = payments_charge_parts(&charge, parts);
+    for (uint32_t i = 0; i < stored.count; i++) {
+        TRY(booking(parts[i].transfer, parts[i].amount, charge.currency, &stored.bookings[i]));
+    }
+    *ret_charge = stored;
+    return ERR_OK;
+}
+
+/* Where suspense took a wallet's place the transfers have other ids, which the refund does not
+ * say. */
+err_t
+payments_stored_refund(
+    struct arena *arena,
+    struct span body,
+    struct payments_stored_booking *ret_booking,
+    bool *ret_booked)
+{
+    struct payments_refund refund;
+    memset(&refund, 0, sizeof(refund));
+    TRY(resource_fields_decode(arena, &payments_refund_type, body, &refund));
+    *ret_booked = false;
+    if (refund.split_amount < 0 || refund.split_amount > refund.amount) {
+        return ERR_CORRUPT;
+    }
+    int64_t amount = payments_split_rest_refunded(&refund);
+    if (!span_equal_cstr(refund.status, "succeeded") || refund.suspense_item.size != 0 ||
+        refund.reference.size == 0 || amount == 0) {
+        return ERR_OK;
+    }
+    if (!is_number(refund.reference)) {
+        return ERR_CORRUPT;
+    }
+    TRY(booking(payments_unhex(refund.reference), amount, refund.currency, ret_booking));
+    *ret_booked = true;
     return ERR_OK;
 }
 

@@ -20,6 +20,7 @@
 #include "alias.h"
 #include "books/books.h"
 #include "documents.h"
+#include "wallets/stored.h"
 #include "wallets/wallets.h"
 
 #include <stdatomic.h>
@@ -243,6 +244,18 @@ void wallets_hold_drive(struct wallets_flow *flow);
 /* --- withdrawal.c --- */
 
 void wallets_withdrawal_drive(struct wallets_flow *flow);
+
+/* --- stored.c: what a document at rest says of the books; each returns how much, 0 if something is
+ * under way --- */
+
+uint32_t wallets_expect_transfer(
+    const struct wallets_transfer *transfer,
+    struct wallets_expected expected[WALLETS_EXPECTED_MAX]);
+uint32_t wallets_expect_hold(
+    const struct wallets_hold *hold, struct wallets_expected expected[WALLETS_EXPECTED_MAX]);
+uint32_t wallets_expect_withdrawal(
+    const struct wallets_withdrawal *withdrawal,
+    struct wallets_expected expected[WALLETS_EXPECTED_MAX]);
 
 /* --- sweeper.c, reconcile.c: internal workers --- */
 

@@ -21,7 +21,7 @@
 #include <string.h>
 
 #define SLICE_MAX    50
-#define EXPECTED_MAX (SLICE_MAX * 2)
+#define EXPECTED_MAX (SLICE_MAX * WALLETS_EXPECTED_MAX)
 #define SCOPES_MAX   4096
 
 enum phase {
@@ -127,65 +127,18 @@ end_slice(struct slice *slice, err_t error)
 static void
 expect(
     struct slice *slice,
-    const struct resource_type *type,
     struct span document,
-    const char *step,
-    int64_t amount)
+    const struct wallets_expected *expected,
+    uint32_t count)
 {
-    ASSERT(slice->expected_count < EXPECTED_MAX);
-    u128 number = wallets_number(type, document);
-    slice->ids[slice->expected_count] = resource_derived_id(number, step);
-    slice->expected[slice->expected_count++] = (struct expected){
-        .document = document,
-        .id = resource_derived_id(number, step),
-        .amount = amount,
-    };
-}
-
-static void
-expect_transfer(struct slice *slice, const struct wallets_transfer *transfer)
-{
-    bool moved = span_equal_cstr(transfer->status, "succeeded");
-    int64_t amount = wallets_money(transfer->amount, transfer->currency).amount;
-    if (!wallets_attempt_is_open(&transfer->attempt)) {
-        expect(slice, &wallets_transfer_type, transfer->header.id, "send", moved ? amount : -1);
-    }
-}
-
-static void
-expect_hold(struct slice *slice, const struct wallets_hold *hold)
-{
-    if (wallets_attempt_is_open(&hold->attempt)) {
-        return;
-    }
-    struct span id = hold->header.id;
-    bool captured = span_equal_cstr(hold->status, "captured");
-    bool failed = span_equal_cstr(hold->status, "failed");
-    int64_t held = wallets_money(hold->amount, hold->currency).amount;
-    int64_t moved = wallets_money(hold->amount_captured, hold->currency).amount;
-    expect(slice, &wallets_hold_type, id, "hold", failed ? -1 : held);
-    expect(slice, &wallets_hold_type, id, "capture", captured ? moved : -1);
-}
-
-static void
-expect_withdrawal(struct slice *slice, const struct wallets_withdrawal *withdrawal)
-{
-    if (wallets_attempt_is_open(&withdrawal->attempt)) {
-        return;
-    }
-    struct span id = withdrawal->header.id;
-    bool returned = span_equal_cstr(withdrawal->status, "returned");
-    bool paid = returned || span_equal_cstr(withdrawal->status, "paid");
-    int64_t amount = wallets_money(withdrawal->amount, withdrawal->currency).amount;
-    expect(slice, &wallets_withdrawal_type, id, "paid", paid ? amount : -1);
-    /* While it is watched, the return may be in the books before the document says so. */
-    if (returned || withdrawal->due == 0) {
-        expect(
-            slice,
-            &wallets_withdrawal_type,
-            id,
-            withdrawal->in_suspense ? "return to suspense" : "return",
-            returned ? amount : -1);
+    ASSERT(slice->expected_count + count <= EXPECTED_MAX);
+    for (uint32_t i = 0; i < count; i++) {
+        slice->ids[slice->expected_count] = expected[i].transfer;
+        slice->expected[slice->expected_count++] = (struct expected){
+            .document = document,
+            .id = expected[i].transfer,
+            .amount = expected[i].amount,
+        };
     }
 }
 
@@ -194,17 +147,18 @@ collect(void *context, void *document)
 {
     struct slice *slice = context;
     const struct resource_header *header = document;
+    struct wallets_expected expected[WALLETS_EXPECTED_MAX];
     slice->count++;
     set_text(slice->reconciler->cursor, header->id);
     switch (slice->reconciler->phase) {
     case TRANSFERS:
-        expect_transfer(slice, document);
+        expect(slice, header->id, expected, wallets_expect_transfer(document, expected));
         return true;
     case HOLDS:
-        expect_hold(slice, document);
+        expect(slice, header->id, expected, wallets_expect_hold(document, expected));
         return true;
     case WITHDRAWALS:
-        expect_withdrawal(slice, document);
+        expect(slice, header->id, expected, wallets_expect_withdrawal(document, expected));
         return true;
     case WALLETS:
     case PHASE_COUNT:

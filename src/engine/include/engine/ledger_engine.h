@@ -94,6 +94,8 @@ struct ledger_engine_status {
     uint64_t snapshot_created_ns; /* wall clock of the newest one; 0: none */
     uint64_t snapshot_duration_ns;
     uint64_t snapshot_bytes;
+    uint64_t order_segments_waiting; /* closed, and without their parts of the orders kept */
+    uint64_t order_failures;         /* to make such parts */
 };
 
 /* Appends how large groups were and how long they took to become durable, of all engines of this

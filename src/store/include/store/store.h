@@ -110,7 +110,9 @@ struct store_status {
     uint64_t snapshot_failures;
     uint64_t snapshot_created_ns; /* wall clock of the newest one, a loaded one too; 0: none */
     uint64_t snapshot_duration_ns;
-    uint64_t snapshot_bytes; /* of its file */
+    uint64_t snapshot_bytes;         /* of its file */
+    uint64_t order_segments_waiting; /* closed segments without their parts of orders, yet */
+    uint64_t order_failures;         /* so often none could be made */
 };
 
 /* Something that an operator should read. `text` is borrowed. On the engine's thread, or the one

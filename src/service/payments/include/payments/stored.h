@@ -9,11 +9,21 @@
 
 #define PAYMENTS_STORED_CHARGE "charge" /* kinds, which are tables' names, too */
 #define PAYMENTS_STORED_INTENT "payment_intent"
+#define PAYMENTS_STORED_REFUND "refund"
+
+/* A transfer that the books must have, and its amount there. */
+struct payments_stored_booking {
+    u128 transfer;
+    u128 amount; /* minor units */
+};
+
+/* Of a split payment the card's part, and then the wallet's. */
+#define PAYMENTS_STORED_BOOKINGS_MAX 2
 
 struct payments_stored_charge {
     bool booked; /* the books must have it; else the rest is not filled in */
-    u128 transfer;
-    u128 amount;
+    uint32_t count;
+    struct payments_stored_booking bookings[PAYMENTS_STORED_BOOKINGS_MAX];
     struct span
         intent; /* its id; only if that is at rest does this hold. In the body or the arena */
 };
@@ -21,6 +31,13 @@ struct payments_stored_charge {
 /* ERR_CORRUPT: the body is none of a charge, or says what cannot be. */
 MUST_USE err_t payments_stored_charge(
     struct arena *arena, struct span body, struct payments_stored_charge *ret_charge);
+/* What a refund that succeeded took out of the merchant's account for the card, or for the one
+ * wallet that paid. `*ret_booked` false: nothing, or it is not known. ERR_CORRUPT as above. */
+MUST_USE err_t payments_stored_refund(
+    struct arena *arena,
+    struct span body,
+    struct payments_stored_booking *ret_booking,
+    bool *ret_booked);
 /* Is nothing under way, and was it not canceled? */
 MUST_USE err_t payments_stored_intent_rests(struct arena *arena, struct span body, bool *ret_rests);
 
