@@ -76,6 +76,9 @@ list_across(struct merge *merge, document_each each, void *context)
 {
     struct document_sharded *sharded = merge->sharded;
     for (uint32_t i = 0; i < sharded->count; i++) {
+        if ((sharded->groups.shards & document_sharded_bit(i)) != 0) {
+            continue; /* SHARDED-9 */
+        }
         TRY(document_sharded_enter(sharded, i));
         err_t result = document_pg_list(
             &sharded->shards[i]->store, merge->kind, merge->query, take_row, merge);
@@ -96,15 +99,15 @@ list_across(struct merge *merge, document_each each, void *context)
     return ERR_OK;
 }
 
-err_t
-document_sharded_list(
-    struct document_store *store,
+/* Rows as their shards have them. */
+static err_t
+list_stored(
+    struct document_sharded *sharded,
     const struct document_kind *kind,
     const struct document_query *query,
     document_each each,
     void *context)
 {
-    struct document_sharded *sharded = document_sharded_of(store);
     if (query->all_scopes) {
         struct merge merge = {.sharded = sharded, .kind = kind, .query = query};
         arena_init(&merge.arena, DOCUMENT_PG_ARENA_MAX);
@@ -117,6 +120,49 @@ document_sharded_list(
     TRY(document_sharded_enter(sharded, shard));
     err_t result = document_pg_list(&sharded->shards[shard]->store, kind, query, each, context);
     document_sharded_leave(sharded, shard);
+    return result;
+}
+
+/* Of a kind with a column group: the hot rows, then their cold parts in one more round trip, or
+ * none if nobody needs them. */
+static err_t
+list_parted(struct merge *merge, document_each each, void *context)
+{
+    struct document_sharded *sharded = merge->sharded;
+    const struct document_query *query = merge->query;
+    const struct document_sharded_group *group = document_sharded_group_of(sharded, merge->kind);
+    TRY(list_stored(sharded, merge->kind, query, take_row, merge));
+    TRY(merge->failure);
+    if (!query->hot_only) {
+        TRY(document_sharded_parts_ahead(sharded, group, merge->rows, merge->count, &merge->arena));
+    }
+    for (size_t i = 0; i < merge->count; i++) {
+        struct document_row *row = &merge->rows[i];
+        TRY(document_sharded_join(sharded, merge->kind, query->hot_only, &merge->arena, row));
+        if (!each(context, row)) {
+            break;
+        }
+    }
+    return ERR_OK;
+}
+
+err_t
+document_sharded_list(
+    struct document_store *store,
+    const struct document_kind *kind,
+    const struct document_query *query,
+    document_each each,
+    void *context)
+{
+    struct document_sharded *sharded = document_sharded_of(store);
+    if (document_sharded_group_of(sharded, kind) == NULL) {
+        return list_stored(sharded, kind, query, each, context);
+    }
+    struct merge merge = {.sharded = sharded, .kind = kind, .query = query};
+    arena_init(&merge.arena, DOCUMENT_PG_ARENA_MAX);
+    err_t result = list_parted(&merge, each, context);
+    arena_release(&merge.arena);
+    free(merge.rows);
     return result;
 }
 
