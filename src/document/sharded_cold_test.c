@@ -16,9 +16,11 @@
 #include "base/buf.h"
 #include "os/prng.h"
 
+#include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #define SCOPES   24
 #define IDS      5
@@ -425,6 +427,98 @@ a_part_whose_row_failed_does_not_exist(void **state)
     assert_int_equal(t_note_get(t, t->b, 2, "n", &row), ERR_OK);
 }
 
+/* Waits for the database to say so, 20 s at most. */
+static void
+t_until(struct t_shards *t, const char *sql, int64_t expected)
+{
+    for (int i = 0; t_sql(t, sql) != expected; i++) {
+        if (i == 2000) {
+            fail_msg("never %lld: %s", (long long)expected, sql);
+        }
+        (void)usleep(10000);
+        (void)t_sql(t, "SELECT 0 FROM pg_stat_clear_snapshot()"); /* kept within a transaction */
+    }
+}
+
+#define T_WAITING                                                                                  \
+    "FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+
+/* A process of its own, which writes another text and does not come back. */
+static pid_t
+t_writer_that_hangs(struct t_shards *t)
+{
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        struct document_store *store = NULL;
+        struct document_row row = t_note_row(t, 2, "n", 8, "never", NULL);
+        row.version = 1;
+        bool good = t_try_open(t, t->url, &store) == ERR_OK;
+        good = good && store->ops->begin(store) == ERR_OK;
+        good = good && store->ops->update(store, &t_note, &row) == ERR_OK;
+        _exit(good && store->ops->commit(store) == ERR_OK ? 0 : 1);
+    }
+    return child;
+}
+
+/* SHARDED-7: kill -9 when the cold part is committed and the hot row is not. */
+static void
+a_process_that_dies_between_the_two_leaves_the_row(void **state)
+{
+    struct t_shards *t = *state;
+    struct document_row row;
+    int status = 0;
+    t->a = t_open(t, t->url);
+    t_note_add(t, 2, "n", "before");
+    const char *shard = t_sql(t, "SELECT count(*) FROM shard_a.note") == 1 ? "shard_a" : "shard_b";
+    char lock[128];
+    (void)snprintf(lock, sizeof(lock), "BEGIN; LOCK TABLE %s.note IN EXCLUSIVE MODE", shard);
+    (void)t_sql(t, lock);
+    pid_t child = t_writer_that_hangs(t);
+    t_until(t, "SELECT count(*) FROM shard_c.note_cold WHERE body LIKE '%never%'", 1);
+    t_until(t, "SELECT count(*) " T_WAITING, 1);
+    assert_int_equal(kill(child, SIGKILL), 0);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status));
+    (void)t_sql(t, "SELECT count(pg_terminate_backend(pid)) " T_WAITING);
+    t_until(t, "SELECT count(*) " T_WAITING, 0);
+    (void)t_sql(t, "COMMIT");
+    t->a->ops->maintain(t->a);
+    assert_int_equal(t_note_get(t, t->a, 2, "n", &row), ERR_OK);
+    assert_int_equal(row.version, 1);
+    t_body_is(&row, "{\"due\":7,\"description\":\"before\",\"status\":\"open\"}");
+    t_look(t);
+    assert_int_equal(t_left, 1);
+    /* Whoever writes that version then makes sure that the part is nobody's. */
+    row.columns[NOTE_DUE].integer = 9;
+    t_begin(t->a);
+    assert_int_equal(t->a->ops->update(t->a, &t_note, &row), ERR_OK);
+    assert_int_equal(t->a->ops->commit(t->a), ERR_OK);
+    assert_int_equal(t_sweep(t, DOCUMENT_SHARDS_AGE_S), 1);
+    assert_int_equal(t_parts(t), 1);
+    t_look(t);
+}
+
+/* A row and its part are asked for together, and not again. */
+static void
+what_is_wished_for_comes_with_its_part(void **state)
+{
+    struct t_shards *t = *state;
+    struct document_row row;
+    t_open_both(t);
+    t_note_add(t, 2, "n", "tea");
+    const struct document_wish wish = {.kind = &t_note, .scope = 2, .id = SPAN("n")};
+    assert_int_equal(t->b->shared->prefetch(t->b, &wish, 1), ERR_OK);
+    uint64_t trips = t->b->shared->round_trips(t->b);
+    assert_int_equal(t_note_get(t, t->b, 2, "n", &row), ERR_OK);
+    assert_int_equal(t->b->shared->round_trips(t->b), trips);
+    /* Hot members only: one round trip. */
+    t->b->ops->maintain(t->b);
+    trips = t->b->shared->round_trips(t->b);
+    assert_int_equal(t_note_hot(t, t->b, 2, "n", &row), ERR_OK);
+    assert_int_equal(t->b->shared->round_trips(t->b), trips + 1);
+}
+
 /* Two processes write the same version, with other texts. */
 static void
 whose_row_lost_has_changed_no_text(void **state)
@@ -644,6 +738,8 @@ main(void)
     const struct CMUnitTest tests[] = {
         T(with_a_column_group_it_is_as_one_store),
         T(a_part_whose_row_failed_does_not_exist),
+        T(a_process_that_dies_between_the_two_leaves_the_row),
+        T(what_is_wished_for_comes_with_its_part),
         T(whose_row_lost_has_changed_no_text),
         T(the_same_text_is_not_written_again),
         T(without_the_cold_shard_hot_work_goes_on),

@@ -189,6 +189,41 @@ collect_wishes(
     return found;
 }
 
+/* Of rows that came, the cold parts, in one more round trip for each shard that has some. Never
+ * necessary, so that a shard which is down is met by whoever needs a part (SHARDED-9). */
+static err_t
+parts_ahead(struct document_sharded *sharded, const struct document_wish *wishes, uint32_t count)
+{
+    struct document_row *rows = calloc((size_t)count + 1, sizeof(*rows));
+    if (rows == NULL) {
+        return ERR_MEMORY;
+    }
+    struct arena arena;
+    err_t result = ERR_OK;
+    arena_init(&arena, DOCUMENT_PG_ARENA_MAX);
+    for (uint32_t i = 0; i < sharded->groups.count; i++) {
+        const struct document_sharded_group *group = &sharded->groups.groups[i];
+        size_t found = 0;
+        for (uint32_t j = 0; j < count; j++) {
+            if (wishes[j].query != NULL || wishes[j].kind != group->kind) {
+                continue;
+            }
+            uint32_t shard = document_sharded_route(sharded, wishes[j].scope);
+            const struct document_pg_row *row = document_pg_row_find(
+                sharded->shards[shard], group->kind, wishes[j].scope, wishes[j].id);
+            if (row != NULL && row->version > 0) {
+                rows[found++] =
+                    (struct document_row){.scope = row->scope, .id = row->id, .body = row->body};
+            }
+        }
+        err_t asked = document_sharded_parts_ahead(sharded, group, rows, found, &arena);
+        result = asked == ERR_FULL || asked == ERR_MEMORY ? asked : result;
+    }
+    arena_release(&arena);
+    free(rows);
+    return result;
+}
+
 /* All are asked before the first is waited for. A shard that cannot be asked is met again by who
  * asks in earnest. */
 err_t
@@ -221,7 +256,7 @@ document_sharded_prefetch(
         }
     }
     free(own);
-    return result;
+    return result == ERR_OK ? parts_ahead(sharded, wishes, count) : result;
 }
 
 /* --------------------------------------------------------------------------------------- locks */

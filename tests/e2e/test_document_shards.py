@@ -287,10 +287,7 @@ TEXTS = {"description": "Tea, \"for two\" {hot}", "metadata[table]": "7",
 
 def to_columns(world):
     """The last database gets the cold parts of payments and charges, and no merchants."""
-    write_document_map(world.map, world.urls[:-1])
-    text = world.map.read_text().replace("\nslots ", f"\nshard cold {world.urls[-1]}\nslots ", 1)
-    text += "table payment_intent column\ncolumn cold cold\ntable charge column\ncolumn cold cold\n"
-    world.map.write_text(text)
+    write_document_map(world.map, world.urls[:-1], cold=world.urls[-1])
 
 
 def pay_with_texts(http):
