@@ -351,6 +351,9 @@ write_row(
     uint32_t shard = document_sharded_route(sharded, row->scope);
     bool is_fact = !is_update && row->unless_there && row->scope / 2 == 0;
     row_write write = is_update ? document_pg_update : document_pg_insert;
+    if (row->hot_only && group == NULL) {
+        return ERR_INVALID; /* no map without the group handed it out */
+    }
     TRY(claims_write(sharded, kind, row));
     TRY(document_sharded_write_enter(sharded, shard, is_fact));
     err_t result = group != NULL ? write_parted(sharded, group, row, is_update)

@@ -226,28 +226,6 @@ part_write(
     return ERR_OK;
 }
 
-/* The name of the cold part that the row is to have: the one that is there if the text is. */
-static err_t
-part_named(
-    struct document_sharded *sharded,
-    const struct document_sharded_group *group,
-    const struct document_row *row,
-    struct span stored_name,
-    struct span cold,
-    struct arena *arena,
-    struct span *ret_name)
-{
-    if (stored_name.size > 0) {
-        struct span there;
-        TRY(part_read(sharded, group, row, stored_name, arena, &there));
-        if (span_equal(there, cold)) {
-            *ret_name = stored_name;
-            return ERR_OK;
-        }
-    }
-    return part_write(sharded, group, row, cold, arena, ret_name);
-}
-
 err_t
 document_sharded_part(
     struct document_sharded *sharded,
@@ -256,7 +234,7 @@ document_sharded_part(
     struct arena *arena,
     struct document_row *row)
 {
-    struct span hot, cold, name, stored_name = SPAN_EMPTY;
+    struct span hot, cold, stored_name = SPAN_EMPTY;
     ASSERT(stored == NULL ? row->version == 0 : row->version == stored->version);
     bool is_named = stored != NULL && document_cold_name(stored->body, &stored_name);
     if (row->hot_only) {
@@ -266,7 +244,15 @@ document_sharded_part(
     }
     TRY(document_cold_split(group->kind, row->body, arena, &hot, &cold));
     if (cold.size > 0) {
-        TRY(part_named(sharded, group, row, stored_name, cold, arena, &name));
+        /* The part that it has, if that is the text. */
+        struct span there = SPAN_EMPTY;
+        struct span name = stored_name;
+        if (is_named) {
+            TRY(part_read(sharded, group, row, stored_name, arena, &there));
+        }
+        if (!span_equal(there, cold)) {
+            TRY(part_write(sharded, group, row, cold, arena, &name));
+        }
         TRY(document_cold_put_name(hot, name, arena, &hot));
     }
     row->body = hot;

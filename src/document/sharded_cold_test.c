@@ -378,8 +378,7 @@ with_a_column_group_it_is_as_one_store(void **state)
     assert_int_equal(t_sql(t, "SELECT count(*) FROM shard_b.note WHERE body LIKE '%tea%'"), 0);
 }
 
-/* ------------------------------------------------------------------------------ between two writes
- */
+/* ------------------------------------------------------------------------- between two writes */
 
 /* SHARDED-7: the cold part is durable, and then the hot row's shard refuses. */
 static void
@@ -582,8 +581,7 @@ the_same_text_is_not_written_again(void **state)
     assert_int_equal(t_parts(t), 0);
 }
 
-/* ------------------------------------------------------------------------------- without the shard
- */
+/* -------------------------------------------------------------------------- without the shard */
 
 /* SHARDED-9: the table is away, as a database that is down is. */
 static void
@@ -646,8 +644,28 @@ a_part_that_is_gone_is_told(void **state)
     assert_int_equal(t_missing, 1);
 }
 
-/* ------------------------------------------------------------------------------------------ maps
- */
+/* Somebody took the lines out of the map without a move, which would have refused it. */
+static void
+a_map_without_the_group_shows_no_parted_row(void **state)
+{
+    struct t_shards *t = *state;
+    struct document_row row, hot;
+    t->a = t_open(t, t->url);
+    t_note_add(t, 2, "n", "tea");
+    t_note_add(t, 2, "m", NULL);
+    assert_int_equal(t_note_hot(t, t->a, 2, "n", &hot), ERR_OK);
+    t_close(&t->a);
+    t_map(t, 1, "slots 0-8191 a\nslots 8192-16383 b\ntable documents hash\n");
+    t->a = t_open(t, t->url);
+    assert_int_equal(t_note_get(t, t->a, 2, "n", &row), ERR_CORRUPT);
+    assert_int_equal(t_note_hot(t, t->a, 2, "n", &row), ERR_CORRUPT);
+    assert_int_equal(t_note_get(t, t->a, 2, "m", &row), ERR_OK);
+    t_begin(t->a);
+    assert_int_equal(t->a->ops->update(t->a, &t_note, &hot), ERR_INVALID);
+    t->a->ops->rollback(t->a);
+}
+
+/* ------------------------------------------------------------------------------------- maps */
 
 static void
 t_refused(struct t_shards *t, const char *tables, const char *why)
@@ -744,6 +762,7 @@ main(void)
         T(the_same_text_is_not_written_again),
         T(without_the_cold_shard_hot_work_goes_on),
         T(a_part_that_is_gone_is_told),
+        T(a_map_without_the_group_shows_no_parted_row),
         T(groups_that_cannot_be_are_refused),
         T(groups_come_by_a_map_and_stay),
     };

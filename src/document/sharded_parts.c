@@ -108,8 +108,7 @@ add_count(const PGresult *result, uint64_t *count)
     return ERR_OK;
 }
 
-/* ----------------------------------------------------------------------------------- all of them
- */
+/* ------------------------------------------------------------------------------- all of them */
 
 err_t
 document_parts_init(
@@ -145,8 +144,7 @@ has_table(struct document_parts *parts, uint32_t shard, const char *name, bool *
     return document_plain_has_table(parts->conns[shard], name, ret_there, parts->message);
 }
 
-/* -------------------------------------------------------------------------------- what is missing
- */
+/* --------------------------------------------------------------------------- what is missing */
 
 static err_t
 missing_of(
