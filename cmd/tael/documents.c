@@ -72,7 +72,7 @@ struct looking {
     int64_t epoch; /* of the first shard */
     uint64_t wrong;
     char first_wrong[DOCUMENT_MESSAGE_SIZE];
-    uint64_t shards, scopes, rows;
+    uint64_t shards, scopes, rows, parts;
 };
 
 static void
@@ -81,7 +81,8 @@ note_wrong(struct looking *looking, const struct document_shards_state *state)
     bool differs = looking->any_shard && state->epoch != looking->epoch;
     looking->epoch = looking->any_shard ? looking->epoch : state->epoch;
     looking->any_shard = true;
-    if (state->strangers == 0 && state->next == 0 && state->epoch != 0 && !differs) {
+    if (state->strangers == 0 && state->missing == 0 && state->next == 0 && state->epoch != 0 &&
+        !differs) {
         return;
     }
     if (looking->wrong++ > 0) {
@@ -102,6 +103,13 @@ note_wrong(struct looking *looking, const struct document_shards_state *state)
             "shard %s has rows of merchant %" PRIu64 ", which the map has elsewhere",
             state->name,
             state->one_stranger / 2);
+    } else if (state->missing != 0) {
+        (void)snprintf(
+            out,
+            sizeof(looking->first_wrong),
+            "shard %s: the cold parts of %" PRIu64 " rows are not where the map has them",
+            state->name,
+            state->missing);
     } else {
         (void)snprintf(
             out,
@@ -118,8 +126,9 @@ see_shard(void *context, const struct document_shards_state *state)
     struct looking *looking = context;
     note_wrong(looking, state);
     looking->shards++;
-    looking->scopes += state->scopes;
-    looking->rows += state->rows;
+    looking->scopes += state->is_cold ? 0 : state->scopes;
+    looking->rows += state->is_cold ? 0 : state->rows;
+    looking->parts += state->is_cold ? state->rows - state->left : 0;
     if (looking->is_json) {
         struct json_writer *json = &looking->json;
         json_object_begin(json);
@@ -131,6 +140,9 @@ see_shard(void *context, const struct document_shards_state *state)
         json_member_i64(json, "scopes", (int64_t)state->scopes);
         json_member_i64(json, "rows", (int64_t)state->rows);
         json_member_i64(json, "scopes_of_other_shards", (int64_t)state->strangers);
+        json_member_bool(json, "cold", state->is_cold);
+        json_member_i64(json, "cold_parts_missing", (int64_t)state->missing);
+        json_member_i64(json, "cold_parts_unnamed", (int64_t)state->left);
         json_object_end(json);
         return;
     }
@@ -145,6 +157,10 @@ see_shard(void *context, const struct document_shards_state *state)
         show_cell(table, SHOW_YELLOW, "moving to epoch %" PRId64, state->next);
     } else if (state->strangers != 0) {
         show_cell(table, SHOW_RED, "%" PRIu64 " scopes of other shards", state->strangers);
+    } else if (state->missing != 0) {
+        show_cell(table, SHOW_RED, "%" PRIu64 " cold parts missing", state->missing);
+    } else if (state->is_cold) {
+        show_cell(table, SHOW_DIM, "cold parts, %" PRIu64 " to be swept", state->left);
     } else {
         show_cell(table, SHOW_DIM, "%s", state->epoch == 0 ? "never opened" : "");
     }
@@ -243,12 +259,13 @@ run_verify(const struct command *command, int argc, char **argv)
     }
     (void)printf(
         options.json ? "{\"shards\":%" PRIu64 ",\"scopes\":%" PRIu64 ",\"rows\":%" PRIu64
-                       ",\"epoch\":%" PRId64 "}\n"
-                     : "%" PRIu64 " shards, %" PRIu64 " scopes, %" PRIu64
-                       " rows: each where the map has it; epoch %" PRId64 "\n",
+                       ",\"cold_parts\":%" PRIu64 ",\"epoch\":%" PRId64 "}\n"
+                     : "%" PRIu64 " shards, %" PRIu64 " scopes, %" PRIu64 " rows, %" PRIu64
+                       " cold parts: each where the map has it; epoch %" PRId64 "\n",
         looking.shards,
         looking.scopes,
         looking.rows,
+        looking.parts,
         looking.epoch);
     return COMMAND_OK;
 }
@@ -288,6 +305,37 @@ run_move(const struct command *command, int argc, char **argv)
     return COMMAND_OK;
 }
 
+/* ---- sweep ---- */
+
+static int
+run_sweep(const struct command *command, int argc, char **argv)
+{
+    (void)argc;
+    char message[DOCUMENT_MESSAGE_SIZE] = "";
+    struct documents_options options;
+    const struct document_kind *kinds[NODE_KINDS_MAX];
+    const size_t count = sizeof(look_settings) / sizeof(look_settings[0]);
+    int status = options_read(command, look_settings, count, argv, &options);
+    if (status != COMMAND_GO_ON) {
+        return status;
+    }
+    struct document_shards_sweep sweep = {
+        .path = options.map,
+        .kinds = kinds,
+        .kind_count = node_document_kinds(kinds),
+        .age_s = DOCUMENT_SHARDS_AGE_S,
+        .wait_s = DOCUMENT_SHARDS_WAIT_S,
+    };
+    err_t result = document_shards_sweep(&sweep, message);
+    if (result != ERR_OK) {
+        return command_fail(command, "%s", message[0] == '\0' ? err_text(result) : message);
+    }
+    (void)printf(
+        options.json ? "{\"cold_parts\":%" PRIu64 "}\n" : "%" PRIu64 " cold parts deleted\n",
+        sweep.ret_parts);
+    return COMMAND_OK;
+}
+
 static const struct command documents_list = {
     .name = "list",
     .usage = "--map=FILE [OPTIONS]",
@@ -297,7 +345,7 @@ static const struct command documents_list = {
 static const struct command documents_verify = {
     .name = "verify",
     .usage = "--map=FILE [OPTIONS]",
-    .summary = "Checks that every row is on the shard that the map says",
+    .summary = "Checks that every row is on the shard that the map says, with its cold part",
     .run = run_verify,
 };
 static const struct command documents_move = {
@@ -314,12 +362,24 @@ static const struct command documents_move = {
     .run = run_move,
 };
 
+static const struct command documents_sweep = {
+    .name = "sweep",
+    .usage = "--map=FILE [OPTIONS]",
+    .summary = "Deletes cold parts that no row names any more",
+    .manual =
+        "Of a map with tables of columns: texts that were replaced, those of rows that were "
+        "removed, and what a writer left that lost or died. Beside servers that work, now and "
+        "then; it waits a minute before it deletes, so that whoever reads has ended. What no row "
+        "names yet is deleted when it is a day old.",
+    .run = run_sweep,
+};
+
 static const struct command *const documents_children[] = {
-    &documents_list, &documents_verify, &documents_move, NULL};
+    &documents_list, &documents_verify, &documents_move, &documents_sweep, NULL};
 
 const struct command command_documents = {
     .name = "documents",
     .usage = "COMMAND",
-    .summary = "Shows, verifies and moves the shards of the documents",
+    .summary = "Shows, verifies, moves and sweeps the shards of the documents",
     .children = documents_children,
 };

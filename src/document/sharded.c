@@ -155,6 +155,22 @@ document_sharded_close(struct document_store *store)
 /* ------------------------------------------------------------------------------------- reading */
 
 static err_t
+row_read(
+    struct document_sharded *sharded,
+    const struct document_kind *kind,
+    uint64_t scope,
+    struct span id,
+    struct arena *arena,
+    struct document_row *ret_row)
+{
+    uint32_t shard = document_sharded_route(sharded, scope);
+    TRY(document_sharded_enter(sharded, shard));
+    err_t result = document_pg_get(&sharded->shards[shard]->store, kind, scope, id, arena, ret_row);
+    document_sharded_leave(sharded, shard);
+    return result;
+}
+
+static err_t
 sharded_get(
     struct document_store *store,
     const struct document_kind *kind,
@@ -164,18 +180,34 @@ sharded_get(
     struct document_row *ret_row)
 {
     struct document_sharded *sharded = document_sharded_of(store);
-    uint32_t shard = document_sharded_route(sharded, scope);
-    TRY(document_sharded_enter(sharded, shard));
-    err_t result = document_pg_get(&sharded->shards[shard]->store, kind, scope, id, arena, ret_row);
-    document_sharded_leave(sharded, shard);
-    return result;
+    struct document_row row;
+    TRY(row_read(sharded, kind, scope, id, arena, &row));
+    TRY(document_sharded_join(sharded, kind, false, arena, &row));
+    *ret_row = row;
+    return ERR_OK;
+}
+
+static err_t
+sharded_get_hot(
+    struct document_store *store,
+    const struct document_kind *kind,
+    uint64_t scope,
+    struct span id,
+    struct arena *arena,
+    struct document_row *ret_row)
+{
+    struct document_sharded *sharded = document_sharded_of(store);
+    struct document_row row;
+    TRY(row_read(sharded, kind, scope, id, arena, &row));
+    TRY(document_sharded_join(sharded, kind, true, arena, &row));
+    *ret_row = row;
+    return ERR_OK;
 }
 
 /* ------------------------------------------------------------------------------------- writing */
 
-/* SHARDED-1. A fact is written where the platform is, whatever the owner's home. */
-static err_t
-write_enter(struct document_sharded *sharded, uint32_t shard, bool is_fact)
+err_t
+document_sharded_write_enter(struct document_sharded *sharded, uint32_t shard, bool is_fact)
 {
     ASSERT(sharded->in_transaction);
     struct document_sharded_owner *owner;
@@ -236,7 +268,7 @@ claim_write(
     struct document_pg *platform = sharded->shards[sharded->platform];
     err_t result = id.size == 0 || id.size > CLAIM_ID_SIZE || body.size == 0 ? ERR_FULL : ERR_OK;
     if (result == ERR_OK) {
-        result = write_enter(sharded, sharded->platform, true);
+        result = document_sharded_write_enter(sharded, sharded->platform, true);
     }
     if (result == ERR_OK) {
         result =
@@ -267,31 +299,81 @@ claims_write(
     return ERR_OK;
 }
 
+typedef err_t (*row_write)(
+    struct document_store *shard, const struct document_kind *kind, const struct document_row *row);
+
+/* A row of a kind with a column group. One that cannot be written leaves no cold part. */
+static err_t
+write_parted(
+    struct document_sharded *sharded,
+    const struct document_sharded_group *group,
+    const struct document_row *row,
+    bool is_update)
+{
+    struct arena arena;
+    struct document_row stored, hot = *row;
+    uint32_t shard = document_sharded_route(sharded, row->scope);
+    struct document_pg *pg = sharded->shards[shard];
+    err_t result = ERR_OK;
+    bool is_there = true;
+    arena_init(&arena, DOCUMENT_PG_ARENA_MAX);
+    if (is_update) {
+        result = row_read(sharded, group->kind, row->scope, row->id, &arena, &stored);
+        is_there = result == ERR_OK && stored.version == row->version;
+        result = result == ERR_NOT_FOUND ? ERR_OK : result;
+    } else {
+        const struct document_pg_row *kept =
+            document_pg_row_find(pg, group->kind, row->scope, row->id);
+        is_there = kept == NULL || kept->version == 0;
+        hot.version = 0;
+    }
+    /* Of a row that is not as the writer thinks nothing is parted: it is refused. */
+    if (result == ERR_OK && is_there) {
+        result = document_sharded_part(sharded, group, is_update ? &stored : NULL, &arena, &hot);
+    }
+    if (result == ERR_OK) {
+        result = is_update ? document_pg_update(&pg->store, group->kind, &hot)
+                           : document_pg_insert(&pg->store, group->kind, &hot);
+    }
+    arena_release(&arena);
+    return result;
+}
+
+static err_t
+write_row(
+    struct document_store *store,
+    const struct document_kind *kind,
+    const struct document_row *row,
+    bool is_update)
+{
+    struct document_sharded *sharded = document_sharded_of(store);
+    const struct document_sharded_group *group = document_sharded_group_of(sharded, kind);
+    uint32_t shard = document_sharded_route(sharded, row->scope);
+    bool is_fact = !is_update && row->unless_there && row->scope / 2 == 0;
+    row_write write = is_update ? document_pg_update : document_pg_insert;
+    if (row->hot_only && group == NULL) {
+        return ERR_INVALID; /* no map without the group handed it out */
+    }
+    TRY(claims_write(sharded, kind, row));
+    TRY(document_sharded_write_enter(sharded, shard, is_fact));
+    err_t result = group != NULL ? write_parted(sharded, group, row, is_update)
+                                 : write(&sharded->shards[shard]->store, kind, row);
+    document_sharded_leave(sharded, shard);
+    return result;
+}
+
 static err_t
 sharded_insert(
     struct document_store *store, const struct document_kind *kind, const struct document_row *row)
 {
-    struct document_sharded *sharded = document_sharded_of(store);
-    uint32_t shard = document_sharded_route(sharded, row->scope);
-    bool is_fact = row->unless_there && row->scope / 2 == 0;
-    TRY(claims_write(sharded, kind, row));
-    TRY(write_enter(sharded, shard, is_fact));
-    err_t result = document_pg_insert(&sharded->shards[shard]->store, kind, row);
-    document_sharded_leave(sharded, shard);
-    return result;
+    return write_row(store, kind, row, false);
 }
 
 static err_t
 sharded_update(
     struct document_store *store, const struct document_kind *kind, const struct document_row *row)
 {
-    struct document_sharded *sharded = document_sharded_of(store);
-    uint32_t shard = document_sharded_route(sharded, row->scope);
-    TRY(claims_write(sharded, kind, row));
-    TRY(write_enter(sharded, shard, false));
-    err_t result = document_pg_update(&sharded->shards[shard]->store, kind, row);
-    document_sharded_leave(sharded, shard);
-    return result;
+    return write_row(store, kind, row, true);
 }
 
 static err_t
@@ -304,7 +386,7 @@ sharded_remove(
 {
     struct document_sharded *sharded = document_sharded_of(store);
     uint32_t shard = document_sharded_route(sharded, scope);
-    TRY(write_enter(sharded, shard, false));
+    TRY(document_sharded_write_enter(sharded, shard, false));
     err_t result = document_pg_remove(&sharded->shards[shard]->store, kind, scope, id, version);
     document_sharded_leave(sharded, shard);
     return result;
@@ -395,6 +477,7 @@ const struct document_store_ops document_sharded_ops = {
     .sync = sharded_sync,
     .rollback = sharded_rollback,
     .get = sharded_get,
+    .get_hot = sharded_get_hot,
     .insert = sharded_insert,
     .update = sharded_update,
     .remove = sharded_remove,

@@ -24,6 +24,13 @@
  * SHARDED-6  A value of a column that is unique across scopes is claimed by a row of the platform's
  *            shard before the row that has it is there. A claim stays.
  *
+ * SHARDED-7  A cold part (sharded_cold.c) is durable before the hot row that names it, and is there
+ *            as long as a row names it. The hot row decides: a part that none names does not exist.
+ * SHARDED-8  A part's name has the version at which the hot row may name it first. So once the row
+ *            has that version, or a later one, and does not name it, it never will.
+ * SHARDED-9  A shard with cold parts has nothing else. Without it goes on whatever reads hot
+ *            members only or has no cold ones; what needs a part is refused: ERR_CLOSED.
+ *
  * Nobody in particular (owner NULL) may write everywhere, and each of these rows stands alone.
  */
 #ifndef DOCUMENT_SHARDED_H
@@ -51,12 +58,27 @@ struct document_sharded_owner {
     err_t outcome;
 };
 
+/* The cold parts of a kind's rows. */
+struct document_sharded_group {
+    const struct document_kind *kind;
+    char name[SHARD_NAME_SIZE + 8];
+    struct document_kind cold; /* its table; without columns */
+    uint32_t shard;
+};
+
+struct document_sharded_groups {
+    struct document_sharded_group groups[SHARD_TABLES_MAX];
+    uint32_t count;
+    uint64_t shards; /* bits of shards that have cold parts */
+};
+
 struct document_sharded {
     struct document_store store; /* first */
     struct shard_map *map;
     uint32_t table;
     uint32_t count;
     uint32_t platform;
+    struct document_sharded_groups groups;
     struct document_pg *shards[SHARD_SHARDS_MAX];
 
     bool in_transaction;
@@ -104,12 +126,56 @@ document_sharded_route(const struct document_sharded *sharded, uint64_t scope)
     return document_sharded_place(sharded->map, sharded->table, scope);
 }
 
+/* The same before a write, in a transaction. SHARDED-1. A fact is written where it belongs,
+ * whatever the owner's home. */
+MUST_USE err_t
+document_sharded_write_enter(struct document_sharded *sharded, uint32_t shard, bool is_fact);
 /* On behalf of the owner, before and after a read of the shard. */
 MUST_USE err_t document_sharded_enter(struct document_sharded *sharded, uint32_t shard);
 void document_sharded_leave(struct document_sharded *sharded, uint32_t shard);
 /* NULL: it has not taken part. */
 struct document_sharded_owner *document_sharded_owner_find(
     const struct document_sharded *sharded, const void *owner);
+
+/* sharded_cold.c */
+/* The column tables of a map that was loaded. ERR_INVALID, with the message. The groups are where
+ * they are: their kinds point to their names. */
+MUST_USE err_t document_sharded_groups_read(
+    const struct shard_map *map,
+    const struct document_kind *const *kinds,
+    uint32_t kind_count,
+    struct document_sharded_groups *ret_groups,
+    char message[DOCUMENT_MESSAGE_SIZE]);
+/* The tables of cold parts that a shard has. */
+uint32_t document_sharded_groups_on(
+    const struct document_sharded_groups *groups,
+    uint32_t shard,
+    const struct document_kind *ret_kinds[SHARD_TABLES_MAX]);
+/* NULL: the kind's rows are whole. */
+const struct document_sharded_group *document_sharded_group_of(
+    const struct document_sharded *sharded, const struct document_kind *kind);
+/* A row as its shard has it becomes whole, or hot only. */
+MUST_USE err_t document_sharded_join(
+    struct document_sharded *sharded,
+    const struct document_kind *kind,
+    bool hot_only,
+    struct arena *arena,
+    struct document_row *row);
+/* Asks for the cold parts of rows as their shards have them, in one round trip. */
+MUST_USE err_t document_sharded_parts_ahead(
+    struct document_sharded *sharded,
+    const struct document_sharded_group *group,
+    const struct document_row *rows,
+    size_t count,
+    struct arena *arena);
+/* A row that is about to be written becomes its hot part; the cold one is written. `stored`: the
+ * row at this version, as its shard has it; NULL: it is inserted. */
+MUST_USE err_t document_sharded_part(
+    struct document_sharded *sharded,
+    const struct document_sharded_group *group,
+    const struct document_row *stored,
+    struct arena *arena,
+    struct document_row *row);
 
 /* sharded_commit.c */
 err_t document_sharded_commit(struct document_store *store);

@@ -76,6 +76,9 @@ list_across(struct merge *merge, document_each each, void *context)
 {
     struct document_sharded *sharded = merge->sharded;
     for (uint32_t i = 0; i < sharded->count; i++) {
+        if ((sharded->groups.shards & document_sharded_bit(i)) != 0) {
+            continue; /* SHARDED-9 */
+        }
         TRY(document_sharded_enter(sharded, i));
         err_t result = document_pg_list(
             &sharded->shards[i]->store, merge->kind, merge->query, take_row, merge);
@@ -96,15 +99,15 @@ list_across(struct merge *merge, document_each each, void *context)
     return ERR_OK;
 }
 
-err_t
-document_sharded_list(
-    struct document_store *store,
+/* Rows as their shards have them. */
+static err_t
+list_stored(
+    struct document_sharded *sharded,
     const struct document_kind *kind,
     const struct document_query *query,
     document_each each,
     void *context)
 {
-    struct document_sharded *sharded = document_sharded_of(store);
     if (query->all_scopes) {
         struct merge merge = {.sharded = sharded, .kind = kind, .query = query};
         arena_init(&merge.arena, DOCUMENT_PG_ARENA_MAX);
@@ -117,6 +120,49 @@ document_sharded_list(
     TRY(document_sharded_enter(sharded, shard));
     err_t result = document_pg_list(&sharded->shards[shard]->store, kind, query, each, context);
     document_sharded_leave(sharded, shard);
+    return result;
+}
+
+/* Of a kind with a column group: the hot rows, then their cold parts in one more round trip, or
+ * none if nobody needs them. */
+static err_t
+list_parted(struct merge *merge, document_each each, void *context)
+{
+    struct document_sharded *sharded = merge->sharded;
+    const struct document_query *query = merge->query;
+    const struct document_sharded_group *group = document_sharded_group_of(sharded, merge->kind);
+    TRY(list_stored(sharded, merge->kind, query, take_row, merge));
+    TRY(merge->failure);
+    if (!query->hot_only) {
+        TRY(document_sharded_parts_ahead(sharded, group, merge->rows, merge->count, &merge->arena));
+    }
+    for (size_t i = 0; i < merge->count; i++) {
+        struct document_row *row = &merge->rows[i];
+        TRY(document_sharded_join(sharded, merge->kind, query->hot_only, &merge->arena, row));
+        if (!each(context, row)) {
+            break;
+        }
+    }
+    return ERR_OK;
+}
+
+err_t
+document_sharded_list(
+    struct document_store *store,
+    const struct document_kind *kind,
+    const struct document_query *query,
+    document_each each,
+    void *context)
+{
+    struct document_sharded *sharded = document_sharded_of(store);
+    if (document_sharded_group_of(sharded, kind) == NULL) {
+        return list_stored(sharded, kind, query, each, context);
+    }
+    struct merge merge = {.sharded = sharded, .kind = kind, .query = query};
+    arena_init(&merge.arena, DOCUMENT_PG_ARENA_MAX);
+    err_t result = list_parted(&merge, each, context);
+    arena_release(&merge.arena);
+    free(merge.rows);
     return result;
 }
 
@@ -141,6 +187,41 @@ collect_wishes(
         }
     }
     return found;
+}
+
+/* Of rows that came, the cold parts, in one more round trip for each shard that has some. Never
+ * necessary, so that a shard which is down is met by whoever needs a part (SHARDED-9). */
+static err_t
+parts_ahead(struct document_sharded *sharded, const struct document_wish *wishes, uint32_t count)
+{
+    struct document_row *rows = calloc((size_t)count + 1, sizeof(*rows));
+    if (rows == NULL) {
+        return ERR_MEMORY;
+    }
+    struct arena arena;
+    err_t result = ERR_OK;
+    arena_init(&arena, DOCUMENT_PG_ARENA_MAX);
+    for (uint32_t i = 0; i < sharded->groups.count; i++) {
+        const struct document_sharded_group *group = &sharded->groups.groups[i];
+        size_t found = 0;
+        for (uint32_t j = 0; j < count; j++) {
+            if (wishes[j].query != NULL || wishes[j].kind != group->kind) {
+                continue;
+            }
+            uint32_t shard = document_sharded_route(sharded, wishes[j].scope);
+            const struct document_pg_row *row = document_pg_row_find(
+                sharded->shards[shard], group->kind, wishes[j].scope, wishes[j].id);
+            if (row != NULL && row->version > 0) {
+                rows[found++] =
+                    (struct document_row){.scope = row->scope, .id = row->id, .body = row->body};
+            }
+        }
+        err_t asked = document_sharded_parts_ahead(sharded, group, rows, found, &arena);
+        result = asked == ERR_FULL || asked == ERR_MEMORY ? asked : result;
+    }
+    arena_release(&arena);
+    free(rows);
+    return result;
 }
 
 /* All are asked before the first is waited for. A shard that cannot be asked is met again by who
@@ -175,7 +256,7 @@ document_sharded_prefetch(
         }
     }
     free(own);
-    return result;
+    return result == ERR_OK ? parts_ahead(sharded, wishes, count) : result;
 }
 
 /* --------------------------------------------------------------------------------------- locks */

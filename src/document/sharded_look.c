@@ -1,5 +1,5 @@
 /* What each shard has, beside what the map says (document/shards.h). */
-#include "sharded_plain.h"
+#include "sharded_parts.h"
 
 #include "document/shards.h"
 
@@ -17,8 +17,15 @@ struct look {
     uint32_t kind_count;
     uint64_t *scopes; /* that were seen in this shard, rising */
     uint32_t scope_count, scope_room;
+    struct document_parts parts;
     struct document_shards_state state;
 };
+
+static bool
+is_cold(const struct look *look)
+{
+    return (look->parts.groups.shards & document_sharded_bit(look->shard)) != 0;
+}
 
 /* Several kinds have rows of one scope. */
 static err_t
@@ -56,24 +63,34 @@ see_scope(void *context, uint64_t scope)
 }
 
 static err_t
+count_rows(
+    struct look *look,
+    PGconn *conn,
+    const struct document_kind *kind,
+    bool *ret_there,
+    char message[DOCUMENT_MESSAGE_SIZE])
+{
+    char sql[256];
+    int64_t rows = 0;
+    TRY(document_plain_has_table(conn, kind->name, ret_there, message));
+    if (*ret_there) {
+        (void)snprintf(sql, sizeof(sql), "SELECT count(*) FROM \"%s\"", kind->name);
+        TRY(document_plain_number(conn, sql, &rows, message));
+        look->state.rows += (uint64_t)rows;
+    }
+    return ERR_OK;
+}
+
+static err_t
 look_at_kind(
     struct look *look,
     PGconn *conn,
     const struct document_kind *kind,
     char message[DOCUMENT_MESSAGE_SIZE])
 {
-    char sql[256];
     bool there = false;
-    int64_t rows = 0;
-    TRY(document_plain_has_table(conn, kind->name, &there, message));
-    if (!there) {
-        return ERR_OK;
-    }
-    TRY(document_plain_scopes(conn, kind, see_scope, look, message));
-    (void)snprintf(sql, sizeof(sql), "SELECT count(*) FROM \"%s\"", kind->name);
-    TRY(document_plain_number(conn, sql, &rows, message));
-    look->state.rows += (uint64_t)rows;
-    return ERR_OK;
+    TRY(count_rows(look, conn, kind, &there, message));
+    return there ? document_plain_scopes(conn, kind, see_scope, look, message) : ERR_OK;
 }
 
 static err_t
@@ -112,6 +129,26 @@ count_placement(struct look *look)
     look->state.scopes = look->scope_count;
 }
 
+/* A shard of cold parts: how many, and of these how many nobody names. */
+static err_t
+look_at_parts(struct look *look, PGconn *conn, char message[DOCUMENT_MESSAGE_SIZE])
+{
+    look->state.is_cold = true;
+    for (uint32_t i = 0; i < look->parts.groups.count; i++) {
+        const struct document_sharded_group *group = &look->parts.groups.groups[i];
+        uint64_t left = 0;
+        if (group->shard != look->shard) {
+            continue;
+        }
+        /* Their scopes are not looked at: parts are of every merchant. */
+        bool there = false;
+        TRY(count_rows(look, conn, &group->cold, &there, message));
+        TRY(document_parts_left(&look->parts, group, INT64_MAX, &left));
+        look->state.left += left;
+    }
+    return ERR_OK;
+}
+
 static err_t
 look_at_shard(struct look *look, char message[DOCUMENT_MESSAGE_SIZE])
 {
@@ -126,6 +163,11 @@ look_at_shard(struct look *look, char message[DOCUMENT_MESSAGE_SIZE])
     }
     if (result == ERR_OK) {
         result = look_at_kind(look, conn, &document_sharded_claim_kind, message);
+    }
+    if (result == ERR_OK) {
+        result = is_cold(look)
+                     ? look_at_parts(look, conn, message)
+                     : document_parts_missing(&look->parts, look->shard, &look->state.missing);
     }
     PQfinish(conn);
     count_placement(look);
@@ -148,6 +190,9 @@ document_shards_look(
     }
     err_t result = document_sharded_map_load(path, map, &look.table, message);
     look.map = map;
+    if (result == ERR_OK) {
+        result = document_parts_init(&look.parts, map, kinds, kind_count, message);
+    }
     for (uint32_t i = 0; result == ERR_OK && i < map->shard_count; i++) {
         look.shard = i;
         result = look_at_shard(&look, message);
@@ -155,6 +200,7 @@ document_shards_look(
             each(context, &look.state);
         }
     }
+    document_parts_release(&look.parts);
     free(look.scopes);
     free(map);
     return result;

@@ -46,6 +46,7 @@ struct moving {
     uint32_t kind_count;
     struct shard_map *map, *next;
     uint32_t table, next_table;
+    struct document_sharded_groups groups; /* of the next map */
     struct side sides[2 * SHARD_SHARDS_MAX];
     uint32_t side_count;
     uint32_t here; /* whose scopes are looked at */
@@ -131,6 +132,37 @@ sides_name(struct moving *moving)
     }
 }
 
+/* A row is of no use without its cold part, and parts do not move: a group stays where it is. A new
+ * one may come: rows are parted when they are written. */
+static err_t
+groups_stay(struct moving *moving)
+{
+    const struct shard_map *map = moving->map, *next = moving->next;
+    for (uint32_t i = 0; i < map->column_count; i++) {
+        const struct shard_column *column = &map->columns[i];
+        const struct shard_table *table = &map->tables[column->table];
+        uint32_t next_table;
+        struct shard_route route;
+        err_t found = shard_table_find(next, span_from_cstr(table->name), &next_table);
+        if (found == ERR_OK && next->tables[next_table].strategy == SHARD_COLUMN) {
+            found = shard_route(next, next_table, SPAN_EMPTY, span_from_cstr(column->name), &route);
+        } else {
+            found = ERR_NOT_FOUND;
+        }
+        if (found != ERR_OK ||
+            strcmp(next->shards[route.shard].name, map->shards[column->shard].name) != 0) {
+            (void)snprintf(
+                moving->message,
+                DOCUMENT_MESSAGE_SIZE,
+                "the next map's table %s: its cold parts are on shard %s, and cannot move",
+                table->name,
+                map->shards[column->shard].name);
+            return ERR_INVALID;
+        }
+    }
+    return ERR_OK;
+}
+
 static err_t
 maps_load(struct moving *moving)
 {
@@ -149,7 +181,9 @@ maps_load(struct moving *moving)
             moving->map->epoch + 1);
         return ERR_INVALID;
     }
-    return ERR_OK;
+    TRY(document_sharded_groups_read(
+        moving->next, move->kinds, move->kind_count, &moving->groups, moving->message));
+    return groups_stay(moving);
 }
 
 /* ------------------------------------------------------------------------------------ one scope */

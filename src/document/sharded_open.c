@@ -39,6 +39,64 @@ is_number(const char *key)
            strspn(key, "0123456789") == DOCUMENT_SHARDED_KEY_SIZE - 1;
 }
 
+static bool
+has_scopes(const struct shard_map *map, uint32_t table, uint32_t shard)
+{
+    bool has = false;
+    for (uint32_t i = 0; i < SHARD_SLOTS && map->tables[table].strategy == SHARD_HASH; i++) {
+        has = has || map->owners[i] == shard;
+    }
+    for (uint32_t i = 0; i < map->point_count; i++) {
+        has = has || (map->points[i].table == table && map->points[i].shard == shard);
+    }
+    return has;
+}
+
+/* Column groups (sharded_cold.c): `table KIND column`, `column cold SHARD`. SHARDED-9. */
+static err_t
+columns_check(
+    const struct shard_map *map,
+    uint32_t table,
+    const char *path,
+    char message[DOCUMENT_MESSAGE_SIZE])
+{
+    uint32_t counts[SHARD_TABLES_MAX] = {0};
+    char why[DOCUMENT_MESSAGE_SIZE] = "";
+    for (uint32_t i = 0; i < map->column_count && why[0] == '\0'; i++) {
+        const struct shard_column *column = &map->columns[i];
+        const char *name = map->tables[column->table].name;
+        const char *shard = map->shards[column->shard].name;
+        counts[column->table]++;
+        if (column->table == table) {
+            continue; /* is refused as a strategy */
+        }
+        if (strcmp(column->name, "cold") != 0) {
+            (void)snprintf(
+                why,
+                sizeof(why),
+                "table %s, column %s: there is the column 'cold'; the rest is where "
+                "'table " DOCUMENT_SHARDED_TABLE "' has it",
+                name,
+                column->name);
+        } else if (has_scopes(map, table, column->shard)) {
+            (void)snprintf(
+                why,
+                sizeof(why),
+                "table %s, column cold: shard %s has merchants, and cold parts need one of their "
+                "own",
+                name,
+                shard);
+        }
+    }
+    for (uint32_t i = 0; i < map->table_count && why[0] == '\0'; i++) {
+        if (i != table && map->tables[i].strategy == SHARD_COLUMN && counts[i] == 0) {
+            (void)snprintf(
+                why, sizeof(why), "table %s: 'column cold SHARD' is missing", map->tables[i].name);
+        }
+    }
+    return why[0] == '\0' ? ERR_OK : wrong(message, path, why);
+}
+
 /* What a map of the ledger may say, and one of documents may not. */
 static err_t
 map_check(
@@ -47,14 +105,15 @@ map_check(
     const char *path,
     char message[DOCUMENT_MESSAGE_SIZE])
 {
+    TRY(columns_check(map, table, path, message));
     for (uint32_t i = 0; i < map->table_count; i++) {
-        if (i != table) {
+        if (i != table && map->tables[i].strategy != SHARD_COLUMN) {
             char why[DOCUMENT_MESSAGE_SIZE];
             (void)snprintf(
                 why,
                 sizeof(why),
                 "table %s: a merchant's rows are committed together, so there is one table, "
-                "'" DOCUMENT_SHARDED_TABLE "'",
+                "'" DOCUMENT_SHARDED_TABLE "', and beside it only tables of columns",
                 map->tables[i].name);
             return wrong(message, path, why);
         }
@@ -124,6 +183,10 @@ static bool
 owns(const void *context, uint64_t scope)
 {
     const struct ownership *ownership = context;
+    const uint64_t cold = ownership->sharded->groups.shards;
+    if ((cold & document_sharded_bit(ownership->shard)) != 0) {
+        return true; /* parts are of every scope */
+    }
     return document_sharded_route(ownership->sharded, scope) == ownership->shard;
 }
 
@@ -141,9 +204,17 @@ shard_open(
         .epoch = sharded->map->epoch, .owns = owns, .context = &ownership};
     struct document_store *store = NULL;
     char happened[DOCUMENT_MESSAGE_SIZE] = "";
+    const struct document_kind *parts[SHARD_TABLES_MAX];
+    uint32_t part_count = document_sharded_groups_on(&sharded->groups, shard, parts);
     static_assert(sizeof(identity.name) == sizeof(node->name), "a shard's name");
     memcpy(identity.name, node->name, sizeof(identity.name));
-    err_t result = document_pg_open(node->at, &identity, kinds, kind_count, &store, happened);
+    err_t result = document_pg_open(
+        node->at,
+        &identity,
+        part_count > 0 ? parts : kinds,
+        part_count > 0 ? part_count : kind_count,
+        &store,
+        happened);
     if (result != ERR_OK) {
         (void)snprintf(
             message,
@@ -197,6 +268,8 @@ document_sharded_open(
     if (result == ERR_OK) {
         sharded->count = sharded->map->shard_count;
         sharded->platform = document_sharded_route(sharded, 0);
+        result = document_sharded_groups_read(
+            sharded->map, kinds, kind_count, &sharded->groups, message);
     }
     for (uint32_t i = 0; i < sharded->count && result == ERR_OK; i++) {
         result = shard_open(sharded, i, all, kind_count + 1, message);

@@ -23,7 +23,14 @@ const struct document_kind t_fruit = {
     .column_count = 3,
 };
 static const struct document_kind stone = {.name = "stone"};
-const struct document_kind *const t_kinds[T_KINDS] = {&t_fruit, &stone};
+const struct document_kind t_note = {
+    .name = "note",
+    .columns = {{"due", DOCUMENT_INTEGER, .indexed = true, .across_scopes = true}},
+    .column_count = 1,
+    .cold = {"description", "metadata"},
+    .cold_count = 2,
+};
+const struct document_kind *const t_kinds[T_KINDS] = {&t_fruit, &stone, &t_note};
 
 int64_t
 t_sql(struct t_shards *t, const char *sql)

@@ -18,7 +18,9 @@ enum {
 };
 
 extern const struct document_kind t_fruit;
-#define T_KINDS 2
+/* With a column DUE at 0, and two cold members: description and metadata. */
+extern const struct document_kind t_note;
+#define T_KINDS 3
 extern const struct document_kind *const t_kinds[T_KINDS];
 
 struct t_shards {
@@ -38,6 +40,10 @@ struct t_shards {
 #define BY_RANGE                                                                                   \
     "slots 0-16383 a\ntable documents range\nfrom - b\nfrom 00000000000000000004 a\n"              \
     "from 00000000000000000008 c\n"
+
+/* Merchants on a and b, cold parts on c. */
+#define BY_COLUMN                                                                                  \
+    "slots 0-8191 a\nslots 8192-16383 b\ntable documents hash\ntable note column\ncolumn cold c\n"
 
 struct t_listed {
     char rows[ROWS_MAX][TEXT_SIZE];

@@ -88,6 +88,7 @@ resource_remove(struct resource_op *op, const struct resource_type *type, void *
     };
     if (header->stored != NULL) {
         write->before.body = header->stored->body;
+        write->before.hot_only = header->stored->hot_only;
         memcpy(write->before.columns, header->stored->columns, sizeof(header->stored->columns));
     }
     push_write(op, write);

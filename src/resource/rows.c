@@ -55,6 +55,7 @@ resource_row_decode(
     TRY(resource_fields_decode(arena, type, row->body, header));
     stored->body = row->body;
     memcpy(stored->columns, row->columns, sizeof(stored->columns));
+    stored->hot_only = row->hot_only;
     header->version = row->version;
     header->stored = stored;
     *ret_document = header;
@@ -114,6 +115,7 @@ remember(
     if (stored == NULL) {
         return ERR_FULL;
     }
+    stored->hot_only = row->hot_only;
     stored->body = arena_copy(arena, row->body);
     if (stored->body.data == NULL) {
         return ERR_FULL;
@@ -147,6 +149,7 @@ note_write(
     if (before != NULL) {
         write->before.version = header->version;
         write->before.body = before->body;
+        write->before.hot_only = before->hot_only;
         memcpy(write->before.columns, before->columns, sizeof(before->columns));
     } else if (header->version > 0) {
         write->before.version = header->version; /* its text is not known: no way back */
@@ -180,6 +183,7 @@ resource_row_save(
     const struct resource_stored *before = header->stored;
     if (before != NULL) {
         row.unchanged_columns = unchanged_columns(type->kind, row.columns, before);
+        row.hot_only = before->hot_only;
         if (span_equal(row.body, before->body)) {
             return ERR_OK;
         }

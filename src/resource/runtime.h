@@ -34,6 +34,7 @@
 struct resource_stored {
     struct span body;
     struct document_value columns[DOCUMENT_COLUMNS_MAX];
+    bool hot_only; /* its cold members were not read, and stay as they are */
 };
 
 /* A write of an operation that no commit has made durable yet. */

@@ -265,6 +265,99 @@ def while_it_is_gone(node, https, gone, alive, other, receiver):
         assert len(everything(https[number], "/v1/payment_intents")) == 1
 
 
+TEXTS = {"description": "Tea, \"for two\" {hot}", "metadata[table]": "7",
+         "receipt_email": "guest@example.com"}
+
+
+def to_columns(world):
+    """The last database gets the cold parts of payments and charges, and no merchants."""
+    write_document_map(world.map, world.urls[:-1], cold=world.urls[-1])
+
+
+def pay_with_texts(http):
+    answer = http.post("/v1/payment_intents", {**PAYMENT, **TEXTS})
+    assert answer.status_code == 200, answer.text
+    return answer.json()["id"]
+
+
+def has_texts(payment):
+    return (payment["description"] == TEXTS["description"] and payment["metadata"] == {"table": "7"}
+            and payment["receipt_email"] == TEXTS["receipt_email"])
+
+
+def test_cold_texts_of_payments_are_in_a_database_of_their_own(world):
+    to_columns(world)
+    node = world.node()
+    https = {number: Http(node, key=key, validate=False)
+             for number, key in world.add_merchants().items()}
+    paid = {number: pay_with_texts(http) for number, http in https.items()}
+    for number, http in https.items():
+        payment = http.get(f"/v1/payment_intents/{paid[number]}").json()
+        assert payment["status"] == "succeeded" and has_texts(payment)
+        charge = http.get(f"/v1/charges/{payment['latest_charge']}").json()
+        assert charge["description"] == TEXTS["description"]
+        assert [one["description"] for one in http.get("/v1/charges").json()["data"]] == [
+            TEXTS["description"]]
+        found = http.get("/v1/payment_intents/search", params={"query": "metadata['table']:'7'"})
+        assert [one["id"] for one in found.json()["data"]] == [paid[number]]
+    # Nowhere else.
+    for shard in range(SHARDS - 1):
+        for kind in ("payment_intent", "charge"):
+            assert world.sql(shard, f"SELECT count(*) FROM {kind} WHERE body LIKE '%Tea%'") == "0"
+    assert world.sql(SHARDS - 1, "SELECT count(*) FROM payment_intent_cold") == str(MERCHANTS)
+    replaced(world, https, paid)
+
+
+def replaced(world, https, paid):
+    """Other texts are other parts; what no row names any more is told, and is nothing wrong."""
+    number = next(iter(paid))
+    path = f"/v1/payment_intents/{paid[number]}"
+    assert https[number].post(path, {"description": "Coffee"}).status_code == 200
+    payment = https[number].get(path).json()
+    assert payment["description"] == "Coffee" and payment["metadata"] == {"table": "7"}
+    verified = world.tael("verify", "--json")
+    assert verified.returncode == 0, verified.stderr
+    assert json.loads(verified.stdout)["cold_parts"] >= 2 * MERCHANTS
+    cold = [one for one in json.loads(world.tael("list", "--json").stdout)["shards"] if one["cold"]]
+    assert [one["name"] for one in cold] == ["cold"]
+    assert cold[0]["cold_parts_unnamed"] >= 1 and cold[0]["scopes_of_other_shards"] == 0
+    # A part that is gone is found, and no payment is shown without its texts.
+    world.sql(SHARDS - 1, f"DELETE FROM payment_intent_cold WHERE id LIKE '{paid[number]}@%'")
+    assert https[number].get(path).status_code >= 500
+    verified = world.tael("verify")
+    assert verified.returncode == 1 and "the cold parts of 1 rows are not where" in verified.stderr
+
+
+def test_without_the_database_of_texts_payments_without_texts_go_on(database_server, tmp_path):
+    with postgres.Postgres() as other:
+        world = World(tmp_path, database_server, database_server, other)
+        try:
+            to_columns(world)
+            texts_are_gone(world, other)
+        finally:
+            world.close()
+
+
+def texts_are_gone(world, other):
+    node = world.node("--lock-timeout=2s")
+    http = Http(node, key=next(iter(world.add_merchants().values())), validate=False)
+    with_texts, without = pay_with_texts(http), pay(http)
+    other.kill()
+    assert http.get(f"/v1/payment_intents/{with_texts}").status_code >= 500
+    assert http.post("/v1/payment_intents", {**PAYMENT, **TEXTS}).status_code >= 500
+    assert http.get(f"/v1/payment_intents/{without}").json()["status"] == "succeeded"
+    assert requests.get(node.url + "/readyz", timeout=10).status_code == 200
+    pay(http)
+    other.start()
+
+    def is_back():
+        answer = http.get(f"/v1/payment_intents/{with_texts}")
+        return answer.status_code == 200 and has_texts(answer.json())
+
+    wait_until(is_back, 20, "the texts again")
+    assert world.tael("verify").returncode == 0
+
+
 def test_a_broker_is_refused(world):
     started = run_tael("server", f"--data={world.folder / 'refused'}", "--listen=127.0.0.1:0",
                        f"--documents=shards:{world.map}", "--broker=nats://127.0.0.1:1")

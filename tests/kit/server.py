@@ -2,7 +2,8 @@
 `tael local-cluster`: the same from outside. With TEST_GATEWAY=1 too the cluster has a gateway, and,
 if the documents are on PostgreSQL, several api processes behind it. With TEST_SHARDS=N its ledger is
 N shards, and with TEST_ENGINE=postgres each is in a schema of the PostgreSQL that the tests were given.
-With TEST_DOCUMENT_SHARDS=N the documents are in N schemas of that PostgreSQL, by a map."""
+With TEST_DOCUMENT_SHARDS=N the documents are in N schemas of that PostgreSQL, by a map; and with
+TEST_DOCUMENT_COLUMNS=1 cold texts in one more."""
 
 import itertools
 import os
@@ -24,6 +25,7 @@ SHARDS = int(os.environ.get("TEST_SHARDS", "0"))
 ENGINE = os.environ.get("TEST_ENGINE", "journal")
 # Of the documents on PostgreSQL; 0: they are in one schema.
 DOCUMENT_SHARDS = int(os.environ.get("TEST_DOCUMENT_SHARDS", "0"))
+DOCUMENT_COLUMNS = int(os.environ.get("TEST_DOCUMENT_COLUMNS", "0"))
 LEASE_MS = 1500
 # Behind the gateway of a cluster.
 API_PROCESSES = 2
@@ -81,21 +83,26 @@ def postgres_schema(name):
     return (f"--documents={url}&options=-csearch_path%3D{name}",)
 
 
-def write_document_map(path, urls, epoch=1, strategy="hash"):
-    """A map of documents in as many shards as there are URLs, with equal parts of the slots."""
+def write_document_map(path, urls, epoch=1, strategy="hash", cold=None):
+    """A map of documents in as many shards as there are URLs, with equal parts of the slots. `cold`:
+    the URL of one more, with the cold parts of payments and charges."""
     lines = ["tael-shards 1", f"epoch {epoch}"]
     lines += [f"shard d{i} {url}" for i, url in enumerate(urls)]
     bounds = [16384 * i // len(urls) for i in range(len(urls) + 1)]
+    lines += [f"shard cold {cold}"] if cold else []
     lines += [f"slots {bounds[i]}-{bounds[i + 1] - 1} d{i}" for i in range(len(urls))]
     lines.append(f"table documents {strategy}")
+    for kind in ("payment_intent", "charge") if cold else ():
+        lines += [f"table {kind} column", "column cold cold"]
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("\n".join(lines) + "\n")
 
 
 def document_shards(name, count, path):
     """Flags for documents in so many empty schemas of that PostgreSQL; `path` is for their map."""
-    schemas = [postgres_schema(f"{name}_{i}")[0] for i in range(count)]
-    write_document_map(path, [flag.removeprefix("--documents=") for flag in schemas])
+    schemas = [postgres_schema(f"{name}_{i}")[0] for i in range(count + DOCUMENT_COLUMNS)]
+    urls = [flag.removeprefix("--documents=") for flag in schemas]
+    write_document_map(path, urls[:count], cold=urls[count] if DOCUMENT_COLUMNS else None)
     return (f"--documents=shards:{path}",)
 
 

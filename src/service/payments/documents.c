@@ -249,6 +249,8 @@ static const struct document_kind intent_kind = {
             RESOURCE_SWEPT("due"),
         },
     .column_count = 2,
+    .cold = {"description", "metadata", "receipt_email", "shipping"},
+    .cold_count = 4,
 };
 
 static const struct document_kind charge_kind = {
@@ -259,6 +261,8 @@ static const struct document_kind charge_kind = {
             RESOURCE_INDEXED("customer"),
         },
     .column_count = 2,
+    .cold = {"billing_details", "description", "metadata", "receipt_email", "shipping"},
+    .cold_count = 5,
 };
 
 static const struct document_kind refund_kind = {

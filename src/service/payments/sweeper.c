@@ -317,6 +317,7 @@ find_due(struct payments_sweeper *sweeper, struct resource_op *op, int64_t until
         .range_min = 1,
         .range_max = until,
         .oldest_first = true,
+        .hot_only = true, /* whose turn it is: each is read again under its lock */
         .limit = DOCUMENT_LIST_MAX,
     };
     TRY(resource_find(op, &payments_intent_type, &query, found_intent, sweeper));

@@ -37,6 +37,7 @@
 
 #define DOCUMENT_COLUMNS_MAX 6
 #define DOCUMENT_LIST_MAX    100
+#define DOCUMENT_COLD_MAX    8
 
 enum document_column_type {
     DOCUMENT_TEXT,
@@ -69,6 +70,11 @@ struct document_kind {
     /* Rows are only inserted and removed, and a shared store can hand them out in an order that no
      * later commit comes before: shared->list_final. */
     bool has_order;
+    /* Top-level members of the body that whoever looks for work does not need: texts for people. A
+     * map of shards may have them in a store of their own (README.md, "Column groups"). None is a
+     * column; the kind is not `copied` and has no order. */
+    const char *cold[DOCUMENT_COLD_MAX];
+    uint32_t cold_count;
 };
 
 /* A column's value; text == {NULL, 0} and is_null otherwise. */
@@ -89,6 +95,9 @@ struct document_row {
     uint32_t unchanged_columns;
     /* insert: a row that another process has written meanwhile stays, and nobody has lost. */
     bool unless_there;
+    /* Of a row that was read `hot_only`: its cold members are elsewhere, and the body leaves them
+     * out. An update that carries it leaves them as they are; ERR_INVALID if the body has one. */
+    bool hot_only;
 };
 
 /* Equality on one column; is_null matches the rows without a value. */
@@ -115,6 +124,8 @@ struct document_query {
     uint32_t range_column;
     int64_t range_min, range_max;
     bool oldest_first; /* lists are newest first */
+    /* Cold members are not needed: they may be left out, which the row then says. */
+    bool hot_only;
     uint32_t limit;
 };
 
@@ -140,6 +151,14 @@ struct document_store_ops {
     void (*rollback)(struct document_store *store);
     /* The row's spans live in the arena. ERR_NOT_FOUND. */
     err_t (*get)(
+        struct document_store *store,
+        const struct document_kind *kind,
+        uint64_t scope,
+        struct span id,
+        struct arena *arena,
+        struct document_row *ret_row);
+    /* As get, without cold members (document_query.hot_only). NULL: the store has rows whole. */
+    err_t (*get_hot)(
         struct document_store *store,
         const struct document_kind *kind,
         uint64_t scope,
@@ -258,6 +277,20 @@ struct document_store {
     const struct document_store_ops *ops;
     const struct document_shared_ops *shared; /* NULL: this process is the only one */
 };
+
+/* For who needs no cold member: from any store. */
+static inline err_t
+document_get_hot(
+    struct document_store *store,
+    const struct document_kind *kind,
+    uint64_t scope,
+    struct span id,
+    struct arena *arena,
+    struct document_row *ret_row)
+{
+    return store->ops->get_hot != NULL ? store->ops->get_hot(store, kind, scope, id, arena, ret_row)
+                                       : store->ops->get(store, kind, scope, id, arena, ret_row);
+}
 
 #define DOCUMENT_MESSAGE_SIZE 256
 

@@ -27,6 +27,9 @@ struct document_shards_state {
     uint64_t rows;         /* of all kinds */
     uint64_t strangers;    /* scopes whose rows the map has elsewhere */
     uint64_t one_stranger; /* the lowest */
+    bool is_cold;          /* it has cold parts: `rows` are those, and it has no merchants */
+    uint64_t missing;      /* rows whose cold part is not where the map has it */
+    uint64_t left;         /* cold parts that no row names: document_shards_sweep */
 };
 
 /* Borrowed until it returns. */
@@ -62,5 +65,24 @@ struct document_shards_move {
  */
 MUST_USE err_t
 document_shards_move(struct document_shards_move *move, char message[DOCUMENT_MESSAGE_SIZE]);
+
+/* No commit and no transaction that read takes as long: for document_shards_sweep. */
+#define DOCUMENT_SHARDS_AGE_S  86400
+#define DOCUMENT_SHARDS_WAIT_S 60
+
+struct document_shards_sweep {
+    const char *path; /* of the map */
+    const struct document_kind *const *kinds;
+    uint32_t kind_count;
+    int64_t age_s;      /* DOCUMENT_SHARDS_AGE_S: of parts whose row may yet come */
+    uint32_t wait_s;    /* DOCUMENT_SHARDS_WAIT_S: before what is left is deleted */
+    uint64_t ret_parts; /* that were deleted */
+};
+
+/* Deletes cold parts that no row names: of rows that were written again or removed, and of writers
+ * who lost or died. Beside processes that work; it takes `wait_s` for each group that has some.
+ * ERR_INVALID (the map), ERR_CLOSED, ERR_MOVED, with the message; what was deleted is. */
+MUST_USE err_t
+document_shards_sweep(struct document_shards_sweep *sweep, char message[DOCUMENT_MESSAGE_SIZE]);
 
 #endif
