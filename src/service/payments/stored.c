@@ -53,9 +53,15 @@ is_number(struct span text)
     return valid;
 }
 
-/* One that comes from a file may have anything in it. */
+/* One that comes from a file may have anything in it: the wallet's part is one of the whole. */
 static bool
-names_its_transfers(const struct payments_charge *charge)
+is_part(int64_t part, int64_t whole)
+{
+    return part >= 0 && part <= whole;
+}
+
+static bool
+is_sound(const struct payments_charge *charge)
 {
     struct span text = charge->booked_by.size != 0 ? charge->booked_by
                        : charge->hold.size != 0    ? charge->hold
@@ -63,7 +69,9 @@ names_its_transfers(const struct payments_charge *charge)
     struct span wallet =
         charge->split_booked_by.size != 0 ? charge->split_booked_by : charge->authorization;
     bool split = charge->split_amount != 0 || charge->split_captured != 0;
-    return is_number(text) && (!split || is_number(wallet));
+    return is_number(text) && (!split || is_number(wallet)) &&
+           is_part(charge->split_amount, charge->amount) &&
+           is_part(charge->split_captured, charge->amount_captured);
 }
 
 /* ERR_CORRUPT: it is no amount of the currency that could be booked. */
@@ -94,7 +102,7 @@ payments_stored_charge(
         *ret_charge = (struct payments_stored_charge){.booked = false};
         return ERR_OK;
     }
-    if (!names_its_transfers(&charge)) {
+    if (!is_sound(&charge)) {
         return ERR_CORRUPT;
     }
     stored.intent = charge.payment_intent;
@@ -119,7 +127,7 @@ payments_stored_refund(
     memset(&refund, 0, sizeof(refund));
     TRY(resource_fields_decode(arena, &payments_refund_type, body, &refund));
     *ret_booked = false;
-    if (refund.split_amount < 0 || refund.split_amount > refund.amount) {
+    if (!is_part(refund.split_amount, refund.amount)) {
         return ERR_CORRUPT;
     }
     int64_t amount = payments_split_rest_refunded(&refund);
