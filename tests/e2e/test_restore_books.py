@@ -71,13 +71,15 @@ def moments(tmp_path_factory):
     folder = tmp_path_factory.mktemp("moments") / "backups"
     server = Server(folder.parent / "server", "--bank-settle=300ms", cluster=False,
                     on_postgres=False).start()
-    acts = Acts(server)
-    backup(server, folder)
-    for name in ACTS:
-        getattr(acts, name)()
+    try:
+        acts = Acts(server)
         backup(server, folder)
-    yield points(folder)
-    server.close()
+        for name in ACTS:
+            getattr(acts, name)()
+            backup(server, folder)
+        yield points(folder)
+    finally:
+        server.close()
 
 
 def alone(point, folder):
