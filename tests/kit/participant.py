@@ -91,15 +91,15 @@ class Warehouse:
         return told["on_sale"], told["reserved"], told["gone"]
 
 
-def transaction_of(server, intent):
-    """The newest of the intent."""
+def transaction_of(server, intent, older=0):
+    """The newest of the intent, or the one that is so many older."""
     found = Http(server).get(f"/v1/transactions?owner={intent}").json()["data"]
-    return found[0] if found else None
+    return found[older] if len(found) > older else None
 
 
-def ended(server, intent, status, seconds=10):
-    """Waits until the newest transaction of the intent is so."""
+def ended(server, intent, status, seconds=10, older=0):
+    """Waits until the newest transaction of the intent is so, or one that is so many older."""
     def is_so():
-        found = transaction_of(server, intent)
+        found = transaction_of(server, intent, older)
         return found if found is not None and found["status"] == status else None
     return wait_until(is_so, seconds, f"{intent}: {status}")
