@@ -341,6 +341,28 @@ client_answer_print(const struct client_answer *answer)
     (void)fputc('\n', stdout);
 }
 
+int
+client_ask_once(
+    struct client *client,
+    const struct client_request *request,
+    bool (*print)(const struct json_value *root))
+{
+    struct client_answer answer;
+    int status = client_call(client, request, &answer);
+    if (status == COMMAND_GO_ON) {
+        status = COMMAND_OK;
+        if (client->options->json) {
+            client_answer_print(&answer);
+        } else if (!print(answer.root)) {
+            status = COMMAND_FAILED;
+        }
+    }
+    buf_wipe(&answer.call.answer);
+    client_answer_release(&answer);
+    client_close(&client);
+    return status;
+}
+
 void
 client_new_key(char out[CLIENT_IDEMPOTENCY_KEY_SIZE])
 {

@@ -86,6 +86,13 @@ int client_call(
 void client_answer_release(struct client_answer *answer);
 /* The answer as it came, and a newline, to standard output: for --json. */
 void client_answer_print(const struct client_answer *answer);
+/* One request of a client that was opened, whose answer `print` shows, or --json as it came.
+ * The answer is wiped, as a new key may be in it, and the client closed. Returns the exit status.
+ */
+int client_ask_once(
+    struct client *client,
+    const struct client_request *request,
+    bool (*print)(const struct json_value *root));
 
 #define CLIENT_IDEMPOTENCY_KEY_SIZE 40
 /* "cli-" and random digits. */

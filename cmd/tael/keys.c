@@ -100,23 +100,7 @@ call_once(
 {
     struct client *client = NULL;
     int status = client_open(command, &options->client, &client);
-    if (status != COMMAND_GO_ON) {
-        return status;
-    }
-    struct client_answer answer;
-    status = client_call(client, request, &answer);
-    if (status == COMMAND_GO_ON) {
-        status = COMMAND_OK;
-        if (options->client.json) {
-            client_answer_print(&answer);
-        } else if (!print(answer.root)) {
-            status = COMMAND_FAILED;
-        }
-    }
-    buf_wipe(&answer.call.answer); /* a new key is in it */
-    client_answer_release(&answer);
-    client_close(&client);
-    return status;
+    return status == COMMAND_GO_ON ? client_ask_once(client, request, print) : status;
 }
 
 static int
