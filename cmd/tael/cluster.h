@@ -6,7 +6,8 @@
  *   cluster_start.c    the parts, in order; and their words (cluster_words.c)
  *   cluster_gateway.c  configurations of gateways, and the list of api processes that they read
  *   cluster_postgres.c a PostgreSQL of its own
- *   cluster_shards.c   the map of the ledger's shards
+ *   cluster_map.c      a map of shards: making it, and seeing that it is the one wanted
+ *   cluster_shards.c   the ledger's
  *   cluster_ledger.c   journals, or schemas of PostgreSQL
  *   cluster_control.c  `add` and `drain`, from another process
  *   cluster_process.c  fork, exec, signals
@@ -169,6 +170,22 @@ void cluster_postgres_find(char out[NODE_PATH_SIZE]);
 /* Starts cluster->programs' on DATA/postgres, which is made if it is not there, and fills in
  * cluster->documents. False after saying why not. */
 bool cluster_postgres_start(struct cluster *cluster, struct cluster_process *process);
+
+/* --- cluster_map.c --- */
+
+/* A map in the cluster's folder, of so many shards. The texts are static. */
+struct cluster_map {
+    const char *name;  /* of the file */
+    const char *title; /* what messages begin with */
+    int64_t count;     /* 0: none is wanted */
+    bool (*add)(const struct cluster *cluster, struct shard_map *map); /* the next shard */
+    const char *table;       /* that is in it by hash; or NULL */
+    const char *too_long;    /* why `add` fails */
+    const char *other_count; /* what is wrong with a map of another number of shards */
+};
+
+/* Makes the map, or sees that it has as many shards as are wanted. False after saying why not. */
+bool cluster_map_prepare(const struct cluster *cluster, const struct cluster_map *map);
 
 /* --- cluster_documents.c --- */
 
