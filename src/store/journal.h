@@ -124,6 +124,8 @@ struct journal_extent {
 
 /* --- journal_read.c, journal_history.c, journal_events.c: the queries --- */
 
+/* The journal of a store that was loaded. */
+struct journal *journal_of_loaded(struct store *store);
 /* The bytes at a position, from frames on their way or from the cache. */
 MUST_USE err_t journal_read(
     struct journal *journal,

@@ -15,14 +15,6 @@
  * much. */
 #define PATIENCE 64u
 
-static struct journal *
-journal_of(struct store *store)
-{
-    struct journal *journal = CONTAINER_OF(store, struct journal, store);
-    ASSERT(journal->loaded);
-    return journal;
-}
-
 /* --- the order by account --- */
 
 err_t
@@ -345,7 +337,7 @@ journal_account_events(
     void *context,
     struct store_error *error)
 {
-    struct journal *journal = journal_of(store);
+    struct journal *journal = journal_of_loaded(store);
     ASSERT(query->account_slot < journal->heads.count);
     ASSERT(query->limit > 0);
     struct walk walk = {

@@ -8,8 +8,8 @@
 /* Ids whose places are fetched together before the first of them is looked at. */
 #define LOOK_UP_BLOCK 32u
 
-static struct journal *
-journal_of(struct store *store)
+struct journal *
+journal_of_loaded(struct store *store)
 {
     struct journal *journal = CONTAINER_OF(store, struct journal, store);
     ASSERT(journal->loaded);
@@ -300,7 +300,7 @@ journal_look_up(
     struct ledger_past *past,
     struct store_error *error)
 {
-    struct journal *journal = journal_of(store);
+    struct journal *journal = journal_of_loaded(store);
     static_assert(offsetof(struct journal_event, transfer) == 0, "an event begins with its id");
     static_assert(offsetof(struct ledger_transfer, id) == 0, "a transfer begins with its id");
     uint64_t hashes[LOOK_UP_BLOCK];

@@ -96,6 +96,25 @@ verify_progress(void *context, uint64_t bytes_done, uint64_t bytes_total)
     }
 }
 
+/* ERR_CORRUPT: history ends before the head that was noted. */
+static err_t
+head_reached(const struct verify *verify, struct store_error *error)
+{
+    const struct store_head *noted = verify->visitor->noted;
+    if (noted == NULL || noted->sequence <= verify->head.sequence) {
+        return ERR_OK;
+    }
+    return store_error_set(
+        error,
+        ERR_CORRUPT,
+        "%s: history ends at frame %" PRIu64 " at offset %" PRIu64 ", before frame %" PRIu64
+        " whose head was noted",
+        verify->scan.path,
+        verify->head.sequence,
+        verify->head.offset,
+        noted->sequence);
+}
+
 err_t
 store_verify(
     const char *url,
@@ -140,17 +159,8 @@ store_verify(
     if (code == ERR_OK && scan->empty) {
         code = store_error_set(error, ERR_NOT_FOUND, "%s: there is no journal", folder);
     }
-    if (code == ERR_OK && visitor->noted != NULL &&
-        visitor->noted->sequence > verify.head.sequence) {
-        code = store_error_set(
-            error,
-            ERR_CORRUPT,
-            "%s: history ends at frame %" PRIu64 " at offset %" PRIu64 ", before frame %" PRIu64
-            " whose head was noted",
-            scan->path,
-            verify.head.sequence,
-            verify.head.offset,
-            visitor->noted->sequence);
+    if (code == ERR_OK) {
+        code = head_reached(&verify, error);
     }
     uint64_t parts = 0;
     if (code == ERR_OK) {
