@@ -112,28 +112,11 @@ coordinator_participant_create(struct resource_op *op)
     save_and_answer(op, participant);
 }
 
-/* NULL: answered. */
-static struct coordinator_participant *
-load(struct resource_op *op)
-{
-    struct span id = resource_op_capture(op, 0);
-    void *found;
-    err_t result = resource_load(op, &coordinator_participant_type, id, &found);
-    if (result == ERR_OK) {
-        return found;
-    }
-    if (result == ERR_NOT_FOUND) {
-        resource_missing(op, "participant", "id", id);
-    } else {
-        resource_internal(op, result, "participant");
-    }
-    return NULL;
-}
-
 static void
 update_locked(struct resource_op *op)
 {
-    struct coordinator_participant *participant = load(op);
+    struct coordinator_participant *participant =
+        resource_require(op, &coordinator_participant_type, "id", resource_op_capture(op, 0));
     if (participant != NULL && read_members(op, participant)) {
         save_and_answer(op, participant);
     }
@@ -148,7 +131,8 @@ coordinator_participant_update(struct resource_op *op)
 static void
 roll_locked(struct resource_op *op)
 {
-    struct coordinator_participant *participant = load(op);
+    struct coordinator_participant *participant =
+        resource_require(op, &coordinator_participant_type, "id", resource_op_capture(op, 0));
     int64_t expires_in = ROLL_DEFAULT_S;
     if (participant == NULL) {
         return;

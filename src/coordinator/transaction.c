@@ -126,17 +126,7 @@ coordinator_transaction_move(
 struct coordinator_transaction *
 coordinator_transaction_load(struct resource_op *op, struct span id)
 {
-    void *found;
-    err_t error = resource_load(op, &coordinator_transaction_type, id, &found);
-    if (error == ERR_OK) {
-        return found;
-    }
-    if (error == ERR_NOT_FOUND) {
-        resource_missing(op, "transaction", "id", id);
-    } else {
-        resource_internal(op, error, "transaction");
-    }
-    return NULL;
+    return resource_require(op, &coordinator_transaction_type, "id", id);
 }
 
 /* -------------------------------------------------------------------------------------- begin ---

@@ -131,13 +131,6 @@ key_keep(
     return ERR_OK;
 }
 
-static bool
-take_first(void *context, void *document)
-{
-    *(void **)context = document;
-    return false;
-}
-
 /* Another process may have revoked it, a while ago. */
 static bool
 key_is_fresh(struct resource_runtime *runtime, const struct resource_key *key)
@@ -184,7 +177,7 @@ key_find(struct resource_op *op, struct span text, struct resource_key **ret_key
     }
     void *found = NULL;
     resource_transaction_read(runtime, op);
-    TRY(resource_row_find(runtime, &op->arena, &resource_key_type, &query, take_first, &found));
+    TRY(resource_row_find_first(runtime, &op->arena, &resource_key_type, &query, &found));
     const struct resource_key_row *row = found;
     if (row == NULL) {
         resource_cache_key_note_unknown(runtime, &name);

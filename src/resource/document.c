@@ -45,6 +45,23 @@ resource_load(
     return result;
 }
 
+void *
+resource_require(
+    struct resource_op *op, const struct resource_type *type, const char *param, struct span id)
+{
+    void *document;
+    err_t result = resource_load(op, type, id, &document);
+    if (result == ERR_OK) {
+        return document;
+    }
+    if (result == ERR_NOT_FOUND) {
+        resource_missing(op, type->object, param, id);
+    } else {
+        resource_internal(op, result, type->object);
+    }
+    return NULL;
+}
+
 static void
 push_write(struct resource_op *op, struct resource_write *write)
 {

@@ -99,13 +99,6 @@ save_alone(
     return resource_save_together(runtime, arena, &save, 1);
 }
 
-static bool
-take_first(void *context, void *document)
-{
-    *(void **)context = document;
-    return false;
-}
-
 static struct span
 new_id(struct resource_runtime *runtime, struct arena *arena, const char *prefix)
 {
@@ -164,8 +157,8 @@ resource_merchant_of(
         .limit = 1,
     };
     struct resource_merchant *merchant = NULL;
-    TRY(resource_row_find(
-        runtime, arena, &resource_merchant_type, &query, take_first, (void *)&merchant));
+    TRY(resource_row_find_first(
+        runtime, arena, &resource_merchant_type, &query, (void **)&merchant));
     if (merchant == NULL) {
         return ERR_NOT_FOUND;
     }

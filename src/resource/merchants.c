@@ -15,13 +15,6 @@
 
 /* ---------------------------------------------------------------------------------- numbers */
 
-static bool
-take_first(void *context, void *document)
-{
-    *(void **)context = document;
-    return false;
-}
-
 /* ERR_NOT_FOUND: no merchant has this number or a higher one. */
 static err_t
 number_at_least(
@@ -35,8 +28,7 @@ number_at_least(
         .limit = 1,
     };
     struct resource_merchant *found = NULL;
-    TRY(resource_row_find(
-        runtime, arena, &resource_merchant_type, &query, take_first, (void *)&found));
+    TRY(resource_row_find_first(runtime, arena, &resource_merchant_type, &query, (void **)&found));
     if (found == NULL) {
         return ERR_NOT_FOUND;
     }

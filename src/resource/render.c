@@ -245,13 +245,8 @@ resource_answer_object(
 void
 resource_answer_retrieve(struct resource_op *op, const struct resource_type *type, struct span id)
 {
-    void *document;
-    err_t error = resource_load(op, type, id, &document);
-    if (error == ERR_NOT_FOUND) {
-        resource_missing(op, type->object, "id", id);
-    } else if (error != ERR_OK) {
-        resource_internal(op, error, type->object);
-    } else {
+    const void *document = resource_require(op, type, "id", id);
+    if (document != NULL) {
         resource_answer_object(op, type, document);
     }
 }

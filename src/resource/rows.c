@@ -276,3 +276,22 @@ resource_row_find(
     }
     return ERR_OK;
 }
+
+static bool
+take_first(void *context, void *document)
+{
+    *(void **)context = document;
+    return false;
+}
+
+err_t
+resource_row_find_first(
+    struct resource_runtime *runtime,
+    struct arena *arena,
+    const struct resource_type *type,
+    const struct document_query *query,
+    void **ret_document)
+{
+    *ret_document = NULL;
+    return resource_row_find(runtime, arena, type, query, take_first, (void *)ret_document);
+}

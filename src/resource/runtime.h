@@ -404,6 +404,13 @@ MUST_USE err_t resource_row_find(
     const struct document_query *query,
     resource_each each,
     void *context);
+/* The first that it finds, or NULL. */
+MUST_USE err_t resource_row_find_first(
+    struct resource_runtime *runtime,
+    struct arena *arena,
+    const struct resource_type *type,
+    const struct document_query *query,
+    void **ret_document);
 /* The same of a row whose spans are borrowed. */
 MUST_USE err_t resource_row_copy(
     struct arena *arena,

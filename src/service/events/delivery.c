@@ -6,24 +6,11 @@
 
 #define BODY_LIMIT (16U << 20)
 
-static bool
-exists(struct resource_op *op, const struct resource_type *type, const char *param, struct span id)
-{
-    void *found;
-    err_t result = resource_load(op, type, id, &found);
-    if (result == ERR_NOT_FOUND) {
-        resource_missing(op, type->object, param, id);
-    } else if (result != ERR_OK) {
-        resource_internal(op, result, type->object);
-    }
-    return result == ERR_OK;
-}
-
 void
 events_delivery_list_of_endpoint(struct resource_op *op)
 {
     struct span endpoint = resource_op_capture(op, 0);
-    if (!exists(op, &events_endpoint_type, "id", endpoint)) {
+    if (resource_require(op, &events_endpoint_type, "id", endpoint) == NULL) {
         return;
     }
     struct document_filter filters[2] = {
@@ -84,7 +71,7 @@ events_delivery_list_of_event(struct resource_op *op)
 {
     struct span event = resource_op_capture(op, 0);
     struct arena *arena = resource_op_arena(op);
-    if (!exists(op, &resource_event_type, "id", event)) {
+    if (resource_require(op, &resource_event_type, "id", event) == NULL) {
         return;
     }
     struct document_query query = {
@@ -179,8 +166,8 @@ events_delivery_resend(struct resource_op *op)
     struct span endpoint_id = SPAN_EMPTY;
     void *event;
     (void)resource_text(op, "webhook_endpoint", &endpoint_id);
-    if (!exists(op, &resource_event_type, "id", event_id) ||
-        !exists(op, &events_endpoint_type, "webhook_endpoint", endpoint_id)) {
+    if (resource_require(op, &resource_event_type, "id", event_id) == NULL ||
+        resource_require(op, &events_endpoint_type, "webhook_endpoint", endpoint_id) == NULL) {
         return;
     }
     struct events_scope *scope = events_scope_find(events, resource_op_caller(op)->scope);

@@ -297,24 +297,6 @@ events_endpoint_create(struct resource_op *op)
 
 /* --------------------------------------------------------------------- retrieve, update, delete */
 
-/* NULL: answered. */
-static struct events_endpoint *
-load(struct resource_op *op)
-{
-    struct span id = resource_op_capture(op, 0);
-    void *found;
-    err_t result = resource_load(op, &events_endpoint_type, id, &found);
-    if (result == ERR_OK) {
-        return found;
-    }
-    if (result == ERR_NOT_FOUND) {
-        resource_missing(op, "webhook_endpoint", "id", id);
-    } else {
-        resource_internal(op, result, "webhook endpoint");
-    }
-    return NULL;
-}
-
 void
 events_endpoint_retrieve(struct resource_op *op)
 {
@@ -340,7 +322,8 @@ set_disabled(struct resource_op *op, struct events_endpoint *endpoint)
 static void
 update_locked(struct resource_op *op)
 {
-    struct events_endpoint *endpoint = load(op);
+    struct events_endpoint *endpoint =
+        resource_require(op, &events_endpoint_type, "id", resource_op_capture(op, 0));
     if (endpoint == NULL || !read_members(op, endpoint)) {
         return;
     }
@@ -379,7 +362,8 @@ remove_endpoint(
 static void
 delete_locked(struct resource_op *op)
 {
-    struct events_endpoint *endpoint = load(op);
+    struct events_endpoint *endpoint =
+        resource_require(op, &events_endpoint_type, "id", resource_op_capture(op, 0));
     if (endpoint == NULL) {
         return;
     }
@@ -415,7 +399,8 @@ events_endpoint_list(struct resource_op *op)
 static void
 roll_locked(struct resource_op *op)
 {
-    struct events_endpoint *endpoint = load(op);
+    struct events_endpoint *endpoint =
+        resource_require(op, &events_endpoint_type, "id", resource_op_capture(op, 0));
     int64_t expires_in = ROLL_DEFAULT_S;
     if (endpoint == NULL) {
         return;

@@ -439,6 +439,10 @@ void *resource_new(struct resource_op *op, const struct resource_type *type);
 /* In the caller's scope. ERR_NOT_FOUND, ERR_DATABASE, ERR_CORRUPT. */
 MUST_USE err_t resource_load(
     struct resource_op *op, const struct resource_type *type, struct span id, void **ret_document);
+/* The same for what has to be there. NULL: the operation was answered, with 404 that names `param`
+ * if it is not. */
+void *resource_require(
+    struct resource_op *op, const struct resource_type *type, const char *param, struct span id);
 /*
  * For a rule that looks whether something is there before it writes, and that no lock covers: among
  * processes that share the documents, of two operations that guard the same name at once one loses
