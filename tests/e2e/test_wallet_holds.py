@@ -8,7 +8,7 @@ from kit.server import Server, wait_until
 from kit.wallets import Wallets, check_statement, refused
 
 # It comes back long enough behind its payment for a busy test to see it paid.
-FAST_BANK = ("--bank-settle=300ms", "--bank-return=2500ms")
+FAST_BANK = ("--bank-settle=300ms", "--bank-return=5s")
 
 
 def hold(wallets, source, target, amount, **params):

@@ -16,7 +16,8 @@ from kit.wallets import Refused, Wallets, check_statement
 from test_crash_points import points_in_sources
 
 # Paid when it is asked for the second time, back some looks later.
-FAST = ("--bank-settle=100ms", "--bank-return=2s")
+# A second look, a second or two behind the first, has to find it paid and not yet sent back.
+FAST = ("--bank-settle=100ms", "--bank-return=5s")
 RESTART_SECONDS = 8
 
 

@@ -109,7 +109,7 @@ class Wallets:
         return [event["type"] for event in self.everything("/v1/events")
                 if event["data"]["object"].get("id") == of][::-1]
 
-    def wait_for(self, path, status, seconds=15):
+    def wait_for(self, path, status, seconds=30):
         return wait_until(
             lambda: (lambda found: found if found["status"] == status else None)(self.get(path)),
             seconds, f"{path} {status}")
