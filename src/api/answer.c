@@ -101,18 +101,8 @@ api_answer_description(struct api_request *request)
     struct net_answer *answer = &request->exchange->answer;
     answer->status = 200;
     answer->content_type = SPAN("application/json");
-    buf_init(&answer->body, API_DESCRIPTION_MAX);
-    buf_append_span(&answer->body, buf_span(&request->api->description));
-    if (buf_failed(&answer->body)) {
-        struct resource_error error = {
-            .status = 503,
-            .type = "api_error",
-            .message = SPAN("Out of memory for answers. Try again."),
-        };
-        buf_release(&answer->body);
-        api_answer_error(request, &error);
-        return;
-    }
+    /* No key is asked for it: who asks often and reads slowly must not fill the memory. */
+    answer->lent = buf_span(&request->api->description);
     request->header_count = 0;
     common_headers(request);
 }

@@ -9,12 +9,19 @@
 
 #define PIECES_MAX 64
 
+struct span
+net_work_body(const struct net_work *work)
+{
+    const struct net_answer *answer = &work->exchange.answer;
+    return answer->body.size > 0 ? buf_span(&answer->body) : answer->lent;
+}
+
 size_t
 net_work_body_size(const struct net_work *work)
 {
     unsigned status = work->exchange.answer.status;
     bool bodiless = work->exchange.method == HTTP_METHOD_HEAD || status == 204 || status == 304;
-    return bodiless ? 0 : work->exchange.answer.body.size;
+    return bodiless ? 0 : net_work_body(work).size;
 }
 
 /* What is written from the body's own memory. */
@@ -38,8 +45,9 @@ uint64_t
 net_work_content_length(const struct net_work *work)
 {
     const struct net_answer *answer = &work->exchange.answer;
-    bool told = work->exchange.method == HTTP_METHOD_HEAD && answer->body.size == 0;
-    return told ? answer->head_length : answer->body.size;
+    size_t size = net_work_body(work).size;
+    bool told = work->exchange.method == HTTP_METHOD_HEAD && size == 0;
+    return told ? answer->head_length : size;
 }
 
 static bool
@@ -88,7 +96,7 @@ prepare(struct net_connection *connection, struct net_work *work)
     }
     size_t body_size = net_work_body_size(work);
     if (body_size <= NET_INLINE_BODY_MAX) {
-        buf_append(&work->wire, work->exchange.answer.body.data, body_size);
+        buf_append(&work->wire, net_work_body(work).data, body_size);
         work->body_in_wire = true;
     }
     work->is_prepared = true;
@@ -97,10 +105,11 @@ prepare(struct net_connection *connection, struct net_work *work)
 }
 
 static void
-piece_add(struct iovec *pieces, int *count, const struct buf *from, size_t size, size_t skip)
+piece_add(struct iovec *pieces, int *count, const char *from, size_t size, size_t skip)
 {
     if (skip < size) {
-        pieces[*count] = (struct iovec){.iov_base = from->data + skip, .iov_len = size - skip};
+        pieces[*count] =
+            (struct iovec){.iov_base = (void *)(uintptr_t)(from + skip), .iov_len = size - skip};
         (*count)++;
     }
 }
@@ -116,9 +125,9 @@ gather(struct net_connection *connection, struct iovec pieces[PIECES_MAX])
             return -1;
         }
         size_t head_size = work->wire.size;
-        piece_add(pieces, &count, &work->wire, head_size, work->sent);
+        piece_add(pieces, &count, work->wire.data, head_size, work->sent);
         size_t body_skip = work->sent > head_size ? work->sent - head_size : 0;
-        piece_add(pieces, &count, &work->exchange.answer.body, body_left_out(work), body_skip);
+        piece_add(pieces, &count, net_work_body(work).data, body_left_out(work), body_skip);
         if (work->close) {
             break;
         }

@@ -28,7 +28,7 @@ on_body_wanted(
     (void)user;
     size_t left = net_work_body_size(work) - work->sent;
     size_t part = left < size ? left : size;
-    memcpy(out, work->exchange.answer.body.data + work->sent, part);
+    memcpy(out, net_work_body(work).data + work->sent, part);
     work->sent += part;
     if (part == left) {
         *flags |= NGHTTP2_DATA_FLAG_EOF;

@@ -146,6 +146,57 @@ test_never_reading(void **state)
     t_server_stop(&t, 100);
 }
 
+/* What everybody gets costs no memory for those who ask for it and do not read. */
+static void
+test_lent_and_not_read(void **state)
+{
+    enum {
+        CONNECTIONS = 20,
+        PIPELINED = 32
+    };
+
+    (void)state;
+    struct net_server_settings settings = quick_settings();
+    int fds[CONNECTIONS];
+    t_server_start(&t, &settings, NULL);
+    for (int i = 0; i < CONNECTIONS; i++) {
+        fds[i] = t_connect(t.port);
+        for (int k = 0; k < PIPELINED; k++) {
+            t_send_text(fds[i], GET("/lent"));
+        }
+    }
+    uint64_t begin_ms = t_now_ms();
+    while (t_count(&t).timeout_write < CONNECTIONS) {
+        assert_true(t_now_ms() - begin_ms < T_WAIT_MS);
+        t_sleep_ms(10);
+    }
+    assert_int_equal(t_count(&t).requests, CONNECTIONS * PIPELINED);
+    assert_true(t_count(&t).memory_peak < UINT64_C(16) * CONNECTIONS * PIPELINED * 1024);
+    for (int i = 0; i < CONNECTIONS; i++) {
+        (void)close(fds[i]);
+    }
+    t_server_stop(&t, 100);
+}
+
+static void
+test_lent_arrives(void **state)
+{
+    static char text[2 * T_LENT_SIZE + 4096];
+    bool closed = false;
+    (void)state;
+    t_server_start(&t, NULL, NULL);
+    int fd = t_connect(t.port);
+    t_send_text(fd, "HEAD /lent HTTP/1.1\r\nHost: a\r\n\r\n" GET("/lent"));
+    t_send_text(fd, "GET /lent HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    size_t size = t_read(fd, text, sizeof(text), T_WAIT_MS, &closed);
+    assert_true(closed);
+    assert_int_equal(t_occurrences(text, "Content-Length: 300000\r\n"), 2); /* up to the 'a' */
+    assert_true(size > 2 * T_LENT_SIZE);
+    assert_memory_equal(text + size - T_LENT_SIZE, t_lent_body, T_LENT_SIZE);
+    (void)close(fd);
+    t_server_stop(&t, 100);
+}
+
 /* What cannot be understood is answered and ends the connection. A client that does not take that
  * answer must not leave it to the kernel, which offers it for minutes after a close. */
 static void
@@ -549,6 +600,8 @@ main(void)
         cmocka_unit_test(test_slow_head_and_body),
         cmocka_unit_test(test_idle),
         cmocka_unit_test(test_never_reading),
+        cmocka_unit_test(test_lent_and_not_read),
+        cmocka_unit_test(test_lent_arrives),
         cmocka_unit_test(test_closing_answer_not_read),
         cmocka_unit_test(test_slow_reader_is_served),
         cmocka_unit_test(test_connection_flood),

@@ -258,6 +258,8 @@ void net_http2_expire(struct net_connection *connection, enum net_deadline deadl
 enum net_deadline net_http2_deadline(const struct net_connection *connection);
 
 /* ---- connection_write.c */
+/* The answer's, or what is lent in its place. */
+struct span net_work_body(const struct net_work *work);
 /* What Content-Length says, and what is sent of the body. */
 uint64_t net_work_content_length(const struct net_work *work);
 size_t net_work_body_size(const struct net_work *work);

@@ -30,6 +30,8 @@ t_sleep_ms(unsigned ms)
 
 /* --------------------------------------------------------------------------------- the handler */
 
+const char t_lent_body[T_LENT_SIZE] = {[0] = 'a', [T_LENT_SIZE - 1] = 'z'};
+
 static void
 answer_echo(struct net_exchange *exchange)
 {
@@ -69,6 +71,8 @@ answer_one(struct t_server *t, struct net_exchange *exchange)
         ASSERT(room != NULL);
         memset(room, 'z', size);
         buf_added(&answer->body, size);
+    } else if (span_equal(exchange->path, SPAN("/lent"))) {
+        answer->lent = span_of(t_lent_body, sizeof(t_lent_body));
     } else if (span_equal(exchange->path, SPAN("/none"))) {
         answer->status = 204;
         buf_append_cstr(&answer->body, "not to be sent");

@@ -29,15 +29,19 @@
 
 /* How long to wait for what must come, and how late it may be: long, because a machine that is
  * shared stands still for seconds now and then. */
-#define T_WAIT_MS  60000
+#define T_WAIT_MS   60000
 
-#define T_HELD_MAX 4096
+#define T_HELD_MAX  4096
+#define T_LENT_SIZE 300000
+
+extern const char t_lent_body[T_LENT_SIZE];
 
 /*
  * What the handler does, by path:
  *     /echo        200 with the request's body, and its method and path as X-Method and X-Path
  *     /hold...     keeps the exchange until t_release; answered with its path
  *     /size?N      200 with N bytes
+ *     /lent        200 with t_lent_body, lent
  *     /none        204 with a body that must not be sent
  *     /broken      a header that cannot be written
  *     /peer?NAME      200 if the client's certificate has the DNS name, else 403

@@ -49,6 +49,9 @@ struct net_answer {
     const struct http_header *headers; /* not those that the writer decides, see http/writer.h */
     size_t header_count;
     struct buf body; /* moved: the server releases it. A HEAD request's is measured, not sent */
+    /* The body instead, if `body` is empty: borrowed, the same until the server is destroyed. For
+     * what is large and the same for everybody, so that slow readers cost no memory. */
+    struct span lent;
     /* Of a HEAD request's answer without a body here, as a gateway has it: its Content-Length. */
     uint64_t head_length;
 };
