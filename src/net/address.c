@@ -115,19 +115,26 @@ struct carrier {
 };
 
 static const struct carrier carriers[] = {
-    {{{0x00, 0x64, 0xff, 0x9b}, 96}, 12}, /* NAT64, RFC 6052 */
-    {{{0x20, 0x02}, 16}, 2},              /* 6to4, RFC 3056 */
+    {{{0x00, 0x64, 0xff, 0x9b}, 96}, 12},             /* NAT64, RFC 6052 */
+    {{{0x00, 0x64, 0xff, 0x9b, 0x00, 0x01}, 48}, 12}, /* a network's own NAT64, RFC 8215 */
+    {{{[8] = 0xff, [9] = 0xff}, 96}, 12},             /* IPv4-translated, RFC 2765 section 2.1 */
+    {{{0x20, 0x02}, 16}, 2},                          /* 6to4, RFC 3056 */
     {{{0}, 96}, 12}, /* IPv4-compatible, RFC 4291 section 2.5.5.1; :: and ::1 */
 };
 
-/* The registries' entries that are not globally reachable, and multicast: RFC 6890 and what came
- * after it (iana-ipv4-special-registry, iana-ipv6-special-registry). */
-static const struct block link_local[] = {
+/* Where clouds hand their machines credentials: link-local addresses, and what single clouds have
+ * taken for it instead, public addresses among them. */
+static const struct block credentials[] = {
     V4(169, 254, 0, 0, 16),
     {{0xfe, 0x80}, 10},
-    {{0xfd, 0x00, 0x0e, 0xc2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x02, 0x54},
-     128}, /* Amazon's, for the same */
+    {{0xfd, 0x00, 0x0e, 0xc2}, 32}, /* Amazon */
+    {{0xfd, 0x20, 0x00, 0xce}, 32}, /* Google */
+    V4(168, 63, 129, 16, 32),       /* Azure's WireServer */
+    V4(100, 100, 100, 200, 32),     /* Alibaba */
+    V4(192, 0, 0, 192, 32),         /* Oracle */
 };
+/* The registries' entries that are not globally reachable, and multicast: RFC 6890 and what came
+ * after it (iana-ipv4-special-registry, iana-ipv6-special-registry). */
 static const struct block special[] = {
     V4(0, 0, 0, 0, 8),
     V4(10, 0, 0, 0, 8),
@@ -142,6 +149,8 @@ static const struct block special[] = {
     V4(198, 51, 100, 0, 24),
     V4(203, 0, 113, 0, 24),
     V4(224, 0, 0, 0, 3), /* multicast, reserved, broadcast */
+    {{0x00, 0x64, 0xff, 0x9b, 0x00, 0x01}, 48},
+    {{[8] = 0xff, [9] = 0xff}, 96},
     {{0x20, 0x01, 0x00}, 23},
     {{0x20, 0x01, 0x0d, 0xb8}, 32},
     {{0x3f, 0xff, 0x00}, 20},
@@ -173,8 +182,8 @@ net_address_is_within(const struct net_address *address, enum net_reach reach)
             break;
         }
     }
-    if (IN_ANY(ip, link_local)) {
+    if (IN_ANY(ip, credentials)) {
         return false;
     }
-    return reach == NET_REACH_LOCAL || is_public(ip);
+    return reach == NET_REACH_LOCAL || (is_public(ip) && !IN_ANY(address->ip, special));
 }

@@ -70,6 +70,7 @@ test_private_addresses(void **state)
         "::127.0.0.1",
         "64:ff9b::10.0.0.1",
         "64:ff9b:1::1",
+        "::ffff:0:8.8.8.8",
         "100::1",
         "2001::1",
         "2001:db8::1",
@@ -104,6 +105,14 @@ test_link_local_addresses(void **state)
         "fe80::1",
         "febf::1",
         "fd00:ec2::254",
+        "fd00:ec2::23",
+        "fd20:ce::254",
+        "100.100.100.200",
+        "192.0.0.192",
+        "168.63.129.16",
+        "64:ff9b::168.63.129.16",
+        "64:ff9b:1::169.254.169.254",
+        "::ffff:0:169.254.169.254",
     };
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
         if (is_within(texts[i], NET_REACH_LOCAL) || is_within(texts[i], NET_REACH_PUBLIC)) {

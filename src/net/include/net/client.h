@@ -48,7 +48,7 @@ struct net_origin {
  * pointed outside when it was looked at cannot lead inside later. */
 enum net_reach {
     NET_REACH_ANY,
-    NET_REACH_LOCAL,  /* no link-local address, where clouds keep their machines' credentials */
+    NET_REACH_LOCAL,  /* not where clouds keep their machines' credentials: link-local and such */
     NET_REACH_PUBLIC, /* nothing that IANA's special-purpose registries do not call global */
 };
 

@@ -18,7 +18,7 @@
 /* Which addresses count, whatever name they hide behind. */
 enum port_http_reach {
     PORT_HTTP_ANYWHERE,
-    PORT_HTTP_LOCAL,  /* no link-local ones, where clouds keep their machines' credentials */
+    PORT_HTTP_LOCAL,  /* not where clouds keep their machines' credentials: link-local and such */
     PORT_HTTP_PUBLIC, /* only those that are reachable from everywhere */
 };
 
