@@ -417,11 +417,24 @@ answer(struct os_task *task)
 
 /* -------------------------------------------------------------------------------- the doors */
 
+/* An address, or a name that no public server of names has. Any other name may be a stranger's
+ * whose address became this machine's after a browser had loaded the stranger's page: to the
+ * browser they are one origin then, and the page reads what it asks for. */
+static bool
+names_this_machine(struct span host)
+{
+    struct span name = span_slice(host, 0, span_find(host, ':', 0));
+    bool numeric = true;
+    for (size_t i = 0; i < name.size && numeric; i++) {
+        numeric = name.data[i] == '.' || (name.data[i] >= '0' && name.data[i] <= '9');
+    }
+    return numeric || span_starts_with(host, SPAN("[")) || span_find(name, '.', 0) == name.size;
+}
+
 /* False: it was refused. */
 static bool
 may_ask(const struct node *node, struct net_exchange *exchange)
 {
-    struct span origin;
     if (!role_operators_is_here(&exchange->peer)) {
         refuse(
             exchange,
@@ -431,8 +444,17 @@ may_ask(const struct node *node, struct net_exchange *exchange)
             "it.");
         return false;
     }
-    if (http_head_find(exchange->head, SPAN("Origin"), &origin)) {
+    if (http_head_has(exchange->head, HTTP_FIELD_ORIGIN)) {
         refuse(exchange, 403, NULL, "This is not for pages in browsers.");
+        return false;
+    }
+    if (!names_this_machine(http_head_value(exchange->head, HTTP_FIELD_HOST))) {
+        refuse(
+            exchange,
+            403,
+            NULL,
+            "Ask for an address or localhost, not for a host's name: it may be a page's in a "
+            "browser.");
         return false;
     }
     if (!node_has_started(node)) {

@@ -191,10 +191,24 @@ static const struct {
     {"/transactions", OPERATORS, true, role_shards_transactions},
 };
 
+/* A browser names the page that sends a request which may change something. */
+static void
+refuse_page(struct net_answer *answer)
+{
+    answer->status = 403;
+    answer->content_type = SPAN("text/plain; charset=utf-8");
+    buf_init(&answer->body, WHY_SIZE_MAX);
+    buf_append_cstr(&answer->body, "this is not for pages in browsers\n");
+}
+
 static enum api_operated
 operate(struct node *node, struct net_exchange *exchange, enum asker who)
 {
     bool reads = exchange->method == HTTP_METHOD_GET || exchange->method == HTTP_METHOD_HEAD;
+    if (who == OPERATORS && !reads && http_head_has(exchange->head, HTTP_FIELD_ORIGIN)) {
+        refuse_page(&exchange->answer);
+        return API_OPERATED;
+    }
     for (size_t i = 0; i < sizeof(pages) / sizeof(pages[0]); i++) {
         if (pages[i].who <= who && (reads || pages[i].writes) &&
             span_equal_cstr(exchange->path, pages[i].path)) {
@@ -223,12 +237,26 @@ role_operators_is_here(const struct net_address *peer)
     return memcmp(peer->ip, v4, sizeof(v4)) == 0 || memcmp(peer->ip, v6, sizeof(v6)) == 0;
 }
 
+/* Somebody between says that this machine is not where the request comes from. */
+static bool
+was_forwarded(const struct net_exchange *exchange)
+{
+    static const char *const names[] = {"X-Forwarded-For", "Forwarded", "X-Real-IP", "Via"};
+    struct span value;
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (http_head_find(exchange->head, span_from_cstr(names[i]), &value)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 enum api_operated
 role_operators_ask(void *context, struct net_exchange *exchange)
 {
     struct node *node = context;
-    bool watches =
-        node->settings.admin_listen[0] == '\0' && role_operators_is_here(&exchange->peer);
+    bool watches = node->settings.admin_listen[0] == '\0' &&
+                   role_operators_is_here(&exchange->peer) && !was_forwarded(exchange);
     return operate(node, exchange, watches ? WATCHERS : EVERYBODY);
 }
 

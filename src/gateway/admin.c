@@ -269,6 +269,13 @@ handle(struct gateway *gateway, struct net_exchange *exchange)
         known = true;
         bool head =
             exchange->method == HTTP_METHOD_HEAD && admin_routes[i].method == HTTP_METHOD_GET;
+        /* A page in an operator's browser can send a POST to here; browsers say which. */
+        if (exchange->method == HTTP_METHOD_POST &&
+            http_head_has(exchange->head, HTTP_FIELD_ORIGIN)) {
+            answer_text(exchange, 403, "this is not for pages in browsers");
+            net_answer(exchange);
+            return;
+        }
         if (head || exchange->method == admin_routes[i].method) {
             admin_routes[i].run(gateway, exchange);
             if (!admin_routes[i].answers_later) {

@@ -669,6 +669,11 @@ def test_operators_pages(make, service):
                  "tael_gateway_upstream_outcomes_total"):
         assert name in metrics
     assert gateway.metric("tael_gateway_requests_total", route="all", status="2xx") == 1
+    for path in ("/drain", "/reload"):  # sent by a page in a browser
+        page = requests.post(gateway.admin_url + path, headers={"Origin": "http://evil.example"},
+                             timeout=30)
+        assert page.status_code == 403, path
+    assert gateway.metric("tael_gateway_reloads_total") == 0
     assert gateway.admin("/drain", "POST").status_code == 202
     assert gateway.process.wait(30) == 0
     gateway.process = None

@@ -235,6 +235,10 @@ def test_only_operators_may(make_server):
     page = requests.post(f"{url}/merchants", {"name": "x"}, timeout=30,
                          headers={**key, "Origin": "http://evil.example"})
     assert page.status_code == 403
+    for host, status in (("evil.example:9100", 403), ("127.0.0.1.evil.example", 403),
+                         ("localhost:9100", 200), ("10.0.0.1", 200), ("[::1]:9100", 200)):
+        answer = requests.get(f"{url}/merchants", headers={"Host": host}, timeout=30)
+        assert answer.status_code == status, host
     assert tael(server, "list").stdout == before
 
 

@@ -160,6 +160,28 @@ def test_log_level_is_for_operators_only(watched):
     assert answer.status_code == 405 and answer.headers["Allow"] == "GET, HEAD, PUT"
 
 
+def test_a_page_in_a_browser_changes_nothing(watched):
+    """Its requests name the page that they come from."""
+    url = admin_url(watched)
+    page = {"Origin": "http://evil.example"}
+    for method, path in (("PUT", "/log-level"), ("POST", "/transactions"), ("POST", "/merchants")):
+        answer = requests.request(method, url + path, data="debug", headers=page, timeout=10)
+        assert answer.status_code == 403 and "browser" in answer.text, path
+    assert requests.get(url + "/log-level", headers=page, timeout=10).text == "info\n"
+
+
+def test_whoever_comes_through_a_proxy_of_this_machine_watches_nothing(make_server):
+    """Without an operators' listener this machine may watch; a proxy on it is not who asks."""
+    server = make_server()
+    url = server.metrics_urls()[0]
+    for path in ("/metrics", "/ledger/head", "/api/v2/traces"):
+        assert requests.get(url + path, timeout=10).status_code == 200, path
+        for name in ("X-Forwarded-For", "Forwarded", "X-Real-IP", "Via"):
+            answer = requests.get(url + path, headers={name: "for=203.0.113.7"}, timeout=10)
+            assert answer.status_code == 404, (path, name)
+    assert requests.get(url + "/livez", headers={"Via": "1.1 a"}, timeout=10).status_code == 200
+
+
 # ---- metrics -------------------------------------------------------------------------------
 
 
