@@ -7,12 +7,9 @@
 
 static const struct resource_field participant_fields[] = {
     RESOURCE_TEXT(coordinator_participant, name),
-    RESOURCE_TEXT(coordinator_participant, url),
     RESOURCE_JSON(coordinator_participant, metadata),
     RESOURCE_BOOLEAN(coordinator_participant, disabled),
-    RESOURCE_TEXT(coordinator_participant, secret),
-    RESOURCE_TEXT(coordinator_participant, old_secret),
-    RESOURCE_INTEGER(coordinator_participant, old_secret_until),
+    RECIPIENT_FIELDS(coordinator_participant, recipient),
 };
 
 /* Flat members with a prefix. */
@@ -92,11 +89,11 @@ participant_render(struct resource_render *render, const void *document)
     resource_render_header(render, &coordinator_participant_type, participant);
     json_member_raw(json, "metadata", metadata.size > 0 ? metadata : SPAN("{}"));
     json_member_text(json, "name", participant->name);
-    if (participant->shown_secret.size > 0) {
-        json_member_text(json, "secret", participant->shown_secret);
+    if (participant->recipient.shown_secret.size > 0) {
+        json_member_text(json, "secret", participant->recipient.shown_secret);
     }
     json_member_cstr(json, "status", participant->disabled ? "disabled" : "enabled");
-    json_member_text(json, "url", participant->url);
+    json_member_text(json, "url", participant->recipient.url);
     json_object_end(json);
 }
 

@@ -4,17 +4,15 @@
 
 #include "coordinator/coordinator.h"
 
+#include "recipient/recipient.h"
+
 /* A service that can take part in transactions. */
 struct coordinator_participant {
     struct resource_header header;
     struct span name;
-    struct span url;
+    struct recipient recipient;
     struct span metadata; /* JSON object */
     bool disabled;        /* no new transaction may name it */
-    struct span secret;   /* sealed, hex (callback/secret.h) */
-    struct span old_secret;
-    int64_t old_secret_until; /* unix seconds: both sign until then */
-    struct span shown_secret; /* in clear, once; not stored */
 };
 
 /* What is known of a member. */

@@ -178,30 +178,17 @@ write_body(
     return ERR_OK;
 }
 
-/* The present secret, and the one before while it still counts. */
 static err_t
 sign(struct coordinator_call *call, const struct coordinator_participant *participant)
 {
-    const struct callback_key *key = call->exchange->coordinator->key;
-    int64_t now = (int64_t)resource_now_s(call->exchange->op);
-    char clear[2][CALLBACK_SECRET_SIZE];
-    struct span secrets[2] = {SPAN_EMPTY, SPAN_EMPTY};
-    err_t result = callback_secret_open(key, participant->header.id, participant->secret, clear[0]);
-    if (result == ERR_OK) {
-        secrets[0] = span_of(clear[0], CALLBACK_SECRET_SIZE);
-    }
-    if (result == ERR_OK && participant->old_secret_until > now) {
-        result =
-            callback_secret_open(key, participant->header.id, participant->old_secret, clear[1]);
-        secrets[1] = result == ERR_OK ? span_of(clear[1], CALLBACK_SECRET_SIZE) : SPAN_EMPTY;
-    }
-    if (result == ERR_OK) {
-        buf_init_fixed(&call->signature, call->signature_text, sizeof(call->signature_text));
-        callback_sign(&call->signature, secrets, 2, now, call->http.body);
-        ASSERT(!buf_failed(&call->signature));
-    }
-    explicit_bzero(clear, sizeof(clear));
-    return result;
+    buf_init_fixed(&call->signature, call->signature_text, sizeof(call->signature_text));
+    return recipient_sign(
+        call->exchange->coordinator->key,
+        participant->header.id,
+        &participant->recipient,
+        (int64_t)resource_now_s(call->exchange->op),
+        call->http.body,
+        &call->signature);
 }
 
 static void
@@ -241,7 +228,7 @@ prepare_call(struct coordinator_call *call, uint32_t member)
     if (participant->disabled && call->action == COORDINATOR_ASK_PREPARE) {
         return ERR_DENIED;
     }
-    if (callback_url_parse(participant->url, &url) != NULL) {
+    if (callback_url_parse(participant->recipient.url, &url) != NULL) {
         return ERR_CORRUPT; /* it was checked before it was stored */
     }
     call->http = (struct port_http_request){

@@ -2,40 +2,6 @@
 #include "private.h"
 
 #include "base/assert.h"
-#include "callback/url.h"
-
-#include <string.h>
-
-#define ROLL_DEFAULT_S INT64_C(86400)
-
-static bool
-refuse_url(struct resource_op *op, const char *why)
-{
-    resource_invalid(op, "url_invalid", "url", "Invalid URL: %s", why);
-    return false;
-}
-
-static bool
-read_url(struct resource_op *op, struct coordinator_participant *participant)
-{
-    struct callback_url url;
-    struct span text;
-    if (!resource_text(op, "url", &text)) {
-        return true;
-    }
-    if (text.size == 0) {
-        return refuse_url(op, "it cannot be unset.");
-    }
-    const char *wrong = callback_url_parse(text, &url);
-    if (wrong != NULL) {
-        return refuse_url(op, wrong);
-    }
-    if (participant->header.livemode && !url.tls) {
-        return refuse_url(op, "Live mode participants must be https.");
-    }
-    participant->url = text;
-    return true;
-}
 
 static bool
 read_members(struct resource_op *op, struct coordinator_participant *participant)
@@ -54,27 +20,20 @@ read_members(struct resource_op *op, struct coordinator_participant *participant
         participant->name = name;
     }
     (void)resource_boolean(op, "disabled", &participant->disabled);
-    return read_url(op, participant) &&
+    return recipient_read_url(
+               op, &participant->recipient, participant->header.livemode, "participants") &&
            resource_metadata(op, participant->metadata, &participant->metadata) == ERR_OK;
 }
 
-/* A new secret, sealed and shown. */
-static err_t
-make_secret(struct resource_op *op, struct coordinator_participant *participant)
+static struct recipient_seal
+seal_of(struct resource_op *op, const struct coordinator_participant *participant)
 {
-    struct coordinator *coordinator = resource_op_service(op);
-    struct os_entropy *entropy = coordinator->parts.entropy;
-    struct arena *arena = resource_op_arena(op);
-    char *secret = arena_alloc(arena, CALLBACK_SECRET_SIZE);
-    char *sealed = arena_alloc(arena, CALLBACK_SEALED_SIZE);
-    if (secret == NULL || sealed == NULL) {
-        return ERR_FULL;
-    }
-    callback_secret_make(entropy, secret);
-    TRY(callback_secret_seal(coordinator->key, entropy, participant->header.id, secret, sealed));
-    participant->secret = span_of(sealed, CALLBACK_SEALED_SIZE);
-    participant->shown_secret = span_of(secret, CALLBACK_SECRET_SIZE);
-    return ERR_OK;
+    const struct coordinator *coordinator = resource_op_service(op);
+    return (struct recipient_seal){
+        .key = coordinator->key,
+        .entropy = coordinator->parts.entropy,
+        .id = participant->header.id,
+    };
 }
 
 /* Saves, answers with the participant, and overwrites the secret that was shown. */
@@ -87,10 +46,7 @@ save_and_answer(struct resource_op *op, struct coordinator_participant *particip
     } else {
         resource_answer_object(op, &coordinator_participant_type, participant);
     }
-    struct span shown = participant->shown_secret;
-    if (shown.size > 0) {
-        explicit_bzero((void *)(uintptr_t)shown.data, shown.size);
-    }
+    recipient_wipe_shown(&participant->recipient);
 }
 
 void
@@ -104,7 +60,8 @@ coordinator_participant_create(struct resource_op *op)
     if (!read_members(op, participant)) {
         return;
     }
-    err_t result = make_secret(op, participant);
+    const struct recipient_seal seal = seal_of(op, participant);
+    err_t result = recipient_make_secret(op, &seal, &participant->recipient);
     if (result != ERR_OK) {
         resource_internal(op, result, "participant's secret");
         return;
@@ -133,30 +90,13 @@ roll_locked(struct resource_op *op)
 {
     struct coordinator_participant *participant =
         resource_require(op, &coordinator_participant_type, "id", resource_op_capture(op, 0));
-    int64_t expires_in = ROLL_DEFAULT_S;
     if (participant == NULL) {
         return;
     }
-    (void)resource_integer(op, "expires_in", &expires_in);
-    int64_t now = (int64_t)resource_now_s(op);
-    if (expires_in > 0 && participant->old_secret_until > now) {
-        resource_invalid(
-            op,
-            NULL,
-            "expires_in",
-            "A secret that was replaced is still in use, until %lld. Wait until then, or send "
-            "expires_in=0, which ends both.",
-            (long long)participant->old_secret_until);
-        return;
+    const struct recipient_seal seal = seal_of(op, participant);
+    if (recipient_roll_secret(op, &seal, &participant->recipient)) {
+        save_and_answer(op, participant);
     }
-    participant->old_secret = expires_in > 0 ? participant->secret : SPAN_EMPTY;
-    participant->old_secret_until = expires_in > 0 ? now + expires_in : 0;
-    err_t result = make_secret(op, participant);
-    if (result != ERR_OK) {
-        resource_internal(op, result, "participant's secret");
-        return;
-    }
-    save_and_answer(op, participant);
 }
 
 void

@@ -34,14 +34,17 @@ MAY_USE = {
         "base", "os", "core/ledger", "core/shard", "wire/form", "wire/tracecontext", "document",
         "port", "resource",
     ],
+    "recipient": [
+        "base", "os", "callback", "wire/form", "wire/json", "wire/tracecontext", "document", "port", "resource",
+    ],
     "coordinator": [
         "base", "os", "callback", "core/cache", "wire/form", "wire/json", "wire/tracecontext", "document", "port",
-        "resource", "trace",
+        "recipient", "resource", "trace",
     ],
     "remote": ["base", "os", "core/*", "wire/*", "net", "upstream", "trace", "port"],
     "service/*": [
         "base", "os", "core/*", "wire/*", "store", "document", "net", "upstream", "trace", "port",
-        "engine", "resource", "books", "coordinator", "callback", "image",
+        "engine", "resource", "books", "coordinator", "callback", "recipient", "image",
     ],
     "api": ["base", "os", "wire/*", "document", "net", "trace", "port", "resource", "core/*"],
     "gateway": ["base", "os", "core/balance", "wire/*", "net", "upstream", "trace", "port", "redis"],

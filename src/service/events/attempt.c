@@ -29,30 +29,20 @@ events_outcome_name(enum events_outcome outcome)
 
 /* --------------------------------------------------------------------------------------- making */
 
-/* The present secret, and the one before while it still counts. */
 static err_t
 sign(struct events_attempt *attempt, const struct events_endpoint *endpoint, struct span body)
 {
-    const struct callback_key *key = attempt->target->events->key;
-    char clear[2][CALLBACK_SECRET_SIZE];
-    struct span secrets[2] = {SPAN_EMPTY, SPAN_EMPTY};
-    err_t result = callback_secret_open(key, endpoint->header.id, endpoint->secret, clear[0]);
-    if (result == ERR_OK) {
-        secrets[0] = span_of(clear[0], CALLBACK_SECRET_SIZE);
-    }
-    if (result == ERR_OK && endpoint->old_secret_until > attempt->began) {
-        result = callback_secret_open(key, endpoint->header.id, endpoint->old_secret, clear[1]);
-        secrets[1] = result == ERR_OK ? span_of(clear[1], CALLBACK_SECRET_SIZE) : SPAN_EMPTY;
-    }
-    if (result == ERR_OK) {
-        struct buf signature;
-        buf_init_fixed(&signature, attempt->signature, sizeof(attempt->signature));
-        callback_sign(&signature, secrets, 2, attempt->began, body);
-        ASSERT(!buf_failed(&signature));
-        attempt->signature_size = signature.size;
-    }
-    explicit_bzero(clear, sizeof(clear));
-    return result;
+    struct buf signature;
+    buf_init_fixed(&signature, attempt->signature, sizeof(attempt->signature));
+    TRY(recipient_sign(
+        attempt->target->events->key,
+        endpoint->header.id,
+        &endpoint->recipient,
+        attempt->began,
+        body,
+        &signature));
+    attempt->signature_size = signature.size;
+    return ERR_OK;
 }
 
 static struct span
@@ -172,7 +162,7 @@ fill_request(
     const struct events_settings *settings = &events->parts.settings;
     struct port_http_request *request = &attempt->request;
     char *at = attempt->memory;
-    attempt->url = keep(&at, endpoint->url);
+    attempt->url = keep(&at, endpoint->recipient.url);
     request->host = keep(&at, url->host);
     request->target = keep(&at, url->target);
     request->body = keep(&at, body);
@@ -195,10 +185,10 @@ events_attempt_create(
     struct events_attempt **ret_attempt)
 {
     struct callback_url url;
-    if (callback_url_parse(endpoint->url, &url) != NULL) {
+    if (callback_url_parse(endpoint->recipient.url, &url) != NULL) {
         return ERR_CORRUPT; /* it was checked before it was stored */
     }
-    size_t size = sizeof(struct events_attempt) + endpoint->url.size + url.host.size +
+    size_t size = sizeof(struct events_attempt) + endpoint->recipient.url.size + url.host.size +
                   url.target.size + body.size;
     struct events_attempt *attempt = calloc(1, size);
     if (attempt == NULL) {

@@ -11,16 +11,13 @@
 static_assert(sizeof(EVENT_PREFIX) == sizeof(DELIVERY_PREFIX), "only the letters change");
 
 static const struct resource_field endpoint_fields[] = {
-    RESOURCE_TEXT(events_endpoint, url),
+    RECIPIENT_FIELDS(events_endpoint, recipient),
     RESOURCE_JSON(events_endpoint, enabled_events),
     RESOURCE_TEXT(events_endpoint, api_version),
     RESOURCE_TEXT(events_endpoint, description),
     RESOURCE_JSON(events_endpoint, metadata),
     RESOURCE_BOOLEAN(events_endpoint, disabled),
     RESOURCE_BOOLEAN(events_endpoint, disabled_by_us),
-    RESOURCE_TEXT(events_endpoint, secret),
-    RESOURCE_TEXT(events_endpoint, old_secret),
-    RESOURCE_INTEGER(events_endpoint, old_secret_until),
     RESOURCE_INTEGER_COLUMN(events_endpoint, number, EVENTS_ENDPOINT_NUMBER),
     RESOURCE_INTEGER(events_endpoint, failing_since),
 };

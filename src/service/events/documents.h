@@ -10,22 +10,19 @@
 
 #include "events/events.h"
 
+#include "recipient/recipient.h"
+
 struct events_endpoint {
     struct resource_header header;
-    struct span url;
+    struct recipient recipient;
     struct span enabled_events; /* JSON array of texts */
     struct span api_version;
     struct span description;
     struct span metadata; /* JSON object */
     bool disabled;
     bool disabled_by_us;
-    struct span secret;       /* sealed (secret.h) */
-    struct span old_secret;   /* sealed; signs too until old_secret_until */
-    int64_t old_secret_until; /* unix seconds */
-    int64_t number;           /* 1 to EVENTS_NUMBER_MAX, never used twice */
-    int64_t failing_since;    /* unix seconds; 0: the last attempt that ended was a success */
-    /* Not stored: shown in the one answer that tells it. */
-    struct span shown_secret;
+    int64_t number;        /* 1 to EVENTS_NUMBER_MAX, never used twice */
+    int64_t failing_since; /* unix seconds; 0: the last attempt that ended was a success */
 };
 
 enum {

@@ -4,45 +4,12 @@
 #include "events/filter.h"
 
 #include "base/assert.h"
-#include "callback/url.h"
 
-#include <string.h>
-
-#define PATTERN_SHOWN  64
-#define VERSION_DATE   10 /* 2026-08-26 */
-#define VERSION_MAX    64
-#define ROLL_DEFAULT_S INT64_C(86400)
+#define PATTERN_SHOWN 64
+#define VERSION_DATE  10 /* 2026-08-26 */
+#define VERSION_MAX   64
 
 /* ----------------------------------------------------------------------------------- parameters */
-
-static bool
-refuse_url(struct resource_op *op, const char *why)
-{
-    resource_invalid(op, "url_invalid", "url", "Invalid URL: %s", why);
-    return false;
-}
-
-static bool
-read_url(struct resource_op *op, struct events_endpoint *endpoint)
-{
-    struct callback_url url;
-    struct span text;
-    if (!resource_text(op, "url", &text)) {
-        return true;
-    }
-    if (text.size == 0) {
-        return refuse_url(op, "it cannot be unset.");
-    }
-    const char *wrong = callback_url_parse(text, &url);
-    if (wrong != NULL) {
-        return refuse_url(op, wrong);
-    }
-    if (endpoint->header.livemode && !url.tls) {
-        return refuse_url(op, "Live mode endpoints must be https.");
-    }
-    endpoint->url = text;
-    return true;
-}
 
 static bool
 read_patterns(struct resource_op *op, struct events_endpoint *endpoint)
@@ -140,39 +107,30 @@ static bool
 read_members(struct resource_op *op, struct events_endpoint *endpoint)
 {
     (void)resource_text(op, "description", &endpoint->description);
-    return read_url(op, endpoint) && read_patterns(op, endpoint) &&
+    return recipient_read_url(op, &endpoint->recipient, endpoint->header.livemode, "endpoints") &&
+           read_patterns(op, endpoint) &&
            resource_metadata(op, endpoint->metadata, &endpoint->metadata) == ERR_OK;
 }
 
 /* -------------------------------------------------------------------------------------- secrets */
 
-/* A new secret, sealed and shown. */
-static err_t
-make_secret(struct resource_op *op, struct events_endpoint *endpoint)
+static struct recipient_seal
+seal_of(struct resource_op *op, const struct events_endpoint *endpoint)
 {
-    struct events *events = resource_op_service(op);
-    struct arena *arena = resource_op_arena(op);
-    char *secret = arena_alloc(arena, CALLBACK_SECRET_SIZE);
-    char *sealed = arena_alloc(arena, CALLBACK_SEALED_SIZE);
-    if (secret == NULL || sealed == NULL) {
-        return ERR_FULL;
-    }
-    callback_secret_make(events->parts.entropy, secret);
-    TRY(callback_secret_seal(
-        events->key, events->parts.entropy, endpoint->header.id, secret, sealed));
-    endpoint->secret = span_of(sealed, CALLBACK_SEALED_SIZE);
-    endpoint->shown_secret = span_of(secret, CALLBACK_SECRET_SIZE);
-    return ERR_OK;
+    const struct events *events = resource_op_service(op);
+    return (struct recipient_seal){
+        .key = events->key,
+        .entropy = events->parts.entropy,
+        .id = endpoint->header.id,
+    };
 }
 
 /* Answers with the endpoint, and overwrites the secret that was shown. */
 static void
-answer(struct resource_op *op, const struct events_endpoint *endpoint)
+answer(struct resource_op *op, struct events_endpoint *endpoint)
 {
     resource_answer_object(op, &events_endpoint_type, endpoint);
-    if (endpoint->shown_secret.size > 0) {
-        explicit_bzero((void *)(uintptr_t)endpoint->shown_secret.data, endpoint->shown_secret.size);
-    }
+    recipient_wipe_shown(&endpoint->recipient);
 }
 
 /* --------------------------------------------------------------------------------------- create */
@@ -281,7 +239,8 @@ events_endpoint_create(struct resource_op *op)
         return;
     }
     endpoint->number = ++events->last_number;
-    err_t result = make_secret(op, endpoint);
+    const struct recipient_seal seal = seal_of(op, endpoint);
+    err_t result = recipient_make_secret(op, &seal, &endpoint->recipient);
     if (result == ERR_OK) {
         result = begin_deliveries(op);
     }
@@ -401,28 +360,14 @@ roll_locked(struct resource_op *op)
 {
     struct events_endpoint *endpoint =
         resource_require(op, &events_endpoint_type, "id", resource_op_capture(op, 0));
-    int64_t expires_in = ROLL_DEFAULT_S;
     if (endpoint == NULL) {
         return;
     }
-    (void)resource_integer(op, "expires_in", &expires_in);
-    int64_t now = (int64_t)resource_now_s(op);
-    if (expires_in > 0 && endpoint->old_secret_until > now) {
-        resource_invalid(
-            op,
-            NULL,
-            "expires_in",
-            "A secret that was replaced is still in use, until %lld. Wait until then, or send "
-            "expires_in=0, which ends both.",
-            (long long)endpoint->old_secret_until);
+    const struct recipient_seal seal = seal_of(op, endpoint);
+    if (!recipient_roll_secret(op, &seal, &endpoint->recipient)) {
         return;
     }
-    endpoint->old_secret = expires_in > 0 ? endpoint->secret : SPAN_EMPTY;
-    endpoint->old_secret_until = expires_in > 0 ? now + expires_in : 0;
-    err_t result = make_secret(op, endpoint);
-    if (result == ERR_OK) {
-        result = resource_save(op, &events_endpoint_type, endpoint);
-    }
+    err_t result = resource_save(op, &events_endpoint_type, endpoint);
     if (result != ERR_OK) {
         resource_internal(op, result, "webhook endpoint");
         return;

@@ -33,11 +33,11 @@ events_endpoint_render(struct resource_render *render, const void *document)
     json_member_text_or_null(json, "description", endpoint->description);
     json_member_raw(json, "enabled_events", events.size > 0 ? events : SPAN("[]"));
     member_object(json, "metadata", endpoint->metadata);
-    if (endpoint->shown_secret.size > 0) {
-        json_member_text(json, "secret", endpoint->shown_secret);
+    if (endpoint->recipient.shown_secret.size > 0) {
+        json_member_text(json, "secret", endpoint->recipient.shown_secret);
     }
     json_member_cstr(json, "status", endpoint->disabled ? "disabled" : "enabled");
-    json_member_text(json, "url", endpoint->url);
+    json_member_text(json, "url", endpoint->recipient.url);
     json_object_end(json);
 }
 
