@@ -154,6 +154,7 @@ const struct resource_type coordinator_participant_type = {
     RESOURCE_FIELDS(participant_fields),
     .struct_size = sizeof(struct coordinator_participant),
     .render = participant_render,
+    .permission = "participants",
 };
 
 const struct resource_type coordinator_transaction_type = {

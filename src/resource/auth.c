@@ -248,14 +248,14 @@ refuse_unknown(struct resource_op *op, struct span text)
 }
 
 /* "payment_intents:write,charges:read" allows what the route asks for. */
-static bool
-permission_given(const char *permissions, const char *resource, bool write)
+bool
+resource_auth_permits(const struct resource_op *op, const char *permission, bool write)
 {
-    struct span rest = span_from_cstr(permissions);
-    while (resource != NULL && rest.size > 0) {
+    struct span rest = span_from_cstr(op->permissions);
+    while (permission != NULL && rest.size > 0) {
         struct span level = span_trim(span_cut(&rest, ','));
         struct span name = span_cut(&level, ':');
-        if (span_equal_cstr(name, resource)) {
+        if (span_equal_cstr(name, permission)) {
             return span_equal_cstr(level, "write") || (!write && span_equal_cstr(level, "read"));
         }
     }
@@ -298,7 +298,7 @@ check_rights(struct resource_op *op, const struct resource_key *key)
     }
     bool write = strcmp(route->method, "GET") != 0;
     if (key->caller.key_kind == RESOURCE_KEY_RESTRICTED &&
-        !permission_given(key->permissions, route->permission, write)) {
+        !resource_auth_permits(op, route->permission, write)) {
         struct span message =
             route->permission == NULL
                 ? SPAN("Restricted keys may not call this endpoint. Please use a secret API key.")
@@ -400,5 +400,12 @@ resource_auth_check(struct resource_op *op)
         return false;
     }
     op->caller = key->caller;
+    if (key->caller.key_kind == RESOURCE_KEY_RESTRICTED) { /* which may be forgotten meanwhile */
+        op->permissions = arena_cstr(&op->arena, span_from_cstr(key->permissions));
+        if (op->permissions == NULL) {
+            resource_internal(op, ERR_FULL, "request memory");
+            return false;
+        }
+    }
     return check_rights(op, key) && check_rate(op, key);
 }

@@ -76,6 +76,7 @@ const struct resource_type resource_event_type = {
     .field_count = sizeof(event_fields) / sizeof(event_fields[0]),
     .struct_size = sizeof(struct resource_event),
     .render = event_render,
+    .permission = "events",
 };
 
 /* ------------------------------------------------------------------------------------ types */

@@ -1,5 +1,7 @@
 #include "expand.h"
 
+#include "shown.h"
+
 #include "base/assert.h"
 
 struct resource_expand *
@@ -15,8 +17,8 @@ resource_expand_child(struct resource_expand *expand, struct span name)
     return child;
 }
 
-void
-resource_expand_refuse(struct resource_op *op, struct span path)
+static void
+refuse_path(struct resource_op *op, struct span path)
 {
     enum {
         SHOWN_MAX = 100
@@ -28,6 +30,16 @@ resource_expand_refuse(struct resource_op *op, struct span path)
         "expand",
         "This property cannot be expanded (%.*s).",
         SPAN_PRINTF(span_is_utf8(shown) ? shown : SPAN("...")));
+}
+
+void
+resource_expand_refuse(struct resource_op *op, const struct resource_expand *expand)
+{
+    if (expand->forbidden != NULL) {
+        resource_shown_refuse(op, expand->forbidden, expand->path);
+    } else {
+        refuse_path(op, expand->path);
+    }
 }
 
 /* Adds one path; false if the operation was answered. */
@@ -63,7 +75,7 @@ add_path(struct resource_op *op, struct resource_expand *root, struct span path)
         at = child;
     }
     if (at == root) {
-        resource_expand_refuse(op, path);
+        refuse_path(op, path);
         return false;
     }
     return true;
@@ -91,21 +103,18 @@ resource_expand_check(struct resource_op *op)
 }
 
 /* Not deeper than RESOURCE_EXPAND_DEPTH_MAX. */
-struct span
+const struct resource_expand *
 resource_expand_unused(const struct resource_expand *expand)
 {
     if (expand == NULL) {
-        return SPAN_EMPTY;
+        return NULL;
     }
     for (const struct resource_expand *child = expand->children; child != NULL;
          child = child->next) {
-        if (!child->used) {
-            return child->path;
-        }
-        struct span below = resource_expand_unused(child);
-        if (below.size > 0) {
-            return below;
+        const struct resource_expand *unused = child->used ? resource_expand_unused(child) : child;
+        if (unused != NULL) {
+            return unused;
         }
     }
-    return SPAN_EMPTY;
+    return NULL;
 }

@@ -136,7 +136,7 @@ check_expand(struct resource_op *op)
     struct resource_expand *child = op->expand == NULL ? NULL : op->expand->children;
     for (; child != NULL; child = child->next) {
         if (!span_equal_cstr(child->name, "data") || child->children == NULL) {
-            resource_expand_refuse(op, child->path);
+            resource_expand_refuse(op, child);
             return false;
         }
         child->used = true;
@@ -256,8 +256,9 @@ resource_list_answer(
     json_member_bool(&json, "has_more", list->has_more);
     json_member_text(&json, "url", url);
     json_object_end(&json);
-    struct span unused = list->count > 0 ? resource_expand_unused(op->expand) : SPAN_EMPTY;
-    if (unused.size > 0) {
+    const struct resource_expand *unused =
+        list->count > 0 ? resource_expand_unused(op->expand) : NULL;
+    if (unused != NULL) {
         buf_release(&body);
         resource_expand_refuse(op, unused);
         return;

@@ -1,5 +1,6 @@
 /* Objects as the API shows them, with references expanded. */
 #include "expand.h"
+#include "shown.h"
 
 #include "base/assert.h"
 
@@ -76,12 +77,18 @@ resource_render_reference(
 {
     struct resource_expand *child = resource_expand_child(render->expand, span_from_cstr(name));
     void *document = NULL;
-    if (child != NULL) {
+    if (child != NULL && !resource_shown_expanded(render->op, type)) {
+        child->forbidden = type;
+    } else if (child != NULL) {
         child->used = true;
         document = referenced(render, type, id);
     }
     if (document == NULL) {
         json_member_text_or_null(render->json, name, id);
+        return;
+    }
+    if (resource_shown_in_part(render->op)) { /* so nothing in it is expanded */
+        json_member_raw(render->json, name, resource_render_shown(render->op, type, document));
         return;
     }
     struct resource_render inner = *render;
@@ -138,7 +145,7 @@ expand_list(struct resource_op *op, struct resource_expand **ret_objects)
         if (span_equal_cstr(child->name, "data")) {
             *ret_objects = child;
         } else if (!counts) {
-            resource_expand_refuse(op, child->path);
+            resource_expand_refuse(op, child);
             return false;
         }
         child->used = true;
@@ -171,8 +178,8 @@ resource_expand_try(struct resource_op *op)
         .op = op, .json = &json, .expand = expand, .trial = true, .error = &error};
     type->render(&render, document);
     buf_release(&text);
-    struct span unused = resource_expand_unused(op->expand);
-    if (unused.size > 0) {
+    const struct resource_expand *unused = resource_expand_unused(op->expand);
+    if (unused != NULL) {
         resource_expand_refuse(op, unused);
         return false;
     }
@@ -218,6 +225,30 @@ resource_render_text(struct resource_op *op, const struct resource_type *type, c
     return result;
 }
 
+/* The members of a whole object that a publishable key is shown. */
+static void
+shown_in_part(const struct resource_type *type, struct span whole, struct buf *out)
+{
+    ASSERT(type->public_members != NULL); /* of every type that a route for such keys answers */
+    resource_shown_members(whole, type->public_members, out);
+}
+
+struct span
+resource_render_shown(
+    struct resource_op *op, const struct resource_type *type, const void *document)
+{
+    struct span whole = resource_render_text(op, type, document);
+    if (!resource_shown_in_part(op) || whole.size == 0) {
+        return whole;
+    }
+    struct buf text;
+    spare_take(op->runtime, &text);
+    shown_in_part(type, whole, &text);
+    struct span result = buf_failed(&text) ? SPAN_EMPTY : arena_copy(&op->arena, buf_span(&text));
+    spare_give_back(op->runtime, &text);
+    return result;
+}
+
 void
 resource_answer_object(
     struct resource_op *op, const struct resource_type *type, const void *document)
@@ -229,8 +260,8 @@ resource_answer_object(
     err_t error = resource_render_object(op, type, document, op->expand, &json);
     /* Where the route did not say what it answers, a change is not undone for a wrong name. */
     bool reads = op->request != NULL && strcmp(op->route->method, "GET") == 0;
-    struct span unused = reads ? resource_expand_unused(op->expand) : SPAN_EMPTY;
-    if (error != ERR_OK || unused.size > 0) {
+    const struct resource_expand *unused = reads ? resource_expand_unused(op->expand) : NULL;
+    if (error != ERR_OK || unused != NULL) {
         buf_release(&body);
         if (error != ERR_OK) {
             resource_internal(op, error, "expanding");
@@ -238,6 +269,13 @@ resource_answer_object(
             resource_expand_refuse(op, unused);
         }
         return;
+    }
+    if (resource_shown_in_part(op) && !buf_failed(&body)) {
+        struct buf part;
+        resource_body_init(&part);
+        shown_in_part(type, buf_span(&body), &part);
+        buf_release(&body);
+        body = part;
     }
     resource_answer(op, 200, &body);
 }

@@ -154,6 +154,7 @@ struct resource_op {
     struct span lock_name; /* in the arena */
     struct resource_idempotency idempotency;
     struct resource_expand *expand; /* NULL: nothing */
+    const char *permissions;        /* of a restricted key, in the arena */
 
     struct trace_span span; /* from its arrival on the loop to its answer */
     uint64_t waits_ns;      /* since when it waits, if it does and the span is recorded; else 0 */
@@ -326,6 +327,9 @@ void resource_turns_run(struct resource_runtime *runtime, bool wrote);
 
 /* --- auth.c --- */
 MUST_USE bool resource_auth_check(struct resource_op *op); /* false: answered */
+/* Whether a restricted key has "permission:write", or "permission:read" if that is enough. False
+ * for NULL. */
+bool resource_auth_permits(const struct resource_op *op, const char *permission, bool write);
 /* What it will look up; false: nothing. `text` must live as long as the query. */
 MUST_USE bool resource_auth_wish(
     struct resource_op *op,

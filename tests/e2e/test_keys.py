@@ -85,6 +85,96 @@ def test_publishable_key_without_the_secret(server, client):
     assert client.v1.payment_intents.retrieve(intent.id).status == "requires_confirmation"
 
 
+# What the merchant keeps for itself of an intent, however it is paid.
+KEPT_BACK = {"customer", "latest_charge", "metadata", "transfer_data", "transfer_group",
+             "latest_attempt", "participants", "transaction", "split"}
+
+
+def members(value):
+    """Names of members at any depth, of objects that are Stripe's."""
+    if isinstance(value, dict):
+        return set(value) | set().union(*map(members, value.values()))
+    return set().union(*map(members, value)) if isinstance(value, list) else set()
+
+
+def test_a_publishable_key_is_shown_what_a_payer_needs(server, http):
+    """Everybody who opens the shop's page has it."""
+    public = Http(server, key=server.publishable_key)
+    customer = http.post("/v1/customers", {"name": "Ada", "email": "a@b.example"}).json()
+    method = public.post("/v1/payment_methods", {
+        "type": "card", "card[number]": "4242424242424242", "card[exp_month]": "12",
+        "card[exp_year]": "2034", "card[cvc]": "123"}).json()
+    assert method["card"]["last4"] == "4242" and not set(method) & KEPT_BACK
+    intent = http.post("/v1/payment_intents", {
+        "amount": "1000", "currency": "usd", "customer": customer["id"], "metadata[note]": "ours",
+        "transfer_group": "ours"}).json()
+    path, secret = f"/v1/payment_intents/{intent['id']}", intent["client_secret"]
+    shown = public.get(path, params={"client_secret": secret}).json()
+    assert shown["status"] == "requires_payment_method" and not members(shown) & KEPT_BACK
+    done = public.post(f"{path}/confirm", {
+        "client_secret": secret, "payment_method": method["id"],
+        "expand[]": "payment_method"}).json()
+    assert done["status"] == "succeeded" and done["payment_method"]["card"]["last4"] == "4242"
+    assert not members(done) & KEPT_BACK
+    refused = public.post(f"{path}/confirm", {"client_secret": secret}).json()["error"]
+    assert refused["payment_intent"]["id"] == intent["id"]
+    assert not members(refused) & KEPT_BACK
+    # The events of it are the merchant's.
+    told = [event["data"]["object"] for event in http.get("/v1/events").json()["data"]
+            if event["type"] == "payment_intent.succeeded"]
+    assert told[0]["metadata"] == {"note": "ours"} and told[0]["customer"] == customer["id"]
+
+
+def test_a_publishable_key_is_shown_no_more_of_a_setup(server, http):
+    public = Http(server, key=server.publishable_key)
+    customer = http.post("/v1/customers", {"name": "Ada"}).json()
+    setup = http.post("/v1/setup_intents", {
+        "customer": customer["id"], "metadata[note]": "ours"}).json()
+    path, secret = f"/v1/setup_intents/{setup['id']}", setup["client_secret"]
+    shown = public.get(path, params={"client_secret": secret}).json()
+    assert shown["id"] == setup["id"] and not members(shown) & KEPT_BACK
+    done = public.post(f"{path}/confirm", {
+        "client_secret": secret, "payment_method": "pm_card_visa"}).json()
+    assert done["status"] == "succeeded" and not members(done) & KEPT_BACK
+
+
+@pytest.mark.parametrize("expand", [
+    "customer", "latest_charge", "latest_charge.balance_transaction", "payment_method.customer"])
+def test_a_publishable_key_expands_nothing_else(server, http, expand):
+    customer = http.post("/v1/customers", {"name": "Ada"}).json()
+    intent = http.post("/v1/payment_intents", {
+        "amount": "1000", "currency": "usd", "customer": customer["id"],
+        "payment_method": "pm_card_visa"}).json()
+    public = Http(server, key=server.publishable_key)
+    path = f"/v1/payment_intents/{intent['id']}"
+    asked = {"client_secret": intent["client_secret"], "expand[]": expand}
+    for answer in (public.get(path, params=asked), public.post(f"{path}/confirm", asked)):
+        assert answer.status_code in (400, 403) and expand in answer.json()["error"]["message"]
+        assert answer.json()["error"]["param"] == "expand" and "Ada" not in answer.text
+    assert http.get(path).json()["status"] == "requires_confirmation"
+
+
+def test_a_restricted_key_expands_what_it_may_read(server, http):
+    customer = http.post("/v1/customers", {"name": "Ada"}).json()
+    paid = http.post("/v1/payment_intents", {
+        "amount": "1000", "currency": "usd", "customer": customer["id"], "confirm": "true",
+        "payment_method": "pm_card_visa", "automatic_payment_methods[enabled]": "true",
+        "automatic_payment_methods[allow_redirects]": "never"}).json()
+    narrow = Http(server, key=make_key(http, "restricted", "payment_intents:read")["key"])
+    wide = Http(server, key=make_key(
+        http, "restricted", "payment_intents:read,charges:read,customers:write")["key"])
+    one, many = f"/v1/payment_intents/{paid['id']}", "/v1/payment_intents"
+    for path, expand in ((one, "customer"), (many, "data.customer"), (one, "latest_charge.customer")):
+        refused = narrow.get(path, params={"expand[]": expand})
+        assert refused.status_code == 403 and "Ada" not in refused.text
+        right = "charges:read" if "charge" in expand else "customers:read"
+        assert f"'{right}'" in refused.json()["error"]["message"]
+        assert "Ada" in wide.get(path, params={"expand[]": expand}).text
+    assert narrow.get(one).json()["customer"] == customer["id"]
+    refused = wide.get(one, params={"expand[]": "latest_charge.balance_transaction"})
+    assert refused.status_code == 403 and "'balance:read'" in refused.json()["error"]["message"]
+
+
 @pytest.mark.parametrize("method, path", [
     ("GET", "/v1/balance"), ("POST", "/v1/refunds"), ("GET", "/v1/customers"),
     ("POST", "/v1/payment_intents"), ("GET", "/v1/events"), ("GET", "/v1/payment_intents"),

@@ -99,6 +99,7 @@ const struct resource_type events_endpoint_type = {
     RESOURCE_FIELDS(endpoint_fields),
     .struct_size = sizeof(struct events_endpoint),
     .render = events_endpoint_render,
+    .permission = "webhook_endpoints",
 };
 const struct resource_type events_deleted_endpoint_type = {
     .object = "webhook_endpoint",

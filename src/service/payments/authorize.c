@@ -68,7 +68,7 @@ payments_fail_state(struct payments_flow *flow, const char *verb)
         .type = "invalid_request_error",
         .code = "payment_intent_unexpected_state",
         .message = message,
-        .payment_intent_json = resource_render_text(flow->op, &payments_intent_type, flow->intent),
+        .payment_intent_json = resource_render_shown(flow->op, &payments_intent_type, flow->intent),
     };
     resource_fail(flow->op, &error);
 }
@@ -228,8 +228,8 @@ finish_declined(struct payments_flow *flow)
         .network_code = answer->network_code,
         .message = message,
         .charge = flow->charge->header.id,
-        .payment_intent_json = resource_render_text(flow->op, &payments_intent_type, flow->intent),
-        .payment_method_json = resource_render_text(flow->op, &payments_method_type, flow->method),
+        .payment_intent_json = resource_render_shown(flow->op, &payments_intent_type, flow->intent),
+        .payment_method_json = resource_render_shown(flow->op, &payments_method_type, flow->method),
         .executed = true,
     };
     resource_fail(flow->op, &error);

@@ -99,7 +99,7 @@ refused(struct payments_flow *flow)
         .code = "charge_expired_for_capture",
         .message = SPAN("The card network refused to capture this authorization."),
         .charge = flow->charge->header.id,
-        .payment_intent_json = resource_render_text(flow->op, &payments_intent_type, flow->intent),
+        .payment_intent_json = resource_render_shown(flow->op, &payments_intent_type, flow->intent),
         .executed = true,
     };
     resource_fail(flow->op, &error);

@@ -332,6 +332,81 @@ static const struct document_kind balance_transaction_kind = {
     .column_count = 4,
 };
 
+/* What a payer's browser needs to go on, as Stripe shows it to publishable keys: nothing of the
+ * merchant's own notes, of the customer's record, or of where the money goes. */
+static const char *const intent_public_members[] = {
+    "id",
+    "object",
+    "created",
+    "livemode",
+    "amount",
+    "amount_capturable",
+    "amount_details",
+    "amount_received",
+    "application",
+    "application_fee_amount",
+    "automatic_payment_methods",
+    "canceled_at",
+    "cancellation_reason",
+    "capture_method",
+    "client_secret",
+    "confirmation_method",
+    "currency",
+    "description",
+    "last_payment_error",
+    "next_action",
+    "on_behalf_of",
+    "payment_method",
+    "payment_method_options",
+    "payment_method_types",
+    "processing",
+    "receipt_email",
+    "review",
+    "setup_future_usage",
+    "shipping",
+    "source",
+    "statement_descriptor",
+    "statement_descriptor_suffix",
+    "status",
+    NULL,
+};
+static const char *const method_public_members[] = {
+    "id",
+    "object",
+    "created",
+    "livemode",
+    "allow_redisplay",
+    "billing_details",
+    "card",
+    "mobile_qr",
+    "type",
+    "wallet",
+    NULL,
+};
+static const char *const setup_public_members[] = {
+    "id",
+    "object",
+    "created",
+    "livemode",
+    "application",
+    "automatic_payment_methods",
+    "cancellation_reason",
+    "client_secret",
+    "description",
+    "flow_directions",
+    "last_setup_error",
+    "mandate",
+    "next_action",
+    "on_behalf_of",
+    "payment_method",
+    "payment_method_options",
+    "payment_method_types",
+    "single_use_mandate",
+    "status",
+    "usage",
+    NULL,
+};
+
 const struct resource_type payments_intent_type = {
     .object = "payment_intent",
     .prefix = "pi_",
@@ -339,6 +414,8 @@ const struct resource_type payments_intent_type = {
     RESOURCE_FIELDS(intent_fields),
     .struct_size = sizeof(struct payments_intent),
     .render = payments_intent_render,
+    .permission = "payment_intents",
+    .public_members = intent_public_members,
 };
 
 const struct resource_type payments_charge_type = {
@@ -348,6 +425,7 @@ const struct resource_type payments_charge_type = {
     RESOURCE_FIELDS(charge_fields),
     .struct_size = sizeof(struct payments_charge),
     .render = payments_charge_render,
+    .permission = "charges",
 };
 
 const struct resource_type payments_refund_type = {
@@ -357,6 +435,7 @@ const struct resource_type payments_refund_type = {
     RESOURCE_FIELDS(refund_fields),
     .struct_size = sizeof(struct payments_refund),
     .render = payments_refund_render,
+    .permission = "refunds",
 };
 
 const struct resource_type payments_method_type = {
@@ -366,6 +445,8 @@ const struct resource_type payments_method_type = {
     RESOURCE_FIELDS(method_fields),
     .struct_size = sizeof(struct payments_method),
     .render = payments_method_render,
+    .permission = "payment_methods",
+    .public_members = method_public_members,
 };
 
 const struct resource_type payments_setup_type = {
@@ -375,6 +456,8 @@ const struct resource_type payments_setup_type = {
     RESOURCE_FIELDS(setup_fields),
     .struct_size = sizeof(struct payments_setup),
     .render = payments_setup_render,
+    .permission = "setup_intents",
+    .public_members = setup_public_members,
 };
 
 const struct resource_type payments_setup_attempt_type = {
@@ -384,6 +467,7 @@ const struct resource_type payments_setup_attempt_type = {
     RESOURCE_FIELDS(setup_attempt_fields),
     .struct_size = sizeof(struct payments_setup_attempt),
     .render = payments_setup_attempt_render,
+    .permission = "setup_intents",
 };
 
 const struct resource_type payments_customer_type = {
@@ -393,6 +477,7 @@ const struct resource_type payments_customer_type = {
     RESOURCE_FIELDS(customer_fields),
     .struct_size = sizeof(struct payments_customer),
     .render = payments_customer_render,
+    .permission = "customers",
 };
 
 const struct resource_type payments_deleted_customer_type = {
@@ -428,6 +513,7 @@ const struct resource_type payments_balance_transaction_type = {
     RESOURCE_FIELDS(balance_transaction_fields),
     .struct_size = sizeof(struct payments_balance_transaction),
     .render = payments_balance_transaction_render,
+    .permission = "balance",
 };
 
 const struct document_kind *const payments_kinds[] = {

@@ -90,7 +90,7 @@ declined(struct payments_flow *flow)
         .network_code = answer->network_code,
         .message = payments_decline_message(answer),
         .charge = flow->charge->header.id,
-        .payment_intent_json = resource_render_text(flow->op, &payments_intent_type, flow->intent),
+        .payment_intent_json = resource_render_shown(flow->op, &payments_intent_type, flow->intent),
         .executed = true,
     };
     resource_fail(flow->op, &error);

@@ -73,7 +73,7 @@ payments_setup_fail_state(struct payments_flow *flow, const char *verb)
             "You cannot %s this SetupIntent because it has a status of %.*s.",
             verb,
             SPAN_PRINTF(shown)),
-        .setup_intent_json = resource_render_text(flow->op, &payments_setup_type, flow->setup),
+        .setup_intent_json = resource_render_shown(flow->op, &payments_setup_type, flow->setup),
     };
     resource_fail(flow->op, &error);
 }

@@ -170,8 +170,8 @@ finish_declined(struct payments_flow *flow)
         .advice_code = answer->advice_code,
         .network_code = answer->network_code,
         .message = message,
-        .setup_intent_json = resource_render_text(flow->op, &payments_setup_type, flow->setup),
-        .payment_method_json = resource_render_text(flow->op, &payments_method_type, flow->method),
+        .setup_intent_json = resource_render_shown(flow->op, &payments_setup_type, flow->setup),
+        .payment_method_json = resource_render_shown(flow->op, &payments_method_type, flow->method),
         .executed = true,
     };
     resource_fail(flow->op, &error);

@@ -151,6 +151,7 @@ const struct resource_type wallets_wallet_type = {
     RESOURCE_FIELDS(wallet_fields),
     .struct_size = sizeof(struct wallets_wallet),
     .render = wallets_wallet_render,
+    .permission = "wallets",
 };
 
 const struct resource_type wallets_transfer_type = {
@@ -160,6 +161,7 @@ const struct resource_type wallets_transfer_type = {
     RESOURCE_FIELDS(transfer_fields),
     .struct_size = sizeof(struct wallets_transfer),
     .render = wallets_transfer_render,
+    .permission = "wallets",
 };
 
 const struct resource_type wallets_request_type = {
@@ -169,6 +171,7 @@ const struct resource_type wallets_request_type = {
     RESOURCE_FIELDS(request_fields),
     .struct_size = sizeof(struct wallets_request),
     .render = wallets_request_render,
+    .permission = "wallets",
 };
 
 const struct resource_type wallets_hold_type = {

@@ -426,6 +426,11 @@ struct resource_type {
     size_t struct_size;
     /* Writes the public JSON object. */
     void (*render)(struct resource_render *render, const void *document);
+    /* A restricted key with the right "PERMISSION:read" may see it expanded. NULL: none may. */
+    const char *permission;
+    /* The members that an answer shows to a publishable key, which is in every payer's browser;
+     * NULL behind the last. NULL: no route for such keys answers it, and none may expand it. */
+    const char *const *public_members;
 };
 
 /* A document from its row's body, for those who read rows without an operation. `document` is a
@@ -614,8 +619,11 @@ void resource_render_leave(struct resource_render *render, struct resource_expan
 /* Writes the head that every object has: id, object, created, livemode. */
 void resource_render_header(
     struct resource_render *render, const struct resource_type *type, const void *document);
-/* The whole object, unexpanded, as text in the arena: for events and errors. */
+/* The whole object, unexpanded, as text in the arena: for events. */
 struct span resource_render_text(
+    struct resource_op *op, const struct resource_type *type, const void *document);
+/* The same as the caller may see it: for errors. */
+struct span resource_render_shown(
     struct resource_op *op, const struct resource_type *type, const void *document);
 
 /* ------------------------------------------------------------------------------------- events */

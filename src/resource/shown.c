@@ -1,0 +1,119 @@
+/* What a key may see: members of an object, and references of it. */
+#include "shown.h"
+
+#include "base/assert.h"
+
+#include <string.h>
+
+/* ---------------------------------------------------------------------------------- members --- */
+
+/* The size of the JSON value at the beginning of `text`, which is valid and goes on behind it. */
+static size_t
+value_size(struct span text)
+{
+    uint32_t depth = 0;
+    bool in_text = false;
+    for (size_t i = 0; i < text.size; i++) {
+        char byte = text.data[i];
+        if (in_text) {
+            i += byte == '\\' ? 1 : 0;
+            in_text = byte != '"';
+        } else if (byte == '"') {
+            in_text = true;
+        } else if (byte == '{' || byte == '[') {
+            depth++;
+        } else if (depth == 0 && (byte == ',' || byte == '}')) {
+            return i;
+        } else if (byte == '}' || byte == ']') {
+            depth--;
+        }
+    }
+    return text.size;
+}
+
+static bool
+is_listed(const char *const *names, struct span name)
+{
+    while (*names != NULL && !span_equal_cstr(name, *names)) {
+        names++;
+    }
+    return *names != NULL;
+}
+
+void
+resource_shown_members(struct span object, const char *const *names, struct buf *out)
+{
+    struct json_writer json;
+    ASSERT(object.size >= 2 && object.data[0] == '{' && object.data[object.size - 1] == '}');
+    json_begin(&json, out);
+    json_object_begin(&json);
+    size_t at = 1;
+    while (at < object.size - 1) {
+        ASSERT(object.data[at] == '"');
+        size_t name_end = span_find(object, '"', at + 1); /* our own names have no escapes */
+        struct span name = span_slice(object, at + 1, name_end);
+        ASSERT(name_end + 1 < object.size && object.data[name_end + 1] == ':');
+        struct span rest = span_slice(object, name_end + 2, object.size);
+        size_t size = value_size(rest);
+        if (is_listed(names, name)) {
+            json_key_span(&json, name);
+            json_raw(&json, span_slice(rest, 0, size));
+        }
+        at = name_end + 2 + size + 1; /* and the comma */
+    }
+    json_object_end(&json);
+}
+
+/* ------------------------------------------------------------------------------- references --- */
+
+bool
+resource_shown_in_part(const struct resource_op *op)
+{
+    return op->caller.key_kind == RESOURCE_KEY_PUBLISHABLE;
+}
+
+bool
+resource_shown_expanded(const struct resource_op *op, const struct resource_type *type)
+{
+    switch (op->caller.key_kind) {
+    case RESOURCE_KEY_PUBLISHABLE:
+        return type->public_members != NULL;
+    case RESOURCE_KEY_RESTRICTED:
+        return resource_auth_permits(op, type->permission, false);
+    case RESOURCE_KEY_SECRET:
+    case RESOURCE_KEY_INTERNAL:
+    case RESOURCE_KEY_NONE:
+        return true;
+    }
+    UNREACHABLE();
+}
+
+void
+resource_shown_refuse(struct resource_op *op, const struct resource_type *type, struct span path)
+{
+    struct resource_error error = {
+        .status = 403, .type = "invalid_request_error", .param = SPAN("expand")};
+    if (op->caller.key_kind == RESOURCE_KEY_PUBLISHABLE) {
+        error.code = "secret_key_required";
+        error.message = arena_format(
+            &op->arena,
+            "This property cannot be expanded with a publishable API key (%.*s). Please use a "
+            "secret API key.",
+            SPAN_PRINTF(path));
+    } else if (type->permission == NULL) {
+        error.message = arena_format(
+            &op->arena,
+            "Restricted keys may not expand this property (%.*s). Please use a secret API key.",
+            SPAN_PRINTF(path));
+    } else {
+        error.message = arena_format(
+            &op->arena,
+            "The provided key does not have the required permissions to expand this property "
+            "(%.*s) on account '%s'. Having the '%s:read' permission would allow this request to "
+            "continue.",
+            SPAN_PRINTF(path),
+            op->caller.merchant_id,
+            type->permission);
+    }
+    resource_fail(op, &error);
+}
