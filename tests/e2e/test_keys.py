@@ -154,6 +154,23 @@ def test_a_publishable_key_expands_nothing_else(server, http, expand):
     assert http.get(path).json()["status"] == "requires_confirmation"
 
 
+@pytest.mark.parametrize("name, value", [
+    ("off_session", "true"), ("capture_method", "manual"), ("payment_method_types[]", "wallet")])
+def test_a_payer_does_not_choose_for_the_merchant(server, http, name, value):
+    """off_session would pass by the customer's authentication."""
+    public = Http(server, key=server.publishable_key)
+    intent = http.post("/v1/payment_intents", {
+        "amount": "1000", "currency": "usd",
+        "payment_method": "pm_card_authenticationRequired"}).json()
+    path, secret = f"/v1/payment_intents/{intent['id']}", {"client_secret": intent["client_secret"]}
+    refused = public.post(f"{path}/confirm", {**secret, name: value})
+    assert refused.status_code == 400, refused.text
+    assert refused.json()["error"]["param"] == name.removesuffix("[]")
+    assert http.get(path).json()["status"] == "requires_confirmation"
+    asked = public.post(f"{path}/confirm", {**secret, "return_url": "https://shop.example"}).json()
+    assert asked["status"] == "requires_action"
+
+
 def test_a_restricted_key_expands_what_it_may_read(server, http):
     customer = http.post("/v1/customers", {"name": "Ada"}).json()
     paid = http.post("/v1/payment_intents", {

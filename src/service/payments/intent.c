@@ -413,6 +413,29 @@ confirm_let_go(struct payments_flow *flow)
     payments_method_choose(flow, confirm_chosen);
 }
 
+/* What a payer must not choose: to be asked nothing, as if the merchant paid while they are away;
+ * when the money is taken; and which ways to pay the merchant takes. False: answered. */
+static bool
+confirms_as_a_payer_may(struct resource_op *op)
+{
+    static const char *const names[] = {"off_session", "capture_method", "payment_method_types"};
+    if (resource_op_caller(op)->key_kind != RESOURCE_KEY_PUBLISHABLE) {
+        return true;
+    }
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (resource_node(op, names[i]) != NULL) {
+            resource_invalid(
+                op,
+                "secret_key_required",
+                names[i],
+                "Only a secret key may give %s when it confirms a PaymentIntent.",
+                names[i]);
+            return false;
+        }
+    }
+    return true;
+}
+
 static void
 confirm_locked(struct resource_op *op)
 {
@@ -431,6 +454,9 @@ confirm_locked(struct resource_op *op)
             NULL,
             "This PaymentIntent has a confirmation_method of manual: only a secret key may confirm "
             "it.");
+        return;
+    }
+    if (!confirms_as_a_payer_may(op)) {
         return;
     }
     flow->confirms = true;
