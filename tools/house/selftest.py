@@ -57,8 +57,9 @@ FIXTURES = {
         {"src/a/meson.build": MODULE, "src/a/README.md": "a", "src/a/include/a/a.h": ""},
     ),
     sources.document_links_lead_somewhere: (
-        {"README.md": "[a](docs/a.md)\n"},
-        {"README.md": "[a](docs/a.md#x) [b](https://example.com)\n", "docs/a.md": "a\n"},
+        {"README.md": "[a](docs/a.md#a-thing) [b](#its-name-1)\n# Its name\n", "docs/a.md": "# A\n"},
+        {"README.md": "[a](docs/a.md#its-name-1) [b](https://example.com#x) [c](#a)\n# `A`\n",
+         "docs/a.md": "# Its name\n## Its *name*\n"},
     ),
     sources.packages_are_explained: (
         {"scripts/packages.txt": "# a\ngcc build\n", "docs/dependencies.md": "gcc-12\n"},

@@ -225,19 +225,40 @@ def modules_have_their_shape(tree):
     return found
 
 
+def prose_of(path):
+    """A document with blanks in the place of its blocks of code."""
+    return re.sub(r"^```.*?^```", lambda match: re.sub(r"[^\n]", " ", match.group(0)),
+                  raw(path), flags=re.MULTILINE | re.DOTALL)
+
+
+def headings(prose):
+    """What a link may have behind '#', as GitHub makes it of a document's headings."""
+    seen, names = {}, set()
+    for match in re.finditer(r"^#{1,6} +(.+)$", prose, re.MULTILINE):
+        text = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", match.group(1)).strip().lower()
+        name = re.sub(r"[^\w\- ]", "", text).replace(" ", "-")
+        seen[name] = seen.get(name, -1) + 1
+        names.add(f"{name}-{seen[name]}" if seen[name] else name)
+    return names
+
+
 def document_links_lead_somewhere(tree):
-    """A relative link in a document names a file that is there."""
+    """A relative link in a document names a file that is there, and behind '#' one of its headings."""
     found = []
+    proses = {path.resolve(): prose_of(path) for path in tree.files(".md")}
     for path in tree.files(".md"):
-        prose = re.sub(r"^```.*?^```", lambda match: re.sub(r"[^\n]", " ", match.group(0)),
-                       raw(path), flags=re.MULTILINE | re.DOTALL)
-        for match in re.finditer(r"\]\(([^)#\s]+)(#[^)\s]*)?\)", prose):
-            target = match.group(1)
-            if "://" in target or target.startswith("mailto:"):
+        prose = proses[path.resolve()]
+        for match in re.finditer(r"\]\(([^)#\s]*)(?:#([^)\s]+))?\)", prose):
+            target, heading = match.groups()
+            if not match.group(0)[2:-1] or "://" in target or target.startswith("mailto:"):
                 continue
-            if not (path.parent / target).exists():
-                line = prose.count("\n", 0, match.start()) + 1
+            line = prose.count("\n", 0, match.start()) + 1
+            there = (path.parent / target if target else path).resolve()
+            if not there.exists():
                 found.append(f"{tree.name(path)}:{line}: link to {target}, which is not there")
+            elif heading and there in proses and heading not in headings(proses[there]):
+                found.append(f"{tree.name(path)}:{line}: link to {target}#{heading}, a heading that "
+                             f"is not there")
     return found
 
 
