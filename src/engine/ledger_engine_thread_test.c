@@ -185,14 +185,10 @@ starts_from_snapshot(const struct ledger_engine_settings *settings, uint64_t acc
     ledger_engine_close(&engine);
 }
 
-static void
-serves_many(void **state)
+/* Runs are made and merged, and snapshots written, all the time. */
+static struct ledger_engine_settings
+busy_settings(const char *url)
 {
-    (void)state;
-    char folder[] = "/tmp/tael-engine-XXXXXX";
-    assert_non_null(mkdtemp(folder));
-    char url[64];
-    snprintf(url, sizeof(url), "journal:%s", folder);
     struct ledger_engine_settings settings = ledger_engine_settings_default();
     settings.url = url;
     settings.disk = os_disk_real();
@@ -200,19 +196,19 @@ serves_many(void **state)
     settings.loops = os_loops_real();
     settings.store.loops = os_loops_real();
     settings.store.segment_size = 256 * 1024;
-    settings.store.index_table_entries = 32; /* so that runs are made and merged all the time */
+    settings.store.index_table_entries = 32;
     settings.store.snapshot_interval = 64 * 1024;
     settings.store.orders = (1u << STORE_ORDER_COUNT) - 1;
     settings.limits.account_count_max = 100;
-    settings.alarm = alarm_print;
     settings.limits.pending_count_max = 100;
-    struct ledger_engine *engine = NULL;
-    struct store_error error;
-    if (ledger_engine_open(&settings, &engine, &error) != ERR_OK) {
-        fail_msg("%s", error.message);
-    }
-    struct t_client *clients = calloc(CLIENTS, sizeof(*clients));
-    assert_non_null(clients);
+    settings.alarm = alarm_print;
+    return settings;
+}
+
+/* Every client's requests, at the same time; returns when all were answered as they must. */
+static void
+serve_clients(struct ledger_engine *engine, struct t_client *clients)
+{
     for (uint32_t i = 0; i < CLIENTS; i++) {
         clients[i].number = i + 1;
         clients[i].port = ledger_engine_port(engine);
@@ -226,7 +222,41 @@ serves_many(void **state)
     }
     for (uint32_t i = 0; i < CLIENTS; i++) {
         wait_for(&clients[i].done);
+        assert_int_equal(clients[i].failures, 0);
     }
+}
+
+static void
+remove_folder(const char *folder)
+{
+    char snapshots[64];
+    snprintf(snapshots, sizeof(snapshots), "%s/snapshot", folder);
+    assert_int_equal(
+        os_disk_real()->ops->list(os_disk_real(), snapshots, remove_file, snapshots), ERR_OK);
+    rmdir(snapshots);
+    assert_int_equal(
+        os_disk_real()->ops->list(os_disk_real(), folder, remove_file, (void *)(uintptr_t)folder),
+        ERR_OK);
+    rmdir(folder);
+}
+
+static void
+serves_many(void **state)
+{
+    (void)state;
+    char folder[] = "/tmp/tael-engine-XXXXXX";
+    assert_non_null(mkdtemp(folder));
+    char url[64];
+    snprintf(url, sizeof(url), "journal:%s", folder);
+    const struct ledger_engine_settings settings = busy_settings(url);
+    struct ledger_engine *engine = NULL;
+    struct store_error error;
+    if (ledger_engine_open(&settings, &engine, &error) != ERR_OK) {
+        fail_msg("%s", error.message);
+    }
+    struct t_client *clients = calloc(CLIENTS, sizeof(*clients));
+    assert_non_null(clients);
+    serve_clients(engine, clients);
     struct ledger_engine_status status;
     ledger_engine_status(engine, &status);
     assert_int_equal(status.snapshot_failures, 0);
@@ -234,9 +264,6 @@ serves_many(void **state)
     ledger_engine_close(&engine);
     for (uint32_t i = 0; i < CLIENTS; i++) {
         os_loop_stop(clients[i].loop);
-    }
-    for (uint32_t i = 0; i < CLIENTS; i++) {
-        assert_int_equal(clients[i].failures, 0);
         os_loop_destroy(clients[i].loop);
     }
     free(clients);
@@ -249,14 +276,7 @@ serves_many(void **state)
     assert_true(report.segments > 3);
     starts_from_snapshot(&settings, report.accounts);
     ledger_engine_check_release(&report);
-    char snapshots[64];
-    snprintf(snapshots, sizeof(snapshots), "%s/snapshot", folder);
-    assert_int_equal(
-        os_disk_real()->ops->list(os_disk_real(), snapshots, remove_file, snapshots), ERR_OK);
-    rmdir(snapshots);
-    assert_int_equal(
-        os_disk_real()->ops->list(os_disk_real(), folder, remove_file, folder), ERR_OK);
-    rmdir(folder);
+    remove_folder(folder);
 }
 
 int
