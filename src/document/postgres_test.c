@@ -1,163 +1,11 @@
-/*
- * What is PostgreSQL's only: several processes on one database, connections that break, and plans.
- * TEST_POSTGRES is the database (tools/with-postgres); each test has a schema of its own, and two
- * stores on it, as two processes would have.
+/* What is PostgreSQL's only: several processes on one database, connections that break, and plans.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include "document/document.h"
-#include "postgres.h"
+#include "postgres_testing.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#define SCOPE 7
-
-static const struct document_kind fruit = {
-    .name = "fruit",
-    .columns =
-        {{"colour", DOCUMENT_TEXT, .indexed = true, .any_case = true},
-         {"due", DOCUMENT_INTEGER, .indexed = true, .across_scopes = true},
-         {"number", DOCUMENT_INTEGER, .indexed = true, .unique = true}},
-    .column_count = 3,
-    .has_order = true,
-};
-static const struct document_kind *const kinds[] = {&fruit};
-
-struct t_two {
-    const char *server;
-    char url[512];
-    struct document_store *a, *b;
-    char message[DOCUMENT_MESSAGE_SIZE];
-    struct arena arena;
-    PGconn *conn; /* of the test itself */
-};
-
-static void
-t_sql(struct t_two *t, const char *sql)
-{
-    PGresult *result = PQexec(t->conn, sql);
-    ExecStatusType status = PQresultStatus(result);
-    if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK) {
-        fail_msg("%s: %s", sql, PQerrorMessage(t->conn));
-    }
-    PQclear(result);
-}
-
-static int64_t
-t_number(struct t_two *t, const char *sql)
-{
-    PGresult *result = PQexec(t->conn, sql);
-    if (PQresultStatus(result) != PGRES_TUPLES_OK) {
-        fail_msg("%s: %s", sql, PQerrorMessage(t->conn));
-    }
-    int64_t value = strtoll(PQgetvalue(result, 0, 0), NULL, 10);
-    PQclear(result);
-    return value;
-}
-
-static struct document_store *
-t_open(struct t_two *t)
-{
-    struct document_store *store = NULL;
-    err_t error = document_store_open(t->url, kinds, 1, &store, t->message);
-    if (error != ERR_OK) {
-        fail_msg("%s: %s", err_name(error), t->message);
-    }
-    return store;
-}
-
-static int
-t_setup(void **state)
-{
-    struct t_two *t = calloc(1, sizeof(*t));
-    assert_non_null(t);
-    t->server = getenv("TEST_POSTGRES");
-    assert_non_null(t->server);
-    (void)snprintf(t->url, sizeof(t->url), "%s&options=-csearch_path%%3Dpostgres_test", t->server);
-    t->conn = PQconnectdb(t->url);
-    assert_int_equal(PQstatus(t->conn), CONNECTION_OK);
-    t_sql(t, "SET client_min_messages = error");
-    t_sql(t, "DROP SCHEMA IF EXISTS postgres_test CASCADE");
-    t_sql(t, "CREATE SCHEMA postgres_test");
-    arena_init(&t->arena, 1 << 24);
-    t->a = t_open(t);
-    t->b = t_open(t);
-    *state = t;
-    return 0;
-}
-
-static int
-t_teardown(void **state)
-{
-    struct t_two *t = *state;
-    t->a->ops->close(t->a);
-    t->b->ops->close(t->b);
-    PQfinish(t->conn);
-    arena_release(&t->arena);
-    free(t);
-    return 0;
-}
-
-static struct document_row
-t_row(const char *id, uint32_t version, const char *body)
-{
-    return (struct document_row){
-        .scope = SCOPE,
-        .id = span_from_cstr(id),
-        .version = version,
-        .body = span_from_cstr(body),
-        .columns = {{.is_null = true}, {.is_null = true}, {.is_null = true}},
-    };
-}
-
-static err_t
-t_insert(struct document_store *store, const char *id, const char *body)
-{
-    struct document_row row = t_row(id, 0, body);
-    return store->ops->insert(store, &fruit, &row);
-}
-
-static err_t
-t_update(struct document_store *store, const char *id, uint32_t version, const char *body)
-{
-    struct document_row row = t_row(id, version, body);
-    return store->ops->update(store, &fruit, &row);
-}
-
-static void
-t_begin(struct document_store *store)
-{
-    assert_int_equal(store->ops->begin(store), ERR_OK);
-}
-
-static err_t
-t_commit(struct document_store *store)
-{
-    err_t result = store->ops->commit(store);
-    store->ops->maintain(store);
-    return result;
-}
-
-/* The body, "" if it is not there; read anew. */
-static void
-t_expect(struct t_two *t, struct document_store *store, const char *id, const char *body)
-{
-    struct document_row row = {.body = SPAN_EMPTY};
-    store->ops->maintain(store);
-    err_t result = store->ops->get(store, &fruit, SCOPE, span_from_cstr(id), &t->arena, &row);
-    store->ops->maintain(store);
-    assert_int_equal(result, body[0] == '\0' ? ERR_NOT_FOUND : ERR_OK);
-    assert_true(span_equal_cstr(row.body, body));
-}
 
 /* ------------------------------------------------------------------------------ who was first */
 
@@ -180,12 +28,12 @@ the_second_to_change_a_row_loses(void **state) /* DOCUMENT-2 */
     /* Removed meanwhile is changed, too. */
     t_begin(t->a);
     t_begin(t->b);
-    assert_int_equal(t->a->ops->remove(t->a, &fruit, SCOPE, SPAN("f1"), 2), ERR_OK);
+    assert_int_equal(t->a->ops->remove(t->a, &t_fruit, SCOPE, SPAN("f1"), 2), ERR_OK);
     assert_int_equal(t_update(t->b, "f1", 2, "{}"), ERR_OK);
     assert_int_equal(t_commit(t->a), ERR_OK);
     assert_int_equal(t_commit(t->b), ERR_STALE);
     t_begin(t->b);
-    assert_int_equal(t->b->ops->remove(t->b, &fruit, SCOPE, SPAN("f1"), 2), ERR_OK);
+    assert_int_equal(t->b->ops->remove(t->b, &t_fruit, SCOPE, SPAN("f1"), 2), ERR_OK);
     assert_int_equal(t_commit(t->b), ERR_STALE);
 }
 
@@ -206,11 +54,11 @@ an_id_and_a_unique_value_are_taken_once(void **state)
     two.columns[2] = (struct document_value){.integer = 5};
     t_begin(t->a);
     t_begin(t->b);
-    assert_int_equal(t->a->ops->insert(t->a, &fruit, &one), ERR_OK);
+    assert_int_equal(t->a->ops->insert(t->a, &t_fruit, &one), ERR_OK);
     t->b->shared->owner(t->b, &one);
     assert_int_equal(t_insert(t->b, "n3", "{}"), ERR_OK);
     t->b->shared->owner(t->b, &two);
-    assert_int_equal(t->b->ops->insert(t->b, &fruit, &two), ERR_OK);
+    assert_int_equal(t->b->ops->insert(t->b, &t_fruit, &two), ERR_OK);
     assert_int_equal(t_commit(t->a), ERR_OK);
     assert_int_equal(t->b->ops->commit(t->b), ERR_OK);
     assert_int_equal(t->b->shared->outcome(t->b, &two), ERR_STALE);
@@ -220,10 +68,10 @@ an_id_and_a_unique_value_are_taken_once(void **state)
     /* In another scope it is another one; and whoever removes the row frees its value, at once. */
     two.scope = SCOPE + 1;
     t_begin(t->b);
-    assert_int_equal(t->b->ops->insert(t->b, &fruit, &two), ERR_OK);
-    assert_int_equal(t->b->ops->remove(t->b, &fruit, SCOPE, SPAN("n1"), 1), ERR_OK);
+    assert_int_equal(t->b->ops->insert(t->b, &t_fruit, &two), ERR_OK);
+    assert_int_equal(t->b->ops->remove(t->b, &t_fruit, SCOPE, SPAN("n1"), 1), ERR_OK);
     two.scope = SCOPE;
-    assert_int_equal(t->b->ops->insert(t->b, &fruit, &two), ERR_OK);
+    assert_int_equal(t->b->ops->insert(t->b, &t_fruit, &two), ERR_OK);
     assert_int_equal(t_commit(t->b), ERR_OK);
 }
 
@@ -235,9 +83,9 @@ a_row_that_may_be_there_makes_nobody_lose(void **state)
     row.unless_there = true;
     t_begin(t->a);
     t_begin(t->b);
-    assert_int_equal(t->a->ops->insert(t->a, &fruit, &row), ERR_OK);
+    assert_int_equal(t->a->ops->insert(t->a, &t_fruit, &row), ERR_OK);
     row.body = SPAN("{\"by\":\"b\"}");
-    assert_int_equal(t->b->ops->insert(t->b, &fruit, &row), ERR_OK);
+    assert_int_equal(t->b->ops->insert(t->b, &t_fruit, &row), ERR_OK);
     assert_int_equal(t_insert(t->b, "f2", "{}"), ERR_OK);
     assert_int_equal(t_commit(t->a), ERR_OK);
     assert_int_equal(t_commit(t->b), ERR_OK);
@@ -264,14 +112,14 @@ only_those_lose_who_built_on_it(void **state)
     assert_int_equal(t_insert(t->b, "of_first", "{}"), ERR_OK);
     shared->owner(t->b, &built); /* reads what the first wrote, and writes something else */
     assert_int_equal(
-        t->b->ops->get(t->b, &fruit, SCOPE, SPAN("of_first"), &t->arena, &row), ERR_OK);
+        t->b->ops->get(t->b, &t_fruit, SCOPE, SPAN("of_first"), &t->arena, &row), ERR_OK);
     assert_int_equal(t_insert(t->b, "of_built", "{}"), ERR_OK);
     shared->owner(t->b, &wrote_on);
     assert_int_equal(t_update(t->b, "of_built", 1, "{\"n\":2}"), ERR_OK);
     shared->owner(t->b, &other);
     assert_int_equal(t_update(t->b, "cold", 1, "{\"n\":3}"), ERR_OK);
     shared->owner(t->b, &reader); /* of what was not lost */
-    assert_int_equal(t->b->ops->get(t->b, &fruit, SCOPE, SPAN("cold"), &t->arena, &row), ERR_OK);
+    assert_int_equal(t->b->ops->get(t->b, &t_fruit, SCOPE, SPAN("cold"), &t->arena, &row), ERR_OK);
     assert_int_equal(t_insert(t->b, "of_reader", "{}"), ERR_OK);
 
     t_begin(t->a);
@@ -301,7 +149,7 @@ a_group_is_one_round_trip_and_reads_ahead_are_one(void **state)
     for (uint32_t i = 0; i < 20; i++) {
         (void)snprintf(ids[i], sizeof(ids[i]), "f%02u", i);
         wishes[i] =
-            (struct document_wish){.kind = &fruit, .scope = SCOPE, .id = span_from_cstr(ids[i])};
+            (struct document_wish){.kind = &t_fruit, .scope = SCOPE, .id = span_from_cstr(ids[i])};
         assert_int_equal(t_insert(t->a, ids[i], "{}"), ERR_OK);
     }
     assert_int_equal(t_commit(t->a), ERR_OK);
@@ -314,7 +162,7 @@ a_group_is_one_round_trip_and_reads_ahead_are_one(void **state)
     struct document_row row;
     for (uint32_t i = 0; i < 19; i++) {
         assert_int_equal(
-            t->a->ops->get(t->a, &fruit, SCOPE, span_from_cstr(ids[i]), &t->arena, &row), ERR_OK);
+            t->a->ops->get(t->a, &t_fruit, SCOPE, span_from_cstr(ids[i]), &t->arena, &row), ERR_OK);
     }
     assert_int_equal(t->a->shared->round_trips(t->a) - before, 1);
     t->a->ops->maintain(t->a);
@@ -330,8 +178,8 @@ the_first_lists_of_a_session_may_be_alike(void **state)
         {.scope = SCOPE + 1, .range_column = UINT32_MAX, .limit = 3},
     };
     struct document_wish wishes[2] = {
-        {.kind = &fruit, .scope = SCOPE, .query = &queries[0]},
-        {.kind = &fruit, .scope = SCOPE + 1, .query = &queries[1]},
+        {.kind = &t_fruit, .scope = SCOPE, .query = &queries[0]},
+        {.kind = &t_fruit, .scope = SCOPE + 1, .query = &queries[1]},
     };
     assert_int_equal(t->a->shared->prefetch(t->a, wishes, 2), ERR_OK);
     t->a->ops->maintain(t->a);
@@ -394,10 +242,11 @@ a_broken_connection_is_told_and_mended(void **state)
     assert_int_equal(t_insert(t->a, "f1", "{}"), ERR_OK);
     assert_int_equal(t_commit(t->a), ERR_OK);
     t_cut(t, t->a);
-    assert_int_equal(t->a->ops->get(t->a, &fruit, SCOPE, SPAN("f1"), &t->arena, &row), ERR_CLOSED);
+    assert_int_equal(
+        t->a->ops->get(t->a, &t_fruit, SCOPE, SPAN("f1"), &t->arena, &row), ERR_CLOSED);
     assert_false(t->a->shared->connected(t->a));
     uint32_t tries = 0;
-    while (t->a->ops->get(t->a, &fruit, SCOPE, SPAN("f1"), &t->arena, &row) != ERR_OK) {
+    while (t->a->ops->get(t->a, &t_fruit, SCOPE, SPAN("f1"), &t->arena, &row) != ERR_OK) {
         assert_true(tries++ < 500);
         (void)usleep(10000);
     }
@@ -481,7 +330,7 @@ processes_that_start_at_once_make_the_tables_once(void **state)
         if (children[i] == 0) {
             struct document_store *store;
             char message[DOCUMENT_MESSAGE_SIZE];
-            err_t error = document_store_open(t->url, kinds, 1, &store, message);
+            err_t error = document_store_open(t->url, t_kinds, 1, &store, message);
             _exit(error == ERR_OK ? 0 : 1);
         }
     }
@@ -507,7 +356,7 @@ a_newer_schema_is_served_if_it_says_so(void **state)
     assert_int_equal(t_commit(store), ERR_OK);
     store->ops->close(store);
     t_sql(t, "UPDATE tael_layout SET oldest_layout = 3");
-    assert_int_equal(document_store_open(t->url, kinds, 1, &store, t->message), ERR_VERSION);
+    assert_int_equal(document_store_open(t->url, t_kinds, 1, &store, t->message), ERR_VERSION);
     assert_non_null(strstr(t->message, "newer"));
 }
 
@@ -518,14 +367,14 @@ what_cannot_be_opened_says_why(void **state)
     struct document_store *store = NULL;
     char url[600];
     (void)snprintf(url, sizeof(url), "%s&options=-crole%%3Dnobody_at_all", t->server);
-    assert_int_not_equal(document_store_open(url, kinds, 1, &store, t->message), ERR_OK);
+    assert_int_not_equal(document_store_open(url, t_kinds, 1, &store, t->message), ERR_OK);
     assert_non_null(strstr(t->message, "nobody_at_all"));
     assert_int_not_equal(
-        document_store_open("postgres://u@/x?host=/nowhere/at/all", kinds, 1, &store, t->message),
+        document_store_open("postgres://u@/x?host=/nowhere/at/all", t_kinds, 1, &store, t->message),
         ERR_OK);
     assert_non_null(strstr(t->message, "/nowhere/at/all"));
     assert_int_equal(
-        document_store_open("postgres://u:secret@h/x?no=such", kinds, 1, &store, t->message),
+        document_store_open("postgres://u:secret@h/x?no=such", t_kinds, 1, &store, t->message),
         ERR_INVALID);
     assert_null(strstr(t->message, "secret"));
     assert_null(store);
@@ -546,10 +395,10 @@ statements_follow_indexes(void **state)
     t_sql(t, "SELECT pg_stat_reset_single_table_counters('fruit'::regclass)");
     struct document_row row;
     const struct document_store_ops *ops = t->a->ops;
-    assert_int_equal(ops->get(t->a, &fruit, SCOPE, SPAN("x77"), &t->arena, &row), ERR_OK);
+    assert_int_equal(ops->get(t->a, &t_fruit, SCOPE, SPAN("x77"), &t->arena, &row), ERR_OK);
     t_begin(t->a);
     assert_int_equal(t_update(t->a, "x77", 1, "{}"), ERR_OK);
-    assert_int_equal(t->a->ops->remove(t->a, &fruit, SCOPE, SPAN("x78"), 1), ERR_OK);
+    assert_int_equal(t->a->ops->remove(t->a, &t_fruit, SCOPE, SPAN("x78"), 1), ERR_OK);
     assert_int_equal(t_commit(t->a), ERR_OK);
     ops->close(t->a); /* its numbers are handed in */
     t->a = t_open(t);
@@ -575,233 +424,6 @@ statements_follow_indexes(void **state)
             "schemaname = 'postgres_test'") < 20);
 }
 
-/* --------------------------------------------------------------------------------- the order */
-
-#define T_SEEN_MAX 4096
-
-struct t_seen {
-    int64_t numbers[T_SEEN_MAX];
-    char ids[T_SEEN_MAX][16];
-    uint32_t count;
-    bool waits; /* one came that is not final */
-};
-
-static struct t_seen *
-t_nothing(void)
-{
-    static struct t_seen seen;
-    memset(&seen, 0, sizeof(seen));
-    return &seen;
-}
-
-static bool
-t_see(void *context, const struct document_row *row, int64_t number, bool is_final)
-{
-    struct t_seen *seen = context;
-    if (!is_final) {
-        seen->waits = true;
-        return true;
-    }
-    assert_true(seen->count < T_SEEN_MAX && row->id.size < sizeof(seen->ids[0]));
-    seen->numbers[seen->count] = number;
-    memcpy(seen->ids[seen->count], row->id.data, row->id.size);
-    seen->ids[seen->count][row->id.size] = '\0';
-    seen->count++;
-    return true;
-}
-
-/* Behind what was seen-> */
-static void
-t_read_on(struct document_store *store, struct t_seen *seen, uint32_t limit)
-{
-    struct document_place place = DOCUMENT_PLACE_FIRST;
-    seen->waits = false;
-    if (seen->count > 0) {
-        place.number = seen->numbers[seen->count - 1];
-        place.id = span_from_cstr(seen->ids[seen->count - 1]);
-    }
-    assert_int_equal(store->shared->list_final(store, &fruit, &place, limit, t_see, seen), ERR_OK);
-}
-
-static void
-t_put(struct document_store *store, const char *id)
-{
-    t_begin(store);
-    assert_int_equal(t_insert(store, id, "{}"), ERR_OK);
-    assert_int_equal(store->ops->commit(store), ERR_OK);
-}
-
-static PGconn *
-t_session(struct t_two *t)
-{
-    char url[600];
-    (void)snprintf(url, sizeof(url), "%s", t->url);
-    PGconn *conn = PQconnectdb(url);
-    assert_int_equal(PQstatus(conn), CONNECTION_OK);
-    return conn;
-}
-
-static void
-t_exec(PGconn *conn, const char *sql)
-{
-    PGresult *result = PQexec(conn, sql);
-    if (PQresultStatus(result) != PGRES_COMMAND_OK) {
-        fail_msg("%s: %s", sql, PQerrorMessage(conn));
-    }
-    PQclear(result);
-}
-
-static void
-t_insert_by_hand(PGconn *conn, const char *id)
-{
-    char sql[256];
-    (void)snprintf(
-        sql,
-        sizeof(sql),
-        "INSERT INTO fruit (scope, id, version, body) VALUES (%d, '%s', 1, '{}')",
-        SCOPE,
-        id);
-    t_exec(conn, sql);
-}
-
-/* A transaction that began to write first ends last: what overtook it waits, and comes behind. */
-static void
-what_is_overtaken_comes_first(void **state)
-{
-    struct t_two *t = *state;
-    struct t_seen *seen = t_nothing();
-    PGconn *slow = t_session(t);
-    t_put(t->a, "a0");
-    t_exec(slow, "BEGIN");
-    t_insert_by_hand(slow, "z_slow");
-    t_put(t->b, "b1");
-    t_put(t->a, "a2");
-    t_read_on(t->a, seen, 100);
-    assert_int_equal(seen->count, 1);
-    assert_string_equal(seen->ids[0], "a0");
-    assert_true(seen->waits);
-    t_exec(slow, "COMMIT");
-    t_read_on(t->b, seen, 2);
-    assert_int_equal(seen->count, 3);
-    assert_string_equal(seen->ids[1], "z_slow");
-    assert_string_equal(seen->ids[2], "b1");
-    t_read_on(t->a, seen, 100);
-    assert_int_equal(seen->count, 4);
-    assert_false(seen->waits);
-    t_read_on(t->a, seen, 100);
-    assert_int_equal(seen->count, 4);
-    PQfinish(slow);
-}
-
-/* What its own transaction wrote is not final, and not handed out. */
-static void
-what_is_not_committed_is_not_there(void **state)
-{
-    struct t_two *t = *state;
-    struct t_seen *seen = t_nothing();
-    t_begin(t->a);
-    assert_int_equal(t_insert(t->a, "a", "{}"), ERR_OK);
-    t_read_on(t->a, seen, 100);
-    assert_true(seen->count == 0 && !seen->waits);
-    assert_int_equal(t->a->ops->commit(t->a), ERR_OK);
-    t_read_on(t->a, seen, 100);
-    assert_int_equal(seen->count, 1);
-}
-
-/* Sessions that begin, insert, commit and take back at random, and a reader that dies now and then
- * and goes on from what it had written down: each row that there is, once for each life at most
- * behind what was written down, and in one order for all lives. */
-static void
-every_row_once_and_in_one_order(void **state)
-{
-    enum {
-        SESSIONS = 6,
-        STEPS = 1500
-    };
-
-    struct t_two *t = *state;
-    PGconn *sessions[SESSIONS];
-    bool open[SESSIONS] = {false};
-    struct t_seen *seen = t_nothing();
-    uint32_t written_down = 0, deaths = 0, waited = 0;
-    unsigned random = 20261128;
-    for (int i = 0; i < SESSIONS; i++) {
-        sessions[i] = t_session(t);
-    }
-    for (int step = 0; step < STEPS; step++) {
-        random = random * 1103515245 + 12345;
-        unsigned who = (random >> 8) % SESSIONS, what = (random >> 16) % 10;
-        char id[16];
-        /* Ids in an order of their own. */
-        (void)snprintf(id, sizeof(id), "%04u%u", (unsigned)(step * 7919) % 10000, who);
-        if (!open[who]) {
-            t_exec(sessions[who], "BEGIN");
-            open[who] = true;
-        }
-        t_insert_by_hand(sessions[who], id);
-        if (what < 5) {
-            t_exec(sessions[who], what == 0 ? "ROLLBACK" : "COMMIT");
-            open[who] = false;
-        }
-        if (what >= 7) {
-            t_read_on(what == 7 ? t->a : t->b, seen, 1 + (random >> 20) % 9);
-            waited += seen->waits ? 1 : 0;
-        }
-        if (what == 9) {
-            written_down = seen->count;
-        } else if (what == 6) {
-            seen->count = written_down; /* it dies */
-            deaths++;
-        }
-    }
-    for (int i = 0; i < SESSIONS; i++) {
-        PQfinish(sessions[i]); /* which takes back */
-    }
-    uint32_t before = seen->count + 1;
-    while (seen->count != before) {
-        before = seen->count;
-        t_read_on(t->a, seen, 50);
-        if (seen->waits) { /* the server notices that they are gone */
-            (void)usleep(1000);
-            before = UINT32_MAX;
-        }
-    }
-    assert_int_equal(seen->count, t_number(t, "SELECT count(*) FROM fruit"));
-    for (uint32_t i = 1; i < seen->count; i++) {
-        assert_true(
-            seen->numbers[i] > seen->numbers[i - 1] ||
-            (seen->numbers[i] == seen->numbers[i - 1] &&
-             strcmp(seen->ids[i], seen->ids[i - 1]) > 0));
-    }
-    assert_true(deaths > 0 && waited > 0 && seen->count > 200);
-}
-
-/* Rows of a program that knew of no order come first; those of another cluster, whose numbers are
- * ahead, before whatever comes from now on. */
-static void
-rows_from_elsewhere_come_before_new_ones(void **state)
-{
-    struct t_two *t = *state;
-    struct t_seen *seen = t_nothing();
-    t_put(t->a, "b1");
-    t_put(t->a, "a2");
-    t_sql(t, "UPDATE fruit SET commit_number = 0 WHERE id = 'a2'");
-    t_sql(t, "UPDATE fruit SET commit_number = commit_number + 4000000000000 WHERE id = 'b1'");
-    t->b->ops->close(t->b);
-    t->b = t_open(t); /* migrates */
-    t_put(t->a, "a3");
-    t_read_on(t->b, seen, 100);
-    assert_int_equal(seen->count, 3);
-    assert_string_equal(seen->ids[0], "a2");
-    assert_string_equal(seen->ids[1], "b1");
-    assert_string_equal(seen->ids[2], "a3");
-    int64_t base = t_number(t, "SELECT base FROM tael_order");
-    assert_true(base > 4000000000000);
-    t->b->ops->close(t->b);
-    t->b = t_open(t); /* nothing to do */
-    assert_int_equal(t_number(t, "SELECT base FROM tael_order"), base);
-}
-
 int
 main(void)
 {
@@ -821,10 +443,6 @@ main(void)
         T(a_newer_schema_is_served_if_it_says_so),
         T(what_cannot_be_opened_says_why),
         T(statements_follow_indexes),
-        T(what_is_overtaken_comes_first),
-        T(what_is_not_committed_is_not_there),
-        T(every_row_once_and_in_one_order),
-        T(rows_from_elsewhere_come_before_new_ones),
     };
     return cmocka_run_group_tests_name("documents on PostgreSQL", tests, NULL, NULL);
 }
