@@ -150,6 +150,29 @@ text_or_empty(struct resource_op *op, const char *name)
     return copy == NULL ? "" : copy;
 }
 
+/* The newest key that is hinted at as this text is ("sk_test_...aB3x"): another process may have
+ * made one behind it meanwhile. NULL: there is none. */
+static const struct resource_key_info *
+key_of_text(const struct listing *listing, const char *text)
+{
+    enum {
+        HEAD = 8,
+        TAIL = 4
+    };
+
+    size_t size = strlen(text);
+    for (uint32_t i = listing->count; i > 0; i--) {
+        const struct resource_key_info *key = &listing->keys[i - 1];
+        size_t hint_size = strlen(key->hint);
+        if (hint_size >= HEAD + TAIL && size >= HEAD + TAIL && !key->revoked &&
+            memcmp(key->hint, text, HEAD) == 0 &&
+            memcmp(key->hint + hint_size - TAIL, text + size - TAIL, TAIL) == 0) {
+            return key;
+        }
+    }
+    return NULL;
+}
+
 static void
 create_key(struct resource_op *op)
 {
@@ -193,7 +216,12 @@ create_key(struct resource_op *op)
     }
     listing.count = 0;
     if (load(op, &listing)) {
-        answer_key(op, &listing.keys[listing.count - 1], text);
+        const struct resource_key_info *made = key_of_text(&listing, text);
+        if (made != NULL) {
+            answer_key(op, made, text);
+        } else { /* revoked, or pushed out of the list, in this moment */
+            resource_internal(op, ERR_NOT_FOUND, "new key");
+        }
     }
     explicit_bzero(text, sizeof(text));
 }

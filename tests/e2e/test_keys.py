@@ -1,9 +1,14 @@
 """Secret, restricted and publishable keys."""
 
+import secrets
+
 import pytest
 import stripe
 
+from kit import postgres
 from kit.client import Http, card, pay, sdk
+from kit.nodes import Nodes
+from kit.together import at_once
 
 
 def make_key(http, kind, permissions=""):
@@ -224,3 +229,19 @@ def test_new_test_key(make_server):
     assert server.key != before
     assert len(sdk(server).v1.payment_intents.list().data) == 1
     assert len(sdk(server, key=before).v1.payment_intents.list().data) == 1
+
+
+@pytest.mark.skipif(not postgres.available(), reason="PostgreSQL is not installed")
+def test_processes_that_make_keys_at_once_tell_of_their_own(tmp_path):
+    """Each answer has one key's text with that key's id."""
+    with postgres.Postgres() as database:
+        nodes = Nodes(tmp_path / "nodes", database.create(f"keys_{secrets.token_hex(4)}"), api=2)
+        try:
+            nodes.start()
+            https = [Http(node) for node in nodes.nodes]
+            made = at_once([lambda i=i: make_key(https[i % 2], "secret") for i in range(48)])
+            assert len({one["id"] for one in made}) == len(made)
+            for one in made:
+                assert one["hint"] == f"{one['key'][:8]}...{one['key'][-4:]}"
+        finally:
+            nodes.close()
