@@ -23,6 +23,7 @@ struct buf {
 void buf_init(struct buf *buf, size_t limit);
 /* Uses the caller's memory and never grows. */
 void buf_init_fixed(struct buf *buf, void *memory, size_t capacity);
+/* Frees what it owns, and leaves it empty. */
 void buf_release(struct buf *buf);
 /* Empties it and forgets a failure; keeps the memory. */
 void buf_clear(struct buf *buf);
@@ -31,8 +32,11 @@ void buf_wipe(struct buf *buf);
 
 /* Room for `size` more bytes behind data+size, or NULL (and failed). Commit with buf_added. */
 char *buf_reserve(struct buf *buf, size_t size);
+/* So many bytes of that room were written. */
 void buf_added(struct buf *buf, size_t size);
 
+/* What does not fit, below the limit or in memory, is not appended at all: the buffer has failed
+ * then, and takes nothing more until buf_clear. Numbers in decimal; hex in small letters. */
 void buf_append(struct buf *buf, const void *data, size_t size);
 void buf_append_span(struct buf *buf, struct span text);
 void buf_append_cstr(struct buf *buf, const char *text);

@@ -27,7 +27,9 @@ struct money {
 
 /* By alphabetic code in either case, or NULL. */
 const struct currency *currency_find(struct span code);
+/* By ISO 4217's number, or NULL. */
 const struct currency *currency_by_number(uint16_t number);
+/* All of them, by an index below the count. */
 size_t currency_count(void);
 const struct currency *currency_at(size_t index);
 

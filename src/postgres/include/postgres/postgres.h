@@ -84,6 +84,7 @@ void postgres_one_line(const char *text, char *out, size_t size);
 
 /* --- the binary format --- */
 
+/* In the network's order, without the size in front. */
 void postgres_append_16(struct buf *out, int16_t value);
 void postgres_append_32(struct buf *out, int32_t value);
 void postgres_append_64(struct buf *out, int64_t value);

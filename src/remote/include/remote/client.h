@@ -70,7 +70,7 @@ void remote_client_stop(struct remote_client *client);
 /* After the stop, or if the loop never ran. Accepts NULL. */
 void remote_client_destroy(struct remote_client **client);
 
-/* What is known of it; any thread. */
+/* What is known of the service. */
 struct remote_client_state {
     bool reached; /* it answered a hello lately, in our version, and serves this */
     bool ready;   /* and it says that it can work */
@@ -78,6 +78,7 @@ struct remote_client_state {
     char why[160]; /* not ready: a few words */
 };
 
+/* Any thread. */
 void remote_client_look(const struct remote_client *client, struct remote_client_state *ret_state);
 
 /* The one that the client was made for; valid as long as it. */
@@ -91,7 +92,7 @@ struct port_vault *remote_client_vault(struct remote_client *client);
 struct port_wallet *remote_client_wallet(struct remote_client *client);
 struct port_mobile *remote_client_mobile(struct remote_client *client);
 
-/* Counters since creation, except the gauges. Any thread. */
+/* Counters since creation, except the gauges. */
 struct remote_client_counters {
     uint64_t requests;
     uint64_t answered; /* by the service, errors included */
@@ -104,6 +105,7 @@ struct remote_client_counters {
     uint64_t under_way; /* gauge */
 };
 
+/* From any thread: each number is exact, together they are not one instant. */
 void remote_client_count(
     const struct remote_client *client, struct remote_client_counters *ret_counters);
 

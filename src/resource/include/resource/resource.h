@@ -198,8 +198,11 @@ struct resource_parts {
     void *log_context;
 };
 
+/* The parts are copied; what they point to is borrowed until the runtime is destroyed. */
 MUST_USE err_t
 resource_runtime_create(const struct resource_parts *parts, struct resource_runtime **ret_runtime);
+/* When its loop does not run any more: what is not committed is undone, and operations that wait
+ * for a port end without an answer. Accepts NULL inside; sets NULL. */
 void resource_runtime_destroy(struct resource_runtime **runtime);
 
 /*
@@ -216,7 +219,7 @@ bool resource_leads(struct resource_runtime *runtime, const char *work);
  * documents that are a round trip away; `id` lives until the group ends. */
 void resource_expect(struct resource_runtime *runtime, uint64_t scope, struct span id);
 
-/* From any thread. */
+/* From any thread. `request` is the runtime's until its `done` is posted to its reply_to, once. */
 void resource_submit(struct resource_runtime *runtime, struct resource_request *request);
 
 /* Appends what runtimes of this process have measured as Prometheus text. Any thread. */
@@ -229,14 +232,19 @@ extern const uint32_t resource_kind_count;
 
 /* ------------------------------------------------------------------------ inside an operation */
 
+/* A part of an operation, on the runtime's loop. Before it returns, it answers, or begins something
+ * (a lock, a port) that goes on with another step. */
 typedef void (*resource_step)(struct resource_op *op);
 
+/* What the operation has; all of it lives as long as the operation. */
 struct resource_runtime *resource_op_runtime(struct resource_op *op);
 void *resource_op_service(struct resource_op *op); /* route->service_context */
 const struct resource_caller *resource_op_caller(const struct resource_op *op);
 const struct resource_request *resource_op_request(
     const struct resource_op *op); /* NULL: internal */
 struct arena *resource_op_arena(struct resource_op *op);
+/* What the path has in the place of the pattern's first (0) or second (1) capture; empty if there
+ * is none. */
 struct span resource_op_capture(const struct resource_op *op, uint32_t index);
 /* The handler's own state across steps. */
 void resource_op_set_state(struct resource_op *op, void *state);
@@ -305,6 +313,7 @@ MUST_USE err_t resource_scope_each(
 /* From here on the answer of this operation also finishes the idempotency key that a dead process
  * left running (its name is on the attempt). */
 void resource_adopt_key(struct resource_op *op, struct span idempotency_key);
+/* The request's, or the one that was adopted; empty without one. */
 struct span resource_op_idempotency_key(const struct resource_op *op);
 
 /* Runs `step` when this operation holds the lock of `object_id`; held until the operation ends.
@@ -372,6 +381,7 @@ bool resource_text(struct resource_op *op, const char *name, struct span *ret_te
 bool resource_integer(struct resource_op *op, const char *name, int64_t *ret_value);
 bool resource_boolean(struct resource_op *op, const char *name, bool *ret_value);
 bool resource_present(struct resource_op *op, const char *name);
+/* A hash or a list; NULL if it is absent. */
 const struct form_node *resource_node(struct resource_op *op, const char *name);
 /* The node as JSON text in the arena (hashes as objects, arrays as arrays, leaves as strings). An
  * empty member of a hash is unset, and left out. */
@@ -458,10 +468,12 @@ MUST_USE err_t resource_guard(struct resource_op *op, struct span name);
 /* Insert (version 0) or update. ERR_STALE: somebody else changed it since it was loaded. */
 MUST_USE err_t
 resource_save(struct resource_op *op, const struct resource_type *type, void *document);
+/* A row that is stored. ERR_STALE as for resource_save. */
 MUST_USE err_t
 resource_remove(struct resource_op *op, const struct resource_type *type, void *document);
 
-/* Visits documents that match; `document` lives in the arena. */
+/* Visits documents that match, in the query's order, until `each` answers false; `document` lives
+ * in the arena. */
 typedef bool (*resource_each)(void *context, void *document);
 MUST_USE err_t resource_find(
     struct resource_op *op,
@@ -603,6 +615,7 @@ void resource_answer_search(struct resource_op *op, const struct resource_search
 
 /* The JSON writer of this rendering (wire/json); render functions write members through it. */
 struct json_writer;
+/* Where a type's `render` writes to, and for which operation. */
 struct json_writer *resource_render_json(struct resource_render *render);
 struct resource_op *resource_render_op(struct resource_render *render);
 /* `"name": "cus_..."`, or the object itself if `expand` asks for it; null if id is empty. */
@@ -717,7 +730,9 @@ MUST_USE err_t resource_key_create(
     const char *name,
     const char *permissions,
     char ret_key[RESOURCE_KEY_TEXT_SIZE]);
+/* From now on it is refused, by other processes within a second. ERR_NOT_FOUND. */
 MUST_USE err_t resource_key_revoke(struct resource_runtime *runtime, const char *key_id);
+/* Visits every key of every merchant, revoked ones too; what `each` gets lives for the call. */
 MUST_USE err_t resource_key_each(
     struct resource_runtime *runtime,
     void (*each)(void *context, const struct resource_key_info *key),

@@ -77,15 +77,20 @@ struct trace_log {
 
 /* Borrows both until release; never closes the descriptor. Level TRACE_INFO. */
 void trace_log_init(struct trace_log *log, int fd, struct os_clock *clock);
+/* When nobody writes to it any more. */
 void trace_log_release(struct trace_log *log);
 
 /* Entries below the level are not written. Any thread, at any time. */
 void trace_log_set_level(struct trace_log *log, enum trace_level level);
+/* Whether an entry of this level would be written. Any thread. */
 bool trace_log_enabled(const struct trace_log *log, enum trace_level level);
 /* "debug", "info", "warning", "error". */
 bool trace_level_parse(struct span text, enum trace_level *ret_level);
+/* Static. */
 const char *trace_level_name(enum trace_level level);
 
+/* One line, whole, or counted as dropped. Any thread; blocks for as long as the descriptor does,
+ * and leaves errno as it was. */
 void trace_log_write(struct trace_log *log, const struct trace_entry *entry);
 /* Lines that could not be written, whole or in part. */
 uint64_t trace_log_dropped(const struct trace_log *log);

@@ -26,6 +26,7 @@ struct json_writer {
 void json_begin(struct json_writer *json, struct buf *out);
 /* One whole value was written and nothing is open: true before the text is handed to anybody. */
 bool json_is_complete(const struct json_writer *json);
+/* A value that others are in until its end; at most JSON_DEPTH_MAX of them in one another. */
 void json_object_begin(struct json_writer *json);
 void json_object_end(struct json_writer *json);
 void json_array_begin(struct json_writer *json);
