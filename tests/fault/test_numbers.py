@@ -230,7 +230,7 @@ def test_no_number_after_a_crash_in_the_middle(make_server):
     server.kill()
     search(server, secrets)
     server.start("--issuer-lost-per-mille=0")
-    settled(server, 15)
+    settled(server)
     server.stop()
     search(server, secrets)
 

@@ -36,7 +36,7 @@ def test_authorization(make_server, fault, body):
         assert intent.status in ("processing", "succeeded", "requires_capture")
     server.stop()
     server.start()
-    books = settled(server, 15)
+    books = settled(server)
     (intent,) = books.intents
     assert intent.status in ("succeeded", "requires_capture", "requires_payment_method")
     if fault in ("lost", "twice"):
@@ -68,7 +68,7 @@ def test_afterwards(make_server, fault, act):
     assert first.status_code == 200, first.text
     server.stop()
     server.start()
-    books = settled(server, 15)
+    books = settled(server)
     wait_until(lambda: all(refund.status == "succeeded" for refund in
                            sdk(server).v1.refunds.list().data), 15, "the refund")
     (intent,) = books.intents
@@ -113,14 +113,14 @@ def test_bad_day(make_server, flags):
     # Retries come at growing intervals; a start takes up everything at once.
     server.stop()
     server.start()
-    books = settled(server, 20)
+    books = settled(server)
     assert len(books.intents) == (400 if LONG else 80)
     assert {intent.status for intent in books.intents} <= {
         "succeeded", "canceled", "requires_payment_method", "requires_capture"}
     assert {"succeeded", "canceled"} <= {intent.status for intent in books.intents}
     wait_until(lambda: all(refund.status == "succeeded" for refund in
                            sdk(server).v1.refunds.list({"limit": 100}).data), 20, "the refunds")
-    settled(server, 20)
+    settled(server)
     assert metrics(server)["tael_attempts_open"] == 0
     reconciled(server, 30)
 
@@ -136,7 +136,7 @@ def test_network_that_answers_again(make_server):
     wait_until(lambda: any_succeeded(server), 30, "the first outcome")
     server.stop()
     server.start("--issuer-lost-per-mille=0")
-    assert {intent.status for intent in settled(server, 15).intents} == {"succeeded"}
+    assert {intent.status for intent in settled(server).intents} == {"succeeded"}
 
 
 def any_succeeded(server):
