@@ -229,7 +229,7 @@ def test_no_number_after_a_crash_in_the_middle(make_server):
                                           **card_of(secrets, number)})
     server.kill()
     search(server, secrets)
-    server.start("--issuer-lost-per-mille=0")
+    server.start("--issuer-lost-per-mille=0", "--rail-timeout=20s")
     settled(server)
     server.stop()
     search(server, secrets)
