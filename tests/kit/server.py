@@ -26,7 +26,8 @@ ENGINE = os.environ.get("TEST_ENGINE", "journal")
 # Of the documents on PostgreSQL; 0: they are in one schema.
 DOCUMENT_SHARDS = int(os.environ.get("TEST_DOCUMENT_SHARDS", "0"))
 DOCUMENT_COLUMNS = int(os.environ.get("TEST_DOCUMENT_COLUMNS", "0"))
-LEASE_MS = 1500
+# Longer than a busy machine lets a process stand still; who starts behind a kill waits for it.
+LEASE_MS = 5000
 # Behind the gateway of a cluster.
 API_PROCESSES = 2
 
@@ -41,6 +42,9 @@ HANG_SECONDS = 120
 # The reconciler compares quickly, so that a difference shows while the test still runs.
 ORDINARY_FLAGS = ("--reconcile-interval=20ms", "--sweep-interval=100ms", "--rate-limit=1000000")
 
+# A busy machine is no network that lost an answer: what takes long is not taken for unknown, but by tests
+# that say so.
+PATIENT_FLAGS = ("--rail-timeout=45s", "--internal-timeout=50s")
 
 EDGE_SETTINGS = ("head_timeout", "body_timeout", "idle_timeout", "write_timeout", "connections_max",
                  "memory_max", "requests_max", "pipeline_max")
@@ -159,7 +163,7 @@ class Server:
         # Where the documents and keys are, the ledger, and the card network's memory.
         self.data, self.ledger_data, self.network_data = (
             self.root / name if self.cluster else self.root for name in ("api", "ledger", "vault"))
-        self.flags = (ORDINARY_FLAGS if ordinary else ()) + flags
+        self.flags = (ORDINARY_FLAGS + PATIENT_FLAGS if ordinary else ()) + flags
         self.process = None
         self.url = None
         self.port = None
