@@ -263,7 +263,8 @@ busy(struct shards_cross *cross, struct port_ledger_request *request)
     shards_cross_answer(request, ERR_BUSY);
 }
 
-/* A request of transfers on its first way: through the router, as if nothing crossed. */
+/* A request of transfers, or a look-up of some, on its first way: through the router, as if nothing
+ * crossed. */
 struct cross_first {
     struct port_ledger_request port;
     struct list_link link; /* cross->firsts */
@@ -321,6 +322,8 @@ first_done(struct port_ledger_request *port)
     shards_cross_memory_give(cross, first, sizeof(*first));
     if (error == ERR_CROSSES_SHARDS) {
         cross_whole(cross, request);
+    } else if (error == ERR_OK && request->operation == PORT_LEDGER_LOOKUP_TRANSFERS) {
+        shards_cross_lookup_end(cross, request);
     } else if (error == ERR_OK && has_doubtful(request)) {
         explain_results(cross, request);
     } else {
@@ -355,6 +358,7 @@ run_submit(struct os_task *task)
         .in = request->in,
         .out = request->out,
         .pairs = request->pairs,
+        .near = request->operation == PORT_LEDGER_LOOKUP_TRANSFERS ? request->near : 0,
     };
     router->submit(router, &first->port);
 }
@@ -366,6 +370,7 @@ submit(struct port_ledger *port, struct port_ledger_request *request)
     ASSERT(request->done != NULL);
     ASSERT(request->count <= LEDGER_BATCH_MAX);
     if (request->operation != PORT_LEDGER_CREATE_TRANSFERS &&
+        request->operation != PORT_LEDGER_LOOKUP_TRANSFERS &&
         request->operation != PORT_LEDGER_LOOKUP_CONSISTENT) {
         struct port_ledger *router = shards_router_port(cross->parts.router);
         router->submit(router, request);

@@ -6,6 +6,7 @@
  *     cross_job.c      a batch: level after level, results, its answer
  *     cross_run.c      a transaction: asks as vectors, and what they came to
  *     shards_cross_explain.c  what a client is told of a transfer that was not booked just now
+ *     cross_lookup.c   what a look-up by ids shows of transfers that crossed
  *     cross_resolve.c  what is in doubt
  *     cross_read.c     consistent reads
  *
@@ -124,6 +125,7 @@ struct cross_message {
     void (*take)(struct cross_message *message);
     struct cross_tx *tx; /* of messages about one */
     struct shards_doubt_entry *doubt;
+    struct port_ledger_request *lookup; /* whose legs it is about */
     uint64_t size;
     uint32_t room; /* of events or ids, and of what is answered */
     struct cross_item *items;
@@ -272,6 +274,11 @@ void shards_cross_explain_result(struct cross_tx *tx, uint32_t status);
 bool shards_cross_result_is_doubtful(const struct ledger_transfer *event, uint32_t status);
 /* Sends again what was not answered. */
 void shards_cross_explain_tick(struct cross_tx *tx, uint64_t now);
+
+/* ---- cross_lookup.c */
+
+/* What the shards have found is answered as the transfers that they are. */
+void shards_cross_lookup_end(struct shards_cross *cross, struct port_ledger_request *request);
 
 /* ---- cross_resolve.c */
 

@@ -155,7 +155,7 @@ def test_every_post_replays(http, client):
 
 
 def test_running_key_conflicts(make_server):
-    server = make_server("--issuer-latency=1500ms")
+    server = make_server("--issuer-latency=5s", "--rail-timeout=60s")
     http = Http(server)
     key = fresh()
     with concurrent.futures.ThreadPoolExecutor() as pool:

@@ -118,8 +118,10 @@ def test_two_phase(ledger):
 
 def test_pending_expires_by_itself(ledger):
     a, b = ledger.two()
-    ledger.transfer(a, b, 100, flags=["pending"], timeout=1)
-    assert ledger.balances(a)[0] == 100
+    event = {"id": new_id(), "debit_account_id": a, "credit_account_id": b, "amount": "100",
+             "ledger": LEDGER, "code": 1, "flags": ["pending"], "timeout": 1}
+    booked = ledger.ask("transfers", events=[event], balances=True)["results"][0]
+    assert booked["debit_account"]["debits_pending"] == "100"
     wait_until(lambda: ledger.balances(a)[0] == 0, 10, "expiry")
 
 

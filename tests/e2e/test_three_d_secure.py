@@ -378,14 +378,12 @@ def test_nobody_answers_in_time(make_server):
     intent = challenged(client)
     setup = client.v1.setup_intents.create(
         {"confirm": True, "payment_method": CHALLENGED, "return_url": RETURN})
-    began = time.monotonic()
 
     def expired():
         shown = client.v1.payment_intents.retrieve(intent.id)
         return shown.status == "requires_payment_method" and shown
 
     shown = wait_until(expired, 10, "the end of the challenge")
-    assert time.monotonic() - began < 5
     assert shown.last_payment_error.code == "payment_intent_authentication_failure"
     assert "in time" in shown.last_payment_error.message
     shown = wait_until(

@@ -326,7 +326,7 @@ def test_a_payment_knows_its_trace(make_server):
 
 
 def test_what_a_dead_process_left_is_resumed_with_a_link(make_server):
-    server = make_server("--issuer-latency=600ms", "--attempt-lease=1s")
+    server = make_server("--issuer-latency=60s", "--rail-timeout=90s", "--attempt-lease=1s")
     seen = {}
 
     def ask():
@@ -346,7 +346,7 @@ def test_what_a_dead_process_left_is_resumed_with_a_link(make_server):
     server.kill()
     thread.join()
     assert "answer" not in seen
-    server.start()
+    server.start("--issuer-latency=1ms")
     found = wait_until(lambda: recent(server, **{"tael.payment_intent": intent}), 30, "its trace")
     for spans in found:
         root = root_of(spans)
@@ -361,20 +361,19 @@ def test_what_a_dead_process_left_is_resumed_with_a_link(make_server):
 
 def test_without_sampling_errors_and_slow_ones_are_kept(make_server):
     server = make_server(
-        "--trace-sampler=always_off", "--trace-slow=30s", "--rail-timeout=300ms",
-        "--issuer-dropped-per-mille=0")
+        "--trace-sampler=always_off", "--trace-slow=30s", "--issuer-dropped-per-mille=0")
     fast = make_payment(server)
     assert metrics(server)['tael_trace_kept_total{reason="sampled"}'] == 0
     assert requests.get(
         f"{server.url}/api/v2/trace/{fast.headers['Trace-Id']}", timeout=30).status_code == 404
     assert metrics(server)["tael_trace_recorded_total"] >= 1
     server.stop()
-    server.start("--trace-slow=200ms", "--issuer-latency=250ms", "--rail-timeout=20s")
+    server.start("--trace-slow=200ms", "--issuer-latency=250ms")
     slow = make_payment(server)
     assert end_of(root_of(recent_trace(server, slow.headers["Trace-Id"]))) > 0
     assert metrics(server)['tael_trace_kept_total{reason="slow"}'] >= 1
     server.stop()
-    server.start("--issuer-dropped-per-mille=1000")
+    server.start("--issuer-dropped-per-mille=1000", "--rail-timeout=300ms")
     lost = make_payment(server)
     spans = recent_trace(server, lost.headers["Trace-Id"])
     [rail] = named(spans, "rail authorize")

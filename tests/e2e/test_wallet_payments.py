@@ -1,12 +1,12 @@
 """Wallets and payments together: a card tops a wallet up, a wallet pays, refunds come back to it."""
 
 import concurrent.futures
-import time
 
 import pytest
 import stripe
 
 from kit.client import Http, pay
+from kit.server import wait_until
 
 
 @pytest.fixture(scope="module")
@@ -286,9 +286,6 @@ def test_many_at_once_never_overdraw(client, api):
     assert balance(api, purse) == {"available": 0, "held": 0, "incoming": 0, "posted": 0}
 
 
-def wait_for(holds, seconds=5):
+def wait_for(holds):
     """Limits are given back behind the answer that tells of the decline."""
-    until = time.monotonic() + seconds
-    while not holds() and time.monotonic() < until:
-        time.sleep(0.02)
-    assert holds()
+    wait_until(holds, 5, "the limits")

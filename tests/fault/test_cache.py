@@ -11,7 +11,11 @@ import requests
 
 from kit import postgres, redis
 from kit.client import Http
-from kit.server import ROOT, Server, run_tael, wait_until
+from kit.server import ROOT, Server, run_tael, wait_until, within
+
+# So long that who waits for a copy's end misses what is promised, on a busy machine, too.
+LONG_LIVED = "--cache-lifetime=1m"
+TOLD_SECONDS = 30
 
 pytestmark = pytest.mark.skipif(
     not postgres.available() or not redis.available(),
@@ -88,7 +92,7 @@ def warm(http, customer):
 
 
 def test_a_change_is_seen_by_both(nodes, cache):
-    a, b = nodes(), nodes()
+    a, b = nodes(LONG_LIVED), nodes(LONG_LIVED)
     customer = a.post("/v1/customers", {"name": "n0"}).json()["id"]
     delays = []
     for i in range(1, 40):
@@ -96,13 +100,13 @@ def test_a_change_is_seen_by_both(nodes, cache):
         rename(a, customer, f"n{i}")
         began = time.monotonic()
         assert name_of(a, customer) == f"n{i}"  # at once, where it was changed
-        wait_until(lambda i=i: name_of(b, customer) == f"n{i}", 5, "the change")
+        within(lambda i=i: name_of(b, customer) == f"n{i}", TOLD_SECONDS, "the change")
         delays.append(time.monotonic() - began)
         assert name_of(b, customer) == f"n{i}"  # and never back
     print("seen after, ms:", sorted(round(delay * 1000, 1) for delay in delays))
     a.delete(f"/v1/customers/{customer}")
     assert a.get(f"/v1/customers/{customer}").json()["deleted"]
-    wait_until(lambda: b.get(f"/v1/customers/{customer}").json().get("deleted"), 5, "the removal")
+    within(lambda: b.get(f"/v1/customers/{customer}").json().get("deleted"), TOLD_SECONDS, "the removal")
 
 
 def test_a_copy_costs_no_statement(nodes, cache, database_server):
@@ -180,7 +184,7 @@ def test_what_redis_says_is_not_believed(nodes, cache):
 
 
 def test_a_revoked_key_ends(nodes):
-    a, b = nodes(), nodes()
+    a, b = nodes(LONG_LIVED), nodes(LONG_LIVED)
     made = a.post("/v1/tael/api_keys", {"type": "secret"}).json()
     both = [Http(http.server, key=made["key"], validate=False) for http in (a, b)]
     for http in both:
@@ -189,7 +193,7 @@ def test_a_revoked_key_ends(nodes):
     assert a.delete(f"/v1/tael/api_keys/{made['id']}").status_code == 200
     began = time.monotonic()
     assert both[0].get("/v1/balance").status_code == 401
-    wait_until(lambda: both[1].get("/v1/balance").status_code == 401, 5, "the end of the key")
+    within(lambda: both[1].get("/v1/balance").status_code == 401, TOLD_SECONDS, "the end of the key")
     delays.append(time.monotonic() - began)
     print("refused elsewhere after, ms:", [round(delay * 1000, 1) for delay in delays])
 

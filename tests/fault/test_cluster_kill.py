@@ -46,7 +46,7 @@ def test_each_process_is_killed_under_load(cluster):
             cluster.process = cluster.processes["api"].process
     time.sleep(BETWEEN)
     stop(clients)
-    books = settled(cluster, 60)
+    books = settled(cluster)
     check_payments(books, clients)
     check_wallets(cluster, wallets, everyone, clients)
     reconciled(cluster, 60)
@@ -72,7 +72,7 @@ def test_the_ledger_away_for_a_while(cluster):
         assert answer.status_code != 402
         assert answer.status_code != 200 or answer.json()["status"] == "processing"
     cluster.processes["ledger"].start()
-    books = settled(cluster, 60)
+    books = settled(cluster)
     assert [one.status for one in books.intents] == ["succeeded"] * 6
     assert len(everything(client, client.v1.charges)) == 6
     reconciled(cluster, 30)

@@ -66,7 +66,7 @@ class Load:
     def end(self):
         """Documents, ledger, card network and wallets tell what the clients were told."""
         stop(self.clients)
-        books = settled(self.server, 60)
+        books = settled(self.server)
         check_payments(books, self.clients)
         check_wallets(self.server, self.wallets, self.everyone, self.clients)
         reconciled(self.server, 60)

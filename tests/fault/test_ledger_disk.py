@@ -7,7 +7,6 @@ import contextlib
 import fcntl
 import os
 import random
-import re
 import shutil
 import struct
 import subprocess
@@ -19,7 +18,8 @@ import requests
 
 from kit.books import metrics
 from kit.client import Http
-from kit.server import LONG, Server, has_ended, run_tael, wait_until
+from kit.server import LONG, Server, run_tael, wait_until
+from kit.tracer import injected
 
 ROUNDS = int(os.environ.get("POWER_ROUNDS", 100 if LONG else 2))
 SEED = int(os.environ.get("POWER_SEED", random.SystemRandom().randrange(1, 10**9) if LONG else 1))
@@ -195,25 +195,6 @@ def test_power_cut(make_server, tmp_path):
     print(f"{ROUNDS} cuts, {len(there)} transfers")
 
 
-@contextlib.contextmanager
-def injected(server, *injections):
-    """The calls of a server that runs already; the trace is the test's own process."""
-    command = ["strace", "-f", "-qq", "-o", "/dev/null", "-p", str(server.process.pid),
-               *(f"--inject={injection}" for injection in injections)]
-    with subprocess.Popen(command, stderr=subprocess.PIPE) as trace:
-        try:
-            status = f"/proc/{server.process.pid}/status"
-            with open(status) as file:  # the first look, so that it is not the condition that fails
-                assert "TracerPid" in file.read()
-            wait_until(lambda: has_ended(trace.pid) or re.search(
-                r"TracerPid:\s*[1-9]", open(status).read()), 10, "strace to attach")
-            if has_ended(trace.pid):
-                pytest.skip(f"cannot trace here: {trace.stderr.read().decode().strip()}")
-            yield trace
-        finally:
-            trace.terminate()
-
-
 @pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not here")
 @pytest.mark.parametrize("nth", range(1, 13) if LONG else [1, 4])
 def test_failed_sync_stops_the_writer(make_server, nth):
@@ -222,7 +203,7 @@ def test_failed_sync_stops_the_writer(make_server, nth):
     server = make_server("--ledger-segment-size=4m")
     open_accounts(server)
     before = metrics(server)["tael_ledger_reloads_total"]
-    with injected(server, f"fdatasync,fsync:error=EIO:when={nth}"):
+    with injected(server.process.pid, f"fdatasync,fsync:error=EIO:when={nth}"):
         writer = Writer(server, 10**9, nth)
         for _ in range(200):
             writer.batch()

@@ -199,19 +199,15 @@ def test_kill_of_the_server_under_load(ledger):
 
 
 def test_stop_gives_the_ledger_back_at_once(ledger):
-    server = ledger.start()
+    """Who starts next does not wait for the lease, which is far longer than a start."""
+    server = ledger.start(url=ledger.url.replace(f"={int(LEASE * 1000)}", "=600000"))
     Load(server).accounts()
     server.stop()
-    began = time.monotonic()
     server.start()
     wait_ready(server)
     assert ledger.sql("SELECT term FROM writer") == "2"
-    assert time.monotonic() - began < START_SECONDS
     server.stop()
     ledger.check()
-
-
-START_SECONDS = 20
 
 
 # ---- the database dies ----------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from kit.server import wait_until
 pytestmark = pytest.mark.skipif(not postgres.available(), reason="apt-get install postgresql-15")
 
 LEASE_MS = 1500
-BACK_SECONDS = 20
+BACK_SECONDS = 60
 LEDGER = 7000
 
 

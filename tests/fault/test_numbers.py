@@ -229,8 +229,8 @@ def test_no_number_after_a_crash_in_the_middle(make_server):
                                           **card_of(secrets, number)})
     server.kill()
     search(server, secrets)
-    server.start("--issuer-lost-per-mille=0")
-    settled(server, 15)
+    server.start("--issuer-lost-per-mille=0", "--rail-timeout=20s")
+    settled(server)
     server.stop()
     search(server, secrets)
 

@@ -14,7 +14,7 @@ from kit.books import metrics, reconciled, settled
 from kit.browser import Browser
 from kit.client import Http, sdk
 from kit.participant import Warehouse, ended, transaction_of
-from kit.server import LONG, PROGRAM, wait_until
+from kit.server import LONG, PROGRAM, wait_until, within
 from kit.wallets import Wallets
 from test_crash_points import RESTART_SECONDS, points_in_sources
 
@@ -139,7 +139,7 @@ class Story:
         def over():
             (intent,) = sdk(self.server).v1.payment_intents.list().data
             return intent if intent.status != "processing" else None
-        intent = wait_until(over, RESTART_SECONDS, "the end of the payment")
+        intent = within(over, RESTART_SECONDS, "the end of the payment")
         left = 5000 - (2000 if intent.status == "succeeded" else 0)
         assert Wallets(self.server).balance(self.purse)["posted"] == left
         return intent

@@ -20,6 +20,7 @@ from kit import postgres
 from kit.bank import Bank
 from kit.server import LONG, wait_until
 from kit.shards import Shards
+from kit.tracer import injected
 
 SEED = int(os.environ.get("FAULT_SEED", "0")) or (
     random.SystemRandom().randrange(1, 10**9) if LONG else 1)
@@ -74,26 +75,17 @@ class Place:
         yield
         wire.heal()
 
-    @contextlib.contextmanager
     def traced(self, inject):
-        """Under strace, which changes what its calls to sync do."""
-        tracer = subprocess.Popen(
-            ["strace", "-f", "-qq", "-o", "/dev/null", "-p", str(self.pid()), "-e",
-             f"inject=fdatasync,fsync:{inject}"],
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        try:
-            yield tracer
-        finally:
-            tracer.terminate()
-            tracer.wait()
+        """Its calls to sync do something else."""
+        return injected(self.pid(), f"fdatasync,fsync:{inject}")
 
     @contextlib.contextmanager
     def failed_sync(self):
         """What failed to sync may be lost, whatever a second try says: it is not ready until it has
         read everything again, which it may leave to its next start."""
         with self.traced("error=EIO:when=1"):
+            wait_until(lambda: "the store failed" in self.member.log(), 10, "a failed sync")
             yield
-        assert "the store failed" in self.member.log()
         with self.killed():
             pass
 

@@ -12,7 +12,7 @@ import requests
 from kit.books import metrics, reconciled, settled
 from kit.browser import Browser
 from kit.client import Http
-from kit.server import LONG, PROGRAM, wait_until
+from kit.server import LONG, PROGRAM, wait_until, within
 from kit.wallets import Wallets, check_statement
 from test_crash_points import RESTART_SECONDS, points_in_sources
 
@@ -189,7 +189,7 @@ def test_a_capture_that_the_wallet_cannot_pay_goes_to_suspense(
             story.ask()
         server.wait_for_crash()
         server.start(fault="split-capture-refused:error")
-        wait_until(lambda: story.ask().status_code == 200, RESTART_SECONDS, "the capture's end")
+        within(lambda: story.ask().status_code == 200, RESTART_SECONDS, "the capture's end")
     captured = story.ask().json()
     assert (captured["status"], captured["amount_received"]) == ("succeeded", 2000)
     wallets = Wallets(server)

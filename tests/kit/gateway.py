@@ -7,7 +7,7 @@ import subprocess
 
 import requests
 
-from kit.server import PROGRAM, START_SECONDS, ended, wait_until, without_tael_settings
+from kit.server import PROGRAM, START_SECONDS, cpu_seconds, ended, wait_until, without_tael_settings
 
 # What tael serves to whoever has no key: health, the API's description, hosted pages.
 PUBLIC = [
@@ -117,8 +117,7 @@ class Gateway:
         return answer.json().get("reason")
 
     def cpu_seconds(self):
-        fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / 100
+        return cpu_seconds(self.process.pid)
 
     def kill(self):
         self.process.kill()

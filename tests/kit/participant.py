@@ -87,7 +87,7 @@ class Warehouse:
         """How many are on sale, reserved, and gone."""
         session = requests.Session()
         session.trust_env = False
-        told = session.get(f"http://127.0.0.1:{self.port}/stock/{article}", timeout=10).json()
+        told = session.get(f"http://127.0.0.1:{self.port}/stock/{article}", timeout=60).json()
         return told["on_sale"], told["reserved"], told["gone"]
 
 

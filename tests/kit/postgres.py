@@ -13,7 +13,7 @@ import time
 USER = "tael"
 # As root: initdb and the server refuse to run.
 UNPRIVILEGED = "postgres"
-START_SECONDS = 60
+START_SECONDS = 120
 
 
 def programs():
@@ -91,7 +91,7 @@ class Postgres:
 
     def promote(self):
         """A replica becomes a server that takes writes."""
-        self.sql("SELECT pg_promote(true, 30)")
+        self.sql("SELECT pg_promote(true, 100)")
 
     def pause(self):
         """It is there, and does nothing: every process of it."""
@@ -111,7 +111,7 @@ class Postgres:
             return
         self.process.send_signal(signal.SIGINT)  # "fast": open transactions are rolled back
         try:
-            self.process.wait(30)
+            self.process.wait(60)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()

@@ -16,7 +16,7 @@ from kit.receiver import Receiver
 from kit.server import ROOT, wait_until
 
 START_SECONDS = 180  # a Java program on a busy machine
-EXPORT_SECONDS = 30
+EXPORT_SECONDS = 120
 
 
 class Zipkin:
@@ -38,14 +38,14 @@ class Zipkin:
     def is_up(self):
         assert self.process.poll() is None, "Zipkin ended"
         try:
-            return requests.get(self.url + "/health", timeout=5).status_code == 200
+            return requests.get(self.url + "/health", timeout=60).status_code == 200
         except requests.ConnectionError:
             return False
 
     def trace(self, trace_id, spans=1):
         """The spans of a trace, once that many are there."""
         def found():
-            answer = requests.get(f"{self.url}/api/v2/trace/{trace_id}", timeout=30)
+            answer = requests.get(f"{self.url}/api/v2/trace/{trace_id}", timeout=60)
             return answer.status_code == 200 and len(answer.json()) >= spans and answer.json()
 
         return wait_until(found, EXPORT_SECONDS, f"trace {trace_id}")
@@ -53,12 +53,12 @@ class Zipkin:
     def find(self, **tags):
         query = " and ".join(f"{name}={value}" for name, value in tags.items())
         return requests.get(
-            self.url + "/api/v2/traces", params={"annotationQuery": query}, timeout=30).json()
+            self.url + "/api/v2/traces", params={"annotationQuery": query}, timeout=60).json()
 
     def close(self):
         self.process.terminate()
         try:
-            self.process.wait(30)
+            self.process.wait(60)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()

@@ -54,7 +54,7 @@ class Wire:
         try:
             if self.is_cut:
                 raise ConnectionRefusedError
-            server = socket.create_connection(("127.0.0.1", self.target), timeout=5)
+            server = socket.create_connection(("127.0.0.1", self.target), timeout=60)
             server.settimeout(None)
         except OSError:
             client.close()

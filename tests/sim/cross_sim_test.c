@@ -5,6 +5,7 @@
  *
  *   - told created, or exists: it is booked, on both sides, once; told refused: it never is; who
  * was not told asks again by the same id until he is;
+ *   - looked up by its id a booked one is found, in the same form by either protocol, and no other;
  *   - the accounts are what the booked transfers make them, and none is overdrawn;
  *   - nothing is in doubt 5 s after healing, and the in-transit accounts cancel out;
  *   - every consistent read, at any time, adds up to nothing, and what is on its way is not
@@ -391,6 +392,42 @@ check_accounts(struct world *world)
     assert_true(in_transit == 0);
 }
 
+/* Looked up by its id each booked one is found, as booked by either protocol, and no other. */
+static void
+check_transfers(struct world *world)
+{
+    static u128 ids[WORLD_TRANSFERS];
+    static struct ledger_transfer found[WORLD_TRANSFERS];
+    for (uint32_t i = 0; i < world->transfer_count; i++) {
+        ids[i] = world->transfers[i].transfer.id;
+    }
+    struct port_ledger_request request = {
+        .operation = PORT_LEDGER_LOOKUP_TRANSFERS, .count = world->transfer_count};
+    request.in.ids = ids;
+    request.out.transfers = found;
+    assert_int_equal(world_ask(world, 1, &request), ERR_OK);
+    uint32_t next = 0;
+    for (uint32_t i = 0; i < world->transfer_count; i++) {
+        const struct world_transfer *transfer = &world->transfers[i];
+        bool is_found = next < request.out_count && found[next].id == ids[i];
+        if (is_found != is_booked(transfer->status)) {
+            fail_msg(
+                "seed %llu: transfer %u is told %u, and %s",
+                (unsigned long long)world->seed,
+                i,
+                transfer->status,
+                is_found ? "found" : "not found");
+        }
+        if (is_found) {
+            assert_true((found[next].flags & LEDGER_TRANSFER_PENDING) == 0);
+            assert_true(found[next].debit_account_id == transfer->transfer.debit_account_id);
+            assert_true(found[next].amount == transfer->transfer.amount);
+            next++;
+        }
+    }
+    assert_int_equal(next, request.out_count);
+}
+
 /* ---------------------------------------------------------------------------------------- lives
  * ---
  */
@@ -439,6 +476,7 @@ life(uint64_t seed, enum commit_protocol protocol, struct world_counts *sum)
     world_run_ms(world, 8000);
     check_nothing_in_doubt(world);
     check_accounts(world);
+    check_transfers(world);
     for (uint32_t i = 0; i < WORLD_COORDINATORS; i++) {
         struct shards_cross_counters counters;
         shards_cross_count(world->coordinators[i].cross, &counters);
@@ -604,6 +642,7 @@ kill_at(uint64_t seed, struct death *death)
     world_run_ms(world, (uint32_t)((limit - world_now(world)) / OS_NS_PER_MS));
     check_nothing_in_doubt(world);
     check_accounts(world);
+    check_transfers(world);
     if (death->moves) {
         check_plain_form(world, &client->events[0]);
         check_accounts(world);

@@ -188,11 +188,19 @@ note_refusal(struct commit_run *run, uint8_t member, enum commit_verdict verdict
     run->conflict |= verdict == COMMIT_VERDICT_CONFLICT;
 }
 
+/* Before there is an outcome: it is why the transaction aborts, if no other one was before it. */
+static void
+note_reason(struct commit_run *run, uint8_t member)
+{
+    run->reason = run->reason == 0 ? run->reasons[member] : run->reason;
+}
+
 static void
 take_prepare(struct commit_run *run, uint8_t member, enum commit_verdict verdict)
 {
     if (verdict != COMMIT_VERDICT_MARKER) {
         note_refusal(run, member, verdict);
+        note_reason(run, member);
         commit_move(run, COMMIT_EVENT_refused);
         return;
     }
@@ -213,6 +221,7 @@ take_decision(struct commit_run *run, uint8_t member, enum commit_verdict verdic
         return;
     }
     note_refusal(run, member, verdict);
+    note_reason(run, member);
     commit_move(run, COMMIT_EVENT_refused);
 }
 
@@ -256,7 +265,7 @@ take_chain(
         return;
     }
     commit_add(&run->failed, member);
-    run->reason = reason_of(results, count - 1);
+    run->reasons[member] = reason_of(results, count - 1);
 }
 
 static void
@@ -270,7 +279,8 @@ take_tombstone(struct commit_run *run, const struct commit_ask *ask, uint32_t st
     }
     bool failed = (run->state == COMMIT_PREPARING || run->state == COMMIT_DECIDING);
     if (failed && status != LEDGER_TRANSFER_created) {
-        run->reason = 0; /* the chain was a repeat: why the first one failed is not known */
+        run->reasons[member] =
+            0; /* the chain was a repeat: why the first one failed is not known */
     }
     take_verdict(run, member, verdict);
 }

@@ -311,6 +311,54 @@ a_chain_that_failed_says_nothing(void **state)
     nothing_is_pending();
 }
 
+/* As when an answer was lost: what the member did is asked for again. */
+static void
+prepare_unheard(uint8_t member)
+{
+    struct commit_ask ask;
+    struct commit_run unheard = run;
+    assert_true(commit_next(&unheard, member, &ask));
+    assert_int_equal(ask.kind, COMMIT_ASK_PREPARE);
+    do_ask(&unheard, &ask);
+    assert_true(commit_next(&run, member, &ask));
+    do_ask(&run, &ask);
+    assert_true(commit_next(&run, member, &ask));
+    assert_int_equal(ask.kind, COMMIT_ASK_BURY);
+}
+
+/* Nobody has refused when time is up, so there is no reason; least of all that something exists. */
+static void
+a_repeat_is_no_reason_of_an_abort(void **state)
+{
+    (void)state;
+    start(COMMIT_3PC, 1, 10);
+    prepare_unheard(1);
+    commit_conclude(&run);
+    finish(&run);
+    assert_int_equal(commit_outcome(&run), COMMIT_OUTCOME_ABORTED);
+    assert_int_equal(run.reason, 0);
+    nothing_is_pending();
+}
+
+static void
+a_repeat_is_not_the_reason_of_another_member(void **state)
+{
+    (void)state;
+    struct commit_ask ask;
+    start(COMMIT_3PC, 2, 300); /* twice 300 of 500 */
+    assert_true(commit_next(&run, 0, &ask));
+    do_ask(&run, &ask);
+    prepare_unheard(1);
+    assert_true(commit_next(&run, 0, &ask));
+    assert_int_equal(ask.kind, COMMIT_ASK_BURY);
+    do_ask(&run, &ask);
+    finish(&run);
+    assert_int_equal(commit_outcome(&run), COMMIT_OUTCOME_ABORTED);
+    assert_int_equal(run.refused & 1, 1);
+    assert_int_equal(run.reason, LEDGER_TRANSFER_exceeds_credits);
+    nothing_is_pending();
+}
+
 static void
 another_request_under_one_id_is_a_conflict(void **state)
 {
@@ -464,6 +512,8 @@ main(void)
         TEST(an_inquiry_that_finds_the_decision_commits),
         TEST(a_late_prepare_is_refused),
         TEST(a_chain_that_failed_says_nothing),
+        TEST(a_repeat_is_no_reason_of_an_abort),
+        TEST(a_repeat_is_not_the_reason_of_another_member),
         TEST(another_request_under_one_id_is_a_conflict),
         TEST(a_resolver_needs_no_memory),
         TEST(damaged_records_are_refused),
