@@ -58,7 +58,7 @@ a_failed_commit_fails_its_group_whole(void **state) /* RESOURCE-2 */
         if (calls[i]->request.status == 200) {
             made++;
         } else {
-            assert_int_equal(calls[i]->request.status, 500);
+            assert_int_equal(calls[i]->request.status, 503);
             assert_string_equal(t_text(calls[i], "error.type"), "api_error");
             failed++;
         }
