@@ -104,9 +104,8 @@ service_wall_ns(struct os_clock *clock)
 {
     const struct node *node = CONTAINER_OF(clock, struct node, service_clock);
     const struct document_shared_ops *shared = node->documents->shared;
-    uint64_t now_ns = os_wall_ns(node->clock);
     /* Leases and times of rows are compared by processes on several machines. */
-    return shared == NULL ? now_ns : now_ns + (uint64_t)shared->clock_ahead_ns(node->documents);
+    return shared == NULL ? os_wall_ns(node->clock) : shared->clock_ns(node->documents);
 }
 
 static uint64_t

@@ -1,9 +1,39 @@
 /* Wallets. */
 #include "roles.h"
 
+#include <string.h>
+
+#define PLACEMENT_SIZE 16
+
+/* Where a wallet's money is follows from the setting, so wallets that were made by one are not
+ * found by the other: all processes on these documents have the one that they began with. */
+static err_t
+placement_check(struct node *node)
+{
+    char chosen[PLACEMENT_SIZE];
+    const char *ours = node->ledger_port->wallets_apart ? "wallet" : "merchant";
+    err_t result =
+        resource_setting_choose(node->runtime, "wallet_placement", ours, chosen, sizeof(chosen));
+    if (result != ERR_OK) {
+        node_explain(node, "wallet-placement: %s", err_text(result));
+        return result;
+    }
+    if (strcmp(chosen, ours) != 0) {
+        node_explain(
+            node,
+            "wallet-placement: these documents began with '%s', not '%s'; wallets of one are not "
+            "found by the other",
+            chosen,
+            ours);
+        return ERR_INVALID;
+    }
+    return ERR_OK;
+}
+
 static err_t
 wallets_role_open(struct node *node)
 {
+    TRY(placement_check(node));
     const struct node_settings *settings = &node->settings;
     char message[WALLETS_MESSAGE_SIZE];
     struct wallets_parts parts = {

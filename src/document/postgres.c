@@ -74,6 +74,7 @@ pg_maintain(struct document_store *store)
         return;
     }
     document_pg_forget(pg);
+    document_pg_clock_check(pg);
     if (pg->unlock_count > 0 && document_pg_begin_flush(pg) == ERR_OK) {
         document_pg_send_unlocks(pg);
         if (document_pg_end_flush(pg) != ERR_OK && pg->state == DOCUMENT_PG_UP) {
@@ -110,10 +111,12 @@ pg_outcome(struct document_store *store, const void *owner)
     return document_pg_has_lost(document_pg_of(store), owner) ? ERR_STALE : ERR_OK;
 }
 
-static int64_t
-pg_clock_ahead_ns(struct document_store *store)
+static uint64_t
+pg_clock_ns(struct document_store *store)
 {
-    return atomic_load_explicit(&document_pg_of(store)->clock_ahead_ns, memory_order_relaxed);
+    int64_t offset_ns =
+        atomic_load_explicit(&document_pg_of(store)->clock_offset_ns, memory_order_relaxed);
+    return os_monotonic_ns(os_clock_real()) + (uint64_t)offset_ns;
 }
 
 static bool
@@ -151,7 +154,7 @@ static const struct document_shared_ops pg_shared_ops = {
     .unlock = document_pg_unlock,
     .lead = document_pg_lead,
     .list_final = document_pg_list_final,
-    .clock_ahead_ns = pg_clock_ahead_ns,
+    .clock_ns = pg_clock_ns,
     .connected = pg_connected,
     .round_trips = pg_round_trips,
 };
@@ -172,6 +175,7 @@ name_statements(struct document_pg *pg)
     name_statement(&pg->lock, "lock", 0, 0);
     name_statement(&pg->unlock, "unlock", 0, 0);
     name_statement(&pg->lead, "lead", 0, 0);
+    name_statement(&pg->read_clock, "read_clock", 0, 0);
     for (uint32_t i = 0; i < pg->kind_count; i++) {
         struct document_pg_kind *of = &pg->kinds[i];
         name_statement(&of->get, "get", i, 0);
@@ -204,6 +208,7 @@ pg_create(const struct document_kind *const *kinds, uint32_t kind_count)
         pg->kinds[i].kind = kinds[i];
     }
     name_statements(pg);
+    document_pg_clock_init(pg);
     for (uint32_t i = 0; i < DOCUMENT_PG_PARAMS_MAX; i++) {
         buf_init(&pg->params[i], param_max);
     }

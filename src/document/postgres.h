@@ -140,7 +140,8 @@ struct document_pg {
     uint64_t next_attempt_ms;
     uint64_t backoff_ms;
     _Atomic bool is_up;
-    _Atomic int64_t clock_ahead_ns;
+    _Atomic int64_t clock_offset_ns;     /* of the database's clock from our monotonic one */
+    int64_t wall_offset_ns;              /* of our wall clock from it, when they were compared */
     char problem[DOCUMENT_MESSAGE_SIZE]; /* what the database said last */
 
     struct document_pg_identity identity;
@@ -186,7 +187,7 @@ struct document_pg {
     struct document_pg_work works[DOCUMENT_PG_WORKS_MAX];
     uint32_t work_count;
 
-    struct document_pg_statement node_commit, lock, unlock, lead;
+    struct document_pg_statement node_commit, lock, unlock, lead, read_clock;
     uint32_t kind_count;
     struct document_pg_kind kinds[];
 };
@@ -214,6 +215,10 @@ document_pg_parse(struct document_pg *pg, const char *url, char message[DOCUMENT
 MUST_USE err_t document_pg_connect(struct document_pg *pg, uint32_t wait_ms);
 /* The connection is of no use any more. */
 void document_pg_disconnect(struct document_pg *pg);
+/* Until the database's clock has been read: it is as ours. */
+void document_pg_clock_init(struct document_pg *pg);
+/* Compares clocks again if our wall clock has jumped. Outside of a transaction. */
+void document_pg_clock_check(struct document_pg *pg);
 /* After a commit whose answer did not come: connects again, for a bounded time, and looks. ERR_OK
  * (it is there), ERR_CLOSED (it is not and never will be) or ERR_OUTCOME_UNKNOWN. */
 MUST_USE err_t document_pg_resolve(struct document_pg *pg);

@@ -33,6 +33,8 @@
 /* A commit that is in doubt is looked for this long. */
 #define RESOLVE_MS_MAX  4000
 #define CLOCK_QUESTIONS 5
+/* So far this machine's wall clock goes from its monotonic one before they are compared again. */
+#define CLOCK_MOVED_NS ((int64_t)(100 * OS_NS_PER_MS))
 
 /*
  * What a session is told. A statement that waits for a lock gives up before one that runs. Plans:
@@ -131,7 +133,7 @@ take_number(void *context, const PGresult *result)
 
 struct clock_answer {
     uint64_t received_ns; /* monotonic */
-    int64_t ahead_ns;     /* of this machine's clock at that moment */
+    int64_t offset_ns;    /* of the database's clock from it */
 };
 
 static err_t
@@ -140,25 +142,31 @@ take_clock(void *context, const PGresult *result)
     struct clock_answer *answer = context;
     int64_t there_ns = postgres_get_64(result, 0, 0) * (int64_t)OS_NS_PER_US;
     answer->received_ns = os_monotonic_ns(os_clock_real());
-    answer->ahead_ns = there_ns - (int64_t)os_wall_ns(os_clock_real());
+    answer->offset_ns = there_ns - (int64_t)answer->received_ns;
     return ERR_OK;
 }
 
 /* The database read its clock somewhere between our asking and its answer: in the middle, we say,
  * and of some answers the one that came soonest is the least wrong (RFC 5905 section 10). */
+static int64_t
+wall_offset_ns(void)
+{
+    return (int64_t)os_wall_ns(os_clock_real()) - (int64_t)os_monotonic_ns(os_clock_real());
+}
+
 static err_t
 clock_compare(struct document_pg *pg)
 {
-    struct document_pg_statement clock = {.name = "clock"};
     uint64_t soonest_ns = UINT64_MAX;
-    int64_t ahead_ns = 0;
+    int64_t offset_ns = 0;
+    int64_t wall_ns = wall_offset_ns();
     for (int i = 0; i < CLOCK_QUESTIONS; i++) {
         struct clock_answer answer = {0};
         uint64_t asked_ns = os_monotonic_ns(os_clock_real());
         document_pg_empty_flush(pg);
         document_pg_execute(
             pg,
-            &clock,
+            &pg->read_clock,
             "SELECT (extract(epoch from clock_timestamp()) * 1000000)::bigint",
             0,
             take_clock,
@@ -167,11 +175,31 @@ clock_compare(struct document_pg *pg)
         uint64_t took_ns = answer.received_ns - asked_ns;
         if (took_ns < soonest_ns) {
             soonest_ns = took_ns;
-            ahead_ns = answer.ahead_ns + (int64_t)(took_ns / 2);
+            offset_ns = answer.offset_ns + (int64_t)(took_ns / 2);
         }
     }
-    atomic_store(&pg->clock_ahead_ns, ahead_ns);
+    atomic_store(&pg->clock_offset_ns, offset_ns);
+    pg->wall_offset_ns = wall_ns;
     return ERR_OK;
+}
+
+void
+document_pg_clock_init(struct document_pg *pg)
+{
+    pg->wall_offset_ns = wall_offset_ns();
+    atomic_store(&pg->clock_offset_ns, pg->wall_offset_ns);
+}
+
+void
+document_pg_clock_check(struct document_pg *pg)
+{
+    int64_t moved_ns = wall_offset_ns() - pg->wall_offset_ns;
+    if (pg->state != DOCUMENT_PG_UP || (moved_ns < CLOCK_MOVED_NS && moved_ns > -CLOCK_MOVED_NS)) {
+        return;
+    }
+    if (clock_compare(pg) != ERR_OK && pg->state == DOCUMENT_PG_UP) {
+        document_pg_disconnect(pg); /* the next session compares */
+    }
 }
 
 /*

@@ -444,11 +444,11 @@ sharded_list_final(
 }
 
 /* Leases are compared by one clock: the platform's. */
-static int64_t
-sharded_clock_ahead_ns(struct document_store *store)
+static uint64_t
+sharded_clock_ns(struct document_store *store)
 {
     struct document_store *platform = platform_of(store);
-    return platform->shared->clock_ahead_ns(platform);
+    return platform->shared->clock_ns(platform);
 }
 
 /* Without the platform nobody is known, and nothing works; without another shard its merchants. */
@@ -494,7 +494,7 @@ const struct document_shared_ops document_sharded_shared_ops = {
     .unlock = sharded_unlock,
     .lead = sharded_lead,
     .list_final = sharded_list_final,
-    .clock_ahead_ns = sharded_clock_ahead_ns,
+    .clock_ns = sharded_clock_ns,
     .connected = sharded_connected,
     .round_trips = sharded_round_trips,
 };

@@ -523,60 +523,22 @@ resource_idempotency_purge(struct os_timer *timer)
 /* ---------------------------------------------------------------------------------------- secret
  */
 
-struct setting_row {
-    struct resource_header header;
-    struct span value;
-};
-
-const struct document_kind resource_setting_kind = {.name = "runtime_setting"};
-static const struct resource_field setting_fields[] = {
-    {.name = "value",
-     .kind = RESOURCE_FIELD_TEXT,
-     .offset = offsetof(struct setting_row, value),
-     .column = -1},
-};
-const struct resource_type resource_setting_type = {
-    .object = "runtime_setting",
-    .prefix = "set_",
-    .kind = &resource_setting_kind,
-    .fields = setting_fields,
-    .field_count = 1,
-    .struct_size = sizeof(struct setting_row),
-};
-
-static err_t
-secret_load(struct resource_runtime *runtime, struct arena *arena)
-{
-    static const struct span id = {.data = "idempotency_secret", .size = 18};
-    void *found;
-    err_t result =
-        resource_row_load(runtime, arena, &resource_setting_type, RESOURCE_SCOPE_NONE, id, &found);
-    struct setting_row *row = found;
-    if (result == ERR_NOT_FOUND) {
-        row = resource_row_new(arena, &resource_setting_type, RESOURCE_SCOPE_NONE, id);
-        char *text = arena_alloc(arena, 2 * RESOURCE_HASH_SIZE);
-        if (row == NULL || text == NULL) {
-            return ERR_FULL;
-        }
-        resource_random_text(runtime->parts.entropy, text, 2 * RESOURCE_HASH_SIZE);
-        row->value = span_of(text, 2 * RESOURCE_HASH_SIZE);
-        result = resource_row_save(runtime, arena, &resource_setting_type, row, NULL);
-    }
-    TRY(result);
-    if (row->value.size != 2 * RESOURCE_HASH_SIZE) {
-        return ERR_CORRUPT;
-    }
-    resource_sha256(row->value, runtime->secret);
-    return ERR_OK;
-}
-
 err_t
 resource_idempotency_open(struct resource_runtime *runtime)
 {
-    struct arena arena;
-    arena_init(&arena, 65536);
-    err_t result = secret_load(runtime, &arena);
-    arena_wipe(&arena);
-    arena_release(&arena);
+    char random[2 * RESOURCE_HASH_SIZE + 1];
+    char secret[2 * RESOURCE_HASH_SIZE + 1];
+    resource_random_text(runtime->parts.entropy, random, 2 * RESOURCE_HASH_SIZE);
+    random[2 * RESOURCE_HASH_SIZE] = '\0';
+    err_t result =
+        resource_setting_load(runtime, "idempotency_secret", random, secret, sizeof(secret));
+    if (result == ERR_OK && strlen(secret) != 2 * RESOURCE_HASH_SIZE) {
+        result = ERR_CORRUPT;
+    }
+    if (result == ERR_OK) {
+        resource_sha256(span_from_cstr(secret), runtime->secret);
+    }
+    explicit_bzero(random, sizeof(random));
+    explicit_bzero(secret, sizeof(secret));
     return result;
 }

@@ -240,6 +240,30 @@ resource_op_end(struct resource_op *op, int status, struct buf *body)
     list_push_back(&op->runtime->pending, &op->pending);
 }
 
+/* Once it has reached outside, whoever takes the attempt up may find that it went well: only "not
+ * known" is true of it. */
+static struct resource_error
+doomed_error(const struct resource_op *op)
+{
+    struct resource_error error = {.status = 500, .type = "api_error"};
+    if (op->reached || err_category(op->doom) == ERR_CATEGORY_UNKNOWN) {
+        error.message = SPAN("The outcome of this request is not known. Ask again with the same "
+                             "idempotency key, or look the object up.");
+    } else if (op->doom == ERR_STALE) {
+        error.status = 409;
+        error.type = "invalid_request_error";
+        error.message = SPAN(RESOURCE_CONFLICT_MESSAGE);
+    } else if (op->doom == ERR_DISK_FULL) {
+        error.status = 503;
+        error.message = SPAN("There is no room on the disk of the server, and nothing was changed. "
+                             "Try again with the same idempotency key.");
+    } else {
+        error.message = SPAN("Your request could not be stored, and nothing was changed. Try again "
+                             "with the same idempotency key.");
+    }
+    return error;
+}
+
 void
 resource_op_end_doomed(struct resource_op *op)
 {
@@ -249,20 +273,7 @@ resource_op_end_doomed(struct resource_op *op)
         return;
     }
     op->undone = true;
-    /* Once it has reached outside, "conflict" would mean too much: that nothing happened. */
-    bool conflict = op->doom == ERR_STALE && !op->reached;
-    bool unknown =
-        (op->doom == ERR_STALE && op->reached) || err_category(op->doom) == ERR_CATEGORY_UNKNOWN;
-    struct resource_error error = {
-        .status = conflict ? 409 : 500,
-        .type = conflict ? "invalid_request_error" : "api_error",
-        .message = conflict ? SPAN(RESOURCE_CONFLICT_MESSAGE)
-                   : unknown
-                       ? SPAN("The outcome of this request is not known. Ask again with the "
-                              "same idempotency key, or look the object up.")
-                       : SPAN("Your request could not be stored, and nothing was changed. Try "
-                              "again with the same idempotency key."),
-    };
+    struct resource_error error = doomed_error(op);
     op->doom = ERR_OK;
     op->writes = NULL;
     op->content_type = NULL;

@@ -30,8 +30,6 @@
 #include <string.h>
 
 #define SCRATCH_LIMIT (4U << 20)
-/* Processes that start at once on an empty database. */
-#define OPEN_TRIES_MAX 10
 /* A commit waits so many turns at most for others to join it. */
 #define JOIN_TURNS_MAX 4
 
@@ -605,7 +603,7 @@ resource_runtime_create(const struct resource_parts *parts, struct resource_runt
     if (result == ERR_OK) {
         result = runtime_open(runtime);
     }
-    for (uint32_t i = 0; result == ERR_STALE && i < OPEN_TRIES_MAX; i++) {
+    for (uint32_t i = 0; result == ERR_STALE && i < RESOURCE_OPEN_TRIES_MAX; i++) {
         result = runtime_open(runtime); /* another process has made the first rows */
     }
     if (result != ERR_OK) {

@@ -359,6 +359,19 @@ MUST_USE err_t resource_idempotency_forget(struct resource_op *op);
 void resource_idempotency_release(struct resource_op *op);
 void resource_idempotency_purge(struct os_timer *timer);
 extern const struct resource_type resource_idempotency_type;
+
+/* --- setting.c --- */
+
+/* Processes that start at once on an empty database. */
+#define RESOURCE_OPEN_TRIES_MAX 10
+
+/* Within an open transaction: the value that is stored, or `value`, which then is. */
+MUST_USE err_t resource_setting_load(
+    struct resource_runtime *runtime,
+    const char *name,
+    const char *value,
+    char *ret_value,
+    size_t size);
 extern const struct resource_type resource_setting_type;
 
 /* --- crypto.c --- */

@@ -58,7 +58,7 @@ a_failed_commit_fails_its_group_whole(void **state) /* RESOURCE-2 */
         if (calls[i]->request.status == 200) {
             made++;
         } else {
-            assert_int_equal(calls[i]->request.status, 500);
+            assert_int_equal(calls[i]->request.status, 503);
             assert_string_equal(t_text(calls[i], "error.type"), "api_error");
             failed++;
         }
@@ -492,6 +492,30 @@ a_runtime_with_work_under_way_can_go(void **state)
     /* The teardown's sanitizers see what is left behind. */
 }
 
+static void
+a_setting_is_chosen_once(void **state)
+{
+    struct t_world *world = *state;
+    char chosen[8] = "";
+    t_run(world); /* nothing is half done, as before the loop runs */
+    assert_int_equal(
+        resource_setting_choose(world->runtime, "colour", "red", chosen, sizeof(chosen)), ERR_OK);
+    assert_string_equal(chosen, "red");
+    t_restart(world);
+    assert_int_equal(
+        resource_setting_choose(world->runtime, "colour", "green", chosen, sizeof(chosen)), ERR_OK);
+    assert_string_equal(chosen, "red");
+    assert_int_equal(
+        resource_setting_choose(world->runtime, "colour", "x", chosen, 3), ERR_CORRUPT);
+    world->store.commit_fails = ERR_DISK_FULL;
+    assert_int_equal(
+        resource_setting_choose(world->runtime, "size", "big", chosen, sizeof(chosen)),
+        ERR_DISK_FULL);
+    assert_int_equal(
+        resource_setting_choose(world->runtime, "size", "small", chosen, sizeof(chosen)), ERR_OK);
+    assert_string_equal(chosen, "small");
+}
+
 int
 main(void)
 {
@@ -516,6 +540,7 @@ main(void)
         T(nothing_hangs_on_what_failed),
         T(scopes_are_listed),
         T(derived_ids_depend_on_id_and_step_only),
+        T(a_setting_is_chosen_once),
         T(a_runtime_with_work_under_way_can_go),
     };
     return T_RUN("resource runtime", tests);

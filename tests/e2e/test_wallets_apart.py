@@ -227,3 +227,18 @@ def test_the_setting_is_for_shards(tmp_path):
         result = run_tael("server", f"--data={tmp_path}/d", f"--wallet-placement={flag}")
         assert result.returncode != 0
         assert says in result.stderr
+
+
+def test_documents_keep_the_setting_that_they_began_with(tmp_path):
+    """Wallets of one are not found by the other, so a process with the other does not start."""
+    server = Server(tmp_path / "cluster", *FAST_BANK, cluster=True, shards=2).start()
+    wallets = Wallets(server)
+    wallet = wallets.wallet(FUNDS)
+    server.stop()
+    with pytest.raises(AssertionError) as caught:
+        server.start("--wallet-placement=wallet")
+    assert "these documents began with 'merchant', not 'wallet'" in str(caught.value)
+    server.process = None
+    server.start()
+    assert Wallets(server).available(wallet) == FUNDS
+    server.close()

@@ -87,6 +87,7 @@ struct payments_flow {
     struct ledger_account accounts[PAYMENTS_ACCOUNTS_MAX];
     struct ledger_transfer transfers[PAYMENTS_TRANSFERS_MAX];
     struct ledger_result results[PAYMENTS_ACCOUNTS_MAX];
+    struct port_ledger_pair *pairs; /* of the transfers of a resumed wallet payment, or NULL */
     uint32_t transfer_count;
     enum payments_posting (*judge)(const struct payments_flow *flow); /* NULL: they are linked */
     bool in_suspense; /* the books refused the wallet's part: it goes to suspense instead */
@@ -180,8 +181,12 @@ bool payments_by_wallet(const struct payments_flow *flow);
  * destination, if there are such, then runs `step`; flow->rail.answer says whether a wallet
  * refused. */
 void payments_wallet_reserve(struct payments_flow *flow, void (*step)(struct payments_flow *flow));
-/* What was reserved does not move after all. Once, after the writes that end the attempt. */
+/* What was reserved does not move after all. Once, with the writes that end the attempt; it is free
+ * again when they are durable: PAYMENTS-12. */
 void payments_wallet_release(struct payments_flow *flow);
+/* One movement of it, or a part. */
+void payments_wallet_release_when_done(
+    struct payments_flow *flow, const struct port_wallet_movement *movement);
 /* What of the open attempt's amount a wallet's limits count: a split's part, or all. */
 int64_t payments_wallet_part(const struct payments_flow *flow);
 /* Another process reserved it. */

@@ -264,7 +264,7 @@ submit_transfers(struct payments_flow *flow)
     flow->ledger.count = flow->transfer_count;
     flow->ledger.in.transfers = flow->transfers;
     flow->ledger.out.results = flow->results;
-    flow->ledger.pairs = NULL;
+    flow->ledger.pairs = flow->pairs;
     flow->ledger.reply_to = resource_op_executor(flow->op);
     flow->ledger.done = transfers_done;
     flow->ledger.trace = resource_op_trace(flow->op);

@@ -310,7 +310,6 @@ void
 payments_split_uncount(struct payments_flow *flow, int64_t amount)
 {
     const struct payments_charge *charge = flow->charge;
-    struct port_wallet *wallets = flow->payments->parts.wallets;
     if (charge->split_wallet.size == 0 || amount == 0) {
         return;
     }
@@ -323,5 +322,5 @@ payments_split_uncount(struct payments_flow *flow, int64_t amount)
     ASSERT(error == ERR_OK);
     ASSERT(charge->split_wallet.size < sizeof(out.wallet));
     memcpy(out.wallet, charge->split_wallet.data, charge->split_wallet.size);
-    wallets->release(wallets, &out);
+    payments_wallet_release_when_done(flow, &out);
 }

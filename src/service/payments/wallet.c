@@ -70,11 +70,28 @@ decline(struct payments_flow *flow, const char *code, const char *message)
     flow->decline_message = arena_copy(resource_op_arena(flow->op), span_from_cstr(message));
 }
 
+/* Of a try that was refused, and whose answer nobody has, the reason is gone: the books tell which
+ * it can have been. Without them it is by far the likelier one. */
+static bool
+was_short(const struct payments_flow *flow, uint32_t i)
+{
+    const struct port_ledger_pair *pair = flow->pairs != NULL ? &flow->pairs[i] : NULL;
+    switch (flow->results[i].status) {
+    case LEDGER_TRANSFER_exceeds_credits:
+        return true;
+    case LEDGER_TRANSFER_id_already_failed:
+        return pair == NULL ||
+               ((pair->debit.flags | pair->credit.flags) & LEDGER_ACCOUNT_CLOSED) == 0;
+    default: /* a number from outside, not one of our enums */
+        return false;
+    }
+}
+
 void
 payments_wallet_decline_of_books(struct payments_flow *flow)
 {
     for (uint32_t i = 0; i < flow->transfer_count; i++) {
-        if (flow->results[i].status == LEDGER_TRANSFER_exceeds_credits) {
+        if (was_short(flow, i)) {
             decline(flow, "insufficient_funds", "The wallet has insufficient funds.");
             return;
         }
@@ -211,18 +228,48 @@ payments_wallet_reserve(struct payments_flow *flow, void (*step)(struct payments
     }
 }
 
+/* ---------------------------------------------------------------------------- releasing --- */
+
+struct release {
+    struct port_wallet *wallets;
+    struct port_wallet_movement movement;
+};
+
+static void
+release_run(void *context)
+{
+    const struct release *release = context;
+    release->wallets->release(release->wallets, &release->movement);
+}
+
+void
+payments_wallet_release_when_done(
+    struct payments_flow *flow, const struct port_wallet_movement *movement)
+{
+    struct release *release = ARENA_NEW(resource_op_arena(flow->op), struct release);
+    err_t error = release == NULL ? ERR_FULL : ERR_OK;
+    if (error == ERR_OK) {
+        *release = (struct release){
+            .wallets = flow->payments->parts.wallets,
+            .movement = *movement,
+        };
+        error = resource_op_when_done(flow->op, release_run, release);
+    }
+    /* Without memory it stays counted until its day and month are over: the safe side. */
+    ASSERT(error == ERR_OK || error == ERR_FULL);
+}
+
 void
 payments_wallet_release(struct payments_flow *flow)
 {
-    struct port_wallet *wallets = flow->payments->parts.wallets;
     if (flow->reserved_out) {
         struct port_wallet_movement out = movement(flow, paying_wallet(flow), PORT_WALLET_OUT);
-        wallets->release(wallets, &out);
+        payments_wallet_release_when_done(flow, &out);
     }
     if (flow->reserved_in) {
         struct port_wallet_movement in =
             movement(flow, flow->intent->transfer_destination, PORT_WALLET_IN);
-        wallets->release(wallets, &in);
+        payments_wallet_release_when_done(flow, &in);
     }
     flow->reserved_out = false;
     flow->reserved_in = false;
@@ -231,6 +278,10 @@ payments_wallet_release(struct payments_flow *flow)
 void
 payments_wallet_resume(struct payments_flow *flow)
 {
+    if (payments_by_wallet(flow)) {
+        flow->pairs = ARENA_ARRAY(
+            resource_op_arena(flow->op), struct port_ledger_pair, PAYMENTS_TRANSFERS_MAX);
+    }
     flow->reserved_amount = payments_wallet_part(flow);
     flow->reserved_out = paying_wallet(flow).size != 0;
     flow->reserved_in = flow->intent->transfer_destination.size != 0;

@@ -265,8 +265,10 @@ struct document_shared_ops {
         uint32_t limit,
         document_each_final each,
         void *context);
-    /* How much the database's clock is ahead of this machine's. Thread-safe. */
-    int64_t (*clock_ahead_ns)(struct document_store *store);
+    /* The database's clock: as it was compared last, and by this machine's monotonic clock since,
+     * so that a machine whose wall clock jumps does not take others' leases for over. Thread-safe.
+     */
+    uint64_t (*clock_ns)(struct document_store *store);
     /* Thread-safe. */
     bool (*connected)(struct document_store *store);
     /* How often the database was asked and waited for. */

@@ -205,6 +205,17 @@ resource_runtime_create(const struct resource_parts *parts, struct resource_runt
  * for a port end without an answer. Accepts NULL inside; sets NULL. */
 void resource_runtime_destroy(struct resource_runtime **runtime);
 
+/* What an installation chooses once: `value` is stored under `name` (a constant text of the
+ * program's own) if nothing is yet, and what is stored then, also if another process was first, is
+ * copied to ret_value. Before the loop runs; waits for the database. ERR_CORRUPT: it is longer than
+ * `size`. */
+MUST_USE err_t resource_setting_choose(
+    struct resource_runtime *runtime,
+    const char *name,
+    const char *value,
+    char *ret_value,
+    size_t size);
+
 /*
  * Whether other processes work on the same documents. Then a lock of an object holds among all of
  * them; the claim of a worker on an attempt is only over when its time is (nobody here can know
