@@ -90,6 +90,13 @@ frame_digest(struct os_task *task)
     struct journal *journal = frame->journal;
     err_t left_to_writer = journal_image_digest(journal->digester, &frame->image);
     (void)left_to_writer;
+    if (frame->cached_beside) {
+        journal_cache_fill(
+            &journal->cache,
+            frame->image.position,
+            frame->image.data,
+            journal_frame_size(frame->image.body_size));
+    }
     task->run = frame_write;
     os_post(os_loop_executor(journal->loop), task);
 }
@@ -148,6 +155,21 @@ journal_condemn_index(struct journal *journal, err_t code, struct store_error *e
     return ERR_CLOSED;
 }
 
+/* It is durable. A copy that was made beside was made before the writer wrote the header. */
+static void
+frame_to_cache(struct journal *journal, const struct journal_frame *frame)
+{
+    const struct journal_image *image = &frame->image;
+    const uint64_t size = journal_frame_size(image->body_size);
+    if (!frame->cached_beside) {
+        journal_cache_put(&journal->cache, image->position, image->data, size);
+        return;
+    }
+    journal_cache_fill(
+        &journal->cache, image->position, image->data, sizeof(struct journal_frame_header));
+    journal_cache_publish(&journal->cache, image->position, size);
+}
+
 /* The frame was written, or not: its tickets are told. */
 static void
 frame_finish(struct journal *journal, struct journal_frame *frame)
@@ -168,11 +190,7 @@ frame_finish(struct journal *journal, struct journal_frame *frame)
         .timestamp = frame->image.clock,
     };
     memcpy(journal->head.digest, frame->image.digest, sizeof(journal->head.digest));
-    journal_cache_put(
-        &journal->cache,
-        frame->image.position,
-        frame->image.data,
-        journal_frame_size(frame->image.body_size));
+    frame_to_cache(journal, frame);
     struct journal_frame_header header;
     memcpy(&header, frame->image.data, sizeof(header));
     journal_index_durable(&journal->index, frame->image.position, &header);
@@ -226,7 +244,12 @@ frame_hand_over(struct journal *journal, struct journal_frame *frame)
     for (struct journal_frame *older = journal->oldest; older != frame; older = older->next) {
         beside = beside || older->digested_beside;
     }
+    static_assert(JOURNAL_HANDED_MAX <= JOURNAL_CACHE_RESERVED, "a stretch for each");
     frame->digested_beside = beside;
+    frame->cached_beside =
+        beside &&
+        journal_cache_reserve(
+            &journal->cache, frame->image.position, journal_frame_size(frame->image.body_size));
     frame->task.run = beside ? frame_digest : frame_write;
     os_post(os_loop_executor(beside ? journal->digest_loop : journal->loop), &frame->task);
 }
@@ -242,6 +265,7 @@ frame_submit(struct journal *journal)
         }
         frame->state = JOURNAL_FRAME_IN_FLIGHT;
         frame->error = (struct store_error){0};
+        frame->cached_beside = false;
         journal->handed_count++;
         if (journal->loop != NULL) {
             frame_hand_over(journal, frame);
@@ -703,8 +727,10 @@ loops_create(struct journal *journal)
     TRY(os_loops_create(loops, "journal", &journal->loop));
     TRY(os_loops_create(loops, "journal-digest", &journal->digest_loop));
     TRY(os_loops_create(loops, "journal-index", &journal->index_loop));
+    os_loop_give_way(journal->index_loop);
     if (journal->settings.orders != 0) {
         TRY(os_loops_create(loops, "journal-orders", &journal->orders_loop));
+        os_loop_give_way(journal->orders_loop);
     }
     return store_digest_create(&journal->digester);
 }

@@ -3,7 +3,8 @@
  *
  *   the engine's thread  everything in `struct journal` but the writer; frames that are free, open
  *                        or sealed
- *   the digests' thread  its digester; large frames in flight, until they are posted on
+ *   the digests' thread  its digester; large frames in flight, until they are posted on; of the
+ *                        cache the memory that was reserved for them
  *   the I/O thread       the writer; frames that are in flight, until they are posted back
  *   the index's thread   what journal_runs.h says
  *   the orders' thread   what journal_orders.h says
@@ -14,9 +15,9 @@
  * FREE
  *                         \______________________frame_submit______________^
  *
- * A large frame in flight goes by way of the digests' thread, which digests its body while the I/O
- * thread writes the one before it. A small one behind it goes the same way, so that their order
- * stays.
+ * A large frame in flight goes by way of the digests' thread, which digests its body and copies it
+ * to the cache while the I/O thread writes the one before it. A small one behind it goes the same
+ * way, so that their order stays.
  *
  * JOURNAL-4  There are at most JOURNAL_HANDED_MAX frames in flight, and the I/O thread writes one
  * after the other: the next one only when the sync of the one before it returned success. Deltas go
@@ -53,6 +54,7 @@ struct journal_frame {
     struct journal *journal;
     enum journal_frame_state state;
     bool digested_beside;       /* in flight by way of the digests' thread */
+    bool cached_beside;         /* that thread copies it to the cache, too */
     struct journal_frame *next; /* the younger one, while not free */
     struct journal_image image;
     struct os_task *first_ticket; /* linked by task.next */

@@ -108,21 +108,35 @@ older_memory(struct journal_cache_block *block)
 
 /* --- what becomes durable --- */
 
-static void
-block_put(struct journal_cache *cache, uint64_t start, const char *data, uint32_t from, uint32_t to)
+/* A part of a stretch of bytes that lies in one block. */
+struct part {
+    uint64_t start; /* position of the block */
+    uint32_t from;
+    uint32_t to;
+};
+
+/* The part that begins `done` bytes behind `position`. */
+static struct part
+part_at(journal_position_t position, uint64_t size, uint64_t done)
 {
-    struct journal_cache_block *block = recent_slot(cache, start);
-    if (recent_memory(cache, block) == NULL) {
-        return;
-    }
-    bool extends = block->position == start && block->to == from;
+    const uint64_t at = position + done;
+    const uint32_t from = (uint32_t)(at % JOURNAL_CACHE_BLOCK);
+    uint64_t length = JOURNAL_CACHE_BLOCK - from;
+    length = length < size - done ? length : size - done;
+    return (struct part){.start = at - from, .from = from, .to = from + (uint32_t)length};
+}
+
+/* The block holds the part, whose bytes are in its memory, and what it held right before it. */
+static void
+block_extend(struct journal_cache_block *block, const struct part *part)
+{
+    bool extends = block->position == part->start && block->to == part->from;
     if (!extends) {
-        ASSERT(block->position <= start); /* CACHE-2 */
-        block->position = start;
-        block->from = from;
+        ASSERT(block->position <= part->start); /* CACHE-2 */
+        block->position = part->start;
+        block->from = part->from;
     }
-    memcpy(block->data + from, data, to - from);
-    block->to = to;
+    block->to = part->to;
 }
 
 void
@@ -131,12 +145,65 @@ journal_cache_put(
 {
     ASSERT(position + size > cache->durable_end);
     for (uint64_t done = 0; done < size;) {
-        uint64_t at = position + done;
-        uint32_t from = (uint32_t)(at % JOURNAL_CACHE_BLOCK);
-        uint64_t part = JOURNAL_CACHE_BLOCK - from;
-        part = part < size - done ? part : size - done;
-        block_put(cache, at - from, data + done, from, from + (uint32_t)part);
-        done += part;
+        const struct part part = part_at(position, size, done);
+        struct journal_cache_block *block = recent_slot(cache, part.start);
+        if (recent_memory(cache, block) != NULL) {
+            memcpy(block->data + part.from, data + done, part.to - part.from);
+            block_extend(block, &part);
+        }
+        done += part.to - part.from;
+    }
+    cache->durable_end = position + size;
+}
+
+/* --- the same beside the engine's thread --- */
+
+bool
+journal_cache_reserve(struct journal_cache *cache, journal_position_t position, uint64_t size)
+{
+    ASSERT(position >= cache->durable_end);
+    static_assert(2 * JOURNAL_CACHE_RESERVED <= JOURNAL_CACHE_PARTS, "they do not meet");
+    if (size / JOURNAL_CACHE_BLOCK + 2 > cache->recent_count / JOURNAL_CACHE_PARTS) {
+        return false;
+    }
+    for (uint64_t done = 0; done < size;) {
+        const struct part part = part_at(position, size, done);
+        struct journal_cache_block *block = recent_slot(cache, part.start);
+        if (recent_memory(cache, block) == NULL) {
+            return false;
+        }
+        if (block->position != part.start) {
+            ASSERT(block->position < part.start); /* CACHE-2 */
+            block->position = part.start;
+            block->from = 0;
+            block->to = 0;
+        }
+        done += part.to - part.from;
+    }
+    return true;
+}
+
+/* Only memory that nobody is shown: the rest of the block is the engine's. */
+void
+journal_cache_fill(
+    const struct journal_cache *cache, journal_position_t position, const char *data, uint64_t size)
+{
+    for (uint64_t done = 0; done < size;) {
+        const struct part part = part_at(position, size, done);
+        char *memory = recent_slot(cache, part.start)->data;
+        memcpy(memory + part.from, data + done, part.to - part.from);
+        done += part.to - part.from;
+    }
+}
+
+void
+journal_cache_publish(struct journal_cache *cache, journal_position_t position, uint64_t size)
+{
+    ASSERT(position + size > cache->durable_end);
+    for (uint64_t done = 0; done < size;) {
+        const struct part part = part_at(position, size, done);
+        block_extend(recent_slot(cache, part.start), &part);
+        done += part.to - part.from;
     }
     cache->durable_end = position + size;
 }

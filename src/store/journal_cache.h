@@ -4,7 +4,12 @@
  * when it is first asked for. The other one is for what is older, filled by reads of the segments.
  * Belongs to the engine's thread.
  *
- * CACHE-1  A block holds only bytes below the durable end: they never change any more.
+ * What is about to become durable may be copied beside the engine's thread:
+ *
+ *     journal_cache_reserve --> journal_cache_fill (any one thread) --> journal_cache_publish
+ *
+ * CACHE-1  A block holds only bytes below the durable end: they never change any more. What is
+ *          reserved is not among what it holds before it is published.
  * CACHE-2  A recent block is replaced only by one that is newer, or by more of itself: reading the
  *          past does not push out what is new.
  */
@@ -19,6 +24,11 @@
 #define JOURNAL_CACHE_FILES  256u
 /* Recent blocks whose memory is one piece; a large page, where the system gives one. */
 #define JOURNAL_CACHE_CHUNK_BLOCKS 32u
+
+/* Stretches that are reserved at the same time, at most; each takes at most so many of the ring's
+ * parts that they do not meet, also with the end of a segment between them that stays empty. */
+#define JOURNAL_CACHE_RESERVED 2u
+#define JOURNAL_CACHE_PARTS    4u
 
 struct journal_cache_block {
     char *data;
@@ -56,6 +66,20 @@ MUST_USE err_t journal_cache_init(
 /* Bytes at `position` that just became durable; moves the durable end behind them. */
 void journal_cache_put(
     struct journal_cache *cache, journal_position_t position, const char *data, uint64_t size);
+/* Makes room for bytes that will be written at `position`, behind all that was reserved. False:
+ * there is none, and journal_cache_put is to be called once they are durable. At most
+ * JOURNAL_CACHE_RESERVED stretches are reserved at a time. */
+MUST_USE bool journal_cache_reserve(
+    struct journal_cache *cache, journal_position_t position, uint64_t size);
+/* Copies bytes into the room that was reserved for them. Any thread; between reserving and
+ * publishing. */
+void journal_cache_fill(
+    const struct journal_cache *cache,
+    journal_position_t position,
+    const char *data,
+    uint64_t size);
+/* What was reserved and filled became durable, in the order of reserving. */
+void journal_cache_publish(struct journal_cache *cache, journal_position_t position, uint64_t size);
 /* Bytes that are durable. ERR_CORRUPT if they are not, with an error that names the place. */
 MUST_USE err_t journal_cache_get(
     struct journal_cache *cache,
