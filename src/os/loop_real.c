@@ -288,6 +288,6 @@ factory_create(struct os_loops *loops, const char *name, struct os_loop **ret_lo
 struct os_loops *
 os_loops_real(void)
 {
-    static struct os_loops factory = {.create = factory_create};
+    static struct os_loops factory = {.create = factory_create, .crew = os_crew_create};
     return &factory;
 }

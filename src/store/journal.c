@@ -578,6 +578,10 @@ journal_free(struct journal *journal)
     os_loop_destroy(journal->loop);
     journal_orders_release(&journal->orders);
     store_digest_destroy(&journal->digester);
+    os_crew_destroy(&journal->readers.crew);
+    for (uint32_t i = 0; i < JOURNAL_READERS; i++) {
+        journal_cache_files_close(&journal->cache, &journal->readers.files[i]);
+    }
     journal_cache_release(&journal->cache);
     journal_writer_release(&journal->writer);
     journal_index_release(&journal->index);
@@ -732,6 +736,7 @@ loops_create(struct journal *journal)
         TRY(os_loops_create(loops, "journal-orders", &journal->orders_loop));
         os_loop_give_way(journal->orders_loop);
     }
+    TRY(os_loops_crew(loops, "journal-reader", JOURNAL_READERS, &journal->readers.crew));
     return store_digest_create(&journal->digester);
 }
 

@@ -8,6 +8,7 @@
  *   the I/O thread       the writer; frames that are in flight, until they are posted back
  *   the index's thread   what journal_runs.h says
  *   the orders' thread   what journal_orders.h says
+ *   the readers          their files; to read, what the engine's thread has, while that waits
  *
  * A frame's life, with the function on each arrow:
  *
@@ -63,6 +64,14 @@ struct journal_frame {
     struct store_error error;     /* written by the I/O thread */
 };
 
+/* Threads that read for the engine's while that waits for them. */
+#define JOURNAL_READERS 3u
+
+struct journal_readers {
+    struct os_crew *crew; /* NULL: the engine's thread reads alone */
+    struct journal_cache_files files[JOURNAL_READERS];
+};
+
 struct journal {
     struct store store;
     struct os_disk *disk;
@@ -83,6 +92,7 @@ struct journal {
     struct journal_directory directory;
     struct journal_adopted adopted;
     struct journal_cache cache;
+    struct journal_readers readers;
     struct journal_orders orders;
     const struct ledger *ledger; /* the caller's of load, for snapshots */
     uint64_t clock;              /* the ledger's after the newest section */

@@ -43,6 +43,11 @@ struct journal_cache_file {
     uint64_t segment;
 };
 
+/* Segments that one thread has open. Zero it. */
+struct journal_cache_files {
+    struct journal_cache_file entries[JOURNAL_CACHE_FILES];
+};
+
 struct journal_cache {
     struct os_disk *disk;
     const char *folder;
@@ -52,7 +57,7 @@ struct journal_cache {
     struct journal_cache_block *recent;
     char **chunks; /* the recent blocks' memory; NULL where none of them was used yet */
     struct journal_cache_block blocks[JOURNAL_CACHE_BLOCKS];
-    struct journal_cache_file files[JOURNAL_CACHE_FILES];
+    struct journal_cache_files files; /* the engine's thread's */
 };
 
 /* Keeps `recent_size` bytes of the newest history, rounded up to chunks. `folder` is borrowed.
@@ -90,15 +95,19 @@ MUST_USE err_t journal_cache_get(
 /* The same without copying, if a block in memory has all of it; else NULL. Valid until the next
  * call that is not this one. */
 const char *journal_cache_view(
-    struct journal_cache *cache, journal_position_t position, uint64_t size);
+    const struct journal_cache *cache, journal_position_t position, uint64_t size);
 /* The same for one record somewhere in the past, whose neighbours nobody will ask for: what no
- * block has is read alone, and not kept. */
+ * block has is read alone, and not kept. Changes nothing but `files`, so other threads may call it,
+ * each with files of its own, while the engine's thread calls nothing else. */
 MUST_USE err_t journal_cache_get_alone(
-    struct journal_cache *cache,
+    const struct journal_cache *cache,
+    struct journal_cache_files *files,
     journal_position_t position,
     char *out,
     uint64_t size,
     struct store_error *error);
+void journal_cache_files_close(
+    const struct journal_cache *cache, struct journal_cache_files *files);
 void journal_cache_release(struct journal_cache *cache);
 
 #endif

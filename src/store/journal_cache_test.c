@@ -25,6 +25,7 @@ struct t_world {
     struct os_sim_disk *sim;
     struct os_prng prng;
     struct journal_cache cache;
+    struct journal_cache_files files; /* as another thread has them */
     uint64_t segment_size;
     uint64_t segment;            /* the newest */
     uint64_t offset;             /* where it ends */
@@ -117,8 +118,10 @@ t_read(struct t_world *t, uint64_t position, uint64_t size, uint32_t how)
     }
     struct store_error error;
     memset(t->scratch, 0, size);
-    err_t code = how == 1 ? journal_cache_get(&t->cache, position, t->scratch, size, &error)
-                          : journal_cache_get_alone(&t->cache, position, t->scratch, size, &error);
+    err_t code =
+        how == 1
+            ? journal_cache_get(&t->cache, position, t->scratch, size, &error)
+            : journal_cache_get_alone(&t->cache, &t->files, position, t->scratch, size, &error);
     assert_int_equal(code, ERR_OK);
     t_assert_bytes(t->scratch, position, size);
 }
@@ -190,6 +193,7 @@ t_open(struct t_world *t, uint64_t seed, uint64_t segment_size)
 static void
 t_close(struct t_world *t)
 {
+    journal_cache_files_close(&t->cache, &t->files);
     journal_cache_release(&t->cache);
     os_sim_disk_destroy(&t->sim);
     free(t->scratch);
@@ -236,7 +240,8 @@ nothing_behind_the_durable_end(void **state)
     assert_int_equal(journal_cache_get(&t.cache, end - 1, &byte, 1, &error), ERR_OK);
     assert_null(journal_cache_view(&t.cache, end, 1));
     assert_int_equal(journal_cache_get(&t.cache, end, &byte, 1, &error), ERR_CORRUPT);
-    assert_int_equal(journal_cache_get_alone(&t.cache, end, &byte, 1, &error), ERR_CORRUPT);
+    assert_int_equal(
+        journal_cache_get_alone(&t.cache, &t.files, end, &byte, 1, &error), ERR_CORRUPT);
     t_close(&t);
 }
 
