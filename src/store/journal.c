@@ -1,6 +1,7 @@
 #include "journal.h"
 
 #include "base/list.h"
+#include "os/process.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -424,19 +425,23 @@ journal_admit(struct store *store, uint32_t events, uint32_t accounts)
     return ERR_OK;
 }
 
-/* What the next events of the delta will touch in the index, so that its misses overlap. */
+/* The hashes of the next events of the delta. What they will touch in the index is fetched, so that
+ * its misses overlap. */
 static void
-prefetch_ids(const struct journal *journal, const struct ledger_delta *delta, uint32_t start)
+hash_ids(
+    const struct journal *journal,
+    const struct ledger_delta *delta,
+    uint32_t start,
+    struct journal_event_hashes out[PREFETCH_BLOCK])
 {
     uint32_t left = delta->event_count - start;
-    uint32_t end = start + (left < PREFETCH_BLOCK ? left : PREFETCH_BLOCK);
-    for (uint32_t i = start; i < end; i++) {
-        const struct ledger_transfer *transfer = &delta->events[i].transfer;
-        journal_index_prefetch_put(
-            &journal->index, journal_index_hash(&journal->index, transfer->id));
-        if (transfer->pending_id != 0) {
-            journal_index_prefetch(
-                &journal->index, journal_index_hash(&journal->index, transfer->pending_id));
+    uint32_t count = left < PREFETCH_BLOCK ? left : PREFETCH_BLOCK;
+    for (uint32_t i = 0; i < count; i++) {
+        const struct ledger_event *event = &delta->events[start + i];
+        out[i] = journal_event_hashes_of(journal, event);
+        journal_index_prefetch_put(&journal->index, out[i].id);
+        if (event->transfer.pending_id != 0) {
+            journal_index_prefetch(&journal->index, out[i].pending);
         }
     }
 }
@@ -449,11 +454,12 @@ write_events(
     struct journal_frame *frame)
 {
     bool wide = section->event_size == JOURNAL_EVENT_WIDE;
+    struct journal_event_hashes hashes[PREFETCH_BLOCK];
     char *out = frame->image.data + (section->events - frame->image.data);
     for (uint32_t i = 0; i < delta->event_count; i++) {
         const struct ledger_event *event = &delta->events[i];
         if (i % PREFETCH_BLOCK == 0) {
-            prefetch_ids(journal, delta, i);
+            hash_ids(journal, delta, i, hashes);
         }
         ASSERT(event->debit_slot < journal->heads.count);
         ASSERT(event->credit_slot < journal->heads.count);
@@ -465,7 +471,7 @@ write_events(
             *debit_head = position;
             *credit_head = position;
         }
-        TRY(journal_note_event(journal, event, position));
+        TRY(journal_note_event(journal, event, &hashes[i % PREFETCH_BLOCK], position));
         if (event->adopted != 0) {
             snapshot_event_adopted(journal);
         }
@@ -579,7 +585,7 @@ journal_free(struct journal *journal)
     journal_orders_release(&journal->orders);
     store_digest_destroy(&journal->digester);
     os_crew_destroy(&journal->readers.crew);
-    for (uint32_t i = 0; i < JOURNAL_READERS; i++) {
+    for (uint32_t i = 0; i < JOURNAL_READERS_MAX; i++) {
         journal_cache_files_close(&journal->cache, &journal->readers.files[i]);
     }
     journal_cache_release(&journal->cache);
@@ -724,6 +730,17 @@ journal_init(struct journal *journal, struct os_disk *disk, const struct store_s
     atomic_init(&journal->snapshot.busy, false);
 }
 
+/* As many as there are processors beside the engine's: one that waits for its turn holds the
+ * others up. */
+static uint32_t
+readers_count(void)
+{
+    struct os_machine machine;
+    os_machine_describe(&machine);
+    const uint32_t others = machine.core_count < 2 ? 1 : machine.core_count - 1;
+    return others < JOURNAL_READERS_MAX ? others : JOURNAL_READERS_MAX;
+}
+
 static err_t
 loops_create(struct journal *journal)
 {
@@ -736,7 +753,7 @@ loops_create(struct journal *journal)
         TRY(os_loops_create(loops, "journal-orders", &journal->orders_loop));
         os_loop_give_way(journal->orders_loop);
     }
-    TRY(os_loops_crew(loops, "journal-reader", JOURNAL_READERS, &journal->readers.crew));
+    TRY(os_loops_crew(loops, "journal-reader", readers_count(), &journal->readers.crew));
     return store_digest_create(&journal->digester);
 }
 

@@ -239,9 +239,8 @@ position_of(struct reader *reader, u128 id, uint64_t hash, uint64_t *ret_positio
 }
 
 err_t
-journal_set_fate(struct journal *journal, u128 id, enum journal_fate fate)
+journal_set_fate(struct journal *journal, u128 id, uint64_t hash, enum journal_fate fate)
 {
-    uint64_t hash = journal_index_hash(&journal->index, id);
     uint64_t position = 0;
     struct reader reader = reader_of_engine(journal, NULL);
     err_t code = position_of(&reader, id, hash, &position);
@@ -328,7 +327,7 @@ struct look_up {
     struct ledger_past *past;        /* of the round */
     uint16_t numbers[LOOK_UP_ROUND]; /* in `past` */
     uint32_t count;
-    struct failure failures[JOURNAL_READERS + 1];
+    struct failure failures[JOURNAL_READERS_MAX + 1];
 };
 
 /* On the engine's thread, or a reader's. */
@@ -358,7 +357,7 @@ static err_t
 look_up_read(struct look_up *look_up, struct store_error *error)
 {
     struct journal *journal = look_up->journal;
-    for (uint32_t i = 0; i <= JOURNAL_READERS; i++) {
+    for (uint32_t i = 0; i <= JOURNAL_READERS_MAX; i++) {
         look_up->failures[i].code = ERR_OK;
     }
     look_up->job = (struct os_crew_job){
@@ -367,7 +366,7 @@ look_up_read(struct look_up *look_up, struct store_error *error)
     };
     const bool alone = look_up->count < LOOK_UP_SHARED_MIN;
     os_crew_run(alone ? NULL : journal->readers.crew, &look_up->job);
-    for (uint32_t i = 0; i <= JOURNAL_READERS; i++) {
+    for (uint32_t i = 0; i <= JOURNAL_READERS_MAX; i++) {
         const struct failure *failure = &look_up->failures[i];
         if (failure->code == ERR_OK) {
             continue;
