@@ -157,8 +157,8 @@ make_accounts(struct port_ledger *port, struct os_loop *loop)
 
 /* --- many at once: what the journal reads on several threads, and frames that are large --- */
 
-#define CALLS  4u
-#define ROUNDS 8u
+#define CALLS  10u
+#define ROUNDS 4u
 
 struct t_call {
     struct port_ledger_request request;
@@ -354,8 +354,23 @@ serves_many(void **state)
     folder_remove(folder);
 }
 
-/* Four batches at a time, each larger than what a frame takes to go by way of the digests' thread;
- * the cache of what is new has room for few of them. */
+static void
+make_transfers(struct ledger_transfer *transfers, uint32_t count, u128 first_id)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        transfers[i] = (struct ledger_transfer){
+            .id = first_id + i,
+            .debit_account_id = 1 + i % 3,
+            .credit_account_id = 4 + i % 3,
+            .amount = 1,
+            .ledger = 1,
+            .code = 1,
+        };
+    }
+}
+
+/* So many batches at a time that several of them share a frame, which is larger than the cache of
+ * what is new has room for, with smaller ones before and behind it, which it has room for. */
 static void
 large_batches(void **state)
 {
@@ -366,7 +381,7 @@ large_batches(void **state)
     snprintf(url, sizeof(url), "journal:%s", folder);
     struct ledger_engine_settings settings = t_settings(url);
     settings.store.segment_size = UINT64_C(16) << 20;
-    settings.store.recent_size = UINT64_C(10) << 20;
+    settings.store.recent_size = UINT64_C(6) << 20;
     settings.store.index_table_entries = 32768;
     struct ledger_engine *engine = NULL;
     struct store_error error;
@@ -376,41 +391,38 @@ large_batches(void **state)
     assert_int_equal(os_loops_create(os_loops_real(), "client", &loop), ERR_OK);
     assert_int_equal(os_loop_start(loop), ERR_OK);
     make_accounts(port, loop);
-    const uint32_t count = 6000;
+    const uint32_t count = 4000;
     struct t_call calls[CALLS];
     struct ledger_transfer *transfers = calloc((size_t)CALLS * count, sizeof(*transfers));
     struct ledger_result *results = calloc((size_t)CALLS * count, sizeof(*results));
     u128 *ids = calloc(count, sizeof(*ids));
     assert_true(transfers != NULL && results != NULL && ids != NULL);
     u128 next = 1;
-    for (uint32_t round = 0; round < ROUNDS; round++) {
-        for (uint32_t i = 0; i < CALLS * count; i++) {
-            transfers[i] = (struct ledger_transfer){
-                .id = next++,
-                .debit_account_id = 1 + i % 3,
-                .credit_account_id = 4 + i % 3,
-                .amount = 1,
-                .ledger = 1,
-                .code = 1,
-            };
+    for (uint32_t number = 0; number < CALLS * ROUNDS; number++) {
+        const uint32_t at = number % CALLS;
+        if (number >= CALLS) {
+            wait_for(&calls[at].done);
+            assert_int_equal(calls[at].request.error, ERR_OK);
         }
-        for (uint32_t i = 0; i < CALLS; i++) {
-            calls[i].request = (struct port_ledger_request){
-                .operation = PORT_LEDGER_CREATE_TRANSFERS,
-                .count = count,
-                .in.transfers = &transfers[(size_t)i * count],
-                .out.results = &results[(size_t)i * count],
-            };
-            call_submit(&calls[i], port, loop);
+        calls[at].request = (struct port_ledger_request){
+            .operation = PORT_LEDGER_CREATE_TRANSFERS,
+            .count = count,
+            .in.transfers = &transfers[(size_t)at * count],
+            .out.results = &results[(size_t)at * count],
+        };
+        make_transfers(&transfers[(size_t)at * count], count, next);
+        next += count;
+        call_submit(&calls[at], port, loop);
+        if (at == CALLS - 1) {
+            for (uint32_t i = 0; i < count; i++) { /* of all that is there, and in no order */
+                ids[i] = 1 + (u128)i * 7919 % (next - 1);
+            }
+            assert_int_equal(look_up(port, loop, ids, count), count);
         }
-        for (uint32_t i = 0; i < CALLS; i++) {
-            wait_for(&calls[i].done);
-            assert_int_equal(calls[i].request.error, ERR_OK);
-        }
-        for (uint32_t i = 0; i < count; i++) { /* of all that is there, and in no order */
-            ids[i] = 1 + (u128)i * 7919 % (next - 1);
-        }
-        assert_int_equal(look_up(port, loop, ids, count), count);
+    }
+    for (uint32_t i = 0; i < CALLS; i++) {
+        wait_for(&calls[i].done);
+        assert_int_equal(calls[i].request.error, ERR_OK);
     }
     ledger_engine_close(&engine);
     os_loop_stop(loop);

@@ -242,13 +242,16 @@ static void
 frame_hand_over(struct journal *journal, struct journal_frame *frame)
 {
     bool beside = frame->image.body_size >= HAND_OVER_SIZE;
+    /* Behind a frame without room nothing is reserved: it may take all of the cache. */
+    bool older_have_room = true;
     for (struct journal_frame *older = journal->oldest; older != frame; older = older->next) {
         beside = beside || older->digested_beside;
+        older_have_room = older_have_room && older->cached_beside;
     }
     static_assert(JOURNAL_HANDED_MAX <= JOURNAL_CACHE_RESERVED, "a stretch for each");
     frame->digested_beside = beside;
     frame->cached_beside =
-        beside &&
+        beside && older_have_room &&
         journal_cache_reserve(
             &journal->cache, frame->image.position, journal_frame_size(frame->image.body_size));
     frame->task.run = beside ? frame_digest : frame_write;

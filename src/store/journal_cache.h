@@ -72,7 +72,8 @@ MUST_USE err_t journal_cache_init(
 void journal_cache_put(
     struct journal_cache *cache, journal_position_t position, const char *data, uint64_t size);
 /* Makes room for bytes that will be written at `position`, behind all that was reserved. False:
- * there is none, and journal_cache_put is to be called once they are durable. At most
+ * there is none, and journal_cache_put is to be called once they are durable; before that nothing
+ * behind them may be reserved. At most
  * JOURNAL_CACHE_RESERVED stretches are reserved at a time. */
 MUST_USE bool journal_cache_reserve(
     struct journal_cache *cache, journal_position_t position, uint64_t size);
