@@ -76,6 +76,13 @@ measured_read(struct os_disk *disk, struct os_file *file, void *out, size_t size
     return inner->ops->read(inner, file, out, size, offset);
 }
 
+static void
+measured_write_back(struct os_disk *disk, struct os_file *file, uint64_t offset, size_t size)
+{
+    struct os_disk *inner = inner_of(disk);
+    os_file_write_back(inner, file, offset, size);
+}
+
 static err_t
 measured_allocate(struct os_disk *disk, struct os_file *file, uint64_t size)
 {
@@ -149,6 +156,7 @@ static const struct os_disk_ops ops = {
     .read = measured_read,
     .write = measured_write,
     .sync = measured_sync,
+    .write_back = measured_write_back,
     .allocate = measured_allocate,
     .truncate = measured_truncate,
     .size = measured_size,

@@ -202,6 +202,15 @@ real_sync(struct os_disk *disk, struct os_file *file)
     return fdatasync(file->fd) == 0 ? ERR_OK : os_disk_err(errno);
 }
 
+/* What it cannot do the sync does, and tells. */
+static void
+real_write_back(struct os_disk *disk, struct os_file *file, uint64_t offset, size_t size)
+{
+    (void)disk;
+    ASSERT(file->writable);
+    (void)sync_file_range(file->fd, (off_t)offset, (off_t)size, SYNC_FILE_RANGE_WRITE);
+}
+
 err_t
 os_disk_allocate_slowly(int fd, uint64_t size)
 {
@@ -385,6 +394,7 @@ static const struct os_disk_ops real_ops = {
     .read = real_read,
     .write = real_write,
     .sync = real_sync,
+    .write_back = real_write_back,
     .allocate = real_allocate,
     .truncate = real_truncate,
     .size = real_size,

@@ -23,6 +23,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -41,6 +42,7 @@ struct loop_real {
     struct os_clock *clock;
     pthread_t thread;
     enum real_state state;    /* of the owner's thread: start, stop, destroy */
+    bool gives_way;           /* set before start */
     bool stopping;            /* of the loop's thread */
     struct os_task stop_task; /* sets `stopping`, behind everything posted before */
     struct os_task asleep;    /* only its address is used */
@@ -158,11 +160,25 @@ run_one_group(struct loop_real *real, bool with_timers)
     return os_loop_core_run_group(&real->core, now_ns, OS_GROUP_TASKS_MAX);
 }
 
+/* Of this thread alone, as Linux has it. Who may not is as urgent as the rest. */
+static void
+become_nicer(void)
+{
+    errno = 0;
+    int niceness = getpriority(PRIO_PROCESS, 0);
+    if (niceness != -1 || errno == 0) {
+        (void)setpriority(PRIO_PROCESS, 0, niceness + OS_LOOP_NICENESS);
+    }
+}
+
 static void *
 real_main(void *argument)
 {
     struct loop_real *real = argument;
     (void)pthread_setname_np(pthread_self(), real->core.name);
+    if (real->gives_way) {
+        become_nicer();
+    }
     while (!real->stopping) {
         if (!run_one_group(real, true)) {
             sleep_until_work(real);
@@ -173,6 +189,14 @@ real_main(void *argument)
         groups++;
     }
     return NULL;
+}
+
+static void
+real_give_way(struct os_loop *loop)
+{
+    struct loop_real *real = real_of(loop);
+    ASSERT(real->state == REAL_CREATED);
+    real->gives_way = true;
 }
 
 static void
@@ -230,6 +254,7 @@ static const struct os_loop_ops real_ops = {
     .timer_arm = os_loop_core_timer_arm,
     .timer_cancel = os_loop_core_timer_cancel,
     .start = real_start,
+    .give_way = real_give_way,
     .stop = real_stop,
     .destroy = real_destroy,
 };
@@ -263,6 +288,6 @@ factory_create(struct os_loops *loops, const char *name, struct os_loop **ret_lo
 struct os_loops *
 os_loops_real(void)
 {
-    static struct os_loops factory = {.create = factory_create};
+    static struct os_loops factory = {.create = factory_create, .crew = os_crew_create};
     return &factory;
 }

@@ -1,6 +1,7 @@
 #include "journal.h"
 
 #include "base/list.h"
+#include "os/process.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -90,6 +91,13 @@ frame_digest(struct os_task *task)
     struct journal *journal = frame->journal;
     err_t left_to_writer = journal_image_digest(journal->digester, &frame->image);
     (void)left_to_writer;
+    if (frame->cached_beside) {
+        journal_cache_fill(
+            &journal->cache,
+            frame->image.position,
+            frame->image.data,
+            journal_frame_size(frame->image.body_size));
+    }
     task->run = frame_write;
     os_post(os_loop_executor(journal->loop), task);
 }
@@ -148,6 +156,21 @@ journal_condemn_index(struct journal *journal, err_t code, struct store_error *e
     return ERR_CLOSED;
 }
 
+/* It is durable. A copy that was made beside was made before the writer wrote the header. */
+static void
+frame_to_cache(struct journal *journal, const struct journal_frame *frame)
+{
+    const struct journal_image *image = &frame->image;
+    const uint64_t size = journal_frame_size(image->body_size);
+    if (!frame->cached_beside) {
+        journal_cache_put(&journal->cache, image->position, image->data, size);
+        return;
+    }
+    journal_cache_fill(
+        &journal->cache, image->position, image->data, sizeof(struct journal_frame_header));
+    journal_cache_publish(&journal->cache, image->position, size);
+}
+
 /* The frame was written, or not: its tickets are told. */
 static void
 frame_finish(struct journal *journal, struct journal_frame *frame)
@@ -168,11 +191,7 @@ frame_finish(struct journal *journal, struct journal_frame *frame)
         .timestamp = frame->image.clock,
     };
     memcpy(journal->head.digest, frame->image.digest, sizeof(journal->head.digest));
-    journal_cache_put(
-        &journal->cache,
-        frame->image.position,
-        frame->image.data,
-        journal_frame_size(frame->image.body_size));
+    frame_to_cache(journal, frame);
     struct journal_frame_header header;
     memcpy(&header, frame->image.data, sizeof(header));
     journal_index_durable(&journal->index, frame->image.position, &header);
@@ -223,10 +242,18 @@ static void
 frame_hand_over(struct journal *journal, struct journal_frame *frame)
 {
     bool beside = frame->image.body_size >= HAND_OVER_SIZE;
+    /* Behind a frame without room nothing is reserved: it may take all of the cache. */
+    bool older_have_room = true;
     for (struct journal_frame *older = journal->oldest; older != frame; older = older->next) {
         beside = beside || older->digested_beside;
+        older_have_room = older_have_room && older->cached_beside;
     }
+    static_assert(JOURNAL_HANDED_MAX <= JOURNAL_CACHE_RESERVED, "a stretch for each");
     frame->digested_beside = beside;
+    frame->cached_beside =
+        beside && older_have_room &&
+        journal_cache_reserve(
+            &journal->cache, frame->image.position, journal_frame_size(frame->image.body_size));
     frame->task.run = beside ? frame_digest : frame_write;
     os_post(os_loop_executor(beside ? journal->digest_loop : journal->loop), &frame->task);
 }
@@ -242,6 +269,7 @@ frame_submit(struct journal *journal)
         }
         frame->state = JOURNAL_FRAME_IN_FLIGHT;
         frame->error = (struct store_error){0};
+        frame->cached_beside = false;
         journal->handed_count++;
         if (journal->loop != NULL) {
             frame_hand_over(journal, frame);
@@ -400,19 +428,23 @@ journal_admit(struct store *store, uint32_t events, uint32_t accounts)
     return ERR_OK;
 }
 
-/* What the next events of the delta will touch in the index, so that its misses overlap. */
+/* The hashes of the next events of the delta. What they will touch in the index is fetched, so that
+ * its misses overlap. */
 static void
-prefetch_ids(const struct journal *journal, const struct ledger_delta *delta, uint32_t start)
+hash_ids(
+    const struct journal *journal,
+    const struct ledger_delta *delta,
+    uint32_t start,
+    struct journal_event_hashes out[PREFETCH_BLOCK])
 {
     uint32_t left = delta->event_count - start;
-    uint32_t end = start + (left < PREFETCH_BLOCK ? left : PREFETCH_BLOCK);
-    for (uint32_t i = start; i < end; i++) {
-        const struct ledger_transfer *transfer = &delta->events[i].transfer;
-        journal_index_prefetch_put(
-            &journal->index, journal_index_hash(&journal->index, transfer->id));
-        if (transfer->pending_id != 0) {
-            journal_index_prefetch(
-                &journal->index, journal_index_hash(&journal->index, transfer->pending_id));
+    uint32_t count = left < PREFETCH_BLOCK ? left : PREFETCH_BLOCK;
+    for (uint32_t i = 0; i < count; i++) {
+        const struct ledger_event *event = &delta->events[start + i];
+        out[i] = journal_event_hashes_of(journal, event);
+        journal_index_prefetch_put(&journal->index, out[i].id);
+        if (event->transfer.pending_id != 0) {
+            journal_index_prefetch(&journal->index, out[i].pending);
         }
     }
 }
@@ -425,11 +457,12 @@ write_events(
     struct journal_frame *frame)
 {
     bool wide = section->event_size == JOURNAL_EVENT_WIDE;
+    struct journal_event_hashes hashes[PREFETCH_BLOCK];
     char *out = frame->image.data + (section->events - frame->image.data);
     for (uint32_t i = 0; i < delta->event_count; i++) {
         const struct ledger_event *event = &delta->events[i];
         if (i % PREFETCH_BLOCK == 0) {
-            prefetch_ids(journal, delta, i);
+            hash_ids(journal, delta, i, hashes);
         }
         ASSERT(event->debit_slot < journal->heads.count);
         ASSERT(event->credit_slot < journal->heads.count);
@@ -441,7 +474,7 @@ write_events(
             *debit_head = position;
             *credit_head = position;
         }
-        TRY(journal_note_event(journal, event, position));
+        TRY(journal_note_event(journal, event, &hashes[i % PREFETCH_BLOCK], position));
         if (event->adopted != 0) {
             snapshot_event_adopted(journal);
         }
@@ -554,6 +587,10 @@ journal_free(struct journal *journal)
     os_loop_destroy(journal->loop);
     journal_orders_release(&journal->orders);
     store_digest_destroy(&journal->digester);
+    os_crew_destroy(&journal->readers.crew);
+    for (uint32_t i = 0; i < JOURNAL_READERS_MAX; i++) {
+        journal_cache_files_close(&journal->cache, &journal->readers.files[i]);
+    }
     journal_cache_release(&journal->cache);
     journal_writer_release(&journal->writer);
     journal_index_release(&journal->index);
@@ -696,6 +733,17 @@ journal_init(struct journal *journal, struct os_disk *disk, const struct store_s
     atomic_init(&journal->snapshot.busy, false);
 }
 
+/* As many as there are processors beside the engine's: one that waits for its turn holds the
+ * others up. */
+static uint32_t
+readers_count(void)
+{
+    struct os_machine machine;
+    os_machine_describe(&machine);
+    const uint32_t others = machine.core_count < 2 ? 1 : machine.core_count - 1;
+    return others < JOURNAL_READERS_MAX ? others : JOURNAL_READERS_MAX;
+}
+
 static err_t
 loops_create(struct journal *journal)
 {
@@ -703,9 +751,12 @@ loops_create(struct journal *journal)
     TRY(os_loops_create(loops, "journal", &journal->loop));
     TRY(os_loops_create(loops, "journal-digest", &journal->digest_loop));
     TRY(os_loops_create(loops, "journal-index", &journal->index_loop));
+    os_loop_give_way(journal->index_loop);
     if (journal->settings.orders != 0) {
         TRY(os_loops_create(loops, "journal-orders", &journal->orders_loop));
+        os_loop_give_way(journal->orders_loop);
     }
+    TRY(os_loops_crew(loops, "journal-reader", readers_count(), &journal->readers.crew));
     return store_digest_create(&journal->digester);
 }
 

@@ -3,10 +3,12 @@
  *
  *   the engine's thread  everything in `struct journal` but the writer; frames that are free, open
  *                        or sealed
- *   the digests' thread  its digester; large frames in flight, until they are posted on
+ *   the digests' thread  its digester; large frames in flight, until they are posted on; of the
+ *                        cache the memory that was reserved for them
  *   the I/O thread       the writer; frames that are in flight, until they are posted back
  *   the index's thread   what journal_runs.h says
  *   the orders' thread   what journal_orders.h says
+ *   the readers          their files; to read, what the engine's thread has, while that waits
  *
  * A frame's life, with the function on each arrow:
  *
@@ -14,9 +16,9 @@
  * FREE
  *                         \______________________frame_submit______________^
  *
- * A large frame in flight goes by way of the digests' thread, which digests its body while the I/O
- * thread writes the one before it. A small one behind it goes the same way, so that their order
- * stays.
+ * A large frame in flight goes by way of the digests' thread, which digests its body and copies it
+ * to the cache while the I/O thread writes the one before it. A small one behind it goes the same
+ * way, so that their order stays.
  *
  * JOURNAL-4  There are at most JOURNAL_HANDED_MAX frames in flight, and the I/O thread writes one
  * after the other: the next one only when the sync of the one before it returned success. Deltas go
@@ -53,12 +55,21 @@ struct journal_frame {
     struct journal *journal;
     enum journal_frame_state state;
     bool digested_beside;       /* in flight by way of the digests' thread */
+    bool cached_beside;         /* that thread copies it to the cache, too */
     struct journal_frame *next; /* the younger one, while not free */
     struct journal_image image;
     struct os_task *first_ticket; /* linked by task.next */
     struct os_task *last_ticket;
     struct os_executor *executor; /* of the tickets */
     struct store_error error;     /* written by the I/O thread */
+};
+
+/* Threads that read for the engine's while that waits for them. */
+#define JOURNAL_READERS_MAX 3u
+
+struct journal_readers {
+    struct os_crew *crew; /* NULL: the engine's thread reads alone */
+    struct journal_cache_files files[JOURNAL_READERS_MAX];
 };
 
 struct journal {
@@ -81,6 +92,7 @@ struct journal {
     struct journal_directory directory;
     struct journal_adopted adopted;
     struct journal_cache cache;
+    struct journal_readers readers;
     struct journal_orders orders;
     const struct ledger *ledger; /* the caller's of load, for snapshots */
     uint64_t clock;              /* the ledger's after the newest section */
@@ -208,18 +220,34 @@ MUST_USE err_t journal_extent_at(
     journal_position_t position,
     struct journal_extent *ret_extent,
     struct store_error *error);
-/* Sets what became of a pending transfer, which is in the index. */
-MUST_USE err_t journal_set_fate(struct journal *journal, u128 id, enum journal_fate fate);
+/* Sets what became of a pending transfer, which is in the index under its id's `hash`. */
+MUST_USE err_t
+journal_set_fate(struct journal *journal, u128 id, uint64_t hash, enum journal_fate fate);
 
 /* --- journal_load.c --- */
 
 err_t journal_load(struct store *store, struct ledger *ledger, struct store_error *error);
+
+/* The hashes of an event's ids in the index. */
+struct journal_event_hashes {
+    uint64_t id;
+    uint64_t pending; /* of pending_id, if it has one; of an expiry it is not looked at */
+};
+
 /* The index alone. */
 MUST_USE err_t journal_index_event(
-    struct journal *journal, const struct ledger_event *event, journal_position_t position);
+    struct journal *journal,
+    const struct ledger_event *event,
+    const struct journal_event_hashes *hashes,
+    journal_position_t position);
 /* Index and directory; the heads are the caller's, who needs the old ones as links. */
 MUST_USE err_t journal_note_event(
-    struct journal *journal, const struct ledger_event *event, journal_position_t position);
+    struct journal *journal,
+    const struct ledger_event *event,
+    const struct journal_event_hashes *hashes,
+    journal_position_t position);
+struct journal_event_hashes journal_event_hashes_of(
+    const struct journal *journal, const struct ledger_event *event);
 MUST_USE err_t journal_note_failed(struct journal *journal, u128 id, journal_position_t position);
 
 /* --- journal.c --- */

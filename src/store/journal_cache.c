@@ -54,11 +54,16 @@ recent_slot(const struct journal_cache *cache, uint64_t start)
     return &cache->recent[block_number(cache, start) % cache->recent_count];
 }
 
+static uint64_t
+older_number(uint64_t start)
+{
+    return hash_u64(start / JOURNAL_CACHE_BLOCK) % JOURNAL_CACHE_BLOCKS;
+}
+
 static struct journal_cache_block *
 older_slot(struct journal_cache *cache, uint64_t start)
 {
-    uint64_t number = hash_u64(start / JOURNAL_CACHE_BLOCK);
-    return &cache->blocks[number % JOURNAL_CACHE_BLOCKS];
+    return &cache->blocks[older_number(start)];
 }
 
 static bool
@@ -69,13 +74,13 @@ block_has(const struct journal_cache_block *block, uint64_t start, uint32_t from
 
 /* The block that has these bytes, or NULL. */
 static const struct journal_cache_block *
-block_find(struct journal_cache *cache, uint64_t start, uint32_t from, uint32_t to)
+block_find(const struct journal_cache *cache, uint64_t start, uint32_t from, uint32_t to)
 {
     const struct journal_cache_block *block = recent_slot(cache, start);
     if (block_has(block, start, from, to)) {
         return block;
     }
-    block = older_slot(cache, start);
+    block = &cache->blocks[older_number(start)];
     return block_has(block, start, from, to) ? block : NULL;
 }
 
@@ -108,21 +113,35 @@ older_memory(struct journal_cache_block *block)
 
 /* --- what becomes durable --- */
 
-static void
-block_put(struct journal_cache *cache, uint64_t start, const char *data, uint32_t from, uint32_t to)
+/* A part of a stretch of bytes that lies in one block. */
+struct part {
+    uint64_t start; /* position of the block */
+    uint32_t from;
+    uint32_t to;
+};
+
+/* The part that begins `done` bytes behind `position`. */
+static struct part
+part_at(journal_position_t position, uint64_t size, uint64_t done)
 {
-    struct journal_cache_block *block = recent_slot(cache, start);
-    if (recent_memory(cache, block) == NULL) {
-        return;
-    }
-    bool extends = block->position == start && block->to == from;
+    const uint64_t at = position + done;
+    const uint32_t from = (uint32_t)(at % JOURNAL_CACHE_BLOCK);
+    uint64_t length = JOURNAL_CACHE_BLOCK - from;
+    length = length < size - done ? length : size - done;
+    return (struct part){.start = at - from, .from = from, .to = from + (uint32_t)length};
+}
+
+/* The block holds the part, whose bytes are in its memory, and what it held right before it. */
+static void
+block_extend(struct journal_cache_block *block, const struct part *part)
+{
+    bool extends = block->position == part->start && block->to == part->from;
     if (!extends) {
-        ASSERT(block->position <= start); /* CACHE-2 */
-        block->position = start;
-        block->from = from;
+        ASSERT(block->position <= part->start); /* CACHE-2 */
+        block->position = part->start;
+        block->from = part->from;
     }
-    memcpy(block->data + from, data, to - from);
-    block->to = to;
+    block->to = part->to;
 }
 
 void
@@ -131,12 +150,65 @@ journal_cache_put(
 {
     ASSERT(position + size > cache->durable_end);
     for (uint64_t done = 0; done < size;) {
-        uint64_t at = position + done;
-        uint32_t from = (uint32_t)(at % JOURNAL_CACHE_BLOCK);
-        uint64_t part = JOURNAL_CACHE_BLOCK - from;
-        part = part < size - done ? part : size - done;
-        block_put(cache, at - from, data + done, from, from + (uint32_t)part);
-        done += part;
+        const struct part part = part_at(position, size, done);
+        struct journal_cache_block *block = recent_slot(cache, part.start);
+        if (recent_memory(cache, block) != NULL) {
+            memcpy(block->data + part.from, data + done, part.to - part.from);
+            block_extend(block, &part);
+        }
+        done += part.to - part.from;
+    }
+    cache->durable_end = position + size;
+}
+
+/* --- the same beside the engine's thread --- */
+
+bool
+journal_cache_reserve(struct journal_cache *cache, journal_position_t position, uint64_t size)
+{
+    ASSERT(position >= cache->durable_end);
+    static_assert(2 * JOURNAL_CACHE_RESERVED <= JOURNAL_CACHE_PARTS, "they do not meet");
+    if (size / JOURNAL_CACHE_BLOCK + 2 > cache->recent_count / JOURNAL_CACHE_PARTS) {
+        return false;
+    }
+    for (uint64_t done = 0; done < size;) {
+        const struct part part = part_at(position, size, done);
+        struct journal_cache_block *block = recent_slot(cache, part.start);
+        if (recent_memory(cache, block) == NULL) {
+            return false;
+        }
+        if (block->position != part.start) {
+            ASSERT(block->position < part.start); /* CACHE-2 */
+            block->position = part.start;
+            block->from = 0;
+            block->to = 0;
+        }
+        done += part.to - part.from;
+    }
+    return true;
+}
+
+/* Only memory that nobody is shown: the rest of the block is the engine's. */
+void
+journal_cache_fill(
+    const struct journal_cache *cache, journal_position_t position, const char *data, uint64_t size)
+{
+    for (uint64_t done = 0; done < size;) {
+        const struct part part = part_at(position, size, done);
+        char *memory = recent_slot(cache, part.start)->data;
+        memcpy(memory + part.from, data + done, part.to - part.from);
+        done += part.to - part.from;
+    }
+}
+
+void
+journal_cache_publish(struct journal_cache *cache, journal_position_t position, uint64_t size)
+{
+    ASSERT(position + size > cache->durable_end);
+    for (uint64_t done = 0; done < size;) {
+        const struct part part = part_at(position, size, done);
+        block_extend(recent_slot(cache, part.start), &part);
+        done += part.to - part.from;
     }
     cache->durable_end = position + size;
 }
@@ -144,9 +216,13 @@ journal_cache_put(
 /* --- reading --- */
 
 static err_t
-file_open(struct journal_cache *cache, uint64_t segment, struct os_file **ret_file)
+file_open(
+    const struct journal_cache *cache,
+    struct journal_cache_files *files,
+    uint64_t segment,
+    struct os_file **ret_file)
 {
-    struct journal_cache_file *entry = &cache->files[segment % JOURNAL_CACHE_FILES];
+    struct journal_cache_file *entry = &files->entries[segment % JOURNAL_CACHE_FILES];
     if (entry->file != NULL && entry->segment == segment) {
         *ret_file = entry->file;
         return ERR_OK;
@@ -175,7 +251,7 @@ block_load(struct journal_cache *cache, uint64_t start, struct journal_cache_blo
     uint64_t segment = journal_position_segment(start);
     uint64_t offset = journal_position_offset(start);
     struct os_file *file = NULL;
-    TRY(file_open(cache, segment, &file));
+    TRY(file_open(cache, &cache->files, segment, &file));
     uint64_t limit = 0;
     if (segment == journal_position_segment(cache->durable_end)) {
         limit = journal_position_offset(cache->durable_end);
@@ -200,7 +276,7 @@ static err_t
 read_part(struct journal_cache *cache, uint64_t at, uint64_t size, char *out)
 {
     struct os_file *file = NULL;
-    TRY(file_open(cache, journal_position_segment(at), &file));
+    TRY(file_open(cache, &cache->files, journal_position_segment(at), &file));
     return cache->disk->ops->read(cache->disk, file, out, size, journal_position_offset(at));
 }
 
@@ -242,7 +318,7 @@ copy_part(struct journal_cache *cache, uint64_t start, uint32_t from, uint32_t t
 }
 
 const char *
-journal_cache_view(struct journal_cache *cache, journal_position_t position, uint64_t size)
+journal_cache_view(const struct journal_cache *cache, journal_position_t position, uint64_t size)
 {
     uint32_t from = (uint32_t)(position % JOURNAL_CACHE_BLOCK);
     if (size > JOURNAL_CACHE_BLOCK - from) {
@@ -276,7 +352,8 @@ failed(
 
 err_t
 journal_cache_get_alone(
-    struct journal_cache *cache,
+    const struct journal_cache *cache,
+    struct journal_cache_files *files,
     journal_position_t position,
     char *out,
     uint64_t size,
@@ -287,11 +364,11 @@ journal_cache_get_alone(
         memcpy(out, found, size);
         return ERR_OK;
     }
-    if (position + size > cache->durable_end) {
-        return journal_cache_get(cache, position, out, size, error);
-    }
     struct os_file *file = NULL;
-    err_t code = file_open(cache, journal_position_segment(position), &file);
+    err_t code = position + size <= cache->durable_end ? ERR_OK : ERR_CORRUPT;
+    if (code == ERR_OK) {
+        code = file_open(cache, files, journal_position_segment(position), &file);
+    }
     if (code == ERR_OK) {
         code =
             cache->disk->ops->read(cache->disk, file, out, size, journal_position_offset(position));
@@ -320,6 +397,17 @@ journal_cache_get(
 }
 
 void
+journal_cache_files_close(const struct journal_cache *cache, struct journal_cache_files *files)
+{
+    for (uint32_t i = 0; i < JOURNAL_CACHE_FILES; i++) {
+        if (files->entries[i].file != NULL) {
+            cache->disk->ops->close(cache->disk, files->entries[i].file);
+            files->entries[i].file = NULL;
+        }
+    }
+}
+
+void
 journal_cache_release(struct journal_cache *cache)
 {
     for (uint32_t i = 0; cache->chunks != NULL && i < cache->recent_count;
@@ -334,10 +422,5 @@ journal_cache_release(struct journal_cache *cache)
         free(cache->blocks[i].data);
         cache->blocks[i] = (struct journal_cache_block){0};
     }
-    for (uint32_t i = 0; i < JOURNAL_CACHE_FILES; i++) {
-        if (cache->files[i].file != NULL) {
-            cache->disk->ops->close(cache->disk, cache->files[i].file);
-            cache->files[i].file = NULL;
-        }
-    }
+    journal_cache_files_close(cache, &cache->files);
 }

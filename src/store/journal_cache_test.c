@@ -25,6 +25,7 @@ struct t_world {
     struct os_sim_disk *sim;
     struct os_prng prng;
     struct journal_cache cache;
+    struct journal_cache_files files; /* as another thread has them */
     uint64_t segment_size;
     uint64_t segment;            /* the newest */
     uint64_t offset;             /* where it ends */
@@ -67,6 +68,16 @@ t_begin_segment(struct t_world *t)
     t->disk->ops->close(t->disk, file);
 }
 
+/* Writes the bytes that the newest segment has at `offset`; leaves them in `scratch`. */
+static void
+t_write(struct t_world *t, uint64_t offset, uint64_t size)
+{
+    t_fill(t->scratch, journal_position(t->segment, offset), size);
+    struct os_file *file = t_segment(t, OS_OPEN_WRITE);
+    assert_int_equal(t->disk->ops->write(t->disk, file, t->scratch, size, offset), ERR_OK);
+    t->disk->ops->close(t->disk, file);
+}
+
 /* Appends to the newest segment, in multiples of a frame's; `told`: the cache is given the bytes.
  */
 static void
@@ -76,10 +87,7 @@ t_append(struct t_world *t, uint64_t size, bool told)
         t_begin_segment(t);
     }
     uint64_t position = journal_position(t->segment, t->offset);
-    t_fill(t->scratch, position, size);
-    struct os_file *file = t_segment(t, OS_OPEN_WRITE);
-    assert_int_equal(t->disk->ops->write(t->disk, file, t->scratch, size, t->offset), ERR_OK);
-    t->disk->ops->close(t->disk, file);
+    t_write(t, t->offset, size);
     t->offset += size;
     if (told) {
         journal_cache_put(&t->cache, position, t->scratch, size);
@@ -110,8 +118,10 @@ t_read(struct t_world *t, uint64_t position, uint64_t size, uint32_t how)
     }
     struct store_error error;
     memset(t->scratch, 0, size);
-    err_t code = how == 1 ? journal_cache_get(&t->cache, position, t->scratch, size, &error)
-                          : journal_cache_get_alone(&t->cache, position, t->scratch, size, &error);
+    err_t code =
+        how == 1
+            ? journal_cache_get(&t->cache, position, t->scratch, size, &error)
+            : journal_cache_get_alone(&t->cache, &t->files, position, t->scratch, size, &error);
     assert_int_equal(code, ERR_OK);
     t_assert_bytes(t->scratch, position, size);
 }
@@ -138,6 +148,33 @@ t_read_anywhere(struct t_world *t)
     }
 }
 
+/* The same by way of reserved room: two stretches are on their way while the past is read. */
+static void
+t_append_beside(struct t_world *t, const uint64_t sizes[JOURNAL_CACHE_RESERVED])
+{
+    if (t->offset + sizes[0] + sizes[1] > t->segment_size) {
+        t_begin_segment(t);
+    }
+    uint64_t offset = t->offset;
+    for (uint32_t i = 0; i < JOURNAL_CACHE_RESERVED; i++) {
+        uint64_t position = journal_position(t->segment, offset);
+        assert_true(journal_cache_reserve(&t->cache, position, sizes[i]));
+        t_read_anywhere(t);
+        t_write(t, offset, sizes[i]);
+        journal_cache_fill(&t->cache, position, t->scratch, sizes[i]);
+        t_read_anywhere(t);
+        offset += sizes[i];
+    }
+    for (uint32_t i = 0; i < JOURNAL_CACHE_RESERVED; i++) {
+        uint64_t position = journal_position(t->segment, t->offset);
+        assert_null(journal_cache_view(&t->cache, position, 1));
+        journal_cache_publish(&t->cache, position, sizes[i]);
+        assert_non_null(journal_cache_view(&t->cache, position, 1));
+        t->offset += sizes[i];
+        t_read_anywhere(t);
+    }
+}
+
 static void
 t_open(struct t_world *t, uint64_t seed, uint64_t segment_size)
 {
@@ -156,6 +193,7 @@ t_open(struct t_world *t, uint64_t seed, uint64_t segment_size)
 static void
 t_close(struct t_world *t)
 {
+    journal_cache_files_close(&t->cache, &t->files);
     journal_cache_release(&t->cache);
     os_sim_disk_destroy(&t->sim);
     free(t->scratch);
@@ -173,7 +211,12 @@ reads_are_what_was_written(void **state)
         for (int step = 0; step < 4000; step++) {
             if (appended < 60 && os_prng_below(&t.prng, 50) == 0) {
                 uint64_t size = 4096 * (1 + os_prng_below(&t.prng, ADD_MAX / 4096));
-                t_append(&t, size, os_prng_below(&t.prng, 6) != 0);
+                if (os_prng_below(&t.prng, 2) == 0) {
+                    t_append_beside(
+                        &t, (const uint64_t[]){size, 4096 + (size / 8 & ~UINT64_C(4095))});
+                } else {
+                    t_append(&t, size, os_prng_below(&t.prng, 6) != 0);
+                }
                 appended++;
             }
             t_read_anywhere(&t);
@@ -197,7 +240,25 @@ nothing_behind_the_durable_end(void **state)
     assert_int_equal(journal_cache_get(&t.cache, end - 1, &byte, 1, &error), ERR_OK);
     assert_null(journal_cache_view(&t.cache, end, 1));
     assert_int_equal(journal_cache_get(&t.cache, end, &byte, 1, &error), ERR_CORRUPT);
-    assert_int_equal(journal_cache_get_alone(&t.cache, end, &byte, 1, &error), ERR_CORRUPT);
+    assert_int_equal(
+        journal_cache_get_alone(&t.cache, &t.files, end, &byte, 1, &error), ERR_CORRUPT);
+    t_close(&t);
+}
+
+/* What two stretches could not take side by side is not reserved, and pushes nothing out. */
+static void
+no_room_for_large_stretches(void **state)
+{
+    (void)state;
+    static struct t_world t;
+    t_open(&t, 1, 8 * MIB);
+    t_append(&t, 4096, true);
+    const uint64_t most = CHUNK / JOURNAL_CACHE_PARTS - 2 * (uint64_t)JOURNAL_CACHE_BLOCK;
+    const journal_position_t end = journal_position(1, 4096);
+    assert_false(journal_cache_reserve(&t.cache, end, most + JOURNAL_CACHE_BLOCK));
+    assert_non_null(journal_cache_view(&t.cache, end - 4096, 4096));
+    assert_true(journal_cache_reserve(&t.cache, end, most));
+    assert_non_null(journal_cache_view(&t.cache, end - 4096, 4096));
     t_close(&t);
 }
 
@@ -233,6 +294,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_are_what_was_written),
         cmocka_unit_test(nothing_behind_the_durable_end),
+        cmocka_unit_test(no_room_for_large_stretches),
         cmocka_unit_test(the_past_pushes_out_nothing_new),
     };
     return cmocka_run_group_tests_name("journal_cache", tests, NULL, NULL);

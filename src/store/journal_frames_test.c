@@ -38,6 +38,7 @@ struct t_world {
     struct os_sim_disk *disk;
     uint64_t segment_size;
     uint32_t table_entries; /* of the id index */
+    uint64_t recent_size;   /* 0: the default */
     struct store *store;
     struct ledger *ledger;
     struct ledger_delta delta;
@@ -66,6 +67,9 @@ t_open(struct t_world *world, struct store_error *error)
     struct store_settings settings = store_settings_default();
     settings.segment_size = world->segment_size;
     settings.index_table_entries = world->table_entries;
+    if (world->recent_size != 0) {
+        settings.recent_size = world->recent_size;
+    }
     settings.loops = os_sim_loops(world->sim);
     const struct ledger_limits limits = {
         .account_count_max = ACCOUNTS, .pending_count_max = 1, .expiry_batch_max = 1};
@@ -264,6 +268,45 @@ t_a_large_frame_waits_behind_another(void **state)
     os_sim_disk_crash(world->disk);
     assert_history_is_a_prefix(world);
     assert_int_equal(transfers_in(world), 3 * LARGE);
+    t_destroy(world);
+}
+
+/* A frame that is larger than the cache of what is new, and behind it one that is not: the older
+ * one takes all of the cache, so nothing of the younger one may be there before. */
+static void
+t_no_room_behind_a_frame_without_room(void **state)
+{
+    (void)state;
+    struct t_world *world = t_create(1, UINT64_C(32) << 20);
+    world->recent_size = UINT64_C(4) << 20;
+    struct store_error error;
+    assert_int_equal(t_open(world, &error), ERR_OK);
+    commit_accounts(world);
+    run(world);
+    struct journal *journal = t_journal(world);
+    for (int i = 0; i < 2; i++) {
+        assert_true(commit_transfers(world, LARGE));
+        assert_true(journal->newest->cached_beside);
+    }
+    for (int i = 0; i < 3; i++) {
+        assert_true(commit_transfers(world, LEDGER_BATCH_MAX));
+    }
+    struct journal_frame *huge = journal->newest;
+    assert_true(huge->image.body_size > world->recent_size);
+    while (journal->oldest != huge) {
+        assert_true(os_sim_step(world->sim));
+    }
+    assert_int_equal(huge->state, JOURNAL_FRAME_IN_FLIGHT);
+    assert_false(huge->cached_beside);
+    assert_true(commit_transfers(world, LARGE));
+    assert_int_equal(journal->handed_count, JOURNAL_HANDED_MAX);
+    run(world);
+    assert_int_equal(world->durable, 3 * LARGE + 3 * LEDGER_BATCH_MAX);
+    for (u128 id = 1; id <= world->last_id; id += 97) {
+        struct ledger_past past;
+        assert_int_equal(world->store->ops->look_up(world->store, &id, 1, &past, &error), ERR_OK);
+        assert_int_equal(past.kind, LEDGER_PAST_TRANSFER);
+    }
     t_destroy(world);
 }
 
@@ -533,6 +576,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(t_a_large_frame_waits_behind_another),
+        cmocka_unit_test(t_no_room_behind_a_frame_without_room),
         cmocka_unit_test(t_a_held_frame_keeps_its_place),
         cmocka_unit_test(t_small_ones_collect_in_one),
         cmocka_unit_test(t_nothing_follows_a_failure),

@@ -6,6 +6,9 @@
 
 /* Small tables are merged into runs of this many tables. */
 #define SMALL_RUN_TABLES 20u
+/* Slots of a table that became a run are cleared by so many with each frame: all of them at once
+ * would be 16 MiB between two batches. */
+#define CLEAR_SLOTS (UINT32_C(1) << 16)
 
 void
 journal_index_init(
@@ -43,20 +46,28 @@ set_take(struct journal_index *index)
         index->frozen_count * sizeof(struct journal_table *));
 }
 
+static bool
+table_is_used(const struct journal_index *index, const struct journal_table *table)
+{
+    bool used = table == index->active;
+    for (uint32_t i = 0; i < index->frozen_count; i++) {
+        used = used || table == index->frozen[i];
+    }
+    return used;
+}
+
+/* The one of those that are not used which is the nearest to being empty. */
 static struct journal_table *
 table_free(struct journal_index *index)
 {
+    struct journal_table *found = NULL;
     for (uint32_t i = 0; i < JOURNAL_INDEX_TABLES; i++) {
         struct journal_table *table = &index->tables[i];
-        bool used = table == index->active;
-        for (uint32_t k = 0; k < index->frozen_count; k++) {
-            used = used || table == index->frozen[k];
-        }
-        if (!used) {
-            return table;
+        if (!table_is_used(index, table) && (found == NULL || table->cleared > found->cleared)) {
+            found = table;
         }
     }
-    return NULL;
+    return found;
 }
 
 static err_t
@@ -177,6 +188,10 @@ journal_index_frame(struct journal_index *index, journal_position_t position)
         tables_submit(index);
     }
     index->frame = position;
+    struct journal_table *next = table_free(index);
+    if (next != NULL) {
+        journal_table_clear_some(next, CLEAR_SLOTS);
+    }
     journal_runs_work(&index->runs);
     return ERR_OK;
 }

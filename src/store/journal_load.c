@@ -22,36 +22,53 @@ fate_of_new(const struct ledger_event *event)
                                                          : JOURNAL_FATE_SINGLE;
 }
 
+struct journal_event_hashes
+journal_event_hashes_of(const struct journal *journal, const struct ledger_event *event)
+{
+    const struct ledger_transfer *transfer = &event->transfer;
+    struct journal_event_hashes hashes = {.id = journal_index_hash(&journal->index, transfer->id)};
+    if (transfer->pending_id != 0) {
+        hashes.pending = journal_index_hash(&journal->index, transfer->pending_id);
+    }
+    return hashes;
+}
+
 err_t
 journal_index_event(
-    struct journal *journal, const struct ledger_event *event, journal_position_t position)
+    struct journal *journal,
+    const struct ledger_event *event,
+    const struct journal_event_hashes *hashes,
+    journal_position_t position)
 {
+    const struct ledger_transfer *transfer = &event->transfer;
     if (position < journal_index_covered(&journal->index)) {
         return ERR_OK;
     }
     if (event->kind == LEDGER_EVENT_TWO_PHASE_EXPIRED) {
-        return journal_set_fate(journal, event->transfer.id, JOURNAL_FATE_EXPIRED);
+        return journal_set_fate(journal, transfer->id, hashes->id, JOURNAL_FATE_EXPIRED);
     }
-    if (event->kind == LEDGER_EVENT_TWO_PHASE_POSTED) {
-        TRY(journal_set_fate(journal, event->transfer.pending_id, JOURNAL_FATE_POSTED));
-    } else if (event->kind == LEDGER_EVENT_TWO_PHASE_VOIDED) {
-        TRY(journal_set_fate(journal, event->transfer.pending_id, JOURNAL_FATE_VOIDED));
+    const bool posted = event->kind == LEDGER_EVENT_TWO_PHASE_POSTED;
+    if (posted || event->kind == LEDGER_EVENT_TWO_PHASE_VOIDED) {
+        const enum journal_fate fate = posted ? JOURNAL_FATE_POSTED : JOURNAL_FATE_VOIDED;
+        TRY(journal_set_fate(journal, transfer->pending_id, hashes->pending, fate));
     }
     if (event->adopted != 0) {
         /* Its two sides may have come one after the other: the first is in the index. */
         bool known = false;
-        TRY(journal_has_transfer(journal, event->transfer.id, &known));
+        TRY(journal_has_transfer(journal, transfer->id, &known));
         if (known) {
             return ERR_OK;
         }
     }
-    uint64_t hash = journal_index_hash(&journal->index, event->transfer.id);
-    return journal_index_put(&journal->index, hash, position, fate_of_new(event));
+    return journal_index_put(&journal->index, hashes->id, position, fate_of_new(event));
 }
 
 err_t
 journal_note_event(
-    struct journal *journal, const struct ledger_event *event, journal_position_t position)
+    struct journal *journal,
+    const struct ledger_event *event,
+    const struct journal_event_hashes *hashes,
+    journal_position_t position)
 {
     bool expiry = event->kind == LEDGER_EVENT_TWO_PHASE_EXPIRED;
     if (event->adopted != 0) {
@@ -59,7 +76,7 @@ journal_note_event(
     } else {
         journal_directory_event(&journal->directory, event->timestamp, expiry);
     }
-    return journal_index_event(journal, event, position);
+    return journal_index_event(journal, event, hashes, position);
 }
 
 err_t
@@ -184,15 +201,16 @@ load_event(void *context, const struct ledger_event *event, journal_position_t p
         load->visitor.reason = "events were adopted while the snapshot was made";
         return ERR_CORRUPT;
     }
+    const struct journal_event_hashes hashes = journal_event_hashes_of(load->journal, event);
     if (load->part == LOAD_BELOW) {
         load->visitor.reason = "event refers to no pending transfer";
-        return journal_index_event(load->journal, event, position);
+        return journal_index_event(load->journal, event, &hashes, position);
     }
     load->visitor.reason = "event does not follow from the balances before it";
     TRY(load->part == LOAD_WINDOW ? ledger_redo_fuzzy(load->ledger, event)
                                   : ledger_redo(load->ledger, event));
     load->visitor.reason = "event refers to no pending transfer";
-    TRY(journal_note_event(load->journal, event, position));
+    TRY(journal_note_event(load->journal, event, &hashes, position));
     return ERR_OK;
 }
 

@@ -7,6 +7,11 @@
 
 /* Ids whose places are fetched together before the first of them is looked at. */
 #define LOOK_UP_BLOCK 32u
+/* Ids that are looked for together, before what was found is read. */
+#define LOOK_UP_ROUND 2048u
+/* Ids that a thread reads before it takes more; and so many are worth waking others. */
+#define LOOK_UP_PART       16u
+#define LOOK_UP_SHARED_MIN 128u
 
 struct journal *
 journal_of_loaded(struct store *store)
@@ -71,22 +76,6 @@ journal_read(
     const struct journal_frame *frame = frame_at(journal, position);
     if (frame == NULL) {
         return journal_cache_get(&journal->cache, position, out, size, error);
-    }
-    return frame_read(journal, frame, position, out, size, error);
-}
-
-/* The same for what an id leads to, which may be anywhere. */
-static err_t
-read_alone(
-    struct journal *journal,
-    journal_position_t position,
-    void *out,
-    uint64_t size,
-    struct store_error *error)
-{
-    const struct journal_frame *frame = frame_at(journal, position);
-    if (frame == NULL) {
-        return journal_cache_get_alone(&journal->cache, position, out, size, error);
     }
     return frame_read(journal, frame, position, out, size, error);
 }
@@ -158,72 +147,106 @@ journal_event_prefetch(struct journal *journal, journal_position_t position)
 
 /* --- by id --- */
 
+/* Who looks ids up: the engine's thread, or one of the readers while that waits. */
+struct reader {
+    struct journal *journal;
+    struct journal_cache_files *files;
+    struct store_error *error; /* or NULL */
+    bool index_failed;         /* the failure is one of the index */
+};
+
+static struct reader
+reader_of_engine(struct journal *journal, struct store_error *error)
+{
+    return (struct reader){.journal = journal, .files = &journal->cache.files, .error = error};
+}
+
+/* On the engine's thread: a damaged run is a reason to make the index again. */
+static err_t
+reader_settle(const struct reader *reader, err_t code)
+{
+    return code != ERR_OK && reader->index_failed
+               ? journal_condemn_index(reader->journal, code, reader->error)
+               : code;
+}
+
+/* What an id leads to, which may be anywhere. */
+static err_t
+read_alone(const struct reader *reader, journal_position_t position, void *out, uint64_t size)
+{
+    struct journal *journal = reader->journal;
+    const struct journal_frame *frame = frame_at(journal, position);
+    if (frame == NULL) {
+        return journal_cache_get_alone(
+            &journal->cache, reader->files, position, out, size, reader->error);
+    }
+    return frame_read(journal, frame, position, out, size, reader->error);
+}
+
 /* Both an event and a failed id begin with the id. */
 static err_t
 entry_is(
-    struct journal *journal,
-    const struct journal_index_entry *entry,
-    u128 id,
-    bool *ret_same,
-    struct store_error *error)
+    const struct reader *reader, const struct journal_index_entry *entry, u128 id, bool *ret_same)
 {
     u128 found = 0;
-    TRY(read_alone(journal, journal_index_entry_position(entry), &found, sizeof(found), error));
+    TRY(read_alone(reader, journal_index_entry_position(entry), &found, sizeof(found)));
     *ret_same = found == id;
     return ERR_OK;
 }
 
-/* The next candidate. A damaged run is a reason to make the index again. */
 static err_t
 next_candidate(
-    struct journal *journal,
+    struct reader *reader,
     struct journal_index_cursor *cursor,
-    struct journal_index_entry *ret_entry,
-    struct store_error *error)
+    struct journal_index_entry *ret_entry)
 {
-    err_t code = journal_index_next(&journal->index, cursor, ret_entry);
-    return code == ERR_OK ? ERR_OK : journal_condemn_index(journal, code, error);
+    err_t code = journal_index_next(&reader->journal->index, cursor, ret_entry);
+    reader->index_failed = code != ERR_OK;
+    return code;
 }
 
 /* Where the id is. It is in the index, so if all candidates have one position it is that one; else
  * different ids have one hash, and reading tells which. */
 static err_t
-position_of(struct journal *journal, u128 id, uint64_t hash, uint64_t *ret_position)
+position_of(struct reader *reader, u128 id, uint64_t hash, uint64_t *ret_position)
 {
-    struct journal_index_cursor cursor = journal_index_find(&journal->index, hash);
+    struct journal_index_cursor cursor = journal_index_find(&reader->journal->index, hash);
     struct journal_index_entry entry = {0};
     uint64_t first = 0;
     bool several = false;
-    TRY(next_candidate(journal, &cursor, &entry, NULL));
+    TRY(next_candidate(reader, &cursor, &entry));
     first = journal_index_entry_position(&entry);
     while (entry.reference != 0) {
         several = several || journal_index_entry_position(&entry) != first;
-        TRY(next_candidate(journal, &cursor, &entry, NULL));
+        TRY(next_candidate(reader, &cursor, &entry));
     }
     *ret_position = first;
     if (!several) {
         return first != 0 ? ERR_OK : ERR_CORRUPT;
     }
-    cursor = journal_index_find(&journal->index, hash);
-    TRY(next_candidate(journal, &cursor, &entry, NULL));
+    cursor = journal_index_find(&reader->journal->index, hash);
+    TRY(next_candidate(reader, &cursor, &entry));
     while (entry.reference != 0) {
         bool same = false;
-        TRY(entry_is(journal, &entry, id, &same, NULL));
+        TRY(entry_is(reader, &entry, id, &same));
         if (same && journal_index_entry_fate(&entry) != JOURNAL_FATE_FAILED) {
             *ret_position = journal_index_entry_position(&entry);
             return ERR_OK;
         }
-        TRY(next_candidate(journal, &cursor, &entry, NULL));
+        TRY(next_candidate(reader, &cursor, &entry));
     }
     return ERR_CORRUPT;
 }
 
 err_t
-journal_set_fate(struct journal *journal, u128 id, enum journal_fate fate)
+journal_set_fate(struct journal *journal, u128 id, uint64_t hash, enum journal_fate fate)
 {
-    uint64_t hash = journal_index_hash(&journal->index, id);
     uint64_t position = 0;
-    TRY(position_of(journal, id, hash, &position));
+    struct reader reader = reader_of_engine(journal, NULL);
+    err_t code = position_of(&reader, id, hash, &position);
+    if (code != ERR_OK) {
+        return reader_settle(&reader, code);
+    }
     return journal_index_put(&journal->index, hash, position, fate);
 }
 
@@ -250,21 +273,18 @@ ledger_fate_of(enum journal_fate fate)
 /* Fills in `past` if the entry is the id's. */
 static err_t
 past_of_entry(
-    struct journal *journal,
-    const struct journal_index_entry *entry,
-    struct ledger_past *past,
-    struct store_error *error)
+    const struct reader *reader, const struct journal_index_entry *entry, struct ledger_past *past)
 {
     if (journal_index_entry_fate(entry) == JOURNAL_FATE_FAILED) {
         bool same = false;
-        TRY(entry_is(journal, entry, past->id, &same, error));
+        TRY(entry_is(reader, entry, past->id, &same));
         if (same) {
             past->kind = LEDGER_PAST_FAILED;
         }
         return ERR_OK;
     }
     struct ledger_transfer found = {0};
-    TRY(read_alone(journal, journal_index_entry_position(entry), &found, sizeof(found), error));
+    TRY(read_alone(reader, journal_index_entry_position(entry), &found, sizeof(found)));
     if (found.id != past->id) {
         return ERR_OK;
     }
@@ -275,21 +295,130 @@ past_of_entry(
 }
 
 static err_t
-past_of(struct journal *journal, uint64_t hash, struct ledger_past *past, struct store_error *error)
+past_of(struct reader *reader, struct journal_index_cursor cursor, struct ledger_past *past)
 {
-    struct journal_index_cursor cursor = journal_index_find(&journal->index, hash);
     struct journal_index_entry entry;
     for (;;) {
-        TRY(next_candidate(journal, &cursor, &entry, error));
+        TRY(next_candidate(reader, &cursor, &entry));
         if (entry.reference == 0) {
             return ERR_OK;
         }
-        TRY(past_of_entry(journal, &entry, past, error));
+        TRY(past_of_entry(reader, &entry, past));
         /* An id that failed here may be a transfer that was adopted: that is what it is. */
         if (past->kind == LEDGER_PAST_TRANSFER) {
             return ERR_OK;
         }
     }
+}
+
+/* --- many ids --- */
+
+/* What one thread met; only its own reader writes it. */
+struct failure {
+    struct store_error error;
+    err_t code;
+    bool index_failed;
+};
+
+/* The ids of a round that a run may have: reading tells, on several threads if they are many. */
+struct look_up {
+    struct os_crew_job job;
+    struct journal *journal;
+    struct ledger_past *past;        /* of the round */
+    uint16_t numbers[LOOK_UP_ROUND]; /* in `past` */
+    uint32_t count;
+    struct failure failures[JOURNAL_READERS_MAX + 1];
+};
+
+/* On the engine's thread, or a reader's. */
+static void
+look_up_part(struct os_crew_job *job, uint32_t part, uint32_t worker)
+{
+    struct look_up *look_up = CONTAINER_OF(job, struct look_up, job);
+    struct journal *journal = look_up->journal;
+    struct failure *failure = &look_up->failures[worker];
+    struct reader reader = reader_of_engine(journal, &failure->error);
+    if (worker > 0) {
+        reader.files = &journal->readers.files[worker - 1];
+    }
+    const uint32_t first = part * LOOK_UP_PART;
+    const uint32_t left = look_up->count - first;
+    const uint32_t end = first + (left < LOOK_UP_PART ? left : LOOK_UP_PART);
+    for (uint32_t i = first; i < end && failure->code == ERR_OK; i++) {
+        struct ledger_past *past = &look_up->past[look_up->numbers[i]];
+        uint64_t hash = journal_index_hash(&journal->index, past->id);
+        failure->code = past_of(&reader, journal_index_find(&journal->index, hash), past);
+        failure->index_failed = reader.index_failed;
+    }
+}
+
+/* Reads what the round has left. */
+static err_t
+look_up_read(struct look_up *look_up, struct store_error *error)
+{
+    struct journal *journal = look_up->journal;
+    for (uint32_t i = 0; i <= JOURNAL_READERS_MAX; i++) {
+        look_up->failures[i].code = ERR_OK;
+    }
+    look_up->job = (struct os_crew_job){
+        .run = look_up_part,
+        .part_count = (look_up->count + LOOK_UP_PART - 1) / LOOK_UP_PART,
+    };
+    const bool alone = look_up->count < LOOK_UP_SHARED_MIN;
+    os_crew_run(alone ? NULL : journal->readers.crew, &look_up->job);
+    for (uint32_t i = 0; i <= JOURNAL_READERS_MAX; i++) {
+        const struct failure *failure = &look_up->failures[i];
+        if (failure->code == ERR_OK) {
+            continue;
+        }
+        if (!failure->index_failed) {
+            *error = failure->error;
+        }
+        struct reader reader = reader_of_engine(journal, error);
+        reader.index_failed = failure->index_failed;
+        return reader_settle(&reader, failure->code);
+    }
+    return ERR_OK;
+}
+
+/* Most ids of a batch are new, and are in no run. */
+static err_t
+look_up_round(
+    struct journal *journal,
+    const u128 *ids,
+    uint32_t count,
+    struct ledger_past *past,
+    struct store_error *error)
+{
+    struct look_up look_up; /* not cleared: `numbers` is large */
+    look_up.journal = journal;
+    look_up.past = past;
+    look_up.count = 0;
+    struct reader reader = reader_of_engine(journal, error);
+    uint64_t hashes[LOOK_UP_BLOCK];
+    for (uint32_t done = 0; done < count; done += LOOK_UP_BLOCK) {
+        uint32_t size = count - done < LOOK_UP_BLOCK ? count - done : LOOK_UP_BLOCK;
+        for (uint32_t i = 0; i < size; i++) {
+            hashes[i] = journal_index_hash(&journal->index, ids[done + i]);
+            journal_index_prefetch(&journal->index, hashes[i]);
+        }
+        for (uint32_t i = 0; i < size; i++) {
+            struct ledger_past *one = &past[done + i];
+            one->id = ids[done + i];
+            one->kind = LEDGER_PAST_NONE;
+            one->fate = LEDGER_FATE_NONE;
+            struct journal_index_cursor cursor = journal_index_find(&journal->index, hashes[i]);
+            if (cursor.groups != 0) {
+                look_up.numbers[look_up.count++] = (uint16_t)(done + i);
+                continue;
+            }
+            err_t code = past_of(&reader, cursor, one);
+            if (code != ERR_OK) {
+                return reader_settle(&reader, code);
+            }
+        }
+    }
+    return look_up.count == 0 ? ERR_OK : look_up_read(&look_up, error);
 }
 
 err_t
@@ -303,17 +432,9 @@ journal_look_up(
     struct journal *journal = journal_of_loaded(store);
     static_assert(offsetof(struct journal_event, transfer) == 0, "an event begins with its id");
     static_assert(offsetof(struct ledger_transfer, id) == 0, "a transfer begins with its id");
-    uint64_t hashes[LOOK_UP_BLOCK];
-    for (uint32_t done = 0; done < count; done += LOOK_UP_BLOCK) {
-        uint32_t size = count - done < LOOK_UP_BLOCK ? count - done : LOOK_UP_BLOCK;
-        for (uint32_t i = 0; i < size; i++) {
-            hashes[i] = journal_index_hash(&journal->index, ids[done + i]);
-            journal_index_prefetch(&journal->index, hashes[i]);
-        }
-        for (uint32_t i = 0; i < size; i++) {
-            past[done + i] = (struct ledger_past){.id = ids[done + i]};
-            TRY(past_of(journal, hashes[i], &past[done + i], error));
-        }
+    for (uint32_t done = 0; done < count; done += LOOK_UP_ROUND) {
+        uint32_t size = count - done < LOOK_UP_ROUND ? count - done : LOOK_UP_ROUND;
+        TRY(look_up_round(journal, ids + done, size, past + done, error));
     }
     return ERR_OK;
 }
@@ -323,7 +444,12 @@ journal_has_transfer(struct journal *journal, u128 id, bool *ret_has)
 {
     struct ledger_past past = {.id = id};
     struct store_error error;
-    TRY(past_of(journal, journal_index_hash(&journal->index, id), &past, &error));
+    struct reader reader = reader_of_engine(journal, &error);
+    uint64_t hash = journal_index_hash(&journal->index, id);
+    err_t code = past_of(&reader, journal_index_find(&journal->index, hash), &past);
+    if (code != ERR_OK) {
+        return reader_settle(&reader, code);
+    }
     *ret_has = past.kind == LEDGER_PAST_TRANSFER;
     return ERR_OK;
 }

@@ -244,6 +244,8 @@ static err_t
 writer_put(struct journal_run_writer *writer, const void *data, uint64_t size, uint64_t offset)
 {
     TRY(writer->disk->ops->write(writer->disk, writer->file, data, size, offset));
+    /* Bit by bit: the frames' writes do not queue behind what a sync would find all at once. */
+    os_file_write_back(writer->disk, writer->file, offset, size);
     writer->unsynced += size;
     if (writer->unsynced >= JOURNAL_RUN_SYNC_BYTES) {
         writer->unsynced = 0;

@@ -142,15 +142,12 @@ static err_t
 run_write(
     struct journal_runs *runs, const struct journal_table *table, struct journal_run **ret_run)
 {
-    struct journal_index_entry *entries = journal_table_sort(table);
-    if (entries == NULL) {
-        return ERR_MEMORY;
-    }
+    TRY(journal_table_sort(table, &runs->order));
     struct journal_run_header header = {.identity = table->identity, .number = runs->next_number++};
     struct journal_run_writer writer;
     err_t code = journal_run_writer_begin(&writer, runs->disk, runs->folder, &header, table->count);
     if (code == ERR_OK) {
-        code = entries_write(&writer, entries, table->count);
+        code = entries_write(&writer, runs->order.entries, table->count);
         if (code == ERR_OK) {
             code = journal_run_writer_finish(&writer, ret_run);
         }
@@ -158,7 +155,6 @@ run_write(
             journal_run_writer_abandon(&writer);
         }
     }
-    free(entries);
     return code;
 }
 
@@ -572,4 +568,5 @@ journal_runs_release(struct journal_runs *runs)
     for (uint32_t i = 0; i < JOURNAL_FILTER_LEVELS; i++) {
         journal_filter_bank_release(&runs->banks[i]);
     }
+    journal_table_order_release(&runs->order);
 }

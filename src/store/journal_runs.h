@@ -71,6 +71,7 @@ struct journal_runs {
     uint32_t group_count;
     struct journal_filter_bank banks[JOURNAL_FILTER_LEVELS];
     struct journal_table *queue; /* oldest first */
+    struct journal_table_order order;
     struct journal_merge merges[JOURNAL_RUN_LEVELS];
     uint64_t credit;     /* entries that may still be merged before the next table comes */
     bool stalled;        /* writing a table failed: nothing is tried before a retry */

@@ -34,13 +34,26 @@ slots_for(uint32_t entries)
     return count;
 }
 
+void
+journal_table_clear_some(struct journal_table *table, uint32_t slots)
+{
+    ASSERT(!table->handed_over);
+    ASSERT(table->cleared <= table->slot_count);
+    uint32_t left = table->slot_count - table->cleared;
+    uint32_t count = slots < left ? slots : left;
+    if (count > 0) {
+        memset(&table->slots[table->cleared], 0, slots_size(count));
+        table->cleared += count;
+    }
+}
+
 err_t
 journal_table_reset(struct journal_table *table, uint32_t entries)
 {
     ASSERT(entries <= JOURNAL_RUN_ENTRIES_MAX);
     uint32_t slot_count = slots_for(entries);
     if (table->slots != NULL && table->slot_count == slot_count) {
-        memset(table->slots, 0, (size_t)slot_count * sizeof(*table->slots));
+        journal_table_clear_some(table, slot_count);
     } else {
         struct journal_index_entry *slots = os_large_alloc(slots_size(slot_count));
         if (slots == NULL) {
@@ -50,6 +63,7 @@ journal_table_reset(struct journal_table *table, uint32_t entries)
         table->slots = slots;
         table->slot_count = slot_count;
     }
+    table->cleared = 0;
     table->count = 0;
     table->frame = 0;
     table->covered = 0;
@@ -183,17 +197,49 @@ sort_by_insertion(struct journal_index_entry *entries, uint32_t count)
     }
 }
 
-struct journal_index_entry *
-journal_table_sort(const struct journal_table *table)
+static size_t
+order_size(uint32_t capacity)
+{
+    return (size_t)capacity * sizeof(struct journal_index_entry);
+}
+
+void
+journal_table_order_release(struct journal_table_order *order)
+{
+    os_large_free(order->entries, order_size(order->capacity));
+    os_large_free(order->other, order_size(order->capacity));
+    *order = (struct journal_table_order){0};
+}
+
+static err_t
+order_reserve(struct journal_table_order *order, uint32_t count)
+{
+    if (count <= order->capacity) {
+        return ERR_OK;
+    }
+    journal_table_order_release(order);
+    /* A table is full when a frame begins, so it has as much more as a frame holds. */
+    const uint32_t capacity = count + count / 8;
+    struct journal_table_order larger = {
+        .entries = os_large_alloc(order_size(capacity)),
+        .other = os_large_alloc(order_size(capacity)),
+        .capacity = capacity,
+    };
+    if (larger.entries == NULL || larger.other == NULL) {
+        journal_table_order_release(&larger);
+        return ERR_MEMORY;
+    }
+    *order = larger;
+    return ERR_OK;
+}
+
+err_t
+journal_table_sort(const struct journal_table *table, struct journal_table_order *order)
 {
     ASSERT(table->count > 0);
-    struct journal_index_entry *entries = malloc((size_t)table->count * sizeof(*entries));
-    struct journal_index_entry *other = malloc((size_t)table->count * sizeof(*other));
-    if (entries == NULL || other == NULL) {
-        free(entries);
-        free(other);
-        return NULL;
-    }
+    TRY(order_reserve(order, table->count));
+    struct journal_index_entry *entries = order->entries;
+    struct journal_index_entry *other = order->other;
     uint32_t count = 0;
     for (uint32_t i = 0; i < table->slot_count; i++) {
         if (table->slots[i].reference != 0) {
@@ -208,7 +254,6 @@ journal_table_sort(const struct journal_table *table)
         sort_pass(entries, other, count, 48);
         sort_pass(other, entries, count, 56);
     }
-    free(other);
     sort_by_insertion(entries, count);
-    return entries;
+    return ERR_OK;
 }

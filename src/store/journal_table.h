@@ -18,6 +18,7 @@ struct journal_table {
     struct journal_index_entry *slots; /* open addressing; NULL until it is used */
     uint32_t slot_count;               /* a power of two */
     uint32_t count;
+    uint32_t cleared; /* slots that are empty again, of a table that is not in use */
 
     /* What it covers together with everything older, filled in by its owner once that is durable.
      */
@@ -34,6 +35,8 @@ struct journal_table {
 
 /* Room for `entries` without growing. ERR_MEMORY. Empties a table that has its memory. */
 MUST_USE err_t journal_table_reset(struct journal_table *table, uint32_t entries);
+/* Empties some slots of a table that is not in use, so that resetting it finds less to do. */
+void journal_table_clear_some(struct journal_table *table, uint32_t slots);
 void journal_table_release(struct journal_table *table);
 
 static inline void
@@ -49,7 +52,18 @@ MUST_USE err_t journal_table_put(struct journal_table *table, struct journal_ind
  * *slot behind it: a count of steps, not a place. */
 const struct journal_index_entry *journal_table_next(
     const struct journal_table *table, uint64_t hash, uint32_t *steps);
-/* The entries in ascending order, in memory of malloc; NULL without memory. */
-struct journal_index_entry *journal_table_sort(const struct journal_table *table);
+
+/* Memory to sort in, kept from one table to the next: what is fresh from the system costs as much
+ * as the sorting. Zero it. */
+struct journal_table_order {
+    struct journal_index_entry *entries; /* what journal_table_sort made */
+    struct journal_index_entry *other;
+    uint32_t capacity;
+};
+
+/* Puts the entries of the table into order->entries, ascending. ERR_MEMORY. */
+MUST_USE err_t
+journal_table_sort(const struct journal_table *table, struct journal_table_order *order);
+void journal_table_order_release(struct journal_table_order *order);
 
 #endif

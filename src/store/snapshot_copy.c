@@ -363,6 +363,7 @@ snapshot_copy_start(struct journal *journal, struct store_error *error)
     }
     err_t code = os_loops_create(journal->settings.loops, "snapshot", &copy->loop);
     if (code == ERR_OK) {
+        os_loop_give_way(copy->loop);
         code = os_loop_start(copy->loop);
     }
     if (code != ERR_OK) {

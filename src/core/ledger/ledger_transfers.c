@@ -164,9 +164,11 @@ prefetch_account(const struct ledger *ledger, uint32_t slot)
 }
 
 /* What the event PREFETCH_AHEAD of this one will touch. A pending transfer is fetched as long
- * again before its accounts, since only it says which they are. */
+ * again before its accounts, since only it says which they are; a new one's place in the index is
+ * written. */
 static void
-prefetch_event(const struct ledger *ledger, uint32_t i, uint32_t count)
+prefetch_event(
+    const struct ledger *ledger, const struct ledger_transfer *batch, uint32_t i, uint32_t count)
 {
     const struct ledger_scratch *scratch = ledger->scratch;
     if (i + 2 * PREFETCH_AHEAD < count) {
@@ -179,6 +181,11 @@ prefetch_event(const struct ledger *ledger, uint32_t i, uint32_t count)
         }
     }
     if (i + PREFETCH_AHEAD < count) {
+        const struct ledger_transfer *transfer = &batch[i + PREFETCH_AHEAD];
+        if ((transfer->flags & LEDGER_TRANSFER_PENDING) != 0) {
+            const struct ledger_table *table = &ledger->pending_index.now;
+            prefetch_for_write(&table->entries[ledger_hash(transfer->id) & table->mask]);
+        }
         uint32_t slot = scratch->pending_slots[i + PREFETCH_AHEAD];
         if (slot != LEDGER_NONE) {
             prefetch_account(ledger, ledger_pending_in(ledger, slot)->debit_slot);
@@ -295,6 +302,11 @@ settle_pendings(struct ledger *ledger)
         }
     }
     for (uint32_t i = 0; i < scratch->finished_count; i++) {
+        if (i + PREFETCH_AHEAD < scratch->finished_count) {
+            uint32_t slot = scratch->finished[i + PREFETCH_AHEAD];
+            u128 id = ledger_pending_in(ledger, slot)->transfer.id;
+            ledger_index_prefetch(&ledger->pending_index, ledger_hash(id));
+        }
         ledger_pending_remove(ledger, scratch->finished[i]);
     }
 }
@@ -386,7 +398,7 @@ ledger_create_transfers(
     };
     struct ledger_step step = {.ledger = ledger, .delta = delta, .past = past};
     for (uint32_t i = 0; i < count; i++) {
-        prefetch_event(ledger, i, count);
+        prefetch_event(ledger, batch, i, count);
         step.transfer = &batch[i];
         step.index = i;
         apply_event(&step, &chain, results);

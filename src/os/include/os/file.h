@@ -44,6 +44,10 @@ struct os_disk_ops {
         struct os_disk *disk, struct os_file *file, const void *data, size_t size, uint64_t offset);
     /* Data and what is needed to read it back (fdatasync). */
     err_t (*sync)(struct os_disk *disk, struct os_file *file);
+    /* A hint, NULL where there is nothing to hint at: begins to write these bytes of the file to
+     * the disk, without waiting, so that the sync later has little left to write. Nothing is
+     * durable by it. */
+    void (*write_back)(struct os_disk *disk, struct os_file *file, uint64_t offset, size_t size);
     /* Reserves space, reads as zeros; the file is at least `size` long afterwards. */
     err_t (*allocate)(struct os_disk *disk, struct os_file *file, uint64_t size);
     err_t (*truncate)(struct os_disk *disk, struct os_file *file, uint64_t size);
@@ -70,6 +74,14 @@ struct os_disk {
 };
 
 #define OS_DIRECT_ALIGNMENT 4096
+
+static inline void
+os_file_write_back(struct os_disk *disk, struct os_file *file, uint64_t offset, size_t size)
+{
+    if (disk->ops->write_back != NULL) {
+        disk->ops->write_back(disk, file, offset, size);
+    }
+}
 
 /* The machine's disk. Static, thread-safe; one file may be used from several threads. */
 struct os_disk *os_disk_real(void);

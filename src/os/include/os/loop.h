@@ -78,6 +78,8 @@ struct os_loop_ops {
     void (*timer_cancel)(struct os_loop *loop, struct os_timer *timer);
     /* Runs until stop: on a thread of its own (real), or by the scheduler (simulated). Once. */
     err_t (*start)(struct os_loop *loop);
+    /* Before start. NULL where loops have no threads of their own. */
+    void (*give_way)(struct os_loop *loop);
     /* Runs what waits and what that posts here (at most OS_DRAIN_GROUPS_MAX groups), then ends and
      * waits for the end. Timers do not fire any more. What is posted later never runs. Not from
      * the loop's own thread; nothing if it was not started or is stopped. */
@@ -124,6 +126,17 @@ static inline bool
 os_timer_is_armed(const struct os_timer *timer)
 {
     return timer->deadline_ns != 0;
+}
+
+/* Before start: the loop's thread gives way to the process's others where they want the processor
+ * at the same time (OS_LOOP_NICENESS in os/loop_real.h). For work that nobody waits for, and that
+ * is bounded by how far it may fall behind. */
+static inline void
+os_loop_give_way(struct os_loop *loop)
+{
+    if (loop->ops->give_way != NULL) {
+        loop->ops->give_way(loop);
+    }
 }
 
 MUST_USE static inline err_t
