@@ -6,6 +6,7 @@
 
 #include "base/list.h"
 #include "os/file.h"
+#include "store/store.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -617,6 +618,7 @@ role_shards_guard(struct node *node, const struct port_ledger_guard **ret_guard)
         .name = node->settings.shard,
         .disk = node->disk,
         .folder = node->settings.data,
+        .noted = store_is_shared(node->ledger_url),
         .files = os_loop_executor(node->sync_loop),
         .read = owner_read,
         .context = node,

@@ -281,6 +281,32 @@ head_publish(struct ledger_engine *engine)
     atomic_store(&engine->has_head, true);
 }
 
+/* The guard goes by what was noted with the ledger before anything is executed. */
+static err_t
+guard_begin(struct ledger_engine *engine, struct store_error *error)
+{
+    struct engine_machine *machine = &engine->machine;
+    const struct port_ledger_guard *guard = engine->settings.guard;
+    if (guard != NULL && guard->loaded != NULL) {
+        const struct store_ops *ops = machine->store->ops;
+        struct span note = ops->note_get == NULL ? SPAN_EMPTY : ops->note_get(machine->store);
+        err_t code = guard->loaded(guard->context, note);
+        if (code != ERR_OK) {
+            error->code = code;
+            (void)snprintf(
+                error->message,
+                sizeof(error->message),
+                "what is noted of its slots: %s",
+                err_text(code));
+            engine_machine_close(machine);
+            return code;
+        }
+    }
+    machine->guard = guard;
+    engine_machine_settle(machine);
+    return ERR_OK;
+}
+
 static err_t
 load(struct ledger_engine *engine, struct store_error *error)
 {
@@ -293,8 +319,7 @@ load(struct ledger_engine *engine, struct store_error *error)
     TRY(engine_machine_open(&engine->machine, store, &engine->settings.limits, error));
     engine->machine.time = engine_time;
     engine->machine.time_context = engine;
-    engine->machine.guard = engine->settings.guard;
-    engine_machine_settle(&engine->machine);
+    TRY(guard_begin(engine, error));
     engine->machine.executor = os_loop_executor(engine->loop);
     engine->machine_is_open = true;
     gauges_set(engine);

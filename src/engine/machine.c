@@ -286,6 +286,29 @@ engine_machine_check(struct engine_machine *machine)
     return ops->check == NULL ? ERR_OK : ops->check(machine->store, &machine->error);
 }
 
+/* SETTLE with a note, which is durable when it is answered. */
+static err_t
+execute_note(struct engine_machine *machine, const struct port_ledger_request *request)
+{
+    const struct store_ops *ops = machine->store->ops;
+    if (ops->note_put == NULL) {
+        return ERR_UNSUPPORTED;
+    }
+    if (request->in.note->size > STORE_NOTE_MAX) {
+        return ERR_RANGE;
+    }
+    TRY(engine_machine_check(machine));
+    TRY(ops->admit(machine->store, 0, 0));
+    err_t error = ops->note_put(machine->store, *request->in.note);
+    if (error != ERR_OK) {
+        machine->error.code = error;
+        return error == ERR_BUSY ? ERR_BUSY : ERR_OUTCOME_UNKNOWN;
+    }
+    machine->uncommitted = true;
+    engine_machine_settle(machine);
+    return ERR_OK;
+}
+
 /* Reads need no room, but the pulse that comes with them does. Where there is none, the reads go
  * on and the pulse waits. */
 static err_t
@@ -313,6 +336,9 @@ engine_machine_execute(struct engine_machine *machine, struct port_ledger_reques
     TRY(engine_machine_admit(machine, request));
     if (request->operation == PORT_LEDGER_ADOPT) {
         return engine_machine_adopt(machine, request);
+    }
+    if (request->operation == PORT_LEDGER_SETTLE && request->in.note != NULL) {
+        return execute_note(machine, request);
     }
     if (request->operation != PORT_LEDGER_CREATE_ACCOUNTS &&
         request->operation != PORT_LEDGER_CREATE_TRANSFERS) {

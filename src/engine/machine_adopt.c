@@ -53,7 +53,7 @@ engine_machine_admit(struct engine_machine *machine, struct port_ledger_request 
     }
     for (uint32_t i = 0; i < request->count; i++) {
         if (ends_strange_pending(machine, &request->in.transfers[i])) {
-            return ERR_MOVED;
+            return machine->guard->refuse(machine->guard->context, request);
         }
     }
     return ERR_OK;
@@ -63,7 +63,8 @@ engine_machine_admit(struct engine_machine *machine, struct port_ledger_request 
 
 struct adopting {
     struct engine_machine *machine;
-    uint64_t clock; /* the last that was given to a stand-in */
+    uint64_t clock;                      /* the last that was given to a stand-in */
+    const struct ledger_past *next_past; /* of the next failed id */
 };
 
 static enum port_ledger_adopted_status
@@ -84,15 +85,33 @@ adopt_account(struct adopting *adopting, const struct ledger_account *account)
                : PORT_LEDGER_ADOPTED_REFUSED;
 }
 
+/* What the store has of all failed ids of the request, in their order: asked once, since a store
+ * may have to ask somebody else. */
+static err_t
+look_up_failed(struct adopting *adopting, const struct port_ledger_request *request)
+{
+    struct engine_machine *machine = adopting->machine;
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < request->count; i++) {
+        if (request->in.adoptions[i].kind == PORT_LEDGER_ADOPT_FAILED_ID) {
+            machine->ids[count++] = request->in.adoptions[i].of.failed_id;
+        }
+    }
+    adopting->next_past = machine->pasts;
+    return count == 0 ? ERR_OK
+                      : machine->store->ops->look_up(
+                            machine->store, machine->ids, count, machine->pasts, &machine->error);
+}
+
 /* An id that is a transfer here stays one. */
 static err_t
 adopt_failed(struct adopting *adopting, u128 id, uint32_t *ret_status)
 {
     struct engine_machine *machine = adopting->machine;
     struct ledger_delta *delta = &machine->delta;
-    struct ledger_past past;
-    TRY(machine->store->ops->look_up(machine->store, &id, 1, &past, &machine->error));
-    bool known = past.kind != LEDGER_PAST_NONE;
+    const struct ledger_past *past = adopting->next_past++;
+    ASSERT(past->id == id);
+    bool known = past->kind != LEDGER_PAST_NONE;
     for (uint32_t i = 0; i < delta->event_count && !known; i++) {
         known = delta->events[i].transfer.id == id;
     }
@@ -132,14 +151,18 @@ newest_of(struct engine_machine *machine, uint32_t slot, uint64_t *ret_newest)
             return ERR_OK; /* the store does not know it yet */
         }
     }
+    const struct store_ops *ops = machine->store->ops;
+    if (ops->newest_transfer != NULL) {
+        *ret_newest = ops->newest_transfer(machine->store, slot);
+        return ERR_OK;
+    }
     struct store_query query = {
         .account_slot = slot,
         .sides = STORE_SIDE_DEBITS | STORE_SIDE_CREDITS,
         .reversed = true,
         .limit = 1,
     };
-    return machine->store->ops->account_events(
-        machine->store, &query, note_newest, ret_newest, &machine->error);
+    return ops->account_events(machine->store, &query, note_newest, ret_newest, &machine->error);
 }
 
 /* Does the side have to be booked? A stand-in never by itself; an account that is not here cannot
@@ -231,6 +254,7 @@ static err_t
 adopt_all(struct adopting *adopting, struct port_ledger_request *request)
 {
     bool refused = false;
+    TRY(look_up_failed(adopting, request));
     for (uint32_t i = 0; i < request->count; i++) {
         uint32_t status = PORT_LEDGER_ADOPTED_REFUSED;
         if (!refused) {

@@ -5,6 +5,15 @@
  * settled behind it.
  *
  *     submit --> (files: orders, and requests by a newer map) --> ledger --guard--> applied
+ *
+ * It is written down in a file, or with the ledger, whose note it is then:
+ *
+ *     order --state_make--> file --state_publish--> settle --settled--> answered
+ *     order --state_make--> noting --noted--> state_publish ... as above
+ *
+ * A note is the ledger's, not the process's: whoever loads the ledger goes by what was noted last
+ * (loaded). A value that was made from another one than that is not published, and one change is
+ * under way at a time; what comes meanwhile waits for it.
  */
 #include "owner_private.h"
 
@@ -27,8 +36,13 @@ struct shards_owner {
     char name[SHARD_NAME_SIZE];
     char folder[OS_PATH_SIZE];
     struct port_ledger *ledger;
-    _Atomic(struct owner_state *) state; /* written on `files` */
-    _Atomic uint64_t epoch;              /* of its map */
+    /* On `files`: a change is being noted, and the requests that wait for that. Those are their
+     * requesters', who are bounded. */
+    bool changing;
+    struct os_task *first_waiting, *last_waiting;
+    /* Written on `files`; by `loaded` on the ledger's thread. */
+    _Atomic(struct owner_state *) state;
+    _Atomic uint64_t epoch; /* of its map */
     _Atomic uint64_t moved;
 };
 
@@ -38,6 +52,9 @@ struct order {
     struct shards_owner *owner;
     struct port_ledger_request *request;
     bool is_order;
+    struct owner_state *made; /* not published yet, or NULL */
+    struct buf text;          /* of it, while it is noted */
+    struct span note;
     struct port_ledger_shard told;
 };
 
@@ -146,7 +163,27 @@ admit_mover(const struct owner_state *state, const struct port_ledger_request *r
     UNREACHABLE();
 }
 
-/* SHARDS-5, SHARDS-7. The fence ends with the next epoch, so that is what the asker waits for. */
+/* The fence ends with the next epoch, so that is what the asker waits for. */
+static err_t
+moved_to(
+    struct shards_owner *owner,
+    const struct owner_state *state,
+    struct port_ledger_request *request)
+{
+    bool same = request->epoch == state->map.epoch;
+    atomic_fetch_add_explicit(&owner->moved, 1, memory_order_relaxed);
+    request->epoch = state->map.epoch + (same && state->fence_epoch != 0 ? 1 : 0);
+    return ERR_MOVED;
+}
+
+static err_t
+refuse(void *context, struct port_ledger_request *request)
+{
+    struct shards_owner *owner = context;
+    return moved_to(owner, atomic_load(&owner->state), request);
+}
+
+/* SHARDS-5, SHARDS-7. */
 static err_t
 admit(void *context, struct port_ledger_request *request)
 {
@@ -159,9 +196,7 @@ admit(void *context, struct port_ledger_request *request)
     if (same && may_do(state, request)) {
         return ERR_OK;
     }
-    atomic_fetch_add_explicit(&owner->moved, 1, memory_order_relaxed);
-    request->epoch = state->map.epoch + (same && state->fence_epoch != 0 ? 1 : 0);
-    return ERR_MOVED;
+    return moved_to(owner, state, request);
 }
 
 static bool
@@ -199,16 +234,16 @@ state_copy(struct shards_owner *owner)
 }
 
 /* Written down before anybody goes by it. If the write's outcome is unknown it is not gone by, and
- * whoever ordered it orders again. */
+ * whoever ordered it orders again. ERR_BUSY: the ledger was loaded meanwhile, and with it another
+ * value than the one that this was made from. */
 static err_t
-state_publish(struct shards_owner *owner, struct owner_state *state, err_t made)
+state_publish(struct shards_owner *owner, struct owner_state *state)
 {
-    err_t result = made == ERR_OK ? state_save(owner, state) : made;
-    if (result != ERR_OK) {
+    struct owner_state *from = state->older;
+    if (!atomic_compare_exchange_strong(&owner->state, &from, state)) {
         free(state);
-        return result;
+        return ERR_BUSY;
     }
-    atomic_store(&owner->state, state);
     atomic_store(&owner->epoch, state->map.epoch);
     return ERR_OK;
 }
@@ -226,53 +261,56 @@ older_free(struct owner_state *state)
     }
 }
 
+/* By the map as it is now; *changed is false if that is not newer. */
 static err_t
-map_follow(struct shards_owner *owner)
+map_follow(struct shards_owner *owner, struct owner_state *state, bool *changed)
 {
     struct shard_map *map = calloc(1, sizeof(*map));
-    struct owner_state *state = state_copy(owner);
-    err_t result = map == NULL || state == NULL ? ERR_MEMORY : ERR_OK;
-    if (result == ERR_OK) {
-        result = owner->parts.read(owner->parts.context, map);
-    }
-    if (result == ERR_OK && map->epoch <= state->map.epoch) {
-        free(map);
-        free(state);
-        return ERR_OK;
-    }
-    if (result == ERR_OK) {
+    err_t result = map == NULL ? ERR_MEMORY : owner->parts.read(owner->parts.context, map);
+    *changed = result == ERR_OK && map->epoch > state->map.epoch;
+    if (*changed) {
         result = shards_owner_state_follow(state, map, owner->name, true);
     }
     free(map);
+    return result;
+}
+
+/* What the order makes of what is known; NULL if that stays. */
+static err_t
+state_make(
+    struct shards_owner *owner,
+    const struct port_ledger_shard_order *order,
+    struct owner_state **ret_state)
+{
+    bool changed = order->kind != PORT_LEDGER_SHARD_LOOK;
+    struct owner_state *state = state_copy(owner);
+    err_t result = ERR_INVALID;
+    *ret_state = NULL;
     if (state == NULL) {
         return ERR_MEMORY;
     }
-    return state_publish(owner, state, result);
-}
-
-static err_t
-order_do(struct shards_owner *owner, const struct port_ledger_shard_order *order)
-{
-    struct owner_state *state = NULL;
     switch (order->kind) {
     case PORT_LEDGER_SHARD_LOOK:
-        return ERR_OK;
+        result = ERR_OK;
+        break;
     case PORT_LEDGER_SHARD_MAP:
-        return map_follow(owner);
+        result = map_follow(owner, state, &changed);
+        break;
     case PORT_LEDGER_SHARD_FENCE:
+        result = shards_owner_state_fence(state, order);
+        break;
     case PORT_LEDGER_SHARD_ARRIVE:
-        state = state_copy(owner);
-        if (state == NULL) {
-            return ERR_MEMORY;
-        }
-        return state_publish(
-            owner,
-            state,
-            order->kind == PORT_LEDGER_SHARD_FENCE ? shards_owner_state_fence(state, order)
-                                                   : shards_owner_state_arrive(state, order));
+        result = shards_owner_state_arrive(state, order);
+        break;
     default:
-        return ERR_INVALID;
+        break;
     }
+    if (result != ERR_OK || !changed) {
+        free(state);
+        return result;
+    }
+    *ret_state = state;
+    return ERR_OK;
 }
 
 /* ---- requests ---- */
@@ -300,7 +338,8 @@ settled(struct port_ledger_request *settle)
 {
     struct order *order = CONTAINER_OF(settle, struct order, settle);
     struct shards_owner *owner = order->owner;
-    if (settle->error == ERR_OK) {
+    /* What is being noted was made from one of them, which it is compared with. */
+    if (settle->error == ERR_OK && !owner->changing) {
         older_free(atomic_load(&owner->state));
     }
     if (!order->is_order) {
@@ -315,24 +354,24 @@ settled(struct port_ledger_request *settle)
     free(order);
 }
 
+/* Nothing of it was done. A request that only waited for the map goes on by the one that is known;
+ * the guard has the answer. */
 static void
-run_order(struct os_task *task)
+order_end(struct order *order, err_t error)
 {
-    struct port_ledger_request *request = CONTAINER_OF(task, struct port_ledger_request, task);
-    struct shards_owner *owner = CONTAINER_OF(request->port, struct shards_owner, port);
-    bool is_order = request->operation == PORT_LEDGER_SHARD;
-    struct order *order = calloc(1, sizeof(*order));
-    err_t result = order == NULL ? ERR_BUSY
-                   : is_order    ? order_do(owner, request->in.order)
-                                 : map_follow(owner);
-    if (result != ERR_OK && (is_order || order == NULL)) {
-        free(order);
-        answer(request, result);
-        return;
+    struct shards_owner *owner = order->owner;
+    if (order->is_order) {
+        answer(order->request, error);
+    } else {
+        owner->ledger->submit(owner->ledger, order->request);
     }
-    order->owner = owner;
-    order->request = request;
-    order->is_order = is_order;
+    free(order);
+}
+
+static void
+order_settle(struct order *order)
+{
+    struct shards_owner *owner = order->owner;
     shards_owner_state_tell(atomic_load(&owner->state), &order->told);
     order->settle = (struct port_ledger_request){
         .operation = PORT_LEDGER_SETTLE,
@@ -340,6 +379,118 @@ run_order(struct os_task *task)
         .done = settled,
     };
     owner->ledger->submit(owner->ledger, &order->settle);
+}
+
+static void
+order_publish(struct order *order)
+{
+    err_t result = state_publish(order->owner, order->made);
+    order->made = NULL;
+    if (result == ERR_OK) {
+        order_settle(order);
+    } else {
+        order_end(order, result);
+    }
+}
+
+static void
+waiting_add(struct shards_owner *owner, struct os_task *task)
+{
+    task->next = NULL;
+    if (owner->last_waiting == NULL) {
+        owner->first_waiting = task;
+    } else {
+        owner->last_waiting->next = task;
+    }
+    owner->last_waiting = task;
+}
+
+static void
+waiting_go_on(struct shards_owner *owner)
+{
+    struct os_task *first = owner->first_waiting;
+    struct os_task *last = owner->last_waiting;
+    owner->first_waiting = NULL;
+    owner->last_waiting = NULL;
+    if (first != NULL) {
+        owner->parts.files->post(owner->parts.files, first, last);
+    }
+}
+
+/* On `files`: it is durable with the ledger, or perhaps not. */
+static void
+noted(struct port_ledger_request *settle)
+{
+    struct order *order = CONTAINER_OF(settle, struct order, settle);
+    struct shards_owner *owner = order->owner;
+    owner->changing = false;
+    buf_release(&order->text);
+    if (settle->error == ERR_OK) {
+        order_publish(order);
+    } else {
+        free(order->made);
+        order_end(order, settle->error);
+    }
+    waiting_go_on(owner);
+}
+
+static void
+order_note(struct order *order)
+{
+    struct shards_owner *owner = order->owner;
+    buf_init(&order->text, OWNER_TEXT_MAX);
+    shards_owner_state_write(order->made, &order->text);
+    ASSERT(!owner->changing);
+    if (buf_failed(&order->text)) {
+        buf_release(&order->text);
+        free(order->made);
+        order_end(order, ERR_BUSY);
+        return;
+    }
+    owner->changing = true;
+    order->note = buf_span(&order->text);
+    order->settle = (struct port_ledger_request){
+        .operation = PORT_LEDGER_SETTLE,
+        .in.note = &order->note,
+        .reply_to = owner->parts.files,
+        .done = noted,
+    };
+    owner->ledger->submit(owner->ledger, &order->settle);
+}
+
+static void
+run_order(struct os_task *task)
+{
+    static const struct port_ledger_shard_order by_map = {.kind = PORT_LEDGER_SHARD_MAP};
+    struct port_ledger_request *request = CONTAINER_OF(task, struct port_ledger_request, task);
+    struct shards_owner *owner = CONTAINER_OF(request->port, struct shards_owner, port);
+    bool is_order = request->operation == PORT_LEDGER_SHARD;
+    if (owner->changing) {
+        waiting_add(owner, task);
+        return;
+    }
+    struct order *order = calloc(1, sizeof(*order));
+    if (order == NULL) {
+        answer(request, ERR_BUSY);
+        return;
+    }
+    *order = (struct order){.owner = owner, .request = request, .is_order = is_order};
+    err_t result = state_make(owner, is_order ? request->in.order : &by_map, &order->made);
+    if (result == ERR_OK && order->made != NULL && !owner->parts.noted) {
+        result = state_save(owner, order->made);
+        if (result != ERR_OK) {
+            free(order->made);
+        }
+    }
+    if (result != ERR_OK && is_order) {
+        order_end(order, result);
+    } else if (result != ERR_OK || order->made == NULL) {
+        order_settle(order);
+    } else if (owner->parts.noted) {
+        order_note(order);
+    } else {
+        order_publish(order);
+    }
 }
 
 static void
@@ -361,6 +512,59 @@ submit(struct port_ledger *port, struct port_ledger_request *request)
 
 /* ---- life ---- */
 
+/* What was written down (a zero is behind it), and then the map of now. ERR_STALE: that is older.
+ */
+static err_t
+state_restore(
+    struct span text,
+    const struct shard_map *map,
+    const char *name,
+    struct owner_state *state,
+    uint64_t *ret_epoch)
+{
+    TRY(shards_owner_state_read(text, state, ret_epoch));
+    if (*ret_epoch > map->epoch) {
+        return ERR_STALE;
+    }
+    state->map.epoch = *ret_epoch;
+    return shards_owner_state_follow(state, map, name, false);
+}
+
+/* On the ledger's thread, before it executes anything. What follows from the map is not noted: it
+ * follows again. */
+static err_t
+loaded(void *context, struct span note)
+{
+    struct shards_owner *owner = context;
+    struct shard_map *map = calloc(1, sizeof(*map));
+    struct owner_state *state = calloc(1, sizeof(*state));
+    uint64_t epoch = 0;
+    err_t result = map == NULL || state == NULL ? ERR_MEMORY : ERR_OK;
+    if (result == ERR_OK) {
+        result = owner->parts.read(owner->parts.context, map);
+    }
+    if (result == ERR_OK) {
+        result = shards_owner_state_init(state, map, owner->name);
+    }
+    if (result == ERR_OK && note.size > 0) {
+        char *text = strndup(note.data, note.size);
+        result = text == NULL
+                     ? ERR_MEMORY
+                     : state_restore(span_of(text, note.size), map, owner->name, state, &epoch);
+        free(text);
+    }
+    free(map);
+    if (result != ERR_OK) {
+        free(state);
+        return result;
+    }
+    state->older = atomic_load(&owner->state);
+    while (!atomic_compare_exchange_weak(&owner->state, &state->older, state)) {
+    }
+    atomic_store(&owner->epoch, state->map.epoch);
+    return ERR_OK;
+}
+
 /* What the file says, and then the map of now. */
 static err_t
 state_load(struct shards_owner *owner, struct owner_state *state, char *message)
@@ -375,14 +579,11 @@ state_load(struct shards_owner *owner, struct owner_state *state, char *message)
         return state_save(owner, state);
     }
     if (result == ERR_OK) {
-        result = shards_owner_state_read(span_of(text, size), state, &epoch);
+        const struct shard_map *map = owner->parts.map;
+        result = state_restore(span_of(text, size), map, owner->name, state, &epoch);
         free(text);
     }
-    if (result != ERR_OK) {
-        (void)snprintf(message, SHARDS_MESSAGE_SIZE, "%.400s: %s", path, err_text(result));
-        return result;
-    }
-    if (epoch > owner->parts.map->epoch) {
+    if (result == ERR_STALE) {
         (void)snprintf(
             message,
             SHARDS_MESSAGE_SIZE,
@@ -392,8 +593,10 @@ state_load(struct shards_owner *owner, struct owner_state *state, char *message)
             epoch);
         return ERR_STALE;
     }
-    state->map.epoch = epoch;
-    TRY(shards_owner_state_follow(state, owner->parts.map, owner->name, false));
+    if (result != ERR_OK) {
+        (void)snprintf(message, SHARDS_MESSAGE_SIZE, "%.400s: %s", path, err_text(result));
+        return result;
+    }
     return state_save(owner, state);
 }
 
@@ -412,14 +615,16 @@ shards_owner_create(
         return ERR_MEMORY;
     }
     owner->port.submit = submit;
-    owner->guard = (struct port_ledger_guard){admit, has, owner};
+    owner->guard =
+        (struct port_ledger_guard){.admit = admit, .refuse = refuse, .has = has, .context = owner};
+    owner->guard.loaded = parts->noted ? loaded : NULL;
     owner->parts = *parts;
     (void)snprintf(owner->name, sizeof(owner->name), "%s", parts->name);
     (void)snprintf(owner->folder, sizeof(owner->folder), "%s", parts->folder);
     err_t result = shards_owner_state_init(state, parts->map, owner->name);
     if (result != ERR_OK) {
         (void)snprintf(message, SHARDS_MESSAGE_SIZE, "the map names no shard %s", owner->name);
-    } else {
+    } else if (!parts->noted) {
         result = state_load(owner, state, message);
     }
     if (result != ERR_OK) {

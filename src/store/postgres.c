@@ -57,20 +57,24 @@ renew_fire(struct os_timer *timer)
 /* --- accounts --- */
 
 err_t
-store_pg_account_add(struct store_pg *pg, u128 id, uint64_t last_transfer)
+store_pg_account_add(
+    struct store_pg *pg, u128 id, store_pg_place_t last_transfer, uint64_t newest_timestamp)
 {
     if (pg->account_count == pg->account_capacity) {
         uint32_t capacity = pg->account_capacity == 0 ? 1024 : pg->account_capacity * 2;
-        uint64_t *heads = realloc(pg->heads, capacity * sizeof(*heads));
+        store_pg_place_t *heads = realloc(pg->heads, capacity * sizeof(*heads));
         pg->heads = heads == NULL ? pg->heads : heads;
+        uint64_t *times = realloc(pg->head_times, capacity * sizeof(*times));
+        pg->head_times = times == NULL ? pg->head_times : times;
         u128 *ids = realloc(pg->ids, capacity * sizeof(*ids));
         pg->ids = ids == NULL ? pg->ids : ids;
-        if (heads == NULL || ids == NULL) {
+        if (heads == NULL || times == NULL || ids == NULL) {
             return ERR_MEMORY;
         }
         pg->account_capacity = capacity;
     }
     pg->heads[pg->account_count] = last_transfer;
+    pg->head_times[pg->account_count] = newest_timestamp;
     pg->ids[pg->account_count] = id;
     pg->account_count++;
     return ERR_OK;
@@ -89,6 +93,7 @@ free_all(struct store_pg *pg)
         free(pg->groups[i].events);
         free(pg->groups[i].failed_ids);
         free(pg->groups[i].recents);
+        buf_release(&pg->groups[i].note);
     }
     for (uint32_t i = 0; i < STORE_PG_PARAMS_MAX; i++) {
         buf_release(&pg->rows[i]);
@@ -98,6 +103,8 @@ free_all(struct store_pg *pg)
     free(pg->changes);
     free(pg->change_of);
     free(pg->heads);
+    free(pg->head_times);
+    buf_release(&pg->note);
     free(pg->ids);
     free(pg);
 }
@@ -122,6 +129,10 @@ static const struct store_ops pg_ops = {
     .check = store_pg_check,
     .account_events = store_pg_account_events,
     .events = store_pg_events,
+    .failed_ids = store_pg_failed_ids,
+    .note_put = store_pg_note_put,
+    .note_get = store_pg_note_get,
+    .newest_transfer = store_pg_newest_transfer,
     .close = pg_close,
 };
 
@@ -188,7 +199,9 @@ store_pg_open(
     }
     for (uint32_t i = 0; i < STORE_PG_GROUPS; i++) {
         pg->groups[i].pg = pg;
+        buf_init(&pg->groups[i].note, STORE_NOTE_MAX);
     }
+    buf_init(&pg->note, STORE_NOTE_MAX);
     map_init(&pg->recents, (size_t)3 * STORE_PG_EVENTS_MAX * STORE_PG_GROUPS);
     os_entropy_real()->fill(os_entropy_real(), &pg->key, sizeof(pg->key));
     holder_name(pg->holder, sizeof(pg->holder));

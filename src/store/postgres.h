@@ -23,6 +23,8 @@
  * PG-4  What is read from the database is bounded by what is known to be durable here; everything
  *       younger is read from the groups on their way. So nothing is told twice.
  * PG-5  Nothing is told when the lease may have run out by our own clock.
+ * PG-6  What was adopted has places that only fall, in the order in which it came; an account's
+ *       chain goes by places.
  */
 #ifndef STORE_POSTGRES_H
 #define STORE_POSTGRES_H
@@ -77,12 +79,21 @@ enum store_pg_statement {
     STORE_PG_INSERT_EXPIRIES,
     STORE_PG_INSERT_PENDINGS,
     STORE_PG_INSERT_FAILED,
+    STORE_PG_INSERT_ADOPTED,
+    STORE_PG_PUT_NOTE,
     STORE_PG_FINISH_PENDINGS,
+    STORE_PG_FINISH_ADOPTED,
     STORE_PG_UPDATE_ACCOUNTS,
     STORE_PG_FIND_TRANSFERS,
     STORE_PG_FIND_FAILED,
+    STORE_PG_FIND_ADOPTED,
+    STORE_PG_FAILED_IDS,
     STORE_PG_CHAIN,
     STORE_PG_CHAIN_REVERSED,
+    STORE_PG_CHAIN_ALL,
+    STORE_PG_CHAIN_ALL_REVERSED,
+    STORE_PG_ADOPTED,
+    STORE_PG_ADOPTED_REVERSED,
     STORE_PG_INDEXED,
     STORE_PG_INDEXED_REVERSED,
     STORE_PG_TRANSFERS,
@@ -91,6 +102,7 @@ enum store_pg_statement {
     STORE_PG_EXPIRIES_REVERSED,
     STORE_PG_LOAD_ACCOUNTS,
     STORE_PG_LOAD_PENDINGS,
+    STORE_PG_LOAD_ADOPTED,
     STORE_PG_STATEMENTS,
 };
 
@@ -205,10 +217,17 @@ bool store_pg_filter_perhaps(const struct store_pg_filter *filter, uint64_t hash
 
 /* --- the store --- */
 
+/* Where an event is: a transfer's timestamp, or below zero, -1 and down, what was adopted, in the
+ * order in which it came. Each is one of a kind; 0 is none. */
+typedef int64_t store_pg_place_t;
+
 struct store_pg_event {
     struct ledger_event event;
-    uint64_t debit_before; /* the account's transfer before this one, by timestamp; 0: none */
-    uint64_t credit_before;
+    store_pg_place_t place;        /* 0: an expiry of our own */
+    store_pg_place_t debit_before; /* the account's transfer before this one; 0: none */
+    store_pg_place_t credit_before;
+    bool debit_stands_in; /* adopted: the account booked is a stand-in for the transfer's */
+    bool credit_stands_in;
 };
 
 enum store_pg_recent_kind {
@@ -245,7 +264,10 @@ struct store_pg_group {
     struct store_pg_event *events;
     u128 *failed_ids;
     struct store_pg_recent *recents;
-    uint32_t first_slot; /* of its accounts */
+    struct buf note; /* of the group, if it is noted */
+    bool noted;
+    uint64_t adopted_before; /* events that were adopted before it */
+    uint32_t first_slot;     /* of its accounts */
     uint32_t account_count, event_count, failed_count, recent_count;
     uint64_t clock;
     uint64_t sequence;
@@ -261,7 +283,7 @@ struct store_pg_change {
     uint32_t slot;
     const struct ledger_event *event;
     bool debit;
-    uint64_t last_transfer; /* 0: unchanged */
+    store_pg_place_t last_transfer; /* 0: unchanged */
 };
 
 /* Does the open group wait for those who were just answered (postgres_gather.c)? The engine's. */
@@ -312,8 +334,12 @@ struct store_pg {
     struct hash_key key;
     struct map recents;
     struct store_pg_filter filter;
-    uint64_t *heads; /* by slot: the account's newest transfer, by timestamp */
-    u128 *ids;       /* by slot */
+    store_pg_place_t *heads; /* by slot: the account's newest transfer */
+    uint64_t *head_times;    /* by slot: its timestamp */
+    u128 *ids;               /* by slot */
+    struct buf note;         /* as loaded */
+    uint64_t adopted;        /* events: -adopted is the last place */
+    uint64_t durable_adopted;
     uint32_t account_count, account_capacity;
     uint64_t durable_transfer; /* the newest that is known to be durable, by timestamp */
     uint64_t durable_expiry;
@@ -327,7 +353,8 @@ store_pg_of(struct store *store)
 
 uint64_t store_pg_hash(const struct store_pg *pg, u128 id);
 /* One more account; ERR_MEMORY. */
-MUST_USE err_t store_pg_account_add(struct store_pg *pg, u128 id, uint64_t last_transfer);
+MUST_USE err_t store_pg_account_add(
+    struct store_pg *pg, u128 id, store_pg_place_t last_transfer, uint64_t newest_timestamp);
 
 /* --- postgres.c --- */
 
@@ -349,6 +376,9 @@ err_t store_pg_commit(
     struct os_executor *executor,
     struct store_ticket *ticket);
 err_t store_pg_check(struct store *store, struct store_error *error);
+err_t store_pg_note_put(struct store *store, struct span text);
+struct span store_pg_note_get(struct store *store);
+uint64_t store_pg_newest_transfer(struct store *store, uint32_t account_slot);
 
 /* --- postgres_term.c: who may write --- */
 
@@ -377,11 +407,23 @@ err_t store_pg_load(struct store *store, struct ledger *ledger, struct store_err
 
 /* --- postgres_schema.c --- */
 
-/* Makes the tables if they are not there. ERR_VERSION: they are of a newer program. */
+/* Of the tables that this program works with. */
+#define STORE_PG_LAYOUT 2
+
+/* 0: there are no tables yet. */
+MUST_USE err_t
+store_pg_layout(struct store_pg_session *session, uint64_t deadline_ms, int64_t *ret_layout);
+/* Makes the tables if they are not there; those of an older program may stay as they are.
+ * ERR_VERSION: they are of a newer program. */
 MUST_USE err_t store_pg_tables(
     struct store_pg_session *session,
     const struct store_pg_options *options,
     uint64_t deadline_ms,
+    struct store_error *error);
+/* Brings tables of an older program to what this one works with, once the term is ours. */
+MUST_USE err_t store_pg_upgrade(
+    struct store_pg_session *session,
+    const struct store_pg_options *options,
     struct store_error *error);
 /* Makes or drops the accounts' index. */
 MUST_USE err_t
@@ -412,8 +454,19 @@ enum store_pg_column {
     STORE_PG_COLUMNS,
 };
 
+/* Behind them, where rows may be of adopted events. */
+enum store_pg_place_column {
+    STORE_PG_PLACE = STORE_PG_COLUMNS, /* NULL: it happened here */
+    STORE_PG_DEBIT_NAME, /* NULL: the account's own id; else it is a stand-in for this one */
+    STORE_PG_CREDIT_NAME,
+    STORE_PG_PLACED_COLUMNS,
+};
+
 /* ERR_CORRUPT: a value is impossible. */
 MUST_USE err_t store_pg_get_event(
+    const struct store_pg *pg, const PGresult *result, int row, struct ledger_event *ret_event);
+/* The same with the columns of enum store_pg_place_column. */
+MUST_USE err_t store_pg_get_placed(
     const struct store_pg *pg, const PGresult *result, int row, struct ledger_event *ret_event);
 err_t store_pg_read_failed(const struct store_pg *pg, err_t code, struct store_error *error);
 err_t store_pg_look_up(
@@ -421,6 +474,14 @@ err_t store_pg_look_up(
     const u128 *ids,
     uint32_t count,
     struct ledger_past *past,
+    struct store_error *error);
+
+/* Ids in the order in which they were used up; those that are not durable yet may be missing. */
+err_t store_pg_failed_ids(
+    struct store *store,
+    uint64_t from,
+    store_each_failed each,
+    void *context,
     struct store_error *error);
 
 /* --- postgres_events.c --- */

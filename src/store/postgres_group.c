@@ -102,6 +102,11 @@ group_note_durable(struct store_pg *pg, struct store_pg_group *group)
         const struct ledger_event *event = &group->events[i].event;
         bool expiry = event->kind == LEDGER_EVENT_TWO_PHASE_EXPIRED;
         uint64_t *newest = expiry ? &pg->durable_expiry : &pg->durable_transfer;
+        if (event->adopted != 0) {
+            pg->durable_adopted++;
+            ASSERT(group->events[i].place == -(store_pg_place_t)pg->durable_adopted);
+            continue;
+        }
         ASSERT(event->timestamp > *newest);
         *newest = event->timestamp;
     }
@@ -283,6 +288,8 @@ group_begin(struct store_pg *pg, struct store_pg_group **ret_group)
     group->event_count = 0;
     group->failed_count = 0;
     group->ticket_count = 0;
+    group->noted = false;
+    group->adopted_before = pg->adopted;
     group->first_slot = pg->account_count;
     group->executor = NULL;
     group->next = NULL;
@@ -339,18 +346,30 @@ store_pg_admit(struct store *store, uint32_t events, uint32_t accounts)
     return group_free(pg) == NULL ? ERR_BUSY : ERR_OK;
 }
 
+static void
+head_set(struct store_pg *pg, uint32_t slot, const struct store_pg_event *kept)
+{
+    pg->heads[slot] = kept->place;
+    pg->head_times[slot] = kept->event.timestamp;
+}
+
 static err_t
 event_add(struct store_pg *pg, struct store_pg_group *group, const struct ledger_event *event)
 {
     ASSERT(event->debit_slot < pg->account_count);
     ASSERT(event->credit_slot < pg->account_count);
     struct store_pg_event *kept = &group->events[group->event_count];
-    uint64_t *debit_head = &pg->heads[event->debit_slot];
-    uint64_t *credit_head = &pg->heads[event->credit_slot];
-    kept->event = *event;
-    kept->debit_before = *debit_head;
-    kept->credit_before = *credit_head;
     enum ledger_fate fate = fate_of(event);
+    kept->event = *event;
+    kept->debit_before = pg->heads[event->debit_slot];
+    kept->credit_before = pg->heads[event->credit_slot];
+    kept->place = fate == LEDGER_FATE_EXPIRED ? 0 : (store_pg_place_t)event->timestamp;
+    if (event->adopted != 0) {
+        kept->place = -(store_pg_place_t)++pg->adopted;
+    }
+    kept->debit_stands_in = pg->ids[event->debit_slot] != event->transfer.debit_account_id;
+    kept->credit_stands_in = pg->ids[event->credit_slot] != event->transfer.credit_account_id;
+    ASSERT(event->adopted != 0 || (!kept->debit_stands_in && !kept->credit_stands_in));
     struct store_pg_recent recent = {
         .id = event->transfer.id, .event = group->event_count, .fate = fate};
     group->event_count++;
@@ -358,8 +377,8 @@ event_add(struct store_pg *pg, struct store_pg_group *group, const struct ledger
         recent.kind = STORE_PG_RECENT_FATE;
         return recent_add(group, recent);
     }
-    *debit_head = event->timestamp;
-    *credit_head = event->timestamp;
+    head_set(pg, event->debit_slot, kept);
+    head_set(pg, event->credit_slot, kept);
     store_pg_filter_add(&pg->filter, store_pg_hash(pg, event->transfer.id));
     if (fate == LEDGER_FATE_POSTED || fate == LEDGER_FATE_VOIDED) {
         struct store_pg_recent finished = {
@@ -376,7 +395,7 @@ delta_add(struct store_pg *pg, struct store_pg_group *group, const struct ledger
 {
     for (uint32_t i = 0; i < delta->account_count; i++) {
         group->accounts[group->account_count++] = delta->accounts[i];
-        TRY(store_pg_account_add(pg, delta->accounts[i].id, 0));
+        TRY(store_pg_account_add(pg, delta->accounts[i].id, 0, 0));
     }
     for (uint32_t i = 0; i < delta->event_count; i++) {
         TRY(event_add(pg, group, &delta->events[i]));
@@ -390,6 +409,39 @@ delta_add(struct store_pg *pg, struct store_pg_group *group, const struct ledger
     }
     group->clock = delta->clock;
     return ERR_OK;
+}
+
+err_t
+store_pg_note_put(struct store *store, struct span text)
+{
+    struct store_pg *pg = store_pg_of(store);
+    ASSERT(pg->loaded);
+    ASSERT(text.size <= STORE_NOTE_MAX);
+    if (pg->failed) {
+        return ERR_CLOSED;
+    }
+    struct store_pg_group *group = group_open(pg);
+    if (group == NULL) {
+        TRY(group_begin(pg, &group));
+    }
+    buf_clear(&group->note);
+    buf_append(&group->note, text.data, text.size);
+    group->noted = true;
+    return buf_failed(&group->note) ? ERR_MEMORY : ERR_OK;
+}
+
+struct span
+store_pg_note_get(struct store *store)
+{
+    return buf_span(&store_pg_of(store)->note);
+}
+
+uint64_t
+store_pg_newest_transfer(struct store *store, uint32_t account_slot)
+{
+    const struct store_pg *pg = store_pg_of(store);
+    ASSERT(account_slot < pg->account_count);
+    return pg->head_times[account_slot];
 }
 
 static void

@@ -22,7 +22,8 @@ struct load {
     uint64_t place; /* where the next page begins */
     uint32_t rows;  /* of the last page */
     uint64_t newest_account;
-    uint64_t newest_transfer;
+    uint64_t newest_transfer; /* of our own */
+    uint64_t newest_known;    /* adopted ones too */
     uint64_t newest_expiry;
     uint64_t id_count;
 };
@@ -41,7 +42,8 @@ take_account(struct load *load, const PGresult *result, int row)
         DATA_32,
         TIMESTAMP,
         BALANCES,
-        LAST = 13
+        LAST = 13,
+        NEWEST
     };
 
     struct ledger_balances balances;
@@ -68,7 +70,12 @@ take_account(struct load *load, const PGresult *result, int row)
     load->newest_account =
         account.timestamp > load->newest_account ? account.timestamp : load->newest_account;
     TRY(ledger_load_account(load->ledger, &account));
-    return store_pg_account_add(load->pg, account.id, store_pg_get_64(result, row, LAST));
+    store_pg_place_t last = (store_pg_place_t)store_pg_get_64(result, row, LAST);
+    uint64_t newest = store_pg_get_64(result, row, NEWEST);
+    if ((last == 0) != (newest == 0)) {
+        return ERR_CORRUPT;
+    }
+    return store_pg_account_add(load->pg, account.id, last, newest);
 }
 
 static err_t
@@ -97,6 +104,22 @@ take_pendings(void *context, const PGresult *result)
     return ERR_OK;
 }
 
+/* One on a stand-in is not on the accounts that it names. */
+static err_t
+take_adopted(void *context, const PGresult *result)
+{
+    struct load *load = context;
+    load->rows = (uint32_t)PQntuples(result);
+    for (int row = 0; row < PQntuples(result); row++) {
+        struct ledger_event event;
+        TRY(store_pg_get_placed(load->pg, result, row, &event));
+        TRY(ledger_load_pending_on(
+            load->ledger, &event.transfer, event.debit_slot, event.credit_slot));
+        load->place = (uint64_t)-postgres_get_64(result, row, STORE_PG_PLACE);
+    }
+    return ERR_OK;
+}
+
 static err_t
 load_pages(struct load *load, enum store_pg_statement statement, store_pg_take take)
 {
@@ -118,6 +141,11 @@ take_newest(void *context, const PGresult *result)
     load->newest_transfer = store_pg_get_64(result, 0, 0);
     load->newest_expiry = store_pg_get_64(result, 0, 1);
     load->id_count = store_pg_get_64(result, 0, 2);
+    uint64_t newest_adopted = store_pg_get_64(result, 0, 3);
+    load->newest_known =
+        newest_adopted > load->newest_transfer ? newest_adopted : load->newest_transfer;
+    load->pg->adopted = store_pg_get_64(result, 0, 4);
+    load->pg->durable_adopted = load->pg->adopted;
     return ERR_OK;
 }
 
@@ -140,7 +168,9 @@ load_ids(struct load *load)
         &pg->reader,
         "SELECT (SELECT max(timestamp) FROM transfer), (SELECT max(timestamp) FROM expiry), "
         "(SELECT greatest(sum(reltuples), 0)::bigint FROM pg_class "
-        "WHERE oid IN ('transfer'::regclass, 'failed_id'::regclass))",
+        "WHERE oid IN ('transfer'::regclass, 'adopted'::regclass, 'failed_id'::regclass)), "
+        "(SELECT happened FROM adopted WHERE kind <> 5 ORDER BY happened DESC, place LIMIT 1), "
+        "(SELECT -min(place) FROM adopted)",
         take_newest,
         load);
     TRY(store_pg_end(&pg->reader, postgres_now_ms() + PAGE_MS_MAX));
@@ -154,6 +184,12 @@ load_ids(struct load *load)
         take_id,
         pg,
         until_ms));
+    TRY(store_pg_copy_out(
+        &pg->reader,
+        "COPY (SELECT id FROM adopted WHERE kind <> 5) TO STDOUT (FORMAT binary)",
+        take_id,
+        pg,
+        until_ms));
     return store_pg_copy_out(
         &pg->reader,
         "COPY (SELECT id FROM failed_id) TO STDOUT (FORMAT binary)",
@@ -163,15 +199,29 @@ load_ids(struct load *load)
 }
 
 static err_t
+take_note(void *context, const PGresult *result)
+{
+    struct store_pg *pg = context;
+    if (PQntuples(result) == 1) {
+        struct span text = postgres_get_text(result, 0, 0);
+        buf_append(&pg->note, text.data, text.size);
+    }
+    return buf_failed(&pg->note) ? ERR_CORRUPT : ERR_OK;
+}
+
+static err_t
 load_all(struct load *load, uint64_t clock)
 {
     struct store_pg *pg = load->pg;
     TRY(load_pages(load, STORE_PG_LOAD_ACCOUNTS, take_accounts));
     TRY(load_pages(load, STORE_PG_LOAD_PENDINGS, take_pendings));
+    TRY(load_pages(load, STORE_PG_LOAD_ADOPTED, take_adopted));
+    store_pg_send_text(&pg->reader, "SELECT text FROM note", take_note, pg);
+    TRY(store_pg_end(&pg->reader, postgres_now_ms() + PAGE_MS_MAX));
     TRY(load_ids(load));
     pg->durable_transfer = load->newest_transfer;
     pg->durable_expiry = load->newest_expiry;
-    ledger_load_clock(load->ledger, clock, load->newest_transfer, load->newest_account);
+    ledger_load_clock(load->ledger, clock, load->newest_known, load->newest_account);
     return ledger_validate(load->ledger);
 }
 
@@ -198,6 +248,7 @@ prepare(struct store_pg *pg, uint64_t *ret_clock, struct store_error *error)
     }
     TRY(store_pg_tables(&pg->writer, &pg->options, postgres_now_ms() + PAGE_MS_MAX, error));
     TRY(store_pg_term_take(pg, ret_clock, postgres_now_ms() + pg->options.lease_ms, error));
+    TRY(store_pg_upgrade(&pg->writer, &pg->options, error));
     TRY(store_pg_account_index(&pg->writer, pg->options.account_index, error));
     return ERR_OK;
 }

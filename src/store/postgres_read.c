@@ -60,6 +60,22 @@ store_pg_get_event(
     return store_pg_get_balances(result, row, STORE_PG_BALANCES + 4, &ret_event->credit);
 }
 
+err_t
+store_pg_get_placed(
+    const struct store_pg *pg, const PGresult *result, int row, struct ledger_event *ret_event)
+{
+    TRY(store_pg_get_event(pg, result, row, ret_event));
+    struct ledger_transfer *transfer = &ret_event->transfer;
+    ret_event->adopted = (int64_t)store_pg_get_64(result, row, STORE_PG_PLACE) < 0;
+    if (!PQgetisnull(result, row, STORE_PG_DEBIT_NAME)) {
+        transfer->debit_account_id = store_pg_get_id(result, row, STORE_PG_DEBIT_NAME);
+    }
+    if (!PQgetisnull(result, row, STORE_PG_CREDIT_NAME)) {
+        transfer->credit_account_id = store_pg_get_id(result, row, STORE_PG_CREDIT_NAME);
+    }
+    return ERR_OK;
+}
+
 /* ERR_CLOSED: the engine loads again. What the database refuses is no answer, and nothing to wait
  * for. */
 err_t
@@ -102,6 +118,35 @@ take_transfers(void *context, const PGresult *result)
     return ERR_OK;
 }
 
+/* Behind the transfers of our own; the oldest first. An id that both have is the one's that came
+ * first: what is known cannot be made here again. */
+static err_t
+take_adopted(void *context, const PGresult *result)
+{
+    struct look_up *look_up = context;
+    for (int row = 0; row < PQntuples(result); row++) {
+        uint64_t at = store_pg_get_64(result, row, STORE_PG_PLACED_COLUMNS);
+        if (at == 0 || at > look_up->asked) {
+            return ERR_CORRUPT;
+        }
+        struct ledger_past *past = &look_up->past[look_up->places[at - 1]];
+        struct ledger_event event;
+        if (past->kind == LEDGER_PAST_TRANSFER) {
+            continue;
+        }
+        TRY(store_pg_get_placed(look_up->pg, result, row, &event));
+        past->kind = LEDGER_PAST_TRANSFER;
+        past->transfer = event.transfer;
+        bool pending = !PQgetisnull(result, row, STORE_PG_PLACED_COLUMNS + 1);
+        if (pending && past->fate == LEDGER_FATE_NONE) {
+            past->fate =
+                (enum ledger_fate)postgres_get_16(result, row, STORE_PG_PLACED_COLUMNS + 1);
+        }
+    }
+    return ERR_OK;
+}
+
+/* An id that failed here may be a transfer that was adopted: that is what it is. */
 static err_t
 take_failed(void *context, const PGresult *result)
 {
@@ -111,7 +156,8 @@ take_failed(void *context, const PGresult *result)
         if (at == 0 || at > look_up->asked) {
             return ERR_CORRUPT;
         }
-        look_up->past[look_up->places[at - 1]].kind = LEDGER_PAST_FAILED;
+        struct ledger_past *past = &look_up->past[look_up->places[at - 1]];
+        past->kind = past->kind == LEDGER_PAST_NONE ? LEDGER_PAST_FAILED : past->kind;
     }
     return ERR_OK;
 }
@@ -136,7 +182,7 @@ recall(const struct store_pg *pg, uint64_t hash, struct ledger_past *past)
             known = true;
             break;
         case STORE_PG_RECENT_FAILED:
-            past->kind = LEDGER_PAST_FAILED;
+            past->kind = known ? past->kind : LEDGER_PAST_FAILED;
             known = true;
             break;
         case STORE_PG_RECENT_FATE:
@@ -165,6 +211,9 @@ ask(struct look_up *look_up, struct store_error *error)
             store_pg_field_id(ids, look_up->past[look_up->places[i]].id);
         }
         store_pg_send(session, STORE_PG_FIND_TRANSFERS, 1, take_transfers, look_up);
+        if (pg->durable_adopted > 0) {
+            store_pg_send(session, STORE_PG_FIND_ADOPTED, 1, take_adopted, look_up);
+        }
         store_pg_send(session, STORE_PG_FIND_FAILED, 1, take_failed, look_up);
         code = store_pg_end(session, deadline_ms);
         if (code != ERR_CLOSED) {
@@ -200,4 +249,67 @@ store_pg_look_up(
     err_t code = look_up.asked == 0 ? ERR_OK : ask(&look_up, error);
     free(look_up.places);
     return code;
+}
+
+/* --- failed ids --- */
+
+#define FAILED_ROWS 2000u
+
+struct failed_page {
+    store_each_failed each;
+    void *context;
+    uint64_t from;
+    bool more; /* rows may follow, and they are wanted */
+};
+
+static err_t
+take_failed_page(void *context, const PGresult *result)
+{
+    struct failed_page *page = context;
+    page->more = PQntuples(result) == (int)FAILED_ROWS;
+    for (int row = 0; row < PQntuples(result); row++) {
+        page->from = store_pg_get_64(result, row, 1) + 1;
+        if (!page->each(page->context, store_pg_get_id(result, row, 0), page->from)) {
+            page->more = false;
+            break;
+        }
+    }
+    return ERR_OK;
+}
+
+/* Told straight from the results, so a page is asked for again only if none of it was told. */
+static err_t
+ask_failed(struct store_pg *pg, struct failed_page *page, uint64_t deadline_ms)
+{
+    struct store_pg_session *session = &pg->reader;
+    uint64_t from = page->from;
+    err_t code = ERR_CLOSED;
+    for (uint32_t tries = 0; tries < 2 && code == ERR_CLOSED && page->from == from; tries++) {
+        TRY(store_pg_connect(session, deadline_ms));
+        store_pg_param_64(&session->params[0], from);
+        store_pg_param_64(&session->params[1], FAILED_ROWS);
+        page->more = false;
+        store_pg_send(session, STORE_PG_FAILED_IDS, 2, take_failed_page, page);
+        code = store_pg_end(session, deadline_ms);
+    }
+    return code;
+}
+
+err_t
+store_pg_failed_ids(
+    struct store *store,
+    uint64_t from,
+    store_each_failed each,
+    void *context,
+    struct store_error *error)
+{
+    struct store_pg *pg = store_pg_of(store);
+    ASSERT(pg->loaded);
+    uint64_t deadline_ms = atomic_load(&pg->lease_ends_ms);
+    struct failed_page page = {.each = each, .context = context, .from = from, .more = true};
+    err_t code = ERR_OK;
+    while (code == ERR_OK && page.more) {
+        code = ask_failed(pg, &page, deadline_ms);
+    }
+    return code == ERR_OK ? ERR_OK : store_pg_read_failed(pg, code, error);
 }

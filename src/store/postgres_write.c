@@ -17,7 +17,9 @@
 #define BALANCES 8u
 /* Columns of transfer as COPY and INSERT have them. */
 #define TRANSFER_COLUMNS (STORE_PG_BALANCES + BALANCES + 2u)
-#define RETRY_US         20000
+/* Of adopted: its own, then those of transfer. */
+#define ADOPTED_COLUMNS (5u + TRANSFER_COLUMNS)
+#define RETRY_US        20000
 
 static const char copy_begin[] = "PGCOPY\n\377\r\n\0";
 
@@ -62,12 +64,12 @@ balances_append(struct rows *rows, const struct ledger_balances *balances)
     store_pg_field_number(field(rows), balances->credits_posted);
 }
 
+/* TRANSFER_COLUMNS of a row that has begun. */
 static void
-transfer_append(struct rows *rows, const struct store_pg_event *kept)
+transfer_fields(struct rows *rows, const struct store_pg_event *kept)
 {
     const struct ledger_event *event = &kept->event;
     const struct ledger_transfer *transfer = &event->transfer;
-    row_begin(rows, TRANSFER_COLUMNS);
     store_pg_field_64(field(rows), transfer->timestamp);
     store_pg_field_id(field(rows), transfer->id);
     store_pg_field_32(field(rows), event->debit_slot);
@@ -86,8 +88,36 @@ transfer_append(struct rows *rows, const struct store_pg_event *kept)
     store_pg_field_16(field(rows), event->credit_flags);
     balances_append(rows, &event->debit);
     balances_append(rows, &event->credit);
-    store_pg_field_64(field(rows), kept->debit_before);
-    store_pg_field_64(field(rows), kept->credit_before);
+    store_pg_field_64(field(rows), (uint64_t)kept->debit_before);
+    store_pg_field_64(field(rows), (uint64_t)kept->credit_before);
+}
+
+static void
+transfer_append(struct rows *rows, const struct store_pg_event *kept)
+{
+    row_begin(rows, TRANSFER_COLUMNS);
+    transfer_fields(rows, kept);
+}
+
+static void
+adopted_append(struct rows *rows, const struct store_pg_event *kept)
+{
+    const struct ledger_event *event = &kept->event;
+    row_begin(rows, ADOPTED_COLUMNS);
+    store_pg_field_64(field(rows), (uint64_t)kept->place);
+    store_pg_field_64(field(rows), event->timestamp);
+    const struct ledger_transfer *transfer = &event->transfer;
+    /* An account that did not come along is named beside the stand-in that is booked. */
+    field_unless_zero(
+        rows, kept->debit_stands_in ? transfer->debit_account_id : 0, store_pg_field_id);
+    field_unless_zero(
+        rows, kept->credit_stands_in ? transfer->credit_account_id : 0, store_pg_field_id);
+    if (event->kind == LEDGER_EVENT_TWO_PHASE_PENDING) {
+        store_pg_field_16(field(rows), LEDGER_FATE_PENDING);
+    } else {
+        store_pg_field_null(field(rows));
+    }
+    transfer_fields(rows, kept);
 }
 
 static void
@@ -118,6 +148,19 @@ account_append(struct rows *rows, const struct ledger_account *account, uint32_t
 }
 
 /* --- statements --- */
+
+/* Of our own, for the table of that name; what was adopted has one for both. */
+static bool
+is_transfer(const struct ledger_event *event)
+{
+    return event->adopted == 0 && event->kind != LEDGER_EVENT_TWO_PHASE_EXPIRED;
+}
+
+static bool
+is_expiry(const struct ledger_event *event)
+{
+    return event->adopted == 0 && event->kind == LEDGER_EVENT_TWO_PHASE_EXPIRED;
+}
 
 /* Begins the arrays of a statement: one parameter for each type. */
 static struct rows
@@ -169,11 +212,34 @@ send_transfers(struct store_pg_session *session, const struct store_pg_group *gr
         POSTGRES_OID_INT8,    POSTGRES_OID_INT8};
     struct rows rows = arrays_begin(session, types, TRANSFER_COLUMNS, count);
     for (uint32_t i = 0; i < group->event_count; i++) {
-        if (group->events[i].event.kind != LEDGER_EVENT_TWO_PHASE_EXPIRED) {
+        if (is_transfer(&group->events[i].event)) {
             transfer_append(&rows, &group->events[i]);
         }
     }
     store_pg_send(session, STORE_PG_INSERT_TRANSFERS, TRANSFER_COLUMNS, NULL, NULL);
+}
+
+static void
+send_adopted(struct store_pg_session *session, const struct store_pg_group *group, uint32_t count)
+{
+    static const enum postgres_oid types[ADOPTED_COLUMNS] = {
+        POSTGRES_OID_INT8,    POSTGRES_OID_INT8,    POSTGRES_OID_UUID,    POSTGRES_OID_UUID,
+        POSTGRES_OID_INT2,    POSTGRES_OID_INT8,    POSTGRES_OID_UUID,    POSTGRES_OID_INT4,
+        POSTGRES_OID_INT4,    POSTGRES_OID_NUMERIC, POSTGRES_OID_UUID,    POSTGRES_OID_UUID,
+        POSTGRES_OID_NUMERIC, POSTGRES_OID_INT8,    POSTGRES_OID_INT8,    POSTGRES_OID_INT8,
+        POSTGRES_OID_INT4,    POSTGRES_OID_INT4,    POSTGRES_OID_INT2,    POSTGRES_OID_INT2,
+        POSTGRES_OID_INT2,    POSTGRES_OID_NUMERIC, POSTGRES_OID_NUMERIC, POSTGRES_OID_NUMERIC,
+        POSTGRES_OID_NUMERIC, POSTGRES_OID_NUMERIC, POSTGRES_OID_NUMERIC, POSTGRES_OID_NUMERIC,
+        POSTGRES_OID_NUMERIC, POSTGRES_OID_INT8,    POSTGRES_OID_INT8};
+
+    static_assert(ADOPTED_COLUMNS <= STORE_PG_PARAMS_MAX, "a parameter each");
+    struct rows rows = arrays_begin(session, types, ADOPTED_COLUMNS, count);
+    for (uint32_t i = 0; i < group->event_count; i++) {
+        if (group->events[i].event.adopted != 0) {
+            adopted_append(&rows, &group->events[i]);
+        }
+    }
+    store_pg_send(session, STORE_PG_INSERT_ADOPTED, ADOPTED_COLUMNS, NULL, NULL);
 }
 
 static void
@@ -194,7 +260,7 @@ send_expiries(struct store_pg_session *session, const struct store_pg_group *gro
         POSTGRES_OID_NUMERIC};
     struct rows rows = arrays_begin(session, types, 4 + BALANCES, count);
     for (uint32_t i = 0; i < group->event_count; i++) {
-        if (group->events[i].event.kind == LEDGER_EVENT_TWO_PHASE_EXPIRED) {
+        if (is_expiry(&group->events[i].event)) {
             expiry_append(&rows, &group->events[i].event);
         }
     }
@@ -225,7 +291,7 @@ send_new_pendings(
     struct rows rows = arrays_begin(session, types, 1, count);
     for (uint32_t i = 0; i < group->event_count; i++) {
         const struct ledger_event *event = &group->events[i].event;
-        if (event->kind == LEDGER_EVENT_TWO_PHASE_PENDING) {
+        if (event->kind == LEDGER_EVENT_TWO_PHASE_PENDING && event->adopted == 0) {
             row_begin(&rows, 1);
             store_pg_field_id(field(&rows), event->transfer.id);
         }
@@ -233,19 +299,27 @@ send_new_pendings(
     store_pg_send(session, STORE_PG_INSERT_PENDINGS, 1, NULL, NULL);
 }
 
+/* With `adopted`, of pendings that were adopted: which of them, by how many there were. */
 static void
 send_finished_pendings(
-    struct store_pg_session *session, const struct store_pg_group *group, uint32_t count)
+    struct store_pg_session *session,
+    const struct store_pg_group *group,
+    uint32_t count,
+    bool adopted)
 {
     static const enum postgres_oid types[] = {
-        POSTGRES_OID_UUID, POSTGRES_OID_INT2, POSTGRES_OID_INT8};
-    struct rows rows = arrays_begin(session, types, 3, count);
+        POSTGRES_OID_UUID, POSTGRES_OID_INT2, POSTGRES_OID_INT8, POSTGRES_OID_INT8};
+
+    const uint32_t columns = adopted ? 4 : 3;
+    store_pg_place_t place = -(store_pg_place_t)group->adopted_before;
+    struct rows rows = arrays_begin(session, types, columns, count);
     for (uint32_t i = 0; i < group->event_count; i++) {
         const struct ledger_event *event = &group->events[i].event;
+        place = event->adopted != 0 ? group->events[i].place : place;
         bool expired = event->kind == LEDGER_EVENT_TWO_PHASE_EXPIRED;
         bool posted = event->kind == LEDGER_EVENT_TWO_PHASE_POSTED;
         if (expired || posted || event->kind == LEDGER_EVENT_TWO_PHASE_VOIDED) {
-            row_begin(&rows, 3);
+            row_begin(&rows, columns);
             store_pg_field_id(
                 field(&rows), expired ? event->transfer.id : event->transfer.pending_id);
             store_pg_field_16(
@@ -254,16 +328,21 @@ send_finished_pendings(
                 : posted ? LEDGER_FATE_POSTED
                          : LEDGER_FATE_VOIDED);
             store_pg_field_64(field(&rows), event->timestamp);
+            if (adopted) {
+                store_pg_field_64(field(&rows), (uint64_t)place);
+            }
         }
     }
-    store_pg_send(session, STORE_PG_FINISH_PENDINGS, 3, NULL, NULL);
+    store_pg_send(
+        session, adopted ? STORE_PG_FINISH_ADOPTED : STORE_PG_FINISH_PENDINGS, columns, NULL, NULL);
 }
 
 /* --- accounts that changed --- */
 
 static void
-change_note(struct store_pg *pg, uint32_t *count, const struct ledger_event *event, bool debit)
+change_note(struct store_pg *pg, uint32_t *count, const struct store_pg_event *kept, bool debit)
 {
+    const struct ledger_event *event = &kept->event;
     uint32_t slot = debit ? event->debit_slot : event->credit_slot;
     ASSERT(slot < pg->change_capacity);
     uint32_t at = pg->change_of[slot];
@@ -276,7 +355,7 @@ change_note(struct store_pg *pg, uint32_t *count, const struct ledger_event *eve
     change->event = event;
     change->debit = debit;
     if (event->kind != LEDGER_EVENT_TWO_PHASE_EXPIRED) {
-        change->last_transfer = event->timestamp;
+        change->last_transfer = kept->place;
     }
 }
 
@@ -286,8 +365,8 @@ changes_find(struct store_pg *pg, const struct store_pg_group *group)
 {
     uint32_t count = 0;
     for (uint32_t i = 0; i < group->event_count; i++) {
-        change_note(pg, &count, &group->events[i].event, true);
-        change_note(pg, &count, &group->events[i].event, false);
+        change_note(pg, &count, &group->events[i], true);
+        change_note(pg, &count, &group->events[i], false);
     }
     for (uint32_t i = 0; i < count; i++) {
         pg->change_of[pg->changes[i].slot] = 0;
@@ -320,7 +399,7 @@ send_changes(struct store_pg *pg, const struct store_pg_group *group)
         store_pg_field_32(field(&rows), change->slot);
         store_pg_field_32(field(&rows), change->debit ? event->debit_flags : event->credit_flags);
         balances_append(&rows, change->debit ? &event->debit : &event->credit);
-        store_pg_field_64(field(&rows), change->last_transfer);
+        store_pg_field_64(field(&rows), (uint64_t)change->last_transfer);
     }
     store_pg_send(&pg->writer, STORE_PG_UPDATE_ACCOUNTS, columns, NULL, NULL);
 }
@@ -328,7 +407,8 @@ send_changes(struct store_pg *pg, const struct store_pg_group *group)
 /* --- the transaction --- */
 
 struct counts {
-    uint32_t transfers, expiries, pendings, finished;
+    uint32_t transfers, expiries, pendings; /* our own */
+    uint32_t finished, adopted;
 };
 
 static struct counts
@@ -336,12 +416,14 @@ count_events(const struct store_pg_group *group)
 {
     struct counts counts = {0};
     for (uint32_t i = 0; i < group->event_count; i++) {
-        uint8_t kind = group->events[i].event.kind;
-        bool expired = kind == LEDGER_EVENT_TWO_PHASE_EXPIRED;
-        counts.expiries += expired;
-        counts.transfers += !expired;
-        counts.pendings += kind == LEDGER_EVENT_TWO_PHASE_PENDING;
-        counts.finished += expired || kind == LEDGER_EVENT_TWO_PHASE_POSTED ||
+        const struct ledger_event *event = &group->events[i].event;
+        uint8_t kind = event->kind;
+        counts.adopted += event->adopted != 0;
+        counts.expiries += is_expiry(event);
+        counts.transfers += is_transfer(event);
+        counts.pendings += kind == LEDGER_EVENT_TWO_PHASE_PENDING && event->adopted == 0;
+        counts.finished += kind == LEDGER_EVENT_TWO_PHASE_EXPIRED ||
+                           kind == LEDGER_EVENT_TWO_PHASE_POSTED ||
                            kind == LEDGER_EVENT_TWO_PHASE_VOIDED;
     }
     return counts;
@@ -357,7 +439,7 @@ copy_transfers(struct store_pg *pg, const struct store_pg_group *group, uint64_t
     postgres_append_32(out, 0); /* no extension */
     struct rows rows = {.columns = out, .copy = true};
     for (uint32_t i = 0; i < group->event_count; i++) {
-        if (group->events[i].event.kind != LEDGER_EVENT_TWO_PHASE_EXPIRED) {
+        if (is_transfer(&group->events[i].event)) {
             transfer_append(&rows, &group->events[i]);
         }
     }
@@ -389,10 +471,21 @@ send_transaction(struct store_pg *pg, const struct store_pg_group *group, uint64
     if (counts.expiries > 0) {
         send_expiries(session, group, counts.expiries);
     }
+    if (counts.adopted > 0) {
+        send_adopted(session, group, counts.adopted);
+    }
     if (counts.finished > 0) {
-        send_finished_pendings(session, group, counts.finished);
+        send_finished_pendings(session, group, counts.finished, false);
+    }
+    if (counts.finished > 0 && group->adopted_before + counts.adopted > 0) {
+        send_finished_pendings(session, group, counts.finished, true);
     }
     send_failed(session, group);
+    if (group->noted) {
+        buf_clear(&session->params[0]);
+        buf_append(&session->params[0], group->note.data, group->note.size);
+        store_pg_send(session, STORE_PG_PUT_NOTE, 1, NULL, NULL);
+    }
     send_changes(pg, group);
     store_pg_send_text(session, "COMMIT", NULL, NULL);
     return store_pg_end(session, deadline_ms);

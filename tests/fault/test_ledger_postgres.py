@@ -86,7 +86,7 @@ def wait_ready(server, seconds=30):
 class Load:
     """Clients that move money with ids of their own, and note what they were told."""
 
-    def __init__(self, server, clients=8, batch=5):
+    def __init__(self, server, clients=8, batch=5, first=10**9):
         self.servers = [server]
         self.batch = batch
         self.told = {}     # id: status, of what was answered
@@ -94,7 +94,7 @@ class Load:
         self.wrong = []
         self.lock = threading.Lock()
         self.ends = threading.Event()
-        self.ids = itertools.count(10**9)
+        self.ids = itertools.count(first)
         self.threads = [threading.Thread(target=self._client, args=(seed,), daemon=True)
                         for seed in range(clients)]
 
@@ -208,6 +208,39 @@ def test_stop_gives_the_ledger_back_at_once(ledger):
     assert ledger.sql("SELECT term FROM writer") == "2"
     server.stop()
     ledger.check()
+
+
+# As an older program made it: before slots could move to such a ledger.
+FIRST_LAYOUT = """
+DROP VIEW transfers; DROP VIEW event; DROP TABLE adopted; DROP TABLE note;
+ALTER TABLE failed_id DROP COLUMN number;
+CREATE VIEW transfers AS SELECT t.id FROM transfer t JOIN account d ON d.slot = t.debit_account;
+UPDATE writer SET layout = 1
+"""
+
+
+def test_tables_of_an_older_program_are_brought_up(ledger):
+    server = ledger.start()
+    load = Load(server).accounts().start()
+    load.goes_on()
+    load.stop()
+    server.stop()
+    ledger.sql("INSERT INTO failed_id (id) VALUES (gen_random_uuid()), (gen_random_uuid())")
+    ledger.sql(FIRST_LAYOUT)
+    result = run_tael("ledger", "check", ledger.url)
+    assert result.returncode == 1
+    assert "layout 1" in result.stderr, result.stderr
+    server.start()
+    wait_ready(server)
+    assert ledger.sql("SELECT layout FROM writer") == "2"
+    assert ledger.sql("SELECT count(number), max(number) FROM failed_id") == "2|2"
+    again = Load(server, first=2 * 10**9).start()
+    again.goes_on()
+    again.stop()
+    server.stop()
+    load.told.update(again.told)
+    load.check(ledger)
+    assert int(ledger.sql("SELECT count(*) FROM transfers WHERE NOT adopted")) == len(load.told)
 
 
 # ---- the database dies ----------------------------------------------------------------------------

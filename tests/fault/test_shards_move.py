@@ -1,5 +1,6 @@
 """Half of a ledger's slots move to a new shard under load, and whoever takes part is killed with
-kill -9 at a step: nothing fails, nothing is done twice, nobody waits for long, the books balance."""
+kill -9 at a step: nothing fails, nothing is done twice, nobody waits for long, the books balance.
+From and to a journal or a schema of PostgreSQL, in all four ways."""
 
 import itertools
 import json
@@ -11,13 +12,19 @@ import time
 
 import pytest
 
+from kit import postgres
 from kit.client import Http
-from kit.server import LONG, PROGRAM, run_tael
+from kit.server import LONG, PROGRAM, run_tael, wait_until
 from kit.shards import SLOTS, Shards, map_text, slot
 
 LEDGER = 7000
 PAUSE = 0.5
 STEPS = ("arrive", "copy", "catch-up", "fence", "verify", "flip", "clean-up")
+# Which of the two shards, a and b, are on PostgreSQL.
+ENGINES = {"journal-journal": "", "journal-postgres": "b", "postgres-journal": "a",
+           "postgres-postgres": "ab"}
+needs_postgres = pytest.mark.skipif(
+    not postgres.available(), reason="PostgreSQL is not installed: apt-get install postgresql-15")
 _numbers = itertools.count(1)
 
 
@@ -34,7 +41,7 @@ class Two(Shards):
         super().__init__(folder, *flags, shards=2, **keywords)
 
     def write_map(self, epoch=1):
-        self.map.write_text(map_text({"ledger-a": self.processes["ledger-a"].where()}, epoch))
+        self.map.write_text(map_text({"ledger-a": self.place_of("ledger-a")}, epoch))
 
     def start(self, *flags, order=None):
         return super().start(*flags, order=("api", "cards", "vault", "ledger-a"))
@@ -65,11 +72,25 @@ class Two(Shards):
         self.processes[name].start()
 
 
+@pytest.fixture(scope="module")
+def database():
+    with postgres.Postgres() as made:
+        yield made
+
+
 @pytest.fixture
-def two(tmp_path):
-    made = Two(tmp_path / "cluster").start()
-    yield made
+def two(tmp_path, request):
+    engines = ENGINES[request.param]
+    base = request.getfixturevalue("database") if engines else None
+    if base is not None:
+        base.sql("DROP SCHEMA IF EXISTS ledger_a CASCADE; DROP SCHEMA IF EXISTS ledger_b CASCADE")
+    made = Two(tmp_path / "cluster", database=base, on_postgres=engines)
+    yield made.start()
     made.close()
+
+
+def on(*names):
+    return [pytest.param(name, marks=[needs_postgres] if ENGINES[name] else []) for name in names]
 
 
 class Payer(threading.Thread):
@@ -92,7 +113,7 @@ class Payer(threading.Thread):
     def open(self):
         events = [{"id": i, "ledger": LEDGER, "code": 1, "flags": ["history"]}
                   for i in (self.debit, self.credit)]
-        assert self.ask("accounts", events=events).status_code == 200
+        wait_until(lambda: self.ask("accounts", events=events).status_code == 200, 10, "accounts")
 
     def fresh(self):
         return str(10**30 + next(_numbers))
@@ -151,7 +172,39 @@ def end(payers):
         payer.check(0)
 
 
-def test_half_of_the_slots_move_under_load(two):
+FIRST = "WHERE place = (SELECT max(place) FROM adopted WHERE kind = 3)"
+# What is done to the tables of a shard that has adopted slots, what the check says then, and how it is undone.
+SPOILED = [
+    (f"UPDATE adopted SET amount = amount + 1 {FIRST}", "is not what the transfers add up to",
+     f"UPDATE adopted SET amount = amount - 1 {FIRST}"),
+    (f"UPDATE adopted SET debit_before = debit_before + 1 {FIRST}", "chain of transfers is broken",
+     f"UPDATE adopted SET debit_before = debit_before - 1 {FIRST}"),
+    (f"UPDATE adopted SET credit_credits_posted = credit_credits_posted + 1 {FIRST}",
+     "recorded balances are not those", f"UPDATE adopted SET credit_credits_posted = "
+     f"credit_credits_posted - 1 {FIRST}"),
+    (f"UPDATE adopted SET credit_credits_pending = credit_credits_pending + 1 {FIRST}",
+     "recorded holds are not those", f"UPDATE adopted SET credit_credits_pending = "
+     f"credit_credits_pending - 1 {FIRST}"),
+    ("UPDATE adopted SET outcome = 3 WHERE outcome = 2", "did not end as is said of it",
+     "UPDATE adopted SET outcome = 2 WHERE outcome = 3"),
+]
+
+
+def check_of_what_was_adopted(database, name, url):
+    for spoil, says, mend in SPOILED:
+        database.sql(f"SET search_path = {name}; {spoil}")
+        result = run_tael("ledger", "check", url)
+        assert result.returncode == 1, spoil
+        assert says in result.stderr, result.stderr
+        database.sql(f"SET search_path = {name}; {mend}")
+    assert run_tael("ledger", "check", url).returncode == 0
+    shown = database.sql(f"SET search_path = {name}; SELECT count(*), count(*) FILTER (WHERE adopted), "
+                         "count(*) FILTER (WHERE kind = 'pending' AND outcome = 'posted') FROM transfers")
+    assert all(int(count) > 0 for count in shown.split("|")), shown
+
+
+@pytest.mark.parametrize("two", on(*ENGINES), indirect=True)
+def test_half_of_the_slots_move_under_load(two, request):
     payers = payers_of(two, 8)
     time.sleep(1)
     two.add()
@@ -171,12 +224,17 @@ def test_half_of_the_slots_move_under_load(two):
     assert two.verify()["good"]
     two.stop()
     two.check_ledger()
+    if "ledger-b" in two.urls:
+        database = request.getfixturevalue("database")
+        check_of_what_was_adopted(database, "ledger_b", two.urls["ledger-b"])
 
 
 CUTS = [(step, victim) for step in STEPS for victim in ("ledger-a", "ledger-b", "mover")]
 
 
 @pytest.mark.parametrize(("step", "victim"), CUTS if LONG else [("verify", "ledger-a")])
+@pytest.mark.parametrize("two", on(*ENGINES) if LONG else on("journal-journal", "postgres-journal"),
+                         indirect=True)
 def test_killed_at_a_step(two, step, victim):
     payers = payers_of(two, 4)
     two.add()
@@ -200,3 +258,40 @@ def test_killed_at_a_step(two, step, victim):
     assert two.verify()["good"]
     two.stop()
     two.check_ledger()
+
+
+@needs_postgres
+def test_the_fence_holds_at_whoever_takes_over(tmp_path, database):
+    """The source's process is killed behind the fence, and another one takes its ledger over, which has
+    never heard of the move: the fence is kept with the ledger. So the rest of the move finds what it copied."""
+    database.sql("DROP SCHEMA IF EXISTS ledger_a CASCADE; DROP SCHEMA IF EXISTS ledger_b CASCADE")
+    two = Two(tmp_path / "cluster", database=database, on_postgres="a", standbys="a")
+    try:
+        two.start()
+        moving, staying = Payer(two, 12000), Payer(two, 100)
+        for payer in (moving, staying):
+            payer.open()
+        two.add()
+        words = ("move", "--slots=8192-16383", "--from=ledger-a", "--to=ledger-b")
+        cut = two.run_shards(*words, "--stop-before=verify")
+        assert "stopped before verify" in cut.stderr
+        two.processes["ledger-a"].kill()
+
+        def pay(payer):
+            event = {"id": payer.fresh(), "debit_account_id": payer.debit, "code": 1, "amount": "1",
+                     "credit_account_id": payer.credit, "ledger": LEDGER}
+            return payer.ask("transfers", events=[event])
+
+        wait_until(lambda: pay(staying).status_code == 200, 20, "the other process to take over")
+        answer = pay(moving)
+        assert answer.status_code == 503, answer.text
+        done = two.run_shards(*words)
+        assert done.returncode == 0, done.stderr
+        answer = pay(moving)
+        assert answer.json()["results"][0]["status"] == "created", answer.text
+        assert two.verify()["good"]
+        two.processes["ledger-a-2"].kill()
+        two.processes["ledger-b"].kill()
+        two.check_ledger()
+    finally:
+        two.close()

@@ -20,14 +20,14 @@ def map_text(places, epoch=1):
 
 class Shards(Cluster):
     """From outside as one server. With `database`, a kit.postgres.Postgres, each shard's ledger is a
-    schema there, with `lease_ms`; else a journal. `wires`: others reach each shard through a
+    schema there, with `lease_ms`; else a journal. `on_postgres`: only those shards', by letter. `wires`: others reach each shard through a
     kit.wire.Wire. `standbys`: a second process for each of these shards, by letter."""
 
     roles = ROLES
     needs = {**NEEDS, "api": ("cards", "vault")}
 
-    def __init__(self, folder, *flags, shards=4, more=(), database=None, lease_ms=1500, wires=False,
-                 standbys="", **keywords):
+    def __init__(self, folder, *flags, shards=4, more=(), database=None, on_postgres=None,
+                 lease_ms=1500, wires=False, standbys="", **keywords):
         self.ledgers = [f"ledger-{chr(ord('a') + i)}" for i in range(shards)]
         self.standbys = {f"ledger-{letter}-2": f"ledger-{letter}" for letter in standbys}
         names = (*self.ledgers, *self.standbys, "vault", "cards", "api", *more)
@@ -35,7 +35,7 @@ class Shards(Cluster):
         self.order = ("api", *more, "cards", "vault", *self.ledgers, *self.standbys)
         self.urls = {} if database is None else {
             name: f"{database.url()}&schema={name.replace('-', '_')}&lease_ms={lease_ms}"
-            for name in self.ledgers}
+            for name in self.ledgers if on_postgres is None or name[-1] in on_postgres}
         self.wires = {name: Wire(self.processes[name].port) for name in self.ledgers if wires}
         self.map = self.folder / "shards"
         self.write_map()
@@ -58,7 +58,7 @@ class Shards(Cluster):
         if member.kind == "ledger":
             name = self.standbys.get(member.name, member.name)
             flags.append(f"--shard={name}")
-            flags += [f"--ledger={self.urls[name]}"] if self.urls else []
+            flags += [f"--ledger={self.urls[name]}"] if name in self.urls else []
         return flags
 
     def start(self, *flags, order=None):

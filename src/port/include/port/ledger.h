@@ -5,6 +5,7 @@
 #ifndef PORT_LEDGER_H
 #define PORT_LEDGER_H
 
+#include "base/span.h"
 #include "ledger/ledger.h"
 #include "os/loop.h"
 #include "tracecontext/tracecontext.h"
@@ -25,7 +26,9 @@ enum port_ledger_operation {
     PORT_LEDGER_ADOPT,
     PORT_LEDGER_GET_FAILED_IDS,
     PORT_LEDGER_SHARD,
-    PORT_LEDGER_SETTLE, /* within a process: the guard answers otherwise from here on */
+    /* Within a process: the guard answers otherwise from here on, and whoever has the ledger later
+     * is told the note, if there is one. */
+    PORT_LEDGER_SETTLE,
 };
 
 /* Whoever moves slots: sees what is here, whoever owns it. No map has it. */
@@ -144,8 +147,15 @@ struct port_ledger_request;
 struct port_ledger_guard {
     /* ERR_OK, or what the request is answered with: nothing was done. */
     err_t (*admit)(void *context, struct port_ledger_request *request);
+    /* The request was admitted, but needs an account that `has` denies: what it is answered with.
+     */
+    err_t (*refuse)(void *context, struct port_ledger_request *request);
     /* Is the account of this ledger's own slots? What is not is neither shown nor expired. */
     bool (*has)(void *context, u128 account_id);
+    /* The ledger was loaded, with what was noted with it last (SETTLE; empty: nothing was). Before
+     * anything is executed; may block. After an error it counts as not loaded. NULL for a guard
+     * that keeps what it knows elsewhere. */
+    err_t (*loaded)(void *context, struct span note);
     void *context;
 };
 
@@ -182,6 +192,7 @@ struct port_ledger_request {
         const struct port_ledger_filter *filter;      /* the queries; GET_FAILED_IDS: from, limit */
         const struct port_ledger_adoption *adoptions; /* ADOPT */
         const struct port_ledger_shard_order *order;  /* SHARD: one */
+        const struct span *note; /* SETTLE: NULL, or a text. ERR_UNSUPPORTED: no room for one */
     } in;
 
     union {

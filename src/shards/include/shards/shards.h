@@ -98,10 +98,13 @@ struct shards_owner_parts {
     const struct shard_map *map; /* copied */
     const char *name;            /* the shard's, in every map */
     struct os_disk *disk;
-    const char *folder; /* exists; its file "shard" is the owner's */
+    const char *folder; /* exists; its file "shard" is the owner's, unless `noted` */
+    /* What it knows is kept with the ledger, as its note: so it is the same for whoever holds the
+     * ledger next. For a store that several processes can reach; `disk` and `folder` are unused. */
+    bool noted;
     /* Where orders are carried out and files are read; may be blocked. */
     struct os_executor *files;
-    /* The map as it is now. On `files`. */
+    /* The map as it is now. On `files`; of one that is `noted` on the ledger's thread, too. */
     err_t (*read)(void *context, struct shard_map *ret_map);
     void *context;
 };

@@ -26,6 +26,8 @@
 struct store;
 
 #define STORE_MESSAGE_SIZE 512
+/* Bytes of a note that is kept with the ledger. */
+#define STORE_NOTE_MAX (UINT32_C(1) << 20)
 
 /* Where it failed, in words: "journal/000003.log: frame at offset 40960: checksum mismatch". */
 struct store_error {
@@ -181,6 +183,16 @@ struct store_ops {
         store_each_failed each,
         void *context,
         struct store_error *error);
+
+    /* A text that is kept with the ledger, one, for whoever has it next: handed over as a batch is
+     * (admit, then a commit, which may be empty), and durable with it. At most STORE_NOTE_MAX
+     * bytes; copied. Errors as of commit. NULL: this store keeps none; then note_get is, too. */
+    err_t (*note_put)(struct store *store, struct span text);
+    /* As it was when the store was loaded; empty: there is none. Lives as long as the store. */
+    struct span (*note_get)(struct store *store);
+    /* The timestamp of an account's newest transfer, 0: it has none. NULL: account_events tells it
+     * as cheaply. */
+    uint64_t (*newest_transfer)(struct store *store, uint32_t account_slot);
 
     /* When every ticket was told, or their executor has stopped for good. Stops threads; what was
      * not durable stays undefined. */
