@@ -14,8 +14,7 @@
 
 #include "base/assert.h"
 
-#include <string.h>
-
+/* Is it a payer's leg that is pending, or was? */
 static bool
 is_leg(const struct ledger_transfer *placed, struct ledger_transfer *ret_leg)
 {
@@ -26,8 +25,11 @@ is_leg(const struct ledger_transfer *placed, struct ledger_transfer *ret_leg)
     struct ledger_transfer leg = *placed;
     shards_cross_unplace_transfer(&leg);
     uint16_t slot = (uint16_t)leg.credit_account_id;
+    if (leg.credit_account_id != commit_account_id(COMMIT_ACCOUNT_IN_TRANSIT, leg.ledger, slot)) {
+        return false;
+    }
     *ret_leg = leg;
-    return leg.credit_account_id == commit_account_id(COMMIT_ACCOUNT_IN_TRANSIT, leg.ledger, slot);
+    return true;
 }
 
 static u128

@@ -171,6 +171,8 @@ def test_a_bank(tmp_path, protocol):
             time.sleep(0.5)
             trouble(bank, choice, number)
         healed = time.monotonic()
+        wait_until(lambda: all(client.failure or len(client.told) > 10 for client in clients), 20,
+                   "clients that go on")
         for thread in (*clients, reader):
             thread.over.set()
         for thread in (*clients, reader):
@@ -183,7 +185,6 @@ def test_a_bank(tmp_path, protocol):
         check_books(doors[1], accounts, told)
         assert reader.reads > 0
         assert sum(client.again for client in clients) > 0
-        assert all(len(client.told) > 10 for client in clients)
         for door in doors:
             wait_until(lambda door=door: door.metric("tael_txn_in_doubt") == 0, 5, "the gauge")
     finally:

@@ -279,8 +279,8 @@ take_tombstone(struct commit_run *run, const struct commit_ask *ask, uint32_t st
     }
     bool failed = (run->state == COMMIT_PREPARING || run->state == COMMIT_DECIDING);
     if (failed && status != LEDGER_TRANSFER_created) {
-        run->reasons[member] =
-            0; /* the chain was a repeat: why the first one failed is not known */
+        /* The chain was a repeat: why the first one failed is not known. */
+        run->reasons[member] = 0;
     }
     take_verdict(run, member, verdict);
 }

@@ -72,8 +72,8 @@ void shards_cross_destroy(struct shards_cross **cross);
  *     ERR_OUTCOME_UNKNOWN: send the same ids again;
  *   - ERR_CROSSES_SHARDS only for what cannot cross: linked, pending, posting, voiding, balancing,
  *     closing and imported transfers, and ids of the protocol; out_count is the event's place;
- *   - PORT_LEDGER_LOOKUP_TRANSFERS shows the payer's leg of a transfer that crossed, linked; as
- * pending while nobody knows its outcome (3PC), and not at all if it was aborted;
+ *   - PORT_LEDGER_LOOKUP_TRANSFERS shows the payer's leg of a transfer that crossed: linked, and
+ *     while nobody knows its outcome (3PC) pending; if it was aborted, not at all;
  *   - PORT_LEDGER_LOOKUP_CONSISTENT. ERR_BUSY: money kept moving between the shards for
  *     SHARDS_READ_TRIES_MAX tries. */
 struct port_ledger *shards_cross_port(struct shards_cross *cross);

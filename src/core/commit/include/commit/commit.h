@@ -114,10 +114,10 @@ struct commit_run {
     uint8_t faulty;  /* that answered what no correct ledger answers: an operator must look */
     bool conflict;   /* another request has the same id */
     uint32_t reason; /* enum ledger_transfer_status of the first refusal, 0 if not known */
-    uint32_t
-        reasons[COMMIT_MEMBERS_MAX]; /* why chains failed, which is no refusal yet (COMMIT-3) */
-    uint32_t ballot;                 /* 3PC, ours */
-    uint16_t value; /* 3PC: COMMIT_KIND_PRECOMMIT or _PREABORT, what we ask to accept */
+    uint32_t ballot; /* 3PC, ours */
+    uint16_t value;  /* 3PC: COMMIT_KIND_PRECOMMIT or _PREABORT, what we ask to accept */
+    /* Why the members' chains failed, which is no refusal yet (COMMIT-3). */
+    uint32_t reasons[COMMIT_MEMBERS_MAX];
     struct commit_log logs[COMMIT_MEMBERS_MAX];
 };
 
