@@ -1,5 +1,6 @@
 /* The HTTP front: its routes and the public listener. */
 #include "roles.h"
+#include "tls.h"
 
 #include "base/assert.h"
 #include "books/books.h"
@@ -44,29 +45,6 @@ api_role_metrics(const struct node *node, struct buf *out)
 }
 
 /* --------------------------------------------------------------------------------- listener */
-
-static err_t
-tls_open(struct node *node)
-{
-    const struct node_settings *settings = &node->settings;
-    if (settings->tls_cert[0] == '\0' && settings->tls_key[0] == '\0') {
-        return ERR_OK;
-    }
-    if (settings->tls_cert[0] == '\0' || settings->tls_key[0] == '\0') {
-        node_explain(node, "tls-cert and tls-key go together");
-        return ERR_INVALID;
-    }
-    err_t result = net_tls_create_server(settings->tls_cert, settings->tls_key, &node->tls);
-    if (result != ERR_OK) {
-        node_explain(
-            node,
-            "TLS: %s or %s cannot be used: %s",
-            settings->tls_cert,
-            settings->tls_key,
-            err_text(result));
-    }
-    return result;
-}
 
 static struct net_server_settings
 server_settings(const struct node_settings *settings)
@@ -183,7 +161,7 @@ static err_t
 api_role_open(struct node *node)
 {
     node->message[0] = '\0';
-    err_t result = tls_open(node);
+    err_t result = node_tls_open(node);
     if (result == ERR_OK) {
         result = front_open(node);
     }
@@ -216,7 +194,7 @@ api_role_close(struct node *node)
 {
     net_server_destroy(&node->server);
     api_destroy(&node->api);
-    net_tls_destroy(&node->tls);
+    node_tls_close(node);
 }
 
 const struct role role_api = {

@@ -1,0 +1,112 @@
+"""The certificate of the API is read again at SIGHUP, while requests go on."""
+
+import re
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+import threading
+
+import pytest
+import requests
+
+from kit.server import PROGRAM, ended, wait_until, without_tael_settings
+
+pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not here")
+
+
+def make_certificate(folder, name):
+    key, certificate = folder / f"{name}.key", folder / f"{name}.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+         "-keyout", key, "-out", certificate, "-days", "2", "-subj", f"/CN={name}",
+         "-addext", "subjectAltName=IP:127.0.0.1"], check=True, capture_output=True)
+    return certificate, key
+
+
+class Tls:
+    def __init__(self, folder):
+        self.folder = folder
+        self.live = folder / "live.pem", folder / "live.key"
+        self.log = folder / "log"
+
+    def install(self, pair):
+        for source, target in zip(pair, self.live):
+            target.write_bytes(source.read_bytes())
+
+    def start(self):
+        with open(self.folder / "output", "wb") as output, open(self.log, "wb") as log:
+            self.process = subprocess.Popen(
+                [str(PROGRAM), "server", f"--data={self.folder}/data", "--listen=127.0.0.1:0",
+                 f"--tls-cert={self.live[0]}", f"--tls-key={self.live[1]}"],
+                stdin=subprocess.DEVNULL, stdout=output, stderr=log, env=without_tael_settings())
+        found = wait_until(lambda: re.search(
+            r"listening on (https://127\.0\.0\.1:(\d+))", (self.folder / "output").read_text()), 30)
+        self.url, self.port = found.group(1), int(found.group(2))
+        self.key = (self.folder / "data" / "test_secret_key").read_text().strip()
+
+    def hang_up(self, says):
+        before = self.log.read_text().count(says)
+        self.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: self.log.read_text().count(says) > before, 10, says)
+
+    def shown(self):
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        with socket.create_connection(("127.0.0.1", self.port), timeout=30) as plain:
+            with context.wrap_socket(plain) as secure:
+                return secure.getpeercert(binary_form=True)
+
+
+@pytest.fixture
+def tls(tmp_path):
+    made = Tls(tmp_path)
+    made.pairs = [make_certificate(tmp_path, name) for name in ("first", "second")]
+    made.install(made.pairs[0])
+    made.start()
+    yield made
+    assert ended(made.process) == 0, made.log.read_text()
+
+
+def der(pair):
+    return ssl.PEM_cert_to_DER_cert(pair[0].read_text())
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_it_is_renewed_under_load(tls):
+    stop, answers = threading.Event(), []
+
+    def work(session):
+        while not stop.is_set():
+            answers.append(session.get(tls.url + "/v1/balance", auth=(tls.key, ""), verify=False,
+                                       timeout=30).status_code)
+            if len(answers) % 7 == 0:
+                session.close()  # a new connection, beside those that stay
+
+    threads = [threading.Thread(target=work, args=(requests.Session(),)) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    assert tls.shown() == der(tls.pairs[0])
+    for number in (1, 0, 1):
+        tls.install(tls.pairs[number])
+        tls.hang_up("the certificate was read again")
+        assert tls.shown() == der(tls.pairs[number])
+    count = len(answers)
+    wait_until(lambda: len(answers) > count + 20, 30, "requests")
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert set(answers) == {200}
+
+
+def test_what_cannot_be_used_changes_nothing(tls):
+    for broken in (b"", b"no certificate", tls.pairs[1][0].read_bytes()):  # the last: another key's
+        tls.live[0].write_bytes(broken)
+        tls.hang_up("the certificate stays as it was")
+        assert tls.shown() == der(tls.pairs[0])
+    tls.live[0].unlink()
+    tls.hang_up("the certificate stays as it was")
+    tls.install(tls.pairs[1])
+    tls.hang_up("the certificate was read again")
+    assert tls.shown() == der(tls.pairs[1])
