@@ -138,6 +138,9 @@ struct resource_op {
     uint64_t hold_ns; /* its answer leaves so long after its commit */
     struct os_timer hold_timer;
     struct resource_write *writes; /* newest first; not durable */
+    /* What the newest event shows, and of which document; NULL: there is none. */
+    const void *emitted_document;
+    struct span emitted_text;
 
     /* The name among copies that was made last, and of what: it is asked for some times. */
     const struct document_kind *named_kind;

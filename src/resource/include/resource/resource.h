@@ -530,6 +530,10 @@ void resource_answer_list_where(
 /* Renders with the request's `expand` and answers 200. */
 void resource_answer_object(
     struct resource_op *op, const struct resource_type *type, const void *document);
+/* The same of an object that this operation has emitted an event about and not changed since: the
+ * answer is what the event shows, and is not rendered again unless something is expanded. */
+void resource_answer_emitted(
+    struct resource_op *op, const struct resource_type *type, const void *document);
 /* Parameters that every list route has: put into its table. */
 #define RESOURCE_LIST_PARAMS                                                                       \
     {.name = "limit", .kind = RESOURCE_PARAM_INTEGER, .minimum = 1, .maximum = 100},               \
