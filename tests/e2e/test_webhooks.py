@@ -578,8 +578,7 @@ def test_events_of_an_earlier_process_may_be_answers(make_server):
     server = make_server()
     first = sdk(server).v1.customers.create()
     server.stop()
-    server.options += ["--event-keep=4s", "--webhook-log-keep=1s"]
-    server.start()
+    server.start("--event-keep=4s", "--webhook-log-keep=1s")
     client = sdk(server)
     client.v1.customers.create()
     assert len(client.v1.events.list().data) == 2
