@@ -33,7 +33,8 @@ sha256(void)
 /*
  * One context of each kind is kept between calls: making one takes longer than hashing an id.
  * Whoever needs it takes it away, so that no two threads have it at once, and puts it back; a
- * second thread makes its own, and of two only one is kept.
+ * second thread makes its own, and of two only one is kept. The key of the last HMAC stays in
+ * there, as in the runtime that gave it.
  */
 static _Atomic(EVP_MD_CTX *) spare_digest;
 static _Atomic(EVP_MAC_CTX *) spare_mac;

@@ -160,7 +160,8 @@ struct resource_request {
 
 /* The answer of an idempotency key may be kept as the id of the event that shows it, if events are
  * kept for longer than keys, and keys not longer than this less a day. With other settings than now
- * that may have been so: who removes events sooner leaves those of earlier processes for so long. */
+ * that may have been so: who removes events sooner leaves those of earlier processes for so long.
+ */
 #define RESOURCE_ANSWER_EVENT_S (8 * INT64_C(86400))
 
 struct resource_settings {
