@@ -21,6 +21,8 @@
     "--wallet-limits=basic.out=1000000/1000000000/1000000000 "                                     \
     "basic.in=1000000/1000000000/1000000000"
 #define PERCENT 100.0
+/* A kind's name in --only. */
+#define ONLY_SIZE 16
 
 struct options {
     char data[BENCH_PATH_SIZE];
@@ -28,6 +30,7 @@ struct options {
     char url[BENCH_PATH_SIZE];
     char key[BENCH_LOAD_KEY_SIZE];
     char config[BENCH_PATH_SIZE];
+    char only[ONLY_SIZE];
     int64_t connections;
     int64_t seconds;
     int64_t repeat;
@@ -71,6 +74,12 @@ static const struct setting options_table[] = {
      .fallback = "",
      .maximum = BENCH_PATH_SIZE,
      .help = "A file with settings for the server that it starts, to compare them."},
+    {.name = "only",
+     .kind = SETTING_TEXT,
+     .offset = AT(only),
+     .fallback = "",
+     .maximum = ONLY_SIZE,
+     .help = "One way to pay: cards, wallets or qr_codes; without it all three."},
     {.name = "connections",
      .kind = SETTING_INTEGER,
      .offset = AT(connections),
@@ -140,6 +149,23 @@ struct bench {
     struct measured windows[BENCH_REPEAT_MAX]; /* of the kind in hand */
     struct measured median[KIND_COUNT];
 };
+
+static bool
+is_measured(const struct bench *bench, int kind)
+{
+    const char *only = bench->options->only;
+    return only[0] == '\0' || strcmp(only, kinds[kind].code) == 0;
+}
+
+static bool
+any_is_measured(const struct bench *bench)
+{
+    bool any = false;
+    for (int kind = 0; kind < KIND_COUNT; kind++) {
+        any = any || is_measured(bench, kind);
+    }
+    return any;
+}
 
 /* --------------------------------------------------------------------------------- measure */
 
@@ -329,7 +355,9 @@ report(const struct bench *bench)
     if (bench->options->json) {
         print_json(bench, "livez", &bench->livez);
         for (int kind = 0; kind < KIND_COUNT; kind++) {
-            print_json(bench, kinds[kind].code, &bench->median[kind]);
+            if (is_measured(bench, kind)) {
+                print_json(bench, kinds[kind].code, &bench->median[kind]);
+            }
         }
         return;
     }
@@ -346,9 +374,13 @@ report(const struct bench *bench)
         "not 200");
     print_row("GET /livez", &bench->livez);
     for (int kind = 0; kind < KIND_COUNT; kind++) {
-        print_row(kinds[kind].name, &bench->median[kind]);
+        if (is_measured(bench, kind)) {
+            print_row(kinds[kind].name, &bench->median[kind]);
+        }
     }
-    print_comparison(&bench->livez, &bench->median[KIND_CARDS]);
+    if (is_measured(bench, KIND_CARDS)) {
+        print_comparison(&bench->livez, &bench->median[KIND_CARDS]);
+    }
 }
 
 static int
@@ -367,25 +399,20 @@ measure_kinds(struct bench *bench)
         .window_s = bench->options->seconds,
         .windows = bench->options->repeat,
     };
+    const struct {
+        const struct bench_load_request *requests;
+        uint32_t count;
+    } loads[KIND_COUNT] = {
+        [KIND_CARDS] = {&card, 1},
+        [KIND_WALLETS] = {bench->wallets.payments, BENCH_WALLETS_COUNT},
+        [KIND_QR_CODES] = {bench->wallets.qr_payments, BENCH_WALLETS_COUNT},
+    };
     int status = measure(bench, &livez, 1, &short_schedule, &bench->livez);
-    if (status == COMMAND_GO_ON) {
-        status = measure(bench, &card, 1, &schedule, &bench->median[KIND_CARDS]);
-    }
-    if (status == COMMAND_GO_ON) {
-        status = measure(
-            bench,
-            bench->wallets.payments,
-            BENCH_WALLETS_COUNT,
-            &schedule,
-            &bench->median[KIND_WALLETS]);
-    }
-    if (status == COMMAND_GO_ON) {
-        status = measure(
-            bench,
-            bench->wallets.qr_payments,
-            BENCH_WALLETS_COUNT,
-            &schedule,
-            &bench->median[KIND_QR_CODES]);
+    for (int kind = 0; kind < KIND_COUNT && status == COMMAND_GO_ON; kind++) {
+        if (is_measured(bench, kind)) {
+            status = measure(
+                bench, loads[kind].requests, loads[kind].count, &schedule, &bench->median[kind]);
+        }
     }
     return status;
 }
@@ -471,7 +498,9 @@ run_bench_payments(const struct command *command, int argc, char **argv)
     bench->command = command;
     bench->options = &options;
     bench->load.connections = (uint32_t)options.connections;
-    status = run_in_folder(bench);
+    status = any_is_measured(bench)
+                 ? run_in_folder(bench)
+                 : command_misuse(command, "--only is cards, wallets or qr_codes");
     explicit_bzero(bench, sizeof(*bench)); /* the key */
     explicit_bzero(&options, sizeof(options));
     free(bench);

@@ -137,6 +137,7 @@ runtime_open(struct node *node)
                 .cache_life_ns = (uint64_t)settings->cache_lifetime * OS_NS_PER_MS,
                 .search_looked_max = (uint32_t)settings->search_max,
                 .idempotency_keep_ns = (uint64_t)settings->idempotency_keep * OS_NS_PER_MS,
+                .event_keep_ns = (uint64_t)settings->event_keep * OS_NS_PER_MS,
             },
         .refuse_live = node->card_rail->simulated,
         .recorder = traces_recorder(node->traces),

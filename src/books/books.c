@@ -2,9 +2,12 @@
 
 #include "base/assert.h"
 #include "base/buf.h"
+#include "base/hash.h"
 #include "port/ledger.h"
 #include "resource/resource.h"
 #include "shard/shard.h"
+
+#include <string.h>
 
 enum {
     TEST_OFFSET = 1000,
@@ -40,6 +43,43 @@ books_account_id(
     buf_append_byte(&name, '\0');
     ASSERT(!buf_failed(&name));
     return resource_derived_id(books_ledger_number(currency, live), step);
+}
+
+/* Ids differ in their last characters, so those are enough to spread them. */
+static struct books_memo_entry *
+memo_place(
+    struct books_memo *memo, enum books_account account, const char *owner, size_t owner_size)
+{
+    static_assert((BOOKS_MEMO_COUNT & (BOOKS_MEMO_COUNT - 1)) == 0, "a mask");
+    uint64_t tail = 0;
+    size_t size = owner_size < sizeof(tail) ? owner_size : sizeof(tail);
+    memcpy(&tail, owner + owner_size - size, size);
+    return &memo->entries[hash_u64(tail ^ (uint64_t)account << 32) & (BOOKS_MEMO_COUNT - 1)];
+}
+
+u128
+books_account_id_by(
+    struct books_memo *memo,
+    enum books_account account,
+    const char *owner,
+    const struct currency *currency,
+    bool live)
+{
+    size_t size = strlen(owner);
+    if (size >= sizeof(memo->entries[0].owner)) {
+        return books_account_id(account, owner, currency, live);
+    }
+    struct books_memo_entry *entry = memo_place(memo, account, owner, size);
+    bool is_it = entry->currency == currency && entry->account == account && entry->live == live &&
+                 memcmp(entry->owner, owner, size + 1) == 0;
+    if (!is_it) {
+        entry->id = books_account_id(account, owner, currency, live);
+        entry->currency = currency;
+        entry->account = account;
+        entry->live = live;
+        memcpy(entry->owner, owner, size + 1);
+    }
+    return entry->id;
 }
 
 u128

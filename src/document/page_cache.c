@@ -29,7 +29,7 @@
 struct page {
     sqlite3_pcache_page base;
     struct map_link by_number;
-    struct list_link place; /* in cache->in_use or cache->idle */
+    struct list_link place; /* in cache->idle, if it is idle */
     bool is_idle;
     bool is_stray; /* moved to a number above all others */
 };
@@ -40,7 +40,7 @@ struct cache {
     bool is_purgeable;
     size_t limit; /* a wish: pages in use are beyond it where SQLite insists */
     struct map pages;
-    struct list in_use, idle; /* idle: the one not used for longest first */
+    struct list idle; /* the one not used for longest first */
     size_t idle_count;
     size_t stray_count;
     unsigned highest;
@@ -95,9 +95,13 @@ set_idle(struct cache *cache, struct page *page, bool is_idle)
 {
     ASSERT(page->is_idle != is_idle);
     page->is_idle = is_idle;
-    list_remove(&page->place);
-    list_push_back(is_idle ? &cache->idle : &cache->in_use, &page->place);
-    cache->idle_count = is_idle ? cache->idle_count + 1 : cache->idle_count - 1;
+    if (is_idle) {
+        list_push_back(&cache->idle, &page->place);
+        cache->idle_count++;
+    } else {
+        list_remove(&page->place);
+        cache->idle_count--;
+    }
 }
 
 static void
@@ -117,7 +121,6 @@ page_remove(struct cache *cache, struct page *page)
         set_idle(cache, page, false);
     }
     set_stray(cache, page, false);
-    list_remove(&page->place);
     map_remove(&cache->pages, &page->by_number);
 }
 
@@ -151,7 +154,6 @@ pages_create(int page_size, int extra_size, int is_purgeable)
     cache->is_purgeable = is_purgeable != 0;
     cache->limit = SIZE_MAX;             /* until SQLite says */
     map_init(&cache->pages, UINT32_MAX); /* there are no more numbers */
-    list_init(&cache->in_use);
     list_init(&cache->idle);
     return (sqlite3_pcache *)(void *)cache;
 }
@@ -200,7 +202,6 @@ page_add(struct cache *cache, unsigned number)
         }
         return NULL;
     }
-    list_push_back(&cache->in_use, &page->place);
     /* By its zeros SQLite knows a page that it has not read yet. */
     memset(page->base.pExtra, 0, cache->extra_size);
     if (number > cache->highest) {
@@ -258,15 +259,25 @@ pages_renumber(
     set_stray(cache, page, new_number > cache->highest);
 }
 
+struct drop {
+    struct cache *cache;
+    unsigned from;
+};
+
 static void
-drop_from(struct cache *cache, struct list *list, unsigned number)
+drop_one(void *context, struct map_link *link)
 {
-    LIST_FOREACH_SAFE (list, link) {
-        struct page *page = CONTAINER_OF(link, struct page, place);
-        if (page->by_number.hash >= number) {
-            page_drop(cache, page);
-        }
+    const struct drop *drop = context;
+    if (link->hash >= drop->from) {
+        page_drop(drop->cache, CONTAINER_OF(link, struct page, by_number));
     }
+}
+
+static void
+drop_from(struct cache *cache, unsigned number)
+{
+    struct drop drop = {.cache = cache, .from = number};
+    map_each(&cache->pages, drop_one, &drop);
 }
 
 static void
@@ -275,8 +286,7 @@ pages_truncate(sqlite3_pcache *handle, unsigned number)
     struct cache *cache = cache_of(handle);
     if (cache->stray_count > 0 ||
         (number <= cache->highest && cache->highest - number >= cache->pages.size)) {
-        drop_from(cache, &cache->in_use, number);
-        drop_from(cache, &cache->idle, number);
+        drop_from(cache, number);
     } else {
         for (unsigned i = number; i <= cache->highest; i++) {
             struct page *page = page_find(cache, i);
@@ -293,15 +303,17 @@ pages_truncate(sqlite3_pcache *handle, unsigned number)
 static void
 pages_shrink(sqlite3_pcache *handle)
 {
-    drop_from(cache_of(handle), &cache_of(handle)->idle, 0);
+    struct cache *cache = cache_of(handle);
+    while (!list_is_empty(&cache->idle)) {
+        page_drop(cache, CONTAINER_OF(list_first(&cache->idle), struct page, place));
+    }
 }
 
 static void
 pages_destroy(sqlite3_pcache *handle)
 {
     struct cache *cache = cache_of(handle);
-    drop_from(cache, &cache->in_use, 0);
-    drop_from(cache, &cache->idle, 0);
+    drop_from(cache, 0);
     ASSERT(cache->pages.size == 0);
     map_release(&cache->pages);
     free(cache);

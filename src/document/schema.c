@@ -3,6 +3,7 @@
 #include "base/assert.h"
 
 const struct document_dialect document_dialect_sqlite = {
+    .small_table = " WITHOUT ROWID",
     .scope_type = "INTEGER",
     .version_type = "INTEGER",
     .text_type = "TEXT",
@@ -15,6 +16,7 @@ const struct document_dialect document_dialect_sqlite = {
 /* COLLATE "C" orders by bytes, as SQLite does, and its lower() knows ASCII only. */
 const struct document_dialect document_dialect_postgres = {
     .holds_unique = true,
+    .small_table = "",
     .scope_type = "bigint",
     .version_type = "bigint",
     .text_type = "text COLLATE \"C\"",
@@ -83,7 +85,8 @@ append_index(
 /*
  * With SQLite a table keeps its rows in the order of insertion, with (scope, id) in an index of its
  * own. Rows stored in the tree of their primary key (WITHOUT ROWID) would be kept whole up to a
- * quarter of a page only, and bodies are larger: measured, that costs more than twice the bytes.
+ * quarter of a page only, and most bodies are larger: measured, that costs more than twice the
+ * bytes. Kinds that are small say so.
  */
 void
 document_sql_create_table(
@@ -103,7 +106,9 @@ document_sql_create_table(
         buf_append_format(
             sql, ", \"%s\" %s", column->name, document_sql_type(dialect, column->type));
     }
-    buf_append_cstr(sql, ", PRIMARY KEY (scope, id));");
+    buf_append_cstr(sql, ", PRIMARY KEY (scope, id))");
+    buf_append_cstr(sql, kind->is_small ? dialect->small_table : "");
+    buf_append_byte(sql, ';');
     for (uint32_t i = 0; i < kind->column_count; i++) {
         if (kind->columns[i].indexed) {
             append_index(sql, dialect, kind, i);

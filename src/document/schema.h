@@ -8,7 +8,8 @@
 #include "base/buf.h"
 
 struct document_dialect {
-    bool holds_unique; /* unique columns have unique indexes */
+    bool holds_unique;       /* unique columns have unique indexes */
+    const char *small_table; /* behind the columns of a kind that is_small */
     const char *scope_type;
     const char *version_type;
     const char *text_type; /* compares by its bytes */

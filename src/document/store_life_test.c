@@ -385,6 +385,8 @@ main(void)
     if (getenv("TEST_POSTGRES") == NULL) {
         failed +=
             cmocka_run_group_tests_name("document store's life in files", of_files, NULL, NULL);
+        t_fruit.is_small = true;
+        failed += cmocka_run_group_tests_name("document store's life, small rows", tests, NULL, NULL);
     }
     return failed;
 }

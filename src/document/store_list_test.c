@@ -237,6 +237,8 @@ main(void)
     int failed = cmocka_run_group_tests_name("document lists", tests, NULL, NULL);
     if (getenv("TEST_POSTGRES") == NULL) {
         failed += cmocka_run_group_tests_name("document lists in files", of_files, NULL, NULL);
+        t_fruit.is_small = true;
+        failed += cmocka_run_group_tests_name("document lists, small rows", tests, NULL, NULL);
     }
     return failed;
 }

@@ -134,5 +134,10 @@ main(void)
         T(unchanged_columns_are_left_alone),
         T(reads_see_the_open_transaction_and_rollback_forgets_it),
     };
-    return cmocka_run_group_tests_name("document rows", tests, NULL, NULL);
+    int failed = cmocka_run_group_tests_name("document rows", tests, NULL, NULL);
+    if (getenv("TEST_POSTGRES") == NULL) {
+        t_fruit.is_small = true;
+        failed += cmocka_run_group_tests_name("document rows, small", tests, NULL, NULL);
+    }
+    return failed;
 }

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-const struct document_kind t_fruit = {
+struct document_kind t_fruit = {
     .name = "fruit",
     .columns =
         {{"colour", DOCUMENT_TEXT, .indexed = true},

@@ -16,8 +16,9 @@
 
 #define SCOPE 7
 
-/* With colour (indexed), due (indexed across scopes) and weight; and one without columns. */
-extern const struct document_kind t_fruit;
+/* With colour (indexed), due (indexed across scopes) and weight; and one without columns. Between
+ * groups of tests is_small may be set: in SQLite's files that makes another table. */
+extern struct document_kind t_fruit;
 extern const struct document_kind t_stone;
 extern const struct document_kind *const t_kinds[2];
 

@@ -30,16 +30,28 @@ sha256(void)
     return algorithm;
 }
 
+/*
+ * One context of each kind is kept between calls: making one takes longer than hashing an id.
+ * Whoever needs it takes it away, so that no two threads have it at once, and puts it back; a
+ * second thread makes its own, and of two only one is kept. The key of the last HMAC stays in
+ * there, as in the runtime that gave it.
+ */
+static _Atomic(EVP_MD_CTX *) spare_digest;
+static _Atomic(EVP_MAC_CTX *) spare_mac;
+
 void
 resource_sha256(struct span text, uint8_t out[RESOURCE_HASH_SIZE])
 {
     static_assert(SHA256_DIGEST_LENGTH == RESOURCE_HASH_SIZE, "the size in runtime.h");
-    EVP_MD_CTX *context = EVP_MD_CTX_new();
-    bool done = context != NULL && EVP_DigestInit_ex(context, sha256(), NULL) == 1 &&
+    EVP_MD_CTX *context = atomic_exchange(&spare_digest, NULL);
+    if (context == NULL) {
+        context = EVP_MD_CTX_new();
+    }
+    bool done = context != NULL && EVP_DigestInit_ex2(context, sha256(), NULL) == 1 &&
                 EVP_DigestUpdate(context, text.data, text.size) == 1 &&
                 EVP_DigestFinal_ex(context, out, NULL) == 1;
-    EVP_MD_CTX_free(context);
     ASSERT(done);
+    EVP_MD_CTX_free(atomic_exchange(&spare_digest, context));
 }
 
 /* Likewise: HMAC-SHA256 without a key, to be copied. */
@@ -73,11 +85,14 @@ resource_hmac(
     const uint8_t key[RESOURCE_HASH_SIZE], struct span text, uint8_t out[RESOURCE_HASH_SIZE])
 {
     size_t size = 0;
-    EVP_MAC_CTX *context = EVP_MAC_CTX_dup(hmac_sha256());
+    EVP_MAC_CTX *context = atomic_exchange(&spare_mac, NULL);
+    if (context == NULL) {
+        context = EVP_MAC_CTX_dup(hmac_sha256());
+    }
     bool done = context != NULL && EVP_MAC_init(context, key, RESOURCE_HASH_SIZE, NULL) == 1 &&
                 EVP_MAC_update(context, (const unsigned char *)text.data, text.size) == 1 &&
                 EVP_MAC_final(context, out, &size, RESOURCE_HASH_SIZE) == 1;
-    EVP_MAC_CTX_free(context);
+    EVP_MAC_CTX_free(atomic_exchange(&spare_mac, context));
     ASSERT(done);
     ASSERT(size == RESOURCE_HASH_SIZE);
 }

@@ -139,6 +139,7 @@ resource_writes_undo(struct resource_op *op)
 {
     /* A row that was written twice is undone twice, and its version grew with the first undo. */
     struct resource_runtime *runtime = op->runtime;
+    op->emitted_document = NULL; /* its event goes, too */
     while (op->writes != NULL) {
         struct resource_write *write = op->writes;
         op->writes = write->older;

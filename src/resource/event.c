@@ -256,6 +256,9 @@ resource_emit(
     event->previous = previous;
     event->trace = resource_trace_parent(op);
     TRY(resource_save(op, &resource_event_type, event));
+    op->emitted_document = document;
+    op->emitted_text = event->object;
+    op->emitted_id = event->header.id;
     LIST_FOREACH_SAFE (&op->runtime->event_listeners, link) {
         const struct resource_event_listener *listener =
             CONTAINER_OF(link, struct resource_event_listener, link);

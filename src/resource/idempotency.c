@@ -10,7 +10,14 @@
  * fills slower than one of texts; the text in the row decides. Among processes that share the
  * documents the number is unique: of two that take a key at once, one loses, runs again, and finds
  * it taken.
+ *
+ * An answer that an event of the operation shows, byte for byte, is kept as the event's id, if
+ * events outlive keys: it is most of a payment's row, which would be written small, grow, and split
+ * the pages it is in. Not among processes that share the documents, which may be of several
+ * versions.
  */
+#include "event.h"
+
 #include "runtime.h"
 
 #include "base/assert.h"
@@ -19,6 +26,7 @@
 #include <string.h>
 
 #define PURGE_ROWS_MAX  500
+#define DAY_NS          (UINT64_C(86400) * OS_NS_PER_S)
 #define SAME_NUMBER_MAX 8 /* keys that share 63 bits: more is not chance */
 
 #define FIELD(member, kind_, column_)                                                              \
@@ -47,6 +55,7 @@ static const struct resource_field row_fields[] = {
     FIELD(running, RESOURCE_FIELD_BOOLEAN, -1),
     FIELD(status, RESOURCE_FIELD_INTEGER, -1),
     FIELD(response, RESOURCE_FIELD_JSON, -1),
+    FIELD(answer_event, RESOURCE_FIELD_TEXT, -1),
     FIELD(expires, RESOURCE_FIELD_INTEGER, COLUMN_EXPIRES),
 };
 const struct resource_type resource_idempotency_type = {
@@ -276,13 +285,33 @@ refuse_running(struct resource_op *op, struct span key)
     refuse(op, 409, "idempotency_key_in_use", message);
 }
 
+static err_t
+kept_answer(
+    struct resource_op *op, const struct resource_idempotency_row *row, struct span *ret_answer)
+{
+    if (row->answer_event.size == 0) {
+        *ret_answer = row->response;
+        return ERR_OK;
+    }
+    void *event;
+    TRY(resource_load(op, &resource_event_type, row->answer_event, &event));
+    *ret_answer = ((const struct resource_event *)event)->object;
+    return ERR_OK;
+}
+
 static void
 replay(struct resource_op *op, const struct resource_idempotency_row *row)
 {
     struct resource_request *request = op->request;
+    struct span answer;
+    err_t error = kept_answer(op, row, &answer);
+    if (error != ERR_OK) {
+        resource_internal(op, error, "the event that has the answer");
+        return;
+    }
     struct buf body;
     buf_init(&body, RESOURCE_BODY_LIMIT);
-    buf_append_span(&body, row->response);
+    buf_append_span(&body, answer);
     if (buf_failed(&body)) {
         buf_release(&body);
         resource_internal(op, ERR_MEMORY, "replayed answer");
@@ -416,6 +445,18 @@ resource_idempotency_announce(struct resource_op *op)
     return ERR_OK;
 }
 
+/* Whether the key may leave it to the newest event to keep this answer. */
+static bool
+event_keeps(const struct resource_op *op, struct span answer)
+{
+    const struct resource_runtime *runtime = op->runtime;
+    const struct resource_settings *settings = &runtime->parts.settings;
+    uint64_t needed_ns = settings->idempotency_keep_ns + DAY_NS;
+    return runtime->shared == NULL && settings->event_keep_ns >= needed_ns &&
+           needed_ns <= (uint64_t)RESOURCE_ANSWER_EVENT_S * OS_NS_PER_S &&
+           op->emitted_document != NULL && span_equal(answer, op->emitted_text);
+}
+
 err_t
 resource_idempotency_finish(struct resource_op *op, int status, struct span response)
 {
@@ -428,7 +469,11 @@ resource_idempotency_finish(struct resource_op *op, int status, struct span resp
     struct resource_idempotency_row *row = op->idempotency.row;
     row->running = false;
     row->status = status;
-    row->response = response;
+    if (event_keeps(op, response)) {
+        row->answer_event = op->emitted_id;
+    } else {
+        row->response = response;
+    }
     TRY(resource_save(op, &resource_idempotency_type, row));
     resource_idempotency_release(op);
     return ERR_OK;

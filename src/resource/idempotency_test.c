@@ -1,6 +1,8 @@
 /* One key, one effect (payments' rules of the public API). RESOURCE-3 */
 #include "testing.h"
 
+#include "resource/event.h"
+
 #include <jansson.h>
 #include <string.h>
 
@@ -33,6 +35,64 @@ a_repeat_answers_the_same(void **state)
         t_do_with_key(world, T_CREATE, NULL, "name=a&colour=red&metadata[x]=1", "k1"), first);
     assert_int_equal(t_count(world, "thing"), 1);
     assert_int_equal(t_count(world, "event"), 1);
+}
+
+/* Without the runtime's knowing. */
+static void
+t_remove_event(struct t_world *world, const struct t_call *events)
+{
+    struct document_store *documents = world->store.real;
+    struct span id = span_from_cstr(t_text(events, "data.0.id"));
+    assert_int_equal(documents->ops->begin(documents), ERR_OK);
+    assert_int_equal(documents->ops->remove(documents, resource_event_type.kind, 2, id, 1), ERR_OK);
+    assert_int_equal(documents->ops->commit(documents), ERR_OK);
+}
+
+/* Repeats a request after its event has gone: the row knows the answer itself, or it does not. */
+static void
+t_expect_own_answer(struct t_world *world, const char *form, bool own)
+{
+    char key[32];
+    (void)snprintf(key, sizeof(key), "key-%zu", t_count(world, "thing"));
+    struct t_call *first = t_do_with_key(world, T_CREATE, NULL, form, key);
+    t_expect_replay(t_do_with_key(world, T_CREATE, NULL, form, key), first);
+    t_restart(world);
+    t_expect_replay(t_do_with_key(world, T_CREATE, NULL, form, key), first);
+    t_remove_event(world, t_do(world, T_EVENTS, NULL, NULL));
+    size_t count = t_count(world, "thing");
+    struct t_call *again = t_do_with_key(world, T_CREATE, NULL, form, key);
+    if (own) {
+        t_expect_replay(again, first);
+    } else {
+        assert_int_equal(again->request.status, 500);
+    }
+    assert_int_equal(t_count(world, "thing"), count);
+}
+
+static void
+an_event_keeps_the_answer_if_it_lives_longer(void **state)
+{
+    struct t_world *world = *state;
+    const uint64_t day_ns = UINT64_C(86400) * OS_NS_PER_S;
+    t_expect_own_answer(world, "name=a", true); /* how long events live is not known */
+    t_close(world);
+    world->settings.event_keep_ns = 2 * day_ns - 1; /* keys live one, and one is for clocks */
+    t_open(world);
+    t_expect_own_answer(world, "name=b", true);
+    t_close(world);
+    world->settings.event_keep_ns = 2 * day_ns;
+    t_open(world);
+    t_expect_own_answer(world, "name=c", false);
+    /* An answer that is not what the event shows. */
+    struct t_call *parent = t_do(world, T_CREATE, NULL, "name=d");
+    char form[100];
+    (void)snprintf(form, sizeof(form), "name=e&expand[]=parent&parent=%s", t_text(parent, "id"));
+    t_expect_own_answer(world, form, true);
+    t_close(world);
+    world->settings.event_keep_ns = 100 * day_ns;
+    world->settings.idempotency_keep_ns = 7 * day_ns + 1; /* longer than whoever removes knows of */
+    t_open(world);
+    t_expect_own_answer(world, "name=f", true);
 }
 
 static void
@@ -270,6 +330,7 @@ main(void)
 #define T(test) cmocka_unit_test_setup_teardown(test, t_setup, t_teardown)
     const struct CMUnitTest tests[] = {
         T(a_repeat_answers_the_same),
+        T(an_event_keeps_the_answer_if_it_lives_longer),
         T(other_parameters_or_another_endpoint_are_refused),
         T(keys_belong_to_a_merchant_and_mode),
         T(validation_failures_leave_the_key_new),

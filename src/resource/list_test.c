@@ -225,6 +225,8 @@ events_tell_what_happened(void **state) /* RESOURCE-5 */
     assert_true(json_is_null(t_json(events, "data.0.request.idempotency_key")));
     assert_int_equal(t_integer(events, "data.0.pending_webhooks"), 0);
     assert_true(json_equal(t_json(events, "data.1.data.object"), call->json));
+    struct t_call *read = t_do(world, T_RETRIEVE, t_text(call, "id"), NULL);
+    assert_true(json_equal(read->json, call->json)); /* which answered what the event shows */
     /* As it was then, whatever becomes of it. */
     (void)t_do(world, T_UPDATE, t_text(call, "id"), NULL);
     struct t_call *event = t_do(world, T_EVENT, t_text(events, "data.1.id"), NULL);

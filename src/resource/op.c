@@ -206,6 +206,7 @@ resource_op_run_again(struct resource_op *op)
     buf_release(&op->body);
     op->doom = ERR_OK;
     op->writes = NULL;
+    op->emitted_document = NULL;
     op->state = op->first_state;
     op->expand = NULL;
     op->content_type = NULL;

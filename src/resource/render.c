@@ -281,6 +281,20 @@ resource_answer_object(
 }
 
 void
+resource_answer_emitted(
+    struct resource_op *op, const struct resource_type *type, const void *document)
+{
+    if (op->emitted_document != document || op->expand != NULL) {
+        resource_answer_object(op, type, document);
+        return;
+    }
+    struct buf body;
+    buf_init(&body, RESOURCE_BODY_LIMIT);
+    buf_append_span(&body, op->emitted_text);
+    resource_answer(op, 200, &body);
+}
+
+void
 resource_answer_retrieve(struct resource_op *op, const struct resource_type *type, struct span id)
 {
     const void *document = resource_require(op, type, "id", id);

@@ -188,8 +188,10 @@ resource_row_save(
             return ERR_OK;
         }
     }
-    struct resource_stored *stored;
-    TRY(remember(arena, type->kind, &row, &stored));
+    struct resource_stored *stored = NULL;
+    if (!type->kind->has_order) { /* which is written once: nobody asks what it was */
+        TRY(remember(arena, type->kind, &row, &stored));
+    }
     struct document_store *documents = runtime->documents;
     if (header->version == 0) {
         TRY(documents->ops->insert(documents, type->kind, &row));

@@ -83,8 +83,9 @@ struct resource_idempotency_row {
     struct span request_id;
     bool running;
     int64_t status;
-    struct span response; /* JSON */
-    int64_t expires;      /* unix seconds */
+    struct span response;     /* JSON; empty: what the event shows */
+    struct span answer_event; /* its id */
+    int64_t expires;          /* unix seconds */
 };
 
 struct resource_idempotency {
@@ -138,6 +139,10 @@ struct resource_op {
     uint64_t hold_ns; /* its answer leaves so long after its commit */
     struct os_timer hold_timer;
     struct resource_write *writes; /* newest first; not durable */
+    /* What the newest event shows, and of which document; NULL: there is none. */
+    const void *emitted_document;
+    struct span emitted_text;
+    struct span emitted_id;
 
     /* The name among copies that was made last, and of what: it is asked for some times. */
     const struct document_kind *named_kind;

@@ -105,7 +105,7 @@ thing_create(struct resource_op *op)
     } else if (span_equal_cstr(how, "internal")) {
         resource_internal(op, ERR_IO, "told to");
     } else {
-        resource_answer_object(op, &t_thing_type, thing);
+        resource_answer_emitted(op, &t_thing_type, thing);
     }
 }
 

@@ -582,6 +582,20 @@ def test_old_events_and_deliveries_go(make_server):
         wait_until(lambda: client.v1.events.list().data == [], 20, "the end of the event")
 
 
+def test_events_of_an_earlier_process_may_be_answers(make_server):
+    server = make_server()
+    first = sdk(server).v1.customers.create()
+    server.stop()
+    server.start("--event-keep=4s", "--webhook-log-keep=1s")
+    client = sdk(server)
+    client.v1.customers.create()
+    assert len(client.v1.events.list().data) == 2
+    wait_until(lambda: len(client.v1.events.list().data) < 2, 20, "the end of an event")
+    time.sleep(2)  # a purge has looked again
+    [kept] = client.v1.events.list().data
+    assert kept.data.object["id"] == first.id
+
+
 def test_secrets_are_not_on_disk_nor_in_logs(make_server):
     server = make_server(*QUICK, "--log-level=debug")
     client, http = sdk(server), Http(server)

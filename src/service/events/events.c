@@ -177,6 +177,7 @@ events_create(
     events->parts = *parts;
     events->shared = resource_is_shared(parts->runtime);
     events->leads = !events->shared;
+    events->began_ms = events_now_ms(events);
     events->jitter = (uint64_t)os_random_u128(parts->entropy);
     events->sweep_timer.fire = sweep;
     events->purge_timer.fire = events_purge_timer;

@@ -1,6 +1,10 @@
 /*
  * Events and deliveries that were kept long enough go: some at a time, one scope after the other,
  * so that tidying up never holds anybody up.
+ *
+ * An event may have the answer of an idempotency key (RESOURCE_ANSWER_EVENT_S) if events were kept
+ * for longer than keys when it was made. Whether they were is known of this process's own settings;
+ * what earlier ones have left is kept until no key can name it any more.
  */
 #include "service.h"
 
@@ -29,14 +33,19 @@ remove_one(void *context, void *document)
     return removal->error == ERR_OK;
 }
 
-/* The oldest below this id; *ret_full: there may be more. */
+/* The oldest between these ids; *ret_full: there may be more. */
 static err_t
-remove_below(
-    struct resource_op *op, const struct resource_type *type, struct span id_below, bool *ret_full)
+remove_between(
+    struct resource_op *op,
+    const struct resource_type *type,
+    struct span id_above,
+    struct span id_below,
+    bool *ret_full)
 {
     struct removal removal = {.op = op, .type = type};
     struct document_query query = {
         .range_column = UINT32_MAX,
+        .id_above = id_above,
         .id_below = id_below,
         .oldest_first = true,
         .limit = REMOVED_AT_ONCE,
@@ -46,12 +55,10 @@ remove_below(
     return removal.error;
 }
 
-/* The smallest id that what was created so long ago could have. */
+/* The smallest id that what was created then could have. */
 static struct span
-id_of_age(struct resource_op *op, const char *prefix, int64_t age_s)
+id_of_time(struct resource_op *op, const char *prefix, int64_t then_ms)
 {
-    struct events *events = resource_op_service(op);
-    int64_t then_ms = events_now_ms(events) - age_s * 1000;
     char text[ID_TEXT_SIZE];
     if (then_ms <= 0) {
         return SPAN_EMPTY;
@@ -61,17 +68,34 @@ id_of_age(struct resource_op *op, const char *prefix, int64_t age_s)
 }
 
 static err_t
-purge_scope(struct resource_op *op, struct events_purge *purge)
+purge_events(struct resource_op *op, struct events_purge *purge)
 {
     struct events *events = resource_op_service(op);
-    const struct events_settings *settings = &events->parts.settings;
-    struct span event = id_of_age(op, "evt_", settings->event_keep_s);
-    struct span delivery = id_of_age(op, "dlv_", settings->delivery_keep_s);
-    if (event.size > 0) {
-        TRY(remove_below(op, &resource_event_type, event, &purge->full));
+    int64_t keep_s = events->parts.settings.event_keep_s;
+    int64_t now_ms = events_now_ms(events);
+    int64_t longest_s = keep_s > RESOURCE_ANSWER_EVENT_S ? keep_s : RESOURCE_ANSWER_EVENT_S;
+    struct span oldest = id_of_time(op, "evt_", now_ms - longest_s * 1000);
+    if (oldest.size > 0) {
+        TRY(remove_between(op, &resource_event_type, SPAN_EMPTY, oldest, &purge->full));
     }
-    return delivery.size > 0 ? remove_below(op, &events_delivery_type, delivery, &purge->full)
-                             : ERR_OK;
+    struct span ours = id_of_time(op, "evt_", events->began_ms);
+    struct span young = id_of_time(op, "evt_", now_ms - keep_s * 1000);
+    if (keep_s == longest_s || ours.size == 0 || young.size == 0) {
+        return ERR_OK;
+    }
+    return remove_between(op, &resource_event_type, ours, young, &purge->full);
+}
+
+static err_t
+purge_scope(struct resource_op *op, struct events_purge *purge)
+{
+    const struct events *events = resource_op_service(op);
+    TRY(purge_events(op, purge));
+    struct span delivery = id_of_time(
+        op, "dlv_", events_now_ms(events) - events->parts.settings.delivery_keep_s * 1000);
+    return delivery.size > 0
+               ? remove_between(op, &events_delivery_type, SPAN_EMPTY, delivery, &purge->full)
+               : ERR_OK;
 }
 
 static void

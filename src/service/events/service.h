@@ -136,6 +136,7 @@ struct events {
 
     struct os_timer sweep_timer;
     struct os_timer purge_timer;
+    int64_t began_ms; /* what was created before is an earlier process's */
     struct events_purge purge;
     struct os_task drain_task;
     bool draining; /* the loop's */

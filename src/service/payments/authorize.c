@@ -170,7 +170,11 @@ finish_approved(struct payments_flow *flow)
         resource_internal(flow->op, error, "payment");
         return;
     }
-    payments_answer_intent(flow);
+    if (flow->page) {
+        payments_page_answer(flow);
+        return;
+    }
+    resource_answer_emitted(flow->op, &payments_intent_type, flow->intent);
 }
 
 static err_t

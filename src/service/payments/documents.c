@@ -322,6 +322,7 @@ static const struct document_kind suspense_kind = {
 
 static const struct document_kind balance_transaction_kind = {
     .name = "balance_transaction",
+    .is_small = true,
     .columns =
         {
             RESOURCE_INDEXED("source"),

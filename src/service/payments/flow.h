@@ -44,6 +44,7 @@ struct payments {
     struct payments_parts parts;
     struct resource_route *routes[PAYMENTS_ROUTE_TABLES]; /* bound to this instance */
     struct payments_known_accounts *known;
+    struct books_memo *memo; /* on the runtime's loop */
     struct os_timer sweep_timer;
     struct os_timer reconcile_timer;
     struct payments_sweeper *sweeper;

@@ -66,7 +66,8 @@ payments_create(const struct payments_parts *parts, struct payments **ret_paymen
         return ERR_MEMORY;
     }
     payments->parts = *parts;
-    err_t error = routes_bind(payments);
+    payments->memo = calloc(1, sizeof(*payments->memo));
+    err_t error = payments->memo == NULL ? ERR_MEMORY : routes_bind(payments);
     if (error != ERR_OK) {
         payments_destroy(&payments);
         return error;
@@ -89,6 +90,7 @@ payments_destroy(struct payments **payments)
     for (uint32_t i = 0; i < PAYMENTS_ROUTE_TABLES; i++) {
         free(gone->routes[i]);
     }
+    free(gone->memo);
     free(gone);
 }
 

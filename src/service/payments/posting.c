@@ -128,7 +128,8 @@ payments_merchant_account(
     enum books_account account,
     const struct currency *currency)
 {
-    u128 id = books_account_id(account, caller->merchant_id, currency, caller->live);
+    u128 id =
+        books_account_id_by(payments->memo, account, caller->merchant_id, currency, caller->live);
     return books_account_place(id, payments->parts.ledger, caller->merchant_id);
 }
 
@@ -147,7 +148,8 @@ payments_wallet_account(const struct payments_flow *flow, struct span wallet)
     memcpy(owner, wallet.data, wallet.size);
     const struct resource_caller *caller = resource_op_caller(flow->op);
     const struct port_ledger *ledger = flow->payments->parts.ledger;
-    u128 id = books_account_id(BOOKS_WALLET, owner, payments_flow_currency(flow), caller->live);
+    u128 id = books_account_id_by(
+        flow->payments->memo, BOOKS_WALLET, owner, payments_flow_currency(flow), caller->live);
     return books_account_place(
         id, ledger, books_wallet_slot_owner(ledger, caller->merchant_id, owner));
 }

@@ -106,6 +106,7 @@ static const struct resource_field withdrawal_fields[] = {
 
 static const struct document_kind wallet_kind = {
     .name = "wallet",
+    .is_small = true,
     .columns =
         {RESOURCE_INDEXED("customer"),
          RESOURCE_INDEXED("email"),

@@ -3,11 +3,12 @@
  * are, and their numbers. Services that move money share it, so that one page of the books explains
  * them all.
  *
- * Pure functions, any thread.
+ * Pure functions, any thread; a memo is one thread's.
  */
 #ifndef BOOKS_BOOKS_H
 #define BOOKS_BOOKS_H
 
+#include "base/id.h"
 #include "base/money.h"
 #include "base/u128.h"
 
@@ -54,6 +55,33 @@ enum books_transfer {
  * or the wallet's (wal_...), and is ignored for the platform's own accounts. */
 u128 books_account_id(
     enum books_account account, const char *owner, const struct currency *currency, bool live);
+
+/*
+ * Ids that were derived lately, by one thread: a payment names five accounts, and four of them are
+ * its merchant's or the platform's, as in the payment before. Deriving again is always right, so an
+ * entry gives way to whichever falls on its place.
+ */
+#define BOOKS_MEMO_COUNT 512 /* a power of two */
+
+struct books_memo_entry {
+    u128 id;
+    const struct currency *currency; /* NULL: nothing is remembered here */
+    enum books_account account;
+    bool live;
+    char owner[ID_TEXT_SIZE];
+};
+
+struct books_memo {
+    struct books_memo_entry entries[BOOKS_MEMO_COUNT]; /* all zero: empty */
+};
+
+/* books_account_id, remembered. */
+u128 books_account_id_by(
+    struct books_memo *memo,
+    enum books_account account,
+    const char *owner,
+    const struct currency *currency,
+    bool live);
 
 struct port_ledger;
 

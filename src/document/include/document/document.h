@@ -70,6 +70,10 @@ struct document_kind {
     /* Rows are only inserted and removed, and a shared store can hand them out in an order that no
      * later commit comes before: shared->list_final. */
     bool has_order;
+    /* Rows have some hundred bytes. SQLite keeps them in the tree of their ids, in tables that it
+     * makes from now on: one tree less to look in and to write. Larger ones are kept all the same,
+     * in pages of their own. */
+    bool is_small;
     /* Top-level members of the body that whoever looks for work does not need: texts for people. A
      * map of shards may have them in a store of their own (README.md, "Column groups"). None is a
      * column; the kind is not `copied` and has no order. */

@@ -158,12 +158,19 @@ struct resource_request {
     struct span location;            /* of a redirect, in `arena`; empty: none */
 };
 
+/* The answer of an idempotency key may be kept as the id of the event that shows it, if events are
+ * kept for longer than keys, and keys not longer than this less a day. With other settings than now
+ * that may have been so: who removes events sooner leaves those of earlier processes for so long.
+ */
+#define RESOURCE_ANSWER_EVENT_S (8 * INT64_C(86400))
+
 struct resource_settings {
     uint64_t rate_per_key;        /* requests a second, per key */
     uint64_t lock_wait_ns;        /* then lock_timeout */
     uint32_t lock_waiters_max;    /* per object */
     uint32_t operations_max;      /* under way; more are answered 503 */
     uint64_t idempotency_keep_ns; /* at least 24 hours */
+    uint64_t event_keep_ns;       /* events are there for as long; 0: that is not known */
     /* Copies of rows, if the documents are shared (document_kind.copied); 0 entries: none. */
     uint32_t cache_entries_max;
     uint64_t cache_bytes_max;
@@ -557,6 +564,10 @@ void resource_answer_list_where(
     uint32_t filter_count);
 /* Renders with the request's `expand` and answers 200. */
 void resource_answer_object(
+    struct resource_op *op, const struct resource_type *type, const void *document);
+/* The same of an object that this operation has emitted an event about and not changed since: the
+ * answer is what the event shows, and is not rendered again unless something is expanded. */
+void resource_answer_emitted(
     struct resource_op *op, const struct resource_type *type, const void *document);
 /* Parameters that every list route has: put into its table. */
 #define RESOURCE_LIST_PARAMS                                                                       \

@@ -32,7 +32,8 @@ void json_object_end(struct json_writer *json);
 void json_array_begin(struct json_writer *json);
 void json_array_end(struct json_writer *json);
 
-/* In an object: the name of the next value. */
+/* In an object: the name of the next value. One of the program's own: printable ASCII without quote
+ * and backslash, written as it is. What others chose goes to json_key_span, which escapes it. */
 void json_key(struct json_writer *json, const char *name);
 void json_key_span(struct json_writer *json, struct span name);
 
