@@ -285,6 +285,7 @@ struct node {
     struct cards *cards;
     struct redis *redis; /* NULL: no copies, or none that others share */
     struct document_store *documents;
+    struct os_timer documents_timer; /* in shards: a turn of the loop now and then */
     /* Of the documents' services: the database's time, if several processes share it. */
     struct os_clock service_clock;
     struct resource_runtime *runtime;

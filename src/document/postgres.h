@@ -144,7 +144,8 @@ struct document_pg {
     char problem[DOCUMENT_MESSAGE_SIZE]; /* what the database said last */
 
     struct document_pg_identity identity;
-    bool claimed; /* a session found the database as `identity` says */
+    bool claimed;   /* a session found the database as `identity` says */
+    bool is_called; /* somebody wants the shard alone, or has it by another map */
 
     /* This process among others. */
     char node[33];
@@ -391,6 +392,16 @@ MUST_USE err_t document_pg_shard_claim(struct document_pg *pg);
 /* Gives up what the claim locked, before the connection ends: whoever comes next is let in at once,
  * not when the server has noticed. */
 void document_pg_shard_release(struct document_pg *pg);
+#define DOCUMENT_PG_SHARD_CHANNEL "tael_shard"
+/* Between transactions. Whether somebody wants the shard alone, or a session was refused because
+ * it is on its way or another epoch's. Asks nobody: it looks at what the connection has received.
+ */
+bool document_pg_shard_is_called(struct document_pg *pg);
+/* Lets others have the shard alone. Nothing may be asked of it until it has been entered again. */
+void document_pg_shard_leave(struct document_pg *pg);
+/* Back, by the map of that epoch. ERR_LOCKED: somebody has it alone; ERR_MOVED: it is of another
+ * epoch; leave it then. ERR_OK, too, without a connection: the next one claims it. */
+MUST_USE err_t document_pg_shard_enter(struct document_pg *pg, uint64_t epoch);
 /* Part of a migration: an empty database, or one whose rows the map has there, becomes the shard
  * that `identity` names. ERR_MOVED, ERR_LOCKED, with the message. */
 MUST_USE err_t document_pg_shard_adopt(struct document_pg *pg, char message[DOCUMENT_MESSAGE_SIZE]);

@@ -243,6 +243,9 @@ session_begin(struct document_pg *pg)
     err_t result = document_pg_shard_claim(pg);
     if (result == ERR_OK) {
         result = node_enter_or_not_yet(pg);
+    } else if (pg->in_doubt && pg->state == DOCUMENT_PG_UP) {
+        /* How the lost transaction ended is known all the same: it is not the rows' matter. */
+        (void)node_enter(pg);
     }
     if (result != ERR_OK) {
         if (pg->state != DOCUMENT_PG_DOWN) {

@@ -133,6 +133,7 @@ sharded_maintain(struct document_store *store)
         struct document_store *shard = &sharded->shards[i]->store;
         shard->ops->maintain(shard);
     }
+    document_sharded_follow(sharded);
 }
 
 void
@@ -146,6 +147,11 @@ document_sharded_close(struct document_store *store)
             shard->ops->close(shard);
         }
     }
+    for (uint32_t i = 0; i < sharded->retired_count; i++) {
+        struct document_store *shard = &sharded->retired[i]->store;
+        shard->ops->close(shard);
+    }
+    document_sharded_held_release(sharded);
     map_release(&sharded->owners);
     arena_release(&sharded->arena);
     free(sharded->map);
@@ -408,11 +414,11 @@ sharded_outcome(struct document_store *store, const void *owner)
     return found == NULL ? ERR_OK : found->outcome;
 }
 
+/* By any thread. */
 static struct document_store *
 platform_of(struct document_store *store)
 {
-    struct document_sharded *sharded = document_sharded_of(store);
-    return &sharded->shards[sharded->platform]->store;
+    return &atomic_load(&document_sharded_of(store)->platform_pg)->store;
 }
 
 static void
@@ -421,6 +427,7 @@ sharded_unlock(struct document_store *store, uint64_t scope, struct span id)
     struct document_sharded *sharded = document_sharded_of(store);
     uint32_t shard = document_sharded_route(sharded, scope);
     document_pg_unlock(&sharded->shards[shard]->store, scope, id);
+    document_sharded_let_go(sharded, scope, id);
 }
 
 static bool

@@ -705,7 +705,7 @@ t_move(struct t_shards *t, const char *next)
 }
 
 static void
-t_next_map(struct t_shards *t, const char *next, int epoch, const char *placement)
+t_write_next(struct t_shards *t, const char *next, int epoch, const char *placement)
 {
     char map[sizeof(t->map)];
     memcpy(map, t->map, sizeof(map));
@@ -726,7 +726,7 @@ groups_come_by_a_map_and_stay(void **state)
     t->a = t_open(t, t->url);
     t_note_add(t, 2, "old", "whole");
     t_close(&t->a);
-    t_next_map(t, next, 2, BY_COLUMN);
+    t_write_next(t, next, 2, BY_COLUMN);
     assert_int_equal(t_move(t, next), ERR_OK);
     t->a = t_open(t, t->url);
     t_note_add(t, 2, "new", "parted");
@@ -737,10 +737,10 @@ groups_come_by_a_map_and_stay(void **state)
     assert_int_equal(t->a->ops->commit(t->a), ERR_OK);
     assert_int_equal(t_parts(t), 2);
     t_close(&t->a);
-    t_next_map(t, next, 3, "slots 0-8191 a\nslots 8192-16383 b\ntable documents hash\n");
+    t_write_next(t, next, 3, "slots 0-8191 a\nslots 8192-16383 b\ntable documents hash\n");
     assert_int_equal(t_move(t, next), ERR_INVALID);
     assert_non_null(strstr(t->message, "table note: its cold parts are on shard c"));
-    t_next_map(
+    t_write_next(
         t,
         next,
         3,
