@@ -139,6 +139,7 @@ struct document_pg {
     uint32_t failed_attempts; /* to connect: the URL's server that is tried next; wraps */
     uint64_t next_attempt_ms;
     uint64_t backoff_ms;
+    bool hangs; /* a shard, when it was last connected; nobody waits for it any more */
     _Atomic bool is_up;
     _Atomic int64_t clock_ahead_ns;
     char problem[DOCUMENT_MESSAGE_SIZE]; /* what the database said last */

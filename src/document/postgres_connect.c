@@ -254,6 +254,7 @@ session_begin(struct document_pg *pg)
         return result;
     }
     pg->backoff_ms = BACKOFF_MS_FIRST;
+    pg->hangs = false;
     atomic_store(&pg->is_up, true);
     return ERR_OK;
 }
@@ -287,7 +288,7 @@ document_pg_connect(struct document_pg *pg, uint32_t wait_ms)
 err_t
 document_pg_resolve(struct document_pg *pg)
 {
-    uint64_t until_ms = postgres_now_ms() + RESOLVE_MS_MAX;
+    uint64_t until_ms = postgres_now_ms() + (pg->hangs ? 0 : RESOLVE_MS_MAX);
     ASSERT(pg->in_doubt);
     while (pg->in_doubt) {
         uint64_t now_ms = postgres_now_ms();

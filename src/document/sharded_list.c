@@ -82,7 +82,8 @@ compare_rows(const void *left, const void *right, void *context)
 static bool
 is_out_of_reach(err_t result)
 {
-    return result == ERR_CLOSED || result == ERR_MOVED || result == ERR_LOCKED;
+    return result == ERR_CLOSED || result == ERR_TIMEOUT || result == ERR_MOVED ||
+           result == ERR_LOCKED;
 }
 
 /* While merchants move there are rows of theirs in two shards: those in the shard that the map does
