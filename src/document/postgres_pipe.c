@@ -5,8 +5,8 @@
  *
  * Nothing waits longer than FLUSH_MS_MAX: the server ends a statement earlier (statement_timeout),
  * and a connection that is silent for longer than that is given up. Of a shard others' merchants
- * wait, too, so a server that hangs is told from a statement that takes long: whoever has waited for
- * a while looks whether the server still greets another connection.
+ * wait, too, so a server that hangs is told from a statement that takes long: whoever has waited
+ * for a while looks whether the server still greets another connection.
  */
 #include "postgres.h"
 
@@ -21,8 +21,8 @@
 #define CONNECT_MS_MAX 50
 /* The same, of a shard: other shards' merchants wait, too. */
 #define CONNECT_SHARD_MS_MAX 5
-/* A shard that is silent for so long is looked at, and again after twice the time; its server greets
- * within GREET_MS_MAX, or hangs. */
+/* A shard that is silent for so long is looked at, and again after twice the time; its server
+ * greets within GREET_MS_MAX, or hangs. */
 #define SILENT_MS    300
 #define GREET_MS_MAX 1000
 

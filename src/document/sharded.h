@@ -84,8 +84,8 @@ struct document_sharded_held {
 };
 
 struct document_sharded {
-    struct document_store store; /* first */
-    char path[DOCUMENT_SHARDED_PATH_SIZE]; /* of the map */
+    struct document_store store;                                   /* first */
+    char path[DOCUMENT_SHARDED_PATH_SIZE];                         /* of the map */
     const struct document_kind *kinds[DOCUMENT_SHARDED_KINDS_MAX]; /* and that of claims */
     uint32_t kind_count;
     struct shard_map *map;
@@ -136,8 +136,8 @@ MUST_USE err_t document_sharded_open(
     uint32_t kind_count,
     struct document_store **ret_store,
     char message[DOCUMENT_MESSAGE_SIZE]);
-/* One of a map's shards, with the kinds that `sharded` has. `groups` are the map's; if the shard has
- * cold parts they are where they will be as long as it is open. */
+/* One of a map's shards, with the kinds that `sharded` has. `groups` are the map's; if the shard
+ * has cold parts they are where they will be as long as it is open. */
 MUST_USE err_t document_sharded_shard_open(
     const struct document_sharded *sharded,
     const struct document_sharded_groups *groups,

@@ -413,3 +413,22 @@ def test_a_broker_is_refused(world):
                        f"--documents=shards:{world.map}", "--broker=nats://127.0.0.1:1")
     assert started.returncode == 1
     assert "not with documents in shards" in started.stderr
+
+
+def test_servers_delete_texts_that_no_payment_names(world):
+    """By themselves, a minute after they were replaced: whoever still reads has ended then."""
+    to_columns(world)
+    nodes = [world.node("--documents-sweep=24s"), world.node("--documents-sweep=24s")]
+    key = next(iter(world.add_merchants().values()))
+    http = Http(nodes[0], key=key, validate=False)
+    path = f"/v1/payment_intents/{pay_with_texts(http)}"
+    assert http.post(path, {"description": "Coffee"}).status_code == 200
+
+    def parts():
+        return int(world.sql(SHARDS - 1, "SELECT count(*) FROM payment_intent_cold"))
+
+    assert parts() == 2
+    wait_until(lambda: parts() == 1, 120, "the replaced text's end")
+    assert http.get(path).json()["description"] == "Coffee"
+    verified = world.tael("verify")
+    assert verified.returncode == 0, verified.stderr

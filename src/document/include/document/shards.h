@@ -112,14 +112,19 @@ struct document_shards_sweep {
     const char *path; /* of the map */
     const struct document_kind *const *kinds;
     uint32_t kind_count;
-    int64_t age_s;      /* DOCUMENT_SHARDS_AGE_S: of parts whose row may yet come */
-    uint32_t wait_s;    /* DOCUMENT_SHARDS_WAIT_S: before what is left is deleted */
+    int64_t age_s;   /* DOCUMENT_SHARDS_AGE_S: of parts whose row may yet come */
+    uint32_t wait_s; /* DOCUMENT_SHARDS_WAIT_S: before what is left is deleted */
+    int64_t pause_s; /* since somebody swept last; sooner nothing is done. 0: at once */
+    /* Asked now and then while it waits; false: end, without deleting. NULL: to the end. */
+    bool (*goes_on)(void *context);
+    void *context;
     uint64_t ret_parts; /* that were deleted */
 };
 
 /* Deletes cold parts that no row names: of rows that were written again or removed, and of writers
- * who lost or died. Beside processes that work; it takes `wait_s` for each group that has some.
- * ERR_INVALID (the map), ERR_CLOSED, ERR_MOVED, with the message; what was deleted is. */
+ * who lost or died. Beside processes that work, and others that sweep: one does it for all. It
+ * takes `wait_s` for each group that has some. ERR_INVALID (the map), ERR_CLOSED, ERR_MOVED
+ * (merchants moved meanwhile), with the message; what was deleted is. */
 MUST_USE err_t
 document_shards_sweep(struct document_shards_sweep *sweep, char message[DOCUMENT_MESSAGE_SIZE]);
 
