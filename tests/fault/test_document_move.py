@@ -169,9 +169,11 @@ class Load:
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
     with postgres.Postgres() as server:
-        made = World(tmp_path_factory.mktemp("move"), server).start()
-        yield made
-        made.close()
+        made = World(tmp_path_factory.mktemp("move"), server)
+        try:
+            yield made.start()
+        finally:
+            made.close()
 
 
 def moved_on(world, other):
