@@ -364,6 +364,7 @@ bool document_pg_lead(struct document_store *store, const char *work);
 
 /* --- postgres_order.c: kinds whose rows have an order --- */
 #define DOCUMENT_PG_ORDER_COLUMN "commit_number"
+const char *document_pg_order_name(struct document_store *store, uint32_t at);
 err_t document_pg_list_final(
     struct document_store *store,
     const struct document_kind *kind,

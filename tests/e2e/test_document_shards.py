@@ -408,13 +408,6 @@ def texts_are_gone(world, other):
     assert world.tael("verify").returncode == 0
 
 
-def test_a_broker_is_refused(world):
-    started = run_tael("server", f"--data={world.folder / 'refused'}", "--listen=127.0.0.1:0",
-                       f"--documents=shards:{world.map}", "--broker=nats://127.0.0.1:1")
-    assert started.returncode == 1
-    assert "not with documents in shards" in started.stderr
-
-
 def test_servers_delete_texts_that_no_payment_names(world):
     """By themselves, a minute after they were replaced: whoever still reads has ended then."""
     to_columns(world)
