@@ -20,6 +20,8 @@
 struct documents_options {
     char map[PATH_SIZE];
     char next[PATH_SIZE];
+    bool online;
+    bool cancel;
     bool json;
 };
 
@@ -41,6 +43,16 @@ static const struct setting move_settings[] = {
         "next",
         "",
         "A file with the map that it is to become: its epoch is the next one."),
+    OPTION_SWITCH(
+        struct documents_options,
+        online,
+        "online",
+        "Beside servers that work: they stand still for a moment when everything is there."),
+    OPTION_SWITCH(
+        struct documents_options,
+        cancel,
+        "cancel",
+        "Takes back what --online did, if its move is not decided."),
     JSON_OPTION,
 };
 
@@ -272,6 +284,17 @@ run_verify(const struct command *command, int argc, char **argv)
 
 /* ---- move ---- */
 
+/* Online it takes its time, and who looks on wants to know what it would leave. */
+static void
+at_step(void *context, const char *step)
+{
+    const struct documents_options *options = context;
+    if (!options->json) {
+        (void)printf("%s\n", step);
+        (void)fflush(stdout);
+    }
+}
+
 static int
 run_move(const struct command *command, int argc, char **argv)
 {
@@ -287,21 +310,35 @@ run_move(const struct command *command, int argc, char **argv)
     if (options.next[0] == '\0') {
         return command_misuse(command, "--next=FILE is needed");
     }
+    if (options.online && options.cancel) {
+        return command_misuse(command, "--online or --cancel");
+    }
     struct document_shards_move move = {
         .path = options.map,
         .next_path = options.next,
         .kinds = kinds,
         .kind_count = node_document_kinds(kinds),
+        .at = at_step,
+        .context = &options,
     };
-    err_t result = document_shards_move(&move, message);
+    err_t result = options.cancel   ? document_shards_move_cancel(&move, message)
+                   : options.online ? document_shards_move_online(&move, message)
+                                    : document_shards_move(&move, message);
     if (result != ERR_OK) {
         return command_fail(command, "%s", message[0] == '\0' ? err_text(result) : message);
     }
-    (void)printf(
-        options.json ? "{\"scopes\":%" PRIu64 ",\"rows\":%" PRIu64 "}\n"
-                     : "%" PRIu64 " scopes moved, with %" PRIu64 " rows\n",
-        move.ret_scopes,
-        move.ret_rows);
+    if (options.json) {
+        (void)printf(
+            "{\"scopes\":%" PRIu64 ",\"rows\":%" PRIu64 ",\"pause_us\":%" PRIu64 "}\n",
+            move.ret_scopes,
+            move.ret_rows,
+            move.ret_pause_us);
+    } else if (options.cancel) {
+        (void)printf("the move is taken back\n");
+    } else {
+        (void)printf(
+            "%" PRIu64 " scopes moved, with %" PRIu64 " rows\n", move.ret_scopes, move.ret_rows);
+    }
     return COMMAND_OK;
 }
 
@@ -353,12 +390,19 @@ static const struct command documents_move = {
     .usage = "--map=FILE --next=FILE [OPTIONS]",
     .summary = "Moves merchants to the shards that the next map says",
     .manual =
-        "While no server has the documents open; one that starts meanwhile is refused. Write the "
+        "Without --online: while no server has the documents open; one that starts meanwhile is "
+        "refused. Write the "
         "next map beside the present one, with the next epoch: other slots, other split points, "
         "more or fewer shards, hash instead of range. Whatever is to be elsewhere is copied, "
         "compared and deleted, merchant by merchant; then the next map takes the place of the "
         "present one. A move that was cut off is ended by the same command again, or by one with "
-        "a next map of the same epoch that leaves everything where it was.",
+        "a next map of the same epoch that leaves everything where it was.\n\nWith --online "
+        "servers "
+        "work on: changes are noted by the databases and followed; then all servers let go of the "
+        "shards for a moment, in which the rest is followed and the map is replaced, and go on by "
+        "it. A server that does not let go within 0.3 s has its connections ended. A move that was "
+        "cut off is ended by the same command, or, before its step 'flip', taken back by --cancel "
+        "in place of --online. All servers have to see the map's file change within 3 seconds.",
     .run = run_move,
 };
 

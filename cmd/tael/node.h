@@ -106,6 +106,7 @@ struct node_settings {
 
     int64_t rate_limit;
     int64_t idempotency_keep;
+    int64_t documents_sweep;
     int64_t lock_timeout;
     int64_t lock_waiters_max;
     int64_t operations_max;
@@ -285,6 +286,11 @@ struct node {
     struct cards *cards;
     struct redis *redis; /* NULL: no copies, or none that others share */
     struct document_store *documents;
+    struct os_loop *sweep_loop; /* NULL: nothing is swept */
+    struct os_timer sweep_timer;
+    bool sweep_runs;
+    _Atomic bool sweep_ends;
+    struct os_timer documents_timer; /* in shards: a turn of the loop now and then */
     /* Of the documents' services: the database's time, if several processes share it. */
     struct os_clock service_clock;
     struct resource_runtime *runtime;

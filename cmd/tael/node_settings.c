@@ -190,6 +190,14 @@ const struct setting node_setting_table[] = {
     DURATION(
         "idempotency-keep", idempotency_keep, "24h", DAY, 365 * DAY, "Life of idempotency keys."),
     DURATION(
+        "documents-sweep",
+        documents_sweep,
+        "24h",
+        0,
+        365 * DAY,
+        "Documents in shards: how often one server deletes cold texts that no row names; 0: "
+        "never."),
+    DURATION(
         "lock-timeout",
         lock_timeout,
         "2s",

@@ -54,13 +54,6 @@ broker_role_open(struct node *node)
     if (node->settings.broker[0] == '\0') {
         return ERR_OK;
     }
-    if (node_documents_in_shards(node)) {
-        node_explain(
-            node,
-            "broker: not with documents in shards: each has an order of its own, and events go to "
-            "a broker in one");
-        return ERR_UNSUPPORTED;
-    }
     err_t result = os_loop_create("broker", node->clock, &node->broker_loop);
     if (result != ERR_OK) {
         node_explain(node, "broker: %s", err_text(result));

@@ -9,6 +9,7 @@
 
 /* After a failed write the documents are called unhealthy for so long. */
 #define UNHEALTHY_NS (10 * OS_NS_PER_S)
+#define TURN_NS      (20 * OS_NS_PER_MS)
 
 bool
 node_documents_in_shards(const struct node *node)
@@ -148,6 +149,15 @@ runtime_open(struct node *node)
     return resource_runtime_create(&parts, &node->runtime);
 }
 
+/* A turn of the loop looks whether a shard calls (document/document.h: maintain). With nothing to
+ * do there would be none, and whoever moves merchants would wait. */
+static void
+documents_turn(struct os_timer *timer)
+{
+    struct node *node = CONTAINER_OF(timer, struct node, documents_timer);
+    os_timer_arm(node->resource_loop, timer, os_monotonic_ns(node->clock) + TURN_NS);
+}
+
 static err_t
 documents_role_open(struct node *node)
 {
@@ -157,13 +167,22 @@ documents_role_open(struct node *node)
     err_t result = runtime_open(node);
     if (result != ERR_OK) {
         node_explain(node, "documents: %s", err_text(result));
+        return result;
     }
-    return result;
+    if (node_documents_in_shards(node)) {
+        node->documents_timer = (struct os_timer){.fire = documents_turn};
+        os_timer_arm(
+            node->resource_loop, &node->documents_timer, os_monotonic_ns(node->clock) + TURN_NS);
+    }
+    return ERR_OK;
 }
 
 static void
 documents_role_close(struct node *node)
 {
+    if (os_timer_is_armed(&node->documents_timer)) {
+        os_timer_cancel(node->resource_loop, &node->documents_timer);
+    }
     resource_runtime_destroy(&node->runtime);
     if (node->documents != NULL) {
         node->documents->ops->close(node->documents);

@@ -12,6 +12,7 @@ const struct role *const node_roles[] = {
     &role_bank,
     &role_cache,
     &role_documents,
+    &role_sweep,
     &role_wallets,
     &role_mobile,
     &role_events,

@@ -16,6 +16,7 @@ extern const struct role role_cards;     /* the card rail */
 extern const struct role role_bank;      /* the simulated bank that pays out */
 extern const struct role role_cache;     /* copies of documents that several processes share */
 extern const struct role role_documents; /* documents, resource runtime */
+extern const struct role role_sweep;     /* of documents in shards, now and then */
 extern const struct role role_wallets;
 extern const struct role role_mobile;
 extern const struct role role_events;      /* webhooks, and their way out */

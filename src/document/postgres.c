@@ -153,6 +153,7 @@ static const struct document_shared_ops pg_shared_ops = {
     .lock = document_pg_lock,
     .unlock = document_pg_unlock,
     .lead = document_pg_lead,
+    .order_name = document_pg_order_name,
     .list_final = document_pg_list_final,
     .clock_ns = pg_clock_ns,
     .connected = pg_connected,

@@ -139,13 +139,15 @@ struct document_pg {
     uint32_t failed_attempts; /* to connect: the URL's server that is tried next; wraps */
     uint64_t next_attempt_ms;
     uint64_t backoff_ms;
+    bool hangs; /* a shard, when it was last connected; nobody waits for it any more */
     _Atomic bool is_up;
     _Atomic int64_t clock_offset_ns;     /* of the database's clock from our monotonic one */
     int64_t wall_offset_ns;              /* of our wall clock from it, when they were compared */
     char problem[DOCUMENT_MESSAGE_SIZE]; /* what the database said last */
 
     struct document_pg_identity identity;
-    bool claimed; /* a session found the database as `identity` says */
+    bool claimed;   /* a session found the database as `identity` says */
+    bool is_called; /* somebody wants the shard alone, or has it by another map */
 
     /* This process among others. */
     char node[33];
@@ -367,6 +369,7 @@ bool document_pg_lead(struct document_store *store, const char *work);
 
 /* --- postgres_order.c: kinds whose rows have an order --- */
 #define DOCUMENT_PG_ORDER_COLUMN "commit_number"
+const char *document_pg_order_name(struct document_store *store, uint32_t at);
 err_t document_pg_list_final(
     struct document_store *store,
     const struct document_kind *kind,
@@ -396,6 +399,16 @@ MUST_USE err_t document_pg_shard_claim(struct document_pg *pg);
 /* Gives up what the claim locked, before the connection ends: whoever comes next is let in at once,
  * not when the server has noticed. */
 void document_pg_shard_release(struct document_pg *pg);
+#define DOCUMENT_PG_SHARD_CHANNEL "tael_shard"
+/* Between transactions. Whether somebody wants the shard alone, or a session was refused because
+ * it is on its way or another epoch's. Asks nobody: it looks at what the connection has received.
+ */
+bool document_pg_shard_is_called(struct document_pg *pg);
+/* Lets others have the shard alone. Nothing may be asked of it until it has been entered again. */
+void document_pg_shard_leave(struct document_pg *pg);
+/* Back, by the map of that epoch. ERR_LOCKED: somebody has it alone; ERR_MOVED: it is of another
+ * epoch; leave it then. ERR_OK, too, without a connection: the next one claims it. */
+MUST_USE err_t document_pg_shard_enter(struct document_pg *pg, uint64_t epoch);
 /* Part of a migration: an empty database, or one whose rows the map has there, becomes the shard
  * that `identity` names. ERR_MOVED, ERR_LOCKED, with the message. */
 MUST_USE err_t document_pg_shard_adopt(struct document_pg *pg, char message[DOCUMENT_MESSAGE_SIZE]);

@@ -271,6 +271,9 @@ session_begin(struct document_pg *pg)
     err_t result = document_pg_shard_claim(pg);
     if (result == ERR_OK) {
         result = node_enter_or_not_yet(pg);
+    } else if (pg->in_doubt && pg->state == DOCUMENT_PG_UP) {
+        /* How the lost transaction ended is known all the same: it is not the rows' matter. */
+        (void)node_enter(pg);
     }
     if (result != ERR_OK) {
         if (pg->state != DOCUMENT_PG_DOWN) {
@@ -279,6 +282,7 @@ session_begin(struct document_pg *pg)
         return result;
     }
     pg->backoff_ms = BACKOFF_MS_FIRST;
+    pg->hangs = false;
     atomic_store(&pg->is_up, true);
     return ERR_OK;
 }
@@ -312,7 +316,7 @@ document_pg_connect(struct document_pg *pg, uint32_t wait_ms)
 err_t
 document_pg_resolve(struct document_pg *pg)
 {
-    uint64_t until_ms = postgres_now_ms() + RESOLVE_MS_MAX;
+    uint64_t until_ms = postgres_now_ms() + (pg->hangs ? 0 : RESOLVE_MS_MAX);
     ASSERT(pg->in_doubt);
     while (pg->in_doubt) {
         uint64_t now_ms = postgres_now_ms();

@@ -110,6 +110,13 @@ sql_list(struct buf *sql, const struct document_kind *kind)
         kind->name);
 }
 
+const char *
+document_pg_order_name(struct document_store *store, uint32_t at)
+{
+    (void)store;
+    return at == 0 ? "" : NULL;
+}
+
 err_t
 document_pg_list_final(
     struct document_store *store,

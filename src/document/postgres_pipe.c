@@ -4,12 +4,15 @@
  * and a COMMIT among them with it.
  *
  * Nothing waits longer than FLUSH_MS_MAX: the server ends a statement earlier (statement_timeout),
- * and a connection that is silent for longer than that is given up.
+ * and a connection that is silent for longer than that is given up. Of a shard others' merchants
+ * wait, too, so a server that hangs is told from a statement that takes long: whoever has waited
+ * for a while looks whether the server still greets another connection.
  */
 #include "postgres.h"
 
 #include "base/assert.h"
 
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,6 +21,10 @@
 #define CONNECT_MS_MAX 50
 /* The same, of a shard: other shards' merchants wait, too. */
 #define CONNECT_SHARD_MS_MAX 5
+/* A shard that is silent for so long is looked at, and again after twice the time; its server
+ * greets within GREET_MS_MAX, or hangs. */
+#define SILENT_MS    300
+#define GREET_MS_MAX 1000
 
 /* --------------------------------------------------------------------------------- parameters */
 
@@ -128,8 +135,10 @@ err_t
 document_pg_begin_flush(struct document_pg *pg)
 {
     /* Which has flushes of its own. */
-    TRY(document_pg_connect(
-        pg, pg->identity.name[0] == '\0' ? CONNECT_MS_MAX : CONNECT_SHARD_MS_MAX));
+    uint32_t wait_ms = pg->identity.name[0] == '\0'          ? CONNECT_MS_MAX
+                       : pg->state == DOCUMENT_PG_CONNECTING ? 0 /* who began it has waited */
+                                                             : CONNECT_SHARD_MS_MAX;
+    TRY(document_pg_connect(pg, wait_ms));
     document_pg_empty_flush(pg);
     return ERR_OK;
 }
@@ -205,11 +214,47 @@ document_pg_execute(
 
 /* -------------------------------------------------------------------------------------- waiting */
 
+/* Whether the server that we are connected to does anything at all. A refusal is an answer. */
+static bool
+greets(const struct document_pg *pg)
+{
+    uint64_t until_ms = postgres_now_ms() + GREET_MS_MAX;
+    short events = POLLOUT;
+    PGconn *conn = postgres_connect_start(&pg->parameters, pg->failed_attempts);
+    err_t result = conn == NULL || PQstatus(conn) == CONNECTION_BAD ? ERR_CLOSED : ERR_BUSY;
+    while (result == ERR_BUSY && postgres_now_ms() < until_ms) {
+        result = postgres_connect_go_on(conn, &events, 10);
+    }
+    PQfinish(conn);
+    return result != ERR_BUSY;
+}
+
+static err_t
+result_of_shard(struct document_pg *pg, uint64_t deadline_ms, PGresult **ret_result)
+{
+    uint64_t silent_ms = SILENT_MS;
+    for (;;) {
+        uint64_t now_ms = postgres_now_ms();
+        uint64_t look_ms = now_ms + silent_ms < deadline_ms ? now_ms + silent_ms : deadline_ms;
+        err_t error = postgres_result_next(pg->conn, look_ms, ret_result);
+        if (error != ERR_TIMEOUT || look_ms == deadline_ms) {
+            return error;
+        }
+        if (!greets(pg)) {
+            pg->hangs = true;
+            return ERR_TIMEOUT;
+        }
+        silent_ms *= 2;
+    }
+}
+
 static err_t
 next_result(struct document_pg *pg, uint64_t deadline_ms, PGresult **ret_result)
 {
     *ret_result = NULL;
-    err_t error = postgres_result_next(pg->conn, deadline_ms, ret_result);
+    err_t error = pg->identity.name[0] == '\0'
+                      ? postgres_result_next(pg->conn, deadline_ms, ret_result)
+                      : result_of_shard(pg, deadline_ms, ret_result);
     if (error == ERR_TIMEOUT) {
         document_pg_note(pg, "the database does not answer");
     }

@@ -8,6 +8,10 @@
  * long as it lives, and then compares the row with its own map. Who changes the row, or makes a
  * database a shard, holds the same lock alone. So nobody writes by an old map: a session is of
  * before, and keeps the change away, or of behind, and is refused.
+ *
+ * A session is called (NOTIFY) when somebody wants that lock: between two transactions it lets go
+ * of it, works no more, and takes it again by the map that is there then (sharded_follow.c). Its
+ * other locks, of objects and works, it keeps.
  */
 #include "sharded_plain.h"
 
@@ -108,6 +112,10 @@ static const char lock_sql[] = "SELECT pg_try_advisory_lock_shared(1415669100, "
 static const char lock_alone_sql[] = "SELECT pg_try_advisory_lock(1415669100, "
                                      "$1::bigint::int # hashtext(current_schema()))";
 
+/* One of perhaps none: a session that was refused has no lock, and PostgreSQL says so in vain. */
+static const char leave_sql[] = "SELECT pg_advisory_unlock_shared(1415669100, "
+                                "$1::bigint::int # hashtext(current_schema()))";
+
 /* A schema that only the URL's search_path knows. */
 static err_t
 schema_make(struct document_pg *pg)
@@ -127,11 +135,14 @@ session_claim(struct document_pg *pg)
 {
     bool is_shard = pg->identity.name[0] != '\0';
     struct document_pg_claim claim = {.pg = pg};
-    struct document_pg_statement lock = {.name = "shard_lock"}, look = {.name = "shard_look"};
+    struct document_pg_statement lock = {.name = ""}, look = {.name = ""};
     document_pg_empty_flush(pg);
     document_pg_param_integer(&pg->params[0], is_shard ? LOCK_OF_SHARDS : LOCK_OF_WHOLES);
     document_pg_execute(
         pg, &lock, pg->identity.next == 0 ? lock_sql : lock_alone_sql, 1, take_lock, &claim);
+    if (is_shard && pg->identity.next == 0) {
+        document_pg_send(pg, "LISTEN " DOCUMENT_PG_SHARD_CHANNEL);
+    }
     if (is_shard) {
         document_pg_execute(
             pg, &look, "SELECT name, epoch, next FROM tael_shard", 0, take_row, &claim);
@@ -156,6 +167,60 @@ document_pg_shard_claim(struct document_pg *pg)
         return ERR_OK;
     }
     pg->claimed = pg->claimed || result == ERR_OK;
+    pg->is_called = pg->identity.next == 0 && (result == ERR_MOVED || result == ERR_LOCKED);
+    return result;
+}
+
+/* ------------------------------------------------------------------------- letting go and back */
+
+bool
+document_pg_shard_is_called(struct document_pg *pg)
+{
+    if (pg->state != DOCUMENT_PG_UP || PQconsumeInput(pg->conn) != 1) {
+        return pg->is_called; /* a connection that broke is found out by who needs it */
+    }
+    for (;;) {
+        PGnotify *notice = PQnotifies(pg->conn);
+        if (notice == NULL) {
+            return pg->is_called;
+        }
+        pg->is_called = true;
+        PQfreemem(notice);
+    }
+}
+
+void
+document_pg_shard_leave(struct document_pg *pg)
+{
+    struct document_pg_statement once = {.name = ""};
+    ASSERT(!pg->in_transaction);
+    if (pg->state != DOCUMENT_PG_UP) {
+        return;
+    }
+    document_pg_empty_flush(pg);
+    document_pg_send_unlocks(pg);
+    document_pg_param_integer(&pg->params[0], LOCK_OF_SHARDS);
+    document_pg_execute(pg, &once, leave_sql, 1, NULL, NULL);
+    if (document_pg_end_flush(pg) != ERR_OK && pg->state == DOCUMENT_PG_UP) {
+        document_pg_disconnect(pg); /* which lets go, too */
+    }
+}
+
+err_t
+document_pg_shard_enter(struct document_pg *pg, uint64_t epoch)
+{
+    pg->identity.epoch = epoch;
+    pg->is_called = false;
+    if (pg->state != DOCUMENT_PG_UP) {
+        return ERR_OK; /* its next session claims it */
+    }
+    err_t result = session_claim(pg);
+    if (result != ERR_OK && result != ERR_MOVED && result != ERR_LOCKED) {
+        if (pg->state == DOCUMENT_PG_UP) {
+            document_pg_disconnect(pg);
+        }
+        return ERR_OK;
+    }
     return result;
 }
 

@@ -133,6 +133,7 @@ sharded_maintain(struct document_store *store)
         struct document_store *shard = &sharded->shards[i]->store;
         shard->ops->maintain(shard);
     }
+    document_sharded_follow(sharded);
 }
 
 void
@@ -146,6 +147,11 @@ document_sharded_close(struct document_store *store)
             shard->ops->close(shard);
         }
     }
+    for (uint32_t i = 0; i < sharded->retired_count; i++) {
+        struct document_store *shard = &sharded->retired[i]->store;
+        shard->ops->close(shard);
+    }
+    document_sharded_held_release(sharded);
     map_release(&sharded->owners);
     arena_release(&sharded->arena);
     free(sharded->map);
@@ -408,11 +414,11 @@ sharded_outcome(struct document_store *store, const void *owner)
     return found == NULL ? ERR_OK : found->outcome;
 }
 
+/* By any thread. */
 static struct document_store *
 platform_of(struct document_store *store)
 {
-    struct document_sharded *sharded = document_sharded_of(store);
-    return &sharded->shards[sharded->platform]->store;
+    return &atomic_load(&document_sharded_of(store)->platform_pg)->store;
 }
 
 static void
@@ -421,6 +427,7 @@ sharded_unlock(struct document_store *store, uint64_t scope, struct span id)
     struct document_sharded *sharded = document_sharded_of(store);
     uint32_t shard = document_sharded_route(sharded, scope);
     document_pg_unlock(&sharded->shards[shard]->store, scope, id);
+    document_sharded_let_go(sharded, scope, id);
 }
 
 static bool
@@ -429,7 +436,30 @@ sharded_lead(struct document_store *store, const char *work)
     return document_pg_lead(platform_of(store), work);
 }
 
-/* Each database has an order of its own, and there is none among them. */
+/* The at-th shard that has merchants; the count of shards: there are no more. */
+static uint32_t
+order_shard(const struct document_sharded *sharded, uint32_t at)
+{
+    uint32_t shard = 0;
+    for (; shard < sharded->count; shard++) {
+        bool is_cold = (sharded->groups.shards & document_sharded_bit(shard)) != 0;
+        if (!is_cold && at-- == 0) {
+            break;
+        }
+    }
+    return shard;
+}
+
+static const char *
+sharded_order_name(struct document_store *store, uint32_t at)
+{
+    const struct document_sharded *sharded = document_sharded_of(store);
+    uint32_t shard = order_shard(sharded, at);
+    return shard == sharded->count ? NULL : sharded->map->shards[shard].name;
+}
+
+/* Rows of scopes that are elsewhere, too: those that have left may not have been seen by whoever
+ * follows the order here, and those that come have the places here that they will keep. */
 static err_t
 sharded_list_final(
     struct document_store *store,
@@ -439,8 +469,12 @@ sharded_list_final(
     document_each_final each,
     void *context)
 {
-    (void)store, (void)kind, (void)behind, (void)limit, (void)each, (void)context;
-    return ERR_UNSUPPORTED;
+    struct document_sharded *sharded = document_sharded_of(store);
+    uint32_t shard = order_shard(sharded, behind->order);
+    return shard == sharded->count
+               ? ERR_NOT_FOUND
+               : document_pg_list_final(
+                     &sharded->shards[shard]->store, kind, behind, limit, each, context);
 }
 
 /* Leases are compared by one clock: the platform's. */
@@ -493,6 +527,7 @@ const struct document_shared_ops document_sharded_shared_ops = {
     .lock = document_sharded_lock,
     .unlock = sharded_unlock,
     .lead = sharded_lead,
+    .order_name = sharded_order_name,
     .list_final = sharded_list_final,
     .clock_ns = sharded_clock_ns,
     .connected = sharded_connected,

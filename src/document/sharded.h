@@ -46,6 +46,10 @@
 #define DOCUMENT_SHARDED_KEY_SIZE  21
 #define DOCUMENT_SHARDED_HOME_NONE UINT32_MAX
 #define DOCUMENT_SHARDED_TABLE     "documents"
+#define DOCUMENT_SHARDED_PATH_SIZE 1024
+#define DOCUMENT_SHARDED_KINDS_MAX 128
+/* Of objects, by this process. */
+#define DOCUMENT_SHARDED_HELD_MAX (1U << 20)
 
 /* Somebody who read or wrote in the open transaction, or in the last one. */
 struct document_sharded_owner {
@@ -72,14 +76,34 @@ struct document_sharded_groups {
     uint64_t shards; /* bits of shards that have cold parts */
 };
 
+/* A lock of an object that this process has, in its scope's shard. */
+struct document_sharded_held {
+    struct map_link link;
+    uint64_t scope;
+    struct span id; /* behind the struct */
+};
+
 struct document_sharded {
-    struct document_store store; /* first */
+    struct document_store store;                                   /* first */
+    char path[DOCUMENT_SHARDED_PATH_SIZE];                         /* of the map */
+    const struct document_kind *kinds[DOCUMENT_SHARDED_KINDS_MAX]; /* and that of claims */
+    uint32_t kind_count;
     struct shard_map *map;
     uint32_t table;
     uint32_t count;
     uint32_t platform;
+    _Atomic(struct document_pg *) platform_pg; /* that shard, for other threads */
     struct document_sharded_groups groups;
     struct document_pg *shards[SHARD_SHARDS_MAX];
+    /* That are in the map no more. Without a connection; another thread may have had its eyes on
+     * one. */
+    struct document_pg *retired[SHARD_SHARDS_MAX];
+    uint32_t retired_count;
+
+    /* Following the map: sharded_follow.c. */
+    struct map held;
+    bool gave_up; /* it waited for a map in vain, and looks now and then */
+    uint64_t look_ms;
 
     bool in_transaction;
     uint64_t begun; /* bits of shards that have an open transaction */
@@ -111,6 +135,15 @@ MUST_USE err_t document_sharded_open(
     const struct document_kind *const *kinds,
     uint32_t kind_count,
     struct document_store **ret_store,
+    char message[DOCUMENT_MESSAGE_SIZE]);
+/* One of a map's shards, with the kinds that `sharded` has. `groups` are the map's; if the shard
+ * has cold parts they are where they will be as long as it is open. */
+MUST_USE err_t document_sharded_shard_open(
+    const struct document_sharded *sharded,
+    const struct document_sharded_groups *groups,
+    const struct shard_map *map,
+    uint32_t shard,
+    struct document_pg **ret_pg,
     char message[DOCUMENT_MESSAGE_SIZE]);
 /* Which shard of the map has a scope's rows. */
 uint32_t document_sharded_place(const struct shard_map *map, uint32_t table, uint64_t scope);
@@ -176,6 +209,17 @@ MUST_USE err_t document_sharded_part(
     const struct document_row *stored,
     struct arena *arena,
     struct document_row *row);
+
+/* sharded_follow.c */
+/* Between transactions: if a shard calls, lets go of all of them, waits for the map by which they
+ * may be worked with again, which may be the same, and goes on by that. Blocks for
+ * DOCUMENT_SHARDED_FOLLOW_MS_MAX at most; what has no shard then is refused (ERR_CLOSED). */
+#define DOCUMENT_SHARDED_FOLLOW_MS_MAX 3000
+void document_sharded_follow(struct document_sharded *sharded);
+/* Locks that were granted, and given back: they go along with their rows. */
+void document_sharded_hold(struct document_sharded *sharded, uint64_t scope, struct span id);
+void document_sharded_let_go(struct document_sharded *sharded, uint64_t scope, struct span id);
+void document_sharded_held_release(struct document_sharded *sharded);
 
 /* sharded_commit.c */
 err_t document_sharded_commit(struct document_store *store);

@@ -427,6 +427,66 @@ a_part_whose_row_failed_does_not_exist(void **state)
     assert_int_equal(t_note_get(t, t->b, 2, "n", &row), ERR_OK);
 }
 
+static bool
+t_never(void *context)
+{
+    (*(uint32_t *)context)++;
+    return *(uint32_t *)context < 3;
+}
+
+/* One for all, not sooner than is wanted, and not to the end if it shall stop. */
+static void
+sweepers_take_turns(void **state)
+{
+    struct t_shards *t = *state;
+    uint32_t asked = 0;
+    struct document_row row;
+    struct document_shards_sweep sweep = {
+        .path = t->map,
+        .kinds = t_kinds,
+        .kind_count = T_KINDS,
+        .age_s = DOCUMENT_SHARDS_AGE_S,
+        .wait_s = DOCUMENT_SHARDS_WAIT_S,
+        .pause_s = 3600,
+        .goes_on = t_never,
+        .context = &asked};
+    t_open_both(t);
+    t_note_add(t, 2, "n", "before");
+    assert_int_equal(t_note_get(t, t->a, 2, "n", &row), ERR_OK);
+    t_begin(t->a);
+    uint32_t version = row.version;
+    row = t_note_row(t, 2, "n", 0, "after", NULL);
+    row.version = version;
+    assert_int_equal(t->a->ops->update(t->a, &t_note, &row), ERR_OK);
+    assert_int_equal(t->a->ops->commit(t->a), ERR_OK);
+    assert_int_equal(t_parts(t), 2);
+    /* Told to stop while it waits: nothing is deleted, and it has not swept. */
+    assert_int_equal(document_shards_sweep(&sweep, t->message), ERR_OK);
+    assert_int_equal(sweep.ret_parts, 0);
+    assert_int_equal(t_parts(t), 2);
+    sweep.goes_on = NULL;
+    sweep.wait_s = 0;
+    /* Another one is at it. */
+    (void)t_sql(t, "SET search_path = shard_c");
+    (void)t_sql(t, "SELECT pg_advisory_lock(1415669100, 1937204592 # hashtext(current_schema()))");
+    assert_int_equal(document_shards_sweep(&sweep, t->message), ERR_OK);
+    assert_int_equal(t_parts(t), 2);
+    (void)t_sql(t, "SELECT pg_advisory_unlock_all()");
+    assert_int_equal(document_shards_sweep(&sweep, t->message), ERR_OK);
+    assert_int_equal(sweep.ret_parts, 1);
+    /* What comes to be left within the hour waits for its end. */
+    t_begin(t->a);
+    row = t_note_row(t, 2, "n", 0, "at last", NULL);
+    row.version = version + 1;
+    assert_int_equal(t->a->ops->update(t->a, &t_note, &row), ERR_OK);
+    assert_int_equal(t->a->ops->commit(t->a), ERR_OK);
+    assert_int_equal(document_shards_sweep(&sweep, t->message), ERR_OK);
+    assert_int_equal(sweep.ret_parts, 0);
+    (void)t_sql(t, "UPDATE shard_c.tael_sweep SET swept_s = swept_s - 3601");
+    assert_int_equal(document_shards_sweep(&sweep, t->message), ERR_OK);
+    assert_int_equal(sweep.ret_parts, 1);
+}
+
 /* Waits for the database to say so, 20 s at most. */
 static void
 t_until(struct t_shards *t, const char *sql, int64_t expected)
@@ -705,7 +765,7 @@ t_move(struct t_shards *t, const char *next)
 }
 
 static void
-t_next_map(struct t_shards *t, const char *next, int epoch, const char *placement)
+t_write_next(struct t_shards *t, const char *next, int epoch, const char *placement)
 {
     char map[sizeof(t->map)];
     memcpy(map, t->map, sizeof(map));
@@ -726,7 +786,7 @@ groups_come_by_a_map_and_stay(void **state)
     t->a = t_open(t, t->url);
     t_note_add(t, 2, "old", "whole");
     t_close(&t->a);
-    t_next_map(t, next, 2, BY_COLUMN);
+    t_write_next(t, next, 2, BY_COLUMN);
     assert_int_equal(t_move(t, next), ERR_OK);
     t->a = t_open(t, t->url);
     t_note_add(t, 2, "new", "parted");
@@ -737,10 +797,10 @@ groups_come_by_a_map_and_stay(void **state)
     assert_int_equal(t->a->ops->commit(t->a), ERR_OK);
     assert_int_equal(t_parts(t), 2);
     t_close(&t->a);
-    t_next_map(t, next, 3, "slots 0-8191 a\nslots 8192-16383 b\ntable documents hash\n");
+    t_write_next(t, next, 3, "slots 0-8191 a\nslots 8192-16383 b\ntable documents hash\n");
     assert_int_equal(t_move(t, next), ERR_INVALID);
     assert_non_null(strstr(t->message, "table note: its cold parts are on shard c"));
-    t_next_map(
+    t_write_next(
         t,
         next,
         3,
@@ -760,6 +820,7 @@ main(void)
 #define T(test) cmocka_unit_test_setup_teardown(test, t_setup_column, t_teardown)
     const struct CMUnitTest tests[] = {
         T(with_a_column_group_it_is_as_one_store),
+        T(sweepers_take_turns),
         T(a_part_whose_row_failed_does_not_exist),
         T(a_process_that_dies_between_the_two_leaves_the_row),
         T(what_is_wished_for_comes_with_its_part),

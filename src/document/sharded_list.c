@@ -7,6 +7,9 @@
 
 #include <stdlib.h>
 
+/* Rows of a list that are looked through for those of the shard's own. */
+#define STRANGERS_MAX 65536
+
 /* ----------------------------------------------------------------------- lists across all scopes
  */
 
@@ -18,6 +21,8 @@ struct merge {
     struct document_row *rows;
     size_t count, room;
     err_t failure;
+    bool own_only; /* rows whose scope is another shard's are left out, and only counted */
+    uint32_t shard, strangers, of_shard;
 };
 
 static err_t
@@ -57,6 +62,11 @@ static bool
 take_row(void *context, const struct document_row *row)
 {
     struct merge *merge = context;
+    merge->of_shard++;
+    if (merge->own_only && document_sharded_route(merge->sharded, row->scope) != merge->shard) {
+        merge->strangers++;
+        return true;
+    }
     merge->failure = merge_add(merge, row);
     return merge->failure == ERR_OK;
 }
@@ -66,6 +76,38 @@ compare_rows(const void *left, const void *right, void *context)
 {
     const struct merge *merge = context;
     return document_query_compare(merge->kind, merge->query, left, right);
+}
+
+/* Of one shard, and perhaps not of the next one. */
+static bool
+is_out_of_reach(err_t result)
+{
+    return result == ERR_CLOSED || result == ERR_TIMEOUT || result == ERR_MOVED ||
+           result == ERR_LOCKED;
+}
+
+/* While merchants move there are rows of theirs in two shards: those in the shard that the map does
+ * not name are no rows. Because of them a shard is asked for more, until it has told of enough. */
+static err_t
+list_own(struct merge *merge, uint32_t shard)
+{
+    struct document_store *store = &merge->sharded->shards[shard]->store;
+    struct document_query query = *merge->query;
+    size_t before = merge->count;
+    merge->own_only = true;
+    merge->shard = shard;
+    for (;;) {
+        merge->strangers = merge->of_shard = 0;
+        merge->count = before;
+        TRY(document_pg_list(store, merge->kind, &query, take_row, merge));
+        TRY(merge->failure);
+        bool is_all = merge->of_shard < query.limit;
+        if (is_all || merge->count - before >= merge->query->limit ||
+            query.limit >= STRANGERS_MAX) {
+            return ERR_OK;
+        }
+        query.limit *= 4;
+    }
 }
 
 /* The first `limit` of each shard have the first `limit` of all among them. One that cannot be
@@ -80,13 +122,11 @@ list_across(struct merge *merge, document_each each, void *context)
             continue; /* SHARDED-9 */
         }
         TRY(document_sharded_enter(sharded, i));
-        err_t result = document_pg_list(
-            &sharded->shards[i]->store, merge->kind, merge->query, take_row, merge);
+        err_t result = list_own(merge, i);
         document_sharded_leave(sharded, i);
-        if (result != ERR_CLOSED || i == sharded->platform) {
+        if (!is_out_of_reach(result) || i == sharded->platform) {
             TRY(result);
         }
-        TRY(merge->failure);
     }
     if (merge->count > 0) {
         qsort_r(merge->rows, merge->count, sizeof(merge->rows[0]), compare_rows, merge);
@@ -285,6 +325,9 @@ lock_on(
         if (document_sharded_route(sharded, locks[i].scope) == shard) {
             locks[i].granted = result == ERR_OK && own[own_count].granted;
             own_count++;
+            if (locks[i].granted) {
+                document_sharded_hold(sharded, locks[i].scope, locks[i].id);
+            }
         }
     }
     return result;

@@ -1,4 +1,5 @@
 /* What each shard has, beside what the map says (document/shards.h). */
+#include "sharded_move.h"
 #include "sharded_parts.h"
 
 #include "document/shards.h"
@@ -102,6 +103,11 @@ look_at_claim(struct look *look, PGconn *conn, char message[DOCUMENT_MESSAGE_SIZ
         TRY(document_plain_number(
             conn, "SELECT epoch FROM tael_shard", &look->state.epoch, message));
         TRY(document_plain_number(conn, "SELECT next FROM tael_shard", &look->state.next, message));
+    }
+    TRY(document_plain_has_table(conn, DOCUMENT_MOVE_TABLE, &there, message));
+    if (there && look->state.next == 0) { /* beside servers: they do not know yet */
+        TRY(document_plain_number(
+            conn, "SELECT max(epoch) FROM " DOCUMENT_MOVE_TABLE, &look->state.next, message));
     }
     return ERR_OK;
 }

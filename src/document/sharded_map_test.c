@@ -161,20 +161,6 @@ t_list_all(struct t_shards *t, struct t_listed *listed)
     t_close(&store);
 }
 
-/* The next map, beside the present one. */
-static const char *
-t_next_map(struct t_shards *t, int epoch, const char *placement)
-{
-    static char next[sizeof(t->map)];
-    char map[sizeof(t->map)];
-    memcpy(map, t->map, sizeof(map));
-    (void)snprintf(next, sizeof(next), "%s/next", t->folder);
-    memcpy(t->map, next, sizeof(next));
-    t_map(t, epoch, placement);
-    memcpy(t->map, map, sizeof(map));
-    return next;
-}
-
 static bool
 t_stop(void *context, uint64_t scopes)
 {

@@ -13,9 +13,7 @@
  * there; one that is not has arrived. A scope is asked of every shard, not only of the one that the
  * old map names, so a move may also be ended with a map that leaves everything where it was.
  */
-#include "sharded_plain.h"
-
-#include "document/shards.h"
+#include "sharded_move.h"
 
 #include "base/assert.h"
 #include "os/file.h"
@@ -26,35 +24,12 @@
 #include <string.h>
 #include <unistd.h>
 
-#define MOVE_SQL_SIZE  4096
-#define MOVE_KINDS_MAX 128
 /* The server notices the end of a process a moment later. */
 #define LOCK_TRIES_MAX 20
 #define LOCK_WAIT_US   100000
 
-/* A database of either map. */
-struct side {
-    const struct shard_node *node;
-    uint32_t place;               /* in the next map; SHARD_SHARDS_MAX: it leaves */
-    struct document_store *store; /* holds the lock */
-    PGconn *conn;
-};
-
-struct moving {
-    struct document_shards_move *move;
-    const struct document_kind *kinds[MOVE_KINDS_MAX];
-    uint32_t kind_count;
-    struct shard_map *map, *next;
-    uint32_t table, next_table;
-    struct document_sharded_groups groups; /* of the next map */
-    struct side sides[2 * SHARD_SHARDS_MAX];
-    uint32_t side_count;
-    uint32_t here; /* whose scopes are looked at */
-    char *message;
-};
-
-static err_t
-explain(struct moving *moving, err_t error, const char *what)
+err_t
+document_move_explain(struct document_moving *moving, err_t error, const char *what)
 {
     (void)snprintf(moving->message, DOCUMENT_MESSAGE_SIZE, "%s", what);
     return error;
@@ -65,19 +40,19 @@ explain(struct moving *moving, err_t error, const char *what)
 static bool
 owns_by_next(const void *context, uint64_t scope)
 {
-    const struct moving *moving = context;
-    const struct side *side = &moving->sides[moving->here];
+    const struct document_moving *moving = context;
+    const struct document_move_side *side = &moving->sides[moving->here];
     return document_sharded_place(moving->next, moving->next_table, scope) == side->place;
 }
 
-static err_t
-side_open(struct moving *moving, uint32_t at)
+err_t
+document_move_side_open(struct document_moving *moving, uint32_t at, uint64_t next)
 {
-    struct side *side = &moving->sides[at];
+    struct document_move_side *side = &moving->sides[at];
     char happened[DOCUMENT_MESSAGE_SIZE] = "";
     struct document_pg_identity identity = {
         .epoch = moving->map->epoch,
-        .next = moving->next->epoch,
+        .next = next,
         .owns = owns_by_next,
         .context = moving,
     };
@@ -98,15 +73,16 @@ side_open(struct moving *moving, uint32_t at)
             happened[0] == '\0' ? err_text(result) : happened);
         return result;
     }
-    return document_plain_connect(side->node, &side->conn, moving->message);
+    return ERR_OK;
 }
 
-static void
-sides_close(struct moving *moving)
+void
+document_move_sides_close(struct document_moving *moving)
 {
     for (uint32_t i = 0; i < moving->side_count; i++) {
-        struct side *side = &moving->sides[i];
+        struct document_move_side *side = &moving->sides[i];
         PQfinish(side->conn);
+        PQfinish(side->bell);
         if (side->store != NULL) {
             document_pg_shard_release(document_pg_of(side->store));
             side->store->ops->close(side->store);
@@ -115,19 +91,25 @@ sides_close(struct moving *moving)
 }
 
 /* Those of the next map first; a shard that is in both is where the next one says. */
-static void
-sides_name(struct moving *moving)
+void
+document_move_sides_name(struct document_moving *moving)
 {
     const struct shard_map *next = moving->next, *map = moving->map;
     uint32_t unused;
     for (uint32_t i = 0; i < next->shard_count; i++) {
-        moving->sides[moving->side_count++] = (struct side){.node = &next->shards[i], .place = i};
+        const struct shard_node *node = &next->shards[i];
+        uint32_t was = SHARD_SHARDS_MAX;
+        if (shard_map_find(map, span_from_cstr(node->name), &was) != ERR_OK) {
+            was = SHARD_SHARDS_MAX;
+        }
+        moving->sides[moving->side_count++] =
+            (struct document_move_side){.node = node, .place = i, .was = was};
     }
     for (uint32_t i = 0; i < map->shard_count; i++) {
         const struct shard_node *node = &map->shards[i];
         if (shard_map_find(next, span_from_cstr(node->name), &unused) != ERR_OK) {
             moving->sides[moving->side_count++] =
-                (struct side){.node = node, .place = SHARD_SHARDS_MAX};
+                (struct document_move_side){.node = node, .place = SHARD_SHARDS_MAX, .was = i};
         }
     }
 }
@@ -135,7 +117,7 @@ sides_name(struct moving *moving)
 /* A row is of no use without its cold part, and parts do not move: a group stays where it is. A new
  * one may come: rows are parted when they are written. */
 static err_t
-groups_stay(struct moving *moving)
+groups_stay(struct document_moving *moving)
 {
     const struct shard_map *map = moving->map, *next = moving->next;
     for (uint32_t i = 0; i < map->column_count; i++) {
@@ -163,8 +145,8 @@ groups_stay(struct moving *moving)
     return ERR_OK;
 }
 
-static err_t
-maps_load(struct moving *moving)
+err_t
+document_move_maps_load(struct document_moving *moving)
 {
     struct document_shards_move *move = moving->move;
     TRY(document_sharded_map_load(move->path, moving->map, &moving->table, moving->message));
@@ -188,148 +170,37 @@ maps_load(struct moving *moving)
 
 /* ------------------------------------------------------------------------------------ one scope */
 
-static void
-sql_columns(struct buf *sql, const struct document_kind *kind)
-{
-    buf_append_cstr(sql, "scope, id, version, body");
-    for (uint32_t i = 0; i < kind->column_count; i++) {
-        buf_append_format(sql, ", \"%s\"", kind->columns[i].name);
-    }
-}
-
-/* "COPY ..." of one scope, out of or into a table. */
-static void
-sql_copy(char text[MOVE_SQL_SIZE], const struct document_kind *kind, uint64_t scope, bool out)
-{
-    struct buf sql;
-    buf_init_fixed(&sql, text, MOVE_SQL_SIZE);
-    if (out) {
-        buf_append_cstr(&sql, "COPY (SELECT ");
-        sql_columns(&sql, kind);
-        buf_append_format(
-            &sql,
-            " FROM \"%s\" WHERE scope = %" PRIu64 " ORDER BY id) TO STDOUT",
-            kind->name,
-            scope);
-    } else {
-        buf_append_format(&sql, "COPY \"%s\" (", kind->name);
-        sql_columns(&sql, kind);
-        buf_append_cstr(&sql, ") FROM STDIN");
-    }
-    buf_append_cstr(&sql, " (FORMAT binary)");
-    buf_append_byte(&sql, '\0');
-    ASSERT(!buf_failed(&sql));
-}
-
-/* The end of a COPY has a result of its own. */
 static err_t
-copy_ended(struct moving *moving, PGconn *conn)
+sum_scope(
+    struct document_moving *moving,
+    const struct document_move_side *side,
+    uint64_t scope,
+    struct document_move_sum *ret_sum)
 {
-    err_t error = ERR_OK;
-    for (PGresult *result = PQgetResult(conn); result != NULL; result = PQgetResult(conn)) {
-        if (PQresultStatus(result) != PGRES_COMMAND_OK && error == ERR_OK) {
-            error = ERR_DATABASE;
-            postgres_one_line(PQerrorMessage(conn), moving->message, DOCUMENT_MESSAGE_SIZE);
-        }
-        PQclear(result);
-    }
-    return error;
-}
-
-static err_t
-copy_bytes(struct moving *moving, PGconn *from, PGconn *to)
-{
-    char *piece = NULL;
-    int size = PQgetCopyData(from, &piece, 0);
-    bool good = true;
-    for (; size > 0; size = PQgetCopyData(from, &piece, 0)) {
-        good = good && PQputCopyData(to, piece, size) == 1;
-        PQfreemem(piece);
-    }
-    good = good && size == -1;
-    bool ended = PQputCopyEnd(to, good ? NULL : "the other side failed") == 1;
-    TRY(copy_ended(moving, from));
-    TRY(copy_ended(moving, to));
-    return good && ended ? ERR_OK : explain(moving, ERR_CLOSED, "copying was cut off");
-}
-
-static err_t
-copy_kind(
-    struct moving *moving,
-    const struct side *from,
-    const struct side *to,
-    const struct document_kind *kind,
-    uint64_t scope)
-{
-    char sql[MOVE_SQL_SIZE];
-    (void)snprintf(
-        sql, sizeof(sql), "DELETE FROM \"%s\" WHERE scope = %" PRIu64, kind->name, scope);
-    TRY(document_plain_do(to->conn, sql, moving->message));
-    sql_copy(sql, kind, scope, true);
-    TRY(document_plain_do(from->conn, sql, moving->message));
-    sql_copy(sql, kind, scope, false);
-    TRY(document_plain_do(to->conn, sql, moving->message));
-    return copy_bytes(moving, from->conn, to->conn);
-}
-
-/* How many rows, and the sum of hashes of what they are. */
-struct sum {
-    int64_t rows;
-    int64_t hash;
-};
-
-static err_t
-sum_scope(struct moving *moving, const struct side *side, uint64_t scope, struct sum *ret_sum)
-{
-    char sql[MOVE_SQL_SIZE];
-    struct sum sum = {.rows = 0};
+    char rows[256];
+    struct document_move_sum sum = {.rows = 0};
     for (uint32_t i = 0; i < moving->kind_count; i++) {
         (void)snprintf(
-            sql,
-            sizeof(sql),
-            "SELECT count(*), coalesce(sum(hashtextextended(t::text, 0)), 0) %% 1000000007 FROM "
-            "(SELECT scope, id, version, body FROM \"%s\" WHERE scope = %" PRIu64 ") t",
+            rows,
+            sizeof(rows),
+            "SELECT scope, id, version, body FROM \"%s\" WHERE scope = %" PRIu64,
             moving->kinds[i]->name,
             scope);
-        PGresult *result = document_plain_run(side->conn, sql, moving->message);
-        if (result == NULL) {
-            return ERR_DATABASE;
-        }
-        sum.rows += strtoll(PQgetvalue(result, 0, 0), NULL, 10);
-        /* By kind, so that a row in another table's place is seen. */
-        sum.hash = (sum.hash * 31 + strtoll(PQgetvalue(result, 0, 1), NULL, 10)) % 1000000007;
-        PQclear(result);
+        TRY(document_move_sum_rows(moving, side->conn, rows, &sum));
     }
     *ret_sum = sum;
     return ERR_OK;
 }
 
 static err_t
-delete_scope(struct moving *moving, const struct side *side, uint64_t scope)
+move_scope(
+    struct document_moving *moving,
+    const struct document_move_side *from,
+    const struct document_move_side *to,
+    uint64_t scope)
 {
-    TRY(document_plain_do(side->conn, "BEGIN", moving->message));
-    for (uint32_t i = 0; i < moving->kind_count; i++) {
-        char sql[256];
-        (void)snprintf(
-            sql,
-            sizeof(sql),
-            "DELETE FROM \"%s\" WHERE scope = %" PRIu64,
-            moving->kinds[i]->name,
-            scope);
-        TRY(document_plain_do(side->conn, sql, moving->message));
-    }
-    return document_plain_do(side->conn, "COMMIT", moving->message);
-}
-
-static err_t
-move_scope(struct moving *moving, const struct side *from, const struct side *to, uint64_t scope)
-{
-    struct sum sent, arrived;
-    TRY(document_plain_do(to->conn, "BEGIN", moving->message));
-    for (uint32_t i = 0; i < moving->kind_count; i++) {
-        TRY(copy_kind(moving, from, to, moving->kinds[i], scope));
-    }
-    TRY(document_plain_do(to->conn, "COMMIT", moving->message));
+    struct document_move_sum sent, arrived;
+    TRY(document_move_copy_scope(moving, from, to, scope));
     TRY(sum_scope(moving, from, scope, &sent));
     TRY(sum_scope(moving, to, scope, &arrived));
     if (sent.rows != arrived.rows || sent.hash != arrived.hash) {
@@ -345,12 +216,12 @@ move_scope(struct moving *moving, const struct side *from, const struct side *to
             to->node->name);
         return ERR_CORRUPT;
     }
-    TRY(delete_scope(moving, from, scope));
+    TRY(document_move_delete_scope(moving, from, scope));
     struct document_shards_move *move = moving->move;
     move->ret_scopes++;
     move->ret_rows += (uint64_t)sent.rows;
     if (move->go_on != NULL && !move->go_on(move->context, move->ret_scopes)) {
-        return explain(moving, ERR_CLOSED, "stopped; the same command goes on");
+        return document_move_explain(moving, ERR_CLOSED, "stopped; the same command goes on");
     }
     return ERR_OK;
 }
@@ -361,15 +232,15 @@ move_scope(struct moving *moving, const struct side *from, const struct side *to
 static err_t
 see_scope(void *context, uint64_t scope)
 {
-    struct moving *moving = context;
-    const struct side *from = &moving->sides[moving->here];
+    struct document_moving *moving = context;
+    const struct document_move_side *from = &moving->sides[moving->here];
     uint32_t place = document_sharded_place(moving->next, moving->next_table, scope);
     /* Sides begin with the next map's shards, in its order. */
     return place == from->place ? ERR_OK : move_scope(moving, from, &moving->sides[place], scope);
 }
 
 static err_t
-everywhere(struct moving *moving, const char *sql)
+everywhere(struct document_moving *moving, const char *sql)
 {
     for (uint32_t i = 0; i < moving->side_count; i++) {
         TRY(document_plain_do(moving->sides[i].conn, sql, moving->message));
@@ -377,16 +248,16 @@ everywhere(struct moving *moving, const char *sql)
     return ERR_OK;
 }
 
-/* The file of the map becomes that of the next one. */
-static err_t
-replace_map(struct moving *moving)
+err_t
+document_move_map_save(
+    struct document_moving *moving, const struct shard_map *map, const char *suffix)
 {
-    char folder[DOCUMENT_MESSAGE_SIZE * 4];
-    const char *path = moving->move->path;
-    if (strlen(path) >= sizeof(folder)) {
-        return explain(moving, ERR_INVALID, "the map's path is too long");
+    char path[DOCUMENT_SHARDED_PATH_SIZE], folder[DOCUMENT_SHARDED_PATH_SIZE];
+    int size = snprintf(path, sizeof(path), "%s%s", moving->move->path, suffix);
+    if (size < 0 || (size_t)size >= sizeof(path)) {
+        return document_move_explain(moving, ERR_INVALID, "the map's path is too long");
     }
-    memcpy(folder, path, strlen(path) + 1);
+    memcpy(folder, path, (size_t)size + 1);
     char *slash = strrchr(folder, '/');
     const char *name = slash == NULL ? path : path + (slash - folder) + 1;
     if (slash != NULL) {
@@ -395,15 +266,15 @@ replace_map(struct moving *moving)
     const char *where = slash == NULL ? "." : folder[0] == '\0' ? "/" : folder;
     struct buf text;
     buf_init(&text, SHARD_TEXT_MAX);
-    shard_map_write(moving->next, &text);
+    shard_map_write(map, &text);
     err_t result =
         buf_failed(&text) ? ERR_MEMORY : os_file_save(os_disk_real(), where, name, buf_span(&text));
     buf_release(&text);
-    return result == ERR_OK ? ERR_OK : explain(moving, result, err_text(result));
+    return result == ERR_OK ? ERR_OK : document_move_explain(moving, result, err_text(result));
 }
 
 static err_t
-move_all(struct moving *moving)
+move_all(struct document_moving *moving)
 {
     char sql[256];
     (void)snprintf(sql, sizeof(sql), "UPDATE tael_shard SET next = %" PRIu64, moving->next->epoch);
@@ -415,7 +286,7 @@ move_all(struct moving *moving)
                 moving->sides[i].conn, moving->kinds[j], see_scope, moving, moving->message));
         }
     }
-    TRY(replace_map(moving));
+    TRY(document_move_map_save(moving, moving->next, ""));
     (void)snprintf(
         sql,
         sizeof(sql),
@@ -424,38 +295,68 @@ move_all(struct moving *moving)
     return everywhere(moving, sql);
 }
 
+/* One beside servers has to be ended by its own kind: its copies are only half of it. */
 static err_t
-move_run(struct moving *moving)
+none_online(struct document_moving *moving)
 {
-    TRY(maps_load(moving));
-    sides_name(moving);
     for (uint32_t i = 0; i < moving->side_count; i++) {
-        TRY(side_open(moving, i));
+        bool there = false;
+        TRY(document_plain_has_table(
+            moving->sides[i].conn, DOCUMENT_MOVE_TABLE, &there, moving->message));
+        if (there) {
+            return document_move_explain(
+                moving,
+                ERR_LOCKED,
+                "a move beside servers is unfinished: end it (--online) or cancel it (--cancel)");
+        }
     }
+    return ERR_OK;
+}
+
+static err_t
+run_offline(struct document_moving *moving)
+{
+    TRY(document_move_maps_load(moving));
+    document_move_sides_name(moving);
+    for (uint32_t i = 0; i < moving->side_count; i++) {
+        struct document_move_side *side = &moving->sides[i];
+        TRY(document_move_side_open(moving, i, moving->next->epoch));
+        TRY(document_plain_connect(side->node, &side->conn, moving->message));
+    }
+    TRY(none_online(moving));
     return move_all(moving);
 }
 
 err_t
-document_shards_move(struct document_shards_move *move, char message[DOCUMENT_MESSAGE_SIZE])
+document_move_run(
+    struct document_shards_move *move,
+    err_t (*run)(struct document_moving *moving),
+    char message[DOCUMENT_MESSAGE_SIZE])
 {
-    struct moving *moving = calloc(1, sizeof(*moving));
-    ASSERT(move->kind_count < MOVE_KINDS_MAX);
+    struct document_moving *moving = calloc(1, sizeof(*moving));
+    ASSERT(move->kind_count < DOCUMENT_SHARDED_KINDS_MAX);
     if (moving == NULL) {
         return ERR_MEMORY;
     }
     message[0] = '\0';
     moving->move = move;
     moving->message = message;
-    move->ret_scopes = move->ret_rows = 0;
+    move->ret_scopes = move->ret_rows = move->ret_pause_us = 0;
     memcpy(moving->kinds, move->kinds, move->kind_count * sizeof(moving->kinds[0]));
     moving->kinds[move->kind_count] = &document_sharded_claim_kind;
     moving->kind_count = move->kind_count + 1;
     moving->map = calloc(1, sizeof(*moving->map));
     moving->next = calloc(1, sizeof(*moving->next));
-    err_t result = moving->map == NULL || moving->next == NULL ? ERR_MEMORY : move_run(moving);
-    sides_close(moving);
+    err_t result = moving->map == NULL || moving->next == NULL ? ERR_MEMORY : run(moving);
+    document_move_sides_close(moving);
     free(moving->map);
     free(moving->next);
     free(moving);
     return result;
+}
+
+err_t
+document_shards_move(struct document_shards_move *move, char message[DOCUMENT_MESSAGE_SIZE])
+{
+    return document_move_run(move, run_offline, message);
 }

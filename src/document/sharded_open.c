@@ -9,8 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define KINDS_MAX 128
-
 uint32_t
 document_sharded_place(const struct shard_map *map, uint32_t table, uint64_t scope)
 {
@@ -175,44 +173,46 @@ document_sharded_map_load(
 /* ------------------------------------------------------------------------------- the databases */
 
 struct ownership {
-    const struct document_sharded *sharded;
-    uint32_t shard;
+    const struct document_sharded_groups *groups;
+    const struct shard_map *map;
+    uint32_t table, shard;
 };
 
 static bool
 owns(const void *context, uint64_t scope)
 {
     const struct ownership *ownership = context;
-    const uint64_t cold = ownership->sharded->groups.shards;
-    if ((cold & document_sharded_bit(ownership->shard)) != 0) {
+    if ((ownership->groups->shards & document_sharded_bit(ownership->shard)) != 0) {
         return true; /* parts are of every scope */
     }
-    return document_sharded_route(ownership->sharded, scope) == ownership->shard;
+    return document_sharded_place(ownership->map, ownership->table, scope) == ownership->shard;
 }
 
-static err_t
-shard_open(
-    struct document_sharded *sharded,
+err_t
+document_sharded_shard_open(
+    const struct document_sharded *sharded,
+    const struct document_sharded_groups *groups,
+    const struct shard_map *map,
     uint32_t shard,
-    const struct document_kind *const *kinds,
-    uint32_t kind_count,
+    struct document_pg **ret_pg,
     char message[DOCUMENT_MESSAGE_SIZE])
 {
-    const struct shard_node *node = &sharded->map->shards[shard];
-    const struct ownership ownership = {.sharded = sharded, .shard = shard};
+    const struct shard_node *node = &map->shards[shard];
+    struct ownership ownership = {.groups = groups, .map = map, .shard = shard};
     struct document_pg_identity identity = {
-        .epoch = sharded->map->epoch, .owns = owns, .context = &ownership};
+        .epoch = map->epoch, .owns = owns, .context = &ownership};
     struct document_store *store = NULL;
     char happened[DOCUMENT_MESSAGE_SIZE] = "";
     const struct document_kind *parts[SHARD_TABLES_MAX];
-    uint32_t part_count = document_sharded_groups_on(&sharded->groups, shard, parts);
+    uint32_t part_count = document_sharded_groups_on(groups, shard, parts);
+    TRY(shard_table_find(map, SPAN(DOCUMENT_SHARDED_TABLE), &ownership.table));
     static_assert(sizeof(identity.name) == sizeof(node->name), "a shard's name");
     memcpy(identity.name, node->name, sizeof(identity.name));
     err_t result = document_pg_open(
         node->at,
         &identity,
-        part_count > 0 ? parts : kinds,
-        part_count > 0 ? part_count : kind_count,
+        part_count > 0 ? parts : sharded->kinds,
+        part_count > 0 ? part_count : sharded->kind_count,
         &store,
         happened);
     if (result != ERR_OK) {
@@ -224,8 +224,8 @@ shard_open(
             happened[0] == '\0' ? err_text(result) : happened);
         return result;
     }
-    sharded->shards[shard] = document_pg_of(store);
-    sharded->shards[shard]->identity.context = NULL; /* it is asked while it opens, and no more */
+    *ret_pg = document_pg_of(store);
+    (*ret_pg)->identity.context = NULL; /* it is asked while it opens, and no more */
     return ERR_OK;
 }
 
@@ -240,6 +240,7 @@ sharded_create(void)
     sharded->store.shared = &document_sharded_shared_ops;
     arena_init(&sharded->arena, DOCUMENT_PG_ARENA_MAX);
     map_init(&sharded->owners, DOCUMENT_PG_OWNERS_MAX);
+    map_init(&sharded->held, DOCUMENT_SHARDED_HELD_MAX);
     sharded->map = calloc(1, sizeof(*sharded->map));
     if (sharded->map == NULL) {
         document_sharded_close(&sharded->store);
@@ -256,13 +257,18 @@ document_sharded_open(
     struct document_store **ret_store,
     char message[DOCUMENT_MESSAGE_SIZE])
 {
-    const struct document_kind *all[KINDS_MAX];
-    ASSERT(kind_count < KINDS_MAX);
-    memcpy(all, kinds, kind_count * sizeof(all[0]));
-    all[kind_count] = &document_sharded_claim_kind;
     struct document_sharded *sharded = sharded_create();
     if (sharded == NULL) {
         return ERR_MEMORY;
+    }
+    ASSERT(kind_count < DOCUMENT_SHARDED_KINDS_MAX);
+    memcpy(sharded->kinds, kinds, kind_count * sizeof(kinds[0]));
+    sharded->kinds[kind_count] = &document_sharded_claim_kind;
+    sharded->kind_count = kind_count + 1;
+    int size = snprintf(sharded->path, sizeof(sharded->path), "%s", path);
+    if (size < 0 || (size_t)size >= sizeof(sharded->path)) {
+        document_sharded_close(&sharded->store);
+        return wrong(message, path, "the path is too long");
     }
     err_t result = document_sharded_map_load(path, sharded->map, &sharded->table, message);
     if (result == ERR_OK) {
@@ -272,12 +278,14 @@ document_sharded_open(
             sharded->map, kinds, kind_count, &sharded->groups, message);
     }
     for (uint32_t i = 0; i < sharded->count && result == ERR_OK; i++) {
-        result = shard_open(sharded, i, all, kind_count + 1, message);
+        result = document_sharded_shard_open(
+            sharded, &sharded->groups, sharded->map, i, &sharded->shards[i], message);
     }
     if (result != ERR_OK) {
         document_sharded_close(&sharded->store);
         return result;
     }
+    atomic_store(&sharded->platform_pg, sharded->shards[sharded->platform]);
     *ret_store = &sharded->store;
     return ERR_OK;
 }

@@ -74,6 +74,19 @@ t_map(struct t_shards *t, int epoch, const char *placement)
     t_write_map(t, text);
 }
 
+const char *
+t_next_map(struct t_shards *t, int epoch, const char *placement)
+{
+    static char next[sizeof(t->map)];
+    char map[sizeof(t->map)];
+    memcpy(map, t->map, sizeof(map));
+    (void)snprintf(next, sizeof(next), "%s/next", t->folder);
+    memcpy(t->map, next, sizeof(next));
+    t_map(t, epoch, placement);
+    memcpy(t->map, map, sizeof(map));
+    return next;
+}
+
 err_t
 t_try_open(struct t_shards *t, const char *url, struct document_store **ret_store)
 {

@@ -55,6 +55,8 @@ int64_t t_sql(struct t_shards *t, const char *sql);
 void t_write_map(struct t_shards *t, const char *text);
 /* Three shards; `placement` is the lines of slots and tables. */
 void t_map(struct t_shards *t, int epoch, const char *placement);
+/* The next map, in a file beside the present one. */
+const char *t_next_map(struct t_shards *t, int epoch, const char *placement);
 err_t t_try_open(struct t_shards *t, const char *url, struct document_store **ret_store);
 struct document_store *t_open(struct t_shards *t, const char *url);
 void t_close(struct document_store **store);

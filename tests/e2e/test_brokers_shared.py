@@ -1,6 +1,7 @@
 """Every event in a broker, at least once and in order, from several servers on one PostgreSQL: one of them
 publishes at a time, commits overtake one another, and whoever publishes is killed."""
 
+import json
 import shutil
 import subprocess
 import threading
@@ -13,7 +14,8 @@ from kit import postgres
 from kit.books import metrics
 from kit.brokers import KINDS
 from kit.client import Http
-from kit.server import LONG, Server, wait_until
+from kit.merchants import create, operators_url
+from kit.server import LONG, Server, run_tael, wait_until, write_document_map
 
 pytestmark = pytest.mark.skipif(
     not postgres.available(), reason="PostgreSQL is not installed: apt-get install postgresql-15")
@@ -63,13 +65,16 @@ class Nodes:
 
     def make(self, *flags):
         node = Server(self.folder / f"node-{len(self.all)}", *flags, cluster=False)
-        node.documents = (f"--documents={self.url}",)
+        node.documents = self.flags()
         if self.all:
             (node.data / "webhooks").mkdir(parents=True)
             for shared in ("webhooks/master.key", "test_secret_key"):
                 shutil.copyfile(self.all[0].data / shared, node.data / shared)
         self.all.append(node)
         return node.start()
+
+    def flags(self):
+        return (f"--documents={self.url}",)
 
     def sql(self, text):
         return self.database_server.sql(text, self.name)
@@ -94,14 +99,54 @@ def nodes(database_server, tmp_path):
     made.close()
 
 
-def change(nodes, number, changes, ended=None):
+class Sharded(Nodes):
+    """The same on several databases, and what moves merchants between them."""
+
+    def __init__(self, folder, database_server, name, shards=3):
+        super().__init__(folder, database_server, name)
+        self.names = [f"{name}_{i}" for i in range(shards)]
+        self.urls = [database_server.create(each) for each in self.names]
+        self.map = folder / "documents"
+        write_document_map(self.map, self.urls)
+
+    def flags(self):
+        return (f"--documents=shards:{self.map}",)
+
+    def sql(self, text):
+        return "\n".join(self.database_server.sql(text, each) for each in self.names)
+
+    def move(self):
+        """What the first database has goes to the last."""
+        following = self.folder / "next"
+        text = self.map.read_text().replace("epoch 1\n", "epoch 2\n")
+        first = next(line for line in text.splitlines()
+                     if line.startswith("slots ") and line.endswith(" d0"))
+        following.write_text(text.replace(first, first.replace(" d0", " d2")))
+        return run_tael("documents", "move", "--online", f"--map={self.map}", f"--next={following}",
+                        "--json")
+
+    def close(self):
+        super().close()
+        for each in self.names:
+            self.database_server.drop(each)
+
+
+@pytest.fixture
+def sharded(database_server, tmp_path):
+    made = Sharded(tmp_path, database_server, f"brokers_{uuid.uuid4().hex[:8]}")
+    yield made
+    made.close()
+
+
+def change(nodes, number, changes, ended=None, secret=None):
     """A customer of its own, changed again and again at one server after the other, now and then in a
-    transaction that takes its time. Servers may be away."""
+    transaction that takes its time. Servers may be away. `secret`: the merchant's key."""
     def post(turn, path, params, key):
         for again in range(1000):
             node = nodes.all[(turn + again) % len(nodes.all)]
             try:
-                answer = Http(node, validate=False).post(path, params, headers={"Idempotency-Key": key})
+                answer = Http(node, key=secret, validate=False).post(
+                    path, params, headers={"Idempotency-Key": key})
             except requests.RequestException:
                 threading.Event().wait(0.05)
                 continue
@@ -124,12 +169,12 @@ def change(nodes, number, changes, ended=None):
     return customer
 
 
-def load(nodes, threads, changes, ended=None):
+def load(nodes, threads, changes, ended=None, secrets=(None,)):
     failures = []
 
     def one(number):
         try:
-            change(nodes, number, changes, ended)
+            change(nodes, number, changes, ended, secrets[number % len(secrets)])
         except Exception as error:  # whatever it is, the test tells
             failures.append(repr(error))
 
@@ -274,3 +319,56 @@ def test_a_database_from_elsewhere(database_server, nodes, broker):
     change(nodes, 1, 3)
     wait_until(lambda: nodes.counts()[0] == 3, 60, "the new ones confirmed")
     assert len(check(nodes, broker)) == len(stored(nodes))
+
+
+def test_documents_in_shards_that_move(sharded, broker):
+    """Each database has an order of its own, and a merchant's events are in one of them. While they move
+    they may come twice."""
+    for _ in range(2):
+        sharded.make(f"--broker={broker.url}", "--admin-listen=127.0.0.1:0")
+    for name in sharded.names:
+        sharded.database_server.sql(SLOW, name)
+    operators = operators_url(sharded.all[0])
+    secrets = [create(operators, f"Merchant {i}")["key"] for i in range(6)]
+    running, failures = load(sharded, 6, 40, secrets=secrets)
+    wait_until(lambda: len(stored(sharded)) > 20, 60, "some events")
+    moved = sharded.move()
+    assert moved.returncode == 0, moved.stderr
+    assert json.loads(moved.stdout)["scopes"] > 0
+    for thread in running:
+        thread.join(180)
+    assert failures == []
+    assert sharded.database_server.sql("SELECT count(*) FROM event", sharded.names[0]) == "0"
+    check(sharded, broker)
+
+
+def test_a_shard_that_is_gone_holds_no_other_events_up(tmp_path, database_server, broker):
+    """The others' are published, and its own when it is back."""
+    with postgres.Postgres() as other:
+        made = Sharded(tmp_path, database_server, f"brokers_{uuid.uuid4().hex[:8]}", shards=2)
+        name = f"gone_{uuid.uuid4().hex[:8]}"
+        write_document_map(made.map, [*made.urls, other.create(name)])
+        try:
+            gone_holds_nothing_up(made, other, name, broker)
+        finally:
+            made.close()
+
+
+def gone_holds_nothing_up(made, other, name, broker):
+    node = made.make(f"--broker={broker.url}", "--admin-listen=127.0.0.1:0")
+    secrets = [create(operators_url(node), f"Merchant {i}")["key"] for i in range(8)]
+    https = [Http(node, key=secret, validate=False) for secret in secrets]
+    for http in https:
+        assert http.post("/v1/customers", {"name": "x"}).status_code == 200
+    assert other.sql("SELECT count(*) FROM event", name) != "0"
+    other.kill()
+    told = [http.post("/v1/customers", {"name": "y"}) for http in https]
+    wanted = {answer.json()["id"] for answer in told if answer.status_code == 200}
+    assert 0 < len(wanted) < len(https)
+    came = broker.read(lambda read: wanted <= {message.key for message in read}, 60)
+    assert wanted <= {message.key for message in came}
+    other.start()
+    ids = set(other.sql("SELECT id FROM event", name).split()) | stored(made)
+    ids -= {message.id for message in came}
+    assert ids <= {message.id for message in
+                   broker.read(lambda read: ids <= {message.id for message in read}, 60)}

@@ -169,7 +169,7 @@ round_begin(struct relay *relay)
         }
         struct relay_scope *scope = CONTAINER_OF(link, struct relay_scope, waiting);
         err_t result =
-            relay->shared.is_used ? relay_shared_read_start(relay) : relay_read_start(scope);
+            relay->shared.is_used ? relay_shared_read_start(scope) : relay_read_start(scope);
         if (result != ERR_OK) {
             list_push_front(&relay->dirty, link);
             relay->round_failed = true;
@@ -200,7 +200,7 @@ round_read(struct relay *relay)
         atomic_store(&relay->oldest_s, relay->batch.oldest_s);
         publish(relay);
     } else {
-        atomic_store(&relay->oldest_s, relay->shared.waiting_s);
+        atomic_store(&relay->oldest_s, relay_shared_waiting_s(relay));
         round_leave(relay);
         if (relay->round_failed) {
             retry_later(relay);
@@ -225,12 +225,14 @@ static void
 round_confirmed(struct relay *relay)
 {
     atomic_fetch_add(&relay->published, relay->batch.count);
-    relay->shared.confirmed = relay->shared.in_batch;
     LIST_FOREACH_SAFE (&relay->round, link) {
         struct relay_scope *scope = CONTAINER_OF(link, struct relay_scope, waiting);
         if (scope->in_batch[0] != '\0') {
             memcpy(scope->confirmed, scope->in_batch, sizeof(scope->confirmed));
             scope->unsaved = true;
+            if (relay->shared.is_used) {
+                relay_shared_confirmed(scope);
+            }
         }
     }
     batch_clear(&relay->batch);
@@ -258,7 +260,7 @@ retry(struct os_timer *timer)
     struct relay *relay = CONTAINER_OF(timer, struct relay, retry);
     if (relay->batch.count > 0 && relay->shared.is_used && !relay_shared_leads(relay)) {
         batch_clear(&relay->batch); /* it is the other one's, from the cursor on */
-        relay->shared.all.dirty = true;
+        relay_shared_give_up(relay);
         round_leave(relay);
     }
     if (relay->batch.count > 0 && !relay->draining) {
@@ -400,6 +402,7 @@ relay_destroy(struct relay **relay)
 {
     struct relay *gone = *relay;
     if (gone != NULL) {
+        relay_shared_release(gone);
         buf_release(&gone->batch.text);
         map_each(&gone->scopes, scope_free, NULL);
         map_release(&gone->scopes);

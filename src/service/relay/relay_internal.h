@@ -24,6 +24,9 @@
 #include <stdatomic.h>
 
 #define RELAY_SCOPES_AT_ONCE 64
+/* Databases that the documents may be in, one after the other, while a process runs. */
+#define RELAY_ORDERS_MAX      128
+#define RELAY_ORDER_NAME_SIZE 32
 
 /* One merchant in one mode. */
 struct relay_scope {
@@ -51,22 +54,29 @@ struct relay_batch {
     int64_t oldest_s; /* unix seconds, when the oldest event was made */
 };
 
-/* How far the relay is on shared documents, of all scopes: document_place with its own text. */
+/* How far the relay is in an order of shared documents: document_place with its own text. */
 struct relay_position {
     int64_t number;
     char event[ID_TEXT_SIZE]; /* empty: before everything */
 };
 
-/* Of shared.c. */
-struct relay_shared {
-    bool is_used;
-    bool leads;                      /* it did when it last looked */
-    struct os_timer look;            /* for what others emit, and for what was not final */
-    struct relay_scope all;          /* the only one of its rounds */
+/* The events of one database. */
+struct relay_order {
+    struct relay_scope all; /* of its rounds; first */
+    char name[RELAY_ORDER_NAME_SIZE];
     struct relay_position known;     /* what the cursor said when it was last loaded or saved */
     struct relay_position confirmed; /* by the broker */
     struct relay_position in_batch;
     int64_t waiting_s; /* unix, when the oldest event that is not final was made; 0: none is */
+};
+
+/* Of shared.c. */
+struct relay_shared {
+    bool is_used;
+    bool leads;           /* it did when it last looked */
+    struct os_timer look; /* for what others emit, and for what was not final */
+    struct relay_order *orders[RELAY_ORDERS_MAX]; /* that were ever met */
+    uint32_t order_count;
 };
 
 struct relay {
@@ -138,6 +148,13 @@ void relay_shared_start(struct relay *relay);
 void relay_shared_emitted(struct relay *relay);
 /* Whether this process is the one that publishes; asks the database now and then. */
 bool relay_shared_leads(struct relay *relay);
-MUST_USE err_t relay_shared_read_start(struct relay *relay);
+MUST_USE err_t relay_shared_read_start(struct relay_scope *scope);
+/* The batch is confirmed, with what the round of this scope has in it. */
+void relay_shared_confirmed(struct relay_scope *scope);
+/* When the oldest event was made that waits for other transactions; 0: none does. */
+int64_t relay_shared_waiting_s(const struct relay *relay);
+/* What was read is another process's: it is read again. */
+void relay_shared_give_up(struct relay *relay);
+void relay_shared_release(struct relay *relay);
 
 #endif

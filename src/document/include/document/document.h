@@ -196,7 +196,8 @@ struct document_store_ops {
         document_each each,
         void *context);
     /* Upkeep that is due (moving the log into the tables), between transactions: call it when the
-     * answers of a group have left. Blocks for some milliseconds now and then. */
+     * answers of a group have left. Blocks for some milliseconds now and then; of documents in
+     * shards, while merchants move, until the map that comes is there, 3 seconds at most. */
     void (*maintain)(struct document_store *store);
     void (*close)(struct document_store *store);
 };
@@ -215,11 +216,12 @@ struct document_lock {
     bool granted;
 };
 
-/* Where a row of a kind with has_order is among all of them: a number that grows with the
+/* Where a row of a kind with has_order is among all of one order: a number that grows with the
  * transactions, and the id within one. */
 struct document_place {
     int64_t number;
     struct span id;
+    uint32_t order; /* which one: below */
 };
 
 /* Before every row. */
@@ -254,13 +256,19 @@ struct document_shared_ops {
     /* Whether this process is the one that does this work, which is named by a constant text;
      * takes it over when nobody does. */
     bool (*lead)(struct document_store *store, const char *work);
+    /* Each database has an order of its own: how the at-th is called, from 0 on; NULL: there are no
+     * more. A name means the same for ever; which place it has may change with `maintain`. Of one
+     * database it is "". */
+    const char *(*order_name)(struct document_store *store, uint32_t at);
     /*
-     * Committed rows of all scopes behind a place, in their order, at most `limit`; reads nothing
-     * of the open transaction. A row that is final has every row before it before it: none will be
-     * committed there any more. The first that is not final, if there is one, is handed out too,
-     * as the last one; it and what is behind it come again when the transactions that began before
-     * it have ended. Of two transactions of which one has read what the other wrote, the latter's
-     * rows come first. ERR_UNSUPPORTED of documents in shards, which have no order among them.
+     * Committed rows of all scopes of an order behind a place, in their order, at most `limit`;
+     * reads nothing of the open transaction. A row that is final has every row before it before it:
+     * none will be committed there any more. The first that is not final, if there is one, is
+     * handed out too, as the last one; it and what is behind it come again when the transactions
+     * that began before it have ended. Of two transactions of which one has read what the other
+     * wrote, the latter's rows come first. All rows of a scope are in one order; while they move to
+     * another, and of what was left behind, in both: those that moved come again there, in their
+     * order.
      */
     err_t (*list_final)(
         struct document_store *store,
