@@ -38,7 +38,9 @@ ledger_cell_account(struct show_table *table, const struct json_value *account, 
 {
     uint16_t code = (uint16_t)ledger_member_u32(account, "code");
     const char *name = chart_account_name(ledger_member_u32(account, "ledger"), code);
-    if (name == NULL && commit_id_is_reserved(id)) {
+    if (name == NULL && commit_account_is(id, COMMIT_ACCOUNT_HELD)) {
+        show_cell(table, SHOW_PLAIN, "held for others");
+    } else if (name == NULL && commit_id_is_reserved(id)) {
         show_cell(table, SHOW_PLAIN, "in transit");
     } else if (name == NULL) {
         ledger_cell_u128(table, SHOW_PLAIN, id);

@@ -5,8 +5,8 @@
 #include "client.h"
 #include "ledger.h"
 
-#define LEDGER_LIST_MAX      4000
-#define LEDGER_LIST_MAX_TEXT "4000"
+#define LEDGER_LIST_MAX      2700
+#define LEDGER_LIST_MAX_TEXT "2700"
 #define LEDGER_BODY_MAX      (1U << 20) /* of a question */
 
 struct ledger_list_options {

@@ -356,7 +356,11 @@ read_lookup(struct reading *reading, const struct json_value *root)
     if (result != ERR_OK) {
         return refuse_problem(reading, result);
     }
-    return reserve(job, consistent ? 2 * job->count : job->count, RECORD_SIZE, COST_RECORD);
+    return reserve(
+        job,
+        consistent ? PORT_LEDGER_CONSISTENT_EACH * job->count : job->count,
+        RECORD_SIZE,
+        COST_RECORD);
 }
 
 static const struct query_operation *

@@ -1,6 +1,8 @@
 /* Rows: written, read, changed, and forgotten. */
 #include "store_testing.h"
 
+#include <stdlib.h>
+
 static void
 rows_come_back_as_written(void **state)
 {

@@ -235,6 +235,7 @@ shards_cross_job_free(struct cross_job *job)
     cross->job_count--;
     CROSS_COUNT(cross, jobs, -1);
     shards_cross_memory_give(cross, job->memory, job->memory_size);
+    shards_cross_memory_give(cross, job->holds, job->hold_count * sizeof(*job->holds));
     shards_cross_memory_give(cross, job, sizeof(*job));
 }
 
@@ -304,8 +305,10 @@ has_doubtful(const struct port_ledger_request *request)
 {
     bool doubtful = false;
     for (uint32_t i = 0; i < request->count && !doubtful; i++) {
-        doubtful = shards_cross_result_is_doubtful(
-            &request->in.transfers[i], request->out.results[i].status);
+        const struct ledger_transfer *event = &request->in.transfers[i];
+        uint32_t status = request->out.results[i].status;
+        doubtful = shards_cross_result_is_doubtful(event, status) ||
+                   shards_cross_end_is_doubtful(event, status);
     }
     return doubtful;
 }
@@ -435,6 +438,7 @@ shards_cross_destroy(struct shards_cross **cross)
     LIST_FOREACH_SAFE (&(*cross)->jobs, link) {
         struct cross_job *job = CONTAINER_OF(link, struct cross_job, link);
         free(job->memory);
+        free(job->holds);
         free(job);
     }
     LIST_FOREACH_SAFE (&(*cross)->messages, link) {

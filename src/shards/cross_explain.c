@@ -8,6 +8,12 @@
  *          |  -- the payee's slot refused --> accounts --> fail --> that status
  *          |  -- no reason is known, or another request has the id --> first
  *
+ *     a hold -- accounts --> hold: made in the payer's slot; there already --> first
+ *
+ *     a posting -- refused by the payer: that status
+ *          `--  else --> probe: what would the payer's slot say? an answer, or nothing against it:
+ *               the payee's slot refused --> fail --> that status; or another attempt
+ *
  *     first     what has the id?  nothing: another attempt, or the id has failed for ever
  *          |                      a transfer within the slot: compared field by field
  *          `--> second            a leg: whom did it pay?
@@ -26,6 +32,7 @@ enum {
     ID_MARKERS = 1,
     ID_POST = ID_MARKERS + SHARDS_ATTEMPTS_MAX,
     ID_VOID,
+    ID_HOLD,
     ID_COUNT,
 };
 
@@ -38,7 +45,12 @@ event_of(const struct cross_tx *tx)
 static uint16_t
 slot_of_payer(const struct cross_tx *tx)
 {
-    return shard_slot_of_id(event_of(tx)->debit_account_id);
+    const struct ledger_transfer *event = event_of(tx);
+    bool known = tx->hold != NULL && tx->hold->transfer.id != 0;
+    return shard_slot_of_id(
+        known                          ? tx->hold->transfer.debit_account_id
+        : event->debit_account_id != 0 ? event->debit_account_id
+                                       : event->id);
 }
 
 static uint16_t
@@ -89,7 +101,10 @@ is_different(uint32_t status)
 static void take_first(struct cross_message *message);
 static void take_second(struct cross_message *message);
 static void take_accounts(struct cross_message *message);
+static void take_check(struct cross_message *message);
 static void take_fail(struct cross_message *message);
+static void take_hold(struct cross_message *message);
+static void take_probe(struct cross_message *message);
 
 static void
 build_first(const struct cross_tx *tx, struct cross_message *message)
@@ -102,6 +117,7 @@ build_first(const struct cross_tx *tx, struct cross_message *message)
     }
     ids[ID_POST] = commit_end_id(name_of(tx, 0), slot, 0, true);
     ids[ID_VOID] = commit_end_id(name_of(tx, 0), slot, 0, false);
+    ids[ID_HOLD] = shards_cross_hold_marker_id(tx->job->cross, event_of(tx)->id, slot);
     message->port.count = ID_COUNT;
     message->port.near = shards_cross_near(slot);
     message->take = take_first;
@@ -126,16 +142,69 @@ build_accounts(const struct cross_tx *tx, struct cross_message *message)
     message->take = take_accounts;
 }
 
+/* The same transfer with a mistake that a ledger looks for behind the id. */
+static void
+build_check(const struct cross_tx *tx, struct cross_message *message)
+{
+    uint16_t slot = slot_of_payer(tx);
+    struct ledger_transfer *event = &message->in.transfers[0];
+    *event = *event_of(tx);
+    event->code = 0;
+    event->credit_account_id = commit_account_id(COMMIT_ACCOUNT_NOBODY, event->ledger, slot);
+    shards_cross_place_transfer(event, slot);
+    message->port.count = 1;
+    message->take = take_check;
+}
+
 static void
 build_fail(const struct cross_tx *tx, struct cross_message *message)
 {
     uint16_t slot = slot_of_payer(tx);
     struct ledger_transfer *event = &message->in.transfers[0];
     *event = *event_of(tx);
+    if (tx->hold != NULL) { /* a transfer, whose failure uses an id up as that of a second phase */
+        event->debit_account_id = tx->hold->transfer.debit_account_id;
+        event->pending_id = 0;
+        event->flags = 0;
+        event->amount = 0;
+        event->ledger = tx->hold->transfer.ledger;
+        event->code = tx->hold->transfer.code;
+    }
     event->credit_account_id = commit_account_id(COMMIT_ACCOUNT_NOBODY, event->ledger, slot);
     shards_cross_place_transfer(event, slot);
     message->port.count = 1;
     message->take = take_fail;
+}
+
+static void
+build_hold(const struct cross_tx *tx, struct cross_message *message)
+{
+    uint16_t slot = slot_of_payer(tx);
+    struct ledger_transfer *events = message->in.transfers;
+    events[0] = *event_of(tx);
+    events[0].credit_account_id = commit_account_id(COMMIT_ACCOUNT_HELD, events[0].ledger, slot);
+    events[0].flags |= LEDGER_TRANSFER_LINKED;
+    events[1] = commit_hold_marker(
+        commit_name(shards_cross_name(tx->job->cross, event_of(tx)->id, CROSS_ATTEMPT_HOLD)),
+        slot,
+        event_of(tx)->credit_account_id);
+    for (uint32_t i = 0; i < 2; i++) {
+        shards_cross_place_transfer(&events[i], slot);
+    }
+    message->port.count = 2;
+    message->take = take_hold;
+}
+
+/* The first leg of the posting, linked with something that can never be. */
+static void
+build_probe(const struct cross_tx *tx, struct cross_message *message)
+{
+    struct ledger_transfer *events = message->in.transfers;
+    shards_cross_hold_translate(tx->job, tx->hold, event_of(tx), &events[0]);
+    events[0].flags |= LEDGER_TRANSFER_LINKED;
+    events[1] = (struct ledger_transfer){0};
+    message->port.count = 2;
+    message->take = take_probe;
 }
 
 static void
@@ -145,17 +214,24 @@ ask(struct cross_tx *tx, enum cross_step step)
         [CROSS_STEP_FIRST] = PORT_LEDGER_LOOKUP_TRANSFERS,
         [CROSS_STEP_SECOND] = PORT_LEDGER_LOOKUP_TRANSFERS,
         [CROSS_STEP_ACCOUNTS] = PORT_LEDGER_LOOKUP_ACCOUNTS,
+        [CROSS_STEP_CHECK] = PORT_LEDGER_CREATE_TRANSFERS,
         [CROSS_STEP_FAIL] = PORT_LEDGER_CREATE_TRANSFERS,
+        [CROSS_STEP_HOLD] = PORT_LEDGER_CREATE_TRANSFERS,
+        [CROSS_STEP_PROBE] = PORT_LEDGER_CREATE_TRANSFERS,
     };
 
     static void (*const builders[])(const struct cross_tx *tx, struct cross_message *message) = {
         [CROSS_STEP_FIRST] = build_first,
         [CROSS_STEP_SECOND] = build_second,
         [CROSS_STEP_ACCOUNTS] = build_accounts,
+        [CROSS_STEP_CHECK] = build_check,
         [CROSS_STEP_FAIL] = build_fail,
+        [CROSS_STEP_HOLD] = build_hold,
+        [CROSS_STEP_PROBE] = build_probe,
     };
     ASSERT(step != CROSS_STEP_NONE);
     tx->stage = CROSS_EXPLAINING;
+    tx->again = false;
     tx->step = step;
     struct cross_message *message =
         shards_cross_message_new(tx->job->cross, tx->job, operations[step], ID_COUNT, 1);
@@ -190,7 +266,9 @@ shards_cross_explain_tick(struct cross_tx *tx, uint64_t now)
     if (now - tx->began_ns > cross_ms(tx->job->cross->parts.give_up_ms)) {
         shards_cross_leave(tx, CROSS_LEFT);
     } else if (!tx->asked && now >= tx->retry_ns) {
+        bool again = tx->again;
         ask(tx, tx->step);
+        tx->again = again || tx->asked;
     }
 }
 
@@ -247,10 +325,12 @@ find(const struct cross_message *message, uint32_t which)
 static void
 not_booked(struct cross_tx *tx)
 {
-    bool again = tx->job->cross->parts.protocol == COMMIT_2PC;
     if (tx->transaction == NULL) {
         shards_cross_settle(tx, tx->verdict, tx->booked_at); /* a shard's own result */
-    } else if (tx->failed_before || !again) {
+        return;
+    }
+    bool again = commit_protocol(&tx->transaction->header) == COMMIT_2PC;
+    if (tx->failed_before || !again) {
         shards_cross_settle(tx, LEDGER_TRANSFER_id_already_failed, tx->booked_at);
     } else if (tx->late || tx->attempt + 1 == SHARDS_ATTEMPTS_MAX) {
         shards_cross_leave(tx, CROSS_UNDONE);
@@ -264,15 +344,60 @@ not_booked(struct cross_tx *tx)
     }
 }
 
+/* A hold of this id has another payee than its record says: its marker tells. */
+static void
+take_held(struct cross_tx *tx, const struct cross_message *message)
+{
+    const struct ledger_transfer *event = event_of(tx);
+    struct ledger_transfer booked = *find(message, ID_CLIENTS);
+    const struct ledger_transfer *marker = find(message, ID_HOLD);
+    booked.flags &= (uint16_t)~LEDGER_TRANSFER_LINKED;
+    uint32_t before = compare_before_credit(event, &booked, false);
+    bool same = marker != NULL && marker->user_data_128 == event->credit_account_id;
+    uint32_t status = before != 0 ? before
+                      : same      ? compare_behind_credit(event, &booked)
+                                  : LEDGER_TRANSFER_exists_with_different_credit_account_id;
+    shards_cross_settle(tx, status, booked.timestamp);
+}
+
+/* By itself, and not because somebody has buried it: then the reason is its own. */
+static bool
+payer_refused(const struct commit_run *run)
+{
+    return (run->refused & run->failed & 1) != 0;
+}
+
+/* Just now, and for a reason of its own. */
+static bool
+payee_refused(const struct commit_run *run)
+{
+    return (run->refused & ~1U) != 0 && run->reason != 0 && !run->conflict &&
+           !is_different(run->reason) && run->reason != LEDGER_TRANSFER_id_already_failed;
+}
+
+/* What is there this run has put there, and voids: the payee's slot has refused it just now. */
+static bool
+is_our_own(const struct cross_tx *tx)
+{
+    const struct commit_run *run = &tx->run;
+    return tx->transaction != NULL && payee_refused(run) && tx->verdict != 0;
+}
+
 static void
 take_booked(struct cross_tx *tx, const struct cross_message *message)
 {
     const struct ledger_transfer *booked = find(message, ID_CLIENTS);
+    if (commit_account_is(booked->credit_account_id, COMMIT_ACCOUNT_HELD)) {
+        take_held(tx, message);
+        return;
+    }
     bool is_leg = commit_id_is_reserved(booked->credit_account_id);
     bool is_pending = is_leg && (booked->flags & LEDGER_TRANSFER_PENDING) != 0;
     tx->booked_at = booked->timestamp;
     if (is_pending && find(message, ID_POST) == NULL) { /* 3PC, and not committed */
-        if (find(message, ID_VOID) != NULL) {
+        if (is_our_own(tx)) {
+            shards_cross_settle(tx, tx->verdict, tx->booked_at);
+        } else if (find(message, ID_VOID) != NULL) {
             shards_cross_settle(tx, LEDGER_TRANSFER_id_already_failed, tx->booked_at);
         } else {
             shards_cross_leave(tx, CROSS_LEFT);
@@ -283,7 +408,7 @@ take_booked(struct cross_tx *tx, const struct cross_message *message)
     tx->verdict = compare_behind_credit(event_of(tx), booked);
     if (before != 0) {
         shards_cross_settle(tx, before, tx->booked_at);
-    } else if (is_leg) {
+    } else if (is_leg && tx->booked_slot == slot_of_payee(tx)) {
         ask(tx, CROSS_STEP_SECOND);
     } else {
         bool same = booked->credit_account_id == event_of(tx)->credit_account_id;
@@ -306,7 +431,10 @@ take_first(struct cross_message *message)
     for (uint8_t i = 0; i < SHARDS_ATTEMPTS_MAX; i++) {
         const struct ledger_transfer *marker = find(message, (uint32_t)ID_MARKERS + i);
         bool decided = marker != NULL && marker->code == COMMIT_KIND_MARKER;
-        tx->booked_attempt = decided ? i : tx->booked_attempt;
+        if (decided) {
+            tx->booked_attempt = i;
+            tx->booked_slot = (uint16_t)(marker->user_data_128 >> 16);
+        }
     }
     bool committed =
         tx->transaction != NULL && commit_outcome(&tx->run) == COMMIT_OUTCOME_COMMITTED;
@@ -349,6 +477,8 @@ verdict_of(
                ? LEDGER_TRANSFER_transfer_must_have_the_same_ledger_as_accounts
            : (payer->flags & LEDGER_ACCOUNT_CLOSED) != 0
                ? LEDGER_TRANSFER_debit_account_already_closed
+           : (payee->flags & LEDGER_ACCOUNT_CLOSED) != 0
+               ? LEDGER_TRANSFER_credit_account_already_closed
                : reason;
 }
 
@@ -366,12 +496,32 @@ take_accounts(struct cross_message *message)
         payer = account->id == event_of(tx)->debit_account_id ? account : payer;
         payee = account->id == event_of(tx)->credit_account_id ? account : payee;
     }
-    tx->verdict = verdict_of(tx->run.reason, event_of(tx), payer, payee);
+    bool holds = tx->way == CROSS_WAY_HOLD;
+    uint32_t reason = holds ? LEDGER_TRANSFER_created : tx->run.reason;
+    tx->verdict = verdict_of(reason, event_of(tx), payer, payee);
     bool prepared = tx->booked != 0; /* 3PC: the id is taken by what will be voided */
-    if (uses_the_id_up(tx->verdict) && !prepared) {
-        ask(tx, CROSS_STEP_FAIL);
-    } else {
+    if (tx->verdict == LEDGER_TRANSFER_created) {
+        ask(tx, CROSS_STEP_HOLD); /* nothing is against the payee */
+    } else if (prepared) {
         shards_cross_settle(tx, tx->verdict, tx->booked_at);
+    } else {
+        ask(tx, uses_the_id_up(tx->verdict) ? CROSS_STEP_FAIL : CROSS_STEP_CHECK);
+    }
+}
+
+static void
+take_check(struct cross_message *message)
+{
+    struct cross_tx *tx = message->tx;
+    if (!answered(message)) {
+        return;
+    }
+    const struct ledger_result *result = &message->port.out.results[0];
+    bool failed = result->status == LEDGER_TRANSFER_id_already_failed;
+    if (is_different(result->status)) {
+        ask(tx, CROSS_STEP_FIRST);
+    } else {
+        shards_cross_settle(tx, failed ? result->status : tx->verdict, result->timestamp);
     }
 }
 
@@ -384,27 +534,96 @@ take_fail(struct cross_message *message)
     }
     const struct ledger_result *result = &message->port.out.results[0];
     if (is_different(result->status)) {
+        ask(tx, tx->hold != NULL ? CROSS_STEP_PROBE : CROSS_STEP_FIRST);
+        return;
+    }
+    bool once = tx->transaction != NULL && commit_protocol(&tx->transaction->header) == COMMIT_3PC;
+    /* In 3PC the payer's slot may have failed by itself meanwhile. */
+    bool failed = once ? tx->failed_before : !tx->again;
+    bool first = result->status == LEDGER_TRANSFER_debit_account_not_found ||
+                 (result->status == LEDGER_TRANSFER_id_already_failed && failed);
+    shards_cross_settle(tx, first ? result->status : tx->verdict, result->timestamp);
+}
+
+static void
+take_hold(struct cross_message *message)
+{
+    struct cross_tx *tx = message->tx;
+    if (!answered(message)) {
+        return;
+    }
+    const struct ledger_result *result = &message->port.out.results[0];
+    if (is_different(result->status)) {
+        tx->verdict = result->status;
         ask(tx, CROSS_STEP_FIRST);
         return;
     }
-    bool first = result->status == LEDGER_TRANSFER_debit_account_not_found;
-    shards_cross_settle(tx, first ? result->status : tx->verdict, result->timestamp);
+    shards_cross_settle(tx, result->status, result->timestamp);
+}
+
+/* What is against a posting in the payer's slot comes before what the payee's slot has against it,
+ * as in one ledger, where a payee is looked at last. */
+static void
+take_probe(struct cross_message *message)
+{
+    struct cross_tx *tx = message->tx;
+    if (!answered(message)) {
+        return;
+    }
+    const struct ledger_result *result = &message->port.out.results[0];
+    const struct commit_run *run = &tx->run;
+    bool committed = tx->transaction != NULL && commit_outcome(run) == COMMIT_OUTCOME_COMMITTED;
+    if (committed) {
+        shards_cross_settle(tx, LEDGER_TRANSFER_created, result->timestamp);
+    } else if (result->status == LEDGER_TRANSFER_exists_with_different_flags) {
+        tx->verdict = result->status;
+        ask(tx, CROSS_STEP_FIRST); /* a 3PC leg that was voided is no transfer */
+    } else if (result->status != LEDGER_TRANSFER_linked_event_failed) {
+        shards_cross_settle(tx, result->status, result->timestamp);
+    } else if (payee_refused(run) && uses_the_id_up(run->reason)) {
+        tx->verdict = run->reason;
+        ask(tx, CROSS_STEP_FAIL);
+    } else if (payee_refused(run)) {
+        shards_cross_settle(tx, run->reason, result->timestamp);
+    } else {
+        not_booked(tx);
+    }
 }
 
 /* ----------------------------------------------------------------------------------- entries ---
  */
 
+static void
+explain_posting(struct cross_tx *tx)
+{
+    const struct commit_run *run = &tx->run;
+    bool refused = payer_refused(run) && run->reason != 0 && !run->conflict;
+    if (refused && !is_different(run->reason)) {
+        shards_cross_settle(tx, run->reason, tx->booked_at);
+    } else {
+        ask(tx, CROSS_STEP_PROBE);
+    }
+}
+
 void
 shards_cross_explain(struct cross_tx *tx)
 {
     const struct commit_run *run = &tx->run;
-    bool payer_refused = (run->refused & 1) != 0;
+    if (tx->hold != NULL) {
+        explain_posting(tx);
+        return;
+    }
     bool once = commit_protocol(&tx->transaction->header) == COMMIT_3PC;
-    if (once && !run->conflict && run->reason == 0) { /* 3PC has no second attempt under an id */
+    /* A chain that failed because it was there already says nothing of an abort behind it. */
+    bool unknown = run->reason == 0 || is_different(run->reason);
+    if (once && !run->conflict && unknown && !payer_refused(run)) {
+        /* 3PC has no second attempt under an id. */
         shards_cross_settle(tx, LEDGER_TRANSFER_id_already_failed, tx->booked_at);
-    } else if (run->reason == 0 || run->conflict || (payer_refused && is_different(run->reason))) {
+    } else if (unknown || run->conflict) {
         ask(tx, CROSS_STEP_FIRST);
-    } else if (payer_refused || run->reason == LEDGER_TRANSFER_id_already_failed) {
+    } else if (
+        (payer_refused(run) && run->failed == 1) || /* in 3PC both may: whose reason is it then? */
+        run->reason == LEDGER_TRANSFER_id_already_failed) {
         shards_cross_settle(tx, run->reason, tx->booked_at);
     } else {
         ask(tx, CROSS_STEP_ACCOUNTS);
@@ -414,7 +633,13 @@ shards_cross_explain(struct cross_tx *tx)
 void
 shards_cross_explain_found(struct cross_tx *tx)
 {
-    ask(tx, CROSS_STEP_FIRST);
+    ask(tx, tx->hold != NULL ? CROSS_STEP_PROBE : CROSS_STEP_FIRST);
+}
+
+void
+shards_cross_explain_hold(struct cross_tx *tx)
+{
+    ask(tx, CROSS_STEP_ACCOUNTS);
 }
 
 void
@@ -424,12 +649,18 @@ shards_cross_explain_result(struct cross_tx *tx, uint32_t status)
     ask(tx, CROSS_STEP_FIRST);
 }
 
-/* A leg in the payer's slot has a flag more, and another account to pay. */
+void
+shards_cross_explain_end(struct cross_tx *tx, uint32_t status)
+{
+    tx->verdict = status;
+    ask(tx, CROSS_STEP_PROBE);
+}
+
+/* A leg in the payer's slot has a flag more, and another account to pay; so has a hold. */
 bool
 shards_cross_result_is_doubtful(const struct ledger_transfer *event, uint32_t status)
 {
     bool different = status == LEDGER_TRANSFER_exists_with_different_flags ||
                      status == LEDGER_TRANSFER_exists_with_different_credit_account_id;
-    return different && (event->flags & ~(unsigned)LEDGER_TRANSFER_LINKED) == 0 &&
-           shard_slot_of_id(event->debit_account_id) != shard_slot_of_id(event->credit_account_id);
+    return different && !cross_is_second_phase(event);
 }

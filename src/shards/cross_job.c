@@ -98,8 +98,14 @@ job_answer(struct cross_job *job)
 
 struct known {
     struct map_link link;
-    uint64_t key; /* ledger << 16 | slot */
+    uint64_t key; /* key_of */
 };
+
+static uint64_t
+key_of(enum commit_account kind, uint32_t ledger, u128 account)
+{
+    return (uint64_t)kind << 48 | (uint64_t)ledger << 16 | shard_slot_of_id(account);
+}
 
 static bool
 is_known(const struct shards_cross *cross, uint64_t key)
@@ -150,18 +156,35 @@ key_compare(const void *left, const void *right)
     return a < b ? -1 : a > b;
 }
 
-/* The pairs of slot and ledger that are needed and not known, each once. */
+/* What a unit that crosses needs: two at most. */
+static uint32_t
+keys_of_unit(const struct cross_job *job, const struct cross_unit *unit, uint64_t keys[2])
+{
+    const struct cross_hold *hold = shards_cross_hold_of(job, unit->start);
+    bool posts = unit->way == CROSS_WAY_POST;
+    const struct ledger_transfer *about =
+        posts ? &hold->transfer : &job->request->in.transfers[unit->start];
+    if (unit->way == CROSS_WAY_HOLD) {
+        keys[0] = key_of(COMMIT_ACCOUNT_HELD, about->ledger, about->debit_account_id);
+        return 1;
+    }
+    keys[0] = key_of(COMMIT_ACCOUNT_IN_TRANSIT, about->ledger, about->debit_account_id);
+    keys[1] = key_of(COMMIT_ACCOUNT_IN_TRANSIT, about->ledger, about->credit_account_id);
+    return 2;
+}
+
+/* The accounts that are needed and not known to be there, each once. */
 static uint32_t
 keys_missing(const struct cross_job *job, uint64_t *keys)
 {
     uint32_t count = 0;
     for (uint32_t i = 0; i < job->unit_count; i++) {
-        const struct ledger_transfer *event = &job->request->in.transfers[job->units[i].start];
-        const u128 accounts[2] = {event->debit_account_id, event->credit_account_id};
-        for (int j = 0; job->units[i].crosses && j < 2; j++) {
-            uint64_t key = (uint64_t)event->ledger << 16 | shard_slot_of_id(accounts[j]);
-            if (!is_known(job->cross, key)) {
-                keys[count++] = key;
+        uint64_t wanted[2];
+        bool crosses = cross_way_crosses(job->units[i].way);
+        uint32_t wanted_count = crosses ? keys_of_unit(job, &job->units[i], wanted) : 0;
+        for (uint32_t j = 0; j < wanted_count; j++) {
+            if (!is_known(job->cross, wanted[j])) {
+                keys[count++] = wanted[j];
             }
         }
     }
@@ -187,7 +210,8 @@ take_protocol_accounts(struct cross_message *message)
             message->port.error = ERR_CORRUPT;
         } else if (i % ACCOUNTS_EACH == ACCOUNTS_EACH - 1) {
             const struct ledger_account *first = &message->in.accounts[i - (ACCOUNTS_EACH - 1)];
-            remember(job->cross, (uint64_t)first->ledger << 16 | shard_slot_of_id(account->id));
+            remember(
+                job->cross, key_of((enum commit_account)first->code, first->ledger, account->id));
         }
     }
     if (message->port.error != ERR_OK) {
@@ -200,8 +224,9 @@ add_protocol_accounts(struct cross_message *message, uint64_t key)
 {
     uint16_t slot = (uint16_t)key;
     uint32_t ledger = (uint32_t)(key >> 16);
+    enum commit_account kind = (enum commit_account)(key >> 48);
     struct ledger_account *accounts = &message->in.accounts[message->port.count];
-    accounts[0] = commit_account(COMMIT_ACCOUNT_IN_TRANSIT, ledger, slot);
+    accounts[0] = commit_account(kind, ledger, slot);
     accounts[1] = commit_account(COMMIT_ACCOUNT_MARKER_DEBIT, COMMIT_LEDGER, slot);
     accounts[2] = commit_account(COMMIT_ACCOUNT_MARKER_CREDIT, COMMIT_LEDGER, slot);
     for (int i = 0; i < ACCOUNTS_EACH; i++) {
@@ -271,9 +296,19 @@ tx_new(struct cross_job *job, uint32_t event, uint64_t now)
 }
 
 static void
-tx_begin(struct cross_job *job, uint32_t event, uint64_t now, struct cross_outgoing *outgoing)
+tx_begin(
+    struct cross_job *job,
+    const struct cross_unit *unit,
+    uint64_t now,
+    struct cross_outgoing *outgoing)
 {
-    struct cross_tx *tx = tx_new(job, event, now);
+    struct cross_tx *tx = tx_new(job, unit->start, now);
+    tx->way = unit->way;
+    if (unit->way == CROSS_WAY_HOLD) {
+        shards_cross_explain_hold(tx);
+        return;
+    }
+    tx->hold = unit->way == CROSS_WAY_POST ? shards_cross_hold_of(job, unit->start) : NULL;
     char *memory = job->transactions + (uint64_t)(tx - job->txs) * CROSS_TRANSACTION_SIZE;
     tx->transaction = (void *)memory;
     err_t result = shards_cross_run_begin(tx, now);
@@ -285,10 +320,28 @@ static void
 explain_if_doubtful(struct cross_job *job, uint32_t event)
 {
     const struct ledger_result *result = &job->request->out.results[event];
-    if (shards_cross_result_is_doubtful(&job->request->in.transfers[event], result->status)) {
+    const struct ledger_transfer *transfer = &job->request->in.transfers[event];
+    if (shards_cross_result_is_doubtful(transfer, result->status)) {
         struct cross_tx *tx = tx_new(job, event, cross_now(job->cross));
         tx->booked_at = result->timestamp;
         shards_cross_explain_result(tx, result->status);
+    }
+}
+
+/* A post that crossed has a flag more than one that did not. */
+static void
+explain_if_other_end(struct cross_job *job, uint32_t event)
+{
+    const struct ledger_result *result = &job->request->out.results[event];
+    const struct cross_hold *hold = shards_cross_hold_of(job, event);
+    bool single =
+        (job->request->in.transfers[event].flags & LEDGER_TRANSFER_LINKED) == 0 &&
+        (event == 0 || (job->request->in.transfers[event - 1].flags & LEDGER_TRANSFER_LINKED) == 0);
+    if (hold != NULL && single && result->status == LEDGER_TRANSFER_exists_with_different_flags) {
+        struct cross_tx *tx = tx_new(job, event, cross_now(job->cross));
+        tx->hold = hold;
+        tx->booked_at = result->timestamp;
+        shards_cross_explain_end(tx, result->status);
     }
 }
 
@@ -298,6 +351,9 @@ take_local(struct cross_message *message)
     struct cross_job *job = message->job;
     job->level_out--;
     err_t error = message->port.error;
+    if (error == ERR_CROSSES_SHARDS) { /* by a map that is newer than the plan: nothing was done */
+        error = ERR_BUSY;
+    }
     if (error != ERR_OK) {
         job->some_done = job->some_done || error == ERR_OUTCOME_UNKNOWN;
         job->error = job->error == ERR_OK ? error : job->error;
@@ -305,8 +361,17 @@ take_local(struct cross_message *message)
     }
     job->some_done = true;
     for (uint32_t i = 0; i < message->port.count; i++) {
-        job->request->out.results[message->positions[i]] = message->port.out.results[i];
-        explain_if_doubtful(job, message->positions[i]);
+        uint32_t event = message->positions[i];
+        const struct ledger_result *result = &message->port.out.results[i];
+        job->request->out.results[event] = *result;
+        explain_if_doubtful(job, event);
+        explain_if_other_end(job, event);
+        /* Was its hold made after it was looked up? */
+        const struct cross_hold *hold = shards_cross_hold_of(job, event);
+        bool other =
+            hold != NULL && hold->transfer.id == 0 &&
+            result->status == LEDGER_TRANSFER_pending_transfer_has_different_credit_account_id;
+        job->error = other && job->error == ERR_OK ? ERR_OUTCOME_UNKNOWN : job->error;
     }
 }
 
@@ -317,7 +382,13 @@ add_local(struct cross_message *message, const struct cross_unit *unit)
     for (uint32_t i = 0; i < unit->count; i++) {
         struct ledger_transfer *event = &message->in.transfers[message->port.count];
         *event = events[unit->start + i];
-        if (unit->faulty) { /* to the payer's shard, which refuses it */
+        if (unit->way == CROSS_WAY_END) {
+            shards_cross_hold_translate(
+                message->job,
+                shards_cross_hold_of(message->job, unit->start),
+                &events[unit->start],
+                event);
+        } else if (unit->way == CROSS_WAY_FAULTY) { /* to the payer's shard, which refuses it */
             uint16_t slot = shard_slot_of_id(event->debit_account_id);
             event->credit_account_id = shards_cross_place(
                 commit_account_id(COMMIT_ACCOUNT_NOBODY, event->ledger, slot), slot);
@@ -335,8 +406,9 @@ level_begin(struct cross_job *job)
     uint32_t local = 0;
     struct cross_outgoing outgoing = {.cross = job->cross, .job = job};
     for (; end < job->unit_count && job->units[end].level == level; end++) {
-        local += job->units[end].crosses ? 0 : job->units[end].count;
-        outgoing.expected += job->units[end].crosses ? 1 : 0;
+        bool crosses = cross_way_crosses(job->units[end].way);
+        local += crosses ? 0 : job->units[end].count;
+        outgoing.expected += crosses ? 1 : 0;
     }
     struct cross_message *message = NULL;
     if (local > 0) {
@@ -348,8 +420,8 @@ level_begin(struct cross_job *job)
         message->take = take_local;
     }
     for (uint32_t i = job->unit_next; i < end; i++) {
-        if (job->units[i].crosses) {
-            tx_begin(job, job->units[i].start, now, &outgoing);
+        if (cross_way_crosses(job->units[i].way)) {
+            tx_begin(job, &job->units[i], now, &outgoing);
         } else {
             ASSERT(message != NULL);
             add_local(message, &job->units[i]);
@@ -377,6 +449,19 @@ account_in(const struct cross_message *message, u128 id)
     return NULL;
 }
 
+/* The accounts that an event is about; a second phase may leave them to its hold. */
+static void
+pair_of(const struct cross_job *job, uint32_t event, u128 ids[2])
+{
+    const struct ledger_transfer *transfer = &job->request->in.transfers[event];
+    const struct cross_hold *hold = shards_cross_hold_of(job, event);
+    const struct ledger_transfer *about = hold != NULL ? &hold->transfer : transfer;
+    bool debit = transfer->debit_account_id != 0;
+    bool credit = transfer->credit_account_id != 0;
+    ids[0] = debit ? transfer->debit_account_id : about->debit_account_id;
+    ids[1] = credit ? transfer->credit_account_id : about->credit_account_id;
+}
+
 /* As they stand now, which is after the event. */
 static void
 take_pairs(struct cross_message *message)
@@ -389,9 +474,9 @@ take_pairs(struct cross_message *message)
     }
     for (uint32_t i = 0; i < message->item_count; i++) {
         uint32_t event = message->items[i].first;
-        const struct ledger_transfer *transfer = &job->request->in.transfers[event];
-        const struct ledger_account *debit = account_in(message, transfer->debit_account_id);
-        const struct ledger_account *credit = account_in(message, transfer->credit_account_id);
+        const u128 *ids = &message->in.ids[2 * i];
+        const struct ledger_account *debit = account_in(message, ids[0]);
+        const struct ledger_account *credit = account_in(message, ids[1]);
         job->request->pairs[event] = (struct port_ledger_pair){0};
         if (debit != NULL) {
             job->request->pairs[event].debit = *debit;
@@ -421,9 +506,7 @@ pairs_begin(struct cross_job *job)
             return;
         }
         for (uint32_t i = 0; i < some; i++) {
-            const struct ledger_transfer *event = &job->request->in.transfers[at + i];
-            message->in.ids[2 * i] = event->debit_account_id;
-            message->in.ids[2 * i + 1] = event->credit_account_id;
+            pair_of(job, at + i, &message->in.ids[2 * i]);
             message->items[i].first = at + i;
         }
         message->port.count = 2 * some;
@@ -438,16 +521,34 @@ pairs_begin(struct cross_job *job)
 /* --------------------------------------------------------------------------------- the whole ---
  */
 
+/* What it is about is known now. */
+static void
+job_plan(struct cross_job *job)
+{
+    job->unplanned = false;
+    job->error = shards_cross_plan(job);
+    if (job->error == ERR_OK) {
+        err_t result = accounts_begin(job);
+        job->error = job->error == ERR_OK ? result : job->error;
+    }
+    for (uint32_t i = 0; job->again && job->error == ERR_OK && i < job->request->count; i++) {
+        explain_if_doubtful(job, i);
+    }
+}
+
 /* True: something was begun, and may be over already. */
 static bool
 job_step(struct cross_job *job)
 {
-    if (job->read != NULL || job->request == NULL || job->accounts_out > 0 || job->level_out > 0 ||
-        job->unsettled > 0 || job->pairs_out > 0) {
+    if (job->read != NULL || job->request == NULL || job->holds_out > 0 || job->accounts_out > 0 ||
+        job->level_out > 0 || job->unsettled > 0 || job->pairs_out > 0) {
         return false;
     }
     if (job->error != ERR_OK) {
         job_answer(job);
+    } else if (job->unplanned) {
+        job_plan(job);
+        return true;
     } else if (job->unit_next < job->unit_count) {
         level_begin(job);
         return true;
@@ -480,10 +581,8 @@ void
 shards_cross_job_begin(struct cross_job *job)
 {
     job->turning = true;
-    err_t result = shards_cross_plan(job);
-    if (result == ERR_OK) {
-        result = accounts_begin(job);
-    }
+    job->unplanned = true;
+    err_t result = shards_cross_holds_begin(job);
     job->error = job->error == ERR_OK ? result : job->error;
     job->turning = false;
     shards_cross_job_turn(job);
@@ -492,22 +591,10 @@ shards_cross_job_begin(struct cross_job *job)
 void
 shards_cross_job_explain_results(struct cross_job *job)
 {
-    job->memory_size = (uint64_t)job->request->count * sizeof(struct cross_tx);
-    job->memory = shards_cross_memory_take(job->cross, job->memory_size);
     job->some_done = true;
     job->pairs_asked = true;
-    job->turning = true;
-    if (job->memory == NULL) {
-        job->memory_size = 0;
-        job->error = ERR_OUTCOME_UNKNOWN;
-    } else {
-        job->txs = job->memory;
-        for (uint32_t i = 0; i < job->request->count; i++) {
-            explain_if_doubtful(job, i);
-        }
-    }
-    job->turning = false;
-    shards_cross_job_turn(job);
+    job->again = true;
+    shards_cross_job_begin(job);
 }
 
 void

@@ -1,17 +1,18 @@
 /*
  * What of a batch crosses, and in which order its parts are done.
  *
- * Units are transfers that cross, and chains (or single events) that do not. A unit has a level:
- * the levels are done one after the other, everything of one level at once. Two units that name the
- * same account, transfer or pending keep their order:
+ * Units are transfers and holds that cross, and chains (or single events) that do not. A unit has a
+ * level: the levels are done one after the other, everything of one level at once. Two units that
+ * name the same account, transfer or pending keep their order:
  *
  *     both local          the same level at least: a level's local events are one batch, in order
  *     local, then crosses a later level: the decision must see what was booked before
  *     crosses, then local a later level: the event must see the decision
- *     both cross          the same level at least: they do not see each other's money
+ *     both cross          the same level at least: they do not see each other's money; a later one
+ *                         if they name the same transfer, as a hold and what posts it do
  *
- * What ends a pending that it names by id alone may be about any account: it comes behind
- * everything that crosses before it, and before everything that crosses behind it.
+ * What ends a pending that nobody has yet may be about any account: it comes behind everything that
+ * crosses before it, and before everything that crosses behind it.
  */
 #include "cross_private.h"
 
@@ -45,30 +46,68 @@ is_account(u128 id)
 
 /* ----------------------------------------------------------------------------- what crosses --- */
 
-static bool
-crosses(const struct plan *plan, const struct ledger_transfer *transfer)
+bool
+shards_cross_crosses(const struct shard_map *map, const struct ledger_transfer *transfer)
 {
     return is_account(transfer->debit_account_id) && is_account(transfer->credit_account_id) &&
-           shard_map_of_id(plan->map, transfer->debit_account_id) !=
-               shard_map_of_id(plan->map, transfer->credit_account_id);
+           shard_map_of_id(map, transfer->debit_account_id) !=
+               shard_map_of_id(map, transfer->credit_account_id);
 }
 
 /* Refused by any ledger for what it says itself, whatever the accounts are. */
 static bool
 is_faulty(const struct ledger_transfer *transfer)
 {
+    bool pending = (transfer->flags & LEDGER_TRANSFER_PENDING) != 0;
     return transfer->timestamp != 0 || (transfer->flags & ~LEDGER_TRANSFER_FLAGS) != 0 ||
            transfer->id == 0 || transfer->id == U128_MAX || transfer->pending_id != 0 ||
-           transfer->timeout != 0 || transfer->ledger == 0 || transfer->code == 0;
+           (transfer->timeout != 0 && !pending) || transfer->ledger == 0 || transfer->code == 0;
 }
 
-/* CROSS-6: a plain transfer, and nothing that is the protocol's. */
+/* CROSS-6: nothing that is the protocol's. */
+static bool
+is_ours(const struct ledger_transfer *transfer)
+{
+    return commit_id_is_reserved(transfer->id) ||
+           commit_id_is_reserved(transfer->debit_account_id) ||
+           commit_id_is_reserved(transfer->credit_account_id) || transfer->ledger == COMMIT_LEDGER;
+}
+
+/* CROSS-6: plain transfers, holds, and what ends a hold. */
 static bool
 may_cross(const struct ledger_transfer *transfer)
 {
-    return (transfer->flags & LEDGER_TRANSFER_FLAGS) == 0 && !commit_id_is_reserved(transfer->id) &&
-           !commit_id_is_reserved(transfer->debit_account_id) &&
-           !commit_id_is_reserved(transfer->credit_account_id) && transfer->ledger != COMMIT_LEDGER;
+    unsigned flags = transfer->flags & LEDGER_TRANSFER_FLAGS;
+    return !is_ours(transfer) && (flags == 0 || flags == LEDGER_TRANSFER_PENDING);
+}
+
+/* Of a single event: how, or ERR_CROSSES_SHARDS. */
+static err_t
+way_find(const struct plan *plan, uint32_t event, enum cross_way *ret_way)
+{
+    const struct ledger_transfer *transfer = &plan->job->request->in.transfers[event];
+    const struct cross_hold *hold = shards_cross_hold_of(plan->job, event);
+    bool crosses = shards_cross_crosses(plan->map, transfer);
+    if (hold != NULL) {
+        *ret_way = shards_cross_hold_way(plan->job, hold);
+        bool ours = is_ours(transfer) && *ret_way != CROSS_WAY_LOCAL;
+        return ours ? ERR_CROSSES_SHARDS : ERR_OK;
+    }
+    if (!crosses) {
+        *ret_way = CROSS_WAY_LOCAL;
+        return ERR_OK;
+    }
+    if (cross_is_second_phase(transfer) && !is_ours(transfer)) {
+        *ret_way = CROSS_WAY_END; /* of nothing: its pending_id is zero */
+        return ERR_OK;
+    }
+    if (!may_cross(transfer)) {
+        return ERR_CROSSES_SHARDS;
+    }
+    *ret_way = is_faulty(transfer)                                ? CROSS_WAY_FAULTY
+               : (transfer->flags & LEDGER_TRANSFER_PENDING) != 0 ? CROSS_WAY_HOLD
+                                                                  : CROSS_WAY_TRANSFER;
+    return ERR_OK;
 }
 
 /* The whole chain that begins at `start`: its end, and whether it is on more than one shard. */
@@ -79,6 +118,7 @@ unit_find(const struct plan *plan, uint32_t start, struct cross_unit *ret_unit)
     const struct ledger_transfer *events = request->in.transfers;
     uint32_t owner = SHARD_SHARDS_MAX;
     bool several = false;
+    bool held = false;
     uint32_t end = start;
     bool linked = true;
     for (; linked && end < request->count; end++) {
@@ -90,20 +130,19 @@ unit_find(const struct plan *plan, uint32_t start, struct cross_unit *ret_unit)
                 owner = other;
             }
         }
+        const struct cross_hold *hold = shards_cross_hold_of(plan->job, end);
+        held = held || (hold != NULL && hold->is_held);
         linked = (events[end].flags & LEDGER_TRANSFER_LINKED) != 0;
     }
     *ret_unit = (struct cross_unit){.start = start, .count = end - start};
-    if (!several) {
-        return ERR_OK;
+    err_t result = ERR_CROSSES_SHARDS;
+    if (end == start + 1) {
+        result = way_find(plan, start, &ret_unit->way);
+    } else if (!several && !held) {
+        result = ERR_OK;
     }
-    bool single = end == start + 1 && crosses(plan, &events[start]);
-    if (!single || !may_cross(&events[start])) {
-        request->out_count = start;
-        return ERR_CROSSES_SHARDS;
-    }
-    ret_unit->faulty = is_faulty(&events[start]);
-    ret_unit->crosses = !ret_unit->faulty;
-    return ERR_OK;
+    request->out_count = result == ERR_OK ? request->out_count : start;
+    return result;
 }
 
 /* ----------------------------------------------------------------------------------- levels --- */
@@ -125,45 +164,54 @@ max(uint32_t a, uint32_t b)
     return a > b ? a : b;
 }
 
-/* Calls nothing for ids that nobody can have. */
-static uint32_t
-keys_of(const struct ledger_transfer *transfer, u128 keys[4])
+/* Zeros are what nobody can have. The first two are of accounts, a second phase's those of its
+ * hold.
+ */
+static void
+keys_of(const struct plan *plan, uint32_t event, u128 keys[4])
 {
+    const struct ledger_transfer *transfer = &plan->job->request->in.transfers[event];
+    const struct cross_hold *hold = shards_cross_hold_of(plan->job, event);
+    const struct ledger_transfer *about =
+        hold != NULL && hold->transfer.id != 0 ? &hold->transfer : transfer;
     const u128 ids[4] = {
+        about->debit_account_id,
+        about->credit_account_id,
         transfer->id,
-        transfer->debit_account_id,
-        transfer->credit_account_id,
-        transfer->pending_id};
-    uint32_t count = 0;
-    for (int i = 0; i < 4; i++) {
-        if (ids[i] != 0) {
-            keys[count++] = ids[i];
-        }
-    }
-    return count;
+        transfer->pending_id,
+    };
+    memcpy(keys, ids, sizeof(ids));
 }
 
+/* Nobody has its pending, as far as is known. */
 static bool
-is_open(const struct ledger_transfer *transfer)
+is_open(const struct plan *plan, uint32_t event)
 {
-    return transfer->pending_id != 0 &&
+    const struct ledger_transfer *transfer = &plan->job->request->in.transfers[event];
+    const struct cross_hold *hold = shards_cross_hold_of(plan->job, event);
+    bool known = hold != NULL && hold->transfer.id != 0;
+    return transfer->pending_id != 0 && !known &&
            (!is_account(transfer->debit_account_id) || !is_account(transfer->credit_account_id));
 }
 
 static void
 unit_level(struct plan *plan, struct cross_unit *unit)
 {
-    const struct ledger_transfer *events = &plan->job->request->in.transfers[unit->start];
-    uint32_t level = unit->crosses ? plan->floor_crossing : plan->floor_local;
+    bool crosses = cross_way_crosses(unit->way);
+    uint32_t level = crosses ? plan->floor_crossing : plan->floor_local;
     bool open = false;
     u128 keys[4];
     for (uint32_t i = 0; i < unit->count; i++) {
-        uint32_t count = keys_of(&events[i], keys);
-        open = open || is_open(&events[i]);
-        for (uint32_t j = 0; j < count; j++) {
+        keys_of(plan, unit->start + i, keys);
+        open = open || is_open(plan, unit->start + i);
+        for (uint32_t j = 0; j < 4; j++) {
+            if (keys[j] == 0) {
+                continue;
+            }
             const struct key *key = key_of(plan, keys[j]);
-            level = max(level, unit->crosses ? key->local + 1 : key->local);
-            level = max(level, unit->crosses ? key->crossing : key->crossing + 1);
+            bool together = crosses && (j < 2 || key->crossing == 0);
+            level = max(level, crosses ? key->local + 1 : key->local);
+            level = max(level, together ? key->crossing : key->crossing + 1);
         }
     }
     if (open) {
@@ -172,15 +220,16 @@ unit_level(struct plan *plan, struct cross_unit *unit)
         plan->floor_local = max(plan->floor_local, level);
     }
     for (uint32_t i = 0; i < unit->count; i++) {
-        uint32_t count = keys_of(&events[i], keys);
-        for (uint32_t j = 0; j < count; j++) {
-            struct key *key = key_of(plan, keys[j]);
-            key->crossing = unit->crosses ? level : key->crossing;
-            key->local = unit->crosses ? key->local : level;
+        keys_of(plan, unit->start + i, keys);
+        for (uint32_t j = 0; j < 4; j++) {
+            if (keys[j] != 0) {
+                struct key *key = key_of(plan, keys[j]);
+                key->crossing = crosses ? level : key->crossing;
+                key->local = crosses ? key->local : level;
+            }
         }
     }
-    plan->highest_crossing =
-        unit->crosses ? max(plan->highest_crossing, level) : plan->highest_crossing;
+    plan->highest_crossing = crosses ? max(plan->highest_crossing, level) : plan->highest_crossing;
     plan->highest = max(plan->highest, level);
     unit->level = level;
 }
@@ -201,10 +250,15 @@ units_make(struct plan *plan)
 {
     struct cross_job *job = plan->job;
     for (uint32_t at = 0; at < job->request->count;) {
-        struct cross_unit *unit = &job->units[job->unit_count++];
+        struct cross_unit *unit = &job->units[job->unit_count];
+        if (job->again && shards_cross_hold_of(job, at) == NULL) {
+            at++;
+            continue;
+        }
         TRY(unit_find(plan, at, unit));
         unit_level(plan, unit);
-        job->crossing += unit->crosses ? 1 : 0;
+        job->unit_count++;
+        job->crossing += cross_way_crosses(unit->way) ? 1 : 0;
         at += unit->count;
     }
     if (plan->highest > 1) {

@@ -4,6 +4,7 @@
  *     cross.c          life, the port, ticks
  *     shards_cross_plan.c     what crosses, and in which order a batch is done
  *     cross_job.c      a batch: level after level, results, its answer
+ *     cross_hold.c     holds, and what posts or voids them
  *     cross_run.c      a transaction: asks as vectors, and what they came to
  *     shards_cross_explain.c  what a client is told of a transfer that was not booked just now
  *     cross_lookup.c   what a look-up by ids shows of transfers that crossed
@@ -23,8 +24,12 @@
 
 #include <stdatomic.h>
 
-/* A transfer that crosses has two legs. */
-#define CROSS_LEGS 2
+/* A transfer that crosses has two legs, the posting of a hold three. */
+#define CROSS_LEGS COMMIT_HOLD_LEGS
+/* Attempts by which what belongs to a hold is named: its marker, and the transactions that post
+ * one, which are 2PC's, so that they are never taken for a transfer's with the same id. */
+#define CROSS_ATTEMPT_HOLD UINT32_MAX
+#define CROSS_ATTEMPT_POST UINT32_C(256)
 /* In-transit accounts that are known to exist; more are forgotten, and made again. */
 #define CROSS_KNOWN_MAX (UINT32_C(1) << 20)
 
@@ -43,17 +48,41 @@ enum cross_step {
     CROSS_STEP_FIRST,    /* what has the client's id, in the payer's slot */
     CROSS_STEP_SECOND,   /* whom that paid, in the payee's slot */
     CROSS_STEP_ACCOUNTS, /* both accounts, after the payee's slot has refused */
+    CROSS_STEP_CHECK,    /* was the id used before? */
     CROSS_STEP_FAIL,     /* the payer's slot shall remember that the id has failed */
+    CROSS_STEP_HOLD,     /* a hold is made in the payer's slot */
+    CROSS_STEP_PROBE,    /* what the payer's slot says of a posting, without doing it */
+};
+
+/* How something is done. */
+enum cross_way {
+    CROSS_WAY_LOCAL,    /* one shard's, as it is */
+    CROSS_WAY_FAULTY,   /* would cross, but every ledger refuses it for what it says: the payer's */
+    CROSS_WAY_END,      /* ends a hold in the payer's slot, or fails to */
+    CROSS_WAY_TRANSFER, /* a transaction of two legs */
+    CROSS_WAY_HOLD,     /* made in the payer's slot, once the payee was looked at */
+    CROSS_WAY_POST,     /* a transaction that posts a hold */
+};
+
+/* What a second phase is about. */
+struct cross_hold {
+    uint32_t event; /* that is the second phase */
+    bool is_held;   /* on a HELD account: the payee is in another slot */
+    uint32_t maker; /* the event of the same batch that makes it, counted from 1; 0: it was found */
+    /* As it was found, with the payee as its credit account; id 0: nobody has it. */
+    struct ledger_transfer transfer;
 };
 
 /* A transfer that crosses, or a transaction that is resolved. */
 struct cross_tx {
-    struct cross_job *job;
+    _Alignas(16) struct cross_job *job; /* so that transactions may follow several of them */
     struct commit_transaction *transaction;
     struct commit_run run;
     uint64_t began_ns;
     uint64_t retry_ns; /* nothing is sent before */
     uint32_t event;    /* its place in the request */
+    enum cross_way way;
+    const struct cross_hold *hold; /* that it posts, or NULL */
     uint8_t attempt;
     uint8_t out; /* members that are being asked, a bit each */
     enum cross_stage stage;
@@ -65,7 +94,9 @@ struct cross_tx {
     /* Explaining. */
     enum cross_step step;
     bool asked;
+    bool again;             /* the step was asked before, and may have been done then */
     uint8_t booked_attempt; /* the attempt that booked what is compared */
+    uint16_t booked_slot;   /* of its payee */
     uint32_t verdict;       /* what is told unless something better is found */
 };
 
@@ -73,9 +104,14 @@ struct cross_tx {
 struct cross_unit {
     uint32_t start, count; /* in the request */
     uint32_t level;
-    bool crosses;
-    bool faulty; /* would cross, but every ledger refuses it for what it says: the payer's does */
+    enum cross_way way;
 };
+
+static inline bool
+cross_way_crosses(enum cross_way way)
+{
+    return way >= CROSS_WAY_TRANSFER;
+}
 
 struct cross_job {
     struct list_link link; /* cross->jobs */
@@ -87,11 +123,16 @@ struct cross_job {
     struct cross_unit *units; /* by level */
     uint32_t unit_count;
     uint32_t unit_next;
-    uint32_t level_out;    /* of the level: messages of its local events */
-    uint32_t unsettled;    /* of the level: transactions without a result */
-    uint32_t tx_count;     /* begun; there is room for one an event */
-    uint32_t tx_open;      /* of which something may still be sent */
-    uint32_t crossing;     /* units that cross */
+    uint32_t level_out;       /* of the level: messages of its local events */
+    uint32_t unsettled;       /* of the level: transactions without a result */
+    uint32_t tx_count;        /* begun; there is room for one an event */
+    uint32_t tx_open;         /* of which something may still be sent */
+    uint32_t crossing;        /* units that cross */
+    bool unplanned;           /* what it is about is still being looked up */
+    bool again;               /* only second phases that a shard took for something else are done */
+    uint32_t holds_out;       /* messages that look holds up */
+    struct cross_hold *holds; /* of each second phase, in the order of events */
+    uint32_t hold_count;
     uint32_t accounts_out; /* messages that make protocol accounts */
     uint32_t pairs_out;
     bool pairs_asked;
@@ -230,6 +271,38 @@ u128 shards_cross_near(uint16_t slot);
 /* What crosses, sorted into levels. ERR_CROSSES_SHARDS, with request->out_count the event's place;
  * ERR_BUSY. */
 MUST_USE err_t shards_cross_plan(struct cross_job *job);
+/* Are its accounts two shards'? */
+bool shards_cross_crosses(const struct shard_map *map, const struct ledger_transfer *transfer);
+
+/* ---- cross_hold.c */
+
+static inline bool
+cross_is_second_phase(const struct ledger_transfer *event)
+{
+    const unsigned both = LEDGER_TRANSFER_POST_PENDING | LEDGER_TRANSFER_VOID_PENDING;
+    return (event->flags & both) != 0;
+}
+
+/* Looks up what the request's second phases are about; `again`: of those only that are doubtful.
+ * ERR_BUSY. */
+MUST_USE err_t shards_cross_holds_begin(struct cross_job *job);
+/* Of an event that is a second phase, once that is known; NULL: it was not looked up. */
+const struct cross_hold *shards_cross_hold_of(const struct cross_job *job, uint32_t event);
+/* How one is done whose hold is known. */
+enum cross_way shards_cross_hold_way(const struct cross_job *job, const struct cross_hold *hold);
+/* The same second phase, as the payer's slot knows the accounts; of any other event that cannot be
+ * booked, one that the payer's slot refuses for the same reason. */
+void shards_cross_hold_translate(
+    const struct cross_job *job,
+    const struct cross_hold *hold,
+    const struct ledger_transfer *event,
+    struct ledger_transfer *ret_event);
+/* What a posting pays, with all that it leaves to its hold. */
+struct ledger_transfer shards_cross_hold_paid(
+    const struct cross_hold *hold, const struct ledger_transfer *event);
+u128 shards_cross_hold_marker_id(const struct shards_cross *cross, u128 id, uint16_t slot);
+/* May what one shard refused, or answered as another's, be the end of a hold? It is done again. */
+bool shards_cross_end_is_doubtful(const struct ledger_transfer *event, uint32_t status);
 
 /* ---- cross_job.c */
 
@@ -240,7 +313,8 @@ void shards_cross_job_turn(struct cross_job *job);
 void shards_cross_job_tick(struct cross_job *job, uint64_t now);
 void shards_cross_settle(struct cross_tx *tx, uint32_t status, uint64_t timestamp);
 void shards_cross_leave(struct cross_tx *tx, enum cross_stage stage);
-/* For a request that went through the router as a whole: its doubtful results are explained. */
+/* For a request that went through the router as a whole: its doubtful results are explained, or
+ * what ends holds is done as it has to be. */
 void shards_cross_job_explain_results(struct cross_job *job);
 /* Nothing is sent of it any more. */
 void shards_cross_tx_over(struct cross_tx *tx);
@@ -254,7 +328,8 @@ struct cross_outgoing {
     uint32_t expected; /* transactions that still come: how much room to make */
 };
 
-/* Begins the attempt of tx->attempt. ERR_INVALID: the event cannot be a transaction. */
+/* Begins the attempt of tx->attempt, of a transfer or a posting. ERR_INVALID: the event cannot be a
+ * transaction. */
 MUST_USE err_t shards_cross_run_begin(struct cross_tx *tx, uint64_t now);
 void shards_cross_run_turn(struct cross_tx *tx, uint64_t now, struct cross_outgoing *outgoing);
 void shards_cross_outgoing_flush(struct cross_outgoing *outgoing);
@@ -265,11 +340,15 @@ u128 shards_cross_name(const struct shards_cross *cross, u128 id, uint32_t attem
 /* ---- shards_cross_explain.c */
 
 void shards_cross_explain(struct cross_tx *tx);
+/* Of a hold: it has no transaction, what is looked up and made are steps of the same kind. */
+void shards_cross_explain_hold(struct cross_tx *tx);
 /* It was committed, and by whom and when is in the ledger. */
 void shards_cross_explain_found(struct cross_tx *tx);
 /* An event that a shard refused as different from what has its id, which may be the same transfer
  * in its other form. */
 void shards_cross_explain_result(struct cross_tx *tx, uint32_t status);
+/* The same of a second phase. */
+void shards_cross_explain_end(struct cross_tx *tx, uint32_t status);
 /* May what a shard refused as different be the same transfer? */
 bool shards_cross_result_is_doubtful(const struct ledger_transfer *event, uint32_t status);
 /* Sends again what was not answered. */

@@ -8,6 +8,8 @@
  * over before, and is shown by both sides, or its money stands in the in-transit accounts that are
  * part of the answer. Otherwise the second becomes the first, SHARDS_READ_TRIES_MAX times at most.
  *
+ * What is held for another slot stands in the payer's slot, and is part of the answer too.
+ *
  *     ledgers (which in-transit accounts?) --> first --> second --> the same? the answer
  *                                                ^---------'  no
  */
@@ -21,7 +23,7 @@
 struct cross_read {
     struct cross_job *job;
     uint32_t tries;
-    uint32_t id_count;    /* the accounts, then the in-transit ones */
+    uint32_t id_count;    /* the accounts, then those of the protocol */
     uint32_t found_count; /* in the last reading */
     u128 *ids;
     struct ledger_account *found; /* the last reading */
@@ -68,7 +70,7 @@ id_compare(const void *left, const void *right)
 
 static void take_reading(struct cross_message *message);
 
-/* Each slot's in-transit account of each ledger once, behind the accounts. */
+/* Each slot's in-transit and HELD accounts of each ledger once, behind the accounts. */
 static void
 take_ledgers(struct cross_message *message)
 {
@@ -79,12 +81,14 @@ take_ledgers(struct cross_message *message)
         return;
     }
     u128 *own = read->ids + count;
-    uint32_t own_count = message->port.out_count;
-    for (uint32_t i = 0; i < own_count; i++) {
+    uint32_t own_count = 0;
+    for (uint32_t i = 0; i < message->port.out_count; i++) {
         const struct ledger_account *account = &message->port.out.accounts[i];
         uint16_t slot = shard_slot_of_id(account->id);
-        own[i] = shards_cross_place(
+        own[own_count++] = shards_cross_place(
             commit_account_id(COMMIT_ACCOUNT_IN_TRANSIT, account->ledger, slot), slot);
+        own[own_count++] =
+            shards_cross_place(commit_account_id(COMMIT_ACCOUNT_HELD, account->ledger, slot), slot);
     }
     qsort(own, own_count, sizeof(own[0]), id_compare);
     uint32_t kept = 0;
@@ -100,24 +104,18 @@ take_ledgers(struct cross_message *message)
 /* ----------------------------------------------------------------------------------- readings ---
  */
 
-/* The first in-transit account of a reading: they come last. */
-static uint32_t
-own_from(const struct ledger_account *accounts, uint32_t count)
-{
-    uint32_t from = count;
-    while (from > 0 && commit_id_is_reserved(accounts[from - 1].id)) {
-        from--;
-    }
-    return from;
-}
-
+/* HELD accounts change with every hold, in the payer's slot alone, which is read at one moment. */
 static bool
 is_still(const struct cross_read *read, const struct ledger_account *accounts, uint32_t count)
 {
-    uint32_t before = own_from(read->found, read->found_count);
-    uint32_t now = own_from(accounts, count);
-    return read->found_count == count && before == now &&
-           memcmp(read->found + before, accounts + now, (count - now) * sizeof(accounts[0])) == 0;
+    bool still = read->found_count == count;
+    for (uint32_t i = 0; i < count && still; i++) {
+        const struct ledger_account *before = &read->found[i];
+        bool in_transit = commit_account_is(accounts[i].id, COMMIT_ACCOUNT_IN_TRANSIT);
+        still = before->id == accounts[i].id &&
+                (!in_transit || memcmp(before, &accounts[i], sizeof(accounts[i])) == 0);
+    }
+    return still;
 }
 
 static void
@@ -162,7 +160,7 @@ shards_cross_read_begin(struct shards_cross *cross, struct port_ledger_request *
         shards_cross_answer(request, ERR_BUSY);
         return;
     }
-    uint64_t places = UINT64_C(2) * request->count;
+    uint64_t places = (uint64_t)PORT_LEDGER_CONSISTENT_EACH * request->count;
     job->request = request;
     job->trace = request->trace;
     job->memory_size = READ_SIZE + places * (sizeof(u128) + sizeof(struct ledger_account));

@@ -30,25 +30,47 @@ shards_cross_name(const struct shards_cross *cross, u128 id, uint32_t attempt)
     return (u128)low_bytes(hash) << 64 | low_bytes(hash + 8);
 }
 
+/* The posting of a hold is always decided by the slot that has it, and that is what 2PC is. */
+static void
+legs_make(const struct cross_tx *tx, struct commit_request *request, struct commit_leg *legs)
+{
+    const struct ledger_transfer *event = &tx->job->request->in.transfers[tx->event];
+    const struct ledger_transfer *about = tx->hold != NULL ? &tx->hold->transfer : event;
+    struct ledger_transfer whole = *event;
+    uint8_t hash[32];
+    request->slots[0] = shard_slot_of_id(about->debit_account_id);
+    request->slots[1] = shard_slot_of_id(about->credit_account_id);
+    whole.debit_account_id = about->debit_account_id;
+    whole.credit_account_id = about->credit_account_id;
+    tx->job->cross->parts.sha256(span_of((const char *)&whole, sizeof(whole)), hash);
+    request->request_digest = low_bytes(hash);
+    if (tx->hold == NULL) {
+        request->protocol = tx->job->cross->parts.protocol;
+        request->leg_count = 2;
+        commit_split(event, request->slots, legs);
+        return;
+    }
+    const struct ledger_transfer paid = shards_cross_hold_paid(tx->hold, event);
+    whole.credit_account_id =
+        commit_account_id(COMMIT_ACCOUNT_HELD, about->ledger, request->slots[0]);
+    request->protocol = COMMIT_2PC;
+    request->leg_count = COMMIT_HOLD_LEGS;
+    commit_split_hold(&whole, &paid, request->slots, legs);
+}
+
 err_t
 shards_cross_run_begin(struct cross_tx *tx, uint64_t now)
 {
     const struct cross_job *job = tx->job;
     const struct ledger_transfer *event = &job->request->in.transfers[tx->event];
     struct commit_leg legs[CROSS_LEGS];
-    uint8_t hash[32];
-    job->cross->parts.sha256(span_of((const char *)event, sizeof(*event)), hash);
+    uint32_t attempt = tx->attempt + (tx->hold != NULL ? CROSS_ATTEMPT_POST : 0);
     struct commit_request request = {
-        .protocol = job->cross->parts.protocol,
-        .slot_count = CROSS_LEGS,
-        .slots =
-            {shard_slot_of_id(event->debit_account_id), shard_slot_of_id(event->credit_account_id)},
-        .leg_count = CROSS_LEGS,
+        .slot_count = 2,
         .legs = legs,
-        .name_digest = shards_cross_name(job->cross, event->id, tx->attempt),
-        .request_digest = low_bytes(hash),
+        .name_digest = shards_cross_name(job->cross, event->id, attempt),
     };
-    commit_split(event, request.slots, legs);
+    legs_make(tx, &request, legs);
     TRY(commit_transaction_init(tx->transaction, &request));
     commit_begin(&tx->run, tx->transaction);
     tx->began_ns = now;

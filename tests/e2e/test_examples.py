@@ -14,16 +14,6 @@ RUNNERS = {".sh": ["sh"], ".py": [sys.executable], ".mjs": ["node"]}
 FOLDERS = sorted(path.parent.name for path in EXAMPLES.glob("*/*.sh"))
 
 
-# Holds between any two accounts: of several shards they would have to be on one.
-ONE_LEDGER = ("ledger",)
-
-
-@pytest.fixture
-def make(make_server):
-    """Servers for the programs of a folder."""
-    return lambda folder: make_server(shards=0 if folder in ONE_LEDGER else None)
-
-
 def programs(folder):
     return sorted(path for path in (EXAMPLES / folder).iterdir() if path.suffix in RUNNERS)
 
@@ -39,11 +29,11 @@ def run(server, path):
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
-def test_examples_print_the_same_in_every_language(make, folder):
+def test_examples_print_the_same_in_every_language(make_server, folder):
     """Each on a server of its own, as for whoever tries one of them."""
     paths = programs(folder)
     assert [path.suffix for path in paths] == sorted(RUNNERS), "shell, Python and JavaScript"
-    printed = {path.suffix: run(make(folder), path) for path in paths}
+    printed = {path.suffix: run(make_server(), path) for path in paths}
     assert printed[".py"] and printed[".sh"] == printed[".py"] == printed[".mjs"]
 
 
@@ -61,13 +51,13 @@ SAYS = {
 
 
 @pytest.mark.parametrize("folder", SAYS)
-def test_what_an_example_says(make, folder):
-    assert run(make(folder), EXAMPLES / folder / f"{folder}.py") == SAYS[folder]
+def test_what_an_example_says(make_server, folder):
+    assert run(make_server(), EXAMPLES / folder / f"{folder}.py") == SAYS[folder]
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
-def test_examples_can_run_twice_on_one_server(make, folder):
-    server = make(folder)
+def test_examples_can_run_twice_on_one_server(make_server, folder):
+    server = make_server()
     for path in programs(folder):
         assert run(server, path) == run(server, path)
 

@@ -165,13 +165,84 @@ def test_deposits_withdrawals_and_closing_stay_with_the_wallet(apart, wallets):
     assert committed(apart) == before
 
 
-def test_what_would_have_to_be_held_or_linked_is_refused(apart, client, wallets, far):
+def hold(wallets, source, target, amount, **params):
+    return wallets.post(f"/v1/wallets/{source}/holds", to=target, amount=amount, **params)
+
+
+def test_a_hold_is_captured_in_part(apart, wallets, far):
+    a, b = far[0], far[1]
+    before = committed(apart)
+    of_a, of_b = wallets.available(a), wallets.available(b)
+    made = hold(wallets, a, b, 600)
+    assert made["status"] == "active"
+    assert wallets.available(a) == of_a - 600 and wallets.balance(a)["held"] == 600
+    assert wallets.balance(b)["incoming"] == 0, "only the payer's shard knows of it"
+    assert committed(apart) == before, "a hold is one shard's"
+    assert refused(wallets.send, a, b, of_a - 599).code == "wallet_insufficient_funds"
+    captured = wallets.post(f"/v1/wallet_holds/{made['id']}/capture", amount=250)
+    assert (captured["status"], captured["amount_captured"]) == ("captured", 250)
+    assert committed(apart) == before + 1
+    assert wallets.available(a) == of_a - 250 and wallets.balance(a)["held"] == 0
+    arrives(lambda: wallets.available(b), of_b + 250)
+    for verb in ("capture", "release"):
+        error = refused(wallets.post, f"/v1/wallet_holds/{made['id']}/{verb}")
+        assert error.code == "wallet_hold_unexpected_state"
+    check_statement(wallets, a)
+    check_statement(wallets, b)
+
+
+def test_a_hold_is_released_or_expires(apart, wallets, far):
+    a, b = far[1], far[2]
+    before = committed(apart)
+    of_a, of_b = wallets.available(a), wallets.available(b)
+    made = hold(wallets, a, b, of_a)
+    assert wallets.available(a) == 0
+    released = wallets.post(f"/v1/wallet_holds/{made['id']}/release")
+    assert released["status"] == "released" and wallets.available(a) == of_a
+    made = hold(wallets, a, b, 100, expires_in=1)
+    arrives(lambda: wallets.available(a), of_a)
+    wallets.wait_for(f"/v1/wallet_holds/{made['id']}", "expired")
+    error = refused(wallets.post, f"/v1/wallet_holds/{made['id']}/capture")
+    assert error.code == "wallet_hold_expired"
+    assert wallets.available(b) == of_b and committed(apart) == before
+
+
+def test_a_payment_is_held_and_captured(apart, client, wallets, far):
+    left, at_merchant = wallets.available(far[0]), available(client)
+    before = committed(apart)
+    intent = by_wallet(client, far[0], 500, capture_method="manual")
+    assert intent.status == "requires_capture"
+    assert wallets.available(far[0]) == left - 500 and available(client) == at_merchant
+    done = client.v1.payment_intents.capture(intent.id, {"amount_to_capture": 300})
+    assert done.status == "succeeded" and committed(apart) == before + 1
+    charge = client.v1.charges.retrieve(done.latest_charge)
+    fee = client.v1.balance_transactions.retrieve(charge.balance_transaction).fee
+    assert fee > 0 and wallets.available(far[0]) == left - 300
+    arrives(lambda: available(client), at_merchant + 300 - fee)
+    again = by_wallet(client, far[0], 400, capture_method="manual")
+    assert client.v1.payment_intents.cancel(again.id).status == "canceled"
+    assert wallets.available(far[0]) == left - 300
+    check_statement(wallets, far[0])
+
+
+def test_a_closed_wallet_is_not_paid_by_a_hold(wallets, far):
+    target = wallets.wallet()
+    while shard_of_owner(target, SHARDS) == shard_of_owner(far[0], SHARDS):
+        target = wallets.wallet()
+    left = wallets.available(far[0])
+    made = hold(wallets, far[0], target, 100)
+    wallets.post(f"/v1/wallets/{target}/close")
+    error = refused(wallets.post, f"/v1/wallet_holds/{made['id']}/capture")
+    assert error.code == "processing_error"
+    assert wallets.get(f"/v1/wallet_holds/{made['id']}")["status"] == "active"
+    wallets.post(f"/v1/wallet_holds/{made['id']}/release")
+    assert wallets.available(far[0]) == left
+
+
+def test_what_would_have_to_be_linked_is_refused(apart, client, wallets, far):
     before = committed(apart)
     left = [wallets.available(wallet) for wallet in far]
-    hold = refused(wallets.post, f"/v1/wallets/{far[0]}/holds", to=far[1], amount=100)
-    assert (hold.status, hold.code, hold.param) == (400, "wallet_apart", "to")
     for wanted in (
-        lambda: by_wallet(client, far[0], 500, capture_method="manual"),
         lambda: pay(client, 500, transfer_data={"destination": far[0]}),
         lambda: pay(client, 500, split={"wallet": far[0], "amount": 200}),
     ):
@@ -192,6 +263,11 @@ def test_many_at_once(apart, client, wallets, far):
         source, destination = far[number % 3], far[(number + 1) % 3]
         if number % 4 == 0:
             return by_wallet(client, source, 50).amount_received
+        if number % 4 == 1:
+            made = hold(wallets, source, destination, 20 + number)
+            verb = "release" if number % 8 == 1 else "capture"
+            wallets.post(f"/v1/wallet_holds/{made['id']}/{verb}")
+            return 0
         wallets.send(source, destination, 7 + number)
         return 0
 

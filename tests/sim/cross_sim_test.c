@@ -6,6 +6,7 @@
  *   - told created, or exists: it is booked, on both sides, once; told refused: it never is; who
  * was not told asks again by the same id until he is;
  *   - looked up by its id a booked one is found, in the same form by either protocol, and no other;
+ *   - a hold is posted or voided once, or nobody was told so and its time has ended it;
  *   - the accounts are what the booked transfers make them, and none is overdrawn;
  *   - nothing is in doubt 5 s after healing, and the in-transit accounts cancel out;
  *   - every consistent read, at any time, adds up to nothing, and what is on its way is not
@@ -150,6 +151,26 @@ client_send(struct world_client *client)
     port->submit(port, &client->request);
 }
 
+/* Some are holds with a time, and some post or void an earlier one, also twice or too late. */
+static void
+hold_or_end(struct world *world, struct ledger_transfer *event)
+{
+    uint32_t kind = (uint32_t)os_prng_below(&world->prng, 4);
+    const struct ledger_transfer *other =
+        &world->transfers[os_prng_below(&world->prng, world->transfer_count)].transfer;
+    if (kind == 0) {
+        event->flags = LEDGER_TRANSFER_PENDING;
+        event->timeout = 1 + (uint32_t)os_prng_below(&world->prng, 3);
+    } else if (kind == 1 && (other->flags & LEDGER_TRANSFER_PENDING) != 0) {
+        bool post = os_prng_chance(&world->prng, 2, 3);
+        event->flags = post ? LEDGER_TRANSFER_POST_PENDING : LEDGER_TRANSFER_VOID_PENDING;
+        event->pending_id = other->id;
+        event->debit_account_id = other->debit_account_id;
+        event->credit_account_id = other->credit_account_id;
+        event->amount = post ? os_prng_below(&world->prng, (uint64_t)other->amount + 1) : 0;
+    }
+}
+
 static void
 client_begin(struct world_client *client)
 {
@@ -165,7 +186,9 @@ client_begin(struct world_client *client)
         bool nobody = os_prng_chance(&world->prng, 1, 30);
         u128 credit = nobody ? (u128)0xdead << 32 | to : world->accounts[to];
         u128 amount = os_prng_below(&world->prng, MONEY);
-        client->events[i] = *transfer_new(world, world->accounts[from], credit, amount);
+        struct ledger_transfer *event = transfer_new(world, world->accounts[from], credit, amount);
+        hold_or_end(world, event);
+        client->events[i] = *event;
     }
     client->request.count = count;
     client->asks = true;
@@ -262,7 +285,7 @@ worth(const struct ledger_account *account)
 
 struct reading {
     struct port_ledger_request request;
-    struct ledger_account accounts[2 * WORLD_ACCOUNTS];
+    struct ledger_account accounts[3 * WORLD_ACCOUNTS];
     uint32_t incarnation;
     bool under_way;
 };
@@ -276,7 +299,7 @@ reading_check(const struct world *world, const struct reading *reading)
         const struct ledger_account *account = &reading->accounts[i];
         all += worth(account);
         /* 3PC may post the payee's side first: then the payer's is still set aside. */
-        in_transit += commit_id_is_reserved(account->id)
+        in_transit += commit_account_is(account->id, COMMIT_ACCOUNT_IN_TRANSIT)
                           ? worth(account) + (__int128)account->credits_pending
                           : 0;
     }
@@ -348,17 +371,42 @@ check_nothing_in_doubt(struct world *world)
     }
 }
 
+/* A hold that is told to have ended has ended once. */
+static void
+check_holds(struct world *world)
+{
+    const unsigned ends = LEDGER_TRANSFER_POST_PENDING | LEDGER_TRANSFER_VOID_PENDING;
+    for (uint32_t i = 0; i < world->transfer_count; i++) {
+        uint32_t count = 0;
+        bool held = is_booked(world->transfers[i].status);
+        for (uint32_t j = 0; j < world->transfer_count; j++) {
+            const struct world_transfer *end = &world->transfers[j];
+            bool of_it = (end->transfer.flags & ends) != 0 &&
+                         end->transfer.pending_id == world->transfers[i].transfer.id;
+            count += of_it && is_booked(end->status) ? 1 : 0;
+            world->counts.posted += of_it && is_booked(end->status) &&
+                                    (end->transfer.flags & LEDGER_TRANSFER_POST_PENDING) != 0;
+        }
+        if (count > (held ? 1U : 0U)) {
+            fail_msg(
+                "seed %llu: a hold has ended %u times", (unsigned long long)world->seed, count);
+        }
+    }
+}
+
 static void
 check_accounts(struct world *world)
 {
+    const unsigned still = LEDGER_TRANSFER_PENDING | LEDGER_TRANSFER_VOID_PENDING;
     __int128 expected[WORLD_ACCOUNTS] = {0};
-    struct ledger_account found[2 * WORLD_ACCOUNTS];
+    struct ledger_account found[3 * WORLD_ACCOUNTS];
     for (uint32_t i = 0; i < world->transfer_count; i++) {
         const struct world_transfer *transfer = &world->transfers[i];
         assert_true(transfer->told);
         bool booked = is_booked(transfer->status);
         world->counts.booked += booked ? 1 : 0;
         world->counts.refused += booked ? 0 : 1;
+        booked = booked && (transfer->transfer.flags & still) == 0;
         for (uint32_t j = 0; j < WORLD_ACCOUNTS && booked; j++) {
             const struct ledger_transfer *money = &transfer->transfer;
             expected[j] -=
@@ -475,6 +523,7 @@ life(uint64_t seed, enum commit_protocol protocol, struct world_counts *sum)
     check_nothing_in_doubt(world);
     world_run_ms(world, 8000);
     check_nothing_in_doubt(world);
+    check_holds(world);
     check_accounts(world);
     check_transfers(world);
     for (uint32_t i = 0; i < WORLD_COORDINATORS; i++) {
@@ -500,7 +549,7 @@ lives(enum commit_protocol protocol)
     }
     print_message(
         "%llu seeds: %llu told, %llu booked, %llu refused, %llu asked again, %llu killed, "
-        "%llu resolved, %llu consistent reads, %llu lost, %llu doubled\n",
+        "%llu resolved, %llu consistent reads, %llu lost, %llu doubled, %llu holds posted\n",
         (unsigned long long)range.count,
         (unsigned long long)sum.told,
         (unsigned long long)sum.booked,
@@ -510,10 +559,12 @@ lives(enum commit_protocol protocol)
         (unsigned long long)sum.resolved,
         (unsigned long long)sum.reads,
         (unsigned long long)sum.lost,
-        (unsigned long long)sum.doubled);
+        (unsigned long long)sum.doubled,
+        (unsigned long long)sum.posted);
     if (!range.is_replay) {
         assert_true(sum.booked > 0 && sum.refused > 0 && sum.repeated > 0 && sum.killed > 0);
         assert_true(sum.resolved > 0 && sum.reads > 0 && sum.lost > 0 && sum.doubled > 0);
+        assert_true(sum.posted > 0);
     }
 }
 
@@ -583,6 +634,7 @@ check_plain_form(struct world *world, const struct ledger_transfer *booked)
 /* What dies, and what happens right behind its death. */
 struct death {
     enum commit_protocol protocol;
+    uint16_t flags; /* of the event: a transfer, a hold, or what ends one */
     uint32_t step;  /* of the simulation */
     bool moves;     /* the payee's slot moves to the payer's shard */
     bool was_doubt; /* out: something was in doubt when it moved */
@@ -597,6 +649,31 @@ move_together(struct world *world, struct death *death)
     assert_true(world->map.owners[world_slot(1)] == world->map.owners[world_slot(0)]);
 }
 
+/* The event that is under way when its coordinator dies. */
+static struct ledger_transfer *
+dying_event(struct world *world, const struct death *death)
+{
+    const unsigned ends = LEDGER_TRANSFER_POST_PENDING | LEDGER_TRANSFER_VOID_PENDING;
+    u128 payer = world->accounts[1];
+    u128 payee = world->accounts[1 + WORLD_MEMBERS];
+    u128 hold = 0;
+    if ((death->flags & ends) != 0) {
+        struct ledger_transfer *made = transfer_new(world, payer, payee, 9);
+        made->flags = LEDGER_TRANSFER_PENDING;
+        hold = made->id;
+        struct world_transfer *told = &world->transfers[world->transfer_count - 1];
+        told->told = true;
+        told->status = status_of(world, 1, made);
+        assert_int_equal(told->status, LEDGER_TRANSFER_created);
+    }
+    bool voids = (death->flags & LEDGER_TRANSFER_VOID_PENDING) != 0;
+    struct ledger_transfer *event = transfer_new(world, payer, payee, voids ? 0 : 7);
+    event->flags = death->flags;
+    event->pending_id = hold;
+    event->timeout = death->flags == LEDGER_TRANSFER_PENDING ? 1 : 0;
+    return event;
+}
+
 /* One transfer that crosses, and its coordinator dies after so many steps of the simulation. False:
  * it was over before. */
 static bool
@@ -607,9 +684,8 @@ kill_at(uint64_t seed, struct death *death)
     accounts_create(world);
     fund(world);
     struct world_client *client = &world->clients[0];
-    client->first = world->transfer_count;
-    client->events[0] =
-        *transfer_new(world, world->accounts[1], world->accounts[1 + WORLD_MEMBERS], 7);
+    client->events[0] = *dying_event(world, death);
+    client->first = world->transfer_count - 1;
     client->request.count = 1;
     client->asks = true;
     while (!client->waits) {
@@ -641,6 +717,7 @@ kill_at(uint64_t seed, struct death *death)
     uint64_t limit = died + (death->moves ? 5 : 4) * OS_NS_PER_S;
     world_run_ms(world, (uint32_t)((limit - world_now(world)) / OS_NS_PER_MS));
     check_nothing_in_doubt(world);
+    check_holds(world);
     check_accounts(world);
     check_transfers(world);
     if (death->moves) {
@@ -659,12 +736,38 @@ test_killed_at_every_step(void **state)
     const struct sim_range range = sim_range_get(1, 20);
     for (uint64_t seed = range.first; seed < range.first + range.count; seed++) {
         for (int protocol = 0; protocol < 2; protocol++) {
-            struct death death = {protocol == 0 ? COMMIT_2PC : COMMIT_3PC, 1, false, false};
+            struct death death = {.protocol = protocol == 0 ? COMMIT_2PC : COMMIT_3PC, .step = 1};
             while (kill_at(seed, &death)) {
                 death.step++;
                 kills++;
             }
             assert_true(death.step > 20);
+        }
+    }
+    print_message("killed at %u steps\n", kills);
+}
+
+/* The same of a hold, and of what posts and voids one. */
+static void
+test_holds_killed_at_every_step(void **state)
+{
+    static const uint16_t flags[] = {
+        LEDGER_TRANSFER_PENDING,
+        LEDGER_TRANSFER_POST_PENDING,
+        LEDGER_TRANSFER_VOID_PENDING,
+    };
+    (void)state;
+    uint32_t kills = 0;
+    const struct sim_range range = sim_range_get(1, 20);
+    for (uint64_t seed = range.first; seed < range.first + range.count; seed++) {
+        for (size_t i = 0; i < 2 * sizeof(flags) / sizeof(flags[0]); i++) {
+            struct death death = {
+                .protocol = i % 2 == 0 ? COMMIT_2PC : COMMIT_3PC, .flags = flags[i / 2], .step = 1};
+            while (kill_at(seed, &death)) {
+                death.step++;
+                kills++;
+            }
+            assert_true(death.step > 10);
         }
     }
     print_message("killed at %u steps\n", kills);
@@ -681,7 +784,8 @@ test_moved_in_doubt(void **state)
     const struct sim_range range = sim_range_get(1, 20);
     for (uint64_t seed = range.first; seed < range.first + range.count; seed++) {
         for (int protocol = 0; protocol < 2; protocol++) {
-            struct death death = {protocol == 0 ? COMMIT_2PC : COMMIT_3PC, 1, true, false};
+            struct death death = {
+                .protocol = protocol == 0 ? COMMIT_2PC : COMMIT_3PC, .step = 1, .moves = true};
             while (kill_at(seed, &death)) {
                 death.step++;
                 kills++;
@@ -700,6 +804,7 @@ main(void)
         cmocka_unit_test(test_2pc),
         cmocka_unit_test(test_3pc),
         cmocka_unit_test(test_killed_at_every_step),
+        cmocka_unit_test(test_holds_killed_at_every_step),
         cmocka_unit_test(test_moved_in_doubt),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,6 +4,7 @@
 #include "base/hash.h"
 #include "base/list.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -460,7 +461,11 @@ world_move(struct world *world, uint16_t slot, uint32_t to)
         .context = world,
     };
     parts.slots[slot / 64] |= UINT64_C(1) << slot % 64;
-    return shards_move(&parts, &report, message);
+    err_t result = shards_move(&parts, &report, message);
+    if (result == ERR_CORRUPT) {
+        fprintf(stderr, "%s\n", message);
+    }
+    return result;
 }
 
 void

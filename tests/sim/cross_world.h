@@ -76,7 +76,7 @@ struct world_client {
 };
 
 struct world_counts {
-    uint64_t told, booked, refused, repeated, killed, resolved, reads, lost, doubled;
+    uint64_t told, booked, refused, repeated, killed, resolved, reads, lost, doubled, posted;
 };
 
 struct world {

@@ -30,6 +30,12 @@ commit_id_is_reserved(u128 id)
     return id >> 104 == TAG >> 104;
 }
 
+bool
+commit_account_is(u128 account_id, enum commit_account kind)
+{
+    return account_id >> 48 == (TAG | (u128)kind << 48) >> 48;
+}
+
 u128
 commit_name(u128 name_digest)
 {
@@ -72,7 +78,8 @@ commit_account_id(enum commit_account kind, uint32_t ledger, uint16_t slot)
 struct ledger_account
 commit_account(enum commit_account kind, uint32_t ledger, uint16_t slot)
 {
-    ASSERT((kind == COMMIT_ACCOUNT_IN_TRANSIT) == (ledger != COMMIT_LEDGER));
+    bool of_money = kind == COMMIT_ACCOUNT_IN_TRANSIT || kind == COMMIT_ACCOUNT_HELD;
+    ASSERT(of_money == (ledger != COMMIT_LEDGER));
     return (struct ledger_account){
         .id = commit_account_id(kind, ledger, slot),
         .ledger = ledger,
@@ -109,6 +116,19 @@ commit_entry(
         .user_data_32 = ballot,
         .ledger = COMMIT_LEDGER,
         .code = (uint16_t)kind,
+    };
+}
+
+struct ledger_transfer
+commit_hold_marker(u128 name, uint16_t slot, u128 payee)
+{
+    return (struct ledger_transfer){
+        .id = commit_step_id(name, slot, 0),
+        .debit_account_id = commit_account_id(COMMIT_ACCOUNT_MARKER_DEBIT, COMMIT_LEDGER, slot),
+        .credit_account_id = commit_account_id(COMMIT_ACCOUNT_MARKER_CREDIT, COMMIT_LEDGER, slot),
+        .user_data_128 = payee,
+        .ledger = COMMIT_LEDGER,
+        .code = COMMIT_KIND_HOLD,
     };
 }
 

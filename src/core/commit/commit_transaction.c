@@ -86,6 +86,32 @@ commit_split(
         commit_account_id(COMMIT_ACCOUNT_IN_TRANSIT, transfer->ledger, slots[1]);
 }
 
+void
+commit_split_hold(
+    const struct ledger_transfer *post,
+    const struct ledger_transfer *paid,
+    const uint16_t slots[2],
+    struct commit_leg ret_legs[COMMIT_HOLD_LEGS])
+{
+    ASSERT((post->flags & LEDGER_TRANSFER_POST_PENDING) != 0);
+    ASSERT(commit_account_is(post->credit_account_id, COMMIT_ACCOUNT_HELD));
+    struct ledger_transfer passed = {
+        .debit_account_id = post->credit_account_id,
+        .credit_account_id = paid->credit_account_id,
+        .amount = paid->amount,
+        .user_data_128 = paid->user_data_128,
+        .user_data_64 = paid->user_data_64,
+        .user_data_32 = paid->user_data_32,
+        .ledger = paid->ledger,
+        .code = paid->code,
+    };
+    struct commit_leg crossing[2];
+    commit_split(&passed, slots, crossing);
+    ret_legs[0] = (struct commit_leg){.member = 0, .transfer = *post};
+    ret_legs[1] = crossing[0];
+    ret_legs[2] = crossing[1];
+}
+
 /* The place of a pending transfer among the legs, from its id. */
 static err_t
 leg_of_pending(

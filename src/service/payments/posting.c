@@ -378,6 +378,14 @@ crossed_gross_posted(struct payments_flow *flow, enum payments_posting posting)
     payments_posting_submit(flow, crossed_fee_posted);
 }
 
+/* Then the gross, or the capture of what was held for it, is one transaction of the ledger by
+ * itself, and the fee follows. */
+static bool
+crosses(const struct payments_flow *flow)
+{
+    return payments_by_wallet(flow) && flow->payments->parts.ledger->wallets_apart;
+}
+
 void
 payments_post_payment(struct payments_flow *flow, payments_posted_step step)
 {
@@ -387,7 +395,7 @@ payments_post_payment(struct payments_flow *flow, payments_posted_step step)
     gross->debit_account_id = payer_account(flow);
     gross->credit_account_id = merchant_account(flow);
     gross->amount = payments_ledger_amount(flow, payments_split_rest(flow));
-    if (payments_by_wallet(flow) && flow->payments->parts.ledger->wallets_apart) {
+    if (crosses(flow)) {
         flow->crossed_step = step;
         payments_posting_submit(flow, crossed_gross_posted);
         return;
@@ -465,6 +473,11 @@ payments_post_capture(struct payments_flow *flow, payments_posted_step step)
         flow, flow->attempt_id, payments_capture_step(flow), BOOKS_OF_PENDING);
     end_hold(flow, capture, LEDGER_TRANSFER_POST_PENDING);
     capture->amount = payments_ledger_amount(flow, payments_split_rest_captured(flow));
+    if (crosses(flow)) {
+        flow->crossed_step = step;
+        payments_posting_submit(flow, crossed_gross_posted);
+        return;
+    }
     payments_add_split_capture(flow);
     payments_add_fee(flow);
     add_destination(flow);

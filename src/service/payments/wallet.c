@@ -192,16 +192,14 @@ reserve_destination(struct payments_flow *flow)
     }
 }
 
-/* What would link a wallet's money with other movements, or hold it for a merchant, cannot cross
- * shards, so where wallets are apart nothing of it is begun: also not if the two happen to be on
- * one shard, where they need not stay. */
+/* What would link a wallet's money with other movements cannot cross shards, so where wallets are
+ * apart nothing of it is begun: also not if the two happen to be on one shard, where they need not
+ * stay. */
 static bool
 needs_to_be_together(const struct payments_flow *flow)
 {
-    bool holds =
-        paying_wallet(flow).size != 0 && span_equal_cstr(flow->intent->capture_method, "manual");
     bool links = payments_is_split(flow->intent) || flow->intent->transfer_destination.size != 0;
-    return flow->payments->parts.ledger->wallets_apart && (holds || links);
+    return flow->payments->parts.ledger->wallets_apart && links;
 }
 
 void
@@ -214,8 +212,8 @@ payments_wallet_reserve(struct payments_flow *flow, void (*step)(struct payments
         decline(
             flow,
             "wallet_apart",
-            "Wallets are apart from merchants here (wallet-placement): they pay at once and "
-            "whole, and a payment cannot end in one.");
+            "Wallets are apart from merchants here (wallet-placement): they pay the whole of a "
+            "payment, and a payment cannot end in one.");
         step(flow);
         return;
     }

@@ -160,15 +160,6 @@ create_locked(struct resource_op *op)
             op, "wallet_transfer_to_itself", "to", "A wallet cannot hold money for itself.");
         return;
     }
-    if (flow->wallets->parts.ledger->wallets_apart) {
-        resource_invalid(
-            op,
-            "wallet_apart",
-            "to",
-            "Wallets are apart from one another here (wallet-placement), where a transfer cannot "
-            "be held.");
-        return;
-    }
     hold->to = to->header.id;
     if (!wallets_reserve_both(
             flow, flow->wallet, to, wallets_money(hold->amount, hold->currency))) {

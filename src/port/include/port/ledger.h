@@ -53,10 +53,11 @@ struct port_ledger_filter {
 };
 
 /* LOOKUP_CONSISTENT: accounts as LOOKUP_ACCOUNTS finds them, at most so many, and behind them the
- * in-transit accounts of their slots (commit/records.h: their ids are reserved): no transfer is
- * shown by half, what is on its way stands there. ERR_BUSY: money kept moving. In a ledger that is
- * one it is LOOKUP_ACCOUNTS. */
-#define PORT_LEDGER_CONSISTENT_MAX (LEDGER_BATCH_MAX / 2)
+ * in-transit and HELD accounts of their slots (commit/records.h: their ids are reserved): no
+ * transfer is shown by half, what is on its way, or held for another slot, stands there. ERR_BUSY:
+ * money kept moving. In a ledger that is one it is LOOKUP_ACCOUNTS. */
+#define PORT_LEDGER_CONSISTENT_MAX  (LEDGER_BATCH_MAX / PORT_LEDGER_CONSISTENT_EACH)
+#define PORT_LEDGER_CONSISTENT_EACH 3 /* that may be found for each account that is asked for */
 
 struct port_ledger_balance {
     uint64_t timestamp;
@@ -198,7 +199,7 @@ struct port_ledger_request {
     union {
         struct ledger_result *results;        /* CREATE_*, ADOPT: room for count */
         struct ledger_account *accounts;      /* LOOKUP_ACCOUNTS: count; QUERY_ACCOUNTS: limit;
-                                                 LOOKUP_CONSISTENT: 2 * count */
+                                                 LOOKUP_CONSISTENT: 3 * count */
         struct ledger_transfer *transfers;    /* LOOKUP_TRANSFERS: count; queries: limit */
         struct port_ledger_balance *balances; /* GET_ACCOUNT_BALANCES: limit */
         struct port_ledger_change *changes;   /* GET_CHANGE_EVENTS: limit */

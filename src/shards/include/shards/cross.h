@@ -68,10 +68,10 @@ shards_cross_create(const struct shards_cross_parts *parts, struct shards_cross 
 void shards_cross_destroy(struct shards_cross **cross);
 
 /* Lives as long as the cross; any thread. As the router's port, but for:
- *   - a transfer between accounts of two shards is booked atomically. ERR_BUSY: nothing was done,
- *     ERR_OUTCOME_UNKNOWN: send the same ids again;
- *   - ERR_CROSSES_SHARDS only for what cannot cross: linked, pending, posting, voiding, balancing,
- *     closing and imported transfers, and ids of the protocol; out_count is the event's place;
+ *   - a transfer between accounts of two shards is booked atomically, and so is the posting of a
+ *     hold between them. ERR_BUSY: nothing was done, ERR_OUTCOME_UNKNOWN: send the same ids again;
+ *   - ERR_CROSSES_SHARDS only for what cannot cross: linked, balancing, closing and imported
+ *     transfers, and ids of the protocol; out_count is the event's place;
  *   - PORT_LEDGER_LOOKUP_TRANSFERS shows the payer's leg of a transfer that crossed: linked, and
  *     while nobody knows its outcome (3PC) pending; if it was aborted, not at all;
  *   - PORT_LEDGER_LOOKUP_CONSISTENT. ERR_BUSY: money kept moving between the shards for

@@ -78,6 +78,15 @@ MUST_USE err_t commit_transaction_init(
 void commit_split(
     const struct ledger_transfer *transfer, const uint16_t slots[2], struct commit_leg ret_legs[2]);
 
+#define COMMIT_HOLD_LEGS 3
+/* The legs of the posting of a hold (commit/records.h), for 2PC. `post` is what posts it, with the
+ * accounts that its slot has; `paid` says the rest: amount, the payee, ledger, code, user_data. */
+void commit_split_hold(
+    const struct ledger_transfer *post,
+    const struct ledger_transfer *paid,
+    const uint16_t slots[2],
+    struct commit_leg ret_legs[COMMIT_HOLD_LEGS]);
+
 enum commit_state {
     COMMIT_START = 0,
     COMMIT_PREPARING,

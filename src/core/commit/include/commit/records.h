@@ -50,6 +50,7 @@ enum commit_kind {
     COMMIT_KIND_PROMISE = 3,   /* lower ballots are refused from here on; as entry 0: never */
     COMMIT_KIND_PRECOMMIT = 4, /* accepted in this ballot: commit */
     COMMIT_KIND_PREABORT = 5,  /* accepted in this ballot: abort */
+    COMMIT_KIND_HOLD = 6,      /* no transaction's: whom a hold is for (commit_hold_marker) */
 };
 
 /* What every marker of a transaction says. */
@@ -65,6 +66,7 @@ enum commit_account {
     COMMIT_ACCOUNT_MARKER_DEBIT = 2,  /* per slot, in COMMIT_LEDGER */
     COMMIT_ACCOUNT_MARKER_CREDIT = 3, /* per slot, in COMMIT_LEDGER */
     COMMIT_ACCOUNT_NOBODY = 4,        /* is never created: what names it fails, for ever */
+    COMMIT_ACCOUNT_HELD = 5,          /* per ledger number and slot; no limits: see below */
 };
 
 /* An account as it must be created before its slot takes part. */
@@ -72,6 +74,23 @@ struct ledger_account commit_account(enum commit_account kind, uint32_t ledger, 
 u128 commit_account_id(enum commit_account kind, uint32_t ledger, uint16_t slot);
 /* Is this the id of a protocol's transfer or account? Clients may not use them. */
 bool commit_id_is_reserved(u128 id);
+/* Is this the id of such an account, whatever its lowest 16 bits? */
+bool commit_account_is(u128 account_id, enum commit_account kind);
+
+/*
+ * A hold whose payee is in another slot lives in the payer's slot alone: a pending transfer with
+ * the client's id to that slot's HELD account, which is in nobody's list of what is in doubt, and
+ * behind it in one chain a marker that names the payee. What ends it without paying happens there:
+ * a void, or its time. What pays it is a transaction, whose first leg posts it:
+ *
+ *     slot a, the payer's                                  slot b, the payee's
+ *     payer -> held (a)         posts the hold             in transit (b) -> payee    pending
+ *     held (a) -> in transit (a)
+ *     marker                                               marker
+ *
+ * So posted money never stays on a HELD account, and what is pending there are the holds.
+ */
+struct ledger_transfer commit_hold_marker(u128 name, uint16_t slot, u128 payee);
 
 /* The name of a transaction, from the digest of its id and run. */
 u128 commit_name(u128 name_digest);

@@ -1,0 +1,390 @@
+/*
+ * Holds whose payee is on another shard, and the second phases of all holds of a batch that
+ * crosses.
+ *
+ * A hold is the payer's slot's (commit/records.h): it is made, voided and expires there, and what
+ * posts it is a transaction. So a second phase can only be sent when it is known what it ends,
+ * which is looked up for the whole batch, before it is planned:
+ *
+ *     pending ids --> transfers, wherever they are --> on a HELD account? whom for: the markers
+ *
+ * Neither ever changes, so it does not matter when they are read. A hold that is not there yet may
+ * be one that the same batch makes.
+ */
+#include "cross_private.h"
+
+#include "base/assert.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static uint16_t
+slot_of(const struct cross_hold *hold)
+{
+    return shard_slot_of_id(hold->transfer.debit_account_id);
+}
+
+u128
+shards_cross_hold_marker_id(const struct shards_cross *cross, u128 id, uint16_t slot)
+{
+    return commit_marker_id(commit_name(shards_cross_name(cross, id, CROSS_ATTEMPT_HOLD)), slot);
+}
+
+const struct cross_hold *
+shards_cross_hold_of(const struct cross_job *job, uint32_t event)
+{
+    uint32_t low = 0;
+    uint32_t high = job->hold_count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        bool before = job->holds[middle].event < event;
+        low = before ? middle + 1 : low;
+        high = before ? high : middle;
+    }
+    return low < job->hold_count && job->holds[low].event == event ? &job->holds[low] : NULL;
+}
+
+/* ------------------------------------------------------------------------------- looking up --- */
+
+static int
+transfer_compare(const void *left, const void *right)
+{
+    u128 a = ((const struct ledger_transfer *)left)->id;
+    u128 b = ((const struct ledger_transfer *)right)->id;
+    return a < b ? -1 : a > b;
+}
+
+/* What was found, sorted by its id. */
+static const struct ledger_transfer *
+find(const struct cross_message *message, u128 id)
+{
+    struct ledger_transfer key = {.id = id};
+    return bsearch(
+        &key, message->port.out.transfers, message->port.out_count, sizeof(key), transfer_compare);
+}
+
+static void
+sort(struct cross_message *message)
+{
+    qsort(
+        message->port.out.transfers,
+        message->port.out_count,
+        sizeof(message->port.out.transfers[0]),
+        transfer_compare);
+}
+
+/* What the batch itself makes, of what is not there yet. */
+struct made {
+    struct ledger_transfer transfer; /* first: what is compared */
+    uint32_t event;
+};
+
+/* What becomes of it is known when it is asked for: levels keep their order. */
+static void
+hold_of_made(const struct shard_map *map, const struct made *made, struct cross_hold *hold)
+{
+    bool crosses = shards_cross_crosses(map, &made->transfer);
+    bool pending = (made->transfer.flags & LEDGER_TRANSFER_PENDING) != 0;
+    hold->transfer = made->transfer;
+    hold->maker = made->event + 1;
+    hold->is_held = crosses && pending;
+    if (crosses && !pending) { /* the leg that it will be */
+        hold->transfer.credit_account_id =
+            commit_account_id(COMMIT_ACCOUNT_IN_TRANSIT, hold->transfer.ledger, slot_of(hold));
+    }
+}
+
+static err_t
+find_within(struct cross_job *job)
+{
+    const struct ledger_transfer *events = job->request->in.transfers;
+    const struct shard_map *map = shards_router_map(job->cross->parts.router);
+    uint64_t size = (uint64_t)job->request->count * sizeof(struct made);
+    struct made *made = shards_cross_memory_take_unset(job->cross, size);
+    if (made == NULL) {
+        return ERR_BUSY;
+    }
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < job->request->count; i++) {
+        bool ends = cross_is_second_phase(&events[i]);
+        if (!ends && events[i].ledger != 0 && events[i].code != 0) {
+            made[count++] = (struct made){.transfer = events[i], .event = i};
+        }
+    }
+    qsort(made, count, sizeof(made[0]), transfer_compare);
+    for (uint32_t i = 0; i < job->hold_count; i++) {
+        struct cross_hold *hold = &job->holds[i];
+        struct ledger_transfer key = {.id = events[hold->event].pending_id};
+        const struct made *found =
+            hold->transfer.id != 0 ? NULL
+                                   : bsearch(&key, made, count, sizeof(made[0]), transfer_compare);
+        if (found != NULL) {
+            hold_of_made(map, found, hold);
+        }
+    }
+    shards_cross_memory_give(job->cross, made, size);
+    return ERR_OK;
+}
+
+static void
+looked_up(struct cross_job *job)
+{
+    bool all = true;
+    for (uint32_t i = 0; i < job->hold_count; i++) {
+        all = all && job->holds[i].transfer.id != 0;
+    }
+    err_t result = all ? ERR_OK : find_within(job);
+    job->error = job->error == ERR_OK ? result : job->error;
+}
+
+/* A hold without its marker: no ledger makes that. */
+static void
+take_markers(struct cross_message *message)
+{
+    struct cross_job *job = message->job;
+    job->holds_out--;
+    if (message->port.error != ERR_OK) {
+        job->error = ERR_BUSY; /* nothing was done */
+        return;
+    }
+    sort(message);
+    for (uint32_t i = 0; i < job->hold_count; i++) {
+        struct cross_hold *hold = &job->holds[i];
+        if (!hold->is_held) {
+            continue;
+        }
+        const struct ledger_transfer *marker = find(
+            message, shards_cross_hold_marker_id(job->cross, hold->transfer.id, slot_of(hold)));
+        if (marker == NULL || marker->code != COMMIT_KIND_HOLD) {
+            job->error = ERR_CORRUPT;
+            return;
+        }
+        hold->transfer.credit_account_id = marker->user_data_128;
+    }
+    looked_up(job);
+}
+
+static void
+ask_markers(struct cross_job *job, uint32_t held_count)
+{
+    struct cross_message *message =
+        shards_cross_message_new(job->cross, job, PORT_LEDGER_LOOKUP_TRANSFERS, held_count, 1);
+    if (message == NULL) {
+        job->error = ERR_BUSY;
+        return;
+    }
+    for (uint32_t i = 0; i < job->hold_count; i++) {
+        const struct cross_hold *hold = &job->holds[i];
+        if (hold->is_held) {
+            message->in.ids[message->port.count++] =
+                shards_cross_hold_marker_id(job->cross, hold->transfer.id, slot_of(hold));
+        }
+    }
+    message->take = take_markers;
+    job->holds_out++;
+    shards_cross_message_send(message);
+}
+
+static void
+take_transfers(struct cross_message *message)
+{
+    struct cross_job *job = message->job;
+    uint32_t held_count = 0;
+    job->holds_out--;
+    if (message->port.error != ERR_OK) {
+        job->error = ERR_BUSY; /* nothing was done */
+        return;
+    }
+    sort(message);
+    for (uint32_t i = 0; i < job->hold_count; i++) {
+        struct cross_hold *hold = &job->holds[i];
+        u128 id = job->request->in.transfers[hold->event].pending_id;
+        const struct ledger_transfer *found = find(message, id);
+        if (found != NULL) {
+            hold->transfer = *found;
+            hold->is_held = commit_account_is(found->credit_account_id, COMMIT_ACCOUNT_HELD) &&
+                            (found->flags & LEDGER_TRANSFER_PENDING) != 0;
+            held_count += hold->is_held ? 1 : 0;
+        }
+    }
+    if (held_count > 0) {
+        ask_markers(job, held_count);
+    } else {
+        looked_up(job);
+    }
+}
+
+static bool
+is_wanted(const struct cross_job *job, uint32_t event)
+{
+    const struct ledger_transfer *transfer = &job->request->in.transfers[event];
+    bool doubtful = shards_cross_end_is_doubtful(transfer, job->request->out.results[event].status);
+    bool linked = event > 0 && (transfer[-1].flags & LEDGER_TRANSFER_LINKED) != 0;
+    return cross_is_second_phase(transfer) && (!job->again || (doubtful && !linked));
+}
+
+err_t
+shards_cross_holds_begin(struct cross_job *job)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < job->request->count; i++) {
+        count += is_wanted(job, i) ? 1 : 0;
+    }
+    if (count == 0) {
+        return ERR_OK;
+    }
+    job->holds = shards_cross_memory_take(job->cross, count * sizeof(*job->holds));
+    struct cross_message *message =
+        job->holds == NULL
+            ? NULL
+            : shards_cross_message_new(job->cross, job, PORT_LEDGER_LOOKUP_TRANSFERS, count, 1);
+    if (job->holds != NULL) {
+        job->hold_count = count;
+    }
+    if (message == NULL) {
+        return ERR_BUSY;
+    }
+    for (uint32_t i = 0; i < job->request->count; i++) {
+        if (is_wanted(job, i)) {
+            job->holds[message->port.count].event = i;
+            message->in.ids[message->port.count++] = job->request->in.transfers[i].pending_id;
+        }
+    }
+    message->take = take_transfers;
+    job->holds_out++;
+    shards_cross_message_send(message);
+    return ERR_OK;
+}
+
+/* ----------------------------------------------------------------------------- second phases ---
+ */
+
+/* No hold but the first leg of a transfer that crossed, or what ended a hold. */
+static bool
+is_leg(const struct cross_hold *hold)
+{
+    return !hold->is_held && commit_id_is_reserved(hold->transfer.credit_account_id);
+}
+
+/* Zero leaves it to the hold. */
+static bool
+agrees(u128 said, u128 held)
+{
+    return said == 0 || said == held;
+}
+
+/* Nothing that it says itself makes a ledger refuse it: then it is worth a transaction. */
+static bool
+can_post(const struct cross_hold *hold, const struct ledger_transfer *event)
+{
+    const struct ledger_transfer *held = &hold->transfer;
+    return (event->flags & LEDGER_TRANSFER_FLAGS) == LEDGER_TRANSFER_POST_PENDING &&
+           event->flags == LEDGER_TRANSFER_POST_PENDING && event->timestamp == 0 &&
+           event->timeout == 0 && event->id != 0 && event->id != U128_MAX &&
+           !commit_id_is_reserved(event->id) && event->id != event->pending_id &&
+           agrees(event->debit_account_id, held->debit_account_id) &&
+           agrees(event->credit_account_id, held->credit_account_id) &&
+           agrees(event->ledger, held->ledger) && agrees(event->code, held->code) &&
+           (event->amount == U128_MAX || event->amount <= held->amount);
+}
+
+enum cross_way
+shards_cross_hold_way(const struct cross_job *job, const struct cross_hold *hold)
+{
+    const struct ledger_transfer *event = &job->request->in.transfers[hold->event];
+    const struct shard_map *map = shards_router_map(job->cross->parts.router);
+    if (!hold->is_held && !is_leg(hold) && !shards_cross_crosses(map, event)) {
+        return CROSS_WAY_LOCAL;
+    }
+    return hold->is_held && can_post(hold, event) ? CROSS_WAY_POST : CROSS_WAY_END;
+}
+
+struct ledger_transfer
+shards_cross_hold_paid(const struct cross_hold *hold, const struct ledger_transfer *event)
+{
+    struct ledger_transfer paid = hold->transfer;
+    paid.amount = event->amount == U128_MAX ? paid.amount : event->amount;
+    paid.user_data_128 = event->user_data_128 != 0 ? event->user_data_128 : paid.user_data_128;
+    paid.user_data_64 = event->user_data_64 != 0 ? event->user_data_64 : paid.user_data_64;
+    paid.user_data_32 = event->user_data_32 != 0 ? event->user_data_32 : paid.user_data_32;
+    return paid;
+}
+
+static u128
+account_in(enum commit_account kind, uint32_t ledger, uint16_t slot)
+{
+    return shards_cross_place(commit_account_id(kind, ledger, slot), slot);
+}
+
+/* What is no hold to clients is pending in the payer's slot by 3PC, and must not be ended. Instead
+ * of it something is named that is not pending either; or not there, if that was never booked. */
+static u128
+pending_of_leg(const struct cross_job *job, const struct cross_hold *hold)
+{
+    u128 id = hold->transfer.id;
+    bool pending = hold->maker != 0 || (hold->transfer.flags & LEDGER_TRANSFER_PENDING) != 0;
+    if (!pending || job->cross->parts.protocol == COMMIT_2PC) {
+        return id;
+    }
+    u128 name = commit_name(shards_cross_name(job->cross, id, 0));
+    if (hold->maker == 0) {
+        return commit_end_id(name, slot_of(hold), 0, true);
+    }
+    uint32_t status = job->request->out.results[hold->maker - 1].status;
+    bool booked = status == LEDGER_TRANSFER_created || status == LEDGER_TRANSFER_exists;
+    return booked ? commit_marker_id(name, slot_of(hold))
+                  : commit_end_id(name, slot_of(hold), 0, false);
+}
+
+/* Both accounts are named then, so that nobody has to look for them again, and what is another's
+ * stays another's: the ledger says which of its rules is the first that it breaks. */
+void
+shards_cross_hold_translate(
+    const struct cross_job *job,
+    const struct cross_hold *hold,
+    const struct ledger_transfer *event,
+    struct ledger_transfer *ret_event)
+{
+    const struct ledger_transfer *found = hold == NULL ? NULL : &hold->transfer;
+    const struct shard_map *map = shards_router_map(job->cross->parts.router);
+    *ret_event = *event;
+    if (found == NULL || found->id == 0) {
+        uint16_t slot = shard_slot_of_id(event->debit_account_id);
+        if (shards_cross_crosses(map, event)) {
+            ret_event->credit_account_id = account_in(COMMIT_ACCOUNT_NOBODY, event->ledger, slot);
+        }
+        return;
+    }
+    uint16_t slot = slot_of(hold);
+    u128 nobody = account_in(COMMIT_ACCOUNT_NOBODY, found->ledger, slot);
+    if (is_leg(hold)) {
+        ret_event->pending_id = pending_of_leg(job, hold);
+        ret_event->debit_account_id = found->debit_account_id;
+        ret_event->credit_account_id = nobody;
+        return;
+    }
+    bool payer = agrees(event->debit_account_id, found->debit_account_id);
+    bool payee = agrees(event->credit_account_id, found->credit_account_id);
+    ret_event->debit_account_id = payer ? found->debit_account_id : nobody;
+    if (hold->is_held) {
+        u128 held = account_in(COMMIT_ACCOUNT_HELD, found->ledger, slot);
+        ret_event->credit_account_id = payee ? held : nobody;
+    } else if (!payee) {
+        ret_event->credit_account_id = nobody;
+    } else if (shards_cross_crosses(map, found)) {
+        ret_event->credit_account_id = 0; /* both slots were on one shard once */
+    } else {
+        ret_event->credit_account_id = found->credit_account_id;
+    }
+}
+
+bool
+shards_cross_end_is_doubtful(const struct ledger_transfer *event, uint32_t status)
+{
+    bool linked = (event->flags & LEDGER_TRANSFER_LINKED) != 0;
+    bool other = status == LEDGER_TRANSFER_exists_with_different_flags ||
+                 status == LEDGER_TRANSFER_exists_with_different_credit_account_id ||
+                 status == LEDGER_TRANSFER_pending_transfer_has_different_debit_account_id ||
+                 status == LEDGER_TRANSFER_pending_transfer_has_different_credit_account_id;
+    return other && !linked && cross_is_second_phase(event);
+}
