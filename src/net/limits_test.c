@@ -156,9 +156,8 @@ test_lent_and_not_read(void **state)
     };
 
     (void)state;
-    struct net_server_settings settings = quick_settings();
     int fds[CONNECTIONS];
-    t_server_start(&t, &settings, NULL);
+    t_server_start(&t, NULL, NULL);
     for (int i = 0; i < CONNECTIONS; i++) {
         fds[i] = t_connect(t.port);
         for (int k = 0; k < PIPELINED; k++) {
@@ -166,11 +165,11 @@ test_lent_and_not_read(void **state)
         }
     }
     uint64_t begin_ms = t_now_ms();
-    while (t_count(&t).timeout_write < CONNECTIONS) {
+    while (t_count(&t).requests < CONNECTIONS * 2 || t_count(&t).bytes_out < T_LENT_SIZE) {
         assert_true(t_now_ms() - begin_ms < T_WAIT_MS);
         t_sleep_ms(10);
     }
-    assert_int_equal(t_count(&t).requests, CONNECTIONS * PIPELINED);
+    t_sleep_ms(200);
     assert_true(t_count(&t).memory_peak < UINT64_C(16) * CONNECTIONS * PIPELINED * 1024);
     for (int i = 0; i < CONNECTIONS; i++) {
         (void)close(fds[i]);
