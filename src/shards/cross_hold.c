@@ -234,13 +234,12 @@ shards_cross_holds_begin(struct cross_job *job)
         return ERR_OK;
     }
     job->holds = shards_cross_memory_take(job->cross, count * sizeof(*job->holds));
-    struct cross_message *message =
-        job->holds == NULL
-            ? NULL
-            : shards_cross_message_new(job->cross, job, PORT_LEDGER_LOOKUP_TRANSFERS, count, 1);
-    if (job->holds != NULL) {
-        job->hold_count = count;
+    if (job->holds == NULL) {
+        return ERR_BUSY;
     }
+    job->hold_count = count;
+    struct cross_message *message =
+        shards_cross_message_new(job->cross, job, PORT_LEDGER_LOOKUP_TRANSFERS, count, 1);
     if (message == NULL) {
         return ERR_BUSY;
     }

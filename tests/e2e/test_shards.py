@@ -94,6 +94,22 @@ def test_a_pending_is_found_by_its_id_alone(ledger):
     assert (found["credits_posted"], found["credits_pending"]) == ("10", "0")
 
 
+def test_a_hold_crosses_and_is_found_by_its_id_alone(ledger):
+    debit, credit, other = ledger.on(0), ledger.on(2), ledger.on(1)
+    assert ledger.create([debit, credit, other]) == ["created"] * 3
+    hold = ledger.transfer(debit, credit, flags=["pending"])
+    assert ledger.post([hold]) == ["created"]
+    assert ledger.post([hold]) == ["exists"]
+    elsewhere = {**hold, "credit_account_id": other}
+    assert ledger.post([elsewhere]) == ["exists_with_different_credit_account_id"]
+    post = {"id": str(next(_ids)), "pending_id": hold["id"], "flags": ["post_pending_transfer"],
+            "amount": "4"}
+    assert ledger.post([post]) == ["created"] and ledger.post([post]) == ["exists"]
+    void = {"id": str(next(_ids)), "pending_id": hold["id"], "flags": ["void_pending_transfer"],
+            "amount": "0"}
+    assert ledger.post([void]) == ["pending_transfer_already_posted"]
+
+
 def test_transfers_cross(ledger):
     a, b, c = ledger.on(0), ledger.on(0), ledger.on(3)
     assert ledger.create([a, b, c]) == ["created"] * 3
@@ -132,7 +148,7 @@ def test_what_cannot_cross_is_refused_whole(ledger):
     a, b, c = ledger.on(0), ledger.on(0), ledger.on(3)
     assert ledger.create([a, b, c]) == ["created"] * 3
     good = ledger.transfer(a, b)
-    for flags in (["linked"], ["pending"], ["balancing_debit"]):
+    for flags in (["linked"], ["linked", "pending"], ["balancing_debit"]):
         crossing = ledger.transfer(a, c, flags=flags)
         error = ledger.ask("transfers", status=400, events=[good, crossing, good])["error"]
         assert error["param"] == "events[1]", error
