@@ -21,7 +21,7 @@ pytestmark = pytest.mark.skipif(
     not postgres.available(), reason="PostgreSQL is not installed: apt-get install postgresql-15")
 
 SHARDS, MERCHANTS = 2, 6
-PAUSE = 0.5      # of the best of some moves: the machine may be busy with something else
+PAUSE = 0.5      # of the best of some moves, beside what payments take: the machine may be busy
 FOLLOWS = 3.0    # no server waits longer
 PAYMENT = {"amount": "2000", "currency": "usd", "payment_method": "pm_card_visa",
            "confirm": "true", "description": "tea"}
@@ -191,6 +191,8 @@ def settled(world):
 def test_merchants_pay_while_they_move(world):
     load, longest = Load(world), []
     with load:
+        time.sleep(2)
+        usual = load.longest()
         for _ in range(4):
             other = world.write_next()
             load.forget()
@@ -206,7 +208,7 @@ def test_merchants_pay_while_they_move(world):
     assert load.failed() == []
     load.check()
     world.verify()
-    assert min(longest) < PAUSE and max(longest) < FOLLOWS
+    assert min(longest) < PAUSE + usual and max(longest) < FOLLOWS + usual
 
 
 @pytest.mark.parametrize("back", [False, True], ids=["ended", "taken back"])
