@@ -338,7 +338,7 @@ fence(struct document_moving *moving)
     for (uint32_t i = 0; i < moving->side_count; i++) {
         struct document_move_side *side = &moving->sides[i];
         /* A mover that dies while it waits is noticed by its session when that is over. */
-        TRY(document_plain_do(side->conn, "SET lock_timeout = 3000", moving->message));
+        TRY(document_plain_do(side->conn, "SET lock_timeout = 2600", moving->message));
         /* In the queue before anybody is called: who lets go does not get in again before us. */
         if (PQsendQuery(side->conn, "SELECT pg_advisory_lock(1415669100, " LOCK_OF_SHARDS ")") !=
             1) {
