@@ -400,7 +400,7 @@ static const struct command documents_move = {
         "servers "
         "work on: changes are noted by the databases and followed; then all servers let go of the "
         "shards for a moment, in which the rest is followed and the map is replaced, and go on by "
-        "it. A server that does not let go within 0.3 s has its connections ended. A move that was "
+        "it. A server that does not let go within 1 s has its connections ended. A move that was "
         "cut off is ended by the same command, or, before its step 'flip', taken back by --cancel "
         "in place of --online. All servers have to see the map's file change within 3 seconds.",
     .run = run_move,

@@ -33,12 +33,15 @@
 #define BATCH_NOTES  10000
 #define LITTLE_NOTES 100
 /* Rounds of catching up, after which more is written than is copied. */
-#define ROUNDS_MAX 1000
+#define ROUNDS_MAX     1000
 
-#define RING_US    2000
-#define GRACE_MS   300  /* for a server to let go */
-#define FENCE_MS   2000 /* for its sessions to be cut off */
-#define LOCK_MOVE  "1415669100, 1836021349 # hashtext(coalesce(current_schema(), ''))"
+#define MOVE_TRIES_MAX 50
+#define MOVE_WAIT_US   100000
+
+#define RING_US        2000
+#define GRACE_MS       1000 /* for a server to let go */
+#define FENCE_MS       2500 /* for its sessions to be cut off */
+#define LOCK_MOVE      "1415669100, 1836021349 # hashtext(coalesce(current_schema(), ''))"
 /* As in postgres_shard.c. */
 #define LOCK_OF_SHARDS "1936220530 # hashtext(coalesce(current_schema(), ''))"
 
@@ -138,8 +141,15 @@ side_connect(struct document_moving *moving, uint32_t at, bool has_begun)
     }
     TRY(document_plain_connect(side->node, &side->conn, moving->message));
     TRY(document_plain_connect(side->node, &side->bell, moving->message));
-    TRY(document_plain_number(
-        side->conn, "SELECT pg_try_advisory_lock(" LOCK_MOVE ")::int", &locked, moving->message));
+    /* The server notices the end of a mover a moment later. */
+    for (uint32_t i = 0; locked == 0 && i < MOVE_TRIES_MAX; i++) {
+        (void)usleep(i == 0 ? 0 : MOVE_WAIT_US);
+        TRY(document_plain_number(
+            side->conn,
+            "SELECT pg_try_advisory_lock(" LOCK_MOVE ")::int",
+            &locked,
+            moving->message));
+    }
     return locked == 1 ? ERR_OK
                        : document_move_explain(moving, ERR_LOCKED, "another move is at work");
 }
@@ -327,6 +337,8 @@ fence(struct document_moving *moving)
     step(moving, "fence");
     for (uint32_t i = 0; i < moving->side_count; i++) {
         struct document_move_side *side = &moving->sides[i];
+        /* A mover that dies while it waits is noticed by its session when that is over. */
+        TRY(document_plain_do(side->conn, "SET lock_timeout = 2600", moving->message));
         /* In the queue before anybody is called: who lets go does not get in again before us. */
         if (PQsendQuery(side->conn, "SELECT pg_advisory_lock(1415669100, " LOCK_OF_SHARDS ")") !=
             1) {

@@ -16,12 +16,13 @@ from kit.client import Http
 from kit.merchants import create
 from kit.nodes import Nodes
 from kit.server import PROGRAM, run_tael, wait_until, without_tael_settings, write_document_map
+from test_crash_points import points_in_sources
 
 pytestmark = pytest.mark.skipif(
     not postgres.available(), reason="PostgreSQL is not installed: apt-get install postgresql-15")
 
 SHARDS, MERCHANTS = 2, 6
-PAUSE = 0.5      # of the best of some moves: the machine may be busy with something else
+PAUSE = 0.5      # of the best of some moves, beside what payments take: the machine may be busy
 FOLLOWS = 3.0    # no server waits longer
 PAYMENT = {"amount": "2000", "currency": "usd", "payment_method": "pm_card_visa",
            "confirm": "true", "description": "tea"}
@@ -191,6 +192,8 @@ def settled(world):
 def test_merchants_pay_while_they_move(world):
     load, longest = Load(world), []
     with load:
+        time.sleep(2)
+        usual = load.longest()
         for _ in range(4):
             other = world.write_next()
             load.forget()
@@ -206,7 +209,7 @@ def test_merchants_pay_while_they_move(world):
     assert load.failed() == []
     load.check()
     world.verify()
-    assert min(longest) < PAUSE and max(longest) < FOLLOWS
+    assert min(longest) < PAUSE + usual and max(longest) < FOLLOWS + usual
 
 
 @pytest.mark.parametrize("back", [False, True], ids=["ended", "taken back"])
@@ -237,6 +240,11 @@ POINTS = ["documents-move-prepare", "documents-move-copy", "documents-move-follo
           "documents-move-delete", "documents-move-end"]
 
 
+def test_every_point_is_visited():
+    assert {point for point in points_in_sources() if point.startswith("documents-move-")} <= set(
+        POINTS)
+
+
 @pytest.mark.parametrize("point", POINTS)
 @pytest.mark.parametrize("nth", [1, 2])
 def test_the_mover_dies_within_a_step(world, point, nth):
@@ -246,6 +254,7 @@ def test_the_mover_dies_within_a_step(world, point, nth):
         other = world.write_next()
         died = world.move(fault=f"{point}@{nth}:crash")
         if died.returncode == 0:
+            moved_on(world, other)
             pytest.skip("a program without fault points")
         assert died.returncode == -signal.SIGKILL, died.stderr
         ended = world.move()
