@@ -55,8 +55,9 @@ def test_pending_becomes_available(make_server):
     assert transaction.available_on >= transaction.created
     net = 2000 - FEE[2000]
     wait_until(lambda: amounts(client) == (0, net), 15, "settlement")
-    transaction = client.v1.balance_transactions.retrieve(transaction.id)
-    assert transaction.status == "available"
+    # The books come first, what is written down of it behind them.
+    wait_until(lambda: client.v1.balance_transactions.retrieve(transaction.id).status == "available",
+               10, "the transaction's end")
     refund = client.v1.refunds.create({"payment_intent": intent.id})
     assert refund.status == "succeeded"
     wait_until(lambda: amounts(client) == (0, net - 2000), 15, "settlement of the refund")
