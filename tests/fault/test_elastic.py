@@ -9,7 +9,8 @@ import requests
 
 from kit import postgres
 from kit.books import metrics, reconciled, settled
-from kit.load import FUNDS, LIMITS, Client, check_payments, check_wallets, stop
+from kit.client import Http
+from kit.load import FUNDS, LIMITS, Client, Place, check_payments, check_wallets, stop
 from kit.nodes import Nodes
 from kit.server import LONG, Server, run_tael, wait_until
 from kit.wallets import Wallets
@@ -188,7 +189,8 @@ def test_a_gateway_is_killed_under_load(nodes):
         print(f"{len(load.asked_again()) - seen} requests were asked again")
         dies.start()
         for client in load.clients:  # where it listens now
-            client.places = [one for one in client.places if one.server.url == lives.url]
+            left = [one for one in client.places if one.server.url == lives.url]
+            client.places = [*left, Http(Place(nodes, dies.url), validate=False)]
     load.end()
 
 
