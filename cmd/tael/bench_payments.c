@@ -399,6 +399,7 @@ measure_kinds(struct bench *bench)
         .window_s = bench->options->seconds,
         .windows = bench->options->repeat,
     };
+
     const struct {
         const struct bench_load_request *requests;
         uint32_t count;
@@ -407,6 +408,7 @@ measure_kinds(struct bench *bench)
         [KIND_WALLETS] = {bench->wallets.payments, BENCH_WALLETS_COUNT},
         [KIND_QR_CODES] = {bench->wallets.qr_payments, BENCH_WALLETS_COUNT},
     };
+
     int status = measure(bench, &livez, 1, &short_schedule, &bench->livez);
     for (int kind = 0; kind < KIND_COUNT && status == COMMAND_GO_ON; kind++) {
         if (is_measured(bench, kind)) {

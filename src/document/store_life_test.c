@@ -386,7 +386,8 @@ main(void)
         failed +=
             cmocka_run_group_tests_name("document store's life in files", of_files, NULL, NULL);
         t_fruit.is_small = true;
-        failed += cmocka_run_group_tests_name("document store's life, small rows", tests, NULL, NULL);
+        failed +=
+            cmocka_run_group_tests_name("document store's life, small rows", tests, NULL, NULL);
     }
     return failed;
 }
