@@ -12,12 +12,18 @@
  *
  * PAGES-1 A page in use stays where it is, with what is in it, until it is unpinned or truncated.
  * PAGES-2 No page that is not stray has a number above `highest`.
+ *
+ * Pages come from slabs, large enough for the system's large pages: the trees of a busy store are
+ * read at random places of 64 MB, and with small ones the processor looks for where a page is more
+ * than it reads it. A page that is dropped is kept for the next one; slabs go with their cache, so
+ * a cache has the memory of the most pages that it ever had.
  */
 #include "page_cache.h"
 
 #include "base/assert.h"
 #include "base/list.h"
 #include "base/map.h"
+#include "os/large.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +31,10 @@
 /* When all but one of so many pages are in use, another one counts as hard to get. SQLite then
  * writes pages of the open transaction to the log, to be able to unpin them. */
 #define SPARE_PART 10
+/* The first slab of a cache, as many caches stay small; each of them has room for a page of the
+ * largest size, 64 KiB, with what belongs to it. */
+#define SLAB_FIRST (128U << 10)
+#define SLAB_SIZE  (2U << 20)
 
 struct page {
     sqlite3_pcache_page base;
@@ -32,6 +42,13 @@ struct page {
     struct list_link place; /* in cache->idle, if it is idle */
     bool is_idle;
     bool is_stray; /* moved to a number above all others */
+};
+
+/* At the start of its memory; the pages follow, each as a block of content, extra and page. */
+struct slab {
+    struct slab *next;
+    size_t size;
+    _Alignas(64) char blocks[];
 };
 
 struct cache {
@@ -44,6 +61,9 @@ struct cache {
     size_t idle_count;
     size_t stray_count;
     unsigned highest;
+    struct slab *slabs; /* the newest first */
+    size_t slab_used;   /* bytes of the newest one's blocks that were handed out */
+    struct list spare;  /* pages that were dropped */
 };
 
 static struct cache *
@@ -64,11 +84,52 @@ in_use_count(const struct cache *cache)
     return cache->pages.size - cache->idle_count;
 }
 
+static size_t
+block_size(const struct cache *cache)
+{
+    size_t alignment = _Alignof(struct slab);
+    size_t size = cache->page_size + cache->extra_size + sizeof(struct page);
+    return (size + alignment - 1) / alignment * alignment;
+}
+
+static bool
+slab_add(struct cache *cache)
+{
+    size_t size = cache->slabs == NULL ? SLAB_FIRST : SLAB_SIZE;
+    struct slab *slab = os_large_alloc(size);
+    if (slab == NULL) {
+        return false;
+    }
+    *slab = (struct slab){.next = cache->slabs, .size = size};
+    cache->slabs = slab;
+    cache->slab_used = 0;
+    return true;
+}
+
+static char *
+block_take(struct cache *cache)
+{
+    size_t size = block_size(cache);
+    ASSERT(size <= SLAB_FIRST - sizeof(struct slab));
+    const struct slab *newest = cache->slabs;
+    bool has_room = newest != NULL && size <= newest->size - sizeof(struct slab) - cache->slab_used;
+    if (!has_room && !slab_add(cache)) {
+        return NULL;
+    }
+    char *block = cache->slabs->blocks + cache->slab_used;
+    cache->slab_used += size;
+    return block;
+}
+
 /* What SQLite reads too much of a damaged page is in the same block, as the page is its start. */
 static struct page *
-page_create(const struct cache *cache)
+page_create(struct cache *cache)
 {
-    char *block = malloc(cache->page_size + cache->extra_size + sizeof(struct page));
+    struct list_link *link = list_pop_front(&cache->spare);
+    if (link != NULL) {
+        return CONTAINER_OF(link, struct page, place);
+    }
+    char *block = block_take(cache);
     if (block == NULL) {
         return NULL;
     }
@@ -77,10 +138,13 @@ page_create(const struct cache *cache)
     return page;
 }
 
+/* Out of everything, and its memory for the next one. */
 static void
-page_destroy(struct page *page)
+page_destroy(struct cache *cache, struct page *page)
 {
-    free(page->base.pBuf);
+    ASSERT(!page->is_idle);
+    ASSERT(!list_is_linked(&page->place));
+    list_push_front(&cache->spare, &page->place);
 }
 
 static struct page *
@@ -128,7 +192,7 @@ static void
 page_drop(struct cache *cache, struct page *page)
 {
     page_remove(cache, page);
-    page_destroy(page);
+    page_destroy(cache, page);
 }
 
 static void
@@ -155,6 +219,7 @@ pages_create(int page_size, int extra_size, int is_purgeable)
     cache->limit = SIZE_MAX;             /* until SQLite says */
     map_init(&cache->pages, UINT32_MAX); /* there are no more numbers */
     list_init(&cache->idle);
+    list_init(&cache->spare);
     return (sqlite3_pcache *)(void *)cache;
 }
 
@@ -198,7 +263,7 @@ page_add(struct cache *cache, unsigned number)
     struct page *page = page_obtain(cache);
     if (page == NULL || map_insert(&cache->pages, number, &page->by_number) != ERR_OK) {
         if (page != NULL) {
-            page_destroy(page);
+            page_destroy(cache, page);
         }
         return NULL;
     }
@@ -316,6 +381,11 @@ pages_destroy(sqlite3_pcache *handle)
     drop_from(cache, 0);
     ASSERT(cache->pages.size == 0);
     map_release(&cache->pages);
+    while (cache->slabs != NULL) {
+        struct slab *slab = cache->slabs;
+        cache->slabs = slab->next;
+        os_large_free(slab, slab->size);
+    }
     free(cache);
 }
 
