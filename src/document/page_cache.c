@@ -6,9 +6,14 @@
  * that there is none any more. There is no lock, as no two connections share a cache.
  *
  *               fetch                      unpin
- *     (none) ----------> in use (pinned) ----------> idle ----> used for another page, oldest first
+ *     (none) ----------> in use (pinned) ----------> idle ----> used for another page
  *                              ^                       |
  *                              +-----------------------+ fetch
+ *
+ * Which idle page gives way: all pages stand in one queue, and one that is fetched again is only
+ * marked (a queue in the exact order of use writes to three pages for each one used). From its
+ * front, a page that is in use, or marked, goes to the end, and loses its mark; the first other one
+ * gives way.
  *
  * PAGES-1 A page in use stays where it is, with what is in it, until it is unpinned or truncated.
  * PAGES-2 No page that is not stray has a number above `highest`.
@@ -39,9 +44,10 @@
 struct page {
     sqlite3_pcache_page base;
     struct map_link by_number;
-    struct list_link place; /* in cache->idle, if it is idle */
+    struct list_link place; /* in cache->queue, or spare */
     bool is_idle;
-    bool is_stray; /* moved to a number above all others */
+    bool is_marked; /* fetched again since it came to the end of the queue */
+    bool is_stray;  /* moved to a number above all others */
 };
 
 /* At the start of its memory; the pages follow, each as a block of content, extra and page. */
@@ -57,7 +63,7 @@ struct cache {
     bool is_purgeable;
     size_t limit; /* a wish: pages in use are beyond it where SQLite insists */
     struct map pages;
-    struct list idle; /* the one not used for longest first */
+    struct list queue; /* all of them */
     size_t idle_count;
     size_t stray_count;
     unsigned highest;
@@ -159,13 +165,7 @@ set_idle(struct cache *cache, struct page *page, bool is_idle)
 {
     ASSERT(page->is_idle != is_idle);
     page->is_idle = is_idle;
-    if (is_idle) {
-        list_push_back(&cache->idle, &page->place);
-        cache->idle_count++;
-    } else {
-        list_remove(&page->place);
-        cache->idle_count--;
-    }
+    cache->idle_count = is_idle ? cache->idle_count + 1 : cache->idle_count - 1;
 }
 
 static void
@@ -185,6 +185,7 @@ page_remove(struct cache *cache, struct page *page)
         set_idle(cache, page, false);
     }
     set_stray(cache, page, false);
+    list_remove(&page->place);
     map_remove(&cache->pages, &page->by_number);
 }
 
@@ -195,11 +196,27 @@ page_drop(struct cache *cache, struct page *page)
     page_destroy(cache, page);
 }
 
+/* The one that gives way; there is an idle one. Ends, as the second time around no page is marked.
+ */
+static struct page *
+page_give_way(struct cache *cache)
+{
+    ASSERT(cache->idle_count > 0);
+    for (;;) {
+        struct page *page = CONTAINER_OF(list_pop_front(&cache->queue), struct page, place);
+        list_push_back(&cache->queue, &page->place);
+        if (page->is_idle && !page->is_marked) {
+            return page;
+        }
+        page->is_marked = false;
+    }
+}
+
 static void
 drop_beyond_limit(struct cache *cache)
 {
-    while (cache->pages.size > cache->limit && !list_is_empty(&cache->idle)) {
-        page_drop(cache, CONTAINER_OF(list_first(&cache->idle), struct page, place));
+    while (cache->pages.size > cache->limit && cache->idle_count > 0) {
+        page_drop(cache, page_give_way(cache));
     }
 }
 
@@ -218,7 +235,7 @@ pages_create(int page_size, int extra_size, int is_purgeable)
     cache->is_purgeable = is_purgeable != 0;
     cache->limit = SIZE_MAX;             /* until SQLite says */
     map_init(&cache->pages, UINT32_MAX); /* there are no more numbers */
-    list_init(&cache->idle);
+    list_init(&cache->queue);
     list_init(&cache->spare);
     return (sqlite3_pcache *)(void *)cache;
 }
@@ -243,8 +260,8 @@ pages_count(sqlite3_pcache *handle)
 static struct page *
 page_obtain(struct cache *cache)
 {
-    if (cache->pages.size >= cache->limit && !list_is_empty(&cache->idle)) {
-        struct page *page = CONTAINER_OF(list_first(&cache->idle), struct page, place);
+    if (cache->pages.size >= cache->limit && cache->idle_count > 0) {
+        struct page *page = page_give_way(cache);
         page_remove(cache, page);
         return page;
     }
@@ -269,6 +286,8 @@ page_add(struct cache *cache, unsigned number)
     }
     /* By its zeros SQLite knows a page that it has not read yet. */
     memset(page->base.pExtra, 0, cache->extra_size);
+    page->is_marked = false;
+    list_push_back(&cache->queue, &page->place);
     if (number > cache->highest) {
         cache->highest = number;
     }
@@ -284,6 +303,7 @@ pages_fetch(sqlite3_pcache *handle, unsigned number, int create)
         if (page->is_idle) {
             set_idle(cache, page, false);
         }
+        page->is_marked = true;
         return &page->base;
     }
     if (create == 0 || (create == 1 && is_hard_to_get(cache))) {
@@ -299,12 +319,13 @@ pages_unpin(sqlite3_pcache *handle, sqlite3_pcache_page *at, int discard)
     struct cache *cache = cache_of(handle);
     struct page *page = page_of(at);
     ASSERT(!page->is_idle);
-    if (discard != 0) {
+    /* Beyond the limit it is this one that goes: looking for another could be long, for each of the
+     * pages of a large transaction. */
+    if (discard != 0 || cache->pages.size > cache->limit) {
         page_drop(cache, page);
         return;
     }
     set_idle(cache, page, true);
-    drop_beyond_limit(cache);
 }
 
 static void
@@ -369,8 +390,8 @@ static void
 pages_shrink(sqlite3_pcache *handle)
 {
     struct cache *cache = cache_of(handle);
-    while (!list_is_empty(&cache->idle)) {
-        page_drop(cache, CONTAINER_OF(list_first(&cache->idle), struct page, place));
+    while (cache->idle_count > 0) {
+        page_drop(cache, page_give_way(cache));
     }
 }
 
