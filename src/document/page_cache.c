@@ -30,6 +30,7 @@
 #include "base/map.h"
 #include "os/large.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -40,6 +41,8 @@
  * largest size, 64 KiB, with what belongs to it. */
 #define SLAB_FIRST (128U << 10)
 #define SLAB_SIZE  (2U << 20)
+/* What is looked at of a page to find it is then in one line of the processor's cache. */
+#define LINE 64U
 
 struct page {
     sqlite3_pcache_page base;
@@ -50,12 +53,15 @@ struct page {
     bool is_stray;  /* moved to a number above all others */
 };
 
-/* At the start of its memory; the pages follow, each as a block of content, extra and page. */
+/* The first LINE of its memory; the pages follow, each as a block of content, extra and page, in a
+ * whole number of lines. */
 struct slab {
     struct slab *next;
     size_t size;
-    _Alignas(64) char blocks[];
 };
+
+static_assert(sizeof(struct slab) <= LINE, "blocks begin behind it");
+static_assert(LINE % _Alignof(max_align_t) == 0, "blocks are aligned as from malloc");
 
 struct cache {
     size_t page_size;
@@ -93,9 +99,8 @@ in_use_count(const struct cache *cache)
 static size_t
 block_size(const struct cache *cache)
 {
-    size_t alignment = _Alignof(struct slab);
     size_t size = cache->page_size + cache->extra_size + sizeof(struct page);
-    return (size + alignment - 1) / alignment * alignment;
+    return (size + LINE - 1) / LINE * LINE;
 }
 
 static bool
@@ -116,13 +121,13 @@ static char *
 block_take(struct cache *cache)
 {
     size_t size = block_size(cache);
-    ASSERT(size <= SLAB_FIRST - sizeof(struct slab));
+    ASSERT(size <= SLAB_FIRST - LINE);
     const struct slab *newest = cache->slabs;
-    bool has_room = newest != NULL && size <= newest->size - sizeof(struct slab) - cache->slab_used;
+    bool has_room = newest != NULL && size <= newest->size - LINE - cache->slab_used;
     if (!has_room && !slab_add(cache)) {
         return NULL;
     }
-    char *block = cache->slabs->blocks + cache->slab_used;
+    char *block = (char *)cache->slabs + LINE + cache->slab_used;
     cache->slab_used += size;
     return block;
 }
