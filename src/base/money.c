@@ -208,6 +208,13 @@ static const uint8_t currency_numbers[CURRENCY_NUMBER_MAX + 1] = {
 
 static const int64_t powers_of_ten[] = {1, 10, 100, 1000, 10000};
 
+/* In the order of the codes' bytes. */
+static uint32_t
+code_number(const char code[3])
+{
+    return (uint32_t)(uint8_t)code[0] << 16 | (uint32_t)(uint8_t)code[1] << 8 | (uint8_t)code[2];
+}
+
 const struct currency *
 currency_find(struct span code)
 {
@@ -219,15 +226,16 @@ currency_find(struct span code)
         char byte = code.data[i];
         upper[i] = byte >= 'a' && byte <= 'z' ? (char)(byte - ('a' - 'A')) : byte;
     }
+    uint32_t wanted = code_number(upper);
     size_t low = 0;
     size_t high = CURRENCY_COUNT;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        int order = span_compare(span_of(upper, 3), span_of(currencies[middle].code, 3));
-        if (order == 0) {
+        uint32_t there = code_number(currencies[middle].code);
+        if (there == wanted) {
             return &currencies[middle];
         }
-        if (order < 0) {
+        if (wanted < there) {
             high = middle;
         } else {
             low = middle + 1;

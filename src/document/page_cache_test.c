@@ -233,6 +233,72 @@ pages_in_memory_only_are_kept(void **state)
     methods->xDestroy(cache);
 }
 
+/* Far more than the first piece of memory has room for, of the smallest size, the usual one and the
+ * largest. Each is the caller's to its last byte, and aligned. */
+static void
+many_pages_lie_side_by_side(void **state)
+{
+    (void)state;
+
+    enum {
+        COUNT = 1200
+    };
+
+    static const int sizes[] = {512, 4096, 65536};
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        int size = sizes[i];
+        sqlite3_pcache *cache = methods->xCreate(size, EXTRA_SIZE, 1);
+        methods->xCachesize(cache, COUNT);
+        for (unsigned number = 1; number <= COUNT; number++) {
+            sqlite3_pcache_page *page = methods->xFetch(cache, number, 2);
+            assert_non_null(page);
+            assert_int_equal((uintptr_t)page->pBuf % 16, 0);
+            assert_int_equal((uintptr_t)page->pExtra % 8, 0);
+            memset(page->pBuf, (int)(number % 251), (size_t)size);
+            memset(page->pExtra, (int)(number % 241), EXTRA_SIZE);
+            methods->xUnpin(cache, page, 0);
+        }
+        for (unsigned number = 1; number <= COUNT; number++) {
+            sqlite3_pcache_page *page = methods->xFetch(cache, number, 0);
+            assert_non_null(page);
+            const unsigned char *bytes = page->pBuf;
+            const unsigned char *extra = page->pExtra;
+            assert_int_equal(bytes[0], number % 251);
+            assert_memory_equal(bytes, bytes + 1, (size_t)size - 1);
+            assert_int_equal(extra[0], number % 241);
+            assert_memory_equal(extra, extra + 1, EXTRA_SIZE - 1);
+        }
+        methods->xDestroy(cache);
+    }
+}
+
+/* A cache that is full of pages in use takes more all the same, and is as small as it shall be when
+ * they are given back. */
+static void
+pages_in_use_are_beyond_the_limit(void **state)
+{
+    (void)state;
+
+    enum {
+        COUNT = 500
+    };
+
+    static sqlite3_pcache_page *pages[COUNT];
+    sqlite3_pcache *cache = methods->xCreate(PAGE_SIZE, EXTRA_SIZE, 1);
+    methods->xCachesize(cache, LIMIT);
+    for (unsigned i = 0; i < COUNT; i++) {
+        pages[i] = methods->xFetch(cache, i + 1, 2);
+        assert_non_null(pages[i]);
+    }
+    assert_int_equal(methods->xPagecount(cache), COUNT);
+    for (unsigned i = 0; i < COUNT; i++) {
+        methods->xUnpin(cache, pages[i], 0);
+        int left = COUNT - 1 - (int)i;
+        assert_int_equal(methods->xPagecount(cache), left > LIMIT ? left : LIMIT);
+    }
+    methods->xDestroy(cache);
+}
+
 static void
 t_run(sqlite3 *db, const char *sql)
 {
@@ -310,6 +376,8 @@ main(void)
         cmocka_unit_test(pages_are_what_was_put_there),
         cmocka_unit_test(the_page_not_used_for_longest_gives_way),
         cmocka_unit_test(pages_in_memory_only_are_kept),
+        cmocka_unit_test(many_pages_lie_side_by_side),
+        cmocka_unit_test(pages_in_use_are_beyond_the_limit),
         cmocka_unit_test(sqlite_works_with_few_pages),
     };
     return cmocka_run_group_tests_name("document page cache", tests, NULL, NULL);

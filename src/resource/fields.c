@@ -106,7 +106,9 @@ field_find(const struct resource_type *type, struct span name, uint32_t hint)
         if (index >= type->field_count) {
             index -= type->field_count;
         }
-        if (span_equal_cstr(name, type->fields[index].name)) {
+        /* Fields that have nothing are left out of a body, and passed by here. */
+        const char *known = type->fields[index].name;
+        if (name.size > 0 && name.data[0] == known[0] && span_equal_cstr(name, known)) {
             return index;
         }
     }

@@ -32,11 +32,13 @@ payments_flow_currency(const struct payments_flow *flow)
 struct span
 payments_hex(struct resource_op *op, u128 id)
 {
-    return arena_format(
-        resource_op_arena(op),
-        "%016llx%016llx",
-        (unsigned long long)u128_high(id),
-        (unsigned long long)u128_low(id));
+    static const char digits[] = "0123456789abcdef";
+    char text[2 * sizeof(id)];
+    for (size_t i = sizeof(text); i > 0; i--) {
+        text[i - 1] = digits[(unsigned)id & 15];
+        id >>= 4;
+    }
+    return arena_copy(resource_op_arena(op), span_of(text, sizeof(text)));
 }
 
 u128

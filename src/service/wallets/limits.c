@@ -158,10 +158,11 @@ wallets_limits_has_tier(const struct wallets_limits *limits, struct span tier)
     return find_rule(limits, tier, PORT_WALLET_OUT, NULL) != NULL;
 }
 
+/* `rate`: of the currency's whole units for one of `units`. */
 static int64_t
-minor_units(int64_t units, const struct currency *currency, bool dollars)
+minor_units(int64_t units, int64_t rate, const struct currency *currency)
 {
-    int64_t minor = dollars ? units * rough_rate(currency) : units;
+    int64_t minor = units * rate;
     for (uint8_t i = 0; i < currency->exponent; i++) {
         /* The largest limits of the coarsest rates are cut: nobody moves as much. */
         minor = minor > INT64_MAX / 10 ? INT64_MAX : minor * 10;
@@ -185,10 +186,11 @@ wallets_limits_find(
         rule = find_rule(limits, known, direction, NULL);
     }
     ASSERT(rule != NULL);
+    int64_t rate = dollars ? rough_rate(currency) : 1;
     return (struct wallets_limit){
-        .transaction = minor_units(rule->transaction, currency, dollars),
-        .day = minor_units(rule->day, currency, dollars),
-        .month = minor_units(rule->month, currency, dollars),
+        .transaction = minor_units(rule->transaction, rate, currency),
+        .day = minor_units(rule->day, rate, currency),
+        .month = minor_units(rule->month, rate, currency),
     };
 }
 

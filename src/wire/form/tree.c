@@ -80,6 +80,10 @@ struct form_node *
 form_find(const struct form_node *root, const char *name)
 {
     struct span rest = span_from_cstr(name);
+    if (span_find(rest, '[', 0) == rest.size && span_find(rest, ']', 0) == rest.size &&
+        root != NULL && root->kind == FORM_HASH) {
+        return form_child(root, rest); /* most names, and a request is asked for dozens */
+    }
     const struct form_node *node = root;
     struct form_node *found = NULL;
     for (bool first = true; node != NULL && (first || rest.size > 0); first = false) {

@@ -1,9 +1,11 @@
 #include "json/json.h"
 
+#include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -64,6 +66,32 @@ t_object(void **state)
     json_i64(&json, 0);
     assert_true(json_is_complete(&json));
     t_is(&out, "0");
+    buf_release(&out);
+}
+
+/* Around each number of digits, odd and even. */
+static void
+t_decimals(void **state)
+{
+    (void)state;
+    struct buf out;
+    struct json_writer json;
+    buf_init(&out, 4096);
+    uint64_t power = 1;
+    for (int digits = 1; digits <= 19; digits++, power *= 10) {
+        const uint64_t values[] = {power - 1, power, power + 1, power * 9, power / 3 * 7};
+        for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
+            char expected[32];
+            json_begin(&json, &out);
+            json_u64(&json, values[i]);
+            (void)snprintf(expected, sizeof(expected), "%" PRIu64, values[i]);
+            t_is(&out, expected);
+            json_begin(&json, &out);
+            json_i64(&json, -(int64_t)(values[i] / 2));
+            (void)snprintf(expected, sizeof(expected), "%" PRId64, -(int64_t)(values[i] / 2));
+            t_is(&out, expected);
+        }
+    }
     buf_release(&out);
 }
 
@@ -249,6 +277,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(t_object),
+        cmocka_unit_test(t_decimals),
         cmocka_unit_test(t_escapes),
         cmocka_unit_test(t_every_byte),
         cmocka_unit_test(t_full_buffer),
