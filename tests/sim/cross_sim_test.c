@@ -645,7 +645,8 @@ move_together(struct world *world, struct death *death)
 {
     uint32_t alive = (world->clients[0].coordinator + 1) % WORLD_COORDINATORS;
     death->was_doubt = in_doubt(world, alive) != 0;
-    assert_int_equal(world_move(world, world_slot(1), world->map.owners[world_slot(0)]), ERR_OK);
+    const uint16_t slot = world_slot(1);
+    assert_int_equal(world_move(world, &slot, 1, world->map.owners[world_slot(0)]), ERR_OK);
     assert_true(world->map.owners[world_slot(1)] == world->map.owners[world_slot(0)]);
 }
 
