@@ -65,9 +65,8 @@ name_of(const struct cross_tx *tx, uint32_t attempt)
     return commit_name(shards_cross_name(tx->job->cross, event_of(tx)->id, attempt));
 }
 
-/* After it an id may not be used again. */
-static bool
-uses_the_id_up(uint32_t status)
+bool
+shards_cross_uses_the_id_up(uint32_t status)
 {
 #define CASE(name, number, transient)                                                              \
     if (status == (number)) {                                                                      \
@@ -505,7 +504,7 @@ take_accounts(struct cross_message *message)
     } else if (prepared) {
         shards_cross_settle(tx, tx->verdict, tx->booked_at);
     } else {
-        ask(tx, uses_the_id_up(tx->verdict) ? CROSS_STEP_FAIL : CROSS_STEP_CHECK);
+        ask(tx, shards_cross_uses_the_id_up(tx->verdict) ? CROSS_STEP_FAIL : CROSS_STEP_CHECK);
     }
 }
 
@@ -580,7 +579,7 @@ take_probe(struct cross_message *message)
         ask(tx, CROSS_STEP_FIRST); /* a 3PC leg that was voided is no transfer */
     } else if (result->status != LEDGER_TRANSFER_linked_event_failed) {
         shards_cross_settle(tx, result->status, result->timestamp);
-    } else if (payee_refused(run) && uses_the_id_up(run->reason)) {
+    } else if (payee_refused(run) && shards_cross_uses_the_id_up(run->reason)) {
         tx->verdict = run->reason;
         ask(tx, CROSS_STEP_FAIL);
     } else if (payee_refused(run)) {

@@ -85,7 +85,8 @@ job_answer(struct cross_job *job)
     struct port_ledger_request *request = job->request;
     err_t error = job->error;
     job->request = NULL;
-    if (error != ERR_OK && job->some_done) { /* SHARDS-3 */
+    bool refused = error == ERR_CROSSES_SHARDS && job->again; /* shards_cross_plan has looked */
+    if (error != ERR_OK && job->some_done && !refused) {      /* SHARDS-3 */
         error = ERR_OUTCOME_UNKNOWN;
     }
     CROSS_COUNT(job->cross, busy, error == ERR_BUSY ? 1 : 0);

@@ -301,6 +301,10 @@ void shards_cross_hold_translate(
 struct ledger_transfer shards_cross_hold_paid(
     const struct cross_hold *hold, const struct ledger_transfer *event);
 u128 shards_cross_hold_marker_id(const struct shards_cross *cross, u128 id, uint16_t slot);
+/* Is its second phase part of a linked chain? */
+bool shards_cross_hold_is_chained(const struct cross_job *job, const struct cross_hold *hold);
+/* It is held for an account of another slot, and that is whom the second phase names. */
+bool shards_cross_hold_names_payee(const struct cross_job *job, const struct cross_hold *hold);
 /* May what one shard refused, or answered as another's, be the end of a hold? It is done again. */
 bool shards_cross_end_is_doubtful(const struct ledger_transfer *event, uint32_t status);
 
@@ -344,6 +348,8 @@ void shards_cross_explain(struct cross_tx *tx);
 void shards_cross_explain_hold(struct cross_tx *tx);
 /* It was committed, and by whom and when is in the ledger. */
 void shards_cross_explain_found(struct cross_tx *tx);
+/* After this status an id may not be used again. */
+bool shards_cross_uses_the_id_up(uint32_t status);
 /* An event that a shard refused as different from what has its id, which may be the same transfer
  * in its other form. */
 void shards_cross_explain_result(struct cross_tx *tx, uint32_t status);
