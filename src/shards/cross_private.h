@@ -7,6 +7,7 @@
  *     cross_hold.c     holds, and what posts or voids them
  *     cross_run.c      a transaction: asks as vectors, and what they came to
  *     shards_cross_explain.c  what a client is told of a transfer that was not booked just now
+ *     cross_compare.c  what is told of a transfer beside what is booked
  *     cross_lookup.c   what a look-up by ids shows of transfers that crossed
  *     cross_resolve.c  what is in doubt
  *     cross_read.c     consistent reads
@@ -348,17 +349,36 @@ void shards_cross_explain(struct cross_tx *tx);
 void shards_cross_explain_hold(struct cross_tx *tx);
 /* It was committed, and by whom and when is in the ledger. */
 void shards_cross_explain_found(struct cross_tx *tx);
-/* After this status an id may not be used again. */
-bool shards_cross_uses_the_id_up(uint32_t status);
 /* An event that a shard refused as different from what has its id, which may be the same transfer
  * in its other form. */
 void shards_cross_explain_result(struct cross_tx *tx, uint32_t status);
 /* The same of a second phase. */
 void shards_cross_explain_end(struct cross_tx *tx, uint32_t status);
-/* May what a shard refused as different be the same transfer? */
-bool shards_cross_result_is_doubtful(const struct ledger_transfer *event, uint32_t status);
 /* Sends again what was not answered. */
 void shards_cross_explain_tick(struct cross_tx *tx, uint64_t now);
+
+/* ---- cross_compare.c */
+
+/* After this status an id may not be used again. */
+bool shards_cross_uses_the_id_up(uint32_t status);
+/* Something has the id: the same, or something else. */
+bool shards_cross_is_different(uint32_t status);
+/* Up to the debit account, in the order of the ledger's own comparison; 0: the same. What the
+ * protocol adds to a leg is no difference. */
+uint32_t shards_cross_compare_before_credit(
+    const struct ledger_transfer *event, const struct ledger_transfer *booked, bool is_leg);
+/* Behind the credit account; `exists`: the same. */
+uint32_t shards_cross_compare_behind_credit(
+    const struct ledger_transfer *event, const struct ledger_transfer *booked);
+/* What one ledger would have said of both accounts, NULL for one that is not there; `reason` if it
+ * has nothing against them. */
+uint32_t shards_cross_verdict_of(
+    uint32_t reason,
+    const struct ledger_transfer *event,
+    const struct ledger_account *payer,
+    const struct ledger_account *payee);
+/* May what a shard refused as different be the same transfer? */
+bool shards_cross_result_is_doubtful(const struct ledger_transfer *event, uint32_t status);
 
 /* ---- cross_lookup.c */
 
