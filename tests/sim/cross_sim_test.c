@@ -27,7 +27,7 @@
 #include "cross_world.h"
 #include "sim_range.h"
 
-#define SEEDS_SHORT 8
+#define SEEDS_SHORT 200
 #define SEEDS_LONG  1000
 #define MONEY       1000
 #define ROUNDS      120
