@@ -188,10 +188,10 @@ redo_event(void *context, const struct ledger_event *event)
         return ERR_CORRUPT;
     }
     const struct ledger_transfer *pending = NULL;
-    if (event->kind == LEDGER_EVENT_TWO_PHASE_EXPIRED) {
-        pending = ledger_find_pending(check->ledger, event->transfer.id);
-    } else if (event->kind != LEDGER_EVENT_SINGLE_PHASE) {
-        pending = ledger_find_pending(check->ledger, event->transfer.pending_id);
+    bool expired = event->kind == LEDGER_EVENT_TWO_PHASE_EXPIRED;
+    if (expired || event->kind != LEDGER_EVENT_SINGLE_PHASE) {
+        u128 id = expired ? event->transfer.id : event->transfer.pending_id;
+        pending = ledger_find_pending_on(check->ledger, id, event->debit_slot, event->credit_slot);
     }
     struct ledger_balances *debit = &check->balances[event->debit_slot];
     struct ledger_balances *credit = &check->balances[event->credit_slot];

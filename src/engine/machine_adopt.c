@@ -27,7 +27,8 @@ engine_machine_shows(
            machine->guard->has(machine->guard->context, account_id);
 }
 
-/* One that names no accounts is where its pending is. */
+/* One that names no accounts is where its pending is. Of what is here in halves the end is known
+ * here if an account of it is, and at another ledger if none is. */
 static bool
 ends_strange_pending(const struct engine_machine *machine, const struct ledger_transfer *transfer)
 {
@@ -37,8 +38,14 @@ ends_strange_pending(const struct engine_machine *machine, const struct ledger_t
     }
     const struct ledger_transfer *pending =
         ledger_find_pending(machine->ledger, transfer->pending_id);
-    return pending != NULL &&
-           !machine->guard->has(machine->guard->context, pending->debit_account_id);
+    const struct port_ledger_guard *guard = machine->guard;
+    if (pending != NULL) {
+        return !guard->has(guard->context, pending->debit_account_id);
+    }
+    const struct ledger_transfer *half =
+        ledger_find_pending_on(machine->ledger, transfer->pending_id, UINT32_MAX, UINT32_MAX);
+    return half != NULL && !guard->has(guard->context, half->debit_account_id) &&
+           !guard->has(guard->context, half->credit_account_id);
 }
 
 err_t
@@ -169,7 +176,11 @@ newest_of(struct engine_machine *machine, uint32_t slot, uint64_t *ret_newest)
  * be, which the core will find. */
 static err_t
 side_is_new(
-    struct engine_machine *machine, u128 id, const struct ledger_event *event, bool *ret_new)
+    struct engine_machine *machine,
+    const struct ledger_event *event,
+    u128 id,
+    bool is_debit,
+    bool *ret_new)
 {
     uint32_t slot = ledger_account_slot(machine->ledger, id);
     uint64_t newest = 0;
@@ -178,7 +189,11 @@ side_is_new(
         return ERR_OK;
     }
     if (event->kind == LEDGER_EVENT_TWO_PHASE_EXPIRED) {
-        *ret_new = ledger_find_pending(machine->ledger, event->transfer.id) != NULL;
+        *ret_new = ledger_find_pending_on(
+                       machine->ledger,
+                       event->transfer.id,
+                       is_debit ? slot : UINT32_MAX,
+                       is_debit ? UINT32_MAX : slot) != NULL;
         return ERR_OK;
     }
     TRY(newest_of(machine, slot, &newest));
@@ -211,8 +226,8 @@ adopt_event(
     struct ledger_adopted adopted = adoption->of.event;
     bool new_debit = false;
     bool new_credit = false;
-    TRY(side_is_new(machine, adopted.debit_account_id, &adopted.event, &new_debit));
-    TRY(side_is_new(machine, adopted.credit_account_id, &adopted.event, &new_credit));
+    TRY(side_is_new(machine, &adopted.event, adopted.debit_account_id, true, &new_debit));
+    TRY(side_is_new(machine, &adopted.event, adopted.credit_account_id, false, &new_credit));
     *ret_status = PORT_LEDGER_ADOPTED_KNOWN;
     if (!new_debit && !new_credit) {
         return ERR_OK;

@@ -2,7 +2,8 @@
  * Two ledgers that adopt the same history do the same and tell the same, whatever keeps it: a
  * journal, and with TEST_POSTGRES (tools/with-postgres) tables. A third ledger makes the history;
  * its accounts come in two moves, so what they did with one another comes in halves, and they work
- * on in both ledgers, which are loaded again now and then.
+ * on in both ledgers, which are loaded again now and then. Before each move there are some that are
+ * denied: what was copied of holds over two sets stays in both, until it is brought up to date.
  *
  * TAEL_TWIN_ROUNDS  how many seeds; TAEL_TWIN_SEED the first: a failure names the one to use
  */
@@ -26,6 +27,7 @@
 #define OWN           4u
 #define OWN_ID        1000u
 #define BATCH         6u
+#define SPANS         5u
 #define FEED_MAX      8190u
 #define FAILED_MAX    2000u
 
@@ -52,6 +54,10 @@ struct t_twins {
     uint64_t expired; /* events by which pendings ended, at the twins */
     uint64_t halves;  /* events that the twins have twice */
     uint64_t adopted;
+    u128 spans[SPANS]; /* holds over two sets */
+    uint64_t stale;    /* halves of such that were live at the twins */
+    uint64_t twice;    /* of those, both halves at one time */
+    uint64_t refused;  /* ends of such that the twins were asked for */
 };
 
 static struct port_ledger_change feeds[2][FEED_MAX];
@@ -591,6 +597,99 @@ t_copy(struct t_twins *t, uint32_t set)
     }
 }
 
+/* Holds over two of the source's sets, with which neither can move. */
+static void
+t_span(struct t_twins *t)
+{
+    struct ledger_transfer transfers[SPANS];
+    for (uint32_t i = 0; i < SPANS; i++) {
+        uint32_t set = t_set(t, true);
+        uint32_t other = set;
+        while (other == set) {
+            other = t_set(t, true);
+        }
+        t->spans[i] = ++t->next_id;
+        transfers[i] = (struct ledger_transfer){
+            .id = t->spans[i],
+            .debit_account_id = t_account(t, true, set),
+            .credit_account_id = t_account(t, true, other),
+            .amount = 1 + below(t, 9),
+            .ledger = LEDGER_NUMBER,
+            .code = 1,
+            .flags = LEDGER_TRANSFER_PENDING,
+            .timeout = (uint32_t)below(t, 3),
+        };
+    }
+    struct port_ledger_request request = {
+        .operation = PORT_LEDGER_CREATE_TRANSFERS, .count = SPANS};
+    request.in.transfers = transfers;
+    t_do(t, true, &request);
+}
+
+/* By their ids alone. */
+static void
+t_end_spans(struct t_twins *t, bool source)
+{
+    struct ledger_transfer transfers[SPANS];
+    for (uint32_t i = 0; i < SPANS; i++) {
+        bool post = below(t, 2) == 0;
+        transfers[i] = (struct ledger_transfer){
+            .id = ++t->next_id,
+            .pending_id = t->spans[i],
+            .amount = post ? U128_MAX : 0,
+            .flags = post ? LEDGER_TRANSFER_POST_PENDING : LEDGER_TRANSFER_VOID_PENDING,
+        };
+    }
+    struct port_ledger_request request = {
+        .operation = PORT_LEDGER_CREATE_TRANSFERS, .count = SPANS};
+    request.in.transfers = transfers;
+    t_do(t, source, &request);
+    for (uint32_t i = 0; i < SPANS && !source; i++) {
+        CHECK(t, results[0][i].status != LEDGER_TRANSFER_created);
+        t->refused += results[0][i].status == LEDGER_TRANSFER_pending_transfer_already_posted ||
+                      results[0][i].status == LEDGER_TRANSFER_pending_transfer_already_voided;
+    }
+}
+
+static void
+t_count_stale(struct t_twins *t)
+{
+    const struct ledger *ledger = t->machines[ONE].ledger;
+    for (uint32_t span = 0; span < SPANS; span++) {
+        uint64_t live = 0;
+        for (uint32_t i = 0; i < ledger_pending_slots(ledger); i++) {
+            const struct ledger_transfer *pending = ledger_pending_at(ledger, i);
+            live += pending != NULL && pending->id == t->spans[span];
+        }
+        CHECK(t, ledger_find_pending(ledger, t->spans[span]) == NULL);
+        t->stale += live;
+        t->twice += live == 2;
+    }
+}
+
+/* What moves are denied for is copied: of one set, or of two, or of one and then of another one
+ * when it is over at the source. */
+static void
+t_denied(struct t_twins *t)
+{
+    t_span(t);
+    t_copy(t, t_set(t, true));
+    t_live(t, 5, true);
+    if (below(t, 2) == 0) {
+        t_copy(t, t_set(t, true));
+    }
+    t_count_stale(t);
+    t_live(t, 5, false);
+    t_compare(t);
+    if (below(t, 2) == 0) {
+        t_restart(t);
+    }
+    t_end_spans(t, true);
+    t_tick(t, true);
+    t_copy(t, t_set(t, true));
+    t_compare(t);
+}
+
 static void
 t_count(struct t_twins *t)
 {
@@ -616,6 +715,7 @@ t_round(struct t_twins *t)
     t_live(t, 10, false);
     for (uint32_t set = 0; set < 2; set++) {
         t_live(t, 25, true);
+        t_denied(t);
         t_copy(t, set);
         t_compare(t);
         t_live(t, 10, true);
@@ -624,6 +724,7 @@ t_round(struct t_twins *t)
         t->moved = set + 1;
         engine_machine_settle(&t->machines[ONE]);
         engine_machine_settle(&t->machines[OTHER]);
+        t_end_spans(t, false);
         t_live(t, 25, false);
     }
     t_restart(t);
@@ -675,7 +776,7 @@ twins_are_the_same(void **state)
     uint64_t first = setting("TAEL_TWIN_SEED", 1);
     uint64_t rounds = setting("TAEL_TWIN_ROUNDS", ROUNDS);
     const char *database = getenv("TEST_POSTGRES");
-    uint64_t sums[4] = {0};
+    uint64_t sums[7] = {0};
     for (uint64_t seed = first; seed < first + rounds; seed++) {
         struct t_twins *t = calloc(1, sizeof(*t));
         assert_non_null(t);
@@ -710,6 +811,9 @@ twins_are_the_same(void **state)
         sums[1] += t->adopted;
         sums[2] += t->expired;
         sums[3] += t->halves;
+        sums[4] += t->stale;
+        sums[5] += t->twice;
+        sums[6] += t->refused;
         for (int i = SOURCE; i < LEDGERS; i++) {
             engine_machine_close(&t->machines[i]);
         }
@@ -717,12 +821,18 @@ twins_are_the_same(void **state)
         free(t);
     }
     print_message(
-        "%llu loads, %llu adopted, %llu expired, %llu in halves\n",
+        "%llu loads, %llu adopted, %llu expired, %llu in halves; of denied moves %llu halves, %llu "
+        "times both, %llu ends refused\n",
         (unsigned long long)sums[0],
         (unsigned long long)sums[1],
         (unsigned long long)sums[2],
-        (unsigned long long)sums[3]);
-    assert_true(rounds < ROUNDS || (sums[0] > 0 && sums[1] > 0 && sums[2] > 0 && sums[3] > 0));
+        (unsigned long long)sums[3],
+        (unsigned long long)sums[4],
+        (unsigned long long)sums[5],
+        (unsigned long long)sums[6]);
+    for (size_t i = 0; i < sizeof(sums) / sizeof(sums[0]); i++) {
+        assert_true(rounds < ROUNDS || sums[i] > 0);
+    }
 }
 
 int

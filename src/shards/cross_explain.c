@@ -65,36 +65,6 @@ name_of(const struct cross_tx *tx, uint32_t attempt)
     return commit_name(shards_cross_name(tx->job->cross, event_of(tx)->id, attempt));
 }
 
-/* After it an id may not be used again. */
-static bool
-uses_the_id_up(uint32_t status)
-{
-#define CASE(name, number, transient)                                                              \
-    if (status == (number)) {                                                                      \
-        return (transient) != 0;                                                                   \
-    }
-    LEDGER_TRANSFER_STATUSES(CASE)
-#undef CASE
-    return false;
-}
-
-static bool
-is_different(uint32_t status)
-{
-    return status == LEDGER_TRANSFER_exists ||
-           status == LEDGER_TRANSFER_exists_with_different_flags ||
-           status == LEDGER_TRANSFER_exists_with_different_pending_id ||
-           status == LEDGER_TRANSFER_exists_with_different_timeout ||
-           status == LEDGER_TRANSFER_exists_with_different_debit_account_id ||
-           status == LEDGER_TRANSFER_exists_with_different_credit_account_id ||
-           status == LEDGER_TRANSFER_exists_with_different_amount ||
-           status == LEDGER_TRANSFER_exists_with_different_user_data_128 ||
-           status == LEDGER_TRANSFER_exists_with_different_user_data_64 ||
-           status == LEDGER_TRANSFER_exists_with_different_user_data_32 ||
-           status == LEDGER_TRANSFER_exists_with_different_ledger ||
-           status == LEDGER_TRANSFER_exists_with_different_code;
-}
-
 /* ------------------------------------------------------------------------------------ asking ---
  */
 
@@ -272,41 +242,6 @@ shards_cross_explain_tick(struct cross_tx *tx, uint64_t now)
     }
 }
 
-/* --------------------------------------------------------------------------------- comparing ---
- */
-
-/* Up to the debit account, in the order of the ledger's own comparison; 0: the same. What the
- * protocol adds to a leg is no difference. */
-static uint32_t
-compare_before_credit(
-    const struct ledger_transfer *event, const struct ledger_transfer *booked, bool is_leg)
-{
-    unsigned added = is_leg ? LEDGER_TRANSFER_LINKED | LEDGER_TRANSFER_PENDING : 0;
-    unsigned flags = booked->flags & ~added;
-    return event->flags != flags ? LEDGER_TRANSFER_exists_with_different_flags
-           : event->pending_id != booked->pending_id
-               ? LEDGER_TRANSFER_exists_with_different_pending_id
-           : event->timeout != booked->timeout ? LEDGER_TRANSFER_exists_with_different_timeout
-           : event->debit_account_id != booked->debit_account_id
-               ? LEDGER_TRANSFER_exists_with_different_debit_account_id
-               : 0;
-}
-
-static uint32_t
-compare_behind_credit(const struct ledger_transfer *event, const struct ledger_transfer *booked)
-{
-    return event->amount != booked->amount ? LEDGER_TRANSFER_exists_with_different_amount
-           : event->user_data_128 != booked->user_data_128
-               ? LEDGER_TRANSFER_exists_with_different_user_data_128
-           : event->user_data_64 != booked->user_data_64
-               ? LEDGER_TRANSFER_exists_with_different_user_data_64
-           : event->user_data_32 != booked->user_data_32
-               ? LEDGER_TRANSFER_exists_with_different_user_data_32
-           : event->ledger != booked->ledger ? LEDGER_TRANSFER_exists_with_different_ledger
-           : event->code != booked->code     ? LEDGER_TRANSFER_exists_with_different_code
-                                             : LEDGER_TRANSFER_exists;
-}
-
 /* ----------------------------------------------------------------------------------- answers ---
  */
 
@@ -352,10 +287,10 @@ take_held(struct cross_tx *tx, const struct cross_message *message)
     struct ledger_transfer booked = *find(message, ID_CLIENTS);
     const struct ledger_transfer *marker = find(message, ID_HOLD);
     booked.flags &= (uint16_t)~LEDGER_TRANSFER_LINKED;
-    uint32_t before = compare_before_credit(event, &booked, false);
+    uint32_t before = shards_cross_compare_before_credit(event, &booked, false);
     bool same = marker != NULL && marker->user_data_128 == event->credit_account_id;
     uint32_t status = before != 0 ? before
-                      : same      ? compare_behind_credit(event, &booked)
+                      : same      ? shards_cross_compare_behind_credit(event, &booked)
                                   : LEDGER_TRANSFER_exists_with_different_credit_account_id;
     shards_cross_settle(tx, status, booked.timestamp);
 }
@@ -372,7 +307,8 @@ static bool
 payee_refused(const struct commit_run *run)
 {
     return (run->refused & ~1U) != 0 && run->reason != 0 && !run->conflict &&
-           !is_different(run->reason) && run->reason != LEDGER_TRANSFER_id_already_failed;
+           !shards_cross_is_different(run->reason) &&
+           run->reason != LEDGER_TRANSFER_id_already_failed;
 }
 
 /* What is there this run has put there, and voids: the payee's slot has refused it just now. */
@@ -404,8 +340,8 @@ take_booked(struct cross_tx *tx, const struct cross_message *message)
         }
         return;
     }
-    uint32_t before = compare_before_credit(event_of(tx), booked, is_leg);
-    tx->verdict = compare_behind_credit(event_of(tx), booked);
+    uint32_t before = shards_cross_compare_before_credit(event_of(tx), booked, is_leg);
+    tx->verdict = shards_cross_compare_behind_credit(event_of(tx), booked);
     if (before != 0) {
         shards_cross_settle(tx, before, tx->booked_at);
     } else if (is_leg && tx->booked_slot == slot_of_payee(tx)) {
@@ -462,26 +398,6 @@ take_second(struct cross_message *message)
         tx->booked_at);
 }
 
-/* As one ledger would have said it, in its order; the payee's slot saw its own account alone. */
-static uint32_t
-verdict_of(
-    uint32_t reason,
-    const struct ledger_transfer *event,
-    const struct ledger_account *payer,
-    const struct ledger_account *payee)
-{
-    return payer == NULL                    ? LEDGER_TRANSFER_debit_account_not_found
-           : payee == NULL                  ? LEDGER_TRANSFER_credit_account_not_found
-           : payer->ledger != payee->ledger ? LEDGER_TRANSFER_accounts_must_have_the_same_ledger
-           : event->ledger != payer->ledger
-               ? LEDGER_TRANSFER_transfer_must_have_the_same_ledger_as_accounts
-           : (payer->flags & LEDGER_ACCOUNT_CLOSED) != 0
-               ? LEDGER_TRANSFER_debit_account_already_closed
-           : (payee->flags & LEDGER_ACCOUNT_CLOSED) != 0
-               ? LEDGER_TRANSFER_credit_account_already_closed
-               : reason;
-}
-
 static void
 take_accounts(struct cross_message *message)
 {
@@ -498,14 +414,14 @@ take_accounts(struct cross_message *message)
     }
     bool holds = tx->way == CROSS_WAY_HOLD;
     uint32_t reason = holds ? LEDGER_TRANSFER_created : tx->run.reason;
-    tx->verdict = verdict_of(reason, event_of(tx), payer, payee);
+    tx->verdict = shards_cross_verdict_of(reason, event_of(tx), payer, payee);
     bool prepared = tx->booked != 0; /* 3PC: the id is taken by what will be voided */
     if (tx->verdict == LEDGER_TRANSFER_created) {
         ask(tx, CROSS_STEP_HOLD); /* nothing is against the payee */
     } else if (prepared) {
         shards_cross_settle(tx, tx->verdict, tx->booked_at);
     } else {
-        ask(tx, uses_the_id_up(tx->verdict) ? CROSS_STEP_FAIL : CROSS_STEP_CHECK);
+        ask(tx, shards_cross_uses_the_id_up(tx->verdict) ? CROSS_STEP_FAIL : CROSS_STEP_CHECK);
     }
 }
 
@@ -518,7 +434,7 @@ take_check(struct cross_message *message)
     }
     const struct ledger_result *result = &message->port.out.results[0];
     bool failed = result->status == LEDGER_TRANSFER_id_already_failed;
-    if (is_different(result->status)) {
+    if (shards_cross_is_different(result->status)) {
         ask(tx, CROSS_STEP_FIRST);
     } else {
         shards_cross_settle(tx, failed ? result->status : tx->verdict, result->timestamp);
@@ -533,7 +449,7 @@ take_fail(struct cross_message *message)
         return;
     }
     const struct ledger_result *result = &message->port.out.results[0];
-    if (is_different(result->status)) {
+    if (shards_cross_is_different(result->status)) {
         ask(tx, tx->hold != NULL ? CROSS_STEP_PROBE : CROSS_STEP_FIRST);
         return;
     }
@@ -553,7 +469,7 @@ take_hold(struct cross_message *message)
         return;
     }
     const struct ledger_result *result = &message->port.out.results[0];
-    if (is_different(result->status)) {
+    if (shards_cross_is_different(result->status)) {
         tx->verdict = result->status;
         ask(tx, CROSS_STEP_FIRST);
         return;
@@ -580,7 +496,7 @@ take_probe(struct cross_message *message)
         ask(tx, CROSS_STEP_FIRST); /* a 3PC leg that was voided is no transfer */
     } else if (result->status != LEDGER_TRANSFER_linked_event_failed) {
         shards_cross_settle(tx, result->status, result->timestamp);
-    } else if (payee_refused(run) && uses_the_id_up(run->reason)) {
+    } else if (payee_refused(run) && shards_cross_uses_the_id_up(run->reason)) {
         tx->verdict = run->reason;
         ask(tx, CROSS_STEP_FAIL);
     } else if (payee_refused(run)) {
@@ -598,7 +514,7 @@ explain_posting(struct cross_tx *tx)
 {
     const struct commit_run *run = &tx->run;
     bool refused = payer_refused(run) && run->reason != 0 && !run->conflict;
-    if (refused && !is_different(run->reason)) {
+    if (refused && !shards_cross_is_different(run->reason)) {
         shards_cross_settle(tx, run->reason, tx->booked_at);
     } else {
         ask(tx, CROSS_STEP_PROBE);
@@ -615,7 +531,7 @@ shards_cross_explain(struct cross_tx *tx)
     }
     bool once = commit_protocol(&tx->transaction->header) == COMMIT_3PC;
     /* A chain that failed because it was there already says nothing of an abort behind it. */
-    bool unknown = run->reason == 0 || is_different(run->reason);
+    bool unknown = run->reason == 0 || shards_cross_is_different(run->reason);
     if (once && !run->conflict && unknown && !payer_refused(run)) {
         /* 3PC has no second attempt under an id. */
         shards_cross_settle(tx, LEDGER_TRANSFER_id_already_failed, tx->booked_at);
@@ -654,13 +570,4 @@ shards_cross_explain_end(struct cross_tx *tx, uint32_t status)
 {
     tx->verdict = status;
     ask(tx, CROSS_STEP_PROBE);
-}
-
-/* A leg in the payer's slot has a flag more, and another account to pay; so has a hold. */
-bool
-shards_cross_result_is_doubtful(const struct ledger_transfer *event, uint32_t status)
-{
-    bool different = status == LEDGER_TRANSFER_exists_with_different_flags ||
-                     status == LEDGER_TRANSFER_exists_with_different_credit_account_id;
-    return different && !cross_is_second_phase(event);
 }

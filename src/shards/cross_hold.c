@@ -219,8 +219,7 @@ is_wanted(const struct cross_job *job, uint32_t event)
 {
     const struct ledger_transfer *transfer = &job->request->in.transfers[event];
     bool doubtful = shards_cross_end_is_doubtful(transfer, job->request->out.results[event].status);
-    bool linked = event > 0 && (transfer[-1].flags & LEDGER_TRANSFER_LINKED) != 0;
-    return cross_is_second_phase(transfer) && (!job->again || (doubtful && !linked));
+    return cross_is_second_phase(transfer) && (!job->again || doubtful);
 }
 
 err_t
@@ -378,12 +377,27 @@ shards_cross_hold_translate(
 }
 
 bool
+shards_cross_hold_is_chained(const struct cross_job *job, const struct cross_hold *hold)
+{
+    const struct ledger_transfer *events = job->request->in.transfers;
+    return (events[hold->event].flags & LEDGER_TRANSFER_LINKED) != 0 ||
+           (hold->event > 0 && (events[hold->event - 1].flags & LEDGER_TRANSFER_LINKED) != 0);
+}
+
+bool
+shards_cross_hold_names_payee(const struct cross_job *job, const struct cross_hold *hold)
+{
+    u128 said = job->request->in.transfers[hold->event].credit_account_id;
+    return hold->is_held && said == hold->transfer.credit_account_id;
+}
+
+bool
 shards_cross_end_is_doubtful(const struct ledger_transfer *event, uint32_t status)
 {
     bool linked = (event->flags & LEDGER_TRANSFER_LINKED) != 0;
+    bool payee = status == LEDGER_TRANSFER_pending_transfer_has_different_credit_account_id;
     bool other = status == LEDGER_TRANSFER_exists_with_different_flags ||
                  status == LEDGER_TRANSFER_exists_with_different_credit_account_id ||
-                 status == LEDGER_TRANSFER_pending_transfer_has_different_debit_account_id ||
-                 status == LEDGER_TRANSFER_pending_transfer_has_different_credit_account_id;
-    return other && !linked && cross_is_second_phase(event);
+                 status == LEDGER_TRANSFER_pending_transfer_has_different_debit_account_id;
+    return (payee || (other && !linked)) && cross_is_second_phase(event);
 }

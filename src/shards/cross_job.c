@@ -85,7 +85,8 @@ job_answer(struct cross_job *job)
     struct port_ledger_request *request = job->request;
     err_t error = job->error;
     job->request = NULL;
-    if (error != ERR_OK && job->some_done) { /* SHARDS-3 */
+    bool refused = error == ERR_CROSSES_SHARDS && job->again; /* shards_cross_plan has looked */
+    if (error != ERR_OK && job->some_done && !refused) {      /* SHARDS-3 */
         error = ERR_OUTCOME_UNKNOWN;
     }
     CROSS_COUNT(job->cross, busy, error == ERR_BUSY ? 1 : 0);
@@ -487,6 +488,13 @@ take_pairs(struct cross_message *message)
     }
 }
 
+/* Of a batch that one shard has answered with pairs, those are stale that were done again. */
+static bool
+wants_pair(const struct cross_job *job, uint32_t event)
+{
+    return !job->again || shards_cross_hold_of(job, event) != NULL;
+}
+
 /* Few events to a message, so that accounts are found among few. */
 static void
 pairs_begin(struct cross_job *job)
@@ -506,15 +514,21 @@ pairs_begin(struct cross_job *job)
             return;
         }
         for (uint32_t i = 0; i < some; i++) {
-            pair_of(job, at + i, &message->in.ids[2 * i]);
-            message->items[i].first = at + i;
+            if (wants_pair(job, at + i)) {
+                uint32_t item = message->item_count++;
+                pair_of(job, at + i, &message->in.ids[2 * item]);
+                message->items[item].first = at + i;
+            }
         }
-        message->port.count = 2 * some;
-        message->item_count = some;
+        at += some;
+        if (message->item_count == 0) {
+            shards_cross_message_free(message);
+            continue;
+        }
+        message->port.count = 2 * message->item_count;
         message->take = take_pairs;
         job->pairs_out++;
         shards_cross_message_send(message);
-        at += some;
     }
 }
 
@@ -592,7 +606,6 @@ void
 shards_cross_job_explain_results(struct cross_job *job)
 {
     job->some_done = true;
-    job->pairs_asked = true;
     job->again = true;
     shards_cross_job_begin(job);
 }

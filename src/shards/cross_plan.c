@@ -245,13 +245,44 @@ unit_compare(const void *left, const void *right)
     return a->start < b->start ? -1 : a->start > b->start;
 }
 
+/* No event has changed anything in the shard that was asked already, nor used its id up. */
+static bool
+nothing_was_done(const struct cross_job *job)
+{
+    bool done = false;
+    for (uint32_t i = 0; i < job->request->count; i++) {
+        uint32_t status = job->request->out.results[i].status;
+        done = done || status == LEDGER_TRANSFER_created || shards_cross_uses_the_id_up(status);
+    }
+    return !done;
+}
+
+/* Of a batch that one shard has answered: is the event left as it is? A hold that was made across
+ * shards is not ended in a chain, also when both slots are on one shard now: what that shard said
+ * of the payee is wrong then, and the chain is refused for what it is. */
+static err_t
+is_left(const struct cross_job *job, uint32_t event, bool *ret_left)
+{
+    const struct cross_hold *hold = shards_cross_hold_of(job, event);
+    bool chained = hold != NULL && shards_cross_hold_is_chained(job, hold);
+    *ret_left = job->again && (hold == NULL || chained);
+    if (job->again && chained && shards_cross_hold_names_payee(job, hold) &&
+        nothing_was_done(job)) {
+        job->request->out_count = event;
+        return ERR_CROSSES_SHARDS;
+    }
+    return ERR_OK;
+}
+
 static err_t
 units_make(struct plan *plan)
 {
     struct cross_job *job = plan->job;
     for (uint32_t at = 0; at < job->request->count;) {
         struct cross_unit *unit = &job->units[job->unit_count];
-        if (job->again && shards_cross_hold_of(job, at) == NULL) {
+        bool left = false;
+        TRY(is_left(job, at, &left));
+        if (left) {
             at++;
             continue;
         }

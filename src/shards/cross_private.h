@@ -7,6 +7,7 @@
  *     cross_hold.c     holds, and what posts or voids them
  *     cross_run.c      a transaction: asks as vectors, and what they came to
  *     shards_cross_explain.c  what a client is told of a transfer that was not booked just now
+ *     cross_compare.c  what is told of a transfer beside what is booked
  *     cross_lookup.c   what a look-up by ids shows of transfers that crossed
  *     cross_resolve.c  what is in doubt
  *     cross_read.c     consistent reads
@@ -301,6 +302,10 @@ void shards_cross_hold_translate(
 struct ledger_transfer shards_cross_hold_paid(
     const struct cross_hold *hold, const struct ledger_transfer *event);
 u128 shards_cross_hold_marker_id(const struct shards_cross *cross, u128 id, uint16_t slot);
+/* Is its second phase part of a linked chain? */
+bool shards_cross_hold_is_chained(const struct cross_job *job, const struct cross_hold *hold);
+/* It is held for an account of another slot, and that is whom the second phase names. */
+bool shards_cross_hold_names_payee(const struct cross_job *job, const struct cross_hold *hold);
 /* May what one shard refused, or answered as another's, be the end of a hold? It is done again. */
 bool shards_cross_end_is_doubtful(const struct ledger_transfer *event, uint32_t status);
 
@@ -349,10 +354,31 @@ void shards_cross_explain_found(struct cross_tx *tx);
 void shards_cross_explain_result(struct cross_tx *tx, uint32_t status);
 /* The same of a second phase. */
 void shards_cross_explain_end(struct cross_tx *tx, uint32_t status);
-/* May what a shard refused as different be the same transfer? */
-bool shards_cross_result_is_doubtful(const struct ledger_transfer *event, uint32_t status);
 /* Sends again what was not answered. */
 void shards_cross_explain_tick(struct cross_tx *tx, uint64_t now);
+
+/* ---- cross_compare.c */
+
+/* After this status an id may not be used again. */
+bool shards_cross_uses_the_id_up(uint32_t status);
+/* Something has the id: the same, or something else. */
+bool shards_cross_is_different(uint32_t status);
+/* Up to the debit account, in the order of the ledger's own comparison; 0: the same. What the
+ * protocol adds to a leg is no difference. */
+uint32_t shards_cross_compare_before_credit(
+    const struct ledger_transfer *event, const struct ledger_transfer *booked, bool is_leg);
+/* Behind the credit account; `exists`: the same. */
+uint32_t shards_cross_compare_behind_credit(
+    const struct ledger_transfer *event, const struct ledger_transfer *booked);
+/* What one ledger would have said of both accounts, NULL for one that is not there; `reason` if it
+ * has nothing against them. */
+uint32_t shards_cross_verdict_of(
+    uint32_t reason,
+    const struct ledger_transfer *event,
+    const struct ledger_account *payer,
+    const struct ledger_account *payee);
+/* May what a shard refused as different be the same transfer? */
+bool shards_cross_result_is_doubtful(const struct ledger_transfer *event, uint32_t status);
 
 /* ---- cross_lookup.c */
 

@@ -111,11 +111,20 @@ take_transfers(void *context, const PGresult *result)
         past->kind = LEDGER_PAST_TRANSFER;
         past->transfer = event.transfer;
         bool pending = !PQgetisnull(result, row, STORE_PG_COLUMNS + 1);
-        if (pending && past->fate == LEDGER_FATE_NONE) {
-            past->fate = (enum ledger_fate)postgres_get_16(result, row, STORE_PG_COLUMNS + 1);
+        if (past->fate == LEDGER_FATE_NONE || past->fate == LEDGER_FATE_PENDING) {
+            past->fate = pending
+                             ? (enum ledger_fate)postgres_get_16(result, row, STORE_PG_COLUMNS + 1)
+                             : LEDGER_FATE_NONE;
         }
     }
     return ERR_OK;
+}
+
+/* Of two halves of a hold one may have ended: then it is over. */
+static enum ledger_fate
+fate_with(enum ledger_fate fate, enum ledger_fate other)
+{
+    return fate == LEDGER_FATE_PENDING && other != LEDGER_FATE_NONE ? other : fate;
 }
 
 /* Behind the transfers of our own; the oldest first. An id that both have is the one's that came
@@ -131,17 +140,18 @@ take_adopted(void *context, const PGresult *result)
         }
         struct ledger_past *past = &look_up->past[look_up->places[at - 1]];
         struct ledger_event event;
+        bool pending = !PQgetisnull(result, row, STORE_PG_PLACED_COLUMNS + 1);
+        enum ledger_fate fate =
+            pending ? (enum ledger_fate)postgres_get_16(result, row, STORE_PG_PLACED_COLUMNS + 1)
+                    : LEDGER_FATE_NONE;
         if (past->kind == LEDGER_PAST_TRANSFER) {
+            past->fate = fate_with(past->fate, fate);
             continue;
         }
         TRY(store_pg_get_placed(look_up->pg, result, row, &event));
         past->kind = LEDGER_PAST_TRANSFER;
         past->transfer = event.transfer;
-        bool pending = !PQgetisnull(result, row, STORE_PG_PLACED_COLUMNS + 1);
-        if (pending && past->fate == LEDGER_FATE_NONE) {
-            past->fate =
-                (enum ledger_fate)postgres_get_16(result, row, STORE_PG_PLACED_COLUMNS + 1);
-        }
+        past->fate = past->fate == LEDGER_FATE_NONE ? fate : past->fate;
     }
     return ERR_OK;
 }
@@ -174,12 +184,15 @@ recall(const struct store_pg *pg, uint64_t hash, struct ledger_past *past)
         if (recent->id != past->id) {
             continue;
         }
+        const struct store_pg_event *kept = &recent->group->events[recent->event];
         switch (recent->kind) {
         case STORE_PG_RECENT_TRANSFER:
             past->kind = LEDGER_PAST_TRANSFER;
             past->fate = recent->fate;
-            past->transfer = recent->group->events[recent->event].event.transfer;
-            known = true;
+            past->transfer = kept->event.transfer;
+            /* Of one half in a hurry the other may have been here long ago. */
+            known = known || recent->fate != LEDGER_FATE_PENDING ||
+                    (!kept->debit_stands_in && !kept->credit_stands_in);
             break;
         case STORE_PG_RECENT_FAILED:
             past->kind = known ? past->kind : LEDGER_PAST_FAILED;

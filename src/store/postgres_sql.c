@@ -126,12 +126,13 @@ const char *const store_pg_sql[STORE_PG_STATEMENTS] = {
         "UPDATE pending p SET outcome = u.outcome, finished_at = u.finished_at "
         "FROM unnest($1::uuid[], $2::smallint[], $3::bigint[]) u(id, outcome, finished_at) "
         "WHERE p.id = u.id AND p.outcome = 1",
-    /* $4: what was adopted later is another one of that id. */
+    /* $6: what was adopted later is another one of that id. Of two halves one ends. */
     [STORE_PG_FINISH_ADOPTED] =
         "UPDATE adopted a SET outcome = u.outcome, finished_at = u.finished_at "
-        "FROM unnest($1::uuid[], $2::smallint[], $3::bigint[], $4::bigint[]) "
-        "u(id, outcome, finished_at, place) "
-        "WHERE a.id = u.id AND a.outcome = 1 AND a.place >= u.place",
+        "FROM unnest($1::uuid[], $2::smallint[], $3::bigint[], $4::integer[], $5::integer[], "
+        "$6::bigint[]) u(id, outcome, finished_at, debit_account, credit_account, place) "
+        "WHERE a.id = u.id AND a.debit_account = u.debit_account AND "
+        "a.credit_account = u.credit_account AND a.outcome = 1 AND a.place >= u.place",
     [STORE_PG_INSERT_ADOPTED] =
         "INSERT INTO adopted (place, happened, debit_name, credit_name, outcome, timestamp, id, "
         "debit_account, credit_account, amount, pending_id, user_data_128, user_data_64, "

@@ -299,7 +299,8 @@ send_new_pendings(
     store_pg_send(session, STORE_PG_INSERT_PENDINGS, 1, NULL, NULL);
 }
 
-/* With `adopted`, of pendings that were adopted: which of them, by how many there were. */
+/* With `adopted`, of pendings that were adopted: which of them, by their accounts and by how many
+ * there were. */
 static void
 send_finished_pendings(
     struct store_pg_session *session,
@@ -308,9 +309,15 @@ send_finished_pendings(
     bool adopted)
 {
     static const enum postgres_oid types[] = {
-        POSTGRES_OID_UUID, POSTGRES_OID_INT2, POSTGRES_OID_INT8, POSTGRES_OID_INT8};
+        POSTGRES_OID_UUID,
+        POSTGRES_OID_INT2,
+        POSTGRES_OID_INT8,
+        POSTGRES_OID_INT4,
+        POSTGRES_OID_INT4,
+        POSTGRES_OID_INT8,
+    };
 
-    const uint32_t columns = adopted ? 4 : 3;
+    const uint32_t columns = adopted ? 6 : 3;
     store_pg_place_t place = -(store_pg_place_t)group->adopted_before;
     struct rows rows = arrays_begin(session, types, columns, count);
     for (uint32_t i = 0; i < group->event_count; i++) {
@@ -329,6 +336,8 @@ send_finished_pendings(
                          : LEDGER_FATE_VOIDED);
             store_pg_field_64(field(&rows), event->timestamp);
             if (adopted) {
+                store_pg_field_32(field(&rows), event->debit_slot);
+                store_pg_field_32(field(&rows), event->credit_slot);
                 store_pg_field_64(field(&rows), (uint64_t)place);
             }
         }

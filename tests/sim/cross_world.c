@@ -251,7 +251,7 @@ world_shard_start(struct world *world, uint32_t number)
     settings.loops = os_sim_loops(world->sim);
     settings.store.loops = os_sim_loops(world->sim);
     settings.store.segment_size = 1 << 20;
-    settings.limits.account_count_max = 200;
+    settings.limits.account_count_max = 2000;
     settings.limits.pending_count_max = 1000;
     ASSERT(ledger_engine_open(&settings, &shard->engine, &error) == ERR_OK);
     shards_owner_attach(shard->owner, ledger_engine_port(shard->engine));
@@ -443,7 +443,7 @@ move_go_on(void *context, const struct shards_move_report *report)
 }
 
 err_t
-world_move(struct world *world, uint16_t slot, uint32_t to)
+world_move(struct world *world, const uint16_t *slots, uint32_t count, uint32_t to)
 {
     struct shards_move_report report;
     char message[SHARDS_MESSAGE_SIZE];
@@ -451,7 +451,7 @@ world_move(struct world *world, uint16_t slot, uint32_t to)
     memcpy(&now, &world->map, sizeof(now));
     struct shards_move_parts parts = {
         .map = &now,
-        .from = now.owners[slot],
+        .from = now.owners[slots[0]],
         .to = to,
         .ask = move_ask,
         .pause = move_pause,
@@ -460,7 +460,9 @@ world_move(struct world *world, uint16_t slot, uint32_t to)
         .go_on = move_go_on,
         .context = world,
     };
-    parts.slots[slot / 64] |= UINT64_C(1) << slot % 64;
+    for (uint32_t i = 0; i < count; i++) {
+        parts.slots[slots[i] / 64] |= UINT64_C(1) << slots[i] % 64;
+    }
     err_t result = shards_move(&parts, &report, message);
     if (result == ERR_CORRUPT) {
         fprintf(stderr, "%s\n", message);

@@ -114,7 +114,7 @@ void world_heal(struct world *world);
 /* Asks and waits, of a coordinator that works. */
 err_t world_ask(struct world *world, uint32_t coordinator, struct port_ledger_request *request);
 
-/* Moves a slot while everything goes on, past the network; shards_move. */
-err_t world_move(struct world *world, uint16_t slot, uint32_t to);
+/* Moves slots of one shard while everything goes on, past the network; shards_move. */
+err_t world_move(struct world *world, const uint16_t *slots, uint32_t count, uint32_t to);
 
 #endif

@@ -79,6 +79,14 @@ ledger_find_pending(const struct ledger *ledger, u128 id)
     return slot == LEDGER_NONE ? NULL : &ledger_pending_in(ledger, slot)->transfer;
 }
 
+const struct ledger_transfer *
+ledger_find_pending_on(
+    const struct ledger *ledger, u128 id, uint32_t debit_slot, uint32_t credit_slot)
+{
+    uint32_t slot = ledger_pending_search_on(ledger, id, debit_slot, credit_slot);
+    return slot == LEDGER_NONE ? NULL : &ledger_pending_in(ledger, slot)->transfer;
+}
+
 uint32_t
 ledger_pending_slots(const struct ledger *ledger)
 {

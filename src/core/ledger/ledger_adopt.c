@@ -92,7 +92,7 @@ ledger_watch_pendings(
             continue;
         }
         bool watched = pending->heap_position != LEDGER_NONE;
-        if (watched == wanted(context, pending->transfer.debit_account_id)) {
+        if (watched == (!pending->half && wanted(context, pending->transfer.debit_account_id))) {
             continue;
         }
         if (watched) {

@@ -68,6 +68,7 @@ struct ledger_pending {
     uint32_t listed_before; /* slots, or LEDGER_NONE; while it is listed */
     uint32_t listed_after;
     bool listed;
+    bool half;             /* a side is booked on a stand-in (LEDGER-13) */
     enum ledger_fate fate; /* LEDGER_FATE_NONE while the slot is free */
 };
 
@@ -311,13 +312,15 @@ ledger_pending_probe(
         }
         if ((uint32_t)(entry >> 32) == hash) {
             uint32_t slot = (uint32_t)entry - 1;
-            if (ledger_pending_in(ledger, slot)->transfer.id == id) {
+            const struct ledger_pending *pending = ledger_pending_in(ledger, slot);
+            if (pending->transfer.id == id && !pending->half) {
                 return slot;
             }
         }
     }
 }
 
+/* One that is booked on its own accounts: what is booked on a stand-in is not ended here. */
 static inline uint32_t
 ledger_pending_search(const struct ledger *ledger, u128 id)
 {
@@ -329,6 +332,10 @@ ledger_pending_search(const struct ledger *ledger, u128 id)
                ? slot
                : ledger_pending_probe(ledger, &index->now, id, hash);
 }
+
+/* One that is booked on these slots, halves too; LEDGER_NONE for a slot: whichever it is. */
+uint32_t ledger_pending_search_on(
+    const struct ledger *ledger, u128 id, uint32_t debit_slot, uint32_t credit_slot);
 
 /* There is room (ledger_index_reserve). */
 void ledger_index_insert(struct ledger_index *index, uint32_t hash, uint32_t slot);

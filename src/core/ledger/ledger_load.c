@@ -26,7 +26,7 @@ revive(
     uint32_t credit_slot,
     bool watch)
 {
-    if (ledger_pending_search(ledger, transfer->id) != LEDGER_NONE) {
+    if (ledger_pending_search_on(ledger, transfer->id, debit_slot, credit_slot) != LEDGER_NONE) {
         return ERR_CORRUPT;
     }
     if (transfer->timestamp == 0 || transfer->timestamp > LEDGER_TIMESTAMP_MAX ||
@@ -35,7 +35,7 @@ revive(
     }
     TRY(ledger_reserve(ledger, 0, 1));
     uint32_t slot = ledger_pending_insert(ledger, transfer, debit_slot, credit_slot);
-    if (watch && transfer->timeout != 0) {
+    if (watch && transfer->timeout != 0 && !ledger_pending_in(ledger, slot)->half) {
         ledger_expiry_insert(ledger, slot);
     }
     return ERR_OK;
@@ -110,14 +110,11 @@ finished_slot(const struct ledger *ledger, const struct ledger_event *event)
 {
     bool expired = event->kind == LEDGER_EVENT_TWO_PHASE_EXPIRED;
     u128 id = expired ? event->transfer.id : event->transfer.pending_id;
-    uint32_t slot = ledger_pending_search(ledger, id);
+    uint32_t slot = ledger_pending_search_on(ledger, id, event->debit_slot, event->credit_slot);
     if (slot == LEDGER_NONE) {
         return LEDGER_NONE;
     }
     const struct ledger_pending *pending = ledger_pending_in(ledger, slot);
-    if (pending->debit_slot != event->debit_slot || pending->credit_slot != event->credit_slot) {
-        return LEDGER_NONE;
-    }
     if (expired && (pending->transfer.timeout == 0 ||
                     ledger_expires_at(&pending->transfer) > event->timestamp)) {
         return LEDGER_NONE;

@@ -148,6 +148,42 @@ ledger_listed_at(const struct ledger *ledger, uint32_t place)
     return &ledger_pending_in(ledger, place)->transfer;
 }
 
+static uint32_t
+probe_on(
+    const struct ledger *ledger,
+    const struct ledger_table *table,
+    u128 id,
+    uint32_t debit_slot,
+    uint32_t credit_slot)
+{
+    uint32_t hash = ledger_hash(id);
+    for (uint32_t at = hash & table->mask; table->entries[at] != 0; at = (at + 1) & table->mask) {
+        if ((uint32_t)(table->entries[at] >> 32) != hash) {
+            continue;
+        }
+        uint32_t slot = (uint32_t)table->entries[at] - 1;
+        const struct ledger_pending *pending = ledger_pending_in(ledger, slot);
+        if (pending->transfer.id == id &&
+            (debit_slot == LEDGER_NONE || pending->debit_slot == debit_slot) &&
+            (credit_slot == LEDGER_NONE || pending->credit_slot == credit_slot)) {
+            return slot;
+        }
+    }
+    return LEDGER_NONE;
+}
+
+uint32_t
+ledger_pending_search_on(
+    const struct ledger *ledger, u128 id, uint32_t debit_slot, uint32_t credit_slot)
+{
+    const struct ledger_index *index = &ledger->pending_index;
+    const struct ledger_table *table = ledger_index_table(index, ledger_hash(id));
+    uint32_t slot = probe_on(ledger, table, id, debit_slot, credit_slot);
+    return slot != LEDGER_NONE || table == &index->now
+               ? slot
+               : probe_on(ledger, &index->now, id, debit_slot, credit_slot);
+}
+
 uint32_t
 ledger_pending_insert(
     struct ledger *ledger,
@@ -172,6 +208,8 @@ ledger_pending_insert(
     pending->next_free = 0;
     pending->fate = LEDGER_FATE_PENDING;
     pending->listed = false;
+    pending->half = ledger_account_in(ledger, debit_slot)->id != transfer->debit_account_id ||
+                    ledger_account_in(ledger, credit_slot)->id != transfer->credit_account_id;
     if (is_listed(ledger, transfer)) {
         list_pending(ledger, slot);
     }

@@ -26,8 +26,12 @@ ledger_find_named(const struct ledger_step *step)
         const struct ledger_event *event = &step->delta->events[entry->event - 1];
         return (struct ledger_found){&event->transfer, LEDGER_FATE_NONE, LEDGER_NONE};
     }
+    if (past->kind == LEDGER_PAST_TRANSFER && past->fate == LEDGER_FATE_PENDING) {
+        /* Another ledger's, and here in halves, which are nobody's to end (LEDGER-13). */
+        ASSERT(ledger_pending_search_on(ledger, past->id, LEDGER_NONE, LEDGER_NONE) != LEDGER_NONE);
+        return (struct ledger_found){NULL, LEDGER_FATE_NONE, LEDGER_NONE};
+    }
     if (past->kind == LEDGER_PAST_TRANSFER) {
-        ASSERT(past->fate != LEDGER_FATE_PENDING);
         return (struct ledger_found){&past->transfer, past->fate, LEDGER_NONE};
     }
     return (struct ledger_found){NULL, LEDGER_FATE_NONE, LEDGER_NONE};

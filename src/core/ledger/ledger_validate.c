@@ -58,7 +58,8 @@ pending_is_sound(const struct ledger *ledger, uint32_t slot)
     const struct ledger_pending *pending = ledger_pending_in(ledger, slot);
     const struct ledger_transfer *transfer = &pending->transfer;
     if (pending->fate != LEDGER_FATE_PENDING ||
-        ledger_pending_search(ledger, transfer->id) != slot) {
+        ledger_pending_search_on(ledger, transfer->id, pending->debit_slot, pending->credit_slot) !=
+            slot) {
         return false;
     }
     if (pending->debit_slot >= ledger->account_count ||
@@ -70,7 +71,7 @@ pending_is_sound(const struct ledger *ledger, uint32_t slot)
     if (pending->heap_position == LEDGER_NONE) {
         return true; /* it has no timeout, or is not watched (ledger_watch_pendings) */
     }
-    if (transfer->timeout == 0) {
+    if (transfer->timeout == 0 || pending->half) {
         return false;
     }
     if (pending->heap_position >= ledger->heap_count) {

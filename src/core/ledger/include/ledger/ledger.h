@@ -244,8 +244,8 @@ struct ledger_adopted {
 MUST_USE err_t ledger_adopt_event(
     struct ledger *ledger, const struct ledger_adopted *adopted, struct ledger_delta *delta);
 
-/* Watches for expiry those live pendings whose debit account is wanted, and no others. O(live
- * pendings). */
+/* Watches for expiry those live pendings whose debit account is wanted, and no others; never a
+ * half. O(live pendings). */
 void ledger_watch_pendings(
     struct ledger *ledger, bool (*wanted)(void *context, u128 debit_account_id), void *context);
 
@@ -264,8 +264,13 @@ const struct ledger_account *ledger_find_account(const struct ledger *ledger, u1
 const struct ledger_account *ledger_account_at(const struct ledger *ledger, uint32_t slot);
 /* The dense number of an account, or UINT32_MAX. */
 uint32_t ledger_account_slot(const struct ledger *ledger, u128 id);
-/* A live pending transfer, or NULL. Valid until the next call that changes the ledger. */
+/* A live pending transfer that is booked on its own accounts, or NULL. Valid until the next call
+ * that changes the ledger. */
 const struct ledger_transfer *ledger_find_pending(const struct ledger *ledger, u128 id);
+/* The same of one that is booked on these accounts, by dense number, of which one may be a stand-in
+ * (LEDGER-13); UINT32_MAX: on whichever. */
+const struct ledger_transfer *ledger_find_pending_on(
+    const struct ledger *ledger, u128 id, uint32_t debit_slot, uint32_t credit_slot);
 /* The live pendings on listed accounts (limits.listed_accounts) in the order of their timestamps:
  * the first one, and the one behind a place; LEDGER_LISTED_END behind the last. A place is valid
  * until the next call that changes the ledger. */
