@@ -194,16 +194,15 @@ is_open(const struct plan *plan, uint32_t event)
            (!is_account(transfer->debit_account_id) || !is_account(transfer->credit_account_id));
 }
 
-static void
-unit_level(struct plan *plan, struct cross_unit *unit)
+/* The least that the unit's keys allow: behind what came before with the same key, or together with
+ * it where that is as good. */
+static uint32_t
+least_level(struct plan *plan, const struct cross_unit *unit, bool crosses)
 {
-    bool crosses = cross_way_crosses(unit->way);
     uint32_t level = crosses ? plan->floor_crossing : plan->floor_local;
-    bool open = false;
     u128 keys[4];
     for (uint32_t i = 0; i < unit->count; i++) {
         keys_of(plan, unit->start + i, keys);
-        open = open || is_open(plan, unit->start + i);
         for (uint32_t j = 0; j < 4; j++) {
             if (keys[j] == 0) {
                 continue;
@@ -214,11 +213,24 @@ unit_level(struct plan *plan, struct cross_unit *unit)
             level = max(level, together ? key->crossing : key->crossing + 1);
         }
     }
-    if (open) {
-        level = max(level, plan->highest_crossing + 1);
-        plan->floor_crossing = max(plan->floor_crossing, level + 1);
-        plan->floor_local = max(plan->floor_local, level);
+    return level;
+}
+
+static bool
+has_open(const struct plan *plan, const struct cross_unit *unit)
+{
+    for (uint32_t i = 0; i < unit->count; i++) {
+        if (is_open(plan, unit->start + i)) {
+            return true;
+        }
     }
+    return false;
+}
+
+static void
+note_level(struct plan *plan, const struct cross_unit *unit, bool crosses, uint32_t level)
+{
+    u128 keys[4];
     for (uint32_t i = 0; i < unit->count; i++) {
         keys_of(plan, unit->start + i, keys);
         for (uint32_t j = 0; j < 4; j++) {
@@ -231,6 +243,19 @@ unit_level(struct plan *plan, struct cross_unit *unit)
     }
     plan->highest_crossing = crosses ? max(plan->highest_crossing, level) : plan->highest_crossing;
     plan->highest = max(plan->highest, level);
+}
+
+static void
+unit_level(struct plan *plan, struct cross_unit *unit)
+{
+    bool crosses = cross_way_crosses(unit->way);
+    uint32_t level = least_level(plan, unit, crosses);
+    if (has_open(plan, unit)) {
+        level = max(level, plan->highest_crossing + 1);
+        plan->floor_crossing = max(plan->floor_crossing, level + 1);
+        plan->floor_local = max(plan->floor_local, level);
+    }
+    note_level(plan, unit, crosses, level);
     unit->level = level;
 }
 
