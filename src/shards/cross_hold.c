@@ -94,6 +94,37 @@ hold_of_made(const struct shard_map *map, const struct made *made, struct cross_
     }
 }
 
+static bool
+makes_the_same(const struct ledger_transfer *a, const struct ledger_transfer *b)
+{
+    return a->debit_account_id == b->debit_account_id &&
+           a->credit_account_id == b->credit_account_id && a->amount == b->amount &&
+           a->user_data_128 == b->user_data_128 && a->user_data_64 == b->user_data_64 &&
+           a->user_data_32 == b->user_data_32 && a->timeout == b->timeout &&
+           a->ledger == b->ledger && a->code == b->code && a->flags == b->flags;
+}
+
+/* Which of several is made nobody knows before, and each would have to be ended in its own way. One
+ * shard needs not know. */
+static bool
+is_doubtful(
+    const struct shard_map *map, const struct made *made, uint32_t count, const struct made *found)
+{
+    const struct made *first = found;
+    while (first > made && first[-1].transfer.id == found->transfer.id) {
+        first--;
+    }
+    bool differ = false;
+    bool crosses = false;
+    for (const struct made *one = first;
+         one < made + count && one->transfer.id == found->transfer.id;
+         one++) {
+        differ = differ || !makes_the_same(&one->transfer, &first->transfer);
+        crosses = crosses || shards_cross_crosses(map, &one->transfer);
+    }
+    return differ && crosses;
+}
+
 static err_t
 find_within(struct cross_job *job)
 {
@@ -120,6 +151,7 @@ find_within(struct cross_job *job)
                                    : bsearch(&key, made, count, sizeof(made[0]), transfer_compare);
         if (found != NULL) {
             hold_of_made(map, found, hold);
+            hold->doubtful = !job->again && is_doubtful(map, made, count, found);
         }
     }
     shards_cross_memory_give(job->cross, made, size);

@@ -88,6 +88,9 @@ way_find(const struct plan *plan, uint32_t event, enum cross_way *ret_way)
     const struct ledger_transfer *transfer = &plan->job->request->in.transfers[event];
     const struct cross_hold *hold = shards_cross_hold_of(plan->job, event);
     bool crosses = shards_cross_crosses(plan->map, transfer);
+    if (hold != NULL && hold->doubtful) {
+        return ERR_CROSSES_SHARDS;
+    }
     if (hold != NULL) {
         *ret_way = shards_cross_hold_way(plan->job, hold);
         bool ours = is_ours(transfer) && *ret_way != CROSS_WAY_LOCAL;
@@ -131,7 +134,7 @@ unit_find(const struct plan *plan, uint32_t start, struct cross_unit *ret_unit)
             }
         }
         const struct cross_hold *hold = shards_cross_hold_of(plan->job, end);
-        held = held || (hold != NULL && hold->is_held);
+        held = held || (hold != NULL && (hold->is_held || hold->doubtful));
         linked = (events[end].flags & LEDGER_TRANSFER_LINKED) != 0;
     }
     *ret_unit = (struct cross_unit){.start = start, .count = end - start};

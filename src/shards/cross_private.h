@@ -70,6 +70,7 @@ struct cross_hold {
     uint32_t event; /* that is the second phase */
     bool is_held;   /* on a HELD account: the payee is in another slot */
     uint32_t maker; /* the event of the same batch that makes it, counted from 1; 0: it was found */
+    bool doubtful;  /* the batch makes it several times, otherwise each time, also across */
     /* As it was found, with the payee as its credit account; id 0: nobody has it. */
     struct ledger_transfer transfer;
 };

@@ -84,6 +84,7 @@ commit_account(enum commit_account kind, uint32_t ledger, uint16_t slot)
         .id = commit_account_id(kind, ledger, slot),
         .ledger = ledger,
         .code = (uint16_t)kind,
+        .flags = kind == COMMIT_ACCOUNT_HELD ? LEDGER_ACCOUNT_DEBITS_MUST_NOT_EXCEED_CREDITS : 0,
     };
 }
 

@@ -71,7 +71,8 @@ void shards_cross_destroy(struct shards_cross **cross);
  *   - a transfer between accounts of two shards is booked atomically, and so is the posting of a
  *     hold between them. ERR_BUSY: nothing was done, ERR_OUTCOME_UNKNOWN: send the same ids again;
  *   - ERR_CROSSES_SHARDS only for what cannot cross: linked, balancing, closing and imported
- *     transfers, and ids of the protocol; out_count is the event's place;
+ *     transfers, ids of the protocol, and what ends a hold that the same batch makes in several
+ *     ways; out_count is the event's place;
  *   - PORT_LEDGER_LOOKUP_TRANSFERS shows the payer's leg of a transfer that crossed: linked, and
  *     while nobody knows its outcome (3PC) pending; if it was aborted, not at all;
  *   - PORT_LEDGER_LOOKUP_CONSISTENT. ERR_BUSY: money kept moving between the shards for

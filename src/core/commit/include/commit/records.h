@@ -66,7 +66,7 @@ enum commit_account {
     COMMIT_ACCOUNT_MARKER_DEBIT = 2,  /* per slot, in COMMIT_LEDGER */
     COMMIT_ACCOUNT_MARKER_CREDIT = 3, /* per slot, in COMMIT_LEDGER */
     COMMIT_ACCOUNT_NOBODY = 4,        /* is never created: what names it fails, for ever */
-    COMMIT_ACCOUNT_HELD = 5,          /* per ledger number and slot; no limits: see below */
+    COMMIT_ACCOUNT_HELD = 5,          /* per ledger number and slot: see below */
 };
 
 /* An account as it must be created before its slot takes part. */
@@ -88,7 +88,8 @@ bool commit_account_is(u128 account_id, enum commit_account kind);
  *     held (a) -> in transit (a)
  *     marker                                               marker
  *
- * So posted money never stays on a HELD account, and what is pending there are the holds.
+ * So posted money never stays on a HELD account, and what is pending there are the holds. It may
+ * not be overdrawn: whatever a coordinator takes a hold for, no more leaves than came from it.
  */
 struct ledger_transfer commit_hold_marker(u128 name, uint16_t slot, u128 payee);
 
