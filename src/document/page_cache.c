@@ -20,8 +20,8 @@
  *
  * Pages come from slabs, large enough for the system's large pages: the trees of a busy store are
  * read at random places of 64 MB, and with small ones the processor has to find out where a page is
- * nearly each time. A page that is dropped is kept for the next one; slabs go with their cache, so a
- * cache has the memory of the most pages that it ever had.
+ * nearly each time. A page that is dropped is kept for the next one; slabs go with their cache, so
+ * a cache has the memory of the most pages that it ever had.
  */
 #include "page_cache.h"
 
