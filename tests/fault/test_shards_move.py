@@ -287,8 +287,8 @@ def test_the_fence_holds_at_whoever_takes_over(tmp_path, database):
         assert answer.status_code == 503, answer.text
         done = two.run_shards(*words)
         assert done.returncode == 0, done.stderr
-        answer = pay(moving)
-        assert answer.json()["results"][0]["status"] == "created", answer.text
+        wait_until(lambda: pay(moving).status_code == 200, 20, "the new map to be known")
+        assert pay(moving).json()["results"][0]["status"] == "created"
         assert two.verify()["good"]
         two.processes["ledger-a-2"].kill()
         two.processes["ledger-b"].kill()
