@@ -14,6 +14,8 @@
 /* An index over a large table takes its time. */
 #define INDEX_MS_MAX  86400000
 #define LAYOUT_MS_MAX 60000
+/* The same, as PostgreSQL is told it. */
+#define LAYOUT_WAIT "60000"
 
 #define BALANCES                                                                                   \
     "debit_debits_pending numeric NOT NULL, debit_debits_posted numeric NOT NULL, "                \
@@ -171,6 +173,8 @@ send_upgrades(struct store_pg_session *session)
     }
 }
 
+/* Shards that start together on a new database make their tables one after the other: the last one
+ * waits for all, so longer than for any lock later on. */
 static err_t
 make(struct store_pg_session *session, const struct store_pg_options *options, uint64_t deadline_ms)
 {
@@ -178,6 +182,7 @@ make(struct store_pg_session *session, const struct store_pg_options *options, u
     int64_t there = 0;
     (void)snprintf(sql, sizeof(sql), "CREATE SCHEMA IF NOT EXISTS %s", options->schema);
     store_pg_send_text(session, "BEGIN", NULL, NULL);
+    store_pg_send_text(session, "SET LOCAL lock_timeout = " LAYOUT_WAIT, NULL, NULL);
     store_pg_send_text(session, "SELECT pg_advisory_xact_lock(" TABLES_LOCK ")", NULL, NULL);
     store_pg_send_text(session, sql, NULL, NULL);
     store_pg_send_text(session, count_sql, take_integer, &there);
@@ -202,6 +207,7 @@ store_pg_tables(
     int64_t layout = 0;
     err_t code = store_pg_layout(session, deadline_ms, &layout);
     if (code == ERR_OK && layout == 0) {
+        deadline_ms = postgres_now_ms() + LAYOUT_MS_MAX;
         code = make(session, options, deadline_ms);
         code = code == ERR_OK ? store_pg_layout(session, deadline_ms, &layout) : code;
     }

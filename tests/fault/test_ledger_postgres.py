@@ -210,6 +210,18 @@ def test_stop_gives_the_ledger_back_at_once(ledger):
     ledger.check()
 
 
+def test_who_makes_tables_waits_for_others_that_do(ledger):
+    """Longer than for any lock of a server that works: shards that start together make theirs in turn."""
+    others = threading.Thread(target=ledger.database.sql, args=(
+        "SELECT pg_advisory_xact_lock(7377863216), pg_sleep(5)", ledger.name))
+    others.start()
+    wait_until(lambda: ledger.database.sql(
+        "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'", ledger.name) == "1", 10, "the others")
+    server = ledger.start()
+    others.join()
+    wait_ready(server)
+
+
 # As an older program made it: before slots could move to such a ledger.
 FIRST_LAYOUT = """
 DROP VIEW transfers; DROP VIEW event; DROP TABLE adopted; DROP TABLE note;
