@@ -104,10 +104,10 @@ uint64_t world_now(const struct world *world);
 uint16_t world_slot(uint32_t group);
 void world_run_ms(struct world *world, uint32_t ms);
 
-void world_shard_kill(struct world *world, uint32_t shard);
-void world_shard_start(struct world *world, uint32_t shard);
-void world_coordinator_kill(struct world *world, uint32_t coordinator);
-void world_coordinator_start(struct world *world, uint32_t coordinator);
+void world_shard_kill(struct world *world, uint32_t number);
+void world_shard_start(struct world *world, uint32_t number);
+void world_coordinator_kill(struct world *world, uint32_t number);
+void world_coordinator_start(struct world *world, uint32_t number);
 /* Everything is up, connected and fast from here on. */
 void world_heal(struct world *world);
 
