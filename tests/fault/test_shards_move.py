@@ -289,6 +289,7 @@ def test_the_fence_holds_at_whoever_takes_over(tmp_path, database):
         assert done.returncode == 0, done.stderr
         wait_until(lambda: pay(moving).status_code == 200, 20, "the new map to be known")
         assert pay(moving).json()["results"][0]["status"] == "created"
+        wait_until(lambda: two.run_shards("verify").returncode == 0, 20, "the one that took over to be found")
         assert two.verify()["good"]
         two.processes["ledger-a-2"].kill()
         two.processes["ledger-b"].kill()
