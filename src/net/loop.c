@@ -15,12 +15,12 @@
 
 #include "base/assert.h"
 #include "base/list.h"
+#include "os/thread.h"
 
 #include "loop_private.h"
 #include "timers.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <time.h>
@@ -311,15 +311,7 @@ err_t
 net_loop_start(struct net_loop *loop)
 {
     ASSERT(!loop->started);
-    sigset_t all;
-    sigset_t before;
-    (void)sigfillset(&all);
-    int result = pthread_sigmask(SIG_SETMASK, &all, &before);
-    ASSERT(result == 0);
-    int created = pthread_create(&loop->thread, NULL, loop_main, loop);
-    result = pthread_sigmask(SIG_SETMASK, &before, NULL);
-    ASSERT(result == 0);
-    if (created != 0) {
+    if (os_thread_start(&loop->thread, loop_main, loop) != ERR_OK) {
         return ERR_IO;
     }
     loop->started = true;

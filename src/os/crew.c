@@ -2,9 +2,9 @@
 
 #include "base/assert.h"
 #include "os/loop_real.h"
+#include "os/thread.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -105,23 +105,12 @@ os_crew_run(struct os_crew *crew, struct os_crew_job *job)
     (void)pthread_mutex_unlock(&crew->lock);
 }
 
-/* Signals are for os/process.h alone. */
 static err_t
 worker_start(struct os_crew *crew)
 {
     struct worker *worker = &crew->workers[crew->size];
     *worker = (struct worker){.crew = crew, .number = crew->size + 1};
-    sigset_t all;
-    sigset_t before;
-    (void)sigfillset(&all);
-    int result = pthread_sigmask(SIG_SETMASK, &all, &before);
-    ASSERT(result == 0);
-    int created = pthread_create(&worker->thread, NULL, worker_main, worker);
-    result = pthread_sigmask(SIG_SETMASK, &before, NULL);
-    ASSERT(result == 0);
-    if (created != 0) {
-        return err_from_errno(created);
-    }
+    TRY(os_thread_start(&worker->thread, worker_main, worker));
     crew->size++;
     return ERR_OK;
 }

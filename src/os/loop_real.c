@@ -16,11 +16,11 @@
 #include "base/assert.h"
 #include "base/list.h"
 #include "loop_core.h"
+#include "os/thread.h"
 
 #include <errno.h>
 #include <linux/futex.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -210,18 +210,7 @@ real_start(struct os_loop *loop)
 {
     struct loop_real *real = real_of(loop);
     ASSERT(real->state == REAL_CREATED);
-    /* Signals are for os/process.h alone. */
-    sigset_t all;
-    sigset_t before;
-    (void)sigfillset(&all);
-    int result = pthread_sigmask(SIG_SETMASK, &all, &before);
-    ASSERT(result == 0);
-    int created = pthread_create(&real->thread, NULL, real_main, real);
-    result = pthread_sigmask(SIG_SETMASK, &before, NULL);
-    ASSERT(result == 0);
-    if (created != 0) {
-        return err_from_errno(created);
-    }
+    TRY(os_thread_start(&real->thread, real_main, real));
     real->state = REAL_RUNNING;
     return ERR_OK;
 }
