@@ -63,14 +63,22 @@ find(const struct cross_message *message, u128 id)
         &key, message->port.out.transfers, message->port.out_count, sizeof(key), transfer_compare);
 }
 
-static void
-sort(struct cross_message *message)
+/* Sorts what was found; false: nothing was told, and nothing was done. */
+static bool
+arrived(struct cross_message *message)
 {
+    struct cross_job *job = message->job;
+    job->holds_out--;
+    if (message->port.error != ERR_OK) {
+        job->error = ERR_BUSY;
+        return false;
+    }
     qsort(
         message->port.out.transfers,
         message->port.out_count,
         sizeof(message->port.out.transfers[0]),
         transfer_compare);
+    return true;
 }
 
 /* What the batch itself makes, of what is not there yet. */
@@ -174,12 +182,9 @@ static void
 take_markers(struct cross_message *message)
 {
     struct cross_job *job = message->job;
-    job->holds_out--;
-    if (message->port.error != ERR_OK) {
-        job->error = ERR_BUSY; /* nothing was done */
+    if (!arrived(message)) {
         return;
     }
-    sort(message);
     for (uint32_t i = 0; i < job->hold_count; i++) {
         struct cross_hold *hold = &job->holds[i];
         if (!hold->is_held) {
@@ -222,12 +227,9 @@ take_transfers(struct cross_message *message)
 {
     struct cross_job *job = message->job;
     uint32_t held_count = 0;
-    job->holds_out--;
-    if (message->port.error != ERR_OK) {
-        job->error = ERR_BUSY; /* nothing was done */
+    if (!arrived(message)) {
         return;
     }
-    sort(message);
     for (uint32_t i = 0; i < job->hold_count; i++) {
         struct cross_hold *hold = &job->holds[i];
         u128 id = job->request->in.transfers[hold->event].pending_id;

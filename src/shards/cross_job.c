@@ -335,10 +335,8 @@ explain_if_other_end(struct cross_job *job, uint32_t event)
 {
     const struct ledger_result *result = &job->request->out.results[event];
     const struct cross_hold *hold = shards_cross_hold_of(job, event);
-    bool single =
-        (job->request->in.transfers[event].flags & LEDGER_TRANSFER_LINKED) == 0 &&
-        (event == 0 || (job->request->in.transfers[event - 1].flags & LEDGER_TRANSFER_LINKED) == 0);
-    if (hold != NULL && single && result->status == LEDGER_TRANSFER_exists_with_different_flags) {
+    if (hold != NULL && !shards_cross_hold_is_chained(job, hold) &&
+        result->status == LEDGER_TRANSFER_exists_with_different_flags) {
         struct cross_tx *tx = tx_new(job, event, cross_now(job->cross));
         tx->hold = hold;
         tx->booked_at = result->timestamp;
