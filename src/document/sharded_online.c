@@ -39,11 +39,12 @@
 #define MOVE_WAIT_US   100000
 
 #define RING_US        2000
-#define GRACE_MS       1000 /* for a server to let go */
-#define FENCE_MS       2500 /* for its sessions to be cut off */
-#define LOCK_MOVE      "1415669100, 1836021349 # hashtext(coalesce(current_schema(), ''))"
+#define BEFORE         ".before" /* behind the path of the map's file */
+#define GRACE_MS       1000      /* for a server to let go */
+#define FENCE_MS       2500      /* for its sessions to be cut off */
+#define LOCK_MOVE      "1836021349"
 /* As in postgres_shard.c. */
-#define LOCK_OF_SHARDS "1936220530 # hashtext(coalesce(current_schema(), ''))"
+#define LOCK_OF_SHARDS "1936220530"
 
 static const struct hash_key map_key = {0x7368617264, 0x6d6170};
 
@@ -105,6 +106,13 @@ maps_fit(struct document_moving *moving)
                       "online, both maps have the same tables of columns, in the same order");
 }
 
+static bool
+before_path(const struct document_moving *moving, char path[DOCUMENT_SHARDED_PATH_SIZE])
+{
+    int size = snprintf(path, DOCUMENT_SHARDED_PATH_SIZE, "%s" BEFORE, moving->move->path);
+    return size > 0 && size < DOCUMENT_SHARDED_PATH_SIZE;
+}
+
 /* Behind the flip the present file is the next map; which was before it is in a file beside. */
 static err_t
 map_before_load(struct document_moving *moving)
@@ -115,8 +123,7 @@ map_before_load(struct document_moving *moving)
     if (before == NULL) {
         return ERR_MEMORY;
     }
-    int size = snprintf(path, sizeof(path), "%s.before", moving->move->path);
-    if (size > 0 && (size_t)size < sizeof(path) &&
+    if (before_path(moving, path) &&
         document_sharded_map_load(path, before, &table, ignored) == ERR_OK &&
         before->epoch + 1 == moving->next->epoch) {
         *moving->map = *before;
@@ -146,7 +153,7 @@ side_connect(struct document_moving *moving, uint32_t at, bool has_begun)
         (void)usleep(i == 0 ? 0 : MOVE_WAIT_US);
         TRY(document_plain_number(
             side->conn,
-            "SELECT pg_try_advisory_lock(" LOCK_MOVE ")::int",
+            "SELECT pg_try_advisory_lock(" DOCUMENT_PLAIN_LOCK(LOCK_MOVE) ")::int",
             &locked,
             moving->message));
     }
@@ -280,8 +287,8 @@ drain_source(struct document_moving *moving)
 static const char cut_off_sql[] =
     "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted AND "
     "database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND "
-    "classid = 1415669100 AND objsubid = 2 AND mode = 'ShareLock' AND "
-    "objid::bigint = ((" LOCK_OF_SHARDS ")::bigint & 4294967295)";
+    "classid = " DOCUMENT_PLAIN_LOCK_SPACE " AND objsubid = 2 AND mode = 'ShareLock' AND "
+    "objid::bigint = ((" DOCUMENT_PLAIN_LOCK_KEY(LOCK_OF_SHARDS) ")::bigint & 4294967295)";
 
 /* What the wait for a lock has come to; ERR_BUSY: it is still waited for. */
 static err_t
@@ -340,7 +347,8 @@ fence(struct document_moving *moving)
         /* A mover that dies while it waits is noticed by its session when that is over. */
         TRY(document_plain_do(side->conn, "SET lock_timeout = 2600", moving->message));
         /* In the queue before anybody is called: who lets go does not get in again before us. */
-        if (PQsendQuery(side->conn, "SELECT pg_advisory_lock(1415669100, " LOCK_OF_SHARDS ")") !=
+        if (PQsendQuery(
+                side->conn, "SELECT pg_advisory_lock(" DOCUMENT_PLAIN_LOCK(LOCK_OF_SHARDS) ")") !=
             1) {
             return document_move_explain(moving, ERR_CLOSED, "a shard's connection is gone");
         }
@@ -384,7 +392,7 @@ static err_t
 flip(struct document_moving *moving)
 {
     step(moving, "flip");
-    TRY(document_move_map_save(moving, moving->map, ".before"));
+    TRY(document_move_map_save(moving, moving->map, BEFORE));
     TRY(everywhere(moving, "SELECT 1", "documents-move-flip"));
     return document_move_map_save(moving, moving->next, "");
 }
@@ -406,7 +414,7 @@ open_shards(struct document_moving *moving)
         if (side->has_lock) {
             TRY(document_plain_do(
                 side->conn,
-                "SELECT pg_advisory_unlock(1415669100, " LOCK_OF_SHARDS ")",
+                "SELECT pg_advisory_unlock(" DOCUMENT_PLAIN_LOCK(LOCK_OF_SHARDS) ")",
                 moving->message));
             side->has_lock = false;
         }
@@ -496,8 +504,7 @@ static void
 before_remove(const struct document_moving *moving)
 {
     char path[DOCUMENT_SHARDED_PATH_SIZE];
-    int size = snprintf(path, sizeof(path), "%s.before", moving->move->path);
-    if (size > 0 && (size_t)size < sizeof(path)) {
+    if (before_path(moving, path)) {
         (void)unlink(path); /* it is of no use, and in nobody's way */
     }
 }

@@ -5,6 +5,12 @@
 
 #include "sharded.h"
 
+/* Advisory locks of a schema, as two arguments of PostgreSQL's functions: the space of all of
+ * Tael's (postgres_lock.c), and a work's number, in decimal, with the schema's name. */
+#define DOCUMENT_PLAIN_LOCK_SPACE       "1415669100"
+#define DOCUMENT_PLAIN_LOCK_KEY(number) number " # hashtext(coalesce(current_schema(), ''))"
+#define DOCUMENT_PLAIN_LOCK(number)     DOCUMENT_PLAIN_LOCK_SPACE ", " DOCUMENT_PLAIN_LOCK_KEY(number)
+
 /* The map's file, checked as for opening; `table` is that of documents. */
 MUST_USE err_t document_sharded_map_load(
     const char *path,

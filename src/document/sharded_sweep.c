@@ -26,8 +26,7 @@
 #include <unistd.h>
 
 #define WAIT_SLICES_PER_S 10
-/* As of moves (sharded_online.c), another number. */
-#define LOCK_OF_SWEEP "1415669100, 1937204592 # hashtext(coalesce(current_schema(), ''))"
+#define LOCK_OF_SWEEP     DOCUMENT_PLAIN_LOCK("1937204592")
 
 /* One group, by a map of its own. */
 struct sweeping {
