@@ -286,7 +286,7 @@ is_end(const struct ledger_transfer *event)
 }
 
 /* Does the batch make an id in several ways, and end it? Across shards that is refused as a whole
- * (test_made_twice in cross_sim_test.c). */
+ * (test_made_twice in cross_death_test.c). */
 static bool
 is_doubtful(const struct ledger_transfer *events, uint32_t count)
 {
