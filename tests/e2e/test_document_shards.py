@@ -214,12 +214,9 @@ def test_merchants_move_while_nobody_works(world):
 
 def test_a_shard_that_is_gone_stops_its_own_merchants(database_server, tmp_path):
     """Two PostgreSQL servers. The merchants of the others pay on meanwhile, and nothing is lost."""
-    with postgres.Postgres() as other:
-        world = World(tmp_path, database_server, other, database_server)
-        try:
-            gone_stops_its_own(world, other)
-        finally:
-            world.close()
+    with postgres.Postgres() as other, contextlib.closing(
+            World(tmp_path, database_server, other, database_server)) as world:
+        gone_stops_its_own(world, other)
 
 
 def gone_stops_its_own(world, other):
@@ -270,12 +267,9 @@ def while_it_is_gone(node, https, gone, alive, other, receiver):
 
 def test_a_shard_that_hangs_is_nobody_elses_matter(database_server, tmp_path):
     """SIGSTOP of a PostgreSQL: the merchants of the others wait for it once, and not for long."""
-    with postgres.Postgres() as other:
-        world = World(tmp_path, database_server, other, database_server)
-        try:
-            hangs(world, other)
-        finally:
-            world.close()
+    with postgres.Postgres() as other, contextlib.closing(
+            World(tmp_path, database_server, other, database_server)) as world:
+        hangs(world, other)
 
 
 def timed(action):
@@ -379,13 +373,10 @@ def replaced(world, https, paid):
 
 
 def test_without_the_database_of_texts_payments_without_texts_go_on(database_server, tmp_path):
-    with postgres.Postgres() as other:
-        world = World(tmp_path, database_server, database_server, other)
-        try:
-            to_columns(world)
-            texts_are_gone(world, other)
-        finally:
-            world.close()
+    with postgres.Postgres() as other, contextlib.closing(
+            World(tmp_path, database_server, database_server, other)) as world:
+        to_columns(world)
+        texts_are_gone(world, other)
 
 
 def texts_are_gone(world, other):

@@ -7,14 +7,13 @@ import json
 import re
 import signal
 import socket
-import ssl
-import subprocess
 import threading
 import time
 
 import pytest
 import requests
 
+from kit.certificates import make_certificate, shown_certificate
 from kit.client import Http, RawAnswers, sdk
 from kit.gateway import Gateway, before
 from kit.ports import free_port
@@ -563,24 +562,6 @@ def test_listeners_change_under_load(make, service):
     assert not failures, failures[:3]
 
 
-def make_certificate(folder, name):
-    key, certificate = folder / f"{name}.key", folder / f"{name}.pem"
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-         "-keyout", key, "-out", certificate, "-days", "2", "-subj", f"/CN={name}",
-         "-addext", "subjectAltName=IP:127.0.0.1"], check=True, capture_output=True)
-    return certificate, key
-
-
-def serial_of(port):
-    context = ssl.create_default_context()
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    with socket.create_connection(("127.0.0.1", port), timeout=30) as plain:
-        with context.wrap_socket(plain) as secure:
-            return secure.getpeercert(binary_form=True), secure.version()
-
-
 def test_certificates_are_renewed_under_load(make, service, tmp_path):
     first, second = make_certificate(tmp_path, "first"), make_certificate(tmp_path, "second")
     live = tmp_path / "live.pem", tmp_path / "live.key"
@@ -596,16 +577,16 @@ def test_certificates_are_renewed_under_load(make, service, tmp_path):
     assert gateway.url.startswith("https://")
     load = Load(gateway, threads=2, verify=False)
     load.more(10)
-    shown, version = serial_of(gateway.port)
+    shown, version = shown_certificate(gateway.port)
     assert version == "TLSv1.3"
     install(second)
     gateway.reload()
-    renewed, _ = serial_of(gateway.port)
+    renewed, _ = shown_certificate(gateway.port)
     assert renewed != shown
     load.more(10)
     live[1].write_bytes(first[1].read_bytes())  # a key that is another certificate's
     assert "live.pem" in gateway.reload(good=False)
-    assert serial_of(gateway.port)[0] == renewed
+    assert shown_certificate(gateway.port)[0] == renewed
     load.end()
     assert service.requests[-1].headers["x-forwarded-proto"] == "https"
 

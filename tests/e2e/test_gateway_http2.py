@@ -10,10 +10,10 @@ import time
 import pytest
 import requests
 
+from kit.certificates import make_certificate
 from kit.gateway import Gateway, before
 from kit.server import wait_until
 from kit.service import Service
-from test_gateway import make_certificate
 
 KEY = "sk_test_" + "h" * 24
 DATA, HEADERS, PRIORITY, RST, SETTINGS, PUSH, PING, GOAWAY, WINDOW, CONTINUATION = range(10)

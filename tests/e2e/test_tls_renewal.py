@@ -3,7 +3,6 @@
 import re
 import shutil
 import signal
-import socket
 import ssl
 import subprocess
 import threading
@@ -11,18 +10,10 @@ import threading
 import pytest
 import requests
 
+from kit.certificates import make_certificate, shown_certificate
 from kit.server import PROGRAM, ended, wait_until, without_tael_settings
 
 pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not here")
-
-
-def make_certificate(folder, name):
-    key, certificate = folder / f"{name}.key", folder / f"{name}.pem"
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-         "-keyout", key, "-out", certificate, "-days", "2", "-subj", f"/CN={name}",
-         "-addext", "subjectAltName=IP:127.0.0.1"], check=True, capture_output=True)
-    return certificate, key
 
 
 class Tls:
@@ -52,11 +43,7 @@ class Tls:
         wait_until(lambda: self.log.read_text().count(says) > before, 10, says)
 
     def shown(self):
-        context = ssl.create_default_context()
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        with socket.create_connection(("127.0.0.1", self.port), timeout=30) as plain:
-            with context.wrap_socket(plain) as secure:
-                return secure.getpeercert(binary_form=True)
+        return shown_certificate(self.port)[0]
 
 
 @pytest.fixture

@@ -1,0 +1,24 @@
+"""Certificates that are their own authority, and what a server shows."""
+
+import socket
+import ssl
+import subprocess
+
+
+def make_certificate(folder, name):
+    """For 127.0.0.1; answers the paths of certificate and key."""
+    key, certificate = folder / f"{name}.key", folder / f"{name}.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+         "-keyout", key, "-out", certificate, "-days", "2", "-subj", f"/CN={name}",
+         "-addext", "subjectAltName=IP:127.0.0.1"], check=True, capture_output=True)
+    return certificate, key
+
+
+def shown_certificate(port):
+    """Of the server at this port, in DER, and the version of TLS that was spoken."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as plain:
+        with context.wrap_socket(plain) as secure:
+            return secure.getpeercert(binary_form=True), secure.version()
