@@ -180,9 +180,6 @@ documents_role_open(struct node *node)
 static void
 documents_role_close(struct node *node)
 {
-    if (os_timer_is_armed(&node->documents_timer)) {
-        os_timer_cancel(node->resource_loop, &node->documents_timer);
-    }
     resource_runtime_destroy(&node->runtime);
     if (node->documents != NULL) {
         node->documents->ops->close(node->documents);

@@ -107,3 +107,10 @@ os_loop_core_run_group(struct os_loop_core *core, uint64_t now_ns, uint32_t task
     }
     return true;
 }
+
+void
+os_loop_core_disarm_all(struct os_loop_core *core)
+{
+    while (os_timers_pop_due(&core->timers, UINT64_MAX) != NULL) {
+    }
+}

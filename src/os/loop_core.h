@@ -29,5 +29,7 @@ void os_loop_core_take(struct os_loop_core *core, struct os_task *first, struct 
 /* Fires what is due at `now_ns` (0: nothing), runs at most `tasks_max` waiting tasks, then the
  * hooks. False if there was nothing to do, and then no hook ran. */
 bool os_loop_core_run_group(struct os_loop_core *core, uint64_t now_ns, uint32_t tasks_max);
+/* Behind the last group: no timer is armed any more. */
+void os_loop_core_disarm_all(struct os_loop_core *core);
 
 #endif

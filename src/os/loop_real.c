@@ -188,6 +188,7 @@ real_main(void *argument)
     while (groups < OS_DRAIN_GROUPS_MAX && run_one_group(real, false)) {
         groups++;
     }
+    os_loop_core_disarm_all(&real->core);
     return NULL;
 }
 

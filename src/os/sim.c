@@ -100,6 +100,7 @@ sim_stop(struct os_loop *loop)
         uint64_t tasks = mine->waiting_count;
         (void)run_group(mine, 0, tasks < OS_GROUP_TASKS_MAX ? (uint32_t)tasks : OS_GROUP_TASKS_MAX);
     }
+    os_loop_core_disarm_all(&mine->core);
     mine->state = SIM_LOOP_STOPPED;
 }
 

@@ -179,7 +179,9 @@ running_for_a_while_fires_each_timer_at_its_time(void **state)
     os_sim_pause(sim, loop, false);
     assert_true(os_sim_run_until_idle(sim, 10));
     assert_int_equal(tick.fired, fired + 1);
+    assert_true(os_timer_is_armed(&tick.timer));
     os_loop_stop(loop);
+    assert_false(os_timer_is_armed(&tick.timer));
     os_loop_destroy(loop);
     os_sim_destroy(&sim);
 }
