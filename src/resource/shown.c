@@ -31,22 +31,22 @@ value_size(struct span text)
     return text.size;
 }
 
-static bool
-is_listed(const char *const *names, struct span name)
+/* NULL: not one of them. */
+static const struct resource_shown *
+shown_find(const struct resource_shown *shown, struct span name)
 {
-    while (*names != NULL && !span_equal_cstr(name, *names)) {
-        names++;
+    while (shown->name != NULL && !span_equal_cstr(name, shown->name)) {
+        shown++;
     }
-    return *names != NULL;
+    return shown->name != NULL ? shown : NULL;
 }
 
-void
-resource_shown_members(struct span object, const char *const *names, struct buf *out)
+/* As deep as `shown` is a tree. */
+static void
+members_write(struct json_writer *json, struct span object, const struct resource_shown *shown)
 {
-    struct json_writer json;
     ASSERT(object.size >= 2 && object.data[0] == '{' && object.data[object.size - 1] == '}');
-    json_begin(&json, out);
-    json_object_begin(&json);
+    json_object_begin(json);
     size_t at = 1;
     while (at < object.size - 1) {
         ASSERT(object.data[at] == '"');
@@ -54,14 +54,27 @@ resource_shown_members(struct span object, const char *const *names, struct buf 
         struct span name = span_slice(object, at + 1, name_end);
         ASSERT(name_end + 1 < object.size && object.data[name_end + 1] == ':');
         struct span rest = span_slice(object, name_end + 2, object.size);
-        size_t size = value_size(rest);
-        if (is_listed(names, name)) {
-            json_key_span(&json, name);
-            json_raw(&json, span_slice(rest, 0, size));
+        struct span value = span_slice(rest, 0, value_size(rest));
+        const struct resource_shown *member = shown_find(shown, name);
+        if (member != NULL) {
+            json_key_span(json, name);
+            if (member->members != NULL && value.data[0] == '{') {
+                members_write(json, value, member->members);
+            } else {
+                json_raw(json, value);
+            }
         }
-        at = name_end + 2 + size + 1; /* and the comma */
+        at = name_end + 2 + value.size + 1; /* and the comma */
     }
-    json_object_end(&json);
+    json_object_end(json);
+}
+
+void
+resource_shown_members(struct span object, const struct resource_shown *shown, struct buf *out)
+{
+    struct json_writer json;
+    json_begin(&json, out);
+    members_write(&json, object, shown);
 }
 
 /* ------------------------------------------------------------------------------- references --- */

@@ -4,12 +4,12 @@
 #include "shown.h"
 
 static void
-assert_shown(const char *object, const char *const *names, const char *wanted)
+assert_shown(const char *object, const struct resource_shown *shown, const char *wanted)
 {
     char memory[512];
     struct buf out;
     buf_init_fixed(&out, memory, sizeof(memory) - 1);
-    resource_shown_members(span_from_cstr(object), names, &out);
+    resource_shown_members(span_from_cstr(object), shown, &out);
     assert_false(buf_failed(&out));
     memory[out.size] = '\0';
     assert_string_equal(memory, wanted);
@@ -18,9 +18,9 @@ assert_shown(const char *object, const char *const *names, const char *wanted)
 static void
 test_members(void **state)
 {
-    static const char *const both[] = {"a", "b", NULL};
-    static const char *const second[] = {"b", NULL};
-    static const char *const none[] = {NULL};
+    static const struct resource_shown both[] = {{.name = "a"}, {.name = "b"}, {.name = NULL}};
+    static const struct resource_shown second[] = {{.name = "b"}, {.name = NULL}};
+    static const struct resource_shown none[] = {{.name = NULL}};
     (void)state;
     assert_shown("{}", both, "{}");
     assert_shown("{\"a\":1}", both, "{\"a\":1}");
@@ -34,7 +34,7 @@ test_members(void **state)
 static void
 test_values(void **state)
 {
-    static const char *const names[] = {"b", NULL};
+    static const struct resource_shown names[] = {{.name = "b"}, {.name = NULL}};
     (void)state;
     assert_shown(
         "{\"a\":{\"b\":1,\"c\":[{}]},\"b\":{\"a\":[1,{}]}}", names, "{\"b\":{\"a\":[1,{}]}}");
@@ -44,10 +44,33 @@ test_values(void **state)
     assert_shown("{\"ab\":1,\"bb\":2}", names, "{}");
 }
 
+/* What is shown in part may be anything but an object at other times. */
+static void
+test_inside(void **state)
+{
+    static const struct resource_shown card[] = {{.name = "last4"}, {.name = NULL}};
+    static const struct resource_shown method[] = {
+        {.name = "id"}, {.name = "card", .members = card}, {.name = NULL}};
+    static const struct resource_shown error[] = {
+        {.name = "code"}, {.name = "method", .members = method}, {.name = NULL}};
+    static const struct resource_shown top[] = {
+        {.name = "error", .members = error}, {.name = "z"}, {.name = NULL}};
+    (void)state;
+    assert_shown("{\"error\":null,\"y\":1,\"z\":2}", top, "{\"error\":null,\"z\":2}");
+    assert_shown("{\"error\":\"{}\",\"code\":1}", top, "{\"error\":\"{}\"}");
+    assert_shown("{\"error\":{},\"z\":1}", top, "{\"error\":{},\"z\":1}");
+    assert_shown("{\"error\":{\"z\":1}}", top, "{\"error\":{}}");
+    assert_shown(
+        "{\"error\":{\"method\":{\"card\":{\"last4\":1,\"id\":2},\"id\":3,\"code\":4},\"code\":5},"
+        "\"id\":6,\"z\":{\"card\":7}}",
+        top,
+        "{\"error\":{\"method\":{\"card\":{\"last4\":1},\"id\":3},\"code\":5},\"z\":{\"card\":7}}");
+}
+
 static void
 test_limit(void **state)
 {
-    static const char *const names[] = {"a", NULL};
+    static const struct resource_shown names[] = {{.name = "a"}, {.name = NULL}};
     char memory[8];
     struct buf out;
     (void)state;
@@ -65,6 +88,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_members),
         cmocka_unit_test(test_values),
+        cmocka_unit_test(test_inside),
         cmocka_unit_test(test_limit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -143,6 +143,29 @@ def test_a_publishable_key_is_shown_no_more_of_a_setup(server, http):
     assert done["status"] == "succeeded" and not members(done) & KEPT_BACK
 
 
+def test_a_publishable_key_is_shown_no_more_of_what_failed(server, http):
+    """The error on an intent holds the whole payment method, as it was when it failed."""
+    public = Http(server, key=server.publishable_key)
+    customer = http.post("/v1/customers", {"name": "Ada"}).json()
+    for kind, amount in (("payment", {"amount": "1000", "currency": "usd"}), ("setup", {})):
+        method = http.post("/v1/payment_methods", {
+            "type": "card", "card[token]": "tok_visa_chargeDeclined",
+            "metadata[note]": "ours"}).json()
+        intent = http.post(f"/v1/{kind}_intents", {**amount, "customer": customer["id"]}).json()
+        path, name = f"/v1/{kind}_intents/{intent['id']}", f"last_{kind}_error"
+        secret = {"client_secret": intent["client_secret"]}
+        refused = public.post(f"{path}/confirm", {**secret, "payment_method": method["id"]})
+        assert refused.status_code == 402, refused.text
+        shown = public.get(path, params=secret).json()
+        told = refused.json()["error"]
+        for error in (shown[name], told, told[f"{kind}_intent"][name]):
+            assert error["code"] == "card_declined" and error["message"], error
+            assert error["payment_method"]["card"]["last4"] == method["card"]["last4"]
+            assert not members(error) & KEPT_BACK, members(error) & KEPT_BACK
+        whole = http.get(path).json()[name]["payment_method"]
+        assert whole["metadata"] == {"note": "ours"} and "customer" in whole
+
+
 @pytest.mark.parametrize("expand", [
     "customer", "latest_charge", "latest_charge.balance_transaction", "payment_method.customer"])
 def test_a_publishable_key_expands_nothing_else(server, http, expand):

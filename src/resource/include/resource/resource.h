@@ -445,6 +445,14 @@ struct resource_header {
 
 struct resource_render;
 
+/* A member of an object that not everybody sees whole. */
+struct resource_shown {
+    const char *name;
+    /* What is shown of its value where that is an object, as in resource_type.public_members. NULL:
+     * all of it. */
+    const struct resource_shown *members;
+};
+
 struct resource_type {
     const char *object; /* "payment_intent" */
     const char *prefix; /* "pi_" */
@@ -456,9 +464,10 @@ struct resource_type {
     void (*render)(struct resource_render *render, const void *document);
     /* A restricted key with the right "PERMISSION:read" may see it expanded. NULL: none may. */
     const char *permission;
-    /* The members that an answer shows to a publishable key, which is in every payer's browser;
-     * NULL behind the last. NULL: no route for such keys answers it, and none may expand it. */
-    const char *const *public_members;
+    /* The members that an answer shows to a publishable key, which is in every payer's browser; one
+     * without a name behind the last. NULL: no route for such keys answers it, and none may expand
+     * it. */
+    const struct resource_shown *public_members;
 };
 
 /* A document from its row's body, for those who read rows without an operation. `document` is a
