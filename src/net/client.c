@@ -302,7 +302,7 @@ on_turn_end(struct net_loop_hook *hook)
 {
     struct net_client *client = CONTAINER_OF(hook, struct net_client, turn);
     ended_post(client);
-    if (client->stopping && client->handles_open == 0 && !client->resolving && !client->serving) {
+    if (client->stopping && client->handles_open == 0 && !client->serving) {
         ASSERT(client->connection_count == 0);
         ASSERT(client->waiting == NULL);
         net_timer_cancel(client->loop, &client->idle_timer);
@@ -336,9 +336,7 @@ on_stop(struct os_task *task)
             net_call_fail(call, ERR_CLOSED);
         }
     }
-    if (client->resolving) {
-        (void)uv_cancel((uv_req_t *)&client->resolve_request);
-    }
+    net_client_resolve_stop(client);
 }
 
 static bool
@@ -380,10 +378,10 @@ net_client_create(
         return ERR_RANGE;
     }
     const char *name = origin->name == NULL ? origin->host : origin->name;
-    size_t host_size = strnlen(origin->host, NET_CLIENT_HOST_MAX + 1);
-    size_t name_size = strnlen(name, NET_CLIENT_HOST_MAX + 1);
-    if (host_size == 0 || host_size > NET_CLIENT_HOST_MAX || origin->port == 0 || name_size == 0 ||
-        name_size > NET_CLIENT_HOST_MAX) {
+    size_t host_size = strnlen(origin->host, NET_HOST_MAX + 1);
+    size_t name_size = strnlen(name, NET_HOST_MAX + 1);
+    if (host_size == 0 || host_size > NET_HOST_MAX || origin->port == 0 || name_size == 0 ||
+        name_size > NET_HOST_MAX) {
         return ERR_INVALID;
     }
     struct net_client *client = calloc(1, sizeof(*client));

@@ -253,7 +253,11 @@ net_client_connection_open(struct net_client *client, uint32_t address_index, ui
     connections_counted(client);
     err_t result =
         net_timer_arm(client->loop, &connection->connect_timer, connection->connect_deadline_ns);
-    if (result == ERR_OK && net_client_resolve(client)) {
+    bool known = false;
+    if (result == ERR_OK) {
+        result = net_client_resolve(client, &known);
+    }
+    if (result == ERR_OK && known) {
         result = net_client_connection_connect(connection);
     }
     if (result != ERR_OK) {

@@ -20,13 +20,13 @@
 #include "http/body.h"
 #include "net/client.h"
 
+#include "lookup.h"
 #include "loop_private.h"
 #include "transport.h"
 
 #include <stdatomic.h>
 #include <sys/socket.h>
 
-#define NET_CLIENT_HOST_MAX      253
 #define NET_CLIENT_ADDRESSES_MAX 8
 /* Request bodies up to this size leave in one piece with their head. */
 #define NET_CLIENT_INLINE_MAX 4096
@@ -87,9 +87,9 @@ struct net_client_connection {
 struct net_client {
     struct net_loop *loop;
     struct net_client_settings settings;
-    char host[NET_CLIENT_HOST_MAX + 1];         /* where */
-    char name[NET_CLIENT_HOST_MAX + 1];         /* who */
-    char host_header[NET_CLIENT_HOST_MAX + 16]; /* with the port unless it is the scheme's own */
+    char host[NET_HOST_MAX + 1];         /* where */
+    char name[NET_HOST_MAX + 1];         /* who */
+    char host_header[NET_HOST_MAX + 16]; /* with the port unless it is the scheme's own */
     uint16_t port;
     struct net_tls *tls;
     struct net_loop_hook turn;
@@ -113,10 +113,10 @@ struct net_client {
     socklen_t address_sizes[NET_CLIENT_ADDRESSES_MAX];
     uint32_t address_count;
     bool numeric;
-    bool denied; /* an address was left out: settings.reach */
-    bool resolving;
+    bool denied;    /* an address was left out: settings.reach */
+    bool resolving; /* `query` is under way */
     uint64_t resolved_ns;
-    uv_getaddrinfo_t resolve_request;
+    struct net_query query;
 
     struct os_task serve_task; /* gives what a cancelled call left to others */
     bool serving;
@@ -168,8 +168,10 @@ net_client_connection_send(struct net_client_connection *connection, struct net_
 void net_client_connection_destroy(struct net_client_connection *connection);
 
 /* ---- client_resolve.c */
-/* Known now; otherwise every RESOLVING connection is told when it is. */
-bool net_client_resolve(struct net_client *client);
+/* Known now; otherwise every RESOLVING connection is told when it is. ERR_MEMORY, ERR_FULL. */
+MUST_USE err_t net_client_resolve(struct net_client *client, bool *ret_known);
+/* Nobody waits for it any more. */
+void net_client_resolve_stop(struct net_client *client);
 /* The host is a numeric address. */
 void net_client_resolve_numeric(struct net_client *client);
 

@@ -1,12 +1,11 @@
-/* The origin's addresses: numeric ones at once, names through the system's resolver. */
+/* The origin's addresses: numeric ones at once, names through the loop's look-ups. No deadline of
+ * their own: every connection that waits for them has one. */
 #include "base/assert.h"
 
 #include "address.h"
 #include "client_private.h"
 
-#include <netdb.h>
 #include <netinet/in.h>
-#include <stdio.h>
 #include <string.h>
 
 /* A name is looked up again after so long. */
@@ -30,6 +29,16 @@ net_client_resolve_numeric(struct net_client *client)
 }
 
 static void
+port_set(struct sockaddr_storage *address, uint16_t port)
+{
+    if (address->ss_family == AF_INET6) {
+        ((struct sockaddr_in6 *)(void *)address)->sin6_port = htons(port);
+    } else {
+        ((struct sockaddr_in *)(void *)address)->sin_port = htons(port);
+    }
+}
+
+static void
 addresses_take(struct net_client *client, const struct addrinfo *found)
 {
     client->address_count = 0;
@@ -41,6 +50,7 @@ addresses_take(struct net_client *client, const struct addrinfo *found)
         }
         struct sockaddr_storage *address = &client->addresses[client->address_count];
         memcpy(address, found->ai_addr, found->ai_addrlen);
+        port_set(address, client->port);
         if (!is_within_reach(client, address)) {
             client->denied = true;
             continue;
@@ -64,18 +74,15 @@ first_resolving(const struct net_client *client)
 }
 
 static void
-on_resolved(uv_getaddrinfo_t *request, int status, struct addrinfo *found)
+on_resolved(struct net_query *query, err_t result, const struct addrinfo *found)
 {
-    struct net_client *client = CONTAINER_OF(request, struct net_client, resolve_request);
+    struct net_client *client = CONTAINER_OF(query, struct net_client, query);
     client->resolving = false;
-    if (status == 0) {
+    err_t cause = result;
+    if (result == ERR_OK) {
         addresses_take(client, found);
         client->resolved_ns = net_now_ns();
-    }
-    uv_freeaddrinfo(found);
-    err_t cause = status == UV_EAI_AGAIN ? ERR_BUSY : ERR_NOT_FOUND;
-    if (status == 0 && client->denied) {
-        cause = ERR_DENIED;
+        cause = client->denied ? ERR_DENIED : ERR_NOT_FOUND;
     }
     struct net_client_connection *connection;
     while ((connection = first_resolving(client)) != NULL && !client->resolving) {
@@ -88,29 +95,24 @@ on_resolved(uv_getaddrinfo_t *request, int status, struct addrinfo *found)
     }
 }
 
-bool
-net_client_resolve(struct net_client *client)
+err_t
+net_client_resolve(struct net_client *client, bool *ret_known)
 {
-    if (client->numeric) {
-        return true;
+    *ret_known = client->numeric || (client->address_count > 0 &&
+                                     net_now_ns() - client->resolved_ns < RESOLVED_KEPT_NS);
+    if (*ret_known || client->resolving) {
+        return ERR_OK;
     }
-    if (client->address_count > 0 && net_now_ns() - client->resolved_ns < RESOLVED_KEPT_NS) {
-        return true;
-    }
-    if (client->resolving) {
-        return false;
-    }
-    const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
-    char service[8];
-    (void)snprintf(service, sizeof(service), "%u", (unsigned)client->port);
     client->address_count = 0;
-    int result = uv_getaddrinfo(
-        net_loop_uv(client->loop),
-        &client->resolve_request,
-        on_resolved,
-        client->host,
-        service,
-        &hints);
-    client->resolving = result == 0;
-    return false;
+    client->query.done = on_resolved;
+    TRY(net_query_start(net_loop_lookups(client->loop), client->host, &client->query));
+    client->resolving = true;
+    return ERR_OK;
+}
+
+void
+net_client_resolve_stop(struct net_client *client)
+{
+    net_query_forget(net_loop_lookups(client->loop), &client->query);
+    client->resolving = false;
 }

@@ -17,6 +17,7 @@
 #include "base/list.h"
 #include "os/thread.h"
 
+#include "lookup.h"
 #include "loop_private.h"
 #include "timers.h"
 
@@ -47,6 +48,7 @@ struct net_loop {
     uv_timer_t clock;     /* stands at or before the first deadline of `timers` */
     uint64_t clock_at_ms; /* in uv_now's time; UINT64_MAX: not started */
     struct net_timers timers;
+    struct net_lookups *lookups;
     struct net_loop_hook *hooks;
     struct loop_signal signals[LOOP_SIGNALS_MAX];
     uint32_t signal_count;
@@ -281,13 +283,19 @@ net_loop_create(const char *name, struct net_loop **ret_loop)
     loop->executor.post = loop_post;
     loop->stop_task.run = on_stop;
     loop->clock_at_ms = UINT64_MAX;
-    if (uv_loop_init(&loop->uv) != 0) {
-        free(loop);
-        return ERR_IO;
+    err_t result = net_lookups_create(loop, &loop->lookups);
+    if (result == ERR_OK && uv_loop_init(&loop->uv) != 0) {
+        result = ERR_IO;
     }
-    err_t result = handles_open(loop);
+    if (result != ERR_OK) {
+        net_lookups_destroy(&loop->lookups);
+        free(loop);
+        return result;
+    }
+    result = handles_open(loop);
     if (result != ERR_OK) {
         (void)uv_loop_close(&loop->uv);
+        net_lookups_destroy(&loop->lookups);
         free(loop);
         return result;
     }
@@ -350,6 +358,7 @@ net_loop_destroy(struct net_loop **loop_pointer)
     }
     ASSERT(!loop->running);
     ASSERT(loop->hooks == NULL);
+    net_lookups_destroy(&loop->lookups); /* from here on none of its threads wakes the loop */
     uv_walk(&loop->uv, close_own, NULL);
     (void)uv_run(&loop->uv, UV_RUN_DEFAULT);
     int result = uv_loop_close(&loop->uv);
@@ -371,6 +380,12 @@ bool
 net_loop_is_current(const struct net_loop *loop)
 {
     return current_loop == loop;
+}
+
+struct net_lookups *
+net_loop_lookups(struct net_loop *loop)
+{
+    return loop->lookups;
 }
 
 uv_loop_t *

@@ -16,6 +16,8 @@ struct net_loop_hook {
 };
 
 uv_loop_t *net_loop_uv(struct net_loop *loop);
+struct net_lookups;
+struct net_lookups *net_loop_lookups(struct net_loop *loop);
 /* Before the loop starts, or on its thread. */
 void net_loop_add_hook(struct net_loop *loop, struct net_loop_hook *hook);
 /* On its thread. A hook may remove itself, not others. */

@@ -1,19 +1,21 @@
-/* Names to addresses, through libuv's pool of threads. */
+/* Names to addresses. */
 #include "net/resolve.h"
 
 #include "base/assert.h"
 #include "base/list.h"
 
 #include "address.h"
+#include "lookup.h"
 #include "loop_private.h"
 
-#include <netdb.h>
 #include <stdlib.h>
 #include <string.h>
 
 struct net_lookup {
-    uv_getaddrinfo_t request;
-    void (*done)(void *context, const struct net_resolution *resolution); /* NULL: forgotten */
+    struct net_loop *loop;
+    struct net_query query;
+    struct net_timer deadline;
+    void (*done)(void *context, const struct net_resolution *resolution);
     void *context;
     struct net_resolution resolution;
 };
@@ -47,30 +49,37 @@ addresses_take(struct net_resolution *resolution, const struct addrinfo *found)
 }
 
 static void
-on_resolved(uv_getaddrinfo_t *request, int status, struct addrinfo *found)
+lookup_end(struct net_lookup *lookup, err_t result)
 {
-    struct net_lookup *lookup = CONTAINER_OF(request, struct net_lookup, request);
-    struct net_resolution *resolution = &lookup->resolution;
-    if (status == 0) {
-        addresses_take(resolution, found);
-        resolution->result = resolution->count > 0 ? ERR_OK : ERR_NOT_FOUND;
-    } else if (status == UV_EAI_AGAIN || status == UV_ECANCELED) {
-        resolution->result = ERR_BUSY;
-    } else {
-        resolution->result =
-            status == UV_EAI_MEMORY || status == UV_ENOMEM ? ERR_MEMORY : ERR_NOT_FOUND;
-    }
-    uv_freeaddrinfo(found);
-    if (lookup->done != NULL) {
-        lookup->done(lookup->context, resolution);
-    }
+    lookup->resolution.result = result;
+    net_timer_cancel(lookup->loop, &lookup->deadline);
+    net_query_forget(net_loop_lookups(lookup->loop), &lookup->query);
+    lookup->done(lookup->context, &lookup->resolution);
     free(lookup);
+}
+
+static void
+on_resolved(struct net_query *query, err_t result, const struct addrinfo *found)
+{
+    struct net_lookup *lookup = CONTAINER_OF(query, struct net_lookup, query);
+    if (result == ERR_OK) {
+        addresses_take(&lookup->resolution, found);
+        result = lookup->resolution.count > 0 ? ERR_OK : ERR_NOT_FOUND;
+    }
+    lookup_end(lookup, result);
+}
+
+static void
+on_deadline(struct net_timer *timer)
+{
+    lookup_end(CONTAINER_OF(timer, struct net_lookup, deadline), ERR_BUSY);
 }
 
 err_t
 net_resolve(
     struct net_loop *loop,
     const char *host,
+    uint32_t timeout_ms,
     void (*done)(void *context, const struct net_resolution *resolution),
     void *context,
     struct net_lookup **ret_lookup)
@@ -80,14 +89,20 @@ net_resolve(
     if (lookup == NULL) {
         return ERR_MEMORY;
     }
-    lookup->done = done;
-    lookup->context = context;
-    const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
-    int result =
-        uv_getaddrinfo(net_loop_uv(loop), &lookup->request, on_resolved, host, NULL, &hints);
-    if (result != 0) {
-        free(lookup);
-        return result == UV_ENOMEM ? ERR_MEMORY : ERR_IO;
+    *lookup = (struct net_lookup){
+        .loop = loop,
+        .query = {.done = on_resolved},
+        .deadline = {.fire = on_deadline},
+        .done = done,
+        .context = context};
+    err_t result = net_query_start(net_loop_lookups(loop), host, &lookup->query);
+    if (result == ERR_OK) {
+        result =
+            net_timer_arm(loop, &lookup->deadline, net_now_ns() + timeout_ms * UINT64_C(1000000));
+    }
+    if (result != ERR_OK) {
+        net_resolve_forget(lookup);
+        return result;
     }
     *ret_lookup = lookup;
     return ERR_OK;
@@ -96,6 +111,7 @@ net_resolve(
 void
 net_resolve_forget(struct net_lookup *lookup)
 {
-    lookup->done = NULL;
-    (void)uv_cancel((uv_req_t *)&lookup->request);
+    net_timer_cancel(lookup->loop, &lookup->deadline);
+    net_query_forget(net_loop_lookups(lookup->loop), &lookup->query);
+    free(lookup);
 }

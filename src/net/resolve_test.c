@@ -34,7 +34,8 @@ static void
 ask(struct os_task *task)
 {
     struct asked *asked = CONTAINER_OF(task, struct asked, task);
-    assert_int_equal(net_resolve(loop, asked->host, on_resolved, asked, &asked->lookup), ERR_OK);
+    assert_int_equal(
+        net_resolve(loop, asked->host, T_WAIT_MS, on_resolved, asked, &asked->lookup), ERR_OK);
     assert_false(asked->came); /* later, never from inside */
     if (asked->forget) {
         net_resolve_forget(asked->lookup);
@@ -90,7 +91,7 @@ test_resolve(void **state)
     resolve(&asked, "no-such-host.invalid", false);
     assert_int_not_equal(asked.resolution.result, ERR_OK);
     assert_int_equal(asked.resolution.count, 0);
-    /* Nobody is told of what was forgotten; the loop's end waits for it. */
+    /* Nobody is told of what was forgotten. */
     resolve(&asked, "localhost", true);
     t_sleep_ms(50);
     assert_false(asked.came);

@@ -156,7 +156,9 @@ redis_link_start(struct redis_link *link)
     link->async.on_disconnect = on_disconnect;
     link->state = REDIS_LINK_LOOKING;
     arm(link, link->timeout_ms);
-    if (net_resolve(link->loop, link->url->host, on_resolved, link, &link->lookup) != ERR_OK) {
+    err_t result = net_resolve(
+        link->loop, link->url->host, link->timeout_ms, on_resolved, link, &link->lookup);
+    if (result != ERR_OK) {
         redis_link_lose(link, "no memory to look the host up");
     }
 }

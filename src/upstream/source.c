@@ -8,6 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Then the look-up has failed, and is done again after the interval. */
+#define LOOK_UP_TIMEOUT_MS 10000
+
 /* A reading of the file. It outlives an upstream that stops meanwhile. */
 struct upstream_file_job {
     struct net_job job;
@@ -92,8 +95,8 @@ static void
 name_look_up(struct upstream *upstream)
 {
     struct upstream_source *source = &upstream->source;
-    err_t result =
-        net_resolve(upstream->loop, source->text, on_looked_up, upstream, &source->lookup);
+    err_t result = net_resolve(
+        upstream->loop, source->text, LOOK_UP_TIMEOUT_MS, on_looked_up, upstream, &source->lookup);
     if (result != ERR_OK) {
         source_failed(upstream, result, 0, "the look-up cannot be started");
         source_wait(upstream);

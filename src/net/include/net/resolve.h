@@ -23,15 +23,17 @@ struct net_resolution {
 struct net_lookup;
 
 /* Looks `host` (copied) up, also if it is numeric; `done` runs on the loop's thread, later, and the
- * resolution is gone when it returns. On the loop's thread. ERR_MEMORY, ERR_IO. */
+ * resolution is gone when it returns. ERR_BUSY is the result too if the system was silent for
+ * `timeout_ms`. On the loop's thread. ERR_INVALID (above 253 bytes), ERR_MEMORY, ERR_FULL (1,024
+ * names are looked up). */
 MUST_USE err_t net_resolve(
     struct net_loop *loop,
     const char *host,
+    uint32_t timeout_ms,
     void (*done)(void *context, const struct net_resolution *resolution),
     void *context,
     struct net_lookup **ret_lookup);
-/* Before `done` ran, on the loop's thread: it will not run. The system may go on looking for some
- * seconds; net_loop_destroy waits for that. */
+/* Before `done` ran, on the loop's thread: it will not run. */
 void net_resolve_forget(struct net_lookup *lookup);
 
 #endif
