@@ -428,17 +428,11 @@ payments_charge_list(struct resource_op *op)
 static void
 charge_update_locked(struct resource_op *op)
 {
-    void *found;
-    err_t error = resource_load(op, &payments_charge_type, resource_op_capture(op, 0), &found);
-    if (error == ERR_NOT_FOUND) {
-        resource_missing(op, "charge", "charge", resource_op_capture(op, 0));
+    struct payments_charge *charge =
+        resource_require(op, &payments_charge_type, "charge", resource_op_capture(op, 0));
+    if (charge == NULL) {
         return;
     }
-    if (error != ERR_OK) {
-        resource_internal(op, error, "charge");
-        return;
-    }
-    struct payments_charge *charge = found;
     (void)resource_text(op, "description", &charge->description);
     (void)resource_text(op, "receipt_email", &charge->receipt_email);
     (void)resource_text(op, "transfer_group", &charge->transfer_group);
@@ -448,7 +442,7 @@ charge_update_locked(struct resource_op *op)
     if (resource_metadata(op, charge->metadata, &charge->metadata) != ERR_OK) {
         return;
     }
-    error = resource_save(op, &payments_charge_type, charge);
+    err_t error = resource_save(op, &payments_charge_type, charge);
     if (error == ERR_OK) {
         error = resource_emit(op, "charge.updated", &payments_charge_type, charge, SPAN_EMPTY);
     }

@@ -39,17 +39,7 @@ save_and_answer(struct resource_op *op, struct payments_customer *customer, cons
 bool
 payments_customer_check(struct resource_op *op, struct span id)
 {
-    void *found;
-    err_t error = resource_load(op, &payments_customer_type, id, &found);
-    if (error == ERR_NOT_FOUND) {
-        resource_missing(op, "customer", "customer", id);
-        return false;
-    }
-    if (error != ERR_OK) {
-        resource_internal(op, error, "customer");
-        return false;
-    }
-    return true;
+    return resource_require(op, &payments_customer_type, "customer", id) != NULL;
 }
 
 /* NULL: answered. A deleted customer still answers a retrieval, with `deleted`. */

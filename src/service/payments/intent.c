@@ -9,20 +9,17 @@ bool
 payments_intent_load(struct payments_flow *flow, struct span id)
 {
     void *found;
-    err_t error = resource_load(flow->op, &payments_intent_type, id, &found);
-    if (error == ERR_NOT_FOUND) {
-        resource_missing(flow->op, "payment_intent", "intent", id);
+    struct payments_intent *intent =
+        resource_require(flow->op, &payments_intent_type, "intent", id);
+    if (intent == NULL) {
         return false;
     }
-    if (error != ERR_OK) {
-        resource_internal(flow->op, error, "intent");
-        return false;
-    }
-    flow->intent = found;
+    flow->intent = intent;
     if (flow->intent->latest_charge.size == 0) {
         return true;
     }
-    error = resource_load(flow->op, &payments_charge_type, flow->intent->latest_charge, &found);
+    err_t error =
+        resource_load(flow->op, &payments_charge_type, flow->intent->latest_charge, &found);
     if (error != ERR_OK) {
         resource_internal(flow->op, error, "charge of an intent");
         return false;

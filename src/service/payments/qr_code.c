@@ -97,21 +97,15 @@ static void
 update_locked(struct resource_op *op)
 {
     struct payments_flow *flow = payments_flow_create(op);
-    void *found;
     bool active;
     if (flow == NULL) {
         return;
     }
-    err_t error = resource_load(op, &payments_qr_code_type, resource_op_capture(op, 0), &found);
-    if (error == ERR_NOT_FOUND) {
-        resource_missing(op, "qr_code", "id", resource_op_capture(op, 0));
+    struct payments_qr_code *code =
+        resource_require(op, &payments_qr_code_type, "id", resource_op_capture(op, 0));
+    if (code == NULL) {
         return;
     }
-    if (error != ERR_OK) {
-        resource_internal(op, error, "QR code");
-        return;
-    }
-    struct payments_qr_code *code = found;
     (void)resource_text(op, "description", &code->description);
     if (resource_boolean(op, "active", &active)) {
         code->inactive = !active;

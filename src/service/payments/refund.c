@@ -370,17 +370,12 @@ payments_refund_create(struct resource_op *op)
         return;
     }
     if (by_charge) {
-        void *found;
-        err_t error = resource_load(op, &payments_charge_type, charge_id, &found);
-        if (error == ERR_NOT_FOUND) {
-            resource_missing(op, "charge", "charge", charge_id);
+        const struct payments_charge *charge =
+            resource_require(op, &payments_charge_type, "charge", charge_id);
+        if (charge == NULL) {
             return;
         }
-        if (error != ERR_OK) {
-            resource_internal(op, error, "charge");
-            return;
-        }
-        flow->wanted_intent = ((struct payments_charge *)found)->payment_intent;
+        flow->wanted_intent = charge->payment_intent;
     }
     resource_lock(op, flow->wanted_intent, create_locked);
 }
@@ -513,19 +508,12 @@ payments_refund_list(struct resource_op *op)
 static void
 update_locked(struct resource_op *op)
 {
-    void *found;
-    err_t error = resource_load(op, &payments_refund_type, resource_op_capture(op, 0), &found);
-    if (error == ERR_NOT_FOUND) {
-        resource_missing(op, "refund", "id", resource_op_capture(op, 0));
+    struct payments_refund *refund =
+        resource_require(op, &payments_refund_type, "id", resource_op_capture(op, 0));
+    if (refund == NULL || resource_metadata(op, refund->metadata, &refund->metadata) != ERR_OK) {
         return;
     }
-    struct payments_refund *refund = found;
-    if (error == ERR_OK && resource_metadata(op, refund->metadata, &refund->metadata) != ERR_OK) {
-        return;
-    }
-    if (error == ERR_OK) {
-        error = resource_save(op, &payments_refund_type, refund);
-    }
+    err_t error = resource_save(op, &payments_refund_type, refund);
     if (error == ERR_OK) {
         error = resource_emit(op, "refund.updated", &payments_refund_type, refund, SPAN_EMPTY);
     }

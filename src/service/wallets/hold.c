@@ -360,23 +360,12 @@ wallets_hold_drive(struct wallets_flow *flow)
 static struct wallets_flow *
 load_locked(struct resource_op *op)
 {
-    void *found;
-    struct span id = resource_op_capture(op, 0);
     struct wallets_flow *flow = wallets_flow_create(op);
     if (flow == NULL) {
         return NULL;
     }
-    err_t error = resource_load(op, &wallets_hold_type, id, &found);
-    if (error == ERR_NOT_FOUND) {
-        resource_missing(op, "wallet_hold", "id", id);
-        return NULL;
-    }
-    if (error != ERR_OK) {
-        resource_internal(op, error, "wallet hold");
-        return NULL;
-    }
-    flow->hold = found;
-    return flow;
+    flow->hold = resource_require(op, &wallets_hold_type, "id", resource_op_capture(op, 0));
+    return flow->hold != NULL ? flow : NULL;
 }
 
 /* As load_locked, if it is active. */

@@ -111,23 +111,12 @@ wallets_request_create(struct resource_op *op)
 static struct wallets_flow *
 load_locked(struct resource_op *op)
 {
-    void *found;
-    struct span id = resource_op_capture(op, 0);
     struct wallets_flow *flow = wallets_flow_create(op);
     if (flow == NULL) {
         return NULL;
     }
-    err_t error = resource_load(op, &wallets_request_type, id, &found);
-    if (error == ERR_NOT_FOUND) {
-        resource_missing(op, "wallet_request", "id", id);
-        return NULL;
-    }
-    if (error != ERR_OK) {
-        resource_internal(op, error, "wallet request");
-        return NULL;
-    }
-    flow->request = found;
-    return flow;
+    flow->request = resource_require(op, &wallets_request_type, "id", resource_op_capture(op, 0));
+    return flow->request != NULL ? flow : NULL;
 }
 
 static bool

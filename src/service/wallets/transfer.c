@@ -262,21 +262,16 @@ wallets_transfer_retrieve(struct resource_op *op)
 static void
 update_locked(struct resource_op *op)
 {
-    void *found;
-    struct span id = resource_op_capture(op, 0);
-    err_t error = resource_load(op, &wallets_transfer_type, id, &found);
-    if (error == ERR_NOT_FOUND) {
-        resource_missing(op, "wallet_transfer", "id", id);
+    struct wallets_transfer *transfer =
+        resource_require(op, &wallets_transfer_type, "id", resource_op_capture(op, 0));
+    if (transfer == NULL) {
         return;
     }
-    struct wallets_transfer *transfer = found;
-    if (error == ERR_OK) {
-        (void)resource_text(op, "description", &transfer->description);
-        if (resource_metadata(op, transfer->metadata, &transfer->metadata) != ERR_OK) {
-            return;
-        }
-        error = resource_save(op, &wallets_transfer_type, transfer);
+    (void)resource_text(op, "description", &transfer->description);
+    if (resource_metadata(op, transfer->metadata, &transfer->metadata) != ERR_OK) {
+        return;
     }
+    err_t error = resource_save(op, &wallets_transfer_type, transfer);
     if (error == ERR_OK) {
         error = resource_emit(
             op, "wallet_transfer.updated", &wallets_transfer_type, transfer, SPAN_EMPTY);

@@ -23,15 +23,7 @@ wallets_wallet_load(struct resource_op *op, struct span id, struct wallets_walle
 struct wallets_wallet *
 wallets_wallet_of_path(struct resource_op *op)
 {
-    struct wallets_wallet *wallet = NULL;
-    struct span id = resource_op_capture(op, 0);
-    err_t error = wallets_wallet_load(op, id, &wallet);
-    if (error == ERR_NOT_FOUND) {
-        resource_missing(op, "wallet", "id", id);
-    } else if (error != ERR_OK) {
-        resource_internal(op, error, "wallet");
-    }
-    return error == ERR_OK ? wallet : NULL;
+    return resource_require(op, &wallets_wallet_type, "id", resource_op_capture(op, 0));
 }
 
 /* -------------------------------------------------------------------------------- aliases --- */

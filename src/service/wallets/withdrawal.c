@@ -502,22 +502,15 @@ wallets_withdrawal_retrieve(struct resource_op *op)
 static void
 update_locked(struct resource_op *op)
 {
-    void *found;
-    struct span id = resource_op_capture(op, 0);
     struct wallets_flow *flow = wallets_flow_create(op);
     if (flow == NULL) {
         return;
     }
-    err_t error = resource_load(op, &wallets_withdrawal_type, id, &found);
-    if (error == ERR_NOT_FOUND) {
-        resource_missing(op, "wallet_withdrawal", "id", id);
+    flow->withdrawal =
+        resource_require(op, &wallets_withdrawal_type, "id", resource_op_capture(op, 0));
+    if (flow->withdrawal == NULL) {
         return;
     }
-    if (error != ERR_OK) {
-        resource_internal(op, error, "wallet withdrawal");
-        return;
-    }
-    flow->withdrawal = found;
     (void)resource_text(op, "description", &flow->withdrawal->description);
     if (resource_metadata(op, flow->withdrawal->metadata, &flow->withdrawal->metadata) == ERR_OK) {
         save_tell_and_answer(flow, "wallet_withdrawal.updated");
