@@ -547,7 +547,8 @@ t_write_former(struct t_bench *bench, const struct t_card *card)
     };
 
     uint8_t master[VAULT_KEY_SIZE], wrapping[VAULT_KEY_SIZE], wrapped[WRAPPED] = {9, 9, 9};
-    char hex[WRAPPED * 2];
+    char hex[WRAPPED * 2], text[64];
+    uint8_t mac[VAULT_MAC_SIZE];
     struct vault_data_key key = {.id = "dk_former", .key = {1, 2, 3}};
     struct vault_stored stored = {.scope = card->scope, .expiry = 203012};
     struct document_row row = {.id = SPAN("dk_former"), .body = SPAN("{}")};
@@ -570,7 +571,9 @@ t_write_former(struct t_bench *bench, const struct t_card *card)
     row.columns[0].text = span_of(hex, sizeof(hex));
     row.columns[1].is_null = true;
     vault_set_text(stored.token, sizeof(stored.token), span_from_cstr(card->answer.token));
-    assert_int_equal(vault_stored_look_up(&key, card->number, &stored), ERR_OK);
+    (void)snprintf(text, sizeof(text), "2|%s|203012", card->number);
+    assert_int_equal(vault_mac(key.lookup, span_from_cstr(text), mac), ERR_OK);
+    vault_hex(mac, VAULT_LOOKUP_SIZE / 2, stored.lookup);
     assert_int_equal(
         vault_stored_seal(&key, os_sim_entropy(bench->sim), card->number, &stored), ERR_OK);
     assert_int_equal(ops->begin(documents), ERR_OK);
@@ -579,6 +582,23 @@ t_write_former(struct t_bench *bench, const struct t_card *card)
     assert_int_equal(ops->insert(documents, &vault_card_kind, &row), ERR_OK);
     assert_int_equal(ops->commit(documents), ERR_OK);
     ops->close(documents);
+}
+
+static void
+t_check_former_fingerprint(
+    const struct t_bench *bench, const struct t_card *card, const char *fingerprint)
+{
+    static const char alphabet[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    uint8_t master[VAULT_KEY_SIZE], key[VAULT_KEY_SIZE], mac[VAULT_MAC_SIZE];
+    char text[64];
+    (void)snprintf(text, sizeof(text), "1|%s", card->number);
+    assert_int_equal(vault_master_load(bench->disk, bench->folder, 1, master), ERR_OK);
+    assert_int_equal(vault_mac(master, SPAN("tael vault 1: fingerprint"), key), ERR_OK);
+    assert_int_equal(vault_mac(key, span_from_cstr(text), mac), ERR_OK);
+    assert_int_equal(strlen(fingerprint), 16);
+    for (size_t i = 0; i < 16; i++) {
+        assert_int_equal(fingerprint[i], alphabet[mac[i] % 62]);
+    }
 }
 
 static void
@@ -598,6 +618,7 @@ test_vault_of_before(void **state)
     t_start(bench);
     struct port_vault_tokenize request = t_tokenize(bench, card->scope, card->number, "");
     assert_string_equal(request.card.token, "card_former");
+    t_check_former_fingerprint(bench, card, request.card.fingerprint);
     card->answer = request.card;
     for (uint32_t generation = 1; generation <= 3; generation++) {
         assert_int_equal(t_look(bench).generation, generation);

@@ -4,16 +4,9 @@
 #include "base/hash.h"
 #include "base/id.h"
 #include "base/list.h"
-#include "card.h"
-#include "cvc.h"
-#include "keys.h"
-#include "rotation.h"
-#include "stored.h"
-#include "trace/log.h"
+#include "private.h"
 #include "trace/span.h"
-#include "vault/master.h"
 
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -21,45 +14,10 @@
 #define ARENA_MAX   (1u << 20)
 #define CACHE_SLOTS 8192
 
-/* Between two steps of a rotation, so that cards are not kept waiting. */
-#define STEP_PAUSE_NS (UINT64_C(10) * OS_NS_PER_MS)
-/* After a step that failed. */
-#define STEP_AGAIN_NS (UINT64_C(10) * OS_NS_PER_S)
-
-struct vault {
-    struct port_vault port;
-    struct port_network network;
-    struct vault_parts parts;
-    char folder[OS_PATH_SIZE];
-    struct vault_key_memory *keys;
-    struct document_store *documents;
-    struct vault_cvcs cvcs;
-    struct id_generator ids;
-    struct arena arena;
-    struct os_group_hook hook;
-    bool writing;                  /* a transaction is open */
-    struct os_task *waiting_first; /* answered when it is durable (VAULT-5) */
-    struct os_task *waiting_last;
-    struct vault_stored *by_lookup; /* direct-mapped caches of rows that are durable */
-    struct vault_stored *by_token;
-
-    struct vault_keys_place place;
-    struct vault_rotation_work work;
-    struct os_timer step_timer;
-    bool step_is_due;
-    struct os_task *rotates; /* requests for a rotation, of this group */
-    /* Published for vault_rotation_look. */
-    atomic_uint generation;
-    atomic_bool rotating;
-    _Atomic uint64_t sealed_anew;
-    atomic_uint unreadable;
-    atomic_bool failing;
-};
-
 static const struct hash_key cache_key = {0x7661756c74206331, 0x7661756c74206332};
 
-static struct vault_stored *
-cache_slot(struct vault_stored *cache, const char *text)
+struct vault_stored *
+vault_cache_slot(struct vault_stored *cache, const char *text)
 {
     return &cache[hash_keyed(cache_key, span_from_cstr(text)) % CACHE_SLOTS];
 }
@@ -139,7 +97,7 @@ find(
     struct vault_stored *card)
 {
     TRY(vault_stored_look_up(key, digits, card));
-    struct vault_stored *cached = cache_slot(vault->by_lookup, card->lookup);
+    struct vault_stored *cached = vault_cache_slot(vault->by_lookup, card->lookup);
     if (strcmp(cached->lookup, card->lookup) == 0) {
         *card = *cached;
         return ERR_OK;
@@ -332,151 +290,13 @@ commit_group(struct vault *vault)
     }
 }
 
-/* -------------------------------------------------------------------------------- rotation --- */
-
-/* What the caches have of a card that is sealed anew. */
-static void
-forget_cached(void *context, const struct vault_stored *before)
-{
-    struct vault *vault = context;
-    struct vault_stored *by_token = cache_slot(vault->by_token, before->token);
-    struct vault_stored *by_lookup = cache_slot(vault->by_lookup, before->lookup);
-    if (strcmp(by_token->token, before->token) == 0) {
-        memset(by_token, 0, sizeof(*by_token));
-    }
-    if (strcmp(by_lookup->lookup, before->lookup) == 0) {
-        memset(by_lookup, 0, sizeof(*by_lookup));
-    }
-}
-
-static void
-log_rotation(const struct vault *vault, enum trace_level level, const char *what, err_t error)
-{
-    if (vault->parts.log != NULL) {
-        TRACE_LOG(
-            vault->parts.log,
-            level,
-            "vault",
-            SPAN_EMPTY,
-            "rotation of the vault's keys",
-            trace_cstr("what", what),
-            trace_i64("generation", vault->keys->generation),
-            trace_i64("cards", (int64_t)atomic_load(&vault->sealed_anew)),
-            trace_i64("unreadable", atomic_load(&vault->unreadable)),
-            trace_cstr("result", err_name(error)));
-    }
-}
-
-static void
-step_after(struct vault *vault, uint64_t pause_ns)
-{
-    os_timer_arm(
-        vault->parts.loop, &vault->step_timer, os_monotonic_ns(vault->parts.clock) + pause_ns);
-}
-
-static void
-fire_step(struct os_timer *timer)
-{
-    CONTAINER_OF(timer, struct vault, step_timer)->step_is_due = true;
-}
-
-/* Cards that cannot be read stop it, once there are no others: their key stays, and the next start
- * or request looks at them again. */
-static void
-rotation_step(struct vault *vault)
-{
-    struct vault_rotation_step step = {0};
-    err_t error = vault_rotation_step(&vault->work, &step);
-    bool was_failing = atomic_exchange(&vault->failing, error != ERR_OK);
-    if (error != ERR_OK) {
-        if (!was_failing) {
-            log_rotation(vault, TRACE_ERROR, "a step of the rotation failed", error);
-        }
-        step_after(vault, STEP_AGAIN_NS);
-        return;
-    }
-    atomic_fetch_add(&vault->sealed_anew, step.cards);
-    atomic_store(&vault->unreadable, step.unreadable);
-    if (step.retired) {
-        os_timer_cancel(vault->parts.loop, &vault->step_timer);
-        atomic_store(&vault->rotating, false);
-        log_rotation(vault, TRACE_WARNING, "the rotation is done, older keys are removed", ERR_OK);
-    } else if (step.cards > 0) {
-        step_after(vault, STEP_PAUSE_NS);
-    } else {
-        log_rotation(vault, TRACE_ERROR, "cards cannot be read, their key is kept", ERR_CORRUPT);
-    }
-}
-
-static void
-run_rotate_done(struct os_task *task)
-{
-    struct vault_rotate *request = CONTAINER_OF(task, struct vault_rotate, task);
-    request->done(request);
-}
-
-static void
-rotate(struct vault *vault, struct vault_rotate *request)
-{
-    request->error = vault_keys_rotate(
-        vault->keys, &vault->place, os_wall_ns(vault->parts.clock) / OS_NS_PER_MS);
-    if (request->error == ERR_OK) {
-        atomic_store(&vault->generation, vault->keys->generation);
-        atomic_store(&vault->rotating, true);
-        log_rotation(vault, TRACE_WARNING, "a new generation of keys is in use", ERR_OK);
-    }
-    if ((request->error == ERR_OK || request->error == ERR_BUSY) &&
-        !os_timer_is_armed(&vault->step_timer)) {
-        step_after(vault, STEP_PAUSE_NS);
-    }
-    request->task.run = run_rotate_done;
-    os_post(request->reply_to, &request->task);
-}
-
-/* Behind the group's commit, so that what is written here is a transaction of its own. */
-static void
-run_rotate(struct os_task *task)
-{
-    struct vault_rotate *request = CONTAINER_OF(task, struct vault_rotate, task);
-    task->next = request->vault->rotates;
-    request->vault->rotates = task;
-}
-
-void
-vault_rotate(struct vault *vault, struct vault_rotate *request)
-{
-    request->vault = vault;
-    request->task.run = run_rotate;
-    os_post(os_loop_executor(vault->parts.loop), &request->task);
-}
-
-void
-vault_rotation_look(const struct vault *vault, struct vault_rotation *ret_rotation)
-{
-    *ret_rotation = (struct vault_rotation){
-        .generation = atomic_load(&vault->generation),
-        .under_way = atomic_load(&vault->rotating),
-        .cards = atomic_load(&vault->sealed_anew),
-        .unreadable = atomic_load(&vault->unreadable),
-        .failing = atomic_load(&vault->failing),
-    };
-}
-
 static void
 group_end(struct os_group_hook *hook)
 {
     struct vault *vault = CONTAINER_OF(hook, struct vault, hook);
     commit_group(vault);
     ASSERT(!vault->writing);
-    while (vault->rotates != NULL) {
-        struct os_task *task = vault->rotates;
-        vault->rotates = task->next;
-        rotate(vault, CONTAINER_OF(task, struct vault_rotate, task));
-    }
-    if (vault->step_is_due) {
-        vault->step_is_due = false;
-        rotation_step(vault);
-    }
+    vault_rotating_turn(vault);
 }
 
 static void
@@ -494,7 +314,7 @@ port_tokenize(struct port_vault *port, struct port_vault_tokenize *request)
 static err_t
 load_card(struct vault *vault, uint64_t scope, const char *token, struct vault_stored *card)
 {
-    struct vault_stored *cached = cache_slot(vault->by_token, token);
+    struct vault_stored *cached = vault_cache_slot(vault->by_token, token);
     if (strcmp(cached->token, token) == 0 && cached->scope == scope) {
         *card = *cached;
         return ERR_OK;
@@ -581,33 +401,6 @@ open_documents(struct vault *vault, char message[VAULT_MESSAGE_SIZE])
     return document_store_open(url, kinds, 2, &vault->documents, message);
 }
 
-/* Whatever older there is: a rotation that was cut off, before or after its last card. */
-static err_t
-resume_rotation(struct vault *vault)
-{
-    const struct vault_parts *parts = &vault->parts;
-    uint32_t oldest = 0;
-    uint32_t newest = 0;
-    vault->work = (struct vault_rotation_work){
-        .keys = vault->keys,
-        .place = &vault->place,
-        .batch = calloc(VAULT_STEP_CARDS, sizeof(*vault->work.batch)),
-        .changed = forget_cached,
-        .context = vault,
-    };
-    if (vault->work.batch == NULL) {
-        return ERR_MEMORY;
-    }
-    TRY(vault_master_range(parts->disk, parts->folder, &oldest, &newest));
-    atomic_store(&vault->generation, vault->keys->generation);
-    vault->step_timer.fire = fire_step;
-    if (vault_keys_old_count(vault->keys) > 0 || oldest < vault->keys->generation) {
-        atomic_store(&vault->rotating, true);
-        step_after(vault, STEP_PAUSE_NS);
-    }
-    return ERR_OK;
-}
-
 static err_t
 open_all(struct vault *vault, char message[VAULT_MESSAGE_SIZE])
 {
@@ -628,7 +421,7 @@ open_all(struct vault *vault, char message[VAULT_MESSAGE_SIZE])
         return ERR_MEMORY;
     }
     TRY(vault_cvcs_init(&vault->cvcs));
-    return resume_rotation(vault);
+    return vault_rotating_open(vault);
 }
 
 err_t
