@@ -68,8 +68,8 @@ struct vault_rotate {
     /* The caller's. */
     struct os_executor *reply_to;
     void (*done)(struct vault_rotate *request);
-    /* The answer. ERR_OK: the new generation is durable. ERR_BUSY: one is under way, and goes on, at
-     * once if it stood still. ERR_OUTCOME_UNKNOWN: the next start knows. Others: nothing has
+    /* The answer. ERR_OK: the new generation is durable. ERR_BUSY: one is under way, and goes on,
+     * at once if it stood still. ERR_OUTCOME_UNKNOWN: the next start knows. Others: nothing has
      * changed. */
     err_t error;
     /* The vault's, until then. */
