@@ -16,6 +16,7 @@
  * argument).
  */
 #include "backup_data.h"
+#include "backup_keys.h"
 #include "backup_sink.h"
 #include "command.h"
 #include "option.h"
@@ -25,6 +26,7 @@
 #include "os/clock.h"
 #include "os/process.h"
 #include "store/copy.h"
+#include "vault/master.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -57,13 +59,13 @@ static const struct setting backup_settings[] = {
         "With --to=- : where databases wait on their way; without it $TMPDIR or /tmp."),
 };
 
-/* Files besides the ledger and the databases; a folder need not have all of them. */
+/* Files besides the ledger, the databases and the vault's master keys; a folder need not have all
+ * of them. */
 static const struct {
     const char *path;
     bool grows; /* appended to while the server works: as much as there was at the moment */
 } plain_files[] = {
     {"test_secret_key", false},
-    {"vault/master.key", false},
     {"webhooks/master.key", false},
     {"issuer/issuer.log", true},
     {"bank/bank.log", true},
@@ -94,6 +96,7 @@ struct backup {
     struct store_copy_extent extent;
     uint64_t sizes[PLAIN_FILES];
     bool present[PLAIN_FILES];
+    struct backup_keys keys;
     uint64_t held_ns;
     bool has_vault;
 };
@@ -225,6 +228,30 @@ snapshot(struct backup *backup, size_t which, char message[DOCUMENT_MESSAGE_SIZE
     return code;
 }
 
+/* The vault, with whatever master keys it may need. */
+static int
+cut_vault(struct backup *backup)
+{
+    char message[BACKUP_MESSAGE_SIZE] = "";
+    const char *folder = NULL;
+    err_t code = backup_data_folder(&backup->data, databases[1], &folder);
+    if (code != ERR_OK) {
+        return command_fail(backup->command, "%s: %s", databases[1], err_text(code));
+    }
+    if (folder == NULL) {
+        return COMMAND_GO_ON;
+    }
+    code = backup_keys_look(&backup->keys, folder, message);
+    if (code == ERR_OK) {
+        static_assert(BACKUP_MESSAGE_SIZE >= DOCUMENT_MESSAGE_SIZE, "messages pass through");
+        code = snapshot(backup, 1, message);
+    }
+    if (code == ERR_OK) {
+        code = backup_keys_look(&backup->keys, folder, message);
+    }
+    return code == ERR_OK ? COMMAND_GO_ON : command_fail(backup->command, "%s", message);
+}
+
 /* While the documents are held; the order is the argument. */
 static int
 cuts(struct backup *backup)
@@ -239,8 +266,9 @@ cuts(struct backup *backup)
         return command_fail(backup->command, "%s", error.message);
     }
     store_copy_extent(backup->ledger, &backup->extent);
-    if (snapshot(backup, 1, message) != ERR_OK) {
-        return command_fail(backup->command, "%s", message);
+    int status = cut_vault(backup);
+    if (status != COMMAND_GO_ON) {
+        return status;
     }
     backup->has_vault = backup->snapshots[1] != NULL;
     for (size_t i = 0; i < PLAIN_FILES; i++) {
@@ -433,6 +461,22 @@ copy_plain(struct backup *backup, size_t which)
     return copy_file(backup, from, path, &extent, false);
 }
 
+static int
+copy_key(struct backup *backup, const struct backup_key *key)
+{
+    char path[BACKUP_PATH_SIZE];
+    char name[VAULT_MASTER_NAME_SIZE];
+    struct store_copy_extent extent = {0};
+    vault_master_name(key->generation, name);
+    (void)snprintf(path, sizeof(path), "vault/%s", name);
+    err_t code = backup->disk->ops->size(backup->disk, key->file, &extent.newest_used);
+    if (code != ERR_OK) {
+        return command_fail(backup->command, "%s: %s", path, err_text(code));
+    }
+    extent.newest_size = extent.newest_used;
+    return copy_open(backup, key->file, path, path, &extent, false);
+}
+
 /* What the bar counts: databases twice, as they are written and then read; of segments at most what
  * has to be copied. */
 static void
@@ -465,6 +509,9 @@ copies(struct backup *backup)
     }
     for (size_t i = 0; i < PLAIN_FILES && status == COMMAND_GO_ON; i++) {
         status = copy_plain(backup, i);
+    }
+    for (uint32_t i = 0; i < backup->keys.count && status == COMMAND_GO_ON; i++) {
+        status = copy_key(backup, &backup->keys.keys[i]);
     }
     for (uint64_t i = 1; i <= backup->extent.newest && status == COMMAND_GO_ON; i++) {
         status = copy_segment(backup, i);
@@ -536,6 +583,7 @@ back_up(struct backup *backup)
     for (size_t i = 0; i < DATABASES; i++) {
         document_snapshot_release(&backup->snapshots[i]);
     }
+    backup_keys_close(&backup->keys);
     store_copy_close(&backup->ledger);
     backup_sink_abort(&backup->sink);
     free(backup->piece);
@@ -568,6 +616,7 @@ run_backup(const struct command *command, int argc, char **argv)
         .options = &values,
         .disk = os_disk_real(),
         .data.disk = os_disk_real(),
+        .keys.disk = os_disk_real(),
     };
     if (backup_data_take(&backup.data, values.data) != ERR_OK) {
         return command_misuse(

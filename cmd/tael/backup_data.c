@@ -54,17 +54,24 @@ size_in(
 }
 
 err_t
-backup_data_path(const struct backup_data *data, const char *name, char out[OS_PATH_SIZE])
+backup_data_folder(const struct backup_data *data, const char *name, const char **ret_folder)
 {
-    for (int i = 0; i < data->count; i++) {
+    *ret_folder = NULL;
+    for (int i = 0; i < data->count && *ret_folder == NULL; i++) {
         uint64_t size = 0;
         bool present = false;
         TRY(size_in(data->disk, data->folders[i], name, &size, &present));
-        if (present) {
-            return backup_data_path_in(data->folders[i], name, out);
-        }
+        *ret_folder = present ? data->folders[i] : NULL;
     }
-    return backup_data_path_in(data->folders[0], name, out);
+    return ERR_OK;
+}
+
+err_t
+backup_data_path(const struct backup_data *data, const char *name, char out[OS_PATH_SIZE])
+{
+    const char *folder = NULL;
+    TRY(backup_data_folder(data, name, &folder));
+    return backup_data_path_in(folder == NULL ? data->folders[0] : folder, name, out);
 }
 
 err_t

@@ -28,6 +28,9 @@ MUST_USE err_t backup_data_path_in(const char *folder, const char *name, char ou
 /* The file's path, in the folder that has it; in the first, if none has it. */
 MUST_USE err_t
 backup_data_path(const struct backup_data *data, const char *name, char out[OS_PATH_SIZE]);
+/* The folder that has the file; NULL: none. */
+MUST_USE err_t
+backup_data_folder(const struct backup_data *data, const char *name, const char **ret_folder);
 /* The file's size; `*ret_present` says whether any folder has it. */
 MUST_USE err_t backup_data_size(
     const struct backup_data *data, const char *name, uint64_t *ret_size, bool *ret_present);

@@ -89,6 +89,7 @@ extern const struct command command_restore;
 extern const struct command command_server;
 extern const struct command command_shards;
 extern const struct command command_trace;
+extern const struct command command_vault;
 extern const struct command command_version;
 
 #endif

@@ -313,7 +313,9 @@ struct node {
     struct net_server *admin_server;
     atomic_uint merchants_asked;   /* by operators, and not answered (role_merchants.c) */
     atomic_bool merchants_drained; /* no more of them: the resource loop is about to stop */
-    uint16_t port;                 /* that was bound */
+    atomic_uint vault_asked;       /* the same of the vault's keys (role_vault_keys.c) */
+    atomic_bool vault_drained;
+    uint16_t port; /* that was bound */
     /* Where browsers find this process, without a slash at the end; filled in before it listens. */
     char public_url[NODE_URL_SIZE];
     uint16_t admin_port; /* 0: none */

@@ -1,7 +1,8 @@
 /*
  * What operators ask for, on a listener of their own, from the first moment on: is it alive, has it
  * started, is it ready, what does it count, how much does it log, what traces were kept, and where
- * does its ledger's history end. Merchants are in role_merchants.c. A process
+ * does its ledger's history end. Merchants are in role_merchants.c, the vault's keys in
+ * role_vault_keys.c. A process
  * that waits for another one is alive.
  */
 #include "roles.h"
@@ -219,9 +220,12 @@ operate(struct node *node, struct net_exchange *exchange, enum asker who)
         }
     }
     if (who == OPERATORS) {
-        enum api_operated merchants = role_merchants_ask(node, exchange);
-        if (merchants != API_NOT_OPERATED) {
-            return merchants;
+        enum api_operated operated = role_merchants_ask(node, exchange);
+        if (operated == API_NOT_OPERATED) {
+            operated = role_vault_keys(node, exchange);
+        }
+        if (operated != API_NOT_OPERATED) {
+            return operated;
         }
     }
     bool later =
@@ -271,7 +275,7 @@ answer_nothing(struct net_answer *answer)
     buf_append_cstr(
         &answer->body,
         "only /livez, /readyz, /startupz, /metrics, /ledger/head, /log-level, /transactions, "
-        "/merchants and /api/v2/trace are here\n");
+        "/merchants, /vault/keys and /api/v2/trace are here\n");
 }
 
 static void

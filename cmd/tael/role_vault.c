@@ -44,6 +44,7 @@ vault_open(struct node *node)
         .disk = node->disk,
         .folder = folder,
         .network = issuer_network(node->issuer),
+        .log = &node->log,
     };
     err_t result = vault_create(&parts, &node->vault, message);
     if (result != ERR_OK) {
@@ -69,9 +70,40 @@ vault_role_close(struct node *node)
     issuer_destroy(&node->issuer);
 }
 
+static void
+vault_role_metrics(const struct node *node, struct buf *out)
+{
+    struct vault_rotation rotation;
+    if (node->vault == NULL) {
+        return;
+    }
+    vault_rotation_look(node->vault, &rotation);
+    const struct node_metric all[] = {
+        {"tael_vault_key_generation",
+         "gauge",
+         "Generation of the vault's keys in use.",
+         rotation.generation},
+        {"tael_vault_rotating",
+         "gauge",
+         "1 while older keys are there: a rotation is under way.",
+         rotation.under_way},
+        {"tael_vault_cards_rotated_total",
+         "counter",
+         "Cards encrypted anew by rotations.",
+         rotation.cards},
+        {"tael_vault_cards_unreadable",
+         "gauge",
+         "Damaged cards that a rotation met.",
+         rotation.unreadable},
+    };
+    node_metrics(out, all, sizeof(all) / sizeof(all[0]));
+}
+
 const struct role role_vault = {
     .name = "vault",
     .parts = NODE_VAULT,
     .open = vault_role_open,
+    .drain = role_vault_keys_drain,
     .close = vault_role_close,
+    .metrics = vault_role_metrics,
 };

@@ -48,6 +48,11 @@ enum api_operated role_merchants_ask(struct node *node, struct net_exchange *exc
 /* The role operators' drain: on the main thread, while the loops run. Later ones are refused. */
 void role_merchants_drain(struct node *node);
 
+/* Operators: /vault/keys. On peers_loop; API_OPERATES: the vault's loop answers. */
+enum api_operated role_vault_keys(struct node *node, struct net_exchange *exchange);
+/* The role vault's drain, as role_merchants_drain. */
+void role_vault_keys_drain(struct node *node);
+
 /* What operators may ask on the public listener: hook of api.h, with the node as its context. */
 enum api_operated role_operators_ask(void *context, struct net_exchange *exchange);
 

@@ -4,95 +4,32 @@
 #include "base/hash.h"
 #include "base/id.h"
 #include "base/list.h"
-#include "card.h"
-#include "cvc.h"
-#include "keys.h"
+#include "private.h"
 #include "trace/span.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-#define ARENA_MAX    (1u << 20)
-#define CACHE_SLOTS  8192
-#define LOOKUP_SIZE  32 /* hex digits of the look-up MAC that are kept */
-#define SEALED_BYTES (VAULT_NONCE_SIZE + VAULT_NUMBER_SIZE + VAULT_TAG_SIZE)
-#define SEALED_SIZE  (SEALED_BYTES * 2)
-
-enum {
-    CARD_LOOKUP,
-    CARD_KEY,
-    CARD_SEALED,
-    CARD_EXPIRY
-};
-
-static const struct document_kind card_kind = {
-    .name = "card",
-    .columns =
-        {
-            {.name = "lookup", .type = DOCUMENT_TEXT, .indexed = true},
-            {.name = "key_id", .type = DOCUMENT_TEXT},
-            {.name = "sealed", .type = DOCUMENT_TEXT},
-            {.name = "expiry", .type = DOCUMENT_INTEGER}, /* year * 100 + month */
-        },
-    .column_count = 4,
-};
-
-/* A card as it is stored: nothing here is readable without the keys. */
-struct stored_card {
-    uint64_t scope;
-    char token[PORT_VAULT_TOKEN_SIZE];
-    char lookup[LOOKUP_SIZE + 1];
-    char key_id[ID_TEXT_SIZE];
-    char sealed[SEALED_SIZE + 1];
-    int64_t expiry;
-};
-
-struct vault {
-    struct port_vault port;
-    struct port_network network;
-    struct vault_parts parts;
-    struct vault_key_memory *keys;
-    struct document_store *documents;
-    struct vault_cvcs cvcs;
-    struct id_generator ids;
-    struct arena arena;
-    struct os_group_hook hook;
-    bool writing;                  /* a transaction is open */
-    struct os_task *waiting_first; /* answered when it is durable (VAULT-5) */
-    struct os_task *waiting_last;
-    struct stored_card *by_lookup; /* direct-mapped caches of rows that are durable */
-    struct stored_card *by_token;
-};
+#define ARENA_MAX   (1u << 20)
+#define CACHE_SLOTS 8192
 
 static const struct hash_key cache_key = {0x7661756c74206331, 0x7661756c74206332};
 
-static struct stored_card *
-cache_slot(struct stored_card *cache, const char *text)
+struct vault_stored *
+vault_cache_slot(struct vault_stored *cache, const char *text)
 {
     return &cache[hash_keyed(cache_key, span_from_cstr(text)) % CACHE_SLOTS];
 }
 
 /* ------------------------------------------------------------------------------- tokenizing --- */
 
-static void
-set_text(char *out, size_t size, struct span text)
-{
-    ASSERT(text.size < size);
-    memset(out, 0, size);
-    if (text.size != 0) {
-        memcpy(out, text.data, text.size);
-    }
-}
-
 static err_t
-card_macs(
+fingerprint(
     struct vault *vault,
     uint64_t scope,
     const char *digits,
-    int64_t expiry,
-    char lookup[LOOKUP_SIZE + 1],
-    char fingerprint[PORT_VAULT_FINGERPRINT_SIZE])
+    char ret_fingerprint[PORT_VAULT_FINGERPRINT_SIZE])
 {
     static const char alphabet[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
@@ -108,38 +45,19 @@ card_macs(
      * the merchant. */
     buf_append_format(&buf, "%llu|%s", (unsigned long long)(scope / 2), digits);
     err_t error = vault_mac(vault->keys->fingerprint, buf_span(&buf), mac);
-    for (size_t i = 0; i < FINGERPRINT_LENGTH; i++) {
-        fingerprint[i] = alphabet[mac[i] % (sizeof(alphabet) - 1)];
-    }
-    fingerprint[FINGERPRINT_LENGTH] = '\0';
-    if (error == ERR_OK) {
-        buf_clear(&buf);
-        buf_append_format(
-            &buf, "%llu|%s|%lld", (unsigned long long)scope, digits, (long long)expiry);
-        error = vault_mac(vault->keys->lookup, buf_span(&buf), mac);
-        vault_hex(mac, LOOKUP_SIZE / 2, lookup);
-        lookup[LOOKUP_SIZE] = '\0';
-    }
     explicit_bzero(text, sizeof(text));
-    return error;
-}
-
-static void
-card_from_row(struct stored_card *card, const struct document_row *row)
-{
-    memset(card, 0, sizeof(*card));
-    card->scope = row->scope;
-    set_text(card->token, sizeof(card->token), row->id);
-    set_text(card->lookup, sizeof(card->lookup), row->columns[CARD_LOOKUP].text);
-    set_text(card->key_id, sizeof(card->key_id), row->columns[CARD_KEY].text);
-    set_text(card->sealed, sizeof(card->sealed), row->columns[CARD_SEALED].text);
-    card->expiry = row->columns[CARD_EXPIRY].integer;
+    TRY(error);
+    for (size_t i = 0; i < FINGERPRINT_LENGTH; i++) {
+        ret_fingerprint[i] = alphabet[mac[i] % (sizeof(alphabet) - 1)];
+    }
+    ret_fingerprint[FINGERPRINT_LENGTH] = '\0';
+    return ERR_OK;
 }
 
 static bool
 take_first(void *context, const struct document_row *row)
 {
-    card_from_row(context, row);
+    vault_stored_from_row(context, row);
     return false;
 }
 
@@ -153,72 +71,66 @@ begin(struct vault *vault)
     return ERR_OK;
 }
 
-/* The number is sealed at its full field width, so that the ciphertext does not tell its length. */
 static err_t
-seal_number(struct vault *vault, const char *digits, struct stored_card *card)
-{
-    const struct vault_data_key *key = vault_keys_current(vault->keys);
-    uint8_t sealed[SEALED_BYTES];
-    vault->parts.entropy->fill(vault->parts.entropy, sealed, VAULT_NONCE_SIZE);
-    TRY(vault_seal(
-        key->key,
-        sealed,
-        span_from_cstr(card->token),
-        span_of(digits, VAULT_NUMBER_SIZE),
-        sealed + VAULT_NONCE_SIZE));
-    vault_hex(sealed, sizeof(sealed), card->sealed);
-    set_text(card->key_id, sizeof(card->key_id), span_from_cstr(key->id));
-    return ERR_OK;
-}
-
-static err_t
-insert_card(struct vault *vault, const char *digits, struct stored_card *card)
+insert_card(struct vault *vault, const char *digits, struct vault_stored *card)
 {
     char text[ID_TEXT_SIZE];
+    struct document_row row;
+    const struct vault_data_key *key = vault_keys_current(vault->keys);
     uint64_t now_ms = os_wall_ns(vault->parts.clock) / OS_NS_PER_MS;
     u128 id = id_next(&vault->ids, now_ms, os_random_u128(vault->parts.entropy));
     (void)id_format("card_", id, text);
-    set_text(card->token, sizeof(card->token), span_from_cstr(text));
-    TRY(seal_number(vault, digits, card));
-    struct document_row row = {
-        .scope = card->scope,
-        .id = span_from_cstr(card->token),
-        .body = SPAN("{}"),
-    };
-    row.columns[CARD_LOOKUP].text = span_from_cstr(card->lookup);
-    row.columns[CARD_KEY].text = span_from_cstr(card->key_id);
-    row.columns[CARD_SEALED].text = span_from_cstr(card->sealed);
-    row.columns[CARD_EXPIRY].integer = card->expiry;
+    vault_set_text(card->token, sizeof(card->token), span_from_cstr(text));
+    TRY(vault_stored_look_up(key, digits, card));
+    TRY(vault_stored_seal(key, vault->parts.entropy, digits, card));
+    vault_stored_to_row(card, &row);
     TRY(begin(vault));
-    return vault->documents->ops->insert(vault->documents, &card_kind, &row);
+    return vault->documents->ops->insert(vault->documents, &vault_card_kind, &row);
 }
 
-/* Finds the card of this look-up or stores it. */
+/* Finds the card under this key; leaves its token empty if it is not there. */
 static err_t
-find_or_insert(struct vault *vault, const char *digits, struct stored_card *card)
+find(
+    struct vault *vault,
+    const struct vault_data_key *key,
+    const char *digits,
+    struct vault_stored *card)
 {
-    const struct stored_card *cached = cache_slot(vault->by_lookup, card->lookup);
+    TRY(vault_stored_look_up(key, digits, card));
+    struct vault_stored *cached = vault_cache_slot(vault->by_lookup, card->lookup);
     if (strcmp(cached->lookup, card->lookup) == 0) {
         *card = *cached;
         return ERR_OK;
     }
-    struct stored_card found = {0};
+    struct vault_stored found = {0};
     struct document_query query = {
         .scope = card->scope,
-        .filters = {{.column = CARD_LOOKUP, .value = {.text = span_from_cstr(card->lookup)}}},
+        .filters = {{.column = VAULT_CARD_LOOKUP, .value = {.text = span_from_cstr(card->lookup)}}},
         .filter_count = 1,
         .range_column = UINT32_MAX,
         .limit = 1,
     };
-    TRY(vault->documents->ops->list(vault->documents, &card_kind, &query, take_first, &found));
+    TRY(vault->documents->ops->list(
+        vault->documents, &vault_card_kind, &query, take_first, &found));
     if (found.token[0] == '\0') {
-        return insert_card(vault, digits, card);
+        return ERR_OK;
     }
     *card = found;
     if (!vault->writing) {
-        *cache_slot(vault->by_lookup, card->lookup) = found;
+        *cached = found;
     }
     return ERR_OK;
+}
+
+/* Finds the card or stores it. While a rotation is under way it may be under an older key yet. */
+static err_t
+find_or_insert(struct vault *vault, const char *digits, struct vault_stored *card)
+{
+    const struct vault_key_memory *keys = vault->keys;
+    for (uint32_t i = keys->data_count; i > 0 && card->token[0] == '\0'; i--) {
+        TRY(find(vault, &keys->data[i - 1], digits, card));
+    }
+    return card->token[0] == '\0' ? insert_card(vault, digits, card) : ERR_OK;
 }
 
 static enum port_vault_outcome
@@ -299,18 +211,17 @@ tokenize(struct vault *vault, struct port_vault_tokenize *request)
         explicit_bzero(digits, sizeof(digits));
         return ERR_OK;
     }
-    struct stored_card card = {
+    struct vault_stored card = {
         .scope = request->scope,
         .expiry = request->exp_year * 100 + request->exp_month,
     };
-    err_t error = card_macs(
-        vault, request->scope, digits, card.expiry, card.lookup, request->card.fingerprint);
+    err_t error = fingerprint(vault, request->scope, digits, request->card.fingerprint);
     if (error == ERR_OK) {
         error = find_or_insert(vault, digits, &card);
     }
     explicit_bzero(digits, sizeof(digits));
     TRY(error);
-    set_text(request->card.token, sizeof(request->card.token), span_from_cstr(card.token));
+    vault_set_text(request->card.token, sizeof(request->card.token), span_from_cstr(card.token));
     if (request->cvc.size != 0) {
         vault_cvcs_put(&vault->cvcs, card.token, request->cvc, os_monotonic_ns(vault->parts.clock));
     }
@@ -356,9 +267,8 @@ tokenize_traced(const struct port_vault_tokenize *request)
 }
 
 static void
-group_end(struct os_group_hook *hook)
+commit_group(struct vault *vault)
 {
-    struct vault *vault = CONTAINER_OF(hook, struct vault, hook);
     err_t error = ERR_OK;
     if (vault->writing) {
         vault->writing = false;
@@ -381,6 +291,15 @@ group_end(struct os_group_hook *hook)
 }
 
 static void
+group_end(struct os_group_hook *hook)
+{
+    struct vault *vault = CONTAINER_OF(hook, struct vault, hook);
+    commit_group(vault);
+    ASSERT(!vault->writing);
+    vault_rotating_turn(vault);
+}
+
+static void
 port_tokenize(struct port_vault *port, struct port_vault_tokenize *request)
 {
     struct vault *vault = CONTAINER_OF(port, struct vault, port);
@@ -393,9 +312,9 @@ port_tokenize(struct port_vault *port, struct port_vault_tokenize *request)
 /* --------------------------------------------------------------------- the network by token --- */
 
 static err_t
-load_card(struct vault *vault, uint64_t scope, const char *token, struct stored_card *card)
+load_card(struct vault *vault, uint64_t scope, const char *token, struct vault_stored *card)
 {
-    struct stored_card *cached = cache_slot(vault->by_token, token);
+    struct vault_stored *cached = vault_cache_slot(vault->by_token, token);
     if (strcmp(cached->token, token) == 0 && cached->scope == scope) {
         *card = *cached;
         return ERR_OK;
@@ -403,35 +322,21 @@ load_card(struct vault *vault, uint64_t scope, const char *token, struct stored_
     struct document_row row;
     arena_clear(&vault->arena);
     TRY(vault->documents->ops->get(
-        vault->documents, &card_kind, scope, span_from_cstr(token), &vault->arena, &row));
-    card_from_row(card, &row);
-    *cached = *card;
-    return ERR_OK;
-}
-
-static err_t
-open_number(struct vault *vault, const struct stored_card *card, struct port_network_card *out)
-{
-    uint8_t sealed[SEALED_BYTES];
-    static_assert(sizeof(out->number) == VAULT_NUMBER_SIZE, "width of a number");
-    const struct vault_data_key *key = vault_keys_find(vault->keys, span_from_cstr(card->key_id));
-    if (key == NULL || !span_parse_hex(span_from_cstr(card->sealed), sealed, sizeof(sealed))) {
-        return ERR_CORRUPT;
+        vault->documents, &vault_card_kind, scope, span_from_cstr(token), &vault->arena, &row));
+    vault_stored_from_row(card, &row);
+    if (!vault->writing) {
+        *cached = *card;
     }
-    return vault_open(
-        key->key,
-        sealed,
-        span_from_cstr(card->token),
-        span_of(sealed + VAULT_NONCE_SIZE, sizeof(sealed) - VAULT_NONCE_SIZE),
-        (uint8_t *)out->number);
+    return ERR_OK;
 }
 
 static err_t
 put_card_in(struct vault *vault, struct port_network_request *request)
 {
-    struct stored_card card;
+    struct vault_stored card;
     TRY(load_card(vault, request->rail->scope, request->rail->token, &card));
-    TRY(open_number(vault, &card, &request->card));
+    static_assert(sizeof(request->card.number) == VAULT_NUMBER_SIZE, "width of a number");
+    TRY(vault_stored_open(vault->keys, &card, request->card.number));
     request->card.exp_year = (uint16_t)(card.expiry / 100);
     request->card.exp_month = (uint8_t)(card.expiry % 100);
     vault_cvcs_take(
@@ -483,7 +388,7 @@ open_documents(struct vault *vault, char message[VAULT_MESSAGE_SIZE])
     enum {
         URL_SIZE = 4096
     };
-    static const struct document_kind *const kinds[] = {&card_kind, &vault_data_key_kind};
+    static const struct document_kind *const kinds[] = {&vault_card_kind, &vault_data_key_kind};
     char url[URL_SIZE];
     struct buf buf;
     buf_init_fixed(&buf, url, sizeof(url));
@@ -501,28 +406,40 @@ open_all(struct vault *vault, char message[VAULT_MESSAGE_SIZE])
 {
     const struct vault_parts *parts = &vault->parts;
     TRY(parts->disk->ops->make_folder(parts->disk, parts->folder));
-    TRY(vault_keys_open(parts->disk, parts->entropy, parts->folder, &vault->keys, message));
     TRY(open_documents(vault, message));
-    TRY(vault_keys_load(
-        vault->keys, vault->documents, parts->entropy, os_wall_ns(parts->clock) / OS_NS_PER_MS));
+    vault->place = (struct vault_keys_place){
+        .disk = parts->disk,
+        .entropy = parts->entropy,
+        .documents = vault->documents,
+        .folder = parts->folder,
+    };
+    TRY(vault_keys_open(
+        &vault->place, os_wall_ns(parts->clock) / OS_NS_PER_MS, &vault->keys, message));
     vault->by_lookup = calloc(CACHE_SLOTS, sizeof(*vault->by_lookup));
     vault->by_token = calloc(CACHE_SLOTS, sizeof(*vault->by_token));
     if (vault->by_lookup == NULL || vault->by_token == NULL) {
         return ERR_MEMORY;
     }
-    return vault_cvcs_init(&vault->cvcs);
+    TRY(vault_cvcs_init(&vault->cvcs));
+    return vault_rotating_open(vault);
 }
 
 err_t
 vault_create(
     const struct vault_parts *parts, struct vault **ret_vault, char message[VAULT_MESSAGE_SIZE])
 {
-    struct vault *vault = calloc(1, sizeof(*vault));
+    size_t folder_size = strlen(parts->folder) + 1;
     message[0] = '\0';
+    if (folder_size > OS_PATH_SIZE) {
+        return ERR_RANGE;
+    }
+    struct vault *vault = calloc(1, sizeof(*vault));
     if (vault == NULL) {
         return ERR_MEMORY;
     }
+    memcpy(vault->folder, parts->folder, folder_size);
     vault->parts = *parts;
+    vault->parts.folder = vault->folder;
     vault->port.tokenize = port_tokenize;
     vault->network.submit = network_submit;
     vault->network.simulated = parts->network->simulated;
@@ -557,6 +474,7 @@ vault_destroy(struct vault **vault)
     arena_release(&gone->arena);
     free(gone->by_lookup);
     free(gone->by_token);
+    free(gone->work.batch);
     free(gone);
 }
 
@@ -570,15 +488,4 @@ struct port_network *
 vault_network(struct vault *vault)
 {
     return &vault->network;
-}
-
-err_t
-vault_rotate(struct vault *vault)
-{
-    ASSERT(!vault->writing);
-    return vault_keys_add(
-        vault->keys,
-        vault->documents,
-        vault->parts.entropy,
-        os_wall_ns(vault->parts.clock) / OS_NS_PER_MS);
 }

@@ -5,167 +5,15 @@
 
 #include <cmocka.h>
 
-#include "base/list.h"
 #include "card.h"
 #include "cvc.h"
-#include "os/sim.h"
-#include "vault/vault.h"
+#include "testing.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#define T_STEPS  100000
-#define T_NUMBER "4242424242424242"
-
-/* A network that only looks at what it is given. */
-struct t_network {
-    struct port_network network;
-    struct port_network_card seen;
-    uint32_t count;
-};
-
-struct t_bench {
-    char folder[64];
-    struct os_sim *sim;
-    struct os_loop *loop;
-    struct t_network network;
-    struct vault *vault;
-};
-
-static void
-network_done(struct os_task *task)
-{
-    struct port_network_request *request = CONTAINER_OF(task, struct port_network_request, task);
-    request->done(request);
-}
-
-static void
-network_submit(struct port_network *network, struct port_network_request *request)
-{
-    struct t_network *self = CONTAINER_OF(network, struct t_network, network);
-    self->seen = request->card;
-    self->count++;
-    request->answer.outcome = PORT_RAIL_APPROVED;
-    request->task.run = network_done;
-    os_post(request->reply_to, &request->task);
-}
-
-static void
-t_start(struct t_bench *bench)
-{
-    char message[VAULT_MESSAGE_SIZE];
-    assert_int_equal(os_loops_create(os_sim_loops(bench->sim), "vault", &bench->loop), ERR_OK);
-    bench->network.network.submit = network_submit;
-    bench->network.network.simulated = true;
-    struct vault_parts parts = {
-        .loop = bench->loop,
-        .clock = os_sim_clock(bench->sim),
-        .entropy = os_sim_entropy(bench->sim),
-        .disk = os_disk_real(),
-        .folder = bench->folder,
-        .network = &bench->network.network,
-    };
-    err_t error = vault_create(&parts, &bench->vault, message);
-    if (error != ERR_OK) {
-        fail_msg("%s: %s", err_name(error), message);
-    }
-    assert_int_equal(os_loop_start(bench->loop), ERR_OK);
-}
-
-static void
-t_stop(struct t_bench *bench)
-{
-    os_loop_stop(bench->loop);
-    vault_destroy(&bench->vault);
-    assert_null(bench->vault);
-    os_loop_destroy(bench->loop);
-}
-
-static int
-setup(void **state)
-{
-    struct t_bench *bench = calloc(1, sizeof(*bench));
-    assert_non_null(bench);
-    (void)snprintf(bench->folder, sizeof(bench->folder), "/tmp/tael-vault-XXXXXX");
-    assert_non_null(mkdtemp(bench->folder));
-    assert_int_equal(os_sim_create(7, &bench->sim), ERR_OK);
-    t_start(bench);
-    *state = bench;
-    return 0;
-}
-
-static void
-t_remove(const char *folder, const char *name)
-{
-    char path[256];
-    (void)snprintf(path, sizeof(path), "%s/%s", folder, name);
-    (void)unlink(path);
-}
-
-static int
-teardown(void **state)
-{
-    struct t_bench *bench = *state;
-    t_stop(bench);
-    os_sim_destroy(&bench->sim);
-    static const char *const names[] = {
-        "master.key", "vault.db", "vault.db-wal", "vault.db-shm", "vault.db-journal"};
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        t_remove(bench->folder, names[i]);
-    }
-    (void)rmdir(bench->folder);
-    free(bench);
-    return 0;
-}
-
-static void
-ignore(struct port_vault_tokenize *request)
-{
-    (void)request;
-}
-
-static struct port_vault_tokenize
-t_tokenize(struct t_bench *bench, uint64_t scope, const char *number, const char *cvc)
-{
-    struct port_vault_tokenize request = {
-        .reply_to = os_loop_executor(bench->loop),
-        .done = ignore,
-        .scope = scope,
-        .number = span_from_cstr(number),
-        .cvc = span_from_cstr(cvc),
-        .exp_month = 12,
-        .exp_year = 2030,
-    };
-    vault_port(bench->vault)->tokenize(vault_port(bench->vault), &request);
-    assert_true(os_sim_run_until_idle(bench->sim, T_STEPS));
-    assert_int_equal(request.error, ERR_OK);
-    return request;
-}
-
-static void
-ignore_network(struct port_network_request *request)
-{
-    (void)request;
-}
-
-static err_t
-t_authorize(struct t_bench *bench, uint64_t scope, const char *token)
-{
-    struct port_rail_request rail = {.operation = PORT_RAIL_AUTHORIZE, .scope = scope};
-    (void)snprintf(rail.token, sizeof(rail.token), "%s", token);
-    struct port_network_request request = {
-        .reply_to = os_loop_executor(bench->loop),
-        .done = ignore_network,
-        .rail = &rail,
-    };
-    struct port_network *network = vault_network(bench->vault);
-    network->submit(network, &request);
-    assert_true(os_sim_run_until_idle(bench->sim, T_STEPS));
-    return request.error;
-}
 
 static void
 test_tokenize_and_authorize(void **state)
@@ -208,7 +56,6 @@ test_restart_keeps_cards(void **state)
 {
     struct t_bench *bench = *state;
     struct port_vault_tokenize before = t_tokenize(bench, 2, T_NUMBER, "123");
-    assert_int_equal(vault_rotate(bench->vault), ERR_OK);
     struct port_vault_tokenize other = t_tokenize(bench, 2, "5555555555554444", "123");
     t_stop(bench);
     t_start(bench);
@@ -222,21 +69,6 @@ test_restart_keeps_cards(void **state)
     assert_string_equal(bench->network.seen.number, "5555555555554444");
 }
 
-static bool
-t_file_holds(const char *folder, const char *name, const char *text)
-{
-    char path[256];
-    (void)snprintf(path, sizeof(path), "%s/%s", folder, name);
-    FILE *file = fopen(path, "rb");
-    if (file == NULL) {
-        return false;
-    }
-    static char content[1 << 22];
-    size_t size = fread(content, 1, sizeof(content), file);
-    (void)fclose(file);
-    return memmem(content, size, text, strlen(text)) != NULL;
-}
-
 static void
 test_nothing_readable_on_disk(void **state)
 {
@@ -245,9 +77,9 @@ test_nothing_readable_on_disk(void **state)
     static const char *const names[] = {"vault.db", "vault.db-wal"};
     bool token_found = false;
     for (size_t i = 0; i < 2; i++) {
-        assert_false(t_file_holds(bench->folder, names[i], "4000056655665556"));
-        assert_false(t_file_holds(bench->folder, names[i], "739\""));
-        token_found = token_found || t_file_holds(bench->folder, names[i], request.card.token);
+        assert_false(t_file_holds(bench, names[i], "4000056655665556"));
+        assert_false(t_file_holds(bench, names[i], "739\""));
+        token_found = token_found || t_file_holds(bench, names[i], request.card.token);
     }
     assert_true(token_found); /* so the search does find what is there */
     struct stat info;
@@ -287,7 +119,7 @@ test_bad_cards(void **state)
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct port_vault_tokenize request = {
             .reply_to = os_loop_executor(bench->loop),
-            .done = ignore,
+            .done = t_ignore,
             .scope = 2,
             .number = span_from_cstr(cases[i].number),
             .cvc = span_from_cstr(cases[i].cvc),
@@ -321,7 +153,7 @@ test_test_tokens(void **state)
     for (size_t i = 0; i < sizeof(tokens) / sizeof(tokens[0]); i++) {
         struct port_vault_tokenize request = {
             .reply_to = os_loop_executor(bench->loop),
-            .done = ignore,
+            .done = t_ignore,
             .scope = 2,
             .test_token = span_from_cstr(tokens[i].token),
         };
@@ -363,12 +195,12 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_tokenize_and_authorize, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_same_card_same_token, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_restart_keeps_cards, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_nothing_readable_on_disk, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_bad_cards, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_test_tokens, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_tokenize_and_authorize, t_setup, t_teardown),
+        cmocka_unit_test_setup_teardown(test_same_card_same_token, t_setup, t_teardown),
+        cmocka_unit_test_setup_teardown(test_restart_keeps_cards, t_setup, t_teardown),
+        cmocka_unit_test_setup_teardown(test_nothing_readable_on_disk, t_setup, t_teardown),
+        cmocka_unit_test_setup_teardown(test_bad_cards, t_setup, t_teardown),
+        cmocka_unit_test_setup_teardown(test_test_tokens, t_setup, t_teardown),
         cmocka_unit_test(test_codes_age_and_are_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

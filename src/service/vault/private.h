@@ -1,0 +1,52 @@
+/* What a vault is made of, for the files that are its loop's: vault.c, and rotating.c for
+ * rotations. */
+#ifndef VAULT_PRIVATE_H
+#define VAULT_PRIVATE_H
+
+#include "cvc.h"
+#include "keys.h"
+#include "rotation.h"
+#include "stored.h"
+#include "vault/vault.h"
+
+#include <stdatomic.h>
+
+struct vault {
+    struct port_vault port;
+    struct port_network network;
+    struct vault_parts parts;
+    char folder[OS_PATH_SIZE];
+    struct vault_key_memory *keys;
+    struct document_store *documents;
+    struct vault_cvcs cvcs;
+    struct id_generator ids;
+    struct arena arena;
+    struct os_group_hook hook;
+    bool writing;                  /* a transaction is open */
+    struct os_task *waiting_first; /* answered when it is durable (VAULT-5) */
+    struct os_task *waiting_last;
+    struct vault_stored *by_lookup; /* direct-mapped caches of rows that are durable */
+    struct vault_stored *by_token;
+
+    struct vault_keys_place place;
+    struct vault_rotation_work work;
+    struct os_timer step_timer;
+    bool step_is_due;
+    struct os_task *rotates; /* requests for a rotation, of this group */
+    /* Published for vault_rotation_look. */
+    atomic_uint generation;
+    atomic_bool rotating;
+    _Atomic uint64_t sealed_anew;
+    atomic_uint unreadable;
+    atomic_bool failing;
+};
+
+/* The place in a cache for this token or look-up: whatever is there may be another's. */
+struct vault_stored *vault_cache_slot(struct vault_stored *cache, const char *text);
+
+/* When keys and caches are there: a rotation that was cut off goes on when the loop runs. */
+MUST_USE err_t vault_rotating_open(struct vault *vault);
+/* Behind a group's commit: what is due of rotations, in transactions of its own. */
+void vault_rotating_turn(struct vault *vault);
+
+#endif

@@ -1,0 +1,35 @@
+/*
+ * The work of a rotation: cards that lie under a data key of an older generation are sealed and
+ * looked up under the one in use, a step of them at a time, each step one transaction. What is left
+ * to do is what the rows say, so a rotation goes on after a crash where it was. When no card is
+ * left the older generations are retired.
+ */
+#ifndef VAULT_ROTATION_H
+#define VAULT_ROTATION_H
+
+#include "keys.h"
+#include "stored.h"
+
+/* Cards of a step: some two milliseconds of work and one sync of the disk. */
+#define VAULT_STEP_CARDS DOCUMENT_LIST_MAX
+
+struct vault_rotation_work {
+    struct vault_key_memory *keys;
+    const struct vault_keys_place *place;
+    struct vault_stored *batch; /* room for VAULT_STEP_CARDS */
+    /* Told before the commit of each card, as it was: what is kept of it is out of date. */
+    void (*changed)(void *context, const struct vault_stored *before);
+    void *context;
+};
+
+struct vault_rotation_step {
+    uint32_t cards;      /* sealed anew; if there are none, nothing is left that can be */
+    uint32_t unreadable; /* that were met, and stay as they are, with their key */
+    bool retired;        /* older generations have ended */
+};
+
+/* Between transactions. Any error: nothing was done, and it may be tried again. */
+MUST_USE err_t
+vault_rotation_step(const struct vault_rotation_work *work, struct vault_rotation_step *ret_step);
+
+#endif

@@ -1,0 +1,177 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "testing.h"
+
+#include "base/list.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static void
+network_done(struct os_task *task)
+{
+    struct port_network_request *request = CONTAINER_OF(task, struct port_network_request, task);
+    request->done(request);
+}
+
+static void
+network_submit(struct port_network *network, struct port_network_request *request)
+{
+    struct t_network *self = CONTAINER_OF(network, struct t_network, network);
+    self->seen = request->card;
+    self->count++;
+    request->answer.outcome = PORT_RAIL_APPROVED;
+    request->task.run = network_done;
+    os_post(request->reply_to, &request->task);
+}
+
+err_t
+t_try_start(struct t_bench *bench, char message[VAULT_MESSAGE_SIZE])
+{
+    assert_int_equal(os_loops_create(os_sim_loops(bench->sim), "vault", &bench->loop), ERR_OK);
+    bench->network.network.submit = network_submit;
+    bench->network.network.simulated = true;
+    struct vault_parts parts = {
+        .loop = bench->loop,
+        .clock = os_sim_clock(bench->sim),
+        .entropy = os_sim_entropy(bench->sim),
+        .disk = bench->disk,
+        .folder = bench->folder,
+        .network = &bench->network.network,
+    };
+    err_t error = vault_create(&parts, &bench->vault, message);
+    if (error == ERR_OK) {
+        assert_int_equal(os_loop_start(bench->loop), ERR_OK);
+    }
+    return error;
+}
+
+void
+t_start(struct t_bench *bench)
+{
+    char message[VAULT_MESSAGE_SIZE];
+    err_t error = t_try_start(bench, message);
+    if (error != ERR_OK) {
+        fail_msg("%s: %s", err_name(error), message);
+    }
+}
+
+void
+t_stop(struct t_bench *bench)
+{
+    if (bench->vault != NULL) {
+        os_loop_stop(bench->loop);
+    }
+    vault_destroy(&bench->vault);
+    assert_null(bench->vault);
+    os_loop_destroy(bench->loop);
+}
+
+int
+t_setup(void **state)
+{
+    struct t_bench *bench = calloc(1, sizeof(*bench));
+    assert_non_null(bench);
+    (void)snprintf(bench->folder, sizeof(bench->folder), "/tmp/tael-vault-XXXXXX");
+    assert_non_null(mkdtemp(bench->folder));
+    assert_int_equal(os_sim_create(7, &bench->sim), ERR_OK);
+    bench->disk = os_disk_real();
+    t_start(bench);
+    *state = bench;
+    return 0;
+}
+
+void
+t_path(const struct t_bench *bench, const char *name, char out[256])
+{
+    (void)snprintf(out, 256, "%s/%s", bench->folder, name);
+}
+
+static void
+remove_one(void *context, const char *name)
+{
+    char path[256];
+    t_path(context, name, path);
+    (void)unlink(path);
+}
+
+int
+t_teardown(void **state)
+{
+    struct t_bench *bench = *state;
+    struct os_disk *disk = os_disk_real();
+    t_stop(bench);
+    os_sim_destroy(&bench->sim);
+    assert_int_equal(disk->ops->list(disk, bench->folder, remove_one, bench), ERR_OK);
+    assert_int_equal(rmdir(bench->folder), 0);
+    free(bench);
+    return 0;
+}
+
+void
+t_ignore(struct port_vault_tokenize *request)
+{
+    (void)request;
+}
+
+struct port_vault_tokenize
+t_tokenize(struct t_bench *bench, uint64_t scope, const char *number, const char *cvc)
+{
+    struct port_vault_tokenize request = {
+        .reply_to = os_loop_executor(bench->loop),
+        .done = t_ignore,
+        .scope = scope,
+        .number = span_from_cstr(number),
+        .cvc = span_from_cstr(cvc),
+        .exp_month = 12,
+        .exp_year = 2030,
+    };
+    vault_port(bench->vault)->tokenize(vault_port(bench->vault), &request);
+    assert_true(os_sim_run_until_idle(bench->sim, T_STEPS));
+    assert_int_equal(request.error, ERR_OK);
+    return request;
+}
+
+static void
+ignore_network(struct port_network_request *request)
+{
+    (void)request;
+}
+
+err_t
+t_authorize(struct t_bench *bench, uint64_t scope, const char *token)
+{
+    struct port_rail_request rail = {.operation = PORT_RAIL_AUTHORIZE, .scope = scope};
+    (void)snprintf(rail.token, sizeof(rail.token), "%s", token);
+    struct port_network_request request = {
+        .reply_to = os_loop_executor(bench->loop),
+        .done = ignore_network,
+        .rail = &rail,
+    };
+    struct port_network *network = vault_network(bench->vault);
+    network->submit(network, &request);
+    assert_true(os_sim_run_until_idle(bench->sim, T_STEPS));
+    return request.error;
+}
+
+bool
+t_file_holds(const struct t_bench *bench, const char *name, const char *text)
+{
+    char path[256];
+    t_path(bench, name, path);
+    FILE *file = fopen(path, "rb");
+    if (file == NULL) {
+        return false;
+    }
+    static char content[1 << 22];
+    size_t size = fread(content, 1, sizeof(content), file);
+    (void)fclose(file);
+    return memmem(content, size, text, strlen(text)) != NULL;
+}

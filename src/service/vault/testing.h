@@ -1,0 +1,46 @@
+/* A vault on a simulated loop and a folder of the real disk, for its tests. */
+#ifndef VAULT_TESTING_H
+#define VAULT_TESTING_H
+
+#include "os/sim.h"
+#include "vault/vault.h"
+
+#define T_STEPS  100000
+#define T_NUMBER "4242424242424242"
+
+/* A network that only looks at what it is given. */
+struct t_network {
+    struct port_network network;
+    struct port_network_card seen;
+    uint32_t count;
+};
+
+struct t_bench {
+    char folder[64];
+    struct os_sim *sim;
+    struct os_loop *loop;
+    struct os_disk *disk; /* of the next start */
+    struct t_network network;
+    struct vault *vault;
+};
+
+/* For cmocka: a bench that runs, in a folder of its own; removes both. */
+int t_setup(void **state);
+int t_teardown(void **state);
+
+/* What vault_create answers; a vault that was made runs. */
+err_t t_try_start(struct t_bench *bench, char message[VAULT_MESSAGE_SIZE]);
+void t_start(struct t_bench *bench);
+/* Also of a start that failed. What was not committed is gone, as after a crash. */
+void t_stop(struct t_bench *bench);
+
+/* "folder/name" */
+void t_path(const struct t_bench *bench, const char *name, char out[256]);
+bool t_file_holds(const struct t_bench *bench, const char *name, const char *text);
+
+struct port_vault_tokenize t_tokenize(
+    struct t_bench *bench, uint64_t scope, const char *number, const char *cvc);
+err_t t_authorize(struct t_bench *bench, uint64_t scope, const char *token);
+void t_ignore(struct port_vault_tokenize *request);
+
+#endif

@@ -1,0 +1,189 @@
+"""docs/operations/keys.md: the keys of card numbers are rotated while payments go on, in one process and
+in several, and backups have the keys that they need."""
+
+import threading
+
+import pytest
+import requests
+
+from kit.backups import backup, points, restore
+from kit.client import Http
+from kit.cluster import Cluster
+from kit.server import run_tael
+from kit.vault import (
+    ADMIN,
+    Cards,
+    key_files,
+    rotate,
+    status,
+    tael_vault,
+    vault_url,
+    wait_for_end,
+)
+
+LOOKS_INTO_PROCESS = True
+CARDS = 250
+
+
+@pytest.fixture
+def server(make_server):
+    return make_server(ADMIN)
+
+
+def test_rotate(server):
+    cards = Cards(server)
+    cards.add(CARDS)
+    assert status(server) == {
+        "object": "tael.vault_keys", "generation": 1, "rotating": False, "cards": 0,
+        "unreadable": 0, "failing": False}
+    result = tael_vault(server, "rotate")
+    assert result.returncode == 0, result.stderr
+    assert result.stdout == (
+        f"generation 2 is in use\n{CARDS} cards encrypted anew; older keys are gone\n")
+    assert key_files(server.root) == ["master-2.key"]
+    cards.check(step=10)
+    cards.add(5)
+    server.stop()
+    count, used, there = cards.tokens()
+    # Card 0 came twice, and is one.
+    assert count == CARDS + 5 and used < there and there - used == {"fingerprint"}
+    server.start()
+    assert status(server)["generation"] == 2
+    cards.check(step=10)
+    metrics = requests.get(f"{vault_url(server)}/metrics", timeout=30).text
+    assert "\ntael_vault_key_generation 2\n" in metrics and "\ntael_vault_rotating 0\n" in metrics
+
+
+def test_payments_go_on(server):
+    """With new cards and with saved ones, through several rotations."""
+    cards = Cards(server)
+    cards.add(CARDS)
+    ends, failures, paid = threading.Event(), [], []
+
+    def work(first):
+        http = Http(server, validate=False)
+        index = first
+        while not ends.is_set():
+            try:
+                cards.pay(index % CARDS, http)
+                found = cards._add(index % CARDS)
+                assert found[2] == cards.saved[index % CARDS][2]
+                paid.append(index)
+            except Exception as error:  # told below, by the test's own thread
+                failures.append(error)
+                return
+            index += 7
+
+    threads = [threading.Thread(target=work, args=(first,)) for first in range(4)]
+    for thread in threads:
+        thread.start()
+    for generation in (2, 3, 4):
+        assert rotate(server)["generation"] == generation
+    ends.set()
+    for thread in threads:
+        thread.join(60)
+    assert not failures and len(paid) > 4
+    server.stop()
+    count, used, there = cards.tokens()
+    assert count == CARDS, "a card that came again got a second token"
+    assert len(used) == 1
+    server.start()
+    cards.check(step=10)
+
+
+def test_who_may_ask_and_when(server):
+    cards = Cards(server)
+    cards.add(CARDS)
+    url = vault_url(server)
+    # Not on the public listener.
+    assert requests.post(f"{server.direct_url}/vault/keys", timeout=30).status_code == 404
+    refused = requests.post(f"{url}/vault/keys", headers={"Origin": "http://x"}, timeout=30)
+    assert refused.status_code == 403
+    refused = requests.put(f"{url}/vault/keys", timeout=30)
+    assert (refused.status_code, refused.headers["Allow"]) == (405, "GET, HEAD, POST")
+    assert status(server)["generation"] == 1
+    assert rotate(server, "--no-wait") == {
+        "object": "tael.vault_keys", "generation": 2, "rotating": True, "cards": 0,
+        "unreadable": 0, "failing": False}
+    second = requests.post(f"{url}/vault/keys", timeout=30)  # three steps are 20 ms at least
+    if second.status_code != 201:
+        assert second.status_code == 409 and "under way" in second.json()["error"]["message"]
+    generation = wait_for_end(server)["generation"]
+    assert generation == (3 if second.status_code == 201 else 2)
+    assert f'"generation":{generation}' in server.log()
+    result = run_tael("vault", "rotate", "--url=http://127.0.0.1:1")
+    assert result.returncode == 1 and "cannot connect" in result.stderr
+
+
+def test_backups_have_their_keys(make_server, server, tmp_path):
+    """Taken while keys are rotated, each is restored and can be paid with."""
+    cards = Cards(server)
+    cards.add(CARDS)
+    ends = threading.Event()
+    generations = []
+
+    def work():
+        while not ends.is_set():
+            generations.append(rotate(server)["generation"])
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        for _ in range(8):
+            backup(server, tmp_path / "backups")
+    finally:
+        ends.set()
+        thread.join(120)
+    assert len(generations) >= 2
+    server.stop()
+    seen = set()
+    for number, point in enumerate(points(tmp_path / "backups")):
+        seen.update(key_files(point))
+        alone = tmp_path / f"one-{number}"
+        (alone / "points").mkdir(parents=True)
+        (alone / "points" / point.name).symlink_to(point)
+        (alone / "ledger").symlink_to(tmp_path / "backups" / "ledger")
+        copy = make_server(ADMIN, start=False)
+        copy.folder.mkdir(parents=True)
+        result = restore(alone, copy.root)
+        assert result.returncode == 0, result.stderr
+        copy.start()
+        cards.check(copy, step=50)
+        wait_for_end(copy)
+        assert len(key_files(copy.root)) == 1
+        copy.stop()
+    assert len(seen) > 1, "all backups were of one generation"
+
+
+def test_several_processes(tmp_path):
+    cluster = Cluster(tmp_path / "cluster").start()
+    try:
+        cards = Cards(cluster)
+        cards.add(20)
+        assert rotate(cluster)["generation"] == 2
+        cards.check(step=5)
+        other = run_tael("vault", "status", f"--url={cluster.processes['ledger'].operators}")
+        assert other.returncode == 1 and "no vault" in other.stderr
+    finally:
+        cluster.close()
+
+
+def test_a_vault_without_its_key_is_refused(server):
+    """And gets no new one, under which nothing would be found."""
+    cards = Cards(server)
+    cards.add(3)
+    rotate(server)
+    server.stop()
+    path = server.root / "vault" / "master-2.key"
+    key = path.read_bytes()
+    for wrong, message in ((None, "master-2.key: "), (b"0" * 64 + b"\n", "does not open vault.db")):
+        path.unlink(missing_ok=True)
+        if wrong is not None:
+            path.write_bytes(wrong)
+            path.chmod(0o600)
+        result = run_tael("server", f"--data={server.root}", "--listen=127.0.0.1:0")
+        assert result.returncode == 1 and message in result.stderr, result.stderr
+        assert key_files(server.root) == ([] if wrong is None else ["master-2.key"])
+    path.write_bytes(key)
+    server.start()
+    cards.check()
