@@ -24,6 +24,7 @@
 #include "cross_private.h"
 
 #include "base/assert.h"
+#include "os/fault.h"
 
 #include <string.h>
 
@@ -149,6 +150,7 @@ build_fail(const struct cross_tx *tx, struct cross_message *message)
 static void
 build_hold(const struct cross_tx *tx, struct cross_message *message)
 {
+    FAULT_POINT("cross-before-hold");
     uint16_t slot = slot_of_payer(tx);
     struct ledger_transfer *events = message->in.transfers;
     events[0] = *event_of(tx);
