@@ -150,7 +150,7 @@ life(uint64_t seed, enum cross_mistake mistake)
 static bool
 life_fails(uint64_t seed, enum cross_mistake mistake)
 {
-    fflush(NULL);
+    (void)fflush(NULL);
     pid_t child = fork();
     assert_true(child >= 0);
     if (child == 0) {
