@@ -14,6 +14,7 @@
 #include "machine.h"
 
 #include "base/list.h"
+#include "os/fault.h"
 #include "trace/span.h"
 
 #include <stdatomic.h>
@@ -434,6 +435,9 @@ group_done(struct os_task *task)
         atomic_fetch_add(&engine->group_count, 1);
         head_publish(engine);
         trace_group(group);
+        if (group->requests.count > 0) {
+            FAULT_POINT("ledger-before-answer");
+        }
         answer_all(engine, &group->requests);
         return;
     }
@@ -447,6 +451,9 @@ static void
 group_send(struct ledger_engine *engine, struct engine_group *group)
 {
     if (engine->machine.uncommitted) {
+        if (group->requests.count > 0) {
+            FAULT_POINT("ledger-before-commit");
+        }
         group->ticket.task.run = group_done;
         group->sent_ns = os_monotonic_ns(engine->settings.clock);
         err_t error = engine_machine_commit(&engine->machine, &group->ticket);

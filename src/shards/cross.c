@@ -344,6 +344,16 @@ run_submit(struct os_task *task)
         shards_cross_read_begin(cross, request);
         return;
     }
+    bool shares = false;
+    if (request->operation == PORT_LEDGER_CREATE_TRANSFERS &&
+        shards_cross_shares_an_id(cross, request, &shares) != ERR_OK) {
+        busy(cross, request);
+        return;
+    }
+    if (shares) {
+        cross_whole(cross, request);
+        return;
+    }
     struct cross_first *first = shards_cross_memory_take(cross, sizeof(*first));
     if (first == NULL) {
         busy(cross, request);

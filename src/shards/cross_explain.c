@@ -24,6 +24,7 @@
 #include "cross_private.h"
 
 #include "base/assert.h"
+#include "os/fault.h"
 
 #include <string.h>
 
@@ -46,7 +47,7 @@ static uint16_t
 slot_of_payer(const struct cross_tx *tx)
 {
     const struct ledger_transfer *event = event_of(tx);
-    bool known = tx->hold != NULL && tx->hold->transfer.id != 0;
+    bool known = tx->hold != NULL && tx->hold->transfer.debit_account_id != 0;
     return shard_slot_of_id(
         known                          ? tx->hold->transfer.debit_account_id
         : event->debit_account_id != 0 ? event->debit_account_id
@@ -149,6 +150,7 @@ build_fail(const struct cross_tx *tx, struct cross_message *message)
 static void
 build_hold(const struct cross_tx *tx, struct cross_message *message)
 {
+    FAULT_POINT("cross-before-hold");
     uint16_t slot = slot_of_payer(tx);
     struct ledger_transfer *events = message->in.transfers;
     events[0] = *event_of(tx);
@@ -302,12 +304,31 @@ payer_refused(const struct commit_run *run)
     return (run->refused & run->failed & 1) != 0;
 }
 
+/* In 2PC the payee's slot has said yes before the payer's is asked; in 3PC it may have refused too,
+ * or be about to, and what one ledger looks at first is told. Nothing comes before the payer. */
+static bool
+payer_says_why(const struct cross_tx *tx)
+{
+    const struct commit_run *run = &tx->run;
+    bool alone = commit_protocol(&tx->transaction->header) == COMMIT_2PC && run->failed == 1;
+    return payer_refused(run) && (alone || run->reason == LEDGER_TRANSFER_debit_account_not_found);
+}
+
+/* By 3PC an id has one transaction, and another request had it; by 2PC only an attempt was that
+ * one's, and what is wrong with this request is still so. */
+static bool
+is_anothers(const struct cross_tx *tx)
+{
+    return tx->run.conflict && commit_protocol(&tx->transaction->header) == COMMIT_3PC;
+}
+
 /* Just now, and for a reason of its own. */
 static bool
-payee_refused(const struct commit_run *run)
+payee_refused(const struct cross_tx *tx)
 {
-    return (run->refused & ~1U) != 0 && run->reason != 0 && !run->conflict &&
-           !shards_cross_is_different(run->reason) &&
+    const struct commit_run *run = &tx->run;
+    return tx->transaction != NULL && (run->refused & ~1U) != 0 && run->reason != 0 &&
+           !is_anothers(tx) && !shards_cross_is_different(run->reason) &&
            run->reason != LEDGER_TRANSFER_id_already_failed;
 }
 
@@ -315,8 +336,7 @@ payee_refused(const struct commit_run *run)
 static bool
 is_our_own(const struct cross_tx *tx)
 {
-    const struct commit_run *run = &tx->run;
-    return tx->transaction != NULL && payee_refused(run) && tx->verdict != 0;
+    return payee_refused(tx) && tx->verdict != 0;
 }
 
 static void
@@ -398,6 +418,15 @@ take_second(struct cross_message *message)
         tx->booked_at);
 }
 
+/* In 3PC the payer's slot may have refused beside the payee's: why, or 0. */
+static uint32_t
+payers_own_reason(const struct cross_tx *tx)
+{
+    const struct commit_run *run = &tx->run;
+    bool known = (run->failed & 1) != 0 && !tx->failed_before;
+    return known && !shards_cross_is_different(run->reasons[0]) ? run->reasons[0] : 0;
+}
+
 static void
 take_accounts(struct cross_message *message)
 {
@@ -413,12 +442,14 @@ take_accounts(struct cross_message *message)
         payee = account->id == event_of(tx)->credit_account_id ? account : payee;
     }
     bool holds = tx->way == CROSS_WAY_HOLD;
-    uint32_t reason = holds ? LEDGER_TRANSFER_created : tx->run.reason;
+    uint32_t own = holds ? 0 : payers_own_reason(tx);
+    uint32_t reason = holds ? LEDGER_TRANSFER_created : own != 0 ? own : tx->run.reason;
     tx->verdict = shards_cross_verdict_of(reason, event_of(tx), payer, payee);
+    bool used_up = own != 0 && shards_cross_uses_the_id_up(own); /* by what was refused just now */
     bool prepared = tx->booked != 0; /* 3PC: the id is taken by what will be voided */
     if (tx->verdict == LEDGER_TRANSFER_created) {
         ask(tx, CROSS_STEP_HOLD); /* nothing is against the payee */
-    } else if (prepared) {
+    } else if (prepared || used_up) {
         shards_cross_settle(tx, tx->verdict, tx->booked_at);
     } else {
         ask(tx, shards_cross_uses_the_id_up(tx->verdict) ? CROSS_STEP_FAIL : CROSS_STEP_CHECK);
@@ -496,10 +527,10 @@ take_probe(struct cross_message *message)
         ask(tx, CROSS_STEP_FIRST); /* a 3PC leg that was voided is no transfer */
     } else if (result->status != LEDGER_TRANSFER_linked_event_failed) {
         shards_cross_settle(tx, result->status, result->timestamp);
-    } else if (payee_refused(run) && shards_cross_uses_the_id_up(run->reason)) {
+    } else if (payee_refused(tx) && shards_cross_uses_the_id_up(run->reason)) {
         tx->verdict = run->reason;
         ask(tx, CROSS_STEP_FAIL);
-    } else if (payee_refused(run)) {
+    } else if (payee_refused(tx)) {
         shards_cross_settle(tx, run->reason, result->timestamp);
     } else {
         not_booked(tx);
@@ -513,7 +544,7 @@ static void
 explain_posting(struct cross_tx *tx)
 {
     const struct commit_run *run = &tx->run;
-    bool refused = payer_refused(run) && run->reason != 0 && !run->conflict;
+    bool refused = payer_refused(run) && run->reason != 0;
     if (refused && !shards_cross_is_different(run->reason)) {
         shards_cross_settle(tx, run->reason, tx->booked_at);
     } else {
@@ -535,11 +566,9 @@ shards_cross_explain(struct cross_tx *tx)
     if (once && !run->conflict && unknown && !payer_refused(run)) {
         /* 3PC has no second attempt under an id. */
         shards_cross_settle(tx, LEDGER_TRANSFER_id_already_failed, tx->booked_at);
-    } else if (unknown || run->conflict) {
+    } else if (unknown || is_anothers(tx)) {
         ask(tx, CROSS_STEP_FIRST);
-    } else if (
-        (payer_refused(run) && run->failed == 1) || /* in 3PC both may: whose reason is it then? */
-        run->reason == LEDGER_TRANSFER_id_already_failed) {
+    } else if (payer_says_why(tx) || run->reason == LEDGER_TRANSFER_id_already_failed) {
         shards_cross_settle(tx, run->reason, tx->booked_at);
     } else {
         ask(tx, CROSS_STEP_ACCOUNTS);

@@ -14,6 +14,7 @@
 #include "cross_private.h"
 
 #include "base/assert.h"
+#include "base/hash.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -83,7 +84,7 @@ arrived(struct cross_message *message)
 
 /* What the batch itself makes, of what is not there yet. */
 struct made {
-    struct ledger_transfer transfer; /* first: what is compared */
+    struct ledger_transfer transfer;
     uint32_t event;
 };
 
@@ -112,32 +113,70 @@ makes_the_same(const struct ledger_transfer *a, const struct ledger_transfer *b)
            a->ledger == b->ledger && a->code == b->code && a->flags == b->flags;
 }
 
+static int
+made_compare(const void *left, const void *right)
+{
+    const struct made *a = left;
+    const struct made *b = right;
+    int order = transfer_compare(&a->transfer, &b->transfer);
+    return order != 0 ? order : a->event < b->event ? -1 : a->event > b->event;
+}
+
+/* Of what is sorted, the first that has the id; NULL: none. */
+static const struct made *
+makers_of(const struct made *made, uint32_t count, u128 id)
+{
+    uint32_t low = 0;
+    uint32_t high = count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        bool before = made[middle].transfer.id < id;
+        low = before ? middle + 1 : low;
+        high = before ? high : middle;
+    }
+    return low < count && made[low].transfer.id == id ? &made[low] : NULL;
+}
+
 /* Which of several is made nobody knows before, and each would have to be ended in its own way. One
  * shard needs not know. */
 static bool
-is_doubtful(
-    const struct shard_map *map, const struct made *made, uint32_t count, const struct made *found)
+is_doubtful(const struct shard_map *map, const struct made *makers, uint32_t count)
 {
-    const struct made *first = found;
-    while (first > made && first[-1].transfer.id == found->transfer.id) {
-        first--;
-    }
     bool differ = false;
     bool crosses = false;
-    for (const struct made *one = first;
-         one < made + count && one->transfer.id == found->transfer.id;
-         one++) {
-        differ = differ || !makes_the_same(&one->transfer, &first->transfer);
-        crosses = crosses || shards_cross_crosses(map, &one->transfer);
+    for (uint32_t i = 0; i < count; i++) {
+        differ = differ || !makes_the_same(&makers[i].transfer, &makers[0].transfer);
+        crosses = crosses || shards_cross_crosses(map, &makers[i].transfer);
     }
     return differ && crosses;
+}
+
+/* A batch is done in its order: what a later event makes is not there. But whose slot remembers
+ * that is that event's payer's, where the second phase is looked for when it comes again. */
+static void
+find_maker(
+    const struct cross_job *job, const struct made *made, uint32_t count, struct cross_hold *hold)
+{
+    const struct ledger_transfer *event = &job->request->in.transfers[hold->event];
+    const struct shard_map *map = shards_router_map(job->cross->parts.router);
+    const struct made *makers = makers_of(made, count, event->pending_id);
+    uint32_t before = 0;
+    while (makers != NULL && &makers[before] < made + count &&
+           makers[before].transfer.id == event->pending_id && makers[before].event < hold->event) {
+        before++;
+    }
+    if (before > 0) {
+        hold_of_made(map, makers, hold);
+        hold->doubtful = !job->again && is_doubtful(map, makers, before);
+    } else if (makers != NULL && event->debit_account_id == 0 && event->credit_account_id == 0) {
+        hold->transfer.debit_account_id = makers->transfer.debit_account_id;
+    }
 }
 
 static err_t
 find_within(struct cross_job *job)
 {
     const struct ledger_transfer *events = job->request->in.transfers;
-    const struct shard_map *map = shards_router_map(job->cross->parts.router);
     uint64_t size = (uint64_t)job->request->count * sizeof(struct made);
     struct made *made = shards_cross_memory_take_unset(job->cross, size);
     if (made == NULL) {
@@ -150,16 +189,11 @@ find_within(struct cross_job *job)
             made[count++] = (struct made){.transfer = events[i], .event = i};
         }
     }
-    qsort(made, count, sizeof(made[0]), transfer_compare);
+    qsort(made, count, sizeof(made[0]), made_compare);
     for (uint32_t i = 0; i < job->hold_count; i++) {
         struct cross_hold *hold = &job->holds[i];
-        struct ledger_transfer key = {.id = events[hold->event].pending_id};
-        const struct made *found =
-            hold->transfer.id != 0 ? NULL
-                                   : bsearch(&key, made, count, sizeof(made[0]), transfer_compare);
-        if (found != NULL) {
-            hold_of_made(map, found, hold);
-            hold->doubtful = !job->again && is_doubtful(map, made, count, found);
+        if (hold->transfer.id == 0) {
+            find_maker(job, made, count, hold);
         }
     }
     shards_cross_memory_give(job->cross, made, size);
@@ -325,7 +359,8 @@ shards_cross_hold_way(const struct cross_job *job, const struct cross_hold *hold
 {
     const struct ledger_transfer *event = &job->request->in.transfers[hold->event];
     const struct shard_map *map = shards_router_map(job->cross->parts.router);
-    if (!hold->is_held && !is_leg(hold) && !shards_cross_crosses(map, event)) {
+    bool placed = hold->transfer.id == 0 && hold->transfer.debit_account_id != 0;
+    if (!hold->is_held && !is_leg(hold) && !placed && !shards_cross_crosses(map, event)) {
         return CROSS_WAY_LOCAL;
     }
     return hold->is_held && can_post(hold, event) ? CROSS_WAY_POST : CROSS_WAY_END;
@@ -384,6 +419,8 @@ shards_cross_hold_translate(
         uint16_t slot = shard_slot_of_id(event->debit_account_id);
         if (shards_cross_crosses(map, event)) {
             ret_event->credit_account_id = account_in(COMMIT_ACCOUNT_NOBODY, event->ledger, slot);
+        } else if (found != NULL && found->debit_account_id != 0) {
+            ret_event->debit_account_id = found->debit_account_id;
         }
         return;
     }
@@ -408,6 +445,54 @@ shards_cross_hold_translate(
     } else {
         ret_event->credit_account_id = found->credit_account_id;
     }
+}
+
+/* Ids of a batch, as a set: half of it stays free. */
+struct ids {
+    u128 *ids; /* 0: free */
+    uint32_t mask;
+};
+
+/* Was it there? */
+static bool
+ids_add(const struct ids *ids, u128 id)
+{
+    uint32_t at = (uint32_t)hash_u128(id) & ids->mask;
+    while (ids->ids[at] != 0 && ids->ids[at] != id) {
+        at = (at + 1) & ids->mask;
+    }
+    bool there = ids->ids[at] != 0;
+    ids->ids[at] = id;
+    return there;
+}
+
+err_t
+shards_cross_shares_an_id(
+    struct shards_cross *cross, const struct port_ledger_request *request, bool *ret_shares)
+{
+    bool ends = false;
+    for (uint32_t i = 0; i < request->count && request->count > 1 && !ends; i++) {
+        ends = cross_is_second_phase(&request->in.transfers[i]);
+    }
+    *ret_shares = false;
+    if (!ends) {
+        return ERR_OK;
+    }
+    struct ids ids = {.mask = 15};
+    while (ids.mask < 2 * request->count) {
+        ids.mask = ids.mask * 2 + 1;
+    }
+    uint64_t size = (ids.mask + UINT64_C(1)) * sizeof(u128);
+    ids.ids = shards_cross_memory_take(cross, size);
+    if (ids.ids == NULL) {
+        return ERR_BUSY;
+    }
+    for (uint32_t i = 0; i < request->count; i++) {
+        u128 id = request->in.transfers[i].id;
+        *ret_shares = *ret_shares || (id != 0 && ids_add(&ids, id));
+    }
+    shards_cross_memory_give(cross, ids.ids, size);
+    return ERR_OK;
 }
 
 bool

@@ -9,6 +9,7 @@
 
 #include "base/assert.h"
 #include "base/hash.h"
+#include "os/fault.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -91,6 +92,7 @@ job_answer(struct cross_job *job)
     }
     CROSS_COUNT(job->cross, busy, error == ERR_BUSY ? 1 : 0);
     request->out_count = error == ERR_OK ? request->count : request->out_count;
+    FAULT_POINT("cross-before-answer");
     shards_cross_answer(request, error);
 }
 
@@ -382,6 +384,7 @@ add_local(struct cross_message *message, const struct cross_unit *unit)
         struct ledger_transfer *event = &message->in.transfers[message->port.count];
         *event = events[unit->start + i];
         if (unit->way == CROSS_WAY_END) {
+            FAULT_POINT("cross-before-end");
             shards_cross_hold_translate(
                 message->job,
                 shards_cross_hold_of(message->job, unit->start),

@@ -71,7 +71,8 @@ struct cross_hold {
     bool is_held;   /* on a HELD account: the payee is in another slot */
     uint32_t maker; /* the event of the same batch that makes it, counted from 1; 0: it was found */
     bool doubtful;  /* the batch makes it several times, otherwise each time, also across */
-    /* As it was found, with the payee as its credit account; id 0: nobody has it. */
+    /* As it was found, with the payee as its credit account; id 0: nobody has it, and the debit
+     * account is whose slot it would be in, if a later event of the batch says that. */
     struct ledger_transfer transfer;
 };
 
@@ -303,6 +304,11 @@ void shards_cross_hold_translate(
 struct ledger_transfer shards_cross_hold_paid(
     const struct cross_hold *hold, const struct ledger_transfer *event);
 u128 shards_cross_hold_marker_id(const struct shards_cross *cross, u128 id, uint16_t slot);
+/* Has a batch with second phases an id twice? What one shard takes for another's hold is ended
+ * behind the rest of its batch, when a later event would have the id already: such a batch is
+ * planned at once. ERR_BUSY. */
+MUST_USE err_t shards_cross_shares_an_id(
+    struct shards_cross *cross, const struct port_ledger_request *request, bool *ret_shares);
 /* Is its second phase part of a linked chain? */
 bool shards_cross_hold_is_chained(const struct cross_job *job, const struct cross_hold *hold);
 /* It is held for an account of another slot, and that is whom the second phase names. */

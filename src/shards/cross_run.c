@@ -2,6 +2,7 @@
 #include "cross_private.h"
 
 #include "base/assert.h"
+#include "os/fault.h"
 
 #include <string.h>
 
@@ -228,9 +229,25 @@ add_read(struct cross_tx *tx, const struct commit_ask *ask, struct cross_outgoin
     return true;
 }
 
+/* Where a test may end the process. */
+static void
+fault_before(const struct commit_ask *ask)
+{
+    if (ask->kind == COMMIT_ASK_PREPARE) {
+        FAULT_POINT("cross-before-prepare");
+    }
+    if (ask->kind == COMMIT_ASK_DECIDE) {
+        FAULT_POINT("cross-before-decide");
+    }
+    if (ask->kind == COMMIT_ASK_POST) {
+        FAULT_POINT("cross-before-post");
+    }
+}
+
 static bool
 add_events(struct cross_tx *tx, const struct commit_ask *ask, struct cross_outgoing *outgoing)
 {
+    fault_before(ask);
     uint32_t count = commit_event_count(&tx->run, ask);
     uint16_t slot = commit_slot(&tx->run, ask);
     const struct shard_map *map = shards_router_map(outgoing->cross->parts.router);

@@ -46,9 +46,10 @@ class Member:
     def where(self):
         return f"127.0.0.1:{self.port}"
 
-    def launch(self, *flags):
-        """Starts it, and does not wait."""
+    def launch(self, *flags, fault=None):
+        """Starts it, and does not wait. `fault` arms a point of a build with fault points: "name:crash"."""
         assert self.process is None
+        environment = {**without_tael_settings(), **({"TAEL_FAULT": fault} if fault else {})}
         self.starts += 1
         self.output_path = self.cluster.folder / f"{self.name}-output-{self.starts}"
         self.log_path = self.cluster.folder / f"{self.name}-log-{self.starts}"
@@ -61,7 +62,7 @@ class Member:
         with open(self.output_path, "wb") as output, open(self.log_path, "wb") as log:
             self.process = subprocess.Popen(
                 [*command, *self.cluster.flags, *flags], stdin=subprocess.DEVNULL, stdout=output,
-                stderr=log, env=without_tael_settings())
+                stderr=log, env=environment)
 
     def wait(self, seconds=START_SECONDS):
         def started():
@@ -72,9 +73,15 @@ class Member:
         found = re.search(r"operators: (http://\S+)", self.output_path.read_text())
         self.operators = found and found.group(1)
 
-    def start(self, *flags):
-        self.launch(*flags)
+    def start(self, *flags, fault=None):
+        self.launch(*flags, fault=fault)
         self.wait()
+
+    def wait_for_crash(self, seconds=START_SECONDS):
+        """Until a fault point has killed it."""
+        wait_until(lambda: self.process.poll() is not None, seconds, f"the crash of {self.name}")
+        assert self.process.returncode == -signal.SIGKILL, self.log()
+        self.process = None
 
     def kill(self):
         self.process.send_signal(signal.SIGKILL)

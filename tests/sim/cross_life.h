@@ -36,7 +36,16 @@ void world_client_turn(struct world_client *client, bool may_begin);
 /* Until all of them are told. */
 void world_clients_finish(struct world *world);
 
+/* --- faults --- */
+
+/* A shard or a coordinator is killed, hangs, or is parted from another. */
+void world_break_something(struct world *world);
+void world_mend_something(struct world *world);
+
 /* --- what it comes to --- */
+
+/* Everything works again, everybody is told, and all of what is below is checked. */
+void world_finish_and_check(struct world *world);
 
 /* credits less debits, of posted money. */
 __int128 world_worth(const struct ledger_account *account);

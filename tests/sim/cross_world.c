@@ -91,8 +91,9 @@ call_return(struct call *call)
     if (origin != NULL && to->loop != NULL && to->incarnation == call->incarnation) {
         size_t size = is_create(origin->operation) ? sizeof(struct ledger_result)
                                                    : sizeof(struct ledger_transfer);
-        uint32_t count = is_create(origin->operation) ? origin->count : call->request.out_count;
         if (call->request.error == ERR_OK) {
+            cross_mistake_in_answer(world, origin, &call->request);
+            uint32_t count = is_create(origin->operation) ? origin->count : call->request.out_count;
             memcpy(origin->out.results, call->request.out.results, count * size);
             origin->out_count = call->request.out_count;
         }
@@ -187,6 +188,7 @@ call_new(struct world_link *link, const struct port_ledger_request *origin)
         memcpy(memory, origin->in.ids, in * origin->count);
         call->request.in.ids = (void *)memory;
     }
+    cross_mistake_in_request(link->world, &call->request);
     call->request.reply_to = os_loop_executor(link->world->net);
     call->request.done = call_done;
     link->world->calls++;
@@ -276,6 +278,19 @@ digest(struct span text, uint8_t out[32])
         uint64_t hash = hash_keyed((struct hash_key){i, 77}, text);
         memcpy(out + 8 * i, &hash, sizeof(hash));
     }
+}
+
+u128
+world_commit_name(u128 id, uint32_t attempt)
+{
+    char text[sizeof(id) + sizeof(attempt)];
+    uint8_t hash[32];
+    uint64_t halves[2];
+    memcpy(text, &id, sizeof(id));
+    memcpy(text + sizeof(id), &attempt, sizeof(attempt));
+    digest(span_of(text, sizeof(text)), hash);
+    memcpy(halves, hash, sizeof(halves));
+    return commit_name((u128)halves[0] << 64 | halves[1]);
 }
 
 static void

@@ -11,6 +11,8 @@
 #ifndef CROSS_WORLD_H
 #define CROSS_WORLD_H
 
+#include "cross_mistakes.h"
+
 #include "engine/ledger_engine.h"
 #include "os/prng.h"
 #include "os/sim.h"
@@ -84,6 +86,7 @@ struct world {
     struct os_sim *sim;
     struct os_prng prng;
     enum commit_protocol protocol;
+    enum cross_mistake mistake; /* that is made, from here on */
     struct shard_map map;
     struct os_loop *net;
     struct os_executor here; /* runs what is posted at once */
@@ -102,6 +105,8 @@ struct world *world_create(uint64_t seed, enum commit_protocol protocol);
 void world_destroy(struct world **world);
 uint64_t world_now(const struct world *world);
 uint16_t world_slot(uint32_t group);
+/* Of the transaction that a cross makes of an event, in its so many-th attempt. */
+u128 world_commit_name(u128 id, uint32_t attempt);
 void world_run_ms(struct world *world, uint32_t ms);
 
 void world_shard_kill(struct world *world, uint32_t number);

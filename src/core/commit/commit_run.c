@@ -268,6 +268,20 @@ take_chain(
     run->reasons[member] = reason_of(results, count - 1);
 }
 
+/* The chain was a repeat, or had another's marker before it. That an id is there, or has failed, is
+ * said of the first one, and why that failed is not known; any other reason is this one's own. */
+static bool
+says_of_the_first(uint32_t reason)
+{
+    static_assert(
+        LEDGER_TRANSFER_exists - LEDGER_TRANSFER_exists_with_different_flags == 10,
+        "what is said of an id that is there lies between");
+    return (reason >= LEDGER_TRANSFER_exists_with_different_flags &&
+            reason <= LEDGER_TRANSFER_exists) ||
+           reason == LEDGER_TRANSFER_exists_with_different_ledger ||
+           reason == LEDGER_TRANSFER_id_already_failed;
+}
+
 static void
 take_tombstone(struct commit_run *run, const struct commit_ask *ask, uint32_t status)
 {
@@ -278,8 +292,7 @@ take_tombstone(struct commit_run *run, const struct commit_ask *ask, uint32_t st
         return;
     }
     bool failed = (run->state == COMMIT_PREPARING || run->state == COMMIT_DECIDING);
-    if (failed && status != LEDGER_TRANSFER_created) {
-        /* The chain was a repeat: why the first one failed is not known. */
+    if (failed && status != LEDGER_TRANSFER_created && says_of_the_first(run->reasons[member])) {
         run->reasons[member] = 0;
     }
     take_verdict(run, member, verdict);

@@ -341,6 +341,25 @@ a_repeat_is_no_reason_of_an_abort(void **state)
     nothing_is_pending();
 }
 
+/* The first slot was buried, and its chain fails for what it says itself. */
+static void
+a_tombstone_does_not_hide_a_reason(void **state)
+{
+    (void)state;
+    start(COMMIT_2PC, 2, 300);     /* twice 300 of 500 */
+    assert_true(round_trip(&run)); /* the others have prepared */
+    struct commit_run other = run;
+    commit_conclude(&other);
+    assert_true(round_trip(&other));
+    assert_int_equal(commit_outcome(&other), COMMIT_OUTCOME_ABORTED);
+    assert_int_equal(other.reason, 0);
+    finish(&run);
+    finish(&other);
+    assert_int_equal(commit_outcome(&run), COMMIT_OUTCOME_ABORTED);
+    assert_int_equal(run.reason, LEDGER_TRANSFER_exceeds_credits);
+    nothing_is_pending();
+}
+
 static void
 a_repeat_is_not_the_reason_of_another_member(void **state)
 {
@@ -657,6 +676,7 @@ main(void)
         TEST(a_late_prepare_is_refused),
         TEST(a_chain_that_failed_says_nothing),
         TEST(a_repeat_is_no_reason_of_an_abort),
+        TEST(a_tombstone_does_not_hide_a_reason),
         TEST(a_repeat_is_not_the_reason_of_another_member),
         TEST(another_request_under_one_id_is_a_conflict),
         TEST(a_resolver_needs_no_memory),
