@@ -247,6 +247,46 @@ a_resolver_finishes_each_leg(void **state)
     }
 }
 
+/* The id is one: what a chain has booked is no transfer by itself any more. */
+static void
+a_chained_id_is_a_conflict(void **state)
+{
+    (void)state;
+    for (uint32_t protocol = 0; protocol < 2; protocol++) {
+        start(COMMIT_2PC);
+        finish(&run);
+        struct commit_leg legs[2];
+        struct ledger_transfer event = {
+            .id = ID + 1,
+            .debit_account_id = PAYER,
+            .credit_account_id = PAYEE,
+            .amount = 3,
+            .ledger = MONEY,
+            .code = 9};
+        commit_split(&event, (uint16_t[2]){1, 0}, legs);
+        const struct commit_request request = {
+            .protocol = protocol == 0 ? COMMIT_2PC : COMMIT_3PC,
+            .slot_count = 2,
+            .slots = {1, 0},
+            .leg_count = 2,
+            .legs = legs,
+            .name_digest = (OWN + event.id) << 60,
+            .request_digest = 16,
+        };
+        assert_int_equal(commit_transaction_init(&transaction, &request), ERR_OK);
+        assert_true(transaction.header.name == own_name(event.id));
+        commit_begin(&run, &transaction);
+        finish(&run);
+        assert_int_equal(run.faulty, 0);
+        assert_true(run.conflict);
+        assert_int_equal(commit_outcome(&run), COMMIT_OUTCOME_ABORTED);
+        check_worth(0, 10, 0);
+        check_worth(1, 3, 13);
+        teardown(NULL);
+        setup(NULL);
+    }
+}
+
 static void
 damaged_notes_are_refused(void **state)
 {
@@ -316,6 +356,7 @@ main(void)
         TEST(a_chain_is_booked_by_its_ids),
         TEST(a_chain_is_aborted_as_a_whole),
         TEST(a_resolver_finishes_each_leg),
+        TEST(a_chained_id_is_a_conflict),
         TEST(damaged_notes_are_refused),
         TEST(what_a_chain_may_have_is_checked),
     };

@@ -10,6 +10,7 @@
  *     exists                           it was buried before
  *     exists_with_different_code       the marker is there: a chain has succeeded
  *     exists_with_different_user_data  _32: a promise is there; _64, _128: another request
+ *     exists_with_different_flags      a note is there: a chain has the client's id
  */
 #include "commit_internal.h"
 
@@ -382,6 +383,7 @@ commit_verdict_of(uint32_t tombstone_status)
     case LEDGER_TRANSFER_exists:
     case LEDGER_TRANSFER_exists_with_different_user_data_32:
         return COMMIT_VERDICT_NEVER;
+    case LEDGER_TRANSFER_exists_with_different_flags:
     case LEDGER_TRANSFER_exists_with_different_user_data_64:
     case LEDGER_TRANSFER_exists_with_different_user_data_128:
         return COMMIT_VERDICT_CONFLICT;
