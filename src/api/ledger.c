@@ -103,9 +103,11 @@ ledger_answered(struct api_ledger_job *job)
             job,
             400,
             param,
-            "This would be on two shards of the ledger, where only plain transfers cross: no "
-            "linked events, and none that are pending, end a pending one, balance, close or "
-            "import. Nothing was done.");
+            "This would be on two shards of the ledger, where it cannot be: an event that "
+            "balances, "
+            "closes or imports; or one of a linked chain that is pending or ends a pending one "
+            "(but within the one slot that decides), is not valid by itself, has an id of the "
+            "chain again, or is one too many (31 legs, 8 slots). Nothing was done.");
     }
     if (job->port.error == ERR_ARCHIVED) {
         return archived_refuse(job);

@@ -18,6 +18,8 @@
  *          |                      a transfer within the slot: compared field by field
  *          `--> second            a leg: whom did it pay?
  *
+ *     a chain -- the event that failed first (cross_chain.c): first, or accounts
+ *
  * CROSS-3: a refusal that uses an id up in one ledger is remembered in the payer's slot before it
  * is told, by a transfer with that id that fails there.
  */
@@ -76,6 +78,7 @@ static void take_check(struct cross_message *message);
 static void take_fail(struct cross_message *message);
 static void take_hold(struct cross_message *message);
 static void take_probe(struct cross_message *message);
+static void take_member(struct cross_message *message);
 
 static void
 build_first(const struct cross_tx *tx, struct cross_message *message)
@@ -120,6 +123,7 @@ build_check(const struct cross_tx *tx, struct cross_message *message)
     uint16_t slot = slot_of_payer(tx);
     struct ledger_transfer *event = &message->in.transfers[0];
     *event = *event_of(tx);
+    event->flags &= (uint16_t)~LEDGER_TRANSFER_LINKED; /* it is alone here */
     event->code = 0;
     event->credit_account_id = commit_account_id(COMMIT_ACCOUNT_NOBODY, event->ledger, slot);
     shards_cross_place_transfer(event, slot);
@@ -133,6 +137,7 @@ build_fail(const struct cross_tx *tx, struct cross_message *message)
     uint16_t slot = slot_of_payer(tx);
     struct ledger_transfer *event = &message->in.transfers[0];
     *event = *event_of(tx);
+    event->flags &= (uint16_t)~LEDGER_TRANSFER_LINKED; /* it is alone here */
     if (tx->hold != NULL) { /* a transfer, whose failure uses an id up as that of a second phase */
         event->debit_account_id = tx->hold->transfer.debit_account_id;
         event->pending_id = 0;
@@ -180,8 +185,19 @@ build_probe(const struct cross_tx *tx, struct cross_message *message)
 }
 
 static void
+build_member(const struct cross_tx *tx, struct cross_message *message)
+{
+    shards_cross_chain_probe(tx, message);
+    message->take = take_member;
+}
+
+static void
 ask(struct cross_tx *tx, enum cross_step step)
 {
+    enum {
+        ROOM = ID_COUNT > COMMIT_LEGS_MAX + 1 ? ID_COUNT : COMMIT_LEGS_MAX + 1,
+    };
+
     static const enum port_ledger_operation operations[] = {
         [CROSS_STEP_FIRST] = PORT_LEDGER_LOOKUP_TRANSFERS,
         [CROSS_STEP_SECOND] = PORT_LEDGER_LOOKUP_TRANSFERS,
@@ -190,6 +206,7 @@ ask(struct cross_tx *tx, enum cross_step step)
         [CROSS_STEP_FAIL] = PORT_LEDGER_CREATE_TRANSFERS,
         [CROSS_STEP_HOLD] = PORT_LEDGER_CREATE_TRANSFERS,
         [CROSS_STEP_PROBE] = PORT_LEDGER_CREATE_TRANSFERS,
+        [CROSS_STEP_MEMBER] = PORT_LEDGER_CREATE_TRANSFERS,
     };
 
     static void (*const builders[])(const struct cross_tx *tx, struct cross_message *message) = {
@@ -200,13 +217,14 @@ ask(struct cross_tx *tx, enum cross_step step)
         [CROSS_STEP_FAIL] = build_fail,
         [CROSS_STEP_HOLD] = build_hold,
         [CROSS_STEP_PROBE] = build_probe,
+        [CROSS_STEP_MEMBER] = build_member,
     };
     ASSERT(step != CROSS_STEP_NONE);
     tx->stage = CROSS_EXPLAINING;
     tx->again = false;
     tx->step = step;
-    struct cross_message *message =
-        shards_cross_message_new(tx->job->cross, tx->job, operations[step], ID_COUNT, 1);
+    struct cross_message *message = shards_cross_message_new(
+        tx->job->cross, tx->job, operations[step], step == CROSS_STEP_MEMBER ? ROOM : ID_COUNT, 1);
     if (message == NULL) {
         return; /* the next tick tries again */
     }
@@ -267,6 +285,12 @@ not_booked(struct cross_tx *tx)
         return;
     }
     bool again = commit_protocol(&tx->transaction->header) == COMMIT_2PC;
+    if (again && tx->chain != NULL && tx->chain->once) { /* the ids of the other slots are gone */
+        tx->event = shards_cross_chain_burns(tx);
+        tx->verdict = LEDGER_TRANSFER_id_already_failed;
+        ask(tx, CROSS_STEP_FAIL);
+        return;
+    }
     if (tx->failed_before || !again) {
         shards_cross_settle(tx, LEDGER_TRANSFER_id_already_failed, tx->booked_at);
     } else if (tx->late || tx->attempt + 1 == SHARDS_ATTEMPTS_MAX) {
@@ -295,6 +319,32 @@ take_held(struct cross_tx *tx, const struct cross_message *message)
                       : same      ? shards_cross_compare_behind_credit(event, &booked)
                                   : LEDGER_TRANSFER_exists_with_different_credit_account_id;
     shards_cross_settle(tx, status, booked.timestamp);
+}
+
+/* What is told of a transfer that a chain has booked: its note says whom it pays. */
+static bool
+take_chained(struct cross_tx *tx, const struct cross_message *message)
+{
+    const struct ledger_transfer *event = event_of(tx);
+    const struct ledger_transfer *found = find(message, ID_MARKERS);
+    struct ledger_transfer booked = *find(message, ID_CLIENTS);
+    struct commit_chain_note note;
+    if (found == NULL || found->code != COMMIT_KIND_CHAIN) {
+        return false;
+    }
+    struct ledger_transfer marker = *found;
+    shards_cross_unplace_transfer(&marker);
+    if (commit_chain_note_decode(&marker, &note) != ERR_OK) {
+        return false;
+    }
+    booked.flags = note.flags;
+    uint32_t before = shards_cross_compare_before_credit(event, &booked, false);
+    uint32_t status = before != 0 ? before
+                      : note.payee == event->credit_account_id
+                          ? shards_cross_compare_behind_credit(event, &booked)
+                          : LEDGER_TRANSFER_exists_with_different_credit_account_id;
+    shards_cross_settle(tx, status, booked.timestamp);
+    return true;
 }
 
 /* By itself, and not because somebody has buried it: then the reason is its own. */
@@ -360,6 +410,9 @@ take_booked(struct cross_tx *tx, const struct cross_message *message)
         }
         return;
     }
+    if (take_chained(tx, message)) {
+        return;
+    }
     uint32_t before = shards_cross_compare_before_credit(event_of(tx), booked, is_leg);
     tx->verdict = shards_cross_compare_behind_credit(event_of(tx), booked);
     if (before != 0) {
@@ -418,12 +471,13 @@ take_second(struct cross_message *message)
         tx->booked_at);
 }
 
-/* In 3PC the payer's slot may have refused beside the payee's: why, or 0. */
+/* In 3PC the payer's slot may have refused beside the payee's: why, or 0. A chain's reasons are
+ * those of several events, and it has chosen. */
 static uint32_t
 payers_own_reason(const struct cross_tx *tx)
 {
     const struct commit_run *run = &tx->run;
-    bool known = (run->failed & 1) != 0 && !tx->failed_before;
+    bool known = tx->chain == NULL && (run->failed & 1) != 0 && !tx->failed_before;
     return known && !shards_cross_is_different(run->reasons[0]) ? run->reasons[0] : 0;
 }
 
@@ -449,7 +503,9 @@ take_accounts(struct cross_message *message)
     bool prepared = tx->booked != 0; /* 3PC: the id is taken by what will be voided */
     if (tx->verdict == LEDGER_TRANSFER_created) {
         ask(tx, CROSS_STEP_HOLD); /* nothing is against the payee */
-    } else if (prepared || used_up) {
+    } else if (
+        prepared || used_up ||
+        (tx->chain != NULL && shards_cross_chain_used_up(tx, &tx->verdict))) {
         shards_cross_settle(tx, tx->verdict, tx->booked_at);
     } else {
         ask(tx, shards_cross_uses_the_id_up(tx->verdict) ? CROSS_STEP_FAIL : CROSS_STEP_CHECK);
@@ -484,7 +540,8 @@ take_fail(struct cross_message *message)
         ask(tx, tx->hold != NULL ? CROSS_STEP_PROBE : CROSS_STEP_FIRST);
         return;
     }
-    bool once = tx->transaction != NULL && commit_protocol(&tx->transaction->header) == COMMIT_3PC;
+    bool once = tx->transaction != NULL && tx->chain == NULL &&
+                commit_protocol(&tx->transaction->header) == COMMIT_3PC;
     /* In 3PC the payer's slot may have failed by itself meanwhile. */
     bool failed = once ? tx->failed_before : !tx->again;
     bool first = result->status == LEDGER_TRANSFER_debit_account_not_found ||
@@ -534,6 +591,14 @@ take_probe(struct cross_message *message)
         shards_cross_settle(tx, run->reason, result->timestamp);
     } else {
         not_booked(tx);
+    }
+}
+
+static void
+take_member(struct cross_message *message)
+{
+    if (answered(message)) {
+        shards_cross_chain_probed(message->tx, message->port.out.results);
     }
 }
 
@@ -599,4 +664,22 @@ shards_cross_explain_end(struct cross_tx *tx, uint32_t status)
 {
     tx->verdict = status;
     ask(tx, CROSS_STEP_PROBE);
+}
+
+void
+shards_cross_explain_chain_first(struct cross_tx *tx)
+{
+    ask(tx, CROSS_STEP_FIRST);
+}
+
+void
+shards_cross_explain_chain_member(struct cross_tx *tx)
+{
+    ask(tx, CROSS_STEP_MEMBER);
+}
+
+void
+shards_cross_explain_chain_accounts(struct cross_tx *tx)
+{
+    ask(tx, CROSS_STEP_ACCOUNTS);
 }

@@ -383,14 +383,27 @@ account_in(enum commit_account kind, uint32_t ledger, uint16_t slot)
     return shards_cross_place(commit_account_id(kind, ledger, slot), slot);
 }
 
-/* What is no hold to clients is pending in the payer's slot by 3PC, and must not be ended. Instead
- * of it something is named that is not pending either; or not there, if that was never booked. */
+/* Has the batch made it in a chain? */
+static bool
+is_made_in_chain(const struct cross_job *job, const struct cross_hold *hold)
+{
+    const struct ledger_transfer *events = job->request->in.transfers;
+    uint32_t event = hold->maker - 1;
+    return (events[event].flags & LEDGER_TRANSFER_LINKED) != 0 ||
+           (event > 0 && (events[event - 1].flags & LEDGER_TRANSFER_LINKED) != 0);
+}
+
+/* What is no hold to clients is pending in the payer's slot by 3PC, and in a chain where nothing is
+ * decided, and must not be ended. Instead of it something is named that is not pending either; or
+ * not there, if that was never booked. */
 static u128
 pending_of_leg(const struct cross_job *job, const struct cross_hold *hold)
 {
     u128 id = hold->transfer.id;
-    bool pending = hold->maker != 0 || (hold->transfer.flags & LEDGER_TRANSFER_PENDING) != 0;
-    if (!pending || job->cross->parts.protocol == COMMIT_2PC) {
+    bool pending = hold->maker != 0
+                       ? job->cross->parts.protocol == COMMIT_3PC || is_made_in_chain(job, hold)
+                       : (hold->transfer.flags & LEDGER_TRANSFER_PENDING) != 0;
+    if (!pending) {
         return id;
     }
     u128 name = commit_name(shards_cross_name(job->cross, id, 0));

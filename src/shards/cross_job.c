@@ -36,8 +36,12 @@ shards_cross_settle(struct cross_tx *tx, uint32_t status, uint64_t timestamp)
     ASSERT(tx->stage == CROSS_RUNNING || tx->stage == CROSS_EXPLAINING);
     ASSERT(job->request != NULL);
     ASSERT(job->unsettled > 0);
-    job->request->out.results[tx->event] =
-        (struct ledger_result){.timestamp = timestamp, .status = status};
+    if (tx->chain != NULL) {
+        shards_cross_chain_results(tx, status, timestamp);
+    } else {
+        job->request->out.results[tx->event] =
+            (struct ledger_result){.timestamp = timestamp, .status = status};
+    }
     tx->stage = CROSS_SETTLED;
     job->unsettled--;
     job->some_done = true;
@@ -159,15 +163,14 @@ key_compare(const void *left, const void *right)
     return a < b ? -1 : a > b;
 }
 
-/* What a unit that crosses needs: two at most. */
+/* What an event of a unit that crosses needs: two at most. */
 static uint32_t
-keys_of_unit(const struct cross_job *job, const struct cross_unit *unit, uint64_t keys[2])
+keys_of_event(const struct cross_job *job, enum cross_way way, uint32_t event, uint64_t keys[2])
 {
-    const struct cross_hold *hold = shards_cross_hold_of(job, unit->start);
-    bool posts = unit->way == CROSS_WAY_POST;
+    const struct cross_hold *hold = shards_cross_hold_of(job, event);
     const struct ledger_transfer *about =
-        posts ? &hold->transfer : &job->request->in.transfers[unit->start];
-    if (unit->way == CROSS_WAY_HOLD) {
+        hold != NULL ? &hold->transfer : &job->request->in.transfers[event];
+    if (way == CROSS_WAY_HOLD) {
         keys[0] = key_of(COMMIT_ACCOUNT_HELD, about->ledger, about->debit_account_id);
         return 1;
     }
@@ -182,12 +185,14 @@ keys_missing(const struct cross_job *job, uint64_t *keys)
 {
     uint32_t count = 0;
     for (uint32_t i = 0; i < job->unit_count; i++) {
-        uint64_t wanted[2];
-        bool crosses = cross_way_crosses(job->units[i].way);
-        uint32_t wanted_count = crosses ? keys_of_unit(job, &job->units[i], wanted) : 0;
-        for (uint32_t j = 0; j < wanted_count; j++) {
-            if (!is_known(job->cross, wanted[j])) {
-                keys[count++] = wanted[j];
+        const struct cross_unit *unit = &job->units[i];
+        for (uint32_t j = 0; cross_way_crosses(unit->way) && j < unit->count; j++) {
+            uint64_t wanted[2];
+            uint32_t wanted_count = keys_of_event(job, unit->way, unit->start + j, wanted);
+            for (uint32_t k = 0; k < wanted_count; k++) {
+                if (!is_known(job->cross, wanted[k])) {
+                    keys[count++] = wanted[k];
+                }
             }
         }
     }
@@ -312,7 +317,12 @@ tx_begin(
         return;
     }
     tx->hold = unit->way == CROSS_WAY_POST ? shards_cross_hold_of(job, unit->start) : NULL;
-    char *memory = job->transactions + (uint64_t)(tx - job->txs) * CROSS_TRANSACTION_SIZE;
+    char *memory = job->transactions + (uint64_t)unit->start * CROSS_TRANSACTION_SIZE;
+    if (unit->way == CROSS_WAY_CHAIN) {
+        tx->chain = (void *)memory;
+        *tx->chain = (struct cross_chain){.start = unit->start, .count = unit->count};
+        memory += CROSS_CHAIN_SIZE;
+    }
     tx->transaction = (void *)memory;
     err_t result = shards_cross_run_begin(tx, now);
     ASSERT(result == ERR_OK); /* shards_cross_plan has looked */

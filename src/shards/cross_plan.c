@@ -1,9 +1,9 @@
 /*
  * What of a batch crosses, and in which order its parts are done.
  *
- * Units are transfers and holds that cross, and chains (or single events) that do not. A unit has a
- * level: the levels are done one after the other, everything of one level at once. Two units that
- * name the same account, transfer or pending keep their order:
+ * Units are transfers, holds and chains that cross, and chains (or single events) that do not. A
+ * unit has a level: the levels are done one after the other, everything of one level at once. Two
+ * units that name the same account, transfer or pending keep their order:
  *
  *     both local          the same level at least: a level's local events are one batch, in order
  *     local, then crosses a later level: the decision must see what was booked before
@@ -54,9 +54,8 @@ shards_cross_crosses(const struct shard_map *map, const struct ledger_transfer *
                shard_map_of_id(map, transfer->credit_account_id);
 }
 
-/* Refused by any ledger for what it says itself, whatever the accounts are. */
-static bool
-is_faulty(const struct ledger_transfer *transfer)
+bool
+shards_cross_is_faulty(const struct ledger_transfer *transfer)
 {
     bool pending = (transfer->flags & LEDGER_TRANSFER_PENDING) != 0;
     return transfer->timestamp != 0 || (transfer->flags & ~LEDGER_TRANSFER_FLAGS) != 0 ||
@@ -64,9 +63,8 @@ is_faulty(const struct ledger_transfer *transfer)
            (transfer->timeout != 0 && !pending) || transfer->ledger == 0 || transfer->code == 0;
 }
 
-/* CROSS-6: nothing that is the protocol's. */
-static bool
-is_ours(const struct ledger_transfer *transfer)
+bool
+shards_cross_is_ours(const struct ledger_transfer *transfer)
 {
     return commit_id_is_reserved(transfer->id) ||
            commit_id_is_reserved(transfer->debit_account_id) ||
@@ -78,7 +76,7 @@ static bool
 may_cross(const struct ledger_transfer *transfer)
 {
     unsigned flags = transfer->flags & LEDGER_TRANSFER_FLAGS;
-    return !is_ours(transfer) && (flags == 0 || flags == LEDGER_TRANSFER_PENDING);
+    return !shards_cross_is_ours(transfer) && (flags == 0 || flags == LEDGER_TRANSFER_PENDING);
 }
 
 /* Of a single event: how, or ERR_CROSSES_SHARDS. */
@@ -93,21 +91,21 @@ way_find(const struct plan *plan, uint32_t event, enum cross_way *ret_way)
     }
     if (hold != NULL) {
         *ret_way = shards_cross_hold_way(plan->job, hold);
-        bool ours = is_ours(transfer) && *ret_way != CROSS_WAY_LOCAL;
+        bool ours = shards_cross_is_ours(transfer) && *ret_way != CROSS_WAY_LOCAL;
         return ours ? ERR_CROSSES_SHARDS : ERR_OK;
     }
     if (!crosses) {
         *ret_way = CROSS_WAY_LOCAL;
         return ERR_OK;
     }
-    if (cross_is_second_phase(transfer) && !is_ours(transfer)) {
+    if (cross_is_second_phase(transfer) && !shards_cross_is_ours(transfer)) {
         *ret_way = CROSS_WAY_END; /* of nothing: its pending_id is zero */
         return ERR_OK;
     }
     if (!may_cross(transfer)) {
         return ERR_CROSSES_SHARDS;
     }
-    *ret_way = is_faulty(transfer)                                ? CROSS_WAY_FAULTY
+    *ret_way = shards_cross_is_faulty(transfer)                   ? CROSS_WAY_FAULTY
                : (transfer->flags & LEDGER_TRANSFER_PENDING) != 0 ? CROSS_WAY_HOLD
                                                                   : CROSS_WAY_TRANSFER;
     return ERR_OK;
@@ -139,12 +137,16 @@ unit_find(const struct plan *plan, uint32_t start, struct cross_unit *ret_unit)
     }
     *ret_unit = (struct cross_unit){.start = start, .count = end - start};
     err_t result = ERR_CROSSES_SHARDS;
+    uint32_t place = start;
     if (end == start + 1) {
         result = way_find(plan, start, &ret_unit->way);
-    } else if (!several && !held) {
+    } else if (several) {
+        result = shards_cross_chain_check(plan->job, ret_unit, &place);
+        ret_unit->way = CROSS_WAY_CHAIN;
+    } else if (!held) {
         result = ERR_OK;
     }
-    request->out_count = result == ERR_OK ? request->out_count : start;
+    request->out_count = result == ERR_OK ? request->out_count : place;
     return result;
 }
 
@@ -317,7 +319,7 @@ units_make(struct plan *plan)
         TRY(unit_find(plan, at, unit));
         unit_level(plan, unit);
         job->unit_count++;
-        job->crossing += cross_way_crosses(unit->way) ? 1 : 0;
+        job->crossing += cross_way_crosses(unit->way) ? unit->count : 0;
         at += unit->count;
     }
     if (plan->highest > 1) {

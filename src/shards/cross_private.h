@@ -5,6 +5,7 @@
  *     shards_cross_plan.c     what crosses, and in which order a batch is done
  *     cross_job.c      a batch: level after level, results, its answer
  *     cross_hold.c     holds, and what posts or voids them
+ *     cross_chain.c    linked chains: what may cross, their legs, which of their events failed
  *     cross_run.c      a transaction: asks as vectors, and what they came to
  *     shards_cross_explain.c  what a client is told of a transfer that was not booked just now
  *     cross_compare.c  what is told of a transfer beside what is booked
@@ -31,6 +32,10 @@
  * one, which are 2PC's, so that they are never taken for a transfer's with the same id. */
 #define CROSS_ATTEMPT_HOLD UINT32_MAX
 #define CROSS_ATTEMPT_POST UINT32_C(256)
+/* Attempts of chains, which are named after all that they say. */
+#define CROSS_ATTEMPT_CHAIN UINT32_C(512)
+/* Legs of a chain. */
+#define CROSS_CHAIN_LEGS_MAX (COMMIT_LEGS_MAX - 1)
 /* In-transit accounts that are known to exist; more are forgotten, and made again. */
 #define CROSS_KNOWN_MAX (UINT32_C(1) << 20)
 
@@ -53,6 +58,7 @@ enum cross_step {
     CROSS_STEP_FAIL,     /* the payer's slot shall remember that the id has failed */
     CROSS_STEP_HOLD,     /* a hold is made in the payer's slot */
     CROSS_STEP_PROBE,    /* what the payer's slot says of a posting, without doing it */
+    CROSS_STEP_MEMBER,   /* what a slot of a chain says of its legs, without doing them */
 };
 
 /* How something is done. */
@@ -63,6 +69,7 @@ enum cross_way {
     CROSS_WAY_TRANSFER, /* a transaction of two legs */
     CROSS_WAY_HOLD,     /* made in the payer's slot, once the payee was looked at */
     CROSS_WAY_POST,     /* a transaction that posts a hold */
+    CROSS_WAY_CHAIN,    /* a linked chain: a transaction of all of its legs */
 };
 
 /* What a second phase is about. */
@@ -76,6 +83,29 @@ struct cross_hold {
     struct ledger_transfer transfer;
 };
 
+/* Why a slot has refused its part of a chain: the first leg that failed by itself. */
+struct cross_refusal {
+    uint32_t status; /* 0: none */
+    uint8_t event;   /* of the chain */
+    bool is_payers;  /* the leg has the client's id */
+    bool is_whole;   /* the leg is all of the event, and what its ledger says of it is final */
+    bool uses_up;    /* the client's id, in this slot */
+};
+
+/* A linked chain that crosses. */
+struct cross_chain {
+    uint32_t start, count; /* in the request */
+    enum commit_protocol protocol;
+    uint8_t slot_count;
+    uint8_t leg_count;
+    uint8_t heard;                      /* slots, a bit each, whose answer to the legs is known */
+    uint8_t probing;                    /* the slot that is asked again */
+    bool once;                          /* an id is used up if the slot has prepared: one attempt */
+    bool ended;                         /* it was aborted, and counted */
+    uint16_t slots[COMMIT_MEMBERS_MAX]; /* the first one decides by 2PC */
+    struct cross_refusal refusals[COMMIT_MEMBERS_MAX];
+};
+
 /* A transfer that crosses, or a transaction that is resolved. */
 struct cross_tx {
     _Alignas(16) struct cross_job *job; /* so that transactions may follow several of them */
@@ -86,6 +116,7 @@ struct cross_tx {
     uint32_t event;    /* its place in the request */
     enum cross_way way;
     const struct cross_hold *hold; /* that it posts, or NULL */
+    struct cross_chain *chain;     /* whose `event` is the one that is told of, or NULL */
     uint8_t attempt;
     uint8_t out; /* members that are being asked, a bit each */
     enum cross_stage stage;
@@ -130,7 +161,7 @@ struct cross_job {
     uint32_t unsettled;       /* of the level: transactions without a result */
     uint32_t tx_count;        /* begun; there is room for one an event */
     uint32_t tx_open;         /* of which something may still be sent */
-    uint32_t crossing;        /* units that cross */
+    uint32_t crossing;        /* events of units that cross */
     bool unplanned;           /* what it is about is still being looked up */
     bool again;               /* only second phases that a shard took for something else are done */
     uint32_t holds_out;       /* messages that look holds up */
@@ -149,7 +180,13 @@ struct cross_job {
     struct cross_read *read;
 };
 
+/* Of each event. A chain has that of all of its events: two legs each, and what is known of it. */
 #define CROSS_TRANSACTION_SIZE ((COMMIT_TRANSACTION_SIZE(CROSS_LEGS) + 15) / 16 * 16)
+#define CROSS_CHAIN_SIZE       ((sizeof(struct cross_chain) + 15) / 16 * 16)
+static_assert(
+    CROSS_CHAIN_SIZE + COMMIT_TRANSACTION_SIZE(4) <= 2 * CROSS_TRANSACTION_SIZE &&
+        2 * sizeof(struct commit_leg) <= CROSS_TRANSACTION_SIZE,
+    "a chain has room");
 
 struct cross_item {
     struct cross_tx *tx;
@@ -192,8 +229,10 @@ struct shards_doubt_entry {
     uint64_t known_ns;
     uint64_t next_ns; /* not resolved before */
     bool seen;        /* by the sweep under way */
-    bool asked;       /* for its marker */
-    bool told;        /* that nothing can be done about it */
+    bool chained;     /* its pending transfer is of a chain, and this is its note */
+    struct ledger_transfer note;
+    bool asked; /* for its marker */
+    bool told;  /* that nothing can be done about it */
     struct ledger_transfer pendings[COMMIT_LEGS_MAX];
 };
 
@@ -274,6 +313,10 @@ u128 shards_cross_near(uint16_t slot);
 /* What crosses, sorted into levels. ERR_CROSSES_SHARDS, with request->out_count the event's place;
  * ERR_BUSY. */
 MUST_USE err_t shards_cross_plan(struct cross_job *job);
+/* Refused by any ledger for what it says itself, whatever the accounts are. */
+bool shards_cross_is_faulty(const struct ledger_transfer *transfer);
+/* CROSS-6: it names something that is the protocol's. */
+bool shards_cross_is_ours(const struct ledger_transfer *transfer);
 /* Are its accounts two shards'? */
 bool shards_cross_crosses(const struct shard_map *map, const struct ledger_transfer *transfer);
 
@@ -316,6 +359,31 @@ bool shards_cross_hold_names_payee(const struct cross_job *job, const struct cro
 /* May what one shard refused, or answered as another's, be the end of a hold? It is done again. */
 bool shards_cross_end_is_doubtful(const struct ledger_transfer *event, uint32_t status);
 
+/* ---- cross_chain.c */
+
+/* May the unit, a chain on several shards, be a transaction? Else ERR_CROSSES_SHARDS, with the
+ * place of the event for which it may not. */
+MUST_USE err_t shards_cross_chain_check(
+    const struct cross_job *job, const struct cross_unit *unit, uint32_t *ret_place);
+/* Begins the attempt of tx->attempt. */
+MUST_USE err_t shards_cross_chain_begin(struct cross_tx *tx);
+/* What the answer of a slot says of the chain's events. */
+void shards_cross_chain_note(
+    struct cross_tx *tx, const struct commit_ask *ask, const struct ledger_result *results);
+/* It was aborted, and may be told as soon as every slot has ended its part. */
+void shards_cross_chain_aborted(struct cross_tx *tx);
+/* The result of all events: `status` is that of tx->event, or `created` that of all. */
+void shards_cross_chain_results(struct cross_tx *tx, uint32_t status, uint64_t timestamp);
+/* The legs of the slot that is probed, and something that can never be. */
+void shards_cross_chain_probe(const struct cross_tx *tx, struct cross_message *message);
+/* What it said. */
+void shards_cross_chain_probed(struct cross_tx *tx, const struct ledger_result *results);
+/* Is the client's id of the event that is told of used up, whatever is told? Then `verdict` is what
+ * its ledger would say of it now. */
+bool shards_cross_chain_used_up(const struct cross_tx *tx, uint32_t *verdict);
+/* Nothing has its ids, and it had its only attempt: the event whose id is to be used up. */
+uint32_t shards_cross_chain_burns(const struct cross_tx *tx);
+
 /* ---- cross_job.c */
 
 void shards_cross_job_begin(struct cross_job *job);
@@ -349,6 +417,13 @@ void shards_cross_outgoing_flush(struct cross_outgoing *outgoing);
 void shards_cross_run_advance(struct cross_tx *tx);
 u128 shards_cross_name(const struct shards_cross *cross, u128 id, uint32_t attempt);
 
+/* Of a SHA-256: what names are made of, and the digest of what was asked for. */
+struct cross_digest {
+    u128 name;
+    uint64_t check;
+};
+struct cross_digest shards_cross_digest(const struct shards_cross *cross, struct span bytes);
+
 /* ---- shards_cross_explain.c */
 
 void shards_cross_explain(struct cross_tx *tx);
@@ -363,6 +438,11 @@ void shards_cross_explain_result(struct cross_tx *tx, uint32_t status);
 void shards_cross_explain_end(struct cross_tx *tx, uint32_t status);
 /* Sends again what was not answered. */
 void shards_cross_explain_tick(struct cross_tx *tx, uint64_t now);
+/* Of a chain: what has an id of its event; a slot that was not heard; what became of the event of a
+ * reason. */
+void shards_cross_explain_chain_first(struct cross_tx *tx);
+void shards_cross_explain_chain_member(struct cross_tx *tx);
+void shards_cross_explain_chain_accounts(struct cross_tx *tx);
 
 /* ---- cross_compare.c */
 

@@ -5,6 +5,7 @@
  *         |  known for deadline_ms by now: whoever began it has had its time
  *         v
  *     the marker of it, in the same slot --> commit_resume --> posted or voided
+ *         |  a chain's note --> the chain's marker, in the same slot --> commit_resume_chained
  *
  * A doubt is a transaction in one slot. Several processes that resolve the same one do the same.
  */
@@ -92,8 +93,12 @@ job_begin(
     tx->stage = CROSS_RESOLVING;
     tx->transaction = &resolving->transaction;
     tx->began_ns = cross_now(cross);
-    err_t result = commit_resume(
-        &tx->run, tx->transaction, marker, entry->pendings, entry->doubt.pending_count);
+    err_t result =
+        entry->chained
+            ? commit_resume_chained(
+                  &tx->run, tx->transaction, marker, &entry->note, &entry->pendings[0])
+            : commit_resume(
+                  &tx->run, tx->transaction, marker, entry->pendings, entry->doubt.pending_count);
     if (result != ERR_OK) {
         shards_cross_job_free(job);
         return result;
@@ -109,6 +114,8 @@ job_begin(
     shards_cross_job_tick(job, tx->began_ns);
     return ERR_OK;
 }
+
+static void resolve(struct shards_cross *cross, struct shards_doubt_entry *entry);
 
 static void
 take_marker(struct cross_message *message)
@@ -127,6 +134,12 @@ take_marker(struct cross_message *message)
     }
     struct ledger_transfer marker = message->port.out.transfers[0];
     shards_cross_unplace_transfer(&marker);
+    if (!entry->chained && marker.code == COMMIT_KIND_CHAIN) {
+        entry->chained = true; /* neither the note ever changes, nor what it is of */
+        entry->note = marker;
+        resolve(cross, entry);
+        return;
+    }
     err_t result = job_begin(cross, entry, &marker);
     if (result == ERR_CORRUPT) {
         tell(cross, entry, "a transaction's records are wrong: an operator must look", "corrupt");
@@ -141,7 +154,13 @@ resolve(struct shards_cross *cross, struct shards_doubt_entry *entry)
     if (message == NULL) {
         return; /* after the next sweep */
     }
-    message->in.ids[0] = commit_marker_id(entry->doubt.name, entry->doubt.slot);
+    struct commit_chain_note chain = {.name = entry->doubt.name};
+    if (entry->chained && commit_chain_note_decode(&entry->note, &chain) != ERR_OK) {
+        tell(cross, entry, "a chain's note is wrong: an operator must look", "corrupt");
+        shards_cross_message_free(message);
+        return;
+    }
+    message->in.ids[0] = commit_marker_id(chain.name, entry->doubt.slot);
     message->port.count = 1;
     message->port.near = shards_cross_near(entry->doubt.slot);
     message->doubt = entry;
@@ -233,7 +252,7 @@ entry_of(struct shards_cross *cross, uint32_t shard, u128 marker_id, uint64_t no
         empty = empty == NULL && is_free ? &entries[i] : empty;
     }
     if (empty != NULL) {
-        *empty = (struct shards_doubt_entry){.known_ns = now};
+        *empty = (struct shards_doubt_entry){.known_ns = now}; /* of no chain, as far as is known */
         empty->doubt.name = name;
         empty->doubt.slot = slot;
         empty->doubt.shard = shard;

@@ -12,23 +12,23 @@
 /* --------------------------------------------------------------------------------- beginning ---
  */
 
-static uint64_t
-low_bytes(const uint8_t *hash)
+struct cross_digest
+shards_cross_digest(const struct shards_cross *cross, struct span bytes)
 {
-    uint64_t value;
-    memcpy(&value, hash, sizeof(value));
-    return value;
+    uint8_t hash[32];
+    uint64_t words[2];
+    cross->parts.sha256(bytes, hash);
+    memcpy(words, hash, sizeof(words));
+    return (struct cross_digest){.name = (u128)words[0] << 64 | words[1], .check = words[0]};
 }
 
 u128
 shards_cross_name(const struct shards_cross *cross, u128 id, uint32_t attempt)
 {
     unsigned char text[sizeof(id) + sizeof(attempt)];
-    uint8_t hash[32];
     memcpy(text, &id, sizeof(id));
     memcpy(text + sizeof(id), &attempt, sizeof(attempt));
-    cross->parts.sha256(span_of((const char *)text, sizeof(text)), hash);
-    return (u128)low_bytes(hash) << 64 | low_bytes(hash + 8);
+    return shards_cross_digest(cross, span_of((const char *)text, sizeof(text))).name;
 }
 
 /* The posting of a hold is always decided by the slot that has it, and that is what 2PC is. */
@@ -38,13 +38,12 @@ legs_make(const struct cross_tx *tx, struct commit_request *request, struct comm
     const struct ledger_transfer *event = &tx->job->request->in.transfers[tx->event];
     const struct ledger_transfer *about = tx->hold != NULL ? &tx->hold->transfer : event;
     struct ledger_transfer whole = *event;
-    uint8_t hash[32];
     request->slots[0] = shard_slot_of_id(about->debit_account_id);
     request->slots[1] = shard_slot_of_id(about->credit_account_id);
     whole.debit_account_id = about->debit_account_id;
     whole.credit_account_id = about->credit_account_id;
-    tx->job->cross->parts.sha256(span_of((const char *)&whole, sizeof(whole)), hash);
-    request->request_digest = low_bytes(hash);
+    request->request_digest =
+        shards_cross_digest(tx->job->cross, span_of((const char *)&whole, sizeof(whole))).check;
     if (tx->hold == NULL) {
         request->protocol = tx->job->cross->parts.protocol;
         request->leg_count = 2;
@@ -59,8 +58,8 @@ legs_make(const struct cross_tx *tx, struct commit_request *request, struct comm
     commit_split_hold(&whole, &paid, request->slots, legs);
 }
 
-err_t
-shards_cross_run_begin(struct cross_tx *tx, uint64_t now)
+static err_t
+transaction_make(struct cross_tx *tx)
 {
     const struct cross_job *job = tx->job;
     const struct ledger_transfer *event = &job->request->in.transfers[tx->event];
@@ -72,7 +71,13 @@ shards_cross_run_begin(struct cross_tx *tx, uint64_t now)
         .name_digest = shards_cross_name(job->cross, event->id, attempt),
     };
     legs_make(tx, &request, legs);
-    TRY(commit_transaction_init(tx->transaction, &request));
+    return commit_transaction_init(tx->transaction, &request);
+}
+
+err_t
+shards_cross_run_begin(struct cross_tx *tx, uint64_t now)
+{
+    TRY(tx->chain != NULL ? shards_cross_chain_begin(tx) : transaction_make(tx));
     commit_begin(&tx->run, tx->transaction);
     tx->began_ns = now;
     tx->retry_ns = 0;
@@ -99,6 +104,10 @@ static void
 note_legs(struct cross_tx *tx, const struct cross_item *item, const struct ledger_result *results)
 {
     if (item->ask.kind != COMMIT_ASK_PREPARE && item->ask.kind != COMMIT_ASK_DECIDE) {
+        return;
+    }
+    if (tx->chain != NULL) {
+        shards_cross_chain_note(tx, &item->ask, results);
         return;
     }
     for (uint32_t i = 0; i + 1 < item->count; i++) { /* the last one is the marker */
@@ -327,6 +336,9 @@ shards_cross_run_turn(struct cross_tx *tx, uint64_t now, struct cross_outgoing *
     if (!tx->over) {
         send_due(tx, now, outgoing);
     }
+    if (tx->chain != NULL && commit_outcome(&tx->run) == COMMIT_OUTCOME_ABORTED) {
+        shards_cross_chain_aborted(tx);
+    }
     bool known = commit_outcome(&tx->run) != COMMIT_OUTCOME_UNKNOWN;
     bool told = tx->stage != CROSS_RUNNING && tx->stage != CROSS_EXPLAINING;
     if (!tx->over && known && told && tx->out == 0 && commit_ended(&tx->run)) {
@@ -357,6 +369,10 @@ shards_cross_run_advance(struct cross_tx *tx)
         }
         return;
     case COMMIT_OUTCOME_ABORTED:
+        if (tx->chain != NULL) {
+            shards_cross_chain_aborted(tx);
+            return;
+        }
         CROSS_COUNT(cross, aborted, 1);
         shards_cross_explain(tx);
         return;

@@ -8,7 +8,7 @@ import requests
 
 from kit.client import Http, pay, sdk
 from kit.server import run_tael, wait_until
-from kit.shards import Shards, shard_of
+from kit.shards import Shards, shard_of, slot
 from kit.wallets import Wallets
 
 LEDGER = 7000
@@ -40,6 +40,10 @@ class Ledger:
         """A new id of an account there."""
         return str(next(number for number in _ids if shard_of(number) == shard))
 
+    def near(self, other):
+        """The same, in the other one's slot."""
+        return str(next(number for number in _ids if slot(number) == slot(other)))
+
     def create(self, ids):
         events = [{"id": number, "ledger": LEDGER, "code": 1} for number in ids]
         return [result["status"] for result in self.ask("accounts", events=events)["results"]]
@@ -55,7 +59,8 @@ class Ledger:
         def posted():
             accounts = self.ask("lookup", accounts=ids)["accounts"]
             found.update((account["id"], account) for account in accounts)
-            return all(account["credits_pending"] == "0" for account in accounts)
+            return all(account["credits_pending"] == account["debits_pending"] == "0"
+                       for account in accounts)
 
         wait_until(posted, 5, "the posts")
         return found
@@ -124,6 +129,56 @@ def test_transfers_cross(ledger):
     assert [found[i]["credits_posted"] for i in (a, b, c)] == ["0", "20", "10"]
 
 
+def test_chains_cross(ledger):
+    """All or none, on three shards; every event has its own id, and what one ledger would tell."""
+    a, b, c, d = ledger.on(0), ledger.on(1), ledger.on(1), ledger.on(3)
+    assert ledger.create([a, b, c, d]) == ["created"] * 4
+
+    def chain():
+        return [ledger.transfer(a, d, flags=["linked"]), ledger.transfer(b, c, flags=["linked"]),
+                ledger.transfer(c, a)]
+
+    good, bad = chain(), chain()
+    assert ledger.post(good) == ["created"] * 3
+    failed = "linked_event_failed"
+    assert ledger.post(good) == ["exists", failed, failed]
+    changed = [good[0], {**good[1], "amount": "11"}, good[2]]
+    assert ledger.post(changed) == ["exists", failed, failed]
+    assert ledger.post([ledger.transfer(a, b, flags=["linked"]), good[1]
+                        | {"flags": []}]) == [failed, "exists_with_different_flags"]
+    assert ledger.post([good[2]]) == ["exists"]
+    assert ledger.post([good[2] | {"credit_account_id": b}]) == [
+        "exists_with_different_credit_account_id"]
+    bad[2]["credit_account_id"] = ledger.on(3)
+    assert ledger.post(bad) == [failed, failed, "credit_account_not_found"]
+    assert ledger.post(bad) == [failed, failed, "id_already_failed"]
+    found = ledger.ask("lookup", transfers=[event["id"] for event in good + bad])["transfers"]
+    booked = {one["id"]: one for one in found}
+    assert set(booked) == {event["id"] for event in good}
+    assert [booked[event["id"]]["debit_account_id"] for event in good] == [a, b, c]
+    accounts = ledger.settled([a, b, c, d])
+    assert [accounts[i]["debits_posted"] for i in (a, b, c, d)] == ["10", "10", "10", "0"]
+    assert [accounts[i]["credits_posted"] for i in (a, b, c, d)] == ["10", "0", "10", "10"]
+
+
+def test_a_chain_ends_holds_where_it_is_decided(ledger):
+    a, c = ledger.on(0), ledger.on(2)
+    b = ledger.near(a)
+    assert ledger.create([a, b, c]) == ["created"] * 3
+    hold = ledger.transfer(a, b, flags=["pending"])
+    assert ledger.post([hold]) == ["created"]
+    post = {"id": str(next(_ids)), "pending_id": hold["id"], "amount": "4",
+            "flags": ["post_pending_transfer", "linked"]}
+    chain = [post, ledger.transfer(b, c)]
+    assert ledger.post(chain) == ["created"] * 2
+    assert ledger.post(chain) == ["exists", "linked_event_failed"]
+    again = [{**post, "id": str(next(_ids))}, ledger.transfer(b, c)]
+    assert ledger.post(again) == ["pending_transfer_already_posted", "linked_event_failed"]
+    found = ledger.settled([a, b, c])
+    assert [found[i]["debits_posted"] for i in (a, b, c)] == ["4", "10", "0"]
+    assert [found[i]["credits_posted"] for i in (a, b, c)] == ["0", "4", "10"]
+
+
 def test_a_refusal_is_as_precise_as_on_one_ledger(ledger):
     poor, rich, other = ledger.on(1), ledger.on(1), ledger.on(2)
     limited = {"id": poor, "ledger": LEDGER, "code": 1, "flags": ["debits_must_not_exceed_credits"]}
@@ -148,12 +203,16 @@ def test_what_cannot_cross_is_refused_whole(ledger):
     a, b, c = ledger.on(0), ledger.on(0), ledger.on(3)
     assert ledger.create([a, b, c]) == ["created"] * 3
     good = ledger.transfer(a, b)
-    for flags in (["linked"], ["linked", "pending"], ["balancing_debit"]):
+    for flags in (["linked", "pending"], ["balancing_debit"]):
         crossing = ledger.transfer(a, c, flags=flags)
         error = ledger.ask("transfers", status=400, events=[good, crossing, good])["error"]
         assert error["param"] == "events[1]", error
         assert "two shards" in error["message"]
-    assert ledger.ask("lookup", transfers=[good["id"]])["transfers"] == []
+    long = [ledger.transfer(a, c, flags=["linked"]) for _ in range(15)]
+    error = ledger.ask("transfers", status=400, events=[*long, ledger.transfer(a, c)])["error"]
+    assert error["param"] == "events[15]", error
+    sent = [event["id"] for event in (good, *long)]
+    assert ledger.ask("lookup", transfers=sent)["transfers"] == []
 
 
 def test_the_protocols_ids_are_its_own(ledger):

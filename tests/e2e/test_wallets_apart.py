@@ -8,6 +8,7 @@ import pytest
 import stripe
 
 from kit.books import merchant_of, metrics, reconciled
+from kit.browser import Browser, action_url
 from kit.client import pay, sdk
 from kit.server import Server, run_tael, wait_until
 from kit.shards import shard_of_owner
@@ -239,17 +240,102 @@ def test_a_closed_wallet_is_not_paid_by_a_hold(wallets, far):
     assert wallets.available(far[0]) == left
 
 
-def test_what_would_have_to_be_linked_is_refused(apart, client, wallets, far):
+def test_a_card_tops_a_wallet_up(apart, client, wallets, far):
+    """Payment, fee and what goes on to the wallet are one chain, and one transaction of two shards."""
+    left, before = wallets.available(far[0]), committed(apart)
+    intent = pay(client, 500, transfer_data={"destination": far[0]})
+    assert intent.status == "succeeded" and committed(apart) == before + 1
+    arrives(lambda: wallets.available(far[0]), left + 500)
+    held = pay(client, 600, transfer_data={"destination": far[0]}, capture_method="manual")
+    assert held.status == "requires_capture" and wallets.available(far[0]) == left + 500
+    done = client.v1.payment_intents.capture(held.id, {"amount_to_capture": 450})
+    assert done.status == "succeeded" and committed(apart) == before + 2
+    arrives(lambda: wallets.available(far[0]), left + 950)
+    check_statement(wallets, far[0])
+
+
+def test_a_wallet_pays_into_a_wallet(apart, client, wallets, far):
+    """A chain whose payers are in two slots."""
+    of_a, of_b, before = wallets.available(far[1]), wallets.available(far[2]), committed(apart)
+    intent = by_wallet(client, far[1], 300, transfer_data={"destination": far[2]})
+    assert intent.status == "succeeded" and committed(apart) == before + 1
+    assert wallets.available(far[1]) == of_a - 300
+    arrives(lambda: wallets.available(far[2]), of_b + 300)
+    with pytest.raises(stripe.CardError) as caught:
+        by_wallet(client, far[1], of_a, transfer_data={"destination": far[2]})
+    assert caught.value.error.decline_code == "insufficient_funds"
+    assert wallets.available(far[1]) == of_a - 300
+    assert wallets.available(far[2]) == of_b + 300
+
+
+def split(client, wallet, amount, part, **params):
+    return pay(client, amount, split={"wallet": wallet, "amount": part}, **params)
+
+
+def parts(client, intent, member):
+    charge = client.v1.charges.retrieve(client.v1.payment_intents.retrieve(intent.id).latest_charge)
+    return charge["split"]["card"][member], charge["split"]["wallet"][member]
+
+
+def test_a_split_is_paid_and_refunded(client, wallets, far):
+    left = wallets.available(far[0])
+    intent = split(client, far[0], 2000, 700)
+    assert intent.status == "succeeded" and parts(client, intent, "amount_captured") == (1300, 700)
+    assert wallets.available(far[0]) == left - 700 and wallets.balance(far[0])["held"] == 0
+    client.v1.refunds.create({"payment_intent": intent.id, "amount": 1000})
+    assert parts(client, intent, "amount_refunded") == (300, 700)
+    arrives(lambda: wallets.available(far[0]), left)
+    client.v1.refunds.create({"payment_intent": intent.id})
+    assert parts(client, intent, "amount_refunded") == (1300, 700)
+    check_statement(wallets, far[0])
+
+
+def test_a_split_is_declined_by_either(client, wallets, far):
+    left = wallets.available(far[1])
+    with pytest.raises(stripe.CardError) as caught:
+        split(client, far[1], left + 2000, left + 1)
+    assert caught.value.error.decline_code == "insufficient_funds"
+    with pytest.raises(stripe.CardError) as caught:
+        split(client, far[1], 2000, 700, payment_method="pm_card_chargeDeclined")
+    assert caught.value.error.decline_code == "generic_decline"
+    assert wallets.balance(far[1])["held"] == 0 and wallets.available(far[1]) == left
+
+
+@pytest.mark.parametrize("captured, card, wallet", [(2000, 1300, 700), (1500, 1300, 200),
+                                                    (900, 900, 0)])
+def test_a_split_is_captured_later(client, wallets, far, captured, card, wallet):
+    left = wallets.available(far[0])
+    intent = split(client, far[0], 2000, 700, capture_method="manual")
+    assert wallets.balance(far[0])["held"] == 700
+    done = client.v1.payment_intents.capture(intent.id, {"amount_to_capture": captured})
+    assert done.status == "succeeded"
+    assert parts(client, intent, "amount_captured") == (card, wallet)
+    assert wallets.available(far[0]) == left - wallet and wallets.balance(far[0])["held"] == 0
+    again = split(client, far[0], 2000, 700, capture_method="manual")
+    assert client.v1.payment_intents.cancel(again.id).status == "canceled"
+    assert wallets.available(far[0]) == left - wallet and wallets.balance(far[0])["held"] == 0
+    check_statement(wallets, far[0])
+
+
+def test_a_split_is_challenged(apart, client, wallets, far):
+    left = wallets.available(far[1])
+    intent = split(client, far[1], 2000, 700, payment_method="pm_card_threeDSecure2Required",
+                   return_url="https://shop.example/done")
+    assert intent.status == "requires_action" and wallets.balance(far[1])["held"] == 700
+    Browser().press(action_url(intent), "complete")
+    arrives(lambda: client.v1.payment_intents.retrieve(intent.id).status, "succeeded")
+    assert wallets.available(far[1]) == left - 700 and wallets.balance(far[1])["held"] == 0
+    assert parts(client, intent, "amount_captured") == (1300, 700)
+
+
+def test_what_cannot_be_a_chain_is_refused(apart, client, wallets, far):
     before = committed(apart)
     left = [wallets.available(wallet) for wallet in far]
-    for wanted in (
-        lambda: pay(client, 500, transfer_data={"destination": far[0]}),
-        lambda: pay(client, 500, split={"wallet": far[0], "amount": 200}),
-    ):
-        with pytest.raises(stripe.CardError) as caught:
-            wanted()
-        assert caught.value.error.decline_code == "wallet_apart"
-        assert "wallet-placement" in caught.value.user_message
+    with pytest.raises(stripe.CardError) as caught:
+        by_wallet(client, far[0], 500, transfer_data={"destination": far[1]},
+                  capture_method="manual")
+    assert caught.value.error.decline_code == "wallet_apart"
+    assert "wallet-placement" in caught.value.user_message
     assert [wallets.available(wallet) for wallet in far] == left
     assert committed(apart) == before
 

@@ -74,15 +74,47 @@ world_fund(struct world *world)
     }
 }
 
+/* All of a chain is booked, or nothing; `exists` is told of its first event alone, and says so of
+ * all. */
+static uint32_t
+chain_status(const struct world_client *client, uint32_t start, uint32_t end, uint32_t event)
+{
+    uint32_t created = 0;
+    uint32_t failed = 0;
+    for (uint32_t i = start; i < end; i++) {
+        created += client->results[i].status == LEDGER_TRANSFER_created ? 1 : 0;
+        failed += client->results[i].status == LEDGER_TRANSFER_linked_event_failed ? 1 : 0;
+    }
+    if (created != end - start && (created != 0 || failed != end - start - 1)) {
+        fail_msg(
+            "seed %llu: of a chain of %u events %u are created, and %u failed with others",
+            (unsigned long long)client->world->seed,
+            end - start,
+            created,
+            failed);
+    }
+    bool exists = client->results[start].status == LEDGER_TRANSFER_exists;
+    return exists ? LEDGER_TRANSFER_exists : client->results[event].status;
+}
+
 static void
 client_told(struct world_client *client)
 {
     struct world *world = client->world;
-    for (uint32_t i = 0; i < client->request.count; i++) {
-        struct world_transfer *transfer = &world->transfers[client->first + i];
-        transfer->told = true;
-        transfer->status = client->results[i].status;
-        world->counts.told++;
+    uint32_t end = 0;
+    for (uint32_t start = 0; start < client->request.count; start = end) {
+        end = start + 1;
+        while ((client->events[end - 1].flags & LEDGER_TRANSFER_LINKED) != 0) {
+            end++;
+        }
+        world->counts.chains += end - start > 1 ? 1 : 0;
+        for (uint32_t i = start; i < end; i++) {
+            struct world_transfer *transfer = &world->transfers[client->first + i];
+            transfer->told = true;
+            transfer->status =
+                end - start > 1 ? chain_status(client, start, end, i) : client->results[i].status;
+            world->counts.told++;
+        }
     }
     client->asks = false;
 }
@@ -147,24 +179,46 @@ hold_or_end(struct world *world, struct ledger_transfer *event)
     }
 }
 
+static struct ledger_transfer *
+event_new(struct world *world)
+{
+    uint32_t from = (uint32_t)os_prng_below(&world->prng, WORLD_ACCOUNTS);
+    uint32_t to = (uint32_t)os_prng_below(&world->prng, WORLD_ACCOUNTS);
+    bool nobody = os_prng_chance(&world->prng, 1, 30);
+    u128 credit = nobody ? (u128)0xdead << 32 | to : world->accounts[to];
+    u128 amount = os_prng_below(&world->prng, WORLD_MONEY);
+    return world_transfer_new(world, world->accounts[from], credit, amount);
+}
+
+/* No event of a chain may be one that any ledger refuses for what it says itself. */
+static void
+chain_begin(struct world *world, struct ledger_transfer *event, bool linked)
+{
+    if (event->credit_account_id == event->debit_account_id) {
+        bool is_first = event->debit_account_id == world->accounts[0];
+        event->credit_account_id = world->accounts[is_first ? 1 : 0];
+    }
+    event->amount /= WORLD_BATCH;
+    event->flags = linked ? LEDGER_TRANSFER_LINKED : 0;
+}
+
 static void
 client_begin(struct world_client *client)
 {
     struct world *world = client->world;
+    bool chained = os_prng_chance(&world->prng, 1, 3);
     uint32_t count = 1 + (uint32_t)os_prng_below(&world->prng, WORLD_BATCH);
     if (world->transfer_count + count > WORLD_TRANSFERS) {
         return;
     }
     client->first = world->transfer_count;
     for (uint32_t i = 0; i < count; i++) {
-        uint32_t from = (uint32_t)os_prng_below(&world->prng, WORLD_ACCOUNTS);
-        uint32_t to = (uint32_t)os_prng_below(&world->prng, WORLD_ACCOUNTS);
-        bool nobody = os_prng_chance(&world->prng, 1, 30);
-        u128 credit = nobody ? (u128)0xdead << 32 | to : world->accounts[to];
-        u128 amount = os_prng_below(&world->prng, WORLD_MONEY);
-        struct ledger_transfer *event =
-            world_transfer_new(world, world->accounts[from], credit, amount);
-        hold_or_end(world, event);
+        struct ledger_transfer *event = event_new(world);
+        if (chained) {
+            chain_begin(world, event, i + 1 < count);
+        } else {
+            hold_or_end(world, event);
+        }
         client->events[i] = *event;
     }
     client->request.count = count;

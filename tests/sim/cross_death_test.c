@@ -1,6 +1,6 @@
 /*
- * A transfer between shards, a hold, and what ends one, whose coordinator dies at every step of the
- * simulation, also while a slot moves; and what is told where slots have met.
+ * A transfer between shards, a hold, what ends one, and a chain, whose coordinator dies at every
+ * step of the simulation, also while a slot moves; and what is told where slots have met.
  *
  * TAEL_SIM_SEEDS, TAEL_SIM_FIRST and TAEL_SIM_SEED as in sim_range.h.
  */
@@ -162,6 +162,7 @@ struct death {
     enum commit_protocol protocol;
     uint16_t flags; /* of the event: a transfer, a hold, or what ends one */
     uint32_t step;  /* of the simulation */
+    bool chain;     /* of three slots instead */
     bool moves;     /* the payee's slot moves to the payer's shard */
     bool was_doubt; /* out: something was in doubt when it moved */
 };
@@ -201,8 +202,51 @@ dying_event(struct world *world, const struct death *death)
     return event;
 }
 
-/* One transfer that crosses, and its coordinator dies after so many steps of the simulation. False:
- * it was over before. */
+/* Two of its slots are on one shard now. */
+static void
+check_chain_again(struct world *world, struct world_client *client)
+{
+    const struct world_transfer *first = &world->transfers[client->first];
+    bool booked =
+        first->status == LEDGER_TRANSFER_created || first->status == LEDGER_TRANSFER_exists;
+    struct ledger_result results[WORLD_BATCH];
+    struct port_ledger_request request = {
+        .operation = PORT_LEDGER_CREATE_TRANSFERS, .count = client->request.count};
+    request.in.transfers = client->events;
+    request.out.results = results;
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(world_ask(world, 2, &request), ERR_OK);
+        assert_int_equal(results[0].status == LEDGER_TRANSFER_exists, booked);
+        assert_int_not_equal(results[0].status, LEDGER_TRANSFER_created);
+    }
+}
+
+/* Payers are in the slot that decides by 2PC, and in another one, where money moves between two
+ * accounts too. */
+static uint32_t
+dying_chain(struct world *world, struct ledger_transfer *events)
+{
+    const struct ledger_transfer *made[3] = {
+        world_transfer_new(world, world->accounts[1], world->accounts[1 + WORLD_MEMBERS], 7),
+        world_transfer_new(
+            world,
+            world->accounts[1 + 2 * WORLD_MEMBERS],
+            world->accounts[2 + 2 * WORLD_MEMBERS],
+            20),
+        world_transfer_new(
+            world, world->accounts[1 + 2 * WORLD_MEMBERS], world->accounts[1 + WORLD_MEMBERS], 300),
+    };
+    for (uint32_t i = 0; i < 3; i++) {
+        struct ledger_transfer *event = &events[i];
+        *event = *made[i];
+        event->flags = i < 2 ? LEDGER_TRANSFER_LINKED : 0;
+        world->transfers[world->transfer_count - 3 + i].transfer.flags = event->flags;
+    }
+    return 3;
+}
+
+/* One transfer or chain that crosses, and its coordinator dies after so many steps of the
+ * simulation. False: it was over before. */
 static bool
 kill_at(uint64_t seed, struct death *death)
 {
@@ -211,9 +255,13 @@ kill_at(uint64_t seed, struct death *death)
     world_accounts_create(world);
     world_fund(world);
     struct world_client *client = &world->clients[0];
-    client->events[0] = *dying_event(world, death);
-    client->first = world->transfer_count - 1;
     client->request.count = 1;
+    if (death->chain) {
+        client->request.count = dying_chain(world, client->events);
+    } else {
+        client->events[0] = *dying_event(world, death);
+    }
+    client->first = world->transfer_count - client->request.count;
     client->asks = true;
     while (!client->waits) {
         world_client_send(client);
@@ -247,7 +295,10 @@ kill_at(uint64_t seed, struct death *death)
     world_check_holds(world);
     world_check_accounts(world);
     world_check_transfers(world);
-    if (death->moves) {
+    if (death->moves && death->chain) {
+        check_chain_again(world, client);
+        world_check_accounts(world);
+    } else if (death->moves) {
         check_plain_form(world, &client->events[0]);
         world_check_accounts(world);
     }
@@ -300,6 +351,34 @@ test_holds_killed_at_every_step(void **state)
     print_message("killed at %u steps\n", kills);
 }
 
+/* The same of a chain; also while a slot of it moves to another one's shard. */
+static void
+test_chains_killed_at_every_step(void **state)
+{
+    (void)state;
+    uint32_t kills = 0;
+    uint32_t doubts = 0;
+    const struct sim_range range = sim_range_get(1, 20);
+    for (uint64_t seed = range.first; seed < range.first + range.count; seed++) {
+        for (int i = 0; i < 4; i++) {
+            struct death death = {
+                .protocol = i % 2 == 0 ? COMMIT_2PC : COMMIT_3PC,
+                .chain = true,
+                .moves = i >= 2,
+                .step = 1,
+            };
+            while (kill_at(seed, &death)) {
+                death.step++;
+                kills++;
+                doubts += death.was_doubt;
+            }
+            assert_true(death.step > 20);
+        }
+    }
+    print_message("killed at %u steps, moved %u times with transfers in doubt\n", kills, doubts);
+    assert_true(doubts > 0);
+}
+
 /* SHARDS-8, CROSS-7: what is in doubt is within a slot, so the slot may move, even to where the
  * other one is, and whatever the coordinator had done before it died. */
 static void
@@ -332,6 +411,7 @@ main(void)
         cmocka_unit_test(test_made_twice),
         cmocka_unit_test(test_killed_at_every_step),
         cmocka_unit_test(test_holds_killed_at_every_step),
+        cmocka_unit_test(test_chains_killed_at_every_step),
         cmocka_unit_test(test_moved_in_doubt),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,6 +4,7 @@
  *
  *   - told created, or exists: it is booked, on both sides, once; told refused: it never is; who
  *     was not told asks again by the same id until he is;
+ *   - of a chain all events are booked, or none;
  *   - looked up by its id a booked one is found, in the same form by either protocol, and no other;
  *   - a hold is posted or voided once, or nobody was told so and its time has ended it;
  *   - the accounts are what the booked transfers make them, and none is overdrawn;

@@ -5,6 +5,9 @@
  * while slots move between the shards. Every status must be the same, and all balances, but for
  * what is held for somebody on another shard: his account does not show it, the payer's slot does.
  *
+ * Chains of linked transfers too, whose events are on any number of shards: those of accounts
+ * without limits, and others, whose events do not need one another's money.
+ *
  * An id is one for its payer's slot, so each is only ever used for payers of one slot. Batches are
  * of accounts without limits: transfers that cross in one batch do not see one another's money.
  *
@@ -44,10 +47,15 @@ struct t {
     u128 stranger;                         /* an account of another ledger */
     struct ledger_transfer before[BEFORE]; /* what was sent last */
     uint32_t sent;
+    struct ledger_transfer chain[WORLD_BATCH]; /* the last one */
+    uint32_t chain_count;
+    bool chain_booked, chain_failed; /* before */
+    uint64_t chained;                /* ids that chains have used */
     bool moves;
     struct t_move denied_move; /* the last, or of no slots */
     uint64_t statuses[256];    /* how often each was told */
     uint64_t created, moved, together, apart, denied, held_seen, by_id_alone;
+    uint64_t chains, chains_booked;
 };
 
 static uint32_t
@@ -286,20 +294,153 @@ is_end(const struct ledger_transfer *event)
 }
 
 /* Does the batch make an id in several ways, and end it? Across shards that is refused as a whole
- * (test_made_twice in cross_death_test.c). */
+ * (test_made_twice in cross_death_test.c), or must be asked again if the other one is itself an
+ * end. */
 static bool
 is_doubtful(const struct ledger_transfer *events, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {
         uint32_t makers = 0;
         for (uint32_t j = 0; j < count && is_end(&events[i]); j++) {
-            makers += !is_end(&events[j]) && events[j].id == events[i].pending_id ? 1 : 0;
+            makers += events[j].id == events[i].pending_id ? 1 : 0;
         }
         if (makers > 1) {
             return true;
         }
     }
     return false;
+}
+
+/* A new id, so that nothing else uses it: what becomes of ids that an aborted chain has used is
+ * told by test_ids_of_an_aborted_chain (cross_death_test.c). */
+static struct ledger_transfer
+chained_make(struct t *t, bool limited, bool linked)
+{
+    uint32_t group = below(t, WORLD_GROUPS);
+    struct ledger_transfer event = {
+        .id = shard_id_place(((u128)0xc4a1 << 64 | ++t->chained) << 20, world_slot(group)),
+        .debit_account_id = payer(t, group, limited),
+        .amount = below(t, MONEY / 3),
+        .user_data_64 = below(t, 3),
+        .ledger = WORLD_LEDGER,
+        .code = 5,
+        .flags = linked ? LEDGER_TRANSFER_LINKED : 0,
+    };
+    do {
+        event.credit_account_id = payee(t, limited);
+    } while (event.credit_account_id == event.debit_account_id);
+    return event;
+}
+
+/* What one event pays may not be what another needs: it would come too late. */
+static bool
+pays_a_payer(const struct ledger_transfer *events, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        for (uint32_t j = 0; j < count; j++) {
+            if (events[i].credit_account_id == events[j].debit_account_id) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+/* Some repeat the last one, with or without a change. What was aborted may have used ids up that
+ * are still free in one ledger, so that is only ever repeated as it was. */
+static uint32_t
+chain_repeat(struct t *t, struct ledger_transfer events[WORLD_BATCH])
+{
+    memcpy(events, t->chain, t->chain_count * sizeof(events[0]));
+    if (t->chain_booked && chance(t, 1, 2)) {
+        events[below(t, t->chain_count)].amount++;
+    }
+    return t->chain_count;
+}
+
+static uint32_t
+chain_make(struct t *t, struct ledger_transfer events[WORLD_BATCH])
+{
+    uint32_t count = 2 + below(t, WORLD_BATCH - 1);
+    bool limited = chance(t, 1, 2);
+    do {
+        for (uint32_t i = 0; i < count; i++) {
+            events[i] = chained_make(t, limited, i + 1 < count);
+        }
+    } while (limited && pays_a_payer(events, count));
+    memcpy(t->chain, events, count * sizeof(events[0]));
+    t->chain_count = count;
+    t->chain_booked = false;
+    t->chain_failed = false;
+    return count;
+}
+
+/* Of a chain that was aborted before: the event for which it was is told again, whatever has
+ * changed since. */
+static bool
+is_told_again(
+    const struct t *t,
+    uint32_t count,
+    const struct ledger_result *one,
+    const struct ledger_result *many)
+{
+    uint32_t again = 0;
+    uint32_t others = 0;
+    uint32_t created = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        again += many[i].status == LEDGER_TRANSFER_id_already_failed ? 1 : 0;
+        others += many[i].status == LEDGER_TRANSFER_linked_event_failed ? 1 : 0;
+        created += one[i].status == LEDGER_TRANSFER_created ? 1 : 0;
+    }
+    return t->chain_failed && again == 1 && others == count - 1 && created == 0;
+}
+
+static void
+check_same_results(
+    struct t *t,
+    const struct ledger_transfer *events,
+    uint32_t count,
+    const struct ledger_result *one,
+    const struct ledger_result *many)
+{
+    bool again = is_told_again(t, count, one, many);
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t status = one[i].status;
+        if (status != many[i].status && !again) {
+            fail_msg(
+                "seed %llu, event %u of %u (%llx, flags %u): one says %u, many %u",
+                (unsigned long long)t->world->seed,
+                i,
+                count,
+                (unsigned long long)events[i].id,
+                events[i].flags,
+                status,
+                many[i].status);
+        }
+        t->created += status == LEDGER_TRANSFER_created ? 1 : 0;
+        t->statuses[status == LEDGER_TRANSFER_created ? 0 : status & 0xff]++;
+    }
+}
+
+static void
+chain(struct t *t)
+{
+    struct ledger_transfer events[WORLD_BATCH];
+    struct ledger_result results[2][WORLD_BATCH];
+    bool repeats = t->chain_count > 0 && chance(t, 1, 4);
+    uint32_t count = repeats ? chain_repeat(t, events) : chain_make(t, events);
+    struct port_ledger_request one = {.operation = PORT_LEDGER_CREATE_TRANSFERS, .count = count};
+    one.in.transfers = events;
+    struct port_ledger_request many = one;
+    one.out.results = results[0];
+    many.out.results = results[1];
+    ask_both(t, &one, &many);
+    check_same_results(t, events, count, results[0], results[1]);
+    t->chains++;
+    bool booked = results[0][0].status == LEDGER_TRANSFER_created;
+    t->chain_booked = t->chain_booked || booked;
+    t->chain_failed = !t->chain_booked;
+    t->chains_booked += booked ? 1 : 0;
 }
 
 static void
@@ -324,21 +465,7 @@ transfers(struct t *t)
     many.out.results = results[1];
     many.pairs = with_pairs ? pairs[1] : NULL;
     ask_both(t, &one, &many);
-    for (uint32_t i = 0; i < count; i++) {
-        uint32_t status = results[0][i].status;
-        if (status != results[1][i].status) {
-            fail_msg(
-                "seed %llu, event %u of %u (flags %u): one says %u, many %u",
-                (unsigned long long)t->world->seed,
-                i,
-                count,
-                events[i].flags,
-                status,
-                results[1][i].status);
-        }
-        t->created += status == LEDGER_TRANSFER_created ? 1 : 0;
-        t->statuses[status == LEDGER_TRANSFER_created ? 0 : status & 0xff]++;
-    }
+    check_same_results(t, events, count, results[0], results[1]);
     /* By 3PC the payer's side is booked behind the answer, as the payee's always is. */
     if (with_pairs && count == 1 && t->world->protocol == COMMIT_2PC && pairs[0][0].debit.id != 0) {
         assert_true(pairs[0][0].debit.id == pairs[1][0].debit.id);
@@ -463,6 +590,8 @@ life(struct t *t, uint64_t seed, enum commit_protocol protocol, bool moves)
     memset(t->before, 0, sizeof(t->before));
     t->sent = 0;
     t->denied_move.count = 0;
+    t->chain_count = 0;
+    t->chained = 0;
     accounts_create(t);
     for (uint32_t i = 0; i < WORLD_ACCOUNTS; i++) { /* something to lose */
         if (i % WORLD_MEMBERS == 0) {
@@ -486,6 +615,9 @@ life(struct t *t, uint64_t seed, enum commit_protocol protocol, bool moves)
     }
     for (uint32_t i = 0; i < REQUESTS; i++) {
         transfers(t);
+        if (chance(t, 1, 3)) {
+            chain(t);
+        }
         if (i % 10 == 9) {
             check_same(t);
         }
@@ -514,7 +646,8 @@ lives(enum commit_protocol protocol, bool moves)
     }
     print_message(
         "%llu seeds: %llu created, %u statuses, %llu by id alone, %llu moves (%llu of two slots), "
-        "%llu denied, %llu of slots that arrive otherwise, %llu times something was held across\n",
+        "%llu denied, %llu of slots that arrive otherwise, %llu times something was held across, "
+        "%llu chains (%llu booked)\n",
         (unsigned long long)range.count,
         (unsigned long long)t.created,
         kinds,
@@ -523,10 +656,13 @@ lives(enum commit_protocol protocol, bool moves)
         (unsigned long long)t.together,
         (unsigned long long)t.denied,
         (unsigned long long)t.apart,
-        (unsigned long long)t.held_seen);
+        (unsigned long long)t.held_seen,
+        (unsigned long long)t.chains,
+        (unsigned long long)t.chains_booked);
     if (!range.is_replay) {
         static const uint32_t told[] = {
             LEDGER_TRANSFER_exists,
+            LEDGER_TRANSFER_linked_event_failed,
             LEDGER_TRANSFER_exists_with_different_credit_account_id,
             LEDGER_TRANSFER_id_already_failed,
             LEDGER_TRANSFER_credit_account_not_found,
@@ -543,6 +679,7 @@ lives(enum commit_protocol protocol, bool moves)
                 fail_msg("never told: %s", ledger_transfer_status_name(told[i]));
             }
         }
+        assert_true(t.chains_booked > 0 && t.chains > t.chains_booked);
         assert_true(t.held_seen > 0 && (!moves || (t.moved > 0 && t.denied > 0 && t.together > 0)));
     }
 }

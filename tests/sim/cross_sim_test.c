@@ -133,7 +133,8 @@ lives(enum commit_protocol protocol)
     }
     print_message(
         "%llu seeds: %llu told, %llu booked, %llu refused, %llu asked again, %llu killed, "
-        "%llu resolved, %llu consistent reads, %llu lost, %llu doubled, %llu holds posted\n",
+        "%llu resolved, %llu consistent reads, %llu lost, %llu doubled, %llu holds posted, "
+        "%llu chains\n",
         (unsigned long long)range.count,
         (unsigned long long)sum.told,
         (unsigned long long)sum.booked,
@@ -144,11 +145,12 @@ lives(enum commit_protocol protocol)
         (unsigned long long)sum.reads,
         (unsigned long long)sum.lost,
         (unsigned long long)sum.doubled,
-        (unsigned long long)sum.posted);
+        (unsigned long long)sum.posted,
+        (unsigned long long)sum.chains);
     if (!range.is_replay) {
         assert_true(sum.booked > 0 && sum.refused > 0 && sum.repeated > 0 && sum.killed > 0);
         assert_true(sum.resolved > 0 && sum.reads > 0 && sum.lost > 0 && sum.doubled > 0);
-        assert_true(sum.posted > 0);
+        assert_true(sum.posted > 0 && sum.chains > 0);
     }
 }
 

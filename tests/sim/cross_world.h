@@ -78,7 +78,8 @@ struct world_client {
 };
 
 struct world_counts {
-    uint64_t told, booked, refused, repeated, killed, resolved, reads, lost, doubled, posted;
+    uint64_t told, booked, refused, repeated, killed, resolved, reads, lost, doubled, posted,
+        chains;
 };
 
 struct world {

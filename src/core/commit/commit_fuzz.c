@@ -98,6 +98,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     take_bytes(&input, pendings, sizeof(pendings));
     if (commit_resume(&run, &transaction, &marker, pendings, 1 + size % 2) == ERR_OK) {
         drive(&run, &input);
+    } else if (
+        commit_resume_chained(&run, &transaction, &marker, &pendings[0], &pendings[1]) == ERR_OK) {
+        drive(&run, &input);
     }
     return 0;
 }

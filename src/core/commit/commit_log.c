@@ -145,7 +145,8 @@ fold(struct commit_run *run, uint8_t member, uint16_t kind, uint32_t ballot)
 static bool
 is_conflict(uint32_t status)
 {
-    return status == LEDGER_TRANSFER_exists_with_different_user_data_64 ||
+    return status == LEDGER_TRANSFER_exists_with_different_flags || /* a chain's note */
+           status == LEDGER_TRANSFER_exists_with_different_user_data_64 ||
            status == LEDGER_TRANSFER_exists_with_different_user_data_128;
 }
 
@@ -207,7 +208,7 @@ commit_log_take_read(
     for (uint32_t i = 0; i < count; i++) {
         struct ledger_transfer expected = commit_entry(
             header, member, log->length, (enum commit_kind)found[i].code, found[i].user_data_32);
-        if (found[i].user_data_64 != expected.user_data_64 ||
+        if (found[i].flags != expected.flags || found[i].user_data_64 != expected.user_data_64 ||
             found[i].user_data_128 != expected.user_data_128) {
             commit_add(&run->refused, member);
             run->conflict = true;

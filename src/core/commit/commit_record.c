@@ -10,6 +10,7 @@
  *     exists                           it was buried before
  *     exists_with_different_code       the marker is there: a chain has succeeded
  *     exists_with_different_user_data  _32: a promise is there; _64, _128: another request
+ *     exists_with_different_flags      a note is there: a chain has the client's id
  */
 #include "commit_internal.h"
 
@@ -133,6 +134,50 @@ commit_hold_marker(u128 name, uint16_t slot, u128 payee)
     };
 }
 
+/* The digest in a name: 76 bits. */
+#define NAME_SHIFT   28
+#define NOTE_FLAGS   16
+#define NOTE_NAME_32 UINT32_C(0xfff)
+
+struct ledger_transfer
+commit_chain_note(u128 own_name, uint16_t slot, const struct commit_chain_note *note)
+{
+    u128 digest = (note->name & ~TAG) >> NAME_SHIFT;
+    return (struct ledger_transfer){
+        .id = commit_step_id(own_name, slot, 0),
+        .debit_account_id = commit_account_id(COMMIT_ACCOUNT_MARKER_DEBIT, COMMIT_LEDGER, slot),
+        .credit_account_id = commit_account_id(COMMIT_ACCOUNT_MARKER_CREDIT, COMMIT_LEDGER, slot),
+        .user_data_128 = note->payee,
+        .user_data_64 = (uint64_t)digest,
+        .user_data_32 = (uint32_t)(digest >> 64) | (uint32_t)note->flags << NOTE_FLAGS,
+        .ledger = COMMIT_LEDGER,
+        .code = COMMIT_KIND_CHAIN,
+        .flags = LEDGER_TRANSFER_LINKED, /* the marker comes behind it */
+    };
+}
+
+err_t
+commit_chain_note_decode(const struct ledger_transfer *marker, struct commit_chain_note *ret_note)
+{
+    u128 digest = (u128)(marker->user_data_32 & NOTE_NAME_32) << 64 | marker->user_data_64;
+    struct commit_chain_note note = {
+        .name = TAG | digest << NAME_SHIFT,
+        .payee = marker->user_data_128,
+        .flags = (uint16_t)(marker->user_data_32 >> NOTE_FLAGS),
+    };
+    uint16_t slot = (uint16_t)marker->id;
+    if (!commit_id_is_reserved(marker->id) || slot == COMMIT_SLOT_NONE) {
+        return ERR_CORRUPT;
+    }
+    struct ledger_transfer expected = commit_chain_note(marker->id & ~(u128)0xfffffff, slot, &note);
+    expected.timestamp = marker->timestamp;
+    if (memcmp(&expected, marker, sizeof(expected)) != 0) {
+        return ERR_CORRUPT;
+    }
+    *ret_note = note;
+    return ERR_OK;
+}
+
 err_t
 commit_header_decode(const struct ledger_transfer *marker, struct commit_header *ret_header)
 {
@@ -183,7 +228,7 @@ commit_has_pendings(const struct commit_transaction *transaction, uint8_t member
 static u128
 leg_id(const struct commit_transaction *transaction, const struct commit_leg *leg)
 {
-    if (leg->index == 0) {
+    if (leg->index == 0 || leg->own_name != 0) {
         return leg->transfer.id;
     }
     const struct commit_header *header = &transaction->header;
@@ -205,9 +250,11 @@ first_phase(const struct commit_transaction *transaction, const struct commit_le
 static struct ledger_transfer
 second_phase(const struct commit_transaction *transaction, const struct commit_leg *leg, bool post)
 {
-    const struct commit_header *header = &transaction->header;
+    uint16_t slot = transaction->header.slots[leg->member];
+    bool chained = leg->own_name != 0;
     return (struct ledger_transfer){
-        .id = commit_end_id(header->name, header->slots[leg->member], leg->index, post),
+        .id = chained ? commit_end_id(leg->own_name, slot, 0, post)
+                      : commit_end_id(transaction->header.name, slot, leg->index, post),
         /* By its accounts a shard finds it; the id alone says nothing of where it is. */
         .debit_account_id = leg->transfer.debit_account_id,
         .credit_account_id = leg->transfer.credit_account_id,
@@ -227,6 +274,17 @@ leg_count(const struct commit_transaction *transaction, uint8_t member)
     return count;
 }
 
+static uint32_t
+note_count(const struct commit_transaction *transaction, uint8_t member)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < transaction->leg_count; i++) {
+        const struct commit_leg *leg = &transaction->legs[i];
+        count += leg->member == member && leg->own_name != 0 ? 1 : 0;
+    }
+    return count;
+}
+
 uint32_t
 commit_event_count(const struct commit_run *run, const struct commit_ask *ask)
 {
@@ -241,9 +299,31 @@ commit_event_count(const struct commit_run *run, const struct commit_ask *ask)
         return leg_count(run->transaction, (uint8_t)ask->member);
     case COMMIT_ASK_PREPARE:
     case COMMIT_ASK_DECIDE:
-        return leg_count(run->transaction, (uint8_t)ask->member) + 1; /* and the marker */
+        return leg_count(run->transaction, (uint8_t)ask->member) +
+               note_count(run->transaction, (uint8_t)ask->member) + 1; /* and the marker */
     }
     UNREACHABLE();
+}
+
+/* Behind the legs, so that a chain fails by one of them first. */
+static uint32_t
+notes_build(
+    const struct commit_transaction *transaction,
+    uint8_t member,
+    struct ledger_transfer *ret_events)
+{
+    const struct commit_header *header = &transaction->header;
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < transaction->leg_count; i++) {
+        const struct commit_leg *leg = &transaction->legs[i];
+        if (leg->member != member || leg->own_name == 0) {
+            continue;
+        }
+        const struct commit_chain_note note = {
+            .name = header->name, .payee = leg->payee, .flags = leg->flags};
+        ret_events[count++] = commit_chain_note(leg->own_name, header->slots[member], &note);
+    }
+    return count;
 }
 
 uint32_t
@@ -272,6 +352,7 @@ commit_build(
         }
     }
     if (first) {
+        count += notes_build(transaction, member, &ret_events[count]);
         ret_events[count++] = commit_entry(header, member, 0, COMMIT_KIND_MARKER, 0);
     }
     if (kind == COMMIT_ASK_BURY) {
@@ -302,6 +383,7 @@ commit_verdict_of(uint32_t tombstone_status)
     case LEDGER_TRANSFER_exists:
     case LEDGER_TRANSFER_exists_with_different_user_data_32:
         return COMMIT_VERDICT_NEVER;
+    case LEDGER_TRANSFER_exists_with_different_flags:
     case LEDGER_TRANSFER_exists_with_different_user_data_64:
     case LEDGER_TRANSFER_exists_with_different_user_data_128:
         return COMMIT_VERDICT_CONFLICT;

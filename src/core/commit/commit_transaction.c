@@ -19,7 +19,14 @@ slots_are_distinct(const struct commit_request *request)
     return true;
 }
 
-/* In 2PC's first slot a leg may be the capture of a hold; any other leg is a plain transfer. */
+static bool
+is_clients(u128 id)
+{
+    return id != 0 && id != U128_MAX && !commit_id_is_reserved(id);
+}
+
+/* In 2PC's first slot a leg may be the capture of a hold, and in a chain make or void one; any
+ * other leg is a plain transfer. */
 static err_t
 leg_check(const struct commit_request *request, const struct commit_leg *leg)
 {
@@ -28,11 +35,30 @@ leg_check(const struct commit_request *request, const struct commit_leg *leg)
         return ERR_INVALID;
     }
     bool captures = leg->member == 0 && request->protocol == COMMIT_2PC;
+    bool chained = leg->own_name != 0;
     uint32_t allowed = captures ? LEDGER_TRANSFER_POST_PENDING : 0;
-    if ((transfer->flags & ~allowed) != 0 || transfer->timeout != 0) {
+    if (captures && chained) {
+        allowed |= LEDGER_TRANSFER_PENDING | LEDGER_TRANSFER_VOID_PENDING;
+    }
+    bool may_end = (transfer->flags & allowed & LEDGER_TRANSFER_PENDING) != 0;
+    if ((transfer->flags & ~allowed) != 0 || (transfer->timeout != 0 && !may_end)) {
         return ERR_UNSUPPORTED;
     }
+    if (chained && !is_clients(transfer->id)) {
+        return ERR_INVALID;
+    }
     return transfer->timestamp == 0 ? ERR_OK : ERR_INVALID;
+}
+
+static bool
+is_chain(const struct commit_request *request)
+{
+    for (uint32_t i = 0; i < request->leg_count; i++) {
+        if (request->legs[i].own_name != 0) {
+            return true;
+        }
+    }
+    return false;
 }
 
 err_t
@@ -44,8 +70,12 @@ commit_transaction_init(
         request->leg_count > COMMIT_LEGS_MAX) {
         return ERR_INVALID;
     }
-    u128 id = request->legs[0].transfer.id;
-    if (request->legs[0].member != 0 || id == 0 || id == U128_MAX || commit_id_is_reserved(id)) {
+    /* A chain has no leg 0, which is the one with a client's id of any other transaction. */
+    uint8_t first = is_chain(request) ? 1 : 0;
+    if (request->leg_count + first > COMMIT_LEGS_MAX) {
+        return ERR_INVALID;
+    }
+    if (first == 0 && (request->legs[0].member != 0 || !is_clients(request->legs[0].transfer.id))) {
         return ERR_INVALID;
     }
     /* Only the legs that there are: many transactions lie side by side, and most of their room for
@@ -60,7 +90,7 @@ commit_transaction_init(
     for (uint8_t i = 0; i < request->leg_count; i++) {
         TRY(leg_check(request, &request->legs[i]));
         transaction->legs[i] = request->legs[i];
-        transaction->legs[i].index = i;
+        transaction->legs[i].index = (uint8_t)(i + first);
         served |= 1U << request->legs[i].member;
     }
     if (served != (1U << request->slot_count) - 1) {
@@ -138,6 +168,55 @@ leg_of_pending(
     return ERR_OK;
 }
 
+static void
+resume(struct commit_run *run, const struct commit_transaction *transaction, uint8_t member)
+{
+    *run = (struct commit_run){.transaction = transaction};
+    commit_add(&run->prepared, member);
+    commit_conclude(run);
+}
+
+static uint8_t
+member_of_marker(const struct commit_header *header, const struct ledger_transfer *marker)
+{
+    uint8_t member = 0;
+    while (header->slots[member] != (uint16_t)marker->id) {
+        member++;
+    }
+    return member;
+}
+
+err_t
+commit_resume_chained(
+    struct commit_run *run,
+    struct commit_transaction *ret_transaction,
+    const struct ledger_transfer *marker,
+    const struct ledger_transfer *note,
+    const struct ledger_transfer *pending)
+{
+    struct commit_transaction found = {.leg_count = 1};
+    struct commit_chain_note chain;
+    TRY(commit_header_decode(marker, &found.header));
+    TRY(commit_chain_note_decode(note, &chain));
+    if (chain.name != found.header.name || (uint16_t)note->id != (uint16_t)marker->id ||
+        !is_clients(pending->id)) {
+        return ERR_CORRUPT;
+    }
+    found.legs[0] = (struct commit_leg){
+        .member = member_of_marker(&found.header, marker),
+        .flags = chain.flags,
+        .own_name = note->id & ~(u128)0xfffffff,
+        .payee = chain.payee,
+        .transfer = *pending,
+    };
+    if (!commit_leg_is_pending(&found, &found.legs[0])) {
+        return ERR_CORRUPT;
+    }
+    *ret_transaction = found;
+    resume(run, ret_transaction, found.legs[0].member);
+    return ERR_OK;
+}
+
 err_t
 commit_resume(
     struct commit_run *run,
@@ -151,16 +230,11 @@ commit_resume(
     if (count == 0 || count > COMMIT_LEGS_MAX) {
         return ERR_CORRUPT;
     }
-    uint8_t member = 0;
-    while (found.header.slots[member] != (uint16_t)marker->id) {
-        member++;
-    }
+    uint8_t member = member_of_marker(&found.header, marker);
     for (uint32_t i = 0; i < count; i++) {
         TRY(leg_of_pending(&found, member, &pendings[i], &found.legs[i]));
     }
     *ret_transaction = found;
-    *run = (struct commit_run){.transaction = ret_transaction};
-    commit_add(&run->prepared, member);
-    commit_conclude(run);
+    resume(run, ret_transaction, member);
     return ERR_OK;
 }

@@ -93,7 +93,8 @@ struct payments_flow {
     enum payments_posting (*judge)(const struct payments_flow *flow); /* NULL: they are linked */
     bool in_suspense; /* the books refused the wallet's part: it goes to suspense instead */
     void (*posted_step)(struct payments_flow *flow, enum payments_posting posting);
-    /* After the fee of a wallet's payment that crossed shards. */
+    /* Where a wallet is apart: adds the transfers of the second step; and what comes after it. */
+    void (*crossed_rest)(struct payments_flow *flow);
     void (*crossed_step)(struct payments_flow *flow, enum payments_posting posting);
 
     /* Wallets. */

@@ -21,9 +21,15 @@
  * All transfers of a step are one linked chain: all of them or none. Doing a step again answers
  * `exists` on its first transfer, which is as good as `created`.
  *
- * Only the payment by a wallet that is apart from its merchant (BOOKS-4) is two steps, since what
- * crosses shards cannot be linked: the gross, and out of what has arrived the fee, on the
- * merchant's shard. In between the attempt is open, and whoever takes it up does both again.
+ * Where wallets are apart from their merchants (BOOKS-4), a chain with a wallet's account in it is
+ * on two shards, and costs a transaction of both. What cannot be one, or need not, is two steps:
+ *
+ *   payment, capture by a wallet      the gross; then the fee, on the merchant's shard
+ *   a split's payment, capture, void  the wallet's part, as its hold cannot end where the card's
+ *                                     does; then the card's part and the fee, on the merchant's
+ *
+ * Nothing refuses a second step, as the merchant's accounts have no limits. In between the attempt
+ * is open, and whoever takes it up does both again.
  */
 #include "posting.h"
 
@@ -356,48 +362,82 @@ payments_posting_submit_each(
     payments_posting_submit(flow, step);
 }
 
-/* The gross is there, so the payment is made, whatever becomes of the fee: nothing refuses it for
- * good, as the merchant's account has no limit. */
+/* The first step is there, so it is done, whatever becomes of the second: nothing refuses it for
+ * good. */
 static void
-crossed_fee_posted(struct payments_flow *flow, enum payments_posting posting)
+crossed_rest_posted(struct payments_flow *flow, enum payments_posting posting)
 {
     flow->crossed_step(
         flow, posting == PAYMENTS_POSTED ? PAYMENTS_POSTED : PAYMENTS_POSTING_UNKNOWN);
 }
 
 static void
-crossed_gross_posted(struct payments_flow *flow, enum payments_posting posting)
+crossed_posted(struct payments_flow *flow, enum payments_posting posting)
 {
-    if (posting != PAYMENTS_POSTED || flow->intent->attempt.fee == 0) {
+    if (posting != PAYMENTS_POSTED) {
         flow->crossed_step(flow, posting);
         return;
     }
-    FAULT_POINT("apart-before-fee");
     payments_posting_begin(flow);
-    payments_add_fee(flow);
-    payments_posting_submit(flow, crossed_fee_posted);
+    flow->crossed_rest(flow);
+    if (flow->transfer_count == 0) {
+        flow->crossed_step(flow, posting);
+        return;
+    }
+    if (payments_by_wallet(flow)) {
+        FAULT_POINT("apart-before-fee");
+    } else {
+        FAULT_POINT("apart-before-card");
+    }
+    payments_posting_submit(flow, crossed_rest_posted);
 }
 
-/* Then the gross, or the capture of what was held for it, is one transaction of the ledger by
- * itself, and the fee follows. */
-static bool
-crosses(const struct payments_flow *flow)
+/* What was added is the first of two steps, `rest` adds the other one's. */
+static void
+submit_in_two(
+    struct payments_flow *flow, void (*rest)(struct payments_flow *flow), payments_posted_step step)
 {
-    return payments_by_wallet(flow) && flow->payments->parts.ledger->wallets_apart;
+    flow->crossed_step = step;
+    flow->crossed_rest = rest;
+    payments_posting_submit(flow, crossed_posted);
+}
+
+static bool
+is_apart(const struct payments_flow *flow)
+{
+    return flow->payments->parts.ledger->wallets_apart;
+}
+
+static void
+add_gross(struct payments_flow *flow)
+{
+    struct ledger_transfer *gross =
+        payments_transfer_add(flow, flow->attempt_id, "payment", BOOKS_PAYMENT);
+    gross->debit_account_id = payer_account(flow);
+    gross->credit_account_id = merchant_account(flow);
+    gross->amount = payments_ledger_amount(flow, payments_split_rest(flow));
+}
+
+static void
+add_card_payment(struct payments_flow *flow)
+{
+    add_gross(flow);
+    payments_add_fee(flow);
 }
 
 void
 payments_post_payment(struct payments_flow *flow, payments_posted_step step)
 {
     payments_posting_begin(flow);
-    struct ledger_transfer *gross =
-        payments_transfer_add(flow, flow->attempt_id, "payment", BOOKS_PAYMENT);
-    gross->debit_account_id = payer_account(flow);
-    gross->credit_account_id = merchant_account(flow);
-    gross->amount = payments_ledger_amount(flow, payments_split_rest(flow));
-    if (crosses(flow)) {
-        flow->crossed_step = step;
-        payments_posting_submit(flow, crossed_gross_posted);
+    if (is_apart(flow) && payments_is_split(flow->intent)) {
+        payments_add_split_payment(flow);
+        submit_in_two(flow, add_card_payment, step);
+        return;
+    }
+    add_gross(flow);
+    bool ends_in_wallet = flow->intent->transfer_destination.size != 0;
+    if (is_apart(flow) && payments_by_wallet(flow) && !ends_in_wallet) {
+        submit_in_two(flow, payments_add_fee, step);
         return;
     }
     payments_add_split_payment(flow);
@@ -465,17 +505,41 @@ payments_capture_step(const struct payments_flow *flow)
     return flow->in_suspense ? "capture again" : "capture";
 }
 
-void
-payments_post_capture(struct payments_flow *flow, payments_posted_step step)
+static void
+add_capture(struct payments_flow *flow)
 {
-    payments_posting_begin(flow);
     struct ledger_transfer *capture = payments_transfer_add(
         flow, flow->attempt_id, payments_capture_step(flow), BOOKS_OF_PENDING);
     end_hold(flow, capture, LEDGER_TRANSFER_POST_PENDING);
     capture->amount = payments_ledger_amount(flow, payments_split_rest_captured(flow));
-    if (crosses(flow)) {
-        flow->crossed_step = step;
-        payments_posting_submit(flow, crossed_gross_posted);
+}
+
+static void
+add_card_capture(struct payments_flow *flow)
+{
+    add_capture(flow);
+    payments_add_fee(flow);
+}
+
+/* Does the wallet's part end what is held in the wallet's own slot? */
+static bool
+ends_apart(const struct payments_flow *flow)
+{
+    return is_apart(flow) && flow->charge->split_wallet.size != 0 && !flow->in_suspense;
+}
+
+void
+payments_post_capture(struct payments_flow *flow, payments_posted_step step)
+{
+    payments_posting_begin(flow);
+    if (ends_apart(flow)) {
+        payments_add_split_capture(flow);
+        submit_in_two(flow, add_card_capture, step);
+        return;
+    }
+    add_capture(flow);
+    if (is_apart(flow) && payments_by_wallet(flow)) {
+        submit_in_two(flow, payments_add_fee, step);
         return;
     }
     payments_add_split_capture(flow);
@@ -484,13 +548,24 @@ payments_post_capture(struct payments_flow *flow, payments_posted_step step)
     payments_posting_submit(flow, step);
 }
 
+static void
+add_void(struct payments_flow *flow)
+{
+    struct ledger_transfer *undo =
+        payments_transfer_add(flow, flow->attempt_id, "void", BOOKS_OF_PENDING);
+    end_hold(flow, undo, LEDGER_TRANSFER_VOID_PENDING);
+}
+
 void
 payments_post_void(struct payments_flow *flow, payments_posted_step step)
 {
     payments_posting_begin(flow);
-    struct ledger_transfer *undo =
-        payments_transfer_add(flow, flow->attempt_id, "void", BOOKS_OF_PENDING);
-    end_hold(flow, undo, LEDGER_TRANSFER_VOID_PENDING);
+    if (ends_apart(flow)) {
+        payments_add_split_void(flow);
+        submit_in_two(flow, add_void, step);
+        return;
+    }
+    add_void(flow);
     payments_add_split_void(flow);
     payments_posting_submit(flow, step);
 }

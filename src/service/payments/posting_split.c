@@ -9,6 +9,9 @@
  *   void        voids it, in the chain of the card's
  *   refund      merchant available -> wallet, in the chain of the card's
  *
+ * Where wallets are apart, what is said here to be in a chain with the card's comes before it, but
+ * for the refund (posting.c); and `keep` is two events of one batch.
+ *
  * If the books refuse the wallet's part of a capture or a refund that the rail has carried out, the
  * chain is posted under other ids, with the suspense account in the place of the wallet.
  */
@@ -134,6 +137,12 @@ payments_post_split_keep(struct payments_flow *flow, int64_t seconds, payments_p
     struct ledger_transfer *kept = add_hold(flow);
     kept->id = payments_split_kept_id(flow);
     kept->timeout = (uint32_t)seconds;
+    if (flow->payments->parts.ledger->wallets_apart) {
+        /* A hold for somebody in another slot is not made in a chain. If the money is spent in
+         * between, it is held no more, as after a challenge that nobody answered. */
+        payments_posting_submit_each(flow, judge_hold, step);
+        return;
+    }
     payments_posting_submit(flow, step);
 }
 

@@ -192,14 +192,16 @@ reserve_destination(struct payments_flow *flow)
     }
 }
 
-/* What would link a wallet's money with other movements cannot cross shards, so where wallets are
- * apart nothing of it is begun: also not if the two happen to be on one shard, where they need not
- * stay. */
+/* The capture of what a wallet holds for a merchant in another slot cannot be linked with what pays
+ * the money on, so where wallets are apart nothing of it is begun: also not if all happen to be on
+ * one shard, where they need not stay. */
 static bool
 needs_to_be_together(const struct payments_flow *flow)
 {
-    bool links = payments_is_split(flow->intent) || flow->intent->transfer_destination.size != 0;
-    return flow->payments->parts.ledger->wallets_apart && links;
+    const struct payments_intent *intent = flow->intent;
+    return flow->payments->parts.ledger->wallets_apart && payments_by_wallet(flow) &&
+           intent->transfer_destination.size != 0 &&
+           span_equal_cstr(intent->capture_method, "manual");
 }
 
 void
@@ -212,8 +214,8 @@ payments_wallet_reserve(struct payments_flow *flow, void (*step)(struct payments
         decline(
             flow,
             "wallet_apart",
-            "Wallets are apart from merchants here (wallet-placement): they pay the whole of a "
-            "payment, and a payment cannot end in one.");
+            "Wallets are apart from merchants here (wallet-placement): a payment by a wallet that "
+            "ends in another one cannot be captured later.");
         step(flow);
         return;
     }

@@ -220,8 +220,8 @@ struct port_ledger_request {
 struct port_ledger {
     /* From any thread. Takes the request until its `done` was posted. */
     void (*submit)(struct port_ledger *ledger, struct port_ledger_request *request);
-    /* Several ledgers by a map of slots: the accounts of linked and of pending
-     * transfers must be in one slot (books_account_place), or it is ERR_CROSSES_SHARDS. */
+    /* Several ledgers by a map of slots: what happens together is cheapest in one slot
+     * (books_account_place), and not everything may be in two: ERR_CROSSES_SHARDS. */
     bool sharded;
     /* Of several: a wallet's account is in the slot of the wallet's id, and no longer in that of
      * its merchant's; what moves between the two crosses (BOOKS-4). Whoever assembles the process

@@ -70,7 +70,9 @@ void shards_cross_destroy(struct shards_cross **cross);
 /* Lives as long as the cross; any thread. As the router's port, but for:
  *   - a transfer between accounts of two shards is booked atomically, and so is the posting of a
  *     hold between them. ERR_BUSY: nothing was done, ERR_OUTCOME_UNKNOWN: send the same ids again;
- *   - ERR_CROSSES_SHARDS only for what cannot cross: linked, balancing, closing and imported
+ *   - so is a linked chain, of plain transfers and, if they are all within one slot, of what makes
+ *     and ends holds: 31 legs (one for an event within the slot that decides, else two), 8 slots;
+ *   - ERR_CROSSES_SHARDS only for what cannot cross: other chains, balancing, closing and imported
  *     transfers, ids of the protocol, and what ends a hold that the same batch makes in several
  *     ways; out_count is the event's place;
  *   - PORT_LEDGER_LOOKUP_TRANSFERS shows the payer's leg of a transfer that crossed: linked, and

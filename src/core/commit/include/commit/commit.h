@@ -34,7 +34,14 @@
 struct commit_leg {
     uint8_t member; /* which slot */
     uint8_t index;  /* among the transaction's legs: names the transfers that come of it */
-    /* What is to be booked. Its id is only looked at in the first leg: the client's. */
+    uint8_t event;  /* the caller's: which of its transfers this is of */
+    uint16_t flags; /* of a chained leg: as the client said them */
+    /* 0, or the leg is chained: it has a client's id, of which this is the own name
+     * (commit_chain_note), and `payee` is whom it pays in the end. */
+    u128 own_name;
+    u128 payee;
+    /* What is to be booked. Its id is only looked at in chained legs, and in the first leg of a
+     * transaction without any: the client's. */
     struct ledger_transfer transfer;
 };
 
@@ -52,8 +59,10 @@ struct commit_transaction {
 /* What was asked for. ERR_INVALID for fewer than two slots, slots twice, a first leg that is not in
  * the first slot, a slot without a leg, ids that are the protocol's; ERR_UNSUPPORTED for what does
  * not cross slots: balancing, closing and imported transfers, pending ones and time-outs; second
- * phases but for the capture of a hold in the first slot of a two-phase commit. `legs` need no
- * index. After an error *transaction means nothing.
+ * phases but for the capture of a hold in the first slot of a two-phase commit, where chained legs
+ * may also be pending or void a hold. With chained legs there may be COMMIT_LEGS_MAX - 1, and the
+ * first one need not be in the first slot. `legs` need no index. After an error *transaction means
+ * nothing.
  *
  * slots[0] is that of the payer who has a limit: it decides. */
 struct commit_request {
@@ -141,6 +150,14 @@ MUST_USE err_t commit_resume(
     const struct ledger_transfer *marker,
     const struct ledger_transfer *pendings,
     uint32_t count);
+/* The same for one pending transfer that is chained, by its note (commit_chain_note); the marker is
+ * that of the chain, by the note's name and in its slot. */
+MUST_USE err_t commit_resume_chained(
+    struct commit_run *run,
+    struct commit_transaction *ret_transaction,
+    const struct ledger_transfer *marker,
+    const struct ledger_transfer *note,
+    const struct ledger_transfer *pending);
 
 /* Time is up, or it is time to try again: 2PC inquires at the first slot, which aborts unless it
  * has decided; 3PC terminates, with a higher ballot than any seen. Without effect once the outcome

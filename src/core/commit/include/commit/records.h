@@ -12,7 +12,8 @@
  *            3072 + leg      voids it
  *
  * The first leg carries the client's own id instead where it is booked by the decision (2PC), and
- * as the pending one (3PC): an id that any other form of the same transfer would use too.
+ * as the pending one (3PC): an id that any other form of the same transfer would use too. In a
+ * chain every payer's leg does (commit_chain_note), and what ends it is named after that id.
  *
  * A marker is a transfer of nothing between two accounts of its slot that exist for that, in a
  * ledger number of its own (COMMIT_LEDGER). user_data_128 names the slots, 16 bits each, the first
@@ -28,8 +29,8 @@
 
 #define COMMIT_MEMBERS_MAX 8
 #define COMMIT_LEGS_MAX    32
-/* The legs and the marker. */
-#define COMMIT_EVENTS_MAX (COMMIT_LEGS_MAX + 1)
+/* The legs, a note of each, and the marker. */
+#define COMMIT_EVENTS_MAX (2 * COMMIT_LEGS_MAX + 1)
 #define COMMIT_LOG_MAX    1024
 /* Entries that one READ asks for. */
 #define COMMIT_READ_MAX 8
@@ -51,6 +52,7 @@ enum commit_kind {
     COMMIT_KIND_PRECOMMIT = 4, /* accepted in this ballot: commit */
     COMMIT_KIND_PREABORT = 5,  /* accepted in this ballot: abort */
     COMMIT_KIND_HOLD = 6,      /* no transaction's: whom a hold is for (commit_hold_marker) */
+    COMMIT_KIND_CHAIN = 7,     /* no entry: what a chained transfer is (commit_chain_note) */
 };
 
 /* What every marker of a transaction says. */
@@ -92,6 +94,27 @@ bool commit_account_is(u128 account_id, enum commit_account kind);
  * not be overdrawn: whatever a coordinator takes a hold for, no more leaves than came from it.
  */
 struct ledger_transfer commit_hold_marker(u128 name, uint16_t slot, u128 payee);
+
+/*
+ * Each transfer of a linked chain has a client's id of its own, and is booked under it in its
+ * payer's slot. Where that slot has to be told the outcome it is pending there until then; so a
+ * resolver that finds it must learn whose it is, and everybody whom it pays. Both is said by a
+ * note, beside it in the same chain, whose id is that of the marker which a transfer by itself
+ * would have: no id is ever both. user_data_128 is the payee; user_data_64 and the lower 12 bits of
+ * user_data_32 are the digest in the chain's name, the upper 16 bits are the client's flags.
+ */
+struct commit_chain_note {
+    u128 name;  /* of the chain's transaction */
+    u128 payee; /* the credit account, as the client said it */
+    uint16_t flags;
+};
+
+/* `own_name`: commit_name() of the digest of the transfer's id (run 0). */
+struct ledger_transfer commit_chain_note(
+    u128 own_name, uint16_t slot, const struct commit_chain_note *note);
+/* ERR_CORRUPT if this is no note. */
+MUST_USE err_t
+commit_chain_note_decode(const struct ledger_transfer *marker, struct commit_chain_note *ret_note);
 
 /* The name of a transaction, from the digest of its id and run. */
 u128 commit_name(u128 name_digest);
