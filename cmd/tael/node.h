@@ -307,8 +307,9 @@ struct node {
     struct api *api;
     struct net_tls *tls;         /* of the public listener: tls.c */
     struct net_tls *tls_renewed; /* on its way from the resource loop to the net loop */
-    struct os_task tls_hangup, tls_renewal;
-    bool tls_is_renewing; /* the net loop's */
+    struct os_task tls_hangup, tls_load, tls_take;
+    bool tls_is_renewing;    /* the net loop's */
+    bool tls_is_asked_again; /* meanwhile; the net loop's */
     struct net_server *server;
     struct net_server *admin_server;
     atomic_uint merchants_asked;   /* by operators, and not answered (role_merchants.c) */

@@ -1,7 +1,7 @@
 /*
  * The certificate of the public listener, and its renewal while the process works.
  *
- *   SIGHUP   net loop        posts `load`, unless one is under way
+ *   SIGHUP   net loop        posts `load`; while one is under way, that one is followed by another
  *   load     resource loop   reads the files; what cannot be used is told to the log
  *   take     net loop        new connections have what was read; those that are open keep theirs
  */
@@ -18,21 +18,32 @@ read_files(const struct node *node, struct net_tls **ret_tls)
 }
 
 static void
+load(struct node *node)
+{
+    node->tls_is_renewing = true;
+    os_post(os_loop_executor(node->resource_loop), &node->tls_load);
+}
+
+static void
 run_take(struct os_task *task)
 {
-    struct node *node = CONTAINER_OF(task, struct node, tls_renewal);
+    struct node *node = CONTAINER_OF(task, struct node, tls_take);
     if (node->tls_renewed != NULL) {
         net_tls_replace(node->tls, &node->tls_renewed);
         TRACE_LOG(
             &node->log, TRACE_INFO, "server", SPAN_EMPTY, "TLS: the certificate was read again");
     }
     node->tls_is_renewing = false;
+    if (node->tls_is_asked_again) {
+        node->tls_is_asked_again = false;
+        load(node);
+    }
 }
 
 static void
 run_load(struct os_task *task)
 {
-    struct node *node = CONTAINER_OF(task, struct node, tls_renewal);
+    struct node *node = CONTAINER_OF(task, struct node, tls_load);
     err_t result = read_files(node, &node->tls_renewed);
     if (result != ERR_OK) {
         TRACE_LOG(
@@ -45,8 +56,7 @@ run_load(struct os_task *task)
             trace_cstr("tls_key", node->settings.tls_key),
             trace_cstr("error", err_text(result)));
     }
-    task->run = run_take;
-    os_post(net_loop_executor(node->net_loop), task);
+    os_post(net_loop_executor(node->net_loop), &node->tls_take);
 }
 
 static void
@@ -54,11 +64,11 @@ run_hangup(struct os_task *task)
 {
     struct node *node = CONTAINER_OF(task, struct node, tls_hangup);
     if (node->tls_is_renewing) {
-        return; /* whoever changed the files meanwhile asks again */
+        /* The files may have changed behind their reading. */
+        node->tls_is_asked_again = true;
+        return;
     }
-    node->tls_is_renewing = true;
-    node->tls_renewal.run = run_load;
-    os_post(os_loop_executor(node->resource_loop), &node->tls_renewal);
+    load(node);
 }
 
 err_t
@@ -83,6 +93,8 @@ node_tls_open(struct node *node)
         return result;
     }
     node->tls_hangup.run = run_hangup;
+    node->tls_load.run = run_load;
+    node->tls_take.run = run_take;
     result = net_loop_on_signal(node->net_loop, SIGHUP, &node->tls_hangup);
     if (result != ERR_OK) {
         node_explain(node, "TLS: SIGHUP: %s", err_text(result));

@@ -63,8 +63,19 @@ order(struct move *move, uint32_t shard, enum port_ledger_shard_order_kind kind)
     memcpy(ordered.slots, move->parts->slots, sizeof(ordered.slots));
     request.in.order = &ordered;
     request.out.shard = &told;
-    (void)snprintf(what, sizeof(what), "shard %s", move->parts->map->shards[shard].name);
-    return explain(move, shards_move_ask(move, shard, &request), what);
+    const char *name = move->parts->map->shards[shard].name;
+    err_t result = shards_move_ask(move, shard, &request);
+    if (result == ERR_EXISTS) {
+        (void)snprintf(
+            move->message,
+            SHARDS_MESSAGE_SIZE,
+            "a move of other slots to or from shard %s began with some of these: what began "
+            "together "
+            "is moved together, so give the slots of that move",
+            name);
+    }
+    (void)snprintf(what, sizeof(what), "shard %s", name);
+    return explain(move, result, what);
 }
 
 /* ---- the map ---- */

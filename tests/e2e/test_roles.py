@@ -9,6 +9,7 @@ import pytest
 import requests
 
 from kit.books import settled
+from kit.certificates import make_internal_certificates
 from kit.client import Http, sdk
 from kit.cluster import Cluster
 from kit.ports import free_port
@@ -101,28 +102,8 @@ def test_strangers_are_told_nothing(cluster):
     assert requests.get(f"{operators}/internal/v1/hello", headers=key, timeout=10).status_code == 404
 
 
-def make_certificates(folder):
-    """An authority, and a certificate for each process, by the tools that people have."""
-    def openssl(*words):
-        subprocess.run(["openssl", *words], cwd=folder, check=True, capture_output=True)
-
-    folder.mkdir()
-    openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-            "-keyout", "ca.key", "-out", "ca.pem", "-days", "2", "-subj", "/CN=Tael internal")
-    names = {"ledger": ["ledger"], "vault": ["vault"], "cards": ["cards"],
-             "api": ["api", "payments", "wallets", "mobile", "events"]}
-    for name, roles in names.items():
-        (folder / f"{name}.ext").write_text(
-            "subjectAltName=" + ",".join(f"DNS:{role}.tael.internal" for role in roles))
-        openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-                "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={name}")
-        openssl("x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key",
-                "-CAcreateserial", "-out", f"{name}.pem", "-days", "2", "-extfile", f"{name}.ext")
-    return folder
-
-
 def test_with_certificates(tmp_path):
-    certificates = make_certificates(tmp_path / "certificates")
+    certificates = make_internal_certificates(tmp_path / "certificates")
     server = Cluster(tmp_path / "c", certificates=certificates).start()
     try:
         assert pay(server).status == "succeeded"

@@ -6,6 +6,7 @@ import re
 import pytest
 import requests
 
+from kit.certificates import make_internal_certificates
 from kit.client import Http, pay, sdk
 from kit.server import run_tael, wait_until
 from kit.shards import Shards, shard_of, slot
@@ -263,3 +264,28 @@ def test_payments(shards):
     wallets = Wallets(shards)
     wallet = wallets.wallet(10000)
     assert wallet
+
+
+def test_with_certificates(tmp_path):
+    """Shards, whoever asks them, and who moves slots prove to be ours."""
+    names = ("ledger-a", "ledger-b", "vault", "cards", "api")
+    certificates = make_internal_certificates(tmp_path / "certificates", names)
+    shards = Shards(tmp_path / "cluster", shards=2, certificates=certificates).start()
+    try:
+        client = sdk(shards, validate=False)
+        assert pay(client).status == "succeeded"
+        ledger = Ledger(shards)
+        a, b = (str(next(number for number in _ids if shard_of(number, 2) == i)) for i in range(2))
+        assert ledger.create([a, b]) == ["created"] * 2
+        assert ledger.post([ledger.transfer(a, b)]) == ["created"]
+
+        words = ("move", "--even", "--without=ledger-a", f"--ledger-shards={shards.map}")
+        refused = run_tael("shards", *words)
+        assert refused.returncode != 0
+        assert "--internal-key-file, or --internal-tls-" in refused.stderr, refused.stderr
+        moved = run_tael("shards", *words, *shards.proof("api"))
+        assert moved.returncode == 0, moved.stderr
+        assert ledger.post([ledger.transfer(b, a)]) == ["created"]
+        assert pay(client).status == "succeeded"
+    finally:
+        shards.close()

@@ -1,5 +1,6 @@
 """The certificate of the API is read again at SIGHUP, while requests go on."""
 
+import os
 import re
 import shutil
 import signal
@@ -97,3 +98,18 @@ def test_what_cannot_be_used_changes_nothing(tls):
     tls.install(tls.pairs[1])
     tls.hang_up("the certificate was read again")
     assert tls.shown() == der(tls.pairs[1])
+
+
+def test_a_signal_while_the_files_are_read_is_not_lost(tls):
+    """Whoever writes a certificate and signals cannot know that an earlier one is still being read."""
+    live = tls.live[0]
+    live.unlink()
+    os.mkfifo(live)
+    tls.process.send_signal(signal.SIGHUP)
+    with open(live, "wb") as slow:  # opens when it is being read
+        tls.process.send_signal(signal.SIGHUP)
+        assert tls.shown() == der(tls.pairs[0])  # behind the signal, so that has come
+        live.unlink()
+        tls.install(tls.pairs[1])
+        slow.write(b"no certificate")
+    wait_until(lambda: tls.shown() == der(tls.pairs[1]), 10, "the second reading")

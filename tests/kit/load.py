@@ -126,11 +126,13 @@ def check_payments(books, clients):
             assert refunds[key].status == "succeeded"
 
 
-def check_wallets(server, wallets, everyone, clients):
+def check_wallets(server, wallets, everyone, clients, funds=None):
+    """`funds`: of all of them; FUNDS each."""
     wait_until(lambda: metrics(server)["tael_wallet_attempts_open"] == 0 and not any(
         one["status"] == "pending" for one in wallets.everything("/v1/wallet_transfers")),
         40, "the end of every transfer")
-    assert sum(wallets.balance(wallet)["posted"] for wallet in everyone) == FUNDS * len(everyone)
+    assert sum(wallets.balance(wallet)["posted"] for wallet in everyone) == (
+        FUNDS * len(everyone) if funds is None else funds)
     for wallet in everyone:
         assert wallets.balance(wallet)["available"] >= 0
         assert all(line["balance"] >= 0 for line in check_statement(wallets, wallet))
