@@ -461,6 +461,7 @@ shards_cross_destroy(struct shards_cross **cross)
     map_release(&(*cross)->known);
     for (uint32_t shard = 0; shard < SHARD_SHARDS_MAX; shard++) {
         free((*cross)->sweeps[shard].doubts);
+        free((*cross)->sweeps[shard].keys);
     }
     free(*cross);
     *cross = NULL;

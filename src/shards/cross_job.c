@@ -621,15 +621,25 @@ shards_cross_job_explain_results(struct cross_job *job)
     shards_cross_job_begin(job);
 }
 
+/* A tick may find ten thousand transactions under way that wait for answers. Whatever is tried
+ * later waits for resend_ms, so that those of a job are looked at as seldom, but for one that says
+ * when itself; a deadline may be noticed later by as much. */
 void
 shards_cross_job_tick(struct cross_job *job, uint64_t now)
 {
+    if (now < job->tick_ns) {
+        return;
+    }
+    job->tick_ns = now + cross_ms(job->cross->parts.resend_ms);
     struct cross_outgoing outgoing = {.cross = job->cross, .job = job, .expected = 1};
     job->turning = true;
     for (uint32_t i = 0; i < job->tx_count; i++) {
         struct cross_tx *tx = &job->txs[i];
         shards_cross_explain_tick(tx, now);
         shards_cross_run_turn(tx, now, &outgoing);
+        if (!tx->over && tx->retry_ns > now && tx->retry_ns < job->tick_ns) {
+            job->tick_ns = tx->retry_ns;
+        }
     }
     shards_cross_outgoing_flush(&outgoing);
     job->turning = false;

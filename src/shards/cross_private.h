@@ -154,6 +154,7 @@ struct cross_job {
     struct trace_context trace;
     uint32_t out;             /* messages under way */
     bool turning;             /* a turn is under way: it looks itself whether the job is over */
+    uint64_t tick_ns;         /* by time alone nothing is to be done before */
     struct cross_unit *units; /* by level */
     uint32_t unit_count;
     uint32_t unit_next;
@@ -241,6 +242,9 @@ struct cross_sweep {
     bool under_way;
     uint32_t used;                     /* places of doubts */
     struct shards_doubt_entry *doubts; /* SHARDS_DOUBTS_MAX; NULL before the first sweep */
+    /* Of each place the doubt's name and, in the bits that a name has not, its slot; 0: free. What
+     * is pending is looked for here: the doubts themselves are large. */
+    u128 *keys;
 };
 
 #define CROSS_COUNTER_COUNT (sizeof(struct shards_cross_counters) / sizeof(uint64_t))

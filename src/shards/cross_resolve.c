@@ -175,7 +175,9 @@ static void
 entry_free(struct shards_cross *cross, struct shards_doubt_entry *entry)
 {
     ASSERT(entry->job == NULL);
-    cross->sweeps[entry->doubt.shard].used--;
+    struct cross_sweep *sweep = &cross->sweeps[entry->doubt.shard];
+    sweep->used--;
+    sweep->keys[entry - sweep->doubts] = 0;
     entry->doubt.name = 0;
 }
 
@@ -244,14 +246,17 @@ entry_of(struct shards_cross *cross, uint32_t shard, u128 marker_id, uint64_t no
     struct shards_doubt_entry *empty = NULL;
     uint16_t slot = (uint16_t)marker_id;
     u128 name = marker_id & ~(u128)0xfffffff;
+    u128 *keys = cross->sweeps[shard].keys;
     for (uint32_t i = 0; i < SHARDS_DOUBTS_MAX; i++) {
-        if (entries[i].doubt.name == name && entries[i].doubt.slot == slot) {
+        if (keys[i] == (name | slot)) {
             return &entries[i];
         }
-        bool is_free = !is_used(&entries[i]) && !entries[i].asked;
-        empty = empty == NULL && is_free ? &entries[i] : empty;
+        if (keys[i] == 0 && empty == NULL && !entries[i].asked) {
+            empty = &entries[i];
+        }
     }
     if (empty != NULL) {
+        keys[empty - entries] = name | slot;
         *empty = (struct shards_doubt_entry){.known_ns = now}; /* of no chain, as far as is known */
         empty->doubt.name = name;
         empty->doubt.slot = slot;
@@ -383,7 +388,10 @@ sweep(struct shards_cross *cross, uint32_t shard)
         }
         return;
     }
-    if (state->doubts == NULL) {
+    if (state->keys == NULL) {
+        state->keys = calloc(SHARDS_DOUBTS_MAX, sizeof(*state->keys));
+    }
+    if (state->keys != NULL && state->doubts == NULL) {
         state->doubts = calloc(SHARDS_DOUBTS_MAX, sizeof(*state->doubts));
     }
     struct cross_message *message =

@@ -353,6 +353,9 @@ shards_cross_run_advance(struct cross_tx *tx)
     if (tx->run.state == COMMIT_OUTBID) {
         tx->retry_ns =
             cross_now(cross) + os_prng_below(&cross->prng, OUTBID_WAIT_MS) * OS_NS_PER_MS;
+        if (tx->retry_ns < tx->job->tick_ns) {
+            tx->job->tick_ns = tx->retry_ns;
+        }
     }
     if (tx->stage != CROSS_RUNNING) {
         return;

@@ -428,23 +428,28 @@ journal_admit(struct store *store, uint32_t events, uint32_t accounts)
     return ERR_OK;
 }
 
-/* The hashes of the next events of the delta. What they will touch in the index is fetched, so that
- * its misses overlap. */
+/* The hashes of the ids of the delta's next events. What these will touch in the index is fetched,
+ * so that its misses overlap. */
 static void
 hash_ids(
     const struct journal *journal,
     const struct ledger_delta *delta,
     uint32_t start,
-    struct journal_event_hashes out[PREFETCH_BLOCK])
+    uint64_t out[PREFETCH_BLOCK])
 {
+    const struct journal_index *index = &journal->index;
     uint32_t left = delta->event_count - start;
     uint32_t count = left < PREFETCH_BLOCK ? left : PREFETCH_BLOCK;
     for (uint32_t i = 0; i < count; i++) {
         const struct ledger_event *event = &delta->events[start + i];
-        out[i] = journal_event_hashes_of(journal, event);
-        journal_index_prefetch_put(&journal->index, out[i].id);
-        if (event->transfer.pending_id != 0) {
-            journal_index_prefetch(&journal->index, out[i].pending);
+        out[i] = journal_index_hash(index, event->transfer.id);
+        journal_index_prefetch_put(index, out[i]);
+        const struct journal_pending *pending =
+            journal_pendings_find(&journal->pendings, event->pending_place);
+        if (pending != NULL) {
+            journal_index_prefetch_put(index, pending->hash);
+        } else if (event->transfer.pending_id != 0) {
+            journal_index_prefetch(index, journal_index_hash(index, event->transfer.pending_id));
         }
     }
 }
@@ -457,7 +462,7 @@ write_events(
     struct journal_frame *frame)
 {
     bool wide = section->event_size == JOURNAL_EVENT_WIDE;
-    struct journal_event_hashes hashes[PREFETCH_BLOCK];
+    uint64_t hashes[PREFETCH_BLOCK];
     char *out = frame->image.data + (section->events - frame->image.data);
     for (uint32_t i = 0; i < delta->event_count; i++) {
         const struct ledger_event *event = &delta->events[i];
@@ -474,7 +479,7 @@ write_events(
             *debit_head = position;
             *credit_head = position;
         }
-        TRY(journal_note_event(journal, event, &hashes[i % PREFETCH_BLOCK], position));
+        TRY(journal_note_event(journal, event, hashes[i % PREFETCH_BLOCK], position));
         if (event->adopted != 0) {
             snapshot_event_adopted(journal);
         }
@@ -595,6 +600,7 @@ journal_free(struct journal *journal)
     journal_writer_release(&journal->writer);
     journal_index_release(&journal->index);
     journal_heads_release(&journal->heads);
+    journal_pendings_release(&journal->pendings);
     journal_directory_release(&journal->directory);
     snapshot_copy_release(&journal->snapshot);
     journal_adopted_release(&journal->adopted);

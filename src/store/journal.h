@@ -35,6 +35,7 @@
 #include "journal_directory.h"
 #include "journal_index.h"
 #include "journal_orders.h"
+#include "journal_pendings.h"
 #include "journal_writer.h"
 #include "snapshot_copy.h"
 
@@ -89,6 +90,7 @@ struct journal {
 
     struct journal_index index;
     struct journal_heads heads;
+    struct journal_pendings pendings;
     struct journal_directory directory;
     struct journal_adopted adopted;
     struct journal_cache cache;
@@ -220,34 +222,25 @@ MUST_USE err_t journal_extent_at(
     journal_position_t position,
     struct journal_extent *ret_extent,
     struct store_error *error);
-/* Sets what became of a pending transfer, which is in the index under its id's `hash`. */
-MUST_USE err_t
-journal_set_fate(struct journal *journal, u128 id, uint64_t hash, enum journal_fate fate);
+/* Sets what became of a pending transfer, which is looked for in the index. */
+MUST_USE err_t journal_set_fate(struct journal *journal, u128 id, enum journal_fate fate);
 
 /* --- journal_load.c --- */
 
 err_t journal_load(struct store *store, struct ledger *ledger, struct store_error *error);
 
-/* The hashes of an event's ids in the index. */
-struct journal_event_hashes {
-    uint64_t id;
-    uint64_t pending; /* of pending_id, if it has one; of an expiry it is not looked at */
-};
-
-/* The index alone. */
+/* The index alone. `hash` is that of the transfer's id in the index. */
 MUST_USE err_t journal_index_event(
     struct journal *journal,
     const struct ledger_event *event,
-    const struct journal_event_hashes *hashes,
+    uint64_t hash,
     journal_position_t position);
 /* Index and directory; the heads are the caller's, who needs the old ones as links. */
 MUST_USE err_t journal_note_event(
     struct journal *journal,
     const struct ledger_event *event,
-    const struct journal_event_hashes *hashes,
+    uint64_t hash,
     journal_position_t position);
-struct journal_event_hashes journal_event_hashes_of(
-    const struct journal *journal, const struct ledger_event *event);
 MUST_USE err_t journal_note_failed(struct journal *journal, u128 id, journal_position_t position);
 
 /* --- journal.c --- */

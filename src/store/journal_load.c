@@ -22,22 +22,23 @@ fate_of_new(const struct ledger_event *event)
                                                          : JOURNAL_FATE_SINGLE;
 }
 
-struct journal_event_hashes
-journal_event_hashes_of(const struct journal *journal, const struct ledger_event *event)
+/* The pending transfer with the id ends with the event. */
+static err_t
+index_end(
+    struct journal *journal, const struct ledger_event *event, u128 id, enum journal_fate fate)
 {
-    const struct ledger_transfer *transfer = &event->transfer;
-    struct journal_event_hashes hashes = {.id = journal_index_hash(&journal->index, transfer->id)};
-    if (transfer->pending_id != 0) {
-        hashes.pending = journal_index_hash(&journal->index, transfer->pending_id);
-    }
-    return hashes;
+    const struct journal_pending known =
+        journal_pendings_take(&journal->pendings, event->pending_place);
+    return known.position != 0
+               ? journal_index_put(&journal->index, known.hash, known.position, fate)
+               : journal_set_fate(journal, id, fate);
 }
 
 err_t
 journal_index_event(
     struct journal *journal,
     const struct ledger_event *event,
-    const struct journal_event_hashes *hashes,
+    uint64_t hash,
     journal_position_t position)
 {
     const struct ledger_transfer *transfer = &event->transfer;
@@ -45,12 +46,16 @@ journal_index_event(
         return ERR_OK;
     }
     if (event->kind == LEDGER_EVENT_TWO_PHASE_EXPIRED) {
-        return journal_set_fate(journal, transfer->id, hashes->id, JOURNAL_FATE_EXPIRED);
+        return index_end(journal, event, transfer->id, JOURNAL_FATE_EXPIRED);
     }
     const bool posted = event->kind == LEDGER_EVENT_TWO_PHASE_POSTED;
     if (posted || event->kind == LEDGER_EVENT_TWO_PHASE_VOIDED) {
         const enum journal_fate fate = posted ? JOURNAL_FATE_POSTED : JOURNAL_FATE_VOIDED;
-        TRY(journal_set_fate(journal, transfer->pending_id, hashes->pending, fate));
+        TRY(index_end(journal, event, transfer->pending_id, fate));
+    }
+    if (event->kind == LEDGER_EVENT_TWO_PHASE_PENDING && event->adopted == 0) {
+        const struct journal_pending begun = {hash, position};
+        journal_pendings_put(&journal->pendings, event->pending_place, begun);
     }
     if (event->adopted != 0) {
         /* Its two sides may have come one after the other: the first is in the index. */
@@ -60,14 +65,14 @@ journal_index_event(
             return ERR_OK;
         }
     }
-    return journal_index_put(&journal->index, hashes->id, position, fate_of_new(event));
+    return journal_index_put(&journal->index, hash, position, fate_of_new(event));
 }
 
 err_t
 journal_note_event(
     struct journal *journal,
     const struct ledger_event *event,
-    const struct journal_event_hashes *hashes,
+    uint64_t hash,
     journal_position_t position)
 {
     bool expiry = event->kind == LEDGER_EVENT_TWO_PHASE_EXPIRED;
@@ -76,7 +81,7 @@ journal_note_event(
     } else {
         journal_directory_event(&journal->directory, event->timestamp, expiry);
     }
-    return journal_index_event(journal, event, hashes, position);
+    return journal_index_event(journal, event, hash, position);
 }
 
 err_t
@@ -201,16 +206,16 @@ load_event(void *context, const struct ledger_event *event, journal_position_t p
         load->visitor.reason = "events were adopted while the snapshot was made";
         return ERR_CORRUPT;
     }
-    const struct journal_event_hashes hashes = journal_event_hashes_of(load->journal, event);
+    const uint64_t hash = journal_index_hash(&load->journal->index, event->transfer.id);
     if (load->part == LOAD_BELOW) {
         load->visitor.reason = "event refers to no pending transfer";
-        return journal_index_event(load->journal, event, &hashes, position);
+        return journal_index_event(load->journal, event, hash, position);
     }
     load->visitor.reason = "event does not follow from the balances before it";
     TRY(load->part == LOAD_WINDOW ? ledger_redo_fuzzy(load->ledger, event)
                                   : ledger_redo(load->ledger, event));
     load->visitor.reason = "event refers to no pending transfer";
-    TRY(journal_note_event(load->journal, event, &hashes, position));
+    TRY(journal_note_event(load->journal, event, hash, position));
     return ERR_OK;
 }
 

@@ -239,8 +239,9 @@ position_of(struct reader *reader, u128 id, uint64_t hash, uint64_t *ret_positio
 }
 
 err_t
-journal_set_fate(struct journal *journal, u128 id, uint64_t hash, enum journal_fate fate)
+journal_set_fate(struct journal *journal, u128 id, enum journal_fate fate)
 {
+    const uint64_t hash = journal_index_hash(&journal->index, id);
     uint64_t position = 0;
     struct reader reader = reader_of_engine(journal, NULL);
     err_t code = position_of(&reader, id, hash, &position);

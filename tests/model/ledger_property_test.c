@@ -45,6 +45,7 @@ struct pair {
     struct ledger_event delta_events[LEDGER_RANDOM_BATCH_MAX + PENDINGS_MAX];
     u128 delta_failed[LEDGER_RANDOM_BATCH_MAX];
     struct ledger_delta delta;
+    u128 places[PENDINGS_MAX]; /* which pending transfer the deltas put where; 0: none */
     struct ledger_result results[LEDGER_RANDOM_BATCH_MAX];
     struct ledger_result expected[LEDGER_RANDOM_BATCH_MAX];
     char difference[DIFFERENCE_SIZE];
@@ -273,6 +274,26 @@ equal_event(const struct ledger_event *event, const struct ledger_model_event *e
            event->credit_flags == expected->credit.flags;
 }
 
+/* A pending transfer begins at a place that is nobody's, and ends there. */
+static void
+compare_place(struct pair *pair, const struct ledger_event *event, uint32_t number)
+{
+    if (event->kind == LEDGER_EVENT_SINGLE_PHASE) {
+        same(pair, event->pending_place == 0, "no place of the event", number);
+        return;
+    }
+    bool begins = event->kind == LEDGER_EVENT_TWO_PHASE_PENDING;
+    bool expires = event->kind == LEDGER_EVENT_TWO_PHASE_EXPIRED;
+    u128 id = begins || expires ? event->transfer.id : event->transfer.pending_id;
+    bool possible = event->pending_place >= 1 && event->pending_place <= PENDINGS_MAX;
+    if (!same(pair, possible, "place of the event", event->pending_place)) {
+        return;
+    }
+    u128 *place = &pair->places[event->pending_place - 1];
+    same(pair, *place == (begins ? 0 : id), "what is at the place of the event", number);
+    *place = begins ? id : 0;
+}
+
 static void
 compare_delta(struct pair *pair)
 {
@@ -292,6 +313,7 @@ compare_delta(struct pair *pair)
                     event->transfer.credit_account_id,
             "slots of the event",
             i);
+        compare_place(pair, event, i);
     }
     for (uint32_t i = 0; i < delta->failed_count; i++) {
         same(pair, ledger_model_failed(pair->model, delta->failed_ids[i]), "failed id", i);
@@ -422,6 +444,11 @@ reload(struct pair *pair)
     ledger_load_clock(fresh, ledger_clock(pair->core), newest_transfer, newest);
     ledger_destroy(&pair->core);
     pair->core = fresh;
+    for (uint32_t slot = 0; slot < PENDINGS_MAX; slot++) {
+        const struct ledger_transfer *pending =
+            slot < ledger_pending_slots(fresh) ? ledger_pending_at(fresh, slot) : NULL;
+        pair->places[slot] = pending == NULL ? 0 : pending->id;
+    }
 }
 
 static struct pair *

@@ -123,6 +123,7 @@ expire(struct ledger *ledger, uint32_t slot, uint64_t timestamp, struct ledger_d
     event->kind = LEDGER_EVENT_TWO_PHASE_EXPIRED;
     event->timestamp = timestamp;
     ledger_event_snapshot(event, ledger, pending->debit_slot, pending->credit_slot);
+    event->pending_place = slot + 1;
     ledger_pending_remove(ledger, slot);
 }
 

@@ -469,7 +469,8 @@ ledger_balances_of(const struct ledger_account *account)
     };
 }
 
-/* Puts the two accounts as they are now into the event. */
+/* Puts the two accounts as they are now into the event; of the rest its kind and pending_place are
+ * the caller's. */
 static inline void
 ledger_event_snapshot(
     struct ledger_event *event,

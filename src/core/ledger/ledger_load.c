@@ -24,7 +24,8 @@ revive(
     const struct ledger_transfer *transfer,
     uint32_t debit_slot,
     uint32_t credit_slot,
-    bool watch)
+    bool watch,
+    uint32_t *ret_slot)
 {
     if (ledger_pending_search_on(ledger, transfer->id, debit_slot, credit_slot) != LEDGER_NONE) {
         return ERR_CORRUPT;
@@ -38,6 +39,7 @@ revive(
     if (watch && transfer->timeout != 0 && !ledger_pending_in(ledger, slot)->half) {
         ledger_expiry_insert(ledger, slot);
     }
+    *ret_slot = slot;
     return ERR_OK;
 }
 
@@ -62,7 +64,8 @@ ledger_load_pending_on(
         !side_is_sane(ledger, credit_slot, transfer->credit_account_id, true)) {
         return ERR_CORRUPT;
     }
-    TRY(revive(ledger, transfer, debit_slot, credit_slot, true));
+    uint32_t slot = LEDGER_NONE;
+    TRY(revive(ledger, transfer, debit_slot, credit_slot, true, &slot));
     ledger->version++;
     return ERR_OK;
 }
@@ -78,7 +81,8 @@ ledger_load_pending(struct ledger *ledger, const struct ledger_transfer *transfe
     if ((transfer->flags & LEDGER_TRANSFER_PENDING) == 0) {
         return ERR_CORRUPT;
     }
-    TRY(revive(ledger, transfer, debit_slot, credit_slot, true));
+    uint32_t slot = LEDGER_NONE;
+    TRY(revive(ledger, transfer, debit_slot, credit_slot, true, &slot));
     ledger->version++;
     return ERR_OK;
 }
@@ -223,15 +227,18 @@ tell_sides(
     }
 }
 
-/* What an event does beside the two accounts. */
+/* What an event does beside the two accounts. *pending_slot is that of the pending transfer which
+ * it finishes, or LEDGER_NONE, and becomes that of one which it makes. */
 static err_t
 redo_rest(
-    struct ledger *ledger, const struct ledger_event *event, uint32_t finished_slot, bool watch)
+    struct ledger *ledger, const struct ledger_event *event, uint32_t *pending_slot, bool watch)
 {
-    if (finished_slot != LEDGER_NONE) {
-        ledger_pending_remove(ledger, finished_slot);
+    const uint32_t debit_slot = event->debit_slot;
+    const uint32_t credit_slot = event->credit_slot;
+    if (*pending_slot != LEDGER_NONE) {
+        ledger_pending_remove(ledger, *pending_slot);
     } else if (event->kind == LEDGER_EVENT_TWO_PHASE_PENDING) {
-        TRY(revive(ledger, &event->transfer, event->debit_slot, event->credit_slot, watch));
+        TRY(revive(ledger, &event->transfer, debit_slot, credit_slot, watch, pending_slot));
     }
     if (event->kind != LEDGER_EVENT_TWO_PHASE_EXPIRED &&
         event->timestamp > ledger->transfer_timestamp) {
@@ -263,7 +270,8 @@ ledger_redo_event(
         (how->compare_credit && !same_outcome(&credit, &event->credit, event->credit_flags))) {
         return ERR_CORRUPT;
     }
-    TRY(redo_rest(ledger, event, pending_slot, how->watch));
+    TRY(redo_rest(ledger, event, &pending_slot, how->watch));
+    event->pending_place = pending_slot == LEDGER_NONE ? 0 : pending_slot + 1;
     tell_sides(event, how, &debit, &credit);
     *ledger_account_in(ledger, event->debit_slot) = debit;
     *ledger_account_in(ledger, event->credit_slot) = credit;
@@ -308,7 +316,7 @@ ledger_redo_fuzzy(struct ledger *ledger, const struct ledger_event *event)
         return ERR_CORRUPT;
     }
     uint32_t pending_slot = finishes(event) ? finished_slot(ledger, event) : LEDGER_NONE;
-    TRY(redo_rest(ledger, event, pending_slot, true));
+    TRY(redo_rest(ledger, event, &pending_slot, true));
     set_balances(debit, &event->debit, event->debit_flags);
     set_balances(credit, &event->credit, event->credit_flags);
     return ERR_OK;

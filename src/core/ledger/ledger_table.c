@@ -184,6 +184,19 @@ ledger_pending_search_on(
                : probe_on(ledger, &index->now, id, debit_slot, credit_slot);
 }
 
+/* Where the next one will be written. Only the record of a free slot tells which is free behind it,
+ * so that the fetching is one ahead. */
+static void
+prefetch_free(const struct ledger *ledger)
+{
+    if (ledger->pending_free != 0) {
+        const struct ledger_pending *pending = ledger_pending_in(ledger, ledger->pending_free - 1);
+        prefetch_for_write(&pending->transfer);
+        prefetch_for_write((const unsigned char *)pending + 64);
+        prefetch_for_write(&pending->next_free);
+    }
+}
+
 uint32_t
 ledger_pending_insert(
     struct ledger *ledger,
@@ -200,6 +213,7 @@ ledger_pending_insert(
         slot = ledger->pending_slots_top++;
     }
     ledger->pending_count++;
+    prefetch_free(ledger);
     struct ledger_pending *pending = ledger_pending_in(ledger, slot);
     pending->transfer = *transfer;
     pending->debit_slot = debit_slot;

@@ -217,11 +217,13 @@ ledger_create_plain(struct ledger_step *step)
     struct ledger_undo *undo = ledger_undo_push(step, debit_slot, credit_slot);
     struct ledger_event *event = ledger_event_append(step);
     event->transfer.amount = amount;
+    event->pending_place = 0;
     if ((transfer->flags & LEDGER_TRANSFER_PENDING) != 0) {
         event->kind = LEDGER_EVENT_TWO_PHASE_PENDING;
         ledger_move_pending(debit, credit, &event->transfer);
         uint32_t slot = ledger_pending_insert(ledger, &event->transfer, debit_slot, credit_slot);
         ledger->scratch->created[ledger->scratch->created_count++] = slot;
+        event->pending_place = slot + 1;
         if (undo != NULL) {
             undo->created_pending = slot;
         }

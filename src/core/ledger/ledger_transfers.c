@@ -84,6 +84,25 @@ names_pending(const struct ledger_transfer *transfer)
            transfer->pending_id != U128_MAX;
 }
 
+/* The place in the index of the pending transfer that the event PREFETCH_AHEAD of this one names,
+ * as long again before it is followed to the record. */
+static void
+prefetch_named(
+    const struct ledger *ledger, const struct ledger_transfer *batch, uint32_t i, uint32_t count)
+{
+    const struct ledger_index *index = &ledger->pending_index;
+    if (i + 2 * PREFETCH_AHEAD < count && names_pending(&batch[i + 2 * PREFETCH_AHEAD])) {
+        ledger_index_prefetch(index, ledger_hash(batch[i + 2 * PREFETCH_AHEAD].pending_id));
+    }
+    if (i + PREFETCH_AHEAD < count && names_pending(&batch[i + PREFETCH_AHEAD])) {
+        uint64_t entry =
+            *ledger_index_home(index, ledger_hash(batch[i + PREFETCH_AHEAD].pending_id));
+        if (entry != 0) {
+            prefetch_for_read(ledger_pending_in(ledger, (uint32_t)entry - 1));
+        }
+    }
+}
+
 uint32_t
 ledger_prepare_transfers(
     const struct ledger *ledger, const struct ledger_transfer *batch, uint32_t count, u128 *ids)
@@ -100,10 +119,7 @@ ledger_prepare_transfers(
         scratch->own_entries[i] = LEDGER_ENTRY_NONE;
         scratch->pending_entries[i] = LEDGER_ENTRY_NONE;
         scratch->pending_slots[i] = LEDGER_NONE;
-        if (i + PREFETCH_AHEAD < count && names_pending(&batch[i + PREFETCH_AHEAD])) {
-            uint32_t hash = ledger_hash(batch[i + PREFETCH_AHEAD].pending_id);
-            ledger_index_prefetch(&ledger->pending_index, hash);
-        }
+        prefetch_named(ledger, batch, i, count);
         if (transfer->id != 0 && transfer->id != U128_MAX) {
             scratch->own_entries[i] = name_id(scratch, transfer->id, size - 1, ids);
         }

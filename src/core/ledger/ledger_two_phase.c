@@ -176,6 +176,7 @@ finish(struct ledger_step *step, uint32_t slot, enum ledger_fate fate, u128 amou
     pending->fate = fate;
     ledger->scratch->finished[ledger->scratch->finished_count++] = slot;
     ledger_event_snapshot(event, ledger, pending->debit_slot, pending->credit_slot);
+    event->pending_place = slot + 1;
 }
 
 uint32_t

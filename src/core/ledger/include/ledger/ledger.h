@@ -101,6 +101,10 @@ struct ledger_event {
     uint8_t kind;    /* enum ledger_event_kind */
     uint8_t adopted; /* 1: happened in another ledger, and its accounts came from there */
     uint8_t padding[2];
+    /* Of the pending transfer that began or ended: its slot + 1 (ledger_pending_at), 0 if there is
+     * none. For as long as it lives the slot is no other's, so a store may keep by it what it will
+     * want to know at the end. No part of the event: where it is redone the slot may be another. */
+    uint32_t pending_place;
 };
 
 static_assert(sizeof(struct ledger_event) == 288, "event");
