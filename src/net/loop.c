@@ -252,10 +252,11 @@ on_stop(struct os_task *task)
 static err_t
 handles_open(struct net_loop *loop)
 {
-    if (uv_async_init(&loop->uv, &loop->wake, on_wake) != 0) {
-        return ERR_IO;
+    int result = uv_async_init(&loop->uv, &loop->wake, on_wake);
+    if (result != 0) {
+        return err_from_errno(-result);
     }
-    int result = uv_prepare_init(&loop->uv, &loop->prepare);
+    result = uv_prepare_init(&loop->uv, &loop->prepare);
     result |= uv_check_init(&loop->uv, &loop->check);
     result |= uv_timer_init(&loop->uv, &loop->clock);
     ASSERT(result == 0);
@@ -281,9 +282,10 @@ net_loop_create(const char *name, struct net_loop **ret_loop)
     loop->executor.post = loop_post;
     loop->stop_task.run = on_stop;
     loop->clock_at_ms = UINT64_MAX;
-    if (uv_loop_init(&loop->uv) != 0) {
+    int opened = uv_loop_init(&loop->uv);
+    if (opened != 0) {
         free(loop);
-        return ERR_IO;
+        return err_from_errno(-opened);
     }
     err_t result = handles_open(loop);
     if (result != ERR_OK) {
@@ -322,7 +324,7 @@ net_loop_start(struct net_loop *loop)
 void
 net_loop_stop(struct net_loop *loop)
 {
-    if (!loop->running) {
+    if (loop == NULL || !loop->running) {
         return;
     }
     ASSERT(current_loop != loop);
