@@ -313,11 +313,14 @@ err_t
 net_loop_start(struct net_loop *loop)
 {
     ASSERT(!loop->started);
-    if (os_thread_start(&loop->thread, loop_main, loop) != ERR_OK) {
-        return ERR_IO;
-    }
+    /* Before the thread is there: what waits looks at them. */
     loop->started = true;
     loop->running = true;
+    if (os_thread_start(&loop->thread, loop_main, loop) != ERR_OK) {
+        loop->started = false;
+        loop->running = false;
+        return ERR_IO;
+    }
     return ERR_OK;
 }
 
