@@ -151,9 +151,7 @@ node_stop(struct node *node)
     /* What sweepers still had under way is taken up by the next start. */
     net_loop_stop(node->net_loop);
     net_loop_stop(node->outbound_loop);
-    if (node->broker_loop != NULL) {
-        os_loop_stop(node->broker_loop);
-    }
+    os_loop_stop(node->broker_loop);
     os_loop_stop(node->ledger_api_loop);
     os_loop_stop(node->resource_loop);
     os_loop_stop(node->sync_loop);

@@ -368,12 +368,12 @@ MUST_USE err_t node_listen(
     struct net_tls *tls,
     uint16_t *ret_port);
 
-/* Opens every role; on failure what was opened stays, for node_close. */
+/* Opens every role; on failure what was opened stays, for node_stop and node_close. */
 MUST_USE err_t node_open(struct node *node);
 /* Starts the loops and the roles. */
 MUST_USE err_t node_start(struct node *node);
-/* Drains the roles and stops the loops; also after a node_start that failed. One that has started
- * is NODE_DRAINING before. */
+/* Drains the roles and stops the loops; also after a node_open or node_start that failed, wherever
+ * it ended. One that has started is NODE_DRAINING before. */
 void node_stop(struct node *node);
 void node_close(struct node *node);
 

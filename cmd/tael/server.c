@@ -198,9 +198,7 @@ serve(const struct command *command, struct node *node)
     } else {
         status = command_fail(command, "%s", node->message);
     }
-    if (node->peers_loop != NULL) {
-        node_stop(node);
-    }
+    node_stop(node);
     node_close(node);
     main_thread_close(&main_thread);
     if (status == COMMAND_OK) {

@@ -254,10 +254,11 @@ on_stop(struct os_task *task)
 static err_t
 handles_open(struct net_loop *loop)
 {
-    if (uv_async_init(&loop->uv, &loop->wake, on_wake) != 0) {
-        return ERR_IO;
+    int result = uv_async_init(&loop->uv, &loop->wake, on_wake);
+    if (result != 0) {
+        return err_from_errno(-result);
     }
-    int result = uv_prepare_init(&loop->uv, &loop->prepare);
+    result = uv_prepare_init(&loop->uv, &loop->prepare);
     result |= uv_check_init(&loop->uv, &loop->check);
     result |= uv_timer_init(&loop->uv, &loop->clock);
     ASSERT(result == 0);
@@ -284,8 +285,9 @@ net_loop_create(const char *name, struct net_loop **ret_loop)
     loop->stop_task.run = on_stop;
     loop->clock_at_ms = UINT64_MAX;
     err_t result = net_lookups_create(loop, &loop->lookups);
-    if (result == ERR_OK && uv_loop_init(&loop->uv) != 0) {
-        result = ERR_IO;
+    if (result == ERR_OK) {
+        int opened = uv_loop_init(&loop->uv);
+        result = opened == 0 ? ERR_OK : err_from_errno(-opened);
     }
     if (result != ERR_OK) {
         net_lookups_destroy(&loop->lookups);
@@ -319,18 +321,21 @@ err_t
 net_loop_start(struct net_loop *loop)
 {
     ASSERT(!loop->started);
-    if (os_thread_start(&loop->thread, loop_main, loop) != ERR_OK) {
-        return ERR_IO;
-    }
+    /* Before the thread is there: what waits looks at them. */
     loop->started = true;
     loop->running = true;
+    if (os_thread_start(&loop->thread, loop_main, loop) != ERR_OK) {
+        loop->started = false;
+        loop->running = false;
+        return ERR_IO;
+    }
     return ERR_OK;
 }
 
 void
 net_loop_stop(struct net_loop *loop)
 {
-    if (!loop->running) {
+    if (loop == NULL || !loop->running) {
         return;
     }
     ASSERT(current_loop != loop);

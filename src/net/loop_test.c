@@ -4,6 +4,7 @@
 #include "base/assert.h"
 #include "base/list.h"
 
+#include "loop_private.h"
 #include "timers.h"
 
 #include <signal.h>
@@ -157,6 +158,36 @@ test_posting_to_itself(void **state)
     assert_true(self.rounds > 10);
 }
 
+static void
+hooked_turn_end(struct net_loop_hook *hook)
+{
+    (void)hook;
+}
+
+static struct net_loop_hook hooked = {.turn_end = hooked_turn_end};
+
+static void
+hooked_run(struct os_task *task)
+{
+    (void)task;
+    net_loop_add_hook(loop, &hooked);
+    net_loop_remove_hook(loop, &hooked);
+    atomic_fetch_add(&ran, 1);
+}
+
+/* What waits runs while the start is still under way (for ThreadSanitizer). */
+static void
+test_posted_before_the_start(void **state)
+{
+    (void)state;
+    struct os_task task = {.run = hooked_run};
+    atomic_store(&ran, 0);
+    os_post(net_loop_executor(loop), &task);
+    assert_int_equal(net_loop_start(loop), ERR_OK);
+    net_loop_stop(loop);
+    assert_int_equal(atomic_load(&ran), 1);
+}
+
 /* ------------------------------------------------------------------------------------- timers */
 
 #define T_TIMERS 200
@@ -304,6 +335,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_posting, setup, teardown),
         cmocka_unit_test_setup_teardown(test_posting_to_itself, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_posted_before_the_start, setup, teardown),
         cmocka_unit_test_setup_teardown(test_timers, setup, teardown),
         cmocka_unit_test(test_heap),
         cmocka_unit_test_setup_teardown(test_signals, setup, teardown),

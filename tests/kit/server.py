@@ -186,6 +186,15 @@ class Server:
     def start(self, *flags, fault=None, dies=False, seconds=START_SECONDS):
         """`fault` arms a point of a build with fault points: "name:crash". `dies`: while it takes
         up what an earlier process left."""
+        self.launch(*flags, fault=fault)
+        if dies:
+            self.wait_for_crash(seconds)
+            return self
+        self.wait(*flags, seconds=seconds)
+        return self
+
+    def launch(self, *flags, fault=None):
+        """Starts it, and does not wait."""
         assert self.process is None
         self.folder.mkdir(parents=True, exist_ok=True)
         self.starts += 1
@@ -210,9 +219,9 @@ class Server:
                  *self.documents, *self._ledger(), *self.flags, *flags],
                 stdin=subprocess.DEVNULL, stdout=output, stderr=log, env=environment,
             )
-        if dies:
-            self.wait_for_crash(seconds)
-            return self
+
+    def wait(self, *flags, seconds=START_SECONDS):
+        """Until it listens; `flags` as they were given to launch."""
         began = time.monotonic()
         match = wait_until(self._listening, seconds, "'listening on'")
         self.started_in = time.monotonic() - began
@@ -234,7 +243,6 @@ class Server:
         publishable = re.search(r"pk_test_\w+", self.output_path.read_text())
         if publishable:
             self.publishable_key = publishable.group()
-        return self
 
     def _ledger(self):
         if self.engine == "postgres" and self.ledger_url is None:
@@ -356,7 +364,8 @@ class Server:
         """Where the processes that have the documents tell what they count."""
         if self.has_gateway:
             return ["http://" + node["operators"] for node in self.nodes()]
-        return [self.direct_url]
+        apart = re.search(r"operators: (http://\S+)", self.output_path.read_text())
+        return [apart.group(1) if apart and not self.cluster else self.direct_url]
 
     def rss_kib(self):
         pid = (self.gateway.process if self.gateway else self.process).pid  # the edge

@@ -68,6 +68,9 @@ class Shards(Cluster):
             self.processes[name].launch(*flags)
         return self
 
+    def metrics_urls(self):
+        return [self.processes["api"].operators]
+
     def stop(self, order=None):
         super().stop(order or self.order)
 

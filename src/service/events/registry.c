@@ -101,6 +101,8 @@ target_create(
     target->timer.fire = events_work_timer;
     list_init(&target->in_flight);
     list_init(&target->finished);
+    list_init(&target->settled);
+    list_init(&target->prepared);
     list_push_back(&events->targets, &target->all);
     list_push_back(&scope->targets, &target->in_scope);
     events->target_count++;
@@ -112,7 +114,8 @@ static void
 target_destroy(struct events_target *target)
 {
     struct events *events = target->events;
-    struct list *lists[] = {&target->in_flight, &target->finished};
+    struct list *lists[] = {
+        &target->in_flight, &target->finished, &target->settled, &target->prepared};
     for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
         LIST_FOREACH_SAFE (lists[i], link) {
             list_remove(link);

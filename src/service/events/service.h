@@ -53,7 +53,11 @@ struct events_target {
     uint32_t pattern_count;
 
     struct list in_flight;
-    struct list finished;     /* attempts that ended and are to be written down */
+    struct list finished; /* attempts that ended and are to be written down */
+    /* Of the worker's operation, but not its memory: a process that ends in the middle of it frees
+     * them with the target. */
+    struct list settled;      /* finished ones that it writes down */
+    struct list prepared;     /* to be sent when it is durable */
     uint32_t in_flight_count; /* prepared ones included */
     uint32_t window;          /* how many there may be; schedule.h */
     uint32_t failures;        /* in a row */

@@ -27,7 +27,7 @@ f_begin(struct document_store *store)
 }
 
 static err_t
-f_commit(struct document_store *store)
+f_apply(struct document_store *store)
 {
     struct t_world *world = world_of(store);
     struct document_store *real = world->documents;
@@ -37,7 +37,21 @@ f_commit(struct document_store *store)
         real->ops->rollback(real);
         return failure;
     }
-    return real->ops->commit(real);
+    return real->ops->apply(real);
+}
+
+static err_t
+f_sync(struct document_store *store)
+{
+    struct document_store *real = world_of(store)->documents;
+    return real->ops->sync(real);
+}
+
+static err_t
+f_commit(struct document_store *store)
+{
+    TRY(f_apply(store));
+    return f_sync(store);
 }
 
 static void
@@ -126,6 +140,8 @@ documents_open(struct t_world *world)
     }
     failing_ops = (struct document_store_ops){
         .begin = f_begin,
+        .apply = f_apply,
+        .sync = f_sync,
         .commit = f_commit,
         .rollback = f_rollback,
         .get = f_get,
@@ -286,9 +302,11 @@ t_open(struct t_world *world)
 {
     char message[EVENTS_MESSAGE_SIZE] = "";
     assert_int_equal(os_loops_create(os_sim_loops(world->sim), "api", &world->loop), ERR_OK);
+    assert_int_equal(os_loops_create(os_sim_loops(world->sim), "sync", &world->sync_loop), ERR_OK);
     documents_open(world);
     const struct resource_parts parts = {
         .loop = world->loop,
+        .sync_loop = world->sync_loop,
         .clock = os_sim_clock(world->sim),
         .entropy = os_sim_entropy(world->sim),
         .documents = &world->failing,
@@ -322,6 +340,7 @@ t_open(struct t_world *world)
     }
     events_start(world->events);
     assert_int_equal(os_loop_start(world->loop), ERR_OK);
+    assert_int_equal(os_loop_start(world->sync_loop), ERR_OK);
 }
 
 void
@@ -330,6 +349,7 @@ t_crash(struct t_world *world)
     /* A loop that stops runs what waits, to no effect. */
     world->dead = true;
     os_loop_stop(world->loop);
+    os_loop_stop(world->sync_loop);
     LIST_FOREACH_SAFE (&world->flights, link) {
         list_remove(link);
         free(CONTAINER_OF(link, struct flight, link));
@@ -338,6 +358,7 @@ t_crash(struct t_world *world)
     events_destroy(&world->events);
     world->documents->ops->close(world->documents);
     os_loop_destroy(world->loop);
+    os_loop_destroy(world->sync_loop);
     for (uint32_t i = 0; i < world->host_count; i++) {
         world->hosts[i].under_way = 0;
     }

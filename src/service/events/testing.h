@@ -50,7 +50,7 @@ struct t_sent {
 
 struct t_world {
     struct os_sim *sim;
-    struct os_loop *loop;
+    struct os_loop *loop, *sync_loop;
     char folder[64];
     char database[96];
     struct document_store *documents;

@@ -28,8 +28,6 @@ struct work {
     struct events_target *target;
     struct resource_op *op;
     struct events_endpoint *endpoint; /* NULL: deleted */
-    struct list settled;              /* attempts whose end this operation writes down */
-    struct list prepared;
     uint32_t want;
     struct events_delivery **due; /* at most want, and one more */
     uint32_t due_count;
@@ -179,7 +177,7 @@ prepare_one(struct work *work, struct events_delivery *delivery)
     struct events_attempt *attempt;
     const struct resource_event *event = found;
     TRY(events_attempt_create(target, work->endpoint, delivery, body, event->trace, &attempt));
-    list_push_back(&work->prepared, &attempt->link);
+    list_push_back(&target->prepared, &attempt->link);
     target->taken_due = delivery->due;
     return ERR_OK;
 }
@@ -258,7 +256,7 @@ settle_finished(struct work *work)
         if (link == NULL) {
             break;
         }
-        list_push_back(&work->settled, link);
+        list_push_back(&target->settled, link);
         struct events_attempt *attempt = CONTAINER_OF(link, struct events_attempt, link);
         TRY(events_settle(work->op, target, work->endpoint, attempt));
     }
@@ -274,7 +272,7 @@ send_prepared(struct work *work)
     struct events_target *target = work->target;
     struct events *events = target->events;
     for (;;) {
-        struct list_link *link = list_pop_front(&work->prepared);
+        struct list_link *link = list_pop_front(&target->prepared);
         if (link == NULL) {
             return;
         }
@@ -323,7 +321,7 @@ work_ended(void *context)
     struct work *work = context;
     struct events_target *target = work->target;
     for (;;) {
-        struct list_link *link = list_pop_front(&work->settled);
+        struct list_link *link = list_pop_front(&target->settled);
         if (link == NULL) {
             break;
         }
@@ -334,7 +332,7 @@ work_ended(void *context)
         }
     }
     for (;;) {
-        struct list_link *link = list_pop_front(&work->prepared);
+        struct list_link *link = list_pop_front(&target->prepared);
         if (link == NULL) {
             break;
         }
@@ -379,8 +377,6 @@ work_run(struct resource_op *op)
     work->target = target;
     work->op = op;
     work->now = events_now_ms(target->events);
-    list_init(&work->settled);
-    list_init(&work->prepared);
     resource_op_set_state(op, work);
     resource_op_on_end(op, work_ended, work);
     target->ended_now = 0;

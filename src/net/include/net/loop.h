@@ -22,12 +22,14 @@
 
 struct net_loop;
 
-/* `name` (at most 15 bytes are shown by the system) must outlive the loop. ERR_MEMORY, ERR_IO. */
+/* `name` (at most 15 bytes are shown by the system) must outlive the loop. ERR_MEMORY,
+ * or what the system says: ERR_FULL, say, if it has no more files. */
 MUST_USE err_t net_loop_create(const char *name, struct net_loop **ret_loop);
 /* Starts the thread; once. ERR_IO if the system has no thread for us. */
 MUST_USE err_t net_loop_start(struct net_loop *loop);
 /* Runs the tasks that wait now, then ends the thread and waits for it. Every server and client on
- * it was stopped before. Not from the loop's thread. A loop that never started is fine. */
+ * it was stopped before. Not from the loop's thread. NULL and a loop that never started are fine.
+ */
 void net_loop_stop(struct net_loop *loop);
 /* Accepts NULL and a loop that never started; not a running one. */
 void net_loop_destroy(struct net_loop **loop);

@@ -146,10 +146,13 @@ os_loop_start(struct os_loop *loop)
     return loop->ops->start(loop);
 }
 
+/* NULL is fine. */
 static inline void
 os_loop_stop(struct os_loop *loop)
 {
-    loop->ops->stop(loop);
+    if (loop != NULL) {
+        loop->ops->stop(loop);
+    }
 }
 
 /* NULL is fine. */

@@ -1,0 +1,111 @@
+"""A start that does not get to its end, at every step: it says why, and what was opened by then is closed
+in order. Memory that was given back is filled; a sanitizer's findings end the process with another code."""
+
+import resource
+import secrets
+import signal
+import socket
+import subprocess
+
+import pytest
+
+from kit.ports import free_port
+from kit.server import PROGRAM, START_SECONDS, STOP_SECONDS, without_tael_settings
+
+# Below it libuv itself gives up (uv__signal_global_init).
+FILES_MIN = 9
+FILES_MAX = 120
+NOBODY = "postgres://nobody@/x?host={folder}&connect_timeout=5"
+BAD_MAP = "{folder}/bad"
+LEDGER_ROLE = ("--roles=ledger", "--internal-listen=127.0.0.1:0", "--internal-key-file={folder}/key",
+               "--shard=a")
+
+# What is wrong, and what is said of it; in the order in which roles open.
+WRONG = {
+    "data": (("--data={folder}/bad",), "data folder"),
+    "operators' port": (("--admin-listen=127.0.0.1:{taken}",), "the address is in use"),
+    "key between services": (
+        ("--internal-listen=127.0.0.1:0", "--internal-key-file={folder}/none"), "key file"),
+    "placement": (("--wallet-placement=wallet",), "wallet-placement"),
+    "map of shards": ((*LEDGER_ROLE, f"--ledger-shards={BAD_MAP}"), "ledger-shards"),
+    "store": (("--ledger=nonsense:x",), "no such store"),
+    "orders": (("--ledger-orders=nonsense",), "--ledger-orders"),
+    "ledger's database": ((f"--ledger={NOBODY}",), "ledger"),
+    "cache": (("--cache=memory",), "cache"),
+    "cache's address": (("--cache=nonsense", f"--documents={NOBODY}"), "cache"),
+    "documents": ((f"--documents={NOBODY}",), "documents"),
+    "map of documents": ((f"--documents=shards:{BAD_MAP}",), "line 1"),
+    "limits": (("--wallet-limits=nonsense",), "wallet-limits"),
+    "authorities": (("--webhook-ca={folder}/none",), "webhook-ca"),
+    "reach": (("--webhook-private=some",), "webhook-private"),
+    "key of webhooks": (("--webhook-key-file={folder}/none",), "webhooks"),
+    "names in codes": (("--merchant-name=" + "x" * 80,), "merchant-name"),
+    "broker": (("--broker=nonsense://x",), "broker"),
+    "broker's file": (
+        ("--broker=kafka://127.0.0.1:{free}/x", "--broker-config={folder}/none"), "config file"),
+    "certificate": (("--tls-cert={folder}/none", "--tls-key={folder}/none"), "TLS"),
+    "port": (("--listen=127.0.0.1:{taken}",), "the address is in use"),
+    "public address": (("--public-url=ftp://x",), "public-url"),
+    "internal port": (("--internal-listen=127.0.0.1:{taken}", "--internal-key-file={folder}/key"),
+                      "the address is in use"),
+    "internal address": (("--internal-listen=0.0.0.0:0", "--internal-key-file={folder}/key"),
+                         "not this machine"),
+}
+
+
+@pytest.fixture(autouse=True)
+def filled(monkeypatch):
+    monkeypatch.setenv("MALLOC_PERTURB_", "165")
+
+
+@pytest.fixture
+def taken():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield listener.getsockname()[1]
+
+
+def said(text):
+    """Without the log."""
+    return "\n".join(line for line in text.splitlines() if not line.startswith('{"time"'))
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_a_start_with_something_wrong(tmp_path, taken, wrong):
+    (tmp_path / "bad").write_text("garbage\n")
+    (tmp_path / "key").write_text(secrets.token_hex(32))
+    (tmp_path / "key").chmod(0o600)
+    flags, words = WRONG[wrong]
+    places = {"folder": tmp_path, "taken": taken, "free": free_port()}
+    ended = subprocess.run(
+        [str(PROGRAM), "server", f"--data={tmp_path / 'data'}", "--listen=127.0.0.1:0",
+         "--admin-listen=127.0.0.1:0", *[flag.format(**places) for flag in flags]],
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=START_SECONDS,
+        env=without_tael_settings())
+    assert ended.returncode == 1, ended.stderr
+    assert said(ended.stderr).startswith("tael server: ") and words in ended.stderr
+
+
+def test_a_start_with_too_few_files(tmp_path):
+    """One more at a time, until there are enough: each step that needs one was the first without."""
+    key = tmp_path / "key"
+    key.write_text(secrets.token_hex(32))
+    key.chmod(0o600)
+    reasons = set()
+    for files in range(FILES_MIN, FILES_MAX):
+        process = subprocess.Popen(
+            [str(PROGRAM), "server", f"--data={tmp_path / f'data-{files}'}",
+             "--listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0", "--internal-listen=127.0.0.1:0",
+             f"--internal-key-file={key}", f"--broker=amqp://127.0.0.1:{free_port()}/x"],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            env=without_tael_settings(),
+            preexec_fn=lambda files=files: resource.setrlimit(
+                resource.RLIMIT_NOFILE, (files, files)))
+        started = process.stdout.readline() != ""
+        if started:
+            process.send_signal(signal.SIGTERM)
+        _, text = process.communicate(timeout=STOP_SECONDS)
+        assert process.returncode == (0 if started else 1), f"{files} files: {text}"
+        if started:
+            break
+        reasons.add(said(text).split(":")[1])
+    assert started and len(reasons) >= 6, reasons
