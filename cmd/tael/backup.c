@@ -26,7 +26,6 @@
 #include "os/clock.h"
 #include "os/process.h"
 #include "store/copy.h"
-#include "vault/master.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -465,9 +464,9 @@ static int
 copy_key(struct backup *backup, const struct backup_key *key)
 {
     char path[BACKUP_PATH_SIZE];
-    char name[VAULT_MASTER_NAME_SIZE];
+    char name[BACKUP_KEY_NAME_SIZE];
     struct store_copy_extent extent = {0};
-    vault_master_name(key->generation, name);
+    backup_key_name(key->generation, name);
     (void)snprintf(path, sizeof(path), "vault/%s", name);
     err_t code = backup->disk->ops->size(backup->disk, key->file, &extent.newest_used);
     if (code != ERR_OK) {

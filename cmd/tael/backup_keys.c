@@ -1,8 +1,42 @@
 #include "backup_keys.h"
 
-#include "vault/master.h"
+#include "base/span.h"
 
 #include <stdio.h>
+#include <string.h>
+
+#define GENERATION_MAX 999999
+
+void
+backup_key_name(uint32_t generation, char out[BACKUP_KEY_NAME_SIZE])
+{
+    if (generation == 1) {
+        (void)snprintf(out, BACKUP_KEY_NAME_SIZE, "master.key");
+    } else {
+        (void)snprintf(out, BACKUP_KEY_NAME_SIZE, "master-%u.key", generation);
+    }
+}
+
+bool
+backup_key_parse(const char *name, uint32_t *ret_generation)
+{
+    char written[BACKUP_KEY_NAME_SIZE];
+    struct span text = span_from_cstr(name);
+    uint64_t generation = 1;
+    if (span_starts_with(text, SPAN("master-"))) {
+        text = span_slice(text, sizeof("master-") - 1, text.size);
+        if (!span_parse_u64(span_slice(text, 0, span_find(text, '.', 0)), &generation) ||
+            generation == 0 || generation > GENERATION_MAX) {
+            return false;
+        }
+    }
+    backup_key_name((uint32_t)generation, written);
+    if (strcmp(written, name) != 0) {
+        return false;
+    }
+    *ret_generation = (uint32_t)generation;
+    return true;
+}
 
 struct listing {
     uint32_t generations[BACKUP_KEYS_MAX];
@@ -15,7 +49,7 @@ see_name(void *context, const char *name)
 {
     struct listing *listing = context;
     uint32_t generation;
-    if (!vault_master_parse(name, &generation)) {
+    if (!backup_key_parse(name, &generation)) {
         return;
     }
     if (listing->count == BACKUP_KEYS_MAX) {
@@ -40,9 +74,9 @@ static err_t
 hold(struct backup_keys *keys, const char *folder, uint32_t generation)
 {
     char path[OS_PATH_SIZE];
-    char name[VAULT_MASTER_NAME_SIZE];
+    char name[BACKUP_KEY_NAME_SIZE];
     struct os_file *file = NULL;
-    vault_master_name(generation, name);
+    backup_key_name(generation, name);
     TRY(backup_data_path_in(folder, name, path));
     err_t code = keys->disk->ops->open(keys->disk, path, OS_OPEN_READ, false, &file, NULL);
     if (code != ERR_OK) {

@@ -13,7 +13,14 @@
 #include "os/file.h"
 
 /* Two that are in use and one that is not yet; and what somebody has put there. */
-#define BACKUP_KEYS_MAX 16
+#define BACKUP_KEYS_MAX      16
+
+#define BACKUP_KEY_NAME_SIZE 32
+
+/* The names of vault/master.h, which only the vault's role may link: backup_keys_test.c holds that
+ * they are the same. */
+void backup_key_name(uint32_t generation, char out[BACKUP_KEY_NAME_SIZE]);
+bool backup_key_parse(const char *name, uint32_t *ret_generation);
 
 struct backup_keys {
     struct os_disk *disk;

@@ -102,6 +102,38 @@ held(const struct bench *bench, uint32_t generation, const char expected[KEY_TEX
     fail_msg("generation %u is not held", generation);
 }
 
+static void
+test_names_are_the_vaults(void **state)
+{
+    (void)state;
+    static const char *const names[] = {
+        "master.key",
+        "master-1.key",
+        "master-0.key",
+        "master-2.key",
+        "master-02.key",
+        "master-999999.key",
+        "master-1000000.key",
+        "master-4294967298.key",
+        "master-2.key.tmp",
+        "master.key.tmp",
+        "master-",
+        "master-x.key",
+        "vault.db",
+        ""};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        uint32_t theirs = 0, ours = 0;
+        assert_int_equal(backup_key_parse(names[i], &ours), vault_master_parse(names[i], &theirs));
+        assert_int_equal(ours, theirs);
+    }
+    for (uint32_t generation = 1; generation < 1200; generation++) {
+        char theirs[VAULT_MASTER_NAME_SIZE], ours[BACKUP_KEY_NAME_SIZE];
+        vault_master_name(generation, theirs);
+        backup_key_name(generation, ours);
+        assert_string_equal(ours, theirs);
+    }
+}
+
 /* Nothing happens: what is there is held, once. */
 static void
 test_still(void **state)
@@ -179,6 +211,7 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_names_are_the_vaults),
         cmocka_unit_test_setup_teardown(test_still, setup, teardown),
         cmocka_unit_test_setup_teardown(test_rotated_between, setup, teardown),
         cmocka_unit_test_setup_teardown(test_replaced_between, setup, teardown),

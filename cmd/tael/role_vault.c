@@ -70,6 +70,18 @@ vault_role_close(struct node *node)
     issuer_destroy(&node->issuer);
 }
 
+void
+role_vault_look(const struct node *node, struct vault_rotation *ret_rotation)
+{
+    vault_rotation_look(node->vault, ret_rotation);
+}
+
+void
+role_vault_rotate(struct node *node, struct vault_rotate *request)
+{
+    vault_rotate(node->vault, request);
+}
+
 static void
 vault_role_metrics(const struct node *node, struct buf *out)
 {

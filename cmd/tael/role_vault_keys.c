@@ -1,7 +1,7 @@
 /*
  * Operators: the generations of the vault's keys. Only on their listener.
  *
- *     peers loop   role_vault_keys --> GET: answered there; POST: vault_rotate
+ *     peers loop   role_vault_keys --> GET: answered there; POST: role_vault_rotate
  *     cards loop   rotated --> net_answer
  *
  * A request may come until the very end, when the vault's loop stops before the listener does: from
@@ -57,7 +57,7 @@ answer_state(const struct node *node, struct net_exchange *exchange, unsigned st
 {
     struct vault_rotation rotation;
     struct json_writer json;
-    vault_rotation_look(node->vault, &rotation);
+    role_vault_look(node, &rotation);
     body_begin(&exchange->answer, &json, status);
     json_member_cstr(&json, "object", "tael.vault_keys");
     json_member_i64(&json, "generation", rotation.generation);
@@ -132,7 +132,7 @@ rotate(struct node *node, struct net_exchange *exchange)
         return API_OPERATED;
     }
     audit(node, exchange);
-    vault_rotate(node->vault, &ask->rotate);
+    role_vault_rotate(node, &ask->rotate);
     return API_OPERATES;
 }
 

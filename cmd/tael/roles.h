@@ -48,6 +48,9 @@ enum api_operated role_merchants_ask(struct node *node, struct net_exchange *exc
 /* The role operators' drain: on the main thread, while the loops run. Later ones are refused. */
 void role_merchants_drain(struct node *node);
 
+/* Of a node with a vault, which only this role's file talks to (M6). Any thread. */
+void role_vault_look(const struct node *node, struct vault_rotation *ret_rotation);
+void role_vault_rotate(struct node *node, struct vault_rotate *request);
 /* Operators: /vault/keys. On peers_loop; API_OPERATES: the vault's loop answers. */
 enum api_operated role_vault_keys(struct node *node, struct net_exchange *exchange);
 /* The role vault's drain, as role_merchants_drain. */
