@@ -361,6 +361,7 @@ event_add(struct store_pg *pg, struct store_pg_group *group, const struct ledger
     struct store_pg_event *kept = &group->events[group->event_count];
     enum ledger_fate fate = fate_of(event);
     kept->event = *event;
+    kept->event.pending_place = 0; /* no part of what is told of it */
     kept->debit_before = pg->heads[event->debit_slot];
     kept->credit_before = pg->heads[event->credit_slot];
     kept->place = fate == LEDGER_FATE_EXPIRED ? 0 : (store_pg_place_t)event->timestamp;
