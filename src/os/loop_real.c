@@ -184,8 +184,10 @@ real_main(void *argument)
             sleep_until_work(real);
         }
     }
+    const uint64_t until_ns = os_monotonic_ns(real->clock) + OS_DRAIN_NS_MAX;
     uint32_t groups = 0;
-    while (groups < OS_DRAIN_GROUPS_MAX && run_one_group(real, false)) {
+    while (groups < OS_DRAIN_GROUPS_MAX && os_monotonic_ns(real->clock) < until_ns &&
+           run_one_group(real, false)) {
         groups++;
     }
     os_loop_core_disarm_all(&real->core);

@@ -283,12 +283,16 @@ struct t_chain {
     struct os_task task;
     struct os_loop *loop;
     uint32_t left;
+    uint32_t sleep_ms;
 };
 
 static void
 chain_run(struct os_task *task)
 {
     struct t_chain *chain = CONTAINER_OF(task, struct t_chain, task);
+    if (chain->sleep_ms > 0) {
+        t_sleep_ms(chain->sleep_ms);
+    }
     if (chain->left > 0) {
         chain->left--;
         os_post(os_loop_executor(chain->loop), task);
@@ -320,6 +324,25 @@ stop_ends_although_a_task_posts_itself_for_ever(void **state)
     assert_int_equal(os_loop_start(loop), ERR_OK);
     os_loop_stop(loop);
     assert_true(chain.left > 0);
+    os_loop_destroy(loop);
+}
+
+static void
+stop_ends_although_such_a_task_takes_long(void **state)
+{
+    enum {
+        SLEEP_MS = 100,
+        RUNS_MAX = OS_DRAIN_NS_MAX / OS_NS_PER_MS / SLEEP_MS
+    };
+
+    (void)state;
+    struct os_loop *loop = t_loop("for long");
+    struct t_chain chain = {
+        .task = {.run = chain_run}, .loop = loop, .left = UINT32_MAX, .sleep_ms = SLEEP_MS};
+    os_post(os_loop_executor(loop), &chain.task);
+    assert_int_equal(os_loop_start(loop), ERR_OK);
+    os_loop_stop(loop);
+    assert_true(UINT32_MAX - chain.left < 2 * RUNS_MAX);
     os_loop_destroy(loop);
 }
 
@@ -420,6 +443,7 @@ main(void)
         cmocka_unit_test(a_timer_that_arms_itself_repeats_until_the_stop),
         cmocka_unit_test(stop_drains_what_the_drained_tasks_post),
         cmocka_unit_test(stop_ends_although_a_task_posts_itself_for_ever),
+        cmocka_unit_test(stop_ends_although_such_a_task_takes_long),
         cmocka_unit_test(two_loops_wake_each_other),
         cmocka_unit_test(the_thread_carries_the_name_cut_to_what_fits),
         cmocka_unit_test(a_loop_that_never_started_stops_and_goes),

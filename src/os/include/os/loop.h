@@ -26,6 +26,8 @@
 #define OS_GROUP_TASKS_MAX 1024
 /* So many groups a stopping loop runs at most, against tasks that post themselves for ever. */
 #define OS_DRAIN_GROUPS_MAX 65536
+/* And none begins later than this behind the stop, against tasks that take long. */
+#define OS_DRAIN_NS_MAX (UINT64_C(5) * 1000000000)
 
 struct os_task {
     struct os_task *next;              /* the queue's, while it waits */
@@ -80,10 +82,10 @@ struct os_loop_ops {
     err_t (*start)(struct os_loop *loop);
     /* Before start. NULL where loops have no threads of their own. */
     void (*give_way)(struct os_loop *loop);
-    /* Runs what waits and what that posts here (at most OS_DRAIN_GROUPS_MAX groups), then ends and
-     * waits for the end. Timers do not fire any more, and none is armed behind it: so their owners
-     * are closed in any order. What is posted later never runs. Not from the loop's own thread;
-     * nothing if it was not started or is stopped. */
+    /* Runs what waits and what that posts here (at most OS_DRAIN_GROUPS_MAX groups, for
+     * OS_DRAIN_NS_MAX), then ends and waits for the end. Timers do not fire any more, and none is
+     * armed behind it: so their owners are closed in any order. What is posted later never runs.
+     * Not from the loop's own thread; nothing if it was not started or is stopped. */
     void (*stop)(struct os_loop *loop);
     /* Of a stopped or never started loop, when nobody can be inside a post to it any more: stop
      * every loop before destroying any of them. Tasks that wait are dropped; they are their
