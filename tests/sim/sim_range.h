@@ -1,7 +1,8 @@
 /*
  * Which seeds a simulator runs.
  *
- * TAEL_SIM_SEEDS    how many seeds (default: a short form, and a long one with TEST_LONG)
+ * TAEL_SIM_SEEDS    how many seeds (default: a short form, and a long one with TEST_LONG; of the
+ *                   short one a quarter in a build with a sanitizer)
  * TAEL_SIM_FIRST    the first of them (default: 1)
  * TAEL_SIM_SEED     one seed only, to replay it
  */
