@@ -160,6 +160,9 @@ class Cluster(Server):
         for name in order:
             self.processes[name].stop()
 
+    def metrics_urls(self):
+        return [self.direct_url]
+
     def members(self):
         return {name: member.process.pid for name, member in self.processes.items()
                 if member.process is not None}
