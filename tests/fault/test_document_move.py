@@ -24,6 +24,7 @@ pytestmark = pytest.mark.skipif(
 
 SHARDS, MERCHANTS = 2, 6
 PAUSE = 0.5      # of the best of some moves, beside what payments take: the machine may be busy
+BREATH = 0.02    # of a customer between payments: what is paid is listed again and again
 FOLLOWS = 3.0    # no server waits longer
 PAYMENT = {"amount": "2000", "currency": "usd", "payment_method": "pm_card_visa",
            "confirm": "true", "description": "tea"}
@@ -133,6 +134,7 @@ class Payer(threading.Thread):
                 self.paid.append(answer.json()["id"])
             else:
                 self.failed.append(answer.text)
+            time.sleep(BREATH)
 
     def check(self):
         """Each once, as both servers see it, beside those of earlier tests, of which some may have been under way:

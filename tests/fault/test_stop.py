@@ -29,7 +29,7 @@ from kit.traffic import FLAGS as TRAFFIC_FLAGS, Traffic
 from kit.wallets import Wallets
 
 ROUNDS = 50 if LONG else 5
-STOPS = 25 if LONG else 2
+STOPS = 25 if LONG else 1
 WALLETS = 3
 TRANSFERS = 40
 SEED = 20240501
