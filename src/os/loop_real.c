@@ -223,6 +223,7 @@ real_stop(struct os_loop *loop)
 {
     struct loop_real *real = real_of(loop);
     if (real->state != REAL_RUNNING) {
+        os_loop_core_disarm_all(&real->core); /* what was armed before a start that never came */
         return;
     }
     ASSERT(!pthread_equal(pthread_self(), real->thread));

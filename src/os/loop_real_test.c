@@ -425,8 +425,11 @@ a_loop_that_never_started_stops_and_goes(void **state)
     (void)state;
     struct os_loop *loop = t_loop("idle");
     struct t_name name = {.task = {.run = name_run}};
+    struct t_timer timer = {.timer = {.fire = timer_fire}, .loop = loop};
     os_post(os_loop_executor(loop), &name.task);
+    os_timer_arm(loop, &timer.timer, UINT64_MAX);
     os_loop_stop(loop);
+    assert_false(os_timer_is_armed(&timer.timer));
     os_loop_destroy(loop);
     os_loop_destroy(NULL);
     assert_string_equal(name.name, "");

@@ -94,6 +94,7 @@ sim_stop(struct os_loop *loop)
 {
     struct loop_sim *mine = sim_of(loop);
     if (mine->state != SIM_LOOP_STARTED) {
+        os_loop_core_disarm_all(&mine->core);
         return;
     }
     for (uint32_t i = 0; i < OS_DRAIN_GROUPS_MAX && mine->waiting_count > 0; i++) {

@@ -85,7 +85,7 @@ struct os_loop_ops {
     /* Runs what waits and what that posts here (at most OS_DRAIN_GROUPS_MAX groups, for
      * OS_DRAIN_NS_MAX), then ends and waits for the end. Timers do not fire any more, and none is
      * armed behind it: so their owners are closed in any order. What is posted later never runs.
-     * Not from the loop's own thread; nothing if it was not started or is stopped. */
+     * Not from the loop's own thread. If it was not started or is stopped, no task runs. */
     void (*stop)(struct os_loop *loop);
     /* Of a stopped or never started loop, when nobody can be inside a post to it any more: stop
      * every loop before destroying any of them. Tasks that wait are dropped; they are their
