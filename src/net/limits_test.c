@@ -1,6 +1,8 @@
 /* Slow, greedy and many clients: deadlines, back-pressure, maxima, drain. */
 #include "testing.h"
 
+#include "base/sanitized.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <malloc.h>
@@ -442,7 +444,7 @@ test_idle_connections(void **state)
      */
     size_t each = (mallinfo2().uordblks - before) / T_IDLE;
     print_message("%d idle connections: %zu bytes of heap each\n", T_IDLE, each);
-    if (!T_SANITIZED) {
+    if (!SANITIZED) {
         assert_true(each > 0);
         assert_true(each < T_IDLE_BYTES_MAX);
     }

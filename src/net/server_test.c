@@ -1,6 +1,8 @@
 /* What the server answers: well-formed, in pieces, pipelined, out of order. */
 #include "testing.h"
 
+#include "base/sanitized.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -445,7 +447,7 @@ static void
 test_secrets_are_wiped(void **state)
 {
     (void)state;
-    if (T_SANITIZED) {
+    if (SANITIZED) {
         skip(); /* their shadow memory is too large to search */
     }
     static char request[1024];

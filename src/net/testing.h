@@ -16,17 +16,6 @@
 #include <stdbool.h>
 #include <uv.h>
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#    define T_SANITIZED 1
-#elif defined(__has_feature)
-#    if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#        define T_SANITIZED 1
-#    endif
-#endif
-#ifndef T_SANITIZED
-#    define T_SANITIZED 0
-#endif
-
 /* How long to wait for what must come, and how late it may be: long, because a machine that is
  * shared stands still for seconds now and then. */
 #define T_WAIT_MS   60000

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "base/assert.h"
+#include "base/sanitized.h"
 
 #include "testing.h"
 
@@ -281,7 +282,7 @@ test_budget(void **state)
         }
         static struct t_load load;
         t_load_start(&load, &world, 16, true);
-        t_load_pass(&load, T_SANITIZED ? 300 : 1000);
+        t_load_pass(&load, SANITIZED ? 300 : 1000);
         t_load_stop(&load);
         struct upstream_counters counters = t_count(&world);
         print_message(

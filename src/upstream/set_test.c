@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "base/assert.h"
+#include "base/sanitized.h"
 
 #include "testing.h"
 
@@ -319,7 +320,7 @@ test_hash(void **state)
 
 enum {
     SENDERS = 3,
-    EACH = T_SANITIZED ? 150 : 600
+    EACH = SANITIZED ? 150 : 600
 };
 
 static atomic_uint sent_well;

@@ -10,17 +10,6 @@
 #include <stdbool.h>
 #include <uv.h>
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#    define T_SANITIZED 1
-#elif defined(__has_feature)
-#    if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#        define T_SANITIZED 1
-#    endif
-#endif
-#ifndef T_SANITIZED
-#    define T_SANITIZED 0
-#endif
-
 /* What a back end does with a request. */
 enum t_mode {
     T_OK,      /* 200 with its number as the body, after `delay_ms` */

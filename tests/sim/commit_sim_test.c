@@ -75,14 +75,8 @@ seeds_hold(enum commit_protocol protocol, uint64_t usual)
     }
 }
 
-/* Sanitizers make it slow, and have seen what there is to see after fewer. */
-#ifdef __SANITIZE_ADDRESS__
-#    define SEEDS_2PC 100
-#    define SEEDS_3PC 200
-#else
-#    define SEEDS_2PC 1500
-#    define SEEDS_3PC 3000
-#endif
+#define SEEDS_2PC 1500
+#define SEEDS_3PC 3000
 
 static void
 two_phases_hold(void **state)
