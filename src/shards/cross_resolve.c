@@ -245,7 +245,7 @@ entry_of(struct shards_cross *cross, uint32_t shard, u128 marker_id, uint64_t no
     struct shards_doubt_entry *entries = entries_of(cross, shard);
     struct shards_doubt_entry *empty = NULL;
     uint16_t slot = (uint16_t)marker_id;
-    u128 name = marker_id & ~(u128)0xfffffff;
+    u128 name = commit_name_of(marker_id);
     u128 *keys = cross->sweeps[shard].keys;
     for (uint32_t i = 0; i < SHARDS_DOUBTS_MAX; i++) {
         if (keys[i] == (name | slot)) {

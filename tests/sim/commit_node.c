@@ -302,7 +302,7 @@ resolve(struct world *world, uint8_t number, const struct packet *answer)
         for (uint32_t j = 0; j < NODE_RUNS_MAX; j++) {
             const struct node_run *run = &node->runs[j];
             known |= run->used && run->run.transaction != NULL &&
-                     run->transaction.header.name == (doubt->marker.id & ~(u128)0xfffffff) &&
+                     run->transaction.header.name == commit_name_of(doubt->marker.id) &&
                      (!run->resolves ||
                       run->transaction.header.slots[run->member] == (uint16_t)doubt->marker.id);
         }

@@ -17,6 +17,8 @@
 #include <string.h>
 
 #define TAG ((u128)0x54ae1c << 104)
+/* Below it are slot and step, above it 76 bits of a digest. */
+#define NAME_SHIFT 28
 
 u128
 commit_step_id(u128 name, uint16_t slot, uint32_t step)
@@ -40,7 +42,13 @@ commit_account_is(u128 account_id, enum commit_account kind)
 u128
 commit_name(u128 name_digest)
 {
-    return TAG | (name_digest >> 52 << 28);
+    return TAG | (name_digest >> 52 << NAME_SHIFT);
+}
+
+u128
+commit_name_of(u128 id)
+{
+    return id >> NAME_SHIFT << NAME_SHIFT;
 }
 
 u128
@@ -134,8 +142,6 @@ commit_hold_marker(u128 name, uint16_t slot, u128 payee)
     };
 }
 
-/* The digest in a name: 76 bits. */
-#define NAME_SHIFT   28
 #define NOTE_FLAGS   16
 #define NOTE_NAME_32 UINT32_C(0xfff)
 
@@ -169,7 +175,7 @@ commit_chain_note_decode(const struct ledger_transfer *marker, struct commit_cha
     if (!commit_id_is_reserved(marker->id) || slot == COMMIT_SLOT_NONE) {
         return ERR_CORRUPT;
     }
-    struct ledger_transfer expected = commit_chain_note(marker->id & ~(u128)0xfffffff, slot, &note);
+    struct ledger_transfer expected = commit_chain_note(commit_name_of(marker->id), slot, &note);
     expected.timestamp = marker->timestamp;
     if (memcmp(&expected, marker, sizeof(expected)) != 0) {
         return ERR_CORRUPT;
@@ -182,7 +188,7 @@ err_t
 commit_header_decode(const struct ledger_transfer *marker, struct commit_header *ret_header)
 {
     struct commit_header header = {
-        .name = marker->id & ~(u128)0xfffffff,
+        .name = commit_name_of(marker->id),
         .check = marker->user_data_64,
     };
     for (uint32_t i = 0; i < COMMIT_MEMBERS_MAX; i++) {

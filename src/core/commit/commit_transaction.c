@@ -205,7 +205,7 @@ commit_resume_chained(
     found.legs[0] = (struct commit_leg){
         .member = member_of_marker(&found.header, marker),
         .flags = chain.flags,
-        .own_name = note->id & ~(u128)0xfffffff,
+        .own_name = commit_name_of(note->id),
         .payee = chain.payee,
         .transfer = *pending,
     };

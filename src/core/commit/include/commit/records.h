@@ -118,6 +118,8 @@ commit_chain_note_decode(const struct ledger_transfer *marker, struct commit_cha
 
 /* The name of a transaction, from the digest of its id and run. */
 u128 commit_name(u128 name_digest);
+/* The name in any id that was made of one. */
+u128 commit_name_of(u128 id);
 /* The id of the marker that a protocol's pending transfer belongs to. For a pending transfer with a
  * client's id on an in-transit account it is commit_name() of that id's digest (run 0) with the
  * slot: commit_marker_id. If there is no such marker, it is no transfer in doubt but a hold. */
