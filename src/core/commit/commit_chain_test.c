@@ -10,14 +10,11 @@
 #include <cmocka.h>
 
 #include "commit/commit.h"
-#include "ledger_test_world.h"
+#include "slots_testing.h"
 
 #include <string.h>
 
 #define SLOTS   2
-#define MONEY   7
-#define PAYER   100
-#define PAYEE   200
 #define ID      77
 #define OWN     UINT64_C(0x1234567890abcdef)
 #define LEGS    4
@@ -31,18 +28,7 @@ static int
 setup(void **state)
 {
     (void)state;
-    for (uint16_t slot = 0; slot < SLOTS; slot++) {
-        const struct ledger_limits limits = {16, 16, 1, 0};
-        t_world_init(&places[slot], &limits);
-        struct ledger_account accounts[] = {
-            {.id = PAYER, .ledger = MONEY, .code = 1},
-            {.id = PAYEE, .ledger = MONEY, .code = 1},
-            commit_account(COMMIT_ACCOUNT_IN_TRANSIT, MONEY, slot),
-            commit_account(COMMIT_ACCOUNT_MARKER_DEBIT, COMMIT_LEDGER, slot),
-            commit_account(COMMIT_ACCOUNT_MARKER_CREDIT, COMMIT_LEDGER, slot),
-        };
-        t_world_create_accounts(&places[slot], accounts, 5);
-    }
+    t_slots_open(places, SLOTS, 0);
     return 0;
 }
 
@@ -50,10 +36,7 @@ static int
 teardown(void **state)
 {
     (void)state;
-    for (uint32_t slot = 0; slot < SLOTS; slot++) {
-        assert_int_equal(ledger_validate(places[slot].ledger), ERR_OK);
-        t_world_release(&places[slot]);
-    }
+    t_slots_close(places, SLOTS);
     return 0;
 }
 
@@ -67,16 +50,9 @@ own_name(u128 id)
 static struct commit_request
 request_of(struct commit_leg legs[LEGS], enum commit_protocol protocol)
 {
-    struct ledger_transfer event = {
-        .id = ID,
-        .debit_account_id = PAYER,
-        .credit_account_id = PAYEE,
-        .amount = 10,
-        .ledger = MONEY,
-        .code = 9};
+    struct ledger_transfer event = t_payment(ID, 10);
     commit_split(&event, (uint16_t[2]){0, 1}, &legs[0]);
-    event.id = ID + 1;
-    event.amount = 3;
+    event = t_payment(ID + 1, 3);
     commit_split(&event, (uint16_t[2]){1, 1}, &legs[2]);
     legs[2].member = 1;
     for (uint32_t i = 0; i < LEGS; i += 2) {
@@ -197,14 +173,7 @@ static void
 a_chain_is_aborted_as_a_whole(void **state)
 {
     (void)state;
-    struct ledger_transfer taken = {
-        .id = ID + 1,
-        .debit_account_id = PAYER,
-        .credit_account_id = PAYEE,
-        .amount = 1,
-        .ledger = MONEY,
-        .code = 1};
-    assert_int_equal(t_world_transfer(&places[1], taken), LEDGER_TRANSFER_created);
+    assert_int_equal(t_world_transfer(&places[1], t_payment(ID + 1, 1)), LEDGER_TRANSFER_created);
     start(COMMIT_2PC);
     finish(&run);
     assert_int_equal(commit_outcome(&run), COMMIT_OUTCOME_ABORTED);
@@ -256,13 +225,7 @@ a_chained_id_is_a_conflict(void **state)
         start(COMMIT_2PC);
         finish(&run);
         struct commit_leg legs[2];
-        struct ledger_transfer event = {
-            .id = ID + 1,
-            .debit_account_id = PAYER,
-            .credit_account_id = PAYEE,
-            .amount = 3,
-            .ledger = MONEY,
-            .code = 9};
+        const struct ledger_transfer event = t_payment(ID + 1, 3);
         commit_split(&event, (uint16_t[2]){1, 0}, legs);
         const struct commit_request request = {
             .protocol = protocol == 0 ? COMMIT_2PC : COMMIT_3PC,

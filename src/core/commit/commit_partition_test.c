@@ -16,15 +16,12 @@
 #include <cmocka.h>
 
 #include "commit/commit.h"
-#include "ledger_test_world.h"
+#include "slots_testing.h"
 
 #include <string.h>
 
 #define SLOTS      3
 #define ALL        7 /* of them, a bit each */
-#define MONEY      7
-#define PAYER      100
-#define PAYEE      200
 #define CLIENTS_ID 77
 #define AMOUNT     10
 /* The coordinator's requests: each slot prepares, pre-commits, posts. */
@@ -50,29 +47,9 @@ static uint32_t refusals, ends_alone, would_split;
 static void
 worlds_open(void)
 {
-    for (uint16_t slot = 0; slot < SLOTS; slot++) {
-        const struct ledger_limits limits = {16, 16, 1, 0};
-        t_world_init(&places[slot], &limits);
-        const struct ledger_account accounts[] = {
-            {.id = PAYER, .ledger = MONEY, .code = 1},
-            {.id = PAYEE, .ledger = MONEY, .code = 1},
-            commit_account(COMMIT_ACCOUNT_IN_TRANSIT, MONEY, slot),
-            commit_account(COMMIT_ACCOUNT_MARKER_DEBIT, COMMIT_LEDGER, slot),
-            commit_account(COMMIT_ACCOUNT_MARKER_CREDIT, COMMIT_LEDGER, slot),
-        };
-        t_world_create_accounts(&places[slot], accounts, 5);
-    }
+    t_slots_open(places, SLOTS, 0);
     memset(actors, 0, sizeof(actors));
     told = 0;
-}
-
-static void
-worlds_close(void)
-{
-    for (uint32_t slot = 0; slot < SLOTS; slot++) {
-        assert_int_equal(ledger_validate(places[slot].ledger), ERR_OK);
-        t_world_release(&places[slot]);
-    }
 }
 
 /* From the payer in slot 0 to a payee in each of the others. */
@@ -81,13 +58,7 @@ coordinator_begin(void)
 {
     struct commit_leg legs[2 * (SLOTS - 1)];
     for (uint8_t i = 0; i + 1 < SLOTS; i++) {
-        const struct ledger_transfer transfer = {
-            .id = CLIENTS_ID,
-            .debit_account_id = PAYER,
-            .credit_account_id = PAYEE,
-            .amount = AMOUNT,
-            .ledger = MONEY,
-            .code = 9};
+        const struct ledger_transfer transfer = t_payment(CLIENTS_ID, AMOUNT);
         commit_split(&transfer, (uint16_t[2]){0, (uint16_t)(1 + i)}, &legs[2 * i]);
         legs[2 * i + 1].member = (uint8_t)(1 + i);
     }
@@ -326,7 +297,7 @@ live(struct cut cut)
     if (cut.prepared != 0 || !cut.dead) {
         check_end();
     }
-    worlds_close();
+    t_slots_close(places, SLOTS);
 }
 
 static void

@@ -11,14 +11,11 @@
 
 #include "commit/commit.h"
 #include "commit/member.h"
-#include "ledger_test_world.h"
+#include "slots_testing.h"
 
 #include <string.h>
 
 #define SLOTS 3
-#define MONEY 7
-#define PAYER 100
-#define PAYEE 200
 
 static struct t_world places[SLOTS];
 static struct commit_transaction transaction;
@@ -30,21 +27,8 @@ setup(void **state)
 {
     (void)state;
     batches = 0;
+    t_slots_open(places, SLOTS, LEDGER_ACCOUNT_DEBITS_MUST_NOT_EXCEED_CREDITS);
     for (uint16_t slot = 0; slot < SLOTS; slot++) {
-        const struct ledger_limits limits = {16, 16, 1, 0};
-        t_world_init(&places[slot], &limits);
-        struct ledger_account accounts[] = {
-            {.id = PAYER,
-             .ledger = MONEY,
-             .code = 1,
-             .flags = LEDGER_ACCOUNT_DEBITS_MUST_NOT_EXCEED_CREDITS},
-            {.id = PAYEE, .ledger = MONEY, .code = 1},
-            commit_account(COMMIT_ACCOUNT_IN_TRANSIT, MONEY, slot),
-            commit_account(COMMIT_ACCOUNT_HELD, MONEY, slot),
-            commit_account(COMMIT_ACCOUNT_MARKER_DEBIT, COMMIT_LEDGER, slot),
-            commit_account(COMMIT_ACCOUNT_MARKER_CREDIT, COMMIT_LEDGER, slot),
-        };
-        t_world_create_accounts(&places[slot], accounts, 6);
         struct ledger_transfer funds = {
             .id = 1,
             .debit_account_id = PAYEE,
@@ -61,10 +45,7 @@ static int
 teardown(void **state)
 {
     (void)state;
-    for (uint32_t slot = 0; slot < SLOTS; slot++) {
-        assert_int_equal(ledger_validate(places[slot].ledger), ERR_OK);
-        t_world_release(&places[slot]);
-    }
+    t_slots_close(places, SLOTS);
     return 0;
 }
 
@@ -82,13 +63,7 @@ request_of(struct commit_leg *legs, enum commit_protocol protocol, uint8_t payee
         .request_digest = (uint64_t)amount << 8,
     };
     for (uint8_t i = 0; i < payees; i++) {
-        struct ledger_transfer transfer = {
-            .id = 77,
-            .debit_account_id = PAYER,
-            .credit_account_id = PAYEE,
-            .amount = amount,
-            .ledger = MONEY,
-            .code = 9};
+        const struct ledger_transfer transfer = t_payment(77, amount);
         commit_split(&transfer, (uint16_t[2]){0, (uint16_t)(1 + i)}, &legs[2 * i]);
         legs[2 * i + 1].member = (uint8_t)(1 + i);
     }
