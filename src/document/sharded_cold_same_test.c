@@ -144,20 +144,6 @@ take_sorted(void *context, const struct document_row *row)
 }
 
 static void
-t_compare_notes(
-    struct t_shards *t, struct document_store *whole, const struct document_query *query)
-{
-    static struct t_listed left, right;
-    left.count = right.count = 0;
-    assert_int_equal(t->a->ops->list(t->a, &t_note, query, take_sorted, &left), ERR_OK);
-    assert_int_equal(whole->ops->list(whole, &t_note, query, take_sorted, &right), ERR_OK);
-    assert_int_equal(left.count, right.count);
-    for (uint32_t i = 0; i < left.count; i++) {
-        assert_string_equal(left.rows[i], right.rows[i]);
-    }
-}
-
-static void
 t_compare_random_notes(struct t_shards *t, struct document_store *whole, struct os_prng *prng)
 {
     struct document_query query = {
@@ -165,12 +151,12 @@ t_compare_random_notes(struct t_shards *t, struct document_store *whole, struct 
         .range_column = UINT32_MAX,
         .oldest_first = os_prng_below(prng, 2) == 0,
         .limit = 1 + (uint32_t)os_prng_below(prng, 50)};
-    t_compare_notes(t, whole, &query);
+    t_compare_lists(t->a, whole, &t_note, &query, take_sorted);
     query.all_scopes = true;
     query.range_column = NOTE_DUE;
     query.range_min = (int64_t)os_prng_below(prng, 20);
     query.range_max = query.range_min + (int64_t)os_prng_below(prng, 40);
-    t_compare_notes(t, whole, &query);
+    t_compare_lists(t->a, whole, &t_note, &query, take_sorted);
     /* Who needs no cold member asks the shard with them for nothing. */
     uint32_t hot = 0;
     query.hot_only = true;

@@ -245,3 +245,21 @@ t_take(void *context, const struct document_row *row)
     assert_false(buf_failed(&text));
     return true;
 }
+
+void
+t_compare_lists(
+    struct document_store *left,
+    struct document_store *right,
+    const struct document_kind *kind,
+    const struct document_query *query,
+    document_each take)
+{
+    static struct t_listed lists[2];
+    lists[0].count = lists[1].count = 0;
+    assert_int_equal(left->ops->list(left, kind, query, take, &lists[0]), ERR_OK);
+    assert_int_equal(right->ops->list(right, kind, query, take, &lists[1]), ERR_OK);
+    assert_int_equal(lists[0].count, lists[1].count);
+    for (uint32_t i = 0; i < lists[0].count; i++) {
+        assert_string_equal(lists[0].rows[i], lists[1].rows[i]);
+    }
+}

@@ -83,5 +83,12 @@ int64_t t_due(struct t_shards *t, struct document_store *store, uint64_t scope, 
 void t_begin(struct document_store *store);
 /* Each of a list. */
 bool t_take(void *context, const struct document_row *row);
+/* The two list the same. `take` writes each row down in a t_listed, as t_take does. */
+void t_compare_lists(
+    struct document_store *left,
+    struct document_store *right,
+    const struct document_kind *kind,
+    const struct document_query *query,
+    document_each take);
 
 #endif
