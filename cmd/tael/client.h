@@ -42,8 +42,12 @@ struct client_options {
         OPTION_SECRET(type, client.key, "key", "", "An API key."),                                 \
         OPTION_TEXT(                                                                               \
             type, client.data, "data", "", "Takes the key from DIR/test_secret_key instead."),     \
-        OPTION_TEXT(                                                                               \
-            type, client.ca, "ca", "", "https: a PEM file with the certificates to trust."),       \
+        CLIENT_OPTIONS_CALL(type)
+/* Of what operators ask. `where`: whose address it is. */
+#define CLIENT_OPTIONS_WITHOUT_KEY(type, where)                                                    \
+    OPTION_TEXT(type, client.url, "url", TEXT_DEFAULT_URL, where), CLIENT_OPTIONS_CALL(type)
+#define CLIENT_OPTIONS_CALL(type)                                                                  \
+    OPTION_TEXT(type, client.ca, "ca", "", "https: a PEM file with the certificates to trust."),   \
         OPTION_DURATION(type, client.timeout_ms, "timeout", "30s", 1, 3600000, "For an answer."),  \
         OPTION_SWITCH(type, client.json, "json", "Prints what the server answered, as JSON.")
 

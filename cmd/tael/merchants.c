@@ -22,31 +22,8 @@ struct merchants_options {
 };
 
 #define MERCHANTS_OPTIONS                                                                          \
-    OPTION_TEXT(                                                                                   \
-        struct merchants_options,                                                                  \
-        client.url,                                                                                \
-        "url",                                                                                     \
-        TEXT_DEFAULT_URL,                                                                          \
-        "Where to ask: --admin-listen of a process of the API."),                                  \
-        OPTION_TEXT(                                                                               \
-            struct merchants_options,                                                              \
-            client.ca,                                                                             \
-            "ca",                                                                                  \
-            "",                                                                                    \
-            "https: a PEM file with the certificates to trust."),                                  \
-        OPTION_DURATION(                                                                           \
-            struct merchants_options,                                                              \
-            client.timeout_ms,                                                                     \
-            "timeout",                                                                             \
-            "30s",                                                                                 \
-            1,                                                                                     \
-            3600000,                                                                               \
-            "For an answer."),                                                                     \
-        OPTION_SWITCH(                                                                             \
-            struct merchants_options,                                                              \
-            client.json,                                                                           \
-            "json",                                                                                \
-            "Prints what the server answered, as JSON.")
+    CLIENT_OPTIONS_WITHOUT_KEY(                                                                    \
+        struct merchants_options, "Where to ask: --admin-listen of a process of the API.")
 
 static const struct setting create_settings[] = {
     OPTION_TEXT(struct merchants_options, name, "name", "", "What the merchant is called."),

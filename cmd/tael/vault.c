@@ -16,31 +16,8 @@ struct vault_options {
 };
 
 #define VAULT_OPTIONS                                                                              \
-    OPTION_TEXT(                                                                                   \
-        struct vault_options,                                                                      \
-        client.url,                                                                                \
-        "url",                                                                                     \
-        TEXT_DEFAULT_URL,                                                                          \
-        "Where to ask: --admin-listen of the process with the role vault."),                       \
-        OPTION_TEXT(                                                                               \
-            struct vault_options,                                                                  \
-            client.ca,                                                                             \
-            "ca",                                                                                  \
-            "",                                                                                    \
-            "https: a PEM file with the certificates to trust."),                                  \
-        OPTION_DURATION(                                                                           \
-            struct vault_options,                                                                  \
-            client.timeout_ms,                                                                     \
-            "timeout",                                                                             \
-            "30s",                                                                                 \
-            1,                                                                                     \
-            3600000,                                                                               \
-            "For an answer."),                                                                     \
-        OPTION_SWITCH(                                                                             \
-            struct vault_options,                                                                  \
-            client.json,                                                                           \
-            "json",                                                                                \
-            "Prints what the server answered, as JSON.")
+    CLIENT_OPTIONS_WITHOUT_KEY(                                                                    \
+        struct vault_options, "Where to ask: --admin-listen of the process with the role vault.")
 
 static const struct setting status_settings[] = {VAULT_OPTIONS};
 static const struct setting rotate_settings[] = {
@@ -105,8 +82,7 @@ stands_still(const struct command *command, const struct json_value *keys)
 static int
 wait_for_end(const struct command *command, struct client *client, bool json)
 {
-    static const struct client_request request = {
-        .method = HTTP_METHOD_GET, .target = {.data = "/vault/keys", .size = 11}};
+    const struct client_request request = {.method = HTTP_METHOD_GET, .target = TARGET};
     for (;;) {
         struct client_answer answer;
         int status = client_call(client, &request, &answer);
@@ -134,8 +110,7 @@ wait_for_end(const struct command *command, struct client *client, bool json)
 static int
 rotate(const struct command *command, struct client *client, const struct vault_options *options)
 {
-    static const struct client_request request = {
-        .method = HTTP_METHOD_POST, .target = {.data = "/vault/keys", .size = 11}};
+    const struct client_request request = {.method = HTTP_METHOD_POST, .target = TARGET};
     struct client_answer answer;
     int status = client_call(client, &request, &answer);
     if (status == COMMAND_GO_ON && !options->client.json) {
