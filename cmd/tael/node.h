@@ -5,6 +5,7 @@
 #ifndef TAEL_NODE_H
 #define TAEL_NODE_H
 
+#include "door.h"
 #include "measured_disk.h"
 #include "pulse.h"
 #include "tracing.h"
@@ -312,11 +313,9 @@ struct node {
     bool tls_is_asked_again; /* meanwhile; the net loop's */
     struct net_server *server;
     struct net_server *admin_server;
-    atomic_uint merchants_asked;   /* by operators, and not answered (role_merchants.c) */
-    atomic_bool merchants_drained; /* no more of them: the resource loop is about to stop */
-    atomic_uint vault_asked;       /* the same of the vault's keys (role_vault_keys.c) */
-    atomic_bool vault_drained;
-    uint16_t port; /* that was bound */
+    struct door merchants_door; /* what operators ask of the resource loop (role_merchants.c) */
+    struct door vault_door;     /* and of the cards loop (role_vault_keys.c) */
+    uint16_t port;              /* that was bound */
     /* Where browsers find this process, without a slash at the end; filled in before it listens. */
     char public_url[NODE_URL_SIZE];
     uint16_t admin_port; /* 0: none */

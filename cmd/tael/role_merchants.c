@@ -26,13 +26,11 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #define ANSWER_SIZE_MAX          (4U << 20)
 #define MESSAGE_SIZE             512
 #define LIST_LIMIT_MAX           1000
 #define IDEMPOTENCY_KEY_SIZE_MAX 255
-#define DRAIN_PAUSE_US           1000
 #define VALUE_SHOWN_MAX          40
 
 static const struct span merchants_path = {.data = "/merchants", .size = 10};
@@ -412,7 +410,7 @@ answer(struct os_task *task)
     dispatch(ask);
     exchange->next = NULL;
     net_answer(exchange); /* and with it goes the arena that `ask` is in */
-    atomic_fetch_sub(&node->merchants_asked, 1);
+    door_leave(&node->merchants_door);
 }
 
 /* -------------------------------------------------------------------------------- the doors */
@@ -495,10 +493,7 @@ role_merchants_ask(struct node *node, struct net_exchange *exchange)
     ask->node = node;
     ask->exchange = exchange;
     ask->task.run = answer;
-    /* Counted first, looked second; the drain does it the other way around: one of them sees. */
-    atomic_fetch_add(&node->merchants_asked, 1);
-    if (atomic_load(&node->merchants_drained)) {
-        atomic_fetch_sub(&node->merchants_asked, 1);
+    if (!door_enter(&node->merchants_door)) {
         refuse(exchange, 503, NULL, "The process is ending. Ask another one.");
         return API_OPERATED;
     }
@@ -509,8 +504,5 @@ role_merchants_ask(struct node *node, struct net_exchange *exchange)
 void
 role_merchants_drain(struct node *node)
 {
-    atomic_store(&node->merchants_drained, true);
-    while (atomic_load(&node->merchants_asked) > 0) {
-        (void)usleep(DRAIN_PAUSE_US);
-    }
+    door_close(&node->merchants_door);
 }

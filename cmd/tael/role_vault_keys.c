@@ -12,11 +12,8 @@
 #include "base/list.h"
 #include "json/json.h"
 
-#include <unistd.h>
-
 #define ANSWER_SIZE_MAX 4096
 #define MESSAGE_SIZE    256
-#define DRAIN_PAUSE_US  1000
 
 /* One rotation that was asked for, in its exchange's arena. */
 struct ask {
@@ -108,7 +105,7 @@ rotated(struct vault_rotate *request)
     }
     exchange->next = NULL;
     net_answer(exchange); /* and with it goes the arena that `ask` is in */
-    atomic_fetch_sub(&node->vault_asked, 1);
+    door_leave(&node->vault_door);
 }
 
 static enum api_operated
@@ -124,10 +121,7 @@ rotate(struct node *node, struct net_exchange *exchange)
     ask->executor.post = os_post_now;
     ask->rotate.reply_to = &ask->executor;
     ask->rotate.done = rotated;
-    /* Counted first, looked second; the drain does it the other way around: one of them sees. */
-    atomic_fetch_add(&node->vault_asked, 1);
-    if (atomic_load(&node->vault_drained)) {
-        atomic_fetch_sub(&node->vault_asked, 1);
+    if (!door_enter(&node->vault_door)) {
         refuse(exchange, 503, "The process is ending. Ask it when it has started again.");
         return API_OPERATED;
     }
@@ -164,8 +158,5 @@ role_vault_keys(struct node *node, struct net_exchange *exchange)
 void
 role_vault_keys_drain(struct node *node)
 {
-    atomic_store(&node->vault_drained, true);
-    while (atomic_load(&node->vault_asked) > 0) {
-        (void)usleep(DRAIN_PAUSE_US);
-    }
+    door_close(&node->vault_door);
 }
