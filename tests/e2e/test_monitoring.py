@@ -20,7 +20,7 @@ import requests
 from kit.client import Http
 from kit.ports import free_port
 from kit.receiver import Receiver
-from kit.server import ROOT, wait_until
+from kit.server import ROOT, operators_in, wait_until
 
 MONITORING = ROOT / "deploy" / "monitoring"
 ALERTS = MONITORING / "alerts.yaml"
@@ -30,7 +30,7 @@ WAIT_FOR_THREADS = 0x40000000  # __WALL of waitpid(2)
 
 
 def admin_url(server):
-    return re.search(r"operators: (http://\S+)", server.output_path.read_text()).group(1)
+    return operators_in(server.output_path)
 
 
 LOOKS_INTO_PROCESS = True  # its listeners and what it keeps in memory

@@ -21,6 +21,7 @@ from kit.server import (
     PATIENT_FLAGS,
     STOP_SECONDS,
     Server,
+    operators_in,
     wait_until,
     write_document_map,
 )
@@ -159,7 +160,8 @@ def operators(server):
     """The addresses of those that say where operators ask."""
     for member in members(server):
         with contextlib.suppress(OSError):
-            yield from re.findall(r"operators: (http://\S+)", member.output_path.read_text())
+            if url := operators_in(member.output_path):
+                yield url
 
 
 def stop_all(server, dice):

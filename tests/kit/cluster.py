@@ -1,7 +1,6 @@
 """The services as processes of their own, each of which a test may kill and start again."""
 
 import os
-import re
 import secrets
 import signal
 import subprocess
@@ -13,6 +12,7 @@ from kit.server import (
     START_SECONDS,
     Server,
     ended,
+    operators_in,
     wait_until,
     without_tael_settings,
 )
@@ -70,8 +70,7 @@ class Member:
             return "internal: http" in self.output_path.read_text()
 
         wait_until(started, seconds, f"the start of {self.name}")
-        found = re.search(r"operators: (http://\S+)", self.output_path.read_text())
-        self.operators = found and found.group(1)
+        self.operators = operators_in(self.output_path)
 
     def start(self, *flags, fault=None):
         self.launch(*flags, fault=fault)

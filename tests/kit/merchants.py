@@ -1,18 +1,14 @@
 """More merchants than the first, as an operator makes them."""
 
 import json
-import re
 import secrets
 
-from kit.server import run_tael
+from kit.server import operators_in, run_tael
 
 
 def operators_url(server):
     """Of a server with --admin-listen; of a cluster's first api process."""
-    found = re.search(r"operators: (http://\S+)", server.output_path.read_text())
-    if found:
-        return found.group(1)
-    return f"http://{server.nodes()[0]['operators']}"
+    return operators_in(server.output_path) or f"http://{server.nodes()[0]['operators']}"
 
 
 def create(url, name, idempotency_key=None):

@@ -119,6 +119,12 @@ def document_shards(name, count, path):
     return (f"--documents=shards:{path}",)
 
 
+def operators_in(path):
+    """Where operators ask a process, by what it printed; None if they cannot."""
+    found = re.search(r"operators: (http://\S+)", path.read_text())
+    return found and found.group(1)
+
+
 def has_ended(pid):
     """Whoever inherits a dead child may leave it a zombie: it has ended all the same, but only when its
     other threads have too, which until then have its files and their locks."""
@@ -364,8 +370,8 @@ class Server:
         """Where the processes that have the documents tell what they count."""
         if self.has_gateway:
             return ["http://" + node["operators"] for node in self.nodes()]
-        apart = re.search(r"operators: (http://\S+)", self.output_path.read_text())
-        return [apart.group(1) if apart and not self.cluster else self.direct_url]
+        apart = None if self.cluster else operators_in(self.output_path)
+        return [apart or self.direct_url]
 
     def rss_kib(self):
         pid = (self.gateway.process if self.gateway else self.process).pid  # the edge

@@ -6,7 +6,7 @@ import re
 import sqlite3
 
 from kit.client import Http
-from kit.server import run_tael, wait_until
+from kit.server import operators_in, run_tael, wait_until
 
 ADMIN = "--admin-listen=127.0.0.1:0"
 PAYMENT = {"amount": "1000", "currency": "usd", "confirm": "true"}
@@ -17,9 +17,10 @@ def vault_url(server):
     of = getattr(server, "processes", None)
     if of is not None:
         return of["vault"].operators
-    output = server.output_path.read_text()
-    found = (re.search(r"^vault: .*operators (http://)?(\S+?),?$", output, re.MULTILINE)
-             if server.cluster else re.search(r"operators: (http://)?(\S+)", output))
+    if not server.cluster:
+        return operators_in(server.output_path)
+    found = re.search(r"^vault: .*operators (http://)?(\S+?),?$", server.output_path.read_text(),
+                      re.MULTILINE)
     return f"http://{found.group(2)}"
 
 
