@@ -442,6 +442,8 @@ hash_ids(
     uint32_t count = left < PREFETCH_BLOCK ? left : PREFETCH_BLOCK;
     for (uint32_t i = 0; i < count; i++) {
         const struct ledger_event *event = &delta->events[start + i];
+        prefetch_for_write(&journal->heads.positions[event->debit_slot]);
+        prefetch_for_write(&journal->heads.positions[event->credit_slot]);
         out[i] = journal_index_hash(index, event->transfer.id);
         journal_index_prefetch_put(index, out[i]);
         const struct journal_pending *pending =
@@ -469,6 +471,8 @@ write_events(
         if (i % PREFETCH_BLOCK == 0) {
             hash_ids(journal, delta, i, hashes);
         }
+        /* A large delta is more than the nearest caches hold, so it comes back from a far one. */
+        prefetch_record_for_read(event + PREFETCH_BLOCK, sizeof(*event));
         ASSERT(event->debit_slot < journal->heads.count);
         ASSERT(event->credit_slot < journal->heads.count);
         uint64_t *debit_head = &journal->heads.positions[event->debit_slot];

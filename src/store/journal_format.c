@@ -234,6 +234,12 @@ journal_section_encode(const struct ledger_delta *delta, bool wide, char *out)
 }
 
 static inline void
+word_put(char *out, uint64_t word)
+{
+    memcpy(out, &word, sizeof(word));
+}
+
+static inline void
 balances_encode(const struct ledger_balances *balances, bool wide, char *out)
 {
     static_assert(sizeof(*balances) == 64, "four u128 without padding");
@@ -241,13 +247,10 @@ balances_encode(const struct ledger_balances *balances, bool wide, char *out)
         memcpy(out, balances, sizeof(*balances));
         return;
     }
-    uint64_t narrow[4] = {
-        u128_low(balances->debits_pending),
-        u128_low(balances->debits_posted),
-        u128_low(balances->credits_pending),
-        u128_low(balances->credits_posted),
-    };
-    memcpy(out, narrow, sizeof(narrow));
+    word_put(out, u128_low(balances->debits_pending));
+    word_put(out + 8, u128_low(balances->debits_posted));
+    word_put(out + 16, u128_low(balances->credits_pending));
+    word_put(out + 24, u128_low(balances->credits_posted));
 }
 
 static void
@@ -265,6 +268,9 @@ balances_decode(const char *data, bool wide, struct ledger_balances *ret_balance
     ret_balances->credits_posted = narrow[3];
 }
 
+/* Wherever it lies. */
+typedef struct journal_event journal_event_at_t __attribute__((aligned(1)));
+
 void
 journal_event_encode(
     const struct ledger_event *event,
@@ -275,23 +281,23 @@ journal_event_encode(
 {
     bool expiry = event->kind == LEDGER_EVENT_TWO_PHASE_EXPIRED;
     ASSERT(expiry || event->timestamp == event->transfer.timestamp);
-    struct journal_event raw = {
-        .transfer = event->transfer,
-        .debit_link = expiry ? event->timestamp : debit_link,
-        .credit_link = expiry ? 0 : credit_link,
-        .debit_slot = event->debit_slot,
-        .credit_slot = event->credit_slot,
-        .debit_flags = event->debit_flags,
-        .credit_flags = event->credit_flags,
-        .kind = event->kind,
-        .wide = wide,
-        .adopted = event->adopted,
-    };
-    memcpy(out, &raw, sizeof(raw));
+    /* Field by field in place: a copy of a record that was just put together waits for it. */
+    journal_event_at_t *raw = (journal_event_at_t *)out;
+    raw->transfer = event->transfer;
+    raw->debit_link = expiry ? event->timestamp : debit_link;
+    raw->credit_link = expiry ? 0 : credit_link;
+    raw->debit_slot = event->debit_slot;
+    raw->credit_slot = event->credit_slot;
+    raw->debit_flags = event->debit_flags;
+    raw->credit_flags = event->credit_flags;
+    raw->kind = event->kind;
+    raw->wide = wide;
+    raw->adopted = event->adopted;
+    raw->zero = 0;
     ASSERT(wide || !(balances_are_wide(&event->debit) || balances_are_wide(&event->credit)));
     const size_t step = wide ? 64 : 32;
-    balances_encode(&event->debit, wide, out + sizeof(raw));
-    balances_encode(&event->credit, wide, out + sizeof(raw) + step);
+    balances_encode(&event->debit, wide, out + sizeof(*raw));
+    balances_encode(&event->credit, wide, out + sizeof(*raw) + step);
 }
 
 err_t

@@ -295,12 +295,13 @@ past_of_entry(
     return ERR_OK;
 }
 
+/* What the index has of the id from the cursor on; moves it. */
 static err_t
-past_of(struct reader *reader, struct journal_index_cursor cursor, struct ledger_past *past)
+past_of(struct reader *reader, struct journal_index_cursor *cursor, struct ledger_past *past)
 {
     struct journal_index_entry entry;
     for (;;) {
-        TRY(next_candidate(reader, &cursor, &entry));
+        TRY(next_candidate(reader, cursor, &entry));
         if (entry.reference == 0) {
             return ERR_OK;
         }
@@ -348,7 +349,8 @@ look_up_part(struct os_crew_job *job, uint32_t part, uint32_t worker)
     for (uint32_t i = first; i < end && failure->code == ERR_OK; i++) {
         struct ledger_past *past = &look_up->past[look_up->numbers[i]];
         uint64_t hash = journal_index_hash(&journal->index, past->id);
-        failure->code = past_of(&reader, journal_index_find(&journal->index, hash), past);
+        struct journal_index_cursor cursor = journal_index_find(&journal->index, hash);
+        failure->code = past_of(&reader, &cursor, past);
         failure->index_failed = reader.index_failed;
     }
 }
@@ -413,7 +415,7 @@ look_up_round(
                 look_up.numbers[look_up.count++] = (uint16_t)(done + i);
                 continue;
             }
-            err_t code = past_of(&reader, cursor, one);
+            err_t code = past_of(&reader, &cursor, one);
             if (code != ERR_OK) {
                 return reader_settle(&reader, code);
             }
@@ -447,7 +449,8 @@ journal_has_transfer(struct journal *journal, u128 id, bool *ret_has)
     struct store_error error;
     struct reader reader = reader_of_engine(journal, &error);
     uint64_t hash = journal_index_hash(&journal->index, id);
-    err_t code = past_of(&reader, journal_index_find(&journal->index, hash), &past);
+    struct journal_index_cursor cursor = journal_index_find(&journal->index, hash);
+    err_t code = past_of(&reader, &cursor, &past);
     if (code != ERR_OK) {
         return reader_settle(&reader, code);
     }

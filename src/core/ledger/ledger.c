@@ -75,7 +75,7 @@ ledger_find_account(const struct ledger *ledger, u128 id)
 const struct ledger_transfer *
 ledger_find_pending(const struct ledger *ledger, u128 id)
 {
-    uint32_t slot = ledger_pending_search(ledger, id);
+    uint32_t slot = ledger_pending_search(ledger, id, ledger_hash(id));
     return slot == LEDGER_NONE ? NULL : &ledger_pending_in(ledger, slot)->transfer;
 }
 

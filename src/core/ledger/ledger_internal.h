@@ -12,6 +12,7 @@
 
 #include "base/hash.h"
 #include "base/prefetch.h"
+#include "base/words.h"
 #include "ledger/ledger.h"
 
 #define LEDGER_NONE        UINT32_MAX
@@ -322,10 +323,9 @@ ledger_pending_probe(
 
 /* One that is booked on its own accounts: what is booked on a stand-in is not ended here. */
 static inline uint32_t
-ledger_pending_search(const struct ledger *ledger, u128 id)
+ledger_pending_search(const struct ledger *ledger, u128 id, uint32_t hash)
 {
     const struct ledger_index *index = &ledger->pending_index;
-    uint32_t hash = ledger_hash(id);
     const struct ledger_table *table = ledger_index_table(index, hash);
     uint32_t slot = ledger_pending_probe(ledger, table, id, hash);
     return slot != LEDGER_NONE || table == &index->now
@@ -458,15 +458,14 @@ ledger_move_finish(
     }
 }
 
-static inline struct ledger_balances
-ledger_balances_of(const struct ledger_account *account)
+/* This event, or the one before it, may have changed the account just now. */
+static inline void
+ledger_balances_copy(struct ledger_balances *to, const struct ledger_account *account)
 {
-    return (struct ledger_balances){
-        .debits_pending = account->debits_pending,
-        .debits_posted = account->debits_posted,
-        .credits_pending = account->credits_pending,
-        .credits_posted = account->credits_posted,
-    };
+    words_copy(&to->debits_pending, &account->debits_pending, 2);
+    words_copy(&to->debits_posted, &account->debits_posted, 2);
+    words_copy(&to->credits_pending, &account->credits_pending, 2);
+    words_copy(&to->credits_posted, &account->credits_posted, 2);
 }
 
 /* Puts the two accounts as they are now into the event; of the rest its kind and pending_place are
@@ -480,8 +479,8 @@ ledger_event_snapshot(
 {
     const struct ledger_account *debit = ledger_account_in(ledger, debit_slot);
     const struct ledger_account *credit = ledger_account_in(ledger, credit_slot);
-    event->debit = ledger_balances_of(debit);
-    event->credit = ledger_balances_of(credit);
+    ledger_balances_copy(&event->debit, debit);
+    ledger_balances_copy(&event->credit, credit);
     event->debit_slot = debit_slot;
     event->credit_slot = credit_slot;
     event->debit_flags = debit->flags;

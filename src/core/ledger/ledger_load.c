@@ -218,11 +218,11 @@ tell_sides(
     const struct ledger_account *credit)
 {
     if (!how->compare_debit) {
-        event->debit = ledger_balances_of(debit);
+        ledger_balances_copy(&event->debit, debit);
         event->debit_flags = debit->flags;
     }
     if (!how->compare_credit) {
-        event->credit = ledger_balances_of(credit);
+        ledger_balances_copy(&event->credit, credit);
         event->credit_flags = credit->flags;
     }
 }

@@ -215,7 +215,7 @@ ledger_pending_insert(
     ledger->pending_count++;
     prefetch_free(ledger);
     struct ledger_pending *pending = ledger_pending_in(ledger, slot);
-    pending->transfer = *transfer;
+    words_copy(&pending->transfer, transfer, sizeof(*transfer) / sizeof(uint64_t));
     pending->debit_slot = debit_slot;
     pending->credit_slot = credit_slot;
     pending->heap_position = LEDGER_NONE;

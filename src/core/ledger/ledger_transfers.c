@@ -41,9 +41,8 @@ is_transient(uint32_t status)
 
 /* The entry of an id, made if it has none yet. */
 static uint16_t
-name_id(struct ledger_scratch *scratch, u128 id, uint32_t mask, u128 *ids)
+name_id(struct ledger_scratch *scratch, u128 id, uint32_t hash, uint32_t mask, u128 *ids)
 {
-    uint32_t hash = ledger_hash(id);
     uint32_t tag = hash >> 16;
     for (uint32_t at = hash & mask;; at = (at + 1) & mask) {
         uint64_t slot = scratch->slots[at];
@@ -84,19 +83,34 @@ names_pending(const struct ledger_transfer *transfer)
            transfer->pending_id != U128_MAX;
 }
 
-/* The place in the index of the pending transfer that the event PREFETCH_AHEAD of this one names,
- * as long again before it is followed to the record. */
+/* What naming an event's ids needs. */
+struct naming {
+    uint32_t hashes[RESOLVE_BLOCK];         /* of the events' own ids */
+    uint32_t pending_hashes[RESOLVE_BLOCK]; /* of those that they name */
+    uint32_t mask;                          /* of the batch's own index */
+};
+
+/* Fetches the places of a block's ids, then the pending transfers that lie there. */
 static void
 prefetch_named(
-    const struct ledger *ledger, const struct ledger_transfer *batch, uint32_t i, uint32_t count)
+    const struct ledger *ledger,
+    const struct ledger_transfer *events,
+    uint32_t count,
+    struct naming *naming)
 {
     const struct ledger_index *index = &ledger->pending_index;
-    if (i + 2 * PREFETCH_AHEAD < count && names_pending(&batch[i + 2 * PREFETCH_AHEAD])) {
-        ledger_index_prefetch(index, ledger_hash(batch[i + 2 * PREFETCH_AHEAD].pending_id));
+    for (uint32_t i = 0; i < count; i++) {
+        prefetch_record_for_read(&events[i + RESOLVE_BLOCK], sizeof(*events));
+        naming->hashes[i] = ledger_hash(events[i].id);
+        prefetch_for_write(&ledger->scratch->slots[naming->hashes[i] & naming->mask]);
+        if (names_pending(&events[i])) {
+            naming->pending_hashes[i] = ledger_hash(events[i].pending_id);
+            ledger_index_prefetch(index, naming->pending_hashes[i]);
+        }
     }
-    if (i + PREFETCH_AHEAD < count && names_pending(&batch[i + PREFETCH_AHEAD])) {
+    for (uint32_t i = 0; i < count; i++) {
         uint64_t entry =
-            *ledger_index_home(index, ledger_hash(batch[i + PREFETCH_AHEAD].pending_id));
+            names_pending(&events[i]) ? *ledger_index_home(index, naming->pending_hashes[i]) : 0;
         if (entry != 0) {
             prefetch_for_read(ledger_pending_in(ledger, (uint32_t)entry - 1));
         }
@@ -114,19 +128,27 @@ ledger_prepare_transfers(
     while (size < count * 4 && size < LEDGER_BATCH_SLOTS) {
         size *= 2;
     }
+    struct naming naming = {.mask = size - 1};
     for (uint32_t i = 0; i < count; i++) {
         const struct ledger_transfer *transfer = &batch[i];
+        uint32_t at = i % RESOLVE_BLOCK;
+        if (at == 0) {
+            uint32_t left = count - i;
+            prefetch_named(ledger, transfer, left < RESOLVE_BLOCK ? left : RESOLVE_BLOCK, &naming);
+        }
         scratch->own_entries[i] = LEDGER_ENTRY_NONE;
         scratch->pending_entries[i] = LEDGER_ENTRY_NONE;
         scratch->pending_slots[i] = LEDGER_NONE;
-        prefetch_named(ledger, batch, i, count);
         if (transfer->id != 0 && transfer->id != U128_MAX) {
-            scratch->own_entries[i] = name_id(scratch, transfer->id, size - 1, ids);
+            scratch->own_entries[i] =
+                name_id(scratch, transfer->id, naming.hashes[at], naming.mask, ids);
         }
         if (names_pending(transfer)) {
-            scratch->pending_slots[i] = ledger_pending_search(ledger, transfer->pending_id);
+            uint32_t hash = naming.pending_hashes[at];
+            scratch->pending_slots[i] = ledger_pending_search(ledger, transfer->pending_id, hash);
             if (scratch->pending_slots[i] == LEDGER_NONE) {
-                scratch->pending_entries[i] = name_id(scratch, transfer->pending_id, size - 1, ids);
+                scratch->pending_entries[i] =
+                    name_id(scratch, transfer->pending_id, hash, naming.mask, ids);
             }
         }
     }
@@ -146,6 +168,7 @@ resolve_accounts(const struct ledger *ledger, const struct ledger_transfer *batc
     for (uint32_t start = 0; start < count; start += RESOLVE_BLOCK) {
         uint32_t end = start + RESOLVE_BLOCK < count ? start + RESOLVE_BLOCK : count;
         for (uint32_t i = start; i < end; i++) {
+            prefetch_for_read(&batch[i + RESOLVE_BLOCK]);
             hashes[i - start][0] = ledger_hash(batch[i].debit_account_id);
             hashes[i - start][1] = ledger_hash(batch[i].credit_account_id);
             ledger_index_prefetch(index, hashes[i - start][0]);
@@ -173,9 +196,7 @@ static void
 prefetch_account(const struct ledger *ledger, uint32_t slot)
 {
     if (slot != LEDGER_NONE) {
-        const unsigned char *account = (const unsigned char *)ledger_account_in(ledger, slot);
-        prefetch_for_write(account);
-        prefetch_for_write(account + 64);
+        prefetch_record_for_write(ledger_account_in(ledger, slot), sizeof(struct ledger_account));
     }
 }
 
@@ -190,10 +211,8 @@ prefetch_event(
     if (i + 2 * PREFETCH_AHEAD < count) {
         uint32_t slot = scratch->pending_slots[i + 2 * PREFETCH_AHEAD];
         if (slot != LEDGER_NONE) {
-            const unsigned char *pending = (const unsigned char *)ledger_pending_in(ledger, slot);
-            prefetch_for_write(pending);
-            prefetch_for_write(pending + 64);
-            prefetch_for_write(pending + 128);
+            prefetch_record_for_write(
+                ledger_pending_in(ledger, slot), sizeof(struct ledger_pending));
         }
     }
     if (i + PREFETCH_AHEAD < count) {
@@ -224,8 +243,8 @@ ledger_undo_push(const struct ledger_step *step, uint32_t debit_slot, uint32_t c
     const struct ledger *ledger = step->ledger;
     ASSERT(ledger->scratch->undo_count < LEDGER_BATCH_MAX);
     struct ledger_undo *undo = &ledger->scratch->undo[ledger->scratch->undo_count++];
-    undo->debit = ledger_balances_of(ledger_account_in(ledger, debit_slot));
-    undo->credit = ledger_balances_of(ledger_account_in(ledger, credit_slot));
+    ledger_balances_copy(&undo->debit, ledger_account_in(ledger, debit_slot));
+    ledger_balances_copy(&undo->credit, ledger_account_in(ledger, credit_slot));
     undo->transfer_timestamp = ledger->transfer_timestamp;
     undo->debit_slot = debit_slot;
     undo->credit_slot = credit_slot;
@@ -242,6 +261,8 @@ ledger_event_append(const struct ledger_step *step)
 {
     struct ledger_delta *delta = step->delta;
     struct ledger_event *event = &delta->events[delta->event_count++];
+    /* A large delta is more than the nearest caches hold, and every batch fills it again. */
+    prefetch_record_for_write(event + PREFETCH_AHEAD, sizeof(*event));
     event->transfer = *step->transfer;
     event->transfer.timestamp = step->timestamp;
     event->timestamp = step->timestamp;

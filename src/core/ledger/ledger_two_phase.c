@@ -9,7 +9,8 @@ ledger_find_named(const struct ledger_step *step)
     const struct ledger *ledger = step->ledger;
     uint32_t slot = ledger->scratch->pending_slots[step->index];
     if (slot == LEDGER_NONE) {
-        slot = ledger_pending_search(ledger, step->transfer->pending_id);
+        u128 id = step->transfer->pending_id;
+        slot = ledger_pending_search(ledger, id, ledger_hash(id));
     }
     if (slot != LEDGER_NONE) {
         ASSERT(ledger_pending_in(ledger, slot)->transfer.id == step->transfer->pending_id);

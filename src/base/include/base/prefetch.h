@@ -5,6 +5,10 @@
 #ifndef BASE_PREFETCH_H
 #define BASE_PREFETCH_H
 
+#include <stddef.h>
+
+#define PREFETCH_LINE 64u
+
 /* gcc takes a function that does nothing but __builtin_prefetch for one without effect, and drops
  * the calls of it. The empty statement is an effect. */
 static inline void
@@ -19,6 +23,23 @@ prefetch_for_write(const void *address)
 {
     __builtin_prefetch(address, 1);
     __asm__ volatile("");
+}
+
+/* Every line of a record that begins a line, or nearly so. */
+static inline void
+prefetch_record_for_read(const void *record, size_t size)
+{
+    for (size_t at = 0; at < size; at += PREFETCH_LINE) {
+        prefetch_for_read((const char *)record + at);
+    }
+}
+
+static inline void
+prefetch_record_for_write(const void *record, size_t size)
+{
+    for (size_t at = 0; at < size; at += PREFETCH_LINE) {
+        prefetch_for_write((const char *)record + at);
+    }
 }
 
 #endif
