@@ -7,9 +7,6 @@
 #include <string.h>
 
 #define SLOTS_MIN 64u
-/* Below so many entries sorting by insertion alone is fast. */
-#define INSERTION_MAX 64u
-#define RADIX         256u
 
 /* At most three quarters of the slots are used. */
 static uint32_t
@@ -32,6 +29,15 @@ slots_for(uint32_t entries)
         count *= 2;
     }
     return count;
+}
+
+static void
+slots_set(struct journal_table *table, struct journal_index_entry *slots, uint32_t slot_count)
+{
+    os_large_free(table->slots, slots_size(table->slot_count));
+    table->slots = slots;
+    table->slot_count = slot_count;
+    table->shift = 64 - (uint32_t)__builtin_ctz(slot_count);
 }
 
 void
@@ -59,9 +65,7 @@ journal_table_reset(struct journal_table *table, uint32_t entries)
         if (slots == NULL) {
             return ERR_MEMORY;
         }
-        os_large_free(table->slots, slots_size(table->slot_count));
-        table->slots = slots;
-        table->slot_count = slot_count;
+        slots_set(table, slots, slot_count);
     }
     table->cleared = 0;
     table->count = 0;
@@ -82,14 +86,14 @@ journal_table_release(struct journal_table *table)
 
 /* The slot of the entry with the same position, or the empty one for it. */
 static struct journal_index_entry *
-slot_of(
-    struct journal_index_entry *slots, uint32_t slot_count, const struct journal_index_entry *entry)
+slot_of(const struct journal_table *table, const struct journal_index_entry *entry)
 {
-    uint32_t at = (uint32_t)entry->hash & (slot_count - 1);
+    struct journal_index_entry *slots = table->slots;
+    uint32_t at = journal_table_home(table, entry->hash);
     while (slots[at].reference != 0 &&
            (slots[at].hash != entry->hash ||
             journal_index_entry_position(&slots[at]) != journal_index_entry_position(entry))) {
-        at = (at + 1) & (slot_count - 1);
+        at = (at + 1) & (table->slot_count - 1);
     }
     return &slots[at];
 }
@@ -97,19 +101,18 @@ slot_of(
 static err_t
 table_grow(struct journal_table *table)
 {
-    uint32_t slot_count = table->slot_count * 2;
-    struct journal_index_entry *slots = os_large_alloc(slots_size(slot_count));
+    struct journal_table larger = {0};
+    struct journal_index_entry *slots = os_large_alloc(slots_size(table->slot_count * 2));
     if (slots == NULL) {
         return ERR_MEMORY;
     }
+    slots_set(&larger, slots, table->slot_count * 2);
     for (uint32_t i = 0; i < table->slot_count; i++) {
         if (table->slots[i].reference != 0) {
-            *slot_of(slots, slot_count, &table->slots[i]) = table->slots[i];
+            *slot_of(&larger, &table->slots[i]) = table->slots[i];
         }
     }
-    os_large_free(table->slots, slots_size(table->slot_count));
-    table->slots = slots;
-    table->slot_count = slot_count;
+    slots_set(table, larger.slots, larger.slot_count);
     return ERR_OK;
 }
 
@@ -118,7 +121,7 @@ journal_table_put(struct journal_table *table, struct journal_index_entry entry)
 {
     ASSERT(!table->handed_over);
     ASSERT(journal_index_entry_position(&entry) != 0);
-    struct journal_index_entry *slot = slot_of(table->slots, table->slot_count, &entry);
+    struct journal_index_entry *slot = slot_of(table, &entry);
     if (slot->reference != 0) {
         *slot = entry;
         return ERR_OK;
@@ -128,7 +131,7 @@ journal_table_put(struct journal_table *table, struct journal_index_entry entry)
     }
     if (table->count >= entries_max(table->slot_count)) {
         TRY(table_grow(table));
-        slot = slot_of(table->slots, table->slot_count, &entry);
+        slot = slot_of(table, &entry);
     }
     *slot = entry;
     table->count++;
@@ -140,7 +143,7 @@ journal_table_next(const struct journal_table *table, uint64_t hash, uint32_t *s
 {
     /* A table is never full, so an empty slot ends the walk. */
     for (;;) {
-        uint32_t at = ((uint32_t)hash + *steps) & (table->slot_count - 1);
+        uint32_t at = (journal_table_home(table, hash) + *steps) & (table->slot_count - 1);
         const struct journal_index_entry *entry = &table->slots[at];
         if (entry->reference == 0) {
             return NULL;
@@ -152,30 +155,7 @@ journal_table_next(const struct journal_table *table, uint64_t hash, uint32_t *s
     }
 }
 
-/* --- sorting --- */
-
-/* One pass of a radix sort: stable, by 8 bits of the hash. */
-static void
-sort_pass(
-    const struct journal_index_entry *from,
-    struct journal_index_entry *to,
-    uint32_t count,
-    uint32_t shift)
-{
-    uint32_t starts[RADIX] = {0};
-    for (uint32_t i = 0; i < count; i++) {
-        starts[from[i].hash >> shift & (RADIX - 1)]++;
-    }
-    uint32_t sum = 0;
-    for (uint32_t i = 0; i < RADIX; i++) {
-        uint32_t size = starts[i];
-        starts[i] = sum;
-        sum += size;
-    }
-    for (uint32_t i = 0; i < count; i++) {
-        to[starts[from[i].hash >> shift & (RADIX - 1)]++] = from[i];
-    }
-}
+/* --- in order --- */
 
 static bool
 is_before(const struct journal_index_entry *left, const struct journal_index_entry *right)
@@ -207,7 +187,6 @@ void
 journal_table_order_release(struct journal_table_order *order)
 {
     os_large_free(order->entries, order_size(order->capacity));
-    os_large_free(order->other, order_size(order->capacity));
     *order = (struct journal_table_order){0};
 }
 
@@ -220,16 +199,11 @@ order_reserve(struct journal_table_order *order, uint32_t count)
     journal_table_order_release(order);
     /* A table is full when a frame begins, so it has as much more as a frame holds. */
     const uint32_t capacity = count + count / 8;
-    struct journal_table_order larger = {
-        .entries = os_large_alloc(order_size(capacity)),
-        .other = os_large_alloc(order_size(capacity)),
-        .capacity = capacity,
-    };
-    if (larger.entries == NULL || larger.other == NULL) {
-        journal_table_order_release(&larger);
+    order->entries = os_large_alloc(order_size(capacity));
+    if (order->entries == NULL) {
         return ERR_MEMORY;
     }
-    *order = larger;
+    order->capacity = capacity;
     return ERR_OK;
 }
 
@@ -239,21 +213,21 @@ journal_table_sort(const struct journal_table *table, struct journal_table_order
     ASSERT(table->count > 0);
     TRY(order_reserve(order, table->count));
     struct journal_index_entry *entries = order->entries;
-    struct journal_index_entry *other = order->other;
+    const struct journal_index_entry *slots = table->slots;
     uint32_t count = 0;
     for (uint32_t i = 0; i < table->slot_count; i++) {
-        if (table->slots[i].reference != 0) {
-            entries[count++] = table->slots[i];
+        if (slots[i].reference != 0 && journal_table_home(table, slots[i].hash) <= i) {
+            entries[count++] = slots[i];
+        }
+    }
+    /* The largest hashes of all, which went on at the first slot. */
+    for (uint32_t i = 0; slots[i].reference != 0; i++) {
+        if (journal_table_home(table, slots[i].hash) > i) {
+            entries[count++] = slots[i];
         }
     }
     ASSERT(count == table->count);
-    if (count > INSERTION_MAX) {
-        /* The upper half of the hash: what is equal in it is rare, and next to each other. */
-        sort_pass(entries, other, count, 32);
-        sort_pass(other, entries, count, 40);
-        sort_pass(entries, other, count, 48);
-        sort_pass(other, entries, count, 56);
-    }
+    /* Each is at most a few places from its own (TABLE-2). */
     sort_by_insertion(entries, count);
     return ERR_OK;
 }

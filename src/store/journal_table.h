@@ -3,6 +3,8 @@
  * become a run. While it is handed over nobody changes it, so that two threads may read it.
  *
  * TABLE-1  Of one (hash, position) a table has at most one entry.
+ * TABLE-2  The home of an entry is its hash's upper bits, and it lies at most a few slots behind
+ * it: so slots are nearly in the order of the hashes, which is the order of a run.
  */
 #ifndef STORE_JOURNAL_TABLE_H
 #define STORE_JOURNAL_TABLE_H
@@ -17,6 +19,7 @@ struct journal_runs;
 struct journal_table {
     struct journal_index_entry *slots; /* open addressing; NULL until it is used */
     uint32_t slot_count;               /* a power of two */
+    uint32_t shift;                    /* 64 - log2(slot_count) */
     uint32_t count;
     uint32_t cleared; /* slots that are empty again, of a table that is not in use */
 
@@ -39,10 +42,16 @@ MUST_USE err_t journal_table_reset(struct journal_table *table, uint32_t entries
 void journal_table_clear_some(struct journal_table *table, uint32_t slots);
 void journal_table_release(struct journal_table *table);
 
+static inline uint32_t
+journal_table_home(const struct journal_table *table, uint64_t hash)
+{
+    return (uint32_t)(hash >> table->shift);
+}
+
 static inline void
 journal_table_prefetch(const struct journal_table *table, uint64_t hash)
 {
-    prefetch_for_read(&table->slots[(uint32_t)hash & (table->slot_count - 1)]);
+    prefetch_for_read(&table->slots[journal_table_home(table, hash)]);
 }
 
 /* Adds the entry, or sets the fate of the one with its position. ERR_MEMORY when it has to grow,
@@ -53,11 +62,10 @@ MUST_USE err_t journal_table_put(struct journal_table *table, struct journal_ind
 const struct journal_index_entry *journal_table_next(
     const struct journal_table *table, uint64_t hash, uint32_t *steps);
 
-/* Memory to sort in, kept from one table to the next: what is fresh from the system costs as much
- * as the sorting. Zero it. */
+/* The entries of a table in order. The memory is kept from one table to the next, since what is
+ * fresh from the system costs as much as the ordering. Zero it. */
 struct journal_table_order {
-    struct journal_index_entry *entries; /* what journal_table_sort made */
-    struct journal_index_entry *other;
+    struct journal_index_entry *entries;
     uint32_t capacity;
 };
 
