@@ -12,20 +12,19 @@
  *
  * A frame's life, with the function on each arrow:
  *
- *   FREE --frame_open--> OPEN --frame_seal--> SEALED --frame_submit--> IN FLIGHT --frame_done-->
- * FREE
- *                         \______________________frame_submit______________^
+ *   FREE --journal_frame_open--> OPEN --journal_frame_close--> SEALED
+ *   OPEN or SEALED --journal_frames_submit--> IN FLIGHT --frame_done--> FREE
  *
  * A large frame in flight goes by way of the digests' thread, which digests its body and copies it
  * to the cache while the I/O thread writes the one before it. A small one behind it goes the same
  * way, so that their order stays.
  *
  * JOURNAL-4  There are at most JOURNAL_HANDED_MAX frames in flight, and the I/O thread writes one
- * after the other: the next one only when the sync of the one before it returned success. Deltas go
- * into the open one meanwhile. JOURNAL-5  A frame's place is fixed when it is opened, so that
- * positions can be handed out before it is written. Only sealing decides its size, and the next
- * frame begins there. JOURNAL-6  A ticket is posted after the sync of its frame, in the order of
- * commits.
+ *            after the other: the next one only when the sync of the one before it succeeded.
+ *            Deltas go into the open one meanwhile.
+ * JOURNAL-5  A frame's place is fixed when it is opened, so that positions can be handed out
+ *            before it is written. Only sealing decides its size, and the next one begins there.
+ * JOURNAL-6  A ticket is posted after the sync of its frame, in the order of commits.
  */
 #ifndef STORE_JOURNAL_H
 #define STORE_JOURNAL_H
@@ -243,11 +242,43 @@ MUST_USE err_t journal_note_event(
     journal_position_t position);
 MUST_USE err_t journal_note_failed(struct journal *journal, u128 id, journal_position_t position);
 
-/* --- journal.c --- */
+/* --- journal_commit.c --- */
 
+err_t journal_admit(struct store *store, uint32_t events, uint32_t accounts);
+err_t journal_commit(
+    struct store *store,
+    const struct ledger_delta *delta,
+    struct os_executor *executor,
+    struct store_ticket *ticket);
+
+/* --- journal_frames.c --- */
+
+/* A frame that is free, NULL if there is none. */
+struct journal_frame *journal_frame_free(struct journal *journal);
+/* The frame that takes sections, NULL if there is none. */
+struct journal_frame *journal_frame_of_open(struct journal *journal);
+/* Would a section fit behind what the open frame holds? */
+bool journal_frame_fits(
+    const struct journal *journal, const struct journal_frame *frame, uint64_t section_size);
+/* Does a frame with one such section need a segment that is not begun yet? */
+bool journal_needs_segment(const struct journal *journal, uint64_t section_size);
+/* Opens a frame behind the newest one, for a section of this size at least. ERR_BUSY: none is free;
+ * ERR_MEMORY, and the errors of the index. */
+MUST_USE err_t journal_frame_open(
+    struct journal *journal, uint64_t section_size, struct journal_frame **ret_frame);
+/* The frame takes no more; the next one begins behind it. */
+void journal_frame_close(struct journal *journal, struct journal_frame *frame);
+/* Gives frames to the I/O thread (JOURNAL-4); without such a thread, writes them all. */
+void journal_frames_submit(struct journal *journal);
+/* STORE-3: nothing more is accepted or written. The frames keep their content, so that reads go
+ * on. While the I/O thread has a frame the tickets wait for it: when all of them were told, nothing
+ * of this store is under way any more. */
+void journal_fail(struct journal *journal, const struct store_error *error);
 /* A run of the index is damaged: the store fails, and its next start makes the index again from the
  * journal. Returns ERR_CLOSED, with the reason in `error` (NULL: nobody asks). */
 err_t journal_condemn_index(struct journal *journal, err_t code, struct store_error *error);
+
+/* --- journal.c --- */
 
 __attribute__((format(printf, 2, 3))) void journal_notice(
     const struct journal *journal, const char *format, ...);
