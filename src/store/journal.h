@@ -3,21 +3,20 @@
  *
  *   the engine's thread  everything in `struct journal` but the writer; frames that are free, open
  *                        or sealed
- *   the digests' thread  its digester; large frames in flight, until they are posted on; of the
- *                        cache the memory that was reserved for them
- *   the I/O thread       the writer; frames that are in flight, until they are posted back
- *   the index's thread   what journal_runs.h says
- *   the orders' thread   what journal_orders.h says
- *   the readers          their files; to read, what the engine's thread has, while that waits
+ *   the digests' thread  its digester; large frames in flight, until they are posted on, and to
+ * read until they are given back; of the cache what was reserved for them the I/O thread       the
+ * writer; frames that are in flight, until they are posted back the index's thread   what
+ * journal_runs.h says the orders' thread   what journal_orders.h says the readers          their
+ * files; to read, what the engine's thread has, while that waits
  *
  * A frame's life, with the function on each arrow:
  *
  *   FREE --journal_frame_open--> OPEN --journal_frame_close--> SEALED
  *   OPEN or SEALED --journal_frames_submit--> IN FLIGHT --frame_done--> FREE
  *
- * A large frame in flight goes by way of the digests' thread, which digests its body and copies it
- * to the cache while the I/O thread writes the one before it. A small one behind it goes the same
- * way, so that their order stays.
+ * A large frame in flight goes by way of the digests' thread, which digests its body while the I/O
+ * thread writes the one before it, and copies it to the cache while that writes it. A small one
+ * behind it goes the same way, so that their order stays.
  *
  * JOURNAL-4  There are at most JOURNAL_HANDED_MAX frames in flight, and the I/O thread writes one
  *            after the other: the next one only when the sync of the one before it succeeded.
@@ -56,6 +55,7 @@ struct journal_frame {
     enum journal_frame_state state;
     bool digested_beside;       /* in flight by way of the digests' thread */
     bool cached_beside;         /* that thread copies it to the cache, too */
+    atomic_uint parts;          /* threads that are not done with it, in flight */
     struct journal_frame *next; /* the younger one, while not free */
     struct journal_image image;
     struct os_task *first_ticket; /* linked by task.next */

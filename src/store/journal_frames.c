@@ -30,20 +30,29 @@ frame_may_go(struct journal *journal, struct os_task *task)
     return true;
 }
 
+/* On a thread that is done with a frame in flight: the last one gives it back. */
+static void
+frame_part_done(struct journal_frame *frame)
+{
+    struct os_executor *executor = frame->executor;
+    if (atomic_fetch_sub(&frame->parts, 1) == 1) {
+        frame->task.run = frame_done;
+        os_post(executor, &frame->task);
+    }
+}
+
 /* On the I/O thread. */
 static void
 frame_write(struct os_task *task)
 {
     struct journal_frame *frame = CONTAINER_OF(task, struct journal_frame, task);
     struct journal *journal = frame->journal;
-    struct os_executor *executor = frame->executor;
     if (!frame_may_go(journal, task)) {
         return;
     }
     err_t code = journal_writer_write(&journal->writer, &frame->image, &frame->error);
     ASSERT(code == frame->error.code);
-    frame->task.run = frame_done;
-    os_post(executor, &frame->task);
+    frame_part_done(frame);
     if (code == ERR_OK) {
         journal_writer_prepare(&journal->writer, false);
     }
@@ -54,23 +63,39 @@ frame_write(struct os_task *task)
     }
 }
 
-/* On the digests' thread. If it fails the writer tries too, and tells why. */
+/* The body, which the writer does not change any more. */
+static void
+frame_copy(struct journal_frame *frame)
+{
+    const struct journal_image *image = &frame->image;
+    const uint64_t header = sizeof(struct journal_frame_header);
+    journal_cache_fill(
+        &frame->journal->cache,
+        image->position + header,
+        image->data + header,
+        journal_frame_size(image->body_size) - header);
+}
+
+/* On the digests' thread. The copy is made while the frame is written. If the digest fails the
+ * writer pads and digests, too, and tells why. */
 static void
 frame_digest(struct os_task *task)
 {
     struct journal_frame *frame = CONTAINER_OF(task, struct journal_frame, task);
     struct journal *journal = frame->journal;
-    err_t left_to_writer = journal_image_digest(journal->digester, &frame->image);
-    (void)left_to_writer;
-    if (frame->cached_beside) {
-        journal_cache_fill(
-            &journal->cache,
-            frame->image.position,
-            frame->image.data,
-            journal_frame_size(frame->image.body_size));
+    const bool copies = frame->cached_beside;
+    const bool digested = journal_image_digest(journal->digester, &frame->image) == ERR_OK;
+    if (copies && !digested) {
+        frame_copy(frame);
     }
     task->run = frame_write;
     os_post(os_loop_executor(journal->loop), task);
+    if (copies && digested) {
+        frame_copy(frame);
+    }
+    if (copies) {
+        frame_part_done(frame);
+    }
 }
 
 static void
@@ -124,7 +149,7 @@ journal_condemn_index(struct journal *journal, err_t code, struct store_error *e
     return ERR_CLOSED;
 }
 
-/* It is durable. A copy that was made beside was made before the writer wrote the header. */
+/* It is durable. A copy that was made beside is without the header, which the writer wrote. */
 static void
 frame_to_cache(struct journal *journal, const struct journal_frame *frame)
 {
@@ -221,6 +246,7 @@ frame_hand_over(struct journal *journal, struct journal_frame *frame)
         beside && older_have_room &&
         journal_cache_reserve(
             &journal->cache, frame->image.position, journal_frame_size(frame->image.body_size));
+    atomic_init(&frame->parts, frame->cached_beside ? 2 : 1);
     frame->task.run = beside ? frame_digest : frame_write;
     os_post(os_loop_executor(beside ? journal->digest_loop : journal->loop), &frame->task);
 }
