@@ -6,24 +6,16 @@
  * ENGINE-2  Requests are executed in the order of their arrival.
  * ENGINE-3  After a failure of the store nothing is executed before a reload.
  */
-#include "engine/ledger_engine.h"
-
-#include "engine_clock.h"
 #include "engine_measure.h"
 #include "engine_trace.h"
-#include "machine.h"
+#include "ledger_engine_internal.h"
 
-#include "base/list.h"
 #include "os/fault.h"
 #include "trace/span.h"
 
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
-/* Groups on their way to the disk. The store merges what waits into one frame anyway. */
-#define ENGINE_GROUPS_MAX 16u
 /* Requests executed before their group is sent off. */
 #define ENGINE_GROUP_REQUESTS_MAX 256u
 /* Events after which a group is sent off and the loop looks at what came meanwhile, so that the
@@ -31,84 +23,6 @@
 #define ENGINE_GROUP_EVENTS_MAX (LEDGER_BATCH_MAX / 2)
 /* How long a pulse waits that found no room. */
 #define ENGINE_PULSE_RETRY_NS (100 * OS_NS_PER_MS)
-
-/* A shared store: how often it is asked whether it still holds the ledger, and how often an engine
- * without one tries to load. */
-#define ENGINE_WATCH_NS (250 * OS_NS_PER_MS)
-#define ENGINE_RETRY_NS (500 * OS_NS_PER_MS)
-
-#define HEAD_WORDS      (sizeof(struct store_head) / sizeof(uint64_t))
-/* A head is told after each group, which takes longer than reading it does. */
-#define HEAD_READS_MAX 1000
-static_assert(sizeof(struct store_head) == 64, "a head is whole words");
-
-/* A queue of requests, linked by task.next. */
-struct request_queue {
-    struct port_ledger_request *first;
-    struct port_ledger_request *last;
-    uint32_t count;
-};
-
-struct engine_group {
-    struct store_ticket ticket;
-    struct ledger_engine *engine;
-    struct request_queue requests;
-    uint64_t sent_ns; /* monotonic, when the store got it */
-    bool in_flight;
-};
-
-struct ledger_engine {
-    struct port_ledger port;
-    struct ledger_engine_settings settings;
-    struct os_loop *loop;
-    struct os_group_hook hook;
-    struct os_timer pulse_timer;
-    struct os_timer watch_timer; /* of a shared store */
-    bool shared;
-    bool reload_wanted;
-    struct engine_machine machine;
-    struct engine_clock clock;
-    bool machine_is_open;
-    bool failing; /* a group failed; waiting for the others before the reload */
-    bool pulse_wanted;
-    uint64_t segment_told;   /* the missing one that the log was told of last */
-    bool pulse_without_room; /* the last one found none */
-
-    struct request_queue waiting;
-    struct engine_group groups[ENGINE_GROUPS_MAX];
-    uint32_t in_flight;
-    struct engine_group *newest; /* in flight, or NULL */
-    struct os_task again;        /* more waits than one turn of the loop executes */
-    bool again_posted;
-
-    /* The head of what is durable, for other threads: a reader that finds head_version odd, or
-     * another one than before, has read parts of two heads, and reads again. */
-    atomic_uint_least64_t head_version;
-    atomic_uint_least64_t head_words[HEAD_WORDS];
-    atomic_bool has_head;
-
-    atomic_int health;
-    atomic_uint under_way;
-    atomic_uint accounts;
-    atomic_uint pendings;
-    atomic_uint_least64_t batches;
-    atomic_uint_least64_t events;
-    atomic_uint_least64_t group_count;
-    atomic_uint_least64_t reads;
-    atomic_uint_least64_t busy;
-    atomic_uint_least64_t full;
-    atomic_uint_least64_t reloads;
-    atomic_uint_least64_t clock_alarms;
-    atomic_uint_least64_t load_ns; /* as the store's status says */
-    atomic_uint_least64_t load_bytes;
-    atomic_uint_least64_t snapshots;
-    atomic_uint_least64_t snapshot_failures;
-    atomic_uint_least64_t order_segments_waiting;
-    atomic_uint_least64_t order_failures;
-    atomic_uint_least64_t snapshot_created_ns;
-    atomic_uint_least64_t snapshot_duration_ns;
-    atomic_uint_least64_t snapshot_bytes;
-};
 
 /* --- queues of requests --- */
 
@@ -196,8 +110,8 @@ answer_unknown(struct ledger_engine *engine, struct request_queue *queue)
     }
 }
 
-static void
-answer_busy(struct ledger_engine *engine, struct request_queue *queue)
+void
+engine_answer_busy(struct ledger_engine *engine, struct request_queue *queue)
 {
     struct port_ledger_request *request = NULL;
     while ((request = queue_pop(queue)) != NULL) {
@@ -206,192 +120,6 @@ answer_busy(struct ledger_engine *engine, struct request_queue *queue)
         atomic_fetch_add(&engine->busy, 1);
         answer(engine, request);
     }
-}
-
-/* --- loading and failing --- */
-
-static void
-alarm_raise(struct ledger_engine *engine, const char *what, const char *detail)
-{
-    if (engine->settings.alarm != NULL) {
-        char text[STORE_MESSAGE_SIZE + 128];
-        snprintf(text, sizeof(text), "ledger: %s%s%s", what, detail[0] == '\0' ? "" : ": ", detail);
-        engine->settings.alarm(engine->settings.alarm_context, text);
-    }
-}
-
-static uint64_t
-engine_time(void *context, uint64_t ledger_clock)
-{
-    struct ledger_engine *engine = context;
-    uint64_t alarms = engine->clock.alarms;
-    uint64_t now = engine_clock_now(&engine->clock, ledger_clock);
-    if (engine->clock.alarms != alarms) {
-        atomic_store(&engine->clock_alarms, engine->clock.alarms);
-        alarm_raise(
-            engine,
-            engine->clock.behind ? "the wall clock went back" : "the wall clock jumped",
-            "");
-    }
-    return now;
-}
-
-static void
-notice_raise(void *context, const char *text)
-{
-    alarm_raise(context, text, "");
-}
-
-static void
-gauges_set(struct ledger_engine *engine)
-{
-    struct store_status status = {0};
-    struct store *store = engine->machine.store;
-    if (store->ops->status != NULL) {
-        store->ops->status(store, &status);
-    }
-    atomic_store(&engine->load_ns, status.load_ns);
-    atomic_store(&engine->load_bytes, status.load_bytes);
-    atomic_store(&engine->snapshots, status.snapshots);
-    atomic_store(&engine->snapshot_failures, status.snapshot_failures);
-    atomic_store(&engine->snapshot_created_ns, status.snapshot_created_ns);
-    atomic_store(&engine->snapshot_duration_ns, status.snapshot_duration_ns);
-    atomic_store(&engine->snapshot_bytes, status.snapshot_bytes);
-    atomic_store(&engine->order_segments_waiting, status.order_segments_waiting);
-    atomic_store(&engine->order_failures, status.order_failures);
-    atomic_store(&engine->accounts, ledger_account_count(engine->machine.ledger));
-    atomic_store(&engine->pendings, ledger_pending_count(engine->machine.ledger));
-}
-
-static void
-head_publish(struct ledger_engine *engine)
-{
-    struct store *store = engine->machine.store;
-    if (store->ops->head == NULL) {
-        return;
-    }
-    struct store_head head;
-    uint64_t words[HEAD_WORDS];
-    store->ops->head(store, &head);
-    memcpy(words, &head, sizeof(words));
-    atomic_fetch_add(&engine->head_version, 1);
-    for (size_t i = 0; i < HEAD_WORDS; i++) {
-        atomic_store(&engine->head_words[i], words[i]);
-    }
-    atomic_fetch_add(&engine->head_version, 1);
-    atomic_store(&engine->has_head, true);
-}
-
-/* The guard goes by what was noted with the ledger before anything is executed. */
-static err_t
-guard_begin(struct ledger_engine *engine, struct store_error *error)
-{
-    struct engine_machine *machine = &engine->machine;
-    const struct port_ledger_guard *guard = engine->settings.guard;
-    if (guard != NULL && guard->loaded != NULL) {
-        const struct store_ops *ops = machine->store->ops;
-        struct span note = ops->note_get == NULL ? SPAN_EMPTY : ops->note_get(machine->store);
-        err_t code = guard->loaded(guard->context, note);
-        if (code != ERR_OK) {
-            error->code = code;
-            (void)snprintf(
-                error->message,
-                sizeof(error->message),
-                "what is noted of its slots: %s",
-                err_text(code));
-            engine_machine_close(machine);
-            return code;
-        }
-    }
-    machine->guard = guard;
-    engine_machine_settle(machine);
-    return ERR_OK;
-}
-
-static err_t
-load(struct ledger_engine *engine, struct store_error *error)
-{
-    struct store *store = NULL;
-    struct store_settings settings = engine->settings.store;
-    settings.clock = engine->settings.clock;
-    settings.notice = notice_raise;
-    settings.notice_context = engine;
-    TRY(store_open(engine->settings.url, engine->settings.disk, &settings, &store, error));
-    TRY(engine_machine_open(&engine->machine, store, &engine->settings.limits, error));
-    engine->machine.time = engine_time;
-    engine->machine.time_context = engine;
-    TRY(guard_begin(engine, error));
-    engine->machine.executor = os_loop_executor(engine->loop);
-    engine->machine_is_open = true;
-    gauges_set(engine);
-    head_publish(engine);
-    return ERR_OK;
-}
-
-/* What it means that loading failed. */
-static enum ledger_engine_health
-health_of(const struct ledger_engine *engine, err_t code)
-{
-    if (code == ERR_OK) {
-        return LEDGER_ENGINE_RUNNING;
-    }
-    if (engine->shared && code == ERR_LOCKED) {
-        return LEDGER_ENGINE_STANDBY;
-    }
-    bool may_pass = err_category(code) == ERR_CATEGORY_RETRYABLE || code == ERR_DISK_FULL ||
-                    code == ERR_MEMORY || code == ERR_DATABASE;
-    if (engine->shared && may_pass) {
-        return LEDGER_ENGINE_UNREACHABLE;
-    }
-    return LEDGER_ENGINE_FAILED;
-}
-
-/* When to look at a shared store again; never, of one that has failed for good. */
-static void
-watch_arm(struct ledger_engine *engine)
-{
-    int health = atomic_load(&engine->health);
-    if (engine->shared && health != LEDGER_ENGINE_FAILED) {
-        uint64_t delay = engine->machine_is_open ? ENGINE_WATCH_NS : ENGINE_RETRY_NS;
-        uint64_t now = os_monotonic_ns(engine->settings.clock);
-        os_timer_arm(engine->loop, &engine->watch_timer, now + delay);
-    }
-}
-
-static void
-reload(struct ledger_engine *engine)
-{
-    ASSERT(engine->in_flight == 0);
-    if (engine->machine_is_open) {
-        engine_machine_close(&engine->machine);
-        engine->machine_is_open = false;
-    }
-    engine->failing = false;
-    engine->reload_wanted = false;
-    struct store_error error = {0};
-    int before = atomic_load(&engine->health);
-    err_t code = load(engine, &error);
-    enum ledger_engine_health health = health_of(engine, code);
-    atomic_store(&engine->health, (int)health);
-    if ((int)health != before) { /* a standby tries again and again, and tells of it once */
-        atomic_fetch_add(&engine->reloads, 1);
-        alarm_raise(
-            engine, code == ERR_OK ? "loaded again" : "cannot be loaded again", error.message);
-    }
-    watch_arm(engine);
-}
-
-/* ENGINE-3. */
-static void
-fail(struct ledger_engine *engine, const char *detail)
-{
-    if (!engine->failing) {
-        engine->failing = true;
-        atomic_store(&engine->health, LEDGER_ENGINE_RELOADING);
-        os_timer_cancel(engine->loop, &engine->pulse_timer);
-        alarm_raise(engine, "the store failed", detail);
-    }
-    answer_busy(engine, &engine->waiting);
 }
 
 /* --- groups --- */
@@ -433,7 +161,7 @@ group_done(struct os_task *task)
         engine_measure_durable(
             os_monotonic_ns(engine->settings.clock) - group->sent_ns, group->requests.count);
         atomic_fetch_add(&engine->group_count, 1);
-        head_publish(engine);
+        engine_head_publish(engine);
         trace_group(group);
         if (group->requests.count > 0) {
             FAULT_POINT("ledger-before-answer");
@@ -442,7 +170,7 @@ group_done(struct os_task *task)
         return;
     }
     answer_unknown(engine, &group->requests);
-    fail(engine, group->ticket.error.message);
+    engine_fail(engine, group->ticket.error.message);
 }
 
 /* Sends off what was executed: with a ticket if something changed, behind the newest group on its
@@ -459,7 +187,7 @@ group_send(struct ledger_engine *engine, struct engine_group *group)
         err_t error = engine_machine_commit(&engine->machine, &group->ticket);
         if (error != ERR_OK) {
             answer_unknown(engine, &group->requests);
-            fail(engine, err_text(error));
+            engine_fail(engine, err_text(error));
             return;
         }
         group->in_flight = true;
@@ -495,7 +223,7 @@ segment_missing(struct ledger_engine *engine, struct port_ledger_request *reques
     request->segment = error->segment;
     if (engine->segment_told != error->segment) {
         engine->segment_told = error->segment;
-        alarm_raise(engine, "a request needs an archived segment", error->message);
+        engine_alarm_raise(engine, "a request needs an archived segment", error->message);
     }
 }
 
@@ -526,7 +254,7 @@ execute_waiting(struct ledger_engine *engine, struct engine_group *group, uint32
         }
         if (error == ERR_OUTCOME_UNKNOWN || error == ERR_CLOSED) {
             answer_unknown(engine, &group->requests);
-            fail(engine, err_text(engine->machine.error.code));
+            engine_fail(engine, err_text(engine->machine.error.code));
             return false;
         }
     }
@@ -557,7 +285,7 @@ pulse_try(struct ledger_engine *engine)
     uint64_t clock = ledger_clock(engine->machine.ledger);
     err_t error = engine_machine_tick(&engine->machine, engine_time(engine, clock));
     if (error == ERR_OUTCOME_UNKNOWN || error == ERR_CLOSED) {
-        fail(engine, err_text(engine->machine.error.code));
+        engine_fail(engine, err_text(engine->machine.error.code));
         return;
     }
     /* Busy: with the next group that comes back. No room: after a while, by the timer. */
@@ -575,9 +303,9 @@ watch_fire(struct os_timer *timer)
         return;
     }
     if (!engine->failing && engine_machine_check(&engine->machine) != ERR_OK) {
-        fail(engine, engine->machine.error.message);
+        engine_fail(engine, engine->machine.error.message);
     }
-    watch_arm(engine);
+    engine_watch_arm(engine);
 }
 
 /* The next moment at which something expires, by the monotonic clock. */
@@ -631,10 +359,10 @@ engine_run(struct os_group_hook *hook)
 {
     struct ledger_engine *engine = CONTAINER_OF(hook, struct ledger_engine, hook);
     if ((engine->failing && engine->in_flight == 0) || engine->reload_wanted) {
-        reload(engine);
+        engine_reload(engine);
     }
     if (engine->failing || !engine->machine_is_open) {
-        answer_busy(engine, &engine->waiting);
+        engine_answer_busy(engine, &engine->waiting);
         return;
     }
     struct engine_group *group = NULL;
@@ -645,10 +373,10 @@ engine_run(struct os_group_hook *hook)
         }
     }
     if (engine->failing && engine->in_flight == 0) {
-        reload(engine);
+        engine_reload(engine);
     }
     if (engine->machine_is_open && !engine->failing) {
-        gauges_set(engine);
+        engine_gauges_set(engine);
         pulse_arm(engine);
     }
 }
@@ -687,54 +415,6 @@ struct port_ledger *
 ledger_engine_port(struct ledger_engine *engine)
 {
     return &engine->port;
-}
-
-void
-ledger_engine_status(struct ledger_engine *engine, struct ledger_engine_status *ret_status)
-{
-    *ret_status = (struct ledger_engine_status){
-        .health = (enum ledger_engine_health)atomic_load(&engine->health),
-        .requests_under_way = atomic_load(&engine->under_way),
-        .batches = atomic_load(&engine->batches),
-        .events = atomic_load(&engine->events),
-        .groups = atomic_load(&engine->group_count),
-        .reads = atomic_load(&engine->reads),
-        .busy = atomic_load(&engine->busy),
-        .full = atomic_load(&engine->full),
-        .reloads = atomic_load(&engine->reloads),
-        .clock_alarms = atomic_load(&engine->clock_alarms),
-        .accounts = atomic_load(&engine->accounts),
-        .pendings = atomic_load(&engine->pendings),
-        .load_ns = atomic_load(&engine->load_ns),
-        .load_bytes = atomic_load(&engine->load_bytes),
-        .snapshots = atomic_load(&engine->snapshots),
-        .snapshot_failures = atomic_load(&engine->snapshot_failures),
-        .snapshot_created_ns = atomic_load(&engine->snapshot_created_ns),
-        .snapshot_duration_ns = atomic_load(&engine->snapshot_duration_ns),
-        .snapshot_bytes = atomic_load(&engine->snapshot_bytes),
-        .order_segments_waiting = atomic_load(&engine->order_segments_waiting),
-        .order_failures = atomic_load(&engine->order_failures),
-    };
-}
-
-err_t
-ledger_engine_head(struct ledger_engine *engine, struct store_head *ret_head)
-{
-    if (!atomic_load(&engine->has_head)) {
-        return ERR_UNSUPPORTED;
-    }
-    for (int i = 0; i < HEAD_READS_MAX; i++) {
-        uint64_t words[HEAD_WORDS];
-        uint64_t version = atomic_load(&engine->head_version);
-        for (size_t j = 0; j < HEAD_WORDS; j++) {
-            words[j] = atomic_load(&engine->head_words[j]);
-        }
-        if (version % 2 == 0 && version == atomic_load(&engine->head_version)) {
-            memcpy(ret_head, words, sizeof(*ret_head));
-            return ERR_OK;
-        }
-    }
-    return ERR_BUSY;
 }
 
 /* --- opening and closing --- */
@@ -780,19 +460,19 @@ ledger_engine_open(
     err_t code = os_loops_create(settings->loops, "ledger", &engine->loop);
     if (code == ERR_OK) {
         os_loop_add_group_hook(engine->loop, &engine->hook);
-        code = load(engine, error);
+        code = engine_load(engine, error);
     }
     /* Before the loop runs this thread may arm its timers. */
     if (code == ERR_OK) {
         pulse_arm(engine);
     }
-    if (health_of(engine, code) == LEDGER_ENGINE_STANDBY) {
-        alarm_raise(engine, "standby", error->message);
+    if (engine_health_of(engine, code) == LEDGER_ENGINE_STANDBY) {
+        engine_alarm_raise(engine, "standby", error->message);
         atomic_store(&engine->health, LEDGER_ENGINE_STANDBY);
         code = ERR_OK;
     }
     if (code == ERR_OK) {
-        watch_arm(engine);
+        engine_watch_arm(engine);
         code = os_loop_start(engine->loop);
     }
     if (code != ERR_OK) {
@@ -823,7 +503,7 @@ ledger_engine_close(struct ledger_engine **engine_pointer)
     for (uint32_t i = 0; i < ENGINE_GROUPS_MAX; i++) {
         answer_unknown(engine, &engine->groups[i].requests);
     }
-    answer_busy(engine, &engine->waiting);
+    engine_answer_busy(engine, &engine->waiting);
     os_loop_destroy(engine->loop);
     free(engine);
     *engine_pointer = NULL;
