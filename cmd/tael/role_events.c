@@ -78,6 +78,8 @@ service_open(struct node *node)
     char folder[NODE_PATH_SIZE + 64];
     char message[EVENTS_MESSAGE_SIZE] = "";
     node_path(node, "webhooks", folder);
+    static const struct events_recipients participants = {
+        .type = &coordinator_participant_type, .of = coordinator_participant_recipient};
     struct events_parts parts = {
         .runtime = node->runtime,
         .loop = node->resource_loop,
@@ -88,6 +90,8 @@ service_open(struct node *node)
         .folder = folder,
         .key_file =
             node->settings.webhook_key_file[0] == '\0' ? NULL : node->settings.webhook_key_file,
+        .recipients = &participants,
+        .recipients_count = 1,
         .http = outbound_port(node->outbound),
         .log = &node->log,
         .recorder = traces_recorder(node->traces),
