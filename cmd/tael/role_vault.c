@@ -115,7 +115,7 @@ const struct role role_vault = {
     .name = "vault",
     .parts = NODE_VAULT,
     .open = vault_role_open,
-    .drain = role_vault_keys_drain,
+    .drain = role_keys_drain,
     .close = vault_role_close,
     .metrics = vault_role_metrics,
 };

@@ -154,7 +154,7 @@ log_keys(const struct events *events, enum trace_level level, const char *what)
         SPAN_EMPTY,
         "the key of the webhooks' secrets",
         trace_cstr("what", what),
-        trace_cstr("key", name),
+        trace_cstr("name", name),
         trace_i64("secrets_sealed_anew", (int64_t)atomic_load(&keys->anew)),
         trace_i64("unreadable", atomic_load(&keys->unreadable)));
 }
