@@ -4,7 +4,7 @@ goes on to the end."""
 import pytest
 
 from kit.receiver import Receiver
-from kit.server import PROGRAM
+from kit.server import needs_fault_points
 from kit.webhook_keys import (
     ADMIN,
     Endpoints,
@@ -37,8 +37,7 @@ def points():
 
 @pytest.mark.parametrize("point", POINTS)
 def test_crash(make_server, point):
-    if b"webhooks-before-rotate" not in PROGRAM.read_bytes():
-        pytest.skip("this build has no fault points")
+    needs_fault_points()
     server = make_server(ADMIN, *QUICK, cluster=False, on_postgres=False)
     with Receiver() as receiver:
         endpoints = Endpoints(server, receiver)
