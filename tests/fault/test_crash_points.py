@@ -14,7 +14,7 @@ import requests
 from kit.books import reconciled, settled
 from kit.browser import Browser, action_url, query_of
 from kit.client import Http, sdk
-from kit.server import LONG, ROOT, needs_fault_points, within
+from kit.server import LONG, ROOT, skip_without_fault_points, within
 
 HOLD = {"amount": "2000", "currency": "usd", "payment_method": "pm_card_visa", "confirm": "true",
         "capture_method": "manual"}
@@ -144,7 +144,7 @@ def after_restart(server, http, key, path, body, wanted):
 
 @pytest.fixture(autouse=True)
 def needs_fault_points():
-    needs_fault_points()
+    skip_without_fault_points()
 
 
 @pytest.mark.parametrize("point, body, wanted", AUTHORIZE)

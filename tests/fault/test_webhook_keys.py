@@ -4,7 +4,7 @@ goes on to the end."""
 import pytest
 
 from kit.receiver import Receiver
-from kit.server import needs_fault_points
+from kit.server import skip_without_fault_points
 from kit.webhook_keys import (
     ADMIN,
     Endpoints,
@@ -37,7 +37,7 @@ def points():
 
 @pytest.mark.parametrize("point", POINTS)
 def test_crash(make_server, point):
-    needs_fault_points()
+    skip_without_fault_points()
     server = make_server(ADMIN, *QUICK, cluster=False, on_postgres=False)
     with Receiver() as receiver:
         endpoints = Endpoints(server, receiver)

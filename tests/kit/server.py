@@ -99,7 +99,7 @@ def has_fault_points():
     return json.loads(run_tael("version", "--json", check=True).stdout)["fault_points"]
 
 
-def needs_fault_points():
+def skip_without_fault_points():
     """Skips the test in another build."""
     if not has_fault_points():
         pytest.skip("this build has no fault points")
