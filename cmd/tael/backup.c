@@ -33,7 +33,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#define PIECE_SIZE (1U << 20)
+#define PIECE_SIZE     (1U << 20)
+#define SMALL_SIZE_MAX (1U << 16)
 
 struct backup_options {
     char data[BACKUP_DATA_TEXT_SIZE];
@@ -59,7 +60,8 @@ static const struct setting backup_settings[] = {
 };
 
 /* Files besides the ledger, the databases and the vault's master keys; a folder need not have all
- * of them. */
+ * of them. One that does not grow is small, and read at the moment: an operator may write the next
+ * keys of webhook secrets, or remove older ones, while the rest is copied. */
 static const struct {
     const char *path;
     bool grows; /* appended to while the server works: as much as there was at the moment */
@@ -95,6 +97,7 @@ struct backup {
     struct store_copy_extent extent;
     uint64_t sizes[PLAIN_FILES];
     bool present[PLAIN_FILES];
+    char *texts[PLAIN_FILES]; /* of those that do not grow */
     struct backup_keys keys;
     uint64_t held_ns;
     bool has_vault;
@@ -251,6 +254,22 @@ cut_vault(struct backup *backup)
     return code == ERR_OK ? COMMAND_GO_ON : command_fail(backup->command, "%s", message);
 }
 
+static err_t
+cut_plain(struct backup *backup, size_t which)
+{
+    char path[OS_PATH_SIZE];
+    size_t size = 0;
+    TRY(backup_data_size(
+        &backup->data, plain_files[which].path, &backup->sizes[which], &backup->present[which]));
+    if (plain_files[which].grows || !backup->present[which]) {
+        return ERR_OK;
+    }
+    TRY(backup_data_path(&backup->data, plain_files[which].path, path));
+    TRY(os_file_load(backup->disk, path, SMALL_SIZE_MAX, &backup->texts[which], &size));
+    backup->sizes[which] = size;
+    return ERR_OK;
+}
+
 /* While the documents are held; the order is the argument. */
 static int
 cuts(struct backup *backup)
@@ -271,8 +290,7 @@ cuts(struct backup *backup)
     }
     backup->has_vault = backup->snapshots[1] != NULL;
     for (size_t i = 0; i < PLAIN_FILES; i++) {
-        err_t code = backup_data_size(
-            &backup->data, plain_files[i].path, &backup->sizes[i], &backup->present[i]);
+        err_t code = cut_plain(backup, i);
         if (code != ERR_OK) {
             return command_fail(backup->command, "%s: %s", plain_files[i].path, err_text(code));
         }
@@ -444,6 +462,31 @@ copy_database(struct backup *backup, size_t which)
 }
 
 static int
+copy_text(struct backup *backup, size_t which)
+{
+    struct backup_sink *sink = &backup->sink;
+    size_t size = (size_t)backup->sizes[which];
+    if (backup_sink_begin(sink, plain_files[which].path, size, false) != ERR_OK ||
+        backup_sink_write(sink, backup->texts[which], size) != ERR_OK ||
+        backup_sink_end(sink) != ERR_OK) {
+        return command_fail(backup->command, "%s", sink->message);
+    }
+    step(backup, size);
+    return COMMAND_GO_ON;
+}
+
+static void
+texts_wipe(struct backup *backup)
+{
+    for (size_t i = 0; i < PLAIN_FILES; i++) {
+        if (backup->texts[i] != NULL) {
+            explicit_bzero(backup->texts[i], (size_t)backup->sizes[i]);
+            free(backup->texts[i]);
+        }
+    }
+}
+
+static int
 copy_plain(struct backup *backup, size_t which)
 {
     char from[OS_PATH_SIZE];
@@ -452,6 +495,9 @@ copy_plain(struct backup *backup, size_t which)
         .newest_used = backup->sizes[which], .newest_size = backup->sizes[which]};
     if (!backup->present[which]) {
         return COMMAND_GO_ON;
+    }
+    if (!plain_files[which].grows) {
+        return copy_text(backup, which);
     }
     err_t code = backup_data_path(&backup->data, path, from);
     if (code != ERR_OK) {
@@ -583,6 +629,7 @@ back_up(struct backup *backup)
         document_snapshot_release(&backup->snapshots[i]);
     }
     backup_keys_close(&backup->keys);
+    texts_wipe(backup);
     store_copy_close(&backup->ledger);
     backup_sink_abort(&backup->sink);
     free(backup->piece);

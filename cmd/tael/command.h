@@ -84,6 +84,7 @@ extern const struct command command_openapi;
 extern const struct command command_pay;
 extern const struct command command_payments;
 extern const struct command command_wallets;
+extern const struct command command_webhooks;
 extern const struct command command_qr;
 extern const struct command command_restore;
 extern const struct command command_server;

@@ -1,6 +1,8 @@
 /* The program: finds the subcommand and runs it. */
 #include "command.h"
+#include "option.h"
 
+#include "os/fault.h"
 #include "os/process.h"
 
 #include <errno.h>
@@ -8,48 +10,50 @@
 #include <string.h>
 
 static const struct command *const commands[] = {
-    &command_server,
-    &command_gateway,
-    &command_local_cluster,
-    &command_pay,
-    &command_payments,
-    &command_trace,
-    &command_wallets,
-    &command_listen,
-    &command_health,
-    &command_keys,
-    &command_merchants,
-    &command_qr,
-    &command_ledger,
-    &command_backup,
-    &command_restore,
-    &command_shards,
-    &command_documents,
-    &command_txn,
-    &command_vault,
-    &command_bench,
-    &command_openapi,
-    &command_version,
-    NULL,
+    &command_server,    &command_gateway, &command_local_cluster, &command_pay,
+    &command_payments,  &command_trace,   &command_wallets,       &command_listen,
+    &command_health,    &command_keys,    &command_merchants,     &command_qr,
+    &command_ledger,    &command_backup,  &command_restore,       &command_shards,
+    &command_documents, &command_txn,     &command_vault,         &command_webhooks,
+    &command_bench,     &command_openapi, &command_version,       NULL,
 };
+
+struct version_options {
+    bool json;
+};
+
+static const struct setting version_settings[] = {OPTION_SWITCH(
+    struct version_options,
+    json,
+    "json",
+    "Prints JSON, with what the program was built with: fault_points are where tests inject "
+    "crashes and failures.")};
 
 static int
 show_version(const struct command *command, int argc, char **argv)
 {
     (void)argc;
     int positional = 0;
-    const struct command_options options = {.positional_max = 0};
+    struct version_options values = {.json = false};
+    const struct command_options options = {COMMAND_TABLE(version_settings), .values = &values};
     int status = command_options(command, &options, argv, &positional);
     if (status != COMMAND_GO_ON) {
         return status;
     }
-    (void)printf("tael %s\n", TAEL_VERSION);
+    if (values.json) {
+        (void)printf(
+            "{\"version\":\"%s\",\"fault_points\":%s}\n",
+            TAEL_VERSION,
+            FAULT_POINTS ? "true" : "false");
+    } else {
+        (void)printf("tael %s\n", TAEL_VERSION);
+    }
     return COMMAND_OK;
 }
 
 const struct command command_version = {
     .name = "version",
-    .usage = "",
+    .usage = "[OPTIONS]",
     .summary = "Prints the program's version",
     .run = show_version,
 };

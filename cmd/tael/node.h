@@ -314,7 +314,7 @@ struct node {
     struct net_server *server;
     struct net_server *admin_server;
     struct door merchants_door; /* what operators ask of the resource loop (role_merchants.c) */
-    struct door vault_door;     /* and of the cards loop (role_vault_keys.c) */
+    struct door keys_door;      /* and of the cards loop (role_keys.c) */
     uint16_t port;              /* that was bound */
     /* Where browsers find this process, without a slash at the end; filled in before it listens. */
     char public_url[NODE_URL_SIZE];

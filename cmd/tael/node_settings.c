@@ -353,9 +353,9 @@ const struct setting node_setting_table[] = {
         "webhook-key-file",
         webhook_key_file,
         "",
-        "A file with the key that seals the webhooks' secrets, 64 hexadecimal digits, for servers "
-        "that share a database. Without it, webhooks/master.key in the data folder, which is "
-        "made."),
+        "A file with the keys of the webhooks' secrets, 64 hexadecimal digits a line, for servers "
+        "that share a database; tael webhooks goes over to the first. Without it, "
+        "webhooks/master.key in the data folder, which is made."),
     DURATION(
         "participant-timeout",
         participant_timeout,

@@ -3,7 +3,6 @@
 #include "roles.h"
 
 #include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
 static struct coordinator_settings
@@ -29,25 +28,18 @@ settings_of(const struct node_settings *from)
 static err_t
 coordinator_role_open(struct node *node)
 {
-    char folder[NODE_PATH_SIZE + 64];
-    char path[NODE_PATH_SIZE + 80];
-    char message[COORDINATOR_MESSAGE_SIZE] = "";
-    node_path(node, "webhooks", folder);
-    (void)snprintf(path, sizeof(path), "%s/master.key", folder);
-    const char *given = node->settings.webhook_key_file;
     const struct coordinator_parts parts = {
         .runtime = node->runtime,
         .loop = node->resource_loop,
         .clock = &node->service_clock,
         .entropy = node->entropy,
-        .disk = node->disk,
-        .key_file = given[0] == '\0' ? path : given,
+        .keys = events_secret_keys(node->events),
         .http = outbound_port(node->outbound),
         .settings = settings_of(&node->settings),
     };
-    err_t result = coordinator_create(&parts, &node->coordinator, message);
+    err_t result = coordinator_create(&parts, &node->coordinator);
     if (result != ERR_OK) {
-        node_explain(node, "participants: %s", message[0] == '\0' ? err_text(result) : message);
+        node_explain(node, "participants: %s", err_text(result));
         return result;
     }
     coordinator_start(node->coordinator);

@@ -78,6 +78,8 @@ service_open(struct node *node)
     char folder[NODE_PATH_SIZE + 64];
     char message[EVENTS_MESSAGE_SIZE] = "";
     node_path(node, "webhooks", folder);
+    static const struct events_recipients participants = {
+        .type = &coordinator_participant_type, .of = coordinator_participant_recipient};
     struct events_parts parts = {
         .runtime = node->runtime,
         .loop = node->resource_loop,
@@ -88,6 +90,8 @@ service_open(struct node *node)
         .folder = folder,
         .key_file =
             node->settings.webhook_key_file[0] == '\0' ? NULL : node->settings.webhook_key_file,
+        .recipients = &participants,
+        .recipients_count = 1,
         .http = outbound_port(node->outbound),
         .log = &node->log,
         .recorder = traces_recorder(node->traces),
@@ -118,6 +122,7 @@ events_role_drain(struct node *node)
     const struct timespec pause = {.tv_nsec = DRAIN_POLL_MS * 1000000L};
     uint64_t until_ns =
         os_monotonic_ns(node->clock) + (uint64_t)node->settings.drain_timeout * OS_NS_PER_MS;
+    role_keys_drain(node);
     events_drain(node->events);
     while (!events_is_drained(node->events) && os_monotonic_ns(node->clock) < until_ns) {
         (void)nanosleep(&pause, NULL);
@@ -131,6 +136,34 @@ events_role_close(struct node *node)
     outbound_destroy(&node->outbound);
     resource_runtime_destroy(&node->runtime);
     events_destroy(&node->events);
+}
+
+static void
+keys_metrics(const struct node *node, struct buf *out)
+{
+    struct events_keys_state keys;
+    uint64_t older = 0;
+    events_keys_look(node->events, &keys);
+    for (uint32_t i = 0; i < keys.count; i++) {
+        older += i == keys.in_use ? 0 : keys.keys[i].secrets;
+    }
+    const struct node_metric all[] = {
+        {"tael_webhook_keys", "gauge", "Keys of secrets in this process's file.", keys.count},
+        {"tael_webhook_key_missing",
+         "gauge",
+         "1 while the key in use is not in this process's file.",
+         keys.in_use == keys.count},
+        {"tael_webhook_secrets_old", "gauge", "Secrets under a key that is not in use.", older},
+        {"tael_webhook_secrets_unreadable",
+         "gauge",
+         "Secrets that no key of the file opens.",
+         keys.unreadable},
+        {"tael_webhook_secrets_sealed_anew_total",
+         "counter",
+         "Secrets that this process has put under the key in use.",
+         keys.anew},
+    };
+    node_metrics(out, all, sizeof(all) / sizeof(all[0]));
 }
 
 static void
@@ -178,6 +211,7 @@ events_role_metrics(const struct node *node, struct buf *out)
             events_outcome_name((enum events_outcome)i),
             health.outcomes[i]);
     }
+    keys_metrics(node, out);
 }
 
 const struct role role_events = {

@@ -23,12 +23,8 @@
 #include "form/form.h"
 #include "json/json.h"
 
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
-#define ANSWER_SIZE_MAX          (4U << 20)
-#define MESSAGE_SIZE             512
 #define LIST_LIMIT_MAX           1000
 #define IDEMPOTENCY_KEY_SIZE_MAX 255
 #define VALUE_SHOWN_MAX          40
@@ -47,58 +43,22 @@ struct ask {
 /* ---------------------------------------------------------------------------------- answers */
 
 static void
-body_begin(struct net_answer *answer, struct json_writer *json, unsigned status)
-{
-    static const struct http_header no_store = {
-        .name = {.data = "Cache-Control", .size = 13}, .value = {.data = "no-store", .size = 8}};
-    answer->status = status;
-    answer->content_type = SPAN("application/json");
-    answer->headers = &no_store;
-    answer->header_count = 1;
-    buf_init(&answer->body, ANSWER_SIZE_MAX);
-    json_begin(json, &answer->body);
-    json_object_begin(json);
-}
-
-/* `param` may be NULL. */
-__attribute__((format(printf, 4, 5))) static void
-refuse(struct net_exchange *exchange, unsigned status, const char *param, const char *format, ...)
-{
-    char message[MESSAGE_SIZE];
-    struct json_writer json;
-    va_list arguments;
-    va_start(arguments, format);
-    (void)vsnprintf(message, sizeof(message), format, arguments);
-    va_end(arguments);
-    body_begin(&exchange->answer, &json, status);
-    json_key(&json, "error");
-    json_object_begin(&json);
-    json_member_cstr(&json, "type", status >= 500 ? "api_error" : "invalid_request_error");
-    if (param != NULL) {
-        json_member_cstr(&json, "param", param);
-    }
-    json_member_cstr(&json, "message", message);
-    json_object_end(&json);
-    json_object_end(&json);
-}
-
-static void
 refuse_error(const struct ask *ask, err_t error)
 {
     struct net_exchange *exchange = ask->exchange;
     switch (err_category(error)) {
     case ERR_CATEGORY_UNKNOWN:
-        refuse(
+        role_operators_refuse(
             exchange,
             500,
             NULL,
             "Whether it was done is not known. The same request again tells, and does it if not.");
         return;
     case ERR_CATEGORY_RETRYABLE:
-        refuse(exchange, 503, NULL, "Not done (%s). Try again.", err_text(error));
+        role_operators_refuse(exchange, 503, NULL, "Not done (%s). Try again.", err_text(error));
         return;
     case ERR_CATEGORY_DENIED:
-        refuse(exchange, 409, NULL, "The merchant is closed. Open it first.");
+        role_operators_refuse(exchange, 409, NULL, "The merchant is closed. Open it first.");
         return;
     case ERR_CATEGORY_NONE:
     case ERR_CATEGORY_INVALID:
@@ -109,7 +69,7 @@ refuse_error(const struct ask *ask, err_t error)
     }
     if (error == ERR_NOT_FOUND) {
         struct span id = ask->id;
-        refuse(
+        role_operators_refuse(
             exchange,
             404,
             "id",
@@ -117,7 +77,7 @@ refuse_error(const struct ask *ask, err_t error)
             SPAN_PRINTF(span_slice(id, 0, id.size < VALUE_SHOWN_MAX ? id.size : VALUE_SHOWN_MAX)));
         return;
     }
-    refuse(exchange, 500, NULL, "The documents failed: %s.", err_text(error));
+    role_operators_refuse(exchange, 500, NULL, "The documents failed: %s.", err_text(error));
 }
 
 static void
@@ -141,7 +101,7 @@ answer_merchant(
     const char *key)
 {
     struct json_writer json;
-    body_begin(&ask->exchange->answer, &json, status);
+    role_operators_begin(ask->exchange, &json, status);
     write_members(&json, merchant);
     if (key != NULL && key[0] != '\0') {
         json_member_cstr(&json, "key", key);
@@ -179,7 +139,7 @@ read_params(
     struct span message = SPAN_EMPTY;
     struct net_exchange *exchange = ask->exchange;
     if (form_parse(text, exchange->arena, ret_root, &param, &message) != ERR_OK) {
-        refuse(exchange, 400, NULL, "The parameters: %.*s", SPAN_PRINTF(message));
+        role_operators_refuse(exchange, 400, NULL, "The parameters: %.*s", SPAN_PRINTF(message));
         return false;
     }
     for (const struct form_node *node = (*ret_root)->first_child; node != NULL; node = node->next) {
@@ -189,7 +149,7 @@ read_params(
         }
         if (!known) {
             size_t size = node->name.size < VALUE_SHOWN_MAX ? node->name.size : VALUE_SHOWN_MAX;
-            refuse(
+            role_operators_refuse(
                 exchange,
                 400,
                 NULL,
@@ -219,7 +179,7 @@ create(const struct ask *ask)
     }
     struct span idempotency_key = http_head_value(exchange->head, HTTP_FIELD_IDEMPOTENCY_KEY);
     if (idempotency_key.size == 0 || idempotency_key.size > IDEMPOTENCY_KEY_SIZE_MAX) {
-        refuse(
+        role_operators_refuse(
             exchange,
             400,
             "Idempotency-Key",
@@ -236,14 +196,14 @@ create(const struct ask *ask)
             ? ERR_MEMORY
             : resource_merchant_ensure(ask->node->runtime, name, idempotency_key, &merchant, key);
     if (result == ERR_INVALID) {
-        refuse(
+        role_operators_refuse(
             exchange,
             400,
             "name",
             "name: it is 1 to %d bytes of UTF-8 text.",
             RESOURCE_MERCHANT_NAME_MAX);
     } else if (result == ERR_EXISTS) {
-        refuse(
+        role_operators_refuse(
             exchange,
             409,
             "Idempotency-Key",
@@ -292,12 +252,13 @@ list(const struct ask *ask)
     uint64_t limit = LIST_LIMIT_MAX;
     if (limit_text.size > 0 &&
         (!span_parse_u64(limit_text, &limit) || limit == 0 || limit > LIST_LIMIT_MAX)) {
-        refuse(exchange, 400, "limit", "limit: it is 1 to %d.", LIST_LIMIT_MAX);
+        role_operators_refuse(exchange, 400, "limit", "limit: it is 1 to %d.", LIST_LIMIT_MAX);
         return;
     }
     struct listing listing = {.left = (uint32_t)limit};
     if (after.size > 0 && (after.size >= sizeof(listing.last) || !text_is_id(after))) {
-        refuse(exchange, 400, "starting_after", "starting_after: it is no id of a merchant.");
+        role_operators_refuse(
+            exchange, 400, "starting_after", "starting_after: it is no id of a merchant.");
         return;
     }
     if (after.size > 0) {
@@ -305,7 +266,7 @@ list(const struct ask *ask)
     }
     bool more = true;
     err_t result = ERR_OK;
-    body_begin(&exchange->answer, &listing.json, 200);
+    role_operators_begin(exchange, &listing.json, 200);
     json_key(&listing.json, "merchants");
     json_array_begin(&listing.json);
     while (result == ERR_OK && more && listing.left > 0) {
@@ -392,7 +353,7 @@ dispatch(const struct ask *ask)
     } else if (posts && span_equal_cstr(ask->action, "open")) {
         close_or_open(ask, false);
     } else {
-        refuse(
+        role_operators_refuse(
             ask->exchange,
             404,
             NULL,
@@ -434,7 +395,7 @@ static bool
 may_ask(const struct node *node, struct net_exchange *exchange)
 {
     if (!role_operators_is_here(&exchange->peer)) {
-        refuse(
+        role_operators_refuse(
             exchange,
             403,
             NULL,
@@ -443,11 +404,11 @@ may_ask(const struct node *node, struct net_exchange *exchange)
         return false;
     }
     if (http_head_has(exchange->head, HTTP_FIELD_ORIGIN)) {
-        refuse(exchange, 403, NULL, "This is not for pages in browsers.");
+        role_operators_refuse(exchange, 403, NULL, "This is not for pages in browsers.");
         return false;
     }
     if (!names_this_machine(http_head_value(exchange->head, HTTP_FIELD_HOST))) {
-        refuse(
+        role_operators_refuse(
             exchange,
             403,
             NULL,
@@ -456,11 +417,12 @@ may_ask(const struct node *node, struct net_exchange *exchange)
         return false;
     }
     if (!node_has_started(node)) {
-        refuse(exchange, 503, NULL, "The process has not started yet. Try again.");
+        role_operators_refuse(exchange, 503, NULL, "The process has not started yet. Try again.");
         return false;
     }
     if (node->runtime == NULL) {
-        refuse(exchange, 404, NULL, "This process has no documents: ask one with the role api.");
+        role_operators_refuse(
+            exchange, 404, NULL, "This process has no documents: ask one with the role api.");
         return false;
     }
     return true;
@@ -482,7 +444,7 @@ role_merchants_ask(struct node *node, struct net_exchange *exchange)
     }
     struct ask *ask = ARENA_NEW(exchange->arena, struct ask);
     if (ask == NULL) {
-        refuse(exchange, 503, NULL, "Out of memory. Try again.");
+        role_operators_refuse(exchange, 503, NULL, "Out of memory. Try again.");
         return API_OPERATED;
     }
     if (rest.size > 0) {
@@ -494,7 +456,7 @@ role_merchants_ask(struct node *node, struct net_exchange *exchange)
     ask->exchange = exchange;
     ask->task.run = answer;
     if (!door_enter(&node->merchants_door)) {
-        refuse(exchange, 503, NULL, "The process is ending. Ask another one.");
+        role_operators_refuse(exchange, 503, NULL, "The process is ending. Ask another one.");
         return API_OPERATED;
     }
     os_post(os_loop_executor(node->resource_loop), &ask->task);

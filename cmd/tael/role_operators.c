@@ -1,8 +1,7 @@
 /*
  * What operators ask for, on a listener of their own, from the first moment on: is it alive, has it
  * started, is it ready, what does it count, how much does it log, what traces were kept, and where
- * does its ledger's history end. Merchants are in role_merchants.c, the vault's keys in
- * role_vault_keys.c. A process
+ * does its ledger's history end. Merchants are in role_merchants.c, keys in role_keys.c. A process
  * that waits for another one is alive.
  */
 #include "roles.h"
@@ -222,7 +221,7 @@ operate(struct node *node, struct net_exchange *exchange, enum asker who)
     if (who == OPERATORS) {
         enum api_operated operated = role_merchants_ask(node, exchange);
         if (operated == API_NOT_OPERATED) {
-            operated = role_vault_keys(node, exchange);
+            operated = role_keys_ask(node, exchange);
         }
         if (operated != API_NOT_OPERATED) {
             return operated;
@@ -275,7 +274,7 @@ answer_nothing(struct net_answer *answer)
     buf_append_cstr(
         &answer->body,
         "only /livez, /readyz, /startupz, /metrics, /ledger/head, /log-level, /transactions, "
-        "/merchants, /vault/keys and /api/v2/trace are here\n");
+        "/merchants, /vault/keys, /webhooks/keys and /api/v2/trace are here\n");
 }
 
 static void

@@ -105,7 +105,7 @@ vault_role_metrics(const struct node *node, struct buf *out)
          rotation.cards},
         {"tael_vault_cards_unreadable",
          "gauge",
-         "Damaged cards that a rotation met.",
+         "Damaged cards that rotations have set aside.",
          rotation.unreadable},
     };
     node_metrics(out, all, sizeof(all) / sizeof(all[0]));
@@ -115,7 +115,7 @@ const struct role role_vault = {
     .name = "vault",
     .parts = NODE_VAULT,
     .open = vault_role_open,
-    .drain = role_vault_keys_drain,
+    .drain = role_keys_drain,
     .close = vault_role_close,
     .metrics = vault_role_metrics,
 };

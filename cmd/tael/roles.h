@@ -51,10 +51,18 @@ void role_merchants_drain(struct node *node);
 /* Of a node with a vault, which only this role's file talks to (M6). Any thread. */
 void role_vault_look(const struct node *node, struct vault_rotation *ret_rotation);
 void role_vault_rotate(struct node *node, struct vault_rotate *request);
-/* Operators: /vault/keys. On peers_loop; API_OPERATES: the vault's loop answers. */
-enum api_operated role_vault_keys(struct node *node, struct net_exchange *exchange);
-/* The role vault's drain, as role_merchants_drain. */
-void role_vault_keys_drain(struct node *node);
+/* Operators: /vault/keys and /webhooks/keys. On peers_loop; API_OPERATES: the loop of the vault or
+ * of the documents answers. */
+enum api_operated role_keys_ask(struct node *node, struct net_exchange *exchange);
+/* The drain of the roles that have such keys, as role_merchants_drain. May be repeated. */
+void role_keys_drain(struct node *node);
+
+/* Begins an answer in JSON, for whoever operators ask: an object, which the caller ends. */
+struct json_writer;
+void role_operators_begin(struct net_exchange *exchange, struct json_writer *json, unsigned status);
+/* The whole answer: an error object. `param` may be NULL. */
+__attribute__((format(printf, 4, 5))) void role_operators_refuse(
+    struct net_exchange *exchange, unsigned status, const char *param, const char *format, ...);
 
 /* What operators may ask on the public listener: hook of api.h, with the node as its context. */
 enum api_operated role_operators_ask(void *context, struct net_exchange *exchange);

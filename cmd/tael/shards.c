@@ -190,6 +190,9 @@ move_slots(struct shards_link *link, uint32_t from, uint32_t to, const uint64_t 
     show_progress_begin(&moving.progress, "moving");
     err_t result = shards_move(&parts, &report, message);
     show_progress_end(&moving.progress);
+    if (result == ERR_DENIED) {
+        (void)shards_link_refusal(link, message);
+    }
     if (result != ERR_OK) {
         return command_fail(
             link->command,
@@ -482,6 +485,9 @@ move_cancel(struct shards_link *link)
     }
     struct shards_move_parts parts = parts_of(&moving, from, to, none);
     err_t result = shards_move_cancel(&parts, message);
+    if (result == ERR_DENIED) {
+        (void)shards_link_refusal(link, message);
+    }
     if (result != ERR_OK) {
         return command_fail(link->command, "%s", message[0] == '\0' ? err_text(result) : message);
     }

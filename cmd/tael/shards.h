@@ -132,8 +132,12 @@ int shards_begin(
     char **argv,
     struct shards_options *options,
     struct shards_link *link);
-/* ask of shards/move.h; the context is the link. */
+/* ask of shards/move.h; the context is the link. ERR_DENIED instead of ERR_BUSY: the shard will not
+ * take us however often it is asked. */
 err_t shards_link_ask(void *context, uint32_t shard, struct port_ledger_request *request);
+/* What ERR_DENIED of shards_link_ask was about, in one line: the first shard that answers and does
+ * not take us. False, and nothing written, if there is none: then the shard's ledger said it. */
+bool shards_link_refusal(const struct shards_link *link, char message[SHARDS_MESSAGE_SIZE]);
 /* replace of shards/move.h: the file, if its epoch is still `expected`, and the link's own copy. */
 err_t shards_link_replace(void *context, uint64_t expected, const struct shard_map *next);
 /* The shard of that name, or false after saying that there is none. */

@@ -282,8 +282,31 @@ shards_link_ask(void *context, uint32_t shard, struct port_ledger_request *reque
     port->submit(port, &asked.request);
     while (sem_wait(&link->answered) != 0) {
     }
-    request->error = asked.request.error;
+    struct remote_client_state state;
+    remote_client_look(link->clients[shard], &state);
+    bool in_vain = asked.request.error == ERR_BUSY && state.refuses;
+    request->error = in_vain ? ERR_DENIED : asked.request.error;
     request->out_count = asked.request.out_count;
     request->epoch = asked.request.epoch;
     return request->error;
+}
+
+bool
+shards_link_refusal(const struct shards_link *link, char message[SHARDS_MESSAGE_SIZE])
+{
+    for (uint32_t i = 0; i < link->map->shard_count; i++) {
+        struct remote_client_state state;
+        remote_client_look(link->clients[i], &state);
+        if (state.refuses) {
+            (void)snprintf(
+                message,
+                SHARDS_MESSAGE_SIZE,
+                "shard %s at %s: %s",
+                link->map->shards[i].name,
+                link->map->shards[i].at,
+                state.why);
+            return true;
+        }
+    }
+    return false;
 }

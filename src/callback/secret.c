@@ -15,86 +15,156 @@
 #define CIPHER_OFFSET CALLBACK_NONCE_SIZE
 #define TAG_OFFSET    (CALLBACK_NONCE_SIZE + CALLBACK_SECRET_SIZE)
 
-/* -------------------------------------------------------------------------------------- the key */
+/* ------------------------------------------------------------------------------------- the keys */
 
-/* Hands out what was read, or says what is wrong. */
+/* What is wrong with the file, unless nothing is. */
+static void
+explain(err_t error, const char *path, uint32_t line, char message[CALLBACK_MESSAGE_SIZE])
+{
+    struct buf text;
+    buf_init_fixed(&text, message, CALLBACK_MESSAGE_SIZE - 1);
+    buf_append_format(&text, "the key of the webhooks' secrets, %s: ", path);
+    if (error == ERR_CORRUPT) {
+        buf_append_format(
+            &text,
+            "line %u: not %d hexadecimal digits, nor a comment with # before it",
+            line,
+            2 * CALLBACK_KEY_SIZE);
+    } else if (error == ERR_FULL) {
+        buf_append_format(&text, "line %u: more than %d keys", line, CALLBACK_KEYS_MAX);
+    } else {
+        buf_append_cstr(&text, err_text(error));
+    }
+    message[text.size] = '\0';
+}
+
 static err_t
-key_take(
-    err_t result,
+read_file(
+    struct os_disk *disk,
     const char *path,
-    struct callback_key **key,
-    struct callback_key **ret_key,
+    struct callback_keys *keys,
     char message[CALLBACK_MESSAGE_SIZE])
 {
+    static_assert(sizeof(keys->keys[0]) == CALLBACK_KEY_SIZE, "one behind the other");
+    struct os_key_room room = {
+        .keys = keys->keys[0].bytes, .size = CALLBACK_KEY_SIZE, .max = CALLBACK_KEYS_MAX};
+    uint32_t line = 0;
+    err_t result = os_key_file_load_several(disk, path, &room, &keys->count, &line);
     if (result != ERR_OK) {
-        struct buf text;
-        buf_init_fixed(&text, message, CALLBACK_MESSAGE_SIZE - 1);
-        buf_append_format(
-            &text, "the key of the webhooks' secrets, %s: %s", path, err_text(result));
-        message[text.size] = '\0';
-        callback_key_close(key);
+        explain(result, path, line, message);
+    }
+    return result;
+}
+
+static err_t
+keys_alloc(struct callback_keys **ret_keys)
+{
+    bool locked;
+    *ret_keys = os_secret_alloc(sizeof(**ret_keys), &locked);
+    return *ret_keys == NULL ? ERR_MEMORY : ERR_OK;
+}
+
+err_t
+callback_keys_load(
+    struct os_disk *disk,
+    const char *path,
+    struct callback_keys **ret_keys,
+    char message[CALLBACK_MESSAGE_SIZE])
+{
+    struct callback_keys *keys;
+    TRY(keys_alloc(&keys));
+    err_t result = read_file(disk, path, keys, message);
+    if (result != ERR_OK) {
+        callback_keys_close(&keys);
         return result;
     }
-    *ret_key = *key;
+    *ret_keys = keys;
     return ERR_OK;
 }
 
 err_t
-callback_key_load(
-    struct os_disk *disk,
-    const char *path,
-    struct callback_key **ret_key,
-    char message[CALLBACK_MESSAGE_SIZE])
-{
-    bool locked;
-    struct callback_key *key = os_secret_alloc(sizeof(*key), &locked);
-    if (key == NULL) {
-        return ERR_MEMORY;
-    }
-    return key_take(
-        os_key_file_load(disk, path, key->bytes, sizeof(key->bytes)), path, &key, ret_key, message);
-}
-
-err_t
-callback_key_open(
+callback_keys_open(
     struct os_disk *disk,
     struct os_entropy *entropy,
     const char *folder,
     bool must_exist,
-    struct callback_key **ret_key,
+    struct callback_keys **ret_keys,
     char message[CALLBACK_MESSAGE_SIZE])
 {
     char path[PATH_SIZE];
     struct buf name;
-    bool locked;
+    struct callback_keys *keys;
     buf_init_fixed(&name, path, sizeof(path));
     buf_append_format(&name, "%s/" KEY_FILE, folder);
     buf_append_byte(&name, '\0');
     if (buf_failed(&name)) {
         return ERR_RANGE;
     }
-    struct callback_key *key = os_secret_alloc(sizeof(*key), &locked);
-    if (key == NULL) {
-        return ERR_MEMORY;
-    }
+    TRY(keys_alloc(&keys));
     err_t result = disk->ops->make_folder(disk, folder);
     if (result == ERR_OK) {
-        result = os_key_file_load(disk, path, key->bytes, sizeof(key->bytes));
+        result = read_file(disk, path, keys, message);
+    } else {
+        explain(result, path, 0, message);
     }
     if (result == ERR_NOT_FOUND && !must_exist) {
-        result = os_key_file_make(disk, entropy, folder, KEY_FILE, sizeof(key->bytes));
+        result = os_key_file_make(disk, entropy, folder, KEY_FILE, CALLBACK_KEY_SIZE);
         if (result == ERR_OK) {
-            result = os_key_file_load(disk, path, key->bytes, sizeof(key->bytes));
+            result = read_file(disk, path, keys, message);
+        } else {
+            explain(result, path, 0, message);
         }
     }
-    return key_take(result, path, &key, ret_key, message);
+    if (result != ERR_OK) {
+        callback_keys_close(&keys);
+        return result;
+    }
+    *ret_keys = keys;
+    return ERR_OK;
 }
 
 void
-callback_key_close(struct callback_key **key)
+callback_keys_close(struct callback_keys **keys)
 {
-    os_secret_free(*key, sizeof(**key));
-    *key = NULL;
+    os_secret_free(*keys, sizeof(**keys));
+    *keys = NULL;
+}
+
+void
+callback_key_name(const struct callback_key *key, char out[CALLBACK_KEY_NAME_SIZE])
+{
+    uint8_t digest[EVP_MAX_MD_SIZE];
+    struct buf hex;
+    int done = EVP_Digest(key->bytes, sizeof(key->bytes), digest, NULL, EVP_sha256(), NULL);
+    ASSERT(done == 1); /* SHA-256 is always there */
+    buf_init_fixed(&hex, out, CALLBACK_KEY_NAME_SIZE);
+    buf_append_hex(&hex, digest, (CALLBACK_KEY_NAME_SIZE - 1) / 2);
+    buf_append_byte(&hex, '\0');
+    ASSERT(!buf_failed(&hex));
+}
+
+const struct callback_key *
+callback_keys_sealing(const struct callback_keys *keys)
+{
+    return keys->sealing < keys->count ? &keys->keys[keys->sealing] : NULL;
+}
+
+err_t
+callback_keys_unseal(
+    const struct callback_keys *keys,
+    struct span endpoint_id,
+    struct span sealed,
+    char ret_secret[CALLBACK_SECRET_SIZE],
+    uint32_t *ret_key)
+{
+    err_t result = ERR_CORRUPT;
+    for (uint32_t i = 0; i < keys->count && result == ERR_CORRUPT; i++) {
+        result = callback_secret_open(&keys->keys[i], endpoint_id, sealed, ret_secret);
+        if (result == ERR_OK && ret_key != NULL) {
+            *ret_key = i;
+        }
+    }
+    return result;
 }
 
 /* -------------------------------------------------------------------------------------- sealing */

@@ -4,8 +4,6 @@
 
 #include <stdlib.h>
 
-static_assert(COORDINATOR_MESSAGE_SIZE == CALLBACK_MESSAGE_SIZE, "a message goes through");
-
 struct coordinator_settings
 coordinator_settings_default(void)
 {
@@ -36,10 +34,7 @@ routes_bind(struct coordinator *coordinator)
 }
 
 err_t
-coordinator_create(
-    const struct coordinator_parts *parts,
-    struct coordinator **ret_coordinator,
-    char message[COORDINATOR_MESSAGE_SIZE])
+coordinator_create(const struct coordinator_parts *parts, struct coordinator **ret_coordinator)
 {
     ASSERT(parts->http != NULL);
     ASSERT(parts->settings.timeout_ms > 0);
@@ -52,10 +47,7 @@ coordinator_create(
     uint64_t seed;
     parts->entropy->fill(parts->entropy, &seed, sizeof(seed));
     os_prng_seed(&coordinator->prng, seed);
-    err_t result = callback_key_load(parts->disk, parts->key_file, &coordinator->key, message);
-    if (result == ERR_OK) {
-        result = routes_bind(coordinator);
-    }
+    err_t result = routes_bind(coordinator);
     if (result == ERR_OK) {
         result = coordinator_sweep_create(coordinator);
     }
@@ -75,7 +67,6 @@ coordinator_destroy(struct coordinator **coordinator)
         return;
     }
     *coordinator = NULL;
-    callback_key_close(&gone->key);
     free(gone->sweep);
     free(gone->routes);
     free(gone);

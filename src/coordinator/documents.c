@@ -157,6 +157,12 @@ const struct resource_type coordinator_participant_type = {
     .permission = "participants",
 };
 
+struct recipient *
+coordinator_participant_recipient(void *document)
+{
+    return &((struct coordinator_participant *)document)->recipient;
+}
+
 const struct resource_type coordinator_transaction_type = {
     .object = "transaction",
     .prefix = "dtx_",

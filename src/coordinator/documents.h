@@ -60,7 +60,6 @@ enum {
     COORDINATOR_TRANSACTION_STUCK_SINCE,
 };
 
-extern const struct resource_type coordinator_participant_type;
 extern const struct resource_type coordinator_transaction_type;
 
 /* How many of its members there are. */

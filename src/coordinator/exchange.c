@@ -183,7 +183,7 @@ sign(struct coordinator_call *call, const struct coordinator_participant *partic
 {
     buf_init_fixed(&call->signature, call->signature_text, sizeof(call->signature_text));
     return recipient_sign(
-        call->exchange->coordinator->key,
+        call->exchange->coordinator->parts.keys,
         participant->header.id,
         &participant->recipient,
         (int64_t)resource_now_s(call->exchange->op),

@@ -30,7 +30,7 @@ seal_of(struct resource_op *op, const struct coordinator_participant *participan
 {
     const struct coordinator *coordinator = resource_op_service(op);
     return (struct recipient_seal){
-        .key = coordinator->key,
+        .keys = coordinator->parts.keys,
         .entropy = coordinator->parts.entropy,
         .id = participant->header.id,
     };

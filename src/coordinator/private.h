@@ -24,7 +24,6 @@ struct coordinator_sweep;
 
 struct coordinator {
     struct coordinator_parts parts;
-    struct callback_key *key;
     struct resource_route *routes; /* the constant table, bound to this instance */
     struct coordinator_sweep *sweep;
     struct os_timer sweep_timer;

@@ -43,3 +43,42 @@ os_key_file_load(struct os_disk *disk, const char *path, void *key, size_t size)
     free(text);
     return is_key ? ERR_OK : ERR_CORRUPT;
 }
+
+static err_t
+parse_several(struct span rest, struct os_key_room *room, uint32_t *count, uint32_t *line)
+{
+    while (rest.size > 0) {
+        struct span text = span_cut(&rest, '\n');
+        (*line)++;
+        if (text.size == 0 || text.data[0] == '#') {
+            continue;
+        }
+        if (*count == room->max) {
+            return ERR_FULL;
+        }
+        if (!span_parse_hex(text, room->keys + *count * room->size, room->size)) {
+            return ERR_CORRUPT;
+        }
+        (*count)++;
+    }
+    return *count > 0 ? ERR_OK : ERR_CORRUPT;
+}
+
+err_t
+os_key_file_load_several(
+    struct os_disk *disk,
+    const char *path,
+    struct os_key_room *room,
+    uint32_t *ret_count,
+    uint32_t *ret_line)
+{
+    char *text;
+    size_t text_size;
+    *ret_count = 0;
+    *ret_line = 0;
+    TRY(os_file_load(disk, path, FILE_SIZE_MAX, &text, &text_size));
+    err_t result = parse_several(span_of(text, text_size), room, ret_count, ret_line);
+    explicit_bzero(text, text_size);
+    free(text);
+    return result;
+}

@@ -43,21 +43,81 @@ recipient_read_url(
 
 /* -------------------------------------------------------------------------------------- secrets */
 
+/* `secret` under the key that seals, in the arena. */
+static err_t
+seal_secret(
+    struct arena *arena,
+    const struct recipient_seal *seal,
+    const char secret[CALLBACK_SECRET_SIZE],
+    struct span *ret_sealed)
+{
+    const struct callback_key *key = callback_keys_sealing(seal->keys);
+    char *sealed = arena_alloc(arena, CALLBACK_SEALED_SIZE);
+    if (key == NULL) {
+        return ERR_DENIED;
+    }
+    if (sealed == NULL) {
+        return ERR_FULL;
+    }
+    TRY(callback_secret_seal(key, seal->entropy, seal->id, secret, sealed));
+    *ret_sealed = span_of(sealed, CALLBACK_SEALED_SIZE);
+    return ERR_OK;
+}
+
 err_t
 recipient_make_secret(
     struct resource_op *op, const struct recipient_seal *seal, struct recipient *recipient)
 {
     struct arena *arena = resource_op_arena(op);
     char *secret = arena_alloc(arena, CALLBACK_SECRET_SIZE);
-    char *sealed = arena_alloc(arena, CALLBACK_SEALED_SIZE);
-    if (secret == NULL || sealed == NULL) {
+    if (secret == NULL) {
         return ERR_FULL;
     }
     callback_secret_make(seal->entropy, secret);
-    TRY(callback_secret_seal(seal->key, seal->entropy, seal->id, secret, sealed));
-    recipient->secret = span_of(sealed, CALLBACK_SEALED_SIZE);
+    TRY(seal_secret(arena, seal, secret, &recipient->secret));
     recipient->shown_secret = span_of(secret, CALLBACK_SECRET_SIZE);
     return ERR_OK;
+}
+
+static err_t
+seal_one_anew(
+    struct arena *arena,
+    const struct recipient_seal *seal,
+    bool anew,
+    struct span *sealed,
+    struct recipient_seals *seals)
+{
+    char secret[CALLBACK_SECRET_SIZE];
+    uint32_t key = 0;
+    if (sealed->size == 0) {
+        return ERR_OK;
+    }
+    err_t result = callback_keys_unseal(seal->keys, seal->id, *sealed, secret, &key);
+    if (result == ERR_CORRUPT) {
+        seals->unreadable++;
+        return ERR_OK;
+    }
+    if (result == ERR_OK && anew && key != seal->keys->sealing) {
+        result = seal_secret(arena, seal, secret, sealed);
+        key = seal->keys->sealing;
+        seals->anew += result == ERR_OK ? 1 : 0;
+    }
+    explicit_bzero(secret, sizeof(secret));
+    TRY(result);
+    seals->under[key]++;
+    return ERR_OK;
+}
+
+err_t
+recipient_seal_anew(
+    struct arena *arena,
+    const struct recipient_seal *seal,
+    bool anew,
+    struct recipient *recipient,
+    struct recipient_seals *seals)
+{
+    TRY(seal_one_anew(arena, seal, anew, &recipient->secret, seals));
+    return seal_one_anew(arena, seal, anew, &recipient->old_secret, seals);
 }
 
 bool
@@ -99,7 +159,7 @@ recipient_wipe_shown(struct recipient *recipient)
 
 err_t
 recipient_sign(
-    const struct callback_key *key,
+    const struct callback_keys *keys,
     struct span id,
     const struct recipient *recipient,
     int64_t unix_seconds,
@@ -108,12 +168,12 @@ recipient_sign(
 {
     char clear[2][CALLBACK_SECRET_SIZE];
     struct span secrets[2] = {SPAN_EMPTY, SPAN_EMPTY};
-    err_t result = callback_secret_open(key, id, recipient->secret, clear[0]);
+    err_t result = callback_keys_unseal(keys, id, recipient->secret, clear[0], NULL);
     if (result == ERR_OK) {
         secrets[0] = span_of(clear[0], CALLBACK_SECRET_SIZE);
     }
     if (result == ERR_OK && recipient->old_secret_until > unix_seconds) {
-        result = callback_secret_open(key, id, recipient->old_secret, clear[1]);
+        result = callback_keys_unseal(keys, id, recipient->old_secret, clear[1], NULL);
         secrets[1] = result == ERR_OK ? span_of(clear[1], CALLBACK_SECRET_SIZE) : SPAN_EMPTY;
     }
     if (result == ERR_OK) {

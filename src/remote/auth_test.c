@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 static char folder[64];
@@ -287,6 +288,20 @@ look_up(struct remote_client *client)
     return request.error;
 }
 
+/* What it hears of the service from a hello. */
+static struct remote_client_state
+greet(struct remote_client *client)
+{
+    struct remote_client_state state;
+    remote_client_start(client);
+    do {
+        const struct timespec pause = {.tv_nsec = 1000000};
+        (void)nanosleep(&pause, NULL);
+        remote_client_look(client, &state);
+    } while (strcmp(state.why, "it was not asked yet") == 0);
+    return state;
+}
+
 /* The listener is the ledger's and the vault's process; who may ask it what. */
 static void
 test_mutual(void **state)
@@ -296,17 +311,26 @@ test_mutual(void **state)
     static const struct {
         const char *caller;
         err_t ledger;
-    } cases[] = {{"api", ERR_OK}, {"cards", ERR_BUSY}, {"ledger", ERR_BUSY}};
+        const char *why;
+    } cases[] = {
+        {"api", ERR_OK, ""},
+        {"cards", ERR_BUSY, "it does not serve this, or not to the role of our certificate"},
+        {"ledger", ERR_BUSY, "it does not know us: another key, or another certificate"},
+    };
     struct remote_auth *auth = auth_of("ledger");
     t_listener_start(auth);
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct remote_auth *caller = auth_of(cases[i].caller);
         struct remote_client *client = t_client_of(REMOTE_LEDGER, t_listener_port(), caller);
         assert_int_equal(look_up(client), cases[i].ledger);
+        struct remote_client_state found = greet(client);
+        assert_int_equal(found.reached, cases[i].ledger == ERR_OK);
+        assert_int_equal(found.refuses, cases[i].ledger != ERR_OK);
+        assert_string_equal(found.why, cases[i].why);
         t_client_end(&client);
         remote_auth_destroy(&caller);
     }
-    assert_int_equal(t_listener_count().denied, 2);
+    assert_true(t_listener_count().denied >= 3); /* and more hellos of the last one */
     assert_int_equal(atomic_load(&t_ports.asked), 1);
     t_listener_stop();
     remote_auth_destroy(&auth);

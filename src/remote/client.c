@@ -216,12 +216,13 @@ serves(const struct remote_hello *hello, enum remote_service service)
     return all[service];
 }
 
-/* What keeps it from being used, or NULL. */
+/* What keeps it from being used, or NULL. *refuses: waiting does not help. */
 static const char *
-hello_take(struct remote_client *client, const struct remote_call *call)
+hello_take(struct remote_client *client, const struct remote_call *call, bool *refuses)
 {
     struct remote_hello hello;
     const char *problem;
+    *refuses = call->outcome == REMOTE_ANSWERED || call->cause == ERR_CRYPTO;
     if (call->outcome != REMOTE_ANSWERED) {
         return call->cause == ERR_CRYPTO      ? "its certificate is not that of the service"
                : call->cause == ERR_TIMEOUT   ? "no answer in time"
@@ -241,8 +242,11 @@ hello_take(struct remote_client *client, const struct remote_call *call)
         return "it speaks another version";
     }
     if (!serves(&hello, client->parts.service)) {
-        return "it does not serve this";
+        return remote_auth_is_mutual(client->parts.auth)
+                   ? "it does not serve this, or not to the role of our certificate"
+                   : "it does not serve this";
     }
+    *refuses = false;
     atomic_store(&client->told_simulated, hello.simulated);
     atomic_store(&client->told_ready, hello.ready);
     atomic_store(&client->reached_ns, net_now_ns());
@@ -270,7 +274,9 @@ static void
 hello_done(struct remote_call *call)
 {
     struct remote_client *client = CONTAINER_OF(call, struct remote_client, hello.call);
-    atomic_store(&client->why, hello_take(client, call));
+    bool refuses;
+    atomic_store(&client->why, hello_take(client, call, &refuses));
+    atomic_store(&client->refuses, refuses);
     remote_call_release(call);
     if (!remote_channel_is_stopping(client->channel)) {
         hello_arm(client);
@@ -313,6 +319,7 @@ remote_client_look(const struct remote_client *client, struct remote_client_stat
     memset(ret_state, 0, sizeof(*ret_state));
     ret_state->reached = reached_ns != 0 && net_now_ns() - reached_ns < valid_ns;
     ret_state->ready = ret_state->reached && why == NULL && atomic_load(&client->told_ready);
+    ret_state->refuses = atomic_load(&client->refuses);
     ret_state->simulated = atomic_load(&client->told_simulated);
     (void)snprintf(
         ret_state->why,

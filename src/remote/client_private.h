@@ -72,6 +72,7 @@ struct remote_client {
     _Atomic uint64_t reached_ns; /* monotonic, 0: never */
     atomic_bool told_ready, told_simulated;
     _Atomic(const char *) why;
+    _Atomic bool refuses;
     _Atomic uint64_t counters[REMOTE_COUNTER_COUNT];
 };
 

@@ -165,19 +165,30 @@ admits_any(const struct remote_server *server, struct net_exchange *exchange)
     return false;
 }
 
+/* Whether it is here, and this caller may ask it. */
+static bool
+serves(
+    const struct remote_server *server,
+    struct net_exchange *exchange,
+    enum remote_service service,
+    const void *port)
+{
+    return port != NULL && remote_auth_admits(server->parts.auth, exchange, admitted[service]);
+}
+
 static void
 answer_hello(struct remote_server *server, struct net_exchange *exchange)
 {
     const struct remote_server_parts *parts = &server->parts;
     struct remote_hello hello = {
         .version = REMOTE_VERSION,
-        .ledger = parts->ledger != NULL,
-        .rail = parts->rail != NULL,
-        .network = parts->network != NULL,
-        .vault = parts->vault != NULL,
-        .wallet = parts->wallet != NULL,
-        .mobile = parts->mobile != NULL,
-        .bank = parts->bank != NULL,
+        .ledger = serves(server, exchange, REMOTE_LEDGER, parts->ledger),
+        .rail = serves(server, exchange, REMOTE_RAIL, parts->rail),
+        .network = serves(server, exchange, REMOTE_NETWORK, parts->network),
+        .vault = serves(server, exchange, REMOTE_VAULT, parts->vault),
+        .wallet = serves(server, exchange, REMOTE_WALLET, parts->wallet),
+        .mobile = serves(server, exchange, REMOTE_MOBILE, parts->mobile),
+        .bank = serves(server, exchange, REMOTE_BANK, parts->bank),
         .simulated = (parts->rail != NULL && parts->rail->simulated) ||
                      (parts->bank != NULL && parts->bank->simulated) ||
                      (parts->network != NULL && parts->network->simulated),

@@ -383,3 +383,10 @@ def test_wallets(tael):
     assert len(json.loads(tael("wallets", "list", "--json").stdout)["data"]) == 2
     gone = tael("wallets", "show", "wal_0000000000000000000000")
     assert gone.returncode == 1 and "No such wallet" in gone.stderr
+
+
+def test_version():
+    plain = run_tael("version", check=True).stdout
+    told = json.loads(run_tael("version", "--json", check=True).stdout)
+    assert plain == f"tael {told['version']}\n"
+    assert set(told) == {"version", "fault_points"}

@@ -2,6 +2,7 @@
 
 import itertools
 import re
+import time
 
 import pytest
 import requests
@@ -283,6 +284,14 @@ def test_with_certificates(tmp_path):
         refused = run_tael("shards", *words)
         assert refused.returncode != 0
         assert "--internal-key-file, or --internal-tls-" in refused.stderr, refused.stderr
+        # Roles that may ask others and not the ledger, and that may ask nobody: told, and at once.
+        for role, why in (("cards", "not to the role of our certificate"),
+                          ("ledger-a", "it does not know us")):
+            began = time.monotonic()
+            refused = run_tael("shards", *words, *shards.proof(role))
+            assert refused.returncode == 1 and "shard ledger-" in refused.stderr
+            assert why in refused.stderr, refused.stderr
+            assert time.monotonic() - began < 10  # thirty seconds are what a busy shard is given
         moved = run_tael("shards", *words, *shards.proof("api"))
         assert moved.returncode == 0, moved.stderr
         assert ledger.post([ledger.transfer(b, a)]) == ["created"]

@@ -1,6 +1,7 @@
 """docs/operations/keys.md: the keys of card numbers are rotated while payments go on, in one process and
 in several, and backups have the keys that they need."""
 
+import sqlite3
 import threading
 
 import pytest
@@ -35,7 +36,7 @@ def test_rotate(server):
     cards.add(CARDS)
     assert status(server) == {
         "object": "tael.vault_keys", "generation": 1, "rotating": False, "cards": 0,
-        "unreadable": 0, "failing": False}
+        "failing": False, "unreadable": 0, "unreadable_cards": []}
     result = tael_vault(server, "rotate")
     assert result.returncode == 0, result.stderr
     assert result.stdout == (
@@ -104,7 +105,7 @@ def test_who_may_ask_and_when(server):
     assert status(server)["generation"] == 1
     assert rotate(server, "--no-wait") == {
         "object": "tael.vault_keys", "generation": 2, "rotating": True, "cards": 0,
-        "unreadable": 0, "failing": False}
+        "failing": False, "unreadable": 0, "unreadable_cards": []}
     second = requests.post(f"{url}/vault/keys", timeout=30)  # three steps are 20 ms at least
     if second.status_code != 201:
         assert second.status_code == 409 and "under way" in second.json()["error"]["message"]
@@ -155,6 +156,42 @@ def test_backups_have_their_keys(make_server, server, tmp_path):
         assert len(key_files(copy.root)) == 1
         copy.stop()
     assert len(seen) > 1, "all backups were of one generation"
+
+
+def test_a_damaged_card_is_told_of_and_set_aside(server):
+    """It holds no rotation up; whoever asked for it gets a failure, and the ids."""
+    cards = Cards(server)
+    cards.add(5)
+    server.stop()
+    path = server.root / "vault" / "vault.db"
+    with sqlite3.connect(path) as database:
+        [(token, sealed)] = database.execute("SELECT id, sealed FROM card ORDER BY id LIMIT 1")
+        sealed = sealed[:40] + ("1" if sealed[40] == "0" else "0") + sealed[41:]
+        database.execute("UPDATE card SET sealed = ? WHERE id = ?", (sealed, token))
+    database.close()
+    server.start()
+    result = tael_vault(server, "rotate")
+    assert result.returncode == 1 and "1 cards are damaged" in result.stderr
+    assert result.stdout.endswith("4 cards encrypted anew; older keys are gone\n")
+    assert token in server.log()
+    for restarts in (True, False):
+        state = status(server)
+        assert (state["rotating"], state["unreadable"]) == (False, 1)
+        assert state["unreadable_cards"] == [token]
+        shown = tael_vault(server, "status").stdout
+        assert "1 cards, set aside" in shown and token in shown
+        metrics = requests.get(f"{vault_url(server)}/metrics", timeout=30).text
+        assert "\ntael_vault_cards_unreadable 1\n" in metrics
+        if restarts:
+            server.stop()
+            with sqlite3.connect(path) as database:
+                assert database.execute(
+                    "SELECT sealed FROM card WHERE id = ?", (token,)).fetchall() == [(sealed,)]
+            database.close()
+            server.start()
+    assert key_files(server.root) == ["master-2.key"]
+    assert tael_vault(server, "rotate").returncode == 1  # it is told again
+    assert key_files(server.root) == ["master-3.key"]
 
 
 def test_several_processes(tmp_path):

@@ -17,7 +17,7 @@ from kit import postgres
 from kit.books import metrics, reconciled, settled
 from kit.client import Http
 from kit.receiver import Receiver
-from kit.server import PROGRAM, Server, wait_until
+from kit.server import Server, skip_without_fault_points, wait_until
 from kit.wallets import Wallets
 
 LOOKS_INTO_PROCESS = True
@@ -172,8 +172,7 @@ def test_the_ledgers_holds_do_not_run_out(moved):
 
 def test_no_lease_is_taken_over(tmp_path, library):
     """An attempt that one process works on is left alone by another whose clock is a day ahead."""
-    if b"TAEL_FAULT" not in PROGRAM.read_bytes():
-        pytest.skip("this build has no fault points")
+    skip_without_fault_points()
     if not postgres.available():
         pytest.skip("PostgreSQL is not installed: apt-get install postgresql-15")
     with postgres.Postgres() as database:

@@ -14,7 +14,7 @@ import requests
 from kit.books import reconciled, settled
 from kit.browser import Browser, action_url, query_of
 from kit.client import Http, sdk
-from kit.server import LONG, PROGRAM, ROOT, within
+from kit.server import LONG, ROOT, skip_without_fault_points, within
 
 HOLD = {"amount": "2000", "currency": "usd", "payment_method": "pm_card_visa", "confirm": "true",
         "capture_method": "manual"}
@@ -96,7 +96,7 @@ def test_every_point_is_visited():
     shards: in test_wallet_crash_points, test_split_crash_points and test_hold_crash_points."""
     visited = {point for point, *_ in AUTHORIZE} | {point for point, *_ in LATER}
     visited |= {point for point, *_ in REVERSE} | set(COMMIT) | set(SETUP)
-    others = ("wallet-", "split-", "apart-", "transaction-", "documents-move-", "vault-", "cross-",
+    others = ("wallet-", "split-", "apart-", "transaction-", "documents-move-", "vault-", "webhooks-", "cross-",
               "ledger-")
     ours = {point for point in points_in_sources() if not point.startswith(others)}
     assert ours == visited
@@ -144,8 +144,7 @@ def after_restart(server, http, key, path, body, wanted):
 
 @pytest.fixture(autouse=True)
 def needs_fault_points():
-    if b"TAEL_FAULT" not in PROGRAM.read_bytes():
-        pytest.skip("this build has no fault points")
+    skip_without_fault_points()
 
 
 @pytest.mark.parametrize("point, body, wanted", AUTHORIZE)

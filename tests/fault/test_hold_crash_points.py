@@ -10,7 +10,7 @@ import threading
 import pytest
 
 from kit.doors import Doors
-from kit.server import LONG, PROGRAM, wait_until
+from kit.server import LONG, skip_without_fault_points, wait_until
 from kit.shards import shard_of
 from test_crash_points import points_in_sources
 
@@ -56,8 +56,7 @@ def test_every_point_is_visited():
 
 @pytest.fixture(scope="module")
 def doors(tmp_path_factory):
-    if b"TAEL_FAULT" not in PROGRAM.read_bytes():
-        pytest.skip("this build has no fault points")
+    skip_without_fault_points()
     made = Doors(tmp_path_factory.mktemp("holds") / "cluster", shards=2).start()
     yield made
     made.close()

@@ -7,7 +7,7 @@ import pytest
 import requests
 
 from kit.client import Http
-from kit.server import PROGRAM, wait_until
+from kit.server import skip_without_fault_points, wait_until
 
 AMOUNT = 1200
 FUNDS = 5000
@@ -17,8 +17,7 @@ WAYS = ["wallet", "hold", "merchant code", "till code", "payer code", "asked pay
 
 @pytest.fixture(autouse=True)
 def needs_fault_points():
-    if b"TAEL_FAULT" not in PROGRAM.read_bytes():
-        pytest.skip("this build has no fault points")
+    skip_without_fault_points()
 
 
 def funded_wallet(http):

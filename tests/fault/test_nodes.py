@@ -15,6 +15,15 @@ from kit.receiver import Receiver
 from kit.server import LONG, wait_until
 from kit.together import at_once
 from kit.wallets import Refused, Wallets, check_statement
+from kit.webhook_keys import (
+    Endpoints,
+    keys_in,
+    new_key_in_front,
+    rotate,
+    status,
+    wait_for_end,
+    write_keys,
+)
 
 pytestmark = pytest.mark.skipif(
     not postgres.available(), reason="PostgreSQL is not installed: apt-get install postgresql-15")
@@ -78,6 +87,44 @@ def test_a_wrong_webhook_key_is_refused(nodes, tmp_path):
         member.process = None
     finally:
         member.start()
+
+
+def test_the_key_of_webhook_secrets_is_rotated_across_nodes(database, tmp_path):
+    """One server has the next key already, the other gets it later: both seal with the same one. When both
+    have it either may be asked, and in the end the old one is of no use to either."""
+    nodes = Nodes(tmp_path / "n", database.create("keys"))
+    try:
+        with Receiver() as receiver:
+            nodes.start()
+            first, second = (nodes.processes[name] for name in nodes.api_names)
+            path = first.data / "webhooks" / "master.key"
+            http = clients(nodes)
+            ends = [Endpoints(node, receiver) for node in nodes.nodes]
+            ends[0].add()
+            ends[1].told = ends[0].told
+            new_key_in_front(path)  # the second's too
+            second.stop()
+            second.start()
+            assert [key["in_use"] for key in wait_for_end(second)["keys"]] == [False, True]
+            ends[1].add()  # under the key that the first has, too
+            ends[1].roll("/hook-0")
+            ends[0].check([ends[0].emit(), ends[1].emit()])
+            first.stop()
+            first.start()
+            rotate(second)
+            for member in (first, second):
+                wait_until(lambda member=member: status(member)["keys"][0]["in_use"], 10, "the key")
+                assert [key["secrets"] for key in wait_for_end(member)["keys"]] == [3, 0]
+            ends[0].add()
+            write_keys(path, keys_in(path)[:1])
+            for member in (first, second):
+                member.stop()
+                member.start()
+                assert wait_for_end(member)["unreadable"] == 0
+            ends[0].check([ends[0].emit(), ends[1].emit(http[1])])
+            ends[0].verify()
+    finally:
+        nodes.close()
 
 
 def test_ids_are_unique_across_nodes(nodes):

@@ -12,7 +12,7 @@ import requests
 from kit.books import metrics, reconciled, settled
 from kit.browser import Browser
 from kit.client import Http
-from kit.server import LONG, PROGRAM, wait_until, within
+from kit.server import LONG, skip_without_fault_points, wait_until, within
 from kit.wallets import Wallets, check_statement
 from test_crash_points import RESTART_SECONDS, points_in_sources
 
@@ -70,8 +70,7 @@ def test_every_point_is_visited():
 
 @pytest.fixture(autouse=True)
 def needs_fault_points():
-    if b"TAEL_FAULT" not in PROGRAM.read_bytes():
-        pytest.skip("this build has no fault points")
+    skip_without_fault_points()
 
 
 class Story:

@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from kit.server import LONG, PROGRAM
+from kit.server import LONG, skip_without_fault_points
 from kit.vault import ADMIN, Cards, key_files, rotate, status, tael_vault, wait_for_end
 from test_crash_points import points_in_sources
 
@@ -44,8 +44,7 @@ def holds_together(server, cards, generation):
 
 @pytest.mark.parametrize("point", POINTS)
 def test_crash(make_server, point):
-    if b"vault-before-rotate" not in PROGRAM.read_bytes():
-        pytest.skip("this build has no fault points")
+    skip_without_fault_points()
     generation, files = POINTS[point]
     server = make_server(ADMIN, start=False)
     server.start(fault=f"{point}:crash")

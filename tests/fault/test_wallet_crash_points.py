@@ -11,7 +11,7 @@ import pytest
 import requests
 
 from kit.books import metrics
-from kit.server import PROGRAM, wait_until, within
+from kit.server import skip_without_fault_points, wait_until, within
 from kit.wallets import Refused, Wallets, check_statement
 from test_crash_points import points_in_sources
 
@@ -114,8 +114,7 @@ def test_every_point_is_visited():
 
 @pytest.fixture(autouse=True)
 def needs_fault_points():
-    if b"TAEL_FAULT" not in PROGRAM.read_bytes():
-        pytest.skip("this build has no fault points")
+    skip_without_fault_points()
 
 
 def reconciled(server):

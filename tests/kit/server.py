@@ -5,7 +5,9 @@ N shards, and with TEST_ENGINE=postgres each is in a schema of the PostgreSQL th
 With TEST_DOCUMENT_SHARDS=N the documents are in N schemas of that PostgreSQL, by a map; and with
 TEST_DOCUMENT_COLUMNS=1 cold texts in one more."""
 
+import functools
 import itertools
+import json
 import os
 import pathlib
 import re
@@ -13,6 +15,8 @@ import shutil
 import signal
 import subprocess
 import time
+
+import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 PROGRAM = pathlib.Path(os.environ.get("TEST_TAEL", ROOT / "build" / "tael"))
@@ -87,6 +91,18 @@ def run_tael(*arguments, timeout=120, stdin=None, check=False, environment=None)
         check=check,
         env={**without_tael_settings(), **(environment or {})},
     )
+
+
+@functools.cache
+def has_fault_points():
+    """Whether the program was built with the points that `fault` of a start arms."""
+    return json.loads(run_tael("version", "--json", check=True).stdout)["fault_points"]
+
+
+def skip_without_fault_points():
+    """Skips the test in another build."""
+    if not has_fault_points():
+        pytest.skip("this build has no fault points")
 
 
 def postgres_schema(name):

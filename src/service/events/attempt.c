@@ -35,7 +35,7 @@ sign(struct events_attempt *attempt, const struct events_endpoint *endpoint, str
     struct buf signature;
     buf_init_fixed(&signature, attempt->signature, sizeof(attempt->signature));
     TRY(recipient_sign(
-        attempt->target->events->key,
+        attempt->target->events->keys.all,
         endpoint->header.id,
         &endpoint->recipient,
         attempt->began,

@@ -119,7 +119,7 @@ seal_of(struct resource_op *op, const struct events_endpoint *endpoint)
 {
     const struct events *events = resource_op_service(op);
     return (struct recipient_seal){
-        .key = events->key,
+        .keys = events->keys.all,
         .entropy = events->parts.entropy,
         .id = endpoint->header.id,
     };

@@ -152,18 +152,6 @@ drain_run(struct os_task *task)
 
 static_assert(EVENTS_MESSAGE_SIZE == CALLBACK_MESSAGE_SIZE, "a message goes through");
 
-static err_t
-key_open(struct events *events, uint64_t endpoint_count, char message[EVENTS_MESSAGE_SIZE])
-{
-    const struct events_parts *parts = &events->parts;
-    if (parts->key_file != NULL) {
-        return callback_key_load(parts->disk, parts->key_file, &events->key, message);
-    }
-    bool needed = endpoint_count > 0 || events_key_is_needed(events);
-    return callback_key_open(
-        parts->disk, parts->entropy, parts->folder, needed, &events->key, message);
-}
-
 err_t
 events_create(
     const struct events_parts *parts, struct events **ret_events, char message[EVENTS_MESSAGE_SIZE])
@@ -186,10 +174,7 @@ events_create(
     list_init(&events->waiting[1]);
     err_t result = events_registry_open(events, &endpoint_count);
     if (result == ERR_OK) {
-        result = key_open(events, endpoint_count, message);
-    }
-    if (result == ERR_OK) {
-        result = events_key_check(events, message);
+        result = events_keys_open(events, endpoint_count, message);
     }
     if (result == ERR_OK) {
         result = routes_bind(events);
@@ -223,8 +208,8 @@ events_destroy(struct events **events)
     }
     *events = NULL;
     events_registry_close(gone);
-    events_purge_close(&gone->purge);
-    callback_key_close(&gone->key);
+    events_scopes_free(&gone->purge.scopes);
+    events_keys_close(gone);
     free(gone->routes);
     free(gone);
 }
@@ -235,6 +220,7 @@ events_start(struct events *events)
     uint64_t now = os_monotonic_ns(events->parts.clock);
     os_timer_arm(events->parts.loop, &events->sweep_timer, now + 1);
     os_timer_arm(events->parts.loop, &events->purge_timer, now + 1);
+    events_keys_start(events);
 }
 
 void

@@ -105,7 +105,7 @@ purge_ended(void *context)
     struct events_purge *purge = &events->purge;
     purge->running = false;
     if (!purge->full) {
-        purge->at++;
+        purge->scopes.at++;
     }
     uint64_t wait_ns =
         purge->full ? BUSY_NS : (uint64_t)events->parts.settings.purge_interval_ms * OS_NS_PER_MS;
@@ -130,17 +130,40 @@ purge_run(struct resource_op *op)
 static void
 add_scope(void *context, uint64_t scope)
 {
-    struct events_purge *purge = context;
-    if (purge->count == purge->room) {
-        size_t room = purge->room == 0 ? SCOPES_FIRST : 2 * purge->room;
-        uint64_t *grown = realloc(purge->scopes, room * sizeof(*grown));
+    struct events_scopes *scopes = context;
+    if (scopes->count == scopes->room) {
+        size_t room = scopes->room == 0 ? SCOPES_FIRST : 2 * scopes->room;
+        uint64_t *grown = realloc(scopes->numbers, room * sizeof(*grown));
         if (grown == NULL) {
-            return; /* the others come in the next round */
+            scopes->failed = true;
+            return;
         }
-        purge->scopes = grown;
-        purge->room = room;
+        scopes->numbers = grown;
+        scopes->room = room;
     }
-    purge->scopes[purge->count++] = scope;
+    scopes->numbers[scopes->count++] = scope;
+}
+
+err_t
+events_scopes_list(struct events *events, struct events_scopes *scopes)
+{
+    scopes->at = 0;
+    scopes->count = 0;
+    scopes->failed = false;
+    err_t result = resource_scope_each(events->parts.runtime, add_scope, scopes);
+    if (result == ERR_OK && scopes->failed) {
+        result = ERR_MEMORY;
+    }
+    if (result != ERR_OK) {
+        scopes->count = 0;
+    }
+    return result;
+}
+
+void
+events_scopes_free(struct events_scopes *scopes)
+{
+    free(scopes->numbers);
 }
 
 void
@@ -148,18 +171,14 @@ events_purge_timer(struct os_timer *timer)
 {
     struct events *events = CONTAINER_OF(timer, struct events, purge_timer);
     struct events_purge *purge = &events->purge;
+    struct events_scopes *scopes = &purge->scopes;
     ASSERT(!purge->running);
-    if (purge->at >= purge->count) {
-        purge->at = 0;
-        purge->count = 0;
-        if (resource_scope_each(events->parts.runtime, add_scope, purge) != ERR_OK) {
-            purge->count = 0;
-        }
-    }
-    if (purge->count > 0 && events->leads) {
+    bool listed = scopes->at < scopes->count || events_scopes_list(events, scopes) == ERR_OK;
+    if (listed && scopes->count > 0 && events->leads) {
         purge->running =
             resource_start_internal(
-                events->parts.runtime, purge->scopes[purge->at], events, purge_run, NULL) == ERR_OK;
+                events->parts.runtime, scopes->numbers[scopes->at], events, purge_run, NULL) ==
+            ERR_OK;
     }
     if (!purge->running) {
         os_timer_arm(
@@ -168,10 +187,4 @@ events_purge_timer(struct os_timer *timer)
             os_monotonic_ns(events->parts.clock) +
                 (uint64_t)events->parts.settings.purge_interval_ms * OS_NS_PER_MS);
     }
-}
-
-void
-events_purge_close(struct events_purge *purge)
-{
-    free(purge->scopes);
 }

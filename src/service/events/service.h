@@ -112,13 +112,43 @@ struct events_attempt {
     char memory[]; /* url, host, body */
 };
 
-struct events_purge {
-    uint64_t *scopes;
+/* Every scope that there was, gone through one after the other. */
+struct events_scopes {
+    uint64_t *numbers;
     size_t count;
     size_t room;
     size_t at;
+    bool failed; /* while they are listed: out of memory */
+};
+
+struct events_purge {
+    struct events_scopes scopes;
     bool running;
     bool full; /* the last step found as much as it may remove */
+};
+
+/* keys.c */
+struct events_keys {
+    struct callback_keys *all;
+    char names[CALLBACK_KEYS_MAX][CALLBACK_KEY_NAME_SIZE];
+    uint32_t check_version; /* of the row that says which one is in use, as last seen */
+
+    /* The pass, and where it is: recipients of a type, behind one. */
+    struct os_timer timer;
+    struct events_scopes scopes;
+    uint32_t type;
+    char after[ID_TEXT_SIZE];
+    struct recipient_seals seals; /* so far */
+    bool begins;                  /* the next step is a pass's first */
+    bool running;                 /* a step is under way */
+    bool tells;                   /* unreadable secrets are logged */
+
+    _Atomic uint32_t sealing_shown;
+    _Atomic uint32_t under[CALLBACK_KEYS_MAX]; /* by the last pass */
+    _Atomic uint32_t unreadable;
+    _Atomic uint64_t anew;
+    _Atomic bool rotating;
+    _Atomic bool failing;
 };
 
 struct events {
@@ -126,7 +156,7 @@ struct events {
     struct resource_event_watch watch;
     struct resource_event_listener listener;
     struct resource_route *routes; /* the constant table, bound to this instance */
-    struct callback_key *key;
+    struct events_keys keys;
     struct map scopes;
     struct list targets;
     uint32_t target_count;
@@ -268,14 +298,22 @@ MUST_USE err_t events_endpoint_noted(struct resource_op *op);
 /* Numbers that others have given to endpoints. */
 MUST_USE err_t events_number_refresh(struct resource_op *op);
 void events_shared_sweep(struct events *events);
-/* Somebody has sealed with the key before. */
-bool events_key_is_needed(struct events *events);
-/* The key is the one of the others. */
-MUST_USE err_t events_key_check(struct events *events, char message[EVENTS_MESSAGE_SIZE]);
+
+/* --- keys.c: what seals the secrets --- */
+
+/* Before the loop runs. The message says what is wrong with the file. */
+MUST_USE err_t
+events_keys_open(struct events *events, uint64_t endpoint_count, char message[EVENTS_MESSAGE_SIZE]);
+void events_keys_start(struct events *events);
+void events_keys_close(struct events *events);
+/* Looks, in an operation of scope 0, which key is in use; another process may have rotated. */
+MUST_USE err_t events_keys_follow(struct resource_op *op);
 
 /* --- purge.c --- */
 void events_purge_timer(struct os_timer *timer);
-void events_purge_close(struct events_purge *purge);
+/* Of all merchants, at their beginning. On an error it is empty. */
+MUST_USE err_t events_scopes_list(struct events *events, struct events_scopes *scopes);
+void events_scopes_free(struct events_scopes *scopes);
 
 /* --- endpoint.c, delivery.c: the routes' handlers --- */
 void events_endpoint_create(struct resource_op *op);

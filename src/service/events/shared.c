@@ -14,11 +14,6 @@
  */
 #include "service.h"
 
-#include "base/assert.h"
-
-#include <stdio.h>
-#include <string.h>
-
 #define WORK "webhooks"
 /* What others have put into a queue is not due longer than that. */
 #define BACK_MS 60000
@@ -114,6 +109,9 @@ look_for_changes(struct resource_op *op)
     if (result == ERR_OK) {
         result = look.error;
     }
+    if (result == ERR_OK) {
+        result = events_keys_follow(op);
+    }
     if (result != ERR_OK) {
         resource_internal(op, result, "looking for changed webhook endpoints");
         return;
@@ -138,92 +136,4 @@ events_shared_sweep(struct events *events)
     LIST_FOREACH_SAFE (&events->targets, link) {
         events_target_note_due(CONTAINER_OF(link, struct events_target, all), from);
     }
-}
-
-/* ------------------------------------------------------------------------------------------ the
- * key */
-
-#define CHECK_ID     "key"
-#define CHECK_SECRET "known to all processes"
-
-/* What is sealed with the key of the process that was first; others must be able to open it. */
-static err_t
-check_read(struct document_store *documents, struct arena *arena, struct span *ret_sealed)
-{
-    struct document_row row;
-    TRY(documents->ops->get(documents, events_cursor_type.kind, 0, SPAN(CHECK_ID), arena, &row));
-    *ret_sealed = row.columns[EVENTS_CURSOR_EVENT].text;
-    return ERR_OK;
-}
-
-static err_t
-check_write(struct events *events, struct arena *arena)
-{
-    struct document_store *documents = events->parts.documents;
-    char secret[CALLBACK_SECRET_SIZE] = CHECK_SECRET;
-    char sealed[CALLBACK_SEALED_SIZE];
-    TRY(callback_secret_seal(events->key, events->parts.entropy, SPAN(CHECK_ID), secret, sealed));
-    struct span text = span_of(sealed, sizeof(sealed));
-    struct document_row row = {
-        .scope = 0,
-        .id = SPAN(CHECK_ID),
-        .body = arena_format(arena, "{\"event\":\"%.*s\"}", SPAN_PRINTF(text)),
-        .unless_there = true,
-        .columns = {
-            [EVENTS_CURSOR_EVENT] = {.text = text},
-            [EVENTS_CURSOR_ACTIVE] = {.is_null = true},
-        }};
-    TRY(documents->ops->begin(documents));
-    err_t result = documents->ops->insert(documents, events_cursor_type.kind, &row);
-    if (result != ERR_OK) {
-        documents->ops->rollback(documents);
-        return result;
-    }
-    return documents->ops->commit(documents);
-}
-
-bool
-events_key_is_needed(struct events *events)
-{
-    struct arena arena;
-    struct span sealed;
-    arena_init(&arena, 65536);
-    bool needed = events->shared && check_read(events->parts.documents, &arena, &sealed) == ERR_OK;
-    arena_release(&arena);
-    return needed;
-}
-
-err_t
-events_key_check(struct events *events, char message[EVENTS_MESSAGE_SIZE])
-{
-    struct document_store *documents = events->parts.documents;
-    struct arena arena;
-    struct span sealed = SPAN_EMPTY;
-    char secret[CALLBACK_SECRET_SIZE];
-    if (!events->shared) {
-        return ERR_OK;
-    }
-    arena_init(&arena, 65536);
-    documents->ops->maintain(documents); /* what was read before may be old */
-    err_t result = check_read(documents, &arena, &sealed);
-    if (result == ERR_NOT_FOUND) {
-        documents->ops->maintain(documents);
-        result = check_write(events, &arena);
-        if (result == ERR_OK) {
-            result = check_read(documents, &arena, &sealed);
-        }
-    }
-    if (result == ERR_OK) {
-        result = callback_secret_open(events->key, SPAN(CHECK_ID), sealed, secret);
-        explicit_bzero(secret, sizeof(secret));
-    }
-    if (result == ERR_CORRUPT) {
-        (void)snprintf(
-            message,
-            EVENTS_MESSAGE_SIZE,
-            "the key of the webhooks' secrets is not the one that the other servers of this "
-            "database have: webhook-key-file, or webhooks/master.key in the data folder");
-    }
-    arena_release(&arena);
-    return result;
 }

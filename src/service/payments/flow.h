@@ -45,9 +45,8 @@ struct payments {
     struct resource_route *routes[PAYMENTS_ROUTE_TABLES]; /* bound to this instance */
     struct payments_known_accounts *known;
     struct books_memo *memo; /* on the runtime's loop */
-    struct os_timer sweep_timer;
     struct os_timer reconcile_timer;
-    struct payments_sweeper *sweeper;
+    struct resource_sweeper *sweeper;
     struct payments_reconciler *reconciler;
     _Atomic uint64_t attempts_open;
     _Atomic int64_t attempt_oldest_s;
@@ -488,7 +487,6 @@ void payments_setup_fail_state(struct payments_flow *flow, const char *verb);
 /* --- sweeper.c, settle.c, reconcile.c: internal workers --- */
 
 void payments_sweeper_start(struct payments *payments);
-void payments_sweeper_destroy(struct payments *payments);
 void payments_settle_sweep(struct payments *payments);
 void payments_reconciler_start(struct payments *payments);
 void payments_reconciler_destroy(struct payments *payments);

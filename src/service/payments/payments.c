@@ -2,6 +2,7 @@
 
 #include "base/assert.h"
 #include "flow.h"
+#include "resource/sweeper.h"
 #include "routes.h"
 
 #include <stdlib.h>
@@ -84,7 +85,7 @@ payments_destroy(struct payments **payments)
         return;
     }
     *payments = NULL;
-    payments_sweeper_destroy(gone);
+    resource_sweeper_destroy(&gone->sweeper);
     payments_reconciler_destroy(gone);
     payments_known_accounts_destroy(gone);
     for (uint32_t i = 0; i < PAYMENTS_ROUTE_TABLES; i++) {

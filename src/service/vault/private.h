@@ -39,6 +39,9 @@ struct vault {
     _Atomic uint64_t sealed_anew;
     atomic_uint unreadable;
     atomic_bool failing;
+    /* Tokens are only added; a place is written before it is counted. */
+    char tokens[VAULT_UNREADABLE_SHOWN][PORT_VAULT_TOKEN_SIZE];
+    atomic_uint shown;
 };
 
 /* The place in a cache for this token or look-up: whatever is there may be another's. */

@@ -59,8 +59,57 @@ fire_step(struct os_timer *timer)
     CONTAINER_OF(timer, struct vault, step_timer)->step_is_due = true;
 }
 
-/* Cards that cannot be read stop it, once there are no others: their key stays, and the next start
- * or request looks at them again. */
+/* Of a card that lies under no key any more. */
+static void
+note_set_aside(struct vault *vault, struct span token)
+{
+    uint32_t shown = atomic_load(&vault->shown);
+    atomic_fetch_add(&vault->unreadable, 1);
+    if (shown < VAULT_UNREADABLE_SHOWN && token.size < sizeof(vault->tokens[shown])) {
+        vault_set_text(vault->tokens[shown], sizeof(vault->tokens[shown]), token);
+        atomic_store(&vault->shown, shown + 1);
+    }
+}
+
+static void
+set_aside(void *context, const char *token)
+{
+    struct vault *vault = context;
+    note_set_aside(vault, span_from_cstr(token));
+    if (vault->parts.log != NULL) {
+        TRACE_LOG(
+            vault->parts.log,
+            TRACE_ERROR,
+            "vault",
+            SPAN_EMPTY,
+            "a damaged card was set aside: nothing can be paid with it",
+            trace_cstr("card", token));
+    }
+}
+
+static bool
+count_set_aside(void *context, const struct document_row *row)
+{
+    note_set_aside(context, row->id);
+    return true;
+}
+
+/* Those that rotations of before have set aside. */
+static err_t
+find_set_aside(struct vault *vault)
+{
+    struct document_query query = {
+        .all_scopes = true,
+        .filters = {{.column = VAULT_CARD_KEY, .value = {.text = SPAN(VAULT_SET_ASIDE)}}},
+        .filter_count = 1,
+        .range_column = UINT32_MAX,
+        .oldest_first = true,
+        .limit = UINT32_MAX,
+    };
+    return vault->documents->ops->list(
+        vault->documents, &vault_card_kind, &query, count_set_aside, vault);
+}
+
 static void
 rotation_step(struct vault *vault)
 {
@@ -75,15 +124,12 @@ rotation_step(struct vault *vault)
         return;
     }
     atomic_fetch_add(&vault->sealed_anew, step.cards);
-    atomic_store(&vault->unreadable, step.unreadable);
     if (step.retired) {
         os_timer_cancel(vault->parts.loop, &vault->step_timer);
         atomic_store(&vault->rotating, false);
         log_rotation(vault, TRACE_WARNING, "the rotation is done, older keys are removed", ERR_OK);
-    } else if (step.cards > 0) {
-        step_after(vault, STEP_PAUSE_NS);
     } else {
-        log_rotation(vault, TRACE_ERROR, "cards cannot be read, their key is kept", ERR_CORRUPT);
+        step_after(vault, STEP_PAUSE_NS);
     }
 }
 
@@ -138,7 +184,9 @@ vault_rotation_look(const struct vault *vault, struct vault_rotation *ret_rotati
         .cards = atomic_load(&vault->sealed_anew),
         .unreadable = atomic_load(&vault->unreadable),
         .failing = atomic_load(&vault->failing),
+        .shown = atomic_load(&vault->shown),
     };
+    memcpy(ret_rotation->tokens, vault->tokens, ret_rotation->shown * sizeof(vault->tokens[0]));
 }
 
 void
@@ -166,12 +214,14 @@ vault_rotating_open(struct vault *vault)
         .place = &vault->place,
         .batch = calloc(VAULT_STEP_CARDS, sizeof(*vault->work.batch)),
         .changed = forget_cached,
+        .set_aside = set_aside,
         .context = vault,
     };
     if (vault->work.batch == NULL) {
         return ERR_MEMORY;
     }
     TRY(vault_master_range(parts->disk, parts->folder, &oldest, &newest));
+    TRY(find_set_aside(vault));
     atomic_store(&vault->generation, vault->keys->generation);
     vault->step_timer.fire = fire_step;
     if (vault_keys_old_count(vault->keys) > 0 || oldest < vault->keys->generation) {

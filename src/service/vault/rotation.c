@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#define ROW_SIZE_MAX 65536
+
 struct batch {
     struct vault_stored *cards;
     uint32_t count;
@@ -33,6 +35,28 @@ list(const struct vault_rotation_work *work, const struct vault_data_key *key, s
     };
     *batch = (struct batch){.cards = work->batch};
     return documents->ops->list(documents, &vault_card_kind, &query, take, batch);
+}
+
+/* The row as it is, whatever is wrong with it. Told of when it is durable. */
+static err_t
+set_aside(const struct vault_rotation_work *work, struct vault_stored *card)
+{
+    struct document_store *documents = work->place->documents;
+    struct document_row row;
+    struct arena arena;
+    arena_init(&arena, ROW_SIZE_MAX);
+    err_t error = documents->ops->get(
+        documents, &vault_card_kind, card->scope, span_from_cstr(card->token), &arena, &row);
+    if (error == ERR_OK) {
+        row.columns[VAULT_CARD_KEY].text = SPAN(VAULT_SET_ASIDE);
+        row.body = arena_format(&arena, "{\"key\":\"%s\"}", card->key_id);
+        work->changed(work->context, card);
+        error = row.body.data == NULL ? ERR_MEMORY
+                                      : documents->ops->update(documents, &vault_card_kind, &row);
+    }
+    arena_release(&arena);
+    vault_set_text(card->key_id, sizeof(card->key_id), SPAN(VAULT_SET_ASIDE));
+    return error;
 }
 
 /* ERR_CORRUPT: it cannot be read. */
@@ -70,18 +94,25 @@ seal_batch(
     TRY(documents->ops->begin(documents));
     for (uint32_t i = 0; i < batch->count; i++) {
         err_t error = seal_anew(work, &batch->cards[i]);
-        if (error == ERR_CORRUPT) {
-            unreadable++;
-        } else if (error != ERR_OK) {
+        bool unread = error == ERR_CORRUPT;
+        if (unread) {
+            error = set_aside(work, &batch->cards[i]);
+        }
+        if (error != ERR_OK) {
             documents->ops->rollback(documents);
             return error;
-        } else {
-            cards++;
         }
+        unreadable += unread;
+        cards += !unread;
     }
     FAULT_POINT("vault-before-step");
     TRY(documents->ops->commit(documents));
     FAULT_POINT("vault-after-step");
+    for (uint32_t i = 0; i < batch->count && unreadable > 0; i++) {
+        if (strcmp(batch->cards[i].key_id, VAULT_SET_ASIDE) == 0) {
+            work->set_aside(work->context, batch->cards[i].token);
+        }
+    }
     step->cards += cards;
     step->unreadable += unreadable;
     return ERR_OK;
@@ -92,7 +123,7 @@ vault_rotation_step(const struct vault_rotation_work *work, struct vault_rotatio
 {
     struct vault_rotation_step step = {0};
     uint32_t old_count = vault_keys_old_count(work->keys);
-    for (uint32_t i = 0; i < old_count && step.cards == 0; i++) {
+    for (uint32_t i = 0; i < old_count && step.cards + step.unreadable == 0; i++) {
         struct batch batch;
         TRY(list(work, &work->keys->data[i], &batch));
         if (batch.count > 0) {

@@ -3,6 +3,9 @@
  * looked up under the one in use, a step of them at a time, each step one transaction. What is left
  * to do is what the rows say, so a rotation goes on after a crash where it was. When no card is
  * left the older generations are retired.
+ *
+ * A card that cannot be read is set aside: its row stays as it is, but for the key, in whose place
+ * it says so. No key that is kept would open it.
  */
 #ifndef VAULT_ROTATION_H
 #define VAULT_ROTATION_H
@@ -19,12 +22,14 @@ struct vault_rotation_work {
     struct vault_stored *batch; /* room for VAULT_STEP_CARDS */
     /* Told before the commit of each card, as it was: what is kept of it is out of date. */
     void (*changed)(void *context, const struct vault_stored *before);
+    /* Told of each card that was set aside, when that is durable. */
+    void (*set_aside)(void *context, const char *token);
     void *context;
 };
 
 struct vault_rotation_step {
-    uint32_t cards;      /* sealed anew; if there are none, nothing is left that can be */
-    uint32_t unreadable; /* that were met, and stay as they are, with their key */
+    uint32_t cards;      /* sealed anew */
+    uint32_t unreadable; /* set aside */
     bool retired;        /* older generations have ended */
 };
 

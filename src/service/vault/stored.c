@@ -28,6 +28,12 @@ vault_set_text(char *out, size_t size, struct span text)
     }
 }
 
+static void
+take_text(char *out, size_t size, struct span text)
+{
+    vault_set_text(out, size, text.size < size ? text : SPAN_EMPTY);
+}
+
 void
 vault_stored_from_row(struct vault_stored *card, const struct document_row *row)
 {
@@ -36,9 +42,9 @@ vault_stored_from_row(struct vault_stored *card, const struct document_row *row)
     card->scope = row->scope;
     card->version = row->version;
     vault_set_text(card->token, sizeof(card->token), row->id);
-    vault_set_text(card->lookup, sizeof(card->lookup), columns[VAULT_CARD_LOOKUP].text);
-    vault_set_text(card->key_id, sizeof(card->key_id), columns[VAULT_CARD_KEY].text);
-    vault_set_text(card->sealed, sizeof(card->sealed), columns[VAULT_CARD_SEALED].text);
+    take_text(card->lookup, sizeof(card->lookup), columns[VAULT_CARD_LOOKUP].text);
+    take_text(card->key_id, sizeof(card->key_id), columns[VAULT_CARD_KEY].text);
+    take_text(card->sealed, sizeof(card->sealed), columns[VAULT_CARD_SEALED].text);
     card->expiry = columns[VAULT_CARD_EXPIRY].integer;
 }
 

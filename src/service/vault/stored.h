@@ -16,9 +16,13 @@
 #define VAULT_SEALED_BYTES (VAULT_NONCE_SIZE + VAULT_NUMBER_SIZE + VAULT_TAG_SIZE)
 #define VAULT_SEALED_SIZE  (VAULT_SEALED_BYTES * 2)
 
+/* In the place of a key's id: a rotation could not read the card, and has set it aside as it was.
+ * Its body says which key it lay under: {"key":"dk_..."}. */
+#define VAULT_SET_ASIDE "damaged"
+
 enum vault_card_column {
     VAULT_CARD_LOOKUP,
-    VAULT_CARD_KEY, /* the data key that look-up and seal were made with */
+    VAULT_CARD_KEY, /* the data key that look-up and seal were made with; or VAULT_SET_ASIDE */
     VAULT_CARD_SEALED,
     VAULT_CARD_EXPIRY, /* year * 100 + month */
 };
@@ -38,6 +42,7 @@ struct vault_stored {
 /* `out` has room for the text and a zero; the rest of it becomes zeros. */
 void vault_set_text(char *out, size_t size, struct span text);
 
+/* What no card could have, of a damaged row, is left out: then it does not open. */
 void vault_stored_from_row(struct vault_stored *card, const struct document_row *row);
 /* The row's spans are the card's texts. */
 void vault_stored_to_row(const struct vault_stored *card, struct document_row *ret_row);

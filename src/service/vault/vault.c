@@ -88,7 +88,7 @@ insert_card(struct vault *vault, const char *digits, struct vault_stored *card)
     return vault->documents->ops->insert(vault->documents, &vault_card_kind, &row);
 }
 
-/* Finds the card under this key; leaves its token empty if it is not there. */
+/* Finds the card under this key; leaves its token empty if it is not there, or not to be read. */
 static err_t
 find(
     struct vault *vault,
@@ -112,7 +112,8 @@ find(
     };
     TRY(vault->documents->ops->list(
         vault->documents, &vault_card_kind, &query, take_first, &found));
-    if (found.token[0] == '\0') {
+    /* A card that was set aside is of no use to whoever gives its number now. */
+    if (found.token[0] == '\0' || strcmp(found.key_id, VAULT_SET_ASIDE) == 0) {
         return ERR_OK;
     }
     *card = found;

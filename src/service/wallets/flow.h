@@ -36,8 +36,7 @@ struct wallets {
     struct port_wallet port;
     _Atomic(struct wallets_release *) releases;
     struct resource_route *routes; /* the constant table, bound to this instance */
-    struct os_timer sweep_timer;
-    struct wallets_sweeper *sweeper;
+    struct resource_sweeper *sweeper;
     struct os_timer reconcile_timer;
     struct wallets_reconciler *reconciler;
     _Atomic uint64_t attempts_open;
@@ -260,7 +259,6 @@ uint32_t wallets_expect_withdrawal(
 /* --- sweeper.c, reconcile.c: internal workers --- */
 
 void wallets_sweeper_start(struct wallets *wallets);
-void wallets_sweeper_destroy(struct wallets *wallets);
 void wallets_reconciler_start(struct wallets *wallets);
 void wallets_reconciler_destroy(struct wallets *wallets);
 

@@ -1,6 +1,7 @@
 #include "wallets/wallets.h"
 
 #include "flow.h"
+#include "resource/sweeper.h"
 #include "routes.h"
 
 #include <stdlib.h>
@@ -88,7 +89,7 @@ wallets_destroy(struct wallets **wallets)
         return;
     }
     *wallets = NULL;
-    wallets_sweeper_destroy(gone);
+    resource_sweeper_destroy(&gone->sweeper);
     wallets_reconciler_destroy(gone);
     wallets_port_destroy(gone);
     free(gone->routes);

@@ -26,15 +26,15 @@
 #ifndef COORDINATOR_COORDINATOR_H
 #define COORDINATOR_COORDINATOR_H
 
-#include "os/file.h"
 #include "port/http.h"
 #include "resource/resource.h"
 
 struct coordinator;
+struct callback_keys;
+struct recipient;
 
-#define COORDINATOR_MEMBERS_MAX  4    /* of one transaction */
-#define COORDINATOR_DATA_MAX     2000 /* bytes that a member is given */
-#define COORDINATOR_MESSAGE_SIZE 256
+#define COORDINATOR_MEMBERS_MAX 4    /* of one transaction */
+#define COORDINATOR_DATA_MAX    2000 /* bytes that a member is given */
 
 struct coordinator_settings {
     int64_t timeout_ms;     /* for a participant to answer one request */
@@ -55,18 +55,14 @@ struct coordinator_parts {
     struct os_loop *loop; /* the runtime's */
     struct os_clock *clock;
     struct os_entropy *entropy;
-    struct os_disk *disk;
-    /* The key that seals the secrets; it is there, and outlives nothing. */
-    const char *key_file;
+    const struct callback_keys *keys; /* of the secrets; borrowed as long as it lives */
     struct port_http *http;
     struct coordinator_settings settings;
 };
 
-/* Before the loop runs. The message says what is wrong with the key. */
-MUST_USE err_t coordinator_create(
-    const struct coordinator_parts *parts,
-    struct coordinator **ret_coordinator,
-    char message[COORDINATOR_MESSAGE_SIZE]);
+/* Before the loop runs. ERR_MEMORY. */
+MUST_USE err_t
+coordinator_create(const struct coordinator_parts *parts, struct coordinator **ret_coordinator);
 /* After the loop has stopped and the runtime was destroyed. Accepts NULL; sets NULL. */
 void coordinator_destroy(struct coordinator **coordinator);
 /* Begins to tell what is decided. On the loop, or before it runs. */
@@ -75,6 +71,10 @@ void coordinator_start(struct coordinator *coordinator);
 /* The routes, bound to this instance; valid as long as it. NULL: bound to nothing. */
 const struct resource_route *coordinator_routes(
     const struct coordinator *coordinator, uint32_t *ret_count);
+
+/* Participants have secrets, for whoever rotates their keys. */
+extern const struct resource_type coordinator_participant_type;
+struct recipient *coordinator_participant_recipient(void *document);
 
 /* The document kinds, for document_store_open. */
 extern const struct document_kind *const coordinator_kinds[];

@@ -17,13 +17,16 @@
 
 #include <stdbool.h>
 
+/* FAULT_POINTS: whether the build has them, which `tael version --json` tells. */
 #ifdef TAEL_FAULT_POINTS
 
+#    define FAULT_POINTS      true
 #    define FAULT_POINT(name) ((void)os_fault_hit(name))
 #    define FAULT_ERROR(name) os_fault_hit(name)
 
 #else
 
+#    define FAULT_POINTS      false
 #    define FAULT_POINT(name) ((void)0)
 #    define FAULT_ERROR(name) false
 

@@ -38,7 +38,7 @@ struct recipient {
 
 /* What a secret is sealed with, and for whom: the document's id. Borrowed for the call. */
 struct recipient_seal {
-    const struct callback_key *key;
+    const struct callback_keys *keys;
     struct os_entropy *entropy;
     struct span id;
 };
@@ -49,7 +49,8 @@ MUST_USE bool recipient_read_url(
     struct resource_op *op, struct recipient *recipient, bool livemode, const char *name);
 
 /* Gives it a new secret, sealed and shown. Of an operation that fails the secret is wiped with its
- * memory. ERR_FULL: no memory; ERR_CRYPTO. */
+ * memory. ERR_FULL: no memory; ERR_DENIED: the key that seals is not among the keys;
+ * ERR_CRYPTO. */
 MUST_USE err_t recipient_make_secret(
     struct resource_op *op, const struct recipient_seal *seal, struct recipient *recipient);
 
@@ -59,14 +60,32 @@ MUST_USE err_t recipient_make_secret(
 MUST_USE bool recipient_roll_secret(
     struct resource_op *op, const struct recipient_seal *seal, struct recipient *recipient);
 
+/* What is under which key: secrets by the key's index, those that none opens, and those that were
+ * sealed anew. */
+struct recipient_seals {
+    uint32_t under[CALLBACK_KEYS_MAX];
+    uint32_t unreadable;
+    uint32_t anew;
+};
+
+/* Counts its secrets; with `anew` those that are under another key than the one that seals are put
+ * under that first. One that no key opens stays as it is. Errors as recipient_make_secret's; the
+ * recipient may then be changed. */
+MUST_USE err_t recipient_seal_anew(
+    struct arena *arena,
+    const struct recipient_seal *seal,
+    bool anew,
+    struct recipient *recipient,
+    struct recipient_seals *seals);
+
 /* When the answer has been written: overwrites the secret that was shown, if one was. */
 void recipient_wipe_shown(struct recipient *recipient);
 
 /* Appends the Stripe-Signature of a body sent at that time, by the secret and by the one before
- * while it counts. `id` is the document's. ERR_CORRUPT: a secret was not sealed with this key for
- * this id; ERR_CRYPTO. */
+ * while it counts. `id` is the document's. ERR_CORRUPT: a secret was not sealed with any of these
+ * keys for this id; ERR_CRYPTO. */
 MUST_USE err_t recipient_sign(
-    const struct callback_key *key,
+    const struct callback_keys *keys,
     struct span id,
     const struct recipient *recipient,
     int64_t unix_seconds,

@@ -75,6 +75,9 @@ struct remote_client_state {
     bool reached; /* it answered a hello lately, in our version, and serves this */
     bool ready;   /* and it says that it can work */
     bool simulated;
+    /* Somebody answers, and it is not to be expected that waiting changes what: another key or
+     * certificate than it takes, another version, or it does not serve this. */
+    bool refuses;
     char why[160]; /* not ready: a few words */
 };
 

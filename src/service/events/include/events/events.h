@@ -9,11 +9,13 @@
 #ifndef EVENTS_EVENTS_H
 #define EVENTS_EVENTS_H
 
+#include "callback/secret.h"
 #include "os/file.h"
 #include "port/http.h"
 #include "resource/resource.h"
 
 struct events;
+struct recipient;
 struct trace_recorder;
 struct trace_log;
 
@@ -41,6 +43,13 @@ struct events_settings {
 
 struct events_settings events_settings_default(void);
 
+/* Documents that have secrets of the same keys, beside endpoints: their type, and the recipient of
+ * one of its structs. Constant. */
+struct events_recipients {
+    const struct resource_type *type;
+    struct recipient *(*of)(void *document);
+};
+
 struct events_parts {
     struct resource_runtime *runtime;
     struct os_loop *loop; /* the runtime's */
@@ -48,10 +57,11 @@ struct events_parts {
     struct os_entropy *entropy;
     struct document_store *documents; /* the runtime's; used by events_create only */
     struct os_disk *disk;
-    const char *folder; /* where the key of the secrets is; made if it is not there */
-    /* Where the key is instead, for processes that share documents; never made. NULL: in `folder`.
-     */
+    const char *folder; /* where the file of the secrets' keys is; made if it is not there */
+    /* Where it is instead, for processes that share documents; never made. NULL: in `folder`. */
     const char *key_file;
+    const struct events_recipients *recipients;
+    uint32_t recipients_count;
     struct port_http *http;
     struct trace_log *log;
     struct trace_recorder *recorder; /* of the deliveries' spans; NULL: nowhere */
@@ -74,6 +84,45 @@ void events_start(struct events *events);
 void events_drain(struct events *events);
 /* The drain was heard, and nothing is under way. Any thread. */
 bool events_is_drained(const struct events *events);
+
+/* What secrets are sealed with, for other recipients; lives as long as `events`. */
+const struct callback_keys *events_secret_keys(const struct events *events);
+
+/* The keys, in the order of the file, and how many secrets are under each. */
+struct events_keys_state {
+    uint32_t count;
+    uint32_t in_use;     /* an index; `count`: it is not among them */
+    bool rotating;       /* secrets are under other keys than the one in use, or may be */
+    bool failing;        /* the last step failed; it is tried again after 10 seconds */
+    uint32_t unreadable; /* secrets that none of them opens; they stay as they are */
+    uint64_t anew;       /* sealed anew by this process */
+
+    struct {
+        char name[CALLBACK_KEY_NAME_SIZE];
+        uint32_t secrets; /* by the last look at all, at most a minute ago if there are several */
+    } keys[CALLBACK_KEYS_MAX];
+};
+
+/* Any thread. */
+void events_keys_look(const struct events *events, struct events_keys_state *ret_state);
+
+struct events_rotate {
+    /* The caller's. */
+    struct os_executor *reply_to;
+    void (*done)(struct events_rotate *request);
+    /* The answer. ERR_OK: the first key of the file is in use, durably; what is under others
+     * follows. ERR_EXISTS: it was already. ERR_NOT_FOUND: the key in use is not in the file, so
+     * that another one cannot take over. ERR_OUTCOME_UNKNOWN: the keys' state knows. Others:
+     * nothing has changed. */
+    err_t error;
+    /* The service's, until then. */
+    struct os_task task;
+    struct events *events;
+    uint32_t check_version;
+};
+
+/* Any thread; answers once, when the loop runs. */
+void events_rotate(struct events *events, struct events_rotate *request);
 
 /* The routes, bound to this instance; valid as long as it. */
 const struct resource_route *events_routes(const struct events *events, uint32_t *ret_count);

@@ -10,7 +10,7 @@
  * VAULT-4  A CVC is held in memory until the first authorization, an hour at most, never written.
  * VAULT-5  A token is answered only when its record is durable.
  * VAULT-6  At every moment of a rotation, a crash included, every card can be read, and a card that
- *          comes again has its token. A key ends when nothing is under it.
+ *          comes again has its token. A key ends when nothing is under it that can be read.
  */
 #ifndef VAULT_VAULT_H
 #define VAULT_VAULT_H
@@ -51,14 +51,19 @@ struct port_network *vault_network(struct vault *vault);
 /*
  * Rotation: a new master key and a new data key, which everything that is stored from now on uses;
  * then cards that are there are sealed anew, some of them at a time, while the vault works. In the
- * end the keys of before are removed.
+ * end the keys of before are removed. A damaged card, which cannot be read, is set aside: its row
+ * stays, under no key, and is told of as long as it is there.
  */
+#define VAULT_UNREADABLE_SHOWN 20
+
 struct vault_rotation {
     uint32_t generation; /* in use; 1 is the first */
     bool under_way;      /* an older one is there yet */
     uint64_t cards;      /* sealed anew since the start of the process */
-    uint32_t unreadable; /* cards that are damaged, and keep the older generation in being */
     bool failing;        /* the last step failed; it is tried again after 10 seconds */
+    uint32_t unreadable; /* damaged cards that rotations have set aside, now or before */
+    uint32_t shown;      /* so many of their tokens are below */
+    char tokens[VAULT_UNREADABLE_SHOWN][PORT_VAULT_TOKEN_SIZE];
 };
 
 /* What was published last. Any thread. */
@@ -68,8 +73,8 @@ struct vault_rotate {
     /* The caller's. */
     struct os_executor *reply_to;
     void (*done)(struct vault_rotate *request);
-    /* The answer. ERR_OK: the new generation is durable. ERR_BUSY: one is under way, and goes on,
-     * at once if it stood still. ERR_OUTCOME_UNKNOWN: the next start knows. Others: nothing has
+    /* The answer. ERR_OK: the new generation is durable. ERR_BUSY: one is under way, and goes on.
+     * ERR_OUTCOME_UNKNOWN: the next start knows. Others: nothing has
      * changed. */
     err_t error;
     /* The vault's, until then. */
