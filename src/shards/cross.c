@@ -7,48 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ------------------------------------------------------------------------------------ memory ---
- */
-
-static uint64_t
-counter_of(const struct shards_cross *cross, size_t index)
-{
-    return atomic_load_explicit(&cross->counters[index], memory_order_relaxed);
-}
-
-static bool
-has_room(const struct shards_cross *cross, uint64_t size)
-{
-    uint64_t used = counter_of(cross, CROSS_COUNTER(memory));
-    ASSERT(used <= cross->parts.memory_max);
-    return size <= cross->parts.memory_max - used;
-}
-
-void *
-shards_cross_memory_take(struct shards_cross *cross, uint64_t size)
-{
-    void *memory = has_room(cross, size) ? calloc(1, size) : NULL;
-    CROSS_COUNT(cross, memory, memory != NULL ? size : 0);
-    return memory;
-}
-
-void *
-shards_cross_memory_take_unset(struct shards_cross *cross, uint64_t size)
-{
-    void *memory = has_room(cross, size) ? malloc(size) : NULL;
-    CROSS_COUNT(cross, memory, memory != NULL ? size : 0);
-    return memory;
-}
-
-void
-shards_cross_memory_give(struct shards_cross *cross, void *memory, uint64_t size)
-{
-    if (memory != NULL) {
-        free(memory);
-        CROSS_COUNT(cross, memory, -size);
-    }
-}
-
 /* --------------------------------------------------------------------------------- messages ---
  */
 
@@ -463,6 +421,7 @@ shards_cross_destroy(struct shards_cross **cross)
         free((*cross)->sweeps[shard].doubts);
         free((*cross)->sweeps[shard].keys);
     }
+    shards_cross_memory_release(*cross);
     free(*cross);
     *cross = NULL;
 }
@@ -481,6 +440,7 @@ shards_cross_tick(struct shards_cross *cross)
         shards_cross_job_tick(CONTAINER_OF(link, struct cross_job, link), now);
     }
     shards_cross_resolve_tick(cross, now);
+    shards_cross_memory_tick(cross, now);
 }
 
 void
@@ -488,7 +448,7 @@ shards_cross_count(const struct shards_cross *cross, struct shards_cross_counter
 {
     uint64_t values[CROSS_COUNTER_COUNT];
     for (size_t i = 0; i < CROSS_COUNTER_COUNT; i++) {
-        values[i] = counter_of(cross, i);
+        values[i] = atomic_load_explicit(&cross->counters[i], memory_order_relaxed);
     }
     static_assert(sizeof(values) == sizeof(*ret_counters), "every counter is one uint64_t");
     memcpy(ret_counters, values, sizeof(values));

@@ -292,12 +292,11 @@ tx_new(struct cross_job *job, uint32_t event, uint64_t now)
 {
     ASSERT(job->tx_count < job->request->count);
     struct cross_tx *tx = &job->txs[job->tx_count++];
-    *tx = (struct cross_tx){
-        .job = job,
-        .event = event,
-        .began_ns = now,
-        .stage = CROSS_RUNNING,
-    };
+    memset(tx, 0, offsetof(struct cross_tx, run.logs)); /* those whoever begins a run sees to */
+    tx->job = job;
+    tx->event = event;
+    tx->began_ns = now;
+    tx->stage = CROSS_RUNNING;
     job->tx_open++;
     job->unsettled++;
     return tx;

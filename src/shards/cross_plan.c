@@ -33,6 +33,8 @@ struct plan {
     const struct shard_map *map;
     struct key *keys;
     uint32_t mask;
+    bool mixed;                           /* some unit is local */
+    bool ids_only;                        /* accounts are not looked at */
     uint32_t floor_local, floor_crossing; /* no lower level from here on */
     uint32_t highest_crossing;
     uint32_t highest;
@@ -180,8 +182,8 @@ keys_of(const struct plan *plan, uint32_t event, u128 keys[4])
     const struct ledger_transfer *about =
         hold != NULL && hold->transfer.id != 0 ? &hold->transfer : transfer;
     const u128 ids[4] = {
-        about->debit_account_id,
-        about->credit_account_id,
+        plan->ids_only ? 0 : about->debit_account_id,
+        plan->ids_only ? 0 : about->credit_account_id,
         transfer->id,
         transfer->pending_id,
     };
@@ -317,15 +319,58 @@ units_make(struct plan *plan)
             continue;
         }
         TRY(unit_find(plan, at, unit));
-        unit_level(plan, unit);
         job->unit_count++;
+        plan->mixed = plan->mixed || !cross_way_crosses(unit->way);
         job->crossing += cross_way_crosses(unit->way) ? unit->count : 0;
         at += unit->count;
+    }
+    return ERR_OK;
+}
+
+/* Of a table of so many keys an event, which is at most half full. */
+static uint32_t
+mask_for(uint32_t count, uint32_t keys_each)
+{
+    uint32_t mask = 15;
+    while (mask < 2 * keys_each * count) {
+        mask = mask * 2 + 1;
+    }
+    return mask;
+}
+
+static void
+levels_make(struct plan *plan, bool ids_only)
+{
+    struct cross_job *job = plan->job;
+    plan->ids_only = ids_only;
+    plan->mask = mask_for(job->request->count, ids_only ? 2 : 4);
+    memset(plan->keys, 0, (plan->mask + UINT64_C(1)) * sizeof(plan->keys[0]));
+    plan->floor_local = 1;
+    plan->floor_crossing = 1;
+    plan->highest_crossing = 0;
+    plan->highest = 0;
+    for (uint32_t i = 0; i < job->unit_count; i++) {
+        unit_level(plan, &job->units[i]);
+    }
+}
+
+/* Of units that all cross an account only keeps behind one another those that a transfer's id has
+ * put into several levels. Most batches have no id twice, and their accounts are never looked at.
+ */
+static void
+units_sort(struct plan *plan)
+{
+    struct cross_job *job = plan->job;
+    bool alone = !plan->mixed;
+    if (alone) {
+        levels_make(plan, true);
+    }
+    if (!alone || plan->highest > 1) {
+        levels_make(plan, false);
     }
     if (plan->highest > 1) {
         qsort(job->units, job->unit_count, sizeof(job->units[0]), unit_compare);
     }
-    return ERR_OK;
 }
 
 err_t
@@ -334,17 +379,7 @@ shards_cross_plan(struct cross_job *job)
     struct shards_cross *cross = job->cross;
     uint32_t count = job->request->count;
     ASSERT(count > 0);
-    struct plan plan = {
-        .job = job,
-        .map = shards_router_map(cross->parts.router),
-        .mask = 15,
-        .floor_local = 1,
-        .floor_crossing = 1,
-    };
-    while (plan.mask < 8 * count) { /* four keys an event, and at most half full */
-        plan.mask = plan.mask * 2 + 1;
-    }
-    uint64_t keys_size = (plan.mask + UINT64_C(1)) * sizeof(struct key);
+    struct plan plan = {.job = job, .map = shards_router_map(cross->parts.router)};
     uint64_t each = sizeof(struct cross_tx) + CROSS_TRANSACTION_SIZE + sizeof(struct cross_unit);
     job->memory_size = each * count;
     job->memory = shards_cross_memory_take_unset(cross, job->memory_size);
@@ -356,11 +391,13 @@ shards_cross_plan(struct cross_job *job)
     job->txs = job->memory;
     job->transactions = (char *)(job->txs + count);
     job->units = (void *)(job->transactions + (uint64_t)count * CROSS_TRANSACTION_SIZE);
-    plan.keys = shards_cross_memory_take(cross, keys_size);
+    TRY(units_make(&plan));
+    uint64_t keys_size = (mask_for(count, 4) + UINT64_C(1)) * sizeof(struct key);
+    plan.keys = shards_cross_memory_take_unset(cross, keys_size);
     if (plan.keys == NULL) {
         return ERR_BUSY;
     }
-    err_t result = units_make(&plan);
+    units_sort(&plan);
     shards_cross_memory_give(cross, plan.keys, keys_size);
-    return result;
+    return ERR_OK;
 }

@@ -2,6 +2,7 @@
  * The parts of cross.
  *
  *     cross.c          life, the port, ticks
+ *     cross_memory.c   what batches need, bounded
  *     shards_cross_plan.c     what crosses, and in which order a batch is done
  *     cross_job.c      a batch: level after level, results, its answer
  *     cross_hold.c     holds, and what posts or voids them
@@ -110,7 +111,6 @@ struct cross_chain {
 struct cross_tx {
     _Alignas(16) struct cross_job *job; /* so that transactions may follow several of them */
     struct commit_transaction *transaction;
-    struct commit_run run;
     uint64_t began_ns;
     uint64_t retry_ns; /* nothing is sent before */
     uint32_t event;    /* its place in the request */
@@ -132,6 +132,7 @@ struct cross_tx {
     uint8_t booked_attempt; /* the attempt that booked what is compared */
     uint16_t booked_slot;   /* of its payee */
     uint32_t verdict;       /* what is told unless something better is found */
+    struct commit_run run;  /* last: most of it is 3PC's */
 };
 
 /* Events or a transfer that are done together. */
@@ -260,6 +261,10 @@ struct shards_cross {
     struct map known; /* of (ledger, slot) whose accounts exist */
     struct cross_sweep sweeps[SHARD_SHARDS_MAX];
     uint32_t resolving;
+    struct cross_spare *spares; /* the last that was given back first */
+    uint64_t spares_size;
+    uint64_t spares_next_ns; /* not looked at before, whether they are needed */
+    bool spares_idle;        /* nothing large was taken since they were looked at */
     _Atomic uint64_t counters[CROSS_COUNTER_COUNT];
 };
 
@@ -283,13 +288,19 @@ cross_ms(uint32_t ms)
     return (uint64_t)ms * OS_NS_PER_MS;
 }
 
-/* ---- cross.c */
+/* ---- cross_memory.c */
 
 /* Zeroed and counted, or NULL. */
 void *shards_cross_memory_take(struct shards_cross *cross, uint64_t size);
 /* As it comes: for what is large, and written before it is read. */
 void *shards_cross_memory_take_unset(struct shards_cross *cross, uint64_t size);
 void shards_cross_memory_give(struct shards_cross *cross, void *memory, uint64_t size);
+/* Frees what was kept for batches that have not come. */
+void shards_cross_memory_tick(struct shards_cross *cross, uint64_t now);
+void shards_cross_memory_release(struct shards_cross *cross);
+
+/* ---- cross.c */
+
 void shards_cross_answer(struct port_ledger_request *request, err_t error);
 /* A job of the cross, linked, with nothing in it; NULL: no room. */
 struct cross_job *shards_cross_job_new(struct shards_cross *cross);

@@ -63,7 +63,7 @@ transaction_make(struct cross_tx *tx)
 {
     const struct cross_job *job = tx->job;
     const struct ledger_transfer *event = &job->request->in.transfers[tx->event];
-    struct commit_leg legs[CROSS_LEGS];
+    struct commit_leg *legs = tx->transaction->legs;
     uint32_t attempt = tx->attempt + (tx->hold != NULL ? CROSS_ATTEMPT_POST : 0);
     struct commit_request request = {
         .slot_count = 2,

@@ -25,20 +25,27 @@ enum commit_verdict {
 };
 
 u128 commit_step_id(u128 name, uint16_t slot, uint32_t step);
-struct ledger_transfer commit_entry(
+void commit_entry(
     const struct commit_header *header,
     uint8_t member,
     uint16_t number,
     enum commit_kind kind,
-    uint32_t ballot);
+    uint32_t ballot,
+    struct ledger_transfer *ret_event);
 enum commit_verdict commit_verdict_of(uint32_t tombstone_status);
-/* Does the member have pending transfers, as far as this transaction's record knows? */
-bool commit_has_pendings(const struct commit_transaction *transaction, uint8_t member);
 
+/* Are the member's legs pending until there is an outcome? */
 static inline bool
-commit_leg_is_pending(const struct commit_transaction *transaction, const struct commit_leg *leg)
+commit_member_waits(const struct commit_transaction *transaction, uint8_t member)
 {
-    return leg->member != 0 || commit_protocol(&transaction->header) == COMMIT_3PC;
+    return member != 0 || commit_protocol(&transaction->header) == COMMIT_3PC;
+}
+
+/* Does the member have pending transfers, as far as this transaction's record knows? */
+static inline bool
+commit_has_pendings(const struct commit_transaction *transaction, uint8_t member)
+{
+    return transaction->legs_of[member] > 0 && commit_member_waits(transaction, member);
 }
 
 /* Moves through the table; a move that is not in it is a bug. */

@@ -206,8 +206,14 @@ commit_log_take_read(
     struct commit_log *log = &run->logs[member];
     const struct commit_header *header = &run->transaction->header;
     for (uint32_t i = 0; i < count; i++) {
-        struct ledger_transfer expected = commit_entry(
-            header, member, log->length, (enum commit_kind)found[i].code, found[i].user_data_32);
+        struct ledger_transfer expected;
+        commit_entry(
+            header,
+            member,
+            log->length,
+            (enum commit_kind)found[i].code,
+            found[i].user_data_32,
+            &expected);
         if (found[i].flags != expected.flags || found[i].user_data_64 != expected.user_data_64 ||
             found[i].user_data_128 != expected.user_data_128) {
             commit_add(&run->refused, member);

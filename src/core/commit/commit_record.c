@@ -97,27 +97,33 @@ commit_account(enum commit_account kind, uint32_t ledger, uint16_t slot)
     };
 }
 
+/* Written out, so that the compiler sees one load. */
+static uint64_t
+packed_four(const uint16_t slots[4])
+{
+    return slots[0] | (uint64_t)slots[1] << 16 | (uint64_t)slots[2] << 32 |
+           (uint64_t)slots[3] << 48;
+}
+
 static u128
 packed_slots(const struct commit_header *header)
 {
-    u128 packed = 0;
-    for (uint32_t i = COMMIT_MEMBERS_MAX; i > 0; i--) {
-        packed = packed << 16 | header->slots[i - 1];
-    }
-    return packed;
+    static_assert(COMMIT_MEMBERS_MAX == 8, "two halves of four");
+    return (u128)packed_four(&header->slots[4]) << 64 | packed_four(&header->slots[0]);
 }
 
-struct ledger_transfer
+void
 commit_entry(
     const struct commit_header *header,
     uint8_t member,
     uint16_t number,
     enum commit_kind kind,
-    uint32_t ballot)
+    uint32_t ballot,
+    struct ledger_transfer *ret_event)
 {
     ASSERT(member < header->member_count && number < COMMIT_LOG_MAX);
     uint16_t slot = header->slots[member];
-    return (struct ledger_transfer){
+    *ret_event = (struct ledger_transfer){
         .id = commit_step_id(header->name, slot, number),
         .debit_account_id = commit_account_id(COMMIT_ACCOUNT_MARKER_DEBIT, COMMIT_LEDGER, slot),
         .credit_account_id = commit_account_id(COMMIT_ACCOUNT_MARKER_CREDIT, COMMIT_LEDGER, slot),
@@ -202,7 +208,8 @@ commit_header_decode(const struct ledger_transfer *marker, struct commit_header 
         if (header.slots[member] != slot || !commit_id_is_reserved(marker->id)) {
             continue;
         }
-        struct ledger_transfer expected = commit_entry(&header, member, 0, COMMIT_KIND_MARKER, 0);
+        struct ledger_transfer expected;
+        commit_entry(&header, member, 0, COMMIT_KIND_MARKER, 0, &expected);
         expected.timestamp = marker->timestamp;
         if (header.member_count > 1 && memcmp(&expected, marker, sizeof(expected)) == 0) {
             *ret_header = header;
@@ -218,18 +225,6 @@ commit_slot(const struct commit_run *run, const struct commit_ask *ask)
     return run->transaction->header.slots[ask->member];
 }
 
-bool
-commit_has_pendings(const struct commit_transaction *transaction, uint8_t member)
-{
-    for (uint32_t i = 0; i < transaction->leg_count; i++) {
-        const struct commit_leg *leg = &transaction->legs[i];
-        if (leg->member == member && commit_leg_is_pending(transaction, leg)) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* The id under which a leg is booked. */
 static u128
 leg_id(const struct commit_transaction *transaction, const struct commit_leg *leg)
@@ -241,24 +236,32 @@ leg_id(const struct commit_transaction *transaction, const struct commit_leg *le
     return commit_leg_id(header->name, header->slots[leg->member], leg->index);
 }
 
-static struct ledger_transfer
-first_phase(const struct commit_transaction *transaction, const struct commit_leg *leg)
+/* Records are written where they are sent from: a copy of what was written just now waits for it.
+ */
+static void
+first_phase(
+    const struct commit_transaction *transaction,
+    const struct commit_leg *leg,
+    struct ledger_transfer *ret_event)
 {
-    struct ledger_transfer transfer = leg->transfer;
-    transfer.id = leg_id(transaction, leg);
-    transfer.flags |= LEDGER_TRANSFER_LINKED;
-    if (commit_leg_is_pending(transaction, leg)) {
-        transfer.flags |= LEDGER_TRANSFER_PENDING;
+    *ret_event = leg->transfer;
+    ret_event->id = leg_id(transaction, leg);
+    ret_event->flags |= LEDGER_TRANSFER_LINKED;
+    if (commit_member_waits(transaction, leg->member)) {
+        ret_event->flags |= LEDGER_TRANSFER_PENDING;
     }
-    return transfer;
 }
 
-static struct ledger_transfer
-second_phase(const struct commit_transaction *transaction, const struct commit_leg *leg, bool post)
+static void
+second_phase(
+    const struct commit_transaction *transaction,
+    const struct commit_leg *leg,
+    bool post,
+    struct ledger_transfer *ret_event)
 {
     uint16_t slot = transaction->header.slots[leg->member];
     bool chained = leg->own_name != 0;
-    return (struct ledger_transfer){
+    *ret_event = (struct ledger_transfer){
         .id = chained ? commit_end_id(leg->own_name, slot, 0, post)
                       : commit_end_id(transaction->header.name, slot, leg->index, post),
         /* By its accounts a shard finds it; the id alone says nothing of where it is. */
@@ -270,30 +273,11 @@ second_phase(const struct commit_transaction *transaction, const struct commit_l
     };
 }
 
-static uint32_t
-leg_count(const struct commit_transaction *transaction, uint8_t member)
-{
-    uint32_t count = 0;
-    for (uint32_t i = 0; i < transaction->leg_count; i++) {
-        count += transaction->legs[i].member == member ? 1 : 0;
-    }
-    return count;
-}
-
-static uint32_t
-note_count(const struct commit_transaction *transaction, uint8_t member)
-{
-    uint32_t count = 0;
-    for (uint32_t i = 0; i < transaction->leg_count; i++) {
-        const struct commit_leg *leg = &transaction->legs[i];
-        count += leg->member == member && leg->own_name != 0 ? 1 : 0;
-    }
-    return count;
-}
-
 uint32_t
 commit_event_count(const struct commit_run *run, const struct commit_ask *ask)
 {
+    const struct commit_transaction *transaction = run->transaction;
+    uint32_t legs = transaction->legs_of[ask->member];
     switch ((enum commit_ask_kind)ask->kind) {
     case COMMIT_ASK_READ:
         return 0;
@@ -302,11 +286,10 @@ commit_event_count(const struct commit_run *run, const struct commit_ask *ask)
         return 1;
     case COMMIT_ASK_POST:
     case COMMIT_ASK_VOID:
-        return leg_count(run->transaction, (uint8_t)ask->member);
+        return legs;
     case COMMIT_ASK_PREPARE:
     case COMMIT_ASK_DECIDE:
-        return leg_count(run->transaction, (uint8_t)ask->member) +
-               note_count(run->transaction, (uint8_t)ask->member) + 1; /* and the marker */
+        return legs + transaction->notes_of[ask->member] + 1; /* and the marker */
     }
     UNREACHABLE();
 }
@@ -320,7 +303,8 @@ notes_build(
 {
     const struct commit_header *header = &transaction->header;
     uint32_t count = 0;
-    for (uint32_t i = 0; i < transaction->leg_count; i++) {
+    for (uint32_t i = 0; count < transaction->notes_of[member]; i++) {
+        ASSERT(i < transaction->leg_count);
         const struct commit_leg *leg = &transaction->legs[i];
         if (leg->member != member || leg->own_name == 0) {
             continue;
@@ -345,24 +329,28 @@ commit_build(
         return 0;
     }
     if (kind == COMMIT_ASK_APPEND) {
-        ret_events[0] =
-            commit_entry(header, member, ask->number, (enum commit_kind)ask->entry, ask->ballot);
+        enum commit_kind entry = (enum commit_kind)ask->entry;
+        commit_entry(header, member, ask->number, entry, ask->ballot, &ret_events[0]);
         return 1;
     }
     bool first = kind == COMMIT_ASK_PREPARE || kind == COMMIT_ASK_DECIDE;
     for (uint32_t i = 0; i < transaction->leg_count && kind != COMMIT_ASK_BURY; i++) {
         const struct commit_leg *leg = &transaction->legs[i];
-        if (leg->member == member) {
-            ret_events[count++] = first ? first_phase(transaction, leg)
-                                        : second_phase(transaction, leg, kind == COMMIT_ASK_POST);
+        if (leg->member != member) {
+            continue;
+        }
+        if (first) {
+            first_phase(transaction, leg, &ret_events[count++]);
+        } else {
+            second_phase(transaction, leg, kind == COMMIT_ASK_POST, &ret_events[count++]);
         }
     }
     if (first) {
         count += notes_build(transaction, member, &ret_events[count]);
-        ret_events[count++] = commit_entry(header, member, 0, COMMIT_KIND_MARKER, 0);
+        commit_entry(header, member, 0, COMMIT_KIND_MARKER, 0, &ret_events[count++]);
     }
     if (kind == COMMIT_ASK_BURY) {
-        ret_events[count++] = commit_entry(header, member, 0, COMMIT_KIND_TOMBSTONE, 0);
+        commit_entry(header, member, 0, COMMIT_KIND_TOMBSTONE, 0, &ret_events[count++]);
     }
     ASSERT(count > 0 && count <= COMMIT_EVENTS_MAX);
     ASSERT(count == commit_event_count(run, ask));

@@ -50,7 +50,9 @@ member_count(const struct commit_run *run)
 void
 commit_begin(struct commit_run *run, const struct commit_transaction *transaction)
 {
-    *run = (struct commit_run){.transaction = transaction};
+    bool two = commit_protocol(&transaction->header) == COMMIT_2PC;
+    memset(run, 0, two ? offsetof(struct commit_run, logs) : sizeof(*run));
+    run->transaction = transaction;
     commit_move(run, COMMIT_EVENT_begin);
 }
 
@@ -109,28 +111,28 @@ commit_next(const struct commit_run *run, uint8_t member, struct commit_ask *ret
     if (!needs(run, member) || commit_has(run->faulty, member)) {
         return false;
     }
-    struct commit_ask ask = {.member = member};
+    *ret_ask = (struct commit_ask){.member = member};
     switch (run->state) {
     case COMMIT_PREPARING:
-        ask.kind = commit_has(run->failed, member) ? COMMIT_ASK_BURY : COMMIT_ASK_PREPARE;
+        ret_ask->kind = commit_has(run->failed, member) ? COMMIT_ASK_BURY : COMMIT_ASK_PREPARE;
         break;
     case COMMIT_DECIDING:
-        ask.kind = commit_has(run->failed, member) ? COMMIT_ASK_BURY : COMMIT_ASK_DECIDE;
+        ret_ask->kind = commit_has(run->failed, member) ? COMMIT_ASK_BURY : COMMIT_ASK_DECIDE;
         break;
     case COMMIT_INQUIRING:
-        ask.kind = COMMIT_ASK_BURY;
+        ret_ask->kind = COMMIT_ASK_BURY;
         break;
     case COMMIT_PRECOMMITTING:
     case COMMIT_PROMISING:
     case COMMIT_ACCEPTING:
-        commit_log_next(run, &ask);
+        commit_log_next(run, ret_ask);
         break;
     case COMMIT_COMMITTED:
-        ask.kind = COMMIT_ASK_POST;
+        ret_ask->kind = COMMIT_ASK_POST;
         break;
     case COMMIT_ABORTED:
         /* COMMIT-5: void only what is known to be ours. */
-        ask.kind = commit_has(run->prepared, member) ? COMMIT_ASK_VOID : COMMIT_ASK_BURY;
+        ret_ask->kind = commit_has(run->prepared, member) ? COMMIT_ASK_VOID : COMMIT_ASK_BURY;
         break;
     case COMMIT_START:
     case COMMIT_OUTBID:
@@ -139,7 +141,6 @@ commit_next(const struct commit_run *run, uint8_t member, struct commit_ask *ret
     case COMMIT_STATES:
         UNREACHABLE();
     }
-    *ret_ask = ask;
     return true;
 }
 
@@ -323,13 +324,20 @@ take_second_phase(
     commit_add(&run->answered, (uint8_t)ask->member);
 }
 
+static bool
+is_same(const struct commit_ask *a, const struct commit_ask *b)
+{
+    return a->kind == b->kind && a->member == b->member && a->number == b->number &&
+           a->entry == b->entry && a->ballot == b->ballot;
+}
+
 /* Would this be asked now? What was answered to any other question is too late. */
 static bool
 is_current(const struct commit_run *run, const struct commit_ask *ask)
 {
     struct commit_ask current;
     return ask->member < member_count(run) && commit_next(run, (uint8_t)ask->member, &current) &&
-           memcmp(&current, ask, sizeof(current)) == 0;
+           is_same(&current, ask);
 }
 
 void

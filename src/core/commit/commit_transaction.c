@@ -61,6 +61,15 @@ is_chain(const struct commit_request *request)
     return false;
 }
 
+static void
+count_leg(struct commit_transaction *transaction, const struct commit_leg *leg)
+{
+    transaction->legs_of[leg->member]++;
+    if (leg->own_name != 0) {
+        transaction->notes_of[leg->member]++;
+    }
+}
+
 err_t
 commit_transaction_init(
     struct commit_transaction *transaction, const struct commit_request *request)
@@ -86,17 +95,20 @@ commit_transaction_init(
         .member_count = request->slot_count,
     };
     transaction->leg_count = request->leg_count;
-    uint32_t served = 0;
+    memset(transaction->legs_of, 0, sizeof(transaction->legs_of));
+    memset(transaction->notes_of, 0, sizeof(transaction->notes_of));
     for (uint8_t i = 0; i < request->leg_count; i++) {
         TRY(leg_check(request, &request->legs[i]));
-        transaction->legs[i] = request->legs[i];
+        if (request->legs != transaction->legs) {
+            transaction->legs[i] = request->legs[i];
+        }
         transaction->legs[i].index = (uint8_t)(i + first);
-        served |= 1U << request->legs[i].member;
-    }
-    if (served != (1U << request->slot_count) - 1) {
-        return ERR_INVALID;
+        count_leg(transaction, &request->legs[i]);
     }
     for (uint32_t i = 0; i < COMMIT_MEMBERS_MAX; i++) {
+        if (i < request->slot_count && transaction->legs_of[i] == 0) {
+            return ERR_INVALID;
+        }
         transaction->header.slots[i] =
             i < request->slot_count ? request->slots[i] : COMMIT_SLOT_NONE;
     }
@@ -161,7 +173,7 @@ leg_of_pending(
             return ERR_CORRUPT;
         }
     }
-    if ((clients && member != 0) || !commit_leg_is_pending(transaction, &leg)) {
+    if ((clients && member != 0) || !commit_member_waits(transaction, member)) {
         return ERR_CORRUPT;
     }
     *ret_leg = leg;
@@ -209,7 +221,8 @@ commit_resume_chained(
         .payee = chain.payee,
         .transfer = *pending,
     };
-    if (!commit_leg_is_pending(&found, &found.legs[0])) {
+    count_leg(&found, &found.legs[0]);
+    if (!commit_member_waits(&found, found.legs[0].member)) {
         return ERR_CORRUPT;
     }
     *ret_transaction = found;
@@ -233,6 +246,7 @@ commit_resume(
     uint8_t member = member_of_marker(&found.header, marker);
     for (uint32_t i = 0; i < count; i++) {
         TRY(leg_of_pending(&found, member, &pendings[i], &found.legs[i]));
+        count_leg(&found, &found.legs[i]);
     }
     *ret_transaction = found;
     resume(run, ret_transaction, member);

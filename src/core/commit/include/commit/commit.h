@@ -48,6 +48,10 @@ struct commit_leg {
 struct commit_transaction {
     struct commit_header header;
     uint8_t leg_count;
+    /* Of each member: legs, and how many of these are chained. What is asked of whom is told by
+     * them, without looking at the legs. */
+    uint8_t legs_of[COMMIT_MEMBERS_MAX];
+    uint8_t notes_of[COMMIT_MEMBERS_MAX];
     struct commit_leg legs[COMMIT_LEGS_MAX];
 };
 
@@ -61,8 +65,8 @@ struct commit_transaction {
  * not cross slots: balancing, closing and imported transfers, pending ones and time-outs; second
  * phases but for the capture of a hold in the first slot of a two-phase commit, where chained legs
  * may also be pending or void a hold. With chained legs there may be COMMIT_LEGS_MAX - 1, and the
- * first one need not be in the first slot. `legs` need no index. After an error *transaction means
- * nothing.
+ * first one need not be in the first slot. `legs` need no index, and may be the transaction's own.
+ * After an error *transaction means nothing.
  *
  * slots[0] is that of the payer who has a limit: it decides. */
 struct commit_request {
@@ -136,6 +140,7 @@ struct commit_run {
     uint16_t value;  /* 3PC: COMMIT_KIND_PRECOMMIT or _PREABORT, what we ask to accept */
     /* Why the members' chains failed, which is no refusal yet (COMMIT-3). */
     uint32_t reasons[COMMIT_MEMBERS_MAX];
+    /* 3PC's, and not written by 2PC: who has thousands of runs puts them last. */
     struct commit_log logs[COMMIT_MEMBERS_MAX];
 };
 
