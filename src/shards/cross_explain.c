@@ -51,9 +51,10 @@ slot_of_payer(const struct cross_tx *tx)
     const struct ledger_transfer *event = event_of(tx);
     bool known = tx->hold != NULL && tx->hold->transfer.debit_account_id != 0;
     return shard_slot_of_id(
-        known                          ? tx->hold->transfer.debit_account_id
-        : event->debit_account_id != 0 ? event->debit_account_id
-                                       : event->id);
+        known                           ? tx->hold->transfer.debit_account_id
+        : event->debit_account_id != 0  ? event->debit_account_id
+        : event->credit_account_id != 0 ? event->credit_account_id
+                                        : event->id);
 }
 
 static uint16_t
@@ -428,6 +429,15 @@ take_booked(struct cross_tx *tx, const struct cross_message *message)
     }
 }
 
+/* What ends a hold that was not there when it was looked up, and has since been made and ended by
+ * this id. */
+static bool
+is_of_later_hold(const struct cross_tx *tx, const struct ledger_transfer *booked)
+{
+    return tx->hold != NULL && tx->hold->transfer.id == 0 && booked->pending_id != 0 &&
+           booked->pending_id == event_of(tx)->pending_id;
+}
+
 static void
 take_first(struct cross_message *message)
 {
@@ -449,6 +459,8 @@ take_first(struct cross_message *message)
         tx->transaction != NULL && commit_outcome(&tx->run) == COMMIT_OUTCOME_COMMITTED;
     if (booked == NULL) {
         not_booked(tx);
+    } else if (is_of_later_hold(tx, booked)) {
+        shards_cross_leave(tx, CROSS_LEFT);
     } else if (committed) {
         shards_cross_settle(tx, LEDGER_TRANSFER_created, booked->timestamp);
     } else {
@@ -662,8 +674,10 @@ shards_cross_explain_result(struct cross_tx *tx, uint32_t status)
 void
 shards_cross_explain_end(struct cross_tx *tx, uint32_t status)
 {
+    /* Of a hold that nobody has nothing can be probed: who has the id has another one. */
+    bool known = tx->hold->transfer.id != 0;
     tx->verdict = status;
-    ask(tx, CROSS_STEP_PROBE);
+    ask(tx, known ? CROSS_STEP_PROBE : CROSS_STEP_FIRST);
 }
 
 void

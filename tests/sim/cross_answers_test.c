@@ -225,6 +225,35 @@ test_id_used_twice(void **state)
     }
 }
 
+/* A second phase of what nobody has, by an id that is another's, before an event that takes the id
+ * of what it would end: it is told of its own id. */
+static void
+test_end_of_what_an_end_will_be(void **state)
+{
+    (void)state;
+    struct world *world = open_world(COMMIT_2PC);
+    struct ledger_transfer paid =
+        *world_transfer_new(world, account_of(world, 0), account_of(world, 1), 5);
+    paid.id = shard_id_place(paid.id << 32, world_slot(0)); /* where it is looked for */
+    const struct ledger_transfer hold = hold_new(world, 1);
+    assert_int_equal(status_of(world, &paid), LEDGER_TRANSFER_created);
+    assert_int_equal(status_of(world, &hold), LEDGER_TRANSFER_created);
+    struct ledger_transfer events[2] = {
+        *world_transfer_new(world, 0, 0, 0),
+        *world_transfer_new(world, account_of(world, 0), account_of(world, 1), 0),
+    };
+    events[0].id = paid.id;
+    events[0].pending_id = events[1].id;
+    events[0].flags = LEDGER_TRANSFER_POST_PENDING;
+    events[1].pending_id = hold.id;
+    events[1].flags = LEDGER_TRANSFER_VOID_PENDING;
+    struct ledger_result results[2];
+    ask(world, 2, events, results);
+    assert_int_equal(results[0].status, LEDGER_TRANSFER_exists_with_different_flags);
+    assert_int_equal(results[1].status, LEDGER_TRANSFER_created);
+    world_destroy(&world);
+}
+
 int
 main(void)
 {
@@ -235,6 +264,7 @@ main(void)
         cmocka_unit_test(test_id_refused_before),
         cmocka_unit_test(test_post_refused_before),
         cmocka_unit_test(test_id_used_twice),
+        cmocka_unit_test(test_end_of_what_an_end_will_be),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
