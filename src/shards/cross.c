@@ -344,13 +344,13 @@ run_submit(struct os_task *task)
         shards_cross_read_begin(cross, request);
         return;
     }
-    bool shares = false;
+    bool planned = false;
     if (request->operation == PORT_LEDGER_CREATE_TRANSFERS &&
-        shards_cross_shares_an_id(cross, request, &shares) != ERR_OK) {
+        shards_cross_is_planned(cross, request, &planned) != ERR_OK) {
         busy(cross, request);
         return;
     }
-    if (shares) {
+    if (planned) {
         cross_whole(cross, request);
         return;
     }

@@ -1,9 +1,9 @@
 /*
- * Holds whose payee is on another shard, and the second phases of all holds of a batch that
- * crosses.
+ * Holds whose payee is in another slot, and the second phases of all holds of a batch that is
+ * planned.
  *
- * A hold is the payer's slot's (commit/records.h): it is made, voided and expires there, and what
- * posts it is a transaction. So a second phase can only be sent when it is known what it ends,
+ * Such a hold is the payer's slot's (commit/records.h): it is made, voided and expires there, and
+ * what posts it is a transaction. So a second phase can only be sent when it is known what it ends,
  * which is looked up for the whole batch, before it is planned:
  *
  *     pending ids --> transfers, wherever they are --> on a HELD account? whom for: the markers
@@ -90,13 +90,16 @@ struct made {
 
 /* What becomes of it is known when it is asked for: levels keep their order. */
 static void
-hold_of_made(const struct shard_map *map, const struct made *made, struct cross_hold *hold)
+hold_of_made(const struct cross_job *job, const struct made *made, struct cross_hold *hold)
 {
+    const struct shard_map *map = shards_router_map(job->cross->parts.router);
     bool crosses = shards_cross_crosses(map, &made->transfer);
     bool pending = (made->transfer.flags & LEDGER_TRANSFER_PENDING) != 0;
+    bool slots_hold =
+        shards_cross_is_slots_hold(&made->transfer) && !shards_cross_is_chained(job, made->event);
     hold->transfer = made->transfer;
     hold->maker = made->event + 1;
-    hold->is_held = crosses && pending;
+    hold->is_held = slots_hold || (crosses && pending);
     if (crosses && !pending) { /* the leg that it will be */
         hold->transfer.credit_account_id =
             commit_account_id(COMMIT_ACCOUNT_IN_TRANSIT, hold->transfer.ledger, slot_of(hold));
@@ -146,7 +149,8 @@ is_doubtful(const struct shard_map *map, const struct made *makers, uint32_t cou
     bool crosses = false;
     for (uint32_t i = 0; i < count; i++) {
         differ = differ || !makes_the_same(&makers[i].transfer, &makers[0].transfer);
-        crosses = crosses || shards_cross_crosses(map, &makers[i].transfer);
+        crosses = crosses || shards_cross_crosses(map, &makers[i].transfer) ||
+                  shards_cross_is_slots_hold(&makers[i].transfer);
     }
     return differ && crosses;
 }
@@ -166,7 +170,7 @@ find_maker(
         before++;
     }
     if (before > 0) {
-        hold_of_made(map, makers, hold);
+        hold_of_made(job, makers, hold);
         hold->doubtful = !job->again && is_doubtful(map, makers, before);
     } else if (makers != NULL && event->debit_account_id == 0 && event->credit_account_id == 0) {
         hold->transfer.debit_account_id = makers->transfer.debit_account_id;
@@ -383,16 +387,6 @@ account_in(enum commit_account kind, uint32_t ledger, uint16_t slot)
     return shards_cross_place(commit_account_id(kind, ledger, slot), slot);
 }
 
-/* Has the batch made it in a chain? */
-static bool
-is_made_in_chain(const struct cross_job *job, const struct cross_hold *hold)
-{
-    const struct ledger_transfer *events = job->request->in.transfers;
-    uint32_t event = hold->maker - 1;
-    return (events[event].flags & LEDGER_TRANSFER_LINKED) != 0 ||
-           (event > 0 && (events[event - 1].flags & LEDGER_TRANSFER_LINKED) != 0);
-}
-
 /* What is no hold to clients is pending in the payer's slot by 3PC, and in a chain where nothing is
  * decided, and must not be ended. Instead of it something is named that is not pending either; or
  * not there, if that was never booked. */
@@ -400,9 +394,9 @@ static u128
 pending_of_leg(const struct cross_job *job, const struct cross_hold *hold)
 {
     u128 id = hold->transfer.id;
-    bool pending = hold->maker != 0
-                       ? job->cross->parts.protocol == COMMIT_3PC || is_made_in_chain(job, hold)
-                       : (hold->transfer.flags & LEDGER_TRANSFER_PENDING) != 0;
+    bool pending = hold->maker != 0 ? job->cross->parts.protocol == COMMIT_3PC ||
+                                          shards_cross_is_chained(job, hold->maker - 1)
+                                    : (hold->transfer.flags & LEDGER_TRANSFER_PENDING) != 0;
     if (!pending) {
         return id;
     }
@@ -454,7 +448,7 @@ shards_cross_hold_translate(
     } else if (!payee) {
         ret_event->credit_account_id = nobody;
     } else if (shards_cross_crosses(map, found)) {
-        ret_event->credit_account_id = 0; /* both slots were on one shard once */
+        ret_event->credit_account_id = 0; /* of a chain, when both slots were on one shard */
     } else {
         ret_event->credit_account_id = found->credit_account_id;
     }
@@ -480,15 +474,19 @@ ids_add(const struct ids *ids, u128 id)
 }
 
 err_t
-shards_cross_shares_an_id(
-    struct shards_cross *cross, const struct port_ledger_request *request, bool *ret_shares)
+shards_cross_is_planned(
+    struct shards_cross *cross, const struct port_ledger_request *request, bool *ret_planned)
 {
     bool ends = false;
-    for (uint32_t i = 0; i < request->count && request->count > 1 && !ends; i++) {
-        ends = cross_is_second_phase(&request->in.transfers[i]);
+    bool joins = false;
+    for (uint32_t i = 0; i < request->count && !joins; i++) {
+        const struct ledger_transfer *event = &request->in.transfers[i];
+        bool is_end = cross_is_second_phase(event);
+        ends = ends || is_end;
+        joins = (is_end && shards_cross_joins_slots(event)) || shards_cross_is_slots_hold(event);
     }
-    *ret_shares = false;
-    if (!ends) {
+    *ret_planned = joins;
+    if (joins || !ends || request->count == 1) {
         return ERR_OK;
     }
     struct ids ids = {.mask = 15};
@@ -502,25 +500,18 @@ shards_cross_shares_an_id(
     }
     for (uint32_t i = 0; i < request->count; i++) {
         u128 id = request->in.transfers[i].id;
-        *ret_shares = *ret_shares || (id != 0 && ids_add(&ids, id));
+        *ret_planned = *ret_planned || (id != 0 && ids_add(&ids, id));
     }
     shards_cross_memory_give(cross, ids.ids, size);
     return ERR_OK;
 }
 
 bool
-shards_cross_hold_is_chained(const struct cross_job *job, const struct cross_hold *hold)
+shards_cross_is_chained(const struct cross_job *job, uint32_t event)
 {
     const struct ledger_transfer *events = job->request->in.transfers;
-    return (events[hold->event].flags & LEDGER_TRANSFER_LINKED) != 0 ||
-           (hold->event > 0 && (events[hold->event - 1].flags & LEDGER_TRANSFER_LINKED) != 0);
-}
-
-bool
-shards_cross_hold_names_payee(const struct cross_job *job, const struct cross_hold *hold)
-{
-    u128 said = job->request->in.transfers[hold->event].credit_account_id;
-    return hold->is_held && said == hold->transfer.credit_account_id;
+    return (events[event].flags & LEDGER_TRANSFER_LINKED) != 0 ||
+           (event > 0 && (events[event - 1].flags & LEDGER_TRANSFER_LINKED) != 0);
 }
 
 bool

@@ -323,6 +323,11 @@ bool shards_cross_is_faulty(const struct ledger_transfer *transfer);
 bool shards_cross_is_ours(const struct ledger_transfer *transfer);
 /* Are its accounts two shards'? */
 bool shards_cross_crosses(const struct shard_map *map, const struct ledger_transfer *transfer);
+/* Two slots'? */
+bool shards_cross_joins_slots(const struct ledger_transfer *transfer);
+/* A hold between two slots is made in its payer's slot, whichever shards have them (CROSS-10), so
+ * that each may move; but within a chain it is as the chain is. */
+bool shards_cross_is_slots_hold(const struct ledger_transfer *transfer);
 
 /* ---- cross_hold.c */
 
@@ -351,15 +356,14 @@ void shards_cross_hold_translate(
 struct ledger_transfer shards_cross_hold_paid(
     const struct cross_hold *hold, const struct ledger_transfer *event);
 u128 shards_cross_hold_marker_id(const struct shards_cross *cross, u128 id, uint16_t slot);
-/* Has a batch with second phases an id twice? What one shard takes for another's hold is ended
- * behind the rest of its batch, when a later event would have the id already: such a batch is
- * planned at once. ERR_BUSY. */
-MUST_USE err_t shards_cross_shares_an_id(
-    struct shards_cross *cross, const struct port_ledger_request *request, bool *ret_shares);
-/* Is its second phase part of a linked chain? */
-bool shards_cross_hold_is_chained(const struct cross_job *job, const struct cross_hold *hold);
-/* It is held for an account of another slot, and that is whom the second phase names. */
-bool shards_cross_hold_names_payee(const struct cross_job *job, const struct cross_hold *hold);
+/* Is a batch planned at once, although one shard may have all of it? If it makes a hold between two
+ * slots, or may end one; and if it has second phases and an id twice: what one shard takes for
+ * another's hold is ended behind the rest of its batch, when a later event would have the id
+ * already. ERR_BUSY. */
+MUST_USE err_t shards_cross_is_planned(
+    struct shards_cross *cross, const struct port_ledger_request *request, bool *ret_planned);
+/* Is the event part of a linked chain? */
+bool shards_cross_is_chained(const struct cross_job *job, uint32_t event);
 /* May what one shard refused, or answered as another's, be the end of a hold? It is done again. */
 bool shards_cross_end_is_doubtful(const struct ledger_transfer *event, uint32_t status);
 

@@ -3,7 +3,7 @@
  * transfers, holds, what posts and voids them, also by other fields, too late, twice and by their
  * id alone; within a shard and across; accounts that are closed, of another ledger, or not there;
  * while slots move between the shards. Every status must be the same, and all balances, but for
- * what is held for somebody on another shard: his account does not show it, the payer's slot does.
+ * what is held for somebody in another slot: his account does not show it, the payer's slot does.
  *
  * Chains of linked transfers too, whose events are on any number of shards: those of accounts
  * without limits, and others, whose events do not need one another's money.
@@ -35,11 +35,6 @@
 /* Times of requests and of holds never meet: 300 ms and whole seconds. */
 #define STEP_MS 300
 
-struct t_move {
-    uint16_t slots[2];
-    uint32_t count, to;
-};
-
 struct t {
     struct world *world;
     struct os_sim_disk *disk;
@@ -51,10 +46,8 @@ struct t {
     uint32_t chain_count;
     bool chain_booked, chain_failed; /* before */
     uint64_t chained;                /* ids that chains have used */
-    bool moves;
-    struct t_move denied_move; /* the last, or of no slots */
-    uint64_t statuses[256];    /* how often each was told */
-    uint64_t created, moved, together, apart, denied, held_seen, by_id_alone;
+    uint64_t statuses[256];          /* how often each was told */
+    uint64_t created, moved, together, held_seen, by_id_alone;
     uint64_t chains, chains_booked;
 };
 
@@ -270,11 +263,7 @@ event_make(struct t *t, bool limited)
     };
     if (kind < 4) {
         event.flags = LEDGER_TRANSFER_PENDING;
-        /* A hold that spans slots of one shard keeps them from moving as long as it lives. */
-        bool spans = shard_slot_of_id(event.credit_account_id) != world_slot(group) &&
-                     shard_map_of_id(&t->world->map, event.credit_account_id) ==
-                         shard_map_of_id(&t->world->map, event.debit_account_id);
-        event.timeout = t->moves && spans ? 0 : below(t, 3);
+        event.timeout = below(t, 3);
         event.pending_id = chance(t, 1, 60) ? 5 : 0;
     } else if (kind < 8) {
         second_phase(t, group, limited, &event);
@@ -293,16 +282,15 @@ is_end(const struct ledger_transfer *event)
     return (event->flags & (LEDGER_TRANSFER_POST_PENDING | LEDGER_TRANSFER_VOID_PENDING)) != 0;
 }
 
-/* Does the batch make an id in several ways, and end it? Across shards that is refused as a whole
- * (test_made_twice in cross_death_test.c), or must be asked again if the other one is itself an
- * end. */
+/* Does the batch make an id in several ways, and end it? Between slots that is refused as a whole
+ * (test_made_twice in cross_death_test.c). */
 static bool
 is_doubtful(const struct ledger_transfer *events, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {
         uint32_t makers = 0;
         for (uint32_t j = 0; j < count && is_end(&events[i]); j++) {
-            makers += events[j].id == events[i].pending_id ? 1 : 0;
+            makers += !is_end(&events[j]) && events[j].id == events[i].pending_id ? 1 : 0;
         }
         if (makers > 1) {
             return true;
@@ -543,35 +531,24 @@ check_same(struct t *t)
     }
 }
 
-/* Holds that are one shard's may not be parted; those across do not mind. A move that was denied is
- * tried again, or its slots go on apart; but those that began to arrive together stay together. */
+/* Whatever is held: no hold keeps a slot from moving. */
 static void
 move(struct t *t)
 {
     const uint8_t *owners = t->world->map.owners;
-    struct t_move next = t->denied_move;
-    if (next.count == 0 || chance(t, 1, 2)) {
-        next.slots[0] = world_slot(below(t, WORLD_GROUPS));
-        next.slots[1] = world_slot(below(t, WORLD_GROUPS));
-        next.to = below(t, WORLD_SHARDS);
-        next.count = owners[next.slots[0]] == owners[next.slots[1]] && chance(t, 1, 2) ? 2 : 1;
-    }
-    if (owners[next.slots[0]] == next.to ||
-        (next.count == 2 && owners[next.slots[0]] != owners[next.slots[1]])) {
-        t->denied_move.count = 0;
+    const uint16_t slots[2] = {
+        world_slot(below(t, WORLD_GROUPS)), world_slot(below(t, WORLD_GROUPS))};
+    uint32_t to = below(t, WORLD_SHARDS);
+    uint32_t count = owners[slots[0]] == owners[slots[1]] && chance(t, 1, 2) ? 2 : 1;
+    if (owners[slots[0]] == to) {
         return;
     }
-    err_t result = world_move(t->world, next.slots, next.count, next.to);
-    if (result != ERR_OK && result != ERR_DENIED && result != ERR_EXISTS) {
+    err_t result = world_move(t->world, slots, count, to);
+    if (result != ERR_OK) {
         fail_msg("seed %llu: a move: %s", (unsigned long long)t->world->seed, err_text(result));
     }
-    if (result == ERR_DENIED) {
-        t->denied_move = next;
-    }
-    t->apart += result == ERR_EXISTS ? 1 : 0;
-    t->together += result == ERR_OK && next.count == 2 ? 1 : 0;
-    t->moved += result == ERR_OK ? 1 : 0;
-    t->denied += result == ERR_DENIED ? 1 : 0;          /* by a hold within the shard */
+    t->together += count == 2 ? 1 : 0;
+    t->moved++;
     for (uint32_t i = 0; i < WORLD_COORDINATORS; i++) { /* so that nobody plans by the old map */
         struct ledger_account found[WORLD_ACCOUNTS];
         struct port_ledger_request request = {
@@ -589,7 +566,6 @@ life(struct t *t, uint64_t seed, enum commit_protocol protocol, bool moves)
     t_open(t, seed, protocol);
     memset(t->before, 0, sizeof(t->before));
     t->sent = 0;
-    t->denied_move.count = 0;
     t->chain_count = 0;
     t->chained = 0;
     accounts_create(t);
@@ -635,7 +611,6 @@ lives(enum commit_protocol protocol, bool moves)
 {
     static struct t t;
     memset(&t, 0, sizeof(t));
-    t.moves = moves;
     const struct sim_range range = sim_range_get(SEEDS_SHORT, SEEDS_LONG);
     for (uint64_t i = 0; i < range.count; i++) {
         life(&t, range.first + i, protocol, moves);
@@ -646,16 +621,13 @@ lives(enum commit_protocol protocol, bool moves)
     }
     print_message(
         "%llu seeds: %llu created, %u statuses, %llu by id alone, %llu moves (%llu of two slots), "
-        "%llu denied, %llu of slots that arrive otherwise, %llu times something was held across, "
-        "%llu chains (%llu booked)\n",
+        "%llu times something was held between slots, %llu chains (%llu booked)\n",
         (unsigned long long)range.count,
         (unsigned long long)t.created,
         kinds,
         (unsigned long long)t.by_id_alone,
         (unsigned long long)t.moved,
         (unsigned long long)t.together,
-        (unsigned long long)t.denied,
-        (unsigned long long)t.apart,
         (unsigned long long)t.held_seen,
         (unsigned long long)t.chains,
         (unsigned long long)t.chains_booked);
@@ -680,7 +652,7 @@ lives(enum commit_protocol protocol, bool moves)
             }
         }
         assert_true(t.chains_booked > 0 && t.chains > t.chains_booked);
-        assert_true(t.held_seen > 0 && (!moves || (t.moved > 0 && t.denied > 0 && t.together > 0)));
+        assert_true(t.held_seen > 0 && (!moves || (t.moved > 0 && t.together > 0)));
     }
 }
 
