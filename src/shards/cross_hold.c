@@ -140,19 +140,57 @@ makers_of(const struct made *made, uint32_t count, u128 id)
     return low < count && made[low].transfer.id == id ? &made[low] : NULL;
 }
 
-/* Which of several is made nobody knows before, and each would have to be ended in its own way. One
- * shard needs not know. */
-static bool
-is_doubtful(const struct shard_map *map, const struct made *makers, uint32_t count)
+/* What ends another hold will have the id, and is no hold itself. If nobody has what it would end,
+ * nothing will. */
+static void
+hold_of_end(const struct cross_job *job, const struct made *made, struct cross_hold *hold)
 {
-    bool differ = false;
-    bool crosses = false;
-    for (uint32_t i = 0; i < count; i++) {
-        differ = differ || !makes_the_same(&makers[i].transfer, &makers[0].transfer);
-        crosses = crosses || shards_cross_crosses(map, &makers[i].transfer) ||
-                  shards_cross_is_slots_hold(&makers[i].transfer);
+    const struct cross_hold *ended = shards_cross_hold_of(job, made->event);
+    if (ended == NULL || ended->transfer.id == 0) {
+        return;
     }
-    return differ && crosses;
+    hold->maker = made->event + 1;
+    hold->transfer = ended->transfer;
+    hold->transfer.id = made->transfer.id;
+    hold->transfer.flags = made->transfer.flags;
+    if (ended->is_held) {
+        hold->transfer.credit_account_id =
+            commit_account_id(COMMIT_ACCOUNT_HELD, hold->transfer.ledger, slot_of(ended));
+    }
+}
+
+/* Who of the batch makes what a second phase is about. */
+struct makers {
+    const struct made *first; /* before it; NULL: nobody */
+    const struct made *end;   /* before it, and an end itself */
+    const struct made *later;
+    /* Which of several is made nobody knows before, and each would have to be ended in its own way.
+     * One shard needs not know. */
+    bool differ, crosses;
+};
+
+static struct makers
+makers_find(const struct cross_job *job, const struct made *made, uint32_t count, uint32_t event)
+{
+    const struct shard_map *map = shards_router_map(job->cross->parts.router);
+    u128 id = job->request->in.transfers[event].pending_id;
+    const struct made *one = makers_of(made, count, id);
+    struct makers makers = {0};
+    for (; one != NULL && one < made + count && one->transfer.id == id; one++) {
+        bool is_before = one->event < event;
+        if (cross_is_second_phase(&one->transfer)) {
+            makers.end = is_before && makers.end == NULL ? one : makers.end;
+        } else if (is_before) {
+            makers.first = makers.first == NULL ? one : makers.first;
+            makers.differ =
+                makers.differ || !makes_the_same(&one->transfer, &makers.first->transfer);
+            makers.crosses = makers.crosses || shards_cross_crosses(map, &one->transfer) ||
+                             shards_cross_is_slots_hold(&one->transfer);
+        } else {
+            makers.later = makers.later == NULL ? one : makers.later;
+        }
+    }
+    return makers;
 }
 
 /* A batch is done in its order: what a later event makes is not there. But whose slot remembers
@@ -162,18 +200,15 @@ find_maker(
     const struct cross_job *job, const struct made *made, uint32_t count, struct cross_hold *hold)
 {
     const struct ledger_transfer *event = &job->request->in.transfers[hold->event];
-    const struct shard_map *map = shards_router_map(job->cross->parts.router);
-    const struct made *makers = makers_of(made, count, event->pending_id);
-    uint32_t before = 0;
-    while (makers != NULL && &makers[before] < made + count &&
-           makers[before].transfer.id == event->pending_id && makers[before].event < hold->event) {
-        before++;
-    }
-    if (before > 0) {
-        hold_of_made(job, makers, hold);
-        hold->doubtful = !job->again && is_doubtful(map, makers, before);
-    } else if (makers != NULL && event->debit_account_id == 0 && event->credit_account_id == 0) {
-        hold->transfer.debit_account_id = makers->transfer.debit_account_id;
+    const struct makers makers = makers_find(job, made, count, hold->event);
+    if (makers.first != NULL) {
+        hold_of_made(job, makers.first, hold);
+        hold->doubtful = !job->again && makers.differ && makers.crosses;
+    } else if (makers.end != NULL) {
+        hold_of_end(job, makers.end, hold);
+    } else if (
+        makers.later != NULL && event->debit_account_id == 0 && event->credit_account_id == 0) {
+        hold->transfer.debit_account_id = makers.later->transfer.debit_account_id;
     }
 }
 
@@ -189,7 +224,7 @@ find_within(struct cross_job *job)
     uint32_t count = 0;
     for (uint32_t i = 0; i < job->request->count; i++) {
         bool ends = cross_is_second_phase(&events[i]);
-        if (!ends && events[i].ledger != 0 && events[i].code != 0) {
+        if (ends || (events[i].ledger != 0 && events[i].code != 0)) {
             made[count++] = (struct made){.transfer = events[i], .event = i};
         }
     }
@@ -397,7 +432,7 @@ pending_of_leg(const struct cross_job *job, const struct cross_hold *hold)
     bool pending = hold->maker != 0 ? job->cross->parts.protocol == COMMIT_3PC ||
                                           shards_cross_is_chained(job, hold->maker - 1)
                                     : (hold->transfer.flags & LEDGER_TRANSFER_PENDING) != 0;
-    if (!pending) {
+    if (!pending || cross_is_second_phase(&hold->transfer)) {
         return id;
     }
     u128 name = commit_name(shards_cross_name(job->cross, id, 0));
