@@ -406,6 +406,7 @@ shards_cross_parts_default(void)
         .memory_max = UINT64_C(256) << 20,
         .deadline_ms = 2000,
         .give_up_ms = 4000,
+        .check_ms = 1000,
         .resend_ms = 100,
         .sweep_ms = 500,
     };

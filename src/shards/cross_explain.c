@@ -80,6 +80,7 @@ static void take_fail(struct cross_message *message);
 static void take_hold(struct cross_message *message);
 static void take_probe(struct cross_message *message);
 static void take_member(struct cross_message *message);
+static void take_members(struct cross_message *message);
 
 static void
 build_first(const struct cross_tx *tx, struct cross_message *message)
@@ -193,11 +194,20 @@ build_member(const struct cross_tx *tx, struct cross_message *message)
 }
 
 static void
+build_members(const struct cross_tx *tx, struct cross_message *message)
+{
+    shards_cross_chain_probe_all(tx, message);
+    message->take = take_members;
+}
+
+static void
 ask(struct cross_tx *tx, enum cross_step step)
 {
     enum {
-        ROOM = ID_COUNT > COMMIT_LEGS_MAX + 1 ? ID_COUNT : COMMIT_LEGS_MAX + 1,
+        ROOM = COMMIT_LEGS_MAX + COMMIT_MEMBERS_MAX,
     };
+
+    static_assert((int)ROOM >= (int)ID_COUNT, "there is room for any step");
 
     static const enum port_ledger_operation operations[] = {
         [CROSS_STEP_FIRST] = PORT_LEDGER_LOOKUP_TRANSFERS,
@@ -208,6 +218,7 @@ ask(struct cross_tx *tx, enum cross_step step)
         [CROSS_STEP_HOLD] = PORT_LEDGER_CREATE_TRANSFERS,
         [CROSS_STEP_PROBE] = PORT_LEDGER_CREATE_TRANSFERS,
         [CROSS_STEP_MEMBER] = PORT_LEDGER_CREATE_TRANSFERS,
+        [CROSS_STEP_MEMBERS] = PORT_LEDGER_CREATE_TRANSFERS,
     };
 
     static void (*const builders[])(const struct cross_tx *tx, struct cross_message *message) = {
@@ -219,13 +230,14 @@ ask(struct cross_tx *tx, enum cross_step step)
         [CROSS_STEP_HOLD] = build_hold,
         [CROSS_STEP_PROBE] = build_probe,
         [CROSS_STEP_MEMBER] = build_member,
+        [CROSS_STEP_MEMBERS] = build_members,
     };
     ASSERT(step != CROSS_STEP_NONE);
     tx->stage = CROSS_EXPLAINING;
     tx->again = false;
     tx->step = step;
     struct cross_message *message = shards_cross_message_new(
-        tx->job->cross, tx->job, operations[step], step == CROSS_STEP_MEMBER ? ROOM : ID_COUNT, 1);
+        tx->job->cross, tx->job, operations[step], step >= CROSS_STEP_MEMBER ? ROOM : ID_COUNT, 1);
     if (message == NULL) {
         return; /* the next tick tries again */
     }
@@ -254,7 +266,9 @@ shards_cross_explain_tick(struct cross_tx *tx, uint64_t now)
     if (tx->stage != CROSS_EXPLAINING) {
         return;
     }
-    if (now - tx->began_ns > cross_ms(tx->job->cross->parts.give_up_ms)) {
+    if (cross_is_checking(tx) && now - tx->began_ns > cross_ms(tx->job->cross->parts.check_ms)) {
+        shards_cross_chain_checked(tx, NULL);
+    } else if (now - tx->began_ns > cross_ms(tx->job->cross->parts.give_up_ms)) {
         shards_cross_leave(tx, CROSS_LEFT);
     } else if (!tx->asked && now >= tx->retry_ns) {
         bool again = tx->again;
@@ -614,6 +628,17 @@ take_member(struct cross_message *message)
     }
 }
 
+static void
+take_members(struct cross_message *message)
+{
+    struct cross_tx *tx = message->tx;
+    if (cross_is_checking(tx)) { /* else it came too late */
+        bool told = message->port.error == ERR_OK;
+        tx->asked = false;
+        shards_cross_chain_checked(tx, told ? message->port.out.results : NULL);
+    }
+}
+
 /* ----------------------------------------------------------------------------------- entries ---
  */
 
@@ -690,6 +715,12 @@ void
 shards_cross_explain_chain_member(struct cross_tx *tx)
 {
     ask(tx, CROSS_STEP_MEMBER);
+}
+
+void
+shards_cross_explain_chain_members(struct cross_tx *tx)
+{
+    ask(tx, CROSS_STEP_MEMBERS);
 }
 
 void

@@ -325,6 +325,11 @@ tx_begin(
     tx->transaction = (void *)memory;
     err_t result = shards_cross_run_begin(tx, now);
     ASSERT(result == ERR_OK); /* shards_cross_plan has looked */
+    if (tx->chain != NULL && tx->chain->once) {
+        tx->chain->checking = true;
+        shards_cross_explain_chain_members(tx);
+        return;
+    }
     shards_cross_run_turn(tx, now, outgoing);
 }
 

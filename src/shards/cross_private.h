@@ -59,6 +59,7 @@ enum cross_step {
     CROSS_STEP_HOLD,     /* a hold is made in the payer's slot */
     CROSS_STEP_PROBE,    /* what the payer's slot says of a posting, without doing it */
     CROSS_STEP_MEMBER,   /* what a slot of a chain says of its legs, without doing them */
+    CROSS_STEP_MEMBERS,  /* what all of them say, before any has prepared */
 };
 
 /* How something is done. */
@@ -101,6 +102,7 @@ struct cross_chain {
     uint8_t heard;                      /* slots, a bit each, whose answer to the legs is known */
     uint8_t probing;                    /* the slot that is asked again */
     bool once;                          /* an id is used up if the slot has prepared: one attempt */
+    bool checking;                      /* the transaction waits for CROSS_STEP_MEMBERS */
     bool ended;                         /* it was aborted, and counted */
     uint16_t slots[COMMIT_MEMBERS_MAX]; /* the first one decides by 2PC */
     struct cross_refusal refusals[COMMIT_MEMBERS_MAX];
@@ -386,6 +388,17 @@ void shards_cross_chain_results(struct cross_tx *tx, uint32_t status, uint64_t t
 void shards_cross_chain_probe(const struct cross_tx *tx, struct cross_message *message);
 /* What it said. */
 void shards_cross_chain_probed(struct cross_tx *tx, const struct ledger_result *results);
+/* The same of all slots, a chain for each. */
+void shards_cross_chain_probe_all(const struct cross_tx *tx, struct cross_message *message);
+/* What they said; NULL: not all have answered in time, so the transaction says it. */
+void shards_cross_chain_checked(struct cross_tx *tx, const struct ledger_result *results);
+
+static inline bool
+cross_is_checking(const struct cross_tx *tx)
+{
+    return tx->chain != NULL && tx->chain->checking;
+}
+
 /* Is the client's id of the event that is told of used up, whatever is told? Then `verdict` is what
  * its ledger would say of it now. */
 bool shards_cross_chain_used_up(const struct cross_tx *tx, uint32_t *verdict);
@@ -446,10 +459,11 @@ void shards_cross_explain_result(struct cross_tx *tx, uint32_t status);
 void shards_cross_explain_end(struct cross_tx *tx, uint32_t status);
 /* Sends again what was not answered. */
 void shards_cross_explain_tick(struct cross_tx *tx, uint64_t now);
-/* Of a chain: what has an id of its event; a slot that was not heard; what became of the event of a
- * reason. */
+/* Of a chain: what has an id of its event; a slot that was not heard; all slots, before any is
+ * asked to prepare; what became of the event of a reason. */
 void shards_cross_explain_chain_first(struct cross_tx *tx);
 void shards_cross_explain_chain_member(struct cross_tx *tx);
+void shards_cross_explain_chain_members(struct cross_tx *tx);
 void shards_cross_explain_chain_accounts(struct cross_tx *tx);
 
 /* ---- cross_compare.c */
