@@ -138,5 +138,5 @@ def test_a_hold_between_two_slots_of_one_shard_moves(two, placement, engine):
         assert error.code == "wallet_hold_unexpected_state"
     assert wallets.available(payer) == 750
     wait_until(lambda: wallets.available(payee) == 250, 5, "the capture")
-    settled(two)
     balanced(two)
+    assert two.verify()["good"]
