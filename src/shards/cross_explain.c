@@ -420,8 +420,8 @@ take_booked(struct cross_tx *tx, const struct cross_message *message)
             shards_cross_settle(tx, tx->verdict, tx->booked_at);
         } else if (find(message, ID_VOID) != NULL) {
             shards_cross_settle(tx, LEDGER_TRANSFER_id_already_failed, tx->booked_at);
-        } else {
-            shards_cross_leave(tx, CROSS_LEFT);
+        } else { /* looked up again: what was decided may not be posted yet */
+            tx->retry_ns = cross_now(message->cross) + cross_ms(message->cross->parts.resend_ms);
         }
         return;
     }
