@@ -302,13 +302,13 @@ run_submit(struct os_task *task)
         shards_cross_read_begin(cross, request);
         return;
     }
-    bool shares = false;
+    bool planned = false;
     if (request->operation == PORT_LEDGER_CREATE_TRANSFERS &&
-        shards_cross_shares_an_id(cross, request, &shares) != ERR_OK) {
+        shards_cross_is_planned(cross, request, &planned) != ERR_OK) {
         busy(cross, request);
         return;
     }
-    if (shares) {
+    if (planned) {
         cross_whole(cross, request);
         return;
     }
@@ -364,6 +364,7 @@ shards_cross_parts_default(void)
         .memory_max = UINT64_C(256) << 20,
         .deadline_ms = 2000,
         .give_up_ms = 4000,
+        .check_ms = 1000,
         .resend_ms = 100,
         .sweep_ms = 500,
     };

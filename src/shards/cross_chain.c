@@ -11,6 +11,13 @@
  * What is not plain (a hold within a slot, or what ends one) is possible where the decision is,
  * since it cannot be prepared: all of it must be in one slot, which then decides, by 2PC.
  *
+ * A slot that prepares takes its client's ids, and no ledger gives one back. So where that would
+ * be, all slots are probed before the transaction begins, and a refusal that they know is told at
+ * once:
+ *
+ *     probe of all at once --> nothing against it, or not told in time: the transaction
+ *         `--> the first event that any of them refuses --> as below
+ *
  * What a client is told is what one ledger would tell: the first event that fails has its own
  * status, all others `linked_event_failed`. Each slot knows of its own first failure only, and
  * those that were not asked before the chain was aborted know nothing, so they are probed:
@@ -504,26 +511,39 @@ shards_cross_chain_aborted(struct cross_tx *tx)
     }
 }
 
+static uint32_t
+legs_of_member(const struct cross_tx *tx, uint8_t member)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < tx->transaction->leg_count; i++) {
+        count += tx->transaction->legs[i].member == member ? 1 : 0;
+    }
+    return count;
+}
+
+/* The legs of a slot, linked with an event that can never be. */
+static void
+probe_add(const struct cross_tx *tx, uint8_t member, struct cross_message *message)
+{
+    const struct commit_ask prepare = {.kind = COMMIT_ASK_PREPARE, .member = member};
+    struct ledger_transfer *events = &message->in.transfers[message->port.count];
+    struct ledger_transfer built[COMMIT_EVENTS_MAX];
+    uint32_t count = legs_of_member(tx, member);
+    ASSERT(message->port.count + count < message->room);
+    (void)commit_build(&tx->run, &prepare, built);
+    memcpy(events, built, count * sizeof(built[0]));
+    for (uint32_t i = 0; i < count; i++) {
+        shards_cross_place_transfer(&events[i], tx->chain->slots[member]);
+    }
+    events[count] = (struct ledger_transfer){0};
+    message->port.count += count + 1;
+}
+
 void
 shards_cross_chain_probe(const struct cross_tx *tx, struct cross_message *message)
 {
-    const struct cross_chain *chain = tx->chain;
-    const struct commit_ask prepare = {.kind = COMMIT_ASK_PREPARE, .member = chain->probing};
-    struct ledger_transfer *events = message->in.transfers;
-    struct ledger_transfer built[COMMIT_EVENTS_MAX];
-    uint16_t slot = chain->slots[chain->probing];
-    uint32_t count = 0;
-    (void)commit_build(&tx->run, &prepare, built);
-    for (uint32_t i = 0; i < tx->transaction->leg_count; i++) {
-        count += tx->transaction->legs[i].member == chain->probing ? 1 : 0;
-    }
-    memcpy(events, built, count * sizeof(built[0]));
-    for (uint32_t i = 0; i < count; i++) {
-        shards_cross_place_transfer(&events[i], slot);
-    }
-    events[count] = (struct ledger_transfer){0};
-    message->port.count = count + 1;
-    message->port.near = shards_cross_near(slot);
+    probe_add(tx, tx->chain->probing, message);
+    message->port.near = shards_cross_near(tx->chain->slots[tx->chain->probing]);
 }
 
 void
@@ -531,4 +551,46 @@ shards_cross_chain_probed(struct cross_tx *tx, const struct ledger_result *resul
 {
     note_legs(tx, tx->chain->probing, results, false);
     hear(tx);
+}
+
+void
+shards_cross_chain_probe_all(const struct cross_tx *tx, struct cross_message *message)
+{
+    for (uint8_t member = 0; member < tx->chain->slot_count; member++) {
+        probe_add(tx, member, message);
+    }
+}
+
+static void
+run_after_check(struct cross_tx *tx)
+{
+    struct cross_job *job = tx->job;
+    uint64_t now = cross_now(job->cross);
+    struct cross_outgoing outgoing = {.cross = job->cross, .job = job, .expected = 1};
+    err_t result = shards_cross_run_begin(tx, now);
+    ASSERT(result == ERR_OK); /* as before the check */
+    shards_cross_run_turn(tx, now, &outgoing);
+    shards_cross_outgoing_flush(&outgoing);
+}
+
+/* What is there as it would be may be this chain's own, of whoever began it before: the transaction
+ * finds out. All else is refused by what the ledgers have said, and will be refused again if it
+ * comes again: the id of the event is used up before that is told, so the chain cannot be booked by
+ * somebody else either. */
+void
+shards_cross_chain_checked(struct cross_tx *tx, const struct ledger_result *results)
+{
+    ASSERT(tx->chain->checking);
+    tx->chain->checking = false;
+    for (uint8_t member = 0; results != NULL && member < tx->chain->slot_count; member++) {
+        note_legs(tx, member, results, false);
+        results += legs_of_member(tx, member) + 1;
+    }
+    const struct cross_refusal *refusal = first_refusal(tx);
+    if (refusal == NULL || refusal->status == LEDGER_TRANSFER_exists) {
+        run_after_check(tx);
+        return;
+    }
+    shards_cross_tx_over(tx); /* nothing was begun */
+    explain(tx);
 }

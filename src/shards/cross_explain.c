@@ -51,9 +51,10 @@ slot_of_payer(const struct cross_tx *tx)
     const struct ledger_transfer *event = event_of(tx);
     bool known = tx->hold != NULL && tx->hold->transfer.debit_account_id != 0;
     return shard_slot_of_id(
-        known                          ? tx->hold->transfer.debit_account_id
-        : event->debit_account_id != 0 ? event->debit_account_id
-                                       : event->id);
+        known                           ? tx->hold->transfer.debit_account_id
+        : event->debit_account_id != 0  ? event->debit_account_id
+        : event->credit_account_id != 0 ? event->credit_account_id
+                                        : event->id);
 }
 
 static uint16_t
@@ -79,6 +80,7 @@ static void take_fail(struct cross_message *message);
 static void take_hold(struct cross_message *message);
 static void take_probe(struct cross_message *message);
 static void take_member(struct cross_message *message);
+static void take_members(struct cross_message *message);
 
 static void
 build_first(const struct cross_tx *tx, struct cross_message *message)
@@ -192,11 +194,20 @@ build_member(const struct cross_tx *tx, struct cross_message *message)
 }
 
 static void
+build_members(const struct cross_tx *tx, struct cross_message *message)
+{
+    shards_cross_chain_probe_all(tx, message);
+    message->take = take_members;
+}
+
+static void
 ask(struct cross_tx *tx, enum cross_step step)
 {
     enum {
-        ROOM = ID_COUNT > COMMIT_LEGS_MAX + 1 ? ID_COUNT : COMMIT_LEGS_MAX + 1,
+        ROOM = COMMIT_LEGS_MAX + COMMIT_MEMBERS_MAX,
     };
+
+    static_assert((int)ROOM >= (int)ID_COUNT, "there is room for any step");
 
     static const enum port_ledger_operation operations[] = {
         [CROSS_STEP_FIRST] = PORT_LEDGER_LOOKUP_TRANSFERS,
@@ -207,6 +218,7 @@ ask(struct cross_tx *tx, enum cross_step step)
         [CROSS_STEP_HOLD] = PORT_LEDGER_CREATE_TRANSFERS,
         [CROSS_STEP_PROBE] = PORT_LEDGER_CREATE_TRANSFERS,
         [CROSS_STEP_MEMBER] = PORT_LEDGER_CREATE_TRANSFERS,
+        [CROSS_STEP_MEMBERS] = PORT_LEDGER_CREATE_TRANSFERS,
     };
 
     static void (*const builders[])(const struct cross_tx *tx, struct cross_message *message) = {
@@ -218,13 +230,14 @@ ask(struct cross_tx *tx, enum cross_step step)
         [CROSS_STEP_HOLD] = build_hold,
         [CROSS_STEP_PROBE] = build_probe,
         [CROSS_STEP_MEMBER] = build_member,
+        [CROSS_STEP_MEMBERS] = build_members,
     };
     ASSERT(step != CROSS_STEP_NONE);
     tx->stage = CROSS_EXPLAINING;
     tx->again = false;
     tx->step = step;
     struct cross_message *message = shards_cross_message_new(
-        tx->job->cross, tx->job, operations[step], step == CROSS_STEP_MEMBER ? ROOM : ID_COUNT, 1);
+        tx->job->cross, tx->job, operations[step], step >= CROSS_STEP_MEMBER ? ROOM : ID_COUNT, 1);
     if (message == NULL) {
         return; /* the next tick tries again */
     }
@@ -253,7 +266,9 @@ shards_cross_explain_tick(struct cross_tx *tx, uint64_t now)
     if (tx->stage != CROSS_EXPLAINING) {
         return;
     }
-    if (now - tx->began_ns > cross_ms(tx->job->cross->parts.give_up_ms)) {
+    if (cross_is_checking(tx) && now - tx->began_ns > cross_ms(tx->job->cross->parts.check_ms)) {
+        shards_cross_chain_checked(tx, NULL);
+    } else if (now - tx->began_ns > cross_ms(tx->job->cross->parts.give_up_ms)) {
         shards_cross_leave(tx, CROSS_LEFT);
     } else if (!tx->asked && now >= tx->retry_ns) {
         bool again = tx->again;
@@ -405,8 +420,8 @@ take_booked(struct cross_tx *tx, const struct cross_message *message)
             shards_cross_settle(tx, tx->verdict, tx->booked_at);
         } else if (find(message, ID_VOID) != NULL) {
             shards_cross_settle(tx, LEDGER_TRANSFER_id_already_failed, tx->booked_at);
-        } else {
-            shards_cross_leave(tx, CROSS_LEFT);
+        } else { /* looked up again: what was decided may not be posted yet */
+            tx->retry_ns = cross_now(message->cross) + cross_ms(message->cross->parts.resend_ms);
         }
         return;
     }
@@ -426,6 +441,15 @@ take_booked(struct cross_tx *tx, const struct cross_message *message)
             same ? tx->verdict : LEDGER_TRANSFER_exists_with_different_credit_account_id,
             tx->booked_at);
     }
+}
+
+/* What ends a hold that was not there when it was looked up, and has since been made and ended by
+ * this id. */
+static bool
+is_of_later_hold(const struct cross_tx *tx, const struct ledger_transfer *booked)
+{
+    return tx->hold != NULL && tx->hold->transfer.id == 0 && booked->pending_id != 0 &&
+           booked->pending_id == event_of(tx)->pending_id;
 }
 
 static void
@@ -449,6 +473,8 @@ take_first(struct cross_message *message)
         tx->transaction != NULL && commit_outcome(&tx->run) == COMMIT_OUTCOME_COMMITTED;
     if (booked == NULL) {
         not_booked(tx);
+    } else if (is_of_later_hold(tx, booked)) {
+        shards_cross_leave(tx, CROSS_LEFT);
     } else if (committed) {
         shards_cross_settle(tx, LEDGER_TRANSFER_created, booked->timestamp);
     } else {
@@ -602,6 +628,17 @@ take_member(struct cross_message *message)
     }
 }
 
+static void
+take_members(struct cross_message *message)
+{
+    struct cross_tx *tx = message->tx;
+    if (cross_is_checking(tx)) { /* else it came too late */
+        bool told = message->port.error == ERR_OK;
+        tx->asked = false;
+        shards_cross_chain_checked(tx, told ? message->port.out.results : NULL);
+    }
+}
+
 /* ----------------------------------------------------------------------------------- entries ---
  */
 
@@ -662,8 +699,10 @@ shards_cross_explain_result(struct cross_tx *tx, uint32_t status)
 void
 shards_cross_explain_end(struct cross_tx *tx, uint32_t status)
 {
+    /* Of a hold that nobody has nothing can be probed: who has the id has another one. */
+    bool known = tx->hold->transfer.id != 0;
     tx->verdict = status;
-    ask(tx, CROSS_STEP_PROBE);
+    ask(tx, known ? CROSS_STEP_PROBE : CROSS_STEP_FIRST);
 }
 
 void
@@ -676,6 +715,12 @@ void
 shards_cross_explain_chain_member(struct cross_tx *tx)
 {
     ask(tx, CROSS_STEP_MEMBER);
+}
+
+void
+shards_cross_explain_chain_members(struct cross_tx *tx)
+{
+    ask(tx, CROSS_STEP_MEMBERS);
 }
 
 void

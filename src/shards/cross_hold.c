@@ -1,9 +1,9 @@
 /*
- * Holds whose payee is on another shard, and the second phases of all holds of a batch that
- * crosses.
+ * Holds whose payee is in another slot, and the second phases of all holds of a batch that is
+ * planned.
  *
- * A hold is the payer's slot's (commit/records.h): it is made, voided and expires there, and what
- * posts it is a transaction. So a second phase can only be sent when it is known what it ends,
+ * Such a hold is the payer's slot's (commit/records.h): it is made, voided and expires there, and
+ * what posts it is a transaction. So a second phase can only be sent when it is known what it ends,
  * which is looked up for the whole batch, before it is planned:
  *
  *     pending ids --> transfers, wherever they are --> on a HELD account? whom for: the markers
@@ -90,13 +90,16 @@ struct made {
 
 /* What becomes of it is known when it is asked for: levels keep their order. */
 static void
-hold_of_made(const struct shard_map *map, const struct made *made, struct cross_hold *hold)
+hold_of_made(const struct cross_job *job, const struct made *made, struct cross_hold *hold)
 {
+    const struct shard_map *map = shards_router_map(job->cross->parts.router);
     bool crosses = shards_cross_crosses(map, &made->transfer);
     bool pending = (made->transfer.flags & LEDGER_TRANSFER_PENDING) != 0;
+    bool slots_hold =
+        shards_cross_is_slots_hold(&made->transfer) && !shards_cross_is_chained(job, made->event);
     hold->transfer = made->transfer;
     hold->maker = made->event + 1;
-    hold->is_held = crosses && pending;
+    hold->is_held = slots_hold || (crosses && pending);
     if (crosses && !pending) { /* the leg that it will be */
         hold->transfer.credit_account_id =
             commit_account_id(COMMIT_ACCOUNT_IN_TRANSIT, hold->transfer.ledger, slot_of(hold));
@@ -137,18 +140,57 @@ makers_of(const struct made *made, uint32_t count, u128 id)
     return low < count && made[low].transfer.id == id ? &made[low] : NULL;
 }
 
-/* Which of several is made nobody knows before, and each would have to be ended in its own way. One
- * shard needs not know. */
-static bool
-is_doubtful(const struct shard_map *map, const struct made *makers, uint32_t count)
+/* What ends another hold will have the id, and is no hold itself. If nobody has what it would end,
+ * nothing will. */
+static void
+hold_of_end(const struct cross_job *job, const struct made *made, struct cross_hold *hold)
 {
-    bool differ = false;
-    bool crosses = false;
-    for (uint32_t i = 0; i < count; i++) {
-        differ = differ || !makes_the_same(&makers[i].transfer, &makers[0].transfer);
-        crosses = crosses || shards_cross_crosses(map, &makers[i].transfer);
+    const struct cross_hold *ended = shards_cross_hold_of(job, made->event);
+    if (ended == NULL || ended->transfer.id == 0) {
+        return;
     }
-    return differ && crosses;
+    hold->maker = made->event + 1;
+    hold->transfer = ended->transfer;
+    hold->transfer.id = made->transfer.id;
+    hold->transfer.flags = made->transfer.flags;
+    if (ended->is_held) {
+        hold->transfer.credit_account_id =
+            commit_account_id(COMMIT_ACCOUNT_HELD, hold->transfer.ledger, slot_of(ended));
+    }
+}
+
+/* Who of the batch makes what a second phase is about. */
+struct makers {
+    const struct made *first; /* before it; NULL: nobody */
+    const struct made *end;   /* before it, and an end itself */
+    const struct made *later;
+    /* Which of several is made nobody knows before, and each would have to be ended in its own way.
+     * One shard needs not know. */
+    bool differ, crosses;
+};
+
+static struct makers
+makers_find(const struct cross_job *job, const struct made *made, uint32_t count, uint32_t event)
+{
+    const struct shard_map *map = shards_router_map(job->cross->parts.router);
+    u128 id = job->request->in.transfers[event].pending_id;
+    const struct made *one = makers_of(made, count, id);
+    struct makers makers = {0};
+    for (; one != NULL && one < made + count && one->transfer.id == id; one++) {
+        bool is_before = one->event < event;
+        if (cross_is_second_phase(&one->transfer)) {
+            makers.end = is_before && makers.end == NULL ? one : makers.end;
+        } else if (is_before) {
+            makers.first = makers.first == NULL ? one : makers.first;
+            makers.differ =
+                makers.differ || !makes_the_same(&one->transfer, &makers.first->transfer);
+            makers.crosses = makers.crosses || shards_cross_crosses(map, &one->transfer) ||
+                             shards_cross_is_slots_hold(&one->transfer);
+        } else {
+            makers.later = makers.later == NULL ? one : makers.later;
+        }
+    }
+    return makers;
 }
 
 /* A batch is done in its order: what a later event makes is not there. But whose slot remembers
@@ -158,18 +200,15 @@ find_maker(
     const struct cross_job *job, const struct made *made, uint32_t count, struct cross_hold *hold)
 {
     const struct ledger_transfer *event = &job->request->in.transfers[hold->event];
-    const struct shard_map *map = shards_router_map(job->cross->parts.router);
-    const struct made *makers = makers_of(made, count, event->pending_id);
-    uint32_t before = 0;
-    while (makers != NULL && &makers[before] < made + count &&
-           makers[before].transfer.id == event->pending_id && makers[before].event < hold->event) {
-        before++;
-    }
-    if (before > 0) {
-        hold_of_made(map, makers, hold);
-        hold->doubtful = !job->again && is_doubtful(map, makers, before);
-    } else if (makers != NULL && event->debit_account_id == 0 && event->credit_account_id == 0) {
-        hold->transfer.debit_account_id = makers->transfer.debit_account_id;
+    const struct makers makers = makers_find(job, made, count, hold->event);
+    if (makers.first != NULL) {
+        hold_of_made(job, makers.first, hold);
+        hold->doubtful = !job->again && makers.differ && makers.crosses;
+    } else if (makers.end != NULL) {
+        hold_of_end(job, makers.end, hold);
+    } else if (
+        makers.later != NULL && event->debit_account_id == 0 && event->credit_account_id == 0) {
+        hold->transfer.debit_account_id = makers.later->transfer.debit_account_id;
     }
 }
 
@@ -185,7 +224,7 @@ find_within(struct cross_job *job)
     uint32_t count = 0;
     for (uint32_t i = 0; i < job->request->count; i++) {
         bool ends = cross_is_second_phase(&events[i]);
-        if (!ends && events[i].ledger != 0 && events[i].code != 0) {
+        if (ends || (events[i].ledger != 0 && events[i].code != 0)) {
             made[count++] = (struct made){.transfer = events[i], .event = i};
         }
     }
@@ -383,16 +422,6 @@ account_in(enum commit_account kind, uint32_t ledger, uint16_t slot)
     return shards_cross_place(commit_account_id(kind, ledger, slot), slot);
 }
 
-/* Has the batch made it in a chain? */
-static bool
-is_made_in_chain(const struct cross_job *job, const struct cross_hold *hold)
-{
-    const struct ledger_transfer *events = job->request->in.transfers;
-    uint32_t event = hold->maker - 1;
-    return (events[event].flags & LEDGER_TRANSFER_LINKED) != 0 ||
-           (event > 0 && (events[event - 1].flags & LEDGER_TRANSFER_LINKED) != 0);
-}
-
 /* What is no hold to clients is pending in the payer's slot by 3PC, and in a chain where nothing is
  * decided, and must not be ended. Instead of it something is named that is not pending either; or
  * not there, if that was never booked. */
@@ -400,10 +429,10 @@ static u128
 pending_of_leg(const struct cross_job *job, const struct cross_hold *hold)
 {
     u128 id = hold->transfer.id;
-    bool pending = hold->maker != 0
-                       ? job->cross->parts.protocol == COMMIT_3PC || is_made_in_chain(job, hold)
-                       : (hold->transfer.flags & LEDGER_TRANSFER_PENDING) != 0;
-    if (!pending) {
+    bool pending = hold->maker != 0 ? job->cross->parts.protocol == COMMIT_3PC ||
+                                          shards_cross_is_chained(job, hold->maker - 1)
+                                    : (hold->transfer.flags & LEDGER_TRANSFER_PENDING) != 0;
+    if (!pending || cross_is_second_phase(&hold->transfer)) {
         return id;
     }
     u128 name = commit_name(shards_cross_name(job->cross, id, 0));
@@ -454,7 +483,7 @@ shards_cross_hold_translate(
     } else if (!payee) {
         ret_event->credit_account_id = nobody;
     } else if (shards_cross_crosses(map, found)) {
-        ret_event->credit_account_id = 0; /* both slots were on one shard once */
+        ret_event->credit_account_id = 0; /* of a chain, when both slots were on one shard */
     } else {
         ret_event->credit_account_id = found->credit_account_id;
     }
@@ -480,15 +509,19 @@ ids_add(const struct ids *ids, u128 id)
 }
 
 err_t
-shards_cross_shares_an_id(
-    struct shards_cross *cross, const struct port_ledger_request *request, bool *ret_shares)
+shards_cross_is_planned(
+    struct shards_cross *cross, const struct port_ledger_request *request, bool *ret_planned)
 {
     bool ends = false;
-    for (uint32_t i = 0; i < request->count && request->count > 1 && !ends; i++) {
-        ends = cross_is_second_phase(&request->in.transfers[i]);
+    bool joins = false;
+    for (uint32_t i = 0; i < request->count && !joins; i++) {
+        const struct ledger_transfer *event = &request->in.transfers[i];
+        bool is_end = cross_is_second_phase(event);
+        ends = ends || is_end;
+        joins = (is_end && shards_cross_joins_slots(event)) || shards_cross_is_slots_hold(event);
     }
-    *ret_shares = false;
-    if (!ends) {
+    *ret_planned = joins;
+    if (joins || !ends || request->count == 1) {
         return ERR_OK;
     }
     struct ids ids = {.mask = 15};
@@ -502,25 +535,18 @@ shards_cross_shares_an_id(
     }
     for (uint32_t i = 0; i < request->count; i++) {
         u128 id = request->in.transfers[i].id;
-        *ret_shares = *ret_shares || (id != 0 && ids_add(&ids, id));
+        *ret_planned = *ret_planned || (id != 0 && ids_add(&ids, id));
     }
     shards_cross_memory_give(cross, ids.ids, size);
     return ERR_OK;
 }
 
 bool
-shards_cross_hold_is_chained(const struct cross_job *job, const struct cross_hold *hold)
+shards_cross_is_chained(const struct cross_job *job, uint32_t event)
 {
     const struct ledger_transfer *events = job->request->in.transfers;
-    return (events[hold->event].flags & LEDGER_TRANSFER_LINKED) != 0 ||
-           (hold->event > 0 && (events[hold->event - 1].flags & LEDGER_TRANSFER_LINKED) != 0);
-}
-
-bool
-shards_cross_hold_names_payee(const struct cross_job *job, const struct cross_hold *hold)
-{
-    u128 said = job->request->in.transfers[hold->event].credit_account_id;
-    return hold->is_held && said == hold->transfer.credit_account_id;
+    return (events[event].flags & LEDGER_TRANSFER_LINKED) != 0 ||
+           (event > 0 && (events[event - 1].flags & LEDGER_TRANSFER_LINKED) != 0);
 }
 
 bool

@@ -90,8 +90,7 @@ job_answer(struct cross_job *job)
     struct port_ledger_request *request = job->request;
     err_t error = job->error;
     job->request = NULL;
-    bool refused = error == ERR_CROSSES_SHARDS && job->again; /* shards_cross_plan has looked */
-    if (error != ERR_OK && job->some_done && !refused) {      /* SHARDS-3 */
+    if (error != ERR_OK && job->some_done) { /* SHARDS-3 */
         error = ERR_OUTCOME_UNKNOWN;
     }
     CROSS_COUNT(job->cross, busy, error == ERR_BUSY ? 1 : 0);
@@ -325,6 +324,11 @@ tx_begin(
     tx->transaction = (void *)memory;
     err_t result = shards_cross_run_begin(tx, now);
     ASSERT(result == ERR_OK); /* shards_cross_plan has looked */
+    if (tx->chain != NULL && tx->chain->once) {
+        tx->chain->checking = true;
+        shards_cross_explain_chain_members(tx);
+        return;
+    }
     shards_cross_run_turn(tx, now, outgoing);
 }
 
@@ -346,7 +350,7 @@ explain_if_other_end(struct cross_job *job, uint32_t event)
 {
     const struct ledger_result *result = &job->request->out.results[event];
     const struct cross_hold *hold = shards_cross_hold_of(job, event);
-    if (hold != NULL && !shards_cross_hold_is_chained(job, hold) &&
+    if (hold != NULL && !shards_cross_is_chained(job, event) &&
         result->status == LEDGER_TRANSFER_exists_with_different_flags) {
         struct cross_tx *tx = tx_new(job, event, cross_now(job->cross));
         tx->hold = hold;

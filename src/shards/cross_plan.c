@@ -57,6 +57,21 @@ shards_cross_crosses(const struct shard_map *map, const struct ledger_transfer *
 }
 
 bool
+shards_cross_joins_slots(const struct ledger_transfer *transfer)
+{
+    return is_account(transfer->debit_account_id) && is_account(transfer->credit_account_id) &&
+           shard_slot_of_id(transfer->debit_account_id) !=
+               shard_slot_of_id(transfer->credit_account_id);
+}
+
+bool
+shards_cross_is_slots_hold(const struct ledger_transfer *transfer)
+{
+    return transfer->flags == LEDGER_TRANSFER_PENDING && shards_cross_joins_slots(transfer) &&
+           !shards_cross_is_ours(transfer) && !shards_cross_is_faulty(transfer);
+}
+
+bool
 shards_cross_is_faulty(const struct ledger_transfer *transfer)
 {
     bool pending = (transfer->flags & LEDGER_TRANSFER_PENDING) != 0;
@@ -97,7 +112,7 @@ way_find(const struct plan *plan, uint32_t event, enum cross_way *ret_way)
         return ours ? ERR_CROSSES_SHARDS : ERR_OK;
     }
     if (!crosses) {
-        *ret_way = CROSS_WAY_LOCAL;
+        *ret_way = shards_cross_is_slots_hold(transfer) ? CROSS_WAY_HOLD : CROSS_WAY_LOCAL;
         return ERR_OK;
     }
     if (cross_is_second_phase(transfer) && !shards_cross_is_ours(transfer)) {
@@ -121,7 +136,7 @@ unit_find(const struct plan *plan, uint32_t start, struct cross_unit *ret_unit)
     const struct ledger_transfer *events = request->in.transfers;
     uint32_t owner = SHARD_SHARDS_MAX;
     bool several = false;
-    bool held = false;
+    uint32_t held = request->count; /* an event that ends what is held for another slot */
     uint32_t end = start;
     bool linked = true;
     for (; linked && end < request->count; end++) {
@@ -134,7 +149,8 @@ unit_find(const struct plan *plan, uint32_t start, struct cross_unit *ret_unit)
             }
         }
         const struct cross_hold *hold = shards_cross_hold_of(plan->job, end);
-        held = held || (hold != NULL && (hold->is_held || hold->doubtful));
+        bool ends_held = hold != NULL && (hold->is_held || hold->doubtful);
+        held = ends_held && held == request->count ? end : held;
         linked = (events[end].flags & LEDGER_TRANSFER_LINKED) != 0;
     }
     *ret_unit = (struct cross_unit){.start = start, .count = end - start};
@@ -145,8 +161,10 @@ unit_find(const struct plan *plan, uint32_t start, struct cross_unit *ret_unit)
     } else if (several) {
         result = shards_cross_chain_check(plan->job, ret_unit, &place);
         ret_unit->way = CROSS_WAY_CHAIN;
-    } else if (!held) {
+    } else if (held == request->count) {
         result = ERR_OK;
+    } else {
+        place = held;
     }
     request->out_count = result == ERR_OK ? request->out_count : place;
     return result;
@@ -277,33 +295,15 @@ unit_compare(const void *left, const void *right)
     return a->start < b->start ? -1 : a->start > b->start;
 }
 
-/* No event has changed anything in the shard that was asked already, nor used its id up. */
+/* Of a batch that one shard has answered: is the event left as it is? Of a chain it is, as it names
+ * no payee of another slot: that would have been planned at once. So nothing is refused here of
+ * which something was done. */
 static bool
-nothing_was_done(const struct cross_job *job)
+is_left(const struct cross_job *job, uint32_t event)
 {
-    bool done = false;
-    for (uint32_t i = 0; i < job->request->count; i++) {
-        uint32_t status = job->request->out.results[i].status;
-        done = done || status == LEDGER_TRANSFER_created || shards_cross_uses_the_id_up(status);
-    }
-    return !done;
-}
-
-/* Of a batch that one shard has answered: is the event left as it is? A hold that was made across
- * shards is not ended in a chain, also when both slots are on one shard now: what that shard said
- * of the payee is wrong then, and the chain is refused for what it is. */
-static err_t
-is_left(const struct cross_job *job, uint32_t event, bool *ret_left)
-{
-    const struct cross_hold *hold = shards_cross_hold_of(job, event);
-    bool chained = hold != NULL && shards_cross_hold_is_chained(job, hold);
-    *ret_left = job->again && (hold == NULL || chained);
-    if (job->again && chained && shards_cross_hold_names_payee(job, hold) &&
-        nothing_was_done(job)) {
-        job->request->out_count = event;
-        return ERR_CROSSES_SHARDS;
-    }
-    return ERR_OK;
+    return job->again &&
+           (shards_cross_hold_of(job, event) == NULL || shards_cross_is_chained(job, event) ||
+            shards_cross_is_ours(&job->request->in.transfers[event]));
 }
 
 static err_t
@@ -312,9 +312,7 @@ units_make(struct plan *plan)
     struct cross_job *job = plan->job;
     for (uint32_t at = 0; at < job->request->count;) {
         struct cross_unit *unit = &job->units[job->unit_count];
-        bool left = false;
-        TRY(is_left(job, at, &left));
-        if (left) {
+        if (is_left(job, at)) {
             at++;
             continue;
         }

@@ -60,6 +60,7 @@ enum cross_step {
     CROSS_STEP_HOLD,     /* a hold is made in the payer's slot */
     CROSS_STEP_PROBE,    /* what the payer's slot says of a posting, without doing it */
     CROSS_STEP_MEMBER,   /* what a slot of a chain says of its legs, without doing them */
+    CROSS_STEP_MEMBERS,  /* what all of them say, before any has prepared */
 };
 
 /* How something is done. */
@@ -102,6 +103,7 @@ struct cross_chain {
     uint8_t heard;                      /* slots, a bit each, whose answer to the legs is known */
     uint8_t probing;                    /* the slot that is asked again */
     bool once;                          /* an id is used up if the slot has prepared: one attempt */
+    bool checking;                      /* the transaction waits for CROSS_STEP_MEMBERS */
     bool ended;                         /* it was aborted, and counted */
     uint16_t slots[COMMIT_MEMBERS_MAX]; /* the first one decides by 2PC */
     struct cross_refusal refusals[COMMIT_MEMBERS_MAX];
@@ -334,6 +336,11 @@ bool shards_cross_is_faulty(const struct ledger_transfer *transfer);
 bool shards_cross_is_ours(const struct ledger_transfer *transfer);
 /* Are its accounts two shards'? */
 bool shards_cross_crosses(const struct shard_map *map, const struct ledger_transfer *transfer);
+/* Two slots'? */
+bool shards_cross_joins_slots(const struct ledger_transfer *transfer);
+/* A hold between two slots is made in its payer's slot, whichever shards have them (CROSS-10), so
+ * that each may move; but within a chain it is as the chain is. */
+bool shards_cross_is_slots_hold(const struct ledger_transfer *transfer);
 
 /* ---- cross_hold.c */
 
@@ -362,15 +369,14 @@ void shards_cross_hold_translate(
 struct ledger_transfer shards_cross_hold_paid(
     const struct cross_hold *hold, const struct ledger_transfer *event);
 u128 shards_cross_hold_marker_id(const struct shards_cross *cross, u128 id, uint16_t slot);
-/* Has a batch with second phases an id twice? What one shard takes for another's hold is ended
- * behind the rest of its batch, when a later event would have the id already: such a batch is
- * planned at once. ERR_BUSY. */
-MUST_USE err_t shards_cross_shares_an_id(
-    struct shards_cross *cross, const struct port_ledger_request *request, bool *ret_shares);
-/* Is its second phase part of a linked chain? */
-bool shards_cross_hold_is_chained(const struct cross_job *job, const struct cross_hold *hold);
-/* It is held for an account of another slot, and that is whom the second phase names. */
-bool shards_cross_hold_names_payee(const struct cross_job *job, const struct cross_hold *hold);
+/* Is a batch planned at once, although one shard may have all of it? If it makes a hold between two
+ * slots, or may end one; and if it has second phases and an id twice: what one shard takes for
+ * another's hold is ended behind the rest of its batch, when a later event would have the id
+ * already. ERR_BUSY. */
+MUST_USE err_t shards_cross_is_planned(
+    struct shards_cross *cross, const struct port_ledger_request *request, bool *ret_planned);
+/* Is the event part of a linked chain? */
+bool shards_cross_is_chained(const struct cross_job *job, uint32_t event);
 /* May what one shard refused, or answered as another's, be the end of a hold? It is done again. */
 bool shards_cross_end_is_doubtful(const struct ledger_transfer *event, uint32_t status);
 
@@ -393,6 +399,17 @@ void shards_cross_chain_results(struct cross_tx *tx, uint32_t status, uint64_t t
 void shards_cross_chain_probe(const struct cross_tx *tx, struct cross_message *message);
 /* What it said. */
 void shards_cross_chain_probed(struct cross_tx *tx, const struct ledger_result *results);
+/* The same of all slots, a chain for each. */
+void shards_cross_chain_probe_all(const struct cross_tx *tx, struct cross_message *message);
+/* What they said; NULL: not all have answered in time, so the transaction says it. */
+void shards_cross_chain_checked(struct cross_tx *tx, const struct ledger_result *results);
+
+static inline bool
+cross_is_checking(const struct cross_tx *tx)
+{
+    return tx->chain != NULL && tx->chain->checking;
+}
+
 /* Is the client's id of the event that is told of used up, whatever is told? Then `verdict` is what
  * its ledger would say of it now. */
 bool shards_cross_chain_used_up(const struct cross_tx *tx, uint32_t *verdict);
@@ -453,10 +470,11 @@ void shards_cross_explain_result(struct cross_tx *tx, uint32_t status);
 void shards_cross_explain_end(struct cross_tx *tx, uint32_t status);
 /* Sends again what was not answered. */
 void shards_cross_explain_tick(struct cross_tx *tx, uint64_t now);
-/* Of a chain: what has an id of its event; a slot that was not heard; what became of the event of a
- * reason. */
+/* Of a chain: what has an id of its event; a slot that was not heard; all slots, before any is
+ * asked to prepare; what became of the event of a reason. */
 void shards_cross_explain_chain_first(struct cross_tx *tx);
 void shards_cross_explain_chain_member(struct cross_tx *tx);
+void shards_cross_explain_chain_members(struct cross_tx *tx);
 void shards_cross_explain_chain_accounts(struct cross_tx *tx);
 
 /* ---- cross_compare.c */

@@ -329,7 +329,7 @@ watch_time(struct cross_tx *tx, uint64_t now)
 void
 shards_cross_run_turn(struct cross_tx *tx, uint64_t now, struct cross_outgoing *outgoing)
 {
-    if (tx->over || tx->transaction == NULL || now < tx->retry_ns) {
+    if (tx->over || tx->transaction == NULL || cross_is_checking(tx) || now < tx->retry_ns) {
         return;
     }
     watch_time(tx, now);

@@ -9,7 +9,7 @@ from kit.client import Http
 from kit.load import FUNDS, LIMITS, Client, check_payments, check_wallets, stop
 from kit.server import LONG, run_tael, wait_until
 from kit.shards import shard_of_owner
-from kit.wallets import Wallets, check_statement
+from kit.wallets import Wallets, check_statement, refused
 from test_shards_move import Two, database, needs_postgres  # noqa: F401
 
 CLIENTS = 6
@@ -118,26 +118,25 @@ def test_payments_go_on(two, placement, engine):
 
 
 @pytest.mark.parametrize(("placement", "engine"), [("wallet", "")])
-def test_a_hold_between_two_slots_of_one_shard_stays(two, placement, engine):
-    """Both wallets are on one shard, so the hold is one pending transfer, which cannot be in two ledgers: the
-    move is denied, and the wallets are as they were; when the hold is over the slots move."""
+def test_a_hold_between_two_slots_of_one_shard_moves(two, placement, engine):
+    """Both wallets are on one shard; one of them moves while money is held for it, cut off in between and done
+    again, then the other one. What is held is captured or released once."""
     wallets = Wallets(two)
     payer, payee = on_both_shards(wallets)
-    hold = wallets.post(f"/v1/wallets/{payer}/holds", to=payee, amount=600)
+    holds = [wallets.post(f"/v1/wallets/{payer}/holds", to=payee, amount=amount)["id"] for amount in (600, 50)]
+    assert (wallets.available(payer), wallets.balance(payee)["incoming"]) == (350, 0)
     two.add()
-    denied = two.run_shards("move", "--even")
-    assert denied.returncode == 1
-    assert "1 live pending transfers join accounts of these slots" in denied.stderr, denied.stderr
-    other = two.run_shards("move", "--slots=8192-9000", "--from=ledger-a", "--to=ledger-b")
-    assert other.returncode == 1
-    assert "what began together is moved together" in other.stderr, other.stderr
-    wallets.send(payer, payee, 100)
-    assert (wallets.available(payer), wallets.balance(payee)["incoming"]) == (300, 600)
-    wallets.post(f"/v1/wallet_holds/{hold['id']}/capture", amount=250)
+    for step in ("copy", "verify", "clean-up"):
+        cut = two.run_shards("move", "--even", f"--stop-before={step}")
+        assert cut.returncode == 1 and "stopped before" in cut.stderr, cut.stderr
     moved(two, "--even")
-    wallets.send(payee, payer, 50)
-    assert wallets.available(payee) == 300
-    wait_until(lambda: wallets.available(payer) == 700, 5, "what crossed")
-    check_statement(wallets, payer)
-    check_statement(wallets, payee)
+    wallets.post(f"/v1/wallet_holds/{holds[0]}/capture", amount=250)
+    moved(two, "--even", "--without=ledger-a")
+    wallets.post(f"/v1/wallet_holds/{holds[1]}/release")
+    for done in holds:
+        error = refused(wallets.post, f"/v1/wallet_holds/{done}/capture")
+        assert error.code == "wallet_hold_unexpected_state"
+    assert wallets.available(payer) == 750
+    wait_until(lambda: wallets.available(payee) == 250, 5, "the capture")
+    balanced(two)
     assert two.verify()["good"]

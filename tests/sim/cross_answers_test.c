@@ -225,6 +225,132 @@ test_id_used_twice(void **state)
     }
 }
 
+/* A second phase of what nobody has, by an id that is another's, before an event that takes the id
+ * of what it would end: it is told of its own id. */
+static void
+test_end_of_what_an_end_will_be(void **state)
+{
+    (void)state;
+    struct world *world = open_world(COMMIT_2PC);
+    struct ledger_transfer paid =
+        *world_transfer_new(world, account_of(world, 0), account_of(world, 1), 5);
+    paid.id = shard_id_place(paid.id << 32, world_slot(0)); /* where it is looked for */
+    const struct ledger_transfer hold = hold_new(world, 1);
+    assert_int_equal(status_of(world, &paid), LEDGER_TRANSFER_created);
+    assert_int_equal(status_of(world, &hold), LEDGER_TRANSFER_created);
+    struct ledger_transfer events[2] = {
+        *world_transfer_new(world, 0, 0, 0),
+        *world_transfer_new(world, account_of(world, 0), account_of(world, 1), 0),
+    };
+    events[0].id = paid.id;
+    events[0].pending_id = events[1].id;
+    events[0].flags = LEDGER_TRANSFER_POST_PENDING;
+    events[1].pending_id = hold.id;
+    events[1].flags = LEDGER_TRANSFER_VOID_PENDING;
+    struct ledger_result results[2];
+    ask(world, 2, events, results);
+    assert_int_equal(results[0].status, LEDGER_TRANSFER_exists_with_different_flags);
+    assert_int_equal(results[1].status, LEDGER_TRANSFER_created);
+    world_destroy(&world);
+}
+
+/* What ends a hold has an id, and whatever ends that is told that it is no hold. */
+static void
+test_end_of_an_end(void **state)
+{
+    (void)state;
+    struct world *world = open_world(COMMIT_2PC);
+    const struct ledger_transfer hold = hold_new(world, 1);
+    assert_int_equal(status_of(world, &hold), LEDGER_TRANSFER_created);
+    struct ledger_transfer events[3] = {
+        *world_transfer_new(world, 0, 0, 4),
+        *world_transfer_new(world, 0, 0, 0),
+        *world_transfer_new(world, 0, 0, 0),
+    };
+    for (uint32_t i = 0; i < 3; i++) {
+        events[i].pending_id = i == 0 ? hold.id : events[0].id;
+        events[i].flags = i == 0 ? LEDGER_TRANSFER_POST_PENDING : LEDGER_TRANSFER_VOID_PENDING;
+        events[i].ledger = 0;
+        events[i].code = 0;
+    }
+    events[2].id = events[0].id;
+    struct ledger_result results[3];
+    ask(world, 3, events, results);
+    assert_int_equal(results[0].status, LEDGER_TRANSFER_created);
+    assert_int_equal(results[1].status, LEDGER_TRANSFER_pending_transfer_not_pending);
+    assert_int_equal(results[2].status, LEDGER_TRANSFER_exists_with_different_flags);
+    world_destroy(&world);
+}
+
+/* Two payers in two slots; each event is in two. */
+static void
+chain_new(struct world *world, struct ledger_transfer events[2])
+{
+    events[0] = *world_transfer_new(world, account_of(world, 0), account_of(world, 1), 5);
+    events[1] = *world_transfer_new(world, account_of(world, 2), account_of(world, 3), 7);
+    events[0].flags = LEDGER_TRANSFER_LINKED;
+}
+
+/* Of a chain that is refused the id of the event is used up for which it was, as in one ledger,
+ * whichever slot has refused it; the others are free, also in slots that would have had to prepare.
+ */
+static void
+test_ids_of_a_refused_chain(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 8; i++) {
+        struct world *world = open_world(i % 2 == 0 ? COMMIT_2PC : COMMIT_3PC);
+        struct ledger_transfer events[2];
+        struct ledger_result results[2];
+        chain_new(world, events);
+        uint32_t bad = i / 2 % 2 == 0 ? 0 : 1;
+        bool payee = i / 4 == 0;
+        const struct ledger_transfer good = events[bad];
+        events[bad].amount = payee ? 1 : WORLD_MONEY + 1;
+        if (payee) {
+            events[bad].credit_account_id = shard_id_place((u128)0xdead << 32, world_slot(1));
+        }
+        for (int again = 0; again < 2; again++) {
+            ask(world, 2, events, results);
+            assert_int_equal(
+                results[bad].status,
+                again == 1 ? LEDGER_TRANSFER_id_already_failed
+                : payee    ? LEDGER_TRANSFER_credit_account_not_found
+                           : LEDGER_TRANSFER_exceeds_credits);
+            assert_int_equal(results[1 - bad].status, LEDGER_TRANSFER_linked_event_failed);
+        }
+        events[bad] = good;
+        events[bad].id = world_transfer_new(world, 0, 0, 0)->id;
+        ask(world, 2, events, results);
+        assert_int_equal(results[0].status, LEDGER_TRANSFER_created);
+        assert_int_equal(results[1].status, LEDGER_TRANSFER_created);
+        world_destroy(&world);
+    }
+}
+
+/* A slot that does not say in time what it has against its part holds nobody up: by 2PC the one
+ * that decides knows that the chain was booked. */
+static void
+test_chain_again_while_a_slot_hangs(void **state)
+{
+    (void)state;
+    struct world *world = open_world(COMMIT_2PC);
+    struct ledger_transfer events[2];
+    struct ledger_result results[2];
+    chain_new(world, events);
+    ask(world, 2, events, results);
+    assert_int_equal(results[0].status, LEDGER_TRANSFER_created);
+    world_run_ms(world, 1000);
+    const uint32_t hangs = world->map.owners[world_slot(2)];
+    world->shards[hangs].paused_until_ns = world_now(world) + 60 * OS_NS_PER_S;
+    ask(world, 2, events, results);
+    for (uint32_t i = 0; i < 2; i++) { /* whether by this request or before nobody could tell */
+        assert_int_equal(results[i].status, LEDGER_TRANSFER_created);
+    }
+    world->shards[hangs].paused_until_ns = 0;
+    world_destroy(&world);
+}
+
 int
 main(void)
 {
@@ -235,6 +361,10 @@ main(void)
         cmocka_unit_test(test_id_refused_before),
         cmocka_unit_test(test_post_refused_before),
         cmocka_unit_test(test_id_used_twice),
+        cmocka_unit_test(test_end_of_what_an_end_will_be),
+        cmocka_unit_test(test_end_of_an_end),
+        cmocka_unit_test(test_ids_of_a_refused_chain),
+        cmocka_unit_test(test_chain_again_while_a_slot_hangs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -14,6 +14,9 @@
 #include "cross_life.h"
 #include "sim_range.h"
 
+/* A group whose slot is on the shard of the first one's. */
+#define NEIGHBOUR 4
+
 static uint32_t
 in_doubt(struct world *world, uint32_t coordinator)
 {
@@ -63,7 +66,7 @@ check_plain_form(struct world *world, const struct ledger_transfer *booked)
     assert_true(crossed(world, 2) == before);
 }
 
-/* A hold made across shards is not ended in a chain when both slots are on one shard: the batch is
+/* A hold between two slots is not ended in a chain, also when both are on one shard: the batch is
  * refused with the event's place, nothing was done, and by itself it is posted. */
 static void
 test_chain_after_the_slots_met(void **state)
@@ -93,16 +96,44 @@ test_chain_after_the_slots_met(void **state)
         assert_int_equal(world_ask(world, 2, &request), ERR_CROSSES_SHARDS);
     }
     assert_int_equal(request.out_count, 1);
-    /* Whom it names is wrong: that is told. */
-    events[1].credit_account_id = world->accounts[2 + WORLD_MEMBERS];
-    assert_int_equal(world_ask(world, 2, &request), ERR_OK);
-    assert_int_equal(results[0].status, LEDGER_TRANSFER_linked_event_failed);
-    assert_int_equal(
-        results[1].status, LEDGER_TRANSFER_pending_transfer_has_different_credit_account_id);
-    events[1].credit_account_id = payee;
+    events[1].debit_account_id = 0; /* found by its id alone */
+    events[1].credit_account_id = 0;
+    assert_int_equal(world_ask(world, 2, &request), ERR_CROSSES_SHARDS);
+    assert_int_equal(request.out_count, 1);
     events[0].flags = 0;
     assert_int_equal(status_of(world, 2, &events[0]), LEDGER_TRANSFER_created);
     assert_int_equal(status_of(world, 2, &events[1]), LEDGER_TRANSFER_created);
+    world_destroy(&world);
+}
+
+/* What a chain of one shard makes is that shard's alone, also between two slots: it is ended in a
+ * chain or by itself, and until then neither slot moves. */
+static void
+test_held_by_a_chain_of_one_shard(void **state)
+{
+    (void)state;
+    struct world *world = world_create(3, COMMIT_2PC);
+    world_accounts_create(world);
+    world_fund(world);
+    u128 payer = world->accounts[1];
+    u128 payee = world->accounts[1 + NEIGHBOUR * WORLD_MEMBERS];
+    struct ledger_transfer events[2] = {
+        *world_transfer_new(world, payer, payee, 9), *world_transfer_new(world, payer, payee, 7)};
+    events[0].flags = LEDGER_TRANSFER_PENDING | LEDGER_TRANSFER_LINKED;
+    struct ledger_result results[2];
+    struct port_ledger_request request = {.operation = PORT_LEDGER_CREATE_TRANSFERS, .count = 2};
+    request.in.transfers = events;
+    request.out.results = results;
+    assert_int_equal(world_ask(world, 1, &request), ERR_OK);
+    assert_int_equal(results[0].status, LEDGER_TRANSFER_created);
+    const uint16_t slot = world_slot(0);
+    assert_int_equal(world_move(world, &slot, 1, 2), ERR_DENIED);
+    struct ledger_transfer post = *world_transfer_new(world, payer, payee, 5);
+    post.flags = LEDGER_TRANSFER_POST_PENDING;
+    post.pending_id = events[0].id;
+    assert_int_equal(status_of(world, 1, &post), LEDGER_TRANSFER_created);
+    assert_int_equal(world_move(world, &slot, 1, 2), ERR_OK);
+    assert_int_equal(status_of(world, 1, &post), LEDGER_TRANSFER_exists);
     world_destroy(&world);
 }
 
@@ -164,6 +195,7 @@ struct death {
     uint32_t step;  /* of the simulation */
     bool chain;     /* of three slots instead */
     bool moves;     /* the payee's slot moves to the payer's shard */
+    bool parts;     /* both slots are on one shard, and the payee's or the payer's moves away */
     bool was_doubt; /* out: something was in doubt when it moved */
 };
 
@@ -177,23 +209,36 @@ move_together(struct world *world, struct death *death)
     assert_true(world->map.owners[world_slot(1)] == world->map.owners[world_slot(0)]);
 }
 
+static void
+move_apart(struct world *world, struct death *death)
+{
+    uint32_t alive = (world->clients[0].coordinator + 1) % WORLD_COORDINATORS;
+    death->was_doubt = in_doubt(world, alive) != 0;
+    const uint16_t slot = world_slot(death->step % 2 == 0 ? 0 : NEIGHBOUR);
+    assert_int_equal(world_move(world, &slot, 1, 2), ERR_OK);
+    assert_true(world->map.owners[world_slot(NEIGHBOUR)] != world->map.owners[world_slot(0)]);
+}
+
+static u128
+hold_make(struct world *world, u128 payer, u128 payee)
+{
+    struct ledger_transfer *made = world_transfer_new(world, payer, payee, 9);
+    made->flags = LEDGER_TRANSFER_PENDING;
+    struct world_transfer *told = &world->transfers[world->transfer_count - 1];
+    told->told = true;
+    told->status = status_of(world, 1, made);
+    assert_int_equal(told->status, LEDGER_TRANSFER_created);
+    return made->id;
+}
+
 /* The event that is under way when its coordinator dies. */
 static struct ledger_transfer *
 dying_event(struct world *world, const struct death *death)
 {
     const unsigned ends = LEDGER_TRANSFER_POST_PENDING | LEDGER_TRANSFER_VOID_PENDING;
     u128 payer = world->accounts[1];
-    u128 payee = world->accounts[1 + WORLD_MEMBERS];
-    u128 hold = 0;
-    if ((death->flags & ends) != 0) {
-        struct ledger_transfer *made = world_transfer_new(world, payer, payee, 9);
-        made->flags = LEDGER_TRANSFER_PENDING;
-        hold = made->id;
-        struct world_transfer *told = &world->transfers[world->transfer_count - 1];
-        told->told = true;
-        told->status = status_of(world, 1, made);
-        assert_int_equal(told->status, LEDGER_TRANSFER_created);
-    }
+    u128 payee = world->accounts[1 + (death->parts ? NEIGHBOUR : 1) * WORLD_MEMBERS];
+    u128 hold = (death->flags & ends) != 0 ? hold_make(world, payer, payee) : 0;
     bool voids = (death->flags & LEDGER_TRANSFER_VOID_PENDING) != 0;
     struct ledger_transfer *event = world_transfer_new(world, payer, payee, voids ? 0 : 7);
     event->flags = death->flags;
@@ -281,6 +326,8 @@ kill_at(uint64_t seed, struct death *death)
     uint64_t died = world_now(world);
     if (death->moves) {
         move_together(world, death);
+    } else if (death->parts) {
+        move_apart(world, death);
     }
     world_run_ms(world, 100);
     if (killed) {
@@ -289,7 +336,7 @@ kill_at(uint64_t seed, struct death *death)
     world_clients_finish(world);
     /* Nothing is blocked longer than a resolver takes: sweep, deadline, sweep. A slot that moves
      * is a new sight. */
-    uint64_t limit = died + (death->moves ? 5 : 4) * OS_NS_PER_S;
+    uint64_t limit = died + (death->moves || death->parts ? 5 : 4) * OS_NS_PER_S;
     world_run_ms(world, (uint32_t)((limit - world_now(world)) / OS_NS_PER_MS));
     world_check_nothing_in_doubt(world);
     world_check_holds(world);
@@ -351,6 +398,98 @@ test_holds_killed_at_every_step(void **state)
     print_message("killed at %u steps\n", kills);
 }
 
+/* The same of holds between two slots of one shard, of which one moves away. */
+static void
+test_holds_of_one_shard_killed_at_every_step(void **state)
+{
+    static const uint16_t flags[] = {
+        LEDGER_TRANSFER_PENDING,
+        LEDGER_TRANSFER_POST_PENDING,
+        LEDGER_TRANSFER_VOID_PENDING,
+    };
+    (void)state;
+    uint32_t kills = 0;
+    uint32_t doubts = 0;
+    const struct sim_range range = sim_range_get(1, 20);
+    for (uint64_t seed = range.first; seed < range.first + range.count; seed++) {
+        for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++) {
+            struct death death = {
+                .protocol = COMMIT_2PC, .flags = flags[i], .parts = true, .step = 1};
+            while (kill_at(seed, &death)) {
+                death.step++;
+                kills++;
+                doubts += death.was_doubt;
+            }
+            assert_true(death.step > 10);
+        }
+    }
+    print_message("killed at %u steps, moved %u times with transfers in doubt\n", kills, doubts);
+    assert_true(doubts > 0);
+}
+
+/* The end of an open hold is sent while the move of one of its slots is cut off before a step, and
+ * a shard of the move has died; then the move is done again, or was done by another mover. */
+static void
+move_cut_off(uint32_t step, uint16_t flags, bool payers, bool targets)
+{
+    struct world *world = world_create(7 + step, COMMIT_2PC);
+    world_accounts_create(world);
+    world_fund(world);
+    u128 payer = world->accounts[1];
+    u128 payee = world->accounts[1 + NEIGHBOUR * WORLD_MEMBERS];
+    u128 hold = hold_make(world, payer, payee);
+    const uint16_t slot = world_slot(payers ? 0 : NEIGHBOUR);
+    const uint32_t from = world->map.owners[slot];
+    assert_true(world->map.owners[world_slot(0)] == world->map.owners[world_slot(NEIGHBOUR)]);
+    assert_int_equal(world_move_until(world, slot, 2, step), ERR_CLOSED);
+    world_shard_kill(world, targets ? 2 : from);
+    world_run_ms(world, 10);
+    world_shard_start(world, targets ? 2 : from);
+    struct world_client *client = &world->clients[0];
+    struct ledger_transfer *event = world_transfer_new(world, payer, payee, 0);
+    event->amount = flags == LEDGER_TRANSFER_POST_PENDING ? 7 : 0;
+    event->flags = flags;
+    event->pending_id = hold;
+    client->events[0] = *event;
+    client->request.count = 1;
+    client->first = world->transfer_count - 1;
+    client->asks = true;
+    world_client_send(client);
+    world_run_ms(world, 50);
+    assert_int_equal(world_move_until(world, slot, 2, SHARDS_MOVE_STEPS), ERR_OK);
+    assert_int_equal(world->map.owners[slot], 2);
+    world_clients_finish(world);
+    world_run_ms(world, 5000);
+    const struct world_transfer *told = &world->transfers[client->first];
+    assert_true(told->status == LEDGER_TRANSFER_created || told->status == LEDGER_TRANSFER_exists);
+    world_check_nothing_in_doubt(world);
+    world_check_holds(world);
+    world_check_accounts(world);
+    world_check_transfers(world);
+    /* Once, in one way. */
+    struct ledger_transfer other = *event;
+    assert_int_equal(status_of(world, 2, &other), LEDGER_TRANSFER_exists);
+    other.id++;
+    assert_int_equal(
+        status_of(world, 2, &other),
+        flags == LEDGER_TRANSFER_POST_PENDING ? LEDGER_TRANSFER_pending_transfer_already_posted
+                                              : LEDGER_TRANSFER_pending_transfer_already_voided);
+    world_destroy(&world);
+}
+
+static void
+test_held_while_a_move_is_cut_off(void **state)
+{
+    (void)state;
+    for (uint32_t step = 0; step < SHARDS_MOVE_STEPS; step++) {
+        for (uint32_t i = 0; i < 8; i++) {
+            uint16_t flags =
+                i % 2 == 0 ? LEDGER_TRANSFER_POST_PENDING : LEDGER_TRANSFER_VOID_PENDING;
+            move_cut_off(step, flags, i / 2 % 2 == 0, i / 4 == 0);
+        }
+    }
+}
+
 /* The same of a chain; also while a slot of it moves to another one's shard. */
 static void
 test_chains_killed_at_every_step(void **state)
@@ -408,9 +547,12 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_chain_after_the_slots_met),
+        cmocka_unit_test(test_held_by_a_chain_of_one_shard),
         cmocka_unit_test(test_made_twice),
         cmocka_unit_test(test_killed_at_every_step),
         cmocka_unit_test(test_holds_killed_at_every_step),
+        cmocka_unit_test(test_holds_of_one_shard_killed_at_every_step),
+        cmocka_unit_test(test_held_while_a_move_is_cut_off),
         cmocka_unit_test(test_chains_killed_at_every_step),
         cmocka_unit_test(test_moved_in_doubt),
     };

@@ -3,7 +3,7 @@
  * transfers, holds, what posts and voids them, also by other fields, too late, twice and by their
  * id alone; within a shard and across; accounts that are closed, of another ledger, or not there;
  * while slots move between the shards. Every status must be the same, and all balances, but for
- * what is held for somebody on another shard: his account does not show it, the payer's slot does.
+ * what is held for somebody in another slot: his account does not show it, the payer's slot does.
  *
  * Chains of linked transfers too, whose events are on any number of shards: those of accounts
  * without limits, and others, whose events do not need one another's money.
@@ -35,11 +35,6 @@
 /* Times of requests and of holds never meet: 300 ms and whole seconds. */
 #define STEP_MS 300
 
-struct t_move {
-    uint16_t slots[2];
-    uint32_t count, to;
-};
-
 struct t {
     struct world *world;
     struct os_sim_disk *disk;
@@ -49,13 +44,13 @@ struct t {
     uint32_t sent;
     struct ledger_transfer chain[WORLD_BATCH]; /* the last one */
     uint32_t chain_count;
-    bool chain_booked, chain_failed; /* before */
-    uint64_t chained;                /* ids that chains have used */
-    bool moves;
-    struct t_move denied_move; /* the last, or of no slots */
-    uint64_t statuses[256];    /* how often each was told */
-    uint64_t created, moved, together, apart, denied, held_seen, by_id_alone;
-    uint64_t chains, chains_booked;
+    uint32_t chain_limited; /* of its payers */
+    uint32_t chain_refused; /* the event for which it was, counted from 1; 0: none */
+    bool chain_booked;      /* before */
+    uint64_t chained;       /* ids that chains have used */
+    uint64_t statuses[256]; /* how often each was told */
+    uint64_t created, moved, together, held_seen, by_id_alone;
+    uint64_t chains, chains_booked, chains_mended;
 };
 
 static uint32_t
@@ -270,11 +265,7 @@ event_make(struct t *t, bool limited)
     };
     if (kind < 4) {
         event.flags = LEDGER_TRANSFER_PENDING;
-        /* A hold that spans slots of one shard keeps them from moving as long as it lives. */
-        bool spans = shard_slot_of_id(event.credit_account_id) != world_slot(group) &&
-                     shard_map_of_id(&t->world->map, event.credit_account_id) ==
-                         shard_map_of_id(&t->world->map, event.debit_account_id);
-        event.timeout = t->moves && spans ? 0 : below(t, 3);
+        event.timeout = below(t, 3);
         event.pending_id = chance(t, 1, 60) ? 5 : 0;
     } else if (kind < 8) {
         second_phase(t, group, limited, &event);
@@ -293,32 +284,42 @@ is_end(const struct ledger_transfer *event)
     return (event->flags & (LEDGER_TRANSFER_POST_PENDING | LEDGER_TRANSFER_VOID_PENDING)) != 0;
 }
 
-/* Does the batch make an id in several ways, and end it? Across shards that is refused as a whole
- * (test_made_twice in cross_death_test.c), or must be asked again if the other one is itself an
- * end. */
+/* Does the batch make an id in several ways, of which one is between slots, and end it? That is
+ * refused as a whole (test_made_twice in cross_death_test.c). */
 static bool
 is_doubtful(const struct ledger_transfer *events, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {
         uint32_t makers = 0;
+        uint32_t joining = 0;
         for (uint32_t j = 0; j < count && is_end(&events[i]); j++) {
-            makers += events[j].id == events[i].pending_id ? 1 : 0;
+            const struct ledger_transfer *maker = &events[j];
+            bool makes = !is_end(maker) && maker->id == events[i].pending_id;
+            bool joins = shard_slot_of_id(maker->debit_account_id) !=
+                         shard_slot_of_id(maker->credit_account_id);
+            makers += makes ? 1 : 0;
+            joining += makes && joins ? 1 : 0;
         }
-        if (makers > 1) {
+        if (makers > 1 && joining > 0) {
             return true;
         }
     }
     return false;
 }
 
-/* A new id, so that nothing else uses it: what becomes of ids that an aborted chain has used is
- * told by test_ids_of_an_aborted_chain (cross_death_test.c). */
+static u128
+chained_id(struct t *t, uint32_t group)
+{
+    return shard_id_place(((u128)0xc4a1 << 64 | ++t->chained) << 20, world_slot(group));
+}
+
+/* A new id, so that nothing else uses it. */
 static struct ledger_transfer
 chained_make(struct t *t, bool limited, bool linked)
 {
     uint32_t group = below(t, WORLD_GROUPS);
     struct ledger_transfer event = {
-        .id = shard_id_place(((u128)0xc4a1 << 64 | ++t->chained) << 20, world_slot(group)),
+        .id = chained_id(t, group),
         .debit_account_id = payer(t, group, limited),
         .amount = below(t, MONEY / 3),
         .user_data_64 = below(t, 3),
@@ -328,7 +329,10 @@ chained_make(struct t *t, bool limited, bool linked)
     };
     do {
         event.credit_account_id = payee(t, limited);
-    } while (event.credit_account_id == event.debit_account_id);
+        /* If both slots refuse an event its id is used up, also where one ledger, whose reason is
+         * the payee's ledger number, would not do so. */
+    } while (event.credit_account_id == event.debit_account_id ||
+             event.credit_account_id == t->stranger);
     return event;
 }
 
@@ -346,14 +350,33 @@ pays_a_payer(const struct ledger_transfer *events, uint32_t count)
     return false;
 }
 
-/* Some repeat the last one, with or without a change. What was aborted may have used ids up that
- * are still free in one ledger, so that is only ever repeated as it was. */
+/* The event for which it was refused is another one now: the ids of the others are still free. Not
+ * if several may be refused, whose slots say so at one time, and use up an id each. */
+static void
+chain_mend(struct t *t, struct ledger_transfer events[WORLD_BATCH])
+{
+    struct ledger_transfer *event = &events[t->chain_refused - 1];
+    event->id = chained_id(t, t_group(event->debit_account_id));
+    event->amount /= 4;
+    u128 richer = payer(t, t_group(event->debit_account_id), false);
+    if (event->credit_account_id != richer && chance(t, 1, 2)) {
+        event->debit_account_id = richer;
+    }
+    memcpy(t->chain, events, t->chain_count * sizeof(events[0]));
+    t->chain_refused = 0;
+    t->chains_mended++;
+}
+
+/* Some repeat the last one, with or without a change. */
 static uint32_t
 chain_repeat(struct t *t, struct ledger_transfer events[WORLD_BATCH])
 {
     memcpy(events, t->chain, t->chain_count * sizeof(events[0]));
     if (t->chain_booked && chance(t, 1, 2)) {
         events[below(t, t->chain_count)].amount++;
+    } else if (
+        t->chain_refused != 0 && !t->chain_booked && t->chain_limited <= 1 && chance(t, 2, 3)) {
+        chain_mend(t, events);
     }
     return t->chain_count;
 }
@@ -363,36 +386,21 @@ chain_make(struct t *t, struct ledger_transfer events[WORLD_BATCH])
 {
     uint32_t count = 2 + below(t, WORLD_BATCH - 1);
     bool limited = chance(t, 1, 2);
+    uint32_t one = chance(t, 1, 2) ? below(t, count) : count; /* only this one is */
     do {
         for (uint32_t i = 0; i < count; i++) {
-            events[i] = chained_make(t, limited, i + 1 < count);
+            events[i] = chained_make(t, limited && (one == count || i == one), i + 1 < count);
         }
     } while (limited && pays_a_payer(events, count));
+    if (limited && one < count) {
+        events[one].amount *= 4;
+    }
     memcpy(t->chain, events, count * sizeof(events[0]));
     t->chain_count = count;
+    t->chain_limited = !limited ? 0 : one < count ? 1 : count;
+    t->chain_refused = 0;
     t->chain_booked = false;
-    t->chain_failed = false;
     return count;
-}
-
-/* Of a chain that was aborted before: the event for which it was is told again, whatever has
- * changed since. */
-static bool
-is_told_again(
-    const struct t *t,
-    uint32_t count,
-    const struct ledger_result *one,
-    const struct ledger_result *many)
-{
-    uint32_t again = 0;
-    uint32_t others = 0;
-    uint32_t created = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        again += many[i].status == LEDGER_TRANSFER_id_already_failed ? 1 : 0;
-        others += many[i].status == LEDGER_TRANSFER_linked_event_failed ? 1 : 0;
-        created += one[i].status == LEDGER_TRANSFER_created ? 1 : 0;
-    }
-    return t->chain_failed && again == 1 && others == count - 1 && created == 0;
 }
 
 static void
@@ -403,10 +411,9 @@ check_same_results(
     const struct ledger_result *one,
     const struct ledger_result *many)
 {
-    bool again = is_told_again(t, count, one, many);
     for (uint32_t i = 0; i < count; i++) {
         uint32_t status = one[i].status;
-        if (status != many[i].status && !again) {
+        if (status != many[i].status) {
             fail_msg(
                 "seed %llu, event %u of %u (%llx, flags %u): one says %u, many %u",
                 (unsigned long long)t->world->seed,
@@ -438,8 +445,13 @@ chain(struct t *t)
     check_same_results(t, events, count, results[0], results[1]);
     t->chains++;
     bool booked = results[0][0].status == LEDGER_TRANSFER_created;
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t status = results[0][i].status;
+        bool refused =
+            status != LEDGER_TRANSFER_created && status != LEDGER_TRANSFER_linked_event_failed;
+        t->chain_refused = refused ? i + 1 : t->chain_refused;
+    }
     t->chain_booked = t->chain_booked || booked;
-    t->chain_failed = !t->chain_booked;
     t->chains_booked += booked ? 1 : 0;
 }
 
@@ -543,35 +555,24 @@ check_same(struct t *t)
     }
 }
 
-/* Holds that are one shard's may not be parted; those across do not mind. A move that was denied is
- * tried again, or its slots go on apart; but those that began to arrive together stay together. */
+/* Whatever is held: no hold keeps a slot from moving. */
 static void
 move(struct t *t)
 {
     const uint8_t *owners = t->world->map.owners;
-    struct t_move next = t->denied_move;
-    if (next.count == 0 || chance(t, 1, 2)) {
-        next.slots[0] = world_slot(below(t, WORLD_GROUPS));
-        next.slots[1] = world_slot(below(t, WORLD_GROUPS));
-        next.to = below(t, WORLD_SHARDS);
-        next.count = owners[next.slots[0]] == owners[next.slots[1]] && chance(t, 1, 2) ? 2 : 1;
-    }
-    if (owners[next.slots[0]] == next.to ||
-        (next.count == 2 && owners[next.slots[0]] != owners[next.slots[1]])) {
-        t->denied_move.count = 0;
+    const uint16_t slots[2] = {
+        world_slot(below(t, WORLD_GROUPS)), world_slot(below(t, WORLD_GROUPS))};
+    uint32_t to = below(t, WORLD_SHARDS);
+    uint32_t count = owners[slots[0]] == owners[slots[1]] && chance(t, 1, 2) ? 2 : 1;
+    if (owners[slots[0]] == to) {
         return;
     }
-    err_t result = world_move(t->world, next.slots, next.count, next.to);
-    if (result != ERR_OK && result != ERR_DENIED && result != ERR_EXISTS) {
+    err_t result = world_move(t->world, slots, count, to);
+    if (result != ERR_OK) {
         fail_msg("seed %llu: a move: %s", (unsigned long long)t->world->seed, err_text(result));
     }
-    if (result == ERR_DENIED) {
-        t->denied_move = next;
-    }
-    t->apart += result == ERR_EXISTS ? 1 : 0;
-    t->together += result == ERR_OK && next.count == 2 ? 1 : 0;
-    t->moved += result == ERR_OK ? 1 : 0;
-    t->denied += result == ERR_DENIED ? 1 : 0;          /* by a hold within the shard */
+    t->together += count == 2 ? 1 : 0;
+    t->moved++;
     for (uint32_t i = 0; i < WORLD_COORDINATORS; i++) { /* so that nobody plans by the old map */
         struct ledger_account found[WORLD_ACCOUNTS];
         struct port_ledger_request request = {
@@ -589,7 +590,6 @@ life(struct t *t, uint64_t seed, enum commit_protocol protocol, bool moves)
     t_open(t, seed, protocol);
     memset(t->before, 0, sizeof(t->before));
     t->sent = 0;
-    t->denied_move.count = 0;
     t->chain_count = 0;
     t->chained = 0;
     accounts_create(t);
@@ -635,7 +635,6 @@ lives(enum commit_protocol protocol, bool moves)
 {
     static struct t t;
     memset(&t, 0, sizeof(t));
-    t.moves = moves;
     const struct sim_range range = sim_range_get(SEEDS_SHORT, SEEDS_LONG);
     for (uint64_t i = 0; i < range.count; i++) {
         life(&t, range.first + i, protocol, moves);
@@ -646,19 +645,17 @@ lives(enum commit_protocol protocol, bool moves)
     }
     print_message(
         "%llu seeds: %llu created, %u statuses, %llu by id alone, %llu moves (%llu of two slots), "
-        "%llu denied, %llu of slots that arrive otherwise, %llu times something was held across, "
-        "%llu chains (%llu booked)\n",
+        "%llu times something was held between slots, %llu chains (%llu booked, %llu mended)\n",
         (unsigned long long)range.count,
         (unsigned long long)t.created,
         kinds,
         (unsigned long long)t.by_id_alone,
         (unsigned long long)t.moved,
         (unsigned long long)t.together,
-        (unsigned long long)t.denied,
-        (unsigned long long)t.apart,
         (unsigned long long)t.held_seen,
         (unsigned long long)t.chains,
-        (unsigned long long)t.chains_booked);
+        (unsigned long long)t.chains_booked,
+        (unsigned long long)t.chains_mended);
     if (!range.is_replay) {
         static const uint32_t told[] = {
             LEDGER_TRANSFER_exists,
@@ -679,8 +676,8 @@ lives(enum commit_protocol protocol, bool moves)
                 fail_msg("never told: %s", ledger_transfer_status_name(told[i]));
             }
         }
-        assert_true(t.chains_booked > 0 && t.chains > t.chains_booked);
-        assert_true(t.held_seen > 0 && (!moves || (t.moved > 0 && t.denied > 0 && t.together > 0)));
+        assert_true(t.chains_booked > 0 && t.chains > t.chains_booked && t.chains_mended > 0);
+        assert_true(t.held_seen > 0 && (!moves || (t.moved > 0 && t.together > 0)));
     }
 }
 

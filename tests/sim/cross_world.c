@@ -452,9 +452,8 @@ move_replace(void *context, uint64_t expected, const struct shard_map *next)
 static bool
 move_go_on(void *context, const struct shards_move_report *report)
 {
-    (void)context;
-    (void)report;
-    return true;
+    const struct world *world = context;
+    return report->step != world->move_until;
 }
 
 err_t
@@ -482,6 +481,15 @@ world_move(struct world *world, const uint16_t *slots, uint32_t count, uint32_t 
     if (result == ERR_CORRUPT) {
         fprintf(stderr, "%s\n", message);
     }
+    return result;
+}
+
+err_t
+world_move_until(struct world *world, uint16_t slot, uint32_t to, uint32_t step)
+{
+    world->move_until = step;
+    err_t result = world_move(world, &slot, 1, to);
+    world->move_until = SHARDS_MOVE_STEPS;
     return result;
 }
 
@@ -519,6 +527,7 @@ world_create(uint64_t seed, enum commit_protocol protocol)
     ASSERT(world != NULL);
     world->seed = seed;
     world->protocol = protocol;
+    world->move_until = SHARDS_MOVE_STEPS;
     world->here.post = os_post_now;
     os_prng_seed(&world->prng, seed);
     ASSERT(os_sim_create(seed, &world->sim) == ERR_OK);

@@ -97,8 +97,9 @@ struct world {
     struct world_transfer transfers[WORLD_TRANSFERS];
     uint32_t transfer_count;
     u128 accounts[WORLD_ACCOUNTS];
-    uint32_t faults; /* how often something goes wrong, of 1,000; 0: never */
-    uint32_t calls;  /* of the network, under way */
+    uint32_t faults;     /* how often something goes wrong, of 1,000; 0: never */
+    uint32_t calls;      /* of the network, under way */
+    uint32_t move_until; /* a step */
     struct world_counts counts;
 };
 
@@ -122,5 +123,7 @@ err_t world_ask(struct world *world, uint32_t coordinator, struct port_ledger_re
 
 /* Moves slots of one shard while everything goes on, past the network; shards_move. */
 err_t world_move(struct world *world, const uint16_t *slots, uint32_t count, uint32_t to);
+/* A move of one slot that is cut off before a step; ERR_CLOSED. SHARDS_MOVE_STEPS: it is not. */
+err_t world_move_until(struct world *world, uint16_t slot, uint32_t to, uint32_t step);
 
 #endif

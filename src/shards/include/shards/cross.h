@@ -51,6 +51,7 @@ struct shards_cross_parts {
     uint64_t memory_max;           /* bytes of transactions and messages; beyond it ERR_BUSY */
     uint32_t deadline_ms;          /* a transaction without outcome is concluded after it */
     uint32_t give_up_ms;           /* and left to the resolver after this; above deadline_ms */
+    uint32_t check_ms;             /* so long a chain's slots may take to say what is against it */
     uint32_t resend_ms;            /* between tries at a shard that did not answer */
     uint32_t sweep_ms;             /* between looks for what is in doubt */
     uint64_t seed;                 /* of the waits of those who were outbid */
@@ -69,7 +70,8 @@ void shards_cross_destroy(struct shards_cross **cross);
 
 /* Lives as long as the cross; any thread. As the router's port, but for:
  *   - a transfer between accounts of two shards is booked atomically, and so is the posting of a
- *     hold between them. ERR_BUSY: nothing was done, ERR_OUTCOME_UNKNOWN: send the same ids again;
+ *     hold between two slots, which is its payer's slot's (CROSS-10). ERR_BUSY: nothing was done,
+ * ERR_OUTCOME_UNKNOWN: send the same ids again;
  *   - so is a linked chain, of plain transfers and, if they are all within one slot, of what makes
  *     and ends holds: 31 legs (one for an event within the slot that decides, else two), 8 slots;
  *   - ERR_CROSSES_SHARDS only for what cannot cross: other chains, balancing, closing and imported
