@@ -1,6 +1,3 @@
-/* For SHA256_Init and its like, see resource_sha256. */
-#define OPENSSL_SUPPRESS_DEPRECATED
-
 #include "runtime.h"
 
 #include "base/assert.h"
@@ -14,29 +11,50 @@
 
 /* Failures here are out of memory or a broken library: nothing that going on would mend. */
 
+/* Looked up once: the library's own short forms search for the algorithm at each call, which takes
+ * longer than hashing an id. */
+static const EVP_MD *
+sha256(void)
+{
+    static _Atomic(EVP_MD *) fetched;
+    EVP_MD *algorithm = atomic_load(&fetched);
+    if (algorithm == NULL) {
+        EVP_MD *mine = EVP_MD_fetch(NULL, "SHA256", NULL);
+        ASSERT(mine != NULL);
+        if (atomic_compare_exchange_strong(&fetched, &algorithm, mine)) {
+            algorithm = mine;
+        } else {
+            EVP_MD_free(mine);
+        }
+    }
+    return algorithm;
+}
+
 /*
- * The library's general calls take half as long again for an id as hashing it does, and its short
- * forms search for the algorithm at each call; a transfer that crosses shards is hashed twice.
+ * One context of each kind is kept between calls: making one takes longer than hashing an id.
+ * Whoever needs it takes it away, so that no two threads have it at once, and puts it back; a
+ * second thread makes its own, and of two only one is kept. The key of the last HMAC stays in
+ * there, as in the runtime that gave it.
  */
+static _Atomic(EVP_MD_CTX *) spare_digest;
+static _Atomic(EVP_MAC_CTX *) spare_mac;
+
 void
 resource_sha256(struct span text, uint8_t out[RESOURCE_HASH_SIZE])
 {
     static_assert(SHA256_DIGEST_LENGTH == RESOURCE_HASH_SIZE, "the size in runtime.h");
-    SHA256_CTX context;
-    bool done = SHA256_Init(&context) == 1 && SHA256_Update(&context, text.data, text.size) == 1 &&
-                SHA256_Final(out, &context) == 1;
+    EVP_MD_CTX *context = atomic_exchange(&spare_digest, NULL);
+    if (context == NULL) {
+        context = EVP_MD_CTX_new();
+    }
+    bool done = context != NULL && EVP_DigestInit_ex2(context, sha256(), NULL) == 1 &&
+                EVP_DigestUpdate(context, text.data, text.size) == 1 &&
+                EVP_DigestFinal_ex(context, out, NULL) == 1;
     ASSERT(done);
+    EVP_MD_CTX_free(atomic_exchange(&spare_digest, context));
 }
 
-/*
- * One context is kept between calls: making one takes longer than hashing an id. Whoever needs it
- * takes it away, so that no two threads have it at once, and puts it back; a second thread makes
- * its own, and of two only one is kept. The key of the last HMAC stays in there, as in the runtime
- * that gave it.
- */
-static _Atomic(EVP_MAC_CTX *) spare_mac;
-
-/* HMAC-SHA256 without a key, to be copied. Looked up once. */
+/* Likewise: HMAC-SHA256 without a key, to be copied. */
 static const EVP_MAC_CTX *
 hmac_sha256(void)
 {
