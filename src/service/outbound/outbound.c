@@ -5,6 +5,7 @@
 #include "base/list.h"
 #include "base/map.h"
 #include "net/client.h"
+#include "net/job.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -46,6 +47,10 @@ struct outbound {
     uint64_t sent_count;
     struct call *calls; /* settings.requests_max of them */
     struct list free;
+
+    bool stopped; /* the clients are: nothing may begin there */
+    struct os_task stop_task;
+    struct net_latch *stop_latch; /* opened when stop_task has run */
 
     struct os_task look_task; /* at the pools; posted while looking is set */
     atomic_bool looking;
@@ -312,6 +317,10 @@ send(struct port_http *port, struct port_http_request *request)
     request->cut = false;
     request->duration_ns = 0;
     struct origin *origin = NULL;
+    if (outbound->stopped) {
+        refuse(outbound, request, ERR_CLOSED);
+        return;
+    }
     if (++outbound->sent_count % TRIM_EVERY == 0) {
         trim(outbound);
     }
@@ -339,6 +348,18 @@ settings_are_sane(const struct outbound_settings *settings)
            settings->connections_max > 0 && settings->answer_bytes_max > 0;
 }
 
+/* On the owner's thread, which goes on sending and moves origins as it does. */
+static void
+stop_run(struct os_task *task)
+{
+    struct outbound *outbound = CONTAINER_OF(task, struct outbound, stop_task);
+    outbound->stopped = true;
+    LIST_FOREACH_SAFE (&outbound->origins, link) {
+        net_client_stop(CONTAINER_OF(link, struct origin, link)->client);
+    }
+    net_latch_open(outbound->stop_latch);
+}
+
 err_t
 outbound_create(const struct outbound_parts *parts, struct outbound **ret_outbound)
 {
@@ -348,12 +369,16 @@ outbound_create(const struct outbound_parts *parts, struct outbound **ret_outbou
         return ERR_MEMORY;
     }
     outbound->port.send = send;
+    outbound->stop_task.run = stop_run;
     outbound->look_task.run = look_run;
     outbound->parts = *parts;
     list_init(&outbound->origins);
     map_init(&outbound->by_name, parts->settings.origins_max);
     list_init(&outbound->free);
     err_t result = net_tls_create_client(parts->ca_file, true, &outbound->tls);
+    if (result == ERR_OK) {
+        result = net_latch_create(&outbound->stop_latch);
+    }
     outbound->calls = calloc(parts->settings.requests_max, sizeof(*outbound->calls));
     if (result == ERR_OK && outbound->calls == NULL) {
         result = ERR_MEMORY;
@@ -373,9 +398,8 @@ outbound_create(const struct outbound_parts *parts, struct outbound **ret_outbou
 void
 outbound_stop(struct outbound *outbound)
 {
-    LIST_FOREACH_SAFE (&outbound->origins, link) {
-        net_client_stop(CONTAINER_OF(link, struct origin, link)->client);
-    }
+    os_post(outbound->parts.owner, &outbound->stop_task);
+    net_latch_wait(outbound->stop_latch);
 }
 
 void
@@ -394,6 +418,7 @@ outbound_destroy(struct outbound **outbound)
     }
     map_release(&gone->by_name);
     free(gone->calls);
+    net_latch_destroy(&gone->stop_latch);
     net_tls_destroy(&gone->tls);
     free(gone);
 }

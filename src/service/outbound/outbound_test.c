@@ -10,6 +10,7 @@
 #include "net/server.h"
 #include "outbound/outbound.h"
 
+#include <pthread.h>
 #include <semaphore.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -30,6 +31,7 @@ static struct net_loop *server_loop, *client_loop;
 static struct net_server *server;
 static uint16_t port;
 static struct outbound *outbound;
+static bool is_stopped;
 static char long_body[5000];
 
 static void
@@ -47,6 +49,22 @@ owner_post(struct os_executor *executor, struct os_task *first, struct os_task *
     }
 }
 
+/* Waits for a task, and runs what waits. */
+static void
+run_waiting(void)
+{
+    struct timespec until;
+    assert_int_equal(clock_gettime(CLOCK_REALTIME, &until), 0);
+    until.tv_sec += WAIT_S;
+    assert_int_equal(sem_timedwait(&owner.waiting, &until), 0);
+    struct os_task *task = atomic_exchange(&owner.newest, NULL);
+    while (task != NULL) {
+        struct os_task *next = task->next;
+        task->run(task);
+        task = next;
+    }
+}
+
 /* Runs what waits until so many requests are done. */
 static uint32_t done_count;
 
@@ -54,16 +72,7 @@ static void
 wait_done(uint32_t count)
 {
     while (done_count < count) {
-        struct timespec until;
-        assert_int_equal(clock_gettime(CLOCK_REALTIME, &until), 0);
-        until.tv_sec += WAIT_S;
-        assert_int_equal(sem_timedwait(&owner.waiting, &until), 0);
-        struct os_task *task = atomic_exchange(&owner.newest, NULL);
-        while (task != NULL) {
-            struct os_task *next = task->next;
-            task->run(task);
-            task = next;
-        }
+        run_waiting();
     }
 }
 
@@ -101,6 +110,7 @@ setup(void **state)
     owner = (struct owner){.executor = {.post = owner_post}};
     assert_int_equal(sem_init(&owner.waiting, 0, 0), 0);
     done_count = 0;
+    is_stopped = false;
     const struct net_server_hooks hooks = {.on_requests = on_requests};
     assert_int_equal(net_loop_create("t-server", &server_loop), ERR_OK);
     assert_int_equal(
@@ -123,11 +133,49 @@ setup(void **state)
     return 0;
 }
 
+static void
+on_stopped(struct os_task *task)
+{
+    (void)task;
+    is_stopped = true;
+}
+
+static void *
+stop_main(void *context)
+{
+    (void)context;
+    static struct os_task task = {.run = on_stopped};
+    outbound_stop(outbound);
+    os_post(&owner.executor, &task);
+    return NULL;
+}
+
+/* From a thread that is not the owner's, which runs its tasks and calls `meanwhile`. */
+static void
+stop(void (*meanwhile)(void))
+{
+    pthread_t thread;
+    is_stopped = false;
+    assert_int_equal(pthread_create(&thread, NULL, stop_main, NULL), 0);
+    while (!is_stopped) {
+        meanwhile();
+        run_waiting();
+    }
+    assert_int_equal(pthread_join(thread, NULL), 0);
+}
+
+static void
+nothing(void)
+{
+}
+
 static int
 teardown(void **state)
 {
     (void)state;
-    outbound_stop(outbound);
+    if (!is_stopped) {
+        stop(nothing);
+    }
     net_loop_stop(client_loop);
     outbound_destroy(&outbound);
     assert_null(outbound);
@@ -296,6 +344,34 @@ test_origins_make_room(void **state)
     }
 }
 
+/* Two origins that take turns, so that there is always one to be moved in front. */
+static struct asked pair[2];
+
+static void
+send_pair(void)
+{
+    static const char *const hosts[] = {"127.0.0.1", "127.0.0.2"};
+    done_count = 0;
+    for (int i = 0; i < 2; i++) {
+        ask(&pair[i], hosts[i], "/hook");
+        outbound_port(outbound)->send(outbound_port(outbound), &pair[i].request);
+    }
+    wait_done(2);
+}
+
+/* The owner goes on sending: every request ends, and so does the stop. */
+static void
+test_requests_while_it_stops(void **state)
+{
+    (void)state;
+    send_pair();
+    assert_int_equal(pair[0].request.error, ERR_OK);
+    stop(send_pair);
+    send_pair();
+    assert_int_equal(pair[0].request.error, ERR_CLOSED);
+    assert_int_equal(pair[1].request.error, ERR_CLOSED);
+}
+
 int
 main(void)
 {
@@ -307,6 +383,7 @@ main(void)
         cmocka_unit_test_setup_teardown(test_reach, setup, teardown),
         cmocka_unit_test_setup_teardown(test_too_many_requests, setup, teardown),
         cmocka_unit_test_setup_teardown(test_origins_make_room, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_requests_while_it_stops, setup, teardown),
     };
     return cmocka_run_group_tests_name("outbound", tests, NULL, NULL);
 }

@@ -51,8 +51,8 @@ struct port_http_request {
     /* ERR_OK: `status`, `answer` and `cut` are there. ERR_OUTCOME_UNKNOWN: it was sent, and a
      * complete answer did not come; `cause` says why. Anything else: nothing was sent. ERR_DENIED:
      * the address is out of reach; ERR_NOT_FOUND: there is no such host; ERR_CLOSED: nobody
-     * listens; ERR_CRYPTO: it is not who the name says; ERR_TIMEOUT; ERR_BUSY: too many are under
-     * way here. */
+     * listens, or this side has stopped; ERR_CRYPTO: it is not who the name says; ERR_TIMEOUT;
+     * ERR_BUSY: too many are under way here. */
     err_t error;
     err_t cause;
     unsigned status;

@@ -35,8 +35,8 @@ struct outbound_parts {
 
 /* ERR_NOT_FOUND, ERR_CRYPTO: ca_file; ERR_MEMORY. */
 MUST_USE err_t outbound_create(const struct outbound_parts *parts, struct outbound **ret_outbound);
-/* Ends what is under way and closes all connections. Nobody sends any more; the net loop runs. Not
- * from its thread. */
+/* Ends what is under way and closes all connections; what is sent later is answered ERR_CLOSED.
+ * Once, while both loops run, from neither's thread. */
 void outbound_stop(struct outbound *outbound);
 /* After outbound_stop and after the owner's loop has stopped, or if nothing was ever sent. Accepts
  * NULL; sets the pointer to NULL. */
