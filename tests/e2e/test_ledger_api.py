@@ -11,7 +11,7 @@ import pytest
 
 from kit.client import Http
 from kit.server import SHARDS, run_tael, wait_until
-from kit.shards import shard_of
+from kit.shards import number_in_first_slot
 
 U128_MAX = 2**128 - 1
 LEDGER = 7000
@@ -23,8 +23,9 @@ def new_id():
 
 
 def new_account():
-    """The id of one that is on the first shard, if there are several."""
-    return str(next(number for number in _ids if SHARDS == 0 or shard_of(number, SHARDS) == 0))
+    """The id of one that is in the same slot as all others, if there are several shards."""
+    count = next(_ids)
+    return str(number_in_first_slot(count) if SHARDS > 0 else count)
 
 
 @pytest.fixture

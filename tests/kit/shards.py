@@ -88,19 +88,30 @@ class Shards(Cluster):
             assert result.returncode == 0, f"{name}: {result.stdout}{result.stderr}"
 
 
-def slot_of_bytes(key):
-    """As in Redis Cluster."""
+def crc_of(key):
+    """CRC-16/XMODEM."""
     crc = 0
     for byte in key:
         crc ^= byte << 8
         for _ in range(8):
             crc = (crc << 1 ^ (0x1021 if crc & 0x8000 else 0)) & 0xFFFF
-    return crc % SLOTS
+    return crc
+
+
+def slot_of_bytes(key):
+    """As in Redis Cluster."""
+    return crc_of(key) % SLOTS
 
 
 def slot(number):
     """Of a ledger's id."""
     return slot_of_bytes(int(number).to_bytes(16, "big"))
+
+
+def number_in_first_slot(count):
+    """An id of its own for each count: what ends with its own CRC has the CRC zero."""
+    head = count.to_bytes(14, "big")
+    return int.from_bytes(head + crc_of(head).to_bytes(2, "big"), "big")
 
 
 def shard_of(number, shards=4):
