@@ -1,6 +1,5 @@
 #include "journal.h"
 
-#include "base/list.h"
 #include "os/process.h"
 
 #include <inttypes.h>
@@ -8,12 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-static struct journal *
-journal_of(struct store *store)
-{
-    return CONTAINER_OF(store, struct journal, store);
-}
 
 void
 journal_notice(const struct journal *journal, const char *format, ...)

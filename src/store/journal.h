@@ -37,6 +37,8 @@
 #include "journal_writer.h"
 #include "snapshot_copy.h"
 
+#include "base/list.h"
+
 #define JOURNAL_FRAMES_MIN 3u
 #define JOURNAL_FRAMES_MAX 16u
 /* One is written, one waits behind it so that the disk does not wait for the engine. */
@@ -126,6 +128,12 @@ struct journal {
     struct os_task *held;
     struct os_task *behind_held;
 };
+
+static inline struct journal *
+journal_of(struct store *store)
+{
+    return CONTAINER_OF(store, struct journal, store);
+}
 
 /* A frame's body, wherever it is. */
 struct journal_extent {

@@ -6,12 +6,6 @@
 /* Events whose misses of the processor's cache overlap. */
 #define PREFETCH_BLOCK 32
 
-static struct journal *
-journal_of(struct store *store)
-{
-    return CONTAINER_OF(store, struct journal, store);
-}
-
 static void
 prepare_run(struct os_task *task)
 {

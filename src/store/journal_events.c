@@ -9,8 +9,6 @@
 #include "journal.h"
 #include "query.h"
 
-#include "base/list.h"
-
 #include <stdlib.h>
 #include <string.h>
 
@@ -415,8 +413,7 @@ journal_events(
     void *context,
     struct store_error *error)
 {
-    struct journal *journal = CONTAINER_OF(store, struct journal, store);
-    ASSERT(journal->loaded);
+    struct journal *journal = journal_of_loaded(store);
     ASSERT(query->limit > 0);
     struct stream streams[STREAMS];
     memset(streams, 0, sizeof(streams));

@@ -1,8 +1,6 @@
 /* The ids that transient failures used up, in the journal's order. */
 #include "journal.h"
 
-#include "base/list.h"
-
 struct walk {
     struct journal *journal;
     uint64_t from;
@@ -52,7 +50,7 @@ journal_failed_ids(
     void *context,
     struct store_error *error)
 {
-    struct journal *journal = CONTAINER_OF(store, struct journal, store);
+    struct journal *journal = journal_of(store);
     struct walk walk = {.journal = journal, .from = from, .each = each, .context = context};
     for (uint64_t i = 0; i < journal->directory.count && !walk.ended; i++) {
         const struct journal_stretch *stretch = &journal->directory.stretches[i];

@@ -1,17 +1,10 @@
 /* What events do to the tables, and the start: rebuilding them from the segments. */
 #include "journal.h"
 
-#include "base/list.h"
 #include "os/entropy.h"
 
 #include <inttypes.h>
 #include <string.h>
-
-static struct journal *
-journal_of(struct store *store)
-{
-    return CONTAINER_OF(store, struct journal, store);
-}
 
 /* --- what an event does to the tables --- */
 

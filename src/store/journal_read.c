@@ -16,7 +16,7 @@
 struct journal *
 journal_of_loaded(struct store *store)
 {
-    struct journal *journal = CONTAINER_OF(store, struct journal, store);
+    struct journal *journal = journal_of(store);
     ASSERT(journal->loaded);
     return journal;
 }
