@@ -511,16 +511,6 @@ shards_cross_chain_aborted(struct cross_tx *tx)
     }
 }
 
-static uint32_t
-legs_of_member(const struct cross_tx *tx, uint8_t member)
-{
-    uint32_t count = 0;
-    for (uint32_t i = 0; i < tx->transaction->leg_count; i++) {
-        count += tx->transaction->legs[i].member == member ? 1 : 0;
-    }
-    return count;
-}
-
 /* The legs of a slot, linked with an event that can never be. */
 static void
 probe_add(const struct cross_tx *tx, uint8_t member, struct cross_message *message)
@@ -528,7 +518,7 @@ probe_add(const struct cross_tx *tx, uint8_t member, struct cross_message *messa
     const struct commit_ask prepare = {.kind = COMMIT_ASK_PREPARE, .member = member};
     struct ledger_transfer *events = &message->in.transfers[message->port.count];
     struct ledger_transfer built[COMMIT_EVENTS_MAX];
-    uint32_t count = legs_of_member(tx, member);
+    uint32_t count = tx->transaction->legs_of[member];
     ASSERT(message->port.count + count < message->room);
     (void)commit_build(&tx->run, &prepare, built);
     memcpy(events, built, count * sizeof(built[0]));
@@ -584,7 +574,7 @@ shards_cross_chain_checked(struct cross_tx *tx, const struct ledger_result *resu
     tx->chain->checking = false;
     for (uint8_t member = 0; results != NULL && member < tx->chain->slot_count; member++) {
         note_legs(tx, member, results, false);
-        results += legs_of_member(tx, member) + 1;
+        results += tx->transaction->legs_of[member] + 1;
     }
     const struct cross_refusal *refusal = first_refusal(tx);
     if (refusal == NULL || refusal->status == LEDGER_TRANSFER_exists) {

@@ -236,8 +236,9 @@ ask(struct cross_tx *tx, enum cross_step step)
     tx->stage = CROSS_EXPLAINING;
     tx->again = false;
     tx->step = step;
+    const bool legs = step == CROSS_STEP_MEMBER || step == CROSS_STEP_MEMBERS;
     struct cross_message *message = shards_cross_message_new(
-        tx->job->cross, tx->job, operations[step], step >= CROSS_STEP_MEMBER ? ROOM : ID_COUNT, 1);
+        tx->job->cross, tx->job, operations[step], legs ? ROOM : ID_COUNT, 1);
     if (message == NULL) {
         return; /* the next tick tries again */
     }
