@@ -108,15 +108,11 @@ begin(
 }
 
 int
-rotation_rotate(
-    const struct command *command,
-    const struct rotation *of,
-    const struct command_options *table,
-    char **argv)
+rotation_rotate(const struct command *command, const struct rotation *of, char **argv)
 {
     struct rotation_options values;
     struct client *client = NULL;
-    int status = begin(command, table, argv, &values, &client);
+    int status = begin(command, &of->rotate_options, argv, &values, &client);
     if (status == COMMAND_GO_ON) {
         status = rotate(command, of, client, &values);
     }
@@ -125,15 +121,11 @@ rotation_rotate(
 }
 
 int
-rotation_status(
-    const struct command *command,
-    const struct rotation *of,
-    const struct command_options *table,
-    char **argv)
+rotation_status(const struct command *command, const struct rotation *of, char **argv)
 {
     struct rotation_options values;
     struct client *client = NULL;
     const struct client_request request = {.method = HTTP_METHOD_GET, .target = of->target};
-    int status = begin(command, table, argv, &values, &client);
+    int status = begin(command, &of->status_options, argv, &values, &client);
     return status == COMMAND_GO_ON ? client_ask_once(client, &request, of->print) : status;
 }

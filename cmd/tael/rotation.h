@@ -24,9 +24,10 @@ struct rotation_options {
         "Returns when the new key is in use, and lets the server do the rest."),                   \
         ROTATION_STATUS_OPTIONS(where)
 
-/* Of whose keys. The functions are given the state. */
+/* Of whose keys. The functions are given the state; `values` of the options are the callee's. */
 struct rotation {
     struct span target;
+    struct command_options rotate_options, status_options;
     bool (*print)(const struct json_value *keys); /* for people; false: it could not */
     void (*print_begun)(const struct json_value *keys);
     void (*print_done)(const struct json_value *keys);
@@ -34,18 +35,10 @@ struct rotation {
     int (*fail_unreadable)(const struct command *command, const struct json_value *keys);
 };
 
-/* What the commands' `run` does, with their table of options; both return the exit status. Rotating
- * waits for the end, which is a failure if there is something that no key opens. */
-int rotation_rotate(
-    const struct command *command,
-    const struct rotation *of,
-    const struct command_options *table,
-    char **argv);
-int rotation_status(
-    const struct command *command,
-    const struct rotation *of,
-    const struct command_options *table,
-    char **argv);
+/* What the commands' `run` does; both return the exit status. Rotating waits for the end, which is
+ * a failure if there is something that no key opens. */
+int rotation_rotate(const struct command *command, const struct rotation *of, char **argv);
+int rotation_status(const struct command *command, const struct rotation *of, char **argv);
 
 /* A row of the state for people: "rotating", "failing" or `done`. */
 void rotation_show_state(struct show_table *table, const struct json_value *keys, const char *done);

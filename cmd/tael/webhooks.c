@@ -122,22 +122,22 @@ static const struct rotation rotation = {
     .print_begun = print_begun,
     .print_done = print_done,
     .fail_unreadable = fail_unreadable,
+    .rotate_options = {COMMAND_TABLE(rotate_settings)},
+    .status_options = {COMMAND_TABLE(status_settings)},
 };
 
 static int
 run_rotate(const struct command *command, int argc, char **argv)
 {
     (void)argc;
-    const struct command_options options = {COMMAND_TABLE(rotate_settings)};
-    return rotation_rotate(command, &rotation, &options, argv);
+    return rotation_rotate(command, &rotation, argv);
 }
 
 static int
 run_status(const struct command *command, int argc, char **argv)
 {
     (void)argc;
-    const struct command_options options = {COMMAND_TABLE(status_settings)};
-    return rotation_status(command, &rotation, &options, argv);
+    return rotation_status(command, &rotation, argv);
 }
 
 /* ------------------------------------------------------------------------------- the commands */
