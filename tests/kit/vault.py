@@ -1,12 +1,12 @@
 """The vault's keys, as an operator rotates them, and cards that have to be readable all the while."""
 
 import concurrent.futures
-import json
 import re
 import sqlite3
 
 from kit.client import Http
-from kit.server import operators_in, run_tael, wait_until
+from kit.rotation import Rotation
+from kit.server import operators_in
 
 ADMIN = "--admin-listen=127.0.0.1:0"
 PAYMENT = {"amount": "1000", "currency": "usd", "confirm": "true"}
@@ -24,25 +24,8 @@ def vault_url(server):
     return f"http://{found.group(2)}"
 
 
-def tael_vault(server, *words):
-    return run_tael("vault", *words, f"--url={vault_url(server)}")
-
-
-def status(server):
-    result = tael_vault(server, "status", "--json")
-    assert result.returncode == 0, result.stderr
-    return json.loads(result.stdout)
-
-
-def rotate(server, *words):
-    result = tael_vault(server, "rotate", "--json", *words)
-    assert result.returncode == 0, result.stderr
-    return json.loads(result.stdout)
-
-
-def wait_for_end(server):
-    return wait_until(lambda: (now := status(server)) and not now["rotating"] and now, 60,
-                      "the end of the rotation")
+_keys = Rotation("vault", vault_url)
+tael_vault, status, rotate, wait_for_end = _keys.tael, _keys.status, _keys.rotate, _keys.wait_for_end
 
 
 def number(index):

@@ -1,11 +1,11 @@
 """The keys of webhook secrets, as an operator changes their file and rotates them, and secrets that have to
 sign all the while."""
 
-import json
 import secrets
 
 from kit.client import Http
-from kit.server import operators_in, run_tael, wait_until
+from kit.rotation import Rotation
+from kit.server import operators_in, wait_until
 
 ADMIN = "--admin-listen=127.0.0.1:0"
 
@@ -14,25 +14,8 @@ def operators(server):
     return getattr(server, "operators", None) or operators_in(server.output_path)
 
 
-def tael_webhooks(server, *words):
-    return run_tael("webhooks", *words, f"--url={operators(server)}")
-
-
-def status(server):
-    result = tael_webhooks(server, "status", "--json")
-    assert result.returncode == 0, result.stderr
-    return json.loads(result.stdout)
-
-
-def rotate(server, *words):
-    result = tael_webhooks(server, "rotate", "--json", *words)
-    assert result.returncode == 0, result.stderr
-    return json.loads(result.stdout)
-
-
-def wait_for_end(server):
-    return wait_until(lambda: (now := status(server)) and not now["rotating"] and now, 60,
-                      "the end of the rotation")
+_keys = Rotation("webhooks", operators)
+tael_webhooks, status, rotate, wait_for_end = _keys.tael, _keys.status, _keys.rotate, _keys.wait_for_end
 
 
 def in_use(state):

@@ -353,23 +353,36 @@ kill_at(uint64_t seed, struct death *death)
     return killed;
 }
 
+struct tally {
+    uint32_t kills;
+    uint32_t doubts; /* of these, with transfers in doubt when something moved */
+};
+
+/* At one step after the other, from the death's on, until what is done is over before. */
+static void
+kill_at_each_step(uint64_t seed, struct death *death, struct tally *tally)
+{
+    while (kill_at(seed, death)) {
+        death->step++;
+        tally->kills++;
+        tally->doubts += death->was_doubt;
+    }
+}
+
 static void
 test_killed_at_every_step(void **state)
 {
     (void)state;
-    uint32_t kills = 0;
+    struct tally tally = {0};
     const struct sim_range range = sim_range_get(1, 20);
     for (uint64_t seed = range.first; seed < range.first + range.count; seed++) {
         for (int protocol = 0; protocol < 2; protocol++) {
             struct death death = {.protocol = protocol == 0 ? COMMIT_2PC : COMMIT_3PC, .step = 1};
-            while (kill_at(seed, &death)) {
-                death.step++;
-                kills++;
-            }
+            kill_at_each_step(seed, &death, &tally);
             assert_true(death.step > 20);
         }
     }
-    print_message("killed at %u steps\n", kills);
+    print_message("killed at %u steps\n", tally.kills);
 }
 
 /* The same of a hold, and of what posts and voids one. */
@@ -382,20 +395,17 @@ test_holds_killed_at_every_step(void **state)
         LEDGER_TRANSFER_VOID_PENDING,
     };
     (void)state;
-    uint32_t kills = 0;
+    struct tally tally = {0};
     const struct sim_range range = sim_range_get(1, 20);
     for (uint64_t seed = range.first; seed < range.first + range.count; seed++) {
         for (size_t i = 0; i < 2 * sizeof(flags) / sizeof(flags[0]); i++) {
             struct death death = {
                 .protocol = i % 2 == 0 ? COMMIT_2PC : COMMIT_3PC, .flags = flags[i / 2], .step = 1};
-            while (kill_at(seed, &death)) {
-                death.step++;
-                kills++;
-            }
+            kill_at_each_step(seed, &death, &tally);
             assert_true(death.step > 10);
         }
     }
-    print_message("killed at %u steps\n", kills);
+    print_message("killed at %u steps\n", tally.kills);
 }
 
 /* The same of holds between two slots of one shard, of which one moves away. */
@@ -408,23 +418,19 @@ test_holds_of_one_shard_killed_at_every_step(void **state)
         LEDGER_TRANSFER_VOID_PENDING,
     };
     (void)state;
-    uint32_t kills = 0;
-    uint32_t doubts = 0;
+    struct tally tally = {0};
     const struct sim_range range = sim_range_get(1, 20);
     for (uint64_t seed = range.first; seed < range.first + range.count; seed++) {
         for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++) {
             struct death death = {
                 .protocol = COMMIT_2PC, .flags = flags[i], .parts = true, .step = 1};
-            while (kill_at(seed, &death)) {
-                death.step++;
-                kills++;
-                doubts += death.was_doubt;
-            }
+            kill_at_each_step(seed, &death, &tally);
             assert_true(death.step > 10);
         }
     }
-    print_message("killed at %u steps, moved %u times with transfers in doubt\n", kills, doubts);
-    assert_true(doubts > 0);
+    print_message(
+        "killed at %u steps, moved %u times with transfers in doubt\n", tally.kills, tally.doubts);
+    assert_true(tally.doubts > 0);
 }
 
 /* The end of an open hold is sent while the move of one of its slots is cut off before a step, and
@@ -495,8 +501,7 @@ static void
 test_chains_killed_at_every_step(void **state)
 {
     (void)state;
-    uint32_t kills = 0;
-    uint32_t doubts = 0;
+    struct tally tally = {0};
     const struct sim_range range = sim_range_get(1, 20);
     for (uint64_t seed = range.first; seed < range.first + range.count; seed++) {
         for (int i = 0; i < 4; i++) {
@@ -506,16 +511,13 @@ test_chains_killed_at_every_step(void **state)
                 .moves = i >= 2,
                 .step = 1,
             };
-            while (kill_at(seed, &death)) {
-                death.step++;
-                kills++;
-                doubts += death.was_doubt;
-            }
+            kill_at_each_step(seed, &death, &tally);
             assert_true(death.step > 20);
         }
     }
-    print_message("killed at %u steps, moved %u times with transfers in doubt\n", kills, doubts);
-    assert_true(doubts > 0);
+    print_message(
+        "killed at %u steps, moved %u times with transfers in doubt\n", tally.kills, tally.doubts);
+    assert_true(tally.doubts > 0);
 }
 
 /* SHARDS-8, CROSS-7: what is in doubt is within a slot, so the slot may move, even to where the
@@ -524,22 +526,18 @@ static void
 test_moved_in_doubt(void **state)
 {
     (void)state;
-    uint32_t kills = 0;
-    uint32_t doubts = 0;
+    struct tally tally = {0};
     const struct sim_range range = sim_range_get(1, 20);
     for (uint64_t seed = range.first; seed < range.first + range.count; seed++) {
         for (int protocol = 0; protocol < 2; protocol++) {
             struct death death = {
                 .protocol = protocol == 0 ? COMMIT_2PC : COMMIT_3PC, .step = 1, .moves = true};
-            while (kill_at(seed, &death)) {
-                death.step++;
-                kills++;
-                doubts += death.was_doubt;
-            }
+            kill_at_each_step(seed, &death, &tally);
         }
     }
-    print_message("moved behind %u steps, %u times with transfers in doubt\n", kills, doubts);
-    assert_true(doubts > 0);
+    print_message(
+        "moved behind %u steps, %u times with transfers in doubt\n", tally.kills, tally.doubts);
+    assert_true(tally.doubts > 0);
 }
 
 int
