@@ -4,7 +4,7 @@
 #include "base/list.h"
 
 /* Events whose misses of the processor's cache overlap. */
-#define PREFETCH_BLOCK 32
+#define PREFETCH_BLOCK 16
 
 static void
 prepare_run(struct os_task *task)
@@ -64,24 +64,26 @@ journal_admit(struct store *store, uint32_t events, uint32_t accounts)
     return ERR_OK;
 }
 
-/* The hashes of the ids of the delta's next events. What these will touch in the index is fetched,
- * so that its misses overlap. */
+/* The hashes of the ids of the delta's events from `start` on, a block of them, each at its number
+ * in the ring of two blocks. What these events will touch in the index is fetched, so that its
+ * misses overlap with one another and with the block before. */
 static void
 hash_ids(
     const struct journal *journal,
     const struct ledger_delta *delta,
     uint32_t start,
-    uint64_t out[PREFETCH_BLOCK])
+    uint64_t hashes[2 * PREFETCH_BLOCK])
 {
     const struct journal_index *index = &journal->index;
-    uint32_t left = delta->event_count - start;
+    uint32_t left = start < delta->event_count ? delta->event_count - start : 0;
     uint32_t count = left < PREFETCH_BLOCK ? left : PREFETCH_BLOCK;
     for (uint32_t i = 0; i < count; i++) {
         const struct ledger_event *event = &delta->events[start + i];
         prefetch_for_write(&journal->heads.positions[event->debit_slot]);
         prefetch_for_write(&journal->heads.positions[event->credit_slot]);
-        out[i] = journal_index_hash(index, event->transfer.id);
-        journal_index_prefetch_put(index, out[i]);
+        uint64_t hash = journal_index_hash(index, event->transfer.id);
+        hashes[(start + i) % (2 * PREFETCH_BLOCK)] = hash;
+        journal_index_prefetch_put(index, hash);
         const struct journal_pending *pending =
             journal_pendings_find(&journal->pendings, event->pending_place);
         if (pending != NULL) {
@@ -100,15 +102,16 @@ write_events(
     struct journal_frame *frame)
 {
     bool wide = section->event_size == JOURNAL_EVENT_WIDE;
-    uint64_t hashes[PREFETCH_BLOCK];
+    uint64_t hashes[2 * PREFETCH_BLOCK];
+    hash_ids(journal, delta, 0, hashes);
     char *out = frame->image.data + (section->events - frame->image.data);
     for (uint32_t i = 0; i < delta->event_count; i++) {
         const struct ledger_event *event = &delta->events[i];
         if (i % PREFETCH_BLOCK == 0) {
-            hash_ids(journal, delta, i, hashes);
+            hash_ids(journal, delta, i + PREFETCH_BLOCK, hashes);
         }
         /* A large delta is more than the nearest caches hold, so it comes back from a far one. */
-        prefetch_record_for_read(event + PREFETCH_BLOCK, sizeof(*event));
+        prefetch_record_for_read(event + 2 * PREFETCH_BLOCK, sizeof(*event));
         ASSERT(event->debit_slot < journal->heads.count);
         ASSERT(event->credit_slot < journal->heads.count);
         uint64_t *debit_head = &journal->heads.positions[event->debit_slot];
@@ -119,7 +122,7 @@ write_events(
             *debit_head = position;
             *credit_head = position;
         }
-        TRY(journal_note_event(journal, event, hashes[i % PREFETCH_BLOCK], position));
+        TRY(journal_note_event(journal, event, hashes[i % (2 * PREFETCH_BLOCK)], position));
         if (event->adopted != 0) {
             snapshot_event_adopted(journal);
         }

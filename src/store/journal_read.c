@@ -1,12 +1,13 @@
 #include "journal.h"
 
 #include "base/list.h"
+#include "base/prefetch.h"
 
 #include <inttypes.h>
 #include <string.h>
 
-/* Ids whose places are fetched together before the first of them is looked at. */
-#define LOOK_UP_BLOCK 32u
+/* How many ids ahead of the one that is looked at places are fetched. */
+#define LOOK_UP_AHEAD 32u
 /* Ids that are looked for together, before what was found is read. */
 #define LOOK_UP_ROUND 2048u
 /* Ids that a thread reads before it takes more; and so many are worth waking others. */
@@ -384,7 +385,18 @@ look_up_read(struct look_up *look_up, struct store_error *error)
     return ERR_OK;
 }
 
-/* Most ids of a batch are new, and are in no run. */
+/* Fetches what looking for `id` will touch. The hash of it. */
+static uint64_t
+look_ahead(const struct journal *journal, u128 id, const struct ledger_past *past)
+{
+    const size_t written = offsetof(struct ledger_past, transfer); /* if the id is new */
+    uint64_t hash = journal_index_hash(&journal->index, id);
+    journal_index_prefetch(&journal->index, hash);
+    prefetch_record_for_write(past, written);
+    return hash;
+}
+
+/* Most ids of a batch are new, and are in no run. What the others need is read at the end. */
 static err_t
 look_up_round(
     struct journal *journal,
@@ -398,27 +410,27 @@ look_up_round(
     look_up.past = past;
     look_up.count = 0;
     struct reader reader = reader_of_engine(journal, error);
-    uint64_t hashes[LOOK_UP_BLOCK];
-    for (uint32_t done = 0; done < count; done += LOOK_UP_BLOCK) {
-        uint32_t size = count - done < LOOK_UP_BLOCK ? count - done : LOOK_UP_BLOCK;
-        for (uint32_t i = 0; i < size; i++) {
-            hashes[i] = journal_index_hash(&journal->index, ids[done + i]);
-            journal_index_prefetch(&journal->index, hashes[i]);
-        }
-        for (uint32_t i = 0; i < size; i++) {
-            struct ledger_past *one = &past[done + i];
-            one->id = ids[done + i];
-            one->kind = LEDGER_PAST_NONE;
-            one->fate = LEDGER_FATE_NONE;
-            struct journal_index_cursor cursor = journal_index_find(&journal->index, hashes[i]);
-            if (cursor.groups != 0) {
-                look_up.numbers[look_up.count++] = (uint16_t)(done + i);
-                continue;
-            }
-            err_t code = past_of(&reader, &cursor, one);
+    uint64_t hashes[LOOK_UP_AHEAD];
+    for (uint32_t i = 0; i < LOOK_UP_AHEAD && i < count; i++) {
+        hashes[i] = look_ahead(journal, ids[i], &past[i]);
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        uint64_t *hash = &hashes[i % LOOK_UP_AHEAD];
+        struct journal_index_cursor cursor = journal_index_find(&journal->index, *hash);
+        past[i].id = ids[i];
+        past[i].kind = LEDGER_PAST_NONE;
+        past[i].fate = LEDGER_FATE_NONE;
+        if (cursor.groups != 0) {
+            look_up.numbers[look_up.count++] = (uint16_t)i;
+        } else {
+            err_t code = past_of(&reader, &cursor, &past[i]);
             if (code != ERR_OK) {
                 return reader_settle(&reader, code);
             }
+        }
+        if (count - i > LOOK_UP_AHEAD) {
+            const uint32_t ahead = i + LOOK_UP_AHEAD;
+            *hash = look_ahead(journal, ids[ahead], &past[ahead]);
         }
     }
     return look_up.count == 0 ? ERR_OK : look_up_read(&look_up, error);
