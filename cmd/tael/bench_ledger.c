@@ -365,12 +365,9 @@ static int
 measure_network(
     const struct command *command,
     const struct bench_ledger_options *options,
-    struct bench_ledger_point *point,
+    const struct bench_ledger_point *point,
     struct bench_ledger_result *result)
 {
-    /* Accounts of their own, wherever it runs. */
-    u128 base = os_random_u128(os_entropy_real());
-    point->work.account_base = u128_make(u128_high(base) >> 1, 0);
     if (options->server) {
         return measure_own_server(command, options, point, result);
     }
@@ -398,6 +395,9 @@ measure_one(const struct command *command, const struct bench_ledger_options *op
     if (status != COMMAND_GO_ON) {
         return status;
     }
+    /* Accounts of their own, wherever it runs. */
+    u128 base = os_random_u128(os_entropy_real());
+    point.work.account_base = u128_make(u128_high(base) >> 1, 0);
     struct bench_ledger_result *result = calloc(1, sizeof(*result));
     if (result == NULL) {
         return command_fail(command, "%s", err_text(ERR_MEMORY));

@@ -10,6 +10,7 @@
 
 #include "base/assert.h"
 #include "base/list.h"
+#include "os/entropy.h"
 #include "os/loop_real.h"
 
 #include <semaphore.h>
@@ -259,7 +260,8 @@ allocate_slots(struct run *run)
     if (run->slots == NULL || run->maker == NULL) {
         return ERR_MEMORY;
     }
-    bench_ledger_maker_init(run->maker, &point->work, 1);
+    uint64_t seed = u128_low(os_random_u128(os_entropy_real())); /* ids of two runs differ */
+    bench_ledger_maker_init(run->maker, &point->work, seed);
     for (uint32_t i = 0; i < point->outstanding; i++) {
         struct slot *slot = &run->slots[i];
         slot->run = run;

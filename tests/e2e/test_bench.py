@@ -48,15 +48,17 @@ FIGURES = ("transfers_per_second", "p50_ms", "p99_ms", "cpu_us_per_transfer",
 
 
 def test_ledger_point_in_process_reads_back_what_it_wrote(tmp_path):
+    words = ("bench", "ledger", f"--store=journal:{tmp_path}/l", "--batch=1000", "--json")
     (point,) = points(run_tael(
-        "bench", "ledger", f"--store=journal:{tmp_path}/l", "--rows=40000", "--batch=1000",
-        "--accounts=50", "--ids=time", "--spread=zipf", "--pending=50", "--reads",
-        "--orders=account", "--json"))
+        *words, "--rows=40000", "--accounts=50", "--ids=time", "--spread=zipf", "--pending=50",
+        "--reads", "--orders=account"))
     assert 40000 <= point["transfers"] < 48000  # what was under way is answered, too
     assert all(point[name] > 0 for name in FIGURES), point
     assert point["bytes_written_per_transfer"] >= 128
     assert point["lookups_per_second"] > 0 and point["last_100_per_second"] > 0
     assert point["any_100_per_second"] > 0
+    (more,) = points(run_tael(*words, "--rows=2000"))  # on what is there
+    assert more["transfers"] >= 2000
     checked = run_tael("ledger", "check", f"{tmp_path}/l", "--json")
     assert checked.returncode == 0, checked.stderr
 
