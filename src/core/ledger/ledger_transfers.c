@@ -7,8 +7,11 @@
  */
 #include "ledger_internal.h"
 
-/* Events whose misses overlap; how far ahead of the event being applied accounts are fetched. */
-#define RESOLVE_BLOCK  32
+/* What an id names is found in three stages, each so many events ahead of the next one: its place
+ * in the index is fetched, then the record that lies there, then both are read. */
+#define STAGE 16
+#define RING  (2 * STAGE) /* events between the first stage and the last */
+/* How far ahead of the event being applied accounts are fetched. */
 #define PREFETCH_AHEAD 6
 
 static const uint32_t gate_statuses[] = {
@@ -83,36 +86,63 @@ names_pending(const struct ledger_transfer *transfer)
            transfer->pending_id != U128_MAX;
 }
 
-/* What naming an event's ids needs. */
+/* Hashes of events' own ids and of those that they name, of the events that are under way: each of
+ * these at its number in a ring. */
 struct naming {
-    uint32_t hashes[RESOLVE_BLOCK];         /* of the events' own ids */
-    uint32_t pending_hashes[RESOLVE_BLOCK]; /* of those that they name */
-    uint32_t mask;                          /* of the batch's own index */
+    uint32_t own[RING];
+    uint32_t pending[RING];
+    uint32_t mask; /* of the batch's own index */
 };
 
-/* Fetches the places of a block's ids, then the pending transfers that lie there. */
+/* The places of the ids. */
 static void
-prefetch_named(
+prefetch_names(
     const struct ledger *ledger,
-    const struct ledger_transfer *events,
-    uint32_t count,
+    const struct ledger_transfer *event,
+    uint32_t place,
     struct naming *naming)
 {
-    const struct ledger_index *index = &ledger->pending_index;
-    for (uint32_t i = 0; i < count; i++) {
-        prefetch_record_for_read(&events[i + RESOLVE_BLOCK], sizeof(*events));
-        naming->hashes[i] = ledger_hash(events[i].id);
-        prefetch_for_write(&ledger->scratch->slots[naming->hashes[i] & naming->mask]);
-        if (names_pending(&events[i])) {
-            naming->pending_hashes[i] = ledger_hash(events[i].pending_id);
-            ledger_index_prefetch(index, naming->pending_hashes[i]);
-        }
+    prefetch_record_for_read(event + STAGE, sizeof(*event));
+    naming->own[place] = ledger_hash(event->id);
+    prefetch_for_write(&ledger->scratch->slots[naming->own[place] & naming->mask]);
+    if (names_pending(event)) {
+        naming->pending[place] = ledger_hash(event->pending_id);
+        ledger_index_prefetch(&ledger->pending_index, naming->pending[place]);
     }
-    for (uint32_t i = 0; i < count; i++) {
-        uint64_t entry =
-            names_pending(&events[i]) ? *ledger_index_home(index, naming->pending_hashes[i]) : 0;
-        if (entry != 0) {
-            prefetch_for_read(ledger_pending_in(ledger, (uint32_t)entry - 1));
+}
+
+/* The pending transfer that lies there. */
+static void
+prefetch_named(const struct ledger *ledger, const struct ledger_transfer *event, uint32_t hash)
+{
+    uint64_t entry = names_pending(event) ? *ledger_index_home(&ledger->pending_index, hash) : 0;
+    if (entry != 0) {
+        prefetch_for_read(ledger_pending_in(ledger, (uint32_t)entry - 1));
+    }
+}
+
+static void
+name_event(
+    const struct ledger *ledger,
+    const struct ledger_transfer *event,
+    uint32_t i,
+    const struct naming *naming,
+    u128 *ids)
+{
+    struct ledger_scratch *scratch = ledger->scratch;
+    scratch->own_entries[i] = LEDGER_ENTRY_NONE;
+    scratch->pending_entries[i] = LEDGER_ENTRY_NONE;
+    scratch->pending_slots[i] = LEDGER_NONE;
+    if (event->id != 0 && event->id != U128_MAX) {
+        scratch->own_entries[i] =
+            name_id(scratch, event->id, naming->own[i % RING], naming->mask, ids);
+    }
+    if (names_pending(event)) {
+        uint32_t hash = naming->pending[i % RING];
+        scratch->pending_slots[i] = ledger_pending_search(ledger, event->pending_id, hash);
+        if (scratch->pending_slots[i] == LEDGER_NONE) {
+            scratch->pending_entries[i] =
+                name_id(scratch, event->pending_id, hash, naming->mask, ids);
         }
     }
 }
@@ -128,28 +158,18 @@ ledger_prepare_transfers(
     while (size < count * 4 && size < LEDGER_BATCH_SLOTS) {
         size *= 2;
     }
-    struct naming naming = {.mask = size - 1};
-    for (uint32_t i = 0; i < count; i++) {
-        const struct ledger_transfer *transfer = &batch[i];
-        uint32_t at = i % RESOLVE_BLOCK;
-        if (at == 0) {
-            uint32_t left = count - i;
-            prefetch_named(ledger, transfer, left < RESOLVE_BLOCK ? left : RESOLVE_BLOCK, &naming);
+    struct naming naming;
+    naming.mask = size - 1;
+    for (uint32_t i = 0; i < count + RING; i++) {
+        if (i >= RING) {
+            name_event(ledger, &batch[i - RING], i - RING, &naming, ids);
         }
-        scratch->own_entries[i] = LEDGER_ENTRY_NONE;
-        scratch->pending_entries[i] = LEDGER_ENTRY_NONE;
-        scratch->pending_slots[i] = LEDGER_NONE;
-        if (transfer->id != 0 && transfer->id != U128_MAX) {
-            scratch->own_entries[i] =
-                name_id(scratch, transfer->id, naming.hashes[at], naming.mask, ids);
+        if (i >= STAGE && i - STAGE < count) {
+            uint32_t named = i - STAGE;
+            prefetch_named(ledger, &batch[named], naming.pending[named % RING]);
         }
-        if (names_pending(transfer)) {
-            uint32_t hash = naming.pending_hashes[at];
-            scratch->pending_slots[i] = ledger_pending_search(ledger, transfer->pending_id, hash);
-            if (scratch->pending_slots[i] == LEDGER_NONE) {
-                scratch->pending_entries[i] =
-                    name_id(scratch, transfer->pending_id, hash, naming.mask, ids);
-            }
+        if (i < count) {
+            prefetch_names(ledger, &batch[i], i % RING, &naming);
         }
     }
     scratch->event_count = count;
@@ -159,35 +179,41 @@ ledger_prepare_transfers(
 
 /* --- finding accounts --- */
 
+/* What lies at the home of the hash. */
+static void
+prefetch_found(const struct ledger *ledger, uint32_t hash)
+{
+    uint64_t entry = *ledger_index_home(&ledger->account_index, hash);
+    if (entry != 0) {
+        prefetch_for_write(ledger_account_in(ledger, (uint32_t)entry - 1));
+    }
+}
+
 static void
 resolve_accounts(const struct ledger *ledger, const struct ledger_transfer *batch, uint32_t count)
 {
     struct ledger_scratch *scratch = ledger->scratch;
-    const struct ledger_index *index = &ledger->account_index;
-    uint32_t hashes[RESOLVE_BLOCK][2];
-    for (uint32_t start = 0; start < count; start += RESOLVE_BLOCK) {
-        uint32_t end = start + RESOLVE_BLOCK < count ? start + RESOLVE_BLOCK : count;
-        for (uint32_t i = start; i < end; i++) {
-            prefetch_for_read(&batch[i + RESOLVE_BLOCK]);
-            hashes[i - start][0] = ledger_hash(batch[i].debit_account_id);
-            hashes[i - start][1] = ledger_hash(batch[i].credit_account_id);
-            ledger_index_prefetch(index, hashes[i - start][0]);
-            ledger_index_prefetch(index, hashes[i - start][1]);
+    uint32_t debits[RING];
+    uint32_t credits[RING];
+    for (uint32_t i = 0; i < count + RING; i++) {
+        const uint32_t place = i % RING;
+        if (i >= RING) {
+            uint32_t found = i - RING;
+            scratch->debit_slots[found] =
+                ledger_account_search(ledger, batch[found].debit_account_id, debits[place]);
+            scratch->credit_slots[found] =
+                ledger_account_search(ledger, batch[found].credit_account_id, credits[place]);
         }
-        for (uint32_t i = start; i < end; i++) {
-            for (uint32_t side = 0; side < 2; side++) {
-                uint32_t hash = hashes[i - start][side];
-                uint64_t entry = *ledger_index_home(index, hash);
-                if (entry != 0) {
-                    prefetch_for_write(ledger_account_in(ledger, (uint32_t)entry - 1));
-                }
-            }
+        if (i >= STAGE && i - STAGE < count) {
+            prefetch_found(ledger, debits[(i - STAGE) % RING]);
+            prefetch_found(ledger, credits[(i - STAGE) % RING]);
         }
-        for (uint32_t i = start; i < end; i++) {
-            scratch->debit_slots[i] =
-                ledger_account_search(ledger, batch[i].debit_account_id, hashes[i - start][0]);
-            scratch->credit_slots[i] =
-                ledger_account_search(ledger, batch[i].credit_account_id, hashes[i - start][1]);
+        if (i < count) {
+            prefetch_for_read(&batch[i + STAGE]);
+            debits[place] = ledger_hash(batch[i].debit_account_id);
+            credits[place] = ledger_hash(batch[i].credit_account_id);
+            ledger_index_prefetch(&ledger->account_index, debits[place]);
+            ledger_index_prefetch(&ledger->account_index, credits[place]);
         }
     }
 }
