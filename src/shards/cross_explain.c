@@ -663,13 +663,11 @@ shards_cross_explain(struct cross_tx *tx)
         explain_posting(tx);
         return;
     }
-    bool once = commit_protocol(&tx->transaction->header) == COMMIT_3PC;
-    /* A chain that failed because it was there already says nothing of an abort behind it. */
+    /* A chain that failed because it was there already says nothing of an abort behind it; and the
+     * payer's slot, which had something by the id, may not have been heard when the payee's
+     * refused. */
     bool unknown = run->reason == 0 || shards_cross_is_different(run->reason);
-    if (once && !run->conflict && unknown && !payer_refused(run)) {
-        /* 3PC has no second attempt under an id. */
-        shards_cross_settle(tx, LEDGER_TRANSFER_id_already_failed, tx->booked_at);
-    } else if (unknown || is_anothers(tx)) {
+    if (unknown || is_anothers(tx)) {
         ask(tx, CROSS_STEP_FIRST);
     } else if (payer_says_why(tx) || run->reason == LEDGER_TRANSFER_id_already_failed) {
         shards_cross_settle(tx, run->reason, tx->booked_at);

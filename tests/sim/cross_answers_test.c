@@ -139,6 +139,28 @@ test_both_refuse(void **state)
     }
 }
 
+/* The payer's slot has the id, the payee's refuses each time, and is heard first: what has the id
+ * is told, and not that a transaction has failed by it. */
+static void
+test_id_is_there_and_payee_refuses(void **state)
+{
+    (void)state;
+    for (int protocol = 0; protocol < 2; protocol++) {
+        struct world *world = open_world((enum commit_protocol)protocol);
+        const struct ledger_transfer hold = hold_new(world, 1);
+        assert_int_equal(status_of(world, &hold), LEDGER_TRANSFER_created);
+        struct ledger_transfer event = hold;
+        event.flags = 0;
+        event.credit_account_id = shard_id_place((u128)0xdead << 32, world_slot(1));
+        for (int i = 0; i < 3; i++) {
+            const uint32_t late = world->map.owners[world_slot(0)];
+            world->shards[late].paused_until_ns = world_now(world) + 50 * OS_NS_PER_MS;
+            assert_int_equal(status_of(world, &event), LEDGER_TRANSFER_exists_with_different_flags);
+        }
+        world_destroy(&world);
+    }
+}
+
 /* A refusal that does not use an id up leaves it free: what is wrong with the next one that has it
  * is told, as often as it is asked. */
 static void
@@ -358,6 +380,7 @@ main(void)
         cmocka_unit_test(test_end_before_its_hold),
         cmocka_unit_test(test_end_of_itself),
         cmocka_unit_test(test_both_refuse),
+        cmocka_unit_test(test_id_is_there_and_payee_refuses),
         cmocka_unit_test(test_id_refused_before),
         cmocka_unit_test(test_post_refused_before),
         cmocka_unit_test(test_id_used_twice),
