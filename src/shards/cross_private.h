@@ -3,12 +3,13 @@
  *
  *     cross.c          life, the port, ticks
  *     cross_memory.c   what batches need, bounded
- *     shards_cross_plan.c     what crosses, and in which order a batch is done
+ *     cross_plan.c     what crosses, and in which order a batch is done
  *     cross_job.c      a batch: level after level, results, its answer
  *     cross_hold.c     holds, and what posts or voids them
  *     cross_chain.c    linked chains: what may cross, their legs, which of their events failed
  *     cross_run.c      a transaction: asks as vectors, and what they came to
- *     shards_cross_explain.c  what a client is told of a transfer that was not booked just now
+ *     cross_explain.c  what a client is told of a transfer that was not booked just now
+ *     cross_ask.c      what is asked to know that
  *     cross_compare.c  what is told of a transfer beside what is booked
  *     cross_lookup.c   what a look-up by ids shows of transfers that crossed
  *     cross_resolve.c  what is in doubt
@@ -49,7 +50,7 @@ enum cross_stage {
     CROSS_RESOLVING,  /* the resolver's: there is no event */
 };
 
-/* What a client is told is looked up in steps (shards_cross_explain.c). */
+/* What a client is told is looked up in steps (cross_explain.c, cross_ask.c). */
 enum cross_step {
     CROSS_STEP_NONE,
     CROSS_STEP_FIRST,    /* what has the client's id, in the payer's slot */
@@ -325,7 +326,7 @@ void shards_cross_unplace_transfer(struct ledger_transfer *transfer);
 /* A slot's account: where to look for what is in the slot. */
 u128 shards_cross_near(uint16_t slot);
 
-/* ---- shards_cross_plan.c */
+/* ---- cross_plan.c */
 
 /* What crosses, sorted into levels. ERR_CROSSES_SHARDS, with request->out_count the event's place;
  * ERR_BUSY. */
@@ -456,7 +457,7 @@ struct cross_digest {
 };
 struct cross_digest shards_cross_digest(const struct shards_cross *cross, struct span bytes);
 
-/* ---- shards_cross_explain.c */
+/* ---- cross_explain.c */
 
 void shards_cross_explain(struct cross_tx *tx);
 /* Of a hold: it has no transaction, what is looked up and made are steps of the same kind. */
