@@ -5,6 +5,7 @@
  *     cross_memory.c   what batches need, bounded
  *     cross_plan.c     what crosses, and in which order a batch is done
  *     cross_job.c      a batch: level after level, results, its answer
+ *     cross_accounts.c the protocol's accounts that a batch needs
  *     cross_hold.c     holds, and what posts or voids them
  *     cross_chain.c    linked chains: what may cross, their legs, which of their events failed
  *     cross_run.c      a transaction: asks as vectors, and what they came to
@@ -261,7 +262,7 @@ struct shards_cross {
     struct list firsts;
     uint32_t job_count;
     struct os_prng prng;
-    struct map known; /* of (ledger, slot) whose accounts exist */
+    struct map known; /* of (ledger, slot) whose accounts exist; cross_accounts.c */
     struct cross_sweep sweeps[SHARD_SHARDS_MAX];
     uint32_t resolving;
     struct cross_spare *spares; /* the last that was given back first */
@@ -416,6 +417,15 @@ cross_is_checking(const struct cross_tx *tx)
 bool shards_cross_chain_used_up(const struct cross_tx *tx, uint32_t *verdict);
 /* Nothing has its ids, and it had its only attempt: the event whose id is to be used up. */
 uint32_t shards_cross_chain_burns(const struct cross_tx *tx);
+
+/* ---- cross_accounts.c */
+
+/* What is known to be there. */
+void shards_cross_accounts_init(struct shards_cross *cross);
+void shards_cross_accounts_release(struct shards_cross *cross);
+/* Asks for those that the planned batch needs; job->accounts_out says how much is under way.
+ * ERR_BUSY. */
+MUST_USE err_t shards_cross_accounts_begin(struct cross_job *job);
 
 /* ---- cross_job.c */
 
