@@ -386,16 +386,9 @@ shards_cross_create(const struct shards_cross_parts *parts, struct shards_cross 
     list_init(&cross->messages);
     list_init(&cross->firsts);
     os_prng_seed(&cross->prng, parts->seed);
-    map_init(&cross->known, CROSS_KNOWN_MAX);
+    shards_cross_accounts_init(cross);
     *ret_cross = cross;
     return ERR_OK;
-}
-
-static void
-known_free(void *context, struct map_link *link)
-{
-    (void)context;
-    free(link);
 }
 
 void
@@ -416,8 +409,7 @@ shards_cross_destroy(struct shards_cross **cross)
     LIST_FOREACH_SAFE (&(*cross)->firsts, link) {
         free(CONTAINER_OF(link, struct cross_first, link));
     }
-    map_each(&(*cross)->known, known_free, NULL);
-    map_release(&(*cross)->known);
+    shards_cross_accounts_release(*cross);
     for (uint32_t shard = 0; shard < SHARD_SHARDS_MAX; shard++) {
         free((*cross)->sweeps[shard].doubts);
         free((*cross)->sweeps[shard].keys);

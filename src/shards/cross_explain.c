@@ -20,57 +20,14 @@
  *
  *     a chain -- the event that failed first (cross_chain.c): first, or accounts
  *
+ * What is asked at each step is in cross_ask.c; here is what each answer leads to.
+ *
  * CROSS-3: a refusal that uses an id up in one ledger is remembered in the payer's slot before it
  * is told, by a transfer with that id that fails there.
  */
-#include "cross_private.h"
+#include "cross_explain_private.h"
 
 #include "base/assert.h"
-#include "os/fault.h"
-
-#include <string.h>
-
-enum {
-    ID_CLIENTS = 0,
-    ID_MARKERS = 1,
-    ID_POST = ID_MARKERS + SHARDS_ATTEMPTS_MAX,
-    ID_VOID,
-    ID_HOLD,
-    ID_COUNT,
-};
-
-static const struct ledger_transfer *
-event_of(const struct cross_tx *tx)
-{
-    return &tx->job->request->in.transfers[tx->event];
-}
-
-static uint16_t
-slot_of_payer(const struct cross_tx *tx)
-{
-    const struct ledger_transfer *event = event_of(tx);
-    bool known = tx->hold != NULL && tx->hold->transfer.debit_account_id != 0;
-    return shard_slot_of_id(
-        known                           ? tx->hold->transfer.debit_account_id
-        : event->debit_account_id != 0  ? event->debit_account_id
-        : event->credit_account_id != 0 ? event->credit_account_id
-                                        : event->id);
-}
-
-static uint16_t
-slot_of_payee(const struct cross_tx *tx)
-{
-    return shard_slot_of_id(event_of(tx)->credit_account_id);
-}
-
-static u128
-name_of(const struct cross_tx *tx, uint32_t attempt)
-{
-    return commit_name(shards_cross_name(tx->job->cross, event_of(tx)->id, attempt));
-}
-
-/* ------------------------------------------------------------------------------------ asking ---
- */
 
 static void take_first(struct cross_message *message);
 static void take_second(struct cross_message *message);
@@ -83,169 +40,21 @@ static void take_member(struct cross_message *message);
 static void take_members(struct cross_message *message);
 
 static void
-build_first(const struct cross_tx *tx, struct cross_message *message)
-{
-    uint16_t slot = slot_of_payer(tx);
-    u128 *ids = message->in.ids;
-    ids[ID_CLIENTS] = event_of(tx)->id;
-    for (uint32_t i = 0; i < SHARDS_ATTEMPTS_MAX; i++) {
-        ids[ID_MARKERS + i] = commit_marker_id(name_of(tx, i), slot);
-    }
-    ids[ID_POST] = commit_end_id(name_of(tx, 0), slot, 0, true);
-    ids[ID_VOID] = commit_end_id(name_of(tx, 0), slot, 0, false);
-    ids[ID_HOLD] = shards_cross_hold_marker_id(tx->job->cross, event_of(tx)->id, slot);
-    message->port.count = ID_COUNT;
-    message->port.near = shards_cross_near(slot);
-    message->take = take_first;
-}
-
-static void
-build_second(const struct cross_tx *tx, struct cross_message *message)
-{
-    uint16_t slot = slot_of_payee(tx);
-    message->in.ids[0] = commit_leg_id(name_of(tx, tx->booked_attempt), slot, 1);
-    message->port.count = 1;
-    message->port.near = shards_cross_near(slot);
-    message->take = take_second;
-}
-
-static void
-build_accounts(const struct cross_tx *tx, struct cross_message *message)
-{
-    message->in.ids[0] = event_of(tx)->debit_account_id;
-    message->in.ids[1] = event_of(tx)->credit_account_id;
-    message->port.count = 2;
-    message->take = take_accounts;
-}
-
-/* The same transfer with a mistake that a ledger looks for behind the id. */
-static void
-build_check(const struct cross_tx *tx, struct cross_message *message)
-{
-    uint16_t slot = slot_of_payer(tx);
-    struct ledger_transfer *event = &message->in.transfers[0];
-    *event = *event_of(tx);
-    event->flags &= (uint16_t)~LEDGER_TRANSFER_LINKED; /* it is alone here */
-    event->code = 0;
-    event->credit_account_id = commit_account_id(COMMIT_ACCOUNT_NOBODY, event->ledger, slot);
-    shards_cross_place_transfer(event, slot);
-    message->port.count = 1;
-    message->take = take_check;
-}
-
-static void
-build_fail(const struct cross_tx *tx, struct cross_message *message)
-{
-    uint16_t slot = slot_of_payer(tx);
-    struct ledger_transfer *event = &message->in.transfers[0];
-    *event = *event_of(tx);
-    event->flags &= (uint16_t)~LEDGER_TRANSFER_LINKED; /* it is alone here */
-    if (tx->hold != NULL) { /* a transfer, whose failure uses an id up as that of a second phase */
-        event->debit_account_id = tx->hold->transfer.debit_account_id;
-        event->pending_id = 0;
-        event->flags = 0;
-        event->amount = 0;
-        event->ledger = tx->hold->transfer.ledger;
-        event->code = tx->hold->transfer.code;
-    }
-    event->credit_account_id = commit_account_id(COMMIT_ACCOUNT_NOBODY, event->ledger, slot);
-    shards_cross_place_transfer(event, slot);
-    message->port.count = 1;
-    message->take = take_fail;
-}
-
-static void
-build_hold(const struct cross_tx *tx, struct cross_message *message)
-{
-    FAULT_POINT("cross-before-hold");
-    uint16_t slot = slot_of_payer(tx);
-    struct ledger_transfer *events = message->in.transfers;
-    events[0] = *event_of(tx);
-    events[0].credit_account_id = commit_account_id(COMMIT_ACCOUNT_HELD, events[0].ledger, slot);
-    events[0].flags |= LEDGER_TRANSFER_LINKED;
-    events[1] = commit_hold_marker(
-        commit_name(shards_cross_name(tx->job->cross, event_of(tx)->id, CROSS_ATTEMPT_HOLD)),
-        slot,
-        event_of(tx)->credit_account_id);
-    for (uint32_t i = 0; i < 2; i++) {
-        shards_cross_place_transfer(&events[i], slot);
-    }
-    message->port.count = 2;
-    message->take = take_hold;
-}
-
-/* The first leg of the posting, linked with something that can never be. */
-static void
-build_probe(const struct cross_tx *tx, struct cross_message *message)
-{
-    struct ledger_transfer *events = message->in.transfers;
-    shards_cross_hold_translate(tx->job, tx->hold, event_of(tx), &events[0]);
-    events[0].flags |= LEDGER_TRANSFER_LINKED;
-    events[1] = (struct ledger_transfer){0};
-    message->port.count = 2;
-    message->take = take_probe;
-}
-
-static void
-build_member(const struct cross_tx *tx, struct cross_message *message)
-{
-    shards_cross_chain_probe(tx, message);
-    message->take = take_member;
-}
-
-static void
-build_members(const struct cross_tx *tx, struct cross_message *message)
-{
-    shards_cross_chain_probe_all(tx, message);
-    message->take = take_members;
-}
-
-static void
 ask(struct cross_tx *tx, enum cross_step step)
 {
-    enum {
-        ROOM = COMMIT_LEGS_MAX + COMMIT_MEMBERS_MAX,
-    };
-
-    static_assert((int)ROOM >= (int)ID_COUNT, "there is room for any step");
-
-    static const enum port_ledger_operation operations[] = {
-        [CROSS_STEP_FIRST] = PORT_LEDGER_LOOKUP_TRANSFERS,
-        [CROSS_STEP_SECOND] = PORT_LEDGER_LOOKUP_TRANSFERS,
-        [CROSS_STEP_ACCOUNTS] = PORT_LEDGER_LOOKUP_ACCOUNTS,
-        [CROSS_STEP_CHECK] = PORT_LEDGER_CREATE_TRANSFERS,
-        [CROSS_STEP_FAIL] = PORT_LEDGER_CREATE_TRANSFERS,
-        [CROSS_STEP_HOLD] = PORT_LEDGER_CREATE_TRANSFERS,
-        [CROSS_STEP_PROBE] = PORT_LEDGER_CREATE_TRANSFERS,
-        [CROSS_STEP_MEMBER] = PORT_LEDGER_CREATE_TRANSFERS,
-        [CROSS_STEP_MEMBERS] = PORT_LEDGER_CREATE_TRANSFERS,
-    };
-
-    static void (*const builders[])(const struct cross_tx *tx, struct cross_message *message) = {
-        [CROSS_STEP_FIRST] = build_first,
-        [CROSS_STEP_SECOND] = build_second,
-        [CROSS_STEP_ACCOUNTS] = build_accounts,
-        [CROSS_STEP_CHECK] = build_check,
-        [CROSS_STEP_FAIL] = build_fail,
-        [CROSS_STEP_HOLD] = build_hold,
-        [CROSS_STEP_PROBE] = build_probe,
-        [CROSS_STEP_MEMBER] = build_member,
-        [CROSS_STEP_MEMBERS] = build_members,
+    static const cross_take takes[] = {
+        [CROSS_STEP_FIRST] = take_first,
+        [CROSS_STEP_SECOND] = take_second,
+        [CROSS_STEP_ACCOUNTS] = take_accounts,
+        [CROSS_STEP_CHECK] = take_check,
+        [CROSS_STEP_FAIL] = take_fail,
+        [CROSS_STEP_HOLD] = take_hold,
+        [CROSS_STEP_PROBE] = take_probe,
+        [CROSS_STEP_MEMBER] = take_member,
+        [CROSS_STEP_MEMBERS] = take_members,
     };
     ASSERT(step != CROSS_STEP_NONE);
-    tx->stage = CROSS_EXPLAINING;
-    tx->again = false;
-    tx->step = step;
-    const bool legs = step == CROSS_STEP_MEMBER || step == CROSS_STEP_MEMBERS;
-    struct cross_message *message = shards_cross_message_new(
-        tx->job->cross, tx->job, operations[step], legs ? ROOM : ID_COUNT, 1);
-    if (message == NULL) {
-        return; /* the next tick tries again */
-    }
-    tx->asked = true;
-    message->tx = tx;
-    builders[step](tx, message);
-    shards_cross_message_send(message);
+    shards_cross_ask(tx, step, takes[step]);
 }
 
 /* False: it was not answered, or nobody waits for it any more. */
@@ -325,9 +134,9 @@ not_booked(struct cross_tx *tx)
 static void
 take_held(struct cross_tx *tx, const struct cross_message *message)
 {
-    const struct ledger_transfer *event = event_of(tx);
-    struct ledger_transfer booked = *find(message, ID_CLIENTS);
-    const struct ledger_transfer *marker = find(message, ID_HOLD);
+    const struct ledger_transfer *event = cross_event_of(tx);
+    struct ledger_transfer booked = *find(message, CROSS_FIRST_CLIENTS);
+    const struct ledger_transfer *marker = find(message, CROSS_FIRST_HOLD);
     booked.flags &= (uint16_t)~LEDGER_TRANSFER_LINKED;
     uint32_t before = shards_cross_compare_before_credit(event, &booked, false);
     bool same = marker != NULL && marker->user_data_128 == event->credit_account_id;
@@ -341,9 +150,9 @@ take_held(struct cross_tx *tx, const struct cross_message *message)
 static bool
 take_chained(struct cross_tx *tx, const struct cross_message *message)
 {
-    const struct ledger_transfer *event = event_of(tx);
-    const struct ledger_transfer *found = find(message, ID_MARKERS);
-    struct ledger_transfer booked = *find(message, ID_CLIENTS);
+    const struct ledger_transfer *event = cross_event_of(tx);
+    const struct ledger_transfer *found = find(message, CROSS_FIRST_MARKERS);
+    struct ledger_transfer booked = *find(message, CROSS_FIRST_CLIENTS);
     struct commit_chain_note note;
     if (found == NULL || found->code != COMMIT_KIND_CHAIN) {
         return false;
@@ -408,7 +217,7 @@ is_our_own(const struct cross_tx *tx)
 static void
 take_booked(struct cross_tx *tx, const struct cross_message *message)
 {
-    const struct ledger_transfer *booked = find(message, ID_CLIENTS);
+    const struct ledger_transfer *booked = find(message, CROSS_FIRST_CLIENTS);
     if (commit_account_is(booked->credit_account_id, COMMIT_ACCOUNT_HELD)) {
         take_held(tx, message);
         return;
@@ -416,10 +225,10 @@ take_booked(struct cross_tx *tx, const struct cross_message *message)
     bool is_leg = commit_id_is_reserved(booked->credit_account_id);
     bool is_pending = is_leg && (booked->flags & LEDGER_TRANSFER_PENDING) != 0;
     tx->booked_at = booked->timestamp;
-    if (is_pending && find(message, ID_POST) == NULL) { /* 3PC, and not committed */
+    if (is_pending && find(message, CROSS_FIRST_POST) == NULL) { /* 3PC, and not committed */
         if (is_our_own(tx)) {
             shards_cross_settle(tx, tx->verdict, tx->booked_at);
-        } else if (find(message, ID_VOID) != NULL) {
+        } else if (find(message, CROSS_FIRST_VOID) != NULL) {
             shards_cross_settle(tx, LEDGER_TRANSFER_id_already_failed, tx->booked_at);
         } else { /* looked up again: what was decided may not be posted yet */
             tx->retry_ns = cross_now(message->cross) + cross_ms(message->cross->parts.resend_ms);
@@ -429,14 +238,14 @@ take_booked(struct cross_tx *tx, const struct cross_message *message)
     if (take_chained(tx, message)) {
         return;
     }
-    uint32_t before = shards_cross_compare_before_credit(event_of(tx), booked, is_leg);
-    tx->verdict = shards_cross_compare_behind_credit(event_of(tx), booked);
+    uint32_t before = shards_cross_compare_before_credit(cross_event_of(tx), booked, is_leg);
+    tx->verdict = shards_cross_compare_behind_credit(cross_event_of(tx), booked);
     if (before != 0) {
         shards_cross_settle(tx, before, tx->booked_at);
-    } else if (is_leg && tx->booked_slot == slot_of_payee(tx)) {
+    } else if (is_leg && tx->booked_slot == cross_slot_of_payee(tx)) {
         ask(tx, CROSS_STEP_SECOND);
     } else {
-        bool same = booked->credit_account_id == event_of(tx)->credit_account_id;
+        bool same = booked->credit_account_id == cross_event_of(tx)->credit_account_id;
         shards_cross_settle(
             tx,
             same ? tx->verdict : LEDGER_TRANSFER_exists_with_different_credit_account_id,
@@ -450,7 +259,7 @@ static bool
 is_of_later_hold(const struct cross_tx *tx, const struct ledger_transfer *booked)
 {
     return tx->hold != NULL && tx->hold->transfer.id == 0 && booked->pending_id != 0 &&
-           booked->pending_id == event_of(tx)->pending_id;
+           booked->pending_id == cross_event_of(tx)->pending_id;
 }
 
 static void
@@ -460,10 +269,10 @@ take_first(struct cross_message *message)
     if (!answered(message)) {
         return;
     }
-    const struct ledger_transfer *booked = find(message, ID_CLIENTS);
+    const struct ledger_transfer *booked = find(message, CROSS_FIRST_CLIENTS);
     tx->booked_attempt = 0;
     for (uint8_t i = 0; i < SHARDS_ATTEMPTS_MAX; i++) {
-        const struct ledger_transfer *marker = find(message, (uint32_t)ID_MARKERS + i);
+        const struct ledger_transfer *marker = find(message, (uint32_t)CROSS_FIRST_MARKERS + i);
         bool decided = marker != NULL && marker->code == COMMIT_KIND_MARKER;
         if (decided) {
             tx->booked_attempt = i;
@@ -491,7 +300,7 @@ take_second(struct cross_message *message)
         return;
     }
     const struct ledger_transfer *leg = find(message, 0);
-    bool same = leg != NULL && leg->credit_account_id == event_of(tx)->credit_account_id;
+    bool same = leg != NULL && leg->credit_account_id == cross_event_of(tx)->credit_account_id;
     shards_cross_settle(
         tx,
         same ? tx->verdict : LEDGER_TRANSFER_exists_with_different_credit_account_id,
@@ -519,13 +328,13 @@ take_accounts(struct cross_message *message)
     const struct ledger_account *payee = NULL;
     for (uint32_t i = 0; i < message->port.out_count; i++) {
         const struct ledger_account *account = &message->port.out.accounts[i];
-        payer = account->id == event_of(tx)->debit_account_id ? account : payer;
-        payee = account->id == event_of(tx)->credit_account_id ? account : payee;
+        payer = account->id == cross_event_of(tx)->debit_account_id ? account : payer;
+        payee = account->id == cross_event_of(tx)->credit_account_id ? account : payee;
     }
     bool holds = tx->way == CROSS_WAY_HOLD;
     uint32_t own = holds ? 0 : payers_own_reason(tx);
     uint32_t reason = holds ? LEDGER_TRANSFER_created : own != 0 ? own : tx->run.reason;
-    tx->verdict = shards_cross_verdict_of(reason, event_of(tx), payer, payee);
+    tx->verdict = shards_cross_verdict_of(reason, cross_event_of(tx), payer, payee);
     bool used_up = own != 0 && shards_cross_uses_the_id_up(own); /* by what was refused just now */
     bool prepared = tx->booked != 0; /* 3PC: the id is taken by what will be voided */
     if (tx->verdict == LEDGER_TRANSFER_created) {

@@ -3,12 +3,14 @@
  *
  *     cross.c          life, the port, ticks
  *     cross_memory.c   what batches need, bounded
- *     shards_cross_plan.c     what crosses, and in which order a batch is done
+ *     cross_plan.c     what crosses, and in which order a batch is done
  *     cross_job.c      a batch: level after level, results, its answer
+ *     cross_accounts.c the protocol's accounts that a batch needs
  *     cross_hold.c     holds, and what posts or voids them
  *     cross_chain.c    linked chains: what may cross, their legs, which of their events failed
  *     cross_run.c      a transaction: asks as vectors, and what they came to
- *     shards_cross_explain.c  what a client is told of a transfer that was not booked just now
+ *     cross_explain.c  what a client is told of a transfer that was not booked just now
+ *     cross_ask.c      what is asked to know that
  *     cross_compare.c  what is told of a transfer beside what is booked
  *     cross_lookup.c   what a look-up by ids shows of transfers that crossed
  *     cross_resolve.c  what is in doubt
@@ -49,7 +51,7 @@ enum cross_stage {
     CROSS_RESOLVING,  /* the resolver's: there is no event */
 };
 
-/* What a client is told is looked up in steps (shards_cross_explain.c). */
+/* What a client is told is looked up in steps (cross_explain.c, cross_ask.c). */
 enum cross_step {
     CROSS_STEP_NONE,
     CROSS_STEP_FIRST,    /* what has the client's id, in the payer's slot */
@@ -260,7 +262,7 @@ struct shards_cross {
     struct list firsts;
     uint32_t job_count;
     struct os_prng prng;
-    struct map known; /* of (ledger, slot) whose accounts exist */
+    struct map known; /* of (ledger, slot) whose accounts exist; cross_accounts.c */
     struct cross_sweep sweeps[SHARD_SHARDS_MAX];
     uint32_t resolving;
     struct cross_spare *spares; /* the last that was given back first */
@@ -325,7 +327,7 @@ void shards_cross_unplace_transfer(struct ledger_transfer *transfer);
 /* A slot's account: where to look for what is in the slot. */
 u128 shards_cross_near(uint16_t slot);
 
-/* ---- shards_cross_plan.c */
+/* ---- cross_plan.c */
 
 /* What crosses, sorted into levels. ERR_CROSSES_SHARDS, with request->out_count the event's place;
  * ERR_BUSY. */
@@ -416,6 +418,15 @@ bool shards_cross_chain_used_up(const struct cross_tx *tx, uint32_t *verdict);
 /* Nothing has its ids, and it had its only attempt: the event whose id is to be used up. */
 uint32_t shards_cross_chain_burns(const struct cross_tx *tx);
 
+/* ---- cross_accounts.c */
+
+/* What is known to be there. */
+void shards_cross_accounts_init(struct shards_cross *cross);
+void shards_cross_accounts_release(struct shards_cross *cross);
+/* Asks for those that the planned batch needs; job->accounts_out says how much is under way.
+ * ERR_BUSY. */
+MUST_USE err_t shards_cross_accounts_begin(struct cross_job *job);
+
 /* ---- cross_job.c */
 
 void shards_cross_job_begin(struct cross_job *job);
@@ -456,7 +467,7 @@ struct cross_digest {
 };
 struct cross_digest shards_cross_digest(const struct shards_cross *cross, struct span bytes);
 
-/* ---- shards_cross_explain.c */
+/* ---- cross_explain.c */
 
 void shards_cross_explain(struct cross_tx *tx);
 /* Of a hold: it has no transaction, what is looked up and made are steps of the same kind. */

@@ -65,6 +65,50 @@ ledger_model_destroy(struct ledger_model **model)
     }
 }
 
+/* --- adding --- */
+
+void
+ledger_model_add_event(
+    struct ledger_model *model,
+    enum ledger_event_kind kind,
+    uint64_t timestamp,
+    const struct ledger_transfer *transfer)
+{
+    struct state *now = &model->now;
+    now->events = ledger_model_grown(now->events, now->event_count, sizeof(*now->events));
+    uint32_t at = now->event_count++;
+    while (at > 0 && (now->events[at - 1].timestamp > timestamp ||
+                      (now->events[at - 1].timestamp == timestamp &&
+                       now->events[at - 1].kind == LEDGER_EVENT_TWO_PHASE_EXPIRED))) {
+        now->events[at] = now->events[at - 1];
+        at--;
+    }
+    now->events[at] = (struct ledger_model_event){
+        .kind = kind,
+        .timestamp = timestamp,
+        .transfer = *transfer,
+        .debit = *ledger_model_find_account(model, transfer->debit_account_id),
+        .credit = *ledger_model_find_account(model, transfer->credit_account_id),
+    };
+}
+
+void
+ledger_model_set_closed(struct ledger_account *account, bool closed)
+{
+    unsigned flags = account->flags & ~(unsigned)LEDGER_ACCOUNT_CLOSED;
+    account->flags = (uint16_t)(closed ? flags | LEDGER_ACCOUNT_CLOSED : flags);
+}
+
+void
+ledger_model_store(
+    struct ledger_model *model, const struct ledger_transfer *transfer, enum ledger_fate fate)
+{
+    struct state *now = &model->now;
+    now->transfers =
+        ledger_model_grown(now->transfers, now->transfer_count, sizeof(*now->transfers));
+    now->transfers[now->transfer_count++] = (struct stored){*transfer, fate};
+}
+
 /* --- finding --- */
 
 struct ledger_account *

@@ -22,6 +22,7 @@
 #include "base/map.h"
 #include "callback/secret.h"
 #include "resource/event.h"
+#include "trace/log.h"
 #include "trace/span.h"
 
 #include <stdatomic.h>
@@ -33,6 +34,9 @@
 #define EVENTS_SIGNATURE_SIZE 192                  /* two v1 and a time */
 #define EVENTS_USER_AGENT     "Tael/1.0 (webhooks)"
 #define EVENTS_CONTENT_TYPE   "application/json; charset=utf-8"
+/* Other processes look for another check row once in EVENTS_SWEEP_NS; until each has looked twice
+ * one may be sealing with the key of before. */
+#define EVENTS_FOLLOWED_NS (2 * EVENTS_SWEEP_NS)
 
 struct events_scope;
 
@@ -127,7 +131,7 @@ struct events_purge {
     bool full; /* the last step found as much as it may remove */
 };
 
-/* keys.c */
+/* keys.c; the pass is keys_pass.c's */
 struct events_keys {
     struct callback_keys *all;
     char names[CALLBACK_KEYS_MAX][CALLBACK_KEY_NAME_SIZE];
@@ -308,6 +312,15 @@ void events_keys_start(struct events *events);
 void events_keys_close(struct events *events);
 /* Looks, in an operation of scope 0, which key is in use; another process may have rotated. */
 MUST_USE err_t events_keys_follow(struct resource_op *op);
+void events_keys_log(const struct events *events, enum trace_level level, const char *what);
+
+/* --- keys_pass.c: every stored secret, and the key that it is under --- */
+
+/* Once the keys are there. */
+void events_keys_pass_init(struct events *events);
+void events_keys_pass_release(struct events *events);
+/* After the pause, from the first scope on, whatever was counted until now. */
+void events_keys_pass_begin(struct events *events, uint64_t pause_ns);
 
 /* --- purge.c --- */
 void events_purge_timer(struct os_timer *timer);
