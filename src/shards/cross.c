@@ -2,7 +2,6 @@
 #include "cross_private.h"
 
 #include "base/assert.h"
-#include "base/hash.h"
 
 #include <stdlib.h>
 #include <string.h>
