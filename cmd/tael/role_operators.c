@@ -274,7 +274,7 @@ answer_nothing(struct net_answer *answer)
     buf_append_cstr(
         &answer->body,
         "only /livez, /readyz, /startupz, /metrics, /ledger/head, /log-level, /transactions, "
-        "/merchants, /vault/keys, /webhooks/keys and /api/v2/trace are here\n");
+        "/merchants, /vault/keys, /vault/discard, /webhooks/keys and /api/v2/trace are here\n");
 }
 
 static void

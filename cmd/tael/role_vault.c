@@ -82,6 +82,12 @@ role_vault_rotate(struct node *node, struct vault_rotate *request)
     vault_rotate(node->vault, request);
 }
 
+void
+role_vault_discard(struct node *node, struct vault_discard *request)
+{
+    vault_discard(node->vault, request);
+}
+
 static void
 vault_role_metrics(const struct node *node, struct buf *out)
 {
@@ -105,7 +111,7 @@ vault_role_metrics(const struct node *node, struct buf *out)
          rotation.cards},
         {"tael_vault_cards_unreadable",
          "gauge",
-         "Damaged cards that rotations have set aside.",
+         "Damaged cards that rotations have set aside, and nobody discarded.",
          rotation.unreadable},
     };
     node_metrics(out, all, sizeof(all) / sizeof(all[0]));

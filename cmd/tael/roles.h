@@ -51,8 +51,9 @@ void role_merchants_drain(struct node *node);
 /* Of a node with a vault, which only this role's file talks to (M6). Any thread. */
 void role_vault_look(const struct node *node, struct vault_rotation *ret_rotation);
 void role_vault_rotate(struct node *node, struct vault_rotate *request);
-/* Operators: /vault/keys and /webhooks/keys. On peers_loop; API_OPERATES: the loop of the vault or
- * of the documents answers. */
+void role_vault_discard(struct node *node, struct vault_discard *request);
+/* Operators: /vault/keys, /vault/discard and /webhooks/keys. On peers_loop; API_OPERATES: the loop
+ * of the vault or of the documents answers. */
 enum api_operated role_keys_ask(struct node *node, struct net_exchange *exchange);
 /* The drain of the roles that have such keys, as role_merchants_drain. May be repeated. */
 void role_keys_drain(struct node *node);

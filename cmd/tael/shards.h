@@ -135,6 +135,10 @@ int shards_begin(
 /* ask of shards/move.h; the context is the link. ERR_DENIED instead of ERR_BUSY: the shard will not
  * take us however often it is asked. */
 err_t shards_link_ask(void *context, uint32_t shard, struct port_ledger_request *request);
+/* What an error of shards_link_ask is about, in a few words: what is known of the shard, or the
+ * error's own text. */
+void shards_link_why(
+    const struct shards_link *link, uint32_t shard, err_t error, char message[SHARDS_MESSAGE_SIZE]);
 /* What ERR_DENIED of shards_link_ask was about, in one line: the first shard that answers and does
  * not take us. False, and nothing written, if there is none: then the shard's ledger said it. */
 bool shards_link_refusal(const struct shards_link *link, char message[SHARDS_MESSAGE_SIZE]);

@@ -8,9 +8,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 /* How long one answer may take: a copied page is on disk before it comes. */
 #define ANSWER_MS 10000
+/* A shard is asked who it is beside the first request, and that ends in five seconds whatever it
+ * does. */
+#define LOOK_PAUSE_MS 10
+#define LOOKS_MAX     1000
 
 /* ---- the map ---- */
 
@@ -271,6 +276,18 @@ answered(struct port_ledger_request *request)
     (void)sem_post(&asked->link->answered);
 }
 
+/* What is known of the shard, when it has been asked who it is. */
+static void
+look_at(const struct shards_link *link, uint32_t shard, struct remote_client_state *ret_state)
+{
+    const struct timespec pause = {.tv_nsec = LOOK_PAUSE_MS * 1000000L};
+    remote_client_look(link->clients[shard], ret_state);
+    for (uint32_t i = 0; !ret_state->asked && i < LOOKS_MAX; i++) {
+        (void)nanosleep(&pause, NULL);
+        remote_client_look(link->clients[shard], ret_state);
+    }
+}
+
 err_t
 shards_link_ask(void *context, uint32_t shard, struct port_ledger_request *request)
 {
@@ -282,13 +299,25 @@ shards_link_ask(void *context, uint32_t shard, struct port_ledger_request *reque
     port->submit(port, &asked.request);
     while (sem_wait(&link->answered) != 0) {
     }
-    struct remote_client_state state;
-    remote_client_look(link->clients[shard], &state);
-    bool in_vain = asked.request.error == ERR_BUSY && state.refuses;
-    request->error = in_vain ? ERR_DENIED : asked.request.error;
+    request->error = asked.request.error;
+    if (request->error == ERR_BUSY) {
+        struct remote_client_state state;
+        look_at(link, shard, &state);
+        request->error = state.refuses ? ERR_DENIED : ERR_BUSY;
+    }
     request->out_count = asked.request.out_count;
     request->epoch = asked.request.epoch;
     return request->error;
+}
+
+void
+shards_link_why(
+    const struct shards_link *link, uint32_t shard, err_t error, char message[SHARDS_MESSAGE_SIZE])
+{
+    struct remote_client_state state;
+    remote_client_look(link->clients[shard], &state);
+    bool known = (error == ERR_DENIED && state.refuses) || (error == ERR_BUSY && !state.ready);
+    (void)snprintf(message, SHARDS_MESSAGE_SIZE, "%s", known ? state.why : err_text(error));
 }
 
 bool

@@ -200,7 +200,9 @@ list_json(const struct look *look)
         json_member_cstr(&json, "at", map->shards[i].at);
         json_member_i64(&json, "slots", count_owned(map, i));
         if (look->errors[i] != ERR_OK) {
-            json_member_cstr(&json, "error", err_text(look->errors[i]));
+            char why[SHARDS_MESSAGE_SIZE];
+            shards_link_why(look->link, i, look->errors[i], why);
+            json_member_cstr(&json, "error", why);
         } else {
             json_member_i64(&json, "epoch", (int64_t)shard->epoch);
             json_member_i64(&json, "accounts", (int64_t)look->accounts[i]);
@@ -240,7 +242,9 @@ list_table(const struct look *look)
         show_cell(&table, SHOW_PLAIN, "%" PRIu64, look->accounts[i]);
         show_cell(&table, SHOW_PLAIN, "%" PRIu64, good ? shard->epoch : 0);
         if (!good) {
-            show_cell(&table, SHOW_RED, "%s", err_text(look->errors[i]));
+            char why[SHARDS_MESSAGE_SIZE];
+            shards_link_why(look->link, i, look->errors[i], why);
+            show_cell(&table, SHOW_RED, "%s", why);
         } else if (shard->fence_epoch != 0) {
             show_cell(&table, SHOW_YELLOW, "%" PRIu32 " slots fenced", count_slots(shard->fence));
         } else if (count_slots(shard->arriving) != 0) {
@@ -251,6 +255,20 @@ list_table(const struct look *look)
         }
     }
     return show_table_finish(&table);
+}
+
+/* Behind what is shown: it is not the shards' fault, and no later look will show more. */
+static int
+list_refusal(const struct look *look)
+{
+    char message[SHARDS_MESSAGE_SIZE];
+    bool denied = false;
+    for (uint32_t i = 0; i < look->link->map->shard_count; i++) {
+        denied = denied || look->errors[i] == ERR_DENIED;
+    }
+    return denied && shards_link_refusal(look->link, message)
+               ? command_fail(look->link->command, "%s", message)
+               : COMMAND_OK;
 }
 
 static int
@@ -276,6 +294,10 @@ run_list(const struct command *command, int argc, char **argv)
         list_json(look);
     } else if (status == COMMAND_OK) {
         status = list_table(look) ? COMMAND_OK : COMMAND_FAILED;
+    }
+    if (status == COMMAND_OK) {
+        (void)fflush(stdout);
+        status = list_refusal(look);
     }
     look_close(look);
     shards_link_close(&link);
@@ -412,11 +434,15 @@ verify(struct look *look)
     for (int i = 0; again && i < TRIES; i++) {
         err_t result = verify_once(look, &why, &shard, &again);
         if (result != ERR_OK) {
+            char message[SHARDS_MESSAGE_SIZE];
+            const struct shard_map *map = look->link->map;
+            shards_link_why(look->link, shard, result, message);
             return command_fail(
                 look->link->command,
-                "shard %s: %s",
-                look->link->map->shards[shard].name,
-                err_text(result));
+                "shard %s at %s: %s",
+                map->shards[shard].name,
+                map->shards[shard].at,
+                message);
         }
     }
     return verify_tell(look, why, shard);

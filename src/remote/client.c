@@ -277,6 +277,7 @@ hello_done(struct remote_call *call)
     bool refuses;
     atomic_store(&client->why, hello_take(client, call, &refuses));
     atomic_store(&client->refuses, refuses);
+    atomic_store(&client->asked, true); /* behind what came of it */
     remote_call_release(call);
     if (!remote_channel_is_stopping(client->channel)) {
         hello_arm(client);
@@ -312,11 +313,13 @@ hello_fire(struct net_timer *timer)
 void
 remote_client_look(const struct remote_client *client, struct remote_client_state *ret_state)
 {
+    bool asked = atomic_load(&client->asked);
     uint64_t reached_ns = atomic_load(&client->reached_ns);
     uint64_t interval_ns = (uint64_t)client->parts.settings.hello_interval_ms * OS_NS_PER_MS;
     uint64_t valid_ns = HELLO_TIMEOUT_NS + HELLO_MISSES * interval_ns;
     const char *why = atomic_load(&client->why);
     memset(ret_state, 0, sizeof(*ret_state));
+    ret_state->asked = asked;
     ret_state->reached = reached_ns != 0 && net_now_ns() - reached_ns < valid_ns;
     ret_state->ready = ret_state->reached && why == NULL && atomic_load(&client->told_ready);
     ret_state->refuses = atomic_load(&client->refuses);

@@ -73,6 +73,7 @@ struct remote_client {
     atomic_bool told_ready, told_simulated;
     _Atomic(const char *) why;
     _Atomic bool refuses;
+    _Atomic bool asked;
     _Atomic uint64_t counters[REMOTE_COUNTER_COUNT];
 };
 

@@ -1,6 +1,7 @@
 """A ledger of four shards: its interface, what crosses, and payments by card and wallet."""
 
 import itertools
+import json
 import re
 import time
 
@@ -267,6 +268,26 @@ def test_payments(shards):
     assert wallet
 
 
+def asks_in_vain(shards, role, why):
+    """Of a role that shards do not answer: the commands that look, and the other one that moves."""
+    proof = (f"--ledger-shards={shards.map}", *shards.proof(role))
+    for words in (("list",), ("list", "--json"), ("verify",),
+                  ("split", "ledger-a", "--to=ledger-b")):
+        began = time.monotonic()
+        refused = run_tael("shards", *words, *proof)
+        assert refused.returncode == 1, (words, refused.stdout)
+        assert "shard ledger-" in refused.stderr and why in refused.stderr, refused.stderr
+        assert "busy" not in refused.stdout + refused.stderr
+        assert time.monotonic() - began < 10
+        if words == ("list",):
+            assert refused.stdout.count(why) == 2, refused.stdout
+        if "--json" in words:
+            errors = [shard["error"] for shard in json.loads(refused.stdout)["shards"]]
+            assert len(errors) == 2 and all(why in error for error in errors)
+    planned = run_tael("shards", "plan", *proof)  # of the map alone
+    assert planned.returncode == 0, planned.stderr
+
+
 def test_with_certificates(tmp_path):
     """Shards, whoever asks them, and who moves slots prove to be ours."""
     names = ("ledger-a", "ledger-b", "vault", "cards", "api")
@@ -292,9 +313,21 @@ def test_with_certificates(tmp_path):
             assert refused.returncode == 1 and "shard ledger-" in refused.stderr
             assert why in refused.stderr, refused.stderr
             assert time.monotonic() - began < 10  # thirty seconds are what a busy shard is given
+            asks_in_vain(shards, role, why)
         moved = run_tael("shards", *words, *shards.proof("api"))
         assert moved.returncode == 0, moved.stderr
         assert ledger.post([ledger.transfer(b, a)]) == ["created"]
         assert pay(client).status == "succeeded"
+        # One that is not there is told of beside the other, and is no refusal.
+        shards.processes["ledger-a"].stop()
+        listed = run_tael("shards", "list", "--json", f"--ledger-shards={shards.map}",
+                          *shards.proof("api"))
+        assert listed.returncode == 0, listed.stderr
+        gone, there = json.loads(listed.stdout)["shards"]
+        assert gone["error"] == "nobody answers" and "error" not in there
+        verified = run_tael("shards", "verify", f"--ledger-shards={shards.map}",
+                            *shards.proof("api"))
+        assert verified.returncode == 1 and "nobody answers" in verified.stderr, verified.stderr
+        shards.processes["ledger-a"].start()
     finally:
         shards.close()

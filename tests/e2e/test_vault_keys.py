@@ -1,6 +1,7 @@
 """docs/operations/keys.md: the keys of card numbers are rotated while payments go on, in one process and
 in several, and backups have the keys that they need."""
 
+import json
 import sqlite3
 import threading
 
@@ -10,9 +11,10 @@ import requests
 from kit.backups import backup, points, restore
 from kit.client import Http
 from kit.cluster import Cluster
-from kit.server import run_tael
+from kit.server import run_tael, wait_until
 from kit.vault import (
     ADMIN,
+    PAYMENT,
     Cards,
     key_files,
     rotate,
@@ -194,6 +196,123 @@ def test_a_damaged_card_is_told_of_and_set_aside(server):
     assert key_files(server.root) == ["master-3.key"]
 
 
+def damage(folder, numbers):
+    """The cards of these places in the order of their ids, of a vault that does not run."""
+    with sqlite3.connect(folder / "vault" / "vault.db") as database:
+        tokens = [token for (token,) in database.execute("SELECT id FROM card ORDER BY id")]
+        tokens = [tokens[number] for number in numbers]
+        database.executemany("UPDATE card SET sealed = '00' WHERE id = ?",
+                             [(token,) for token in tokens])
+    database.close()
+    return tokens
+
+
+def end_of_payment(cards, index):
+    """What the customer is told in the end, and whoever wants to keep the card."""
+    method = cards.saved[index][1]
+    answer = cards.http.post("/v1/payment_intents", {**PAYMENT, "payment_method": method})
+    assert answer.status_code == 200, answer.text
+    intent = answer.json()["id"]
+
+    def ended():
+        now = cards.http.get(f"/v1/payment_intents/{intent}").json()
+        return now["status"] != "processing" and now
+
+    now = wait_until(ended, 60, "the end of the payment")
+    customer = cards.http.post("/v1/customers", {}).json()["id"]
+    kept = cards.http.post(f"/v1/payment_methods/{method}/attach", {"customer": customer})
+    error = now["last_payment_error"]
+    return (now["status"], error["type"], error["code"], kept.status_code,
+            kept.json()["error"]["code"])
+
+
+NOT_PAYABLE = ("requires_payment_method", "card_error", "processing_error", 402, "processing_error")
+
+
+def test_damaged_cards_are_discarded(server):
+    """To whoever pays with one it is as before; to the operator all is well again."""
+    cards = Cards(server)
+    for _ in range(6):  # one by one: in the order of their ids
+        cards.add(1)
+    server.stop()
+    tokens = damage(server.root, [0, 2, 4])
+    server.start()
+    early = tael_vault(server, "discard", tokens[0])  # before any rotation has looked
+    assert early.returncode == 1 and "No rotation has set a card" in early.stderr
+    assert tael_vault(server, "rotate").returncode == 1
+    assert end_of_payment(cards, 0) == NOT_PAYABLE
+
+    one = tael_vault(server, "discard", tokens[0])
+    assert (one.returncode, one.stdout) == (0, "1 damaged cards discarded\n2 are left\n")
+    assert status(server)["unreadable_cards"] == tokens[1:]
+    assert end_of_payment(cards, 0) == end_of_payment(cards, 2) == NOT_PAYABLE
+    again = tael_vault(server, "discard", tokens[0])
+    assert again.returncode == 1 and f"'{tokens[0]}' aside" in again.stderr
+
+    rest = tael_vault(server, "discard", "--all-damaged", "--json")
+    assert rest.returncode == 0, rest.stderr
+    assert json.loads(rest.stdout) == {**status(server), "discarded": 2}
+    none = tael_vault(server, "discard", "--all-damaged")
+    assert (none.returncode, none.stdout) == (0, "0 damaged cards discarded\n")
+    for restarts in (True, False):
+        assert (status(server)["unreadable"], status(server)["unreadable_cards"]) == (0, [])
+        assert "unreadable" not in tael_vault(server, "status").stdout
+        metrics = requests.get(f"{vault_url(server)}/metrics", timeout=30).text
+        assert "\ntael_vault_cards_unreadable 0\n" in metrics
+        for index in (0, 2, 4):
+            assert end_of_payment(cards, index) == NOT_PAYABLE
+        for index in (1, 3, 5):
+            cards.pay(index)
+        if restarts:
+            log = server.log()
+            assert log.count("an operator discards damaged cards") == 5  # also what was refused
+            for token in tokens:
+                assert f'"a damaged card was discarded","card":"{token}"' in log
+            server.stop()
+            assert cards.tokens()[0] == 3
+            server.start()
+    assert tael_vault(server, "rotate").returncode == 0
+    # The number, given again, makes a card that works.
+    _, method, fingerprint = cards._add(0)
+    assert fingerprint == cards.saved[0][2]
+    cards.saved[0] = (0, method, fingerprint)
+    cards.pay(0)
+
+
+def test_no_other_card_is_discarded(server):
+    cards = Cards(server)
+    cards.add(3)
+    server.stop()
+    with sqlite3.connect(server.root / "vault" / "vault.db") as database:
+        tokens = [token for (token,) in database.execute("SELECT id FROM card ORDER BY id")]
+        # It says that it is damaged, and a key opens it.
+        database.execute("UPDATE card SET key_id = 'damaged' WHERE id = ?", (tokens[0],))
+    database.close()
+    server.start()
+    assert status(server)["unreadable_cards"] == tokens[:1]
+    for token, why in ((tokens[0], "A key of the vault opens"), (tokens[1], "No rotation has set"),
+                       ("card_none", "No rotation has set")):
+        refused = tael_vault(server, "discard", token)
+        assert refused.returncode == 1 and why in refused.stderr, refused.stderr
+    all_of_them = tael_vault(server, "discard", "--all-damaged")
+    assert (all_of_them.returncode, all_of_them.stdout) == (
+        0, "0 damaged cards discarded\n1 are left\n")
+    for words in ((), (tokens[0], "--all-damaged"), ("card/1",), tokens[:2]):
+        assert tael_vault(server, "discard", *words).returncode == 2
+    url = f"{vault_url(server)}/vault/discard"
+    assert requests.post(url, {"all_damaged": "true"}, headers={"Origin": "http://x"},
+                         timeout=30).status_code == 403
+    got = requests.get(url, timeout=30)
+    assert (got.status_code, got.headers["Allow"]) == (405, "POST")
+    for body in ({}, {"all_damaged": "false"}, {"card": ""}, {"card": "c" * 60}, {"card[a]": "b"},
+                 {"card": tokens[0], "all_damaged": "true"}, {"cards": "x"}):
+        assert requests.post(url, body, timeout=30).status_code == 400, body
+    assert requests.post(f"{server.direct_url}/vault/discard", {"all_damaged": "true"},
+                         timeout=30).status_code == 404
+    server.stop()
+    assert cards.tokens()[0] == 3
+
+
 def test_several_processes(tmp_path):
     cluster = Cluster(tmp_path / "cluster").start()
     try:
@@ -203,6 +322,15 @@ def test_several_processes(tmp_path):
         cards.check(step=5)
         other = run_tael("vault", "status", f"--url={cluster.processes['ledger'].operators}")
         assert other.returncode == 1 and "no vault" in other.stderr
+        vault = cluster.processes["vault"]
+        vault.stop()
+        damage(vault.data, range(20))
+        vault.start()
+        assert tael_vault(cluster, "rotate").returncode == 1
+        assert end_of_payment(cards, 0) == NOT_PAYABLE
+        assert tael_vault(cluster, "discard", "--all-damaged").returncode == 0
+        assert end_of_payment(cards, 0) == NOT_PAYABLE
+        assert status(cluster)["unreadable"] == 0
     finally:
         cluster.close()
 

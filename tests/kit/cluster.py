@@ -1,5 +1,6 @@
 """The services as processes of their own, each of which a test may kill and start again."""
 
+import contextlib
 import os
 import secrets
 import signal
@@ -139,12 +140,22 @@ class Cluster(Server):
     def place(self, name):
         return self.processes[name].where()
 
+    @contextlib.contextmanager
+    def all_or_none(self):
+        """Around a start: one that fails half way leaves no process behind, for nobody else knows of them."""
+        try:
+            yield
+        except BaseException:
+            self.kill()
+            raise
+
     def start(self, *flags, order=("api", "cards", "vault", "ledger")):
         """In any order: who needs somebody waits."""
-        for name in order:
-            self.processes[name].launch(*flags)
-        for name in order:
-            self.processes[name].wait()
+        with self.all_or_none():
+            for name in order:
+                self.processes[name].launch(*flags)
+            for name in order:
+                self.processes[name].wait()
         self.process = self.processes["api"].process
         return self
 

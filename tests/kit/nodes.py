@@ -67,17 +67,18 @@ class Nodes(Cluster):
 
     def start(self, *flags):
         """The first api process makes the keys; then the others come."""
-        for name in (*SINGLE, "api"):
-            self.processes[name].launch(*flags)
-        for name in (*SINGLE, "api"):
-            self.processes[name].wait()
-        for name in self.api_names[1:]:
-            self.processes[name].launch(*flags)
-        for name in self.api_names[1:]:
-            self.processes[name].wait()
-        self.publish(self.api_names)
-        for gateway in self.gateways:
-            gateway.start()
+        with self.all_or_none():
+            for name in (*SINGLE, "api"):
+                self.processes[name].launch(*flags)
+            for name in (*SINGLE, "api"):
+                self.processes[name].wait()
+            for name in self.api_names[1:]:
+                self.processes[name].launch(*flags)
+            for name in self.api_names[1:]:
+                self.processes[name].wait()
+            self.publish(self.api_names)
+            for gateway in self.gateways:
+                gateway.start()
         if self.gateways:
             self.url, self.port = self.gateways[0].url, self.gateways[0].port
         self.process = self.processes["api"].process

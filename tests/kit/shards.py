@@ -64,8 +64,9 @@ class Shards(Cluster):
     def start(self, *flags, order=None):
         super().start(*flags, order=order or [
             name for name in self.order if name not in self.standbys])
-        for name in self.standbys:  # they wait for as long as the others are there
-            self.processes[name].launch(*flags)
+        with self.all_or_none():
+            for name in self.standbys:  # they wait for as long as the others are there
+                self.processes[name].launch(*flags)
         return self
 
     def metrics_urls(self):

@@ -1,6 +1,7 @@
 /* Rotations in a vault that works: requests, steps by a timer, what is told of them. */
 #include "private.h"
 
+#include "base/assert.h"
 #include "base/list.h"
 #include "trace/log.h"
 #include "vault/master.h"
@@ -13,9 +14,8 @@
 /* After a step that failed. */
 #define STEP_AGAIN_NS (UINT64_C(10) * OS_NS_PER_S)
 
-/* What the caches have of a card that is sealed anew. */
-static void
-forget_cached(void *context, const struct vault_stored *before)
+void
+vault_forget_cached(void *context, const struct vault_stored *before)
 {
     struct vault *vault = context;
     struct vault_stored *by_token = vault_cache_slot(vault->by_token, before->token);
@@ -32,6 +32,8 @@ static void
 log_rotation(const struct vault *vault, enum trace_level level, const char *what, err_t error)
 {
     if (vault->parts.log != NULL) {
+        struct vault_aside aside;
+        vault_aside_look(vault, &aside);
         TRACE_LOG(
             vault->parts.log,
             level,
@@ -41,7 +43,7 @@ log_rotation(const struct vault *vault, enum trace_level level, const char *what
             trace_cstr("what", what),
             trace_i64("generation", vault->keys->generation),
             trace_i64("cards", (int64_t)atomic_load(&vault->sealed_anew)),
-            trace_i64("unreadable", atomic_load(&vault->unreadable)),
+            trace_i64("unreadable", aside.count),
             trace_cstr("result", err_name(error)));
     }
 }
@@ -59,23 +61,11 @@ fire_step(struct os_timer *timer)
     CONTAINER_OF(timer, struct vault, step_timer)->step_is_due = true;
 }
 
-/* Of a card that lies under no key any more. */
-static void
-note_set_aside(struct vault *vault, struct span token)
-{
-    uint32_t shown = atomic_load(&vault->shown);
-    atomic_fetch_add(&vault->unreadable, 1);
-    if (shown < VAULT_UNREADABLE_SHOWN && token.size < sizeof(vault->tokens[shown])) {
-        vault_set_text(vault->tokens[shown], sizeof(vault->tokens[shown]), token);
-        atomic_store(&vault->shown, shown + 1);
-    }
-}
-
 static void
 set_aside(void *context, const char *token)
 {
     struct vault *vault = context;
-    note_set_aside(vault, span_from_cstr(token));
+    vault_aside_add(vault, token);
     if (vault->parts.log != NULL) {
         TRACE_LOG(
             vault->parts.log,
@@ -85,29 +75,6 @@ set_aside(void *context, const char *token)
             "a damaged card was set aside: nothing can be paid with it",
             trace_cstr("card", token));
     }
-}
-
-static bool
-count_set_aside(void *context, const struct document_row *row)
-{
-    note_set_aside(context, row->id);
-    return true;
-}
-
-/* Those that rotations of before have set aside. */
-static err_t
-find_set_aside(struct vault *vault)
-{
-    struct document_query query = {
-        .all_scopes = true,
-        .filters = {{.column = VAULT_CARD_KEY, .value = {.text = SPAN(VAULT_SET_ASIDE)}}},
-        .filter_count = 1,
-        .range_column = UINT32_MAX,
-        .oldest_first = true,
-        .limit = UINT32_MAX,
-    };
-    return vault->documents->ops->list(
-        vault->documents, &vault_card_kind, &query, count_set_aside, vault);
 }
 
 static void
@@ -141,8 +108,10 @@ run_rotate_done(struct os_task *task)
 }
 
 static void
-rotate(struct vault *vault, struct vault_rotate *request)
+rotate(struct os_task *task)
 {
+    struct vault_rotate *request = CONTAINER_OF(task, struct vault_rotate, task);
+    struct vault *vault = request->vault;
     request->error = vault_keys_rotate(
         vault->keys, &vault->place, os_wall_ns(vault->parts.clock) / OS_NS_PER_MS);
     if (request->error == ERR_OK) {
@@ -158,13 +127,10 @@ rotate(struct vault *vault, struct vault_rotate *request)
     os_post(request->reply_to, &request->task);
 }
 
-/* Behind the group's commit, so that what is written here is a transaction of its own. */
 static void
 run_rotate(struct os_task *task)
 {
-    struct vault_rotate *request = CONTAINER_OF(task, struct vault_rotate, task);
-    task->next = request->vault->rotates;
-    request->vault->rotates = task;
+    vault_rotating_ask(CONTAINER_OF(task, struct vault_rotate, task)->vault, task, rotate);
 }
 
 void
@@ -178,24 +144,35 @@ vault_rotate(struct vault *vault, struct vault_rotate *request)
 void
 vault_rotation_look(const struct vault *vault, struct vault_rotation *ret_rotation)
 {
+    struct vault_aside aside;
+    vault_aside_look(vault, &aside);
     *ret_rotation = (struct vault_rotation){
         .generation = atomic_load(&vault->generation),
         .under_way = atomic_load(&vault->rotating),
         .cards = atomic_load(&vault->sealed_anew),
-        .unreadable = atomic_load(&vault->unreadable),
+        .unreadable = aside.count,
         .failing = atomic_load(&vault->failing),
-        .shown = atomic_load(&vault->shown),
+        .shown = aside.shown,
     };
-    memcpy(ret_rotation->tokens, vault->tokens, ret_rotation->shown * sizeof(vault->tokens[0]));
+    static_assert(sizeof(ret_rotation->tokens) == sizeof(aside.tokens), "one is the other");
+    memcpy(ret_rotation->tokens, aside.tokens, sizeof(aside.tokens));
+}
+
+void
+vault_rotating_ask(struct vault *vault, struct os_task *task, void (*run)(struct os_task *))
+{
+    task->run = run;
+    task->next = vault->asked;
+    vault->asked = task;
 }
 
 void
 vault_rotating_turn(struct vault *vault)
 {
-    while (vault->rotates != NULL) {
-        struct os_task *task = vault->rotates;
-        vault->rotates = task->next;
-        rotate(vault, CONTAINER_OF(task, struct vault_rotate, task));
+    while (vault->asked != NULL) {
+        struct os_task *task = vault->asked;
+        vault->asked = task->next;
+        task->run(task);
     }
     if (vault->step_is_due) {
         vault->step_is_due = false;
@@ -213,7 +190,7 @@ vault_rotating_open(struct vault *vault)
         .keys = vault->keys,
         .place = &vault->place,
         .batch = calloc(VAULT_STEP_CARDS, sizeof(*vault->work.batch)),
-        .changed = forget_cached,
+        .changed = vault_forget_cached,
         .set_aside = set_aside,
         .context = vault,
     };
@@ -221,7 +198,7 @@ vault_rotating_open(struct vault *vault)
         return ERR_MEMORY;
     }
     TRY(vault_master_range(parts->disk, parts->folder, &oldest, &newest));
-    TRY(find_set_aside(vault));
+    TRY(vault_aside_open(vault));
     atomic_store(&vault->generation, vault->keys->generation);
     vault->step_timer.fire = fire_step;
     if (vault_keys_old_count(vault->keys) > 0 || oldest < vault->keys->generation) {

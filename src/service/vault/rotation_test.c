@@ -20,7 +20,6 @@
 #include <unistd.h>
 
 #define T_CARDS_MAX 400
-#define T_LONG_NS   (10 * OS_NS_PER_S)
 
 /* ---------------------------------------------------------------------------------------- model */
 
@@ -85,39 +84,6 @@ t_check(struct t_bench *bench)
     }
 }
 
-static void
-rotate_done(struct vault_rotate *request)
-{
-    (void)request;
-}
-
-static err_t
-t_rotate(struct t_bench *bench)
-{
-    struct vault_rotate request = {
-        .reply_to = os_loop_executor(bench->loop), .done = rotate_done, .error = ERR_MEMORY};
-    vault_rotate(bench->vault, &request);
-    assert_true(os_sim_run_until_idle(bench->sim, T_STEPS));
-    return request.error;
-}
-
-static struct vault_rotation
-t_look(const struct t_bench *bench)
-{
-    struct vault_rotation rotation;
-    vault_rotation_look(bench->vault, &rotation);
-    return rotation;
-}
-
-/* Runs until nothing older is there. */
-static void
-t_finish(struct t_bench *bench)
-{
-    assert_true(os_sim_run_for(bench->sim, T_LONG_NS, T_STEPS));
-    assert_false(t_look(bench).under_way);
-    assert_int_equal(os_sim_next_timer_ns(bench->sim), 0);
-}
-
 static bool
 t_is_there(const struct t_bench *bench, const char *name)
 {
@@ -127,20 +93,6 @@ t_is_there(const struct t_bench *bench, const char *name)
 }
 
 /* ------------------------------------------------------------------------------------ the rows */
-
-static struct document_store *
-t_open_documents(const struct t_bench *bench)
-{
-    static const struct document_kind *const kinds[] = {&vault_card_kind, &vault_data_key_kind};
-    char path[256];
-    char url[300];
-    char message[DOCUMENT_MESSAGE_SIZE];
-    struct document_store *documents;
-    t_path(bench, "vault.db", path);
-    (void)snprintf(url, sizeof(url), "sqlite:%s", path);
-    assert_int_equal(document_store_open(url, kinds, 2, &documents, message), ERR_OK);
-    return documents;
-}
 
 static bool
 count_row(void *context, const struct document_row *row)
@@ -479,27 +431,6 @@ test_commit_fails(void **state)
     t_start(bench);
 }
 
-/* Changes a stored card as a disk may, and starts the vault again. */
-static void
-t_damage(struct t_bench *bench, const struct t_card *card, struct span sealed)
-{
-    struct arena arena;
-    struct document_row row;
-    t_stop(bench);
-    struct document_store *documents = t_open_documents(bench);
-    const struct document_store_ops *ops = documents->ops;
-    struct span id = span_from_cstr(card->answer.token);
-    arena_init(&arena, 1 << 16);
-    assert_int_equal(ops->get(documents, &vault_card_kind, card->scope, id, &arena, &row), ERR_OK);
-    row.columns[VAULT_CARD_SEALED].text = sealed;
-    assert_int_equal(ops->begin(documents), ERR_OK);
-    assert_int_equal(ops->update(documents, &vault_card_kind, &row), ERR_OK);
-    assert_int_equal(ops->commit(documents), ERR_OK);
-    ops->close(documents);
-    arena_release(&arena);
-    t_start(bench);
-}
-
 /* The row's sealed number and body, as they are now. */
 static void
 t_assert_row(struct t_bench *bench, const struct t_card *card, struct span sealed, const char *body)
@@ -536,7 +467,7 @@ test_damaged_cards(void **state)
     const struct span texts[] = {
         span_of(zeros, sizeof(zeros)), span_of(longer, sizeof(longer)), SPAN_EMPTY};
     for (uint32_t i = 0; i < 3; i++) {
-        t_damage(bench, damaged[i], texts[i]);
+        t_damage(bench, damaged[i]->scope, damaged[i]->answer.token, texts[i]);
     }
     assert_int_equal(t_look(bench).unreadable, 0); /* nobody has looked */
     assert_int_equal(t_rotate(bench), ERR_OK);
@@ -585,7 +516,7 @@ test_a_damaged_card_comes_again_in_a_rotation(void **state)
         t_add(bench);
     }
     struct t_card *card = &cards.cards[0];
-    t_damage(bench, card, SPAN_EMPTY);
+    t_damage(bench, card->scope, card->answer.token, SPAN_EMPTY);
     assert_int_equal(t_rotate(bench), ERR_OK);
     assert_true(os_sim_run_for(bench->sim, 11 * OS_NS_PER_MS, T_STEPS));
     assert_int_equal(t_look(bench).unreadable, 1);

@@ -8,11 +8,15 @@
 #include "testing.h"
 
 #include "base/list.h"
+#include "keys.h"
+#include "stored.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#define T_LONG_NS (10 * OS_NS_PER_S)
 
 static void
 network_done(struct os_task *task)
@@ -174,4 +178,70 @@ t_file_holds(const struct t_bench *bench, const char *name, const char *text)
     size_t size = fread(content, 1, sizeof(content), file);
     (void)fclose(file);
     return memmem(content, size, text, strlen(text)) != NULL;
+}
+
+static void
+rotate_done(struct vault_rotate *request)
+{
+    (void)request;
+}
+
+err_t
+t_rotate(struct t_bench *bench)
+{
+    struct vault_rotate request = {
+        .reply_to = os_loop_executor(bench->loop), .done = rotate_done, .error = ERR_MEMORY};
+    vault_rotate(bench->vault, &request);
+    assert_true(os_sim_run_until_idle(bench->sim, T_STEPS));
+    return request.error;
+}
+
+struct vault_rotation
+t_look(const struct t_bench *bench)
+{
+    struct vault_rotation rotation;
+    vault_rotation_look(bench->vault, &rotation);
+    return rotation;
+}
+
+void
+t_finish(struct t_bench *bench)
+{
+    assert_true(os_sim_run_for(bench->sim, T_LONG_NS, T_STEPS));
+    assert_false(t_look(bench).under_way);
+    assert_int_equal(os_sim_next_timer_ns(bench->sim), 0);
+}
+
+struct document_store *
+t_open_documents(const struct t_bench *bench)
+{
+    static const struct document_kind *const kinds[] = {&vault_card_kind, &vault_data_key_kind};
+    char path[256];
+    char url[300];
+    char message[DOCUMENT_MESSAGE_SIZE];
+    struct document_store *documents;
+    t_path(bench, "vault.db", path);
+    (void)snprintf(url, sizeof(url), "sqlite:%s", path);
+    assert_int_equal(document_store_open(url, kinds, 2, &documents, message), ERR_OK);
+    return documents;
+}
+
+void
+t_damage(struct t_bench *bench, uint64_t scope, const char *token, struct span sealed)
+{
+    struct arena arena;
+    struct document_row row;
+    t_stop(bench);
+    struct document_store *documents = t_open_documents(bench);
+    const struct document_store_ops *ops = documents->ops;
+    struct span id = span_from_cstr(token);
+    arena_init(&arena, 1 << 16);
+    assert_int_equal(ops->get(documents, &vault_card_kind, scope, id, &arena, &row), ERR_OK);
+    row.columns[VAULT_CARD_SEALED].text = sealed;
+    assert_int_equal(ops->begin(documents), ERR_OK);
+    assert_int_equal(ops->update(documents, &vault_card_kind, &row), ERR_OK);
+    assert_int_equal(ops->commit(documents), ERR_OK);
+    ops->close(documents);
+    arena_release(&arena);
+    t_start(bench);
 }

@@ -2,6 +2,7 @@
 #ifndef VAULT_TESTING_H
 #define VAULT_TESTING_H
 
+#include "document/document.h"
 #include "os/sim.h"
 #include "vault/vault.h"
 
@@ -42,5 +43,15 @@ struct port_vault_tokenize t_tokenize(
     struct t_bench *bench, uint64_t scope, const char *number, const char *cvc);
 err_t t_authorize(struct t_bench *bench, uint64_t scope, const char *token);
 void t_ignore(struct port_vault_tokenize *request);
+
+err_t t_rotate(struct t_bench *bench);
+struct vault_rotation t_look(const struct t_bench *bench);
+/* Runs until nothing older is there. */
+void t_finish(struct t_bench *bench);
+
+/* Of a vault that is stopped. */
+struct document_store *t_open_documents(const struct t_bench *bench);
+/* Changes a stored card as a disk may, and starts the vault again. */
+void t_damage(struct t_bench *bench, uint64_t scope, const char *token, struct span sealed);
 
 #endif

@@ -471,6 +471,7 @@ vault_destroy(struct vault **vault)
         gone->documents->ops->close(gone->documents);
     }
     vault_keys_close(&gone->keys);
+    vault_aside_close(gone);
     arena_wipe(&gone->arena);
     arena_release(&gone->arena);
     free(gone->by_lookup);

@@ -72,6 +72,7 @@ void remote_client_destroy(struct remote_client **client);
 
 /* What is known of the service. */
 struct remote_client_state {
+    bool asked;   /* it was, whatever came of it: before that nothing is known */
     bool reached; /* it answered a hello lately, in our version, and serves this */
     bool ready;   /* and it says that it can work */
     bool simulated;

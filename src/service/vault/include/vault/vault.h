@@ -11,6 +11,7 @@
  * VAULT-5  A token is answered only when its record is durable.
  * VAULT-6  At every moment of a rotation, a crash included, every card can be read, and a card that
  *          comes again has its token. A key ends when nothing is under it that can be read.
+ * VAULT-7  No card is removed but one that was set aside and that no key opens.
  */
 #ifndef VAULT_VAULT_H
 #define VAULT_VAULT_H
@@ -52,7 +53,7 @@ struct port_network *vault_network(struct vault *vault);
  * Rotation: a new master key and a new data key, which everything that is stored from now on uses;
  * then cards that are there are sealed anew, some of them at a time, while the vault works. In the
  * end the keys of before are removed. A damaged card, which cannot be read, is set aside: its row
- * stays, under no key, and is told of as long as it is there.
+ * stays, under no key, and is told of until somebody discards it.
  */
 #define VAULT_UNREADABLE_SHOWN 20
 
@@ -61,7 +62,7 @@ struct vault_rotation {
     bool under_way;      /* an older one is there yet */
     uint64_t cards;      /* sealed anew since the start of the process */
     bool failing;        /* the last step failed; it is tried again after 10 seconds */
-    uint32_t unreadable; /* damaged cards that rotations have set aside, now or before */
+    uint32_t unreadable; /* damaged cards that rotations have set aside, and nobody discarded */
     uint32_t shown;      /* so many of their tokens are below */
     char tokens[VAULT_UNREADABLE_SHOWN][PORT_VAULT_TOKEN_SIZE];
 };
@@ -84,5 +85,25 @@ struct vault_rotate {
 
 /* Any thread; answers once, when the loop runs. */
 void vault_rotate(struct vault *vault, struct vault_rotate *request);
+
+/* Removes cards that were set aside, some of them at a time. To whoever pays with one, it is as it
+ * was before: nothing can be paid with it. */
+struct vault_discard {
+    /* The caller's. */
+    struct os_executor *reply_to;
+    void (*done)(struct vault_discard *request);
+    char token[PORT_VAULT_TOKEN_SIZE]; /* empty: all that no key opens */
+    /* The answer. ERR_NOT_FOUND: no card of this token was set aside. ERR_DENIED: it was, and yet a
+     * key that is there opens it. ERR_OUTCOME_UNKNOWN: whether more was removed the next start
+     * knows. Others: nothing more was. */
+    err_t error;
+    uint32_t discarded; /* so many are removed, durably, whatever the error */
+    /* The vault's, until then. */
+    struct os_task task;
+    struct vault *vault;
+};
+
+/* Any thread; answers once, when the loop runs. */
+void vault_discard(struct vault *vault, struct vault_discard *request);
 
 #endif
