@@ -229,9 +229,7 @@ journal_index_put(
 {
     ASSERT(position != 0);
     ASSERT((position & 15) == 0);
-    return journal_table_put(
-        index->active,
-        (struct journal_index_entry){.hash = hash, .reference = position | (uint64_t)fate});
+    return journal_table_put(index->active, hash, position | (uint64_t)fate);
 }
 
 /* --- asking it --- */

@@ -84,15 +84,19 @@ journal_table_release(struct journal_table *table)
     table->count = 0;
 }
 
-/* The slot of the entry with the same position, or the empty one for it. */
+/* The slot of the entry with the same position, or the empty one for it. The entry comes in two
+ * words and not in memory: read from there at once it would wait for what wrote them one by one,
+ * and for all that was written before. */
 static struct journal_index_entry *
-slot_of(const struct journal_table *table, const struct journal_index_entry *entry)
+slot_of(const struct journal_table *table, uint64_t hash, uint64_t reference)
 {
+    const struct journal_index_entry wanted = {.hash = hash, .reference = reference};
+    const uint64_t position = journal_index_entry_position(&wanted);
+    ASSERT(position != 0);
     struct journal_index_entry *slots = table->slots;
-    uint32_t at = journal_table_home(table, entry->hash);
+    uint32_t at = journal_table_home(table, hash);
     while (slots[at].reference != 0 &&
-           (slots[at].hash != entry->hash ||
-            journal_index_entry_position(&slots[at]) != journal_index_entry_position(entry))) {
+           (slots[at].hash != hash || journal_index_entry_position(&slots[at]) != position)) {
         at = (at + 1) & (table->slot_count - 1);
     }
     return &slots[at];
@@ -109,7 +113,7 @@ table_grow(struct journal_table *table)
     slots_set(&larger, slots, table->slot_count * 2);
     for (uint32_t i = 0; i < table->slot_count; i++) {
         if (table->slots[i].reference != 0) {
-            *slot_of(&larger, &table->slots[i]) = table->slots[i];
+            *slot_of(&larger, table->slots[i].hash, table->slots[i].reference) = table->slots[i];
         }
     }
     slots_set(table, larger.slots, larger.slot_count);
@@ -117,13 +121,12 @@ table_grow(struct journal_table *table)
 }
 
 err_t
-journal_table_put(struct journal_table *table, struct journal_index_entry entry)
+journal_table_put(struct journal_table *table, uint64_t hash, uint64_t reference)
 {
     ASSERT(!table->handed_over);
-    ASSERT(journal_index_entry_position(&entry) != 0);
-    struct journal_index_entry *slot = slot_of(table, &entry);
+    struct journal_index_entry *slot = slot_of(table, hash, reference);
     if (slot->reference != 0) {
-        *slot = entry;
+        slot->reference = reference;
         return ERR_OK;
     }
     if (table->count >= JOURNAL_RUN_ENTRIES_MAX) {
@@ -131,9 +134,10 @@ journal_table_put(struct journal_table *table, struct journal_index_entry entry)
     }
     if (table->count >= entries_max(table->slot_count)) {
         TRY(table_grow(table));
-        slot = slot_of(table, &entry);
+        slot = slot_of(table, hash, reference);
     }
-    *slot = entry;
+    slot->hash = hash;
+    slot->reference = reference;
     table->count++;
     return ERR_OK;
 }

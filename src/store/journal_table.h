@@ -59,8 +59,9 @@ journal_table_prefetch(const struct journal_table *table, uint64_t hash)
 }
 
 /* Adds the entry, or sets the fate of the one with its position. ERR_MEMORY when it has to grow,
- * ERR_FULL beyond JOURNAL_RUN_ENTRIES_MAX. */
-MUST_USE err_t journal_table_put(struct journal_table *table, struct journal_index_entry entry);
+ * ERR_FULL beyond JOURNAL_RUN_ENTRIES_MAX. (Two words, and no struct: that would come in memory,
+ * written word by word and read at once as a whole; see base/words.h.) */
+MUST_USE err_t journal_table_put(struct journal_table *table, uint64_t hash, uint64_t reference);
 /* The next entry with the hash at or behind *slot (0: from the start of the walk), or NULL. Moves
  * *slot behind it: a count of steps, not a place. */
 const struct journal_index_entry *journal_table_next(
