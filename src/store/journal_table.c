@@ -84,9 +84,7 @@ journal_table_release(struct journal_table *table)
     table->count = 0;
 }
 
-/* The slot of the entry with the same position, or the empty one for it. The entry comes in two
- * words and not in memory: read from there at once it would wait for what wrote them one by one,
- * and for all that was written before. */
+/* The slot of the entry with the same position, or the empty one for it. */
 static struct journal_index_entry *
 slot_of(const struct journal_table *table, uint64_t hash, uint64_t reference)
 {
