@@ -28,6 +28,9 @@ struct traces {
     struct os_task finish_task;
     struct os_task seal_task;
     atomic_bool is_sealed;
+    /* Counted first, looked at second; draining does it the other way around: one of them sees. */
+    atomic_uint questions; /* not answered yet */
+    atomic_bool asks_no_more;
 };
 
 static const struct {
@@ -98,7 +101,8 @@ answer(struct os_task *task)
         buf_clear(&answer->body);
         answer->status = 500;
     }
-    net_answer(question->exchange);
+    net_answer(question->exchange); /* and with it goes the arena that the question is in */
+    atomic_fetch_sub(&traces->questions, 1);
 }
 
 /* False: the query is not one that is understood. */
@@ -149,6 +153,11 @@ traces_operate(struct traces *traces, struct net_exchange *exchange)
     question->traces = traces;
     question->exchange = exchange;
     question->task.run = answer;
+    atomic_fetch_add(&traces->questions, 1);
+    if (atomic_load(&traces->asks_no_more)) {
+        atomic_fetch_sub(&traces->questions, 1);
+        return false;
+    }
     os_post(net_loop_executor(traces->parts.loop), &question->task);
     return true;
 }
@@ -289,7 +298,9 @@ traces_drain(struct traces *traces, uint32_t wait_ms)
     }
     traces->seal_task.run = seal;
     os_post(net_loop_executor(traces->parts.loop), &traces->seal_task);
-    while (!atomic_load(&traces->is_sealed)) {
+    /* A question that came when the loop has ended would never be answered. */
+    atomic_store(&traces->asks_no_more, true);
+    while (!atomic_load(&traces->is_sealed) || atomic_load(&traces->questions) > 0) {
         (void)nanosleep(&pause, NULL);
     }
     for (uint32_t i = 0; i < TRACES_FORMAT_COUNT; i++) {

@@ -64,7 +64,8 @@ MUST_USE err_t traces_create(
     const struct traces_parts *parts,
     struct traces **ret_traces,
     char message[TRACES_MESSAGE_SIZE]);
-/* Sends what waits, for `wait_ms` at most. Not from the loop's thread. */
+/* Sends what waits, for `wait_ms` at most, and lets nobody ask any more. Not from the loop's
+ * thread. */
 void traces_drain(struct traces *traces, uint32_t wait_ms);
 /* After the loop has stopped, and everybody who recorded. Accepts NULL; sets the pointer to NULL.
  */
@@ -77,8 +78,8 @@ struct trace_recorder *traces_recorder(struct traces *traces);
  * What operators ask for, as Zipkin's own API has it, so that its clients can read it:
  *     GET /api/v2/trace/ID                                   the spans of a trace
  *     GET /api/v2/traces?annotationQuery=KEY=VALUE&limit=N   traces with such an attribute
- * True: the exchange is answered later, from the traces' loop. False: it is not one of these. From
- * any thread.
+ * True: the exchange is answered later, from the traces' loop. False: it is not one of these, or
+ * they are being drained. From any thread.
  */
 bool traces_operate(struct traces *traces, struct net_exchange *exchange);
 
