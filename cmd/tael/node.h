@@ -5,7 +5,6 @@
 #ifndef TAEL_NODE_H
 #define TAEL_NODE_H
 
-#include "door.h"
 #include "measured_disk.h"
 #include "pulse.h"
 #include "tracing.h"
@@ -21,6 +20,7 @@
 #include "issuer/issuer.h"
 #include "mobile/mobile.h"
 #include "net/server.h"
+#include "os/door.h"
 #include "outbound/outbound.h"
 #include "payments/payments.h"
 #include "redis/redis.h"
@@ -313,9 +313,9 @@ struct node {
     bool tls_is_asked_again; /* meanwhile; the net loop's */
     struct net_server *server;
     struct net_server *admin_server;
-    struct door merchants_door; /* what operators ask of the resource loop (role_merchants.c) */
-    struct door keys_door;      /* and of the cards loop (role_keys.c) */
-    uint16_t port;              /* that was bound */
+    struct os_door merchants_door; /* what operators ask of the resource loop (role_merchants.c) */
+    struct os_door keys_door;      /* and of the cards loop (role_keys.c) */
+    uint16_t port;                 /* that was bound */
     /* Where browsers find this process, without a slash at the end; filled in before it listens. */
     char public_url[NODE_URL_SIZE];
     uint16_t admin_port; /* 0: none */

@@ -63,7 +63,7 @@ answered(struct ask *ask)
     struct net_exchange *exchange = ask->exchange;
     exchange->next = NULL;
     net_answer(exchange); /* and with it goes the arena that `ask` is in */
-    door_leave(&node->keys_door);
+    os_door_leave(&node->keys_door);
 }
 
 /* `refused`: what is said of an error that stands for a rule. */
@@ -360,7 +360,7 @@ change(const struct ask *wanted)
     if (ask->kind->read != NULL && !ask->kind->read(ask)) {
         return API_OPERATED;
     }
-    if (!door_enter(&ask->node->keys_door)) {
+    if (!os_door_enter(&ask->node->keys_door)) {
         role_operators_refuse(
             exchange, 503, NULL, "The process is ending. Ask it when it has started again.");
         return API_OPERATED;
@@ -404,5 +404,5 @@ role_keys_ask(struct node *node, struct net_exchange *exchange)
 void
 role_keys_drain(struct node *node)
 {
-    door_close(&node->keys_door);
+    os_door_close(&node->keys_door);
 }

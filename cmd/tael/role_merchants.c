@@ -371,7 +371,7 @@ answer(struct os_task *task)
     dispatch(ask);
     exchange->next = NULL;
     net_answer(exchange); /* and with it goes the arena that `ask` is in */
-    door_leave(&node->merchants_door);
+    os_door_leave(&node->merchants_door);
 }
 
 /* -------------------------------------------------------------------------------- the doors */
@@ -455,7 +455,7 @@ role_merchants_ask(struct node *node, struct net_exchange *exchange)
     ask->node = node;
     ask->exchange = exchange;
     ask->task.run = answer;
-    if (!door_enter(&node->merchants_door)) {
+    if (!os_door_enter(&node->merchants_door)) {
         role_operators_refuse(exchange, 503, NULL, "The process is ending. Ask another one.");
         return API_OPERATED;
     }
@@ -466,5 +466,5 @@ role_merchants_ask(struct node *node, struct net_exchange *exchange)
 void
 role_merchants_drain(struct node *node)
 {
-    door_close(&node->merchants_door);
+    os_door_close(&node->merchants_door);
 }

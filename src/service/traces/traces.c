@@ -6,6 +6,7 @@
 #include "base/assert.h"
 #include "base/list.h"
 #include "form/form.h"
+#include "os/door.h"
 #include "os/entropy.h"
 
 #include <stdio.h>
@@ -28,9 +29,7 @@ struct traces {
     struct os_task finish_task;
     struct os_task seal_task;
     atomic_bool is_sealed;
-    /* Counted first, looked at second; draining does it the other way around: one of them sees. */
-    atomic_uint questions; /* not answered yet */
-    atomic_bool asks_no_more;
+    struct os_door door; /* of questions: the loop ends before whoever asks */
 };
 
 static const struct {
@@ -102,7 +101,7 @@ answer(struct os_task *task)
         answer->status = 500;
     }
     net_answer(question->exchange); /* and with it goes the arena that the question is in */
-    atomic_fetch_sub(&traces->questions, 1);
+    os_door_leave(&traces->door);
 }
 
 /* False: the query is not one that is understood. */
@@ -153,9 +152,7 @@ traces_operate(struct traces *traces, struct net_exchange *exchange)
     question->traces = traces;
     question->exchange = exchange;
     question->task.run = answer;
-    atomic_fetch_add(&traces->questions, 1);
-    if (atomic_load(&traces->asks_no_more)) {
-        atomic_fetch_sub(&traces->questions, 1);
+    if (!os_door_enter(&traces->door)) {
         return false;
     }
     os_post(net_loop_executor(traces->parts.loop), &question->task);
@@ -298,11 +295,10 @@ traces_drain(struct traces *traces, uint32_t wait_ms)
     }
     traces->seal_task.run = seal;
     os_post(net_loop_executor(traces->parts.loop), &traces->seal_task);
-    /* A question that came when the loop has ended would never be answered. */
-    atomic_store(&traces->asks_no_more, true);
-    while (!atomic_load(&traces->is_sealed) || atomic_load(&traces->questions) > 0) {
+    while (!atomic_load(&traces->is_sealed)) {
         (void)nanosleep(&pause, NULL);
     }
+    os_door_close(&traces->door);
     for (uint32_t i = 0; i < TRACES_FORMAT_COUNT; i++) {
         if (traces->exporters[i] != NULL) {
             traces_exporter_stop(traces->exporters[i]);
