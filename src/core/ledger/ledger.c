@@ -76,7 +76,7 @@ const struct ledger_transfer *
 ledger_find_pending(const struct ledger *ledger, u128 id)
 {
     uint32_t slot = ledger_pending_search(ledger, id, ledger_hash(id));
-    return slot == LEDGER_NONE ? NULL : &ledger_pending_in(ledger, slot)->transfer;
+    return slot == LEDGER_NONE ? NULL : ledger_pending_transfer(ledger, slot);
 }
 
 const struct ledger_transfer *
@@ -84,7 +84,7 @@ ledger_find_pending_on(
     const struct ledger *ledger, u128 id, uint32_t debit_slot, uint32_t credit_slot)
 {
     uint32_t slot = ledger_pending_search_on(ledger, id, debit_slot, credit_slot);
-    return slot == LEDGER_NONE ? NULL : &ledger_pending_in(ledger, slot)->transfer;
+    return slot == LEDGER_NONE ? NULL : ledger_pending_transfer(ledger, slot);
 }
 
 uint32_t
@@ -97,8 +97,9 @@ const struct ledger_transfer *
 ledger_pending_at(const struct ledger *ledger, uint32_t slot)
 {
     ASSERT(slot < ledger->pending_slots_top);
-    const struct ledger_pending *pending = ledger_pending_in(ledger, slot);
-    return pending->fate == LEDGER_FATE_PENDING ? &pending->transfer : NULL;
+    return ledger_pending_in(ledger, slot)->fate == LEDGER_FATE_PENDING
+               ? ledger_pending_transfer(ledger, slot)
+               : NULL;
 }
 
 void

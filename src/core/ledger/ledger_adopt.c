@@ -87,12 +87,13 @@ ledger_watch_pendings(
     struct ledger *ledger, bool (*wanted)(void *context, u128 debit_account_id), void *context)
 {
     for (uint32_t slot = 0; slot < ledger->pending_slots_top; slot++) {
-        struct ledger_pending *pending = ledger_pending_in(ledger, slot);
-        if (pending->fate == LEDGER_FATE_NONE || pending->transfer.timeout == 0) {
+        const struct ledger_pending *pending = ledger_pending_in(ledger, slot);
+        const struct ledger_transfer *transfer = ledger_pending_transfer(ledger, slot);
+        if (pending->fate == LEDGER_FATE_NONE || transfer->timeout == 0) {
             continue;
         }
         bool watched = pending->heap_position != LEDGER_NONE;
-        if (watched == (!pending->half && wanted(context, pending->transfer.debit_account_id))) {
+        if (watched == (!pending->half && wanted(context, transfer->debit_account_id))) {
             continue;
         }
         if (watched) {

@@ -4,8 +4,8 @@
 
 #include <stdlib.h>
 
-#define ACCOUNT_ALIGNMENT 128
-#define TABLE_SIZE_MIN    16
+#define BLOCK_ALIGNMENT 128
+#define TABLE_SIZE_MIN  16
 /* Giving back takes the system about a millisecond for 32 MiB, so it is done in pieces. */
 #define RETIRE_BYTES (UINT64_C(4) << 20)
 
@@ -39,22 +39,27 @@ blocks_of(uint32_t count)
     return (count + LEDGER_BLOCK - 1) >> LEDGER_BLOCK_BITS;
 }
 
+static void *
+block_alloc(size_t size)
+{
+    return aligned_alloc(
+        BLOCK_ALIGNMENT, (size + BLOCK_ALIGNMENT - 1) / BLOCK_ALIGNMENT * BLOCK_ALIGNMENT);
+}
+
 err_t
 ledger_blocks_reserve(struct ledger *ledger, uint32_t account_count, uint32_t pending_count)
 {
     ASSERT(account_count <= ledger->limits.account_count_max);
     ASSERT(pending_count <= ledger->limits.pending_count_max);
     while (ledger->account_block_count < blocks_of(account_count)) {
-        size_t size = (sizeof(struct ledger_account_block) + ACCOUNT_ALIGNMENT - 1) /
-                      ACCOUNT_ALIGNMENT * ACCOUNT_ALIGNMENT;
-        struct ledger_account_block *block = aligned_alloc(ACCOUNT_ALIGNMENT, size);
+        struct ledger_account_block *block = block_alloc(sizeof(*block));
         if (block == NULL) {
             return ERR_MEMORY;
         }
         ledger->account_blocks[ledger->account_block_count++] = block;
     }
     while (ledger->pending_block_count < blocks_of(pending_count)) {
-        struct ledger_pending_block *block = malloc(sizeof(*block));
+        struct ledger_pending_block *block = block_alloc(sizeof(*block));
         if (block == NULL) {
             return ERR_MEMORY;
         }

@@ -62,11 +62,12 @@ ledger_expiry_insert(struct ledger *ledger, uint32_t pending_slot)
     const struct ledger_pending *pending = ledger_pending_in(ledger, pending_slot);
     ASSERT(pending->fate == LEDGER_FATE_PENDING);
     ASSERT(pending->heap_position == LEDGER_NONE);
-    ASSERT(pending->transfer.timeout > 0);
+    const struct ledger_transfer *transfer = ledger_pending_transfer(ledger, pending_slot);
+    ASSERT(transfer->timeout > 0);
     ASSERT(ledger->heap_count < ledger->limits.pending_count_max);
     struct ledger_expiry expiry = {
-        .expires_at = ledger_expires_at(&pending->transfer),
-        .timestamp = pending->transfer.timestamp,
+        .expires_at = ledger_expires_at(transfer),
+        .timestamp = transfer->timestamp,
         .pending_slot = pending_slot,
     };
     heap_sift_up(ledger, ledger->heap_count++, expiry);
@@ -113,13 +114,14 @@ expire(struct ledger *ledger, uint32_t slot, uint64_t timestamp, struct ledger_d
     struct ledger_pending *pending = ledger_pending_in(ledger, slot);
     struct ledger_account *debit = ledger_account_in(ledger, pending->debit_slot);
     struct ledger_account *credit = ledger_account_in(ledger, pending->credit_slot);
-    ASSERT(debit->debits_pending >= pending->transfer.amount);
-    ASSERT(credit->credits_pending >= pending->transfer.amount);
+    const struct ledger_transfer *transfer = ledger_pending_transfer(ledger, slot);
+    ASSERT(debit->debits_pending >= transfer->amount);
+    ASSERT(credit->credits_pending >= transfer->amount);
     pending->fate = LEDGER_FATE_EXPIRED;
-    ledger_move_finish(debit, credit, &pending->transfer, LEDGER_FATE_EXPIRED, 0);
+    ledger_move_finish(debit, credit, transfer, LEDGER_FATE_EXPIRED, 0);
 
     struct ledger_event *event = &delta->events[delta->event_count++];
-    event->transfer = pending->transfer;
+    event->transfer = *transfer;
     event->kind = LEDGER_EVENT_TWO_PHASE_EXPIRED;
     event->timestamp = timestamp;
     ledger_event_snapshot(event, ledger, pending->debit_slot, pending->credit_slot);

@@ -58,20 +58,24 @@ struct ledger_index {
     uint64_t moved; /* places, 0 ... old's size */
 };
 
-/* A pending transfer. It keeps its slot until the end of the batch that finished it, so that
- * later events of the batch learn its fate and a broken chain can give it back. */
+/* What is known of a pending transfer, which itself lies beside (ledger_pending_transfer): it is
+ * put and ended without its transfer being read, and two of these share a line of the cache. It
+ * keeps its slot until the end of the batch that finished it, so that later events of the batch
+ * learn its fate and a broken chain can give it back. */
 struct ledger_pending {
-    struct ledger_transfer transfer;
+    uint32_t hash; /* of its id */
     uint32_t debit_slot;
     uint32_t credit_slot;
     uint32_t heap_position; /* LEDGER_NONE if it is not queued */
     uint32_t next_free;     /* slot + 1, while the slot is free */
     uint32_t listed_before; /* slots, or LEDGER_NONE; while it is listed */
     uint32_t listed_after;
+    uint8_t fate; /* enum ledger_fate; LEDGER_FATE_NONE while the slot is free */
     bool listed;
-    bool half;             /* a side is booked on a stand-in (LEDGER-13) */
-    enum ledger_fate fate; /* LEDGER_FATE_NONE while the slot is free */
+    bool half; /* a side is booked on a stand-in (LEDGER-13) */
 };
+
+static_assert(sizeof(struct ledger_pending) == 32, "two in a line of the cache");
 
 /* The expiry queue: a heap of four children ordered by (expires_at, timestamp). */
 struct ledger_expiry {
@@ -115,6 +119,7 @@ struct ledger_account_block {
 
 /* The heap never has more entries than there are slots of pendings, so they grow together. */
 struct ledger_pending_block {
+    struct ledger_transfer transfers[LEDGER_BLOCK]; /* aligned to 128 bytes */
     struct ledger_pending pendings[LEDGER_BLOCK];
     struct ledger_expiry heap[LEDGER_BLOCK];
 };
@@ -242,6 +247,12 @@ ledger_pending_in(const struct ledger *ledger, uint32_t slot)
     return &ledger->pending_blocks[slot >> LEDGER_BLOCK_BITS]->pendings[slot % LEDGER_BLOCK];
 }
 
+static inline struct ledger_transfer *
+ledger_pending_transfer(const struct ledger *ledger, uint32_t slot)
+{
+    return &ledger->pending_blocks[slot >> LEDGER_BLOCK_BITS]->transfers[slot % LEDGER_BLOCK];
+}
+
 static inline struct ledger_expiry *
 ledger_expiry_in(const struct ledger *ledger, uint32_t position)
 {
@@ -313,8 +324,8 @@ ledger_pending_probe(
         }
         if ((uint32_t)(entry >> 32) == hash) {
             uint32_t slot = (uint32_t)entry - 1;
-            const struct ledger_pending *pending = ledger_pending_in(ledger, slot);
-            if (pending->transfer.id == id && !pending->half) {
+            if (ledger_pending_transfer(ledger, slot)->id == id &&
+                !ledger_pending_in(ledger, slot)->half) {
                 return slot;
             }
         }

@@ -118,12 +118,11 @@ finished_slot(const struct ledger *ledger, const struct ledger_event *event)
     if (slot == LEDGER_NONE) {
         return LEDGER_NONE;
     }
-    const struct ledger_pending *pending = ledger_pending_in(ledger, slot);
-    if (expired && (pending->transfer.timeout == 0 ||
-                    ledger_expires_at(&pending->transfer) > event->timestamp)) {
+    const struct ledger_transfer *pending = ledger_pending_transfer(ledger, slot);
+    if (expired && (pending->timeout == 0 || ledger_expires_at(pending) > event->timestamp)) {
         return LEDGER_NONE;
     }
-    return event->transfer.amount <= pending->transfer.amount ? slot : LEDGER_NONE;
+    return event->transfer.amount <= pending->amount ? slot : LEDGER_NONE;
 }
 
 static bool
@@ -156,7 +155,7 @@ redo_on_copies(
     case LEDGER_EVENT_TWO_PHASE_POSTED:
     case LEDGER_EVENT_TWO_PHASE_VOIDED:
     case LEDGER_EVENT_TWO_PHASE_EXPIRED: {
-        const struct ledger_transfer *pending = &ledger_pending_in(ledger, pending_slot)->transfer;
+        const struct ledger_transfer *pending = ledger_pending_transfer(ledger, pending_slot);
         bool posted = event->kind == LEDGER_EVENT_TWO_PHASE_POSTED;
         if (debit->debits_pending < pending->amount || credit->credits_pending < pending->amount) {
             return false;

@@ -583,8 +583,9 @@ test_validation_finds_damage(void **state)
     DAMAGED(ledger_account_in(ledger, 2)->timestamp, 1);
     DAMAGED(ledger_account_in(ledger, 0)->flags, LEDGER_ACCOUNT_DEBITS_MUST_NOT_EXCEED_CREDITS);
     DAMAGED(ledger_account_in(ledger, 1)->flags, LEDGER_ACCOUNT_CREDITS_MUST_NOT_EXCEED_DEBITS);
-    DAMAGED(ledger_pending_in(ledger, 0)->transfer.amount, 6);
-    DAMAGED(ledger_pending_in(ledger, 0)->transfer.id, 99);
+    DAMAGED(ledger_pending_transfer(ledger, 0)->amount, 6);
+    DAMAGED(ledger_pending_transfer(ledger, 0)->id, 99);
+    DAMAGED(ledger_pending_in(ledger, 0)->hash, 99);
     DAMAGED(ledger_pending_in(ledger, 0)->debit_slot, 2);
     DAMAGED(ledger_pending_in(ledger, 0)->fate, LEDGER_FATE_POSTED);
     DAMAGED(ledger_pending_in(ledger, 0)->heap_position, 0);

@@ -94,9 +94,10 @@ static void
 list_pending(struct ledger *ledger, uint32_t slot)
 {
     struct ledger_pending *pending = ledger_pending_in(ledger, slot);
+    const uint64_t timestamp = ledger_pending_transfer(ledger, slot)->timestamp;
     uint32_t before = ledger->listed_last;
     while (before != LEDGER_NONE &&
-           ledger_pending_in(ledger, before)->transfer.timestamp > pending->transfer.timestamp) {
+           ledger_pending_transfer(ledger, before)->timestamp > timestamp) {
         before = ledger_pending_in(ledger, before)->listed_before;
     }
     uint32_t *from = before == LEDGER_NONE ? &ledger->listed_first
@@ -145,7 +146,7 @@ const struct ledger_transfer *
 ledger_listed_at(const struct ledger *ledger, uint32_t place)
 {
     ASSERT(ledger_pending_in(ledger, place)->listed);
-    return &ledger_pending_in(ledger, place)->transfer;
+    return ledger_pending_transfer(ledger, place);
 }
 
 static uint32_t
@@ -163,7 +164,7 @@ probe_on(
         }
         uint32_t slot = (uint32_t)table->entries[at] - 1;
         const struct ledger_pending *pending = ledger_pending_in(ledger, slot);
-        if (pending->transfer.id == id &&
+        if (ledger_pending_transfer(ledger, slot)->id == id &&
             (debit_slot == LEDGER_NONE || pending->debit_slot == debit_slot) &&
             (credit_slot == LEDGER_NONE || pending->credit_slot == credit_slot)) {
             return slot;
@@ -190,10 +191,10 @@ static void
 prefetch_free(const struct ledger *ledger)
 {
     if (ledger->pending_free != 0) {
-        const struct ledger_pending *pending = ledger_pending_in(ledger, ledger->pending_free - 1);
-        prefetch_for_write(&pending->transfer);
-        prefetch_for_write((const unsigned char *)pending + 64);
-        prefetch_for_write(&pending->next_free);
+        const uint32_t slot = ledger->pending_free - 1;
+        prefetch_record_for_write(
+            ledger_pending_transfer(ledger, slot), sizeof(struct ledger_transfer));
+        prefetch_for_write(ledger_pending_in(ledger, slot));
     }
 }
 
@@ -214,8 +215,10 @@ ledger_pending_insert(
     }
     ledger->pending_count++;
     prefetch_free(ledger);
+    words_copy(
+        ledger_pending_transfer(ledger, slot), transfer, sizeof(*transfer) / sizeof(uint64_t));
     struct ledger_pending *pending = ledger_pending_in(ledger, slot);
-    words_copy(&pending->transfer, transfer, sizeof(*transfer) / sizeof(uint64_t));
+    pending->hash = ledger_hash(transfer->id);
     pending->debit_slot = debit_slot;
     pending->credit_slot = credit_slot;
     pending->heap_position = LEDGER_NONE;
@@ -227,7 +230,7 @@ ledger_pending_insert(
     if (is_listed(ledger, transfer)) {
         list_pending(ledger, slot);
     }
-    ledger_index_insert(&ledger->pending_index, ledger_hash(transfer->id), slot);
+    ledger_index_insert(&ledger->pending_index, pending->hash, slot);
     return slot;
 }
 
@@ -241,7 +244,7 @@ ledger_pending_remove(struct ledger *ledger, uint32_t slot)
     if (pending->listed) {
         unlist_pending(ledger, slot);
     }
-    ledger_index_remove(&ledger->pending_index, ledger_hash(pending->transfer.id), slot);
+    ledger_index_remove(&ledger->pending_index, pending->hash, slot);
     pending->fate = LEDGER_FATE_NONE;
     pending->next_free = ledger->pending_free;
     ledger->pending_free = slot + 1;

@@ -117,6 +117,7 @@ prefetch_named(const struct ledger *ledger, const struct ledger_transfer *event,
 {
     uint64_t entry = names_pending(event) ? *ledger_index_home(&ledger->pending_index, hash) : 0;
     if (entry != 0) {
+        prefetch_for_read(ledger_pending_transfer(ledger, (uint32_t)entry - 1));
         prefetch_for_read(ledger_pending_in(ledger, (uint32_t)entry - 1));
     }
 }
@@ -237,8 +238,9 @@ prefetch_event(
     if (i + 2 * PREFETCH_AHEAD < count) {
         uint32_t slot = scratch->pending_slots[i + 2 * PREFETCH_AHEAD];
         if (slot != LEDGER_NONE) {
-            prefetch_record_for_write(
-                ledger_pending_in(ledger, slot), sizeof(struct ledger_pending));
+            prefetch_record_for_read(
+                ledger_pending_transfer(ledger, slot), sizeof(struct ledger_transfer));
+            prefetch_for_write(ledger_pending_in(ledger, slot));
         }
     }
     if (i + PREFETCH_AHEAD < count) {
@@ -360,15 +362,15 @@ settle_pendings(struct ledger *ledger)
     struct ledger_scratch *scratch = ledger->scratch;
     for (uint32_t i = 0; i < scratch->created_count; i++) {
         const struct ledger_pending *pending = ledger_pending_in(ledger, scratch->created[i]);
-        if (pending->fate == LEDGER_FATE_PENDING && pending->transfer.timeout != 0) {
+        if (pending->fate == LEDGER_FATE_PENDING &&
+            ledger_pending_transfer(ledger, scratch->created[i])->timeout != 0) {
             ledger_expiry_insert(ledger, scratch->created[i]);
         }
     }
     for (uint32_t i = 0; i < scratch->finished_count; i++) {
         if (i + PREFETCH_AHEAD < scratch->finished_count) {
             uint32_t slot = scratch->finished[i + PREFETCH_AHEAD];
-            u128 id = ledger_pending_in(ledger, slot)->transfer.id;
-            ledger_index_prefetch(&ledger->pending_index, ledger_hash(id));
+            ledger_index_prefetch(&ledger->pending_index, ledger_pending_in(ledger, slot)->hash);
         }
         ledger_pending_remove(ledger, scratch->finished[i]);
     }

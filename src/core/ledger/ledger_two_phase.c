@@ -13,9 +13,9 @@ ledger_find_named(const struct ledger_step *step)
         slot = ledger_pending_search(ledger, id, ledger_hash(id));
     }
     if (slot != LEDGER_NONE) {
-        ASSERT(ledger_pending_in(ledger, slot)->transfer.id == step->transfer->pending_id);
-        const struct ledger_pending *pending = ledger_pending_in(ledger, slot);
-        return (struct ledger_found){&pending->transfer, pending->fate, slot};
+        const struct ledger_transfer *transfer = ledger_pending_transfer(ledger, slot);
+        ASSERT(transfer->id == step->transfer->pending_id);
+        return (struct ledger_found){transfer, ledger_pending_in(ledger, slot)->fate, slot};
     }
     uint16_t number = ledger->scratch->pending_entries[step->index];
     ASSERT(number < ledger->scratch->entry_count);
@@ -162,19 +162,20 @@ finish(struct ledger_step *step, uint32_t slot, enum ledger_fate fate, u128 amou
     struct ledger_pending *pending = ledger_pending_in(ledger, slot);
     struct ledger_account *debit = ledger_account_in(ledger, pending->debit_slot);
     struct ledger_account *credit = ledger_account_in(ledger, pending->credit_slot);
-    ASSERT(debit->debits_pending >= pending->transfer.amount);
-    ASSERT(credit->credits_pending >= pending->transfer.amount);
+    const struct ledger_transfer *transfer = ledger_pending_transfer(ledger, slot);
+    ASSERT(debit->debits_pending >= transfer->amount);
+    ASSERT(credit->credits_pending >= transfer->amount);
 
     struct ledger_undo *undo = ledger_undo_push(step, pending->debit_slot, pending->credit_slot);
     if (undo != NULL) {
         undo->finished_pending = slot;
     }
     struct ledger_event *event = ledger_event_append(step);
-    inherit(&event->transfer, &pending->transfer, amount);
+    inherit(&event->transfer, transfer, amount);
     event->kind =
         fate == LEDGER_FATE_POSTED ? LEDGER_EVENT_TWO_PHASE_POSTED : LEDGER_EVENT_TWO_PHASE_VOIDED;
-    ledger_move_finish(debit, credit, &pending->transfer, fate, amount);
-    pending->fate = fate;
+    ledger_move_finish(debit, credit, transfer, fate, amount);
+    pending->fate = (uint8_t)fate;
     ledger->scratch->finished[ledger->scratch->finished_count++] = slot;
     ledger_event_snapshot(event, ledger, pending->debit_slot, pending->credit_slot);
     event->pending_place = slot + 1;

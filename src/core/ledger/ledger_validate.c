@@ -56,8 +56,8 @@ static bool
 pending_is_sound(const struct ledger *ledger, uint32_t slot)
 {
     const struct ledger_pending *pending = ledger_pending_in(ledger, slot);
-    const struct ledger_transfer *transfer = &pending->transfer;
-    if (pending->fate != LEDGER_FATE_PENDING ||
+    const struct ledger_transfer *transfer = ledger_pending_transfer(ledger, slot);
+    if (pending->fate != LEDGER_FATE_PENDING || pending->hash != ledger_hash(transfer->id) ||
         ledger_pending_search_on(ledger, transfer->id, pending->debit_slot, pending->credit_slot) !=
             slot) {
         return false;
@@ -121,8 +121,9 @@ validate_pendings(const struct ledger *ledger)
         }
         live++;
         queued += pending->heap_position != LEDGER_NONE;
-        debits += weight(pending->debit_slot) * pending->transfer.amount;
-        credits += weight(pending->credit_slot) * pending->transfer.amount;
+        const u128 amount = ledger_pending_transfer(ledger, slot)->amount;
+        debits += weight(pending->debit_slot) * amount;
+        credits += weight(pending->credit_slot) * amount;
     }
     if (live != ledger->pending_count || queued != ledger->heap_count) {
         return ERR_CORRUPT;
