@@ -64,25 +64,35 @@ journal_admit(struct store *store, uint32_t events, uint32_t accounts)
     return ERR_OK;
 }
 
-/* The hashes of the ids of the delta's events from `start` on, a block of them, each at its number
- * in the ring of two blocks. What these events will touch in the index is fetched, so that its
- * misses overlap with one another and with the block before. */
+/* Hashes of the ids of the events that are near, each at its number in a ring. */
+#define RING (4 * PREFETCH_BLOCK)
+
+/* Events [*ret_start, *ret_end) of block number `block` of the delta. */
+static void
+block_of(const struct ledger_delta *delta, uint32_t block, uint32_t *ret_start, uint32_t *ret_end)
+{
+    const uint32_t start = block * PREFETCH_BLOCK;
+    const uint32_t end = start + PREFETCH_BLOCK;
+    *ret_start = start < delta->event_count ? start : delta->event_count;
+    *ret_end = end < delta->event_count ? end : delta->event_count;
+}
+
+/* Hashes the ids of a block, and fetches what tells where in the index their entries will be. */
 static void
 hash_ids(
     const struct journal *journal,
     const struct ledger_delta *delta,
-    uint32_t start,
-    uint64_t hashes[2 * PREFETCH_BLOCK])
+    uint32_t block,
+    uint64_t hashes[RING])
 {
     const struct journal_index *index = &journal->index;
-    uint32_t left = start < delta->event_count ? delta->event_count - start : 0;
-    uint32_t count = left < PREFETCH_BLOCK ? left : PREFETCH_BLOCK;
-    for (uint32_t i = 0; i < count; i++) {
-        const struct ledger_event *event = &delta->events[start + i];
-        prefetch_for_write(&journal->heads.positions[event->debit_slot]);
-        prefetch_for_write(&journal->heads.positions[event->credit_slot]);
-        uint64_t hash = journal_index_hash(index, event->transfer.id);
-        hashes[(start + i) % (2 * PREFETCH_BLOCK)] = hash;
+    uint32_t start;
+    uint32_t end;
+    block_of(delta, block, &start, &end);
+    for (uint32_t i = start; i < end; i++) {
+        const struct ledger_event *event = &delta->events[i];
+        const uint64_t hash = journal_index_hash(index, event->transfer.id);
+        hashes[i % RING] = hash;
         journal_index_prefetch_put(index, hash);
         const struct journal_pending *pending =
             journal_pendings_find(&journal->pendings, event->pending_place);
@@ -90,6 +100,31 @@ hash_ids(
             journal_index_prefetch_put(index, pending->hash);
         } else if (event->transfer.pending_id != 0) {
             journal_index_prefetch(index, journal_index_hash(index, event->transfer.pending_id));
+        }
+    }
+}
+
+/* A block later: fetches what its events will write. */
+static void
+prefetch_entries(
+    const struct journal *journal,
+    const struct ledger_delta *delta,
+    uint32_t block,
+    const uint64_t hashes[RING])
+{
+    const struct journal_index *index = &journal->index;
+    uint32_t start;
+    uint32_t end;
+    block_of(delta, block, &start, &end);
+    for (uint32_t i = start; i < end; i++) {
+        const struct ledger_event *event = &delta->events[i];
+        prefetch_for_write(&journal->heads.positions[event->debit_slot]);
+        prefetch_for_write(&journal->heads.positions[event->credit_slot]);
+        journal_index_prefetch_entry(index, hashes[i % RING]);
+        const struct journal_pending *pending =
+            journal_pendings_find(&journal->pendings, event->pending_place);
+        if (pending != NULL) {
+            journal_index_prefetch_entry(index, pending->hash);
         }
     }
 }
@@ -102,16 +137,22 @@ write_events(
     struct journal_frame *frame)
 {
     bool wide = section->event_size == JOURNAL_EVENT_WIDE;
-    uint64_t hashes[2 * PREFETCH_BLOCK];
-    hash_ids(journal, delta, 0, hashes);
+    uint64_t hashes[RING];
+    for (uint32_t block = 0; block < 2; block++) {
+        hash_ids(journal, delta, block, hashes);
+    }
+    prefetch_entries(journal, delta, 0, hashes);
     char *out = frame->image.data + (section->events - frame->image.data);
     for (uint32_t i = 0; i < delta->event_count; i++) {
         const struct ledger_event *event = &delta->events[i];
         if (i % PREFETCH_BLOCK == 0) {
-            hash_ids(journal, delta, i + PREFETCH_BLOCK, hashes);
+            hash_ids(journal, delta, i / PREFETCH_BLOCK + 2, hashes);
+            prefetch_entries(journal, delta, i / PREFETCH_BLOCK + 1, hashes);
         }
         /* A large delta is more than the nearest caches hold, so it comes back from a far one. */
-        prefetch_record_for_read(event + 2 * PREFETCH_BLOCK, sizeof(*event));
+        prefetch_record_for_read(event + 3 * PREFETCH_BLOCK, sizeof(*event));
+        prefetch_record_for_write(
+            out + (size_t)PREFETCH_BLOCK * section->event_size, section->event_size);
         ASSERT(event->debit_slot < journal->heads.count);
         ASSERT(event->credit_slot < journal->heads.count);
         uint64_t *debit_head = &journal->heads.positions[event->debit_slot];
@@ -122,7 +163,7 @@ write_events(
             *debit_head = position;
             *credit_head = position;
         }
-        TRY(journal_note_event(journal, event, hashes[i % (2 * PREFETCH_BLOCK)], position));
+        TRY(journal_note_event(journal, event, hashes[i % RING], position));
         if (event->adopted != 0) {
             snapshot_event_adopted(journal);
         }

@@ -6,9 +6,6 @@
 
 /* Small tables are merged into runs of this many tables. */
 #define SMALL_RUN_TABLES 20u
-/* Slots of a table that became a run are cleared by so many with each frame: all of them at once
- * would be 16 MiB between two batches. */
-#define CLEAR_SLOTS (UINT32_C(1) << 16)
 
 void
 journal_index_init(
@@ -56,25 +53,21 @@ table_is_used(const struct journal_index *index, const struct journal_table *tab
     return used;
 }
 
-/* The one of those that are not used which is the nearest to being empty. */
 static struct journal_table *
 table_free(struct journal_index *index)
 {
-    struct journal_table *found = NULL;
     for (uint32_t i = 0; i < JOURNAL_INDEX_TABLES; i++) {
-        struct journal_table *table = &index->tables[i];
-        if (!table_is_used(index, table) && (found == NULL || table->cleared > found->cleared)) {
-            found = table;
+        if (!table_is_used(index, &index->tables[i])) {
+            return &index->tables[i];
         }
     }
-    return found;
+    UNREACHABLE();
 }
 
 static err_t
 table_begin(struct journal_index *index)
 {
     struct journal_table *table = table_free(index);
-    ASSERT(table != NULL);
     TRY(journal_table_reset(table, index->table_entries));
     index->active = table;
     return ERR_OK;
@@ -188,10 +181,6 @@ journal_index_frame(struct journal_index *index, journal_position_t position)
         tables_submit(index);
     }
     index->frame = position;
-    struct journal_table *next = table_free(index);
-    if (next != NULL) {
-        journal_table_clear_some(next, CLEAR_SLOTS);
-    }
     journal_runs_work(&index->runs);
     return ERR_OK;
 }

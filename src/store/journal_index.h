@@ -91,11 +91,18 @@ bool journal_index_hold(struct journal_index *index, struct os_task *task);
 
 uint64_t journal_index_hash(const struct journal_index *index, u128 id);
 
-/* Before a put, with others in between: fetches what it will write. */
+/* Before a put: fetches what tells where it will write, and then, with others in between, what it
+ * will write. */
 static inline void
 journal_index_prefetch_put(const struct journal_index *index, uint64_t hash)
 {
     journal_table_prefetch(index->active, hash);
+}
+
+static inline void
+journal_index_prefetch_entry(const struct journal_index *index, uint64_t hash)
+{
+    journal_table_prefetch_entry(index->active, hash);
 }
 
 /* A new id, or a new fate of one that has this position. ERR_MEMORY, ERR_FULL. */

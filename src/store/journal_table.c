@@ -15,10 +15,11 @@ entries_max(uint32_t slot_count)
     return slot_count / 4 * 3;
 }
 
+/* Slots, and their tags behind them. */
 static size_t
-slots_size(uint32_t slot_count)
+memory_size(uint32_t slot_count)
 {
-    return (size_t)slot_count * sizeof(struct journal_index_entry);
+    return (size_t)slot_count * (sizeof(struct journal_index_entry) + 1);
 }
 
 static uint32_t
@@ -32,110 +33,145 @@ slots_for(uint32_t entries)
 }
 
 static void
-slots_set(struct journal_table *table, struct journal_index_entry *slots, uint32_t slot_count)
+memory_free(struct journal_table *table)
 {
-    os_large_free(table->slots, slots_size(table->slot_count));
-    table->slots = slots;
-    table->slot_count = slot_count;
-    table->shift = 64 - (uint32_t)__builtin_ctz(slot_count);
+    os_large_free(table->slots, memory_size(table->slot_count));
+    table->slots = NULL;
+    table->tags = NULL;
+    table->slot_count = 0;
 }
 
-void
-journal_table_clear_some(struct journal_table *table, uint32_t slots)
+/* In place of what it has. */
+static err_t
+memory_take(struct journal_table *table, uint32_t slot_count)
 {
-    ASSERT(!table->handed_over);
-    ASSERT(table->cleared <= table->slot_count);
-    uint32_t left = table->slot_count - table->cleared;
-    uint32_t count = slots < left ? slots : left;
-    if (count > 0) {
-        memset(&table->slots[table->cleared], 0, slots_size(count));
-        table->cleared += count;
+    struct journal_index_entry *slots = os_large_alloc(memory_size(slot_count));
+    if (slots == NULL) {
+        return ERR_MEMORY;
     }
+    memory_free(table);
+    table->slots = slots;
+    table->tags = (uint64_t *)(void *)(slots + slot_count);
+    table->slot_count = slot_count;
+    table->shift = 64 - (uint32_t)__builtin_ctz(slot_count / JOURNAL_TABLE_GROUP);
+    return ERR_OK;
 }
 
 err_t
 journal_table_reset(struct journal_table *table, uint32_t entries)
 {
     ASSERT(entries <= JOURNAL_RUN_ENTRIES_MAX);
+    ASSERT(!table->handed_over);
     uint32_t slot_count = slots_for(entries);
     if (table->slots != NULL && table->slot_count == slot_count) {
-        journal_table_clear_some(table, slot_count);
+        memset(table->tags, 0, slot_count);
     } else {
-        struct journal_index_entry *slots = os_large_alloc(slots_size(slot_count));
-        if (slots == NULL) {
-            return ERR_MEMORY;
-        }
-        slots_set(table, slots, slot_count);
+        TRY(memory_take(table, slot_count));
     }
-    table->cleared = 0;
     table->count = 0;
     table->frame = 0;
     table->covered = 0;
-    table->handed_over = false;
     return ERR_OK;
 }
 
 void
 journal_table_release(struct journal_table *table)
 {
-    os_large_free(table->slots, slots_size(table->slot_count));
-    table->slots = NULL;
-    table->slot_count = 0;
+    memory_free(table);
     table->count = 0;
 }
 
-/* The slot of the entry with the same position, or the empty one for it. */
-static struct journal_index_entry *
-slot_of(const struct journal_table *table, uint64_t hash, uint64_t reference)
+/* Behind the last group comes the first. */
+static uint32_t
+group_behind(const struct journal_table *table, uint32_t group)
 {
-    const struct journal_index_entry wanted = {.hash = hash, .reference = reference};
-    const uint64_t position = journal_index_entry_position(&wanted);
-    ASSERT(position != 0);
-    struct journal_index_entry *slots = table->slots;
-    uint32_t at = journal_table_home(table, hash);
-    while (slots[at].reference != 0 &&
-           (slots[at].hash != hash || journal_index_entry_position(&slots[at]) != position)) {
-        at = (at + 1) & (table->slot_count - 1);
+    return (group + 1) & (table->slot_count / JOURNAL_TABLE_GROUP - 1);
+}
+
+/* Writes a new entry into the first empty slot from its home on; there is one. */
+static void
+insert(struct journal_table *table, uint64_t hash, uint64_t reference)
+{
+    uint32_t group = journal_table_home(table, hash);
+    while (journal_table_empty(table->tags[group]) == 0) {
+        group = group_behind(table, group);
     }
-    return &slots[at];
+    const uint32_t slot = journal_table_first(journal_table_empty(table->tags[group]));
+    table->tags[group] |= journal_table_tag(hash) << (slot * 8);
+    struct journal_index_entry *entry = &table->slots[group * JOURNAL_TABLE_GROUP + slot];
+    entry->hash = hash;
+    entry->reference = reference;
 }
 
 static err_t
 table_grow(struct journal_table *table)
 {
     struct journal_table larger = {0};
-    struct journal_index_entry *slots = os_large_alloc(slots_size(table->slot_count * 2));
-    if (slots == NULL) {
-        return ERR_MEMORY;
-    }
-    slots_set(&larger, slots, table->slot_count * 2);
+    TRY(memory_take(&larger, table->slot_count * 2));
     for (uint32_t i = 0; i < table->slot_count; i++) {
-        if (table->slots[i].reference != 0) {
-            *slot_of(&larger, table->slots[i].hash, table->slots[i].reference) = table->slots[i];
+        if ((table->tags[i / JOURNAL_TABLE_GROUP] >> (i % JOURNAL_TABLE_GROUP * 8) & 0xff) != 0) {
+            insert(&larger, table->slots[i].hash, table->slots[i].reference);
         }
     }
-    slots_set(table, larger.slots, larger.slot_count);
+    memory_free(table);
+    table->slots = larger.slots;
+    table->tags = larger.tags;
+    table->slot_count = larger.slot_count;
+    table->shift = larger.shift;
     return ERR_OK;
+}
+
+/* The entry behind *steps slots of the walk, as journal_table_next. */
+static struct journal_index_entry *
+walk(const struct journal_table *table, uint64_t hash, uint32_t *steps)
+{
+    const uint32_t last = table->slot_count / JOURNAL_TABLE_GROUP - 1;
+    uint32_t passed = *steps / JOURNAL_TABLE_GROUP * JOURNAL_TABLE_GROUP;
+    uint64_t left = ~UINT64_C(0) << (*steps % JOURNAL_TABLE_GROUP * 8);
+    /* A table is never full, so a group with an empty slot ends the walk. */
+    for (;;) {
+        const uint32_t group =
+            (journal_table_home(table, hash) + passed / JOURNAL_TABLE_GROUP) & last;
+        const uint64_t tags = table->tags[group];
+        for (uint64_t alike = journal_table_alike(tags, hash) & left; alike != 0;
+             alike &= alike - 1) {
+            const uint32_t slot = journal_table_first(alike);
+            struct journal_index_entry *entry = &table->slots[group * JOURNAL_TABLE_GROUP + slot];
+            if (entry->hash == hash) {
+                *steps = passed + slot + 1;
+                return entry;
+            }
+        }
+        if (journal_table_empty(tags) != 0) {
+            return NULL;
+        }
+        passed += JOURNAL_TABLE_GROUP;
+        left = ~UINT64_C(0);
+    }
 }
 
 err_t
 journal_table_put(struct journal_table *table, uint64_t hash, uint64_t reference)
 {
     ASSERT(!table->handed_over);
-    struct journal_index_entry *slot = slot_of(table, hash, reference);
-    if (slot->reference != 0) {
-        slot->reference = reference;
-        return ERR_OK;
+    const struct journal_index_entry wanted = {.hash = hash, .reference = reference};
+    const uint64_t position = journal_index_entry_position(&wanted);
+    ASSERT(position != 0);
+    uint32_t steps = 0;
+    for (struct journal_index_entry *entry = walk(table, hash, &steps); entry != NULL;
+         entry = walk(table, hash, &steps)) {
+        if (journal_index_entry_position(entry) == position) {
+            entry->reference = reference;
+            return ERR_OK;
+        }
     }
     if (table->count >= JOURNAL_RUN_ENTRIES_MAX) {
         return ERR_FULL;
     }
     if (table->count >= entries_max(table->slot_count)) {
         TRY(table_grow(table));
-        slot = slot_of(table, hash, reference);
     }
-    slot->hash = hash;
-    slot->reference = reference;
+    insert(table, hash, reference);
     table->count++;
     return ERR_OK;
 }
@@ -143,18 +179,7 @@ journal_table_put(struct journal_table *table, uint64_t hash, uint64_t reference
 const struct journal_index_entry *
 journal_table_next(const struct journal_table *table, uint64_t hash, uint32_t *steps)
 {
-    /* A table is never full, so an empty slot ends the walk. */
-    for (;;) {
-        uint32_t at = (journal_table_home(table, hash) + *steps) & (table->slot_count - 1);
-        const struct journal_index_entry *entry = &table->slots[at];
-        if (entry->reference == 0) {
-            return NULL;
-        }
-        ++*steps;
-        if (entry->hash == hash) {
-            return entry;
-        }
-    }
+    return walk(table, hash, steps);
 }
 
 /* --- in order --- */
@@ -209,27 +234,43 @@ order_reserve(struct journal_table_order *order, uint32_t count)
     return ERR_OK;
 }
 
+/* Slots of the group that have entries: its first ones. */
+static uint32_t
+used_of(const struct journal_table *table, uint32_t group)
+{
+    const uint64_t empty = journal_table_empty(table->tags[group]);
+    return empty == 0 ? JOURNAL_TABLE_GROUP : journal_table_first(empty);
+}
+
 err_t
 journal_table_sort(const struct journal_table *table, struct journal_table_order *order)
 {
     ASSERT(table->count > 0);
     TRY(order_reserve(order, table->count));
     struct journal_index_entry *entries = order->entries;
-    const struct journal_index_entry *slots = table->slots;
+    const uint32_t groups = table->slot_count / JOURNAL_TABLE_GROUP;
     uint32_t count = 0;
-    for (uint32_t i = 0; i < table->slot_count; i++) {
-        if (slots[i].reference != 0 && journal_table_home(table, slots[i].hash) <= i) {
-            entries[count++] = slots[i];
+    for (uint32_t group = 0; group < groups; group++) {
+        for (uint32_t slot = 0; slot < used_of(table, group); slot++) {
+            const struct journal_index_entry *entry =
+                &table->slots[group * JOURNAL_TABLE_GROUP + slot];
+            if (journal_table_home(table, entry->hash) <= group) {
+                entries[count++] = *entry;
+            }
         }
     }
-    /* The largest hashes of all, which went on at the first slot. */
-    for (uint32_t i = 0; slots[i].reference != 0; i++) {
-        if (journal_table_home(table, slots[i].hash) > i) {
-            entries[count++] = slots[i];
+    /* The largest hashes of all, which went on at the first group. */
+    for (uint32_t group = 0; count < table->count; group++) {
+        for (uint32_t slot = 0; slot < used_of(table, group); slot++) {
+            const struct journal_index_entry *entry =
+                &table->slots[group * JOURNAL_TABLE_GROUP + slot];
+            if (journal_table_home(table, entry->hash) > group) {
+                entries[count++] = *entry;
+            }
         }
     }
     ASSERT(count == table->count);
-    /* Each is at most a few places from its own (TABLE-2). */
+    /* Each is in its own group, or a few behind it (TABLE-2). */
     sort_by_insertion(entries, count);
     return ERR_OK;
 }

@@ -3,8 +3,13 @@
  * become a run. While it is handed over nobody changes it, so that two threads may read it.
  *
  * TABLE-1  Of one (hash, position) a table has at most one entry.
- * TABLE-2  The home of an entry is its hash's upper bits, and it lies at most a few slots behind
- * it: so slots are nearly in the order of the hashes, which is the order of a run.
+ * TABLE-2  Slots are in groups, each of which fills from its beginning. The home of an entry is the
+ * group that its hash's upper bits say, and it lies there, or in one of the next behind full ones:
+ * so slots are nearly in the order of the hashes, which is the order of a run.
+ * TABLE-3  A slot has an entry if, and only if, its tag is not 0; the tag follows from the hash.
+ *
+ * An id that is new, as nearly all are, is one that no tag of its group agrees with: for that a
+ * byte is read of each slot, and no entry, of which there are sixteen times as many bytes.
  */
 #ifndef STORE_JOURNAL_TABLE_H
 #define STORE_JOURNAL_TABLE_H
@@ -14,14 +19,17 @@
 #include "base/prefetch.h"
 #include "os/loop.h"
 
+/* Slots of a group: their tags are the bytes of a word, the first slot's the lowest. */
+#define JOURNAL_TABLE_GROUP 8u
+
 struct journal_runs;
 
 struct journal_table {
     struct journal_index_entry *slots; /* open addressing; NULL until it is used */
+    uint64_t *tags;                    /* of groups; in the same piece of memory */
     uint32_t slot_count;               /* a power of two */
-    uint32_t shift;                    /* 64 - log2(slot_count) */
+    uint32_t shift;                    /* 64 - log2(groups) */
     uint32_t count;
-    uint32_t cleared; /* slots that are empty again, of a table that is not in use */
 
     /* What it covers together with everything older, filled in by its owner once that is durable.
      */
@@ -38,32 +46,76 @@ struct journal_table {
 
 /* Room for `entries` without growing. ERR_MEMORY. Empties a table that has its memory. */
 MUST_USE err_t journal_table_reset(struct journal_table *table, uint32_t entries);
-/* Empties some slots of a table that is not in use, so that resetting it finds less to do. */
-void journal_table_clear_some(struct journal_table *table, uint32_t slots);
 void journal_table_release(struct journal_table *table);
 
+/* A group. */
 static inline uint32_t
 journal_table_home(const struct journal_table *table, uint64_t hash)
 {
     return (uint32_t)(hash >> table->shift);
 }
 
-/* The home and what is behind it: an entry mostly lies within a few places of its home, and a line
- * of the processor's cache has four. */
+/* The highest bit of the bytes that are 0: of the lowest one always, of one above a byte that is 0
+ * perhaps of more. */
+static inline uint64_t
+journal_table_zeros(uint64_t bytes)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101);
+    return (bytes - ones) & ~bytes & (ones << 7);
+}
+
+static inline uint64_t
+journal_table_tag(uint64_t hash)
+{
+    return (hash & 0x7f) | 0x80;
+}
+
+/* The slots whose tags are the hash's, and perhaps more behind the first one of these: the highest
+ * bit of their bytes. */
+static inline uint64_t
+journal_table_alike(uint64_t tags, uint64_t hash)
+{
+    return journal_table_zeros(tags ^ (journal_table_tag(hash) * UINT64_C(0x0101010101010101)));
+}
+
+/* The empty slots, exactly: tags that are not 0 have their highest bit. */
+static inline uint64_t
+journal_table_empty(uint64_t tags)
+{
+    return ~tags & UINT64_C(0x8080808080808080);
+}
+
+/* The first slot of a set that is not empty. */
+static inline uint32_t
+journal_table_first(uint64_t slots)
+{
+    return (uint32_t)__builtin_ctzll(slots) / 8;
+}
+
+/* Before a look-up, or before fetching an entry, with others in between. */
 static inline void
 journal_table_prefetch(const struct journal_table *table, uint64_t hash)
 {
+    prefetch_for_read(&table->tags[journal_table_home(table, hash)]);
+}
+
+/* Before a put, with others in between: the slot that will be written. */
+static inline void
+journal_table_prefetch_entry(const struct journal_table *table, uint64_t hash)
+{
     const uint32_t home = journal_table_home(table, hash);
-    prefetch_for_read(&table->slots[home]);
-    prefetch_for_read(&table->slots[(home + 2) & (table->slot_count - 1)]);
+    const uint64_t tags = table->tags[home];
+    const uint64_t slots = journal_table_alike(tags, hash) | journal_table_empty(tags);
+    const uint32_t slot = slots != 0 ? journal_table_first(slots) : 0;
+    prefetch_for_write(&table->slots[home * JOURNAL_TABLE_GROUP + slot]);
 }
 
 /* Adds the entry, or sets the fate of the one with its position. ERR_MEMORY when it has to grow,
  * ERR_FULL beyond JOURNAL_RUN_ENTRIES_MAX. (Two words, and no struct: that would come in memory,
  * written word by word and read at once as a whole; see base/words.h.) */
 MUST_USE err_t journal_table_put(struct journal_table *table, uint64_t hash, uint64_t reference);
-/* The next entry with the hash at or behind *slot (0: from the start of the walk), or NULL. Moves
- * *slot behind it: a count of steps, not a place. */
+/* The next entry with the hash behind *steps slots of the walk that begins at its home, or NULL.
+ * Moves *steps behind it. */
 const struct journal_index_entry *journal_table_next(
     const struct journal_table *table, uint64_t hash, uint32_t *steps);
 
