@@ -4,9 +4,11 @@
 
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 
 #define LARGE_PAGE (UINT64_C(2) << 20)
+#define PAGE       4096u
 
 static size_t
 rounded(size_t size)
@@ -20,7 +22,9 @@ os_large_alloc(size_t size)
     ASSERT(size > 0);
     ASSERT(size <= SIZE_MAX / 4);
     if (size < LARGE_PAGE) {
-        return calloc(1, size);
+        const size_t whole = (size + PAGE - 1) / PAGE * PAGE;
+        void *memory = aligned_alloc(PAGE, whole);
+        return memory == NULL ? NULL : memset(memory, 0, whole);
     }
     /* More than is needed, of which what lies outside of whole large pages is given back. */
     const size_t inside = rounded(size);

@@ -24,7 +24,7 @@ test_sizes(void **state)
             char *other = os_large_alloc(sizes[i]);
             assert_non_null(memory);
             assert_non_null(other);
-            assert_int_equal((uintptr_t)memory % (sizes[i] < LARGE ? 8 : LARGE), 0);
+            assert_int_equal((uintptr_t)memory % (sizes[i] < LARGE ? 4096 : LARGE), 0);
             memset(other, 2, sizes[i]);
             for (size_t at = 0; at < sizes[i]; at++) {
                 assert_true(memory[at] == 0);

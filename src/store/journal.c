@@ -1,5 +1,6 @@
 #include "journal.h"
 
+#include "os/large.h"
 #include "os/process.h"
 
 #include <inttypes.h>
@@ -46,7 +47,7 @@ journal_free(struct journal *journal)
     snapshot_copy_release(&journal->snapshot);
     journal_adopted_release(&journal->adopted);
     for (uint32_t i = 0; i < journal->frame_count; i++) {
-        free(journal->frames[i].image.data);
+        os_large_free(journal->frames[i].image.data, journal->frame_capacity);
     }
     if (journal->lock != NULL) {
         journal->disk->ops->close(journal->disk, journal->lock);

@@ -2,6 +2,7 @@
 #include "journal.h"
 
 #include "base/list.h"
+#include "os/large.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -328,7 +329,7 @@ journal_frame_open(struct journal *journal, uint64_t section_size, struct journa
         return ERR_BUSY;
     }
     if (frame->image.data == NULL) {
-        frame->image.data = aligned_alloc(JOURNAL_BLOCK, journal->frame_capacity);
+        frame->image.data = os_large_alloc(journal->frame_capacity);
         if (frame->image.data == NULL) {
             return ERR_MEMORY;
         }
