@@ -126,4 +126,11 @@ void journal_scan_restart(struct journal_scan *scan);
 MUST_USE err_t journal_scan_run(struct journal_scan *scan);
 void journal_scan_release(struct journal_scan *scan);
 
+/* For the scan: tells its visitor what is in a frame whose checksum is right (journal_walk.c). */
+MUST_USE err_t journal_walk_frame(
+    struct journal_scan *scan,
+    const struct journal_frame_header *header,
+    const char *frame,
+    journal_position_t position);
+
 #endif
