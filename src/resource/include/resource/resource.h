@@ -40,6 +40,7 @@
 
 struct resource_runtime;
 struct resource_op;
+struct currency;
 struct trace_recorder;
 struct port_cache;
 
@@ -397,6 +398,10 @@ void resource_error_render(
 
 bool resource_text(struct resource_op *op, const char *name, struct span *ret_text);
 bool resource_integer(struct resource_op *op, const char *name, int64_t *ret_value);
+/* Whether an amount in the API's unit is whole coins of the currency. False: the operation was
+ * answered, with the name of the parameter. */
+bool resource_coins_check(
+    struct resource_op *op, const char *name, int64_t amount, const struct currency *currency);
 bool resource_boolean(struct resource_op *op, const char *name, bool *ret_value);
 bool resource_present(struct resource_op *op, const char *name);
 /* A hash or a list; NULL if it is absent. */
