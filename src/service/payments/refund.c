@@ -501,15 +501,7 @@ update_locked(struct resource_op *op)
     if (refund == NULL || resource_metadata(op, refund->metadata, &refund->metadata) != ERR_OK) {
         return;
     }
-    err_t error = resource_save(op, &payments_refund_type, refund);
-    if (error == ERR_OK) {
-        error = resource_emit(op, "refund.updated", &payments_refund_type, refund, SPAN_EMPTY);
-    }
-    if (error != ERR_OK) {
-        resource_internal(op, error, "refund");
-        return;
-    }
-    resource_answer_object(op, &payments_refund_type, refund);
+    resource_answer_saved(op, &payments_refund_type, refund, "refund", "refund.updated");
 }
 
 /* Refunds live under the lock of their intent; a first read tells which. */

@@ -690,6 +690,24 @@ MUST_USE err_t resource_emit(
 extern const struct resource_route resource_event_routes[];
 extern const uint32_t resource_event_route_count;
 
+/* ---------------------------------------------------------------------------- saved, and then */
+/* If it cannot be saved, resource_internal answers, and logs `what`. */
+
+/* Saves, writes an event row about the object (NULL: none), and answers with the object. */
+void resource_answer_saved(
+    struct resource_op *op,
+    const struct resource_type *type,
+    void *document,
+    const char *what,
+    const char *event);
+/* Saves, and runs `step` after the commit. */
+void resource_save_then(
+    struct resource_op *op,
+    const struct resource_type *type,
+    void *document,
+    const char *what,
+    resource_step step);
+
 /* ------------------------------------------------------------------------ merchants and keys */
 
 #define RESOURCE_KEY_TEXT_SIZE 64
