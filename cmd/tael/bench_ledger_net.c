@@ -271,12 +271,14 @@ report(const struct run *run, struct bench_ledger_result *ret_result)
     memset(ret_result, 0, sizeof(*ret_result));
     bench_ledger_count_report(&run->count, run->point->work.batch, ret_result);
     uint64_t client = run->client_until_ns - run->client_from_ns;
-    uint64_t server = run->server_until.cpu_ns - run->server_from.cpu_ns;
-    ret_result->cpu_us_per_batch = (double)(client + server) / 1e3 / (double)run->count.batches;
-    ret_result->load_share = (double)client / (double)(client + server + 1);
-    ret_result->has_written = run->server_from.has_written && run->server_until.has_written;
-    ret_result->written_bytes = run->server_until.written_bytes - run->server_from.written_bytes;
-    ret_result->resident_bytes = run->server_until.resident_bytes;
+    const struct bench_child_usage server =
+        bench_child_usage_between(&run->server_from, &run->server_until);
+    uint64_t both = client + server.cpu_ns;
+    ret_result->cpu_us_per_batch = (double)both / 1e3 / (double)run->count.batches;
+    ret_result->load_share = (double)client / (double)(both + 1);
+    ret_result->has_written = server.has_written;
+    ret_result->written_bytes = server.written_bytes;
+    ret_result->resident_bytes = server.resident_bytes;
 }
 
 static err_t

@@ -296,8 +296,10 @@ report(const struct run *run, struct bench_ledger_result *ret_result)
     ret_result->cpu_us_per_batch = (double)cpu_ns / 1e3 / (double)run->count.batches;
     ret_result->load_share =
         (double)(run->until.client_ns - run->from.client_ns) / (double)(cpu_ns + 1);
-    ret_result->has_written = run->from.child.has_written && run->until.child.has_written;
-    ret_result->written_bytes = run->until.child.written_bytes - run->from.child.written_bytes;
+    const struct bench_child_usage used =
+        bench_child_usage_between(&run->from.child, &run->until.child);
+    ret_result->has_written = used.has_written;
+    ret_result->written_bytes = used.written_bytes;
     ret_result->resident_bytes = run->until.process.rss_bytes;
 }
 
