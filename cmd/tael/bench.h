@@ -87,5 +87,8 @@ struct bench_child_usage {
 };
 
 MUST_USE err_t bench_child_usage(const struct bench_child *child, struct bench_child_usage *usage);
+/* What it has used from `before` to `after`; resident_bytes as it was then. */
+struct bench_child_usage bench_child_usage_between(
+    const struct bench_child_usage *before, const struct bench_child_usage *after);
 
 #endif

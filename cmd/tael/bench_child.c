@@ -168,3 +168,15 @@ bench_child_usage(const struct bench_child *child, struct bench_child_usage *usa
     *usage = now;
     return ERR_OK;
 }
+
+struct bench_child_usage
+bench_child_usage_between(
+    const struct bench_child_usage *before, const struct bench_child_usage *after)
+{
+    return (struct bench_child_usage){
+        .cpu_ns = after->cpu_ns - before->cpu_ns,
+        .written_bytes = after->written_bytes - before->written_bytes,
+        .resident_bytes = after->resident_bytes,
+        .has_written = before->has_written && after->has_written,
+    };
+}

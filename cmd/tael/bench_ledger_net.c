@@ -218,11 +218,9 @@ start(struct os_task *task)
 /* ------------------------------------------------------------------------- the main thread */
 
 static err_t
-make_account_batch(struct run *run, struct ledger_account *accounts, uint32_t first, uint32_t count)
+create_accounts(void *context, const struct ledger_account *accounts, uint32_t count)
 {
-    for (uint32_t i = 0; i < count; i++) {
-        accounts[i] = bench_ledger_account(&run->point->work, first + i);
-    }
+    struct run *run = context;
     struct net_call call = {.status = 0};
     fill_call(run, &call, "/v1/ledger/accounts", SPAN("application/vnd.tael.accounts"));
     call.body = span_of((const char *)accounts, count * sizeof(*accounts));
@@ -232,21 +230,6 @@ make_account_batch(struct run *run, struct ledger_account *accounts, uint32_t fi
         result = ERR_INVALID;
     }
     net_call_release(&call);
-    return result;
-}
-
-static err_t
-make_accounts(struct run *run)
-{
-    struct ledger_account *accounts = calloc(LEDGER_BATCH_MAX, sizeof(*accounts));
-    err_t result = accounts == NULL ? ERR_MEMORY : ERR_OK;
-    for (uint32_t done = 0; result == ERR_OK && done < run->point->work.accounts;) {
-        uint32_t count = run->point->work.accounts - done;
-        count = count > LEDGER_BATCH_MAX ? LEDGER_BATCH_MAX : count;
-        result = make_account_batch(run, accounts, done, count);
-        done += count;
-    }
-    free(accounts);
     return result;
 }
 
@@ -288,19 +271,21 @@ report(const struct run *run, struct bench_ledger_result *ret_result)
     memset(ret_result, 0, sizeof(*ret_result));
     bench_ledger_count_report(&run->count, run->point->work.batch, ret_result);
     uint64_t client = run->client_until_ns - run->client_from_ns;
-    uint64_t server = run->server_until.cpu_ns - run->server_from.cpu_ns;
-    ret_result->cpu_us_per_batch = (double)(client + server) / 1e3 / (double)run->count.batches;
-    ret_result->load_share = (double)client / (double)(client + server + 1);
-    ret_result->has_written = run->server_from.has_written && run->server_until.has_written;
-    ret_result->written_bytes = run->server_until.written_bytes - run->server_from.written_bytes;
-    ret_result->resident_bytes = run->server_until.resident_bytes;
+    const struct bench_child_usage server =
+        bench_child_usage_between(&run->server_from, &run->server_until);
+    uint64_t both = client + server.cpu_ns;
+    ret_result->cpu_us_per_batch = (double)both / 1e3 / (double)run->count.batches;
+    ret_result->load_share = (double)client / (double)(both + 1);
+    ret_result->has_written = server.has_written;
+    ret_result->written_bytes = server.written_bytes;
+    ret_result->resident_bytes = server.resident_bytes;
 }
 
 static err_t
 execute(struct run *run, struct bench_ledger_result *ret_result)
 {
     TRY(prepare(run));
-    TRY(make_accounts(run));
+    TRY(bench_ledger_accounts(&run->point->work, create_accounts, run));
     os_post(net_loop_executor(run->loop), &run->start);
     while (sem_wait(&run->ended) != 0) {
     }

@@ -199,15 +199,12 @@ accounts_made(struct port_ledger_request *request)
 }
 
 static err_t
-make_account_batch(
-    struct run *run,
-    uint32_t first,
-    uint32_t count,
-    struct ledger_account *accounts,
-    struct ledger_result *results)
+create_accounts(void *context, const struct ledger_account *accounts, uint32_t count)
 {
-    for (uint32_t i = 0; i < count; i++) {
-        accounts[i] = bench_ledger_account(&run->point->work, first + i);
+    struct run *run = context;
+    struct ledger_result *results = calloc(count, sizeof(*results));
+    if (results == NULL) {
+        return ERR_MEMORY;
     }
     struct account_call call = {
         .request =
@@ -224,27 +221,10 @@ make_account_batch(
     run->port->submit(run->port, &call.request);
     while (sem_wait(&run->ended) != 0) {
     }
-    for (uint32_t i = 0; call.request.error == ERR_OK && i < count; i++) {
-        if (results[i].status != LEDGER_ACCOUNT_created) {
-            return ERR_CORRUPT;
-        }
+    err_t result = call.request.error;
+    for (uint32_t i = 0; result == ERR_OK && i < count; i++) {
+        result = results[i].status == LEDGER_ACCOUNT_created ? ERR_OK : ERR_CORRUPT;
     }
-    return call.request.error;
-}
-
-static err_t
-make_accounts(struct run *run)
-{
-    struct ledger_account *accounts = calloc(LEDGER_BATCH_MAX, sizeof(*accounts));
-    struct ledger_result *results = calloc(LEDGER_BATCH_MAX, sizeof(*results));
-    err_t result = accounts == NULL || results == NULL ? ERR_MEMORY : ERR_OK;
-    for (uint32_t done = 0; result == ERR_OK && done < run->point->work.accounts;) {
-        uint32_t count = run->point->work.accounts - done;
-        count = count > LEDGER_BATCH_MAX ? LEDGER_BATCH_MAX : count;
-        result = make_account_batch(run, done, count, accounts, results);
-        done += count;
-    }
-    free(accounts);
     free(results);
     return result;
 }
@@ -316,8 +296,10 @@ report(const struct run *run, struct bench_ledger_result *ret_result)
     ret_result->cpu_us_per_batch = (double)cpu_ns / 1e3 / (double)run->count.batches;
     ret_result->load_share =
         (double)(run->until.client_ns - run->from.client_ns) / (double)(cpu_ns + 1);
-    ret_result->has_written = run->from.child.has_written && run->until.child.has_written;
-    ret_result->written_bytes = run->until.child.written_bytes - run->from.child.written_bytes;
+    const struct bench_child_usage used =
+        bench_child_usage_between(&run->from.child, &run->until.child);
+    ret_result->has_written = used.has_written;
+    ret_result->written_bytes = used.written_bytes;
     ret_result->resident_bytes = run->until.process.rss_bytes;
 }
 
@@ -356,7 +338,7 @@ execute(struct run *run, struct bench_ledger_result *ret_result, struct store_er
     run->port = ledger_engine_port(run->engine);
     TRY(os_loop_create("client", os_clock_real(), &run->loop));
     TRY(os_loop_start(run->loop));
-    TRY(make_accounts(run));
+    TRY(bench_ledger_accounts(&run->point->work, create_accounts, run));
     os_post(os_loop_executor(run->loop), &run->start);
     while (sem_wait(&run->ended) != 0) {
     }

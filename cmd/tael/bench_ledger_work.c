@@ -3,6 +3,7 @@
 #include "base/assert.h"
 #include "os/clock.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* Of each batch so many ids are offered to the sample. */
@@ -50,6 +51,27 @@ bench_ledger_account(const struct bench_ledger_work *work, uint32_t index)
 {
     ASSERT(index < work->accounts);
     return (struct ledger_account){.id = work->account_base + 1 + index, .ledger = 1, .code = 1};
+}
+
+err_t
+bench_ledger_accounts(
+    const struct bench_ledger_work *work,
+    err_t (*create)(void *context, const struct ledger_account *accounts, uint32_t count),
+    void *context)
+{
+    struct ledger_account *accounts = calloc(LEDGER_BATCH_MAX, sizeof(*accounts));
+    err_t result = accounts == NULL ? ERR_MEMORY : ERR_OK;
+    for (uint32_t done = 0; result == ERR_OK && done < work->accounts;) {
+        uint32_t count = work->accounts - done;
+        count = count > LEDGER_BATCH_MAX ? LEDGER_BATCH_MAX : count;
+        for (uint32_t i = 0; i < count; i++) {
+            accounts[i] = bench_ledger_account(work, done + i);
+        }
+        result = create(context, accounts, count);
+        done += count;
+    }
+    free(accounts);
+    return result;
 }
 
 /* 32 bits at random, as one of 0 ... bound - 1; how uneven that is, is of no account here. */

@@ -3,6 +3,7 @@
 #ifndef TAEL_BENCH_LEDGER_WORK_H
 #define TAEL_BENCH_LEDGER_WORK_H
 
+#include "base/err.h"
 #include "ledger/records.h"
 #include "os/prng.h"
 
@@ -58,6 +59,12 @@ void bench_ledger_maker_init(
     struct bench_ledger_maker *maker, const struct bench_ledger_work *work, uint64_t seed);
 /* Account number `index` of the work. */
 struct ledger_account bench_ledger_account(const struct bench_ledger_work *work, uint32_t index);
+/* All accounts of the work, in full batches: `create` is called for one after the other, until it
+ * fails. ERR_MEMORY, or its error. */
+MUST_USE err_t bench_ledger_accounts(
+    const struct bench_ledger_work *work,
+    err_t (*create)(void *context, const struct ledger_account *accounts, uint32_t count),
+    void *context);
 /* Fills work.batch transfers. `wall_ns` is the time that goes into ids. */
 void bench_ledger_make(
     struct bench_ledger_maker *maker,

@@ -197,11 +197,7 @@ measure_window(
     measured->has_server =
         measured->has_server && bench_server_usage(&bench->server, &after) == ERR_OK;
     bench_load_end(load, &measured->window);
-    measured->server = (struct bench_child_usage){
-        .cpu_ns = after.cpu_ns - before.cpu_ns,
-        .written_bytes = after.written_bytes - before.written_bytes,
-        .has_written = before.has_written && after.has_written,
-    };
+    measured->server = bench_child_usage_between(&before, &after);
 }
 
 static double

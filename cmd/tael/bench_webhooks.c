@@ -200,11 +200,7 @@ usage_since(struct bench *bench, const struct bench_child_usage *before, struct 
 {
     struct bench_child_usage after;
     usage_of(bench, &after);
-    measured->server = (struct bench_child_usage){
-        .cpu_ns = after.cpu_ns - before->cpu_ns,
-        .written_bytes = after.written_bytes - before->written_bytes,
-        .has_written = before->has_written && after.has_written,
-    };
+    measured->server = bench_child_usage_between(before, &after);
 }
 
 static int

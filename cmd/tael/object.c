@@ -5,7 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define TEXT_SIZE 96
+#define TEXT_SIZE   96
+#define TARGET_SIZE 1024
 
 int
 object_begin(
@@ -42,6 +43,26 @@ object_list_form(struct buf *form, int64_t limit, const char *customer, const ch
     if (after[0] != '\0') {
         form_append(form, "starting_after", span_from_cstr(after));
     }
+}
+
+int
+object_get(
+    const struct object_run *run,
+    const char *path,
+    const char *behind,
+    struct span form,
+    struct client_answer *ret_answer)
+{
+    char text[TARGET_SIZE];
+    struct buf target;
+    buf_init_fixed(&target, text, sizeof(text));
+    buf_append_cstr(&target, path);
+    buf_append_span(&target, run->id);
+    buf_append_cstr(&target, behind);
+    buf_append_cstr(&target, form.size > 0 ? "?" : "");
+    buf_append_span(&target, form);
+    const struct client_request request = {.method = HTTP_METHOD_GET, .target = buf_span(&target)};
+    return client_call(run->client, &request, ret_answer);
 }
 
 int

@@ -32,6 +32,15 @@ int object_begin(
 /* The parameters of a list; 0 and "" are left out. */
 void object_list_form(struct buf *form, int64_t limit, const char *customer, const char *after);
 
+/* Asks for what is at `path`, the id and `behind`, with the parameters of `form`. COMMAND_GO_ON, or
+ * the exit status after a message; the caller releases the answer in either case. */
+int object_get(
+    const struct object_run *run,
+    const char *path,
+    const char *behind,
+    struct span form,
+    struct client_answer *ret_answer);
+
 /* The exit status. The answer as it came with --json, else as `print` does. */
 int object_print(
     const struct object_run *run,

@@ -120,9 +120,8 @@ append_amount(struct run *run, const char *name)
     if (run->options.amount[0] == '\0') {
         return COMMAND_GO_ON;
     }
-    struct client_request request = {.method = HTTP_METHOD_GET, .target = intent_target(run, "")};
     struct client_answer answer;
-    int status = client_call(run->object.client, &request, &answer);
+    int status = object_get(&run->object, "/v1/payment_intents/", "", SPAN_EMPTY, &answer);
     if (status == COMMAND_GO_ON) {
         int64_t amount = 0;
         const struct currency *currency = currency_find(client_text(answer.root, "currency"));
@@ -157,17 +156,12 @@ run_list(const struct command *command, int argc, char **argv)
     if (status != COMMAND_GO_ON) {
         return end(&run, status);
     }
-    struct buf target;
     object_list_form(&run.form, run.options.limit, run.options.customer, run.options.after);
     if (!run.options.client.json) {
         payment_view_expand(&run.form, "data.");
     }
-    buf_init_fixed(&target, run.target_text, sizeof(run.target_text));
-    buf_append_cstr(&target, "/v1/payment_intents?");
-    buf_append_span(&target, buf_span(&run.form));
-    struct client_request request = {.method = HTTP_METHOD_GET, .target = buf_span(&target)};
     struct client_answer answer;
-    status = client_call(run.object.client, &request, &answer);
+    status = object_get(&run.object, "/v1/payment_intents", "", buf_span(&run.form), &answer);
     if (status == COMMAND_GO_ON) {
         status =
             object_print_list(&run.object, &answer, payment_view_list, "There are no payments.");
@@ -189,14 +183,8 @@ run_show(const struct command *command, int argc, char **argv)
         return end(&run, status);
     }
     expand_for_people(&run);
-    struct buf target;
-    struct span path = intent_target(&run, run.form.size > 0 ? "?" : "");
-    buf_init_fixed(&target, run.target_text, sizeof(run.target_text));
-    buf_added(&target, path.size);
-    buf_append_span(&target, buf_span(&run.form));
-    struct client_request request = {.method = HTTP_METHOD_GET, .target = buf_span(&target)};
     struct client_answer answer;
-    status = client_call(run.object.client, &request, &answer);
+    status = object_get(&run.object, "/v1/payment_intents/", "", buf_span(&run.form), &answer);
     if (status == COMMAND_GO_ON) {
         status = object_print(&run.object, &answer, payment_view_print);
     }

@@ -120,11 +120,11 @@ vault_show(const struct node *node, struct json_writer *json)
     json_member_bool(json, "rotating", rotation.under_way);
     json_member_i64(json, "cards", (int64_t)rotation.cards);
     json_member_bool(json, "failing", rotation.failing);
-    json_member_i64(json, "unreadable", rotation.unreadable);
+    json_member_i64(json, "unreadable", rotation.aside.count);
     json_key(json, "unreadable_cards");
     json_array_begin(json);
-    for (uint32_t i = 0; i < rotation.shown; i++) {
-        json_text(json, span_from_cstr(rotation.tokens[i]));
+    for (uint32_t i = 0; i < rotation.aside.shown; i++) {
+        json_text(json, span_from_cstr(rotation.aside.tokens[i]));
     }
     json_array_end(json);
 }

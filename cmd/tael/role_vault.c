@@ -112,7 +112,7 @@ vault_role_metrics(const struct node *node, struct buf *out)
         {"tael_vault_cards_unreadable",
          "gauge",
          "Damaged cards that rotations have set aside, and nobody discarded.",
-         rotation.unreadable},
+         rotation.aside.count},
     };
     node_metrics(out, all, sizeof(all) / sizeof(all[0]));
 }

@@ -8,7 +8,6 @@
 #include <string.h>
 
 #define FORM_MAX    (1U << 14)
-#define TARGET_SIZE 1024
 #define AMOUNT_SIZE 96
 
 struct wallets_options {
@@ -67,19 +66,10 @@ end(struct run *run, int status)
 static int
 get(struct run *run, const char *path, const char *behind)
 {
-    char text[TARGET_SIZE];
-    struct buf target;
     struct buf form;
-    buf_init_fixed(&target, text, sizeof(text));
     buf_init(&form, FORM_MAX);
     object_list_form(&form, run->options.limit, run->options.customer, run->options.after);
-    buf_append_cstr(&target, path);
-    buf_append_span(&target, run->object.id);
-    buf_append_cstr(&target, behind);
-    buf_append_cstr(&target, form.size > 0 ? "?" : "");
-    buf_append_span(&target, buf_span(&form));
-    struct client_request request = {.method = HTTP_METHOD_GET, .target = buf_span(&target)};
-    int status = client_call(run->object.client, &request, &run->answer);
+    int status = object_get(&run->object, path, behind, buf_span(&form), &run->answer);
     run->answered = true;
     buf_release(&form);
     return status;

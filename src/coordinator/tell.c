@@ -215,12 +215,7 @@ tell_locked(struct resource_op *op)
     resource_trace_about(op, "tael.transaction", transaction->header.id);
     transaction->due =
         now + exchange->coordinator->parts.settings.timeout_ms / 1000 + CLAIM_SLACK_S;
-    err_t error = resource_save(op, &coordinator_transaction_type, transaction);
-    if (error != ERR_OK) {
-        resource_internal(op, error, "transaction");
-        return;
-    }
-    resource_after_commit(op, send);
+    resource_save_then(op, &coordinator_transaction_type, transaction, "transaction", send);
 }
 
 void

@@ -3,6 +3,7 @@
 #include "scan.h"
 
 #include "base/assert.h"
+#include "base/money.h"
 
 #include <string.h>
 
@@ -36,6 +37,22 @@ resource_integer(struct resource_op *op, const char *name, int64_t *ret_value)
 {
     struct span text;
     return resource_text(op, name, &text) && span_parse_i64(text, ret_value);
+}
+
+bool
+resource_coins_check(
+    struct resource_op *op, const char *name, int64_t amount, const struct currency *currency)
+{
+    struct money coins;
+    if (money_from_api(amount, currency, &coins) != ERR_OK) {
+        resource_invalid(
+            op,
+            "parameter_invalid_integer",
+            name,
+            "This amount is finer than the smallest unit of the currency.");
+        return false;
+    }
+    return true;
 }
 
 bool

@@ -1,4 +1,8 @@
-"""Clusters of the tests: one that does not start leaves no process behind, whoever failed."""
+"""Clusters of the tests: one that does not start, or does not stop, leaves no process behind, whoever
+failed."""
+
+import os
+import signal
 
 import pytest
 
@@ -61,3 +65,15 @@ def test_a_cluster(tmp_path):
 def test_shards(tmp_path):
     shards = Shards(tmp_path / "s", "--webhook-ca=/no/such/file", shards=2, standbys="a")
     assert starts_and_fails(shards, "^api ended: ") == 5
+
+
+def test_the_end_of_a_cluster_that_lost_a_process(tmp_path):
+    cluster = Cluster(tmp_path / "c").start()
+    pids = cluster.members()
+    try:
+        os.kill(pids["api"], signal.SIGKILL)
+        with pytest.raises(AssertionError, match="^api: exit code -9: "):
+            cluster.close()
+        assert all(has_ended(pid) for pid in pids.values())
+    finally:
+        cluster.kill()

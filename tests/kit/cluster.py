@@ -170,6 +170,12 @@ class Cluster(Server):
         for name in order:
             self.processes[name].stop()
 
+    def close(self):
+        try:
+            super().close()
+        finally:
+            self.kill()  # who is left when one did not stop in order
+
     def metrics_urls(self):
         return [self.direct_url]
 

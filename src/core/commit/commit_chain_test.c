@@ -80,16 +80,6 @@ start(enum commit_protocol protocol)
     commit_begin(&run, &transaction);
 }
 
-static void
-do_ask(struct commit_run *of, const struct commit_ask *ask)
-{
-    struct ledger_transfer events[COMMIT_EVENTS_MAX];
-    uint32_t count = commit_build(of, ask, events);
-    assert_int_equal(count, commit_event_count(of, ask));
-    t_world_create_transfers(&places[commit_slot(of, ask)], events, count);
-    commit_take(of, ask, places[commit_slot(of, ask)].results);
-}
-
 static bool
 step(struct commit_run *of)
 {
@@ -97,7 +87,7 @@ step(struct commit_run *of)
     for (uint8_t member = 0; member < of->transaction->header.member_count; member++) {
         struct commit_ask ask;
         if (commit_next(of, member, &ask) && ask.kind != COMMIT_ASK_READ) {
-            do_ask(of, &ask);
+            (void)t_slots_ask(places, of, &ask, false);
             any = true;
         }
     }

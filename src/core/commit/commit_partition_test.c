@@ -81,40 +81,6 @@ coordinator_begin(void)
 /* -------------------------------------------------------------------------------------- asking ---
  */
 
-static void
-read_log(struct commit_run *run, const struct commit_ask *ask)
-{
-    u128 ids[COMMIT_READ_MAX];
-    struct ledger_transfer found[COMMIT_READ_MAX];
-    uint32_t count = 0;
-    const struct t_world *place = &places[commit_slot(run, ask)];
-    commit_log_ids(run, ask, ids);
-    for (uint32_t i = 0; i < COMMIT_READ_MAX; i++) {
-        for (uint32_t j = 0; j < place->past_count && count == i; j++) {
-            if (place->past[j].id == ids[i]) {
-                found[count++] = place->past[j].transfer;
-            }
-        }
-    }
-    commit_take_log(run, ask, found, count);
-}
-
-/* What the slot answers arrives, or is lost. */
-static void
-do_ask(struct commit_run *run, const struct commit_ask *ask, bool lost)
-{
-    struct ledger_transfer events[COMMIT_EVENTS_MAX];
-    uint32_t count = commit_build(run, ask, events);
-    if (count == 0) {
-        read_log(run, ask);
-        return;
-    }
-    t_world_create_transfers(&places[commit_slot(run, ask)], events, count);
-    if (!lost) {
-        commit_take(run, ask, places[commit_slot(run, ask)].results);
-    }
-}
-
 /* All that can be asked of those it reaches. */
 static bool
 actor_turn(struct actor *actor)
@@ -126,7 +92,7 @@ actor_turn(struct actor *actor)
     for (uint8_t member = 0; member < SLOTS; member++) {
         struct commit_ask ask;
         if ((actor->reaches >> member & 1) != 0 && commit_next(&actor->run, member, &ask)) {
-            do_ask(&actor->run, &ask, false);
+            (void)t_slots_ask(places, &actor->run, &ask, false);
             asked = true;
         }
     }
@@ -206,7 +172,7 @@ coordinator_steps(const struct cut *cut)
             member++;
         }
         if (member < SLOTS) {
-            do_ask(run, &ask, cut->lost && step + 1 == cut->step);
+            (void)t_slots_ask(places, run, &ask, cut->lost && step + 1 == cut->step);
         }
     }
 }

@@ -48,3 +48,38 @@ t_payment(u128 id, u128 amount)
         .code = 9,
     };
 }
+
+static void
+read_log(const struct t_world *slot, struct commit_run *run, const struct commit_ask *ask)
+{
+    u128 ids[COMMIT_READ_MAX];
+    struct ledger_transfer found[COMMIT_READ_MAX];
+    uint32_t count = 0;
+    commit_log_ids(run, ask, ids);
+    for (uint32_t i = 0; i < COMMIT_READ_MAX; i++) {
+        for (uint32_t j = 0; j < slot->past_count && count == i; j++) {
+            if (slot->past[j].id == ids[i]) {
+                found[count++] = slot->past[j].transfer;
+            }
+        }
+    }
+    commit_take_log(run, ask, found, count);
+}
+
+bool
+t_slots_ask(struct t_world *slots, struct commit_run *run, const struct commit_ask *ask, bool lost)
+{
+    struct ledger_transfer events[COMMIT_EVENTS_MAX];
+    struct t_world *slot = &slots[commit_slot(run, ask)];
+    uint32_t count = commit_build(run, ask, events);
+    assert_int_equal(count, commit_event_count(run, ask));
+    if (count == 0) {
+        read_log(slot, run, ask);
+        return false;
+    }
+    t_world_create_transfers(slot, events, count);
+    if (!lost) {
+        commit_take(run, ask, slot->results);
+    }
+    return true;
+}

@@ -542,6 +542,19 @@ uint32_t ledger_compare_existing(
     const struct ledger_step *step, const struct ledger_transfer *existing);
 /* Is the imported timestamp not above the last transfer's, or an account's? */
 bool ledger_timestamp_regresses(const struct ledger *ledger, uint64_t timestamp);
+
+/* LEDGER_TRANSFER_created: neither account is closed. */
+static inline uint32_t
+ledger_check_open(const struct ledger_account *debit, const struct ledger_account *credit)
+{
+    if ((debit->flags & LEDGER_ACCOUNT_CLOSED) != 0) {
+        return LEDGER_TRANSFER_debit_account_already_closed;
+    }
+    return (credit->flags & LEDGER_ACCOUNT_CLOSED) != 0
+               ? LEDGER_TRANSFER_credit_account_already_closed
+               : LEDGER_TRANSFER_created;
+}
+
 /* If a chain is open, records what the next change of these two accounts will undo. */
 struct ledger_undo *ledger_undo_push(
     const struct ledger_step *step, uint32_t debit_slot, uint32_t credit_slot);

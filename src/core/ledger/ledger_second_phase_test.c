@@ -1,55 +1,40 @@
 /* Every status of a transfer that posts or voids a pending one, and which one wins. */
 #include "ledger_test_spoil.h"
 
-/* clang-format off */
-SPOIL_TRANSFER(both, ON(LEDGER_TRANSFER_VOID_PENDING))
-SPOIL_TRANSFER(with_pending, ON(LEDGER_TRANSFER_PENDING))
-SPOIL_TRANSFER(with_balancing_debit, ON(LEDGER_TRANSFER_BALANCING_DEBIT))
-SPOIL_TRANSFER(with_balancing_credit, ON(LEDGER_TRANSFER_BALANCING_CREDIT))
-SPOIL_TRANSFER(with_closing_debit, ON(LEDGER_TRANSFER_CLOSING_DEBIT))
-SPOIL_TRANSFER(with_closing_credit, ON(LEDGER_TRANSFER_CLOSING_CREDIT))
-SPOIL_TRANSFER(pending_zero, e->pending_id = 0)
-SPOIL_TRANSFER(pending_max, e->pending_id = U128_MAX)
-SPOIL_TRANSFER(pending_self, e->pending_id = e->id)
-SPOIL_TRANSFER(timeout_given, e->timeout = 1)
-SPOIL_TRANSFER(pending_absent, e->pending_id = 999)
-SPOIL_TRANSFER(pending_single, e->pending_id = T_SINGLE)
-SPOIL_TRANSFER(different_debit, e->debit_account_id = B)
-SPOIL_TRANSFER(different_credit, e->credit_account_id = A)
-SPOIL_TRANSFER(different_ledger, e->ledger = 2)
-SPOIL_TRANSFER(different_code, e->code = 2)
-SPOIL_TRANSFER(above_pending, e->amount = 11)
-SPOIL_TRANSFER(void_below, OFF(LEDGER_TRANSFER_POST_PENDING); ON(LEDGER_TRANSFER_VOID_PENDING); e->amount = 9)
-SPOIL_TRANSFER(posted, e->pending_id = T_POSTED)
-SPOIL_TRANSFER(voided, e->pending_id = T_VOIDED)
-SPOIL_TRANSFER(expired, e->pending_id = T_EXPIRED)
-SPOIL_TRANSFER(due, e->pending_id = T_DUE)
-SPOIL_TRANSFER(closed_debit, e->pending_id = T_LIVE_OF_CLOSED_DEBIT)
-SPOIL_TRANSFER(closed_credit, e->pending_id = T_LIVE_OF_CLOSED_CREDIT)
-/* clang-format on */
+static const struct t_spoiler finishing[] = {
+    SPOIL(id_already_failed, SET(id, T_FAILED)),
+    SPOIL_ALONE(flags_are_mutually_exclusive, ON(LEDGER_TRANSFER_VOID_PENDING)),
+    SPOIL(flags_are_mutually_exclusive, ON(LEDGER_TRANSFER_PENDING)),
+    SPOIL(flags_are_mutually_exclusive, ON(LEDGER_TRANSFER_BALANCING_DEBIT)),
+    SPOIL(flags_are_mutually_exclusive, ON(LEDGER_TRANSFER_BALANCING_CREDIT)),
+    SPOIL(flags_are_mutually_exclusive, ON(LEDGER_TRANSFER_CLOSING_DEBIT)),
+    SPOIL(flags_are_mutually_exclusive, ON(LEDGER_TRANSFER_CLOSING_CREDIT)),
+    SPOIL(pending_id_must_not_be_zero, SET(pending_id, 0)),
+    SPOIL(pending_id_must_not_be_int_max, SET(pending_id, U128_MAX)),
+    SPOIL(pending_id_must_be_different, SET(pending_id, T_NEW)),
+    SPOIL(timeout_reserved_for_pending_transfer, SET(timeout, 1)),
+    SPOIL(pending_transfer_not_found, SET(pending_id, 999)),
+    SPOIL(pending_transfer_not_pending, SET(pending_id, T_SINGLE)),
+    SPOIL(pending_transfer_has_different_debit_account_id, SET(debit_account_id, B)),
+    SPOIL(pending_transfer_has_different_credit_account_id, SET(credit_account_id, A)),
+    SPOIL(pending_transfer_has_different_ledger, SET(ledger, 2)),
+    SPOIL(pending_transfer_has_different_code, SET(code, 2)),
+    SPOIL(exceeds_pending_transfer_amount, SET(amount, 11)),
+    SPOIL(
+        pending_transfer_has_different_amount,
+        OFF(LEDGER_TRANSFER_POST_PENDING),
+        ON(LEDGER_TRANSFER_VOID_PENDING),
+        SET(amount, 9)),
+    SPOIL(pending_transfer_already_posted, SET(pending_id, T_POSTED)),
+    SPOIL(pending_transfer_already_voided, SET(pending_id, T_VOIDED)),
+    SPOIL(pending_transfer_expired, SET(pending_id, T_EXPIRED)),
+    SPOIL(pending_transfer_expired, SET(pending_id, T_DUE)),
+};
 
-#define FINISHING_ENTRIES                                                                          \
-    ENTRY(id_already_failed, failed, 0), ENTRY(flags_are_mutually_exclusive, both, 3),             \
-        ENTRY(flags_are_mutually_exclusive, with_pending, 0),                                      \
-        ENTRY(flags_are_mutually_exclusive, with_balancing_debit, 0),                              \
-        ENTRY(flags_are_mutually_exclusive, with_balancing_credit, 0),                             \
-        ENTRY(flags_are_mutually_exclusive, with_closing_debit, 0),                                \
-        ENTRY(flags_are_mutually_exclusive, with_closing_credit, 0),                               \
-        ENTRY(pending_id_must_not_be_zero, pending_zero, 0),                                       \
-        ENTRY(pending_id_must_not_be_int_max, pending_max, 0),                                     \
-        ENTRY(pending_id_must_be_different, pending_self, 0),                                      \
-        ENTRY(timeout_reserved_for_pending_transfer, timeout_given, 0),                            \
-        ENTRY(pending_transfer_not_found, pending_absent, 0),                                      \
-        ENTRY(pending_transfer_not_pending, pending_single, 0),                                    \
-        ENTRY(pending_transfer_has_different_debit_account_id, different_debit, 0),                \
-        ENTRY(pending_transfer_has_different_credit_account_id, different_credit, 0),              \
-        ENTRY(pending_transfer_has_different_ledger, different_ledger, 0),                         \
-        ENTRY(pending_transfer_has_different_code, different_code, 0),                             \
-        ENTRY(exceeds_pending_transfer_amount, above_pending, 0),                                  \
-        ENTRY(pending_transfer_has_different_amount, void_below, 0),                               \
-        ENTRY(pending_transfer_already_posted, posted, 0),                                         \
-        ENTRY(pending_transfer_already_voided, voided, 0),                                         \
-        ENTRY(pending_transfer_expired, expired, 0), ENTRY(pending_transfer_expired, due, 0)
+static const struct t_spoiler closed[] = {
+    SPOIL(debit_account_already_closed, SET(pending_id, T_LIVE_OF_CLOSED_DEBIT)),
+    SPOIL(credit_account_already_closed, SET(pending_id, T_LIVE_OF_CLOSED_CREDIT)),
+};
 
 static void
 test_second_phase_statuses(void **state)
@@ -61,16 +46,11 @@ test_second_phase_statuses(void **state)
         .amount = U128_MAX,
         .flags = LEDGER_TRANSFER_POST_PENDING,
     };
-    const struct t_spoiler spoilers[] = {
-        ENTRY(linked_event_chain_open, chain_open, 0),
-        ENTRY(timestamp_must_be_zero, timestamp, 0),
-        ENTRY(reserved_flag, reserved_flag, 0),
-        ENTRY(id_must_not_be_zero, id_zero, 0),
-        FINISHING_ENTRIES,
-        ENTRY(debit_account_already_closed, closed_debit, 0),
-        ENTRY(credit_account_already_closed, closed_credit, 0),
-    };
-    t_spoil_each_transfer(&base, spoilers, sizeof(spoilers) / sizeof(spoilers[0]));
+    struct t_spoilers spoilers = {.count = 0};
+    ADD(&spoilers, t_spoil_form);
+    ADD(&spoilers, finishing);
+    ADD(&spoilers, closed);
+    t_spoil_each_transfer(&base, &spoilers);
 }
 
 static void
@@ -84,29 +64,48 @@ test_imported_second_phase_statuses(void **state)
         .flags = LEDGER_TRANSFER_POST_PENDING | LEDGER_TRANSFER_IMPORTED,
         .timestamp = t_spoil_gap,
     };
-    const struct t_spoiler spoilers[] = {
-        ENTRY(imported_event_timestamp_out_of_range, out_of_range, 0),
-        ENTRY(imported_event_timestamp_must_not_advance, advances, 0),
-        FINISHING_ENTRIES,
-        ENTRY(imported_event_timestamp_must_not_regress, regress_transfer, 0),
-        ENTRY(debit_account_already_closed, closed_debit, 0),
-        ENTRY(credit_account_already_closed, closed_credit, 0),
+    const struct t_spoiler out_of_range[] = {
+        SPOIL(imported_event_timestamp_out_of_range, SET(timestamp, 0)),
+        SPOIL(
+            imported_event_timestamp_must_not_advance,
+            SET(timestamp, ledger_clock(t_spoil_world.ledger) + 1000)),
     };
-    t_spoil_each_transfer(&base, spoilers, sizeof(spoilers) / sizeof(spoilers[0]));
+    const struct t_spoiler regressing[] = {
+        SPOIL(imported_event_timestamp_must_not_regress, SET(timestamp, t_spoil_gap - 10 - 20)),
+    };
+    struct t_spoilers spoilers = {.count = 0};
+    ADD(&spoilers, out_of_range);
+    ADD(&spoilers, finishing);
+    ADD(&spoilers, regressing);
+    ADD(&spoilers, closed);
+    t_spoil_each_transfer(&base, &spoilers);
 }
 
-/* clang-format off */
-SPOIL_TRANSFER(post_exists_flags, e->flags = LEDGER_TRANSFER_VOID_PENDING)
-SPOIL_TRANSFER(post_exists_pending_id, e->pending_id = T_LIVE)
-SPOIL_TRANSFER(post_exists_timeout, e->timeout = 1)
-SPOIL_TRANSFER(post_exists_amount, e->amount = 9)
-SPOIL_TRANSFER(post_exists_data_128, e->user_data_128 = 2)
-SPOIL_TRANSFER(post_exists_data_64, e->user_data_64 = 2)
-SPOIL_TRANSFER(post_exists_data_32, e->user_data_32 = 2)
-SPOIL_TRANSFER(nothing, (void)e)
-SPOIL_TRANSFER(all_given, e->debit_account_id = A; e->credit_account_id = B; e->ledger = 1; e->code = 1; e->amount = 10; e->user_data_64 = 1)
-
-/* clang-format on */
+static const struct t_spoiler different[] = {
+    SPOIL(
+        exists_with_different_flags,
+        OFF(LEDGER_TRANSFER_POST_PENDING),
+        ON(LEDGER_TRANSFER_VOID_PENDING)),
+    SPOIL(exists_with_different_pending_id, SET(pending_id, T_LIVE)),
+    SPOIL(exists_with_different_timeout, SET(timeout, 1)),
+    SPOIL(exists_with_different_debit_account_id, SET(debit_account_id, B)),
+    SPOIL(exists_with_different_credit_account_id, SET(credit_account_id, A)),
+    SPOIL(exists_with_different_amount, SET(amount, 9)),
+    SPOIL(exists_with_different_user_data_128, SET(user_data_128, 2)),
+    SPOIL(exists_with_different_user_data_64, SET(user_data_64, 2)),
+    SPOIL(exists_with_different_user_data_32, SET(user_data_32, 2)),
+    SPOIL(exists_with_different_ledger, SET(ledger, 2)),
+    SPOIL(exists_with_different_code, SET(code, 2)),
+    SPOIL(exists, SET(id, T_POST)),
+    SPOIL(
+        exists,
+        SET(debit_account_id, A),
+        SET(credit_account_id, B),
+        SET(ledger, 1),
+        SET(code, 1),
+        SET(amount, 10),
+        SET(user_data_64, 1)),
+};
 
 static void
 test_repeated_post(void **state)
@@ -118,22 +117,9 @@ test_repeated_post(void **state)
         .amount = U128_MAX,
         .flags = LEDGER_TRANSFER_POST_PENDING,
     };
-    const struct t_spoiler spoilers[] = {
-        ENTRY(exists_with_different_flags, post_exists_flags, 0),
-        ENTRY(exists_with_different_pending_id, post_exists_pending_id, 0),
-        ENTRY(exists_with_different_timeout, post_exists_timeout, 0),
-        ENTRY(exists_with_different_debit_account_id, different_debit, 0),
-        ENTRY(exists_with_different_credit_account_id, different_credit, 0),
-        ENTRY(exists_with_different_amount, post_exists_amount, 0),
-        ENTRY(exists_with_different_user_data_128, post_exists_data_128, 0),
-        ENTRY(exists_with_different_user_data_64, post_exists_data_64, 0),
-        ENTRY(exists_with_different_user_data_32, post_exists_data_32, 0),
-        ENTRY(exists_with_different_ledger, different_ledger, 0),
-        ENTRY(exists_with_different_code, different_code, 0),
-        ENTRY(exists, nothing, 0),
-        ENTRY(exists, all_given, 0),
-    };
-    t_spoil_each_transfer(&base, spoilers, sizeof(spoilers) / sizeof(spoilers[0]));
+    struct t_spoilers spoilers = {.count = 0};
+    ADD(&spoilers, different);
+    t_spoil_each_transfer(&base, &spoilers);
 }
 
 int

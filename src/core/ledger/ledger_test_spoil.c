@@ -10,6 +10,13 @@
 struct t_world t_spoil_world;
 uint64_t t_spoil_gap;
 
+const struct t_spoiler t_spoil_form[] = {
+    SPOIL(linked_event_chain_open, ON(LEDGER_TRANSFER_LINKED)),
+    SPOIL(timestamp_must_be_zero, SET(timestamp, 5)),
+    SPOIL(reserved_flag, ON(1 << 9)),
+    SPOIL(id_must_not_be_zero, SET(id, 0)),
+};
+
 static void
 must_create(uint32_t status)
 {
@@ -160,10 +167,34 @@ struct list {
     const void *base;
     size_t size;
     size_t flags_at;
-    const struct t_spoiler *spoilers;
-    size_t count;
+    const struct t_spoilers *spoilers;
     try_event attempt;
 };
+
+static void
+spoil(const struct list *list, const struct t_spoiler *spoiler, void *event)
+{
+    uint16_t flags;
+    char *bytes = memcpy(event, list->base, list->size);
+    for (size_t i = 0; i < T_CHANGES_MAX; i++) {
+        const struct t_change *change = &spoiler->changes[i];
+        memcpy(&flags, bytes + list->flags_at, sizeof(flags));
+        switch (change->what) {
+        case T_NO_CHANGE:
+            return;
+        case T_SET:
+            memcpy(bytes + change->at, &change->value, change->size);
+            continue;
+        case T_ON:
+            flags = (uint16_t)(flags | (uint16_t)change->value);
+            break;
+        case T_OFF:
+            flags = (uint16_t)(flags & ~(unsigned)change->value);
+            break;
+        }
+        memcpy(bytes + list->flags_at, &flags, sizeof(flags));
+    }
+}
 
 /* A field is one thing: two spoilers that set it to different values cannot be had together. */
 static bool
@@ -197,41 +228,65 @@ breaks_third_rule(const struct list *list, const struct t_spoiler *first, const 
            memcmp((const char *)second + at, (const char *)list->base + at, 4) != 0;
 }
 
+static bool
+can_pair(const struct t_spoiler *first, const struct t_spoiler *second)
+{
+    return first->pairs == T_WITH_ALL || (first->pairs == T_AMONG && second->pairs == T_AMONG);
+}
+
+/* How many of those behind it could be had with it. */
+static size_t
+try_pairs(const struct list *list, size_t index)
+{
+    const struct t_spoilers *spoilers = list->spoilers;
+    const struct t_spoiler *first = spoilers->all[index];
+    unsigned char a[128], b[128], joined[128];
+    size_t pairs = 0;
+    spoil(list, first, a);
+    for (size_t i = index + 1; i < spoilers->count; i++) {
+        const struct t_spoiler *second = spoilers->all[i];
+        spoil(list, second, b);
+        if (!can_pair(first, second) || breaks_third_rule(list, first, b) ||
+            fields_collide(list, a, b) ||
+            !join(list->base, a, b, joined, list->size, list->flags_at)) {
+            continue;
+        }
+        uint32_t status = list->attempt(joined);
+        if (status != first->status) {
+            print_error("%s and %s: %u\n", first->name, second->name, status);
+        }
+        assert_int_equal(status, first->status);
+        pairs++;
+    }
+    return pairs;
+}
+
 static void
 try_list(const struct list *list)
 {
     size_t pairs = 0;
-    for (size_t i = 0; i < list->count; i++) {
-        const struct t_spoiler *first = &list->spoilers[i];
-        unsigned char a[128];
-        memcpy(a, list->base, list->size);
-        first->spoil(a);
-        uint32_t status = list->attempt(a);
-        if (status != first->status) {
-            print_error("%s alone: %u\n", first->name, status);
+    for (size_t i = 0; i < list->spoilers->count; i++) {
+        const struct t_spoiler *spoiler = list->spoilers->all[i];
+        unsigned char event[128];
+        spoil(list, spoiler, event);
+        uint32_t status = list->attempt(event);
+        if (status != spoiler->status) {
+            print_error("%s alone: %u\n", spoiler->name, status);
         }
-        assert_int_equal(status, first->status);
-        for (size_t j = i + 1; j < list->count; j++) {
-            const struct t_spoiler *second = &list->spoilers[j];
-            unsigned char b[128];
-            unsigned char joined[128];
-            memcpy(b, list->base, list->size);
-            second->spoil(b);
-            if ((first->group != 0 && first->group != second->group) ||
-                breaks_third_rule(list, first, b) || fields_collide(list, a, b) ||
-                !join(list->base, a, b, joined, list->size, list->flags_at)) {
-                continue;
-            }
-            status = list->attempt(joined);
-            if (status != first->status) {
-                print_error("%s and %s: %u\n", first->name, second->name, status);
-            }
-            assert_int_equal(status, first->status);
-            pairs++;
-        }
+        assert_int_equal(status, spoiler->status);
+        pairs += try_pairs(list, i);
     }
     /* Most pairs can be had. */
-    assert_true(pairs > list->count);
+    assert_true(pairs > list->spoilers->count);
+}
+
+void
+t_spoilers_add(struct t_spoilers *spoilers, const struct t_spoiler *more, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        assert_true(spoilers->count < T_SPOILERS_MAX);
+        spoilers->all[spoilers->count++] = &more[i];
+    }
 }
 
 static uint32_t
@@ -240,12 +295,27 @@ try_transfer(const void *event)
     return t_world_transfer(&t_spoil_world, *(const struct ledger_transfer *)event);
 }
 
-void
-t_spoil_each_transfer(
-    const struct ledger_transfer *base, const struct t_spoiler *spoilers, size_t count)
+static struct list
+transfers(const struct ledger_transfer *base, const struct t_spoilers *spoilers)
 {
     const size_t flags_at = offsetof(struct ledger_transfer, flags);
-    try_list(&(struct list){base, sizeof(*base), flags_at, spoilers, count, try_transfer});
+    return (struct list){base, sizeof(*base), flags_at, spoilers, try_transfer};
+}
+
+void
+t_spoil_each_transfer(const struct ledger_transfer *base, const struct t_spoilers *spoilers)
+{
+    const struct list list = transfers(base, spoilers);
+    try_list(&list);
+}
+
+struct ledger_transfer
+t_spoilt_transfer(const struct ledger_transfer *base, const struct t_spoiler *spoiler)
+{
+    const struct list list = transfers(base, NULL);
+    struct ledger_transfer transfer;
+    spoil(&list, spoiler, &transfer);
+    return transfer;
 }
 
 static uint32_t
@@ -255,9 +325,8 @@ try_account(const void *event)
 }
 
 void
-t_spoil_each_account(
-    const struct ledger_account *base, const struct t_spoiler *spoilers, size_t count)
+t_spoil_each_account(const struct ledger_account *base, const struct t_spoilers *spoilers)
 {
     const size_t flags_at = offsetof(struct ledger_account, flags);
-    try_list(&(struct list){base, sizeof(*base), flags_at, spoilers, count, try_account});
+    try_list(&(struct list){base, sizeof(*base), flags_at, spoilers, try_account});
 }

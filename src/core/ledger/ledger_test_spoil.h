@@ -63,43 +63,72 @@ int t_spoil_tear_down(void **state);
 /* A valid one, pending, between A and B. */
 struct ledger_transfer t_base_transfer(void);
 
-struct t_spoiler {
-    uint32_t status;
-    const char *name;
-    void (*spoil)(void *event);
-    int group; /* of two in the same non-zero group, only the alone case makes sense */
+/* One thing that is done to an event: a field gets a value, or bits of the flags are set or
+ * cleared. */
+struct t_change {
+    enum {
+        T_NO_CHANGE,
+        T_SET,
+        T_ON,
+        T_OFF
+    } what;
+
+    size_t at, size; /* of the field */
+    u128 value;
 };
 
+/* With which spoilers that come behind it in a list one is tried together. */
+enum t_pairs {
+    T_WITH_ALL,
+    T_AMONG, /* those that are T_AMONG, too */
+    T_ALONE,
+};
+
+#define T_CHANGES_MAX  6
+#define T_SPOILERS_MAX 64
+
+struct t_spoiler {
+    uint32_t status; /* that is answered then */
+    enum t_pairs pairs;
+    const char *name;
+    struct t_change changes[T_CHANGES_MAX];
+};
+
+/* In the order of precedence. Borrowed. */
+struct t_spoilers {
+    const struct t_spoiler *all[T_SPOILERS_MAX];
+    size_t count;
+};
+
+/* Puts an array of them behind those that are there. */
+#define ADD(spoilers, array) t_spoilers_add((spoilers), (array), sizeof(array) / sizeof((array)[0]))
+void t_spoilers_add(struct t_spoilers *spoilers, const struct t_spoiler *more, size_t count);
+
 /* Tries them on copies of `base`, which is valid. */
-void t_spoil_each_transfer(
-    const struct ledger_transfer *base, const struct t_spoiler *spoilers, size_t count);
-void t_spoil_each_account(
-    const struct ledger_account *base, const struct t_spoiler *spoilers, size_t count);
+void t_spoil_each_transfer(const struct ledger_transfer *base, const struct t_spoilers *spoilers);
+void t_spoil_each_account(const struct ledger_account *base, const struct t_spoilers *spoilers);
+/* The base with one spoiler's changes. */
+struct ledger_transfer t_spoilt_transfer(
+    const struct ledger_transfer *base, const struct t_spoiler *spoiler);
 
-/* One spoiler: what it does to the event `e`. */
-#define SPOIL_TRANSFER(name, code)                                                                 \
-    static inline void spoil_##name(void *event)                                                   \
-    {                                                                                              \
-        struct ledger_transfer *e = event;                                                         \
-        code;                                                                                      \
-    }
-#define ENTRY(status_name, how, group_number)                                                      \
-    {                                                                                              \
-        LEDGER_TRANSFER_##status_name, #how, spoil_##how, group_number                             \
-    }
-#define ON(bits)  (e->flags = (uint16_t)(e->flags | (bits)))
-#define OFF(bits) (e->flags = (uint16_t)(e->flags & ~(unsigned)(bits)))
-
-/* What can be wrong with a transfer of either phase. */
 /* clang-format off */
-SPOIL_TRANSFER(chain_open, ON(LEDGER_TRANSFER_LINKED))
-SPOIL_TRANSFER(timestamp, e->timestamp = 5)
-SPOIL_TRANSFER(out_of_range, e->timestamp = 0)
-SPOIL_TRANSFER(advances, e->timestamp = ledger_clock(t_spoil_world.ledger) + 1000)
-SPOIL_TRANSFER(reserved_flag, ON(1 << 9))
-SPOIL_TRANSFER(id_zero, e->id = 0)
-SPOIL_TRANSFER(failed, e->id = T_FAILED)
-SPOIL_TRANSFER(regress_transfer, e->timestamp = t_spoil_gap - 10 - 20)
+#define ON(bits)  {.what = T_ON, .value = (bits)}
+#define OFF(bits) {.what = T_OFF, .value = (bits)}
+#define T_SET_OF(record, field, number) \
+    {T_SET, offsetof(struct record, field), sizeof(((struct record *)NULL)->field), (number)}
+#define SET(field, number)         T_SET_OF(ledger_transfer, field, number)
+#define SET_ACCOUNT(field, number) T_SET_OF(ledger_account, field, number)
+
+/* SPOIL(status, what is changed, ...) */
+#define T_SPOILER(status, pairs, ...)    {status, pairs, #status, {__VA_ARGS__}}
+#define SPOIL(status, ...)               T_SPOILER(LEDGER_TRANSFER_##status, T_WITH_ALL, __VA_ARGS__)
+#define SPOIL_AMONG(status, ...)         T_SPOILER(LEDGER_TRANSFER_##status, T_AMONG, __VA_ARGS__)
+#define SPOIL_ALONE(status, ...)         T_SPOILER(LEDGER_TRANSFER_##status, T_ALONE, __VA_ARGS__)
+#define SPOIL_ACCOUNT(status, ...)       T_SPOILER(LEDGER_ACCOUNT_##status, T_WITH_ALL, __VA_ARGS__)
+#define SPOIL_ACCOUNT_AMONG(status, ...) T_SPOILER(LEDGER_ACCOUNT_##status, T_AMONG, __VA_ARGS__)
 /* clang-format on */
+
+/* What can be wrong with the form of a transfer of either phase. */
+extern const struct t_spoiler t_spoil_form[4];
 
 #endif

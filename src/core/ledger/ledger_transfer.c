@@ -95,13 +95,7 @@ check_accounts(
             return status;
         }
     }
-    if ((debit->flags & LEDGER_ACCOUNT_CLOSED) != 0) {
-        return LEDGER_TRANSFER_debit_account_already_closed;
-    }
-    if ((credit->flags & LEDGER_ACCOUNT_CLOSED) != 0) {
-        return LEDGER_TRANSFER_credit_account_already_closed;
-    }
-    return LEDGER_TRANSFER_created;
+    return ledger_check_open(debit, credit);
 }
 
 static u128

@@ -127,13 +127,7 @@ check_accounts(
     if ((transfer->flags & LEDGER_TRANSFER_VOID_PENDING) != 0) {
         return LEDGER_TRANSFER_created;
     }
-    if ((debit->flags & LEDGER_ACCOUNT_CLOSED) != 0) {
-        return LEDGER_TRANSFER_debit_account_already_closed;
-    }
-    if ((credit->flags & LEDGER_ACCOUNT_CLOSED) != 0) {
-        return LEDGER_TRANSFER_credit_account_already_closed;
-    }
-    return LEDGER_TRANSFER_created;
+    return ledger_check_open(debit, credit);
 }
 
 static void

@@ -122,12 +122,7 @@ payments_attempt_begin(
         return;
     }
     intent->due = (int64_t)resource_now_s(flow->op) + flow->payments->parts.settings.lease_s;
-    err_t error = resource_save(flow->op, &payments_intent_type, intent);
-    if (error != ERR_OK) {
-        resource_internal(flow->op, error, "intent");
-        return;
-    }
-    resource_after_commit(flow->op, step);
+    resource_save_then(flow->op, &payments_intent_type, intent, "intent", step);
 }
 
 void

@@ -290,12 +290,8 @@ static void
 reverse(struct payments_flow *flow)
 {
     flow->intent->attempt.state = SPAN("reversing");
-    err_t error = resource_save(flow->op, &payments_intent_type, flow->intent);
-    if (error != ERR_OK) {
-        resource_internal(flow->op, error, "intent");
-        return;
-    }
-    resource_after_commit(flow->op, reversal_is_durable);
+    resource_save_then(
+        flow->op, &payments_intent_type, flow->intent, "intent", reversal_is_durable);
 }
 
 /* ---------------------------------------------------------------------------- (3) the books --- */

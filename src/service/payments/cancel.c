@@ -84,10 +84,7 @@ attempt_is_durable(struct resource_op *op)
 {
     struct payments_flow *flow = payments_flow_of(op);
     FAULT_POINT("void-before-rail");
-    flow->rail.operation = PORT_RAIL_VOID;
-    flow->rail.id = resource_derived_id(flow->attempt_id, "void");
-    flow->rail.original_id = payments_unhex(flow->charge->authorization);
-    payments_rail_call(flow, answered);
+    payments_rail_follow(flow, PORT_RAIL_VOID, "void", answered);
 }
 
 static void

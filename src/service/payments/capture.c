@@ -139,10 +139,7 @@ attempt_is_durable(struct resource_op *op)
     err_t error = money_from_api(
         payments_split_rest_captured(flow), payments_flow_currency(flow), &flow->rail.amount);
     ASSERT(error == ERR_OK);
-    flow->rail.operation = PORT_RAIL_CAPTURE;
-    flow->rail.id = resource_derived_id(flow->attempt_id, "capture");
-    flow->rail.original_id = payments_unhex(flow->charge->authorization);
-    payments_rail_call(flow, answered);
+    payments_rail_follow(flow, PORT_RAIL_CAPTURE, "capture", answered);
 }
 
 static void
@@ -168,16 +165,8 @@ capture_locked(struct resource_op *op)
             "charge.");
         return;
     }
-    struct money coins;
-    if (money_from_api(amount, payments_flow_currency(flow), &coins) != ERR_OK) {
-        resource_invalid(
-            op,
-            "parameter_invalid_integer",
-            "amount_to_capture",
-            "This amount is finer than the smallest unit of the currency.");
-        return;
-    }
-    if (resource_metadata(op, intent->metadata, &intent->metadata) != ERR_OK) {
+    if (!resource_coins_check(op, "amount_to_capture", amount, payments_flow_currency(flow)) ||
+        resource_metadata(op, intent->metadata, &intent->metadata) != ERR_OK) {
         return;
     }
     (void)resource_text(op, "statement_descriptor", &intent->statement_descriptor);

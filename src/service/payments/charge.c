@@ -442,15 +442,7 @@ charge_update_locked(struct resource_op *op)
     if (resource_metadata(op, charge->metadata, &charge->metadata) != ERR_OK) {
         return;
     }
-    err_t error = resource_save(op, &payments_charge_type, charge);
-    if (error == ERR_OK) {
-        error = resource_emit(op, "charge.updated", &payments_charge_type, charge, SPAN_EMPTY);
-    }
-    if (error != ERR_OK) {
-        resource_internal(op, error, "charge");
-        return;
-    }
-    resource_answer_object(op, &payments_charge_type, charge);
+    resource_answer_saved(op, &payments_charge_type, charge, "charge", "charge.updated");
 }
 
 /* The intent's lock guards its charges too; a first read tells which intent that is. */

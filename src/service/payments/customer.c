@@ -25,15 +25,7 @@ read_members(struct resource_op *op, struct payments_customer *customer)
 static void
 save_and_answer(struct resource_op *op, struct payments_customer *customer, const char *event)
 {
-    err_t error = resource_save(op, &payments_customer_type, customer);
-    if (error == ERR_OK) {
-        error = resource_emit(op, event, &payments_customer_type, customer, SPAN_EMPTY);
-    }
-    if (error != ERR_OK) {
-        resource_internal(op, error, "customer");
-        return;
-    }
-    resource_answer_object(op, &payments_customer_type, customer);
+    resource_answer_saved(op, &payments_customer_type, customer, "customer", event);
 }
 
 bool

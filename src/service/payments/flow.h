@@ -173,6 +173,13 @@ uint32_t payments_charge_parts(
 /* Sends flow->rail, of which the caller filled operation, id, original_id and amount; `step` finds
  * the answer in flow->rail.answer. A rail that could not be reached at all answers UNKNOWN. */
 void payments_rail_call(struct payments_flow *flow, void (*step)(struct payments_flow *flow));
+/* The attempt's request about what the charge's authorization holds; `name` is what its id is
+ * derived with. The caller filled the amount. */
+void payments_rail_follow(
+    struct payments_flow *flow,
+    enum port_rail_operation operation,
+    const char *name,
+    void (*step)(struct payments_flow *flow));
 
 /* --- wallet.c --- */
 

@@ -126,10 +126,7 @@ attempt_is_durable(struct resource_op *op)
     int64_t more = flow->intent->attempt.amount - flow->intent->amount_capturable;
     err_t error = money_from_api(more, payments_flow_currency(flow), &flow->rail.amount);
     ASSERT(error == ERR_OK);
-    flow->rail.operation = PORT_RAIL_INCREMENT;
-    flow->rail.id = resource_derived_id(flow->attempt_id, "increment");
-    flow->rail.original_id = payments_unhex(flow->charge->authorization);
-    payments_rail_call(flow, answered);
+    payments_rail_follow(flow, PORT_RAIL_INCREMENT, "increment", answered);
 }
 
 /* ------------------------------------------------------------------------- (1) the beginning ---
@@ -139,7 +136,6 @@ static bool
 check_amount(struct payments_flow *flow, int64_t amount)
 {
     const struct payments_intent *intent = flow->intent;
-    struct money coins;
     if (amount <= intent->amount_capturable) {
         resource_invalid(
             flow->op,
@@ -155,15 +151,7 @@ check_amount(struct payments_flow *flow, int64_t amount)
             flow->op, "amount_too_large", "amount", "Amount must be no more than 99999999.");
         return false;
     }
-    if (money_from_api(amount, payments_flow_currency(flow), &coins) != ERR_OK) {
-        resource_invalid(
-            flow->op,
-            "parameter_invalid_integer",
-            "amount",
-            "This amount is finer than the smallest unit of the currency.");
-        return false;
-    }
-    return true;
+    return resource_coins_check(flow->op, "amount", amount, payments_flow_currency(flow));
 }
 
 static bool

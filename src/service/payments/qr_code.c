@@ -29,15 +29,7 @@ payments_qr_code_render(struct resource_render *render, const void *document)
 static void
 save_and_answer(struct payments_flow *flow, struct payments_qr_code *code, const char *event)
 {
-    err_t error = resource_save(flow->op, &payments_qr_code_type, code);
-    if (error == ERR_OK) {
-        error = resource_emit(flow->op, event, &payments_qr_code_type, code, SPAN_EMPTY);
-    }
-    if (error != ERR_OK) {
-        resource_internal(flow->op, error, "QR code");
-        return;
-    }
-    resource_answer_object(flow->op, &payments_qr_code_type, code);
+    resource_answer_saved(flow->op, &payments_qr_code_type, code, "QR code", event);
 }
 
 /* False if answered. */

@@ -37,3 +37,16 @@ payments_rail_call(struct payments_flow *flow, void (*step)(struct payments_flow
     struct port_rail *rail = flow->payments->parts.card_rail;
     rail->submit(rail, &flow->rail);
 }
+
+void
+payments_rail_follow(
+    struct payments_flow *flow,
+    enum port_rail_operation operation,
+    const char *name,
+    void (*step)(struct payments_flow *flow))
+{
+    flow->rail.operation = operation;
+    flow->rail.id = resource_derived_id(flow->attempt_id, name);
+    flow->rail.original_id = payments_unhex(flow->charge->authorization);
+    payments_rail_call(flow, step);
+}

@@ -213,10 +213,7 @@ attempt_is_durable(struct resource_op *op)
         payments_flow_currency(flow),
         &flow->rail.amount);
     ASSERT(error == ERR_OK);
-    flow->rail.operation = PORT_RAIL_REFUND;
-    flow->rail.id = resource_derived_id(flow->attempt_id, "refund");
-    flow->rail.original_id = payments_unhex(flow->charge->authorization);
-    payments_rail_call(flow, answered);
+    payments_rail_follow(flow, PORT_RAIL_REFUND, "refund", answered);
 }
 
 /* ------------------------------------------------------------------------- (1) the beginning ---
@@ -248,16 +245,7 @@ check_amount(struct payments_flow *flow, int64_t *amount)
             (long long)left);
         return false;
     }
-    struct money coins;
-    if (money_from_api(*amount, payments_flow_currency(flow), &coins) != ERR_OK) {
-        resource_invalid(
-            flow->op,
-            "parameter_invalid_integer",
-            "amount",
-            "This amount is finer than the smallest unit of the currency.");
-        return false;
-    }
-    return true;
+    return resource_coins_check(flow->op, "amount", *amount, payments_flow_currency(flow));
 }
 
 static err_t
@@ -513,15 +501,7 @@ update_locked(struct resource_op *op)
     if (refund == NULL || resource_metadata(op, refund->metadata, &refund->metadata) != ERR_OK) {
         return;
     }
-    err_t error = resource_save(op, &payments_refund_type, refund);
-    if (error == ERR_OK) {
-        error = resource_emit(op, "refund.updated", &payments_refund_type, refund, SPAN_EMPTY);
-    }
-    if (error != ERR_OK) {
-        resource_internal(op, error, "refund");
-        return;
-    }
-    resource_answer_object(op, &payments_refund_type, refund);
+    resource_answer_saved(op, &payments_refund_type, refund, "refund", "refund.updated");
 }
 
 /* Refunds live under the lock of their intent; a first read tells which. */

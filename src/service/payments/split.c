@@ -77,15 +77,11 @@ fits_amount(struct payments_flow *flow)
 {
     const struct payments_intent *intent = flow->intent;
     const struct currency *currency = payments_flow_currency(flow);
-    struct money coins;
     if (!payments_is_split(intent)) {
         return true;
     }
-    if (money_from_api(intent->split_amount, currency, &coins) != ERR_OK) {
-        return refuse(
-            flow,
-            "split[amount]",
-            SPAN("This amount is finer than the smallest unit of the currency."));
+    if (!resource_coins_check(flow->op, "split[amount]", intent->split_amount, currency)) {
+        return false;
     }
     int64_t rest = intent->amount - intent->split_amount;
     if (rest >= currency->api_minimum) {

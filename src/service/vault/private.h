@@ -11,13 +11,6 @@
 
 #include <stdatomic.h>
 
-/* Damaged cards that were set aside, as they are told of. */
-struct vault_aside {
-    uint32_t count;
-    uint32_t shown; /* so many of their tokens are below */
-    char tokens[VAULT_UNREADABLE_SHOWN][PORT_VAULT_TOKEN_SIZE];
-};
-
 struct vault {
     struct port_vault port;
     struct port_network network;

@@ -144,18 +144,13 @@ vault_rotate(struct vault *vault, struct vault_rotate *request)
 void
 vault_rotation_look(const struct vault *vault, struct vault_rotation *ret_rotation)
 {
-    struct vault_aside aside;
-    vault_aside_look(vault, &aside);
     *ret_rotation = (struct vault_rotation){
         .generation = atomic_load(&vault->generation),
         .under_way = atomic_load(&vault->rotating),
         .cards = atomic_load(&vault->sealed_anew),
-        .unreadable = aside.count,
         .failing = atomic_load(&vault->failing),
-        .shown = aside.shown,
     };
-    static_assert(sizeof(ret_rotation->tokens) == sizeof(aside.tokens), "one is the other");
-    memcpy(ret_rotation->tokens, aside.tokens, sizeof(aside.tokens));
+    vault_aside_look(vault, &ret_rotation->aside);
 }
 
 void

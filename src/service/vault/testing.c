@@ -226,22 +226,58 @@ t_open_documents(const struct t_bench *bench)
     return documents;
 }
 
-void
-t_damage(struct t_bench *bench, uint64_t scope, const char *token, struct span sealed)
+static void
+change(struct document_store *documents, const struct t_change *change)
 {
     struct arena arena;
     struct document_row row;
+    struct span id = span_from_cstr(change->token);
+    const struct document_store_ops *ops = documents->ops;
+    arena_init(&arena, 1 << 16);
+    assert_int_equal(
+        ops->get(documents, &vault_card_kind, change->scope, id, &arena, &row), ERR_OK);
+    row.columns[change->column].text = change->text;
+    assert_int_equal(ops->update(documents, &vault_card_kind, &row), ERR_OK);
+    arena_release(&arena);
+}
+
+void
+t_change(struct t_bench *bench, const struct t_change *changes, uint32_t count)
+{
     t_stop(bench);
     struct document_store *documents = t_open_documents(bench);
-    const struct document_store_ops *ops = documents->ops;
-    struct span id = span_from_cstr(token);
-    arena_init(&arena, 1 << 16);
-    assert_int_equal(ops->get(documents, &vault_card_kind, scope, id, &arena, &row), ERR_OK);
-    row.columns[VAULT_CARD_SEALED].text = sealed;
-    assert_int_equal(ops->begin(documents), ERR_OK);
-    assert_int_equal(ops->update(documents, &vault_card_kind, &row), ERR_OK);
-    assert_int_equal(ops->commit(documents), ERR_OK);
-    ops->close(documents);
-    arena_release(&arena);
+    assert_int_equal(documents->ops->begin(documents), ERR_OK);
+    for (uint32_t i = 0; i < count; i++) {
+        change(documents, &changes[i]);
+    }
+    assert_int_equal(documents->ops->commit(documents), ERR_OK);
+    documents->ops->close(documents);
     t_start(bench);
+}
+
+static struct {
+    struct document_store_ops ops;
+    const struct document_store_ops *real;
+    uint32_t succeed;
+} shim; /* of one store at a time */
+
+static err_t
+commit_fails(struct document_store *store)
+{
+    if (shim.succeed-- > 0) {
+        return shim.real->commit(store);
+    }
+    shim.real->rollback(store);
+    store->ops = shim.real;
+    return ERR_DISK_FULL;
+}
+
+void
+t_fail_commit(struct document_store *store, uint32_t succeed)
+{
+    shim.real = store->ops;
+    shim.ops = *store->ops;
+    shim.ops.commit = commit_fails;
+    shim.succeed = succeed;
+    store->ops = &shim.ops;
 }

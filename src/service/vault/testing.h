@@ -51,7 +51,20 @@ void t_finish(struct t_bench *bench);
 
 /* Of a vault that is stopped. */
 struct document_store *t_open_documents(const struct t_bench *bench);
-/* Changes a stored card as a disk may, and starts the vault again. */
-void t_damage(struct t_bench *bench, uint64_t scope, const char *token, struct span sealed);
+
+/* What a stored card has in a column is another text then. */
+struct t_change {
+    uint64_t scope;
+    const char *token;
+    uint32_t column;
+    struct span text;
+};
+
+/* Changes stored cards as a disk may, and starts the vault again. */
+void t_change(struct t_bench *bench, const struct t_change *changes, uint32_t count);
+
+/* A commit of this store answers ERR_DISK_FULL and has done nothing: the first one behind `succeed`
+ * that do what they do. Those that follow are as ever. */
+void t_fail_commit(struct document_store *store, uint32_t succeed);
 
 #endif

@@ -38,15 +38,9 @@ wallets_money(int64_t api_amount, struct span currency)
 bool
 wallets_amount(struct resource_op *op, const char *param, struct span currency, int64_t *ret_amount)
 {
-    struct money money;
     int64_t amount = 0;
     (void)resource_integer(op, param, &amount);
-    if (money_from_api(amount, wallets_currency(currency), &money) != ERR_OK) {
-        resource_invalid(
-            op,
-            "parameter_invalid_integer",
-            param,
-            "This amount is finer than the smallest unit of the currency.");
+    if (!resource_coins_check(op, param, amount, wallets_currency(currency))) {
         return false;
     }
     *ret_amount = amount;

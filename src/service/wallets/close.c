@@ -22,12 +22,7 @@ answer_unknown(struct wallets_flow *flow)
 {
     struct wallets_wallet *wallet = flow->wallet;
     wallet->due = wallets_attempt_again(flow, &wallet->attempt);
-    err_t error = resource_save(flow->op, &wallets_wallet_type, wallet);
-    if (error != ERR_OK) {
-        resource_internal(flow->op, error, "wallet");
-        return;
-    }
-    resource_answer_object(flow->op, &wallets_wallet_type, wallet);
+    resource_answer_saved(flow->op, &wallets_wallet_type, wallet, "wallet", NULL);
 }
 
 /* The wallet as it is now: limits may have been given back meanwhile (WALLETS-5). */
@@ -184,12 +179,7 @@ close_locked(struct resource_op *op)
     wallets_attempt_open(flow, &wallet->attempt, "close");
     wallet->closings++;
     wallet->due = wallets_attempt_lease(flow);
-    err_t error = resource_save(op, &wallets_wallet_type, wallet);
-    if (error != ERR_OK) {
-        resource_internal(op, error, "wallet");
-        return;
-    }
-    resource_after_commit(op, close_account);
+    resource_save_then(op, &wallets_wallet_type, wallet, "wallet", close_account);
 }
 
 void

@@ -37,12 +37,7 @@ answer_unknown(struct wallets_flow *flow)
 {
     struct wallets_hold *hold = flow->hold;
     hold->due = wallets_attempt_again(flow, &hold->attempt);
-    err_t error = resource_save(flow->op, &wallets_hold_type, hold);
-    if (error != ERR_OK) {
-        resource_internal(flow->op, error, "wallet hold");
-        return;
-    }
-    answer_hold(flow);
+    resource_answer_saved(flow->op, &wallets_hold_type, hold, "wallet hold", NULL);
 }
 
 static err_t
@@ -168,12 +163,7 @@ create_locked(struct resource_op *op)
     wallets_attempt_open(flow, &hold->attempt, "hold");
     hold->reserved_at = hold->attempt.began;
     hold->due = wallets_attempt_lease(flow);
-    err_t error = resource_save(op, &wallets_hold_type, hold);
-    if (error != ERR_OK) {
-        resource_internal(op, error, "wallet hold");
-        return;
-    }
-    resource_after_commit(op, place);
+    resource_save_then(op, &wallets_hold_type, hold, "wallet hold", place);
 }
 
 void
@@ -327,12 +317,7 @@ begin_end(struct wallets_flow *flow, const char *kind, int64_t amount)
     wallets_attempt_open(flow, &hold->attempt, kind);
     hold->attempt.amount = amount;
     hold->due = wallets_attempt_lease(flow);
-    err_t error = resource_save(flow->op, &wallets_hold_type, hold);
-    if (error != ERR_OK) {
-        resource_internal(flow->op, error, "wallet hold");
-        return;
-    }
-    resource_after_commit(flow->op, end_hold);
+    resource_save_then(flow->op, &wallets_hold_type, hold, "wallet hold", end_hold);
 }
 
 void
@@ -458,15 +443,7 @@ update_locked(struct resource_op *op)
     if (resource_metadata(op, hold->metadata, &hold->metadata) != ERR_OK) {
         return;
     }
-    err_t error = resource_save(op, &wallets_hold_type, hold);
-    if (error == ERR_OK) {
-        error = resource_emit(op, "wallet_hold.updated", &wallets_hold_type, hold, SPAN_EMPTY);
-    }
-    if (error != ERR_OK) {
-        resource_internal(op, error, "wallet hold");
-        return;
-    }
-    answer_hold(flow);
+    resource_answer_saved(op, &wallets_hold_type, hold, "wallet hold", "wallet_hold.updated");
 }
 
 void

@@ -271,16 +271,8 @@ update_locked(struct resource_op *op)
     if (resource_metadata(op, transfer->metadata, &transfer->metadata) != ERR_OK) {
         return;
     }
-    err_t error = resource_save(op, &wallets_transfer_type, transfer);
-    if (error == ERR_OK) {
-        error = resource_emit(
-            op, "wallet_transfer.updated", &wallets_transfer_type, transfer, SPAN_EMPTY);
-    }
-    if (error != ERR_OK) {
-        resource_internal(op, error, "wallet transfer");
-        return;
-    }
-    resource_answer_object(op, &wallets_transfer_type, transfer);
+    resource_answer_saved(
+        op, &wallets_transfer_type, transfer, "wallet transfer", "wallet_transfer.updated");
 }
 
 void

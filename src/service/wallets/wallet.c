@@ -253,15 +253,7 @@ read_members(struct resource_op *op, struct wallets_wallet *wallet)
 static void
 save_and_answer(struct wallets_flow *flow, struct wallets_wallet *wallet, const char *event)
 {
-    err_t error = resource_save(flow->op, &wallets_wallet_type, wallet);
-    if (error == ERR_OK) {
-        error = resource_emit(flow->op, event, &wallets_wallet_type, wallet, SPAN_EMPTY);
-    }
-    if (error != ERR_OK) {
-        resource_internal(flow->op, error, "wallet");
-        return;
-    }
-    resource_answer_object(flow->op, &wallets_wallet_type, wallet);
+    resource_answer_saved(flow->op, &wallets_wallet_type, wallet, "wallet", event);
 }
 
 /* ------------------------------------------------------------------------------- creation --- */

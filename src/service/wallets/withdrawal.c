@@ -24,43 +24,19 @@ enum {
     WATCH_MAX_S = 3600,
 };
 
+/* `event`: what merchants are told of it, or NULL. */
 static void
-answer_withdrawal(struct wallets_flow *flow)
+save_and_answer(struct wallets_flow *flow, const char *event)
 {
-    resource_answer_object(flow->op, &wallets_withdrawal_type, flow->withdrawal);
-}
-
-static void
-save_and_answer(struct wallets_flow *flow)
-{
-    err_t error = resource_save(flow->op, &wallets_withdrawal_type, flow->withdrawal);
-    if (error != ERR_OK) {
-        resource_internal(flow->op, error, "wallet withdrawal");
-        return;
-    }
-    answer_withdrawal(flow);
-}
-
-static void
-save_tell_and_answer(struct wallets_flow *flow, const char *event)
-{
-    struct wallets_withdrawal *withdrawal = flow->withdrawal;
-    err_t error = resource_save(flow->op, &wallets_withdrawal_type, withdrawal);
-    if (error == ERR_OK) {
-        error = resource_emit(flow->op, event, &wallets_withdrawal_type, withdrawal, SPAN_EMPTY);
-    }
-    if (error != ERR_OK) {
-        resource_internal(flow->op, error, "wallet withdrawal");
-        return;
-    }
-    answer_withdrawal(flow);
+    resource_answer_saved(
+        flow->op, &wallets_withdrawal_type, flow->withdrawal, "wallet withdrawal", event);
 }
 
 static void
 answer_unknown(struct wallets_flow *flow)
 {
     flow->withdrawal->due = wallets_attempt_again(flow, &flow->withdrawal->attempt);
-    save_and_answer(flow);
+    save_and_answer(flow, NULL);
 }
 
 static u128
@@ -107,7 +83,7 @@ static void
 look_again(struct wallets_flow *flow)
 {
     flow->withdrawal->due = next_look(flow);
-    save_and_answer(flow);
+    save_and_answer(flow, NULL);
 }
 
 static void
@@ -126,7 +102,7 @@ save_returned(struct wallets_flow *flow)
         resource_internal(flow->op, error, "wallet limits");
         return;
     }
-    save_tell_and_answer(flow, "wallet_withdrawal.returned");
+    save_and_answer(flow, "wallet_withdrawal.returned");
 }
 
 static void give_back(struct wallets_flow *flow);
@@ -198,7 +174,7 @@ paid(struct wallets_flow *flow, enum wallets_posting posting)
     withdrawal->status = SPAN("paid");
     withdrawal->paid_at = (int64_t)resource_now_s(flow->op);
     withdrawal->due = next_look(flow);
-    save_tell_and_answer(flow, "wallet_withdrawal.paid");
+    save_and_answer(flow, "wallet_withdrawal.paid");
 }
 
 static void
@@ -234,7 +210,7 @@ not_paid(struct wallets_flow *flow, enum wallets_posting posting)
         flow,
         span_from_cstr(flow->rail.answer.error_code),
         SPAN("The bank did not pay the money out; it is in the wallet again."));
-    save_tell_and_answer(flow, "wallet_withdrawal.failed");
+    save_and_answer(flow, "wallet_withdrawal.failed");
 }
 
 static void
@@ -352,7 +328,7 @@ placed(struct wallets_flow *flow, enum wallets_posting posting)
     attempt->key = SPAN_EMPTY;
     attempt->tries = 0;
     flow->withdrawal->due = (int64_t)resource_now_s(flow->op);
-    save_tell_and_answer(flow, "wallet_withdrawal.created");
+    save_and_answer(flow, "wallet_withdrawal.created");
 }
 
 static void
@@ -455,12 +431,7 @@ create_locked(struct resource_op *op)
     wallets_attempt_open(flow, &withdrawal->attempt, "hold");
     withdrawal->reserved_at = withdrawal->attempt.began;
     withdrawal->due = wallets_attempt_lease(flow);
-    err_t error = resource_save(op, &wallets_withdrawal_type, withdrawal);
-    if (error != ERR_OK) {
-        resource_internal(op, error, "wallet withdrawal");
-        return;
-    }
-    resource_after_commit(op, place);
+    resource_save_then(op, &wallets_withdrawal_type, withdrawal, "wallet withdrawal", place);
 }
 
 void
@@ -513,7 +484,7 @@ update_locked(struct resource_op *op)
     }
     (void)resource_text(op, "description", &flow->withdrawal->description);
     if (resource_metadata(op, flow->withdrawal->metadata, &flow->withdrawal->metadata) == ERR_OK) {
-        save_tell_and_answer(flow, "wallet_withdrawal.updated");
+        save_and_answer(flow, "wallet_withdrawal.updated");
     }
 }
 

@@ -40,6 +40,7 @@
 
 struct resource_runtime;
 struct resource_op;
+struct currency;
 struct trace_recorder;
 struct port_cache;
 
@@ -397,6 +398,10 @@ void resource_error_render(
 
 bool resource_text(struct resource_op *op, const char *name, struct span *ret_text);
 bool resource_integer(struct resource_op *op, const char *name, int64_t *ret_value);
+/* Whether an amount in the API's unit is whole coins of the currency. False: the operation was
+ * answered, with the name of the parameter. */
+bool resource_coins_check(
+    struct resource_op *op, const char *name, int64_t amount, const struct currency *currency);
 bool resource_boolean(struct resource_op *op, const char *name, bool *ret_value);
 bool resource_present(struct resource_op *op, const char *name);
 /* A hash or a list; NULL if it is absent. */
@@ -684,6 +689,24 @@ MUST_USE err_t resource_emit(
 /* GET /v1/events and /v1/events/:id. */
 extern const struct resource_route resource_event_routes[];
 extern const uint32_t resource_event_route_count;
+
+/* ---------------------------------------------------------------------------- saved, and then */
+/* If it cannot be saved, resource_internal answers, and logs `what`. */
+
+/* Saves, writes an event row about the object (NULL: none), and answers with the object. */
+void resource_answer_saved(
+    struct resource_op *op,
+    const struct resource_type *type,
+    void *document,
+    const char *what,
+    const char *event);
+/* Saves, and runs `step` after the commit. */
+void resource_save_then(
+    struct resource_op *op,
+    const struct resource_type *type,
+    void *document,
+    const char *what,
+    resource_step step);
 
 /* ------------------------------------------------------------------------ merchants and keys */
 

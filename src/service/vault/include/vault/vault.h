@@ -57,14 +57,19 @@ struct port_network *vault_network(struct vault *vault);
  */
 #define VAULT_UNREADABLE_SHOWN 20
 
+/* Damaged cards that rotations have set aside, and nobody discarded. */
+struct vault_aside {
+    uint32_t count;
+    uint32_t shown; /* so many of their tokens are below */
+    char tokens[VAULT_UNREADABLE_SHOWN][PORT_VAULT_TOKEN_SIZE];
+};
+
 struct vault_rotation {
     uint32_t generation; /* in use; 1 is the first */
     bool under_way;      /* an older one is there yet */
     uint64_t cards;      /* sealed anew since the start of the process */
     bool failing;        /* the last step failed; it is tried again after 10 seconds */
-    uint32_t unreadable; /* damaged cards that rotations have set aside, and nobody discarded */
-    uint32_t shown;      /* so many of their tokens are below */
-    char tokens[VAULT_UNREADABLE_SHOWN][PORT_VAULT_TOKEN_SIZE];
+    struct vault_aside aside;
 };
 
 /* What was published last. Any thread. */
