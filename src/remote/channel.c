@@ -57,8 +57,7 @@ call_done(struct upstream_call *upstream)
         call->status = upstream->status;
         call->answer = upstream->answer;
         call->content_type_answered = upstream_call_header(upstream, HTTP_FIELD_CONTENT_TYPE);
-        /* What of the attempts before it is known is not told apart: the safe side. */
-        call->may_have_happened = upstream->attempts > 1;
+        call->may_have_happened = upstream->sent > 1;
     }
     call->done(call);
 }
@@ -156,6 +155,7 @@ remote_channel_create(
     upstream.pending_max = settings->waiting_max;
     upstream.requests_max = settings->waiting_max;
     upstream.attempts_max = ATTEMPTS_MAX;
+    upstream.unsent_elsewhere = true; /* a standby does not listen */
     upstream.answer_max = settings->answer_max;
     upstream.connect_timeout_ms = settings->connect_timeout_ms;
     upstream.idle_timeout_ms = IDLE_TIMEOUT_MS;

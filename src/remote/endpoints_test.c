@@ -212,6 +212,88 @@ test_file(void **state)
     (void)unlink(path);
 }
 
+/* So many times. */
+#define ROUNDS  20
+#define AT_ONCE 3
+
+static uint32_t creates_out;
+
+static void
+create_done(struct port_ledger_request *request)
+{
+    (void)request;
+    creates_out--;
+    done = creates_out == 0;
+}
+
+static void
+create_fake(struct port_ledger_request *request)
+{
+    request->error = ERR_OK;
+    request->out.results[0] = (struct ledger_result){.timestamp = 1};
+    request->out_count = 1;
+}
+
+static void
+creates_end(struct remote_client *client, err_t error)
+{
+    struct ledger_account account = {.id = 1};
+    struct ledger_result results[AT_ONCE];
+    struct port_ledger_request requests[AT_ONCE];
+    struct port_ledger *port = remote_client_ledger(client);
+    done = false;
+    creates_out = AT_ONCE;
+    for (uint32_t i = 0; i < AT_ONCE; i++) {
+        requests[i] = (struct port_ledger_request){
+            .operation = PORT_LEDGER_CREATE_ACCOUNTS,
+            .count = 1,
+            .in.accounts = &account,
+            .out.results = &results[i],
+            .reply_to = t_reply_to(),
+            .done = create_done,
+        };
+        port->submit(port, &requests[i]);
+    }
+    t_wait(&done);
+    for (uint32_t i = 0; i < AT_ONCE; i++) {
+        assert_int_equal(requests[i].error, error);
+    }
+}
+
+/* Standbys that do not listen cost no request, from the first one on; nothing is sent twice, and
+ * what the listener refuses was still not done. */
+static void
+test_silent_endpoints(void **state)
+{
+    (void)state;
+    static const char *const silent[] = {
+        "127.0.0.1:1", "127.0.0.1:1,127.0.0.1:2", "127.0.0.1:1,127.0.0.1:2,127.0.0.1:3"};
+    struct remote_auth *auth = t_auth(T_KEY);
+    struct remote_auth *other = t_auth("another-key-of-more-than-32-characters");
+    t_listener_start(auth);
+    t_ports.on_ledger = create_fake;
+    for (size_t i = 0; i < sizeof(silent) / sizeof(silent[0]); i++) {
+        char endpoints[96];
+        unsigned port = t_listener_port();
+        (void)snprintf(endpoints, sizeof(endpoints), "%s,127.0.0.1:%u", silent[i], port);
+        struct remote_client *client = t_client(REMOTE_LEDGER, endpoints, auth, NULL);
+        uint32_t before = atomic_load(&t_ports.asked);
+        for (uint32_t round = 0; round < ROUNDS; round++) {
+            creates_end(client, ERR_OK);
+        }
+        assert_int_equal(atomic_load(&t_ports.asked) - before, ROUNDS * AT_ONCE);
+        t_client_end(&client);
+        client = t_client(REMOTE_LEDGER, endpoints, other, NULL);
+        for (uint32_t round = 0; round < ROUNDS; round++) {
+            creates_end(client, ERR_BUSY);
+        }
+        t_client_end(&client);
+    }
+    t_listener_stop();
+    remote_auth_destroy(&other);
+    remote_auth_destroy(&auth);
+}
+
 int
 main(void)
 {
@@ -220,6 +302,7 @@ main(void)
         cmocka_unit_test(test_too_many),
         cmocka_unit_test(test_clients),
         cmocka_unit_test(test_file),
+        cmocka_unit_test(test_silent_endpoints),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,7 +8,8 @@
  *        `-----------------------------------------------------'
  *
  * An attempt is a call of the endpoint's client. Its end is judged once: for the endpoint
- * (attempt_count), for the breaker, and for whether there is another one (attempt_next).
+ * (attempt_count), for the breaker, and for whether there is another one (attempt_elsewhere,
+ * attempt_next).
  */
 #include "base/assert.h"
 
@@ -221,6 +222,33 @@ breaker_counted(struct upstream *upstream)
     }
 }
 
+static bool
+is_unreached(const struct upstream_call *call, uint32_t index)
+{
+    return (call->unreached[index / 64] >> (index % 64) & 1) != 0;
+}
+
+/* An endpoint that the call has not failed to reach, also one that was ejected if there is no
+ * better; or BALANCE_NOBODY. */
+static uint32_t
+reachable_find(const struct upstream_call *call)
+{
+    const struct upstream *upstream = call->upstream;
+    uint32_t found = BALANCE_NOBODY;
+    for (uint32_t i = 0; i < UPSTREAM_ENDPOINTS_MAX; i++) {
+        enum balance_state state = upstream->endpoints[i].state;
+        bool may = state == BALANCE_ACTIVE || state == BALANCE_EJECTED;
+        if (!may || is_unreached(call, i)) {
+            continue;
+        }
+        if (state == BALANCE_ACTIVE) {
+            return i;
+        }
+        found = found == BALANCE_NOBODY ? i : found;
+    }
+    return found;
+}
+
 static void
 attempt_begin(struct upstream_call *call, uint64_t now_ns)
 {
@@ -259,6 +287,10 @@ attempt_begin(struct upstream_call *call, uint64_t now_ns)
         break;
     case BALANCE_PICKED:
         break;
+    }
+    if (is_unreached(call, index)) {
+        uint32_t other = reachable_find(call);
+        index = other == BALANCE_NOBODY ? index : other;
     }
     attempt_start(call, &upstream->slots[index], now_ns);
 }
@@ -322,7 +354,7 @@ may_retry(const struct upstream_call *call)
 {
     const struct net_call *attempt = &call->attempt;
     if (call->cancelled || call->upstream->stopping ||
-        call->attempts >= call->upstream->settings.attempts_max) {
+        call->attempts - call->elsewhere >= call->upstream->settings.attempts_max) {
         return false;
     }
     if (attempt->result == ERR_OK) {
@@ -363,6 +395,40 @@ on_backoff(struct net_timer *timer)
     attempt_begin(call, net_now_ns());
 }
 
+static bool
+attempt_wait(struct upstream_call *call, uint64_t until_ns)
+{
+    struct upstream *upstream = call->upstream;
+    call->timer = (struct net_timer){.fire = on_backoff};
+    if (net_timer_arm(upstream->loop, &call->timer, until_ns) != ERR_OK) {
+        return false;
+    }
+    call->state = CALL_BACKOFF;
+    upstream_counter_add(UPSTREAM_COUNTER(upstream, backing_off), 1);
+    return true;
+}
+
+/* Tries at once whom the call has not failed to reach; false if there is nobody, or if that was not
+ * what kept it from being sent. No server sees more of it, so it is no matter of the budget.
+ * UPSTREAM-3 */
+static bool
+attempt_elsewhere(struct upstream_call *call, uint64_t now_ns)
+{
+    const struct net_call *attempt = &call->attempt;
+    const struct upstream *upstream = call->upstream;
+    bool unreached = attempt->result != ERR_OK && !attempt->sent && !attempt->stale;
+    if (!upstream->settings.unsent_elsewhere || !unreached || is_our_own(attempt) ||
+        call->cancelled || upstream->stopping || now_ns >= call->deadline_ns) {
+        return false;
+    }
+    call->unreached[call->slot / 64] |= UINT64_C(1) << (call->slot % 64);
+    if (reachable_find(call) == BALANCE_NOBODY || !attempt_wait(call, now_ns)) {
+        return false;
+    }
+    call->elsewhere++;
+    return true;
+}
+
 /* Waits and tries again; false if it may not. UPSTREAM-3 */
 static bool
 attempt_next(struct upstream_call *call, uint64_t now_ns)
@@ -393,14 +459,11 @@ attempt_next(struct upstream_call *call, uint64_t now_ns)
         upstream_counter_add(UPSTREAM_COUNTER(upstream, budget_exhausted), 1);
         return false;
     }
-    call->timer = (struct net_timer){.fire = on_backoff};
-    if (net_timer_arm(upstream->loop, &call->timer, now_ns + wait_ns) != ERR_OK) {
+    if (!attempt_wait(call, now_ns + wait_ns)) {
         return false;
     }
     upstream->retrying += call->retrying ? 0 : 1;
     call->retrying = true;
-    call->state = CALL_BACKOFF;
-    upstream_counter_add(UPSTREAM_COUNTER(upstream, backing_off), 1);
     return true;
 }
 
@@ -413,6 +476,7 @@ attempt_done(struct net_call *attempt)
     ASSERT(call->state == CALL_ATTEMPT);
     uint64_t now_ns = attempt->ended_ns;
     call->may_have_happened = call->may_have_happened || attempt->sent;
+    call->sent += attempt->sent ? 1 : 0;
     call->has_answer = attempt->result == ERR_OK;
     attempt_count(call, slot);
     if (call->hooks != NULL) {
@@ -424,7 +488,7 @@ attempt_done(struct net_call *attempt)
         call->hooks->ended(call, &ended);
     }
     upstream_slot_end(slot);
-    if (attempt_next(call, now_ns)) {
+    if (attempt_elsewhere(call, now_ns) || attempt_next(call, now_ns)) {
         return;
     }
     err_t cause = attempt->result == ERR_OUTCOME_UNKNOWN ? attempt->cause : attempt->result;
@@ -485,6 +549,9 @@ call_reset(struct upstream *upstream, struct upstream_call *call)
     call->status = 0;
     call->answer = SPAN_EMPTY;
     call->attempts = 0;
+    call->sent = 0;
+    call->elsewhere = 0;
+    memset(call->unreached, 0, sizeof(call->unreached));
     call->endpoint[0] = '\0';
     call->has_answer = false;
     call->retrying = false;

@@ -1,14 +1,18 @@
 """A ledger at two addresses, one of which stands by (--ledger-at=A,B, both on one PostgreSQL): payments go on
-when the first is killed, and when it comes back and the second is killed; each is booked once."""
+when the first is killed, and when it comes back and the second is killed; each is booked once. While one works,
+the other costs nobody a request."""
 
+import itertools
 import time
 
 import pytest
+import requests
 
 from kit import postgres
 from kit.client import Http
 from kit.cluster import Cluster
 from kit.server import wait_until
+from kit.shards import Shards, shard_of
 
 pytestmark = pytest.mark.skipif(not postgres.available(), reason="apt-get install postgresql-15")
 
@@ -69,7 +73,7 @@ def test_the_standby_is_used_and_left_again(tmp_path):
         try:
             pair.begin()
             events = [{"id": str(n), "ledger": LEDGER, "code": 1} for n in (1, 2)]
-            wait_until(lambda: ask(pair, "accounts", events=events).status_code == 200, 10, "accounts")
+            assert ask(pair, "accounts", events=events).status_code == 200
             numbers = iter(range(100, 1000))
             done = 0
             for holder, other in (("ledger", "ledger-2"), ("ledger-2", "ledger")):
@@ -89,3 +93,24 @@ def test_the_standby_is_used_and_left_again(tmp_path):
             assert [int(one["credits_posted"]) for one in found] == [0, done]
         finally:
             pair.end()
+
+
+def test_ready_is_that_a_write_is_taken(tmp_path):
+    """Where one of two shards has a standby, which does not listen: from the first request on, all of a batch is
+    done."""
+    with postgres.Postgres(flags=("-c", "max_connections=60")) as database:
+        shards = Shards(tmp_path / "cluster", shards=2, database=database, standbys="a")
+        numbers = itertools.count(10**12)
+        try:
+            for _ in range(3):
+                shards.start()
+                ready = requests.get(f"{shards.processes['api'].operators}/readyz", timeout=10)
+                assert (ready.status_code, ready.text) == (200, "ready\n")
+                for _ in range(20):
+                    ids = [next(n for n in numbers if shard_of(n, 2) == i % 2) for i in range(8)]
+                    events = [{"id": str(number), "ledger": LEDGER, "code": 1} for number in ids]
+                    made = ask(shards, "accounts", events=events)
+                    assert made.status_code == 200, made.text
+                shards.kill()
+        finally:
+            shards.kill()
