@@ -105,6 +105,18 @@ remote_channel_send(struct remote_channel *channel, struct remote_call *call)
 }
 
 bool
+remote_call_again(struct remote_call *call)
+{
+    ASSERT(call->outcome == REMOTE_ANSWERED);
+    if (call->channel->stopping || net_now_ns() + OS_NS_PER_MS > call->deadline_ns ||
+        !upstream_call_elsewhere(&call->upstream)) {
+        return false;
+    }
+    remote_channel_send(call->channel, call);
+    return true;
+}
+
+bool
 remote_channel_is_stopping(const struct remote_channel *channel)
 {
     return channel->stopping;
@@ -155,7 +167,7 @@ remote_channel_create(
     upstream.pending_max = settings->waiting_max;
     upstream.requests_max = settings->waiting_max;
     upstream.attempts_max = ATTEMPTS_MAX;
-    upstream.unsent_elsewhere = true; /* a standby does not listen */
+    upstream.unsent_elsewhere = true; /* a standby may not listen */
     upstream.answer_max = settings->answer_max;
     upstream.connect_timeout_ms = settings->connect_timeout_ms;
     upstream.idle_timeout_ms = IDLE_TIMEOUT_MS;

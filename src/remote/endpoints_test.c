@@ -294,6 +294,110 @@ test_silent_endpoints(void **state)
     remote_auth_destroy(&auth);
 }
 
+static void
+raw_says(struct t_raw *raw, unsigned status, const char *body, char *out, size_t room)
+{
+    int size = snprintf(
+        out,
+        room,
+        "HTTP/1.1 %u Such\r\nContent-Type: application/json\r\nConnection: close\r\n"
+        "Content-Length: %zu\r\n\r\n%s",
+        status,
+        strlen(body),
+        body);
+    assert_true(size > 0 && (size_t)size < room);
+    *raw = (struct t_raw){.cut = T_CUT_AFTER, .answer = out, .answer_size = (size_t)size};
+    t_raw_start(raw);
+}
+
+/* Who stands by and listens is busy: of that nothing was done, and the holder is asked. */
+static void
+test_busy_endpoint(void **state)
+{
+    (void)state;
+    struct t_raw raw;
+    char answer[256];
+    char endpoints[96];
+    struct remote_auth *auth = t_auth(T_KEY);
+    const char *busy = "{\"error\":\"ERR_BUSY\",\"by_listener\":false}";
+    raw_says(&raw, 503, busy, answer, sizeof(answer));
+    t_listener_start(auth);
+    t_ports.on_ledger = create_fake;
+    unsigned port = t_listener_port();
+    (void)snprintf(
+        endpoints,
+        sizeof(endpoints),
+        "127.0.0.1:1,127.0.0.1:%u,127.0.0.1:%u",
+        (unsigned)raw.port,
+        port);
+    struct remote_client *client = t_client(REMOTE_LEDGER, endpoints, auth, NULL);
+    for (uint32_t round = 0; round < ROUNDS; round++) {
+        creates_end(client, ERR_OK);
+    }
+    assert_true(atomic_load(&raw.requests) > 0);
+    assert_int_equal(atomic_load(&t_ports.asked), ROUNDS * AT_ONCE);
+    t_client_end(&client);
+    /* Without a holder it is busy, as ever. */
+    (void)snprintf(endpoints, sizeof(endpoints), "127.0.0.1:1,127.0.0.1:%u", (unsigned)raw.port);
+    client = t_client(REMOTE_LEDGER, endpoints, auth, NULL);
+    creates_end(client, ERR_BUSY);
+    t_client_end(&client);
+    t_listener_stop();
+    t_raw_stop(&raw);
+    remote_auth_destroy(&auth);
+}
+
+/* Nor is the service not ready then; but it is if nobody else is there. */
+static void
+test_endpoint_that_is_not_ready(void **state)
+{
+    (void)state;
+    struct t_raw raw;
+    char hello[96];
+    char answer[256];
+    char endpoints[96];
+    struct remote_client_state seen;
+    struct remote_auth *auth = t_auth(T_KEY);
+    struct remote_client_settings settings = remote_client_settings_default;
+    settings.hello_interval_ms = 5;
+    (void)snprintf(
+        hello, sizeof(hello), "{\"version\":%d,\"ready\":false,\"ledger\":true}", REMOTE_VERSION);
+    raw_says(&raw, 200, hello, answer, sizeof(answer));
+    t_listener_start(auth);
+    unsigned port = t_listener_port();
+    (void)snprintf(
+        endpoints, sizeof(endpoints), "127.0.0.1:%u,127.0.0.1:%u", (unsigned)raw.port, port);
+    struct remote_client *client = t_client(REMOTE_LEDGER, endpoints, auth, &settings);
+    remote_client_start(client);
+    do {
+        (void)usleep(1000);
+        remote_client_look(client, &seen);
+    } while (!seen.asked);
+    while (atomic_load(&raw.requests) < 20) {
+        remote_client_look(client, &seen);
+        assert_true(seen.ready);
+        (void)usleep(1000);
+    }
+    t_client_end(&client);
+    (void)snprintf(endpoints, sizeof(endpoints), "127.0.0.1:1,127.0.0.1:%u", (unsigned)raw.port);
+    client = t_client(REMOTE_LEDGER, endpoints, auth, &settings);
+    remote_client_start(client);
+    do {
+        (void)usleep(1000);
+        remote_client_look(client, &seen);
+    } while (!seen.asked || !seen.reached);
+    for (int i = 0; i < 100; i++) {
+        remote_client_look(client, &seen);
+        assert_false(seen.ready);
+        assert_string_equal(seen.why, "it is not ready");
+        (void)usleep(1000);
+    }
+    t_client_end(&client);
+    t_listener_stop();
+    t_raw_stop(&raw);
+    remote_auth_destroy(&auth);
+}
+
 int
 main(void)
 {
@@ -303,6 +407,8 @@ main(void)
         cmocka_unit_test(test_clients),
         cmocka_unit_test(test_file),
         cmocka_unit_test(test_silent_endpoints),
+        cmocka_unit_test(test_busy_endpoint),
+        cmocka_unit_test(test_endpoint_that_is_not_ready),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

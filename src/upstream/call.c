@@ -112,6 +112,7 @@ call_end(struct upstream_call *call, enum upstream_outcome outcome, err_t cause)
 {
     struct upstream *upstream = call->upstream;
     ASSERT(call->state != CALL_ENDED);
+    call->continues = false;
     if (call->has_answer) {
         outcome = UPSTREAM_ANSWERED;
         cause = ERR_OK;
@@ -228,6 +229,13 @@ is_unreached(const struct upstream_call *call, uint32_t index)
     return (call->unreached[index / 64] >> (index % 64) & 1) != 0;
 }
 
+/* The endpoint of the last attempt. */
+static void
+unreached_add(struct upstream_call *call)
+{
+    call->unreached[call->slot / 64] |= UINT64_C(1) << (call->slot % 64);
+}
+
 /* An endpoint that the call has not failed to reach, also one that was ejected if there is no
  * better; or BALANCE_NOBODY. */
 static uint32_t
@@ -269,7 +277,7 @@ attempt_begin(struct upstream_call *call, uint64_t now_ns)
         .now_ns = now_ns,
         .random = os_prng_next(&upstream->prng),
         .key = call->key,
-        .avoid = call->attempts == 0 ? BALANCE_NOBODY : call->slot,
+        .avoid = call->attempts == 0 && !call->continues ? BALANCE_NOBODY : call->slot,
     };
     uint32_t index = 0;
     switch (balance_pick(&upstream->balance, &request, &index)) {
@@ -360,6 +368,9 @@ may_retry(const struct upstream_call *call)
     if (attempt->result == ERR_OK) {
         return call->repeatable && status_is_retried(attempt->status);
     }
+    if (call->continues && !attempt->sent) {
+        return false; /* all others were asked, and were not the one */
+    }
     /* Where one has too many calls waiting, another may not. */
     bool full = !attempt->sent && attempt->result == ERR_FULL;
     return (!is_our_own(attempt) || full) && (!attempt->sent || call->repeatable);
@@ -421,7 +432,7 @@ attempt_elsewhere(struct upstream_call *call, uint64_t now_ns)
         call->cancelled || upstream->stopping || now_ns >= call->deadline_ns) {
         return false;
     }
-    call->unreached[call->slot / 64] |= UINT64_C(1) << (call->slot % 64);
+    unreached_add(call);
     if (reachable_find(call) == BALANCE_NOBODY || !attempt_wait(call, now_ns)) {
         return false;
     }
@@ -551,7 +562,9 @@ call_reset(struct upstream *upstream, struct upstream_call *call)
     call->attempts = 0;
     call->sent = 0;
     call->elsewhere = 0;
-    memset(call->unreached, 0, sizeof(call->unreached));
+    if (!call->continues) {
+        memset(call->unreached, 0, sizeof(call->unreached));
+    }
     call->endpoint[0] = '\0';
     call->has_answer = false;
     call->retrying = false;
@@ -645,6 +658,17 @@ struct span
 upstream_call_header(const struct upstream_call *call, enum http_field field)
 {
     return call->status == 0 ? SPAN_EMPTY : net_call_header(&call->attempt, field);
+}
+
+bool
+upstream_call_elsewhere(struct upstream_call *call)
+{
+    ASSERT(net_loop_is_current(call->upstream->loop));
+    ASSERT(call->state == CALL_ENDED);
+    ASSERT(call->attempts > 0);
+    unreached_add(call);
+    call->continues = reachable_find(call) != BALANCE_NOBODY && !call->upstream->stopping;
+    return call->continues;
 }
 
 struct buf

@@ -254,6 +254,54 @@ test_unsent_elsewhere(void **state)
     t_world_stop(&world);
 }
 
+static bool goes_on;
+
+static void
+go_elsewhere(void *context)
+{
+    (void)context;
+    goes_on = upstream_call_elsewhere(&call);
+    if (goes_on) {
+        upstream_send(world.upstream, &call);
+    }
+}
+
+/* A sender that was told "not I" goes on to each other endpoint once, past who cannot be reached;
+ * and what it sends then knows nothing of that. */
+static void
+test_elsewhere(void **state)
+{
+    (void)state;
+    struct upstream_settings settings = plain();
+    settings.unsent_elsewhere = true;
+    t_world_start(&world, 4, &settings);
+    mode_all(T_STATUS);
+    for (uint32_t i = 0; i < 4; i++) {
+        atomic_store(&world.backends[i].status, 503);
+    }
+    t_backend_listen(&world.backends[1], false);
+    for (uint32_t round = 1; round <= 3; round++) {
+        run(false);
+        uint32_t sends = 1;
+        for (t_on_loop(&world, go_elsewhere, NULL); goes_on;
+             t_on_loop(&world, go_elsewhere, NULL)) {
+            t_calls_wait(&world, 1);
+            sends++;
+            if (call.outcome != UPSTREAM_ANSWERED) { /* the last one cannot be reached */
+                expect(UPSTREAM_NOT_SENT, false, ERR_CLOSED);
+                assert_int_equal(call.attempts, 1);
+            }
+        }
+        assert_true(sends == 3 || sends == 4);
+        assert_int_equal(seen(), 3 * round);
+        for (uint32_t i = 0; i < 4; i++) {
+            assert_int_equal(atomic_load(&world.backends[i].requests), i == 1 ? 0 : round);
+        }
+        upstream_call_release(&call);
+    }
+    t_world_stop(&world);
+}
+
 static void
 test_no_endpoint(void **state)
 {
@@ -636,6 +684,7 @@ main(void)
         cmocka_unit_test(test_failures),
         cmocka_unit_test(test_not_sent),
         cmocka_unit_test(test_unsent_elsewhere),
+        cmocka_unit_test(test_elsewhere),
         cmocka_unit_test(test_no_endpoint),
         cmocka_unit_test(test_retry_after),
         cmocka_unit_test(test_budget),

@@ -231,10 +231,11 @@ struct upstream_call {
     uint32_t slot;
     uint32_t ticket;    /* the breaker's */
     uint32_t elsewhere; /* attempts for which another endpoint was not reached */
-    uint64_t unreached[UPSTREAM_ENDPOINTS_MAX / 64]; /* slots, a bit each */
+    uint64_t unreached[UPSTREAM_ENDPOINTS_MAX / 64]; /* slots, a bit each; and who refused */
     bool has_answer;                                 /* the last attempt was answered */
     bool retrying;
     bool cancelled;
+    bool continues; /* the next send knows whom it needs not ask */
 };
 
 /* Sends the calls of a chain (linked by next), from any thread, with one wake-up at most; on the
@@ -248,6 +249,10 @@ void upstream_cancel(struct upstream_call *call);
 /* The answer's headers. */
 const struct http_head *upstream_call_head(const struct upstream_call *call);
 struct span upstream_call_header(const struct upstream_call *call, enum http_field field);
+/* On the loop's thread, after an end with attempts: whoever was asked is not the one. True: there
+ * is an endpoint that this call was neither refused by so nor failed to reach, and the next send
+ * goes there. */
+bool upstream_call_elsewhere(struct upstream_call *call);
 /* Moves the body out, for who passes it on: the caller releases it. `answer` is empty then. */
 struct buf upstream_call_take_answer(struct upstream_call *call);
 /* Frees what the answer holds; the call can be sent again, also without it. */
