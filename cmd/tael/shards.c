@@ -69,7 +69,9 @@ slots_parse(const char *text, uint64_t *slots)
 struct moving {
     struct shards_link *link;
     struct show_progress progress;
-    uint64_t accounts_before;
+    /* The last answer: a move that ends with an error of a shard asked no other one behind it. */
+    uint32_t asked;
+    err_t error;
 };
 
 static void
@@ -91,7 +93,9 @@ static err_t
 ask(void *context, uint32_t shard, struct port_ledger_request *request)
 {
     struct moving *moving = context;
-    return shards_link_ask(moving->link, shard, request);
+    moving->asked = shard;
+    moving->error = shards_link_ask(moving->link, shard, request);
+    return moving->error;
 }
 
 static err_t
@@ -127,6 +131,17 @@ parts_of(struct moving *moving, uint32_t from, uint32_t to, const uint64_t *slot
     };
     memcpy(parts.slots, slots, SIZE_OF_SLOTS);
     return parts;
+}
+
+/* Which shard a move that ended with `result` could not ask, and why; else `message` stays. */
+static void
+explain(const struct moving *moving, err_t result, char message[SHARDS_MESSAGE_SIZE])
+{
+    if (result == ERR_DENIED) {
+        (void)shards_link_refusal(moving->link, message);
+    } else if (result == ERR_BUSY && moving->error == ERR_BUSY) {
+        shards_link_tell(moving->link, moving->asked, result, message);
+    }
 }
 
 static void
@@ -190,9 +205,7 @@ move_slots(struct shards_link *link, uint32_t from, uint32_t to, const uint64_t 
     show_progress_begin(&moving.progress, "moving");
     err_t result = shards_move(&parts, &report, message);
     show_progress_end(&moving.progress);
-    if (result == ERR_DENIED) {
-        (void)shards_link_refusal(link, message);
-    }
+    explain(&moving, result, message);
     if (result != ERR_OK) {
         return command_fail(
             link->command,
@@ -485,9 +498,7 @@ move_cancel(struct shards_link *link)
     }
     struct shards_move_parts parts = parts_of(&moving, from, to, none);
     err_t result = shards_move_cancel(&parts, message);
-    if (result == ERR_DENIED) {
-        (void)shards_link_refusal(link, message);
-    }
+    explain(&moving, result, message);
     if (result != ERR_OK) {
         return command_fail(link->command, "%s", message[0] == '\0' ? err_text(result) : message);
     }

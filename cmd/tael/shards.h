@@ -139,6 +139,9 @@ err_t shards_link_ask(void *context, uint32_t shard, struct port_ledger_request 
  * error's own text. */
 void shards_link_why(
     const struct shards_link *link, uint32_t shard, err_t error, char message[SHARDS_MESSAGE_SIZE]);
+/* The same in one line, with the shard and its place. */
+void shards_link_tell(
+    const struct shards_link *link, uint32_t shard, err_t error, char message[SHARDS_MESSAGE_SIZE]);
 /* What ERR_DENIED of shards_link_ask was about, in one line: the first shard that answers and does
  * not take us. False, and nothing written, if there is none: then the shard's ledger said it. */
 bool shards_link_refusal(const struct shards_link *link, char message[SHARDS_MESSAGE_SIZE]);

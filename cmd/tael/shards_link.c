@@ -320,6 +320,22 @@ shards_link_why(
     (void)snprintf(message, SHARDS_MESSAGE_SIZE, "%s", known ? state.why : err_text(error));
 }
 
+void
+shards_link_tell(
+    const struct shards_link *link, uint32_t shard, err_t error, char message[SHARDS_MESSAGE_SIZE])
+{
+    char why[SHARDS_MESSAGE_SIZE];
+    const struct shard_map *map = link->map;
+    shards_link_why(link, shard, error, why);
+    (void)snprintf(
+        message,
+        SHARDS_MESSAGE_SIZE,
+        "shard %s at %s: %.200s",
+        map->shards[shard].name,
+        map->shards[shard].at,
+        why);
+}
+
 bool
 shards_link_refusal(const struct shards_link *link, char message[SHARDS_MESSAGE_SIZE])
 {
@@ -327,13 +343,7 @@ shards_link_refusal(const struct shards_link *link, char message[SHARDS_MESSAGE_
         struct remote_client_state state;
         remote_client_look(link->clients[i], &state);
         if (state.refuses) {
-            (void)snprintf(
-                message,
-                SHARDS_MESSAGE_SIZE,
-                "shard %s at %s: %s",
-                link->map->shards[i].name,
-                link->map->shards[i].at,
-                state.why);
+            shards_link_tell(link, i, ERR_DENIED, message);
             return true;
         }
     }

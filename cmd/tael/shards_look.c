@@ -435,14 +435,8 @@ verify(struct look *look)
         err_t result = verify_once(look, &why, &shard, &again);
         if (result != ERR_OK) {
             char message[SHARDS_MESSAGE_SIZE];
-            const struct shard_map *map = look->link->map;
-            shards_link_why(look->link, shard, result, message);
-            return command_fail(
-                look->link->command,
-                "shard %s at %s: %s",
-                map->shards[shard].name,
-                map->shards[shard].at,
-                message);
+            shards_link_tell(look->link, shard, result, message);
+            return command_fail(look->link->command, "%s", message);
         }
     }
     return verify_tell(look, why, shard);

@@ -57,8 +57,7 @@ call_done(struct upstream_call *upstream)
         call->status = upstream->status;
         call->answer = upstream->answer;
         call->content_type_answered = upstream_call_header(upstream, HTTP_FIELD_CONTENT_TYPE);
-        /* What of the attempts before it is known is not told apart: the safe side. */
-        call->may_have_happened = upstream->attempts > 1;
+        call->may_have_happened = upstream->sent > 1;
     }
     call->done(call);
 }
@@ -103,6 +102,18 @@ remote_channel_send(struct remote_channel *channel, struct remote_call *call)
     upstream->done = call_done;
     upstream->user = call;
     upstream_send(channel->upstream, upstream);
+}
+
+bool
+remote_call_again(struct remote_call *call)
+{
+    ASSERT(call->outcome == REMOTE_ANSWERED);
+    if (call->channel->stopping || net_now_ns() + OS_NS_PER_MS > call->deadline_ns ||
+        !upstream_call_elsewhere(&call->upstream)) {
+        return false;
+    }
+    remote_channel_send(call->channel, call);
+    return true;
 }
 
 bool
@@ -156,6 +167,7 @@ remote_channel_create(
     upstream.pending_max = settings->waiting_max;
     upstream.requests_max = settings->waiting_max;
     upstream.attempts_max = ATTEMPTS_MAX;
+    upstream.unsent_elsewhere = true; /* a standby may not listen */
     upstream.answer_max = settings->answer_max;
     upstream.connect_timeout_ms = settings->connect_timeout_ms;
     upstream.idle_timeout_ms = IDLE_TIMEOUT_MS;

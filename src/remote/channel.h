@@ -71,6 +71,9 @@ remote_channel_set(struct remote_channel *channel, const struct remote_endpoints
 
 /* On the loop. */
 void remote_channel_send(struct remote_channel *channel, struct remote_call *call);
+/* On the loop, from `done` of a call that was answered: nothing of it was done, and it is sent
+ * again to another endpoint; `done` runs again. False: there is none, or no time. */
+bool remote_call_again(struct remote_call *call);
 /* On the loop. */
 bool remote_channel_is_stopping(const struct remote_channel *channel);
 /* Frees what the answer holds. */

@@ -119,6 +119,34 @@ refusal_of(struct remote_job *job)
     return error;
 }
 
+/* What is left of the request's time, as its header says it. */
+static struct span
+left_write(struct remote_job *job)
+{
+    uint64_t now_ns = net_now_ns();
+    uint64_t deadline_ns = job->call.deadline_ns;
+    uint64_t left_ms = deadline_ns <= now_ns ? 0 : (deadline_ns - now_ns) / OS_NS_PER_MS;
+    int size = snprintf(job->left_ms, sizeof(job->left_ms), "%llu", (unsigned long long)left_ms);
+    return span_of(job->left_ms, (size_t)size);
+}
+
+/* One of a ledger's endpoints holds it, and the others stand by: who is busy may be one of those.
+ */
+static bool
+job_again(struct remote_job *job)
+{
+    struct remote_client *client = job->client;
+    if (client->parts.service != REMOTE_LEDGER) {
+        return false;
+    }
+    job->call.headers[0].value = left_write(job);
+    if (!remote_call_again(&job->call)) {
+        return false;
+    }
+    REMOTE_COUNT(client, requests, 1);
+    return true;
+}
+
 static void
 job_done(struct remote_call *call)
 {
@@ -133,6 +161,9 @@ job_done(struct remote_call *call)
             answer = call->answer;
         } else {
             error = refusal_of(job);
+        }
+        if (error == ERR_BUSY && job_again(job)) {
+            return;
         }
         break;
     case REMOTE_NOT_SENT:
@@ -155,12 +186,10 @@ remote_job_send(struct remote_job *job, const struct remote_request *request)
 {
     struct remote_client *client = job->client;
     struct remote_call *call = &job->call;
-    uint64_t now_ns = net_now_ns();
     uint64_t deadline_ns =
         request->deadline_ns != 0
             ? request->deadline_ns
-            : now_ns + (uint64_t)client->parts.settings.timeout_ms * OS_NS_PER_MS;
-    uint64_t left_ms = deadline_ns <= now_ns ? 0 : (deadline_ns - now_ns) / OS_NS_PER_MS;
+            : net_now_ns() + (uint64_t)client->parts.settings.timeout_ms * OS_NS_PER_MS;
     int size = snprintf(
         job->target,
         sizeof(job->target),
@@ -177,8 +206,7 @@ remote_job_send(struct remote_job *job, const struct remote_request *request)
     call->repeatable = request->repeatable;
     call->done = job_done;
     call->header_count = 0;
-    size = snprintf(job->left_ms, sizeof(job->left_ms), "%llu", (unsigned long long)left_ms);
-    header_add(call, SPAN("Tael-Timeout-Ms"), span_of(job->left_ms, (size_t)size));
+    header_add(call, SPAN("Tael-Timeout-Ms"), left_write(job)); /* first: see job_again */
     if (request->epoch != 0) {
         size = snprintf(job->epoch, sizeof(job->epoch), "%llu", (unsigned long long)request->epoch);
         header_add(call, SPAN("Tael-Shard-Epoch"), span_of(job->epoch, (size_t)size));
@@ -216,6 +244,8 @@ serves(const struct remote_hello *hello, enum remote_service service)
     return all[service];
 }
 
+static const char not_ready[] = "it is not ready";
+
 /* What keeps it from being used, or NULL. *refuses: waiting does not help. */
 static const char *
 hello_take(struct remote_client *client, const struct remote_call *call, bool *refuses)
@@ -248,10 +278,9 @@ hello_take(struct remote_client *client, const struct remote_call *call, bool *r
     }
     *refuses = false;
     atomic_store(&client->told_simulated, hello.simulated);
-    atomic_store(&client->told_ready, hello.ready);
     atomic_store(&client->reached_ns, net_now_ns());
     /* Before anybody is told of the port: see remote_client_rail. */
-    return hello.ready ? NULL : "it is not ready";
+    return hello.ready ? NULL : not_ready;
 }
 
 static void
@@ -275,7 +304,18 @@ hello_done(struct remote_call *call)
 {
     struct remote_client *client = CONTAINER_OF(call, struct remote_client, hello.call);
     bool refuses;
-    atomic_store(&client->why, hello_take(client, call, &refuses));
+    const char *why = hello_take(client, call, &refuses);
+    /* Another endpoint may be; if none is there, this is what is known. */
+    if (why == not_ready && remote_call_again(call)) {
+        client->stands_by = true;
+        return;
+    }
+    if (client->stands_by && call->outcome != REMOTE_ANSWERED) {
+        why = not_ready;
+        refuses = false;
+    }
+    client->stands_by = false;
+    atomic_store(&client->why, why);
     atomic_store(&client->refuses, refuses);
     atomic_store(&client->asked, true); /* behind what came of it */
     remote_call_release(call);
@@ -321,7 +361,7 @@ remote_client_look(const struct remote_client *client, struct remote_client_stat
     memset(ret_state, 0, sizeof(*ret_state));
     ret_state->asked = asked;
     ret_state->reached = reached_ns != 0 && net_now_ns() - reached_ns < valid_ns;
-    ret_state->ready = ret_state->reached && why == NULL && atomic_load(&client->told_ready);
+    ret_state->ready = ret_state->reached && why == NULL;
     ret_state->refuses = atomic_load(&client->refuses);
     ret_state->simulated = atomic_load(&client->told_simulated);
     (void)snprintf(

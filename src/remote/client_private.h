@@ -61,6 +61,7 @@ struct remote_client {
     uint32_t job_count;
     struct arena arena; /* for reading one answer */
     struct remote_job hello;
+    bool stands_by; /* an endpoint said so to this hello, and another one is asked */
     struct net_timer hello_timer;
     struct os_task start_task;
     struct os_task stop_task;
@@ -70,7 +71,7 @@ struct remote_client {
 
     /* What is known, by any thread. `why` is one of the constants of client.c. */
     _Atomic uint64_t reached_ns; /* monotonic, 0: never */
-    atomic_bool told_ready, told_simulated;
+    atomic_bool told_simulated;
     _Atomic(const char *) why;
     _Atomic bool refuses;
     _Atomic bool asked;

@@ -212,6 +212,192 @@ test_file(void **state)
     (void)unlink(path);
 }
 
+/* So many times. */
+#define ROUNDS  20
+#define AT_ONCE 3
+
+static uint32_t creates_out;
+
+static void
+create_done(struct port_ledger_request *request)
+{
+    (void)request;
+    creates_out--;
+    done = creates_out == 0;
+}
+
+static void
+create_fake(struct port_ledger_request *request)
+{
+    request->error = ERR_OK;
+    request->out.results[0] = (struct ledger_result){.timestamp = 1};
+    request->out_count = 1;
+}
+
+static void
+creates_end(struct remote_client *client, err_t error)
+{
+    struct ledger_account account = {.id = 1};
+    struct ledger_result results[AT_ONCE];
+    struct port_ledger_request requests[AT_ONCE];
+    struct port_ledger *port = remote_client_ledger(client);
+    done = false;
+    creates_out = AT_ONCE;
+    for (uint32_t i = 0; i < AT_ONCE; i++) {
+        requests[i] = (struct port_ledger_request){
+            .operation = PORT_LEDGER_CREATE_ACCOUNTS,
+            .count = 1,
+            .in.accounts = &account,
+            .out.results = &results[i],
+            .reply_to = t_reply_to(),
+            .done = create_done,
+        };
+        port->submit(port, &requests[i]);
+    }
+    t_wait(&done);
+    for (uint32_t i = 0; i < AT_ONCE; i++) {
+        assert_int_equal(requests[i].error, error);
+    }
+}
+
+/* Standbys that do not listen cost no request, from the first one on; nothing is sent twice, and
+ * what the listener refuses was still not done. */
+static void
+test_silent_endpoints(void **state)
+{
+    (void)state;
+    static const char *const silent[] = {
+        "127.0.0.1:1", "127.0.0.1:1,127.0.0.1:2", "127.0.0.1:1,127.0.0.1:2,127.0.0.1:3"};
+    struct remote_auth *auth = t_auth(T_KEY);
+    struct remote_auth *other = t_auth("another-key-of-more-than-32-characters");
+    t_listener_start(auth);
+    t_ports.on_ledger = create_fake;
+    for (size_t i = 0; i < sizeof(silent) / sizeof(silent[0]); i++) {
+        char endpoints[96];
+        unsigned port = t_listener_port();
+        (void)snprintf(endpoints, sizeof(endpoints), "%s,127.0.0.1:%u", silent[i], port);
+        struct remote_client *client = t_client(REMOTE_LEDGER, endpoints, auth, NULL);
+        uint32_t before = atomic_load(&t_ports.asked);
+        for (uint32_t round = 0; round < ROUNDS; round++) {
+            creates_end(client, ERR_OK);
+        }
+        assert_int_equal(atomic_load(&t_ports.asked) - before, ROUNDS * AT_ONCE);
+        t_client_end(&client);
+        client = t_client(REMOTE_LEDGER, endpoints, other, NULL);
+        for (uint32_t round = 0; round < ROUNDS; round++) {
+            creates_end(client, ERR_BUSY);
+        }
+        t_client_end(&client);
+    }
+    t_listener_stop();
+    remote_auth_destroy(&other);
+    remote_auth_destroy(&auth);
+}
+
+static void
+raw_says(struct t_raw *raw, unsigned status, const char *body, char *out, size_t room)
+{
+    int size = snprintf(
+        out,
+        room,
+        "HTTP/1.1 %u Such\r\nContent-Type: application/json\r\nConnection: close\r\n"
+        "Content-Length: %zu\r\n\r\n%s",
+        status,
+        strlen(body),
+        body);
+    assert_true(size > 0 && (size_t)size < room);
+    *raw = (struct t_raw){.cut = T_CUT_AFTER, .answer = out, .answer_size = (size_t)size};
+    t_raw_start(raw);
+}
+
+/* Who stands by and listens is busy: of that nothing was done, and the holder is asked. */
+static void
+test_busy_endpoint(void **state)
+{
+    (void)state;
+    struct t_raw raw;
+    char answer[256];
+    char endpoints[96];
+    struct remote_auth *auth = t_auth(T_KEY);
+    const char *busy = "{\"error\":\"ERR_BUSY\",\"by_listener\":false}";
+    raw_says(&raw, 503, busy, answer, sizeof(answer));
+    t_listener_start(auth);
+    t_ports.on_ledger = create_fake;
+    unsigned port = t_listener_port();
+    (void)snprintf(
+        endpoints,
+        sizeof(endpoints),
+        "127.0.0.1:1,127.0.0.1:%u,127.0.0.1:%u",
+        (unsigned)raw.port,
+        port);
+    struct remote_client *client = t_client(REMOTE_LEDGER, endpoints, auth, NULL);
+    for (uint32_t round = 0; round < ROUNDS; round++) {
+        creates_end(client, ERR_OK);
+    }
+    assert_true(atomic_load(&raw.requests) > 0);
+    assert_int_equal(atomic_load(&t_ports.asked), ROUNDS * AT_ONCE);
+    t_client_end(&client);
+    /* Without a holder it is busy, as ever. */
+    (void)snprintf(endpoints, sizeof(endpoints), "127.0.0.1:1,127.0.0.1:%u", (unsigned)raw.port);
+    client = t_client(REMOTE_LEDGER, endpoints, auth, NULL);
+    creates_end(client, ERR_BUSY);
+    t_client_end(&client);
+    t_listener_stop();
+    t_raw_stop(&raw);
+    remote_auth_destroy(&auth);
+}
+
+/* Nor is the service not ready then; but it is if nobody else is there. */
+static void
+test_endpoint_that_is_not_ready(void **state)
+{
+    (void)state;
+    struct t_raw raw;
+    char hello[96];
+    char answer[256];
+    char endpoints[96];
+    struct remote_client_state seen;
+    struct remote_auth *auth = t_auth(T_KEY);
+    struct remote_client_settings settings = remote_client_settings_default;
+    settings.hello_interval_ms = 5;
+    (void)snprintf(
+        hello, sizeof(hello), "{\"version\":%d,\"ready\":false,\"ledger\":true}", REMOTE_VERSION);
+    raw_says(&raw, 200, hello, answer, sizeof(answer));
+    t_listener_start(auth);
+    unsigned port = t_listener_port();
+    (void)snprintf(
+        endpoints, sizeof(endpoints), "127.0.0.1:%u,127.0.0.1:%u", (unsigned)raw.port, port);
+    struct remote_client *client = t_client(REMOTE_LEDGER, endpoints, auth, &settings);
+    remote_client_start(client);
+    do {
+        (void)usleep(1000);
+        remote_client_look(client, &seen);
+    } while (!seen.asked);
+    while (atomic_load(&raw.requests) < 20) {
+        remote_client_look(client, &seen);
+        assert_true(seen.ready);
+        (void)usleep(1000);
+    }
+    t_client_end(&client);
+    (void)snprintf(endpoints, sizeof(endpoints), "127.0.0.1:1,127.0.0.1:%u", (unsigned)raw.port);
+    client = t_client(REMOTE_LEDGER, endpoints, auth, &settings);
+    remote_client_start(client);
+    do {
+        (void)usleep(1000);
+        remote_client_look(client, &seen);
+    } while (!seen.asked || !seen.reached);
+    for (int i = 0; i < 100; i++) {
+        remote_client_look(client, &seen);
+        assert_false(seen.ready);
+        assert_string_equal(seen.why, "it is not ready");
+        (void)usleep(1000);
+    }
+    t_client_end(&client);
+    t_listener_stop();
+    t_raw_stop(&raw);
+    remote_auth_destroy(&auth);
+}
+
 int
 main(void)
 {
@@ -220,6 +406,9 @@ main(void)
         cmocka_unit_test(test_too_many),
         cmocka_unit_test(test_clients),
         cmocka_unit_test(test_file),
+        cmocka_unit_test(test_silent_endpoints),
+        cmocka_unit_test(test_busy_endpoint),
+        cmocka_unit_test(test_endpoint_that_is_not_ready),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

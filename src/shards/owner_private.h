@@ -1,4 +1,10 @@
-/* What an owner knows, as a value, and its text. */
+/*
+ * What an owner knows, as a value.
+ *
+ *     owner.c        the port, how values are replaced, life
+ *     owner_state.c  values: what maps, fences and arrivals make of them, and their text
+ *     owner_guard.c  which requests a value lets through
+ */
 #ifndef SHARDS_OWNER_PRIVATE_H
 #define SHARDS_OWNER_PRIVATE_H
 
@@ -55,6 +61,11 @@ void shards_owner_state_write(const struct owner_state *state, struct buf *out);
 /* Everything but the map, of which it reads the epoch. ERR_CORRUPT. */
 MUST_USE err_t
 shards_owner_state_read(struct span text, struct owner_state *state, uint64_t *ret_epoch);
+
+/* Of a request when it is applied. ERR_MOVED: by another epoch than the map's, or about accounts of
+ * another shard, or fenced ones. ERR_DENIED: who moves slots may not do that. */
+MUST_USE err_t shards_owner_state_admit(
+    const struct owner_state *state, const struct port_ledger_request *request);
 
 static inline bool
 shards_slot_in(const uint64_t *slots, uint32_t slot)

@@ -8,7 +8,8 @@
  *        `-----------------------------------------------------'
  *
  * An attempt is a call of the endpoint's client. Its end is judged once: for the endpoint
- * (attempt_count), for the breaker, and for whether there is another one (attempt_next).
+ * (attempt_count), for the breaker, and for whether there is another one (attempt_elsewhere,
+ * attempt_next).
  */
 #include "base/assert.h"
 
@@ -111,6 +112,7 @@ call_end(struct upstream_call *call, enum upstream_outcome outcome, err_t cause)
 {
     struct upstream *upstream = call->upstream;
     ASSERT(call->state != CALL_ENDED);
+    call->continues = false;
     if (call->has_answer) {
         outcome = UPSTREAM_ANSWERED;
         cause = ERR_OK;
@@ -221,6 +223,40 @@ breaker_counted(struct upstream *upstream)
     }
 }
 
+static bool
+is_unreached(const struct upstream_call *call, uint32_t index)
+{
+    return (call->unreached[index / 64] >> (index % 64) & 1) != 0;
+}
+
+/* The endpoint of the last attempt. */
+static void
+unreached_add(struct upstream_call *call)
+{
+    call->unreached[call->slot / 64] |= UINT64_C(1) << (call->slot % 64);
+}
+
+/* An endpoint that the call has not failed to reach, also one that was ejected if there is no
+ * better; or BALANCE_NOBODY. */
+static uint32_t
+reachable_find(const struct upstream_call *call)
+{
+    const struct upstream *upstream = call->upstream;
+    uint32_t found = BALANCE_NOBODY;
+    for (uint32_t i = 0; i < UPSTREAM_ENDPOINTS_MAX; i++) {
+        enum balance_state state = upstream->endpoints[i].state;
+        bool may = state == BALANCE_ACTIVE || state == BALANCE_EJECTED;
+        if (!may || is_unreached(call, i)) {
+            continue;
+        }
+        if (state == BALANCE_ACTIVE) {
+            return i;
+        }
+        found = found == BALANCE_NOBODY ? i : found;
+    }
+    return found;
+}
+
 static void
 attempt_begin(struct upstream_call *call, uint64_t now_ns)
 {
@@ -241,7 +277,7 @@ attempt_begin(struct upstream_call *call, uint64_t now_ns)
         .now_ns = now_ns,
         .random = os_prng_next(&upstream->prng),
         .key = call->key,
-        .avoid = call->attempts == 0 ? BALANCE_NOBODY : call->slot,
+        .avoid = call->attempts == 0 && !call->continues ? BALANCE_NOBODY : call->slot,
     };
     uint32_t index = 0;
     switch (balance_pick(&upstream->balance, &request, &index)) {
@@ -259,6 +295,10 @@ attempt_begin(struct upstream_call *call, uint64_t now_ns)
         break;
     case BALANCE_PICKED:
         break;
+    }
+    if (is_unreached(call, index)) {
+        uint32_t other = reachable_find(call);
+        index = other == BALANCE_NOBODY ? index : other;
     }
     attempt_start(call, &upstream->slots[index], now_ns);
 }
@@ -322,11 +362,14 @@ may_retry(const struct upstream_call *call)
 {
     const struct net_call *attempt = &call->attempt;
     if (call->cancelled || call->upstream->stopping ||
-        call->attempts >= call->upstream->settings.attempts_max) {
+        call->attempts - call->elsewhere >= call->upstream->settings.attempts_max) {
         return false;
     }
     if (attempt->result == ERR_OK) {
         return call->repeatable && status_is_retried(attempt->status);
+    }
+    if (call->continues && !attempt->sent) {
+        return false; /* all others were asked, and were not the one */
     }
     /* Where one has too many calls waiting, another may not. */
     bool full = !attempt->sent && attempt->result == ERR_FULL;
@@ -363,6 +406,40 @@ on_backoff(struct net_timer *timer)
     attempt_begin(call, net_now_ns());
 }
 
+static bool
+attempt_wait(struct upstream_call *call, uint64_t until_ns)
+{
+    struct upstream *upstream = call->upstream;
+    call->timer = (struct net_timer){.fire = on_backoff};
+    if (net_timer_arm(upstream->loop, &call->timer, until_ns) != ERR_OK) {
+        return false;
+    }
+    call->state = CALL_BACKOFF;
+    upstream_counter_add(UPSTREAM_COUNTER(upstream, backing_off), 1);
+    return true;
+}
+
+/* Tries at once whom the call has not failed to reach; false if there is nobody, or if that was not
+ * what kept it from being sent. No server sees more of it, so it is no matter of the budget.
+ * UPSTREAM-3 */
+static bool
+attempt_elsewhere(struct upstream_call *call, uint64_t now_ns)
+{
+    const struct net_call *attempt = &call->attempt;
+    const struct upstream *upstream = call->upstream;
+    bool unreached = attempt->result != ERR_OK && !attempt->sent && !attempt->stale;
+    if (!upstream->settings.unsent_elsewhere || !unreached || is_our_own(attempt) ||
+        call->cancelled || upstream->stopping || now_ns >= call->deadline_ns) {
+        return false;
+    }
+    unreached_add(call);
+    if (reachable_find(call) == BALANCE_NOBODY || !attempt_wait(call, now_ns)) {
+        return false;
+    }
+    call->elsewhere++;
+    return true;
+}
+
 /* Waits and tries again; false if it may not. UPSTREAM-3 */
 static bool
 attempt_next(struct upstream_call *call, uint64_t now_ns)
@@ -393,14 +470,11 @@ attempt_next(struct upstream_call *call, uint64_t now_ns)
         upstream_counter_add(UPSTREAM_COUNTER(upstream, budget_exhausted), 1);
         return false;
     }
-    call->timer = (struct net_timer){.fire = on_backoff};
-    if (net_timer_arm(upstream->loop, &call->timer, now_ns + wait_ns) != ERR_OK) {
+    if (!attempt_wait(call, now_ns + wait_ns)) {
         return false;
     }
     upstream->retrying += call->retrying ? 0 : 1;
     call->retrying = true;
-    call->state = CALL_BACKOFF;
-    upstream_counter_add(UPSTREAM_COUNTER(upstream, backing_off), 1);
     return true;
 }
 
@@ -413,6 +487,7 @@ attempt_done(struct net_call *attempt)
     ASSERT(call->state == CALL_ATTEMPT);
     uint64_t now_ns = attempt->ended_ns;
     call->may_have_happened = call->may_have_happened || attempt->sent;
+    call->sent += attempt->sent ? 1 : 0;
     call->has_answer = attempt->result == ERR_OK;
     attempt_count(call, slot);
     if (call->hooks != NULL) {
@@ -424,7 +499,7 @@ attempt_done(struct net_call *attempt)
         call->hooks->ended(call, &ended);
     }
     upstream_slot_end(slot);
-    if (attempt_next(call, now_ns)) {
+    if (attempt_elsewhere(call, now_ns) || attempt_next(call, now_ns)) {
         return;
     }
     err_t cause = attempt->result == ERR_OUTCOME_UNKNOWN ? attempt->cause : attempt->result;
@@ -485,6 +560,11 @@ call_reset(struct upstream *upstream, struct upstream_call *call)
     call->status = 0;
     call->answer = SPAN_EMPTY;
     call->attempts = 0;
+    call->sent = 0;
+    call->elsewhere = 0;
+    if (!call->continues) {
+        memset(call->unreached, 0, sizeof(call->unreached));
+    }
     call->endpoint[0] = '\0';
     call->has_answer = false;
     call->retrying = false;
@@ -578,6 +658,17 @@ struct span
 upstream_call_header(const struct upstream_call *call, enum http_field field)
 {
     return call->status == 0 ? SPAN_EMPTY : net_call_header(&call->attempt, field);
+}
+
+bool
+upstream_call_elsewhere(struct upstream_call *call)
+{
+    ASSERT(net_loop_is_current(call->upstream->loop));
+    ASSERT(call->state == CALL_ENDED);
+    ASSERT(call->attempts > 0);
+    unreached_add(call);
+    call->continues = reachable_find(call) != BALANCE_NOBODY && !call->upstream->stopping;
+    return call->continues;
 }
 
 struct buf

@@ -204,6 +204,104 @@ test_not_sent(void **state)
     t_world_stop(&world);
 }
 
+/* UPSTREAM-3, with `unsent_elsewhere`: who cannot be reached takes nothing of a request's attempts
+ * and of the budget, also if the others were left out; what was sent is not sent again. */
+static void
+test_unsent_elsewhere(void **state)
+{
+    (void)state;
+    struct upstream_settings settings = plain();
+    settings.unsent_elsewhere = true;
+    settings.attempts_max = 1;
+    settings.retry_budget_min = 0;
+    settings.retry_budget_percent = 0;
+    settings.outlier = (struct balance_outlier_settings){
+        .failures = 1, .base_ms = T_WAIT_MS, .max_ms = T_WAIT_MS, .share_percent = 50};
+    t_world_start(&world, 4, &settings);
+    t_backend_listen(&world.backends[0], false);
+    t_backend_listen(&world.backends[1], false);
+    t_backend_listen(&world.backends[2], false);
+    for (int i = 0; i < 6; i++) {
+        run(false);
+        expect(UPSTREAM_ANSWERED, true, ERR_OK);
+        assert_int_equal(t_call_server(&call), 3);
+        assert_int_equal(call.sent, 1);
+        upstream_call_release(&call);
+    }
+    /* One that was ejected is tried when there is no other. */
+    assert_int_equal(t_state(&world, 0), BALANCE_EJECTED);
+    t_backend_listen(&world.backends[3], false);
+    t_backend_listen(&world.backends[0], true);
+    run(false);
+    expect(UPSTREAM_ANSWERED, true, ERR_OK);
+    assert_int_equal(t_call_server(&call), 0);
+    upstream_call_release(&call);
+    t_backend_listen(&world.backends[0], false);
+    run(true);
+    expect(UPSTREAM_NOT_SENT, false, ERR_CLOSED);
+    assert_int_equal(call.attempts, 4);
+    assert_int_equal(call.sent, 0);
+    upstream_call_release(&call);
+    for (uint32_t i = 0; i < world.backend_count; i++) {
+        t_backend_listen(&world.backends[i], true);
+    }
+    mode_all(T_RESET);
+    uint32_t before = seen();
+    run(true);
+    expect(UPSTREAM_UNKNOWN, true, ERR_CLOSED);
+    assert_int_equal(seen() - before, 1);
+    upstream_call_release(&call);
+    t_world_stop(&world);
+}
+
+static bool goes_on;
+
+static void
+go_elsewhere(void *context)
+{
+    (void)context;
+    goes_on = upstream_call_elsewhere(&call);
+    if (goes_on) {
+        upstream_send(world.upstream, &call);
+    }
+}
+
+/* A sender that was told "not I" goes on to each other endpoint once, past who cannot be reached;
+ * and what it sends then knows nothing of that. */
+static void
+test_elsewhere(void **state)
+{
+    (void)state;
+    struct upstream_settings settings = plain();
+    settings.unsent_elsewhere = true;
+    t_world_start(&world, 4, &settings);
+    mode_all(T_STATUS);
+    for (uint32_t i = 0; i < 4; i++) {
+        atomic_store(&world.backends[i].status, 503);
+    }
+    t_backend_listen(&world.backends[1], false);
+    for (uint32_t round = 1; round <= 3; round++) {
+        run(false);
+        uint32_t sends = 1;
+        for (t_on_loop(&world, go_elsewhere, NULL); goes_on;
+             t_on_loop(&world, go_elsewhere, NULL)) {
+            t_calls_wait(&world, 1);
+            sends++;
+            if (call.outcome != UPSTREAM_ANSWERED) { /* the last one cannot be reached */
+                expect(UPSTREAM_NOT_SENT, false, ERR_CLOSED);
+                assert_int_equal(call.attempts, 1);
+            }
+        }
+        assert_true(sends == 3 || sends == 4);
+        assert_int_equal(seen(), 3 * round);
+        for (uint32_t i = 0; i < 4; i++) {
+            assert_int_equal(atomic_load(&world.backends[i].requests), i == 1 ? 0 : round);
+        }
+        upstream_call_release(&call);
+    }
+    t_world_stop(&world);
+}
+
 static void
 test_no_endpoint(void **state)
 {
@@ -585,6 +683,8 @@ main(void)
         cmocka_unit_test(test_answer),
         cmocka_unit_test(test_failures),
         cmocka_unit_test(test_not_sent),
+        cmocka_unit_test(test_unsent_elsewhere),
+        cmocka_unit_test(test_elsewhere),
         cmocka_unit_test(test_no_endpoint),
         cmocka_unit_test(test_retry_after),
         cmocka_unit_test(test_budget),

@@ -3,6 +3,7 @@
 import itertools
 import json
 import re
+import subprocess
 import time
 
 import pytest
@@ -10,7 +11,7 @@ import requests
 
 from kit.certificates import make_internal_certificates
 from kit.client import Http, pay, sdk
-from kit.server import run_tael, wait_until
+from kit.server import PROGRAM, run_tael, wait_until
 from kit.shards import Shards, shard_of, slot
 from kit.wallets import Wallets
 
@@ -288,6 +289,22 @@ def asks_in_vain(shards, role, why):
     assert planned.returncode == 0, planned.stderr
 
 
+def moves_in_vain(shards, *words):
+    """Begins a move that needs ledger-a, which is not there; the function that is given back waits for its end."""
+    move = subprocess.Popen(
+        [PROGRAM, "shards", "move", *words, f"--ledger-shards={shards.map}", *shards.proof("api")],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def ended():
+        _, errors = move.communicate(timeout=100)  # it waits for half a minute
+        place = shards.processes["ledger-a"].where()
+        assert move.returncode == 1, errors
+        assert f"shard ledger-a at {place}: nobody answers" in errors, errors
+        assert "busy" not in errors
+
+    return ended
+
+
 def test_with_certificates(tmp_path):
     """Shards, whoever asks them, and who moves slots prove to be ours."""
     names = ("ledger-a", "ledger-b", "vault", "cards", "api")
@@ -320,6 +337,7 @@ def test_with_certificates(tmp_path):
         assert pay(client).status == "succeeded"
         # One that is not there is told of beside the other, and is no refusal.
         shards.processes["ledger-a"].stop()
+        ended = moves_in_vain(shards, "--slots=0-9", "--from=ledger-b", "--to=ledger-a")
         listed = run_tael("shards", "list", "--json", f"--ledger-shards={shards.map}",
                           *shards.proof("api"))
         assert listed.returncode == 0, listed.stderr
@@ -328,6 +346,7 @@ def test_with_certificates(tmp_path):
         verified = run_tael("shards", "verify", f"--ledger-shards={shards.map}",
                             *shards.proof("api"))
         assert verified.returncode == 1 and "nobody answers" in verified.stderr, verified.stderr
+        ended()
         shards.processes["ledger-a"].start()
     finally:
         shards.close()

@@ -1,14 +1,19 @@
 """A ledger at two addresses, one of which stands by (--ledger-at=A,B, both on one PostgreSQL): payments go on
-when the first is killed, and when it comes back and the second is killed; each is booked once."""
+when the first is killed, and when it comes back and the second is killed; each is booked once. While one works,
+the other costs nobody a request."""
 
+import itertools
+import signal
 import time
 
 import pytest
+import requests
 
 from kit import postgres
 from kit.client import Http
 from kit.cluster import Cluster
 from kit.server import wait_until
+from kit.shards import Shards, shard_of
 
 pytestmark = pytest.mark.skipif(not postgres.available(), reason="apt-get install postgresql-15")
 
@@ -20,9 +25,9 @@ LEDGER = 7000
 class Pair(Cluster):
     """From outside as one server."""
 
-    def __init__(self, folder, database):
+    def __init__(self, folder, database, lease_ms=LEASE_MS):
         super().__init__(folder, names=("ledger", "ledger-2", "vault", "cards", "api"))
-        self.url_of_ledger = f"{database.url()}&lease_ms={LEASE_MS}"
+        self.url_of_ledger = f"{database.url()}&lease_ms={lease_ms}"
 
     def place(self, name):
         if name != "ledger":
@@ -30,8 +35,9 @@ class Pair(Cluster):
         return ",".join(self.processes[one].where() for one in ("ledger", "ledger-2"))
 
     def listens(self, member):
-        store = [f"--ledger={self.url_of_ledger}"] if member.kind == "ledger" else []
-        return [*super().listens(member), *store]
+        more = {"ledger": [f"--ledger={self.url_of_ledger}"],
+                "api": ["--admin-listen=127.0.0.1:0"]}
+        return [*super().listens(member), *more.get(member.kind, ())]
 
     def begin(self):
         super().start(order=("api", "cards", "vault", "ledger"))
@@ -69,7 +75,7 @@ def test_the_standby_is_used_and_left_again(tmp_path):
         try:
             pair.begin()
             events = [{"id": str(n), "ledger": LEDGER, "code": 1} for n in (1, 2)]
-            wait_until(lambda: ask(pair, "accounts", events=events).status_code == 200, 10, "accounts")
+            assert ask(pair, "accounts", events=events).status_code == 200
             numbers = iter(range(100, 1000))
             done = 0
             for holder, other in (("ledger", "ledger-2"), ("ledger-2", "ledger")):
@@ -89,3 +95,60 @@ def test_the_standby_is_used_and_left_again(tmp_path):
             assert [int(one["credits_posted"]) for one in found] == [0, done]
         finally:
             pair.end()
+
+
+def ready(member):
+    return requests.get(f"{member.operators}/readyz", timeout=10).text
+
+
+def on_both(shards, numbers):
+    ids = [next(n for n in numbers if shard_of(n, 2) == i % 2) for i in range(8)]
+    events = [{"id": str(number), "ledger": LEDGER, "code": 1} for number in ids]
+    made = ask(shards, "accounts", events=events)
+    assert made.status_code == 200, made.text
+
+
+def test_ready_is_that_a_write_is_taken(tmp_path):
+    """Where one of two shards has a standby, which does not listen: from the first request on, all of a batch is
+    done."""
+    with postgres.Postgres(flags=("-c", "max_connections=60")) as database:
+        shards = Shards(tmp_path / "cluster", shards=2, database=database, standbys="a")
+        numbers = itertools.count(10**12)
+        try:
+            for _ in range(3):
+                shards.start()
+                assert ready(shards.processes["api"]) == "ready\n"
+                for _ in range(20):
+                    on_both(shards, numbers)
+                shards.kill()
+        finally:
+            shards.kill()
+
+
+@pytest.mark.parametrize("shards", (0, 2))
+def test_who_lost_its_ledger_costs_no_request(tmp_path, shards):
+    """It stood still for longer than its lease; now it stands by, and listens: it is asked, and who asks goes on
+    to the holder. Nor is anybody told that the ledger is not ready."""
+    with postgres.Postgres(flags=("-c", "max_connections=60")) as database:
+        ledger = (Shards(tmp_path / "cluster", shards=2, database=database, standbys="a") if shards
+                  else Pair(tmp_path / "cluster", database, lease_ms=1500))
+        first, second = (("ledger-a", "ledger-a-2") if shards else ("ledger", "ledger-2"))
+        numbers = itertools.count(10**12)
+        try:
+            ledger.start() if shards else ledger.begin()
+            wait_until(lambda: "another server holds" in ledger.processes[second].log(), 10,
+                       f"{second} to stand by")
+            lost = ledger.processes[first]
+            lost.process.send_signal(signal.SIGSTOP)
+            ledger.processes[second].wait()
+            wait_until(lambda: ready(ledger.processes[second]) == "ready\n", 30, "the new holder")
+            lost.process.send_signal(signal.SIGCONT)
+            wait_until(lambda: ready(lost) == "not ready: another server holds the ledger\n", 30,
+                       f"{first} to stand by")
+            wait_until(lambda: ready(ledger.processes["api"]) == "ready\n", 30, "all that asks")
+            ends = time.monotonic() + 6
+            while time.monotonic() < ends:
+                on_both(ledger, numbers)
+                assert ready(ledger.processes["api"]) == "ready\n"
+        finally:
+            ledger.kill()

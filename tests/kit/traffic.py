@@ -12,7 +12,7 @@ from kit.client import Http, raw_connect, raw_head
 from kit.participant import Scripted
 from kit.receiver import Receiver
 from kit.server import wait_until
-from kit.wallets import Refused, Wallets
+from kit.wallets import Wallets
 
 WALLETS = 3
 FUNDS = 5_000_000
@@ -34,7 +34,8 @@ class Traffic:
         self.random = random.Random(seed)
         self.receiver = Receiver(self._slow_answer)
         self.shop = Scripted(server, prepare=self._slow_word)
-        self.wallets = [self._wallet(Wallets(server)) for _ in range(WALLETS)]
+        wallets = Wallets(server)
+        self.wallets = [wallets.wallet(funds=FUNDS) for _ in range(WALLETS)]
         made = Http(server).post("/v1/webhook_endpoints", {
             "url": self.receiver.url(), "enabled_events[]": "*"})
         assert made.status_code == 200, made.text
@@ -43,18 +44,6 @@ class Traffic:
         self.lock = threading.Lock()
         self.ended = threading.Event()
         self.threads = []
-
-    @staticmethod
-    def _wallet(wallets):
-        """A ledger that has just started may be busy, or leave open what it did: then another wallet."""
-        ends = time.monotonic() + 10
-        while True:
-            try:
-                return wallets.wallet(funds=FUNDS)
-            except Refused as error:
-                if error.status < 500 or time.monotonic() > ends:
-                    raise
-            time.sleep(0.1)
 
     # ---- those who are asked -----------------------------------------------------------------
 

@@ -28,7 +28,8 @@
  * What is tried again, on another endpoint where there is one: what certainly was not sent
  * (whatever the request), and, if the request is `repeatable`, what has an unknown outcome or was
  * answered 429, 502, 503 or 504. Every further try costs a token of the retry budget, so that a
- * back end that fails gets at most 1.2 times the requests. Nobody above should retry as well.
+ * back end that fails gets at most 1.2 times the requests; but with `unsent_elsewhere` what did not
+ * reach an endpoint is tried at the others for nothing. Nobody above should retry as well.
  */
 #ifndef UPSTREAM_UPSTREAM_H
 #define UPSTREAM_UPSTREAM_H
@@ -85,6 +86,8 @@ struct upstream_settings {
     uint32_t retry_after_max_ms;   /* a longer Retry-After is not waited for: its answer is given */
     uint32_t retry_budget_percent; /* retries per request, and of those active now */
     uint32_t retry_budget_min;     /* but so many always; see balance/guard.h */
+    bool unsent_elsewhere; /* whom a request does not reach costs it nothing: it goes to each other
+                              endpoint, at once, beyond attempts_max and the budget */
 
     struct upstream_health_settings health;
     struct balance_outlier_settings outlier;
@@ -212,6 +215,7 @@ struct upstream_call {
     unsigned status;        /* 200 to 599, 0 if not answered */
     struct span answer;     /* the decoded body, in memory of the call */
     uint32_t attempts;      /* that were started */
+    uint32_t sent;          /* of them: bytes of it left */
     uint64_t started_ns;    /* monotonic */
     uint64_t ended_ns;
     char endpoint[UPSTREAM_ENDPOINT_SIZE]; /* the last one tried, "host:port"; "" if none */
@@ -225,10 +229,13 @@ struct upstream_call {
     uint64_t deadline_ns;
     uint32_t state;
     uint32_t slot;
-    uint32_t ticket; /* the breaker's */
-    bool has_answer; /* the last attempt was answered */
+    uint32_t ticket;    /* the breaker's */
+    uint32_t elsewhere; /* attempts for which another endpoint was not reached */
+    uint64_t unreached[UPSTREAM_ENDPOINTS_MAX / 64]; /* slots, a bit each; and who refused */
+    bool has_answer;                                 /* the last attempt was answered */
     bool retrying;
     bool cancelled;
+    bool continues; /* the next send knows whom it needs not ask */
 };
 
 /* Sends the calls of a chain (linked by next), from any thread, with one wake-up at most; on the
@@ -242,6 +249,10 @@ void upstream_cancel(struct upstream_call *call);
 /* The answer's headers. */
 const struct http_head *upstream_call_head(const struct upstream_call *call);
 struct span upstream_call_header(const struct upstream_call *call, enum http_field field);
+/* On the loop's thread, after an end with attempts: whoever was asked is not the one. True: there
+ * is an endpoint that this call was neither refused by so nor failed to reach, and the next send
+ * goes there. */
+bool upstream_call_elsewhere(struct upstream_call *call);
 /* Moves the body out, for who passes it on: the caller releases it. `answer` is empty then. */
 struct buf upstream_call_take_answer(struct upstream_call *call);
 /* Frees what the answer holds; the call can be sent again, also without it. */
