@@ -338,11 +338,14 @@ def test_platform_ledgers_are_not_for_the_api(ledger, http):
     from kit.client import pay, sdk
 
     pay(sdk(http.server))
-    accounts = ledger.ask("query", op="query_accounts",
-                          filter={"ledger": 1840, "limit": 10})["accounts"]
-    by_code = {int(account["code"]): account["id"] for account in accounts}
-    event = {"id": new_id(), "debit_account_id": by_code[102], "credit_account_id": by_code[201],
-             "amount": "1", "ledger": 1840, "code": 1}
+
+    def account_of(code):
+        found = ledger.ask("query", op="query_accounts",
+                           filter={"ledger": 1840, "code": code, "limit": 1})["accounts"]
+        return found[0]["id"]
+
+    event = {"id": new_id(), "debit_account_id": account_of(102),
+             "credit_account_id": account_of(201), "amount": "1", "ledger": 1840, "code": 1}
     answer = http.post("/v1/ledger/transfers", json={"events": [event]})
     assert answer.status_code in (400, 403), answer.text
 
