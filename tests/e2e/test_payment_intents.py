@@ -131,6 +131,35 @@ def test_manual_capture(client, part):
     refused(error, "payment_intent_unexpected_state")
 
 
+CARD_IS_CAPTURED_LATER = {"payment_method_options": {"card": {"capture_method": "manual"}}}
+
+
+@pytest.mark.parametrize("when", ["create", "update", "confirm"])
+def test_a_card_s_own_capture_method(client, when):
+    intents = client.v1.payment_intents
+    given = {name: CARD_IS_CAPTURED_LATER if name == when else {}
+             for name in ("create", "update", "confirm")}
+    intent = intents.create({"amount": 2000, "currency": "usd", **given["create"]})
+    intents.update(intent.id, {"description": "two nights", **given["update"]})
+    intent = intents.confirm(
+        intent.id, {"payment_method": "pm_card_visa", "expand": ["latest_charge"],
+                    **given["confirm"]})
+    assert intent.status == "requires_capture" and intent.capture_method == "automatic"
+    assert (intent.amount_capturable, intent.amount_received) == (2000, 0)
+    assert not intent.latest_charge.captured
+    intent = intents.capture(intent.id, {"amount_to_capture": 1500})
+    assert (intent.status, intent.amount_received) == ("succeeded", 1500)
+
+
+def test_a_wallet_has_no_part_in_a_card_s_capture_method(client, wallets):
+    payer = wallets.wallet(funds=5000)
+    intent = client.v1.payment_intents.create({
+        "amount": 2000, "currency": "usd", "confirm": True, **CARD_IS_CAPTURED_LATER,
+        "payment_method_types": ["card", "wallet"],
+        "payment_method_data": {"type": "wallet", "wallet": {"id": payer}}})
+    assert (intent.status, intent.amount_received) == ("succeeded", 2000)
+
+
 def test_capture_of_more_than_was_authorized(client):
     intent = pay(client, 2000, capture_method="manual")
     with pytest.raises(stripe.InvalidRequestError) as error:

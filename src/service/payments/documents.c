@@ -44,6 +44,7 @@ static const struct resource_field intent_fields[] = {
     RESOURCE_TEXT(payments_intent, statement_descriptor_suffix),
     RESOURCE_TEXT(payments_intent, setup_future_usage),
     RESOURCE_TEXT(payments_intent, request_three_d_secure),
+    RESOURCE_TEXT(payments_intent, card_capture_method),
     RESOURCE_TEXT(payments_intent, request_incremental_authorization),
     RESOURCE_TEXT(payments_intent, card_setup_future_usage),
     RESOURCE_TEXT(payments_intent, transfer_group),

@@ -79,6 +79,7 @@ struct payments_intent {
     struct span statement_descriptor_suffix;
     struct span setup_future_usage;
     struct span request_three_d_secure;            /* of payment_method_options[card] */
+    struct span card_capture_method;               /* likewise: manual, or empty */
     struct span request_incremental_authorization; /* likewise */
     struct span card_setup_future_usage;           /* likewise: goes before setup_future_usage */
     struct span transfer_group;

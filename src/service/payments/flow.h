@@ -430,6 +430,7 @@ void payments_authorize_proven(struct payments_flow *flow);
 void payments_rail_fill_card(struct payments_flow *flow, const struct payments_attempt *attempt);
 /* off_session: true, one_off or recurring. */
 bool payments_is_off_session(struct resource_op *op);
+bool payments_captures_later(const struct payments_flow *flow);
 /* The sweeper's entries: drive an open attempt to its end. */
 void payments_authorize_resume(struct payments_flow *flow);
 void payments_capture_resume(struct payments_flow *flow);

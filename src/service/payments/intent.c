@@ -173,6 +173,7 @@ read_card_options(struct payments_flow *flow)
 {
     static const char *const increments[] = {"if_available", "never", NULL};
     static const char *const usages[] = {"none", "off_session", "on_session", NULL};
+    static const char *const captures[] = {"manual", NULL};
     struct payments_intent *intent = flow->intent;
     struct resource_op *op = flow->op;
     if (resource_present(op, "payment_method_options")) {
@@ -188,6 +189,7 @@ read_card_options(struct payments_flow *flow)
                "request_incremental_authorization",
                increments,
                &intent->request_incremental_authorization) &&
+           payments_card_option(op, "capture_method", captures, &intent->card_capture_method) &&
            payments_card_option(op, "setup_future_usage", usages, &intent->card_setup_future_usage);
 }
 
@@ -410,12 +412,14 @@ confirm_let_go(struct payments_flow *flow)
     payments_method_choose(flow, confirm_chosen);
 }
 
-/* What a payer must not choose: to be asked nothing, as if the merchant paid while they are away;
- * when the money is taken; and which ways to pay the merchant takes. False: answered. */
+/* What a payer must not choose: to be asked nothing, as if the merchant paid while they are away,
+ * or because the options in which the merchant asked for a proof are replaced; when the money is
+ * taken; and which ways to pay the merchant takes. False: answered. */
 static bool
 confirms_as_a_payer_may(struct resource_op *op)
 {
-    static const char *const names[] = {"off_session", "capture_method", "payment_method_types"};
+    static const char *const names[] = {
+        "off_session", "capture_method", "payment_method_options", "payment_method_types"};
     if (resource_op_caller(op)->key_kind != RESOURCE_KEY_PUBLISHABLE) {
         return true;
     }
