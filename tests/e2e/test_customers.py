@@ -1,9 +1,13 @@
 """Customers and their payment methods."""
 
+import concurrent.futures
+import time
+
 import pytest
 import stripe
 
-from kit.client import card, pay
+from kit.answers import events_about, refused
+from kit.client import card, pay, sdk
 
 
 def test_create_retrieve_update_delete(client):
@@ -93,6 +97,50 @@ def test_deleting_detaches(client):
     method = client.v1.payment_methods.attach("pm_card_visa", {"customer": customer.id})
     client.v1.customers.delete(customer.id)
     assert client.v1.payment_methods.retrieve(method.id).customer is None
+    assert events_about(client, method.id)[0] == "payment_method.detached"
+
+
+def detached(client, customer, method):
+    client.v1.payment_methods.detach(method)
+
+
+def deleted(client, customer, method):
+    client.v1.customers.delete(customer)
+
+
+@pytest.mark.parametrize("leave", [detached, deleted])
+def test_a_card_that_left_its_customer_is_not_used_again(client, leave):
+    customer = client.v1.customers.create().id
+    method = client.v1.payment_methods.create({"type": "card", "card": card()}).id
+    client.v1.setup_intents.create({
+        "customer": customer, "payment_method": method, "confirm": True, "usage": "off_session",
+        "automatic_payment_methods": {"enabled": True, "allow_redirects": "never"}})
+    waits = client.v1.payment_intents.create({
+        "amount": 1000, "currency": "usd", "customer": customer, "payment_method": method})
+    leave(client, customer, method)
+    other = client.v1.customers.create().id
+    for call in (
+            lambda: pay(client, token=method),
+            lambda: pay(client, token=method, off_session=True),
+            lambda: client.v1.payment_intents.confirm(waits.id),
+            lambda: client.v1.payment_methods.attach(method, {"customer": other}),
+            lambda: client.v1.customers.create({"payment_method": method}),
+            lambda: client.v1.setup_intents.create({"payment_method": method, "confirm": True})):
+        refused(call, "payment_method_not_reusable", param="payment_method")
+    assert client.v1.payment_methods.retrieve(method).customer is None
+
+
+def test_a_customer_who_is_deleted_while_a_card_is_attached(make_server):
+    client = sdk(make_server("--issuer-latency=300ms"))
+    customer = client.v1.customers.create().id
+    method = client.v1.payment_methods.create({"type": "card", "card": card()}).id
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        attached = pool.submit(
+            client.v1.payment_methods.attach, method, {"customer": customer})
+        time.sleep(0.1)
+        client.v1.customers.delete(customer)
+        refused(attached.result, "resource_missing", param="customer")
+    assert client.v1.payment_methods.retrieve(method).customer is None
 
 
 def test_no_such_customer(client):

@@ -152,7 +152,7 @@ collect(void *context, void *document)
 {
     struct payments_method **next = context;
     struct payments_method *method = document;
-    method->customer = SPAN_EMPTY;
+    payments_method_detached(method);
     *next = method;
     return false; /* one at a time: saving while reading would disturb the reading */
 }
@@ -173,6 +173,8 @@ detach_all(struct resource_op *op, struct span customer)
             return ERR_OK;
         }
         TRY(resource_save(op, &payments_method_type, method));
+        TRY(resource_emit(
+            op, "payment_method.detached", &payments_method_type, method, SPAN_EMPTY));
     }
 }
 

@@ -141,6 +141,7 @@ static const struct resource_field method_fields[] = {
     RESOURCE_JSON(payments_method, metadata),
     RESOURCE_BOOLEAN(payments_method, shows_qr),
     RESOURCE_BOOLEAN(payments_method, of_code),
+    RESOURCE_BOOLEAN(payments_method, detached),
     RESOURCE_TEXT(payments_method, wallet),
     RESOURCE_TEXT(payments_method, token),
     RESOURCE_TEXT(payments_method, fingerprint),

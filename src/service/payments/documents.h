@@ -191,6 +191,7 @@ struct payments_method {
     struct span billing_details; /* JSON object */
     struct span metadata;        /* JSON object */
     bool shows_qr;               /* whoever scans it pays; nothing below is set then */
+    bool detached;               /* from its customer, who may be gone: it never pays again */
     bool of_code;                /* the wallet's owner scanned or showed one: it pays once */
     struct span wallet;          /* wal_...: nothing of a card is set then */
     struct span token;           /* the vault's */

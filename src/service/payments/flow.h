@@ -307,8 +307,11 @@ void payments_known_accounts_destroy(struct payments *payments);
 
 /* --- method.c --- */
 
-/* PAYMENTS-9: false if answered, because flow->method has paid, or was to pay, by a code. */
+/* False if answered: flow->method has paid, or was to pay, by a code (PAYMENTS-9), or was detached
+ * (PAYMENTS-13). */
 bool payments_method_is_reusable(struct payments_flow *flow);
+/* Takes it from its customer, and with it what was agreed with the customer; the caller saves. */
+void payments_method_detached(struct payments_method *method);
 /* Finds or makes flow->method from payment_method, payment_method_data or the intent, then runs
  * `step`. flow->method stays NULL if none was named. Answers the operation on errors. */
 void payments_method_choose(struct payments_flow *flow, void (*step)(struct payments_flow *flow));

@@ -201,16 +201,17 @@ payments_method_type_name(const struct payments_method *method)
 bool
 payments_method_is_reusable(struct payments_flow *flow)
 {
-    if (!flow->method->of_code) {
+    if (!flow->method->of_code && !flow->method->detached) {
         return true;
     }
     resource_invalid(
         flow->op,
         "payment_method_not_reusable",
         "payment_method",
-        "The payment method supplied (%.*s) came from a code, which pays once. It may not be used "
-        "again.",
-        SPAN_PRINTF(flow->method->header.id));
+        "The payment method supplied (%.*s) %s. It may not be used again.",
+        SPAN_PRINTF(flow->method->header.id),
+        flow->method->detached ? "was detached from its customer"
+                               : "came from a code, which pays once");
     return false;
 }
 
@@ -522,10 +523,16 @@ payments_method_update(struct resource_op *op)
 
 /* --- attach: the issuer is asked whether the card is good --- */
 
+/* The customer may have been deleted while the issuer was asked. */
 static void
 attach_verified(struct payments_flow *flow)
 {
-    (void)resource_text(flow->op, "customer", &flow->method->customer);
+    struct span customer = SPAN_EMPTY;
+    (void)resource_text(flow->op, "customer", &customer);
+    if (!payments_customer_check(flow->op, customer)) {
+        return;
+    }
+    flow->method->customer = customer;
     save_and_answer(flow, "payment_method.attached");
 }
 
@@ -573,6 +580,14 @@ payments_method_attach(struct resource_op *op)
     resource_lock(op, id, attach_locked);
 }
 
+void
+payments_method_detached(struct payments_method *method)
+{
+    method->customer = SPAN_EMPTY;
+    method->agreement = SPAN_EMPTY;
+    method->detached = true;
+}
+
 static void
 detach_locked(struct resource_op *op)
 {
@@ -589,8 +604,7 @@ detach_locked(struct resource_op *op)
             "impossible.");
         return;
     }
-    flow->method->customer = SPAN_EMPTY;
-    flow->method->agreement = SPAN_EMPTY;
+    payments_method_detached(flow->method);
     save_and_answer(flow, "payment_method.detached");
 }
 
