@@ -229,13 +229,9 @@ payments_customer_method_list(struct resource_op *op)
     if (load(op, false) == NULL) {
         return;
     }
-    struct document_filter only = {
-        .column = PAYMENTS_METHOD_CUSTOMER,
-        .value = {.text = customer},
-    };
     struct span url = arena_format(
         resource_op_arena(op), "/v1/customers/%.*s/payment_methods", SPAN_PRINTF(customer));
-    resource_answer_list_of(op, &payments_method_type, url, &only);
+    payments_method_list_of(op, customer, url);
 }
 
 void

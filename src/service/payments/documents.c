@@ -139,6 +139,7 @@ static const struct resource_field method_fields[] = {
     RESOURCE_TEXT_COLUMN(payments_method, customer, PAYMENTS_METHOD_CUSTOMER),
     RESOURCE_JSON(payments_method, billing_details),
     RESOURCE_JSON(payments_method, metadata),
+    RESOURCE_TEXT(payments_method, allow_redisplay),
     RESOURCE_BOOLEAN(payments_method, shows_qr),
     RESOURCE_BOOLEAN(payments_method, of_code),
     RESOURCE_BOOLEAN(payments_method, detached),

@@ -190,6 +190,7 @@ struct payments_method {
     struct span customer;
     struct span billing_details; /* JSON object */
     struct span metadata;        /* JSON object */
+    struct span allow_redisplay; /* always limited unspecified, or empty */
     bool shows_qr;               /* whoever scans it pays; nothing below is set then */
     bool detached;               /* from its customer, who may be gone: it never pays again */
     bool of_code;                /* the wallet's owner scanned or showed one: it pays once */

@@ -114,7 +114,7 @@ struct payments_flow {
     struct span decline_message; /* instead of the card's; empty: none */
 
     /* Choosing a payment method. */
-    const char *billing_prefix;
+    const struct payments_method_params *method_params;
     struct port_vault_tokenize tokenize;
     void (*method_step)(struct payments_flow *flow);
 };
@@ -391,6 +391,9 @@ void payments_page_answer(struct payments_flow *flow);
 
 /* "card", "wallet", "mobile_qr". Static. */
 const char *payments_method_type_name(const struct payments_method *method);
+struct span payments_method_redisplay(const struct payments_method *method);
+/* Answers those of a customer, or all if that is empty, of the type that is asked for. */
+void payments_method_list_of(struct resource_op *op, struct span customer, struct span url);
 /* Whether the intent takes flow->method's type of payment method; false if answered. */
 bool payments_method_may_pay(struct payments_flow *flow);
 
