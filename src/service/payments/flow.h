@@ -459,6 +459,8 @@ void payments_intent_with_charge(struct resource_op *op, resource_step step);
 bool payments_intent_load(struct payments_flow *flow, struct span id);
 
 /* Saves the intent and schedules the sweeper, because the outcome is unknown; then answers with
+/* The same for an id that a parameter named. */
+bool payments_intent_load_of(struct payments_flow *flow, const char *param, struct span id);
  * the intent, whose status shows as processing. */
 void payments_answer_unknown(struct payments_flow *flow);
 /* Answers with the intent as it is. */

@@ -8,6 +8,12 @@
 bool
 payments_intent_load(struct payments_flow *flow, struct span id)
 {
+    return payments_intent_load_of(flow, "intent", id);
+}
+
+bool
+payments_intent_load_of(struct payments_flow *flow, const char *param, struct span id)
+{
     void *found;
     struct payments_intent *intent =
         resource_require(flow->op, &payments_intent_type, "intent", id);
