@@ -131,6 +131,49 @@ def test_manual_capture(client, part):
     refused(error, "payment_intent_unexpected_state")
 
 
+@pytest.mark.parametrize("token", ["pm_card_visa", "pm_card_authenticationRequired"])
+def test_a_payment_method_that_is_unset_does_not_pay(client, token):
+    intents = client.v1.payment_intents
+    intent = intents.create({"amount": 2000, "currency": "usd", "payment_method": token})
+    if token != "pm_card_visa":
+        assert intents.confirm(intent.id).status == "requires_action"
+    intent = intents.update(intent.id, {"payment_method": ""})
+    assert (intent.status, intent.payment_method) == ("requires_payment_method", None)
+    assert intent.next_action is None
+    with pytest.raises(stripe.InvalidRequestError) as error:
+        intents.confirm(intent.id)
+    refused(error, "payment_intent_unexpected_state", "payment_method")
+    assert intents.confirm(intent.id, {"payment_method": "pm_card_visa"}).status == "succeeded"
+    with pytest.raises(stripe.InvalidRequestError) as error:
+        intents.update(intent.id, {"payment_method": ""})
+    refused(error, "payment_intent_unexpected_state")
+
+
+def test_types_that_are_named_when_it_is_confirmed(client):
+    intents = client.v1.payment_intents
+    intent = intents.create(
+        {"amount": 2000, "currency": "usd", "payment_method_types": ["wallet"]})
+    with pytest.raises(stripe.InvalidRequestError) as error:
+        intents.confirm(intent.id, {"payment_method": "pm_card_visa",
+                                    "payment_method_types": ["mobile_qr"]})
+    refused(error, "payment_intent_incompatible_payment_method", "payment_method")
+    with pytest.raises(stripe.InvalidRequestError) as error:
+        intents.confirm(intent.id, {"payment_method": "pm_card_visa",
+                                    "payment_method_types": ["cheque"]})
+    refused(error, "payment_intent_invalid_parameter", "payment_method_types")
+    assert intents.retrieve(intent.id).payment_method_types == ["wallet"]
+    intent = intents.confirm(intent.id, {"payment_method": "pm_card_visa",
+                                         "payment_method_types": ["card"]})
+    assert (intent.status, intent.payment_method_types) == ("succeeded", ["card"])
+
+
+def test_what_a_capture_says_on_the_statement(client):
+    intent = pay(client, capture_method="manual", statement_descriptor="HOTEL")
+    intent = client.v1.payment_intents.capture(intent.id, {"statement_descriptor_suffix": "ROOM 7"})
+    assert intent.statement_descriptor == "HOTEL"
+    assert intent.statement_descriptor_suffix == "ROOM 7"
+
+
 CARD_IS_CAPTURED_LATER = {"payment_method_options": {"card": {"capture_method": "manual"}}}
 
 

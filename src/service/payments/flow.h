@@ -312,6 +312,8 @@ void payments_known_accounts_destroy(struct payments *payments);
 bool payments_method_is_reusable(struct payments_flow *flow);
 /* Takes it from its customer, and with it what was agreed with the customer; the caller saves. */
 void payments_method_detached(struct payments_method *method);
+/* An update says that there is to be none. */
+bool payments_method_is_unset(struct resource_op *op);
 /* Finds or makes flow->method from payment_method, payment_method_data or the intent, then runs
  * `step`. flow->method stays NULL if none was named. Answers the operation on errors. */
 void payments_method_choose(struct payments_flow *flow, void (*step)(struct payments_flow *flow));
@@ -457,10 +459,10 @@ bool payments_amount_check(struct resource_op *op, int64_t amount, struct span c
 void payments_intent_with_charge(struct resource_op *op, resource_step step);
 /* The same for an intent known by id (internal operations). */
 bool payments_intent_load(struct payments_flow *flow, struct span id);
-
-/* Saves the intent and schedules the sweeper, because the outcome is unknown; then answers with
 /* The same for an id that a parameter named. */
 bool payments_intent_load_of(struct payments_flow *flow, const char *param, struct span id);
+
+/* Saves the intent and schedules the sweeper, because the outcome is unknown; then answers with
  * the intent, whose status shows as processing. */
 void payments_answer_unknown(struct payments_flow *flow);
 /* Answers with the intent as it is. */

@@ -15,8 +15,7 @@ bool
 payments_intent_load_of(struct payments_flow *flow, const char *param, struct span id)
 {
     void *found;
-    struct payments_intent *intent =
-        resource_require(flow->op, &payments_intent_type, "intent", id);
+    struct payments_intent *intent = resource_require(flow->op, &payments_intent_type, param, id);
     if (intent == NULL) {
         return false;
     }
@@ -407,7 +406,8 @@ confirm_chosen(struct payments_flow *flow)
     if (resource_present(flow->op, "shipping")) {
         flow->intent->shipping = resource_json(flow->op, "shipping");
     }
-    if (read_card_options(flow)) {
+    if (payments_method_types(flow->op, &flow->intent->payment_method_types) &&
+        read_card_options(flow)) {
         payments_split_read(flow, payments_authorize_begin);
     }
 }
@@ -535,10 +535,25 @@ update_chosen(struct payments_flow *flow)
 }
 
 static void
+unset_method(struct payments_intent *intent)
+{
+    enum payments_intent_status status = PAYMENTS_PROCESSING;
+    bool legal = payments_intent_move(
+        payments_intent_status_parse(intent->status), PAYMENTS_MOVE_UNSET, &status);
+    ASSERT(legal); /* naming a method, or none, is a change of money */
+    intent->status = span_from_cstr(payments_intent_status_name(status));
+    intent->payment_method = SPAN_EMPTY;
+}
+
+static void
 update_split(struct payments_flow *flow)
 {
     struct resource_op *op = flow->op;
-    if (resource_present(op, "payment_method") || resource_present(op, "payment_method_data")) {
+    if (payments_method_is_unset(op)) {
+        unset_method(flow->intent);
+        update_chosen(flow);
+    } else if (
+        resource_present(op, "payment_method") || resource_present(op, "payment_method_data")) {
         payments_method_choose(flow, update_chosen);
     } else {
         update_chosen(flow);

@@ -399,6 +399,14 @@ present_method(const struct payments_flow *flow)
                                  : SPAN_EMPTY;
 }
 
+bool
+payments_method_is_unset(struct resource_op *op)
+{
+    struct span id;
+    return resource_text(op, "payment_method", &id) && id.size == 0 &&
+           !resource_present(op, "payment_method_data");
+}
+
 void
 payments_method_choose(struct payments_flow *flow, void (*step)(struct payments_flow *flow))
 {
