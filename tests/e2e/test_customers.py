@@ -65,6 +65,32 @@ def test_default_payment_method(client):
     assert customer.invoice_settings.default_payment_method.id == method.id
 
 
+def test_a_default_payment_method_is_the_customer_s(client):
+    customers, methods = client.v1.customers, client.v1.payment_methods
+    param = "invoice_settings[default_payment_method]"
+
+    def default(method):
+        return {"invoice_settings": {"default_payment_method": method}}
+
+    visa = methods.create({"type": "card", "card": card()}).id
+    customer = customers.create({"payment_method": visa, **default(visa)})
+    assert customer.invoice_settings.default_payment_method == visa
+    other = customers.create({"payment_method": "pm_card_visa", **default("pm_card_visa")})
+    listed = customers.payment_methods.list(other.id)
+    assert other.invoice_settings.default_payment_method == listed.data[0].id
+    loose = methods.create({"type": "card", "card": card()}).id
+    for method in ("pm_missing", loose, listed.data[0].id):
+        refused(lambda method=method: customers.update(customer.id, default(method)),
+                "resource_missing", param=param)
+        refused(lambda method=method: customers.create(default(method)),
+                "resource_missing", param=param)
+    assert customers.retrieve(customer.id).invoice_settings.default_payment_method == visa
+    assert customers.update(other.id, default("")).invoice_settings.default_payment_method is None
+    methods.detach(visa)
+    assert customers.retrieve(customer.id).invoice_settings.default_payment_method is None
+    assert events_about(client, customer.id)[0] == "customer.updated"
+
+
 def test_create_with_payment_method(client):
     customer = client.v1.customers.create({"payment_method": "pm_card_visa"})
     listed = client.v1.customers.payment_methods.list(customer.id)

@@ -339,6 +339,9 @@ payments_method_learn(struct payments_flow *flow, const struct payments_method_n
 
 /* Is there such a customer? False if answered. */
 bool payments_customer_check(struct resource_op *op, struct span id);
+/* The method is being detached: it is not the customer's default any more. */
+MUST_USE err_t
+payments_customer_lose_method(struct resource_op *op, struct span id, struct span method);
 
 /* --- decline.c --- */
 

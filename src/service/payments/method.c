@@ -708,6 +708,12 @@ detach_locked(struct resource_op *op)
             "impossible.");
         return;
     }
+    err_t error =
+        payments_customer_lose_method(op, flow->method->customer, flow->method->header.id);
+    if (error != ERR_OK) {
+        resource_internal(op, error, "customer");
+        return;
+    }
     payments_method_detached(flow->method);
     save_and_answer(flow, "payment_method.detached");
 }
