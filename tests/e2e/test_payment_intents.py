@@ -131,6 +131,29 @@ def test_manual_capture(client, part):
     refused(error, "payment_intent_unexpected_state")
 
 
+@pytest.mark.parametrize("capture", ["automatic", "manual"])
+def test_whose_payment_it_was_does_not_change(client, capture):
+    intents = client.v1.payment_intents
+    payer, other = (client.v1.customers.create().id for _ in range(2))
+    intent = pay(client, customer=payer, capture_method=capture)
+    assert intents.update(intent.id, {"customer": payer, "metadata": {"a": "b"}}).customer == payer
+    for customer in (other, ""):
+        with pytest.raises(stripe.InvalidRequestError) as error:
+            intents.update(intent.id, {"customer": customer})
+        refused(error, "payment_intent_unexpected_state")
+    assert intents.retrieve(intent.id).customer == payer
+
+
+def test_another_customer_is_not_who_was_asked(client):
+    payer, other = (client.v1.customers.create().id for _ in range(2))
+    asked = {"token": "pm_card_authenticationRequired"}
+    update = client.v1.payment_intents.update
+    intent = pay(client, customer=payer, **asked)
+    assert update(intent.id, {"customer": other}).status == "requires_confirmation"
+    guest = pay(client, **asked)
+    assert update(guest.id, {"customer": payer}).status == "requires_action"
+
+
 @pytest.mark.parametrize("token", ["pm_card_visa", "pm_card_authenticationRequired"])
 def test_a_payment_method_that_is_unset_does_not_pay(client, token):
     intents = client.v1.payment_intents

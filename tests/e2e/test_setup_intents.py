@@ -136,6 +136,10 @@ def test_what_is_finished_stays(client):
             "setup_intent_unexpected_state")
     refused(lambda: client.v1.setup_intents.confirm(intent.id),
             "setup_intent_unexpected_state")
+    customer = client.v1.customers.create({}).id
+    refused(lambda: client.v1.setup_intents.update(intent.id, {"customer": customer}),
+            "setup_intent_unexpected_state")
+    assert client.v1.setup_intents.update(intent.id, {"description": "x"}).description == "x"
 
 
 def test_bad_requests(client, customer):

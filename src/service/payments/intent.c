@@ -495,6 +495,18 @@ payments_intent_list(struct resource_op *op)
     resource_answer_list(op, &payments_intent_type, "/v1/payment_intents", filters, 1);
 }
 
+/* Another customer than it had: the method may be that one's. A first one changes nothing for who
+ * is asked to authenticate. */
+static bool
+changes_customer(const struct payments_intent *intent, struct resource_op *op)
+{
+    struct span customer = SPAN_EMPTY;
+    bool is_first =
+        intent->customer.size == 0 && span_equal_cstr(intent->status, "requires_action");
+    return resource_text(op, "customer", &customer) && !is_first &&
+           !span_equal(customer, intent->customer);
+}
+
 /* Metadata and description may change at any time, money only before it moves. */
 static bool
 read_money_change(struct payments_flow *flow, bool *ret_changes)
@@ -506,7 +518,7 @@ read_money_change(struct payments_flow *flow, bool *ret_changes)
                    resource_present(op, "payment_method") ||
                    resource_present(op, "payment_method_data") ||
                    resource_present(op, "capture_method") || resource_present(op, "split") ||
-                   resource_present(op, "participants");
+                   resource_present(op, "participants") || changes_customer(intent, op);
     *ret_changes = changes;
     if (!changes) {
         return true;

@@ -252,11 +252,27 @@ unset_method(struct payments_flow *flow)
     update_chosen(flow);
 }
 
+/* Whose the card becomes is settled when the issuer is asked, or it was canceled. */
+static bool
+customer_may_be(struct payments_flow *flow)
+{
+    const struct payments_setup *setup = flow->setup;
+    struct span customer = SPAN_EMPTY;
+    struct span status = setup->status;
+    if (!resource_text(flow->op, "customer", &customer) || span_equal(customer, setup->customer) ||
+        (!payments_attempt_is_open(&setup->attempt) &&
+         payments_setup_move(&status, PAYMENTS_SETUP_ATTACH))) {
+        return true;
+    }
+    payments_setup_fail_state(flow, "change the customer of");
+    return false;
+}
+
 static void
 update_locked(struct resource_op *op)
 {
     struct payments_flow *flow = payments_flow_of(op);
-    if (!read_common(flow)) {
+    if (!customer_may_be(flow) || !read_common(flow)) {
         return;
     }
     if (payments_method_is_unset(op)) {
