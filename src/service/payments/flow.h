@@ -116,6 +116,7 @@ struct payments_flow {
     /* Choosing a payment method. */
     const struct payments_method_params *method_params;
     struct port_vault_tokenize tokenize;
+    const char *token_param; /* that its test token came in */
     void (*method_step)(struct payments_flow *flow);
 };
 

@@ -180,7 +180,9 @@ test_token_done(struct port_vault_tokenize *request)
         return;
     }
     if (request->outcome != PORT_VAULT_OK) {
-        resource_missing(flow->op, "PaymentMethod", "payment_method", request->test_token);
+        const char *param = flow->token_param;
+        const char *object = strcmp(param, "payment_method") == 0 ? "PaymentMethod" : "token";
+        resource_missing(flow->op, object, param, request->test_token);
         return;
     }
     flow->method = method_from_card(flow->op, &request->card, &data_params);
@@ -190,7 +192,7 @@ test_token_done(struct port_vault_tokenize *request)
 }
 
 static void
-method_from_test_token(struct payments_flow *flow, struct span token)
+method_from_test_token(struct payments_flow *flow, const char *param, struct span token)
 {
     struct port_vault *vault = flow->payments->parts.vault;
     flow->tokenize.reply_to = resource_op_executor(flow->op);
@@ -198,6 +200,7 @@ method_from_test_token(struct payments_flow *flow, struct span token)
     flow->tokenize.trace = resource_op_trace(flow->op);
     flow->tokenize.scope = resource_op_caller(flow->op)->scope;
     flow->tokenize.test_token = token;
+    flow->token_param = param;
     vault->tokenize(vault, &flow->tokenize);
 }
 
@@ -407,6 +410,22 @@ payments_method_is_unset(struct resource_op *op)
            !resource_present(op, "payment_method_data");
 }
 
+/* Beside `payment_method`; true: answered. */
+static bool
+named_twice(struct resource_op *op)
+{
+    const struct form_node *data = resource_node(op, "payment_method_data");
+    if (data == NULL || data->kind == FORM_TEXT) {
+        return false;
+    }
+    resource_invalid(
+        op,
+        "parameters_exclusive",
+        "payment_method_data",
+        "You may only specify one of these parameters: payment_method, payment_method_data.");
+    return true;
+}
+
 void
 payments_method_choose(struct payments_flow *flow, void (*step)(struct payments_flow *flow))
 {
@@ -414,8 +433,11 @@ payments_method_choose(struct payments_flow *flow, void (*step)(struct payments_
     struct span id;
     flow->method_step = step;
     if (resource_text(op, "payment_method", &id) && id.size != 0) {
+        if (named_twice(op)) {
+            return;
+        }
         if (is_test_token(id)) {
-            method_from_test_token(flow, id);
+            method_from_test_token(flow, "payment_method", id);
         } else {
             method_stored(flow, id);
         }
@@ -445,7 +467,7 @@ payments_method_choose(struct payments_flow *flow, void (*step)(struct payments_
         return;
     }
     if (resource_text(op, "payment_method_data[card][token]", &id) && id.size != 0) {
-        method_from_test_token(flow, id);
+        method_from_test_token(flow, "payment_method_data[card][token]", id);
         return;
     }
     if (resource_present(op, "payment_method_data")) {
@@ -518,7 +540,7 @@ payments_method_create(struct resource_op *op)
         }
     } else if (resource_text(op, "card[token]", &token) && token.size != 0) {
         flow->method_step = created_from_token;
-        method_from_test_token(flow, token);
+        method_from_test_token(flow, "card[token]", token);
     } else {
         resource_invalid(
             op, "parameter_missing", "card[number]", "Missing required param: card[number].");
@@ -677,7 +699,7 @@ payments_method_attach(struct resource_op *op)
         struct payments_flow *flow = payments_flow_create(op);
         if (flow != NULL) {
             flow->method_step = attach_chosen;
-            method_from_test_token(flow, id);
+            method_from_test_token(flow, "payment_method", id);
         }
         return;
     }
