@@ -454,3 +454,61 @@ resource_answer_list_where(
         resource_list_answer(op, type, url, &list);
     }
 }
+
+/* ----------------------------------------------------------------------------- chosen by hand */
+
+struct chosen {
+    struct resource_op *op;
+    const struct resource_list_choice *choice;
+    struct resource_list list;
+    uint32_t looked;
+};
+
+static bool
+collect_chosen(void *context, void *document)
+{
+    struct chosen *chosen = context;
+    chosen->looked++;
+    if (chosen->choice->takes(chosen->op, document)) {
+        (void)collect(&chosen->list, document);
+    }
+    return chosen->list.count <= chosen->list.limit;
+}
+
+void
+resource_answer_list_chosen(
+    struct resource_op *op,
+    const struct resource_type *type,
+    struct span url,
+    const struct resource_list_choice *choice)
+{
+    struct chosen chosen = {.op = op, .choice = choice};
+    struct document_query query = {.filter_count = choice->filter_count};
+    ASSERT(choice->filter_count <= DOCUMENT_FILTERS_MAX);
+    for (uint32_t i = 0; i < choice->filter_count; i++) {
+        query.filters[i] = choice->filters[i];
+    }
+    if (!resource_list_read(op, type, &chosen.list)) {
+        return;
+    }
+    resource_list_query(&chosen.list, &query);
+    query.limit = RESOURCE_LIST_LOOKED_MAX + 1;
+    err_t error = resource_find(op, type, &query, collect_chosen, &chosen);
+    if (error != ERR_OK) {
+        resource_internal(op, error, "list");
+        return;
+    }
+    if (chosen.looked > RESOURCE_LIST_LOOKED_MAX && chosen.list.count <= chosen.list.limit) {
+        resource_invalid(
+            op,
+            NULL,
+            NULL,
+            "This list looked at %u objects and found %u of what it is to show: ask for less of "
+            "them, by customer or by time of creation.",
+            chosen.looked,
+            chosen.list.count);
+        return;
+    }
+    resource_list_arrange(&chosen.list);
+    resource_list_answer(op, type, url, &chosen.list);
+}

@@ -158,7 +158,14 @@ merge_entries(
 err_t
 resource_metadata(struct resource_op *op, struct span current, struct span *ret_metadata)
 {
-    const struct form_node *node = resource_node(op, "metadata");
+    return resource_metadata_of(op, "metadata", current, ret_metadata);
+}
+
+err_t
+resource_metadata_of(
+    struct resource_op *op, const char *name, struct span current, struct span *ret_metadata)
+{
+    const struct form_node *node = resource_node(op, name);
     if (node == NULL) {
         *ret_metadata = current;
         return ERR_OK;
@@ -185,7 +192,7 @@ resource_metadata(struct resource_op *op, struct span current, struct span *ret_
         resource_invalid(
             op,
             NULL,
-            "metadata",
+            name,
             "Metadata can have up to %d keys, and this would make %u.",
             METADATA_KEYS_MAX,
             merge.count);

@@ -3,7 +3,7 @@
 import pytest
 import stripe
 
-from kit.answers import events_about
+from kit.answers import events_about, refused
 from kit.client import card, pay
 from kit.server import wait_until
 
@@ -214,3 +214,27 @@ def test_unknown_tokens(client, token):
     assert error.value.code == "resource_missing"
     assert error.value.param == "payment_method"
     assert token in str(error.value)
+
+
+def test_an_unknown_token_is_told_by_its_parameter(client):
+    given = {"type": "card", "card": {"token": "tok_nothing"}}
+    refused(lambda: client.v1.payment_methods.create(given), "resource_missing",
+            param="card[token]")
+    refused(lambda: pay(client, token=None, payment_method_data=given), "resource_missing",
+            param="payment_method_data[card][token]")
+
+
+def test_two_cards_for_one_payment(client):
+    """Which of them was meant nobody knows."""
+    other = {"type": "card", "card": card("5555555555554444")}
+    refused(lambda: pay(client, payment_method_data=other), "parameters_exclusive",
+            param="payment_method_data")
+    intent = client.v1.payment_intents.create({"amount": 1000, "currency": "usd"})
+    for act in (client.v1.payment_intents.update, client.v1.payment_intents.confirm):
+        refused(lambda act=act: act(
+            intent.id, {"payment_method": "pm_card_visa", "payment_method_data": other}),
+            "parameters_exclusive", param="payment_method_data")
+    refused(lambda: client.v1.setup_intents.create(
+        {"payment_method": "pm_card_visa", "payment_method_data": other}),
+        "parameters_exclusive", param="payment_method_data")
+    assert client.v1.payment_intents.retrieve(intent.id).status == "requires_payment_method"

@@ -3,6 +3,7 @@
 import pytest
 import stripe
 
+from kit.answers import refused
 from kit.client import pay
 
 
@@ -99,6 +100,25 @@ def test_refund_of_what_was_never_paid(client):
     charge = client.v1.payment_intents.retrieve(intent.id).latest_charge
     with pytest.raises(stripe.InvalidRequestError):
         client.v1.refunds.create({"charge": charge})
+
+
+def test_a_charge_of_another_intent_is_not_refunded(client):
+    one, other = pay(client, 2000), pay(client, 3000)
+    refused(lambda: client.v1.refunds.create(
+        {"payment_intent": one.id, "charge": other.latest_charge}), None, param="payment_intent")
+    for intent in (one, other):
+        assert client.v1.charges.retrieve(intent.latest_charge).amount_refunded == 0
+    both = {"payment_intent": one.id, "charge": one.latest_charge}
+    assert client.v1.refunds.create({**both, "amount": 500}).charge == one.latest_charge
+    assert client.v1.refunds.create({**both, "charge": ""}).amount == 1500
+
+
+@pytest.mark.parametrize("name", ["payment_intent", "charge"])
+def test_a_refund_names_what_is_wrong(client, name):
+    refused(lambda: client.v1.refunds.create({name: "x_missing"}), "resource_missing", param=name)
+    held = pay(client, capture_method="manual")
+    wanted = {"payment_intent": held.id, "charge": held.latest_charge}[name]
+    refused(lambda: client.v1.refunds.create({name: wanted}), None, param=name)
 
 
 def test_refund_retrieve_and_update(client):

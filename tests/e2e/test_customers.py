@@ -1,9 +1,13 @@
 """Customers and their payment methods."""
 
+import concurrent.futures
+import time
+
 import pytest
 import stripe
 
-from kit.client import card, pay
+from kit.answers import events_about, refused
+from kit.client import card, pay, sdk
 
 
 def test_create_retrieve_update_delete(client):
@@ -61,6 +65,32 @@ def test_default_payment_method(client):
     assert customer.invoice_settings.default_payment_method.id == method.id
 
 
+def test_a_default_payment_method_is_the_customer_s(client):
+    customers, methods = client.v1.customers, client.v1.payment_methods
+    param = "invoice_settings[default_payment_method]"
+
+    def default(method):
+        return {"invoice_settings": {"default_payment_method": method}}
+
+    visa = methods.create({"type": "card", "card": card()}).id
+    customer = customers.create({"payment_method": visa, **default(visa)})
+    assert customer.invoice_settings.default_payment_method == visa
+    other = customers.create({"payment_method": "pm_card_visa", **default("pm_card_visa")})
+    listed = customers.payment_methods.list(other.id)
+    assert other.invoice_settings.default_payment_method == listed.data[0].id
+    loose = methods.create({"type": "card", "card": card()}).id
+    for method in ("pm_missing", loose, listed.data[0].id):
+        refused(lambda method=method: customers.update(customer.id, default(method)),
+                "resource_missing", param=param)
+        refused(lambda method=method: customers.create(default(method)),
+                "resource_missing", param=param)
+    assert customers.retrieve(customer.id).invoice_settings.default_payment_method == visa
+    assert customers.update(other.id, default("")).invoice_settings.default_payment_method is None
+    methods.detach(visa)
+    assert customers.retrieve(customer.id).invoice_settings.default_payment_method is None
+    assert events_about(client, customer.id)[0] == "customer.updated"
+
+
 def test_create_with_payment_method(client):
     customer = client.v1.customers.create({"payment_method": "pm_card_visa"})
     listed = client.v1.customers.payment_methods.list(customer.id)
@@ -93,6 +123,50 @@ def test_deleting_detaches(client):
     method = client.v1.payment_methods.attach("pm_card_visa", {"customer": customer.id})
     client.v1.customers.delete(customer.id)
     assert client.v1.payment_methods.retrieve(method.id).customer is None
+    assert events_about(client, method.id)[0] == "payment_method.detached"
+
+
+def detached(client, customer, method):
+    client.v1.payment_methods.detach(method)
+
+
+def deleted(client, customer, method):
+    client.v1.customers.delete(customer)
+
+
+@pytest.mark.parametrize("leave", [detached, deleted])
+def test_a_card_that_left_its_customer_is_not_used_again(client, leave):
+    customer = client.v1.customers.create().id
+    method = client.v1.payment_methods.create({"type": "card", "card": card()}).id
+    client.v1.setup_intents.create({
+        "customer": customer, "payment_method": method, "confirm": True, "usage": "off_session",
+        "automatic_payment_methods": {"enabled": True, "allow_redirects": "never"}})
+    waits = client.v1.payment_intents.create({
+        "amount": 1000, "currency": "usd", "customer": customer, "payment_method": method})
+    leave(client, customer, method)
+    other = client.v1.customers.create().id
+    for call in (
+            lambda: pay(client, token=method),
+            lambda: pay(client, token=method, off_session=True),
+            lambda: client.v1.payment_intents.confirm(waits.id),
+            lambda: client.v1.payment_methods.attach(method, {"customer": other}),
+            lambda: client.v1.customers.create({"payment_method": method}),
+            lambda: client.v1.setup_intents.create({"payment_method": method, "confirm": True})):
+        refused(call, "payment_method_not_reusable", param="payment_method")
+    assert client.v1.payment_methods.retrieve(method).customer is None
+
+
+def test_a_customer_who_is_deleted_while_a_card_is_attached(make_server):
+    client = sdk(make_server("--issuer-latency=300ms"))
+    customer = client.v1.customers.create().id
+    method = client.v1.payment_methods.create({"type": "card", "card": card()}).id
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        attached = pool.submit(
+            client.v1.payment_methods.attach, method, {"customer": customer})
+        time.sleep(0.1)
+        client.v1.customers.delete(customer)
+        refused(attached.result, "resource_missing", param="customer")
+    assert client.v1.payment_methods.retrieve(method).customer is None
 
 
 def test_no_such_customer(client):
@@ -171,6 +245,84 @@ def test_billing_details_and_metadata(client):
     assert (method.card.exp_month, method.card.exp_year) == (5, 2040)
     assert method.metadata.to_dict() == {"a": "b", "c": "d"}
     assert client.v1.payment_methods.retrieve(method.id).to_dict() == method.to_dict()
+
+
+def test_changed_billing_details_leave_the_others(client):
+    whole = {"name": "Ada \\ \"Love\" 🦆", "email": "ada@example.com",
+             "address": {"line1": "1 Main Street", "postal_code": "N1 9GU"}}
+    methods = client.v1.payment_methods
+    method = methods.create({"type": "card", "card": card("4000000000000036"),
+                             "billing_details": whole})
+    shown = methods.update(method.id, {"billing_details": {"phone": "+44"}}).billing_details
+    assert (shown.name, shown.email, shown.phone) == (whole["name"], "ada@example.com", "+44")
+    assert (shown.address.line1, shown.address.postal_code) == ("1 Main Street", "N1 9GU")
+    # The issuer still looks at the postal code.
+    checks = pay(client, token=method.id, expand=["payment_method"]).payment_method.card.checks
+    assert checks.address_postal_code_check == "fail"
+    shown = methods.update(method.id, {
+        "billing_details": {"email": "", "address": {"city": "London"}}}).billing_details
+    assert (shown.name, shown.email, shown.phone) == (whole["name"], None, "+44")
+    assert (shown.address.line1, shown.address.city) == ("1 Main Street", "London")
+    shown = methods.update(method.id, {"billing_details": {"address": ""}}).billing_details
+    assert (shown.name, shown.address.line1, shown.address.city) == (whole["name"], None, None)
+    assert methods.update(method.id, {"billing_details": ""}).billing_details.name is None
+
+
+@pytest.fixture(name="several")
+def fixture_several(client, wallets):
+    """A customer with two cards and a wallet, oldest first."""
+    customer = client.v1.customers.create().id
+    made = [client.v1.payment_methods.create(params).id for params in (
+        {"type": "card", "card": card()},
+        {"type": "wallet", "wallet": {"id": wallets.wallet()}},
+        {"type": "card", "card": card("5555555555554444"), "allow_redisplay": "always"})]
+    for method in made:
+        client.v1.payment_methods.attach(method, {"customer": customer})
+    return customer, made
+
+
+def test_payment_methods_of_a_type(client, several):
+    customer, (visa, wallet, mastercard) = several
+    lists = (lambda params: client.v1.payment_methods.list({"customer": customer, **params}),
+             lambda params: client.v1.customers.payment_methods.list(customer, params))
+    for found in lists:
+        def ids(found=found, **params):
+            return [method.id for method in found({"limit": 1, **params}).auto_paging_iter()]
+
+        assert ids() == [mastercard, wallet, visa]
+        assert ids(type="card") == [mastercard, visa]
+        assert ids(type="wallet") == [wallet]
+        assert ids(type="mobile_qr") == []
+        assert ids(allow_redisplay="always") == [mastercard]
+        assert ids(allow_redisplay="unspecified", type="card") == [visa]
+        assert ids(type="card", ending_before=visa) == [mastercard]
+        assert not found({"type": "card", "limit": 2}).has_more
+        assert found({"type": "card", "limit": 1}).has_more
+
+
+def test_looking_for_a_type_has_an_end(client):
+    def make(_):
+        return client.v1.payment_methods.create({"type": "card", "card": {"token": "tok_visa"}})
+
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        list(pool.map(make, range(1025)))
+    error = refused(lambda: client.v1.payment_methods.list({"type": "mobile_qr"}), None)
+    assert "looked at 1025" in str(error)
+    assert len(client.v1.payment_methods.list({"type": "card", "limit": 100}).data) == 100
+    mine = {"type": "mobile_qr", "customer": client.v1.customers.create().id}
+    assert client.v1.payment_methods.list(mine).data == []
+
+
+def test_what_is_given_of_a_method_is_kept(client):
+    given = {"allow_redisplay": "limited", "metadata": {"a": "b"}}
+    intent = pay(client, token=None, payment_method_data={"type": "card", "card": card(), **given},
+                 expand=["payment_method"])
+    method = intent.payment_method
+    assert method.allow_redisplay == "limited" and method.metadata.to_dict() == {"a": "b"}
+    method = client.v1.payment_methods.update(method.id, {"allow_redisplay": "always"})
+    assert method.allow_redisplay == "always" and method.metadata.to_dict() == {"a": "b"}
+    refused(lambda: client.v1.payment_methods.update(method.id, {"allow_redisplay": "never"}),
+            None, param="allow_redisplay")
 
 
 def test_attach_detach(client):

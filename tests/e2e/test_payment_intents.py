@@ -131,6 +131,101 @@ def test_manual_capture(client, part):
     refused(error, "payment_intent_unexpected_state")
 
 
+@pytest.mark.parametrize("capture", ["automatic", "manual"])
+def test_whose_payment_it_was_does_not_change(client, capture):
+    intents = client.v1.payment_intents
+    payer, other = (client.v1.customers.create().id for _ in range(2))
+    intent = pay(client, customer=payer, capture_method=capture)
+    assert intents.update(intent.id, {"customer": payer, "metadata": {"a": "b"}}).customer == payer
+    for customer in (other, ""):
+        with pytest.raises(stripe.InvalidRequestError) as error:
+            intents.update(intent.id, {"customer": customer})
+        refused(error, "payment_intent_unexpected_state")
+    assert intents.retrieve(intent.id).customer == payer
+
+
+def test_another_customer_is_not_who_was_asked(client):
+    payer, other = (client.v1.customers.create().id for _ in range(2))
+    asked = {"token": "pm_card_authenticationRequired"}
+    update = client.v1.payment_intents.update
+    intent = pay(client, customer=payer, **asked)
+    assert update(intent.id, {"customer": other}).status == "requires_confirmation"
+    guest = pay(client, **asked)
+    assert update(guest.id, {"customer": payer}).status == "requires_action"
+
+
+@pytest.mark.parametrize("token", ["pm_card_visa", "pm_card_authenticationRequired"])
+def test_a_payment_method_that_is_unset_does_not_pay(client, token):
+    intents = client.v1.payment_intents
+    intent = intents.create({"amount": 2000, "currency": "usd", "payment_method": token})
+    if token != "pm_card_visa":
+        assert intents.confirm(intent.id).status == "requires_action"
+    intent = intents.update(intent.id, {"payment_method": ""})
+    assert (intent.status, intent.payment_method) == ("requires_payment_method", None)
+    assert intent.next_action is None
+    with pytest.raises(stripe.InvalidRequestError) as error:
+        intents.confirm(intent.id)
+    refused(error, "payment_intent_unexpected_state", "payment_method")
+    assert intents.confirm(intent.id, {"payment_method": "pm_card_visa"}).status == "succeeded"
+    with pytest.raises(stripe.InvalidRequestError) as error:
+        intents.update(intent.id, {"payment_method": ""})
+    refused(error, "payment_intent_unexpected_state")
+
+
+def test_types_that_are_named_when_it_is_confirmed(client):
+    intents = client.v1.payment_intents
+    intent = intents.create(
+        {"amount": 2000, "currency": "usd", "payment_method_types": ["wallet"]})
+    with pytest.raises(stripe.InvalidRequestError) as error:
+        intents.confirm(intent.id, {"payment_method": "pm_card_visa",
+                                    "payment_method_types": ["mobile_qr"]})
+    refused(error, "payment_intent_incompatible_payment_method", "payment_method")
+    with pytest.raises(stripe.InvalidRequestError) as error:
+        intents.confirm(intent.id, {"payment_method": "pm_card_visa",
+                                    "payment_method_types": ["cheque"]})
+    refused(error, "payment_intent_invalid_parameter", "payment_method_types")
+    assert intents.retrieve(intent.id).payment_method_types == ["wallet"]
+    intent = intents.confirm(intent.id, {"payment_method": "pm_card_visa",
+                                         "payment_method_types": ["card"]})
+    assert (intent.status, intent.payment_method_types) == ("succeeded", ["card"])
+
+
+def test_what_a_capture_says_on_the_statement(client):
+    intent = pay(client, capture_method="manual", statement_descriptor="HOTEL")
+    intent = client.v1.payment_intents.capture(intent.id, {"statement_descriptor_suffix": "ROOM 7"})
+    assert intent.statement_descriptor == "HOTEL"
+    assert intent.statement_descriptor_suffix == "ROOM 7"
+
+
+CARD_IS_CAPTURED_LATER = {"payment_method_options": {"card": {"capture_method": "manual"}}}
+
+
+@pytest.mark.parametrize("when", ["create", "update", "confirm"])
+def test_a_card_s_own_capture_method(client, when):
+    intents = client.v1.payment_intents
+    given = {name: CARD_IS_CAPTURED_LATER if name == when else {}
+             for name in ("create", "update", "confirm")}
+    intent = intents.create({"amount": 2000, "currency": "usd", **given["create"]})
+    intents.update(intent.id, {"description": "two nights", **given["update"]})
+    intent = intents.confirm(
+        intent.id, {"payment_method": "pm_card_visa", "expand": ["latest_charge"],
+                    **given["confirm"]})
+    assert intent.status == "requires_capture" and intent.capture_method == "automatic"
+    assert (intent.amount_capturable, intent.amount_received) == (2000, 0)
+    assert not intent.latest_charge.captured
+    intent = intents.capture(intent.id, {"amount_to_capture": 1500})
+    assert (intent.status, intent.amount_received) == ("succeeded", 1500)
+
+
+def test_a_wallet_has_no_part_in_a_card_s_capture_method(client, wallets):
+    payer = wallets.wallet(funds=5000)
+    intent = client.v1.payment_intents.create({
+        "amount": 2000, "currency": "usd", "confirm": True, **CARD_IS_CAPTURED_LATER,
+        "payment_method_types": ["card", "wallet"],
+        "payment_method_data": {"type": "wallet", "wallet": {"id": payer}}})
+    assert (intent.status, intent.amount_received) == ("succeeded", 2000)
+
+
 def test_capture_of_more_than_was_authorized(client):
     intent = pay(client, 2000, capture_method="manual")
     with pytest.raises(stripe.InvalidRequestError) as error:

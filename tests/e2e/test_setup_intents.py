@@ -136,6 +136,10 @@ def test_what_is_finished_stays(client):
             "setup_intent_unexpected_state")
     refused(lambda: client.v1.setup_intents.confirm(intent.id),
             "setup_intent_unexpected_state")
+    customer = client.v1.customers.create({}).id
+    refused(lambda: client.v1.setup_intents.update(intent.id, {"customer": customer}),
+            "setup_intent_unexpected_state")
+    assert client.v1.setup_intents.update(intent.id, {"description": "x"}).description == "x"
 
 
 def test_bad_requests(client, customer):
@@ -174,6 +178,34 @@ def test_publishable_key(server, client):
         **secret, "payment_method_data": {"type": "card", "card": card()}})
     assert done.status == "succeeded"
     assert public.v1.setup_intents.retrieve(intent.id, secret).status == "succeeded"
+
+
+def test_a_payer_does_not_take_the_proof_back(server, client):
+    wanted = {"card": {"request_three_d_secure": "any"}}
+    intent = client.v1.setup_intents.create({"payment_method_options": wanted})
+    public = sdk(server, server.publishable_key)
+    given = {"client_secret": intent.client_secret,
+             "payment_method_data": {"type": "card", "card": card("4000000000003055")}}
+    refused(lambda: public.v1.setup_intents.confirm(intent.id, {
+        **given, "payment_method_options": {"card": {"request_three_d_secure": "automatic"}}}),
+            "secret_key_required", param="payment_method_options")
+    assert public.v1.setup_intents.confirm(intent.id, given).status == "requires_action"
+
+
+@pytest.mark.parametrize("token", ["pm_card_visa", ON_SETUP])
+def test_a_payment_method_that_is_unset(client, token):
+    intents = client.v1.setup_intents
+    intent = intents.create({"payment_method": token})
+    if token == ON_SETUP:
+        assert intents.confirm(intent.id).status == "requires_action"
+    intent = intents.update(intent.id, {"payment_method": ""})
+    assert (intent.status, intent.payment_method) == ("requires_payment_method", None)
+    assert intent.next_action is None
+    refused(lambda: intents.confirm(intent.id), "setup_intent_unexpected_state",
+            param="payment_method")
+    assert intents.confirm(intent.id, {"payment_method": "pm_card_visa"}).status == "succeeded"
+    refused(lambda: intents.update(intent.id, {"payment_method": ""}),
+            "setup_intent_unexpected_state")
 
 
 @pytest.mark.parametrize("token, code, decline", [

@@ -432,6 +432,23 @@ def test_statement_names_payments(wallets, client):
         ("refund", 200, back.id)]
 
 
+def test_statement_names_what_was_captured_later(wallets, client):
+    wallet = wallets.wallet()
+
+    def held_and_captured(amount, **params):
+        intent = pay(client, 5000, capture_method="manual", **params)
+        done = client.v1.payment_intents.capture(intent.id, {"amount_to_capture": amount})
+        return done.latest_charge
+
+    funded = held_and_captured(4000, transfer_data={"destination": wallet})
+    wallets.fund(wallet, 2000)
+    spent = held_and_captured(1200, token=None, payment_method_data={
+        "type": "wallet", "wallet": {"id": wallet}})
+    lines = [line for line in check_statement(wallets, wallet) if line["kind"] != "deposit"]
+    assert [(line["kind"], line["amount"], line["source"]) for line in lines] == [
+        ("top_up", 4000, funded), ("payment", -1200, spent)]
+
+
 # ---- all at once ---------------------------------------------------------------------------
 
 

@@ -19,6 +19,7 @@ from kit.server import LONG, ROOT, skip_without_fault_points, within
 HOLD = {"amount": "2000", "currency": "usd", "payment_method": "pm_card_visa", "confirm": "true",
         "capture_method": "manual"}
 PAYMENT = {**HOLD, "capture_method": "automatic"}
+CARD_HOLD = {**PAYMENT, "payment_method_options[card][capture_method]": "manual"}
 DECLINED = {**PAYMENT, "payment_method": "pm_card_chargeDeclined"}
 CHALLENGED = {**PAYMENT, "payment_method": "pm_card_threeDSecure2Required",
               "return_url": "https://shop.example/done"}
@@ -47,6 +48,8 @@ AUTHORIZE = [
     ("authorize-before-rail", HOLD, (402, "requires_payment_method", 0, 0)),
     ("authorize-before-post", HOLD, (200, "requires_capture", 0, 0)),
     ("authorize-before-finish", HOLD, (200, "requires_capture", 0, 0)),
+    ("authorize-before-post", CARD_HOLD, (200, "requires_capture", 0, 0)),
+    ("authorize-before-finish", CARD_HOLD, (200, "requires_capture", 0, 0)),
     ("authorize-before-rail", DECLINED, (402, "requires_payment_method", 0, 0)),
     ("authorize-before-decline", DECLINED, (402, "requires_payment_method", 0, 0)),
     ("authorize-before-rail", CHALLENGED, (402, "requires_payment_method", 0, 0)),

@@ -75,6 +75,16 @@ payments_fail_state(struct payments_flow *flow, const char *verb)
 
 /* ------------------------------------------------------------------------------ (4) the end --- */
 
+/* Asked when an attempt begins; from then on `capture_before` says it, whatever is changed. */
+bool
+payments_captures_later(const struct payments_flow *flow)
+{
+    const struct payments_intent *intent = flow->intent;
+    return span_equal_cstr(intent->capture_method, "manual") ||
+           (span_equal_cstr(intent->card_capture_method, "manual") &&
+            strcmp(payments_method_type_name(flow->method), "card") == 0);
+}
+
 /* What is agreed about the card: the option of the card goes before that of the intent. */
 static struct span
 agreed_usage(const struct payments_intent *intent)
@@ -110,7 +120,7 @@ save_approved(struct payments_flow *flow)
     struct payments_intent *intent = flow->intent;
     struct payments_charge *charge = flow->charge;
     struct resource_op *op = flow->op;
-    bool captured = !span_equal_cstr(intent->capture_method, "manual");
+    bool captured = intent->capture_before == 0;
     int64_t amount = intent->attempt.amount;
     int64_t card_part = payments_split_rest(flow);
     enum payments_intent_status status = PAYMENTS_PROCESSING;
@@ -326,7 +336,7 @@ post(struct payments_flow *flow)
         posted(flow, PAYMENTS_POSTING_REFUSED);
         return;
     }
-    if (span_equal_cstr(flow->intent->capture_method, "manual")) {
+    if (flow->intent->capture_before != 0) {
         payments_post_hold(flow, posted);
     } else {
         payments_post_payment(flow, posted);
@@ -450,7 +460,7 @@ ask_rail(struct payments_flow *flow)
     ASSERT(error == ERR_OK);
     payments_rail_fill_card(flow, &intent->attempt);
     flow->rail.amount = amount;
-    flow->rail.capture = !span_equal_cstr(intent->capture_method, "manual");
+    flow->rail.capture = intent->capture_before == 0;
     flow->rail.off_session = payments_is_off_session(op);
     flow->rail.may_challenge = !flow->rail.off_session && !refuses_action;
     flow->rail.wants_proof = payments_wants_proof(intent->request_three_d_secure);
@@ -490,9 +500,8 @@ save_attempt(struct payments_flow *flow)
     intent->payment_method = flow->method->header.id;
     intent->attempt.payment_method = flow->method->header.id;
     intent->attempt.charge = payments_charge_id(flow);
-    intent->capture_before = span_equal_cstr(intent->capture_method, "manual")
-                                 ? now + settings->authorization_hold_s
-                                 : 0;
+    intent->capture_before =
+        payments_captures_later(flow) ? now + settings->authorization_hold_s : 0;
     intent->due = now + settings->lease_s;
     TRY(payments_participants_begin(flow));
     if (flow->method->header.version == 0) {

@@ -170,6 +170,7 @@ capture_locked(struct resource_op *op)
         return;
     }
     (void)resource_text(op, "statement_descriptor", &intent->statement_descriptor);
+    (void)resource_text(op, "statement_descriptor_suffix", &intent->statement_descriptor_suffix);
     payments_attempt_begin(flow, "capture", amount, attempt_is_durable);
 }
 

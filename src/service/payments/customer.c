@@ -1,8 +1,50 @@
 /* Customers: who pays, for merchants that remember them. */
 #include "flow.h"
 
+/* `attached`: the method that the customer is created with, or NULL. False: answered. */
 static bool
-read_members(struct resource_op *op, struct payments_customer *customer)
+read_default_method(
+    struct resource_op *op,
+    struct payments_customer *customer,
+    const struct payments_method *attached)
+{
+    static const char param[] = "invoice_settings[default_payment_method]";
+    struct span id = SPAN_EMPTY;
+    struct span given = SPAN_EMPTY;
+    void *found = NULL;
+    if (!resource_text(op, param, &id)) {
+        return true;
+    }
+    (void)resource_text(op, "payment_method", &given);
+    if (attached != NULL && span_equal(id, given)) {
+        id = attached->header.id; /* a test token's name is not its id */
+    } else if (id.size != 0) {
+        err_t error = resource_load(op, &payments_method_type, id, &found);
+        if (error != ERR_OK && error != ERR_NOT_FOUND) {
+            resource_internal(op, error, "payment method");
+            return false;
+        }
+        const struct payments_method *method = found;
+        if (method == NULL || !span_equal(method->customer, customer->header.id)) {
+            resource_invalid(
+                op,
+                "resource_missing",
+                param,
+                "The customer does not have a payment method with the ID %.*s. The payment method "
+                "must be attached to the customer.",
+                SPAN_PRINTF(id));
+            return false;
+        }
+    }
+    customer->default_payment_method = id;
+    return true;
+}
+
+static bool
+read_members(
+    struct resource_op *op,
+    struct payments_customer *customer,
+    const struct payments_method *attached)
 {
     (void)resource_text(op, "name", &customer->name);
     (void)resource_text(op, "email", &customer->email);
@@ -17,9 +59,8 @@ read_members(struct resource_op *op, struct payments_customer *customer)
     if (resource_present(op, "preferred_locales")) {
         customer->preferred_locales = resource_json(op, "preferred_locales");
     }
-    (void)resource_text(
-        op, "invoice_settings[default_payment_method]", &customer->default_payment_method);
-    return resource_metadata(op, customer->metadata, &customer->metadata) == ERR_OK;
+    return read_default_method(op, customer, attached) &&
+           resource_metadata(op, customer->metadata, &customer->metadata) == ERR_OK;
 }
 
 static void
@@ -32,6 +73,23 @@ bool
 payments_customer_check(struct resource_op *op, struct span id)
 {
     return resource_require(op, &payments_customer_type, "customer", id) != NULL;
+}
+
+err_t
+payments_customer_lose_method(struct resource_op *op, struct span id, struct span method)
+{
+    void *found;
+    err_t error = resource_load(op, &payments_customer_type, id, &found);
+    if (error != ERR_OK) {
+        return error == ERR_NOT_FOUND ? ERR_OK : error;
+    }
+    struct payments_customer *customer = found;
+    if (!span_equal(customer->default_payment_method, method)) {
+        return ERR_OK;
+    }
+    customer->default_payment_method = SPAN_EMPTY;
+    TRY(resource_save(op, &payments_customer_type, customer));
+    return resource_emit(op, "customer.updated", &payments_customer_type, customer, SPAN_EMPTY);
 }
 
 /* NULL: answered. A deleted customer still answers a retrieval, with `deleted`. */
@@ -67,7 +125,7 @@ create_verified(struct payments_flow *flow)
         resource_internal(flow->op, ERR_FULL, "request memory");
         return;
     }
-    if (!read_members(flow->op, customer)) {
+    if (!read_members(flow->op, customer, flow->method)) {
         return;
     }
     if (flow->method != NULL) {
@@ -127,7 +185,7 @@ static void
 update_locked(struct resource_op *op)
 {
     struct payments_customer *customer = load(op, false);
-    if (customer != NULL && read_members(op, customer)) {
+    if (customer != NULL && read_members(op, customer, NULL)) {
         save_and_answer(op, customer, "customer.updated");
     }
 }
@@ -144,7 +202,7 @@ collect(void *context, void *document)
 {
     struct payments_method **next = context;
     struct payments_method *method = document;
-    method->customer = SPAN_EMPTY;
+    payments_method_detached(method);
     *next = method;
     return false; /* one at a time: saving while reading would disturb the reading */
 }
@@ -165,6 +223,8 @@ detach_all(struct resource_op *op, struct span customer)
             return ERR_OK;
         }
         TRY(resource_save(op, &payments_method_type, method));
+        TRY(resource_emit(
+            op, "payment_method.detached", &payments_method_type, method, SPAN_EMPTY));
     }
 }
 
@@ -219,13 +279,9 @@ payments_customer_method_list(struct resource_op *op)
     if (load(op, false) == NULL) {
         return;
     }
-    struct document_filter only = {
-        .column = PAYMENTS_METHOD_CUSTOMER,
-        .value = {.text = customer},
-    };
     struct span url = arena_format(
         resource_op_arena(op), "/v1/customers/%.*s/payment_methods", SPAN_PRINTF(customer));
-    resource_answer_list_of(op, &payments_method_type, url, &only);
+    payments_method_list_of(op, customer, url);
 }
 
 void

@@ -79,6 +79,7 @@ struct payments_intent {
     struct span statement_descriptor_suffix;
     struct span setup_future_usage;
     struct span request_three_d_secure;            /* of payment_method_options[card] */
+    struct span card_capture_method;               /* likewise: manual, or empty */
     struct span request_incremental_authorization; /* likewise */
     struct span card_setup_future_usage;           /* likewise: goes before setup_future_usage */
     struct span transfer_group;
@@ -189,7 +190,9 @@ struct payments_method {
     struct span customer;
     struct span billing_details; /* JSON object */
     struct span metadata;        /* JSON object */
+    struct span allow_redisplay; /* always limited unspecified, or empty */
     bool shows_qr;               /* whoever scans it pays; nothing below is set then */
+    bool detached;               /* from its customer, who may be gone: it never pays again */
     bool of_code;                /* the wallet's owner scanned or showed one: it pays once */
     struct span wallet;          /* wal_...: nothing of a card is set then */
     struct span token;           /* the vault's */

@@ -114,8 +114,9 @@ struct payments_flow {
     struct span decline_message; /* instead of the card's; empty: none */
 
     /* Choosing a payment method. */
-    const char *billing_prefix;
+    const struct payments_method_params *method_params;
     struct port_vault_tokenize tokenize;
+    const char *token_param; /* that its test token came in */
     void (*method_step)(struct payments_flow *flow);
 };
 
@@ -314,8 +315,13 @@ void payments_known_accounts_destroy(struct payments *payments);
 
 /* --- method.c --- */
 
-/* PAYMENTS-9: false if answered, because flow->method has paid, or was to pay, by a code. */
+/* False if answered: flow->method has paid, or was to pay, by a code (PAYMENTS-9), or was detached
+ * (PAYMENTS-13). */
 bool payments_method_is_reusable(struct payments_flow *flow);
+/* Takes it from its customer, and with it what was agreed with the customer; the caller saves. */
+void payments_method_detached(struct payments_method *method);
+/* An update says that there is to be none. */
+bool payments_method_is_unset(struct resource_op *op);
 /* Finds or makes flow->method from payment_method, payment_method_data or the intent, then runs
  * `step`. flow->method stays NULL if none was named. Answers the operation on errors. */
 void payments_method_choose(struct payments_flow *flow, void (*step)(struct payments_flow *flow));
@@ -341,6 +347,9 @@ payments_method_learn(struct payments_flow *flow, const struct payments_method_n
 
 /* Is there such a customer? False if answered. */
 bool payments_customer_check(struct resource_op *op, struct span id);
+/* The method is being detached: it is not the customer's default any more. */
+MUST_USE err_t
+payments_customer_lose_method(struct resource_op *op, struct span id, struct span method);
 
 /* --- decline.c --- */
 
@@ -395,6 +404,9 @@ void payments_page_answer(struct payments_flow *flow);
 
 /* "card", "wallet", "mobile_qr". Static. */
 const char *payments_method_type_name(const struct payments_method *method);
+struct span payments_method_redisplay(const struct payments_method *method);
+/* Answers those of a customer, or all if that is empty, of the type that is asked for. */
+void payments_method_list_of(struct resource_op *op, struct span customer, struct span url);
 /* Whether the intent takes flow->method's type of payment method; false if answered. */
 bool payments_method_may_pay(struct payments_flow *flow);
 
@@ -437,6 +449,7 @@ void payments_authorize_proven(struct payments_flow *flow);
 void payments_rail_fill_card(struct payments_flow *flow, const struct payments_attempt *attempt);
 /* off_session: true, one_off or recurring. */
 bool payments_is_off_session(struct resource_op *op);
+bool payments_captures_later(const struct payments_flow *flow);
 /* The sweeper's entries: drive an open attempt to its end. */
 void payments_authorize_resume(struct payments_flow *flow);
 void payments_capture_resume(struct payments_flow *flow);
@@ -457,6 +470,8 @@ bool payments_amount_check(struct resource_op *op, int64_t amount, struct span c
 void payments_intent_with_charge(struct resource_op *op, resource_step step);
 /* The same for an intent known by id (internal operations). */
 bool payments_intent_load(struct payments_flow *flow, struct span id);
+/* The same for an id that a parameter named. */
+bool payments_intent_load_of(struct payments_flow *flow, const char *param, struct span id);
 
 /* Saves the intent and schedules the sweeper, because the outcome is unknown; then answers with
  * the intent, whose status shows as processing. */

@@ -8,9 +8,14 @@
 bool
 payments_intent_load(struct payments_flow *flow, struct span id)
 {
+    return payments_intent_load_of(flow, "intent", id);
+}
+
+bool
+payments_intent_load_of(struct payments_flow *flow, const char *param, struct span id)
+{
     void *found;
-    struct payments_intent *intent =
-        resource_require(flow->op, &payments_intent_type, "intent", id);
+    struct payments_intent *intent = resource_require(flow->op, &payments_intent_type, param, id);
     if (intent == NULL) {
         return false;
     }
@@ -173,6 +178,7 @@ read_card_options(struct payments_flow *flow)
 {
     static const char *const increments[] = {"if_available", "never", NULL};
     static const char *const usages[] = {"none", "off_session", "on_session", NULL};
+    static const char *const captures[] = {"manual", NULL};
     struct payments_intent *intent = flow->intent;
     struct resource_op *op = flow->op;
     if (resource_present(op, "payment_method_options")) {
@@ -188,6 +194,7 @@ read_card_options(struct payments_flow *flow)
                "request_incremental_authorization",
                increments,
                &intent->request_incremental_authorization) &&
+           payments_card_option(op, "capture_method", captures, &intent->card_capture_method) &&
            payments_card_option(op, "setup_future_usage", usages, &intent->card_setup_future_usage);
 }
 
@@ -399,7 +406,8 @@ confirm_chosen(struct payments_flow *flow)
     if (resource_present(flow->op, "shipping")) {
         flow->intent->shipping = resource_json(flow->op, "shipping");
     }
-    if (read_card_options(flow)) {
+    if (payments_method_types(flow->op, &flow->intent->payment_method_types) &&
+        read_card_options(flow)) {
         payments_split_read(flow, payments_authorize_begin);
     }
 }
@@ -410,12 +418,14 @@ confirm_let_go(struct payments_flow *flow)
     payments_method_choose(flow, confirm_chosen);
 }
 
-/* What a payer must not choose: to be asked nothing, as if the merchant paid while they are away;
- * when the money is taken; and which ways to pay the merchant takes. False: answered. */
+/* What a payer must not choose: to be asked nothing, as if the merchant paid while they are away,
+ * or because the options in which the merchant asked for a proof are replaced; when the money is
+ * taken; and which ways to pay the merchant takes. False: answered. */
 static bool
 confirms_as_a_payer_may(struct resource_op *op)
 {
-    static const char *const names[] = {"off_session", "capture_method", "payment_method_types"};
+    static const char *const names[] = {
+        "off_session", "capture_method", "payment_method_options", "payment_method_types"};
     if (resource_op_caller(op)->key_kind != RESOURCE_KEY_PUBLISHABLE) {
         return true;
     }
@@ -485,6 +495,18 @@ payments_intent_list(struct resource_op *op)
     resource_answer_list(op, &payments_intent_type, "/v1/payment_intents", filters, 1);
 }
 
+/* Another customer than it had: the method may be that one's. A first one changes nothing for who
+ * is asked to authenticate. */
+static bool
+changes_customer(const struct payments_intent *intent, struct resource_op *op)
+{
+    struct span customer = SPAN_EMPTY;
+    bool is_first =
+        intent->customer.size == 0 && span_equal_cstr(intent->status, "requires_action");
+    return resource_text(op, "customer", &customer) && !is_first &&
+           !span_equal(customer, intent->customer);
+}
+
 /* Metadata and description may change at any time, money only before it moves. */
 static bool
 read_money_change(struct payments_flow *flow, bool *ret_changes)
@@ -496,7 +518,7 @@ read_money_change(struct payments_flow *flow, bool *ret_changes)
                    resource_present(op, "payment_method") ||
                    resource_present(op, "payment_method_data") ||
                    resource_present(op, "capture_method") || resource_present(op, "split") ||
-                   resource_present(op, "participants");
+                   resource_present(op, "participants") || changes_customer(intent, op);
     *ret_changes = changes;
     if (!changes) {
         return true;
@@ -525,10 +547,25 @@ update_chosen(struct payments_flow *flow)
 }
 
 static void
+unset_method(struct payments_intent *intent)
+{
+    enum payments_intent_status status = PAYMENTS_PROCESSING;
+    bool legal = payments_intent_move(
+        payments_intent_status_parse(intent->status), PAYMENTS_MOVE_UNSET, &status);
+    ASSERT(legal); /* naming a method, or none, is a change of money */
+    intent->status = span_from_cstr(payments_intent_status_name(status));
+    intent->payment_method = SPAN_EMPTY;
+}
+
+static void
 update_split(struct payments_flow *flow)
 {
     struct resource_op *op = flow->op;
-    if (resource_present(op, "payment_method") || resource_present(op, "payment_method_data")) {
+    if (payments_method_is_unset(op)) {
+        unset_method(flow->intent);
+        update_chosen(flow);
+    } else if (
+        resource_present(op, "payment_method") || resource_present(op, "payment_method_data")) {
         payments_method_choose(flow, update_chosen);
     } else {
         update_chosen(flow);

@@ -27,7 +27,8 @@
  *   cancel (payments_intent_cancel) leads from every requires_... to canceled; from
  *   requires_capture by way of a void at the rail (cancel.c).
  *   An update of the amount, the currency or the method in requires_action leads back to
- *   requires_confirmation: what the customer was asked is not true any more.
+ *   requires_confirmation: what the customer was asked is not true any more. One that unsets the
+ *   method leads from there to requires_payment_method.
  *
  * While an attempt is open (documents.h) every move but its own end is refused; the lock of the
  * intent makes others wait for it first.
@@ -52,6 +53,7 @@ enum payments_intent_status {
 
 enum payments_intent_move {
     PAYMENTS_MOVE_ATTACH,     /* a payment method was named */
+    PAYMENTS_MOVE_UNSET,      /* none is named any more; an update has come before */
     PAYMENTS_MOVE_UPDATE,     /* amount and the like may change */
     PAYMENTS_MOVE_CONFIRM,    /* an authorization begins */
     PAYMENTS_MOVE_DECLINED,   /* ... and the rail said no, or it was reversed */

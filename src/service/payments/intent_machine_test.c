@@ -15,9 +15,11 @@ static const struct {
     const char *to;
 } legal[] = {
     {"requires_payment_method", PAYMENTS_MOVE_ATTACH, "requires_confirmation"},
+    {"requires_payment_method", PAYMENTS_MOVE_UNSET, "requires_payment_method"},
     {"requires_payment_method", PAYMENTS_MOVE_UPDATE, "requires_payment_method"},
     {"requires_payment_method", PAYMENTS_MOVE_CANCEL, "canceled"},
     {"requires_confirmation", PAYMENTS_MOVE_ATTACH, "requires_confirmation"},
+    {"requires_confirmation", PAYMENTS_MOVE_UNSET, "requires_payment_method"},
     {"requires_confirmation", PAYMENTS_MOVE_UPDATE, "requires_confirmation"},
     {"requires_confirmation", PAYMENTS_MOVE_CONFIRM, "processing"},
     {"requires_confirmation", PAYMENTS_MOVE_CANCEL, "canceled"},

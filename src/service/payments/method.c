@@ -4,46 +4,89 @@
 #include "base/assert.h"
 #include "base/list.h"
 #include "json/json.h"
+#include "json/json_in.h"
 
 #include <string.h>
 
-#define BILLING_SIZE_MAX 8192
-#define NAME_SIZE_MAX    128
-#define ALL_TYPES        "[\"card\",\"wallet\",\"mobile_qr\"]"
+#define BILLING_SIZE_MAX   8192
+#define BILLING_VALUES_MAX 32
+#define ALL_TYPES          "[\"card\",\"wallet\",\"mobile_qr\"]"
 
 /* ------------------------------------------------------------------------- billing details --- */
 
-static struct span
-text_param(struct resource_op *op, const char *prefix, const char *suffix)
+/* What a method is given, by the names of its parameters. */
+struct payments_method_params {
+    const char *billing;
+    const char *allow_redisplay;
+    const char *metadata;
+};
+
+static const struct payments_method_params own_params = {
+    .billing = "billing_details",
+    .allow_redisplay = "allow_redisplay",
+    .metadata = "metadata",
+};
+static const struct payments_method_params data_params = {
+    .billing = "payment_method_data[billing_details]",
+    .allow_redisplay = "payment_method_data[allow_redisplay]",
+    .metadata = "payment_method_data[metadata]",
+};
+
+/* Billing details as they are to be: a parameter that is not given leaves its member. */
+struct billing {
+    struct resource_op *op;
+    const char *prefix;
+    const struct json_value *present; /* NULL: there are none, or they are unset */
+    struct json_writer json;
+};
+
+static const char *
+param_name(const struct billing *billing, const char *group, const char *name)
 {
-    char name[NAME_SIZE_MAX];
-    struct buf buf;
-    buf_init_fixed(&buf, name, sizeof(name));
-    buf_append_cstr(&buf, prefix);
-    buf_append_cstr(&buf, suffix);
-    buf_append_byte(&buf, '\0');
-    ASSERT(!buf_failed(&buf));
+    struct arena *arena = resource_op_arena(billing->op);
+    struct span text = group != NULL
+                           ? arena_format(arena, "%s[%s][%s]", billing->prefix, group, name)
+                           : arena_format(arena, "%s[%s]", billing->prefix, name);
+    const char *param = arena_cstr(arena, text);
+    ASSERT(param != NULL);
+    return param;
+}
+
+static struct span
+billing_text(const struct billing *billing, const char *group, const char *name)
+{
     struct span text = SPAN_EMPTY;
-    (void)resource_text(op, name, &text);
-    return text;
+    if (resource_text(billing->op, param_name(billing, group, name), &text)) {
+        return text;
+    }
+    const struct json_value *present = billing->present;
+    if (group != NULL) {
+        const struct form_node *node = resource_node(billing->op, param_name(billing, NULL, group));
+        present = node != NULL && node->kind == FORM_TEXT
+                      ? NULL
+                      : json_value_member(present, span_from_cstr(group));
+    }
+    err_t error = json_value_text(json_value_member(present, span_from_cstr(name)), &text);
+    return error == ERR_OK ? text : SPAN_EMPTY;
 }
 
 static void
-billing_address(struct resource_op *op, const char *prefix, struct json_writer *json)
+write_billing(struct billing *billing)
 {
-    static const char *const members[][2] = {
-        {"city", "[address][city]"},
-        {"country", "[address][country]"},
-        {"line1", "[address][line1]"},
-        {"line2", "[address][line2]"},
-        {"postal_code", "[address][postal_code]"},
-        {"state", "[address][state]"},
-    };
+    static const char *const members[] = {
+        "city", "country", "line1", "line2", "postal_code", "state"};
+    struct json_writer *json = &billing->json;
+    json_object_begin(json);
     json_key(json, "address");
     json_object_begin(json);
     for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++) {
-        json_member_text_or_null(json, members[i][0], text_param(op, prefix, members[i][1]));
+        json_member_text_or_null(json, members[i], billing_text(billing, "address", members[i]));
     }
+    json_object_end(json);
+    json_member_text_or_null(json, "email", billing_text(billing, NULL, "email"));
+    json_member_text_or_null(json, "name", billing_text(billing, NULL, "name"));
+    json_member_text_or_null(json, "phone", billing_text(billing, NULL, "phone"));
+    json_member_null(json, "tax_id");
     json_object_end(json);
 }
 
@@ -51,29 +94,48 @@ billing_address(struct resource_op *op, const char *prefix, struct json_writer *
 static bool
 read_billing(struct resource_op *op, const char *prefix, struct payments_method *method)
 {
-    if (!resource_present(op, prefix)) {
+    struct billing billing = {.op = op, .prefix = prefix};
+    const struct form_node *node = resource_node(op, prefix);
+    if (node == NULL) {
         return true;
+    }
+    if (method->billing_details.size != 0 && node->kind != FORM_TEXT) {
+        struct json_value *root = NULL;
+        struct json_problem problem;
+        err_t error = json_read(
+            method->billing_details, resource_op_arena(op), BILLING_VALUES_MAX, &root, &problem);
+        if (error != ERR_OK) {
+            resource_internal(op, error, "billing details");
+            return false;
+        }
+        billing.present = root;
     }
     void *memory = arena_alloc(resource_op_arena(op), BILLING_SIZE_MAX);
     struct buf buf;
     buf_init_fixed(&buf, memory, memory == NULL ? 0 : BILLING_SIZE_MAX);
-    struct json_writer json;
-    json_begin(&json, &buf);
-    json_object_begin(&json);
-    billing_address(op, prefix, &json);
-    json_member_text_or_null(&json, "email", text_param(op, prefix, "[email]"));
-    json_member_text_or_null(&json, "name", text_param(op, prefix, "[name]"));
-    json_member_text_or_null(&json, "phone", text_param(op, prefix, "[phone]"));
-    json_member_null(&json, "tax_id");
-    json_object_end(&json);
+    json_begin(&billing.json, &buf);
+    write_billing(&billing);
     if (buf_failed(&buf)) {
         resource_invalid(op, "parameter_invalid_string", prefix, "Billing details are too long.");
         return false;
     }
+    method->address_line1 = billing_text(&billing, "address", "line1");
+    method->postal_code = billing_text(&billing, "address", "postal_code");
     method->billing_details = buf_span(&buf);
-    method->address_line1 = text_param(op, prefix, "[address][line1]");
-    method->postal_code = text_param(op, prefix, "[address][postal_code]");
     return true;
+}
+
+/* False if answered. */
+static bool
+read_given(
+    struct resource_op *op,
+    const struct payments_method_params *params,
+    struct payments_method *method)
+{
+    (void)resource_text(op, params->allow_redisplay, &method->allow_redisplay);
+    return resource_metadata_of(op, params->metadata, method->metadata, &method->metadata) ==
+               ERR_OK &&
+           read_billing(op, params->billing, method);
 }
 
 /* ------------------------------------------------------------------------------ from a card --- */
@@ -87,7 +149,9 @@ copy_text(struct resource_op *op, const char *text)
 /* NULL: the operation was answered. */
 static struct payments_method *
 method_from_card(
-    struct resource_op *op, const struct port_vault_card *card, const char *billing_prefix)
+    struct resource_op *op,
+    const struct port_vault_card *card,
+    const struct payments_method_params *params)
 {
     struct payments_method *method = resource_new(op, &payments_method_type);
     if (method == NULL) {
@@ -104,7 +168,7 @@ method_from_card(
     method->exp_month = card->exp_month;
     method->exp_year = card->exp_year;
     method->cvc_check = card->cvc_provided ? SPAN("unchecked") : SPAN_EMPTY;
-    return read_billing(op, billing_prefix, method) ? method : NULL;
+    return read_given(op, params, method) ? method : NULL;
 }
 
 static void
@@ -116,18 +180,19 @@ test_token_done(struct port_vault_tokenize *request)
         return;
     }
     if (request->outcome != PORT_VAULT_OK) {
-        resource_missing(flow->op, "PaymentMethod", "payment_method", request->test_token);
+        const char *param = flow->token_param;
+        const char *object = strcmp(param, "payment_method") == 0 ? "PaymentMethod" : "token";
+        resource_missing(flow->op, object, param, request->test_token);
         return;
     }
-    flow->method =
-        method_from_card(flow->op, &request->card, "payment_method_data[billing_details]");
+    flow->method = method_from_card(flow->op, &request->card, &data_params);
     if (flow->method != NULL) {
         flow->method_step(flow);
     }
 }
 
 static void
-method_from_test_token(struct payments_flow *flow, struct span token)
+method_from_test_token(struct payments_flow *flow, const char *param, struct span token)
 {
     struct port_vault *vault = flow->payments->parts.vault;
     flow->tokenize.reply_to = resource_op_executor(flow->op);
@@ -135,6 +200,7 @@ method_from_test_token(struct payments_flow *flow, struct span token)
     flow->tokenize.trace = resource_op_trace(flow->op);
     flow->tokenize.scope = resource_op_caller(flow->op)->scope;
     flow->tokenize.test_token = token;
+    flow->token_param = param;
     vault->tokenize(vault, &flow->tokenize);
 }
 
@@ -151,14 +217,15 @@ wallet_found(struct payments_flow *flow)
     method->wallet =
         arena_copy(resource_op_arena(flow->op), span_from_cstr(flow->wallet.movement.wallet));
     flow->method = method;
-    if (read_billing(flow->op, flow->billing_prefix, method)) {
+    if (read_given(flow->op, flow->method_params, method)) {
         flow->method_step(flow);
     }
 }
 
 /* flow->method_step is set. */
 static void
-method_from_wallet(struct payments_flow *flow, const char *param, const char *billing_prefix)
+method_from_wallet(
+    struct payments_flow *flow, const char *param, const struct payments_method_params *params)
 {
     struct span id = SPAN_EMPTY;
     if (!resource_text(flow->op, param, &id) || id.size == 0) {
@@ -166,7 +233,7 @@ method_from_wallet(struct payments_flow *flow, const char *param, const char *bi
             flow->op, "parameter_missing", param, "Missing required param: %s.", param);
         return;
     }
-    flow->billing_prefix = billing_prefix;
+    flow->method_params = params;
     payments_wallet_lookup(flow, id, param, wallet_found);
 }
 
@@ -179,7 +246,7 @@ is_type(struct resource_op *op, const char *param, const char *wanted)
 
 /* NULL: answered. */
 static struct payments_method *
-method_of_qr(struct resource_op *op, const char *billing_prefix)
+method_of_qr(struct resource_op *op, const struct payments_method_params *params)
 {
     struct payments_method *method = resource_new(op, &payments_method_type);
     if (method == NULL) {
@@ -187,7 +254,7 @@ method_of_qr(struct resource_op *op, const char *billing_prefix)
         return NULL;
     }
     method->shows_qr = true;
-    return read_billing(op, billing_prefix, method) ? method : NULL;
+    return read_given(op, params, method) ? method : NULL;
 }
 
 const char *
@@ -198,19 +265,26 @@ payments_method_type_name(const struct payments_method *method)
     return method->shows_qr ? "mobile_qr" : is_wallet ? "wallet" : "card";
 }
 
+struct span
+payments_method_redisplay(const struct payments_method *method)
+{
+    return method->allow_redisplay.size != 0 ? method->allow_redisplay : SPAN("unspecified");
+}
+
 bool
 payments_method_is_reusable(struct payments_flow *flow)
 {
-    if (!flow->method->of_code) {
+    if (!flow->method->of_code && !flow->method->detached) {
         return true;
     }
     resource_invalid(
         flow->op,
         "payment_method_not_reusable",
         "payment_method",
-        "The payment method supplied (%.*s) came from a code, which pays once. It may not be used "
-        "again.",
-        SPAN_PRINTF(flow->method->header.id));
+        "The payment method supplied (%.*s) %s. It may not be used again.",
+        SPAN_PRINTF(flow->method->header.id),
+        flow->method->detached ? "was detached from its customer"
+                               : "came from a code, which pays once");
     return false;
 }
 
@@ -328,6 +402,30 @@ present_method(const struct payments_flow *flow)
                                  : SPAN_EMPTY;
 }
 
+bool
+payments_method_is_unset(struct resource_op *op)
+{
+    struct span id;
+    return resource_text(op, "payment_method", &id) && id.size == 0 &&
+           !resource_present(op, "payment_method_data");
+}
+
+/* Beside `payment_method`; true: answered. */
+static bool
+named_twice(struct resource_op *op)
+{
+    const struct form_node *data = resource_node(op, "payment_method_data");
+    if (data == NULL || data->kind == FORM_TEXT) {
+        return false;
+    }
+    resource_invalid(
+        op,
+        "parameters_exclusive",
+        "payment_method_data",
+        "You may only specify one of these parameters: payment_method, payment_method_data.");
+    return true;
+}
+
 void
 payments_method_choose(struct payments_flow *flow, void (*step)(struct payments_flow *flow))
 {
@@ -335,16 +433,18 @@ payments_method_choose(struct payments_flow *flow, void (*step)(struct payments_
     struct span id;
     flow->method_step = step;
     if (resource_text(op, "payment_method", &id) && id.size != 0) {
+        if (named_twice(op)) {
+            return;
+        }
         if (is_test_token(id)) {
-            method_from_test_token(flow, id);
+            method_from_test_token(flow, "payment_method", id);
         } else {
             method_stored(flow, id);
         }
         return;
     }
     if (is_type(op, "payment_method_data[type]", "wallet")) {
-        method_from_wallet(
-            flow, "payment_method_data[wallet][id]", "payment_method_data[billing_details]");
+        method_from_wallet(flow, "payment_method_data[wallet][id]", &data_params);
         return;
     }
     if (is_type(op, "payment_method_data[type]", "payer_code")) {
@@ -352,7 +452,7 @@ payments_method_choose(struct payments_flow *flow, void (*step)(struct payments_
         return;
     }
     if (is_type(op, "payment_method_data[type]", "mobile_qr")) {
-        flow->method = method_of_qr(op, "payment_method_data[billing_details]");
+        flow->method = method_of_qr(op, &data_params);
         if (flow->method != NULL) {
             step(flow);
         }
@@ -360,14 +460,14 @@ payments_method_choose(struct payments_flow *flow, void (*step)(struct payments_
     }
     const struct port_vault_card *card = resource_card(op);
     if (card != NULL) {
-        flow->method = method_from_card(op, card, "payment_method_data[billing_details]");
+        flow->method = method_from_card(op, card, &data_params);
         if (flow->method != NULL) {
             step(flow);
         }
         return;
     }
     if (resource_text(op, "payment_method_data[card][token]", &id) && id.size != 0) {
-        method_from_test_token(flow, id);
+        method_from_test_token(flow, "payment_method_data[card][token]", id);
         return;
     }
     if (resource_present(op, "payment_method_data")) {
@@ -405,15 +505,13 @@ save_and_answer(struct payments_flow *flow, const char *event)
 static void
 method_chosen(struct payments_flow *flow)
 {
-    if (resource_metadata(flow->op, SPAN_EMPTY, &flow->method->metadata) == ERR_OK) {
-        save_and_answer(flow, NULL);
-    }
+    save_and_answer(flow, NULL);
 }
 
 static void
 created_from_token(struct payments_flow *flow)
 {
-    if (read_billing(flow->op, "billing_details", flow->method)) {
+    if (read_given(flow->op, &own_params, flow->method)) {
         method_chosen(flow);
     }
 }
@@ -429,20 +527,20 @@ payments_method_create(struct resource_op *op)
     struct span token;
     if (is_type(op, "type", "wallet")) {
         flow->method_step = method_chosen;
-        method_from_wallet(flow, "wallet[id]", "billing_details");
+        method_from_wallet(flow, "wallet[id]", &own_params);
     } else if (is_type(op, "type", "mobile_qr")) {
-        flow->method = method_of_qr(op, "billing_details");
+        flow->method = method_of_qr(op, &own_params);
         if (flow->method != NULL) {
             method_chosen(flow);
         }
     } else if (card != NULL) {
-        flow->method = method_from_card(op, card, "billing_details");
+        flow->method = method_from_card(op, card, &own_params);
         if (flow->method != NULL) {
-            created_from_token(flow);
+            method_chosen(flow);
         }
     } else if (resource_text(op, "card[token]", &token) && token.size != 0) {
         flow->method_step = created_from_token;
-        method_from_test_token(flow, token);
+        method_from_test_token(flow, "card[token]", token);
     } else {
         resource_invalid(
             op, "parameter_missing", "card[number]", "Missing required param: card[number].");
@@ -464,13 +562,44 @@ payments_method_retrieve(struct resource_op *op)
     }
 }
 
+static bool
+is_asked_for(struct resource_op *op, const void *document)
+{
+    const struct payments_method *method = document;
+    struct span type = SPAN_EMPTY;
+    struct span redisplay = SPAN_EMPTY;
+    bool of_type = !resource_text(op, "type", &type) ||
+                   span_equal_cstr(type, payments_method_type_name(method));
+    return of_type && (!resource_text(op, "allow_redisplay", &redisplay) ||
+                       span_equal(redisplay, payments_method_redisplay(method)));
+}
+
+void
+payments_method_list_of(struct resource_op *op, struct span customer, struct span url)
+{
+    const struct document_filter only = {
+        .column = PAYMENTS_METHOD_CUSTOMER,
+        .value = {.text = customer},
+    };
+    const struct resource_list_choice choice = {
+        .filters = &only,
+        .filter_count = customer.size != 0 ? 1 : 0,
+        .takes = is_asked_for,
+    };
+    if (resource_present(op, "type") || resource_present(op, "allow_redisplay")) {
+        resource_answer_list_chosen(op, &payments_method_type, url, &choice);
+    } else {
+        resource_answer_list_where(
+            op, &payments_method_type, url, choice.filters, choice.filter_count);
+    }
+}
+
 void
 payments_method_list(struct resource_op *op)
 {
-    static const struct resource_list_filter filters[] = {
-        {"customer", PAYMENTS_METHOD_CUSTOMER},
-    };
-    resource_answer_list(op, &payments_method_type, "/v1/payment_methods", filters, 1);
+    struct span customer = SPAN_EMPTY;
+    (void)resource_text(op, "customer", &customer);
+    payments_method_list_of(op, customer, SPAN("/v1/payment_methods"));
 }
 
 /* Loads the method of the path under its lock, into a flow; NULL: answered. */
@@ -507,11 +636,9 @@ update_locked(struct resource_op *op)
         (void)resource_integer(op, "card[exp_month]", &flow->method->exp_month);
         (void)resource_integer(op, "card[exp_year]", &flow->method->exp_year);
     }
-    if (!read_billing(op, "billing_details", flow->method) ||
-        resource_metadata(op, flow->method->metadata, &flow->method->metadata) != ERR_OK) {
-        return;
+    if (read_given(op, &own_params, flow->method)) {
+        save_and_answer(flow, "payment_method.updated");
     }
-    save_and_answer(flow, "payment_method.updated");
 }
 
 void
@@ -522,10 +649,16 @@ payments_method_update(struct resource_op *op)
 
 /* --- attach: the issuer is asked whether the card is good --- */
 
+/* The customer may have been deleted while the issuer was asked. */
 static void
 attach_verified(struct payments_flow *flow)
 {
-    (void)resource_text(flow->op, "customer", &flow->method->customer);
+    struct span customer = SPAN_EMPTY;
+    (void)resource_text(flow->op, "customer", &customer);
+    if (!payments_customer_check(flow->op, customer)) {
+        return;
+    }
+    flow->method->customer = customer;
     save_and_answer(flow, "payment_method.attached");
 }
 
@@ -566,11 +699,19 @@ payments_method_attach(struct resource_op *op)
         struct payments_flow *flow = payments_flow_create(op);
         if (flow != NULL) {
             flow->method_step = attach_chosen;
-            method_from_test_token(flow, id);
+            method_from_test_token(flow, "payment_method", id);
         }
         return;
     }
     resource_lock(op, id, attach_locked);
+}
+
+void
+payments_method_detached(struct payments_method *method)
+{
+    method->customer = SPAN_EMPTY;
+    method->agreement = SPAN_EMPTY;
+    method->detached = true;
 }
 
 static void
@@ -589,8 +730,13 @@ detach_locked(struct resource_op *op)
             "impossible.");
         return;
     }
-    flow->method->customer = SPAN_EMPTY;
-    flow->method->agreement = SPAN_EMPTY;
+    err_t error =
+        payments_customer_lose_method(op, flow->method->customer, flow->method->header.id);
+    if (error != ERR_OK) {
+        resource_internal(op, error, "customer");
+        return;
+    }
+    payments_method_detached(flow->method);
     save_and_answer(flow, "payment_method.detached");
 }
 

@@ -64,7 +64,7 @@ static struct span
 new_owner(struct payments_flow *flow, struct span customer)
 {
     void *found;
-    bool keeps = !flow->method->shows_qr && !flow->method->of_code;
+    bool keeps = !flow->method->shows_qr && !flow->method->of_code && !flow->method->detached;
     bool wanted = keeps && customer.size != 0 && flow->method->customer.size == 0;
     bool exists =
         wanted && resource_load(flow->op, &payments_customer_type, customer, &found) == ERR_OK;
@@ -79,7 +79,7 @@ save_news(
     if (ret_owner->size != 0) {
         flow->method->customer = *ret_owner;
     }
-    if (news->agreement.size != 0) {
+    if (news->agreement.size != 0 && !flow->method->detached) {
         flow->method->agreement = news->agreement;
     }
     return resource_save(flow->op, &payments_method_type, flow->method);

@@ -321,8 +321,9 @@ payments_add_fee(struct payments_flow *flow)
     transfer->amount = payments_ledger_amount(flow, fee);
 }
 
+/* `number`: the charge's. */
 static void
-add_destination(struct payments_flow *flow)
+add_destination(struct payments_flow *flow, u128 number)
 {
     if (flow->intent->transfer_destination.size == 0) {
         return;
@@ -332,6 +333,7 @@ add_destination(struct payments_flow *flow)
     transfer->debit_account_id = merchant_account(flow);
     transfer->credit_account_id = payments_wallet_account(flow, flow->intent->transfer_destination);
     transfer->amount = payments_ledger_amount(flow, flow->intent->attempt.amount);
+    transfer->user_data_128 = number;
 }
 
 void
@@ -442,7 +444,7 @@ payments_post_payment(struct payments_flow *flow, payments_posted_step step)
     }
     payments_add_split_payment(flow);
     payments_add_fee(flow);
-    add_destination(flow);
+    add_destination(flow, flow->attempt_id);
     payments_posting_submit(flow, step);
 }
 
@@ -512,6 +514,9 @@ add_capture(struct payments_flow *flow)
         flow, flow->attempt_id, payments_capture_step(flow), BOOKS_OF_PENDING);
     end_hold(flow, capture, LEDGER_TRANSFER_POST_PENDING);
     capture->amount = payments_ledger_amount(flow, payments_split_rest_captured(flow));
+    if (payments_by_wallet(flow)) {
+        capture->user_data_128 = payments_charge_number(flow->charge);
+    }
 }
 
 static void
@@ -544,7 +549,7 @@ payments_post_capture(struct payments_flow *flow, payments_posted_step step)
     }
     payments_add_split_capture(flow);
     payments_add_fee(flow);
-    add_destination(flow);
+    add_destination(flow, payments_charge_number(flow->charge));
     payments_posting_submit(flow, step);
 }
 

@@ -11,6 +11,9 @@ u128 payments_wallet_account(const struct payments_flow *flow, struct span walle
  * ledger, code and user_data: the step's number is `base`. Valid until the next posting. */
 struct ledger_transfer *payments_transfer_add(
     struct payments_flow *flow, u128 base, const char *step, uint16_t code);
+/* What a wallet's statement finds the charge by: its own attempt's number, of which a later capture
+ * has another. */
+u128 payments_charge_number(const struct payments_charge *charge);
 /* The public API's amount as ledger units. */
 u128 payments_ledger_amount(const struct payments_flow *flow, int64_t api_amount);
 /* The fee of the open attempt, if there is one. */

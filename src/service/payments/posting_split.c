@@ -33,9 +33,8 @@ hold_of_charge(const struct payments_flow *flow)
     return resource_derived_id(payments_unhex(flow->charge->authorization), "wallet hold");
 }
 
-/* What statements of the wallet name: the charge whose money it is. */
-static u128
-charge_number(const struct payments_charge *charge)
+u128
+payments_charge_number(const struct payments_charge *charge)
 {
     u128 number = 0;
     bool parsed = id_parse(payments_charge_type.prefix, charge->header.id, &number);
@@ -206,7 +205,7 @@ payments_add_split_capture(struct payments_flow *flow)
         paid->flags = LEDGER_TRANSFER_POST_PENDING;
         paid->pending_id = hold_of_charge(flow);
         paid->amount = payments_ledger_amount(flow, amount);
-        paid->user_data_128 = charge_number(charge);
+        paid->user_data_128 = payments_charge_number(charge);
     }
 }
 

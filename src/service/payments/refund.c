@@ -316,18 +316,18 @@ static void
 create_locked(struct resource_op *op)
 {
     struct payments_flow *flow = payments_flow_of(op);
-    struct span charge_id;
-    if (!payments_intent_load(flow, flow->wanted_intent)) {
+    struct span charge_id = SPAN_EMPTY;
+    if (!payments_intent_load_of(flow, "payment_intent", flow->wanted_intent)) {
         return;
     }
     int64_t amount;
-    bool other = resource_text(op, "charge", &charge_id) &&
+    bool other = resource_text(op, "charge", &charge_id) && charge_id.size != 0 &&
                  !span_equal(charge_id, flow->intent->latest_charge);
     if (flow->charge == NULL || other || !flow->charge->captured) {
         resource_invalid(
             op,
             NULL,
-            "payment_intent",
+            charge_id.size != 0 ? "charge" : "payment_intent",
             "This PaymentIntent (%.*s) does not have a successful charge to refund.",
             SPAN_PRINTF(flow->intent->header.id));
         return;
@@ -361,6 +361,16 @@ payments_refund_create(struct resource_op *op)
         const struct payments_charge *charge =
             resource_require(op, &payments_charge_type, "charge", charge_id);
         if (charge == NULL) {
+            return;
+        }
+        if (by_intent && !span_equal(flow->wanted_intent, charge->payment_intent)) {
+            resource_invalid(
+                op,
+                NULL,
+                "payment_intent",
+                "The charge %.*s is not one of the PaymentIntent (%.*s).",
+                SPAN_PRINTF(charge_id),
+                SPAN_PRINTF(flow->wanted_intent));
             return;
         }
         flow->wanted_intent = charge->payment_intent;

@@ -258,7 +258,7 @@ payments_method_render(struct resource_render *render, const void *document)
     struct json_writer *json = resource_render_json(render);
     json_object_begin(json);
     resource_render_header(render, &payments_method_type, method);
-    json_member_cstr(json, "allow_redisplay", "unspecified");
+    json_member_text(json, "allow_redisplay", payments_method_redisplay(method));
     render_billing(json, method->billing_details);
     if (method->token.size != 0) {
         render_card(json, method);

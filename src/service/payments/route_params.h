@@ -9,6 +9,7 @@ extern const char *const payments_payable_types[];
 extern const char *const payments_if_available[];
 extern const char *const payments_manual_only[];
 extern const char *const payments_card_usages[];
+extern const char *const payments_redisplays[];
 
 #define TEXT(param_name, size)                                                                     \
     {                                                                                              \
@@ -83,7 +84,7 @@ extern const char *const payments_card_usages[];
         TEXT("payment_method_data[payer_code][code]", 64),                                         \
         BILLING("payment_method_data[billing_details]"),                                           \
         {.name = "payment_method_data[metadata]", .kind = RESOURCE_PARAM_METADATA},                \
-        TEXT("payment_method_data[allow_redisplay]", 16)
+        ONE_OF("payment_method_data[allow_redisplay]", payments_redisplays)
 
 #define PARAMS(table) .params = (table), .param_count = sizeof(table) / sizeof((table)[0])
 /* What a route answers. */

@@ -14,6 +14,7 @@ static const char *const capture_methods[] = {"automatic", "automatic_async", "m
 static const char *const confirmation_methods[] = {"automatic", "manual", NULL};
 static const char *const future_usages[] = {"", "off_session", "on_session", NULL};
 static const char *const off_session_values[] = {"true", "false", "one_off", "recurring", NULL};
+const char *const payments_redisplays[] = {"always", "limited", "unspecified", NULL};
 const char *const payments_if_available[] = {"if_available", "never", NULL};
 const char *const payments_manual_only[] = {"manual", NULL};
 const char *const payments_card_usages[] = {"", "none", "off_session", "on_session", NULL};
@@ -129,7 +130,7 @@ static const struct resource_param method_create_params[] = {
     HASH("wallet"),
     ID("wallet[id]"),
     BILLING("billing_details"),
-    TEXT("allow_redisplay", 16),
+    ONE_OF("allow_redisplay", payments_redisplays),
     METADATA,
     RESOURCE_EXPAND_PARAM,
 };
@@ -139,7 +140,7 @@ static const struct resource_param method_update_params[] = {
     INTEGER("card[exp_month]", 1, 12),
     INTEGER("card[exp_year]", 2000, 2100),
     BILLING("billing_details"),
-    TEXT("allow_redisplay", 16),
+    ONE_OF("allow_redisplay", payments_redisplays),
     METADATA,
     RESOURCE_EXPAND_PARAM,
 };
@@ -147,7 +148,7 @@ static const struct resource_param method_update_params[] = {
 static const struct resource_param method_list_params[] = {
     ID("customer"),
     ONE_OF("type", method_types),
-    TEXT("allow_redisplay", 16),
+    ONE_OF("allow_redisplay", payments_redisplays),
     RESOURCE_LIST_PARAMS,
 };
 

@@ -212,6 +212,16 @@ confirm_locked(struct resource_op *op)
         payments_setup_fail_state(flow, "confirm");
         return;
     }
+    if (resource_op_caller(op)->key_kind == RESOURCE_KEY_PUBLISHABLE &&
+        resource_node(op, "payment_method_options") != NULL) {
+        /* The merchant may have asked for a proof there, and a payer must not take that back. */
+        resource_invalid(
+            op,
+            "secret_key_required",
+            "payment_method_options",
+            "Only a secret key may give payment_method_options when it confirms a SetupIntent.");
+        return;
+    }
     payments_method_choose(flow, confirm_chosen);
 }
 
@@ -228,13 +238,47 @@ update_chosen(struct payments_flow *flow)
 }
 
 static void
+unset_method(struct payments_flow *flow)
+{
+    struct payments_setup *setup = flow->setup;
+    if (payments_attempt_is_open(&setup->attempt) ||
+        !payments_setup_move(&setup->status, PAYMENTS_SETUP_UNSET)) {
+        payments_setup_fail_state(flow, "update");
+        return;
+    }
+    setup->payment_method = SPAN_EMPTY;
+    setup->due = 0;
+    payments_challenge_drop(&setup->challenge, "replaced");
+    update_chosen(flow);
+}
+
+/* Whose the card becomes is settled when the issuer is asked, or it was canceled. */
+static bool
+customer_may_be(struct payments_flow *flow)
+{
+    const struct payments_setup *setup = flow->setup;
+    struct span customer = SPAN_EMPTY;
+    struct span status = setup->status;
+    if (!resource_text(flow->op, "customer", &customer) || span_equal(customer, setup->customer) ||
+        (!payments_attempt_is_open(&setup->attempt) &&
+         payments_setup_move(&status, PAYMENTS_SETUP_ATTACH))) {
+        return true;
+    }
+    payments_setup_fail_state(flow, "change the customer of");
+    return false;
+}
+
+static void
 update_locked(struct resource_op *op)
 {
     struct payments_flow *flow = payments_flow_of(op);
-    if (!read_common(flow)) {
+    if (!customer_may_be(flow) || !read_common(flow)) {
         return;
     }
-    if (resource_present(op, "payment_method") || resource_present(op, "payment_method_data")) {
+    if (payments_method_is_unset(op)) {
+        unset_method(flow);
+    } else if (
+        resource_present(op, "payment_method") || resource_present(op, "payment_method_data")) {
         payments_method_choose(flow, update_chosen);
     } else {
         update_chosen(flow);

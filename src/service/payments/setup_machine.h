@@ -8,6 +8,7 @@
  *            |                                   +--------------- passed ------> (processing)
  *            +--------------------------- declined ---------------------------------+  |
  *                                                              verified                v
+ *   unset: from every requires_... to requires_payment_method
  *   cancel: from every requires_... to canceled                                    succeeded
  */
 #ifndef PAYMENTS_SETUP_MACHINE_H
@@ -30,6 +31,7 @@ enum payments_setup_status {
 
 enum payments_setup_move {
     PAYMENTS_SETUP_ATTACH,     /* a payment method was named */
+    PAYMENTS_SETUP_UNSET,      /* none is named any more */
     PAYMENTS_SETUP_CONFIRM,    /* the issuer is asked */
     PAYMENTS_SETUP_DECLINED,   /* ... and said no */
     PAYMENTS_SETUP_CHALLENGED, /* ... and the customer must authenticate */

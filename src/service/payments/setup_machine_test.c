@@ -15,11 +15,14 @@ static const struct {
     const char *to;
 } legal[] = {
     {"requires_payment_method", PAYMENTS_SETUP_ATTACH, "requires_confirmation"},
+    {"requires_payment_method", PAYMENTS_SETUP_UNSET, "requires_payment_method"},
     {"requires_payment_method", PAYMENTS_SETUP_CANCEL, "canceled"},
     {"requires_confirmation", PAYMENTS_SETUP_ATTACH, "requires_confirmation"},
+    {"requires_confirmation", PAYMENTS_SETUP_UNSET, "requires_payment_method"},
     {"requires_confirmation", PAYMENTS_SETUP_CONFIRM, "processing"},
     {"requires_confirmation", PAYMENTS_SETUP_CANCEL, "canceled"},
     {"requires_action", PAYMENTS_SETUP_ATTACH, "requires_confirmation"},
+    {"requires_action", PAYMENTS_SETUP_UNSET, "requires_payment_method"},
     {"requires_action", PAYMENTS_SETUP_PASSED, "processing"},
     {"requires_action", PAYMENTS_SETUP_FAILED, "requires_payment_method"},
     {"requires_action", PAYMENTS_SETUP_CANCEL, "canceled"},

@@ -200,8 +200,7 @@ needs_to_be_together(const struct payments_flow *flow)
 {
     const struct payments_intent *intent = flow->intent;
     return flow->payments->parts.ledger->wallets_apart && payments_by_wallet(flow) &&
-           intent->transfer_destination.size != 0 &&
-           span_equal_cstr(intent->capture_method, "manual");
+           intent->transfer_destination.size != 0 && payments_captures_later(flow);
 }
 
 void

@@ -74,8 +74,7 @@ type_of(const struct wallets_statement *statement, enum origin origin, size_t *r
     UNREACHABLE();
 }
 
-/* Names the document that the movement was for, if it is there: a capture of an earlier hold, for
- * one, carries a number that is no charge's. */
+/* Names the document that the movement was for, if it is there. */
 static err_t
 name_source(
     struct wallets_statement *statement, struct wallets_line *line, enum origin origin, u128 number)

@@ -413,6 +413,9 @@ struct span resource_json(struct resource_op *op, const char *name);
  * are removed, metadata= clears all. ERR_FULL past 50 keys: the operation was answered. */
 MUST_USE err_t
 resource_metadata(struct resource_op *op, struct span current, struct span *ret_metadata);
+/* The same of metadata under another name. */
+MUST_USE err_t resource_metadata_of(
+    struct resource_op *op, const char *name, struct span current, struct span *ret_metadata);
 /* The card that the vault saw for route->card_parameter, or NULL if there was none. */
 const struct port_vault_card *resource_card(struct resource_op *op);
 
@@ -576,6 +579,22 @@ void resource_answer_list_where(
     struct span url,
     const struct document_filter *filters,
     uint32_t filter_count);
+/* Of those that the filters find the ones that `takes` says yes to. It looks at
+ * RESOURCE_LIST_LOOKED_MAX of them for one page; where that does not fill it, the rest is left to
+ * a request whose filters find fewer: this one is refused. */
+#define RESOURCE_LIST_LOOKED_MAX 1024
+
+struct resource_list_choice {
+    const struct document_filter *filters;
+    uint32_t filter_count;
+    bool (*takes)(struct resource_op *op, const void *document);
+};
+
+void resource_answer_list_chosen(
+    struct resource_op *op,
+    const struct resource_type *type,
+    struct span url,
+    const struct resource_list_choice *choice);
 /* Renders with the request's `expand` and answers 200. */
 void resource_answer_object(
     struct resource_op *op, const struct resource_type *type, const void *document);
