@@ -26,7 +26,9 @@ struct payments_attempt {
     int64_t amount;
     int64_t fee; /* on the amount, when it began: settings may change before it ends */
     int64_t tries;
-    int64_t began; /* unix seconds */
+    int64_t unreadable; /* authorize, verify: tries that ended because the vault has no such card,
+                         * or cannot read it */
+    int64_t began;      /* unix seconds */
 };
 
 /* What a challenge waits for. */

@@ -174,6 +174,13 @@ uint32_t payments_charge_parts(
  * the answer in flow->rail.answer. A rail that could not be reached at all answers UNKNOWN. */
 void payments_rail_call(struct payments_flow *flow, void (*step)(struct payments_flow *flow));
 
+/* A card that the vault does not have, or cannot read, is asked for so often within an attempt. */
+#define PAYMENTS_UNREADABLE_TRIES_MAX 4
+
+/* PAYMENTS-13. Of an answer UNKNOWN: was it the last try, because of the card? It is counted in the
+ * attempt, which the caller saves. A network that is out of reach is not counted. */
+bool payments_rail_gives_up(const struct payments_flow *flow, struct payments_attempt *attempt);
+
 /* --- wallet.c --- */
 
 /* Whether this flow's payment, capture or refund is about a wallet's money. */
@@ -339,6 +346,8 @@ bool payments_customer_check(struct resource_op *op, struct span id);
 
 /* What the customer is told of a "no". */
 struct span payments_decline_message(const struct port_rail_answer *answer);
+/* Makes the rail's answer that of a payment, or a setup, that we could not carry out. */
+void payments_decline_processing_error(struct payments_flow *flow);
 /* Error objects as they stay on an intent or a setup; empty if memory is out. */
 struct span payments_card_error(struct payments_flow *flow, struct span message);
 struct span payments_authentication_error(struct payments_flow *flow, bool expired);

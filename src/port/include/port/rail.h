@@ -101,7 +101,9 @@ struct port_rail_request {
     uint64_t deadline_ns; /* monotonic */
     void *rail;           /* the rail's, while the request is under way */
 
-    err_t error; /* ERR_BUSY or ERR_FULL: nothing was sent */
+    /* ERR_BUSY or ERR_FULL: nothing was sent. ERR_NOT_FOUND or ERR_CORRUPT, of an AUTHORIZE: the
+     * vault does not have the card, or cannot read it; nothing was sent this time. */
+    err_t error;
     struct port_rail_answer answer;
 };
 
