@@ -1,12 +1,13 @@
-"""Whatever becomes of a card in the vault: each payment and each setup with it comes to an end, and
-the books with it."""
+"""Whatever becomes of a card in the vault, of a wallet, or of what the card network remembers: each
+payment, setup and refund comes to an end, and the books with it."""
 
+import shutil
 import time
 import urllib.parse
 
 import pytest
 
-from kit.answers import events_about
+from kit.answers import events_about, refused
 from kit.books import settled
 from kit.browser import Browser, action_url
 from kit.client import pay, sdk
@@ -29,6 +30,14 @@ def damage_all(server):
     server.stop()
     damage(server.root)
     server.start()
+
+
+def forget(server):
+    """The card network loses its memory."""
+    server.stop()
+    shutil.rmtree(server.root / "issuer")
+    server.start()
+    return sdk(server)
 
 
 def ended(service, object_id):
@@ -141,4 +150,95 @@ def test_a_split_payment_lets_its_wallet_go(server):
     check_failed(client, intent)
     shown = wallets.balance(purse)
     assert (shown["posted"], shown["held"]) == (1000, 0)
+    settled(server)
+
+
+# ---- a network that has forgotten ------------------------------------------------------------
+
+
+def test_a_capture_that_the_network_knows_nothing_of(server):
+    intent = pay(sdk(server), capture_method="manual")
+    client = forget(server)
+    refusal = refused(lambda: client.v1.payment_intents.capture(intent.id),
+                      "charge_expired_for_capture", 402)
+    assert refusal.error.payment_intent.status == "requires_capture"
+    canceled = client.v1.payment_intents.cancel(intent.id)
+    assert canceled.status == "canceled" and canceled.amount_capturable == 0
+    settled(server)
+
+
+def test_an_increment_that_the_network_knows_nothing_of(server):
+    intent = pay(sdk(server), capture_method="manual", payment_method_options={
+        "card": {"request_incremental_authorization": "if_available"}})
+    client = forget(server)
+    refused(lambda: client.v1.payment_intents.increment_authorization(intent.id, {"amount": 3000}),
+            "card_declined", 402)
+    now = client.v1.payment_intents.retrieve(intent.id)
+    assert (now.status, now.amount, now.amount_capturable) == ("requires_capture", 2000, 2000)
+    assert client.v1.payment_intents.cancel(intent.id).status == "canceled"
+    settled(server)
+
+
+def test_a_refund_that_the_network_knows_nothing_of(server):
+    intent = pay(sdk(server))
+    client = forget(server)
+    refund = client.v1.refunds.create({"payment_intent": intent.id})
+    assert (refund.status, refund.failure_reason) == ("failed", "declined")
+    assert refund.balance_transaction is None
+    assert client.v1.charges.retrieve(refund.charge).amount_refunded == 0
+    assert "refund.failed" in events_about(client, refund.id)
+
+
+def test_a_refund_that_the_network_has_lost(server):
+    """It had been accepted, and booked; four reports later the books take it back."""
+    client = sdk(server)
+    intent = pay(client)
+    refund = client.v1.refunds.create({"payment_intent": intent.id})
+    assert refund.status == "succeeded"
+    client = forget(server)
+
+    def failed():
+        now = client.v1.refunds.retrieve(refund.id)
+        return now if now.status == "failed" else None
+
+    now = wait_until(failed, 30, "the end of the refund")
+    assert now.failure_reason == "unknown" and now.failure_balance_transaction is not None
+    assert client.v1.charges.retrieve(refund.charge).amount_refunded == 0
+    entries = client.v1.balance_transactions.list({"source": refund.id}).data
+    assert sorted(entry.amount for entry in entries) == [-2000, 2000]
+
+
+# ---- wallets that are closed -----------------------------------------------------------------
+
+
+def test_a_refund_to_a_closed_wallet(server):
+    wallets, client = Wallets(server), sdk(server)
+    purse = wallets.wallet(1000)
+    intent = client.v1.payment_intents.create({
+        "amount": 1000, "currency": "usd", "confirm": True,
+        "payment_method_data": {"type": "wallet", "wallet": {"id": purse}}})
+    assert intent.status == "succeeded"
+    wallets.post(f"/v1/wallets/{purse}/close")
+    before = client.v1.balance.retrieve()
+    refund = client.v1.refunds.create({"payment_intent": intent.id})
+    assert (refund.status, refund.failure_reason) == ("failed", "declined")
+    assert client.v1.charges.retrieve(refund.charge).amount_refunded == 0
+    assert client.v1.balance.retrieve().available == before.available
+    assert events_about(client, refund.id) == ["refund.failed", "refund.created"]
+
+
+def test_a_capture_for_a_closed_wallet(server):
+    """The card has paid: the money stays with the merchant, who can give it back."""
+    wallets, client = Wallets(server), sdk(server)
+    purse = wallets.wallet()
+    intent = pay(client, capture_method="manual", transfer_data={"destination": purse})
+    wallets.post(f"/v1/wallets/{purse}/close")
+    done = client.v1.payment_intents.capture(intent.id, {"expand": ["latest_charge"]})
+    assert (done.status, done.amount_received) == ("succeeded", 2000)
+    assert done.transfer_data.destination == purse
+    charge = done.latest_charge
+    assert charge.captured and charge.transfer_data is None
+    entries = client.v1.balance_transactions.list({"source": charge.id}).data
+    assert [(entry.type, entry.amount) for entry in entries] == [("charge", 2000)]
+    assert client.v1.refunds.create({"payment_intent": intent.id}).status == "succeeded"
     settled(server)

@@ -26,9 +26,8 @@ struct payments_attempt {
     int64_t amount;
     int64_t fee; /* on the amount, when it began: settings may change before it ends */
     int64_t tries;
-    int64_t unreadable; /* authorize, verify: tries that ended because the vault has no such card,
-                         * or cannot read it */
-    int64_t began;      /* unix seconds */
+    int64_t hopeless; /* tries whose answer will hardly be another one next time (PAYMENTS-13) */
+    int64_t began;    /* unix seconds */
 };
 
 /* What a challenge waits for. */

@@ -89,6 +89,7 @@ struct payments_flow {
     struct ledger_result results[PAYMENTS_ACCOUNTS_MAX];
     struct port_ledger_pair *pairs; /* of the transfers of a resumed wallet payment, or NULL */
     uint32_t transfer_count;
+    u128 booked_ids[2];                                               /* booked.c */
     enum payments_posting (*judge)(const struct payments_flow *flow); /* NULL: they are linked */
     bool in_suspense; /* the books refused the wallet's part: it goes to suspense instead */
     void (*posted_step)(struct payments_flow *flow, enum payments_posting posting);
@@ -149,6 +150,11 @@ payments_attempt_is_open(const struct payments_attempt *attempt)
     return attempt->kind.size != 0;
 }
 
+/* PAYMENTS-13: so often a step is tried within an attempt whose answer will hardly be another. */
+#define PAYMENTS_HOPELESS_TRIES_MAX 4
+/* Counts such a try in the attempt, which the caller saves; true: it was the last. */
+bool payments_attempt_gives_up(struct payments_attempt *attempt);
+
 /* Seconds to wait before try number `tries`: 1, 2, 4 ... 300. */
 int64_t payments_attempt_backoff_s(int64_t tries);
 /* 32 hex digits and back. */
@@ -174,11 +180,8 @@ uint32_t payments_charge_parts(
  * the answer in flow->rail.answer. A rail that could not be reached at all answers UNKNOWN. */
 void payments_rail_call(struct payments_flow *flow, void (*step)(struct payments_flow *flow));
 
-/* A card that the vault does not have, or cannot read, is asked for so often within an attempt. */
-#define PAYMENTS_UNREADABLE_TRIES_MAX 4
-
-/* PAYMENTS-13. Of an answer UNKNOWN: was it the last try, because of the card? It is counted in the
- * attempt, which the caller saves. A network that is out of reach is not counted. */
+/* Of an answer UNKNOWN: payments_attempt_gives_up, if the vault does not have the card, or cannot
+ * read it; false for all else, as for a network that is out of reach. */
 bool payments_rail_gives_up(const struct payments_flow *flow, struct payments_attempt *attempt);
 
 /* --- wallet.c --- */
@@ -279,6 +282,13 @@ typedef void (*payments_posted_step)(struct payments_flow *flow, enum payments_p
 /* Gross into the merchant's balance, fee out of it; from there on to a destination wallet, if the
  * intent has one. Cards pay into the pending balance, wallets into the available one. */
 void payments_post_payment(struct payments_flow *flow, payments_posted_step step);
+/* --- booked.c --- */
+
+/* Whether an earlier run of the open attempt has posted the transfer of `step`, or that of `other`,
+ * which took its place: POSTED, REFUSED if it is not there, UNKNOWN. */
+void payments_booked_before(
+    struct payments_flow *flow, const char *step, const char *other, payments_posted_step next);
+
 /* --- posting_split.c: the wallet's part of a split, while it is not decided --- */
 
 /* Holds it, in place of what a challenge kept. */

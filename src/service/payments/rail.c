@@ -21,11 +21,7 @@ payments_rail_gives_up(const struct payments_flow *flow, struct payments_attempt
     const struct port_rail_request *rail = &flow->rail;
     bool unreadable = rail->operation == PORT_RAIL_AUTHORIZE &&
                       (rail->error == ERR_NOT_FOUND || rail->error == ERR_CORRUPT);
-    if (!unreadable) {
-        return false;
-    }
-    attempt->unreadable++;
-    return attempt->unreadable >= PAYMENTS_UNREADABLE_TRIES_MAX;
+    return unreadable && payments_attempt_gives_up(attempt);
 }
 
 void
