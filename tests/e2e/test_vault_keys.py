@@ -16,6 +16,7 @@ from kit.vault import (
     ADMIN,
     PAYMENT,
     Cards,
+    damage,
     key_files,
     rotate,
     status,
@@ -196,17 +197,6 @@ def test_a_damaged_card_is_told_of_and_set_aside(server):
     assert key_files(server.root) == ["master-3.key"]
 
 
-def damage(folder, numbers):
-    """The cards of these places in the order of their ids, of a vault that does not run."""
-    with sqlite3.connect(folder / "vault" / "vault.db") as database:
-        tokens = [token for (token,) in database.execute("SELECT id FROM card ORDER BY id")]
-        tokens = [tokens[number] for number in numbers]
-        database.executemany("UPDATE card SET sealed = '00' WHERE id = ?",
-                             [(token,) for token in tokens])
-    database.close()
-    return tokens
-
-
 def end_of_payment(cards, index):
     """What the customer is told in the end, and whoever wants to keep the card."""
     method = cards.saved[index][1]
@@ -224,6 +214,21 @@ def end_of_payment(cards, index):
     error = now["last_payment_error"]
     return (now["status"], error["type"], error["code"], kept.status_code,
             kept.json()["error"]["code"])
+
+
+def end_of_setup(cards, index):
+    answer = cards.http.post("/v1/setup_intents",
+                             {"payment_method": cards.saved[index][1], "confirm": "true"})
+    assert answer.status_code == 200, answer.text
+    setup = answer.json()["id"]
+
+    def ended():
+        now = cards.http.get(f"/v1/setup_intents/{setup}").json()
+        return now["status"] != "processing" and now
+
+    now = wait_until(ended, 60, "the end of the setup")
+    error = now["last_setup_error"]
+    return now["status"], error["type"], error["code"]
 
 
 NOT_PAYABLE = ("requires_payment_method", "card_error", "processing_error", 402, "processing_error")
@@ -328,8 +333,10 @@ def test_several_processes(tmp_path):
         vault.start()
         assert tael_vault(cluster, "rotate").returncode == 1
         assert end_of_payment(cards, 0) == NOT_PAYABLE
+        assert end_of_setup(cards, 0) == NOT_PAYABLE[:3]
         assert tael_vault(cluster, "discard", "--all-damaged").returncode == 0
         assert end_of_payment(cards, 0) == NOT_PAYABLE
+        assert end_of_setup(cards, 0) == NOT_PAYABLE[:3]
         assert status(cluster)["unreadable"] == 0
     finally:
         cluster.close()

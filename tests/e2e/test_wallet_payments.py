@@ -5,6 +5,7 @@ import concurrent.futures
 import pytest
 import stripe
 
+from kit.answers import events_about
 from kit.client import Http, pay
 from kit.server import wait_until
 
@@ -289,3 +290,41 @@ def test_many_at_once_never_overdraw(client, api):
 def wait_for(holds):
     """Limits are given back behind the answer that tells of the decline."""
     wait_until(holds, 5, "the limits")
+
+
+# ---- closed wallets ------------------------------------------------------------------------
+
+
+def close(api, wallet_id):
+    answer = api.post(f"/v1/wallets/{wallet_id}/close", {})
+    assert answer.status_code == 200, answer.text
+
+
+def test_a_refund_to_a_closed_wallet(client, api):
+    """No money has moved then: it stays with the merchant."""
+    purse = wallet(api, tier="business")
+    assert top_up(client, purse, 1000).status == "succeeded"
+    intent = by_wallet(client, purse, 1000)
+    assert intent.status == "succeeded"
+    close(api, purse)
+    before = merchant_available(client)
+    refund = client.v1.refunds.create({"payment_intent": intent.id})
+    assert (refund.status, refund.failure_reason) == ("failed", "declined")
+    assert client.v1.charges.retrieve(refund.charge).amount_refunded == 0
+    assert merchant_available(client) == before
+    assert events_about(client, refund.id) == ["refund.failed", "refund.created"]
+
+
+def test_a_capture_for_a_closed_wallet(client, api):
+    """The card has paid: the money stays with the merchant, who can give it back."""
+    purse = wallet(api)
+    intent = top_up(client, purse, 2000, capture_method="manual")
+    close(api, purse)
+    done = client.v1.payment_intents.capture(intent.id, {"expand": ["latest_charge"]})
+    assert (done.status, done.amount_received) == ("succeeded", 2000)
+    assert done.transfer_data.destination == purse
+    charge = done.latest_charge
+    assert charge.captured and charge.transfer_data is None
+    entries = client.v1.balance_transactions.list({"source": charge.id}).data
+    assert [(entry.type, entry.amount) for entry in entries] == [("charge", 2000)]
+    assert client.v1.refunds.create({"payment_intent": intent.id}).status == "succeeded"

@@ -6,12 +6,13 @@ agree, and for the key of the request that never got its answer to have its fina
 """
 
 import re
+import shutil
 import uuid
 
 import pytest
 import requests
 
-from kit.books import reconciled, settled
+from kit.books import Books, reconciled, settled
 from kit.browser import Browser, action_url, query_of
 from kit.client import Http, sdk
 from kit.server import LONG, ROOT, skip_without_fault_points, within
@@ -179,6 +180,41 @@ def test_crash_afterwards(make_server, point, act, body, wanted):
         assert charge.payment_method_details.card.amount_authorized == 2500
         assert sdk(server).v1.payment_intents.capture(intent.id).amount_received == 2500
         settled(server)
+
+
+@pytest.mark.parametrize("act, body", [
+    ("capture", {"amount_to_capture": "1500"}), ("increment_authorization", {"amount": "2500"}),
+    ("refund", {"amount": "700"})])
+def test_what_was_booked_stands_though_the_network_has_lost_it(make_server, act, body):
+    """It answers then that it knows nothing of it, as of what never came about."""
+    server = make_server(start=False, cluster=False)
+    point = f"{act.removesuffix('_authorization')}-before-finish"
+    server.start(fault=f"{point}:crash")
+    http = Http(server)
+    first = http.post("/v1/payment_intents", PAYMENT if act == "refund" else GROWING).json()
+    path = f"/v1/payment_intents/{first['id']}/{act}"
+    if act == "refund":
+        path, body = "/v1/refunds", {**body, "payment_intent": first["id"]}
+    crash(server, http, str(uuid.uuid4()), path, body)
+    shutil.rmtree(server.network_data / "issuer")
+    server.start()
+    client = sdk(server)
+
+    def at_rest():
+        intent = client.v1.payment_intents.retrieve(first["id"])
+        refunds = client.v1.refunds.list().data
+        ended = intent.status != "processing" and all(one.status == "failed" for one in refunds)
+        return intent if ended and len(refunds) == (act == "refund") else None
+
+    intent = within(at_rest, RESTART_SECONDS, "the end")
+    assert (intent.status, intent.amount_received, intent.amount_capturable) == {
+        "capture": ("succeeded", 1500, 0),
+        "increment_authorization": ("requires_capture", 0, 2500),
+        "refund": ("succeeded", 2000, 0)}[act]
+    books = Books(server)
+    books.check_ledger()
+    if act != "refund":  # whose failure has an entry too
+        books.check_documents()
 
 
 def page_of(server, shown):

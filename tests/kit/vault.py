@@ -82,3 +82,14 @@ class Cards:
 
 def key_files(folder):
     return sorted(path.name for path in (folder / "vault").iterdir() if "key" in path.name)
+
+
+def damage(folder, numbers=None):
+    """The cards of these places in the order of their ids, or all, of a vault that does not run."""
+    with sqlite3.connect(folder / "vault" / "vault.db") as database:
+        tokens = [token for (token,) in database.execute("SELECT id FROM card ORDER BY id")]
+        tokens = tokens if numbers is None else [tokens[number] for number in numbers]
+        database.executemany("UPDATE card SET sealed = '00' WHERE id = ?",
+                             [(token,) for token in tokens])
+    database.close()
+    return tokens

@@ -145,6 +145,13 @@ payments_attempt_close(struct payments_attempt *attempt)
     memset(attempt, 0, sizeof(*attempt));
 }
 
+bool
+payments_attempt_gives_up(struct payments_attempt *attempt)
+{
+    attempt->hopeless++;
+    return attempt->hopeless >= PAYMENTS_HOPELESS_TRIES_MAX;
+}
+
 int64_t
 payments_attempt_backoff_s(int64_t tries)
 {

@@ -11,6 +11,8 @@
  *     challenged                 documents: intent requires_action, attempt closed; once the
  *                                customer has passed (challenge.c), (1) again, with the proof
  *     unknown                    documents: due again; payments_authorize_resume asks for a report
+ *     the card cannot be read    the same, and the last time: attempt reversing; rail: void; then
+ *                                as declined (PAYMENTS-14)
  *   post                         books: payment, or hold                           (3)
  *     refused                    documents: attempt reversing; rail: void; then as declined.
  *                                A wallet's payment has no rail to reverse: declined at once
@@ -251,25 +253,13 @@ finish_declined(struct payments_flow *flow)
 
 /* --------------------------------------------------------------------------------- reversal --- */
 
-/* What the customer is told of a payment that we had to take back. */
-static void
-set_processing_error(struct payments_flow *flow)
-{
-    flow->rail.answer = (struct port_rail_answer){
-        .outcome = PORT_RAIL_DECLINED,
-        .error_code = "processing_error",
-        .decline_code = "processing_error",
-        .advice_code = "try_again_later",
-    };
-}
-
 static void
 reversed(struct payments_flow *flow)
 {
     switch (flow->rail.answer.outcome) {
     case PORT_RAIL_APPROVED:
     case PORT_RAIL_NOT_FOUND:
-        set_processing_error(flow);
+        payments_decline_processing_error(flow);
         payments_split_abort(flow, finish_declined);
         return;
     case PORT_RAIL_DECLINED:
@@ -402,6 +392,11 @@ answered(struct payments_flow *flow)
         return;
     case PORT_RAIL_PENDING:
     case PORT_RAIL_UNKNOWN:
+        if (payments_rail_gives_up(flow, &flow->intent->attempt)) {
+            /* An earlier try may have reached the network when the card could still be read. */
+            reverse(flow);
+            return;
+        }
         payments_answer_unknown(flow);
         return;
     case PORT_RAIL_NOT_FOUND:

@@ -7,11 +7,13 @@
  *   finish                     documents: charge, transaction, events, key     (4)
  *
  * A capture is never given up: once the attempt is durable it is repeated until the rail has
- * answered. A rail that refuses it leaves the intent as it was.
+ * answered. A rail that refuses it leaves the intent as it was, and so does one that does not know
+ * the authorization any more.
  *
  * Of a split payment the rail captures the card's part first, and its yes is the decision; then the
  * books take both parts in one chain. If they refuse the wallet's, suspense stands for it
- * (SPLIT-5).
+ * (SPLIT-5). If the wallet that the money was to go on to was closed meanwhile, the money stays
+ * with the merchant, and the charge names no destination.
  */
 #include "flow.h"
 
@@ -62,9 +64,11 @@ static void
 posted(struct payments_flow *flow, enum payments_posting posting)
 {
     FAULT_POINT("capture-before-finish");
-    if (posting == PAYMENTS_POSTING_REFUSED && flow->charge->split_wallet.size != 0 &&
-        !flow->in_suspense) {
+    bool has_other_way =
+        flow->charge->split_wallet.size != 0 || flow->charge->transfer_destination.size != 0;
+    if (posting == PAYMENTS_POSTING_REFUSED && has_other_way && !flow->in_suspense) {
         flow->in_suspense = true;
+        flow->charge->transfer_destination = SPAN_EMPTY;
         payments_post_capture(flow, posted);
         return;
     }
@@ -105,6 +109,24 @@ refused(struct payments_flow *flow)
     resource_fail(flow->op, &error);
 }
 
+/* The rail has lost the authorization. */
+static void
+not_found(struct payments_flow *flow, enum payments_posting booked)
+{
+    switch (booked) {
+    case PAYMENTS_POSTED:
+        payments_post_capture(flow, posted);
+        return;
+    case PAYMENTS_POSTING_REFUSED:
+        refused(flow);
+        return;
+    case PAYMENTS_POSTING_UNKNOWN:
+        payments_answer_unknown(flow);
+        return;
+    }
+    UNREACHABLE();
+}
+
 static void
 answered(struct payments_flow *flow)
 {
@@ -121,8 +143,10 @@ answered(struct payments_flow *flow)
     case PORT_RAIL_FAILED:
         refused(flow);
         return;
-    case PORT_RAIL_PENDING:
     case PORT_RAIL_NOT_FOUND:
+        payments_booked_before(flow, "capture", "capture again", not_found);
+        return;
+    case PORT_RAIL_PENDING:
     case PORT_RAIL_UNKNOWN:
     case PORT_RAIL_CHALLENGE:
         payments_answer_unknown(flow);

@@ -34,6 +34,17 @@ payments_decline_message(const struct port_rail_answer *answer)
     return SPAN("Your card was declined.");
 }
 
+void
+payments_decline_processing_error(struct payments_flow *flow)
+{
+    flow->rail.answer = (struct port_rail_answer){
+        .outcome = PORT_RAIL_DECLINED,
+        .error_code = "processing_error",
+        .decline_code = "processing_error",
+        .advice_code = "try_again_later",
+    };
+}
+
 static void
 error_begin(struct payments_flow *flow, struct buf *buf, struct json_writer *json)
 {

@@ -12,7 +12,7 @@
         ATTEMPT_MEMBER(type, TEXT, charge), ATTEMPT_MEMBER(type, TEXT, payment_method),            \
         ATTEMPT_MEMBER(type, TEXT, proof), ATTEMPT_MEMBER(type, INTEGER, amount),                  \
         ATTEMPT_MEMBER(type, INTEGER, fee), ATTEMPT_MEMBER(type, INTEGER, tries),                  \
-        ATTEMPT_MEMBER(type, INTEGER, began)
+        ATTEMPT_MEMBER(type, INTEGER, hopeless), ATTEMPT_MEMBER(type, INTEGER, began)
 
 #define CHALLENGE_MEMBER(type, kind_, member)                                                      \
     RESOURCE_NAMED(type, "challenge_" #member, kind_, challenge.member)

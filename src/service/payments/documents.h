@@ -26,7 +26,8 @@ struct payments_attempt {
     int64_t amount;
     int64_t fee; /* on the amount, when it began: settings may change before it ends */
     int64_t tries;
-    int64_t began; /* unix seconds */
+    int64_t hopeless; /* tries whose answer will hardly be another one next time (PAYMENTS-14) */
+    int64_t began;    /* unix seconds */
 };
 
 /* What a challenge waits for. */

@@ -89,6 +89,7 @@ struct payments_flow {
     struct ledger_result results[PAYMENTS_ACCOUNTS_MAX];
     struct port_ledger_pair *pairs; /* of the transfers of a resumed wallet payment, or NULL */
     uint32_t transfer_count;
+    u128 booked_ids[2];                                               /* booked.c */
     enum payments_posting (*judge)(const struct payments_flow *flow); /* NULL: they are linked */
     bool in_suspense; /* the books refused the wallet's part: it goes to suspense instead */
     void (*posted_step)(struct payments_flow *flow, enum payments_posting posting);
@@ -150,6 +151,11 @@ payments_attempt_is_open(const struct payments_attempt *attempt)
     return attempt->kind.size != 0;
 }
 
+/* PAYMENTS-14: so often a step is tried within an attempt whose answer will hardly be another. */
+#define PAYMENTS_HOPELESS_TRIES_MAX 4
+/* Counts such a try in the attempt, which the caller saves; true: it was the last. */
+bool payments_attempt_gives_up(struct payments_attempt *attempt);
+
 /* Seconds to wait before try number `tries`: 1, 2, 4 ... 300. */
 int64_t payments_attempt_backoff_s(int64_t tries);
 /* 32 hex digits and back. */
@@ -181,6 +187,10 @@ void payments_rail_follow(
     enum port_rail_operation operation,
     const char *name,
     void (*step)(struct payments_flow *flow));
+
+/* Of an answer UNKNOWN: payments_attempt_gives_up, if the vault does not have the card, or cannot
+ * read it; false for all else, as for a network that is out of reach. */
+bool payments_rail_gives_up(const struct payments_flow *flow, struct payments_attempt *attempt);
 
 /* --- wallet.c --- */
 
@@ -280,6 +290,13 @@ typedef void (*payments_posted_step)(struct payments_flow *flow, enum payments_p
 /* Gross into the merchant's balance, fee out of it; from there on to a destination wallet, if the
  * intent has one. Cards pay into the pending balance, wallets into the available one. */
 void payments_post_payment(struct payments_flow *flow, payments_posted_step step);
+/* --- booked.c --- */
+
+/* Whether an earlier run of the open attempt has posted the transfer of `step`, or that of `other`,
+ * which took its place: POSTED, REFUSED if it is not there, UNKNOWN. */
+void payments_booked_before(
+    struct payments_flow *flow, const char *step, const char *other, payments_posted_step next);
+
 /* --- posting_split.c: the wallet's part of a split, while it is not decided --- */
 
 /* Holds it, in place of what a challenge kept. */
@@ -355,6 +372,8 @@ payments_customer_lose_method(struct resource_op *op, struct span id, struct spa
 
 /* What the customer is told of a "no". */
 struct span payments_decline_message(const struct port_rail_answer *answer);
+/* Makes the rail's answer that of a payment, or a setup, that we could not carry out. */
+void payments_decline_processing_error(struct payments_flow *flow);
 /* Error objects as they stay on an intent or a setup; empty if memory is out. */
 struct span payments_card_error(struct payments_flow *flow, struct span message);
 struct span payments_authentication_error(struct payments_flow *flow, bool expired);

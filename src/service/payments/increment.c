@@ -9,7 +9,8 @@
  *   finish                     documents: intent, charge, events, key            (4)
  *
  * An increment is never given up: once the attempt is durable it is repeated until the rail has
- * answered, and then the books are asked until they take it.
+ * answered, and then the books are asked until they take it. A rail that does not know the
+ * authorization any more has answered no.
  */
 #include "flow.h"
 
@@ -96,6 +97,24 @@ declined(struct payments_flow *flow)
     resource_fail(flow->op, &error);
 }
 
+/* The rail has lost the authorization. */
+static void
+not_found(struct payments_flow *flow, enum payments_posting booked)
+{
+    switch (booked) {
+    case PAYMENTS_POSTED:
+        payments_post_increment(flow, posted);
+        return;
+    case PAYMENTS_POSTING_REFUSED:
+        declined(flow);
+        return;
+    case PAYMENTS_POSTING_UNKNOWN:
+        payments_answer_unknown(flow);
+        return;
+    }
+    UNREACHABLE();
+}
+
 static void
 answered(struct payments_flow *flow)
 {
@@ -108,8 +127,10 @@ answered(struct payments_flow *flow)
     case PORT_RAIL_FAILED:
         declined(flow);
         return;
-    case PORT_RAIL_PENDING:
     case PORT_RAIL_NOT_FOUND:
+        payments_booked_before(flow, "hold", "increment void", not_found);
+        return;
+    case PORT_RAIL_PENDING:
     case PORT_RAIL_UNKNOWN:
     case PORT_RAIL_CHALLENGE:
         payments_answer_unknown(flow);

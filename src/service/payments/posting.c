@@ -325,7 +325,7 @@ payments_add_fee(struct payments_flow *flow)
 static void
 add_destination(struct payments_flow *flow, u128 number)
 {
-    if (flow->intent->transfer_destination.size == 0) {
+    if (flow->intent->transfer_destination.size == 0 || flow->in_suspense) {
         return;
     }
     struct ledger_transfer *transfer =

@@ -15,6 +15,15 @@ rail_done(struct port_rail_request *request)
     flow->rail_step(flow);
 }
 
+bool
+payments_rail_gives_up(const struct payments_flow *flow, struct payments_attempt *attempt)
+{
+    const struct port_rail_request *rail = &flow->rail;
+    bool unreadable = rail->operation == PORT_RAIL_AUTHORIZE &&
+                      (rail->error == ERR_NOT_FOUND || rail->error == ERR_CORRUPT);
+    return unreadable && payments_attempt_gives_up(attempt);
+}
+
 void
 payments_rail_call(struct payments_flow *flow, void (*step)(struct payments_flow *flow))
 {

@@ -128,29 +128,6 @@ save_booked(struct payments_flow *flow, bool final)
         flow->op, "charge.refunded", &payments_charge_type, flow->charge, SPAN_EMPTY);
 }
 
-static void
-posted(struct payments_flow *flow, enum payments_posting posting)
-{
-    FAULT_POINT("refund-before-finish");
-    if (posting == PAYMENTS_POSTING_REFUSED && flow->refund->split_amount != 0 &&
-        !flow->in_suspense) {
-        flow->in_suspense = true;
-        payments_post_refund(flow, posted);
-        return;
-    }
-    /* The rail has paid the money out: books that refuse it are asked again until they take it. */
-    if (posting != PAYMENTS_POSTED) {
-        answer_unknown(flow);
-        return;
-    }
-    err_t error = save_booked(flow, flow->rail.answer.outcome == PORT_RAIL_APPROVED);
-    if (error != ERR_OK) {
-        resource_internal(flow->op, error, "refund");
-        return;
-    }
-    answer_refund(flow);
-}
-
 static err_t
 save_refused(struct payments_flow *flow)
 {
@@ -177,7 +154,52 @@ refused(struct payments_flow *flow)
     answer_refund(flow);
 }
 
+static void
+posted(struct payments_flow *flow, enum payments_posting posting)
+{
+    FAULT_POINT("refund-before-finish");
+    if (posting == PAYMENTS_POSTING_REFUSED && flow->refund->split_amount != 0 &&
+        !flow->in_suspense) {
+        flow->in_suspense = true;
+        payments_post_refund(flow, posted);
+        return;
+    }
+    if (posting == PAYMENTS_POSTING_REFUSED && payments_by_wallet(flow)) {
+        refused(flow); /* the wallet was closed, and no money has moved */
+        return;
+    }
+    /* The rail has paid the money out: books that refuse it are asked again until they take it. */
+    if (posting != PAYMENTS_POSTED) {
+        answer_unknown(flow);
+        return;
+    }
+    err_t error = save_booked(flow, flow->rail.answer.outcome == PORT_RAIL_APPROVED);
+    if (error != ERR_OK) {
+        resource_internal(flow->op, error, "refund");
+        return;
+    }
+    answer_refund(flow);
+}
+
 /* ----------------------------------------------------------------------------- (2) the rail --- */
+
+/* The rail has lost the authorization. What was booked, the check that follows takes back. */
+static void
+not_found(struct payments_flow *flow, enum payments_posting booked)
+{
+    switch (booked) {
+    case PAYMENTS_POSTED:
+        payments_post_refund(flow, posted);
+        return;
+    case PAYMENTS_POSTING_REFUSED:
+        refused(flow);
+        return;
+    case PAYMENTS_POSTING_UNKNOWN:
+        answer_unknown(flow);
+        return;
+    }
+    UNREACHABLE();
+}
 
 static void
 answered(struct payments_flow *flow)
@@ -195,6 +217,8 @@ answered(struct payments_flow *flow)
         refused(flow);
         return;
     case PORT_RAIL_NOT_FOUND:
+        payments_booked_before(flow, "refund", "refund again", not_found);
+        return;
     case PORT_RAIL_UNKNOWN:
     case PORT_RAIL_CHALLENGE:
         answer_unknown(flow);
@@ -455,8 +479,14 @@ checked(struct payments_flow *flow)
     case PORT_RAIL_FAILED:
         payments_post_refund_failure(flow, failure_posted);
         return;
-    case PORT_RAIL_PENDING:
     case PORT_RAIL_NOT_FOUND:
+        if (payments_attempt_gives_up(&flow->refund->attempt)) {
+            payments_post_refund_failure(flow, failure_posted);
+            return;
+        }
+        answer_unknown(flow);
+        return;
+    case PORT_RAIL_PENDING:
     case PORT_RAIL_UNKNOWN:
     case PORT_RAIL_CHALLENGE:
         answer_unknown(flow);

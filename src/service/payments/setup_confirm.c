@@ -8,7 +8,8 @@
  *   finish                  documents: setup, its attempt, the method and whose it is, events,
  *                           key                                                    (3)
  *
- * No money moves, so there is nothing to reverse: whoever finds the attempt open asks again.
+ * No money moves, so there is nothing to reverse: whoever finds the attempt open asks again. A card
+ * that the vault cannot read is declined after some tries (PAYMENTS-14).
  */
 #include "flow.h"
 #include "setup_machine.h"
@@ -211,6 +212,11 @@ answered(struct payments_flow *flow)
     case PORT_RAIL_PENDING:
     case PORT_RAIL_NOT_FOUND:
     case PORT_RAIL_UNKNOWN:
+        if (payments_rail_gives_up(flow, &flow->setup->attempt)) {
+            payments_decline_processing_error(flow);
+            finish_declined(flow);
+            return;
+        }
         answer_unknown(flow);
         return;
     }

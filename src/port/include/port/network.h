@@ -29,7 +29,9 @@ struct port_network_request {
     struct port_rail_request *rail; /* what is asked; owned by whoever asked the rail */
     struct port_network_card card;  /* AUTHORIZE: filled by the vault */
     struct port_rail_answer answer;
-    err_t error;   /* ERR_BUSY, ERR_FULL, ERR_NOT_FOUND (no such token): nothing was sent */
+    /* ERR_BUSY, ERR_FULL, ERR_NOT_FOUND (no such token), ERR_CORRUPT (its card cannot be read):
+     * nothing was sent */
+    err_t error;
     void *vault;   /* the vault's, and */
     void *network; /* the network's, while the request is under way */
 };

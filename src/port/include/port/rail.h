@@ -29,10 +29,13 @@ enum port_rail_operation {
 enum port_rail_outcome {
     PORT_RAIL_APPROVED,
     PORT_RAIL_DECLINED,
-    PORT_RAIL_PENDING,   /* accepted, final later (asynchronous refunds, payments): ask by REPORT */
-    PORT_RAIL_FAILED,    /* accepted earlier, failed after all (refunds, payments) */
-    PORT_RAIL_NOT_FOUND, /* REPORT: the rail never saw that operation */
-    PORT_RAIL_UNKNOWN,   /* no answer within the deadline */
+    PORT_RAIL_PENDING, /* accepted, final later (asynchronous refunds, payments): ask by REPORT */
+    PORT_RAIL_FAILED,  /* accepted earlier, failed after all (refunds, payments) */
+    /* REPORT: the rail never saw that operation. CAPTURE, VOID, REFUND, INCREMENT: it does not know
+     * the authorization, and
+     * does nothing. */
+    PORT_RAIL_NOT_FOUND,
+    PORT_RAIL_UNKNOWN, /* no answer within the deadline */
     /* AUTHORIZE: nothing is held; the customer must prove who they are (3-D Secure), and then it is
      * asked again, under a new id, with this one as the proof. */
     PORT_RAIL_CHALLENGE,
@@ -101,7 +104,9 @@ struct port_rail_request {
     uint64_t deadline_ns; /* monotonic */
     void *rail;           /* the rail's, while the request is under way */
 
-    err_t error; /* ERR_BUSY or ERR_FULL: nothing was sent */
+    /* ERR_BUSY or ERR_FULL: nothing was sent. ERR_NOT_FOUND or ERR_CORRUPT, of an AUTHORIZE: the
+     * vault does not have the card, or cannot read it; nothing was sent this time. */
+    err_t error;
     struct port_rail_answer answer;
 };
 

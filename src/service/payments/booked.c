@@ -1,0 +1,37 @@
+/*
+ * What the rail knows nothing of: it answers NOT_FOUND to a step on an authorization, having lost
+ * it. Nothing comes of the step any more, so it ends as refused; unless an earlier run, cut off
+ * before the documents, had the rail's yes and booked it. The books say which.
+ */
+#include "flow.h"
+
+#include "base/list.h"
+
+static void
+looked_up(struct port_ledger_request *request)
+{
+    struct payments_flow *flow = CONTAINER_OF(request, struct payments_flow, ledger);
+    flow->posted_step(
+        flow,
+        request->error != ERR_OK  ? PAYMENTS_POSTING_UNKNOWN
+        : request->out_count == 0 ? PAYMENTS_POSTING_REFUSED
+                                  : PAYMENTS_POSTED);
+}
+
+void
+payments_booked_before(
+    struct payments_flow *flow, const char *step, const char *other, payments_posted_step next)
+{
+    flow->booked_ids[0] = resource_derived_id(flow->attempt_id, step);
+    flow->booked_ids[1] = resource_derived_id(flow->attempt_id, other);
+    flow->posted_step = next;
+    flow->ledger.operation = PORT_LEDGER_LOOKUP_TRANSFERS;
+    flow->ledger.count = sizeof(flow->booked_ids) / sizeof(flow->booked_ids[0]);
+    flow->ledger.in.ids = flow->booked_ids;
+    flow->ledger.out.transfers = flow->transfers;
+    flow->ledger.pairs = NULL;
+    flow->ledger.reply_to = resource_op_executor(flow->op);
+    flow->ledger.done = looked_up;
+    flow->ledger.trace = resource_op_trace(flow->op);
+    flow->payments->parts.ledger->submit(flow->payments->parts.ledger, &flow->ledger);
+}
