@@ -253,19 +253,34 @@ look_up_timestamps(struct engine_machine *machine, const struct port_ledger_requ
     return ERR_OK;
 }
 
+/* Room for a batch and the pulse that comes with it. Both may be more than the store takes at once
+ * (a frame fits one segment): then the batch goes alone, and the pulse waits for the next commit,
+ * which the engine makes at once. */
+static err_t
+admit_batch(
+    struct engine_machine *machine, uint32_t events, uint32_t accounts, bool *ret_pulse_fits)
+{
+    const struct store_ops *ops = machine->store->ops;
+    err_t code = ops->admit(machine->store, events + pulse_events_max(machine), accounts);
+    *ret_pulse_fits = code != ERR_FULL;
+    return code == ERR_FULL ? ops->admit(machine->store, events, accounts) : code;
+}
+
 /* Room in the core and in the store, and the past: everything that can fail, before anything is
  * changed (MACHINE-1). */
 static err_t
 prepare(
-    struct engine_machine *machine, const struct port_ledger_request *request, uint32_t *ret_pasts)
+    struct engine_machine *machine,
+    const struct port_ledger_request *request,
+    uint32_t *ret_pasts,
+    bool *ret_pulse_fits)
 {
     bool transfers = request->operation == PORT_LEDGER_CREATE_TRANSFERS;
     bool accounts = request->operation == PORT_LEDGER_CREATE_ACCOUNTS;
     uint32_t count = transfers || accounts ? request->count : 0;
     uint32_t pendings = transfers ? count_pendings(request->in.transfers, count) : 0;
     TRY(ledger_reserve(machine->ledger, accounts ? count : 0, pendings));
-    uint32_t events = (transfers ? count : 0) + pulse_events_max(machine);
-    TRY(machine->store->ops->admit(machine->store, events, accounts ? count : 0));
+    TRY(admit_batch(machine, transfers ? count : 0, accounts ? count : 0, ret_pulse_fits));
     *ret_pasts = 0;
     if (accounts) {
         return look_up_timestamps(machine, request);
@@ -350,10 +365,11 @@ engine_machine_execute(struct engine_machine *machine, struct port_ledger_reques
     uint32_t past_count = 0;
     uint64_t clock = 0;
     TRY(next_clock(machine, request->count, &clock));
-    TRY(prepare(machine, request, &past_count));
+    bool pulse_fits = false;
+    TRY(prepare(machine, request, &past_count, &pulse_fits));
     delta_clear(&machine->delta);
     ledger_set_clock(machine->ledger, clock);
-    bool due = pulse_is_due(machine);
+    bool due = pulse_fits && pulse_is_due(machine);
     if (request->operation == PORT_LEDGER_CREATE_ACCOUNTS) {
         TRY(create_accounts(machine, request));
     } else {

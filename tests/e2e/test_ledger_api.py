@@ -265,6 +265,20 @@ def test_largest_batch(http, ledger):
         "transfers"]) == 8190
 
 
+def test_smallest_segments_take_the_largest_batches(make_server):
+    """Also while as many pending transfers are live as one pulse ends, which goes into the same frame
+    where it fits; and they end."""
+    server = make_server("--ledger-segment-size=4m")
+    http = Http(server)
+    ledger = Ledger(http)
+    a, b = ledger.two()
+    for _ in range(3):
+        results = packed(http, "transfers", [
+            packed_transfer(new_id(), a, b, 2**80, flags=2, timeout=1) for _ in range(8190)])
+        assert {number for _, number in results} == {CREATED}
+    wait_until(lambda: ledger.balances(a) == (0, 0, 0, 0), what="the end of what is pending")
+
+
 def test_empty_batches(http, ledger):
     assert ledger.ask("transfers", events=[]) == {"results": []}
     assert ledger.ask("lookup", accounts=[]) == {"accounts": []}
