@@ -2,6 +2,8 @@
 
 #include "commit/records.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -47,6 +49,24 @@ tables_create(struct engine_machine *machine, const struct ledger_limits *limits
     return ledger_create(&own, &machine->ledger);
 }
 
+/* Tables that are too small for what was stored: that is no fault of the store, which only knows
+ * that a record was refused. */
+static void
+explain_limits(
+    const struct ledger *ledger, const struct ledger_limits *limits, struct store_error *error)
+{
+    bool accounts = ledger_account_count(ledger) == limits->account_count_max;
+    if (accounts || ledger_pending_count(ledger) == limits->pending_count_max) {
+        (void)snprintf(
+            error->message,
+            sizeof(error->message),
+            "it has more %s than the limit allows, which is %" PRIu32 " (ledger-%s-max): raise it",
+            accounts ? "accounts" : "live pending transfers",
+            accounts ? limits->account_count_max : limits->pending_count_max,
+            accounts ? "accounts" : "pendings");
+    }
+}
+
 err_t
 engine_machine_open(
     struct engine_machine *machine,
@@ -61,6 +81,9 @@ engine_machine_open(
         memcpy(error->message, "out of memory", sizeof("out of memory"));
     } else {
         code = store->ops->load(store, machine->ledger, error);
+    }
+    if (code == ERR_FULL) {
+        explain_limits(machine->ledger, limits, error);
     }
     if (code != ERR_OK) {
         engine_machine_close(machine);
