@@ -279,6 +279,23 @@ def test_smallest_segments_take_the_largest_batches(make_server):
     wait_until(lambda: ledger.balances(a) == (0, 0, 0, 0), what="the end of what is pending")
 
 
+def test_a_full_ledger_knows_what_it_did(make_server):
+    """Whoever lost an answer sends the events again: "nothing was done" would be believed."""
+    server = make_server("--ledger-accounts-max=1000", "--ledger-pendings-max=1000")
+    http = Http(server)
+    a, b = Ledger(http).two()
+    accounts = [packed_account(new_account()) for _ in range(700)]
+    pendings = [packed_transfer(new_id(), a, b, 1, flags=2) for _ in range(700)]
+    for what, records, exists in (("accounts", accounts, 21), ("transfers", pendings, 46)):
+        assert {number for _, number in packed(http, what, records)} == {CREATED}
+        assert {number for _, number in packed(http, what, records)} == {exists}
+    more = [packed_transfer(new_id(), a, b, 1, flags=2) for _ in range(301)]
+    packed(http, "transfers", pendings + more, status=503)
+    results = packed(http, "transfers", pendings + more[:300])
+    assert [number for _, number in results] == [46] * 700 + [CREATED] * 300
+    packed(http, "accounts", [packed_account(new_account()) for _ in range(301)], status=503)
+
+
 @pytest.mark.parametrize("snapshots", [False, True])
 def test_limits_below_what_is_there_are_named(tmp_path, snapshots):
     """A ledger that outgrew its limits is no damaged one: the start says which of them to raise."""
