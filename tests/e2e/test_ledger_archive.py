@@ -135,6 +135,14 @@ def test_what_is_archived_is_missed_by_name(make_server, tmp_path):
     assert before["debits_posted"] == str(FIRST)
     assert ask(server, "transfers", events=transfers(10**7, 1))["results"][0]["status"] == "created"
     assert metrics(server)["tael_ledger_healthy"] == 1
+    # One that was put back goes there again, although the one behind it is still away.
+    assert len(names) > 1
+    shutil.move(archive / names[0], ledger / names[0])
+    assert [one["id"] for one in ask(server, "lookup", transfers=["1"])["transfers"]] == ["1"]
+    moved = run_tael("ledger", "archive", server.data, f"--to={archive}")
+    assert moved.returncode == 0, moved.stderr
+    assert (archive / names[0]).exists() and not (ledger / names[0]).exists()
+    names = sorted(path.name for path in archive.glob("*.log"))
     for name in names:
         shutil.move(archive / name, ledger / name)
     found = ask(server, "lookup", transfers=["1"])["transfers"]
