@@ -40,6 +40,7 @@ struct backup_options {
     char data[BACKUP_DATA_TEXT_SIZE];
     char to[OS_PATH_SIZE / 2];
     char spool[OS_PATH_SIZE / 2];
+    char archive[OS_PATH_SIZE / 2];
 };
 
 static const struct setting backup_settings[] = {
@@ -57,6 +58,12 @@ static const struct setting backup_settings[] = {
         "spool",
         "",
         "With --to=- : where databases wait on their way; without it $TMPDIR or /tmp."),
+    OPTION_TEXT(
+        struct backup_options,
+        archive,
+        "archive",
+        "",
+        "A folder that `tael ledger archive` moved segments to."),
 };
 
 /* Files besides the ledger, the databases and the vault's master keys; a folder need not have all
@@ -189,6 +196,16 @@ ledger_open(struct backup *backup)
 
 /* --------------------------------------------------------------------------------- the moment */
 
+/* Of a segment. */
+static int
+segment_fail(const struct backup *backup, const struct store_error *error)
+{
+    const char *advice = error->code == ERR_ARCHIVED
+                             ? "; if it was archived, name the folder that has it: --archive=DIR"
+                             : "";
+    return command_fail(backup->command, "%s%s", error->message, advice);
+}
+
 /* The earlier backups in the folder are of this ledger, and of this history of it. */
 static int
 goes_on(struct backup *backup)
@@ -198,9 +215,10 @@ goes_on(struct backup *backup)
     if (backup->sink.before.count == 0) {
         return COMMAND_GO_ON;
     }
-    err_t code = store_copy_passes(backup->ledger, &backup->sink.before.head, &passes, &error);
+    err_t code = store_copy_passes(
+        backup->ledger, backup->options->archive, &backup->sink.before.head, &passes, &error);
     if (code != ERR_OK) {
-        return command_fail(backup->command, "%s", error.message);
+        return segment_fail(backup, &error);
     }
     if (!passes) {
         return command_fail(
@@ -365,29 +383,42 @@ copy_open(
     return COMMAND_GO_ON;
 }
 
-/* `used` bytes of the file at `from`, of all it has if that is UINT64_MAX, and zeros up to `size`.
- */
+/* As copy_open; all of the file if `wanted` is whole_file. */
 static int
-copy_file(
+copy_wanted(
     struct backup *backup,
+    struct os_file *file,
     const char *from,
     const char *path,
     const struct store_copy_extent *wanted,
     bool is_shared)
 {
-    struct os_disk *disk = backup->disk;
-    struct os_file *file = NULL;
     struct store_copy_extent extent = *wanted;
-    err_t code = disk->ops->open(disk, from, OS_OPEN_READ, false, &file, NULL);
-    if (code == ERR_OK && extent.newest_used == UINT64_MAX) {
-        code = disk->ops->size(disk, file, &extent.newest_used);
+    if (extent.newest_used == UINT64_MAX) {
+        err_t code = backup->disk->ops->size(backup->disk, file, &extent.newest_used);
+        if (code != ERR_OK) {
+            return command_fail(backup->command, "%s: %s", from, err_text(code));
+        }
         extent.newest_size = extent.newest_used;
     }
-    int status = code == ERR_OK ? copy_open(backup, file, from, path, &extent, is_shared)
-                                : command_fail(backup->command, "%s: %s", from, err_text(code));
-    if (file != NULL) {
-        disk->ops->close(disk, file);
+    return copy_open(backup, file, from, path, &extent, is_shared);
+}
+
+static int
+copy_file(
+    struct backup *backup,
+    const char *from,
+    const char *path,
+    const struct store_copy_extent *wanted)
+{
+    struct os_disk *disk = backup->disk;
+    struct os_file *file = NULL;
+    err_t code = disk->ops->open(disk, from, OS_OPEN_READ, false, &file, NULL);
+    if (code != ERR_OK) {
+        return command_fail(backup->command, "%s: %s", from, err_text(code));
     }
+    int status = copy_wanted(backup, file, from, path, wanted, false);
+    disk->ops->close(disk, file);
     return status;
 }
 
@@ -397,8 +428,9 @@ static int
 copy_segment(struct backup *backup, uint64_t number)
 {
     char path[BACKUP_PATH_SIZE];
-    char from[OS_PATH_SIZE];
     char name[STORE_SEGMENT_NAME_SIZE];
+    struct store_copy_segment segment;
+    struct store_error error;
     bool is_full = number < backup->extent.newest;
     bool reused = false;
     store_segment_name(number, name);
@@ -409,10 +441,14 @@ copy_segment(struct backup *backup, uint64_t number)
     if (reused) {
         return COMMAND_GO_ON;
     }
-    if (backup_data_path_in(backup->ledger_folder, path, from) != ERR_OK) {
-        return command_fail(backup->command, "%s: the path is too long", backup->ledger_folder);
+    if (store_copy_segment(backup->ledger, backup->options->archive, number, &segment, &error) !=
+        ERR_OK) {
+        return segment_fail(backup, &error);
     }
-    return copy_file(backup, from, path, is_full ? &whole_file : &backup->extent, is_full);
+    const struct store_copy_extent *wanted = is_full ? &whole_file : &backup->extent;
+    int status = copy_wanted(backup, segment.file, segment.path, path, wanted, is_full);
+    backup->disk->ops->close(backup->disk, segment.file);
+    return status;
 }
 
 static bool
@@ -451,7 +487,7 @@ copy_database(struct backup *backup, size_t which)
     err_t code = document_snapshot_write(from, spool, database_progress, backup, message);
     step(backup, document_snapshot_size(from));
     document_snapshot_release(&backup->snapshots[which]);
-    int status = code == ERR_OK ? copy_file(backup, spool, databases[which], &whole_file, false)
+    int status = code == ERR_OK ? copy_file(backup, spool, databases[which], &whole_file)
                                 : command_fail(backup->command, "%s", message);
     if (code != ERR_EXISTS) {
         /* If it stays, it is a file that its name explains. */
@@ -503,7 +539,7 @@ copy_plain(struct backup *backup, size_t which)
     if (code != ERR_OK) {
         return command_fail(backup->command, "%s: %s", path, err_text(code));
     }
-    return copy_file(backup, from, path, &extent, false);
+    return copy_file(backup, from, path, &extent);
 }
 
 static int
@@ -676,7 +712,7 @@ run_backup(const struct command *command, int argc, char **argv)
 
 const struct command command_backup = {
     .name = "backup",
-    .usage = "--data=DIR[,DIR...] --to=DIR|-",
+    .usage = "--data=DIR[,DIR...] --to=DIR|- [--archive=DIR]",
     .summary = "Copies a server's data at one moment, while it works",
     .manual =
         "To a folder, which may hold several backups that share the ledger's full segments,\n"
@@ -684,6 +720,8 @@ const struct command command_backup = {
         "simulated network and bank are of one moment. Of a server that is several processes\n"
         "(docs/operations/roles.md) name the folders of all of them. What is encrypted stays so, "
         "and its keys\n"
-        "are in the backup too: keep it like the original (docs/operations/backup.md).",
+        "are in the backup too: keep it like the original (docs/operations/backup.md).\n"
+        "Of a ledger with archived segments name their folder, too; what the backups in the\n"
+        "folder have already is not read again.",
     .run = run_backup,
 };

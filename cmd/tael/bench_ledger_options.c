@@ -39,8 +39,9 @@ const struct setting bench_ledger_options_table[] = {
         store,
         "",
         BENCH_LEDGER_URL_SIZE,
-        "One point instead of the table, in this process, on this empty store: journal:FOLDER, "
-        "memory: or postgres://..."),
+        "One point instead of the table, in this process, on this store, which keeps what is "
+        "written "
+        "(so none that holds books): journal:FOLDER, memory: or postgres://..."),
     TEXT(
         "url",
         url,

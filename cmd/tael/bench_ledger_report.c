@@ -56,6 +56,13 @@ per_transfer(const struct bench_ledger_result *result, double value)
     return result->transfers == 0 ? 0 : value / (double)result->transfers;
 }
 
+/* A server that somebody else started cannot be looked at: only the load's own part is known. */
+static bool
+is_seen(const struct bench_ledger_result *result)
+{
+    return result->resident_bytes > 0;
+}
+
 static void
 print_json(const struct bench_ledger_point *point, const struct bench_ledger_result *result)
 {
@@ -64,8 +71,7 @@ print_json(const struct bench_ledger_point *point, const struct bench_ledger_res
         "{\"bench\":\"ledger\",\"batch\":%" PRIu32 ",\"outstanding\":%" PRIu32
         ",\"accounts\":%" PRIu32 ",\"pending_percent\":%" PRIu32 ",\"transfers\":%" PRIu64
         ",\"transfers_per_second\":%.1f,\"batches_per_second\":%.1f,\"p50_ms\":%.3f"
-        ",\"p99_ms\":%.3f,\"p999_ms\":%.3f,\"max_ms\":%.3f,\"stall_ms\":%.3f"
-        ",\"cpu_us_per_transfer\":%.4f,\"load_share\":%.3f",
+        ",\"p99_ms\":%.3f,\"p999_ms\":%.3f,\"max_ms\":%.3f,\"stall_ms\":%.3f",
         point->work.batch,
         point->outstanding,
         point->work.accounts,
@@ -77,9 +83,16 @@ print_json(const struct bench_ledger_point *point, const struct bench_ledger_res
         (double)result->p99_ns / NS_PER_MS_F,
         (double)result->p999_ns / NS_PER_MS_F,
         (double)result->max_ns / NS_PER_MS_F,
-        (double)result->stall_ns / NS_PER_MS_F,
-        cpu_us,
-        result->load_share);
+        (double)result->stall_ns / NS_PER_MS_F);
+    if (is_seen(result)) {
+        (void)printf(
+            ",\"cpu_us_per_transfer\":%.4f,\"load_share\":%.3f,\"resident_bytes\":%" PRIu64,
+            cpu_us,
+            result->load_share,
+            result->resident_bytes);
+    } else {
+        (void)printf(",\"cpu_us_per_transfer\":null,\"load_share\":null,\"resident_bytes\":null");
+    }
     if (result->has_written) {
         (void)printf(
             ",\"bytes_written_per_transfer\":%.1f",
@@ -87,7 +100,7 @@ print_json(const struct bench_ledger_point *point, const struct bench_ledger_res
     } else {
         (void)printf(",\"bytes_written_per_transfer\":null");
     }
-    (void)printf(",\"resident_bytes\":%" PRIu64 ",\"restart_seconds\":", result->resident_bytes);
+    (void)printf(",\"restart_seconds\":");
     if (result->restart_s > 0) {
         (void)printf("%.3f", result->restart_s);
     } else {
@@ -132,16 +145,20 @@ print_text(const struct bench_ledger_point *point, const struct bench_ledger_res
         (double)result->p999_ns / NS_PER_MS_F,
         (double)result->max_ns / NS_PER_MS_F,
         (double)result->stall_ns / NS_PER_MS_F);
-    (void)printf(
-        "processor   %.3f us a transfer, %.0f %% of it the load itself\n",
-        result->cpu_us_per_batch / point->work.batch,
-        result->load_share * 100);
+    if (is_seen(result)) {
+        (void)printf(
+            "processor   %.3f us a transfer, %.0f %% of it the load itself\n",
+            result->cpu_us_per_batch / point->work.batch,
+            result->load_share * 100);
+    }
     if (result->has_written) {
         (void)printf(
             "disk        %.1f bytes a transfer\n",
             per_transfer(result, (double)result->written_bytes));
     }
-    (void)printf("memory      %.1f MiB\n", (double)result->resident_bytes / (1 << 20));
+    if (is_seen(result)) {
+        (void)printf("memory      %.1f MiB\n", (double)result->resident_bytes / (1 << 20));
+    }
     if (result->lookups_per_s > 0) {
         (void)printf(
             "reads       %.0f look-ups by id a second; last 100 of an account: %.0f a second\n",

@@ -2,6 +2,8 @@
 
 #include "commit/records.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -47,6 +49,24 @@ tables_create(struct engine_machine *machine, const struct ledger_limits *limits
     return ledger_create(&own, &machine->ledger);
 }
 
+/* Tables that are too small for what was stored: that is no fault of the store, which only knows
+ * that a record was refused. */
+static void
+explain_limits(
+    const struct ledger *ledger, const struct ledger_limits *limits, struct store_error *error)
+{
+    bool accounts = ledger_account_count(ledger) == limits->account_count_max;
+    if (accounts || ledger_pending_count(ledger) == limits->pending_count_max) {
+        (void)snprintf(
+            error->message,
+            sizeof(error->message),
+            "it has more %s than the limit allows, which is %" PRIu32 " (ledger-%s-max): raise it",
+            accounts ? "accounts" : "live pending transfers",
+            accounts ? limits->account_count_max : limits->pending_count_max,
+            accounts ? "accounts" : "pendings");
+    }
+}
+
 err_t
 engine_machine_open(
     struct engine_machine *machine,
@@ -61,6 +81,9 @@ engine_machine_open(
         memcpy(error->message, "out of memory", sizeof("out of memory"));
     } else {
         code = store->ops->load(store, machine->ledger, error);
+    }
+    if (code == ERR_FULL) {
+        explain_limits(machine->ledger, limits, error);
     }
     if (code != ERR_OK) {
         engine_machine_close(machine);
@@ -182,14 +205,48 @@ engine_machine_tick(struct engine_machine *machine, uint64_t clock)
     return engine_machine_hand_over(machine);
 }
 
+/* Pending transfers of a request; if `only_new`, less those that are live already. */
 static uint32_t
-count_pendings(const struct ledger_transfer *transfers, uint32_t count)
+count_pendings(
+    const struct ledger *ledger, const struct port_ledger_request *request, bool only_new)
 {
     uint32_t pendings = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        pendings += (transfers[i].flags & LEDGER_TRANSFER_PENDING) != 0;
+    for (uint32_t i = 0; i < request->count; i++) {
+        const struct ledger_transfer *transfer = &request->in.transfers[i];
+        pendings += (transfer->flags & LEDGER_TRANSFER_PENDING) != 0 &&
+                    !(only_new && ledger_find_pending(ledger, transfer->id) != NULL);
     }
     return pendings;
+}
+
+static uint32_t
+count_accounts(
+    const struct ledger *ledger, const struct port_ledger_request *request, bool only_new)
+{
+    uint32_t accounts = 0;
+    for (uint32_t i = 0; i < request->count; i++) {
+        accounts += !(only_new && ledger_find_account(ledger, request->in.accounts[i].id) != NULL);
+    }
+    return accounts;
+}
+
+static err_t
+reserve_for(
+    struct engine_machine *machine, const struct port_ledger_request *request, bool only_new)
+{
+    struct ledger *ledger = machine->ledger;
+    return request->operation == PORT_LEDGER_CREATE_ACCOUNTS
+               ? ledger_reserve(ledger, count_accounts(ledger, request, only_new), 0)
+               : ledger_reserve(ledger, 0, count_pendings(ledger, request, only_new));
+}
+
+/* Room in the core. Repeats need none: whoever lost an answer must learn that it was done, also
+ * where no more would fit. They are looked for only then. */
+static err_t
+reserve(struct engine_machine *machine, const struct port_ledger_request *request)
+{
+    err_t code = reserve_for(machine, request, false);
+    return code == ERR_FULL ? reserve_for(machine, request, true) : code;
 }
 
 static err_t
@@ -253,19 +310,33 @@ look_up_timestamps(struct engine_machine *machine, const struct port_ledger_requ
     return ERR_OK;
 }
 
+/* Room for a batch and the pulse that comes with it. Both may be more than the store takes at once
+ * (a frame fits one segment): then the batch goes alone, and the pulse waits for the next commit,
+ * which the engine makes at once. */
+static err_t
+admit_batch(
+    struct engine_machine *machine, uint32_t events, uint32_t accounts, bool *ret_pulse_fits)
+{
+    const struct store_ops *ops = machine->store->ops;
+    err_t code = ops->admit(machine->store, events + pulse_events_max(machine), accounts);
+    *ret_pulse_fits = code != ERR_FULL;
+    return code == ERR_FULL ? ops->admit(machine->store, events, accounts) : code;
+}
+
 /* Room in the core and in the store, and the past: everything that can fail, before anything is
  * changed (MACHINE-1). */
 static err_t
 prepare(
-    struct engine_machine *machine, const struct port_ledger_request *request, uint32_t *ret_pasts)
+    struct engine_machine *machine,
+    const struct port_ledger_request *request,
+    uint32_t *ret_pasts,
+    bool *ret_pulse_fits)
 {
     bool transfers = request->operation == PORT_LEDGER_CREATE_TRANSFERS;
     bool accounts = request->operation == PORT_LEDGER_CREATE_ACCOUNTS;
     uint32_t count = transfers || accounts ? request->count : 0;
-    uint32_t pendings = transfers ? count_pendings(request->in.transfers, count) : 0;
-    TRY(ledger_reserve(machine->ledger, accounts ? count : 0, pendings));
-    uint32_t events = (transfers ? count : 0) + pulse_events_max(machine);
-    TRY(machine->store->ops->admit(machine->store, events, accounts ? count : 0));
+    TRY(reserve(machine, request));
+    TRY(admit_batch(machine, transfers ? count : 0, accounts ? count : 0, ret_pulse_fits));
     *ret_pasts = 0;
     if (accounts) {
         return look_up_timestamps(machine, request);
@@ -350,10 +421,11 @@ engine_machine_execute(struct engine_machine *machine, struct port_ledger_reques
     uint32_t past_count = 0;
     uint64_t clock = 0;
     TRY(next_clock(machine, request->count, &clock));
-    TRY(prepare(machine, request, &past_count));
+    bool pulse_fits = false;
+    TRY(prepare(machine, request, &past_count, &pulse_fits));
     delta_clear(&machine->delta);
     ledger_set_clock(machine->ledger, clock);
-    bool due = pulse_is_due(machine);
+    bool due = pulse_fits && pulse_is_due(machine);
     if (request->operation == PORT_LEDGER_CREATE_ACCOUNTS) {
         TRY(create_accounts(machine, request));
     } else {

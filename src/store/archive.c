@@ -233,24 +233,39 @@ copy_segment(struct archive *archive, const char *from, const char *to, uint64_t
     return code;
 }
 
-/* What the header of the segment behind `number` says of it. */
+static err_t
+header_read(
+    struct archive *archive,
+    const char *folder,
+    uint64_t number,
+    char path[JOURNAL_PATH_SIZE],
+    struct journal_segment_header *ret_header,
+    const char **ret_reason)
+{
+    struct os_disk *disk = archive->disk;
+    struct os_file *file = NULL;
+    if (!journal_segment_path(folder, number, path)) {
+        return ERR_RANGE;
+    }
+    TRY(disk->ops->open(disk, path, OS_OPEN_READ, false, &file, NULL));
+    err_t code = disk->ops->read(disk, file, archive->chunk, JOURNAL_BLOCK, 0);
+    disk->ops->close(disk, file);
+    return code == ERR_OK ? journal_segment_decode(archive->chunk, ret_header, ret_reason) : code;
+}
+
+/* What the header of the segment behind `number` says of it. That one may have been moved already,
+ * if this one was put back. */
 static err_t
 next_header(struct archive *archive, uint64_t number, struct journal_segment_header *ret_header)
 {
-    struct os_disk *disk = archive->disk;
-    char path[JOURNAL_PATH_SIZE];
-    struct os_file *file = NULL;
+    char path[JOURNAL_PATH_SIZE] = "";
     const char *reason = NULL;
-    if (!journal_segment_path(archive->folder, number + 1, path)) {
-        return fail(archive, ERR_RANGE, archive->folder, "the path is too long");
+    err_t code = header_read(archive, archive->folder, number + 1, path, ret_header, &reason);
+    if (code == ERR_NOT_FOUND) {
+        code = header_read(archive, archive->to, number + 1, path, ret_header, &reason);
     }
-    err_t code = disk->ops->open(disk, path, OS_OPEN_READ, false, &file, NULL);
-    if (code == ERR_OK) {
-        code = disk->ops->read(disk, file, archive->chunk, JOURNAL_BLOCK, 0);
-        disk->ops->close(disk, file);
-    }
-    if (code == ERR_OK) {
-        code = journal_segment_decode(archive->chunk, ret_header, &reason);
+    if (code == ERR_OK && ret_header->identity != archive->identity) {
+        return fail(archive, ERR_CORRUPT, path, "of another ledger");
     }
     return code == ERR_OK ? ERR_OK : fail(archive, code, path, reason);
 }

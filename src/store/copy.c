@@ -80,18 +80,74 @@ store_copy_extent(const struct store_copy *copy, struct store_copy_extent *ret_e
     };
 }
 
+/* ERR_CORRUPT: the file is not the segment of this number of this ledger. */
+static err_t
+segment_is_own(struct store_copy *copy, struct os_file *file, uint64_t number)
+{
+    _Alignas(16) char block[JOURNAL_BLOCK];
+    struct journal_segment_header header;
+    const char *reason = NULL;
+    TRY(copy->tail.disk->ops->read(copy->tail.disk, file, block, sizeof(block), 0));
+    TRY(journal_segment_decode(block, &header, &reason));
+    return header.identity == copy->tail.identity && header.number == number ? ERR_OK : ERR_CORRUPT;
+}
+
+err_t
+store_copy_segment(
+    struct store_copy *copy,
+    const char *archive,
+    uint64_t number,
+    struct store_copy_segment *ret_segment,
+    struct store_error *error)
+{
+    struct os_disk *disk = copy->tail.disk;
+    char *path = ret_segment->path;
+    *error = (struct store_error){0};
+    ret_segment->file = NULL;
+    if (!journal_segment_path(copy->folder, number, path)) {
+        return store_error_set(error, ERR_RANGE, "%s: the path is too long", copy->folder);
+    }
+    err_t code = disk->ops->open(disk, path, OS_OPEN_READ, false, &ret_segment->file, NULL);
+    if (code != ERR_NOT_FOUND) {
+        return code == ERR_OK ? ERR_OK
+                              : store_error_set(error, code, "%s: %s", path, err_text(code));
+    }
+    if (archive == NULL || archive[0] == '\0') {
+        return store_error_set(error, ERR_ARCHIVED, "%s: the segment is missing", path);
+    }
+    if (!journal_segment_path(archive, number, path)) {
+        return store_error_set(error, ERR_RANGE, "%s: the path is too long", archive);
+    }
+    code = disk->ops->open(disk, path, OS_OPEN_READ, false, &ret_segment->file, NULL);
+    if (code == ERR_NOT_FOUND) {
+        return store_error_set(error, ERR_ARCHIVED, "%s: the segment is missing here, too", path);
+    }
+    if (code == ERR_OK) {
+        code = segment_is_own(copy, ret_segment->file, number);
+        if (code != ERR_OK) {
+            disk->ops->close(disk, ret_segment->file);
+            ret_segment->file = NULL;
+        }
+    }
+    if (code == ERR_CORRUPT) {
+        return store_error_set(
+            error, code, "%s: of another ledger, or not the segment of its name", path);
+    }
+    return code == ERR_OK ? ERR_OK : store_error_set(error, code, "%s: %s", path, err_text(code));
+}
+
 /* The digest of the frame at the head's place says it all. A head of version 1 has none of a single
  * frame: no copy ends there, since a server that has it open begins version 2. */
 err_t
 store_copy_passes(
     struct store_copy *copy,
+    const char *archive,
     const struct store_head *head,
     bool *ret_passes,
     struct store_error *error)
 {
     struct os_disk *disk = copy->tail.disk;
-    char path[JOURNAL_PATH_SIZE];
-    struct os_file *file = NULL;
+    struct store_copy_segment segment;
     _Alignas(16) char bytes[sizeof(struct journal_frame_header)];
     struct journal_frame_header header;
     uint8_t digest[JOURNAL_DIGEST_SIZE];
@@ -100,24 +156,17 @@ store_copy_passes(
     if (*ret_passes || head->segment == 0 || head->segment > copy->tail.segment) {
         return ERR_OK;
     }
-    if (!journal_segment_path(copy->folder, head->segment, path)) {
-        return store_error_set(error, ERR_RANGE, "%s: the path is too long", copy->folder);
-    }
-    err_t code = disk->ops->open(disk, path, OS_OPEN_READ, false, &file, NULL);
-    if (code == ERR_OK) {
-        code = disk->ops->read(disk, file, bytes, sizeof(bytes), head->offset);
-    }
-    if (file != NULL) {
-        disk->ops->close(disk, file);
-    }
-    if (code == ERR_NOT_FOUND || code == ERR_INCOMPLETE) {
+    TRY(store_copy_segment(copy, archive, head->segment, &segment, error));
+    err_t code = disk->ops->read(disk, segment.file, bytes, sizeof(bytes), head->offset);
+    disk->ops->close(disk, segment.file);
+    if (code == ERR_INCOMPLETE) {
         return ERR_OK;
     }
     if (code == ERR_OK) {
         code = store_digest_of(copy->tail.digester, bytes, sizeof(bytes), digest);
     }
     if (code != ERR_OK) {
-        return store_error_set(error, code, "%s: %s", path, err_text(code));
+        return store_error_set(error, code, "%s: %s", segment.path, err_text(code));
     }
     *ret_passes = journal_frame_peek(bytes, &header) && header.sequence == head->sequence &&
                   memcmp(digest, head->digest, sizeof(digest)) == 0;

@@ -71,6 +71,11 @@ def test_ledger_point_over_http(tmp_path, make_server):
     server = make_server("--rate-limit=1000000")
     (other,) = points(run_tael("bench", "ledger", f"--url={server.url}", f"--key={server.key}", *words))
     assert other["transfers"] >= 5000 and other["restart_seconds"] is None
+    # What that server uses nobody here can know.
+    unknown = ("cpu_us_per_transfer", "load_share", "bytes_written_per_transfer", "resident_bytes")
+    assert [other[name] for name in unknown] == [None] * len(unknown)
+    text = run_tael("bench", "ledger", f"--url={server.url}", f"--key={server.key}", "--rows=10", "--batch=1")
+    assert "memory" not in text.stdout and "processor" not in text.stdout, text.stdout
 
 
 def test_ledger_point_names_the_option_that_is_wrong():

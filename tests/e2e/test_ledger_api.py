@@ -10,7 +10,7 @@ import struct
 import pytest
 
 from kit.client import Http
-from kit.server import SHARDS, run_tael, wait_until
+from kit.server import SHARDS, Server, run_tael, wait_until
 from kit.shards import number_in_first_slot
 
 U128_MAX = 2**128 - 1
@@ -263,6 +263,60 @@ def test_largest_batch(http, ledger):
     assert {result["status"] for result in results} == {"created"}
     assert len(ledger.ask("lookup", transfers=[event["id"] for event in events[:8190]])[
         "transfers"]) == 8190
+
+
+def test_smallest_segments_take_the_largest_batches(make_server):
+    """Also while as many pending transfers are live as one pulse ends, which goes into the same frame
+    where it fits; and they end."""
+    server = make_server("--ledger-segment-size=4m")
+    http = Http(server)
+    ledger = Ledger(http)
+    a, b = ledger.two()
+    for _ in range(3):
+        results = packed(http, "transfers", [
+            packed_transfer(new_id(), a, b, 2**80, flags=2, timeout=1) for _ in range(8190)])
+        assert {number for _, number in results} == {CREATED}
+    wait_until(lambda: ledger.balances(a) == (0, 0, 0, 0), what="the end of what is pending")
+
+
+def test_a_full_ledger_knows_what_it_did(make_server):
+    """Whoever lost an answer sends the events again: "nothing was done" would be believed."""
+    server = make_server("--ledger-accounts-max=1000", "--ledger-pendings-max=1000")
+    http = Http(server)
+    a, b = Ledger(http).two()
+    accounts = [packed_account(new_account()) for _ in range(700)]
+    pendings = [packed_transfer(new_id(), a, b, 1, flags=2) for _ in range(700)]
+    for what, records, exists in (("accounts", accounts, 21), ("transfers", pendings, 46)):
+        assert {number for _, number in packed(http, what, records)} == {CREATED}
+        assert {number for _, number in packed(http, what, records)} == {exists}
+    more = [packed_transfer(new_id(), a, b, 1, flags=2) for _ in range(301)]
+    packed(http, "transfers", pendings + more, status=503)
+    results = packed(http, "transfers", pendings + more[:300])
+    assert [number for _, number in results] == [46] * 700 + [CREATED] * 300
+    packed(http, "accounts", [packed_account(new_account()) for _ in range(301)], status=503)
+
+
+@pytest.mark.parametrize("snapshots", [False, True])
+def test_limits_below_what_is_there_are_named(tmp_path, snapshots):
+    """A ledger that outgrew its limits is no damaged one: the start says which of them to raise."""
+    server = Server(tmp_path, f"--ledger-snapshot-interval={'1m' if snapshots else '0'}", cluster=False).start()
+    http = Http(server)
+    a, b = Ledger(http).two()
+    packed(http, "accounts", [packed_account(new_id()) for _ in range(8190)])
+    packed(http, "transfers", [packed_transfer(new_id(), a, b, 1, flags=2) for _ in range(2000)])
+
+    def has_snapshot():  # it goes on with what is written
+        packed(http, "transfers", [packed_transfer(new_id(), a, b, 1) for _ in range(1000)])
+        return list((server.data / "ledger/snapshot").glob("*.snap"))
+
+    if snapshots:
+        wait_until(has_snapshot, what="a snapshot")
+    server.stop()
+    for setting in ("ledger-accounts-max", "ledger-pendings-max"):
+        ended = run_tael("server", f"--data={server.data}", "--listen=127.0.0.1:0", f"--{setting}=1000")
+        assert ended.returncode == 1 and setting in ended.stderr, ended.stderr
+    server.start()
+    server.stop()
 
 
 def test_empty_batches(http, ledger):

@@ -481,3 +481,16 @@ def test_check_finds_what_was_spoiled(ledger, database):
     result = run_tael("ledger", "check", ledger.url + "&schema=nothing")
     assert result.returncode == 1
     assert "no ledger" in result.stderr
+
+
+def test_sums_beyond_128_bits_are_no_damage(ledger):
+    """Balances fit 128 bits; those of all accounts of a ledger together need not."""
+    server = ledger.start()
+    accounts = [{"id": str(n), "ledger": LEDGER, "code": 1} for n in range(1, 7)]
+    assert {result["status"] for result in ask(server, "accounts", accounts)} == {"created"}
+    transfers = [{"id": str(n), "debit_account_id": str(n), "credit_account_id": str(n + 1),
+                  "amount": str(2**128 - 1), "ledger": LEDGER, "code": 1} for n in (1, 3, 5)]
+    transfers[2]["flags"] = ["pending"]
+    assert {result["status"] for result in ask(server, "transfers", transfers)} == {"created"}
+    server.stop()
+    ledger.check()

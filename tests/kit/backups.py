@@ -8,9 +8,9 @@ import subprocess
 from kit.server import PROGRAM, without_tael_settings
 
 
-def backup(server, to, check=True, data=None, **keywords):
+def backup(server, to, *arguments, check=True, data=None, **keywords):
     result = subprocess.run(
-        [str(PROGRAM), "backup", f"--data={data or server.data}", f"--to={to}"],
+        [str(PROGRAM), "backup", f"--data={data or server.data}", f"--to={to}", *arguments],
         capture_output=True, timeout=120, env=without_tael_settings(), check=False, **keywords)
     if check:
         assert result.returncode == 0, result.stderr.decode()

@@ -8,6 +8,7 @@
 #ifndef STORE_COPY_H
 #define STORE_COPY_H
 
+#include "os/file.h"
 #include "store/head.h"
 
 /* Bytes of a segment's name with the zero behind it: "00000001.log". */
@@ -39,10 +40,30 @@ struct store_copy_extent {
 };
 
 void store_copy_extent(const struct store_copy *copy, struct store_copy_extent *ret_extent);
+
+struct store_copy_segment {
+    struct os_file *file;
+    char path[OS_PATH_SIZE];
+};
+
+/*
+ * Opens a segment for reading, and tells its path: the journal's, or if that has gone the one in
+ * `archive` (store/archive.h; NULL or "": there is none), which may happen at any time. Close it.
+ * ERR_ARCHIVED if neither has it, ERR_CORRUPT if the archive's is of another ledger; the error says
+ * it in words.
+ */
+MUST_USE err_t store_copy_segment(
+    struct store_copy *copy,
+    const char *archive,
+    uint64_t number,
+    struct store_copy_segment *ret_segment,
+    struct store_error *error);
 /* Does the journal go through this head, of an earlier copy? False if it is another ledger's, or a
- * history that went another way since. ERR_IO and such; the error says it in words. */
+ * history that went another way since. ERR_IO and such, and those of store_copy_segment; the error
+ * says it in words. */
 MUST_USE err_t store_copy_passes(
     struct store_copy *copy,
+    const char *archive,
     const struct store_head *head,
     bool *ret_passes,
     struct store_error *error);
