@@ -160,7 +160,7 @@ static const struct setting check_settings[] = {
         struct check_options,
         head,
         "head",
-        "",
+        LEDGER_NO_HEAD,
         "A head that was noted (tael ledger head): proves that nothing before it was changed."),
     OPTION_SWITCH(struct check_options, json, "json", "Prints the report as JSON."),
     OPTION_TEXT(
@@ -426,24 +426,42 @@ run_check(const struct command *command, int argc, char **argv)
     if (status != COMMAND_GO_ON) {
         return status;
     }
-    bool one_folder = values.head[0] != '\0' || values.archive[0] != '\0';
-    if (positional > 1 && one_folder) {
+    struct store_head room;
+    const struct store_head *noted = NULL;
+    status = ledger_read_head(command, values.head, &room, &noted);
+    if (status != COMMAND_GO_ON) {
+        return status;
+    }
+    if (positional > 1 && (noted != NULL || values.archive[0] != '\0')) {
         return command_misuse(command, "--head and --archive are those of one ledger");
     }
-    struct store_head noted;
-    const char *reason = NULL;
-    bool has_noted = values.head[0] != '\0';
-    if (has_noted && store_head_parse(span_from_cstr(values.head), &noted, &reason) != ERR_OK) {
-        return command_misuse(command, "--head: %s", reason);
-    }
     for (int i = 1; i <= positional; i++) {
-        int one = check(command, argv[i], has_noted ? &noted : NULL, &values);
+        int one = check(command, argv[i], noted, &values);
         status = status == COMMAND_GO_ON || one != COMMAND_OK ? one : status;
     }
     return status;
 }
 
 /* -------------------------------------------------------------------------------------- shared */
+
+int
+ledger_read_head(
+    const struct command *command,
+    const char *text,
+    struct store_head *room,
+    const struct store_head **ret_head)
+{
+    const char *reason = NULL;
+    *ret_head = NULL;
+    if (strcmp(text, LEDGER_NO_HEAD) == 0) {
+        return COMMAND_GO_ON;
+    }
+    if (store_head_parse(span_from_cstr(text), room, &reason) != ERR_OK) {
+        return command_misuse(command, "--head: %s", reason);
+    }
+    *ret_head = room;
+    return COMMAND_GO_ON;
+}
 
 void
 ledger_cell_name(struct show_table *table, uint32_t ledger)

@@ -22,6 +22,17 @@ extern const struct command ledger_prove;
  * ERR_NOT_FOUND: there is no ledger; ERR_RANGE: the path is too long; else of the disk. */
 MUST_USE err_t ledger_find_journal(const char *path, char out[LEDGER_URL_SIZE]);
 
+/* What --head says without one: an empty text is a mistake, and not to be taken for it. */
+#define LEDGER_NO_HEAD "none"
+
+/* *ret_head is set to *room, or to NULL if the text is LEDGER_NO_HEAD. COMMAND_GO_ON, or the
+ * command's end: it is no head. */
+int ledger_read_head(
+    const struct command *command,
+    const char *text,
+    struct store_head *room,
+    const struct store_head **ret_head);
+
 /* "USD test", or the number. */
 void ledger_cell_name(struct show_table *table, uint32_t ledger);
 /* In the currency's units. */

@@ -150,7 +150,7 @@ static const struct setting prove_settings[] = {
         struct prove_options,
         head,
         "head",
-        "",
+        LEDGER_NO_HEAD,
         "Evidence up to a head that was noted, instead of the newest."),
     OPTION_SWITCH(
         struct prove_options, json, "json", "Prints the evidence whole, for a program to check."),
@@ -388,13 +388,10 @@ run_prove(const struct command *command, int argc, char **argv)
     if (!u128_parse(span_from_cstr(argv[1]), &id) || id == 0) {
         return command_misuse(command, "'%s' is no transfer's id", argv[1]);
     }
-    struct store_head noted;
-    const char *reason = NULL;
-    bool has_noted = values.head[0] != '\0';
-    if (has_noted && store_head_parse(span_from_cstr(values.head), &noted, &reason) != ERR_OK) {
-        return command_misuse(command, "--head: %s", reason);
-    }
-    return prove(command, id, argv[2], has_noted ? &noted : NULL, values.json);
+    struct store_head room;
+    const struct store_head *noted = NULL;
+    status = ledger_read_head(command, values.head, &room, &noted);
+    return status == COMMAND_GO_ON ? prove(command, id, argv[2], noted, values.json) : status;
 }
 
 const struct command ledger_head = {

@@ -162,6 +162,9 @@ def test_what_is_asked_wrongly(filled, tmp_path):
     server, _ = filled
     cases = {
         ("check", server.data, "--head=1"): (2, "--head"),
+        # A script's variable that was not set is no head that was found again.
+        ("check", server.data, "--head="): (2, "--head"),
+        ("prove", "1001", server.data, "--head="): (2, "--head"),
         ("check", server.data, "--head=1:1/4096:5:xy"): (2, "64 hexadecimal digits"),
         ("prove", "x", server.data): (2, "no transfer's id"),
         ("prove", "1001", server.data): (1, "stop the server"),
