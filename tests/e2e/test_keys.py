@@ -130,6 +130,21 @@ def test_a_publishable_key_is_shown_what_a_payer_needs(server, http):
     assert told[0]["metadata"] == {"note": "ours"} and told[0]["customer"] == customer["id"]
 
 
+@pytest.mark.parametrize("extra", [
+    {}, {"capture_method": "manual"}], ids=["automatic", "manual"])
+def test_a_publishable_key_that_pays_is_shown_no_more(server, http, extra):
+    """The answer is what an event shows, if nothing is expanded; an event shows everything."""
+    public = Http(server, key=server.publishable_key)
+    customer = http.post("/v1/customers", {"name": "Ada"}).json()
+    intent = http.post("/v1/payment_intents", {
+        "amount": "1000", "currency": "usd", "customer": customer["id"], "metadata[note]": "ours",
+        "transfer_group": "ours", **extra}).json()
+    done = public.post(f"/v1/payment_intents/{intent['id']}/confirm", {
+        "client_secret": intent["client_secret"], "payment_method": "pm_card_visa"}).json()
+    assert done["status"] == ("requires_capture" if extra else "succeeded")
+    assert not members(done) & KEPT_BACK
+
+
 def test_a_publishable_key_is_shown_no_more_of_a_setup(server, http):
     public = Http(server, key=server.publishable_key)
     customer = http.post("/v1/customers", {"name": "Ada"}).json()

@@ -599,7 +599,8 @@ void resource_answer_list_chosen(
 void resource_answer_object(
     struct resource_op *op, const struct resource_type *type, const void *document);
 /* The same of an object that this operation has emitted an event about and not changed since: the
- * answer is what the event shows, and is not rendered again unless something is expanded. */
+ * answer is what the event shows, and is not rendered again unless something is expanded or the
+ * caller is shown a part of it only. */
 void resource_answer_emitted(
     struct resource_op *op, const struct resource_type *type, const void *document);
 /* Parameters that every list route has: put into its table. */
