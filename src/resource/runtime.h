@@ -360,6 +360,10 @@ MUST_USE err_t
 resource_idempotency_finish(struct resource_op *op, int status, struct span response);
 /* The answer is not kept: the key is new again. */
 MUST_USE err_t resource_idempotency_forget(struct resource_op *op);
+/* The operation's key as its caller gave it; empty without one. */
+struct span resource_idempotency_shown(const struct resource_op *op);
+/* It was given with a publishable key, by this request or by the one that is ended. */
+MUST_USE bool resource_idempotency_is_publishable(const struct resource_op *op);
 /* Only the memory of it goes; a row that says running stays for whoever finishes the attempt. */
 void resource_idempotency_release(struct resource_op *op);
 void resource_idempotency_purge(struct os_timer *timer);

@@ -181,6 +181,56 @@ def test_a_publishable_key_is_shown_no_more_of_what_failed(server, http):
         assert whole["metadata"] == {"note": "ours"} and "customer" in whole
 
 
+def keyed(http, key, path, data):
+    return http.post(path, data, headers={"Idempotency-Key": key})
+
+
+CARD = {"type": "card", **{f"card[{name}]": str(value) for name, value in card().items()}}
+
+
+def test_a_publishable_key_takes_no_idempotency_key_of_the_merchants(server, http):
+    """They are often the numbers of orders, which everybody can count on."""
+    page = Http(server, key=make_key(http, "publishable")["key"])
+    key = f"order-{secrets.token_hex(8)}"
+    taken = keyed(page, key, "/v1/payment_methods", CARD)
+    assert taken.status_code == 200
+    order = {"amount": "2000", "currency": "usd"}
+    made = keyed(http, key, "/v1/payment_intents", order)
+    assert made.status_code == 200, made.text
+    for one, path, data, first in ((page, "/v1/payment_methods", CARD, taken),
+                                   (http, "/v1/payment_intents", order, made)):
+        again = keyed(one, key, path, data)
+        assert again.headers["Idempotent-Replayed"] == "true"
+        assert again.content == first.content
+
+
+def test_a_publishable_key_is_not_told_what_a_secret_one_was(server, http):
+    """Not the answer, and not whether there was one."""
+    page = Http(server, key=make_key(http, "publishable")["key"])
+    key = secrets.token_hex(8)
+    customer = http.post("/v1/customers", {"name": "Ada"}).json()["id"]
+    intent = http.post("/v1/payment_intents", {
+        "amount": "2000", "currency": "usd", "customer": customer}).json()
+    path = f"/v1/payment_intents/{intent['id']}/confirm"
+    data = {"payment_method": "pm_card_visa", "client_secret": intent["client_secret"]}
+    assert keyed(http, key, path, data).json()["customer"] == customer
+    told = keyed(page, key, path, data)
+    assert customer not in told.text and "Idempotent-Replayed" not in told.headers
+    assert keyed(page, key, "/v1/payment_methods", CARD).status_code == 200
+
+
+def test_an_event_names_the_publishable_keys_idempotency_key_as_it_was_given(server, http):
+    page = Http(server, key=make_key(http, "publishable")["key"])
+    key = secrets.token_hex(8)
+    intent = http.post("/v1/payment_intents", {"amount": "2000", "currency": "usd"}).json()
+    data = {"payment_method": "pm_card_visa", "client_secret": intent["client_secret"]}
+    path = f"/v1/payment_intents/{intent['id']}/confirm"
+    assert keyed(page, key, path, data).json()["status"] == "succeeded"
+    events = http.get("/v1/events", params={"type": "payment_intent.succeeded"}).json()["data"]
+    told = next(one for one in events if one["data"]["object"]["id"] == intent["id"])
+    assert told["request"]["idempotency_key"] == key
+
+
 @pytest.mark.parametrize("expand", [
     "customer", "latest_charge", "latest_charge.balance_transaction", "payment_method.customer"])
 def test_a_publishable_key_expands_nothing_else(server, http, expand):
