@@ -92,7 +92,7 @@ def test_publishable_key_without_the_secret(server, client):
 
 # What the merchant keeps for itself of an intent, however it is paid.
 KEPT_BACK = {"customer", "latest_charge", "metadata", "transfer_data", "transfer_group",
-             "latest_attempt", "participants", "transaction", "split"}
+             "latest_attempt", "participants", "transaction", "split", "fingerprint"}
 
 
 def members(value):
