@@ -242,6 +242,36 @@ def test_only_operators_may(make_server):
     assert tael(server, "list").stdout == before
 
 
+def wait_for_attempts(merchant, endpoint):
+    """Of the only delivery to it."""
+    path = f"/v1/webhook_endpoints/{endpoint}/deliveries"
+
+    def attempts():
+        return [one for told in merchant.http.get(path).json()["data"] for one in told["attempts"]]
+
+    wait_until(attempts, 10, "an attempt")
+    return attempts()
+
+
+def test_no_webhook_asks_as_an_operator(make_server):
+    """It comes from this machine, and its sender reads what was answered: another's new key."""
+    server = make_server(ADMIN, cluster=False)
+    a, b = Merchant(server, "A"), Merchant(server, "B")
+    url = operators_url(server)
+    for path in (f"/merchants/{b.id}/keys", f"/merchants/{b.id}/close", "/vault/keys",
+                 "/webhooks/keys", "/log-level", "/nothing"):
+        endpoint = a.post("/v1/webhook_endpoints", {
+            "url": url + path, "enabled_events[0]": "customer.created"})["id"]
+        a.post("/v1/customers")
+        attempts = wait_for_attempts(a, endpoint)
+        assert attempts[0]["response"]["status"] == 403, (path, attempts)
+        assert "sk_test_" not in attempts[0]["response"]["body"]
+        assert a.http.delete(f"/v1/webhook_endpoints/{endpoint}").status_code == 200
+    shown = json.loads(tael(server, "show", b.id, "--json").stdout)
+    assert shown["keys"] == 1 and not shown["closed"]
+    assert requests.get(f"{url}/vault/keys", timeout=30).json()["generation"] == 1
+
+
 @pytest.mark.parametrize("method, path, data, status, word", [
     ("POST", "/merchants", {"name": "x"}, 400, "Idempotency-Key"),
     ("POST", "/merchants?key", {"nam": "x"}, 400, "'nam'"),
