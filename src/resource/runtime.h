@@ -16,6 +16,7 @@
 #define RESOURCE_BODY_FIRST        4096
 #define RESOURCE_KEYS_CACHED_MAX   4096
 #define RESOURCE_EVENT_TYPES_MAX   1024
+#define RESOURCE_SHARES            4096
 #define RESOURCE_IDEMPOTENCY_MAX   255 /* characters of a key */
 #define RESOURCE_EXPAND_DEPTH_MAX  4
 #define RESOURCE_HASH_SIZE         32
@@ -118,6 +119,7 @@ struct resource_op {
 
     struct resource_request *request; /* NULL: internal */
     const struct resource_route *route;
+    uint32_t *share; /* in runtime->shares, which it is counted in; NULL: in none */
     void *service_context;
     void *state;
     void (*ended)(void *context);
@@ -213,6 +215,8 @@ struct resource_runtime {
     err_t sync_outcome;
     struct list ops;
     uint32_t op_count;
+    /* Of them, RESOURCE_SHARES counts by scope; scopes that meet in one have it together. */
+    uint32_t *shares;
     struct list free_ops;
     struct list pending;
     struct list touched;
