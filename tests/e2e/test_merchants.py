@@ -4,6 +4,7 @@ import json
 import os
 import secrets
 import signal
+import socket
 import threading
 import time
 
@@ -14,6 +15,7 @@ from kit import postgres
 from kit.client import Http
 from kit.merchants import create, operators_url
 from kit.nodes import Nodes
+from kit.participant import Scripted
 from kit.receiver import Receiver
 from kit.server import run_tael, wait_until
 from kit.together import at_once
@@ -156,6 +158,30 @@ def webhooks_are_apart(a, b, a_receiver, b_receiver):
         own = set(merchant.ids("/v1/events"))
         wait_until(lambda own=own, receiver=receiver: own <= set(receiver.ids()), 30, "webhooks")
         assert set(receiver.ids()) == set(merchant.ids("/v1/events"))
+
+
+def test_one_merchants_participants_leave_room_for_anothers(make_server):
+    """One accepts connections, and never answers."""
+    server = make_server(ADMIN, *WEBHOOKS, "--webhook-in-flight-max=16",
+                         "--participant-timeout=4s", "--participant-prepare-for=4s", cluster=False)
+    a, b = Merchant(server, "A"), Merchant(server, "B")
+    with socket.create_server(("127.0.0.1", 0), backlog=128) as hangs, Receiver() as receiver:
+        silent = a.post("/v1/participants", {
+            "name": "silent", "url": f"http://127.0.0.1:{hangs.getsockname()[1]}/"})["id"]
+        b.post("/v1/webhook_endpoints", {"url": receiver.url(), "enabled_events[0]": "*"})
+        shop = Scripted(server, key=b.key)
+        payments = [threading.Thread(target=a.http.post, args=("/v1/payment_intents", {
+            **PAYMENT, f"participants[{silent}]": "x"})) for _ in range(40)]
+        for payment in payments:
+            payment.start()
+        time.sleep(1)  # all of them wait, or were told that they cannot
+        began = time.monotonic()
+        paid = b.post("/v1/payment_intents", {**PAYMENT, f"participants[{shop.id}]": "x"})
+        wait_until(lambda: set(b.ids("/v1/events")) <= set(receiver.ids()), 10, "webhooks")
+        assert time.monotonic() - began < 2 and paid["status"] == "succeeded"
+        for payment in payments:
+            payment.join(60)
+        shop.close()
 
 
 def test_one_idempotency_key_of_two_merchants(make_server):
