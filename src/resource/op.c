@@ -54,6 +54,7 @@ resource_op_free(struct resource_op *op)
     }
     list_remove(&op->all);
     runtime->op_count--;
+    runtime->answers_size -= op->answer_size;
     if (op->share != NULL) {
         ASSERT(*op->share > 0);
         (*op->share)--;
@@ -92,14 +93,15 @@ refuse_busy(struct resource_request *request)
 }
 
 /* A merchant's mode has no more requests under way than SHARE times what is then left: of so many
- * that take all they get, each has the same, and one more still finds room. */
+ * that take all they get, each has the same, and one more still finds room. And a group's answers,
+ * which wait for its commit, are bounded in bytes. */
 static bool
 share_take(struct resource_op *op)
 {
     struct resource_runtime *runtime = op->runtime;
     uint32_t *share = &runtime->shares[op->caller.scope % RESOURCE_SHARES];
     uint64_t left = runtime->parts.settings.operations_max - (runtime->op_count - 1);
-    if (*share >= SHARE * left) {
+    if (*share >= SHARE * left || runtime->answers_size > RESOURCE_ANSWERS_MAX) {
         resource_fail(op, &busy);
         return false;
     }
@@ -259,6 +261,8 @@ resource_op_end(struct resource_op *op, int status, struct buf *body)
     op->status = status;
     op->body = *body;
     *body = (struct buf){.data = NULL};
+    op->runtime->answers_size += op->body.capacity - op->answer_size;
+    op->answer_size = op->body.capacity;
     op->phase = RESOURCE_OP_ENDED;
     resource_card_wipe(op);
     resource_lock_release(op);

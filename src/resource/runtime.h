@@ -16,6 +16,7 @@
 #define RESOURCE_BODY_FIRST        4096
 #define RESOURCE_KEYS_CACHED_MAX   4096
 #define RESOURCE_EVENT_TYPES_MAX   1024
+#define RESOURCE_ANSWERS_MAX       (UINT64_C(64) << 20) /* of the answers that wait for one commit */
 #define RESOURCE_SHARES            4096
 #define RESOURCE_IDEMPOTENCY_MAX   255 /* characters of a key */
 #define RESOURCE_EXPAND_DEPTH_MAX  4
@@ -119,7 +120,8 @@ struct resource_op {
 
     struct resource_request *request; /* NULL: internal */
     const struct resource_route *route;
-    uint32_t *share; /* in runtime->shares, which it is counted in; NULL: in none */
+    size_t answer_size; /* what it has in runtime->answers_size */
+    uint32_t *share;    /* in runtime->shares, which it is counted in; NULL: in none */
     void *service_context;
     void *state;
     void (*ended)(void *context);
@@ -217,6 +219,7 @@ struct resource_runtime {
     uint32_t op_count;
     /* Of them, RESOURCE_SHARES counts by scope; scopes that meet in one have it together. */
     uint32_t *shares;
+    uint64_t answers_size; /* bytes of their answers that have not left */
     struct list free_ops;
     struct list pending;
     struct list touched;
