@@ -380,13 +380,15 @@ test_memory_of_answers(void **state)
     settings.memory_max = 4000000;
     t_server_start(&t, &settings, NULL);
     int fds[CLIENTS];
-    char request[PIPELINED * 64] = "";
-    for (int i = 0; i < PIPELINED; i++) {
-        (void)strcat(request, GET("/size?1000000"));
+    static const char one[] = GET("/size?1000000");
+    const size_t size = sizeof(one) - 1;
+    char request[PIPELINED * sizeof(one)];
+    for (size_t i = 0; i < PIPELINED; i++) {
+        memcpy(request + i * size, one, size);
     }
     for (int i = 0; i < CLIENTS; i++) {
         fds[i] = t_connect(t.port);
-        t_send_text(fds[i], request);
+        t_send(fds[i], request, PIPELINED * size);
     }
     uint64_t end_ms = t_now_ms() + T_WAIT_MS;
     while (t_count(&t).shed_memory < CLIENTS) {
