@@ -194,8 +194,8 @@ struct node_settings {
     bool trace_trust;
 };
 
-/* To webhook endpoints: those under way, and as many that rest. */
-#define NODE_OUTBOUND_CONNECTIONS(settings) (2 * (uint32_t)(settings)->webhook_in_flight_max)
+/* Webhooks under way, as many requests to participants, and as many that rest. */
+#define NODE_OUTBOUND_CONNECTIONS(settings) (3 * (uint32_t)(settings)->webhook_in_flight_max)
 
 extern const struct setting node_setting_table[];
 extern const size_t node_setting_count;

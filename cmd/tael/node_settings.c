@@ -340,7 +340,8 @@ const struct setting node_setting_table[] = {
         2,
         16384,
         "requests",
-        "To all endpoints at a time; to those that fail, half of it."),
+        "To all endpoints at a time; to those that fail, half of it; to those of one merchant, "
+        "three quarters."),
     NUMBER(
         "webhook-endpoint-in-flight-max",
         webhook_endpoint_in_flight_max,

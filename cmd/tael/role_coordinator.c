@@ -15,6 +15,7 @@ settings_of(const struct node_settings *from)
     settings.retry_max_ms = from->participant_retry_max;
     settings.retry_for_ms = from->participant_retry_for;
     settings.sweep_interval_ms = from->sweep_interval;
+    settings.in_flight_max = (uint32_t)from->webhook_in_flight_max;
     if (strcmp(from->webhook_private, "all") == 0) {
         settings.test_reach = PORT_HTTP_ANYWHERE;
         settings.live_reach = PORT_HTTP_ANYWHERE;

@@ -17,7 +17,8 @@ outbound_open(struct node *node)
         .ca_file = settings->webhook_ca[0] == '\0' ? NULL : settings->webhook_ca,
         .settings = outbound_settings_default(),
     };
-    parts.settings.requests_max = (uint32_t)settings->webhook_in_flight_max;
+    /* As many for webhooks as for participants, each of which counts its own. */
+    parts.settings.requests_max = 2 * (uint32_t)settings->webhook_in_flight_max;
     parts.settings.connections_max = NODE_OUTBOUND_CONNECTIONS(settings);
     err_t result = outbound_create(&parts, &node->outbound);
     if (result != ERR_OK) {

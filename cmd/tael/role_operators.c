@@ -191,22 +191,36 @@ static const struct {
     {"/transactions", OPERATORS, true, role_shards_transactions},
 };
 
-/* A browser names the page that sends a request which may change something. */
+/* NULL: it may ask. A browser names the page that sends a request which may change something. What
+ * a Tael sends to where a merchant said is signed: it comes from this machine or its network, and
+ * the merchant is shown what was answered. */
+static const char *
+why_not(const struct net_exchange *exchange, bool reads)
+{
+    struct span signature;
+    if (http_head_find(exchange->head, SPAN("Stripe-Signature"), &signature)) {
+        return "this is not for webhooks and participants\n";
+    }
+    bool page = !reads && http_head_has(exchange->head, HTTP_FIELD_ORIGIN);
+    return page ? "this is not for pages in browsers\n" : NULL;
+}
+
 static void
-refuse_page(struct net_answer *answer)
+refuse(struct net_answer *answer, const char *why)
 {
     answer->status = 403;
     answer->content_type = SPAN("text/plain; charset=utf-8");
     buf_init(&answer->body, WHY_SIZE_MAX);
-    buf_append_cstr(&answer->body, "this is not for pages in browsers\n");
+    buf_append_cstr(&answer->body, why);
 }
 
 static enum api_operated
 operate(struct node *node, struct net_exchange *exchange, enum asker who)
 {
     bool reads = exchange->method == HTTP_METHOD_GET || exchange->method == HTTP_METHOD_HEAD;
-    if (who == OPERATORS && !reads && http_head_has(exchange->head, HTTP_FIELD_ORIGIN)) {
-        refuse_page(&exchange->answer);
+    const char *why = who == OPERATORS ? why_not(exchange, reads) : NULL;
+    if (why != NULL) {
+        refuse(&exchange->answer, why);
         return API_OPERATED;
     }
     for (size_t i = 0; i < sizeof(pages) / sizeof(pages[0]); i++) {

@@ -14,6 +14,7 @@ coordinator_settings_default(void)
         .retry_max_ms = INT64_C(300) * 1000,
         .retry_for_ms = INT64_C(24) * 3600 * 1000,
         .sweep_interval_ms = 1000,
+        .in_flight_max = 512,
         .test_reach = PORT_HTTP_LOCAL,
         .live_reach = PORT_HTTP_PUBLIC,
     };
@@ -38,6 +39,7 @@ coordinator_create(const struct coordinator_parts *parts, struct coordinator **r
 {
     ASSERT(parts->http != NULL);
     ASSERT(parts->settings.timeout_ms > 0);
+    ASSERT(parts->settings.in_flight_max > 0);
     ASSERT(parts->settings.retry_first_ms > 0);
     struct coordinator *coordinator = calloc(1, sizeof(*coordinator));
     if (coordinator == NULL) {

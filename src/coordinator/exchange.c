@@ -22,6 +22,7 @@
 #define BODY_SIZE    (6 * COORDINATOR_DATA_MAX + 2048)
 #define VALUES_MAX   64  /* of an answer */
 #define REASON_SIZE  200 /* bytes of a participant's words that are kept */
+#define SHARE        3   /* three quarters for a merchant who is alone with it */
 #define STATUS_OK    200
 #define STATUS_NO    409
 
@@ -122,12 +123,45 @@ outcome_of(const struct coordinator_call *call)
                : COORDINATOR_REFUSED;
 }
 
+static uint32_t *
+share_of(const struct coordinator_exchange *exchange)
+{
+    uint64_t scope = resource_op_caller(exchange->op)->scope;
+    return &exchange->coordinator->shares[scope % COORDINATOR_SHARES];
+}
+
+/* A merchant's mode has no more under way than SHARE times what is then left: its participants may
+ * hang, and others' payments are declined if theirs cannot be asked. */
+static bool
+room_take(const struct coordinator_exchange *exchange)
+{
+    struct coordinator *coordinator = exchange->coordinator;
+    uint32_t *share = share_of(exchange);
+    uint64_t left = coordinator->parts.settings.in_flight_max - coordinator->in_flight;
+    if (*share >= SHARE * left) {
+        return false;
+    }
+    (*share)++;
+    coordinator->in_flight++;
+    return true;
+}
+
+static void
+room_give_back(const struct coordinator_exchange *exchange)
+{
+    uint32_t *share = share_of(exchange);
+    ASSERT(*share > 0);
+    (*share)--;
+    exchange->coordinator->in_flight--;
+}
+
 static void
 call_done(struct port_http_request *request)
 {
     struct coordinator_call *call = CONTAINER_OF(request, struct coordinator_call, http);
     struct coordinator_exchange *exchange = call->exchange;
     ASSERT(exchange->waiting > 0);
+    room_give_back(exchange);
     if (request->error == ERR_OK) {
         read_answer(call);
     } else {
@@ -248,6 +282,13 @@ prepare_call(struct coordinator_call *call, uint32_t member)
     return ERR_OK;
 }
 
+static void
+not_sent(struct coordinator_call *call, err_t error)
+{
+    call->reason = error == ERR_DENIED ? SPAN("It is disabled.") : span_from_cstr(err_text(error));
+    coordinator_count(&call->exchange->coordinator->requests[COORDINATOR_FAILED]);
+}
+
 void
 coordinator_exchange_add(
     struct coordinator_exchange *exchange, uint32_t member, enum coordinator_action action)
@@ -261,8 +302,7 @@ coordinator_exchange_add(
         call->sent = true;
         return;
     }
-    call->reason = error == ERR_DENIED ? SPAN("It is disabled.") : span_from_cstr(err_text(error));
-    coordinator_count(&exchange->coordinator->requests[COORDINATOR_FAILED]);
+    not_sent(call, error);
 }
 
 void
@@ -271,7 +311,12 @@ coordinator_exchange_send(struct coordinator_exchange *exchange, int64_t timeout
     ASSERT(timeout_ms > 0);
     struct port_http *http = exchange->coordinator->parts.http;
     for (uint32_t i = 0; i < COORDINATOR_MEMBERS_MAX; i++) {
-        exchange->waiting += exchange->calls[i].sent ? 1 : 0;
+        struct coordinator_call *call = &exchange->calls[i];
+        if (call->sent && !room_take(exchange)) {
+            call->sent = false;
+            not_sent(call, ERR_BUSY);
+        }
+        exchange->waiting += call->sent ? 1 : 0;
     }
     if (exchange->waiting == 0) {
         exchange->done(exchange);

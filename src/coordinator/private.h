@@ -22,6 +22,8 @@
 
 struct coordinator_sweep;
 
+#define COORDINATOR_SHARES 4096
+
 struct coordinator {
     struct coordinator_parts parts;
     struct resource_route *routes; /* the constant table, bound to this instance */
@@ -30,6 +32,10 @@ struct coordinator {
     struct os_prng prng; /* of delays, which need to differ */
     bool sweeping;       /* a sweep is under way */
     bool again;          /* something became due meanwhile */
+
+    uint32_t in_flight; /* requests to participants */
+    /* Of them, by scope; scopes that meet in one have it together. */
+    uint32_t shares[COORDINATOR_SHARES];
 
     _Atomic uint64_t open;
     _Atomic int64_t oldest_s;

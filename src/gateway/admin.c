@@ -258,10 +258,24 @@ static const struct {
     {"/drain", HTTP_METHOD_POST, do_drain, false},
 };
 
+/* What a Tael sends to where a merchant said is signed. It comes from this machine or its network,
+ * and the merchant is shown what was answered. */
+static bool
+is_callback(const struct net_exchange *exchange)
+{
+    struct span signature;
+    return http_head_find(exchange->head, SPAN("Stripe-Signature"), &signature);
+}
+
 static void
 handle(struct gateway *gateway, struct net_exchange *exchange)
 {
     bool known = false;
+    if (is_callback(exchange)) {
+        answer_text(exchange, 403, "this is not for webhooks and participants");
+        net_answer(exchange);
+        return;
+    }
     for (size_t i = 0; i < sizeof(admin_routes) / sizeof(admin_routes[0]); i++) {
         if (!span_equal_cstr(exchange->path, admin_routes[i].path)) {
             continue;

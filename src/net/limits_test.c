@@ -365,6 +365,48 @@ test_memory_shed(void **state)
     t_server_stop(&t, 100);
 }
 
+/* Requests that are few bytes, of which each has a large answer, and nobody who reads it. */
+static void
+test_memory_of_answers(void **state)
+{
+    enum {
+        CLIENTS = 8,
+        PIPELINED = 32,
+        ANSWER = 1000000
+    };
+
+    (void)state;
+    struct net_server_settings settings = net_server_settings_default;
+    settings.memory_max = 4000000;
+    t_server_start(&t, &settings, NULL);
+    int fds[CLIENTS];
+    static const char one[] = GET("/size?1000000");
+    const size_t size = sizeof(one) - 1;
+    char request[PIPELINED * sizeof(one)];
+    for (size_t i = 0; i < PIPELINED; i++) {
+        memcpy(request + i * size, one, size);
+    }
+    for (int i = 0; i < CLIENTS; i++) {
+        fds[i] = t_connect(t.port);
+        t_send(fds[i], request, PIPELINED * size);
+    }
+    uint64_t end_ms = t_now_ms() + T_WAIT_MS;
+    while (t_count(&t).shed_memory < CLIENTS) {
+        assert_true(t_now_ms() < end_ms);
+        t_sleep_ms(5);
+    }
+    /* What is taken back was there first, in a buffer that had doubled. */
+    assert_true(t_count(&t).memory_peak < settings.memory_max + 3 * ANSWER);
+    for (int i = 0; i < CLIENTS; i++) {
+        (void)close(fds[i]);
+    }
+    while (t_count(&t).memory > 0) {
+        assert_true(t_now_ms() < end_ms);
+        t_sleep_ms(5);
+    }
+    t_server_stop(&t, 100);
+}
+
 /* ------------------------------------------------------------------------ many idle connections */
 
 #define T_IDLE           10000
@@ -608,6 +650,7 @@ main(void)
         cmocka_unit_test(test_connection_flood),
         cmocka_unit_test(test_requests_shed),
         cmocka_unit_test(test_memory_shed),
+        cmocka_unit_test(test_memory_of_answers),
         cmocka_unit_test(test_no_descriptors),
         cmocka_unit_test(test_drain),
         cmocka_unit_test(test_drain_deadline),

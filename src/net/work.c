@@ -160,6 +160,17 @@ net_work_refuse(struct net_work *work, unsigned status, const char *reason)
 
 /* ----------------------------------------------------------------------------------- answers */
 
+/* A small request may have a large answer: who asks often and does not read would fill the memory
+ * with them. Of a request that changes nothing the answer may be taken back. */
+static bool
+is_too_large_now(const struct net_work *work)
+{
+    bool reads =
+        work->exchange.method == HTTP_METHOD_GET || work->exchange.method == HTTP_METHOD_HEAD;
+    return reads && work->exchange.answer.body.capacity > NET_INLINE_BODY_MAX &&
+           net_server_memory_is_full(work->server);
+}
+
 static void
 on_answer(struct os_task *task)
 {
@@ -177,6 +188,10 @@ on_answer(struct os_task *task)
         return;
     }
     net_work_charge(work);
+    if (is_too_large_now(work)) {
+        NET_COUNT(server, shed_memory, 1);
+        net_work_refuse(work, 503, "the server has no memory for this answer now");
+    }
     net_connection_touch(work->connection);
 }
 

@@ -206,6 +206,7 @@ resource_auth_wish(
     const struct resource_key *key = key_cached(op->runtime, hash);
     if (key != NULL) {
         op->caller.scope = key->caller.scope;
+        op->caller.key_kind = key->caller.key_kind; /* which idempotency keys are its own */
     }
     if (key != NULL && key_is_fresh(op->runtime, key)) {
         return false;

@@ -248,7 +248,7 @@ resource_emit(
             event->api_version = op->request->api_version;
         }
     }
-    event->idempotency_key = resource_op_idempotency_key(op);
+    event->idempotency_key = resource_idempotency_shown(op);
     event->object = resource_render_text(op, type, document);
     if (event->object.size == 0) {
         return ERR_FULL;

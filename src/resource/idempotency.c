@@ -11,6 +11,10 @@
  * documents the number is unique: of two that take a key at once, one loses, runs again, and finds
  * it taken.
  *
+ * Publishable keys, which everybody who opens a shop's page has, have keys apart: theirs have a
+ * mark in front, which HTTP lets nobody send. So they take none that the merchant means to use, and
+ * are not told what the merchant's own requests were answered.
+ *
  * An answer that an event of the operation shows, byte for byte, is kept as the event's id, if
  * events outlive keys: it is most of a payment's row, which would be written small, grow, and split
  * the pages it is in. Not among processes that share the documents, which may be of several
@@ -28,6 +32,8 @@
 #define PURGE_ROWS_MAX  500
 #define DAY_NS          (UINT64_C(86400) * OS_NS_PER_S)
 #define SAME_NUMBER_MAX 8 /* keys that share 63 bits: more is not chance */
+/* No byte of a field's value (RFC 9110 section 5.5). */
+#define PUBLISHABLE_MARK '\x01'
 
 #define FIELD(member, kind_, column_)                                                              \
     {                                                                                              \
@@ -190,6 +196,28 @@ resource_idempotency_release(struct resource_op *op)
     }
 }
 
+static bool
+is_marked(struct span key)
+{
+    return key.size > 0 && key.data[0] == PUBLISHABLE_MARK;
+}
+
+/* What the caller's key is called in memory and in its row; empty: no memory. */
+static struct span
+key_name(struct resource_op *op, struct span key)
+{
+    if (op->caller.key_kind != RESOURCE_KEY_PUBLISHABLE) {
+        return key;
+    }
+    return arena_format(&op->arena, "%c%.*s", PUBLISHABLE_MARK, SPAN_PRINTF(key));
+}
+
+static struct span
+key_shown(struct span name)
+{
+    return is_marked(name) ? span_slice(name, 1, name.size) : name;
+}
+
 static int64_t
 key_number(struct span key)
 {
@@ -240,7 +268,7 @@ resource_idempotency_wish(struct resource_op *op, struct document_query *ret_que
         key.size > RESOURCE_IDEMPOTENCY_MAX) {
         return false;
     }
-    *ret_query = row_query(op, key_number(key));
+    *ret_query = row_query(op, key_number(key_name(op, key)));
     return true;
 }
 
@@ -281,7 +309,7 @@ refuse_running(struct resource_op *op, struct span key)
         "There is currently another in-progress request using this idempotency key (that probably "
         "means you submitted twice, and the other request is still going through): %.*s. Please "
         "try again later.",
-        SPAN_PRINTF(key));
+        SPAN_PRINTF(key_shown(key)));
     refuse(op, 409, "idempotency_key_in_use", message);
 }
 
@@ -342,7 +370,7 @@ key_is_valid(struct resource_op *op, struct span key)
         refuse(op, 400, NULL, message);
         return false;
     }
-    if (!span_is_utf8(key)) {
+    if (!span_is_utf8(key) || is_marked(key)) {
         refuse(op, 400, NULL, SPAN("The idempotency key must be UTF-8 text."));
         return false;
     }
@@ -366,7 +394,7 @@ meet_row(struct resource_op *op, struct resource_idempotency_row *row, struct sp
             "Keys for idempotent requests can only be used with the same parameters they were "
             "first used with. Try using a key other than '%.*s' if you meant to execute a "
             "different request.",
-            SPAN_PRINTF(key));
+            SPAN_PRINTF(key_shown(key)));
         refuse(op, 400, NULL, message);
     } else if (row->running) {
         refuse_running(op, key);
@@ -384,6 +412,11 @@ resource_idempotency_begin(struct resource_op *op)
         return true;
     }
     if (!key_is_valid(op, key)) {
+        return false;
+    }
+    key = key_name(op, key);
+    if (key.size == 0) {
+        resource_internal(op, ERR_FULL, "request memory");
         return false;
     }
     if (is_running(op, key)) {
@@ -507,6 +540,18 @@ resource_adopt_key(struct resource_op *op, struct span idempotency_key)
     if (result != ERR_OK) {
         resource_log(op->runtime, op, result, "adopting an idempotency key");
     }
+}
+
+struct span
+resource_idempotency_shown(const struct resource_op *op)
+{
+    return key_shown(resource_op_idempotency_key(op));
+}
+
+bool
+resource_idempotency_is_publishable(const struct resource_op *op)
+{
+    return is_marked(resource_op_idempotency_key(op));
 }
 
 struct span

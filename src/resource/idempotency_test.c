@@ -263,6 +263,89 @@ a_key_of_a_dead_process_stays_taken_until_it_is_adopted(void **state)
     assert_int_equal(world->outside_calls, 1);
 }
 
+static struct t_call *
+t_publishable_charges(struct t_world *world, const char *key)
+{
+    struct t_call *call = t_send(world, T_CHARGE, NULL, "name=a&colour=red");
+    t_use_key(call, "k1");
+    call->request.api_key = span_from_cstr(key);
+    t_run(world);
+    return call;
+}
+
+/* What whoever pays has put on the attempt is the name under which it is adopted. */
+static struct {
+    char text[16];
+    size_t size;
+} attempt;
+
+static void
+note_name(struct resource_op *op)
+{
+    struct span name = resource_op_idempotency_key(op);
+    assert_true(name.size <= sizeof(attempt.text));
+    memcpy(attempt.text, name.data, name.size);
+    attempt.size = name.size;
+}
+
+static void
+adopt_publishable(struct resource_op *op)
+{
+    struct t_thing *thing = resource_new(op, &t_thing_type);
+    assert_non_null(thing);
+    thing->name = SPAN("a");
+    thing->colour = SPAN("red");
+    resource_adopt_key(op, span_of(attempt.text, attempt.size));
+    assert_true(resource_op_idempotency_key(op).size != 0);
+    resource_answer_object(op, &t_thing_type, thing);
+}
+
+static void
+a_publishable_key_has_keys_apart(void **state)
+{
+    struct t_world *world = *state;
+    char key[RESOURCE_KEY_TEXT_SIZE];
+    assert_int_equal(
+        resource_key_create(
+            world->runtime, world->merchant, RESOURCE_KEY_PUBLISHABLE, false, "", NULL, key),
+        ERR_OK);
+    struct t_call *theirs = t_do_with_key(world, T_CHARGE, NULL, "name=a&colour=red", "k1");
+    assert_string_equal(t_text(theirs, "colour"), "red");
+    struct t_call *own = t_publishable_charges(world, key);
+    assert_int_equal(own->request.status, 200);
+    assert_false(own->request.replayed);
+    assert_null(t_json(own, "colour"));
+    t_restart(world);
+    t_expect_replay(t_publishable_charges(world, key), own);
+    t_expect_replay(t_do_with_key(world, T_CHARGE, NULL, "name=a&colour=red", "k1"), theirs);
+    assert_int_equal(t_count(world, "idempotency_key"), 2);
+    /* Nobody gets to them by a name of that form. */
+    t_expect_error(t_do_with_key(world, T_CREATE, NULL, "name=a", "\x01k1"), 400, "", NULL);
+}
+
+static void
+what_is_ended_for_a_publishable_key_is_answered_in_part(void **state)
+{
+    struct t_world *world = *state;
+    char key[RESOURCE_KEY_TEXT_SIZE];
+    assert_int_equal(
+        resource_key_create(
+            world->runtime, world->merchant, RESOURCE_KEY_PUBLISHABLE, false, "", NULL, key),
+        ERR_OK);
+    world->outside_hangs = true;
+    world->charged = note_name;
+    assert_false(t_publishable_charges(world, key)->done);
+    t_restart(world);
+    t_expect_error(t_publishable_charges(world, key), 409, "idempotency_key_in_use", NULL);
+    assert_int_equal(
+        resource_start_internal(world->runtime, 2, NULL, adopt_publishable, NULL), ERR_OK);
+    t_run(world);
+    struct t_call *told = t_publishable_charges(world, key);
+    assert_true(told->request.replayed);
+    assert_string_equal(t_text(told, "name"), "a");
+    assert_null(t_json(told, "colour"));
+}
+
 static void
 keys_expire(void **state)
 {
@@ -339,6 +422,8 @@ main(void)
         T(many_at_once_have_one_effect),
         T(outside_effects_announce_their_key_and_finish_it),
         T(a_key_of_a_dead_process_stays_taken_until_it_is_adopted),
+        T(a_publishable_key_has_keys_apart),
+        T(what_is_ended_for_a_publishable_key_is_answered_in_part),
         T(keys_expire),
         T(odd_keys_are_refused),
         T(reading_needs_no_key),

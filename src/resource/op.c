@@ -6,6 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Three quarters for one who is alone with it. */
+#define SHARE 3
+
 /* ---------------------------------------------------------------------------- create, free */
 
 struct resource_op *
@@ -51,6 +54,11 @@ resource_op_free(struct resource_op *op)
     }
     list_remove(&op->all);
     runtime->op_count--;
+    runtime->answers_size -= op->answer_size;
+    if (op->share != NULL) {
+        ASSERT(*op->share > 0);
+        (*op->share)--;
+    }
     arena_clear(&op->arena);
     op->request = NULL; /* the requester's again */
     op->route = NULL;
@@ -69,18 +77,37 @@ resource_op_destroy(struct resource_op *op)
 
 /* ------------------------------------------------------------------------------- submission */
 
+static const struct resource_error busy = {
+    .status = 503,
+    .type = "api_error",
+    .message = {.data = "Too many requests are under way. Try again in a little bit.", .size = 59},
+};
+
 static void
 refuse_busy(struct resource_request *request)
 {
-    struct resource_error error = {
-        .status = 503,
-        .type = "api_error",
-        .message = SPAN("Too many requests are under way. Try again in a little bit."),
-    };
-    request->status = error.status;
+    request->status = busy.status;
     buf_init(&request->body, RESOURCE_BODY_LIMIT);
-    resource_error_write(&request->body, &error);
+    resource_error_write(&request->body, &busy);
     request->done(request);
+}
+
+/* A merchant's mode has no more requests under way than SHARE times what is then left: of so many
+ * that take all they get, each has the same, and one more still finds room. And a group's answers,
+ * which wait for its commit, are bounded in bytes. */
+static bool
+share_take(struct resource_op *op)
+{
+    struct resource_runtime *runtime = op->runtime;
+    uint32_t *share = &runtime->shares[op->caller.scope % RESOURCE_SHARES];
+    uint64_t left = runtime->parts.settings.operations_max - (runtime->op_count - 1);
+    if (*share >= SHARE * left || runtime->answers_size > RESOURCE_ANSWERS_MAX) {
+        resource_fail(op, &busy);
+        return false;
+    }
+    (*share)++;
+    op->share = share;
+    return true;
 }
 
 static void
@@ -117,7 +144,7 @@ request_arrived(struct os_task *task)
 void
 resource_op_begin(struct resource_op *op)
 {
-    if (resource_auth_check(op) && !resource_card_begin(op)) {
+    if (resource_auth_check(op) && share_take(op) && !resource_card_begin(op)) {
         resource_op_checked(op);
     }
 }
@@ -234,6 +261,8 @@ resource_op_end(struct resource_op *op, int status, struct buf *body)
     op->status = status;
     op->body = *body;
     *body = (struct buf){.data = NULL};
+    op->runtime->answers_size += op->body.capacity - op->answer_size;
+    op->answer_size = op->body.capacity;
     op->phase = RESOURCE_OP_ENDED;
     resource_card_wipe(op);
     resource_lock_release(op);

@@ -284,7 +284,8 @@ void
 resource_answer_emitted(
     struct resource_op *op, const struct resource_type *type, const void *document)
 {
-    if (op->emitted_document != document || op->expand != NULL) {
+    bool whole = op->expand == NULL && !resource_shown_in_part(op); /* as an event shows it */
+    if (op->emitted_document != document || !whole) {
         resource_answer_object(op, type, document);
         return;
     }

@@ -599,7 +599,8 @@ resource_runtime_create(const struct resource_parts *parts, struct resource_runt
         return ERR_MEMORY;
     }
     runtime_init(runtime, parts);
-    err_t result = resource_prefetch_open(runtime);
+    runtime->shares = calloc(RESOURCE_SHARES, sizeof(*runtime->shares));
+    err_t result = runtime->shares == NULL ? ERR_MEMORY : resource_prefetch_open(runtime);
     if (result == ERR_OK) {
         result = runtime_open(runtime);
     }
@@ -650,6 +651,7 @@ resource_runtime_destroy(struct resource_runtime **runtime_at)
     resource_auth_forget(runtime);
     resource_cache_close(runtime);
     free(runtime->wishes);
+    free(runtime->shares);
     resource_event_types_close(runtime);
     map_release(&runtime->locks);
     map_release(&runtime->keys);

@@ -16,6 +16,8 @@
 #define RESOURCE_BODY_FIRST        4096
 #define RESOURCE_KEYS_CACHED_MAX   4096
 #define RESOURCE_EVENT_TYPES_MAX   1024
+#define RESOURCE_ANSWERS_MAX       (UINT64_C(64) << 20) /* of the answers that wait for one commit */
+#define RESOURCE_SHARES            4096
 #define RESOURCE_IDEMPOTENCY_MAX   255 /* characters of a key */
 #define RESOURCE_EXPAND_DEPTH_MAX  4
 #define RESOURCE_HASH_SIZE         32
@@ -118,6 +120,8 @@ struct resource_op {
 
     struct resource_request *request; /* NULL: internal */
     const struct resource_route *route;
+    size_t answer_size; /* what it has in runtime->answers_size */
+    uint32_t *share;    /* in runtime->shares, which it is counted in; NULL: in none */
     void *service_context;
     void *state;
     void (*ended)(void *context);
@@ -213,6 +217,9 @@ struct resource_runtime {
     err_t sync_outcome;
     struct list ops;
     uint32_t op_count;
+    /* Of them, RESOURCE_SHARES counts by scope; scopes that meet in one have it together. */
+    uint32_t *shares;
+    uint64_t answers_size; /* bytes of their answers that have not left */
     struct list free_ops;
     struct list pending;
     struct list touched;
@@ -360,6 +367,10 @@ MUST_USE err_t
 resource_idempotency_finish(struct resource_op *op, int status, struct span response);
 /* The answer is not kept: the key is new again. */
 MUST_USE err_t resource_idempotency_forget(struct resource_op *op);
+/* The operation's key as its caller gave it; empty without one. */
+struct span resource_idempotency_shown(const struct resource_op *op);
+/* It was given with a publishable key, by this request or by the one that is ended. */
+MUST_USE bool resource_idempotency_is_publishable(const struct resource_op *op);
 /* Only the memory of it goes; a row that says running stays for whoever finishes the attempt. */
 void resource_idempotency_release(struct resource_op *op);
 void resource_idempotency_purge(struct os_timer *timer);

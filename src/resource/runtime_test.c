@@ -206,6 +206,40 @@ more_operations_than_allowed_are_refused(void **state)
 }
 
 static void
+one_merchant_leaves_operations_to_the_others(void **state)
+{
+    struct t_world *world = *state;
+    char other[RESOURCE_KEY_TEXT_SIZE];
+    t_close(world);
+    world->settings.operations_max = 16;
+    t_open(world);
+    assert_int_equal(
+        resource_key_create(
+            world->runtime, world->merchant, RESOURCE_KEY_SECRET, true, "", NULL, other),
+        ERR_OK); /* of the other mode, which is as far as another merchant */
+    world->outside_hangs = true;
+    struct t_call *hanging[20];
+    unsigned refused = 0;
+    for (size_t i = 0; i < 20; i++) {
+        hanging[i] = t_do(world, T_CHARGE, NULL, "name=a");
+        refused += hanging[i]->done && hanging[i]->request.status == 503;
+    }
+    assert_int_equal(refused, 8); /* three quarters were let in */
+    assert_string_equal(t_text(hanging[19], "error.type"), "api_error");
+    for (int i = 0; i < 3; i++) {
+        struct t_call *call = t_send(world, T_CREATE, NULL, "name=b");
+        call->request.api_key = span_from_cstr(other);
+        t_run(world);
+        assert_int_equal(call->request.status, 200);
+    }
+    t_restart(world); /* who has gone is not counted any more */
+    world->outside_hangs = false;
+    for (size_t i = 0; i < 20; i++) {
+        assert_int_equal(t_do(world, T_CREATE, NULL, "name=c")->request.status, 200);
+    }
+}
+
+static void
 the_next_group_works_while_the_disk_syncs(void **state) /* RESOURCE-1 */
 {
     struct t_world *world = *state;
@@ -532,6 +566,7 @@ main(void)
         T(a_failing_write_is_told_as_ours),
         T(who_lost_runs_again),
         T(more_operations_than_allowed_are_refused),
+        T(one_merchant_leaves_operations_to_the_others),
         T(the_next_group_works_while_the_disk_syncs),
         T(a_commit_waits_a_few_turns_while_others_join),
         T(a_failed_sync_leaves_everything_open),

@@ -82,7 +82,10 @@ resource_shown_members(struct span object, const struct resource_shown *shown, s
 bool
 resource_shown_in_part(const struct resource_op *op)
 {
-    return op->caller.key_kind == RESOURCE_KEY_PUBLISHABLE;
+    /* Whoever ends what a dead process began for a publishable key makes the answer that it gets.
+     */
+    return op->caller.key_kind == RESOURCE_KEY_PUBLISHABLE ||
+           (op->request == NULL && resource_idempotency_is_publishable(op));
 }
 
 bool

@@ -99,7 +99,8 @@ struct t_world {
     struct os_executor replies;
     uint32_t reply_posts; /* how often a chain of answers came */
     uint32_t outside_calls;
-    bool outside_hangs; /* the outside never answers */
+    void (*charged)(struct resource_op *op); /* NULL; by T_CHARGE, before anything is written */
+    bool outside_hangs;                      /* the outside never answers */
     struct t_call *calls;
     char logged[256]; /* the last thing that the runtime logged */
 };

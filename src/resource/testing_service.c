@@ -46,6 +46,8 @@ thing_render(struct resource_render *render, const void *document)
     json_object_end(json);
 }
 
+static const struct resource_shown thing_public_members[] = {
+    {.name = "id"}, {.name = "name"}, {.name = NULL}};
 const struct resource_type t_thing_type = {
     .object = "thing",
     .prefix = "th_",
@@ -54,6 +56,7 @@ const struct resource_type t_thing_type = {
     .field_count = sizeof(thing_fields) / sizeof(thing_fields[0]),
     .struct_size = sizeof(struct t_thing),
     .render = thing_render,
+    .public_members = thing_public_members,
 };
 
 static struct t_thing *
@@ -240,6 +243,9 @@ thing_charge(struct resource_op *op)
     outside->world = resource_op_service(op);
     outside->thing = thing;
     thing->count = 1;
+    if (outside->world->charged != NULL) {
+        outside->world->charged(op);
+    }
     err_t error = resource_save(op, &t_thing_type, thing);
     if (error != ERR_OK) {
         resource_internal(op, error, "thing");
@@ -396,7 +402,7 @@ const struct resource_route t_routes[T_ROUTE_COUNT] = {
          .pattern = "/v1/things/charge",
          .handler = thing_charge,
          PARAMS(create_params),
-         .flags = RESOURCE_OUTSIDE_EFFECTS,
+         .flags = RESOURCE_OUTSIDE_EFFECTS | RESOURCE_PUBLISHABLE,
          .permission = "charges"},
     [T_CARD] =
         {.method = "POST",

@@ -668,6 +668,9 @@ def test_operators_pages(make, service):
         page = requests.post(gateway.admin_url + path, headers={"Origin": "http://evil.example"},
                              timeout=30)
         assert page.status_code == 403, path
+        webhook = requests.post(gateway.admin_url + path, timeout=30,
+                                headers={"Stripe-Signature": "t=1,v1=" + 64 * "0"})
+        assert webhook.status_code == 403, path
     assert gateway.metric("tael_gateway_reloads_total") == 0
     assert gateway.admin("/drain", "POST").status_code == 202
     assert gateway.process.wait(30) == 0

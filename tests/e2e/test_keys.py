@@ -92,7 +92,7 @@ def test_publishable_key_without_the_secret(server, client):
 
 # What the merchant keeps for itself of an intent, however it is paid.
 KEPT_BACK = {"customer", "latest_charge", "metadata", "transfer_data", "transfer_group",
-             "latest_attempt", "participants", "transaction", "split"}
+             "latest_attempt", "participants", "transaction", "split", "fingerprint"}
 
 
 def members(value):
@@ -130,6 +130,21 @@ def test_a_publishable_key_is_shown_what_a_payer_needs(server, http):
     assert told[0]["metadata"] == {"note": "ours"} and told[0]["customer"] == customer["id"]
 
 
+@pytest.mark.parametrize("extra", [
+    {}, {"capture_method": "manual"}], ids=["automatic", "manual"])
+def test_a_publishable_key_that_pays_is_shown_no_more(server, http, extra):
+    """The answer is what an event shows, if nothing is expanded; an event shows everything."""
+    public = Http(server, key=server.publishable_key)
+    customer = http.post("/v1/customers", {"name": "Ada"}).json()
+    intent = http.post("/v1/payment_intents", {
+        "amount": "1000", "currency": "usd", "customer": customer["id"], "metadata[note]": "ours",
+        "transfer_group": "ours", **extra}).json()
+    done = public.post(f"/v1/payment_intents/{intent['id']}/confirm", {
+        "client_secret": intent["client_secret"], "payment_method": "pm_card_visa"}).json()
+    assert done["status"] == ("requires_capture" if extra else "succeeded")
+    assert not members(done) & KEPT_BACK
+
+
 def test_a_publishable_key_is_shown_no_more_of_a_setup(server, http):
     public = Http(server, key=server.publishable_key)
     customer = http.post("/v1/customers", {"name": "Ada"}).json()
@@ -164,6 +179,56 @@ def test_a_publishable_key_is_shown_no_more_of_what_failed(server, http):
             assert not members(error) & KEPT_BACK, members(error) & KEPT_BACK
         whole = http.get(path).json()[name]["payment_method"]
         assert whole["metadata"] == {"note": "ours"} and "customer" in whole
+
+
+def keyed(http, key, path, data):
+    return http.post(path, data, headers={"Idempotency-Key": key})
+
+
+CARD = {"type": "card", **{f"card[{name}]": str(value) for name, value in card().items()}}
+
+
+def test_a_publishable_key_takes_no_idempotency_key_of_the_merchants(server, http):
+    """They are often the numbers of orders, which everybody can count on."""
+    page = Http(server, key=make_key(http, "publishable")["key"])
+    key = f"order-{secrets.token_hex(8)}"
+    taken = keyed(page, key, "/v1/payment_methods", CARD)
+    assert taken.status_code == 200
+    order = {"amount": "2000", "currency": "usd"}
+    made = keyed(http, key, "/v1/payment_intents", order)
+    assert made.status_code == 200, made.text
+    for one, path, data, first in ((page, "/v1/payment_methods", CARD, taken),
+                                   (http, "/v1/payment_intents", order, made)):
+        again = keyed(one, key, path, data)
+        assert again.headers["Idempotent-Replayed"] == "true"
+        assert again.content == first.content
+
+
+def test_a_publishable_key_is_not_told_what_a_secret_one_was(server, http):
+    """Not the answer, and not whether there was one."""
+    page = Http(server, key=make_key(http, "publishable")["key"])
+    key = secrets.token_hex(8)
+    customer = http.post("/v1/customers", {"name": "Ada"}).json()["id"]
+    intent = http.post("/v1/payment_intents", {
+        "amount": "2000", "currency": "usd", "customer": customer}).json()
+    path = f"/v1/payment_intents/{intent['id']}/confirm"
+    data = {"payment_method": "pm_card_visa", "client_secret": intent["client_secret"]}
+    assert keyed(http, key, path, data).json()["customer"] == customer
+    told = keyed(page, key, path, data)
+    assert customer not in told.text and "Idempotent-Replayed" not in told.headers
+    assert keyed(page, key, "/v1/payment_methods", CARD).status_code == 200
+
+
+def test_an_event_names_the_publishable_keys_idempotency_key_as_it_was_given(server, http):
+    page = Http(server, key=make_key(http, "publishable")["key"])
+    key = secrets.token_hex(8)
+    intent = http.post("/v1/payment_intents", {"amount": "2000", "currency": "usd"}).json()
+    data = {"payment_method": "pm_card_visa", "client_secret": intent["client_secret"]}
+    path = f"/v1/payment_intents/{intent['id']}/confirm"
+    assert keyed(page, key, path, data).json()["status"] == "succeeded"
+    events = http.get("/v1/events", params={"type": "payment_intent.succeeded"}).json()["data"]
+    told = next(one for one in events if one["data"]["object"]["id"] == intent["id"])
+    assert told["request"]["idempotency_key"] == key
 
 
 @pytest.mark.parametrize("expand", [

@@ -4,6 +4,7 @@ import json
 import os
 import secrets
 import signal
+import socket
 import threading
 import time
 
@@ -14,6 +15,7 @@ from kit import postgres
 from kit.client import Http
 from kit.merchants import create, operators_url
 from kit.nodes import Nodes
+from kit.participant import Scripted
 from kit.receiver import Receiver
 from kit.server import run_tael, wait_until
 from kit.together import at_once
@@ -158,6 +160,30 @@ def webhooks_are_apart(a, b, a_receiver, b_receiver):
         assert set(receiver.ids()) == set(merchant.ids("/v1/events"))
 
 
+def test_one_merchants_participants_leave_room_for_anothers(make_server):
+    """One accepts connections, and never answers."""
+    server = make_server(ADMIN, *WEBHOOKS, "--webhook-in-flight-max=16",
+                         "--participant-timeout=4s", "--participant-prepare-for=4s", cluster=False)
+    a, b = Merchant(server, "A"), Merchant(server, "B")
+    with socket.create_server(("127.0.0.1", 0), backlog=128) as hangs, Receiver() as receiver:
+        silent = a.post("/v1/participants", {
+            "name": "silent", "url": f"http://127.0.0.1:{hangs.getsockname()[1]}/"})["id"]
+        b.post("/v1/webhook_endpoints", {"url": receiver.url(), "enabled_events[0]": "*"})
+        shop = Scripted(server, key=b.key)
+        payments = [threading.Thread(target=a.http.post, args=("/v1/payment_intents", {
+            **PAYMENT, f"participants[{silent}]": "x"})) for _ in range(40)]
+        for payment in payments:
+            payment.start()
+        time.sleep(1)  # all of them wait, or were told that they cannot
+        began = time.monotonic()
+        paid = b.post("/v1/payment_intents", {**PAYMENT, f"participants[{shop.id}]": "x"})
+        wait_until(lambda: set(b.ids("/v1/events")) <= set(receiver.ids()), 10, "webhooks")
+        assert time.monotonic() - began < 2 and paid["status"] == "succeeded"
+        for payment in payments:
+            payment.join(60)
+        shop.close()
+
+
 def test_one_idempotency_key_of_two_merchants(make_server):
     server = make_server(ADMIN)
     key = {"Idempotency-Key": "the same"}
@@ -240,6 +266,36 @@ def test_only_operators_may(make_server):
         answer = requests.get(f"{url}/merchants", headers={"Host": host}, timeout=30)
         assert answer.status_code == status, host
     assert tael(server, "list").stdout == before
+
+
+def wait_for_attempts(merchant, endpoint):
+    """Of the only delivery to it."""
+    path = f"/v1/webhook_endpoints/{endpoint}/deliveries"
+
+    def attempts():
+        return [one for told in merchant.http.get(path).json()["data"] for one in told["attempts"]]
+
+    wait_until(attempts, 10, "an attempt")
+    return attempts()
+
+
+def test_no_webhook_asks_as_an_operator(make_server):
+    """It comes from this machine, and its sender reads what was answered: another's new key."""
+    server = make_server(ADMIN, cluster=False)
+    a, b = Merchant(server, "A"), Merchant(server, "B")
+    url = operators_url(server)
+    for path in (f"/merchants/{b.id}/keys", f"/merchants/{b.id}/close", "/vault/keys",
+                 "/webhooks/keys", "/log-level", "/nothing"):
+        endpoint = a.post("/v1/webhook_endpoints", {
+            "url": url + path, "enabled_events[0]": "customer.created"})["id"]
+        a.post("/v1/customers")
+        attempts = wait_for_attempts(a, endpoint)
+        assert attempts[0]["response"]["status"] == 403, (path, attempts)
+        assert "sk_test_" not in attempts[0]["response"]["body"]
+        assert a.http.delete(f"/v1/webhook_endpoints/{endpoint}").status_code == 200
+    shown = json.loads(tael(server, "show", b.id, "--json").stdout)
+    assert shown["keys"] == 1 and not shown["closed"]
+    assert requests.get(f"{url}/vault/keys", timeout=30).json()["generation"] == 1
 
 
 @pytest.mark.parametrize("method, path, data, status, word", [

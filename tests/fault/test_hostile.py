@@ -327,6 +327,32 @@ def test_memory_limit(make_server):
     pay(client)
 
 
+def test_memory_of_answers_that_nobody_reads(make_server):
+    """A list of large objects is a hundred bytes to ask for, and megabytes to answer."""
+    server = make_server("--memory-max=64m")
+    http = Http(server, validate=False)
+    large = {f"metadata[k{number}]": 500 * "\u00e9" for number in range(50)}
+    for _ in range(100):
+        assert http.post("/v1/customers", large).status_code == 200
+    size = len(http.get("/v1/customers", params={"limit": "100"}).content)
+    assert size > 4_000_000
+    before = server.rss_kib()
+    request = raw_head(server, "GET", "/v1/customers?limit=100") + b"\r\n"
+    held = []
+    for _ in range(60):
+        connection = socket.socket()
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.connect(("127.0.0.1", server.port))
+        connection.sendall(8 * request)
+        held.append(connection)
+    for _ in range(10):
+        time.sleep(0.2)
+        assert server.rss_kib() - before < 512 * MIB  # of more than two gigabytes
+    for connection in held:
+        connection.close()
+    wait_until(lambda: answers_again(server), 20, "an answer")
+
+
 def test_ten_thousand_idle_connections(make_server):
     """They cost little, and payments go on as if they were not there."""
     wanted = 10_000

@@ -20,10 +20,10 @@ class Scripted:
     """Answers as `plan` says, by action: a state, or whatever a Receiver may answer, or a function
     of the request that gives one of these. Keeps what it was asked."""
 
-    def __init__(self, server, name="The shop", **plan):
+    def __init__(self, server, name="The shop", key=None, **plan):
         self.plan = {**AGREES, **plan}
         self.receiver = Receiver(self.answer)
-        made = Http(server).post("/v1/participants", {
+        made = Http(server, key=key).post("/v1/participants", {
             "name": name, "url": self.receiver.url("/takes-part")}).json()
         self.id, self.secret = made["id"], made["secret"]
 

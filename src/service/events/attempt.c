@@ -126,6 +126,7 @@ room_take(struct events_attempt *attempt)
     attempt->holds_room = true;
     attempt->target_was_failing = target->failures > 0;
     target->in_flight_count++;
+    target->scope->in_flight++;
     events->in_flight++;
     events->in_flight_failing += attempt->target_was_failing ? 1 : 0;
     events->bytes_in_flight += attempt->size;
@@ -143,6 +144,8 @@ room_give_back(struct events_attempt *attempt)
     ASSERT(target->in_flight_count > 0);
     attempt->holds_room = false;
     target->in_flight_count--;
+    ASSERT(target->scope->in_flight > 0);
+    target->scope->in_flight--;
     events->in_flight--;
     events->in_flight_failing -= attempt->target_was_failing ? 1 : 0;
     events->bytes_in_flight -= attempt->size;

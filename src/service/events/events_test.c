@@ -305,6 +305,47 @@ test_dead_endpoints_delay_nobody(void **state)
     assert_true(world->most <= 8);
 }
 
+/* EVENTS-3: who answers well, but late, holds up no other merchant, nor the other mode. */
+static void
+test_late_endpoints_delay_no_other_merchant(void **state)
+{
+    enum {
+        SLOW = 15
+    };
+
+    struct t_world *world = *state;
+    char host[32];
+    world->settings.in_flight_max = 32;
+    t_crash(world);
+    t_open(world);
+    t_request(
+        world,
+        true,
+        "POST",
+        "/v1/webhook_endpoints",
+        NULL,
+        "url=https://good.test/hook&enabled_events[]=*");
+    for (int i = 0; i < SLOW; i++) {
+        (void)snprintf(host, sizeof(host), "slow%d.test", i);
+        (void)t_endpoint(world, host, "*");
+    }
+    t_emit(world, false, "customer.created", 20, false);
+    t_run(world); /* their windows grow */
+    for (int i = 0; i < SLOW; i++) {
+        (void)snprintf(host, sizeof(host), "slow%d.test", i);
+        t_host(world, host)->delay_ms = 19000;
+    }
+    t_emit(world, false, "customer.created", 200, false);
+    t_run_for(world, 1000);
+    assert_in_range(world->under_way, 16, 31);
+    for (uint32_t i = 0; i < 60; i++) {
+        t_emit(world, true, "customer.created", 5, false);
+        t_run_for(world, 1000);
+        assert_int_equal(t_delivered_to(world, "good.test"), 5 * (i + 1));
+    }
+    assert_true(world->under_way >= 16); /* all the time */
+}
+
 /* Events that nobody dispatches are a lag that grows; those that were dispatched are none. */
 static void
 test_lag_of_the_outbox(void **state)
@@ -526,6 +567,7 @@ main(void)
         TEST(test_clock_that_goes_back),
         TEST(test_drain),
         TEST(test_dead_endpoints_delay_nobody),
+        TEST(test_late_endpoints_delay_no_other_merchant),
         TEST(test_lag_of_the_outbox),
         TEST(test_dead_endpoint_is_paced),
         TEST(test_bodies_under_way_are_bounded),

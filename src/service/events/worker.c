@@ -23,6 +23,8 @@
 #define CANCEL_AT_ONCE   100
 /* What one turn takes at most while others wait for theirs. */
 #define TURN_MAX 8
+/* Three quarters for one merchant who is alone with it. */
+#define SHARE 3
 
 struct work {
     struct events_target *target;
@@ -64,6 +66,32 @@ room(const struct events *events, bool failing)
     return failing && half < all ? half : all;
 }
 
+/* What may be begun for a merchant's mode, so that it has no more under way than SHARE times what
+ * is then left: of so many that take all they get, each has the same, and one more still finds
+ * room.
+ */
+static uint32_t
+share(const struct events *events, const struct events_scope *scope)
+{
+    uint64_t left = less(events->parts.settings.in_flight_max, events->in_flight);
+    return SHARE * left > scope->in_flight
+               ? (uint32_t)((SHARE * left - scope->in_flight + SHARE) / (SHARE + 1))
+               : 0;
+}
+
+/* The first that waits and whose merchant may begin something; NULL: none. */
+static struct events_target *
+first_waiting(const struct events *events, const struct list *waiting)
+{
+    LIST_FOREACH_SAFE (waiting, link) {
+        struct events_target *target = CONTAINER_OF(link, struct events_target, waiting);
+        if (share(events, target->scope) > 0) {
+            return target;
+        }
+    }
+    return NULL;
+}
+
 /* How many attempts this target may begin now; queues for a turn if others are in the way. */
 static uint32_t
 room_for(struct events_target *target)
@@ -75,7 +103,9 @@ room_for(struct events_target *target)
         return 0;
     }
     uint32_t all = room(events, is_failing(target));
-    bool others = !list_is_empty(waiting);
+    uint32_t of_scope = share(events, target->scope);
+    all = all < of_scope ? all : of_scope;
+    bool others = first_waiting(events, waiting) != NULL;
     if (all == 0 || (others && !target->has_turn)) {
         if (!list_is_linked(&target->waiting)) {
             list_push_back(waiting, &target->waiting);
@@ -92,10 +122,10 @@ static void
 next_turn(struct events *events)
 {
     for (size_t i = 0; i < 2; i++) {
-        struct list_link *link =
-            room(events, i == 1) > 0 ? list_pop_front(&events->waiting[i]) : NULL;
-        if (link != NULL) {
-            struct events_target *target = CONTAINER_OF(link, struct events_target, waiting);
+        struct events_target *target =
+            room(events, i == 1) > 0 ? first_waiting(events, &events->waiting[i]) : NULL;
+        if (target != NULL) {
+            list_remove(&target->waiting);
             target->has_turn = true;
             events_work(target);
         }

@@ -44,10 +44,11 @@ struct coordinator_settings {
     int64_t retry_max_ms; /* ... but never later than that */
     int64_t retry_for_ms; /* after the decision; then a person is asked */
     int64_t sweep_interval_ms;
+    uint32_t in_flight_max; /* requests to participants at a time; the port has room for them */
     enum port_http_reach test_reach, live_reach;
 };
 
-/* 5 s, 15 s, 1 s, 5 min, 24 h, 1 s; addresses as webhooks have them. */
+/* 5 s, 15 s, 1 s, 5 min, 24 h, 1 s, 512; addresses as webhooks have them. */
 struct coordinator_settings coordinator_settings_default(void);
 
 struct coordinator_parts {

@@ -332,7 +332,8 @@ MUST_USE err_t resource_scope_each(
 /* From here on the answer of this operation also finishes the idempotency key that a dead process
  * left running (its name is on the attempt). */
 void resource_adopt_key(struct resource_op *op, struct span idempotency_key);
-/* The request's, or the one that was adopted; empty without one. */
+/* The name for resource_adopt_key: the request's, or the one that was adopted; empty without one.
+ */
 struct span resource_op_idempotency_key(const struct resource_op *op);
 
 /* Runs `step` when this operation holds the lock of `object_id`; held until the operation ends.
@@ -599,7 +600,8 @@ void resource_answer_list_chosen(
 void resource_answer_object(
     struct resource_op *op, const struct resource_type *type, const void *document);
 /* The same of an object that this operation has emitted an event about and not changed since: the
- * answer is what the event shows, and is not rendered again unless something is expanded. */
+ * answer is what the event shows, and is not rendered again unless something is expanded or the
+ * caller is shown a part of it only. */
 void resource_answer_emitted(
     struct resource_op *op, const struct resource_type *type, const void *document);
 /* Parameters that every list route has: put into its table. */
