@@ -127,8 +127,19 @@ class Bank:
     def settle(self):
         """Asks again, by the same ids, for what was not answered: done before or now, never twice."""
         for event in self.unknown.values():
-            self._note([event], self.ask("transfers", events=[event])["results"])
+            self._note([event], self._ask_until_answered("transfers", [event]))
         assert not self.wrong, self.wrong[:3]
+
+    def _ask_until_answered(self, what, events, seconds=30):
+        """Faults are over, but a machine with other work may still be later than a shard is waited for."""
+        end = time.monotonic() + seconds
+        while True:
+            try:
+                return self.ask(what, events=events)["results"]
+            except Unanswered:
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.1)
 
     def check(self):
         """The books have each acknowledged transfer once, and nothing else."""
