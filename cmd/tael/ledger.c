@@ -426,14 +426,15 @@ run_check(const struct command *command, int argc, char **argv)
     if (status != COMMAND_GO_ON) {
         return status;
     }
+    bool one_folder = strcmp(values.head, LEDGER_NO_HEAD) != 0 || values.archive[0] != '\0';
+    if (positional > 1 && one_folder) {
+        return command_misuse(command, "--head and --archive are those of one ledger");
+    }
     struct store_head room;
     const struct store_head *noted = NULL;
     status = ledger_read_head(command, values.head, &room, &noted);
     if (status != COMMAND_GO_ON) {
         return status;
-    }
-    if (positional > 1 && (noted != NULL || values.archive[0] != '\0')) {
-        return command_misuse(command, "--head and --archive are those of one ledger");
     }
     for (int i = 1; i <= positional; i++) {
         int one = check(command, argv[i], noted, &values);
