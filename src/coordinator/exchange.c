@@ -10,6 +10,7 @@
 
 #include "base/assert.h"
 #include "base/list.h"
+#include "base/share.h"
 #include "callback/signature.h"
 #include "callback/url.h"
 #include "json/json.h"
@@ -22,7 +23,6 @@
 #define BODY_SIZE    (6 * COORDINATOR_DATA_MAX + 2048)
 #define VALUES_MAX   64  /* of an answer */
 #define REASON_SIZE  200 /* bytes of a participant's words that are kept */
-#define SHARE        3   /* three quarters for a merchant who is alone with it */
 #define STATUS_OK    200
 #define STATUS_NO    409
 
@@ -130,15 +130,15 @@ share_of(const struct coordinator_exchange *exchange)
     return &exchange->coordinator->shares[scope % COORDINATOR_SHARES];
 }
 
-/* A merchant's mode has no more under way than SHARE times what is then left: its participants may
- * hang, and others' payments are declined if theirs cannot be asked. */
+/* A merchant's mode has its share: its participants may hang, and others' payments are declined if
+ * theirs cannot be asked. */
 static bool
 room_take(const struct coordinator_exchange *exchange)
 {
     struct coordinator *coordinator = exchange->coordinator;
     uint32_t *share = share_of(exchange);
     uint64_t left = coordinator->parts.settings.in_flight_max - coordinator->in_flight;
-    if (*share >= SHARE * left) {
+    if (share_room(*share, left) == 0) {
         return false;
     }
     (*share)++;

@@ -2,12 +2,10 @@
 #include "runtime.h"
 
 #include "base/assert.h"
+#include "base/share.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-/* Three quarters for one who is alone with it. */
-#define SHARE 3
 
 /* ---------------------------------------------------------------------------- create, free */
 
@@ -77,10 +75,11 @@ resource_op_destroy(struct resource_op *op)
 
 /* ------------------------------------------------------------------------------- submission */
 
+static const char busy_text[] = "Too many requests are under way. Try again in a little bit.";
 static const struct resource_error busy = {
     .status = 503,
     .type = "api_error",
-    .message = {.data = "Too many requests are under way. Try again in a little bit.", .size = 59},
+    .message = {.data = busy_text, .size = sizeof(busy_text) - 1},
 };
 
 static void
@@ -92,16 +91,15 @@ refuse_busy(struct resource_request *request)
     request->done(request);
 }
 
-/* A merchant's mode has no more requests under way than SHARE times what is then left: of so many
- * that take all they get, each has the same, and one more still finds room. And a group's answers,
- * which wait for its commit, are bounded in bytes. */
+/* A merchant's mode has its share of the operations. And a group's answers, which wait for its
+ * commit, are bounded in bytes. */
 static bool
 share_take(struct resource_op *op)
 {
     struct resource_runtime *runtime = op->runtime;
     uint32_t *share = &runtime->shares[op->caller.scope % RESOURCE_SHARES];
     uint64_t left = runtime->parts.settings.operations_max - (runtime->op_count - 1);
-    if (*share >= SHARE * left || runtime->answers_size > RESOURCE_ANSWERS_MAX) {
+    if (share_room(*share, left) == 0 || runtime->answers_size > RESOURCE_ANSWERS_MAX) {
         resource_fail(op, &busy);
         return false;
     }

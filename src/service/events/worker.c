@@ -17,14 +17,13 @@
 #include "schedule.h"
 
 #include "base/assert.h"
+#include "base/share.h"
 #include "trace/log.h"
 
 #define DAMAGED_PAUSE_NS (60 * OS_NS_PER_S)
 #define CANCEL_AT_ONCE   100
 /* What one turn takes at most while others wait for theirs. */
 #define TURN_MAX 8
-/* Three quarters for one merchant who is alone with it. */
-#define SHARE 3
 
 struct work {
     struct events_target *target;
@@ -66,17 +65,12 @@ room(const struct events *events, bool failing)
     return failing && half < all ? half : all;
 }
 
-/* What may be begun for a merchant's mode, so that it has no more under way than SHARE times what
- * is then left: of so many that take all they get, each has the same, and one more still finds
- * room.
- */
+/* What may be begun for a merchant's mode. */
 static uint32_t
 share(const struct events *events, const struct events_scope *scope)
 {
-    uint64_t left = less(events->parts.settings.in_flight_max, events->in_flight);
-    return SHARE * left > scope->in_flight
-               ? (uint32_t)((SHARE * left - scope->in_flight + SHARE) / (SHARE + 1))
-               : 0;
+    uint32_t left = less(events->parts.settings.in_flight_max, events->in_flight);
+    return (uint32_t)share_room(scope->in_flight, left); /* at most 3/4 of `left`, rounded up */
 }
 
 /* The first that waits and whose merchant may begin something; NULL: none. */
