@@ -4,6 +4,7 @@
  * before the documents, had the rail's yes and booked it. The books say which.
  */
 #include "flow.h"
+#include "posting.h"
 
 #include "base/list.h"
 
@@ -30,8 +31,5 @@ payments_booked_before(
     flow->ledger.in.ids = flow->booked_ids;
     flow->ledger.out.transfers = flow->transfers;
     flow->ledger.pairs = NULL;
-    flow->ledger.reply_to = resource_op_executor(flow->op);
-    flow->ledger.done = looked_up;
-    flow->ledger.trace = resource_op_trace(flow->op);
-    flow->payments->parts.ledger->submit(flow->payments->parts.ledger, &flow->ledger);
+    payments_ledger_submit(flow, looked_up);
 }

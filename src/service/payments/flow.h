@@ -290,6 +290,7 @@ typedef void (*payments_posted_step)(struct payments_flow *flow, enum payments_p
 /* Gross into the merchant's balance, fee out of it; from there on to a destination wallet, if the
  * intent has one. Cards pay into the pending balance, wallets into the available one. */
 void payments_post_payment(struct payments_flow *flow, payments_posted_step step);
+
 /* --- booked.c --- */
 
 /* Whether an earlier run of the open attempt has posted the transfer of `step`, or that of `other`,

@@ -70,6 +70,16 @@ payments_fee(const struct payments *payments, int64_t api_amount, const struct c
     return fee < api_amount ? fee : api_amount;
 }
 
+void
+payments_ledger_submit(
+    struct payments_flow *flow, void (*done)(struct port_ledger_request *request))
+{
+    flow->ledger.reply_to = resource_op_executor(flow->op);
+    flow->ledger.done = done;
+    flow->ledger.trace = resource_op_trace(flow->op);
+    flow->payments->parts.ledger->submit(flow->payments->parts.ledger, &flow->ledger);
+}
+
 /* ------------------------------------------------------------------ accounts exist beforehand */
 
 static struct known_entry *
@@ -226,10 +236,7 @@ create_accounts(struct payments_flow *flow)
     flow->ledger.in.accounts = flow->accounts;
     flow->ledger.out.results = flow->results;
     flow->ledger.pairs = NULL;
-    flow->ledger.reply_to = resource_op_executor(flow->op);
-    flow->ledger.done = accounts_done;
-    flow->ledger.trace = resource_op_trace(flow->op);
-    flow->payments->parts.ledger->submit(flow->payments->parts.ledger, &flow->ledger);
+    payments_ledger_submit(flow, accounts_done);
 }
 
 /* -------------------------------------------------------------------------------- transfers */
@@ -273,10 +280,7 @@ submit_transfers(struct payments_flow *flow)
     flow->ledger.in.transfers = flow->transfers;
     flow->ledger.out.results = flow->results;
     flow->ledger.pairs = flow->pairs;
-    flow->ledger.reply_to = resource_op_executor(flow->op);
-    flow->ledger.done = transfers_done;
-    flow->ledger.trace = resource_op_trace(flow->op);
-    flow->payments->parts.ledger->submit(flow->payments->parts.ledger, &flow->ledger);
+    payments_ledger_submit(flow, transfers_done);
 }
 
 struct ledger_transfer *

@@ -11,6 +11,10 @@ u128 payments_wallet_account(const struct payments_flow *flow, struct span walle
  * ledger, code and user_data: the step's number is `base`. Valid until the next posting. */
 struct ledger_transfer *payments_transfer_add(
     struct payments_flow *flow, u128 base, const char *step, uint16_t code);
+/* Sends flow->ledger, of which the caller filled what is asked; `done` runs on the operation's
+ * loop. */
+void payments_ledger_submit(
+    struct payments_flow *flow, void (*done)(struct port_ledger_request *request));
 /* What a wallet's statement finds the charge by: its own attempt's number, of which a later capture
  * has another. */
 u128 payments_charge_number(const struct payments_charge *charge);
