@@ -222,7 +222,7 @@ forward(struct listen *listen, struct span body, struct span id, struct net_call
         &signature, &secret, 1, (int64_t)(os_wall_ns(os_clock_real()) / OS_NS_PER_S), body);
     ASSERT(!buf_failed(&signature));
     const struct http_header headers[] = {
-        {.name = SPAN("Stripe-Signature"), .value = buf_span(&signature)},
+        {.name = SPAN(CALLBACK_SIGNATURE_HEADER), .value = buf_span(&signature)},
         {.name = SPAN("User-Agent"), .value = SPAN("Tael/1.0 (listen)")},
         {.name = SPAN("Accept"), .value = SPAN("*/*")},
         {.name = SPAN("Idempotency-Key"), .value = id},

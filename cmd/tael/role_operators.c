@@ -6,6 +6,7 @@
  */
 #include "roles.h"
 
+#include "callback/signature.h"
 #include "store/head.h"
 #include "json/json.h"
 
@@ -198,7 +199,7 @@ static const char *
 why_not(const struct net_exchange *exchange, bool reads)
 {
     struct span signature;
-    if (http_head_find(exchange->head, SPAN("Stripe-Signature"), &signature)) {
+    if (http_head_find(exchange->head, SPAN(CALLBACK_SIGNATURE_HEADER), &signature)) {
         return "this is not for webhooks and participants\n";
     }
     bool page = !reads && http_head_has(exchange->head, HTTP_FIELD_ORIGIN);

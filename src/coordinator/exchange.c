@@ -233,7 +233,7 @@ fill_headers(struct coordinator_call *call)
     struct span trace = resource_trace_parent(op);
     uint32_t count = 0;
     call->headers[count++] =
-        (struct port_http_header){SPAN("Stripe-Signature"), buf_span(&call->signature)};
+        (struct port_http_header){SPAN(CALLBACK_SIGNATURE_HEADER), buf_span(&call->signature)};
     call->headers[count++] = (struct port_http_header){SPAN("User-Agent"), SPAN(USER_AGENT)};
     call->headers[count++] = (struct port_http_header){SPAN("Accept"), SPAN("application/json")};
     /* The same whenever it is asked again. */

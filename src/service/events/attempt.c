@@ -2,6 +2,7 @@
 #include "service.h"
 
 #include "base/assert.h"
+#include "callback/signature.h"
 #include "callback/url.h"
 
 #include <stdlib.h>
@@ -67,7 +68,7 @@ fill_headers(struct events_attempt *attempt)
 {
     uint32_t count = 0;
     attempt->headers[count++] = (struct port_http_header){
-        SPAN("Stripe-Signature"), span_of(attempt->signature, attempt->signature_size)};
+        SPAN(CALLBACK_SIGNATURE_HEADER), span_of(attempt->signature, attempt->signature_size)};
     attempt->headers[count++] =
         (struct port_http_header){SPAN("User-Agent"), SPAN(EVENTS_USER_AGENT)};
     attempt->headers[count++] = (struct port_http_header){SPAN("Accept"), SPAN("*/*")};

@@ -14,7 +14,11 @@
 #include "base/buf.h"
 #include "os/entropy.h"
 
-#define CALLBACK_SECRET_SIZE 38 /* "whsec_" and 32 characters; no zero */
+/* Operators' listeners refuse whatever has it (SECURITY.md); the gateway, which does not use this
+ * folder, by the same name. */
+#define CALLBACK_SIGNATURE_HEADER "Stripe-Signature"
+
+#define CALLBACK_SECRET_SIZE      38 /* "whsec_" and 32 characters; no zero */
 
 /* A new secret; the caller wipes it. */
 void callback_secret_make(struct os_entropy *entropy, char out[CALLBACK_SECRET_SIZE]);
