@@ -123,10 +123,7 @@ keys_belong_to_a_merchant_and_mode(void **state)
 {
     struct t_world *world = *state;
     char live[RESOURCE_KEY_TEXT_SIZE];
-    assert_int_equal(
-        resource_key_create(
-            world->runtime, world->merchant, RESOURCE_KEY_SECRET, true, "", NULL, live),
-        ERR_OK);
+    t_key_create(world, RESOURCE_KEY_SECRET, true, live);
     (void)t_do_with_key(world, T_CREATE, NULL, "name=a", "k1");
     struct t_call *call = t_send(world, T_CREATE, NULL, "name=b");
     t_use_key(call, "k1");
@@ -305,10 +302,7 @@ a_publishable_key_has_keys_apart(void **state)
 {
     struct t_world *world = *state;
     char key[RESOURCE_KEY_TEXT_SIZE];
-    assert_int_equal(
-        resource_key_create(
-            world->runtime, world->merchant, RESOURCE_KEY_PUBLISHABLE, false, "", NULL, key),
-        ERR_OK);
+    t_key_create(world, RESOURCE_KEY_PUBLISHABLE, false, key);
     struct t_call *theirs = t_do_with_key(world, T_CHARGE, NULL, "name=a&colour=red", "k1");
     assert_string_equal(t_text(theirs, "colour"), "red");
     struct t_call *own = t_publishable_charges(world, key);
@@ -328,10 +322,7 @@ what_is_ended_for_a_publishable_key_is_answered_in_part(void **state)
 {
     struct t_world *world = *state;
     char key[RESOURCE_KEY_TEXT_SIZE];
-    assert_int_equal(
-        resource_key_create(
-            world->runtime, world->merchant, RESOURCE_KEY_PUBLISHABLE, false, "", NULL, key),
-        ERR_OK);
+    t_key_create(world, RESOURCE_KEY_PUBLISHABLE, false, key);
     world->outside_hangs = true;
     world->charged = note_name;
     assert_false(t_publishable_charges(world, key)->done);

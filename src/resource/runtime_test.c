@@ -213,10 +213,11 @@ one_merchant_leaves_operations_to_the_others(void **state)
     t_close(world);
     world->settings.operations_max = 16;
     t_open(world);
-    assert_int_equal(
-        resource_key_create(
-            world->runtime, world->merchant, RESOURCE_KEY_SECRET, true, "", NULL, other),
-        ERR_OK); /* of the other mode, which is as far as another merchant */
+    t_key_create(
+        world,
+        RESOURCE_KEY_SECRET,
+        true,
+        other); /* of the other mode, which is as far as another merchant */
     world->outside_hangs = true;
     struct t_call *hanging[20];
     unsigned refused = 0;

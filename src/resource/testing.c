@@ -431,6 +431,18 @@ t_send(struct t_world *world, enum t_route route, const char *capture, const cha
 }
 
 void
+t_key_create(
+    struct t_world *world,
+    enum resource_key_kind kind,
+    bool live,
+    char ret_key[RESOURCE_KEY_TEXT_SIZE])
+{
+    assert_int_equal(
+        resource_key_create(world->runtime, world->merchant, kind, live, "", NULL, ret_key),
+        ERR_OK);
+}
+
+void
 t_use_key(struct t_call *call, const char *idempotency_key)
 {
     call->request.idempotency_key = span_from_cstr(idempotency_key);

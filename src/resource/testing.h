@@ -148,6 +148,12 @@ struct t_call *t_do_with_key(
     const char *form,
     const char *idempotency_key);
 void t_use_key(struct t_call *call, const char *idempotency_key);
+/* Another API key of the merchant, who may do everything that its kind may. */
+void t_key_create(
+    struct t_world *world,
+    enum resource_key_kind kind,
+    bool live,
+    char ret_key[RESOURCE_KEY_TEXT_SIZE]);
 
 /* A text in the answer by path: "error.code", "data.0.id"; "" if it is not there. */
 const char *t_text(const struct t_call *call, const char *path);

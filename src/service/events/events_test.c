@@ -85,14 +85,7 @@ test_modes_are_apart(void **state)
         "url=http://live.test/hook&enabled_events[]=*");
     assert_int_equal(world->status, 400);
     assert_string_equal(t_text(world, "error.param"), "url");
-    t_request(
-        world,
-        true,
-        "POST",
-        "/v1/webhook_endpoints",
-        NULL,
-        "url=https://live.test/hook&enabled_events[]=*");
-    assert_int_equal(world->status, 200);
+    t_live_endpoint(world, "live.test");
     t_emit(world, false, "customer.created", 1, false);
     t_emit(world, true, "customer.created", 2, false);
     t_run(world);
@@ -129,13 +122,7 @@ test_schedule_of_three_days(void **state)
     world->settings.disable_after_ms = INT64_MAX / 2000;
     t_crash(world);
     t_open(world);
-    t_request(
-        world,
-        true,
-        "POST",
-        "/v1/webhook_endpoints",
-        NULL,
-        "url=https://a.test/hook&enabled_events[]=*");
+    t_live_endpoint(world, "a.test");
     t_host(world, "a.test")->status = 503;
     t_emit(world, true, "customer.created", 1, false);
     int64_t began = wall_ms(world);
@@ -318,13 +305,7 @@ test_late_endpoints_delay_no_other_merchant(void **state)
     world->settings.in_flight_max = 32;
     t_crash(world);
     t_open(world);
-    t_request(
-        world,
-        true,
-        "POST",
-        "/v1/webhook_endpoints",
-        NULL,
-        "url=https://good.test/hook&enabled_events[]=*");
+    t_live_endpoint(world, "good.test");
     for (int i = 0; i < SLOW; i++) {
         (void)snprintf(host, sizeof(host), "slow%d.test", i);
         (void)t_endpoint(world, host, "*");

@@ -556,6 +556,15 @@ t_integer(const struct t_world *world, const char *path)
     return json_integer_value(value);
 }
 
+void
+t_live_endpoint(struct t_world *world, const char *host)
+{
+    char form[256];
+    (void)snprintf(form, sizeof(form), "url=https://%s/hook&enabled_events[]=*", host);
+    t_request(world, true, "POST", "/v1/webhook_endpoints", NULL, form);
+    assert_int_equal(world->status, 200);
+}
+
 const char *
 t_endpoint(struct t_world *world, const char *host, const char *type)
 {

@@ -112,6 +112,8 @@ void t_request_only(
 const char *t_text(const struct t_world *world, const char *path);
 int64_t t_integer(const struct t_world *world, const char *path);
 
+/* One in live mode, at https://HOST/hook, for events of every type. */
+void t_live_endpoint(struct t_world *world, const char *host);
 /* An endpoint in test mode at http://HOST/hook; the id lives until the next 8 calls. */
 const char *t_endpoint(struct t_world *world, const char *host, const char *type);
 /* Emits so many events in one operation, which then ends well, or is refused. Does not run. */
