@@ -21,6 +21,7 @@
 
 #include "base/list.h"
 #include "form/form.h"
+#include "resource/merchants.h"
 #include "json/json.h"
 
 #include <string.h>

@@ -7,6 +7,7 @@
 #include "node.h"
 
 #include "os/process.h"
+#include "resource/merchants.h"
 
 #include <stdio.h>
 #include <stdlib.h>

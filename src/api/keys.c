@@ -6,6 +6,7 @@
 #include "front.h"
 
 #include "base/list.h"
+#include "resource/merchants.h"
 #include "json/json.h"
 
 #include <stdlib.h>

@@ -18,6 +18,7 @@
 
 #include "base/assert.h"
 #include "base/list.h"
+#include "resource/merchants.h"
 
 #include <inttypes.h>
 #include <stdarg.h>

@@ -10,6 +10,7 @@
 #include "base/assert.h"
 #include "base/money.h"
 #include "ledger/records.h"
+#include "resource/object.h"
 #include "json/json.h"
 
 #include <stdio.h>

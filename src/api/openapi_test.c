@@ -1,4 +1,5 @@
 #include "openapi.h"
+#include "resource/pages.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -5,6 +5,7 @@
 #include "coordinator/coordinator.h"
 
 #include "recipient/recipient.h"
+#include "resource/object.h"
 
 /* A service that can take part in transactions. */
 struct coordinator_participant {

@@ -2,6 +2,7 @@
 #include "private.h"
 
 #include "base/assert.h"
+#include "resource/pages.h"
 
 static bool
 read_members(struct resource_op *op, struct coordinator_participant *participant)

@@ -1,5 +1,6 @@
 /* Participants and transactions, as tables. */
 #include "private.h"
+#include "resource/pages.h"
 
 #define ROLL_MAX_S INT64_C(604800)
 

@@ -2,6 +2,7 @@
 #include "private.h"
 
 #include "base/assert.h"
+#include "resource/pages.h"
 #include "json/json.h"
 #include "json/json_in.h"
 

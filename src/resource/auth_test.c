@@ -1,3 +1,4 @@
+#include "resource/merchants.h"
 #include "testing.h"
 
 #include <sqlite3.h>

@@ -6,6 +6,7 @@
 
 #include "base/list.h"
 #include "port/cache.h"
+#include "resource/merchants.h"
 
 #include <stdlib.h>
 #include <string.h>

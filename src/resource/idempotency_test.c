@@ -2,6 +2,7 @@
 #include "testing.h"
 
 #include "resource/event.h"
+#include "resource/merchants.h"
 
 #include <jansson.h>
 #include <string.h>

@@ -2,6 +2,8 @@
 #ifndef RESOURCE_LIST_H
 #define RESOURCE_LIST_H
 
+#include "resource/pages.h"
+
 #include "runtime.h"
 
 /* What the request asks for: at most `limit` objects between two ids, exclusive. */

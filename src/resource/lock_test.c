@@ -1,4 +1,5 @@
 /* RESOURCE-4 */
+#include "resource/merchants.h"
 #include "testing.h"
 
 #include <string.h>

@@ -2,6 +2,8 @@
 #ifndef RESOURCE_MERCHANT_H
 #define RESOURCE_MERCHANT_H
 
+#include "resource/merchants.h"
+
 #include "runtime.h"
 
 /* Memory of one call; the largest is a page of keys with all their permissions. */

@@ -4,6 +4,7 @@
 #include "scan.h"
 
 #include "base/assert.h"
+#include "resource/pages.h"
 
 #include <string.h>
 

@@ -2,7 +2,7 @@
 #ifndef RESOURCE_RUNTIME_H
 #define RESOURCE_RUNTIME_H
 
-#include "resource/resource.h"
+#include "resource/object.h"
 
 #include "base/hash.h"
 #include "base/list.h"

@@ -1,4 +1,6 @@
 /* Groups, commits and what hangs on them. */
+#include "resource/merchants.h"
+#include "resource/object.h"
 #include "testing.h"
 
 #include <jansson.h>

@@ -1,5 +1,5 @@
 /* How most operations that write go on. */
-#include "resource/resource.h"
+#include "resource/object.h"
 
 void
 resource_answer_saved(

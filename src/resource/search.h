@@ -3,6 +3,8 @@
 #ifndef RESOURCE_SEARCH_H
 #define RESOURCE_SEARCH_H
 
+#include "resource/pages.h"
+
 #include "runtime.h"
 
 #include "query/query.h"

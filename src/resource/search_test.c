@@ -1,4 +1,6 @@
 /* Searches over many objects: pages, turns, indexes, bounds. */
+#include "resource/merchants.h"
+#include "resource/pages.h"
 #include "testing.h"
 
 #include <jansson.h>

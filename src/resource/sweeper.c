@@ -1,5 +1,7 @@
 #include "resource/sweeper.h"
 
+#include "resource/object.h"
+
 #include "base/assert.h"
 #include "base/hash.h"
 #include "base/list.h"

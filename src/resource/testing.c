@@ -1,6 +1,8 @@
 #include "testing.h"
 
 #include "base/list.h"
+#include "resource/merchants.h"
+#include "resource/object.h"
 
 #include <jansson.h>
 #include <stdio.h>

@@ -13,7 +13,8 @@
 
 #include <cmocka.h>
 
-#include "resource/resource.h"
+#include "resource/merchants.h"
+#include "resource/pages.h"
 
 #include "os/sim.h"
 

@@ -1,6 +1,7 @@
 #include "testing.h"
 
 #include "base/list.h"
+#include "resource/pages.h"
 #include "json/json.h"
 
 #include <string.h>

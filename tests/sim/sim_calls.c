@@ -4,6 +4,7 @@
 #include "base/assert.h"
 #include "base/hash.h"
 #include "base/list.h"
+#include "resource/merchants.h"
 
 #include <jansson.h>
 #include <stdarg.h>

@@ -15,6 +15,7 @@
 #include "engine/ledger_engine.h"
 #include "os/sim.h"
 #include "os/sim_disk.h"
+#include "resource/merchants.h"
 #include "resource/resource.h"
 #include "sim_documents.h"
 #include "trace/log.h"

@@ -8,6 +8,7 @@
 
 #include "bank/bank.h"
 #include "books/books.h"
+#include "resource/object.h"
 #include "sim_calls.h"
 #include "sim_world.h"
 #include "wallets/wallets.h"

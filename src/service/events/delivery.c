@@ -2,6 +2,7 @@
 #include "service.h"
 
 #include "base/assert.h"
+#include "resource/pages.h"
 #include "json/json.h"
 
 #define BODY_LIMIT (16U << 20)

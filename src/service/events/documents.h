@@ -11,6 +11,7 @@
 #include "events/events.h"
 
 #include "recipient/recipient.h"
+#include "resource/object.h"
 
 struct events_endpoint {
     struct resource_header header;

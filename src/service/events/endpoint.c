@@ -4,6 +4,7 @@
 #include "events/filter.h"
 
 #include "base/assert.h"
+#include "resource/pages.h"
 
 #define PATTERN_SHOWN 64
 #define VERSION_DATE  10 /* 2026-08-26 */

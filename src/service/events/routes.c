@@ -1,3 +1,4 @@
+#include "resource/pages.h"
 #include "service.h"
 
 #define ROLL_MAX_S INT64_C(604800)

@@ -14,6 +14,7 @@
 
 #include "events/events.h"
 #include "resource/event.h"
+#include "resource/merchants.h"
 
 #include "base/list.h"
 #include "os/sim.h"

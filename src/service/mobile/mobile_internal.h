@@ -4,6 +4,7 @@
 
 #include "code.h"
 #include "mobile/mobile.h"
+#include "resource/object.h"
 
 #define MOBILE_LIMIT_SLOTS 256
 

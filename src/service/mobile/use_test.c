@@ -3,6 +3,8 @@
 
 #include "base/list.h"
 #include "os/sim.h"
+#include "resource/merchants.h"
+#include "resource/object.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

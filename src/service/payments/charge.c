@@ -2,6 +2,7 @@
 #include "flow.h"
 
 #include "base/assert.h"
+#include "resource/pages.h"
 #include "json/json.h"
 
 #define DETAILS_SIZE_MAX 4096

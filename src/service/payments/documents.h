@@ -6,7 +6,7 @@
 #define PAYMENTS_DOCUMENTS_H
 
 #include "payments/payments.h"
-#include "resource/resource.h"
+#include "resource/object.h"
 
 /*
  * What an unfinished operation on the outside world left behind, inside the document it belongs

@@ -2,6 +2,7 @@
 #include "flow.h"
 
 #include "base/assert.h"
+#include "resource/pages.h"
 
 /* ---------------------------------------------------------------------------------- loading --- */
 

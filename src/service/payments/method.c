@@ -3,6 +3,7 @@
 
 #include "base/assert.h"
 #include "base/list.h"
+#include "resource/pages.h"
 #include "json/json.h"
 #include "json/json_in.h"
 

@@ -19,6 +19,7 @@
 
 #include "base/assert.h"
 #include "os/fault.h"
+#include "resource/pages.h"
 
 #include <string.h>
 

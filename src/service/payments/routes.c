@@ -2,6 +2,7 @@
 #include "routes.h"
 
 #include "flow.h"
+#include "resource/pages.h"
 #include "route_params.h"
 
 /* Large enough for the limit's own error to say what the limit is. */

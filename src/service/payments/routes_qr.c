@@ -3,6 +3,7 @@
 
 #include "emvqr/emvqr.h"
 #include "flow.h"
+#include "resource/pages.h"
 #include "route_params.h"
 
 static const struct resource_param code_create_params[] = {

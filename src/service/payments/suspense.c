@@ -18,6 +18,7 @@
 
 #include "base/assert.h"
 #include "os/fault.h"
+#include "resource/pages.h"
 
 #include <stdio.h>
 

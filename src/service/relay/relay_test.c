@@ -17,6 +17,7 @@
 #include "json/json.h"
 
 #include "resource/event.h"
+#include "resource/merchants.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -10,7 +10,7 @@
 #define WALLETS_DOCUMENTS_H
 
 #include "limits.h"
-#include "resource/resource.h"
+#include "resource/object.h"
 
 /*
  * An unfinished step towards the ledger or the bank, inside the document it belongs to, durable

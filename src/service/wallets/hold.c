@@ -17,6 +17,7 @@
 
 #include "base/assert.h"
 #include "os/fault.h"
+#include "resource/pages.h"
 
 /* Until the ledger's clock, which may be a little behind, has passed the time too. */
 #define EXPIRY_SLACK_S 1

@@ -18,6 +18,7 @@
 #include "flow.h"
 
 #include "base/assert.h"
+#include "resource/pages.h"
 
 enum {
     DAY_S = 24 * 3600,

@@ -2,6 +2,7 @@
 #include "routes.h"
 
 #include "flow.h"
+#include "resource/pages.h"
 
 #define TEXT(param_name, size)                                                                     \
     {                                                                                              \

@@ -9,6 +9,7 @@
 
 #include "base/assert.h"
 #include "os/fault.h"
+#include "resource/pages.h"
 
 /* The transfer, or the request that it pays. */
 static void

@@ -8,6 +8,7 @@
 #include "flow.h"
 
 #include "base/assert.h"
+#include "resource/pages.h"
 
 #include <string.h>
 

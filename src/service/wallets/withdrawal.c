@@ -16,6 +16,7 @@
 #include "base/assert.h"
 #include "base/list.h"
 #include "os/fault.h"
+#include "resource/pages.h"
 
 #include <string.h>
 

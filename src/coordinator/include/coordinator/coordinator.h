@@ -27,7 +27,7 @@
 #define COORDINATOR_COORDINATOR_H
 
 #include "port/http.h"
-#include "resource/resource.h"
+#include "resource/object.h"
 
 struct coordinator;
 struct callback_keys;

@@ -9,7 +9,7 @@
 #define RESOURCE_EVENT_H
 
 #include "base/list.h"
-#include "resource/resource.h"
+#include "resource/object.h"
 
 /* The version that an event's object is shown in when the request named none. */
 #define RESOURCE_API_VERSION    "2026-08-26.dahlia"

@@ -15,7 +15,7 @@
 #ifndef RESOURCE_FIELDS_H
 #define RESOURCE_FIELDS_H
 
-#include "resource/resource.h"
+#include "resource/object.h"
 
 #define RESOURCE_FIELD(type, name_, kind_, member, column_)                                        \
     {                                                                                              \

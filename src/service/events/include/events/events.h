@@ -12,7 +12,7 @@
 #include "callback/secret.h"
 #include "os/file.h"
 #include "port/http.h"
-#include "resource/resource.h"
+#include "resource/object.h"
 
 struct events;
 struct recipient;

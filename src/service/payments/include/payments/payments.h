@@ -13,7 +13,7 @@
 #include "port/rail.h"
 #include "port/vault.h"
 #include "port/wallet.h"
-#include "resource/resource.h"
+#include "resource/object.h"
 
 struct payments;
 struct coordinator; /* coordinator/coordinator.h */

@@ -5,7 +5,7 @@
 #ifndef PAYMENTS_STORED_H
 #define PAYMENTS_STORED_H
 
-#include "resource/resource.h"
+#include "resource/object.h"
 
 #define PAYMENTS_STORED_CHARGE "charge" /* kinds, which are tables' names, too */
 #define PAYMENTS_STORED_INTENT "payment_intent"

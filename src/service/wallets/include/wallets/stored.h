@@ -7,7 +7,7 @@
 #define WALLETS_STORED_H
 
 #include "ledger/ledger.h"
-#include "resource/resource.h"
+#include "resource/object.h"
 
 /* Kinds whose documents say that something moved; tables' names, NULL behind the last. */
 extern const char *const wallets_stored_kinds[];

@@ -13,7 +13,7 @@
 #include "port/ledger.h"
 #include "port/rail.h"
 #include "port/wallet.h"
-#include "resource/resource.h"
+#include "resource/object.h"
 
 struct wallets;
 struct trace_log;

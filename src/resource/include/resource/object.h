@@ -1,0 +1,203 @@
+/*
+ * Objects: how a type's documents are stored, shown, answered and told of in events. Every function
+ * is for inside an operation (resource.h), on the runtime's loop.
+ */
+#ifndef RESOURCE_OBJECT_H
+#define RESOURCE_OBJECT_H
+
+#include "resource/resource.h"
+
+/* ---------------------------------------------------------------------------------- documents */
+
+/* Describes one member of a document's struct; encode and decode follow the table. Members with
+ * their zero value are left out of the text, and are zero after decoding; a column copied from a
+ * member with its zero value is NULL. */
+enum resource_field_kind {
+    RESOURCE_FIELD_TEXT,    /* struct span */
+    RESOURCE_FIELD_JSON,    /* struct span of JSON text, written raw */
+    RESOURCE_FIELD_INTEGER, /* int64_t */
+    RESOURCE_FIELD_BOOLEAN, /* bool */
+};
+
+struct resource_field {
+    const char *name;
+    enum resource_field_kind kind;
+    size_t offset;
+    int32_t column; /* index into the kind's columns, or -1 */
+};
+
+/*
+ * A type of object: how it is stored and how it is shown. The struct of every type begins with
+ * `struct resource_header`.
+ */
+struct resource_header {
+    struct span id;
+    uint32_t version; /* 0: not stored yet */
+    int64_t created;  /* unix seconds */
+    bool livemode;
+    uint64_t scope;
+    struct resource_stored *stored; /* the runtime's: the row as it is in the database */
+};
+
+struct resource_render;
+
+/* A member of an object that not everybody sees whole. */
+struct resource_shown {
+    const char *name;
+    /* What is shown of its value where that is an object, as in resource_type.public_members. NULL:
+     * all of it. */
+    const struct resource_shown *members;
+};
+
+struct resource_type {
+    const char *object; /* "payment_intent" */
+    const char *prefix; /* "pi_" */
+    const struct document_kind *kind;
+    const struct resource_field *fields;
+    uint32_t field_count;
+    size_t struct_size;
+    /* Writes the public JSON object. */
+    void (*render)(struct resource_render *render, const void *document);
+    /* A restricted key with the right "PERMISSION:read" may see it expanded. NULL: none may. */
+    const char *permission;
+    /* The members that an answer shows to a publishable key, which is in every payer's browser; one
+     * without a name behind the last. NULL: no route for such keys answers it, and none may expand
+     * it. */
+    const struct resource_shown *public_members;
+};
+
+/* A document from its row's body, for those who read rows without an operation. `document` is a
+ * zeroed struct of the type; of its header only `created` is filled in. Its spans point into the
+ * body or the arena. ERR_CORRUPT, ERR_FULL. */
+MUST_USE err_t resource_fields_decode(
+    struct arena *arena, const struct resource_type *type, struct span body, void *document);
+
+/* Zeroed, with header filled in (id, created, livemode, scope); NULL if the arena is full. */
+void *resource_new(struct resource_op *op, const struct resource_type *type);
+/* In the caller's scope. ERR_NOT_FOUND, ERR_DATABASE, ERR_CORRUPT. */
+MUST_USE err_t resource_load(
+    struct resource_op *op, const struct resource_type *type, struct span id, void **ret_document);
+/* The same for what has to be there. NULL: the operation was answered, with 404 that names `param`
+ * if it is not. */
+void *resource_require(
+    struct resource_op *op, const struct resource_type *type, const char *param, struct span id);
+/*
+ * For a rule that looks whether something is there before it writes, and that no lock covers: among
+ * processes that share the documents, of two operations that guard the same name at once one loses
+ * (ERR_STALE at its commit), runs again and looks again. Call it before looking. The name is at
+ * most 255 bytes of UTF-8 without zeros. Does nothing in a process that is alone.
+ */
+MUST_USE err_t resource_guard(struct resource_op *op, struct span name);
+/* Insert (version 0) or update. ERR_STALE: somebody else changed it since it was loaded. */
+MUST_USE err_t
+resource_save(struct resource_op *op, const struct resource_type *type, void *document);
+/* A row that is stored. ERR_STALE as for resource_save. */
+MUST_USE err_t
+resource_remove(struct resource_op *op, const struct resource_type *type, void *document);
+
+/* Visits documents that match, in the query's order, until `each` answers false; `document` lives
+ * in the arena. */
+typedef bool (*resource_each)(void *context, void *document);
+MUST_USE err_t resource_find(
+    struct resource_op *op,
+    const struct resource_type *type,
+    const struct document_query *query, /* the scope is filled in unless all_scopes */
+    resource_each each,
+    void *context);
+
+/* Of a kind whose rows have an order, in shared documents: those of all scopes behind a place, as
+ * document_shared_ops.list_final has them. What is written in this transaction is not among them.
+ */
+typedef bool (*resource_each_final)(void *context, void *document, int64_t number, bool is_final);
+MUST_USE err_t resource_find_final(
+    struct resource_op *op,
+    const struct resource_type *type,
+    const struct document_place *behind,
+    uint32_t limit,
+    resource_each_final each,
+    void *context);
+/* Whose scope it is. ERR_NOT_FOUND: nobody's. */
+MUST_USE err_t
+resource_scope_merchant(struct resource_op *op, uint64_t scope, char ret_id[ID_TEXT_SIZE]);
+
+/* ---------------------------------------------------------------------------------- rendering */
+
+/* The JSON writer of this rendering (wire/json); render functions write members through it. */
+struct json_writer;
+/* Where a type's `render` writes to, and for which operation. */
+struct json_writer *resource_render_json(struct resource_render *render);
+struct resource_op *resource_render_op(struct resource_render *render);
+/* `"name": "cus_..."`, or the object itself if `expand` asks for it; null if id is empty. */
+void resource_render_reference(
+    struct resource_render *render,
+    const char *name,
+    const struct resource_type *type,
+    struct span id);
+/* Begins a hash inside the object, whose references `expand` names as "name.reference"; what is
+ * returned goes to resource_render_leave. */
+struct resource_expand;
+struct resource_expand *resource_render_enter(struct resource_render *render, const char *name);
+void resource_render_leave(struct resource_render *render, struct resource_expand *outer);
+/* Writes the head that every object has: id, object, created, livemode. */
+void resource_render_header(
+    struct resource_render *render, const struct resource_type *type, const void *document);
+/* The whole object, unexpanded, as text in the arena: for events. */
+struct span resource_render_text(
+    struct resource_op *op, const struct resource_type *type, const void *document);
+/* The same as the caller may see it: for errors. */
+struct span resource_render_shown(
+    struct resource_op *op, const struct resource_type *type, const void *document);
+
+/* ------------------------------------------------------------------------------------- answers */
+
+/* Loads the object and answers with it: the body of a handler. */
+void resource_answer_retrieve(
+    struct resource_op *op, const struct resource_type *type, struct span id);
+/* Renders with the request's `expand` and answers 200. */
+void resource_answer_object(
+    struct resource_op *op, const struct resource_type *type, const void *document);
+/* The same of an object that this operation has emitted an event about and not changed since: the
+ * answer is what the event shows, and is not rendered again unless something is expanded or the
+ * caller is shown a part of it only. */
+void resource_answer_emitted(
+    struct resource_op *op, const struct resource_type *type, const void *document);
+/* The parameter of routes that answer an object: put into the table. */
+#define RESOURCE_EXPAND_PARAM                                                                      \
+    {                                                                                              \
+        .name = "expand", .kind = RESOURCE_PARAM_TEXT_LIST, .maximum = 64                          \
+    }
+
+/* ---------------------------------------------------------------------------- saved, and then */
+/* If it cannot be saved, resource_internal answers, and logs `what`. */
+
+/* Saves, writes an event row about the object (NULL: none), and answers with the object. */
+void resource_answer_saved(
+    struct resource_op *op,
+    const struct resource_type *type,
+    void *document,
+    const char *what,
+    const char *event);
+/* Saves, and runs `step` after the commit. */
+void resource_save_then(
+    struct resource_op *op,
+    const struct resource_type *type,
+    void *document,
+    const char *what,
+    resource_step step);
+
+/* ------------------------------------------------------------------------------------- events */
+
+/* Writes an event row about the object as it is now. `previous` is a JSON object of the changed
+ * members' former values, or empty. */
+MUST_USE err_t resource_emit(
+    struct resource_op *op,
+    const char *event_type,
+    const struct resource_type *type,
+    const void *document,
+    struct span previous);
+
+/* GET /v1/events and /v1/events/:id. */
+extern const struct resource_route resource_event_routes[];
+extern const uint32_t resource_event_route_count;
+
+#endif
