@@ -4,6 +4,7 @@
  */
 #include "engine/check.h"
 
+#include "os/large.h"
 #include "store/verify.h"
 
 #include <stdio.h>
@@ -277,6 +278,7 @@ tables_create(struct check *check)
         .account_count_max = (uint32_t)check->report->accounts + 1,
         .pending_count_max = (uint32_t)check->live_max + 1,
         .expiry_batch_max = 1,
+        .on_memory = os_large_wish,
     };
     check->balances = calloc(limits.account_count_max, sizeof(*check->balances));
     if (check->balances == NULL) {

@@ -1,6 +1,7 @@
 #include "machine.h"
 
 #include "commit/records.h"
+#include "os/large.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -45,6 +46,7 @@ tables_create(struct engine_machine *machine, const struct ledger_limits *limits
     TRY(engine_machine_pairs_create(&machine->pairs));
     struct ledger_limits own = *limits;
     own.expiry_batch_max = ENGINE_EXPIRY_MAX;
+    own.on_memory = os_large_wish;
     own.listed_accounts = commit_account_id(COMMIT_ACCOUNT_IN_TRANSIT, 0, 0);
     return ledger_create(&own, &machine->ledger);
 }

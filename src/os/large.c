@@ -39,9 +39,19 @@ os_large_alloc(size_t size)
     if (before < LARGE_PAGE) {
         (void)munmap(memory + inside, LARGE_PAGE - before);
     }
-    /* A wish: without it everything works. */
-    (void)madvise(memory, inside, MADV_HUGEPAGE);
+    os_large_wish(memory, inside);
     return memory;
+}
+
+void
+os_large_wish(void *memory, size_t size)
+{
+    const uintptr_t begin = ((uintptr_t)memory + PAGE - 1) / PAGE * PAGE;
+    const uintptr_t end = ((uintptr_t)memory + size) / PAGE * PAGE;
+    if (size >= LARGE_PAGE) {
+        /* Without it everything works. */
+        (void)madvise((void *)begin, end - begin, MADV_HUGEPAGE);
+    }
 }
 
 void

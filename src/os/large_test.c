@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include <setjmp.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -39,11 +40,32 @@ test_sizes(void **state)
     os_large_free(NULL, 1);
 }
 
+/* Memory of malloc's keeps what it has, whatever its bounds are. */
+static void
+test_wish(void **state)
+{
+    (void)state;
+    const size_t sizes[] = {1, LARGE - 1, LARGE, 3 * LARGE + 5};
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
+        char *memory = malloc(sizes[i]);
+        assert_non_null(memory);
+        memset(memory, 1, sizes[i] / 2);
+        os_large_wish(memory, sizes[i]);
+        memset(memory + sizes[i] / 2, 1, sizes[i] - sizes[i] / 2);
+        for (size_t at = 0; at < sizes[i]; at++) {
+            assert_true(memory[at] == 1);
+        }
+        free(memory);
+    }
+    os_large_wish(NULL, 0);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sizes),
+        cmocka_unit_test(test_wish),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,6 +2,8 @@
  * whose links are compared with the heads, and the failed ids. */
 #include "journal_scan.h"
 
+#include "os/large.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,6 +28,7 @@ journal_heads_add(struct journal_heads *heads)
         if (grown == NULL) {
             return ERR_MEMORY;
         }
+        os_large_wish(grown, (size_t)capacity * sizeof(*grown));
         heads->positions = grown;
         heads->capacity = capacity;
     }

@@ -13,7 +13,7 @@ void
 t_slots_open(struct t_world *slots, uint16_t count, uint16_t payer_flags)
 {
     for (uint16_t slot = 0; slot < count; slot++) {
-        const struct ledger_limits limits = {16, 16, 1, 0};
+        const struct ledger_limits limits = {16, 16, 1, 0, NULL};
         const struct ledger_account accounts[] = {
             {.id = PAYER, .ledger = MONEY, .code = 1, .flags = payer_flags},
             {.id = PAYEE, .ledger = MONEY, .code = 1},

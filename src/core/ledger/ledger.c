@@ -32,10 +32,12 @@ ledger_reserve(struct ledger *ledger, uint32_t new_accounts, uint32_t new_pendin
     /* LEDGER-10. Free slots of pendings are used first, so none lies behind the most that lived. */
     err_t code = ledger_blocks_reserve(ledger, accounts + new_accounts, pendings + new_pendings);
     if (code == ERR_OK) {
-        code = ledger_index_reserve(&ledger->account_index, accounts, new_accounts);
+        code =
+            ledger_index_reserve(&ledger->account_index, &ledger->limits, accounts, new_accounts);
     }
     if (code == ERR_OK) {
-        code = ledger_index_reserve(&ledger->pending_index, pendings, new_pendings);
+        code =
+            ledger_index_reserve(&ledger->pending_index, &ledger->limits, pendings, new_pendings);
     }
     return code == ERR_OK ? ERR_OK : ERR_FULL;
 }

@@ -4,17 +4,27 @@
 
 #include <stdlib.h>
 
-#define BLOCK_ALIGNMENT 128
-#define TABLE_SIZE_MIN  16
+#define RECORD_ALIGNMENT 128
+#define LARGE_PAGE       (UINT64_C(2) << 20)
+#define TABLE_SIZE_MIN   16
 /* Giving back takes the system about a millisecond for 32 MiB, so it is done in pieces. */
 #define RETIRE_BYTES (UINT64_C(4) << 20)
 
+static void
+tell(const struct ledger_limits *limits, void *memory, uint64_t size)
+{
+    if (limits->on_memory != NULL && memory != NULL) {
+        limits->on_memory(memory, size);
+    }
+}
+
 bool
-ledger_table_create(struct ledger_table *table, uint64_t size)
+ledger_table_create(struct ledger_table *table, const struct ledger_limits *limits, uint64_t size)
 {
     ASSERT(size > 0 && (size & (size - 1)) == 0);
     table->entries = calloc(size, sizeof(*table->entries));
     table->mask = (uint32_t)(size - 1);
+    tell(limits, table->entries, size * sizeof(*table->entries));
     return table->entries != NULL;
 }
 
@@ -39,11 +49,16 @@ blocks_of(uint32_t count)
     return (count + LEDGER_BLOCK - 1) >> LEDGER_BLOCK_BITS;
 }
 
+/* The first block keeps to small pages, of which a small ledger takes few. */
 static void *
-block_alloc(size_t size)
+block_alloc(const struct ledger *ledger, size_t size, uint32_t number)
 {
-    return aligned_alloc(
-        BLOCK_ALIGNMENT, (size + BLOCK_ALIGNMENT - 1) / BLOCK_ALIGNMENT * BLOCK_ALIGNMENT);
+    const size_t alignment = size < LARGE_PAGE ? RECORD_ALIGNMENT : LARGE_PAGE;
+    void *block = aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
+    if (number > 0) {
+        tell(&ledger->limits, block, size);
+    }
+    return block;
 }
 
 err_t
@@ -52,14 +67,16 @@ ledger_blocks_reserve(struct ledger *ledger, uint32_t account_count, uint32_t pe
     ASSERT(account_count <= ledger->limits.account_count_max);
     ASSERT(pending_count <= ledger->limits.pending_count_max);
     while (ledger->account_block_count < blocks_of(account_count)) {
-        struct ledger_account_block *block = block_alloc(sizeof(*block));
+        struct ledger_account_block *block =
+            block_alloc(ledger, sizeof(*block), ledger->account_block_count);
         if (block == NULL) {
             return ERR_MEMORY;
         }
         ledger->account_blocks[ledger->account_block_count++] = block;
     }
     while (ledger->pending_block_count < blocks_of(pending_count)) {
-        struct ledger_pending_block *block = block_alloc(sizeof(*block));
+        struct ledger_pending_block *block =
+            block_alloc(ledger, sizeof(*block), ledger->pending_block_count);
         if (block == NULL) {
             return ERR_MEMORY;
         }
@@ -69,13 +86,13 @@ ledger_blocks_reserve(struct ledger *ledger, uint32_t account_count, uint32_t pe
 }
 
 static bool
-index_create(struct ledger_index *index, uint32_t count)
+index_create(struct ledger_index *index, const struct ledger_limits *limits, uint32_t count)
 {
     uint64_t size = TABLE_SIZE_MIN;
     while (size < (uint64_t)count * 2) {
         size *= 2;
     }
-    return ledger_table_create(&index->now, size);
+    return ledger_table_create(&index->now, limits, size);
 }
 
 static uint32_t
@@ -95,8 +112,8 @@ tables_create(struct ledger *ledger)
     ledger->pending_blocks =
         calloc(blocks_of(ledger->limits.pending_count_max), sizeof(*ledger->pending_blocks));
     if (ledger->account_blocks == NULL || ledger->pending_blocks == NULL ||
-        !index_create(&ledger->account_index, accounts) ||
-        !index_create(&ledger->pending_index, pendings)) {
+        !index_create(&ledger->account_index, &ledger->limits, accounts) ||
+        !index_create(&ledger->pending_index, &ledger->limits, pendings)) {
         return ERR_MEMORY;
     }
     return ledger_blocks_reserve(ledger, accounts, pendings);

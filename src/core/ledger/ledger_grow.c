@@ -22,7 +22,7 @@ table_size(const struct ledger_table *table)
 }
 
 static err_t
-begin(struct ledger_index *index, uint64_t wanted)
+begin(struct ledger_index *index, const struct ledger_limits *limits, uint64_t wanted)
 {
     ASSERT(index->old.entries == NULL);
     uint64_t size = table_size(&index->now);
@@ -31,7 +31,7 @@ begin(struct ledger_index *index, uint64_t wanted)
     }
     ASSERT(size <= (uint64_t)LEDGER_COUNT_MAX * 2);
     struct ledger_table larger;
-    if (!ledger_table_create(&larger, size)) {
+    if (!ledger_table_create(&larger, limits, size)) {
         return ERR_MEMORY;
     }
     index->old = index->now;
@@ -85,7 +85,8 @@ move_places(struct ledger_index *index, uint64_t count)
 }
 
 err_t
-ledger_index_reserve(struct ledger_index *index, uint32_t count, uint32_t added)
+ledger_index_reserve(
+    struct ledger_index *index, const struct ledger_limits *limits, uint32_t count, uint32_t added)
 {
     if (index->retired.entries != NULL) {
         ledger_table_shrink(&index->retired);
@@ -101,5 +102,5 @@ ledger_index_reserve(struct ledger_index *index, uint32_t count, uint32_t added)
     while (index->old.entries != NULL) {
         move_places(index, LEDGER_MOVE_STEP);
     }
-    return begin(index, wanted);
+    return begin(index, limits, wanted);
 }

@@ -34,6 +34,8 @@ setting(const char *name, uint64_t otherwise)
 
 /* --- the index alone --- */
 
+static const struct ledger_limits no_limits = {.on_memory = NULL};
+
 struct t_index {
     struct ledger_index index;
     uint64_t random;
@@ -129,7 +131,7 @@ step_index(struct t_index *t, uint32_t batch_max)
     uint32_t added = draw(t) % (batch_max + 1);
     uint32_t mask = t->index.now.mask;
     added = added < RECORDS_MAX - t->count ? added : RECORDS_MAX - t->count;
-    assert_int_equal(ledger_index_reserve(&t->index, t->count, added), ERR_OK);
+    assert_int_equal(ledger_index_reserve(&t->index, &no_limits, t->count, added), ERR_OK);
     t->grown += t->index.now.mask != mask;
     t->moving += t->index.old.entries != NULL;
     for (uint32_t i = 0; i < added; i++) {
@@ -154,7 +156,7 @@ test_index_equals_a_list(void **state)
         t->random = seed;
         t->hash_mask = masks[seed % 4];
         t->hash_low = seed % 8 < 4 ? 0 : 0xf8;
-        assert_true(ledger_table_create(&t->index.now, 16));
+        assert_true(ledger_table_create(&t->index.now, &no_limits, 16));
         /* What nearly all collides takes long; a run of it is moved at once. */
         const uint32_t batch_max = t->hash_mask == 7 ? 3 : 1 + (uint32_t)(seed % 90);
         for (uint32_t step = 0; step < STEPS; step++) {
@@ -231,7 +233,8 @@ test_ledger_grows_in_bounded_steps(void **state)
     (void)state;
     const uint64_t usual = getenv("TEST_LONG") != NULL ? ACCOUNTS_LONG : ACCOUNTS_SHORT;
     const uint64_t wanted = setting("TAEL_GROW_ACCOUNTS", usual);
-    const struct ledger_limits limits = {LEDGER_COUNT_MAX, LEDGER_COUNT_MAX, LEDGER_BATCH_MAX, 0};
+    const struct ledger_limits limits = {
+        LEDGER_COUNT_MAX, LEDGER_COUNT_MAX, LEDGER_BATCH_MAX, 0, NULL};
     struct t_growth *t = calloc(1, sizeof(*t));
     assert_non_null(t);
     assert_int_equal(ledger_create(&limits, &t->ledger), ERR_OK);
@@ -260,21 +263,27 @@ test_ledger_grows_in_bounded_steps(void **state)
     free(t);
 }
 
-/* A limit is a limit, also in the middle of a block. */
 static void
-test_limit_holds(void **state)
+fill_block(struct t_growth *t)
 {
-    (void)state;
-    const struct ledger_limits limits = {LEDGER_BLOCK + 3, LEDGER_BLOCK + 2, 1, 0};
-    struct t_growth *t = calloc(1, sizeof(*t));
-    assert_non_null(t);
-    assert_int_equal(ledger_create(&limits, &t->ledger), ERR_OK);
     for (uint32_t made = 0; made < LEDGER_BLOCK;) {
         uint32_t left = LEDGER_BLOCK - made;
         uint32_t count = left < LEDGER_BATCH_MAX ? left : LEDGER_BATCH_MAX;
         make_accounts(t, count);
         made += count;
     }
+}
+
+/* A limit is a limit, also in the middle of a block. */
+static void
+test_limit_holds(void **state)
+{
+    (void)state;
+    const struct ledger_limits limits = {LEDGER_BLOCK + 3, LEDGER_BLOCK + 2, 1, 0, NULL};
+    struct t_growth *t = calloc(1, sizeof(*t));
+    assert_non_null(t);
+    assert_int_equal(ledger_create(&limits, &t->ledger), ERR_OK);
+    fill_block(t);
     assert_int_equal(ledger_reserve(t->ledger, 4, 0), ERR_FULL);
     assert_int_equal(ledger_reserve(t->ledger, 3, LEDGER_BLOCK + 3), ERR_FULL);
     assert_int_equal(ledger_reserve(t->ledger, 3, LEDGER_BLOCK + 2), ERR_OK);
@@ -286,11 +295,67 @@ test_limit_holds(void **state)
     free(t);
 }
 
+static struct {
+    const void *memory;
+    size_t size;
+} told[16];
+
+static uint32_t told_count;
+
+static void
+note_memory(void *memory, size_t size)
+{
+    assert_true(told_count < sizeof(told) / sizeof(*told));
+    told[told_count].memory = memory;
+    told[told_count++].size = size;
+}
+
+static size_t
+told_size(const void *memory)
+{
+    for (uint32_t i = 0; i < told_count; i++) {
+        if (told[i].memory == memory) {
+            return told[i].size;
+        }
+    }
+    return 0;
+}
+
+/* Of the indexes and of what is behind the first blocks; those may take small pages. */
+static void
+test_memory_is_told(void **state)
+{
+    (void)state;
+    const struct ledger_limits limits = {2 * LEDGER_BLOCK, LEDGER_BLOCK, 1, 0, note_memory};
+    struct t_growth *t = calloc(1, sizeof(*t));
+    assert_non_null(t);
+    told_count = 0;
+    assert_int_equal(ledger_create(&limits, &t->ledger), ERR_OK);
+    const struct ledger_table *index = &t->ledger->account_index.now;
+    assert_int_equal(told_size(index->entries), (index->mask + UINT64_C(1)) * sizeof(uint64_t));
+    const struct ledger_table *pendings = &t->ledger->pending_index.now;
+    assert_int_equal(
+        told_size(pendings->entries), (pendings->mask + UINT64_C(1)) * sizeof(uint64_t));
+    fill_block(t);
+    make_accounts(t, 1);
+    const struct ledger_account_block *block = t->ledger->account_blocks[1];
+    assert_int_equal(told_size(block), sizeof(*block));
+    /* A large page holds nothing but accounts. */
+    const size_t page = sizeof(*block) < (UINT32_C(2) << 20) ? 128 : UINT32_C(2) << 20;
+    assert_int_equal((uintptr_t)block->accounts % page, 0);
+    assert_int_equal(told_size(index->entries), (index->mask + UINT64_C(1)) * sizeof(uint64_t));
+    assert_int_equal(told_size(t->ledger->account_blocks[0]), 0);
+    assert_int_equal(told_size(t->ledger->pending_blocks[0]), 0);
+    ledger_destroy(&t->ledger);
+    free(t);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_index_equals_a_list),
+        cmocka_unit_test(test_memory_is_told),
         cmocka_unit_test(test_ledger_grows_in_bounded_steps),
         cmocka_unit_test(test_limit_holds),
     };

@@ -358,13 +358,15 @@ void ledger_index_remove(struct ledger_index *index, uint32_t hash, uint32_t slo
 /* Makes room for `added` entries more than the `count` that the index has, and moves some of those
  * that wait for it. A step: it is bounded by LEDGER_MOVE_STEP and `added`, not by what the index
  * holds. ERR_MEMORY: there is no memory for it, and no room. */
-MUST_USE err_t ledger_index_reserve(struct ledger_index *index, uint32_t count, uint32_t added);
+MUST_USE err_t ledger_index_reserve(
+    struct ledger_index *index, const struct ledger_limits *limits, uint32_t count, uint32_t added);
 /* The same for blocks. */
 MUST_USE err_t
 ledger_blocks_reserve(struct ledger *ledger, uint32_t account_count, uint32_t pending_count);
 
 /* False if there is no memory. */
-MUST_USE bool ledger_table_create(struct ledger_table *table, uint64_t size);
+MUST_USE bool ledger_table_create(
+    struct ledger_table *table, const struct ledger_limits *limits, uint64_t size);
 /* Gives a part of the table's memory back, at last all. */
 void ledger_table_shrink(struct ledger_table *table);
 

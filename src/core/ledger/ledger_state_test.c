@@ -12,7 +12,7 @@
 #define SECOND UINT64_C(1000000000)
 
 static struct t_world world;
-static const struct ledger_limits limits = {8, 8, 3, 0};
+static const struct ledger_limits limits = {8, 8, 3, 0, NULL};
 
 static int
 set_up(void **state)

@@ -86,7 +86,7 @@ int
 t_spoil_set_up(void **state)
 {
     (void)state;
-    const struct ledger_limits limits = {64, 64, 8189, 0};
+    const struct ledger_limits limits = {64, 64, 8189, 0, NULL};
     t_world_init(&t_spoil_world, &limits);
     ledger_set_clock(t_spoil_world.ledger, START_CLOCK);
     make_accounts(A, CLOSED_LATER_CREDIT);

@@ -48,6 +48,9 @@ struct ledger_limits {
     /* Live pendings of which an account has the upper 80 bits of this id are kept in a list of
      * their own (ledger_listed_first). 0: none. */
     u128 listed_accounts;
+    /* Told of the memory of each index, and of each block of accounts or pendings behind the first,
+     * before it is used: whoever knows the system can ask it for large pages. NULL: nobody. */
+    void (*on_memory)(void *memory, size_t size);
 };
 
 /* What became of a pending transfer. */
