@@ -204,8 +204,10 @@ static void
 test_never_sent(void **state)
 {
     (void)state;
-    (void)close(listener);
+    uint16_t before = port;
+    port = 1; /* one that was free a moment ago may be somebody else's now */
     client_start(NULL, "127.0.0.1");
+    port = before;
     struct net_call call;
     t_call_init(&calls, &call, "/", "x");
     net_client_start(client, &call);
@@ -214,7 +216,6 @@ test_never_sent(void **state)
     assert_false(call.sent);
     assert_int_equal(count().connect_failed, 1);
     net_call_release(&call);
-    listener = t_listen(&port);
 }
 
 static void
