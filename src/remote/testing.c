@@ -17,7 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define WAIT_S 10
+#define WAIT_S 60 /* a shared machine stands still for seconds now and then */
 
 /* --------------------------------------------------------------------------------- the ports ---
  */
@@ -217,13 +217,16 @@ t_client(
 {
     struct remote_client *client = NULL;
     char message[REMOTE_MESSAGE_SIZE];
+    struct remote_client_settings patient = remote_client_settings_default;
+    patient.timeout_ms = WAIT_S * 1000;
+    patient.connect_timeout_ms = WAIT_S * 1000;
     assert_int_equal(net_loop_create("t-client", &client_loop), ERR_OK);
     const struct remote_client_parts parts = {
         .net = client_loop,
         .service = service,
         .endpoints = endpoints,
         .auth = auth,
-        .settings = settings == NULL ? remote_client_settings_default : *settings,
+        .settings = settings == NULL ? patient : *settings,
     };
     err_t result = remote_client_create(&parts, &client, message);
     if (result != ERR_OK) {
