@@ -450,9 +450,11 @@ t_ask(uint16_t port, const char *request, size_t size, char *out, size_t room)
     (void)shutdown(fd, SHUT_WR);
     size_t got = 0;
     ssize_t more = 0;
-    while (got < room - 1 && (more = recv(fd, out + got, room - 1 - got, 0)) > 0) {
-        got += (size_t)more;
-    }
+    do {
+        more = recv(fd, out + got, room - 1 - got, 0);
+        got += more > 0 ? (size_t)more : 0;
+        /* With a time-out it is interrupted by being stopped and continued, without any handler. */
+    } while (got < room - 1 && (more > 0 || (more < 0 && errno == EINTR)));
     out[got] = '\0';
     (void)close(fd);
     return got;
