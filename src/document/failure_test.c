@@ -503,7 +503,7 @@ tables_that_cannot_be_synced_end_the_store(void **state)
     t_write_many(t, 'a');
     off_t kept = t_log_size(t);
     atomic_store(&shim.table_syncs_fail, true);
-    for (int i = 0; i < 10000 && !sqlite->broken; i++) {
+    while (!sqlite->broken) {
         t->documents->ops->maintain(t->documents);
         (void)usleep(200);
     }
@@ -530,10 +530,7 @@ tables_that_cannot_be_synced_keep_the_log_of_a_store_that_closes(void **state)
     off_t kept = t_log_size(t);
     atomic_store(&shim.table_syncs_fail, true);
     t->documents->ops->maintain(t->documents);
-    for (int i = 0; i < 10000; i++) {
-        if (atomic_load(&sqlite->checkpoint.state) == DOCUMENT_CHECKPOINT_NEARLY) {
-            break;
-        }
+    while (atomic_load(&sqlite->checkpoint.state) != DOCUMENT_CHECKPOINT_NEARLY) {
         (void)usleep(200);
     }
     atomic_store(&shim.table_syncs_fail, false);

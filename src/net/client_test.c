@@ -204,8 +204,10 @@ static void
 test_never_sent(void **state)
 {
     (void)state;
-    (void)close(listener);
+    uint16_t before = port;
+    port = 1; /* one that was free a moment ago may be somebody else's now */
     client_start(NULL, "127.0.0.1");
+    port = before;
     struct net_call call;
     t_call_init(&calls, &call, "/", "x");
     net_client_start(client, &call);
@@ -214,7 +216,6 @@ test_never_sent(void **state)
     assert_false(call.sent);
     assert_int_equal(count().connect_failed, 1);
     net_call_release(&call);
-    listener = t_listen(&port);
 }
 
 static void
@@ -260,13 +261,18 @@ test_timeouts(void **state)
     client_start(&settings, "127.0.0.1");
     struct net_call first;
     struct net_call second;
+    /* Over a connection that is there: the first call is sent before its time is looked at. */
+    t_call_init(&calls, &first, "/", NULL);
+    net_client_start(client, &first);
+    int fd = t_accept(listener);
+    serve_one(&first, fd, OK("w", "1"), false);
+    net_call_release(&first);
     t_call_init(&calls, &first, "/", "body");
     t_call_init(&calls, &second, "/", "body");
     first.timeout_ms = 200;
     second.timeout_ms = 100;
     first.next = &second; /* one connection: the second never leaves the queue */
     net_client_start(client, &first);
-    int fd = t_accept(listener);
     t_calls_wait(&calls, 2);
     expect(&first, ERR_OUTCOME_UNKNOWN, ERR_TIMEOUT);
     expect(&second, ERR_TIMEOUT, ERR_TIMEOUT);
@@ -395,7 +401,7 @@ test_cancel(void **state)
     expect(&three[1], ERR_CLOSED, ERR_CLOSED); /* never sent */
     cancel(&three[0]);
     expect(&three[0], ERR_OUTCOME_UNKNOWN, ERR_CLOSED);
-    assert_true(t_closed_after_ms(fd, 5000) < 4000);
+    t_wait_closed(fd);
     (void)close(fd);
     fd = t_accept(listener); /* whoever waited behind it goes on */
     serve_one(&three[2], fd, OK("c", "1"), true);
@@ -501,9 +507,11 @@ test_idle_is_closed(void **state)
     t_call_init(&calls, &call, "/", NULL);
     net_client_start(client, &call);
     int fd = t_accept(listener);
+    uint64_t begin_ms = t_now_ms();
     serve_one(&call, fd, OK("w", "1"), false);
     net_call_release(&call);
-    assert_in_range(t_closed_after_ms(fd, T_WAIT_MS), 100, T_WAIT_MS);
+    t_wait_closed(fd);
+    assert_true(t_now_ms() - begin_ms >= 190);
     (void)close(fd);
     assert_int_equal(count().connections, 0);
 }
@@ -521,7 +529,7 @@ test_excess_bytes(void **state)
     serve_one(&call, fd, OK("abc", "3") OK("evil", "4"), false);
     expect_answer(&call, 200, "abc");
     net_call_release(&call);
-    (void)t_closed_after_ms(fd, T_WAIT_MS);
+    t_wait_closed(fd);
     (void)close(fd);
 }
 

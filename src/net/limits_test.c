@@ -36,21 +36,21 @@ quick_settings(void)
 
 /* ---------------------------------------------------------------------------------- deadlines */
 
-/* One byte every 20 ms: each resets a timer per read, none moves an absolute deadline. Returns
- * when the server has answered. */
+/* One byte every 20 ms: each resets a timer per read, none moves an absolute deadline. How long it
+ * took until the server had answered. */
 static uint64_t
 drip(int fd, const char *head, char byte, char *text, size_t size)
 {
     bool closed = false;
-    t_send_text(fd, head);
     uint64_t begin_ms = t_now_ms();
+    t_send_text(fd, head);
     struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
     while (poll(&poll_fd, 1, 20) == 0) {
         assert_true(t_now_ms() - begin_ms < T_WAIT_MS);
         t_send(fd, &byte, 1);
     }
     uint64_t passed_ms = t_now_ms() - begin_ms;
-    (void)t_read(fd, text, size, 1000, &closed);
+    (void)t_read(fd, text, size, T_WAIT_MS, &closed);
     assert_true(closed);
     return passed_ms;
 }
@@ -60,6 +60,7 @@ test_slow_head_and_body(void **state)
 {
     (void)state;
     struct net_server_settings settings = quick_settings();
+    settings.idle_timeout_ms = T_WAIT_MS; /* the third is idle between its requests */
     t_server_start(&t, &settings, NULL);
     char text[4096];
     int fd = t_connect(t.port);
@@ -91,19 +92,23 @@ test_idle(void **state)
     (void)state;
     struct net_server_settings settings = quick_settings();
     t_server_start(&t, &settings, NULL);
+    uint64_t begin_ms = t_now_ms();
     int fresh = t_connect(t.port);
     int used = t_connect(t.port);
     int busy = t_connect(t.port);
     char text[4096];
     t_send_text(busy, GET("/hold"));
     t_wait_held(&t, 1);
-    assert_in_range(t_closed_after_ms(fresh, T_WAIT_MS), 500, T_WAIT_MS);
+    t_wait_closed(fresh);
+    assert_true(t_now_ms() - begin_ms >= 590);
     t_send_text(used, GET("/echo")); /* closed just now, or soon: either is right */
     t_sleep_ms(400);
     /* Whoever waits for an answer is not idle. */
+    begin_ms = t_now_ms();
     t_release(&t, true);
     (void)t_read_count(busy, text, sizeof(text), "/hold", 1);
-    assert_in_range(t_closed_after_ms(busy, T_WAIT_MS), 500, T_WAIT_MS);
+    t_wait_closed(busy);
+    assert_true(t_now_ms() - begin_ms >= 590);
     assert_true(t_count(&t).timeout_idle >= 2);
     (void)close(fresh);
     (void)close(used);
@@ -123,7 +128,6 @@ test_never_reading(void **state)
     const char *request = GET("/size?50000");
     uint64_t begin_ms = t_now_ms();
     bool reset = false;
-    uint64_t memory_most = 0;
     while (!reset) {
         assert_true(t_now_ms() - begin_ms < T_WAIT_MS);
         for (int i = 0; i < 100 && !reset; i++) {
@@ -133,8 +137,6 @@ test_never_reading(void **state)
                 break;
             }
         }
-        uint64_t memory = t_count(&t).memory;
-        memory_most = memory > memory_most ? memory : memory_most;
         t_sleep_ms(1);
     }
     (void)close(fd);
@@ -143,7 +145,7 @@ test_never_reading(void **state)
     /* One full pipeline of answers (64 KiB buffers) with their requests, and one read that is held
      * back. */
     assert_true(counters.memory_peak < 32 * (65536 + 8192) + 200000);
-    assert_true(memory_most > 50000); /* the measure measures */
+    assert_true(counters.memory_peak > 50000); /* the measure measures */
     assert_true(counters.bytes_in < 10000000);
     t_server_stop(&t, 100);
 }
@@ -222,26 +224,37 @@ test_closing_answer_not_read(void **state)
     t_server_stop(&t, 100);
 }
 
-/* It reads slowly but reads: each answer has its own time, so this client is served. */
+/* It reads slowly but reads: each answer has its own time, so this client is served. It keeps to a
+ * pace, and makes up for it when the machine stood still. */
 static void
 test_slow_reader_is_served(void **state)
 {
+    enum {
+        ANSWERS = 12,
+        ANSWER = 6000000,
+        PER_MS = 12000 /* all of it in half as long again as one may take */
+    };
+
     (void)state;
     struct net_server_settings settings = quick_settings();
     settings.write_timeout_ms = 4000;
+    settings.idle_timeout_ms = T_WAIT_MS; /* the last answer's end waits in the kernel */
     t_server_start(&t, &settings, NULL);
     int fd = t_connect(t.port);
-    for (int i = 0; i < 12; i++) {
+    for (int i = 0; i < ANSWERS; i++) {
         t_send_text(fd, GET("/size?6000000"));
     }
     static char text[100000];
-    size_t total = 0;
+    uint64_t total = 0;
     uint64_t begin_ms = t_now_ms();
-    while (total < 12 * 6000000) {
+    while (total < (uint64_t)ANSWERS * ANSWER) {
+        if (total > (t_now_ms() - begin_ms) * PER_MS) {
+            t_sleep_ms(8);
+            continue;
+        }
         ssize_t count = recv(fd, text, sizeof(text), 0);
         assert_true(count > 0);
         total += (size_t)count;
-        t_sleep_ms(8);
     }
     assert_true(t_now_ms() - begin_ms > settings.write_timeout_ms);
     assert_int_equal(t_count(&t).timeout_write, 0);
@@ -267,7 +280,7 @@ test_connection_flood(void **state)
     }
     for (int i = 0; i < 200; i++) {
         int fd = t_connect(t.port);
-        (void)t_closed_after_ms(fd, T_WAIT_MS);
+        t_wait_closed(fd);
         (void)close(fd);
     }
     struct net_server_counters counters = t_count(&t);
@@ -339,17 +352,29 @@ test_memory_shed(void **state)
         assert_true(t_now_ms() < end_ms);
         t_sleep_ms(5);
     }
-    unsigned refused = 0;
+    uint64_t shed = t_count(&t).shed_memory;
+    assert_in_range(shed, CLIENTS - 3, CLIENTS);
+    struct pollfd waiting[CLIENTS];
     for (int i = 0; i < CLIENTS; i++) {
-        bool closed = false;
-        if (t_read(fds[i], text, sizeof(text), 1000, &closed) > 0) {
+        waiting[i] = (struct pollfd){.fd = fds[i], .events = POLLIN};
+    }
+    for (uint64_t refused = 0; refused < shed;) {
+        assert_true(poll(waiting, CLIENTS, T_WAIT_MS) > 0);
+        for (int i = 0; i < CLIENTS; i++) {
+            bool closed = false;
+            if (waiting[i].fd < 0 || waiting[i].revents == 0) {
+                continue;
+            }
+            assert_true(t_read(fds[i], text, sizeof(text), T_WAIT_MS, &closed) > 0);
             assert_int_equal(t_status(text), 503);
             assert_true(closed);
+            waiting[i].fd = -1; /* poll passes it over */
             refused++;
         }
+    }
+    for (int i = 0; i < CLIENTS; i++) {
         (void)close(fds[i]);
     }
-    assert_in_range(refused, CLIENTS - 3, CLIENTS);
     /* What one connection may still add when the limit has been met is one buffer's doubling. */
     assert_true(t_count(&t).memory_peak < 2000000 + 2200000);
     while (t_count(&t).memory > 0) {
@@ -529,14 +554,17 @@ test_no_descriptors(void **state)
         .sin_family = AF_INET,
         .sin_port = htons(t.port),
         .sin_addr = {.s_addr = htonl(INADDR_LOOPBACK)}};
+    uint64_t begin_ms = t_now_ms();
     for (int i = 0; i < CLIENTS; i++) {
         assert_int_equal(connect(fds[i], (struct sockaddr *)&address, sizeof(address)), 0);
         t_send_text(fds[i], GET("/echo"));
     }
     t_sleep_ms(300);
     struct net_server_counters counters = t_count(&t);
+    uint64_t passed_ms = t_now_ms() - begin_ms;
     assert_in_range(counters.connections, 1, 6);
-    assert_in_range(counters.over_limit, 1, 8); /* it paused instead of spinning */
+    /* It tries ten times a second instead of spinning. */
+    assert_in_range(counters.over_limit, 1, 5 + passed_ms / 100);
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
     char text[4096];
     for (int i = 0; i < CLIENTS; i++) {
@@ -566,6 +594,7 @@ static void
 test_drain(void **state)
 {
     (void)state;
+    static const char begun[] = POST "Content-Length: 4\r\n\r\nab";
     t_server_start(&t, NULL, NULL);
     char text[8192];
     int idle = t_connect(t.port);
@@ -575,11 +604,12 @@ test_drain(void **state)
     (void)t_read_count(idle, text, sizeof(text), "\r\n\r\n", 1);
     t_send_text(busy, GET("/hold-1") GET("/hold-2"));
     t_wait_held(&t, 2);
-    t_send_text(partial, POST "Content-Length: 4\r\n\r\nab");
-    t_sleep_ms(50);
+    uint64_t bytes = t_count(&t).bytes_in;
+    t_send_text(partial, begun);
+    t_wait_bytes_in(&t, bytes + strlen(begun)); /* or it would be idle */
     struct stopper stopper = {.drain_ms = 2 * T_WAIT_MS};
     assert_int_equal(pthread_create(&stopper.thread, NULL, stop_main, &stopper), 0);
-    (void)t_closed_after_ms(idle, T_WAIT_MS);
+    t_wait_closed(idle);
     /* Nobody new. */
     struct sockaddr_storage address;
     socklen_t size = sizeof(address);
@@ -613,17 +643,21 @@ static void
 test_drain_deadline(void **state)
 {
     (void)state;
+    static const char begun[] = "GET /ec";
     t_server_start(&t, NULL, NULL);
     int busy = t_connect(t.port);
     int stuck = t_connect(t.port);
     t_send_text(busy, GET("/hold"));
-    t_send_text(stuck, "GET /ec");
     t_wait_held(&t, 1);
+    uint64_t bytes = t_count(&t).bytes_in;
+    t_send_text(stuck, begun);
+    t_wait_bytes_in(&t, bytes + strlen(begun)); /* or it would be idle */
     struct stopper stopper = {.drain_ms = 200};
     uint64_t begin_ms = t_now_ms();
     assert_int_equal(pthread_create(&stopper.thread, NULL, stop_main, &stopper), 0);
-    assert_in_range(t_closed_after_ms(stuck, T_WAIT_MS), 150, T_WAIT_MS);
-    (void)t_closed_after_ms(busy, T_WAIT_MS);
+    t_wait_closed(stuck);
+    assert_true(t_now_ms() - begin_ms >= 190);
+    t_wait_closed(busy);
     t_sleep_ms(100);
     assert_int_equal(t_count(&t).in_flight, 1); /* the exchange is still the handler's */
     t_release(&t, true);

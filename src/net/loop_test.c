@@ -103,13 +103,15 @@ test_posting(void **state)
     }
 }
 
+#define T_ROUNDS 10
+
 /* A task that posts itself runs again although nobody wakes the loop, and timers still fire. */
 struct self {
     struct os_task task;
     struct net_timer timer;
     uint64_t due_ns;
     uint32_t rounds;
-    bool stop;
+    bool fired;
     uv_sem_t done;
 };
 
@@ -118,7 +120,7 @@ self_run(struct os_task *task)
 {
     struct self *self = CONTAINER_OF(task, struct self, task);
     self->rounds++;
-    if (self->stop) {
+    if (self->fired && self->rounds > T_ROUNDS) {
         uv_sem_post(&self->done);
         return;
     }
@@ -130,7 +132,7 @@ self_fire(struct net_timer *timer)
 {
     struct self *self = CONTAINER_OF(timer, struct self, timer);
     ASSERT(net_now_ns() >= self->due_ns);
-    self->stop = true;
+    self->fired = true;
 }
 
 static void
@@ -155,7 +157,6 @@ test_posting_to_itself(void **state)
     uv_sem_wait(&self.done);
     uv_sem_destroy(&self.done);
     net_loop_stop(loop);
-    assert_true(self.rounds > 10);
 }
 
 static void
@@ -202,7 +203,7 @@ timer_fire(struct net_timer *timer)
 {
     ASSERT(timer->position == 0);
     ASSERT(net_now_ns() >= timer->deadline_ns);
-    ASSERT(net_now_ns() < timer->deadline_ns + UINT64_C(3000000000));
+    ASSERT(net_now_ns() < timer->deadline_ns + T_WAIT_MS * UINT64_C(1000000));
     ASSERT(timer->deadline_ns >= last_deadline_ns);
     ASSERT((timer - timers) % 4 != 3); /* that one was cancelled */
     last_deadline_ns = timer->deadline_ns;

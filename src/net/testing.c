@@ -176,6 +176,16 @@ t_wait_held(struct t_server *t, uint32_t count)
 }
 
 void
+t_wait_bytes_in(struct t_server *t, uint64_t count)
+{
+    uint64_t end_ms = t_now_ms() + T_WAIT_MS;
+    while (t_count(t).bytes_in < count) {
+        assert_true(t_now_ms() < end_ms);
+        t_sleep_ms(1);
+    }
+}
+
+void
 t_release(struct t_server *t, bool as_chain)
 {
     (void)pthread_mutex_lock(&t->mutex);
@@ -295,17 +305,15 @@ t_status(const char *text)
     return span_parse_u64(span_slice(rest, 9, 12), &status) ? (unsigned)status : 0;
 }
 
-uint64_t
-t_closed_after_ms(int fd, uint64_t limit_ms)
+void
+t_wait_closed(int fd)
 {
     uint64_t begin_ms = t_now_ms();
+    uint64_t passed_ms = 0;
     char rest[4096];
-    for (;;) {
-        uint64_t passed_ms = t_now_ms() - begin_ms;
-        assert_true(passed_ms < limit_ms);
-        if (read_some(fd, rest, sizeof(rest), (int)(limit_ms - passed_ms)) == 0) {
-            return t_now_ms() - begin_ms;
-        }
+    while (read_some(fd, rest, sizeof(rest), (int)(T_WAIT_MS - passed_ms)) != 0) {
+        passed_ms = t_now_ms() - begin_ms;
+        assert_true(passed_ms < T_WAIT_MS);
     }
 }
 
@@ -373,7 +381,7 @@ void
 t_calls_wait(struct t_calls *calls, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {
-        uint64_t end_ms = t_now_ms() + 10000;
+        uint64_t end_ms = t_now_ms() + T_WAIT_MS;
         while (uv_sem_trywait(&calls->ended) != 0) {
             assert_true(t_now_ms() < end_ms);
             t_sleep_ms(1);

@@ -52,26 +52,28 @@ void t_server_start(
     struct t_server *t, const struct net_server_settings *settings, struct net_tls *tls);
 void t_server_stop(struct t_server *t, uint32_t drain_ms);
 struct net_server_counters t_count(struct t_server *t);
-/* Waits, at most 5 s, until so many exchanges are held. */
+/* Waits until so many exchanges are held. */
 void t_wait_held(struct t_server *t, uint32_t count);
+/* Waits until the server has read so many bytes since its start. */
+void t_wait_bytes_in(struct t_server *t, uint64_t count);
 /* Answers what is held from the caller's thread, the last first, one by one or as one chain. */
 void t_release(struct t_server *t, bool as_chain);
 
-/* A connected socket with a receive timeout of 5 s. */
+/* A connected socket. */
 int t_connect(uint16_t port);
 void t_send(int fd, const char *data, size_t size);
 void t_send_text(int fd, const char *text);
 /* Everything until the end of the connection or until `timeout_ms` without a byte; terminated by a
  * zero. *ret_closed: it was the end. */
 size_t t_read(int fd, char *out, size_t size, int timeout_ms, bool *ret_closed);
-/* Reads until `count` occurrences of `text` came, at most 5 s. */
+/* Reads until `count` occurrences of `text` came. */
 size_t t_read_count(int fd, char *out, size_t size, const char *text, uint32_t count);
 uint32_t t_occurrences(const char *in, const char *text);
 /* The status of the answer at `text`, 0 if there is none. */
 unsigned t_status(const char *text);
-/* How long the peer takes to close, in milliseconds; fails after `limit_ms`. */
-uint64_t t_closed_after_ms(int fd, uint64_t limit_ms);
-/* A listening socket on a free port; and its next connection, within 5 s. */
+/* Reads to the end of the connection. */
+void t_wait_closed(int fd);
+/* A listening socket on a free port; and its next connection. */
 int t_listen(uint16_t *ret_port);
 int t_accept(int listener);
 
@@ -83,7 +85,7 @@ struct t_calls {
 
 void t_calls_init(struct t_calls *calls);
 void t_calls_release(struct t_calls *calls);
-/* Waits for the end of so many, at most 10 s each. */
+/* Waits for the end of so many. */
 void t_calls_wait(struct t_calls *calls, uint32_t count);
 /* Zeroes and fills; GET without a body, POST with one. */
 void t_call_init(

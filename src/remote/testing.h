@@ -58,7 +58,8 @@ void t_release(void);
 /* A shared key, of a file that is gone when this returns. */
 struct remote_auth *t_auth(const char *key);
 
-/* A client on a loop of its own; `settings` may be NULL. */
+/* A client on a loop of its own. `settings` may be NULL: those that wait for as long as a test
+ * does. */
 struct remote_client *t_client(
     enum remote_service service,
     const char *endpoints,

@@ -104,7 +104,7 @@ test_change_under_load(void **state)
         t_load_pass(&load, 300);
         assert_int_equal(requests_of(0), before[0]);
         for (uint32_t i = 1; i < 4; i++) {
-            assert_true(requests_of(i) - before[i] >= 80); /* of its 100 */
+            assert_true(requests_of(i) - before[i] >= 70); /* of its 100, less what is under way */
         }
         t_world_set(&world, 0, 3);
         T_WAIT_FOR(t_state(&world, 3) == UINT64_MAX);
@@ -159,9 +159,9 @@ test_slow_start(void **state)
     t_world_set(&world, 0, 1);
     t_load_start(&load, &world, 4, false);
     t_load_pass(&load, 10);
+    uint64_t from_ms = t_now_ms();
     t_world_set(&world, 0, 2);
     T_WAIT_FOR(t_state(&world, 1) == BALANCE_ACTIVE);
-    uint64_t from_ms = t_now_ms();
     uint32_t early[2] = {requests_of(0), requests_of(1)};
     T_WAIT_FOR(requests_of(0) - early[0] + requests_of(1) - early[1] >= 100);
     uint32_t first = requests_of(1) - early[1];
@@ -257,10 +257,11 @@ test_follow_file(void **state)
     T_WAIT_FOR(t_count(&world).endpoints == 2);
     t_load_start(&load, &world, 8, false);
     t_load_pass(&load, 80);
-    uint32_t least = requests_of(1) * 3;
-    uint32_t got = requests_of(0);
-    uint32_t most = requests_of(1) * 3;
-    assert_in_range(got, least - 12, most + 12);
+    t_load_stop(&load); /* all of them may be under way at the one that stands still */
+    assert_int_equal(atomic_load(&load.errors), 0);
+    uint32_t third = requests_of(1) * 3;
+    assert_in_range(requests_of(0), third - 12, third + 12);
+    t_load_start(&load, &world, 8, false);
     /* A mistake changes nothing. */
     uint64_t errors = t_count(&world).source_errors;
     (void)snprintf(text, sizeof(text), "127.0.0.1:%u weight=0\n", port);

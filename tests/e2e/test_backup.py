@@ -178,8 +178,9 @@ def test_a_restore_that_is_killed_leaves_none(paid, tmp_path):
     began = time.monotonic()
     assert restore(folder, tmp_path / "usual").returncode == 0
     usual = time.monotonic() - began
-    cut = 0
-    for _ in range(KILLS):
+    cut = tries = 0
+    while tries < KILLS or cut == 0 and tries < 20 * KILLS:  # this machine may have been slower before
+        tries += 1
         process = subprocess.Popen(
             [str(PROGRAM), "restore", f"--from={folder}", f"--to={made}"],
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=without_tael_settings())

@@ -157,7 +157,7 @@ def test_a_card_that_left_its_customer_is_not_used_again(client, leave):
 
 
 def test_a_customer_who_is_deleted_while_a_card_is_attached(make_server):
-    client = sdk(make_server("--issuer-latency=300ms"))
+    client = sdk(make_server("--issuer-latency=2s"))
     customer = client.v1.customers.create().id
     method = client.v1.payment_methods.create({"type": "card", "card": card()}).id
     with concurrent.futures.ThreadPoolExecutor(1) as pool:

@@ -163,7 +163,7 @@ def webhooks_are_apart(a, b, a_receiver, b_receiver):
 def test_one_merchants_participants_leave_room_for_anothers(make_server):
     """One accepts connections, and never answers."""
     server = make_server(ADMIN, *WEBHOOKS, "--webhook-in-flight-max=16",
-                         "--participant-timeout=4s", "--participant-prepare-for=4s", cluster=False)
+                         "--participant-timeout=1m", "--participant-prepare-for=1m", cluster=False)
     a, b = Merchant(server, "A"), Merchant(server, "B")
     with socket.create_server(("127.0.0.1", 0), backlog=128) as hangs, Receiver() as receiver:
         silent = a.post("/v1/participants", {
@@ -175,10 +175,10 @@ def test_one_merchants_participants_leave_room_for_anothers(make_server):
         for payment in payments:
             payment.start()
         time.sleep(1)  # all of them wait, or were told that they cannot
-        began = time.monotonic()
         paid = b.post("/v1/payment_intents", {**PAYMENT, f"participants[{shop.id}]": "x"})
         wait_until(lambda: set(b.ids("/v1/events")) <= set(receiver.ids()), 10, "webhooks")
-        assert time.monotonic() - began < 2 and paid["status"] == "succeeded"
+        assert paid["status"] == "succeeded" and any(payment.is_alive() for payment in payments)
+        hangs.close()
         for payment in payments:
             payment.join(60)
         shop.close()

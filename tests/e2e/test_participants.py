@@ -1,5 +1,6 @@
 """Other services take part in a payment: all or nothing, whatever they answer and whenever."""
 
+import itertools
 import json
 import threading
 import time
@@ -14,19 +15,37 @@ from kit.participant import Scripted, Warehouse, ended, transaction_of
 from kit.server import Server, run_tael, wait_until
 from kit.wallets import Wallets
 
-FLAGS = ("--participant-timeout=500ms", "--participant-prepare-for=1500ms",
-         "--participant-retry-first=1s", "--participant-retry-max=1s",
-         "--participant-retry-for=4s")
+RETRIES = ("--participant-retry-first=1s", "--participant-retry-max=1s", "--participant-prepare-for=1m")
+# Who answers when the machine gets round to it is not slow.
+PATIENT = (*RETRIES, "--participant-timeout=20s", "--participant-retry-for=1m")
+HURRIED = (*RETRIES, "--participant-timeout=1s", "--participant-retry-for=6s")
 CHALLENGED = "pm_card_threeDSecure2Required"
 
 
-@pytest.fixture(scope="module")
-def own(tmp_path_factory):
-    """A server that does not wait long for participants."""
-    made = Server(tmp_path_factory.mktemp("participants"), *FLAGS).start()
+def serving(folder, flags):
+    made = Server(folder, *flags).start()
     yield made
     reconciled(made)
     made.close()
+
+
+@pytest.fixture(scope="module")
+def patient(tmp_path_factory):
+    yield from serving(tmp_path_factory.mktemp("participants"), PATIENT)
+
+
+@pytest.fixture(scope="module")
+def hurried(tmp_path_factory):
+    """A server that does not wait long for participants."""
+    yield from serving(tmp_path_factory.mktemp("participants"), HURRIED)
+
+
+@pytest.fixture
+def own(request):
+    return request.getfixturevalue(getattr(request, "param", "patient"))
+
+
+does_not_wait = pytest.mark.parametrize("own", ["hurried"], indirect=True)
 
 
 @pytest.fixture
@@ -205,14 +224,21 @@ def test_an_answer_that_makes_no_sense_is_no_yes(own, client, shop, answer):
     assert set(asked[:-1]) == {"prepare"} and len(asked) <= 4 and asked[-1] == "abort"
 
 
+def in_turn(asked):
+    """Each action once, in the order in which they came first."""
+    return [action for action, _ in itertools.groupby(asked)]
+
+
+@does_not_wait
 def test_a_slow_participant_is_asked_again(own, client, shop):
-    slow = [0.8]
+    slow = [1.5]
     shop.plan["prepare"] = lambda _: (slow and time.sleep(slow.pop())) or "prepared"
     intent = pay(client, shop)
     ended(own, intent.id, "committed")
-    assert shop.asked() == ["prepare", "prepare", "commit"]
+    assert in_turn(shop.asked()) == ["prepare", "commit"] and shop.asked().count("prepare") >= 2
 
 
+@does_not_wait
 def test_one_that_is_too_slow_is_not_waited_for(own, client, shop):
     over = threading.Event()
     shop.plan["prepare"] = lambda _: over.wait(60) and "prepared"
@@ -244,12 +270,13 @@ def test_a_participant_that_dies_after_prepare(own, client, warehouse):
     assert warehouse.shelf("lamp") == (1, 0, 1)
 
 
+@does_not_wait
 def test_a_commit_that_is_answered_late_is_told_again(own, client, shop):
-    slow = [1.0]
+    slow = [1.5]
     shop.plan["commit"] = lambda _: (slow and time.sleep(slow.pop())) or "committed"
     intent = pay(client, shop)
     ended(own, intent.id, "committed")
-    assert shop.asked() == ["prepare", "commit", "commit"]
+    assert in_turn(shop.asked()) == ["prepare", "commit"] and shop.asked().count("commit") >= 2
 
 
 def test_late_and_repeated_requests_change_nothing(warehouse):
@@ -318,6 +345,7 @@ def test_a_person_concludes(own, client, shop):
     assert (told["status"], told["members"][0]["state"]) == ("committed", "stuck")
 
 
+@does_not_wait
 def test_no_confirmation_in_time(own, client, shop):
     """Neither a commit nor, at last, the question for its state is answered."""
     shop.plan["commit"] = shop.plan["status"] = 503

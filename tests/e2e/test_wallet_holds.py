@@ -7,6 +7,8 @@ import pytest
 from kit.server import Server, wait_until
 from kit.wallets import Wallets, check_statement, refused
 
+pytestmark = pytest.mark.usefixtures("one_day")
+
 # It comes back long enough behind its payment for a busy test to see it paid.
 FAST_BANK = ("--bank-settle=300ms", "--bank-return=5s")
 

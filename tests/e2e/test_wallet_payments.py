@@ -9,6 +9,8 @@ from kit.answers import events_about
 from kit.client import Http, pay
 from kit.server import wait_until
 
+pytestmark = pytest.mark.usefixtures("one_day")
+
 
 @pytest.fixture(scope="module")
 def api(server):

@@ -11,6 +11,7 @@ from kit.server import run_tael, wait_until
 from kit.together import at_once
 from kit.wallets import Refused, Wallets, check_statement, refused
 
+pytestmark = pytest.mark.usefixtures("one_day")
 
 # ---- the wallet ----------------------------------------------------------------------------
 

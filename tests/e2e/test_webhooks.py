@@ -460,11 +460,13 @@ def test_first_retry_within_thirty_seconds_by_default(make_server):
         made = endpoint(client, receiver.url())
         client.v1.customers.create()
         delivery = one_delivery(http, made, lambda found: found["attempt_count"] == 1)
-        assert delivery["next_attempt_at"] - delivery["attempts"][0]["created"] <= 30
+        failed = delivery["attempts"][0]
+        ended = failed["created"] + 1 + failed["duration_ms"] / 1000  # times are whole seconds
+        assert delivery["next_attempt_at"] <= ended + 30
 
 
 def test_given_up_after_its_time(make_server):
-    server = make_server(*QUICK, "--webhook-test-retry-for=1s")
+    server = make_server(*QUICK, "--webhook-test-retry-for=3s")
     client, http = sdk(server), Http(server)
     with Receiver(lambda one: 500) as receiver:
         made = endpoint(client, receiver.url())
@@ -570,16 +572,16 @@ def test_https_needs_a_certificate_that_is_believed(make_server, tmp_path):
 
 
 def test_old_events_and_deliveries_go(make_server):
-    server = make_server("--event-keep=8s", "--webhook-log-keep=1s")
+    server = make_server("--event-keep=15s", "--webhook-log-keep=1s")
     client, http = sdk(server), Http(server)
     with Receiver() as receiver:
         made = endpoint(client, receiver.url())
         client.v1.customers.create()
-        one_delivery(http, made, lambda found: found["status"] == "succeeded")
+        wait_until(lambda: receiver.events(), 10, "the event")  # the log may be gone at once
         event = client.v1.events.list().data[0]
         wait_until(lambda: deliveries(http, made.id) == [], 10, "the end of the log")
-        assert client.v1.events.list().data == [event]
-        wait_until(lambda: client.v1.events.list().data == [], 20, "the end of the event")
+        assert [one.id for one in client.v1.events.list().data] == [event.id]
+        wait_until(lambda: client.v1.events.list().data == [], 30, "the end of the event")
 
 
 def test_events_of_an_earlier_process_may_be_answers(make_server):

@@ -44,8 +44,12 @@ def ledger(database, tmp_path):
 class Servers:
     def __init__(self, database, name, folder):
         self.database, self.name, self.folder = database, name, folder
-        self.url = database.create(name) + f"&lease_ms={int(LEASE * 1000)}"
+        self.place = database.create(name)
+        self.url = self.leased(LEASE)
         self.made = []
+
+    def leased(self, seconds):
+        return f"{self.place}&lease_ms={int(seconds * 1000)}"
 
     def start(self, *flags, url=None):
         server = Server(self.folder / f"server-{len(self.made)}", *flags, on_postgres=False,
@@ -313,7 +317,7 @@ def test_an_error_of_the_database_is_not_acknowledged(ledger):
 def test_the_answer_to_a_commit_is_lost(ledger, database):
     """It was committed, and nobody said so: the server looks, and answers right."""
     cut = Cut(database.folder)
-    server = ledger.start(url=cut.url(ledger.url))
+    server = ledger.start(url=cut.url(ledger.leased(20)))
     load = Load(server).accounts().start()
     for number in range(1, 6):
         load.goes_on()

@@ -25,9 +25,9 @@ LEDGER = 7000
 class Pair(Cluster):
     """From outside as one server."""
 
-    def __init__(self, folder, database, lease_ms=LEASE_MS):
+    def __init__(self, folder, database):
         super().__init__(folder, names=("ledger", "ledger-2", "vault", "cards", "api"))
-        self.url_of_ledger = f"{database.url()}&lease_ms={lease_ms}"
+        self.url_of_ledger = f"{database.url()}&lease_ms={LEASE_MS}"
 
     def place(self, name):
         if name != "ledger":
@@ -112,7 +112,8 @@ def test_ready_is_that_a_write_is_taken(tmp_path):
     """Where one of two shards has a standby, which does not listen: from the first request on, all of a batch is
     done."""
     with postgres.Postgres(flags=("-c", "max_connections=60")) as database:
-        shards = Shards(tmp_path / "cluster", shards=2, database=database, standbys="a")
+        shards = Shards(tmp_path / "cluster", shards=2, database=database, standbys="a",
+                        lease_ms=LEASE_MS)
         numbers = itertools.count(10**12)
         try:
             for _ in range(3):
@@ -130,8 +131,8 @@ def test_who_lost_its_ledger_costs_no_request(tmp_path, shards):
     """It stood still for longer than its lease; now it stands by, and listens: it is asked, and who asks goes on
     to the holder. Nor is anybody told that the ledger is not ready."""
     with postgres.Postgres(flags=("-c", "max_connections=60")) as database:
-        ledger = (Shards(tmp_path / "cluster", shards=2, database=database, standbys="a") if shards
-                  else Pair(tmp_path / "cluster", database, lease_ms=1500))
+        ledger = (Shards(tmp_path / "cluster", shards=2, database=database, standbys="a",
+                         lease_ms=LEASE_MS) if shards else Pair(tmp_path / "cluster", database))
         first, second = (("ledger-a", "ledger-a-2") if shards else ("ledger", "ledger-2"))
         numbers = itertools.count(10**12)
         try:

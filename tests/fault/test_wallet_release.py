@@ -12,8 +12,8 @@ from kit.client import Http
 from kit.server import Server, wait_until
 from kit.wallets import Wallets
 
-pytestmark = pytest.mark.skipif(
-    not postgres.available(), reason="PostgreSQL is not installed: apt-get install postgresql-15")
+pytestmark = [pytest.mark.usefixtures("one_day"), pytest.mark.skipif(
+    not postgres.available(), reason="PostgreSQL is not installed: apt-get install postgresql-15")]
 
 PAID, TOO_MUCH, FUNDS = 300, 1001, 1000
 # The first write of a decline fails; a sequence counts on when its transaction is rolled back.

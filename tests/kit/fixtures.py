@@ -1,6 +1,7 @@
 """Fixtures of both folders of tests."""
 
 import itertools
+import time
 
 import pytest
 
@@ -9,6 +10,10 @@ from kit.server import CLUSTER, Server
 from kit.wallets import Wallets
 
 _numbers = itertools.count()
+
+DAY = 24 * 3600
+# Longer than any test that counts within a day.
+DAY_LEFT = 120
 
 
 @pytest.fixture
@@ -37,6 +42,14 @@ def make_server(tmp_path, request):
             failure = failure or error
     if failure is not None:
         raise failure
+
+
+@pytest.fixture
+def one_day():
+    """What a wallet may still move today is looked at: midnight (UTC) does not fall into the test."""
+    left = DAY - time.time() % DAY
+    if left < DAY_LEFT:
+        time.sleep(left + 1)
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@
 #include <string.h>
 #include <time.h>
 
-#define WAIT_S     10
+#define WAIT_S     30
 #define ANSWER_MAX 1000
 
 /* Tasks wait until the test runs them on its own thread. */
@@ -220,7 +220,7 @@ ask(struct asked *asked, const char *host, const char *target)
         .headers = &header,
         .header_count = 1,
         .body = SPAN("{}"),
-        .timeout_ms = 5000,
+        .timeout_ms = WAIT_S * 1000,
     };
 }
 
