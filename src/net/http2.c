@@ -8,8 +8,8 @@
  * cost us and carry nothing (resets, settings, pings, empty data, priorities, invalid ones) are
  * counted by the second; beyond the maximum the connection is ended (CVE-2023-44487, CVE-2019-9512
  * to 9518). CONTINUATION floods (CVE-2024-28182) end in nghttp2's own limit. HTTP2-4  No stream
- * waits for ever: one whose request does not arrive is answered 408, a connection whose client
- * opens no window for an answer is ended.
+ * waits for ever, whatever the others do: one whose request does not arrive is answered 408, a
+ * connection whose client opens no window for an answer is ended.
  *
  * nghttp2's callbacks never end the connection; the flush behind them does.
  */
@@ -380,43 +380,65 @@ net_http2_feed(struct net_connection *connection, struct span input)
     net_connection_touch(connection);
 }
 
-/* HTTP2-4. */
-enum net_deadline
-net_http2_deadline(const struct net_connection *connection)
+/* ------------------------------------------------------------------------------- deadlines */
+
+/* HTTP2-4. When a stream has to have gone on; UINT64_MAX while the handler works on it. */
+static uint64_t
+due_ns(const struct net_work *work)
 {
-    enum net_deadline deadline = connection->oldest == NULL ? NET_DEADLINE_IDLE : NET_DEADLINE_NONE;
-    for (const struct net_work *work = connection->oldest; work != NULL; work = work->next) {
-        if (work->state == NET_WORK_HEAD || work->state == NET_WORK_BODY) {
-            return NET_DEADLINE_BODY;
-        }
-        if (work->state == NET_WORK_ANSWERED) {
-            deadline = NET_DEADLINE_WRITE;
-        }
+    const struct net_server_settings *settings = &work->server->settings;
+    switch (work->state) {
+    case NET_WORK_HEAD:
+    case NET_WORK_BODY:
+        return work->exchange.arrived_ns + settings->body_timeout_ms * NS_PER_MS;
+    case NET_WORK_ANSWERED:
+        return work->answered_ns + settings->write_timeout_ms * NS_PER_MS;
+    case NET_WORK_HANDED:
+        break;
     }
-    return deadline;
+    return UINT64_MAX;
 }
 
-void
-net_http2_expire(struct net_connection *connection, enum net_deadline deadline)
+static void
+on_streams_due(struct net_timer *timer)
 {
+    struct net_http2 *http2 = CONTAINER_OF(timer, struct net_http2, streams_timer);
+    struct net_connection *connection = http2->connection;
     struct net_server *server = connection->server;
-    uint64_t now_ns = server->now_ns;
-    uint64_t body_ns = server->settings.body_timeout_ms * NS_PER_MS;
-    uint64_t write_ns = server->settings.write_timeout_ms * NS_PER_MS;
-    (void)deadline;
+    server->now_ns = net_now_ns();
     for (struct net_work *work = connection->oldest; work != NULL; work = work->next) {
-        bool receiving = work->state == NET_WORK_HEAD || work->state == NET_WORK_BODY;
-        if (receiving && now_ns - work->exchange.arrived_ns >= body_ns) {
-            NET_COUNT(server, timeout_body, 1);
-            refuse(work, 408, "the request did not arrive in time");
-        } else if (work->state == NET_WORK_ANSWERED && now_ns - work->answered_ns >= write_ns) {
+        if (due_ns(work) > server->now_ns) {
+            continue;
+        }
+        if (work->state == NET_WORK_ANSWERED) {
             NET_COUNT(server, timeout_write, 1);
             net_connection_destroy(connection, true);
             return;
         }
+        NET_COUNT(server, timeout_body, 1);
+        refuse(work, 408, "the request did not arrive in time");
     }
-    connection->restart = true;
     net_connection_touch(connection);
+}
+
+/* At the earliest of the streams: what the others do moves it for none of them. */
+void
+net_http2_streams_arm(struct net_http2 *http2)
+{
+    struct net_connection *connection = http2->connection;
+    uint64_t earliest_ns = UINT64_MAX;
+    for (const struct net_work *work = connection->oldest; work != NULL; work = work->next) {
+        uint64_t one_ns = due_ns(work);
+        earliest_ns = one_ns < earliest_ns ? one_ns : earliest_ns;
+    }
+    struct net_timer *timer = &http2->streams_timer;
+    if (earliest_ns == UINT64_MAX) {
+        net_timer_cancel(connection->server->loop, timer);
+    } else if (timer->position == 0 || timer->deadline_ns != earliest_ns) {
+        /* Without memory for it the next flush tries again. */
+        err_t result = net_timer_arm(connection->server->loop, timer, earliest_ns);
+        (void)result;
+    }
 }
 
 /* ----------------------------------------------------------------------------------------- life */
@@ -462,6 +484,7 @@ net_http2_create(struct net_connection *connection)
     }
     const struct http_limits *limits = &connection->server->settings.limits;
     http2->connection = connection;
+    http2->streams_timer.fire = on_streams_due;
     connection->http2 = http2;
     buf_init(&http2->out, NET_HTTP2_OUT_MAX);
     buf_init(&http2->method, METHOD_MAX);
@@ -483,6 +506,7 @@ net_http2_destroy(struct net_connection *connection)
         return;
     }
     connection->http2 = NULL;
+    net_timer_cancel(connection->server->loop, &http2->streams_timer);
     nghttp2_session_del(http2->session);
     struct buf *buffers[] = {
         &http2->out, &http2->method, &http2->path, &http2->authority, &http2->fields};

@@ -19,6 +19,7 @@ struct net_http2 {
     struct buf path;
     struct buf authority;
     struct buf fields;
+    struct net_timer streams_timer; /* the earliest deadline of a stream */
     bool bad_field;
     bool shutting_down; /* GOAWAY was submitted */
     uint64_t second;    /* the counters' */
@@ -28,5 +29,9 @@ struct net_http2 {
     uint32_t empties;
     uint32_t others;
 };
+
+/* ---- http2.c */
+/* After every change of its streams. */
+void net_http2_streams_arm(struct net_http2 *http2);
 
 #endif

@@ -215,6 +215,7 @@ net_http2_flush(struct net_connection *connection)
             return false;
         }
     }
+    net_http2_streams_arm(http2);
     net_connection_arm(connection);
     return true;
 }

@@ -253,9 +253,6 @@ void net_http2_destroy(struct net_connection *connection);
 void net_http2_feed(struct net_connection *connection, struct span input);
 /* Writes what is ready; may end the connection, then it answers false. */
 bool net_http2_flush(struct net_connection *connection);
-/* A stream's body or answer takes too long? What is too old is ended. */
-void net_http2_expire(struct net_connection *connection, enum net_deadline deadline);
-enum net_deadline net_http2_deadline(const struct net_connection *connection);
 
 /* ---- connection_write.c */
 /* The answer's, or what is lent in its place. */

@@ -28,7 +28,7 @@ def world(tmp_path_factory):
     service = Service().start()
     gateway = Gateway(folder / "gateway", before(service.port, listeners=[
         {"address": "127.0.0.1:0", "certificate": str(certificate), "key": str(key),
-         "body_max": "100k", "pipeline_max": 20, "body_timeout": "2s"}])).start()
+         "body_max": "100k", "pipeline_max": 20, "body_timeout": "2s", "write_timeout": "3s"}])).start()
     yield gateway, service
     gateway.stop()
     service.stop()
@@ -321,6 +321,48 @@ def test_a_body_that_does_not_come(gateway, service):
     while (answer := client.until(HEADERS))[2] != 3:
         pass
     assert answer[3][0] == 0x88
+    client.close()
+
+
+def others(client, first):
+    """One more stream opens and is given up, every moment; False when the connection has ended."""
+    for stream in range(first, first + 80, 2):
+        try:
+            client.send(frame(HEADERS, END_HEADERS, stream, head(method="POST")),
+                        frame(RST, 0, stream, struct.pack(">I", 8)))
+        except OSError:
+            return
+        yield stream
+        time.sleep(0.3)
+
+
+def test_an_answer_that_is_not_taken(gateway, service):
+    """HTTP2-4: what other streams do gives it no more time."""
+    service.answer_body = b"y" * 100_000
+    client = Frames(gateway)
+    client.send(frame(SETTINGS, 0, 0, struct.pack(">HI", 4, 0)), request(1))
+    assert client.until(HEADERS)[2] == 1
+    began = time.monotonic()
+    for _ in others(client, 3):
+        assert time.monotonic() - began < 9
+    client.close()
+
+
+def test_a_body_that_does_not_come_among_others(gateway, service):
+    client = Frames(gateway)
+    client.send(frame(HEADERS, END_HEADERS, 1, head(method="POST")), frame(DATA, 0, 1, b"abc"))
+    client.socket.settimeout(0.1)
+    began = time.monotonic()
+    for _ in others(client, 3):
+        assert time.monotonic() - began < 6
+        try:
+            answer = client.until(HEADERS)
+        except TimeoutError:
+            continue
+        if answer[2] == 1:
+            break
+    else:
+        raise AssertionError("the connection ended")
     client.close()
 
 
