@@ -30,7 +30,11 @@
 #define NS_PER_S     UINT64_C(1000000000)
 #define NS_PER_MS    UINT64_C(1000000)
 #define METHOD_MAX   32
-#define WINDOW_SIZE  (256 << 10)
+/* Of the largest head, as RFC 9113 section 6.5.2 counts it: what is longer than that is answered
+ * 431, what is longer than so many of it is not read to its end. */
+#define HEADS_MAX   2
+#define FIELD_EXTRA 32
+#define WINDOW_SIZE (256 << 10)
 
 /* -------------------------------------------------------------------------------------- streams */
 
@@ -77,18 +81,94 @@ complete(struct net_work *work)
     net_server_ready(server, work);
 }
 
-static int
-on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame, void *user)
+/* --------------------------------------------------------------------------------------- floods */
+
+static void
+second_begin(struct net_http2 *http2)
 {
-    struct net_http2 *http2 = user;
-    if (frame->hd.type != NGHTTP2_HEADERS || frame->headers.cat != NGHTTP2_HCAT_REQUEST) {
-        return 0;
+    uint64_t second = http2->connection->server->now_ns / NS_PER_S;
+    if (second != http2->second) {
+        http2->second = second;
+        http2->resets = 0;
+        http2->settings = 0;
+        http2->pings = 0;
+        http2->empties = 0;
+        http2->others = 0;
     }
+}
+
+/* HTTP2-3. False: too many. */
+static bool
+count_frame(struct net_http2 *http2, const nghttp2_frame *frame)
+{
+    second_begin(http2);
+    switch (frame->hd.type) {
+    case NGHTTP2_RST_STREAM:
+        return ++http2->resets <= RESETS_MAX;
+    case NGHTTP2_SETTINGS:
+        return ++http2->settings <= SETTINGS_MAX;
+    case NGHTTP2_PING:
+        return ++http2->pings <= PINGS_MAX;
+    case NGHTTP2_DATA:
+        return (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0 ||
+               frame->hd.length > frame->data.padlen || ++http2->empties <= EMPTY_MAX;
+    default:
+        return ++http2->others <= OTHERS_MAX;
+    }
+}
+
+static void
+end_for_flood(struct net_http2 *http2)
+{
+    if (!http2->shutting_down) {
+        http2->shutting_down = true;
+        NET_COUNT(http2->connection->server, http2_floods, 1);
+        (void)nghttp2_session_terminate_session(http2->session, NGHTTP2_ENHANCE_YOUR_CALM);
+        net_connection_touch(http2->connection);
+    }
+}
+
+/* What the client did makes us reset a stream. */
+static void
+count_reset(struct net_http2 *http2)
+{
+    second_begin(http2);
+    if (++http2->resets > RESETS_MAX) {
+        end_for_flood(http2);
+    }
+}
+
+static int
+on_invalid_frame(nghttp2_session *session, const nghttp2_frame *frame, int error_code, void *user)
+{
+    (void)session;
+    (void)frame;
+    (void)error_code;
+    count_reset(user);
+    return 0;
+}
+
+/* ---------------------------------------------------------------------------------------- heads */
+
+static void
+head_forget(struct net_http2 *http2)
+{
     buf_wipe(&http2->method);
     buf_wipe(&http2->path);
     buf_wipe(&http2->authority);
     buf_wipe(&http2->fields);
     http2->bad_field = false;
+}
+
+static int
+on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame, void *user)
+{
+    struct net_http2 *http2 = user;
+    http2->head_size = 0;
+    if (frame->hd.type != NGHTTP2_HEADERS || frame->headers.cat != NGHTTP2_HCAT_REQUEST) {
+        return 0;
+    }
+    head_forget(http2);
     struct net_work *work = net_work_create(http2->connection);
     if (work == NULL) {
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
@@ -126,11 +206,17 @@ on_header(
     struct net_http2 *http2 = user;
     (void)session;
     (void)flags;
+    nghttp2_vec name_bytes = nghttp2_rcbuf_get_buf(name_memory);
+    nghttp2_vec value_bytes = nghttp2_rcbuf_get_buf(value_memory);
+    http2->head_size += name_bytes.len + value_bytes.len + FIELD_EXTRA;
+    if (http2->head_size > HEADS_MAX * (size_t)http2->connection->server->settings.limits.head) {
+        /* A byte can mean a field of 4 KiB. What follows is not unfolded, the stream reset. */
+        count_reset(http2);
+        return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+    }
     if (frame->hd.type != NGHTTP2_HEADERS || frame->headers.cat != NGHTTP2_HCAT_REQUEST) {
         return 0; /* trailers are dropped, as those of chunked bodies are */
     }
-    nghttp2_vec name_bytes = nghttp2_rcbuf_get_buf(name_memory);
-    nghttp2_vec value_bytes = nghttp2_rcbuf_get_buf(value_memory);
     struct span name = span_of(name_bytes.base, name_bytes.len);
     struct span value = span_of(value_bytes.base, value_bytes.len);
     if (span_equal(name, SPAN(":method"))) {
@@ -261,59 +347,7 @@ on_data(
     return 0;
 }
 
-/* --------------------------------------------------------------------------------------- floods */
-
-/* HTTP2-3. False: too many. */
-static bool
-count_frame(struct net_http2 *http2, const nghttp2_frame *frame)
-{
-    uint64_t second = http2->connection->server->now_ns / NS_PER_S;
-    if (second != http2->second) {
-        http2->second = second;
-        http2->resets = 0;
-        http2->settings = 0;
-        http2->pings = 0;
-        http2->empties = 0;
-        http2->others = 0;
-    }
-    switch (frame->hd.type) {
-    case NGHTTP2_RST_STREAM:
-        return ++http2->resets <= RESETS_MAX;
-    case NGHTTP2_SETTINGS:
-        return ++http2->settings <= SETTINGS_MAX;
-    case NGHTTP2_PING:
-        return ++http2->pings <= PINGS_MAX;
-    case NGHTTP2_DATA:
-        return (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0 ||
-               frame->hd.length > frame->data.padlen || ++http2->empties <= EMPTY_MAX;
-    default:
-        return ++http2->others <= OTHERS_MAX;
-    }
-}
-
-static void
-end_for_flood(struct net_http2 *http2)
-{
-    if (!http2->shutting_down) {
-        http2->shutting_down = true;
-        NET_COUNT(http2->connection->server, http2_floods, 1);
-        (void)nghttp2_session_terminate_session(http2->session, NGHTTP2_ENHANCE_YOUR_CALM);
-        net_connection_touch(http2->connection);
-    }
-}
-
-static int
-on_invalid_frame(nghttp2_session *session, const nghttp2_frame *frame, int error_code, void *user)
-{
-    struct net_http2 *http2 = user;
-    (void)session;
-    (void)frame;
-    (void)error_code;
-    if (++http2->resets > RESETS_MAX) {
-        end_for_flood(http2);
-    }
-    return 0;
-}
+/* --------------------------------------------------------------------------------------- frames */
 
 static int
 on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *user)
@@ -498,6 +532,17 @@ net_http2_create(struct net_connection *connection)
     return ERR_OK;
 }
 
+static void
+buffers_release(struct net_http2 *http2)
+{
+    struct buf *buffers[] = {
+        &http2->out, &http2->method, &http2->path, &http2->authority, &http2->fields};
+    for (size_t i = 0; i < sizeof(buffers) / sizeof(buffers[0]); i++) {
+        buf_wipe(buffers[i]);
+        buf_release(buffers[i]);
+    }
+}
+
 void
 net_http2_destroy(struct net_connection *connection)
 {
@@ -508,11 +553,6 @@ net_http2_destroy(struct net_connection *connection)
     connection->http2 = NULL;
     net_timer_cancel(connection->server->loop, &http2->streams_timer);
     nghttp2_session_del(http2->session);
-    struct buf *buffers[] = {
-        &http2->out, &http2->method, &http2->path, &http2->authority, &http2->fields};
-    for (size_t i = 0; i < sizeof(buffers) / sizeof(buffers[0]); i++) {
-        buf_wipe(buffers[i]);
-        buf_release(buffers[i]);
-    }
+    buffers_release(http2);
     free(http2);
 }

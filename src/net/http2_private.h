@@ -19,6 +19,7 @@ struct net_http2 {
     struct buf path;
     struct buf authority;
     struct buf fields;
+    size_t head_size;               /* what it unfolds to */
     struct net_timer streams_timer; /* the earliest deadline of a stream */
     bool bad_field;
     bool shutting_down; /* GOAWAY was submitted */

@@ -290,6 +290,23 @@ def test_continuation_flood(gateway, service):
     assert service.requests == []
 
 
+def bomb(stream):
+    """16 KiB that mean 60 MiB: one field that the table keeps, named again and again."""
+    value = b"v" * 3900
+    kept = head() + b"\x40\x03x-a\x7f" + integer(len(value) - 127) + value
+    return frame(HEADERS, END_HEADERS | END_STREAM, stream, kept + b"\xbe" * (16000 - len(kept)))
+
+
+def test_a_head_that_unfolds(gateway, service):
+    """CVE-2016-1544: it is not read to its end."""
+    client = Frames(gateway)
+    client.send(bomb(1))
+    assert client.until(HEADERS, RST, GOAWAY)[0] == RST
+    client.close()
+    assert flood(gateway, lambda number: bomb(2 * number + 1), 1000) in (CALM, None)
+    assert service.requests == []
+
+
 def test_streams_are_limited(gateway, service):
     service.delay = 1
     try:
