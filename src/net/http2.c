@@ -150,6 +150,7 @@ on_invalid_frame(nghttp2_session *session, const nghttp2_frame *frame, int error
 
 /* ---------------------------------------------------------------------------------------- heads */
 
+/* NET-7 */
 static void
 head_forget(struct net_http2 *http2)
 {
@@ -367,6 +368,7 @@ on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *user)
     }
     if (frame->hd.type == NGHTTP2_HEADERS && frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
         head_received(http2, work, is_last);
+        head_forget(http2);
     } else if (is_last && work->state == NET_WORK_BODY) {
         complete(work);
     }
@@ -544,6 +546,19 @@ buffers_release(struct net_http2 *http2)
 }
 
 void
+net_http2_buffers_settle(struct net_http2 *http2)
+{
+    struct net_connection *connection = http2->connection;
+    if (connection->oldest == NULL && http2->sent == http2->out.size) {
+        buffers_release(http2);
+        http2->sent = 0;
+    }
+    size_t now = http2->out.capacity + http2->method.capacity + http2->path.capacity +
+                 http2->authority.capacity + http2->fields.capacity;
+    net_server_charge(connection->server, &http2->charged, now);
+}
+
+void
 net_http2_destroy(struct net_connection *connection)
 {
     struct net_http2 *http2 = connection->http2;
@@ -554,5 +569,6 @@ net_http2_destroy(struct net_connection *connection)
     net_timer_cancel(connection->server->loop, &http2->streams_timer);
     nghttp2_session_del(http2->session);
     buffers_release(http2);
+    net_server_charge(connection->server, &http2->charged, 0);
     free(http2);
 }

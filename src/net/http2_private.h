@@ -20,6 +20,7 @@ struct net_http2 {
     struct buf authority;
     struct buf fields;
     size_t head_size;               /* what it unfolds to */
+    size_t charged;                 /* bytes of server memory counted for these buffers */
     struct net_timer streams_timer; /* the earliest deadline of a stream */
     bool bad_field;
     bool shutting_down; /* GOAWAY was submitted */
@@ -34,5 +35,7 @@ struct net_http2 {
 /* ---- http2.c */
 /* After every change of its streams. */
 void net_http2_streams_arm(struct net_http2 *http2);
+/* NET-6. Without a stream it keeps none of its buffers; those that it has are counted. */
+void net_http2_buffers_settle(struct net_http2 *http2);
 
 #endif
