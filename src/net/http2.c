@@ -61,7 +61,6 @@ work_remove(struct net_connection *connection, struct net_work *work)
 static void
 refuse(struct net_work *work, unsigned status, const char *reason)
 {
-    work->answered_ns = work->server->now_ns;
     net_work_refuse(work, status, reason);
     net_connection_touch(work->connection);
 }
@@ -70,6 +69,7 @@ static void
 complete(struct net_work *work)
 {
     struct net_server *server = work->server;
+    net_work_received(work);
     work->exchange.body = buf_span(&work->body);
     NET_COUNT(server, requests, 1);
     if (server->in_flight >= server->settings.requests_max) {
@@ -301,7 +301,7 @@ head_received(struct net_http2 *http2, struct net_work *work, bool is_last)
     net_work_open(work);
     work->state = NET_WORK_BODY;
     net_work_charge(work);
-    if (net_server_memory_is_full(work->server)) {
+    if (!net_server_has_room(work->connection, work)) {
         NET_COUNT(work->server, shed_memory, 1);
         refuse(work, 503, "the server has no memory for this request now");
     } else if (is_last) {
@@ -340,7 +340,7 @@ on_data(
         }
     } else if (work->body.capacity != capacity) {
         net_work_charge(work);
-        if (net_server_memory_is_full(work->server)) {
+        if (!net_server_has_room(work->connection, work)) {
             NET_COUNT(work->server, shed_memory, 1);
             refuse(work, 503, "the server has no memory for this request now");
         }

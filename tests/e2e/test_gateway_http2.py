@@ -364,6 +364,26 @@ def test_a_body_that_does_not_come(gateway, service):
     client.close()
 
 
+def test_half_streams_give_way(world, tmp_path):
+    """NET-13: they have the memory only as long as nobody else wants it."""
+    gateway, service = world
+    listener = {**gateway.config["listeners"][0], "memory_max": "1m", "body_timeout": "60s"}
+    small = Gateway(tmp_path, before(service.port, listeners=[listener])).start()
+    clients = [Frames(small) for _ in range(2)]
+    for client in clients:
+        for stream in range(1, 40, 2):
+            client.send(frame(HEADERS, END_HEADERS, stream, head(method="POST")),
+                        *[frame(DATA, 0, stream, b"x" * 16000)] * 4)
+    wait_until(lambda: small.metric("tael_gateway_busy_memory_total") > 0, 20, "the end of the memory")
+    time.sleep(1.1)
+    for _ in range(3):
+        assert curl(small, "/v1/x", *AUTH, "-d", "x" * 50_000)[0] == 200
+    assert small.metric("tael_gateway_gave_way_total") > 0
+    for client in clients:
+        client.close()
+    small.stop()
+
+
 def others(client, first):
     """One more stream opens and is given up, every moment; False when the connection has ended."""
     for stream in range(first, first + 80, 2):
