@@ -29,6 +29,7 @@ api_role_metrics(const struct node *node, struct buf *out)
         {"tael_net_orphaned_total", "counter", "Answers without a client.", net.orphaned},
         {"tael_net_shed_requests_total", "counter", "503: requests-max.", net.shed_requests},
         {"tael_net_shed_memory_total", "counter", "503: memory-max.", net.shed_memory},
+        {"tael_net_gave_way_total", "counter", "Slow ones, ended for others.", net.gave_way},
         {"tael_net_timeout_handshake_total", "counter", "Deadlines.", net.timeout_handshake},
         {"tael_net_timeout_head_total", "counter", "Deadlines passed.", net.timeout_head},
         {"tael_net_timeout_body_total", "counter", "Deadlines passed.", net.timeout_body},

@@ -269,6 +269,7 @@ render_listeners(const struct gateway *gateway, struct buf *out)
          "503: requests_max.",
          MEMBER(shed_requests)},
         {"tael_gateway_busy_memory_total", "counter", "503: memory_max.", MEMBER(shed_memory)},
+        {"tael_gateway_gave_way_total", "counter", "Slow ones, for others.", MEMBER(gave_way)},
         {"tael_gateway_timeout_head_total", "counter", "Slow heads.", MEMBER(timeout_head)},
         {"tael_gateway_timeout_body_total", "counter", "Slow bodies.", MEMBER(timeout_body)},
         {"tael_gateway_timeout_write_total", "counter", "Slow readers.", MEMBER(timeout_write)},

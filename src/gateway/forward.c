@@ -6,11 +6,20 @@
 
 #include <string.h>
 
+/* By what the service gets: an Idempotency-Key that was dropped on the way protects nobody. */
 static bool
-is_repeatable(const struct net_exchange *exchange)
+is_repeatable(const struct upstream_call *call)
 {
-    return exchange->method == HTTP_METHOD_GET || exchange->method == HTTP_METHOD_HEAD ||
-           http_head_has(exchange->head, HTTP_FIELD_IDEMPOTENCY_KEY);
+    if (call->method == HTTP_METHOD_GET || call->method == HTTP_METHOD_HEAD) {
+        return true;
+    }
+    for (size_t i = 0; i < call->header_count; i++) {
+        if (call->headers[i].value.size > 0 &&
+            span_equal_nocase(call->headers[i].name, SPAN("idempotency-key"))) {
+            return true;
+        }
+    }
+    return false;
 }
 
 /* Path and query as the service gets them; in the arena. */
@@ -186,7 +195,7 @@ gateway_forward(struct gateway_request *request)
     call->body = exchange->body;
     call->host = span_from_cstr(route->rewrite_host);
     call->key = request->target->by_key ? balance_key(request) : 0;
-    call->repeatable = is_repeatable(exchange);
+    call->repeatable = is_repeatable(call);
     call->timeout_ms = (uint32_t)route->timeout;
     call->try_timeout_ms = (uint32_t)route->try_timeout;
     call->reply_to = NULL;

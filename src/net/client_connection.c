@@ -339,6 +339,14 @@ request_write(struct net_client_connection *connection, const struct net_call *c
     return buf_failed(&connection->out) ? ERR_MEMORY : ERR_OK;
 }
 
+bool
+net_client_connection_is_quiet(struct net_client_connection *connection)
+{
+    ASSERT(connection->state == NET_CLIENT_IDLE);
+    char byte;
+    return net_transport_read(&connection->transport, &byte, 1) == NET_IO_WAIT_READ;
+}
+
 err_t
 net_client_connection_send(struct net_client_connection *connection, struct net_call *call)
 {

@@ -79,6 +79,10 @@ net_pool_serve(struct net_client *client)
     while (client->waiting != NULL && (link = list_first(&client->idle)) != NULL) {
         struct net_client_connection *connection =
             CONTAINER_OF(link, struct net_client_connection, idle_link);
+        if (!net_client_connection_is_quiet(connection)) {
+            net_client_connection_destroy(connection);
+            continue;
+        }
         struct net_call *call = client->waiting;
         waiting_remove(client, call);
         err_t result = net_client_connection_send(connection, call);

@@ -161,6 +161,8 @@ net_client_connection_open(struct net_client *client, uint32_t address_index, ui
 MUST_USE err_t net_client_connection_connect(struct net_client_connection *connection);
 /* A RESOLVING connection's attempt is over, without success. */
 void net_client_connection_give_up(struct net_client_connection *connection, err_t cause);
+/* NET-14. Whether an IDLE connection can carry a call. If not, it is of no use any more. */
+bool net_client_connection_is_quiet(struct net_client_connection *connection);
 /* Sends an IDLE connection's next call. ERR_INVALID, ERR_MEMORY: nothing was sent, still IDLE. */
 MUST_USE err_t
 net_client_connection_send(struct net_client_connection *connection, struct net_call *call);

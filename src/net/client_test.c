@@ -533,6 +533,50 @@ test_excess_bytes(void **state)
     (void)close(fd);
 }
 
+struct held {
+    struct os_task task;
+    struct net_call *call;
+    int fd;
+    const char *last_words;
+};
+
+/* On the loop, which hears of what the server did only after it has given out the connection. */
+static void
+close_and_start(struct os_task *task)
+{
+    struct held *held = CONTAINER_OF(task, struct held, task);
+    t_send_text(held->fd, held->last_words);
+    (void)close(held->fd);
+    t_sleep_ms(20);
+    net_client_start(client, held->call);
+}
+
+/* NET-14: neither is a request lost on a connection that is closed, nor is it answered by what was
+ * there before. */
+static void
+test_not_quiet(void **state)
+{
+    (void)state;
+    client_start(NULL, "127.0.0.1");
+    static const char *const last_words[] = {"", OK("evil", "4")};
+    for (size_t i = 0; i < 2; i++) {
+        struct net_call call;
+        t_call_init(&calls, &call, "/warm", NULL);
+        net_client_start(client, &call);
+        struct held held = {.call = &call, .last_words = last_words[i]};
+        held.task.run = close_and_start;
+        held.fd = t_accept(listener);
+        serve_one(&call, held.fd, OK("w", "1"), false);
+        net_call_release(&call);
+        t_call_init(&calls, &call, "/", "body");
+        os_post(net_loop_executor(loop), &held.task);
+        serve_one(&call, t_accept(listener), OK("new", "3"), true);
+        expect_answer(&call, 200, "new");
+        net_call_release(&call);
+        t_sleep_ms(20);
+    }
+}
+
 /* The server answers and closes before it has read the body. */
 static void
 test_early_answer(void **state)
@@ -688,6 +732,7 @@ main(void)
         cmocka_unit_test_setup_teardown(test_host_names, setup, teardown),
         cmocka_unit_test_setup_teardown(test_idle_is_closed, setup, teardown),
         cmocka_unit_test_setup_teardown(test_excess_bytes, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_not_quiet, setup, teardown),
         cmocka_unit_test_setup_teardown(test_early_answer, setup, teardown),
         cmocka_unit_test_setup_teardown(test_waiting_is_bounded, setup, teardown),
         cmocka_unit_test_setup_teardown(test_names, setup, teardown),

@@ -213,13 +213,11 @@ deadline_of(const struct net_connection *connection)
     if (connection->blocked) {
         return NET_DEADLINE_WRITE;
     }
-    if (connection->http2 != NULL) {
-        return net_http2_deadline(connection);
-    }
     if (connection->reading != NULL) {
         return connection->reading->state == NET_WORK_HEAD ? NET_DEADLINE_HEAD : NET_DEADLINE_BODY;
     }
-    /* While the handler works the client may wait as long as it likes. */
+    /* While the handler works the client may wait as long as it likes. Streams of HTTP/2 have
+     * deadlines of their own. */
     return net_connection_is_idle(connection) ? NET_DEADLINE_IDLE : NET_DEADLINE_NONE;
 }
 
@@ -261,11 +259,6 @@ void
 net_connection_expire(struct net_connection *connection, enum net_deadline deadline)
 {
     struct net_server *server = connection->server;
-    if (connection->http2 != NULL && !connection->blocked &&
-        (deadline == NET_DEADLINE_BODY || deadline == NET_DEADLINE_WRITE)) {
-        net_http2_expire(connection, deadline);
-        return;
-    }
     switch (deadline) {
     case NET_DEADLINE_HANDSHAKE:
         NET_COUNT(server, timeout_handshake, 1);

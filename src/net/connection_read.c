@@ -10,8 +10,9 @@
 
 /* After so many reads of one connection in a turn the others come first. */
 #define READS_PER_EVENT 4
-/* Room made at once for a body whose length is known; more grows with what arrives. */
-#define BODY_FIRST_MAX 65536
+/* Room made at once for a body whose length is known, which costs its client nothing yet; more
+ * grows with what arrives. */
+#define BODY_FIRST_MAX 4096
 /* Of a client that sends on after an answer that closes. */
 #define LINGER_BYTES_MAX (16U << 20)
 
@@ -79,6 +80,7 @@ request_complete(struct net_connection *connection)
     connection->reading = NULL;
     connection->wants_continue = false;
     connection->restart = true;
+    net_work_received(work);
     work->exchange.body = buf_span(&work->body);
     NET_COUNT(server, requests, 1);
     net_connection_enqueue(connection, work);
@@ -118,7 +120,7 @@ head_complete(struct net_connection *connection)
         }
     }
     net_work_charge(work);
-    if (net_server_memory_is_full(connection->server)) {
+    if (!net_server_has_room(connection, work)) {
         refuse_for_memory(connection);
         return;
     }
@@ -206,8 +208,7 @@ body_feed(struct net_connection *connection, struct span input)
     if (work->body.capacity != capacity) {
         net_work_charge(work);
     }
-    bool grew_too_far =
-        work->body.capacity != capacity && net_server_memory_is_full(connection->server);
+    bool grew_too_far = work->body.capacity != capacity && !net_server_has_room(connection, work);
     if (buf_failed(&work->body) || grew_too_far) {
         refuse_for_memory(connection);
         return input.size;
@@ -222,7 +223,7 @@ body_feed(struct net_connection *connection, struct span input)
 static bool
 request_begin(struct net_connection *connection)
 {
-    if (net_server_memory_is_full(connection->server)) {
+    if (!net_server_has_room(connection, NULL)) {
         refuse_for_memory(connection);
         return false;
     }

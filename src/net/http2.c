@@ -8,8 +8,8 @@
  * cost us and carry nothing (resets, settings, pings, empty data, priorities, invalid ones) are
  * counted by the second; beyond the maximum the connection is ended (CVE-2023-44487, CVE-2019-9512
  * to 9518). CONTINUATION floods (CVE-2024-28182) end in nghttp2's own limit. HTTP2-4  No stream
- * waits for ever: one whose request does not arrive is answered 408, a connection whose client
- * opens no window for an answer is ended.
+ * waits for ever, whatever the others do: one whose request does not arrive is answered 408, a
+ * connection whose client opens no window for an answer is ended.
  *
  * nghttp2's callbacks never end the connection; the flush behind them does.
  */
@@ -30,7 +30,11 @@
 #define NS_PER_S     UINT64_C(1000000000)
 #define NS_PER_MS    UINT64_C(1000000)
 #define METHOD_MAX   32
-#define WINDOW_SIZE  (256 << 10)
+/* Of the largest head, as RFC 9113 section 6.5.2 counts it: what is longer than that is answered
+ * 431, what is longer than so many of it is not read to its end. */
+#define HEADS_MAX   2
+#define FIELD_EXTRA 32
+#define WINDOW_SIZE (256 << 10)
 
 /* -------------------------------------------------------------------------------------- streams */
 
@@ -57,7 +61,6 @@ work_remove(struct net_connection *connection, struct net_work *work)
 static void
 refuse(struct net_work *work, unsigned status, const char *reason)
 {
-    work->answered_ns = work->server->now_ns;
     net_work_refuse(work, status, reason);
     net_connection_touch(work->connection);
 }
@@ -66,6 +69,7 @@ static void
 complete(struct net_work *work)
 {
     struct net_server *server = work->server;
+    net_work_received(work);
     work->exchange.body = buf_span(&work->body);
     NET_COUNT(server, requests, 1);
     if (server->in_flight >= server->settings.requests_max) {
@@ -77,18 +81,95 @@ complete(struct net_work *work)
     net_server_ready(server, work);
 }
 
-static int
-on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame, void *user)
+/* --------------------------------------------------------------------------------------- floods */
+
+static void
+second_begin(struct net_http2 *http2)
 {
-    struct net_http2 *http2 = user;
-    if (frame->hd.type != NGHTTP2_HEADERS || frame->headers.cat != NGHTTP2_HCAT_REQUEST) {
-        return 0;
+    uint64_t second = http2->connection->server->now_ns / NS_PER_S;
+    if (second != http2->second) {
+        http2->second = second;
+        http2->resets = 0;
+        http2->settings = 0;
+        http2->pings = 0;
+        http2->empties = 0;
+        http2->others = 0;
     }
+}
+
+/* HTTP2-3. False: too many. */
+static bool
+count_frame(struct net_http2 *http2, const nghttp2_frame *frame)
+{
+    second_begin(http2);
+    switch (frame->hd.type) {
+    case NGHTTP2_RST_STREAM:
+        return ++http2->resets <= RESETS_MAX;
+    case NGHTTP2_SETTINGS:
+        return ++http2->settings <= SETTINGS_MAX;
+    case NGHTTP2_PING:
+        return ++http2->pings <= PINGS_MAX;
+    case NGHTTP2_DATA:
+        return (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0 ||
+               frame->hd.length > frame->data.padlen || ++http2->empties <= EMPTY_MAX;
+    default:
+        return ++http2->others <= OTHERS_MAX;
+    }
+}
+
+static void
+end_for_flood(struct net_http2 *http2)
+{
+    if (!http2->shutting_down) {
+        http2->shutting_down = true;
+        NET_COUNT(http2->connection->server, http2_floods, 1);
+        (void)nghttp2_session_terminate_session(http2->session, NGHTTP2_ENHANCE_YOUR_CALM);
+        net_connection_touch(http2->connection);
+    }
+}
+
+/* What the client did makes us reset a stream. */
+static void
+count_reset(struct net_http2 *http2)
+{
+    second_begin(http2);
+    if (++http2->resets > RESETS_MAX) {
+        end_for_flood(http2);
+    }
+}
+
+static int
+on_invalid_frame(nghttp2_session *session, const nghttp2_frame *frame, int error_code, void *user)
+{
+    (void)session;
+    (void)frame;
+    (void)error_code;
+    count_reset(user);
+    return 0;
+}
+
+/* ---------------------------------------------------------------------------------------- heads */
+
+/* NET-7 */
+static void
+head_forget(struct net_http2 *http2)
+{
     buf_wipe(&http2->method);
     buf_wipe(&http2->path);
     buf_wipe(&http2->authority);
     buf_wipe(&http2->fields);
     http2->bad_field = false;
+}
+
+static int
+on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame, void *user)
+{
+    struct net_http2 *http2 = user;
+    http2->head_size = 0;
+    if (frame->hd.type != NGHTTP2_HEADERS || frame->headers.cat != NGHTTP2_HCAT_REQUEST) {
+        return 0;
+    }
+    head_forget(http2);
     struct net_work *work = net_work_create(http2->connection);
     if (work == NULL) {
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
@@ -126,11 +207,17 @@ on_header(
     struct net_http2 *http2 = user;
     (void)session;
     (void)flags;
+    nghttp2_vec name_bytes = nghttp2_rcbuf_get_buf(name_memory);
+    nghttp2_vec value_bytes = nghttp2_rcbuf_get_buf(value_memory);
+    http2->head_size += name_bytes.len + value_bytes.len + FIELD_EXTRA;
+    if (http2->head_size > HEADS_MAX * (size_t)http2->connection->server->settings.limits.head) {
+        /* A byte can mean a field of 4 KiB. What follows is not unfolded, the stream reset. */
+        count_reset(http2);
+        return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+    }
     if (frame->hd.type != NGHTTP2_HEADERS || frame->headers.cat != NGHTTP2_HCAT_REQUEST) {
         return 0; /* trailers are dropped, as those of chunked bodies are */
     }
-    nghttp2_vec name_bytes = nghttp2_rcbuf_get_buf(name_memory);
-    nghttp2_vec value_bytes = nghttp2_rcbuf_get_buf(value_memory);
     struct span name = span_of(name_bytes.base, name_bytes.len);
     struct span value = span_of(value_bytes.base, value_bytes.len);
     if (span_equal(name, SPAN(":method"))) {
@@ -214,7 +301,7 @@ head_received(struct net_http2 *http2, struct net_work *work, bool is_last)
     net_work_open(work);
     work->state = NET_WORK_BODY;
     net_work_charge(work);
-    if (net_server_memory_is_full(work->server)) {
+    if (!net_server_has_room(work->connection, work)) {
         NET_COUNT(work->server, shed_memory, 1);
         refuse(work, 503, "the server has no memory for this request now");
     } else if (is_last) {
@@ -253,7 +340,7 @@ on_data(
         }
     } else if (work->body.capacity != capacity) {
         net_work_charge(work);
-        if (net_server_memory_is_full(work->server)) {
+        if (!net_server_has_room(work->connection, work)) {
             NET_COUNT(work->server, shed_memory, 1);
             refuse(work, 503, "the server has no memory for this request now");
         }
@@ -261,59 +348,7 @@ on_data(
     return 0;
 }
 
-/* --------------------------------------------------------------------------------------- floods */
-
-/* HTTP2-3. False: too many. */
-static bool
-count_frame(struct net_http2 *http2, const nghttp2_frame *frame)
-{
-    uint64_t second = http2->connection->server->now_ns / NS_PER_S;
-    if (second != http2->second) {
-        http2->second = second;
-        http2->resets = 0;
-        http2->settings = 0;
-        http2->pings = 0;
-        http2->empties = 0;
-        http2->others = 0;
-    }
-    switch (frame->hd.type) {
-    case NGHTTP2_RST_STREAM:
-        return ++http2->resets <= RESETS_MAX;
-    case NGHTTP2_SETTINGS:
-        return ++http2->settings <= SETTINGS_MAX;
-    case NGHTTP2_PING:
-        return ++http2->pings <= PINGS_MAX;
-    case NGHTTP2_DATA:
-        return (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0 ||
-               frame->hd.length > frame->data.padlen || ++http2->empties <= EMPTY_MAX;
-    default:
-        return ++http2->others <= OTHERS_MAX;
-    }
-}
-
-static void
-end_for_flood(struct net_http2 *http2)
-{
-    if (!http2->shutting_down) {
-        http2->shutting_down = true;
-        NET_COUNT(http2->connection->server, http2_floods, 1);
-        (void)nghttp2_session_terminate_session(http2->session, NGHTTP2_ENHANCE_YOUR_CALM);
-        net_connection_touch(http2->connection);
-    }
-}
-
-static int
-on_invalid_frame(nghttp2_session *session, const nghttp2_frame *frame, int error_code, void *user)
-{
-    struct net_http2 *http2 = user;
-    (void)session;
-    (void)frame;
-    (void)error_code;
-    if (++http2->resets > RESETS_MAX) {
-        end_for_flood(http2);
-    }
-    return 0;
-}
+/* --------------------------------------------------------------------------------------- frames */
 
 static int
 on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *user)
@@ -333,6 +368,7 @@ on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *user)
     }
     if (frame->hd.type == NGHTTP2_HEADERS && frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
         head_received(http2, work, is_last);
+        head_forget(http2);
     } else if (is_last && work->state == NET_WORK_BODY) {
         complete(work);
     }
@@ -380,43 +416,65 @@ net_http2_feed(struct net_connection *connection, struct span input)
     net_connection_touch(connection);
 }
 
-/* HTTP2-4. */
-enum net_deadline
-net_http2_deadline(const struct net_connection *connection)
+/* ------------------------------------------------------------------------------- deadlines */
+
+/* HTTP2-4. When a stream has to have gone on; UINT64_MAX while the handler works on it. */
+static uint64_t
+due_ns(const struct net_work *work)
 {
-    enum net_deadline deadline = connection->oldest == NULL ? NET_DEADLINE_IDLE : NET_DEADLINE_NONE;
-    for (const struct net_work *work = connection->oldest; work != NULL; work = work->next) {
-        if (work->state == NET_WORK_HEAD || work->state == NET_WORK_BODY) {
-            return NET_DEADLINE_BODY;
-        }
-        if (work->state == NET_WORK_ANSWERED) {
-            deadline = NET_DEADLINE_WRITE;
-        }
+    const struct net_server_settings *settings = &work->server->settings;
+    switch (work->state) {
+    case NET_WORK_HEAD:
+    case NET_WORK_BODY:
+        return work->exchange.arrived_ns + settings->body_timeout_ms * NS_PER_MS;
+    case NET_WORK_ANSWERED:
+        return work->answered_ns + settings->write_timeout_ms * NS_PER_MS;
+    case NET_WORK_HANDED:
+        break;
     }
-    return deadline;
+    return UINT64_MAX;
 }
 
-void
-net_http2_expire(struct net_connection *connection, enum net_deadline deadline)
+static void
+on_streams_due(struct net_timer *timer)
 {
+    struct net_http2 *http2 = CONTAINER_OF(timer, struct net_http2, streams_timer);
+    struct net_connection *connection = http2->connection;
     struct net_server *server = connection->server;
-    uint64_t now_ns = server->now_ns;
-    uint64_t body_ns = server->settings.body_timeout_ms * NS_PER_MS;
-    uint64_t write_ns = server->settings.write_timeout_ms * NS_PER_MS;
-    (void)deadline;
+    server->now_ns = net_now_ns();
     for (struct net_work *work = connection->oldest; work != NULL; work = work->next) {
-        bool receiving = work->state == NET_WORK_HEAD || work->state == NET_WORK_BODY;
-        if (receiving && now_ns - work->exchange.arrived_ns >= body_ns) {
-            NET_COUNT(server, timeout_body, 1);
-            refuse(work, 408, "the request did not arrive in time");
-        } else if (work->state == NET_WORK_ANSWERED && now_ns - work->answered_ns >= write_ns) {
+        if (due_ns(work) > server->now_ns) {
+            continue;
+        }
+        if (work->state == NET_WORK_ANSWERED) {
             NET_COUNT(server, timeout_write, 1);
             net_connection_destroy(connection, true);
             return;
         }
+        NET_COUNT(server, timeout_body, 1);
+        refuse(work, 408, "the request did not arrive in time");
     }
-    connection->restart = true;
     net_connection_touch(connection);
+}
+
+/* At the earliest of the streams: what the others do moves it for none of them. */
+void
+net_http2_streams_arm(struct net_http2 *http2)
+{
+    struct net_connection *connection = http2->connection;
+    uint64_t earliest_ns = UINT64_MAX;
+    for (const struct net_work *work = connection->oldest; work != NULL; work = work->next) {
+        uint64_t one_ns = due_ns(work);
+        earliest_ns = one_ns < earliest_ns ? one_ns : earliest_ns;
+    }
+    struct net_timer *timer = &http2->streams_timer;
+    if (earliest_ns == UINT64_MAX) {
+        net_timer_cancel(connection->server->loop, timer);
+    } else if (timer->position == 0 || timer->deadline_ns != earliest_ns) {
+        /* Without memory for it the next flush tries again. */
+        err_t result = net_timer_arm(connection->server->loop, timer, earliest_ns);
+        (void)result;
+    }
 }
 
 /* ----------------------------------------------------------------------------------------- life */
@@ -462,6 +520,7 @@ net_http2_create(struct net_connection *connection)
     }
     const struct http_limits *limits = &connection->server->settings.limits;
     http2->connection = connection;
+    http2->streams_timer.fire = on_streams_due;
     connection->http2 = http2;
     buf_init(&http2->out, NET_HTTP2_OUT_MAX);
     buf_init(&http2->method, METHOD_MAX);
@@ -475,6 +534,30 @@ net_http2_create(struct net_connection *connection)
     return ERR_OK;
 }
 
+static void
+buffers_release(struct net_http2 *http2)
+{
+    struct buf *buffers[] = {
+        &http2->out, &http2->method, &http2->path, &http2->authority, &http2->fields};
+    for (size_t i = 0; i < sizeof(buffers) / sizeof(buffers[0]); i++) {
+        buf_wipe(buffers[i]);
+        buf_release(buffers[i]);
+    }
+}
+
+void
+net_http2_buffers_settle(struct net_http2 *http2)
+{
+    struct net_connection *connection = http2->connection;
+    if (connection->oldest == NULL && http2->sent == http2->out.size) {
+        buffers_release(http2);
+        http2->sent = 0;
+    }
+    size_t now = http2->out.capacity + http2->method.capacity + http2->path.capacity +
+                 http2->authority.capacity + http2->fields.capacity;
+    net_server_charge(connection->server, &http2->charged, now);
+}
+
 void
 net_http2_destroy(struct net_connection *connection)
 {
@@ -483,12 +566,9 @@ net_http2_destroy(struct net_connection *connection)
         return;
     }
     connection->http2 = NULL;
+    net_timer_cancel(connection->server->loop, &http2->streams_timer);
     nghttp2_session_del(http2->session);
-    struct buf *buffers[] = {
-        &http2->out, &http2->method, &http2->path, &http2->authority, &http2->fields};
-    for (size_t i = 0; i < sizeof(buffers) / sizeof(buffers[0]); i++) {
-        buf_wipe(buffers[i]);
-        buf_release(buffers[i]);
-    }
+    buffers_release(http2);
+    net_server_charge(connection->server, &http2->charged, 0);
     free(http2);
 }

@@ -19,6 +19,9 @@ struct net_http2 {
     struct buf path;
     struct buf authority;
     struct buf fields;
+    size_t head_size;               /* what it unfolds to */
+    size_t charged;                 /* bytes of server memory counted for these buffers */
+    struct net_timer streams_timer; /* the earliest deadline of a stream */
     bool bad_field;
     bool shutting_down; /* GOAWAY was submitted */
     uint64_t second;    /* the counters' */
@@ -28,5 +31,11 @@ struct net_http2 {
     uint32_t empties;
     uint32_t others;
 };
+
+/* ---- http2.c */
+/* After every change of its streams. */
+void net_http2_streams_arm(struct net_http2 *http2);
+/* NET-6. Without a stream it keeps none of its buffers; those that it has are counted. */
+void net_http2_buffers_settle(struct net_http2 *http2);
 
 #endif

@@ -201,6 +201,7 @@ net_http2_flush(struct net_connection *connection)
         net_connection_destroy(connection, true);
         return false;
     }
+    net_http2_buffers_settle(http2);
     bool over = nghttp2_session_want_read(http2->session) == 0 &&
                 nghttp2_session_want_write(http2->session) == 0;
     bool empty = http2->shutting_down && connection->oldest == NULL;
@@ -215,6 +216,7 @@ net_http2_flush(struct net_connection *connection)
             return false;
         }
     }
+    net_http2_streams_arm(http2);
     net_connection_arm(connection);
     return true;
 }

@@ -46,6 +46,7 @@ const struct net_server_settings net_server_settings_default = {
     .idle_timeout_ms = 75000,
     .write_timeout_ms = 30000,
     .linger_timeout_ms = 2000,
+    .shortage_grace_ms = 1000,
 };
 
 /* ------------------------------------------------------------------------ for the other files */
@@ -148,6 +149,9 @@ accept_one(struct net_listener *listener)
     int fd = accept4(listener->fd, (struct sockaddr *)&system, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd < 0) {
         if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+            if (net_server_make_connection_room(server)) {
+                return true;
+            }
             NET_COUNT(server, over_limit, 1);
             accept_pause(server);
             return false;
@@ -156,7 +160,8 @@ accept_one(struct net_listener *listener)
         return errno != EAGAIN && errno != EBADF && errno != EINVAL;
     }
     NET_COUNT(server, accepted, 1);
-    if (server->connection_count >= server->settings.connections_max) {
+    if (server->connection_count >= server->settings.connections_max &&
+        !net_server_make_connection_room(server)) {
         NET_COUNT(server, over_limit, 1);
         (void)close(fd);
         return true;
@@ -463,6 +468,7 @@ net_server_create(
     server->stop_task.run = on_stop;
     server->date_s = -1;
     list_init(&server->connections);
+    list_init(&server->in_hands);
     net_deadlines_init(server);
     *ret_server = server;
     return ERR_OK;

@@ -82,6 +82,7 @@ struct net_work {
     struct net_server *server;
     struct net_connection *connection; /* NULL: gone */
     struct net_work *next;             /* in the connection's queue, or in the server's store */
+    struct list_link hands_link;       /* server->in_hands, while it is the client's turn */
     enum net_work_state state;
     bool close;        /* the connection closes after this answer; decided when it is written */
     bool is_prepared;  /* `wire` holds the head of the answer */
@@ -169,6 +170,7 @@ struct net_server {
     size_t memory;
     size_t memory_peak;
 
+    struct list in_hands; /* works whose clients have to do something, by since when */
     struct list deadlines[NET_DEADLINE_COUNT];
     uint64_t durations_ns[NET_DEADLINE_COUNT];
     struct net_timer sweep;
@@ -208,6 +210,14 @@ bool net_server_memory_is_full(const struct net_server *server);
 /* A complete request, for the handler at the end of the turn. */
 void net_server_ready(struct net_server *server, struct net_work *work);
 struct span net_server_date(struct net_server *server);
+
+/* ---- room.c */
+/* False: memory is full, and nobody may be ended for it. Asked for `work`, or for what `connection`
+ * is about to begin (NULL); neither is ended, but other works of the connection may be refused. */
+bool net_server_has_room(struct net_connection *connection, const struct net_work *work);
+/* Ends the connection that has kept the server waiting the longest; false without one. Not while
+ * something of a connection is being done. */
+bool net_server_make_connection_room(struct net_server *server);
 
 /* ---- deadlines.c */
 void net_deadlines_init(struct net_server *server);
@@ -253,9 +263,6 @@ void net_http2_destroy(struct net_connection *connection);
 void net_http2_feed(struct net_connection *connection, struct span input);
 /* Writes what is ready; may end the connection, then it answers false. */
 bool net_http2_flush(struct net_connection *connection);
-/* A stream's body or answer takes too long? What is too old is ended. */
-void net_http2_expire(struct net_connection *connection, enum net_deadline deadline);
-enum net_deadline net_http2_deadline(const struct net_connection *connection);
 
 /* ---- connection_write.c */
 /* The answer's, or what is lent in its place. */
@@ -271,6 +278,8 @@ bool net_connection_flush(struct net_connection *connection);
 struct net_work *net_work_create(struct net_connection *connection);
 void net_work_destroy(struct net_work *work);
 void net_works_release(struct net_server *server);
+/* The request is complete, or refused: it is no more the client's turn. */
+void net_work_received(struct net_work *work);
 /* Counts again what its buffers hold. */
 void net_work_charge(struct net_work *work);
 /* The head is complete: fills the public part. */

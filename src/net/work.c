@@ -42,8 +42,27 @@ net_work_create(struct net_connection *connection)
     work->exchange.tls = connection->transport.ssl != NULL;
     work->exchange.arrived_ns = server->now_ns;
     work->exchange.arena = &work->arena;
+    list_push_back(&server->in_hands, &work->hands_link);
     net_work_charge(work);
     return work;
+}
+
+void
+net_work_received(struct net_work *work)
+{
+    if (list_is_linked(&work->hands_link)) {
+        list_remove(&work->hands_link);
+    }
+}
+
+/* Now the client has to take it. */
+static void
+answered(struct net_work *work)
+{
+    net_work_received(work);
+    work->state = NET_WORK_ANSWERED;
+    work->answered_ns = work->server->now_ns;
+    list_push_back(&work->server->in_hands, &work->hands_link);
 }
 
 static void
@@ -60,6 +79,7 @@ net_work_destroy(struct net_work *work)
 {
     struct net_server *server = work->server;
     ASSERT(work->next == NULL);
+    net_work_received(work);
     net_server_charge(server, &work->charged, 0);
     /* NET-7: card numbers and keys do not outlive their request. */
     buffer_forget(&work->input);
@@ -142,7 +162,7 @@ net_work_refuse(struct net_work *work, unsigned status, const char *reason)
     buffer_forget(&work->body);
     work->exchange.body = SPAN_EMPTY;
     work->exchange.next = NULL;
-    work->state = NET_WORK_ANSWERED;
+    answered(work);
     bool close = work->exchange.answer.close;
     buf_release(&work->exchange.answer.body);
     work->exchange.answer = (struct net_answer){.status = status, .close = close};
@@ -163,12 +183,12 @@ net_work_refuse(struct net_work *work, unsigned status, const char *reason)
 /* A small request may have a large answer: who asks often and does not read would fill the memory
  * with them. Of a request that changes nothing the answer may be taken back. */
 static bool
-is_too_large_now(const struct net_work *work)
+is_too_large_now(struct net_work *work)
 {
     bool reads =
         work->exchange.method == HTTP_METHOD_GET || work->exchange.method == HTTP_METHOD_HEAD;
     return reads && work->exchange.answer.body.capacity > NET_INLINE_BODY_MAX &&
-           net_server_memory_is_full(work->server);
+           !net_server_has_room(work->connection, work);
 }
 
 static void
@@ -177,8 +197,6 @@ on_answer(struct os_task *task)
     struct net_work *work = CONTAINER_OF(task, struct net_work, task);
     struct net_server *server = work->server;
     ASSERT(work->state == NET_WORK_HANDED);
-    work->state = NET_WORK_ANSWERED;
-    work->answered_ns = server->now_ns;
     ASSERT(server->in_flight > 0);
     server->in_flight--;
     net_server_counter_set(server, NET_COUNTER(in_flight), server->in_flight);
@@ -187,6 +205,7 @@ on_answer(struct os_task *task)
         net_work_destroy(work);
         return;
     }
+    answered(work);
     net_work_charge(work);
     if (is_too_large_now(work)) {
         NET_COUNT(server, shed_memory, 1);

@@ -327,6 +327,26 @@ def test_outcomes(make, service):
     assert requests.post(gateway.url + "/x", headers=bearer(), timeout=30).status_code == 200
 
 
+def test_only_what_the_service_can_tell_is_tried_again(make, service):
+    """An Idempotency-Key that does not arrive there makes nothing safe."""
+    gateway = make(Gateway, config_for(service, upstreams={
+        "api": {"endpoints": [f"127.0.0.1:{service.port}"], "attempts_max": 3, "retry_min": 100,
+                "outlier_failures": 0, "breaker_percent": 0}}, routes=[
+        {"name": "bare", "path_prefix": "/bare", "remove_headers": ["idempotency-key"],
+         "upstream": "api"},
+        {"name": "all", "upstream": "api"}]))
+    service.fault = "close"
+    for path, headers, tries in (
+            ("/x", {"Idempotency-Key": "k"}, 3),
+            ("/bare", {"Idempotency-Key": "k"}, 1),
+            ("/x", {"Idempotency-Key": ""}, 1)):
+        service.requests.clear()
+        answer = requests.post(gateway.url + path, headers=bearer(**headers), timeout=30)
+        assert answer.status_code == 502, (path, headers, answer.text)
+        assert len(service.requests) == tries, (path, headers)
+        assert answer.headers["Stripe-Should-Retry"] == ("true" if tries > 1 else "false")
+
+
 def test_an_endpoint_is_killed_under_load(make):
     """Requests that may be repeated go to the other; the dead one is left alone until it is back."""
     first, second = make(Service), make(Service)

@@ -1,5 +1,7 @@
 """HTTP/2 at the gateway: the same requests arrive, the same ones are refused, and floods end."""
 
+import pathlib
+import re
 import shutil
 import socket
 import ssl
@@ -28,7 +30,7 @@ def world(tmp_path_factory):
     service = Service().start()
     gateway = Gateway(folder / "gateway", before(service.port, listeners=[
         {"address": "127.0.0.1:0", "certificate": str(certificate), "key": str(key),
-         "body_max": "100k", "pipeline_max": 20, "body_timeout": "2s"}])).start()
+         "body_max": "100k", "pipeline_max": 20, "body_timeout": "2s", "write_timeout": "3s"}])).start()
     yield gateway, service
     gateway.stop()
     service.stop()
@@ -290,6 +292,44 @@ def test_continuation_flood(gateway, service):
     assert service.requests == []
 
 
+def bomb(stream):
+    """16 KiB that mean 60 MiB: one field that the table keeps, named again and again."""
+    value = b"v" * 3900
+    kept = head() + b"\x40\x03x-a\x7f" + integer(len(value) - 127) + value
+    return frame(HEADERS, END_HEADERS | END_STREAM, stream, kept + b"\xbe" * (16000 - len(kept)))
+
+
+def test_a_head_that_unfolds(gateway, service):
+    """CVE-2016-1544: it is not read to its end."""
+    client = Frames(gateway)
+    client.send(bomb(1))
+    assert client.until(HEADERS, RST, GOAWAY)[0] == RST
+    client.close()
+    assert flood(gateway, lambda number: bomb(2 * number + 1), 1000) in (CALM, None)
+    assert service.requests == []
+
+
+def memory_kib(gateway):
+    status = pathlib.Path(f"/proc/{gateway.process.pid}/status").read_text()
+    return int(re.search(r"VmRSS:\s+(\d+)", status).group(1))
+
+
+def test_an_idle_connection_owns_no_buffer(gateway, service):
+    """NET-6."""
+    service.answer_body = b"y" * 60_000
+    clients = [Frames(gateway) for _ in range(150)]
+    before_kib = memory_kib(gateway)
+    for client in clients:
+        client.send(request(1, ("x-a", "z" * 7000), path="/v1/" + "p" * 7000))
+        assert client.until(HEADERS)[3][0] == 0x88
+        while not client.until(DATA)[1] & END_STREAM:
+            pass
+    grown_kib = (memory_kib(gateway) - before_kib) / len(clients)
+    for client in clients:
+        client.close()
+    assert grown_kib < 24, f"{grown_kib} KiB a connection"
+
+
 def test_streams_are_limited(gateway, service):
     service.delay = 1
     try:
@@ -321,6 +361,68 @@ def test_a_body_that_does_not_come(gateway, service):
     while (answer := client.until(HEADERS))[2] != 3:
         pass
     assert answer[3][0] == 0x88
+    client.close()
+
+
+def test_half_streams_give_way(world, tmp_path):
+    """NET-13: they have the memory only as long as nobody else wants it."""
+    gateway, service = world
+    listener = {**gateway.config["listeners"][0], "memory_max": "1m", "body_timeout": "60s"}
+    small = Gateway(tmp_path, before(service.port, listeners=[listener])).start()
+    clients = [Frames(small) for _ in range(2)]
+    for client in clients:
+        for stream in range(1, 40, 2):
+            client.send(frame(HEADERS, END_HEADERS, stream, head(method="POST")),
+                        *[frame(DATA, 0, stream, b"x" * 16000)] * 4)
+    wait_until(lambda: small.metric("tael_gateway_busy_memory_total") > 0, 20, "the end of the memory")
+    time.sleep(1.1)
+    for _ in range(3):
+        assert curl(small, "/v1/x", *AUTH, "-d", "x" * 50_000)[0] == 200
+    assert small.metric("tael_gateway_gave_way_total") > 0
+    for client in clients:
+        client.close()
+    small.stop()
+
+
+def others(client, first):
+    """One more stream opens and is given up, every moment; False when the connection has ended."""
+    for stream in range(first, first + 80, 2):
+        try:
+            client.send(frame(HEADERS, END_HEADERS, stream, head(method="POST")),
+                        frame(RST, 0, stream, struct.pack(">I", 8)))
+        except OSError:
+            return
+        yield stream
+        time.sleep(0.3)
+
+
+def test_an_answer_that_is_not_taken(gateway, service):
+    """HTTP2-4: what other streams do gives it no more time."""
+    service.answer_body = b"y" * 100_000
+    client = Frames(gateway)
+    client.send(frame(SETTINGS, 0, 0, struct.pack(">HI", 4, 0)), request(1))
+    assert client.until(HEADERS)[2] == 1
+    began = time.monotonic()
+    for _ in others(client, 3):
+        assert time.monotonic() - began < 9
+    client.close()
+
+
+def test_a_body_that_does_not_come_among_others(gateway, service):
+    client = Frames(gateway)
+    client.send(frame(HEADERS, END_HEADERS, 1, head(method="POST")), frame(DATA, 0, 1, b"abc"))
+    client.socket.settimeout(0.1)
+    began = time.monotonic()
+    for _ in others(client, 3):
+        assert time.monotonic() - began < 6
+        try:
+            answer = client.until(HEADERS)
+        except TimeoutError:
+            continue
+        if answer[2] == 1:
+            break
+    else:
+        raise AssertionError("the connection ended")
     client.close()
 
 

@@ -100,7 +100,7 @@ struct net_server_hooks {
 
 /* Maxima and deadlines. Times in milliseconds. */
 struct net_server_settings {
-    uint32_t connections_max; /* one more is accepted and closed at once */
+    uint32_t connections_max; /* one more is accepted and closed at once, if none gives way */
     uint32_t requests_max;    /* handed out and not answered; one more is answered 503 */
     uint32_t pipeline_max;    /* unanswered requests of one connection; then it is not read */
     uint64_t memory_max;      /* bytes in buffers of all connections; then 503 */
@@ -115,10 +115,13 @@ struct net_server_settings {
     /* When it stops: so long connections without a request stay, which may be about to send one;
      * its answer closes. 0: they are closed at once. */
     uint32_t drain_idle_ms;
+    /* Without memory or connections left: so long a client may take for its request, for its answer
+     * or between two requests before it may be ended for another. */
+    uint32_t shortage_grace_ms;
 };
 
 /* 16,384 connections, 8,192 requests, 32 pipelined, 256 MiB, 4 MiB arena, http_limits_default;
- * 10 s handshake, 10 s head, 30 s body, 75 s idle, 30 s write, 2 s linger. */
+ * 10 s handshake, 10 s head, 30 s body, 75 s idle, 30 s write, 2 s linger, 1 s under a shortage. */
 extern const struct net_server_settings net_server_settings_default;
 
 /* Settings are copied, hooks too. ERR_RANGE: a maximum is zero or absurd; ERR_MEMORY. */
@@ -170,6 +173,7 @@ struct net_server_counters {
     uint64_t orphaned;         /* answered after the client had gone */
     uint64_t shed_requests;    /* 503: requests_max */
     uint64_t shed_memory;      /* 503: memory_max */
+    uint64_t gave_way;         /* slow ones, ended for others under a shortage */
     uint64_t timeout_handshake;
     uint64_t timeout_head;
     uint64_t timeout_body;
