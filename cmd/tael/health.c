@@ -78,6 +78,17 @@ node_is_ready(struct node *node, struct buf *why)
 }
 
 void
+node_lacks(struct node *node, struct buf *out)
+{
+    for (size_t i = 0; i < node_role_count; i++) {
+        const struct role *role = node_roles[i];
+        if (node_has(node, role) && role->lacks != NULL) {
+            role->lacks(node, out);
+        }
+    }
+}
+
+void
 node_metrics(struct buf *out, const struct node_metric *metrics, size_t count)
 {
     for (const struct node_metric *metric = metrics; metric < metrics + count; metric++) {

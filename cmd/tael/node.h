@@ -341,6 +341,8 @@ struct role {
     void (*close)(struct node *node);
     /* False: it cannot work now; a few words are appended to `why`. Any thread. */
     bool (*healthy)(const struct node *node, struct buf *why);
+    /* What is missing while it works for everybody else: ", without ..." for each. Any thread. */
+    void (*lacks)(const struct node *node, struct buf *out);
     /* Appends Prometheus text. Any thread. */
     void (*metrics)(const struct node *node, struct buf *out);
 };
@@ -391,6 +393,8 @@ bool node_is_alive(struct node *node, struct buf *why);
 bool node_is_started(struct node *node, struct buf *why);
 /* Whether requests can be served now. */
 bool node_is_ready(struct node *node, struct buf *why);
+/* Of one that is ready: ", without ..." for all that it goes on without. Any thread. */
+void node_lacks(struct node *node, struct buf *out);
 /* Everything that the process measures, as Prometheus text. Any thread. */
 void node_metrics_render(struct node *node, struct buf *out);
 

@@ -102,6 +102,8 @@ answer_state(
     if (!is_good) {
         buf_append_cstr(&answer->body, ": ");
         buf_append_span(&answer->body, buf_span(&why));
+    } else if (good == node_is_ready) {
+        node_lacks(node, &answer->body);
     }
     buf_append_byte(&answer->body, '\n');
 }

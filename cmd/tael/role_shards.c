@@ -413,7 +413,8 @@ shards_role_close(struct node *node)
     free(node->shard_map_next);
 }
 
-/* While one shard works there are merchants who can be served. */
+/* While one shard works there are merchants who can be served, and who takes this server out
+ * because of the others', which all servers miss at once, stops everybody. */
 static bool
 shards_role_healthy(const struct node *node, struct buf *why)
 {
@@ -427,6 +428,22 @@ shards_role_healthy(const struct node *node, struct buf *why)
         buf_append_format(why, "no shard of the ledger can be used: %s", state.why);
     }
     return ready;
+}
+
+static void
+shards_role_lacks(const struct node *node, struct buf *out)
+{
+    for (uint32_t i = 0; node->router != NULL && i < atomic_load(&node->shard_count); i++) {
+        struct remote_client_state state;
+        remote_client_look(node->shard_peers[i], &state);
+        if (!state.ready) {
+            buf_append_format(
+                out,
+                ", without shard %s of the ledger (%s)",
+                node->shard_map->shards[i].name,
+                state.why);
+        }
+    }
 }
 
 static void
@@ -520,6 +537,7 @@ const struct role role_shards = {
     .open = shards_role_open,
     .close = shards_role_close,
     .healthy = shards_role_healthy,
+    .lacks = shards_role_lacks,
     .metrics = shards_role_metrics,
 };
 

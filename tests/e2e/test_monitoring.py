@@ -234,6 +234,7 @@ def test_promtool_finds_nothing_to_say(watched):
 FIRES = {
     "TaelDown": ['up{job="tael"} 0x30'],
     "TaelNotReady": ["tael_ready 0x30"],
+    "TaelShardMissing": ['tael_shards_ready{shard="a"} 0x30'],
     "TaelRestarts": ['process_start_time_seconds{job="tael"} 0+1x30'],
     "TaelErrors": ['tael_http_requests_total{status_class="5xx"} 0+2x30',
                    'tael_http_requests_total{status_class="2xx"} 0+98x30'],
@@ -292,7 +293,7 @@ def test_every_alert_fires_and_only_then(tmp_path):
         minutes = 390 if name == "TaelReconcilerStopped" else 29
         tests.append(case(name, lines, minutes, True))
         # Nothing was counted, nothing is late, nobody is down: nothing fires.
-        good = "1" if name in ("TaelDown", "TaelNotReady", "TaelLedgerFailed") else "0"
+        good = "1" if name in ("TaelDown", "TaelNotReady", "TaelShardMissing", "TaelLedgerFailed") else "0"
         tests.append(case(name, [f"{line.split(' ', 1)[0]} {good}x400" for line in lines
                                  if name != "TaelReconcilerStopped"], minutes, False))
     (tmp_path / "tests.yaml").write_text(json.dumps(
