@@ -323,7 +323,7 @@ def moves_in_vain(shards, *words):
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def ended():
-        _, errors = move.communicate(timeout=100)  # it waits for half a minute
+        _, errors = move.communicate(timeout=30)
         place = shards.processes["ledger-a"].where()
         assert move.returncode == 1, errors
         assert f"shard ledger-a at {place}: nobody answers" in errors, errors
