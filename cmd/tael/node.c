@@ -2,6 +2,7 @@
 
 #include "base/assert.h"
 #include "os/loop_real.h"
+#include "os/process.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -15,6 +16,30 @@ node_explain(struct node *node, const char *format, ...)
     va_start(arguments, format);
     (void)vsnprintf(node->message, sizeof(node->message), format, arguments);
     va_end(arguments);
+}
+
+void
+node_want_files(struct node *node, uint64_t more)
+{
+    node->files_wanted += more;
+    node->files_allowed = os_process_raise_file_limit(node->files_wanted);
+}
+
+void
+node_tell_files(struct node *node)
+{
+    if (node->files_allowed < node->files_wanted) {
+        TRACE_LOG(
+            &node->log,
+            TRACE_WARNING,
+            "server",
+            SPAN_EMPTY,
+            "there may be too few file descriptors: raise the hard limit (LimitNOFILE of systemd, "
+            "ulimit -Hn), or lower connections-max, internal-connections-max and "
+            "webhook-in-flight-max",
+            trace_u64("allowed", node->files_allowed),
+            trace_u64("wanted", node->files_wanted));
+    }
 }
 
 void

@@ -197,6 +197,8 @@ struct node_settings {
 /* Webhooks under way, as many requests to participants, and as many that rest. */
 #define NODE_OUTBOUND_CONNECTIONS(settings) (3 * (uint32_t)(settings)->webhook_in_flight_max)
 
+#define NODE_OPERATORS_CONNECTIONS          256
+
 extern const struct setting node_setting_table[];
 extern const size_t node_setting_count;
 
@@ -230,6 +232,8 @@ struct node {
     sem_t *wake;
     char message[NODE_MESSAGE_SIZE]; /* why a role could not open */
     struct trace_log log;
+    uint64_t files_wanted; /* descriptors, if all connections that may be are there */
+    uint64_t files_allowed;
 
     struct os_clock *clock;
     struct os_disk *disk;
@@ -380,6 +384,11 @@ void node_close(struct node *node);
 
 /* Sets node->message; what does not fit is cut. */
 __attribute__((format(printf, 2, 3))) void node_explain(struct node *node, const char *format, ...);
+/* Counts descriptors that may be needed, and raises the limit as far as it may be. On the main
+ * thread until the node runs, then on the loop of files. */
+void node_want_files(struct node *node, uint64_t more);
+/* Logs it if the limit is too low for them. */
+void node_tell_files(struct node *node);
 /* "data/name" in the node's data folder. */
 void node_path(const struct node *node, const char *name, char out[NODE_PATH_SIZE + 64]);
 

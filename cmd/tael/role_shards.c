@@ -97,6 +97,7 @@ shard_open(struct node *node, uint32_t shard)
             node->shard_map->shards[shard].name,
             message[0] == '\0' ? err_text(result) : message);
     }
+    role_peers_want_files(node, parts.endpoints);
     return result;
 }
 
