@@ -222,14 +222,14 @@ bool
 node_pause(struct node *node, uint32_t ms)
 {
     struct timespec until;
-    (void)clock_gettime(CLOCK_REALTIME, &until);
+    (void)clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += ms / 1000;
     until.tv_nsec += (long)(ms % 1000) * 1000000;
     if (until.tv_nsec >= 1000000000) {
         until.tv_nsec -= 1000000000;
         until.tv_sec++;
     }
-    if (sem_timedwait(node->wake, &until) != 0) {
+    if (sem_clockwait(node->wake, CLOCK_MONOTONIC, &until) != 0) {
         return true;
     }
     (void)sem_post(node->wake); /* for whoever waits next */
