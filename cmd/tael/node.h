@@ -279,6 +279,7 @@ struct node {
     uint64_t shards_until;           /* monotonic: no longer */
     uint64_t shards_disagreed_ns;    /* the last time that it was told; the loop of peers' */
     _Atomic(const char *) waits_for; /* a peer's name, while starting */
+    _Atomic bool stands_by;          /* it waits for a ledger that another server holds */
     struct remote_server *internal;
     struct net_server *internal_server;
     uint16_t internal_port; /* 0: none */

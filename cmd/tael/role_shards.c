@@ -580,8 +580,10 @@ page_ask(struct node *node, struct page *page, const struct port_ledger_filter *
         ledger_engine_status(node->engine, &status);
         if (page->request.error != ERR_BUSY || status.health == LEDGER_ENGINE_FAILED) {
             atomic_store(&node->waits_for, NULL);
+            atomic_store(&node->stands_by, false);
             return page->request.error;
         }
+        atomic_store(&node->stands_by, status.health == LEDGER_ENGINE_STANDBY);
         atomic_store(&node->waits_for, "ledger, which another server holds");
     } while (node_pause(node, LOOK_MS));
     node_explain(node, "ended while it waited for the ledger, which another server holds");
