@@ -78,6 +78,17 @@ node_is_ready(struct node *node, struct buf *why)
 }
 
 void
+node_lacks(struct node *node, struct buf *out)
+{
+    for (size_t i = 0; i < node_role_count; i++) {
+        const struct role *role = node_roles[i];
+        if (node_has(node, role) && role->lacks != NULL) {
+            role->lacks(node, out);
+        }
+    }
+}
+
+void
 node_metrics(struct buf *out, const struct node_metric *metrics, size_t count)
 {
     for (const struct node_metric *metric = metrics; metric < metrics + count; metric++) {
@@ -136,6 +147,17 @@ loop_metrics(struct node *node, struct buf *out)
     }
 }
 
+/* Its start waits for that, or it has started as one. */
+static bool
+stands_by(struct node *node)
+{
+    struct ledger_engine_status status = {.health = LEDGER_ENGINE_RUNNING};
+    if (node_has_started(node) && node->engine != NULL) {
+        ledger_engine_status(node->engine, &status);
+    }
+    return atomic_load(&node->stands_by) || status.health == LEDGER_ENGINE_STANDBY;
+}
+
 void
 node_metrics_render(struct node *node, struct buf *out)
 {
@@ -155,6 +177,10 @@ node_metrics_render(struct node *node, struct buf *out)
 
     const struct node_metric all[] = {
         {"tael_ready", "gauge", "1 if /readyz says ready.", node_is_ready(node, &why) ? 1 : 0},
+        {"tael_standby",
+         "gauge",
+         "1 if it is not ready because another server holds the ledger.",
+         stands_by(node)},
         {"tael_log_lines_dropped_total",
          "counter",
          "Log lines that could not be written.",

@@ -401,11 +401,13 @@ check(
         status = COMMAND_FAILED;
     }
     if (result != ERR_OK) {
-        status = command_fail(
-            command,
-            "%s%s",
-            message,
-            result == ERR_LOCKED ? ": stop the server that has it open first" : "");
+        const char *advice = "";
+        if (result == ERR_LOCKED) {
+            advice = ": stop the server that has it open first";
+        } else if (error.segment != 0 && options->archive[0] == '\0') {
+            advice = ", or name the folder that has it: --archive=DIR";
+        }
+        status = command_fail(command, "%s%s", message, advice);
     }
     ledger_engine_check_release(&report);
     return status;

@@ -37,7 +37,7 @@
             since,                                                                                 \
             "since",                                                                               \
             "",                                                                                    \
-            "2026-11-23, 2026-11-23T12:00:00Z, unix seconds, or 2h: two hours ago."),              \
+            "2026-11-23, 2026-11-23T12:00:00.123456789Z, unix seconds, or 2h: two hours ago."),    \
         OPTION_TEXT(struct ledger_list_options, until, "until", "", "The same; inclusive."),       \
         OPTION_NUMBER(                                                                             \
             struct ledger_list_options,                                                            \

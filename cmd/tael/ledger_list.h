@@ -14,8 +14,8 @@ struct ledger_list_options {
     char account[80];
     char merchant[80];
     char currency[8];
-    char since[32];
-    char until[32];
+    char since[48];
+    char until[48];
     int64_t ledger;
     int64_t code;
     int64_t limit;

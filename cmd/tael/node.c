@@ -2,6 +2,7 @@
 
 #include "base/assert.h"
 #include "os/loop_real.h"
+#include "os/process.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -15,6 +16,30 @@ node_explain(struct node *node, const char *format, ...)
     va_start(arguments, format);
     (void)vsnprintf(node->message, sizeof(node->message), format, arguments);
     va_end(arguments);
+}
+
+void
+node_want_files(struct node *node, uint64_t more)
+{
+    node->files_wanted += more;
+    node->files_allowed = os_process_raise_file_limit(node->files_wanted);
+}
+
+void
+node_tell_files(struct node *node)
+{
+    if (node->files_allowed < node->files_wanted) {
+        TRACE_LOG(
+            &node->log,
+            TRACE_WARNING,
+            "server",
+            SPAN_EMPTY,
+            "there may be too few file descriptors: raise the hard limit (LimitNOFILE of systemd, "
+            "ulimit -Hn), or lower connections-max, internal-connections-max and "
+            "webhook-in-flight-max",
+            trace_u64("allowed", node->files_allowed),
+            trace_u64("wanted", node->files_wanted));
+    }
 }
 
 void
@@ -197,14 +222,14 @@ bool
 node_pause(struct node *node, uint32_t ms)
 {
     struct timespec until;
-    (void)clock_gettime(CLOCK_REALTIME, &until);
+    (void)clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += ms / 1000;
     until.tv_nsec += (long)(ms % 1000) * 1000000;
     if (until.tv_nsec >= 1000000000) {
         until.tv_nsec -= 1000000000;
         until.tv_sec++;
     }
-    if (sem_timedwait(node->wake, &until) != 0) {
+    if (sem_clockwait(node->wake, CLOCK_MONOTONIC, &until) != 0) {
         return true;
     }
     (void)sem_post(node->wake); /* for whoever waits next */

@@ -197,6 +197,8 @@ struct node_settings {
 /* Webhooks under way, as many requests to participants, and as many that rest. */
 #define NODE_OUTBOUND_CONNECTIONS(settings) (3 * (uint32_t)(settings)->webhook_in_flight_max)
 
+#define NODE_OPERATORS_CONNECTIONS          256
+
 extern const struct setting node_setting_table[];
 extern const size_t node_setting_count;
 
@@ -230,6 +232,8 @@ struct node {
     sem_t *wake;
     char message[NODE_MESSAGE_SIZE]; /* why a role could not open */
     struct trace_log log;
+    uint64_t files_wanted; /* descriptors, if all connections that may be are there */
+    uint64_t files_allowed;
 
     struct os_clock *clock;
     struct os_disk *disk;
@@ -275,6 +279,7 @@ struct node {
     uint64_t shards_until;           /* monotonic: no longer */
     uint64_t shards_disagreed_ns;    /* the last time that it was told; the loop of peers' */
     _Atomic(const char *) waits_for; /* a peer's name, while starting */
+    _Atomic bool stands_by;          /* it waits for a ledger that another server holds */
     struct remote_server *internal;
     struct net_server *internal_server;
     uint16_t internal_port; /* 0: none */
@@ -341,6 +346,8 @@ struct role {
     void (*close)(struct node *node);
     /* False: it cannot work now; a few words are appended to `why`. Any thread. */
     bool (*healthy)(const struct node *node, struct buf *why);
+    /* What is missing while it works for everybody else: ", without ..." for each. Any thread. */
+    void (*lacks)(const struct node *node, struct buf *out);
     /* Appends Prometheus text. Any thread. */
     void (*metrics)(const struct node *node, struct buf *out);
 };
@@ -378,6 +385,11 @@ void node_close(struct node *node);
 
 /* Sets node->message; what does not fit is cut. */
 __attribute__((format(printf, 2, 3))) void node_explain(struct node *node, const char *format, ...);
+/* Counts descriptors that may be needed, and raises the limit as far as it may be. On the main
+ * thread until the node runs, then on the loop of files. */
+void node_want_files(struct node *node, uint64_t more);
+/* Logs it if the limit is too low for them. */
+void node_tell_files(struct node *node);
 /* "data/name" in the node's data folder. */
 void node_path(const struct node *node, const char *name, char out[NODE_PATH_SIZE + 64]);
 
@@ -391,6 +403,8 @@ bool node_is_alive(struct node *node, struct buf *why);
 bool node_is_started(struct node *node, struct buf *why);
 /* Whether requests can be served now. */
 bool node_is_ready(struct node *node, struct buf *why);
+/* Of one that is ready: ", without ..." for all that it goes on without. Any thread. */
+void node_lacks(struct node *node, struct buf *out);
 /* Everything that the process measures, as Prometheus text. Any thread. */
 void node_metrics_render(struct node *node, struct buf *out);
 

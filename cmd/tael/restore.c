@@ -21,7 +21,7 @@
 struct restore_options {
     char from[OS_PATH_SIZE / 2];
     char to[OS_PATH_SIZE / 2];
-    char until[32];
+    char until[48];
 };
 
 static const struct setting restore_settings[] = {
@@ -34,7 +34,8 @@ static const struct setting restore_settings[] = {
         until,
         "until",
         "",
-        "The newest state not later than this: unix seconds, 2026-11-23T12:34:04Z, or 2h ago."),
+        "The newest state not later than this: 2026-11-23T12:34:04.123456789Z, unix seconds, or "
+        "2h: two hours ago."),
 };
 
 struct restore {

@@ -203,11 +203,42 @@ documents_role_healthy(const struct node *node, struct buf *why)
     return true;
 }
 
+/* The at-th database of a map; false: there are no more. */
+static bool
+shard_look(const struct node *node, uint32_t at, const char **ret_name, bool *ret_connected)
+{
+    const struct document_shared_ops *shared = node->documents->shared;
+    return shared != NULL && shared->shard(node->documents, at, ret_name, ret_connected);
+}
+
+static void
+documents_role_lacks(const struct node *node, struct buf *out)
+{
+    const char *name = NULL;
+    bool connected = false;
+    for (uint32_t i = 0; shard_look(node, i, &name, &connected); i++) {
+        if (!connected) {
+            buf_append_format(out, ", without shard %s of the documents", name);
+        }
+    }
+}
+
 static void
 documents_role_metrics(const struct node *node, struct buf *out)
 {
-    (void)node;
+    const char *name = NULL;
+    bool connected = false;
     resource_metrics_render(out);
+    for (uint32_t i = 0; shard_look(node, i, &name, &connected); i++) {
+        if (i == 0) {
+            buf_append_cstr(
+                out,
+                "# HELP tael_document_shards_ready 1 if the database is connected.\n"
+                "# TYPE tael_document_shards_ready gauge\n");
+        }
+        buf_append_format(
+            out, "tael_document_shards_ready{shard=\"%s\"} %d\n", name, connected ? 1 : 0);
+    }
 }
 
 const struct role role_documents = {
@@ -216,5 +247,6 @@ const struct role role_documents = {
     .open = documents_role_open,
     .close = documents_role_close,
     .healthy = documents_role_healthy,
+    .lacks = documents_role_lacks,
     .metrics = documents_role_metrics,
 };

@@ -196,7 +196,7 @@ events_role_metrics(const struct node *node, struct buf *out)
         "# HELP tael_outbox_lag_seconds How long the oldest event waits to become deliveries.\n"
         "# TYPE tael_outbox_lag_seconds gauge\n"
         "tael_outbox_lag_seconds %" PRIu64 ".%03" PRIu64 "\n"
-        "# HELP tael_webhook_overdue_seconds How long the delivery that is due longest waits.\n"
+        "# HELP tael_webhook_overdue_seconds How long a delivery that is due waits for room, at most.\n"
         "# TYPE tael_webhook_overdue_seconds gauge\n"
         "tael_webhook_overdue_seconds %" PRIu64 ".%03" PRIu64 "\n"
         "# HELP tael_webhook_attempts_total Attempts by how they ended.\n"

@@ -85,7 +85,7 @@ ledger_role_healthy(const struct node *node, struct buf *why)
         buf_append_cstr(why, "another server holds the ledger");
         return false;
     case LEDGER_ENGINE_UNREACHABLE:
-        buf_append_cstr(why, "the ledger's database cannot be reached or used");
+        buf_append_cstr(why, "the ledger's database cannot be reached or used; the log says why");
         return false;
     case LEDGER_ENGINE_FAILED:
         buf_append_cstr(why, "the ledger's store has failed");

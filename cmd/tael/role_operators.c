@@ -102,6 +102,8 @@ answer_state(
     if (!is_good) {
         buf_append_cstr(&answer->body, ": ");
         buf_append_span(&answer->body, buf_span(&why));
+    } else if (good == node_is_ready) {
+        node_lacks(node, &answer->body);
     }
     buf_append_byte(&answer->body, '\n');
 }
@@ -324,7 +326,7 @@ operators_role_open(struct node *node)
     }
     const struct net_server_hooks hooks = {.context = node, .on_requests = on_requests};
     struct net_server_settings settings = net_server_settings_default;
-    settings.connections_max = 256;
+    settings.connections_max = NODE_OPERATORS_CONNECTIONS;
     err_t result = net_server_create(node->peers_loop, &settings, &hooks, &node->admin_server);
     if (result != ERR_OK) {
         node_explain(node, "operators' listener: %s", err_text(result));

@@ -78,6 +78,16 @@ auth_open(struct node *node)
     return result;
 }
 
+void
+role_peers_want_files(struct node *node, const char *endpoints)
+{
+    uint64_t count = 1;
+    for (const char *at = endpoints; *at != '\0'; at++) {
+        count += *at == ',';
+    }
+    node_want_files(node, count * (uint64_t)node->settings.internal_connections_max);
+}
+
 static err_t
 peer_open(struct node *node, size_t peer)
 {
@@ -99,6 +109,7 @@ peer_open(struct node *node, size_t peer)
         node_explain(
             node, "%s: %s", peers[peer].name, message[0] == '\0' ? err_text(result) : message);
     }
+    role_peers_want_files(node, parts.endpoints);
     return result;
 }
 

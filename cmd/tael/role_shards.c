@@ -97,6 +97,7 @@ shard_open(struct node *node, uint32_t shard)
             node->shard_map->shards[shard].name,
             message[0] == '\0' ? err_text(result) : message);
     }
+    role_peers_want_files(node, parts.endpoints);
     return result;
 }
 
@@ -413,7 +414,8 @@ shards_role_close(struct node *node)
     free(node->shard_map_next);
 }
 
-/* While one shard works there are merchants who can be served. */
+/* While one shard works there are merchants who can be served, and who takes this server out
+ * because of the others', which all servers miss at once, stops everybody. */
 static bool
 shards_role_healthy(const struct node *node, struct buf *why)
 {
@@ -427,6 +429,22 @@ shards_role_healthy(const struct node *node, struct buf *why)
         buf_append_format(why, "no shard of the ledger can be used: %s", state.why);
     }
     return ready;
+}
+
+static void
+shards_role_lacks(const struct node *node, struct buf *out)
+{
+    for (uint32_t i = 0; node->router != NULL && i < atomic_load(&node->shard_count); i++) {
+        struct remote_client_state state;
+        remote_client_look(node->shard_peers[i], &state);
+        if (!state.ready) {
+            buf_append_format(
+                out,
+                ", without shard %s of the ledger (%s)",
+                node->shard_map->shards[i].name,
+                state.why);
+        }
+    }
 }
 
 static void
@@ -520,6 +538,7 @@ const struct role role_shards = {
     .open = shards_role_open,
     .close = shards_role_close,
     .healthy = shards_role_healthy,
+    .lacks = shards_role_lacks,
     .metrics = shards_role_metrics,
 };
 
@@ -561,8 +580,10 @@ page_ask(struct node *node, struct page *page, const struct port_ledger_filter *
         ledger_engine_status(node->engine, &status);
         if (page->request.error != ERR_BUSY || status.health == LEDGER_ENGINE_FAILED) {
             atomic_store(&node->waits_for, NULL);
+            atomic_store(&node->stands_by, false);
             return page->request.error;
         }
+        atomic_store(&node->stands_by, status.health == LEDGER_ENGINE_STANDBY);
         atomic_store(&node->waits_for, "ledger, which another server holds");
     } while (node_pause(node, LOOK_MS));
     node_explain(node, "ended while it waited for the ledger, which another server holds");

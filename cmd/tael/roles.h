@@ -26,6 +26,8 @@ extern const struct role role_broker;   /* events to a message broker, if there 
 extern const struct role role_api;      /* the HTTP front and its listener */
 extern const struct role role_internal; /* the listener for other services */
 
+/* Counts the descriptors of connections to another service: "HOST:PORT,HOST:PORT". */
+void role_peers_want_files(struct node *node, const char *endpoints);
 /* What runs before the other loops do ends after them. With peers_loop running. */
 void role_peers_stop(struct node *node);
 void role_shards_stop(struct node *node);

@@ -178,6 +178,26 @@ delay(int64_t duration_ms)
     }
 }
 
+/* Roles want more for their connections to other services. */
+static void
+files_want(struct node *node)
+{
+    enum {
+        FILES_BESIDES_CONNECTIONS = 256
+    };
+
+    const struct node_settings *settings = &node->settings;
+    node_want_files(node, FILES_BESIDES_CONNECTIONS);
+    node_want_files(node, (uint64_t)settings->connections_max);
+    node_want_files(node, NODE_OUTBOUND_CONNECTIONS(settings));
+    if (settings->admin_listen[0] != '\0') {
+        node_want_files(node, NODE_OPERATORS_CONNECTIONS);
+    }
+    if (settings->internal_listen[0] != '\0') {
+        node_want_files(node, remote_server_net_settings().connections_max);
+    }
+}
+
 static int
 serve(const struct command *command, struct node *node)
 {
@@ -187,8 +207,10 @@ serve(const struct command *command, struct node *node)
     }
     int status = COMMAND_OK;
     node->wake = &main_thread.wake;
+    files_want(node);
     if (open_and_start(node) == ERR_OK) {
         announce(node);
+        node_tell_files(node);
         TRACE_LOG(&node->log, TRACE_INFO, "server", SPAN_EMPTY, "started");
         main_thread_wait(&main_thread);
         TRACE_LOG(&node->log, TRACE_INFO, "server", SPAN_EMPTY, "draining");
@@ -228,24 +250,6 @@ prepare(const struct command *command, struct node *node)
     trace_log_set_level(&node->log, level);
     if (!node->settings.allow_dumps && os_process_disable_dumps() != ERR_OK) {
         return command_fail(command, "core files cannot be turned off");
-    }
-
-    enum {
-        FILES_BESIDES_CONNECTIONS = 256
-    };
-
-    uint64_t wanted = (uint64_t)node->settings.connections_max +
-                      NODE_OUTBOUND_CONNECTIONS(&node->settings) + FILES_BESIDES_CONNECTIONS;
-    uint64_t allowed = os_process_raise_file_limit(wanted);
-    if (allowed < wanted) {
-        TRACE_LOG(
-            &node->log,
-            TRACE_WARNING,
-            "server",
-            SPAN_EMPTY,
-            "the limit of open files is below connections-max",
-            trace_u64("allowed", allowed),
-            trace_u64("wanted", wanted));
     }
     return COMMAND_GO_ON;
 }

@@ -139,7 +139,7 @@ explain(const struct moving *moving, err_t result, char message[SHARDS_MESSAGE_S
 {
     if (result == ERR_DENIED) {
         (void)shards_link_refusal(moving->link, message);
-    } else if (result == ERR_BUSY && moving->error == ERR_BUSY) {
+    } else if ((result == ERR_BUSY || result == ERR_OUTCOME_UNKNOWN) && moving->error == result) {
         shards_link_tell(moving->link, moving->asked, result, message);
     }
 }
@@ -201,6 +201,14 @@ move_slots(struct shards_link *link, uint32_t from, uint32_t to, const uint64_t 
             link->map->shards[from].name,
             link->map->shards[to].name);
         return COMMAND_OK;
+    }
+    const uint32_t both[2] = {from, to};
+    for (int i = 0; i < 2; i++) {
+        err_t works = shards_link_await(link, both[i]);
+        if (works != ERR_OK) {
+            shards_link_tell(link, both[i], works, message);
+            return command_fail(link->command, "nothing was begun: %s", message);
+        }
     }
     show_progress_begin(&moving.progress, "moving");
     err_t result = shards_move(&parts, &report, message);

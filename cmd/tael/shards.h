@@ -132,6 +132,9 @@ int shards_begin(
     char **argv,
     struct shards_options *options,
     struct shards_link *link);
+/* Whether the shard can work: seven seconds at most. ERR_BUSY: not now, or it does not answer;
+ * ERR_DENIED: it will not take us. */
+MUST_USE err_t shards_link_await(const struct shards_link *link, uint32_t shard);
 /* ask of shards/move.h; the context is the link. ERR_DENIED instead of ERR_BUSY: the shard will not
  * take us however often it is asked. */
 err_t shards_link_ask(void *context, uint32_t shard, struct port_ledger_request *request);

@@ -16,6 +16,8 @@
  * does. */
 #define LOOK_PAUSE_MS 10
 #define LOOKS_MAX     1000
+/* One that begins to work, or whose other process takes over, is asked for another two seconds. */
+#define AWAITS_MAX 200
 
 /* ---- the map ---- */
 
@@ -289,6 +291,19 @@ look_at(const struct shards_link *link, uint32_t shard, struct remote_client_sta
 }
 
 err_t
+shards_link_await(const struct shards_link *link, uint32_t shard)
+{
+    const struct timespec pause = {.tv_nsec = LOOK_PAUSE_MS * 1000000L};
+    struct remote_client_state state;
+    look_at(link, shard, &state);
+    for (uint32_t i = 0; !state.ready && !state.refuses && i < AWAITS_MAX; i++) {
+        (void)nanosleep(&pause, NULL);
+        remote_client_look(link->clients[shard], &state);
+    }
+    return state.ready ? ERR_OK : state.refuses ? ERR_DENIED : ERR_BUSY;
+}
+
+err_t
 shards_link_ask(void *context, uint32_t shard, struct port_ledger_request *request)
 {
     struct shards_link *link = context;
@@ -316,7 +331,8 @@ shards_link_why(
 {
     struct remote_client_state state;
     remote_client_look(link->clients[shard], &state);
-    bool known = (error == ERR_DENIED && state.refuses) || (error == ERR_BUSY && !state.ready);
+    bool lost = error == ERR_BUSY || error == ERR_OUTCOME_UNKNOWN;
+    bool known = (error == ERR_DENIED && state.refuses) || (lost && !state.ready);
     (void)snprintf(message, SHARDS_MESSAGE_SIZE, "%s", known ? state.why : err_text(error));
 }
 

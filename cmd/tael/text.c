@@ -12,6 +12,7 @@
 #define ID_LENGTH_MAX  64
 #define HTTP_PORT      80
 #define HTTPS_PORT     443
+#define DATE_TIME_SIZE 19 /* of 2026-11-23T12:34:04 */
 #define NS_MAX_SECONDS (INT64_MAX / NS_PER_S)
 
 static bool
@@ -202,28 +203,63 @@ layout_is(struct span text, const char *layout)
     return text.size == strlen(layout);
 }
 
+/* A point and one to nine digits, if there is a point at `at`; *ret_end is behind them. */
 static err_t
-parse_date(struct span text, int64_t *ret_seconds)
+parse_fraction(struct span text, size_t at, int64_t *ret_ns, size_t *ret_end)
+{
+    int64_t ns = 0;
+    int64_t unit = NS_PER_S;
+    size_t end = at;
+    if (at < text.size && text.data[at] == '.') {
+        for (end = at + 1; end < text.size && is_digit(text.data[end]); end++) {
+            unit /= 10;
+            ns += (text.data[end] - '0') * unit;
+            if (unit == 0) {
+                return ERR_INVALID;
+            }
+        }
+        if (end == at + 1) {
+            return ERR_INVALID;
+        }
+    }
+    *ret_ns = ns;
+    *ret_end = end;
+    return ERR_OK;
+}
+
+/* "Z", or the offset from UTC: RFC 3339, section 5.6. */
+static err_t
+parse_zone(struct span text, int64_t *ret_seconds)
+{
+    int64_t hours = 0;
+    int64_t minutes = 0;
+    if (layout_is(text, "Z")) {
+        *ret_seconds = 0;
+        return ERR_OK;
+    }
+    if (!layout_is(text, "+00:00") && !layout_is(text, "-00:00")) {
+        return ERR_INVALID;
+    }
+    bool read = read_field(text, 1, 2, &hours) && read_field(text, 4, 2, &minutes);
+    ASSERT(read);
+    if (hours > 23 || minutes > 59) {
+        return ERR_RANGE;
+    }
+    int64_t seconds = hours * 3600 + minutes * 60;
+    *ret_seconds = text.data[0] == '-' ? -seconds : seconds;
+    return ERR_OK;
+}
+
+static err_t
+parse_day(struct span text, int64_t *ret_seconds)
 {
     int64_t year = 0;
     int64_t month = 0;
     int64_t day = 0;
-    int64_t hour = 0;
-    int64_t minute = 0;
-    int64_t second = 0;
-    bool with_time = layout_is(text, "0000-00-00T00:00:00Z");
-    if (!with_time && !layout_is(text, "0000-00-00")) {
-        return ERR_INVALID;
-    }
     bool read = read_field(text, 0, 4, &year) && read_field(text, 5, 2, &month) &&
                 read_field(text, 8, 2, &day);
-    if (with_time) {
-        read = read && read_field(text, 11, 2, &hour) && read_field(text, 14, 2, &minute) &&
-               read_field(text, 17, 2, &second);
-    }
     ASSERT(read);
-    if (year < 1970 || month < 1 || month > 12 || day < 1 || hour > 23 || minute > 59 ||
-        second > 59) {
+    if (year < 1970 || month < 1 || month > 12 || day < 1) {
         return ERR_RANGE;
     }
     /* A day that the month does not have would come back as another date. */
@@ -233,8 +269,54 @@ parse_date(struct span text, int64_t *ret_seconds)
     if (back[0] != year || back[1] != month || back[2] != day) {
         return ERR_RANGE;
     }
-    *ret_seconds = days * S_PER_DAY + hour * 3600 + minute * 60 + second;
+    *ret_seconds = days * S_PER_DAY;
     return ERR_OK;
+}
+
+static err_t
+parse_date(struct span text, int64_t *ret_seconds, int64_t *ret_ns)
+{
+    int64_t hour = 0;
+    int64_t minute = 0;
+    int64_t second = 0;
+    int64_t zone = 0;
+    size_t end = 0;
+    if (layout_is(text, "0000-00-00")) {
+        *ret_ns = 0;
+        return parse_day(text, ret_seconds);
+    }
+    if (!layout_is(span_slice(text, 0, DATE_TIME_SIZE), "0000-00-00T00:00:00")) {
+        return ERR_INVALID;
+    }
+    TRY(parse_fraction(text, DATE_TIME_SIZE, ret_ns, &end));
+    TRY(parse_zone(span_slice(text, end, text.size), &zone));
+    bool read = read_field(text, 11, 2, &hour) && read_field(text, 14, 2, &minute) &&
+                read_field(text, 17, 2, &second);
+    ASSERT(read);
+    if (hour > 23 || minute > 59 || second > 59) {
+        return ERR_RANGE;
+    }
+    TRY(parse_day(text, ret_seconds));
+    *ret_seconds += hour * 3600 + minute * 60 + second - zone;
+    return *ret_seconds < 0 ? ERR_RANGE : ERR_OK;
+}
+
+/* Seconds since 1970, with a fraction if there is a point. */
+static err_t
+parse_unix(struct span text, int64_t *ret_seconds, int64_t *ret_ns)
+{
+    uint64_t number;
+    size_t size = span_find(text, '.', 0);
+    size_t end = 0;
+    if (!span_parse_u64(span_slice(text, 0, size), &number)) {
+        return ERR_INVALID;
+    }
+    TRY(parse_fraction(text, size, ret_ns, &end));
+    if (end != text.size) {
+        return ERR_INVALID;
+    }
+    *ret_seconds = (int64_t)number;
+    return number > (uint64_t)NS_MAX_SECONDS ? ERR_RANGE : ERR_OK;
 }
 
 static int64_t
@@ -261,13 +343,6 @@ text_moment_parse(struct span text, uint64_t now_ns, uint64_t *ret_ns)
         return ERR_INVALID;
     }
     uint64_t number;
-    if (span_parse_u64(text, &number)) {
-        if (number > (uint64_t)NS_MAX_SECONDS) {
-            return ERR_RANGE;
-        }
-        *ret_ns = number * (uint64_t)NS_PER_S;
-        return ERR_OK;
-    }
     int64_t unit = unit_seconds(text.data[text.size - 1]);
     if (unit > 0 && span_parse_u64(span_slice(text, 0, text.size - 1), &number)) {
         uint64_t ago;
@@ -277,12 +352,19 @@ text_moment_parse(struct span text, uint64_t now_ns, uint64_t *ret_ns)
         *ret_ns = now_ns - ago;
         return ERR_OK;
     }
-    int64_t seconds;
-    TRY(parse_date(text, &seconds));
-    if (seconds > NS_MAX_SECONDS) {
+    int64_t seconds = 0;
+    int64_t ns = 0;
+    err_t as_unix = parse_unix(text, &seconds, &ns);
+    if (as_unix == ERR_INVALID) {
+        TRY(parse_date(text, &seconds, &ns));
+    } else {
+        TRY(as_unix);
+    }
+    if (seconds > NS_MAX_SECONDS || __builtin_mul_overflow(seconds, NS_PER_S, &seconds) ||
+        __builtin_add_overflow(seconds, ns, &seconds)) {
         return ERR_RANGE;
     }
-    *ret_ns = (uint64_t)(seconds * NS_PER_S);
+    *ret_ns = (uint64_t)seconds;
     return ERR_OK;
 }
 

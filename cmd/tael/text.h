@@ -32,8 +32,9 @@ void text_ledger_amount_append(struct buf *out, u128 amount, bool negative, uint
 
 /* "2026-11-23 12:34:04" in UTC. */
 void text_moment_append(struct buf *out, int64_t unix_seconds);
-/* Nanoseconds of: unix seconds; 2026-11-23; 2026-11-23T12:34:04Z; or 90s, 15m, 2h, 7d before
- * `now_ns`. ERR_INVALID, ERR_RANGE. */
+/* Nanoseconds of: unix seconds, with up to nine digits behind a point; 2026-11-23; a date-time of
+ * RFC 3339 with as many (2026-11-23T12:34:04.5Z, ...+02:00); or 90s, 15m, 2h, 7d before `now_ns`.
+ * ERR_INVALID, ERR_RANGE. */
 MUST_USE err_t text_moment_parse(struct span text, uint64_t now_ns, uint64_t *ret_ns);
 
 /* http://HOST[:PORT] or https://; HOST is a name, an IPv4 address or [an IPv6 address]. */

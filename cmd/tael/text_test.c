@@ -168,6 +168,35 @@ moments_are_read(void **state)
     assert_int_equal(t_moment("15m"), 1795437244 - 15 * 60);
     assert_int_equal(t_moment("2h"), 1795437244 - 2 * 3600);
     assert_int_equal(t_moment("7d"), 1795437244 - 7 * 86400);
+    assert_int_equal(t_moment("2026-11-23T14:34:04+02:00"), 1795437244);
+    assert_int_equal(t_moment("2026-11-23T07:04:04-05:30"), 1795437244);
+    assert_int_equal(t_moment("2026-11-24T00:00:04+11:26"), 1795437244);
+}
+
+/* What separates a mistake from what was right may be less than a second. */
+static void
+fractions_are_read(void **state)
+{
+    (void)state;
+
+    static const struct {
+        const char *text;
+        uint64_t ns;
+    } cases[] = {
+        {"2026-11-23T12:34:04.123456789Z", 123456789},
+        {"2026-11-23T12:34:04.5Z", 500000000},
+        {"2026-11-23T12:34:04.000000001Z", 1},
+        {"2026-11-23T14:34:04.000000001+02:00", 1},
+        {"1795437244.123456789", 123456789},
+        {"1795437244.05", 50000000},
+    };
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        uint64_t ns = 0;
+        struct span text = span_from_cstr(cases[i].text);
+        assert_int_equal(text_moment_parse(text, NOW_NS, &ns), ERR_OK);
+        assert_int_equal(ns, UINT64_C(1795437244000000000) + cases[i].ns);
+    }
 }
 
 static void
@@ -176,7 +205,26 @@ other_moments_are_refused(void **state)
     (void)state;
     uint64_t ns = 5;
     static const char *const malformed[] = {
-        "", "h", "2w", "-2h", "yesterday", "2026-11", "2026-11-23 12:34:04", "2026-11-23T12:34Z"};
+        "",
+        "h",
+        "2w",
+        "-2h",
+        "yesterday",
+        "2026-11",
+        "2026-11-23 12:34:04",
+        "2026-11-23T12:34Z",
+        "2026-11-23T12:34:04",
+        "2026-11-23T12:34:04.Z",
+        "2026-11-23T12:34:04.1234567891Z",
+        "2026-11-23T12:34:04.5",
+        "2026-11-23T12:34:04.5ZZ",
+        "2026-11-23T12:34:04+0200",
+        "2026-11-23.5",
+        "1795437244.",
+        "1795437244.1234567891",
+        "1795437244.5s",
+        ".5",
+        "1.5h"};
     static const char *const outside[] = {
         "2026-02-29",
         "2026-13-01",
@@ -185,6 +233,10 @@ other_moments_are_refused(void **state)
         "2026-01-00",
         "2026-01-01T24:00:00Z",
         "1969-12-31",
+        "1970-01-01T00:30:00+01:00",
+        "2026-01-01T00:00:00+24:00",
+        "2026-01-01T00:00:00+01:60",
+        "9223372036.854775808",
         "9999-12-31",
         "99999999999999",
         "999999999d",
@@ -297,6 +349,7 @@ main(void)
         cmocka_unit_test(ledgers_have_currencies),
         cmocka_unit_test(moments_are_shown),
         cmocka_unit_test(moments_are_read),
+        cmocka_unit_test(fractions_are_read),
         cmocka_unit_test(other_moments_are_refused),
         cmocka_unit_test(urls_are_read),
         cmocka_unit_test(other_urls_are_refused),

@@ -123,6 +123,12 @@ ledger_answered(struct api_ledger_job *job)
             "",
             "The outcome is not known. Send the same events again, or look them up by id.");
     case ERR_CATEGORY_RETRYABLE:
+        return api_ledger_refuse(
+            job,
+            503,
+            "",
+            "The ledger cannot be reached now, cannot write, or has too much to do; it did "
+            "nothing. Try again.");
     case ERR_CATEGORY_EXHAUSTED:
         return api_ledger_refuse(
             job, 503, "", "The ledger has no room for this now, and did nothing. Try again.");

@@ -493,6 +493,28 @@ sharded_connected(struct document_store *store)
     return platform->shared->connected(platform);
 }
 
+static bool
+sharded_shard(struct document_store *store, uint32_t at, const char **ret_name, bool *ret_connected)
+{
+    struct document_sharded *sharded = document_sharded_of(store);
+    struct document_pg *shard = at < SHARD_SHARDS_MAX ? atomic_load(&sharded->seen[at]) : NULL;
+    if (shard == NULL) {
+        return false;
+    }
+    *ret_name = shard->identity.name;
+    *ret_connected = shard->store.shared->connected(&shard->store);
+    return true;
+}
+
+void
+document_sharded_show(struct document_sharded *sharded)
+{
+    atomic_store(&sharded->platform_pg, sharded->shards[sharded->platform]);
+    for (uint32_t i = 0; i < SHARD_SHARDS_MAX; i++) {
+        atomic_store(&sharded->seen[i], i < sharded->count ? sharded->shards[i] : NULL);
+    }
+}
+
 static uint64_t
 sharded_round_trips(struct document_store *store)
 {
@@ -531,5 +553,6 @@ const struct document_shared_ops document_sharded_shared_ops = {
     .list_final = sharded_list_final,
     .clock_ns = sharded_clock_ns,
     .connected = sharded_connected,
+    .shard = sharded_shard,
     .round_trips = sharded_round_trips,
 };

@@ -92,7 +92,9 @@ struct document_sharded {
     uint32_t table;
     uint32_t count;
     uint32_t platform;
-    _Atomic(struct document_pg *) platform_pg; /* that shard, for other threads */
+    /* For other threads: that shard, and all in their order; NULL behind the last. */
+    _Atomic(struct document_pg *) platform_pg;
+    _Atomic(struct document_pg *) seen[SHARD_SHARDS_MAX];
     struct document_sharded_groups groups;
     struct document_pg *shards[SHARD_SHARDS_MAX];
     /* That are in the map no more. Without a connection; another thread may have had its eyes on
@@ -128,6 +130,9 @@ document_sharded_bit(uint32_t shard)
 static_assert(SHARD_SHARDS_MAX <= 64, "a bit for each shard");
 
 extern const struct document_kind document_sharded_claim_kind;
+
+/* sharded.c: to other threads, the shards as they are now. */
+void document_sharded_show(struct document_sharded *sharded);
 
 /* sharded_open.c: document_store_open of shards:FILE. */
 MUST_USE err_t document_sharded_open(

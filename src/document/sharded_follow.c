@@ -247,7 +247,7 @@ next_become(struct document_sharded *sharded, const struct following *next)
     }
     sharded->groups.shards = next->groups.shards;
     sharded->platform = document_sharded_route(sharded, 0);
-    atomic_store(&sharded->platform_pg, sharded->shards[sharded->platform]);
+    document_sharded_show(sharded);
 }
 
 /* One attempt. */

@@ -285,7 +285,7 @@ document_sharded_open(
         document_sharded_close(&sharded->store);
         return result;
     }
-    atomic_store(&sharded->platform_pg, sharded->shards[sharded->platform]);
+    document_sharded_show(sharded);
     *ret_store = &sharded->store;
     return ERR_OK;
 }

@@ -207,48 +207,49 @@ engine_machine_tick(struct engine_machine *machine, uint64_t clock)
     return engine_machine_hand_over(machine);
 }
 
-/* Pending transfers of a request; if `only_new`, less those that are live already. */
 static uint32_t
-count_pendings(
-    const struct ledger *ledger, const struct port_ledger_request *request, bool only_new)
+count_pendings(const struct port_ledger_request *request)
 {
     uint32_t pendings = 0;
     for (uint32_t i = 0; i < request->count; i++) {
-        const struct ledger_transfer *transfer = &request->in.transfers[i];
-        pendings += (transfer->flags & LEDGER_TRANSFER_PENDING) != 0 &&
-                    !(only_new && ledger_find_pending(ledger, transfer->id) != NULL);
+        pendings += (request->in.transfers[i].flags & LEDGER_TRANSFER_PENDING) != 0;
     }
     return pendings;
 }
 
 static uint32_t
-count_accounts(
-    const struct ledger *ledger, const struct port_ledger_request *request, bool only_new)
+count_new_accounts(const struct ledger *ledger, const struct port_ledger_request *request)
 {
     uint32_t accounts = 0;
     for (uint32_t i = 0; i < request->count; i++) {
-        accounts += !(only_new && ledger_find_account(ledger, request->in.accounts[i].id) != NULL);
+        accounts += ledger_find_account(ledger, request->in.accounts[i].id) == NULL;
     }
     return accounts;
-}
-
-static err_t
-reserve_for(
-    struct engine_machine *machine, const struct port_ledger_request *request, bool only_new)
-{
-    struct ledger *ledger = machine->ledger;
-    return request->operation == PORT_LEDGER_CREATE_ACCOUNTS
-               ? ledger_reserve(ledger, count_accounts(ledger, request, only_new), 0)
-               : ledger_reserve(ledger, 0, count_pendings(ledger, request, only_new));
 }
 
 /* Room in the core. Repeats need none: whoever lost an answer must learn that it was done, also
  * where no more would fit. They are looked for only then. */
 static err_t
-reserve(struct engine_machine *machine, const struct port_ledger_request *request)
+reserve_accounts(struct engine_machine *machine, const struct port_ledger_request *request)
 {
-    err_t code = reserve_for(machine, request, false);
-    return code == ERR_FULL ? reserve_for(machine, request, true) : code;
+    struct ledger *ledger = machine->ledger;
+    err_t code = ledger_reserve(ledger, request->count, 0);
+    return code == ERR_FULL ? ledger_reserve(ledger, count_new_accounts(ledger, request), 0) : code;
+}
+
+/* The same. What became of an earlier transfer, and so whether this is a repeat, the past says. */
+static err_t
+reserve_pendings(struct engine_machine *machine, const struct port_ledger_request *request)
+{
+    struct ledger *ledger = machine->ledger;
+    const struct ledger_transfer *batch = request->in.transfers;
+    err_t code = ledger_reserve(ledger, 0, count_pendings(request));
+    if (code == ERR_FULL) {
+        uint32_t pendings =
+            ledger_count_new_pendings(ledger, batch, request->count, machine->pasts);
+        code = ledger_reserve(ledger, 0, pendings);
+    }
+    return code;
 }
 
 static err_t
@@ -337,7 +338,9 @@ prepare(
     bool transfers = request->operation == PORT_LEDGER_CREATE_TRANSFERS;
     bool accounts = request->operation == PORT_LEDGER_CREATE_ACCOUNTS;
     uint32_t count = transfers || accounts ? request->count : 0;
-    TRY(reserve(machine, request));
+    if (accounts) {
+        TRY(reserve_accounts(machine, request));
+    }
     TRY(admit_batch(machine, transfers ? count : 0, accounts ? count : 0, ret_pulse_fits));
     *ret_pasts = 0;
     if (accounts) {
@@ -348,6 +351,7 @@ prepare(
             ledger_prepare_transfers(machine->ledger, request->in.transfers, count, machine->ids);
         TRY(machine->store->ops->look_up(
             machine->store, machine->ids, *ret_pasts, machine->pasts, &machine->error));
+        return reserve_pendings(machine, request);
     }
     return ERR_OK;
 }

@@ -63,7 +63,10 @@ struct t_world {
     uint32_t stop_at; /* at which call of go_on the move stops; 0: never */
     uint32_t steps;   /* calls of it */
     uint32_t moves, stopped, cancelled, restarts, joined, denied;
-    u128 hold; /* a live pending between two groups; 0: none */
+    u128 hold;                       /* a live pending between two groups; 0: none */
+    enum shards_move_step step;      /* of the move */
+    enum shards_move_step lost_from; /* from this step on */
+    uint32_t lost;                   /* this shard does not answer a move; SHARDS: all do */
 };
 
 static struct shard_map map;
@@ -146,6 +149,7 @@ t_open(struct t_world *t, uint64_t seed)
     struct os_sim_disk_settings disk = {.seed = seed};
     assert_int_equal(os_sim_disk_create(&disk, &t->disk), ERR_OK);
     t->executor.post = os_post_now;
+    t->lost = SHARDS;
     t->one = t_engine(t, "journal:one", NULL);
     shard_map_init(&map);
     for (uint32_t i = 0; i < SHARDS; i++) {
@@ -212,6 +216,9 @@ t_move_ask(void *context, uint32_t shard, struct port_ledger_request *request)
 {
     struct t_world *t = context;
     struct port_ledger *port = &t->ports[shard].port;
+    if (shard == t->lost && t->step >= t->lost_from) {
+        return ERR_BUSY;
+    }
     request->reply_to = &t->executor;
     request->done = count_answer;
     port->submit(port, request);
@@ -222,8 +229,9 @@ t_move_ask(void *context, uint32_t shard, struct port_ledger_request *request)
 static void
 t_move_pause(void *context)
 {
-    (void)context;
-    fail(); /* nothing is busy here */
+    struct t_world *t = context;
+    assert_true(t->lost < SHARDS); /* nobody else is busy here */
+    assert_true(os_sim_run_for(t->sim, 100 * OS_NS_PER_MS, 100000));
 }
 
 static uint64_t
@@ -250,6 +258,7 @@ static bool
 t_move_go_on(void *context, const struct shards_move_report *report)
 {
     struct t_world *t = context;
+    t->step = report->step;
     t->steps++;
     if (report->step > SHARDS_MOVE_FENCE && report->step <= SHARDS_MOVE_FLIP) {
         t->fenced = map.epoch;
@@ -722,12 +731,81 @@ test_same_while_slots_move(void **state)
     assert_true(moves > 0 && stopped > 0 && cancelled > 0 && joined > 0 && denied > 0);
 }
 
+/* All slots of the first group's shard to the next one, as the test's world is. */
+static struct shards_move_parts
+t_whole_shard(struct t_world *t, struct shard_map *now)
+{
+    memcpy(now, &map, sizeof(*now));
+    struct shards_move_parts parts = {
+        .map = now,
+        .from = map.owners[t_slot(0)],
+        .to = (map.owners[t_slot(0)] + 1U) % SHARDS,
+        .ask = t_move_ask,
+        .pause = t_move_pause,
+        .now_ns = t_move_now,
+        .replace = t_move_replace,
+        .go_on = t_move_go_on,
+        .context = t,
+    };
+    for (uint32_t slot = 0; slot < SHARD_SLOTS; slot++) {
+        if (map.owners[slot] == parts.from) {
+            parts.slots[slot / 64] |= UINT64_C(1) << slot % 64;
+        }
+    }
+    return parts;
+}
+
+/* The move gives up within its time, and whoever asks for the slots is served by the source again;
+ * when the shard is back the same move goes through. */
+static void
+t_lost_shard(bool target, enum shards_move_step from)
+{
+    static struct t_world t;
+    static struct shard_map now;
+    struct shards_move_report report;
+    char message[SHARDS_MESSAGE_SIZE];
+    t_open(&t, 1);
+    for (int i = 0; i < 20; i++) {
+        t_accounts(&t);
+        t_transfers(&t);
+    }
+    struct shards_move_parts parts = t_whole_shard(&t, &now);
+    t.lost = target ? parts.to : parts.from;
+    t.lost_from = from;
+    uint64_t began = t_move_now(&t);
+    assert_int_equal(shards_move(&parts, &report, message), ERR_BUSY);
+    assert_true(t_move_now(&t) - began <= 31 * OS_NS_PER_S);
+    assert_memory_equal(now.owners, map.owners, sizeof(map.owners));
+    for (int i = 0; i < 20; i++) {
+        t_accounts(&t);
+        t_transfers(&t);
+    }
+    t.lost = SHARDS;
+    parts = t_whole_shard(&t, &now);
+    assert_int_equal(shards_move(&parts, &report, message), ERR_OK);
+    assert_true(report.source.hash == report.target.hash);
+    assert_int_equal(map.owners[t_slot(0)], parts.to);
+    t_close(&t);
+}
+
+static void
+a_shard_that_is_lost_in_a_move_leaves_no_fence(void **state)
+{
+    (void)state;
+    for (int target = 0; target < 2; target++) {
+        t_lost_shard(target != 0, SHARDS_MOVE_ARRIVE);
+        t_lost_shard(target != 0, SHARDS_MOVE_COPY);
+        t_lost_shard(target != 0, SHARDS_MOVE_FENCE);
+    }
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_same_as_one),
         cmocka_unit_test(test_same_while_slots_move),
+        cmocka_unit_test(a_shard_that_is_lost_in_a_move_leaves_no_fence),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -103,6 +103,23 @@ replace(struct move *move, uint32_t shard)
     return explain(move, result, "replacing the map");
 }
 
+/* Who stays the owner serves the slots again by the next map, which is what ends a fence: also of a
+ * shard that cannot be told now, and hears of the map with the first request by it or at its start.
+ */
+static err_t
+stay(struct move *move)
+{
+    const struct shards_move_parts *parts = move->parts;
+    TRY(replace(move, parts->from));
+    tell_map(move, parts->from);
+    for (uint32_t i = 0; i < parts->map->shard_count; i++) {
+        if (i != parts->from) {
+            tell_map(move, i);
+        }
+    }
+    return ERR_OK;
+}
+
 /* The target first: until it knows, nobody serves the slots. */
 static err_t
 tell_all(struct move *move)
@@ -187,10 +204,13 @@ none_joins(struct move *move)
 static err_t
 fenced(struct move *move)
 {
+    TRY(order(move, move->parts->from, PORT_LEDGER_SHARD_FENCE));
     TRY(copy(move, false));
     TRY(none_joins(move));
     TRY(step(move, SHARDS_MOVE_VERIFY));
-    return verify(move);
+    TRY(verify(move));
+    /* If nothing was left to copy it was not asked since the fence: who is gone gets no slots. */
+    return order(move, move->parts->to, PORT_LEDGER_SHARD_MAP);
 }
 
 static err_t
@@ -199,11 +219,9 @@ hand_over(struct move *move)
     const struct shards_move_parts *parts = move->parts;
     TRY(step(move, SHARDS_MOVE_FENCE));
     uint64_t began = parts->now_ns(parts->context);
-    TRY(order(move, parts->from, PORT_LEDGER_SHARD_FENCE));
     err_t result = fenced(move);
-    if (result == ERR_DENIED || result == ERR_CORRUPT) {
-        TRY(replace(move, parts->from));
-        TRY(tell_all(move));
+    if (result != ERR_OK && result != ERR_CLOSED) {
+        TRY(stay(move));
     }
     TRY(result);
     TRY(step(move, SHARDS_MOVE_FLIP));
@@ -284,8 +302,7 @@ shards_move_cancel(const struct shards_move_parts *parts, char message[SHARDS_ME
     message[0] = '\0';
     memset(none.slots, 0, sizeof(none.slots));
     move.parts = &none;
-    TRY(replace(&move, none.from));
-    return tell_all(&move);
+    return stay(&move);
 }
 
 err_t

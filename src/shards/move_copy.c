@@ -20,7 +20,14 @@ shards_move_ask(struct move *move, uint32_t shard, struct port_ledger_request *r
 {
     const struct shards_move_parts *parts = move->parts;
     err_t result = ERR_BUSY;
+    bool fenced =
+        move->report->step >= SHARDS_MOVE_FENCE && move->report->step < SHARDS_MOVE_CLEAN_UP;
+    uint64_t wait_ns = fenced ? MOVE_WAIT_FENCED_NS : MOVE_WAIT_NS;
+    uint64_t began = parts->now_ns(parts->context);
     for (uint32_t i = 0; may_pass(result) && i < MOVE_TRIES_MAX; i++) {
+        if (i > 0 && parts->now_ns(parts->context) - began >= wait_ns) {
+            return result;
+        }
         if (i > 0) {
             parts->pause(parts->context);
         }

@@ -6,8 +6,13 @@
 #include "shards/move.h"
 
 #define MOVE_PAGE PORT_LEDGER_ADOPTIONS_MAX
-/* Of one question, when a shard is busy, restarts, or did not answer: about half a minute. */
-#define MOVE_TRIES_MAX 300
+/* Of one question, when a shard is busy, restarts, or did not answer. A try that is under way by
+ * then has its own time. */
+#define MOVE_WAIT_NS   UINT64_C(30000000000)
+#define MOVE_TRIES_MAX 1000
+/* While the fence keeps clients waiting: then they are served where they were, and the next move
+ * finds what was copied. */
+#define MOVE_WAIT_FENCED_NS UINT64_C(5000000000)
 /* Rounds of catching up before the fence is put up anyway. */
 #define MOVE_ROUNDS_MAX 20
 /* So few sides left: the fence may come. */

@@ -401,8 +401,13 @@ open_segment(struct journal_scan *scan, uint64_t number)
         }
     }
     if (error == ERR_NOT_FOUND) {
-        return store_error_set(
-            scan->error, ERR_CORRUPT, "%s: the segment is missing at offset 0", scan->path);
+        (void)store_error_set(
+            scan->error,
+            ERR_CORRUPT,
+            "%s: the segment is missing; if it was archived, put it back",
+            scan->path);
+        scan->error->segment = number;
+        return ERR_CORRUPT;
     }
     if (error != ERR_OK) {
         return store_error_set(scan->error, error, "%s: %s", scan->path, err_text(error));

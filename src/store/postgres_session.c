@@ -75,7 +75,10 @@ connect_once(struct store_pg_session *session, uint64_t until_ms)
     while (result == ERR_BUSY) {
         uint64_t now_ms = postgres_now_ms();
         if (now_ms >= deadline_ms) {
-            note(session, "connecting takes too long");
+            /* The last attempt has hardly any time: what the one before met is why. */
+            if (session->problem[0] == '\0') {
+                note(session, "connecting takes too long");
+            }
             return ERR_CLOSED;
         }
         result = postgres_connect_go_on(session->conn, &events, (int)(deadline_ms - now_ms));
@@ -95,6 +98,9 @@ err_t
 store_pg_connect(struct store_pg_session *session, uint64_t deadline_ms)
 {
     err_t result = ERR_OK;
+    if (session->conn == NULL) {
+        session->problem[0] = '\0';
+    }
     while (session->conn == NULL) {
         result = connect_once(session, deadline_ms);
         if (result == ERR_OK) {

@@ -242,6 +242,11 @@ def test_documents_that_know_more_than_the_books(paid, tmp_path):
     assert not (tmp_path / "made").exists() and not (tmp_path / "made.restoring").exists()
 
 
+def seconds(ns):
+    """As --until takes it, to the nanosecond."""
+    return f"{ns // 10**9}.{ns % 10**9:09}"
+
+
 def test_until(paid, tmp_path):
     folder = tmp_path / "backups"
     client = sdk(paid, validate=False)
@@ -249,15 +254,13 @@ def test_until(paid, tmp_path):
     for number in range(ROUNDS if LONG else 2):
         backup(paid, folder)
         moments.append(int((points(folder)[-1] / "MANIFEST").read_text().split("# made ")[1].split()[0]))
-        time.sleep(1.1)
         pay(client, 6000 + number)
     heads = [(point / "MANIFEST").read_text().split("# head ")[1].split()[0]
              for point in points(folder)]
     for number, moment in enumerate(moments):
-        until = moment // 10**9 + 1  # the next whole second: before the next backup
-        result = restore(folder, tmp_path / f"made-{number}", f"--until={until}")
+        result = restore(folder, tmp_path / f"made-{number}", f"--until={seconds(moment)}")
         assert result.returncode == 0 and heads[number] in result.stdout, result.stderr
-    result = restore(folder, tmp_path / "made", f"--until={moments[0] // 10**9 - 1}")
+    result = restore(folder, tmp_path / "made", f"--until={seconds(moments[0] - 1)}")
     assert result.returncode == 1 and "later than --until" in result.stderr
     # A ledger without documents goes back to any of its frames.
     paid.stop()
@@ -268,10 +271,11 @@ def test_until(paid, tmp_path):
     result = run_tael("backup", f"--data={alone}", f"--to={tmp_path / 'ledgers'}")
     assert result.returncode == 0, result.stderr
     for number in range(1, len(moments)):
-        until = moments[number] // 10**9 + 1
-        result = restore(tmp_path / "ledgers", tmp_path / f"ledger-{number}", f"--until={until}")
-        assert result.returncode == 0, result.stderr
-        assert heads[number] in result.stdout
+        clock = int(heads[number].split(":")[2])
+        result = restore(tmp_path / "ledgers", tmp_path / f"before-{number}", f"--until={seconds(clock - 1)}")
+        assert result.returncode == 0 and heads[number] not in result.stdout, result.stderr
+        result = restore(tmp_path / "ledgers", tmp_path / f"ledger-{number}", f"--until={seconds(clock)}")
+        assert result.returncode == 0 and heads[number] in result.stdout, result.stderr
         shown = run_tael("ledger", "check", tmp_path / f"ledger-{number}", f"--head={heads[number]}")
         assert shown.returncode == 0 and heads[number] in shown.stdout
 

@@ -96,6 +96,13 @@ def world(database_server, tmp_path):
     made.close()
 
 
+def operators_told(node, path):
+    """With status 200."""
+    answer = requests.get(operators_url(node) + path, timeout=10)
+    assert answer.status_code == 200, answer.text
+    return answer.text
+
+
 def pay(http):
     answer = http.post("/v1/payment_intents", PAYMENT)
     assert answer.status_code == 200, answer.text
@@ -250,7 +257,11 @@ def while_it_is_gone(node, https, gone, alive, other, receiver):
     wait_until(lambda: made in told(), 20, "the webhook of a merchant that is there")
     for number in gone:
         assert https[number].post("/v1/customers", {"name": "x"}).status_code >= 500
-    assert requests.get(node.url + "/readyz", timeout=10).status_code == 200
+    ready = operators_told(node, "/readyz")
+    shard = ready.split()[3]
+    assert shard in ("d0", "d1", "d2")
+    assert ready == f"ready, without shard {shard} of the documents\n"
+    assert f'tael_document_shards_ready{{shard="{shard}"}} 0\n' in operators_told(node, "/metrics")
     other.start()
 
     def works(number):
@@ -259,6 +270,7 @@ def while_it_is_gone(node, https, gone, alive, other, receiver):
 
     for number in gone:
         wait_until(lambda number=number: works(number), 20, "the shard again")
+    assert operators_told(node, "/readyz") == "ready\n"
     made = https[gone[0]].post("/v1/customers", {"name": "z"}).json()["id"]
     wait_until(lambda: made in told(), 20, "the webhook of a merchant that is back")
     for number in alive:
@@ -387,7 +399,7 @@ def texts_are_gone(world, other):
     assert http.get(f"/v1/payment_intents/{with_texts}").status_code >= 500
     assert http.post("/v1/payment_intents", {**PAYMENT, **TEXTS}).status_code >= 500
     assert http.get(f"/v1/payment_intents/{without}").json()["status"] == "succeeded"
-    assert requests.get(node.url + "/readyz", timeout=10).status_code == 200
+    assert operators_told(node, "/readyz") == "ready, without shard cold of the documents\n"
     pay(http)
     other.start()
 

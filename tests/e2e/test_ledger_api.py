@@ -211,8 +211,8 @@ def packed_account(account, ledger=LEDGER, code=1, flags=0):
                                flags, 0)
 
 
-def packed_transfer(transfer, debit, credit, amount, flags=0, timeout=0):
-    return PACKED_TRANSFER.pack(wide(transfer), wide(debit), wide(credit), wide(amount), ZERO,
+def packed_transfer(transfer, debit, credit, amount, flags=0, timeout=0, pending=ZERO):
+    return PACKED_TRANSFER.pack(wide(transfer), wide(debit), wide(credit), wide(amount), pending,
                                 ZERO, 0, 0, timeout, LEDGER, 1, flags, 0)
 
 
@@ -293,6 +293,14 @@ def test_a_full_ledger_knows_what_it_did(make_server):
     packed(http, "transfers", pendings + more, status=503)
     results = packed(http, "transfers", pendings + more[:300])
     assert [number for _, number in results] == [46] * 700 + [CREATED] * 300
+    # What ended takes no room, and is no less known; others have the room by now.
+    voids = [packed_transfer(new_id(), 0, 0, 0, flags=8, pending=hold[:16]) for hold in pendings[:20]]
+    assert {number for _, number in packed(http, "transfers", voids)} == {CREATED}
+    results = packed(http, "transfers", pendings[:20] + more[300:] + [
+        packed_transfer(new_id(), a, b, 1, flags=2) for _ in range(19)])
+    assert [number for _, number in results] == [46] * 20 + [CREATED] * 20
+    assert {number for _, number in packed(http, "transfers", pendings)} == {46}
+    packed(http, "transfers", pendings[:20] + [packed_transfer(new_id(), a, b, 1, flags=2)], status=503)
     packed(http, "accounts", [packed_account(new_account()) for _ in range(301)], status=503)
 
 

@@ -98,6 +98,23 @@ def test_a_backup_takes_what_is_archived_from_there(make_server, tmp_path):
         shutil.move(archive / name, server.data / "ledger" / name)
 
 
+def starts_without_what_it_needs(server, archive, tmp_path):
+    """A start without a snapshot, and the proof, say what to do about a segment that is archived."""
+    server.stop()
+    ledger = server.data / "ledger"
+    says = f"{ledger}/00000001.log: the segment is missing; if it was archived, put it back"
+    refused = run_tael("ledger", "check", server.data)
+    assert refused.returncode == 1
+    assert f"{says}, or name the folder that has it: --archive=DIR" in refused.stderr, refused.stderr
+    assert run_tael("ledger", "check", server.data, f"--archive={archive}").returncode == 0
+    shutil.move(ledger / "snapshot", tmp_path / "snapshot")
+    refused = run_tael("server", f"--data={server.data}", "--listen=127.0.0.1:0")
+    assert refused.returncode == 1 and f"{says}\n" in refused.stderr, refused.stderr
+    shutil.rmtree(ledger / "snapshot", ignore_errors=True)
+    shutil.move(tmp_path / "snapshot", ledger / "snapshot")
+    server.start()
+
+
 def test_what_is_archived_is_missed_by_name(make_server, tmp_path):
     server = begun(make_server)
     for _ in range(6):  # snapshots go on with what is written
@@ -135,6 +152,7 @@ def test_what_is_archived_is_missed_by_name(make_server, tmp_path):
     assert before["debits_posted"] == str(FIRST)
     assert ask(server, "transfers", events=transfers(10**7, 1))["results"][0]["status"] == "created"
     assert metrics(server)["tael_ledger_healthy"] == 1
+    starts_without_what_it_needs(server, archive, tmp_path)
     # One that was put back goes there again, although the one behind it is still away.
     assert len(names) > 1
     shutil.move(archive / names[0], ledger / names[0])

@@ -234,6 +234,7 @@ def test_promtool_finds_nothing_to_say(watched):
 FIRES = {
     "TaelDown": ['up{job="tael"} 0x30'],
     "TaelNotReady": ["tael_ready 0x30"],
+    "TaelShardMissing": ['tael_shards_ready{shard="a"} 0x30'],
     "TaelRestarts": ['process_start_time_seconds{job="tael"} 0+1x30'],
     "TaelErrors": ['tael_http_requests_total{status_class="5xx"} 0+2x30',
                    'tael_http_requests_total{status_class="2xx"} 0+98x30'],
@@ -245,7 +246,11 @@ FIRES = {
                   "tael_ledger_busy_total 0x30"],
     "TaelLoopLate": ['tael_loop_delay_seconds{loop="resource"} 3x30'],
     "TaelBooksDiffer": ["tael_wallet_differences 1x30"],
-    "TaelReconcilerStopped": ["tael_reconcile_runs_total 5x400", "process_start_time_seconds 0x400"],
+    "TaelReconcilerStopped": [
+        'tael_reconcile_runs_total{job="tael",instance="a"} 5x400',
+        'tael_reconcile_runs_total{job="tael",instance="b"} 0x400',
+        'process_start_time_seconds{job="tael",instance="a"} 0x400',
+        'process_start_time_seconds{job="tael",instance="b"} 18000x400'],
     "TaelAttemptStuck": ["tael_attempt_oldest_seconds 1000x30"],
     "TaelSuspenseOpen": ["tael_suspense_open 1x30"],
     "TaelParticipantStuck": ["tael_participant_transactions_stuck 1x30"],
@@ -284,6 +289,19 @@ def case(alert, lines, minutes, firing):
     }
 
 
+# What several processes of one installation show when all is well: a ledger has a standby, and of the servers on a
+# database one compares the books, and makes the deliveries, for all.
+WELL = {
+    "TaelNotReady": ['tael_ready{instance="b"} 0x400', 'tael_standby{instance="b"} 1x400',
+                     'tael_ready{instance="a"} 1x400', 'tael_standby{instance="a"} 0x400'],
+    "TaelLedgerFailed": ['tael_ledger_healthy{instance="b"} 0x400', 'tael_standby{instance="b"} 1x400'],
+    "TaelReconcilerStopped": ['tael_reconcile_runs_total{job="tael",instance="a"} 0+1x400',
+                              'tael_reconcile_runs_total{job="tael",instance="b"} 0x400',
+                              'process_start_time_seconds{job="tael",instance="a"} 0x400',
+                              'process_start_time_seconds{job="tael",instance="b"} 0x400'],
+}
+
+
 def test_every_alert_fires_and_only_then(tmp_path):
     names = alert_names()
     assert sorted(names) == sorted(FIRES)
@@ -293,9 +311,10 @@ def test_every_alert_fires_and_only_then(tmp_path):
         minutes = 390 if name == "TaelReconcilerStopped" else 29
         tests.append(case(name, lines, minutes, True))
         # Nothing was counted, nothing is late, nobody is down: nothing fires.
-        good = "1" if name in ("TaelDown", "TaelNotReady", "TaelLedgerFailed") else "0"
+        good = "1" if name in ("TaelDown", "TaelNotReady", "TaelShardMissing", "TaelLedgerFailed") else "0"
         tests.append(case(name, [f"{line.split(' ', 1)[0]} {good}x400" for line in lines
                                  if name != "TaelReconcilerStopped"], minutes, False))
+    tests += [case(name, lines, 390, False) for name, lines in WELL.items()]
     (tmp_path / "tests.yaml").write_text(json.dumps(
         {"rule_files": ["alerts.yaml"], "evaluation_interval": "1m", "tests": tests}))
     subprocess.run(["promtool", "check", "rules", tmp_path / "alerts.yaml"], check=True, timeout=60)

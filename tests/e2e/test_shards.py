@@ -269,6 +269,33 @@ def test_payments(shards):
     assert wallet
 
 
+def test_what_a_lost_shard_takes_along(tmp_path):
+    """The API stays ready for the merchants of the others, and says whose are not served."""
+    cluster = Shards(tmp_path / "cluster", shards=2)
+    try:
+        cluster.start()
+        admin = cluster.processes["api"].operators
+
+        def says(path):
+            answer = requests.get(admin + path, timeout=10)
+            return answer.status_code, answer.text
+
+        assert says("/readyz") == (200, "ready\n")
+        cluster.processes["ledger-b"].kill()
+        wait_until(lambda: "ledger-b" in says("/readyz")[1], 20, "the shard's name")
+        status, text = says("/readyz")
+        assert status == 200 and text.startswith("ready, without shard ledger-b of the ledger ("), text
+        assert 'tael_shards_ready{shard="ledger-b"} 0\n' in says("/metrics")[1]
+        assert run_tael("health", f"{admin}/readyz", check=True).stdout == text
+        cluster.processes["ledger-a"].kill()
+        wait_until(lambda: says("/readyz")[0] == 503, 20, "503")
+        for name in ("ledger-a", "ledger-b"):
+            cluster.processes[name].start()
+        wait_until(lambda: says("/readyz") == (200, "ready\n"), 20, "ready again")
+    finally:
+        cluster.close()
+
+
 def asks_in_vain(shards, role, why):
     """Of a role that shards do not answer: the commands that look, and the other one that moves."""
     proof = (f"--ledger-shards={shards.map}", *shards.proof(role))
@@ -296,7 +323,7 @@ def moves_in_vain(shards, *words):
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def ended():
-        _, errors = move.communicate(timeout=100)  # it waits for half a minute
+        _, errors = move.communicate(timeout=30)
         place = shards.processes["ledger-a"].where()
         assert move.returncode == 1, errors
         assert f"shard ledger-a at {place}: nobody answers" in errors, errors

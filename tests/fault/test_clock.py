@@ -6,6 +6,8 @@ With documents on PostgreSQL its clock counts, so a jump of one machine is not n
 import contextlib
 import os
 import pathlib
+import secrets
+import select
 import struct
 import subprocess
 import time
@@ -16,8 +18,9 @@ import pytest
 from kit import postgres
 from kit.books import metrics, reconciled, settled
 from kit.client import Http
+from kit.ports import free_port
 from kit.receiver import Receiver
-from kit.server import Server, skip_without_fault_points, wait_until
+from kit.server import PROGRAM, Server, skip_without_fault_points, wait_until, without_tael_settings
 from kit.wallets import Wallets
 
 LOOKS_INTO_PROCESS = True
@@ -193,3 +196,33 @@ def test_the_preload_works(moved):
     assert os.environ.get("MOVED_CLOCK") is None
     if not moved.shared:
         assert made_now(moved)["created"] > time.time() + DAY - 60
+
+
+def test_a_start_that_waits_is_not_held_up_by_a_clock_that_goes_back(tmp_path, library):
+    """As when a machine boots an hour ahead and its time service sets it right: what waits for another service
+    looks for it again after a moment of its own, not when that hour is over."""
+    place = f"127.0.0.1:{free_port()}"
+    key, moved = tmp_path / "key", tmp_path / "clock"
+    key.write_text(secrets.token_hex(32))
+    key.chmod(0o600)
+    moved.write_bytes(struct.pack("=q", HOUR))
+
+    def launch(name, *flags, **environment):
+        return subprocess.Popen(
+            [str(PROGRAM), "server", f"--data={tmp_path / name}", f"--roles={name}",
+             f"--internal-key-file={key}", *flags],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+            env={**without_tael_settings(), **environment})
+
+    cards = launch("cards", f"--vault-at={place}", "--internal-listen=127.0.0.1:0",
+                   LD_PRELOAD=str(library), MOVED_CLOCK=str(moved))
+    vault = None
+    try:
+        time.sleep(1)
+        vault = launch("vault", f"--internal-listen={place}")
+        assert select.select([cards.stdout], [], [], 20)[0], "it still waits"
+        assert cards.stdout.readline().startswith("internal: ")
+    finally:
+        for process in filter(None, (cards, vault)):
+            process.kill()
+            process.communicate()

@@ -371,6 +371,35 @@ def test_the_answer_to_a_commit_never_comes(ledger, database):
 # ---- two servers ----------------------------------------------------------------------------------
 
 
+def test_a_database_that_takes_no_writes_is_called_so(ledger, tmp_path):
+    """As a standby is that nobody promoted, or a primary that is one by now."""
+    def writes(may):
+        ledger.database.sql(f"ALTER DATABASE {ledger.name} SET default_transaction_read_only = {may}")
+        ledger.database.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                            f"WHERE datname = '{ledger.name}'")
+
+    server = ledger.start()
+    Load(server).accounts()
+    writes("on")
+    event = {"id": "5", "debit_account_id": "1", "credit_account_id": "2", "amount": "1",
+             "ledger": LEDGER, "code": 1}
+
+    def refused():
+        answer = Http(server, validate=False).post("/v1/ledger/transfers", json={"events": [event]})
+        return answer.status_code == 503 and answer.json()["error"]["message"]
+
+    said = wait_until(refused, 20, "503")
+    assert "did nothing" in said and "room" not in said, said
+    why = wait_until(lambda: not ready(server)[0] and ready(server)[1], 20, "503 of /readyz")
+    assert "the ledger's database cannot be reached or used; the log says why" in why
+    wait_until(lambda: "read-only" in server.log(), 20, "the reason in the log")
+    started = run_tael("server", f"--data={tmp_path}/other", f"--ledger={ledger.url}", "--listen=127.0.0.1:0")
+    assert started.returncode == 1 and "read-only" in started.stderr, started.stderr
+    writes("off")
+    wait_ready(server)
+    assert ask(server, "transfers", [event])[0]["status"] == CREATED
+
+
 def test_a_standby_takes_over_and_the_old_writer_cannot_commit(ledger):
     first = ledger.start()
     load = Load(first).accounts().start()

@@ -3,6 +3,7 @@ when the first is killed, and when it comes back and the second is killed; each 
 the other costs nobody a request."""
 
 import itertools
+import re
 import signal
 import time
 
@@ -146,6 +147,9 @@ def test_who_lost_its_ledger_costs_no_request(tmp_path, shards):
             lost.process.send_signal(signal.SIGCONT)
             wait_until(lambda: ready(lost) == "not ready: another server holds the ledger\n", 30,
                        f"{first} to stand by")
+            stand = [re.search(r"^tael_standby (\d)$", requests.get(f"{one.operators}/metrics", timeout=10).text,
+                               re.MULTILINE).group(1) for one in (lost, ledger.processes[second])]
+            assert stand == ["1", "0"]  # which no alert is for
             wait_until(lambda: ready(ledger.processes["api"]) == "ready\n", 30, "all that asks")
             ends = time.monotonic() + 6
             while time.monotonic() < ends:

@@ -2,10 +2,12 @@
 same moment happens once, and what one leads for all is led by another when it dies."""
 
 import collections
+import re
 import time
 import uuid
 
 import pytest
+import requests
 
 from kit import postgres
 from kit.books import metrics, reconciled, settled
@@ -125,6 +127,23 @@ def test_the_key_of_webhook_secrets_is_rotated_across_nodes(database, tmp_path):
             ends[0].verify()
     finally:
         nodes.close()
+
+
+def test_no_node_says_that_events_wait(nodes):
+    """They become deliveries in the commit that has them, on whichever node: there is no lag to alarm on."""
+    with Receiver() as receiver:
+        http = Http(nodes.nodes[0], validate=False)
+        endpoint = http.post("/v1/webhook_endpoints", {"url": receiver.url(), "enabled_events[]": "customer.created"})
+        assert endpoint.status_code == 200, endpoint.text
+        made = [Http(node, validate=False).post("/v1/customers", {"name": "n"}).json()["id"]
+                for node in nodes.nodes for _ in range(3)]
+        wait_until(lambda: set(made) <= {one.event["data"]["object"]["id"] for one in receiver.events()}, 20,
+                   "the deliveries")
+        time.sleep(2)
+        for url in nodes.metrics_urls():
+            text = requests.get(url + "/metrics", timeout=10).text
+            assert "\ntael_outbox_lag_seconds 0.000\n" in text, re.findall("tael_outbox_lag.*", text)
+        http.delete(f"/v1/webhook_endpoints/{endpoint.json()['id']}")
 
 
 def test_ids_are_unique_across_nodes(nodes):

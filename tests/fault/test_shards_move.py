@@ -271,6 +271,37 @@ def test_killed_at_a_step(two, step, victim):
     two.check_ledger()
 
 
+@pytest.mark.parametrize("two", on("journal-journal"), indirect=True)
+def test_a_shard_that_is_not_there_is_told_before_anything_is_begun(two):
+    two.add()
+    words = ("move", "--slots=8192-16383", "--from=ledger-a", "--to=ledger-b")
+
+    def in_vain(name):
+        before = two.map.read_text()
+        began = time.monotonic()
+        result = two.run_shards(*words)
+        assert result.returncode == 1, result.stdout
+        assert time.monotonic() - began < 10
+        place = two.processes[name].where()
+        assert f"nothing was begun: shard {name} at {place}: " in result.stderr, result.stderr
+        assert two.map.read_text() == before
+        return result.stderr
+
+    for name in ("ledger-a", "ledger-b"):
+        shard = two.processes[name]
+        shard.process.send_signal(signal.SIGSTOP)
+        try:
+            assert "no answer in time" in in_vain(name)
+        finally:
+            shard.process.send_signal(signal.SIGCONT)
+    two.processes["ledger-b"].kill()
+    assert "nobody answers" in in_vain("ledger-b")
+    two.processes["ledger-b"].start()
+    moved = two.run_shards(*words)
+    assert moved.returncode == 0, moved.stderr
+    assert two.verify()["good"]
+
+
 @needs_postgres
 def test_the_fence_holds_at_whoever_takes_over(tmp_path, database):
     """The source's process is killed behind the fence, and another one takes its ledger over, which has

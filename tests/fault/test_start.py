@@ -6,11 +6,12 @@ import secrets
 import signal
 import socket
 import subprocess
+import time
 
 import pytest
 
 from kit.ports import free_port
-from kit.server import PROGRAM, START_SECONDS, STOP_SECONDS, without_tael_settings
+from kit.server import PROGRAM, START_SECONDS, STOP_SECONDS, wait_until, without_tael_settings
 
 # Below it libuv itself gives up (uv__signal_global_init).
 FILES_MIN = 9
@@ -51,6 +52,47 @@ WRONG = {
     "internal address": (("--internal-listen=0.0.0.0:0", "--internal-key-file={folder}/key"),
                          "not this machine"),
 }
+
+
+def test_the_limit_of_files_counts_all_connections(tmp_path):
+    """Not only clients: to each of a map's shards as many as internal-connections-max, and those that come in from
+    other services. The soft limit is raised for them; where the hard one is too low it says so, with what to do."""
+    key = tmp_path / "key"
+    key.write_text(secrets.token_hex(32))
+    key.chmod(0o600)
+    ports = [free_port() for _ in range(2)]
+    shards = tmp_path / "map"
+    shards.write_text("tael-shards 1\nepoch 1\n" + "".join(
+        f"shard s{i} 127.0.0.1:{port}\n" for i, port in enumerate(ports)) + "slots 0-16383 s0\n")
+    here = f"127.0.0.1:{free_port()}"
+    api = ["--connections-max=100", "--webhook-in-flight-max=10", "--internal-connections-max=1000"]
+    documents = "--roles=payments,wallets,mobile,events,api"
+
+    def started(folder, hard, *flags):
+        with subprocess.Popen(
+                [str(PROGRAM), "server", f"--data={tmp_path / folder}", "--listen=127.0.0.1:0",
+                 f"--internal-key-file={key}", *flags],
+                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+                env=without_tael_settings(),
+                preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))) as process:
+            try:
+                wait_until(lambda: list((tmp_path / folder).glob("*")), 20, "the folder")
+                time.sleep(1)  # it waits for the others from here on, or is through
+                return resource.prlimit(process.pid, resource.RLIMIT_NOFILE)[0]
+            finally:
+                process.send_signal(signal.SIGTERM)
+                told.append(process.communicate(timeout=STOP_SECONDS)[1])
+
+    told = []
+    assert started("over shards", 20000, *api, f"{documents},cards,vault",
+                   f"--ledger-shards={shards}") >= 100 + 3 * 10 + 2 * 1000
+    assert started("at two places", 20000, *api, documents, f"--ledger-at={here},127.0.0.1:{ports[0]}",
+                   f"--cards-at={here}", f"--vault-at={here}") >= 100 + 3 * 10 + 3 * 1000
+    assert started("one", 20000, "--connections-max=100", "--internal-listen=127.0.0.1:0") >= 100 + 4096
+    assert started("low", 1000, "--connections-max=900") == 1000
+    warning = next(line for line in told[-1].splitlines() if "descriptors" in line)
+    for words in ('"allowed":1000', '"wanted":', "ulimit", "LimitNOFILE", "connections-max"):
+        assert words in warning, warning
 
 
 @pytest.fixture(autouse=True)

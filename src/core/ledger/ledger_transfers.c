@@ -178,6 +178,25 @@ ledger_prepare_transfers(
     return scratch->entry_count;
 }
 
+uint32_t
+ledger_count_new_pendings(
+    const struct ledger *ledger,
+    const struct ledger_transfer *batch,
+    uint32_t count,
+    const struct ledger_past *past)
+{
+    const struct ledger_scratch *scratch = ledger->scratch;
+    uint32_t pendings = 0;
+    ASSERT(scratch->event_count == count);
+    ASSERT(scratch->version == ledger->version);
+    for (uint32_t i = 0; i < count; i++) {
+        uint16_t entry = scratch->own_entries[i];
+        pendings += (batch[i].flags & LEDGER_TRANSFER_PENDING) != 0 && entry != LEDGER_ENTRY_NONE &&
+                    past[entry].kind == LEDGER_PAST_NONE;
+    }
+    return pendings;
+}
+
 /* --- finding accounts --- */
 
 /* What lies at the home of the hash. */

@@ -88,6 +88,20 @@ sweep_scope(void *context, struct map_link *link)
     }
 }
 
+/* Since what is due could have begun: an endpoint that fails rests, and while it does nothing waits
+ * for us. */
+static int64_t
+waits_for_room_ms(const struct events_target *target, int64_t now_ms)
+{
+    uint64_t now_ns = os_monotonic_ns(target->events->parts.clock);
+    int64_t due_for_ms = now_ms - target->next_due;
+    if (target->pause_until_ns >= now_ns) {
+        return 0;
+    }
+    uint64_t rested_for_ms = (now_ns - target->pause_until_ns) / OS_NS_PER_MS;
+    return rested_for_ms < (uint64_t)due_for_ms ? (int64_t)rested_for_ms : due_for_ms;
+}
+
 /* Whatever could not be begun when it was due, for want of room. */
 static void
 sweep(struct os_timer *timer)
@@ -103,9 +117,9 @@ sweep(struct os_timer *timer)
     LIST_FOREACH_SAFE (&events->targets, link) {
         const struct events_target *target = CONTAINER_OF(link, struct events_target, all);
         if (target->next_due != 0 && swept.now >= target->next_due) {
+            int64_t waits = waits_for_room_ms(target, swept.now);
             due++;
-            overdue =
-                swept.now - target->next_due > overdue ? swept.now - target->next_due : overdue;
+            overdue = waits > overdue ? waits : overdue;
         }
     }
     /* The wall clock may have gone back. */

@@ -325,6 +325,7 @@ test_late_endpoints_delay_no_other_merchant(void **state)
         assert_int_equal(t_delivered_to(world, "good.test"), 5 * (i + 1));
     }
     assert_true(world->under_way >= 16); /* all the time */
+    assert_true(events_health(world->events).overdue_ms >= 30000);
 }
 
 /* Events that nobody dispatches are a lag that grows; those that were dispatched are none. */
@@ -362,7 +363,7 @@ test_dead_endpoint_is_paced(void **state)
     assert_in_range(t_sent_to(world, NULL), 60, 120);
     assert_int_equal(t_host(world, "a.test")->most, 1);
     assert_int_equal(events_health(world->events).queued, 2000);
-    assert_true(events_health(world->events).overdue_ms >= 9 * MINUTE_MS);
+    assert_true(events_health(world->events).overdue_ms < 1000); /* it rests: nobody lacks room */
     t_host(world, "a.test")->error = ERR_OK;
     t_host(world, "a.test")->delay_ms = 10;
     t_run_for(world, MINUTE_MS);

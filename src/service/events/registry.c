@@ -303,9 +303,13 @@ read_scope(struct resource_op *op)
     resource_after_commit(op, apply);
 }
 
+/* In a database that is shared events become deliveries in the commit that has them: none waits. */
 void
 events_scope_soil(struct events_scope *scope)
 {
+    if (scope->events->shared) {
+        return;
+    }
     scope->dirty = true;
     if (scope->waiting_since == 0) {
         scope->waiting_since = events_now_ms(scope->events);

@@ -281,8 +281,12 @@ struct document_shared_ops {
      * so that a machine whose wall clock jumps does not take others' leases for over. Thread-safe.
      */
     uint64_t (*clock_ns)(struct document_store *store);
-    /* Thread-safe. */
+    /* Whether anybody can be served. Thread-safe. */
     bool (*connected)(struct document_store *store);
+    /* The at-th database of a map: its name there, which lives as long as the store, and whether it
+     * is connected. False: there are no more; of one database there is none. Thread-safe. */
+    bool (*shard)(
+        struct document_store *store, uint32_t at, const char **ret_name, bool *ret_connected);
     /* How often the database was asked and waited for. */
     uint64_t (*round_trips)(struct document_store *store);
 };

@@ -77,7 +77,9 @@ struct shards_move_parts {
  * ERR_INVALID: the slots are neither all the source's nor all the target's. ERR_EXISTS: some of
  * them arrive by a move of other slots, which must be finished. ERR_STALE: the map was changed.
  * ERR_DENIED: a live pending transfer joins an account of the slots with one of another slot.
- * ERR_CORRUPT: source and target differ. After the last two the fence is gone again. Blocks.
+ * ERR_CORRUPT: source and target differ. ERR_BUSY, ERR_OUTCOME_UNKNOWN: a shard did not answer for
+ * half a minute. Before the map was replaced, any error but ERR_CLOSED and that of the replacing
+ * leaves no fence. Blocks.
  */
 MUST_USE err_t shards_move(
     const struct shards_move_parts *parts,

@@ -32,7 +32,7 @@ struct store;
 /* Where it failed, in words: "journal/000003.log: frame at offset 40960: checksum mismatch". */
 struct store_error {
     err_t code;
-    uint64_t segment; /* ERR_ARCHIVED: the number of the one that is not there */
+    uint64_t segment; /* the number of the one that is not there; 0: that is not what is wrong */
     char message[STORE_MESSAGE_SIZE];
 };
 

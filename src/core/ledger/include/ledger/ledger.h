@@ -213,6 +213,14 @@ void ledger_create_accounts(
     struct ledger_result *results,
     struct ledger_delta *delta);
 
+/* How many pending transfers the batch can make at most: repeats make none, whatever became of the
+ * transfer. Of the batch that ledger_prepare_transfers saw, with the answers to what it named. */
+uint32_t ledger_count_new_pendings(
+    const struct ledger *ledger,
+    const struct ledger_transfer *batch,
+    uint32_t count,
+    const struct ledger_past *past);
+
 /* `past` holds an answer for each id that ledger_prepare_transfers named, in its order. */
 void ledger_create_transfers(
     struct ledger *ledger,
