@@ -15,7 +15,8 @@
  *                                as declined (PAYMENTS-14)
  *   post                         books: payment, or hold                           (3)
  *     refused                    documents: attempt reversing; rail: void; then as declined.
- *                                A wallet's payment has no rail to reverse: declined at once
+ *                                A wallet's payment has no rail to reverse: declined at once.
+ *                                A void that the rail declines leaves an item (suspense.c)
  *   finish                       documents: charge, transaction, events, key       (4)
  *
  * Whoever finds the attempt open at (1) to (4) calls payments_authorize_resume, which asks the
@@ -206,6 +207,9 @@ save_declined(struct payments_flow *flow, struct span message)
     intent->capture_before = 0;
     intent->due = 0;
     payments_attempt_close(&intent->attempt);
+    if (flow->void_refused) {
+        TRY(payments_suspense_add_void(flow));
+    }
     TRY(payments_participants_abort(flow));
     TRY(keep_checks(flow));
     TRY(resource_save(op, &payments_charge_type, flow->charge));
@@ -264,6 +268,11 @@ reversed(struct payments_flow *flow)
         return;
     case PORT_RAIL_DECLINED:
     case PORT_RAIL_FAILED:
+        /* For a person to settle with the network: save_declined says so. */
+        flow->void_refused = true;
+        payments_decline_processing_error(flow);
+        payments_split_abort(flow, finish_declined);
+        return;
     case PORT_RAIL_PENDING:
     case PORT_RAIL_UNKNOWN:
     case PORT_RAIL_CHALLENGE:
