@@ -321,6 +321,28 @@ def test_crash_while_an_authenticated_setup_ends(make_server, point):
     assert query_of(led.headers["Location"])["redirect_status"] == "succeeded"
 
 
+@pytest.mark.parametrize("body, status", [(PAYMENT, "succeeded"), (HOLD, "requires_capture")])
+@pytest.mark.parametrize("split", [False, True])
+def test_what_is_booked_stands_though_the_network_has_lost_it(make_server, body, status, split):
+    """PAYMENTS-15: the books would have what no document explains, if it were declined."""
+    server = make_server(start=False)
+    server.start(fault="authorize-before-finish:crash")
+    http, key = Http(server), str(uuid.uuid4())
+    purse = Wallets(server).wallet(1000)
+    if split:
+        body = {**body, "split[wallet]": purse, "split[amount]": "700"}
+    crash(server, http, key, "/v1/payment_intents", body)
+    shutil.rmtree(server.network_data / "issuer")
+    server.start()
+    intent = within(lambda: next((one for one in sdk(server).v1.payment_intents.list().data
+                                  if one.status != "processing"), None),
+                    RESTART_SECONDS, "the payment's end")
+    assert intent.status == status
+    books = Books(server)
+    books.check_documents()
+    books.check_ledger()
+
+
 @pytest.mark.parametrize("point, body", REVERSE)
 def test_crash_while_reversing(make_server, point, body):
     """The network approved, the books refused: the network's word is taken back."""

@@ -11,6 +11,7 @@
  *     challenged                 documents: intent requires_action, attempt closed; once the
  *                                customer has passed (challenge.c), (1) again, with the proof
  *     unknown                    documents: due again; payments_authorize_resume asks for a report
+ *     not found                  attempt reversing, unless the books have it: then post
  *     the card cannot be read    the same, and the last time: attempt reversing; rail: void; then
  *                                as declined (PAYMENTS-14)
  *   post                         books: payment, or hold                           (3)
@@ -384,6 +385,26 @@ finish_challenged(struct payments_flow *flow)
 
 static void attempt_is_durable(struct resource_op *op);
 
+/* The rail knows nothing of it. It may still be on its way: only a reversal makes sure that it
+ * never counts. What is booked had the rail's yes, and stands (PAYMENTS-15). */
+static void
+not_found(struct payments_flow *flow, enum payments_posting booked)
+{
+    switch (booked) {
+    case PAYMENTS_POSTED:
+        flow->rail.answer.outcome = PORT_RAIL_APPROVED;
+        post(flow);
+        return;
+    case PAYMENTS_POSTING_REFUSED:
+        reverse(flow);
+        return;
+    case PAYMENTS_POSTING_UNKNOWN:
+        payments_answer_unknown(flow);
+        return;
+    }
+    UNREACHABLE();
+}
+
 static void
 answered(struct payments_flow *flow)
 {
@@ -414,8 +435,7 @@ answered(struct payments_flow *flow)
             attempt_is_durable(flow->op);
             return;
         }
-        /* It may still be on its way: only a reversal makes sure that it never counts. */
-        reverse(flow);
+        payments_authorization_booked_before(flow, not_found);
         return;
     }
     UNREACHABLE();

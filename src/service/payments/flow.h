@@ -301,6 +301,8 @@ void payments_post_payment(struct payments_flow *flow, payments_posted_step step
  * which took its place: POSTED, REFUSED if it is not there, UNKNOWN. */
 void payments_booked_before(
     struct payments_flow *flow, const char *step, const char *other, payments_posted_step next);
+/* The same of an authorization: its payment or hold, or the wallet's part of it. */
+void payments_authorization_booked_before(struct payments_flow *flow, payments_posted_step next);
 
 /* --- posting_split.c: the wallet's part of a split, while it is not decided --- */
 
