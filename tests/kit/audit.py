@@ -42,6 +42,11 @@ def parts(one, member):
     return (0, one[member]) if by_wallet else (one[member], 0)
 
 
+def returned_to_suspense(withdrawal):
+    """It came back, and its wallet was closed."""
+    return withdrawal["status"] == "returned" and "suspense" in withdrawal["failure_message"]
+
+
 class Audit:
     """All documents and accounts of a server at rest."""
 
@@ -162,6 +167,9 @@ class Audit:
             self.held[currency, WALLET] += amount
         elif withdrawal["status"] == "paid":
             self.enter(currency, BANK, amount)
+            self.enter(currency, WALLET, -amount, withdrawal["wallet"])
+        elif returned_to_suspense(withdrawal):
+            self.enter(currency, SUSPENSE, amount)
             self.enter(currency, WALLET, -amount, withdrawal["wallet"])
 
     def add_item(self, item):
