@@ -8,13 +8,14 @@ import urllib.parse
 import pytest
 
 from kit.answers import events_about, refused
-from kit.books import settled
+from kit.books import CLEARING, MERCHANT_PENDING, Books, metrics, settled
 from kit.browser import Browser, action_url
 from kit.client import pay, sdk
 from kit.cluster import Cluster
 from kit.server import wait_until
 from kit.vault import damage
 from kit.wallets import Wallets
+from kit.wallets import refused as wallets_refused
 
 LOOKS_INTO_PROCESS = True
 CHALLENGED = "pm_card_threeDSecure2Required"
@@ -171,6 +172,27 @@ def test_a_vault_that_is_away_is_waited_for(tmp_path):
         cluster.close()
 
 
+def test_money_that_comes_back_while_the_ledger_is_away(tmp_path):
+    """For longer than it is watched: it is in the wallet all the same, when the ledger is back."""
+    cluster = Cluster(tmp_path / "cluster")
+    cluster.start("--bank-settle=100ms", "--bank-return=2s", "--withdrawal-watch=4s")
+    try:
+        wallets = Wallets(cluster)
+        purse = wallets.wallet(1000)
+        made = wallets.post(f"/v1/wallets/{purse}/withdrawals", amount=400, bank_account={
+            "account_number": "000333333335"})
+        path = f"/v1/wallet_withdrawals/{made['id']}"
+        wallets.wait_for(path, "paid")
+        ledger = cluster.processes["ledger"]
+        ledger.stop()
+        time.sleep(8)
+        ledger.start()
+        wallets.wait_for(path, "returned")
+        assert wallets.balance(purse)["posted"] == 1000
+    finally:
+        cluster.close()
+
+
 # ---- a network that has forgotten ------------------------------------------------------------
 
 
@@ -224,6 +246,89 @@ def test_a_refund_that_the_network_has_lost(server):
     assert client.v1.charges.retrieve(refund.charge).amount_refunded == 0
     entries = client.v1.balance_transactions.list({"source": refund.id}).data
     assert sorted(entry.amount for entry in entries) == [-2000, 2000]
+
+
+# ---- voids that the network declines ---------------------------------------------------------
+
+KEEPS = "pm_card_voidDeclined"
+
+
+def only_item(wallets, **members):
+    (item,) = wallets.get("/v1/tael/suspense_items", status="open")["data"]
+    assert {name: item[name] for name in members} == members
+    return item
+
+
+def release(wallets, item):
+    done = wallets.post(f"/v1/tael/suspense_items/{item['id']}/resolve", resolution="released",
+                        note="The network's letter of today.")
+    assert (done["status"], done["resolution"]) == ("resolved", "released")
+
+
+def pending_in_books(server):
+    """What is held: of card clearing, and of the merchant's pending balance."""
+    accounts = Books(server).accounts
+    return accounts[CLEARING]["debits_pending"], accounts[MERCHANT_PENDING]["credits_pending"]
+
+
+def test_a_cancellation_that_the_network_declines(server):
+    """The payment is over; what the network holds is for a person, and the books show it until then."""
+    client, wallets = sdk(server), Wallets(server)
+    intent = pay(client, token=KEEPS, capture_method="manual")
+    canceled = client.v1.payment_intents.cancel(intent.id)
+    assert (canceled.status, canceled.amount_capturable) == ("canceled", 0)
+    assert events_about(client, intent.id)[0] == "payment_intent.canceled"
+    item = only_item(wallets, reason="void_refused", amount=2000, currency="usd", wallet=None,
+                     refund=None, payment_intent=intent.id, charge=intent.latest_charge)
+    assert metrics(server)["tael_attempts_open"] == 0
+    wait_until(lambda: metrics(server)["tael_suspense_open"] == 1, 5, "the operators' alarm")
+    assert pending_in_books(server) == (2000, 2000)
+    refusal = wallets_refused(wallets.post, f"/v1/tael/suspense_items/{item['id']}/resolve",
+                              resolution="merchant")
+    assert (refusal.status, refusal.param) == (400, "resolution")
+    release(wallets, item)
+    assert pending_in_books(server) == (0, 0)
+    wait_until(lambda: metrics(server)["tael_suspense_open"] == 0, 5, "the end of the alarm")
+    refusal = wallets_refused(wallets.post, f"/v1/tael/suspense_items/{item['id']}/resolve",
+                              resolution="released")
+    assert refusal.code == "suspense_item_resolved"
+
+
+def test_an_expiry_that_the_network_declines(make_server):
+    server = make_server("--authorization-hold=1s", "--sweep-interval=100ms")
+    client, wallets = sdk(server), Wallets(server)
+    intent = pay(client, token=KEEPS, capture_method="manual")
+    assert ended(client.v1.payment_intents, intent.id).status == "requires_capture"
+    wait_until(lambda: client.v1.payment_intents.retrieve(intent.id).status == "canceled", 30,
+               "the expiry")
+    release(wallets, only_item(wallets, reason="void_refused", amount=2000))
+    assert pending_in_books(server) == (0, 0)
+
+
+def test_a_split_whose_void_the_network_declines(server):
+    """The wallet's part is in our own books, and is let go at once."""
+    client, wallets = sdk(server), Wallets(server)
+    purse = wallets.wallet(1000)
+    intent = pay(client, token=KEEPS, capture_method="manual",
+                 split={"wallet": purse, "amount": 700})
+    assert client.v1.payment_intents.cancel(intent.id).status == "canceled"
+    shown = wallets.balance(purse)
+    assert (shown["posted"], shown["held"]) == (1000, 0)
+    assert pending_in_books(server) == (1300, 1300)
+    release(wallets, only_item(wallets, reason="void_refused", amount=1300))
+    assert pending_in_books(server) == (0, 0)
+
+
+def test_an_item_of_an_earlier_charge(server):
+    """What is released is its own hold, and not that of the intent's next payment."""
+    client, wallets = sdk(server), Wallets(server)
+    first = pay(client, token=KEEPS, capture_method="manual")
+    second = pay(client, capture_method="manual", amount=500)
+    client.v1.payment_intents.cancel(first.id)
+    assert pending_in_books(server) == (2500, 2500)
+    release(wallets, only_item(wallets, amount=2000))
+    assert pending_in_books(server) == (500, 500)
+    assert client.v1.payment_intents.capture(second.id).status == "succeeded"
 
 
 # ---- wallets that are closed -----------------------------------------------------------------

@@ -12,14 +12,16 @@ import uuid
 import pytest
 import requests
 
-from kit.books import Books, reconciled, settled
+from kit.books import CLEARING, Books, reconciled, settled
 from kit.browser import Browser, action_url, query_of
 from kit.client import Http, sdk
 from kit.server import LONG, ROOT, skip_without_fault_points, within
+from kit.wallets import Wallets
 
 HOLD = {"amount": "2000", "currency": "usd", "payment_method": "pm_card_visa", "confirm": "true",
         "capture_method": "manual"}
 PAYMENT = {**HOLD, "capture_method": "automatic"}
+KEEPS = "pm_card_voidDeclined"  # what it holds
 CARD_HOLD = {**PAYMENT, "payment_method_options[card][capture_method]": "manual"}
 DECLINED = {**PAYMENT, "payment_method": "pm_card_chargeDeclined"}
 CHALLENGED = {**PAYMENT, "payment_method": "pm_card_threeDSecure2Required",
@@ -92,6 +94,7 @@ REVERSE = [
     ("authorize-before-decline", PAYMENT),
 ]
 
+VOID_DECLINED = ["void-before-let-go", "void-before-finish"]
 COMMIT = ["resource-before-commit", "resource-before-sync", "resource-after-commit"]
 
 
@@ -99,7 +102,7 @@ def test_every_point_is_visited():
     """A point that somebody adds must get its crash. Those of wallets, of splits and of ledgers between
     shards: in test_wallet_crash_points, test_split_crash_points and test_hold_crash_points."""
     visited = {point for point, *_ in AUTHORIZE} | {point for point, *_ in LATER}
-    visited |= {point for point, *_ in REVERSE} | set(COMMIT) | set(SETUP)
+    visited |= {point for point, *_ in REVERSE} | set(COMMIT) | set(SETUP) | set(VOID_DECLINED)
     others = ("wallet-", "split-", "apart-", "transaction-", "documents-move-", "vault-", "webhooks-", "cross-",
               "ledger-")
     ours = {point for point in points_in_sources() if not point.startswith(others)}
@@ -318,6 +321,28 @@ def test_crash_while_an_authenticated_setup_ends(make_server, point):
     assert query_of(led.headers["Location"])["redirect_status"] == "succeeded"
 
 
+@pytest.mark.parametrize("body, status", [(PAYMENT, "succeeded"), (HOLD, "requires_capture")])
+@pytest.mark.parametrize("split", [False, True])
+def test_what_is_booked_stands_though_the_network_has_lost_it(make_server, body, status, split):
+    """PAYMENTS-15: the books would have what no document explains, if it were declined."""
+    server = make_server(start=False)
+    server.start(fault="authorize-before-finish:crash")
+    http, key = Http(server), str(uuid.uuid4())
+    purse = Wallets(server).wallet(1000)
+    if split:
+        body = {**body, "split[wallet]": purse, "split[amount]": "700"}
+    crash(server, http, key, "/v1/payment_intents", body)
+    shutil.rmtree(server.network_data / "issuer")
+    server.start()
+    intent = within(lambda: next((one for one in sdk(server).v1.payment_intents.list().data
+                                  if one.status != "processing"), None),
+                    RESTART_SECONDS, "the payment's end")
+    assert intent.status == status
+    books = Books(server)
+    books.check_documents()
+    books.check_ledger()
+
+
 @pytest.mark.parametrize("point, body", REVERSE)
 def test_crash_while_reversing(make_server, point, body):
     """The network approved, the books refused: the network's word is taken back."""
@@ -327,6 +352,51 @@ def test_crash_while_reversing(make_server, point, body):
     crash(server, http, key, "/v1/payment_intents", body)
     after_restart(server, http, key, "/v1/payment_intents", body,
                   (402, "requires_payment_method", 0, 0))
+
+
+@pytest.mark.parametrize("body", [PAYMENT, HOLD])
+def test_a_reversal_that_the_network_declines(make_server, body):
+    """It has approved what the books refused, and keeps it: that is for a person, and no payment."""
+    server = make_server(start=False)
+    server.start(fault="books-refuse@1:error")
+    http, wallets = Http(server), Wallets(server)
+    answer = http.post("/v1/payment_intents", {**body, "payment_method": KEEPS})
+    assert answer.status_code == 402
+    error = answer.json()["error"]
+    assert (error["code"], error["payment_intent"]["status"]) == (
+        "processing_error", "requires_payment_method")
+    (item,) = wallets.get("/v1/tael/suspense_items", status="open")["data"]
+    assert (item["reason"], item["amount"], item["charge"]) == (
+        "void_refused", 2000, error["charge"])
+    # Another card pays it; the item is of the first charge still.
+    intent = error["payment_intent"]["id"]
+    done = http.post(f"/v1/payment_intents/{intent}/confirm", {"payment_method": "pm_card_visa"})
+    assert done.json()["status"] in ("succeeded", "requires_capture")
+    before = Books(server).accounts[CLEARING]["debits_pending"]
+    done = wallets.post(f"/v1/tael/suspense_items/{item['id']}/resolve", resolution="released")
+    assert done["status"] == "resolved"
+    assert Books(server).accounts[CLEARING]["debits_pending"] == before
+    reconciled(server)
+
+
+@pytest.mark.parametrize("point", VOID_DECLINED)
+def test_crash_while_a_void_is_declined(make_server, point):
+    server = make_server(start=False)
+    server.start(fault=f"{point}:crash")
+    http, key = Http(server), str(uuid.uuid4())
+    purse = Wallets(server).wallet(1000)
+    made = http.post("/v1/payment_intents", {
+        **HOLD, "payment_method": KEEPS, "split[wallet]": purse, "split[amount]": "700"}).json()
+    path = f"/v1/payment_intents/{made['id']}/cancel"
+    crash(server, http, key, path, {})
+    server.start()
+    within(lambda: request(http, key, path, {}).json().get("status") == "canceled",
+           RESTART_SECONDS, "the cancellation")
+    wallets = Wallets(server)
+    (item,) = wallets.get("/v1/tael/suspense_items", status="open")["data"]
+    assert (item["reason"], item["amount"]) == ("void_refused", 1300)
+    assert wallets.balance(purse)["held"] == 0
+    assert Books(server).accounts[CLEARING]["debits_pending"] == 1300
 
 
 @pytest.mark.parametrize("body", [PAYMENT, HOLD])

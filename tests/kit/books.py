@@ -111,10 +111,7 @@ class Books:
             if refund.status in ("succeeded", "pending"):
                 refunded[refund.charge] += refund.amount
         transactions = {transaction.id: transaction for transaction in self.transactions}
-        sources = collections.Counter(transaction.source for transaction in self.transactions)
-        split = {one.id for one in self.charges + self.refunds if "split" in one}
-        assert all(count == 1 or source in split and count == 2
-                   for source, count in sources.items()), sources
+        self.check_explained(transactions)
         for intent in self.intents:
             good = [charge for charge in charges[intent.id] if charge.status == "succeeded"]
             assert len(good) <= 1, f"{intent.id} was charged twice"
@@ -140,14 +137,46 @@ class Books:
             assert charge.refunded == (
                 charge.amount_captured > 0 and charge.amount_refunded == charge.amount_captured)
         for refund in self.refunds:
+            if refund.balance_transaction is None:
+                assert refund.status in ("pending", "failed")
+                continue
             assert transactions[refund.balance_transaction].amount == -(
                 card_part(refund) or refund.amount)
+            assert (refund.failure_balance_transaction is not None) == (refund.status == "failed")
+            if refund.status == "failed":
+                back = transactions[refund.failure_balance_transaction]
+                assert (back.type, back.amount, back.fee) == ("refund_failure", card_part(refund), 0)
+
+    def check_explained(self, transactions):
+        """Each transaction is named by its source, and by nothing else; of a payment that went on to a
+        wallet there is one more."""
+        named = collections.defaultdict(set)
+        for one in self.charges + self.refunds:
+            parts = [one.balance_transaction]
+            if "split" in one and one["split"]["wallet"]["amount"]:
+                parts.append(one["split"]["wallet"]["balance_transaction"])
+            if one.object == "refund":
+                parts.append(one.failure_balance_transaction)
+            named[one.id] |= {part for part in parts if part is not None}
+        gone_on = {charge.id for charge in self.charges
+                   if charge.amount_captured and charge.transfer_data is not None}
+        found = collections.defaultdict(set)
+        for transaction in transactions.values():
+            if transaction.type == "transfer":
+                assert transaction.source in gone_on, transaction
+                gone_on.remove(transaction.source)
+            else:
+                found[transaction.source].add(transaction.id)
+        assert not gone_on, gone_on
+        assert found == {source: ids for source, ids in named.items() if ids}
 
     def check_ledger(self):
         net = sum(transaction.net for transaction in self.transactions)
         held = self.held_on_cards()
         captured = sum(card_part(charge, "amount_captured") for charge in self.charges)
         refunds = sum(card_part(refund) for refund in self.refunds)
+        failures = sum(entry.amount for entry in self.transactions
+                       if entry.type == "refund_failure")
         fees = sum(transaction.fee for transaction in self.transactions)
         if not self.accounts:
             assert (net, held, captured) == (0, 0, 0)
@@ -158,7 +187,7 @@ class Books:
             return account["credits_posted"] - account["debits_posted"] if account else 0
 
         clearing = self.accounts[CLEARING]
-        assert clearing["debits_posted"] >= captured
+        assert clearing["debits_posted"] == captured + failures
         assert clearing["credits_posted"] <= refunds
         assert -credit(CLEARING) == captured - sum(
             card_part(charge, "amount_refunded") for charge in self.charges)
@@ -183,8 +212,9 @@ class Books:
     def check_issuer(self):
         assert sum(self.issuer.captured.values()) == sum(
             card_part(charge, "amount_captured") for charge in self.charges)
+        # What it has accepted and what fails later counts there as well.
         assert sum(self.issuer.refunded.values()) == sum(
-            card_part(charge, "amount_refunded") for charge in self.charges)
+            card_part(refund) for refund in self.refunds if refund.balance_transaction is not None)
         assert sum(self.issuer.held.values()) == self.held_on_cards()
         for own, amount in self.issuer.refunded.items():
             assert amount <= self.issuer.captured[own]

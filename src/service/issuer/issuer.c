@@ -137,12 +137,14 @@ reverse(struct message *message)
             return;
         }
     }
+    bool refused = original != NULL && original->record.outcome == PORT_RAIL_APPROVED &&
+                   issuer_test_card_at(original->record.card)->no_voids;
     struct issuer_record record = {
         .original_id = message->rail.original_id,
-        .outcome = PORT_RAIL_APPROVED,
+        .outcome = refused ? PORT_RAIL_DECLINED : PORT_RAIL_APPROVED,
     };
     if (add(message, &record)) {
-        issuer_answer_outcome(&message->answer, PORT_RAIL_APPROVED);
+        issuer_answer_outcome(&message->answer, (enum port_rail_outcome)record.outcome);
     }
 }
 

@@ -297,6 +297,11 @@ test_increments(void **state)
         assert_string_equal(answer.decline_code, "insufficient_funds");
     }
     assert_int_equal(t_ask(bench, PORT_RAIL_REPORT, 0, 8, 0).authorized_amount, 1000);
+    (void)t_authorize(bench, 20, 1000, false, "4000000000000523");
+    for (uint32_t i = 0; i < 2; i++) {
+        assert_int_equal(t_ask(bench, PORT_RAIL_VOID, 21, 20, 0).outcome, PORT_RAIL_DECLINED);
+    }
+    assert_false(t_ask(bench, PORT_RAIL_REPORT, 0, 20, 0).voided);
     (void)t_authorize(bench, 10, 1000, false, "4242424242424242");
     (void)t_ask(bench, PORT_RAIL_VOID, 11, 10, 0);
     assert_int_equal(t_ask(bench, PORT_RAIL_INCREMENT, 12, 10, 1).outcome, PORT_RAIL_DECLINED);

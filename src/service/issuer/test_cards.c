@@ -158,8 +158,9 @@ static const struct issuer_test_card cards[] = {
      .network_code = "00",
      .authentication = ISSUER_NOT_SUPPORTED,
      NORMAL},
-    /* One of our own. */
+    /* Two of our own. */
     {.number = "4000000000000515", .network_code = "00", .no_increments = true, NORMAL},
+    {.number = "4000000000000523", .network_code = "00", .no_voids = true, NORMAL},
 };
 
 enum {

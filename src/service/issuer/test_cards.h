@@ -47,6 +47,7 @@ struct issuer_test_card {
     bool bypass_pending; /* settles at once */
     bool cvc_only;       /* declined only if a CVC is given */
     bool no_increments;  /* declines every increment: no funds */
+    bool no_voids;       /* declines every void: what is held stays so */
 };
 
 /* The card's row, or the row of an ordinary good card. Never NULL. */

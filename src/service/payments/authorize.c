@@ -11,11 +11,13 @@
  *     challenged                 documents: intent requires_action, attempt closed; once the
  *                                customer has passed (challenge.c), (1) again, with the proof
  *     unknown                    documents: due again; payments_authorize_resume asks for a report
+ *     not found                  attempt reversing, unless the books have it: then post
  *     the card cannot be read    the same, and the last time: attempt reversing; rail: void; then
  *                                as declined (PAYMENTS-14)
  *   post                         books: payment, or hold                           (3)
  *     refused                    documents: attempt reversing; rail: void; then as declined.
- *                                A wallet's payment has no rail to reverse: declined at once
+ *                                A wallet's payment has no rail to reverse: declined at once.
+ *                                A void that the rail declines leaves an item (suspense.c)
  *   finish                       documents: charge, transaction, events, key       (4)
  *
  * Whoever finds the attempt open at (1) to (4) calls payments_authorize_resume, which asks the
@@ -206,6 +208,9 @@ save_declined(struct payments_flow *flow, struct span message)
     intent->capture_before = 0;
     intent->due = 0;
     payments_attempt_close(&intent->attempt);
+    if (flow->void_refused) {
+        TRY(payments_suspense_add_void(flow));
+    }
     TRY(payments_participants_abort(flow));
     TRY(keep_checks(flow));
     TRY(resource_save(op, &payments_charge_type, flow->charge));
@@ -264,6 +269,11 @@ reversed(struct payments_flow *flow)
         return;
     case PORT_RAIL_DECLINED:
     case PORT_RAIL_FAILED:
+        /* For a person to settle with the network: save_declined says so. */
+        flow->void_refused = true;
+        payments_decline_processing_error(flow);
+        payments_split_abort(flow, finish_declined);
+        return;
     case PORT_RAIL_PENDING:
     case PORT_RAIL_UNKNOWN:
     case PORT_RAIL_CHALLENGE:
@@ -375,6 +385,26 @@ finish_challenged(struct payments_flow *flow)
 
 static void attempt_is_durable(struct resource_op *op);
 
+/* The rail knows nothing of it. It may still be on its way: only a reversal makes sure that it
+ * never counts. What is booked had the rail's yes, and stands (PAYMENTS-15). */
+static void
+not_found(struct payments_flow *flow, enum payments_posting booked)
+{
+    switch (booked) {
+    case PAYMENTS_POSTED:
+        flow->rail.answer.outcome = PORT_RAIL_APPROVED;
+        post(flow);
+        return;
+    case PAYMENTS_POSTING_REFUSED:
+        reverse(flow);
+        return;
+    case PAYMENTS_POSTING_UNKNOWN:
+        payments_answer_unknown(flow);
+        return;
+    }
+    UNREACHABLE();
+}
+
 static void
 answered(struct payments_flow *flow)
 {
@@ -405,8 +435,7 @@ answered(struct payments_flow *flow)
             attempt_is_durable(flow->op);
             return;
         }
-        /* It may still be on its way: only a reversal makes sure that it never counts. */
-        reverse(flow);
+        payments_authorization_booked_before(flow, not_found);
         return;
     }
     UNREACHABLE();

@@ -3,6 +3,8 @@
  *
  *   payments_intent_cancel     documents: attempt "void" started               (1)
  *   ask_rail                   rail: void, repeated under its id until it answers     (2)
+ *     declined                 documents: attempt "refused"; then as below, but the card's hold
+ *                              stays in the books, and an item says so (suspense.c)
  *   post                       books: the hold is voided                       (3)
  *   finish                     documents: intent canceled, events, key         (4)
  */
@@ -10,6 +12,20 @@
 
 #include "base/assert.h"
 #include "os/fault.h"
+
+/* The rail has said no to the void: what the card holds is for a person to settle with it. */
+static bool
+is_refused(const struct payments_flow *flow)
+{
+    return span_equal_cstr(flow->intent->attempt.state, "refused");
+}
+
+static err_t
+save_refusal(struct payments_flow *flow)
+{
+    TRY(payments_suspense_add_void(flow));
+    return resource_save(flow->op, &payments_charge_type, flow->charge);
+}
 
 static void
 save_canceled(struct payments_flow *flow)
@@ -25,7 +41,13 @@ save_canceled(struct payments_flow *flow)
     intent->capture_before = 0;
     intent->due = 0;
     payments_challenge_drop(&intent->challenge, "canceled");
-    err_t error = payments_participants_abort(flow);
+    err_t error = is_refused(flow) ? save_refusal(flow) : ERR_OK;
+    if (payments_attempt_is_open(&intent->attempt)) {
+        payments_attempt_close(&intent->attempt);
+    }
+    if (error == ERR_OK) {
+        error = payments_participants_abort(flow);
+    }
     if (error == ERR_OK) {
         error = resource_save(flow->op, &payments_intent_type, intent);
     }
@@ -55,8 +77,14 @@ posted(struct payments_flow *flow, enum payments_posting posting)
         payments_answer_unknown(flow);
         return;
     }
-    payments_attempt_close(&flow->intent->attempt);
     save_canceled(flow);
+}
+
+static void
+refusal_is_durable(struct resource_op *op)
+{
+    FAULT_POINT("void-before-let-go");
+    payments_post_split_void(payments_flow_of(op), posted);
 }
 
 static void
@@ -70,6 +98,11 @@ answered(struct payments_flow *flow)
         return;
     case PORT_RAIL_DECLINED:
     case PORT_RAIL_FAILED:
+        /* Asked again it would say the same. What the books let go of next depends on it. */
+        flow->intent->attempt.state = SPAN("refused");
+        resource_save_then(
+            flow->op, &payments_intent_type, flow->intent, "intent", refusal_is_durable);
+        return;
     case PORT_RAIL_PENDING:
     case PORT_RAIL_UNKNOWN:
     case PORT_RAIL_CHALLENGE:
@@ -124,6 +157,10 @@ void
 payments_void_resume(struct payments_flow *flow)
 {
     payments_attempt_resume(flow, &flow->intent->attempt);
+    if (is_refused(flow)) {
+        refusal_is_durable(flow->op);
+        return;
+    }
     attempt_is_durable(flow->op);
 }
 

@@ -110,6 +110,7 @@ static const struct resource_field charge_fields[] = {
     RESOURCE_TEXT(payments_charge, split_transaction),
     RESOURCE_TEXT(payments_charge, split_booked_by),
     RESOURCE_TEXT(payments_charge, suspense_item),
+    RESOURCE_BOOLEAN(payments_charge, void_refused),
 };
 
 static const struct resource_field refund_fields[] = {

@@ -17,6 +17,7 @@ struct payments_attempt {
     struct span id;     /* 32 hex digits; the rail and the ledger ids derive from it */
     struct span kind;   /* authorize increment capture void; verify; refund */
     struct span state;  /* started: may be anywhere up to the books; reversing: must be undone;
+                         * refused: the rail declined it (voids);
                          * booked: waits for the rail's last word (refunds) */
     struct span key;    /* the idempotency key to finish, may be empty */
     struct span charge; /* the charge that it makes or changes */
@@ -149,6 +150,7 @@ struct payments_charge {
     struct span split_transaction; /* the balance transaction of the wallet's part */
     struct span split_booked_by;   /* the transfer that took the wallet's part, 32 hex digits */
     struct span suspense_item;     /* stands for the wallet's part, which the books refused */
+    bool void_refused;             /* the rail would not let go of it: a suspense item says so */
 };
 
 enum {
@@ -292,13 +294,13 @@ enum {
     PAYMENTS_BALANCE_TRANSACTION_RELEASE,
 };
 
-/* Money in the suspense account, which a person must look at (suspense.c). */
+/* Money that a person must look at (suspense.c): in the suspense account, or held by a rail. */
 struct payments_suspense {
     struct resource_header header;
     int64_t amount;
     struct span currency;
-    struct span reason; /* capture_refused refund_refused */
-    struct span wallet; /* whose part it stands for */
+    struct span reason; /* capture_refused refund_refused void_refused */
+    struct span wallet; /* whose part it stands for; empty of void_refused */
     struct span payment_intent;
     struct span charge;
     struct span refund; /* of refund_refused */

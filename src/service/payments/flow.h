@@ -91,7 +91,8 @@ struct payments_flow {
     uint32_t transfer_count;
     u128 booked_ids[2];                                               /* booked.c */
     enum payments_posting (*judge)(const struct payments_flow *flow); /* NULL: they are linked */
-    bool in_suspense; /* the books refused the wallet's part: it goes to suspense instead */
+    bool void_refused; /* by the rail, of what must not stand */
+    bool in_suspense;  /* the books refused the wallet's part: it goes to suspense instead */
     void (*posted_step)(struct payments_flow *flow, enum payments_posting posting);
     /* Where a wallet is apart: adds the transfers of the second step; and what comes after it. */
     void (*crossed_rest)(struct payments_flow *flow);
@@ -272,6 +273,9 @@ MUST_USE err_t payments_participants_abort(struct payments_flow *flow);
 /* Saves an item about the wallet's part of flow->charge or flow->refund; its id to *ret_id. */
 MUST_USE err_t payments_suspense_add(
     struct payments_flow *flow, const char *reason, int64_t amount, struct span *ret_id);
+/* Saves one about what the rail holds of flow->charge and would not let go of; the caller saves the
+ * charge. */
+MUST_USE err_t payments_suspense_add_void(struct payments_flow *flow);
 void payments_suspense_list(struct resource_op *op);
 void payments_suspense_retrieve(struct resource_op *op);
 void payments_suspense_resolve(struct resource_op *op);
@@ -297,6 +301,8 @@ void payments_post_payment(struct payments_flow *flow, payments_posted_step step
  * which took its place: POSTED, REFUSED if it is not there, UNKNOWN. */
 void payments_booked_before(
     struct payments_flow *flow, const char *step, const char *other, payments_posted_step next);
+/* The same of an authorization: its payment or hold, or the wallet's part of it. */
+void payments_authorization_booked_before(struct payments_flow *flow, payments_posted_step next);
 
 /* --- posting_split.c: the wallet's part of a split, while it is not decided --- */
 
@@ -321,6 +327,8 @@ void payments_post_capture(struct payments_flow *flow, payments_posted_step step
 /* The name of its first transfer: with flow->in_suspense it is another posting. */
 const char *payments_capture_step(const struct payments_flow *flow);
 void payments_post_void(struct payments_flow *flow, payments_posted_step step);
+/* Of a split only the wallet's part: the rail keeps the card's. Without one: `step` at once. */
+void payments_post_split_void(struct payments_flow *flow, payments_posted_step step);
 /* A larger hold takes the place of the charge's present one. */
 void payments_post_increment(struct payments_flow *flow, payments_posted_step step);
 void payments_post_refund(struct payments_flow *flow, payments_posted_step step);

@@ -557,12 +557,17 @@ payments_post_capture(struct payments_flow *flow, payments_posted_step step)
     payments_posting_submit(flow, step);
 }
 
+void
+payments_add_hold_void(struct payments_flow *flow, u128 base, const char *step)
+{
+    struct ledger_transfer *undo = payments_transfer_add(flow, base, step, BOOKS_OF_PENDING);
+    end_hold(flow, undo, LEDGER_TRANSFER_VOID_PENDING);
+}
+
 static void
 add_void(struct payments_flow *flow)
 {
-    struct ledger_transfer *undo =
-        payments_transfer_add(flow, flow->attempt_id, "void", BOOKS_OF_PENDING);
-    end_hold(flow, undo, LEDGER_TRANSFER_VOID_PENDING);
+    payments_add_hold_void(flow, flow->attempt_id, "void");
 }
 
 void
@@ -576,6 +581,18 @@ payments_post_void(struct payments_flow *flow, payments_posted_step step)
     }
     add_void(flow);
     payments_add_split_void(flow);
+    payments_posting_submit(flow, step);
+}
+
+void
+payments_post_split_void(struct payments_flow *flow, payments_posted_step step)
+{
+    payments_posting_begin(flow);
+    payments_add_split_void(flow);
+    if (flow->transfer_count == 0) {
+        step(flow, PAYMENTS_POSTED);
+        return;
+    }
     payments_posting_submit(flow, step);
 }
 

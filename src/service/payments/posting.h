@@ -22,6 +22,8 @@ u128 payments_charge_number(const struct payments_charge *charge);
 u128 payments_ledger_amount(const struct payments_flow *flow, int64_t api_amount);
 /* The fee of the open attempt, if there is one. */
 void payments_add_fee(struct payments_flow *flow);
+/* Voids what the books hold for the card of flow->charge. */
+void payments_add_hold_void(struct payments_flow *flow, u128 base, const char *step);
 /* A new step: no transfers, linked. */
 void payments_posting_begin(struct payments_flow *flow);
 /* Posts what was added, all of it or nothing. */

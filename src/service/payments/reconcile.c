@@ -1,18 +1,21 @@
 /*
- * The reconciler: goes through all charges for ever, some at a time, and compares what the
- * documents say with the books and with the rail. A difference is logged and counted until a
- * complete run finds none; it never changes anything by itself.
+ * The reconciler: goes through all charges, refunds and balance transactions for ever, some at a
+ * time, and compares what the documents say with one another, with the books and with the rail. A
+ * difference is logged and counted until a complete run finds none; it never changes anything by
+ * itself. Refunds and balance transactions: reconcile_lines.c.
  *
  * For each charge that is not being worked on:
- *   captured            the books hold the transfer, with the captured amount; the rail captured
- *                       as much
+ *   captured            the books hold the transfer, with the captured amount, in its currency; the
+ *                       rail captured as much; its balance transaction is there
  *   split               of the amounts the card's part is the rail's, and the books hold the
  *                       transfer of the wallet's part as well
  *   refunds             the rail refunded what the charge says, less what is still under way
  *   authorized only     the books hold the pending transfer, of what was added later too; the rail
  *                       holds as much and captured nothing
+ *   canceled, reversed  the rail captured nothing, and holds nothing that it has not declined to
+ *                       let go of
  */
-#include "flow.h"
+#include "reconcile.h"
 
 #include "base/assert.h"
 #include "base/list.h"
@@ -21,16 +24,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SLICE_MAX  50
-#define SCOPES_MAX 4096
+#define SLICE_MAX PAYMENTS_RECONCILE_SLICE
 
-struct payments_reconciler {
-    struct payments *payments;
-    uint64_t scopes[SCOPES_MAX];
-    uint32_t scope_count;
-    uint32_t scope_index;
-    char cursor[ID_TEXT_SIZE]; /* the last charge that was looked at */
-    uint64_t differences;      /* of this run */
+/* How a charge of the slice is compared. */
+enum charge_state {
+    UNDER_WAY, /* left to the next run */
+    STANDS,    /* authorized or captured */
+    UNDONE,    /* canceled, or reversed: nothing of it stands */
 };
 
 /* One slice: charges of a scope, looked up in the books together, asked of the rail one by one. */
@@ -56,21 +56,32 @@ again_later(struct payments *payments)
         now + (uint64_t)payments->parts.settings.reconcile_interval_ms * OS_NS_PER_MS);
 }
 
-static void
-difference(struct slice *slice, const char *what, int64_t documents, int64_t other)
+void
+payments_reconcile_difference(
+    struct payments_reconciler *reconciler,
+    struct span document,
+    const char *what,
+    int64_t documents,
+    int64_t other)
 {
-    slice->reconciler->differences++;
-    const struct payments_charge *charge = slice->charges[slice->index];
+    reconciler->differences++;
     TRACE_LOG(
-        slice->reconciler->payments->parts.log,
+        reconciler->payments->parts.log,
         TRACE_ERROR,
         "payments",
         SPAN_EMPTY,
         "documents, books and rail differ",
-        trace_text("charge", charge->header.id),
+        trace_text("document", document),
         trace_cstr("difference", what),
         trace_i64("documents", documents),
         trace_i64("other", other));
+}
+
+static void
+difference(struct slice *slice, const char *what, int64_t documents, int64_t other)
+{
+    payments_reconcile_difference(
+        slice->reconciler, slice->charges[slice->index]->header.id, what, documents, other);
 }
 
 /* ------------------------------------------------------------------------------ comparisons --- */
@@ -98,16 +109,36 @@ compare_amount(struct slice *slice, u128 id, int64_t amount)
     ASSERT(error == ERR_OK);
     if (transfer == NULL) {
         difference(slice, "not in the books", money.amount, 0);
+        return;
+    }
+    uint32_t ledger = books_ledger_number(currency, resource_op_caller(slice->flow.op)->live);
+    if (transfer->ledger != ledger) {
+        difference(
+            slice, "another currency in the books", (int64_t)ledger, (int64_t)transfer->ledger);
     } else if (transfer->amount != (u128)money.amount) {
         difference(slice, "other amount in the books", money.amount, (int64_t)transfer->amount);
     }
 }
 
 static void
+has_line(struct slice *slice, struct span line)
+{
+    void *found;
+    if (line.size != 0 &&
+        resource_load(slice->flow.op, &payments_balance_transaction_type, line, &found) ==
+            ERR_NOT_FOUND) {
+        difference(slice, "its balance transaction is missing", 0, 0);
+    }
+}
+
+static void
 compare_books(struct slice *slice)
 {
+    const struct payments_charge *charge = slice->charges[slice->index];
     struct payments_charge_part parts[PAYMENTS_PARTS_MAX];
-    uint32_t count = payments_charge_parts(slice->charges[slice->index], parts);
+    uint32_t count = payments_charge_parts(charge, parts);
+    has_line(slice, charge->balance_transaction);
+    has_line(slice, charge->split_transaction);
     for (uint32_t i = 0; i < count; i++) {
         compare_amount(slice, parts[i].transfer, parts[i].amount);
     }
@@ -137,6 +168,22 @@ refunds_under_way(struct slice *slice, int64_t *ret_sum)
     };
     *ret_sum = 0;
     return resource_find(slice->flow.op, &payments_refund_type, &query, sum_under_way, ret_sum);
+}
+
+/* A late presentment is one that the rail captured all the same. */
+static void
+compare_undone(struct slice *slice)
+{
+    const struct port_rail_answer *answer = &slice->flow.rail.answer;
+    bool holds = answer->outcome == PORT_RAIL_APPROVED && !answer->voided;
+    if (answer->outcome == PORT_RAIL_UNKNOWN || slice->charges[slice->index]->void_refused) {
+        return; /* of what the rail declined to let go of there is an item */
+    }
+    if (answer->captured_amount != 0) {
+        difference(slice, "captured by the rail all the same", 0, answer->captured_amount);
+    } else if (holds) {
+        difference(slice, "held by the rail all the same", 0, answer->authorized_amount);
+    }
 }
 
 static err_t
@@ -181,16 +228,21 @@ compare_rail(struct slice *slice)
 
 static void ask_rail(struct slice *slice);
 
+void
+payments_reconcile_end(struct payments_reconciler *reconciler, struct resource_op *op, err_t error)
+{
+    if (error != ERR_OK) {
+        resource_internal(op, error, "reconciler");
+    } else {
+        resource_finish(op);
+    }
+    again_later(reconciler->payments);
+}
+
 static void
 end_slice(struct slice *slice, err_t error)
 {
-    struct payments *payments = slice->reconciler->payments;
-    if (error != ERR_OK) {
-        resource_internal(slice->flow.op, error, "reconciler");
-    } else {
-        resource_finish(slice->flow.op);
-    }
-    again_later(payments);
+    payments_reconcile_end(slice->reconciler, slice->flow.op, error);
 }
 
 static void
@@ -200,14 +252,21 @@ next_charge(struct slice *slice)
     ask_rail(slice);
 }
 
-/* A charge in somebody's hands is left to the next run. */
+/* Of the failed ones those count that may have been reversed; of the others the rail said no. */
 static bool
-is_at_rest(struct slice *slice)
+may_stand(const struct payments_charge *charge)
+{
+    return span_equal_cstr(charge->status, "succeeded") ||
+           span_equal_cstr(charge->failure_code, "processing_error");
+}
+
+static enum charge_state
+state_of(struct slice *slice)
 {
     struct payments_charge *charge = slice->charges[slice->index];
     void *found;
-    if (!span_equal_cstr(charge->status, "succeeded")) {
-        return false;
+    if (!may_stand(charge)) {
+        return UNDER_WAY;
     }
     err_t error =
         resource_load(slice->flow.op, &payments_intent_type, charge->payment_intent, &found);
@@ -215,20 +274,20 @@ is_at_rest(struct slice *slice)
         difference(slice, "its intent is missing", 0, 0);
     }
     if (error != ERR_OK) {
-        return false; /* what cannot be read now is left to the next run too */
+        return UNDER_WAY; /* what cannot be read now is left to the next run too */
     }
     const struct payments_intent *intent = found;
-    bool canceled = span_equal_cstr(intent->status, "canceled");
-    if (payments_attempt_is_open(&intent->attempt) || canceled) {
-        return false;
+    if (payments_attempt_is_open(&intent->attempt)) {
+        return UNDER_WAY;
     }
+    bool undone = span_equal_cstr(intent->status, "canceled") || charge->failure_code.size != 0;
     /* Read again: it may have changed since the slice was read. */
     error = resource_load(slice->flow.op, &payments_charge_type, charge->header.id, &found);
     if (error != ERR_OK ||
         ((struct payments_charge *)found)->header.version != charge->header.version) {
-        return false;
+        return UNDER_WAY;
     }
-    return true;
+    return undone ? UNDONE : STANDS;
 }
 
 static void
@@ -236,7 +295,11 @@ reported(struct payments_flow *flow)
 {
     struct slice *slice = CONTAINER_OF(flow, struct slice, flow);
     /* While the rail was asked, somebody may have captured or refunded it. */
-    err_t error = is_at_rest(slice) ? compare_rail(slice) : ERR_OK;
+    enum charge_state state = state_of(slice);
+    err_t error = state == STANDS ? compare_rail(slice) : ERR_OK;
+    if (state == UNDONE) {
+        compare_undone(slice);
+    }
     if (error != ERR_OK) {
         end_slice(slice, error);
         return;
@@ -248,10 +311,13 @@ static void
 ask_rail(struct slice *slice)
 {
     for (; slice->index < slice->count; slice->index++) {
-        if (!is_at_rest(slice)) {
+        enum charge_state state = state_of(slice);
+        if (state == UNDER_WAY) {
             continue;
         }
-        compare_books(slice);
+        if (state == STANDS) {
+            compare_books(slice);
+        }
         slice->flow.charge = slice->charges[slice->index];
         if (payments_by_wallet(&slice->flow)) {
             continue; /* there is no rail to differ from the books */
@@ -289,24 +355,56 @@ collect(void *context, void *document)
     return slice->count < SLICE_MAX;
 }
 
-static err_t
-read_slice(struct slice *slice)
+struct reading {
+    bool (*collect)(void *context, void *document);
+    void *context;
+    uint32_t count;
+    struct span last;
+};
+
+static bool
+read_one(void *context, void *document)
 {
-    struct payments_reconciler *reconciler = slice->reconciler;
-    struct document_query query = {
+    struct reading *reading = context;
+    reading->count++;
+    reading->last = ((const struct resource_header *)document)->id;
+    return reading->collect(reading->context, document);
+}
+
+static void
+next_phase(struct payments_reconciler *reconciler)
+{
+    reconciler->phase++;
+    if (reconciler->phase == PAYMENTS_RECONCILE_PHASES) {
+        reconciler->phase = PAYMENTS_RECONCILE_CHARGES;
+        reconciler->scope_index++;
+    }
+}
+
+err_t
+payments_reconcile_read(
+    struct payments_reconciler *reconciler,
+    struct resource_op *op,
+    const struct resource_type *type,
+    bool (*collect_one)(void *context, void *document),
+    void *context)
+{
+    char above[ID_TEXT_SIZE];
+    memcpy(above, reconciler->cursor, sizeof(above));
+    const struct document_query query = {
         .range_column = UINT32_MAX,
-        .id_above = span_from_cstr(reconciler->cursor),
+        .id_above = span_from_cstr(above),
         .oldest_first = true,
         .limit = SLICE_MAX,
     };
-    TRY(resource_find(slice->flow.op, &payments_charge_type, &query, collect, slice));
+    struct reading reading = {.collect = collect_one, .context = context};
+    TRY(resource_find(op, type, &query, read_one, &reading));
     memset(reconciler->cursor, 0, sizeof(reconciler->cursor));
-    if (slice->count == SLICE_MAX) {
-        struct span last = slice->charges[SLICE_MAX - 1]->header.id;
-        ASSERT(last.size < sizeof(reconciler->cursor));
-        memcpy(reconciler->cursor, last.data, last.size);
+    if (reading.count == SLICE_MAX) {
+        ASSERT(reading.last.size < sizeof(reconciler->cursor));
+        memcpy(reconciler->cursor, reading.last.data, reading.last.size);
     } else {
-        reconciler->scope_index++;
+        next_phase(reconciler);
     }
     return ERR_OK;
 }
@@ -324,7 +422,8 @@ look_at_slice(struct resource_op *op)
     slice->reconciler = payments->reconciler;
     slice->flow.payments = payments;
     slice->flow.op = op;
-    err_t error = read_slice(slice);
+    err_t error =
+        payments_reconcile_read(slice->reconciler, op, &payments_charge_type, collect, slice);
     if (error != ERR_OK || slice->count == 0) {
         end_slice(slice, error);
         return;
@@ -344,7 +443,7 @@ static void
 add_scope(void *context, uint64_t scope)
 {
     struct payments_reconciler *reconciler = context;
-    if (reconciler->scope_count < SCOPES_MAX) {
+    if (reconciler->scope_count < PAYMENTS_SCOPES_MAX) {
         reconciler->scopes[reconciler->scope_count++] = scope;
     }
 }
@@ -395,7 +494,7 @@ reconcile_fired(struct os_timer *timer)
         payments->parts.runtime,
         reconciler->scopes[reconciler->scope_index],
         payments,
-        look_at_slice,
+        reconciler->phase == PAYMENTS_RECONCILE_CHARGES ? look_at_slice : payments_reconcile_lines,
         NULL);
     if (error != ERR_OK) {
         again_later(payments);

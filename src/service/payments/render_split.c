@@ -88,6 +88,6 @@ payments_suspense_render(struct resource_render *render, const void *document)
         json_null(json);
     }
     json_member_text(json, "status", item->status);
-    json_member_text(json, "wallet", item->wallet);
+    json_member_text_or_null(json, "wallet", item->wallet);
     json_object_end(json);
 }

@@ -6,7 +6,7 @@
 #include "route_params.h"
 
 static const char *const statuses[] = {"open", "resolved", NULL};
-static const char *const resolutions[] = {"wallet", "merchant", NULL};
+static const char *const resolutions[] = {"wallet", "merchant", "released", NULL};
 
 static const struct resource_param list_params[] = {
     ONE_OF("status", statuses),

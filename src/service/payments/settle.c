@@ -64,7 +64,7 @@ settled(struct port_ledger_request *request)
     for (uint32_t i = 0; error == ERR_OK && i < settle->count; i++) {
         uint32_t status = settle->results[i].status;
         if (status != LEDGER_TRANSFER_created && status != LEDGER_TRANSFER_exists) {
-            continue; /* stays due: the reconciler tells of it */
+            continue; /* stays due: the next sweep tries it again */
         }
         moved++;
         settle->due[i]->release_due = 0;

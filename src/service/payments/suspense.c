@@ -1,11 +1,15 @@
 /*
- * Suspense items: money that the rail has moved and that the books could not put where it belongs
- * (SPLIT-5). Each stands for an amount in the suspense account until a person says what becomes of
- * it; an open one is counted in payments_health.
+ * Suspense items: money that a person must look at. An open one is counted in payments_health. Two
+ * kinds stand for an amount in the suspense account, which the rail has moved and the books could
+ * not put where it belongs (SPLIT-5):
  *
  *                     resolution `wallet`            resolution `merchant`
  *   capture_refused   wallet -> suspense             merchant available -> suspense
  *   refund_refused    suspense -> wallet             suspense -> merchant available
+ *
+ * One stands for what the rail holds, or has taken, and has declined to let go of: void_refused. It
+ * has the resolution `released`: the person knows from the network that nothing is held or kept any
+ * more, and what the books still hold is voided.
  *
  *   payments_suspense_resolve   documents: the try is counted                     (1)
  *   post                        books: the movement; each try has an id           (2)
@@ -28,6 +32,21 @@ is_of_capture(const struct payments_suspense *item)
     return span_equal_cstr(item->reason, "capture_refused");
 }
 
+static bool
+is_of_void(const struct payments_suspense *item)
+{
+    return span_equal_cstr(item->reason, "void_refused");
+}
+
+err_t
+payments_suspense_add_void(struct payments_flow *flow)
+{
+    struct payments_charge *charge = flow->charge;
+    struct span id;
+    charge->void_refused = true;
+    return payments_suspense_add(flow, "void_refused", charge->amount - charge->split_amount, &id);
+}
+
 err_t
 payments_suspense_add(
     struct payments_flow *flow, const char *reason, int64_t amount, struct span *ret_id)
@@ -40,7 +59,7 @@ payments_suspense_add(
     item->amount = amount;
     item->currency = charge->currency;
     item->reason = span_from_cstr(reason);
-    item->wallet = charge->split_wallet;
+    item->wallet = is_of_void(item) ? SPAN_EMPTY : charge->split_wallet;
     item->payment_intent = charge->payment_intent;
     item->charge = charge->header.id;
     item->refund = flow->refund != NULL ? flow->refund->header.id : SPAN_EMPTY;
@@ -115,6 +134,15 @@ resolved(struct payments_flow *flow, enum payments_posting posting)
     UNREACHABLE();
 }
 
+/* Whatever the answer, the books hold nothing: there was no hold, or it is voided now, or was. */
+static enum payments_posting
+judge_released(const struct payments_flow *flow)
+{
+    uint32_t status = flow->results[0].status;
+    return status == LEDGER_TRANSFER_pending_transfer_already_posted ? PAYMENTS_POSTING_REFUSED
+                                                                     : PAYMENTS_POSTED;
+}
+
 /* The last one moves the money; the hold before it, if it still is, is let go of. */
 static enum payments_posting
 judge(const struct payments_flow *flow)
@@ -135,11 +163,23 @@ item_number(const struct payments_suspense *item)
 }
 
 static void
+release(struct payments_flow *flow)
+{
+    payments_posting_begin(flow);
+    payments_add_hold_void(flow, item_number(flow->suspense), "release");
+    payments_posting_submit_each(flow, judge_released, resolved);
+}
+
+static void
 try_is_durable(struct resource_op *op)
 {
     struct payments_flow *flow = payments_flow_of(op);
     const struct payments_suspense *item = flow->suspense;
     char step[48];
+    if (is_of_void(item)) {
+        release(flow);
+        return;
+    }
     (void)snprintf(step, sizeof(step), "resolve %lld", (long long)item->tries);
     u128 suspense = payments_books_account(flow, BOOKS_SUSPENSE);
     u128 other = span_equal_cstr(item->resolution, "wallet")
@@ -163,6 +203,51 @@ try_is_durable(struct resource_op *op)
     payments_posting_submit_each(flow, judge, resolved);
 }
 
+/* Each reason has resolutions of its own. False if answered. */
+static bool
+check_resolution(
+    struct payments_flow *flow, const struct payments_suspense *item, struct span resolution)
+{
+    if (item->resolved_at != 0) {
+        resource_invalid(
+            flow->op, "suspense_item_resolved", NULL, "This suspense item is resolved already.");
+        return false;
+    }
+    if (is_of_void(item) != span_equal_cstr(resolution, "released")) {
+        resource_invalid(
+            flow->op,
+            NULL,
+            "resolution",
+            "An item with the reason %.*s cannot be resolved so.",
+            SPAN_PRINTF(item->reason));
+        return false;
+    }
+    if (item->resolution.size != 0 && !span_equal(item->resolution, resolution)) {
+        resource_invalid(
+            flow->op,
+            "suspense_item_under_way",
+            "resolution",
+            "A resolution to the %.*s was begun, and its end is not known: repeat that one first.",
+            SPAN_PRINTF(item->resolution));
+        return false;
+    }
+    return true;
+}
+
+/* The item's own charge: the intent may have a later one. */
+static bool
+load_charge(struct payments_flow *flow, const struct payments_suspense *item)
+{
+    void *found;
+    err_t error = resource_load(flow->op, &payments_charge_type, item->charge, &found);
+    if (error != ERR_OK) {
+        resource_internal(flow->op, error, "charge of a suspense item");
+        return false;
+    }
+    flow->charge = found;
+    return true;
+}
+
 static void
 resolve_locked(struct resource_op *op)
 {
@@ -178,24 +263,11 @@ resolve_locked(struct resource_op *op)
     flow->suspense = item;
     bool present = resource_text(op, "resolution", &resolution);
     ASSERT(present); /* required in the table */
-    if (item->resolved_at != 0) {
-        resource_invalid(
-            op, "suspense_item_resolved", NULL, "This suspense item is resolved already.");
-        return;
-    }
-    if (!payments_intent_load(flow, item->payment_intent)) {
+    if (!check_resolution(flow, item, resolution) ||
+        !payments_intent_load(flow, item->payment_intent) || !load_charge(flow, item)) {
         return;
     }
     flow->attempt_id = item_number(item); /* what its transfers derive from */
-    if (item->resolution.size != 0 && !span_equal(item->resolution, resolution)) {
-        resource_invalid(
-            op,
-            "suspense_item_under_way",
-            "resolution",
-            "A resolution to the %.*s was begun, and its end is not known: repeat that one first.",
-            SPAN_PRINTF(item->resolution));
-        return;
-    }
     item->resolution = resolution;
     (void)resource_text(op, "note", &item->note);
     error = resource_save(op, &payments_suspense_type, item);

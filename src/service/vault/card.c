@@ -152,6 +152,7 @@ static const struct {
     {"4000000000003055", "threeDSecureOptional", NULL, NULL, NULL},
     {"4000000000003097", "threeDSecureOptionalProcessingError", NULL, NULL, NULL},
     {"4000000000000515", "incrementDeclined", NULL, NULL, NULL},
+    {"4000000000000523", "voidDeclined", NULL, NULL, NULL},
 };
 
 static const char *

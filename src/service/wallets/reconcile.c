@@ -4,7 +4,7 @@
  * none; it never changes anything by itself.
  *
  *   transfers, holds, withdrawals   what a document at rest says that moved is in the books, with
- *                                   its amount; what it says that did not is not
+ *                                   its amount and currency; what it says that did not is not
  *   wallets                         each movement of an account that this service made has the
  *                                   document that explains it
  *
@@ -49,6 +49,7 @@ struct expected {
     struct span document;
     u128 id;
     int64_t amount; /* minor units; below zero: it must not be there */
+    uint32_t ledger;
 };
 
 struct slice {
@@ -128,16 +129,20 @@ static void
 expect(
     struct slice *slice,
     struct span document,
+    struct span currency,
     const struct wallets_expected *expected,
     uint32_t count)
 {
     ASSERT(slice->expected_count + count <= EXPECTED_MAX);
+    uint32_t ledger =
+        books_ledger_number(wallets_currency(currency), resource_op_caller(slice->flow.op)->live);
     for (uint32_t i = 0; i < count; i++) {
         slice->ids[slice->expected_count] = expected[i].transfer;
         slice->expected[slice->expected_count++] = (struct expected){
             .document = document,
             .id = expected[i].transfer,
             .amount = expected[i].amount,
+            .ledger = ledger,
         };
     }
 }
@@ -151,15 +156,24 @@ collect(void *context, void *document)
     slice->count++;
     set_text(slice->reconciler->cursor, header->id);
     switch (slice->reconciler->phase) {
-    case TRANSFERS:
-        expect(slice, header->id, expected, wallets_expect_transfer(document, expected));
+    case TRANSFERS: {
+        const struct wallets_transfer *transfer = document;
+        uint32_t count = wallets_expect_transfer(transfer, expected);
+        expect(slice, header->id, transfer->currency, expected, count);
         return true;
-    case HOLDS:
-        expect(slice, header->id, expected, wallets_expect_hold(document, expected));
+    }
+    case HOLDS: {
+        const struct wallets_hold *hold = document;
+        uint32_t count = wallets_expect_hold(hold, expected);
+        expect(slice, header->id, hold->currency, expected, count);
         return true;
-    case WITHDRAWALS:
-        expect(slice, header->id, expected, wallets_expect_withdrawal(document, expected));
+    }
+    case WITHDRAWALS: {
+        const struct wallets_withdrawal *withdrawal = document;
+        uint32_t count = wallets_expect_withdrawal(withdrawal, expected);
+        expect(slice, header->id, withdrawal->currency, expected, count);
         return true;
+    }
     case WALLETS:
     case PHASE_COUNT:
         break;
@@ -179,6 +193,13 @@ compare(struct slice *slice, const struct expected *expected)
     } else if (found != NULL && expected->amount < 0) {
         difference(
             slice, expected->document, "in the books all the same", 0, (int64_t)found->amount);
+    } else if (found != NULL && found->ledger != expected->ledger) {
+        difference(
+            slice,
+            expected->document,
+            "another currency in the books",
+            (int64_t)expected->ledger,
+            (int64_t)found->ledger);
     } else if (found != NULL && found->amount != (u128)expected->amount) {
         difference(
             slice,

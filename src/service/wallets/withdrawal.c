@@ -68,22 +68,24 @@ release_limit(struct wallets_flow *flow)
 
 /* ----------------------------------------------------------------- (7) what comes back later -- */
 
+/* `kept`: the bank has said that the money has not come back. Nothing else ends the watch: what is
+ * not known, or not booked yet, may be money that came back. */
 static int64_t
-next_look(struct wallets_flow *flow)
+next_look(struct wallets_flow *flow, bool kept)
 {
     int64_t now_s = (int64_t)resource_now_s(flow->op);
     int64_t paid_at = flow->withdrawal->paid_at;
     /* The longer ago, the less often. */
     int64_t wait_s = (now_s - paid_at) / 2;
     wait_s = wait_s < WATCH_MIN_S ? WATCH_MIN_S : wait_s > WATCH_MAX_S ? WATCH_MAX_S : wait_s;
-    bool over = now_s - paid_at > flow->wallets->parts.settings.return_window_s;
+    bool over = kept && now_s - paid_at > flow->wallets->parts.settings.return_window_s;
     return over ? 0 : now_s + wait_s;
 }
 
 static void
-look_again(struct wallets_flow *flow)
+look_again(struct wallets_flow *flow, bool kept)
 {
-    flow->withdrawal->due = next_look(flow);
+    flow->withdrawal->due = next_look(flow, kept);
     save_and_answer(flow, NULL);
 }
 
@@ -118,7 +120,7 @@ given_back(struct wallets_flow *flow, enum wallets_posting posting)
         flow->withdrawal->in_suspense = true;
         give_back(flow);
     } else {
-        look_again(flow);
+        look_again(flow, false);
     }
 }
 
@@ -149,11 +151,13 @@ reported(struct wallets_flow *flow)
         give_back(flow);
         return;
     case PORT_RAIL_APPROVED:
+    case PORT_RAIL_NOT_FOUND: /* it has forgotten it: that will be no other answer next time */
+        look_again(flow, true);
+        return;
     case PORT_RAIL_PENDING:
-    case PORT_RAIL_NOT_FOUND:
     case PORT_RAIL_UNKNOWN:
     case PORT_RAIL_CHALLENGE: /* no bank says so */
-        look_again(flow);
+        look_again(flow, false);
         return;
     }
     UNREACHABLE();
@@ -174,7 +178,7 @@ paid(struct wallets_flow *flow, enum wallets_posting posting)
     wallets_attempt_close(&withdrawal->attempt);
     withdrawal->status = SPAN("paid");
     withdrawal->paid_at = (int64_t)resource_now_s(flow->op);
-    withdrawal->due = next_look(flow);
+    withdrawal->due = next_look(flow, true);
     save_and_answer(flow, "wallet_withdrawal.paid");
 }
 

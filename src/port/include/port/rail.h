@@ -18,7 +18,9 @@
 enum port_rail_operation {
     PORT_RAIL_AUTHORIZE, /* holds the amount at the issuer; with `capture` it is taken at once */
     PORT_RAIL_CAPTURE,   /* takes `amount` of what was authorized, releases the rest */
-    PORT_RAIL_VOID,      /* releases an authorization; undoes one whose outcome is unknown */
+    PORT_RAIL_VOID,      /* releases an authorization; undoes one whose outcome is unknown. Over ISO
+                          * 8583 a reversal, stored and forwarded until it is answered: DE 39 21
+                          * and 25 are NOT_FOUND, 91 and 96 no answer, other refusals DECLINED */
     PORT_RAIL_REFUND,    /* gives back `amount` of what was captured */
     PORT_RAIL_REPORT,    /* what became of operation `original_id`? */
     /* Holds `amount` more under an authorization. A "no" leaves what was held before. */

@@ -1,0 +1,49 @@
+/* The reconciler's two halves: reconcile.c goes through the charges, and runs all;
+ * reconcile_lines.c goes through the refunds and the balance transactions. */
+#ifndef PAYMENTS_RECONCILE_H
+#define PAYMENTS_RECONCILE_H
+
+#include "flow.h"
+
+#define PAYMENTS_RECONCILE_SLICE 50
+#define PAYMENTS_SCOPES_MAX      4096
+
+enum payments_reconcile_phase {
+    PAYMENTS_RECONCILE_CHARGES,
+    PAYMENTS_RECONCILE_REFUNDS,
+    PAYMENTS_RECONCILE_TRANSACTIONS,
+    PAYMENTS_RECONCILE_PHASES,
+};
+
+struct payments_reconciler {
+    struct payments *payments;
+    uint64_t scopes[PAYMENTS_SCOPES_MAX];
+    uint32_t scope_count;
+    uint32_t scope_index;
+    enum payments_reconcile_phase phase;
+    char cursor[ID_TEXT_SIZE]; /* the last document that was looked at */
+    uint64_t differences;      /* of this run */
+};
+
+void payments_reconcile_difference(
+    struct payments_reconciler *reconciler,
+    struct span document,
+    const char *what,
+    int64_t documents,
+    int64_t other);
+/* The next slice of documents of the phase's type, which `collect` gets; behind the last one comes
+ * the next phase. */
+MUST_USE err_t payments_reconcile_read(
+    struct payments_reconciler *reconciler,
+    struct resource_op *op,
+    const struct resource_type *type,
+    bool (*collect)(void *context, void *document),
+    void *context);
+/* Ends the slice's operation. */
+void payments_reconcile_end(
+    struct payments_reconciler *reconciler, struct resource_op *op, err_t error);
+
+/* A slice of refunds or of balance transactions. */
+void payments_reconcile_lines(struct resource_op *op);
+
+#endif

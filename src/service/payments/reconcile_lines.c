@@ -1,0 +1,366 @@
+/*
+ * The reconciler's look at refunds and at balance transactions, one slice of either.
+ *
+ *   refunds               the books hold what a booked one gave back to the card and to the wallet,
+ *                         and the other way round what failed later; they hold nothing of a refused
+ *                         one. Its balance transactions are there
+ *   balance transactions  the charge or refund that it comes from is there, names it, and says the
+ *                         same amount and currency. What has settled is in the books with its net
+ *                         amount, and what never had to is not
+ *
+ * A line of the merchant's balance and what it comes from are written by one commit, and after the
+ * books (PAYMENTS-4); settlement is in the books before a document says so. So each can be compared
+ * at any time, but for refunds under way.
+ */
+#include "reconcile.h"
+
+#include "base/list.h"
+
+#define EXPECTED_PER_DOCUMENT 3 /* of a refund: the card's part, the wallet's, the failure */
+#define EXPECTED_MAX          (PAYMENTS_RECONCILE_SLICE * EXPECTED_PER_DOCUMENT)
+
+enum presence {
+    MUST_BE,
+    MAY_BE,
+    MUST_NOT_BE,
+};
+
+/* What a document says of a transfer in the books. */
+struct expected {
+    struct span document;
+    u128 id;
+    int64_t amount; /* minor units */
+    uint32_t ledger;
+    enum presence presence;
+};
+
+struct lines {
+    struct payments_reconciler *reconciler;
+    struct resource_op *op;
+    err_t error; /* of reading what a document names */
+    struct port_ledger_request lookup;
+    struct expected expected[EXPECTED_MAX];
+    u128 ids[EXPECTED_MAX];
+    struct ledger_transfer found[EXPECTED_MAX];
+    uint32_t count;
+};
+
+static void
+difference(struct lines *lines, struct span document, const char *what, int64_t says, int64_t other)
+{
+    payments_reconcile_difference(lines->reconciler, document, what, says, other);
+}
+
+/* Amounts that no transfer can have differ from every other. */
+static void
+expect(
+    struct lines *lines,
+    const struct resource_header *document,
+    struct span code,
+    u128 id,
+    int64_t amount,
+    enum presence presence)
+{
+    const struct currency *currency = currency_find(code);
+    struct money money;
+    if (currency == NULL || money_from_api(amount, currency, &money) != ERR_OK) {
+        difference(lines, document->id, "no amount of its currency", amount, 0);
+        return;
+    }
+    lines->ids[lines->count] = id;
+    lines->expected[lines->count++] = (struct expected){
+        .document = document->id,
+        .id = id,
+        .amount = money.amount,
+        .ledger = books_ledger_number(currency, resource_op_caller(lines->op)->live),
+        .presence = presence,
+    };
+}
+
+/* NULL: there is no such document, or it cannot be read now. */
+static void *
+load(struct lines *lines, const struct resource_type *type, struct span id, bool *ret_missing)
+{
+    void *found = NULL;
+    err_t error = resource_load(lines->op, type, id, &found);
+    *ret_missing = error == ERR_NOT_FOUND;
+    if (error != ERR_OK && error != ERR_NOT_FOUND) {
+        lines->error = error;
+    }
+    return error == ERR_OK ? found : NULL;
+}
+
+/* ---------------------------------------------------------------------------------- refunds --- */
+
+static void
+has_line(struct lines *lines, const struct payments_refund *refund, struct span line)
+{
+    bool missing = false;
+    (void)load(lines, &payments_balance_transaction_type, line, &missing);
+    if (missing) {
+        difference(lines, refund->header.id, "its balance transaction is missing", 0, 0);
+    }
+}
+
+static void
+has_lines(struct lines *lines, const struct payments_refund *refund)
+{
+    has_line(lines, refund, refund->balance_transaction);
+    if (refund->split_transaction.size != 0) {
+        has_line(lines, refund, refund->split_transaction);
+    }
+    if (refund->failure_balance_transaction.size != 0) {
+        has_line(lines, refund, refund->failure_balance_transaction);
+    }
+}
+
+/* The number in its id is its attempt's, but for those that were made before they were numbered so:
+ * of these only `reference` is known. */
+static bool
+attempt_of(const struct payments_refund *refund, u128 *ret_attempt)
+{
+    return id_parse(payments_refund_type.prefix, refund->header.id, ret_attempt) &&
+           refund->reference.size == 2 * sizeof(u128) &&
+           payments_unhex(refund->reference) == resource_derived_id(*ret_attempt, "refund");
+}
+
+static void
+look_at_refund(struct lines *lines, const struct payments_refund *refund)
+{
+    const struct resource_header *header = &refund->header;
+    bool under_way = payments_attempt_is_open(&refund->attempt);
+    bool booked = refund->balance_transaction.size != 0;
+    bool again = refund->suspense_item.size != 0;
+    bool failed = span_equal_cstr(refund->status, "failed");
+    int64_t card = payments_split_rest_refunded(refund);
+    u128 attempt = 0;
+    if (booked) {
+        has_lines(lines, refund);
+    }
+    if (!attempt_of(refund, &attempt) || (under_way && !booked)) {
+        return;
+    }
+    enum presence presence = booked ? MUST_BE : MUST_NOT_BE;
+    if (card != 0) {
+        u128 id = resource_derived_id(attempt, again ? "refund again" : "refund");
+        expect(lines, header, refund->currency, id, card, presence);
+    }
+    if (refund->split_amount != 0) {
+        u128 id = resource_derived_id(attempt, again ? "wallet suspense" : "wallet refund");
+        expect(lines, header, refund->currency, id, refund->split_amount, presence);
+    }
+    if (card != 0 && !under_way) {
+        u128 id = resource_derived_id(attempt, "refund failure");
+        expect(lines, header, refund->currency, id, card, booked && failed ? MUST_BE : MUST_NOT_BE);
+    }
+}
+
+static bool
+collect_refund(void *context, void *document)
+{
+    look_at_refund(context, document);
+    return true;
+}
+
+/* --------------------------------------------------------------------- balance transactions --- */
+
+/* What its source says of a line. */
+struct origin {
+    struct span currency;
+    int64_t amount;
+    bool named;
+    bool settles; /* it was pending, or is */
+};
+
+static struct origin
+origin_in_charge(
+    const struct payments_charge *charge, const struct payments_balance_transaction *line)
+{
+    struct origin origin = {.currency = charge->currency, .settles = charge->wallet.size == 0};
+    if (span_equal_cstr(line->type, "transfer")) {
+        origin.named = charge->transfer_destination.size != 0;
+        origin.amount = -charge->amount_captured;
+    } else if (span_equal(charge->balance_transaction, line->header.id)) {
+        origin.named = span_equal_cstr(line->type, "charge");
+        origin.amount = charge->amount_captured - charge->split_captured;
+    } else if (span_equal(charge->split_transaction, line->header.id)) {
+        origin.named = span_equal_cstr(line->type, "charge");
+        origin.amount = charge->split_captured;
+        origin.settles = false;
+    }
+    return origin;
+}
+
+static struct origin
+origin_in_refund(
+    const struct payments_refund *refund, const struct payments_balance_transaction *line)
+{
+    struct origin origin = {.currency = refund->currency, .settles = !refund->from_available};
+    bool of_failure = span_equal_cstr(line->type, "refund_failure");
+    if (of_failure) {
+        origin.named = span_equal(refund->failure_balance_transaction, line->header.id);
+        origin.amount = payments_split_rest_refunded(refund);
+    } else if (span_equal(refund->split_transaction, line->header.id)) {
+        origin.named = span_equal_cstr(line->type, "refund");
+        origin.amount = -refund->split_amount;
+        origin.settles = false;
+    } else {
+        origin.named = span_equal(refund->balance_transaction, line->header.id) &&
+                       span_equal_cstr(line->type, "refund");
+        origin.amount = -payments_split_rest_refunded(refund);
+    }
+    return origin;
+}
+
+static bool
+find_origin(
+    struct lines *lines, const struct payments_balance_transaction *line, struct origin *ret_origin)
+{
+    bool of_charge = span_starts_with(line->source, span_from_cstr(payments_charge_type.prefix));
+    bool missing = false;
+    const void *source = load(
+        lines, of_charge ? &payments_charge_type : &payments_refund_type, line->source, &missing);
+    if (missing) {
+        difference(lines, line->header.id, "its source is missing", line->amount, 0);
+    }
+    if (source != NULL) {
+        *ret_origin = of_charge ? origin_in_charge(source, line) : origin_in_refund(source, line);
+    }
+    return source != NULL;
+}
+
+static void
+expect_settlement(
+    struct lines *lines, const struct payments_balance_transaction *line, bool settles)
+{
+    int64_t net = line->amount - line->fee;
+    u128 number = 0;
+    if (!id_parse(payments_balance_transaction_type.prefix, line->header.id, &number)) {
+        return;
+    }
+    expect(
+        lines,
+        &line->header,
+        line->currency,
+        resource_derived_id(number, "settle"),
+        net < 0 ? -net : net,
+        !settles                 ? MUST_NOT_BE
+        : line->release_due == 0 ? MUST_BE
+                                 : MAY_BE);
+}
+
+static void
+look_at_line(struct lines *lines, const struct payments_balance_transaction *line)
+{
+    struct origin origin;
+    if (!find_origin(lines, line, &origin)) {
+        return;
+    }
+    if (!origin.named) {
+        difference(lines, line->header.id, "its source does not name it", line->amount, 0);
+        return;
+    }
+    if (!span_equal(line->currency, origin.currency)) {
+        difference(lines, line->header.id, "its source has another currency", line->amount, 0);
+        return;
+    }
+    if (line->amount != origin.amount) {
+        difference(
+            lines, line->header.id, "its source has another amount", line->amount, origin.amount);
+    }
+    if (line->release_due != 0 && line->release_due != line->available_on) {
+        difference(
+            lines,
+            line->header.id,
+            "settles at another time than it shows",
+            line->available_on,
+            line->release_due);
+    }
+    expect_settlement(lines, line, origin.settles);
+}
+
+static bool
+collect_line(void *context, void *document)
+{
+    look_at_line(context, document);
+    return true;
+}
+
+/* -------------------------------------------------------------------------------- the books --- */
+
+static void
+compare(struct lines *lines, const struct expected *expected)
+{
+    const struct ledger_transfer *found = NULL;
+    for (uint32_t i = 0; i < lines->lookup.out_count && found == NULL; i++) {
+        found = lines->found[i].id == expected->id ? &lines->found[i] : NULL;
+    }
+    struct span document = expected->document;
+    if (found == NULL) {
+        if (expected->presence == MUST_BE) {
+            difference(lines, document, "not in the books", expected->amount, 0);
+        }
+    } else if (expected->presence == MUST_NOT_BE) {
+        difference(lines, document, "in the books all the same", 0, (int64_t)found->amount);
+    } else if (found->ledger != expected->ledger) {
+        difference(
+            lines,
+            document,
+            "another currency in the books",
+            (int64_t)expected->ledger,
+            (int64_t)found->ledger);
+    } else if (found->amount != (u128)expected->amount) {
+        difference(
+            lines, document, "other amount in the books", expected->amount, (int64_t)found->amount);
+    }
+}
+
+static void
+looked_up(struct port_ledger_request *request)
+{
+    struct lines *lines = CONTAINER_OF(request, struct lines, lookup);
+    for (uint32_t i = 0; i < lines->count && request->error == ERR_OK; i++) {
+        compare(lines, &lines->expected[i]);
+    }
+    payments_reconcile_end(lines->reconciler, lines->op, request->error);
+}
+
+static void
+look_up(struct lines *lines)
+{
+    struct port_ledger *ledger = lines->reconciler->payments->parts.ledger;
+    lines->lookup.operation = PORT_LEDGER_LOOKUP_TRANSFERS;
+    lines->lookup.count = lines->count;
+    lines->lookup.in.ids = lines->ids;
+    lines->lookup.out.transfers = lines->found;
+    lines->lookup.reply_to = resource_op_executor(lines->op);
+    lines->lookup.done = looked_up;
+    ledger->submit(ledger, &lines->lookup);
+}
+
+void
+payments_reconcile_lines(struct resource_op *op)
+{
+    struct payments *payments = resource_op_service(op);
+    struct payments_reconciler *reconciler = payments->reconciler;
+    struct lines *lines = ARENA_NEW(resource_op_arena(op), struct lines);
+    if (lines == NULL) {
+        payments_reconcile_end(reconciler, op, ERR_FULL);
+        return;
+    }
+    lines->reconciler = reconciler;
+    lines->op = op;
+    bool refunds = reconciler->phase == PAYMENTS_RECONCILE_REFUNDS;
+    err_t error = payments_reconcile_read(
+        reconciler,
+        op,
+        refunds ? &payments_refund_type : &payments_balance_transaction_type,
+        refunds ? collect_refund : collect_line,
+        lines);
+    error = error != ERR_OK ? error : lines->error;
+    if (error != ERR_OK || lines->count == 0) {
+        payments_reconcile_end(reconciler, op, error);
+        return;
+    }
+    look_up(lines);
+}

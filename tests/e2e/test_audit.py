@@ -1,0 +1,205 @@
+"""A merchant's day, at random: payments of every kind in several currencies, what comes after them,
+wallets, and a server that is killed in between. Then the auditor comes (kit/audit.py)."""
+
+import os
+import random
+import threading
+import time
+import uuid
+
+import requests
+
+from kit.audit import CURRENCIES, audited, returned_to_suspense
+from kit.books import metrics, reconciled
+from kit.server import LONG
+from kit.wallets import Wallets
+
+SEED = int(os.environ.get("TEST_SEED", "1"))
+CLIENTS = 6
+STEPS = 250 if LONG else 60  # of each client
+KILLS = 4 if LONG else 1
+FLAGS = ("--settlement-delay=4s", "--authorization-hold=6s", "--issuer-refund-settle=1s", "--bank-settle=500ms",
+         "--bank-return=1s", "--withdrawal-watch=3s", "--attempt-lease=1s",
+         "--wallet-limits=business.out=900000000/9000000000/9000000000 "
+         "business.in=900000000/9000000000/9000000000")
+CARDS = ["pm_card_visa"] * 6 + [
+    "pm_card_refundFail", "pm_card_pendingRefund", "pm_card_bypassPending", "pm_card_voidDeclined",
+    "pm_card_chargeDeclined", "pm_card_mastercard", "pm_card_incrementDeclined"]
+BANKS = ["000123456789", "000111111116", "000222222227", "000333333335", "000666666660"]
+LARGEST = 99_999_999
+
+
+class Client(threading.Thread):
+    """Does one thing after the other, each under a key until it has an answer."""
+
+    def __init__(self, server, purses, seed):
+        super().__init__()
+        self.server, self.purses = server, purses
+        self.random = random.Random(seed)
+        self.wallets = Wallets(server)
+        self.intents, self.holds = [], []
+        self.failure = None
+
+    def ask(self, path, **body):
+        key = str(uuid.UUID(int=self.random.getrandbits(128)))
+        while True:
+            try:
+                answer = self.wallets.http.post(path, body, headers={"Idempotency-Key": key})
+            except requests.exceptions.RequestException:
+                time.sleep(0.05)
+                continue
+            if answer.status_code in (409, 429) or answer.status_code >= 500:
+                time.sleep(0.05)
+                continue
+            return answer.json() if answer.status_code == 200 else None
+
+    def amount(self, currency, least=None):
+        """Often one whose share is half a unit, or the smallest or the largest."""
+        chance = self.random.random()
+        if chance < 0.1:
+            amount = LARGEST
+        elif chance < 0.3:
+            amount = self.random.choice([50, 500, 1050, 1150, 5000, 5500, 10050])
+        else:
+            amount = self.random.randrange(50, 100_000)
+        amount = max(amount, least or 0)
+        return amount - amount % 100 or 100 if currency == "isk" else amount
+
+    def part(self, whole, currency):
+        amount = self.random.choice([whole, self.random.randrange(1, whole + 1)])
+        return max(amount - amount % 100, 100) if currency == "isk" else amount
+
+    def pay(self):
+        currency = self.random.choice(list(CURRENCIES))
+        body = {"amount": self.amount(currency, 1000), "currency": currency, "confirm": "true"}
+        if self.random.random() < 0.4:
+            body["capture_method"] = "manual"
+        purse = self.random.choice(self.purses[currency])
+        kind = self.random.random()
+        if kind < 0.2:
+            body |= {"payment_method_data[type]": "wallet", "payment_method_data[wallet][id]": purse}
+        else:
+            body["payment_method"] = self.random.choice(CARDS)
+            if kind < 0.4:
+                body |= {"split[wallet]": purse, "split[amount]": self.part(
+                    max(body["amount"] // 2, 1), currency)}
+            elif kind < 0.6:
+                body["transfer_data[destination]"] = purse
+            else:
+                body["payment_method_options[card][request_incremental_authorization]"] = (
+                    "if_available")
+        made = self.ask("/v1/payment_intents", **body)
+        if made:
+            self.intents.append(made)
+
+    def go_on(self):
+        if not self.intents:
+            return
+        intent = self.random.choice(self.intents)
+        path, currency = f"/v1/payment_intents/{intent['id']}", intent["currency"]
+        kind = self.random.random()
+        if kind < 0.3:
+            self.ask(f"{path}/capture", amount_to_capture=self.part(intent["amount"], currency))
+        elif kind < 0.45:
+            self.ask(f"{path}/cancel")
+        elif kind < 0.6:
+            self.ask(f"{path}/increment_authorization", amount=self.amount(currency, 1000))
+        else:
+            self.ask("/v1/refunds", payment_intent=intent["id"],
+                     amount=self.part(intent["amount"], currency))
+
+    def move(self):
+        currency = self.random.choice(list(CURRENCIES))
+        source, target = self.random.sample(self.purses[currency], 2)
+        amount, kind = self.amount(currency), self.random.random()
+        if kind < 0.15:
+            self.ask(f"/v1/test_helpers/wallets/{source}/fund_balance", amount=amount,
+                     currency=currency)
+        elif kind < 0.5:
+            self.ask("/v1/wallet_transfers", **{"from": source}, to=target, amount=amount,
+                     currency=currency)
+        elif kind < 0.65:
+            made = self.ask(f"/v1/wallets/{source}/holds", to=target, amount=amount,
+                            expires_in=self.random.choice([2, 5]))
+            if made:
+                self.holds.append(made)
+        elif kind < 0.8 and self.holds:
+            hold = self.holds.pop(self.random.randrange(len(self.holds)))
+            if self.random.random() < 0.3:
+                self.ask(f"/v1/wallet_holds/{hold['id']}/release")
+            else:
+                self.ask(f"/v1/wallet_holds/{hold['id']}/capture",
+                         amount=self.part(hold["amount"], currency))
+        else:
+            self.ask(f"/v1/wallets/{source}/withdrawals", amount=amount,
+                     **{"bank_account[account_number]": self.random.choice(BANKS)})
+
+    def short_life(self):
+        """A wallet that is closed while refunds, a top-up and a withdrawal are still to come to it."""
+        currency = self.random.choice(["usd", "jpy", "bhd"])
+        customer = self.ask("/v1/customers", name="Ann")
+        made = customer and self.ask("/v1/wallets", customer=customer["id"], currency=currency,
+                                     tier="business")
+        if not made:
+            return
+        purse = made["id"]
+        self.ask(f"/v1/test_helpers/wallets/{purse}/fund_balance", amount=9000, currency=currency)
+        usual = {"currency": currency, "confirm": "true"}
+        split = self.ask("/v1/payment_intents", amount=5000, payment_method="pm_card_visa",
+                         **{"split[wallet]": purse, "split[amount]": 3000}, **usual)
+        alone = self.ask("/v1/payment_intents", amount=2000, **usual, **{
+            "payment_method_data[type]": "wallet", "payment_method_data[wallet][id]": purse})
+        top_up = self.ask("/v1/payment_intents", amount=1500, payment_method="pm_card_visa",
+                          capture_method="manual", **{"transfer_data[destination]": purse}, **usual)
+        self.ask(f"/v1/wallets/{purse}/withdrawals", amount=4000,
+                 **{"bank_account[account_number]": "000333333335"})
+        for _ in range(40):  # until the bank has paid, unless the money is back before that
+            closed = self.ask(f"/v1/wallets/{purse}/close")
+            if closed:
+                break
+            time.sleep(0.05)
+        if top_up:
+            self.ask(f"/v1/payment_intents/{top_up['id']}/capture")
+        for paid in filter(None, (split, alone)):
+            self.ask("/v1/refunds", payment_intent=paid["id"],
+                     amount=self.part(paid["amount"], currency))
+
+    def run(self):
+        try:
+            for step in range(STEPS):
+                if step % 20 == 10:
+                    self.short_life()
+                self.random.choice([self.pay, self.pay, self.go_on, self.go_on, self.move])()
+        except Exception as failure:  # pylint: disable=broad-except
+            self.failure = failure
+
+
+def test_a_merchants_day_adds_up(make_server):
+    server = make_server(*FLAGS)
+    wallets = Wallets(server)
+    purses = {currency: [wallets.wallet(funds=500_000_000, currency=currency) for _ in range(3)]
+              for currency in CURRENCIES}
+    clients = [Client(server, purses, SEED * 1000 + number) for number in range(CLIENTS)]
+    for client in clients:
+        client.start()
+    for _ in range(KILLS):
+        time.sleep(STEPS / 40)
+        server.kill()
+        server.start()
+    for client in clients:
+        client.join()
+    for client in clients:
+        if client.failure is not None:
+            raise client.failure
+    audit = audited(server)
+    assert len(audit.charges) > STEPS
+    assert {item["reason"] for item in audit.items} == {"void_refused", "refund_refused"}
+    assert any(withdrawal["status"] == "returned" and returned_to_suspense(withdrawal)
+               for withdrawal in audit.withdrawals)
+    for number, item in enumerate(audit.items):
+        if number % 3:
+            wallets.post(f"/v1/tael/suspense_items/{item['id']}/resolve", resolution=(
+                "released" if item["reason"] == "void_refused" else "merchant"))
+    audited(server)
+    reconciled(server)
+    assert metrics(server)["tael_wallet_differences"] == 0

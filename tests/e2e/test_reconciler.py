@@ -1,0 +1,306 @@
+"""The server's own comparison: somebody changes what is stored, one thing at a time, and the comparison
+names that thing and nothing else. Untouched it finds nothing."""
+
+import json
+import shutil
+import sqlite3
+
+import pytest
+
+from kit.books import metrics
+from kit.client import pay, sdk
+from kit.server import Server, wait_until
+from kit.wallets import Wallets
+
+LOOKS_INTO_PROCESS = True
+FLAGS = ("--settlement-delay=1h", "--bank-settle=100ms", "--issuer-refund-settle=100ms")
+
+
+class Stored:
+    """A server's documents in SQLite, while it is stopped."""
+
+    def __init__(self, server):
+        self.database = sqlite3.connect(server.data / "tael.db")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.database.commit()
+        self.database.close()
+
+    def body(self, kind, document):
+        (text,) = self.database.execute(f"SELECT body FROM {kind} WHERE id = ?", (document,)).fetchone()
+        return json.loads(text)
+
+    def change(self, kind, document, **members):
+        """None takes a member away; of a column the value is in the row as well."""
+        body = self.body(kind, document)
+        for name, value in members.items():
+            body.pop(name, None)
+            if value is not None:
+                body[name] = value
+        self.database.execute(f"UPDATE {kind} SET body = ? WHERE id = ?", (json.dumps(body, separators=(",", ":")), document))
+
+    def add(self, kind, document, member, more):
+        self.change(kind, document, **{member: self.body(kind, document).get(member, 0) + more})
+
+    def remove(self, kind, document):
+        self.database.execute(f"DELETE FROM {kind} WHERE id = ?", (document,))
+
+    def double(self, kind, document):
+        twin = document[:-4] + ("0000" if document[-4:] != "0000" else "1111")
+        columns = [row[1] for row in self.database.execute(f"PRAGMA table_info({kind})")]
+        names = ", ".join(f'"{name}"' for name in columns)
+        values = ", ".join("?" if name == "id" else f'"{name}"' for name in columns)
+        self.database.execute(
+            f"INSERT INTO {kind} ({names}) SELECT {values} FROM {kind} WHERE id = ?", (twin, document))
+        return twin
+
+
+class World:
+    """A server with a payment of each kind, at rest, that can be put back to where it was."""
+
+    def __init__(self, folder):
+        self.server = Server(folder / "server", *FLAGS, cluster=False, on_postgres=False).start()
+        client, wallets = sdk(self.server, validate=False), Wallets(self.server)
+        purse = wallets.wallet(5000)
+        self.paid = self.charge(client, pay(client, 2000))
+        self.settled = self.charge(client, pay(client, 2100, token="pm_card_bypassPending"))
+        self.captured = self.charge(client, client.v1.payment_intents.capture(
+            pay(client, 2200, capture_method="manual").id, {"amount_to_capture": 1500}))
+        self.split = self.charge(client, pay(client, split={"wallet": purse, "amount": 700}))
+        self.purse = self.charge(client, client.v1.payment_intents.create({
+            "amount": 900, "currency": "usd", "confirm": True,
+            "payment_method_data": {"type": "wallet", "wallet": {"id": purse}}}))
+        self.top_up = self.charge(client, pay(client, transfer_data={"destination": purse}))
+        self.canceled = self.charge(client, client.v1.payment_intents.cancel(
+            pay(client, 2300, capture_method="manual").id))
+        self.kept = self.charge(client, client.v1.payment_intents.cancel(
+            pay(client, 2300, token="pm_card_voidDeclined", capture_method="manual").id))
+        pay(client, 2400, capture_method="manual")
+        other = wallets.wallet()
+        self.sent = wallets.send(purse, other, 250)
+        hold = wallets.post(f"/v1/wallets/{purse}/holds", to=other, amount=300)
+        self.hold = wallets.post(f"/v1/wallet_holds/{hold['id']}/capture", amount=200)
+        made = wallets.post(f"/v1/wallets/{purse}/withdrawals", amount=400, bank_account={
+            "account_number": "000123456789"})
+        self.withdrawal = wallets.wait_for(f"/v1/wallet_withdrawals/{made['id']}", "paid")
+        self.refund = client.v1.refunds.create({"charge": self.paid.id, "amount": 300})
+        client.v1.refunds.create({"charge": self.split.id, "amount": 900})
+        client.v1.refunds.create({"charge": self.purse.id, "amount": 100})
+        client.v1.refunds.create({"charge": self.settled.id, "amount": 100})
+        failing = pay(client, 2500, token="pm_card_refundFail")
+        self.failed = client.v1.refunds.create({"payment_intent": failing.id, "amount": 400})
+        wait_until(lambda: client.v1.refunds.retrieve(self.failed.id).status == "failed", 30,
+                   "the refund's failure")
+        self.failed = client.v1.refunds.retrieve(self.failed.id)
+        wait_until(lambda: client.v1.balance_transactions.retrieve(
+            self.settled.balance_transaction).status == "available", 30, "the settlement")
+        wait_until(lambda: metrics(self.server)["tael_attempts_open"] == 0, 30, "the end of all")
+        self.server.stop()
+        self.copy = folder / "copy"
+        shutil.copytree(self.server.root, self.copy)
+
+    @staticmethod
+    def charge(client, intent):
+        return client.v1.charges.retrieve(intent.latest_charge)
+
+    def reset(self):
+        shutil.rmtree(self.server.root)
+        shutil.copytree(self.copy, self.server.root)
+
+    def told(self):
+        """What one whole comparison says, by the document that it says it of."""
+        self.server.start()
+        try:
+            wait_until(lambda: metrics(self.server)["tael_reconcile_runs_total"] >= 1, 30,
+                       "a comparison")
+            wait_until(lambda: metrics(self.server)["tael_wallet_reconcile_runs_total"] >= 1, 30,
+                       "a comparison of wallets")
+            found = metrics(self.server)
+            log = self.server.log()
+        finally:
+            self.server.stop()
+        lines = [json.loads(line) for line in log.splitlines()
+                 if '"documents, books and rail differ"' in line
+                 or '"documents and books differ"' in line]
+        count = found["tael_differences"] + found["tael_wallet_differences"]
+        assert bool(count) == bool(lines)
+        return {(line["document"], line["difference"]) for line in lines}
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    made = World(tmp_path_factory.mktemp("reconciler"))
+    yield made
+    made.server.close()
+
+
+def transaction(world, name):
+    return getattr(world, name).balance_transaction
+
+
+def test_nothing_is_found_where_nothing_differs(world):
+    world.reset()
+    assert world.told() == set()
+
+
+def a_charge_one_less(world, stored):
+    stored.add("charge", world.captured.id, "amount_captured", -1)
+    return {world.captured.id, transaction(world, "captured")}
+
+
+def a_charge_in_another_currency(world, stored):
+    stored.change("charge", world.captured.id, currency="eur")
+    return {world.captured.id, transaction(world, "captured")}
+
+
+def a_charge_is_gone(world, stored):
+    stored.remove("charge", world.captured.id)
+    return {transaction(world, "captured")}
+
+
+def an_intent_is_gone(world, stored):
+    stored.remove("payment_intent", world.captured.payment_intent)
+    return {world.captured.id}
+
+
+def a_capture_behind_a_cancellation(world, stored):
+    """A late presentment."""
+    stored.change("charge", world.captured.id, captured=None, amount_captured=None, booked_by=None,
+                  balance_transaction=None)
+    stored.change("payment_intent", world.captured.payment_intent, status="canceled")
+    stored.remove("balance_transaction", transaction(world, "captured"))
+    return {world.captured.id}
+
+
+def a_hold_behind_a_cancellation(world, stored):
+    """Of the network that would not let go, where no item says so."""
+    stored.change("charge", world.kept.id, void_refused=None)
+    return {world.kept.id}
+
+
+def a_line_is_gone(world, stored):
+    stored.remove("balance_transaction", transaction(world, "captured"))
+    return {world.captured.id}
+
+
+def a_line_of_a_refund_is_gone(world, stored):
+    stored.remove("balance_transaction", world.refund.balance_transaction)
+    return {world.refund.id}
+
+
+def a_line_twice(world, stored):
+    return {stored.double("balance_transaction", transaction(world, "captured"))}
+
+
+def a_line_of_a_refund_twice(world, stored):
+    return {stored.double("balance_transaction", world.refund.balance_transaction)}
+
+
+def a_line_one_more(world, stored):
+    stored.add("balance_transaction", transaction(world, "captured"), "amount", 1)
+    return {transaction(world, "captured")}
+
+
+def a_fee_one_more(world, stored):
+    """Of what has settled; until then no movement of the net amount is there to compare with."""
+    stored.add("balance_transaction", transaction(world, "settled"), "fee", 1)
+    return {transaction(world, "settled")}
+
+
+def a_line_in_another_currency(world, stored):
+    stored.change("balance_transaction", transaction(world, "captured"), currency="eur")
+    return {transaction(world, "captured")}
+
+
+def a_line_before_its_time(world, stored):
+    stored.change("balance_transaction", transaction(world, "captured"), release_due=None)
+    return {transaction(world, "captured")}
+
+
+def a_line_of_another_day(world, stored):
+    stored.add("balance_transaction", transaction(world, "captured"), "available_on", 86400)
+    return {transaction(world, "captured")}
+
+
+def a_refund_one_less(world, stored):
+    stored.add("refund", world.refund.id, "amount", -1)
+    return {world.refund.id, world.refund.balance_transaction}
+
+
+def a_refund_is_gone(world, stored):
+    stored.remove("refund", world.refund.id)
+    return {world.refund.balance_transaction}
+
+
+def a_refund_that_did_not_fail(world, stored):
+    stored.change("refund", world.failed.id, status="succeeded", failure_balance_transaction=None)
+    return {world.failed.id, world.failed.failure_balance_transaction}
+
+
+def a_refund_that_was_refused(world, stored):
+    stored.change("refund", world.refund.id, status="failed", balance_transaction=None)
+    return {world.refund.id, world.refund.balance_transaction}
+
+
+def a_part_of_a_wallet_one_less(world, stored):
+    stored.add("charge", world.split.id, "split_captured", -1)
+    return {world.split.id, transaction(world, "split"),
+            world.split["split"]["wallet"]["balance_transaction"]}
+
+
+def a_transfer_one_less(world, stored):
+    stored.add("wallet_transfer", world.sent["id"], "amount", -1)
+    return {world.sent["id"]}
+
+
+def a_transfer_is_gone(world, stored):
+    stored.remove("wallet_transfer", world.sent["id"])
+    return {world.sent["id"]}
+
+
+def a_transfer_that_failed(world, stored):
+    stored.change("wallet_transfer", world.sent["id"], status="failed")
+    return {world.sent["id"]}
+
+
+def a_hold_captured_for_less(world, stored):
+    stored.add("wallet_hold", world.hold["id"], "amount_captured", -1)
+    return {world.hold["id"]}
+
+
+def a_withdrawal_one_more(world, stored):
+    stored.add("wallet_withdrawal", world.withdrawal["id"], "amount", 1)
+    return {world.withdrawal["id"]}
+
+
+def a_withdrawal_that_failed(world, stored):
+    stored.change("wallet_withdrawal", world.withdrawal["id"], status="failed", paid_at=None)
+    return {world.withdrawal["id"]}
+
+
+def a_transfer_in_another_currency(world, stored):
+    stored.change("wallet_transfer", world.sent["id"], currency="eur")
+    return {world.sent["id"]}
+
+
+PLANTS = [
+    a_transfer_one_less, a_transfer_is_gone, a_transfer_that_failed, a_hold_captured_for_less,
+    a_withdrawal_one_more, a_withdrawal_that_failed, a_transfer_in_another_currency,
+    a_charge_one_less, a_charge_in_another_currency, a_charge_is_gone, an_intent_is_gone,
+    a_capture_behind_a_cancellation, a_hold_behind_a_cancellation, a_line_is_gone,
+    a_line_of_a_refund_is_gone, a_line_twice, a_line_of_a_refund_twice, a_line_one_more, a_fee_one_more,
+    a_line_in_another_currency, a_line_before_its_time, a_line_of_another_day, a_refund_one_less,
+    a_refund_is_gone, a_refund_that_did_not_fail, a_refund_that_was_refused,
+    a_part_of_a_wallet_one_less]
+
+
+@pytest.mark.parametrize("plant", PLANTS, ids=lambda plant: plant.__name__)
+def test_what_was_changed_is_found_and_nothing_else(world, plant):
+    world.reset()
+    with Stored(world.server) as stored:
+        changed = plant(world, stored)
+    told = world.told()
+    assert {document for document, _ in told} == changed, told
