@@ -206,6 +206,41 @@ def test_a_queue_that_is_lost(make_server, broker):
     assert "the broker takes events again" in server.log()
 
 
+def test_a_queue_that_is_full(make_server, broker):
+    """An application's queue takes so many, refuses the rest, and is emptied slowly: it gets everything
+    nevertheless, and the other queues are not flooded with the same events again and again."""
+    if broker.scheme != "amqp":
+        pytest.skip("RabbitMQ's")
+    server = make_server()
+    client = sdk(server)
+    for _ in range(PAYMENTS):
+        pay(client)
+    events = stored(server)
+    connection = broker.connect()
+    channel = connection.channel()
+    channel.exchange_declare(broker.name, "topic", durable=True)
+    channel.queue_declare("shop", durable=True, arguments={
+        "x-max-length": 20, "x-overflow": "reject-publish"})
+    channel.queue_bind("shop", broker.name, "#")
+    server.stop()
+    server.start(f"--broker={broker.url}")
+    wait_until(lambda: metrics(server)["tael_broker_failures_total"] >= 2, 60, "refusals")
+    got = []
+
+    def take_one():
+        method, properties, _ = channel.basic_get("shop", auto_ack=True)
+        if method is not None:
+            got.append(properties.message_id)
+        return set(got) == {event["id"] for event in events}
+
+    wait_until(take_one, 60, f"all {len(events)} events")
+    connection.close()
+    wait_until(lambda: confirmed(server, len(events)), 60, "every event confirmed")
+    messages = broker.read(has_all(events))
+    assert len(got) <= 2 * len(events) and len(messages) <= 3 * len(events)
+    assert "refused a message" in server.log()
+
+
 @pytest.mark.parametrize("flags, said", [
     (["--broker=http://x/y"], "the URL begins with none of kafka://, kafkas://, amqp:// and amqps://"),
     (["--broker=kafka://host/topic"], "the URL has a host that is not HOST:PORT"),
