@@ -118,6 +118,21 @@ def test_the_broker_is_away(make_server, broker):
     assert "the broker takes events again" in server.log()
 
 
+def test_another_one_in_its_place(make_server, broker):
+    """It goes on where the former was: both together have everything, and nothing is in both."""
+    server = make_server(f"--broker={broker.url}")
+    pay(sdk(server))
+    before = stored(server)
+    wait_until(lambda: confirmed(server, len(before)), 120, "every event confirmed")
+    check(server, broker.read(has_all(before)), before)
+    server.stop()
+    server.start(f"--broker={broker.new_name().url}")
+    pay(sdk(server))
+    since = stored(server)[len(before):]
+    wait_until(lambda: confirmed(server, len(since)), 120, "every event confirmed")
+    check(server, broker.read(has_all(since)), since)
+
+
 def test_the_server_dies(make_server, broker):
     """kill -9 while events are on their way: the next start publishes what is not known to be there."""
     server = make_server(f"--broker={broker.url}")
