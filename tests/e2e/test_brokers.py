@@ -118,6 +118,21 @@ def test_the_broker_is_away(make_server, broker):
     assert "the broker takes events again" in server.log()
 
 
+def test_another_one_in_its_place(make_server, broker):
+    """It goes on where the former was: both together have everything, and nothing is in both."""
+    server = make_server(f"--broker={broker.url}")
+    pay(sdk(server))
+    before = stored(server)
+    wait_until(lambda: confirmed(server, len(before)), 120, "every event confirmed")
+    check(server, broker.read(has_all(before)), before)
+    server.stop()
+    server.start(f"--broker={broker.new_name().url}")
+    pay(sdk(server))
+    since = stored(server)[len(before):]
+    wait_until(lambda: confirmed(server, len(since)), 120, "every event confirmed")
+    check(server, broker.read(has_all(since)), since)
+
+
 def test_the_server_dies(make_server, broker):
     """kill -9 while events are on their way: the next start publishes what is not known to be there."""
     server = make_server(f"--broker={broker.url}")
@@ -204,6 +219,41 @@ def test_a_queue_that_is_lost(make_server, broker):
     since = events[len(first):]
     check(server, broker.read(has_all(since)), since)
     assert "the broker takes events again" in server.log()
+
+
+def test_a_queue_that_is_full(make_server, broker):
+    """An application's queue takes so many, refuses the rest, and is emptied slowly: it gets everything
+    nevertheless, and the other queues are not flooded with the same events again and again."""
+    if broker.scheme != "amqp":
+        pytest.skip("RabbitMQ's")
+    server = make_server()
+    client = sdk(server)
+    for _ in range(PAYMENTS):
+        pay(client)
+    events = stored(server)
+    connection = broker.connect()
+    channel = connection.channel()
+    channel.exchange_declare(broker.name, "topic", durable=True)
+    channel.queue_declare("shop", durable=True, arguments={
+        "x-max-length": 20, "x-overflow": "reject-publish"})
+    channel.queue_bind("shop", broker.name, "#")
+    server.stop()
+    server.start(f"--broker={broker.url}")
+    wait_until(lambda: metrics(server)["tael_broker_failures_total"] >= 2, 60, "refusals")
+    got = []
+
+    def take_one():
+        method, properties, _ = channel.basic_get("shop", auto_ack=True)
+        if method is not None:
+            got.append(properties.message_id)
+        return set(got) == {event["id"] for event in events}
+
+    wait_until(take_one, 60, f"all {len(events)} events")
+    connection.close()
+    wait_until(lambda: confirmed(server, len(events)), 60, "every event confirmed")
+    messages = broker.read(has_all(events))
+    assert len(got) <= 2 * len(events) and len(messages) <= 3 * len(events)
+    assert "refused a message" in server.log()
 
 
 @pytest.mark.parametrize("flags, said", [

@@ -130,6 +130,19 @@ def test_manual_capture_commits_what_is_captured(own, client, shop, warehouse):
     assert warehouse.shelf("lamp") == (1, 0, 1)
 
 
+def test_no_more_is_committed_than_was_agreed_to(own, client, shop):
+    intent = pay(client, shop, capture_method="manual", expand=["latest_charge"],
+                 payment_method_options={
+                     "card": {"request_incremental_authorization": "if_available"}})
+    card = intent.latest_charge.payment_method_details.card
+    assert card.incremental_authorization.status == "unavailable"
+    with pytest.raises(stripe.InvalidRequestError):
+        client.v1.payment_intents.increment_authorization(intent.id, {"amount": 3000})
+    client.v1.payment_intents.capture(intent.id)
+    ended(own, intent.id, "committed")
+    assert [one.event["amount"] for one in shop.verified()] == [2000, 2000]
+
+
 def test_cancelling_aborts(own, client, warehouse):
     intent = pay(client, warehouse, capture_method="manual")
     assert warehouse.shelf("lamp") == (1, 1, 0)

@@ -52,9 +52,8 @@ note_failure(struct broker *broker, const char *why)
 }
 
 static void
-note_success(struct broker *broker, uint32_t count)
+note_success(struct broker *broker)
 {
-    atomic_fetch_add(&broker->published, count);
     atomic_store(&broker->connected, true);
     if (broker->said[0] != '\0') {
         TRACE_LOG(
@@ -81,9 +80,13 @@ publish_run(struct os_task *task)
     struct port_broker_request *request = CONTAINER_OF(task, struct port_broker_request, task);
     struct broker *broker = request->broker;
     char why[BROKER_WHY_SIZE] = "";
-    request->error = broker->driver->publish(broker->state, request->messages, request->count, why);
+    request->confirmed = 0;
+    request->error = broker->driver->publish(
+        broker->state, request->messages, request->count, &request->confirmed, why);
+    ASSERT(request->confirmed <= request->count);
+    atomic_fetch_add(&broker->published, request->confirmed);
     if (request->error == ERR_OK) {
-        note_success(broker, request->count);
+        note_success(broker);
     } else {
         note_failure(broker, why[0] == '\0' ? err_text(request->error) : why);
     }

@@ -17,11 +17,13 @@ struct broker_driver {
         void **ret_state,
         char why[BROKER_WHY_SIZE]);
     /* Connects if it has to. ERR_OK: all are confirmed. Anything else: nothing is under way any
-     * more, and the next call begins anew; `why` says what happened, without credentials. */
+     * more, and the next call begins anew; `why` says what happened, without credentials, and
+     * *ret_confirmed how many are confirmed from the first on: at least so many. */
     err_t (*publish)(
         void *state,
         const struct port_broker_message *messages,
         uint32_t count,
+        uint32_t *ret_confirmed,
         char why[BROKER_WHY_SIZE]);
     void (*close)(void *state);
 };

@@ -300,9 +300,11 @@ kafka_publish(
     void *state,
     const struct port_broker_message *messages,
     uint32_t count,
+    uint32_t *ret_confirmed,
     char why[BROKER_WHY_SIZE])
 {
     struct kafka *kafka = state;
+    *ret_confirmed = 0;
     TRY(producer_get(kafka, why));
     uint64_t end_ms = now_ms(kafka) + kafka->timeout_ms;
     kafka->waiting = 0;
@@ -319,8 +321,11 @@ kafka_publish(
     while (kafka->waiting > 0 && kafka->refused == 0 && now_ms(kafka) < end_ms) {
         (void)rd_kafka_poll(kafka->producer, POLL_MS);
     }
-    return kafka->waiting == 0 && kafka->refused == 0 ? ERR_OK
-                                                      : give_up(kafka, kafka->first_error, why);
+    if (kafka->waiting > 0 || kafka->refused > 0) {
+        return give_up(kafka, kafka->first_error, why);
+    }
+    *ret_confirmed = count;
+    return ERR_OK;
 }
 
 const struct broker_driver broker_kafka = {

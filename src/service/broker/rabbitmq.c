@@ -9,6 +9,11 @@
  * looks into the queue before publishing again, so as to say so. The queue is never deleted here:
  * of a cluster whose majority is away one hears the same, and there its messages come back.
  *
+ * A bounded queue may refuse messages (overflow: reject-publish), whoever bound it, and takes those
+ * behind them once there is room again. Whoever was refused one sends the next ones one at a time,
+ * until a request gets through: what is behind a refusal would come out of order, and would be sent
+ * to the other queues once more each time.
+ *
  * The library blocks. What bounds it: time-outs of connecting and of calls, the kernel's limit for
  * what a peer does not take (TCP_USER_TIMEOUT), and the deadline of the wait for confirms.
  */
@@ -29,6 +34,12 @@
 #define FRAME_MAX   131072
 #define HEARTBEAT_S 30
 
+enum answer {
+    ANSWER_NONE,
+    ANSWER_CONFIRMED,
+    ANSWER_REFUSED,
+};
+
 struct rabbitmq {
     struct broker_url url;
     char ca_file[1024];
@@ -36,11 +47,12 @@ struct rabbitmq {
     struct os_clock *clock;
     amqp_connection_state_t connection; /* NULL: none */
     uint64_t published;                 /* on this channel: the number of the last message */
-    bool doubtful;                      /* nothing was confirmed the last time */
-    /* Of the request under way: those after number `before`. */
+    bool doubtful;                      /* nothing was answered the last time */
+    bool careful;                       /* a queue refused a message in the last request */
+    /* Of the group under way: those after number `before`. */
     uint64_t before;
-    uint32_t missing; /* not confirmed yet */
-    bool confirmed[PORT_BROKER_MESSAGES_MAX];
+    uint32_t missing; /* neither confirmed nor refused yet */
+    enum answer answers[PORT_BROKER_MESSAGES_MAX];
 };
 
 static uint64_t
@@ -317,39 +329,41 @@ publish_one(
 }
 
 static void
-confirm(struct rabbitmq *rabbitmq, uint64_t number)
+note_answer(struct rabbitmq *rabbitmq, uint64_t number, enum answer answer)
 {
     uint64_t index = number - rabbitmq->before - 1;
-    if (number > rabbitmq->before && number <= rabbitmq->published && !rabbitmq->confirmed[index]) {
-        rabbitmq->confirmed[index] = true;
+    if (number > rabbitmq->before && number <= rabbitmq->published &&
+        rabbitmq->answers[index] == ANSWER_NONE) {
+        rabbitmq->answers[index] = answer;
         rabbitmq->missing--;
+        rabbitmq->doubtful = false;
+        rabbitmq->careful = rabbitmq->careful || answer == ANSWER_REFUSED;
     }
 }
 
-/* One message, in any order, or all up to one. */
+/* Of one message, in any order, or of all up to one. */
 static void
-note_confirm(struct rabbitmq *rabbitmq, const amqp_basic_ack_t *ack)
+note_answers(struct rabbitmq *rabbitmq, uint64_t number, bool multiple, enum answer answer)
 {
-    if (!ack->multiple) {
-        confirm(rabbitmq, ack->delivery_tag);
-        return;
-    }
-    for (uint64_t i = rabbitmq->before + 1; i <= rabbitmq->published && i <= ack->delivery_tag;
+    for (uint64_t i = multiple ? rabbitmq->before + 1 : number;
+         i <= rabbitmq->published && i <= number;
          i++) {
-        confirm(rabbitmq, i);
+        note_answer(rabbitmq, i, answer);
     }
 }
 
 static err_t
 note_method(struct rabbitmq *rabbitmq, const amqp_method_t *method, char why[BROKER_WHY_SIZE])
 {
+    const amqp_basic_ack_t *ack = method->decoded;
+    const amqp_basic_nack_t *nack = method->decoded;
     switch (method->id) {
     case AMQP_BASIC_ACK_METHOD:
-        note_confirm(rabbitmq, method->decoded);
+        note_answers(rabbitmq, ack->delivery_tag, ack->multiple != 0, ANSWER_CONFIRMED);
         return ERR_OK;
     case AMQP_BASIC_NACK_METHOD:
-        broker_why(why, "the broker refused a message");
-        return ERR_OUTCOME_UNKNOWN;
+        note_answers(rabbitmq, nack->delivery_tag, nack->multiple != 0, ANSWER_REFUSED);
+        return ERR_OK;
     case AMQP_BASIC_RETURN_METHOD:
         broker_why(why, "no queue takes a message");
         return ERR_OUTCOME_UNKNOWN;
@@ -363,7 +377,7 @@ note_method(struct rabbitmq *rabbitmq, const amqp_method_t *method, char why[BRO
 }
 
 static err_t
-await_confirms(struct rabbitmq *rabbitmq, uint64_t end_ms, char why[BROKER_WHY_SIZE])
+await_answers(struct rabbitmq *rabbitmq, uint64_t end_ms, char why[BROKER_WHY_SIZE])
 {
     while (rabbitmq->missing > 0) {
         uint64_t now = now_ms(rabbitmq);
@@ -386,24 +400,37 @@ await_confirms(struct rabbitmq *rabbitmq, uint64_t end_ms, char why[BROKER_WHY_S
     return ERR_OK;
 }
 
+/* How many of a group of so many are confirmed, from the first on. */
+static uint32_t
+confirmed_of(const struct rabbitmq *rabbitmq, uint32_t count)
+{
+    uint32_t confirmed = 0;
+    while (confirmed < count && rabbitmq->answers[confirmed] == ANSWER_CONFIRMED) {
+        confirmed++;
+    }
+    return confirmed;
+}
+
+/* Publishes them all, and waits until each is answered for. None is when it begins. */
 static err_t
-publish_all(
+publish_group(
     struct rabbitmq *rabbitmq,
     const struct port_broker_message *messages,
     uint32_t count,
+    uint64_t end_ms,
     char why[BROKER_WHY_SIZE])
 {
-    uint64_t end_ms = now_ms(rabbitmq) + rabbitmq->timeout_ms;
-    TRY(connect_if_needed(rabbitmq, why));
     rabbitmq->before = rabbitmq->published;
     rabbitmq->missing = count;
-    memset(rabbitmq->confirmed, 0, sizeof(rabbitmq->confirmed));
     for (uint32_t i = 0; i < count; i++) {
         TRY(publish_one(rabbitmq, &messages[i], why));
     }
     rabbitmq->doubtful = true;
-    TRY(await_confirms(rabbitmq, end_ms, why));
-    rabbitmq->doubtful = false;
+    TRY(await_answers(rabbitmq, end_ms, why));
+    if (confirmed_of(rabbitmq, count) < count) {
+        broker_why(why, "the broker refused a message: a queue that it goes to may be full");
+        return ERR_OUTCOME_UNKNOWN;
+    }
     return ERR_OK;
 }
 
@@ -412,11 +439,23 @@ rabbitmq_publish(
     void *state,
     const struct port_broker_message *messages,
     uint32_t count,
+    uint32_t *ret_confirmed,
     char why[BROKER_WHY_SIZE])
 {
     struct rabbitmq *rabbitmq = state;
-    err_t result = publish_all(rabbitmq, messages, count, why);
-    if (result != ERR_OK) {
+    uint64_t end_ms = now_ms(rabbitmq) + rabbitmq->timeout_ms;
+    uint32_t done = 0;
+    err_t result = connect_if_needed(rabbitmq, why);
+    while (result == ERR_OK && done < count) {
+        uint32_t group = rabbitmq->careful ? 1 : count;
+        memset(rabbitmq->answers, 0, sizeof(rabbitmq->answers));
+        result = publish_group(rabbitmq, &messages[done], group, end_ms, why);
+        done += confirmed_of(rabbitmq, group);
+    }
+    *ret_confirmed = done;
+    if (result == ERR_OK) {
+        rabbitmq->careful = false;
+    } else {
         disconnect(rabbitmq);
     }
     return result;

@@ -317,8 +317,9 @@ payments_charge_build(struct payments_flow *flow)
         approved && intent->capture_before != 0 &&
         span_equal_cstr(intent->request_incremental_authorization, "if_available") &&
         network_increments(flow->method->network) &&
-        /* A wallet's limits were reserved for this amount. */
-        intent->transfer_destination.size == 0 && !payments_is_split(intent);
+        /* A wallet's limits were reserved for this amount, and participants agreed to it. */
+        intent->transfer_destination.size == 0 && !payments_is_split(intent) &&
+        intent->transaction.size == 0;
     if (!approved) {
         charge->failure_code = arena_text(flow->op, answer->error_code);
         charge->failure_message = SPAN("Your card was declined.");

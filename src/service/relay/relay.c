@@ -90,6 +90,7 @@ batch_clear(struct relay_batch *batch)
 {
     buf_clear(&batch->text);
     batch->count = 0;
+    batch->confirmed = 0;
     batch->oldest_s = 0;
 }
 
@@ -115,8 +116,8 @@ static void
 publish(struct relay *relay)
 {
     relay->publishing = true;
-    relay->request.messages = relay->batch.messages;
-    relay->request.count = relay->batch.count;
+    relay->request.messages = relay->batch.messages + relay->batch.confirmed;
+    relay->request.count = relay->batch.count - relay->batch.confirmed;
     relay->parts.broker->publish(relay->parts.broker, &relay->request);
 }
 
@@ -224,7 +225,6 @@ relay_read_ended(struct relay_scope *scope, bool good)
 static void
 round_confirmed(struct relay *relay)
 {
-    atomic_fetch_add(&relay->published, relay->batch.count);
     LIST_FOREACH_SAFE (&relay->round, link) {
         struct relay_scope *scope = CONTAINER_OF(link, struct relay_scope, waiting);
         if (scope->in_batch[0] != '\0') {
@@ -245,10 +245,13 @@ published(struct port_broker_request *request)
 {
     struct relay *relay = CONTAINER_OF(request, struct relay, request);
     relay->publishing = false;
-    if (request->error == ERR_OK) {
+    atomic_fetch_add(&relay->published, request->confirmed);
+    relay->batch.confirmed += request->confirmed;
+    if (relay->batch.confirmed == relay->batch.count) {
         round_confirmed(relay);
     } else {
         atomic_fetch_add(&relay->retries, 1);
+        relay->failures = request->confirmed > 0 ? 0 : relay->failures;
         retry_later(relay);
     }
     relay_go_on(relay);

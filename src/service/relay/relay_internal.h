@@ -9,7 +9,7 @@
  *          |     with it every event before; reads the next ones into the batch
  *          |                     |
  *          |                     v
- *          |   the batch goes to the broker, again and again until it is confirmed
+ *          |   the batch goes to the broker, what is not confirmed of it again and again
  *          +---------------------+
  */
 #ifndef RELAY_INTERNAL_H
@@ -51,7 +51,8 @@ struct relay_batch {
     struct relay_place places[PORT_BROKER_MESSAGES_MAX];
     struct port_broker_message messages[PORT_BROKER_MESSAGES_MAX];
     uint32_t count;
-    int64_t oldest_s; /* unix seconds, when the oldest event was made */
+    uint32_t confirmed; /* of them, from the first on */
+    int64_t oldest_s;   /* unix seconds, when the oldest event was made */
 };
 
 /* How far the relay is in an order of shared documents: document_place with its own text. */

@@ -48,6 +48,7 @@ struct t_world {
     uint64_t random;
     unsigned broker_fails; /* of 256 */
     unsigned commit_fails; /* of 256 */
+    uint32_t room;         /* messages that it takes of a request, and says so; 0: all */
     uint32_t published;    /* requests */
     uint32_t largest;
     struct t_message *messages; /* that the broker has, in its order */
@@ -170,10 +171,12 @@ flight_lands(struct os_timer *timer)
     struct port_broker_request *request = flight->request;
     bool fails = draw(world, 256) < world->broker_fails;
     uint32_t taken = fails ? draw(world, request->count + 1) : request->count;
+    taken = world->room != 0 && taken > world->room ? world->room : taken;
     for (uint32_t i = 0; i < taken; i++) {
         take(world, &request->messages[i]);
     }
-    request->error = fails ? ERR_OUTCOME_UNKNOWN : ERR_OK;
+    request->error = taken < request->count || fails ? ERR_OUTCOME_UNKNOWN : ERR_OK;
+    request->confirmed = fails ? 0 : taken;
     list_remove(&flight->link);
     free(flight);
     request->done(request);
@@ -477,6 +480,22 @@ test_away_for_an_hour(void **state)
     assert_true(world->largest <= PORT_BROKER_MESSAGES_MAX);
 }
 
+/* It takes a few at a time and refuses the rest: nothing is sent again that it has. */
+static void
+test_a_broker_that_is_full(void **state)
+{
+    struct t_world *world = *state;
+    world->room = 7;
+    for (uint64_t scope = 2; scope < 6; scope++) {
+        emit(world, scope, 100, false);
+    }
+    run_for(world, 60000);
+    assert_int_equal(check_all(world), 400);
+    assert_int_equal(world->message_count, 400);
+    assert_int_equal(relay_health(world->relay).published, 400);
+    assert_int_equal(relay_health(world->relay).lag_s, 0);
+}
+
 static void
 test_a_batch_has_a_maximum(void **state)
 {
@@ -554,6 +573,7 @@ main(void)
         TEST(test_in_order),
         TEST(test_a_restart_goes_on_where_it_was),
         TEST(test_away_for_an_hour),
+        TEST(test_a_broker_that_is_full),
         TEST(test_a_batch_has_a_maximum),
         TEST(test_drain),
         TEST(test_any_trouble),

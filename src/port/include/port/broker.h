@@ -3,8 +3,8 @@
  * subscribes there. The queue is never the source of truth: what it loses or repeats can be sent
  * again from the events that are stored.
  *
- * At least once: a request that did not end with ERR_OK may have been taken in part, or whole, and
- * is sent again. Messages with the same key keep their order as long as one request is under way at
+ * At least once: what is not confirmed of a request may have been taken all the same, and is sent
+ * again. Messages with the same key keep their order as long as one request is under way at
  * a time.
  */
 #ifndef PORT_BROKER_H
@@ -39,8 +39,9 @@ struct port_broker_request {
     uint32_t count;                             /* 1 to PORT_BROKER_MESSAGES_MAX */
 
     /* ERR_OK: the broker has confirmed every one, as durable as it was told to keep them. Anything
-     * else: not all are known to be there; send all of them again. */
+     * else: so many, from the first on, are known to be there; send those behind them again. */
     err_t error;
+    uint32_t confirmed;
 };
 
 struct port_broker {
