@@ -376,9 +376,9 @@ resource_key_revoke(struct resource_runtime *runtime, const char *key_id)
         struct span hash = row->hash;
         result = save_alone(runtime, &arena, &resource_key_type, row);
         resource_cache_tell_key(runtime, hash); /* also if the outcome is not known */
+        resource_auth_forget_key(runtime, hash);
     }
     arena_release(&arena);
-    resource_auth_forget(runtime);
     return result;
 }
 
