@@ -287,6 +287,27 @@ def test_a_restricted_key_expands_what_it_may_read(server, http):
     assert refused.status_code == 403 and "'balance:read'" in refused.json()["error"]["message"]
 
 
+def test_a_restricted_key_is_told_of_a_repeated_request_what_it_may_read(server, http):
+    customer = http.post("/v1/customers", {"name": "Ada"}).json()
+    wish = {"amount": "1000", "currency": "usd", "customer": customer["id"], "expand[]": "customer"}
+    repeated = {"Idempotency-Key": secrets.token_hex(16)}
+    first = http.post("/v1/payment_intents", wish, headers=repeated)
+    assert first.json()["customer"]["name"] == "Ada"
+    for permissions, status in (("payment_intents:write", 403), ("customers:write", 403),
+                                ("payment_intents:write,customers:read", 200)):
+        restricted = Http(server, key=make_key(http, "restricted", permissions)["key"])
+        answer = restricted.post("/v1/payment_intents", wish, headers=repeated)
+        assert answer.status_code == status, answer.text
+        assert ("Ada" in answer.text) == (status == 200)
+    assert answer.json() == first.json() and answer.headers["Idempotent-Replayed"] == "true"
+    # A request that goes over to another of the merchant's keys half-way does not pay twice.
+    plain = {"amount": "1000", "currency": "usd", "customer": customer["id"]}
+    made = http.post("/v1/payment_intents", plain, headers={"Idempotency-Key": "a" + repeated["Idempotency-Key"]})
+    narrow = Http(server, key=make_key(http, "restricted", "payment_intents:write")["key"])
+    again = narrow.post("/v1/payment_intents", plain, headers={"Idempotency-Key": "a" + repeated["Idempotency-Key"]})
+    assert again.json() == made.json()
+
+
 @pytest.mark.parametrize("method, path", [
     ("GET", "/v1/balance"), ("POST", "/v1/refunds"), ("GET", "/v1/customers"),
     ("POST", "/v1/payment_intents"), ("GET", "/v1/events"), ("GET", "/v1/payment_intents"),
