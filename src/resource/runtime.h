@@ -503,7 +503,8 @@ extern const struct document_kind resource_guard_kind;
 extern const struct resource_type resource_event_type_type;
 
 enum {
-    RESOURCE_KEY_HASH_COLUMN
+    RESOURCE_KEY_HASH_COLUMN,
+    RESOURCE_KEY_NUMBER_COLUMN
 };
 
 enum {
