@@ -186,7 +186,15 @@ const struct setting node_setting_table[] = {
         "connections",
         "To one endpoint of another service."),
 
-    NUMBER("rate-limit", rate_limit, "1000", 1, 1000000000, "requests a second", "Of one API key."),
+    NUMBER(
+        "rate-limit",
+        rate_limit,
+        "1000",
+        1,
+        1000000000,
+        "requests a second",
+        "Of one API key; of a merchant's secret and restricted keys of one mode together four "
+        "times that, and of its publishable ones."),
     DURATION(
         "idempotency-keep", idempotency_keep, "24h", DAY, 365 * DAY, "Life of idempotency keys."),
     DURATION(

@@ -31,29 +31,27 @@ struct listing {
     uint32_t count;
 };
 
+static bool
+is_callers(const struct resource_caller *caller, const struct resource_key_info *key)
+{
+    return strcmp(key->merchant_id, caller->merchant_id) == 0 && key->live == caller->live;
+}
+
 static void
 collect(void *context, const struct resource_key_info *key)
 {
     struct listing *listing = context;
-    const struct resource_caller *caller = resource_op_caller(listing->op);
-    if (strcmp(key->merchant_id, caller->merchant_id) != 0 || key->live != caller->live) {
+    if (!is_callers(resource_op_caller(listing->op), key)) {
         return;
     }
-    if (listing->count == KEYS_SHOWN_MAX) {
-        return;
+    if (listing->count == KEYS_SHOWN_MAX) { /* operators make more: the oldest is left out */
+        listing->count--;
+        memmove(listing->keys, listing->keys + 1, listing->count * sizeof(*key));
     }
     listing->keys[listing->count++] = *key;
 }
 
-static int
-compare_ids(const void *left, const void *right)
-{
-    const struct resource_key_info *a = left;
-    const struct resource_key_info *b = right;
-    return strcmp(a->id, b->id);
-}
-
-/* False: the operation was answered. */
+/* The latest keys; their ids ascend with time. False: the operation was answered. */
 static bool
 load(struct resource_op *op, struct listing *listing)
 {
@@ -61,14 +59,13 @@ load(struct resource_op *op, struct listing *listing)
     listing->keys = ARENA_ARRAY(resource_op_arena(op), struct resource_key_info, KEYS_SHOWN_MAX);
     err_t result = listing->keys == NULL ? ERR_FULL : ERR_OK;
     if (result == ERR_OK) {
-        result = resource_key_each(resource_op_runtime(op), collect, listing);
+        int64_t number = (int64_t)(resource_op_caller(op)->scope / 2);
+        result = resource_key_each_of(resource_op_runtime(op), number, collect, listing);
     }
     if (result != ERR_OK) {
         resource_internal(op, result, "list of keys");
         return false;
     }
-    /* Ids ascend with time: the last one is the newest. */
-    qsort(listing->keys, listing->count, sizeof(listing->keys[0]), compare_ids);
     return true;
 }
 
@@ -174,6 +171,30 @@ key_of_text(const struct listing *listing, const char *text)
     return NULL;
 }
 
+/* Among so many keys as there may be, the one that is revoked and oldest goes. False: the operation
+ * was answered. */
+static bool
+make_room(struct resource_op *op, const struct listing *listing)
+{
+    uint32_t at = 0;
+    if (listing->count < KEYS_SHOWN_MAX) {
+        return true;
+    }
+    while (at < listing->count && !listing->keys[at].revoked) {
+        at++;
+    }
+    if (at == listing->count) {
+        resource_invalid(op, NULL, NULL, "There are too many keys already: revoke one first.");
+        return false;
+    }
+    err_t result = resource_key_remove(resource_op_runtime(op), listing->keys[at].id);
+    if (result != ERR_OK && result != ERR_NOT_FOUND) {
+        resource_internal(op, result, "revoked key");
+        return false;
+    }
+    return true;
+}
+
 static void
 create_key(struct resource_op *op)
 {
@@ -190,11 +211,7 @@ create_key(struct resource_op *op)
         return;
     }
     struct listing listing = {.count = 0};
-    if (!load(op, &listing)) {
-        return;
-    }
-    if (listing.count == KEYS_SHOWN_MAX) {
-        resource_invalid(op, NULL, NULL, "There are too many keys already.");
+    if (!load(op, &listing) || !make_room(op, &listing)) {
         return;
     }
     char text[RESOURCE_KEY_TEXT_SIZE];
@@ -230,30 +247,27 @@ create_key(struct resource_op *op)
 static void
 revoke_key(struct resource_op *op)
 {
+    const struct resource_caller *caller = resource_op_caller(op);
     struct span id = resource_op_capture(op, 0);
-    struct listing listing = {.count = 0};
-    if (!load(op, &listing)) {
+    struct resource_key_info key;
+    err_t result = resource_key_find(resource_op_runtime(op), id, &key);
+    if (result == ERR_NOT_FOUND || (result == ERR_OK && !is_callers(caller, &key))) {
+        resource_missing(op, "api_key", "id", id);
         return;
     }
-    for (uint32_t i = 0; i < listing.count; i++) {
-        struct resource_key_info *key = &listing.keys[i];
-        if (!span_equal_cstr(id, key->id)) {
-            continue;
-        }
-        if (strcmp(key->id, resource_op_caller(op)->key_id) == 0) {
-            resource_invalid(op, NULL, "id", "A key cannot revoke itself. Use another key.");
-            return;
-        }
-        err_t result = resource_key_revoke(resource_op_runtime(op), key->id);
-        if (result != ERR_OK) {
-            resource_internal(op, result, "revocation");
-            return;
-        }
-        key->revoked = true;
-        answer_key(op, key, NULL);
+    if (result == ERR_OK && strcmp(key.id, caller->key_id) == 0) {
+        resource_invalid(op, NULL, "id", "A key cannot revoke itself. Use another key.");
         return;
     }
-    resource_missing(op, "api_key", "id", id);
+    if (result == ERR_OK) {
+        result = resource_key_revoke(resource_op_runtime(op), key.id);
+    }
+    if (result != ERR_OK) {
+        resource_internal(op, result, "revocation");
+        return;
+    }
+    key.revoked = true;
+    answer_key(op, &key, NULL);
 }
 
 static const struct resource_route routes[] = {

@@ -275,6 +275,7 @@ prepare_call(struct coordinator_call *call, uint32_t member)
         .target = url.target,
         .content_type = SPAN(CONTENT_TYPE),
         .reach = participant->header.livemode ? settings->live_reach : settings->test_reach,
+        .scope = resource_op_caller(exchange->op)->scope,
     };
     TRY(write_body(exchange, member, call->action, &call->http.body));
     TRY(sign(call, participant));

@@ -364,6 +364,7 @@ net_client_connection_send(struct net_client_connection *connection, struct net_
     connection->sent = 0;
     connection->answer_begun = false;
     connection->body_begun = false;
+    connection->interim_count = 0;
     connection->write_failed = false;
     call->state = NET_CALL_BOUND;
     call->connection = connection;
@@ -462,6 +463,10 @@ head_feed(struct net_client_connection *connection, struct span input)
     }
     if (call->parser.head.status < 200) {
         /* An interim answer: the real one follows. */
+        if (connection->interim_count++ == NET_CLIENT_INTERIM_MAX) {
+            answer_failed(connection, ERR_FULL);
+            return 0;
+        }
         buf_clear(&call->head_text);
         http_parser_begin_response(&call->parser, limits, call->method);
         return taken;

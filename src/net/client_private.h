@@ -31,6 +31,8 @@
 /* Request bodies up to this size leave in one piece with their head. */
 #define NET_CLIENT_INLINE_MAX 4096
 #define NET_CLIENT_HEAD_MAX   65536
+/* Of a call, before its answer. One at a time is work without end. */
+#define NET_CLIENT_INTERIM_MAX 32
 
 enum net_call_state {
     NET_CALL_NEW,
@@ -65,6 +67,7 @@ struct net_client_connection {
     struct http_body reader;
     uint64_t served; /* answers that came over it */
     uint32_t address_index;
+    uint32_t interim_count; /* answers that only announced one */
     enum net_client_connection_state state;
     uint8_t events;
     bool has_handle;   /* `poll` was initialised */

@@ -105,6 +105,7 @@ net_client_resolve(struct net_client *client, bool *ret_known)
     }
     client->address_count = 0;
     client->query.done = on_resolved;
+    client->query.owner = client->settings.owner;
     TRY(net_query_start(net_loop_lookups(client->loop), client->host, &client->query));
     client->resolving = true;
     return ERR_OK;

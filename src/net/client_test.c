@@ -3,6 +3,8 @@
 
 #include "base/list.h"
 
+#include "client_private.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -104,6 +106,28 @@ expect_answer(const struct net_call *call, unsigned status, const char *body)
     assert_true(span_equal_cstr(buf_span(&call->answer), body));
 }
 
+/* So many interim answers, and then the real one. */
+static int
+serve_interim(struct net_call *call, int fd, uint32_t interim)
+{
+    static char text[4096];
+    struct buf answer;
+    buf_init_fixed(&answer, text, sizeof(text) - 1);
+    for (uint32_t i = 0; i < interim; i++) {
+        buf_append_cstr(&answer, "HTTP/1.1 103 Early Hints\r\n\r\n");
+    }
+    buf_append_cstr(&answer, "HTTP/1.1 204 No Content\r\n\r\n");
+    assert_false(buf_failed(&answer));
+    text[answer.size] = '\0';
+    t_call_init(&calls, call, "/", NULL);
+    net_client_start(client, call);
+    fd = fd < 0 ? t_accept(listener) : fd;
+    take_request(fd, "\r\n\r\n");
+    t_send_text(fd, text);
+    t_calls_wait(&calls, 1);
+    return fd;
+}
+
 /* One call, served with `answer`, after which the server closes or not. */
 static void
 serve_one(struct net_call *call, int fd, const char *answer, bool close_after)
@@ -155,6 +179,24 @@ test_answers(void **state)
     }
     assert_int_equal(count().connected, 1); /* kept alive through all of them */
     assert_int_equal(count().answers, 5);
+}
+
+/* Who announces an answer for ever keeps nobody busy until the deadline. */
+static void
+test_interim_answers(void **state)
+{
+    (void)state;
+    struct net_call call;
+    client_start(NULL, "127.0.0.1");
+    int fd = -1;
+    for (int i = 0; i < 2; i++) { /* each call has so many */
+        fd = serve_interim(&call, fd, NET_CLIENT_INTERIM_MAX);
+        expect_answer(&call, 204, "");
+        net_call_release(&call);
+    }
+    (void)serve_interim(&call, fd, NET_CLIENT_INTERIM_MAX + 1);
+    expect(&call, ERR_OUTCOME_UNKNOWN, ERR_FULL);
+    net_call_release(&call);
 }
 
 static void
@@ -719,6 +761,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_answers, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_interim_answers, setup, teardown),
         cmocka_unit_test_setup_teardown(test_request_bytes, setup, teardown),
         cmocka_unit_test_setup_teardown(test_never_sent, setup, teardown),
         cmocka_unit_test_setup_teardown(test_unknown, setup, teardown),

@@ -76,7 +76,7 @@ answer_repair(struct net_work *work)
     if (head_write(work)) {
         return;
     }
-    buf_release(&work->exchange.answer.body);
+    net_work_answer_forget(work);
     work->exchange.answer = (struct net_answer){.status = 500, .close = true};
     bool written = head_write(work);
     ASSERT(written || buf_failed(&work->wire));

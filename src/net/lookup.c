@@ -1,6 +1,7 @@
 #include "lookup.h"
 
 #include "base/assert.h"
+#include "base/share.h"
 #include "os/thread.h"
 
 #include <pthread.h>
@@ -18,6 +19,7 @@ struct net_lookup_name {
     struct list_link collected;
     struct list queries;
     enum name_state state; /* the loop's */
+    uint64_t owner;        /* NAME_LOOKING: whose share the thread is of */
     struct net_lookups *lookups;
     int status; /* of getaddrinfo */
     struct addrinfo *found;
@@ -30,6 +32,7 @@ struct net_lookups {
     struct list names;
     uint32_t name_count;
     uint32_t looking_count;
+    uint64_t holders[NET_LOOKUP_THREADS_MAX]; /* owners of those that look, in any order */
 
     pthread_mutex_t mutex; /* of what follows */
     struct list collect;
@@ -130,6 +133,30 @@ thread_start(struct net_lookups *lookups, struct net_lookup_name *name)
 
 /* --------------------------------------------------------------------------------- the loop's */
 
+static bool
+owner_has_room(const struct net_lookups *lookups, uint64_t owner)
+{
+    uint32_t left = NET_LOOKUP_THREADS_MAX - lookups->looking_count;
+    uint64_t own = 0;
+    for (uint32_t i = 0; i < lookups->looking_count; i++) {
+        own += lookups->holders[i] == owner ? 1 : 0;
+    }
+    return owner == 0 ? left > 0 : share_room(own, left) > 0;
+}
+
+/* Any of those who ask for it may give the thread. */
+static bool
+name_may_start(const struct net_lookups *lookups, struct net_lookup_name *name)
+{
+    LIST_FOREACH_SAFE (&name->queries, link) {
+        name->owner = CONTAINER_OF(link, struct net_query, link)->owner;
+        if (owner_has_room(lookups, name->owner)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void
 queued_start(struct net_lookups *lookups)
 {
@@ -138,12 +165,23 @@ queued_start(struct net_lookups *lookups)
             return;
         }
         struct net_lookup_name *name = CONTAINER_OF(link, struct net_lookup_name, link);
-        if (name->state == NAME_QUEUED) {
+        if (name->state == NAME_QUEUED && name_may_start(lookups, name)) {
             name->state = NAME_LOOKING;
-            lookups->looking_count++;
+            lookups->holders[lookups->looking_count++] = name->owner;
             thread_start(lookups, name);
         }
     }
+}
+
+static void
+looking_ended(struct net_lookups *lookups, const struct net_lookup_name *name)
+{
+    uint32_t at = 0;
+    while (at < lookups->looking_count && lookups->holders[at] != name->owner) {
+        at++;
+    }
+    ASSERT(at < lookups->looking_count);
+    lookups->holders[at] = lookups->holders[--lookups->looking_count];
 }
 
 static void
@@ -198,8 +236,7 @@ on_collect(struct os_task *task)
         struct net_lookup_name *name = CONTAINER_OF(link, struct net_lookup_name, collected);
         ASSERT(name->state != NAME_QUEUED);
         if (name->state == NAME_LOOKING) {
-            ASSERT(lookups->looking_count > 0);
-            lookups->looking_count--;
+            looking_ended(lookups, name);
         }
         name_remove(lookups, name); /* who asks from now on looks again */
         name_tell(name);
@@ -249,6 +286,7 @@ net_query_start(struct net_lookups *lookups, const char *host, struct net_query 
     struct net_lookup_name *name = name_find(lookups, host);
     if (name != NULL) {
         list_push_back(&name->queries, &query->link);
+        queued_start(lookups); /* this one's owner may have room for it */
         return ERR_OK;
     }
     TRY(name_add(lookups, host, &name));

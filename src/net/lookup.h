@@ -5,6 +5,10 @@
  * a minute. So a name has one thread at most, however many ask for it; who asks may go away at any
  * time; and the end of the loop does not wait: a thread that still looks then ends by itself.
  *
+ * Names may be somebody's who wants threads to be held (a merchant chooses where webhooks go). So
+ * those of one owner have no more than a share of the threads (base/share.h), and what others ask
+ * for goes past theirs.
+ *
  *     net_query_start --> queued --thread--> looking --collect--> done(query)
  *         |  a numeric host: looked up at once                       ^
  *         +----------------------------------------------------------+
@@ -29,11 +33,13 @@
 struct net_lookups;
 struct net_lookup_name;
 
-/* Who asks. Zeroed but for `done`; kept until it is called or the query is forgotten. */
+/* Who asks. Zeroed but for `done` and `owner`; kept until it is called or the query is forgotten.
+ */
 struct net_query {
     /* Later, never from inside of net_query_start. `found` if ERR_OK, until it returns; else
      * ERR_NOT_FOUND, ERR_BUSY (try again later), ERR_MEMORY. */
     void (*done)(struct net_query *query, err_t result, const struct addrinfo *found);
+    uint64_t owner;        /* of whose names no more than a share hold threads; 0: of nobody's */
     struct list_link link; /* the lookups': in a name's */
 };
 

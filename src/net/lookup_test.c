@@ -4,6 +4,7 @@
 
 #include "base/assert.h"
 #include "base/list.h"
+#include "base/share.h"
 #include "net/resolve.h"
 
 #include "lookup.h"
@@ -143,16 +144,23 @@ teardown(void **state)
 }
 
 static struct net_client *
-client_of(const char *host, uint16_t port, uint32_t connect_timeout_ms)
+client_for(uint64_t owner, const char *host, uint16_t port, uint32_t connect_timeout_ms)
 {
     struct net_client_settings settings = net_client_settings_default;
     settings.connect_timeout_ms = connect_timeout_ms;
+    settings.owner = owner;
     struct net_client *client = NULL;
     assert_int_equal(
         net_client_create(
             loop, &(struct net_origin){.host = host, .port = port}, &settings, &client),
         ERR_OK);
     return client;
+}
+
+static struct net_client *
+client_of(const char *host, uint16_t port, uint32_t connect_timeout_ms)
+{
+    return client_for(0, host, port, connect_timeout_ms);
 }
 
 /* Others are looked up meanwhile, who waits is told in time, and nobody's end waits for them. */
@@ -190,6 +198,48 @@ test_clients(void **state)
         net_call_release(&hung_calls[i]);
     }
     wait_hanging(HANGING);
+}
+
+/* One owner's names, however many, leave threads to another's, also for a name that both ask for.
+ */
+static void
+test_owners(void **state)
+{
+    (void)state;
+
+    enum {
+        COUNT = 2 * NET_LOOKUP_THREADS_MAX
+    };
+
+    const uint32_t held = (uint32_t)share_room(0, NET_LOOKUP_THREADS_MAX);
+    static struct net_client *hung[COUNT];
+    static struct net_call hung_calls[COUNT];
+    for (uint32_t i = 0; i < COUNT; i++) {
+        char host[32];
+        (void)snprintf(host, sizeof(host), "hang-%u.test", (unsigned)i);
+        hung[i] = client_for(7, i == COUNT - 1 ? "quick.test" : host, 1, T_WAIT_MS);
+        t_call_init(&calls, &hung_calls[i], "/", NULL);
+        net_client_start(hung[i], &hung_calls[i]);
+    }
+    wait_hanging(held);
+    struct net_client *other = client_for(8, "quick.test", 1, T_WAIT_MS);
+    struct net_call call;
+    t_call_init(&calls, &call, "/", NULL);
+    assert_int_equal(net_client_call_blocking(other, &call), ERR_CLOSED); /* nobody listens there */
+    assert_int_equal(resolver_asked(), held);
+    net_call_release(&call);
+    let_go(held); /* what waited gets the threads */
+    wait_hanging(held);
+    net_client_stop(other);
+    net_client_destroy(&other);
+    for (uint32_t i = 0; i < COUNT; i++) {
+        net_client_stop(hung[i]);
+        net_client_destroy(&hung[i]);
+    }
+    t_calls_wait(&calls, COUNT);
+    for (uint32_t i = 0; i < COUNT; i++) {
+        net_call_release(&hung_calls[i]);
+    }
 }
 
 /* ---- look-ups -------------------------------------------------------------------------------- */
@@ -369,6 +419,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_clients, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_owners, setup, teardown),
         cmocka_unit_test_setup_teardown(test_all_threads_hang, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_deadline, setup, teardown),
         cmocka_unit_test_setup_teardown(test_names_max, setup, teardown),

@@ -284,6 +284,8 @@ void net_work_received(struct net_work *work);
 void net_work_charge(struct net_work *work);
 /* The head is complete: fills the public part. */
 void net_work_open(struct net_work *work);
+/* Wipes and frees what the handler wrote. */
+void net_work_answer_forget(struct net_work *work);
 /* Makes it an answer of the server's own, by the hook. */
 void net_work_refuse(struct net_work *work, unsigned status, const char *reason);
 

@@ -74,6 +74,17 @@ buffer_forget(struct buf *buf)
     }
 }
 
+/* Its bytes only: most of a large body's room may never have been touched. */
+void
+net_work_answer_forget(struct net_work *work)
+{
+    struct buf *body = &work->exchange.answer.body;
+    if (body->size > 0) {
+        explicit_bzero(body->data, body->size);
+    }
+    buf_release(body);
+}
+
 void
 net_work_destroy(struct net_work *work)
 {
@@ -85,7 +96,7 @@ net_work_destroy(struct net_work *work)
     buffer_forget(&work->input);
     buffer_forget(&work->body);
     buffer_forget(&work->wire);
-    buf_release(&work->exchange.answer.body);
+    net_work_answer_forget(work);
     bool large = work->arena.used > ARENA_KEPT_MAX;
     arena_wipe(&work->arena);
     if (large) {
@@ -164,7 +175,7 @@ net_work_refuse(struct net_work *work, unsigned status, const char *reason)
     work->exchange.next = NULL;
     answered(work);
     bool close = work->exchange.answer.close;
-    buf_release(&work->exchange.answer.body);
+    net_work_answer_forget(work);
     work->exchange.answer = (struct net_answer){.status = status, .close = close};
     buf_init(&work->exchange.answer.body, NET_REFUSAL_BODY_MAX);
     if (hooks->on_refused != NULL) {

@@ -1,6 +1,7 @@
 /*
  * Who asks. A key's text is hashed and the hash looked up: in memory, then in the documents. What
  * is in memory is bounded; the one not used for longest gives way, and its rate starts anew.
+ * Nothing that a merchant can do makes that happen sooner.
  */
 #include "cache.h"
 
@@ -14,6 +15,20 @@
 /* How long a process may go on with a key that another one has revoked. */
 #define KEY_FRESH_NS OS_NS_PER_S
 
+/* Generic cell rate algorithm: when the bucket of one second's requests is empty again. */
+struct rate {
+    uint64_t arrival_ns;
+};
+
+/* Of a merchant's keys of one mode, as long as one of them is in memory. */
+struct resource_keys_rate {
+    struct map_link link;
+    uint64_t scope;
+    bool publishable;
+    uint32_t key_count;
+    struct rate rate;
+};
+
 struct resource_key {
     struct map_link link;
     struct list_link use;
@@ -22,10 +37,11 @@ struct resource_key {
     struct resource_caller caller;
     bool revoked;
     bool merchant_closed;
+    bool stale;       /* to be read again, whenever that was */
     uint64_t read_ns; /* when it was read from the documents */
     char permissions[PERMISSIONS_SIZE];
-    /* Generic cell rate algorithm: when the bucket of one second's requests is empty again. */
-    uint64_t arrival_ns;
+    struct rate rate;
+    struct resource_keys_rate *together;
 };
 
 static void
@@ -65,19 +81,65 @@ key_cached(struct resource_runtime *runtime, const uint8_t hash[RESOURCE_HASH_SI
     return NULL;
 }
 
+static err_t
+together_take(struct resource_runtime *runtime, struct resource_key *key)
+{
+    bool publishable = key->caller.key_kind == RESOURCE_KEY_PUBLISHABLE;
+    uint64_t hash = hash_u64(key->caller.scope * 2 + (publishable ? 1 : 0));
+    for (struct map_link *link = map_find(&runtime->key_rates, hash); link != NULL;
+         link = map_next(link)) {
+        struct resource_keys_rate *rate = CONTAINER_OF(link, struct resource_keys_rate, link);
+        if (rate->scope == key->caller.scope && rate->publishable == publishable) {
+            rate->key_count++;
+            key->together = rate;
+            return ERR_OK;
+        }
+    }
+    struct resource_keys_rate *rate = calloc(1, sizeof(*rate));
+    if (rate == NULL || map_insert(&runtime->key_rates, hash, &rate->link) != ERR_OK) {
+        free(rate);
+        return ERR_MEMORY;
+    }
+    rate->scope = key->caller.scope;
+    rate->publishable = publishable;
+    rate->key_count = 1;
+    key->together = rate;
+    return ERR_OK;
+}
+
+static void
+together_give_back(struct resource_runtime *runtime, struct resource_keys_rate *rate)
+{
+    ASSERT(rate->key_count > 0);
+    rate->key_count--;
+    if (rate->key_count == 0) {
+        map_remove(&runtime->key_rates, &rate->link);
+        free(rate);
+    }
+}
+
 static void
 key_drop(struct resource_runtime *runtime, struct resource_key *key)
 {
     list_remove(&key->use);
     map_remove(&runtime->keys, &key->link);
+    together_give_back(runtime, key->together);
     free(key);
+}
+
+void
+resource_auth_close(struct resource_runtime *runtime)
+{
+    LIST_FOREACH_SAFE (&runtime->keys_by_use, link) {
+        key_drop(runtime, CONTAINER_OF(link, struct resource_key, use));
+    }
 }
 
 void
 resource_auth_forget(struct resource_runtime *runtime)
 {
     LIST_FOREACH_SAFE (&runtime->keys_by_use, link) {
-        key_drop(runtime, CONTAINER_OF(link, struct resource_key, use));
+        CONTAINER_OF(link, struct resource_key, use)->stale = true;
     }
 }
 
@@ -87,9 +149,42 @@ resource_auth_forget_named(struct resource_runtime *runtime, const struct cache_
     LIST_FOREACH_SAFE (&runtime->keys_by_use, link) {
         struct resource_key *key = CONTAINER_OF(link, struct resource_key, use);
         if (memcmp(&key->name, name, sizeof(*name)) == 0) {
-            key_drop(runtime, key);
+            key->stale = true;
         }
     }
+}
+
+void
+resource_auth_forget_key(struct resource_runtime *runtime, struct span hash_hex)
+{
+    uint8_t hash[RESOURCE_HASH_SIZE];
+    struct resource_key *key =
+        span_parse_hex(hash_hex, hash, sizeof(hash)) ? key_cached(runtime, hash) : NULL;
+    if (key != NULL) {
+        key->stale = true;
+    }
+}
+
+static void
+key_fill(
+    struct resource_runtime *runtime,
+    struct resource_key *key,
+    const uint8_t hash[RESOURCE_HASH_SIZE],
+    const struct resource_key_row *row)
+{
+    memcpy(key->hash, hash, RESOURCE_HASH_SIZE);
+    resource_cache_key_name(runtime, row->hash, &key->name);
+    key->caller.scope = (uint64_t)row->number * 2 + (row->live ? 1 : 0);
+    key->caller.live = row->live;
+    key->caller.key_kind = (enum resource_key_kind)(row->kind - 1);
+    memcpy(key->caller.key_id, row->header.id.data, row->header.id.size);
+    memcpy(key->caller.merchant_id, row->merchant.data, row->merchant.size);
+    if (row->permissions.size > 0) {
+        memcpy(key->permissions, row->permissions.data, row->permissions.size);
+    }
+    key->revoked = row->revoked;
+    key->merchant_closed = row->merchant_closed;
+    key->read_ns = os_monotonic_ns(runtime->parts.clock);
 }
 
 static err_t
@@ -113,20 +208,13 @@ key_keep(
         free(key);
         return ERR_MEMORY;
     }
-    list_push_back(&runtime->keys_by_use, &key->use);
-    memcpy(key->hash, hash, RESOURCE_HASH_SIZE);
-    resource_cache_key_name(runtime, row->hash, &key->name);
-    key->caller.scope = (uint64_t)row->number * 2 + (row->live ? 1 : 0);
-    key->caller.live = row->live;
-    key->caller.key_kind = (enum resource_key_kind)(row->kind - 1);
-    memcpy(key->caller.key_id, row->header.id.data, row->header.id.size);
-    memcpy(key->caller.merchant_id, row->merchant.data, row->merchant.size);
-    if (row->permissions.size > 0) {
-        memcpy(key->permissions, row->permissions.data, row->permissions.size);
+    key_fill(runtime, key, hash, row);
+    if (together_take(runtime, key) != ERR_OK) {
+        map_remove(&runtime->keys, &key->link);
+        free(key);
+        return ERR_MEMORY;
     }
-    key->revoked = row->revoked;
-    key->merchant_closed = row->merchant_closed;
-    key->read_ns = os_monotonic_ns(runtime->parts.clock);
+    list_push_back(&runtime->keys_by_use, &key->use);
     *ret_key = key;
     return ERR_OK;
 }
@@ -135,8 +223,8 @@ key_keep(
 static bool
 key_is_fresh(struct resource_runtime *runtime, const struct resource_key *key)
 {
-    return runtime->shared == NULL ||
-           os_monotonic_ns(runtime->parts.clock) - key->read_ns < KEY_FRESH_NS;
+    return !key->stale && (runtime->shared == NULL ||
+                           os_monotonic_ns(runtime->parts.clock) - key->read_ns < KEY_FRESH_NS);
 }
 
 static void
@@ -187,6 +275,7 @@ key_find(struct resource_op *op, struct span text, struct resource_key **ret_key
         cached->revoked = row->revoked;
         cached->merchant_closed = row->merchant_closed;
         cached->read_ns = os_monotonic_ns(runtime->parts.clock);
+        cached->stale = false;
         *ret_key = cached;
         return ERR_OK;
     }
@@ -317,15 +406,31 @@ check_rights(struct resource_op *op, const struct resource_key *key)
     return true;
 }
 
-/* At most rate_per_key requests a second, and that many at once. */
+/* Whether there is room for one more request, of which so many come in a second, and as many at
+ * once. */
+static bool
+rate_has_room(const struct rate *rate, uint64_t now_ns, uint64_t interval_ns)
+{
+    return rate->arrival_ns + interval_ns <= now_ns + OS_NS_PER_S;
+}
+
+static void
+rate_take(struct rate *rate, uint64_t now_ns, uint64_t interval_ns)
+{
+    uint64_t from_ns = rate->arrival_ns > now_ns ? rate->arrival_ns : now_ns;
+    rate->arrival_ns = from_ns + interval_ns;
+}
+
+/* Of the key, and of the merchant's keys together: who makes more keys may not ask more often. */
 static bool
 check_rate(struct resource_op *op, struct resource_key *key)
 {
     struct resource_runtime *runtime = op->runtime;
     uint64_t now_ns = os_monotonic_ns(runtime->parts.clock);
     uint64_t interval_ns = OS_NS_PER_S / runtime->parts.settings.rate_per_key;
-    uint64_t from_ns = key->arrival_ns > now_ns ? key->arrival_ns : now_ns;
-    if (from_ns + interval_ns > now_ns + OS_NS_PER_S) {
+    uint64_t together_ns = interval_ns / RESOURCE_RATE_KEYS;
+    if (!rate_has_room(&key->rate, now_ns, interval_ns) ||
+        !rate_has_room(&key->together->rate, now_ns, together_ns)) {
         op->request->rate_limited_reason = "global-rate";
         refuse(
             op,
@@ -335,7 +440,8 @@ check_rate(struct resource_op *op, struct resource_key *key)
                  "backoff."));
         return false;
     }
-    key->arrival_ns = from_ns + interval_ns;
+    rate_take(&key->rate, now_ns, interval_ns);
+    rate_take(&key->together->rate, now_ns, together_ns);
     return true;
 }
 
@@ -408,5 +514,5 @@ resource_auth_check(struct resource_op *op)
             return false;
         }
     }
-    return check_rights(op, key) && check_rate(op, key);
+    return check_rate(op, key) && check_rights(op, key);
 }

@@ -211,6 +211,83 @@ each_key_has_its_rate(void **state)
     t_expect_error(t_do(world, T_LIST, NULL, NULL), 429, "rate_limit", NULL);
 }
 
+/* How many of `count` lists with the key are answered, not refused for their rate. */
+static int
+t_taken(struct t_world *world, const char *key, int count)
+{
+    int taken = 0;
+    for (int i = 0; i < count; i++) {
+        struct t_call *call = t_call_with(world, T_LIST, key, NULL);
+        if (call->request.status == 429) {
+            t_expect_error(call, 429, "rate_limit", NULL);
+        } else {
+            taken++;
+        }
+    }
+    return taken;
+}
+
+static void
+more_keys_bring_a_merchant_no_more_than_its_rate(void **state)
+{
+    struct t_world *world = *state;
+    char key[RESOURCE_KEY_TEXT_SIZE];
+    char other[RESOURCE_KEY_TEXT_SIZE];
+    char shop[RESOURCE_KEY_TEXT_SIZE];
+    char id[ID_TEXT_SIZE];
+    t_close(world);
+    world->settings.rate_per_key = 5;
+    t_open(world);
+    int taken = 0;
+    for (int i = 0; i < 2 * RESOURCE_RATE_KEYS; i++) {
+        t_new_key(
+            world,
+            i % 2 == 0 ? RESOURCE_KEY_SECRET : RESOURCE_KEY_RESTRICTED,
+            false,
+            i % 2 == 0 ? NULL : "things:read",
+            key);
+        taken += t_taken(world, key, 6);
+    }
+    assert_int_equal(taken, 5 * RESOURCE_RATE_KEYS);
+    assert_int_equal(t_taken(world, world->key, 1), 0);
+    /* What everybody has who opens a shop's page takes nothing from the shop, nor the other way. */
+    taken = 0;
+    for (int i = 0; i < 2 * RESOURCE_RATE_KEYS; i++) {
+        t_new_key(world, RESOURCE_KEY_PUBLISHABLE, false, NULL, shop);
+        taken += t_taken(world, shop, 6);
+    }
+    assert_int_equal(taken, 5 * RESOURCE_RATE_KEYS);
+    /* Neither does another mode nor another merchant. */
+    t_new_key(world, RESOURCE_KEY_SECRET, true, NULL, key);
+    assert_int_equal(t_taken(world, key, 6), 5);
+    assert_int_equal(resource_merchant_create(world->runtime, "other", id), ERR_OK);
+    assert_int_equal(
+        resource_key_create(world->runtime, id, RESOURCE_KEY_SECRET, false, "", NULL, other),
+        ERR_OK);
+    assert_int_equal(t_taken(world, other, 6), 5);
+    os_sim_advance(world->sim, OS_NS_PER_S);
+    assert_int_equal(t_taken(world, world->key, 6), 5);
+}
+
+/* A merchant makes and revokes keys as it likes. */
+static void
+a_key_that_is_revoked_gives_others_no_new_rate(void **state)
+{
+    struct t_world *world = *state;
+    char key[RESOURCE_KEY_TEXT_SIZE];
+    struct keys keys = {.count = 0};
+    t_close(world);
+    world->settings.rate_per_key = 5;
+    t_open(world);
+    t_new_key(world, RESOURCE_KEY_SECRET, false, NULL, key);
+    assert_int_equal(t_taken(world, key, 1), 1);
+    assert_int_equal(t_taken(world, world->key, 6), 5);
+    assert_int_equal(resource_key_each(world->runtime, note_key, &keys), ERR_OK);
+    assert_int_equal(resource_key_revoke(world->runtime, keys.info[1].id), ERR_OK);
+    t_expect_error(t_call_with(world, T_LIST, key, NULL), 401, "api_key_expired", NULL);
+    assert_int_equal(t_taken(world, world->key, 1), 0);
+}
+
 static void
 names_that_cannot_be_stored_are_refused(void **state)
 {
@@ -265,6 +342,8 @@ main(void)
         T(restricted_keys_have_what_they_were_given),
         T(keys_are_listed_and_revoked),
         T(each_key_has_its_rate),
+        T(more_keys_bring_a_merchant_no_more_than_its_rate),
+        T(a_key_that_is_revoked_gives_others_no_new_rate),
         T(names_that_cannot_be_stored_are_refused),
         T(a_page_needs_no_key_but_a_scope),
     };

@@ -13,7 +13,9 @@
  *
  * Publishable keys, which everybody who opens a shop's page has, have keys apart: theirs have a
  * mark in front, which HTTP lets nobody send. So they take none that the merchant means to use, and
- * are not told what the merchant's own requests were answered.
+ * are not told what the merchant's own requests were answered. Secret and restricted keys have
+ * theirs together: a request that is repeated with another of them must not pay twice. A restricted
+ * one is told the answer if it may make the request itself, with what it expands.
  *
  * An answer that an event of the operation shows, byte for byte, is kept as the event's id, if
  * events outlive keys: it is most of a payment's row, which would be written small, grow, and split
@@ -377,6 +379,15 @@ key_is_valid(struct resource_op *op, struct span key)
     return true;
 }
 
+/* The answer may be another key's, which was shown what it had asked to be expanded. False: the
+ * operation was answered. */
+static bool
+may_see_answer(struct resource_op *op)
+{
+    return op->caller.key_kind != RESOURCE_KEY_RESTRICTED ||
+           (resource_params_check(op) && resource_expand_check(op));
+}
+
 /* What the key's row means for this request; true: go on as new. */
 static bool
 meet_row(struct resource_op *op, struct resource_idempotency_row *row, struct span key)
@@ -398,7 +409,7 @@ meet_row(struct resource_op *op, struct resource_idempotency_row *row, struct sp
         refuse(op, 400, NULL, message);
     } else if (row->running) {
         refuse_running(op, key);
-    } else {
+    } else if (may_see_answer(op)) {
         replay(op, row);
     }
     return false;

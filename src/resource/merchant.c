@@ -41,13 +41,14 @@ const struct resource_type resource_merchant_type = {
 
 const struct document_kind resource_api_key_kind = {
     .name = "api_key",
-    .columns = {{"hash", DOCUMENT_TEXT, .indexed = true}},
-    .column_count = 1,
+    .columns =
+        {{"hash", DOCUMENT_TEXT, .indexed = true}, {"number", DOCUMENT_INTEGER, .indexed = true}},
+    .column_count = 2,
 };
 static const struct resource_field key_fields[] = {
     FIELD(resource_key_row, hash, RESOURCE_FIELD_TEXT, RESOURCE_KEY_HASH_COLUMN),
     FIELD(resource_key_row, merchant, RESOURCE_FIELD_TEXT, -1),
-    FIELD(resource_key_row, number, RESOURCE_FIELD_INTEGER, -1),
+    FIELD(resource_key_row, number, RESOURCE_FIELD_INTEGER, RESOURCE_KEY_NUMBER_COLUMN),
     FIELD(resource_key_row, kind, RESOURCE_FIELD_INTEGER, -1),
     FIELD(resource_key_row, live, RESOURCE_FIELD_BOOLEAN, -1),
     FIELD(resource_key_row, revoked, RESOURCE_FIELD_BOOLEAN, -1),
@@ -186,10 +187,12 @@ page_row(void *context, void *document)
     return pages->each(pages->context, document);
 }
 
+/* All rows, or those that `filter` says, which may be NULL. */
 static err_t
 each_row(
     struct resource_runtime *runtime,
     const struct resource_type *type,
+    const struct document_filter *filter,
     bool (*each)(void *context, void *document),
     void *context)
 {
@@ -206,6 +209,9 @@ each_row(
             .id_above = span_from_cstr(last),
             .limit = RESOURCE_PLATFORM_PAGE,
         };
+        if (filter != NULL) {
+            query.filters[query.filter_count++] = *filter;
+        }
         pages.count = 0;
         result = resource_row_find(runtime, &arena, type, &query, page_row, &pages);
         if (pages.count > 0) {
@@ -237,7 +243,7 @@ resource_scope_each(
     struct resource_runtime *runtime, void (*each)(void *context, uint64_t scope), void *context)
 {
     struct scope_each scopes = {.each = each, .context = context};
-    return each_row(runtime, &resource_merchant_type, scope_row, &scopes);
+    return each_row(runtime, &resource_merchant_type, NULL, scope_row, &scopes);
 }
 
 /* ------------------------------------------------------------------------------------- keys */
@@ -376,9 +382,9 @@ resource_key_revoke(struct resource_runtime *runtime, const char *key_id)
         struct span hash = row->hash;
         result = save_alone(runtime, &arena, &resource_key_type, row);
         resource_cache_tell_key(runtime, hash); /* also if the outcome is not known */
+        resource_auth_forget_key(runtime, hash);
     }
     arena_release(&arena);
-    resource_auth_forget(runtime);
     return result;
 }
 
@@ -397,21 +403,27 @@ copy_text(char *out, size_t size, struct span text)
     out[length] = '\0';
 }
 
-static bool
-key_row(void *context, void *document)
+static void
+key_info_fill(const struct resource_key_row *row, struct resource_key_info *info)
 {
-    struct key_each *each = context;
-    const struct resource_key_row *row = document;
-    struct resource_key_info info = {
+    *info = (struct resource_key_info){
         .kind = (enum resource_key_kind)(row->kind - 1),
         .live = row->live,
         .revoked = row->revoked,
         .created = row->header.created,
     };
-    resource_copy_id(info.id, row->header.id);
-    resource_copy_id(info.merchant_id, row->merchant);
-    copy_text(info.name, sizeof(info.name), row->name);
-    copy_text(info.hint, sizeof(info.hint), row->hint);
+    resource_copy_id(info->id, row->header.id);
+    resource_copy_id(info->merchant_id, row->merchant);
+    copy_text(info->name, sizeof(info->name), row->name);
+    copy_text(info->hint, sizeof(info->hint), row->hint);
+}
+
+static bool
+key_row(void *context, void *document)
+{
+    struct key_each *each = context;
+    struct resource_key_info info;
+    key_info_fill(document, &info);
     each->each(each->context, &info);
     return true;
 }
@@ -423,5 +435,70 @@ resource_key_each(
     void *context)
 {
     struct key_each keys = {.each = each, .context = context};
-    return each_row(runtime, &resource_key_type, key_row, &keys);
+    return each_row(runtime, &resource_key_type, NULL, key_row, &keys);
+}
+
+err_t
+resource_key_each_of(
+    struct resource_runtime *runtime,
+    int64_t number,
+    void (*each)(void *context, const struct resource_key_info *key),
+    void *context)
+{
+    const struct document_filter filter = {
+        .column = RESOURCE_KEY_NUMBER_COLUMN, .value.integer = number};
+    struct key_each keys = {.each = each, .context = context};
+    return each_row(runtime, &resource_key_type, &filter, key_row, &keys);
+}
+
+err_t
+resource_key_find(
+    struct resource_runtime *runtime, struct span key_id, struct resource_key_info *ret_info)
+{
+    struct arena arena;
+    void *found;
+    arena_init(&arena, RESOURCE_PLATFORM_ARENA_LIMIT);
+    err_t result =
+        resource_row_load(runtime, &arena, &resource_key_type, RESOURCE_SCOPE_NONE, key_id, &found);
+    if (result == ERR_OK) {
+        key_info_fill(found, ret_info);
+    }
+    arena_release(&arena);
+    return result;
+}
+
+static err_t
+key_remove(struct resource_runtime *runtime, const struct resource_key_row *row)
+{
+    struct document_store *documents = runtime->documents;
+    TRY(resource_transaction_commit(runtime));
+    TRY(documents->ops->begin(documents));
+    err_t result = documents->ops->remove(
+        documents,
+        resource_key_type.kind,
+        RESOURCE_SCOPE_NONE,
+        row->header.id,
+        row->header.version);
+    if (result != ERR_OK) {
+        documents->ops->rollback(documents);
+        return result;
+    }
+    return documents->ops->commit(documents);
+}
+
+err_t
+resource_key_remove(struct resource_runtime *runtime, const char *key_id)
+{
+    struct arena arena;
+    void *found;
+    arena_init(&arena, RESOURCE_PLATFORM_ARENA_LIMIT);
+    err_t result = resource_row_load(
+        runtime, &arena, &resource_key_type, RESOURCE_SCOPE_NONE, span_from_cstr(key_id), &found);
+    if (result == ERR_OK) {
+        const struct resource_key_row *row = found;
+        result = row->revoked ? key_remove(runtime, row) : ERR_INVALID;
+        resource_cache_tell_key(runtime, row->hash);
+    }
+    arena_release(&arena);
+    return result;
 }

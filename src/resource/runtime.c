@@ -583,6 +583,7 @@ runtime_init(struct resource_runtime *runtime, const struct resource_parts *part
     list_init(&runtime->keys_by_use);
     map_init(&runtime->locks, settings->operations_max);
     map_init(&runtime->keys, RESOURCE_KEYS_CACHED_MAX);
+    map_init(&runtime->key_rates, RESOURCE_KEYS_CACHED_MAX);
     map_init(&runtime->running, settings->operations_max);
     map_init(&runtime->event_types, RESOURCE_EVENT_TYPES_MAX);
     buf_init(&runtime->scratch, SCRATCH_LIMIT);
@@ -648,13 +649,14 @@ resource_runtime_destroy(struct resource_runtime **runtime_at)
     LIST_FOREACH_SAFE (&runtime->free_ops, link) {
         resource_op_destroy(CONTAINER_OF(link, struct resource_op, all));
     }
-    resource_auth_forget(runtime);
+    resource_auth_close(runtime);
     resource_cache_close(runtime);
     free(runtime->wishes);
     free(runtime->shares);
     resource_event_types_close(runtime);
     map_release(&runtime->locks);
     map_release(&runtime->keys);
+    map_release(&runtime->key_rates);
     map_release(&runtime->running);
     map_release(&runtime->event_types);
     buf_release(&runtime->scratch);

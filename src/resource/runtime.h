@@ -248,6 +248,7 @@ struct resource_runtime {
     struct resource_known_merchant known_merchants[RESOURCE_KNOWN_MERCHANTS];
     struct map keys;         /* API keys by hash */
     struct list keys_by_use; /* most recent last */
+    struct map key_rates;    /* of a merchant's keys together */
 
     struct map running; /* operations by scope and idempotency key */
     struct os_timer purge_timer;
@@ -347,9 +348,13 @@ MUST_USE bool resource_auth_wish(
     struct resource_op *op,
     char text[2 * RESOURCE_HASH_SIZE + 1],
     struct document_query *ret_query);
+/* Every key is read again, when it is used next. */
 void resource_auth_forget(struct resource_runtime *runtime);
 /* The key of this name (resource_cache_key_name): it is read again. */
 void resource_auth_forget_named(struct resource_runtime *runtime, const struct cache_key *name);
+/* The key whose hash this is. */
+void resource_auth_forget_key(struct resource_runtime *runtime, struct span hash_hex);
+void resource_auth_close(struct resource_runtime *runtime);
 
 /* --- card.c --- */
 /* True: the vault was asked, resource_op_checked follows; or the operation was answered. */
@@ -498,7 +503,8 @@ extern const struct document_kind resource_guard_kind;
 extern const struct resource_type resource_event_type_type;
 
 enum {
-    RESOURCE_KEY_HASH_COLUMN
+    RESOURCE_KEY_HASH_COLUMN,
+    RESOURCE_KEY_NUMBER_COLUMN
 };
 
 enum {

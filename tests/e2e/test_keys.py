@@ -5,9 +5,10 @@ import secrets
 import pytest
 import stripe
 
-from kit import postgres
+from kit import merchants, postgres
 from kit.client import Http, card, pay, sdk
 from kit.nodes import Nodes
+from kit.server import run_tael
 from kit.together import at_once
 
 
@@ -287,6 +288,27 @@ def test_a_restricted_key_expands_what_it_may_read(server, http):
     assert refused.status_code == 403 and "'balance:read'" in refused.json()["error"]["message"]
 
 
+def test_a_restricted_key_is_told_of_a_repeated_request_what_it_may_read(server, http):
+    customer = http.post("/v1/customers", {"name": "Ada"}).json()
+    wish = {"amount": "1000", "currency": "usd", "customer": customer["id"], "expand[]": "customer"}
+    repeated = {"Idempotency-Key": secrets.token_hex(16)}
+    first = http.post("/v1/payment_intents", wish, headers=repeated)
+    assert first.json()["customer"]["name"] == "Ada"
+    for permissions, status in (("payment_intents:write", 403), ("customers:write", 403),
+                                ("payment_intents:write,customers:read", 200)):
+        restricted = Http(server, key=make_key(http, "restricted", permissions)["key"])
+        answer = restricted.post("/v1/payment_intents", wish, headers=repeated)
+        assert answer.status_code == status, answer.text
+        assert ("Ada" in answer.text) == (status == 200)
+    assert answer.json() == first.json() and answer.headers["Idempotent-Replayed"] == "true"
+    # A request that goes over to another of the merchant's keys half-way does not pay twice.
+    plain = {"amount": "1000", "currency": "usd", "customer": customer["id"]}
+    made = http.post("/v1/payment_intents", plain, headers={"Idempotency-Key": "a" + repeated["Idempotency-Key"]})
+    narrow = Http(server, key=make_key(http, "restricted", "payment_intents:write")["key"])
+    again = narrow.post("/v1/payment_intents", plain, headers={"Idempotency-Key": "a" + repeated["Idempotency-Key"]})
+    assert again.json() == made.json()
+
+
 @pytest.mark.parametrize("method, path", [
     ("GET", "/v1/balance"), ("POST", "/v1/refunds"), ("GET", "/v1/customers"),
     ("POST", "/v1/payment_intents"), ("GET", "/v1/events"), ("GET", "/v1/payment_intents"),
@@ -295,6 +317,45 @@ def test_a_restricted_key_expands_what_it_may_read(server, http):
 def test_publishable_key_elsewhere(server, method, path):
     answer = Http(server, key=server.publishable_key).request(method, path)
     assert answer.status_code in (401, 403), answer.text
+
+
+def test_who_changes_keys_often_is_not_locked_out(make_server):
+    """A merchant has a thousand keys; what was revoked makes room, also for what operators make."""
+    server = make_server("--admin-listen=127.0.0.1:0")
+    merchant = merchants.create(merchants.operators_url(server), "Corner shop")
+    http = Http(server, key=merchant["key"])
+
+    def listed():
+        return http.get("/v1/tael/api_keys").json()["data"]
+
+    made = [make_key(http, "secret") for _ in range(999)]
+    refused = http.post("/v1/tael/api_keys", {"type": "secret"})
+    assert refused.status_code == 400 and "too many" in refused.text
+    for old in made[:2]:
+        assert http.delete(f"/v1/tael/api_keys/{old['id']}").json()["revoked"]
+    newest = make_key(http, "secret")
+    keys = {key["id"]: key["revoked"] for key in listed()}
+    assert len(keys) == 1000 and not keys[newest["id"]]
+    assert made[0]["id"] not in keys and keys[made[1]["id"]]
+    for old in made[:2]:
+        assert Http(server, key=old["key"]).get("/v1/balance").status_code == 401
+    assert run_tael("merchants", "new-key", merchant["id"],
+                    f"--url={merchants.operators_url(server)}").returncode == 0
+    beyond = listed()[0]
+    assert beyond["id"] > newest["id"]
+    assert http.delete(f"/v1/tael/api_keys/{beyond['id']}").json()["revoked"]
+    assert http.delete(f"/v1/tael/api_keys/{made[0]['id']}").status_code == 404
+
+
+def test_a_key_of_another_merchant_is_not_there(make_server):
+    server = make_server("--admin-listen=127.0.0.1:0")
+    other = merchants.create(merchants.operators_url(server), "Corner shop")
+    theirs = Http(server, key=other["key"]).get("/v1/tael/api_keys").json()["data"]
+    own = Http(server)
+    assert len(theirs) == 1
+    assert theirs[0]["id"] not in own.get("/v1/tael/api_keys").text
+    assert own.delete(f"/v1/tael/api_keys/{theirs[0]['id']}").status_code == 404
+    assert Http(server, key=other["key"]).get("/v1/balance").status_code == 200
 
 
 def test_keys_survive_a_restart_and_are_not_on_disk(make_server):

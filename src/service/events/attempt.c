@@ -175,6 +175,7 @@ fill_request(
     request->content_type = SPAN(EVENTS_CONTENT_TYPE);
     request->timeout_ms = (uint32_t)settings->timeout_ms;
     request->reach = endpoint->header.livemode ? settings->live_reach : settings->test_reach;
+    request->scope = attempt->target->scope->number;
     request->reply_to = os_loop_executor(events->parts.loop);
     request->done = attempt_done;
 }

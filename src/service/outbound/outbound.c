@@ -24,6 +24,7 @@ struct origin {
     uint16_t port;
     bool tls;
     enum port_http_reach reach;
+    uint64_t scope;
     struct net_client *client;
     uint32_t call_count; /* under way */
 };
@@ -76,14 +77,15 @@ static uint64_t
 origin_hash(const struct port_http_request *request)
 {
     static const struct hash_key key = {1, 2};
-    return hash_keyed(key, request->host) ^ request->port;
+    return hash_keyed(key, request->host) ^ request->port ^ hash_u64(request->scope);
 }
 
 static bool
 origin_is(const struct origin *origin, const struct port_http_request *request)
 {
     return origin->port == request->port && origin->tls == request->tls &&
-           origin->reach == request->reach && span_equal_cstr(request->host, origin->host);
+           origin->reach == request->reach && origin->scope == request->scope &&
+           span_equal_cstr(request->host, origin->host);
 }
 
 static void
@@ -141,6 +143,7 @@ client_create(struct outbound *outbound, struct origin *origin)
     net.limits.body = UINT64_MAX >> 1; /* however much it says it will send: it is cut */
     net.answer_cut_bytes = settings->answer_bytes_max;
     net.reach = reach_of(origin->reach);
+    net.owner = origin->scope;
     const struct net_origin at = {
         .host = origin->host,
         .port = origin->port,
@@ -167,6 +170,7 @@ origin_create(
     origin->port = request->port;
     origin->tls = request->tls;
     origin->reach = request->reach;
+    origin->scope = request->scope;
     err_t result = client_create(outbound, origin);
     if (result == ERR_OK) {
         result = map_insert(&outbound->by_name, origin_hash(request), &origin->by_name);
@@ -310,6 +314,7 @@ static void
 send(struct port_http *port, struct port_http_request *request)
 {
     struct outbound *outbound = CONTAINER_OF(port, struct outbound, port);
+    ASSERT(request->scope != 0);
     request->error = ERR_OK;
     request->cause = ERR_OK;
     request->status = 0;

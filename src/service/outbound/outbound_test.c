@@ -10,14 +10,40 @@
 #include "net/server.h"
 #include "outbound/outbound.h"
 
+#include <dlfcn.h>
+#include <netdb.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #define WAIT_S     30
 #define ANSWER_MAX 1000
+#define WIDE       64
+
+/* ---- the resolver: names that begin with "hang" are not answered in time */
+
+#define HANG_MS 6000
+
+__attribute__((visibility("default"))) int
+getaddrinfo(
+    const char *restrict name,
+    const char *restrict service,
+    const struct addrinfo *restrict req,
+    struct addrinfo **restrict pai)
+{
+    typedef int (*resolve)(const char *, const char *, const struct addrinfo *, struct addrinfo **);
+    resolve next;
+    if (strncmp(name, "hang", 4) == 0 && (req->ai_flags & AI_NUMERICHOST) == 0) {
+        (void)usleep(HANG_MS * 1000);
+        return EAI_AGAIN;
+    }
+    *(void **)&next = dlsym(RTLD_NEXT, "getaddrinfo");
+    return next(name, service, req, pai);
+}
 
 /* Tasks wait until the test runs them on its own thread. */
 struct owner {
@@ -102,10 +128,19 @@ on_requests(void *context, struct net_exchange *first)
     net_answer(first);
 }
 
-static int
-setup(void **state)
+static struct outbound_settings
+small(void)
 {
-    (void)state;
+    struct outbound_settings settings = outbound_settings_default();
+    settings.requests_max = 4;
+    settings.origins_max = 2;
+    settings.answer_bytes_max = ANSWER_MAX;
+    return settings;
+}
+
+static void
+setup_with(const struct outbound_settings *settings)
+{
     memset(long_body, 'x', sizeof(long_body));
     owner = (struct owner){.executor = {.post = owner_post}};
     assert_int_equal(sem_init(&owner.waiting, 0, 0), 0);
@@ -121,15 +156,31 @@ setup(void **state)
     net_server_start(server);
     struct outbound_parts parts = {
         .owner = &owner.executor,
-        .settings = outbound_settings_default(),
+        .settings = *settings,
     };
-    parts.settings.requests_max = 4;
-    parts.settings.origins_max = 2;
-    parts.settings.answer_bytes_max = ANSWER_MAX;
     assert_int_equal(net_loop_create("t-client", &client_loop), ERR_OK);
     parts.net = client_loop;
     assert_int_equal(outbound_create(&parts, &outbound), ERR_OK);
     assert_int_equal(net_loop_start(client_loop), ERR_OK);
+}
+
+static int
+setup(void **state)
+{
+    (void)state;
+    const struct outbound_settings settings = small();
+    setup_with(&settings);
+    return 0;
+}
+
+static int
+setup_wide(void **state)
+{
+    (void)state;
+    struct outbound_settings settings = small();
+    settings.requests_max = WIDE;
+    settings.origins_max = WIDE;
+    setup_with(&settings);
     return 0;
 }
 
@@ -221,6 +272,7 @@ ask(struct asked *asked, const char *host, const char *target)
         .header_count = 1,
         .body = SPAN("{}"),
         .timeout_ms = WAIT_S * 1000,
+        .scope = 2,
     };
 }
 
@@ -344,6 +396,30 @@ test_origins_make_room(void **state)
     }
 }
 
+/* A merchant's names that nobody's resolver answers: another's are looked up meanwhile. */
+static void
+test_names_that_hang(void **state)
+{
+    (void)state;
+    static struct asked asked[WIDE];
+    static char hosts[WIDE][32];
+    done_count = 0;
+    for (int i = 0; i < WIDE - 1; i++) {
+        (void)snprintf(hosts[i], sizeof(hosts[i]), "hang-%d.test", i);
+        ask(&asked[i], hosts[i], "/hook");
+        outbound_port(outbound)->send(outbound_port(outbound), &asked[i].request);
+    }
+    struct asked *other = &asked[WIDE - 1];
+    ask(other, "localhost", "/hook");
+    other->request.scope = 4;
+    other->request.timeout_ms = HANG_MS / 2;
+    outbound_port(outbound)->send(outbound_port(outbound), &other->request);
+    wait_done(1);
+    assert_int_equal(other->request.error, ERR_OK);
+    assert_string_equal(other->answer, "value:{}");
+    wait_done(WIDE);
+}
+
 /* Two origins that take turns, so that there is always one to be moved in front. */
 static struct asked pair[2];
 
@@ -383,6 +459,7 @@ main(void)
         cmocka_unit_test_setup_teardown(test_reach, setup, teardown),
         cmocka_unit_test_setup_teardown(test_too_many_requests, setup, teardown),
         cmocka_unit_test_setup_teardown(test_origins_make_room, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_names_that_hang, setup_wide, teardown),
         cmocka_unit_test_setup_teardown(test_requests_while_it_stops, setup, teardown),
     };
     return cmocka_run_group_tests_name("outbound", tests, NULL, NULL);

@@ -61,6 +61,9 @@ struct net_client_settings {
     /* Unless 0: a longer answer is cut there, which ends the call well and the connection too. */
     uint32_t answer_cut_bytes;
     enum net_reach reach;
+    /* Whose it is, of those whose clients share the loop: they share its look-ups of names too, so
+     * that names which hang hold up nobody else's. 0: whoever runs the process. */
+    uint64_t owner;
 };
 
 /* 64 connections, 4,096 waiting, 5 s to connect, 20 s idle, answers up to 16 MiB. */

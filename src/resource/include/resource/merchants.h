@@ -85,5 +85,18 @@ MUST_USE err_t resource_key_each(
     struct resource_runtime *runtime,
     void (*each)(void *context, const struct resource_key_info *key),
     void *context);
+/* The same for the keys of the merchant with this number, the oldest first. What others have costs
+ * it nothing. */
+MUST_USE err_t resource_key_each_of(
+    struct resource_runtime *runtime,
+    int64_t number,
+    void (*each)(void *context, const struct resource_key_info *key),
+    void *context);
+/* ERR_NOT_FOUND. */
+MUST_USE err_t resource_key_find(
+    struct resource_runtime *runtime, struct span key_id, struct resource_key_info *ret_info);
+/* Forgets a revoked key: it is refused as one that never was. ERR_INVALID: it is not revoked.
+ * ERR_NOT_FOUND. */
+MUST_USE err_t resource_key_remove(struct resource_runtime *runtime, const char *key_id);
 
 #endif

@@ -165,6 +165,10 @@ struct resource_request {
  */
 #define RESOURCE_ANSWER_EVENT_S (8 * INT64_C(86400))
 
+/* A merchant's keys of one mode together have the rate of so many; publishable ones, which anybody
+ * has who opens a shop's page, by themselves. */
+#define RESOURCE_RATE_KEYS 4
+
 struct resource_settings {
     uint64_t rate_per_key;        /* requests a second, per key */
     uint64_t lock_wait_ns;        /* then lock_timeout */
