@@ -699,7 +699,8 @@ struct span resource_render_shown(
 /* ------------------------------------------------------------------------------------- events */
 
 /* Writes an event row about the object as it is now. `previous` is a JSON object of the changed
- * members' former values, or empty. */
+ * members' former values, or empty: then those of a "....updated" are what this operation has
+ * changed of the document since the last commit. */
 MUST_USE err_t resource_emit(
     struct resource_op *op,
     const char *event_type,
