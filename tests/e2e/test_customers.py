@@ -1,6 +1,7 @@
 """Customers and their payment methods."""
 
 import concurrent.futures
+import sqlite3
 import time
 
 import pytest
@@ -8,6 +9,7 @@ import stripe
 
 from kit.answers import events_about, refused
 from kit.client import card, pay, sdk
+from kit.vault import vault_file
 
 
 def test_create_retrieve_update_delete(client):
@@ -404,3 +406,39 @@ def test_incomplete_card(client, missing):
         client.v1.payment_methods.create({"type": "card", "card": given})
     assert error.value.http_status in (400, 402)
     assert missing in error.value.error.param
+
+
+@pytest.mark.parametrize("wrong, code", [
+    ({"exp_month": 13}, "invalid_expiry_month"), ({"exp_year": 2020}, "invalid_expiry_year"),
+    ({"exp_year": 2120}, "invalid_expiry_year")])
+def test_a_renewed_card_expires_later(client, wrong, code):
+    methods = client.v1.payment_methods
+    method = methods.create({"type": "card", "card": card()})
+    refused(lambda: methods.update(method.id, {"card": wrong}), code, 402, next(iter(wrong)))
+    shown = methods.retrieve(method.id).card
+    assert (shown.exp_month, shown.exp_year) == (12, 2034)
+    shown = methods.update(method.id, {"card": {"exp_year": 36}}).card
+    assert (shown.exp_month, shown.exp_year) == (12, 2036)
+    assert shown.fingerprint == method.card.fingerprint
+    intent = pay(client, token=method.id, expand=["latest_charge"])
+    assert intent.latest_charge.payment_method_details.card.exp_year == 2036
+
+
+def test_the_vault_hears_that_a_card_was_renewed(make_server):
+    server = make_server()
+    client = sdk(server)
+    method = client.v1.payment_methods.create({"type": "card", "card": card()}).id
+    client.v1.payment_methods.update(method, {"card": {"exp_month": 3, "exp_year": 2041}})
+    pay(client, token=method)
+    server.stop()
+    with sqlite3.connect(vault_file(server)) as database:
+        assert {expiry for (expiry,) in database.execute("SELECT expiry FROM card")} == {
+            203412, 204103}
+    database.close()
+
+
+def test_what_is_no_card_has_no_expiry(client, wallets):
+    method = client.v1.payment_methods.create({
+        "type": "wallet", "wallet": {"id": wallets.wallet()}}).id
+    refused(lambda: client.v1.payment_methods.update(method, {"card": {"exp_year": 2040}}),
+            "parameter_unknown", param="card")
