@@ -579,6 +579,34 @@ update_let_go(struct payments_flow *flow)
 }
 
 static void
+kept_wallet_found(struct payments_flow *flow)
+{
+    const struct currency *currency = flow->wallet.currency;
+    if (currency == payments_flow_currency(flow)) {
+        payments_split_let_go(flow, update_let_go);
+        return;
+    }
+    resource_invalid(
+        flow->op,
+        "parameter_invalid_string",
+        "currency",
+        "The wallet of this payment, %s, holds %s.",
+        flow->wallet.movement.wallet,
+        currency->api_code);
+}
+
+/* The wallet that the payment was to go on to, or that was to pay a part, and still is. */
+static struct span
+kept_wallet(const struct payments_flow *flow)
+{
+    const struct payments_intent *intent = flow->intent;
+    if (intent->transfer_destination.size != 0) {
+        return intent->transfer_destination; /* which is for good, and is not split */
+    }
+    return resource_present(flow->op, "split") ? SPAN_EMPTY : intent->split_wallet;
+}
+
+static void
 update_locked(struct resource_op *op)
 {
     struct payments_flow *flow = payments_flow_of(op);
@@ -586,7 +614,10 @@ update_locked(struct resource_op *op)
     if (!read_money_change(flow, &changes) || !read_common(flow)) {
         return;
     }
-    if (changes) {
+    struct span wallet = kept_wallet(flow);
+    if (resource_present(op, "currency") && wallet.size != 0) {
+        payments_wallet_lookup(flow, wallet, "currency", kept_wallet_found);
+    } else if (changes) {
         payments_split_let_go(flow, update_let_go);
     } else {
         update_split(flow);
