@@ -49,6 +49,7 @@ save_captured(struct payments_flow *flow)
     intent->status = span_from_cstr(payments_intent_status_name(status));
     intent->amount_capturable = 0;
     intent->amount_received = amount;
+    intent->transfer_destination = charge->transfer_destination; /* empty: the books refused it */
     intent->capture_before = 0;
     intent->due = 0;
     payments_attempt_close(&intent->attempt);
