@@ -42,6 +42,26 @@ def test_create_retrieve_update_delete(client):
         pay(client, customer=customer.id)
 
 
+def test_an_address_is_shown_whole_and_replaced_whole(client):
+    nothing = dict.fromkeys(["city", "country", "line1", "line2", "postal_code", "state"])
+    customers = client.v1.customers
+    customer = customers.create({
+        "address": {"line1": "1 Main Street", "line2": "", "city": "Paris"},
+        "shipping": {"name": "Jenny", "address": {"line1": "2 Side Street"}}})
+    assert customer.address.to_dict() == {**nothing, "line1": "1 Main Street", "city": "Paris"}
+    assert customer.shipping.to_dict() == {
+        "address": {**nothing, "line1": "2 Side Street"}, "carrier": None, "name": "Jenny",
+        "phone": None, "tracking_number": None}
+    customer = customers.update(customer.id, {
+        "address": {"line1": "9 New Road"}, "shipping": {"address": {"city": "Rome"}}})
+    assert customer.address.to_dict() == {**nothing, "line1": "9 New Road"}
+    assert "name" not in customer.shipping
+    assert customer.shipping.address.to_dict() == {**nothing, "city": "Rome"}
+    customer = customers.update(customer.id, {"address": "", "name": "Jenny"})
+    assert customer.address is None and customer.shipping.address.city == "Rome"
+    assert customers.retrieve(customer.id).to_dict() == customer.to_dict()
+
+
 def test_list_by_email(client):
     email = "only-one@example.com"
     ids = [client.v1.customers.create({"email": email}).id for _ in range(3)]

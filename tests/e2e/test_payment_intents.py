@@ -355,6 +355,7 @@ def test_shipping(client):
     intent = pay(client, shipping=shipping)
     assert intent.shipping.name == "Ada"
     assert intent.shipping.address.city == "London"
+    assert intent.shipping.carrier is None and intent.shipping.address.state is None
 
 
 @pytest.mark.parametrize("expand", [

@@ -503,6 +503,10 @@ void payments_fail_state(struct payments_flow *flow, const char *verb);
 
 /* Does a publishable caller know the secret? False if answered. */
 bool payments_may_touch(struct payments_flow *flow, struct span client_secret, const char *object);
+/* `address` and `shipping`, if they are given: the hash as it is to be shown, or empty. */
+void payments_address_read(struct resource_op *op, struct span *address);
+void payments_shipping_read(struct resource_op *op, struct span *shipping);
+extern const char *const payments_address_members[]; /* NULL behind the last */
 /* payment_method_types holds nothing but cards, and goes to *ret_types; false if answered. */
 bool payments_method_types(struct resource_op *op, struct span *ret_types);
 /* payment_method_options as JSON, and the one of its card that is an enumeration: false if

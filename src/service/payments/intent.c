@@ -211,9 +211,7 @@ read_common(struct payments_flow *flow)
     (void)resource_text(op, "setup_future_usage", &intent->setup_future_usage);
     (void)resource_text(op, "transfer_group", &intent->transfer_group);
     (void)resource_text(op, "capture_method", &intent->capture_method);
-    if (resource_present(op, "shipping")) {
-        intent->shipping = resource_json(op, "shipping");
-    }
+    payments_shipping_read(op, &intent->shipping);
     if (resource_text(op, "customer", &intent->customer) && intent->customer.size != 0 &&
         !payments_customer_check(op, intent->customer)) {
         return false;
@@ -403,9 +401,7 @@ confirm_chosen(struct payments_flow *flow)
     (void)resource_text(flow->op, "receipt_email", &flow->intent->receipt_email);
     (void)resource_text(flow->op, "setup_future_usage", &flow->intent->setup_future_usage);
     (void)resource_text(flow->op, "capture_method", &flow->intent->capture_method);
-    if (resource_present(flow->op, "shipping")) {
-        flow->intent->shipping = resource_json(flow->op, "shipping");
-    }
+    payments_shipping_read(flow->op, &flow->intent->shipping);
     if (payments_method_types(flow->op, &flow->intent->payment_method_types) &&
         read_card_options(flow)) {
         payments_split_read(flow, payments_authorize_begin);

@@ -73,14 +73,13 @@ billing_text(const struct billing *billing, const char *group, const char *name)
 static void
 write_billing(struct billing *billing)
 {
-    static const char *const members[] = {
-        "city", "country", "line1", "line2", "postal_code", "state"};
+    const char *const *members = payments_address_members;
     struct json_writer *json = &billing->json;
     json_object_begin(json);
     json_key(json, "address");
     json_object_begin(json);
-    for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++) {
-        json_member_text_or_null(json, members[i], billing_text(billing, "address", members[i]));
+    for (; *members != NULL; members++) {
+        json_member_text_or_null(json, *members, billing_text(billing, "address", *members));
     }
     json_object_end(json);
     json_member_text_or_null(json, "email", billing_text(billing, NULL, "email"));
