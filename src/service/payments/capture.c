@@ -32,6 +32,7 @@ save_captured(struct payments_flow *flow)
     ASSERT(legal);
     charge->captured = true;
     charge->amount_captured = amount;
+    charge->statement_descriptor = intent->statement_descriptor;
     charge->booked_by =
         payments_hex(flow->op, resource_derived_id(flow->attempt_id, payments_capture_step(flow)));
     int64_t card_part = payments_split_rest_captured(flow);
@@ -176,7 +177,7 @@ capture_locked(struct resource_op *op)
     if (!payments_intent_move(
             payments_intent_status_parse(intent->status), PAYMENTS_MOVE_CAPTURE, &status) ||
         payments_attempt_is_open(&intent->attempt)) {
-        payments_fail_state(flow, "capture");
+        payments_fail_state(flow, "capture", NULL);
         return;
     }
     int64_t amount = intent->amount_capturable;

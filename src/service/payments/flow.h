@@ -499,7 +499,7 @@ void payments_answer_unknown(struct payments_flow *flow);
 /* Answers with the intent as it is. */
 void payments_answer_intent(struct payments_flow *flow);
 /* payment_intent_unexpected_state, 400, with the intent. */
-void payments_fail_state(struct payments_flow *flow, const char *verb);
+void payments_fail_state(struct payments_flow *flow, const char *verb, const char *param);
 
 /* Does a publishable caller know the secret? False if answered. */
 bool payments_may_touch(struct payments_flow *flow, struct span client_secret, const char *object);

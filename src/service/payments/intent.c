@@ -262,7 +262,7 @@ save_without_confirming(struct payments_flow *flow, const char *event)
         enum payments_intent_status status;
         if (!payments_intent_move(
                 payments_intent_status_parse(intent->status), PAYMENTS_MOVE_ATTACH, &status)) {
-            payments_fail_state(flow, "update");
+            payments_fail_state(flow, "update", "payment_method");
             return;
         }
         intent->status = span_from_cstr(payments_intent_status_name(status));
@@ -446,7 +446,7 @@ confirm_locked(struct resource_op *op)
     enum payments_intent_status status = payments_intent_status_parse(flow->intent->status);
     if (payments_attempt_is_open(&flow->intent->attempt) ||
         !payments_intent_move(status, PAYMENTS_MOVE_ATTACH, &status)) {
-        payments_fail_state(flow, "confirm");
+        payments_fail_state(flow, "confirm", NULL);
         return;
     }
     if (resource_op_caller(op)->key_kind == RESOURCE_KEY_PUBLISHABLE &&
@@ -503,27 +503,66 @@ changes_customer(const struct payments_intent *intent, struct resource_op *op)
            !span_equal(customer, intent->customer);
 }
 
+/* The first of these parameters that is given; NULL: none. */
+static const char *
+first_given(struct resource_op *op, const char *const *names)
+{
+    while (*names != NULL && !resource_present(op, *names)) {
+        names++;
+    }
+    return *names;
+}
+
+/* What cannot be changed any more, of what is asked for; NULL: nothing. Once the card was asked,
+ * what it was asked for stays; and once the money was taken, under which name. What would be shown
+ * and have no effect is refused. */
+static const char *
+frozen(const struct payments_flow *flow, const char *money, bool may_update)
+{
+    static const char *const terms[] = {
+        "payment_method_options", "payment_method_types", "setup_future_usage", NULL};
+    static const char *const descriptors[] = {
+        "statement_descriptor", "statement_descriptor_suffix", NULL};
+    const struct payments_intent *intent = flow->intent;
+    bool may_capture = !payments_attempt_is_open(&intent->attempt) &&
+                       span_equal_cstr(intent->status, "requires_capture");
+    if (may_update) {
+        return NULL;
+    }
+    const char *found = money != NULL ? money : first_given(flow->op, terms);
+    return found != NULL || may_capture ? found : first_given(flow->op, descriptors);
+}
+
 /* Metadata and description may change at any time, money only before it moves. */
 static bool
 read_money_change(struct payments_flow *flow, bool *ret_changes)
 {
+    static const char *const names[] = {
+        "amount",
+        "currency",
+        "payment_method",
+        "payment_method_data",
+        "capture_method",
+        "split",
+        "participants",
+        NULL};
     struct payments_intent *intent = flow->intent;
     struct resource_op *op = flow->op;
     enum payments_intent_status status;
-    bool changes = resource_present(op, "amount") || resource_present(op, "currency") ||
-                   resource_present(op, "payment_method") ||
-                   resource_present(op, "payment_method_data") ||
-                   resource_present(op, "capture_method") || resource_present(op, "split") ||
-                   resource_present(op, "participants") || changes_customer(intent, op);
-    *ret_changes = changes;
-    if (!changes) {
-        return true;
-    }
-    if (payments_attempt_is_open(&intent->attempt) ||
-        !payments_intent_move(
-            payments_intent_status_parse(intent->status), PAYMENTS_MOVE_UPDATE, &status)) {
-        payments_fail_state(flow, "update");
+    const char *money = first_given(op, names);
+    money = money == NULL && changes_customer(intent, op) ? "customer" : money;
+    bool may_update =
+        !payments_attempt_is_open(&intent->attempt) &&
+        payments_intent_move(
+            payments_intent_status_parse(intent->status), PAYMENTS_MOVE_UPDATE, &status);
+    *ret_changes = money != NULL;
+    const char *param = frozen(flow, money, may_update);
+    if (param != NULL) {
+        payments_fail_state(flow, "update", param);
         return false;
+    }
+    if (money == NULL) {
+        return true;
     }
     intent->status = span_from_cstr(payments_intent_status_name(status));
     payments_challenge_drop(&intent->challenge, "replaced");
