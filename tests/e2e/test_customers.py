@@ -77,6 +77,23 @@ def test_deleted_customer_is_not_listed(client):
     assert client.v1.customers.list({"email": "leaving@example.com"}).data == []
 
 
+def test_a_deleted_customer_is_expanded_as_what_is_left(client, wallets):
+    customer = client.v1.customers.create({"email": "leaving@example.com"}).id
+    intent = pay(client, customer=customer)
+    purse = wallets.wallet(customer=customer)
+    left = client.v1.customers.delete(customer).to_dict()
+    assert left == {"id": customer, "object": "customer", "deleted": True}
+    intents, expand = client.v1.payment_intents, {"expand": ["customer", "latest_charge.customer"]}
+    shown = intents.retrieve(intent.id, expand)
+    assert shown.customer.to_dict() == left == shown.latest_charge.customer.to_dict()
+    assert intents.retrieve(intent.id).customer == customer
+    (listed,) = intents.list({"customer": customer, "expand": [
+        "data.customer.invoice_settings.default_payment_method"]}).data
+    assert listed.customer.deleted
+    shown = wallets.get(f"/v1/wallets/{purse}", **{"expand[]": "customer"})
+    assert shown["customer"] == left
+
+
 def test_default_payment_method(client):
     customer = client.v1.customers.create()
     method = client.v1.payment_methods.attach("pm_card_visa", {"customer": customer.id})

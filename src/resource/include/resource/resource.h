@@ -480,6 +480,9 @@ struct resource_type {
      * without a name behind the last. NULL: no route for such keys answers it, and none may expand
      * it. */
     const struct resource_shown *public_members;
+    /* What is left under the id of one that was removed, and is expanded in its place. NULL: then
+     * the id stays. */
+    const struct resource_type *remains;
 };
 
 /* A document from its row's body, for those who read rows without an operation. `document` is a
