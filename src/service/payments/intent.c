@@ -503,9 +503,8 @@ changes_customer(const struct payments_intent *intent, struct resource_op *op)
            !span_equal(customer, intent->customer);
 }
 
-/* The first of these parameters that is given; NULL: none. */
-static const char *
-first_given(struct resource_op *op, const char *const *names)
+const char *
+payments_first_given(struct resource_op *op, const char *const *names)
 {
     while (*names != NULL && !resource_present(op, *names)) {
         names++;
@@ -529,8 +528,8 @@ frozen(const struct payments_flow *flow, const char *money, bool may_update)
     if (may_update) {
         return NULL;
     }
-    const char *found = money != NULL ? money : first_given(flow->op, terms);
-    return found != NULL || may_capture ? found : first_given(flow->op, descriptors);
+    const char *found = money != NULL ? money : payments_first_given(flow->op, terms);
+    return found != NULL || may_capture ? found : payments_first_given(flow->op, descriptors);
 }
 
 /* Metadata and description may change at any time, money only before it moves. */
@@ -549,7 +548,7 @@ read_money_change(struct payments_flow *flow, bool *ret_changes)
     struct payments_intent *intent = flow->intent;
     struct resource_op *op = flow->op;
     enum payments_intent_status status;
-    const char *money = first_given(op, names);
+    const char *money = payments_first_given(op, names);
     money = money == NULL && changes_customer(intent, op) ? "customer" : money;
     bool may_update =
         !payments_attempt_is_open(&intent->attempt) &&
