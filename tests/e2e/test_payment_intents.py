@@ -130,6 +130,16 @@ def test_what_would_have_no_effect_is_refused(client, state, change):
     assert intents.retrieve(intent.id).to_dict() == intent.to_dict()
 
 
+def test_a_capture_is_the_last_one(client):
+    intents = client.v1.payment_intents
+    intent = pay(client, capture_method="manual")
+    with pytest.raises(stripe.InvalidRequestError) as error:
+        intents.capture(intent.id, {"amount_to_capture": 500, "final_capture": False})
+    refused(error, "payment_intent_invalid_parameter", "final_capture")
+    done = intents.capture(intent.id, {"amount_to_capture": 500, "final_capture": True})
+    assert (done.status, done.amount_received) == ("succeeded", 500)
+
+
 def test_a_capture_names_the_statement(client):
     intent = pay(client, capture_method="manual", statement_descriptor="SHOP")
     intent = client.v1.payment_intents.capture(

@@ -114,6 +114,9 @@ def test_changed_and_unset(client, wallets, purse):
     changed = client.v1.payment_intents.update(
         intent.id, {"split": {"wallet": purse, "amount": 100}})
     assert changed["split"]["amount"] == 100
+    with pytest.raises(stripe.InvalidRequestError) as error:
+        client.v1.payment_intents.update(intent.id, {"amount": 149})
+    assert error.value.param == "amount"  # which was given, not what it does not fit
     assert "split" not in client.v1.payment_intents.update(intent.id, {"split": ""}).to_dict()
     assert client.v1.payment_intents.confirm(
         intent.id, {"payment_method": "pm_card_visa"}).status == "succeeded"

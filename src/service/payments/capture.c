@@ -168,6 +168,23 @@ attempt_is_durable(struct resource_op *op)
     payments_rail_follow(flow, PORT_RAIL_CAPTURE, "capture", answered);
 }
 
+/* The rail releases what a capture leaves. */
+static bool
+is_final(struct resource_op *op)
+{
+    bool final = true;
+    if (!resource_boolean(op, "final_capture", &final) || final) {
+        return true;
+    }
+    resource_invalid(
+        op,
+        "payment_intent_invalid_parameter",
+        "final_capture",
+        "This server captures an authorization once, and releases the rest: final_capture cannot "
+        "be false.");
+    return false;
+}
+
 static void
 capture_locked(struct resource_op *op)
 {
@@ -178,6 +195,9 @@ capture_locked(struct resource_op *op)
             payments_intent_status_parse(intent->status), PAYMENTS_MOVE_CAPTURE, &status) ||
         payments_attempt_is_open(&intent->attempt)) {
         payments_fail_state(flow, "capture", NULL);
+        return;
+    }
+    if (!is_final(op)) {
         return;
     }
     int64_t amount = intent->amount_capturable;

@@ -100,6 +100,7 @@ static const struct resource_param intent_confirm_params[] = {
 
 static const struct resource_param intent_capture_params[] = {
     INTEGER("amount_to_capture", 1, AMOUNT_HIGH),
+    BOOLEAN("final_capture"),
     METADATA,
     TEXT("statement_descriptor", 22),
     TEXT("statement_descriptor_suffix", 22),
