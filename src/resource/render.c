@@ -52,8 +52,8 @@ resource_render_note(struct resource_render *render, err_t error)
     }
 }
 
-/* What stands for the reference: the loaded document, or NULL if it stays an id. `type` becomes that
- * of the remains of one that was removed. */
+/* What stands for the reference: the loaded document, or NULL if it stays an id. `type` becomes
+ * that of the remains of one that was removed. */
 static void *
 referenced(struct resource_render *render, const struct resource_type **type, struct span id)
 {
