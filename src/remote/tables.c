@@ -111,6 +111,7 @@ static const struct remote_field tokenize_request_fields[] = {
     BYTES(struct port_vault_tokenize, number, "number"),
     BYTES(struct port_vault_tokenize, cvc, "cvc"),
     BYTES(struct port_vault_tokenize, test_token, "test_token"),
+    BYTES(struct port_vault_tokenize, token, "token"),
     FIELD(I64, struct port_vault_tokenize, exp_month, "exp_month"),
     FIELD(I64, struct port_vault_tokenize, exp_year, "exp_year"),
 };

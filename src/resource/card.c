@@ -124,12 +124,9 @@ refuse_card(struct resource_op *op, const char *code, const char *param, const c
 }
 
 bool
-resource_card_check(struct resource_op *op)
+resource_card_accept(struct resource_op *op, enum port_vault_outcome outcome)
 {
-    if (!op->has_card) {
-        return true;
-    }
-    switch (op->tokenize.outcome) {
+    switch (outcome) {
     case PORT_VAULT_OK:
         return true;
     case PORT_VAULT_INVALID_NUMBER:
@@ -150,8 +147,14 @@ resource_card_check(struct resource_op *op)
     case PORT_VAULT_INVALID_CVC:
         refuse_card(op, "invalid_cvc", "cvc", "Your card's security code is invalid.");
         break;
-    case PORT_VAULT_UNKNOWN_TOKEN: /* only test tokens can be unknown, and none was asked for */
+    case PORT_VAULT_UNKNOWN_TOKEN: /* the caller's, who named the token */
         UNREACHABLE();
     }
     return false;
+}
+
+bool
+resource_card_check(struct resource_op *op)
+{
+    return !op->has_card || resource_card_accept(op, op->tokenize.outcome);
 }

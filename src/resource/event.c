@@ -4,6 +4,8 @@
  */
 #include "event.h"
 
+#include "changed.h"
+
 #include "base/assert.h"
 
 #include <stdlib.h>
@@ -254,6 +256,9 @@ resource_emit(
         return ERR_FULL;
     }
     event->previous = previous;
+    if (previous.size == 0 && span_ends_with(event->type, SPAN(".updated"))) {
+        TRY(resource_changed(op, type, document, event->object, &event->previous));
+    }
     event->trace = resource_trace_parent(op);
     TRY(resource_save(op, &resource_event_type, event));
     op->emitted_document = document;

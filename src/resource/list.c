@@ -217,6 +217,16 @@ collect(void *context, void *document)
 
 /* -------------------------------------------------------------------------------- answering */
 
+/* Room for as many more objects as large as the first, which ends at `out`: growing with them would
+ * copy, and overwrite, what is there again and again. */
+static void
+make_room(struct buf *out, size_t first, uint32_t more)
+{
+    if (!buf_failed(out) && more != 0 && first <= (out->limit - out->size) / more) {
+        (void)buf_reserve(out, first * more); /* a failure shows at the end */
+    }
+}
+
 err_t
 resource_list_render(
     struct resource_op *op,
@@ -227,8 +237,12 @@ resource_list_render(
     struct resource_expand *expand = resource_expand_child(op->expand, SPAN("data"));
     json_key(json, "data");
     json_array_begin(json);
+    size_t began = json->out->size;
     for (uint32_t i = 0; i < list->count; i++) {
         TRY(resource_render_object(op, type, list->documents[i], expand, json));
+        if (i == 0) {
+            make_room(json->out, json->out->size - began, list->count - 1);
+        }
     }
     json_array_end(json);
     return ERR_OK;

@@ -52,18 +52,23 @@ resource_render_note(struct resource_render *render, err_t error)
     }
 }
 
-/* What stands for the reference: the loaded document, or NULL if it stays an id. */
+/* What stands for the reference: the loaded document, or NULL if it stays an id. `type` becomes
+ * that of the remains of one that was removed. */
 static void *
-referenced(struct resource_render *render, const struct resource_type *type, struct span id)
+referenced(struct resource_render *render, const struct resource_type **type, struct span id)
 {
     if (render->trial) {
-        return resource_row_new(&render->op->arena, type, render->op->caller.scope, SPAN("trial"));
+        return resource_row_new(&render->op->arena, *type, render->op->caller.scope, SPAN("trial"));
     }
     if (id.size == 0) {
         return NULL;
     }
     void *document = NULL;
-    err_t error = resource_load(render->op, type, id, &document);
+    err_t error = resource_load(render->op, *type, id, &document);
+    if (error == ERR_NOT_FOUND && (*type)->remains != NULL) {
+        *type = (*type)->remains;
+        error = resource_load(render->op, *type, id, &document);
+    }
     resource_render_note(render, error == ERR_NOT_FOUND ? ERR_OK : error);
     return error == ERR_OK ? document : NULL;
 }
@@ -81,7 +86,7 @@ resource_render_reference(
         child->forbidden = type;
     } else if (child != NULL) {
         child->used = true;
-        document = referenced(render, type, id);
+        document = referenced(render, &type, id);
     }
     if (document == NULL) {
         json_member_text_or_null(render->json, name, id);

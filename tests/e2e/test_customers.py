@@ -1,6 +1,7 @@
 """Customers and their payment methods."""
 
 import concurrent.futures
+import sqlite3
 import time
 
 import pytest
@@ -8,6 +9,7 @@ import stripe
 
 from kit.answers import events_about, refused
 from kit.client import card, pay, sdk
+from kit.vault import vault_file
 
 
 def test_create_retrieve_update_delete(client):
@@ -40,6 +42,26 @@ def test_create_retrieve_update_delete(client):
         pay(client, customer=customer.id)
 
 
+def test_an_address_is_shown_whole_and_replaced_whole(client):
+    nothing = dict.fromkeys(["city", "country", "line1", "line2", "postal_code", "state"])
+    customers = client.v1.customers
+    customer = customers.create({
+        "address": {"line1": "1 Main Street", "line2": "", "city": "Paris"},
+        "shipping": {"name": "Jenny", "address": {"line1": "2 Side Street"}}})
+    assert customer.address.to_dict() == {**nothing, "line1": "1 Main Street", "city": "Paris"}
+    assert customer.shipping.to_dict() == {
+        "address": {**nothing, "line1": "2 Side Street"}, "carrier": None, "name": "Jenny",
+        "phone": None, "tracking_number": None}
+    customer = customers.update(customer.id, {
+        "address": {"line1": "9 New Road"}, "shipping": {"address": {"city": "Rome"}}})
+    assert customer.address.to_dict() == {**nothing, "line1": "9 New Road"}
+    assert "name" not in customer.shipping
+    assert customer.shipping.address.to_dict() == {**nothing, "city": "Rome"}
+    customer = customers.update(customer.id, {"address": "", "name": "Jenny"})
+    assert customer.address is None and customer.shipping.address.city == "Rome"
+    assert customers.retrieve(customer.id).to_dict() == customer.to_dict()
+
+
 def test_list_by_email(client):
     email = "only-one@example.com"
     ids = [client.v1.customers.create({"email": email}).id for _ in range(3)]
@@ -53,6 +75,23 @@ def test_deleted_customer_is_not_listed(client):
     customer = client.v1.customers.create({"email": "leaving@example.com"})
     client.v1.customers.delete(customer.id)
     assert client.v1.customers.list({"email": "leaving@example.com"}).data == []
+
+
+def test_a_deleted_customer_is_expanded_as_what_is_left(client, wallets):
+    customer = client.v1.customers.create({"email": "leaving@example.com"}).id
+    intent = pay(client, customer=customer)
+    purse = wallets.wallet(customer=customer)
+    left = client.v1.customers.delete(customer).to_dict()
+    assert left == {"id": customer, "object": "customer", "deleted": True}
+    intents, expand = client.v1.payment_intents, {"expand": ["customer", "latest_charge.customer"]}
+    shown = intents.retrieve(intent.id, expand)
+    assert shown.customer.to_dict() == left == shown.latest_charge.customer.to_dict()
+    assert intents.retrieve(intent.id).customer == customer
+    (listed,) = intents.list({"customer": customer, "expand": [
+        "data.customer.invoice_settings.default_payment_method"]}).data
+    assert listed.customer.deleted
+    shown = wallets.get(f"/v1/wallets/{purse}", **{"expand[]": "customer"})
+    assert shown["customer"] == left
 
 
 def test_default_payment_method(client):
@@ -404,3 +443,39 @@ def test_incomplete_card(client, missing):
         client.v1.payment_methods.create({"type": "card", "card": given})
     assert error.value.http_status in (400, 402)
     assert missing in error.value.error.param
+
+
+@pytest.mark.parametrize("wrong, code", [
+    ({"exp_month": 13}, "invalid_expiry_month"), ({"exp_year": 2020}, "invalid_expiry_year"),
+    ({"exp_year": 2120}, "invalid_expiry_year")])
+def test_a_renewed_card_expires_later(client, wrong, code):
+    methods = client.v1.payment_methods
+    method = methods.create({"type": "card", "card": card()})
+    refused(lambda: methods.update(method.id, {"card": wrong}), code, 402, next(iter(wrong)))
+    shown = methods.retrieve(method.id).card
+    assert (shown.exp_month, shown.exp_year) == (12, 2034)
+    shown = methods.update(method.id, {"card": {"exp_year": 36}}).card
+    assert (shown.exp_month, shown.exp_year) == (12, 2036)
+    assert shown.fingerprint == method.card.fingerprint
+    intent = pay(client, token=method.id, expand=["latest_charge"])
+    assert intent.latest_charge.payment_method_details.card.exp_year == 2036
+
+
+def test_the_vault_hears_that_a_card_was_renewed(make_server):
+    server = make_server()
+    client = sdk(server)
+    method = client.v1.payment_methods.create({"type": "card", "card": card()}).id
+    client.v1.payment_methods.update(method, {"card": {"exp_month": 3, "exp_year": 2041}})
+    pay(client, token=method)
+    server.stop()
+    with sqlite3.connect(vault_file(server)) as database:
+        assert {expiry for (expiry,) in database.execute("SELECT expiry FROM card")} == {
+            203412, 204103}
+    database.close()
+
+
+def test_what_is_no_card_has_no_expiry(client, wallets):
+    method = client.v1.payment_methods.create({
+        "type": "wallet", "wallet": {"id": wallets.wallet()}}).id
+    refused(lambda: client.v1.payment_methods.update(method, {"card": {"exp_year": 2040}}),
+            "parameter_unknown", param="card")

@@ -131,3 +131,41 @@ def test_no_such_event(own):
     with pytest.raises(stripe.InvalidRequestError) as error:
         own.v1.events.retrieve("evt_missing")
     assert error.value.http_status == 404
+
+
+def previous(client, kind, object_id):
+    """What the newest event of this type about the object says that changed."""
+    event = next(event for event in client.v1.events.list({"type": kind, "limit": 100}).data
+                 if event.data.object.id == object_id)
+    return event.to_dict()["data"].get("previous_attributes")
+
+
+def test_updates_tell_what_was_before(client, wallets):
+    customers, methods = client.v1.customers, client.v1.payment_methods
+    customer = customers.create({"name": "Ann", "email": "ann@example.com",
+                                 "metadata": {"tier": "gold", "kept": "k", "gone": "g"}}).id
+    customers.update(customer, {"name": "Anna", "email": "ann@example.com", "metadata": {
+        "tier": "silver", "gone": "", "new": "n"}})
+    assert previous(client, "customer.updated", customer) == {
+        "name": "Ann", "metadata": {"tier": "gold", "gone": "g", "new": None}}
+    customers.update(customer, {"name": "Anna"})
+    assert previous(client, "customer.updated", customer) == {}
+    visa = methods.attach("pm_card_visa", {"customer": customer}).id
+    customers.update(customer, {"invoice_settings": {"default_payment_method": visa}})
+    assert previous(client, "customer.updated", customer) == {
+        "invoice_settings": {"default_payment_method": None}}
+    methods.update(visa, {"billing_details": {"email": "a@example.com"}})
+    assert previous(client, "payment_method.updated", visa) == {"billing_details": {"email": None}}
+    methods.detach(visa)
+    assert previous(client, "customer.updated", customer) == {
+        "invoice_settings": {"default_payment_method": visa}}
+    intent = pay(client)
+    client.v1.charges.update(intent.latest_charge, {"description": "Tea"})
+    assert previous(client, "charge.updated", intent.latest_charge) == {"description": None}
+    refund = client.v1.refunds.create({"payment_intent": intent.id}).id
+    client.v1.refunds.update(refund, {"metadata": {"why": "cold"}})
+    assert previous(client, "refund.updated", refund) == {"metadata": {"why": None}}
+    wallet = wallets.wallet(500, handle="before-and-after", tier="basic")
+    wallets.post(f"/v1/wallets/{wallet}", handle="afterwards")
+    assert previous(client, "wallet.updated", wallet) == {"handle": "before-and-after"}
+    assert previous(client, "customer.created", customer) is None

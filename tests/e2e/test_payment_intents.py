@@ -108,6 +108,46 @@ def test_what_may_change_after_success(client):
     assert client.v1.payment_intents.retrieve(intent.id).amount == intent.amount
 
 
+@pytest.mark.parametrize("change", [
+    {"amount": 1}, {"currency": "eur"}, {"payment_method": "pm_card_amex"}, {"payment_method": ""},
+    {"capture_method": "manual"}, {"setup_future_usage": "off_session"}, {"setup_future_usage": ""},
+    {"payment_method_options": {"card": {"request_three_d_secure": "any"}}},
+    {"payment_method_types": ["wallet"]}, {"statement_descriptor": "LATE"},
+    {"statement_descriptor_suffix": "LATE"}])
+@pytest.mark.parametrize("state", ["succeeded", "requires_capture", "canceled"])
+def test_what_would_have_no_effect_is_refused(client, state, change):
+    intents = client.v1.payment_intents
+    intent = pay(client, capture_method="automatic" if state == "succeeded" else "manual")
+    if state == "canceled":
+        intent = intents.cancel(intent.id)
+    name = next(iter(change))
+    if state == "requires_capture" and name.startswith("statement_descriptor"):
+        assert intents.update(intent.id, change)[name] == "LATE"
+        return
+    with pytest.raises(stripe.InvalidRequestError) as error:
+        intents.update(intent.id, change)
+    refused(error, "payment_intent_unexpected_state", name)
+    assert intents.retrieve(intent.id).to_dict() == intent.to_dict()
+
+
+def test_a_capture_is_the_last_one(client):
+    intents = client.v1.payment_intents
+    intent = pay(client, capture_method="manual")
+    with pytest.raises(stripe.InvalidRequestError) as error:
+        intents.capture(intent.id, {"amount_to_capture": 500, "final_capture": False})
+    refused(error, "payment_intent_invalid_parameter", "final_capture")
+    done = intents.capture(intent.id, {"amount_to_capture": 500, "final_capture": True})
+    assert (done.status, done.amount_received) == ("succeeded", 500)
+
+
+def test_a_capture_names_the_statement(client):
+    intent = pay(client, capture_method="manual", statement_descriptor="SHOP")
+    intent = client.v1.payment_intents.capture(
+        intent.id, {"statement_descriptor": "SHOP LATER", "expand": ["latest_charge"]})
+    assert intent.statement_descriptor == "SHOP LATER"
+    assert intent.latest_charge.statement_descriptor == "SHOP LATER"
+
+
 @pytest.mark.parametrize("part", [None, 1, 1500, 2000])
 def test_manual_capture(client, part):
     intent = pay(client, 2000, capture_method="manual")
@@ -355,6 +395,7 @@ def test_shipping(client):
     intent = pay(client, shipping=shipping)
     assert intent.shipping.name == "Ada"
     assert intent.shipping.address.city == "London"
+    assert intent.shipping.carrier is None and intent.shipping.address.state is None
 
 
 @pytest.mark.parametrize("expand", [

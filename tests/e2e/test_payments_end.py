@@ -344,7 +344,8 @@ def test_a_capture_from_one_wallet_for_a_closed_one(server):
         "transfer_data": {"destination": purse}})
     wallets.post(f"/v1/wallets/{purse}/close")
     done = client.v1.payment_intents.capture(intent.id, {"expand": ["latest_charge"]})
-    assert done.status == "succeeded" and done.latest_charge.transfer_data is None
+    assert done.status == "succeeded" and done.transfer_data is None
+    assert done.latest_charge.transfer_data is None
     assert wallets.balance(payer)["posted"] == 0
     assert client.v1.refunds.create({"payment_intent": intent.id}).status == "succeeded"
     assert wallets.balance(payer)["posted"] == 1000

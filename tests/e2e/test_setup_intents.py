@@ -139,6 +139,12 @@ def test_what_is_finished_stays(client):
     customer = client.v1.customers.create({}).id
     refused(lambda: client.v1.setup_intents.update(intent.id, {"customer": customer}),
             "setup_intent_unexpected_state")
+    for change in ({"payment_method": "pm_card_amex"}, {"payment_method": ""},
+                   {"payment_method_options": {"card": {"request_three_d_secure": "any"}}},
+                   {"payment_method_types": ["card"]}, {"customer": customer}):
+        refused(lambda change=change: client.v1.setup_intents.update(intent.id, change),
+                "setup_intent_unexpected_state", param=next(iter(change)))
+    assert client.v1.setup_intents.retrieve(intent.id).to_dict() == intent.to_dict()
     assert client.v1.setup_intents.update(intent.id, {"description": "x"}).description == "x"
 
 

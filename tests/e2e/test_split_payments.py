@@ -114,6 +114,9 @@ def test_changed_and_unset(client, wallets, purse):
     changed = client.v1.payment_intents.update(
         intent.id, {"split": {"wallet": purse, "amount": 100}})
     assert changed["split"]["amount"] == 100
+    with pytest.raises(stripe.InvalidRequestError) as error:
+        client.v1.payment_intents.update(intent.id, {"amount": 149})
+    assert error.value.param == "amount"  # which was given, not what it does not fit
     assert "split" not in client.v1.payment_intents.update(intent.id, {"split": ""}).to_dict()
     assert client.v1.payment_intents.confirm(
         intent.id, {"payment_method": "pm_card_visa"}).status == "succeeded"
@@ -168,6 +171,36 @@ def test_other_conflicts_name_their_field(client, wallets, purse):
 
 
 # ---- not paying ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("goes_on", [False, True])
+def test_the_currency_stays_that_of_the_wallet(client, wallets, purse, goes_on):
+    wallet = {"transfer_data": {"destination": purse}} if goes_on else {
+        "split": {"wallet": purse, "amount": 700}}
+    intents = client.v1.payment_intents
+    intent = intents.create({"amount": 2000, "currency": "usd", **wallet})
+    with pytest.raises(stripe.InvalidRequestError) as error:
+        intents.update(intent.id, {"currency": "eur", "description": "Tea"})
+    assert error.value.param == "currency" and purse in str(error.value)
+    assert intents.retrieve(intent.id).to_dict() == intent.to_dict()
+    assert intents.update(intent.id, {"currency": "usd", "amount": 1900}).amount == 1900
+    if not goes_on:
+        euros = wallets.wallet(1000, "eur")
+        changed = intents.update(intent.id, {
+            "currency": "eur", "split": {"wallet": euros, "amount": 100}})
+        assert changed.currency == "eur" and changed["split"]["wallet"] == euros
+        assert intents.update(intent.id, {"currency": "usd", "split": ""}).currency == "usd"
+
+
+def test_a_refused_currency_leaves_what_is_held(client, wallets):
+    purse = wallets.wallet(1000)
+    intent = split(client, purse, token="pm_card_threeDSecure2Required")
+    assert intent.status == "requires_action" and wallets.balance(purse)["held"] == 700
+    with pytest.raises(stripe.InvalidRequestError) as error:
+        client.v1.payment_intents.update(intent.id, {"currency": "eur"})
+    assert error.value.param == "currency"
+    assert wallets.balance(purse)["held"] == 700
+    assert client.v1.payment_intents.retrieve(intent.id).to_dict() == intent.to_dict()
 
 
 def test_a_declined_card_leaves_the_wallet_alone(client, wallets, purse):

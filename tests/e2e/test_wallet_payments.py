@@ -324,9 +324,10 @@ def test_a_capture_for_a_closed_wallet(client, api):
     close(api, purse)
     done = client.v1.payment_intents.capture(intent.id, {"expand": ["latest_charge"]})
     assert (done.status, done.amount_received) == ("succeeded", 2000)
-    assert done.transfer_data.destination == purse
     charge = done.latest_charge
-    assert charge.captured and charge.transfer_data is None
+    assert charge.captured and charge.transfer_data is None and done.transfer_data is None
+    told = client.v1.events.list({"type": "payment_intent.succeeded", "limit": 1}).data[0]
+    assert told.data.object.id == intent.id and told.data.object.transfer_data is None
     entries = client.v1.balance_transactions.list({"source": charge.id}).data
     assert [(entry.type, entry.amount) for entry in entries] == [("charge", 2000)]
     assert client.v1.refunds.create({"payment_intent": intent.id}).status == "succeeded"

@@ -35,6 +35,12 @@ def number(index):
     return f"{digits}{-check % 10}"
 
 
+def vault_file(server):
+    """Where the cards are."""
+    root = server.network_data if server.cluster else server.root
+    return root / "vault" / "vault.db"
+
+
 class Cards:
     """Saved cards, and what they have to stay."""
 
@@ -70,10 +76,7 @@ class Cards:
 
     def tokens(self, server=None):
         """Tokens in a vault that does not run: how many, and the keys that they are under."""
-        path = (server or self.server).network_data / "vault" / "vault.db"
-        if not (server or self.server).cluster:
-            path = (server or self.server).root / "vault" / "vault.db"
-        with sqlite3.connect(path) as database:
+        with sqlite3.connect(vault_file(server or self.server)) as database:
             keys = [key for (key,) in database.execute("SELECT key_id FROM card")]
             names = [name for (name,) in database.execute("SELECT id FROM data_key")]
         database.close()

@@ -60,17 +60,21 @@ payments_answer_unknown(struct payments_flow *flow)
 }
 
 void
-payments_fail_state(struct payments_flow *flow, const char *verb)
+payments_fail_state(struct payments_flow *flow, const char *verb, const char *param)
 {
     struct span message = arena_format(
         resource_op_arena(flow->op),
-        "You cannot %s this PaymentIntent because it has a status of %.*s.",
+        "You cannot %s%s%s%s this PaymentIntent because it has a status of %.*s.",
         verb,
-        SPAN_PRINTF(flow->intent->status));
+        param != NULL ? " the " : "",
+        param != NULL ? param : "",
+        param != NULL ? " of" : "",
+        SPAN_PRINTF(payments_intent_shown_status(flow->intent)));
     struct resource_error error = {
         .status = 400,
         .type = "invalid_request_error",
         .code = "payment_intent_unexpected_state",
+        .param = param != NULL ? span_from_cstr(param) : SPAN_EMPTY,
         .message = message,
         .payment_intent_json = resource_render_shown(flow->op, &payments_intent_type, flow->intent),
     };
@@ -598,7 +602,7 @@ payments_authorize_begin(struct payments_flow *flow)
     if (!payments_intent_move(status, PAYMENTS_MOVE_ATTACH, &status) ||
         !payments_intent_move(status, PAYMENTS_MOVE_CONFIRM, &status) ||
         payments_attempt_is_open(&intent->attempt)) {
-        payments_fail_state(flow, "confirm");
+        payments_fail_state(flow, "confirm", NULL);
         return;
     }
     if (!payments_split_check_method(flow)) {

@@ -135,7 +135,7 @@ cancel_locked(struct resource_op *op)
     enum payments_intent_status from = payments_intent_status_parse(intent->status);
     if (!payments_intent_move(from, PAYMENTS_MOVE_CANCEL, &status) ||
         payments_attempt_is_open(&intent->attempt)) {
-        payments_fail_state(flow, "cancel");
+        payments_fail_state(flow, "cancel", NULL);
         return;
     }
     (void)resource_text(op, "cancellation_reason", &intent->cancellation_reason);

@@ -32,6 +32,7 @@ save_captured(struct payments_flow *flow)
     ASSERT(legal);
     charge->captured = true;
     charge->amount_captured = amount;
+    charge->statement_descriptor = intent->statement_descriptor;
     charge->booked_by =
         payments_hex(flow->op, resource_derived_id(flow->attempt_id, payments_capture_step(flow)));
     int64_t card_part = payments_split_rest_captured(flow);
@@ -49,6 +50,7 @@ save_captured(struct payments_flow *flow)
     intent->status = span_from_cstr(payments_intent_status_name(status));
     intent->amount_capturable = 0;
     intent->amount_received = amount;
+    intent->transfer_destination = charge->transfer_destination; /* empty: the books refused it */
     intent->capture_before = 0;
     intent->due = 0;
     payments_attempt_close(&intent->attempt);
@@ -166,6 +168,23 @@ attempt_is_durable(struct resource_op *op)
     payments_rail_follow(flow, PORT_RAIL_CAPTURE, "capture", answered);
 }
 
+/* The rail releases what a capture leaves. */
+static bool
+is_final(struct resource_op *op)
+{
+    bool final = true;
+    if (!resource_boolean(op, "final_capture", &final) || final) {
+        return true;
+    }
+    resource_invalid(
+        op,
+        "payment_intent_invalid_parameter",
+        "final_capture",
+        "This server captures an authorization once, and releases the rest: final_capture cannot "
+        "be false.");
+    return false;
+}
+
 static void
 capture_locked(struct resource_op *op)
 {
@@ -175,7 +194,10 @@ capture_locked(struct resource_op *op)
     if (!payments_intent_move(
             payments_intent_status_parse(intent->status), PAYMENTS_MOVE_CAPTURE, &status) ||
         payments_attempt_is_open(&intent->attempt)) {
-        payments_fail_state(flow, "capture");
+        payments_fail_state(flow, "capture", NULL);
+        return;
+    }
+    if (!is_final(op)) {
         return;
     }
     int64_t amount = intent->amount_capturable;

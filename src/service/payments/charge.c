@@ -438,9 +438,7 @@ charge_update_locked(struct resource_op *op)
     (void)resource_text(op, "description", &charge->description);
     (void)resource_text(op, "receipt_email", &charge->receipt_email);
     (void)resource_text(op, "transfer_group", &charge->transfer_group);
-    if (resource_present(op, "shipping")) {
-        charge->shipping = resource_json(op, "shipping");
-    }
+    payments_shipping_read(op, &charge->shipping);
     if (resource_metadata(op, charge->metadata, &charge->metadata) != ERR_OK) {
         return;
     }

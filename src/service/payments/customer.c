@@ -51,12 +51,8 @@ read_members(
     (void)resource_text(op, "email", &customer->email);
     (void)resource_text(op, "phone", &customer->phone);
     (void)resource_text(op, "description", &customer->description);
-    if (resource_present(op, "address")) {
-        customer->address = resource_json(op, "address");
-    }
-    if (resource_present(op, "shipping")) {
-        customer->shipping = resource_json(op, "shipping");
-    }
+    payments_address_read(op, &customer->address);
+    payments_shipping_read(op, &customer->shipping);
     if (resource_present(op, "preferred_locales")) {
         customer->preferred_locales = resource_json(op, "preferred_locales");
     }

@@ -511,6 +511,7 @@ const struct resource_type payments_customer_type = {
     .struct_size = sizeof(struct payments_customer),
     .render = payments_customer_render,
     .permission = "customers",
+    .remains = &payments_deleted_customer_type,
 };
 
 const struct resource_type payments_deleted_customer_type = {

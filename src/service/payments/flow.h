@@ -506,11 +506,18 @@ bool payments_intent_load_of(struct payments_flow *flow, const char *param, stru
 void payments_answer_unknown(struct payments_flow *flow);
 /* Answers with the intent as it is. */
 void payments_answer_intent(struct payments_flow *flow);
-/* payment_intent_unexpected_state, 400, with the intent. */
-void payments_fail_state(struct payments_flow *flow, const char *verb);
+/* The first of these parameters, of which NULL is behind the last, that is given; NULL: none. */
+const char *payments_first_given(struct resource_op *op, const char *const *names);
+/* payment_intent_unexpected_state, 400, with the intent. `param`: what cannot be changed; may be
+ * NULL. */
+void payments_fail_state(struct payments_flow *flow, const char *verb, const char *param);
 
 /* Does a publishable caller know the secret? False if answered. */
 bool payments_may_touch(struct payments_flow *flow, struct span client_secret, const char *object);
+/* `address` and `shipping`, if they are given: the hash as it is to be shown, or empty. */
+void payments_address_read(struct resource_op *op, struct span *address);
+void payments_shipping_read(struct resource_op *op, struct span *shipping);
+extern const char *const payments_address_members[]; /* NULL behind the last */
 /* payment_method_types holds nothing but cards, and goes to *ret_types; false if answered. */
 bool payments_method_types(struct resource_op *op, struct span *ret_types);
 /* payment_method_options as JSON, and the one of its card that is an enumeration: false if
@@ -532,7 +539,7 @@ void payments_setup_answer_challenge(struct payments_flow *flow, bool passed);
 void payments_setup_expire(struct payments_flow *flow);
 void payments_setup_answer(struct payments_flow *flow);
 /* setup_intent_unexpected_state, 400, with the setup. */
-void payments_setup_fail_state(struct payments_flow *flow, const char *verb);
+void payments_setup_fail_state(struct payments_flow *flow, const char *verb, const char *param);
 
 /* --- sweeper.c, settle.c, reconcile.c: internal workers --- */
 

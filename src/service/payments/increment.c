@@ -210,7 +210,7 @@ increment_locked(struct resource_op *op)
     if (!payments_intent_move(
             payments_intent_status_parse(intent->status), PAYMENTS_MOVE_INCREMENT, &status) ||
         payments_attempt_is_open(&intent->attempt)) {
-        payments_fail_state(flow, "increment the authorization of");
+        payments_fail_state(flow, "increment the authorization of", NULL);
         return;
     }
     (void)resource_integer(op, "amount", &amount);

@@ -212,9 +212,7 @@ read_common(struct payments_flow *flow)
     (void)resource_text(op, "setup_future_usage", &intent->setup_future_usage);
     (void)resource_text(op, "transfer_group", &intent->transfer_group);
     (void)resource_text(op, "capture_method", &intent->capture_method);
-    if (resource_present(op, "shipping")) {
-        intent->shipping = resource_json(op, "shipping");
-    }
+    payments_shipping_read(op, &intent->shipping);
     if (resource_text(op, "customer", &intent->customer) && intent->customer.size != 0 &&
         !payments_customer_check(op, intent->customer)) {
         return false;
@@ -265,7 +263,7 @@ save_without_confirming(struct payments_flow *flow, const char *event)
         enum payments_intent_status status;
         if (!payments_intent_move(
                 payments_intent_status_parse(intent->status), PAYMENTS_MOVE_ATTACH, &status)) {
-            payments_fail_state(flow, "update");
+            payments_fail_state(flow, "update", "payment_method");
             return;
         }
         intent->status = span_from_cstr(payments_intent_status_name(status));
@@ -404,9 +402,7 @@ confirm_chosen(struct payments_flow *flow)
     (void)resource_text(flow->op, "receipt_email", &flow->intent->receipt_email);
     (void)resource_text(flow->op, "setup_future_usage", &flow->intent->setup_future_usage);
     (void)resource_text(flow->op, "capture_method", &flow->intent->capture_method);
-    if (resource_present(flow->op, "shipping")) {
-        flow->intent->shipping = resource_json(flow->op, "shipping");
-    }
+    payments_shipping_read(flow->op, &flow->intent->shipping);
     if (payments_method_types(flow->op, &flow->intent->payment_method_types) &&
         read_card_options(flow)) {
         payments_split_read(flow, payments_authorize_begin);
@@ -451,7 +447,7 @@ confirm_locked(struct resource_op *op)
     enum payments_intent_status status = payments_intent_status_parse(flow->intent->status);
     if (payments_attempt_is_open(&flow->intent->attempt) ||
         !payments_intent_move(status, PAYMENTS_MOVE_ATTACH, &status)) {
-        payments_fail_state(flow, "confirm");
+        payments_fail_state(flow, "confirm", NULL);
         return;
     }
     if (resource_op_caller(op)->key_kind == RESOURCE_KEY_PUBLISHABLE &&
@@ -508,27 +504,65 @@ changes_customer(const struct payments_intent *intent, struct resource_op *op)
            !span_equal(customer, intent->customer);
 }
 
+const char *
+payments_first_given(struct resource_op *op, const char *const *names)
+{
+    while (*names != NULL && !resource_present(op, *names)) {
+        names++;
+    }
+    return *names;
+}
+
+/* What cannot be changed any more, of what is asked for; NULL: nothing. Once the card was asked,
+ * what it was asked for stays; and once the money was taken, under which name. What would be shown
+ * and have no effect is refused. */
+static const char *
+frozen(const struct payments_flow *flow, const char *money, bool may_update)
+{
+    static const char *const terms[] = {
+        "payment_method_options", "payment_method_types", "setup_future_usage", NULL};
+    static const char *const descriptors[] = {
+        "statement_descriptor", "statement_descriptor_suffix", NULL};
+    const struct payments_intent *intent = flow->intent;
+    bool may_capture = !payments_attempt_is_open(&intent->attempt) &&
+                       span_equal_cstr(intent->status, "requires_capture");
+    if (may_update) {
+        return NULL;
+    }
+    const char *found = money != NULL ? money : payments_first_given(flow->op, terms);
+    return found != NULL || may_capture ? found : payments_first_given(flow->op, descriptors);
+}
+
 /* Metadata and description may change at any time, money only before it moves. */
 static bool
 read_money_change(struct payments_flow *flow, bool *ret_changes)
 {
+    static const char *const names[] = {
+        "amount",
+        "currency",
+        "payment_method",
+        "payment_method_data",
+        "capture_method",
+        "split",
+        "participants",
+        NULL};
     struct payments_intent *intent = flow->intent;
     struct resource_op *op = flow->op;
     enum payments_intent_status status;
-    bool changes = resource_present(op, "amount") || resource_present(op, "currency") ||
-                   resource_present(op, "payment_method") ||
-                   resource_present(op, "payment_method_data") ||
-                   resource_present(op, "capture_method") || resource_present(op, "split") ||
-                   resource_present(op, "participants") || changes_customer(intent, op);
-    *ret_changes = changes;
-    if (!changes) {
-        return true;
-    }
-    if (payments_attempt_is_open(&intent->attempt) ||
-        !payments_intent_move(
-            payments_intent_status_parse(intent->status), PAYMENTS_MOVE_UPDATE, &status)) {
-        payments_fail_state(flow, "update");
+    const char *money = payments_first_given(op, names);
+    money = money == NULL && changes_customer(intent, op) ? "customer" : money;
+    bool may_update =
+        !payments_attempt_is_open(&intent->attempt) &&
+        payments_intent_move(
+            payments_intent_status_parse(intent->status), PAYMENTS_MOVE_UPDATE, &status);
+    *ret_changes = money != NULL;
+    const char *param = frozen(flow, money, may_update);
+    if (param != NULL) {
+        payments_fail_state(flow, "update", param);
         return false;
+    }
+    if (money == NULL) {
+        return true;
     }
     intent->status = span_from_cstr(payments_intent_status_name(status));
     payments_challenge_drop(&intent->challenge, "replaced");
@@ -580,6 +614,34 @@ update_let_go(struct payments_flow *flow)
 }
 
 static void
+kept_wallet_found(struct payments_flow *flow)
+{
+    const struct currency *currency = flow->wallet.currency;
+    if (currency == payments_flow_currency(flow)) {
+        payments_split_let_go(flow, update_let_go);
+        return;
+    }
+    resource_invalid(
+        flow->op,
+        "parameter_invalid_string",
+        "currency",
+        "The wallet of this payment, %s, holds %s.",
+        flow->wallet.movement.wallet,
+        currency->api_code);
+}
+
+/* The wallet that the payment was to go on to, or that was to pay a part, and still is. */
+static struct span
+kept_wallet(const struct payments_flow *flow)
+{
+    const struct payments_intent *intent = flow->intent;
+    if (intent->transfer_destination.size != 0) {
+        return intent->transfer_destination; /* which is for good, and is not split */
+    }
+    return resource_present(flow->op, "split") ? SPAN_EMPTY : intent->split_wallet;
+}
+
+static void
 update_locked(struct resource_op *op)
 {
     struct payments_flow *flow = payments_flow_of(op);
@@ -587,7 +649,10 @@ update_locked(struct resource_op *op)
     if (!read_money_change(flow, &changes) || !read_common(flow)) {
         return;
     }
-    if (changes) {
+    struct span wallet = kept_wallet(flow);
+    if (resource_present(op, "currency") && wallet.size != 0) {
+        payments_wallet_lookup(flow, wallet, "currency", kept_wallet_found);
+    } else if (changes) {
         payments_split_let_go(flow, update_let_go);
     } else {
         update_split(flow);

@@ -74,14 +74,13 @@ billing_text(const struct billing *billing, const char *group, const char *name)
 static void
 write_billing(struct billing *billing)
 {
-    static const char *const members[] = {
-        "city", "country", "line1", "line2", "postal_code", "state"};
+    const char *const *members = payments_address_members;
     struct json_writer *json = &billing->json;
     json_object_begin(json);
     json_key(json, "address");
     json_object_begin(json);
-    for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++) {
-        json_member_text_or_null(json, members[i], billing_text(billing, "address", members[i]));
+    for (; *members != NULL; members++) {
+        json_member_text_or_null(json, *members, billing_text(billing, "address", *members));
     }
     json_object_end(json);
     json_member_text_or_null(json, "email", billing_text(billing, NULL, "email"));
@@ -627,18 +626,64 @@ load_captured(struct resource_op *op, uint32_t capture)
 }
 
 static void
+update_checked(struct payments_flow *flow)
+{
+    if (read_given(flow->op, &own_params, flow->method)) {
+        save_and_answer(flow, "payment_method.updated");
+    }
+}
+
+static void
+renewed(struct port_vault_tokenize *request)
+{
+    struct payments_flow *flow = CONTAINER_OF(request, struct payments_flow, tokenize);
+    bool known = request->outcome != PORT_VAULT_UNKNOWN_TOKEN;
+    if (request->error != ERR_OK || !known) {
+        resource_internal(flow->op, known ? request->error : ERR_NOT_FOUND, "vault");
+    } else if (resource_card_accept(flow->op, request->outcome)) {
+        flow->method->token = copy_text(flow->op, request->card.token);
+        flow->method->exp_month = request->card.exp_month;
+        flow->method->exp_year = request->card.exp_year;
+        update_checked(flow);
+    }
+}
+
+/* The network is told what the vault has: a card with another expiry is another one there. */
+static void
+renew(struct payments_flow *flow)
+{
+    struct port_vault *vault = flow->payments->parts.vault;
+    struct resource_op *op = flow->op;
+    flow->tokenize.reply_to = resource_op_executor(op);
+    flow->tokenize.done = renewed;
+    flow->tokenize.trace = resource_op_trace(op);
+    flow->tokenize.scope = resource_op_caller(op)->scope;
+    flow->tokenize.token = flow->method->token;
+    flow->tokenize.exp_month = flow->method->exp_month;
+    flow->tokenize.exp_year = flow->method->exp_year;
+    (void)resource_integer(op, "card[exp_month]", &flow->tokenize.exp_month);
+    (void)resource_integer(op, "card[exp_year]", &flow->tokenize.exp_year);
+    vault->tokenize(vault, &flow->tokenize);
+}
+
+static void
 update_locked(struct resource_op *op)
 {
     struct payments_flow *flow = load_captured(op, 0);
     if (flow == NULL) {
         return;
     }
-    if (flow->method->token.size != 0) {
-        (void)resource_integer(op, "card[exp_month]", &flow->method->exp_month);
-        (void)resource_integer(op, "card[exp_year]", &flow->method->exp_year);
-    }
-    if (read_given(op, &own_params, flow->method)) {
-        save_and_answer(flow, "payment_method.updated");
+    if (!resource_present(op, "card[exp_month]") && !resource_present(op, "card[exp_year]")) {
+        update_checked(flow);
+    } else if (flow->method->token.size != 0) {
+        renew(flow);
+    } else {
+        resource_invalid(
+            op,
+            "parameter_unknown",
+            "card",
+            "This PaymentMethod is of the type %s, and has no card.",
+            payments_method_type_name(flow->method));
     }
 }
 

@@ -161,7 +161,7 @@ is_asked(struct payments_flow *flow, const char *verb)
 {
     struct span wallet = SPAN_EMPTY;
     if (!payments_waits_for(flow, PAYMENTS_WAITS_FOR_PAYER)) {
-        payments_fail_state(flow, verb);
+        payments_fail_state(flow, verb, NULL);
         return false;
     }
     (void)resource_text(flow->op, "wallet", &wallet);

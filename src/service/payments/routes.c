@@ -101,6 +101,7 @@ static const struct resource_param intent_confirm_params[] = {
 
 static const struct resource_param intent_capture_params[] = {
     INTEGER("amount_to_capture", 1, AMOUNT_HIGH),
+    BOOLEAN("final_capture"),
     METADATA,
     TEXT("statement_descriptor", 22),
     TEXT("statement_descriptor_suffix", 22),
@@ -138,8 +139,8 @@ static const struct resource_param method_create_params[] = {
 
 static const struct resource_param method_update_params[] = {
     HASH("card"),
-    INTEGER("card[exp_month]", 1, 12),
-    INTEGER("card[exp_year]", 2000, 2100),
+    INTEGER("card[exp_month]", INT64_MIN, INT64_MAX), /* the vault says what is wrong with them */
+    INTEGER("card[exp_year]", INT64_MIN, INT64_MAX),
     BILLING("billing_details"),
     ONE_OF("allow_redisplay", payments_redisplays),
     METADATA,

@@ -61,7 +61,7 @@ with_lock(struct resource_op *op, resource_step step)
 }
 
 void
-payments_setup_fail_state(struct payments_flow *flow, const char *verb)
+payments_setup_fail_state(struct payments_flow *flow, const char *verb, const char *param)
 {
     struct span shown =
         payments_attempt_is_open(&flow->setup->attempt) ? SPAN("processing") : flow->setup->status;
@@ -69,10 +69,14 @@ payments_setup_fail_state(struct payments_flow *flow, const char *verb)
         .status = 400,
         .type = "invalid_request_error",
         .code = "setup_intent_unexpected_state",
+        .param = param != NULL ? span_from_cstr(param) : SPAN_EMPTY,
         .message = arena_format(
             resource_op_arena(flow->op),
-            "You cannot %s this SetupIntent because it has a status of %.*s.",
+            "You cannot %s%s%s%s this SetupIntent because it has a status of %.*s.",
             verb,
+            param != NULL ? " the " : "",
+            param != NULL ? param : "",
+            param != NULL ? " of" : "",
             SPAN_PRINTF(shown)),
         .setup_intent_json = resource_render_shown(flow->op, &payments_setup_type, flow->setup),
     };
@@ -116,7 +120,7 @@ save_without_confirming(struct payments_flow *flow, const char *event)
     if (flow->method != NULL) {
         if (payments_attempt_is_open(&setup->attempt) ||
             !payments_setup_move(&setup->status, PAYMENTS_SETUP_ATTACH)) {
-            payments_setup_fail_state(flow, "update");
+            payments_setup_fail_state(flow, "update", "payment_method");
             return;
         }
         setup->payment_method = flow->method->header.id;
@@ -210,7 +214,7 @@ confirm_locked(struct resource_op *op)
     struct span status = flow->setup->status;
     if (payments_attempt_is_open(&flow->setup->attempt) ||
         !payments_setup_move(&status, PAYMENTS_SETUP_ATTACH)) {
-        payments_setup_fail_state(flow, "confirm");
+        payments_setup_fail_state(flow, "confirm", NULL);
         return;
     }
     if (resource_op_caller(op)->key_kind == RESOURCE_KEY_PUBLISHABLE &&
@@ -244,7 +248,7 @@ unset_method(struct payments_flow *flow)
     struct payments_setup *setup = flow->setup;
     if (payments_attempt_is_open(&setup->attempt) ||
         !payments_setup_move(&setup->status, PAYMENTS_SETUP_UNSET)) {
-        payments_setup_fail_state(flow, "update");
+        payments_setup_fail_state(flow, "update", "payment_method");
         return;
     }
     setup->payment_method = SPAN_EMPTY;
@@ -253,19 +257,30 @@ unset_method(struct payments_flow *flow)
     update_chosen(flow);
 }
 
-/* Whose the card becomes is settled when the issuer is asked, or it was canceled. */
+/* What the issuer is asked, and whose the card becomes, is settled when it was asked, or when the
+ * setup was canceled. False: answered. */
 static bool
-customer_may_be(struct payments_flow *flow)
+may_change(struct payments_flow *flow)
 {
+    static const char *const names[] = {
+        "payment_method",
+        "payment_method_data",
+        "payment_method_options",
+        "payment_method_types",
+        NULL};
     const struct payments_setup *setup = flow->setup;
-    struct span customer = SPAN_EMPTY;
+    struct span customer = setup->customer;
     struct span status = setup->status;
-    if (!resource_text(flow->op, "customer", &customer) || span_equal(customer, setup->customer) ||
-        (!payments_attempt_is_open(&setup->attempt) &&
-         payments_setup_move(&status, PAYMENTS_SETUP_ATTACH))) {
+    (void)resource_text(flow->op, "customer", &customer);
+    const char *param = payments_first_given(flow->op, names);
+    if (param == NULL && !span_equal(customer, setup->customer)) {
+        param = "customer";
+    }
+    if (param == NULL || (!payments_attempt_is_open(&setup->attempt) &&
+                          payments_setup_move(&status, PAYMENTS_SETUP_ATTACH))) {
         return true;
     }
-    payments_setup_fail_state(flow, "change the customer of");
+    payments_setup_fail_state(flow, "update", param);
     return false;
 }
 
@@ -273,7 +288,7 @@ static void
 update_locked(struct resource_op *op)
 {
     struct payments_flow *flow = payments_flow_of(op);
-    if (!customer_may_be(flow) || !read_common(flow)) {
+    if (!may_change(flow) || !read_common(flow)) {
         return;
     }
     if (payments_method_is_unset(op)) {
@@ -315,7 +330,7 @@ cancel_locked(struct resource_op *op)
     struct payments_setup *setup = flow->setup;
     if (payments_attempt_is_open(&setup->attempt) ||
         !payments_setup_move(&setup->status, PAYMENTS_SETUP_CANCEL)) {
-        payments_setup_fail_state(flow, "cancel");
+        payments_setup_fail_state(flow, "cancel", NULL);
         return;
     }
     (void)resource_text(op, "cancellation_reason", &setup->cancellation_reason);

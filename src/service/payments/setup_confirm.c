@@ -343,7 +343,7 @@ payments_setup_begin(struct payments_flow *flow)
     if (payments_attempt_is_open(&setup->attempt) ||
         !payments_setup_move(&status, PAYMENTS_SETUP_ATTACH) ||
         !payments_setup_move(&status, PAYMENTS_SETUP_CONFIRM)) {
-        payments_setup_fail_state(flow, "confirm");
+        payments_setup_fail_state(flow, "confirm", NULL);
         return;
     }
     if (payments_challenge_reset(flow, &setup->challenge) && new_setup_attempt(flow)) {

@@ -89,7 +89,7 @@ fits_amount(struct payments_flow *flow)
     }
     return refuse(
         flow,
-        "split[amount]",
+        resource_present(flow->op, "split") ? "split[amount]" : "amount",
         arena_format(
             resource_op_arena(flow->op),
             "The wallet would pay %lld of %lld: at least %lld must be left for the card.",

@@ -160,11 +160,57 @@ check_expiry(struct vault *vault, int64_t month, int64_t *year)
     return *year == this_year && month < date.tm_mon + 1 ? PORT_VAULT_INVALID_MONTH : PORT_VAULT_OK;
 }
 
+static err_t
+load_card(struct vault *vault, uint64_t scope, const char *token, struct vault_stored *card)
+{
+    struct vault_stored *cached = vault_cache_slot(vault->by_token, token);
+    if (strcmp(cached->token, token) == 0 && cached->scope == scope) {
+        *card = *cached;
+        return ERR_OK;
+    }
+    struct document_row row;
+    arena_clear(&vault->arena);
+    TRY(vault->documents->ops->get(
+        vault->documents, &vault_card_kind, scope, span_from_cstr(token), &vault->arena, &row));
+    vault_stored_from_row(card, &row);
+    if (!vault->writing) {
+        *cached = *card;
+    }
+    return ERR_OK;
+}
+
+/* The number that the request is about; `stored` has room for that of a token's card. */
+static err_t
+number_of(
+    struct vault *vault,
+    const struct port_vault_tokenize *request,
+    char stored[VAULT_NUMBER_SIZE],
+    struct span *ret_number)
+{
+    *ret_number = request->number;
+    if (request->token.size == 0) {
+        return ERR_OK;
+    }
+    struct vault_stored card;
+    char token[PORT_VAULT_TOKEN_SIZE];
+    if (request->token.size >= sizeof(token)) {
+        return ERR_NOT_FOUND;
+    }
+    vault_set_text(token, sizeof(token), request->token);
+    TRY(load_card(vault, request->scope, token, &card));
+    TRY(vault_stored_open(vault->keys, &card, stored));
+    *ret_number = span_from_cstr(stored);
+    return ERR_OK;
+}
+
 /* Fills `digits`, the expiry and the description, or says what is wrong with the card. */
 static enum port_vault_outcome
-read_card(struct vault *vault, struct port_vault_tokenize *request, char digits[VAULT_NUMBER_SIZE])
+read_card(
+    struct vault *vault,
+    struct port_vault_tokenize *request,
+    struct span number,
+    char digits[VAULT_NUMBER_SIZE])
 {
-    struct span number = request->number;
     if (request->test_token.size != 0) {
         const char *test_number = vault_card_of_test_token(request->test_token);
         if (test_number == NULL) {
@@ -206,17 +252,22 @@ static err_t
 tokenize(struct vault *vault, struct port_vault_tokenize *request)
 {
     char digits[VAULT_NUMBER_SIZE];
+    char stored[VAULT_NUMBER_SIZE] = "";
+    struct span number;
     memset(&request->card, 0, sizeof(request->card));
-    request->outcome = read_card(vault, request, digits);
+    err_t error = number_of(vault, request, stored, &number);
+    request->outcome =
+        error == ERR_OK ? read_card(vault, request, number, digits) : PORT_VAULT_UNKNOWN_TOKEN;
+    explicit_bzero(stored, sizeof(stored));
     if (request->outcome != PORT_VAULT_OK) {
         explicit_bzero(digits, sizeof(digits));
-        return ERR_OK;
+        return error == ERR_NOT_FOUND ? ERR_OK : error;
     }
     struct vault_stored card = {
         .scope = request->scope,
         .expiry = request->exp_year * 100 + request->exp_month,
     };
-    err_t error = fingerprint(vault, request->scope, digits, request->card.fingerprint);
+    error = fingerprint(vault, request->scope, digits, request->card.fingerprint);
     if (error == ERR_OK) {
         error = find_or_insert(vault, digits, &card);
     }
@@ -311,25 +362,6 @@ port_tokenize(struct port_vault *port, struct port_vault_tokenize *request)
 }
 
 /* --------------------------------------------------------------------- the network by token --- */
-
-static err_t
-load_card(struct vault *vault, uint64_t scope, const char *token, struct vault_stored *card)
-{
-    struct vault_stored *cached = vault_cache_slot(vault->by_token, token);
-    if (strcmp(cached->token, token) == 0 && cached->scope == scope) {
-        *card = *cached;
-        return ERR_OK;
-    }
-    struct document_row row;
-    arena_clear(&vault->arena);
-    TRY(vault->documents->ops->get(
-        vault->documents, &vault_card_kind, scope, span_from_cstr(token), &vault->arena, &row));
-    vault_stored_from_row(card, &row);
-    if (!vault->writing) {
-        *cached = *card;
-    }
-    return ERR_OK;
-}
 
 static err_t
 put_card_in(struct vault *vault, struct port_network_request *request)

@@ -51,6 +51,66 @@ test_same_card_same_token(void **state)
     assert_int_equal(bench->network.count, 0);
 }
 
+/* The number stays where it is: whoever has the token says what else changed of the card. */
+static void
+test_same_card_other_expiry(void **state)
+{
+    struct t_bench *bench = *state;
+    struct port_vault_tokenize first = t_tokenize(bench, 2, T_NUMBER, "123");
+    struct port_vault_tokenize renewed = {
+        .reply_to = os_loop_executor(bench->loop),
+        .done = t_ignore,
+        .scope = 2,
+        .token = span_from_cstr(first.card.token),
+        .exp_month = 3,
+        .exp_year = 2041,
+    };
+    for (int i = 0; i < 2; i++) {
+        vault_port(bench->vault)->tokenize(vault_port(bench->vault), &renewed);
+        assert_true(os_sim_run_until_idle(bench->sim, T_STEPS));
+        assert_int_equal(renewed.error, ERR_OK);
+        assert_int_equal(renewed.outcome, PORT_VAULT_OK);
+        assert_string_not_equal(renewed.card.token, first.card.token);
+        assert_string_equal(renewed.card.fingerprint, first.card.fingerprint);
+        assert_string_equal(renewed.card.last4, "4242");
+        assert_false(renewed.card.cvc_provided);
+        assert_int_equal(t_authorize(bench, 2, renewed.card.token), ERR_OK);
+        assert_string_equal(bench->network.seen.number, T_NUMBER);
+        assert_int_equal(bench->network.seen.exp_year, 2041);
+        assert_int_equal(bench->network.seen.exp_month, 3);
+        t_stop(bench);
+        t_start(bench);
+        renewed.reply_to = os_loop_executor(bench->loop);
+    }
+    /* Whoever pays with the old one is not disturbed. */
+    assert_int_equal(t_authorize(bench, 2, first.card.token), ERR_OK);
+    assert_int_equal(bench->network.seen.exp_year, 2030);
+}
+
+static void
+test_no_such_token(void **state)
+{
+    static const char *const tokens[] = {
+        "card_none", "card_00000000000000000000000000000000000000000000000000"};
+    struct t_bench *bench = *state;
+    struct port_vault_tokenize first = t_tokenize(bench, 2, T_NUMBER, "");
+    for (uint32_t i = 0; i < 3; i++) {
+        struct port_vault_tokenize request = {
+            .reply_to = os_loop_executor(bench->loop),
+            .done = t_ignore,
+            .scope = i < 2 ? 2 : 4, /* another merchant's */
+            .token = span_from_cstr(i < 2 ? tokens[i] : first.card.token),
+            .exp_month = 12,
+            .exp_year = 2031,
+        };
+        vault_port(bench->vault)->tokenize(vault_port(bench->vault), &request);
+        assert_true(os_sim_run_until_idle(bench->sim, T_STEPS));
+        assert_int_equal(request.error, ERR_OK);
+        assert_int_equal(request.outcome, PORT_VAULT_UNKNOWN_TOKEN);
+        assert_string_equal(request.card.token, "");
+    }
+}
+
 static void
 test_restart_keeps_cards(void **state)
 {
@@ -197,6 +257,8 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_tokenize_and_authorize, t_setup, t_teardown),
         cmocka_unit_test_setup_teardown(test_same_card_same_token, t_setup, t_teardown),
+        cmocka_unit_test_setup_teardown(test_same_card_other_expiry, t_setup, t_teardown),
+        cmocka_unit_test_setup_teardown(test_no_such_token, t_setup, t_teardown),
         cmocka_unit_test_setup_teardown(test_restart_keeps_cards, t_setup, t_teardown),
         cmocka_unit_test_setup_teardown(test_nothing_readable_on_disk, t_setup, t_teardown),
         cmocka_unit_test_setup_teardown(test_bad_cards, t_setup, t_teardown),

@@ -48,6 +48,7 @@ struct port_vault_card {
  * the token, for an hour at most, and is never written.
  *
  * `test_token` instead of a number names one of the test cards ("pm_card_visa", "tok_visa").
+ * `token` instead of a number names a card that is stored: its number with this expiry.
  */
 struct port_vault_tokenize {
     struct os_task task;
@@ -59,6 +60,7 @@ struct port_vault_tokenize {
     uint64_t scope;
     struct span number, cvc; /* the caller wipes them after done */
     struct span test_token;
+    struct span token;
     int64_t exp_month, exp_year;
     err_t error;
     enum port_vault_outcome outcome;

@@ -64,6 +64,9 @@ struct resource_type {
      * without a name behind the last. NULL: no route for such keys answers it, and none may expand
      * it. */
     const struct resource_shown *public_members;
+    /* What is left under the id of one that was removed, and is expanded in its place. NULL: then
+     * the id stays. */
+    const struct resource_type *remains;
 };
 
 /* A document from its row's body, for those who read rows without an operation. `document` is a
@@ -188,7 +191,8 @@ void resource_save_then(
 /* ------------------------------------------------------------------------------------- events */
 
 /* Writes an event row about the object as it is now. `previous` is a JSON object of the changed
- * members' former values, or empty. */
+ * members' former values, or empty: then those of a "....updated" are what this operation has
+ * changed of the document since the last commit. */
 MUST_USE err_t resource_emit(
     struct resource_op *op,
     const char *event_type,

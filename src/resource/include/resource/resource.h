@@ -423,5 +423,8 @@ MUST_USE err_t resource_metadata_of(
     struct resource_op *op, const char *name, struct span current, struct span *ret_metadata);
 /* The card that the vault saw for route->card_parameter, or NULL if there was none. */
 const struct port_vault_card *resource_card(struct resource_op *op);
+/* What the vault found of a card; false: it is not good, and the operation was answered. Not for
+ * PORT_VAULT_UNKNOWN_TOKEN. */
+bool resource_card_accept(struct resource_op *op, enum port_vault_outcome outcome);
 
 #endif
