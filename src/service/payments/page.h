@@ -31,6 +31,10 @@ struct payments_page {
  * that there is no code any more. `amount` may be NULL: the payer enters it. */
 void payments_qr_page_write(struct buf *out, struct span picture, const struct money *amount);
 
+/* For a request for one of these pages that was refused with this status: nothing of it was done,
+ * or it is not known. */
+void payments_page_refusal_write(int status, struct buf *out);
+
 /* Appends the whole page. Every text is escaped. `out` has failed if it does not fit. */
 void payments_page_write(struct buf *out, const struct payments_page *page);
 

@@ -154,6 +154,30 @@ payments_page_write(struct buf *out, const struct payments_page *page)
 }
 
 void
+payments_page_refusal_write(int status, struct buf *out)
+{
+    enum {
+        CONFLICT = 409,
+        TOO_MANY_REQUESTS = 429,
+        SERVER_ERROR = 500
+    };
+
+    if (status != CONFLICT && status != TOO_MANY_REQUESTS && status < SERVER_ERROR) {
+        const struct payments_page page = {.kind = PAYMENTS_PAGE_UNKNOWN};
+        payments_page_write(out, &page);
+        return;
+    }
+    /* The link asks for the same address, and sends nothing again. */
+    write_head(out, "Please look again in a moment");
+    buf_append_cstr(
+        out,
+        "We could not finish this just now. If you have answered already, your answer may have "
+        "arrived: look again before you start anew. Nothing is paid twice.</p>\n"
+        "<a class=\"back\" href=\"\">Look again</a>\n"
+        "</main>\n</body>\n</html>\n");
+}
+
+void
 payments_qr_page_write(struct buf *out, struct span picture, const struct money *amount)
 {
     if (picture.size == 0) {
