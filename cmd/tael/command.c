@@ -90,7 +90,9 @@ show_help(const struct command *command, const struct command_options *options)
     struct buf text;
     full_name(command, name);
     buf_init(&text, HELP_SIZE_MAX);
-    buf_append_format(&text, "usage: %s %s\n\n%s.\n", name, command->usage, command->summary);
+    const char *space = command->usage[0] == '\0' ? "" : " ";
+    buf_append_format(
+        &text, "usage: %s%s%s\n\n%s.\n", name, space, command->usage, command->summary);
     if (command->manual != NULL) {
         buf_append_format(&text, "\n%s\n", command->manual);
     }
@@ -130,6 +132,12 @@ find_child(const struct command *command, const char *name)
     return NULL;
 }
 
+const char *
+command_no_child(const char *word)
+{
+    return word[0] == '-' ? "the command comes first, then" : "there is no command";
+}
+
 int
 command_run(const struct command *command, int argc, char **argv)
 {
@@ -144,8 +152,9 @@ command_run(const struct command *command, int argc, char **argv)
         }
         const struct command *child = find_child(command, argv[1]);
         if (child == NULL) {
-            return command_misuse(command, "there is no command '%.60s'", argv[1]);
+            return command_misuse(command, "%s '%.60s'", command_no_child(argv[1]), argv[1]);
         }
+        ASSERT(child->parent == command);
         command = child;
         argc--;
         argv++;

@@ -59,6 +59,9 @@ int command_options(
     char **argv,
     int *ret_positional);
 
+/* What is wrong with a word that is no command's name; the word follows. */
+const char *command_no_child(const char *word);
+
 /* Runs argv[0]'s child named argv[1], or tells what there is. */
 int command_run(const struct command *command, int argc, char **argv);
 

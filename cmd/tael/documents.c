@@ -378,12 +378,14 @@ static const struct command documents_list = {
     .usage = "--map=FILE [OPTIONS]",
     .summary = "Shows what each shard of the documents has",
     .run = run_list,
+    .parent = &command_documents,
 };
 static const struct command documents_verify = {
     .name = "verify",
     .usage = "--map=FILE [OPTIONS]",
     .summary = "Checks that every row is on the shard that the map says, with its cold part",
     .run = run_verify,
+    .parent = &command_documents,
 };
 static const struct command documents_move = {
     .name = "move",
@@ -404,6 +406,7 @@ static const struct command documents_move = {
         "cut off is ended by the same command, or, before its step 'flip', taken back by --cancel "
         "in place of --online. All servers have to see the map's file change within 3 seconds.",
     .run = run_move,
+    .parent = &command_documents,
 };
 
 static const struct command documents_sweep = {
@@ -416,6 +419,7 @@ static const struct command documents_sweep = {
         "then; it waits a minute before it deletes, so that whoever reads has ended. What no row "
         "names yet is deleted when it is a day old.",
     .run = run_sweep,
+    .parent = &command_documents,
 };
 
 static const struct command *const documents_children[] = {

@@ -68,6 +68,28 @@ list_commands(FILE *out)
     (void)fputs("\n'tael COMMAND --help' tells more.\n", out);
 }
 
+static const struct command *
+find_command(const char *name)
+{
+    for (const struct command *const *command = commands; *command != NULL; command++) {
+        if (strcmp(name, (*command)->name) == 0) {
+            return *command;
+        }
+    }
+    return NULL;
+}
+
+/* "help ledger check" becomes "ledger check --help". */
+static void
+turn_help_around(int argc, char **argv)
+{
+    static char flag[] = "--help";
+    for (int i = 1; i + 1 < argc; i++) {
+        argv[i] = argv[i + 1];
+    }
+    argv[argc - 1] = flag;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -76,26 +98,27 @@ main(int argc, char **argv)
         list_commands(stderr);
         return COMMAND_USAGE;
     }
-    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
-        strcmp(argv[1], "help") == 0) {
+    if (strcmp(argv[1], "help") == 0) {
+        turn_help_around(argc, argv);
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
         list_commands(stdout);
         return COMMAND_OK;
     }
-    const char *wanted = strcmp(argv[1], "--version") == 0 ? "version" : argv[1];
-    for (const struct command *const *command = commands; *command != NULL; command++) {
-        if (strcmp(wanted, (*command)->name) == 0) {
-            int status = command_run(*command, argc - 1, argv + 1);
-            /* What did not reach a full disk or a closed pipe was not printed. */
-            if (fflush(stdout) != 0 && status == COMMAND_OK) {
-                if (errno == EPIPE) {
-                    return COMMAND_FAILED; /* whoever read has seen enough */
-                }
-                (void)fprintf(stderr, "tael: standard output cannot be written\n");
-                return COMMAND_FAILED;
-            }
-            return status;
-        }
+    const struct command *command =
+        find_command(strcmp(argv[1], "--version") == 0 ? "version" : argv[1]);
+    if (command == NULL) {
+        (void)fprintf(
+            stderr, "tael: %s '%.60s'\nTry 'tael --help'.\n", command_no_child(argv[1]), argv[1]);
+        return COMMAND_USAGE;
     }
-    (void)fprintf(stderr, "tael: there is no command '%.60s'\nTry 'tael --help'.\n", argv[1]);
-    return COMMAND_USAGE;
+    int status = command_run(command, argc - 1, argv + 1);
+    /* What did not reach a full disk or a closed pipe was not printed. */
+    if (fflush(stdout) != 0 && status == COMMAND_OK) {
+        if (errno != EPIPE) { /* else whoever read has seen enough */
+            (void)fprintf(stderr, "tael: standard output cannot be written\n");
+        }
+        return COMMAND_FAILED;
+    }
+    return status;
 }

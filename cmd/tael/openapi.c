@@ -38,6 +38,6 @@ const struct command command_openapi = {
     .name = "openapi",
     .usage = "",
     .summary = "Prints the description of the API (OpenAPI 3.1)",
-    .manual = "It is the document that a server answers at GET /v1/openapi.json.\n",
+    .manual = "It is the document that a server answers at GET /v1/openapi.json.",
     .run = run,
 };

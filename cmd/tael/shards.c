@@ -591,6 +591,7 @@ static const struct command shards_plan = {
     .usage = "[OPTIONS]",
     .summary = "Says which slots would move until all shards have the same number",
     .run = run_plan,
+    .parent = &command_shards,
 };
 static const struct command shards_add = {
     .name = "add",
@@ -599,6 +600,7 @@ static const struct command shards_add = {
     .manual =
         "Start its process afterwards, then give it slots with 'tael shards move' or 'split'.",
     .run = run_add,
+    .parent = &command_shards,
 };
 static const struct command shards_move_command = {
     .name = "move",
@@ -610,12 +612,14 @@ static const struct command shards_move_command = {
         "by moving them back. Accounts of the slots are paused at the end, for less than half "
         "a second.",
     .run = run_move,
+    .parent = &command_shards,
 };
 static const struct command shards_split = {
     .name = "split",
     .usage = "NAME --to=NAME [OPTIONS]",
     .summary = "Moves half of a shard's slots to another shard",
     .run = run_split,
+    .parent = &command_shards,
 };
 
 static const struct command *const shards_children[] = {

@@ -465,6 +465,7 @@ const struct command shards_list = {
     .usage = "[OPTIONS]",
     .summary = "Shows the shards: slots, accounts, epochs, and moves that are not finished",
     .run = run_list,
+    .parent = &command_shards,
 };
 const struct command shards_verify = {
     .name = "verify",
@@ -474,4 +475,5 @@ const struct command shards_verify = {
         "Accounts are read page by page: while the shards work, sums may differ for that alone; "
         "it is tried ten times.",
     .run = run_verify,
+    .parent = &command_shards,
 };

@@ -3,6 +3,8 @@
 
 #include "base/assert.h"
 
+#define CONTENT_TYPE_JSON "application/json"
+
 static void
 header(struct api_request *request, struct span name, struct span value)
 {
@@ -57,11 +59,12 @@ common_headers(struct api_request *request)
 static void
 page_headers(struct api_request *request)
 {
-    if (request->resource.content_type == NULL) {
+    struct span content_type = request->exchange->answer.content_type;
+    if (span_equal(content_type, SPAN(CONTENT_TYPE_JSON))) {
         return;
     }
     header(request, SPAN("X-Content-Type-Options"), SPAN("nosniff"));
-    if (span_starts_with(request->exchange->answer.content_type, SPAN("text/html"))) {
+    if (span_starts_with(content_type, SPAN("text/html"))) {
         header(
             request,
             SPAN("Content-Security-Policy"),
@@ -72,13 +75,36 @@ page_headers(struct api_request *request)
     }
 }
 
+/* A person who follows a link has no use for JSON: the error becomes a page, if the route has one.
+ */
+static void
+show_refusal(struct api_request *request)
+{
+    const struct resource_route *route = request->resource.route;
+    struct net_answer *answer = &request->exchange->answer;
+    struct buf page;
+    if (route == NULL || route->refusal_page == NULL || answer->status < 400 ||
+        !span_equal(answer->content_type, SPAN(CONTENT_TYPE_JSON))) {
+        return;
+    }
+    buf_init(&page, API_ERROR_MAX);
+    route->refusal_page((int)answer->status, &page);
+    if (buf_failed(&page)) {
+        buf_release(&page);
+        return;
+    }
+    buf_release(&answer->body);
+    answer->body = page;
+    answer->content_type = SPAN("text/html; charset=utf-8");
+}
+
 void
 api_answer_outcome(struct api_request *request)
 {
     struct resource_request *resource = &request->resource;
     struct net_answer *answer = &request->exchange->answer;
     answer->status = (unsigned)resource->status;
-    answer->content_type = resource->content_type == NULL ? SPAN("application/json")
+    answer->content_type = resource->content_type == NULL ? SPAN(CONTENT_TYPE_JSON)
                                                           : span_from_cstr(resource->content_type);
     answer->body = resource->body;
     resource->body = (struct buf){.data = NULL};
@@ -88,6 +114,7 @@ api_answer_outcome(struct api_request *request)
         header(request, SPAN("Original-Request"), span_from_cstr(resource->original_request_id));
     }
     header(request, SPAN("Location"), resource->location);
+    show_refusal(request);
     page_headers(request);
     header(request, SPAN("Stripe-Should-Retry"), should_retry(resource));
     header(
@@ -100,7 +127,7 @@ api_answer_description(struct api_request *request)
 {
     struct net_answer *answer = &request->exchange->answer;
     answer->status = 200;
-    answer->content_type = SPAN("application/json");
+    answer->content_type = SPAN(CONTENT_TYPE_JSON);
     /* No key is asked for it: who asks often and reads slowly must not fill the memory. */
     answer->lent = buf_span(&request->api->description);
     request->header_count = 0;
@@ -112,11 +139,13 @@ api_answer_error(struct api_request *request, const struct resource_error *error
 {
     struct net_answer *answer = &request->exchange->answer;
     answer->status = (unsigned)error->status;
-    answer->content_type = SPAN("application/json");
+    answer->content_type = SPAN(CONTENT_TYPE_JSON);
     buf_init(&answer->body, API_ERROR_MAX);
     resource_error_render(&answer->body, error, request->resource.request_id);
     ASSERT(!buf_failed(&answer->body));
     request->header_count = 0;
+    show_refusal(request);
+    page_headers(request);
     common_headers(request);
 }
 
@@ -133,7 +162,7 @@ api_answer_refusal(struct api *api, struct net_exchange *exchange, const char *r
         .message = buf_span(&text),
     };
     struct net_answer *answer = &exchange->answer;
-    answer->content_type = SPAN("application/json");
+    answer->content_type = SPAN(CONTENT_TYPE_JSON);
     buf_init(&answer->body, API_ERROR_MAX);
     struct api_request *request = ARENA_NEW(exchange->arena, struct api_request);
     if (request == NULL) {

@@ -360,6 +360,23 @@ is_written(const struct api_text *answers, const char *status)
     return false;
 }
 
+/* What is refused before its route is known is JSON even where people look. */
+static void
+write_refusal(struct json_writer *json, const struct resource_route *route, const char *status)
+{
+    if (route->refusal_page != NULL) {
+        write_answer(
+            json,
+            route,
+            status,
+            "{\"text/html\":{},\"application/json\":{\"schema\":{\"$ref\":"
+            "\"#/components/schemas/error\"}}}");
+        return;
+    }
+    json_key(json, status);
+    reference(json, "responses", status);
+}
+
 static void
 write_responses(
     struct json_writer *json,
@@ -397,8 +414,7 @@ write_responses(
     for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++) {
         if (may_answer(route, described, refusals[i].status) &&
             !is_written(written, refusals[i].name)) {
-            json_key(json, refusals[i].name);
-            reference(json, "responses", refusals[i].name);
+            write_refusal(json, route, refusals[i].name);
         }
     }
     json_object_end(json);

@@ -16,12 +16,34 @@ member_unless_empty(struct json_writer *json, const char *name, const char *text
     }
 }
 
+/* Codes about what Stripe does not have: there is no page about them there. */
+static bool
+is_own_code(const char *code)
+{
+    static const char *const beginnings[] = {
+        "participant_",
+        "payer_code_",
+        "qr_code_",
+        "statement_too_long",
+        "suspense_item_",
+        "transaction_not_",
+        "wallet_",
+    };
+
+    for (size_t i = 0; i < sizeof(beginnings) / sizeof(beginnings[0]); i++) {
+        if (strncmp(code, beginnings[i], strlen(beginnings[i])) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void
 member_doc_url(struct json_writer *json, const char *code)
 {
     char url[160];
     struct buf text;
-    if (code == NULL || code[0] == '\0') {
+    if (code == NULL || code[0] == '\0' || is_own_code(code)) {
         return;
     }
     buf_init_fixed(&text, url, sizeof(url));

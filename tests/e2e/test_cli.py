@@ -64,6 +64,53 @@ def test_usage_is_2_and_says_why():
         assert result.stderr and not result.stdout, words
 
 
+def commands_of(*words):
+    """What a command's help lists, each with the words that lead to it."""
+    help_of = run_tael(*words, "--help")
+    assert help_of.returncode == 0, words
+    names = re.findall(r"^    ([a-z0-9-]+) {1,13}[A-Z]", help_of.stdout, re.MULTILINE)
+    return [(*words, name) for name in names]
+
+
+def test_each_command_knows_its_name():
+    """In its help, and when it refuses: what it says to try must be there."""
+    deepest = [words for one in commands_of() for words in (commands_of(*one) or [one])]
+    assert len(deepest) > 50 and ("shards", "move") in deepest and ("version",) in deepest
+    # `bench` alone hands its options to each of those below it.
+    deepest += [("bench", name) for name in ("ledger", "payments", "webhooks")]
+    deepest.remove(("bench",))
+    for words in deepest:
+        name = " ".join(("tael", *words))
+        usage = run_tael(*words, "--help").stdout.splitlines()[0]
+        assert usage.startswith(f"usage: {name}") and usage == usage.rstrip(), words
+        assert run_tael("help", *words).stdout == run_tael(*words, "--help").stdout, words
+        refused = run_tael(*words, "--no-such-flag")
+        assert refused.returncode == 2
+        assert refused.stderr == (
+            f"{name}: unknown flag '--no-such-flag'\nTry '{name} --help'.\n"), words
+
+
+@pytest.mark.parametrize("words, reason", [
+    (["--data=DIR", "server"], "the command comes first, then '--data=DIR'"),
+    (["--nonsense"], "the command comes first, then '--nonsense'"),
+    (["help", "nonsense"], "there is no command 'nonsense'"),
+])
+def test_a_command_that_is_not_found(words, reason):
+    result = run_tael(*words)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr == f"tael: {reason}\nTry 'tael --help'.\n"
+
+
+@pytest.mark.parametrize("words, reason", [
+    (["payments", "--data=DIR", "list"], "the command comes first, then '--data=DIR'"),
+    (["help", "payments", "nonsense"], "there is no command 'nonsense'"),
+])
+def test_a_command_below_another_that_is_not_found(words, reason):
+    result = run_tael(*words)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr == f"tael payments: {reason}\nTry 'tael payments --help'.\n"
+
+
 def test_help_is_0():
     for words in (
         ["pay"], ["payments"], ["payments", "list"], ["payments", "show"], ["payments", "capture"],

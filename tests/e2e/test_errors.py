@@ -58,6 +58,18 @@ def test_invalid_parameters(client, params, code, param):
     assert error.request_id.startswith("req_")
 
 
+@pytest.mark.parametrize("path, params, code", [
+    ("/v1/qr_codes/decode", {"data": "000201"}, "qr_code_invalid"),
+    ("/v1/payment_intents", {
+        "amount": 1000, "currency": "usd", "confirm": "true",
+        "payment_method_data[type]": "payer_code",
+        "payment_method_data[payer_code][code]": "1" * 18}, "payer_code_invalid"),
+])
+def test_a_code_that_stripe_does_not_have_names_no_page_of_stripe(server, path, params, code):
+    error = Http(server).post(path, params).json()["error"]
+    assert error["code"] == code and "doc_url" not in error
+
+
 @pytest.mark.parametrize("currency, amount, good", [
     ("jpy", 50, True), ("jpy", 49, False), ("krw", 1000, True),
     ("gbp", 30, True), ("gbp", 29, False), ("eur", 50, True),

@@ -5,6 +5,7 @@ import string
 import pytest
 import requests
 
+from kit.browser import Page
 from kit.client import Http
 from kit.codecs import codecs, with_whole_crc
 from kit.server import ROOT, wait_until
@@ -94,6 +95,24 @@ def waiting(wallets, amount=1250, currency="usd"):
 
 def display(intent):
     return intent["next_action"]["mobile_qr_display_qr_code"]
+
+
+def heading(answer):
+    return Page(answer.text).heading()
+
+
+def test_who_has_paid_is_not_sent_to_pay_again(server, wallets):
+    """The page stays open on the payer's screen, and is loaded again."""
+    intent = waiting(wallets)
+    url = display(intent)["hosted_instructions_url"]
+    assert heading(show(server, url)) == "Pay with your wallet"
+    wallets.post("/v1/qr_payments", data=display(intent)["data"], wallet=wallets.wallet(2000))
+    page = show(server, url)
+    assert page.status_code == 410 and heading(page) == "This is paid"
+    assert "new one" not in page.text
+    # Nobody learns that from the id alone.
+    assert heading(show(server, url[:-1] + ("0" if url[-1] != "0" else "1"))) == (
+        "There is no code here")
 
 
 def test_a_canceled_intent_shows_no_code(server, wallets):

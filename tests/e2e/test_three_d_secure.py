@@ -3,6 +3,7 @@
 import concurrent.futures
 import re
 import time
+import urllib.parse
 
 import pytest
 import stripe
@@ -409,6 +410,36 @@ def test_an_answer_after_the_time_but_before_the_sweeper(make_server):
         led = browser.post(action_url(one), "complete")
         assert query_of(led.headers["Location"])["redirect_status"] == "failed"
         assert service.retrieve(one.id).status == "requires_payment_method"
+
+
+def test_who_presses_twice_while_the_bank_answers_sees_a_page(make_server):
+    """Another tab, which waits for the first one's answer in vain."""
+    server = make_server("--issuer-latency=2s", "--lock-timeout=50ms")
+    client, browser = sdk(server), Browser()
+    url = action_url(challenged(client))
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        first = pool.submit(Browser().press, url, "complete")
+        wait_until(lambda: browser.open(url).forms == [], 5, "the first answer's arrival")
+        refused = browser.post(url, "complete")
+        led = first.result()
+    assert refused.status_code == 429
+    assert refused.headers["Content-Type"] == "text/html; charset=utf-8"
+    assert "default-src 'none'" in refused.headers["Content-Security-Policy"]
+    page = Page(refused.text)
+    assert page.heading() == "Please look again in a moment" and page.forms == []
+    (again,) = page.links
+    assert browser.get(urllib.parse.urljoin(url, again)).status_code == 200
+    assert query_of(led.headers["Location"])["redirect_status"] == "succeeded"
+
+
+@pytest.mark.parametrize("path", [
+    "/authenticate/2/pi_x_y", "/authenticate/99999999999/pi_x_y", "/authenticate/x/y",
+    "/qr/99999999999/pi_x_y", "/qr/2/pi_x_y?unknown=1"])
+def test_what_is_refused_is_a_page_too(server, browser, path):
+    answer = browser.get(server.url + path)
+    assert answer.status_code in (400, 404)
+    assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
+    assert Page(answer.text).language == "en"
 
 
 def test_the_public_address_can_be_set(make_server):

@@ -27,9 +27,25 @@ struct payments_page {
     struct span location; /* where the customer goes afterwards; may be empty */
 };
 
-/* The page around a code's picture, which is at `picture` (relative to the page); an empty one says
- * that there is no code any more. `amount` may be NULL: the payer enters it. */
-void payments_qr_page_write(struct buf *out, struct span picture, const struct money *amount);
+enum payments_qr_page_kind {
+    PAYMENTS_QR_PAGE_CODE,
+    PAYMENTS_QR_PAGE_PENDING, /* a wallet pays it right now */
+    PAYMENTS_QR_PAGE_PAID,
+    PAYMENTS_QR_PAGE_OVER,    /* expired, canceled, withdrawn */
+    PAYMENTS_QR_PAGE_UNKNOWN, /* there is nothing at this address */
+};
+
+/* The page around a code's picture, which is at `picture` (relative to the page). `amount` may be
+ * NULL: the payer enters it. Of another kind than CODE: why there is no code; neither is read. */
+void payments_qr_page_write(
+    struct buf *out,
+    enum payments_qr_page_kind kind,
+    struct span picture,
+    const struct money *amount);
+
+/* For a request for one of these pages that was refused with this status: nothing of it was done,
+ * or it is not known. */
+void payments_page_refusal_write(int status, struct buf *out);
 
 /* Appends the whole page. Every text is escaped. `out` has failed if it does not fit. */
 void payments_page_write(struct buf *out, const struct payments_page *page);

@@ -154,14 +154,62 @@ payments_page_write(struct buf *out, const struct payments_page *page)
 }
 
 void
-payments_qr_page_write(struct buf *out, struct span picture, const struct money *amount)
+payments_page_refusal_write(int status, struct buf *out)
 {
-    if (picture.size == 0) {
-        write_head(out, "There is no code here");
-        buf_append_cstr(
-            out,
-            "It was paid, has expired, or never was. Ask the merchant for a new one.</p>\n"
-            "</main>\n</body>\n</html>\n");
+    enum {
+        CONFLICT = 409,
+        TOO_MANY_REQUESTS = 429,
+        SERVER_ERROR = 500
+    };
+
+    if (status != CONFLICT && status != TOO_MANY_REQUESTS && status < SERVER_ERROR) {
+        const struct payments_page page = {.kind = PAYMENTS_PAGE_UNKNOWN};
+        payments_page_write(out, &page);
+        return;
+    }
+    /* The link asks for the same address, and sends nothing again. */
+    write_head(out, "Please look again in a moment");
+    buf_append_cstr(
+        out,
+        "We could not finish this just now. If you have answered already, your answer may have "
+        "arrived: look again before you start anew. Nothing is paid twice.</p>\n"
+        "<a class=\"back\" href=\"\">Look again</a>\n"
+        "</main>\n</body>\n</html>\n");
+}
+
+/* Who has paid must not be sent to pay again. */
+static void
+write_no_code(struct buf *out, enum payments_qr_page_kind kind)
+{
+    static const struct {
+        const char *title;
+        const char *text;
+    } words[] = {
+        [PAYMENTS_QR_PAGE_PENDING] =
+            {"This is being paid",
+             "The outcome will be known in a moment; do not pay again. Load this page again then."},
+        [PAYMENTS_QR_PAGE_PAID] = {"This is paid", "There is nothing more to do here."},
+        [PAYMENTS_QR_PAGE_OVER] =
+            {"This code is no longer valid",
+             "It has expired, or was withdrawn. Ask the merchant for a new one."},
+        [PAYMENTS_QR_PAGE_UNKNOWN] =
+            {"There is no code here", "The address is wrong. Ask the merchant for a new one."},
+    };
+
+    write_head(out, words[kind].title);
+    buf_append_cstr(out, words[kind].text);
+    buf_append_cstr(out, "</p>\n</main>\n</body>\n</html>\n");
+}
+
+void
+payments_qr_page_write(
+    struct buf *out,
+    enum payments_qr_page_kind kind,
+    struct span picture,
+    const struct money *amount)
+{
+    if (kind != PAYMENTS_QR_PAGE_CODE) {
+        write_no_code(out, kind);
         return;
     }
     write_head(out, "Pay with your wallet");

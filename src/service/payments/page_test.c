@@ -98,6 +98,33 @@ test_ends(void **state)
     }
 }
 
+static bool
+t_refusal_has(int status, const char *part)
+{
+    struct buf out;
+    buf_init(&out, PAYMENTS_PAGE_SIZE_MAX);
+    payments_page_refusal_write(status, &out);
+    buf_append_byte(&out, '\0');
+    assert_false(buf_failed(&out));
+    bool has = strstr(out.data, part) != NULL;
+    buf_release(&out);
+    return has;
+}
+
+static void
+test_refusals(void **state)
+{
+    (void)state;
+    static const int again[] = {409, 429, 500, 503};
+    static const int never[] = {400, 403, 404, 413};
+
+    for (size_t i = 0; i < sizeof(again) / sizeof(again[0]); i++) {
+        assert_true(t_refusal_has(again[i], "href=\"\""));
+        assert_false(t_refusal_has(never[i], "href"));
+        assert_true(t_refusal_has(never[i], "This page is not available"));
+    }
+}
+
 static void
 test_it_is_bounded(void **state)
 {
@@ -173,6 +200,7 @@ main(void)
         cmocka_unit_test(test_form),
         cmocka_unit_test(test_texts_are_escaped),
         cmocka_unit_test(test_ends),
+        cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_it_is_bounded),
         cmocka_unit_test(test_urls),
     };

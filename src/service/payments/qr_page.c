@@ -19,8 +19,8 @@ enum form {
 struct shown {
     struct span data;
     struct span secret;
-    struct money amount; /* no currency: none */
-    bool over;           /* paid, expired, withdrawn: the picture would mislead */
+    struct money amount;             /* no currency: none */
+    enum payments_qr_page_kind kind; /* another than CODE: the picture would mislead */
 };
 
 static void
@@ -32,16 +32,8 @@ answer_page(struct resource_op *op, int status, const struct shown *shown)
     struct buf body;
     buf_init(&body, PAYMENTS_PAGE_SIZE_MAX);
     payments_qr_page_write(
-        &body,
-        shown == NULL ? SPAN_EMPTY : picture,
-        shown == NULL || shown->amount.currency == NULL ? NULL : &shown->amount);
+        &body, shown->kind, picture, shown->amount.currency == NULL ? NULL : &shown->amount);
     resource_answer_typed(op, status, "text/html; charset=utf-8", &body);
-}
-
-static void
-answer_gone(struct resource_op *op, int status)
-{
-    answer_page(op, status, NULL);
 }
 
 /* "<id>_<secret>", with the form's suffix behind it. */
@@ -73,11 +65,25 @@ load_code(struct payments_flow *flow, struct span id, struct shown *shown)
     const struct payments_qr_code *code = found;
     shown->data = code->data;
     shown->secret = code->secret;
-    shown->over = code->inactive;
+    shown->kind = code->inactive ? PAYMENTS_QR_PAGE_OVER : PAYMENTS_QR_PAGE_CODE;
     if (code->amount == 0) {
         return ERR_OK;
     }
     return money_from_api(code->amount, currency_find(code->currency), &shown->amount);
+}
+
+static enum payments_qr_page_kind
+kind_of(struct payments_flow *flow)
+{
+    if (payments_waits_for(flow, PAYMENTS_WAITS_FOR_QR)) {
+        return PAYMENTS_QR_PAGE_CODE;
+    }
+    if (payments_attempt_is_open(&flow->intent->attempt)) {
+        return PAYMENTS_QR_PAGE_PENDING;
+    }
+    bool paid =
+        span_equal_cstr(flow->intent->status, payments_intent_status_name(PAYMENTS_SUCCEEDED));
+    return paid ? PAYMENTS_QR_PAGE_PAID : PAYMENTS_QR_PAGE_OVER;
 }
 
 static err_t
@@ -88,7 +94,7 @@ load_intent(struct payments_flow *flow, struct span id, struct shown *shown)
     flow->intent = found;
     shown->data = flow->intent->challenge.data;
     shown->secret = flow->intent->challenge.secret;
-    shown->over = !payments_waits_for(flow, PAYMENTS_WAITS_FOR_QR);
+    shown->kind = kind_of(flow);
     return money_from_api(flow->intent->amount, payments_flow_currency(flow), &shown->amount);
 }
 
@@ -113,9 +119,13 @@ draw(struct resource_op *op, const struct shown *shown, enum form form, struct b
 static void
 answer_shown(struct resource_op *op, const struct shown *shown, enum form form)
 {
+    enum {
+        GONE = 410
+    };
+
     struct buf picture;
-    if (form == FORM_PAGE) {
-        answer_page(op, 200, shown);
+    if (shown->kind != PAYMENTS_QR_PAGE_CODE || form == FORM_PAGE) {
+        answer_page(op, shown->kind == PAYMENTS_QR_PAGE_CODE ? 200 : GONE, shown);
         return;
     }
     err_t error = draw(op, shown, form, &picture);
@@ -128,16 +138,22 @@ answer_shown(struct resource_op *op, const struct shown *shown, enum form form)
 }
 
 /* The same for what is not there and for a wrong secret: nothing is to be learnt by guessing. */
+static void
+answer_unknown(struct resource_op *op)
+{
+    enum {
+        NOT_FOUND = 404
+    };
+
+    const struct shown shown = {.kind = PAYMENTS_QR_PAGE_UNKNOWN};
+    answer_page(op, NOT_FOUND, &shown);
+}
+
 void
 payments_qr_page_show(struct resource_op *op)
 {
-    enum {
-        NOT_FOUND = 404,
-        GONE = 410
-    };
-
     struct payments_flow *flow = payments_flow_create(op);
-    struct shown shown = {.over = false};
+    struct shown shown = {.kind = PAYMENTS_QR_PAGE_UNKNOWN};
     struct span id;
     struct span secret;
     enum form form;
@@ -145,7 +161,7 @@ payments_qr_page_show(struct resource_op *op)
         return;
     }
     if (!read_address(op, &id, &secret, &form)) {
-        answer_gone(op, NOT_FOUND);
+        answer_unknown(op);
         return;
     }
     bool of_code = span_starts_with(id, span_from_cstr(payments_qr_code_type.prefix));
@@ -154,11 +170,9 @@ payments_qr_page_show(struct resource_op *op)
         error = ERR_NOT_FOUND;
     }
     if (error == ERR_NOT_FOUND) {
-        answer_gone(op, NOT_FOUND);
+        answer_unknown(op);
     } else if (error != ERR_OK) {
         resource_internal(op, error, "page of a code");
-    } else if (shown.over) {
-        answer_gone(op, GONE);
     } else {
         answer_shown(op, &shown, form);
     }

@@ -3,6 +3,7 @@
 
 #include "emvqr/emvqr.h"
 #include "flow.h"
+#include "page.h"
 #include "resource/pages.h"
 #include "route_params.h"
 
@@ -115,6 +116,7 @@ const struct resource_route payments_qr_route_table[] = {
         .pattern = "/qr/:scope/:secret",
         .handler = payments_qr_page_show,
         .flags = RESOURCE_PUBLIC,
+        .refusal_page = payments_page_refusal_write,
     },
 };
 const uint32_t payments_qr_route_count =

@@ -2,6 +2,7 @@
 #include "routes.h"
 
 #include "flow.h"
+#include "page.h"
 #include "resource/pages.h"
 #include "route_params.h"
 
@@ -129,6 +130,7 @@ const struct resource_route payments_setup_route_table[] = {
         .pattern = "/authenticate/:scope/:secret",
         .handler = payments_page_show,
         .flags = RESOURCE_PUBLIC,
+        .refusal_page = payments_page_refusal_write,
     },
     {
         .method = "POST",
@@ -136,6 +138,7 @@ const struct resource_route payments_setup_route_table[] = {
         .handler = payments_page_submit,
         PARAMS(page_params),
         .flags = RESOURCE_PUBLIC | RESOURCE_OUTSIDE_EFFECTS,
+        .refusal_page = payments_page_refusal_write,
     },
 };
 const uint32_t payments_setup_route_count =

@@ -118,6 +118,9 @@ struct resource_route {
     const char *card_parameter; /* "payment_method_data[card]" */
     const char *permission;     /* restricted keys: "payment_intents"; write unless GET */
     void *service_context;      /* handed to the handler by resource_op_service */
+    /* RESOURCE_PUBLIC: appends the page that a browser is shown instead of an error's JSON. Pure;
+     * on the front's thread. */
+    void (*refusal_page)(int status, struct buf *out);
     /* The type that it answers, or a list of it: `expand` is then checked before anything happens.
      * Its render function must stand a document of zeros. NULL: wrong paths are refused by GET
      * only, and ignored by what has changed something. */
