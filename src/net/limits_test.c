@@ -565,7 +565,7 @@ test_idle_connections_give_way(void **state)
     }
     assert_served();
     assert_int_equal(t_count(&t).gave_way, 1);
-    (void)t_closed_after_ms(kept[0], T_WAIT_MS);
+    t_wait_closed(kept[0]);
     (void)close(kept[0]);
     for (int i = 1; i < 4; i++) { /* the others stay */
         t_send_text(kept[i], GET("/echo"));
