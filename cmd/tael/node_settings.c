@@ -400,7 +400,13 @@ const struct setting node_setting_table[] = {
         SECOND,
         30 * DAY,
         "Then it is stuck, and waits for a person."),
-    SIZE("webhook-memory-max", webhook_memory_max, "64m", MIB, 16 * GIB, "Of those requests."),
+    SIZE(
+        "webhook-memory-max",
+        webhook_memory_max,
+        "64m",
+        MIB,
+        16 * GIB,
+        "Of those requests; of those of one merchant, three quarters."),
     DURATION(
         "webhook-log-keep",
         webhook_log_keep,

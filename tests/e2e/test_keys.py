@@ -8,7 +8,7 @@ import stripe
 from kit import merchants, postgres
 from kit.client import Http, card, pay, sdk
 from kit.nodes import Nodes
-from kit.server import run_tael
+from kit.server import run_tael, wait_until
 from kit.together import at_once
 
 
@@ -394,5 +394,25 @@ def test_processes_that_make_keys_at_once_tell_of_their_own(tmp_path):
             assert len({one["id"] for one in made}) == len(made)
             for one in made:
                 assert one["hint"] == f"{one['key'][:8]}...{one['key'][-4:]}"
+        finally:
+            nodes.close()
+
+
+def test_a_revoked_key_is_refused_by_all_processes(tmp_path):
+    """By the one that was asked at once, by the others within a second, though they use it all the time."""
+    with postgres.Postgres() as database:
+        nodes = Nodes(tmp_path / "nodes", database.create(f"keys_{secrets.token_hex(4)}"), api=2)
+        try:
+            nodes.start()
+            here, there = (Http(node) for node in nodes.nodes)
+            made = make_key(here, "secret")
+            uses = [Http(node, key=made["key"]) for node in nodes.nodes]
+            assert [use.get("/v1/balance").status_code for use in uses] == [200, 200]
+            assert here.delete(f"/v1/tael/api_keys/{made['id']}").json()["revoked"]
+            assert uses[0].get("/v1/balance").status_code == 401
+            refused = wait_until(
+                lambda: uses[1].get("/v1/balance").json().get("error"), 1, "the refusal")
+            assert refused["code"] == "api_key_expired"
+            assert there.get("/v1/balance").status_code == 200
         finally:
             nodes.close()

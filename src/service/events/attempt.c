@@ -131,6 +131,7 @@ room_take(struct events_attempt *attempt)
     events->in_flight++;
     events->in_flight_failing += attempt->target_was_failing ? 1 : 0;
     events->bytes_in_flight += attempt->size;
+    target->scope->bytes_in_flight += attempt->size;
     atomic_store(&events->in_flight_shown, events->in_flight);
 }
 
@@ -150,6 +151,8 @@ room_give_back(struct events_attempt *attempt)
     events->in_flight--;
     events->in_flight_failing -= attempt->target_was_failing ? 1 : 0;
     events->bytes_in_flight -= attempt->size;
+    ASSERT(target->scope->bytes_in_flight >= attempt->size);
+    target->scope->bytes_in_flight -= attempt->size;
     atomic_store(&events->in_flight_shown, events->in_flight);
 }
 

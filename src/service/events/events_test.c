@@ -292,17 +292,15 @@ test_dead_endpoints_delay_nobody(void **state)
     assert_true(world->most <= 8);
 }
 
-/* EVENTS-3: who answers well, but late, holds up no other merchant, nor the other mode. */
+/* With bounds that the slow ones reach. */
 static void
-test_late_endpoints_delay_no_other_merchant(void **state)
+late_endpoints(struct t_world *world)
 {
     enum {
         SLOW = 15
     };
 
-    struct t_world *world = *state;
     char host[32];
-    world->settings.in_flight_max = 32;
     t_crash(world);
     t_open(world);
     t_live_endpoint(world, "good.test");
@@ -326,6 +324,24 @@ test_late_endpoints_delay_no_other_merchant(void **state)
     }
     assert_true(world->under_way >= 16); /* all the time */
     assert_true(events_health(world->events).overdue_ms >= 30000);
+}
+
+/* EVENTS-3: who answers well, but late, holds up no other merchant, nor the other mode. */
+static void
+test_late_endpoints_delay_no_other_merchant(void **state)
+{
+    struct t_world *world = *state;
+    world->settings.in_flight_max = 32;
+    late_endpoints(world);
+}
+
+/* The same if its events are large. */
+static void
+test_late_bodies_delay_no_other_merchant(void **state)
+{
+    struct t_world *world = *state;
+    world->settings.memory_max = 60000;
+    late_endpoints(world);
 }
 
 /* Events that nobody dispatches are a lag that grows; those that were dispatched are none. */
@@ -550,6 +566,7 @@ main(void)
         TEST(test_drain),
         TEST(test_dead_endpoints_delay_nobody),
         TEST(test_late_endpoints_delay_no_other_merchant),
+        TEST(test_late_bodies_delay_no_other_merchant),
         TEST(test_lag_of_the_outbox),
         TEST(test_dead_endpoint_is_paced),
         TEST(test_bodies_under_way_are_bounded),

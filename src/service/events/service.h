@@ -81,7 +81,8 @@ struct events_scope {
     uint64_t number;
     struct list targets;
     uint32_t enabled_count;
-    uint32_t in_flight;    /* of all of its targets */
+    uint32_t in_flight; /* of all of its targets */
+    uint64_t bytes_in_flight;
     uint32_t seen_version; /* of its cursor, as this process saw it; shared.c */
     bool stale;            /* the endpoints are to be read again */
     bool reading;

@@ -52,14 +52,20 @@ less(uint32_t limit, uint32_t used)
     return used < limit ? limit - used : 0;
 }
 
+/* Whether the merchant's mode has not had its share of the bodies, whoever asks now. */
+static bool
+has_bytes(const struct events *events, const struct events_scope *scope)
+{
+    uint64_t max = events->parts.settings.memory_max;
+    uint64_t left = events->bytes_in_flight < max ? max - events->bytes_in_flight : 0;
+    return share_room(scope->bytes_in_flight, left) > 0;
+}
+
 /* What may be begun for all who fail, or for all who do not. */
 static uint32_t
 room(const struct events *events, bool failing)
 {
     const struct events_settings *settings = &events->parts.settings;
-    if (events->bytes_in_flight >= settings->memory_max) {
-        return 0;
-    }
     uint32_t all = less(settings->in_flight_max, events->in_flight);
     uint32_t half = less((settings->in_flight_max + 1) / 2, events->in_flight_failing);
     return failing && half < all ? half : all;
@@ -70,7 +76,8 @@ static uint32_t
 share(const struct events *events, const struct events_scope *scope)
 {
     uint32_t left = less(events->parts.settings.in_flight_max, events->in_flight);
-    return (uint32_t)share_room(scope->in_flight, left); /* at most 3/4 of `left`, rounded up */
+    /* At most 3/4 of `left`, rounded up. */
+    return has_bytes(events, scope) ? (uint32_t)share_room(scope->in_flight, left) : 0;
 }
 
 /* The first that waits and whose merchant may begin something; NULL: none. */
@@ -212,7 +219,7 @@ prepare(struct work *work)
     struct events *events = work->target->events;
     TRY(find_due(work));
     for (uint32_t i = 0; i < work->due_count; i++) {
-        if (events->bytes_in_flight >= events->parts.settings.memory_max) {
+        if (!has_bytes(events, work->target->scope)) {
             work->target->next_due = work->due[i]->due;
             break;
         }

@@ -46,7 +46,7 @@ struct port_http_request {
     struct span body;
     uint32_t timeout_ms; /* from `send` to the end of the answer */
     enum port_http_reach reach;
-    uint64_t scope;      /* whose it is, not 0: nobody's requests hold up another's */
+    uint64_t scope; /* whose it is, not 0: nobody's requests hold up another's */
     void *outbound; /* the callee's, while the request is under way */
 
     /* ERR_OK: `status`, `answer` and `cut` are there. ERR_OUTCOME_UNKNOWN: it was sent, and a
