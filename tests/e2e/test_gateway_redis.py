@@ -47,7 +47,7 @@ class Redis:
             return False
 
     def ask(self, *words):
-        with socket.create_connection(("127.0.0.1", self.port), timeout=5) as connection:
+        with socket.create_connection(("127.0.0.1", self.port), timeout=60) as connection:
             for command in (["AUTH", self.password], list(words)):
                 connection.sendall(b"*%d\r\n" % len(command) + b"".join(
                     b"$%d\r\n%s\r\n" % (len(word), word.encode()) for word in command))
