@@ -399,6 +399,7 @@ def test_concurrency_limit(make, service):
                  for _ in range(10)]
         limited = wait_until(lambda: len(done := [one.result() for one in asked if one.done()]) == 7
                              and done, 10, "those that are too many")
+        wait_until(lambda: service.most_at_once == 3, 10, "the others there")
         service.let_go()
     assert service.most_at_once == 3
     assert {one.status_code for one in limited} == {429}
