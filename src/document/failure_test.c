@@ -441,13 +441,13 @@ the_log_begins_anew_when_it_was_moved(void **state)
     document_sqlite_of(t->documents)->log_pages_due = 50;
     t_write_many(t, 'a');
     off_t once = t_log_size(t);
-    for (char set = 'b'; set < 'g'; set++) {
+    for (int set = 'b'; set < 'g'; set++) {
         t_maintain(t);
-        t_write_many(t, set);
+        t_write_many(t, (char)set);
     }
     assert_true(t_log_size(t) <= once + once / 2);
-    for (char set = 'a'; set < 'g'; set++) {
-        t_expect_after_crash(t, (char[]){set, '4', '\0'}, true);
+    for (int set = 'a'; set < 'g'; set++) {
+        t_expect_after_crash(t, (char[]){(char)set, '4', '\0'}, true);
     }
 }
 

@@ -72,10 +72,10 @@ an_old_map_is_refused(void **state)
     /* A session that breaks does not come back by the old one. */
     (void)t_sql(
         t,
-        "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE pid <> "
+        "SELECT count(pg_terminate_backend(pid, 60000)) FROM pg_stat_activity WHERE pid <> "
         "pg_backend_pid() AND backend_type = 'client backend'");
     err_t result = t_get(t, t->a, 0, "probe", &row);
-    for (int i = 0; result == ERR_CLOSED && i < 100; i++) {
+    for (int i = 0; result == ERR_CLOSED && i < 1000; i++) {
         (void)usleep(20000);
         result = t_get(t, t->a, 0, "probe", &row);
     }

@@ -451,7 +451,7 @@ a_commit_whose_connection_breaks_is_settled(void **state)
     assert_int_equal(t_change(t, t->a, at.other, "probe", 6), ERR_OK);
     (void)t_sql(
         t,
-        "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE pid <> "
+        "SELECT count(pg_terminate_backend(pid, 60000)) FROM pg_stat_activity WHERE pid <> "
         "pg_backend_pid() AND backend_type = 'client backend'");
     err_t result = t->a->ops->commit(t->a);
     assert_int_equal(result, ERR_CLOSED); /* known not to be there, on either */

@@ -8,7 +8,6 @@ import re
 import signal
 import socket
 import threading
-import time
 
 import pytest
 import requests
@@ -16,6 +15,7 @@ import requests
 from kit.certificates import make_certificate, shown_certificate
 from kit.client import Http, RawAnswers, sdk
 from kit.gateway import Gateway, before
+from kit.hammer import hammer, refilled
 from kit.ports import free_port
 from kit.server import Server, wait_until
 from kit.service import Service
@@ -383,7 +383,8 @@ def test_an_endpoint_is_killed_under_load(make):
             first.start()
             wait_until(lambda: gateway.metric("tael_gateway_upstream_endpoints_usable") == 2, 30,
                        "the endpoint's return")
-            wait_until(lambda: len(first.requests) > 20, 30, "its share")
+            before_count = len(first.requests)
+            wait_until(lambda: len(first.requests) > before_count + 20, 30, "its share")
         finally:
             stop.set()
         for future in futures:
@@ -394,43 +395,10 @@ def test_an_endpoint_is_killed_under_load(make):
 # ---- limits --------------------------------------------------------------------------------
 
 
-def hammer(gateway, seconds, key=KEY, threads=4, path="/v1/x"):
-    """What passed and what was limited: each when it was asked, when it was answered, and the answer."""
-    deadline = time.monotonic() + seconds
-    passed, limited = [], []
-
-    def work():
-        with requests.Session() as session:
-            while (asked := time.monotonic()) < deadline:
-                answer = session.get(gateway.url + path, headers=bearer(key), timeout=30)
-                assert answer.status_code in (200, 429), answer.text
-                where = passed if answer.status_code == 200 else limited
-                where.append((asked, time.monotonic(), answer))
-
-    began = time.monotonic()
-    with concurrent.futures.ThreadPoolExecutor(threads) as pool:
-        for future in [pool.submit(work) for _ in range(threads)]:
-            future.result()
-    return passed, limited, time.monotonic() - began
-
-
-def refilled(limited, rate, burst):
-    """How many must have passed at least: a bucket was empty whenever somebody was limited, and between two such
-    moments that are near one another it was never full, so everything that came into it was taken."""
-    count, first, last = 0, None, None
-    for one in [*sorted(limited, key=lambda one: one[1]), None]:
-        if first is None or one is None or one[1] - last[0] > (burst - 1) / rate:
-            count += max(0, rate * (last[0] - first[1]) - 1) if first else 0
-            first = one
-        last = one
-    return count
-
-
 def test_rate_limit(make, service):
     rate, burst = 20, 10
     gateway = make(Gateway, config_for(service, limits={"key_rate": rate, "key_burst": burst}))
-    passed, limited, seconds = hammer(gateway, 3)
-    assert limited, "it was not asked fast enough"
+    passed, limited, seconds = hammer([gateway.url + "/v1/x"], KEY, 3)
     assert len(passed) <= burst + rate * seconds * 1.01 + 1
     assert len(passed) >= 0.95 * refilled(limited, rate, burst)
     answer = limited[0][2]
@@ -444,35 +412,37 @@ def test_rate_limit(make, service):
 
 
 def test_concurrency_limit(make, service):
-    service.delay = 0.5
     gateway = make(Gateway, config_for(service, routes=[
         {"name": "all", "limits": {"key_concurrent": 3}, "upstream": "api"}]))
-    with concurrent.futures.ThreadPoolExecutor(10) as pool:
-        answers = list(pool.map(lambda _: requests.get(
-            gateway.url + "/v1/x", headers=bearer(), timeout=30), range(10)))
-    assert service.most_at_once <= 3
-    limited = [one for one in answers if one.status_code == 429]
-    assert limited and limited[0].headers["Stripe-Rate-Limited-Reason"] == "global-concurrency"
-    service.delay = 0
+    with concurrent.futures.ThreadPoolExecutor(10) as pool, service.holding():
+        asked = [pool.submit(requests.get, gateway.url + "/v1/x", headers=bearer(), timeout=60)
+                 for _ in range(10)]
+        limited = wait_until(lambda: len(done := [one.result() for one in asked if one.done()]) == 7
+                             and done, 10, "those that are too many")
+        wait_until(lambda: service.most_at_once == 3, 10, "the others there")
+        service.let_go()
+    assert service.most_at_once == 3
+    assert {one.status_code for one in limited} == {429}
+    assert limited[0].headers["Stripe-Rate-Limited-Reason"] == "global-concurrency"
+    assert sum(one.result().status_code == 200 for one in asked) == 3
     assert requests.get(gateway.url + "/v1/x", headers=bearer(), timeout=30).status_code == 200
 
 
 def test_lists_are_shed_before_payments(make, service):
-    service.delay = 0.3
     gateway = make(Gateway, config_for(service, upstreams={
         "api": {"endpoints": [f"127.0.0.1:{service.port}"], "shed_queue": 4}}, routes=[
         {"name": "pay", "path_prefix": "/pay", "class": "critical", "upstream": "api"},
         {"name": "list", "path_prefix": "/list", "class": "list", "upstream": "api"}]))
-    with concurrent.futures.ThreadPoolExecutor(12) as pool:
-        payments = [pool.submit(requests.post, gateway.url + "/pay", headers=bearer(), timeout=30)
+    with concurrent.futures.ThreadPoolExecutor(12) as pool, service.holding():
+        payments = [pool.submit(requests.post, gateway.url + "/pay", headers=bearer(), timeout=60)
                     for _ in range(10)]
         wait_until(lambda: gateway.metric("tael_gateway_upstream_active") >= 10, 10, "the queue")
         listed = requests.get(gateway.url + "/list", headers=bearer(), timeout=30)
         assert listed.status_code == 503 and listed.headers["Retry-After"] == "1"
+        service.let_go()
         assert all(one.result().status_code == 200 for one in payments)
     assert gateway.metric("tael_gateway_shed_total", **{"class": "list"}) == 1
     assert gateway.metric("tael_gateway_shed_total", **{"class": "critical"}) == 0
-    service.delay = 0
     assert requests.get(gateway.url + "/list", headers=bearer(), timeout=30).status_code == 200
 
 
@@ -627,9 +597,8 @@ def test_certificates_are_renewed_under_load(make, service, tmp_path):
 
 def test_drain(make, service):
     """Not ready first, still accepting; what is under way ends."""
-    service.delay = 1.0
-    gateway = make(Gateway, config_for(service, drain_delay="1500ms"))
-    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+    gateway = make(Gateway, config_for(service, drain_delay="4s"))
+    with concurrent.futures.ThreadPoolExecutor(4) as pool, service.holding():
         early = pool.submit(requests.get, gateway.url + "/a", headers=bearer(), timeout=30)
         wait_until(lambda: len(service.requests) == 1, 10, "the first request")
         process = gateway.process
@@ -637,6 +606,8 @@ def test_drain(make, service):
         wait_until(lambda: gateway.admin("/readyz").status_code == 503, 10, "not ready")
         assert gateway.admin("/livez").status_code == 200
         late = pool.submit(requests.get, gateway.url + "/b", headers=bearer(), timeout=30)
+        wait_until(lambda: len(service.requests) == 2, 10, "the second request")
+        service.let_go()
         assert early.result().status_code == 200
         answer = late.result()
         assert answer.status_code == 200 and answer.headers["Connection"] == "close"

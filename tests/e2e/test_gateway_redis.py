@@ -1,6 +1,5 @@
 """Limits that two gateways share through Redis; a Redis that is dead or slow."""
 
-import concurrent.futures
 import shutil
 import signal
 import socket
@@ -11,11 +10,14 @@ import pytest
 import requests
 
 from kit.gateway import Gateway, before
+from kit.hammer import hammer, refilled
 from kit.ports import free_port
 from kit.server import wait_until
 from kit.service import Service
 
 KEY = "sk_test_" + "r" * 24
+RATE, BURST = 40, 10
+SLOW = 2.0  # seconds, which no question takes on a machine that is only busy
 pytestmark = pytest.mark.skipif(not shutil.which("redis-server"), reason="redis-server is missing")
 
 
@@ -45,7 +47,7 @@ class Redis:
             return False
 
     def ask(self, *words):
-        with socket.create_connection(("127.0.0.1", self.port), timeout=5) as connection:
+        with socket.create_connection(("127.0.0.1", self.port), timeout=60) as connection:
             for command in (["AUTH", self.password], list(words)):
                 connection.sendall(b"*%d\r\n" % len(command) + b"".join(
                     b"$%d\r\n%s\r\n" % (len(word), word.encode()) for word in command))
@@ -66,7 +68,7 @@ def world(tmp_path):
 
     def config(**redis_settings):
         return before(
-            service.port, limits={"key_rate": 100, "key_burst": 20},
+            service.port, limits={"key_rate": RATE, "key_burst": BURST},
             redis={"address": f"127.0.0.1:{redis.port}", "timeout": "2s", "retry_after": "200ms",
                    "password_file": str(redis.folder / "password"), **redis_settings})
 
@@ -98,25 +100,8 @@ def connect(gateway):
     wait_until(connected, 20, "the connection")
 
 
-def hammer(gateways, seconds, threads=3):
-    """Passed and limited, of all gateways together."""
-    deadline = time.monotonic() + seconds
-
-    def work(gateway):
-        counts = [0, 0]
-        with requests.Session() as session:
-            while time.monotonic() < deadline:
-                answer = session.get(gateway.url + "/v1/x", timeout=30,
-                                     headers={"Authorization": f"Bearer {KEY}"})
-                assert answer.status_code in (200, 429), answer.text
-                counts[0 if answer.status_code == 200 else 1] += 1
-        return counts
-
-    began = time.monotonic()
-    with concurrent.futures.ThreadPoolExecutor(threads * len(gateways)) as pool:
-        results = [future.result() for future in
-                   [pool.submit(work, one) for one in gateways for _ in range(threads)]]
-    return sum(one[0] for one in results), sum(one[1] for one in results), time.monotonic() - began
+def hammered(gateways, seconds):
+    return hammer([one.url + "/v1/x" for one in gateways], KEY, seconds, threads=3)
 
 
 def test_two_gateways_share_a_limit(world):
@@ -124,15 +109,18 @@ def test_two_gateways_share_a_limit(world):
     one, two = make(), make()
     connect(one)
     connect(two)
-    passed, limited, seconds = hammer([one, two], 5)
+    passed, limited, seconds = hammered([one, two], 5)
     fell_back = sum(one.metric("tael_gateway_redis_fallbacks_total") for one in (one, two))
     assert fell_back <= 2, "the first requests only"
-    assert limited > 20, "it was not asked fast enough"
-    assert passed <= (20 + 100 * seconds) * 1.05
-    assert passed >= (20 + 100 * 5) * 0.7  # clients on a busy machine pause; the gateways may not
+    assert len(passed) <= (BURST + RATE * seconds) * 1.05
+    assert len(passed) >= 0.95 * refilled(limited, RATE, BURST)
     # No key is in Redis, and buckets that are full again go away.
-    keys = redis.ask("KEYS", "*")
-    assert b"tael:limit:" in keys and KEY.encode() not in keys
+    def there():
+        requests.get(one.url + "/v1/x", timeout=30, headers={"Authorization": f"Bearer {KEY}"})
+        keys = redis.ask("KEYS", "*")
+        return b"tael:limit:" in keys and keys
+
+    assert KEY.encode() not in wait_until(there, 10, "a bucket")
     wait_until(lambda: redis.ask("DBSIZE") == b":0\r\n", 20, "the end of the buckets")
 
 
@@ -142,20 +130,20 @@ def test_a_dead_redis(world):
     gateway = make()
     connect(gateway)
     redis.stop()
-    passed, limited, seconds = hammer([gateway], 2)
-    assert 0 < passed <= (20 + 100 * seconds) * 1.05 and limited > 0
+    passed, _, seconds = hammered([gateway], 2)
+    assert 0 < len(passed) <= (BURST + RATE * seconds) * 1.05
     assert gateway.metric("tael_gateway_redis_fallbacks_total") > 10
     redis.start()
     connect(gateway)
     answered = gateway.metric("tael_gateway_redis_answered_total")
-    hammer([gateway], 0.5)
+    hammered([gateway], 0.5)
     assert gateway.metric("tael_gateway_redis_answered_total") > answered
 
 
 def test_a_slow_redis(world):
     """REDIS-2: nobody waits longer than the time-out, and while it is slow nobody waits at all."""
     redis, make = world
-    gateway = make(timeout="100ms", retry_after="60s")
+    gateway = make(timeout=f"{SLOW:.0f}s", retry_after="60s")
     connect(gateway)
     redis.process.send_signal(signal.SIGSTOP)
     try:
@@ -166,8 +154,8 @@ def test_a_slow_redis(world):
                                   headers={"Authorization": f"Bearer {KEY}"})
             times.append(time.monotonic() - began)
             assert answer.status_code in (200, 429)
-        assert times[0] >= 0.09, "the first waited for the time-out"
-        assert sum(time > 0.09 for time in times) < 10, times
+        assert times[0] >= 0.9 * SLOW, "the first waited for the time-out"
+        assert max(times[1:]) < 0.9 * SLOW, times
         assert gateway.metric("tael_gateway_redis_fallbacks_total") >= 20
         assert gateway.metric("tael_gateway_redis_connected") == 0
     finally:
@@ -181,7 +169,7 @@ def test_a_reload_keeps_the_connection(world):
     connects = gateway.metric("tael_gateway_redis_connects_total")
     gateway.config["upstreams"]["api"]["timeout"] = "29s"
     gateway.reload(gateway.config)
-    hammer([gateway], 0.3)
+    hammered([gateway], 0.3)
     assert gateway.metric("tael_gateway_redis_connects_total") == connects
     gateway.config["redis"]["timeout"] = "1s"
     gateway.reload(gateway.config)

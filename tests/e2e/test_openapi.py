@@ -37,7 +37,7 @@ def shape(path):
 
 def routed(server):
     """The routes of the running server, by the metrics that it has for each."""
-    metrics = requests.get(server.metrics_urls()[0] + "/metrics", timeout=10).text
+    metrics = requests.get(server.metrics_urls()[0] + "/metrics", timeout=60).text
     names = {f"{method} {route}" for route, method in re.findall(
         r'tael_http_requests_total\{route="([^"]+)",method="([^"]+)"', metrics)} - {"any none"}
     assert len(names) > 30
@@ -60,7 +60,7 @@ def test_document_is_openapi():
 
 
 def test_server_answers_the_same_document_without_a_key(server):
-    answer = requests.get(server.url + "/v1/openapi.json", timeout=10)
+    answer = requests.get(server.url + "/v1/openapi.json", timeout=60)
     assert answer.status_code == 200
     assert answer.headers["Content-Type"] == "application/json"
     assert answer.json() == description().document

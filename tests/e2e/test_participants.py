@@ -317,7 +317,7 @@ def signed_by(warehouse):
         stamp = int(time.time())
         mac = hmac.new(warehouse.secret.encode(), f"{stamp}.{body}".encode(), hashlib.sha256)
         return session.post(
-            f"http://127.0.0.1:{warehouse.port}/", data=body, timeout=10,
+            f"http://127.0.0.1:{warehouse.port}/", data=body, timeout=60,
             headers={"Stripe-Signature": f"t={stamp},v1={mac.hexdigest()}"}).json()["state"]
     return send
 

@@ -87,19 +87,19 @@ def test_strangers_are_told_nothing(cluster):
         base = f"http://{cluster.place(name)}"
         for path in ("/internal/v1/hello", "/metrics", "/v1/balance", "/livez"):
             for headers in ({}, {"Authorization": f"Bearer {cluster.key}"}):
-                answer = requests.get(base + path, headers=headers, timeout=10)
+                answer = requests.get(base + path, headers=headers, timeout=60)
                 assert answer.status_code == 401
                 assert answer.json() == {
                     "error": "ERR_DENIED", "by_listener": True, "message": "who are you?"}
-        hello = requests.get(base + "/internal/v1/hello", timeout=10, headers={
+        hello = requests.get(base + "/internal/v1/hello", timeout=60, headers={
             "Authorization": f"Bearer {cluster.key_file.read_text()}"}).json()
         assert hello["version"] == 1 and hello["ready"]
     # Neither the public nor the operators' listeners know the internal routes.
     key = {"Authorization": f"Bearer {cluster.key_file.read_text()}"}
-    assert requests.get(f"{cluster.url}/internal/v1/hello", headers=key, timeout=10).status_code in (
+    assert requests.get(f"{cluster.url}/internal/v1/hello", headers=key, timeout=60).status_code in (
         401, 404)
     operators = cluster.processes["ledger"].operators
-    assert requests.get(f"{operators}/internal/v1/hello", headers=key, timeout=10).status_code == 404
+    assert requests.get(f"{operators}/internal/v1/hello", headers=key, timeout=60).status_code == 404
 
 
 def test_with_certificates(tmp_path):
@@ -110,11 +110,11 @@ def test_with_certificates(tmp_path):
         settled(server)
         place = f"https://{server.place('ledger')}"
         with pytest.raises(requests.exceptions.RequestException):
-            requests.get(f"{place}/internal/v1/hello", verify=False, timeout=10)
+            requests.get(f"{place}/internal/v1/hello", verify=False, timeout=60)
 
         def ask(name, path):
             return requests.request(
-                "POST" if "rail" in path or "ledger" in path else "GET", place + path, timeout=10,
+                "POST" if "rail" in path or "ledger" in path else "GET", place + path, timeout=60,
                 verify=False, headers={"Tael-Timeout-Ms": "1000"},
                 cert=(str(certificates / f"{name}.pem"), str(certificates / f"{name}.key")))
 
@@ -149,7 +149,7 @@ def test_card_numbers_stay_with_the_vault(cluster):
 
 
 def state(member, path):
-    answer = requests.get(member.operators + path, timeout=10)
+    answer = requests.get(member.operators + path, timeout=60)
     return answer.status_code, answer.text.strip()
 
 
@@ -165,10 +165,10 @@ def test_operators_are_told(cluster):
     assert "tael_cards_sent_total" not in text
     text = state(cluster.processes["cards"], "/metrics")[1]
     assert "tael_cards_sent_total" in text and 'tael_remote_ready{service="network"} 1' in text
-    text = requests.get(cluster.url + "/metrics", timeout=10).text
+    text = requests.get(cluster.url + "/metrics", timeout=60).text
     for service in ("ledger", "rail", "vault"):
         assert f'tael_remote_ready{{service="{service}"}} 1' in text
-    assert requests.get(cluster.url + "/startupz", timeout=10).status_code == 200
+    assert requests.get(cluster.url + "/startupz", timeout=60).status_code == 200
 
 
 def test_a_process_that_waits_says_so(tmp_path):
@@ -245,7 +245,7 @@ def test_local_cluster(tmp_path):
                                 re.MULTILINE))
     assert set(operators) >= {"cards", *ledgers, "vault"}
     for place in operators.values():
-        assert requests.get(f"http://{place}/readyz", timeout=10).text == "ready\n"
+        assert requests.get(f"http://{place}/readyz", timeout=60).text == "ready\n"
     server.stop()
     assert all(has_ended(pid) for pid in members.values())
     server.start()

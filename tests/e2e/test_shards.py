@@ -249,7 +249,7 @@ def test_nothing_is_in_doubt(shards):
     gone = run_tael("txn", "resolve", "7", f"--url={admin}")
     assert gone.returncode == 1
     assert "no such transaction" in gone.stderr
-    text = requests.get(f"{admin}/metrics", timeout=10).text
+    text = requests.get(f"{admin}/metrics", timeout=60).text
     assert "\ntael_txn_in_doubt 0\n" in text
     assert float(re.search(r"\ntael_txn_committed_total (\d+)", text).group(1)) > 0
 

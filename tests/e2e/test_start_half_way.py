@@ -42,7 +42,7 @@ def starts_and_fails(cluster, message):
 
 
 def test_nodes_whose_documents_cannot_be_opened(tmp_path):
-    assert starts_and_fails(Nodes(tmp_path / "n", "nonsense:x"), "^api ended: .*documents") == 5
+    assert starts_and_fails(Nodes(tmp_path / "n", "nonsense:x"), "(?s)^api ended: .*documents") == 5
 
 
 def test_nodes_whose_second_api_ends(tmp_path):
@@ -54,7 +54,7 @@ def test_nodes_whose_second_api_ends(tmp_path):
 def test_nodes_whose_gateway_ends(tmp_path):
     nodes = Nodes(tmp_path / "n", f"sqlite:{tmp_path / 'documents'}", api=1, gateways=2,
                   upstream={"nonsense": 1})
-    assert starts_and_fails(nodes, "^the gateway ended with 1: .*nonsense") == 6
+    assert starts_and_fails(nodes, "(?s)^the gateway ended with 1: .*nonsense") == 6
 
 
 def test_a_cluster(tmp_path):

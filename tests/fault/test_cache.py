@@ -299,7 +299,7 @@ def test_a_server_starts_without_redis(nodes, cache, database_server, tmp_path):
     a.server.stop()
     a.server.start()
     assert name_of(a, customer) == "x"
-    assert requests.get(a.server.url + "/readyz", timeout=10).status_code == 200
+    assert requests.get(a.server.url + "/readyz", timeout=60).status_code == 200
     cache.start()
     wait_until(lambda: metrics(a.server)["tael_cache_serves"] == 1, 30, "hearing")
     warm(a, customer)

@@ -99,7 +99,7 @@ def test_the_standby_is_used_and_left_again(tmp_path):
 
 
 def ready(member):
-    return requests.get(f"{member.operators}/readyz", timeout=10).text
+    return requests.get(f"{member.operators}/readyz", timeout=60).text
 
 
 def on_both(shards, numbers):

@@ -112,11 +112,11 @@ def open_accounts(door):
     ids = [str(next(n for n in _ids if shard_of(n) == i % 4)) for i in range(12)]
     events = [{"id": ids[i], "ledger": LEDGER, "code": 1,
                "flags": ["debits_must_not_exceed_credits"] if i >= 4 else []} for i in range(12)]
-    assert door.ask("accounts", events=events)
+    assert door.told("accounts", events=events)
     funds = [{"id": str(next(_ids)), "debit_account_id": ids[i % 4], "credit_account_id": ids[i],
               "amount": str(MONEY), "ledger": LEDGER, "code": 1} for i in range(4, 12)]
-    statuses = [result["status"] for result in door.ask("transfers", events=funds)["results"]]
-    assert statuses == ["created"] * 8
+    statuses = {result["status"] for result in door.told("transfers", events=funds)["results"]}
+    assert statuses <= {"created", "exists"}
     return ids, funds
 
 
@@ -150,8 +150,8 @@ def check_books(door, accounts, told):
             expected[event["credit_account_id"]] += int(event["amount"])
         else:
             assert status in ("exceeds_credits", "id_already_failed"), status
-            assert door.ask("lookup", transfers=[event["id"]])["transfers"] == []
-    answer = door.ask("lookup", accounts=accounts, consistent=True)
+            assert door.told("lookup", transfers=[event["id"]])["transfers"] == []
+    answer = door.told("lookup", accounts=accounts, consistent=True)
     assert {account["id"]: worth(account) for account in answer["accounts"]} == expected
     assert sum(worth(account) for account in answer["in_transit"]) == 0
 
@@ -200,7 +200,7 @@ def test_what_is_in_doubt_is_shown_and_resolved(bank):
            "code": 1, "amount": "1"}
     warm = {"id": str(next(_ids)), "debit_account_id": payer, "credit_account_id": payee,
             "amount": "1", "ledger": LEDGER, "code": 1}
-    assert doors[0].ask("transfers", events=[warm])["results"][0]["status"] == "created"
+    assert doors[0].told("transfers", events=[warm])["results"][0]["status"] in ("created", "exists")
     hung = bank.processes[bank.ledgers[0]].process.pid
     event = {**warm, "id": str(next(_ids)), "amount": "5"}
     os.kill(hung, signal.SIGSTOP)
@@ -230,5 +230,5 @@ def test_what_is_in_doubt_is_shown_and_resolved(bank):
     # It was aborted, unless the hung shard still decided: then the id says so. Once, either way.
     assert answer["results"][0]["status"] in ("created", "exists")
     within(lambda: not in_doubt(doors, accounts), IN_DOUBT_SECONDS, "the post")
-    found = doors[1].ask("lookup", accounts=[payee])["accounts"][0]
+    found = doors[1].told("lookup", accounts=[payee])["accounts"][0]
     assert int(found["credits_posted"]) == 6

@@ -36,13 +36,13 @@ def open_accounts(door, shards, each=6):
     ids = [[str(n) for n in itertools.islice(
         (n for n in _ids if shard_of(n, shards) == shard), each)] for shard in range(shards)]
     events = [{"id": one, "ledger": LEDGER, "code": 1} for some in ids for one in some]
-    results = door.ask("accounts", events=events)["results"]
-    assert [one["status"] for one in results] == ["created"] * len(events)
+    results = door.told("accounts", events=events)["results"]
+    assert {one["status"] for one in results} <= {"created", "exists"}
     return ids
 
 
 def account(door, number):
-    return door.ask("lookup", accounts=[number])["accounts"][0]
+    return door.told("lookup", accounts=[number])["accounts"][0]
 
 
 def sums(door, number):
@@ -77,7 +77,7 @@ def test_a_hot_account_goes_on_while_money_of_it_is_in_doubt(tmp_path):
         ids = open_accounts(door, 3)
         hot = ids[1][0]
         payers = [ids[1][1], ids[2][0], ids[1][2], ids[2][1]]
-        door.ask("transfers", events=[transfer(ids[0][0], hot)])
+        door.told("transfers", events=[transfer(ids[0][0], hot)])
         before, rate_before = keep_hot(door, hot, payers, 2)
         hung = doors.processes[doors.ledgers[0]].process.pid
         os.kill(hung, signal.SIGSTOP)

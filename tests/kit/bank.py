@@ -17,6 +17,7 @@ LEDGER = 7000
 ACCOUNTS = 6  # on each shard
 DONE = ("created", "exists")
 ASK_MAX = 200  # a look-up's ids
+UNANSWERED_SECONDS = 60
 
 
 class Unanswered(Exception):
@@ -61,7 +62,7 @@ class Bank:
     def begin(self):
         events = [{"id": number, "ledger": LEDGER, "code": 1}
                   for some in self.accounts for number in some]
-        results = self.ask("accounts", events=events)["results"]
+        results = self._ask_until_answered("accounts", events=events)["results"]
         assert {result["status"] for result in results} <= set(DONE)
         for thread in self.threads:
             thread.start()
@@ -127,15 +128,15 @@ class Bank:
     def settle(self):
         """Asks again, by the same ids, for what was not answered: done before or now, never twice."""
         for event in self.unknown.values():
-            self._note([event], self._ask_until_answered("transfers", [event]))
+            self._note([event], self._ask_until_answered("transfers", events=[event])["results"])
         assert not self.wrong, self.wrong[:3]
 
-    def _ask_until_answered(self, what, events, seconds=30):
-        """Faults are over, but a machine with other work may still be later than a shard is waited for."""
-        end = time.monotonic() + seconds
+    def _ask_until_answered(self, what, **body):
+        """Without a fault, but a machine with other work may still be later than a shard is waited for."""
+        end = time.monotonic() + UNANSWERED_SECONDS
         while True:
             try:
-                return self.ask(what, events=events)["results"]
+                return self.ask(what, **body)
             except Unanswered:
                 if time.monotonic() > end:
                     raise
@@ -147,7 +148,7 @@ class Bank:
         ids = list(self.told)
         for first in range(0, len(ids), ASK_MAX):
             some = ids[first:first + ASK_MAX]
-            found = self.ask("lookup", transfers=some)["transfers"]
+            found = self._ask_until_answered("lookup", transfers=some)["transfers"]
             assert [transfer["id"] for transfer in found] == some
             for transfer in found:
                 event = self.told[transfer["id"]]
@@ -158,7 +159,7 @@ class Bank:
             debits[event["debit_account_id"]] += int(event["amount"])
             credits[event["credit_account_id"]] += int(event["amount"])
         for some in self.accounts:
-            for account in self.ask("lookup", accounts=some)["accounts"]:
+            for account in self._ask_until_answered("lookup", accounts=some)["accounts"]:
                 assert int(account["debits_posted"]) == debits[account["id"]], account
                 assert int(account["credits_posted"]) == credits[account["id"]], account
         assert sum(debits.values()) == sum(credits.values())

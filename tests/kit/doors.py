@@ -6,7 +6,7 @@ import requests
 
 from kit.client import Http
 from kit.ports import free_ports
-from kit.server import HANG_SECONDS
+from kit.server import HANG_SECONDS, wait_until
 from kit.shards import Shards, map_text
 from kit.wire import Wire
 
@@ -68,6 +68,11 @@ class Door:
             return None
         assert answer.status_code == 200, answer.text
         return answer.json()
+
+    def told(self, what, **body):
+        """The answer, where nothing is wrong: a shard that stood still for longer than it is waited for is asked
+        again. What was done and not answered exists then."""
+        return wait_until(lambda: self.ask(what, **body), 10, f"an answer to {what}")
 
     def metric(self, name):
         text = requests.get(f"{self.member.operators}/metrics", timeout=HANG_SECONDS).text

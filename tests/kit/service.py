@@ -1,5 +1,6 @@
 """A service behind a gateway: answers from memory, remembers what arrived, fails on demand."""
 
+import contextlib
 import socket
 import socketserver
 import threading
@@ -30,6 +31,8 @@ class Service:
         self.answer_headers = {}
         self.answer_body = b'{"ok":true}'
         self.most_at_once = 0
+        self._free = threading.Event()
+        self._free.set()
         self._now = 0
         self._lock = threading.Lock()
         self._server = None
@@ -60,6 +63,18 @@ class Service:
         self.port = self._server.server_address[1]
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
         return self
+
+    @contextlib.contextmanager
+    def holding(self):
+        """Requests are not answered before let_go, or the end of this."""
+        self._free.clear()
+        try:
+            yield
+        finally:
+            self.let_go()
+
+    def let_go(self):
+        self._free.set()
 
     def _read(self, connection, rest):
         while b"\r\n\r\n" not in rest:
@@ -105,6 +120,8 @@ class Service:
         fault = None if probe else self.fault
         if self.delay and not probe:
             time.sleep(self.delay)
+        if not probe:
+            self._free.wait()
         if fault == "hang":
             time.sleep(3)
         if fault in ("close", "hang"):
