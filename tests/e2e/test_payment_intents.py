@@ -57,6 +57,8 @@ def test_create_and_confirm_in_one_call(client):
     assert charge.amount == charge.amount_captured == 2000
     assert charge.payment_intent == intent.id
     assert charge.description == "Two coffees"
+    assert charge.statement_descriptor_suffix == "COFFEE"
+    assert charge.calculated_statement_descriptor == "COFFEE"
     assert charge.payment_method_details.card.last4 == "4242"
 
 
@@ -235,6 +237,9 @@ def test_what_a_capture_says_on_the_statement(client):
     intent = client.v1.payment_intents.capture(intent.id, {"statement_descriptor_suffix": "ROOM 7"})
     assert intent.statement_descriptor == "HOTEL"
     assert intent.statement_descriptor_suffix == "ROOM 7"
+    charge = client.v1.charges.retrieve(intent.latest_charge)
+    assert charge.calculated_statement_descriptor == "HOTEL* ROOM 7"
+    assert charge.statement_descriptor_suffix == "ROOM 7"
 
 
 CARD_IS_CAPTURED_LATER = {"payment_method_options": {"card": {"capture_method": "manual"}}}

@@ -438,6 +438,8 @@ bool payments_charge_build(struct payments_flow *flow);
 void payments_charge_checks(struct payments_flow *flow);
 /* "three_d_secure" of a charge or of an attempt at setting up, which has fewer members. */
 void payments_proof_write(const struct payments_flow *flow, struct json_writer *json, bool charge);
+/* What the statement says of the charge is what the intent says now. */
+void payments_charge_describe(struct payments_charge *charge, const struct payments_intent *intent);
 /* flow->charge is authorized for another amount now. */
 void payments_charge_authorized(struct payments_flow *flow, int64_t amount);
 /* Saves a balance transaction about flow->charge; of `entry` the type, source, amounts and
