@@ -132,6 +132,23 @@ def test_what_would_have_no_effect_is_refused(client, state, change):
     assert intents.retrieve(intent.id).to_dict() == intent.to_dict()
 
 
+def test_the_types_stay_those_of_the_payment_method(client):
+    intents = client.v1.payment_intents
+    shown = intents.create({
+        "amount": 1000, "currency": "usd", "confirm": True,
+        "payment_method_data": {"type": "mobile_qr"}, "payment_method_types": ["mobile_qr"]})
+    assert shown.status == "requires_action"
+    with pytest.raises(stripe.InvalidRequestError) as error:
+        intents.update(shown.id, {"payment_method_types": ["card"], "description": "Tea"})
+    refused(error, "payment_intent_incompatible_payment_method", "payment_method_types")
+    assert intents.retrieve(shown.id).to_dict() == shown.to_dict()
+    assert intents.update(shown.id, {
+        "payment_method_types": ["card", "mobile_qr"]}).status == "requires_action"
+    changed = intents.update(shown.id, {
+        "payment_method_types": ["card"], "payment_method": "pm_card_visa"})
+    assert (changed.status, changed.payment_method_types) == ("requires_confirmation", ["card"])
+
+
 def test_a_capture_is_the_last_one(client):
     intents = client.v1.payment_intents
     intent = pay(client, capture_method="manual")

@@ -427,6 +427,8 @@ const char *payments_method_type_name(const struct payments_method *method);
 struct span payments_method_redisplay(const struct payments_method *method);
 /* Answers those of a customer, or all if that is empty, of the type that is asked for. */
 void payments_method_list_of(struct resource_op *op, struct span customer, struct span url);
+/* Whether it is of one of these types, a JSON array. */
+bool payments_method_is_of(const struct payments_method *method, struct span types);
 /* Whether the intent takes flow->method's type of payment method; false if answered. */
 bool payments_method_may_pay(struct payments_flow *flow);
 
