@@ -57,6 +57,8 @@ def test_create_and_confirm_in_one_call(client):
     assert charge.amount == charge.amount_captured == 2000
     assert charge.payment_intent == intent.id
     assert charge.description == "Two coffees"
+    assert charge.statement_descriptor_suffix == "COFFEE"
+    assert charge.calculated_statement_descriptor == "COFFEE"
     assert charge.payment_method_details.card.last4 == "4242"
 
 
@@ -128,6 +130,23 @@ def test_what_would_have_no_effect_is_refused(client, state, change):
         intents.update(intent.id, change)
     refused(error, "payment_intent_unexpected_state", name)
     assert intents.retrieve(intent.id).to_dict() == intent.to_dict()
+
+
+def test_the_types_stay_those_of_the_payment_method(client):
+    intents = client.v1.payment_intents
+    shown = intents.create({
+        "amount": 1000, "currency": "usd", "confirm": True,
+        "payment_method_data": {"type": "mobile_qr"}, "payment_method_types": ["mobile_qr"]})
+    assert shown.status == "requires_action"
+    with pytest.raises(stripe.InvalidRequestError) as error:
+        intents.update(shown.id, {"payment_method_types": ["card"], "description": "Tea"})
+    refused(error, "payment_intent_incompatible_payment_method", "payment_method_types")
+    assert intents.retrieve(shown.id).to_dict() == shown.to_dict()
+    assert intents.update(shown.id, {
+        "payment_method_types": ["card", "mobile_qr"]}).status == "requires_action"
+    changed = intents.update(shown.id, {
+        "payment_method_types": ["card"], "payment_method": "pm_card_visa"})
+    assert (changed.status, changed.payment_method_types) == ("requires_confirmation", ["card"])
 
 
 def test_a_capture_is_the_last_one(client):
@@ -235,6 +254,9 @@ def test_what_a_capture_says_on_the_statement(client):
     intent = client.v1.payment_intents.capture(intent.id, {"statement_descriptor_suffix": "ROOM 7"})
     assert intent.statement_descriptor == "HOTEL"
     assert intent.statement_descriptor_suffix == "ROOM 7"
+    charge = client.v1.charges.retrieve(intent.latest_charge)
+    assert charge.calculated_statement_descriptor == "HOTEL* ROOM 7"
+    assert charge.statement_descriptor_suffix == "ROOM 7"
 
 
 CARD_IS_CAPTURED_LATER = {"payment_method_options": {"card": {"capture_method": "manual"}}}

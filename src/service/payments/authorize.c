@@ -23,6 +23,7 @@
  * Whoever finds the attempt open at (1) to (4) calls payments_authorize_resume, which asks the
  * rail what it knows and goes on from there.
  */
+#include "descriptor.h"
 #include "flow.h"
 
 #include "base/assert.h"
@@ -493,7 +494,8 @@ ask_rail(struct payments_flow *flow)
     flow->rail.may_challenge = !flow->rail.off_session && !refuses_action;
     flow->rail.wants_proof = payments_wants_proof(intent->request_three_d_secure);
     flow->rail.sets_up = span_equal_cstr(agreed_usage(intent), "off_session");
-    flow->rail.statement_descriptor = intent->statement_descriptor;
+    flow->rail.statement_descriptor = payments_descriptor(
+        resource_op_arena(op), intent->statement_descriptor, intent->statement_descriptor_suffix);
     payments_rail_call(flow, answered);
 }
 

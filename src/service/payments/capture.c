@@ -32,7 +32,7 @@ save_captured(struct payments_flow *flow)
     ASSERT(legal);
     charge->captured = true;
     charge->amount_captured = amount;
-    charge->statement_descriptor = intent->statement_descriptor;
+    payments_charge_describe(charge, intent);
     charge->booked_by =
         payments_hex(flow->op, resource_derived_id(flow->attempt_id, payments_capture_step(flow)));
     int64_t card_part = payments_split_rest_captured(flow);

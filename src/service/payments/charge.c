@@ -302,7 +302,7 @@ payments_charge_build(struct payments_flow *flow)
     charge->shipping = intent->shipping;
     charge->description = intent->description;
     charge->receipt_email = intent->receipt_email;
-    charge->statement_descriptor = intent->statement_descriptor;
+    payments_charge_describe(charge, intent);
     charge->metadata = intent->metadata;
     charge->transfer_group = intent->transfer_group;
     charge->transfer_destination = intent->transfer_destination;
@@ -326,6 +326,13 @@ payments_charge_build(struct payments_flow *flow)
     }
     bool built = payments_by_wallet(flow) ? build_wallet_details(flow) : build_card_details(flow);
     return built && build_outcome(flow, approved);
+}
+
+void
+payments_charge_describe(struct payments_charge *charge, const struct payments_intent *intent)
+{
+    charge->statement_descriptor = intent->statement_descriptor;
+    charge->statement_descriptor_suffix = intent->statement_descriptor_suffix;
 }
 
 err_t

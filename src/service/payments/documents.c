@@ -93,6 +93,7 @@ static const struct resource_field charge_fields[] = {
     RESOURCE_TEXT(payments_charge, description),
     RESOURCE_TEXT(payments_charge, receipt_email),
     RESOURCE_TEXT(payments_charge, statement_descriptor),
+    RESOURCE_TEXT(payments_charge, statement_descriptor_suffix),
     RESOURCE_JSON(payments_charge, metadata),
     RESOURCE_TEXT(payments_charge, transfer_group),
     RESOURCE_TEXT(payments_charge, transfer_destination),

@@ -132,6 +132,7 @@ struct payments_charge {
     struct span description;
     struct span receipt_email;
     struct span statement_descriptor;
+    struct span statement_descriptor_suffix;
     struct span metadata; /* JSON object */
     struct span transfer_group;
     struct span transfer_destination;

@@ -435,6 +435,8 @@ const char *payments_method_type_name(const struct payments_method *method);
 struct span payments_method_redisplay(const struct payments_method *method);
 /* Answers those of a customer, or all if that is empty, of the type that is asked for. */
 void payments_method_list_of(struct resource_op *op, struct span customer, struct span url);
+/* Whether it is of one of these types, a JSON array. */
+bool payments_method_is_of(const struct payments_method *method, struct span types);
 /* Whether the intent takes flow->method's type of payment method; false if answered. */
 bool payments_method_may_pay(struct payments_flow *flow);
 
@@ -446,6 +448,8 @@ bool payments_charge_build(struct payments_flow *flow);
 void payments_charge_checks(struct payments_flow *flow);
 /* "three_d_secure" of a charge or of an attempt at setting up, which has fewer members. */
 void payments_proof_write(const struct payments_flow *flow, struct json_writer *json, bool charge);
+/* What the statement says of the charge is what the intent says now. */
+void payments_charge_describe(struct payments_charge *charge, const struct payments_intent *intent);
 /* flow->charge is authorized for another amount now. */
 void payments_charge_authorized(struct payments_flow *flow, int64_t amount);
 /* Saves a balance transaction about flow->charge; of `entry` the type, source, amounts and

@@ -37,6 +37,7 @@ save_incremented(struct payments_flow *flow)
     keep(&intent->description, &intent->changes.description);
     keep(&intent->statement_descriptor, &intent->changes.statement_descriptor);
     keep(&intent->metadata, &intent->changes.metadata);
+    payments_charge_describe(flow->charge, intent);
     intent->amount = amount;
     intent->amount_capturable = amount;
     intent->due = intent->capture_before;

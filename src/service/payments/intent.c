@@ -592,9 +592,34 @@ unset_method(struct payments_intent *intent)
     intent->payment_method = SPAN_EMPTY;
 }
 
+/* The method that stays must be of the types that are given: one that waits for its payer, who was
+ * shown a code, would pay all the same. */
+static void
+update_types(struct payments_flow *flow)
+{
+    struct payments_intent *intent = flow->intent;
+    if (!payments_method_load(flow, intent->payment_method)) {
+        return;
+    }
+    const struct payments_method *method = flow->method;
+    flow->method = NULL; /* it is not a new one */
+    if (payments_method_is_of(method, intent->payment_method_types)) {
+        update_chosen(flow);
+        return;
+    }
+    resource_invalid(
+        flow->op,
+        "payment_intent_incompatible_payment_method",
+        "payment_method_types",
+        "The payment method of this PaymentIntent is of the type %s: name it in "
+        "payment_method_types, or give another payment method.",
+        payments_method_type_name(method));
+}
+
 static void
 update_split(struct payments_flow *flow)
 {
+    const struct payments_intent *intent = flow->intent;
     struct resource_op *op = flow->op;
     if (payments_method_is_unset(op)) {
         unset_method(flow->intent);
@@ -602,6 +627,10 @@ update_split(struct payments_flow *flow)
     } else if (
         resource_present(op, "payment_method") || resource_present(op, "payment_method_data")) {
         payments_method_choose(flow, update_chosen);
+    } else if (
+        resource_present(op, "payment_method_types") && intent->payment_method_types.size != 0 &&
+        intent->payment_method.size != 0) {
+        update_types(flow);
     } else {
         update_chosen(flow);
     }

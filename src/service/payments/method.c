@@ -303,6 +303,12 @@ array_has(struct span array, const char *word)
 }
 
 bool
+payments_method_is_of(const struct payments_method *method, struct span types)
+{
+    return array_has(types, payments_method_type_name(method));
+}
+
+bool
 payments_method_may_pay(struct payments_flow *flow)
 {
     struct payments_intent *intent = flow->intent;
@@ -323,7 +329,7 @@ payments_method_may_pay(struct payments_flow *flow)
         intent->payment_method_types = strcmp(type, "card") == 0 ? SPAN_EMPTY : SPAN(ALL_TYPES);
         return true;
     }
-    if (array_has(types, type)) {
+    if (payments_method_is_of(flow->method, types)) {
         return true;
     }
     resource_invalid(

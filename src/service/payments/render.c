@@ -2,6 +2,7 @@
  * that its SDKs declare. */
 #include "documents.h"
 
+#include "descriptor.h"
 #include "flow.h"
 #include "json/json.h"
 
@@ -135,7 +136,13 @@ payments_charge_render(struct resource_render *render, const void *document)
         &payments_balance_transaction_type,
         charge->balance_transaction);
     render_billing(json, charge->billing_details);
-    text_or_null(json, "calculated_statement_descriptor", charge->statement_descriptor);
+    text_or_null(
+        json,
+        "calculated_statement_descriptor",
+        payments_descriptor(
+            resource_op_arena(resource_render_op(render)),
+            charge->statement_descriptor,
+            charge->statement_descriptor_suffix));
     json_member_bool(json, "captured", charge->captured);
     json_member_text(json, "currency", charge->currency);
     resource_render_reference(render, "customer", &payments_customer_type, charge->customer);
@@ -163,7 +170,7 @@ payments_charge_render(struct resource_render *render, const void *document)
     json_member_null(json, "source_transfer");
     payments_charge_split_write(json, charge);
     text_or_null(json, "statement_descriptor", charge->statement_descriptor);
-    json_member_null(json, "statement_descriptor_suffix");
+    text_or_null(json, "statement_descriptor_suffix", charge->statement_descriptor_suffix);
     json_member_text(json, "status", charge->status);
     render_transfer_data(json, charge->transfer_destination);
     text_or_null(json, "transfer_group", charge->transfer_group);
