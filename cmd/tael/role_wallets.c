@@ -94,6 +94,10 @@ wallets_role_metrics(const struct node *node, struct buf *out)
          "gauge",
          "Found by the last complete comparison: anything above 0 is an alarm.",
          health.differences},
+        {"tael_wallet_suspense_open",
+         "gauge",
+         "Withdrawals in suspense: anything above 0 waits for a person.",
+         health.suspense_open},
     };
 
     node_metrics(out, all, sizeof(all) / sizeof(all[0]));

@@ -200,6 +200,9 @@ def test_a_merchants_day_adds_up(make_server):
         if number % 3:
             wallets.post(f"/v1/tael/suspense_items/{item['id']}/resolve", resolution=(
                 "released" if item["reason"] == "void_refused" else "merchant"))
+    for withdrawal in filter(returned_to_suspense, audit.withdrawals):
+        wallets.post(f"/v1/wallet_withdrawals/{withdrawal['id']}/give",
+                     wallet=purses[withdrawal["currency"]][0])
     audited(server)
     reconciled(server)
     assert metrics(server)["tael_wallet_differences"] == 0

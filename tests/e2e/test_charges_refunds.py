@@ -4,7 +4,10 @@ import pytest
 import stripe
 
 from kit.answers import refused
-from kit.client import pay
+from kit.books import reconciled, settled
+from kit.client import pay, sdk
+from kit.server import wait_until
+from kit.wallets import Wallets
 
 
 def test_charge_retrieve_update_list(client):
@@ -139,3 +142,20 @@ def test_bad_refunds(client, params):
     with pytest.raises(stripe.InvalidRequestError) as error:
         client.v1.refunds.create(params)
     assert error.value.http_status in (400, 404)
+
+
+def test_the_books_of_a_refund_that_fails_later(make_server):
+    """Of a card alone, and of a card that pays the rest."""
+    server = make_server("--issuer-refund-settle=100ms")
+    client, purse = sdk(server), Wallets(server).wallet(700)
+    whole = pay(client, token="pm_card_refundFail")
+    shared = pay(client, token="pm_card_refundFail", split={"wallet": purse, "amount": 700})
+    made = [client.v1.refunds.create({"payment_intent": intent.id, "amount": 900})
+            for intent in (whole, shared)]
+    for refund in made:
+        wait_until(lambda: client.v1.refunds.retrieve(refund.id).status == "failed", 30, "the failure")
+    books = settled(server)
+    assert sorted(entry.amount for entry in books.transactions
+                  if entry.type == "refund_failure") == [200, 900]
+    assert Wallets(server).balance(purse)["posted"] == 700
+    reconciled(server)

@@ -4,6 +4,7 @@ import time
 
 import pytest
 
+from kit.books import metrics
 from kit.server import Server, wait_until
 from kit.wallets import Wallets, check_statement, refused
 
@@ -185,6 +186,7 @@ def test_withdrawal_comes_back(bank):
     made = withdraw(bank, wallet, 400, "000333333335")
     back = bank.wait_for(f"/v1/wallet_withdrawals/{made['id']}", "returned")
     assert back["failure_code"] == "account_frozen" and back["paid_at"] is not None
+    assert back["returned_to"] == wallet
     assert bank.available(wallet) == 1000
     assert [line["kind"] for line in check_statement(bank, wallet)] == [
         "deposit", "withdrawal", "withdrawal_return"]
@@ -203,6 +205,47 @@ def test_withdrawal_comes_back_to_a_closed_wallet(bank):
     accounts = bank.http.request("POST", "/v1/ledger/query", json={
         "op": "query_accounts", "filter": {"ledger": 1840, "code": 103, "limit": 5}}).json()
     assert int(accounts["accounts"][0]["credits_posted"]) >= 400
+
+
+def in_suspense(bank):
+    """What all that is in it comes to."""
+    accounts = bank.http.request("POST", "/v1/ledger/query", json={
+        "op": "query_accounts", "filter": {"ledger": 1840, "code": 103, "limit": 100}}).json()
+    return sum(int(account["credits_posted"]) - int(account["debits_posted"])
+               for account in accounts["accounts"])
+
+
+def test_what_came_back_to_a_closed_wallet_is_given_to_another(bank):
+    wallet, other = bank.wallet(400), bank.wallet(handle="another")
+    closed, yen = bank.wallet(), bank.wallet(currency="jpy")
+    before, open_before = in_suspense(bank), metrics(bank.http.server)["tael_wallet_suspense_open"]
+    made = withdraw(bank, wallet, 400, "000333333335")
+    path = f"/v1/wallet_withdrawals/{made['id']}"
+    bank.wait_for(path, "paid")
+    assert refused(bank.post, f"{path}/give", wallet=other).code == (
+        "wallet_withdrawal_unexpected_state")
+    bank.post(f"/v1/wallets/{wallet}/close")
+    assert bank.wait_for(path, "returned")["returned_to"] is None
+    assert in_suspense(bank) == before + 400
+    wait_until(lambda: metrics(bank.http.server)["tael_wallet_suspense_open"] == open_before + 1, 10,
+               "the operators' alarm")
+    bank.post(f"/v1/wallets/{closed}/close")
+    for wrong, code in ((closed, "wallet_closed"), (wallet, "wallet_closed"),
+                        (yen, "wallet_currency_mismatch"), ("wal_none", "resource_missing")):
+        assert refused(bank.post, f"{path}/give", wallet=wrong).code == code
+    assert bank.get(path)["returned_to"] is None
+    assert bank.post(f"{path}/give", wallet="@another")["returned_to"] == other
+    assert refused(bank.post, f"{path}/give", wallet=other).code == (
+        "wallet_withdrawal_unexpected_state")
+    assert in_suspense(bank) == before and bank.available(other) == 400
+    (line,) = check_statement(bank, other)
+    assert (line["kind"], line["source"]) == ("withdrawal_return", made["id"])
+    wait_until(lambda: metrics(bank.http.server)["tael_wallet_suspense_open"] == open_before, 10,
+               "the end of the alarm")
+    runs = metrics(bank.http.server)["tael_wallet_reconcile_runs_total"]
+    wait_until(lambda: metrics(bank.http.server)["tael_wallet_reconcile_runs_total"] >= runs + 2, 10,
+               "a comparison")
+    assert metrics(bank.http.server)["tael_wallet_differences"] == 0
 
 
 def test_withdrawal_stays_pending(bank):

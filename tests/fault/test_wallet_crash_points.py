@@ -106,8 +106,11 @@ LATER = [
 ]
 
 
+GIVEN = "wallet-withdrawal-before-given"
+
+
 def test_every_point_is_visited():
-    visited = {point for _, points, *_ in STORIES + LATER for point in points}
+    visited = {point for _, points, *_ in STORIES + LATER for point in points} | {GIVEN}
     ours = {point for point in points_in_sources() if point.startswith("wallet-")}
     assert ours == visited
 
@@ -222,3 +225,26 @@ def test_limits_are_given_back_after_a_crash(make_server):
     with pytest.raises(Refused):
         wallets.send(story.source, story.target, 1001)
     assert wallets.get(f"/v1/wallets/{story.source}")["limits"] == before
+
+
+def test_crash_while_a_returned_withdrawal_is_given(make_server):
+    """It is not known then, and only the same again ends it; it moves once."""
+    server = make_server("--bank-settle=100ms", "--bank-return=1s", start=False)
+    server.start(fault=f"{GIVEN}:crash")
+    wallets = Wallets(server)
+    purse, other, third = wallets.wallet(400), wallets.wallet(), wallets.wallet()
+    made = wallets.post(f"/v1/wallets/{purse}/withdrawals", amount=400,
+                        bank_account={"account_number": "000333333335"})
+    path = f"/v1/wallet_withdrawals/{made['id']}"
+    wallets.wait_for(path, "paid")
+    wallets.post(f"/v1/wallets/{purse}/close")
+    wallets.wait_for(path, "returned")
+    with pytest.raises(requests.exceptions.ConnectionError):
+        wallets.post(f"{path}/give", wallet=other)
+    server.wait_for_crash()
+    server.start()
+    refusal = wallets.http.post(f"{path}/give", {"wallet": third}).json()["error"]
+    assert refusal["code"] == "wallet_withdrawal_unexpected_state"
+    assert wallets.post(f"{path}/give", wallet=other)["returned_to"] == other
+    assert (wallets.available(other), wallets.available(third)) == (400, 0)
+    reconciled(server)

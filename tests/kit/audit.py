@@ -44,7 +44,7 @@ def parts(one, member):
 
 def returned_to_suspense(withdrawal):
     """It came back, and its wallet was closed."""
-    return withdrawal["status"] == "returned" and "suspense" in withdrawal["failure_message"]
+    return withdrawal["status"] == "returned" and withdrawal["returned_to"] != withdrawal["wallet"]
 
 
 class Audit:
@@ -169,8 +169,11 @@ class Audit:
             self.enter(currency, BANK, amount)
             self.enter(currency, WALLET, -amount, withdrawal["wallet"])
         elif returned_to_suspense(withdrawal):
-            self.enter(currency, SUSPENSE, amount)
             self.enter(currency, WALLET, -amount, withdrawal["wallet"])
+            if withdrawal["returned_to"] is None:
+                self.enter(currency, SUSPENSE, amount)
+            else:
+                self.enter(currency, WALLET, amount, withdrawal["returned_to"])
 
     def add_item(self, item):
         """A wallet that was to get or to pay something: suspense stands for it, and then the merchant may."""

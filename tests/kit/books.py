@@ -77,6 +77,11 @@ def card_part(shown, member="amount"):
     return shown["split"]["card"][member] if "split" in shown else shown[member]
 
 
+def failure_line(refund):
+    """The balance transaction that took it back; None, if it did not fail after it was booked."""
+    return refund["failure_balance_transaction"] if "failure_balance_transaction" in refund else None
+
+
 class Books:
     """Everything that a server has to say about its money, in US dollars."""
 
@@ -110,6 +115,8 @@ class Books:
         for refund in self.refunds:
             if refund.status in ("succeeded", "pending"):
                 refunded[refund.charge] += refund.amount
+            elif failure_line(refund) is not None:  # a wallet keeps its part
+                refunded[refund.charge] += refund.amount - card_part(refund)
         transactions = {transaction.id: transaction for transaction in self.transactions}
         self.check_explained(transactions)
         for intent in self.intents:
@@ -142,9 +149,9 @@ class Books:
                 continue
             assert transactions[refund.balance_transaction].amount == -(
                 card_part(refund) or refund.amount)
-            assert (refund.failure_balance_transaction is not None) == (refund.status == "failed")
+            assert (failure_line(refund) is not None) == (refund.status == "failed")
             if refund.status == "failed":
-                back = transactions[refund.failure_balance_transaction]
+                back = transactions[failure_line(refund)]
                 assert (back.type, back.amount, back.fee) == ("refund_failure", card_part(refund), 0)
 
     def check_explained(self, transactions):
@@ -156,7 +163,7 @@ class Books:
             if "split" in one and one["split"]["wallet"]["amount"]:
                 parts.append(one["split"]["wallet"]["balance_transaction"])
             if one.object == "refund":
-                parts.append(one.failure_balance_transaction)
+                parts.append(failure_line(one))
             named[one.id] |= {part for part in parts if part is not None}
         gone_on = {charge.id for charge in self.charges
                    if charge.amount_captured and charge.transfer_data is not None}

@@ -96,6 +96,9 @@ static const struct resource_field withdrawal_fields[] = {
     RESOURCE_TEXT(wallets_withdrawal, description),
     RESOURCE_JSON(wallets_withdrawal, metadata),
     RESOURCE_BOOLEAN(wallets_withdrawal, in_suspense),
+    RESOURCE_TEXT(wallets_withdrawal, given_to),
+    RESOURCE_INTEGER(wallets_withdrawal, give_tries),
+    RESOURCE_INTEGER_COLUMN(wallets_withdrawal, open_since, WALLETS_WITHDRAWAL_OPEN),
     RESOURCE_INTEGER(wallets_withdrawal, paid_at),
     RESOURCE_INTEGER(wallets_withdrawal, reserved_at),
     RESOURCE_INTEGER_COLUMN(wallets_withdrawal, due, WALLETS_WITHDRAWAL_DUE),
@@ -141,8 +144,8 @@ static const struct document_kind hold_kind = {
 
 static const struct document_kind withdrawal_kind = {
     .name = "wallet_withdrawal",
-    .columns = {RESOURCE_INDEXED("wallet"), STATUS, DUE},
-    .column_count = 3,
+    .columns = {RESOURCE_INDEXED("wallet"), STATUS, DUE, RESOURCE_SWEPT("open_since")},
+    .column_count = 4,
 };
 
 const struct resource_type wallets_wallet_type = {

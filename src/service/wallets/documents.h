@@ -137,6 +137,9 @@ struct wallets_withdrawal {
     struct span description;
     struct span metadata; /* JSON object */
     bool in_suspense;     /* it came back to a wallet that had been closed */
+    struct span given_to; /* then: the wallet that somebody gave it to, or is about to */
+    int64_t give_tries;   /* that the ledger refused; each has an id of its own in the books */
+    int64_t open_since;   /* unix seconds; while it is in suspense */
     int64_t paid_at;      /* unix seconds; 0: not */
     int64_t reserved_at;
     int64_t due;
@@ -147,6 +150,7 @@ enum {
     WALLETS_WITHDRAWAL_WALLET,
     WALLETS_WITHDRAWAL_STATUS,
     WALLETS_WITHDRAWAL_DUE,
+    WALLETS_WITHDRAWAL_OPEN,
 };
 
 extern const struct resource_type wallets_request_type;

@@ -43,6 +43,7 @@ struct wallets {
     _Atomic int64_t attempt_oldest_s;
     _Atomic uint64_t reconcile_runs;
     _Atomic uint64_t differences;
+    _Atomic uint64_t suspense_open;
 };
 
 enum wallets_posting {
@@ -252,6 +253,11 @@ uint32_t wallets_expect_transfer(
     struct wallets_expected expected[WALLETS_EXPECTED_MAX]);
 uint32_t wallets_expect_hold(
     const struct wallets_hold *hold, struct wallets_expected expected[WALLETS_EXPECTED_MAX]);
+#define WALLETS_STEP_SIZE 48
+/* The name of the movement that gives a returned withdrawal to another wallet. */
+void wallets_give_step(const struct wallets_withdrawal *withdrawal, char out[WALLETS_STEP_SIZE]);
+/* It came back, its wallet was closed, and nobody has said yet whose it is. */
+bool wallets_withdrawal_is_in_suspense(const struct wallets_withdrawal *withdrawal);
 uint32_t wallets_expect_withdrawal(
     const struct wallets_withdrawal *withdrawal,
     struct wallets_expected expected[WALLETS_EXPECTED_MAX]);
@@ -294,6 +300,7 @@ void wallets_statement_retrieve(struct resource_op *op);
 void wallets_withdrawal_create(struct resource_op *op);
 void wallets_withdrawal_retrieve(struct resource_op *op);
 void wallets_withdrawal_update(struct resource_op *op);
+void wallets_withdrawal_give(struct resource_op *op);
 void wallets_withdrawal_list(struct resource_op *op);
 void wallets_withdrawal_list_of_wallet(struct resource_op *op);
 

@@ -233,6 +233,14 @@ wallets_withdrawal_render(struct resource_render *render, const void *document)
     } else {
         json_null(json);
     }
+    bool returned = span_equal_cstr(withdrawal->status, "returned");
+    bool has_it = returned && !wallets_withdrawal_is_in_suspense(withdrawal);
+    text_or_null(
+        json,
+        "returned_to",
+        !has_it                   ? SPAN_EMPTY
+        : withdrawal->in_suspense ? withdrawal->given_to
+                                  : withdrawal->wallet);
     text_or_null(json, "statement_descriptor", withdrawal->statement_descriptor);
     json_member_text(json, "status", withdrawal->status);
     render_wallet(render, "wallet", withdrawal->wallet);

@@ -147,6 +147,11 @@ static const struct resource_param withdrawal_list_params[] = {
     RESOURCE_LIST_PARAMS,
 };
 
+static const struct resource_param withdrawal_give_params[] = {
+    REQUIRED_TEXT("wallet", 300),
+    RESOURCE_EXPAND_PARAM,
+};
+
 static const char *const statement_formats[] = {"json", "csv", NULL};
 
 static const struct resource_param statement_params[] = {
@@ -328,6 +333,13 @@ const struct resource_route wallets_route_table[] = {
         description_params,
         WITHDRAWAL,
         WRITES),
+    ROUTE(
+        "POST",
+        "/v1/wallet_withdrawals/:id/give",
+        wallets_withdrawal_give,
+        withdrawal_give_params,
+        WITHDRAWAL,
+        MOVES),
     ROUTE(
         "GET",
         "/v1/wallets/:id/statement",

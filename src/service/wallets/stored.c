@@ -4,6 +4,7 @@
 
 #include "base/assert.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define STEPS_MAX 4
@@ -50,6 +51,22 @@ wallets_expect_hold(
     return 2;
 }
 
+#define GIVE_STEP "out of suspense"
+
+void
+wallets_give_step(const struct wallets_withdrawal *withdrawal, char out[WALLETS_STEP_SIZE])
+{
+    long long tries = (long long)withdrawal->give_tries;
+    (void)snprintf(out, WALLETS_STEP_SIZE, tries == 0 ? GIVE_STEP : GIVE_STEP " %lld", tries);
+}
+
+bool
+wallets_withdrawal_is_in_suspense(const struct wallets_withdrawal *withdrawal)
+{
+    return span_equal_cstr(withdrawal->status, "returned") && withdrawal->in_suspense &&
+           (withdrawal->given_to.size == 0 || withdrawal->open_since != 0);
+}
+
 uint32_t
 wallets_expect_withdrawal(
     const struct wallets_withdrawal *withdrawal,
@@ -69,7 +86,14 @@ wallets_expect_withdrawal(
     }
     expected[1] = step_of(
         number, withdrawal->in_suspense ? "return to suspense" : "return", returned ? amount : -1);
-    return 2;
+    bool in_suspense = wallets_withdrawal_is_in_suspense(withdrawal);
+    if (!returned || (in_suspense && withdrawal->given_to.size != 0)) {
+        return 2;
+    }
+    char step[WALLETS_STEP_SIZE];
+    wallets_give_step(withdrawal, step);
+    expected[2] = step_of(number, step, withdrawal->in_suspense && !in_suspense ? amount : -1);
+    return 3;
 }
 
 /* One that comes from a file may have anything in it. */
@@ -176,7 +200,10 @@ wallets_stored_explains(
         {BOOKS_DEPOSIT, 0, &wallets_transfer_type, {"send"}},
         {BOOKS_WALLET_HOLD, 1, &wallets_hold_type, {"hold", "capture"}},
         {BOOKS_WITHDRAWAL, 2, &wallets_withdrawal_type, {"hold", "paid"}},
-        {BOOKS_WITHDRAWAL_RETURN, 2, &wallets_withdrawal_type, {"return", "return to suspense"}},
+        {BOOKS_WITHDRAWAL_RETURN,
+         2,
+         &wallets_withdrawal_type,
+         {"return", "return to suspense", GIVE_STEP}},
     };
 
     /* Anybody may use a code in a ledger; an id that derives from the document's is ours. */

@@ -124,5 +124,6 @@ wallets_health(const struct wallets *wallets)
         .attempt_oldest_s = atomic_load(&wallets->attempt_oldest_s),
         .reconcile_runs = atomic_load(&wallets->reconcile_runs),
         .differences = atomic_load(&wallets->differences),
+        .suspense_open = atomic_load(&wallets->suspense_open),
     };
 }

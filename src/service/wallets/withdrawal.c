@@ -9,7 +9,15 @@
  *   paid, not_paid              documents: paid and watched for a while, or failed        (6)
  *   watch                       bank: report; what it sends back goes into the wallet     (7)
  *
- * A wallet that was closed meanwhile takes nothing back: that money goes to the suspense account.
+ * A wallet that was closed meanwhile takes nothing back: that money goes to the suspense account,
+ * until a person says whose wallet it goes to:
+ *
+ *   wallets_withdrawal_give     documents: to whom                                        (8)
+ *   give                        books: suspense => wallet; each try has an id             (9)
+ *   given                       documents: given                                         (10)
+ *
+ * A crash between (8) and (10) leaves it open; giving it to the same wallet again repeats the
+ * movement, which is in the books once. A refusal of the ledger ends the try.
  */
 #include "flow.h"
 
@@ -100,6 +108,7 @@ save_returned(struct wallets_flow *flow)
             ? SPAN("The bank sent the money back, and the wallet was closed: it is in suspense.")
             : SPAN("The bank sent the money back.");
     withdrawal->due = 0;
+    withdrawal->open_since = withdrawal->in_suspense ? (int64_t)resource_now_s(flow->op) : 0;
     err_t error = release_limit(flow);
     if (error != ERR_OK) {
         resource_internal(flow->op, error, "wallet limits");
@@ -465,6 +474,114 @@ wallets_withdrawal_create(struct resource_op *op)
         /* Against the sweeper. */
         resource_lock(op, withdrawal->header.id, create_locked);
     }
+}
+
+/* --------------------------------------------------------------------- (8) out of suspense --- */
+
+static void
+answer_not_given(struct wallets_flow *flow, enum wallets_posting posting)
+{
+    struct wallets_withdrawal *withdrawal = flow->withdrawal;
+    withdrawal->give_tries++; /* the refused id is burned */
+    withdrawal->given_to = SPAN_EMPTY;
+    err_t error = resource_save(flow->op, &wallets_withdrawal_type, withdrawal);
+    if (error != ERR_OK) {
+        resource_internal(flow->op, error, "wallet withdrawal");
+        return;
+    }
+    wallets_answer_refused(
+        flow,
+        wallets_refusal_code(posting),
+        "wallet",
+        wallets_refusal_text(flow, posting, withdrawal->wallet, withdrawal->currency));
+}
+
+static void
+given(struct wallets_flow *flow, enum wallets_posting posting)
+{
+    FAULT_POINT("wallet-withdrawal-before-given");
+    if (posting == WALLETS_POSTING_UNKNOWN) {
+        resource_internal(flow->op, ERR_OUTCOME_UNKNOWN, "ledger");
+        return;
+    }
+    if (posting != WALLETS_POSTED) {
+        answer_not_given(flow, posting);
+        return;
+    }
+    flow->withdrawal->open_since = 0;
+    flow->withdrawal->failure_message = SPAN(
+        "The bank sent the money back, and the wallet was closed: it was given to another one.");
+    save_and_answer(flow, "wallet_withdrawal.updated");
+}
+
+static void
+give(struct resource_op *op)
+{
+    struct wallets_flow *flow = wallets_flow_of(op);
+    const struct wallets_withdrawal *withdrawal = flow->withdrawal;
+    char step[WALLETS_STEP_SIZE];
+    wallets_give_step(withdrawal, step);
+    struct ledger_transfer *out = movement(flow, step, BOOKS_WITHDRAWAL_RETURN);
+    out->debit_account_id =
+        wallets_account_beside(flow, BOOKS_SUSPENSE, withdrawal->wallet, withdrawal->currency);
+    out->credit_account_id = wallets_account(flow, withdrawal->given_to, withdrawal->currency);
+    out->amount = (u128)amount_of(flow).amount;
+    wallets_post(flow, given);
+}
+
+static bool
+may_be_given(struct wallets_flow *flow, const struct wallets_wallet *wallet)
+{
+    const struct wallets_withdrawal *withdrawal = flow->withdrawal;
+    if (!wallets_withdrawal_is_in_suspense(withdrawal)) {
+        resource_invalid(
+            flow->op,
+            "wallet_withdrawal_unexpected_state",
+            NULL,
+            "Only what the bank sent back to a wallet that was closed is given to another one, and "
+            "once.");
+        return false;
+    }
+    if (withdrawal->given_to.size != 0 && !span_equal(withdrawal->given_to, wallet->header.id)) {
+        resource_invalid(
+            flow->op,
+            "wallet_withdrawal_unexpected_state",
+            "wallet",
+            "It was being given to %.*s, and the end of that is not known: repeat that first.",
+            SPAN_PRINTF(withdrawal->given_to));
+        return false;
+    }
+    return true;
+}
+
+static void
+give_locked(struct resource_op *op)
+{
+    struct wallets_flow *flow = wallets_flow_create(op);
+    if (flow == NULL) {
+        return;
+    }
+    struct wallets_withdrawal *withdrawal =
+        resource_require(op, &wallets_withdrawal_type, "id", resource_op_capture(op, 0));
+    if (withdrawal == NULL) {
+        return;
+    }
+    flow->withdrawal = withdrawal;
+    const struct wallets_wallet *wallet = wallets_wallet_named(op, "wallet", withdrawal->currency);
+    if (wallet == NULL || !may_be_given(flow, wallet)) {
+        return;
+    }
+    withdrawal->given_to = wallet->header.id;
+    if (withdrawal->open_since == 0) { /* it came back before that was noted */
+        withdrawal->open_since = (int64_t)resource_now_s(op);
+    }
+    resource_save_then(op, &wallets_withdrawal_type, withdrawal, "wallet withdrawal", give);
+}
+
+void
+wallets_withdrawal_give(struct resource_op *op)
+{
+    resource_lock(op, resource_op_capture(op, 0), give_locked);
 }
 
 /* ---------------------------------------------------------------------------- other routes --- */

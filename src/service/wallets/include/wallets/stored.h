@@ -18,7 +18,7 @@ struct wallets_expected {
     int64_t amount; /* minor units; below zero: it must not be there */
 };
 
-#define WALLETS_EXPECTED_MAX 2
+#define WALLETS_EXPECTED_MAX 3
 
 /* `*ret_count` 0: something is under way, so that nothing can be said. ERR_CORRUPT: the body is
  * none of the kind, or says what cannot be. */

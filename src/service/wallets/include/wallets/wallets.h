@@ -82,7 +82,9 @@ struct wallets_health {
     uint64_t attempts_open;   /* found by the last sweep */
     int64_t attempt_oldest_s; /* age of the oldest of them */
     uint64_t reconcile_runs;
-    uint64_t differences; /* found by the last complete comparison */
+    uint64_t differences;   /* found by the last complete comparison */
+    uint64_t suspense_open; /* withdrawals that came back to closed wallets, and that nobody has
+                             * given to another; 100 or more count as 100 */
 };
 
 /* Any thread. */
