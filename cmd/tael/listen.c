@@ -4,6 +4,7 @@
  * needs no webhook endpoint.
  */
 #include "client.h"
+#include "listen_told.h"
 #include "listen_view.h"
 
 #include "base/assert.h"
@@ -77,7 +78,8 @@ struct listen {
     struct span patterns[PATTERNS_MAX];
     size_t pattern_count;
     char secret[CALLBACK_SECRET_SIZE];
-    char cursor[ID_TEXT_SIZE]; /* the last event that was seen; empty: there was none */
+    struct listen_told told;
+    char cursor[ID_TEXT_SIZE]; /* how far this look is; empty: there was no event */
     char older[ID_TEXT_SIZE];  /* without a cursor: on the way back to the first event */
 
     /* Where they go. */
@@ -299,6 +301,29 @@ keep_id(char out[ID_TEXT_SIZE], struct span id)
     return true;
 }
 
+/* The next look begins where everything before is known. */
+static void
+begin_again(struct listen *listen)
+{
+    listen_told_settle(&listen->told, os_monotonic_ns(os_clock_real()));
+    memcpy(listen->cursor, listen->told.settled, sizeof(listen->cursor));
+    listen->older[0] = '\0';
+}
+
+/* COMMAND_GO_ON, or a status: it could not be had, and is still to be told. */
+static int
+tell_once(struct listen *listen, struct span type, struct span id)
+{
+    if (listen_told_has(&listen->told, id)) {
+        return COMMAND_GO_ON;
+    }
+    int status = tell(listen, type, id);
+    if (status == COMMAND_GO_ON) {
+        listen_told_add(&listen->told, id, os_monotonic_ns(os_clock_real()));
+    }
+    return status;
+}
+
 /* The events of a page, the oldest first; the cursor moves with each. */
 static int
 tell_page(struct listen *listen, const struct json_value *data)
@@ -312,15 +337,12 @@ tell_page(struct listen *listen, const struct json_value *data)
     while (count > 0) {
         event = events[--count];
         struct span id = client_text(event, "id");
-        if (!text_is_id(id)) {
-            return command_fail(listen->command, "the server's answer has an event without an id");
-        }
-        int status = tell(listen, client_text(event, "type"), id);
-        if (status != COMMAND_GO_ON) {
-            return status;
-        }
         if (!keep_id(listen->cursor, id)) {
             return command_fail(listen->command, "the server's answer has an event without an id");
+        }
+        int status = tell_once(listen, client_text(event, "type"), id);
+        if (status != COMMAND_GO_ON) {
+            return status;
         }
     }
     return COMMAND_GO_ON;
@@ -365,10 +387,11 @@ look(struct listen *listen, bool newest_only, bool *ret_more, unsigned *ret_http
     if (status == COMMAND_GO_ON) {
         const struct json_value *data = client_member(answer.root, "data");
         if (newest_only) {
-            listen->cursor[0] = '\0';
+            listen->told.settled[0] = '\0';
             if (data != NULL && data->first_child != NULL) {
-                (void)keep_id(listen->cursor, client_text(data->first_child, "id"));
+                (void)keep_id(listen->told.settled, client_text(data->first_child, "id"));
             }
+            begin_again(listen);
         } else {
             *ret_more = client_bool(answer.root, "has_more");
             status = take_page(listen, data, ret_more);
@@ -399,6 +422,7 @@ listen_on(struct listen *listen)
             anchored = true;
             trouble_ms = 0;
             if (!more) {
+                begin_again(listen);
                 wait_ms(listen->options.poll_ms);
             }
             continue;
@@ -411,6 +435,7 @@ listen_on(struct listen *listen)
             bool unused;
             (void)look(listen, true, &unused, &http);
         }
+        begin_again(listen);
         trouble_ms = trouble_ms == 0 ? TROUBLE_FIRST_MS : 2 * trouble_ms;
         trouble_ms = trouble_ms < TROUBLE_MAX_MS ? trouble_ms : TROUBLE_MAX_MS;
         wait_ms(trouble_ms);

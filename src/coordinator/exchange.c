@@ -26,6 +26,13 @@
 #define STATUS_OK    200
 #define STATUS_NO    409
 
+/* The statuses whose body says something. */
+static bool
+is_answer(unsigned status)
+{
+    return status == STATUS_OK || status == STATUS_NO;
+}
+
 static const char *
 action_name(enum coordinator_action action)
 {
@@ -40,6 +47,39 @@ action_name(enum coordinator_action action)
         return "status";
     }
     UNREACHABLE();
+}
+
+/* ------------------------------------------------------------------------------------- its span */
+
+static void
+trace_begin(struct coordinator_call *call, const struct coordinator_participant *participant)
+{
+    struct trace_context parent = resource_op_trace(call->exchange->op);
+    trace_span_start(&parent, TRACE_CLIENT, "participant", &call->span);
+    trace_span_set_name(&call->span, "POST", "participant");
+    trace_span_label(&call->span, "http.request.method", "POST");
+    trace_span_text(&call->span, "server.address", call->http.host);
+    trace_span_number(&call->span, "server.port", call->http.port);
+    trace_span_text(&call->span, "tael.participant", participant->header.id);
+    trace_span_text(&call->span, "tael.transaction", call->exchange->transaction->header.id);
+    trace_span_label(&call->span, "tael.transaction.action", action_name(call->action));
+    call->http.trace = call->span.context;
+}
+
+static void
+trace_end(struct coordinator_call *call)
+{
+    err_t error = call->http.error;
+    if (error == ERR_OK) {
+        trace_span_number(&call->span, "http.response.status_code", call->http.status);
+    }
+    if (error != ERR_OK) {
+        trace_span_fail(
+            &call->span, err_name(error == ERR_OUTCOME_UNKNOWN ? call->http.cause : error));
+    } else if (call->said == COORDINATOR_SAID_NOTHING) {
+        trace_span_fail(&call->span, is_answer(call->http.status) ? "answer" : "status");
+    }
+    trace_span_end(&call->span);
 }
 
 /* ----------------------------------------------------------------------------------- the answer */
@@ -85,7 +125,7 @@ read_answer(struct coordinator_call *call)
     struct json_problem problem;
     struct span state = SPAN_EMPTY;
     struct span reason = SPAN_EMPTY;
-    if (call->http.status != STATUS_OK && call->http.status != STATUS_NO) {
+    if (!is_answer(call->http.status)) {
         call->reason = arena_format(arena, "It answered with the status %u.", call->http.status);
         return;
     }
@@ -169,6 +209,7 @@ call_done(struct port_http_request *request)
         call->reason = span_from_cstr(err_text(sent ? request->cause : request->error));
     }
     coordinator_count(&exchange->coordinator->requests[outcome_of(call)]);
+    trace_end(call);
     exchange->waiting--;
     if (exchange->waiting == 0) {
         exchange->done(exchange);
@@ -230,7 +271,6 @@ fill_headers(struct coordinator_call *call)
 {
     struct resource_op *op = call->exchange->op;
     struct span id = call->exchange->transaction->header.id;
-    struct span trace = resource_trace_parent(op);
     uint32_t count = 0;
     call->headers[count++] =
         (struct port_http_header){SPAN(CALLBACK_SIGNATURE_HEADER), buf_span(&call->signature)};
@@ -240,8 +280,10 @@ fill_headers(struct coordinator_call *call)
     call->headers[count++] = (struct port_http_header){
         SPAN("Idempotency-Key"),
         arena_format(resource_op_arena(op), "%.*s/%s", SPAN_PRINTF(id), action_name(call->action))};
-    if (trace.size != 0) {
-        call->headers[count++] = (struct port_http_header){SPAN("traceparent"), trace};
+    if (trace_context_is_set(&call->span.context)) {
+        tracecontext_format(&call->span.context, call->trace_parent);
+        call->headers[count++] =
+            (struct port_http_header){SPAN("traceparent"), span_from_cstr(call->trace_parent)};
     }
     ASSERT(count <= COORDINATOR_HEADER_COUNT);
     call->http.headers = call->headers;
@@ -268,7 +310,6 @@ prepare_call(struct coordinator_call *call, uint32_t member)
     call->http = (struct port_http_request){
         .reply_to = resource_op_executor(exchange->op),
         .done = call_done,
-        .trace = resource_op_trace(exchange->op),
         .host = url.host,
         .port = url.port,
         .tls = url.tls,
@@ -279,6 +320,7 @@ prepare_call(struct coordinator_call *call, uint32_t member)
     };
     TRY(write_body(exchange, member, call->action, &call->http.body));
     TRY(sign(call, participant));
+    trace_begin(call, participant);
     fill_headers(call);
     return ERR_OK;
 }
@@ -286,6 +328,8 @@ prepare_call(struct coordinator_call *call, uint32_t member)
 static void
 not_sent(struct coordinator_call *call, err_t error)
 {
+    trace_span_fail(&call->span, err_name(error));
+    trace_span_end(&call->span);
     call->reason = error == ERR_DENIED ? SPAN("It is disabled.") : span_from_cstr(err_text(error));
     coordinator_count(&call->exchange->coordinator->requests[COORDINATOR_FAILED]);
 }

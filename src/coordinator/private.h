@@ -17,6 +17,7 @@
 #include "documents.h"
 #include "machine.h"
 #include "os/prng.h"
+#include "trace/span.h"
 
 #include <stdatomic.h>
 
@@ -92,6 +93,8 @@ struct coordinator_call {
     enum coordinator_action action;
     struct buf signature;
     char signature_text[COORDINATOR_SIGNATURE_SIZE];
+    struct trace_span span; /* of which the participant's own are part */
+    char trace_parent[TRACECONTEXT_PARENT_SIZE + 1];
     enum coordinator_said said;
     struct span reason; /* in words; empty: none */
 };

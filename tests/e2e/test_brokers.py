@@ -221,6 +221,27 @@ def test_a_queue_that_is_lost(make_server, broker):
     assert "the broker takes events again" in server.log()
 
 
+def test_nothing_happens_for_a_while(make_server, broker):
+    """RabbitMQ ends connections that it hears nothing of. Tael's stays, and what comes next is no failure."""
+    if broker.scheme != "amqp":
+        pytest.skip("RabbitMQ's")
+    broker.set_heartbeat(1)
+    try:
+        server = make_server(f"--broker={broker.url}")
+        client = sdk(server)
+        pay(client)
+        events = stored(server)
+        wait_until(lambda: confirmed(server, len(events)), 120, "every event confirmed")
+        threading.Event().wait(5)
+        pay(client)
+        events = stored(server)
+        wait_until(lambda: confirmed(server, len(events)), 120, "every event confirmed")
+        assert metrics(server)["tael_broker_failures_total"] == 0
+        assert "events wait" not in server.log()
+    finally:
+        broker.set_heartbeat(60)
+
+
 def test_a_queue_that_is_full(make_server, broker):
     """An application's queue takes so many, refuses the rest, and is emptied slowly: it gets everything
     nevertheless, and the other queues are not flooded with the same events again and again."""

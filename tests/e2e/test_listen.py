@@ -8,9 +8,11 @@ import time
 import pytest
 import stripe
 
+from kit import postgres
 from kit.client import pay, sdk
 from kit.receiver import Receiver
 from kit.server import PROGRAM, run_tael, wait_until, without_tael_settings
+from test_brokers_shared import SLOW, Nodes, load, stored
 
 
 class Listen:
@@ -126,6 +128,35 @@ def test_a_burst(make_server, listen):
     wait_until(lambda: len(running.lines) == 251, 20, "every event")
     events = [json.loads(line)["event"] for line in running.lines[1:]]
     assert events == sorted(set(events)) and len(ids) == len(events)
+
+
+@pytest.mark.skipif(not postgres.available(), reason="PostgreSQL is not installed")
+def test_what_another_server_commits_late(tmp_path, listen):
+    """Of two servers on one database: an event whose id is before some that were seen is shown as well, and
+    none is shown twice."""
+    with postgres.Postgres() as database:
+        nodes = Nodes(tmp_path, database, "listen")
+        for _ in range(2):
+            nodes.make()
+        running = listen(nodes.all[0], "--json", "--poll=20ms")
+        nodes.sql(SLOW)
+
+        def shown():
+            return [json.loads(line)["event"] for line in running.lines[1:]]
+
+        for _ in range(10):
+            threads, failures = load(nodes, 6, 12)
+            for thread in threads:
+                thread.join()
+            assert not failures, failures
+            events = stored(nodes)
+            wait_until(lambda: set(shown()) == events, 20, "every event")
+            if shown() != sorted(shown()):  # what it is about
+                break
+        else:
+            pytest.fail("none came late")
+        assert len(shown()) == len(events)
+        nodes.close()
 
 
 def test_what_is_not_understood(make_server):

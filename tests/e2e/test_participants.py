@@ -435,6 +435,16 @@ def test_participants_are_kept(own, shop):
     assert http.get("/v1/participants/part_none").status_code == 404
 
 
+def test_a_participant_asks_how_it_stands(own, client, shop):
+    http = Http(own, key=Http(own).post("/v1/tael/api_keys", {
+        "type": "restricted", "name": "shop", "permissions": "transactions:read"}).json()["key"])
+    number = pay(client, shop, capture_method="manual")["transaction"]
+    assert http.get(f"/v1/transactions/{number}").json()["status"] == "prepared"
+    assert http.post(f"/v1/transactions/{number}/resolve", {"resolution": "retry"}).status_code == 403
+    unknown = http.get("/v1/transactions/dtx_unknown")
+    assert (unknown.status_code, unknown.json()["error"]["code"]) == (404, "resource_missing")
+
+
 def test_two_secrets_sign_for_a_while(own, client, shop):
     old = shop.secret
     shop.secret = Http(own).post(f"/v1/participants/{shop.id}/roll_secret").json()["secret"]

@@ -9,6 +9,7 @@ import pytest
 import requests
 
 from kit.client import Http, pay, sdk
+from kit.participant import Scripted, transaction_of
 from kit.ports import free_port
 from kit.receiver import Receiver
 from kit.server import CLUSTER, Server, run_tael, wait_until
@@ -381,6 +382,46 @@ def test_without_sampling_errors_and_slow_ones_are_kept(make_server):
     assert metrics(server)['tael_trace_kept_total{reason="error"}'] >= 1
     server.stop()
     server.start()
+
+
+def test_a_participant_s_calls_are_steps_of_their_traces(make_server):
+    """How long it took, and below which span its own belong; one that does not answer is kept unsampled."""
+    server = make_server("--trace-sampler=always_off", "--trace-slow=30s",
+                         "--participant-timeout=300ms", "--participant-prepare-for=400ms")
+    shop = Scripted(server)
+    shop.plan["prepare"] = lambda _: time.sleep(0.1) or "refused"
+    refused = make_payment(server, **{f"participants[{shop.id}]": "x"})
+    assert requests.get(f"{server.url}/api/v2/trace/{refused.headers['Trace-Id']}",
+                        timeout=30).status_code == 404
+    shop.plan["prepare"] = lambda _: time.sleep(0.6) or "prepared"
+    answer = make_payment(server, **{f"participants[{shop.id}]": "x"})
+    spans = recent_trace(server, answer.headers["Trace-Id"])
+    check_tree(spans)
+    [asked] = named(spans, "post participant")
+    wait_until(lambda: len(shop.asked()) >= 3, what="the abort")
+    _, told, *_, abort = shop.receiver.events()
+    assert told.headers["traceparent"] == f"00-{answer.headers['Trace-Id']}-{asked['id']}-02"
+    assert asked["kind"] == "CLIENT" and asked["duration"] >= 290000
+    assert asked["tags"].items() >= {
+        "tael.participant": shop.id, "tael.transaction": told.event["id"],
+        "tael.transaction.action": "prepare", "error.type": "ERR_TIMEOUT",
+        "server.address": "127.0.0.1", "http.request.method": "POST"}.items()
+    assert abort.event["action"] == "abort"
+    shop.plan["abort"] = 503
+    late = make_payment(server, **{f"participants[{shop.id}]": "x"})
+    done = wait_until(lambda: [one for one in shop.receiver.events() if (
+        one.event["action"], one.event["owner"]) == ("abort", late.json()["error"][
+            "payment_intent"]["id"])], what="its abort")
+    trace, parent = done[0].headers["traceparent"].split("-")[1:3]
+    spans = recent_trace(server, trace)
+    [asked] = named(spans, "post participant")
+    assert (asked["id"], asked["parentId"]) == (parent, root_of(spans)["id"])
+    assert asked["tags"]["http.response.status_code"] == "503"
+    assert asked["tags"]["error.type"] == "status"
+    shop.plan["abort"] = "aborted"
+    wait_until(lambda: transaction_of(server, late.json()["error"]["payment_intent"]["id"])[
+        "status"] == "aborted", what="the end")
+    shop.close()
 
 
 def test_a_ratio_keeps_that_part(make_server):

@@ -139,12 +139,18 @@ class RabbitMQ(Broker):
         except pika.exceptions.AMQPError:
             return False
 
+    def evaluate(self, expression):
+        subprocess.run(
+            ["/usr/lib/rabbitmq/bin/rabbitmqctl", "eval", expression],
+            env={**os.environ, **self.environment()}, check=True, capture_output=True, timeout=120)
+
     def lose_queue(self):
         """What is left when RabbitMQ was killed while the queue was young: its description."""
-        subprocess.run(
-            ["/usr/lib/rabbitmq/bin/rabbitmqctl", "eval",
-             f"ra:force_delete_server(quorum_queues, {{'%2F_{self.name}', node()}})."],
-            env={**os.environ, **self.environment()}, check=True, capture_output=True, timeout=120)
+        self.evaluate(f"ra:force_delete_server(quorum_queues, {{'%2F_{self.name}', node()}}).")
+
+    def set_heartbeat(self, seconds):
+        """A connection of which nothing was heard for twice as long is ended."""
+        self.evaluate(f"application:set_env(rabbit, heartbeat, {seconds}).")
 
     def delete_queue(self):
         connection = self.connect()

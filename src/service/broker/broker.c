@@ -10,11 +10,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Less than half of the shortest heartbeat. */
+#define TEND_MS 400
+
 struct broker {
     struct port_broker port;
     struct broker_parts parts;
     const struct broker_driver *driver;
     void *state; /* the driver's */
+    struct os_timer tend;
     _Atomic bool connected;
     _Atomic uint64_t published;
     _Atomic uint64_t failed;
@@ -104,6 +108,24 @@ publish(struct port_broker *port, struct port_broker_request *request)
     os_post(os_loop_executor(broker->parts.loop), &request->task);
 }
 
+/* --------------------------------------------------------------------------------------- tending
+ */
+
+static void
+tend_later(struct broker *broker)
+{
+    uint64_t now = os_monotonic_ns(broker->parts.clock);
+    os_timer_arm(broker->parts.loop, &broker->tend, now + TEND_MS * OS_NS_PER_MS);
+}
+
+static void
+tend(struct os_timer *timer)
+{
+    struct broker *broker = CONTAINER_OF(timer, struct broker, tend);
+    broker->driver->tend(broker->state);
+    tend_later(broker);
+}
+
 /* ------------------------------------------------------------------------------------------ life
  */
 
@@ -133,6 +155,10 @@ broker_create(
         (void)snprintf(message, BROKER_MESSAGE_SIZE, "%s", why);
         free(broker);
         return result;
+    }
+    broker->tend.fire = tend;
+    if (broker->driver->tend != NULL) {
+        tend_later(broker);
     }
     *ret_broker = broker;
     return ERR_OK;

@@ -25,6 +25,9 @@ struct broker_driver {
         uint32_t count,
         uint32_t *ret_confirmed,
         char why[BROKER_WHY_SIZE]);
+    /* Now and then while nothing is published: what is connected stays so, or is given up quietly.
+     * NULL: needs none. */
+    void (*tend)(void *state);
     void (*close)(void *state);
 };
 

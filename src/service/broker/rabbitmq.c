@@ -32,7 +32,7 @@
 
 #define CHANNEL     1
 #define FRAME_MAX   131072
-#define HEARTBEAT_S 30
+#define HEARTBEAT_S 30 /* or less, if RabbitMQ says so */
 
 enum answer {
     ANSWER_NONE,
@@ -494,6 +494,28 @@ rabbitmq_open(
     return ERR_OK;
 }
 
+/* The library sends heartbeats only while it waits for something. Without them RabbitMQ ends the
+ * connection, and the next request would fail for no reason. */
+static void
+rabbitmq_tend(void *state)
+{
+    struct rabbitmq *rabbitmq = state;
+    const struct timeval none = {.tv_sec = 0};
+    int status = AMQP_STATUS_OK;
+    while (rabbitmq->connection != NULL && status != AMQP_STATUS_TIMEOUT) {
+        amqp_frame_t frame;
+        char unused[BROKER_WHY_SIZE];
+        amqp_maybe_release_buffers(rabbitmq->connection);
+        status = amqp_simple_wait_frame_noblock(rabbitmq->connection, &frame, &none);
+        bool is_method = status == AMQP_STATUS_OK && frame.frame_type == AMQP_FRAME_METHOD;
+        bool ended = status != AMQP_STATUS_OK && status != AMQP_STATUS_TIMEOUT;
+        if (ended ||
+            (is_method && note_method(rabbitmq, &frame.payload.method, unused) != ERR_OK)) {
+            disconnect(rabbitmq);
+        }
+    }
+}
+
 static void
 rabbitmq_close(void *state)
 {
@@ -507,5 +529,6 @@ const struct broker_driver broker_rabbitmq = {
     .name = "rabbitmq",
     .open = rabbitmq_open,
     .publish = rabbitmq_publish,
+    .tend = rabbitmq_tend,
     .close = rabbitmq_close,
 };
