@@ -3,6 +3,7 @@
 #include "match.h"
 
 #include "base/assert.h"
+#include "http/writer.h"
 
 #include <string.h>
 
@@ -67,7 +68,8 @@ answer_pass(struct gateway_request *request)
     exchange->answer.content_type = http_head_value(&head, HTTP_FIELD_CONTENT_TYPE);
     exchange->answer.headers = headers;
     exchange->answer.header_count = gateway_headers_for_client(request, &head, headers);
-    exchange->answer.head_length = head.content_length;
+    exchange->answer.head_length =
+        head.has_content_length ? head.content_length : HTTP_LENGTH_UNKNOWN;
     exchange->answer.body = upstream_call_take_answer(call);
     return true;
 }

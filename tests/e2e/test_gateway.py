@@ -7,6 +7,7 @@ import json
 import re
 import signal
 import socket
+import subprocess
 import threading
 import time
 
@@ -325,6 +326,27 @@ def test_outcomes(make, service):
         assert answer.headers["Stripe-Should-Retry"] == "true", fault
     service.fault = None
     assert requests.post(gateway.url + "/x", headers=bearer(), timeout=30).status_code == 200
+
+
+@pytest.mark.parametrize("http2", [False, True])
+def test_the_length_of_a_head_request(make, service, tmp_path, http2):
+    """RFC 9110 section 8.6: it is GET's, or none is said."""
+    certificate, key = make_certificate(tmp_path, "head")
+    gateway = make(Gateway, config_for(service, listeners=[
+        {"address": "127.0.0.1:0", "certificate": str(certificate), "key": str(key)}]))
+
+    def lengths():
+        shown = subprocess.run(
+            ["curl", "-skI", "--http2" if http2 else "--http1.1", gateway.url + "/x",
+             "-H", f"Authorization: Bearer {KEY}"], capture_output=True, text=True, timeout=60)
+        assert shown.stdout.split()[1] == "200"
+        return re.findall(r"(?im)^content-length: *(\d+)", shown.stdout)
+
+    assert lengths() == [str(len(service.answer_body))]
+    service.fault = "no length"
+    assert lengths() == []
+    answer = requests.get(gateway.url + "/x", headers=bearer(), verify=False, timeout=30)
+    assert answer.content == service.answer_body
 
 
 def test_only_what_the_service_can_tell_is_tried_again(make, service):
