@@ -349,6 +349,38 @@ def test_the_length_of_a_head_request(make, service, tmp_path, http2):
     assert answer.content == service.answer_body
 
 
+@pytest.mark.parametrize("source", ["dns", "file"])
+def test_an_upstream_counts_with_its_endpoints(make, service, tmp_path, source):
+    """Neither at the start nor at a reload is there a moment without them."""
+    endpoints = tmp_path / "endpoints"
+    endpoints.write_text(f"127.0.0.1:{service.port}\n")
+    config = config_for(service, upstreams={"api": {
+        "dns": f"localhost:{service.port}"} if source == "dns" else {"file": str(endpoints)}})
+    gateway = make(Gateway, config)
+    stop = threading.Event()
+    statuses = []
+
+    def work():
+        with requests.Session() as session:
+            while not stop.is_set():
+                statuses.append(session.post(gateway.url + "/x", headers=bearer(), timeout=60).status_code)
+
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        futures = [pool.submit(work) for _ in range(4)]
+        try:
+            for number in range(8):
+                config["upstreams"]["api"]["timeout"] = f"{20 + number}s"
+                gateway.reload(config)
+            config["upstreams"]["api"] = {
+                "dns": "nowhere.invalid:80"} if source == "dns" else {"file": str(tmp_path / "none")}
+            assert "upstreams.api" in gateway.reload(config, good=False)
+        finally:
+            stop.set()
+        for future in futures:
+            future.result()
+    assert set(statuses) == {200}
+
+
 def test_only_what_the_service_can_tell_is_tried_again(make, service):
     """An Idempotency-Key that does not arrive there makes nothing safe."""
     gateway = make(Gateway, config_for(service, upstreams={
