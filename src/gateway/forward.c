@@ -167,6 +167,9 @@ on_done(struct upstream_call *call)
         gateway_shed_answered(&target->shed, call->ended_ns - call->started_ns);
     }
     answer_outcome(request);
+    if (call->outcome != UPSTREAM_ANSWERED) {
+        upstream_call_release(call); /* of half an answer, up to answer_max would stay with it */
+    }
     gateway_request_finish(request);
 }
 

@@ -381,6 +381,23 @@ def test_an_upstream_counts_with_its_endpoints(make, service, tmp_path, source):
     assert set(statuses) == {200}
 
 
+def test_half_an_answer_is_not_kept(make, service):
+    """Its memory is given back with the request, however large it was."""
+    gateway = make(Gateway, config_for(service, upstreams={"api": {
+        "endpoints": [f"127.0.0.1:{service.port}"], "attempts_max": 1, "outlier_failures": 0,
+        "breaker_percent": 0}}))
+    service.answer_body = b"x" * 9_000_000
+    service.fault = "half"
+    before_kib = gateway.memory_kib()
+
+    def one(_):
+        return requests.get(gateway.url + "/x", headers=bearer(), timeout=60).status_code
+
+    with concurrent.futures.ThreadPoolExecutor(24) as pool:
+        assert set(pool.map(one, range(24))) == {502}
+    assert gateway.memory_kib() - before_kib < 64 * 1024
+
+
 def test_only_what_the_service_can_tell_is_tried_again(make, service):
     """An Idempotency-Key that does not arrive there makes nothing safe."""
     gateway = make(Gateway, config_for(service, upstreams={
