@@ -8,6 +8,7 @@
 #include "gateway/gateway.h"
 #include "os/process.h"
 
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -166,9 +167,19 @@ open_all(struct program *program, const struct settings *settings, char *reason)
     return result;
 }
 
+/* The C library counts what is large by the largest that was ever given back, and keeps what is
+ * not: a few answers of 16 MiB at once would leave the process at their size. */
+static void
+return_large_memory(void)
+{
+    const int large = 1 << 20;
+    (void)mallopt(M_MMAP_THRESHOLD, large);
+}
+
 static int
 serve(const struct command *command, struct program *program, const struct settings *settings)
 {
+    return_large_memory();
     program->hangup.run = on_hangup;
     if (main_thread_open(&program->main_thread) != ERR_OK ||
         net_loop_create("gateway", &program->loop) != ERR_OK ||

@@ -96,6 +96,7 @@ read_keys(
                 "match must be the beginning, three dots and the last 4 or more of a key, as in "
                 "sk_live_...Ab3d");
         }
+        TRY(gateway_reader_burst(reader, item, "", key->rate, key->burst));
         TRY(gateway_reader_networks(reader, item, &key->networks));
         key->rule = gateway_limit_rule_make(
             (uint64_t)key->rate, (uint64_t)key->burst, (uint64_t)key->concurrent);

@@ -251,6 +251,21 @@ rule_of(int64_t rate, int64_t burst, int64_t concurrent)
 }
 
 err_t
+gateway_reader_burst(
+    const struct gateway_reader *reader,
+    const struct json_value *object,
+    const char *prefix,
+    int64_t rate,
+    int64_t burst)
+{
+    if (rate > 0 || burst == 0) {
+        return ERR_OK;
+    }
+    return gateway_reader_fail(
+        reader, object, "%sburst without %srate limits nothing", prefix, prefix);
+}
+
+err_t
 gateway_reader_limits(
     const struct gateway_reader *reader,
     const struct json_value *object,
@@ -262,6 +277,10 @@ gateway_reader_limits(
         settings_defaults(table->settings, table->count, config);
     } else {
         TRY(gateway_reader_scalars(reader, object, table, config, NULL));
+        TRY(gateway_reader_burst(reader, object, "", config->rate, config->burst));
+        TRY(gateway_reader_burst(reader, object, "key_", config->key_rate, config->key_burst));
+        TRY(gateway_reader_burst(
+            reader, object, "address_", config->address_rate, config->address_burst));
     }
     ret_limits->all = rule_of(config->rate, config->burst, config->concurrent);
     ret_limits->key = rule_of(config->key_rate, config->key_burst, config->key_concurrent);

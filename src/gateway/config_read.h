@@ -55,6 +55,13 @@ MUST_USE err_t gateway_reader_headers(
     const struct json_value *object,
     const struct http_header **ret_headers,
     size_t *ret_count);
+/* A burst that belongs to no rate is a mistake, not a limit. */
+MUST_USE err_t gateway_reader_burst(
+    const struct gateway_reader *reader,
+    const struct json_value *object,
+    const char *prefix,
+    int64_t rate,
+    int64_t burst);
 MUST_USE err_t gateway_reader_limits(
     const struct gateway_reader *reader,
     const struct json_value *object,

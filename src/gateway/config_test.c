@@ -135,6 +135,27 @@ t_mistakes(void **state)
         "keys[0]");
 }
 
+/* What would have no effect was meant to have one: less protection than there seems to be. */
+static void
+t_settings_without_effect(void **state)
+{
+    (void)state;
+    t_refused(
+        "{" LISTENERS "," UPSTREAMS "," ROUTES ",\n\"limits\":{\"key_burst\":5}}",
+        "line 2: limits: key_burst without key_rate limits nothing");
+    t_refused(
+        "{" LISTENERS "," UPSTREAMS ",\"routes\":[{\"name\":\"a\",\"upstream\":\"api\",\"limits\":"
+        "{\"rate\":1,\"address_burst\":5}}]}",
+        "routes[0].limits: address_burst without address_rate");
+    t_refused(
+        "{" LISTENERS "," UPSTREAMS "," ROUTES
+        ",\"keys\":[{\"match\":\"sk_live_...Ab3d\",\"burst\":5}]}",
+        "keys[0]: burst without rate");
+    t_refused(
+        "{" LISTENERS ",\"upstreams\":{\"api\":{\"endpoints\":[\"a:1\"],\"tls_ca\":\"ca.pem\"}}}",
+        "upstreams.api: tls_ca without tls: the endpoints would be spoken to in the clear");
+}
+
 static void
 t_route_mistakes(void **state)
 {
@@ -210,6 +231,7 @@ main(void)
         cmocka_unit_test(t_smallest),
         cmocka_unit_test(t_everything),
         cmocka_unit_test(t_mistakes),
+        cmocka_unit_test(t_settings_without_effect),
         cmocka_unit_test(t_route_mistakes),
         cmocka_unit_test(t_fingerprints),
         cmocka_unit_test(t_help),

@@ -114,6 +114,10 @@ check_source(
         !gateway_address_is_valid(span_from_cstr(upstream->dns), false)) {
         return gateway_reader_fail(reader, value, "dns must be name:port");
     }
+    if (upstream->tls_ca[0] != '\0' && !upstream->tls) {
+        return gateway_reader_fail(
+            reader, value, "tls_ca without tls: the endpoints would be spoken to in the clear");
+    }
     if (upstream->health_path[0] != '\0' && upstream->health_path[0] != '/') {
         return gateway_reader_fail(reader, value, "health_path must begin with /");
     }

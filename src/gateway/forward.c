@@ -3,6 +3,7 @@
 #include "match.h"
 
 #include "base/assert.h"
+#include "http/writer.h"
 
 #include <string.h>
 
@@ -67,7 +68,8 @@ answer_pass(struct gateway_request *request)
     exchange->answer.content_type = http_head_value(&head, HTTP_FIELD_CONTENT_TYPE);
     exchange->answer.headers = headers;
     exchange->answer.header_count = gateway_headers_for_client(request, &head, headers);
-    exchange->answer.head_length = head.content_length;
+    exchange->answer.head_length =
+        head.has_content_length ? head.content_length : HTTP_LENGTH_UNKNOWN;
     exchange->answer.body = upstream_call_take_answer(call);
     return true;
 }
@@ -165,6 +167,9 @@ on_done(struct upstream_call *call)
         gateway_shed_answered(&target->shed, call->ended_ns - call->started_ns);
     }
     answer_outcome(request);
+    if (call->outcome != UPSTREAM_ANSWERED) {
+        upstream_call_release(call); /* of half an answer, up to answer_max would stay with it */
+    }
     gateway_request_finish(request);
 }
 

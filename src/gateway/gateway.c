@@ -10,6 +10,10 @@
 #include <time.h>
 
 #define NS_PER_MS UINT64_C(1000000)
+/* For the first look at the names and files of upstreams, and between looks whether it was taken.
+ */
+#define ENDPOINTS_WAIT_MS 5000
+#define ENDPOINTS_LOOK_MS 5
 
 static void
 log_info(const struct gateway *gateway, const char *message)
@@ -118,6 +122,48 @@ switch_on_loop(
     }
 }
 
+static void
+sleep_ms(uint64_t duration_ms)
+{
+    struct timespec rest = {
+        .tv_sec = (time_t)(duration_ms / 1000), .tv_nsec = (long)(duration_ms % 1000 * NS_PER_MS)};
+    while (nanosleep(&rest, &rest) != 0) {
+    }
+}
+
+/* An upstream that follows a name or a file has no endpoint before that was looked up or read. */
+static void
+wait_for_endpoints(const struct gateway_generation *generation)
+{
+    for (int i = 0; i < ENDPOINTS_WAIT_MS / ENDPOINTS_LOOK_MS; i++) {
+        if (gateway_generation_lacks(generation, NULL) == NULL) {
+            return;
+        }
+        sleep_ms(ENDPOINTS_LOOK_MS);
+    }
+}
+
+/* CONFIG-1: requests that find a machine now find one then. */
+static err_t
+check_endpoints(
+    const struct gateway *gateway,
+    const struct gateway_generation *generation,
+    char reason[GATEWAY_REASON_SIZE])
+{
+    wait_for_endpoints(generation);
+    const struct gateway_target *lacking = gateway_generation_lacks(generation, gateway->current);
+    if (lacking == NULL) {
+        return ERR_OK;
+    }
+    (void)snprintf(
+        reason,
+        GATEWAY_REASON_SIZE,
+        "upstreams.%s: no endpoint was found in %d s, and there are some now",
+        lacking->name,
+        ENDPOINTS_WAIT_MS / 1000);
+    return ERR_NOT_FOUND;
+}
+
 /* Everything that can fail comes before anything that changes. */
 static err_t
 reload(struct gateway *gateway, char reason[GATEWAY_REASON_SIZE])
@@ -143,7 +189,11 @@ reload(struct gateway *gateway, char reason[GATEWAY_REASON_SIZE])
     } else {
         result = gateway_generation_create(gateway, config, &generation, reason);
     }
+    if (result == ERR_OK) {
+        result = check_endpoints(gateway, generation, reason);
+    }
     if (result != ERR_OK) {
+        gateway_generation_destroy(&generation);
         gateway_listeners_abandon(gateway, &listeners);
         return result;
     }
@@ -327,20 +377,13 @@ void
 gateway_start(struct gateway *gateway)
 {
     gateway->started = true;
+    /* Connections wait for it too; after that they are better told that there is nobody. */
+    wait_for_endpoints(gateway->current);
     for (size_t i = 0; i < gateway->listener_count; i++) {
         net_server_start(gateway->listeners[i]->server);
     }
     if (gateway->admin != NULL) {
         net_server_start(gateway->admin);
-    }
-}
-
-static void
-sleep_ms(uint64_t duration_ms)
-{
-    struct timespec rest = {
-        .tv_sec = (time_t)(duration_ms / 1000), .tv_nsec = (long)(duration_ms % 1000 * NS_PER_MS)};
-    while (nanosleep(&rest, &rest) != 0) {
     }
 }
 

@@ -346,6 +346,40 @@ gateway_generation_refresh(struct gateway_generation *generation)
     }
 }
 
+static bool
+has_endpoints(const struct gateway_target *target)
+{
+    struct upstream_counters counters;
+    upstream_count(target->upstream, &counters);
+    return counters.endpoints > 0;
+}
+
+static bool
+has_endpoints_for(const struct gateway_generation *generation, const char *name)
+{
+    for (size_t i = 0; i < generation->config->upstream_count; i++) {
+        const struct gateway_target *target = generation->targets[i];
+        if (strcmp(target->name, name) == 0) {
+            return has_endpoints(target);
+        }
+    }
+    return false;
+}
+
+const struct gateway_target *
+gateway_generation_lacks(
+    const struct gateway_generation *generation, const struct gateway_generation *before)
+{
+    for (size_t i = 0; i < generation->config->upstream_count; i++) {
+        const struct gateway_target *target = generation->targets[i];
+        if (target->generations == 1 && !has_endpoints(target) &&
+            (before == NULL || has_endpoints_for(before, target->name))) {
+            return target;
+        }
+    }
+    return NULL;
+}
+
 void
 gateway_generation_destroy(struct gateway_generation **generation_pointer)
 {

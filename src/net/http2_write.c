@@ -70,7 +70,7 @@ fields_make(struct net_work *work, struct fields *fields, char status[4], char l
     (void)snprintf(status, 4, "%u", answer->status % 1000);
     uint64_t size = net_work_content_length(work);
     int digits = snprintf(length, 24, "%llu", (unsigned long long)size);
-    bool has_length = answer->status != 204 && answer->status != 304;
+    bool has_length = answer->status != 204 && answer->status != 304 && size != HTTP_LENGTH_UNKNOWN;
     bool good =
         field_put(fields, SPAN(":status"), span_of(status, 3)) &&
         field_put(fields, SPAN("date"), net_server_date(work->server)) &&

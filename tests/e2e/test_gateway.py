@@ -7,6 +7,7 @@ import json
 import re
 import signal
 import socket
+import subprocess
 import threading
 
 import pytest
@@ -325,6 +326,76 @@ def test_outcomes(make, service):
         assert answer.headers["Stripe-Should-Retry"] == "true", fault
     service.fault = None
     assert requests.post(gateway.url + "/x", headers=bearer(), timeout=30).status_code == 200
+
+
+@pytest.mark.parametrize("http2", [False, True])
+def test_the_length_of_a_head_request(make, service, tmp_path, http2):
+    """RFC 9110 section 8.6: it is GET's, or none is said."""
+    certificate, key = make_certificate(tmp_path, "head")
+    gateway = make(Gateway, config_for(service, listeners=[
+        {"address": "127.0.0.1:0", "certificate": str(certificate), "key": str(key)}]))
+
+    def lengths():
+        shown = subprocess.run(
+            ["curl", "-skI", "--http2" if http2 else "--http1.1", gateway.url + "/x",
+             "-H", f"Authorization: Bearer {KEY}"], capture_output=True, text=True, timeout=60)
+        assert shown.stdout.split()[1] == "200"
+        return re.findall(r"(?im)^content-length: *(\d+)", shown.stdout)
+
+    assert lengths() == [str(len(service.answer_body))]
+    service.fault = "no length"
+    assert lengths() == []
+    answer = requests.get(gateway.url + "/x", headers=bearer(), verify=False, timeout=30)
+    assert answer.content == service.answer_body
+
+
+@pytest.mark.parametrize("source", ["dns", "file"])
+def test_an_upstream_counts_with_its_endpoints(make, service, tmp_path, source):
+    """Neither at the start nor at a reload is there a moment without them."""
+    endpoints = tmp_path / "endpoints"
+    endpoints.write_text(f"127.0.0.1:{service.port}\n")
+    config = config_for(service, upstreams={"api": {
+        "dns": f"localhost:{service.port}"} if source == "dns" else {"file": str(endpoints)}})
+    gateway = make(Gateway, config)
+    stop = threading.Event()
+    statuses = []
+
+    def work():
+        with requests.Session() as session:
+            while not stop.is_set():
+                statuses.append(session.post(gateway.url + "/x", headers=bearer(), timeout=60).status_code)
+
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        futures = [pool.submit(work) for _ in range(4)]
+        try:
+            for number in range(8):
+                config["upstreams"]["api"]["timeout"] = f"{20 + number}s"
+                gateway.reload(config)
+            config["upstreams"]["api"] = {
+                "dns": "nowhere.invalid:80"} if source == "dns" else {"file": str(tmp_path / "none")}
+            assert "upstreams.api" in gateway.reload(config, good=False)
+        finally:
+            stop.set()
+        for future in futures:
+            future.result()
+    assert set(statuses) == {200}
+
+
+def test_half_an_answer_is_not_kept(make, service):
+    """Its memory is given back with the request, however large it was."""
+    gateway = make(Gateway, config_for(service, upstreams={"api": {
+        "endpoints": [f"127.0.0.1:{service.port}"], "attempts_max": 1, "outlier_failures": 0,
+        "breaker_percent": 0}}))
+    service.answer_body = b"x" * 9_000_000
+    service.fault = "half"
+    before_kib = gateway.memory_kib()
+
+    def one(_):
+        return requests.get(gateway.url + "/x", headers=bearer(), timeout=60).status_code
+
+    with concurrent.futures.ThreadPoolExecutor(24) as pool:
+        assert set(pool.map(one, range(24))) == {502}
+    assert gateway.memory_kib() - before_kib < 64 * 1024
 
 
 def test_only_what_the_service_can_tell_is_tried_again(make, service):

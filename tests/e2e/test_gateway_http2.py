@@ -1,7 +1,5 @@
 """HTTP/2 at the gateway: the same requests arrive, the same ones are refused, and floods end."""
 
-import pathlib
-import re
 import shutil
 import socket
 import ssl
@@ -309,22 +307,17 @@ def test_a_head_that_unfolds(gateway, service):
     assert service.requests == []
 
 
-def memory_kib(gateway):
-    status = pathlib.Path(f"/proc/{gateway.process.pid}/status").read_text()
-    return int(re.search(r"VmRSS:\s+(\d+)", status).group(1))
-
-
 def test_an_idle_connection_owns_no_buffer(gateway, service):
     """NET-6."""
     service.answer_body = b"y" * 60_000
     clients = [Frames(gateway) for _ in range(150)]
-    before_kib = memory_kib(gateway)
+    before_kib = gateway.memory_kib()
     for client in clients:
         client.send(request(1, ("x-a", "z" * 7000), path="/v1/" + "p" * 7000))
         assert client.until(HEADERS)[3][0] == 0x88
         while not client.until(DATA)[1] & END_STREAM:
             pass
-    grown_kib = (memory_kib(gateway) - before_kib) / len(clients)
+    grown_kib = (gateway.memory_kib() - before_kib) / len(clients)
     for client in clients:
         client.close()
     assert grown_kib < 24, f"{grown_kib} KiB a connection"

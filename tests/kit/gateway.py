@@ -116,6 +116,11 @@ class Gateway:
         assert answer.status_code == (200 if good else 422), answer.text
         return answer.json().get("reason")
 
+    def memory_kib(self):
+        """Resident."""
+        status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(re.search(r"VmRSS:\s+(\d+)", status).group(1))
+
     def cpu_seconds(self):
         return cpu_seconds(self.process.pid)
 

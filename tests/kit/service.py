@@ -19,7 +19,8 @@ class Arrived:
 class Service:
     """Attributes may be changed at any time; they count from the next request on.
 
-    fault: None, "close" (no answer), "garbage", "half" (an answer that ends too early), "hang".
+    fault: None, "close" (no answer), "garbage", "half" (an answer that ends too early), "hang",
+    "no length" (chunked, as of one that is made while it is sent).
     """
 
     def __init__(self, folder=None, port=0):
@@ -134,6 +135,9 @@ class Service:
         body = b"" if status in (204, 304) else self.answer_body
         if status not in (204, 304):
             lines += [f"Content-Length: {len(body)}", "Content-Type: application/json"]
+        if fault == "no length":
+            lines[-2] = "Transfer-Encoding: chunked"
+            body = f"{len(body):x}\r\n".encode() + body + b"\r\n0\r\n\r\n"
         if arrived.method == "HEAD":
             body = b""
         answer = ("\r\n".join(lines) + "\r\n\r\n").encode() + body

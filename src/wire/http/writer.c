@@ -105,6 +105,9 @@ put_u64(char *out, uint64_t value)
 static char *
 put_framing(char *out, uint64_t content_length)
 {
+    if (content_length == HTTP_LENGTH_UNKNOWN) {
+        return out;
+    }
     if (content_length == HTTP_LENGTH_CHUNKED) {
         return put(out, SPAN("Transfer-Encoding: chunked\r\n"));
     }

@@ -34,6 +34,10 @@ t_response_text(void **state)
         buf_span(&out),
         SPAN("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"));
     buf_clear(&out);
+    response = (struct http_response){.status = 200, .content_length = HTTP_LENGTH_UNKNOWN};
+    assert_int_equal(http_response_write_head(&out, &response), ERR_OK);
+    t_span_is(buf_span(&out), SPAN("HTTP/1.1 200 OK\r\n\r\n"));
+    buf_clear(&out);
     response = (struct http_response){.status = 204};
     assert_int_equal(http_response_write_head(&out, &response), ERR_OK);
     t_span_is(buf_span(&out), SPAN("HTTP/1.1 204 No Content\r\n\r\n"));

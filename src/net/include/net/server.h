@@ -52,7 +52,8 @@ struct net_answer {
     /* The body instead, if `body` is empty: borrowed, the same until the server is destroyed. For
      * what is large and the same for everybody, so that slow readers cost no memory. */
     struct span lent;
-    /* Of a HEAD request's answer without a body here, as a gateway has it: its Content-Length. */
+    /* Of a HEAD request's answer without a body here, as a gateway has it: its Content-Length, or
+     * HTTP_LENGTH_UNKNOWN. */
     uint64_t head_length;
 };
 

@@ -11,13 +11,16 @@
 
 /* The value of content_length for a body that comes in chunks. */
 #define HTTP_LENGTH_CHUNKED UINT64_MAX
+/* Of a HEAD request's answer, whose body's length is not known: nothing is written. */
+#define HTTP_LENGTH_UNKNOWN (UINT64_MAX - 1)
 
 struct http_response {
     unsigned status;          /* 100 to 599 */
     bool close;               /* announce that the connection closes after this */
     struct span date;         /* from http_date_format; empty: no Date header */
     struct span content_type; /* empty: no Content-Type header */
-    uint64_t content_length;  /* or HTTP_LENGTH_CHUNKED; not written for 1xx, 204 and 304 */
+    /* Or HTTP_LENGTH_CHUNKED, HTTP_LENGTH_UNKNOWN; not written for 1xx, 204 and 304. */
+    uint64_t content_length;
     const struct http_header *headers;
     size_t header_count;
 };
