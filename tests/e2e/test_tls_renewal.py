@@ -100,6 +100,23 @@ def test_what_cannot_be_used_changes_nothing(tls):
     assert tls.shown() == der(tls.pairs[1])
 
 
+def test_a_server_that_has_nothing_to_read_goes_on(tmp_path):
+    """The signal that other daemons read their files again by, from the first moment on: no payment ends with it."""
+    with subprocess.Popen(
+            [str(PROGRAM), "server", f"--data={tmp_path}/data", "--listen=127.0.0.1:0"], stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=without_tael_settings()) as process:
+        try:
+            wait_until(lambda: (tmp_path / "data" / "lock").exists(), 30, "the lock")
+            process.send_signal(signal.SIGHUP)
+            url = next(line.split()[-1] for line in process.stdout if "listening on" in line)
+            process.send_signal(signal.SIGHUP)
+            assert requests.get(f"{url}/readyz", timeout=10).text == "ready\n"
+            assert process.poll() is None
+        finally:
+            process.terminate()
+        assert process.wait(60) == 0
+
+
 def test_a_signal_while_the_files_are_read_is_not_lost(tls):
     """Whoever writes a certificate and signals cannot know that an earlier one is still being read."""
     live = tls.live[0]
