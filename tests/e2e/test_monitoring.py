@@ -244,6 +244,7 @@ FIRES = {
     "TaelSheds": ["tael_net_shed_requests_total 0+5x30", "tael_net_shed_memory_total 0x30",
                   "tael_net_over_limit_total 0x30", "tael_ledger_busy_total 0x30"],
     "TaelLoopLate": ['tael_loop_delay_seconds{loop="resource"} 3x30'],
+    "TaelCertificateExpires": ['tael_certificate_expires_timestamp_seconds{use="api"} 600000x30'],
     "TaelBooksDiffer": ["tael_wallet_differences 1x30"],
     "TaelReconcilerStopped": [
         'tael_reconcile_runs_total{job="tael",instance="a"} 5x400',
@@ -323,6 +324,7 @@ def test_every_alert_fires_and_only_then(tmp_path):
         tests.append(case(name, lines, minutes, True))
         # Nothing was counted, nothing is late, nobody is down: nothing fires.
         good = "1" if name in ("TaelDown", "TaelNotReady", "TaelShardMissing", "TaelLedgerFailed") else "0"
+        good = "700000" if name == "TaelCertificateExpires" else good
         tests.append(case(name, [f"{line.split(' ', 1)[0]} {good}x400" for line in lines
                                  if name != "TaelReconcilerStopped"], minutes, False))
     tests += [case(name, lines, 390, False) for name, lines in WELL.items()]
