@@ -147,6 +147,36 @@ loop_metrics(struct node *node, struct buf *out)
     }
 }
 
+/* What listens without TLS has none. */
+static void
+certificate_metrics(const struct node *node, struct buf *out)
+{
+    bool mutual = node->auth != NULL && remote_auth_is_mutual(node->auth);
+
+    const struct {
+        const char *use;
+        const struct net_tls *tls;
+    } all[] = {
+        {"api", node->tls},
+        {"internal", mutual ? remote_auth_server_tls(node->auth) : NULL},
+    };
+
+    const char *head =
+        "# HELP tael_certificate_expires_timestamp_seconds When it ends, unix time.\n"
+        "# TYPE tael_certificate_expires_timestamp_seconds gauge\n";
+    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+        if (all[i].tls != NULL) {
+            buf_append_format(
+                out,
+                "%stael_certificate_expires_timestamp_seconds{use=\"%s\"} %" PRId64 "\n",
+                head,
+                all[i].use,
+                net_tls_expires_s(all[i].tls));
+            head = "";
+        }
+    }
+}
+
 /* Its start waits for that, or it has started as one. */
 static bool
 stands_by(struct node *node)
@@ -169,6 +199,7 @@ node_metrics_render(struct node *node, struct buf *out)
     }
     if (node_has_started(node)) {
         loop_metrics(node, out);
+        certificate_metrics(node, out);
     }
     process_metrics(out);
     char memory[256];

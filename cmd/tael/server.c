@@ -207,6 +207,7 @@ serve(const struct command *command, struct node *node)
     }
     int status = COMMAND_OK;
     node->wake = &main_thread.wake;
+    os_process_ignore_hangup(); /* until tls.c listens to it, if there is something to read again */
     files_want(node);
     if (open_and_start(node) == ERR_OK) {
         announce(node);

@@ -8,15 +8,18 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 struct net_tls {
     SSL_CTX *context;
     bool server;
     bool verify;
+    _Atomic int64_t expires_s; /* unix time, of the certificate that it shows; 0: none */
 };
 
 static const unsigned char alpn_http11[] = "\x08http/1.1";
@@ -95,6 +98,22 @@ load_pair(SSL_CTX *context, const char *certificate_file, const char *key_file)
     return ERR_OK;
 }
 
+static int64_t
+expiry_of(const SSL_CTX *context)
+{
+    struct tm time;
+    const X509 *certificate = SSL_CTX_get0_certificate(context);
+    bool known =
+        certificate != NULL && ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &time) == 1;
+    return known ? (int64_t)timegm(&time) : 0;
+}
+
+int64_t
+net_tls_expires_s(const struct net_tls *tls)
+{
+    return atomic_load(&tls->expires_s);
+}
+
 static err_t
 load_server(SSL_CTX *context, const char *certificate_file, const char *key_file)
 {
@@ -113,6 +132,7 @@ net_tls_create_server(const char *certificate_file, const char *key_file, struct
         net_tls_destroy(&tls);
         return result;
     }
+    atomic_store(&tls->expires_s, expiry_of(tls->context));
     *ret_tls = tls;
     return ERR_OK;
 }
@@ -210,6 +230,7 @@ net_tls_replace(struct net_tls *tls, struct net_tls **take_with)
     SSL_CTX *old = tls->context; /* sessions hold references of their own */
     tls->context = (*take_with)->context;
     (*take_with)->context = old;
+    atomic_store(&tls->expires_s, (*take_with)->expires_s);
     net_tls_destroy(take_with);
 }
 

@@ -16,12 +16,26 @@
 #include <time.h>
 #include <unistd.h>
 
+static void
+ignore(int signal_number)
+{
+    struct sigaction action = {.sa_handler = SIG_IGN};
+    int result = sigaction(signal_number, &action, NULL);
+    ASSERT(result == 0);
+}
+
 void
 os_process_ignore_pipe_signal(void)
 {
-    struct sigaction action = {.sa_handler = SIG_IGN};
-    int result = sigaction(SIGPIPE, &action, NULL);
-    ASSERT(result == 0);
+    ignore(SIGPIPE);
+}
+
+void
+os_process_ignore_hangup(void)
+{
+    if (isatty(STDIN_FILENO) == 0) {
+        ignore(SIGHUP);
+    }
 }
 
 err_t

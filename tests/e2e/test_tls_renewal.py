@@ -88,6 +88,25 @@ def test_it_is_renewed_under_load(tls):
     assert set(answers) == {200}
 
 
+def test_its_end_is_told(tls):
+    """Of the one that is shown, not of the one that lies there."""
+    def end(pair):
+        text = subprocess.run(["openssl", "x509", "-in", pair[0], "-noout", "-enddate"], check=True,
+                              capture_output=True, text=True).stdout
+        return ssl.cert_time_to_seconds(text.strip().removeprefix("notAfter="))
+
+    def told():
+        text = requests.get(f"{tls.url}/metrics", verify=False, timeout=10).text
+        return float(re.search(r'^tael_certificate_expires_timestamp_seconds\{use="api"\} (\d+)$', text, re.M).group(1))
+
+    short = make_certificate(tls.folder, "short", days=1)
+    assert told() == end(tls.pairs[0])
+    tls.install(short)
+    assert told() == end(tls.pairs[0])
+    tls.hang_up("the certificate was read again")
+    assert told() == end(short) < end(tls.pairs[0])
+
+
 def test_what_cannot_be_used_changes_nothing(tls):
     for broken in (b"", b"no certificate", tls.pairs[1][0].read_bytes()):  # the last: another key's
         tls.live[0].write_bytes(broken)
@@ -98,6 +117,23 @@ def test_what_cannot_be_used_changes_nothing(tls):
     tls.install(tls.pairs[1])
     tls.hang_up("the certificate was read again")
     assert tls.shown() == der(tls.pairs[1])
+
+
+def test_a_server_that_has_nothing_to_read_goes_on(tmp_path):
+    """The signal that other daemons read their files again by, from the first moment on: no payment ends with it."""
+    with subprocess.Popen(
+            [str(PROGRAM), "server", f"--data={tmp_path}/data", "--listen=127.0.0.1:0"], stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=without_tael_settings()) as process:
+        try:
+            wait_until(lambda: (tmp_path / "data" / "lock").exists(), 30, "the lock")
+            process.send_signal(signal.SIGHUP)
+            url = next(line.split()[-1] for line in process.stdout if "listening on" in line)
+            process.send_signal(signal.SIGHUP)
+            assert requests.get(f"{url}/readyz", timeout=10).text == "ready\n"
+            assert process.poll() is None
+        finally:
+            process.terminate()
+        assert process.wait(60) == 0
 
 
 def test_a_signal_while_the_files_are_read_is_not_lost(tls):

@@ -5,12 +5,12 @@ import ssl
 import subprocess
 
 
-def make_certificate(folder, name):
+def make_certificate(folder, name, days=2):
     """For 127.0.0.1; answers the paths of certificate and key."""
     key, certificate = folder / f"{name}.key", folder / f"{name}.pem"
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-         "-keyout", key, "-out", certificate, "-days", "2", "-subj", f"/CN={name}",
+         "-keyout", key, "-out", certificate, "-days", str(days), "-subj", f"/CN={name}",
          "-addext", "subjectAltName=IP:127.0.0.1"], check=True, capture_output=True)
     return certificate, key
 

@@ -8,6 +8,7 @@
 #include "base/err.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct net_tls;
 
@@ -16,6 +17,10 @@ struct net_tls;
  * not belong to the certificate. */
 MUST_USE err_t
 net_tls_create_server(const char *certificate_file, const char *key_file, struct net_tls **ret_tls);
+
+/* Of a listener: the end of its certificate, in unix seconds; 0: that cannot be read. Thread-safe.
+ */
+int64_t net_tls_expires_s(const struct net_tls *tls);
 
 /* For clients. `ca_file`: PEM certificates that are trusted; NULL: the system's. With `verify`
  * the peer's chain and its host name (or address) are checked; without it anybody is believed,

@@ -10,6 +10,9 @@
 
 /* A write to a closed socket answers an error instead of ending the process. */
 void os_process_ignore_pipe_signal(void);
+/* SIGHUP, with which daemons are told to read their files again, does not end the process. With a
+ * terminal it does, when that is closed. */
+void os_process_ignore_hangup(void);
 /* No core file and no ptrace by others, so that secrets stay in memory. A debugger of the same
  * user can then not attach either, nor can LeakSanitizer work. */
 MUST_USE err_t os_process_disable_dumps(void);

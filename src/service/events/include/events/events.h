@@ -150,9 +150,10 @@ enum events_outcome {
 const char *events_outcome_name(enum events_outcome outcome);
 
 struct events_health {
-    uint64_t queued;        /* deliveries without an end */
-    uint64_t in_flight;     /* attempts under way */
-    uint64_t overdue_ms;    /* the longest that a delivery which is due waits for room; not while its endpoint rests */
+    uint64_t queued;     /* deliveries without an end */
+    uint64_t in_flight;  /* attempts under way */
+    uint64_t overdue_ms; /* the longest that a delivery which is due waits for room; not while its
+                            endpoint rests */
     uint64_t due_endpoints; /* for which a delivery is due and waits */
     uint64_t lag_ms;        /* since when an event waits to become deliveries; 0: none waits */
     uint64_t endpoints;     /* enabled */
