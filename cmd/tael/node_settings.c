@@ -265,7 +265,12 @@ const struct setting node_setting_table[] = {
         "How long a withdrawal that was paid is watched for coming back."),
     DURATION("bank-settle", bank_settle, "2s", 0, DAY, "Simulated bank: until a payment is paid."),
     DURATION("bank-return", bank_return, "5s", 0, DAY, "Simulated bank: then a bad one is back."),
-    TEXT_OF("merchant-name", merchant_name, "Test merchant", "In QR codes; at most 25 characters."),
+    TEXT_OF(
+        "merchant-name",
+        merchant_name,
+        "Test merchant",
+        "In QR codes of the first merchant; at most 25 characters. Others have their own names "
+        "there."),
     TEXT_OF("merchant-city", merchant_city, "Testville", "In QR codes; at most 15 characters."),
     TEXT_OF("merchant-country", merchant_country, "US", "In QR codes; two capital letters."),
     TEXT_OF("merchant-category", merchant_category, "5999", "In QR codes; ISO 18245."),
