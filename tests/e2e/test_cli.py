@@ -367,6 +367,17 @@ def test_nobody_there():
     assert "sk_test_x" not in result.stderr
 
 
+@pytest.mark.parametrize("words", [
+    ("merchants", "list"), ("vault", "status"), ("webhooks", "status"), ("txn", "list")])
+def test_what_operators_ask_is_not_asked_of_the_api(tael, words):
+    url = tael.server.url
+    result = run_tael(*words, f"--url={url}")
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr == (
+        f"tael {' '.join(words)}: {url} is the API, which does not answer operators: --url is "
+        "their address, which tael server has with --admin-listen\n")
+
+
 def test_wrong_key(tael):
     result = run_tael("payments", "list", f"--url={tael.server.url}", "--key=sk_test_wrong")
     assert result.returncode == 1 and "sk_test_wrong" not in result.stderr
