@@ -355,6 +355,13 @@ const struct setting node_setting_table[] = {
         1024,
         "requests",
         "To one endpoint at a time."),
+    SIZE(
+        "webhook-memory-max",
+        webhook_memory_max,
+        "64m",
+        MIB,
+        16 * GIB,
+        "Of all requests to endpoints."),
     TEXT_OF(
         "webhook-key-file",
         webhook_key_file,
@@ -397,7 +404,6 @@ const struct setting node_setting_table[] = {
         SECOND,
         30 * DAY,
         "Then it is stuck, and waits for a person."),
-    SIZE("webhook-memory-max", webhook_memory_max, "64m", MIB, 16 * GIB, "Of those requests."),
     DURATION(
         "webhook-log-keep",
         webhook_log_keep,
@@ -422,7 +428,7 @@ const struct setting node_setting_table[] = {
         "broker",
         broker,
         "",
-        "Where every event is published: kafka://HOST:PORT,.../TOPIC, kafkas://,\n"
+        "Where every event is published: kafka://HOST:PORT,.../TOPIC, kafkas://, "
         "amqp://USER:PASSWORD@HOST:PORT/VHOST/EXCHANGE, amqps://. Empty: nowhere."),
     TEXT_OF(
         "broker-ca",

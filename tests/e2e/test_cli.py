@@ -81,7 +81,10 @@ def test_each_command_knows_its_name():
     deepest.remove(("bench",))
     for words in deepest:
         name = " ".join(("tael", *words))
-        usage = run_tael(*words, "--help").stdout.splitlines()[0]
+        text = run_tael(*words, "--help").stdout
+        usage = text.splitlines()[0]
+        assert all(line.startswith("  ") for line in
+                   text.partition("\nOptions:\n")[2].splitlines()), words
         assert usage.startswith(f"usage: {name}") and usage == usage.rstrip(), words
         assert run_tael("help", *words).stdout == run_tael(*words, "--help").stdout, words
         refused = run_tael(*words, "--no-such-flag")
