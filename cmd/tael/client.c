@@ -212,10 +212,30 @@ append_detail(struct buf *out, const char *label, struct span value)
     }
 }
 
+/* The API has no such path: what operators ask is answered at an address of its own. */
+static bool
+is_the_api(const struct client *client, const struct client_answer *answer)
+{
+    enum {
+        NOT_FOUND = 404
+    };
+
+    struct span message = client_text(client_member(answer->root, "error"), "message");
+    return client->without_key && answer->call.status == NOT_FOUND &&
+           span_starts_with(message, SPAN("Unrecognized request URL"));
+}
+
 /* {"error":{"message","code","decline_code","param","payment_intent":{"id"}}} as one line. */
 static int
 tell_refusal(const struct client *client, const struct client_answer *answer)
 {
+    if (is_the_api(client, answer)) {
+        return command_fail(
+            client->command,
+            "%s is the API, which does not answer operators: --url is their address, which tael "
+            "server has with --admin-listen",
+            client->options->url);
+    }
     char text[1024];
     struct buf details;
     buf_init_fixed(&details, text, sizeof(text));

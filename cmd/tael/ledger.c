@@ -330,9 +330,10 @@ print_check(
             (unsigned long long)report->bytes);
     } else {
         (void)printf(
-            "%s\n%llu files, %llu frames, %llu bytes: every checksum and digest is right.\n",
+            "%s\n%llu file%s, %llu frames, %llu bytes: every checksum and digest is right.\n",
             url,
             (unsigned long long)report->segments,
+            report->segments == 1 ? "" : "s",
             (unsigned long long)report->frames,
             (unsigned long long)report->bytes);
         print_head(report, noted);

@@ -273,7 +273,12 @@ const struct setting node_setting_table[] = {
         "How long a withdrawal that was paid is watched for coming back."),
     DURATION("bank-settle", bank_settle, "2s", 0, DAY, "Simulated bank: until a payment is paid."),
     DURATION("bank-return", bank_return, "5s", 0, DAY, "Simulated bank: then a bad one is back."),
-    TEXT_OF("merchant-name", merchant_name, "Test merchant", "In QR codes; at most 25 characters."),
+    TEXT_OF(
+        "merchant-name",
+        merchant_name,
+        "Test merchant",
+        "In QR codes of the first merchant; at most 25 characters. Others have their own names "
+        "there."),
     TEXT_OF("merchant-city", merchant_city, "Testville", "In QR codes; at most 15 characters."),
     TEXT_OF("merchant-country", merchant_country, "US", "In QR codes; two capital letters."),
     TEXT_OF("merchant-category", merchant_category, "5999", "In QR codes; ISO 18245."),
@@ -358,6 +363,13 @@ const struct setting node_setting_table[] = {
         1024,
         "requests",
         "To one endpoint at a time."),
+    SIZE(
+        "webhook-memory-max",
+        webhook_memory_max,
+        "64m",
+        MIB,
+        16 * GIB,
+        "Of all requests to endpoints; of those of one merchant, three quarters."),
     TEXT_OF(
         "webhook-key-file",
         webhook_key_file,
@@ -400,13 +412,6 @@ const struct setting node_setting_table[] = {
         SECOND,
         30 * DAY,
         "Then it is stuck, and waits for a person."),
-    SIZE(
-        "webhook-memory-max",
-        webhook_memory_max,
-        "64m",
-        MIB,
-        16 * GIB,
-        "Of those requests; of those of one merchant, three quarters."),
     DURATION(
         "webhook-log-keep",
         webhook_log_keep,
@@ -431,7 +436,7 @@ const struct setting node_setting_table[] = {
         "broker",
         broker,
         "",
-        "Where every event is published: kafka://HOST:PORT,.../TOPIC, kafkas://,\n"
+        "Where every event is published: kafka://HOST:PORT,.../TOPIC, kafkas://, "
         "amqp://USER:PASSWORD@HOST:PORT/VHOST/EXCHANGE, amqps://. Empty: nowhere."),
     TEXT_OF(
         "broker-ca",

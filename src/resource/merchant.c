@@ -134,20 +134,20 @@ resource_platform_row(
 
 /* -------------------------------------------------------------------------------- merchants */
 
-err_t
-resource_merchant_of(
+static err_t
+know_merchant(
     struct resource_runtime *runtime,
     struct arena *arena,
     uint64_t number,
-    char ret_id[ID_TEXT_SIZE])
+    const struct resource_known_merchant **ret_known)
 {
     if (number == 0) {
         return ERR_NOT_FOUND; /* what belongs to nobody */
     }
     struct resource_known_merchant *known =
         &runtime->known_merchants[number % RESOURCE_KNOWN_MERCHANTS];
+    *ret_known = known;
     if (known->number == number) {
-        memcpy(ret_id, known->id, ID_TEXT_SIZE);
         return ERR_OK;
     }
     struct document_query query = {
@@ -163,10 +163,43 @@ resource_merchant_of(
     if (merchant == NULL) {
         return ERR_NOT_FOUND;
     }
-    resource_copy_id(ret_id, merchant->header.id);
+    ASSERT(merchant->name.size <= RESOURCE_MERCHANT_NAME_MAX);
+    resource_copy_id(known->id, merchant->header.id);
+    if (merchant->name.size > 0) {
+        memcpy(known->name, merchant->name.data, merchant->name.size);
+    }
+    known->name[merchant->name.size] = '\0';
     known->number = number;
-    memcpy(known->id, ret_id, ID_TEXT_SIZE);
     return ERR_OK;
+}
+
+err_t
+resource_merchant_of(
+    struct resource_runtime *runtime,
+    struct arena *arena,
+    uint64_t number,
+    char ret_id[ID_TEXT_SIZE])
+{
+    const struct resource_known_merchant *known = NULL;
+    TRY(know_merchant(runtime, arena, number, &known));
+    memcpy(ret_id, known->id, ID_TEXT_SIZE);
+    return ERR_OK;
+}
+
+err_t
+resource_op_merchant_name(struct resource_op *op, struct span *ret_name)
+{
+    const struct resource_known_merchant *known = NULL;
+    uint64_t number = op->caller.scope / 2;
+    *ret_name = SPAN_EMPTY;
+    if (number == RESOURCE_MERCHANT_PLATFORM) {
+        return ERR_OK;
+    }
+    resource_transaction_read(op->runtime, op);
+    TRY(know_merchant(op->runtime, &op->arena, number, &known));
+    struct span name = span_from_cstr(known->name);
+    *ret_name = arena_copy(&op->arena, name);
+    return name.size > 0 && ret_name->data == NULL ? ERR_FULL : ERR_OK;
 }
 
 /* ----------------------------------------------------------------------- rows page by page */

@@ -601,7 +601,9 @@ resource_runtime_create(const struct resource_parts *parts, struct resource_runt
     }
     runtime_init(runtime, parts);
     runtime->shares = calloc(RESOURCE_SHARES, sizeof(*runtime->shares));
-    err_t result = runtime->shares == NULL ? ERR_MEMORY : resource_prefetch_open(runtime);
+    runtime->known_merchants = calloc(RESOURCE_KNOWN_MERCHANTS, sizeof(*runtime->known_merchants));
+    bool whole = runtime->shares != NULL && runtime->known_merchants != NULL;
+    err_t result = whole ? resource_prefetch_open(runtime) : ERR_MEMORY;
     if (result == ERR_OK) {
         result = runtime_open(runtime);
     }
@@ -653,6 +655,7 @@ resource_runtime_destroy(struct resource_runtime **runtime_at)
     resource_cache_close(runtime);
     free(runtime->wishes);
     free(runtime->shares);
+    free(runtime->known_merchants);
     resource_event_types_close(runtime);
     map_release(&runtime->locks);
     map_release(&runtime->keys);

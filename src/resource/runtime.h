@@ -193,6 +193,7 @@ struct resource_seen_type {
 struct resource_known_merchant {
     uint64_t number; /* 0: none */
     char id[ID_TEXT_SIZE];
+    char name[RESOURCE_MERCHANT_NAME_MAX + 1]; /* never changes */
 };
 
 struct resource_runtime {
@@ -245,10 +246,10 @@ struct resource_runtime {
     uint64_t round_trips;           /* of the store, that were counted */
 
     /* Merchants that internal operations asked for: a number never changes its owner. */
-    struct resource_known_merchant known_merchants[RESOURCE_KNOWN_MERCHANTS];
-    struct map keys;         /* API keys by hash */
-    struct list keys_by_use; /* most recent last */
-    struct map key_rates;    /* of a merchant's keys together */
+    struct resource_known_merchant *known_merchants; /* RESOURCE_KNOWN_MERCHANTS of them */
+    struct map keys;                                 /* API keys by hash */
+    struct list keys_by_use;                         /* most recent last */
+    struct map key_rates;                            /* of a merchant's keys together */
 
     struct map running; /* operations by scope and idempotency key */
     struct os_timer purge_timer;

@@ -81,7 +81,10 @@ def test_each_command_knows_its_name():
     deepest.remove(("bench",))
     for words in deepest:
         name = " ".join(("tael", *words))
-        usage = run_tael(*words, "--help").stdout.splitlines()[0]
+        text = run_tael(*words, "--help").stdout
+        usage = text.splitlines()[0]
+        assert all(line.startswith("  ") for line in
+                   text.partition("\nOptions:\n")[2].splitlines()), words
         assert usage.startswith(f"usage: {name}") and usage == usage.rstrip(), words
         assert run_tael("help", *words).stdout == run_tael(*words, "--help").stdout, words
         refused = run_tael(*words, "--no-such-flag")
@@ -365,6 +368,17 @@ def test_nobody_there():
     result = run_tael("payments", "list", "--url=http://127.0.0.1:1", "--key=sk_test_x")
     assert result.returncode == 1 and "cannot connect" in result.stderr
     assert "sk_test_x" not in result.stderr
+
+
+@pytest.mark.parametrize("words", [
+    ("merchants", "list"), ("vault", "status"), ("webhooks", "status"), ("txn", "list")])
+def test_what_operators_ask_is_not_asked_of_the_api(tael, words):
+    url = tael.server.url
+    result = run_tael(*words, f"--url={url}")
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr == (
+        f"tael {' '.join(words)}: {url} is the API, which does not answer operators: --url is "
+        "their address, which tael server has with --admin-listen\n")
 
 
 def test_wrong_key(tael):

@@ -471,3 +471,26 @@ def test_operators_ask_until_the_end(make_server):
     server.start()
     listed = requests.get(f"{operators_url(server)}/merchants", timeout=30).json()["merchants"]
     assert set(made) <= {one["id"] for one in listed}
+
+
+# ---- whom a payer pays ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name, shown", [
+    ("Corner shop", "Corner shop"),
+    ("B\u00e4ckerei am Gr\u00fcnen Platz, Inhaber K. M\u00fcller",
+     "B\u00e4ckerei am Gr\u00fcnen Platz,"),
+    ("Corner\nshop", "Example shop"),
+])
+def test_a_code_names_its_own_merchant(make_server, name, shown):
+    """And not the one of the server, which is for the server's own codes."""
+    server = make_server(ADMIN, "--merchant-name=Example shop")
+    merchant = Merchant(server, name)
+    intent = {"amount": "700", "currency": "usd", "confirm": "true",
+              "payment_method_types[]": "mobile_qr", "payment_method_data[type]": "mobile_qr"}
+    for http, expected in ((merchant.http, shown), (Http(server), "Example shop")):
+        action = http.post("/v1/payment_intents", intent).json()["next_action"]
+        still = http.post("/v1/qr_codes", {"currency": "usd"}).json()
+        for data in (action["mobile_qr_display_qr_code"]["data"], still["data"]):
+            parsed = run_tael("qr", "parse", "--json", data, check=True)
+            assert json.loads(parsed.stdout)["merchant"]["name"] == expected

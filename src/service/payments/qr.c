@@ -14,15 +14,18 @@
 #include "emvqr/scheme.h"
 #include "json/json.h"
 
-struct span
-payments_qr_write(struct payments_flow *flow, const struct payments_qr_content *content)
+/* The code in `memory`, of EMVQR_BYTES_MAX; empty if it cannot be made with that name. */
+static struct span
+write_code(
+    const struct payments_presentation *shown,
+    const struct payments_qr_content *content,
+    struct span name,
+    char *memory)
 {
-    const struct payments_presentation *shown = &flow->payments->parts.presentation;
     struct emvqr_leaf leaves[2];
     struct emvqr_draft draft;
     struct emvqr_refusal refusal;
     struct buf out;
-    char *memory = arena_alloc(resource_op_arena(flow->op), EMVQR_BYTES_MAX);
     emvqr_tael_draft(content->reference, leaves, &draft);
     draft.initiation = content->has_amount ? EMVQR_DYNAMIC : EMVQR_STATIC;
     draft.currency = content->currency;
@@ -30,12 +33,37 @@ payments_qr_write(struct payments_flow *flow, const struct payments_qr_content *
     draft.amount = content->amount;
     draft.category = span_from_cstr(shown->category);
     draft.country = span_from_cstr(shown->country);
-    draft.name = span_from_cstr(shown->name);
+    draft.name = name;
     draft.city = span_from_cstr(shown->city);
-    buf_init_fixed(&out, memory, memory == NULL ? 0 : EMVQR_BYTES_MAX);
+    buf_init_fixed(&out, memory, EMVQR_BYTES_MAX);
     err_t error = emvqr_build(&draft, &out, &refusal);
-    ASSERT(error != ERR_INVALID); /* payments_presentation_is_sound */
     return error == ERR_OK ? buf_span(&out) : SPAN_EMPTY;
+}
+
+err_t
+payments_qr_write(
+    struct payments_flow *flow, const struct payments_qr_content *content, struct span *ret_code)
+{
+    enum {
+        NAME_MAX_CHARACTERS = 25
+    };
+
+    const struct payments_presentation *shown = &flow->payments->parts.presentation;
+    struct span name = SPAN_EMPTY;
+    char *memory = arena_alloc(resource_op_arena(flow->op), EMVQR_BYTES_MAX);
+    *ret_code = SPAN_EMPTY;
+    if (memory == NULL) {
+        return ERR_FULL;
+    }
+    TRY(resource_op_merchant_name(flow->op, &name));
+    if (name.size > 0) {
+        *ret_code = write_code(shown, content, emvqr_fit(name, NAME_MAX_CHARACTERS), memory);
+    }
+    if (ret_code->size == 0) { /* the server's own, or a name that no code can have */
+        *ret_code = write_code(shown, content, span_from_cstr(shown->name), memory);
+    }
+    ASSERT(ret_code->size != 0); /* payments_presentation_is_sound */
+    return ERR_OK;
 }
 
 bool
@@ -147,9 +175,10 @@ payments_qr_show(struct payments_flow *flow)
     struct payments_challenge *challenge = &intent->challenge;
     challenge->secret = resource_new_secret(flow->op, PAYMENTS_CHALLENGE_SECRET);
     challenge->url = payments_qr_url(flow, intent->header.id, challenge->secret);
-    challenge->data = payments_qr_write(flow, &content);
-    if (challenge->url.size == 0 || challenge->data.size == 0) {
-        resource_internal(flow->op, ERR_FULL, "request memory");
+    error =
+        challenge->url.size == 0 ? ERR_FULL : payments_qr_write(flow, &content, &challenge->data);
+    if (error != ERR_OK) {
+        resource_internal(flow->op, error, "QR code");
         return;
     }
     payments_wait_begin(flow, PAYMENTS_WAITS_FOR_QR, flow->payments->parts.settings.qr_lifetime_s);

@@ -12,9 +12,9 @@ struct payments_qr_content {
     int64_t amount; /* ISO minor units */
 };
 
-/* The code's text, in the arena; empty if memory is out. */
-struct span payments_qr_write(
-    struct payments_flow *flow, const struct payments_qr_content *content);
+/* The code's text, in the arena. It names the caller's merchant, as far as 25 characters go. */
+MUST_USE err_t payments_qr_write(
+    struct payments_flow *flow, const struct payments_qr_content *content, struct span *ret_code);
 
 /* Reads the parameter `data`. False if answered: a code that is damaged, or of another scheme. */
 bool payments_qr_read(struct resource_op *op, struct payments_qr_content *ret_content);

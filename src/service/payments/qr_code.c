@@ -50,13 +50,12 @@ fill(struct payments_flow *flow, struct payments_qr_code *code, const struct cur
     }
     code->currency = span_from_cstr(currency->api_code);
     code->secret = resource_new_secret(flow->op, PAYMENTS_CHALLENGE_SECRET);
-    code->data = payments_qr_write(flow, &content);
     code->url = payments_qr_url(flow, code->header.id, code->secret);
-    if (code->data.size == 0 || code->url.size == 0) {
-        resource_internal(flow->op, ERR_FULL, "request memory");
-        return false;
+    err_t error = code->url.size == 0 ? ERR_FULL : payments_qr_write(flow, &content, &code->data);
+    if (error != ERR_OK) {
+        resource_internal(flow->op, error, "QR code");
     }
-    return true;
+    return error == ERR_OK;
 }
 
 void

@@ -268,6 +268,9 @@ void *resource_op_service(struct resource_op *op); /* route->service_context */
 const struct resource_caller *resource_op_caller(const struct resource_op *op);
 const struct resource_request *resource_op_request(
     const struct resource_op *op); /* NULL: internal */
+/* What operators have called the caller's merchant, in the arena. Empty: nothing, as they do not
+ * name the platform's own. */
+MUST_USE err_t resource_op_merchant_name(struct resource_op *op, struct span *ret_name);
 struct arena *resource_op_arena(struct resource_op *op);
 /* What the path has in the place of the pattern's first (0) or second (1) capture; empty if there
  * is none. */
