@@ -2,6 +2,7 @@
 #ifndef RESOURCE_RUNTIME_H
 #define RESOURCE_RUNTIME_H
 
+#include "resource/merchants.h"
 #include "resource/object.h"
 
 #include "base/hash.h"
