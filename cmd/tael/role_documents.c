@@ -208,7 +208,8 @@ static bool
 shard_look(const struct node *node, uint32_t at, const char **ret_name, bool *ret_connected)
 {
     const struct document_shared_ops *shared = node->documents->shared;
-    return shared != NULL && shared->shard(node->documents, at, ret_name, ret_connected);
+    return shared != NULL && shared->shard != NULL &&
+           shared->shard(node->documents, at, ret_name, ret_connected);
 }
 
 static void

@@ -125,16 +125,6 @@ pg_connected(struct document_store *store)
     return atomic_load_explicit(&document_pg_of(store)->is_up, memory_order_relaxed);
 }
 
-static bool
-pg_shard(struct document_store *store, uint32_t at, const char **ret_name, bool *ret_connected)
-{
-    (void)store;
-    (void)at;
-    (void)ret_name;
-    (void)ret_connected;
-    return false;
-}
-
 static uint64_t
 pg_round_trips(struct document_store *store)
 {
@@ -167,7 +157,6 @@ static const struct document_shared_ops pg_shared_ops = {
     .list_final = document_pg_list_final,
     .clock_ns = pg_clock_ns,
     .connected = pg_connected,
-    .shard = pg_shard,
     .round_trips = pg_round_trips,
 };
 

@@ -284,7 +284,7 @@ struct document_shared_ops {
     /* Whether anybody can be served. Thread-safe. */
     bool (*connected)(struct document_store *store);
     /* The at-th database of a map: its name there, which lives as long as the store, and whether it
-     * is connected. False: there are no more; of one database there is none. Thread-safe. */
+     * is connected. False: there are no more. NULL: it is one database. Thread-safe. */
     bool (*shard)(
         struct document_store *store, uint32_t at, const char **ret_name, bool *ret_connected);
     /* How often the database was asked and waited for. */
