@@ -150,7 +150,7 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct t_world world;
-    const struct ledger_limits limits = {12, 12, 4, 0};
+    const struct ledger_limits limits = {12, 12, 4, 0, NULL};
     struct ledger *replica = NULL;
     struct input input = {data, size};
     t_world_init(&world, &limits);
