@@ -212,17 +212,20 @@ append_detail(struct buf *out, const char *label, struct span value)
     }
 }
 
-/* The API has no such path: what operators ask is answered at an address of its own. */
+/* The API has no such path, and a gateway before it asks for a key, which operators need none of:
+ * they are answered at an address of their own. */
 static bool
 is_the_api(const struct client *client, const struct client_answer *answer)
 {
     enum {
+        UNAUTHORIZED = 401,
         NOT_FOUND = 404
     };
 
     struct span message = client_text(client_member(answer->root, "error"), "message");
-    return client->without_key && answer->call.status == NOT_FOUND &&
-           span_starts_with(message, SPAN("Unrecognized request URL"));
+    bool has_no_path = answer->call.status == NOT_FOUND &&
+                       span_starts_with(message, SPAN("Unrecognized request URL"));
+    return client->without_key && (has_no_path || answer->call.status == UNAUTHORIZED);
 }
 
 /* {"error":{"message","code","decline_code","param","payment_intent":{"id"}}} as one line. */
