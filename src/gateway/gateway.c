@@ -131,12 +131,13 @@ sleep_ms(uint64_t duration_ms)
     }
 }
 
-/* An upstream that follows a name or a file has no endpoint before that was looked up or read. */
+/* An upstream that follows a name or a file has no endpoint before that was looked up or read. What
+ * that gave, if only an error, is how things are. */
 static void
 wait_for_endpoints(const struct gateway_generation *generation)
 {
     for (int i = 0; i < ENDPOINTS_WAIT_MS / ENDPOINTS_LOOK_MS; i++) {
-        if (gateway_generation_lacks(generation, NULL) == NULL) {
+        if (!gateway_generation_is_unknown(generation)) {
             return;
         }
         sleep_ms(ENDPOINTS_LOOK_MS);
@@ -158,9 +159,8 @@ check_endpoints(
     (void)snprintf(
         reason,
         GATEWAY_REASON_SIZE,
-        "upstreams.%s: no endpoint was found in %d s, and there are some now",
-        lacking->name,
-        ENDPOINTS_WAIT_MS / 1000);
+        "upstreams.%s: no endpoint was found, and there are some now",
+        lacking->name);
     return ERR_NOT_FOUND;
 }
 

@@ -203,11 +203,13 @@ MUST_USE err_t gateway_generation_create(
 void gateway_generation_refresh(struct gateway_generation *generation);
 /* Its targets end unless another generation wants them. */
 void gateway_generation_destroy(struct gateway_generation **generation);
-/* Loop: in place of the current one. */
-/* The first of its targets that no other generation has and that has no endpoint (yet), though the
- * upstream of that name in `before` has one, unless that is NULL. NULL if there is none. */
+/* Whether a name or a file that one of its targets follows has not been looked at yet. */
+bool gateway_generation_is_unknown(const struct gateway_generation *generation);
+/* The first of its targets that no other generation has and that has no endpoint, though the
+ * upstream of that name in `before` has one. NULL if there is none. */
 const struct gateway_target *gateway_generation_lacks(
     const struct gateway_generation *generation, const struct gateway_generation *before);
+/* Loop: in place of the current one. */
 void gateway_generation_switch(struct gateway_generation *generation);
 void gateway_generation_unref(struct gateway_generation *generation);
 

@@ -366,6 +366,19 @@ has_endpoints_for(const struct gateway_generation *generation, const char *name)
     return false;
 }
 
+bool
+gateway_generation_is_unknown(const struct gateway_generation *generation)
+{
+    for (size_t i = 0; i < generation->config->upstream_count; i++) {
+        struct upstream_counters counters;
+        upstream_count(generation->targets[i]->upstream, &counters);
+        if (counters.set_changes == 0 && counters.source_errors == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 const struct gateway_target *
 gateway_generation_lacks(
     const struct gateway_generation *generation, const struct gateway_generation *before)
@@ -373,7 +386,7 @@ gateway_generation_lacks(
     for (size_t i = 0; i < generation->config->upstream_count; i++) {
         const struct gateway_target *target = generation->targets[i];
         if (target->generations == 1 && !has_endpoints(target) &&
-            (before == NULL || has_endpoints_for(before, target->name))) {
+            has_endpoints_for(before, target->name)) {
             return target;
         }
     }

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import threading
+import time
 
 import pytest
 import requests
@@ -347,6 +348,18 @@ def test_the_length_of_a_head_request(make, service, tmp_path, http2):
     assert lengths() == []
     answer = requests.get(gateway.url + "/x", headers=bearer(), verify=False, timeout=30)
     assert answer.content == service.answer_body
+
+
+@pytest.mark.parametrize("exists", [True, False])
+def test_a_start_does_not_wait_for_endpoints_that_are_not_there(make, service, tmp_path, exists):
+    """A list that is empty, or not there yet, is how things are."""
+    endpoints = tmp_path / "endpoints"
+    if exists:
+        endpoints.write_text("")
+    began = time.monotonic()
+    gateway = make(Gateway, config_for(service, upstreams={"api": {"file": str(endpoints)}}))
+    assert requests.get(gateway.url + "/x", headers=bearer(), timeout=60).status_code == 503
+    assert time.monotonic() - began < 4  # it waits for 5 s for a look that is not over
 
 
 @pytest.mark.parametrize("source", ["dns", "file"])
