@@ -37,6 +37,7 @@ struct resource_sweeper {
     uint32_t found_count;
     uint32_t open_count;
     int64_t oldest_began;
+    uint32_t waiting_count;
     struct recent recent[RECENT_SLOTS];
 };
 
@@ -150,6 +151,32 @@ found_one(void *context, void *document)
     return true;
 }
 
+static bool
+waiting_one(void *context, void *document)
+{
+    struct resource_sweeper *sweeper = context;
+    (void)document;
+    sweeper->waiting_count++;
+    return true;
+}
+
+static err_t
+find_waiting(struct resource_sweeper *sweeper, struct resource_op *op)
+{
+    const struct document_query query = {
+        .all_scopes = true,
+        .range_column = sweeper->parts.waiting_column,
+        .range_min = 1,
+        .range_max = INT64_MAX,
+        .oldest_first = true,
+        .limit = DOCUMENT_LIST_MAX,
+    };
+    if (sweeper->parts.waiting_type == NULL) {
+        return ERR_OK;
+    }
+    return resource_find(op, sweeper->parts.waiting_type, &query, waiting_one, sweeper);
+}
+
 static err_t
 find_due(struct resource_sweeper *sweeper, struct resource_op *op, int64_t until)
 {
@@ -166,7 +193,7 @@ find_due(struct resource_sweeper *sweeper, struct resource_op *op, int64_t until
         };
         TRY(resource_find(op, sweeper->kind->type, &query, found_one, sweeper));
     }
-    return sweeper->parts.also == NULL ? ERR_OK : sweeper->parts.also(op);
+    return find_waiting(sweeper, op);
 }
 
 static void
@@ -187,12 +214,16 @@ sweep(struct resource_op *op)
     sweeper->found_count = 0;
     sweeper->open_count = 0;
     sweeper->oldest_began = 0;
+    sweeper->waiting_count = 0;
     err_t error = find_due(sweeper, op, sweeper->first ? now + DUE_AHEAD_MAX_S : now);
     resource_finish(op);
     if (error == ERR_OK) {
         atomic_store(sweeper->parts.open, sweeper->open_count);
         atomic_store(
             sweeper->parts.oldest_s, sweeper->oldest_began == 0 ? 0 : now - sweeper->oldest_began);
+        if (sweeper->parts.waiting != NULL) {
+            atomic_store(sweeper->parts.waiting, sweeper->waiting_count);
+        }
         sweeper->first = sweeper->first && sweeper->found_count >= DOCUMENT_LIST_MAX;
         drive_all(sweeper);
     }
@@ -211,6 +242,9 @@ sweep_fired(struct os_timer *timer)
     if (!leads) {
         atomic_store(parts->open, 0);
         atomic_store(parts->oldest_s, 0);
+        if (parts->waiting != NULL) {
+            atomic_store(parts->waiting, 0);
+        }
     }
     if (!leads ||
         resource_start_internal(parts->runtime, 0, parts->service, sweep, sweeper) != ERR_OK) {

@@ -196,43 +196,12 @@ static const struct resource_sweep_kind kinds[] = {
     },
 };
 
-static bool
-count_one(void *context, void *document)
-{
-    uint64_t *count = context;
-    (void)document;
-    (*count)++;
-    return true;
-}
-
-/* At most DOCUMENT_LIST_MAX are counted: more than one is alarm enough. */
-static err_t
-count_suspense(struct resource_op *op)
-{
-    struct payments *payments = resource_op_service(op);
-    uint64_t count = 0;
-    const struct document_query query = {
-        .all_scopes = true,
-        .range_column = PAYMENTS_SUSPENSE_OPEN,
-        .range_min = 1,
-        .range_max = INT64_MAX,
-        .oldest_first = true,
-        .limit = DOCUMENT_LIST_MAX,
-    };
-    TRY(resource_find(op, &payments_suspense_type, &query, count_one, &count));
-    atomic_store(&payments->suspense_open, count);
-    return ERR_OK;
-}
-
 static void
 turn(void *service, bool leads)
 {
     struct payments *payments = service;
     if (leads) {
         payments_settle_sweep(payments);
-    } else {
-        atomic_store(
-            &payments->suspense_open, 0); /* who leads tells; what was seen before is old */
     }
 }
 
@@ -252,9 +221,11 @@ payments_sweeper_start(struct payments *payments)
         /* The rail must have answered it then. */
         .drive_ns = ((uint64_t)from->settings.rail_timeout_ms + 1000) * OS_NS_PER_MS,
         .turn = turn,
-        .also = count_suspense,
+        .waiting_type = &payments_suspense_type,
+        .waiting_column = PAYMENTS_SUSPENSE_OPEN,
         .open = &payments->attempts_open,
         .oldest_s = &payments->attempt_oldest_s,
+        .waiting = &payments->suspense_open,
     };
     err_t error = resource_sweeper_start(&parts, &payments->sweeper);
     ASSERT(error == ERR_OK);

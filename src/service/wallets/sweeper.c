@@ -189,44 +189,6 @@ static const struct resource_sweep_kind kinds[] = {
     },
 };
 
-static bool
-count_one(void *context, void *document)
-{
-    uint64_t *count = context;
-    (void)document;
-    (*count)++;
-    return true;
-}
-
-/* At most DOCUMENT_LIST_MAX are counted: more than one is alarm enough. */
-static err_t
-count_suspense(struct resource_op *op)
-{
-    struct wallets *wallets = resource_op_service(op);
-    uint64_t count = 0;
-    const struct document_query query = {
-        .all_scopes = true,
-        .range_column = WALLETS_WITHDRAWAL_OPEN,
-        .range_min = 1,
-        .range_max = INT64_MAX,
-        .oldest_first = true,
-        .limit = DOCUMENT_LIST_MAX,
-    };
-    TRY(resource_find(op, &wallets_withdrawal_type, &query, count_one, &count));
-    atomic_store(&wallets->suspense_open, count);
-    return ERR_OK;
-}
-
-/* Who leads tells; what was seen before is old. */
-static void
-turn(void *service, bool leads)
-{
-    struct wallets *wallets = service;
-    if (!leads) {
-        atomic_store(&wallets->suspense_open, 0);
-    }
-}
-
 void
 wallets_sweeper_start(struct wallets *wallets)
 {
@@ -241,10 +203,11 @@ wallets_sweeper_start(struct wallets *wallets)
         .service = wallets,
         .interval_ms = from->settings.sweep_interval_ms,
         .drive_ns = DRIVE_NS,
-        .turn = turn,
-        .also = count_suspense,
+        .waiting_type = &wallets_withdrawal_type,
+        .waiting_column = WALLETS_WITHDRAWAL_OPEN,
         .open = &wallets->attempts_open,
         .oldest_s = &wallets->attempt_oldest_s,
+        .waiting = &wallets->suspense_open,
     };
     err_t error = resource_sweeper_start(&parts, &wallets->sweeper);
     ASSERT(error == ERR_OK);

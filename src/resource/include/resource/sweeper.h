@@ -54,12 +54,16 @@ struct resource_sweeper_parts {
     uint64_t drive_ns;   /* a drive that does not end is not begun again before this */
     /* Before a sweep, or instead of it because another process leads. May be NULL. */
     void (*turn)(void *service, bool leads);
-    /* What else is to be read, in the sweep's operation. May be NULL. */
-    err_t (*also)(struct resource_op *op);
-    /* What the last sweep saw: open attempts, and the age of the oldest; zeros where another
-     * process leads, whose is newer. */
+    /* What waits for a person: documents with a value in this column (RESOURCE_SWEPT). NULL: none
+     * do. */
+    const struct resource_type *waiting_type;
+    uint32_t waiting_column;
+    /* What the last sweep saw: open attempts, the age of the oldest, and how many wait, up to
+     * DOCUMENT_LIST_MAX, since more than one is alarm enough; zeros where another process leads,
+     * whose is newer. `waiting` is NULL if waiting_type is. */
     _Atomic uint64_t *open;
     _Atomic int64_t *oldest_s;
+    _Atomic uint64_t *waiting;
 };
 
 /* The first sweep is due at once. ERR_MEMORY. */
