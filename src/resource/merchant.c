@@ -401,14 +401,22 @@ resource_key_create(
     return result;
 }
 
+/* Begins the arena, which is to be released whatever comes of it. */
+static err_t
+key_load(
+    struct resource_runtime *runtime, struct arena *arena, struct span key_id, void **ret_found)
+{
+    arena_init(arena, RESOURCE_PLATFORM_ARENA_LIMIT);
+    return resource_row_load(
+        runtime, arena, &resource_key_type, RESOURCE_SCOPE_NONE, key_id, ret_found);
+}
+
 err_t
 resource_key_revoke(struct resource_runtime *runtime, const char *key_id)
 {
     struct arena arena;
     void *found;
-    arena_init(&arena, RESOURCE_PLATFORM_ARENA_LIMIT);
-    err_t result = resource_row_load(
-        runtime, &arena, &resource_key_type, RESOURCE_SCOPE_NONE, span_from_cstr(key_id), &found);
+    err_t result = key_load(runtime, &arena, span_from_cstr(key_id), &found);
     if (result == ERR_OK) {
         struct resource_key_row *row = found;
         row->revoked = true;
@@ -490,9 +498,7 @@ resource_key_find(
 {
     struct arena arena;
     void *found;
-    arena_init(&arena, RESOURCE_PLATFORM_ARENA_LIMIT);
-    err_t result =
-        resource_row_load(runtime, &arena, &resource_key_type, RESOURCE_SCOPE_NONE, key_id, &found);
+    err_t result = key_load(runtime, &arena, key_id, &found);
     if (result == ERR_OK) {
         key_info_fill(found, ret_info);
     }
@@ -524,9 +530,7 @@ resource_key_remove(struct resource_runtime *runtime, const char *key_id)
 {
     struct arena arena;
     void *found;
-    arena_init(&arena, RESOURCE_PLATFORM_ARENA_LIMIT);
-    err_t result = resource_row_load(
-        runtime, &arena, &resource_key_type, RESOURCE_SCOPE_NONE, span_from_cstr(key_id), &found);
+    err_t result = key_load(runtime, &arena, span_from_cstr(key_id), &found);
     if (result == ERR_OK) {
         const struct resource_key_row *row = found;
         result = row->revoked ? key_remove(runtime, row) : ERR_INVALID;
