@@ -281,7 +281,7 @@ struct payments_balance_transaction {
     struct resource_header header;
     int64_t amount, fee; /* net = amount - fee */
     struct span currency;
-    struct span type; /* charge refund refund_failure */
+    struct span type; /* charge refund refund_failure payout payout_cancel payout_failure */
     struct span source;
     struct span description;
     int64_t available_on; /* unix seconds */

@@ -607,5 +607,17 @@ void payments_refund_list(struct resource_op *op);
 void payments_balance_retrieve(struct resource_op *op);
 void payments_balance_transaction_retrieve(struct resource_op *op);
 void payments_balance_transaction_list(struct resource_op *op);
+void payments_account_retrieve(struct resource_op *op);
+void payments_external_account_create(struct resource_op *op);
+void payments_external_account_retrieve(struct resource_op *op);
+void payments_external_account_update(struct resource_op *op);
+void payments_external_account_delete(struct resource_op *op);
+void payments_external_account_list(struct resource_op *op);
+void payments_payout_create(struct resource_op *op);
+void payments_payout_retrieve(struct resource_op *op);
+void payments_payout_update(struct resource_op *op);
+void payments_payout_cancel(struct resource_op *op);
+void payments_payout_reverse(struct resource_op *op);
+void payments_payout_list(struct resource_op *op);
 
 #endif

@@ -24,6 +24,8 @@ payments_settings_default(void)
         .qr_lifetime_s = 900,
         .payer_confirm_above = 5000,
         .payer_wait_s = 45,
+        .payout_delay_s = 60,
+        .return_window_s = INT64_C(5) * 24 * 3600,
     };
 }
 
@@ -36,6 +38,7 @@ static const struct {
     {payments_setup_route_table, &payments_setup_route_count},
     {payments_qr_route_table, &payments_qr_route_count},
     {payments_suspense_route_table, &payments_suspense_route_count},
+    {payments_payout_route_table, &payments_payout_route_count},
 };
 
 static err_t

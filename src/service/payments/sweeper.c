@@ -4,6 +4,7 @@
  * (resource/sweeper.h).
  */
 #include "flow.h"
+#include "payout.h"
 
 #include "base/assert.h"
 #include "resource/sweeper.h"
@@ -138,6 +139,18 @@ drive_found_refund(
     drive(op, lock, id);
 }
 
+static void
+drive_found_payout(
+    struct resource_op *op,
+    const struct resource_sweep_kind *kind,
+    struct span id,
+    struct span lock)
+{
+    (void)kind;
+    (void)lock;
+    payments_payout_drive(op, id);
+}
+
 /* ------------------------------------------------------------------------------- what is due ---
  */
 
@@ -163,6 +176,12 @@ static int64_t
 refund_began(const void *document)
 {
     return began(&((const struct payments_refund *)document)->attempt);
+}
+
+static int64_t
+payout_began(const void *document)
+{
+    return began(&((const struct payments_payout *)document)->attempt);
 }
 
 static struct span
@@ -193,6 +212,12 @@ static const struct resource_sweep_kind kinds[] = {
         .began = refund_began,
         .lock_of = refund_lock,
         .drive = drive_found_refund,
+    },
+    {
+        .type = &payments_payout_type,
+        .due_column = PAYMENTS_PAYOUT_DUE,
+        .began = payout_began,
+        .drive = drive_found_payout,
     },
 };
 
