@@ -340,6 +340,9 @@ extern const struct resource_type payments_setup_attempt_type;
 extern const struct resource_type payments_deleted_customer_type;
 extern const struct resource_type payments_balance_transaction_type;
 
+/* Of the charge, refund or payout that a balance transaction comes from. */
+const struct resource_type *payments_source_type(struct span source);
+
 struct json_writer;
 /* "next_action" of an intent or a setup that waits for its customer. */
 void payments_next_action_write(

@@ -111,24 +111,32 @@ payments_payout_bookings(
         PAYMENTS_PAYOUT_RETURNED,
     };
 
-    if (payout->attempt.kind.size != 0) {
+    bool open = payout->attempt.kind.size != 0;
+    bool held = payout->balance_transaction.size != 0;
+    if (open && !held) {
         return 0;
     }
-    bool held = payout->balance_transaction.size != 0;
     bool failed = held && span_equal_cstr(payout->status, "failed");
     bool paid = payout->paid_at != 0;
     const bool moved[PAYMENTS_PAYOUT_BOOKINGS_MAX] = {
-        held, paid, failed && !paid, span_equal_cstr(payout->status, "canceled"), failed && paid};
+        true, paid, failed && !paid, span_equal_cstr(payout->status, "canceled"), failed && paid};
     u128 number = 0;
     bool parsed = id_parse(payments_payout_type.prefix, payout->header.id, &number);
     ASSERT(parsed);
-    /* While it is watched, the return may be in the books before the document says so. */
-    uint32_t count = PAYMENTS_PAYOUT_BOOKINGS_MAX - (paid && payout->due != 0 ? 1u : 0u);
+    /* What comes next may be in the books before the document says so: the end of what is pending,
+     * or under way; the return of what is watched. */
+    bool goes_on = open || span_equal_cstr(payout->status, "pending");
+    uint32_t count = goes_on                    ? 1
+                     : paid && payout->due != 0 ? PAYMENTS_PAYOUT_BOOKINGS_MAX - 1
+                                                : PAYMENTS_PAYOUT_BOOKINGS_MAX;
     for (uint32_t i = 0; i < count; i++) {
         bookings[i] = (struct payments_payout_booking){
             .transfer = resource_derived_id(number, steps[i]),
             .amount = moved[i] ? payout->amount : -1,
         };
+    }
+    if (!held) {
+        bookings[0].amount = 0; /* what was refused leaves its id behind (payout_posting.c) */
     }
     return count;
 }

@@ -77,14 +77,14 @@ void payments_bank_account_render(struct resource_render *render, const void *do
 void payments_deleted_bank_account_render(struct resource_render *render, const void *document);
 void payments_payout_render(struct resource_render *render, const void *document);
 
-/* What a payout at rest says of a transfer in the books. */
+/* What a payout says of a transfer in the books. */
 struct payments_payout_booking {
     u128 transfer;
     int64_t amount; /* the public API's units; below zero: it must not be there */
 };
 
 #define PAYMENTS_PAYOUT_BOOKINGS_MAX 5
-/* Returns how many; 0: it is under way, so that nothing can be said (stored.c). */
+/* Returns how many; 0: nothing can be said yet. */
 uint32_t payments_payout_bookings(
     const struct payments_payout *payout,
     struct payments_payout_booking bookings[PAYMENTS_PAYOUT_BOOKINGS_MAX]);

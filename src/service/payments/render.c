@@ -335,8 +335,8 @@ payments_deleted_customer_render(struct resource_render *render, const void *doc
 }
 
 /* A line's source says what it is by how it begins. */
-static const struct resource_type *
-source_type(struct span source)
+const struct resource_type *
+payments_source_type(struct span source)
 {
     static const struct resource_type *const types[] = {
         &payments_charge_type,
@@ -390,7 +390,7 @@ payments_balance_transaction_render(struct resource_render *render, const void *
     json_member_i64(json, "net", transaction->amount - transaction->fee);
     json_member_text(json, "reporting_category", reporting_category(transaction->type));
     struct span source = transaction->source;
-    resource_render_reference(render, "source", source_type(source), source);
+    resource_render_reference(render, "source", payments_source_type(source), source);
     json_member_cstr(json, "status", transaction->release_due == 0 ? "available" : "pending");
     json_member_text(json, "type", transaction->type);
     json_object_end(json);
