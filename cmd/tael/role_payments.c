@@ -111,6 +111,22 @@ payments_role_metrics(const struct node *node, struct buf *out)
          "gauge",
          "Suspense items that nobody has resolved: anything above 0 waits for a person.",
          health.suspense_open},
+        {"tael_payouts_in_transit",
+         "gauge",
+         "Payouts that the bank has and has not decided.",
+         health.payouts_in_transit},
+        {"tael_payout_oldest_seconds",
+         "gauge",
+         "Since the bank was asked for the oldest of them.",
+         (uint64_t)(health.payout_oldest_s < 0 ? 0 : health.payout_oldest_s)},
+        {"tael_payouts_paid_total",
+         "counter",
+         "Payouts that the bank has paid.",
+         health.payouts_paid},
+        {"tael_payouts_failed_total",
+         "counter",
+         "Payouts that the bank has refused, or sent back.",
+         health.payouts_failed},
     };
 
     node_metrics(out, all, sizeof(all) / sizeof(all[0]));

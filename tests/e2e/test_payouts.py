@@ -99,7 +99,9 @@ def test_what_the_bank_does_not_pay_is_there_again(quick, number, code):
     assert again.id != made.id
 
 
-def test_what_was_paid_may_come_back(quick):
+def test_what_was_paid_may_come_back(make_server):
+    server = make_server(*QUICK)
+    quick = sdk(server)
     have = fund(quick)
     bank_account(quick, "000333333335")
     made = payout(quick, 4000)
@@ -107,6 +109,10 @@ def test_what_was_paid_may_come_back(quick):
     assert available(quick) == have - 4000
     back = ended(quick, made, "failed", 30)
     assert back.failure_code == "account_frozen"
+    found = metrics(server)
+    if not server.cluster:
+        assert (found["tael_payouts_paid_total"], found["tael_payouts_failed_total"]) == (1, 1)
+    assert found["tael_payouts_in_transit"] == 0
     assert available(quick) == have
     assert lines(quick, made) == [("payout", -4000), ("payout_failure", 4000)]
     assert told(quick, made) == [
@@ -121,7 +127,9 @@ def test_an_answer_of_the_bank_that_was_lost_is_asked_for(quick):
     assert available(quick) == have - 4000
 
 
-def test_while_the_bank_does_not_decide(quick):
+def test_while_the_bank_does_not_decide(make_server):
+    server = make_server(*QUICK)
+    quick = sdk(server)
     have = fund(quick)
     bank_account(quick, "000777777771")
     made = payout(quick, 4000)
@@ -129,6 +137,9 @@ def test_while_the_bank_does_not_decide(quick):
     assert available(quick) == have - 4000
     error = refused(quick.v1.payouts.cancel, made.id)
     assert error.code == "payout_unexpected_state" and "in_transit" in error.user_message
+    wait_until(lambda: metrics(server)["tael_payouts_in_transit"] == 1, 10, "the count")
+    wait_until(lambda: metrics(server)["tael_payout_oldest_seconds"] >= 1, 10, "its age")
+    assert metrics(server)["tael_attempts_open"] == 0  # it is the bank's
 
 
 def test_money_of_every_kind(quick):

@@ -53,6 +53,10 @@ struct payments {
     _Atomic uint64_t reconcile_runs;
     _Atomic uint64_t differences;
     _Atomic uint64_t suspense_open;
+    _Atomic uint64_t payouts_in_transit;
+    _Atomic int64_t payout_oldest_s;
+    _Atomic uint64_t payouts_paid;
+    _Atomic uint64_t payouts_failed;
 };
 
 enum payments_posting {

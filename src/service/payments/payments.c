@@ -122,5 +122,9 @@ payments_health(const struct payments *payments)
         .reconcile_runs = atomic_load(&payments->reconcile_runs),
         .differences = atomic_load(&payments->differences),
         .suspense_open = atomic_load(&payments->suspense_open),
+        .payouts_in_transit = atomic_load(&payments->payouts_in_transit),
+        .payout_oldest_s = atomic_load(&payments->payout_oldest_s),
+        .payouts_paid = atomic_load(&payments->payouts_paid),
+        .payouts_failed = atomic_load(&payments->payouts_failed),
     };
 }

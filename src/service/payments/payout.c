@@ -107,7 +107,7 @@ save_undone(struct payments_payout_flow *flow, const char *type, const char *eve
 
 /* What the bank says, in the words of Stripe's failure codes. */
 static void
-explain(struct payments_payout *payout, const char *code)
+explain(struct payments *payments, struct payments_payout *payout, const char *code)
 {
     static const struct {
         const char *code;
@@ -119,6 +119,7 @@ explain(struct payments_payout *payout, const char *code)
         {"no_account", "The bank account could not be found."},
     };
 
+    atomic_fetch_add(&payments->payouts_failed, 1);
     payout->failure_code = span_from_cstr(code);
     payout->failure_message = SPAN("The bank could not process this payout.");
     for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++) {
@@ -148,7 +149,7 @@ returned(struct payments_payout_flow *flow, enum payments_payout_posting posting
         return;
     }
     move(flow->payout, PAYMENTS_PAYOUT_RETURN);
-    explain(flow->payout, flow->rail.answer.error_code);
+    explain(flow->payments, flow->payout, flow->rail.answer.error_code);
     save_undone(flow, "payout_failure", "payout.failed");
 }
 
@@ -185,6 +186,8 @@ paid(struct payments_payout_flow *flow, enum payments_payout_posting posting)
     }
     payments_attempt_close(&payout->attempt);
     move(payout, PAYMENTS_PAYOUT_PAY);
+    atomic_fetch_add(&flow->payments->payouts_paid, 1);
+    payout->asked_at = 0;
     payout->paid_at = now_of(flow);
     payout->due = resource_bank_next_look(
         payout->paid_at, payout->paid_at, flow->payments->parts.settings.return_window_s, true);
@@ -205,8 +208,9 @@ not_paid(struct payments_payout_flow *flow, enum payments_payout_posting posting
         return;
     }
     payments_attempt_close(&flow->payout->attempt);
+    flow->payout->asked_at = 0;
     move(flow->payout, PAYMENTS_PAYOUT_REFUSE);
-    explain(flow->payout, flow->rail.answer.error_code);
+    explain(flow->payments, flow->payout, flow->rail.answer.error_code);
     save_undone(flow, "payout_failure", "payout.failed");
 }
 
@@ -269,6 +273,7 @@ submit_to_bank(struct payments_payout_flow *flow)
 {
     struct payments_payout *payout = flow->payout;
     attempt_open(flow, "pay");
+    payout->asked_at = now_of(flow);
     move(payout, PAYMENTS_PAYOUT_SUBMIT);
     err_t error = resource_save(flow->op, &payments_payout_type, payout);
     if (error == ERR_OK) {
@@ -683,4 +688,52 @@ payments_payout_drive(struct resource_op *op, struct span id)
         flow->wanted = id;
         resource_lock(op, id, drive_locked);
     }
+}
+
+/* ---------------------------------------------------------------------------- what is stuck --- */
+
+struct look {
+    uint64_t count;
+    int64_t oldest;
+};
+
+static bool
+look_at(void *context, void *document)
+{
+    struct look *look = context;
+    const struct payments_payout *payout = document;
+    if (look->count++ == 0) {
+        look->oldest = payout->asked_at;
+    }
+    return true;
+}
+
+static void
+look_now(struct resource_op *op)
+{
+    struct payments *payments = resource_op_service(op);
+    struct look look = {.count = 0};
+    int64_t now = (int64_t)resource_now_s(op);
+    const struct document_query query = {
+        .all_scopes = true,
+        .range_column = PAYMENTS_PAYOUT_ASKED,
+        .range_min = 1,
+        .range_max = INT64_MAX,
+        .oldest_first = true,
+        .limit = DOCUMENT_LIST_MAX,
+    };
+    err_t error = resource_find(op, &payments_payout_type, &query, look_at, &look);
+    resource_finish(op);
+    if (error == ERR_OK) {
+        atomic_store(&payments->payouts_in_transit, look.count);
+        atomic_store(&payments->payout_oldest_s, look.count == 0 ? 0 : now - look.oldest);
+    }
+}
+
+void
+payments_payouts_look(struct payments *payments)
+{
+    /* Too much under way: the next sweep looks again. */
+    err_t error = resource_start_internal(payments->parts.runtime, 0, payments, look_now, NULL);
+    (void)error;
 }

@@ -74,6 +74,8 @@ struct money payments_payout_available(const struct payments_payout_flow *flow);
 
 /* --- payout.c: the flow --- */
 
+/* Counts those that the bank has and has not decided, for payments_health: once a sweep. */
+void payments_payouts_look(struct payments *payments);
 /* The sweeper's entry: in an operation of its own, whose service is the payments'. */
 void payments_payout_drive(struct resource_op *op, struct span id);
 

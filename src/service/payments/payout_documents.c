@@ -33,6 +33,7 @@ static const struct resource_field payout_fields[] = {
     RESOURCE_TEXT(payments_payout, failure_code),
     RESOURCE_TEXT(payments_payout, failure_message),
     RESOURCE_INTEGER(payments_payout, paid_at),
+    RESOURCE_INTEGER_COLUMN(payments_payout, asked_at, PAYMENTS_PAYOUT_ASKED),
     RESOURCE_INTEGER_COLUMN(payments_payout, due, PAYMENTS_PAYOUT_DUE),
     RESOURCE_NAMED(payments_payout, "attempt_kind", TEXT, attempt.kind),
     RESOURCE_NAMED(payments_payout, "attempt_key", TEXT, attempt.key),
@@ -58,8 +59,9 @@ const struct document_kind payments_payout_kind = {
             RESOURCE_INDEXED("status"),
             RESOURCE_INDEXED("destination"),
             RESOURCE_SWEPT("due"),
+            RESOURCE_SWEPT("asked_at"),
         },
-    .column_count = 3,
+    .column_count = 4,
 };
 
 const struct resource_type payments_bank_account_type = {

@@ -51,8 +51,9 @@ struct payments_payout {
     struct span failure_balance_transaction;
     struct span failure_code;
     struct span failure_message;
-    int64_t paid_at; /* by the bank's word; 0: it has not paid */
-    int64_t due;     /* when the sweeper must look at it; 0: never */
+    int64_t paid_at;  /* by the bank's word; 0: it has not paid */
+    int64_t asked_at; /* since when the bank has it, unless it has decided; else 0 */
+    int64_t due;      /* when the sweeper must look at it; 0: never */
     /* Kinds: hold, pay, cancel. Its ids derive from the payout's. */
     struct payments_attempt attempt;
     struct span trace; /* as an intent's */
@@ -62,6 +63,7 @@ enum {
     PAYMENTS_PAYOUT_STATUS,
     PAYMENTS_PAYOUT_DESTINATION,
     PAYMENTS_PAYOUT_DUE,
+    PAYMENTS_PAYOUT_ASKED,
 };
 
 extern const struct document_kind payments_bank_account_kind;

@@ -178,10 +178,12 @@ refund_began(const void *document)
     return began(&((const struct payments_refund *)document)->attempt);
 }
 
+/* Of one that the bank has, the end is not ours to hurry: it is counted apart. */
 static int64_t
 payout_began(const void *document)
 {
-    return began(&((const struct payments_payout *)document)->attempt);
+    const struct payments_payout *payout = document;
+    return payout->asked_at != 0 ? 0 : began(&payout->attempt);
 }
 
 static struct span
@@ -227,6 +229,10 @@ turn(void *service, bool leads)
     struct payments *payments = service;
     if (leads) {
         payments_settle_sweep(payments);
+        payments_payouts_look(payments);
+    } else {
+        atomic_store(&payments->payouts_in_transit, 0);
+        atomic_store(&payments->payout_oldest_s, 0);
     }
 }
 

@@ -101,8 +101,12 @@ struct payments_health {
     uint64_t attempts_open;   /* found by the last sweep */
     int64_t attempt_oldest_s; /* age of the oldest of them */
     uint64_t reconcile_runs;
-    uint64_t differences;   /* found by the last complete reconciliation */
-    uint64_t suspense_open; /* items that nobody has resolved; 100 or more count as 100 */
+    uint64_t differences;        /* found by the last complete reconciliation */
+    uint64_t suspense_open;      /* items that nobody has resolved; 100 or more count as 100 */
+    uint64_t payouts_in_transit; /* as suspense_open; zeros where another process looks */
+    int64_t payout_oldest_s;     /* since the bank was asked for the oldest of them */
+    uint64_t payouts_paid;       /* by this process, since it began */
+    uint64_t payouts_failed;     /* likewise: refused by the bank, or sent back */
 };
 
 /* Any thread. */
