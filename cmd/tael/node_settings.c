@@ -140,7 +140,8 @@ const struct setting node_setting_table[] = {
         "bank-at",
         bank_at,
         "",
-        "Where the bank that pays withdrawals out is: the same. Without it, here with the role "
+        "Where the bank that pays withdrawals and payouts out is: the same. Without it, here with "
+        "the role "
         "wallets."),
     TEXT_OF(
         "internal-listen",

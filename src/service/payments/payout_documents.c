@@ -82,10 +82,10 @@ const struct resource_type payments_deleted_bank_account_type = {
     .render = payments_deleted_bank_account_render,
 };
 
-/* Made for an answer, of what it has. */
+/* Made for an answer, of what it has: the ids are the merchants' own. */
 const struct resource_type payments_account_type = {
     .object = "account",
-    .prefix = "acct_",
+    .prefix = "",
     .struct_size = sizeof(struct payments_account),
     .render = payments_account_render,
 };
