@@ -159,6 +159,18 @@ expect_movement(struct comparison *comparison, struct span id, u128 transfer, in
     return expect(comparison, id, &expected);
 }
 
+/* Whether a document says something of the books that can be compared. */
+static bool
+says_something(struct comparison *comparison, struct span id, err_t code, uint32_t count)
+{
+    if (code != ERR_OK) {
+        difference(comparison, id, err_text(code));
+    } else if (count == 0) {
+        comparison->books->under_way++;
+    }
+    return code == ERR_OK && count != 0;
+}
+
 static err_t
 see_payout(void *context, uint64_t scope, struct span id, struct span body)
 {
@@ -168,12 +180,7 @@ see_payout(void *context, uint64_t scope, struct span id, struct span body)
     (void)scope;
     arena_clear(&comparison->arena);
     err_t code = payments_stored_payout(&comparison->arena, id, body, wanted, &count);
-    if (code != ERR_OK) {
-        difference(comparison, id, err_text(code));
-        return ERR_OK;
-    }
-    if (count == 0) {
-        comparison->books->under_way++;
+    if (!says_something(comparison, id, code, count)) {
         return ERR_OK;
     }
     comparison->books->payouts++;
@@ -193,12 +200,7 @@ see_wallets_document(void *context, uint64_t scope, struct span id, struct span 
     arena_clear(&comparison->arena);
     err_t code =
         wallets_stored_document(&comparison->arena, comparison->kind, id, body, wanted, &count);
-    if (code != ERR_OK) {
-        difference(comparison, id, err_text(code));
-        return ERR_OK;
-    }
-    if (count == 0) {
-        comparison->books->under_way++;
+    if (!says_something(comparison, id, code, count)) {
         return ERR_OK;
     }
     comparison->books->movements++;

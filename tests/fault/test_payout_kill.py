@@ -7,16 +7,13 @@ A minute with TEST_LONG, else ten seconds.
 
 import collections
 import random
-import threading
 import time
-import uuid
-
-import requests
 
 from kit.audit import audited
 from kit.books import reconciled
 from kit.client import Http, sdk
 from kit.payouts import bank_account, fund
+from kit.keyed import Keyed, finish
 from kit.server import LONG
 
 SECONDS = 60 if LONG else 10
@@ -25,32 +22,11 @@ CLIENTS = 16
 BANKS = ["000123456789", "000123456789", "000111111116", "000222222227", "000333333335", "000666666660"]
 
 
-class Client(threading.Thread):
-    """Does one thing after the other, each under a key until it has an answer."""
-
+class Client(Keyed):
     def __init__(self, server, accounts, seed):
-        super().__init__()
+        super().__init__(Http(server), seed)
         self.accounts = accounts
-        self.random = random.Random(seed)
-        self.http = Http(server)
-        self.ended = threading.Event()
-        self.done = []  # (key, path, body, status, answer)
         self.payouts, self.intents = [], []
-        self.failure = None
-
-    def ask(self, path, body):
-        key = str(uuid.UUID(int=self.random.getrandbits(128)))
-        while True:
-            try:
-                answer = self.http.post(path, body, headers={"Idempotency-Key": key}, timeout=30)
-            except requests.exceptions.RequestException:
-                time.sleep(0.05)
-                continue
-            if answer.status_code in (409, 429) or answer.status_code >= 500:
-                time.sleep(0.02)
-                continue
-            self.done.append((key, path, body, answer.status_code, answer.content))
-            return answer.json() if answer.status_code == 200 else None
 
     def step(self):
         choice = self.random.random()
@@ -71,13 +47,6 @@ class Client(threading.Thread):
                 "amount": 1000, "currency": "usd", "confirm": "true",
                 "payment_method": "pm_card_bypassPending"})
             self.intents.append(made["id"])
-
-    def run(self):
-        try:
-            while not self.ended.is_set():
-                self.step()
-        except Exception as error:  # a thread's exception would go unnoticed
-            self.failure = error
 
 
 def check(server, clients):
@@ -115,12 +84,6 @@ def test_kill_while_clients_pay_out(make_server):
         server.kill()
         server.start(f"--port={port}")
     time.sleep(SECONDS / (KILLS + 1))
-    for client in clients:
-        client.ended.set()
-    for client in clients:
-        client.join(60)
-        assert not client.is_alive()
-        if client.failure:
-            raise client.failure
+    finish(clients)
     statuses = check(server, clients)
     print(f"{KILLS} kills, {sum(len(client.done) for client in clients)} answers, {dict(statuses)}")
