@@ -147,7 +147,7 @@ payments_charge_render(struct resource_render *render, const void *document)
     json_member_text(json, "currency", charge->currency);
     resource_render_reference(render, "customer", &payments_customer_type, charge->customer);
     text_or_null(json, "description", charge->description);
-    json_member_bool(json, "disputed", false);
+    json_member_bool(json, "disputed", charge->disputed);
     json_member_null(json, "failure_balance_transaction");
     text_or_null(json, "failure_code", charge->failure_code);
     text_or_null(json, "failure_message", charge->failure_message);
@@ -333,10 +333,42 @@ payments_deleted_customer_render(struct resource_render *render, const void *doc
     json_object_end(json);
 }
 
+static bool
+is_of_dispute(const struct payments_balance_transaction *transaction)
+{
+    return span_equal_cstr(transaction->type, "adjustment");
+}
+
+/* What reports sum it up under. */
+static struct span
+category_of(const struct payments_balance_transaction *transaction)
+{
+    if (!is_of_dispute(transaction)) {
+        return transaction->type;
+    }
+    return transaction->amount < 0 ? SPAN("dispute") : SPAN("dispute_reversal");
+}
+
+static const struct resource_type *
+source_type(struct span source)
+{
+    return span_starts_with(source, SPAN("ch_"))   ? &payments_charge_type
+           : span_starts_with(source, SPAN("du_")) ? &payments_dispute_type
+                                                   : &payments_refund_type;
+}
+
 void
 payments_balance_transaction_render(struct resource_render *render, const void *document)
 {
-    const struct payments_balance_transaction *transaction = document;
+    payments_balance_transaction_write(render, document, false);
+}
+
+void
+payments_balance_transaction_write(
+    struct resource_render *render,
+    const struct payments_balance_transaction *transaction,
+    bool inside)
+{
     struct json_writer *json = resource_render_json(render);
     json_object_begin(json);
     json_member_text(json, "id", transaction->header.id);
@@ -356,17 +388,20 @@ payments_balance_transaction_render(struct resource_render *render, const void *
         json_member_i64(json, "amount", transaction->fee);
         json_member_null(json, "application");
         json_member_text(json, "currency", transaction->currency);
-        json_member_cstr(json, "description", "Processing fees");
+        json_member_cstr(
+            json, "description", is_of_dispute(transaction) ? "Dispute fee" : "Processing fees");
         json_member_cstr(json, "type", "stripe_fee");
         json_object_end(json);
     }
     json_array_end(json);
     json_member_i64(json, "net", transaction->amount - transaction->fee);
-    json_member_text(json, "reporting_category", transaction->type);
-    struct span source = transaction->source;
-    bool is_charge = span_starts_with(source, SPAN("ch_"));
-    resource_render_reference(
-        render, "source", is_charge ? &payments_charge_type : &payments_refund_type, source);
+    json_member_text(json, "reporting_category", category_of(transaction));
+    if (inside) {
+        json_member_text(json, "source", transaction->source);
+    } else {
+        resource_render_reference(
+            render, "source", source_type(transaction->source), transaction->source);
+    }
     json_member_cstr(json, "status", transaction->release_due == 0 ? "available" : "pending");
     json_member_text(json, "type", transaction->type);
     json_object_end(json);

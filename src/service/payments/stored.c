@@ -1,6 +1,6 @@
 #include "payments/stored.h"
 
-#include "flow.h"
+#include "dispute.h"
 
 #include <string.h>
 
@@ -140,6 +140,38 @@ payments_stored_refund(
     }
     TRY(booking(payments_unhex(refund.reference), amount, refund.currency, ret_booking));
     *ret_booked = true;
+    return ERR_OK;
+}
+
+err_t
+payments_stored_dispute(
+    struct arena *arena,
+    struct span id,
+    struct span body,
+    struct payments_stored_booking bookings[PAYMENTS_STORED_DISPUTE_BOOKINGS_MAX],
+    uint32_t *ret_count)
+{
+    struct payments_dispute dispute;
+    u128 number = 0;
+    uint32_t count = 0;
+    memset(&dispute, 0, sizeof(dispute));
+    TRY(resource_fields_decode(arena, &payments_dispute_type, body, &dispute));
+    if (!id_parse(payments_dispute_type.prefix, id, &number)) {
+        return ERR_CORRUPT;
+    }
+    if (dispute.withdrawal.size != 0) {
+        u128 transfer = resource_derived_id(number, "dispute");
+        TRY(booking(transfer, dispute.amount, dispute.currency, &bookings[count++]));
+    }
+    if (dispute.withdrawal.size != 0 && dispute.fee != 0) {
+        u128 transfer = resource_derived_id(number, "dispute fee");
+        TRY(booking(transfer, dispute.fee, dispute.currency, &bookings[count++]));
+    }
+    if (dispute.reinstation.size != 0) {
+        u128 transfer = resource_derived_id(number, "dispute reversal");
+        TRY(booking(transfer, dispute.amount, dispute.currency, &bookings[count++]));
+    }
+    *ret_count = count;
     return ERR_OK;
 }
 

@@ -49,6 +49,9 @@ enum books_transfer {
     BOOKS_WITHDRAWAL_RETURN = 12, /* bank clearing -> wallet: the bank sent it back later */
     BOOKS_WALLET_CLOSING = 13,    /* wallet => suspense, pending, of nothing: closes the account */
     BOOKS_DEPOSIT = 14,           /* bank clearing -> wallet: somebody paid in at a bank */
+    BOOKS_DISPUTE = 17,           /* merchant -> card clearing: the network took it back */
+    BOOKS_DISPUTE_REVERSAL = 18,  /* card clearing -> merchant: it gave it again */
+    BOOKS_DISPUTE_FEE = 19,       /* merchant -> fee revenue */
 };
 
 /* Account ids are derived, so nobody has to look them up. `owner` is the merchant's id (acct_...)

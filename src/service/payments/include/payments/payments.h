@@ -22,6 +22,7 @@ struct trace_log;
 struct payments_settings {
     int64_t fee_basis_points;         /* of each captured amount */
     int64_t fee_fixed;                /* plus so many minor units, never more than the amount */
+    int64_t dispute_fee;              /* US cents, or about as much in another currency */
     int64_t settlement_delay_s;       /* from capture until the money is available */
     int64_t authorization_hold_s;     /* an uncaptured intent is canceled after it */
     int64_t authentication_timeout_s; /* a challenge that nobody answered has failed after it */
@@ -78,7 +79,7 @@ void payments_start(struct payments *payments);
 
 /* The routes, in tables, bound to this instance; valid as long as it. NULL: bound to nothing, for
  * those who describe them. */
-#define PAYMENTS_ROUTE_TABLES 4
+#define PAYMENTS_ROUTE_TABLES 5
 const struct resource_route *payments_routes(
     const struct payments *payments, uint32_t table, uint32_t *ret_count);
 
@@ -87,6 +88,7 @@ const struct resource_route *payments_routes(
 extern const struct resource_type payments_customer_type;
 extern const struct resource_type payments_charge_type;
 extern const struct resource_type payments_refund_type;
+extern const struct resource_type payments_dispute_type;
 
 /* The document kinds, for document_store_open. */
 extern const struct document_kind *const payments_kinds[];
@@ -97,8 +99,10 @@ struct payments_health {
     uint64_t attempts_open;   /* found by the last sweep */
     int64_t attempt_oldest_s; /* age of the oldest of them */
     uint64_t reconcile_runs;
-    uint64_t differences;   /* found by the last complete reconciliation */
-    uint64_t suspense_open; /* items that nobody has resolved; 100 or more count as 100 */
+    uint64_t differences;       /* found by the last complete reconciliation */
+    uint64_t suspense_open;     /* items that nobody has resolved; 100 or more count as 100 */
+    uint64_t disputes_due_soon; /* need a response within two days; counted likewise */
+    uint64_t disputes_unplaced; /* notices of disputes of payments that nobody knows, ever */
 };
 
 /* Any thread. */
