@@ -254,6 +254,8 @@ FIRES = {
         'process_start_time_seconds{job="tael",instance="b"} 18000x400'],
     "TaelAttemptStuck": ["tael_attempt_oldest_seconds 1000x30"],
     "TaelSuspenseOpen": ["tael_suspense_open 1x30"],
+    "TaelDisputeDue": ["tael_disputes_due_soon 1x30"],
+    "TaelDisputeUnplaced": ["tael_disputes_unplaced 1x30"],
     "TaelParticipantStuck": ["tael_participant_transactions_stuck 1x30"],
     "TaelCardsUnknown": ["tael_cards_unknown_total 0+10x30", "tael_cards_sent_total 0+100x30"],
     "TaelLedgerFailed": ["tael_ledger_healthy 0x30"],

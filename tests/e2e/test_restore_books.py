@@ -92,7 +92,7 @@ def test_of_one_moment(moments, tmp_path):
     alone(moments[-1], tmp_path / "backups")
     result = restore(tmp_path / "backups", tmp_path / "made")
     assert result.returncode == 0, result.stderr
-    found = re.search(r"(\d+) charges, (\d+) refunds and (\d+) movements of wallets", result.stdout)
+    found = re.search(r"(\d+) charges, (\d+) refunds, \d+ disputes and (\d+) movements of wallets", result.stdout)
     assert tuple(map(int, found.groups())) == (4, 1, 6), result.stdout
 
 
