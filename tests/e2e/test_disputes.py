@@ -2,8 +2,10 @@
 Stripe's, and so is what evidence brings."""
 
 import pytest
+import stripe
 
 from kit.answers import refused
+from kit.audit import audited
 from kit.books import metrics
 from kit.client import Http, pay, sdk
 from kit.server import Server, wait_until
@@ -318,3 +320,41 @@ def test_an_idempotency_key_hands_in_once(desk, client):
 def test_no_such_dispute(client):
     for call in (client.v1.disputes.retrieve, client.v1.disputes.close, client.v1.disputes.update):
         refused(lambda call=call: call("du_missing"), "resource_missing", 404)
+
+
+def test_restricted_keys(desk, client):
+    dispute = disputed(client)
+
+    def holder(permissions):
+        made = Http(desk).post("/v1/tael/api_keys", {
+            "type": "restricted", "name": "of a test", "permissions": permissions}).json()
+        return sdk(desk, key=made["key"])
+
+    reader, other = holder("disputes:read"), holder("charges:write,refunds:write")
+    assert reader.v1.disputes.retrieve(dispute.id).id == dispute.id
+    for call in (lambda: reader.v1.disputes.update(dispute.id, {"metadata": {"a": "b"}}),
+                 lambda: reader.v1.disputes.close(dispute.id),
+                 lambda: other.v1.disputes.list(),
+                 lambda: other.v1.disputes.retrieve(dispute.id)):
+        refused(call, None, 403)
+    assert holder("disputes:write").v1.disputes.close(dispute.id).status == "lost"
+
+
+def test_a_refund_and_a_dispute_at_once(make_server):
+    """Never more goes back than was taken, whichever of them the network has first."""
+    server = make_server("--issuer-dispute-delay=300ms", "--issuer-latency=150ms", "--issuer-jitter=200ms",
+                         "--settlement-delay=1s")
+    client = sdk(server)
+    intents = [pay(client, 2000, token=FRAUD) for _ in range(6)]
+    for intent in intents * 3:
+        try:
+            client.v1.refunds.create({"payment_intent": intent.id, "amount": 300})
+        except stripe.InvalidRequestError as error:
+            assert error.code == "charge_disputed"
+    for intent in intents:
+        (dispute,) = disputes_of(client, intent)
+        charge = client.v1.charges.retrieve(intent.latest_charge)
+        assert dispute.amount + charge.amount_refunded == 2000
+        assert dispute.amount in (1100, 1400, 1700, 2000)
+        client.v1.disputes.close(dispute.id)
+    audited(server)
