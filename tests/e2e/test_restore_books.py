@@ -9,7 +9,7 @@ import pytest
 from kit.backups import backup, points, restore, with_ledger_of
 from kit.client import pay, sdk
 from kit.payouts import bank_account, ended, fund, payout
-from kit.server import Server
+from kit.server import Server, wait_until
 from kit.wallets import Wallets
 
 
@@ -26,10 +26,36 @@ class Acts:
         self.hold = self._hold()
         fund(self.client, 1000)
         bank_account(self.client)
+        self.disputed = self._dispute("pm_card_createDispute")
+        self.asked = self._dispute("pm_card_createDisputeInquiry")
 
     def _hold(self):
         return self.wallets.post(
             f"/v1/wallets/{self.purse}/holds", to=self.other, amount=300)["id"]
+
+    def _dispute(self, token):
+        intent = pay(self.client, 1000, token=token)
+
+        def there():
+            found = self.client.v1.disputes.list({"payment_intent": intent.id}).data
+            return found and (found[0].status.startswith("warning_") or found[0].balance_transactions) and found[0].id
+
+        return wait_until(there, 30, "the dispute")
+
+    def _answer(self, dispute, text, status, lines):
+        self.client.v1.disputes.update(dispute, {"evidence": {"uncategorized_text": text}})
+
+        def decided():
+            found = self.client.v1.disputes.retrieve(dispute)
+            return (found.status, len(found.balance_transactions)) == (status, lines)
+
+        wait_until(decided, 30, status)
+
+    def win(self):
+        self._answer(self.disputed, "winning_evidence", "won", 2)
+
+    def grow(self):
+        self._answer(self.asked, "escalate_inquiry_evidence", "needs_response", 1)
 
     def card(self):
         pay(self.client, 2100)
@@ -66,7 +92,7 @@ class Acts:
         ended(self.client, payout(self.client, 500), "paid")
 
 
-ACTS = ["card", "split", "refund", "send", "hold_money", "capture", "fund", "withdraw", "pay_out"]
+ACTS = ["card", "split", "refund", "win", "grow", "send", "hold_money", "capture", "fund", "withdraw", "pay_out"]
 # What is only in the books belongs to no document that could say so: wallets' movements are found
 # from the books too, payments only from their documents.
 FROM_BOOKS = ["send", "capture", "fund", "withdraw", "pay_out"]
@@ -76,7 +102,8 @@ FROM_BOOKS = ["send", "capture", "fund", "withdraw", "pay_out"]
 def moments(tmp_path_factory):
     """A backup before each act, and one behind the last."""
     folder = tmp_path_factory.mktemp("moments") / "backups"
-    server = Server(folder.parent / "server", "--bank-settle=300ms", "--payout-delay=0s", cluster=False,
+    server = Server(folder.parent / "server", "--bank-settle=300ms", "--payout-delay=0s",
+                    "--issuer-dispute-delay=100ms", cluster=False,
                     on_postgres=False).start()
     try:
         acts = Acts(server)
@@ -99,9 +126,9 @@ def test_of_one_moment(moments, tmp_path):
     alone(moments[-1], tmp_path / "backups")
     result = restore(tmp_path / "backups", tmp_path / "made")
     assert result.returncode == 0, result.stderr
-    found = re.search(r"(\d+) charges, (\d+) refunds, (\d+) payouts, \d+ disputes and (\d+) movements of wallets",
+    found = re.search(r"(\d+) charges, (\d+) refunds, (\d+) payouts, (\d+) disputes and (\d+) movements of wallets",
                       result.stdout)
-    assert tuple(map(int, found.groups())) == (5, 1, 1, 6), result.stdout
+    assert tuple(map(int, found.groups())) == (7, 1, 1, 2, 6), result.stdout
 
 
 @pytest.mark.parametrize("act", ACTS)
@@ -110,7 +137,7 @@ def test_documents_that_know_more_than_the_books(moments, tmp_path, act):
     newer = alone(moments[number + 1], tmp_path / "backups")
     with_ledger_of(newer, moments[number])
     result = restore(tmp_path / "backups", tmp_path / "made")
-    places = 2 if act in ("split", "pay_out") else 1
+    places = 2 if act in ("split", "grow", "pay_out") else 1  # a dispute has a fee
     assert result.returncode == 1 and not list(tmp_path.glob("made*"))
     assert f"differ in {places} places" in result.stderr, result.stderr
     assert "not in the books" in result.stderr, result.stderr

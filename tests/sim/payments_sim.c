@@ -12,6 +12,10 @@ plan_issuer(struct sim *sim, struct issuer_settings *issuer)
 {
     *issuer = issuer_settings_default();
     issuer->refund_settle_ms = (int64_t)(1000 + sim_below(&sim->world, 5000));
+    issuer->dispute_delay_ms = (int64_t)sim_below(&sim->world, 5000);
+    if (sim_chance(&sim->world, 2)) {
+        issuer->dispute_due_ms = (int64_t)(1000 + sim_below(&sim->world, 20000));
+    }
     if (sim_chance(&sim->world, 4)) {
         return; /* a good network */
     }
@@ -135,6 +139,7 @@ heal(struct sim *sim)
 
     struct issuer_settings good = issuer_settings_default();
     good.refund_settle_ms = REFUND_SETTLE_MS;
+    good.dispute_delay_ms = REFUND_SETTLE_MS;
     sim->plan.issuer = good;
     sim->plan.operations_max = 1000;
 }

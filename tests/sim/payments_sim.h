@@ -124,6 +124,7 @@ enum sim_kind {
     SIM_ROW_EVENT,
     SIM_ROW_SETUP,
     SIM_ROW_SETUP_ATTEMPT,
+    SIM_ROW_DISPUTE,
     SIM_ROW_KIND_COUNT,
 };
 

@@ -20,6 +20,7 @@ static const char *const kind_names[SIM_ROW_KIND_COUNT] = {
     [SIM_ROW_EVENT] = "event",
     [SIM_ROW_SETUP] = "setup_intent",
     [SIM_ROW_SETUP_ATTEMPT] = "setup_attempt",
+    [SIM_ROW_DISPUTE] = "dispute",
 };
 
 static const struct document_kind *

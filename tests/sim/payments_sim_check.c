@@ -296,6 +296,12 @@ check_source(struct sim_check_state *check, const struct sim_row *transaction)
     if (row == NULL) {
         row = sim_books_find(check->books, SIM_ROW_REFUND, source);
     }
+    const struct sim_row *dispute = sim_books_find(check->books, SIM_ROW_DISPUTE, source);
+    bool of_dispute = dispute != NULL && (sim_row_is(dispute, "withdrawal", transaction->id) ||
+                                          sim_row_is(dispute, "reinstation", transaction->id));
+    if (of_dispute) {
+        return;
+    }
     if (row == NULL || (!sim_row_is(row, "balance_transaction", transaction->id) &&
                         !sim_row_is(row, "failure_balance_transaction", transaction->id))) {
         sim_world_fail(
@@ -320,6 +326,9 @@ check_settlement(struct sim_check_state *check, const struct sim_row *transactio
     bool is_late = due && sim_row_integer(transaction, "release_due") + 10 < (int64_t)now_s;
     const struct sim_row *refund =
         sim_books_find(check->books, SIM_ROW_REFUND, sim_row_text(transaction, "source"));
+    if (refund == NULL) {
+        refund = sim_books_find(check->books, SIM_ROW_DISPUTE, sim_row_text(transaction, "source"));
+    }
     bool never = refund != NULL && json_is_true(json_object_get(refund->body, "from_available"));
     if (is_late) {
         sim_world_fail(&check->sim->world, "%s is not settled in time", transaction->id);
@@ -412,6 +421,7 @@ sim_check(struct sim *sim, const struct sim_books *books)
         check_source(&check, &books->documents[SIM_ROW_TRANSACTION].rows[i]);
         check_settlement(&check, &books->documents[SIM_ROW_TRANSACTION].rows[i]);
     }
+    sim_check_disputes(&check);
     check_nothing_else(&check);
     sim_check_sums(sim, books);
     free(check.transfer_seen);

@@ -149,6 +149,9 @@ draw_token(struct sim *sim)
         "pm_card_authenticationRequiredOnSetup",
         "pm_card_threeDSecureRequiredChargeDeclined",
         "pm_card_incrementDeclined",
+        "pm_card_createDispute",
+        "pm_card_createDisputeInquiry",
+        "pm_card_createMultipleDisputes",
     };
     return tokens[sim_below(&sim->world, sizeof(tokens) / sizeof(tokens[0]))];
 }

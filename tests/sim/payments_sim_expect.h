@@ -14,6 +14,9 @@ enum {
     SIM_CODE_REFUND = 4,
     SIM_CODE_REFUND_FAILURE = 5,
     SIM_CODE_SETTLE = 6,
+    SIM_CODE_DISPUTE = 17,
+    SIM_CODE_DISPUTE_REVERSAL = 18,
+    SIM_CODE_DISPUTE_FEE = 19,
 };
 
 struct sim_check_state {
@@ -58,5 +61,8 @@ bool sim_named_transfer(
 const struct sim_issuer_record *sim_record_find(struct sim_check_state *check, u128 id);
 /* The network has the same view of a charge. */
 void sim_expect_network(struct sim_check_state *check, const struct sim_row *charge, bool canceled);
+
+/* payments_sim_disputes.c */
+void sim_check_disputes(struct sim_check_state *check);
 
 #endif

@@ -248,7 +248,29 @@ second_record(struct sim_books *books)
     return false;
 }
 
+static bool
+lost_dispute(struct sim_books *books)
+{
+    return drop_row(
+        books, SIM_ROW_DISPUTE, pick(books, SIM_ROW_DISPUTE, "status", "needs_response"));
+}
+
+static bool
+dispute_won(struct sim_books *books)
+{
+    return set_text(pick(books, SIM_ROW_DISPUTE, "status", "needs_response"), "status", "won");
+}
+
+static bool
+dispute_of_more(struct sim_books *books)
+{
+    return add_integer(pick(books, SIM_ROW_DISPUTE, "status", "needs_response"), "amount", 100);
+}
+
 const struct sim_mutation sim_mutations[] = {
+    {"a dispute is lost", lost_dispute},
+    {"a dispute is won that was not", dispute_won},
+    {"a dispute of more", dispute_of_more},
     {"a transfer is lost", drop_transfer},
     {"a transfer of another amount", other_amount},
     {"a transfer the other way", other_direction},

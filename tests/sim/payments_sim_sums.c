@@ -135,6 +135,7 @@ check_events(struct sim *sim, const struct sim_books *books)
         {SIM_ROW_CHARGE, "status", "failed", "charge.failed"},
         {SIM_ROW_REFUND, "status", "failed", "refund.failed"},
         {SIM_ROW_SETUP, "status", "succeeded", "setup_intent.succeeded"},
+        {SIM_ROW_DISPUTE, "object", "", "charge.dispute.created"},
     };
 
     for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {

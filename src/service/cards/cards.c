@@ -66,6 +66,13 @@ count(struct cards *cards, enum port_rail_outcome outcome)
     UNREACHABLE();
 }
 
+/* Whether there are news is asked all of the time, and would hide what becomes of payments. */
+static bool
+counts(const struct port_rail_request *request)
+{
+    return request->operation != PORT_RAIL_NEWS;
+}
+
 /* --- spans: the rail is called, and calls the network --- */
 
 static void
@@ -127,7 +134,7 @@ network_done(struct port_network_request *network)
     struct port_rail_request *request = network->rail;
     request->error = network->error;
     request->answer = network->answer;
-    if (network->error == ERR_OK) {
+    if (network->error == ERR_OK && counts(request)) {
         count(cards, network->answer.outcome);
     }
     atomic_fetch_sub(&cards->in_flight, 1);
@@ -154,7 +161,9 @@ run_submit(struct os_task *task)
     slot->network.done = network_done;
     slot->network.rail = request;
     span_start(slot, request);
-    atomic_fetch_add(&cards->sent, 1);
+    if (counts(request)) {
+        atomic_fetch_add(&cards->sent, 1);
+    }
     atomic_fetch_add(&cards->in_flight, 1);
     cards->parts.network->submit(cards->parts.network, &slot->network);
 }

@@ -95,6 +95,19 @@ test_bound_and_answers(void **state)
     rail->submit(rail, &requests[2]);
     assert_true(os_sim_run_until_idle(sim, T_STEPS));
     assert_int_equal(network.count, 3);
+    /* CARDS-3 */
+    let_go(&network, 2, PORT_RAIL_APPROVED);
+    assert_true(os_sim_run_until_idle(sim, T_STEPS));
+    requests[0].operation = PORT_RAIL_NEWS;
+    rail->submit(rail, &requests[0]);
+    assert_true(os_sim_run_until_idle(sim, T_STEPS));
+    let_go(&network, 3, PORT_RAIL_APPROVED);
+    assert_true(os_sim_run_until_idle(sim, T_STEPS));
+    assert_int_equal(answered, 5);
+    counters = cards_counters(cards);
+    assert_int_equal(counters.sent, 3);
+    assert_int_equal(counters.approved, 2);
+    assert_int_equal(counters.in_flight, 0);
     os_loop_stop(loop);
     cards_destroy(&cards);
     assert_null(cards);

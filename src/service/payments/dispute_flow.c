@@ -165,11 +165,7 @@ save_withdrawn(struct payments_flow *flow)
     close_attempt(flow);
     TRY(resource_save(flow->op, &payments_dispute_type, dispute));
     return resource_emit(
-        flow->op,
-        "charge.dispute.funds_withdrawn",
-        &payments_dispute_type,
-        dispute,
-        SPAN("{\"balance_transactions\":[]}"));
+        flow->op, "charge.dispute.funds_withdrawn", &payments_dispute_type, dispute, SPAN_EMPTY);
 }
 
 static void
