@@ -18,7 +18,7 @@ from kit.server import skip_without_fault_points, wait_until, within
 from test_crash_points import points_in_sources
 
 # Refused and paid when it is asked for the second time, back some looks later.
-FAST = ("--bank-settle=100ms", "--bank-return=5s")
+FAST = ("--bank-settle=100ms", "--bank-return=5s", "--attempt-lease=1s")
 RESTART_SECONDS = 20  # as in test_crash_points
 
 # What is asked; the points on its way; its answer afterwards; what of 1000 has left the balance.
@@ -139,7 +139,7 @@ def test_crash_while_repairing(make_server, act, first, second):
 
 def test_what_was_refused_stays_so_though_money_comes(make_server):
     """The books remember the refusal that nobody was told of."""
-    server = make_server("--settlement-delay=5s", "--payout-delay=1h", start=False)
+    server = make_server(*FAST, "--settlement-delay=5s", "--payout-delay=1h", start=False)
     server.start(fault="payout-before-created:crash")
     story = Story(server, "overdraw")
     pay(sdk(server), 5000)
