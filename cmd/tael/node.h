@@ -423,5 +423,7 @@ struct node_metric {
 
 /* Appends them as Prometheus text. */
 void node_metrics(struct buf *out, const struct node_metric *metrics, size_t count);
+/* The process's own, by the names that Prometheus' client libraries give them. */
+void node_metrics_process(struct buf *out);
 
 #endif

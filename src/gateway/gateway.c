@@ -215,10 +215,12 @@ gateway_reload_now(struct gateway *gateway, char reason[GATEWAY_REASON_SIZE])
     err_t result = reload(gateway, reason);
     if (result == ERR_OK) {
         gateway->reload_count++;
+        gateway->reload_refused = false;
         log_info(gateway, "the new configuration counts from now on");
         return ERR_OK;
     }
     gateway->reload_failed_count++;
+    gateway->reload_refused = true;
     TRACE_LOG(
         gateway->parts.log,
         TRACE_ERROR,

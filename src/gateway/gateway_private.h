@@ -132,6 +132,7 @@ struct gateway {
     struct os_task reload_task;
     _Atomic bool reload_waits;
     _Atomic uint64_t reload_count, reload_failed_count;
+    _Atomic bool reload_refused; /* the last one was */
 
     /* Loop. */
     struct gateway_generation *current;
@@ -303,6 +304,8 @@ void gateway_count_request(struct gateway_request *request);
 void gateway_counters_render(const struct gateway *gateway, struct buf *out);
 
 /* ---- admin.c (loop) */
+/* NULL: it is ready. */
+const char *gateway_not_ready(const struct gateway *gateway);
 extern const struct net_server_hooks gateway_admin_hooks;
 
 /* ---- redis.c (loop, but for create and destroy) */

@@ -651,7 +651,7 @@ def test_listeners_change_under_load(make, service):
 
 
 def test_certificates_are_renewed_under_load(make, service, tmp_path):
-    first, second = make_certificate(tmp_path, "first"), make_certificate(tmp_path, "second")
+    first, second = make_certificate(tmp_path, "first"), make_certificate(tmp_path, "second", days=9)
     live = tmp_path / "live.pem", tmp_path / "live.key"
 
     def install(pair):
@@ -663,18 +663,28 @@ def test_certificates_are_renewed_under_load(make, service, tmp_path):
         {"address": "127.0.0.1:0", "certificate": str(live[0]), "key": str(live[1])}])
     gateway = make(Gateway, config)
     assert gateway.url.startswith("https://")
+
+    def told():
+        return (gateway.metric("tael_gateway_certificate_expires_timestamp_seconds",
+                               listener=f"127.0.0.1:{gateway.port}"),
+                gateway.metric("tael_gateway_last_reload_successful"))
+
     load = Load(gateway, threads=2, verify=False)
     load.more(10)
     shown, version = shown_certificate(gateway.port)
+    ends, reloaded = told()
+    assert abs(ends - time.time() - 2 * 86400) < 600 and reloaded == 1
     assert version == "TLSv1.3"
     install(second)
     gateway.reload()
     renewed, _ = shown_certificate(gateway.port)
     assert renewed != shown
+    assert told() == (pytest.approx(time.time() + 9 * 86400, abs=600), 1)
     load.more(10)
     live[1].write_bytes(first[1].read_bytes())  # a key that is another certificate's
     assert "live.pem" in gateway.reload(good=False)
     assert shown_certificate(gateway.port)[0] == renewed
+    assert told() == (pytest.approx(time.time() + 9 * 86400, abs=600), 0)
     load.end()
     assert service.requests[-1].headers["x-forwarded-proto"] == "https"
 
@@ -734,7 +744,11 @@ def test_operators_pages(make, service):
     assert routes[-1]["name"] == "all" and routes[0]["name"] != "payments"
     assert gateway.admin("/upstreams", "POST").status_code == 405
     assert gateway.admin("/x").status_code == 404
+    assert gateway.metric("tael_gateway_ready") == 1
     metrics = gateway.admin("/metrics").text
+    assert subprocess.run(["promtool", "check", "metrics"], input=metrics, text=True, timeout=60,
+                          capture_output=True, check=False).returncode == 0
+    assert gateway.metric("process_open_fds") > 5
     for name in ("tael_gateway_request_duration_seconds_bucket", "tael_gateway_verdicts_total",
                  "tael_gateway_upstream_outcomes_total"):
         assert name in metrics
