@@ -60,9 +60,10 @@ enum gateway_verdict {
     GATEWAY_UNAVAILABLE, /* no endpoint, breaker, maximum */
     GATEWAY_FAILED,      /* not sent, unknown, timeout */
     GATEWAY_REFUSED,     /* by the codec */
+    GATEWAY_CLIENT_GONE, /* before its answer, and nobody waits for that */
 };
 
-#define GATEWAY_VERDICT_COUNT 12
+#define GATEWAY_VERDICT_COUNT 13
 extern const char *const gateway_verdict_names[GATEWAY_VERDICT_COUNT];
 
 /* Of a route, by name: they go on through reloads. */
@@ -238,6 +239,7 @@ MUST_USE err_t
 gateway_address_split(const char *text, char ret_host[GATEWAY_HOST_SIZE + 8], uint16_t *ret_port);
 
 /* ---- request.c (loop) */
+void gateway_on_gone(void *context, struct net_exchange *exchange);
 void gateway_on_requests(void *context, struct net_exchange *first);
 void gateway_on_refused(void *context, struct net_exchange *exchange, const char *reason);
 /* It passed its limits: sheds or forwards it. */
@@ -256,6 +258,10 @@ void gateway_limits_decided(struct gateway_request *request, bool allowed, uint6
 void gateway_limits_fall_back(struct gateway_request *request);
 
 /* ---- forward.c (loop) */
+/* GATEWAY-5. The client of a request that was forwarded has gone. */
+void gateway_forward_leave(struct gateway_request *request);
+/* The answer of one that is not carried out because its client has gone. */
+void gateway_answer_gone(struct gateway_request *request);
 void gateway_forward(struct gateway_request *request);
 
 /* ---- headers.c (loop; pure) */

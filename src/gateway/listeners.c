@@ -142,7 +142,10 @@ listener_create(
     listener->config = *config;
     listener->gateway = gateway;
     const struct net_server_hooks hooks = {
-        .context = gateway, .on_requests = gateway_on_requests, .on_refused = gateway_on_refused};
+        .context = gateway,
+        .on_requests = gateway_on_requests,
+        .on_refused = gateway_on_refused,
+        .on_gone = gateway_on_gone};
     struct net_server_settings settings;
     settings_of(config, &settings);
     err_t result = tls_load(config, &listener->tls, reason);
