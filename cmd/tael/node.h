@@ -408,6 +408,9 @@ void node_lacks(struct node *node, struct buf *out);
 /* Everything that the process measures, as Prometheus text. Any thread. */
 void node_metrics_render(struct node *node, struct buf *out);
 
+/* Why a folder could not be made or used, for people. Static. */
+const char *node_folder_text(err_t error);
+
 /* --documents=shards:FILE */
 bool node_documents_in_shards(const struct node *node);
 

@@ -201,6 +201,9 @@ MUST_USE err_t gateway_generation_create(
     struct gateway_config *take_config,
     struct gateway_generation **ret_generation,
     char reason[GATEWAY_REASON_SIZE]);
+/* Whether its files can be read, as above; any thread. */
+MUST_USE err_t gateway_target_check(
+    const struct gateway_upstream_config *config, char reason[GATEWAY_REASON_SIZE]);
 /* The endpoints of upstreams that live on from an older generation may be others now. */
 void gateway_generation_refresh(struct gateway_generation *generation);
 /* Its targets end unless another generation wants them. */
@@ -234,6 +237,9 @@ void gateway_listeners_abandon(struct gateway *gateway, struct gateway_listeners
  * With `started`, new ones begin to accept. */
 void gateway_listeners_adopt(
     struct gateway *gateway, struct gateway_listeners *listeners, bool started, uint32_t drain_ms);
+/* Whether its files can be read: the words of a start otherwise. */
+MUST_USE err_t gateway_listener_check(
+    const struct gateway_listener_config *config, char reason[GATEWAY_REASON_SIZE]);
 void gateway_listener_destroy(struct gateway_listener **listener);
 MUST_USE err_t
 gateway_address_split(const char *text, char ret_host[GATEWAY_HOST_SIZE + 8], uint16_t *ret_port);
@@ -319,6 +325,11 @@ extern const struct net_server_hooks gateway_admin_hooks;
  * one; NULL without an address. */
 MUST_USE err_t
 gateway_redis_share(struct gateway_generation *generation, char reason[GATEWAY_REASON_SIZE]);
+/* Whether the password can be read; any thread. */
+MUST_USE err_t gateway_redis_check(
+    struct os_disk *disk,
+    const struct gateway_redis_config *config,
+    char reason[GATEWAY_REASON_SIZE]);
 /* The last generation's: waits for its connection to close. */
 void gateway_redis_unshare(struct gateway_generation *generation);
 /* Asks for the rates of a request, which goes on by gateway_limits_decided or _fall_back, later.

@@ -146,10 +146,13 @@ struct net_listen {
 };
 
 /* Binds and listens; connections wait in the backlog until net_server_start. At most 8 a server.
- * Before net_server_start. ERR_INVALID: not an address; ERR_EXISTS: in use; ERR_DENIED; ERR_FULL;
- * ERR_IO. */
+ * Before net_server_start. ERR_INVALID: not an address; ERR_EXISTS: in use; ERR_NOT_FOUND: not one
+ * of this machine; ERR_DENIED; ERR_FULL; ERR_IO. */
 MUST_USE err_t
 net_server_listen(struct net_server *server, const struct net_listen *listen, uint16_t *ret_port);
+
+/* The same for people. Static. */
+const char *net_listen_text(err_t error);
 
 /* Listens where a listener of another server does, on the same socket: connections go to either,
  * and none is lost when the other stops. `index` counts the other's net_server_listen. Before
