@@ -288,6 +288,7 @@ resource_row_visit(
     /* Behind the query, so that `each` may write. */
     for (uint32_t i = 0; i < find.count; i++) {
         if (find.found[i].document == NULL) {
+            ASSERT(visitor->damaged != NULL);
             visitor->damaged(visitor->context, find.found[i].id);
         } else if (!visitor->each(visitor->context, find.found[i].document)) {
             break;
