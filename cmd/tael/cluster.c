@@ -295,9 +295,11 @@ prepare(struct cluster *cluster)
         return status;
     }
     err_t result = os_disk_real()->ops->make_folder(os_disk_real(), node->data);
-    if (result == ERR_OK) {
-        result = cluster_lock(cluster);
+    if (result != ERR_OK) {
+        return command_fail(
+            cluster->command, "data folder %s: %s", node->data, node_folder_text(result));
     }
+    result = cluster_lock(cluster);
     if (result == ERR_OK) {
         result = key_make(cluster);
     }

@@ -220,7 +220,7 @@ read_file(
     size_t size = 0;
     err_t result = os_file_load(os_disk_real(), path, CONFIG_SIZE_MAX, &text, &size);
     if (result != ERR_OK) {
-        (void)snprintf(message, SETTING_MESSAGE_SIZE, "%.100s: %s", path, err_text(result));
+        (void)snprintf(message, SETTING_MESSAGE_SIZE, "%s", err_text(result));
         return result;
     }
     result = settings_from_file(
@@ -269,7 +269,7 @@ command_options(
     settings_defaults(options->table, options->count, options->values);
     const char *path = config_path(options, argv);
     if (path != NULL && path[0] != '\0' && read_file(options, path, message) != ERR_OK) {
-        return command_misuse(command, "%s", message);
+        return command_misuse(command, "%s: %s", path, message);
     }
     if (read_environment(options, message) != ERR_OK) {
         return command_misuse(command, "%s", message);

@@ -2,6 +2,7 @@
  */
 #include "command.h"
 #include "main_thread.h"
+#include "node.h"
 #include "tracing.h"
 
 #include "base/list.h"
@@ -119,6 +120,7 @@ on_metrics(void *context, struct buf *out)
 {
     struct program *program = context;
     tracing_metrics(program->traces, out);
+    node_metrics_process(out);
 }
 
 static err_t

@@ -110,9 +110,8 @@ seconds_append(struct buf *out, uint64_t ns)
     buf_append_format(out, "%" PRIu64 ".%09" PRIu64 "\n", ns / OS_NS_PER_S, ns % OS_NS_PER_S);
 }
 
-/* The names that Prometheus' client libraries give them. */
-static void
-process_metrics(struct buf *out)
+void
+node_metrics_process(struct buf *out)
 {
     struct os_usage usage = os_process_usage();
     buf_append_cstr(
@@ -201,7 +200,7 @@ node_metrics_render(struct node *node, struct buf *out)
         loop_metrics(node, out);
         certificate_metrics(node, out);
     }
-    process_metrics(out);
+    node_metrics_process(out);
     char memory[256];
     struct buf why;
     buf_init_fixed(&why, memory, sizeof(memory));

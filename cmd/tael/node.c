@@ -52,6 +52,14 @@ node_path(const struct node *node, const char *name, char out[NODE_PATH_SIZE + 6
     out[text.size] = '\0';
 }
 
+const char *
+node_folder_text(err_t error)
+{
+    return error == ERR_EXISTS      ? "it is no folder"
+           : error == ERR_NOT_FOUND ? "the folder above it is not there"
+                                    : err_text(error);
+}
+
 /* One process has the folder: the lock ends with it. */
 static err_t
 folder_open(struct node *node)
@@ -59,14 +67,15 @@ folder_open(struct node *node)
     char path[NODE_PATH_SIZE + 64];
     const char *folder = node->settings.data;
     err_t result = node->disk->ops->make_folder(node->disk, folder);
-    if (result == ERR_OK) {
-        node_path(node, "lock", path);
+    if (result != ERR_OK) {
+        node_explain(node, "data folder %s: %s", folder, node_folder_text(result));
+        return result;
+    }
+    node_path(node, "lock", path);
+    result = node->disk->ops->open(node->disk, path, OS_OPEN_CREATE, false, &node->lock_file, NULL);
+    if (result == ERR_EXISTS) {
         result =
-            node->disk->ops->open(node->disk, path, OS_OPEN_CREATE, false, &node->lock_file, NULL);
-        if (result == ERR_EXISTS) {
-            result = node->disk->ops->open(
-                node->disk, path, OS_OPEN_WRITE, false, &node->lock_file, NULL);
-        }
+            node->disk->ops->open(node->disk, path, OS_OPEN_WRITE, false, &node->lock_file, NULL);
     }
     if (result == ERR_OK) {
         result = node->disk->ops->lock(node->disk, node->lock_file);
@@ -278,13 +287,7 @@ node_listen(
         result = net_server_listen(server, &listen, ret_port);
     }
     if (result != ERR_OK) {
-        node_explain(
-            node,
-            "cannot listen on %s: %s",
-            text,
-            result == ERR_INVALID  ? "not an ADDRESS:PORT"
-            : result == ERR_EXISTS ? "the address is in use"
-                                   : err_text(result));
+        node_explain(node, "cannot listen on %s: %s", text, net_listen_text(result));
     }
     return result;
 }

@@ -413,6 +413,9 @@ void node_lacks(struct node *node, struct buf *out);
 /* Everything that the process measures, as Prometheus text. Any thread. */
 void node_metrics_render(struct node *node, struct buf *out);
 
+/* Why a folder could not be made or used, for people. Static. */
+const char *node_folder_text(err_t error);
+
 /* --documents=shards:FILE */
 bool node_documents_in_shards(const struct node *node);
 
@@ -428,5 +431,7 @@ struct node_metric {
 
 /* Appends them as Prometheus text. */
 void node_metrics(struct buf *out, const struct node_metric *metrics, size_t count);
+/* The process's own, by the names that Prometheus' client libraries give them. */
+void node_metrics_process(struct buf *out);
 
 #endif

@@ -1,4 +1,5 @@
 /* `tael pay`: one card payment. */
+#include "amount.h"
 #include "client.h"
 #include "payment_view.h"
 
@@ -25,12 +26,7 @@ struct pay_options {
 };
 
 static const struct setting pay_settings[] = {
-    OPTION_TEXT(
-        struct pay_options,
-        amount,
-        "amount",
-        "",
-        "20.00, or in the currency's smallest unit: 2000."),
+    OPTION_TEXT(struct pay_options, amount, "amount", "", AMOUNT_HELP),
     OPTION_TEXT(struct pay_options, currency, "currency", "usd", "ISO 4217 code."),
     OPTION_SECRET(
         struct pay_options,
@@ -122,12 +118,9 @@ make_form(const struct command *command, struct pay_options *options, struct buf
     if (currency == NULL) {
         return command_misuse(command, "there is no currency '%s'", options->currency);
     }
-    if (text_amount_parse(span_from_cstr(options->amount), currency, &amount) != ERR_OK) {
-        return command_misuse(
-            command,
-            "--amount is a number of %s with %u digits behind a point, or in its smallest unit",
-            currency->code,
-            (unsigned)currency->api_exponent);
+    int status = amount_read(command, "amount", options->amount, currency, &amount);
+    if (status != COMMAND_GO_ON) {
+        return status;
     }
     form_append_i64(form, "amount", amount);
     form_append(form, "currency", span_from_cstr(currency->api_code));

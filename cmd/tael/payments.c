@@ -1,4 +1,5 @@
 /* `tael payments list, show, capture, cancel, refund`. */
+#include "amount.h"
 #include "object.h"
 #include "payment_view.h"
 
@@ -26,7 +27,8 @@ struct payments_options {
         "idempotency-key",                                                                         \
         "",                                                                                        \
         "The same key again does nothing twice. Default: a new one.")
-#define AMOUNT_OPTION(help_) OPTION_TEXT(struct payments_options, amount, "amount", "", help_)
+#define AMOUNT_OPTION(help_)                                                                       \
+    OPTION_TEXT(struct payments_options, amount, "amount", "", help_ " " AMOUNT_HELP)
 #define REASON_OPTION(help_) OPTION_TEXT(struct payments_options, reason, "reason", "", help_)
 
 static const struct setting list_settings[] = {
@@ -127,12 +129,12 @@ append_amount(struct run *run, const char *name)
         const struct currency *currency = currency_find(client_text(answer.root, "currency"));
         if (currency == NULL) {
             status = command_fail(run->object.command, "the payment's currency is unknown here");
-        } else if (
-            text_amount_parse(span_from_cstr(run->options.amount), currency, &amount) != ERR_OK) {
-            status =
-                command_misuse(run->object.command, "--amount is no amount of %s", currency->code);
         } else {
-            form_append_i64(&run->form, name, amount);
+            status =
+                amount_read(run->object.command, "amount", run->options.amount, currency, &amount);
+            if (status == COMMAND_GO_ON) {
+                form_append_i64(&run->form, name, amount);
+            }
         }
     }
     client_answer_release(&answer);

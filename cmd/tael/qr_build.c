@@ -1,8 +1,8 @@
 /* `tael qr build`. */
 #include "qr.h"
 
+#include "amount.h"
 #include "option.h"
-#include "text.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -41,8 +41,8 @@ static const struct setting build_settings[] = {
     OPTION(reference, "reference", "", "What Tael's own account refers to, as pi_..."),
     OPTION(initiation, "initiation", "auto", "static, dynamic, none, or auto: by the amount."),
     OPTION(currency, "currency", "USD", "Three letters."),
-    OPTION(amount, "amount", "", "20.00, or 2000 of the smallest unit. Default: the payer's."),
-    OPTION(tip_amount, "tip-amount", "", "A fee that is added."),
+    OPTION(amount, "amount", "", AMOUNT_HELP " Default: the payer's."),
+    OPTION(tip_amount, "tip-amount", "", "A fee that is added. " AMOUNT_HELP),
     OPTION_NUMBER(
         struct build_options,
         tip_basis_points,
@@ -129,14 +129,12 @@ read_amount(
 {
     int64_t api_amount = 0;
     struct money money = {.amount = 0};
-    if (text_amount_parse(span_from_cstr(text), currency, &api_amount) != ERR_OK ||
-        money_from_api(api_amount, currency, &money) != ERR_OK) {
-        return command_misuse(
-            command,
-            "--%s is a number of %s with %u digits behind a point, or in its smallest unit",
-            name,
-            currency->code,
-            (unsigned)currency->api_exponent);
+    int status = amount_read(command, name, text, currency, &api_amount);
+    if (status != COMMAND_GO_ON) {
+        return status;
+    }
+    if (money_from_api(api_amount, currency, &money) != ERR_OK) {
+        return command_misuse(command, "--%s is no amount of %s", name, currency->code);
     }
     *ret_amount = money.amount;
     return COMMAND_GO_ON;

@@ -23,29 +23,51 @@ is_digit(char byte)
 
 /* ---------------------------------------------------------------------------------- amounts */
 
+/* The number of "20.00 USD" or "USD 20.00", whose currency has to be this one; without one, all. */
+static struct span
+cut_code(struct span text, const struct currency *currency, bool *ret_has_code)
+{
+    size_t space = span_find(text, ' ', 0);
+    struct span before = span_slice(text, 0, space);
+    struct span behind = span_slice(text, space + (space < text.size), text.size);
+    *ret_has_code = false;
+    if (space == text.size) {
+        return text;
+    }
+    *ret_has_code = true;
+    if (span_equal_nocase(before, span_from_cstr(currency->code))) {
+        return behind;
+    }
+    return span_equal_nocase(behind, span_from_cstr(currency->code)) ? before : text;
+}
+
 err_t
 text_amount_parse(struct span text, const struct currency *currency, int64_t *ret_api_amount)
 {
-    size_t point = span_find(text, '.', 0);
-    struct span whole = span_slice(text, 0, point);
-    struct span fraction = span_slice(text, point + (point < text.size), text.size);
-    char digits[DECIMAL_MAX];
-    if (point < text.size &&
+    bool has_code;
+    struct span number = cut_code(text, currency, &has_code);
+    size_t point = span_find(number, '.', 0);
+    struct span whole = span_slice(number, 0, point);
+    struct span fraction = span_slice(number, point + (point < number.size), number.size);
+    if (point < number.size &&
         (fraction.size != currency->api_exponent || fraction.size == 0 || whole.size == 0)) {
         return ERR_INVALID;
     }
-    size_t size = whole.size + fraction.size;
-    if (size == 0) {
+    if (number.size == 0) {
         return ERR_INVALID;
     }
-    for (size_t i = 0; i < text.size; i++) {
-        if (i != point && !is_digit(text.data[i])) {
+    for (size_t i = 0; i < number.size; i++) {
+        if (i != point && !is_digit(number.data[i])) {
             return ERR_INVALID;
         }
     }
+    size_t zeros = has_code && point == number.size ? currency->api_exponent : 0;
+    char digits[DECIMAL_MAX];
+    size_t size = whole.size + fraction.size + zeros;
     if (size > sizeof(digits)) {
         return ERR_RANGE;
     }
+    memset(digits, '0', sizeof(digits));
     memcpy(digits, whole.data, whole.size);
     if (fraction.size > 0) {
         memcpy(digits + whole.size, fraction.data, fraction.size);
@@ -56,6 +78,13 @@ text_amount_parse(struct span text, const struct currency *currency, int64_t *re
     }
     *ret_api_amount = amount;
     return ERR_OK;
+}
+
+bool
+text_amount_is_plain(struct span text, const struct currency *currency)
+{
+    return currency->api_exponent > 0 && span_find(text, '.', 0) == text.size &&
+           span_find(text, ' ', 0) == text.size;
 }
 
 /* Digits with a point before the last `exponent` of them. */

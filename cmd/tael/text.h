@@ -15,10 +15,13 @@
 /* What `tael` uses if it was not told: the server's own default. */
 #define TEXT_DEFAULT_URL "http://127.0.0.1:8080"
 
-/* "20.00" or, without a point, the API's smallest unit: "2000" is 20.00 USD. A point needs all of
- * the currency's digits behind it. ERR_INVALID, ERR_RANGE. */
+/* "20.00"; "20.00 USD", "USD 20.00", "20 USD"; or, with neither a point nor a currency, the API's
+ * smallest unit: "2000" is 20.00 USD. A point needs all of the currency's digits behind it.
+ * ERR_INVALID (another currency, too), ERR_RANGE. */
 MUST_USE err_t
 text_amount_parse(struct span text, const struct currency *currency, int64_t *ret_api_amount);
+/* Whether such a text counts the smallest unit, which is not what people mean by "20". */
+bool text_amount_is_plain(struct span text, const struct currency *currency);
 /* "20.00 USD"; `code` in any case; an unknown one is shown with the plain number. */
 void text_amount_append(struct buf *out, int64_t api_amount, struct span code);
 

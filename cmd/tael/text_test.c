@@ -38,6 +38,59 @@ amounts_are_read_exactly(void **state)
     assert_true(amount == INT64_MAX);
 }
 
+/* Whoever writes the currency writes an amount of it, not of its smallest unit. */
+static void
+amounts_with_their_currency(void **state)
+{
+    (void)state;
+
+    static const struct {
+        const char *text, *code;
+        int64_t amount;
+    } all[] = {
+        {"20.00 USD", "USD", 2000},
+        {"20 USD", "USD", 2000},
+        {"20 usd", "USD", 2000},
+        {"USD 20.00", "USD", 2000},
+        {"USD 20", "USD", 2000},
+        {"0.20 USD", "USD", 20},
+        {"0 USD", "USD", 0},
+        {"500 JPY", "JPY", 500},
+        {"JPY 500", "JPY", 500},
+        {"1.234 KWD", "KWD", 1234},
+        {"1 KWD", "KWD", 1000},
+        {"92233720368547758.07 USD", "USD", INT64_MAX},
+    };
+
+    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+        int64_t amount = -1;
+        assert_int_equal(t_amount(all[i].text, all[i].code, &amount), ERR_OK);
+        assert_true(amount == all[i].amount);
+    }
+    int64_t amount = 7;
+    static const char *const malformed[] = {
+        "20 EUR",
+        "EUR 20.00",
+        "USD",
+        " USD",
+        "USD ",
+        "20  USD",
+        "20.0 USD",
+        "USD 20 USD",
+        "20USD",
+        "20 USDX",
+        "20 US",
+        "-20 USD",
+        " 20",
+        "20 "};
+    for (size_t i = 0; i < sizeof(malformed) / sizeof(malformed[0]); i++) {
+        assert_int_equal(t_amount(malformed[i], "USD", &amount), ERR_INVALID);
+    }
+    assert_int_equal(t_amount("9223372036854775807 USD", "USD", &amount), ERR_RANGE);
+    assert_int_equal(t_amount("92233720368547758.08 USD", "USD", &amount), ERR_RANGE);
+    assert_int_equal(amount, 7);
+}
+
 static void
 other_amounts_are_refused(void **state)
 {
@@ -344,6 +397,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(amounts_are_read_exactly),
+        cmocka_unit_test(amounts_with_their_currency),
         cmocka_unit_test(other_amounts_are_refused),
         cmocka_unit_test(amounts_are_shown),
         cmocka_unit_test(ledgers_have_currencies),

@@ -2,9 +2,66 @@
 
 #include "node.h"
 
+#include "os/file.h"
+
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+
+#define HEADERS_FILE_MAX 8192
+
+/* The text is the caller's to wipe. */
+static err_t
+headers_load(
+    const struct tracing_settings *settings,
+    char **ret_text,
+    size_t *ret_size,
+    char message[TRACES_MESSAGE_SIZE])
+{
+    const char *path = settings->otlp_headers_file;
+    *ret_text = NULL;
+    *ret_size = 0;
+    if (path[0] == '\0') {
+        return ERR_OK;
+    }
+    if (settings->otlp[0] == '\0') {
+        (void)snprintf(
+            message,
+            TRACES_MESSAGE_SIZE,
+            "trace-otlp-headers-file without trace-otlp sends nothing");
+        return ERR_INVALID;
+    }
+    err_t result = os_file_load(os_disk_real(), path, HEADERS_FILE_MAX, ret_text, ret_size);
+    if (result != ERR_OK) {
+        (void)snprintf(
+            message,
+            TRACES_MESSAGE_SIZE,
+            "trace-otlp-headers-file: %.160s: %s",
+            path,
+            err_text(result));
+    }
+    return result;
+}
+
+static err_t
+create(
+    struct traces_parts *parts,
+    const struct tracing_settings *settings,
+    struct traces **ret_traces,
+    char message[TRACES_MESSAGE_SIZE])
+{
+    char *headers = NULL;
+    size_t size = 0;
+    TRY(headers_load(settings, &headers, &size, message));
+    parts->settings.otlp_headers = span_of(headers, size);
+    err_t result = traces_create(parts, ret_traces, message);
+    if (headers != NULL) {
+        explicit_bzero(headers, size);
+        free(headers);
+    }
+    return result;
+}
 
 err_t
 tracing_open(
@@ -49,7 +106,7 @@ tracing_open(
         return ERR_INVALID;
     }
     message[0] = '\0';
-    err_t result = traces_create(&parts, ret_traces, message);
+    err_t result = create(&parts, settings, ret_traces, message);
     if (result != ERR_OK && message[0] == '\0') {
         (void)snprintf(message, TRACES_MESSAGE_SIZE, "traces: %s", err_text(result));
     }

@@ -14,6 +14,7 @@ struct tracing_settings {
     char service[64];
     char otlp[TRACING_URL_SIZE];
     char zipkin[TRACING_URL_SIZE];
+    char otlp_headers_file[TRACING_PATH_SIZE];
     char ca[TRACING_PATH_SIZE];
     char sampler[32];
     char sampler_arg[16];
@@ -39,6 +40,12 @@ struct tracing_settings {
             "",                                                                                    \
             "OTEL_EXPORTER_OTLP_ENDPOINT",                                                         \
             "Traces go to this OpenTelemetry collector, http://host:4318 (OTLP, JSON)."),          \
+        OPTION_TEXT(                                                                               \
+            type,                                                                                  \
+            member.otlp_headers_file,                                                              \
+            "trace-otlp-headers-file",                                                             \
+            "",                                                                                    \
+            "A file with headers for that collector (authorization, say), NAME: VALUE a line."),   \
         OPTION_USUAL(                                                                              \
             type,                                                                                  \
             member.zipkin,                                                                         \

@@ -60,16 +60,20 @@ any_usable(const struct gateway_generation *generation)
 }
 
 /* One service that is down is no reason to send the others' requests elsewhere. */
+const char *
+gateway_not_ready(const struct gateway *gateway)
+{
+    if (gateway->draining) {
+        return "draining";
+    }
+    return any_usable(gateway->current) ? NULL : "no upstream has an endpoint that is well";
+}
+
 static void
 show_ready(struct gateway *gateway, struct net_exchange *exchange)
 {
-    if (gateway->draining) {
-        answer_text(exchange, 503, "draining");
-    } else if (!any_usable(gateway->current)) {
-        answer_text(exchange, 503, "no upstream has an endpoint that is well");
-    } else {
-        answer_text(exchange, 200, "ok");
-    }
+    const char *reason = gateway_not_ready(gateway);
+    answer_text(exchange, reason == NULL ? 200 : 503, reason == NULL ? "ok" : reason);
 }
 
 static void

@@ -9,6 +9,43 @@
 /* Values of a whole file: routes, their limits, headers and networks. */
 #define VALUES_MAX 200000
 
+struct listen_address {
+    uint8_t ip[16];
+    uint64_t port;
+};
+
+/* "IP:PORT": a name would be looked up, and may have several addresses. */
+static bool
+listen_address_parse(const char *text, struct listen_address *ret_address)
+{
+    struct span span = span_from_cstr(text);
+    const char *colon = strrchr(text, ':');
+    return gateway_address_is_valid(span, true) &&
+           gateway_ip_parse(span, ret_address->ip) == ERR_OK &&
+           span_parse_u64(span_from_cstr(colon + 1), &ret_address->port);
+}
+
+/* "[::]" takes every address, "0.0.0.0" every one of IPv4. */
+static bool
+listen_address_covers(const struct listen_address *a, const struct listen_address *b)
+{
+    static const uint8_t any[16];
+    static const uint8_t any_v4[16] = {[10] = 0xff, [11] = 0xff};
+    return memcmp(a->ip, b->ip, sizeof(a->ip)) == 0 || memcmp(a->ip, any, sizeof(any)) == 0 ||
+           (memcmp(a->ip, any_v4, sizeof(any_v4)) == 0 && gateway_ip_is_v4(b->ip));
+}
+
+/* Whether only one of the two can be listened at. Both were parsed before. */
+static bool
+addresses_meet(const char *a_text, const char *b_text)
+{
+    struct listen_address a;
+    struct listen_address b;
+    return listen_address_parse(a_text, &a) && listen_address_parse(b_text, &b) &&
+           a.port == b.port && a.port != 0 &&
+           (listen_address_covers(&a, &b) || listen_address_covers(&b, &a));
+}
+
 static err_t
 read_listener(
     const struct gateway_reader *reader,
@@ -16,7 +53,8 @@ read_listener(
     struct gateway_listener_config *listener)
 {
     TRY(gateway_reader_scalars(reader, value, &gateway_table_listener, listener, NULL));
-    if (!gateway_address_is_valid(span_from_cstr(listener->address), true)) {
+    struct listen_address address;
+    if (!listen_address_parse(listener->address, &address)) {
         return gateway_reader_fail(reader, value, "address must be IP:PORT");
     }
     if ((listener->certificate[0] == '\0') != (listener->key[0] == '\0')) {
@@ -45,9 +83,13 @@ read_listeners(
     for (const struct json_value *item = list->first_child; item != NULL; item = item->next) {
         struct gateway_listener_config *listener = &config->listeners[config->listener_count];
         TRY(read_listener(reader, item, listener));
+        const struct json_value *address = json_value_member(item, SPAN("address"));
+        if (config->admin_address[0] != '\0' &&
+            addresses_meet(config->admin_address, listener->address)) {
+            return gateway_reader_fail(reader, address, "is the operators' too (admin.address)");
+        }
         for (size_t i = 0; i < config->listener_count; i++) {
-            if (strcmp(config->listeners[i].address, listener->address) == 0 &&
-                !span_ends_with(span_from_cstr(listener->address), SPAN(":0"))) {
+            if (addresses_meet(config->listeners[i].address, listener->address)) {
                 return gateway_reader_fail(reader, item, "address is another listener's too");
             }
         }
@@ -136,7 +178,8 @@ read_admin(
         return ERR_OK;
     }
     TRY(gateway_reader_scalars(reader, object, &gateway_table_admin, config, NULL));
-    if (!gateway_address_is_valid(span_from_cstr(config->admin_address), true)) {
+    struct listen_address address;
+    if (!listen_address_parse(config->admin_address, &address)) {
         return gateway_reader_fail(reader, object, "address must be IP:PORT");
     }
     return ERR_OK;

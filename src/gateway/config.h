@@ -6,6 +6,7 @@
  * CONFIG-1  A file that is refused changes nothing, and is told by line, path and reason.
  * CONFIG-2  Routes are kept in the order in which they are tried, so that the first that matches is
  *           the one that the rules of precedence choose (match.h).
+ * CONFIG-3  No route is kept from every request by one that is tried before it.
  */
 #ifndef GATEWAY_CONFIG_H
 #define GATEWAY_CONFIG_H

@@ -44,6 +44,12 @@ read_split(
         return ERR_MEMORY;
     }
     route->split_count = count;
+    if (list == NULL && route->sticky_name[0] != '\0') {
+        return gateway_reader_fail(
+            reader,
+            json_value_member(value, SPAN("sticky")),
+            "without split there is nothing to choose");
+    }
     if (list == NULL) {
         route->splits[0].weight = 1;
         route->split_total = 1;
@@ -289,6 +295,9 @@ read_cors(
     const struct json_value *origins = json_value_member(value, SPAN("origins"));
     TRY(gateway_reader_texts(
         reader, origins, GATEWAY_ORIGINS_MAX, &cors->origins, &cors->origin_count));
+    if (cors->origin_count == 0) {
+        return gateway_reader_fail(reader, value, "has no origins: no browser may read anything");
+    }
     for (size_t i = 0; i < cors->origin_count; i++) {
         cors->any_origin = cors->any_origin || span_equal(cors->origins[i], SPAN("*"));
     }
@@ -437,6 +446,32 @@ read_route(
         reader, json_value_member(value, SPAN("limits")), &route->limits_config, &route->limits);
 }
 
+/* CONFIG-3. */
+static err_t
+check_reachable(
+    const struct gateway_reader *reader,
+    const struct json_value *list,
+    const struct gateway_config *config)
+{
+    for (size_t later = 1; later < config->route_count; later++) {
+        for (size_t earlier = 0; earlier < later; earlier++) {
+            if (!gateway_route_covers(&config->routes[earlier], &config->routes[later])) {
+                continue;
+            }
+            const struct json_value *item = list->first_child;
+            for (uint32_t i = 0; i < config->routes[later].order; i++) {
+                item = item->next;
+            }
+            return gateway_reader_fail(
+                reader,
+                item,
+                "can never match: '%s' takes all its requests",
+                config->routes[earlier].name);
+        }
+    }
+    return ERR_OK;
+}
+
 static int
 compare(const void *a, const void *b)
 {
@@ -477,5 +512,5 @@ gateway_config_read_routes(
         TRY(check_hosts(reader, list, route));
         TRY(read_sticky(reader, list, route));
     }
-    return ERR_OK;
+    return check_reachable(reader, list, config);
 }

@@ -119,6 +119,8 @@ t_mistakes(void **state)
         "{\"listeners\":[{\"address\":\"127.0.0.1:1\",\"certificate\":\"a\"}]}",
         "listeners[0]: certificate and key go together");
     t_refused(
+        "{\"listeners\":[{\"address\":\"localhost:1\"}]}", "listeners[0]: address must be IP:PORT");
+    t_refused(
         "{" LISTENERS ",\"upstreams\":{\"api\":{\"endpoints\":[\"a:1\",\"a:1\"]}}}",
         "upstreams.api.endpoints[1]: is there twice");
     t_refused(
@@ -154,6 +156,86 @@ t_settings_without_effect(void **state)
     t_refused(
         "{" LISTENERS ",\"upstreams\":{\"api\":{\"endpoints\":[\"a:1\"],\"tls_ca\":\"ca.pem\"}}}",
         "upstreams.api: tls_ca without tls: the endpoints would be spoken to in the clear");
+    t_refused(
+        "{" LISTENERS "," UPSTREAMS ",\n\"routes\":[{\"name\":\"a\",\"upstream\":\"api\",\n"
+        "\"sticky\":\"key\"}]}",
+        "line 3: routes[0].sticky: without split there is nothing to choose");
+    t_refused(
+        "{" LISTENERS "," UPSTREAMS ",\n\"routes\":[{\"name\":\"a\",\"upstream\":\"api\",\n"
+        "\"cors\":{\"max_age\":\"1h\"}}]}",
+        "line 3: routes[0].cors: has no origins: no browser may read anything");
+}
+
+/* The operators' address has neither TLS nor keys: two sockets there cannot be told apart. */
+static void
+t_addresses_that_meet(void **state)
+{
+    (void)state;
+#define TWO(listener, admin)                                                                       \
+    "{\"listeners\":[{\"address\":\"127.0.0.1:1\"},\n{\"address\":\"" listener                     \
+    "\"}],\"admin\":{\"address\":\"" admin "\"}," UPSTREAMS "," ROUTES "}"
+    static const char *const meet[] = {
+        TWO("127.0.0.1:9900", "127.0.0.1:9900"),
+        TWO("0.0.0.0:9900", "127.0.0.1:9900"),
+        TWO("10.0.0.1:9900", "0.0.0.0:9900"),
+        TWO("[::]:9900", "[::]:9900"),
+        TWO("[::]:9900", "[::1]:9900"),
+    };
+    static const char *const apart[] = {
+        TWO("127.0.0.1:0", "127.0.0.1:0"),
+        TWO("127.0.0.2:9900", "127.0.0.1:9900"),
+        TWO("0.0.0.0:9901", "127.0.0.1:9900"),
+        TWO("0.0.0.0:9900", "[::1]:9900"),
+    };
+#undef TWO
+    for (size_t i = 0; i < sizeof(meet) / sizeof(meet[0]); i++) {
+        t_refused(meet[i], "line 2: listeners[1].address: is the operators' too (admin.address)");
+    }
+    for (size_t i = 0; i < sizeof(apart) / sizeof(apart[0]); i++) {
+        struct gateway_config *config = t_read(apart[i]);
+        gateway_config_destroy(&config);
+    }
+}
+
+/* A route that no request reaches, and pairs that look so and are not. */
+static void
+t_routes_that_never_match(void **state)
+{
+    (void)state;
+#define PAIR(a, b)                                                                                 \
+    "{" LISTENERS "," UPSTREAMS ",\"routes\":[{\"name\":\"a\",\"upstream\":\"api\"" a              \
+    "},\n{\"name\":\"b\",\"upstream\":\"api\"" b "}]}"
+    static const char *const never[] = {
+        PAIR("", ""),
+        PAIR(",\"path_prefix\":\"/v1\"", ",\"path_prefix\":\"/v1\""),
+        PAIR(",\"path\":\"/a\"", ",\"path\":\"/a\",\"public\":true"),
+        PAIR(",\"methods\":[\"GET\",\"POST\"]", ",\"methods\":[\"GET\"]"),
+        PAIR(",\"host\":\"a.example.com\"", ",\"host\":\"A.example.com\""),
+        PAIR(",\"mode\":\"test\"", ",\"mode\":\"test\""),
+        PAIR(",\"headers\":{\"X-A\":\"*\"}", ",\"headers\":{\"x-a\":\"1\"}"),
+    };
+    static const char *const both[] = {
+        PAIR(",\"path_prefix\":\"/v1\"", ",\"path_prefix\":\"/v1/\""),
+        PAIR(",\"path_prefix\":\"/v1\"", ""),
+        PAIR("", ",\"path_prefix\":\"/v1\""),
+        PAIR("", ",\"methods\":[\"GET\"]"),
+        PAIR(",\"methods\":[\"GET\"]", ",\"methods\":[\"GET\",\"POST\"]"),
+        PAIR(",\"methods\":[\"GET\"]", ""),
+        PAIR(",\"mode\":\"test\"", ",\"mode\":\"live\""),
+        PAIR(",\"mode\":\"test\"", ""),
+        PAIR(",\"host\":\"*.example.com\"", ",\"host\":\"*.com\""),
+        PAIR(",\"headers\":{\"X-A\":\"1\"}", ",\"headers\":{\"X-A\":\"*\"}"),
+        PAIR(",\"headers\":{\"X-A\":\"1\"}", ",\"headers\":{\"X-B\":\"1\"}"),
+    };
+#undef PAIR
+    for (size_t i = 0; i < sizeof(never) / sizeof(never[0]); i++) {
+        t_refused(never[i], "line 2: routes[1]: can never match: 'a' takes all its requests");
+    }
+    for (size_t i = 0; i < sizeof(both) / sizeof(both[0]); i++) {
+        struct gateway_config *config = t_read(both[i]);
+        assert_int_equal(config->route_count, 2);
+        gateway_config_destroy(&config);
+    }
 }
 
 static void
@@ -232,6 +314,8 @@ main(void)
         cmocka_unit_test(t_everything),
         cmocka_unit_test(t_mistakes),
         cmocka_unit_test(t_settings_without_effect),
+        cmocka_unit_test(t_addresses_that_meet),
+        cmocka_unit_test(t_routes_that_never_match),
         cmocka_unit_test(t_route_mistakes),
         cmocka_unit_test(t_fingerprints),
         cmocka_unit_test(t_help),

@@ -4,6 +4,7 @@
 #include "base/assert.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 /* Microseconds. */
 static const uint64_t bounds_us[GATEWAY_BUCKETS] = {
@@ -291,6 +292,54 @@ render_listeners(const struct gateway *gateway, struct buf *out)
     }
 }
 
+/* Listeners without TLS have none. */
+static void
+render_certificates(const struct gateway *gateway, struct buf *out)
+{
+    static const char name[] = "tael_gateway_certificate_expires_timestamp_seconds";
+    head(out, name, "gauge", "When it ends, unix time.");
+    for (size_t i = 0; i < gateway->serving_count; i++) {
+        const struct gateway_listener *listener = gateway->serving[i];
+        const char *address = listener->config.address;
+        if (listener->tls != NULL) {
+            buf_append_format(
+                out,
+                "%s{listener=\"%.*s:%u\"} %" PRId64 "\n",
+                name,
+                (int)(strrchr(address, ':') - address),
+                address,
+                (unsigned)listener->port,
+                net_tls_expires_s(listener->tls));
+        }
+    }
+}
+
+static void
+render_state(const struct gateway *gateway, struct buf *out)
+{
+    value(
+        out,
+        "tael_gateway_ready",
+        "gauge",
+        "What /readyz says.",
+        gateway_not_ready(gateway) == NULL ? 1 : 0);
+    value(out, "tael_gateway_configuration", "gauge", "Its number.", gateway->current->number);
+    value(out, "tael_gateway_reloads_total", "counter", "Taken.", gateway->reload_count);
+    value(
+        out,
+        "tael_gateway_reloads_failed_total",
+        "counter",
+        "Refused; the old configuration stayed.",
+        gateway->reload_failed_count);
+    value(
+        out,
+        "tael_gateway_last_reload_successful",
+        "gauge",
+        "0 if the last one was refused.",
+        gateway->reload_refused ? 0 : 1);
+    value(out, "tael_gateway_draining", "gauge", "1 if it is.", gateway->draining ? 1 : 0);
+}
+
 void
 gateway_counters_render(const struct gateway *gateway, struct buf *out)
 {
@@ -316,19 +365,12 @@ gateway_counters_render(const struct gateway *gateway, struct buf *out)
         "Subjects that made room although their bucket was not full.",
         limits.forgotten);
     render_listeners(gateway, out);
-    value(out, "tael_gateway_configuration", "gauge", "Its number.", generation->number);
-    value(out, "tael_gateway_reloads_total", "counter", "Taken.", gateway->reload_count);
-    value(
-        out,
-        "tael_gateway_reloads_failed_total",
-        "counter",
-        "Refused; the old configuration stayed.",
-        gateway->reload_failed_count);
+    render_certificates(gateway, out);
+    render_state(gateway, out);
     value(
         out,
         "tael_gateway_log_lines_dropped_total",
         "counter",
         "Of the access log.",
         gateway_access_dropped(gateway->access));
-    value(out, "tael_gateway_draining", "gauge", "1 if it is.", gateway->draining ? 1 : 0);
 }

@@ -7,11 +7,20 @@
 
 #include <string.h>
 
+/* What nginx logs for it; no client sees it but one that closed its own side only. */
+#define CLIENT_GONE_STATUS 499
+
+static bool
+only_reads(const struct upstream_call *call)
+{
+    return call->method == HTTP_METHOD_GET || call->method == HTTP_METHOD_HEAD;
+}
+
 /* By what the service gets: an Idempotency-Key that was dropped on the way protects nobody. */
 static bool
 is_repeatable(const struct upstream_call *call)
 {
-    if (call->method == HTTP_METHOD_GET || call->method == HTTP_METHOD_HEAD) {
+    if (only_reads(call)) {
         return true;
     }
     for (size_t i = 0; i < call->header_count; i++) {
@@ -91,6 +100,17 @@ answer_fail(
     }
 }
 
+void
+gateway_answer_gone(struct gateway_request *request)
+{
+    answer_fail(
+        request,
+        GATEWAY_CLIENT_GONE,
+        CLIENT_GONE_STATUS,
+        true,
+        SPAN("The client closed its connection before the answer. Nothing was changed."));
+}
+
 /* What did not happen may be repeated; what may have happened only if that is safe. */
 static void
 answer_outcome(struct gateway_request *request)
@@ -140,8 +160,10 @@ answer_outcome(struct gateway_request *request)
             safe,
             SPAN("The service did not answer properly. The request may have been carried out."));
         return;
+    case UPSTREAM_CANCELLED: /* only by gateway_forward_leave */
+        gateway_answer_gone(request);
+        return;
     case UPSTREAM_TIMEOUT:
-    case UPSTREAM_CANCELLED:
         answer_fail(
             request,
             GATEWAY_FAILED,
@@ -155,6 +177,23 @@ answer_outcome(struct gateway_request *request)
     UNREACHABLE();
 }
 
+void
+gateway_forward_leave(struct gateway_request *request)
+{
+    struct upstream_call *call = &request->call;
+    if (only_reads(call) || upstream_call_is_unsent(call)) {
+        upstream_cancel(call);
+    }
+}
+
+/* One that was given up would have taken at least so long: it makes the mean larger, never less. */
+static bool
+tells_latency(const struct upstream_call *call, const struct gateway_shed *shed)
+{
+    bool longer = call->ended_ns - call->started_ns >= shed->latency_ns;
+    return call->may_have_happened && (call->outcome != UPSTREAM_CANCELLED || longer);
+}
+
 static void
 on_done(struct upstream_call *call)
 {
@@ -163,7 +202,7 @@ on_done(struct upstream_call *call)
     ASSERT(target->under_way > 0);
     target->under_way--;
     target->outcomes[call->outcome]++;
-    if (call->may_have_happened) {
+    if (tells_latency(call, &target->shed)) {
         gateway_shed_answered(&target->shed, call->ended_ns - call->started_ns);
     }
     answer_outcome(request);

@@ -64,13 +64,68 @@ config_load(
     return result;
 }
 
+static void
+explain_access(const struct gateway_config *config, err_t result, char reason[GATEWAY_REASON_SIZE])
+{
+    (void)snprintf(
+        reason,
+        GATEWAY_REASON_SIZE,
+        "access_log: %.512s: %s",
+        config->access_log,
+        err_text(result));
+}
+
+/* As far as can be said without making the file. What is no regular file is somebody's. */
+static err_t
+check_access(
+    struct os_disk *disk, const struct gateway_config *config, char reason[GATEWAY_REASON_SIZE])
+{
+    const char *path = config->access_log;
+    if (strcmp(path, "-") == 0 || strcmp(path, "off") == 0) {
+        return ERR_OK;
+    }
+    struct os_file *file = NULL;
+    err_t result = disk->ops->open(disk, path, OS_OPEN_WRITE, false, &file, NULL);
+    if (file != NULL) {
+        disk->ops->close(disk, file);
+    }
+    if (result == ERR_NOT_FOUND) {
+        const char *slash = strrchr(path, '/');
+        char folder[GATEWAY_FILE_SIZE] = ".";
+        if (slash != NULL) {
+            (void)snprintf(folder, sizeof(folder), "%.*s", (int)(slash - path + 1), path);
+        }
+        result = disk->ops->sync_folder(disk, folder);
+    }
+    if (result != ERR_OK && result != ERR_INVALID) {
+        explain_access(config, result, reason);
+        return result;
+    }
+    return ERR_OK;
+}
+
+static err_t
+check_files(
+    struct os_disk *disk, const struct gateway_config *config, char reason[GATEWAY_REASON_SIZE])
+{
+    for (size_t i = 0; i < config->listener_count; i++) {
+        TRY(gateway_listener_check(&config->listeners[i], reason));
+    }
+    for (size_t i = 0; i < config->upstream_count; i++) {
+        TRY(gateway_target_check(&config->upstreams[i], reason));
+    }
+    TRY(gateway_redis_check(disk, &config->redis, reason));
+    return check_access(disk, config, reason);
+}
+
 err_t
 gateway_check(struct os_disk *disk, const char *config_file, char reason[GATEWAY_REASON_SIZE])
 {
     struct gateway_config *config = NULL;
     TRY(config_load(disk, config_file, &config, reason));
+    err_t result = check_files(disk, config, reason);
     gateway_config_destroy(&config);
-    return ERR_OK;
+    return result;
 }
 
 void
@@ -179,12 +234,7 @@ reload(struct gateway *gateway, char reason[GATEWAY_REASON_SIZE])
     }
     result = gateway_access_open(gateway, config->access_log);
     if (result != ERR_OK) {
-        (void)snprintf(
-            reason,
-            GATEWAY_REASON_SIZE,
-            "access_log: %.512s: %s",
-            config->access_log,
-            err_text(result));
+        explain_access(config, result, reason);
         gateway_config_destroy(&config);
     } else {
         result = gateway_generation_create(gateway, config, &generation, reason);
@@ -215,10 +265,12 @@ gateway_reload_now(struct gateway *gateway, char reason[GATEWAY_REASON_SIZE])
     err_t result = reload(gateway, reason);
     if (result == ERR_OK) {
         gateway->reload_count++;
+        gateway->reload_refused = false;
         log_info(gateway, "the new configuration counts from now on");
         return ERR_OK;
     }
     gateway->reload_failed_count++;
+    gateway->reload_refused = true;
     TRACE_LOG(
         gateway->parts.log,
         TRACE_ERROR,
@@ -272,7 +324,11 @@ admin_open(struct gateway *gateway, const char *address, char reason[GATEWAY_REA
     }
     if (result != ERR_OK) {
         (void)snprintf(
-            reason, GATEWAY_REASON_SIZE, "admin %s: cannot listen: %s", address, err_text(result));
+            reason,
+            GATEWAY_REASON_SIZE,
+            "admin %s: cannot listen: %s",
+            address,
+            net_listen_text(result));
     }
     return result;
 }
@@ -289,7 +345,7 @@ first_generation(struct gateway *gateway, char reason[GATEWAY_REASON_SIZE])
         result = gateway_access_open(gateway, config->access_log);
     }
     if (result != ERR_OK) {
-        (void)snprintf(reason, GATEWAY_REASON_SIZE, "access_log: %s", err_text(result));
+        explain_access(config, result, reason);
     } else {
         result = gateway_listeners_prepare(gateway, config, &listeners, reason);
     }

@@ -60,9 +60,10 @@ enum gateway_verdict {
     GATEWAY_UNAVAILABLE, /* no endpoint, breaker, maximum */
     GATEWAY_FAILED,      /* not sent, unknown, timeout */
     GATEWAY_REFUSED,     /* by the codec */
+    GATEWAY_CLIENT_GONE, /* before its answer, and nobody waits for that */
 };
 
-#define GATEWAY_VERDICT_COUNT 12
+#define GATEWAY_VERDICT_COUNT 13
 extern const char *const gateway_verdict_names[GATEWAY_VERDICT_COUNT];
 
 /* Of a route, by name: they go on through reloads. */
@@ -132,6 +133,7 @@ struct gateway {
     struct os_task reload_task;
     _Atomic bool reload_waits;
     _Atomic uint64_t reload_count, reload_failed_count;
+    _Atomic bool reload_refused; /* the last one was */
 
     /* Loop. */
     struct gateway_generation *current;
@@ -199,6 +201,9 @@ MUST_USE err_t gateway_generation_create(
     struct gateway_config *take_config,
     struct gateway_generation **ret_generation,
     char reason[GATEWAY_REASON_SIZE]);
+/* Whether its files can be read, as above; any thread. */
+MUST_USE err_t gateway_target_check(
+    const struct gateway_upstream_config *config, char reason[GATEWAY_REASON_SIZE]);
 /* The endpoints of upstreams that live on from an older generation may be others now. */
 void gateway_generation_refresh(struct gateway_generation *generation);
 /* Its targets end unless another generation wants them. */
@@ -232,11 +237,15 @@ void gateway_listeners_abandon(struct gateway *gateway, struct gateway_listeners
  * With `started`, new ones begin to accept. */
 void gateway_listeners_adopt(
     struct gateway *gateway, struct gateway_listeners *listeners, bool started, uint32_t drain_ms);
+/* Whether its files can be read: the words of a start otherwise. */
+MUST_USE err_t gateway_listener_check(
+    const struct gateway_listener_config *config, char reason[GATEWAY_REASON_SIZE]);
 void gateway_listener_destroy(struct gateway_listener **listener);
 MUST_USE err_t
 gateway_address_split(const char *text, char ret_host[GATEWAY_HOST_SIZE + 8], uint16_t *ret_port);
 
 /* ---- request.c (loop) */
+void gateway_on_gone(void *context, struct net_exchange *exchange);
 void gateway_on_requests(void *context, struct net_exchange *first);
 void gateway_on_refused(void *context, struct net_exchange *exchange, const char *reason);
 /* It passed its limits: sheds or forwards it. */
@@ -255,6 +264,10 @@ void gateway_limits_decided(struct gateway_request *request, bool allowed, uint6
 void gateway_limits_fall_back(struct gateway_request *request);
 
 /* ---- forward.c (loop) */
+/* GATEWAY-5. The client of a request that was forwarded has gone. */
+void gateway_forward_leave(struct gateway_request *request);
+/* The answer of one that is not carried out because its client has gone. */
+void gateway_answer_gone(struct gateway_request *request);
 void gateway_forward(struct gateway_request *request);
 
 /* ---- headers.c (loop; pure) */
@@ -303,6 +316,8 @@ void gateway_count_request(struct gateway_request *request);
 void gateway_counters_render(const struct gateway *gateway, struct buf *out);
 
 /* ---- admin.c (loop) */
+/* NULL: it is ready. */
+const char *gateway_not_ready(const struct gateway *gateway);
 extern const struct net_server_hooks gateway_admin_hooks;
 
 /* ---- redis.c (loop, but for create and destroy) */
@@ -310,6 +325,11 @@ extern const struct net_server_hooks gateway_admin_hooks;
  * one; NULL without an address. */
 MUST_USE err_t
 gateway_redis_share(struct gateway_generation *generation, char reason[GATEWAY_REASON_SIZE]);
+/* Whether the password can be read; any thread. */
+MUST_USE err_t gateway_redis_check(
+    struct os_disk *disk,
+    const struct gateway_redis_config *config,
+    char reason[GATEWAY_REASON_SIZE]);
 /* The last generation's: waits for its connection to close. */
 void gateway_redis_unshare(struct gateway_generation *generation);
 /* Asks for the rates of a request, which goes on by gateway_limits_decided or _fall_back, later.

@@ -136,6 +136,38 @@ source_set(struct gateway_target *target, const struct gateway_upstream_config *
 }
 
 static err_t
+tls_open(
+    const struct gateway_upstream_config *config,
+    struct net_tls **ret_tls,
+    char reason[GATEWAY_REASON_SIZE])
+{
+    *ret_tls = NULL;
+    if (!config->tls) {
+        return ERR_OK;
+    }
+    err_t result = net_tls_create_client(
+        config->tls_ca[0] == '\0' ? NULL : config->tls_ca, config->tls_verify, ret_tls);
+    if (result != ERR_OK) {
+        explain(
+            reason,
+            "upstreams.%s.tls_ca: %.200s: %s",
+            config->name,
+            config->tls_ca,
+            err_text(result));
+    }
+    return result;
+}
+
+err_t
+gateway_target_check(const struct gateway_upstream_config *config, char reason[GATEWAY_REASON_SIZE])
+{
+    struct net_tls *tls;
+    TRY(tls_open(config, &tls, reason));
+    net_tls_destroy(&tls);
+    return ERR_OK;
+}
+
+static err_t
 target_open(
     struct gateway *gateway,
     const struct gateway_upstream_config *config,
@@ -144,20 +176,9 @@ target_open(
 {
     struct upstream_settings settings;
     settings_of(config, &settings);
-    if (config->tls) {
-        err_t result = net_tls_create_client(
-            config->tls_ca[0] == '\0' ? NULL : config->tls_ca, config->tls_verify, &target->tls);
-        if (result != ERR_OK) {
-            explain(
-                reason,
-                "upstreams.%s.tls_ca: %.200s: %s",
-                config->name,
-                config->tls_ca,
-                err_text(result));
-            return result;
-        }
-        settings.tls = target->tls;
-    }
+    settings.log = gateway->parts.log;
+    TRY(tls_open(config, &target->tls, reason));
+    settings.tls = target->tls;
     err_t result = upstream_create(gateway->parts.loop, config->name, &settings, &target->upstream);
     if (result == ERR_OK) {
         result = source_set(target, config);

@@ -90,6 +90,16 @@ tls_load(
     return ERR_OK;
 }
 
+err_t
+gateway_listener_check(
+    const struct gateway_listener_config *config, char reason[GATEWAY_REASON_SIZE])
+{
+    struct net_tls *tls;
+    TRY(tls_load(config, &tls, reason));
+    net_tls_destroy(&tls);
+    return ERR_OK;
+}
+
 void
 gateway_listener_destroy(struct gateway_listener **listener)
 {
@@ -142,7 +152,10 @@ listener_create(
     listener->config = *config;
     listener->gateway = gateway;
     const struct net_server_hooks hooks = {
-        .context = gateway, .on_requests = gateway_on_requests, .on_refused = gateway_on_refused};
+        .context = gateway,
+        .on_requests = gateway_on_requests,
+        .on_refused = gateway_on_refused,
+        .on_gone = gateway_on_gone};
     struct net_server_settings settings;
     settings_of(config, &settings);
     err_t result = tls_load(config, &listener->tls, reason);
@@ -155,7 +168,12 @@ listener_create(
         result = bind_listener(gateway, listener);
     }
     if (result != ERR_OK) {
-        (void)fail(reason, config->address, "cannot listen", result);
+        (void)snprintf(
+            reason,
+            GATEWAY_REASON_SIZE,
+            "listener %s: cannot listen: %s",
+            config->address,
+            net_listen_text(result));
         gateway_listener_destroy(&listener);
         return result;
     }

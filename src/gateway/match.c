@@ -116,6 +116,60 @@ gateway_match(
     return NULL;
 }
 
+static bool
+host_covers(const struct gateway_route *a, const struct gateway_route *b)
+{
+    if (a->host_span.size == 0) {
+        return true;
+    }
+    if (!b->host_wildcard) {
+        return b->host_span.size > 0 && host_matches(a, b->host_span);
+    }
+    return a->host_wildcard && a->host_span.size <= b->host_span.size &&
+           span_equal_nocase(
+               a->host_span,
+               span_slice(b->host_span, b->host_span.size - a->host_span.size, b->host_span.size));
+}
+
+static bool
+path_covers(const struct gateway_route *a, const struct gateway_route *b)
+{
+    return a->path_exact ? b->path_exact && span_equal(a->path_span, b->path_span)
+                         : gateway_path_is_below(b->path_span, a->path_span);
+}
+
+static bool
+header_is_wanted(const struct gateway_route *route, const struct gateway_header_match *header)
+{
+    for (size_t i = 0; i < route->header_count; i++) {
+        if (span_equal_nocase(route->headers[i].name, header->name) &&
+            (header->any_value || (!route->headers[i].any_value &&
+                                   span_equal(route->headers[i].value, header->value)))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool
+headers_cover(const struct gateway_route *a, const struct gateway_route *b)
+{
+    for (size_t i = 0; i < a->header_count; i++) {
+        if (!header_is_wanted(b, &a->headers[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool
+gateway_route_covers(const struct gateway_route *a, const struct gateway_route *b)
+{
+    bool modes = a->mode == GATEWAY_MODE_ANY || a->mode == b->mode;
+    bool methods = a->methods == 0 || (b->methods != 0 && (b->methods & ~a->methods) == 0);
+    return modes && methods && host_covers(a, b) && path_covers(a, b) && headers_cover(a, b);
+}
+
 /* Turns spread evenly: a stride that shares no factor with the total visits each value once. */
 static uint32_t
 spread(uint64_t turn, uint32_t total)

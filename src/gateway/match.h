@@ -31,6 +31,9 @@ const struct gateway_route *gateway_match(
 /* Less than 0: `a` is tried before `b`. */
 int gateway_route_compare(const struct gateway_route *a, const struct gateway_route *b);
 
+/* Whether `a` matches every request that `b` matches. */
+bool gateway_route_covers(const struct gateway_route *a, const struct gateway_route *b);
+
 /* The upstream of the split that gets this request: by `sticky` if the route wants it, in turn
  * otherwise, evenly spread (`turn` is the route's counter, from 0). */
 uint32_t gateway_split_choose(

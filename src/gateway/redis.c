@@ -359,22 +359,47 @@ redis_destroy(struct gateway_redis *redis)
     free(redis);
 }
 
+/* The file's first line; `password` was zeroed. */
 static err_t
-password_load(struct gateway_redis *redis)
+password_load(
+    struct os_disk *disk,
+    const struct gateway_redis_config *config,
+    char password[PASSWORD_MAX],
+    char reason[GATEWAY_REASON_SIZE])
 {
-    if (redis->config.password_file[0] == '\0') {
+    if (config->password_file[0] == '\0') {
         return ERR_OK;
     }
     char *text = NULL;
     size_t size = 0;
-    TRY(os_file_load(
-        redis->gateway->parts.disk, redis->config.password_file, PASSWORD_MAX - 1, &text, &size));
+    err_t result = os_file_load(disk, config->password_file, PASSWORD_MAX - 1, &text, &size);
+    if (result != ERR_OK) {
+        (void)snprintf(
+            reason,
+            GATEWAY_REASON_SIZE,
+            "redis.password_file: %.512s: %s",
+            config->password_file,
+            err_text(result));
+        return result;
+    }
     struct span rest = span_of(text, size);
     struct span line = span_trim(span_cut(&rest, '\n'));
-    memcpy(redis->password, line.data, line.size);
+    memcpy(password, line.data, line.size);
     explicit_bzero(text, size);
     free(text);
     return ERR_OK;
+}
+
+err_t
+gateway_redis_check(
+    struct os_disk *disk,
+    const struct gateway_redis_config *config,
+    char reason[GATEWAY_REASON_SIZE])
+{
+    char password[PASSWORD_MAX] = {0};
+    err_t result = password_load(disk, config, password, reason);
+    explicit_bzero(password, sizeof(password));
+    return result;
 }
 
 static err_t
@@ -398,15 +423,9 @@ redis_create(
     redis->async.on_disconnect = on_disconnect;
     err_t result = gateway_address_split(config->address, redis->host, &redis->port);
     if (result == ERR_OK) {
-        result = password_load(redis);
+        result = password_load(gateway->parts.disk, config, redis->password, reason);
     }
     if (result != ERR_OK) {
-        (void)snprintf(
-            reason,
-            GATEWAY_REASON_SIZE,
-            "redis.password_file: %.512s: %s",
-            config->password_file,
-            err_text(result));
         (void)sem_destroy(&redis->stopped);
         free(redis);
         return result;

@@ -12,6 +12,8 @@
  *            body, unless the route that the request takes is public or answers a preflight.
  * GATEWAY-2  Each exchange is finished exactly once.
  * GATEWAY-3  A request keeps the generation that it began with.
+ * GATEWAY-5  When a client goes, what it asked for is given up if that cannot make an outcome
+ *            unknown: GET and HEAD, and what no byte of was sent. Everything else goes on.
  */
 #include "gateway_private.h"
 #include "match.h"
@@ -37,6 +39,7 @@ const char *const gateway_verdict_names[GATEWAY_VERDICT_COUNT] = {
     [GATEWAY_UNAVAILABLE] = "unavailable",
     [GATEWAY_FAILED] = "failed",
     [GATEWAY_REFUSED] = "refused",
+    [GATEWAY_CLIENT_GONE] = "client_gone",
 };
 
 /* ----------------------------------------------------------------------------------- lifetime */
@@ -59,6 +62,7 @@ request_get(struct gateway *gateway, struct net_exchange *exchange)
     request->generation = gateway->current;
     request->generation->references++;
     request->exchange = exchange;
+    exchange->user = request;
     request->route = NULL;
     request->target = NULL;
     request->path = SPAN_EMPTY;
@@ -115,6 +119,7 @@ gateway_request_finish(struct gateway_request *request)
     gateway_trace_end(request);
     gateway_access_write(request);
     request_put(request);
+    exchange->user = NULL;
     net_answer(exchange);
 }
 
@@ -445,9 +450,26 @@ target_choose(struct gateway_request *request)
     return request->generation->targets[index];
 }
 
+/* Without a user it is not known yet, or answered. Before it was forwarded, its place among those
+ * that wait for Redis is its own: whoever admits it looks. */
+void
+gateway_on_gone(void *context, struct net_exchange *exchange)
+{
+    struct gateway_request *request = exchange->user;
+    (void)context;
+    if (request != NULL && request->target != NULL) {
+        gateway_forward_leave(request);
+    }
+}
+
 void
 gateway_request_admitted(struct gateway_request *request)
 {
+    if (request->exchange->gone) {
+        gateway_answer_gone(request);
+        gateway_request_finish(request);
+        return;
+    }
     struct gateway_target *target = target_choose(request);
     enum gateway_class class = request->route->class;
     gateway_shed_update(&target->shed, &target->shed_target, target->under_way);

@@ -105,7 +105,9 @@ net_connection_drop_queue(struct net_connection *connection)
         if (work->state == NET_WORK_ANSWERED) {
             NET_COUNT(connection->server, orphaned, 1);
             net_work_destroy(work);
-        } else if (work->state != NET_WORK_HANDED) { /* HTTP/2: still being received */
+        } else if (work->state == NET_WORK_HANDED) {
+            net_work_left(work);
+        } else { /* HTTP/2: still being received */
             net_work_destroy(work);
         }
         work = next;

@@ -285,6 +285,11 @@ input_ended(struct net_connection *connection)
         net_connection_destroy(connection, false);
         return;
     }
+    for (struct net_work *work = connection->oldest; work != NULL; work = work->next) {
+        if (work->state == NET_WORK_HANDED) {
+            net_work_left(work);
+        }
+    }
     net_connection_touch(connection);
 }
 

@@ -386,7 +386,8 @@ on_stream_close(nghttp2_session *session, int32_t stream, uint32_t error_code, v
     struct net_server *server = work->server;
     work_remove(http2->connection, work);
     if (work->state == NET_WORK_HANDED) {
-        return 0; /* the handler's; its answer is dropped */
+        net_work_left(work); /* the handler's; its answer is dropped */
+        return 0;
     }
     if (work->state == NET_WORK_ANSWERED && error_code == NGHTTP2_NO_ERROR) {
         NET_COUNT(server, answers, 1);

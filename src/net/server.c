@@ -209,7 +209,7 @@ bind_error(int error_number)
     case EPERM:
         return ERR_DENIED;
     case EADDRNOTAVAIL:
-        return ERR_INVALID;
+        return ERR_NOT_FOUND;
     default:
         return ERR_IO;
     }
@@ -242,6 +242,23 @@ socket_listen(
     *ret_fd = fd;
     *ret_port = net_address_port(&bound);
     return ERR_OK;
+}
+
+const char *
+net_listen_text(err_t error)
+{
+    switch (error) {
+    case ERR_INVALID:
+        return "not an ADDRESS:PORT, which is numeric, as 127.0.0.1:8080 is";
+    case ERR_EXISTS:
+        return "the address is in use";
+    case ERR_NOT_FOUND:
+        return "this machine has no such address";
+    case ERR_DENIED:
+        return "not permitted; ports below 1024 are for root and who has CAP_NET_BIND_SERVICE";
+    default:
+        return err_text(error);
+    }
 }
 
 err_t

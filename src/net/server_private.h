@@ -277,6 +277,8 @@ bool net_connection_flush(struct net_connection *connection);
 /* NULL: no memory. */
 struct net_work *net_work_create(struct net_connection *connection);
 void net_work_destroy(struct net_work *work);
+/* Of one that is handed out: its client has gone, or sends no more. */
+void net_work_left(struct net_work *work);
 void net_works_release(struct net_server *server);
 /* The request is complete, or refused: it is no more the client's turn. */
 void net_work_received(struct net_work *work);

@@ -259,8 +259,11 @@ test_half_close(void **state)
     bool closed = false;
     int fd = t_connect(t.port);
     t_send_text(fd, GET("/hold") GET("/hold"));
-    assert_int_equal(shutdown(fd, SHUT_WR), 0);
     t_wait_held(&t, 2);
+    assert_int_equal(t.gone, 0);
+    assert_int_equal(shutdown(fd, SHUT_WR), 0);
+    t_wait_gone(&t, 2); /* as far as the server can know */
+    assert_true(t.held[0]->gone && t.held[1]->gone);
     t_release(&t, false);
     (void)t_read(fd, text, sizeof(text), T_WAIT_MS, &closed);
     assert_int_equal(t_occurrences(text, "HTTP/1.1 200 OK"), 2);
@@ -295,6 +298,8 @@ test_vanished_client(void **state)
         t_sleep_ms(1);
     }
     assert_int_equal(t_count(&t).in_flight, 20);
+    t_wait_gone(&t, 20); /* once for each */
+    assert_int_equal(t.gone, 20);
     t_release(&t, true);
     while (t_count(&t).orphaned < 20) {
         assert_true(t_now_ms() < end_ms);

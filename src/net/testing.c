@@ -117,13 +117,23 @@ on_requests(void *context, struct net_exchange *first)
     (void)pthread_mutex_unlock(&t->mutex);
 }
 
+static void
+on_gone(void *context, struct net_exchange *exchange)
+{
+    struct t_server *t = context;
+    ASSERT(exchange->gone);
+    (void)pthread_mutex_lock(&t->mutex);
+    t->gone++;
+    (void)pthread_mutex_unlock(&t->mutex);
+}
+
 void
 t_server_start(struct t_server *t, const struct net_server_settings *settings, struct net_tls *tls)
 {
     *t = (struct t_server){0};
     assert_int_equal(pthread_mutex_init(&t->mutex, NULL), 0);
     assert_int_equal(net_loop_create("t-net", &t->loop), ERR_OK);
-    struct net_server_hooks hooks = {.context = t, .on_requests = on_requests};
+    struct net_server_hooks hooks = {.context = t, .on_requests = on_requests, .on_gone = on_gone};
     assert_int_equal(
         net_server_create(
             t->loop,
@@ -157,6 +167,22 @@ t_count(struct t_server *t)
     struct net_server_counters counters;
     net_server_count(t->server, &counters);
     return counters;
+}
+
+void
+t_wait_gone(struct t_server *t, uint32_t count)
+{
+    uint64_t end_ms = t_now_ms() + T_WAIT_MS;
+    for (;;) {
+        (void)pthread_mutex_lock(&t->mutex);
+        uint32_t gone = t->gone;
+        (void)pthread_mutex_unlock(&t->mutex);
+        if (gone >= count) {
+            return;
+        }
+        assert_true(t_now_ms() < end_ms);
+        t_sleep_ms(1);
+    }
 }
 
 void

@@ -45,6 +45,7 @@ struct t_server {
     uint32_t held_count;
     uint32_t chains;        /* calls of on_requests */
     uint32_t chain_longest; /* requests in one of them */
+    uint32_t gone;          /* exchanges whose client left */
 };
 
 /* `tls` may be NULL. */
@@ -54,6 +55,8 @@ void t_server_stop(struct t_server *t, uint32_t drain_ms);
 struct net_server_counters t_count(struct t_server *t);
 /* Waits until so many exchanges are held. */
 void t_wait_held(struct t_server *t, uint32_t count);
+/* Waits until the clients of so many exchanges have gone. */
+void t_wait_gone(struct t_server *t, uint32_t count);
 /* Waits until the server has read so many bytes since its start. */
 void t_wait_bytes_in(struct t_server *t, uint64_t count);
 /* Answers what is held from the caller's thread, the last first, one by one or as one chain. */

@@ -124,6 +124,20 @@ net_work_destroy(struct net_work *work)
 }
 
 void
+net_work_left(struct net_work *work)
+{
+    const struct net_server_hooks *hooks = &work->server->hooks;
+    ASSERT(work->state == NET_WORK_HANDED);
+    if (work->exchange.gone) {
+        return;
+    }
+    work->exchange.gone = true;
+    if (hooks->on_gone != NULL) {
+        hooks->on_gone(hooks->context, &work->exchange);
+    }
+}
+
+void
 net_works_release(struct net_server *server)
 {
     while (server->kept != NULL) {

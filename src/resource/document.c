@@ -166,12 +166,11 @@ resource_writes_undo(struct resource_op *op)
 }
 
 err_t
-resource_find(
+resource_visit(
     struct resource_op *op,
     const struct resource_type *type,
     const struct document_query *query,
-    resource_each each,
-    void *context)
+    const struct resource_visitor *visitor)
 {
     TRY(op->doom);
     resource_transaction_read(op->runtime, op);
@@ -179,7 +178,19 @@ resource_find(
     if (!query->all_scopes) {
         scoped.scope = op->caller.scope;
     }
-    return resource_row_find(op->runtime, &op->arena, type, &scoped, each, context);
+    return resource_row_visit(op->runtime, &op->arena, type, &scoped, visitor);
+}
+
+err_t
+resource_find(
+    struct resource_op *op,
+    const struct resource_type *type,
+    const struct document_query *query,
+    resource_each each,
+    void *context)
+{
+    const struct resource_visitor visitor = {.each = each, .context = context};
+    return resource_visit(op, type, query, &visitor);
 }
 
 struct find_final {

@@ -233,10 +233,16 @@ resource_row_copy(
 struct find {
     struct arena *arena;
     const struct resource_type *type;
-    void **documents;
+    bool gets_past; /* what is damaged */
+    struct found *found;
     uint32_t count;
     uint32_t limit;
     err_t error;
+};
+
+struct found {
+    void *document; /* NULL: it is damaged */
+    struct span id;
 };
 
 static bool
@@ -244,13 +250,51 @@ find_row(void *context, const struct document_row *row)
 {
     struct find *find = context;
     ASSERT(find->count < find->limit);
-    void **document = &find->documents[find->count];
-    find->error = resource_row_copy(find->arena, find->type, row, document);
+    struct found *found = &find->found[find->count];
+    find->error = resource_row_copy(find->arena, find->type, row, &found->document);
+    if (find->error == ERR_CORRUPT && find->gets_past) {
+        found->document = NULL;
+        found->id = arena_copy(find->arena, row->id);
+        find->error = found->id.data == NULL ? ERR_FULL : ERR_OK;
+    }
     if (find->error != ERR_OK) {
         return false;
     }
     find->count++;
     return true;
+}
+
+err_t
+resource_row_visit(
+    struct resource_runtime *runtime,
+    struct arena *arena,
+    const struct resource_type *type,
+    const struct document_query *query,
+    const struct resource_visitor *visitor)
+{
+    struct find find = {
+        .arena = arena,
+        .type = type,
+        .gets_past = visitor->damaged != NULL,
+        .limit = query->limit,
+    };
+    find.found = ARENA_ARRAY(arena, struct found, query->limit);
+    if (find.found == NULL) {
+        return ERR_FULL;
+    }
+    struct document_store *documents = runtime->documents;
+    TRY(documents->ops->list(documents, type->kind, query, find_row, &find));
+    TRY(find.error);
+    /* Behind the query, so that `each` may write. */
+    for (uint32_t i = 0; i < find.count; i++) {
+        if (find.found[i].document == NULL) {
+            ASSERT(visitor->damaged != NULL);
+            visitor->damaged(visitor->context, find.found[i].id);
+        } else if (!visitor->each(visitor->context, find.found[i].document)) {
+            break;
+        }
+    }
+    return ERR_OK;
 }
 
 err_t
@@ -262,21 +306,8 @@ resource_row_find(
     resource_each each,
     void *context)
 {
-    struct find find = {.arena = arena, .type = type, .limit = query->limit};
-    find.documents = ARENA_ARRAY(arena, void *, query->limit);
-    if (find.documents == NULL) {
-        return ERR_FULL;
-    }
-    struct document_store *documents = runtime->documents;
-    TRY(documents->ops->list(documents, type->kind, query, find_row, &find));
-    TRY(find.error);
-    /* Behind the query, so that `each` may write. */
-    for (uint32_t i = 0; i < find.count; i++) {
-        if (!each(context, find.documents[i])) {
-            break;
-        }
-    }
-    return ERR_OK;
+    const struct resource_visitor visitor = {.each = each, .context = context};
+    return resource_row_visit(runtime, arena, type, query, &visitor);
 }
 
 static bool

@@ -437,6 +437,12 @@ MUST_USE err_t resource_row_save(
     const struct resource_type *type,
     void *document,
     struct resource_write *ret_write);
+MUST_USE err_t resource_row_visit(
+    struct resource_runtime *runtime,
+    struct arena *arena,
+    const struct resource_type *type,
+    const struct document_query *query,
+    const struct resource_visitor *visitor);
 MUST_USE err_t resource_row_find(
     struct resource_runtime *runtime,
     struct arena *arena,

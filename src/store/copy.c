@@ -102,27 +102,20 @@ store_copy_segment(
 {
     struct os_disk *disk = copy->tail.disk;
     char *path = ret_segment->path;
+    struct journal_segment_file found;
     *error = (struct store_error){0};
-    ret_segment->file = NULL;
-    if (!journal_segment_path(copy->folder, number, path)) {
-        return store_error_set(error, ERR_RANGE, "%s: the path is too long", copy->folder);
+    err_t code = journal_segment_open(disk, copy->folder, archive, number, &found);
+    ret_segment->file = found.file;
+    memcpy(path, found.path, sizeof(found.path));
+    if (code == ERR_RANGE) {
+        return store_error_set(error, code, "%s: the path is too long", path);
     }
-    err_t code = disk->ops->open(disk, path, OS_OPEN_READ, false, &ret_segment->file, NULL);
-    if (code != ERR_NOT_FOUND) {
-        return code == ERR_OK ? ERR_OK
-                              : store_error_set(error, code, "%s: %s", path, err_text(code));
-    }
-    if (archive == NULL || archive[0] == '\0') {
-        return store_error_set(error, ERR_ARCHIVED, "%s: the segment is missing", path);
-    }
-    if (!journal_segment_path(archive, number, path)) {
-        return store_error_set(error, ERR_RANGE, "%s: the path is too long", archive);
-    }
-    code = disk->ops->open(disk, path, OS_OPEN_READ, false, &ret_segment->file, NULL);
     if (code == ERR_NOT_FOUND) {
-        return store_error_set(error, ERR_ARCHIVED, "%s: the segment is missing here, too", path);
+        bool is_here = archive == NULL || archive[0] == '\0';
+        return store_error_set(
+            error, ERR_ARCHIVED, "%s: the segment is missing%s", path, is_here ? "" : " here, too");
     }
-    if (code == ERR_OK) {
+    if (code == ERR_OK && found.is_archived) {
         code = segment_is_own(copy, ret_segment->file, number);
         if (code != ERR_OK) {
             disk->ops->close(disk, ret_segment->file);

@@ -23,28 +23,6 @@ journal_order_path(
 
 /* --- the segment --- */
 
-static err_t
-segment_open(
-    struct os_disk *disk,
-    const char *folder,
-    const char *archive,
-    uint64_t segment,
-    struct os_file **ret_file)
-{
-    char path[JOURNAL_PATH_SIZE];
-    if (!journal_segment_path(folder, segment, path)) {
-        return ERR_RANGE;
-    }
-    err_t code = disk->ops->open(disk, path, OS_OPEN_READ, false, ret_file, NULL);
-    if (code == ERR_NOT_FOUND && archive != NULL) {
-        if (!journal_segment_path(archive, segment, path)) {
-            return ERR_RANGE;
-        }
-        code = disk->ops->open(disk, path, OS_OPEN_READ, false, ret_file, NULL);
-    }
-    return code;
-}
-
 err_t
 journal_order_identify(
     struct os_disk *disk,
@@ -53,8 +31,9 @@ journal_order_identify(
     uint64_t segment,
     struct journal_order_header *ret_header)
 {
-    struct os_file *file = NULL;
-    TRY(segment_open(disk, folder, archive, segment + 1, &file));
+    struct journal_segment_file found;
+    TRY(journal_segment_open(disk, folder, archive, segment + 1, &found));
+    struct os_file *file = found.file;
     _Alignas(16) char block[JOURNAL_BLOCK];
     struct journal_segment_header next = {0};
     const char *reason = NULL;
@@ -231,15 +210,15 @@ lists_sort(struct journal_order_build *build)
 err_t
 journal_order_collect(struct journal_order_build *build, uint64_t segment)
 {
-    struct os_file *file = NULL;
     for (uint32_t kind = 0; kind < STORE_ORDER_COUNT; kind++) {
         build->lists[kind].count = 0;
     }
     TRY(journal_order_identify(
         build->disk, build->folder, build->archive, segment, &build->header));
-    TRY(segment_open(build->disk, build->folder, build->archive, segment, &file));
-    err_t code = frames_collect(build, file);
-    build->disk->ops->close(build->disk, file);
+    struct journal_segment_file found;
+    TRY(journal_segment_open(build->disk, build->folder, build->archive, segment, &found));
+    err_t code = frames_collect(build, found.file);
+    build->disk->ops->close(build->disk, found.file);
     return code == ERR_OK ? lists_sort(build) : code;
 }
 

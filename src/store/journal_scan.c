@@ -32,6 +32,38 @@ journal_segment_path(const char *folder, uint64_t number, char out[JOURNAL_PATH_
     return length > 0 && length < JOURNAL_PATH_SIZE;
 }
 
+static err_t
+segment_open_in(
+    struct os_disk *disk, const char *folder, uint64_t number, struct journal_segment_file *segment)
+{
+    if (!journal_segment_path(folder, number, segment->path)) {
+        (void)snprintf(segment->path, sizeof(segment->path), "%s", folder);
+        return ERR_RANGE;
+    }
+    return disk->ops->open(disk, segment->path, OS_OPEN_READ, false, &segment->file, NULL);
+}
+
+err_t
+journal_segment_open(
+    struct os_disk *disk,
+    const char *folder,
+    const char *archive,
+    uint64_t number,
+    struct journal_segment_file *ret_segment)
+{
+    ret_segment->file = NULL;
+    ret_segment->is_archived = false;
+    err_t code = segment_open_in(disk, folder, number, ret_segment);
+    if (code == ERR_NOT_FOUND && archive != NULL && archive[0] != '\0') {
+        code = segment_open_in(disk, archive, number, ret_segment);
+        ret_segment->is_archived = code == ERR_OK;
+    }
+    if (code != ERR_OK) {
+        ret_segment->file = NULL;
+    }
+    return code;
+}
+
 /* --- reading a segment --- */
 
 /* The file's bytes [offset, offset + size), which lie within the segment; valid until the next
@@ -385,22 +417,15 @@ journal_segment_newest(
 static err_t
 open_segment(struct journal_scan *scan, uint64_t number)
 {
-    if (!journal_segment_path(scan->folder, number, scan->path)) {
-        return store_error_set(scan->error, ERR_RANGE, "%s: the path is too long", scan->folder);
-    }
-    bool direct = false;
-    err_t error =
-        scan->disk->ops->open(scan->disk, scan->path, OS_OPEN_READ, false, &scan->file, &direct);
-    char archived[JOURNAL_PATH_SIZE];
-    if (error == ERR_NOT_FOUND && scan->archive != NULL &&
-        journal_segment_path(scan->archive, number, archived)) {
-        error =
-            scan->disk->ops->open(scan->disk, archived, OS_OPEN_READ, false, &scan->file, &direct);
-        if (error != ERR_NOT_FOUND) {
-            memcpy(scan->path, archived, sizeof(archived));
-        }
+    struct journal_segment_file segment;
+    err_t error = journal_segment_open(scan->disk, scan->folder, scan->archive, number, &segment);
+    scan->file = segment.file;
+    memcpy(scan->path, segment.path, sizeof(scan->path));
+    if (error == ERR_RANGE) {
+        return store_error_set(scan->error, error, "%s: the path is too long", scan->path);
     }
     if (error == ERR_NOT_FOUND) {
+        (void)journal_segment_path(scan->folder, number, scan->path); /* where it belongs */
         (void)store_error_set(
             scan->error,
             ERR_CORRUPT,

@@ -21,6 +21,22 @@
 
 /* Writes FOLDER/00000001.log; false if the path would be too long. */
 bool journal_segment_path(const char *folder, uint64_t number, char out[JOURNAL_PATH_SIZE]);
+
+struct journal_segment_file {
+    struct os_file *file;
+    bool is_archived;             /* it was found in the archive */
+    char path[JOURNAL_PATH_SIZE]; /* of the file, or of the place that was looked at last */
+};
+
+/* Opens a segment for reading: the folder's, or if that has gone the archive's (NULL or "": there
+ * is none). ERR_NOT_FOUND: it is in neither; ERR_RANGE: a path would be too long, and `path` is the
+ * folder of it, as much as fits; what the disk says. With an error `file` is NULL. */
+MUST_USE err_t journal_segment_open(
+    struct os_disk *disk,
+    const char *folder,
+    const char *archive,
+    uint64_t number,
+    struct journal_segment_file *ret_segment);
 /* The highest number of a segment in the folder; 0 if there is none. */
 MUST_USE err_t journal_segment_newest(
     struct os_disk *disk, const char *folder, uint64_t *ret_newest, struct store_error *error);

@@ -624,6 +624,13 @@ upstream_cancel(struct upstream_call *call)
     UNREACHABLE();
 }
 
+bool
+upstream_call_is_unsent(const struct upstream_call *call)
+{
+    ASSERT(net_loop_is_current(call->upstream->loop));
+    return !call->may_have_happened && !(call->state == CALL_ATTEMPT && call->attempt.sent);
+}
+
 void
 upstream_calls_end(struct upstream *upstream, bool all)
 {

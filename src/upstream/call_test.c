@@ -542,6 +542,14 @@ static void
 send_and_cancel(void *context)
 {
     upstream_send(world.upstream, context);
+    assert_true(upstream_call_is_unsent(context));
+    upstream_cancel(context);
+}
+
+static void
+cancel_sent(void *context)
+{
+    assert_false(upstream_call_is_unsent(context));
     upstream_cancel(context);
 }
 
@@ -558,7 +566,7 @@ test_cancel(void **state)
     t_call_init(&world, &call, true);
     upstream_send(world.upstream, &call);
     T_WAIT_FOR(atomic_load(&backend->requests) == 1);
-    t_on_loop(&world, cancel, &call);
+    t_on_loop(&world, cancel_sent, &call);
     t_calls_wait(&world, 1);
     expect(UPSTREAM_CANCELLED, true, ERR_CLOSED);
     T_WAIT_FOR(atomic_load(&backend->connections) == 0);
@@ -570,7 +578,7 @@ test_cancel(void **state)
     t_call_init(&world, &call, true);
     upstream_send(world.upstream, &call);
     T_WAIT_FOR(t_count(&world).backing_off == 1);
-    t_on_loop(&world, cancel, &call);
+    t_on_loop(&world, cancel_sent, &call);
     t_calls_wait(&world, 1);
     expect(UPSTREAM_ANSWERED, true, ERR_OK);
     assert_int_equal(call.status, 503);

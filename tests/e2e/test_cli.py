@@ -1,5 +1,6 @@
 """The commands of `tael` besides the server, as a person types them."""
 
+import contextlib
 import json
 import os
 import pty
@@ -141,6 +142,42 @@ def test_pay_and_show(tael):
     assert "two books" in shown.stdout and payment in shown.stdout
     assert json.loads(tael("payments", "show", payment, "--json").stdout)["id"] == payment
     assert payment in tael("payments", "list").stdout
+
+
+@pytest.mark.parametrize("written, cents", [("2000", 2000), ("60", 60), ("20.00 USD", 2000), ("20 usd", 2000),
+                                            ("USD 20", 2000)])
+def test_amounts_as_people_write_them(tael, written, cents):
+    result = tael("pay", f"--amount={written}")
+    assert result.returncode == 0 and result.stderr == ""  # scripts are not told what they know
+    assert re.search(rf"^received +{cents / 100:.2f} USD$", result.stdout, re.MULTILINE)
+
+
+def test_another_currency_than_the_amounts_is_refused(tael):
+    refused = tael("pay", "--amount=20 EUR")
+    assert refused.returncode == 2 and "--amount is a number of USD" in refused.stderr
+    assert pay(tael, "--amount=20 EUR", "--currency=eur")["amount"] == 2000
+
+
+def test_a_person_who_writes_60_is_told_that_it_is_cents(tael):
+    held = pay(tael, "--amount=20.00", "--capture=manual")["id"]
+    for words, told in (
+        (("pay", "--amount=60"), "--amount=60 is 0.60 USD"),
+        (("payments", "capture", held, "--amount=15"), "--amount=15 is 0.15 USD"),
+        (("pay", "--amount=20.00"), ""),
+        (("pay", "--amount=500", "--currency=jpy"), ""),
+    ):
+        person, terminal = pty.openpty()
+        try:
+            subprocess.run([PROGRAM, *words, f"--url={tael.server.url}", f"--data={tael.server.data}"],
+                           stdout=subprocess.DEVNULL, stderr=terminal, timeout=60, check=True)
+            os.close(terminal)
+            seen = b""
+            with contextlib.suppress(OSError):  # the end of a terminal
+                while piece := os.read(person, 4096):
+                    seen += piece
+        finally:
+            os.close(person)
+        assert seen.decode().strip() == told, words
 
 
 def test_a_payment_that_waits_for_its_customer(tael):

@@ -7,6 +7,7 @@ import json
 import re
 import signal
 import socket
+import struct
 import subprocess
 import threading
 import time
@@ -650,8 +651,67 @@ def test_listeners_change_under_load(make, service):
     assert not failures, failures[:3]
 
 
+def sent_by(gateway, method, path="/v1/x"):
+    """A connection with a request of this method under way."""
+    client = socket.create_connection(("127.0.0.1", gateway.port), timeout=30)
+    client.sendall(f"{method} {path} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {KEY}\r\n"
+                   "Content-Length: 0\r\n\r\n".encode())
+    return client
+
+
+def reset(client):
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    client.close()
+
+
+@pytest.mark.parametrize("leave", [reset, socket.socket.close])
+def test_a_client_that_leaves(make, service, leave):
+    """GATEWAY-5: reads are given up, what may change something is not; the service sees both once."""
+    gateway = make(Gateway, config_for(service, limits={"key_concurrent": 2}))
+
+    def active():
+        return gateway.metric("tael_gateway_upstream_active")
+
+    with service.holding():
+        clients = [sent_by(gateway, "GET"), sent_by(gateway, "POST")]
+        wait_until(lambda: len(service.requests) == 2, 20, "both at the service")
+        assert requests.get(gateway.url + "/v1/y", headers=bearer(), timeout=30).status_code == 429
+        for client in clients:
+            leave(client)
+        wait_until(lambda: active() == 1, 20, "the end of the read")
+        assert gateway.metric("tael_gateway_upstream_outcomes_total", outcome="cancelled") == 1
+        third = sent_by(gateway, "GET", "/v1/z")  # the place among its key's was given back
+        wait_until(lambda: len(service.requests) == 3, 20, "the third at the service")
+        service.let_go()
+        assert third.recv(65536).startswith(b"HTTP/1.1 200 ")
+        third.close()
+    wait_until(lambda: active() == 0, 20, "the end of the other")
+    assert gateway.metric("tael_gateway_upstream_outcomes_total", outcome="answered") == 2
+    assert [one.method for one in service.requests].count("POST") == 1
+    wait_until(lambda: {("GET", "client_gone"), ("POST", "forwarded")} <= {
+        (line["method"], line["verdict"]) for line in gateway.access()}, 20, "the log")
+    upstream = gateway.admin("/upstreams").json()["upstreams"][0]
+    assert upstream["endpoints"][0]["errors"] == 0, "it is not the endpoint's fault"
+
+
+def test_a_payment_that_waits_for_a_connection_leaves_with_its_client(make, service):
+    config = config_for(service)
+    config["upstreams"]["api"]["connections_max"] = 1
+    gateway = make(Gateway, config)
+    with service.holding():
+        first = sent_by(gateway, "POST", "/v1/first")
+        wait_until(lambda: len(service.requests) == 1, 20, "the first at the service")
+        waiting = sent_by(gateway, "POST", "/v1/second")
+        wait_until(lambda: gateway.metric("tael_gateway_upstream_active") == 2, 20, "the second")
+        waiting.shutdown(socket.SHUT_WR)  # who only closed that side is told
+        assert waiting.recv(65536).startswith(b"HTTP/1.1 499 ")
+        service.let_go()
+        assert first.recv(65536).startswith(b"HTTP/1.1 200 ")
+    assert [one.path for one in service.requests] == ["/v1/first"]
+
+
 def test_certificates_are_renewed_under_load(make, service, tmp_path):
-    first, second = make_certificate(tmp_path, "first"), make_certificate(tmp_path, "second")
+    first, second = make_certificate(tmp_path, "first"), make_certificate(tmp_path, "second", days=9)
     live = tmp_path / "live.pem", tmp_path / "live.key"
 
     def install(pair):
@@ -663,18 +723,28 @@ def test_certificates_are_renewed_under_load(make, service, tmp_path):
         {"address": "127.0.0.1:0", "certificate": str(live[0]), "key": str(live[1])}])
     gateway = make(Gateway, config)
     assert gateway.url.startswith("https://")
+
+    def told():
+        return (gateway.metric("tael_gateway_certificate_expires_timestamp_seconds",
+                               listener=f"127.0.0.1:{gateway.port}"),
+                gateway.metric("tael_gateway_last_reload_successful"))
+
     load = Load(gateway, threads=2, verify=False)
     load.more(10)
     shown, version = shown_certificate(gateway.port)
+    ends, reloaded = told()
+    assert abs(ends - time.time() - 2 * 86400) < 600 and reloaded == 1
     assert version == "TLSv1.3"
     install(second)
     gateway.reload()
     renewed, _ = shown_certificate(gateway.port)
     assert renewed != shown
+    assert told() == (pytest.approx(time.time() + 9 * 86400, abs=600), 1)
     load.more(10)
     live[1].write_bytes(first[1].read_bytes())  # a key that is another certificate's
     assert "live.pem" in gateway.reload(good=False)
     assert shown_certificate(gateway.port)[0] == renewed
+    assert told() == (pytest.approx(time.time() + 9 * 86400, abs=600), 0)
     load.end()
     assert service.requests[-1].headers["x-forwarded-proto"] == "https"
 
@@ -734,7 +804,11 @@ def test_operators_pages(make, service):
     assert routes[-1]["name"] == "all" and routes[0]["name"] != "payments"
     assert gateway.admin("/upstreams", "POST").status_code == 405
     assert gateway.admin("/x").status_code == 404
+    assert gateway.metric("tael_gateway_ready") == 1
     metrics = gateway.admin("/metrics").text
+    assert subprocess.run(["promtool", "check", "metrics"], input=metrics, text=True, timeout=60,
+                          capture_output=True, check=False).returncode == 0
+    assert gateway.metric("process_open_fds") > 5
     for name in ("tael_gateway_request_duration_seconds_bucket", "tael_gateway_verdicts_total",
                  "tael_gateway_upstream_outcomes_total"):
         assert name in metrics

@@ -257,6 +257,50 @@ def test_rapid_reset(gateway, service):
     assert len(service.requests) < 1000
 
 
+def cancelled(gateway):
+    return gateway.metric("tael_gateway_upstream_outcomes_total", outcome="cancelled")
+
+
+@pytest.mark.parametrize("leave", ["the stream", "the connection"])
+def test_who_leaves_takes_a_read_along(gateway, service, leave):
+    """GATEWAY-5: another stream of the connection goes on, and a POST is carried out for nobody."""
+    before_leaving = cancelled(gateway)
+    left = 1 if leave == "the stream" else 2
+    path = f"/v1/{left}"
+    with service.holding():
+        client = Frames(gateway)
+        client.send(request(1, path=path), request(3, path=path), request(5, body=b"a=1", method="POST", path=path))
+        wait_until(lambda: len(service.requests) == 3, 20, "the requests at the service")
+        if leave == "the stream":
+            client.send(*(frame(RST, 0, stream, struct.pack(">I", 8)) for stream in (1, 5)))
+        else:
+            client.close()
+        wait_until(lambda: cancelled(gateway) == before_leaving + left, 20, "the end of the reads")
+        assert gateway.metric("tael_gateway_upstream_active") == 3 - left
+    if leave == "the stream":
+        assert client.until(HEADERS)[2] == 3
+        client.close()
+    wait_until(lambda: gateway.metric("tael_gateway_in_flight") == 0, 20, "the end")
+    assert cancelled(gateway) == before_leaving + left
+
+    def ends():
+        return sorted((line["method"], line["status"], line["verdict"])
+                      for line in gateway.access() if line["path"] == path)
+
+    gone, answered = [("GET", 499, "client_gone")], [("GET", 200, "forwarded")]
+    wait_until(lambda: ends() == answered * (2 - left) + gone * left + [("POST", 200, "forwarded")], 20, "the log")
+
+
+def test_what_was_reset_at_once_reaches_nobody(gateway, service):
+    client = Frames(gateway)
+    client.send(*(request(stream, method="POST", body=b"a=1") + frame(RST, 0, stream, struct.pack(">I", 8))
+                  for stream in range(1, 41, 2)))
+    client.send(request(41))
+    assert client.until(HEADERS)[2] == 41
+    client.close()
+    assert len(service.requests) <= 3, "all in one read but where the socket cut it"
+
+
 FLOODS = {
     "pings": lambda number: frame(PING, 0, 0, b"12345678"),
     "settings": lambda number: frame(SETTINGS, 0, 0, b""),

@@ -17,7 +17,9 @@ import time
 import pytest
 import requests
 
+from kit.certificates import make_certificate
 from kit.client import Http
+from kit.gateway import Gateway, before
 from kit.ports import free_port
 from kit.receiver import Receiver
 from kit.server import ROOT, operators_in, wait_until
@@ -232,7 +234,7 @@ def test_promtool_finds_nothing_to_say(watched):
 
 # For each alert: series that must fire it, in promtool's notation, one value a minute.
 FIRES = {
-    "TaelDown": ['up{job="tael"} 0x30'],
+    "TaelDown": ['up{job="tael-gateway"} 0x30'],
     "TaelNotReady": ["tael_ready 0x30"],
     "TaelShardMissing": ['tael_shards_ready{shard="a"} 0x30'],
     "TaelRestarts": ['process_start_time_seconds{job="tael"} 0+1x30'],
@@ -275,6 +277,27 @@ FIRES = {
     "TaelWebhookKeyMissing": ["tael_webhook_key_missing 1x30"],
     "TaelSecretsUnreadable": ["tael_vault_cards_unreadable 0x5 1x25"],
     "TaelLogDropped": ["tael_log_lines_dropped_total 0+1x30"],
+    "TaelGatewayNotReady": ["tael_gateway_ready 0x30"],
+    "TaelGatewayUpstreamDown": ['tael_gateway_upstream_endpoints_usable{upstream="api"} 0x30'],
+    "TaelGatewayEndpointsUnhealthy": ['tael_gateway_upstream_endpoints{upstream="api"} 3x30',
+                                      'tael_gateway_upstream_endpoints_usable{upstream="api"} 2x30'],
+    "TaelGatewayCircuitOpen": ['tael_gateway_upstream_breaker_state{upstream="api"} 2x30',
+                               'tael_gateway_upstream_breaker_opened_total{upstream="api"} 0x30'],
+    "TaelGatewayErrors": ['tael_gateway_requests_total{status="5xx"} 0+2x30',
+                          'tael_gateway_requests_total{status="2xx"} 0+98x30'],
+    "TaelGatewaySlow": ['tael_gateway_request_duration_seconds_bucket{le="1"} 0+1x30',
+                        'tael_gateway_request_duration_seconds_bucket{le="2.5"} 0+50x30',
+                        'tael_gateway_request_duration_seconds_bucket{le="+Inf"} 0+50x30'],
+    "TaelGatewaySheds": ['tael_gateway_shed_total{upstream="api",class="search"} 0+5x30',
+                         "tael_gateway_busy_requests_total 0x30", "tael_gateway_busy_memory_total 0x30",
+                         "tael_gateway_over_limit_total 0x30", "tael_gateway_gave_way_total 0x30"],
+    "TaelGatewayLimits": ['tael_gateway_verdicts_total{verdict="limited_rate"} 0+20x30',
+                          'tael_gateway_verdicts_total{verdict="forwarded"} 0+80x30'],
+    "TaelGatewayLimitsApart": ["tael_gateway_redis_connected 0x30", "tael_gateway_redis_fallbacks_total 0x30"],
+    "TaelGatewayEndpointsUnknown": ['tael_gateway_upstream_source_errors_total{upstream="api"} 0+6x30'],
+    "TaelGatewayReloadFailed": ["tael_gateway_last_reload_successful 0x30"],
+    "TaelGatewayCertificateExpires": ['tael_gateway_certificate_expires_timestamp_seconds{listener="a"} 600000x30'],
+    "TaelGatewayLogDropped": ["tael_gateway_log_lines_dropped_total 0+1x30"],
 }
 
 
@@ -305,6 +328,14 @@ WELL = {
                               'tael_reconcile_runs_total{job="tael",instance="b"} 0x400',
                               'process_start_time_seconds{job="tael",instance="a"} 0x400',
                               'process_start_time_seconds{job="tael",instance="b"} 0x400'],
+    # A payment in fifty is beyond its key's limit, and two answers in a thousand are errors.
+    "TaelGatewayLimits": ['tael_gateway_verdicts_total{verdict="limited_rate"} 0+2x400',
+                          'tael_gateway_verdicts_total{verdict="forwarded"} 0+98x400'],
+    "TaelGatewayErrors": ['tael_gateway_requests_total{status="5xx"} 0+2x400',
+                          'tael_gateway_requests_total{status="2xx"} 0+998x400'],
+    # One that came and is looked at again is no endpoint that is down.
+    "TaelGatewayEndpointsUnhealthy": ['tael_gateway_upstream_endpoints{upstream="api"} 3x24 4x376',
+                                      'tael_gateway_upstream_endpoints_usable{upstream="api"} 3x26 4x374'],
 }
 
 
@@ -315,8 +346,19 @@ ALONE = {
     "TaelBooksDiffer": ["tael_differences", "tael_wallet_differences"],
     "TaelAttemptStuck": ["tael_attempt_oldest_seconds", "tael_wallet_attempt_oldest_seconds"],
     "TaelDiskFails": ["tael_journal_failures_total", "tael_document_failures_total"],
+    "TaelGatewaySheds": ["tael_gateway_shed_total", "tael_gateway_busy_requests_total",
+                         "tael_gateway_busy_memory_total", "tael_gateway_over_limit_total",
+                         "tael_gateway_gave_way_total"],
+    "TaelGatewayCircuitOpen": ["tael_gateway_upstream_breaker_opened_total"],
+    "TaelGatewayLimitsApart": ["tael_gateway_redis_fallbacks_total"],
     "TaelSecretsUnreadable": ["tael_webhook_secrets_unreadable", "tael_vault_cards_unreadable"],
 }
+
+
+# What their series show when all is well; the others' show 0.
+ONE_IS_WELL = {"TaelDown", "TaelNotReady", "TaelShardMissing", "TaelLedgerFailed", "TaelGatewayNotReady",
+               "TaelGatewayUpstreamDown", "TaelGatewayLimitsApart", "TaelGatewayReloadFailed"}
+LONG_AFTER = {"TaelCertificateExpires", "TaelGatewayCertificateExpires"}
 
 
 def test_every_alert_fires_and_only_then(tmp_path):
@@ -328,8 +370,7 @@ def test_every_alert_fires_and_only_then(tmp_path):
         minutes = 390 if name == "TaelReconcilerStopped" else 29
         tests.append(case(name, lines, minutes, True))
         # Nothing was counted, nothing is late, nobody is down: nothing fires.
-        good = "1" if name in ("TaelDown", "TaelNotReady", "TaelShardMissing", "TaelLedgerFailed") else "0"
-        good = "700000" if name == "TaelCertificateExpires" else good
+        good = "700000" if name in LONG_AFTER else "1" if name in ONE_IS_WELL else "0"
         tests.append(case(name, [f"{line.split(' ', 1)[0]} {good}x400" for line in lines
                                  if name != "TaelReconcilerStopped"], minutes, False))
     tests += [case(name, lines, 390, False) for name, lines in WELL.items()]
@@ -340,6 +381,21 @@ def test_every_alert_fires_and_only_then(tmp_path):
     result = subprocess.run(["promtool", "test", "rules", tmp_path / "tests.yaml"],
                             capture_output=True, text=True, timeout=120, check=False)
     assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_alerts_of_the_gateway_ask_for_what_it_counts(tmp_path):
+    certificate, key = make_certificate(tmp_path, "gateway")
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        config = before(nobody.getsockname()[1], redis={"address": f"127.0.0.1:{nobody.getsockname()[1]}"}, listeners=[
+            {"address": "127.0.0.1:0", "certificate": str(certificate), "key": str(key)}])
+        gateway = Gateway(tmp_path / "gateway", config).start()
+        try:
+            counted = set(re.findall(r"^(\w+)[{ ]", gateway.admin("/metrics").text, re.MULTILINE))
+        finally:
+            gateway.stop()
+    asked = set(re.findall(r"\btael_gateway_\w+", ALERTS.read_text()))
+    assert len(asked) > 15 and not asked - counted
 
 
 def test_every_alert_has_its_page():

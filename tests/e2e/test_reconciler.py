@@ -413,6 +413,50 @@ def a_charge_that_got_more_again(world, stored):
     return {world.won.charge, world.won.id}
 
 
+def ruined(stored, kind, document):
+    stored.database.execute(f"UPDATE {kind} SET body = ? WHERE id = ?", ("no document of ours", document))
+    return {document}
+
+
+def a_transfer_that_cannot_be_read(world, stored):
+    return ruined(stored, "wallet_transfer", world.sent["id"])
+
+
+def a_hold_that_cannot_be_read(world, stored):
+    return ruined(stored, "wallet_hold", world.hold["id"])
+
+
+def a_withdrawal_that_cannot_be_read(world, stored):
+    return ruined(stored, "wallet_withdrawal", world.withdrawal["id"])
+
+
+def a_wallet_that_cannot_be_read(world, stored):
+    return ruined(stored, "wallet", world.sent["from"])
+
+
+def a_charge_that_cannot_be_read(world, stored):
+    return ruined(stored, "charge", world.captured.id)
+
+
+def an_intent_that_cannot_be_read(world, stored):
+    ruined(stored, "payment_intent", world.captured.payment_intent)
+    return {world.captured.id}
+
+
+def a_refund_that_cannot_be_read(world, stored):
+    return ruined(stored, "refund", world.refund.id)
+
+
+def a_line_that_cannot_be_read(world, stored):
+    return ruined(stored, "balance_transaction", transaction(world, "captured"))
+
+
+def all_that_cannot_be_read(world, stored):
+    """The comparison comes to its end past them."""
+    return (a_transfer_that_cannot_be_read(world, stored) | a_refund_that_cannot_be_read(world, stored) |
+            a_charge_one_less(world, stored) | a_hold_captured_for_less(world, stored))
+
+
 PLANTS = [
     a_payout_one_more, a_payout_is_gone, a_payout_that_failed, a_payout_that_came_back,
     a_payout_that_was_paid, a_payout_that_was_canceled, a_payout_in_another_currency,
@@ -420,6 +464,9 @@ PLANTS = [
     a_dispute_one_less, a_dispute_is_gone, a_dispute_that_was_won, a_dispute_that_took_nothing,
     an_inquiry_that_took, a_disputes_fee_one_more, a_line_of_a_dispute_is_gone, a_line_of_a_dispute_one_more,
     a_charge_of_which_more_was_taken_back, a_charge_that_got_more_again,
+    a_transfer_that_cannot_be_read, a_hold_that_cannot_be_read, a_withdrawal_that_cannot_be_read,
+    a_wallet_that_cannot_be_read, a_charge_that_cannot_be_read, an_intent_that_cannot_be_read,
+    a_refund_that_cannot_be_read, a_line_that_cannot_be_read, all_that_cannot_be_read,
     a_transfer_one_less, a_transfer_is_gone, a_transfer_that_failed, a_hold_captured_for_less,
     a_withdrawal_one_more, a_withdrawal_that_failed, a_transfer_in_another_currency,
     a_charge_one_less, a_charge_in_another_currency, a_charge_is_gone, an_intent_is_gone,

@@ -236,6 +236,39 @@ def test_otlp_has_the_shape_of_the_standard(make_server, collector, monkeypatch)
     wait_until(lambda: metrics(server)['tael_trace_spans_sent_total{exporter="otlp"}'] >= 1, 10)
 
 
+def test_otlp_has_the_headers_of_the_file(make_server, collector, zipkin, tmp_path):
+    """Not where else traces go; and the secret is in no log."""
+    secret = "Bearer s3cr3t-of-the-collector"
+    file = tmp_path / "headers"
+    file.write_text(f"# of the collector\nAuthorization: {secret}\nX-Tenant: shop\n")
+    with Receiver(lambda _: 202) as other:
+        server = make_server(f"--trace-otlp=http://127.0.0.1:{collector.port}", "--log-level=debug",
+                             f"--trace-otlp-headers-file={file}", f"--trace-zipkin={other.url('')}", *QUICK)
+        answer = make_payment(server)
+        collector.trace(answer.headers["Trace-Id"], len(CARD_PAYMENT))
+        wait_until(lambda: other.received, 20, "the spans at the other one")
+        assert all("Authorization" not in one.headers for one in other.received)
+    for one in collector.received:
+        assert (one.headers["Authorization"], one.headers["X-Tenant"]) == (secret, "shop")
+        assert one.headers["Content-Type"] == "application/json"
+    assert "s3cr3t" not in server.log()
+
+
+@pytest.mark.parametrize("text, says", [
+    (None, "headers: not found"),
+    ("Authorization Bearer s3cr3t", "line 1: it is not NAME: VALUE"),
+    ("X-A: b\nContent-Length: s3cr3t", "line 2: it is no header that may be sent"),
+])
+def test_wrong_headers_are_told_without_them(tmp_path, text, says):
+    file = tmp_path / "headers"
+    if text is not None:
+        file.write_text(text)
+    ended = run_tael("server", f"--data={tmp_path / 'data'}", "--port=0", "--trace-otlp=http://127.0.0.1:1",
+                     f"--trace-otlp-headers-file={file}")
+    assert ended.returncode != 0 and "s3cr3t" not in ended.stderr
+    assert "trace-otlp-headers-file: " in ended.stderr and says in ended.stderr
+
+
 def test_otlp_batches_are_sent_again_where_the_standard_says_so(make_server, collector):
     collector.failures = 2
     server = make_server(f"--trace-otlp=http://127.0.0.1:{collector.port}", *QUICK)
@@ -441,6 +474,7 @@ def test_a_ratio_keeps_that_part(make_server):
     ("--trace-sampler-arg=2", "trace-sampler-arg"),
     ("--trace-otlp=collector:4318", "trace-otlp: it begins neither"),
     ("--trace-zipkin=http://user@host", "trace-zipkin:"),
+    ("--trace-otlp-headers-file=/dev/null", "without trace-otlp sends nothing"),
 ])
 def test_settings_that_are_wrong_are_refused(tmp_path, flag, says):
     ended = run_tael("server", f"--data={tmp_path / 'data'}", "--port=0", flag)

@@ -156,6 +156,14 @@ sum_under_way(void *context, void *document)
     return true;
 }
 
+/* Where refunds are compared it is told. */
+static void
+ignore_damaged(void *context, struct span id)
+{
+    (void)context;
+    (void)id;
+}
+
 static err_t
 refunds_under_way(struct slice *slice, int64_t *ret_sum)
 {
@@ -167,8 +175,10 @@ refunds_under_way(struct slice *slice, int64_t *ret_sum)
         .range_column = UINT32_MAX,
         .limit = DOCUMENT_LIST_MAX,
     };
+    const struct resource_visitor visitor = {
+        .each = sum_under_way, .damaged = ignore_damaged, .context = ret_sum};
     *ret_sum = 0;
-    return resource_find(slice->flow.op, &payments_refund_type, &query, sum_under_way, ret_sum);
+    return resource_visit(slice->flow.op, &payments_refund_type, &query, &visitor);
 }
 
 /* A late presentment is one that the rail captured all the same. */
@@ -297,6 +307,8 @@ state_of(struct slice *slice)
         resource_load(slice->flow.op, &payments_intent_type, charge->payment_intent, &found);
     if (error == ERR_NOT_FOUND) {
         difference(slice, "its intent is missing", 0, 0);
+    } else if (error == ERR_CORRUPT) {
+        difference(slice, "its intent cannot be read", 0, 0);
     }
     if (error != ERR_OK) {
         return UNDER_WAY; /* what cannot be read now is left to the next run too */
@@ -384,6 +396,7 @@ collect(void *context, void *document)
 }
 
 struct reading {
+    struct payments_reconciler *reconciler;
     bool (*collect)(void *context, void *document);
     void *context;
     uint32_t count;
@@ -397,6 +410,16 @@ read_one(void *context, void *document)
     reading->count++;
     reading->last = ((const struct resource_header *)document)->id;
     return reading->collect(reading->context, document);
+}
+
+/* It is told, and the next ones are looked at. */
+static void
+skip_damaged(void *context, struct span id)
+{
+    struct reading *reading = context;
+    reading->count++;
+    reading->last = id;
+    payments_reconcile_difference(reading->reconciler, id, "it cannot be read", 0, 0);
 }
 
 static void
@@ -425,8 +448,10 @@ payments_reconcile_read(
         .oldest_first = true,
         .limit = SLICE_MAX,
     };
-    struct reading reading = {.collect = collect_one, .context = context};
-    TRY(resource_find(op, type, &query, read_one, &reading));
+    struct reading reading = {.reconciler = reconciler, .collect = collect_one, .context = context};
+    const struct resource_visitor visitor = {
+        .each = read_one, .damaged = skip_damaged, .context = &reading};
+    TRY(resource_visit(op, type, &query, &visitor));
     memset(reconciler->cursor, 0, sizeof(reconciler->cursor));
     if (reading.count == SLICE_MAX) {
         ASSERT(reading.last.size < sizeof(reconciler->cursor));

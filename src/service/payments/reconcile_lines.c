@@ -87,14 +87,15 @@ expect(
     };
 }
 
-/* NULL: there is no such document, or it cannot be read now. */
+/* NULL: there is no such document, or it cannot be read now, or is damaged, which is told where it
+ * is compared. */
 static void *
 load(struct lines *lines, const struct resource_type *type, struct span id, bool *ret_missing)
 {
     void *found = NULL;
     err_t error = resource_load(lines->op, type, id, &found);
     *ret_missing = error == ERR_NOT_FOUND;
-    if (error != ERR_OK && error != ERR_NOT_FOUND) {
+    if (error != ERR_OK && error != ERR_NOT_FOUND && error != ERR_CORRUPT) {
         lines->error = error;
     }
     return error == ERR_OK ? found : NULL;

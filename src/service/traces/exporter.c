@@ -273,11 +273,14 @@ static void
 call_start(struct traces_exporter *exporter)
 {
     struct batch *batch = &exporter->queue[exporter->first];
+    const struct traces_headers *headers = exporter->parts.headers;
     net_call_release(&exporter->call);
     exporter->call = (struct net_call){
         .method = HTTP_METHOD_POST,
         .target = span_from_cstr(exporter->target),
         .content_type = SPAN("application/json"),
+        .headers = headers == NULL ? NULL : headers->list,
+        .header_count = headers == NULL ? 0 : headers->count,
         .body = buf_span(&batch->body),
         .timeout_ms = CALL_TIMEOUT_MS,
         .reply_to = net_loop_executor(exporter->parts.loop),

@@ -11,6 +11,7 @@
 #ifndef TRACES_EXPORTER_H
 #define TRACES_EXPORTER_H
 
+#include "headers.h"
 #include "traces/traces.h"
 #include "url.h"
 
@@ -26,7 +27,8 @@ struct traces_exporter_parts {
     enum traces_format format;
     struct traces_url url; /* copied as far as it is needed */
     uint32_t interval_ms;
-    const char *service, *version; /* borrowed until it is destroyed */
+    const char *service, *version;        /* borrowed until it is destroyed */
+    const struct traces_headers *headers; /* the same; NULL: none */
     char instance[40];
 };
 

@@ -9,6 +9,7 @@
 #include "os/door.h"
 #include "os/entropy.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +25,9 @@ struct traces {
     struct trace_recorder *recorder;
     struct net_tls *tls;
     struct traces_exporter *exporters[TRACES_FORMAT_COUNT]; /* NULL: none */
+    char *headers_text;
+    size_t headers_size;
+    struct traces_headers headers; /* spans of that text */
     struct traces_recent recent;
     atomic_uint recent_count;
     struct os_task finish_task;
@@ -162,6 +166,35 @@ traces_operate(struct traces *traces, struct net_exchange *exchange)
 /* ----------------------------------------------------------------------------------------- life */
 
 static err_t
+headers_open(struct traces *traces, char message[TRACES_MESSAGE_SIZE])
+{
+    struct span given = traces->parts.settings.otlp_headers;
+    traces->parts.settings.otlp_headers = SPAN_EMPTY;
+    if (given.size == 0) {
+        return ERR_OK;
+    }
+    traces->headers_text = malloc(given.size);
+    if (traces->headers_text == NULL) {
+        return ERR_MEMORY;
+    }
+    memcpy(traces->headers_text, given.data, given.size);
+    traces->headers_size = given.size;
+    uint32_t line;
+    const char *problem = traces_headers_parse(
+        span_of(traces->headers_text, traces->headers_size), &traces->headers, &line);
+    if (problem != NULL) {
+        (void)snprintf(
+            message,
+            TRACES_MESSAGE_SIZE,
+            "trace-otlp-headers-file: line %" PRIu32 ": %s",
+            line,
+            problem);
+        return ERR_INVALID;
+    }
+    return ERR_OK;
+}
+
+static err_t
 exporter_open(struct traces *traces, enum traces_format format, char message[TRACES_MESSAGE_SIZE])
 {
     const struct traces_settings *settings = &traces->parts.settings;
@@ -177,6 +210,7 @@ exporter_open(struct traces *traces, enum traces_format format, char message[TRA
         .interval_ms = settings->interval_ms,
         .service = settings->service,
         .version = settings->version,
+        .headers = format == TRACES_OTLP ? &traces->headers : NULL,
     };
     u128 instance = os_random_u128(traces->parts.entropy);
     tracecontext_trace_id_format(instance, parts.instance);
@@ -235,6 +269,9 @@ traces_create(
     }
     traces->parts = *parts;
     err_t result = traces_recent_init(&traces->recent, parts->settings.recent_max);
+    if (result == ERR_OK) {
+        result = headers_open(traces, message);
+    }
     for (uint32_t i = 0; i < TRACES_FORMAT_COUNT && result == ERR_OK; i++) {
         result = exporter_open(traces, (enum traces_format)i, message);
     }
@@ -316,6 +353,10 @@ traces_destroy(struct traces **traces_at)
     *traces_at = NULL;
     for (uint32_t i = 0; i < TRACES_FORMAT_COUNT; i++) {
         traces_exporter_destroy(&traces->exporters[i]);
+    }
+    if (traces->headers_text != NULL) {
+        explicit_bzero(traces->headers_text, traces->headers_size);
+        free(traces->headers_text);
     }
     traces_recent_release(&traces->recent);
     trace_recorder_destroy(&traces->recorder);

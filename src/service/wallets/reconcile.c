@@ -184,6 +184,16 @@ collect(void *context, void *document)
     UNREACHABLE();
 }
 
+/* It is told, and the next ones are looked at. */
+static void
+skip_damaged(void *context, struct span id)
+{
+    struct slice *slice = context;
+    slice->count++;
+    set_text(slice->reconciler->cursor, id);
+    difference(slice, id, "it cannot be read", 0, 0);
+}
+
 /* Somebody took it up after it was read, as who captures a hold: the next run sees how that ended.
  */
 static bool
@@ -263,7 +273,9 @@ compare_documents(struct slice *slice, const struct resource_type *type)
         .oldest_first = true,
         .limit = SLICE_MAX,
     };
-    err_t error = resource_find(slice->flow.op, type, &query, collect, slice);
+    const struct resource_visitor visitor = {
+        .each = collect, .damaged = skip_damaged, .context = slice};
+    err_t error = resource_visit(slice->flow.op, type, &query, &visitor);
     if (error == ERR_OK && slice->count < SLICE_MAX) {
         next_phase(reconciler);
     }
@@ -292,7 +304,7 @@ explanation(
     err_t error = resource_load(slice->flow.op, type, span_of(id, size), &found);
     if (error == ERR_NOT_FOUND) {
         difference(slice, span_of(id, size), "no document", 0, (int64_t)movement->amount);
-    } else if (error != ERR_OK) {
+    } else if (error != ERR_OK && error != ERR_CORRUPT) { /* that is told where it is read */
         *ret_error = error;
     }
     return error == ERR_OK ? found : NULL;
@@ -392,10 +404,12 @@ compare_history(struct slice *slice)
         .oldest_first = true,
         .limit = 1,
     };
-    err_t error = resource_find(slice->flow.op, &wallets_wallet_type, &query, take_wallet, slice);
+    const struct resource_visitor visitor = {
+        .each = take_wallet, .damaged = skip_damaged, .context = slice};
+    err_t error = resource_visit(slice->flow.op, &wallets_wallet_type, &query, &visitor);
     const struct wallets_wallet *wallet = slice->flow.wallet;
     if (error != ERR_OK || wallet == NULL) {
-        if (error == ERR_OK) {
+        if (error == ERR_OK && slice->count == 0) {
             next_phase(reconciler);
         }
         end_slice(slice, error);

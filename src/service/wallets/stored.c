@@ -7,7 +7,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#define STEPS_MAX 4
+#define STEPS_MAX 2
+/* Of one withdrawal, refused; a person asks for each. Bounds the work for ids that are nobody's. */
+#define GIVE_TRIES_KNOWN 1000
 
 const char *const wallets_stored_kinds[] = {
     "wallet_transfer", "wallet_hold", "wallet_withdrawal", NULL};
@@ -53,11 +55,16 @@ wallets_expect_hold(
 
 #define GIVE_STEP "out of suspense"
 
+static void
+give_step(long long tries, char out[WALLETS_STEP_SIZE])
+{
+    (void)snprintf(out, WALLETS_STEP_SIZE, tries == 0 ? GIVE_STEP : GIVE_STEP " %lld", tries);
+}
+
 void
 wallets_give_step(const struct wallets_withdrawal *withdrawal, char out[WALLETS_STEP_SIZE])
 {
-    long long tries = (long long)withdrawal->give_tries;
-    (void)snprintf(out, WALLETS_STEP_SIZE, tries == 0 ? GIVE_STEP : GIVE_STEP " %lld", tries);
+    give_step((long long)withdrawal->give_tries, out);
 }
 
 bool
@@ -186,6 +193,20 @@ wallets_stored_document(
 
 /* ------------------------------------------------------------------- books, then documents --- */
 
+/* The movement does not say which try it is: all that there may have been are compared. */
+static bool
+is_given(const struct ledger_transfer *movement)
+{
+    for (long long tries = 0; tries <= GIVE_TRIES_KNOWN; tries++) {
+        char step[WALLETS_STEP_SIZE];
+        give_step(tries, step);
+        if (movement->id == resource_derived_id(movement->user_data_128, step)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 bool
 wallets_stored_explains(
     const struct ledger_transfer *movement, const char **ret_kind, char ret_id[ID_TEXT_SIZE])
@@ -200,10 +221,7 @@ wallets_stored_explains(
         {BOOKS_DEPOSIT, 0, &wallets_transfer_type, {"send"}},
         {BOOKS_WALLET_HOLD, 1, &wallets_hold_type, {"hold", "capture"}},
         {BOOKS_WITHDRAWAL, 2, &wallets_withdrawal_type, {"hold", "paid"}},
-        {BOOKS_WITHDRAWAL_RETURN,
-         2,
-         &wallets_withdrawal_type,
-         {"return", "return to suspense", GIVE_STEP}},
+        {BOOKS_WITHDRAWAL_RETURN, 2, &wallets_withdrawal_type, {"return", "return to suspense"}},
     };
 
     /* Anybody may use a code in a ledger; an id that derives from the document's is ours. */
@@ -217,6 +235,11 @@ wallets_stored_explains(
                 return true;
             }
         }
+    }
+    if (movement->code == BOOKS_WITHDRAWAL_RETURN && is_given(movement)) {
+        *ret_kind = wallets_stored_kinds[2];
+        (void)id_format(wallets_withdrawal_type.prefix, movement->user_data_128, ret_id);
+        return true;
     }
     return false;
 }

@@ -70,6 +70,9 @@ struct net_exchange {
     struct net_address peer;
     bool tls;
     uint64_t arrived_ns; /* monotonic: when its first byte was read */
+    /* Its client closed the connection, or its side of it, or reset the stream: hardly anybody
+     * waits for the answer (NET-15). On the loop's thread. */
+    bool gone;
 
     /* The handler's. Everything that the answer points to may live in the arena, which is wiped
      * when the answer has been written. Its limit is settings.arena_max. */
@@ -91,6 +94,10 @@ struct net_server_hooks {
     void *context;
     /* All requests completed in this turn of the loop, in order of completion. */
     void (*on_requests)(void *context, struct net_exchange *first);
+    /* exchange->gone was set, once, while it is handed out: also before on_requests got it (in the
+     * same turn: `user` is NULL then) and after net_answer, before the loop took the answer. The
+     * handler still has to answer. NULL: nobody asks. */
+    void (*on_gone)(void *context, struct net_exchange *exchange);
     /* The server itself answers `exchange` (answer.status is set: 400 ... 505 refused by the codec,
      * 408 too slow, 503 too busy) and asks for content_type, headers and body, at most 16 KiB.
      * `reason` is a sentence without a full stop. The request part is filled only if its head was
@@ -139,10 +146,13 @@ struct net_listen {
 };
 
 /* Binds and listens; connections wait in the backlog until net_server_start. At most 8 a server.
- * Before net_server_start. ERR_INVALID: not an address; ERR_EXISTS: in use; ERR_DENIED; ERR_FULL;
- * ERR_IO. */
+ * Before net_server_start. ERR_INVALID: not an address; ERR_EXISTS: in use; ERR_NOT_FOUND: not one
+ * of this machine; ERR_DENIED; ERR_FULL; ERR_IO. */
 MUST_USE err_t
 net_server_listen(struct net_server *server, const struct net_listen *listen, uint16_t *ret_port);
+
+/* The same for people. Static. */
+const char *net_listen_text(err_t error);
 
 /* Listens where a listener of another server does, on the same socket: connections go to either,
  * and none is lost when the other stops. `index` counts the other's net_server_listen. Before

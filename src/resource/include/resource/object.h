@@ -108,6 +108,20 @@ MUST_USE err_t resource_find(
     resource_each each,
     void *context);
 
+/* The same for who has to get past a row that is none of the type (its body is damaged): `damaged`
+ * is told its id, in its place of the order. NULL: it ends the visit with ERR_CORRUPT. */
+struct resource_visitor {
+    resource_each each;
+    void (*damaged)(void *context, struct span id);
+    void *context;
+};
+
+MUST_USE err_t resource_visit(
+    struct resource_op *op,
+    const struct resource_type *type,
+    const struct document_query *query,
+    const struct resource_visitor *visitor);
+
 /* Of a kind whose rows have an order, in shared documents: those of all scopes behind a place, as
  * document_shared_ops.list_final has them. What is written in this transaction is not among them.
  */

@@ -245,6 +245,9 @@ void upstream_send(struct upstream *upstream, struct upstream_call *first);
 /* On the loop's thread, between send and done: ends the call as soon as can be, by `done`. A
  * connection that carries it is closed. Nothing if it has ended. */
 void upstream_cancel(struct upstream_call *call);
+/* On the loop's thread, between send and done: no byte of any attempt has left, so that it did not
+ * happen, and will not if it is cancelled now. */
+bool upstream_call_is_unsent(const struct upstream_call *call);
 
 /* The answer's headers. */
 const struct http_head *upstream_call_head(const struct upstream_call *call);

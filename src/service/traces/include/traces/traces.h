@@ -48,6 +48,9 @@ struct traces_settings {
      * put; Zipkin: the same with /api/v2/spans, unless it has a path. */
     const char *endpoints[TRACES_FORMAT_COUNT];
     const char *ca_file; /* PEM, for https; NULL: the system's */
+    /* Of each request to the OTLP collector: "Name: value" a line, 16 at most. Copied, and wiped in
+     * the end; a line that is wrong is told without its text. */
+    struct span otlp_headers;
 };
 
 struct traces_parts {
@@ -58,8 +61,8 @@ struct traces_parts {
     struct traces_settings settings;
 };
 
-/* ERR_INVALID: an endpoint is not http:// or https:// with a host; ERR_NOT_FOUND, ERR_CRYPTO:
- * ca_file; ERR_MEMORY. `message` says what is wrong. */
+/* ERR_INVALID: an endpoint is not http:// or https:// with a host, or headers; ERR_NOT_FOUND,
+ * ERR_CRYPTO: ca_file; ERR_MEMORY. `message` says what is wrong. */
 MUST_USE err_t traces_create(
     const struct traces_parts *parts,
     struct traces **ret_traces,
