@@ -68,6 +68,17 @@ t_move_go_on(void *context, const struct shards_move_report *report)
     return t->steps != t->stop_at;
 }
 
+/* One half of the source's slots, the other, or all (3). */
+static void
+take_slots(struct shards_move_parts *parts, uint32_t part)
+{
+    for (uint32_t slot = 0; slot < SHARD_SLOTS; slot++) {
+        if (t_map.owners[slot] == parts->from && (part == 3 || slot / 4 % 2 == part - 1)) {
+            parts->slots[slot / 64] |= UINT64_C(1) << slot % 64;
+        }
+    }
+}
+
 void
 t_move(struct t_world *t)
 {
@@ -86,12 +97,7 @@ t_move(struct t_world *t)
         .context = t,
     };
     parts.to = (parts.from + 1 + (uint32_t)os_prng_below(&t->prng, SHARDS - 1)) % SHARDS;
-    uint32_t part = (uint32_t)os_prng_below(&t->prng, 3) + 1;
-    for (uint32_t slot = 0; slot < SHARD_SLOTS; slot++) {
-        if (t_map.owners[slot] == parts.from && (part == 3 || slot / 4 % 2 == part - 1)) {
-            parts.slots[slot / 64] |= UINT64_C(1) << slot % 64;
-        }
-    }
+    take_slots(&parts, (uint32_t)os_prng_below(&t->prng, 3) + 1);
     for (;;) {
         t->steps = 0;
         t->stop_at = os_prng_chance(&t->prng, 1, 2) ? (uint32_t)os_prng_below(&t->prng, 12) + 1 : 0;
@@ -141,10 +147,6 @@ t_whole_shard(struct t_world *t, struct shard_map *now)
         .go_on = t_move_go_on,
         .context = t,
     };
-    for (uint32_t slot = 0; slot < SHARD_SLOTS; slot++) {
-        if (t_map.owners[slot] == parts.from) {
-            parts.slots[slot / 64] |= UINT64_C(1) << slot % 64;
-        }
-    }
+    take_slots(&parts, 3);
     return parts;
 }
