@@ -6,6 +6,7 @@
 #include "cluster.h"
 
 #include "base/assert.h"
+#include "console/console.h"
 
 #include <string.h>
 
@@ -260,6 +261,9 @@ await_gateways(const struct cluster *cluster)
             return false;
         }
         (void)printf("listening on %s\n", process->listening);
+        if (cluster->settings.node.console) {
+            (void)printf("console: %s%s\n", process->listening, CONSOLE_PATH);
+        }
     }
     return true;
 }
