@@ -97,17 +97,17 @@ class Chromium:
         """Takes in what was said by itself."""
         self._receive(0)
 
-    def page(self, width=1280, height=900, offline_scripts=""):
+    def page(self, width=1280, height=900, before_scripts=""):
         context = self.send("Target.createBrowserContext")["browserContextId"]
         target = self.send("Target.createTarget", {
             "url": "about:blank", "browserContextId": context, "width": width, "height": height})
         session = self.send("Target.attachToTarget", {
             "targetId": target["targetId"], "flatten": True})["sessionId"]
-        page = Page(self, session)
+        page = Page(self, session, context)
         self.pages[session] = page
         for name in ("Page", "Runtime", "Log", "Network"):
             page.send(f"{name}.enable")
-        page.send("Page.addScriptToEvaluateOnNewDocument", {"source": WATCH + FIND + offline_scripts})
+        page.send("Page.addScriptToEvaluateOnNewDocument", {"source": WATCH + FIND + before_scripts})
         page.send("Emulation.setDeviceMetricsOverride", {
             "width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600})
         return page
@@ -126,8 +126,8 @@ class Chromium:
 class Page:
     """One tab."""
 
-    def __init__(self, browser, session):
-        self.browser, self.session = browser, session
+    def __init__(self, browser, session, context):
+        self.browser, self.session, self.context = browser, session, context
         self.errors, self.requests = [], []
 
     def send(self, method, params=None):
@@ -215,6 +215,11 @@ class Page:
         self.js(f"{field}.value = {json.dumps(value)};"
                 f"{field}.dispatchEvent(new Event('input', {{bubbles: true}}));"
                 f"{field}.dispatchEvent(new Event('change', {{bubbles: true}}))")
+
+    def downloads(self, folder):
+        """Where files go that pages give."""
+        self.browser.send("Browser.setDownloadBehavior", {
+            "behavior": "allow", "browserContextId": self.context, "downloadPath": str(folder)})
 
     def picture(self, path):
         """A PNG, for whoever looks into a failure."""

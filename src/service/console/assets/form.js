@@ -8,7 +8,7 @@
  */
 import { ApiError, newIdempotencyKey } from './api.js';
 import { CURRENCIES, decimal, exponent, parseAmount } from './format.js';
-import { button, h, link, show } from './dom.js';
+import { button, h, link, note, show } from './dom.js';
 
 let serial = 0;
 
@@ -236,6 +236,10 @@ export function openForm(spec) {
   const form = buildForm({
     ...spec,
     done: (result) => {
+      if (!box.isConnected) { // the person has gone to another page meanwhile, and stays there
+        note(`${spec.title}: done.`);
+        return;
+      }
       box.close();
       spec.done(result);
     },

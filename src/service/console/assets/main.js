@@ -103,6 +103,7 @@ function openBox() {
   const form = h('form', {
     role: 'search',
     on: {
+      input: () => show(said),
       submit: async (event_) => {
         event_.preventDefault();
         show(said);
@@ -237,8 +238,9 @@ for (const type of ['pointerdown', 'keydown', 'wheel', 'touchstart']) {
 }
 window.addEventListener('hashchange', route);
 setInterval(lookForHands, IDLE_LOOK_MS);
-lookForHands();
-if (session.key() === null) {
+if (session.isIdle()) {
+  lookForHands();
+} else if (session.key() === null) {
   signInPage();
 } else {
   shell();

@@ -130,7 +130,6 @@ export const resend = (ctx, endpointId, eventId) => ({
     done: (made) => {
       note('It is on its way.');
       ctx.go(`#/webhooks/${endpointId}/${made.id}`);
-      ctx.reload();
     },
   }),
 });
