@@ -125,15 +125,16 @@ export function get(path, params, signal) {
   return call('GET', path, params, { signal });
 }
 
-/* With references as objects; as ids if the key may not see those objects. */
+/* With references as objects; as ids where the key may not see those objects. `expand` has what is
+ * wanted most first: the last ones are left out first. */
 export async function getExpanded(path, params, expand, signal) {
   try {
     return await get(path, { ...params, expand }, signal);
   } catch (error) {
-    if (!(error instanceof ApiError) || !error.forbidden) {
+    if (!(error instanceof ApiError) || !error.forbidden || expand.length === 0) {
       throw error;
     }
-    return get(path, params, signal);
+    return getExpanded(path, params, expand.slice(0, -1), signal);
   }
 }
 
@@ -152,11 +153,12 @@ export function newIdempotencyKey() {
 }
 
 /* The first `bound` objects of a list or a search, by pages; `more`: there are others behind. */
-export async function gather(path, params, bound, signal) {
+export async function gather(path, params, bound, signal, expand = []) {
   const objects = [];
   let page = {};
   for (;;) {
-    const answer = await get(path, { ...params, ...page, limit: Math.min(PAGE, bound) }, signal);
+    const answer = await getExpanded(path, { ...params, ...page, limit: Math.min(PAGE, bound) },
+      expand, signal);
     objects.push(...answer.data);
     if (!answer.has_more || answer.data.length === 0 || objects.length >= bound) {
       return { objects: objects.slice(0, bound), more: answer.has_more || objects.length > bound };

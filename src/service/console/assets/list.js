@@ -10,7 +10,7 @@
  *       csv                     the file's name, if it can be exported
  *       empty }                 what is said when there is nothing
  */
-import { ApiError, gather, get, getExpanded, next } from './api.js';
+import { ApiError, gather, getExpanded, next } from './api.js';
 import { csv, download } from './format.js';
 import { button, h, link, show } from './dom.js';
 import { errorBox } from './form.js';
@@ -86,7 +86,8 @@ function filtersNode(ctx, spec, filters) {
       filterNode(field, filters[field.name] || '', id));
   }), h('div', { class: 'buttons' }, h('button', { type: 'submit' }, 'Filter'),
     Object.keys(filters).length ? link(`#/${ctx.path.join('/')}`, 'Clear') : null));
-  return form;
+  const isOpen = Object.keys(filters).length > 0 || window.matchMedia('(min-width: 48rem)').matches;
+  return h('details', { class: 'filters-box', open: isOpen }, h('summary', null, 'Filters'), form);
 }
 
 function rowNode(spec, object) {
@@ -110,8 +111,8 @@ async function exportCsv(ctx, spec, source, button_) {
   const label = button_.textContent;
   button_.textContent = 'Exporting...';
   try {
-    const { objects, more } = await gather(source.path,
-      { ...source.params, expand: source.expand }, CSV_ROWS_MAX, ctx.signal);
+    const { objects, more } = await gather(source.path, source.params, CSV_ROWS_MAX, ctx.signal,
+      source.expand);
     const columns = spec.columns.flatMap((column) => column.csvs || (column.csv
       ? [[column.title, column.csv]] : []));
     const rows = source.map ? source.map(objects) : objects;
@@ -137,9 +138,7 @@ export function listView(ctx, spec) {
       const source = spec.source ? await spec.source(filters, ctx.signal)
         : { path: spec.path, params: spec.params, expand: spec.expand };
       const ask = { ...source.params, ...(spec.whole ? {} : { limit: source.limit || ROWS }), ...cursor };
-      const answer = source.expand
-        ? await getExpanded(source.path, ask, source.expand, ctx.signal)
-        : await get(source.path, ask, ctx.signal);
+      const answer = await getExpanded(source.path, ask, source.expand || [], ctx.signal);
       const objects = source.map ? source.map(answer.data) : answer.data;
       show(body, objects.length ? table(spec, objects)
         : h('p', { class: 'empty' }, spec.empty || 'There is nothing here.'));

@@ -6,7 +6,7 @@ import { facts, section } from './detail.js';
 import { h, link } from './dom.js';
 import { listView } from './list.js';
 import { money } from './format.js';
-import { paymentColumns } from './payments.js';
+import { PAYMENT_EXPAND, paymentColumns } from './payments.js';
 
 /* Figures are of so many of the newest charges at most; beyond that they say so. */
 const CHARGES_MAX = 2000;
@@ -129,7 +129,7 @@ export function overview(ctx) {
     section(ctx, 'Volume', () => volume(ctx.signal)),
     h('section', null, h('h2', null, 'Newest payments'), listView({ ...ctx, query: new URLSearchParams() }, {
       source: async () => ({
-        path: 'v1/payment_intents', params: {}, expand: ['data.latest_charge'], limit: 8,
+        path: 'v1/payment_intents', params: {}, expand: PAYMENT_EXPAND, limit: 8,
       }),
       columns: paymentColumns, href: (pi) => `#/payments/${pi.id}`, empty: 'None yet.',
     })));

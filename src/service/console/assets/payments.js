@@ -29,6 +29,9 @@ export function statusOf(intent) {
     ? h('span', { class: 'badge off' }, back < paid.amount ? 'partly refunded' : 'refunded') : ''];
 }
 
+/* What a row of payments shows of others. */
+export const PAYMENT_EXPAND = ['data.latest_charge', 'data.customer'];
+
 export const paymentColumns = [
   {
     title: 'Amount', kind: 'number', cell: (pi) => money(pi.amount, pi.currency),
@@ -44,8 +47,9 @@ export const paymentColumns = [
   { title: 'Method', cell: methodOf, csv: methodOf },
   { title: 'Description', kind: 'text', cell: (pi) => pi.description, csv: (pi) => pi.description },
   {
-    title: 'Customer', cell: (pi) => idOf(pi.customer) && link(`#/customers/${idOf(pi.customer)}`,
-      idOf(pi.customer)), csv: (pi) => idOf(pi.customer),
+    title: 'Customer', kind: 'text', csv: (pi) => idOf(pi.customer),
+    cell: (pi) => idOf(pi.customer) && link(`#/customers/${idOf(pi.customer)}`,
+      pi.customer.name || pi.customer.email || idOf(pi.customer)),
   },
   {
     title: 'Created', cell: (pi) => time(pi.created),
@@ -126,7 +130,7 @@ function byCharge(filters, all) {
   return {
     path: 'v1/charges/search', limit: 100,
     params: { query: [...all, `payment_method_details.card.last4:${quoted(filters.last4)}`].join(' AND ') },
-    expand: ['data.payment_intent'],
+    expand: ['data.payment_intent', 'data.customer'],
     map: (charges) => {
       const seen = new Map();
       for (const one of charges) {
@@ -135,7 +139,7 @@ function byCharge(filters, all) {
           throw new ApiError('This key may not see the payments of charges.');
         }
         if (!seen.has(intent.id) && (!filters.status || intent.status === filters.status)) {
-          seen.set(intent.id, { ...intent, latest_charge: one });
+          seen.set(intent.id, { ...intent, latest_charge: one, customer: one.customer });
         }
       }
       return [...seen.values()];
@@ -152,11 +156,8 @@ async function source(filters, signal) {
     all.push(`status:${quoted(filters.status)}`);
   }
   return all.length === 0
-    ? { path: 'v1/payment_intents', params: {}, expand: ['data.latest_charge'] }
-    : {
-      path: 'v1/payment_intents/search', params: { query: all.join(' AND ') },
-      expand: ['data.latest_charge'],
-    };
+    ? { path: 'v1/payment_intents', params: {}, expand: PAYMENT_EXPAND }
+    : { path: 'v1/payment_intents/search', params: { query: all.join(' AND ') }, expand: PAYMENT_EXPAND };
 }
 
 export function payments(ctx) {
