@@ -571,6 +571,17 @@ def test_keys_are_made_and_revoked(chromium, server, page, http):
         "/v1/payment_intents").status_code == 401, 10, "the refusal")
 
 
+def test_the_roles_are_those_of_the_manual(http):
+    text = (ASSETS / "keys.js").read_text()
+    roles = {name: re.findall(r"'(\w+:\w+)'", given) for name, given in
+             re.findall(r"^  (\w+): \[(.*?)\]", text, re.S | re.M)}
+    manual = {name: re.findall(r"`(\w+:\w+)`", given) for name, given in
+              re.findall(r"^\| (\w+) \| (`.*) \|$", (ROOT / "docs" / "console.md").read_text(), re.M)}
+    assert roles == manual and len(roles) == 4
+    for name, given in roles.items():
+        assert permitted(http, ",".join(given), name).startswith("rk_test_")
+
+
 def test_webhooks_are_watched(page, client, wallets):
     statuses = iter([500])
     with Receiver(lambda received: next(statuses, 200)) as receiver:

@@ -11,8 +11,8 @@
 #define NOT_FOUND_NAME "not_found.html"
 
 /*
- * CONSOLE-2. Nothing runs, styles or is asked but what this server serves, nothing frames the pages,
- * no form of theirs leads anywhere, and no text becomes markup or script.
+ * CONSOLE-2. Nothing runs, styles or is asked but what this server serves, nothing frames the
+ * pages, no form of theirs leads anywhere, and no text becomes markup or script.
  */
 #define POLICY                                                                                     \
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "                \
@@ -154,8 +154,7 @@ console_answer(struct net_exchange *exchange)
         answer_with(exchange, 308, folder_headers, COUNT(folder_headers));
         return true;
     }
-    struct span name =
-        span_slice(exchange->path, sizeof(CONSOLE_PATH) - 1, exchange->path.size);
+    struct span name = span_slice(exchange->path, sizeof(CONSOLE_PATH) - 1, exchange->path.size);
     const struct console_file *file = find_file(name);
     if (file != NULL) {
         answer_file(exchange, file);

@@ -82,6 +82,7 @@ static void
 pages_have_their_types(void **state)
 {
     (void)state;
+
     static const struct {
         const char *path, *type;
     } files[] = {
@@ -91,6 +92,7 @@ pages_have_their_types(void **state)
         {"/console/console.css", "text/css; charset=utf-8"},
         {"/console/icon.svg", "image/svg+xml"},
     };
+
     for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
         struct world world;
         assert_true(t_ask(&world, HTTP_METHOD_GET, files[i].path, ""));
@@ -107,6 +109,7 @@ static void
 every_answer_has_the_policy(void **state)
 {
     (void)state;
+
     static const struct {
         enum http_method method;
         const char *path;
@@ -121,6 +124,7 @@ every_answer_has_the_policy(void **state)
         {HTTP_METHOD_POST, "/console/", 405},
         {HTTP_METHOD_POST, "/console", 405},
     };
+
     for (size_t i = 0; i < sizeof(asked) / sizeof(asked[0]); i++) {
         struct world world;
         assert_true(t_ask(&world, asked[i].method, asked[i].path, ""));
@@ -145,6 +149,7 @@ a_copy_that_is_the_same_is_not_sent_again(void **state)
     assert_int_equal(etag.size, sizeof(tag) - 1);
     memcpy(tag, etag.data, etag.size);
     tag[etag.size] = '\0';
+
     static const struct {
         const char *before, *behind;
         unsigned status;
@@ -156,16 +161,10 @@ a_copy_that_is_the_same_is_not_sent_again(void **state)
         {"If-None-Match: \"x", "\"", 200},
         {"If-None-Match: ,,\r\nX-Tag: ", "", 200},
     };
+
     for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
-        (void)snprintf(
-            lines,
-            sizeof(lines),
-            "%s%s%s\r\n",
-            known[i].before,
-            tag,
-            known[i].behind);
-        assert_int_equal(
-            t_status(HTTP_METHOD_GET, "/console/main.js", lines), known[i].status);
+        (void)snprintf(lines, sizeof(lines), "%s%s%s\r\n", known[i].before, tag, known[i].behind);
+        assert_int_equal(t_status(HTTP_METHOD_GET, "/console/main.js", lines), known[i].status);
         assert_int_equal(t_status(HTTP_METHOD_GET, "/console/console.css", lines), 200);
     }
     assert_int_equal(t_status(HTTP_METHOD_HEAD, "/console/", "If-None-Match: *\r\n"), 304);

@@ -18,7 +18,7 @@ const CANCELABLE = ['requires_payment_method', 'requires_confirmation', 'require
 
 export function loadPayment(id, signal) {
   return getExpanded(at('payment_intents', id), {},
-    ['latest_charge.balance_transaction'], signal);
+    ['latest_charge', 'latest_charge.balance_transaction'], signal);
 }
 
 function chargeOf(intent) {
