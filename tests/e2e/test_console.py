@@ -26,7 +26,7 @@ window.fetch = async (url, request) => {
   const answer = await real(url, request);
   if (request.method === 'POST' && !window.lost) {
     window.lost = true;
-    throw new TypeError('Failed to fetch');
+    INSTEAD;
   }
   return answer;
 };
@@ -204,11 +204,34 @@ def test_a_code_at_the_till_is_paid(page, client, wallets):
     assert [url for _, url in page.requests[asked:] if "/till" in url] == []
 
 
+def test_a_code_is_printed_and_withdrawn(page, wallets):
+    go(page, "codes")
+    page.press("New code")
+    page.fill("Currency", "jpy")
+    page.fill("Amount", "450")
+    page.fill("Description", "Till 3")
+    page.press("Create")
+    page.heading("Till 3")
+    page.wait("document.querySelector('img.qr') && document.querySelector('img.qr').naturalWidth > 50")
+    code = page.js("location.hash").split("/")[-1]
+    assert wallets.get(f"/v1/qr_codes/{code}")["amount"] == 450
+    settle(page)
+    page.press("Withdraw")
+    page.press("Withdraw", within="dialog")
+    page.wait("pressable('Make valid') !== null")
+    assert wallets.get(f"/v1/qr_codes/{code}")["active"] is False
+    settle(page)
+
+
 def test_a_test_card_pays_and_is_declined(page, client):
     go(page, "new")
     page.fill("Amount", "8", within="#by-card")
     page.fill("Currency", "jpy", within="#by-card")
     page.fill("Test card", "pm_card_visa_chargeDeclined", within="#by-card")
+    page.fill("Amount", "", within="#by-card")
+    page.press("Pay")
+    page.sees("This is needed.")
+    page.fill("Amount", "8", within="#by-card")
     page.press("Pay")
     page.sees("at least")  # the least that yen may be paid, beside the amount
     page.fill("Amount", "12.5", within="#by-card")
@@ -298,14 +321,18 @@ def test_pressed_twice_it_is_refunded_once(page, client):
     assert refunds_of(client, intent) == [300]
 
 
-def test_an_answer_that_was_lost_is_asked_for_again(chromium, server, client):
-    page = signed_in(chromium, server, before_scripts=LOSES_AN_ANSWER)
+@pytest.mark.parametrize("instead, said", [
+    ("throw new TypeError('Failed to fetch')", "It is not known whether the request was carried out."),
+    ("return new Response('<p>Bad gateway', {status: 502})", "The server answered 502, and not in JSON."),
+], ids=["lost", "502"])
+def test_an_answer_that_was_lost_is_asked_for_again(chromium, server, client, instead, said):
+    page = signed_in(chromium, server, before_scripts=LOSES_AN_ANSWER.replace("INSTEAD", instead))
     intent = pay(client, 2000)
     go(page, f"payments/{intent.id}")
     page.press("Refund")
     page.fill("Amount (USD)", "4.00")
     page.press("Refund", within="dialog")
-    page.sees("It is not known whether the request was carried out.")
+    page.sees(said)
     assert refunds_of(client, intent) == [400]
     # What is asked again is the same: nothing can be changed in between.
     assert page.js("fieldOf('Amount (USD)').matches(':disabled')")
@@ -333,14 +360,14 @@ def test_payments_are_found(page, client):
         page.wait(f"document.querySelectorAll('tbody tr').length === {count}", str(filters))
         return page.js("[...document.querySelectorAll('tbody tr a')].map((one) => one.hash)")
 
-    assert found(3, Amount="77.77") == [f"#/payments/{one.id}" for one in (declined, other)] + [
+    assert found(3, Amount="77.77", Currency="usd") == [f"#/payments/{one.id}" for one in (declined, other)] + [
         f"#/payments/{wanted.id}", f"#/customers/{ada.id}"]
     page.sees("ada.found@example.com")
     assert found(1, Customer="ada.found@example.com")[0] == f"#/payments/{wanted.id}"
     assert found(1, Metadata_key="order", Metadata_value='A "7" \\ b')[0] == f"#/payments/{wanted.id}"
-    assert found(1, Amount="77.77", Card_ends_in="4444")[0] == f"#/payments/{other.id}"
-    found(0, Amount="77.77", To="2020-01-31")
-    found(3, Amount="77.77", From="2020-01-31")
+    assert found(1, Amount="77.77", Currency="usd", Card_ends_in="4444")[0] == f"#/payments/{other.id}"
+    found(0, Amount="77.77", Currency="usd", To="2020-01-31")
+    found(3, Amount="77.77", Currency="usd", From="2020-01-31")
     page.press("Not paid")
     page.wait("document.querySelectorAll('tbody tr').length === 1", "the tab")
     page.js("history.back()")
@@ -716,10 +743,13 @@ def test_decimals_are_the_programs_own(server):
     """The currencies of format.js against the table of base/money.c."""
     text = (ASSETS / "format.js").read_text()
     api = dict(re.findall(r"(\w{3}): (\d)", re.search(r"API_EXPONENTS = {(.*?)}", text, re.S).group(1)))
+    listed = re.findall(r"\b\w{3}\b", " ".join(
+        re.findall(r"'([^']*)'", re.search(r"ALL = \((.*?)\)\.split", text, re.S).group(1))))
     shown = dict(re.findall(r"(\w{3}): (\d)", re.search(r"SHOWN_EXPONENTS = {(.*?)}", text).group(1)))
     table = re.findall(r"X\((\w+), (\w+), \d+, (\d), (\d), \d+\)",
                        (ROOT / "src" / "base" / "money.c").read_text())
     assert len(table) > 150
+    assert listed == [code for _, code, _, _ in table]
     for _, code, exponent, api_exponent in table:
         assert api.get(code, "2") == api_exponent, code
         assert shown.get(code, api_exponent) == min(exponent, api_exponent), code
@@ -746,6 +776,8 @@ def test_through_a_gateway(chromium, server, tmp_path, client):
         assert "trusted-types" in answer.headers["Content-Security-Policy"]
         assert requests.get(f"{gateway.url}/console/", headers={"If-None-Match": answer.headers["ETag"]},
                             timeout=60).status_code == 304
+        led = requests.get(f"{gateway.url}/console", timeout=60)
+        assert (led.status_code, led.url) == (200, f"{gateway.url}/console/")
         # Without its route it is behind the key, like everything else.
         config = dict(gateway.config)
         config["routes"] = [one for one in config["routes"] if one["name"] != "console"]

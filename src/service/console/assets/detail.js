@@ -11,7 +11,7 @@
 import { ApiError } from './api.js';
 import { badge } from './format.js';
 import { button, h, link, note, show } from './dom.js';
-import { errorBox, openForm } from './form.js';
+import { asApiError, errorBox, openForm } from './form.js';
 
 export function facts(pairs) {
   return h('dl', { class: 'facts' }, pairs
@@ -55,11 +55,10 @@ export function section(ctx, heading, fill) {
       if (ctx.signal.aborted) {
         return;
       }
+      show(body, errorBox(asApiError(error)));
       if (!(error instanceof ApiError)) {
-        show(body, 'This part failed. Load the page again.');
         throw error;
       }
-      show(body, errorBox(error));
     }
   })();
   return node;

@@ -3,8 +3,9 @@
  *
  * CONSOLE-4. A form has one idempotency key from when it is opened. Whatever is pressed, and
  * however often an answer is lost on the way, what it asks for is done once: while a request is
- * under way the button is off; when no answer came, the fields are locked and only the same request
- * can be sent again. A new key is made when the API has refused for good: then nothing was done.
+ * under way the button is off; when no answer came, or one that leaves open what was done, the
+ * fields are locked and only the same request can be sent again. A new key is made when the API has
+ * refused for good: then nothing was done.
  */
 import { ApiError, newIdempotencyKey } from './api.js';
 import { CURRENCIES, decimal, exponent, parseAmount } from './format.js';
@@ -97,6 +98,9 @@ function readField(row, rows) {
     return parseMetadata(text, field.before);
   }
   if (text.trim() === '') {
+    if (field.required) {
+      throw new ApiError('This is needed.', { param: field.name });
+    }
     return field.clearable ? '' : undefined;
   }
   if (field.kind === 'amount') {
@@ -123,6 +127,12 @@ function readAll(rows) {
 }
 
 /* ------------------------------------------------------------------------------------ errors */
+
+/* What people are told of a mistake in the console itself. */
+export function asApiError(error) {
+  return error instanceof ApiError ? error
+    : new ApiError('The console failed. Load the page again.');
+}
 
 /* What the API said, with what support asks for. */
 export function errorBox(error) {
@@ -197,11 +207,12 @@ export function buildForm(spec, cancel) {
       return;
     } catch (error) {
       if (!(error instanceof ApiError)) {
-        show(box, errorBox(new ApiError('The console failed. Load the page again.')));
+        show(box, errorBox(asApiError(error)));
         throw error;
       }
-      fields.disabled = error.lost;
-      submit.textContent = error.lost ? 'Ask again' : spec.submit;
+      const isOpen = error.lost || (error.status !== 0 && !isFinal(error));
+      fields.disabled = isOpen;
+      submit.textContent = isOpen ? 'Ask again' : spec.submit;
       idempotencyKey = isFinal(error) ? newIdempotencyKey() : idempotencyKey;
       showError(error, rows, box);
     }

@@ -13,8 +13,18 @@ const API_EXPONENTS = {
 };
 const SHOWN_EXPONENTS = { isk: 0, ugx: 0 };
 
-export const CURRENCIES = ['usd', 'eur', 'gbp', 'chf', 'jpy', 'aud', 'cad', 'cny', 'hkd', 'sgd',
-  'thb', 'idr', 'myr', 'vnd', 'inr', 'brl', 'mxn', 'sek', 'nok', 'dkk', 'pln', 'czk', 'huf', 'kwd'];
+const ALL = ('aed afn all amd aoa ars aud awg azn bam bbd bdt bgn bhd bif bmd bnd bob bov brl bsd btn ' +
+  'bwp byn bzd cad cdf che chf chw clf clp cny cop cou crc cup cve czk djf dkk dop dzd egp ' +
+  'ern etb eur fjd fkp gbp gel ghs gip gmd gnf gtq gyd hkd hnl htg huf idr ils inr iqd irr ' +
+  'isk jmd jod jpy kes kgs khr kmf kpw krw kwd kyd kzt lak lbp lkr lrd lsl lyd mad mdl mga ' +
+  'mkd mmk mnt mop mru mur mvr mwk mxn mxv myr mzn nad ngn nio nok npr nzd omr pab pen pgk ' +
+  'php pkr pln pyg qar ron rsd rub rwf sar sbd scr sdg sek sgd shp sle sos srd ssp stn svc ' +
+  'syp szl thb tjs tmt tnd top try ttd twd tzs uah ugx usd usn uyi uyu uyw uzs ved ves vnd ' +
+  'vuv wst xaf xcd xcg xof xpf yer zar zmw zwg').split(' ');
+const OFTEN = ['usd', 'eur', 'gbp', 'jpy', 'cny'];
+
+/* Those that are chosen often come first. */
+export const CURRENCIES = [...OFTEN, ...ALL.filter((code) => !OFTEN.includes(code))];
 
 export function exponent(currency) {
   return API_EXPONENTS[currency] ?? 2;
@@ -69,7 +79,7 @@ const KINDS = {
   succeeded: 'good', active: 'good', enabled: 'good', paid: 'good', available: 'good',
   captured: 'good', resolved: 'good',
   failed: 'bad', canceled: 'off', disabled: 'bad', frozen: 'bad', closed: 'off', expired: 'off',
-  released: 'off', revoked: 'off', returned: 'bad',
+  released: 'off', withdrawn: 'off', revoked: 'off', returned: 'bad',
   open: 'wait', pending: 'wait', processing: 'wait', requires_action: 'wait',
   requires_capture: 'wait', requires_payment_method: 'wait', requires_confirmation: 'wait',
 };

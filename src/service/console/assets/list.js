@@ -13,7 +13,7 @@
 import { ApiError, gather, getExpanded, next } from './api.js';
 import { csv, download } from './format.js';
 import { button, h, link, show } from './dom.js';
-import { errorBox } from './form.js';
+import { asApiError, errorBox } from './form.js';
 
 const ROWS = 20;
 export const CSV_ROWS_MAX = 10000;
@@ -147,11 +147,11 @@ export function listView(ctx, spec) {
       if (ctx.signal.aborted) {
         return;
       }
+      show(pages);
+      show(body, errorBox(asApiError(error)), button('Try again', () => load(cursor)));
       if (!(error instanceof ApiError)) {
         throw error;
       }
-      show(body, errorBox(error), button('Try again', () => load(cursor)));
-      show(pages);
     }
     body.removeAttribute('aria-busy');
   }

@@ -1,8 +1,9 @@
 /* The shell: signing in and out, the pages' addresses, the menu. */
 import { ApiError, call, whenRefused } from './api.js';
 import { button, h, link, show } from './dom.js';
-import { buildForm, closeDialogs, errorBox } from './form.js';
+import { asApiError, buildForm, closeDialogs, errorBox } from './form.js';
 import { balance } from './balance.js';
+import { code, codes } from './codes.js';
 import { customer, customers } from './customers.js';
 import { event, events } from './events.js';
 import { keys } from './keys.js';
@@ -19,7 +20,7 @@ import * as session from './session.js';
 /* Addresses behind #/, a capture for each *. */
 const ROUTES = [
   ['', overview], ['payments', payments], ['payments/*', payment], ['new', newPayment],
-  ['till/*', till], ['refunds', refunds], ['refunds/*', refund], ['customers', customers],
+  ['till/*', till], ['codes', codes], ['codes/*', code], ['refunds', refunds], ['refunds/*', refund], ['customers', customers],
   ['customers/*', customer], ['wallets', wallets], ['wallets/*', wallet], ['holds', holds],
   ['holds/*', hold], ['withdrawals', withdrawals], ['withdrawals/*', withdrawal],
   ['balance', balance], ['suspense', suspenseItems], ['suspense/*', suspenseItem], ['keys', keys],
@@ -28,7 +29,8 @@ const ROUTES = [
 ];
 
 const MENU = [
-  ['', 'Overview'], ['payments', 'Payments'], ['new', 'New payment'], ['refunds', 'Refunds'],
+  ['', 'Overview'], ['payments', 'Payments'], ['new', 'New payment'], ['codes', 'Till codes'],
+  ['refunds', 'Refunds'],
   ['customers', 'Customers'], ['wallets', 'Wallets'], ['holds', 'Wallet holds'],
   ['withdrawals', 'Withdrawals'], ['balance', 'Balance'], ['suspense', 'Suspense items'],
   ['keys', 'API keys'], ['webhooks', 'Webhooks'], ['events', 'Events'],
@@ -210,12 +212,11 @@ async function route() {
     if (ctx.signal.aborted) {
       return;
     }
+    show(main, errorBox(asApiError(error)));
+    ctx.title('This did not work', button('Try again', () => route()));
     if (!(error instanceof ApiError)) {
-      show(main, errorBox(new ApiError('The console failed. Load the page again.')));
       throw error;
     }
-    show(main, errorBox(error));
-    ctx.title('This did not work', button('Try again', () => route()));
   } finally {
     if (!ctx.signal.aborted) {
       main.removeAttribute('aria-busy');

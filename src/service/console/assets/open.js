@@ -6,11 +6,11 @@ import { detailPage } from './detail.js';
 /* Prefix: the page, or the resource whose objects are shown as they are. */
 const PAGES = {
   pi: 'payments', re: 'refunds', cus: 'customers', wal: 'wallets', whd: 'holds',
-  wwd: 'withdrawals', sus: 'suspense', we: 'webhooks', evt: 'events',
+  wwd: 'withdrawals', sus: 'suspense', we: 'webhooks', evt: 'events', qrc: 'codes',
 };
 const PLAIN = {
   pm: 'payment_methods', txn: 'balance_transactions', seti: 'setup_intents',
-  wtr: 'wallet_transfers', wrq: 'wallet_requests', qrc: 'qr_codes',
+  wtr: 'wallet_transfers', wrq: 'wallet_requests',
 };
 
 /* The address of an object's page. */

@@ -107,9 +107,12 @@ async function clauses(filters, signal) {
     all.push(`currency:${quoted(filters.currency)}`);
   }
   if (filters.amount) {
-    const amount = parseAmount(filters.amount, filters.currency || 'usd');
+    if (!filters.currency) {
+      throw new ApiError('Choose the currency of the amount beside it.');
+    }
+    const amount = parseAmount(filters.amount, filters.currency);
     if (amount === null) {
-      throw new ApiError('An amount is like 12.50; choose its currency beside it.');
+      throw new ApiError(`An amount is like ${decimal(1250, filters.currency)}.`);
     }
     all.push(`amount:${amount}`);
   }
