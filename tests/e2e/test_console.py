@@ -124,6 +124,23 @@ def test_signs_in_and_out(chromium, server):
     page.no_complaints()
 
 
+def test_a_server_that_is_away_is_tried_again(chromium, server):
+    page = chromium.page(before_scripts="""
+        const real = window.fetch;
+        const answers = [() => { throw new TypeError('Failed to fetch'); },
+                         () => new Response('<p>Busy', {status: 503})];
+        window.fetch = async (url, request) => (answers.shift() || (() => real(url, request)))();""")
+    page.open(f"{server.url}/console/")
+    page.fill("API key", server.key)
+    for said in ("No answer came.", "The server answered 503"):
+        page.press("Sign in")
+        page.sees(said)
+        assert not page.js("fieldOf('API key').matches(':disabled')")
+    page.press("Sign in")
+    page.heading("Overview")
+    page.no_complaints()
+
+
 def test_who_is_idle_is_signed_out(chromium, server):
     page = signed_in(chromium, server)
     settle(page)

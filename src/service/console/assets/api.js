@@ -76,13 +76,15 @@ async function refusal(answer) {
   });
 }
 
-function lost(cause, signal) {
+function lost(cause, request, signal) {
   if (signal && signal.aborted) {
     return cause;
   }
-  return new ApiError('No answer came. It is not known whether the request was carried out.', {
-    lost: true,
-  });
+  return request.method === 'GET'
+    ? new ApiError('No answer came. Is the server there?')
+    : new ApiError('No answer came. It is not known whether the request was carried out.', {
+      lost: true,
+    });
 }
 
 async function send(url, request, signal) {
@@ -90,7 +92,7 @@ async function send(url, request, signal) {
     const answer = await fetch(url, request);
     return answer.ok ? await answer.json() : await refusal(answer);
   } catch (cause) {
-    throw lost(cause, signal);
+    throw lost(cause, request, signal);
   }
 }
 

@@ -183,7 +183,8 @@ function isFinal(error) {
 
 /* -------------------------------------------------------------------------------------- form */
 
-/* A <form> of spec: fields, submit (text), run(values, idempotencyKey), done(result), danger, text. */
+/* A <form> of spec: fields, submit (text), run(values, idempotencyKey), done(result), danger, text;
+ * reads: it changes nothing, and may be sent again with other values. */
 export function buildForm(spec, cancel) {
   let idempotencyKey = newIdempotencyKey();
   let running = false;
@@ -210,7 +211,7 @@ export function buildForm(spec, cancel) {
         show(box, errorBox(asApiError(error)));
         throw error;
       }
-      const isOpen = error.lost || (error.status !== 0 && !isFinal(error));
+      const isOpen = !spec.reads && (error.lost || (error.status !== 0 && !isFinal(error)));
       fields.disabled = isOpen;
       submit.textContent = isOpen ? 'Ask again' : spec.submit;
       idempotencyKey = isFinal(error) ? newIdempotencyKey() : idempotencyKey;
@@ -238,8 +239,11 @@ function dialog(title, ...children) {
   return box;
 }
 
+const LEFT = 'left';
+
+/* The person goes elsewhere: what a dialog would have led to does not come. */
 export function closeDialogs() {
-  document.querySelectorAll('dialog').forEach((one) => one.close());
+  document.querySelectorAll('dialog').forEach((one) => one.close(LEFT));
 }
 
 /* The form in a dialog, which is closed when it has done its work. */
@@ -280,7 +284,9 @@ export function showSecret(title, text, secret, then) {
     button('I have it', () => box.close(), 'primary')));
   box.addEventListener('close', () => {
     field.value = '';
-    then();
+    if (box.returnValue !== LEFT) {
+      then();
+    }
   });
 }
 

@@ -80,7 +80,7 @@ function signInPage(why) {
   show(main, h('div', { class: 'sign-in' }, h('h1', null, 'Tael console'),
     why ? h('p', { class: 'why', role: 'alert' }, why) : null,
     buildForm({
-      submit: 'Sign in',
+      submit: 'Sign in', reads: true,
       fields: [{ name: 'key', label: 'API key', kind: 'password', required: true }],
       run: (values) => tryKey((values.key || '').trim()),
       done: (key) => {
