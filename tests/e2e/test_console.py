@@ -76,7 +76,8 @@ def mark(page):
 
 
 def settle(page):
-    page.wait("document.querySelector('h1') !== null && !document.querySelector('#left') && !document.querySelector('[aria-busy]') && "
+    page.wait("document.querySelector('h1') !== null && !document.querySelector('#left') && "
+              "!document.querySelector('[aria-busy]') && "
               "![...document.querySelectorAll('main div')].some((one) => one.textContent === 'Loading...')",
               "the whole page")
 
@@ -770,6 +771,22 @@ def test_decimals_are_the_programs_own(server):
     for _, code, exponent, api_exponent in table:
         assert api.get(code, "2") == api_exponent, code
         assert shown.get(code, api_exponent) == min(exponent, api_exponent), code
+
+
+def test_amounts_are_exact(page):
+    """What is shown, typed and exported, by the module itself."""
+    shown = page.js("""import('./format.js').then((m) => [
+        m.money(123456789012, 'usd'), m.money(1234, 'jpy'), m.money(1234, 'kwd'), m.money(150000, 'isk'),
+        m.money(7, 'mga'), m.money(-5, 'eur'), m.decimal(-5, 'eur'), m.decimal(5, 'jpy'),
+        m.parseAmount('0.07', 'usd'), m.parseAmount('1.1', 'usd'), m.parseAmount('1,10', 'eur'),
+        m.parseAmount('12345678.91', 'usd'), m.parseAmount('1.234', 'kwd'), m.parseAmount(' 5 ', 'jpy'),
+        m.parseAmount('1.234', 'usd'), m.parseAmount('1.0', 'jpy'), m.parseAmount('-1', 'usd'),
+        m.parseAmount('1e3', 'usd'), m.parseAmount('', 'usd'), m.parseAmount('1,000.00', 'usd'),
+        m.parseAmount('.5', 'usd'),
+    ].map((one) => (typeof one === 'string' ? one.replace(/\\s/g, ' ') : one)))""")
+    assert shown == [
+        "$1,234,567,890.12", "\u00a51,234", "KWD 1.234", "ISK 1,500", "MGA 7", "-\u20ac0.05", "-0.05", "5",
+        7, 110, 110, 1234567891, 1234, 5, None, None, None, None, None, None, None]
 
 
 def test_through_a_gateway(chromium, server, tmp_path, client):

@@ -20,7 +20,8 @@ import * as session from './session.js';
 /* Addresses behind #/, a capture for each *. */
 const ROUTES = [
   ['', overview], ['payments', payments], ['payments/*', payment], ['new', newPayment],
-  ['till/*', till], ['codes', codes], ['codes/*', code], ['refunds', refunds], ['refunds/*', refund], ['customers', customers],
+  ['till/*', till], ['codes', codes], ['codes/*', code], ['refunds', refunds], ['refunds/*',
+  refund], ['customers', customers],
   ['customers/*', customer], ['wallets', wallets], ['wallets/*', wallet], ['holds', holds],
   ['holds/*', hold], ['withdrawals', withdrawals], ['withdrawals/*', withdrawal],
   ['balance', balance], ['suspense', suspenseItems], ['suspense/*', suspenseItem], ['keys', keys],

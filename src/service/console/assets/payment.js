@@ -271,7 +271,8 @@ export function payment(ctx) {
     actions: [capture, increment, refund, cancel, edit],
     facts: (intent) => [
       ['Description', intent.description], ['Method', methodOf(intent)],
-      ['Customer', idOf(intent.customer) && link(`#/customers/${idOf(intent.customer)}`, idOf(intent.customer))],
+      ['Customer', idOf(intent.customer) &&
+        link(`#/customers/${idOf(intent.customer)}`, idOf(intent.customer))],
       ['For the wallet', intent.transfer_data && link(`#/wallets/${intent.transfer_data.destination}`,
         intent.transfer_data.destination)],
       ['Created', time(intent.created)], ['Canceled', time(intent.canceled_at)],
