@@ -195,6 +195,17 @@ def test_a_restricted_key_sees_what_it_may(chromium, server, client, http, tmp_p
     page.no_complaints()
 
 
+def test_what_is_expanded_goes_by_the_key(chromium, server, client, http):
+    ada = client.v1.customers.create({"name": "Ada Expanded"})
+    intent = pay(client, 3210, customer=ada.id)
+    page = signed_in(chromium, server, permitted(http, "payment_intents:read,customers:read"))
+    for address in ("payments", f"payments/{intent.id}"):
+        go(page, address)
+        page.sees("Ada Expanded")
+        assert "Visa" not in page.text()
+    page.no_complaints()
+
+
 # ---- payments ------------------------------------------------------------------------------
 
 

@@ -127,8 +127,15 @@ export function get(path, params, signal) {
   return call('GET', path, params, { signal });
 }
 
-/* With references as objects; as ids where the key may not see those objects. `expand` has what is
- * wanted most first: the last ones are left out first. */
+/* What is left to expand when this was refused. The message has the path in parentheses; should it
+ * not, the last one is left out, so the list has what is wanted most first. */
+function without(expand, error) {
+  const named = (/\(([\w.]+)\)/.exec(error.message) || [])[1];
+  const left = expand.filter((path) => path !== named && !path.startsWith(`${named}.`));
+  return left.length < expand.length ? left : expand.slice(0, -1);
+}
+
+/* With references as objects; as ids where the key may not see those objects. */
 export async function getExpanded(path, params, expand, signal) {
   try {
     return await get(path, { ...params, expand }, signal);
@@ -136,7 +143,7 @@ export async function getExpanded(path, params, expand, signal) {
     if (!(error instanceof ApiError) || !error.forbidden || expand.length === 0) {
       throw error;
     }
-    return getExpanded(path, params, expand.slice(0, -1), signal);
+    return getExpanded(path, params, without(expand, error), signal);
   }
 }
 

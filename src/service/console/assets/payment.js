@@ -5,7 +5,7 @@ import { detailPage, facts, metadataNode } from './detail.js';
 import { errorBox, metadataText } from './form.js';
 import { h, link, outward } from './dom.js';
 import { listView, table } from './list.js';
-import { methodOf, refundColumns } from './payments.js';
+import { customerName, methodOf, refundColumns } from './payments.js';
 
 /* Events are listed by time, not by object: they are looked for around what is known to have
  * happened, so many at a time, and among the newest. */
@@ -18,7 +18,7 @@ const CANCELABLE = ['requires_payment_method', 'requires_confirmation', 'require
 
 export function loadPayment(id, signal) {
   return getExpanded(at('payment_intents', id), {},
-    ['latest_charge', 'latest_charge.balance_transaction'], signal);
+    ['latest_charge', 'latest_charge.balance_transaction', 'customer'], signal);
 }
 
 function chargeOf(intent) {
@@ -272,7 +272,7 @@ export function payment(ctx) {
     facts: (intent) => [
       ['Description', intent.description], ['Method', methodOf(intent)],
       ['Customer', idOf(intent.customer) &&
-        link(`#/customers/${idOf(intent.customer)}`, idOf(intent.customer))],
+        link(`#/customers/${idOf(intent.customer)}`, customerName(intent.customer))],
       ['For the wallet', intent.transfer_data && link(`#/wallets/${intent.transfer_data.destination}`,
         intent.transfer_data.destination)],
       ['Created', time(intent.created)], ['Canceled', time(intent.canceled_at)],

@@ -17,6 +17,11 @@ function charge(intent) {
     ? intent.latest_charge : null;
 }
 
+/* Of a customer as an object; an id is all that there is of one that was deleted, or not shown. */
+export function customerName(customer) {
+  return (customer && (customer.name || customer.email)) || idOf(customer);
+}
+
 export function methodOf(intent) {
   const paid = charge(intent);
   return paid ? method(paid.payment_method_details) : '';
@@ -48,8 +53,8 @@ export const paymentColumns = [
   { title: 'Description', kind: 'text', cell: (pi) => pi.description, csv: (pi) => pi.description },
   {
     title: 'Customer', kind: 'text', csv: (pi) => idOf(pi.customer),
-    cell: (pi) => idOf(pi.customer) && link(`#/customers/${idOf(pi.customer)}`,
-      pi.customer.name || pi.customer.email || idOf(pi.customer)),
+    cell: (pi) => idOf(pi.customer) &&
+      link(`#/customers/${idOf(pi.customer)}`, customerName(pi.customer)),
   },
   {
     title: 'Created', cell: (pi) => time(pi.created),
