@@ -9,6 +9,7 @@ import subprocess
 
 import pytest
 import requests
+import stripe
 
 from kit.chromium import Chromium
 from kit.client import Http, pay, sdk
@@ -705,6 +706,29 @@ def test_events_are_filtered(page, client):
     page.js("document.querySelector('tbody td:first-child a').click()")
     page.heading("customer.created")
     settle(page)
+
+
+def test_the_overview_adds_up(chromium, make_server):
+    server = make_server("--authorization-hold=1d")
+    own = sdk(server)
+    pay(own, 2000)
+    pay(own, 1050, token="pm_card_mastercard")
+    pay(own, 500, currency="jpy")
+    pay(own, 3000, capture_method="manual")
+    with pytest.raises(stripe.CardError):
+        pay(own, 9900, token="pm_card_visa_chargeDeclined")
+    page = signed_in(chromium, server)
+    settle(page)
+    page.sees("Payments to capture: 1, of which 1 expire within 2 days")
+    figures = page.js("[...document.querySelectorAll('.cards .facts')].map((one) => one.innerText.split('\\n'))")
+    assert figures == [["USD", "$30.50", "JPY", "\u00a5500", "Successful", "4", "Failed", "1",
+                        "Success rate", "80%"]] * 2
+    balances = own.v1.balance.retrieve()
+    pending = {one.currency: one.amount for one in balances.pending}
+    rows = page.js("[...document.querySelectorAll('main section')].find((one) => one.textContent"
+                   ".startsWith('Balance')).innerText")
+    assert f"${pending['usd'] / 100:.2f}" in rows and f"\u00a5{pending['jpy']}" in rows
+    page.no_complaints()
 
 
 # ---- the whole -----------------------------------------------------------------------------

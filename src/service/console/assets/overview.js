@@ -1,6 +1,6 @@
 /* What a merchant looks at in the morning. Every part is asked for by itself, and says so where the
  * key may not see it. */
-import { ApiError, gather, get } from './api.js';
+import { ApiError, gather, get, getExpanded } from './api.js';
 import { balances } from './balance.js';
 import { facts, section } from './detail.js';
 import { h, link } from './dom.js';
@@ -88,9 +88,9 @@ function endOf(intent) {
 }
 
 async function expiring(signal) {
-  const list = await get('v1/payment_intents/search', {
+  const list = await getExpanded('v1/payment_intents/search', {
     query: 'status:"requires_capture"', limit: LISTED_MAX,
-  }, signal);
+  }, ['data.latest_charge'], signal);
   const limit = (Date.now() + HOLD_LEFT_DAYS * DAY_MS) / 1000;
   const soon = list.data.filter((one) => endOf(one) < limit);
   return list.data.length ? link('#/payments?status=requires_capture',
