@@ -33,6 +33,8 @@ static const char *const transfer_names[] = {
     [BOOKS_WITHDRAWAL_RETURN] = "withdrawal return",
     [BOOKS_WALLET_CLOSING] = "wallet closing",
     [BOOKS_DEPOSIT] = "deposit",
+    [BOOKS_PAYOUT] = "payout",
+    [BOOKS_PAYOUT_RETURN] = "payout return",
 };
 
 #define ACCOUNTS_COUNT  (sizeof(chart_accounts) / sizeof(chart_accounts[0]))

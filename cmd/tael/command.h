@@ -86,6 +86,7 @@ extern const struct command command_merchants;
 extern const struct command command_openapi;
 extern const struct command command_pay;
 extern const struct command command_payments;
+extern const struct command command_payouts;
 extern const struct command command_wallets;
 extern const struct command command_webhooks;
 extern const struct command command_qr;

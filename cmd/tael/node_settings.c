@@ -147,7 +147,8 @@ const struct setting node_setting_table[] = {
         "bank-at",
         bank_at,
         "",
-        "Where the bank that pays withdrawals out is: the same. Without it, here with the role "
+        "Where the bank that pays withdrawals and payouts out is: the same. Without it, here with "
+        "the role "
         "wallets."),
     TEXT_OF(
         "internal-listen",
@@ -278,6 +279,20 @@ const struct setting node_setting_table[] = {
         0,
         365 * DAY,
         "How long a withdrawal that was paid is watched for coming back."),
+    DURATION(
+        "payout-delay",
+        payout_delay,
+        "60s",
+        0,
+        30 * DAY,
+        "Until the bank is asked for a payout: so long it can be canceled."),
+    DURATION(
+        "payout-watch",
+        payout_watch,
+        "5d",
+        0,
+        365 * DAY,
+        "How long a payout that was paid is watched for coming back."),
     DURATION("bank-settle", bank_settle, "2s", 0, DAY, "Simulated bank: until a payment is paid."),
     DURATION("bank-return", bank_return, "5s", 0, DAY, "Simulated bank: then a bad one is back."),
     TEXT_OF(

@@ -156,11 +156,13 @@ report(const struct restore *restore, const struct restore_books *books)
         head);
     if (restore->source.manifest.documents) {
         (void)printf(
-            "The ledger is proved; %" PRIu64 " charges, %" PRIu64 " refunds and %" PRIu64
+            "The ledger is proved; %" PRIu64 " charges, %" PRIu64 " refunds, %" PRIu64
+            " payouts and %" PRIu64
             " movements of wallets are in the books\nwith their amounts, %" PRIu64
             " were under way, which the server takes up when it starts.\n",
             books->charges,
             books->refunds,
+            books->payouts,
             books->movements,
             books->under_way);
     } else {

@@ -146,6 +146,50 @@ see_refund(void *context, uint64_t scope, struct span id, struct span body)
     return expect_booking(comparison, id, &booking);
 }
 
+/* `amount` below zero: the movement must not be there. */
+static err_t
+expect_movement(struct comparison *comparison, struct span id, u128 transfer, int64_t amount)
+{
+    bool absent = amount < 0;
+    const struct expected expected = {
+        .transfer = transfer,
+        .amount = absent ? 0 : (u128)amount,
+        .absent = absent,
+    };
+    return expect(comparison, id, &expected);
+}
+
+/* Whether a document says something of the books that can be compared. */
+static bool
+says_something(struct comparison *comparison, struct span id, err_t code, uint32_t count)
+{
+    if (code != ERR_OK) {
+        difference(comparison, id, err_text(code));
+    } else if (count == 0) {
+        comparison->books->under_way++;
+    }
+    return code == ERR_OK && count != 0;
+}
+
+static err_t
+see_payout(void *context, uint64_t scope, struct span id, struct span body)
+{
+    struct comparison *comparison = context;
+    struct payments_stored_movement wanted[PAYMENTS_STORED_MOVEMENTS_MAX];
+    uint32_t count = 0;
+    (void)scope;
+    arena_clear(&comparison->arena);
+    err_t code = payments_stored_payout(&comparison->arena, id, body, wanted, &count);
+    if (!says_something(comparison, id, code, count)) {
+        return ERR_OK;
+    }
+    comparison->books->payouts++;
+    for (uint32_t i = 0; i < count; i++) {
+        TRY(expect_movement(comparison, id, wanted[i].transfer, wanted[i].amount));
+    }
+    return ERR_OK;
+}
+
 static err_t
 see_wallets_document(void *context, uint64_t scope, struct span id, struct span body)
 {
@@ -156,23 +200,12 @@ see_wallets_document(void *context, uint64_t scope, struct span id, struct span 
     arena_clear(&comparison->arena);
     err_t code =
         wallets_stored_document(&comparison->arena, comparison->kind, id, body, wanted, &count);
-    if (code != ERR_OK) {
-        difference(comparison, id, err_text(code));
-        return ERR_OK;
-    }
-    if (count == 0) {
-        comparison->books->under_way++;
+    if (!says_something(comparison, id, code, count)) {
         return ERR_OK;
     }
     comparison->books->movements++;
     for (uint32_t i = 0; i < count; i++) {
-        bool absent = wanted[i].amount < 0;
-        const struct expected expected = {
-            .transfer = wanted[i].transfer,
-            .amount = absent ? 0 : (u128)wanted[i].amount,
-            .absent = absent,
-        };
-        TRY(expect(comparison, id, &expected));
+        TRY(expect_movement(comparison, id, wanted[i].transfer, wanted[i].amount));
     }
     return ERR_OK;
 }
@@ -191,6 +224,12 @@ read_kinds(struct comparison *comparison)
         comparison->documents,
         PAYMENTS_STORED_REFUND,
         see_refund,
+        comparison,
+        comparison->message));
+    TRY(document_reader_each(
+        comparison->documents,
+        PAYMENTS_STORED_PAYOUT,
+        see_payout,
         comparison,
         comparison->message));
     for (size_t i = 0; wallets_stored_kinds[i] != NULL; i++) {
@@ -239,13 +278,15 @@ see_document(void *context, uint64_t scope, struct span id, struct span body)
     return ERR_OK;
 }
 
-/* What moved in a wallet has a document, at least one that is under way. */
+/* What moved in a wallet, or was paid out, has a document, at least one that is under way. */
 static err_t
 explain(struct comparison *comparison, const struct ledger_transfer *movement)
 {
     char id[ID_TEXT_SIZE];
-    const char *kind = NULL;
-    if ((movement->flags & STILL) != 0 || !wallets_stored_explains(movement, &kind, id)) {
+    const char *kind = PAYMENTS_STORED_PAYOUT;
+    bool explained =
+        payments_stored_explains(movement, id) || wallets_stored_explains(movement, &kind, id);
+    if ((movement->flags & STILL) != 0 || !explained) {
         return ERR_OK;
     }
     const struct document_reader_key key = {kind, movement->user_data_64, span_from_cstr(id)};

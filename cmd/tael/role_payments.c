@@ -1,6 +1,22 @@
 /* Payments: the service, and its workers. */
 #include "roles.h"
 
+#include "os/entropy.h"
+
+#define KEY_PREFIX "fpk_"
+
+/* The key of bank accounts' fingerprints, which all processes on these documents share. */
+static err_t
+fingerprint_key_choose(struct node *node, u128 *ret_key)
+{
+    char fresh[ID_TEXT_SIZE];
+    char chosen[ID_TEXT_SIZE];
+    (void)id_format(KEY_PREFIX, os_random_u128(node->entropy), fresh);
+    TRY(resource_setting_choose(
+        node->runtime, "bank_fingerprint_key", fresh, chosen, sizeof(chosen)));
+    return id_parse(KEY_PREFIX, span_from_cstr(chosen), ret_key) ? ERR_OK : ERR_CORRUPT;
+}
+
 static err_t
 service_open(struct node *node)
 {
@@ -12,11 +28,13 @@ service_open(struct node *node)
         .ledger = node->ledger_port,
         .vault = node->vault_port,
         .card_rail = node->card_rail,
+        .bank_rail = node->bank_rail,
         .wallets = wallets_port(node->wallets),
         .public_url = node->public_url,
         .log = &node->log,
         .settings = payments_settings_default(),
     };
+    TRY(fingerprint_key_choose(node, &parts.fingerprint_key));
     parts.mobile = mobile_port(node->mobile);
     parts.coordinator = node->coordinator;
     parts.presentation = (struct payments_presentation){
@@ -33,6 +51,8 @@ service_open(struct node *node)
     parts.settings.settlement_delay_s = settings->settlement_delay / 1000;
     parts.settings.authorization_hold_s = settings->authorization_hold / 1000;
     parts.settings.authentication_timeout_s = settings->authentication_timeout / 1000;
+    parts.settings.payout_delay_s = settings->payout_delay / 1000;
+    parts.settings.return_window_s = settings->payout_watch / 1000;
     parts.settings.lease_s = settings->attempt_lease / 1000;
     parts.settings.rail_timeout_ms = settings->rail_timeout;
     parts.settings.sweep_interval_ms = settings->sweep_interval;
@@ -91,6 +111,22 @@ payments_role_metrics(const struct node *node, struct buf *out)
          "gauge",
          "Suspense items that nobody has resolved: anything above 0 waits for a person.",
          health.suspense_open},
+        {"tael_payouts_in_transit",
+         "gauge",
+         "Payouts that the bank has and has not decided.",
+         health.payouts_in_transit},
+        {"tael_payout_oldest_seconds",
+         "gauge",
+         "Since the bank was asked for the oldest of them.",
+         (uint64_t)(health.payout_oldest_s < 0 ? 0 : health.payout_oldest_s)},
+        {"tael_payouts_paid_total",
+         "counter",
+         "Payouts that the bank has paid.",
+         health.payouts_paid},
+        {"tael_payouts_failed_total",
+         "counter",
+         "Payouts that the bank has refused, or sent back.",
+         health.payouts_failed},
     };
 
     node_metrics(out, all, sizeof(all) / sizeof(all[0]));

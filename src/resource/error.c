@@ -21,8 +21,10 @@ static bool
 is_own_code(const char *code)
 {
     static const char *const beginnings[] = {
+        "external_account_",
         "participant_",
         "payer_code_",
+        "payout_",
         "qr_code_",
         "statement_too_long",
         "suspense_item_",

@@ -11,6 +11,8 @@ import requests
 
 from kit.audit import CURRENCIES, audited, returned_to_suspense
 from kit.books import metrics, reconciled
+from kit.client import sdk
+from kit.payouts import bank_account
 from kit.server import LONG
 from kit.wallets import Wallets
 
@@ -19,7 +21,8 @@ CLIENTS = 6
 STEPS = 250 if LONG else 60  # of each client
 KILLS = 4 if LONG else 1
 FLAGS = ("--settlement-delay=4s", "--authorization-hold=6s", "--issuer-refund-settle=1s", "--bank-settle=500ms",
-         "--bank-return=1s", "--withdrawal-watch=3s", "--attempt-lease=1s",
+         "--bank-return=1s", "--withdrawal-watch=3s", "--attempt-lease=1s", "--payout-delay=1s",
+         "--payout-watch=3s",
          "--wallet-limits=business.out=900000000/9000000000/9000000000 "
          "business.in=900000000/9000000000/9000000000")
 CARDS = ["pm_card_visa"] * 6 + [
@@ -32,9 +35,9 @@ LARGEST = 99_999_999
 class Client(threading.Thread):
     """Does one thing after the other, each under a key until it has an answer."""
 
-    def __init__(self, server, purses, seed):
+    def __init__(self, server, purses, accounts, seed):
         super().__init__()
-        self.server, self.purses = server, purses
+        self.server, self.purses, self.accounts = server, purses, accounts
         self.random = random.Random(seed)
         self.wallets = Wallets(server)
         self.intents, self.holds = [], []
@@ -134,6 +137,14 @@ class Client(threading.Thread):
             self.ask(f"/v1/wallets/{source}/withdrawals", amount=amount,
                      **{"bank_account[account_number]": self.random.choice(BANKS)})
 
+    def pay_out(self):
+        """Often more than there is: the merchant's debts, and other clients' payouts, are in the way."""
+        currency = self.random.choice(list(CURRENCIES))
+        made = self.ask("/v1/payouts", amount=self.amount(currency), currency=currency,
+                        destination=self.random.choice(self.accounts[currency]))
+        if made and self.random.random() < 0.3:
+            self.ask(f"/v1/payouts/{made['id']}/cancel")
+
     def short_life(self):
         """A wallet that is closed while refunds, a top-up and a withdrawal are still to come to it."""
         currency = self.random.choice(["usd", "jpy", "bhd"])
@@ -169,6 +180,8 @@ class Client(threading.Thread):
             for step in range(STEPS):
                 if step % 20 == 10:
                     self.short_life()
+                if step % 6 == 5:
+                    self.pay_out()
                 self.random.choice([self.pay, self.pay, self.go_on, self.go_on, self.move])()
         except Exception as failure:  # pylint: disable=broad-except
             self.failure = failure
@@ -179,7 +192,10 @@ def test_a_merchants_day_adds_up(make_server):
     wallets = Wallets(server)
     purses = {currency: [wallets.wallet(funds=500_000_000, currency=currency) for _ in range(3)]
               for currency in CURRENCIES}
-    clients = [Client(server, purses, SEED * 1000 + number) for number in range(CLIENTS)]
+    merchant = sdk(server)
+    accounts = {currency: [bank_account(merchant, number, currency).id for number in BANKS]
+                for currency in CURRENCIES}
+    clients = [Client(server, purses, accounts, SEED * 1000 + number) for number in range(CLIENTS)]
     for client in clients:
         client.start()
     for _ in range(KILLS):
@@ -194,6 +210,7 @@ def test_a_merchants_day_adds_up(make_server):
     audit = audited(server)
     assert len(audit.charges) > STEPS
     assert {item["reason"] for item in audit.items} == {"void_refused", "refund_refused"}
+    assert {payout["status"] for payout in audit.payouts} == {"paid", "failed", "canceled"}
     assert any(withdrawal["status"] == "returned" and returned_to_suspense(withdrawal)
                for withdrawal in audit.withdrawals)
     for number, item in enumerate(audit.items):

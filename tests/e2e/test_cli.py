@@ -11,6 +11,8 @@ import time
 import pytest
 
 from kit.books import merchant_of
+from kit.client import sdk
+from kit.payouts import bank_account, fund, payout
 from kit.server import PROGRAM, run_tael, without_tael_settings
 from kit.wallets import Wallets
 
@@ -117,7 +119,8 @@ def test_a_command_below_another_that_is_not_found(words, reason):
 def test_help_is_0():
     for words in (
         ["pay"], ["payments"], ["payments", "list"], ["payments", "show"], ["payments", "capture"],
-        ["payments", "cancel"], ["payments", "refund"], ["keys"], ["keys", "create"], ["wallets"],
+        ["payments", "cancel"], ["payments", "refund"], ["payouts"], ["payouts", "list"],
+        ["payouts", "show"], ["keys"], ["keys", "create"], ["wallets"],
         ["wallets", "list"], ["wallets", "show"], ["wallets", "statement"],
         ["keys", "list"], ["keys", "revoke"], ["qr"], ["qr", "parse"], ["qr", "build"],
         ["qr", "image"], ["ledger"], ["ledger", "accounts"],
@@ -417,6 +420,25 @@ def test_colours_are_for_terminals(tael):
     plain = on_terminal(words, {"NO_COLOR": "1"})
     assert "\033" not in plain and payment["id"] in plain and "?[2Jx" in plain
     assert "\033" not in tael("payments", "list").stdout
+
+
+def test_payouts(tael):
+    client = sdk(tael.server)
+    assert "no payouts" in tael("payouts", "list").stdout
+    fund(client)
+    account = bank_account(client, "000222222227")
+    made = payout(client, 1234, statement_descriptor="Sales")
+    held = re.compile(rf"^{made.id} +[-0-9]+ [:0-9]+ +12\.34 USD +pending *$", re.MULTILINE)
+    assert held.search(tael("payouts", "list").stdout)
+    shown = tael("payouts", "show", made.id).stdout
+    assert all(text in shown for text in (made.id, account.id, "12.34 USD", "Sales", "pending"))
+    second = payout(client, 99)
+    client.v1.payouts.cancel(second.id)
+    assert "canceled" in tael("payouts", "list", "--limit=1").stdout
+    behind = json.loads(tael("payouts", "list", f"--after={second.id}", "--json").stdout)
+    assert [one["id"] for one in behind["data"]] == [made.id]
+    missing = tael("payouts", "show", "po_none")
+    assert missing.returncode == 1 and "No such payout" in missing.stderr
 
 
 def test_wallets(tael):

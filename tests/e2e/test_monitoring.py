@@ -254,6 +254,8 @@ FIRES = {
         'process_start_time_seconds{job="tael",instance="b"} 18000x400'],
     "TaelAttemptStuck": ["tael_attempt_oldest_seconds 1000x30"],
     "TaelSuspenseOpen": ["tael_suspense_open 1x30"],
+    "TaelPayoutStuck": ["tael_payout_oldest_seconds 300000x30"],
+    "TaelPayoutsFail": ["tael_payouts_failed_total 0+1x30", "tael_payouts_paid_total 0x30"],
     "TaelParticipantStuck": ["tael_participant_transactions_stuck 1x30"],
     "TaelCardsUnknown": ["tael_cards_unknown_total 0+10x30", "tael_cards_sent_total 0+100x30"],
     "TaelLedgerFailed": ["tael_ledger_healthy 0x30"],

@@ -9,11 +9,12 @@ import pytest
 
 from kit.books import metrics
 from kit.client import pay, sdk
+from kit.payouts import bank_account, ended, fund, payout
 from kit.server import Server, wait_until
 from kit.wallets import Wallets
 
 LOOKS_INTO_PROCESS = True
-FLAGS = ("--settlement-delay=1h", "--bank-settle=100ms", "--issuer-refund-settle=100ms")
+FLAGS = ("--payout-delay=0s", "--payout-watch=0s", "--settlement-delay=1h", "--bank-settle=100ms", "--issuer-refund-settle=100ms")
 
 
 class Stored:
@@ -97,6 +98,10 @@ class World:
         self.failed = client.v1.refunds.retrieve(self.failed.id)
         wait_until(lambda: client.v1.balance_transactions.retrieve(
             self.settled.balance_transaction).status == "available", 30, "the settlement")
+        fund(client)
+        self.payout, self.failed_payout = (
+            ended(client, payout(client, 700, destination=bank_account(client, number).id), status)
+            for number, status in (("000123456789", "paid"), ("000222222227", "failed")))
         wait_until(lambda: metrics(self.server)["tael_attempts_open"] == 0, 30, "the end of all")
         self.server.stop()
         self.copy = folder / "copy"
@@ -286,7 +291,60 @@ def a_transfer_in_another_currency(world, stored):
     return {world.sent["id"]}
 
 
+def a_payout_one_more(world, stored):
+    stored.add("payout", world.payout.id, "amount", 1)
+    return {world.payout.id, world.payout.balance_transaction}
+
+
+def a_payout_is_gone(world, stored):
+    stored.remove("payout", world.payout.id)
+    return {world.payout.balance_transaction}
+
+
+def a_payout_that_failed(world, stored):
+    stored.change("payout", world.payout.id, status="failed", paid_at=None, due=None)
+    return {world.payout.id}
+
+
+def a_payout_that_came_back(world, stored):
+    stored.change("payout", world.payout.id, status="failed", due=None)
+    return {world.payout.id}
+
+
+def a_payout_that_was_paid(world, stored):
+    stored.change("payout", world.failed_payout.id, status="paid", paid_at=1, due=None,
+                  failure_balance_transaction=None)
+    return {world.failed_payout.id, world.failed_payout.failure_balance_transaction}
+
+
+def a_payout_that_was_canceled(world, stored):
+    stored.change("payout", world.failed_payout.id, status="canceled")
+    return {world.failed_payout.id, world.failed_payout.failure_balance_transaction}
+
+
+def a_payout_in_another_currency(world, stored):
+    stored.change("payout", world.payout.id, currency="eur")
+    return {world.payout.id, world.payout.balance_transaction}
+
+
+def a_line_of_a_payout_is_gone(world, stored):
+    stored.remove("balance_transaction", world.failed_payout.failure_balance_transaction)
+    return {world.failed_payout.id}
+
+
+def a_line_of_a_payout_twice(world, stored):
+    return {stored.double("balance_transaction", world.payout.balance_transaction)}
+
+
+def a_line_of_a_payout_one_less(world, stored):
+    stored.add("balance_transaction", world.payout.balance_transaction, "amount", -1)
+    return {world.payout.balance_transaction}
+
+
 PLANTS = [
+    a_payout_one_more, a_payout_is_gone, a_payout_that_failed, a_payout_that_came_back,
+    a_payout_that_was_paid, a_payout_that_was_canceled, a_payout_in_another_currency,
+    a_line_of_a_payout_is_gone, a_line_of_a_payout_twice, a_line_of_a_payout_one_less,
     a_transfer_one_less, a_transfer_is_gone, a_transfer_that_failed, a_hold_captured_for_less,
     a_withdrawal_one_more, a_withdrawal_that_failed, a_transfer_in_another_currency,
     a_charge_one_less, a_charge_in_another_currency, a_charge_is_gone, an_intent_is_gone,

@@ -8,6 +8,7 @@ import pytest
 
 from kit.backups import backup, points, restore, with_ledger_of
 from kit.client import pay, sdk
+from kit.payouts import bank_account, ended, fund, payout
 from kit.server import Server
 from kit.wallets import Wallets
 
@@ -23,6 +24,8 @@ class Acts:
         self.paid = pay(self.client, 2000)
         self.refundable = pay(self.client, 3000)
         self.hold = self._hold()
+        fund(self.client, 1000)
+        bank_account(self.client)
 
     def _hold(self):
         return self.wallets.post(
@@ -59,17 +62,21 @@ class Acts:
         self.wallets.wait_for(f"/v1/wallet_withdrawals/{made['id']}", "paid")
 
 
-ACTS = ["card", "split", "refund", "send", "hold_money", "capture", "fund", "withdraw"]
+    def pay_out(self):
+        ended(self.client, payout(self.client, 500), "paid")
+
+
+ACTS = ["card", "split", "refund", "send", "hold_money", "capture", "fund", "withdraw", "pay_out"]
 # What is only in the books belongs to no document that could say so: wallets' movements are found
 # from the books too, payments only from their documents.
-FROM_BOOKS = ["send", "capture", "fund", "withdraw"]
+FROM_BOOKS = ["send", "capture", "fund", "withdraw", "pay_out"]
 
 
 @pytest.fixture(scope="module")
 def moments(tmp_path_factory):
     """A backup before each act, and one behind the last."""
     folder = tmp_path_factory.mktemp("moments") / "backups"
-    server = Server(folder.parent / "server", "--bank-settle=300ms", cluster=False,
+    server = Server(folder.parent / "server", "--bank-settle=300ms", "--payout-delay=0s", cluster=False,
                     on_postgres=False).start()
     try:
         acts = Acts(server)
@@ -92,8 +99,9 @@ def test_of_one_moment(moments, tmp_path):
     alone(moments[-1], tmp_path / "backups")
     result = restore(tmp_path / "backups", tmp_path / "made")
     assert result.returncode == 0, result.stderr
-    found = re.search(r"(\d+) charges, (\d+) refunds and (\d+) movements of wallets", result.stdout)
-    assert tuple(map(int, found.groups())) == (4, 1, 6), result.stdout
+    found = re.search(r"(\d+) charges, (\d+) refunds, (\d+) payouts and (\d+) movements of wallets",
+                      result.stdout)
+    assert tuple(map(int, found.groups())) == (5, 1, 1, 6), result.stdout
 
 
 @pytest.mark.parametrize("act", ACTS)
@@ -102,7 +110,7 @@ def test_documents_that_know_more_than_the_books(moments, tmp_path, act):
     newer = alone(moments[number + 1], tmp_path / "backups")
     with_ledger_of(newer, moments[number])
     result = restore(tmp_path / "backups", tmp_path / "made")
-    places = 2 if act == "split" else 1
+    places = 2 if act in ("split", "pay_out") else 1
     assert result.returncode == 1 and not list(tmp_path.glob("made*"))
     assert f"differ in {places} places" in result.stderr, result.stderr
     assert "not in the books" in result.stderr, result.stderr

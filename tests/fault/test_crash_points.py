@@ -103,7 +103,7 @@ def test_every_point_is_visited():
     shards: in test_wallet_crash_points, test_split_crash_points and test_hold_crash_points."""
     visited = {point for point, *_ in AUTHORIZE} | {point for point, *_ in LATER}
     visited |= {point for point, *_ in REVERSE} | set(COMMIT) | set(SETUP) | set(VOID_DECLINED)
-    others = ("wallet-", "split-", "apart-", "transaction-", "documents-move-", "vault-", "webhooks-", "cross-",
+    others = ("wallet-", "payout-", "split-", "apart-", "transaction-", "documents-move-", "vault-", "webhooks-", "cross-",
               "ledger-")
     ours = {point for point in points_in_sources() if not point.startswith(others)}
     assert ours == visited

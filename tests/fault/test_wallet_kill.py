@@ -7,13 +7,10 @@ A minute with TEST_LONG, else ten seconds.
 
 import collections
 import random
-import threading
 import time
-import uuid
-
-import requests
 
 from kit.books import metrics
+from kit.keyed import Keyed, finish
 from kit.server import LONG, wait_until
 from kit.wallets import Wallets, check_statement
 
@@ -24,34 +21,11 @@ WALLETS = 8
 FUNDS = 20000
 
 
-class Client(threading.Thread):
-    """Does one thing after the other, each under a key until it has an answer."""
-
+class Client(Keyed):
     def __init__(self, server, wallets, seed):
-        super().__init__()
-        self.server = server
+        super().__init__(Wallets(server).http, seed)
         self.wallets = wallets
-        self.random = random.Random(seed)
-        self.http = Wallets(server).http
-        self.ended = threading.Event()
         self.holds = []
-        self.done = []  # (key, path, body, status, answer)
-        self.failure = None
-
-    def ask(self, path, body):
-        """Until it is answered, over any number of restarts."""
-        key = str(uuid.UUID(int=self.random.getrandbits(128)))
-        while True:
-            try:
-                answer = self.http.post(path, body, headers={"Idempotency-Key": key}, timeout=30)
-            except requests.exceptions.RequestException:
-                time.sleep(0.05)
-                continue
-            if answer.status_code in (409, 429) or answer.status_code >= 500:
-                time.sleep(0.02)
-                continue
-            self.done.append((key, path, body, answer.status_code, answer.content))
-            return answer.json() if answer.status_code == 200 else None
 
     def step(self):
         source, target = self.random.sample(self.wallets, 2)
@@ -76,13 +50,6 @@ class Client(threading.Thread):
             number = self.random.choice(["000123456789", "000111111116", "000333333335"])
             self.ask(f"/v1/wallets/{source}/withdrawals", {
                 "amount": 1 + amount // 50, "bank_account[account_number]": number})
-
-    def run(self):
-        try:
-            while not self.ended.is_set():
-                self.step()
-        except Exception as error:  # a thread's exception would go unnoticed
-            self.failure = error
 
 
 def settled(server, wallets):
@@ -176,13 +143,7 @@ def test_kill_while_64_clients_move_money(make_server):
         server.kill()
         server.start(f"--port={port}")
     time.sleep(SECONDS / (KILLS + 1))
-    for client in clients:
-        client.ended.set()
-    for client in clients:
-        client.join(60)
-        assert not client.is_alive()
-        if client.failure:
-            raise client.failure
+    finish(clients)
     settled(server, wallets)
     check(server, wallets, everyone, clients)
     count = sum(len(client.done) for client in clients)

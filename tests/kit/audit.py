@@ -14,7 +14,7 @@ from kit.wallets import Wallets
 # Number in ISO 4217, its decimals, those of the API's amounts.
 CURRENCIES = {"usd": (840, 2, 2), "eur": (978, 2, 2), "jpy": (392, 0, 0), "bhd": (48, 3, 3),
               "isk": (352, 0, 2), "mga": (969, 2, 0)}
-UNDER_WAY = ("processing", "pending", "requires_capture", "active")
+UNDER_WAY = ("processing", "pending", "in_transit", "requires_capture", "active")
 CARDS, FEES, SUSPENSE, BANK, PENDING, AVAILABLE, WALLET = 101, 102, 103, 104, 201, 202, 301
 
 
@@ -63,6 +63,7 @@ class Audit:
         self.holds = everything("/v1/wallet_holds")
         self.withdrawals = everything("/v1/wallet_withdrawals")
         self.items = everything("/v1/tael/suspense_items")
+        self.payouts = everything("/v1/payouts")
         self.books = self.read_books()
 
     def read_books(self):
@@ -99,6 +100,8 @@ class Audit:
                 self.held[hold["currency"], WALLET] += hold["amount"]
         for withdrawal in self.withdrawals:
             self.add_withdrawal(withdrawal)
+        for payout in self.payouts:
+            self.add_payout(payout)
         for item in self.items:
             self.add_item(item)
 
@@ -175,6 +178,15 @@ class Audit:
             else:
                 self.enter(currency, WALLET, amount, withdrawal["returned_to"])
 
+    def add_payout(self, payout):
+        """Of one that is on its way the money is held, and still the merchant's in the books."""
+        currency, amount = payout["currency"], payout["amount"]
+        if payout["status"] in ("pending", "in_transit"):
+            self.held[currency, AVAILABLE] += amount
+        elif payout["status"] == "paid":
+            self.enter(currency, BANK, amount)
+            self.enter(currency, "merchant", -amount)
+
     def add_item(self, item):
         """A wallet that was to get or to pay something: suspense stands for it, and then the merchant may."""
         if item["reason"] == "void_refused":
@@ -223,7 +235,7 @@ class Audit:
         for currency in CURRENCIES:
             assert nets[currency, PENDING] == self.books[currency, PENDING][0], currency
             assert (nets[currency, AVAILABLE] + resolved[currency]
-                    == self.books[currency, AVAILABLE][0]), currency
+                    == self.available(currency)), currency
         lines = collections.defaultdict(list)
         for entry in self.transactions:
             lines[entry["source"]].append((entry["type"], entry["amount"], entry["fee"]))
@@ -231,6 +243,8 @@ class Audit:
             assert sorted(lines.pop(charge["id"], [])) == sorted(self.lines_of(charge)), charge
         for refund in self.refunds:
             assert sorted(lines.pop(refund["id"], [])) == sorted(self.lines_of_refund(refund)), refund
+        for payout in self.payouts:
+            assert sorted(lines.pop(payout["id"], [])) == sorted(self.lines_of_payout(payout)), payout
         assert not lines, lines
 
     @staticmethod
@@ -252,13 +266,28 @@ class Audit:
         lines = [("refund", -part, 0) for part in (card, wallet) if part]
         return lines + ([("refund_failure", card, 0)] if refund["status"] == "failed" else [])
 
+    @staticmethod
+    def lines_of_payout(payout):
+        if payout["balance_transaction"] is None:
+            assert (payout["status"], payout["failure_code"]) == ("failed", "insufficient_funds")
+            return []
+        undone = {"canceled": "payout_cancel", "failed": "payout_failure"}.get(payout["status"])
+        back = [(undone, payout["amount"], 0)] if undone else []
+        return [("payout", -payout["amount"], 0)] + back
+
+    def available(self, currency):
+        """Less what payouts hold."""
+        posted, held, _ = self.books[currency, AVAILABLE]
+        return posted - held
+
     def check_balance(self):
         balance = self.wallets.get("/v1/balance")
         for side, code in (("pending", PENDING), ("available", AVAILABLE)):
             shown = {entry["currency"]: ledger_units(entry["amount"], entry["currency"])
                      for entry in balance[side]}
             for currency in CURRENCIES:
-                assert shown.get(currency, 0) == self.books[currency, code][0], (currency, side)
+                have = self.available(currency) if code == AVAILABLE else self.books[currency, code][0]
+                assert shown.get(currency, 0) == have, (currency, side)
 
     def check_holds(self):
         """On cards: of what can be captured, and of what the network would not let go of."""
@@ -280,8 +309,9 @@ class Audit:
         for currency in CURRENCIES:
             assert self.books[currency, CARDS][1] == cards[currency], currency
             assert self.books[currency, PENDING][2] == cards[currency], currency
-            assert self.books[currency, WALLET][1] == ledger_units(
-                self.held[currency, WALLET], currency), currency
+            for code in (WALLET, AVAILABLE):
+                assert self.books[currency, code][1] == ledger_units(
+                    self.held[currency, code], currency), (currency, code)
 
     def check_wallets(self):
         for purse in self.purses:
@@ -324,7 +354,8 @@ def audited(server):
         return (found["tael_attempts_open"] == 0 and found["tael_wallet_attempts_open"] == 0
                 and not any(one["status"] in UNDER_WAY
                             for path in ("/v1/payment_intents", "/v1/refunds", "/v1/wallet_transfers",
-                                         "/v1/wallet_holds", "/v1/wallet_withdrawals")
+                                         "/v1/wallet_holds", "/v1/wallet_withdrawals",
+                                         "/v1/payouts")
                             for one in wallets.everything(path))
                 and not any(one["status"] == "pending"
                             for one in wallets.everything("/v1/balance_transactions")))

@@ -25,11 +25,12 @@ find(const struct balance_read *read, u128 id)
     return NULL;
 }
 
-/* What the merchant is owed: these accounts are ours to pay, so credits count. */
+/* What the merchant is owed: these accounts are ours to pay, so credits count. What a payout holds
+ * is on its way out. */
 static int64_t
-posted_balance(const struct ledger_account *account)
+balance_of(const struct ledger_account *account)
 {
-    return (int64_t)(account->credits_posted - account->debits_posted);
+    return (int64_t)(account->credits_posted - account->debits_posted - account->debits_pending);
 }
 
 static void
@@ -42,7 +43,7 @@ write_side(struct balance_read *read, struct json_writer *json, uint32_t side)
             continue;
         }
         const struct currency *currency = currency_at(i);
-        struct money balance = {.amount = posted_balance(account), .currency = currency};
+        struct money balance = {.amount = balance_of(account), .currency = currency};
         int64_t amount = money_to_api(balance);
         json_object_begin(json);
         json_member_i64(json, "amount", amount);

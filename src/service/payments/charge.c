@@ -476,9 +476,10 @@ payments_balance_transaction_list(struct resource_op *op)
 {
     static const struct resource_list_filter filters[] = {
         {"source", PAYMENTS_BALANCE_TRANSACTION_SOURCE},
+        {"payout", PAYMENTS_BALANCE_TRANSACTION_SOURCE},
         {"type", PAYMENTS_BALANCE_TRANSACTION_TYPE},
         {"currency", PAYMENTS_BALANCE_TRANSACTION_CURRENCY},
     };
     resource_answer_list(
-        op, &payments_balance_transaction_type, "/v1/balance_transactions", filters, 3);
+        op, &payments_balance_transaction_type, "/v1/balance_transactions", filters, 4);
 }

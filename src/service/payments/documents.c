@@ -1,6 +1,7 @@
 #include "documents.h"
 
 #include "payments/payments.h"
+#include "payout_documents.h"
 #include "resource/fields.h"
 
 /* The attempt inside a document: flat members with a prefix. */
@@ -563,5 +564,7 @@ const struct document_kind *const payments_kinds[] = {
     &balance_transaction_kind,
     &qr_code_kind,
     &suspense_kind,
+    &payments_bank_account_kind,
+    &payments_payout_kind,
 };
 const uint32_t payments_kind_count = sizeof(payments_kinds) / sizeof(payments_kinds[0]);

@@ -281,7 +281,7 @@ struct payments_balance_transaction {
     struct resource_header header;
     int64_t amount, fee; /* net = amount - fee */
     struct span currency;
-    struct span type; /* charge refund refund_failure */
+    struct span type; /* charge refund refund_failure payout payout_cancel payout_failure */
     struct span source;
     struct span description;
     int64_t available_on; /* unix seconds */
@@ -339,6 +339,9 @@ extern const struct resource_type payments_setup_type;
 extern const struct resource_type payments_setup_attempt_type;
 extern const struct resource_type payments_deleted_customer_type;
 extern const struct resource_type payments_balance_transaction_type;
+
+/* Of the charge, refund or payout that a balance transaction comes from. */
+const struct resource_type *payments_source_type(struct span source);
 
 struct json_writer;
 /* "next_action" of an intent or a setup that waits for its customer. */

@@ -53,6 +53,10 @@ struct payments {
     _Atomic uint64_t reconcile_runs;
     _Atomic uint64_t differences;
     _Atomic uint64_t suspense_open;
+    _Atomic uint64_t payouts_in_transit;
+    _Atomic int64_t payout_oldest_s;
+    _Atomic uint64_t payouts_paid;
+    _Atomic uint64_t payouts_failed;
 };
 
 enum payments_posting {
@@ -607,5 +611,17 @@ void payments_refund_list(struct resource_op *op);
 void payments_balance_retrieve(struct resource_op *op);
 void payments_balance_transaction_retrieve(struct resource_op *op);
 void payments_balance_transaction_list(struct resource_op *op);
+void payments_account_retrieve(struct resource_op *op);
+void payments_external_account_create(struct resource_op *op);
+void payments_external_account_retrieve(struct resource_op *op);
+void payments_external_account_update(struct resource_op *op);
+void payments_external_account_delete(struct resource_op *op);
+void payments_external_account_list(struct resource_op *op);
+void payments_payout_create(struct resource_op *op);
+void payments_payout_retrieve(struct resource_op *op);
+void payments_payout_update(struct resource_op *op);
+void payments_payout_cancel(struct resource_op *op);
+void payments_payout_reverse(struct resource_op *op);
+void payments_payout_list(struct resource_op *op);
 
 #endif

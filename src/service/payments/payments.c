@@ -24,6 +24,8 @@ payments_settings_default(void)
         .qr_lifetime_s = 900,
         .payer_confirm_above = 5000,
         .payer_wait_s = 45,
+        .payout_delay_s = 60,
+        .return_window_s = INT64_C(5) * 24 * 3600,
     };
 }
 
@@ -36,6 +38,7 @@ static const struct {
     {payments_setup_route_table, &payments_setup_route_count},
     {payments_qr_route_table, &payments_qr_route_count},
     {payments_suspense_route_table, &payments_suspense_route_count},
+    {payments_payout_route_table, &payments_payout_route_count},
 };
 
 static err_t
@@ -119,5 +122,9 @@ payments_health(const struct payments *payments)
         .reconcile_runs = atomic_load(&payments->reconcile_runs),
         .differences = atomic_load(&payments->differences),
         .suspense_open = atomic_load(&payments->suspense_open),
+        .payouts_in_transit = atomic_load(&payments->payouts_in_transit),
+        .payout_oldest_s = atomic_load(&payments->payout_oldest_s),
+        .payouts_paid = atomic_load(&payments->payouts_paid),
+        .payouts_failed = atomic_load(&payments->payouts_failed),
     };
 }

@@ -1,5 +1,5 @@
 /* The reconciler's two halves: reconcile.c goes through the charges, and runs all;
- * reconcile_lines.c goes through the refunds and the balance transactions. */
+ * reconcile_lines.c goes through the refunds, the payouts and the balance transactions. */
 #ifndef PAYMENTS_RECONCILE_H
 #define PAYMENTS_RECONCILE_H
 
@@ -11,6 +11,7 @@
 enum payments_reconcile_phase {
     PAYMENTS_RECONCILE_CHARGES,
     PAYMENTS_RECONCILE_REFUNDS,
+    PAYMENTS_RECONCILE_PAYOUTS,
     PAYMENTS_RECONCILE_TRANSACTIONS,
     PAYMENTS_RECONCILE_PHASES,
 };

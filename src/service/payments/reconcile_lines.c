@@ -1,22 +1,25 @@
 /*
- * The reconciler's look at refunds and at balance transactions, one slice of either.
+ * The reconciler's look at refunds, payouts and balance transactions, one slice of one kind.
  *
  *   refunds               the books hold what a booked one gave back to the card and to the wallet,
  *                         and the other way round what failed later; they hold nothing of a refused
  *                         one. Its balance transactions are there
- *   balance transactions  the charge or refund that it comes from is there, names it, and says the
- *                         same amount and currency. What has settled is in the books with its net
- *                         amount, and what never had to is not
+ *   payouts               the books hold what one takes, and say how it ended: posted, voided, sent
+ *                         back; and nothing else of it. Its balance transactions are there
+ *   balance transactions  the charge, refund or payout that it comes from is there, names it, and
+ * says the same amount and currency. What has settled is in the books with its net amount, and what
+ * never had to is not
  *
  * A line of the merchant's balance and what it comes from are written by one commit, and after the
  * books (PAYMENTS-4); settlement is in the books before a document says so. So each can be compared
  * at any time, but for refunds under way.
  */
+#include "payout_documents.h"
 #include "reconcile.h"
 
 #include "base/list.h"
 
-#define EXPECTED_PER_DOCUMENT 3 /* of a refund: the card's part, the wallet's, the failure */
+#define EXPECTED_PER_DOCUMENT PAYMENTS_PAYOUT_BOOKINGS_MAX /* of a refund three */
 #define EXPECTED_MAX          (PAYMENTS_RECONCILE_SLICE * EXPECTED_PER_DOCUMENT)
 
 enum presence {
@@ -93,24 +96,24 @@ load(struct lines *lines, const struct resource_type *type, struct span id, bool
 /* ---------------------------------------------------------------------------------- refunds --- */
 
 static void
-has_line(struct lines *lines, const struct payments_refund *refund, struct span line)
+has_line(struct lines *lines, const struct resource_header *document, struct span line)
 {
     bool missing = false;
     (void)load(lines, &payments_balance_transaction_type, line, &missing);
     if (missing) {
-        difference(lines, refund->header.id, "its balance transaction is missing", 0, 0);
+        difference(lines, document->id, "its balance transaction is missing", 0, 0);
     }
 }
 
 static void
 has_lines(struct lines *lines, const struct payments_refund *refund)
 {
-    has_line(lines, refund, refund->balance_transaction);
+    has_line(lines, &refund->header, refund->balance_transaction);
     if (refund->split_transaction.size != 0) {
-        has_line(lines, refund, refund->split_transaction);
+        has_line(lines, &refund->header, refund->split_transaction);
     }
     if (refund->failure_balance_transaction.size != 0) {
-        has_line(lines, refund, refund->failure_balance_transaction);
+        has_line(lines, &refund->header, refund->failure_balance_transaction);
     }
 }
 
@@ -159,6 +162,34 @@ static bool
 collect_refund(void *context, void *document)
 {
     look_at_refund(context, document);
+    return true;
+}
+
+/* ---------------------------------------------------------------------------------- payouts --- */
+
+static bool
+collect_payout(void *context, void *document)
+{
+    struct lines *lines = context;
+    const struct payments_payout *payout = document;
+    struct payments_payout_booking bookings[PAYMENTS_PAYOUT_BOOKINGS_MAX];
+    uint32_t count = payments_payout_bookings(payout, bookings);
+    if (payout->balance_transaction.size != 0) {
+        has_line(lines, &payout->header, payout->balance_transaction);
+    }
+    if (payout->failure_balance_transaction.size != 0) {
+        has_line(lines, &payout->header, payout->failure_balance_transaction);
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        bool moved = bookings[i].amount >= 0;
+        expect(
+            lines,
+            &payout->header,
+            payout->currency,
+            bookings[i].transfer,
+            moved ? bookings[i].amount : 0,
+            moved ? MUST_BE : MUST_NOT_BE);
+    }
     return true;
 }
 
@@ -212,19 +243,37 @@ origin_in_refund(
     return origin;
 }
 
+static struct origin
+origin_in_payout(
+    const struct payments_payout *payout, const struct payments_balance_transaction *line)
+{
+    struct origin origin = {.currency = payout->currency};
+    bool canceled = span_equal_cstr(payout->status, "canceled");
+    if (span_equal_cstr(line->type, "payout")) {
+        origin.named = span_equal(payout->balance_transaction, line->header.id);
+        origin.amount = -payout->amount;
+    } else {
+        origin.named = span_equal(payout->failure_balance_transaction, line->header.id) &&
+                       span_equal_cstr(line->type, canceled ? "payout_cancel" : "payout_failure");
+        origin.amount = payout->amount;
+    }
+    return origin;
+}
+
 static bool
 find_origin(
     struct lines *lines, const struct payments_balance_transaction *line, struct origin *ret_origin)
 {
-    bool of_charge = span_starts_with(line->source, span_from_cstr(payments_charge_type.prefix));
+    const struct resource_type *type = payments_source_type(line->source);
     bool missing = false;
-    const void *source = load(
-        lines, of_charge ? &payments_charge_type : &payments_refund_type, line->source, &missing);
+    const void *source = load(lines, type, line->source, &missing);
     if (missing) {
         difference(lines, line->header.id, "its source is missing", line->amount, 0);
     }
     if (source != NULL) {
-        *ret_origin = of_charge ? origin_in_charge(source, line) : origin_in_refund(source, line);
+        *ret_origin = type == &payments_charge_type   ? origin_in_charge(source, line)
+                      : type == &payments_payout_type ? origin_in_payout(source, line)
+                                                      : origin_in_refund(source, line);
     }
     return source != NULL;
 }
@@ -338,6 +387,15 @@ look_up(struct lines *lines)
     ledger->submit(ledger, &lines->lookup);
 }
 
+static const struct phase {
+    const struct resource_type *type;
+    bool (*collect)(void *context, void *document);
+} phases[PAYMENTS_RECONCILE_PHASES] = {
+    [PAYMENTS_RECONCILE_REFUNDS] = {&payments_refund_type, collect_refund},
+    [PAYMENTS_RECONCILE_PAYOUTS] = {&payments_payout_type, collect_payout},
+    [PAYMENTS_RECONCILE_TRANSACTIONS] = {&payments_balance_transaction_type, collect_line},
+};
+
 void
 payments_reconcile_lines(struct resource_op *op)
 {
@@ -350,13 +408,8 @@ payments_reconcile_lines(struct resource_op *op)
     }
     lines->reconciler = reconciler;
     lines->op = op;
-    bool refunds = reconciler->phase == PAYMENTS_RECONCILE_REFUNDS;
-    err_t error = payments_reconcile_read(
-        reconciler,
-        op,
-        refunds ? &payments_refund_type : &payments_balance_transaction_type,
-        refunds ? collect_refund : collect_line,
-        lines);
+    const struct phase *phase = &phases[reconciler->phase];
+    err_t error = payments_reconcile_read(reconciler, op, phase->type, phase->collect, lines);
     error = error != ERR_OK ? error : lines->error;
     if (error != ERR_OK || lines->count == 0) {
         payments_reconcile_end(reconciler, op, error);

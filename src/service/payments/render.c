@@ -4,6 +4,7 @@
 
 #include "descriptor.h"
 #include "flow.h"
+#include "payout_documents.h"
 #include "json/json.h"
 
 static void
@@ -333,6 +334,31 @@ payments_deleted_customer_render(struct resource_render *render, const void *doc
     json_object_end(json);
 }
 
+/* A line's source says what it is by how it begins. */
+const struct resource_type *
+payments_source_type(struct span source)
+{
+    static const struct resource_type *const types[] = {
+        &payments_charge_type,
+        &payments_payout_type,
+        &payments_refund_type,
+    };
+    size_t i = 0;
+    while (i + 1 < sizeof(types) / sizeof(types[0]) &&
+           !span_starts_with(source, span_from_cstr(types[i]->prefix))) {
+        i++;
+    }
+    return types[i];
+}
+
+/* As Stripe groups them for accountants. */
+static struct span
+reporting_category(struct span type)
+{
+    bool undone = span_equal_cstr(type, "payout_cancel") || span_equal_cstr(type, "payout_failure");
+    return undone ? SPAN("payout_reversal") : type;
+}
+
 void
 payments_balance_transaction_render(struct resource_render *render, const void *document)
 {
@@ -362,11 +388,9 @@ payments_balance_transaction_render(struct resource_render *render, const void *
     }
     json_array_end(json);
     json_member_i64(json, "net", transaction->amount - transaction->fee);
-    json_member_text(json, "reporting_category", transaction->type);
+    json_member_text(json, "reporting_category", reporting_category(transaction->type));
     struct span source = transaction->source;
-    bool is_charge = span_starts_with(source, SPAN("ch_"));
-    resource_render_reference(
-        render, "source", is_charge ? &payments_charge_type : &payments_refund_type, source);
+    resource_render_reference(render, "source", payments_source_type(source), source);
     json_member_cstr(json, "status", transaction->release_due == 0 ? "available" : "pending");
     json_member_text(json, "type", transaction->type);
     json_object_end(json);

@@ -216,6 +216,7 @@ static const struct resource_param refund_list_params[] = {
 
 static const struct resource_param transaction_list_params[] = {
     ID("source"),
+    ID("payout"),
     TEXT("type", 40),
     {.name = "currency", .kind = RESOURCE_PARAM_CURRENCY},
     RESOURCE_LIST_PARAMS,

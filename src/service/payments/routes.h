@@ -12,5 +12,7 @@ extern const struct resource_route payments_qr_route_table[];
 extern const uint32_t payments_qr_route_count;
 extern const struct resource_route payments_suspense_route_table[];
 extern const uint32_t payments_suspense_route_count;
+extern const struct resource_route payments_payout_route_table[];
+extern const uint32_t payments_payout_route_count;
 
 #endif

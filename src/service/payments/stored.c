@@ -1,10 +1,12 @@
 #include "payments/stored.h"
 
 #include "flow.h"
+#include "payout_documents.h"
 
 #include <string.h>
 
 static_assert(PAYMENTS_STORED_BOOKINGS_MAX == PAYMENTS_PARTS_MAX, "a booking for each part");
+static_assert(PAYMENTS_STORED_MOVEMENTS_MAX == PAYMENTS_PAYOUT_BOOKINGS_MAX, "all of a payout");
 
 /* Of the card's part, or of all that one payer paid. */
 static u128
@@ -141,6 +143,50 @@ payments_stored_refund(
     TRY(booking(payments_unhex(refund.reference), amount, refund.currency, ret_booking));
     *ret_booked = true;
     return ERR_OK;
+}
+
+err_t
+payments_stored_payout(
+    struct arena *arena,
+    struct span id,
+    struct span body,
+    struct payments_stored_movement movements[PAYMENTS_STORED_MOVEMENTS_MAX],
+    uint32_t *ret_count)
+{
+    struct payments_payout payout;
+    struct payments_payout_booking bookings[PAYMENTS_PAYOUT_BOOKINGS_MAX];
+    struct money money;
+    u128 number;
+    memset(&payout, 0, sizeof(payout));
+    TRY(resource_fields_decode(arena, &payments_payout_type, body, &payout));
+    payout.header.id = id;
+    const struct currency *currency = currency_find(payout.currency);
+    if (!id_parse(payments_payout_type.prefix, id, &number) || currency == NULL ||
+        payout.amount <= 0 || money_from_api(payout.amount, currency, &money) != ERR_OK) {
+        return ERR_CORRUPT;
+    }
+    *ret_count = payments_payout_bookings(&payout, bookings);
+    for (uint32_t i = 0; i < *ret_count; i++) {
+        movements[i] = (struct payments_stored_movement){
+            .transfer = bookings[i].transfer,
+            .amount = bookings[i].amount > 0 ? money.amount : bookings[i].amount,
+        };
+    }
+    return ERR_OK;
+}
+
+bool
+payments_stored_explains(const struct ledger_transfer *movement, char ret_id[ID_TEXT_SIZE])
+{
+    const char *step = movement->code == BOOKS_PAYOUT          ? PAYMENTS_PAYOUT_PAID
+                       : movement->code == BOOKS_PAYOUT_RETURN ? PAYMENTS_PAYOUT_RETURNED
+                                                               : NULL;
+    /* Anybody may use a code in a ledger; an id that derives from the document's is ours. */
+    if (step == NULL || movement->id != resource_derived_id(movement->user_data_128, step)) {
+        return false;
+    }
+    (void)id_format(payments_payout_type.prefix, movement->user_data_128, ret_id);
+    return true;
 }
 
 err_t

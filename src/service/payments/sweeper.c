@@ -4,6 +4,7 @@
  * (resource/sweeper.h).
  */
 #include "flow.h"
+#include "payout.h"
 
 #include "base/assert.h"
 #include "resource/sweeper.h"
@@ -138,6 +139,18 @@ drive_found_refund(
     drive(op, lock, id);
 }
 
+static void
+drive_found_payout(
+    struct resource_op *op,
+    const struct resource_sweep_kind *kind,
+    struct span id,
+    struct span lock)
+{
+    (void)kind;
+    (void)lock;
+    payments_payout_drive(op, id);
+}
+
 /* ------------------------------------------------------------------------------- what is due ---
  */
 
@@ -163,6 +176,14 @@ static int64_t
 refund_began(const void *document)
 {
     return began(&((const struct payments_refund *)document)->attempt);
+}
+
+/* Of one that the bank has, the end is not ours to hurry: it is counted apart. */
+static int64_t
+payout_began(const void *document)
+{
+    const struct payments_payout *payout = document;
+    return payout->asked_at != 0 ? 0 : began(&payout->attempt);
 }
 
 static struct span
@@ -194,6 +215,12 @@ static const struct resource_sweep_kind kinds[] = {
         .lock_of = refund_lock,
         .drive = drive_found_refund,
     },
+    {
+        .type = &payments_payout_type,
+        .due_column = PAYMENTS_PAYOUT_DUE,
+        .began = payout_began,
+        .drive = drive_found_payout,
+    },
 };
 
 static void
@@ -202,6 +229,10 @@ turn(void *service, bool leads)
     struct payments *payments = service;
     if (leads) {
         payments_settle_sweep(payments);
+        payments_payouts_look(payments);
+    } else {
+        atomic_store(&payments->payouts_in_transit, 0);
+        atomic_store(&payments->payout_oldest_s, 0);
     }
 }
 

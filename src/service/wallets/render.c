@@ -1,6 +1,7 @@
 /* How the objects look outside. */
 #include "flow.h"
 
+#include "resource/bank_account.h"
 #include "json/json.h"
 
 static void
@@ -198,17 +199,11 @@ wallets_hold_render(struct resource_render *render, const void *document)
 static void
 render_bank_account(struct json_writer *json, const struct wallets_withdrawal *withdrawal)
 {
-    enum {
-        SHOWN = 4
-    };
-
-    struct span number = withdrawal->account_number;
-    size_t from = number.size > SHOWN ? number.size - SHOWN : 0;
     json_key(json, "bank_account");
     json_object_begin(json);
     text_or_null(json, "account_holder_name", withdrawal->account_holder_name);
     text_or_null(json, "country", withdrawal->country);
-    json_member_text(json, "last4", span_slice(number, from, number.size));
+    json_member_text(json, "last4", resource_bank_last4(withdrawal->account_number));
     text_or_null(json, "routing_number", withdrawal->routing_number);
     json_object_end(json);
 }

@@ -24,14 +24,8 @@
 #include "base/assert.h"
 #include "base/list.h"
 #include "os/fault.h"
+#include "resource/bank_account.h"
 #include "resource/pages.h"
-
-#include <string.h>
-
-enum {
-    WATCH_MIN_S = 1,
-    WATCH_MAX_S = 3600,
-};
 
 /* `event`: what merchants are told of it, or NULL. */
 static void
@@ -76,18 +70,14 @@ release_limit(struct wallets_flow *flow)
 
 /* ----------------------------------------------------------------- (7) what comes back later -- */
 
-/* `kept`: the bank has said that the money has not come back. Nothing else ends the watch: what is
- * not known, or not booked yet, may be money that came back. */
 static int64_t
 next_look(struct wallets_flow *flow, bool kept)
 {
-    int64_t now_s = (int64_t)resource_now_s(flow->op);
-    int64_t paid_at = flow->withdrawal->paid_at;
-    /* The longer ago, the less often. */
-    int64_t wait_s = (now_s - paid_at) / 2;
-    wait_s = wait_s < WATCH_MIN_S ? WATCH_MIN_S : wait_s > WATCH_MAX_S ? WATCH_MAX_S : wait_s;
-    bool over = kept && now_s - paid_at > flow->wallets->parts.settings.return_window_s;
-    return over ? 0 : now_s + wait_s;
+    return resource_bank_next_look(
+        (int64_t)resource_now_s(flow->op),
+        flow->withdrawal->paid_at,
+        flow->wallets->parts.settings.return_window_s,
+        kept);
 }
 
 static void
@@ -154,18 +144,15 @@ static void
 reported(struct wallets_flow *flow)
 {
     FAULT_POINT("wallet-withdrawal-before-return");
-    switch (flow->rail.answer.outcome) {
-    case PORT_RAIL_FAILED:
-    case PORT_RAIL_DECLINED:
+    switch (resource_bank_word_of(&flow->rail)) {
+    case RESOURCE_BANK_NOT_PAID:
         give_back(flow);
         return;
-    case PORT_RAIL_APPROVED:
-    case PORT_RAIL_NOT_FOUND: /* it has forgotten it: that will be no other answer next time */
+    case RESOURCE_BANK_PAID:
+    case RESOURCE_BANK_UNHEARD: /* it has forgotten it: that will be no other answer next time */
         look_again(flow, true);
         return;
-    case PORT_RAIL_PENDING:
-    case PORT_RAIL_UNKNOWN:
-    case PORT_RAIL_CHALLENGE: /* no bank says so */
+    case RESOURCE_BANK_UNDECIDED:
         look_again(flow, false);
         return;
     }
@@ -245,18 +232,15 @@ static void
 bank_answered(struct wallets_flow *flow)
 {
     FAULT_POINT("wallet-withdrawal-before-end");
-    switch (flow->rail.answer.outcome) {
-    case PORT_RAIL_APPROVED:
+    switch (resource_bank_word_of(&flow->rail)) {
+    case RESOURCE_BANK_PAID:
         end_pending(flow, "paid", LEDGER_TRANSFER_POST_PENDING, paid);
         return;
-    case PORT_RAIL_DECLINED:
-    case PORT_RAIL_FAILED:
+    case RESOURCE_BANK_NOT_PAID:
         end_pending(flow, "not paid", LEDGER_TRANSFER_VOID_PENDING, not_paid);
         return;
-    case PORT_RAIL_PENDING:
-    case PORT_RAIL_NOT_FOUND:
-    case PORT_RAIL_UNKNOWN:
-    case PORT_RAIL_CHALLENGE: /* no bank says so */
+    case RESOURCE_BANK_UNHEARD:
+    case RESOURCE_BANK_UNDECIDED:
         answer_unknown(flow);
         return;
     }
@@ -269,10 +253,6 @@ static void
 rail_done(struct port_rail_request *request)
 {
     struct wallets_flow *flow = CONTAINER_OF(request, struct wallets_flow, rail);
-    if (request->error != ERR_OK) {
-        memset(&request->answer, 0, sizeof(request->answer));
-        request->answer.outcome = PORT_RAIL_UNKNOWN;
-    }
     flow->step(flow);
 }
 
@@ -280,24 +260,15 @@ static void
 call_bank(struct wallets_flow *flow, enum port_rail_operation operation, wallets_step step)
 {
     const struct wallets_parts *parts = &flow->wallets->parts;
-    struct span number = flow->withdrawal->account_number;
-    u128 id = resource_derived_id(number_of(flow), "pay");
-    memset(&flow->rail, 0, sizeof(flow->rail));
-    ASSERT(number.size > 0 && number.size < sizeof(flow->rail.token));
-    memcpy(flow->rail.token, number.data, number.size);
-    flow->rail.operation = operation;
-    flow->rail.scope = flow->withdrawal->header.scope;
-    flow->rail.id = id;
-    flow->rail.original_id = id;
-    flow->rail.amount = amount_of(flow);
-    flow->rail.statement_descriptor = flow->withdrawal->statement_descriptor;
-    flow->rail.deadline_ns =
-        resource_monotonic_ns(flow->op) + (uint64_t)parts->settings.rail_timeout_ms * OS_NS_PER_MS;
-    flow->rail.reply_to = resource_op_executor(flow->op);
-    flow->rail.done = rail_done;
-    flow->rail.trace = resource_op_trace(flow->op);
+    const struct resource_bank_order order = {
+        .id = resource_derived_id(number_of(flow), "pay"),
+        .number = flow->withdrawal->account_number,
+        .amount = amount_of(flow),
+        .statement_descriptor = flow->withdrawal->statement_descriptor,
+        .timeout_ms = parts->settings.rail_timeout_ms,
+    };
     flow->step = step;
-    parts->bank_rail->submit(parts->bank_rail, &flow->rail);
+    resource_bank_ask(flow->op, parts->bank_rail, &order, operation, &flow->rail, rail_done);
 }
 
 /* ---------------------------------------------------------------------------- (3) the hold --- */
@@ -380,57 +351,18 @@ wallets_withdrawal_drive(struct wallets_flow *flow)
 /* ----------------------------------------------------------------------- (1) the beginning --- */
 
 static bool
-is_of(struct span text, bool letters, size_t minimum, size_t maximum)
-{
-    if (text.size < minimum || text.size > maximum) {
-        return false;
-    }
-    for (size_t i = 0; i < text.size; i++) {
-        char byte = text.data[i];
-        bool digit = byte >= '0' && byte <= '9';
-        bool letter = (byte >= 'A' && byte <= 'Z') || (byte >= 'a' && byte <= 'z');
-        if (!digit && !(letters && letter)) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static bool
 read_account(struct resource_op *op, struct wallets_withdrawal *withdrawal)
 {
-    /* The longest are IBANs (ISO 13616). */
-    enum {
-        NUMBER_MIN = 4,
-        NUMBER_MAX = 34,
-        ROUTING_MIN = 3,
-        ROUTING_MAX = 11,
-    };
-
-    static_assert(NUMBER_MAX < PORT_VAULT_TOKEN_SIZE, "an account number fits into the rail");
-    (void)resource_text(op, "bank_account[account_number]", &withdrawal->account_number);
-    (void)resource_text(op, "bank_account[routing_number]", &withdrawal->routing_number);
-    (void)resource_text(op, "bank_account[country]", &withdrawal->country);
-    (void)resource_text(op, "bank_account[account_holder_name]", &withdrawal->account_holder_name);
+    struct resource_bank_account account;
+    if (!resource_bank_account_read(op, "bank_account", &account)) {
+        return false;
+    }
+    withdrawal->account_number = account.number;
+    withdrawal->routing_number = account.routing_number;
+    withdrawal->country = account.country;
+    withdrawal->account_holder_name = account.holder_name;
     (void)resource_text(op, "statement_descriptor", &withdrawal->statement_descriptor);
     (void)resource_text(op, "description", &withdrawal->description);
-    if (!is_of(withdrawal->account_number, true, NUMBER_MIN, NUMBER_MAX)) {
-        resource_invalid(
-            op,
-            "account_number_invalid",
-            "bank_account[account_number]",
-            "A bank account number has 4 to 34 letters and digits.");
-        return false;
-    }
-    if (withdrawal->routing_number.size != 0 &&
-        !is_of(withdrawal->routing_number, true, ROUTING_MIN, ROUTING_MAX)) {
-        resource_invalid(
-            op,
-            "routing_number_invalid",
-            "bank_account[routing_number]",
-            "A routing number has 3 to 11 letters and digits.");
-        return false;
-    }
     return true;
 }
 

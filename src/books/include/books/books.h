@@ -49,6 +49,8 @@ enum books_transfer {
     BOOKS_WITHDRAWAL_RETURN = 12, /* bank clearing -> wallet: the bank sent it back later */
     BOOKS_WALLET_CLOSING = 13,    /* wallet => suspense, pending, of nothing: closes the account */
     BOOKS_DEPOSIT = 14,           /* bank clearing -> wallet: somebody paid in at a bank */
+    BOOKS_PAYOUT = 15,            /* merchant available => bank clearing, until the bank has paid */
+    BOOKS_PAYOUT_RETURN = 16,     /* bank clearing -> merchant available: it was sent back later */
 };
 
 /* Account ids are derived, so nobody has to look them up. `owner` is the merchant's id (acct_...)

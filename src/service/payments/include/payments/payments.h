@@ -33,6 +33,8 @@ struct payments_settings {
     int64_t payer_confirm_above; /* a payer's code pays so many US cents, or as much in another
                                   * currency, roughly; above, the payer is asked */
     int64_t payer_wait_s;        /* for the payer's word */
+    int64_t payout_delay_s;      /* until the bank is asked: so long a payout can be canceled */
+    int64_t return_window_s;     /* how long a paid payout is watched for coming back */
 };
 
 /* How a merchant is shown to who scans a code (EMVCo MPM 4.7: 52, 58, 59, 60). */
@@ -55,6 +57,8 @@ struct payments_parts {
     struct port_ledger *ledger;
     struct port_vault *vault;
     struct port_rail *card_rail;
+    struct port_rail *bank_rail; /* NULL: nothing is paid out */
+    u128 fingerprint_key;        /* of bank accounts' numbers; as old as the documents */
     struct port_wallet *wallets; /* NULL: there are none, and no request can name one */
     /* "https://pay.example.com", without a slash at the end: where browsers find the routes that
      * are public. Read when it is needed, so it may be filled in until requests come. */
@@ -78,7 +82,7 @@ void payments_start(struct payments *payments);
 
 /* The routes, in tables, bound to this instance; valid as long as it. NULL: bound to nothing, for
  * those who describe them. */
-#define PAYMENTS_ROUTE_TABLES 4
+#define PAYMENTS_ROUTE_TABLES 5
 const struct resource_route *payments_routes(
     const struct payments *payments, uint32_t table, uint32_t *ret_count);
 
@@ -97,8 +101,12 @@ struct payments_health {
     uint64_t attempts_open;   /* found by the last sweep */
     int64_t attempt_oldest_s; /* age of the oldest of them */
     uint64_t reconcile_runs;
-    uint64_t differences;   /* found by the last complete reconciliation */
-    uint64_t suspense_open; /* items that nobody has resolved; 100 or more count as 100 */
+    uint64_t differences;        /* found by the last complete reconciliation */
+    uint64_t suspense_open;      /* items that nobody has resolved; 100 or more count as 100 */
+    uint64_t payouts_in_transit; /* as suspense_open; zeros where another process looks */
+    int64_t payout_oldest_s;     /* since the bank was asked for the oldest of them */
+    uint64_t payouts_paid;       /* by this process, since it began */
+    uint64_t payouts_failed;     /* likewise: refused by the bank, or sent back */
 };
 
 /* Any thread. */

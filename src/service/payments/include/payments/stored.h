@@ -5,11 +5,13 @@
 #ifndef PAYMENTS_STORED_H
 #define PAYMENTS_STORED_H
 
+#include "ledger/ledger.h"
 #include "resource/object.h"
 
 #define PAYMENTS_STORED_CHARGE "charge" /* kinds, which are tables' names, too */
 #define PAYMENTS_STORED_INTENT "payment_intent"
 #define PAYMENTS_STORED_REFUND "refund"
+#define PAYMENTS_STORED_PAYOUT "payout"
 
 /* A transfer that the books must have, and its amount there. */
 struct payments_stored_booking {
@@ -38,6 +40,24 @@ MUST_USE err_t payments_stored_refund(
     struct span body,
     struct payments_stored_booking *ret_booking,
     bool *ret_booked);
+
+/* What a payout says of a transfer in the books. */
+struct payments_stored_movement {
+    u128 transfer;
+    int64_t amount; /* minor units; below zero: it must not be there */
+};
+
+#define PAYMENTS_STORED_MOVEMENTS_MAX 5
+/* `*ret_count` 0: nothing can be said yet. ERR_CORRUPT as above. */
+MUST_USE err_t payments_stored_payout(
+    struct arena *arena,
+    struct span id,
+    struct span body,
+    struct payments_stored_movement movements[PAYMENTS_STORED_MOVEMENTS_MAX],
+    uint32_t *ret_count);
+/* Which payout explains that money has left, or has come back; false: none does. */
+bool payments_stored_explains(const struct ledger_transfer *movement, char ret_id[ID_TEXT_SIZE]);
+
 /* Is nothing under way, and was it not canceled? */
 MUST_USE err_t payments_stored_intent_rests(struct arena *arena, struct span body, bool *ret_rests);
 

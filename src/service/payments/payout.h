@@ -1,0 +1,89 @@
+/*
+ * One run of a payout through the books and the bank. What another process needs to go on is in the
+ * document's attempt (payout_documents.h); this struct is only what the present run holds in
+ * memory.
+ *
+ * PAYOUT-1  A payout never takes the merchant's available balance below zero, what other payouts
+ *           hold counted, under any interleaving: the ledger says so, in the chain that holds.
+ * PAYOUT-2  The bank is asked for what the books hold, and only after it is durable that it will
+ *           be; from then on nobody cancels it.
+ * PAYOUT-3  What was refused is so for ever: its id is used up in the books before anybody is told.
+ * PAYOUT-4  What is held ends once: posted when the bank has paid, voided when it has not, or when
+ *           it was not asked.
+ */
+#ifndef PAYMENTS_PAYOUT_H
+#define PAYMENTS_PAYOUT_H
+
+#include "flow.h"
+#include "payout_documents.h"
+#include "payout_machine.h"
+
+enum payments_payout_posting {
+    PAYMENTS_PAYOUT_POSTED,   /* it is in the books, now or from an earlier try */
+    PAYMENTS_PAYOUT_TOO_MUCH, /* refused, for ever: not so much is available */
+    PAYMENTS_PAYOUT_NOT_HELD, /* refused: what was held is held no more */
+    PAYMENTS_PAYOUT_UNKNOWN,  /* ask again later */
+};
+
+#define PAYMENTS_PAYOUT_TRANSFERS_MAX 4
+#define PAYMENTS_PAYOUT_ACCOUNTS      2
+
+struct payments_payout_flow;
+typedef void (*payments_payout_posted_step)(
+    struct payments_payout_flow *flow, enum payments_payout_posting posting);
+
+struct payments_payout_flow {
+    struct payments *payments;
+    struct resource_op *op;
+    struct payments_payout *payout;
+    struct span wanted; /* the payout to lock and to load */
+
+    /* The bank. */
+    struct port_rail_request rail;
+    void (*bank_step)(struct payments_payout_flow *flow);
+
+    /* Books. */
+    struct port_ledger_request ledger;
+    struct ledger_account accounts[PAYMENTS_PAYOUT_ACCOUNTS];
+    struct ledger_transfer transfers[PAYMENTS_PAYOUT_TRANSFERS_MAX];
+    struct ledger_result results[PAYMENTS_PAYOUT_TRANSFERS_MAX];
+    struct port_ledger_pair pairs[PAYMENTS_PAYOUT_TRANSFERS_MAX];
+    payments_payout_posted_step posted_step;
+};
+
+/* The number inside its id. */
+u128 payments_payout_number(const struct payments_payout *payout);
+struct money payments_payout_money(const struct payments_payout *payout);
+
+/* --- payout_posting.c: the books (docs/accounting.md) --- */
+
+/* Holds the amount: TOO_MUCH if it is not available. */
+void payments_payout_post_hold(struct payments_payout_flow *flow, payments_payout_posted_step step);
+/* Ends what is held, as the transfer of that step: `flag` is LEDGER_TRANSFER_POST_PENDING or
+ * LEDGER_TRANSFER_VOID_PENDING. */
+void payments_payout_post_end(
+    struct payments_payout_flow *flow,
+    const char *name,
+    uint16_t flag,
+    payments_payout_posted_step step);
+/* The bank has sent it back. */
+void payments_payout_post_return(
+    struct payments_payout_flow *flow, payments_payout_posted_step step);
+/* After TOO_MUCH: what is available. */
+struct money payments_payout_available(const struct payments_payout_flow *flow);
+
+/* --- payout.c: the flow --- */
+
+/* Counts those that the bank has and has not decided, for payments_health: once a sweep. */
+void payments_payouts_look(struct payments *payments);
+/* The sweeper's entry: in an operation of its own, whose service is the payments'. */
+void payments_payout_drive(struct resource_op *op, struct span id);
+
+/* --- external_account.c --- */
+
+/* Where money of that currency goes: the account that `destination` names, or if that is empty the
+ * default one. NULL: the operation was answered. */
+struct payments_bank_account *payments_bank_account_choose(
+    struct resource_op *op, struct span destination, struct span currency);
+
+#endif

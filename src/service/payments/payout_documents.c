@@ -1,0 +1,144 @@
+#include "payout_documents.h"
+
+#include "base/assert.h"
+#include "resource/fields.h"
+
+static const struct resource_field bank_account_fields[] = {
+    RESOURCE_TEXT_COLUMN(payments_bank_account, merchant, PAYMENTS_BANK_ACCOUNT_MERCHANT),
+    RESOURCE_TEXT(payments_bank_account, account),
+    RESOURCE_TEXT(payments_bank_account, currency),
+    RESOURCE_TEXT_COLUMN(payments_bank_account, default_of, PAYMENTS_BANK_ACCOUNT_DEFAULT_OF),
+    RESOURCE_TEXT(payments_bank_account, number),
+    RESOURCE_TEXT(payments_bank_account, routing_number),
+    RESOURCE_TEXT(payments_bank_account, country),
+    RESOURCE_TEXT(payments_bank_account, holder_name),
+    RESOURCE_TEXT(payments_bank_account, holder_type),
+    RESOURCE_TEXT(payments_bank_account, kind),
+    RESOURCE_TEXT(payments_bank_account, fingerprint),
+    RESOURCE_JSON(payments_bank_account, metadata),
+};
+
+static const struct resource_field payout_fields[] = {
+    RESOURCE_INTEGER(payments_payout, amount),
+    RESOURCE_TEXT(payments_payout, currency),
+    RESOURCE_TEXT_COLUMN(payments_payout, status, PAYMENTS_PAYOUT_STATUS),
+    RESOURCE_TEXT_COLUMN(payments_payout, destination, PAYMENTS_PAYOUT_DESTINATION),
+    RESOURCE_TEXT(payments_payout, number),
+    RESOURCE_TEXT(payments_payout, description),
+    RESOURCE_TEXT(payments_payout, statement_descriptor),
+    RESOURCE_JSON(payments_payout, metadata),
+    RESOURCE_INTEGER(payments_payout, arrival_date),
+    RESOURCE_TEXT(payments_payout, balance_transaction),
+    RESOURCE_TEXT(payments_payout, failure_balance_transaction),
+    RESOURCE_TEXT(payments_payout, failure_code),
+    RESOURCE_TEXT(payments_payout, failure_message),
+    RESOURCE_INTEGER(payments_payout, paid_at),
+    RESOURCE_INTEGER_COLUMN(payments_payout, asked_at, PAYMENTS_PAYOUT_ASKED),
+    RESOURCE_INTEGER_COLUMN(payments_payout, due, PAYMENTS_PAYOUT_DUE),
+    RESOURCE_NAMED(payments_payout, "attempt_kind", TEXT, attempt.kind),
+    RESOURCE_NAMED(payments_payout, "attempt_key", TEXT, attempt.key),
+    RESOURCE_NAMED(payments_payout, "attempt_tries", INTEGER, attempt.tries),
+    RESOURCE_NAMED(payments_payout, "attempt_began", INTEGER, attempt.began),
+    RESOURCE_TEXT(payments_payout, trace),
+};
+
+const struct document_kind payments_bank_account_kind = {
+    .name = "bank_account",
+    .columns =
+        {
+            RESOURCE_INDEXED("merchant"),
+            RESOURCE_INDEXED("default_of"),
+        },
+    .column_count = 2,
+};
+
+const struct document_kind payments_payout_kind = {
+    .name = "payout",
+    .columns =
+        {
+            RESOURCE_INDEXED("status"),
+            RESOURCE_INDEXED("destination"),
+            RESOURCE_SWEPT("due"),
+            RESOURCE_SWEPT("asked_at"),
+        },
+    .column_count = 4,
+};
+
+const struct resource_type payments_bank_account_type = {
+    .object = "bank_account",
+    .prefix = "ba_",
+    .kind = &payments_bank_account_kind,
+    RESOURCE_FIELDS(bank_account_fields),
+    .struct_size = sizeof(struct payments_bank_account),
+    .render = payments_bank_account_render,
+    .permission = "external_accounts",
+};
+
+const struct resource_type payments_deleted_bank_account_type = {
+    .object = "bank_account",
+    .prefix = "ba_",
+    .kind = &payments_bank_account_kind,
+    .struct_size = sizeof(struct payments_bank_account),
+    .render = payments_deleted_bank_account_render,
+};
+
+/* Made for an answer, of what it has: the ids are the merchants' own. */
+const struct resource_type payments_account_type = {
+    .object = "account",
+    .prefix = "",
+    .struct_size = sizeof(struct payments_account),
+    .render = payments_account_render,
+};
+
+const struct resource_type payments_payout_type = {
+    .object = "payout",
+    .prefix = "po_",
+    .kind = &payments_payout_kind,
+    RESOURCE_FIELDS(payout_fields),
+    .struct_size = sizeof(struct payments_payout),
+    .render = payments_payout_render,
+    .permission = "payouts",
+};
+
+uint32_t
+payments_payout_bookings(
+    const struct payments_payout *payout,
+    struct payments_payout_booking bookings[PAYMENTS_PAYOUT_BOOKINGS_MAX])
+{
+    static const char *const steps[PAYMENTS_PAYOUT_BOOKINGS_MAX] = {
+        PAYMENTS_PAYOUT_HOLD,
+        PAYMENTS_PAYOUT_PAID,
+        PAYMENTS_PAYOUT_NOT_PAID,
+        PAYMENTS_PAYOUT_CANCELED,
+        PAYMENTS_PAYOUT_RETURNED,
+    };
+
+    bool open = payout->attempt.kind.size != 0;
+    bool held = payout->balance_transaction.size != 0;
+    if (open && !held) {
+        return 0;
+    }
+    bool failed = held && span_equal_cstr(payout->status, "failed");
+    bool paid = payout->paid_at != 0;
+    const bool moved[PAYMENTS_PAYOUT_BOOKINGS_MAX] = {
+        true, paid, failed && !paid, span_equal_cstr(payout->status, "canceled"), failed && paid};
+    u128 number = 0;
+    bool parsed = id_parse(payments_payout_type.prefix, payout->header.id, &number);
+    ASSERT(parsed);
+    /* What comes next may be in the books before the document says so: the end of what is pending,
+     * or under way; the return of what is watched. */
+    bool goes_on = open || span_equal_cstr(payout->status, "pending");
+    uint32_t count = goes_on                    ? 1
+                     : paid && payout->due != 0 ? PAYMENTS_PAYOUT_BOOKINGS_MAX - 1
+                                                : PAYMENTS_PAYOUT_BOOKINGS_MAX;
+    for (uint32_t i = 0; i < count; i++) {
+        bookings[i] = (struct payments_payout_booking){
+            .transfer = resource_derived_id(number, steps[i]),
+            .amount = moved[i] ? payout->amount : -1,
+        };
+    }
+    if (!held) {
+        bookings[0].amount = 0; /* what was refused leaves its id behind (payout_posting.c) */
+    }
+    return count;
+}

@@ -1,0 +1,101 @@
+/* The documents of payouts: the merchant's accounts at banks, and what was sent there. */
+#ifndef PAYMENTS_PAYOUT_DOCUMENTS_H
+#define PAYMENTS_PAYOUT_DOCUMENTS_H
+
+#include "documents.h"
+
+/* An account at a bank that payouts go to. One that was deleted stays, for the payouts that went
+ * there; nobody finds it by the merchant any more. */
+struct payments_bank_account {
+    struct resource_header header;
+    struct span merchant; /* acct_...; empty: it was deleted */
+    struct span account;  /* the same, deleted or not */
+    struct span currency;
+    struct span default_of; /* the currency, if it is where that goes by itself; else empty */
+    struct span number;
+    struct span routing_number;
+    struct span country;
+    struct span holder_name;
+    struct span holder_type; /* individual company, or empty */
+    struct span kind;        /* checking savings futsu toza, or empty */
+    struct span fingerprint;
+    struct span metadata; /* JSON object */
+};
+
+/* The merchant, as it is shown: not stored. */
+struct payments_account {
+    struct resource_header header;
+    struct span name; /* empty: operators have given it none */
+    bool pays_out;
+    struct payments_bank_account **bank_accounts; /* newest first */
+    uint32_t bank_account_count;
+};
+
+enum {
+    PAYMENTS_BANK_ACCOUNT_MERCHANT,
+    PAYMENTS_BANK_ACCOUNT_DEFAULT_OF,
+};
+
+struct payments_payout {
+    struct resource_header header;
+    int64_t amount;
+    struct span currency;
+    struct span status; /* payout_machine.h */
+    struct span destination;
+    struct span number; /* of the account, as it was when the payout was made */
+    struct span description;
+    struct span statement_descriptor;
+    struct span metadata; /* JSON object */
+    int64_t arrival_date;
+    struct span balance_transaction; /* empty: the books do not hold the money yet */
+    struct span failure_balance_transaction;
+    struct span failure_code;
+    struct span failure_message;
+    int64_t paid_at;  /* by the bank's word; 0: it has not paid */
+    int64_t asked_at; /* since when the bank has it, unless it has decided; else 0 */
+    int64_t due;      /* when the sweeper must look at it; 0: never */
+    /* Kinds: hold, pay, cancel. Its ids derive from the payout's. */
+    struct payments_attempt attempt;
+    struct span trace; /* as an intent's */
+};
+
+enum {
+    PAYMENTS_PAYOUT_STATUS,
+    PAYMENTS_PAYOUT_DESTINATION,
+    PAYMENTS_PAYOUT_DUE,
+    PAYMENTS_PAYOUT_ASKED,
+};
+
+extern const struct document_kind payments_bank_account_kind;
+extern const struct document_kind payments_payout_kind;
+extern const struct resource_type payments_account_type;
+extern const struct resource_type payments_bank_account_type;
+extern const struct resource_type payments_deleted_bank_account_type;
+extern const struct resource_type payments_payout_type;
+
+/* Rendering (render_payout.c). */
+void payments_account_render(struct resource_render *render, const void *document);
+void payments_bank_account_render(struct resource_render *render, const void *document);
+void payments_deleted_bank_account_render(struct resource_render *render, const void *document);
+void payments_payout_render(struct resource_render *render, const void *document);
+
+/* What a payout says of a transfer in the books. */
+struct payments_payout_booking {
+    u128 transfer;
+    int64_t amount; /* the public API's units; below zero: it must not be there */
+};
+
+#define PAYMENTS_PAYOUT_BOOKINGS_MAX 5
+/* Returns how many; 0: nothing can be said yet. */
+uint32_t payments_payout_bookings(
+    const struct payments_payout *payout,
+    struct payments_payout_booking bookings[PAYMENTS_PAYOUT_BOOKINGS_MAX]);
+
+/* The steps that its transfers' ids derive from, with the number in its id. */
+#define PAYMENTS_PAYOUT_HOLD     "hold"
+#define PAYMENTS_PAYOUT_PAID     "paid"
+#define PAYMENTS_PAYOUT_NOT_PAID "not paid"
+#define PAYMENTS_PAYOUT_CANCELED "canceled"
+#define PAYMENTS_PAYOUT_RETURNED "return"
+
+#endif

@@ -1,0 +1,154 @@
+"""A crash between any two steps of a payout: somebody finishes it, and there is one outcome.
+
+As test_crash_points.py: each test makes the process die at one point, starts it again on the same
+folder, and waits for documents and ledger to agree, and for the key to have its final answer.
+"""
+
+import time
+import uuid
+
+import pytest
+import requests
+
+from kit.audit import audited
+from kit.books import reconciled
+from kit.client import Http, pay, sdk
+from kit.payouts import GOOD, available, bank_account, fund, payout
+from kit.server import skip_without_fault_points, wait_until, within
+from test_crash_points import points_in_sources
+
+# Refused and paid when it is asked for the second time, back some looks later.
+FAST = ("--bank-settle=100ms", "--bank-return=5s")
+RESTART_SECONDS = 20  # as in test_crash_points
+
+# What is asked; the points on its way; its answer afterwards; what of 1000 has left the balance.
+STORIES = [
+    ("create", ["payout-before-hold", "payout-before-created"], "pending", 1000),
+    ("overdraw", ["payout-before-hold", "payout-before-created"], "balance_insufficient", 0),
+    ("cancel", ["payout-before-void", "payout-before-canceled"], "canceled", 0),
+]
+# Points that the sweeper passes, by the bank account: behind the answer.
+LATER = [
+    (GOOD, ["payout-before-pay", "payout-before-end", "payout-before-paid"], "paid", 1000),
+    ("000111111116", ["payout-before-pay", "payout-before-end", "payout-before-failed"], "failed", 0),
+    ("000222222227", ["payout-before-pay", "payout-before-end", "payout-before-failed"], "failed", 0),
+    ("000333333335", ["payout-before-paid", "payout-before-return", "payout-before-returned"],
+     "failed", 0),
+    ("000666666660", ["payout-before-pay", "payout-before-end", "payout-before-paid"], "paid", 1000),
+]
+
+
+def test_every_point_is_visited():
+    visited = {point for _, points, *_ in STORIES + LATER for point in points}
+    assert visited == {point for point in points_in_sources() if point.startswith("payout-")}
+
+
+@pytest.fixture(autouse=True)
+def needs_fault_points():
+    skip_without_fault_points()
+
+
+class Story:
+    """A merchant with money and a bank account, and a request whose process dies."""
+
+    def __init__(self, server, act, number=GOOD):
+        client = sdk(server)
+        self.have = fund(client)
+        bank_account(client, number)
+        self.key = str(uuid.uuid4())
+        self.path = "/v1/payouts"
+        self.body = {"amount": 1000 if act != "overdraw" else self.have + 1, "currency": "usd"}
+        if act == "cancel":
+            self.path, self.body = f"/v1/payouts/{payout(client, 1000).id}/cancel", {}
+
+    def ask(self, server):
+        return Http(server).post(self.path, self.body, headers={"Idempotency-Key": self.key})
+
+    def final(self, server):
+        """The answer, once whoever took the work up has ended it: until then the key is in use."""
+        return within(lambda: (answer := self.ask(server)).status_code != 409 and [answer],
+                      RESTART_SECONDS, "the outcome")[0]
+
+
+def started_story(make_server, act, point, delay, number=GOOD):
+    """The server runs until the story's request; then it has the fault."""
+    server = make_server(*FAST, f"--payout-delay={delay}")
+    story = Story(server, act, number)
+    server.stop()
+    server.start(fault=f"{point}:crash")
+    return server, story
+
+
+def check_end(server, story, status, gone):
+    client = sdk(server)
+    made = client.v1.payouts.list({"limit": 100}).data
+    assert [one.status for one in made] == ([status] if status else [])
+    wait_until(lambda: available(client) == story.have - gone, 10, "the balance")
+    reconciled(server)
+
+
+@pytest.mark.parametrize("act, point, wanted, gone", [
+    (act, point, *rest) for act, points, *rest in STORIES for point in points])
+def test_crash(make_server, act, point, wanted, gone):
+    server, story = started_story(make_server, act, point, "1h")
+    with pytest.raises(requests.exceptions.ConnectionError):
+        story.ask(server)
+    server.wait_for_crash()
+    server.start()
+    answer = story.final(server)
+    assert answer.headers.get("Idempotent-Replayed") == "true"
+    assert story.ask(server).content == answer.content
+    shown = answer.json()
+    assert wanted == (shown["status"] if answer.status_code == 200 else shown["error"]["code"])
+    check_end(server, story, wanted if answer.status_code == 200 else None, gone)
+
+
+@pytest.mark.parametrize("number, point, status, gone", [
+    (number, point, *rest) for number, points, *rest in LATER for point in points])
+def test_crash_of_the_sweeper(make_server, number, point, status, gone):
+    server, story = started_story(make_server, "create", point, "1s", number)
+    assert story.ask(server).json()["status"] == "pending"
+    server.wait_for_crash()
+    server.start()
+    client = sdk(server)
+    (made,) = client.v1.payouts.list().data
+    wait_until(lambda: client.v1.payouts.retrieve(made.id).status == status, RESTART_SECONDS, status)
+    check_end(server, story, status, gone)
+    audited(server)
+
+
+@pytest.mark.parametrize("act, first, second", [
+    ("create", "payout-before-hold", "payout-before-created"),
+    ("create", "payout-before-created", "payout-before-created"),
+    ("overdraw", "payout-before-created", "payout-before-created"),
+    ("cancel", "payout-before-canceled", "payout-before-canceled"),
+])
+def test_crash_while_repairing(make_server, act, first, second):
+    server, story = started_story(make_server, act, first, "1h")
+    with pytest.raises(requests.exceptions.ConnectionError):
+        story.ask(server)
+    server.wait_for_crash()
+    server.start(fault=f"{second}:crash", dies=True)
+    server.start()
+    _, _, wanted, gone = next(one for one in STORIES if one[0] == act)
+    answer = story.final(server)
+    shown = answer.json()
+    assert wanted == (shown["status"] if answer.status_code == 200 else shown["error"]["code"])
+    check_end(server, story, wanted if answer.status_code == 200 else None, gone)
+
+
+def test_what_was_refused_stays_so_though_money_comes(make_server):
+    """The books remember the refusal that nobody was told of."""
+    server = make_server("--settlement-delay=5s", "--payout-delay=1h", start=False)
+    server.start(fault="payout-before-created:crash")
+    story = Story(server, "overdraw")
+    pay(sdk(server), 5000)
+    with pytest.raises(requests.exceptions.ConnectionError):
+        story.ask(server)
+    server.wait_for_crash()
+    time.sleep(6)
+    # What is due settles with the first sweep, while the payout waits.
+    server.start(fault="payout-before-hold:delay=1000")
+    assert story.final(server).json()["error"]["code"] == "balance_insufficient"
+    assert available(sdk(server)) > story.have
+    check_end(server, story, None, story.have - available(sdk(server)))

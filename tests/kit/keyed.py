@@ -1,0 +1,57 @@
+"""A client that does one thing after the other, each under a key of its own until it has an answer, over
+any number of restarts of the server."""
+
+import random
+import threading
+import time
+import uuid
+
+import requests
+
+
+class Keyed(threading.Thread):
+    """`step` is what it does, again and again; `failure` what went wrong in it."""
+
+    def __init__(self, http, seed):
+        super().__init__()
+        self.http = http
+        self.random = random.Random(seed)
+        self.ended = threading.Event()
+        self.done = []  # (key, path, body, status, answer)
+        self.failure = None
+
+    def step(self):
+        raise NotImplementedError
+
+    def ask(self, path, body):
+        """Until it is answered; None for a refusal."""
+        key = str(uuid.UUID(int=self.random.getrandbits(128)))
+        while True:
+            try:
+                answer = self.http.post(path, body, headers={"Idempotency-Key": key}, timeout=30)
+            except requests.exceptions.RequestException:
+                time.sleep(0.05)
+                continue
+            if answer.status_code in (409, 429) or answer.status_code >= 500:
+                time.sleep(0.02)
+                continue
+            self.done.append((key, path, body, answer.status_code, answer.content))
+            return answer.json() if answer.status_code == 200 else None
+
+    def run(self):
+        try:
+            while not self.ended.is_set():
+                self.step()
+        except Exception as error:  # a thread's exception would go unnoticed
+            self.failure = error
+
+
+def finish(clients):
+    """Tells them to end, and raises what one of them met."""
+    for client in clients:
+        client.ended.set()
+    for client in clients:
+        client.join(60)
+        assert not client.is_alive()
+        if client.failure:
+            raise client.failure
