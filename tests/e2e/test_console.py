@@ -594,6 +594,40 @@ def test_suspense_is_resolved(page, client, wallets):
     assert wallets.get(f"/v1/tael/suspense_items/{item}")["resolution"] == "merchant"
 
 
+def test_payouts_go_to_the_bank(chromium, make_server):
+    server = make_server("--payout-delay=1h")
+    own = sdk(server)
+    pay(own, 10000, token="pm_card_bypassPending")
+    tab = signed_in(chromium, server)
+    go(tab, "payouts")
+    tab.press("Add a bank account")
+    tab.fill("Account number", "000123456789")
+    tab.fill("Routing number", "110000000")
+    tab.fill("Country", "US")
+    tab.press("Add")
+    tab.sees("...6789")
+    settle(tab)
+    tab.press("New payout")
+    tab.fill("Amount", "500")
+    tab.press("Pay out")
+    tab.sees("balance_insufficient")
+    tab.fill("Amount", "25.50")
+    tab.fill("Description", PLANTED)
+    tab.press("Pay out")
+    tab.heading("Payout of $25.50")
+    settle(tab)
+    (made,) = own.v1.payouts.list().data
+    assert (made.amount, made.status, made.description) == (2550, "pending", PLANTED)
+    tab.press("Cancel payout")
+    tab.press("Cancel payout", within="dialog")
+    tab.sees("Canceled.")
+    settle(tab)
+    assert own.v1.payouts.retrieve(made.id).status == "canceled"
+    go(tab, "payouts?status=canceled")
+    assert tab.js("document.querySelectorAll('.list tbody tr').length") == 1
+    tab.no_complaints()
+
+
 # ---- developers ----------------------------------------------------------------------------
 
 

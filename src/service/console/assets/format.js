@@ -80,7 +80,7 @@ const KINDS = {
   captured: 'good', resolved: 'good',
   failed: 'bad', canceled: 'off', disabled: 'bad', frozen: 'bad', closed: 'off', expired: 'off',
   released: 'off', withdrawn: 'off', revoked: 'off', returned: 'bad',
-  open: 'wait', pending: 'wait', processing: 'wait', requires_action: 'wait',
+  open: 'wait', in_transit: 'wait', pending: 'wait', processing: 'wait', requires_action: 'wait',
   requires_capture: 'wait', requires_payment_method: 'wait', requires_confirmation: 'wait',
 };
 const WORDS = {

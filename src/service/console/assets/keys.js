@@ -11,7 +11,7 @@ export const ROLES = {
   Support: ['payment_intents:write', 'charges:read', 'refunds:write', 'balance:read',
     'customers:write', 'payment_methods:read', 'wallets:read', 'events:read'],
   Bookkeeper: ['payment_intents:read', 'charges:read', 'refunds:read', 'balance:read',
-    'customers:read', 'wallets:read', 'suspense_items:write'],
+    'customers:read', 'wallets:read', 'payouts:read', 'suspense_items:write'],
   Developer: ['events:read', 'webhook_endpoints:write', 'payment_intents:read', 'charges:read'],
 };
 

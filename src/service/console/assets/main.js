@@ -12,6 +12,7 @@ import { object, openById } from './open.js';
 import { overview } from './overview.js';
 import { payment } from './payment.js';
 import { payments, refund, refunds } from './payments.js';
+import { payout, payouts } from './payouts.js';
 import { suspenseItem, suspenseItems } from './suspense.js';
 import { delivery, webhook, webhooks } from './webhooks.js';
 import { hold, holds, wallet, wallets, withdrawal, withdrawals } from './wallets.js';
@@ -24,7 +25,8 @@ const ROUTES = [
   refund], ['customers', customers],
   ['customers/*', customer], ['wallets', wallets], ['wallets/*', wallet], ['holds', holds],
   ['holds/*', hold], ['withdrawals', withdrawals], ['withdrawals/*', withdrawal],
-  ['balance', balance], ['suspense', suspenseItems], ['suspense/*', suspenseItem], ['keys', keys],
+  ['balance', balance],
+  ['payouts', payouts], ['payouts/*', payout], ['suspense', suspenseItems], ['suspense/*', suspenseItem], ['keys', keys],
   ['webhooks', webhooks], ['webhooks/*', webhook], ['webhooks/*/*', delivery],
   ['events', events], ['events/*', event], ['object/*/*', object],
 ];
@@ -33,7 +35,7 @@ const MENU = [
   ['', 'Overview'], ['payments', 'Payments'], ['new', 'New payment'], ['codes', 'Till codes'],
   ['refunds', 'Refunds'],
   ['customers', 'Customers'], ['wallets', 'Wallets'], ['holds', 'Wallet holds'],
-  ['withdrawals', 'Withdrawals'], ['balance', 'Balance'], ['suspense', 'Suspense items'],
+  ['withdrawals', 'Withdrawals'], ['balance', 'Balance'], ['payouts', 'Payouts'], ['suspense', 'Suspense items'],
   ['keys', 'API keys'], ['webhooks', 'Webhooks'], ['events', 'Events'],
 ];
 

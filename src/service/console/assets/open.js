@@ -6,7 +6,7 @@ import { detailPage } from './detail.js';
 /* Prefix: the page, or the resource whose objects are shown as they are. */
 const PAGES = {
   pi: 'payments', re: 'refunds', cus: 'customers', wal: 'wallets', whd: 'holds',
-  wwd: 'withdrawals', sus: 'suspense', we: 'webhooks', evt: 'events', qrc: 'codes',
+  wwd: 'withdrawals', sus: 'suspense', we: 'webhooks', evt: 'events', qrc: 'codes', po: 'payouts',
 };
 const PLAIN = {
   pm: 'payment_methods', txn: 'balance_transactions', seti: 'setup_intents',
