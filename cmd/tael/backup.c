@@ -76,6 +76,7 @@ static const struct {
     {"test_secret_key", false},
     {"webhooks/master.key", false},
     {"issuer/issuer.log", true},
+    {"issuer/disputes.log", true},
     {"bank/bank.log", true},
 };
 

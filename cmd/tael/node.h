@@ -128,6 +128,7 @@ struct node_settings {
 
     int64_t fee_basis_points;
     int64_t fee_fixed;
+    int64_t dispute_fee;
     int64_t settlement_delay;
     int64_t authorization_hold;
     int64_t authentication_timeout;
@@ -184,6 +185,8 @@ struct node_settings {
     int64_t issuer_late_per_mille;
     int64_t issuer_twice_per_mille;
     int64_t issuer_refund_settle;
+    int64_t issuer_dispute_delay;
+    int64_t issuer_dispute_due;
 
     int64_t ledger_accounts_max;
     int64_t ledger_pendings_max;

@@ -239,6 +239,14 @@ const struct setting node_setting_table[] = {
 
     NUMBER("fee-basis-points", fee_basis_points, "290", 0, 10000, "1/100 %", "Of a payment."),
     NUMBER("fee-fixed", fee_fixed, "30", 0, 100000, "minor units", "On top of that."),
+    NUMBER(
+        "dispute-fee",
+        dispute_fee,
+        "1500",
+        0,
+        100000,
+        "US cents",
+        "Of a dispute; in another currency about as much."),
     DURATION("settlement-delay", settlement_delay, "2d", 0, 365 * DAY, "Until money is available."),
     DURATION(
         "authorization-hold",
@@ -519,6 +527,20 @@ const struct setting node_setting_table[] = {
         0,
         DAY,
         "Simulated issuer: until a pending refund is decided."),
+    DURATION(
+        "issuer-dispute-delay",
+        issuer_dispute_delay,
+        "1s",
+        0,
+        DAY,
+        "Simulated issuer: until a dispute comes, and until it is decided."),
+    DURATION(
+        "issuer-dispute-due",
+        issuer_dispute_due,
+        "7d",
+        1,
+        365 * DAY,
+        "Simulated issuer: how long a dispute waits for evidence."),
 
     {
         .name = "ledger",

@@ -157,12 +157,13 @@ report(const struct restore *restore, const struct restore_books *books)
     if (restore->source.manifest.documents) {
         (void)printf(
             "The ledger is proved; %" PRIu64 " charges, %" PRIu64 " refunds, %" PRIu64
-            " payouts and %" PRIu64
+            " payouts, %" PRIu64 " disputes and %" PRIu64
             " movements of wallets are in the books\nwith their amounts, %" PRIu64
             " were under way, which the server takes up when it starts.\n",
             books->charges,
             books->refunds,
             books->payouts,
+            books->disputes,
             books->movements,
             books->under_way);
     } else {

@@ -191,6 +191,26 @@ see_payout(void *context, uint64_t scope, struct span id, struct span body)
 }
 
 static err_t
+see_dispute(void *context, uint64_t scope, struct span id, struct span body)
+{
+    struct comparison *comparison = context;
+    struct payments_stored_booking bookings[PAYMENTS_STORED_DISPUTE_BOOKINGS_MAX];
+    uint32_t count = 0;
+    (void)scope;
+    arena_clear(&comparison->arena);
+    err_t code = payments_stored_dispute(&comparison->arena, id, body, bookings, &count);
+    if (code != ERR_OK) {
+        difference(comparison, id, err_text(code));
+        return ERR_OK;
+    }
+    comparison->books->disputes += count != 0 ? 1 : 0;
+    for (uint32_t i = 0; i < count; i++) {
+        TRY(expect_booking(comparison, id, &bookings[i]));
+    }
+    return ERR_OK;
+}
+
+static err_t
 see_wallets_document(void *context, uint64_t scope, struct span id, struct span body)
 {
     struct comparison *comparison = context;
@@ -230,6 +250,12 @@ read_kinds(struct comparison *comparison)
         comparison->documents,
         PAYMENTS_STORED_PAYOUT,
         see_payout,
+        comparison,
+        comparison->message));
+    TRY(document_reader_each(
+        comparison->documents,
+        PAYMENTS_STORED_DISPUTE,
+        see_dispute,
         comparison,
         comparison->message));
     for (size_t i = 0; wallets_stored_kinds[i] != NULL; i++) {

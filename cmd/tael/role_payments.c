@@ -48,6 +48,7 @@ service_open(struct node *node)
     parts.settings.payer_wait_s = settings->payer_wait / 1000;
     parts.settings.fee_basis_points = settings->fee_basis_points;
     parts.settings.fee_fixed = settings->fee_fixed;
+    parts.settings.dispute_fee = settings->dispute_fee;
     parts.settings.settlement_delay_s = settings->settlement_delay / 1000;
     parts.settings.authorization_hold_s = settings->authorization_hold / 1000;
     parts.settings.authentication_timeout_s = settings->authentication_timeout / 1000;
@@ -127,6 +128,14 @@ payments_role_metrics(const struct node *node, struct buf *out)
          "counter",
          "Payouts that the bank has refused, or sent back.",
          health.payouts_failed},
+        {"tael_disputes_due_soon",
+         "gauge",
+         "Disputes that need a response within two days.",
+         health.disputes_due_soon},
+        {"tael_disputes_unplaced",
+         "gauge",
+         "Disputes of payments that nobody knows: anything above 0 waits for a person.",
+         health.disputes_unplaced},
     };
 
     node_metrics(out, all, sizeof(all) / sizeof(all[0]));

@@ -22,6 +22,8 @@ issuer_open(struct node *node)
                 .late_per_mille = settings->issuer_late_per_mille,
                 .twice_per_mille = settings->issuer_twice_per_mille,
                 .refund_settle_ms = settings->issuer_refund_settle,
+                .dispute_delay_ms = settings->issuer_dispute_delay,
+                .dispute_due_ms = settings->issuer_dispute_due,
             },
     };
     err_t result = issuer_create(&parts, &node->issuer);

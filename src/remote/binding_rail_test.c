@@ -84,7 +84,23 @@ full_answer(enum port_rail_outcome outcome)
         .authorized_amount = 1,
         .captured_amount = INT64_MAX,
         .refunded_amount = INT64_MIN,
+        .disputed_amount = 5,
+        .reinstated_amount = 6,
         .voided = true,
+        .notice =
+            {
+                .news = PORT_RAIL_NEWS_WON,
+                .position = UINT64_MAX,
+                .dispute = 7,
+                .authorization = (u128)1 << 127,
+                .reference = 9,
+                .scope = 10,
+                .amount = 11,
+                .opened_ms = 12,
+                .due_ms = 13,
+                .reason = "fraudulent",
+                .network_code = "10.4",
+            },
     };
 }
 
@@ -108,6 +124,9 @@ expect_answer(const struct port_rail_answer *answer)
     assert_true(answer->authorized_amount == rail_answer.authorized_amount);
     assert_true(answer->captured_amount == rail_answer.captured_amount);
     assert_true(answer->refunded_amount == rail_answer.refunded_amount);
+    assert_true(answer->disputed_amount == rail_answer.disputed_amount);
+    assert_true(answer->reinstated_amount == rail_answer.reinstated_amount);
+    assert_memory_equal(&answer->notice, &rail_answer.notice, sizeof(answer->notice));
 }
 
 static void
@@ -128,6 +147,38 @@ test_rail_outcomes(void **state)
     t_binding_expect_trace();
     /* The deadline travels as the time that is left. */
     assert_in_range(rail_deadline_ns, net_now_ns(), net_now_ns() + 5 * OS_NS_PER_S);
+}
+
+/* Disputes: what is asked of them arrives whole. */
+static void
+test_disputes(void **state)
+{
+    (void)state;
+    t_ports.on_rail = rail_fake;
+    t_binding.client = t_client_of(REMOTE_RAIL, t_listener_port(), t_binding.auth);
+    full_answer(PORT_RAIL_APPROVED);
+    struct port_rail_request news = {
+        .reply_to = t_reply_to(),
+        .done = rail_done,
+        .trace = t_binding_trace,
+        .operation = PORT_RAIL_NEWS,
+        .position = UINT64_MAX - 1,
+        .deadline_ns = net_now_ns() + 5 * OS_NS_PER_S,
+    };
+    rail_ask(&news);
+    assert_int_equal(news.error, ERR_OK);
+    expect_answer(&news.answer);
+    assert_int_equal(rail_seen.operation, PORT_RAIL_NEWS);
+    assert_true(rail_seen.position == UINT64_MAX - 1);
+    struct port_rail_request evidence = rail_request();
+    evidence.operation = PORT_RAIL_EVIDENCE;
+    evidence.original_id = 77;
+    evidence.reference = 78;
+    evidence.evidence = SPAN("{\"uncategorized_text\":\"\\u0000 \\\" winning\"}");
+    rail_ask(&evidence);
+    assert_int_equal(evidence.error, ERR_OK);
+    assert_true(rail_seen.original_id == 77 && rail_seen.reference == 78);
+    assert_int_equal(rail_seen.evidence.size, evidence.evidence.size);
 }
 
 /* The bank is a rail, too, and not the one of the cards. */
@@ -295,6 +346,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_rail_outcomes, t_binding_setup, t_binding_teardown),
+        cmocka_unit_test_setup_teardown(test_disputes, t_binding_setup, t_binding_teardown),
         cmocka_unit_test_setup_teardown(test_bank, t_binding_setup, t_binding_teardown),
         cmocka_unit_test_setup_teardown(test_rail_errors, t_binding_setup, t_binding_teardown),
         cmocka_unit_test_setup_teardown(test_network, t_binding_setup, t_binding_teardown),

@@ -115,6 +115,9 @@ rail_is_whole(const struct port_rail_request *request)
         return request->amount.currency != NULL && request->amount.amount >= 0;
     case PORT_RAIL_VOID:
     case PORT_RAIL_REPORT:
+    case PORT_RAIL_NEWS:
+    case PORT_RAIL_EVIDENCE:
+    case PORT_RAIL_ACCEPT:
         return true;
     }
     UNREACHABLE();

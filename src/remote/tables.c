@@ -38,9 +38,21 @@ static_assert(sizeof(enum port_rail_outcome) == sizeof(uint32_t), "enums are rea
 /* ------------------------------------------------------------------------------------- rail --- */
 
 static const char *const rail_operations[] = {
-    "authorize", "capture", "void", "refund", "report", "increment", "pay", NULL};
+    "authorize",
+    "capture",
+    "void",
+    "refund",
+    "report",
+    "increment",
+    "pay",
+    "news",
+    "evidence",
+    "accept",
+    NULL};
 static const char *const rail_outcomes[] = {
     "approved", "declined", "pending", "failed", "not_found", "unknown", "challenge", NULL};
+static const char *const rail_news[] = {
+    "none", "inquiry", "disputed", "won", "lost", "closed", NULL};
 static const char *const rail_checks[] = {"none", "pass", "fail", "unavailable", NULL};
 static const char *const rail_proofs[] = {
     "none", "authenticated", "attempted", "not_supported", "error", NULL};
@@ -59,17 +71,29 @@ static const struct remote_field rail_request_fields[] = {
     RAIL(BOOL, may_challenge),
     RAIL(BOOL, wants_proof),
     RAIL(BOOL, sets_up),
+    RAIL(U128, reference),
+    RAIL(U64, position),
     RAIL(U128, agreement_id),
     CHARS(struct port_rail_request, token, "token"),
     BYTES(struct port_rail_request, postal_code, "postal_code"),
     BYTES(struct port_rail_request, address_line1, "address_line1"),
     BYTES(struct port_rail_request, statement_descriptor, "statement_descriptor"),
+    BYTES(struct port_rail_request, evidence, "evidence"),
 };
 TABLE(remote_rail_request, rail_request_fields);
 
 #define ANSWER(kind, member)       FIELD(kind, struct port_rail_answer, member, #member)
 #define ANSWER_CHARS(member)       CHARS(struct port_rail_answer, member, #member)
 #define ANSWER_ENUM(member, names) ENUM(struct port_rail_answer, member, #member, names)
+
+#define NOTICE(kind, member)       FIELD(kind, struct port_rail_answer, notice.member, "notice_" #member)
+#define NOTICE_CHARS(member)       CHARS(struct port_rail_answer, notice.member, "notice_" #member)
+/* Not required: a process of an older version, and most answers, leave it out. */
+#define NOTICE_ENUM(member, names_)                                                                \
+    {                                                                                              \
+        .name = "notice_" #member, .kind = REMOTE_FIELD_ENUM,                                      \
+        AT(struct port_rail_answer, notice.member), .names = names_                                \
+    }
 
 static const struct remote_field rail_answer_fields[] = {
     ANSWER_ENUM(outcome, rail_outcomes),
@@ -90,7 +114,20 @@ static const struct remote_field rail_answer_fields[] = {
     ANSWER(I64, authorized_amount),
     ANSWER(I64, captured_amount),
     ANSWER(I64, refunded_amount),
+    ANSWER(I64, disputed_amount),
+    ANSWER(I64, reinstated_amount),
     ANSWER(BOOL, voided),
+    NOTICE_ENUM(news, rail_news),
+    NOTICE(U64, position),
+    NOTICE(U128, dispute),
+    NOTICE(U128, authorization),
+    NOTICE(U128, reference),
+    NOTICE(U64, scope),
+    NOTICE(I64, amount),
+    NOTICE(U64, opened_ms),
+    NOTICE(U64, due_ms),
+    NOTICE_CHARS(reason),
+    NOTICE_CHARS(network_code),
 };
 TABLE(remote_rail_answer, rail_answer_fields);
 

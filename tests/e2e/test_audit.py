@@ -22,12 +22,13 @@ STEPS = 250 if LONG else 60  # of each client
 KILLS = 4 if LONG else 1
 FLAGS = ("--settlement-delay=4s", "--authorization-hold=6s", "--issuer-refund-settle=1s", "--bank-settle=500ms",
          "--bank-return=1s", "--withdrawal-watch=3s", "--attempt-lease=1s", "--payout-delay=1s",
-         "--payout-watch=3s",
+         "--payout-watch=3s", "--issuer-dispute-delay=300ms", "--issuer-dispute-due=5s",
          "--wallet-limits=business.out=900000000/9000000000/9000000000 "
          "business.in=900000000/9000000000/9000000000")
 CARDS = ["pm_card_visa"] * 6 + [
     "pm_card_refundFail", "pm_card_pendingRefund", "pm_card_bypassPending", "pm_card_voidDeclined",
-    "pm_card_chargeDeclined", "pm_card_mastercard", "pm_card_incrementDeclined"]
+    "pm_card_createDispute", "pm_card_createDispute", "pm_card_createDisputeInquiry",
+    "pm_card_createMultipleDisputes", "pm_card_chargeDeclined", "pm_card_mastercard", "pm_card_incrementDeclined"]
 BANKS = ["000123456789", "000111111116", "000222222227", "000333333335", "000666666660"]
 LARGEST = 99_999_999
 
@@ -145,6 +146,19 @@ class Client(threading.Thread):
         if made and self.random.random() < 0.3:
             self.ask(f"/v1/payouts/{made['id']}/cancel")
 
+    def dispute(self):
+        """What waits for an answer gets one, or none."""
+        found = self.wallets.http.get("/v1/disputes?limit=20").json()["data"]
+        waiting = [one for one in found if one["status"].endswith("needs_response")]
+        if not waiting:
+            return
+        path = f"/v1/disputes/{self.random.choice(waiting)['id']}"
+        text = self.random.choice(["winning_evidence", "losing_evidence", "escalate_inquiry_evidence"])
+        if self.random.random() < 0.2:
+            self.ask(f"{path}/close")
+        else:
+            self.ask(path, **{"evidence[uncategorized_text]": text})
+
     def short_life(self):
         """A wallet that is closed while refunds, a top-up and a withdrawal are still to come to it."""
         currency = self.random.choice(["usd", "jpy", "bhd"])
@@ -182,7 +196,7 @@ class Client(threading.Thread):
                     self.short_life()
                 if step % 6 == 5:
                     self.pay_out()
-                self.random.choice([self.pay, self.pay, self.go_on, self.go_on, self.move])()
+                self.random.choice([self.pay, self.pay, self.go_on, self.go_on, self.move, self.dispute])()
         except Exception as failure:  # pylint: disable=broad-except
             self.failure = failure
 
@@ -209,6 +223,7 @@ def test_a_merchants_day_adds_up(make_server):
             raise client.failure
     audit = audited(server)
     assert len(audit.charges) > STEPS
+    assert {"won", "lost"} <= {dispute["status"] for dispute in audit.disputes}
     assert {item["reason"] for item in audit.items} == {"void_refused", "refund_refused"}
     assert {payout["status"] for payout in audit.payouts} == {"paid", "failed", "canceled"}
     assert any(withdrawal["status"] == "returned" and returned_to_suspense(withdrawal)

@@ -1,7 +1,7 @@
 """Every test card of Stripe's documentation, by number and by token: what it does when the customer
 is there, when nobody is, when it is attached, and when it is set up.
 
-Disputes are not made yet: their cards pay like any other.
+Cards whose payments are disputed pay like any other: what comes then is in test_disputes.py.
 """
 
 import dataclasses

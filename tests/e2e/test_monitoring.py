@@ -256,6 +256,8 @@ FIRES = {
     "TaelSuspenseOpen": ["tael_suspense_open 1x30"],
     "TaelPayoutStuck": ["tael_payout_oldest_seconds 300000x30"],
     "TaelPayoutsFail": ["tael_payouts_failed_total 0+1x30", "tael_payouts_paid_total 0x30"],
+    "TaelDisputeDue": ["tael_disputes_due_soon 1x30"],
+    "TaelDisputeUnplaced": ["tael_disputes_unplaced 1x30"],
     "TaelParticipantStuck": ["tael_participant_transactions_stuck 1x30"],
     "TaelCardsUnknown": ["tael_cards_unknown_total 0+10x30", "tael_cards_sent_total 0+100x30"],
     "TaelLedgerFailed": ["tael_ledger_healthy 0x30"],

@@ -14,7 +14,8 @@ from kit.server import Server, wait_until
 from kit.wallets import Wallets
 
 LOOKS_INTO_PROCESS = True
-FLAGS = ("--payout-delay=0s", "--payout-watch=0s", "--settlement-delay=1h", "--bank-settle=100ms", "--issuer-refund-settle=100ms")
+FLAGS = ("--payout-delay=0s", "--payout-watch=0s", "--settlement-delay=1h", "--bank-settle=100ms",
+         "--issuer-refund-settle=100ms", "--issuer-dispute-delay=100ms")
 
 
 class Stored:
@@ -96,6 +97,9 @@ class World:
         wait_until(lambda: client.v1.refunds.retrieve(self.failed.id).status == "failed", 30,
                    "the refund's failure")
         self.failed = client.v1.refunds.retrieve(self.failed.id)
+        self.lost = self.disputed(client, "lost", "losing_evidence")
+        self.won = self.disputed(client, "won", "winning_evidence")
+        self.asked = self.disputed(client, "warning_needs_response")
         wait_until(lambda: client.v1.balance_transactions.retrieve(
             self.settled.balance_transaction).status == "available", 30, "the settlement")
         fund(client)
@@ -110,6 +114,22 @@ class World:
     @staticmethod
     def charge(client, intent):
         return client.v1.charges.retrieve(intent.latest_charge)
+
+    @staticmethod
+    def disputed(client, status, evidence=None):
+        token = "pm_card_createDispute" if evidence else "pm_card_createDisputeInquiry"
+        intent = pay(client, 2600, token=token)
+
+        def found(statuses):
+            for one in client.v1.disputes.list({"payment_intent": intent.id}).data:
+                if one.status in statuses and (one.balance_transactions or not evidence):
+                    return one
+            return None
+
+        dispute = wait_until(lambda: found(("needs_response", status)), 30, "the dispute")
+        if evidence:
+            client.v1.disputes.update(dispute.id, {"evidence": {"uncategorized_text": evidence}})
+        return wait_until(lambda: found((status,)), 30, status)
 
     def reset(self):
         shutil.rmtree(self.server.root)
@@ -341,10 +361,65 @@ def a_line_of_a_payout_one_less(world, stored):
     return {world.payout.balance_transaction}
 
 
+def a_dispute_one_less(world, stored):
+    stored.add("dispute", world.lost.id, "amount", -1)
+    return {world.lost.id, world.lost.balance_transactions[0].id}
+
+
+def a_dispute_is_gone(world, stored):
+    stored.remove("dispute", world.won.id)
+    return {line.id for line in world.won.balance_transactions}
+
+
+def a_dispute_that_was_won(world, stored):
+    """Nothing came again."""
+    stored.change("dispute", world.lost.id, status="won", reinstation=world.lost.balance_transactions[0].id)
+    return {world.lost.id}
+
+
+def a_dispute_that_took_nothing(world, stored):
+    stored.change("dispute", world.lost.id, withdrawal=None)
+    return {world.lost.id, world.lost.balance_transactions[0].id}
+
+
+def an_inquiry_that_took(world, stored):
+    stored.change("dispute", world.asked.id, withdrawal=transaction(world, "captured"))
+    return {world.asked.id}
+
+
+def a_disputes_fee_one_more(world, stored):
+    stored.add("dispute", world.lost.id, "fee", 1)
+    return {world.lost.id, world.lost.balance_transactions[0].id}
+
+
+def a_line_of_a_dispute_is_gone(world, stored):
+    stored.remove("balance_transaction", world.won.balance_transactions[1].id)
+    return {world.won.id}
+
+
+def a_line_of_a_dispute_one_more(world, stored):
+    stored.add("balance_transaction", world.won.balance_transactions[1].id, "amount", 1)
+    return {world.won.balance_transactions[1].id}
+
+
+def a_charge_of_which_more_was_taken_back(world, stored):
+    """Than the network has, and than the dispute says."""
+    stored.add("charge", world.lost.charge, "disputed_amount", 1)
+    return {world.lost.charge, world.lost.id}
+
+
+def a_charge_that_got_more_again(world, stored):
+    stored.add("charge", world.won.charge, "reinstated_amount", 1)
+    return {world.won.charge, world.won.id}
+
+
 PLANTS = [
     a_payout_one_more, a_payout_is_gone, a_payout_that_failed, a_payout_that_came_back,
     a_payout_that_was_paid, a_payout_that_was_canceled, a_payout_in_another_currency,
     a_line_of_a_payout_is_gone, a_line_of_a_payout_twice, a_line_of_a_payout_one_less,
+    a_dispute_one_less, a_dispute_is_gone, a_dispute_that_was_won, a_dispute_that_took_nothing,
+    an_inquiry_that_took, a_disputes_fee_one_more, a_line_of_a_dispute_is_gone, a_line_of_a_dispute_one_more,
+    a_charge_of_which_more_was_taken_back, a_charge_that_got_more_again,
     a_transfer_one_less, a_transfer_is_gone, a_transfer_that_failed, a_hold_captured_for_less,
     a_withdrawal_one_more, a_withdrawal_that_failed, a_transfer_in_another_currency,
     a_charge_one_less, a_charge_in_another_currency, a_charge_is_gone, an_intent_is_gone,

@@ -99,7 +99,7 @@ def test_of_one_moment(moments, tmp_path):
     alone(moments[-1], tmp_path / "backups")
     result = restore(tmp_path / "backups", tmp_path / "made")
     assert result.returncode == 0, result.stderr
-    found = re.search(r"(\d+) charges, (\d+) refunds, (\d+) payouts and (\d+) movements of wallets",
+    found = re.search(r"(\d+) charges, (\d+) refunds, (\d+) payouts, \d+ disputes and (\d+) movements of wallets",
                       result.stdout)
     assert tuple(map(int, found.groups())) == (5, 1, 1, 6), result.stdout
 

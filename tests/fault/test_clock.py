@@ -8,6 +8,7 @@ import os
 import pathlib
 import secrets
 import select
+import sqlite3
 import struct
 import subprocess
 import time
@@ -226,3 +227,34 @@ def test_a_start_that_waits_is_not_held_up_by_a_clock_that_goes_back(tmp_path, l
         for process in filter(None, (cards, vault)):
             process.kill()
             process.communicate()
+
+
+def test_a_dispute_of_a_payment_that_is_gone(tmp_path, library):
+    """It waits at the head of the network's feed, because its payment might be written yet; after ten minutes
+    it is passed over, counted and told, and what is behind it comes."""
+    moved = Moved(tmp_path / "server", library)
+    server = moved.server
+    server.stop()
+    server.flags += ("--issuer-dispute-delay=2s",)
+    moved.start()
+    body = {**AUTOMATIC, "payment_method": "pm_card_createDispute"}
+    gone = moved.http.post("/v1/payment_intents", body).json()
+    server.stop()
+    with contextlib.closing(sqlite3.connect(server.data / "tael.db")) as database:
+        assert database.execute("DELETE FROM charge WHERE id = ?", (gone["latest_charge"],)).rowcount == 1
+        database.commit()
+    moved.start()
+    other = moved.http.post("/v1/payment_intents", body).json()
+    path = f"/v1/disputes?payment_intent={other['id']}"
+    time.sleep(4)
+    assert moved.http.get("/v1/disputes").json()["data"] == []
+    assert metrics(server)["tael_disputes_unplaced"] == 0
+    moved.jump(660)
+    wait_until(lambda: moved.http.get(path).json()["data"], 20, "the dispute behind it")
+    wait_until(lambda: metrics(server)["tael_disputes_unplaced"] == 1, 20, "the alarm")
+    assert "a dispute of a payment that nobody knows" in server.log()
+    assert len(moved.http.get("/v1/disputes").json()["data"]) == 1
+    server.stop()
+    moved.start()
+    wait_until(lambda: metrics(server)["tael_disputes_unplaced"] == 1, 20, "the alarm after a restart")
+    server.close()

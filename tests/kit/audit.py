@@ -14,7 +14,11 @@ from kit.wallets import Wallets
 # Number in ISO 4217, its decimals, those of the API's amounts.
 CURRENCIES = {"usd": (840, 2, 2), "eur": (978, 2, 2), "jpy": (392, 0, 0), "bhd": (48, 3, 3),
               "isk": (352, 0, 2), "mga": (969, 2, 0)}
-UNDER_WAY = ("processing", "pending", "in_transit", "requires_capture", "active")
+# The smallest payment, in the API's amounts.
+SMALLEST = {"usd": 50, "eur": 50, "jpy": 50, "bhd": 100, "isk": 100, "mga": 1}
+UNDER_WAY = ("processing", "pending", "in_transit", "requires_capture", "active", "needs_response", "under_review",
+             "warning_needs_response", "warning_under_review")
+INQUIRY = "warning_"  # what the status of a dispute that moved no money begins with
 CARDS, FEES, SUSPENSE, BANK, PENDING, AVAILABLE, WALLET = 101, 102, 103, 104, 201, 202, 301
 
 
@@ -32,6 +36,13 @@ def fee_on(amount, currency, basis_points=290, fixed=30):
     if shown > decimals:
         fee -= fee % 10 ** (shown - decimals)
     return min(fee, amount)
+
+
+def dispute_fee(currency, cents=1500):
+    """15.00 US dollars, or as many smallest payments of another currency; in coins that there are."""
+    fee = cents * SMALLEST[currency] // SMALLEST["usd"]
+    _, decimals, shown = CURRENCIES[currency]
+    return fee - fee % 10 ** (shown - decimals) if shown > decimals else fee
 
 
 def parts(one, member):
@@ -57,6 +68,7 @@ class Audit:
         self.charges = {one["id"]: one for one in everything("/v1/charges")}
         self.intents = everything("/v1/payment_intents")
         self.refunds = everything("/v1/refunds")
+        self.disputes = everything("/v1/disputes")
         self.transactions = everything("/v1/balance_transactions")
         self.purses = everything("/v1/wallets")
         self.transfers = everything("/v1/wallet_transfers")
@@ -91,6 +103,8 @@ class Audit:
             self.add_charge(charge)
         for refund in self.refunds:
             self.add_refund(refund)
+        for dispute in self.disputes:
+            self.add_dispute(dispute)
         for transfer in self.transfers:
             self.add_transfer(transfer)
         for hold in self.holds:
@@ -153,6 +167,18 @@ class Audit:
         if refund["status"] != "failed":
             self.enter(currency, "merchant", -card)
             self.enter(currency, CARDS, card)
+
+    def add_dispute(self, dispute):
+        """The network has it, unless it is won; the fee stays either way."""
+        currency, amount = dispute["currency"], dispute["amount"]
+        if dispute["status"].startswith(INQUIRY):
+            return
+        fee = dispute_fee(currency)
+        self.enter(currency, "merchant", -fee)
+        self.enter(currency, FEES, fee)
+        if dispute["status"] != "won":
+            self.enter(currency, "merchant", -amount)
+            self.enter(currency, CARDS, amount)
 
     def add_transfer(self, transfer):
         if transfer["status"] != "succeeded":
@@ -245,7 +271,30 @@ class Audit:
             assert sorted(lines.pop(refund["id"], [])) == sorted(self.lines_of_refund(refund)), refund
         for payout in self.payouts:
             assert sorted(lines.pop(payout["id"], [])) == sorted(self.lines_of_payout(payout)), payout
+        for dispute in self.disputes:
+            assert sorted(lines.pop(dispute["id"], [])) == sorted(self.lines_of_dispute(dispute)), dispute
         assert not lines, lines
+        self.check_disputes()
+
+    def check_disputes(self):
+        """No charge has more refunded and taken back than was captured by its card."""
+        taken = collections.Counter()
+        for dispute in self.disputes:
+            if dispute["status"] != "won" and not dispute["status"].startswith(INQUIRY):
+                taken[dispute["charge"]] += dispute["amount"]
+            assert self.charges[dispute["charge"]]["disputed"] is True
+        for charge, amount in taken.items():
+            card, _ = parts(self.charges[charge], "amount_captured")
+            back, _ = parts(self.charges[charge], "amount_refunded")
+            assert back + amount <= card, charge
+
+    @staticmethod
+    def lines_of_dispute(dispute):
+        if dispute["status"].startswith(INQUIRY):
+            return []
+        amount = dispute["amount"]
+        taken = [("adjustment", -amount, dispute_fee(dispute["currency"]))]
+        return taken + ([("adjustment", amount, 0)] if dispute["status"] == "won" else [])
 
     @staticmethod
     def lines_of(charge):
@@ -353,7 +402,7 @@ def audited(server):
         found = metrics(server)
         return (found["tael_attempts_open"] == 0 and found["tael_wallet_attempts_open"] == 0
                 and not any(one["status"] in UNDER_WAY
-                            for path in ("/v1/payment_intents", "/v1/refunds", "/v1/wallet_transfers",
+                            for path in ("/v1/payment_intents", "/v1/refunds", "/v1/disputes", "/v1/wallet_transfers",
                                          "/v1/wallet_holds", "/v1/wallet_withdrawals",
                                          "/v1/payouts")
                             for one in wallets.everything(path))

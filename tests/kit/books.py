@@ -90,6 +90,7 @@ class Books:
         self.intents = everything(client, client.v1.payment_intents)
         self.charges = everything(client, client.v1.charges)
         self.refunds = everything(client, client.v1.refunds)
+        self.disputes = everything(client, client.v1.disputes)
         self.transactions = everything(client, client.v1.balance_transactions)
         self.balance = client.v1.balance.retrieve()
         answer = Http(server, validate=False).post("/v1/ledger/query", json={
@@ -165,6 +166,8 @@ class Books:
             if one.object == "refund":
                 parts.append(failure_line(one))
             named[one.id] |= {part for part in parts if part is not None}
+        for one in self.disputes:
+            named[one.id] |= {line.id for line in one.balance_transactions}
         gone_on = {charge.id for charge in self.charges
                    if charge.amount_captured and charge.transfer_data is not None}
         found = collections.defaultdict(set)
@@ -185,6 +188,9 @@ class Books:
         failures = sum(entry.amount for entry in self.transactions
                        if entry.type == "refund_failure")
         fees = sum(transaction.fee for transaction in self.transactions)
+        lines = [line for dispute in self.disputes for line in dispute.balance_transactions]
+        taken_back = -sum(line.amount for line in lines if line.amount < 0)
+        reinstated = sum(line.amount for line in lines if line.amount > 0)
         if not self.accounts:
             assert (net, held, captured) == (0, 0, 0)
             return
@@ -194,9 +200,9 @@ class Books:
             return account["credits_posted"] - account["debits_posted"] if account else 0
 
         clearing = self.accounts[CLEARING]
-        assert clearing["debits_posted"] == captured + failures
-        assert clearing["credits_posted"] <= refunds
-        assert -credit(CLEARING) == captured - sum(
+        assert clearing["debits_posted"] == captured + failures + reinstated
+        assert clearing["credits_posted"] <= refunds + taken_back
+        assert -credit(CLEARING) == captured - taken_back + reinstated - sum(
             card_part(charge, "amount_refunded") for charge in self.charges)
         assert credit(FEES) == fees
         assert credit(MERCHANT_PENDING) + credit(MERCHANT_AVAILABLE) == net

@@ -79,6 +79,9 @@ span_start(struct slot *slot, const struct port_rail_request *request)
         [PORT_RAIL_REPORT] = "rail report",
         [PORT_RAIL_INCREMENT] = "rail increment",
         [PORT_RAIL_PAY] = "rail pay",
+        [PORT_RAIL_NEWS] = "rail news",
+        [PORT_RAIL_EVIDENCE] = "rail evidence",
+        [PORT_RAIL_ACCEPT] = "rail accept",
     };
     trace_span_start_at(
         &request->trace,

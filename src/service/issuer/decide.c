@@ -93,6 +93,8 @@ issuer_answer_authorization(
     answer->authorized_amount = entry->authorized;
     answer->captured_amount = entry->captured;
     answer->refunded_amount = entry->refunded;
+    answer->disputed_amount = entry->disputed;
+    answer->reinstated_amount = entry->reinstated;
     answer->voided = entry->voided;
     if (record->outcome == PORT_RAIL_APPROVED) {
         answer->straight_to_available = card->bypass_pending;
@@ -217,7 +219,8 @@ issuer_allows(const struct port_rail_request *rail, const struct issuer_memory_e
     if (rail->operation == PORT_RAIL_CAPTURE) {
         return original->captured == 0 && rail->amount.amount <= original->authorized;
     }
-    return original->refunded + rail->amount.amount <= original->captured;
+    return original->refunded + original->disputed - original->reinstated + rail->amount.amount <=
+           original->captured;
 }
 
 void

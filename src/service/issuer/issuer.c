@@ -3,6 +3,7 @@
 #include "base/assert.h"
 #include "base/list.h"
 #include "decide.h"
+#include "disputes.h"
 #include "trace/span.h"
 
 #include <stdlib.h>
@@ -17,6 +18,7 @@ struct message {
     struct port_rail_request rail;        /* a copy: the original ends with the answer */
     struct port_network_card card;
     struct port_rail_answer answer;
+    enum issuer_verdict verdict; /* of the evidence, which is gone when it arrives late */
 
     enum {
         ARRIVES,
@@ -32,13 +34,18 @@ struct issuer {
     struct port_network network;
     struct issuer_parts parts;
     struct issuer_memory memory;
+    struct issuer_disputes disputes;
     struct list messages; /* under way */
 };
 
 struct issuer_settings
 issuer_settings_default(void)
 {
-    return (struct issuer_settings){.refund_settle_ms = 1000};
+    return (struct issuer_settings){
+        .refund_settle_ms = 1000,
+        .dispute_delay_ms = 1000,
+        .dispute_due_ms = INT64_C(7) * 24 * 3600 * 1000,
+    };
 }
 
 /* ------------------------------------------------------------------------------ operations --- */
@@ -59,6 +66,27 @@ add(struct message *message, struct issuer_record *record)
     return true;
 }
 
+static uint64_t
+wall_ms(const struct issuer *issuer)
+{
+    return os_wall_ns(issuer->parts.clock) / OS_NS_PER_MS;
+}
+
+/* The money of this authorization was taken. Whoever repeats that makes up for a crash before. */
+static void
+expect_disputes(struct message *message, u128 authorization)
+{
+    struct issuer *issuer = message->issuer;
+    const struct issuer_memory_entry *entry = issuer_memory_find(&issuer->memory, authorization);
+    if (entry == NULL || entry->captured == 0) {
+        return;
+    }
+    if (issuer_disputes_expect(&issuer->disputes, entry, &message->rail, wall_ms(issuer)) !=
+        ERR_OK) {
+        issuer_answer_outcome(&message->answer, PORT_RAIL_UNKNOWN);
+    }
+}
+
 static void
 authorize(struct message *message)
 {
@@ -69,6 +97,7 @@ authorize(struct message *message)
         struct issuer_memory_entry *entry = issuer_memory_find(memory, message->rail.id);
         ASSERT(entry != NULL);
         issuer_answer_authorization(entry, &message->answer);
+        expect_disputes(message, message->rail.id);
     }
 }
 
@@ -114,6 +143,34 @@ follow_up(struct message *message)
         outcome = refund_outcome(issuer, &record, record.at_ms);
     }
     issuer_answer_follow_up(&record, outcome, &message->answer);
+    if (message->rail.operation == PORT_RAIL_CAPTURE) {
+        expect_disputes(message, message->rail.original_id);
+    }
+}
+
+static void
+tell_news(struct message *message)
+{
+    struct issuer *issuer = message->issuer;
+    issuer_answer_outcome(&message->answer, PORT_RAIL_APPROVED);
+    if (issuer_disputes_next(
+            &issuer->disputes, message->rail.position, wall_ms(issuer), &message->answer.notice) !=
+        ERR_OK) {
+        issuer_answer_outcome(&message->answer, PORT_RAIL_UNKNOWN);
+    }
+}
+
+static void
+contest(struct message *message)
+{
+    struct issuer *issuer = message->issuer;
+    enum port_rail_outcome outcome = PORT_RAIL_UNKNOWN;
+    if (issuer_disputes_answer(
+            &issuer->disputes, &message->rail, message->verdict, wall_ms(issuer), &outcome) !=
+        ERR_OK) {
+        outcome = PORT_RAIL_UNKNOWN;
+    }
+    issuer_answer_outcome(&message->answer, outcome);
 }
 
 /* Voiding what never arrived leaves a record under its id too, so that it is refused if it comes.
@@ -152,8 +209,12 @@ static void
 repeat(struct message *message, const struct issuer_memory_entry *entry)
 {
     const struct issuer_record *record = &entry->record;
+    bool report = message->rail.operation == PORT_RAIL_REPORT;
     if (record->operation == PORT_RAIL_AUTHORIZE) {
         issuer_answer_authorization(entry, &message->answer);
+        if (!report) {
+            expect_disputes(message, record->id);
+        }
         return;
     }
     enum port_rail_outcome outcome = (enum port_rail_outcome)record->outcome;
@@ -162,6 +223,9 @@ repeat(struct message *message, const struct issuer_memory_entry *entry)
         outcome = refund_outcome(message->issuer, record, now_ms);
     }
     issuer_answer_follow_up(record, outcome, &message->answer);
+    if (record->operation == PORT_RAIL_CAPTURE && !report) {
+        expect_disputes(message, record->original_id);
+    }
 }
 
 static void
@@ -176,6 +240,13 @@ handle(struct message *message)
         return;
     }
     switch (message->rail.operation) {
+    case PORT_RAIL_NEWS:
+        tell_news(message);
+        return;
+    case PORT_RAIL_EVIDENCE:
+    case PORT_RAIL_ACCEPT:
+        contest(message);
+        return;
     case PORT_RAIL_AUTHORIZE:
         authorize(message);
         return;
@@ -279,6 +350,7 @@ message_fires(struct os_timer *timer)
         message->answer = (struct port_rail_answer){.outcome = PORT_RAIL_UNKNOWN};
         message->rail.postal_code = SPAN_EMPTY; /* the caller's memory ends with its answer */
         message->rail.address_line1 = SPAN_EMPTY;
+        message->rail.evidence = SPAN_EMPTY;
         send_answer(message);
         message->next = ANSWERS;
         wait_until(
@@ -337,6 +409,7 @@ run_submit(struct os_task *task)
     list_push_back(&issuer->messages, &message->link);
     message->request = request;
     message->rail = *request->rail;
+    message->verdict = issuer_verdict_of(message->rail.evidence);
     message->card = request->card;
     message->timer.fire = message_fires;
     arrive(issuer, message);
@@ -365,6 +438,13 @@ issuer_create(const struct issuer_parts *parts, struct issuer **ret_issuer)
     issuer->network.simulated = true;
     list_init(&issuer->messages);
     err_t error = issuer_memory_open(&issuer->memory, parts->disk, parts->folder);
+    if (error == ERR_OK) {
+        error = issuer_disputes_open(
+            &issuer->disputes, &issuer->memory, &parts->settings, parts->disk, parts->folder);
+        if (error != ERR_OK) {
+            issuer_disputes_close(&issuer->disputes);
+        }
+    }
     if (error != ERR_OK) {
         issuer_memory_close(&issuer->memory);
         free(issuer);
@@ -381,6 +461,7 @@ issuer_destroy(struct issuer **issuer)
         LIST_FOREACH_SAFE (&(*issuer)->messages, link) {
             message_free(CONTAINER_OF(link, struct message, link));
         }
+        issuer_disputes_close(&(*issuer)->disputes);
         issuer_memory_close(&(*issuer)->memory);
         free(*issuer);
         *issuer = NULL;

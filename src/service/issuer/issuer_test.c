@@ -345,6 +345,173 @@ test_file_format(void **state)
     free(text);
 }
 
+/* --- disputes --- */
+
+static struct port_rail_notice
+t_news(struct t_bench *bench, uint64_t position)
+{
+    struct port_rail_request rail = {.operation = PORT_RAIL_NEWS, .position = position};
+    struct port_rail_answer answer = t_send(bench, &rail, "");
+    assert_int_equal(answer.outcome, PORT_RAIL_APPROVED);
+    return answer.notice;
+}
+
+/* A payment of 10.00 that is disputed; its first news. */
+static struct port_rail_notice
+t_disputed(struct t_bench *bench, uint32_t id, uint64_t position, const char *number)
+{
+    struct port_rail_request rail = {
+        .operation = PORT_RAIL_AUTHORIZE,
+        .id = id,
+        .capture = true,
+        .scope = 6,
+        .reference = 1000 + id,
+        .amount = {.amount = 1000, .currency = currency_find(SPAN("usd"))},
+    };
+    assert_int_equal(t_send(bench, &rail, number).outcome, PORT_RAIL_APPROVED);
+    struct port_rail_notice notice = t_news(bench, position);
+    assert_true(notice.authorization == id && notice.reference == 1000 + id);
+    assert_int_equal(notice.scope, 6);
+    return notice;
+}
+
+static enum port_rail_outcome
+t_evidence(struct t_bench *bench, uint32_t id, u128 dispute, const char *text)
+{
+    struct port_rail_request rail = {
+        .operation = PORT_RAIL_EVIDENCE,
+        .id = id,
+        .original_id = dispute,
+        .evidence = span_from_cstr(text),
+    };
+    return t_send(bench, &rail, "").outcome;
+}
+
+#define T_FRAUD   "4000000000000259"
+#define T_INQUIRY "4000000000001976"
+#define T_TWICE   "4000000404000079"
+#define T_WINNING "{\"customer_name\":\"J\",\"uncategorized_text\":\"winning_evidence\"}"
+#define T_LOSING  "{\"uncategorized_text\":\"losing_evidence\"}"
+#define T_GROWING "{\"uncategorized_text\":\"escalate_inquiry_evidence\"}"
+
+static void
+test_dispute_won(void **state)
+{
+    struct t_bench *bench = *state;
+    assert_int_equal(t_news(bench, 0).news, PORT_RAIL_NEWS_NONE);
+    struct port_rail_notice opened = t_disputed(bench, 1, 0, T_FRAUD);
+    assert_int_equal(opened.news, PORT_RAIL_NEWS_DISPUTED);
+    assert_int_equal(opened.amount, 1000);
+    assert_string_equal(opened.reason, "fraudulent");
+    assert_true(opened.due_ms - opened.opened_ms == UINT64_C(7) * 24 * 3600 * 1000);
+    /* The same question has the same answer, over a restart as well. */
+    t_stop(bench);
+    t_start(bench);
+    struct port_rail_notice again = t_news(bench, 0);
+    assert_memory_equal(&again, &opened, sizeof(opened));
+    assert_int_equal(t_news(bench, opened.position).news, PORT_RAIL_NEWS_NONE);
+    assert_int_equal(t_ask(bench, PORT_RAIL_REFUND, 2, 1, 1).outcome, PORT_RAIL_DECLINED);
+    assert_int_equal(t_evidence(bench, 3, opened.dispute, T_WINNING), PORT_RAIL_APPROVED);
+    assert_int_equal(t_evidence(bench, 3, opened.dispute, T_WINNING), PORT_RAIL_APPROVED);
+    assert_int_equal(t_evidence(bench, 4, opened.dispute, T_LOSING), PORT_RAIL_DECLINED);
+    struct port_rail_notice won = t_news(bench, opened.position);
+    assert_int_equal(won.news, PORT_RAIL_NEWS_WON);
+    assert_true(won.dispute == opened.dispute && won.opened_ms == opened.opened_ms);
+    t_stop(bench);
+    t_start(bench);
+    struct port_rail_answer report = t_ask(bench, PORT_RAIL_REPORT, 0, 1, 0);
+    assert_int_equal(report.disputed_amount, 1000);
+    assert_int_equal(report.reinstated_amount, 1000);
+    assert_int_equal(t_news(bench, won.position).news, PORT_RAIL_NEWS_NONE);
+    assert_int_equal(t_ask(bench, PORT_RAIL_REFUND, 5, 1, 1000).outcome, PORT_RAIL_APPROVED);
+}
+
+static void
+test_dispute_lost(void **state)
+{
+    struct t_bench *bench = *state;
+    struct port_rail_notice opened = t_disputed(bench, 1, 0, T_FRAUD);
+    assert_int_equal(t_evidence(bench, 2, opened.dispute, T_LOSING), PORT_RAIL_APPROVED);
+    struct port_rail_notice lost = t_news(bench, opened.position);
+    assert_int_equal(lost.news, PORT_RAIL_NEWS_LOST);
+    assert_int_equal(t_ask(bench, PORT_RAIL_ACCEPT, 3, 1, 0).outcome, PORT_RAIL_NOT_FOUND);
+    /* Accepted. */
+    opened = t_disputed(bench, 10, lost.position, T_FRAUD);
+    struct port_rail_request accept = {
+        .operation = PORT_RAIL_ACCEPT, .id = 11, .original_id = opened.dispute};
+    assert_int_equal(t_send(bench, &accept, "").outcome, PORT_RAIL_APPROVED);
+    assert_int_equal(t_send(bench, &accept, "").outcome, PORT_RAIL_APPROVED);
+    lost = t_news(bench, opened.position);
+    assert_int_equal(lost.news, PORT_RAIL_NEWS_LOST);
+    assert_int_equal(t_evidence(bench, 12, opened.dispute, T_WINNING), PORT_RAIL_DECLINED);
+    assert_int_equal(t_news(bench, lost.position).news, PORT_RAIL_NEWS_NONE);
+    assert_int_equal(t_ask(bench, PORT_RAIL_REPORT, 0, 10, 0).reinstated_amount, 0);
+}
+
+/* What convinces nobody does not put off what is due. */
+static void
+test_dispute_unanswered(void **state)
+{
+    struct t_bench *bench = *state;
+    t_stop(bench);
+    bench->settings.dispute_due_ms = 60000;
+    t_start(bench);
+    struct port_rail_notice opened = t_disputed(bench, 1, 0, T_FRAUD);
+    assert_int_equal(t_evidence(bench, 2, opened.dispute, "{}"), PORT_RAIL_APPROVED);
+    assert_int_equal(t_news(bench, opened.position).news, PORT_RAIL_NEWS_NONE);
+    assert_true(os_sim_run_for(bench->sim, 60 * OS_NS_PER_S, T_STEPS));
+    assert_int_equal(t_news(bench, opened.position).news, PORT_RAIL_NEWS_LOST);
+}
+
+static void
+test_inquiries(void **state)
+{
+    struct t_bench *bench = *state;
+    struct port_rail_notice asked = t_disputed(bench, 1, 0, T_INQUIRY);
+    assert_int_equal(asked.news, PORT_RAIL_NEWS_INQUIRY);
+    struct port_rail_request accept = {
+        .operation = PORT_RAIL_ACCEPT, .id = 2, .original_id = asked.dispute};
+    assert_int_equal(t_send(bench, &accept, "").outcome, PORT_RAIL_DECLINED);
+    assert_int_equal(t_ask(bench, PORT_RAIL_REFUND, 3, 1, 400).outcome, PORT_RAIL_APPROVED);
+    assert_int_equal(t_evidence(bench, 4, asked.dispute, T_GROWING), PORT_RAIL_APPROVED);
+    struct port_rail_notice grown = t_news(bench, asked.position);
+    assert_int_equal(grown.news, PORT_RAIL_NEWS_DISPUTED);
+    assert_int_equal(grown.amount, 600);
+    assert_true(grown.dispute == asked.dispute && grown.opened_ms == asked.opened_ms);
+    assert_int_equal(t_evidence(bench, 5, asked.dispute, T_GROWING), PORT_RAIL_APPROVED);
+    assert_int_equal(t_news(bench, grown.position).news, PORT_RAIL_NEWS_NONE);
+    asked = t_disputed(bench, 10, grown.position, T_INQUIRY);
+    assert_int_equal(t_evidence(bench, 11, asked.dispute, T_WINNING), PORT_RAIL_APPROVED);
+    assert_int_equal(t_news(bench, asked.position).news, PORT_RAIL_NEWS_CLOSED);
+}
+
+static void
+test_disputes_of_what_is_left(void **state)
+{
+    struct t_bench *bench = *state;
+    struct port_rail_notice first = t_disputed(bench, 1, 0, T_TWICE);
+    struct port_rail_notice second = t_news(bench, first.position);
+    assert_int_equal(first.amount, 500);
+    assert_int_equal(second.amount, 500);
+    assert_true(first.dispute != second.dispute);
+    /* Never captured, voided, given back: there is nothing to dispute. */
+    (void)t_authorize(bench, 10, 1000, false, T_FRAUD);
+    t_stop(bench);
+    bench->settings.dispute_delay_ms = 60000;
+    t_start(bench);
+    (void)t_authorize(bench, 11, 1000, true, T_FRAUD);
+    (void)t_ask(bench, PORT_RAIL_VOID, 12, 11, 0);
+    (void)t_authorize(bench, 13, 1000, true, T_FRAUD);
+    (void)t_ask(bench, PORT_RAIL_REFUND, 14, 13, 1000);
+    (void)t_authorize(bench, 15, 1000, true, T_FRAUD);
+    (void)t_ask(bench, PORT_RAIL_REFUND, 16, 15, 300);
+    assert_true(os_sim_run_for(bench->sim, 60 * OS_NS_PER_S, T_STEPS));
+    struct port_rail_notice left = t_news(bench, second.position);
+    assert_true(left.authorization == 15);
+    assert_int_equal(left.amount, 700);
+    assert_int_equal(t_news(bench, left.position).news, PORT_RAIL_NEWS_NONE);
+}
+
 static void
 t_misbehave(struct t_bench *bench, struct issuer_settings settings)
 {
@@ -392,6 +559,11 @@ main(void)
         cmocka_unit_test_setup_teardown(test_restart_remembers, setup, teardown),
         cmocka_unit_test_setup_teardown(test_file_format, setup, teardown),
         cmocka_unit_test_setup_teardown(test_misbehaviour, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_dispute_won, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_dispute_lost, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_dispute_unanswered, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_inquiries, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_disputes_of_what_is_left, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

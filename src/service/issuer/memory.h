@@ -46,6 +46,8 @@ struct issuer_memory_entry {
     int64_t authorized; /* with what was added */
     int64_t captured;
     int64_t refunded;
+    int64_t disputed;   /* taken back by disputes, ever (disputes.h) */
+    int64_t reinstated; /* of that, given again */
     bool voided;
 };
 

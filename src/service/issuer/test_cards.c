@@ -161,6 +161,17 @@ static const struct issuer_test_card cards[] = {
     /* Two of our own. */
     {.number = "4000000000000515", .network_code = "00", .no_increments = true, NORMAL},
     {.number = "4000000000000523", .network_code = "00", .no_voids = true, NORMAL},
+    /* Payments that are disputed. */
+    {.number = "4000000000000259", .network_code = "00", .dispute = ISSUER_DISPUTE_FRAUD, NORMAL},
+    {.number = "4000000000002685",
+     .network_code = "00",
+     .dispute = ISSUER_DISPUTE_NOT_RECEIVED,
+     NORMAL},
+    {.number = "4000000000001976",
+     .network_code = "00",
+     .dispute = ISSUER_DISPUTE_BY_INQUIRY,
+     NORMAL},
+    {.number = "4000000404000079", .network_code = "00", .dispute = ISSUER_DISPUTE_TWICE, NORMAL},
 };
 
 enum {

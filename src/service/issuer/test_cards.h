@@ -32,6 +32,14 @@ enum issuer_authentication {
     ISSUER_ON_SESSION_ONLY, /* as if it were set up for off session already */
 };
 
+enum issuer_dispute_kind {
+    ISSUER_DISPUTE_NEVER,
+    ISSUER_DISPUTE_FRAUD,
+    ISSUER_DISPUTE_NOT_RECEIVED,
+    ISSUER_DISPUTE_BY_INQUIRY,
+    ISSUER_DISPUTE_TWICE, /* each of about half */
+};
+
 struct issuer_test_card {
     const char *number;
     const char *error_code; /* NULL: approved (once authenticated, where that must be) */
@@ -43,6 +51,7 @@ struct issuer_test_card {
     const char *risk_level;
     uint8_t risk_score;
     enum issuer_authentication authentication;
+    enum issuer_dispute_kind dispute;
     bool verifies;       /* a zero-amount verification is approved though charges are not */
     bool bypass_pending; /* settles at once */
     bool cvc_only;       /* declined only if a CVC is given */

@@ -461,6 +461,7 @@ payments_rail_fill_card(struct payments_flow *flow, const struct payments_attemp
     struct port_rail_request *rail = &flow->rail;
     rail->operation = PORT_RAIL_AUTHORIZE;
     rail->id = resource_derived_id(flow->attempt_id, "authorize");
+    rail->reference = flow->attempt_id; /* the number of the charge that it will make */
     rail->original_id = attempt->proof.size != 0 ? payments_unhex(attempt->proof) : 0;
     rail->agreement_id = method->agreement.size != 0 ? payments_unhex(method->agreement) : 0;
     rail->postal_code = method->postal_code;

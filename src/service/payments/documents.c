@@ -1,5 +1,6 @@
 #include "documents.h"
 
+#include "dispute.h"
 #include "payments/payments.h"
 #include "payout_documents.h"
 #include "resource/fields.h"
@@ -113,6 +114,9 @@ static const struct resource_field charge_fields[] = {
     RESOURCE_TEXT(payments_charge, split_booked_by),
     RESOURCE_TEXT(payments_charge, suspense_item),
     RESOURCE_BOOLEAN(payments_charge, void_refused),
+    RESOURCE_BOOLEAN(payments_charge, disputed),
+    RESOURCE_INTEGER(payments_charge, disputed_amount),
+    RESOURCE_INTEGER(payments_charge, reinstated_amount),
 };
 
 static const struct resource_field refund_fields[] = {
@@ -566,5 +570,7 @@ const struct document_kind *const payments_kinds[] = {
     &suspense_kind,
     &payments_bank_account_kind,
     &payments_payout_kind,
+    &payments_dispute_kind,
+    &payments_feed_cursor_kind,
 };
 const uint32_t payments_kind_count = sizeof(payments_kinds) / sizeof(payments_kinds[0]);

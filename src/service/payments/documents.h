@@ -152,6 +152,9 @@ struct payments_charge {
     struct span split_booked_by;   /* the transfer that took the wallet's part, 32 hex digits */
     struct span suspense_item;     /* stands for the wallet's part, which the books refused */
     bool void_refused;             /* the rail would not let go of it: a suspense item says so */
+    bool disputed;                 /* ever, if only by an inquiry */
+    int64_t disputed_amount;       /* taken back by disputes, ever (dispute.h) */
+    int64_t reinstated_amount;     /* of that, given again */
 };
 
 enum {
@@ -281,7 +284,8 @@ struct payments_balance_transaction {
     struct resource_header header;
     int64_t amount, fee; /* net = amount - fee */
     struct span currency;
-    struct span type; /* charge refund refund_failure payout payout_cancel payout_failure */
+    struct span
+        type; /* charge refund refund_failure adjustment payout payout_cancel payout_failure */
     struct span source;
     struct span description;
     int64_t available_on; /* unix seconds */
@@ -344,6 +348,12 @@ extern const struct resource_type payments_balance_transaction_type;
 const struct resource_type *payments_source_type(struct span source);
 
 struct json_writer;
+/* As it is shown by itself, or inside what it is about. */
+struct resource_render;
+void payments_balance_transaction_write(
+    struct resource_render *render,
+    const struct payments_balance_transaction *transaction,
+    bool inside);
 /* "next_action" of an intent or a setup that waits for its customer. */
 void payments_next_action_write(
     struct json_writer *json, const struct payments_challenge *challenge);

@@ -36,6 +36,8 @@
 #define PAYMENTS_ACCOUNTS_MAX  5
 
 struct json_writer;
+struct payments_dispute; /* dispute.h */
+struct payments_feed;
 
 /* A merchant's accounts in a currency that are known to exist in the ledger. */
 struct payments_known_accounts;
@@ -48,6 +50,7 @@ struct payments {
     struct os_timer reconcile_timer;
     struct resource_sweeper *sweeper;
     struct payments_reconciler *reconciler;
+    struct payments_feed *feed; /* of disputes */
     _Atomic uint64_t attempts_open;
     _Atomic int64_t attempt_oldest_s;
     _Atomic uint64_t reconcile_runs;
@@ -57,6 +60,8 @@ struct payments {
     _Atomic int64_t payout_oldest_s;
     _Atomic uint64_t payouts_paid;
     _Atomic uint64_t payouts_failed;
+    _Atomic uint64_t disputes_due_soon;
+    _Atomic uint64_t disputes_unplaced;
 };
 
 enum payments_posting {
@@ -73,12 +78,14 @@ struct payments_flow {
     struct payments_method *method;
     struct payments_refund *refund;
     struct payments_suspense *suspense;
+    struct payments_dispute *dispute;
     struct payments_setup *setup;
     struct payments_setup_attempt *setup_attempt;
     bool page; /* it runs for a person's browser: answers are pages and redirects */
     u128 attempt_id;
     struct span wanted_intent; /* what to lock and load; of a setup as well */
     struct span wanted_refund;
+    struct span wanted_dispute;
     struct span wanted_secret; /* of a page's address */
     resource_step locked_step; /* what runs once the intent is locked and loaded */
 
@@ -608,6 +615,10 @@ void payments_refund_create(struct resource_op *op);
 void payments_refund_retrieve(struct resource_op *op);
 void payments_refund_update(struct resource_op *op);
 void payments_refund_list(struct resource_op *op);
+void payments_dispute_retrieve(struct resource_op *op);
+void payments_dispute_list(struct resource_op *op);
+void payments_dispute_update(struct resource_op *op);
+void payments_dispute_close(struct resource_op *op);
 void payments_balance_retrieve(struct resource_op *op);
 void payments_balance_transaction_retrieve(struct resource_op *op);
 void payments_balance_transaction_list(struct resource_op *op);

@@ -1,6 +1,7 @@
 #include "payments/payments.h"
 
 #include "base/assert.h"
+#include "dispute.h"
 #include "flow.h"
 #include "resource/sweeper.h"
 #include "routes.h"
@@ -14,6 +15,7 @@ payments_settings_default(void)
     return (struct payments_settings){
         .fee_basis_points = 290,
         .fee_fixed = 30,
+        .dispute_fee = 1500,
         .settlement_delay_s = INT64_C(2) * 24 * 3600,
         .authorization_hold_s = INT64_C(7) * 24 * 3600,
         .authentication_timeout_s = 3600,
@@ -39,6 +41,7 @@ static const struct {
     {payments_qr_route_table, &payments_qr_route_count},
     {payments_suspense_route_table, &payments_suspense_route_count},
     {payments_payout_route_table, &payments_payout_route_count},
+    {payments_dispute_route_table, &payments_dispute_route_count},
 };
 
 static err_t
@@ -95,12 +98,14 @@ payments_destroy(struct payments **payments)
         free(gone->routes[i]);
     }
     free(gone->memo);
+    payments_feed_destroy(gone);
     free(gone);
 }
 
 void
 payments_start(struct payments *payments)
 {
+    payments_feed_create(payments);
     payments_sweeper_start(payments);
     payments_reconciler_start(payments);
 }
@@ -126,5 +131,7 @@ payments_health(const struct payments *payments)
         .payout_oldest_s = atomic_load(&payments->payout_oldest_s),
         .payouts_paid = atomic_load(&payments->payouts_paid),
         .payouts_failed = atomic_load(&payments->payouts_failed),
+        .disputes_due_soon = atomic_load(&payments->disputes_due_soon),
+        .disputes_unplaced = atomic_load(&payments->disputes_unplaced),
     };
 }

@@ -1,4 +1,5 @@
 #include "flow.h"
+#include "posting.h"
 
 #include "base/assert.h"
 #include "base/list.h"
@@ -57,5 +58,6 @@ payments_rail_follow(
     flow->rail.operation = operation;
     flow->rail.id = resource_derived_id(flow->attempt_id, name);
     flow->rail.original_id = payments_unhex(flow->charge->authorization);
+    flow->rail.reference = payments_charge_number(flow->charge);
     payments_rail_call(flow, step);
 }

@@ -1,5 +1,6 @@
 /* The reconciler's two halves: reconcile.c goes through the charges, and runs all;
- * reconcile_lines.c goes through the refunds, the payouts and the balance transactions. */
+ * reconcile_lines.c goes through the refunds, the payouts, the disputes and the balance
+ * transactions. */
 #ifndef PAYMENTS_RECONCILE_H
 #define PAYMENTS_RECONCILE_H
 
@@ -12,6 +13,7 @@ enum payments_reconcile_phase {
     PAYMENTS_RECONCILE_CHARGES,
     PAYMENTS_RECONCILE_REFUNDS,
     PAYMENTS_RECONCILE_PAYOUTS,
+    PAYMENTS_RECONCILE_DISPUTES,
     PAYMENTS_RECONCILE_TRANSACTIONS,
     PAYMENTS_RECONCILE_PHASES,
 };
@@ -44,7 +46,7 @@ MUST_USE err_t payments_reconcile_read(
 void payments_reconcile_end(
     struct payments_reconciler *reconciler, struct resource_op *op, err_t error);
 
-/* A slice of refunds or of balance transactions. */
+/* A slice of refunds, of disputes or of balance transactions. */
 void payments_reconcile_lines(struct resource_op *op);
 
 #endif

@@ -1,22 +1,29 @@
 /*
- * The reconciler's look at refunds, payouts and balance transactions, one slice of one kind.
+ * The reconciler's look at refunds, payouts, disputes and balance transactions, one slice of one
+ * kind.
  *
  *   refunds               the books hold what a booked one gave back to the card and to the wallet,
  *                         and the other way round what failed later; they hold nothing of a refused
  *                         one. Its balance transactions are there
  *   payouts               the books hold what one takes, and say how it ended: posted, voided, sent
  *                         back; and nothing else of it. Its balance transactions are there
- *   balance transactions  the charge, refund or payout that it comes from is there, names it, and
+ *   disputes              the books hold what was taken back, its fee, and what was given again,
+ *                         and nothing else. Its balance transactions are there, and the charge
+ *                         counts what its disputes say
+ *   balance transactions  the charge, refund, payout or dispute that it comes from is there, names
+ *                         it, and
  * says the same amount and currency. What has settled is in the books with its net amount, and what
  * never had to is not
  *
  * A line of the merchant's balance and what it comes from are written by one commit, and after the
  * books (PAYMENTS-4); settlement is in the books before a document says so. So each can be compared
- * at any time, but for refunds under way.
+ * at any time, but for refunds and disputes under way.
  */
+#include "dispute.h"
 #include "payout_documents.h"
 #include "reconcile.h"
 
+#include "base/assert.h"
 #include "base/list.h"
 
 #define EXPECTED_PER_DOCUMENT PAYMENTS_PAYOUT_BOOKINGS_MAX /* of a refund three */
@@ -193,12 +200,121 @@ collect_payout(void *context, void *document)
     return true;
 }
 
+/* --------------------------------------------------------------------------------- disputes --- */
+
+static bool
+sum_dispute(void *context, void *document)
+{
+    struct payments_charge *sum = context;
+    const struct payments_dispute *dispute = document;
+    bool taken =
+        dispute->withdrawal.size != 0 || span_equal_cstr(dispute->attempt.kind, "withdraw");
+    sum->disputed_amount += taken ? dispute->amount : 0;
+    sum->reinstated_amount += dispute->reinstation.size != 0 ? dispute->amount : 0;
+    return true;
+}
+
+/* The charge counts what all of its disputes say (DISPUTE-3). */
+static void
+compare_charge(struct lines *lines, const struct payments_dispute *dispute)
+{
+    bool missing = false;
+    struct payments_charge sum = {.disputed_amount = 0};
+    const struct payments_charge *charge =
+        load(lines, &payments_charge_type, dispute->charge, &missing);
+    if (missing) {
+        difference(lines, dispute->header.id, "its charge is missing", dispute->amount, 0);
+    }
+    if (charge == NULL) {
+        return;
+    }
+    const struct document_query query = {
+        .filters = {{.column = PAYMENTS_DISPUTE_CHARGE, .value = {.text = dispute->charge}}},
+        .filter_count = 1,
+        .range_column = UINT32_MAX,
+        .limit = DOCUMENT_LIST_MAX,
+    };
+    err_t error = resource_find(lines->op, &payments_dispute_type, &query, sum_dispute, &sum);
+    if (error != ERR_OK) {
+        lines->error = error;
+    } else if (
+        sum.disputed_amount != charge->disputed_amount ||
+        sum.reinstated_amount != charge->reinstated_amount) {
+        difference(
+            lines,
+            dispute->header.id,
+            "its charge counts another amount",
+            sum.disputed_amount - sum.reinstated_amount,
+            payments_charge_taken_back(charge));
+    }
+}
+
+static enum presence
+presence_of(const struct payments_dispute *dispute, struct span line, const char *attempt)
+{
+    return line.size != 0                                    ? MUST_BE
+           : span_equal_cstr(dispute->attempt.kind, attempt) ? MAY_BE
+                                                             : MUST_NOT_BE;
+}
+
+static void
+has_dispute_line(struct lines *lines, const struct payments_dispute *dispute, struct span line)
+{
+    bool missing = false;
+    if (line.size != 0) {
+        (void)load(lines, &payments_balance_transaction_type, line, &missing);
+    }
+    if (missing) {
+        difference(lines, dispute->header.id, "its balance transaction is missing", 0, 0);
+    }
+}
+
+static void
+look_at_dispute(struct lines *lines, const struct payments_dispute *dispute)
+{
+    const struct resource_header *header = &dispute->header;
+    u128 number = payments_dispute_number(dispute);
+    enum presence taken = presence_of(dispute, dispute->withdrawal, "withdraw");
+    has_dispute_line(lines, dispute, dispute->withdrawal);
+    has_dispute_line(lines, dispute, dispute->reinstation);
+    compare_charge(lines, dispute);
+    expect(
+        lines,
+        header,
+        dispute->currency,
+        resource_derived_id(number, "dispute"),
+        dispute->amount,
+        taken);
+    expect(
+        lines,
+        header,
+        dispute->currency,
+        resource_derived_id(number, "dispute fee"),
+        dispute->fee,
+        dispute->fee != 0 ? taken : MUST_NOT_BE);
+    expect(
+        lines,
+        header,
+        dispute->currency,
+        resource_derived_id(number, "dispute reversal"),
+        dispute->amount,
+        presence_of(dispute, dispute->reinstation, "reinstate"));
+}
+
+static bool
+collect_dispute(void *context, void *document)
+{
+    look_at_dispute(context, document);
+    return true;
+}
+
 /* --------------------------------------------------------------------- balance transactions --- */
 
 /* What its source says of a line. */
 struct origin {
     struct span currency;
     int64_t amount;
+    int64_t fee; /* of a dispute */
     bool named;
     bool settles; /* it was pending, or is */
 };
@@ -260,6 +376,21 @@ origin_in_payout(
     return origin;
 }
 
+static struct origin
+origin_in_dispute(
+    const struct payments_dispute *dispute, const struct payments_balance_transaction *line)
+{
+    bool taken = span_equal(dispute->withdrawal, line->header.id);
+    return (struct origin){
+        .currency = dispute->currency,
+        .amount = taken ? -dispute->amount : dispute->amount,
+        .fee = taken ? dispute->fee : 0,
+        .named = span_equal_cstr(line->type, "adjustment") &&
+                 (taken || span_equal(dispute->reinstation, line->header.id)),
+        .settles = !dispute->from_available,
+    };
+}
+
 static bool
 find_origin(
     struct lines *lines, const struct payments_balance_transaction *line, struct origin *ret_origin)
@@ -271,9 +402,13 @@ find_origin(
         difference(lines, line->header.id, "its source is missing", line->amount, 0);
     }
     if (source != NULL) {
-        *ret_origin = type == &payments_charge_type   ? origin_in_charge(source, line)
-                      : type == &payments_payout_type ? origin_in_payout(source, line)
-                                                      : origin_in_refund(source, line);
+        *ret_origin = type == &payments_charge_type    ? origin_in_charge(source, line)
+                      : type == &payments_dispute_type ? origin_in_dispute(source, line)
+                      : type == &payments_payout_type  ? origin_in_payout(source, line)
+                                                       : origin_in_refund(source, line);
+        if (type == &payments_charge_type || type == &payments_refund_type) {
+            ret_origin->fee = line->fee;
+        }
     }
     return source != NULL;
 }
@@ -316,6 +451,9 @@ look_at_line(struct lines *lines, const struct payments_balance_transaction *lin
     if (line->amount != origin.amount) {
         difference(
             lines, line->header.id, "its source has another amount", line->amount, origin.amount);
+    }
+    if (line->fee != origin.fee) {
+        difference(lines, line->header.id, "its source has another fee", line->fee, origin.fee);
     }
     if (line->release_due != 0 && line->release_due != line->available_on) {
         difference(
@@ -393,6 +531,7 @@ static const struct phase {
 } phases[PAYMENTS_RECONCILE_PHASES] = {
     [PAYMENTS_RECONCILE_REFUNDS] = {&payments_refund_type, collect_refund},
     [PAYMENTS_RECONCILE_PAYOUTS] = {&payments_payout_type, collect_payout},
+    [PAYMENTS_RECONCILE_DISPUTES] = {&payments_dispute_type, collect_dispute},
     [PAYMENTS_RECONCILE_TRANSACTIONS] = {&payments_balance_transaction_type, collect_line},
 };
 

@@ -14,7 +14,7 @@
  * that the books refuse has suspense in its place (SPLIT-5). If the card's part fails days later,
  * the card's part alone is taken back: the wallet's money may be spent by then.
  */
-#include "flow.h"
+#include "dispute.h"
 #include "split_rule.h"
 
 #include "base/assert.h"
@@ -249,6 +249,15 @@ check_amount(struct payments_flow *flow, int64_t *amount)
 {
     const struct payments_charge *charge = flow->charge;
     int64_t left = charge->amount_captured - charge->amount_refunded;
+    if (payments_charge_taken_back(charge) != 0) {
+        resource_invalid(
+            flow->op,
+            "charge_disputed",
+            "charge",
+            "Charge %.*s has been charged back; cannot issue a refund.",
+            SPAN_PRINTF(charge->header.id));
+        return false;
+    }
     if (left == 0) {
         resource_invalid(
             flow->op,

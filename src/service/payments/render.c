@@ -148,7 +148,7 @@ payments_charge_render(struct resource_render *render, const void *document)
     json_member_text(json, "currency", charge->currency);
     resource_render_reference(render, "customer", &payments_customer_type, charge->customer);
     text_or_null(json, "description", charge->description);
-    json_member_bool(json, "disputed", false);
+    json_member_bool(json, "disputed", charge->disputed);
     json_member_null(json, "failure_balance_transaction");
     text_or_null(json, "failure_code", charge->failure_code);
     text_or_null(json, "failure_message", charge->failure_message);
@@ -340,6 +340,7 @@ payments_source_type(struct span source)
 {
     static const struct resource_type *const types[] = {
         &payments_charge_type,
+        &payments_dispute_type,
         &payments_payout_type,
         &payments_refund_type,
     };
@@ -351,18 +352,36 @@ payments_source_type(struct span source)
     return types[i];
 }
 
+static bool
+is_of_dispute(const struct payments_balance_transaction *transaction)
+{
+    return span_equal_cstr(transaction->type, "adjustment");
+}
+
 /* As Stripe groups them for accountants. */
 static struct span
-reporting_category(struct span type)
+category_of(const struct payments_balance_transaction *transaction)
 {
-    bool undone = span_equal_cstr(type, "payout_cancel") || span_equal_cstr(type, "payout_failure");
-    return undone ? SPAN("payout_reversal") : type;
+    if (is_of_dispute(transaction)) {
+        return transaction->amount < 0 ? SPAN("dispute") : SPAN("dispute_reversal");
+    }
+    bool undone = span_equal_cstr(transaction->type, "payout_cancel") ||
+                  span_equal_cstr(transaction->type, "payout_failure");
+    return undone ? SPAN("payout_reversal") : transaction->type;
 }
 
 void
 payments_balance_transaction_render(struct resource_render *render, const void *document)
 {
-    const struct payments_balance_transaction *transaction = document;
+    payments_balance_transaction_write(render, document, false);
+}
+
+void
+payments_balance_transaction_write(
+    struct resource_render *render,
+    const struct payments_balance_transaction *transaction,
+    bool inside)
+{
     struct json_writer *json = resource_render_json(render);
     json_object_begin(json);
     json_member_text(json, "id", transaction->header.id);
@@ -382,15 +401,20 @@ payments_balance_transaction_render(struct resource_render *render, const void *
         json_member_i64(json, "amount", transaction->fee);
         json_member_null(json, "application");
         json_member_text(json, "currency", transaction->currency);
-        json_member_cstr(json, "description", "Processing fees");
+        json_member_cstr(
+            json, "description", is_of_dispute(transaction) ? "Dispute fee" : "Processing fees");
         json_member_cstr(json, "type", "stripe_fee");
         json_object_end(json);
     }
     json_array_end(json);
     json_member_i64(json, "net", transaction->amount - transaction->fee);
-    json_member_text(json, "reporting_category", reporting_category(transaction->type));
+    json_member_text(json, "reporting_category", category_of(transaction));
     struct span source = transaction->source;
-    resource_render_reference(render, "source", payments_source_type(source), source);
+    if (inside) {
+        json_member_text(json, "source", source);
+    } else {
+        resource_render_reference(render, "source", payments_source_type(source), source);
+    }
     json_member_cstr(json, "status", transaction->release_due == 0 ? "available" : "pending");
     json_member_text(json, "type", transaction->type);
     json_object_end(json);

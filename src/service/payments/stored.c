@@ -1,5 +1,6 @@
 #include "payments/stored.h"
 
+#include "dispute.h"
 #include "flow.h"
 #include "payout_documents.h"
 
@@ -187,6 +188,38 @@ payments_stored_explains(const struct ledger_transfer *movement, char ret_id[ID_
     }
     (void)id_format(payments_payout_type.prefix, movement->user_data_128, ret_id);
     return true;
+}
+
+err_t
+payments_stored_dispute(
+    struct arena *arena,
+    struct span id,
+    struct span body,
+    struct payments_stored_booking bookings[PAYMENTS_STORED_DISPUTE_BOOKINGS_MAX],
+    uint32_t *ret_count)
+{
+    struct payments_dispute dispute;
+    u128 number = 0;
+    uint32_t count = 0;
+    memset(&dispute, 0, sizeof(dispute));
+    TRY(resource_fields_decode(arena, &payments_dispute_type, body, &dispute));
+    if (!id_parse(payments_dispute_type.prefix, id, &number)) {
+        return ERR_CORRUPT;
+    }
+    if (dispute.withdrawal.size != 0) {
+        u128 transfer = resource_derived_id(number, "dispute");
+        TRY(booking(transfer, dispute.amount, dispute.currency, &bookings[count++]));
+    }
+    if (dispute.withdrawal.size != 0 && dispute.fee != 0) {
+        u128 transfer = resource_derived_id(number, "dispute fee");
+        TRY(booking(transfer, dispute.fee, dispute.currency, &bookings[count++]));
+    }
+    if (dispute.reinstation.size != 0) {
+        u128 transfer = resource_derived_id(number, "dispute reversal");
+        TRY(booking(transfer, dispute.amount, dispute.currency, &bookings[count++]));
+    }
+    *ret_count = count;
+    return ERR_OK;
 }
 
 err_t

@@ -3,7 +3,7 @@
  * nobody captured, balances to settle), and how each is driven once it is locked
  * (resource/sweeper.h).
  */
-#include "flow.h"
+#include "dispute.h"
 #include "payout.h"
 
 #include "base/assert.h"
@@ -35,6 +35,23 @@ drive_refund(struct payments_flow *flow, struct span id)
         return;
     }
     payments_refund_resume(flow);
+}
+
+static void
+drive_dispute(struct payments_flow *flow, struct span id)
+{
+    void *document;
+    err_t error = resource_load(flow->op, &payments_dispute_type, id, &document);
+    if (error != ERR_OK) {
+        resource_internal(flow->op, error, "dispute to drive");
+        return;
+    }
+    flow->dispute = document;
+    if (is_put_off(flow, flow->dispute->due)) {
+        resource_finish(flow->op);
+        return;
+    }
+    payments_dispute_resume(flow);
 }
 
 static void
@@ -98,13 +115,15 @@ drive_locked(struct resource_op *op)
     }
     if (flow->wanted_refund.size != 0) {
         drive_refund(flow, flow->wanted_refund);
+    } else if (flow->wanted_dispute.size != 0) {
+        drive_dispute(flow, flow->wanted_dispute);
     } else {
         drive_intent(flow);
     }
 }
 
 static void
-drive(struct resource_op *op, struct span intent, struct span refund)
+drive(struct resource_op *op, struct span intent, struct span refund, struct span dispute)
 {
     struct payments_flow *flow = payments_flow_create(op);
     if (flow == NULL) {
@@ -112,6 +131,7 @@ drive(struct resource_op *op, struct span intent, struct span refund)
     }
     flow->wanted_intent = intent;
     flow->wanted_refund = refund;
+    flow->wanted_dispute = dispute;
     resource_lock(op, intent, drive_locked);
 }
 
@@ -125,7 +145,7 @@ drive_found(
 {
     (void)kind;
     (void)lock;
-    drive(op, id, SPAN_EMPTY);
+    drive(op, id, SPAN_EMPTY, SPAN_EMPTY);
 }
 
 static void
@@ -136,7 +156,18 @@ drive_found_refund(
     struct span lock)
 {
     (void)kind;
-    drive(op, lock, id);
+    drive(op, lock, id, SPAN_EMPTY);
+}
+
+static void
+drive_found_dispute(
+    struct resource_op *op,
+    const struct resource_sweep_kind *kind,
+    struct span id,
+    struct span lock)
+{
+    (void)kind;
+    drive(op, lock, SPAN_EMPTY, id);
 }
 
 static void
@@ -192,6 +223,18 @@ refund_lock(const void *document)
     return ((const struct payments_refund *)document)->payment_intent;
 }
 
+static int64_t
+dispute_began(const void *document)
+{
+    return began(&((const struct payments_dispute *)document)->attempt);
+}
+
+static struct span
+dispute_lock(const void *document)
+{
+    return ((const struct payments_dispute *)document)->payment_intent;
+}
+
 static const struct resource_sweep_kind kinds[] = {
     {
         .type = &payments_intent_type,
@@ -221,6 +264,14 @@ static const struct resource_sweep_kind kinds[] = {
         .began = payout_began,
         .drive = drive_found_payout,
     },
+    {
+        .type = &payments_dispute_type,
+        .due_column = PAYMENTS_DISPUTE_DUE,
+        .hot_only = true,
+        .began = dispute_began,
+        .lock_of = dispute_lock,
+        .drive = drive_found_dispute,
+    },
 };
 
 static void
@@ -234,6 +285,7 @@ turn(void *service, bool leads)
         atomic_store(&payments->payouts_in_transit, 0);
         atomic_store(&payments->payout_oldest_s, 0);
     }
+    payments_feed_turn(payments, leads);
 }
 
 void

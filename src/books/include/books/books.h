@@ -51,6 +51,9 @@ enum books_transfer {
     BOOKS_DEPOSIT = 14,           /* bank clearing -> wallet: somebody paid in at a bank */
     BOOKS_PAYOUT = 15,            /* merchant available => bank clearing, until the bank has paid */
     BOOKS_PAYOUT_RETURN = 16,     /* bank clearing -> merchant available: it was sent back later */
+    BOOKS_DISPUTE = 17,           /* merchant -> card clearing: the network took it back */
+    BOOKS_DISPUTE_REVERSAL = 18,  /* card clearing -> merchant: it gave it again */
+    BOOKS_DISPUTE_FEE = 19,       /* merchant -> fee revenue */
 };
 
 /* Account ids are derived, so nobody has to look them up. `owner` is the merchant's id (acct_...)

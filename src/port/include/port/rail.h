@@ -26,6 +26,13 @@ enum port_rail_operation {
     /* Holds `amount` more under an authorization. A "no" leaves what was held before. */
     PORT_RAIL_INCREMENT,
     PORT_RAIL_PAY, /* sends `amount` to the account that `token` names */
+    /* What is the next news of disputes behind `position`? A rail that has none to tell, or no
+     * disputes at all, answers anything with PORT_RAIL_NEWS_NONE. The same question has the same
+     * answer for ever, or none yet: whoever lost an answer asks again. */
+    PORT_RAIL_NEWS,
+    /* Hands in `evidence` against dispute `original_id`; DECLINED: it is too late, or enough. */
+    PORT_RAIL_EVIDENCE,
+    PORT_RAIL_ACCEPT, /* the merchant does not contest dispute `original_id`: it is lost */
 };
 
 enum port_rail_outcome {
@@ -60,6 +67,30 @@ enum port_rail_proof {
     PORT_RAIL_PROOF_ERROR,         /* asked for, and it could not be carried out */
 };
 
+/* What a network tells of a dispute without being asked for it. */
+enum port_rail_news {
+    PORT_RAIL_NEWS_NONE,
+    PORT_RAIL_NEWS_INQUIRY,  /* the cardholder's bank asks; no money moves */
+    PORT_RAIL_NEWS_DISPUTED, /* it takes `amount` back: a new dispute, or an inquiry that grew */
+    PORT_RAIL_NEWS_WON,      /* ... and gives it again */
+    PORT_RAIL_NEWS_LOST,     /* ... and keeps it */
+    PORT_RAIL_NEWS_CLOSED,   /* an inquiry ends without a dispute */
+};
+
+struct port_rail_notice {
+    enum port_rail_news news;
+    uint64_t position;  /* what the next question is about comes behind it */
+    u128 dispute;       /* the network's number of it */
+    u128 authorization; /* whose money it is about */
+    u128 reference;     /* as the request had it that took the money, */
+    uint64_t scope;     /* and its scope */
+    int64_t amount;     /* minor units of the payment's currency */
+    uint64_t opened_ms; /* unix; of one dispute always the same */
+    uint64_t due_ms;    /* unix; evidence is taken until then */
+    char reason[32];    /* the public API's: "fraudulent" */
+    char network_code[8];
+};
+
 struct port_rail_answer {
     enum port_rail_outcome outcome;
     char error_code[32];   /* the public API's: "card_declined", "expired_card"; empty if none */
@@ -77,7 +108,10 @@ struct port_rail_answer {
     int64_t authorized_amount;  /* REPORT: with what was added later */
     int64_t captured_amount;    /* REPORT: so far */
     int64_t refunded_amount;
+    int64_t disputed_amount;   /* REPORT: taken back by disputes, ever */
+    int64_t reinstated_amount; /* REPORT: of that, given again */
     bool voided;
+    struct port_rail_notice notice; /* NEWS */
 };
 
 struct port_rail_request {
@@ -90,8 +124,9 @@ struct port_rail_request {
     enum port_rail_operation operation;
     uint64_t scope;
     u128 id;          /* of this operation; unused by REPORT */
-    u128 original_id; /* the authorization (INCREMENT, CAPTURE, VOID, REFUND), what to REPORT on, or
-                       * the one whose challenge was passed (AUTHORIZE; 0: none) */
+    u128 original_id; /* the authorization (INCREMENT, CAPTURE, VOID, REFUND), what to REPORT on,
+                       * the network's dispute (EVIDENCE, ACCEPT), or the one whose challenge was
+                       * passed (AUTHORIZE; 0: none) */
     struct money amount;
     bool capture; /* AUTHORIZE only, as all down to `statement_descriptor` */
     /* With an amount of 0 an AUTHORIZE only asks whether the card is good. */
@@ -99,10 +134,13 @@ struct port_rail_request {
     bool may_challenge; /* the customer can be challenged now; else a need for it is a "no" */
     bool wants_proof;   /* the merchant wants 3-D Secure, even if the issuer does not */
     bool sets_up;       /* it is agreed that the card will be charged off session later */
+    u128 reference;     /* AUTHORIZE that captures, CAPTURE: what notices of disputes are to name */
+    uint64_t position;  /* NEWS */
     u128 agreement_id;  /* off session: the authorization that set the card up; 0: none */
     char token[PORT_VAULT_TOKEN_SIZE];      /* the vault's; PAY: an account's number */
     struct span postal_code, address_line1; /* for the checks; may be empty */
     struct span statement_descriptor;
+    struct span evidence; /* EVIDENCE: a JSON object of texts, by the public API's names */
     uint64_t deadline_ns; /* monotonic */
     void *rail;           /* the rail's, while the request is under way */
 

@@ -24,6 +24,8 @@ struct issuer_settings {
     int64_t late_per_mille;    /* arrives only after the deadline has passed */
     int64_t twice_per_mille;   /* arrives twice */
     int64_t refund_settle_ms;  /* until a pending refund succeeds, or a doomed one fails */
+    int64_t dispute_delay_ms;  /* from a payment to its dispute, from evidence to what it brings */
+    int64_t dispute_due_ms;    /* how long a dispute waits for evidence; then it is lost */
 };
 
 struct issuer_settings issuer_settings_default(void);

@@ -22,6 +22,7 @@ struct trace_log;
 struct payments_settings {
     int64_t fee_basis_points;         /* of each captured amount */
     int64_t fee_fixed;                /* plus so many minor units, never more than the amount */
+    int64_t dispute_fee;              /* US cents, or about as much in another currency */
     int64_t settlement_delay_s;       /* from capture until the money is available */
     int64_t authorization_hold_s;     /* an uncaptured intent is canceled after it */
     int64_t authentication_timeout_s; /* a challenge that nobody answered has failed after it */
@@ -82,7 +83,7 @@ void payments_start(struct payments *payments);
 
 /* The routes, in tables, bound to this instance; valid as long as it. NULL: bound to nothing, for
  * those who describe them. */
-#define PAYMENTS_ROUTE_TABLES 5
+#define PAYMENTS_ROUTE_TABLES 6
 const struct resource_route *payments_routes(
     const struct payments *payments, uint32_t table, uint32_t *ret_count);
 
@@ -91,6 +92,7 @@ const struct resource_route *payments_routes(
 extern const struct resource_type payments_customer_type;
 extern const struct resource_type payments_charge_type;
 extern const struct resource_type payments_refund_type;
+extern const struct resource_type payments_dispute_type;
 
 /* The document kinds, for document_store_open. */
 extern const struct document_kind *const payments_kinds[];
@@ -107,6 +109,8 @@ struct payments_health {
     int64_t payout_oldest_s;     /* since the bank was asked for the oldest of them */
     uint64_t payouts_paid;       /* by this process, since it began */
     uint64_t payouts_failed;     /* likewise: refused by the bank, or sent back */
+    uint64_t disputes_due_soon;  /* need a response within two days; counted as suspense_open */
+    uint64_t disputes_unplaced;  /* notices of disputes of payments that nobody knows, ever */
 };
 
 /* Any thread. */

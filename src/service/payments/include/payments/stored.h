@@ -8,10 +8,11 @@
 #include "ledger/ledger.h"
 #include "resource/object.h"
 
-#define PAYMENTS_STORED_CHARGE "charge" /* kinds, which are tables' names, too */
-#define PAYMENTS_STORED_INTENT "payment_intent"
-#define PAYMENTS_STORED_REFUND "refund"
-#define PAYMENTS_STORED_PAYOUT "payout"
+#define PAYMENTS_STORED_CHARGE  "charge" /* kinds, which are tables' names, too */
+#define PAYMENTS_STORED_INTENT  "payment_intent"
+#define PAYMENTS_STORED_REFUND  "refund"
+#define PAYMENTS_STORED_PAYOUT  "payout"
+#define PAYMENTS_STORED_DISPUTE "dispute"
 
 /* A transfer that the books must have, and its amount there. */
 struct payments_stored_booking {
@@ -58,6 +59,15 @@ MUST_USE err_t payments_stored_payout(
 /* Which payout explains that money has left, or has come back; false: none does. */
 bool payments_stored_explains(const struct ledger_transfer *movement, char ret_id[ID_TEXT_SIZE]);
 
+/* What a dispute took out of the merchant's account, its fee, and what came again. ERR_CORRUPT as
+ * above. */
+#define PAYMENTS_STORED_DISPUTE_BOOKINGS_MAX 3
+MUST_USE err_t payments_stored_dispute(
+    struct arena *arena,
+    struct span id,
+    struct span body,
+    struct payments_stored_booking bookings[PAYMENTS_STORED_DISPUTE_BOOKINGS_MAX],
+    uint32_t *ret_count);
 /* Is nothing under way, and was it not canceled? */
 MUST_USE err_t payments_stored_intent_rests(struct arena *arena, struct span body, bool *ret_rests);
 
