@@ -178,7 +178,7 @@ def test_a_restricted_key_sees_what_it_may(chromium, server, client, http, tmp_p
     intent = pay(client, 4321)
     page = signed_in(chromium, server, permitted(http, "payment_intents:read,charges:read"))
     settle(page)
-    page.sees("This key may not see: suspense items, webhook endpoints.")
+    page.sees("This key may not see: disputes, suspense items, webhook endpoints.")
     assert "tael" not in page.js("document.querySelector('h1').textContent")
     go(page, "payments")
     page.sees("$43.21")
@@ -628,6 +628,46 @@ def test_payouts_go_to_the_bank(chromium, make_server):
     tab.no_complaints()
 
 
+def test_disputes_are_answered(page, client):
+    intent = pay(client, 4500, token="pm_card_createDispute", description=PLANTED)
+    other = pay(client, 4600, token="pm_card_createDispute")
+    found = [wait_until(lambda one=one: client.v1.disputes.list({"payment_intent": one.id}).data, 30,
+                        "the dispute")[0] for one in (intent, other)]
+    go(page, "")
+    page.sees("Disputes to answer")
+    go(page, f"payments/{intent.id}")
+    page.press("Its disputes")
+    page.heading("Disputes")
+    settle(page)
+    page.sees("needs response")
+    page.press("$45.00")
+    page.heading("Dispute of $45.00")
+    settle(page)
+    page.press("Answer")
+    page.fill("What was sold", PLANTED)
+    page.press("Answer", within="dialog")
+    page.sees("Kept.")
+    settle(page)
+    assert client.v1.disputes.retrieve(found[0].id).evidence.product_description == PLANTED
+    assert page.js("document.querySelectorAll('main img').length") == 0
+    page.press("Answer")
+    page.fill("Anything else", "winning_evidence")
+    page.fill("What to do with it", "true")
+    page.press("Answer", within="dialog")
+    page.sees("Handed in.")
+    settle(page)
+    done = client.v1.disputes.retrieve(found[0].id)
+    assert done.evidence.uncategorized_text == "winning_evidence"
+    assert done.evidence_details.submission_count == 1
+    go(page, f"disputes/{found[1].id}")
+    page.press("Accept")
+    page.press("Accept", within="dialog")
+    page.sees("Accepted.")
+    settle(page)
+    assert client.v1.disputes.retrieve(found[1].id).status == "lost"
+    go(page, "disputes")
+
+
 # ---- developers ----------------------------------------------------------------------------
 
 
@@ -754,7 +794,8 @@ def test_the_overview_adds_up(chromium, make_server):
     page = signed_in(chromium, server)
     settle(page)
     page.sees("Payments to capture: 1, of which 1 expire within 2 days")
-    figures = page.js("[...document.querySelectorAll('.cards .facts')].map((one) => one.innerText.split('\\n'))")
+    figures = page.js("[...document.querySelectorAll('.cards .facts')]"
+                      ".map((one) => one.innerText.split('\\n'))")
     assert figures == [["USD", "$30.50", "JPY", "\u00a5500", "Successful", "4", "Failed", "1",
                         "Success rate", "80%"]] * 2
     balances = own.v1.balance.retrieve()

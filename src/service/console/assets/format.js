@@ -81,11 +81,15 @@ const KINDS = {
   failed: 'bad', canceled: 'off', disabled: 'bad', frozen: 'bad', closed: 'off', expired: 'off',
   released: 'off', withdrawn: 'off', revoked: 'off', returned: 'bad',
   open: 'wait', in_transit: 'wait', pending: 'wait', processing: 'wait', requires_action: 'wait',
+  needs_response: 'bad', warning_needs_response: 'bad', under_review: 'wait',
+  warning_under_review: 'wait', won: 'good', lost: 'bad', warning_closed: 'off',
   requires_capture: 'wait', requires_payment_method: 'wait', requires_confirmation: 'wait',
 };
 const WORDS = {
   requires_payment_method: 'not paid', requires_confirmation: 'not confirmed',
   requires_action: 'waits for the payer', requires_capture: 'to capture',
+  warning_needs_response: 'inquiry: needs response', warning_under_review: 'inquiry: under review',
+  warning_closed: 'inquiry: closed',
 };
 
 export function word(status) {

@@ -8,9 +8,11 @@ import { openForm, showSecret } from './form.js';
 /* What people commonly do: docs/console.md has the same table. */
 export const ROLES = {
   Cashier: ['payment_intents:write', 'charges:read', 'qr_codes:write'],
-  Support: ['payment_intents:write', 'charges:read', 'refunds:write', 'balance:read',
+  Support: ['payment_intents:write', 'charges:read', 'refunds:write', 'disputes:write',
+    'balance:read',
     'customers:write', 'payment_methods:read', 'wallets:read', 'events:read'],
-  Bookkeeper: ['payment_intents:read', 'charges:read', 'refunds:read', 'balance:read',
+  Bookkeeper: ['payment_intents:read', 'charges:read', 'refunds:read', 'disputes:read',
+    'balance:read',
     'customers:read', 'wallets:read', 'payouts:read', 'suspense_items:write'],
   Developer: ['events:read', 'webhook_endpoints:write', 'payment_intents:read', 'charges:read'],
 };

@@ -5,6 +5,7 @@ import { asApiError, buildForm, closeDialogs, errorBox } from './form.js';
 import { balance } from './balance.js';
 import { code, codes } from './codes.js';
 import { customer, customers } from './customers.js';
+import { dispute, disputes } from './disputes.js';
 import { event, events } from './events.js';
 import { keys } from './keys.js';
 import { newPayment, till } from './new_payment.js';
@@ -22,20 +23,21 @@ import * as session from './session.js';
 const ROUTES = [
   ['', overview], ['payments', payments], ['payments/*', payment], ['new', newPayment],
   ['till/*', till], ['codes', codes], ['codes/*', code], ['refunds', refunds], ['refunds/*',
-  refund], ['customers', customers],
+  refund], ['disputes', disputes], ['disputes/*', dispute],
+  ['customers', customers],
   ['customers/*', customer], ['wallets', wallets], ['wallets/*', wallet], ['holds', holds],
   ['holds/*', hold], ['withdrawals', withdrawals], ['withdrawals/*', withdrawal],
-  ['balance', balance],
-  ['payouts', payouts], ['payouts/*', payout], ['suspense', suspenseItems], ['suspense/*', suspenseItem], ['keys', keys],
+  ['balance', balance], ['payouts', payouts], ['payouts/*', payout],
+  ['suspense', suspenseItems], ['suspense/*', suspenseItem], ['keys', keys],
   ['webhooks', webhooks], ['webhooks/*', webhook], ['webhooks/*/*', delivery],
   ['events', events], ['events/*', event], ['object/*/*', object],
 ];
 
 const MENU = [
   ['', 'Overview'], ['payments', 'Payments'], ['new', 'New payment'], ['codes', 'Till codes'],
-  ['refunds', 'Refunds'],
-  ['customers', 'Customers'], ['wallets', 'Wallets'], ['holds', 'Wallet holds'],
-  ['withdrawals', 'Withdrawals'], ['balance', 'Balance'], ['payouts', 'Payouts'], ['suspense', 'Suspense items'],
+  ['refunds', 'Refunds'], ['disputes', 'Disputes'], ['customers', 'Customers'],
+  ['wallets', 'Wallets'], ['holds', 'Wallet holds'], ['withdrawals', 'Withdrawals'],
+  ['balance', 'Balance'], ['payouts', 'Payouts'], ['suspense', 'Suspense items'],
   ['keys', 'API keys'], ['webhooks', 'Webhooks'], ['events', 'Events'],
 ];
 

@@ -12,6 +12,7 @@ const TEST_METHODS = [
   ['pm_card_visa_chargeDeclined', 'Declined'],
   ['pm_card_visa_chargeDeclinedInsufficientFunds', 'Declined: insufficient funds'],
   ['pm_card_visa_chargeDeclinedExpiredCard', 'Declined: expired card'],
+  ['pm_card_createDispute', 'Approved, disputed a second later'],
   ['pm_card_threeDSecure2Required', 'Asks for 3-D Secure'],
 ];
 

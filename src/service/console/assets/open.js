@@ -6,7 +6,8 @@ import { detailPage } from './detail.js';
 /* Prefix: the page, or the resource whose objects are shown as they are. */
 const PAGES = {
   pi: 'payments', re: 'refunds', cus: 'customers', wal: 'wallets', whd: 'holds',
-  wwd: 'withdrawals', sus: 'suspense', we: 'webhooks', evt: 'events', qrc: 'codes', po: 'payouts',
+  wwd: 'withdrawals', sus: 'suspense', we: 'webhooks', evt: 'events', qrc: 'codes',
+  du: 'disputes', po: 'payouts',
 };
 const PLAIN = {
   pm: 'payment_methods', txn: 'balance_transactions', seti: 'setup_intents',

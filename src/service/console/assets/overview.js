@@ -1,6 +1,7 @@
 /* What a merchant looks at in the morning. Every part is asked for by itself, and says so where the
  * key may not see it. */
 import { ApiError, gather, get, getExpanded } from './api.js';
+import { ANSWERABLE } from './disputes.js';
 import { balances } from './balance.js';
 import { facts, section } from './detail.js';
 import { h, link } from './dom.js';
@@ -73,6 +74,12 @@ async function suspense(signal) {
     `Suspense items that wait for a decision: ${many(list)}`) : null;
 }
 
+async function disputed(signal) {
+  const list = await get('v1/disputes', { limit: LISTED_MAX }, signal);
+  const open = list.data.filter((one) => ANSWERABLE.includes(one.status));
+  return open.length ? link('#/disputes', `Disputes to answer: ${open.length}`) : null;
+}
+
 async function endpoints(signal) {
   const list = await get('v1/webhook_endpoints', { limit: LISTED_MAX }, signal);
   const disabled = list.data.filter((one) => one.status === 'disabled');
@@ -101,8 +108,8 @@ async function expiring(signal) {
 async function attention(signal) {
   const lines = [];
   const hidden = [];
-  for (const [name, look] of [['suspense items', suspense], ['webhook endpoints', endpoints],
-    ['payments to capture', expiring]]) {
+  for (const [name, look] of [['disputes', disputed], ['suspense items', suspense],
+    ['webhook endpoints', endpoints], ['payments to capture', expiring]]) {
     try {
       const line = await look(signal);
       if (line) {

@@ -277,6 +277,8 @@ export function payment(ctx) {
         intent.transfer_data.destination)],
       ['Created', time(intent.created)], ['Canceled', time(intent.canceled_at)],
       ['Why canceled', (intent.cancellation_reason || '').replaceAll('_', ' ')],
+      ['Disputed', chargeOf(intent) && chargeOf(intent).disputed
+        ? link(`#/disputes?payment_intent=${intent.id}`, 'Its disputes') : ''],
       ['Next', waiting(intent)], ['Last error', failure(intent)],
     ],
     sections: [
