@@ -6,6 +6,7 @@
 #include "cluster.h"
 
 #include "base/assert.h"
+#include "console/console.h"
 
 #include <string.h>
 
@@ -120,6 +121,20 @@ introduce(const struct cluster *cluster, const struct cluster_process *process, 
     (void)fflush(stdout);
 }
 
+/* Where people come to it: by the name that browsers know, if there is one. */
+static void
+introduce_console(const struct cluster *cluster, const struct cluster_process *process)
+{
+    const struct node_settings *node = &cluster->settings.node;
+    const char *url = node->public_url[0] != '\0' ? node->public_url : process->listening;
+    size_t size = strlen(url);
+    size -= size > 0 && url[size - 1] == '/' ? 1 : 0;
+    if (node->console) {
+        (void)printf("console: %.*s%s\n", (int)size, url, CONSOLE_PATH);
+        (void)fflush(stdout);
+    }
+}
+
 /* Waits until one that was launched has told its addresses. What the api prints are the keys, and
  * its own address, unless clients come to a gateway. */
 static bool
@@ -138,6 +153,9 @@ settle(struct cluster *cluster, struct cluster_process *process)
         return false;
     }
     introduce(cluster, process, before || !is_first);
+    if (is_api && is_first && !before) {
+        introduce_console(cluster, process);
+    }
     return true;
 }
 
@@ -260,6 +278,7 @@ await_gateways(const struct cluster *cluster)
             return false;
         }
         (void)printf("listening on %s\n", process->listening);
+        introduce_console(cluster, process);
     }
     return true;
 }

@@ -84,6 +84,7 @@ struct node_settings {
     char log_level[16];
     bool allow_dumps;
     bool new_test_key;
+    bool console;
 
     char roles[NODE_ROLES_SIZE];
     char ledger[NODE_DATABASE_SIZE];

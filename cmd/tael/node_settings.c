@@ -79,6 +79,13 @@ const struct setting node_setting_table[] = {
         "",
         "Where browsers reach this server, for links that it hands out: https://pay.example.com. "
         "Without it, the address of --listen."),
+    {
+        .name = "console",
+        .kind = SETTING_BOOLEAN,
+        .offset = AT(console),
+        .fallback = "true",
+        .help = "The merchant console, pages for browsers at /console/ of the API's address.",
+    },
     TEXT_OF(
         "admin-listen",
         admin_listen,

@@ -4,6 +4,7 @@
 
 #include "base/assert.h"
 #include "books/books.h"
+#include "console/console.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -132,6 +133,18 @@ role_api_tables(const struct node *node, struct api_routes tables[API_ROUTE_TABL
     return count;
 }
 
+/* What the API's listener answers besides routes. */
+static enum api_operated
+ask_besides_routes(void *context, struct net_exchange *exchange)
+{
+    struct node *node = context;
+    enum api_operated operated = role_operators_ask(node, exchange);
+    if (operated == API_NOT_OPERATED && node->settings.console && console_answer(exchange)) {
+        return API_OPERATED;
+    }
+    return operated;
+}
+
 static err_t
 front_open(struct node *node)
 {
@@ -149,7 +162,7 @@ front_open(struct node *node)
         .trace_trust = node->settings.trace_trust,
         .tables = tables,
         .table_count = table_count,
-        .operators = {.context = node, .ask = role_operators_ask},
+        .operators = {.context = node, .ask = ask_besides_routes},
         .form_bytes_max = (uint64_t)node->settings.form_max,
         .ledger_is_reserved = books_ledger_is_ours,
         .ledger_id_is_reserved = node->cross != NULL ? commit_id_is_reserved : NULL,

@@ -6,6 +6,7 @@
 #include "main_thread.h"
 #include "node.h"
 
+#include "console/console.h"
 #include "os/process.h"
 #include "resource/merchants.h"
 
@@ -150,6 +151,9 @@ announce(const struct node *node)
     announce_one("operators:", false, settings->admin_listen, node->admin_port);
     bool mutual = node->auth != NULL && remote_auth_is_mutual(node->auth);
     announce_one("internal:", mutual, settings->internal_listen, node->internal_port);
+    if (node->port != 0 && settings->console) {
+        (void)printf("console: %s%s\n", node->public_url, CONSOLE_PATH);
+    }
     (void)fflush(stdout);
 }
 

@@ -9,13 +9,14 @@ import requests
 
 from kit.server import PROGRAM, START_SECONDS, cpu_seconds, ended, wait_until, without_tael_settings
 
-# What tael serves to whoever has no key: health, the API's description, hosted pages.
+# What tael serves to whoever has no key: health, the API's description, hosted pages, the console.
 PUBLIC = [
     {"name": "livez", "path": "/livez", "public": True},
     {"name": "readyz", "path": "/readyz", "public": True},
     {"name": "openapi", "path": "/v1/openapi.json", "public": True},
     {"name": "authenticate", "path_prefix": "/authenticate/", "public": True},
     {"name": "qr", "path_prefix": "/qr/", "public": True},
+    {"name": "console", "path_prefix": "/console", "public": True},
 ]
 
 

@@ -1,0 +1,69 @@
+/* Events: what happened, as it is delivered. */
+import { at, get, post } from './api.js';
+import { badge, time } from './format.js';
+import { detailPage, json } from './detail.js';
+import { h, link } from './dom.js';
+import { listPage, listView } from './list.js';
+import { createdParam } from './payments.js';
+import { deliveryColumns, deliveryHref } from './webhooks.js';
+
+export function events(ctx) {
+  listPage(ctx, {
+    title: 'Events', href: (one) => `#/events/${one.id}`,
+    source: async (filters) => ({
+      path: 'v1/events',
+      params: {
+        type: filters.type, created: createdParam(filters),
+        delivery_success: filters.delivery === undefined ? undefined : filters.delivery === 'yes',
+      },
+    }),
+    filters: [
+      { name: 'type', label: 'Type', placeholder: 'charge.*' },
+      { name: 'delivery', label: 'Delivered', kind: 'select',
+        options: [['yes', 'Everywhere'], ['no', 'Not everywhere']] },
+      { name: 'from', label: 'From', kind: 'date' }, { name: 'to', label: 'To', kind: 'date' },
+    ],
+    columns: [
+      { title: 'Type', cell: (one) => one.type },
+      { title: 'Object', cell: (one) => h('code', null, one.data.object.id || '') },
+      {
+        title: 'Webhooks', cell: (one) => (one.pending_webhooks ? badge('pending') : ''),
+      },
+      { title: 'Created', cell: (one) => time(one.created) },
+    ],
+    empty: 'No events are like that.',
+  });
+}
+
+export function event(ctx) {
+  return detailPage(ctx, {
+    load: (signal) => get(at('events', ctx.id), {}, signal),
+    title: (one) => one.type,
+    actions: [{
+      text: 'Send to an endpoint',
+      form: (one) => ({
+        fields: [{ name: 'webhook_endpoint', label: 'Endpoint', required: true, placeholder: 'we_...' }],
+        run: (values, key) => post(at('events', one.id, 'resend'), values, key),
+        said: () => 'It is on its way.',
+      }),
+    }],
+    facts: (one) => [
+      ['Object', one.data.object.id && link(`#/object/id/${one.data.object.id}`, one.data.object.id)],
+      ['Request', one.request && one.request.id],
+      ['Idempotency key', one.request && one.request.idempotency_key],
+      ['Webhooks that wait', one.pending_webhooks], ['API version', one.api_version],
+      ['Created', time(one.created)],
+    ],
+    sections: [
+      ['The object then', (one) => json(one.data.object)],
+      deliveries(ctx),
+    ],
+  });
+}
+
+function deliveries(ctx) {
+  return ['Deliveries', (one) => listView({ ...ctx, query: new URLSearchParams() }, {
+    path: at('events', one.id, 'deliveries'), whole: true, columns: deliveryColumns,
+    href: deliveryHref, empty: 'None.',
+  })];
+}

@@ -1,0 +1,301 @@
+/*
+ * Forms: fields from a table, one POST, errors beside the field that they name.
+ *
+ * CONSOLE-4. A form has one idempotency key from when it is opened. Whatever is pressed, and
+ * however often an answer is lost on the way, what it asks for is done once: while a request is
+ * under way the button is off; when no answer came, or one that leaves open what was done, the
+ * fields are locked and only the same request can be sent again. A new key is made when the API has
+ * refused for good: then nothing was done.
+ */
+import { ApiError, newIdempotencyKey } from './api.js';
+import { CURRENCIES, decimal, exponent, parseAmount } from './format.js';
+import { button, h, link, note, show } from './dom.js';
+
+let serial = 0;
+
+/* ---------------------------------------------------------------------------------- fields */
+
+function optionNodes(field) {
+  return field.options.map((option) => {
+    const [value, text] = Array.isArray(option) ? option : [option, option];
+    return h('option', { value, selected: value === (field.value ?? '') }, text);
+  });
+}
+
+function inputNode(field, id) {
+  const common = {
+    id, name: field.name, required: field.required, 'aria-describedby': `${id}-say`,
+    maxlength: field.maximum, placeholder: field.placeholder, autocomplete: 'off',
+    spellcheck: 'false',
+  };
+  switch (field.kind) {
+    case 'select':
+      return h('select', { ...common, placeholder: null }, optionNodes(field));
+    case 'textarea':
+    case 'metadata': {
+      const area = h('textarea', { ...common, rows: field.rows || 3 });
+      area.value = field.value || '';
+      return area;
+    }
+    case 'checkbox':
+      return h('input', { ...common, type: 'checkbox', checked: Boolean(field.value) });
+    case 'amount':
+      return h('input', { ...common, inputmode: 'decimal', value: field.value ?? '' });
+    default:
+      return h('input', { ...common, type: field.kind || 'text', value: field.value ?? '' });
+  }
+}
+
+function fieldRow(field) {
+  const id = `field-${++serial}`;
+  const input = field.node || inputNode(field, id);
+  const say = h('span', { class: 'say', id: `${id}-say` });
+  const label = h('label', { for: id }, field.label);
+  const hint = field.hint ? h('small', null, field.hint) : null;
+  const row = field.kind === 'checkbox'
+    ? h('div', { class: 'field check' }, input, label, hint, say)
+    : h('div', { class: 'field' }, label, hint, input, say);
+  return { field, input, say, row };
+}
+
+/* One text of "key=value" lines from a hash, and back. */
+export function metadataText(metadata) {
+  return Object.entries(metadata || {}).map(([key, value]) => `${key}=${value}`).join('\n');
+}
+
+function parseMetadata(text, before) {
+  const metadata = {};
+  for (const name of Object.keys(before || {})) {
+    metadata[name] = ''; // what was there and is left out is removed
+  }
+  for (const line of text.split('\n').filter((one) => one.trim() !== '')) {
+    const at = line.indexOf('=');
+    if (at < 1) {
+      throw new ApiError('Each line is a key, an equals sign and a value.', { param: 'metadata' });
+    }
+    metadata[line.slice(0, at).trim()] = line.slice(at + 1).trim();
+  }
+  return metadata;
+}
+
+/* The currency of an amount's field: fixed, or what another field of the form says. */
+function currencyOf(row, rows) {
+  const { currency } = row.field;
+  const other = rows.find((one) => one.field.name === currency);
+  return other ? other.input.value.trim().toLowerCase() : currency;
+}
+
+function readField(row, rows) {
+  const { field, input } = row;
+  if (field.read) {
+    return field.read();
+  }
+  if (field.kind === 'checkbox') {
+    return input.checked ? true : undefined;
+  }
+  const text = input.value;
+  if (field.kind === 'metadata') {
+    return parseMetadata(text, field.before);
+  }
+  if (text.trim() === '') {
+    if (field.required) {
+      throw new ApiError('This is needed.', { param: field.name });
+    }
+    return field.clearable ? '' : undefined;
+  }
+  if (field.kind === 'amount') {
+    const currency = currencyOf(row, rows);
+    const amount = parseAmount(text, currency);
+    if (amount === null) {
+      throw new ApiError(`An amount such as ${decimal(1250, currency)}, with at most ` +
+        `${exponent(currency)} decimals and no separators.`, { param: field.name });
+    }
+    return amount;
+  }
+  return field.kind === 'textarea' ? text : text.trim();
+}
+
+function readAll(rows) {
+  const values = {};
+  for (const row of rows) {
+    const value = readField(row, rows);
+    if (value !== undefined) {
+      values[row.field.name] = value;
+    }
+  }
+  return values;
+}
+
+/* ------------------------------------------------------------------------------------ errors */
+
+/* What people are told of a mistake in the console itself. */
+export function asApiError(error) {
+  return error instanceof ApiError ? error
+    : new ApiError('The console failed. Load the page again.');
+}
+
+/* What the API said, with what support asks for. */
+export function errorBox(error) {
+  const facts = [
+    error.param ? ['Parameter', error.param] : null,
+    error.code ? ['Code', error.code] : null,
+    error.declineCode ? ['Declined', error.declineCode] : null,
+    error.requestId ? ['Request', error.requestId] : null,
+  ].filter(Boolean);
+  const paymentIntent = error.paymentIntent && error.paymentIntent.id;
+  return h('div', { class: 'error', role: 'alert' },
+    h('p', null, error.message),
+    facts.length ? h('dl', null, facts.map(([name, value]) => [h('dt', null, name),
+      h('dd', null, h('code', null, value))])) : null,
+    paymentIntent ? h('p', null, link(`#/payments/${paymentIntent}`, 'The payment')) : null);
+}
+
+function clearErrors(rows, box) {
+  for (const row of rows) {
+    row.input.removeAttribute('aria-invalid');
+    show(row.say);
+  }
+  show(box);
+}
+
+function isOf(field, param) {
+  return param === field.name || (field.params || []).includes(param) ||
+    param.startsWith(`${field.name}[`);
+}
+
+function showError(error, rows, box) {
+  const row = error.param && rows.find((one) => isOf(one.field, error.param));
+  if (row) {
+    row.input.setAttribute('aria-invalid', 'true');
+    show(row.say, error.message);
+    row.input.focus();
+  }
+  show(box, row && !error.requestId ? null : errorBox(error));
+}
+
+/* A refusal after which it is certain that this key has done nothing. 409: another request with the
+ * key is under way; 429: it may be sent again as it is. An idempotency error says that the key is
+ * another request's, which may have been carried out. */
+function isFinal(error) {
+  return error.status >= 400 && error.status < 500 && error.status !== 409 &&
+    error.status !== 429 && error.type !== 'idempotency_error';
+}
+
+/* -------------------------------------------------------------------------------------- form */
+
+/* A <form> of spec: fields, submit (text), run(values, idempotencyKey), done(result), danger, text;
+ * reads: it changes nothing, and may be sent again with other values. */
+export function buildForm(spec, cancel) {
+  let idempotencyKey = newIdempotencyKey();
+  let running = false;
+  const rows = spec.fields.map(fieldRow);
+  const box = h('div', { class: 'errors' });
+  const submit = h('button', { type: 'submit', class: spec.danger ? 'danger' : 'primary' },
+    spec.submit);
+  const fields = h('fieldset', { class: 'plain' }, rows.map((row) => row.row));
+
+  async function press(event) {
+    event.preventDefault();
+    if (running) {
+      return;
+    }
+    running = true;
+    submit.disabled = true;
+    clearErrors(rows, box);
+    try {
+      const result = await spec.run(readAll(rows), idempotencyKey);
+      spec.done(result); // the form has done its work: it stays off
+      return;
+    } catch (error) {
+      if (!(error instanceof ApiError)) {
+        show(box, errorBox(asApiError(error)));
+        throw error;
+      }
+      const isOpen = !spec.reads && (error.lost || (error.status !== 0 && !isFinal(error)));
+      fields.disabled = isOpen;
+      submit.textContent = isOpen ? 'Ask again' : spec.submit;
+      idempotencyKey = isFinal(error) ? newIdempotencyKey() : idempotencyKey;
+      showError(error, rows, box);
+    }
+    running = false;
+    submit.disabled = false;
+  }
+
+  const form = h('form', { class: 'form', novalidate: true, on: { submit: press } },
+    spec.text ? h('p', null, spec.text) : null, fields, box,
+    h('p', { class: 'buttons' }, submit, cancel ? button('Back', cancel) : null));
+  form.isRunning = () => running;
+  return form;
+}
+
+/* --------------------------------------------------------------------------------- dialogs */
+
+function dialog(title, ...children) {
+  const id = `dialog-${++serial}`;
+  const box = h('dialog', { 'aria-labelledby': id }, h('h2', { id }, title), ...children);
+  box.addEventListener('close', () => box.remove());
+  document.body.append(box);
+  box.showModal();
+  return box;
+}
+
+const LEFT = 'left';
+
+/* The person goes elsewhere: what a dialog would have led to does not come. */
+export function closeDialogs() {
+  document.querySelectorAll('dialog').forEach((one) => one.close(LEFT));
+}
+
+/* The form in a dialog, which is closed when it has done its work. */
+export function openForm(spec) {
+  const form = buildForm({
+    ...spec,
+    done: (result) => {
+      if (!box.isConnected) { // the person has gone to another page meanwhile, and stays there
+        note(`${spec.title}: done.`);
+        return;
+      }
+      box.close();
+      spec.done(result);
+    },
+  }, () => {
+    if (!form.isRunning()) {
+      box.close();
+    }
+  });
+  const box = dialog(spec.title, form);
+  box.addEventListener('cancel', (event) => {
+    if (form.isRunning()) {
+      event.preventDefault(); // the answer on its way must be seen
+    }
+  });
+}
+
+/* What is shown once. */
+export function showSecret(title, text, secret, then) {
+  const field = h('input', { class: 'secret', readonly: true, value: secret, 'aria-label': title });
+  const box = dialog(title, h('p', null, text), field, h('p', { class: 'buttons' },
+    button('Copy', async () => {
+      field.select();
+      if (navigator.clipboard) { // there in secure contexts only
+        await navigator.clipboard.writeText(secret);
+      }
+    }),
+    button('I have it', () => box.close(), 'primary')));
+  box.addEventListener('close', () => {
+    field.value = '';
+    if (box.returnValue !== LEFT) {
+      then();
+    }
+  });
+}
+
+export const currencyField = (value) => ({
+  name: 'currency', label: 'Currency', kind: 'select', options: withValue(value), required: true,
+  value: value || 'usd',
+});
+
+function withValue(value) {
+  const all = value && !CURRENCIES.includes(value) ? [value, ...CURRENCIES] : CURRENCIES;
+  return all.map((code) => [code, code.toUpperCase()]);
+}

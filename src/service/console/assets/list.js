@@ -1,0 +1,189 @@
+/*
+ * Lists from a table: columns, filters, tabs, pages by cursor, and CSV of what is filtered.
+ *
+ *     { path, params, expand    what is asked; or source(filters), which answers these and may
+ *                               have to ask first
+ *       columns                 {title, cell(object), csv(object)}
+ *       filters                 fields as of a form, kept in the address
+ *       tabs                    {name, options: [[value, text], ...]}: a filter, as tabs
+ *       href(object)            the page of a row
+ *       csv                     the file's name, if it can be exported
+ *       empty }                 what is said when there is nothing
+ */
+import { ApiError, gather, getExpanded, next } from './api.js';
+import { csv, download } from './format.js';
+import { button, h, link, show } from './dom.js';
+import { asApiError, errorBox } from './form.js';
+
+const ROWS = 20;
+export const CSV_ROWS_MAX = 10000;
+
+function address(ctx, query) {
+  const text = query.toString();
+  return `#/${ctx.path.join('/')}${text ? `?${text}` : ''}`;
+}
+
+/* Filters that are set, from the address. */
+function readFilters(ctx, spec) {
+  const names = [...(spec.filters || []).map((field) => field.name)];
+  if (spec.tabs) {
+    names.push(spec.tabs.name);
+  }
+  const values = {};
+  for (const name of names) {
+    const value = (ctx.query.get(name) || '').trim();
+    if (value !== '') {
+      values[name] = value;
+    }
+  }
+  return values;
+}
+
+function tabsNode(ctx, spec, filters) {
+  const current = filters[spec.tabs.name] || '';
+  return h('div', { class: 'tabs' }, spec.tabs.options.map(([value, text]) => {
+    const query = new URLSearchParams(ctx.query);
+    query.delete(spec.tabs.name);
+    if (value !== '') {
+      query.set(spec.tabs.name, value);
+    }
+    return h('a', { href: address(ctx, query), 'aria-current': value === current && 'page' }, text);
+  }));
+}
+
+function filterNode(field, value, id) {
+  if (field.kind === 'select') {
+    return h('select', { id, name: field.name }, [['', 'Any'], ...field.options].map(([key, text]) =>
+      h('option', { value: key, selected: key === value }, text)));
+  }
+  return h('input', {
+    id, name: field.name, type: field.kind || 'text', value, placeholder: field.placeholder,
+    autocomplete: 'off', spellcheck: 'false',
+  });
+}
+
+function filtersNode(ctx, spec, filters) {
+  const form = h('form', {
+    class: 'filters', role: 'search', 'aria-label': 'Filter',
+    on: {
+      submit: (event) => {
+        event.preventDefault();
+        const query = new URLSearchParams();
+        for (const [name, value] of new FormData(form)) {
+          if (value.trim() !== '') {
+            query.set(name, value.trim());
+          }
+        }
+        if (spec.tabs && filters[spec.tabs.name]) {
+          query.set(spec.tabs.name, filters[spec.tabs.name]);
+        }
+        ctx.go(address(ctx, query));
+      },
+    },
+  }, spec.filters.map((field) => {
+    const id = `filter-${field.name}`;
+    return h('div', { class: 'field' }, h('label', { for: id }, field.label),
+      filterNode(field, filters[field.name] || '', id));
+  }), h('div', { class: 'buttons' }, h('button', { type: 'submit' }, 'Filter'),
+    Object.keys(filters).length ? link(`#/${ctx.path.join('/')}`, 'Clear') : null));
+  const isOpen = Object.keys(filters).length > 0 || window.matchMedia('(min-width: 48rem)').matches;
+  return h('details', { class: 'filters-box', open: isOpen }, h('summary', null, 'Filters'), form);
+}
+
+function rowNode(spec, object) {
+  return h('tr', null, spec.columns.map((column, index) => {
+    const content = column.cell(object);
+    const href = index === 0 && spec.href ? spec.href(object) : null;
+    return h('td', { 'data-label': column.title, class: column.kind },
+      href ? link(href, content) : content);
+  }));
+}
+
+export function table(spec, objects) {
+  return h('div', { class: 'scroll' }, h('table', null,
+    h('thead', null, h('tr', null, spec.columns.map((column) =>
+      h('th', { scope: 'col', class: column.kind }, column.title)))),
+    h('tbody', null, objects.map((object) => rowNode(spec, object)))));
+}
+
+async function exportCsv(ctx, spec, source, button_) {
+  button_.disabled = true;
+  const label = button_.textContent;
+  button_.textContent = 'Exporting...';
+  try {
+    const { objects, more } = await gather(source.path, source.params, CSV_ROWS_MAX, ctx.signal,
+      source.expand);
+    const columns = spec.columns.flatMap((column) => column.csvs || (column.csv
+      ? [[column.title, column.csv]] : []));
+    const rows = source.map ? source.map(objects) : objects;
+    download(`${spec.csv}.csv`, csv(columns.map(([title]) => title),
+      rows.map((object) => columns.map(([, value]) => value(object)))));
+    return more ? `The file has the newest ${CSV_ROWS_MAX} only: filter by date for the others.` : '';
+  } finally {
+    button_.disabled = false;
+    button_.textContent = label;
+  }
+}
+
+/* The list's node; it fills itself. */
+export function listView(ctx, spec) {
+  const filters = readFilters(ctx, spec);
+  const body = h('div', { class: 'rows', 'aria-live': 'polite', 'aria-busy': 'true' }, 'Loading...');
+  const pages = h('div', { class: 'pages' });
+  const before = []; // the cursors of the pages before this one
+
+  async function load(cursor) {
+    body.setAttribute('aria-busy', 'true');
+    try {
+      const source = spec.source ? await spec.source(filters, ctx.signal)
+        : { path: spec.path, params: spec.params, expand: spec.expand };
+      const ask = { ...source.params, ...(spec.whole ? {} : { limit: source.limit || ROWS }), ...cursor };
+      const answer = await getExpanded(source.path, ask, source.expand || [], ctx.signal);
+      const objects = source.map ? source.map(answer.data) : answer.data;
+      show(body, objects.length ? table(spec, objects)
+        : h('p', { class: 'empty' }, spec.empty || 'There is nothing here.'));
+      show(pages, pager(answer, cursor, source));
+    } catch (error) {
+      if (ctx.signal.aborted) {
+        return;
+      }
+      show(pages);
+      show(body, errorBox(asApiError(error)), button('Try again', () => load(cursor)));
+      if (!(error instanceof ApiError)) {
+        throw error;
+      }
+    }
+    body.removeAttribute('aria-busy');
+  }
+
+  function pager(answer, cursor, source) {
+    const said = h('span', { role: 'status' });
+    const exporter = spec.csv && answer.data.length ? button('Export CSV', async () => {
+      try {
+        show(said, await exportCsv(ctx, spec, source, exporter));
+      } catch (error) {
+        show(said, error instanceof ApiError ? error.message : 'The export failed.');
+      }
+    }) : null;
+    return [
+      before.length ? button('Newer', () => load(before.pop())) : null,
+      answer.has_more ? button('Older', () => {
+        before.push(cursor);
+        load(next(answer));
+      }) : null,
+      exporter, said,
+    ];
+  }
+
+  load({});
+  return h('div', { class: 'list' },
+    spec.tabs ? tabsNode(ctx, spec, filters) : null,
+    spec.filters ? filtersNode(ctx, spec, filters) : null,
+    body, pages);
+}
+
+/* A whole page: a heading, what can be begun here, and the list. */
+export function listPage(ctx, spec) {
+  ctx.title(spec.title, ...(spec.actions || []));
+  ctx.main.append(...(spec.text ? [h('p', { class: 'lead' }, spec.text)] : []), listView(ctx, spec));
+}

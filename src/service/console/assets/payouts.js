@@ -1,0 +1,137 @@
+/* Payouts to the merchant's bank, and the bank accounts. */
+import { at, get, getExpanded, post, remove } from './api.js';
+import { badge, decimal, idOf, isoTime, money, time } from './format.js';
+import { button, h, note } from './dom.js';
+import { createdParam } from './payments.js';
+import { currencyField, openForm } from './form.js';
+import { detailPage, metadataNode, section } from './detail.js';
+import { listView, table } from './list.js';
+
+const STATES = ['pending', 'in_transit', 'paid', 'failed', 'canceled'];
+
+/* "STRIPE TEST BANK ...6789", or the id where the key may not see accounts. */
+function bankOf(payout_) {
+  const bank = payout_.destination;
+  return bank && bank.last4 ? `${bank.bank_name || 'Account'} ...${bank.last4}` : idOf(bank) || '';
+}
+
+const columns = [
+  {
+    title: 'Amount', kind: 'number', cell: (one) => money(one.amount, one.currency),
+    csvs: [['id', (one) => one.id], ['amount', (one) => decimal(one.amount, one.currency)],
+      ['currency', (one) => one.currency]],
+  },
+  { title: 'Status', cell: (one) => badge(one.status), csv: (one) => one.status },
+  { title: 'To', kind: 'text', cell: bankOf, csv: bankOf },
+  { title: 'Description', kind: 'text', cell: (one) => one.description, csv: (one) => one.description },
+  { title: 'Arrives', cell: (one) => time(one.arrival_date), csv: (one) => isoTime(one.arrival_date) },
+  { title: 'Created', cell: (one) => time(one.created), csv: (one) => isoTime(one.created) },
+];
+
+function create(ctx) {
+  openForm({
+    title: 'New payout', submit: 'Pay out',
+    text: 'From the available balance, to the default bank account of the currency unless another is named.',
+    fields: [
+      { name: 'amount', label: 'Amount', kind: 'amount', currency: 'currency', required: true },
+      currencyField(),
+      { name: 'destination', label: 'Bank account', placeholder: 'ba_...' },
+      { name: 'description', label: 'Description', maximum: 1000 },
+      { name: 'statement_descriptor', label: 'On the statement', maximum: 22 },
+    ],
+    run: (values, key) => post('v1/payouts', values, key),
+    done: (made) => ctx.go(`#/payouts/${made.id}`),
+  });
+}
+
+/* ---------------------------------------------------------------------------- bank accounts */
+
+function addAccount(ctx, account) {
+  openForm({
+    title: 'New bank account', submit: 'Add',
+    text: 'Only the end of its number is shown again.',
+    fields: [
+      { name: 'external_account[account_number]', label: 'Account number', required: true },
+      { name: 'external_account[routing_number]', label: 'Routing number' },
+      { name: 'external_account[country]', label: 'Country', required: true, maximum: 2, placeholder: 'US' },
+      { ...currencyField(), name: 'external_account[currency]' },
+      { name: 'external_account[account_holder_name]', label: 'Holder' },
+      { name: 'default_for_currency', label: 'Payouts in this currency go there', kind: 'checkbox' },
+    ],
+    run: (values, key) => post(at('accounts', account.id, 'external_accounts'),
+      { 'external_account[object]': 'bank_account', ...values }, key),
+    done: () => {
+      note('Added.');
+      ctx.reload();
+    },
+  });
+}
+
+function dropAccount(ctx, account, bank) {
+  openForm({
+    title: 'Remove the bank account', submit: 'Remove', danger: true, fields: [],
+    text: `...${bank.last4}: nothing is paid out there any more.`,
+    run: () => remove(at('accounts', account.id, 'external_accounts', bank.id)),
+    done: () => {
+      note('Removed.');
+      ctx.reload();
+    },
+  });
+}
+
+async function accounts(ctx) {
+  const account = await get('v1/account', {}, ctx.signal);
+  const list = await get(at('accounts', account.id, 'external_accounts'), { limit: 100 }, ctx.signal);
+  return [
+    list.data.length === 0 ? h('p', { class: 'empty' }, 'None: add one before paying out.') : table({
+      columns: [
+        { title: 'Account', cell: (bank) => `...${bank.last4}` },
+        { title: 'Holder', kind: 'text', cell: (bank) => bank.account_holder_name },
+        { title: 'Currency', cell: (bank) => bank.currency.toUpperCase() },
+        { title: 'Country', cell: (bank) => bank.country },
+        { title: 'Default', cell: (bank) => (bank.default_for_currency ? 'yes' : '') },
+        { title: 'Id', cell: (bank) => h('code', null, bank.id) },
+        { title: '', cell: (bank) => button('Remove', () => dropAccount(ctx, account, bank)) },
+      ],
+    }, list.data),
+    button('Add a bank account', () => addAccount(ctx, account)),
+  ];
+}
+
+export function payouts(ctx) {
+  ctx.title('Payouts', button('New payout', () => create(ctx), 'primary'));
+  ctx.main.append(listView(ctx, {
+    columns, csv: 'payouts', href: (one) => `#/payouts/${one.id}`,
+    source: async (filters) => ({
+      path: 'v1/payouts', params: { status: filters.status, created: createdParam(filters) },
+      expand: ['data.destination'],
+    }),
+    tabs: { name: 'status', options: [['', 'All'], ...STATES.map((one) =>
+      [one, one.charAt(0).toUpperCase() + one.slice(1).replace('_', ' ')])] },
+    filters: [{ name: 'from', label: 'From', kind: 'date' }, { name: 'to', label: 'To', kind: 'date' }],
+    empty: 'No payouts are like that.',
+  }), section(ctx, 'Bank accounts', () => accounts(ctx)));
+}
+
+export function payout(ctx) {
+  return detailPage(ctx, {
+    load: (signal) => getExpanded(at('payouts', ctx.id), {}, ['destination'], signal),
+    title: (one) => `Payout of ${money(one.amount, one.currency)}`,
+    status: (one) => one.status,
+    actions: [{
+      text: 'Cancel payout', danger: true, when: (one) => one.status === 'pending',
+      form: (one) => ({
+        text: 'The money is in the balance again at once.',
+        run: (values, key) => post(at('payouts', one.id, 'cancel'), {}, key),
+        said: () => 'Canceled.',
+      }),
+    }],
+    facts: (one) => [
+      ['To', bankOf(one)], ['Description', one.description],
+      ['On the statement', one.statement_descriptor], ['Arrives', time(one.arrival_date)],
+      ['Created', time(one.created)], ['Why it failed', one.failure_message],
+      ['Entry', idOf(one.balance_transaction)], ['Undone by', idOf(one.failure_balance_transaction)],
+    ],
+    sections: [['Metadata', (one) => metadataNode(one.metadata)]],
+  });
+}

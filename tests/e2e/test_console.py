@@ -1,0 +1,943 @@
+"""The merchant console in a real browser, and how its files are served."""
+
+import csv
+import io
+import json
+import re
+import shutil
+import subprocess
+
+import pytest
+import requests
+import stripe
+
+from kit.chromium import Chromium
+from kit.client import Http, pay, sdk
+from kit.gateway import Gateway, before
+from kit.receiver import Receiver
+from kit.server import ROOT, run_tael, wait_until
+
+ASSETS = ROOT / "src" / "service" / "console" / "assets"
+PLANTED = "<img src=x onerror=\"window.pwned=1\"><script>window.pwned=1</script>"
+
+# The first POST is carried out, and its answer is lost on the way.
+LOSES_AN_ANSWER = """
+const real = window.fetch;
+window.fetch = async (url, request) => {
+  const answer = await real(url, request);
+  if (request.method === 'POST' && !window.lost) {
+    window.lost = true;
+    INSTEAD;
+  }
+  return answer;
+};
+"""
+
+
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory):
+    browser = Chromium(tmp_path_factory.mktemp("chromium"))
+    yield browser
+    browser.close()
+
+
+def signed_in(chromium, server, key=None, **keywords):
+    page = chromium.page(**keywords)
+    page.open(f"{server.url}/console/")
+    page.fill("API key", key or server.key)
+    page.press("Sign in")
+    page.heading("Overview")
+    return page
+
+
+@pytest.fixture(scope="module")
+def page(chromium, server):
+    """One person's tab, for tests that do not mind what was done in it before."""
+    return signed_in(chromium, server)
+
+
+@pytest.fixture(autouse=True)
+def nothing_complains(request):
+    yield
+    if "page" in request.fixturenames:
+        request.getfixturevalue("page").no_complaints()
+
+
+def go(page, address):
+    """A page of the console, whole: nothing of it is still being asked for."""
+    mark(page)
+    page.js(f"location.hash === {json.dumps('#/' + address)} ? dispatchEvent(new Event('hashchange'))"
+            f" : (location.hash = {json.dumps('#/' + address)})")
+    settle(page)
+
+
+def mark(page):
+    """What follows waits until this page was left for another."""
+    page.js("document.querySelector('main').append(Object.assign(document.createElement('i'), {id: 'left'}))")
+
+
+def settle(page):
+    page.wait("document.querySelector('h1') !== null && !document.querySelector('#left') && "
+              "!document.querySelector('[aria-busy]') && "
+              "![...document.querySelectorAll('main div')].some((one) => one.textContent === 'Loading...')",
+              "the whole page")
+
+
+def permitted(http, permissions, name="somebody"):
+    return http.post("/v1/tael/api_keys", {
+        "type": "restricted", "name": name, "permissions": permissions}).json()["key"]
+
+
+def refunds_of(client, intent):
+    return [one.amount for one in client.v1.refunds.list({"payment_intent": intent.id}).data]
+
+
+# ---- signing in ----------------------------------------------------------------------------
+
+
+def test_signs_in_and_out(chromium, server):
+    page = chromium.page()
+    page.open(f"{server.url}/console/")
+    page.heading("Tael console")
+    for wrong, said in (("hello", "A key begins with sk_ or rk_."),
+                        ("pk_test_123", "A publishable key is for payers"),
+                        ("sk_test_" + "x" * 32, "Invalid API Key provided")):
+        page.fill("API key", wrong)
+        page.press("Sign in")
+        page.sees(said)
+        assert page.js("fieldOf('API key').getAttribute('aria-invalid')") == "true"
+        assert page.js("sessionStorage.length") == 0
+    page.fill("API key", server.key)
+    page.js("fieldOf('API key').focus()")
+    page.type_key("Enter", 13, "\r")
+    page.heading("Overview")
+    settle(page)
+    page.sees("Test mode")
+    # It is in this tab and nowhere else; half of it is not even on the screen.
+    assert page.js("sessionStorage.getItem('tael.key')") == server.key
+    assert page.js("localStorage.length + document.cookie.length") == 0
+    assert server.key not in page.js("document.documentElement.outerHTML")
+    page.press("Sign out")
+    page.sees("You have signed out.")
+    assert page.js("sessionStorage.length") == 0
+    page.open(f"{server.url}/console/#/payments")
+    page.heading("Tael console")
+    assert all(server.key not in url for _, url in page.requests)
+    page.no_complaints()
+
+
+def test_a_server_that_is_away_is_tried_again(chromium, server):
+    page = chromium.page(before_scripts="""
+        const real = window.fetch;
+        const answers = [() => { throw new TypeError('Failed to fetch'); },
+                         () => new Response('<p>Busy', {status: 503})];
+        window.fetch = async (url, request) => (answers.shift() || (() => real(url, request)))();""")
+    page.open(f"{server.url}/console/")
+    page.fill("API key", server.key)
+    for said in ("No answer came.", "The server answered 503"):
+        page.press("Sign in")
+        page.sees(said)
+        assert not page.js("fieldOf('API key').matches(':disabled')")
+    page.press("Sign in")
+    page.heading("Overview")
+    page.no_complaints()
+
+
+def test_who_is_idle_is_signed_out(chromium, server):
+    page = signed_in(chromium, server)
+    settle(page)
+    page.js("sessionStorage.setItem('tael.touched', String(Date.now() - 29 * 60000))")
+    page.press("Payments")
+    page.heading("Payments")  # and the clock begins anew
+    settle(page)
+    page.js("sessionStorage.setItem('tael.touched', String(Date.now() - 31 * 60000))")
+    page.sees("Nothing was done for 30 minutes", seconds=60)
+    assert page.js("sessionStorage.length") == 0
+    # A tab that slept is not woken by the hand that finds it.
+    page.js(f"sessionStorage.setItem('tael.key', {json.dumps(server.key)});"
+            "sessionStorage.setItem('tael.touched', String(Date.now() - 31 * 60000));")
+    page.open(f"{server.url}/console/?again#/payments")
+    page.sees("Nothing was done for 30 minutes")
+    page.no_complaints()
+
+
+def test_a_revoked_key_is_signed_out(chromium, server, http):
+    made = http.post("/v1/tael/api_keys", {
+        "type": "restricted", "name": "gone", "permissions": "payment_intents:read"}).json()
+    page = signed_in(chromium, server, made["key"])
+    settle(page)
+    http.delete(f"/v1/tael/api_keys/{made['id']}")
+    wait_until(lambda: Http(server, key=made["key"], validate=False).get(
+        "/v1/payment_intents").status_code == 401, 10, "the refusal")
+    page.press("Payments")
+    page.sees("not accepted any more")
+    assert page.js("sessionStorage.length") == 0
+
+
+def test_a_restricted_key_sees_what_it_may(chromium, server, client, http, tmp_path):
+    intent = pay(client, 4321)
+    page = signed_in(chromium, server, permitted(http, "payment_intents:read,charges:read"))
+    settle(page)
+    page.sees("This key may not see: disputes, suspense items, webhook endpoints.")
+    assert "tael" not in page.js("document.querySelector('h1').textContent")
+    go(page, "payments")
+    page.sees("$43.21")
+    page.downloads(tmp_path)
+    page.press("Export CSV")  # without the customers' names
+    wait_until((tmp_path / "payments.csv").exists, 20, "the file")
+    go(page, "balance")
+    page.sees("balance:read")
+    page.sees("req_")
+    go(page, f"payments/{intent.id}")
+    page.press("Refund")
+    page.press("Refund", within="dialog")
+    page.sees("refunds:write")
+    assert refunds_of(client, intent) == []
+    page.no_complaints()
+
+
+def test_what_is_expanded_goes_by_the_key(chromium, server, client, http):
+    ada = client.v1.customers.create({"name": "Ada Expanded"})
+    intent = pay(client, 3210, customer=ada.id)
+    page = signed_in(chromium, server, permitted(http, "payment_intents:read,customers:read"))
+    for address in ("payments", f"payments/{intent.id}"):
+        go(page, address)
+        page.sees("Ada Expanded")
+        assert "Visa" not in page.text()
+    page.no_complaints()
+
+
+# ---- payments ------------------------------------------------------------------------------
+
+
+def test_a_code_at_the_till_is_paid(page, client, wallets):
+    purse = wallets.wallet(5000)
+    go(page, "new")
+    page.fill("Amount", "12.50", within="#by-qr")
+    page.fill("Description", "Lunch 17", within="#by-qr")
+    page.press("Show the code")
+    page.heading("$12.50")
+    page.wait("document.querySelector('img.qr') && document.querySelector('img.qr').naturalWidth > 50",
+              "the picture")
+    page.sees("Waiting for the payer")
+    intent = client.v1.payment_intents.retrieve(page.js("location.hash").split("/")[-1])
+    assert (intent.amount, intent.description, intent.status) == (1250, "Lunch 17", "requires_action")
+    wallets.post("/v1/qr_payments", wallet=purse,
+                 data=intent.next_action["mobile_qr_display_qr_code"]["data"])
+    page.sees("Paid", seconds=30)
+    assert not page.js("document.querySelector('img.qr')")
+    asked = len(page.requests)
+    page.press("The payment")
+    page.heading("Payment of $12.50")
+    settle(page)
+    page.sees("payment_intent.succeeded")
+    assert [url for _, url in page.requests[asked:] if "/till" in url] == []
+
+
+def test_a_code_is_printed_and_withdrawn(page, wallets):
+    go(page, "codes")
+    page.press("New code")
+    page.fill("Currency", "jpy")
+    page.fill("Amount", "450")
+    page.fill("Description", "Till 3")
+    page.press("Create")
+    page.heading("Till 3")
+    page.wait("document.querySelector('img.qr') && document.querySelector('img.qr').naturalWidth > 50")
+    code = page.js("location.hash").split("/")[-1]
+    assert wallets.get(f"/v1/qr_codes/{code}")["amount"] == 450
+    settle(page)
+    page.press("Withdraw")
+    page.press("Withdraw", within="dialog")
+    page.wait("pressable('Make valid') !== null")
+    assert wallets.get(f"/v1/qr_codes/{code}")["active"] is False
+    settle(page)
+
+
+def test_a_test_card_pays_and_is_declined(page, client):
+    go(page, "new")
+    page.fill("Amount", "8", within="#by-card")
+    page.fill("Currency", "jpy", within="#by-card")
+    page.fill("Test card", "pm_card_visa_chargeDeclined", within="#by-card")
+    page.fill("Amount", "", within="#by-card")
+    page.press("Pay")
+    page.sees("This is needed.")
+    page.fill("Amount", "8", within="#by-card")
+    page.press("Pay")
+    page.sees("at least")  # the least that yen may be paid, beside the amount
+    page.fill("Amount", "12.5", within="#by-card")
+    page.press("Pay")
+    page.sees("at most 0 decimals")
+    page.fill("Amount", "900", within="#by-card")
+    page.press("Pay")
+    page.sees("Your card was declined.")
+    page.sees("generic_decline")
+    page.fill("Test card", "pm_card_visa", within="#by-card")
+    page.press("Pay")
+    page.heading("Payment of \u00a5900")
+    intent = client.v1.payment_intents.retrieve(page.js("location.hash").split("/")[-1])
+    assert (intent.amount, intent.currency, intent.status) == (900, "jpy", "succeeded")
+
+
+def test_money_is_held_raised_and_captured_in_part(page, client):
+    go(page, "new")
+    page.fill("Amount", "20.00", within="#by-card")
+    page.fill("Only hold it, to capture later", True, within="#by-card")
+    page.press("Pay")
+    page.heading("Payment of $20.00")
+    settle(page)
+    intent = page.js("location.hash").split("/")[-1]
+    page.press("Hold more")
+    page.fill("Amount (USD)", "25.00")
+    page.press("Hold more", within="dialog")
+    page.heading("Payment of $25.00")
+    settle(page)
+    page.press("Capture")
+    page.fill("Amount (USD)", "26.00")
+    page.press("Capture", within="dialog")
+    page.sees("amount_to_capture")
+    page.wait("fieldOf('Amount (USD)').getAttribute('aria-invalid') === 'true'")
+    page.fill("Amount (USD)", "15.50")
+    page.press("Capture", within="dialog")
+    page.sees("Captured.")
+    settle(page)
+    page.sees("$15.50")
+    done = client.v1.payment_intents.retrieve(intent)
+    assert (done.status, done.amount, done.amount_received) == ("succeeded", 2500, 1550)
+
+
+def test_a_payment_is_canceled(page, client):
+    intent = pay(client, 3000, capture_method="manual")
+    go(page, f"payments/{intent.id}")
+    page.press("Cancel payment")
+    page.fill("Reason", "duplicate")
+    page.press("Cancel payment", within="dialog")
+    page.sees("Canceled.")
+    settle(page)
+    done = client.v1.payment_intents.retrieve(intent.id)
+    assert (done.status, done.cancellation_reason) == ("canceled", "duplicate")
+    assert page.js("pressable('Capture') === null")
+
+
+def test_a_part_is_refunded(page, client):
+    intent = pay(client, 2000)
+    go(page, f"payments/{intent.id}")
+    page.press("Refund")
+    page.fill("Amount (USD)", "20.01")
+    page.press("Refund", within="dialog")
+    page.wait("fieldOf('Amount (USD)').getAttribute('aria-invalid') === 'true'")
+    page.sees("Request")  # its id, for whoever is asked about it
+    page.fill("Amount (USD)", "five")
+    page.press("Refund", within="dialog")
+    page.sees("An amount such as 12.50")
+    page.fill("Amount (USD)", "5,25")
+    page.fill("Reason", "requested_by_customer")
+    page.press("Refund", within="dialog")
+    page.sees("Refunded: $5.25.")
+    settle(page)
+    page.sees("charge.refunded")
+    assert refunds_of(client, intent) == [525]
+    page.press("$5.25")
+    page.heading("Refund of $5.25")
+
+
+def test_pressed_twice_it_is_refunded_once(page, client):
+    intent = pay(client, 2000)
+    go(page, f"payments/{intent.id}")
+    page.press("Refund")
+    page.fill("Amount (USD)", "3.00")
+    page.press("Refund", within="dialog", times=2)
+    page.sees("Refunded: $3.00.")
+    settle(page)
+    assert refunds_of(client, intent) == [300]
+
+
+@pytest.mark.parametrize("instead, said", [
+    ("throw new TypeError('Failed to fetch')", "It is not known whether the request was carried out."),
+    ("return new Response('<p>Bad gateway', {status: 502})", "The server answered 502, and not in JSON."),
+], ids=["lost", "502"])
+def test_an_answer_that_was_lost_is_asked_for_again(chromium, server, client, instead, said):
+    page = signed_in(chromium, server, before_scripts=LOSES_AN_ANSWER.replace("INSTEAD", instead))
+    intent = pay(client, 2000)
+    go(page, f"payments/{intent.id}")
+    page.press("Refund")
+    page.fill("Amount (USD)", "4.00")
+    page.press("Refund", within="dialog")
+    page.sees(said)
+    assert refunds_of(client, intent) == [400]
+    # What is asked again is the same: nothing can be changed in between.
+    assert page.js("fieldOf('Amount (USD)').matches(':disabled')")
+    page.press("Ask again")
+    page.sees("Refunded: $4.00.")
+    settle(page)
+    assert refunds_of(client, intent) == [400]
+    page.no_complaints()
+
+
+def test_payments_are_found(page, client):
+    ada = client.v1.customers.create({"email": "ada.found@example.com"})
+    wanted = pay(client, 7777, customer=ada.id, metadata={"order": "A \"7\" \\ b"})
+    other = pay(client, 7777, token="pm_card_mastercard")
+    declined = client.v1.payment_intents.create({"amount": 7777, "currency": "usd"})
+    go(page, "payments")
+
+    def found(count, **filters):
+        go(page, "payments")
+        for label, value in filters.items():
+            page.fill(label.replace("_", " "), value)
+        mark(page)
+        page.press("Filter")
+        settle(page)
+        page.wait(f"document.querySelectorAll('tbody tr').length === {count}", str(filters))
+        return page.js("[...document.querySelectorAll('tbody tr a')].map((one) => one.hash)")
+
+    assert found(3, Amount="77.77", Currency="usd") == [f"#/payments/{one.id}" for one in (declined, other)] + [
+        f"#/payments/{wanted.id}", f"#/customers/{ada.id}"]
+    page.sees("ada.found@example.com")
+    assert found(1, Customer="ada.found@example.com")[0] == f"#/payments/{wanted.id}"
+    assert found(1, Metadata_key="order", Metadata_value='A "7" \\ b')[0] == f"#/payments/{wanted.id}"
+    assert found(1, Amount="77.77", Currency="usd", Card_ends_in="4444")[0] == f"#/payments/{other.id}"
+    found(0, Amount="77.77", Currency="usd", To="2020-01-31")
+    found(3, Amount="77.77", Currency="usd", From="2020-01-31")
+    page.press("Not paid")
+    page.wait("document.querySelectorAll('tbody tr').length === 1", "the tab")
+    page.js("history.back()")
+    page.wait("document.querySelectorAll('tbody tr').length === 3", "the address says it all")
+    settle(page)
+
+
+def test_lists_go_page_by_page(page, client):
+    customer = client.v1.customers.create({"name": "Many"})
+    made = [client.v1.payment_intents.create(
+        {"amount": 1000 + i, "currency": "usd", "customer": customer.id}).id for i in range(23)]
+    go(page, f"payments?customer={customer.id}")
+    ids = "[...document.querySelectorAll('tbody tr td:first-child a')].map((one) => one.hash.split('/')[2])"
+    first = page.js(ids)
+    page.press("Older")
+    page.wait("document.querySelectorAll('tbody tr').length === 3")
+    assert first + page.js(ids) == made[::-1]
+    page.press("Newer")
+    page.wait("document.querySelectorAll('tbody tr').length === 20")
+    assert page.js(ids) == first
+
+
+def test_what_is_filtered_is_exported(chromium, server, client, tmp_path):
+    page = signed_in(chromium, server)
+    customer = client.v1.customers.create({"name": "Export"})
+    texts = ["=HYPERLINK(\"http://evil.example\")", "+1", "-2+3", "@SUM(A1)", "\t=1", "plain, \"quoted\"",
+             "\uff1dcmd", " =1"]
+    for text in texts:
+        pay(client, 1234, customer=customer.id, description=text)
+    page.downloads(tmp_path)
+    go(page, f"payments?customer={customer.id}")
+    page.press("Export CSV")
+    path = tmp_path / "payments.csv"
+    wait_until(path.exists, 20, "the file")
+    rows = list(csv.DictReader(io.StringIO(path.read_text("utf-8-sig"))))
+    assert [row["Description"] for row in rows] == [
+        "'" + text if text != texts[5] and text != "+1" else text.replace("+1", "'+1")
+        for text in texts[::-1]]
+    assert {(row["amount"], row["currency"], row["status"], row["Method"]) for row in rows} == {
+        ("12.34", "usd", "succeeded", "Visa 4242")}
+    assert all(row["id"].startswith("pi_") and row["created"].endswith("Z") for row in rows)
+    page.no_complaints()
+
+
+# ---- texts of other people -----------------------------------------------------------------
+
+
+def test_hostile_texts_stay_texts(page, client, wallets):
+    customer = client.v1.customers.create({
+        "name": PLANTED, "description": PLANTED, "metadata": {"<b>key": PLANTED}})
+    purse = wallets.wallet(2000, customer=customer.id)
+    intent = pay(client, 1500, customer=customer.id, description=PLANTED, metadata={"<b>key": PLANTED})
+    refund = client.v1.refunds.create({"payment_intent": intent.id, "metadata": {"note": PLANTED}})
+    endpoint = client.v1.webhook_endpoints.create({
+        "url": "http://127.0.0.1:9/hook", "enabled_events": ["charge.refund.updated"],
+        "description": PLANTED})
+    (event,) = [one for one in client.v1.events.list({"type": "payment_intent.succeeded"}).data
+                if one.data.object["id"] == intent.id]
+    for address in ("payments", f"payments/{intent.id}", f"refunds/{refund.id}", "customers",
+                    f"customers/{customer.id}", f"webhooks/{endpoint.id}", f"events/{event.id}",
+                    f"payments?customer={customer.id}&amount=%3Cimg src=x%3E"):
+        go(page, address)
+        assert page.js("document.querySelectorAll('main img, main script, main b, main iframe').length") == 0
+        assert page.js("window.pwned") is None
+        if address != f"payments?customer={customer.id}&amount=%3Cimg src=x%3E":
+            text = page.js("document.querySelector('main').textContent")
+            assert PLANTED in text or json.dumps(PLANTED)[1:-1] in text, address
+    go(page, f"wallets/{purse}")
+    client.v1.webhook_endpoints.delete(endpoint.id)
+
+
+def test_an_address_leads_nowhere_else(page):
+    asked = len(page.requests)
+    for address in ("customers/..%2f..%2fv1", "payments/javascript:alert(1)", "object/../x",
+                    "object/webhook_endpoints/we_1", "webhooks/we_1/%2e%2e"):
+        go(page, address)
+        page.wait("/did not work|no such page|is no id/i.test(document.body.innerText)", address)
+    assert [url for _, url in page.requests[asked:] if not url.endswith("icon.svg")] == []
+    page.js("document.querySelector('#open').value = 'javascript:alert(1)'")
+    page.js("document.querySelector('#top form').requestSubmit()")
+    page.sees("An id is like pi_")
+
+
+# ---- customers and wallets -----------------------------------------------------------------
+
+
+def test_customers_are_made_found_and_changed(page, client):
+    go(page, "customers")
+    page.press("New customer")
+    page.fill("Name", "Grace Hopper")
+    page.fill("E-mail", "not an address")
+    page.fill("Metadata", "tier=gold\nbad line")
+    page.press("Create")
+    page.sees("Each line is a key")
+    page.fill("Metadata", "tier=gold")
+    page.fill("E-mail", "grace.made@example.com")
+    page.press("Create")
+    page.heading("Grace Hopper")
+    settle(page)
+    made = client.v1.customers.retrieve(page.js("location.hash").split("/")[-1])
+    assert (made.name, made.email, made.metadata.to_dict()) == (
+        "Grace Hopper", "grace.made@example.com", {"tier": "gold"})
+    page.press("Edit")
+    page.fill("Name", "Admiral Hopper")
+    page.fill("E-mail", "")
+    page.fill("Metadata", "rank=admiral")
+    page.press("Edit", within="dialog")
+    page.heading("Admiral Hopper")
+    settle(page)
+    made = client.v1.customers.retrieve(made.id)
+    assert (made.name, made.email, made.metadata.to_dict()) == ("Admiral Hopper", None, {"rank": "admiral"})
+    client.v1.payment_methods.attach("pm_card_visa", {"customer": made.id})
+    go(page, "customers")
+    page.fill("Name", "admiral hop")
+    page.press("Filter")
+    page.wait("document.querySelectorAll('tbody tr').length === 1")
+    page.press("Admiral Hopper")
+    page.heading("Admiral Hopper")
+    settle(page)
+    page.sees("Visa 4242")
+    page.press("Open a wallet")
+    page.fill("Currency", "eur")
+    page.press("Open")
+    page.heading("Wallet with \u20ac0.00")
+
+
+def test_wallets_are_filled_held_and_frozen(page, wallets, one_day):
+    purse, other = wallets.wallet(), wallets.wallet()
+    go(page, f"wallets/{purse}")
+    page.press("Give test money")
+    page.fill("Amount (USD)", "50")
+    page.press("Give test money", within="dialog")
+    page.heading("Wallet with $50.00")
+    settle(page)
+    page.press("Top up by test card")
+    page.fill("Amount (USD)", "10")
+    page.press("Top up by test card", within="dialog")
+    page.heading("Wallet with $60.00")
+    settle(page)
+    page.press("Hold")
+    page.fill("Amount (USD)", "15")
+    page.fill("For", other)
+    page.press("Hold", within="dialog")
+    page.heading("Wallet with $45.00")
+    settle(page)
+    page.press("Withdraw")
+    page.fill("Amount (USD)", "5")
+    page.fill("Account number", "000123456789")
+    page.fill("Routing number", "110000000")
+    page.fill("Country", "US")
+    page.press("Withdraw", within="dialog")
+    page.heading("Wallet with $40.00")
+    settle(page)
+    page.sees("...6789")
+    page.sees("top up")
+    page.press("Freeze")
+    page.press("Freeze", within="dialog")
+    page.wait("pressable('Unfreeze') !== null")
+    assert wallets.get(f"/v1/wallets/{purse}")["status"] == "frozen"
+    settle(page)
+    page.press("Unfreeze")
+    page.press("Unfreeze", within="dialog")
+    page.wait("pressable('Freeze') !== null")
+    (hold,) = wallets.get("/v1/wallet_holds", wallet=purse)["data"]
+    go(page, f"holds/{hold['id']}")
+    page.press("Capture")
+    page.fill("Amount (USD)", "6.5")
+    page.press("Capture", within="dialog")
+    page.sees("$6.50")
+    assert wallets.get(f"/v1/wallets/{other}")["balance"]["available"] == 650
+    settle(page)
+
+
+def test_suspense_is_resolved(page, client, wallets):
+    purse, heir = wallets.wallet(1000), wallets.wallet()
+    intent = pay(client, 2000, split={"wallet": purse, "amount": 700})
+    wallets.send(purse, heir, 300)
+    wallets.post(f"/v1/wallets/{purse}/close")
+    refund = client.v1.refunds.create({"payment_intent": intent.id})
+    item = refund["split"]["wallet"]["suspense_item"]
+    go(page, "")
+    page.press("Suspense items that wait for a decision: 1")
+    page.heading("Suspense items")
+    go(page, f"suspense/{item}")
+    page.press("Resolve")
+    page.press("Resolve", within="dialog")
+    page.sees("suspense_item_refused")
+    page.fill("What becomes of it", "merchant")
+    page.fill("Note", "Paid out in cash.")
+    page.press("Resolve", within="dialog")
+    page.sees("Resolved.")
+    settle(page)
+    page.sees("Paid out in cash.")
+    assert wallets.get(f"/v1/tael/suspense_items/{item}")["resolution"] == "merchant"
+
+
+def test_payouts_go_to_the_bank(chromium, make_server):
+    server = make_server("--payout-delay=1h")
+    own = sdk(server)
+    pay(own, 10000, token="pm_card_bypassPending")
+    tab = signed_in(chromium, server)
+    go(tab, "payouts")
+    tab.press("Add a bank account")
+    tab.fill("Account number", "000123456789")
+    tab.fill("Routing number", "110000000")
+    tab.fill("Country", "US")
+    tab.press("Add")
+    tab.sees("...6789")
+    settle(tab)
+    tab.press("New payout")
+    tab.fill("Amount", "500")
+    tab.press("Pay out")
+    tab.sees("balance_insufficient")
+    tab.fill("Amount", "25.50")
+    tab.fill("Description", PLANTED)
+    tab.press("Pay out")
+    tab.heading("Payout of $25.50")
+    settle(tab)
+    (made,) = own.v1.payouts.list().data
+    assert (made.amount, made.status, made.description) == (2550, "pending", PLANTED)
+    tab.press("Cancel payout")
+    tab.press("Cancel payout", within="dialog")
+    tab.sees("Canceled.")
+    settle(tab)
+    assert own.v1.payouts.retrieve(made.id).status == "canceled"
+    go(tab, "payouts?status=canceled")
+    assert tab.js("document.querySelectorAll('.list tbody tr').length") == 1
+    tab.no_complaints()
+
+
+def test_disputes_are_answered(page, client):
+    intent = pay(client, 4500, token="pm_card_createDispute", description=PLANTED)
+    other = pay(client, 4600, token="pm_card_createDispute")
+    found = [wait_until(lambda one=one: client.v1.disputes.list({"payment_intent": one.id}).data, 30,
+                        "the dispute")[0] for one in (intent, other)]
+    go(page, "")
+    page.sees("Disputes to answer")
+    go(page, f"payments/{intent.id}")
+    page.press("Its disputes")
+    page.heading("Disputes")
+    settle(page)
+    page.sees("needs response")
+    page.press("$45.00")
+    page.heading("Dispute of $45.00")
+    settle(page)
+    page.press("Answer")
+    page.fill("What was sold", PLANTED)
+    page.press("Answer", within="dialog")
+    page.sees("Kept.")
+    settle(page)
+    assert client.v1.disputes.retrieve(found[0].id).evidence.product_description == PLANTED
+    assert page.js("document.querySelectorAll('main img').length") == 0
+    page.press("Answer")
+    page.fill("Anything else", "winning_evidence")
+    page.fill("What to do with it", "true")
+    page.press("Answer", within="dialog")
+    page.sees("Handed in.")
+    settle(page)
+    done = client.v1.disputes.retrieve(found[0].id)
+    assert done.evidence.uncategorized_text == "winning_evidence"
+    assert done.evidence_details.submission_count == 1
+    go(page, f"disputes/{found[1].id}")
+    page.press("Accept")
+    page.press("Accept", within="dialog")
+    page.sees("Accepted.")
+    settle(page)
+    assert client.v1.disputes.retrieve(found[1].id).status == "lost"
+    go(page, "disputes")
+
+
+# ---- developers ----------------------------------------------------------------------------
+
+
+def test_keys_are_made_and_revoked(chromium, server, page, http):
+    go(page, "keys")
+    page.press("New restricted key")
+    page.fill("Name", "Till 4")
+    page.press("Create")
+    page.sees("A key that may do nothing is of no use.")
+    page.press("Cashier", within="dialog")
+    page.press("Create")
+    page.sees("It is shown once.")
+    key = page.wait("document.querySelector('input.secret').value")
+    page.press("I have it")
+    settle(page)
+    page.sees("Till 4")
+    assert key not in page.js("document.documentElement.outerHTML")
+    till = signed_in(chromium, server, key)
+    go(till, "new")
+    till.fill("Amount", "2.00", within="#by-qr")
+    till.press("Show the code")
+    till.sees("Waiting for the payer")
+    go(till, "keys")
+    till.sees("secret key")
+    till.no_complaints()
+    page.js("[...document.querySelectorAll('tr')].find((one) => one.textContent.includes('Till 4'))"
+            ".querySelector('button').click()")
+    page.press("Revoke", within="dialog")
+    page.sees("Revoked.")
+    settle(page)
+    wait_until(lambda: Http(server, key=key, validate=False).get(
+        "/v1/payment_intents").status_code == 401, 10, "the refusal")
+
+
+def test_the_roles_are_those_of_the_manual(http):
+    text = (ASSETS / "keys.js").read_text()
+    roles = {name: re.findall(r"'(\w+:\w+)'", given) for name, given in
+             re.findall(r"^  (\w+): \[(.*?)\]", text, re.S | re.M)}
+    manual = {name: re.findall(r"`(\w+:\w+)`", given) for name, given in
+              re.findall(r"^\| (\w+) \| (`.*) \|$", (ROOT / "docs" / "console.md").read_text(), re.M)}
+    assert roles == manual and len(roles) == 4
+    for name, given in roles.items():
+        assert permitted(http, ",".join(given), name).startswith("rk_test_")
+
+
+def test_webhooks_are_watched(page, client, wallets):
+    statuses = iter([500])
+    with Receiver(lambda received: next(statuses, 200)) as receiver:
+        go(page, "webhooks")
+        page.press("New endpoint")
+        page.fill("Address", receiver.url())
+        page.fill("Events", "customer.created\ncustomer.deleted")
+        page.press("Create")
+        page.sees("Deliveries are signed with it.")
+        secret = page.wait("document.querySelector('input.secret').value")
+        page.press("I have it")
+        page.heading("Webhook endpoint")
+        endpoint = page.js("location.hash").split("/")[-1]
+        customer = client.v1.customers.create({"name": "told"})
+        wait_until(lambda: receiver.received, 20, "the delivery")
+        assert receiver.received[0].verify(secret).type == "customer.created"
+        path = f"/v1/webhook_endpoints/{endpoint}/deliveries"
+        wait_until(lambda: wallets.get(path)["data"][0]["attempt_count"] == 1, 10, "the attempt")
+        go(page, f"webhooks/{endpoint}?status=pending")
+        page.press("customer.created")
+        page.heading("Delivery of customer.created")
+        settle(page)
+        page.sees("500")
+        count = len(receiver.received)
+        page.press("Send again")
+        page.press("Send again", within="dialog")
+        page.sees("It is on its way.")
+        wait_until(lambda: len(receiver.received) > count, 20, "another delivery")
+        settle(page)
+        go(page, f"webhooks/{endpoint}")
+        page.press("Disable")
+        page.press("Disable", within="dialog")
+        page.wait("pressable('Enable') !== null")
+        settle(page)
+        assert client.v1.webhook_endpoints.retrieve(endpoint).status == "disabled"
+        go(page, "")
+        page.sees("Webhook endpoints that are disabled")
+        client.v1.webhook_endpoints.delete(endpoint)
+        client.v1.customers.delete(customer.id)
+
+
+def test_any_object_is_opened_by_its_id(page, client, wallets):
+    intent = pay(client, 2345, customer=client.v1.customers.create().id)
+    purse = wallets.wallet()
+    transaction = client.v1.charges.retrieve(intent.latest_charge).balance_transaction
+    event = client.v1.events.list({"limit": 1}).data[0]
+    for given, heading in ((intent.id, "Payment of $23.45"), (intent.latest_charge, "Payment of $23.45"),
+                           (purse, "Wallet with $0.00"), (intent.customer, "Customer"),
+                           (transaction, "balance transaction"), (event.id, event.type),
+                           (intent.payment_method, "payment method")):
+        go(page, "")
+        page.js(f"document.querySelector('#open').value = {json.dumps(given)}")
+        page.js("document.querySelector('#top form').requestSubmit()")
+        page.heading(heading)
+        settle(page)
+        page.press("As JSON")
+        page.wait("document.querySelector('details[open] pre').textContent.startsWith('{')")
+
+
+def test_events_are_filtered(page, client):
+    client.v1.customers.create({"name": "for an event"})
+    go(page, "events?type=customer.*")
+    assert page.js("[...document.querySelectorAll('tbody td:first-child')]"
+                   ".every((one) => one.textContent.startsWith('customer.'))")
+    page.js("document.querySelector('tbody td:first-child a').click()")
+    page.heading("customer.created")
+    settle(page)
+
+
+def test_the_overview_adds_up(chromium, make_server):
+    server = make_server("--authorization-hold=1d")
+    own = sdk(server)
+    pay(own, 2000)
+    pay(own, 1050, token="pm_card_mastercard")
+    pay(own, 500, currency="jpy")
+    pay(own, 3000, capture_method="manual")
+    with pytest.raises(stripe.CardError):
+        pay(own, 9900, token="pm_card_visa_chargeDeclined")
+    page = signed_in(chromium, server)
+    settle(page)
+    page.sees("Payments to capture: 1, of which 1 expire within 2 days")
+    figures = page.js("[...document.querySelectorAll('.cards .facts')]"
+                      ".map((one) => one.innerText.split('\\n'))")
+    assert figures == [["USD", "$30.50", "JPY", "\u00a5500", "Successful", "4", "Failed", "1",
+                        "Success rate", "80%"]] * 2
+    balances = own.v1.balance.retrieve()
+    pending = {one.currency: one.amount for one in balances.pending}
+    rows = page.js("[...document.querySelectorAll('main section')].find((one) => one.textContent"
+                   ".startsWith('Balance')).innerText")
+    assert f"${pending['usd'] / 100:.2f}" in rows and f"\u00a5{pending['jpy']}" in rows
+    page.no_complaints()
+
+
+# ---- the whole -----------------------------------------------------------------------------
+
+
+def test_every_page_of_the_menu_works_on_a_phone(chromium, server):
+    page = signed_in(chromium, server, width=380, height=800)
+    page.press("Menu")
+    addresses = page.js("[...document.querySelectorAll('nav a')].map((one) => one.hash)")
+    assert len(addresses) >= 13
+    for address in addresses:
+        go(page, address.removeprefix("#/"))
+        assert not re.search("did not work|no such page|failed. Load", page.text()), address
+        assert page.js("document.scrollingElement.scrollWidth <= innerWidth"), address
+        # Whatever is typed into has a name that is read out.
+        assert page.js("[...document.querySelectorAll('input, select, textarea')].every((one) => "
+                       "one.labels.length > 0 || one.getAttribute('aria-label'))"), address
+        assert page.js("document.querySelectorAll('h1').length") == 1, address
+    page.no_complaints()
+
+
+def test_how_files_are_served(server):
+    url = f"{server.url}/console/"
+    answer = requests.get(url, timeout=60)
+    assert answer.status_code == 200
+    assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
+    policy = dict(part.strip().split(" ", 1) for part in
+                  answer.headers["Content-Security-Policy"].split(";"))
+    assert policy == {
+        "default-src": "'none'", "script-src": "'self'", "style-src": "'self'", "connect-src": "'self'",
+        "img-src": "'self' data:", "base-uri": "'none'", "form-action": "'none'",
+        "frame-ancestors": "'none'", "require-trusted-types-for": "'script'", "trusted-types": "'none'"}
+    assert answer.headers["Cache-Control"] == "no-cache"
+    assert answer.headers["Referrer-Policy"] == "no-referrer"
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert not any(name.startswith("Access-Control") for name in answer.headers)
+    assert "Set-Cookie" not in answer.headers
+    assert not re.search(r"<style|style=|<script(?! type=\"module\" src=)|\son\w+=", answer.text)
+    again = requests.get(url, headers={"If-None-Match": answer.headers["ETag"]}, timeout=60)
+    assert (again.status_code, again.content) == (304, b"")
+    head = requests.head(url, timeout=60)
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["Content-Length"] == str(len(answer.content))
+    assert requests.get(url + "nothing.js", timeout=60).status_code == 404
+    assert "There is no such page" in requests.get(url + "nothing", timeout=60).text
+    assert requests.post(url, timeout=60).status_code == 405
+    led = requests.get(url[:-1], timeout=60)
+    assert (led.status_code, led.url) == (200, url)
+
+
+@pytest.mark.parametrize("path", sorted(ASSETS.glob("*.js")), ids=lambda path: path.name)
+def test_scripts_are_whole(server, path, tmp_path):
+    """Each can be read, is served as it is, and so is whatever it imports."""
+    module = tmp_path / f"{path.stem}.mjs"
+    shutil.copy(path, module)
+    subprocess.run(["node", "--check", str(module)], check=True, timeout=60)
+    text = path.read_text()
+    assert requests.get(f"{server.url}/console/{path.name}", timeout=60).text == text
+    for name in re.findall(r"from '\./(\w+\.js)'", text):
+        assert (ASSETS / name).exists(), name
+    assert not re.search(r"innerHTML|outerHTML|insertAdjacent|document\.write|\beval\b|new Function", text)
+
+
+def test_decimals_are_the_programs_own(server):
+    """The currencies of format.js against the table of base/money.c."""
+    text = (ASSETS / "format.js").read_text()
+    api = dict(re.findall(r"(\w{3}): (\d)", re.search(r"API_EXPONENTS = {(.*?)}", text, re.S).group(1)))
+    listed = re.findall(r"\b\w{3}\b", " ".join(
+        re.findall(r"'([^']*)'", re.search(r"ALL = \((.*?)\)\.split", text, re.S).group(1))))
+    shown = dict(re.findall(r"(\w{3}): (\d)", re.search(r"SHOWN_EXPONENTS = {(.*?)}", text).group(1)))
+    table = re.findall(r"X\((\w+), (\w+), \d+, (\d), (\d), \d+\)",
+                       (ROOT / "src" / "base" / "money.c").read_text())
+    assert len(table) > 150
+    assert listed == [code for _, code, _, _ in table]
+    for _, code, exponent, api_exponent in table:
+        assert api.get(code, "2") == api_exponent, code
+        assert shown.get(code, api_exponent) == min(exponent, api_exponent), code
+
+
+def test_amounts_are_exact(page):
+    """What is shown, typed and exported, by the module itself."""
+    shown = page.js("""import('./format.js').then((m) => [
+        m.money(123456789012, 'usd'), m.money(1234, 'jpy'), m.money(1234, 'kwd'), m.money(150000, 'isk'),
+        m.money(7, 'mga'), m.money(-5, 'eur'), m.decimal(-5, 'eur'), m.decimal(5, 'jpy'),
+        m.parseAmount('0.07', 'usd'), m.parseAmount('1.1', 'usd'), m.parseAmount('1,10', 'eur'),
+        m.parseAmount('12345678.91', 'usd'), m.parseAmount('1.234', 'kwd'), m.parseAmount(' 5 ', 'jpy'),
+        m.parseAmount('1.234', 'usd'), m.parseAmount('1.0', 'jpy'), m.parseAmount('-1', 'usd'),
+        m.parseAmount('1e3', 'usd'), m.parseAmount('', 'usd'), m.parseAmount('1,000.00', 'usd'),
+        m.parseAmount('.5', 'usd'),
+    ].map((one) => (typeof one === 'string' ? one.replace(/\\s/g, ' ') : one)))""")
+    assert shown == [
+        "$1,234,567,890.12", "\u00a51,234", "KWD 1.234", "ISK 1,500", "MGA 7", "-\u20ac0.05", "-0.05", "5",
+        7, 110, 110, 1234567891, 1234, 5, None, None, None, None, None, None, None]
+
+
+def test_through_a_gateway(chromium, server, tmp_path, client):
+    gateway = Gateway(tmp_path / "gateway", before(int(server.direct_url.rsplit(":", 1)[1]))).start()
+    try:
+        gateway.key = server.key
+        page = signed_in(chromium, gateway)
+        intent = pay(client, 6543)
+        go(page, f"payments/{intent.id}")
+        page.press("Refund")
+        page.fill("Amount (USD)", "1.00")
+        page.press("Refund", within="dialog")
+        page.sees("Refunded: $1.00.")
+        settle(page)
+        go(page, "new")
+        page.fill("Amount", "3.00", within="#by-qr")
+        page.press("Show the code")
+        page.wait("document.querySelector('img.qr') && document.querySelector('img.qr').naturalWidth > 50")
+        page.no_complaints()
+        answer = requests.get(f"{gateway.url}/console/", timeout=60)
+        assert "trusted-types" in answer.headers["Content-Security-Policy"]
+        assert requests.get(f"{gateway.url}/console/", headers={"If-None-Match": answer.headers["ETag"]},
+                            timeout=60).status_code == 304
+        led = requests.get(f"{gateway.url}/console", timeout=60)
+        assert (led.status_code, led.url) == (200, f"{gateway.url}/console/")
+        # Without its route it is behind the key, like everything else.
+        config = dict(gateway.config)
+        config["routes"] = [one for one in config["routes"] if one["name"] != "console"]
+        gateway.reload(config)
+        assert requests.get(f"{gateway.url}/console/", timeout=60).status_code == 401
+    finally:
+        gateway.stop()
+
+
+def test_it_is_told_and_can_be_switched_off(make_server):
+    on = make_server()
+    (told,) = re.findall(r"^console: (.*)/console/$", on.output_path.read_text(), re.M)
+    assert told in (on.url, on.direct_url)
+    off = make_server("--console=off")
+    assert "console:" not in off.output_path.read_text()
+    for path in ("/console", "/console/", "/console/main.js"):
+        answer = requests.get(off.direct_url + path, timeout=60)
+        assert (answer.status_code, answer.headers["Content-Type"]) == (404, "application/json")
+    assert "--console" in run_tael("server", "--help").stdout
