@@ -50,6 +50,7 @@ static const struct resource_field intent_fields[] = {
     RESOURCE_TEXT(payments_intent, transfer_group),
     RESOURCE_TEXT(payments_intent, transfer_destination),
     RESOURCE_TEXT(payments_intent, qr_code),
+    RESOURCE_TEXT(payments_intent, checkout_session),
     RESOURCE_TEXT(payments_intent, split_wallet),
     RESOURCE_INTEGER(payments_intent, split_amount),
     RESOURCE_TEXT(payments_intent, split_hold),
@@ -563,5 +564,6 @@ const struct document_kind *const payments_kinds[] = {
     &balance_transaction_kind,
     &qr_code_kind,
     &suspense_kind,
+    &payments_checkout_kind,
 };
 const uint32_t payments_kind_count = sizeof(payments_kinds) / sizeof(payments_kinds[0]);

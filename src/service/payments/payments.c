@@ -36,6 +36,7 @@ static const struct {
     {payments_setup_route_table, &payments_setup_route_count},
     {payments_qr_route_table, &payments_qr_route_count},
     {payments_suspense_route_table, &payments_suspense_route_count},
+    {payments_checkout_route_table, &payments_checkout_route_count},
 };
 
 static err_t

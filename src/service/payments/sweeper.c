@@ -1,8 +1,9 @@
 /*
  * What is due of payments (open attempts, challenges that nobody answered, authorizations that
- * nobody captured, balances to settle), and how each is driven once it is locked
- * (resource/sweeper.h).
+ * nobody captured, checkout sessions that nobody paid, balances to settle), and how each is driven
+ * once it is locked (resource/sweeper.h).
  */
+#include "checkout.h"
 #include "flow.h"
 
 #include "base/assert.h"
@@ -193,6 +194,12 @@ static const struct resource_sweep_kind kinds[] = {
         .began = refund_began,
         .lock_of = refund_lock,
         .drive = drive_found_refund,
+    },
+    {
+        .type = &payments_checkout_type,
+        .due_column = PAYMENTS_CHECKOUT_COLUMN_DUE,
+        .hot_only = true,
+        .drive = payments_checkout_drive,
     },
 };
 
