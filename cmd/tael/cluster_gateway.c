@@ -96,6 +96,7 @@ write_routes(struct json_writer *json)
         {"openapi", "path", "/v1/openapi.json", true},
         {"authenticate", "path_prefix", "/authenticate/", true},
         {"qr", "path_prefix", "/qr/", true},
+        {"checkout", "path_prefix", "/checkout/", true},
         {"all", "path_prefix", "/", false},
     };
 

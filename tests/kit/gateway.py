@@ -16,6 +16,7 @@ PUBLIC = [
     {"name": "openapi", "path": "/v1/openapi.json", "public": True},
     {"name": "authenticate", "path_prefix": "/authenticate/", "public": True},
     {"name": "qr", "path_prefix": "/qr/", "public": True},
+    {"name": "checkout", "path_prefix": "/checkout/", "public": True},
 ]
 
 

@@ -1,0 +1,227 @@
+"""Chromium without a window, driven over its debugging pipe: a person's real browser, for pages that
+are made of scripts. Nothing but Python's standard library."""
+
+import base64
+import itertools
+import json
+import os
+import select
+import shutil
+import subprocess
+import time
+
+from kit.server import wait_until
+
+ANSWER_SECONDS = 120
+
+# In every page before its own scripts: what the policy refuses is written down.
+WATCH = """
+window.violations = [];
+document.addEventListener('securitypolicyviolation',
+  (event) => window.violations.push(event.violatedDirective + ' ' + event.blockedURI));
+"""
+# A field by its label's text, a button or link by its own, what is shown only, and in an open dialog if
+# there is one.
+FIND = """
+window.shownIn = () => document.querySelector('dialog[open]') || document.body;
+window.isShown = (node) => node.getClientRects().length > 0;
+window.fieldOf = (label, within) => {
+  for (const one of (within ? document.querySelector(within) : shownIn()).querySelectorAll('label')) {
+    if (one.textContent.trim() === label) return document.getElementById(one.htmlFor);
+  }
+  return null;
+};
+window.pressable = (text, within) => {
+  const all = (within ? document.querySelector(within) : shownIn()).querySelectorAll('button, a, summary');
+  return [...all].find((one) => isShown(one) && one.textContent.trim() === text) || null;
+};
+"""
+
+
+class Chromium:
+    """The process. Each page has storage of its own, as another person's browser would."""
+
+    def __init__(self, folder):
+        self.numbers = itertools.count(1)
+        self.answers, self.pages = {}, {}
+        self.buffer = b""
+        commands_in, self.commands = os.pipe()
+        self.events, events_out = os.pipe()
+
+        def take_pipe():
+            os.dup2(commands_in, 3)
+            os.dup2(events_out, 4)
+
+        with open(folder / "chromium-log", "wb") as log:
+            self.process = subprocess.Popen(
+                [shutil.which("chromium"), "--headless=new", "--remote-debugging-pipe", "--no-sandbox",
+                 "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--lang=en-US",
+                 "--disable-background-networking", "--disable-component-update", "--disable-sync",
+                 "--disable-extensions", f"--user-data-dir={folder}/chromium", "about:blank"],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=take_pipe,
+                close_fds=False, env={**os.environ, "TZ": "America/New_York", "LANGUAGE": "en_US"})
+        os.close(commands_in)
+        os.close(events_out)
+
+    def _receive(self, seconds):
+        """Reads messages that are there, or come within the time."""
+        if select.select([self.events], [], [], seconds)[0]:
+            piece = os.read(self.events, 1 << 20)
+            assert piece, "Chromium has ended"
+            self.buffer += piece
+        *messages, self.buffer = self.buffer.split(b"\0")
+        for text in messages:
+            message = json.loads(text)
+            if "id" in message:
+                self.answers[message["id"]] = message
+            elif message.get("sessionId") in self.pages:
+                self.pages[message["sessionId"]].heard(message["method"], message["params"])
+
+    def send(self, method, params=None, session=None):
+        number = next(self.numbers)
+        message = {"id": number, "method": method, "params": params or {}}
+        if session:
+            message["sessionId"] = session
+        text = json.dumps(message).encode() + b"\0"
+        while text:
+            text = text[os.write(self.commands, text):]
+        deadline = time.monotonic() + ANSWER_SECONDS
+        while number not in self.answers:
+            assert time.monotonic() < deadline, f"{method}: no answer"
+            self._receive(1)
+        answer = self.answers.pop(number)
+        assert "error" not in answer, f"{method}: {answer['error']}"
+        return answer["result"]
+
+    def listen(self):
+        """Takes in what was said by itself."""
+        self._receive(0)
+
+    def page(self, width=1280, height=900, before_scripts=""):
+        context = self.send("Target.createBrowserContext")["browserContextId"]
+        target = self.send("Target.createTarget", {
+            "url": "about:blank", "browserContextId": context, "width": width, "height": height})
+        session = self.send("Target.attachToTarget", {
+            "targetId": target["targetId"], "flatten": True})["sessionId"]
+        page = Page(self, session, context)
+        self.pages[session] = page
+        for name in ("Page", "Runtime", "Log", "Network"):
+            page.send(f"{name}.enable")
+        page.send("Page.addScriptToEvaluateOnNewDocument", {"source": WATCH + FIND + before_scripts})
+        page.send("Emulation.setDeviceMetricsOverride", {
+            "width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600})
+        return page
+
+    def close(self):
+        try:
+            self.send("Browser.close")
+            self.process.wait(30)
+        except (AssertionError, OSError, subprocess.TimeoutExpired):
+            self.process.kill()
+            self.process.wait()
+        os.close(self.commands)
+        os.close(self.events)
+
+
+class Page:
+    """One tab."""
+
+    def __init__(self, browser, session, context):
+        self.browser, self.session, self.context = browser, session, context
+        self.errors, self.requests = [], []
+
+    def send(self, method, params=None):
+        return self.browser.send(method, params, self.session)
+
+    def heard(self, method, params):
+        if method == "Runtime.exceptionThrown":
+            details = params["exceptionDetails"]
+            self.errors.append(details.get("exception", {}).get("description", details["text"]))
+        elif method == "Log.entryAdded" and params["entry"]["level"] == "error":
+            # What the API refuses is an error of the network; those are shown to the person.
+            if params["entry"]["source"] != "network":
+                self.errors.append(params["entry"]["text"])
+        elif method == "Runtime.consoleAPICalled" and params["type"] == "error":
+            self.errors.append(str(params["args"]))
+        elif method == "Network.requestWillBeSent":
+            self.requests.append((params["request"]["method"], params["request"]["url"]))
+
+    # ---- looking
+
+    def js(self, expression):
+        result = self.send("Runtime.evaluate", {
+            "expression": expression, "awaitPromise": True, "returnByValue": True})
+        assert "exceptionDetails" not in result, result["exceptionDetails"]
+        return result["result"].get("value")
+
+    def wait(self, expression, what=None, seconds=15):
+        """Until the expression is true, and answers what it is."""
+        try:
+            return wait_until(lambda: self.js(expression), seconds, what or expression)
+        except AssertionError as error:
+            raise AssertionError(f"{error}; the page: {self.text()!r}; errors: {self.errors}") from None
+
+    def text(self):
+        return self.js("document.body.innerText")
+
+    def sees(self, text, seconds=15):
+        self.wait(f"document.body.innerText.includes({json.dumps(text)})", text, seconds)
+
+    def heading(self, text):
+        self.wait(f"[...document.querySelectorAll('h1')].some((one) => one.textContent === "
+                  f"{json.dumps(text)})", f"heading {text}")
+
+    def no_complaints(self):
+        """No script failed, and the policy refused nothing."""
+        self.browser.listen()
+        assert self.errors == []
+        assert self.js("window.violations") == []
+
+    # ---- doing
+
+    def open(self, url):
+        self.send("Page.navigate", {"url": url})
+        self.wait("document.readyState === 'complete' && document.querySelector('h1') !== null", url)
+
+    def place(self, expression, what):
+        """The middle of an element that can be pressed."""
+        return self.wait(
+            f"(() => {{ const node = {expression}; if (!node || node.disabled) return null;"
+            "node.scrollIntoView({block: 'center', behavior: 'instant'});"
+            "const box = node.getBoundingClientRect();"
+            "if (box.width === 0) return null;"
+            "return [box.x + box.width / 2, box.y + box.height / 2]; })()", what)
+
+    def press(self, text, within=None, times=1):
+        x, y = self.place(f"pressable({json.dumps(text)}, {json.dumps(within)})", f"something to press: {text}")
+        for count in range(1, times + 1):
+            for kind in ("mousePressed", "mouseReleased"):
+                self.send("Input.dispatchMouseEvent", {
+                    "type": kind, "x": x, "y": y, "button": "left", "clickCount": count})
+
+    def type_key(self, name, code, text=None):
+        for kind in ("keyDown", "keyUp"):
+            event = {"type": kind, "key": name, "code": name, "windowsVirtualKeyCode": code}
+            if text and kind == "keyDown":
+                event["text"] = text
+            self.send("Input.dispatchKeyEvent", event)
+
+    def fill(self, label, value, within=None):
+        field = f"fieldOf({json.dumps(label)}, {json.dumps(within)})"
+        self.wait(f"{field} !== null", f"a field {label}")
+        if self.js(f"{field}.type") == "checkbox":
+            self.js(f"{field}.checked = {json.dumps(value)}")
+            return
+        self.js(f"{field}.value = {json.dumps(value)};"
+                f"{field}.dispatchEvent(new Event('input', {{bubbles: true}}));"
+                f"{field}.dispatchEvent(new Event('change', {{bubbles: true}}))")
+
+    def downloads(self, folder):
+        """Where files go that pages give."""
+        self.browser.send("Browser.setDownloadBehavior", {
+            "behavior": "allow", "browserContextId": self.context, "downloadPath": str(folder)})
+
+    def picture(self, path):
+        """A PNG, for whoever looks into a failure."""
+        data = self.send("Page.captureScreenshot", {"format": "png"})["data"]
+        path.write_bytes(base64.b64decode(data))
