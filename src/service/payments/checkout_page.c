@@ -192,6 +192,7 @@ static struct span
 picture_of(const struct payments_flow *flow)
 {
     const struct payments_intent *intent = flow->intent;
+    ASSERT(intent != NULL); /* which shows it */
     return arena_format(
         resource_op_arena(flow->op),
         "../../qr/%llu/%.*s_%.*s.svg",

@@ -551,13 +551,11 @@ read_money_change(struct payments_flow *flow, bool *ret_changes)
         NULL};
     struct payments_intent *intent = flow->intent;
     struct resource_op *op = flow->op;
-    enum payments_intent_status status;
+    enum payments_intent_status status = payments_intent_status_parse(intent->status);
     const char *money = payments_first_given(op, names);
     money = money == NULL && changes_customer(intent, op) ? "customer" : money;
-    bool may_update =
-        !payments_attempt_is_open(&intent->attempt) &&
-        payments_intent_move(
-            payments_intent_status_parse(intent->status), PAYMENTS_MOVE_UPDATE, &status);
+    bool may_update = !payments_attempt_is_open(&intent->attempt) &&
+                      payments_intent_move(status, PAYMENTS_MOVE_UPDATE, &status);
     *ret_changes = money != NULL;
     bool is_free = may_update && intent->checkout_session.size == 0;
     const char *param = frozen(flow, money, is_free);
