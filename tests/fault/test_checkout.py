@@ -1,6 +1,7 @@
 """Checkout sessions while the server dies, and while time passes: a session is paid once or not at all, it
 ends together with its intent, and is over when its time is."""
 
+import collections
 import pathlib
 import random
 import struct
@@ -12,10 +13,13 @@ import pytest
 import requests
 import stripe
 
+from kit import postgres
 from kit.answers import events_about
 from kit.books import settled
-from kit.client import sdk
+from kit.client import Http, sdk
+from kit.nodes import Nodes
 from kit.server import Server, skip_without_fault_points, wait_until
+from kit.together import at_once
 
 LOOKS_INTO_PROCESS = True
 POINTS = ["authorize-before-rail", "authorize-before-post", "authorize-before-finish"]
@@ -198,3 +202,49 @@ def test_a_payment_under_way_is_waited_for(timed):
         timed.client.v1.checkout.sessions.expire(session.id)
     payer.join(30)
     assert paid_once(timed.client, session)
+
+
+# ---- several api processes ---------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def nodes(tmp_path_factory):
+    if not postgres.available():
+        pytest.skip("PostgreSQL is not installed: apt-get install postgresql-15")
+    with postgres.Postgres() as database:
+        made = Nodes(tmp_path_factory.mktemp("nodes") / "n", database.create("checkout"),
+                     "--lock-timeout=30s", gateways=1).start()
+        yield made
+        made.close()
+
+
+def test_tabs_at_several_processes_pay_once(nodes):
+    client = sdk(nodes)
+    for _ in range(5):
+        session = session_of(client)
+        answers = at_once([lambda node=node: submit(node, session) for node in nodes.nodes * 4])
+        assert {answer.status_code for answer in answers} == {303}
+        assert look(nodes, session).headers["Location"] == "https://shop.example/paid"
+        assert paid_once(client, session)
+
+
+def test_paid_at_one_process_and_expired_at_the_other(nodes):
+    """One of them wins, and the intent agrees with its session."""
+    client = sdk(nodes)
+    one, other = nodes.nodes
+    ends = collections.Counter()
+    for _ in range(10):
+        session = session_of(client)
+        paid, expired = at_once([
+            lambda session=session: submit(one, session),
+            lambda session=session: Http(other, validate=False).post(
+                f"/v1/checkout/sessions/{session.id}/expire")])
+        session = client.v1.checkout.sessions.retrieve(session.id, {"expand": ["payment_intent"]})
+        ends[session.status] += 1
+        if session.status == "complete":
+            assert (paid.status_code, expired.status_code) == (303, 400)
+            assert session.payment_intent.status == "succeeded"
+        else:
+            assert (paid.status_code, expired.status_code) == (410, 200)
+            assert session.payment_intent is None
+    assert sum(ends.values()) == 10 and not ends["open"]
