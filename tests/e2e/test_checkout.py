@@ -13,6 +13,8 @@ from kit.answers import events_about
 from kit.books import settled
 from kit.browser import Browser, Page
 from kit.client import Http, sdk
+from kit.merchants import create, operators_url
+from kit.server import run_tael
 from kit.wallets import Wallets
 
 SUCCESS = "https://shop.example/paid?session={CHECKOUT_SESSION_ID}#thanks"
@@ -600,3 +602,17 @@ def test_the_books_are_whole(make_server):
     for number in (VISA, DECLINED, CHALLENGED):
         submit(browser, session_of(client).url, number=number)
     assert [charge.amount_captured for charge in settled(server).charges if charge.paid] == [1500]
+
+
+def test_a_merchants_name_and_a_closed_merchants_page(make_server):
+    server, browser = make_server("--admin-listen=127.0.0.1:0"), Browser()
+    shop = create(operators_url(server), "Corner & Shop")
+    client = sdk(server, shop["key"])
+    session = session_of(client)
+    assert browser.open(session.url).heading() == "Pay Corner & Shop"
+    for verb, status in (("close", 410), ("open", 200)):
+        done = run_tael("merchants", verb, shop["id"], f"--url={operators_url(server)}")
+        assert done.returncode == 0, done.stderr
+        assert browser.get(session.url).status_code == status
+        assert submit(browser, session.url).status_code == (410 if verb == "close" else 303)
+    assert_paid_once(client, session)

@@ -73,7 +73,11 @@ load_session(struct payments_flow *flow)
         answer_unknown(flow);
         return false;
     }
-    return true;
+    error = resource_op_merchant_closed(flow->op, &flow->merchant_closed);
+    if (error != ERR_OK) {
+        resource_internal(flow->op, error, "merchant");
+    }
+    return error == ERR_OK;
 }
 
 /* And its intent, if it has one. False: answered. */
@@ -108,7 +112,7 @@ kind_of(struct payments_flow *flow)
     if (paying) {
         return PAYMENTS_CHECKOUT_PAGE_PENDING;
     }
-    if (checkout->expires_at <= (int64_t)resource_now_s(flow->op)) {
+    if (checkout->expires_at <= (int64_t)resource_now_s(flow->op) || flow->merchant_closed) {
         return PAYMENTS_CHECKOUT_PAGE_OVER; /* the sweeper is on its way */
     }
     return flow->intent != NULL && payments_waits_for(flow, PAYMENTS_WAITS_FOR_QR)

@@ -74,7 +74,8 @@ struct payments_flow {
     struct payments_setup *setup;
     struct payments_setup_attempt *setup_attempt;
     struct payments_checkout *checkout;
-    bool page; /* it runs for a person's browser: answers are pages and redirects */
+    bool merchant_closed; /* nothing new begins on its pages */
+    bool page;            /* it runs for a person's browser: answers are pages and redirects */
     /* What is answered instead of the intent and of the page; NULL: nothing. */
     void (*answer_step)(struct payments_flow *flow);
     u128 attempt_id;

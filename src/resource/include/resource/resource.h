@@ -274,6 +274,8 @@ const struct resource_request *resource_op_request(
 /* What operators have called the caller's merchant, in the arena. Empty: nothing, as they do not
  * name the platform's own. */
 MUST_USE err_t resource_op_merchant_name(struct resource_op *op, struct span *ret_name);
+/* For public routes, which no key leads to: whether the merchant is closed at this moment. */
+MUST_USE err_t resource_op_merchant_closed(struct resource_op *op, bool *ret_closed);
 struct arena *resource_op_arena(struct resource_op *op);
 /* What the path has in the place of the pattern's first (0) or second (1) capture; empty if there
  * is none. */
