@@ -414,7 +414,8 @@ def test_declined_and_another_card(client, browser, number, words):
     ({"number": "4242424242424241"}, "number"), ({"number": "12"}, "number"), ({"number": ""}, "number"),
     ({"number": "4242x"}, "number"), ({"number": "4" * 500}, "number"),
     ({"card[expiry]": "13/34"}, "expiry"), ({"card[expiry]": ""}, "expiry"), ({"card[expiry]": "01/20"}, "expiry"),
-    ({"card[cvc]": ""}, "cvc"), ({"card[cvc]": "12"}, "cvc"), ({"name": ""}, "name"), ({"email": ""}, "email"),
+    ({"card[cvc]": ""}, "cvc"), ({"card[cvc]": "12"}, "cvc"), ({"name": ""}, "name"),
+    ({"name": "4242 4242 4242 4242"}, "name"), ({"email": ""}, "email"),
     ({"email": "nobody"}, "email")])
 def test_errors_stand_beside_their_fields(client, browser, fields, where):
     session = session_of(client)
@@ -426,6 +427,7 @@ def test_errors_stand_beside_their_fields(client, browser, fields, where):
     for name in ("number", "cvc"):
         (field,) = re.findall(rf'<input id="{name}"[^>]*>', answer.text)
         assert " value=" not in field
+    assert "4242 4242" not in answer.text
     assert retrieve(client, session).payment_intent is None
     submit(browser, session.url)
     assert_paid_once(client, session)

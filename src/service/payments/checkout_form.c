@@ -74,6 +74,20 @@ payments_checkout_email_is_sound(struct span text)
     return one_at;
 }
 
+bool
+payments_checkout_name_is_sound(struct span text)
+{
+    enum {
+        CARD_DIGITS_MIN = 12
+    };
+
+    size_t digits = 0;
+    for (size_t i = 0; i < text.size; i++) {
+        digits += is_digit(text.data[i]);
+    }
+    return span_trim(text).size > 0 && digits < CARD_DIGITS_MIN;
+}
+
 /* ------------------------------------------------------------------------------ what is wrong ---
  */
 

@@ -8,6 +8,8 @@
 bool payments_checkout_expiry_read(struct span text, int64_t *ret_month, int64_t *ret_year);
 /* Whether it looks like an e-mail address; whether it is one only a message to it shows. */
 bool payments_checkout_email_is_sound(struct span text);
+/* Something is entered, and it is not the card's number: what stands here is kept, and shown. */
+bool payments_checkout_name_is_sound(struct span text);
 
 /* Beside a field each, or above the form; NULL: nothing is wrong there. Static words. */
 struct payments_checkout_errors {

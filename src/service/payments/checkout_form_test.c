@@ -58,6 +58,19 @@ test_emails(void **state)
 }
 
 static void
+test_names(void **state)
+{
+    (void)state;
+    assert_true(payments_checkout_name_is_sound(SPAN("Jenny Rosen")));
+    assert_true(payments_checkout_name_is_sound(SPAN("J\xc3\xb6rg 2nd")));
+    assert_true(payments_checkout_name_is_sound(SPAN("12345678901")));
+    assert_false(payments_checkout_name_is_sound(SPAN("")));
+    assert_false(payments_checkout_name_is_sound(SPAN("  ")));
+    assert_false(payments_checkout_name_is_sound(SPAN("4242 4242 4242 4242")));
+    assert_false(payments_checkout_name_is_sound(SPAN("x4-2.4a242424242")));
+}
+
+static void
 test_errors_stand_beside_their_fields(void **state)
 {
     (void)state;
@@ -104,6 +117,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_expiries),
         cmocka_unit_test(test_emails),
+        cmocka_unit_test(test_names),
         cmocka_unit_test(test_errors_stand_beside_their_fields),
         cmocka_unit_test(test_every_refusal_has_words),
     };

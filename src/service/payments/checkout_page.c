@@ -290,6 +290,9 @@ read_entered(struct resource_op *op, struct payments_checkout_page *page)
     (void)resource_text(op, "name", &page->name);
     (void)resource_text(op, "email", &page->email);
     (void)resource_text(op, "card[expiry]", &page->expiry);
+    if (!payments_checkout_name_is_sound(page->name)) {
+        page->name = SPAN_EMPTY; /* nor is it shown back */
+    }
 }
 
 static void
@@ -375,7 +378,7 @@ check_entered(
     if (!payments_checkout_expiry_read(entered.expiry, ret_month, ret_year)) {
         payments_checkout_errors_of_card(PORT_VAULT_INVALID_MONTH, errors);
     }
-    if (entered.name.size == 0) {
+    if (!payments_checkout_name_is_sound(entered.name)) {
         errors->name = "Enter the name that stands on the card.";
     }
     if (asks_email(flow->checkout) && !payments_checkout_email_is_sound(entered.email)) {

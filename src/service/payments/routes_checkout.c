@@ -83,7 +83,7 @@ static const struct resource_param page_params[] = {ONE_OF("by", payments_card_o
 static const struct resource_param submit_params[] = {
     ONE_OF("by", payments_card_only),
     HASH("card"),
-    TEXT("card[expiry]", 16),
+    TEXT("card[expiry]", 10),
     TEXT("name", 200),
     TEXT("email", 254),
     HASH("payment_method_data"),
