@@ -97,6 +97,7 @@ write_routes(struct json_writer *json)
         {"authenticate", "path_prefix", "/authenticate/", true},
         {"qr", "path_prefix", "/qr/", true},
         {"console", "path_prefix", "/console", true},
+        {"checkout", "path_prefix", "/checkout/", true},
         {"all", "path_prefix", "/", false},
     };
 

@@ -79,7 +79,7 @@ is_list(const struct resource_param *param)
     return param->kind == RESOURCE_PARAM_TEXT_LIST;
 }
 
-/* What a form writes with brackets: "a[b]=1". */
+/* What a form writes with brackets: "a[b]=1", "a[0][b]=1". */
 static bool
 is_deep(const struct resource_param *param)
 {
@@ -87,6 +87,7 @@ is_deep(const struct resource_param *param)
     case RESOURCE_PARAM_METADATA:
     case RESOURCE_PARAM_HASH:
     case RESOURCE_PARAM_ANY_HASH:
+    case RESOURCE_PARAM_HASH_LIST:
     case RESOURCE_PARAM_RANGE:
         return true;
     case RESOURCE_PARAM_TEXT:
@@ -239,6 +240,24 @@ write_range(struct json_writer *json)
 }
 
 static void
+write_hashes(const struct writing *writing, const struct resource_param *param)
+{
+    struct json_writer *json = writing->json;
+    char parent[NAME_SIZE];
+    struct buf name;
+    buf_init_fixed(&name, parent, sizeof(parent) - 1);
+    buf_append_format(&name, "%s[]", param->name);
+    ASSERT(!buf_failed(&name));
+    parent[name.size] = '\0';
+    json_member_cstr(json, "type", "array");
+    json_member_i64(json, "maxItems", param->maximum);
+    json_key(json, "items");
+    json_object_begin(json);
+    write_object(writing, parent);
+    json_object_end(json);
+}
+
+static void
 write_members(const struct writing *writing, const struct resource_param *param)
 {
     struct json_writer *json = writing->json;
@@ -267,6 +286,9 @@ write_members(const struct writing *writing, const struct resource_param *param)
         return;
     case RESOURCE_PARAM_TEXT_LIST:
         write_texts(json, param->maximum);
+        return;
+    case RESOURCE_PARAM_HASH_LIST:
+        write_hashes(writing, param);
         return;
     case RESOURCE_PARAM_METADATA:
         write_metadata(json);

@@ -32,6 +32,9 @@ static const struct resource_param paint_params[] = {
     {.name = "tags", .kind = RESOURCE_PARAM_TEXT_LIST, .maximum = 5},
     {.name = "metadata", .kind = RESOURCE_PARAM_METADATA},
     {.name = "any", .kind = RESOURCE_PARAM_ANY_HASH},
+    {.name = "layers", .kind = RESOURCE_PARAM_HASH_LIST, .maximum = 7},
+    {.name = "layers[][coat]", .kind = RESOURCE_PARAM_HASH, .required = true},
+    {.name = "layers[][coat][name]", .kind = RESOURCE_PARAM_TEXT, .maximum = 3},
     {.name = "many", .kind = RESOURCE_PARAM_INTEGER, .minimum = INT64_MIN, .maximum = INT64_MAX},
 };
 static const struct resource_param list_params[] = {RESOURCE_LIST_PARAMS};
@@ -143,7 +146,7 @@ parameters_are_nested_as_they_are_written(void **state)
     json_t *schema = t_at(t_form(state), "schema", NULL);
     assert_true(json_is_false(json_object_get(schema, "additionalProperties")));
     json_t *properties = json_object_get(schema, "properties");
-    assert_int_equal(json_object_size(properties), 7);
+    assert_int_equal(json_object_size(properties), 8);
     json_t *size = json_object_get(properties, "size");
     assert_string_equal(t_text(size, "type"), "object");
     json_t *width = t_at(size, "properties", "width", NULL);
@@ -173,7 +176,16 @@ kinds_have_their_schemas(void **state)
     assert_null(t_at(properties, "many", "minimum", NULL));
     assert_null(t_at(properties, "many", "maximum", NULL));
     assert_int_equal(t_integer(json_object_get(properties, "sizes"), "minLength"), 1);
+    json_t *layers = json_object_get(properties, "layers");
+    assert_string_equal(t_text(layers, "type"), "array");
+    assert_int_equal(t_integer(layers, "maxItems"), 7);
+    json_t *layer = json_object_get(layers, "items");
+    assert_string_equal(
+        json_string_value(json_array_get(t_at(layer, "required", NULL), 0)), "coat");
+    json_t *coat = t_at(layer, "properties", "coat", NULL);
+    assert_int_equal(t_integer(t_at(coat, "properties", "name", NULL), "maxLength"), 3);
     json_t *encoding = json_object_get(t_form(state), "encoding");
+    assert_string_equal(t_text(json_object_get(encoding, "layers"), "style"), "deepObject");
     assert_string_equal(t_text(json_object_get(encoding, "tags[]"), "style"), "form");
     assert_string_equal(t_text(json_object_get(encoding, "size"), "style"), "deepObject");
     assert_null(json_object_get(encoding, "colour"));

@@ -1,6 +1,7 @@
 /*
  * Card data in a request: it goes to the vault, and the number and the security code are gone from
- * the request before anything else looks at it (M6).
+ * the request before anything else looks at it (M6). On a public route it waits, out of the
+ * parameters, until the handler has found out that the request may leave one.
  */
 #include "runtime.h"
 
@@ -31,6 +32,15 @@ wipe_child(struct form_node *card, struct span name)
     }
 }
 
+static void
+wipe_held(struct span *text)
+{
+    if (text->size > 0) {
+        explicit_bzero((void *)(uintptr_t)text->data, text->size);
+    }
+    *text = SPAN_EMPTY;
+}
+
 void
 resource_card_wipe(struct resource_op *op)
 {
@@ -39,6 +49,8 @@ resource_card_wipe(struct resource_op *op)
         wipe_child(card, SPAN("number"));
         wipe_child(card, SPAN("cvc"));
     }
+    wipe_held(&op->tokenize.number);
+    wipe_held(&op->tokenize.cvc);
 }
 
 /* A required integer of the card; false if the operation was answered. */
@@ -68,20 +80,56 @@ tokenized(struct port_vault_tokenize *request)
 {
     struct resource_op *op = CONTAINER_OF(request, struct resource_op, tokenize);
     resource_card_wipe(op);
-    request->number = SPAN_EMPTY;
-    request->cvc = SPAN_EMPTY;
     if (request->error != ERR_OK) {
         resource_internal(op, request->error, "vault");
         return;
     }
     op->has_card = true;
-    resource_op_checked(op);
+    if (op->card_step != NULL) {
+        op->card_step(op);
+    } else {
+        resource_op_checked(op);
+    }
+}
+
+static bool
+is_public(const struct resource_op *op)
+{
+    return (op->route->flags & RESOURCE_PUBLIC) != 0;
+}
+
+/* Takes the member out of the card, where no check and no error can come upon it. */
+static struct span
+hold_child(struct form_node *card, struct span name)
+{
+    struct form_node *node = form_child(card, name);
+    if (node == NULL || node->kind != FORM_TEXT) {
+        return SPAN_EMPTY;
+    }
+    form_remove(node);
+    return node->text;
+}
+
+static void
+ask_vault(struct resource_op *op)
+{
+    struct port_vault *vault = op->runtime->parts.vault;
+    op->tokenize.reply_to = op->runtime->executor;
+    op->tokenize.done = tokenized;
+    op->tokenize.trace = op->span.context;
+    op->tokenize.scope = op->caller.scope;
+    vault->tokenize(vault, &op->tokenize);
 }
 
 bool
 resource_card_begin(struct resource_op *op)
 {
-    const struct form_node *card = card_node(op);
+    struct form_node *card = card_node(op);
+    if (card != NULL && is_public(op)) {
+        op->tokenize.number = hold_child(card, SPAN("number"));
+        op->tokenize.cvc = hold_child(card, SPAN("cvc"));
+        return false;
+    }
     const struct form_node *number = form_child(card, SPAN("number"));
     if (number == NULL || number->kind != FORM_TEXT) {
         return false;
@@ -92,15 +140,38 @@ resource_card_begin(struct resource_op *op)
         return true;
     }
     const struct form_node *cvc = form_child(card, SPAN("cvc"));
-    request->reply_to = op->runtime->executor;
-    request->done = tokenized;
-    request->trace = op->span.context;
-    request->scope = op->caller.scope;
     request->number = number->text;
     request->cvc = cvc != NULL && cvc->kind == FORM_TEXT ? cvc->text : SPAN_EMPTY;
-    struct port_vault *vault = op->runtime->parts.vault;
-    vault->tokenize(vault, request);
+    ask_vault(op);
     return true;
+}
+
+void
+resource_card_given(const struct resource_op *op, bool *ret_number, bool *ret_cvc)
+{
+    *ret_number = op->has_card || op->tokenize.number.size != 0;
+    *ret_cvc = op->has_card ? op->tokenize.card.cvc_provided : op->tokenize.cvc.size != 0;
+}
+
+void
+resource_card_keep(struct resource_op *op, int64_t exp_month, int64_t exp_year, resource_step step)
+{
+    ASSERT(is_public(op));
+    if (op->has_card) { /* the operation has begun anew since */
+        step(op);
+        return;
+    }
+    op->card_step = step;
+    op->tokenize.exp_month = exp_month;
+    op->tokenize.exp_year = exp_year;
+    ask_vault(op);
+}
+
+enum port_vault_outcome
+resource_card_outcome(const struct resource_op *op)
+{
+    ASSERT(op->has_card);
+    return op->tokenize.outcome;
 }
 
 const struct port_vault_card *
@@ -156,5 +227,5 @@ resource_card_accept(struct resource_op *op, enum port_vault_outcome outcome)
 bool
 resource_card_check(struct resource_op *op)
 {
-    return !op->has_card || resource_card_accept(op, op->tokenize.outcome);
+    return !op->has_card || is_public(op) || resource_card_accept(op, op->tokenize.outcome);
 }

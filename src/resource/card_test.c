@@ -107,6 +107,57 @@ no_card_means_no_vault(void **state)
     assert_int_equal(world->vault.asked, 0);
 }
 
+/* Nobody has shown a right yet: the handler says whether the vault gets to see it. */
+static void
+a_public_route_keeps_no_card_by_itself(void **state)
+{
+    static const char form[] = "card[number]=" NUMBER "&card[cvc]=987";
+    struct t_world *world = *state;
+    struct t_call *call = t_send(world, T_PAGE_CARD, "2", form);
+    struct span number = form_find(call->request.params, "card[number]")->text;
+    struct span cvc = form_find(call->request.params, "card[cvc]")->text;
+    t_run(world);
+    assert_int_equal(call->request.status, 200);
+    assert_true(json_is_true(t_json(call, "number")));
+    assert_true(json_is_true(t_json(call, "cvc")));
+    assert_true(json_is_false(t_json(call, "number_seen")));
+    assert_int_equal(world->vault.asked, 0);
+    for (size_t i = 0; i < number.size; i++) {
+        assert_int_equal(number.data[i], 0);
+    }
+    for (size_t i = 0; i < cvc.size; i++) {
+        assert_int_equal(cvc.data[i], 0);
+    }
+    call = t_do(world, T_PAGE_CARD, "2", "card[number]=&name=x");
+    assert_true(json_is_false(t_json(call, "number")));
+}
+
+static void
+a_handler_gives_it_to_the_vault(void **state)
+{
+    struct t_world *world = *state;
+    struct t_call *call =
+        t_send(world, T_PAGE_CARD, "2", "card[number]=" NUMBER "&card[cvc]=987&name=good");
+    struct span number = form_find(call->request.params, "card[number]")->text;
+    t_run(world);
+    assert_string_equal(t_text(call, "token"), "card_1");
+    assert_int_equal(world->vault.asked, 1);
+    assert_memory_equal(world->vault.seen_number, NUMBER, sizeof(NUMBER));
+    assert_int_equal(number.data[0], 0);
+    /* What the vault finds is the handler's to tell. */
+    world->vault.outcome = PORT_VAULT_INCORRECT_NUMBER;
+    call = t_do(world, T_PAGE_CARD, "2", "card[number]=" NUMBER "&name=good");
+    assert_int_equal(call->request.status, 200);
+    assert_int_equal(json_integer_value(t_json(call, "outcome")), (int)PORT_VAULT_INCORRECT_NUMBER);
+    /* Refused before the handler: the number is in no error, and gone. */
+    call = t_send(world, T_PAGE_CARD, "2", "card[number]=" NUMBER "&name=good&other=1");
+    number = form_find(call->request.params, "card[number]")->text;
+    t_run(world);
+    t_expect_error(call, 400, "parameter_unknown", "other");
+    assert_int_equal(number.data[0], 0);
+    assert_int_equal(world->vault.asked, 2);
+}
+
 static void
 idempotency_compares_cards_by_fingerprint(void **state)
 {
@@ -169,6 +220,8 @@ main(void)
         T(it_is_wiped_when_the_request_is_refused),
         T(outcomes_are_card_errors),
         T(no_card_means_no_vault),
+        T(a_public_route_keeps_no_card_by_itself),
+        T(a_handler_gives_it_to_the_vault),
         T(idempotency_compares_cards_by_fingerprint),
         T(nothing_stored_holds_the_number),
     };

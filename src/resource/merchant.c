@@ -134,6 +134,27 @@ resource_platform_row(
 
 /* -------------------------------------------------------------------------------- merchants */
 
+/* ERR_NOT_FOUND. */
+static err_t
+find_merchant(
+    struct resource_runtime *runtime,
+    struct arena *arena,
+    uint64_t number,
+    struct resource_merchant **ret_merchant)
+{
+    const struct document_query query = {
+        .scope = RESOURCE_SCOPE_NONE,
+        .range_column = UINT32_MAX,
+        .filter_count = 1,
+        .filters = {{.column = RESOURCE_MERCHANT_NUMBER_COLUMN, .value.integer = (int64_t)number}},
+        .limit = 1,
+    };
+    void *found = NULL;
+    TRY(resource_row_find_first(runtime, arena, &resource_merchant_type, &query, &found));
+    *ret_merchant = found;
+    return found == NULL ? ERR_NOT_FOUND : ERR_OK;
+}
+
 static err_t
 know_merchant(
     struct resource_runtime *runtime,
@@ -150,19 +171,8 @@ know_merchant(
     if (known->number == number) {
         return ERR_OK;
     }
-    struct document_query query = {
-        .scope = RESOURCE_SCOPE_NONE,
-        .range_column = UINT32_MAX,
-        .filter_count = 1,
-        .filters = {{.column = RESOURCE_MERCHANT_NUMBER_COLUMN, .value.integer = (int64_t)number}},
-        .limit = 1,
-    };
-    struct resource_merchant *merchant = NULL;
-    TRY(resource_row_find_first(
-        runtime, arena, &resource_merchant_type, &query, (void **)&merchant));
-    if (merchant == NULL) {
-        return ERR_NOT_FOUND;
-    }
+    struct resource_merchant *merchant;
+    TRY(find_merchant(runtime, arena, number, &merchant));
     ASSERT(merchant->name.size <= RESOURCE_MERCHANT_NAME_MAX);
     resource_copy_id(known->id, merchant->header.id);
     if (merchant->name.size > 0) {
@@ -200,6 +210,16 @@ resource_op_merchant_name(struct resource_op *op, struct span *ret_name)
     struct span name = span_from_cstr(known->name);
     *ret_name = arena_copy(&op->arena, name);
     return name.size > 0 && ret_name->data == NULL ? ERR_FULL : ERR_OK;
+}
+
+err_t
+resource_op_merchant_closed(struct resource_op *op, bool *ret_closed)
+{
+    struct resource_merchant *merchant;
+    resource_transaction_read(op->runtime, op);
+    TRY(find_merchant(op->runtime, &op->arena, op->caller.scope / 2, &merchant));
+    *ret_closed = merchant->closed;
+    return ERR_OK;
 }
 
 /* ----------------------------------------------------------------------- rows page by page */

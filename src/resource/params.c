@@ -22,11 +22,37 @@ struct walk {
     const struct resource_route *route;
     char name[NAME_SIZE];
     size_t name_size;
+    bool in_list;
 };
 
 static bool check_children(struct walk *walk, const struct form_node *node);
 
 /* ------------------------------------------------------------------------------------ names */
+
+/* Whether the table's name is this one; its "[]" stands for the index of any item of a list. */
+static bool
+name_matches(struct span table, struct span name)
+{
+    size_t at = 0;
+    for (size_t i = 0; i < table.size;) {
+        if (table.data[i] == '[' && i + 1 < table.size && table.data[i + 1] == ']') {
+            size_t end = span_find(name, ']', at);
+            uint64_t index;
+            if (at >= name.size || name.data[at] != '[' || end == name.size ||
+                !span_parse_u64(span_slice(name, at + 1, end), &index)) {
+                return false;
+            }
+            at = end + 1;
+            i += 2;
+        } else if (at < name.size && name.data[at] == table.data[i]) {
+            at++;
+            i++;
+        } else {
+            return false;
+        }
+    }
+    return at == name.size;
+}
 
 /* Adds "name" or "[name]"; false if it would be longer than any name of a table. */
 static bool
@@ -64,8 +90,7 @@ param_find(const struct walk *walk)
 {
     for (uint32_t i = 0; i < walk->route->param_count; i++) {
         const struct resource_param *param = &walk->route->params[i];
-        if (strncmp(param->name, walk->name, walk->name_size) == 0 &&
-            param->name[walk->name_size] == '\0') {
+        if (name_matches(span_from_cstr(param->name), span_of(walk->name, walk->name_size))) {
             return param;
         }
     }
@@ -235,6 +260,7 @@ check_scalar(const struct walk *walk, const struct resource_param *param, struct
     case RESOURCE_PARAM_CURRENCY:
         return check_currency(walk, text);
     case RESOURCE_PARAM_TEXT_LIST:
+    case RESOURCE_PARAM_HASH_LIST:
         return refuse_kind(walk, "array");
     case RESOURCE_PARAM_METADATA:
     case RESOURCE_PARAM_HASH:
@@ -247,7 +273,7 @@ check_scalar(const struct walk *walk, const struct resource_param *param, struct
 /* ------------------------------------------------------------------------- lists and hashes */
 
 static bool
-check_text_list(
+check_length(
     const struct walk *walk, const struct resource_param *param, const struct form_node *node)
 {
     ASSERT(param->maximum > 0);
@@ -265,11 +291,74 @@ check_text_list(
             (long long)param->maximum);
         return false;
     }
+    return true;
+}
+
+static bool
+check_text_list(
+    const struct walk *walk, const struct resource_param *param, const struct form_node *node)
+{
+    if (!check_length(walk, param, node)) {
+        return false;
+    }
     for (const struct form_node *item = node->first_child; item != NULL; item = item->next) {
         if (item->kind != FORM_TEXT || item->text.size > LIST_TEXT_MAX) {
             return refuse_kind(walk, "array of strings");
         }
     }
+    return true;
+}
+
+/* What the table requires directly in the item, or the hash inside it, that was checked. */
+static bool
+check_item_is_whole(struct walk *walk, const struct form_node *node)
+{
+    for (uint32_t i = 0; i < walk->route->param_count; i++) {
+        const struct resource_param *param = &walk->route->params[i];
+        const char *bracket = strrchr(param->name, '[');
+        if (!param->required || bracket == NULL) {
+            continue;
+        }
+        struct span parent = span_of(param->name, (size_t)(bracket - param->name));
+        struct span child = span_of(bracket + 1, strlen(bracket) - 2);
+        if (name_matches(parent, span_of(walk->name, walk->name_size)) &&
+            form_child(node, child) == NULL) {
+            bool fits = name_push(walk, child);
+            ASSERT(fits); /* as long as the one in the table, and an index */
+            resource_invalid(
+                walk->op,
+                "parameter_missing",
+                walk->name,
+                "Missing required param: %s.",
+                walk->name);
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool
+check_hash_list(struct walk *walk, const struct resource_param *param, const struct form_node *node)
+{
+    if (!check_length(walk, param, node)) {
+        return false;
+    }
+    walk->in_list = true;
+    for (const struct form_node *item = node->first_child; item != NULL; item = item->next) {
+        char index[16];
+        size_t size = walk->name_size;
+        struct buf text;
+        buf_init_fixed(&text, index, sizeof(index));
+        buf_append_format(&text, "%u", item->index);
+        if (!name_push(walk, buf_span(&text)) || item->kind != FORM_HASH) {
+            return refuse_kind(walk, "object");
+        }
+        if (!check_children(walk, item)) {
+            return false;
+        }
+        name_pop(walk, size);
+    }
+    walk->in_list = false;
     return true;
 }
 
@@ -370,6 +459,8 @@ check_composite(struct walk *walk, const struct resource_param *param, const str
     switch (param->kind) {
     case RESOURCE_PARAM_TEXT_LIST:
         return check_text_list(walk, param, node);
+    case RESOURCE_PARAM_HASH_LIST:
+        return check_hash_list(walk, param, node);
     case RESOURCE_PARAM_RANGE:
         return check_range(walk, node);
     case RESOURCE_PARAM_METADATA:
@@ -414,6 +505,7 @@ can_be_empty(const struct resource_param *param)
     switch (param->kind) {
     case RESOURCE_PARAM_TEXT:
     case RESOURCE_PARAM_TEXT_LIST:
+    case RESOURCE_PARAM_HASH_LIST:
     case RESOURCE_PARAM_METADATA:
     case RESOURCE_PARAM_HASH:
     case RESOURCE_PARAM_ANY_HASH:
@@ -476,14 +568,16 @@ check_children(struct walk *walk, const struct form_node *node)
         }
         name_pop(walk, size);
     }
-    return true;
+    return !walk->in_list || check_item_is_whole(walk, node);
 }
 
-/* A required parameter inside a hash is required if the hash is there. */
+/* A required parameter inside a hash is required if the hash is there; one inside a list, in each
+ * item (check_item_is_whole). */
 static bool
 is_missing(const struct resource_op *op, const struct resource_param *param)
 {
-    if (!param->required || form_find(op->request->params, param->name) != NULL) {
+    if (!param->required || strstr(param->name, "[]") != NULL ||
+        form_find(op->request->params, param->name) != NULL) {
         return false;
     }
     const char *bracket = strrchr(param->name, '[');

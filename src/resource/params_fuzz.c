@@ -21,6 +21,10 @@ static const struct resource_param params[] = {
     {.name = "h", .kind = RESOURCE_PARAM_HASH},
     {.name = "h[n]", .kind = RESOURCE_PARAM_TEXT, .required = true, .maximum = 5},
     {.name = "any", .kind = RESOURCE_PARAM_ANY_HASH},
+    {.name = "i", .kind = RESOURCE_PARAM_HASH_LIST, .maximum = 3},
+    {.name = "i[][n]", .kind = RESOURCE_PARAM_INTEGER, .minimum = 0, .maximum = 9},
+    {.name = "i[][h]", .kind = RESOURCE_PARAM_HASH, .required = true},
+    {.name = "i[][h][t]", .kind = RESOURCE_PARAM_TEXT, .required = true, .maximum = 5},
     RESOURCE_LIST_PARAMS,
 };
 static const struct resource_route route = {

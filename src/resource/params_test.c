@@ -118,6 +118,37 @@ texts_and_lists_have_limits(void **state)
 }
 
 static void
+lists_of_hashes_are_checked_item_by_item(void **state)
+{
+    struct t_world *world = *state;
+    t_good(world, "items[0][what][name]=a&items[0][count]=2&items[1][what][name]=b");
+    t_good(world, "items[4][what][name]=a");
+    t_good(world, "items=");
+    t_bad(world, "items=a", "", "items");
+    t_bad(world, "items[x][what][name]=a", "", "items");
+    t_bad(world, "items[]=a", "", "items[0]");
+    t_bad(
+        world, "items[0][what][name]=a&items[1][what][name]=a&items[2][what][name]=a", "", "items");
+    t_bad(
+        world,
+        "items[0][what][name]=a&items[1][count]=10&items[1][what][name]=a",
+        "parameter_invalid_integer",
+        "items[1][count]");
+    t_bad(
+        world,
+        "items[0][what][name]=a&items[0][colour]=a",
+        "parameter_unknown",
+        "items[0][colour]");
+    t_bad(world, "items[0][count]=1", "parameter_missing", "items[0][what]");
+    t_bad(world, "items[0][what][x]=1", "parameter_unknown", "items[0][what][x]");
+    t_bad(
+        world,
+        "items[0][what][name]=a&items[3][what][name]=",
+        "parameter_invalid_empty",
+        "items[3][what][name]");
+}
+
+static void
 metadata_keeps_to_its_rules(void **state)
 {
     struct t_world *world = *state;
@@ -254,6 +285,7 @@ main(void)
         T(booleans_enums_and_currencies_are_checked),
         T(what_has_no_value_for_none_cannot_be_empty),
         T(texts_and_lists_have_limits),
+        T(lists_of_hashes_are_checked_item_by_item),
         T(metadata_keeps_to_its_rules),
         T(metadata_merges),
         T(handlers_read_what_was_sent),

@@ -102,6 +102,16 @@ resource_render_reference(
     type->render(&inner, document);
 }
 
+bool
+resource_render_asks(struct resource_render *render, const char *name)
+{
+    struct resource_expand *child = resource_expand_child(render->expand, span_from_cstr(name));
+    if (child != NULL) {
+        child->used = true;
+    }
+    return child != NULL;
+}
+
 struct resource_expand *
 resource_render_enter(struct resource_render *render, const char *name)
 {

@@ -171,6 +171,7 @@ struct resource_op {
 
     struct port_vault_tokenize tokenize;
     bool has_card;
+    resource_step card_step; /* of resource_card_keep; NULL: the request's checks go on */
 
     int status;
     struct buf body;

@@ -178,15 +178,17 @@ find_waiting(struct resource_sweeper *sweeper, struct resource_op *op)
 }
 
 static err_t
-find_due(struct resource_sweeper *sweeper, struct resource_op *op, int64_t until)
+find_due(struct resource_sweeper *sweeper, struct resource_op *op, int64_t now)
 {
+    /* Only an attempt can have a lease to ignore. */
+    int64_t ahead = sweeper->first ? now + DUE_AHEAD_MAX_S : now;
     for (uint32_t i = 0; i < sweeper->parts.kind_count; i++) {
         sweeper->kind = &sweeper->parts.kinds[i];
         const struct document_query query = {
             .all_scopes = true,
             .range_column = sweeper->kind->due_column,
             .range_min = 1,
-            .range_max = until,
+            .range_max = sweeper->kind->began != NULL ? ahead : now,
             .oldest_first = true,
             .hot_only = sweeper->kind->hot_only,
             .limit = DOCUMENT_LIST_MAX,
@@ -215,7 +217,7 @@ sweep(struct resource_op *op)
     sweeper->open_count = 0;
     sweeper->oldest_began = 0;
     sweeper->waiting_count = 0;
-    err_t error = find_due(sweeper, op, sweeper->first ? now + DUE_AHEAD_MAX_S : now);
+    err_t error = find_due(sweeper, op, now);
     resource_finish(op);
     if (error == ERR_OK) {
         atomic_store(sweeper->parts.open, sweeper->open_count);

@@ -44,11 +44,12 @@ enum t_route {
     T_RETRIEVE,
     T_UPDATE, /* under the thing's lock: count += 1 */
     T_LIST,
-    T_CHARGE, /* OUTSIDE_EFFECTS: writes, waits for the commit, asks outside, finishes */
-    T_CARD,   /* CARD_DATA at "method[card]" */
-    T_PUBLIC, /* PUBLISHABLE */
-    T_CHECK,  /* one parameter of each kind */
-    T_PAGE,   /* a page for a browser; with metadata, a redirect */
+    T_CHARGE,    /* OUTSIDE_EFFECTS: writes, waits for the commit, asks outside, finishes */
+    T_CARD,      /* CARD_DATA at "method[card]" */
+    T_PUBLIC,    /* PUBLISHABLE */
+    T_CHECK,     /* one parameter of each kind */
+    T_PAGE,      /* a page for a browser; with metadata, a redirect */
+    T_PAGE_CARD, /* PUBLIC, CARD_DATA at "card": goes to the vault if name=good */
     T_EVENTS,
     T_EVENT,
     T_SEARCH,

@@ -329,6 +329,10 @@ static const struct resource_param check_params[] = {
     {.name = "hash[deep]", .kind = RESOURCE_PARAM_HASH},
     {.name = "hash[deep][est]", .kind = RESOURCE_PARAM_INTEGER, .minimum = 0, .maximum = 5},
     {.name = "any", .kind = RESOURCE_PARAM_ANY_HASH},
+    {.name = "items", .kind = RESOURCE_PARAM_HASH_LIST, .maximum = 2},
+    {.name = "items[][count]", .kind = RESOURCE_PARAM_INTEGER, .minimum = 1, .maximum = 9},
+    {.name = "items[][what]", .kind = RESOURCE_PARAM_HASH, .required = true},
+    {.name = "items[][what][name]", .kind = RESOURCE_PARAM_TEXT, .required = true, .maximum = 5},
     {.name = "created", .kind = RESOURCE_PARAM_RANGE},
     RESOURCE_EXPAND_PARAM,
 };
@@ -369,6 +373,47 @@ thing_page(struct resource_op *op)
     buf_append_format(&body, "<p>%s", resource_op_caller(op)->merchant_id);
     resource_answer_typed(op, 200, "text/html; charset=utf-8", &body);
 }
+
+static void
+page_card_kept(struct resource_op *op)
+{
+    struct buf body;
+    buf_init(&body, 1000);
+    buf_append_format(
+        &body,
+        "{\"outcome\":%d,\"token\":\"%s\"}",
+        (int)resource_card_outcome(op),
+        resource_card(op)->token);
+    resource_answer(op, 200, &body);
+}
+
+static void
+thing_page_card(struct resource_op *op)
+{
+    struct span name = SPAN_EMPTY;
+    bool number;
+    bool cvc;
+    (void)resource_text(op, "name", &name);
+    if (span_equal_cstr(name, "good")) {
+        resource_card_keep(op, 12, 2030, page_card_kept);
+        return;
+    }
+    struct buf body;
+    resource_card_given(op, &number, &cvc);
+    buf_init(&body, 1000);
+    buf_append_format(
+        &body,
+        "{\"number\":%s,\"cvc\":%s,\"number_seen\":%s}",
+        number ? "true" : "false",
+        cvc ? "true" : "false",
+        resource_present(op, "card[number]") ? "true" : "false");
+    resource_answer(op, 200, &body);
+}
+
+static const struct resource_param page_card_params[] = {
+    {.name = "name", .kind = RESOURCE_PARAM_TEXT, .maximum = 40},
+    {.name = "card", .kind = RESOURCE_PARAM_HASH},
+};
 
 #define PARAMS(table) .params = table, .param_count = sizeof(table) / sizeof(table[0])
 
@@ -423,6 +468,13 @@ const struct resource_route t_routes[T_ROUTE_COUNT] = {
          .handler = thing_page,
          PARAMS(update_params),
          .flags = RESOURCE_PUBLIC},
+    [T_PAGE_CARD] =
+        {.method = "POST",
+         .pattern = "/card/:scope/:secret",
+         .handler = thing_page_card,
+         PARAMS(page_card_params),
+         .flags = RESOURCE_PUBLIC | RESOURCE_CARD_DATA,
+         .card_parameter = "card"},
     [T_CHECK] =
         {.method = "POST",
          .pattern = "/v1/things/check",

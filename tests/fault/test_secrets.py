@@ -3,6 +3,7 @@
 import base64
 
 import pytest
+import requests
 import stripe
 
 from kit.client import Http, card, sdk
@@ -36,6 +37,26 @@ def search(server, needles):
     return places
 
 
+def enter_on_a_page(client):
+    """As payers do, also into a wrong field, and at an address that is not there."""
+    session = client.v1.checkout.sessions.create({
+        "mode": "payment", "success_url": "https://shop.example/paid", "line_items": [{"price_data": {
+            "currency": "usd", "unit_amount": 900, "product_data": {"name": "Poster"}}}]})
+    form = {"card[expiry]": "12/34", "card[cvc]": SHORT_CODE, "name": "Nobody Inparticular",
+            "email": "nobody@example.com"}
+    number = NUMBERS[4]
+    for url, fields in [
+        (session.url, {"card[number]": number}), (session.url, {"card[number]": number, "card[expiry]": "x"}),
+        (session.url, {"card[number]": number, "name": number}),
+        (session.url, {"card[number]": "1", "card[expiry]": number}),
+        (session.url, {"card[number][x]": number}), (session.url, {"card[number]": number, "colour": "red"}),
+        (session.url + "x", {"card[number]": number}), (session.url, {"card[number]": number * 9}),
+    ]:
+        answer = requests.post(url, {**form, **fields}, allow_redirects=False, timeout=60)
+        assert number not in answer.text and number not in str(answer.headers)
+    assert number not in requests.get(session.url, timeout=60).text
+
+
 @pytest.mark.parametrize("how", ["stop", "kill"])
 def test_no_card_data_on_disk_or_in_logs(make_server, how):
     server = make_server("--log-level=debug", "--ledger-segment-size=4m")
@@ -54,6 +75,7 @@ def test_no_card_data_on_disk_or_in_logs(make_server, how):
                     {"amount": 1000, "currency": "usd", "confirm": True, **params})
             except stripe.CardError as error:
                 assert number not in str(error.json_body)
+    enter_on_a_page(client)
     # Wrong requests carry numbers into error paths.
     body = {"type": "card", "card[number]": NUMBERS[0], "card[cvc]": CODE}
     for path, extra in [

@@ -17,6 +17,7 @@ PUBLIC = [
     {"name": "authenticate", "path_prefix": "/authenticate/", "public": True},
     {"name": "qr", "path_prefix": "/qr/", "public": True},
     {"name": "console", "path_prefix": "/console", "public": True},
+    {"name": "checkout", "path_prefix": "/checkout/", "public": True},
 ]
 
 

@@ -21,7 +21,7 @@ SECRET = re.compile(r"(_secret_)[0-9A-Za-z]+")
 KEY = re.compile(r"\b([sprw][a-z]*_(?:test_|live_)?)[0-9A-Za-z]{24,}")
 # Links that a server hands out: where it listens, and what proves that one may follow them.
 HOST = re.compile(r"\bhttp://127\.0\.0\.1:[0-9]+")
-PAGE_SECRET = re.compile(r"(/authenticate/[0-9]+/[a-z]+_example[0-9]+)_[0-9A-Za-z]+")
+PAGE_SECRET = re.compile(r"(/(?:authenticate|checkout)/[0-9]+/[a-z]+_example[0-9]+)_[0-9A-Za-z]+")
 NANOSECONDS = re.compile(r"[0-9]{19}")
 # Members whose value is drawn anew in every data folder.
 DRAWN = {

@@ -12,13 +12,13 @@ UNSIGNED = {str(unsigned(bits)["anyOf"]): bits for bits in (16, 32, 64, 128)}
 
 
 def form_pairs(value, name=None):
-    """A value as a form has it: a[b]=1, a[]=1."""
+    """A value as a form has it: a[b]=1, a[]=1, a[0][b]=1."""
     if isinstance(value, dict):
         for key, inner in value.items():
             yield from form_pairs(inner, key if name is None else f"{name}[{key}]")
     elif isinstance(value, list):
-        for inner in value:
-            yield from form_pairs(inner, f"{name}[]")
+        for index, inner in enumerate(value):
+            yield from form_pairs(inner, f"{name}[{index if isinstance(inner, dict) else ''}]")
     elif isinstance(value, bool):
         yield name, str(value).lower()
     else:

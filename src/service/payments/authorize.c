@@ -169,12 +169,13 @@ save_approved(struct payments_flow *flow)
     TRY(resource_save(op, &payments_charge_type, charge));
     TRY(resource_save(op, &payments_intent_type, intent));
     TRY(resource_emit(op, "charge.succeeded", &payments_charge_type, charge, SPAN_EMPTY));
-    return resource_emit(
+    TRY(resource_emit(
         op,
         captured ? "payment_intent.succeeded" : "payment_intent.amount_capturable_updated",
         &payments_intent_type,
         intent,
-        SPAN_EMPTY);
+        SPAN_EMPTY));
+    return payments_checkout_follow(flow);
 }
 
 static void
@@ -535,6 +536,7 @@ save_attempt(struct payments_flow *flow)
         payments_captures_later(flow) ? now + settings->authorization_hold_s : 0;
     intent->due = now + settings->lease_s;
     TRY(payments_participants_begin(flow));
+    TRY(payments_checkout_confirmed(flow));
     if (flow->method->header.version == 0) {
         TRY(resource_save(op, &payments_method_type, flow->method));
     }

@@ -59,6 +59,9 @@ save_canceled(struct payments_flow *flow)
         error = resource_emit(
             flow->op, "payment_intent.canceled", &payments_intent_type, intent, SPAN_EMPTY);
     }
+    if (error == ERR_OK) {
+        error = payments_checkout_follow(flow);
+    }
     if (error != ERR_OK) {
         resource_internal(flow->op, error, "intent");
         return;
@@ -126,6 +129,13 @@ begin_void(struct payments_flow *flow)
     payments_attempt_begin(flow, "void", flow->intent->amount_capturable, attempt_is_durable);
 }
 
+void
+payments_cancel_unpaid(struct payments_flow *flow)
+{
+    flow->charge = NULL; /* a failed one: nothing of it expires */
+    payments_split_let_go(flow, save_canceled);
+}
+
 static void
 cancel_locked(struct resource_op *op)
 {
@@ -142,8 +152,7 @@ cancel_locked(struct resource_op *op)
     if (from == PAYMENTS_REQUIRES_CAPTURE) {
         begin_void(flow);
     } else {
-        flow->charge = NULL; /* a failed one: nothing of it expires */
-        payments_split_let_go(flow, save_canceled);
+        payments_cancel_unpaid(flow);
     }
 }
 

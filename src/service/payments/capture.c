@@ -58,8 +58,9 @@ save_captured(struct payments_flow *flow)
     TRY(resource_save(flow->op, &payments_charge_type, charge));
     TRY(resource_save(flow->op, &payments_intent_type, intent));
     TRY(resource_emit(flow->op, "charge.captured", &payments_charge_type, charge, SPAN_EMPTY));
-    return resource_emit(
-        flow->op, "payment_intent.succeeded", &payments_intent_type, intent, SPAN_EMPTY);
+    TRY(resource_emit(
+        flow->op, "payment_intent.succeeded", &payments_intent_type, intent, SPAN_EMPTY));
+    return payments_checkout_follow(flow);
 }
 
 static void

@@ -14,6 +14,7 @@
  * PAYMENTS-8  What the customer answered is durable before the rail is asked again, and a challenge
  *             is answered once: the first answer counts.
  */
+#include "checkout.h"
 #include "flow.h"
 #include "url.h"
 
@@ -39,6 +40,9 @@ payments_challenge_reset(struct payments_flow *flow, struct payments_challenge *
             "return_url",
             "Not a valid URL. It begins with a scheme (https://), and has no spaces.");
         return false;
+    }
+    if (flow->checkout != NULL) {
+        return_url = flow->checkout->url;
     }
     *challenge = (struct payments_challenge){.return_url = return_url};
     return true;

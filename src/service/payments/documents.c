@@ -52,6 +52,7 @@ static const struct resource_field intent_fields[] = {
     RESOURCE_TEXT(payments_intent, transfer_group),
     RESOURCE_TEXT(payments_intent, transfer_destination),
     RESOURCE_TEXT(payments_intent, qr_code),
+    RESOURCE_TEXT(payments_intent, checkout_session),
     RESOURCE_TEXT(payments_intent, split_wallet),
     RESOURCE_INTEGER(payments_intent, split_amount),
     RESOURCE_TEXT(payments_intent, split_hold),
@@ -572,5 +573,6 @@ const struct document_kind *const payments_kinds[] = {
     &payments_payout_kind,
     &payments_dispute_kind,
     &payments_feed_cursor_kind,
+    &payments_checkout_kind,
 };
 const uint32_t payments_kind_count = sizeof(payments_kinds) / sizeof(payments_kinds[0]);

@@ -87,6 +87,7 @@ struct payments_intent {
     struct span transfer_group;
     struct span transfer_destination; /* a wallet, which gets what the payment brings */
     struct span qr_code;              /* the static code that it was made from */
+    struct span checkout_session;     /* whose payer pays it (checkout.h); empty: none */
     struct span split_wallet;         /* pays split_amount, the card the rest; empty: no split */
     int64_t split_amount;
     struct span split_hold;   /* the wallet's hold while the card's holder is challenged, 32 hex
@@ -335,6 +336,7 @@ struct payments_qr_code {
     bool inactive;
 };
 
+extern const struct document_kind payments_checkout_kind;
 extern const struct resource_type payments_intent_type;
 extern const struct resource_type payments_qr_code_type;
 extern const struct resource_type payments_suspense_type;

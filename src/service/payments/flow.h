@@ -70,6 +70,8 @@ enum payments_posting {
     PAYMENTS_POSTING_UNKNOWN, /* ask again later under the same ids */
 };
 
+struct payments_checkout; /* checkout.h */
+
 struct payments_flow {
     struct payments *payments;
     struct resource_op *op;
@@ -81,12 +83,17 @@ struct payments_flow {
     struct payments_dispute *dispute;
     struct payments_setup *setup;
     struct payments_setup_attempt *setup_attempt;
-    bool page; /* it runs for a person's browser: answers are pages and redirects */
+    struct payments_checkout *checkout;
+    bool merchant_closed; /* nothing new begins on its pages */
+    bool page;            /* it runs for a person's browser: answers are pages and redirects */
+    /* What is answered instead of the intent and of the page; NULL: nothing. */
+    void (*answer_step)(struct payments_flow *flow);
     u128 attempt_id;
     struct span wanted_intent; /* what to lock and load; of a setup as well */
     struct span wanted_refund;
     struct span wanted_dispute;
     struct span wanted_secret; /* of a page's address */
+    struct span wanted_checkout;
     resource_step locked_step; /* what runs once the intent is locked and loaded */
 
     /* Rail. */
@@ -451,6 +458,16 @@ bool payments_method_is_of(const struct payments_method *method, struct span typ
 /* Whether the intent takes flow->method's type of payment method; false if answered. */
 bool payments_method_may_pay(struct payments_flow *flow);
 
+/* --- checkout_flow.c: sessions on whose page an intent is paid --- */
+
+/* In the write that opens an attempt, or a wait, from the page; else nothing. */
+MUST_USE err_t payments_checkout_confirmed(struct payments_flow *flow);
+/* In the write that authorizes, pays, captures or cancels an intent: its session, if it has one,
+ * follows it. */
+MUST_USE err_t payments_checkout_follow(struct payments_flow *flow);
+/* True: the operation was answered, as the intent is its session's to change. */
+bool payments_checkout_owns(struct payments_flow *flow, const char *verb);
+
 /* --- charge.c --- */
 
 /* A charge for the open attempt, approved or declined, not saved yet; false if answered. */
@@ -501,6 +518,8 @@ void payments_void_resume(struct payments_flow *flow);
 void payments_refund_resume(struct payments_flow *flow);
 /* Cancels an authorization that nobody captured in time. */
 void payments_void_expired(struct payments_flow *flow);
+/* Cancels flow->intent, which is not authorized and has no attempt open. */
+void payments_cancel_unpaid(struct payments_flow *flow);
 /* Asks the rail what became of an accepted refund. */
 void payments_refund_check(struct payments_flow *flow);
 

@@ -450,6 +450,9 @@ confirm_locked(struct resource_op *op)
         payments_fail_state(flow, "confirm", NULL);
         return;
     }
+    if (payments_checkout_owns(flow, "confirm")) {
+        return;
+    }
     if (resource_op_caller(op)->key_kind == RESOURCE_KEY_PUBLISHABLE &&
         span_equal_cstr(flow->intent->confirmation_method, "manual")) {
         resource_invalid(
@@ -548,17 +551,18 @@ read_money_change(struct payments_flow *flow, bool *ret_changes)
         NULL};
     struct payments_intent *intent = flow->intent;
     struct resource_op *op = flow->op;
-    enum payments_intent_status status;
+    enum payments_intent_status status = payments_intent_status_parse(intent->status);
     const char *money = payments_first_given(op, names);
     money = money == NULL && changes_customer(intent, op) ? "customer" : money;
-    bool may_update =
-        !payments_attempt_is_open(&intent->attempt) &&
-        payments_intent_move(
-            payments_intent_status_parse(intent->status), PAYMENTS_MOVE_UPDATE, &status);
+    bool may_update = !payments_attempt_is_open(&intent->attempt) &&
+                      payments_intent_move(status, PAYMENTS_MOVE_UPDATE, &status);
     *ret_changes = money != NULL;
-    const char *param = frozen(flow, money, may_update);
+    bool is_free = may_update && intent->checkout_session.size == 0;
+    const char *param = frozen(flow, money, is_free);
     if (param != NULL) {
-        payments_fail_state(flow, "update", param);
+        if (!may_update || !payments_checkout_owns(flow, "update")) {
+            payments_fail_state(flow, "update", param);
+        }
         return false;
     }
     if (money == NULL) {

@@ -10,6 +10,7 @@
 #include "page.h"
 
 #include "flow.h"
+#include "url.h"
 
 #include <string.h>
 
@@ -17,21 +18,11 @@
 
 /* ---------------------------------------------------------------------------------- loading --- */
 
-/* The address ends in "<id>_<secret>". */
 static bool
 read_address(struct payments_flow *flow)
 {
-    struct span token = resource_op_capture(flow->op, 1);
-    size_t at = token.size;
-    while (at > 0 && token.data[at - 1] != '_') {
-        at--;
-    }
-    if (at < 2) {
-        return false;
-    }
-    flow->wanted_intent = span_slice(token, 0, at - 1);
-    flow->wanted_secret = span_slice(token, at, token.size);
-    return flow->wanted_secret.size != 0;
+    return payments_url_read_token(
+        resource_op_capture(flow->op, 1), &flow->wanted_intent, &flow->wanted_secret);
 }
 
 static const struct payments_challenge *
@@ -142,6 +133,9 @@ location_of(const struct payments_flow *flow, enum payments_page_kind kind)
     if (url.size == 0) {
         return SPAN_EMPTY;
     }
+    if (flow->setup == NULL && flow->intent->checkout_session.size != 0) {
+        return url; /* the page on which they pay, which knows */
+    }
     size_t hash = span_find(url, '#', 0);
     struct span address = span_slice(url, 0, hash);
     const char *name = flow->setup != NULL ? "setup_intent" : "payment_intent";
@@ -189,6 +183,10 @@ show(struct payments_flow *flow, enum payments_page_kind kind)
 void
 payments_page_answer(struct payments_flow *flow)
 {
+    if (flow->answer_step != NULL) {
+        flow->answer_step(flow);
+        return;
+    }
     enum payments_page_kind kind = kind_of(flow);
     struct span location = location_of(flow, kind);
     if (location.size != 0) {

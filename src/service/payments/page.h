@@ -47,6 +47,12 @@ void payments_qr_page_write(
  * or it is not known. */
 void payments_page_refusal_write(int status, struct buf *out);
 
+/* For other pages of this look: text, escaped; all from the beginning to the end of the heading,
+ * with `head` among the elements of its head; and what closes them. */
+void payments_page_text_write(struct buf *out, struct span text);
+void payments_page_begin_write(struct buf *out, struct span title, const char *head);
+void payments_page_end_write(struct buf *out);
+
 /* Appends the whole page. Every text is escaped. `out` has failed if it does not fit. */
 void payments_page_write(struct buf *out, const struct payments_page *page);
 

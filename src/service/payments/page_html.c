@@ -1,7 +1,7 @@
 #include "page.h"
 
-static void
-escaped(struct buf *out, struct span text)
+void
+payments_page_text_write(struct buf *out, struct span text)
 {
     for (size_t i = 0; i < text.size; i++) {
         switch (text.data[i]) {
@@ -95,13 +95,13 @@ write_facts(struct buf *out, const struct payments_page *page)
         char amount[MONEY_TEXT_SIZE];
         money_format(page->amount, amount);
         buf_append_cstr(out, "<div><dt>Amount</dt><dd>");
-        escaped(out, span_from_cstr(amount));
+        payments_page_text_write(out, span_from_cstr(amount));
         buf_append_cstr(out, "</dd></div>\n");
     }
     buf_append_cstr(out, "<div><dt>Card</dt><dd>");
-    escaped(out, page->brand);
+    payments_page_text_write(out, page->brand);
     buf_append_cstr(out, " ending in ");
-    escaped(out, page->last4);
+    payments_page_text_write(out, page->last4);
     buf_append_cstr(out, "</dd></div>\n</dl>\n");
 }
 
@@ -118,20 +118,35 @@ write_form(struct buf *out)
         "</form>\n");
 }
 
-static void
-write_head(struct buf *out, const char *title)
+void
+payments_page_begin_write(struct buf *out, struct span title, const char *head)
 {
     buf_append_cstr(
         out,
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
         "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
         "<meta name=\"robots\" content=\"noindex\">\n<title>");
-    buf_append_cstr(out, title);
+    payments_page_text_write(out, title);
     buf_append_cstr(out, "</title>\n<style>");
     buf_append_cstr(out, style);
-    buf_append_cstr(out, "</style>\n</head>\n<body>\n<main>\n<h1>");
-    buf_append_cstr(out, title);
-    buf_append_cstr(out, "</h1>\n<p>");
+    buf_append_cstr(out, "</style>\n");
+    buf_append_cstr(out, head);
+    buf_append_cstr(out, "</head>\n<body>\n<main>\n<h1>");
+    payments_page_text_write(out, title);
+    buf_append_cstr(out, "</h1>\n");
+}
+
+void
+payments_page_end_write(struct buf *out)
+{
+    buf_append_cstr(out, "</main>\n</body>\n</html>\n");
+}
+
+static void
+write_head(struct buf *out, const char *title)
+{
+    payments_page_begin_write(out, span_from_cstr(title), "");
+    buf_append_cstr(out, "<p>");
 }
 
 void
@@ -147,7 +162,7 @@ payments_page_write(struct buf *out, const struct payments_page *page)
         write_form(out);
     } else if (page->location.size != 0) {
         buf_append_cstr(out, "<a class=\"back\" href=\"");
-        escaped(out, page->location);
+        payments_page_text_write(out, page->location);
         buf_append_cstr(out, "\">Back to the shop</a>\n");
     }
     buf_append_cstr(out, "</main>\n</body>\n</html>\n");
@@ -218,12 +233,12 @@ payments_qr_page_write(
         char text[MONEY_TEXT_SIZE];
         money_format(*amount, text);
         buf_append_cstr(out, " to pay ");
-        escaped(out, span_from_cstr(text));
+        payments_page_text_write(out, span_from_cstr(text));
         buf_append_cstr(out, ".");
     } else {
         buf_append_cstr(out, ", and enter the amount there.");
     }
     buf_append_cstr(out, "</p>\n<img class=\"code\" alt=\"The code to scan\" src=\"");
-    escaped(out, picture);
+    payments_page_text_write(out, picture);
     buf_append_cstr(out, "\">\n</main>\n</body>\n</html>\n");
 }

@@ -42,6 +42,7 @@ static const struct {
     {payments_suspense_route_table, &payments_suspense_route_count},
     {payments_payout_route_table, &payments_payout_route_count},
     {payments_dispute_route_table, &payments_dispute_route_count},
+    {payments_checkout_route_table, &payments_checkout_route_count},
 };
 
 static err_t

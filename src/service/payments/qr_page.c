@@ -7,6 +7,7 @@
 #include "base/assert.h"
 #include "image/qr.h"
 #include "page.h"
+#include "url.h"
 
 #define MODULE_PIXELS 8
 
@@ -45,16 +46,7 @@ read_address(struct resource_op *op, struct span *ret_id, struct span *ret_secre
             : span_ends_with(token, SPAN(".svg")) ? FORM_SVG
                                                   : FORM_PAGE;
     token = span_slice(token, 0, token.size - (*form == FORM_PAGE ? 0 : 4));
-    size_t at = token.size;
-    while (at > 0 && token.data[at - 1] != '_') {
-        at--;
-    }
-    if (at < 2) {
-        return false;
-    }
-    *ret_id = span_slice(token, 0, at - 1);
-    *ret_secret = span_slice(token, at, token.size);
-    return ret_secret->size != 0;
+    return payments_url_read_token(token, ret_id, ret_secret);
 }
 
 static err_t

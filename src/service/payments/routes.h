@@ -10,6 +10,8 @@ extern const struct resource_route payments_setup_route_table[];
 extern const uint32_t payments_setup_route_count;
 extern const struct resource_route payments_qr_route_table[];
 extern const uint32_t payments_qr_route_count;
+extern const struct resource_route payments_checkout_route_table[];
+extern const uint32_t payments_checkout_route_count;
 extern const struct resource_route payments_suspense_route_table[];
 extern const uint32_t payments_suspense_route_count;
 extern const struct resource_route payments_payout_route_table[];

@@ -1,8 +1,9 @@
 /*
  * What is due of payments (open attempts, challenges that nobody answered, authorizations that
- * nobody captured, balances to settle), and how each is driven once it is locked
- * (resource/sweeper.h).
+ * nobody captured, checkout sessions that nobody paid, balances to settle), and how each is driven
+ * once it is locked (resource/sweeper.h).
  */
+#include "checkout.h"
 #include "dispute.h"
 #include "payout.h"
 
@@ -271,6 +272,12 @@ static const struct resource_sweep_kind kinds[] = {
         .began = dispute_began,
         .lock_of = dispute_lock,
         .drive = drive_found_dispute,
+    },
+    {
+        .type = &payments_checkout_type,
+        .due_column = PAYMENTS_CHECKOUT_COLUMN_DUE,
+        .hot_only = true,
+        .drive = payments_checkout_drive,
     },
 };
 

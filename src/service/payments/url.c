@@ -46,3 +46,18 @@ payments_url_is_sound(struct span url)
     }
     return !scheme_is_harmful(span_slice(url, 0, colon));
 }
+
+bool
+payments_url_read_token(struct span token, struct span *ret_id, struct span *ret_secret)
+{
+    size_t at = token.size;
+    while (at > 0 && token.data[at - 1] != '_') {
+        at--;
+    }
+    if (at < 2) {
+        return false;
+    }
+    *ret_id = span_slice(token, 0, at - 1);
+    *ret_secret = span_slice(token, at, token.size);
+    return ret_secret->size != 0;
+}

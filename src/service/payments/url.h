@@ -10,4 +10,7 @@
  * Location header and in a link. */
 bool payments_url_is_sound(struct span url);
 
+/* What a page's address ends in: "<id>_<secret>". */
+bool payments_url_read_token(struct span token, struct span *ret_id, struct span *ret_secret);
+
 #endif

@@ -17,6 +17,7 @@ save(struct payments_flow *flow)
 {
     struct payments_intent *intent = flow->intent;
     bool is_new = intent->header.version == 0;
+    TRY(payments_checkout_confirmed(flow));
     if (flow->method->header.version == 0) {
         TRY(resource_save(flow->op, &payments_method_type, flow->method));
     }

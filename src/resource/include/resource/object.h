@@ -150,6 +150,8 @@ void resource_render_reference(
     const char *name,
     const struct resource_type *type,
     struct span id);
+/* Whether `expand` asks for this member, which is left out of the object otherwise. */
+bool resource_render_asks(struct resource_render *render, const char *name);
 /* Begins a hash inside the object, whose references `expand` names as "name.reference"; what is
  * returned goes to resource_render_leave. */
 struct resource_expand;

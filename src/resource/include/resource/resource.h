@@ -69,7 +69,8 @@ enum resource_route_flag {
     RESOURCE_PUBLISHABLE = 1,
     /* It has effects outside the documents: a "running" idempotency key is written before them. */
     RESOURCE_OUTSIDE_EFFECTS = 2,
-    /* The body may carry a card in clear at `card_parameter`. */
+    /* The body may carry a card in clear at `card_parameter`. Of a RESOURCE_PUBLIC route it goes to
+     * the vault when the handler says so (resource_card_keep): nobody has shown a right before. */
     RESOURCE_CARD_DATA = 4,
     /* The front does not read the body as a form: the handler finds it through request->user.
      * Implies RESOURCE_NOT_KEPT: such routes are idempotent by ids in the body. */
@@ -94,6 +95,8 @@ enum resource_param_kind {
     RESOURCE_PARAM_METADATA,  /* payments' metadata rules: 50 keys, 40 and 500 characters */
     RESOURCE_PARAM_HASH,      /* has children, which the table lists by their own full names */
     RESOURCE_PARAM_ANY_HASH,  /* a hash that is kept as given (shipping, mandate_data) */
+    RESOURCE_PARAM_HASH_LIST, /* an array of hashes, at most `maximum` long, whose children the
+                               * table lists as "name[][child]" */
     RESOURCE_PARAM_RANGE,     /* N, or a hash of gt, gte, lt, lte: `created` of lists */
 };
 
@@ -271,6 +274,8 @@ const struct resource_request *resource_op_request(
 /* What operators have called the caller's merchant, in the arena. Empty: nothing, as they do not
  * name the platform's own. */
 MUST_USE err_t resource_op_merchant_name(struct resource_op *op, struct span *ret_name);
+/* For public routes, which no key leads to: whether the merchant is closed at this moment. */
+MUST_USE err_t resource_op_merchant_closed(struct resource_op *op, bool *ret_closed);
 struct arena *resource_op_arena(struct resource_op *op);
 /* What the path has in the place of the pattern's first (0) or second (1) capture; empty if there
  * is none. */
@@ -429,6 +434,13 @@ MUST_USE err_t resource_metadata_of(
     struct resource_op *op, const char *name, struct span current, struct span *ret_metadata);
 /* The card that the vault saw for route->card_parameter, or NULL if there was none. */
 const struct port_vault_card *resource_card(struct resource_op *op);
+/* Of a RESOURCE_PUBLIC route: whether a number and a security code were sent. */
+void resource_card_given(const struct resource_op *op, bool *ret_number, bool *ret_cvc);
+/* Gives that card to the vault, once, and runs `step`, which finds what the vault said in
+ * resource_card_outcome and, if that is PORT_VAULT_OK, the card in resource_card. */
+void resource_card_keep(
+    struct resource_op *op, int64_t exp_month, int64_t exp_year, resource_step step);
+enum port_vault_outcome resource_card_outcome(const struct resource_op *op);
 /* What the vault found of a card; false: it is not good, and the operation was answered. Not for
  * PORT_VAULT_UNKNOWN_TOKEN. */
 bool resource_card_accept(struct resource_op *op, enum port_vault_outcome outcome);

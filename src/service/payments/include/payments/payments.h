@@ -83,7 +83,7 @@ void payments_start(struct payments *payments);
 
 /* The routes, in tables, bound to this instance; valid as long as it. NULL: bound to nothing, for
  * those who describe them. */
-#define PAYMENTS_ROUTE_TABLES 6
+#define PAYMENTS_ROUTE_TABLES 7
 const struct resource_route *payments_routes(
     const struct payments *payments, uint32_t table, uint32_t *ret_count);
 

@@ -1,0 +1,50 @@
+/*
+ * The states of a checkout session, and the one table that says which move is legal.
+ *
+ *        payments_checkout_create
+ *                  |
+ *                  v      confirm, to itself: the payer tries to pay (checkout_page.c)
+ *                open ---------------------------------------------+
+ *                  |                                               |
+ *                  | pay: its intent is authorized or paid         | expire: its time is over, or
+ *                  v                                               v   the merchant says so
+ *              complete -- capture, drop, to itself             expired   drop: its intent was
+ *                                                                         canceled
+ *
+ * CHECKOUT-1  Once over it stays over: nothing leads out of complete and expired.
+ */
+#ifndef PAYMENTS_CHECKOUT_MACHINE_H
+#define PAYMENTS_CHECKOUT_MACHINE_H
+
+#include "base/span.h"
+
+#include <stdint.h>
+
+enum payments_checkout_status {
+    PAYMENTS_CHECKOUT_OPEN,
+    PAYMENTS_CHECKOUT_COMPLETE,
+    PAYMENTS_CHECKOUT_EXPIRED,
+    PAYMENTS_CHECKOUT_STATUS_COUNT,
+};
+
+enum payments_checkout_move {
+    PAYMENTS_CHECKOUT_CONFIRM, /* its payer tries to pay */
+    PAYMENTS_CHECKOUT_PAY,     /* its intent is authorized, or paid at once */
+    PAYMENTS_CHECKOUT_CAPTURE, /* what was authorized is paid */
+    PAYMENTS_CHECKOUT_DROP,    /* its intent was canceled */
+    PAYMENTS_CHECKOUT_EXPIRE,  /* without an intent */
+    PAYMENTS_CHECKOUT_MOVE_COUNT,
+};
+
+/* The public API's word. Static. */
+const char *payments_checkout_status_name(enum payments_checkout_status status);
+/* A stored status that is none is a bug: the text came from us. */
+enum payments_checkout_status payments_checkout_status_parse(struct span text);
+
+/* false if the move is illegal in that state. */
+bool payments_checkout_move(
+    enum payments_checkout_status from,
+    enum payments_checkout_move move,
+    enum payments_checkout_status *ret_to);
+
+#endif
