@@ -10,12 +10,31 @@
 #include <string.h>
 
 static const struct command *const commands[] = {
-    &command_server,    &command_gateway, &command_local_cluster, &command_pay,
-    &command_payments,  &command_trace,   &command_wallets,       &command_listen,
-    &command_health,    &command_keys,    &command_merchants,     &command_qr,
-    &command_ledger,    &command_backup,  &command_restore,       &command_shards,
-    &command_documents, &command_txn,     &command_vault,         &command_webhooks,
-    &command_bench,     &command_openapi, &command_version,       NULL,
+    &command_server,
+    &command_gateway,
+    &command_local_cluster,
+    &command_pay,
+    &command_payments,
+    &command_trace,
+    &command_wallets,
+    &command_listen,
+    &command_health,
+    &command_keys,
+    &command_merchants,
+    &command_qr,
+    &command_ledger,
+    &command_backup,
+    &command_restore,
+    &command_shards,
+    &command_documents,
+    &command_txn,
+    &command_vault,
+    &command_webhooks,
+    &command_bench,
+    &command_openapi,
+    &command_card_host,
+    &command_version,
+    NULL,
 };
 
 struct version_options {
