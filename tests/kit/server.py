@@ -6,6 +6,7 @@ With TEST_CARD_HOST=ascii or binary each server's card network is a `tael card-h
 With TEST_DOCUMENT_SHARDS=N the documents are in N schemas of that PostgreSQL, by a map; and with
 TEST_DOCUMENT_COLUMNS=1 cold texts in one more."""
 
+import contextlib
 import functools
 import itertools
 import json
@@ -16,6 +17,7 @@ import shutil
 import signal
 import subprocess
 import time
+import urllib.request
 
 import pytest
 
@@ -273,9 +275,20 @@ class Server:
                     config["listeners"][0][name] = int(value) if value.isdigit() else value
             self.gateway = Gateway(self.folder / "gateway", config).start()
             self.url, self.port = self.gateway.url, self.gateway.port
+        if self.card_host is not None and not self.cluster:
+            # A test that lets requests wait for little wants a network that is there.
+            wait_until(self._signed_on, START_SECONDS, "the card network")
         publishable = re.search(r"pk_test_\w+", self.output_path.read_text())
         if publishable:
             self.publishable_key = publishable.group()
+
+    def _signed_on(self):
+        if self.process.poll() is not None:
+            return True  # it was to die
+        with contextlib.suppress(OSError):
+            with urllib.request.urlopen(self.direct_url + "/readyz", timeout=5) as answer:
+                return b"without the card network" not in answer.read()
+        return False
 
     def _ledger(self):
         if self.engine == "postgres" and self.ledger_url is None:
