@@ -256,6 +256,7 @@ FIRES = {
     "TaelSuspenseOpen": ["tael_suspense_open 1x30"],
     "TaelParticipantStuck": ["tael_participant_transactions_stuck 1x30"],
     "TaelCardsUnknown": ["tael_cards_unknown_total 0+10x30", "tael_cards_sent_total 0+100x30"],
+    "TaelCardNetworkDown": ["tael_network_signed_on 0x30"],
     "TaelLedgerFailed": ["tael_ledger_healthy 0x30"],
     "TaelLedgerFull": ["tael_ledger_full_total 0+1x30"],
     "TaelTransactionsInDoubt": ["tael_txn_oldest_seconds 40x30"],
@@ -324,7 +325,8 @@ def test_every_alert_fires_and_only_then(tmp_path):
         minutes = 390 if name == "TaelReconcilerStopped" else 29
         tests.append(case(name, lines, minutes, True))
         # Nothing was counted, nothing is late, nobody is down: nothing fires.
-        good = "1" if name in ("TaelDown", "TaelNotReady", "TaelShardMissing", "TaelLedgerFailed") else "0"
+        good = "1" if name in ("TaelDown", "TaelNotReady", "TaelShardMissing", "TaelCardNetworkDown",
+                                "TaelLedgerFailed") else "0"
         good = "700000" if name == "TaelCertificateExpires" else good
         tests.append(case(name, [f"{line.split(' ', 1)[0]} {good}x400" for line in lines
                                  if name != "TaelReconcilerStopped"], minutes, False))

@@ -27,8 +27,9 @@ def host(tmp_path):
     made.stop()
 
 
-def on(make_server, host, *flags):
-    server = make_server(*FLAGS, *flags, start=False)
+def on(make_server, host, wire=None):
+    """A server whose network is that host; `wire`: with this between them."""
+    server = make_server(*FLAGS, *((wire.flag,) if wire else host.server_flags), start=False)
     server.network_data = host.folder
     return server.start()
 
@@ -128,7 +129,7 @@ def test_server_killed(make_server, host):
 
 def test_connections_cut(make_server, host):
     wire = Between(host.port)
-    server = on(make_server, host, wire.flag)
+    server = on(make_server, host, wire)
     traffic = Traffic(server)
     worker = threading.Thread(target=traffic.run)
     worker.start()
@@ -149,7 +150,7 @@ def test_messages_lost(make_server, host, kinds):
     wire = Between(host.port)
     count = iter(range(10**9))
     wire.drop = lambda message: message["type"] in kinds and next(count) % 3 == 0
-    server = on(make_server, host, wire.flag)
+    server = on(make_server, host, wire)
     traffic = Traffic(server)
     traffic.run()
     wire.drop = lambda message: False
@@ -180,7 +181,7 @@ def test_faults(make_server, host, fault):
 def test_garbage_from_the_host(make_server, host):
     """What is no message ends the connection, not the server; the payment is found out about."""
     wire = Between(host.port)
-    server = on(make_server, host, wire.flag)
+    server = on(make_server, host, wire)
     client = sdk(server)
     client.v1.payment_intents.create({"amount": 2000, "currency": "usd", "payment_method": "pm_card_visa",
                                       "confirm": True})
