@@ -17,7 +17,8 @@ from kit.server import LONG, wait_until
 
 LOOKS_INTO_PROCESS = True
 PAYMENTS = 400 if LONG else 60
-FLAGS = ("--attempt-lease=1s", "--rail-timeout=1s", "--card-network-echo=1s")
+FLAGS = ("--attempt-lease=1s", "--rail-timeout=1s", "--card-network-echo=1s",
+         "--settlement-delay=2s", "--authorization-hold=6s")  # for the audit, which waits for all that ends by time
 
 
 @pytest.fixture
