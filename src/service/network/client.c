@@ -120,6 +120,7 @@ answer(struct port_network_request *request, err_t error)
 static const struct port_rail_request *
 rail_of(const struct network_pending *pending)
 {
+    ASSERT(pending->request != NULL);
     return pending->reverses ? &pending->reversal : pending->request->rail;
 }
 
@@ -145,6 +146,7 @@ pending_end(struct network_pending *pending, const struct port_rail_answer *resu
 {
     struct network_client *client = pending->client;
     struct port_network_request *request = pending->request;
+    ASSERT(request != NULL);
     detach(pending);
     net_timer_cancel(client->parts.loop, &pending->deadline);
     if (rail_of(pending)->operation == PORT_RAIL_VOID) {

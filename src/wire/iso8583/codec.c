@@ -265,20 +265,28 @@ unpack(struct span bytes, size_t count, bool left, bool track, char *out)
     return ISO8583_FINE;
 }
 
+static bool
+hex_value(char digit, unsigned *ret_value)
+{
+    const char *at = memchr(hex_digits, digit, sizeof(hex_digits) - 1);
+    if (at == NULL) {
+        return false;
+    }
+    *ret_value = (unsigned)(at - hex_digits);
+    return true;
+}
+
 static enum iso8583_problem
 unhex(struct span text, char *out)
 {
-    for (size_t i = 0; i < text.size; i++) {
-        const char *at = memchr(hex_digits, text.data[i], sizeof(hex_digits) - 1);
-        if (at == NULL) {
+    ASSERT(text.size % 2 == 0);
+    for (size_t i = 0; i < text.size; i += 2) {
+        unsigned high = 0;
+        unsigned low = 0;
+        if (!hex_value(text.data[i], &high) || !hex_value(text.data[i + 1], &low)) {
             return ISO8583_CHARACTER;
         }
-        unsigned digit = (unsigned)(at - hex_digits);
-        if (i % 2 == 0) {
-            out[i / 2] = (char)(digit << 4);
-        } else {
-            out[i / 2] = (char)((uint8_t)out[i / 2] | digit);
-        }
+        out[i / 2] = (char)(high << 4 | low);
     }
     return ISO8583_FINE;
 }
