@@ -75,6 +75,7 @@ __attribute__((format(printf, 2, 3))) int command_misuse(
 extern const struct command command_backup;
 extern const struct command command_bench;
 extern const struct command command_documents;
+extern const struct command command_card_host;
 extern const struct command command_gateway;
 extern const struct command command_health;
 extern const struct command command_keys;

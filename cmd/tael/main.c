@@ -33,6 +33,7 @@ static const struct command *const commands[] = {
     &command_webhooks,
     &command_bench,
     &command_openapi,
+    &command_card_host,
     &command_version,
     NULL,
 };

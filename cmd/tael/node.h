@@ -20,6 +20,7 @@
 #include "issuer/issuer.h"
 #include "mobile/mobile.h"
 #include "net/server.h"
+#include "network/client.h"
 #include "os/door.h"
 #include "outbound/outbound.h"
 #include "payments/payments.h"
@@ -178,6 +179,14 @@ struct node_settings {
     char broker_config[NODE_PATH_SIZE];
     int64_t broker_timeout;
 
+    char card_network[NODE_URL_SIZE];
+    char card_network_dialect[16];
+    char card_network_ca[NODE_PATH_SIZE];
+    char card_network_terminal[9];
+    char card_network_acquirer[12];
+    int64_t card_network_connections;
+    int64_t card_network_echo;
+
     int64_t issuer_latency;
     int64_t issuer_jitter;
     int64_t issuer_lost_per_mille;
@@ -293,7 +302,9 @@ struct node {
     struct traces *traces;
     struct ledger_engine *engine;
     char ledger_url[NODE_PATH_SIZE + NODE_DATABASE_SIZE + 80]; /* which the engine borrows */
-    struct issuer *issuer;
+    struct issuer *issuer;          /* NULL: the card network is elsewhere */
+    struct network_client *network; /* NULL: it is simulated here */
+    struct net_tls *network_tls;
     struct vault *vault;
     struct cards *cards;
     struct redis *redis; /* NULL: no copies, or none that others share */

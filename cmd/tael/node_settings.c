@@ -486,6 +486,48 @@ const struct setting node_setting_table[] = {
         2 * MINUTE,
         "The broker's time to confirm a group of events."),
 
+    TEXT_OF(
+        "card-network",
+        card_network,
+        "",
+        "iso8583://HOST:PORT of the card network's host, or iso8583s://... for TLS. Empty: the "
+        "issuers are simulated in the process that has the vault."),
+    TEXT_OF(
+        "card-network-dialect",
+        card_network_dialect,
+        "ascii",
+        "How messages are packed: ascii or binary; docs/card-network.md has the tables."),
+    TEXT_OF(
+        "card-network-ca",
+        card_network_ca,
+        "",
+        "PEM file: authorities that the host is believed by, instead of the system's."),
+    TEXT_OF(
+        "card-network-terminal",
+        card_network_terminal,
+        "TAEL0001",
+        "DE 41, eight characters: of this process alone, among all that the host knows."),
+    TEXT_OF(
+        "card-network-acquirer",
+        card_network_acquirer,
+        "100000",
+        "DE 32, digits: the number that the network gave to the acquirer."),
+    NUMBER(
+        "card-network-connections",
+        card_network_connections,
+        "2",
+        1,
+        NETWORK_CONNECTIONS_MAX,
+        "connections",
+        "To the host; a request takes the one with the fewest under way."),
+    DURATION(
+        "card-network-echo",
+        card_network_echo,
+        "60s",
+        100,
+        HOUR,
+        "Of silence, until the host is asked whether it is still there."),
+
     DURATION("issuer-latency", issuer_latency, "0ms", 0, HOUR, "Simulated issuer: of an answer."),
     DURATION("issuer-jitter", issuer_jitter, "0ms", 0, HOUR, "Simulated issuer: on top of that."),
     NUMBER(

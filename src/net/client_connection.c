@@ -6,10 +6,9 @@
 #include "http/writer.h"
 
 #include "client_private.h"
+#include "socket.h"
 
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -160,10 +159,7 @@ handshake(struct net_client_connection *connection)
 static void
 connected(struct net_client_connection *connection)
 {
-    int error_number = 0;
-    socklen_t size = sizeof(error_number);
-    int result = getsockopt(connection->transport.fd, SOL_SOCKET, SO_ERROR, &error_number, &size);
-    if (result != 0 || error_number != 0) {
+    if (net_socket_connected(connection->transport.fd) != ERR_OK) {
         give_up(connection, ERR_CLOSED);
         return;
     }
@@ -179,23 +175,6 @@ connected(struct net_client_connection *connection)
     handshake(connection);
 }
 
-/* A socket on its way to an address, or -1. */
-static int
-socket_connect(const struct sockaddr_storage *address, socklen_t size)
-{
-    int fd = socket(address->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0) {
-        return -1;
-    }
-    int on = 1;
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-    if (connect(fd, (const struct sockaddr *)address, size) != 0 && errno != EINPROGRESS) {
-        (void)close(fd);
-        return -1;
-    }
-    return fd;
-}
-
 /* The first address from address_index on that is not refused at once. */
 err_t
 net_client_connection_connect(struct net_client_connection *connection)
@@ -205,7 +184,7 @@ net_client_connection_connect(struct net_client_connection *connection)
     int fd = -1;
     while (fd < 0 && connection->address_index < client->address_count) {
         uint32_t index = connection->address_index;
-        fd = socket_connect(&client->addresses[index], client->address_sizes[index]);
+        fd = net_socket_connect(&client->addresses[index], client->address_sizes[index]);
         if (fd < 0) {
             connection->address_index++;
         }

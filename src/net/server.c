@@ -5,18 +5,16 @@
 
 #include "address.h"
 #include "server_private.h"
+#include "socket.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
-#define LISTEN_BACKLOG 4096
 /* Connections taken from a listener in one turn. */
 #define ACCEPTS_PER_EVENT 64
 /* How long accepting pauses when the process has no file descriptor left. */
@@ -199,51 +197,6 @@ listeners_watch(struct net_server *server, bool on)
     }
 }
 
-static err_t
-bind_error(int error_number)
-{
-    switch (error_number) {
-    case EADDRINUSE:
-        return ERR_EXISTS;
-    case EACCES:
-    case EPERM:
-        return ERR_DENIED;
-    case EADDRNOTAVAIL:
-        return ERR_NOT_FOUND;
-    default:
-        return ERR_IO;
-    }
-}
-
-static err_t
-socket_listen(
-    const struct sockaddr_storage *system, socklen_t size, int *ret_fd, uint16_t *ret_port)
-{
-    int fd = socket(system->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0) {
-        return err_from_errno(errno);
-    }
-    int on = 1;
-    int off = 0;
-    (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-    /* Accepted sockets inherit it. */
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-    if (system->ss_family == AF_INET6) {
-        (void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
-    }
-    struct sockaddr_storage bound;
-    socklen_t bound_size = sizeof(bound);
-    if (bind(fd, (const struct sockaddr *)system, size) != 0 || listen(fd, LISTEN_BACKLOG) != 0 ||
-        getsockname(fd, (struct sockaddr *)&bound, &bound_size) != 0) {
-        err_t result = bind_error(errno);
-        (void)close(fd);
-        return result;
-    }
-    *ret_fd = fd;
-    *ret_port = net_address_port(&bound);
-    return ERR_OK;
-}
-
 const char *
 net_listen_text(err_t error)
 {
@@ -275,12 +228,12 @@ net_server_listen(struct net_server *server, const struct net_listen *listen, ui
         return ERR_INVALID;
     }
     int fd = -1;
-    err_t result = socket_listen(&system, size, &fd, ret_port);
+    err_t result = net_socket_listen(&system, size, &fd, ret_port);
     if (result != ERR_OK && listen->address == NULL) {
         /* A machine without IPv6. */
         bool numeric = net_address_to_system("0.0.0.0", listen->port, &system, &size);
         ASSERT(numeric);
-        result = socket_listen(&system, size, &fd, ret_port);
+        result = net_socket_listen(&system, size, &fd, ret_port);
     }
     TRY(result);
     server->listeners[server->listener_count] =

@@ -262,6 +262,7 @@ FIRES = {
     "TaelDisputeUnplaced": ["tael_disputes_unplaced 1x30"],
     "TaelParticipantStuck": ["tael_participant_transactions_stuck 1x30"],
     "TaelCardsUnknown": ["tael_cards_unknown_total 0+10x30", "tael_cards_sent_total 0+100x30"],
+    "TaelCardNetworkDown": ["tael_network_signed_on 0x30"],
     "TaelLedgerFailed": ["tael_ledger_healthy 0x30"],
     "TaelLedgerFull": ["tael_ledger_full_total 0+1x30"],
     "TaelTransactionsInDoubt": ["tael_txn_oldest_seconds 40x30"],
@@ -357,7 +358,8 @@ ALONE = {
 
 # What their series show when all is well; the others' show 0.
 ONE_IS_WELL = {"TaelDown", "TaelNotReady", "TaelShardMissing", "TaelLedgerFailed", "TaelGatewayNotReady",
-               "TaelGatewayUpstreamDown", "TaelGatewayLimitsApart", "TaelGatewayReloadFailed"}
+               "TaelGatewayUpstreamDown", "TaelGatewayLimitsApart", "TaelGatewayReloadFailed",
+               "TaelCardNetworkDown"}
 LONG_AFTER = {"TaelCertificateExpires", "TaelGatewayCertificateExpires"}
 
 

@@ -2,9 +2,11 @@
 `tael local-cluster`: the same from outside. With TEST_GATEWAY=1 too the cluster has a gateway, and,
 if the documents are on PostgreSQL, several api processes behind it. With TEST_SHARDS=N its ledger is
 N shards, and with TEST_ENGINE=postgres each is in a schema of the PostgreSQL that the tests were given.
+With TEST_CARD_HOST=ascii or binary each server's card network is a `tael card-host` beside it.
 With TEST_DOCUMENT_SHARDS=N the documents are in N schemas of that PostgreSQL, by a map; and with
 TEST_DOCUMENT_COLUMNS=1 cold texts in one more."""
 
+import contextlib
 import functools
 import itertools
 import json
@@ -15,6 +17,7 @@ import shutil
 import signal
 import subprocess
 import time
+import urllib.request
 
 import pytest
 
@@ -30,6 +33,8 @@ ENGINE = os.environ.get("TEST_ENGINE", "journal")
 # Of the documents on PostgreSQL; 0: they are in one schema.
 DOCUMENT_SHARDS = int(os.environ.get("TEST_DOCUMENT_SHARDS", "0"))
 DOCUMENT_COLUMNS = int(os.environ.get("TEST_DOCUMENT_COLUMNS", "0"))
+# The dialect in which servers talk to a card network of their own; empty: it is in their process.
+CARD_HOST = os.environ.get("TEST_CARD_HOST", "")
 # Longer than a busy machine lets a process stand still; who starts behind a kill waits for it.
 LEASE_MS = 5000
 # Behind the gateway of a cluster.
@@ -135,6 +140,12 @@ def document_shards(name, count, path):
     return (f"--documents=shards:{path}",)
 
 
+def milliseconds(text):
+    """Of a duration as settings have it: 300ms, 10s, 2m."""
+    number, unit = re.fullmatch(r"(\d+)(ms|s|m|h)", text).groups()
+    return int(number) * {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000}[unit]
+
+
 def operators_in(path):
     """Where operators ask a process, by what it printed; None if they cannot."""
     found = re.search(r"operators: (http://\S+)", path.read_text())
@@ -187,6 +198,8 @@ class Server:
             self.root / name if self.cluster else self.root for name in ("api", "ledger", "vault"))
         self.flags = (ORDINARY_FLAGS + PATIENT_FLAGS if ordinary else ()) + flags
         self.process = None
+        self.card_host = None  # where the card network is, if not in the process
+        self.host_flags = None
         self.url = None
         self.port = None
         self.starts = 0
@@ -238,7 +251,7 @@ class Server:
         with open(self.output_path, "wb") as output, open(self.log_path, "wb") as log:
             self.process = subprocess.Popen(
                 [str(PROGRAM), *self._command(), f"--data={self.root}", "--listen=127.0.0.1:0",
-                 *self.documents, *self._ledger(), *self.flags, *flags],
+                 *self.documents, *self._ledger(), *self._card_network(*flags), *self.flags, *flags],
                 stdin=subprocess.DEVNULL, stdout=output, stderr=log, env=environment,
             )
 
@@ -262,15 +275,44 @@ class Server:
                     config["listeners"][0][name] = int(value) if value.isdigit() else value
             self.gateway = Gateway(self.folder / "gateway", config).start()
             self.url, self.port = self.gateway.url, self.gateway.port
+        if self.card_host is not None and not self.cluster:
+            # A test that lets requests wait for little wants a network that is there.
+            wait_until(self._signed_on, START_SECONDS, "the card network")
         publishable = re.search(r"pk_test_\w+", self.output_path.read_text())
         if publishable:
             self.publishable_key = publishable.group()
+
+    def _signed_on(self):
+        if self.process.poll() is not None:
+            return True  # it was to die
+        with contextlib.suppress(OSError):
+            with urllib.request.urlopen(self.direct_url + "/readyz", timeout=5) as answer:
+                return b"without the card network" not in answer.read()
+        return False
 
     def _ledger(self):
         if self.engine == "postgres" and self.ledger_url is None:
             self.ledger_url = (f"{os.environ['TEST_POSTGRES']}&schema=t{os.getpid()}_{next(SCHEMAS)}"
                                f"&lease_ms={LEASE_MS}")
         return (f"--ledger={self.ledger_url}",) if self.ledger_url else ()
+
+    def _card_network(self, *flags):
+        """Of a host of its own: it is what misbehaves, and remembers."""
+        if not CARD_HOST:
+            return ()
+        from kit.card_host import CardHost
+
+        given = dict(flag.split("=", 1) for flag in (*self.flags, *flags) if "=" in flag)
+        wanted = {name: value for name, value in given.items() if name.startswith("--issuer-")}
+        late = milliseconds(given.get("--rail-timeout", "10s")) + 200
+        host_flags = [f"{name}={value}" for name, value in wanted.items()] + [f"--late-by={late}ms"]
+        if self.card_host is None:
+            self.card_host = CardHost(self.network_data, dialect=CARD_HOST)
+        if self.host_flags != host_flags or self.card_host.process is None:
+            self.card_host.stop()
+            self.card_host.start(*host_flags)
+            self.host_flags = host_flags
+        return self.card_host.server_flags
 
     def _command(self):
         if not self.cluster:
@@ -349,8 +391,12 @@ class Server:
         """The end of every server in the tests: it stops in order, and its books balance."""
         try:
             self.stop()
+            if self.card_host is not None:
+                self.card_host.stop()
             self.check_ledger()
         finally:
+            if self.card_host is not None and self.card_host.process is not None:
+                self.card_host.kill()
             if self.process is not None:
                 self.process.kill()
                 self.process.wait()

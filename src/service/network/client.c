@@ -1,0 +1,667 @@
+/* Requests: from the vault to a connection, and their answers back. */
+#include "network/client.h"
+
+#include "base/assert.h"
+#include "base/hash.h"
+#include "client_private.h"
+#include "trace/span.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct network_client_settings
+network_client_settings_default(void)
+{
+    return (struct network_client_settings){
+        .dialect = &iso8583_ascii,
+        .connections = 2,
+        .in_flight_max = 4096,
+        .echo_ms = 60000,
+        .answer_ms = 10000,
+        .repeat_ms = 2000,
+        .retry_max_ms = 10000,
+        .category = 5999,
+    };
+}
+
+/* ------------------------------------------------------------------------------- counters --- */
+
+static const uint16_t types[NETWORK_TYPES] = {100, 200, 220, 420, 600, 800};
+
+static size_t
+type_index(uint16_t type)
+{
+    for (size_t i = 0; i < NETWORK_TYPES; i++) {
+        if (types[i] == type - type % 10) {
+            return i;
+        }
+    }
+    UNREACHABLE();
+}
+
+/* NULL: no answer came. */
+void
+network_client_count(struct network_client *client, uint16_t type, const struct network_code *code)
+{
+    size_t index = code == NULL ? NETWORK_CODES_MAX : network_code_index(code);
+    atomic_fetch_add(&client->answers[type_index(type)][index], 1);
+}
+
+/* --------------------------------------------------------------------- numbers of messages --- */
+
+/* NETWORK-2: no two messages of a terminal have the same DE 7 and DE 11. */
+struct network_trace
+network_client_trace(struct network_client *client)
+{
+    uint64_t now_s = os_wall_ns(client->parts.clock) / OS_NS_PER_S;
+    if (now_s > client->last_s) {
+        client->last_s = now_s;
+    }
+    client->stan = client->stan % NETWORK_STAN_MAX + 1;
+    return (struct network_trace){
+        .stan = client->stan,
+        .date_time = network_date_time(client->last_s),
+    };
+}
+
+static uint64_t
+trace_hash(const struct network_trace *trace)
+{
+    return hash_u64(trace->date_time * 1000000 + trace->stan);
+}
+
+static struct network_pending *
+pending_find(struct network_client *client, const struct network_trace *trace)
+{
+    struct map_link *link = map_find(&client->by_trace, trace_hash(trace));
+    for (; link != NULL; link = map_next(link)) {
+        struct network_pending *pending = CONTAINER_OF(link, struct network_pending, by_trace);
+        if (pending->trace.stan == trace->stan && pending->trace.date_time == trace->date_time) {
+            return pending;
+        }
+    }
+    return NULL;
+}
+
+static struct network_recent *
+recent_place(struct network_client *client, u128 id)
+{
+    return &client->recent[hash_u128(id) % NETWORK_RECENT];
+}
+
+/* NULL: it was not sent by this process, or long ago. */
+static const struct network_recent *
+recent_find(struct network_client *client, u128 id)
+{
+    const struct network_recent *recent = recent_place(client, id);
+    return recent->type != 0 && recent->id == id ? recent : NULL;
+}
+
+/* ------------------------------------------------------------------------- a request's end --- */
+
+static void
+run_done(struct os_task *task)
+{
+    struct port_network_request *request = CONTAINER_OF(task, struct port_network_request, task);
+    request->done(request);
+}
+
+static void
+answer(struct port_network_request *request, err_t error)
+{
+    explicit_bzero(&request->card, sizeof(request->card));
+    request->error = error;
+    trace_span_add(
+        &request->trace, "card network", request->trace_began_ns, trace_now_ns(&request->trace));
+    request->task.run = run_done;
+    os_post(request->reply_to, &request->task);
+}
+
+static const struct port_rail_request *
+rail_of(const struct network_pending *pending)
+{
+    ASSERT(pending->request != NULL);
+    return pending->reverses ? &pending->reversal : pending->request->rail;
+}
+
+/* Out of its connection's list, or of those that wait. */
+static void
+detach(struct network_pending *pending)
+{
+    struct network_client *client = pending->client;
+    list_remove(&pending->link);
+    if (pending->on != NULL) {
+        ASSERT(pending->on->pending_count > 0);
+        pending->on->pending_count--;
+        pending->on = NULL;
+        map_remove(&client->by_trace, &pending->by_trace);
+    } else {
+        atomic_fetch_sub(&client->waiting_count, 1);
+    }
+    net_timer_cancel(client->parts.loop, &pending->again);
+}
+
+static void
+pending_end(struct network_pending *pending, const struct port_rail_answer *result, err_t error)
+{
+    struct network_client *client = pending->client;
+    struct port_network_request *request = pending->request;
+    ASSERT(request != NULL);
+    detach(pending);
+    net_timer_cancel(client->parts.loop, &pending->deadline);
+    if (rail_of(pending)->operation == PORT_RAIL_VOID) {
+        atomic_fetch_sub(&client->reversals, 1);
+    }
+    pending->request = NULL;
+    list_push_back(&client->free, &pending->link);
+    request->answer = *result;
+    answer(request, error);
+}
+
+static void
+pending_unknown(struct network_pending *pending)
+{
+    const struct port_rail_answer unknown = {.outcome = PORT_RAIL_UNKNOWN};
+    bool sent = pending->trace.stan != 0;
+    if (sent) {
+        network_client_count(pending->client, pending->type, NULL);
+    }
+    pending_end(pending, &unknown, sent ? ERR_OK : ERR_BUSY);
+}
+
+static void
+on_deadline(struct net_timer *timer)
+{
+    pending_unknown(CONTAINER_OF(timer, struct network_pending, deadline));
+}
+
+/* -------------------------------------------------------------------------------- sending --- */
+
+static void
+wait_for_connection(struct network_pending *pending)
+{
+    list_push_back(&pending->client->waiting, &pending->link);
+    atomic_fetch_add(&pending->client->waiting_count, 1);
+}
+
+static err_t
+build(struct network_pending *pending, bool repeat, const struct network_trace *trace)
+{
+    struct network_client *client = pending->client;
+    const struct port_rail_request *rail = rail_of(pending);
+    struct network_request request = {
+        .identity = &client->identity,
+        .rail = rail,
+        .card = &pending->request->card,
+        .trace = *trace,
+        .original_type = 100,
+        .repeat = repeat,
+    };
+    const struct network_recent *original = recent_find(client, rail->original_id);
+    if (original != NULL) {
+        request.original_type = original->type;
+        request.original = original->trace;
+    }
+    return network_request_build(&request, &client->message);
+}
+
+/* It has no room in a message, so it was not sent, under any id, ever. */
+static void
+refuse(struct network_pending *pending)
+{
+    const struct port_rail_answer refused = {
+        .outcome = PORT_RAIL_DECLINED,
+        .error_code = "card_declined",
+        .decline_code = "invalid_amount",
+        .network_code = "13",
+    };
+    pending_end(pending, &refused, ERR_OK);
+}
+
+/* An error: nothing was sent, and it is in no list. */
+static err_t
+send_as(
+    struct network_pending *pending,
+    struct network_link *link,
+    bool repeat,
+    const struct network_trace *trace)
+{
+    struct network_client *client = pending->client;
+    err_t result = build(pending, repeat, trace);
+    uint16_t type = client->message.type;
+    if (result == ERR_OK) {
+        result = map_insert(&client->by_trace, trace_hash(trace), &pending->by_trace);
+    }
+    if (result == ERR_OK) {
+        result = network_link_send(link, &client->message);
+        if (result != ERR_OK) {
+            map_remove(&client->by_trace, &pending->by_trace);
+        }
+    }
+    iso8583_wipe(&client->message);
+    TRY(result);
+    pending->trace = *trace;
+    pending->type = type;
+    pending->on = link;
+    link->pending_count++;
+    list_push_back(&link->pending, &pending->link);
+    if (repeat) {
+        atomic_fetch_add(&client->repeats, 1);
+    }
+    if (network_may_repeat(rail_of(pending)->operation)) {
+        uint64_t at_ns = net_now_ns() + client->parts.settings.repeat_ms * OS_NS_PER_MS;
+        err_t armed = net_timer_arm(client->parts.loop, &pending->again, at_ns);
+        (void)armed; /* without one, once must do: whoever asked asks again */
+    }
+    return ERR_OK;
+}
+
+/* Now, or when a connection is there. It is in no list. */
+static void
+pending_send(struct network_pending *pending)
+{
+    struct network_client *client = pending->client;
+    const struct port_rail_request *rail = rail_of(pending);
+    struct network_link *link = network_link_pick(client);
+    /* An inquiry has no id of its own: each is new. */
+    bool named = rail->operation != PORT_RAIL_REPORT;
+    const struct network_recent *before = named ? recent_find(client, rail->id) : NULL;
+    bool repeat = before != NULL && pending_find(client, &before->trace) == NULL;
+    if (link == NULL) {
+        wait_for_connection(pending);
+        return;
+    }
+    struct network_trace trace = repeat ? before->trace : network_client_trace(client);
+    err_t result = send_as(pending, link, repeat, &trace);
+    if (result == ERR_RANGE || result == ERR_INVALID) {
+        wait_for_connection(pending);
+        refuse(pending);
+    } else if (result != ERR_OK) {
+        wait_for_connection(pending);
+    } else if (named) {
+        *recent_place(client, rail->id) = (struct network_recent){
+            .id = rail->id,
+            .trace = trace,
+            .type = network_request_type(rail, false),
+        };
+    }
+}
+
+static void
+on_again(struct net_timer *timer)
+{
+    struct network_pending *pending = CONTAINER_OF(timer, struct network_pending, again);
+    detach(pending);
+    pending_send(pending);
+}
+
+void
+network_client_serve(struct network_client *client)
+{
+    struct list waiting;
+    list_init(&waiting);
+    struct list_link *link;
+    while ((link = list_pop_front(&client->waiting)) != NULL) {
+        list_push_back(&waiting, link);
+    }
+    while ((link = list_pop_front(&waiting)) != NULL) {
+        atomic_fetch_sub(&client->waiting_count, 1);
+        pending_send(CONTAINER_OF(link, struct network_pending, link));
+    }
+}
+
+void
+network_client_lost(struct network_client *client, struct network_link *link)
+{
+    (void)client;
+    struct list_link *first;
+    while ((first = list_first(&link->pending)) != NULL) {
+        struct network_pending *pending = CONTAINER_OF(first, struct network_pending, link);
+        if (network_may_repeat(rail_of(pending)->operation)) {
+            detach(pending);
+            pending_send(pending);
+        } else {
+            pending_unknown(pending); /* NETWORK-1 */
+        }
+    }
+}
+
+/* ------------------------------------------------------------------------------- answering --- */
+
+/* The host has authorized less than was asked for, which nobody allowed it. */
+static void
+reverse_partial(struct network_pending *pending)
+{
+    const struct port_rail_request *rail = pending->request->rail;
+    detach(pending);
+    explicit_bzero(&pending->request->card, sizeof(pending->request->card));
+    pending->reversal = (struct port_rail_request){
+        .operation = PORT_RAIL_VOID,
+        .scope = rail->scope,
+        .id = rail->id ^ 1,
+        .original_id = rail->id,
+        .amount = rail->amount,
+    };
+    pending->reverses = true;
+    atomic_fetch_add(&pending->client->reversals, 1);
+    pending_send(pending);
+}
+
+/* The answer to the reversal of a partial approval is the answer to the authorization. */
+static void
+partial_reversed(struct network_pending *pending, const struct port_rail_answer *reversed)
+{
+    struct port_rail_answer result = {.outcome = PORT_RAIL_UNKNOWN};
+    if (reversed->outcome == PORT_RAIL_APPROVED) {
+        result = (struct port_rail_answer){
+            .outcome = PORT_RAIL_DECLINED,
+            .error_code = "card_declined",
+            .decline_code = "insufficient_funds",
+            .advice_code = "try_again_later",
+            .network_code = "10",
+        };
+    }
+    pending_end(pending, &result, ERR_OK);
+}
+
+static bool
+matches(const struct network_pending *pending, const struct iso8583_message *message)
+{
+    const struct port_rail_request *rail = rail_of(pending);
+    char reference[12];
+    network_reference(
+        rail->operation == PORT_RAIL_AUTHORIZE ? rail->id : rail->original_id, reference);
+    return message->type == network_answer_type(pending->type) &&
+           span_equal(iso8583_get(message, 37), span_of(reference, sizeof(reference))) &&
+           span_equal_cstr(iso8583_get(message, 41), pending->client->identity.terminal);
+}
+
+/* NETWORK-3: what answers nothing that is asked is dropped. */
+void
+network_client_answered(struct network_client *client, const struct iso8583_message *message)
+{
+    uint64_t stan;
+    uint64_t date_time;
+    struct network_pending *pending = NULL;
+    struct port_rail_answer result;
+    if (iso8583_get_number(message, 11, &stan) && iso8583_get_number(message, 7, &date_time)) {
+        const struct network_trace trace = {.stan = (uint32_t)stan, .date_time = date_time};
+        pending = pending_find(client, &trace);
+    }
+    if (pending == NULL || !matches(pending, message) ||
+        !network_answer_read(message, rail_of(pending), &result)) {
+        atomic_fetch_add(&client->unmatched, 1);
+        return;
+    }
+    struct span code = iso8583_get(message, 39);
+    bool partial =
+        span_equal_cstr(code, "10") && rail_of(pending)->operation == PORT_RAIL_AUTHORIZE;
+    network_client_count(client, pending->type, network_code_find(code));
+    if (pending->reverses) {
+        partial_reversed(pending, &result);
+    } else if (partial) {
+        reverse_partial(pending);
+    } else {
+        pending_end(pending, &result, ERR_OK);
+    }
+    /* What found its connection full has room now. */
+    struct list_link *waits = list_first(&client->waiting);
+    if (waits != NULL && network_link_pick(client) != NULL) {
+        struct network_pending *next = CONTAINER_OF(waits, struct network_pending, link);
+        detach(next);
+        pending_send(next);
+    }
+}
+
+/* -------------------------------------------------------------------------------- the port --- */
+
+/* This network tells of no disputes, so there are none to answer. */
+static bool
+answer_about_disputes(struct port_network_request *request)
+{
+    enum port_rail_operation operation = request->rail->operation;
+    bool news = operation == PORT_RAIL_NEWS;
+    if (!news && operation != PORT_RAIL_EVIDENCE && operation != PORT_RAIL_ACCEPT) {
+        return false;
+    }
+    request->answer =
+        (struct port_rail_answer){.outcome = news ? PORT_RAIL_APPROVED : PORT_RAIL_DECLINED};
+    answer(request, ERR_OK);
+    return true;
+}
+
+static void
+run_submit(struct os_task *task)
+{
+    struct port_network_request *request = CONTAINER_OF(task, struct port_network_request, task);
+    struct network_client *client = request->network;
+    if (answer_about_disputes(request)) {
+        return;
+    }
+    struct list_link *link = client->stopping ? NULL : list_pop_front(&client->free);
+    if (link == NULL) {
+        answer(request, ERR_BUSY);
+        return;
+    }
+    struct network_pending *pending = CONTAINER_OF(link, struct network_pending, link);
+    pending->request = request;
+    pending->trace = (struct network_trace){.stan = 0};
+    pending->reverses = false;
+    if (net_timer_arm(client->parts.loop, &pending->deadline, request->rail->deadline_ns) !=
+        ERR_OK) {
+        list_push_back(&client->free, &pending->link);
+        answer(request, ERR_BUSY);
+        return;
+    }
+    if (request->rail->operation == PORT_RAIL_VOID) {
+        atomic_fetch_add(&client->reversals, 1);
+    }
+    pending_send(pending);
+}
+
+static void
+network_submit(struct port_network *network, struct port_network_request *request)
+{
+    struct network_client *client = CONTAINER_OF(network, struct network_client, network);
+    request->network = client;
+    request->trace_began_ns = trace_now_ns(&request->trace);
+    request->task.run = run_submit;
+    os_post(net_loop_executor(client->parts.loop), &request->task);
+}
+
+struct port_network *
+network_client_port(struct network_client *client)
+{
+    return &client->network;
+}
+
+/* -------------------------------------------------------------------------------- its life --- */
+
+static void
+run_start(struct os_task *task)
+{
+    struct network_client *client = CONTAINER_OF(task, struct network_client, start_task);
+    for (uint32_t i = 0; i < client->parts.settings.connections && !client->stopping; i++) {
+        network_link_begin(&client->links[i]);
+    }
+}
+
+static void
+run_stop(struct os_task *task)
+{
+    struct network_client *client = CONTAINER_OF(task, struct network_client, stop_task);
+    client->stopping = true;
+    for (uint32_t i = 0; i < client->parts.settings.connections; i++) {
+        network_link_end(&client->links[i]);
+    }
+    for (uint32_t i = 0; i < client->parts.settings.in_flight_max; i++) {
+        if (client->slots[i].request != NULL) {
+            pending_unknown(&client->slots[i]);
+        }
+    }
+    net_latch_open(client->stopped);
+}
+
+void
+network_client_start(struct network_client *client)
+{
+    os_post(net_loop_executor(client->parts.loop), &client->start_task);
+}
+
+void
+network_client_stop(struct network_client *client)
+{
+    os_post(net_loop_executor(client->parts.loop), &client->stop_task);
+    net_latch_wait(client->stopped);
+}
+
+static void
+slots_init(struct network_client *client)
+{
+    list_init(&client->free);
+    list_init(&client->waiting);
+    for (uint32_t i = 0; i < client->parts.settings.in_flight_max; i++) {
+        struct network_pending *pending = &client->slots[i];
+        pending->client = client;
+        pending->deadline.fire = on_deadline;
+        pending->again.fire = on_again;
+        list_push_back(&client->free, &pending->link);
+    }
+    for (uint32_t i = 0; i < NETWORK_CONNECTIONS_MAX; i++) {
+        network_link_init(client, &client->links[i]);
+    }
+}
+
+err_t
+network_client_create(const struct network_client_parts *parts, struct network_client **ret_client)
+{
+    const struct network_client_settings *settings = &parts->settings;
+    ASSERT(settings->connections >= 1);
+    ASSERT(settings->connections <= NETWORK_CONNECTIONS_MAX);
+    struct network_client *client = calloc(1, sizeof(*client));
+    if (client == NULL) {
+        return ERR_MEMORY;
+    }
+    client->parts = *parts;
+    client->network.submit = network_submit;
+    client->network.simulated = true; /* until the host is certified: docs/card-network.md */
+    memcpy(client->identity.terminal, settings->terminal, sizeof(settings->terminal));
+    memcpy(client->identity.acquirer, settings->acquirer, sizeof(settings->acquirer));
+    client->identity.category = settings->category;
+    client->start_task.run = run_start;
+    client->stop_task.run = run_stop;
+    client->slots = calloc(settings->in_flight_max, sizeof(*client->slots));
+    client->recent = calloc(NETWORK_RECENT, sizeof(*client->recent));
+    map_init(&client->by_trace, settings->in_flight_max);
+    if (client->slots == NULL || client->recent == NULL ||
+        net_latch_create(&client->stopped) != ERR_OK) {
+        network_client_destroy(&client);
+        return ERR_MEMORY;
+    }
+    slots_init(client);
+    client->stan = (uint32_t)(os_random_u128(parts->entropy) % NETWORK_STAN_MAX);
+    client->begins_s = os_wall_ns(parts->clock) / OS_NS_PER_S + 1;
+    client->last_s = client->begins_s;
+    client->attempts_ns = net_now_ns();
+    *ret_client = client;
+    return ERR_OK;
+}
+
+void
+network_client_destroy(struct network_client **client)
+{
+    if (*client != NULL) {
+        map_release(&(*client)->by_trace);
+        net_latch_destroy(&(*client)->stopped);
+        free((*client)->recent);
+        free((*client)->slots);
+        free(*client);
+        *client = NULL;
+    }
+}
+
+/* -------------------------------------------------------------------------------- watching --- */
+
+uint32_t
+network_client_signed_on(const struct network_client *client)
+{
+    return atomic_load(&client->signed_on);
+}
+
+static void
+metric(struct buf *out, const char *name, const char *kind, const char *help, uint64_t value)
+{
+    buf_append_format(out, "# HELP %s %s\n# TYPE %s %s\n%s ", name, help, name, kind, name);
+    buf_append_u64(out, value);
+    buf_append_byte(out, '\n');
+}
+
+void
+network_client_metrics(const struct network_client *client, struct buf *out)
+{
+    const struct {
+        const char *name, *kind, *help;
+        uint64_t value;
+    } all[] = {
+        {"tael_network_connections",
+         "gauge",
+         "Connections to the card network that there are to be.",
+         client->parts.settings.connections},
+        {"tael_network_signed_on",
+         "gauge",
+         "Connections that are signed on.",
+         atomic_load(&client->signed_on)},
+        {"tael_network_reversals_waiting",
+         "gauge",
+         "Reversals that the card network has not answered.",
+         atomic_load(&client->reversals)},
+        {"tael_network_waiting",
+         "gauge",
+         "Requests that wait for a connection.",
+         atomic_load(&client->waiting_count)},
+        {"tael_network_repeats_total",
+         "counter",
+         "Messages that were sent again.",
+         atomic_load(&client->repeats)},
+        {"tael_network_unmatched_total",
+         "counter",
+         "Answers to nothing that is asked: late, doubled or not ours.",
+         atomic_load(&client->unmatched)},
+        {"tael_network_malformed_total",
+         "counter",
+         "What came and is no message.",
+         atomic_load(&client->malformed)},
+        {"tael_network_connects_total",
+         "counter",
+         "Attempts to connect.",
+         atomic_load(&client->connects)},
+        {"tael_network_lost_total",
+         "counter",
+         "Signed-on connections that were lost.",
+         atomic_load(&client->lost)},
+    };
+
+    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+        metric(out, all[i].name, all[i].kind, all[i].help, all[i].value);
+    }
+    buf_append_cstr(
+        out,
+        "# HELP tael_network_requests_total Requests by message type and response code.\n"
+        "# TYPE tael_network_requests_total counter\n");
+    for (size_t t = 0; t < NETWORK_TYPES; t++) {
+        for (size_t c = 0; c <= NETWORK_CODES_MAX; c++) {
+            uint64_t count = atomic_load(&client->answers[t][c]);
+            const struct network_code *code = network_code_at(c);
+            const char *text = code == NULL ? "none" : code->code;
+            if (count > 0) {
+                buf_append_format(
+                    out,
+                    "tael_network_requests_total{type=\"%04u\",response=\"%s\"} ",
+                    (unsigned)types[t],
+                    text[0] == '\0' ? "other" : text);
+                buf_append_u64(out, count);
+                buf_append_byte(out, '\n');
+            }
+        }
+    }
+}

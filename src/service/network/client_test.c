@@ -1,0 +1,336 @@
+/* The client and the host over a real connection, with a network that does as it is told. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "base/list.h"
+#include "message.h"
+#include "network/client.h"
+#include "network/host.h"
+#include "os/process.h"
+
+#include <semaphore.h>
+#include <string.h>
+#include <time.h>
+
+#define T_DEADLINE_MS 60000u
+
+struct t_bench {
+    struct net_loop *loop, *host_loop;
+    struct trace_log log;
+    struct network_client *client;
+    struct network_host *host;
+    struct network_host_settings settings;
+    uint32_t connections;
+    uint16_t port;
+    struct port_network network; /* behind the host */
+    _Atomic uint32_t asked;
+    struct port_network_request request;
+    struct port_rail_request rail;
+    sem_t done;
+};
+
+static void
+run_done(struct os_task *task)
+{
+    struct port_network_request *request = CONTAINER_OF(task, struct port_network_request, task);
+    request->done(request);
+}
+
+/* Approves. */
+static void
+on_submit(struct port_network *network, struct port_network_request *request)
+{
+    struct t_bench *bench = CONTAINER_OF(network, struct t_bench, network);
+    bench->asked++;
+    request->error = ERR_OK;
+    request->answer = (struct port_rail_answer){
+        .outcome = PORT_RAIL_APPROVED,
+        .authorization_code = "A12345",
+        .authorized_amount = request->rail->amount.amount,
+    };
+    request->task.run = run_done;
+    os_post(request->reply_to, &request->task);
+}
+
+static void
+t_host_start(struct t_bench *bench)
+{
+    const struct network_host_parts parts = {
+        .loop = bench->host_loop,
+        .entropy = os_entropy_real(),
+        .log = &bench->log,
+        .network = &bench->network,
+        .settings = bench->settings,
+    };
+    assert_int_equal(net_loop_create("host", &bench->host_loop), ERR_OK);
+    struct network_host_parts now = parts;
+    now.loop = bench->host_loop;
+    assert_int_equal(
+        network_host_create(&now, "127.0.0.1", bench->port, &bench->host, &bench->port), ERR_OK);
+    assert_int_equal(net_loop_start(bench->host_loop), ERR_OK);
+}
+
+static void
+t_host_stop(struct t_bench *bench)
+{
+    network_host_stop(bench->host);
+    net_loop_stop(bench->host_loop);
+    network_host_destroy(&bench->host);
+    net_loop_destroy(&bench->host_loop);
+}
+
+static void
+t_start(struct t_bench *bench)
+{
+    trace_log_init(&bench->log, 2, os_clock_real());
+    trace_log_set_level(&bench->log, TRACE_ERROR);
+    bench->network.submit = on_submit;
+    assert_int_equal(sem_init(&bench->done, 0, 0), 0);
+    t_host_start(bench);
+    assert_int_equal(net_loop_create("client", &bench->loop), ERR_OK);
+    struct network_client_parts parts = {
+        .loop = bench->loop,
+        .clock = os_clock_real(),
+        .entropy = os_entropy_real(),
+        .log = &bench->log,
+        .settings = network_client_settings_default(),
+    };
+    parts.settings.port = bench->port;
+    parts.settings.connections = bench->connections == 0 ? 1 : bench->connections;
+    parts.settings.repeat_ms = 100;
+    parts.settings.retry_max_ms = 200;
+    parts.settings.in_flight_max = 4;
+    memcpy(parts.settings.host, "127.0.0.1", sizeof("127.0.0.1"));
+    memcpy(parts.settings.terminal, "TAEL0001", sizeof("TAEL0001"));
+    memcpy(parts.settings.acquirer, "123456", sizeof("123456"));
+    assert_int_equal(network_client_create(&parts, &bench->client), ERR_OK);
+    assert_int_equal(net_loop_start(bench->loop), ERR_OK);
+    network_client_start(bench->client);
+}
+
+static void
+t_end(struct t_bench *bench)
+{
+    network_client_stop(bench->client);
+    net_loop_stop(bench->loop);
+    network_client_destroy(&bench->client);
+    net_loop_destroy(&bench->loop);
+    t_host_stop(bench);
+    trace_log_release(&bench->log);
+    assert_int_equal(sem_destroy(&bench->done), 0);
+}
+
+static void
+on_done(struct port_network_request *request)
+{
+    struct t_bench *bench = CONTAINER_OF(request, struct t_bench, request);
+    assert_int_equal(sem_post(&bench->done), 0);
+}
+
+static void
+t_submit(struct t_bench *bench, enum port_rail_operation operation, uint32_t within_ms)
+{
+    static struct os_executor at_once = {os_post_now};
+    bench->rail = (struct port_rail_request){
+        .operation = operation,
+        .id = 5,
+        .original_id = operation == PORT_RAIL_AUTHORIZE ? 0 : 5,
+        .amount = {1000, currency_find(SPAN("USD"))},
+        .deadline_ns = net_now_ns() + within_ms * OS_NS_PER_MS,
+    };
+    bench->request = (struct port_network_request){
+        .reply_to = &at_once,
+        .done = on_done,
+        .rail = &bench->rail,
+        .card = {"4242424242424242", "123", 12, 2034},
+    };
+    struct port_network *network = network_client_port(bench->client);
+    network->submit(network, &bench->request);
+}
+
+static const struct port_rail_answer *
+t_wait(struct t_bench *bench)
+{
+    while (sem_wait(&bench->done) != 0) {
+    }
+    assert_string_equal(bench->request.card.number, ""); /* M6 */
+    return &bench->request.answer;
+}
+
+static const struct port_rail_answer *
+t_ask(struct t_bench *bench, enum port_rail_operation operation, uint32_t within_ms)
+{
+    t_submit(bench, operation, within_ms);
+    return t_wait(bench);
+}
+
+static uint64_t
+t_metric(struct t_bench *bench, const char *name)
+{
+    char memory[12288];
+    struct buf out;
+    buf_init_fixed(&out, memory, sizeof(memory) - 1);
+    network_client_metrics(bench->client, &out);
+    assert_false(buf_failed(&out));
+    memory[out.size] = '\0';
+    const char *at = memory;
+    while ((at = strstr(at, name)) != NULL) {
+        if (at == memory || at[-1] == '\n') {
+            const char *end = strchr(at, '\n');
+            uint64_t value;
+            size_t size = strlen(name);
+            assert_true(
+                span_parse_u64(span_of(at + size + 1, (size_t)(end - at) - size - 1), &value));
+            return value;
+        }
+        at++;
+    }
+    return 0;
+}
+
+static void
+answered_test(void **state)
+{
+    (void)state;
+    struct t_bench bench = {.settings = network_host_settings_default(), .connections = 3};
+    t_start(&bench);
+    const struct port_rail_answer *answer = t_ask(&bench, PORT_RAIL_AUTHORIZE, T_DEADLINE_MS);
+    assert_int_equal(bench.request.error, ERR_OK);
+    assert_int_equal(answer->outcome, PORT_RAIL_APPROVED);
+    assert_string_equal(answer->authorization_code, "A12345");
+    assert_int_equal(t_ask(&bench, PORT_RAIL_CAPTURE, T_DEADLINE_MS)->outcome, PORT_RAIL_APPROVED);
+    assert_int_equal(t_ask(&bench, PORT_RAIL_REPORT, T_DEADLINE_MS)->outcome, PORT_RAIL_APPROVED);
+    assert_int_equal(
+        t_metric(&bench, "tael_network_requests_total{type=\"0100\",response=\"00\"}"), 1);
+    assert_int_equal(
+        t_metric(&bench, "tael_network_requests_total{type=\"0220\",response=\"00\"}"), 1);
+    assert_int_equal(t_metric(&bench, "tael_network_unmatched_total"), 0);
+    t_end(&bench);
+}
+
+/* An answer that does not come is unknown, not "no"; the same id later goes as a repeat. */
+static void
+lost_test(void **state)
+{
+    (void)state;
+    struct t_bench bench = {.settings = network_host_settings_default()};
+    bench.settings.lost_per_mille = 1000;
+    t_start(&bench);
+    assert_int_equal(t_ask(&bench, PORT_RAIL_AUTHORIZE, 3000)->outcome, PORT_RAIL_UNKNOWN);
+    assert_int_equal(bench.request.error, ERR_OK);
+    assert_int_equal(bench.asked, 1);
+    assert_int_equal(t_metric(&bench, "tael_network_repeats_total"), 0);
+    assert_int_equal(t_ask(&bench, PORT_RAIL_AUTHORIZE, 200)->outcome, PORT_RAIL_UNKNOWN);
+    assert_int_equal(t_metric(&bench, "tael_network_repeats_total"), 1);
+    assert_int_equal(
+        t_metric(&bench, "tael_network_requests_total{type=\"0100\",response=\"none\"}"), 2);
+    /* A reversal goes again and again, until somebody answers. */
+    assert_int_equal(t_ask(&bench, PORT_RAIL_VOID, 1000)->outcome, PORT_RAIL_UNKNOWN);
+    assert_true(bench.asked > 4);
+    assert_int_equal(t_metric(&bench, "tael_network_reversals_waiting"), 0);
+    t_end(&bench);
+}
+
+/* The second of two answers, and one that comes late, answer nothing. */
+static void
+twice_test(void **state)
+{
+    (void)state;
+    struct t_bench bench = {.settings = network_host_settings_default()};
+    bench.settings.twice_per_mille = 1000;
+    t_start(&bench);
+    assert_int_equal(
+        t_ask(&bench, PORT_RAIL_AUTHORIZE, T_DEADLINE_MS)->outcome, PORT_RAIL_APPROVED);
+    assert_int_equal(t_ask(&bench, PORT_RAIL_REFUND, T_DEADLINE_MS)->outcome, PORT_RAIL_APPROVED);
+    /* The third behind the second's second answer. */
+    assert_int_equal(t_ask(&bench, PORT_RAIL_REPORT, T_DEADLINE_MS)->outcome, PORT_RAIL_APPROVED);
+    assert_true(t_metric(&bench, "tael_network_unmatched_total") >= 2);
+    t_end(&bench);
+}
+
+/* Nothing was sent: the error says so. Once the host is there, what waits is sent. */
+static void
+no_host_test(void **state)
+{
+    (void)state;
+    struct t_bench bench = {.settings = network_host_settings_default()};
+    t_start(&bench);
+    assert_int_equal(
+        t_ask(&bench, PORT_RAIL_AUTHORIZE, T_DEADLINE_MS)->outcome, PORT_RAIL_APPROVED);
+    t_host_stop(&bench);
+    while (network_client_signed_on(bench.client) != 0) {
+        (void)nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    }
+    assert_int_equal(t_ask(&bench, PORT_RAIL_REFUND, 300)->outcome, PORT_RAIL_UNKNOWN);
+    assert_int_equal(bench.request.error, ERR_BUSY);
+    t_submit(&bench, PORT_RAIL_REFUND, T_DEADLINE_MS);
+    t_host_start(&bench);
+    assert_int_equal(t_wait(&bench)->outcome, PORT_RAIL_APPROVED);
+    assert_int_equal(bench.request.error, ERR_OK);
+    t_end(&bench);
+}
+
+/* The connection is lost amid a request: unknown at once, not at its deadline; an advice is sent
+ * again on the next connection. */
+static void
+cut_test(void **state)
+{
+    (void)state;
+    struct t_bench bench = {.settings = network_host_settings_default()};
+    bench.settings.lost_per_mille = 1000;
+    t_start(&bench);
+    t_submit(&bench, PORT_RAIL_AUTHORIZE, T_DEADLINE_MS);
+    while (bench.asked == 0) {
+        (void)nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    }
+    t_host_stop(&bench);
+    assert_int_equal(t_wait(&bench)->outcome, PORT_RAIL_UNKNOWN);
+    assert_true(net_now_ns() < bench.rail.deadline_ns);
+    t_host_start(&bench);
+    uint32_t before = bench.asked;
+    t_submit(&bench, PORT_RAIL_CAPTURE, T_DEADLINE_MS);
+    while (bench.asked == before) {
+        (void)nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    }
+    t_host_stop(&bench);
+    bench.settings.lost_per_mille = 0;
+    t_host_start(&bench);
+    assert_int_equal(t_wait(&bench)->outcome, PORT_RAIL_APPROVED);
+    t_end(&bench);
+}
+
+/* Late answers are dropped, and the host has done what it was asked. */
+static void
+late_test(void **state)
+{
+    (void)state;
+    struct t_bench bench = {.settings = network_host_settings_default()};
+    bench.settings.late_per_mille = 1000;
+    bench.settings.late_ms = 3000;
+    t_start(&bench);
+    assert_int_equal(t_ask(&bench, PORT_RAIL_AUTHORIZE, 2000)->outcome, PORT_RAIL_UNKNOWN);
+    while (t_metric(&bench, "tael_network_unmatched_total") == 0) {
+        (void)nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    }
+    assert_int_equal(bench.asked, 1);
+    t_end(&bench);
+}
+
+int
+main(void)
+{
+    os_process_ignore_pipe_signal();
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(answered_test),
+        cmocka_unit_test(lost_test),
+        cmocka_unit_test(twice_test),
+        cmocka_unit_test(no_host_test),
+        cmocka_unit_test(cut_test),
+        cmocka_unit_test(late_test),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

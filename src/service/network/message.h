@@ -1,0 +1,121 @@
+/*
+ * A rail's request as a message of ISO 8583:1987, and back: Tael's use of the fields, from either
+ * side. docs/card-network.md has the tables. Pure: time and numbers are arguments.
+ */
+#ifndef NETWORK_MESSAGE_H
+#define NETWORK_MESSAGE_H
+
+#include "iso8583/iso8583.h"
+#include "port/network.h"
+
+/* Elements of DE 48. Ids are 32 hexadecimal digits. */
+enum network_element {
+    NETWORK_ID = 1, /* of the operation */
+    NETWORK_ORIGINAL =
+        2, /* the authorization that it follows; of an inquiry: what is asked about */
+    NETWORK_CHALLENGE = 4, /* the authorization whose challenge was passed */
+    NETWORK_AGREEMENT = 5, /* the authorization that set the card up */
+    NETWORK_FLAGS = 6,     /* O off session, C may challenge, W wants proof, S sets up */
+    NETWORK_CVC = 10,
+    NETWORK_POSTAL_CODE = 11,
+    NETWORK_ADDRESS = 12,
+    /* Of answers. */
+    NETWORK_OUTCOME = 50, /* A D P F N C: as enum port_rail_outcome */
+    NETWORK_DECLINE = 51, /* error code, decline code, advice, where DE 39 alone says another */
+    NETWORK_CHECKS = 52,  /* of CVC, address, postal code: N P F U */
+    NETWORK_PROOF = 53,   /* N A T S E: as enum port_rail_proof */
+    NETWORK_RISK = 54,    /* level, score */
+    NETWORK_STATE = 55,   /* B at once available, C captured, V voided, X declined by the network */
+    NETWORK_AMOUNTS = 56, /* authorized, captured, refunded */
+    NETWORK_TRANSACTION = 57,
+};
+
+/* Who sends: DE 41, 32, 18. */
+struct network_identity {
+    char terminal[9];  /* 8 characters */
+    char acquirer[12]; /* at most 11 digits */
+    uint16_t category;
+};
+
+/* DE 11 and DE 7: together they are one message's, as long as the terminal lives. */
+struct network_trace {
+    uint32_t stan;      /* 1 to 999,999 */
+    uint64_t date_time; /* MMDDhhmmss as a number, UTC */
+};
+
+#define NETWORK_STAN_MAX 999999u
+
+/* Seconds since 1970 as DE 7. */
+uint64_t network_date_time(uint64_t unix_s);
+
+/* The MTI of a request; `repeat`: with the repeat digit. */
+uint16_t network_request_type(const struct port_rail_request *rail, bool repeat);
+/* The MTI that answers it. */
+uint16_t network_answer_type(uint16_t request_type);
+/* An advice is repeated until it is answered; so may an inquiry be. */
+bool network_may_repeat(enum port_rail_operation operation);
+/* DE 37 of everything that concerns this operation. */
+void network_reference(u128 id, char out[12]);
+
+struct network_request {
+    const struct network_identity *identity;
+    const struct port_rail_request *rail;
+    const struct port_network_card *card;
+    struct network_trace trace;
+    /* What is reversed, as far as it is known: DE 90. */
+    uint16_t original_type;
+    struct network_trace original;
+    bool repeat;
+};
+
+/* ERR_RANGE: the amount has no room in DE 4. */
+MUST_USE err_t
+network_request_build(const struct network_request *request, struct iso8583_message *message);
+/* 0800: DE 70 says what for. */
+#define NETWORK_SIGN_ON  1
+#define NETWORK_SIGN_OFF 2
+#define NETWORK_ECHO     301
+MUST_USE err_t network_management_build(
+    const struct network_identity *identity,
+    const struct network_trace *trace,
+    uint16_t code,
+    struct iso8583_message *message);
+
+/* What an answer to `rail` says. False: it makes no sense, and is none. */
+bool network_answer_read(
+    const struct iso8583_message *message,
+    const struct port_rail_request *rail,
+    struct port_rail_answer *ret_answer);
+
+/* --- the host's side --- */
+
+/* What a request said; the spans of `rail` point into `texts`. */
+struct network_asked {
+    struct port_rail_request rail;
+    struct port_network_card card;
+    char texts[128];
+};
+
+/* NULL, or the DE 39 that refuses it. */
+const char *network_request_read(
+    const struct iso8583_message *message, struct network_asked *ret_asked);
+
+/* Fields of a request that its answer repeats. */
+struct network_echo {
+    uint16_t type; /* the answer's */
+    uint8_t fields[12];
+    uint8_t sizes[12];
+    uint8_t count;
+    char text[128];
+};
+
+void network_echo_take(const struct iso8583_message *request, struct network_echo *ret_echo);
+MUST_USE err_t network_answer_build(
+    const struct network_echo *echo,
+    const struct port_rail_answer *answer,
+    struct iso8583_message *message);
+/* With DE 39 alone. */
+MUST_USE err_t network_refusal_build(
+    const struct network_echo *echo, const char *code, struct iso8583_message *message);
+
+#endif

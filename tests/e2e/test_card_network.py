@@ -1,0 +1,315 @@
+"""The card network over ISO 8583, on the wire: each message as a decoder that is not ours reads it; and a
+host that does not take what is none."""
+
+import contextlib
+import datetime
+import socket
+import struct
+import subprocess
+import time
+
+import pytest
+import requests
+
+from kit import iso8583
+from kit.books import metrics, reconciled, settled
+from kit.card_host import CardHost
+from kit.certificates import make_certificate
+from kit.client import Http, sdk
+from kit.server import run_tael, wait_until, within
+
+LOOKS_INTO_PROCESS = True
+HOLD = {"amount": 2000, "currency": "usd", "payment_method": "pm_card_visa", "confirm": True,
+        "capture_method": "manual"}
+DECLINED = {"type", 3, 4, 7, 11, 12, 13, 32, 37, 39, 41, 42, 48, 49, "elements"}
+
+
+@pytest.fixture
+def host(tmp_path):
+    made = CardHost(tmp_path / "host").start()
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def wire(host):
+    made = iso8583.Between(host.port)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def network(make_server, wire, host):
+    """A server on that wire."""
+    server = make_server(wire.flag, start=False)
+    server.network_data = host.folder
+    return server.start()
+
+
+def signed_on(server):
+    return requests.get(server.url + "/readyz", timeout=10).text.strip() == "ready"
+
+
+def test_messages(network, wire):
+    """Of the life of a payment: what each field says."""
+    client = sdk(network)
+    before = datetime.datetime.now(datetime.timezone.utc)
+    intent = client.v1.payment_intents.create(HOLD)
+    client.v1.payment_intents.capture(intent.id, {"amount_to_capture": 1500})
+    client.v1.refunds.create({"payment_intent": intent.id, "amount": 500})
+    canceled = client.v1.payment_intents.create({**HOLD, "currency": "jpy"})
+    client.v1.payment_intents.cancel(canceled.id)
+
+    sign_on = wire.of("0800")[0]
+    assert sign_on[70] == "001" and wire.of("0810")[0][39] == "00"
+    first, second = wire.of("0100")
+    assert first[2] == "4242424242424242" and first[14] == "3412"
+    assert (first[3], first[4], first[49]) == ("000000", "000000002000", "840")
+    assert (first[18], first[22], first[25]) == ("5999", "812", "59")
+    assert (first[32], first[41]) == ("100000", "TAEL0001")
+    assert first[7] == first[13] + first[12]
+    sent = datetime.datetime.strptime(f"{before.year}{first[7]}", "%Y%m%d%H%M%S").replace(
+        tzinfo=datetime.timezone.utc)
+    assert abs((sent - before).total_seconds()) < 120
+    assert len(first["elements"][1]) == 32
+    answer = next(one for one in wire.of("0110") if one[11] == first[11])
+    for field in (3, 4, 7, 11, 12, 13, 32, 37, 41, 42, 49):
+        assert answer[field] == first[field], field
+    assert answer[39] == "00" and len(answer[38]) == 6 and 2 not in answer
+    (capture,) = wire.of("0220")
+    assert capture[4] == "000000001500" and capture["elements"][2] == first["elements"][1]
+    assert wire.of("0230")[0][39] == "00"
+    (refund,) = wire.of("0200")
+    assert (refund[3], refund[4]) == ("200000", "000000000500")
+    assert refund["elements"][2] == first["elements"][1]
+    (reversal,) = wire.of("0420")
+    assert second[49] == "392"
+    assert reversal["elements"][2] == second["elements"][1]
+    assert reversal[90] == "0100" + second[11] + second[7] + "00000100000" + "0" * 11
+    assert wire.of("0430")[0][39] == "00"
+    # What belongs together has one DE 37, and no two messages one DE 7 and 11.
+    assert len({one[37] for one in (first, capture, refund)}) == 1
+    assert second[37] == reversal[37] != first[37]
+    asked = [one for one in wire.seen if one["type"][2] in "02" and one["type"][3] == "0"]
+    asked = [one for one in asked if int(one["type"][2]) % 2 == 0]
+    assert len({(one[7], one[11]) for one in asked}) == len(asked)
+    # M6: the number is in authorizations only.
+    assert {one["type"] for one in wire.seen if 2 in one or 14 in one} == {"0100"}
+    assert "4242424242424242" not in network.all_logs()
+    reconciled(network)
+
+
+def test_purchase_and_verification(network, wire):
+    client = sdk(network)
+    client.v1.payment_intents.create({**HOLD, "capture_method": "automatic"})
+    (purchase,) = wire.of("0200")
+    assert purchase[3] == "000000" and purchase[2] == "4242424242424242"
+    client.v1.setup_intents.create({"payment_method": "pm_card_visa", "confirm": True})
+    verification = wire.of("0100")[-1]
+    assert (verification[4], verification[25]) == ("000000000000", "51")
+    assert "S" in verification["elements"][6]
+
+
+def test_declined(network, wire):
+    answer = Http(network).post("/v1/payment_intents", {
+        "amount": "2000", "currency": "usd", "confirm": "true",
+        "payment_method": "pm_card_visa_chargeDeclinedInsufficientFunds"})
+    assert answer.json()["error"]["decline_code"] == "insufficient_funds"
+    assert answer.json()["error"]["network_decline_code"] == "51"
+    (declined,) = wire.of("0210")
+    assert declined[39] == "51" and set(declined) == DECLINED
+    assert 51 not in declined["elements"]  # DE 39 says it all
+
+
+def test_reversal_until_answered(network, wire):
+    """Nobody hears the reversal: it goes on, with the same numbers, until somebody does."""
+    client = sdk(network)
+    intent = client.v1.payment_intents.create(HOLD)
+    wire.drop = lambda message: message["type"] in ("0420", "0421") and len(wire.of("0421")) < 2
+    client.v1.payment_intents.cancel(intent.id)
+    (first,) = wire.of("0420")
+    repeats = wire.of("0421")
+    assert len(repeats) >= 2
+    for repeat in repeats:
+        assert {**repeat, "type": "0420"} == first
+    assert settled(network).intents[0].status == "canceled"
+    assert metrics(network)["tael_network_reversals_waiting"] == 0
+    reconciled(network)
+
+
+def test_lost_answer_is_asked_for(network, wire):
+    """The answer to an authorization is lost: it is asked about, by its id, and counts."""
+    network.stop()
+    network.start("--rail-timeout=1s")
+    wire.drop = lambda message: message["type"] == "0110"
+    answer = Http(network).post("/v1/payment_intents", {
+        "amount": "2000", "currency": "usd", "confirm": "true", "capture_method": "manual",
+        "payment_method": "pm_card_visa"})
+    assert answer.status_code == 200
+    wait_until(lambda: sdk(network).v1.payment_intents.list().data[0].status == "requires_capture", 20)
+    inquiry = wire.of("0600")[0]
+    assert inquiry["elements"] == {2: wire.of("0100")[0]["elements"][1]}
+    assert wire.of("0610")[0]["elements"][50] == "A"
+    reconciled(network)
+
+
+def test_cut_amid_a_request(network, wire):
+    """The connection goes while an authorization is under way: unknown, and found out about."""
+    wire.drop = lambda message: message["type"] == "0110" and (wire.cut() or True)
+    began = time.monotonic()
+    answer = Http(network).post("/v1/payment_intents", {
+        "amount": "2000", "currency": "usd", "confirm": "true", "capture_method": "manual",
+        "payment_method": "pm_card_visa"})
+    assert answer.status_code == 200, answer.text
+    wait_until(lambda: sdk(network).v1.payment_intents.list().data[0].status == "requires_capture", 20)
+    assert time.monotonic() - began < 40  # not the 45 s of rail-timeout
+    assert metrics(network)["tael_network_lost_total"] >= 1
+    reconciled(network)
+
+
+def test_echo_and_health(network, wire, host):
+    network.stop()
+    network.start("--card-network-echo=200ms")
+    wait_until(lambda: any(message[70] == "301" for message in wire.of("0800")), 10, "an echo")
+    assert signed_on(network)
+    wire.refuses.set()
+    wire.cut()
+    wait_until(lambda: "without the card network" in requests.get(
+        network.url + "/readyz", timeout=10).text, 10, "health")
+    assert requests.get(network.url + "/readyz", timeout=10).status_code == 200
+    assert metrics(network)["tael_network_signed_on"] == 0
+    wire.refuses.clear()
+    wait_until(lambda: signed_on(network), 30, "signed on again")
+    # A host that is there and says nothing is given up.
+    wire.drop = lambda message: message["type"] == "0810"
+    wait_until(lambda: metrics(network)["tael_network_signed_on"] == 0, 30, "the echo's end")
+    wire.drop = lambda message: False
+    wait_until(lambda: signed_on(network), 40, "signed on again")
+    network.stop()
+    assert any(message[70] == "002" for message in wire.of("0800"))  # it says goodbye
+
+
+def test_waits_for_its_host(make_server, tmp_path):
+    """A server starts without its host; what it is asked for waits until the host is there."""
+    host = CardHost(tmp_path / "host").start()
+    host.kill()
+    server = make_server(*host.server_flags, start=False)
+    server.network_data = host.folder
+    server.start()
+    assert "without the card network" in requests.get(server.url + "/readyz", timeout=10).text
+    host.start()
+    assert sdk(server).v1.payment_intents.create(HOLD).status == "requires_capture"
+    reconciled(server)
+    server.stop()
+    host.stop()
+
+
+@pytest.mark.parametrize("dialect", ["ascii", "binary"])
+def test_over_tls(make_server, tmp_path, dialect):
+    certificate, key = make_certificate(tmp_path, "host")
+    host = CardHost(tmp_path / "host", f"--tls-cert={certificate}", f"--tls-key={key}", dialect=dialect).start()
+    server = make_server(f"--card-network=iso8583s://127.0.0.1:{host.port}",
+                         f"--card-network-ca={certificate}",
+                         f"--card-network-dialect={dialect}", start=False)
+    server.network_data = host.folder
+    server.start()
+    assert sdk(server).v1.payment_intents.create(HOLD).status == "requires_capture"
+    server.stop()
+    host.stop()
+
+
+# ---- the host -------------------------------------------------------------------------------
+
+
+def connected(host):
+    connection = socket.create_connection(("127.0.0.1", host.port), timeout=20)
+    connection.settimeout(20)
+    return connection
+
+
+def is_closed(connection):
+    with contextlib.suppress(ConnectionError):
+        return connection.recv(1) == b""
+    return True
+
+
+def management(code, stan=1):
+    return iso8583.encode("0800", {7: "1123071500", 11: f"{stan:06d}", 41: "TERM0001", 70: code})
+
+
+def test_host_answers(host):
+    connection = connected(host)
+    request = {3: "000000", 4: "000000002000", 7: "1123071500", 11: "000123", 12: "071500", 13: "1123",
+               2: "4242424242424242", 14: "2912", 37: "632707000123", 41: "TERM0001", 49: "840",
+               48: "01032" + "0" * 31 + "7"}
+    iso8583.send(connection, iso8583.encode("0100", request))
+    assert iso8583.decode(iso8583.receive(connection))[39] == "91"  # it is not signed on
+    iso8583.send(connection, management("001"))
+    assert iso8583.decode(iso8583.receive(connection))[39] == "00"
+    answers = []
+    for kind in ("0100", "0100", "0101"):  # the same id: one effect, one answer
+        iso8583.send(connection, iso8583.encode(kind, request))
+        answers.append(iso8583.decode(iso8583.receive(connection)))
+    assert answers[0][39] == "00" and answers[0] == answers[1] == answers[2]
+    assert answers[0]["type"] == "0110" and answers[0][11] == "000123"
+    for changed, code in (({48: "01004beef"}, "30"), ({48: ""}, "12"), ({49: "000"}, "13"), ({14: "2913"}, "30")):
+        iso8583.send(connection, iso8583.encode("0100", {**request, **changed}))
+        assert iso8583.decode(iso8583.receive(connection))[39] == code
+    iso8583.send(connection, iso8583.encode("0300", request))
+    assert iso8583.decode(iso8583.receive(connection))[39] == "12"
+
+
+@pytest.mark.parametrize("sent", [
+    b"\xff\xff" + b"0" * 100,                                    # longer than a message may be
+    b"\x00\x04abcd", b"\x00\x14010040000000000000zz", b"\x00\x00",
+    b"\x00\x1601004000000000000000" b"20",                       # DE 2 is too long
+    struct.pack(">H", 24) + b"0800000000000000000" + b"0trai", b"GET / HTTP/1.1\r\n\r\n",
+], ids=range(7))
+def test_host_refuses(host, sent):
+    """What is no message ends its connection, and no other one."""
+    good, bad = connected(host), connected(host)
+    bad.sendall(sent)
+    assert is_closed(bad)
+    iso8583.send(good, management("301"))
+    assert iso8583.decode(iso8583.receive(good))[39] == "00"
+
+
+def test_host_limits(tmp_path):
+    host = CardHost(tmp_path / "host", "--connections-max=2", "--idle-timeout=1s").start()
+    first, second = connected(host), connected(host)
+    assert is_closed(connected(host))
+    second.sendall(b"\x00")  # half a frame keeps nothing open
+    for _ in range(8):
+        time.sleep(0.2)
+        iso8583.send(first, management("301"))
+        iso8583.receive(first)
+    assert is_closed(second)
+    within(lambda: is_closed(first), 20, "the idle connection's end")
+    host.stop()
+
+
+@pytest.mark.parametrize("flag,complaint", [
+    ("--card-network=http://127.0.0.1:1", "iso8583://HOST:PORT"),
+    ("--card-network=iso8583://127.0.0.1", "iso8583://HOST:PORT"),
+    ("--card-network-dialect=ebcdic", "ascii or binary"),
+    ("--card-network-terminal=SHORT", "eight characters"),
+    ("--card-network-acquirer=12x", "up to 11 digits"),
+])
+def test_settings(tmp_path, flag, complaint):
+    flags = ["--card-network=iso8583://127.0.0.1:1"] if "network=" not in flag else []
+    result = run_tael("server", f"--data={tmp_path}", "--listen=127.0.0.1:0", *flags, flag)
+    assert result.returncode == 1 and complaint in result.stderr
+
+
+def test_no_traces_of_cards(tmp_path, make_server):
+    """M6: nothing of a card is in what the host or the server wrote, in the folders or the logs."""
+    host = CardHost(tmp_path / "host", "--log-level=debug").start()
+    server = make_server(*host.server_flags, "--log-level=debug", start=False)
+    server.network_data = host.folder
+    server.start()
+    sdk(server).v1.payment_intents.create(HOLD)
+    server.stop()
+    host.stop()
+    found = subprocess.run(["grep", "-rla", "4242424242424242", str(tmp_path)], capture_output=True, text=True,
+                           check=False)
+    assert found.stdout == ""
