@@ -72,10 +72,19 @@ void payments_payout_post_return(
 /* After TOO_MUCH: what is available. */
 struct money payments_payout_available(const struct payments_payout_flow *flow);
 
-/* --- payout.c: the flow --- */
+/* --- payout_shown.c --- */
 
+/* Of the path. What the books have not said yes to is not there, unless somebody was told of it.
+ * NULL: the operation was answered. */
+struct payments_payout *payments_payout_require(struct resource_op *op);
+/* payout_unexpected_state, 400. */
+void payments_payout_refuse_state(
+    struct resource_op *op, const struct payments_payout *payout, const char *verb);
 /* Counts those that the bank has and has not decided, for payments_health: once a sweep. */
 void payments_payouts_look(struct payments *payments);
+
+/* --- payout.c: the flow --- */
+
 /* The sweeper's entry: in an operation of its own, whose service is the payments'. */
 void payments_payout_drive(struct resource_op *op, struct span id);
 
