@@ -314,7 +314,7 @@ read_number(
 static enum iso8583_problem
 read_bitmap(struct reader *reader, uint64_t *ret_bits)
 {
-    char bytes[BITMAP_BYTES];
+    char bytes[BITMAP_BYTES] = {0};
     struct span text;
     bool packed = reader->dialect->bitmap == ISO8583_PACKED;
     if (!take(reader, packed ? BITMAP_BYTES : 2 * (size_t)BITMAP_BYTES, &text)) {
