@@ -58,9 +58,10 @@ struct resource_sweeper_parts {
      * do. */
     const struct resource_type *waiting_type;
     uint32_t waiting_column;
-    /* What the last sweep saw: open attempts, the age of the oldest, and how many wait, up to
-     * DOCUMENT_LIST_MAX, since more than one is alarm enough; zeros where another process leads,
-     * whose is newer. `waiting` is NULL if waiting_type is. */
+    /* What the last sweep saw: attempts that are due and open, or were due and have not ended
+     * since, the age of the oldest, and how many wait; all up to some DOCUMENT_LIST_MAX, since more
+     * than one is alarm enough; zeros where another process leads, whose is newer. `waiting` is
+     * NULL if waiting_type is. */
     _Atomic uint64_t *open;
     _Atomic int64_t *oldest_s;
     _Atomic uint64_t *waiting;
