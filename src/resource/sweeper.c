@@ -37,6 +37,7 @@ struct watched {
     uint64_t scope;
     int64_t began;
     bool is_due; /* in the last sweep, which has counted it */
+    bool waits;  /* for somebody outside, who has it */
     char id[ID_TEXT_SIZE];
 };
 
@@ -139,20 +140,42 @@ earlier(int64_t a, int64_t b)
     return a == 0 || (b != 0 && b < a) ? b : a;
 }
 
+static int64_t
+age(const struct resource_sweeper *sweeper, int64_t began)
+{
+    return began == 0 ? 0 : sweeper->swept_at - began;
+}
+
+static bool
+waits_outside(const struct resource_sweep_kind *kind, const void *document)
+{
+    return kind->waits != NULL && kind->waits(document);
+}
+
 static void
 publish_open(struct resource_sweeper *sweeper)
 {
+    const struct resource_sweeper_parts *parts = &sweeper->parts;
     uint64_t count = sweeper->due_count;
     int64_t began = sweeper->due_began;
+    int64_t waits_since = 0;
     for (uint32_t i = 0; i < WATCHED_MAX; i++) {
         const struct watched *watched = &sweeper->watched[i];
-        if (watched->kind != NULL && !watched->is_due) {
+        if (watched->kind == NULL) {
+            continue;
+        }
+        if (watched->waits) {
+            waits_since = earlier(waits_since, watched->began);
+        } else if (!watched->is_due) {
             count++;
             began = earlier(began, watched->began);
         }
     }
-    atomic_store(sweeper->parts.open, count);
-    atomic_store(sweeper->parts.oldest_s, began == 0 ? 0 : sweeper->swept_at - began);
+    atomic_store(parts->open, count);
+    atomic_store(parts->oldest_s, age(sweeper, began));
+    if (parts->waits_s != NULL) {
+        atomic_store(parts->waits_s, age(sweeper, waits_since));
+    }
 }
 
 /* The one that is watched already, or a free place, or that of the one that began last; NULL if
@@ -177,7 +200,7 @@ watched_place(struct resource_sweeper *sweeper, const struct found *found, int64
 }
 
 static void
-watch(struct resource_sweeper *sweeper, const struct found *found, int64_t began)
+watch(struct resource_sweeper *sweeper, const struct found *found, int64_t began, bool waits)
 {
     struct watched *watched = watched_place(sweeper, found, began);
     if (watched != NULL) {
@@ -187,6 +210,7 @@ watch(struct resource_sweeper *sweeper, const struct found *found, int64_t began
             .scope = found->scope,
             .began = began,
             .is_due = true,
+            .waits = waits,
         };
         memcpy(watched->id, found->id, sizeof(watched->id));
     }
@@ -208,6 +232,7 @@ look_again(struct resource_op *op)
     resource_finish(op);
     if (error == ERR_OK) {
         watched->began = watched->kind->began(document);
+        watched->waits = waits_outside(watched->kind, document);
     }
     if (error == ERR_NOT_FOUND || watched->began == 0) {
         watched->kind = NULL;
@@ -259,11 +284,15 @@ found_one(void *context, void *document)
     copy_id(found->id, header->id);
     copy_id(found->lock, kind->lock_of == NULL ? header->id : kind->lock_of(document));
     int64_t began = kind->began == NULL ? 0 : kind->began(document);
-    if (began != 0) {
+    if (began == 0) {
+        return true;
+    }
+    bool waits = waits_outside(kind, document);
+    if (!waits) {
         sweeper->due_count++;
         sweeper->due_began = earlier(sweeper->due_began, began);
-        watch(sweeper, found, began);
     }
+    watch(sweeper, found, began, waits);
     return true;
 }
 
@@ -361,8 +390,9 @@ sweep_fired(struct os_timer *timer)
     }
     if (!leads) {
         watch_nothing(sweeper);
-        atomic_store(parts->open, 0);
-        atomic_store(parts->oldest_s, 0);
+        sweeper->due_count = 0;
+        sweeper->due_began = 0;
+        publish_open(sweeper);
         if (parts->waiting != NULL) {
             atomic_store(parts->waiting, 0);
         }
