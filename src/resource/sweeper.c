@@ -319,7 +319,7 @@ find_waiting(struct resource_sweeper *sweeper, struct resource_op *op)
     if (sweeper->parts.waiting_type == NULL) {
         return ERR_OK;
     }
-    return resource_find(op, sweeper->parts.waiting_type, &query, waiting_one, sweeper);
+    return resource_find_sound(op, sweeper->parts.waiting_type, &query, waiting_one, sweeper);
 }
 
 static err_t
@@ -338,7 +338,7 @@ find_due(struct resource_sweeper *sweeper, struct resource_op *op, int64_t now)
             .hot_only = sweeper->kind->hot_only,
             .limit = DOCUMENT_LIST_MAX,
         };
-        TRY(resource_find(op, sweeper->kind->type, &query, found_one, sweeper));
+        TRY(resource_find_sound(op, sweeper->kind->type, &query, found_one, sweeper));
     }
     return find_waiting(sweeper, op);
 }

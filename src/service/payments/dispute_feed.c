@@ -436,7 +436,7 @@ count_due_soon(struct payments *payments, struct resource_op *op)
         .limit = DOCUMENT_LIST_MAX,
     };
     uint64_t count = 0;
-    TRY(resource_find(op, &payments_dispute_type, &query, count_one, &count));
+    TRY(resource_find_sound(op, &payments_dispute_type, &query, count_one, &count));
     atomic_store(&payments->disputes_due_soon, count);
     return ERR_OK;
 }

@@ -116,6 +116,15 @@ struct resource_visitor {
     void *context;
 };
 
+/* As resource_find, past what is damaged: for who does something for all, and must not stop for one
+ * of them. Who compares (resource_visit) tells of it. */
+MUST_USE err_t resource_find_sound(
+    struct resource_op *op,
+    const struct resource_type *type,
+    const struct document_query *query,
+    resource_each each,
+    void *context);
+
 MUST_USE err_t resource_visit(
     struct resource_op *op,
     const struct resource_type *type,
