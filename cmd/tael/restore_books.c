@@ -194,18 +194,17 @@ static err_t
 see_dispute(void *context, uint64_t scope, struct span id, struct span body)
 {
     struct comparison *comparison = context;
-    struct payments_stored_booking bookings[PAYMENTS_STORED_DISPUTE_BOOKINGS_MAX];
+    struct payments_stored_movement wanted[PAYMENTS_STORED_MOVEMENTS_MAX];
     uint32_t count = 0;
     (void)scope;
     arena_clear(&comparison->arena);
-    err_t code = payments_stored_dispute(&comparison->arena, id, body, bookings, &count);
-    if (code != ERR_OK) {
-        difference(comparison, id, err_text(code));
+    err_t code = payments_stored_dispute(&comparison->arena, id, body, wanted, &count);
+    if (!says_something(comparison, id, code, count)) {
         return ERR_OK;
     }
-    comparison->books->disputes += count != 0 ? 1 : 0;
+    comparison->books->disputes++;
     for (uint32_t i = 0; i < count; i++) {
-        TRY(expect_booking(comparison, id, &bookings[i]));
+        TRY(expect_movement(comparison, id, wanted[i].transfer, wanted[i].amount));
     }
     return ERR_OK;
 }
@@ -304,14 +303,15 @@ see_document(void *context, uint64_t scope, struct span id, struct span body)
     return ERR_OK;
 }
 
-/* What moved in a wallet, or was paid out, has a document, at least one that is under way. */
+/* What moved in a wallet, was paid out, or was taken back by the network has a document, at least
+ * one that is under way. */
 static err_t
 explain(struct comparison *comparison, const struct ledger_transfer *movement)
 {
     char id[ID_TEXT_SIZE];
-    const char *kind = PAYMENTS_STORED_PAYOUT;
-    bool explained =
-        payments_stored_explains(movement, id) || wallets_stored_explains(movement, &kind, id);
+    const char *kind = NULL;
+    bool explained = payments_stored_explains(movement, &kind, id) ||
+                     wallets_stored_explains(movement, &kind, id);
     if ((movement->flags & STILL) != 0 || !explained) {
         return ERR_OK;
     }

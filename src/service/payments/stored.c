@@ -176,18 +176,23 @@ payments_stored_payout(
     return ERR_OK;
 }
 
-bool
-payments_stored_explains(const struct ledger_transfer *movement, char ret_id[ID_TEXT_SIZE])
+/* ERR_CORRUPT as of booking. A step that is under way may be there or not: nothing is said of it.
+ */
+static err_t
+dispute_movement(
+    const struct payments_dispute *dispute,
+    bool moved,
+    u128 transfer,
+    int64_t amount,
+    struct payments_stored_movement *ret_movement)
 {
-    const char *step = movement->code == BOOKS_PAYOUT          ? PAYMENTS_PAYOUT_PAID
-                       : movement->code == BOOKS_PAYOUT_RETURN ? PAYMENTS_PAYOUT_RETURNED
-                                                               : NULL;
-    /* Anybody may use a code in a ledger; an id that derives from the document's is ours. */
-    if (step == NULL || movement->id != resource_derived_id(movement->user_data_128, step)) {
-        return false;
+    struct payments_stored_booking booked;
+    *ret_movement = (struct payments_stored_movement){.transfer = transfer, .amount = -1};
+    if (moved) {
+        TRY(booking(transfer, amount, dispute->currency, &booked));
+        ret_movement->amount = (int64_t)booked.amount;
     }
-    (void)id_format(payments_payout_type.prefix, movement->user_data_128, ret_id);
-    return true;
+    return ERR_OK;
 }
 
 err_t
@@ -195,7 +200,7 @@ payments_stored_dispute(
     struct arena *arena,
     struct span id,
     struct span body,
-    struct payments_stored_booking bookings[PAYMENTS_STORED_DISPUTE_BOOKINGS_MAX],
+    struct payments_stored_movement movements[PAYMENTS_STORED_MOVEMENTS_MAX],
     uint32_t *ret_count)
 {
     struct payments_dispute dispute;
@@ -206,20 +211,56 @@ payments_stored_dispute(
     if (!id_parse(payments_dispute_type.prefix, id, &number)) {
         return ERR_CORRUPT;
     }
-    if (dispute.withdrawal.size != 0) {
-        u128 transfer = resource_derived_id(number, "dispute");
-        TRY(booking(transfer, dispute.amount, dispute.currency, &bookings[count++]));
+    bool taken = dispute.withdrawal.size != 0;
+    bool given = dispute.reinstation.size != 0;
+    if (!span_equal_cstr(dispute.attempt.kind, "withdraw")) {
+        u128 taking = resource_derived_id(number, "dispute");
+        u128 fee = resource_derived_id(number, "dispute fee");
+        TRY(dispute_movement(&dispute, taken, taking, dispute.amount, &movements[count++]));
+        TRY(dispute_movement(
+            &dispute, taken && dispute.fee != 0, fee, dispute.fee, &movements[count++]));
     }
-    if (dispute.withdrawal.size != 0 && dispute.fee != 0) {
-        u128 transfer = resource_derived_id(number, "dispute fee");
-        TRY(booking(transfer, dispute.fee, dispute.currency, &bookings[count++]));
-    }
-    if (dispute.reinstation.size != 0) {
-        u128 transfer = resource_derived_id(number, "dispute reversal");
-        TRY(booking(transfer, dispute.amount, dispute.currency, &bookings[count++]));
+    if (!span_equal_cstr(dispute.attempt.kind, "reinstate")) {
+        u128 giving = resource_derived_id(number, "dispute reversal");
+        TRY(dispute_movement(&dispute, given, giving, dispute.amount, &movements[count++]));
     }
     *ret_count = count;
     return ERR_OK;
+}
+
+bool
+payments_stored_explains(
+    const struct ledger_transfer *movement, const char **ret_kind, char ret_id[ID_TEXT_SIZE])
+{
+    static const struct {
+        uint16_t code;
+        const char *kind;
+        const struct resource_type *type;
+        const char *step;
+    } movements[] = {
+        {BOOKS_PAYOUT, PAYMENTS_STORED_PAYOUT, &payments_payout_type, PAYMENTS_PAYOUT_PAID},
+        {BOOKS_PAYOUT_RETURN,
+         PAYMENTS_STORED_PAYOUT,
+         &payments_payout_type,
+         PAYMENTS_PAYOUT_RETURNED},
+        {BOOKS_DISPUTE, PAYMENTS_STORED_DISPUTE, &payments_dispute_type, "dispute"},
+        {BOOKS_DISPUTE_FEE, PAYMENTS_STORED_DISPUTE, &payments_dispute_type, "dispute fee"},
+        {BOOKS_DISPUTE_REVERSAL,
+         PAYMENTS_STORED_DISPUTE,
+         &payments_dispute_type,
+         "dispute reversal"},
+    };
+
+    /* Anybody may use a code in a ledger; an id that derives from the document's is ours. */
+    for (size_t i = 0; i < sizeof(movements) / sizeof(movements[0]); i++) {
+        if (movement->code == movements[i].code &&
+            movement->id == resource_derived_id(movement->user_data_128, movements[i].step)) {
+            *ret_kind = movements[i].kind;
+            (void)id_format(movements[i].type->prefix, movement->user_data_128, ret_id);
+            return true;
+        }
+    }
+    return false;
 }
 
 err_t

@@ -42,7 +42,7 @@ MUST_USE err_t payments_stored_refund(
     struct payments_stored_booking *ret_booking,
     bool *ret_booked);
 
-/* What a payout says of a transfer in the books. */
+/* What a payout or a dispute says of a transfer in the books. */
 struct payments_stored_movement {
     u128 transfer;
     int64_t amount; /* minor units; below zero: it must not be there */
@@ -56,18 +56,17 @@ MUST_USE err_t payments_stored_payout(
     struct span body,
     struct payments_stored_movement movements[PAYMENTS_STORED_MOVEMENTS_MAX],
     uint32_t *ret_count);
-/* Which payout explains that money has left, or has come back; false: none does. */
-bool payments_stored_explains(const struct ledger_transfer *movement, char ret_id[ID_TEXT_SIZE]);
-
-/* What a dispute took out of the merchant's account, its fee, and what came again. ERR_CORRUPT as
- * above. */
-#define PAYMENTS_STORED_DISPUTE_BOOKINGS_MAX 3
+/* What a dispute took out of the merchant's account, its fee, and what came again; as above. */
 MUST_USE err_t payments_stored_dispute(
     struct arena *arena,
     struct span id,
     struct span body,
-    struct payments_stored_booking bookings[PAYMENTS_STORED_DISPUTE_BOOKINGS_MAX],
+    struct payments_stored_movement movements[PAYMENTS_STORED_MOVEMENTS_MAX],
     uint32_t *ret_count);
+/* Which payout or dispute, and its kind, explains that money has left or has come back; false: none
+ * does. */
+bool payments_stored_explains(
+    const struct ledger_transfer *movement, const char **ret_kind, char ret_id[ID_TEXT_SIZE]);
 /* Is nothing under way, and was it not canceled? */
 MUST_USE err_t payments_stored_intent_rests(struct arena *arena, struct span body, bool *ret_rests);
 
