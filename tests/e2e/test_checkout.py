@@ -14,7 +14,7 @@ from kit.books import settled
 from kit.browser import Browser, Page
 from kit.client import Http, sdk
 from kit.merchants import create, operators_url
-from kit.server import run_tael
+from kit.server import run_tael, wait_until
 from kit.wallets import Wallets
 
 SUCCESS = "https://shop.example/paid?session={CHECKOUT_SESSION_ID}#thanks"
@@ -617,4 +617,22 @@ def test_a_merchants_name_and_a_closed_merchants_page(make_server):
         assert done.returncode == 0, done.stderr
         assert browser.get(session.url).status_code == status
         assert submit(browser, session.url).status_code == (410 if verb == "close" else 303)
+    assert_paid_once(client, session)
+
+
+def test_while_the_bank_is_asked(make_server):
+    """Another tab sees that it is being paid; who presses there is told to look again, or led on."""
+    server = make_server("--issuer-latency=2s", "--lock-timeout=50ms")
+    client, browser = sdk(server), Browser()
+    session = session_of(client)
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        first = pool.submit(submit, Browser(), session.url)
+        wait_until(lambda: browser.open(session.url).forms == [], 5, "the attempt")
+        text = browser.get(session.url).text
+        assert "is being processed" in text and 'http-equiv="refresh"' in text
+        refused = submit(browser, session.url)
+        assert refused.status_code == 429
+        page = Page(refused.text)
+        assert page.heading() == "Please look again in a moment" and page.forms == []
+        assert first.result().headers["Location"].startswith("https://shop.example/paid")
     assert_paid_once(client, session)
