@@ -28,6 +28,7 @@ struct t_bench {
     uint16_t port;
     struct port_network network; /* behind the host */
     _Atomic uint32_t asked;
+    bool partial; /* it authorizes a part */
     struct port_network_request request;
     struct port_rail_request rail;
     sem_t done;
@@ -52,6 +53,12 @@ on_submit(struct port_network *network, struct port_network_request *request)
         .authorization_code = "A12345",
         .authorized_amount = request->rail->amount.amount,
     };
+    if (bench->partial && request->rail->operation == PORT_RAIL_AUTHORIZE) {
+        request->answer = (struct port_rail_answer){
+            .outcome = PORT_RAIL_DECLINED,
+            .network_code = "10",
+        };
+    }
     request->task.run = run_done;
     os_post(request->reply_to, &request->task);
 }
@@ -320,6 +327,26 @@ late_test(void **state)
     t_end(&bench);
 }
 
+/* A part of the amount was authorized, and nobody had allowed that: it is released, and then told
+ * as declined. */
+static void
+partial_test(void **state)
+{
+    (void)state;
+    struct t_bench bench = {.settings = network_host_settings_default(), .partial = true};
+    t_start(&bench);
+    const struct port_rail_answer *answer = t_ask(&bench, PORT_RAIL_AUTHORIZE, T_DEADLINE_MS);
+    assert_int_equal(bench.request.error, ERR_OK);
+    assert_int_equal(answer->outcome, PORT_RAIL_DECLINED);
+    assert_string_equal(answer->network_code, "10");
+    assert_string_equal(answer->decline_code, "insufficient_funds");
+    assert_int_equal(bench.asked, 2);
+    assert_int_equal(
+        t_metric(&bench, "tael_network_requests_total{type=\"0420\",response=\"00\"}"), 1);
+    assert_int_equal(t_metric(&bench, "tael_network_reversals_waiting"), 0);
+    t_end(&bench);
+}
+
 int
 main(void)
 {
@@ -331,6 +358,7 @@ main(void)
         cmocka_unit_test(no_host_test),
         cmocka_unit_test(cut_test),
         cmocka_unit_test(late_test),
+        cmocka_unit_test(partial_test),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
