@@ -25,6 +25,7 @@ PAGE_SECRET = re.compile(r"(/(?:authenticate|checkout)/[0-9]+/[a-z]+_example[0-9
 NANOSECONDS = re.compile(r"[0-9]{19}")
 # Members whose value is drawn anew in every data folder.
 DRAWN = {
+    "arrival_date": MOMENT + DAY,  # the next midnight, which is between a moment and a day away
     "authorization_code": "A12345",
     "duration_ms": 12,
     "fingerprint": "Xt5EWLLDS7FJjR1c",
