@@ -204,7 +204,7 @@ t_answer(const struct port_rail_answer *answer, enum port_rail_operation operati
     struct network_echo echo;
     t_build(&rail, &card);
     network_echo_take(&message, &echo);
-    assert_int_equal(network_answer_build(&echo, answer, &answered), ERR_OK);
+    assert_int_equal(network_answer_build(&echo, operation, answer, &answered), ERR_OK);
     t_travel(&iso8583_binary, &answered);
     assert_true(network_answer_read(&answered, &rail, &read) == reads);
     assert_false(iso8583_has(&answered, 2));
