@@ -383,12 +383,39 @@ matches(const struct network_pending *pending, const struct iso8583_message *mes
            span_equal_cstr(iso8583_get(message, 41), pending->client->identity.terminal);
 }
 
+/* Evidence goes on with the part that was sent last: it may take longer than one request may. */
+static uint16_t
+first_part(struct network_client *client, const struct port_rail_request *rail)
+{
+    if (rail->operation != PORT_RAIL_EVIDENCE) {
+        return 0;
+    }
+    const struct network_recent *recent = recent_find(client, rail->id);
+    return recent != NULL && recent->part >= 1 ? recent->part : 1;
+}
+
+/* The network does not have the parts before this one any more. */
+static void
+forget_parts(struct network_pending *pending)
+{
+    struct network_recent *recent = recent_place(pending->client, pending->request->rail->id);
+    if (recent->id == pending->request->rail->id) {
+        recent->type = 0;
+    }
+}
+
 /* The network has this part of the evidence. False: it was the last, or there are none. */
 static bool
 send_next_part(struct network_pending *pending, const struct port_rail_answer *result)
 {
-    if (result->outcome != PORT_RAIL_APPROVED || pending->part == 0 ||
-        pending->part == network_part_count(rail_of(pending)->evidence)) {
+    if (pending->part == 0) {
+        return false;
+    }
+    if (result->outcome == PORT_RAIL_UNKNOWN) {
+        forget_parts(pending);
+    }
+    if (result->outcome != PORT_RAIL_APPROVED ||
+        pending->part >= network_part_count(rail_of(pending)->evidence)) {
         return false;
     }
     detach(pending);
@@ -465,7 +492,7 @@ run_submit(struct os_task *task)
     pending->request = request;
     pending->trace = (struct network_trace){.stan = 0};
     pending->reverses = false;
-    pending->part = request->rail->operation == PORT_RAIL_EVIDENCE ? 1 : 0;
+    pending->part = first_part(client, request->rail);
     if (net_timer_arm(client->parts.loop, &pending->deadline, request->rail->deadline_ns) !=
         ERR_OK) {
         list_push_back(&client->free, &pending->link);

@@ -353,6 +353,27 @@ evidence_test(void **state)
     t_end(&bench);
 }
 
+/* Evidence that takes longer than one request may goes on where the last one ended. */
+static void
+long_evidence_test(void **state)
+{
+    (void)state;
+    static char text[50000];
+    struct t_bench bench = {.settings = network_host_settings_default()};
+    bench.settings.lost_per_mille = 500;
+    memset(text, 'x', sizeof(text));
+    bench.evidence = span_of(text, sizeof(text));
+    t_start(&bench);
+    assert_int_equal(t_ask(&bench, PORT_RAIL_NEWS, T_DEADLINE_MS)->outcome, PORT_RAIL_APPROVED);
+    int asks = 1;
+    while (t_ask(&bench, PORT_RAIL_EVIDENCE, 350)->outcome != PORT_RAIL_APPROVED) {
+        assert_true(++asks < 60);
+    }
+    assert_true(asks > 1);
+    assert_true(bench.got_evidence);
+    t_end(&bench);
+}
+
 /* A notice of what was told before is none; the next one that makes sense is heard. */
 static void
 news_test(void **state)
@@ -389,6 +410,7 @@ main(void)
         cmocka_unit_test(cut_test),
         cmocka_unit_test(late_test),
         cmocka_unit_test(evidence_test),
+        cmocka_unit_test(long_evidence_test),
         cmocka_unit_test(news_test),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -290,7 +290,8 @@ network_request_build(const struct network_request *request, struct iso8583_mess
     const struct port_rail_request *rail = request->rail;
     char reference[12];
     bool evidence = rail->operation == PORT_RAIL_EVIDENCE;
-    if (evidence && rail->evidence.size > NETWORK_EVIDENCE_MAX) {
+    if (evidence && (rail->evidence.size > NETWORK_EVIDENCE_MAX ||
+                     request->part > network_part_count(rail->evidence))) {
         return ERR_RANGE;
     }
     iso8583_init(message, network_request_type(rail, request->repeat));
