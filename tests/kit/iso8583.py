@@ -1,6 +1,7 @@
 """A decoder of ISO 8583:1987 messages in ASCII, written from the standard's field table and not from the
 program; and what listens between a server and its host, and sees every message."""
 
+import base64
 import contextlib
 import socket
 import struct
@@ -9,7 +10,7 @@ import threading
 # Field: characters, or the digits of the length before it.
 FIXED = {3: 6, 4: 12, 7: 10, 11: 6, 12: 6, 13: 4, 14: 4, 18: 4, 22: 3, 25: 2, 37: 12, 38: 6, 39: 2, 41: 8,
          42: 15, 43: 40, 49: 3, 70: 3, 90: 42}
-PREFIXED = {2: 2, 32: 2, 48: 3}
+PREFIXED = {2: 2, 32: 2, 48: 3, 121: 3, 122: 3, 123: 3}
 
 
 def decode(text):
@@ -48,6 +49,23 @@ def elements(text):
     return found
 
 
+def elements_text(found):
+    return "".join(f"{tag:02d}{len(value):03d}{value}" for tag, value in found.items())
+
+
+def evidence(messages):
+    """What the parts of evidence, in any order and with repeats, are together."""
+    parts = {}
+    for message in messages:
+        number, count = map(int, message["elements"][9].split(","))
+        piece = b"".join(base64.b64decode(message[field], validate=True)
+                         for field in (121, 122, 123) if field in message)
+        assert parts.setdefault(number, piece) == piece
+        assert number == count or len(piece) == 2241
+    assert sorted(parts) == list(range(1, count + 1))
+    return b"".join(parts[number] for number in sorted(parts))
+
+
 def encode(kind, fields):
     """The other way, for fields that are in the tables above."""
     bits, body = 0, ""
@@ -81,12 +99,14 @@ def receive(connection):
 
 class Between:
     """Passes messages on and remembers them. `drop(message)`: true for those that are lost, of either
-    direction; `cut()` ends all connections; `refuses` new ones."""
+    direction; `change(message)`: what goes on instead of its elements, or None; `cut()` ends all connections;
+    `refuses` new ones."""
 
     def __init__(self, port):
         self.target = port
         self.seen = []
         self.drop = lambda message: False
+        self.change = lambda message: None
         self.refuses = threading.Event()
         self.pairs = []
         self.listener = socket.create_server(("127.0.0.1", 0))
@@ -122,6 +142,10 @@ class Between:
                 raw = receive(source)
                 message = decode(raw)
                 self.seen.append(message)
+                changed = self.change(message)
+                if changed is not None:
+                    fields = {field: value for field, value in message.items() if isinstance(field, int)}
+                    raw = encode(message["type"], {**fields, 48: elements_text(changed)})
                 if not self.drop(message):
                     send(target, raw)
         for end in (source, target):
