@@ -16,9 +16,7 @@
 #ifndef PAYMENTS_CHECKOUT_MACHINE_H
 #define PAYMENTS_CHECKOUT_MACHINE_H
 
-#include "base/span.h"
-
-#include <stdint.h>
+#include "base/machine.h"
 
 enum payments_checkout_status {
     PAYMENTS_CHECKOUT_OPEN,
@@ -35,6 +33,8 @@ enum payments_checkout_move {
     PAYMENTS_CHECKOUT_EXPIRE,  /* without an intent */
     PAYMENTS_CHECKOUT_MOVE_COUNT,
 };
+
+extern const struct machine payments_checkout_machine;
 
 /* The public API's word. Static. */
 const char *payments_checkout_status_name(enum payments_checkout_status status);
