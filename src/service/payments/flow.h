@@ -89,9 +89,9 @@ struct payments_flow {
     /* What is answered instead of the intent and of the page; NULL: nothing. */
     void (*answer_step)(struct payments_flow *flow);
     u128 attempt_id;
-    struct span wanted_intent; /* what to lock and load; of a setup as well */
-    struct span wanted_refund;
-    struct span wanted_dispute;
+    struct span wanted_intent;         /* what to lock and load; of a setup as well */
+    const struct resource_type *swept; /* what the sweeper found */
+    struct span swept_id;
     struct span wanted_secret; /* of a page's address */
     struct span wanted_checkout;
     resource_step locked_step; /* what runs once the intent is locked and loaded */
