@@ -122,7 +122,7 @@ def test_declined(network, wire):
 
 
 def test_reversal_until_answered(network, wire):
-    """Nobody hears the reversal: it goes on, with the same numbers, until somebody does."""
+    """NETWORK-1: nobody hears the reversal: it goes on, with the same numbers, until somebody does."""
     client = sdk(network)
     intent = client.v1.payment_intents.create(HOLD)
     wire.drop = lambda message: message["type"] in ("0420", "0421") and len(wire.of("0421")) < 2
@@ -138,7 +138,7 @@ def test_reversal_until_answered(network, wire):
 
 
 def test_lost_answer_is_asked_for(network, wire):
-    """The answer to an authorization is lost: it is asked about, by its id, and counts."""
+    """NETWORK-4: the answer to an authorization is lost: it is asked about, by its id, and counts."""
     network.stop()
     network.start("--rail-timeout=1s")
     wire.drop = lambda message: message["type"] == "0110"
@@ -154,7 +154,7 @@ def test_lost_answer_is_asked_for(network, wire):
 
 
 def test_cut_amid_a_request(network, wire):
-    """The connection goes while an authorization is under way: unknown, and found out about."""
+    """NETWORK-1: the connection goes while an authorization is under way: unknown, and found out about."""
     wire.drop = lambda message: message["type"] == "0110" and (wire.cut() or True)
     began = time.monotonic()
     answer = Http(network).post("/v1/payment_intents", {
@@ -266,7 +266,7 @@ def test_host_answers(host):
     struct.pack(">H", 24) + b"0800000000000000000" + b"0trai", b"GET / HTTP/1.1\r\n\r\n",
 ], ids=range(7))
 def test_host_refuses(host, sent):
-    """What is no message ends its connection, and no other one."""
+    """NETWORK-7: what is no message ends its connection, and no other one."""
     good, bad = connected(host), connected(host)
     bad.sendall(sent)
     assert is_closed(bad)
