@@ -185,13 +185,14 @@ post_withdrawal(struct payments_flow *flow)
     const struct payments_dispute *dispute = flow->dispute;
     u128 number = payments_dispute_number(dispute);
     payments_posting_begin(flow);
-    struct ledger_transfer *taken = payments_transfer_add(flow, number, "dispute", BOOKS_DISPUTE);
+    struct ledger_transfer *taken =
+        payments_transfer_add(flow, number, PAYMENTS_DISPUTE_TAKEN, BOOKS_DISPUTE);
     taken->debit_account_id = merchant_account(flow);
     taken->credit_account_id = payments_books_account(flow, BOOKS_CARD_CLEARING);
     taken->amount = payments_ledger_amount(flow, dispute->amount);
     if (dispute->fee != 0) {
         struct ledger_transfer *fee =
-            payments_transfer_add(flow, number, "dispute fee", BOOKS_DISPUTE_FEE);
+            payments_transfer_add(flow, number, PAYMENTS_DISPUTE_FEE, BOOKS_DISPUTE_FEE);
         fee->debit_account_id = merchant_account(flow);
         fee->credit_account_id = payments_books_account(flow, BOOKS_FEE_REVENUE);
         fee->amount = payments_ledger_amount(flow, dispute->fee);
@@ -269,7 +270,10 @@ post_reversal(struct resource_op *op)
     FAULT_POINT("dispute-before-reversal");
     payments_posting_begin(flow);
     struct ledger_transfer *back = payments_transfer_add(
-        flow, payments_dispute_number(flow->dispute), "dispute reversal", BOOKS_DISPUTE_REVERSAL);
+        flow,
+        payments_dispute_number(flow->dispute),
+        PAYMENTS_DISPUTE_REVERSED,
+        BOOKS_DISPUTE_REVERSAL);
     back->debit_account_id = payments_books_account(flow, BOOKS_CARD_CLEARING);
     back->credit_account_id = merchant_account(flow);
     back->amount = payments_ledger_amount(flow, flow->dispute->amount);
