@@ -155,7 +155,7 @@ def test_lost_answer_is_asked_for(network, wire):
 
 def test_cut_amid_a_request(network, wire):
     """NETWORK-1: the connection goes while an authorization is under way: unknown, and found out about."""
-    wire.drop = lambda message: message["type"] == "0110" and (wire.cut() or True)
+    wire.drop = lambda message: message["type"] == "0110" and (wire.end_all() or True)
     began = time.monotonic()
     answer = Http(network).post("/v1/payment_intents", {
         "amount": "2000", "currency": "usd", "confirm": "true", "capture_method": "manual",
@@ -172,13 +172,12 @@ def test_echo_and_health(network, wire, host):
     network.start("--card-network-echo=200ms")
     wait_until(lambda: any(message[70] == "301" for message in wire.of("0800")), 10, "an echo")
     assert signed_on(network)
-    wire.refuses.set()
     wire.cut()
     wait_until(lambda: "without the card network" in requests.get(
         network.url + "/readyz", timeout=10).text, 10, "health")
     assert requests.get(network.url + "/readyz", timeout=10).status_code == 200
     assert metrics(network)["tael_network_signed_on"] == 0
-    wire.refuses.clear()
+    wire.heal()
     wait_until(lambda: signed_on(network), 30, "signed on again")
     # A host that is there and says nothing is given up.
     wire.drop = lambda message: message["type"] == "0810"

@@ -136,7 +136,7 @@ def test_connections_cut(make_server, host):
     worker.start()
     while worker.is_alive():
         time.sleep(random.uniform(0.02, 0.2))
-        wire.cut()
+        wire.end_all()
     restart(server)
     all_is_well(server, traffic.told)
     server.stop()
