@@ -139,6 +139,8 @@ void payments_dispute_withdraw(struct resource_op *op);
 void payments_dispute_decide(struct payments_flow *flow);
 /* What the sweeper found: goes on with the open attempt, or with what was decided. */
 void payments_dispute_resume(struct payments_flow *flow);
+/* The attempt is over, and what was decided meanwhile is the sweeper's next (DISPUTE-4). */
+void payments_dispute_attempt_close(struct payments_flow *flow);
 /* Loads the dispute's charge. False if answered. */
 bool payments_dispute_load_charge(struct payments_flow *flow, struct span charge);
 /* In the public API's units and whole coins. */

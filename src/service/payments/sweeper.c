@@ -21,16 +21,26 @@ is_put_off(const struct payments_flow *flow, int64_t due)
            (due == 0 || due > (int64_t)resource_now_s(flow->op));
 }
 
+/* NULL: the operation has ended. */
+static void *
+load_swept(struct payments_flow *flow)
+{
+    void *document = NULL;
+    err_t error = resource_load(flow->op, flow->swept, flow->swept_id, &document);
+    if (error != ERR_OK) {
+        resource_internal(flow->op, error, "document to drive");
+        return NULL;
+    }
+    return document;
+}
+
 static void
 drive_refund(struct payments_flow *flow)
 {
-    void *document;
-    err_t error = resource_load(flow->op, &payments_refund_type, flow->swept_id, &document);
-    if (error != ERR_OK) {
-        resource_internal(flow->op, error, "refund to drive");
+    flow->refund = load_swept(flow);
+    if (flow->refund == NULL) {
         return;
     }
-    flow->refund = document;
     if (!payments_attempt_is_open(&flow->refund->attempt) || is_put_off(flow, flow->refund->due)) {
         resource_finish(flow->op);
         return;
@@ -41,13 +51,10 @@ drive_refund(struct payments_flow *flow)
 static void
 drive_dispute(struct payments_flow *flow)
 {
-    void *document;
-    err_t error = resource_load(flow->op, &payments_dispute_type, flow->swept_id, &document);
-    if (error != ERR_OK) {
-        resource_internal(flow->op, error, "dispute to drive");
+    flow->dispute = load_swept(flow);
+    if (flow->dispute == NULL) {
         return;
     }
-    flow->dispute = document;
     if (is_put_off(flow, flow->dispute->due)) {
         resource_finish(flow->op);
         return;
