@@ -298,6 +298,7 @@ def test_the_payer_is_known_afterwards(client, browser):
 
 
 def test_reloading_after_payment_leads_on(client, browser):
+    """CHECKOUT-1."""
     session = session_of(client)
     first = submit(browser, session.url)
     again = [browser.get(session.url), submit(browser, session.url), show_code(browser, session.url),
@@ -308,6 +309,7 @@ def test_reloading_after_payment_leads_on(client, browser):
 
 
 def test_sixteen_tabs_at_once(client):
+    """CHECKOUT-3."""
     session = session_of(client)
     with concurrent.futures.ThreadPoolExecutor(16) as pool:
         answers = list(pool.map(lambda _: submit(Browser(), session.url), range(16)))
@@ -447,7 +449,7 @@ def test_a_payer_chooses_nothing_else(client, browser, fields):
 
 
 def test_ten_cards_and_no_more(client, browser):
-    """An address is of no use for trying out stolen numbers."""
+    """CHECKOUT-4: an address is of no use for trying out stolen numbers."""
     session = session_of(client)
     for _ in range(10):
         assert submit(browser, session.url, number=DECLINED).status_code == 303
@@ -496,6 +498,7 @@ def test_a_hundred_items(client, browser):
     lambda url: url.rsplit("_", 1)[0] + "_", lambda url: url.replace("cs_", "cs_1"),
     lambda url: url.replace("cs_", "pi_"), lambda url: url.rsplit("/", 1)[0] + "/x"])
 def test_wrong_addresses_are_all_the_same(client, browser, change):
+    """CHECKOUT-4."""
     session = session_of(client)
     reference = browser.get(session.url + "x")
     for answer in (browser.get(change(session.url)), submit(browser, change(session.url))):
@@ -528,6 +531,7 @@ def test_expired_before_anybody_came(client, browser):
 
 
 def test_expiring_cancels_the_intent(client, browser):
+    """CHECKOUT-2."""
     session = session_of(client)
     challenge = submit(browser, session.url, number=CHALLENGED).headers["Location"]
     expired = client.v1.checkout.sessions.expire(session.id, {"expand": ["payment_intent"]})
@@ -540,6 +544,7 @@ def test_expiring_cancels_the_intent(client, browser):
 
 
 def test_canceling_the_intent_expires_the_session(client, browser):
+    """CHECKOUT-2."""
     session = session_of(client)
     submit(browser, session.url, number=DECLINED)
     intent = retrieve(client, session).payment_intent
@@ -550,6 +555,7 @@ def test_canceling_the_intent_expires_the_session(client, browser):
 
 
 def test_the_intent_is_the_sessions(server, client, browser):
+    """CHECKOUT-5."""
     session = session_of(client)
     submit(browser, session.url, number=DECLINED)
     intent = client.v1.payment_intents.retrieve(retrieve(client, session).payment_intent)

@@ -228,7 +228,8 @@ answered_test(void **state)
     t_end(&bench);
 }
 
-/* An answer that does not come is unknown, not "no"; the same id later goes as a repeat. */
+/* NETWORK-1: an answer that does not come is unknown, not "no"; the same id later goes as a repeat.
+ */
 static void
 lost_test(void **state)
 {
@@ -251,7 +252,7 @@ lost_test(void **state)
     t_end(&bench);
 }
 
-/* The second of two answers, and one that comes late, answer nothing. */
+/* NETWORK-3: the second of two answers, and one that comes late, answer nothing. */
 static void
 twice_test(void **state)
 {
@@ -319,7 +320,7 @@ cut_test(void **state)
     t_end(&bench);
 }
 
-/* Late answers are dropped, and the host has done what it was asked. */
+/* NETWORK-3, NETWORK-6: late answers are dropped, and the host has done what it was asked. */
 static void
 late_test(void **state)
 {
