@@ -2,12 +2,15 @@
 
 import concurrent.futures
 import html
+import io
 import re
 import time
 import urllib.parse
 
 import pytest
 import stripe
+import zxingcpp
+from PIL import Image
 
 from kit.answers import events_about
 from kit.books import settled
@@ -72,6 +75,25 @@ def fixture_browser():
 
 
 # ---- the API ---------------------------------------------------------------------------------
+
+
+def test_its_address_as_a_picture(client, browser):
+    """To scan with a phone, as long as something can be paid there."""
+    session = session_of(client)
+    for form, kind in ((".png", "image/png"), (".svg", "image/svg+xml")):
+        answer = browser.session.get(session.url + form, timeout=60)
+        assert (answer.status_code, answer.headers["content-type"]) == (200, kind)
+    picture = Image.open(io.BytesIO(browser.session.get(f"{session.url}.png", timeout=60).content))
+    (found,) = zxingcpp.read_barcodes(picture.convert("L"), formats=zxingcpp.BarcodeFormat.QRCode)
+    assert found.bytes.decode() == session.url
+    wrong = browser.session.get(f"{session.url}x.svg", timeout=60)
+    assert wrong.status_code == 404 and "html" in wrong.headers["content-type"]
+    # Nothing is paid at the picture's address.
+    assert submit(browser, f"{session.url}.svg").status_code == 404
+    assert retrieve(client, session).status == "open"
+    client.v1.checkout.sessions.expire(session.id)
+    gone = browser.session.get(f"{session.url}.png", timeout=60)
+    assert gone.status_code == 410 and "This page has expired" in gone.text
 
 
 def test_a_session(client):
