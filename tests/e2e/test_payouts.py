@@ -152,6 +152,18 @@ def test_money_of_every_kind(quick):
     assert refused(payout, quick, 350, "isk").param == "amount"  # no whole coin
 
 
+@pytest.mark.parametrize("currency", ["huf", "twd"])
+def test_what_banks_pay_in_whole_units(slow, currency):
+    """As Stripe: payments have two decimals, payouts none."""
+    have = fund(slow, 1_000_050, currency)
+    bank_account(slow, currency=currency)
+    error = refused(payout, slow, 10_050, currency)
+    assert (error.param, error.code) == ("amount", "parameter_invalid_integer")
+    assert "100" in error.user_message
+    payout(slow, 10_000, currency)
+    assert available(slow, currency) == have - 10_000
+
+
 # ---- canceling, changing --------------------------------------------------------------------
 
 

@@ -183,6 +183,13 @@ refund_began(const void *document)
     return began(&((const struct payments_refund *)document)->attempt);
 }
 
+/* The books have it, and the network says in days whether it stays. */
+static bool
+refund_waits(const void *document)
+{
+    return span_equal_cstr(((const struct payments_refund *)document)->attempt.state, "booked");
+}
+
 /* Of one that the bank has, the end is not ours to hurry: it is counted apart. */
 static int64_t
 payout_began(const void *document)
@@ -229,6 +236,7 @@ static const struct resource_sweep_kind kinds[] = {
         .due_column = PAYMENTS_REFUND_DUE,
         .hot_only = true,
         .began = refund_began,
+        .waits = refund_waits,
         .lock_of = refund_lock,
         .drive = drive_found,
     },

@@ -41,6 +41,7 @@ struct wallets {
     struct wallets_reconciler *reconciler;
     _Atomic uint64_t attempts_open;
     _Atomic int64_t attempt_oldest_s;
+    _Atomic int64_t withdrawal_oldest_s;
     _Atomic uint64_t reconcile_runs;
     _Atomic uint64_t differences;
     _Atomic uint64_t suspense_open;
