@@ -57,8 +57,7 @@ static void
 answer_unknown(struct payments_payout_flow *flow)
 {
     struct payments_attempt *attempt = &flow->payout->attempt;
-    flow->payout->due = now_of(flow) + payments_attempt_backoff_s(attempt->tries);
-    attempt->tries++;
+    flow->payout->due = payments_attempt_again(flow->op, attempt);
     attempt->key = SPAN_EMPTY; /* the answer that leaves now is the key's last word */
     save_and_answer(flow, NULL);
 }
