@@ -124,7 +124,7 @@ def test_declined(network, wire):
 
 
 def test_reversal_until_answered(network, wire):
-    """Nobody hears the reversal: it goes on, with the same numbers, until somebody does."""
+    """NETWORK-1: nobody hears the reversal: it goes on, with the same numbers, until somebody does."""
     client = sdk(network)
     intent = client.v1.payment_intents.create(HOLD)
     wire.drop = lambda message: message["type"] in ("0420", "0421") and len(wire.of("0421")) < 2
@@ -140,7 +140,7 @@ def test_reversal_until_answered(network, wire):
 
 
 def test_lost_answer_is_asked_for(network, wire):
-    """The answer to an authorization is lost: it is asked about, by its id, and counts."""
+    """NETWORK-4: the answer to an authorization is lost: it is asked about, by its id, and counts."""
     network.stop()
     network.start("--rail-timeout=1s")
     wire.drop = lambda message: message["type"] == "0110"
@@ -157,8 +157,8 @@ def test_lost_answer_is_asked_for(network, wire):
 
 
 def test_cut_amid_a_request(network, wire):
-    """The connection goes while an authorization is under way: unknown, and found out about."""
-    wire.drop = lambda message: message["type"] == "0110" and (wire.cut() or True)
+    """NETWORK-1: the connection goes while an authorization is under way: unknown, and found out about."""
+    wire.drop = lambda message: message["type"] == "0110" and (wire.end_all() or True)
     began = time.monotonic()
     answer = Http(network).post("/v1/payment_intents", {
         "amount": "2000", "currency": "usd", "confirm": "true", "capture_method": "manual",
@@ -175,13 +175,12 @@ def test_echo_and_health(network, wire, host):
     network.start("--card-network-echo=200ms")
     wait_until(lambda: any(message[70] == "301" for message in wire.of("0800")), 10, "an echo")
     assert signed_on(network)
-    wire.refuses.set()
     wire.cut()
     wait_until(lambda: "without the card network" in requests.get(
         network.url + "/readyz", timeout=10).text, 10, "health")
     assert requests.get(network.url + "/readyz", timeout=10).status_code == 200
     assert metrics(network)["tael_network_signed_on"] == 0
-    wire.refuses.clear()
+    wire.heal()
     wait_until(lambda: signed_on(network), 30, "signed on again")
     # A host that is there and says nothing is given up.
     wire.drop = lambda message: message["type"] in ("0810", "0610")
@@ -496,7 +495,7 @@ def test_host_answers(host):
     struct.pack(">H", 24) + b"0800000000000000000" + b"0trai", b"GET / HTTP/1.1\r\n\r\n",
 ], ids=range(7))
 def test_host_refuses(host, sent):
-    """What is no message ends its connection, and no other one."""
+    """NETWORK-7: what is no message ends its connection, and no other one."""
     good, bad = connected(host), connected(host)
     bad.sendall(sent)
     assert is_closed(bad)

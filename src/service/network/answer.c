@@ -313,6 +313,12 @@ read_checks(struct span elements, struct port_rail_answer *answer)
     }
 }
 
+static bool
+read_amount(struct span text, int64_t *ret_amount)
+{
+    return span_parse_i64(text, ret_amount) && *ret_amount >= 0;
+}
+
 /* False: they are no amounts. */
 static bool
 read_amounts(struct span elements, struct port_rail_answer *answer)
@@ -321,14 +327,14 @@ read_amounts(struct span elements, struct port_rail_answer *answer)
     if (!iso8583_element_find(elements, NETWORK_AMOUNTS, &text)) {
         return true;
     }
-    if (!span_parse_i64(span_cut(&text, ','), &answer->authorized_amount) ||
-        !span_parse_i64(span_cut(&text, ','), &answer->captured_amount) ||
-        !span_parse_i64(span_cut(&text, ','), &answer->refunded_amount)) {
+    if (!read_amount(span_cut(&text, ','), &answer->authorized_amount) ||
+        !read_amount(span_cut(&text, ','), &answer->captured_amount) ||
+        !read_amount(span_cut(&text, ','), &answer->refunded_amount)) {
         return false;
     }
     return text.size == 0 || /* a host without disputes */
-           (span_parse_i64(span_cut(&text, ','), &answer->disputed_amount) &&
-            span_parse_i64(text, &answer->reinstated_amount));
+           (read_amount(span_cut(&text, ','), &answer->disputed_amount) &&
+            read_amount(text, &answer->reinstated_amount));
 }
 
 static void

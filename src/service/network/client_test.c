@@ -28,6 +28,7 @@ struct t_bench {
     uint16_t port;
     struct port_network network; /* behind the host */
     _Atomic uint32_t asked;
+    bool partial;                   /* it authorizes a part */
     struct port_rail_notice notice; /* that it tells */
     struct span evidence;           /* that it is to get */
     bool got_evidence;
@@ -56,6 +57,12 @@ on_submit(struct port_network *network, struct port_network_request *request)
         .authorized_amount = request->rail->amount.amount,
         .notice = bench->notice,
     };
+    if (bench->partial && request->rail->operation == PORT_RAIL_AUTHORIZE) {
+        request->answer = (struct port_rail_answer){
+            .outcome = PORT_RAIL_DECLINED,
+            .network_code = "10",
+        };
+    }
     if (request->rail->operation == PORT_RAIL_EVIDENCE) {
         bench->got_evidence = span_equal(request->rail->evidence, bench->evidence);
     }
@@ -221,7 +228,8 @@ answered_test(void **state)
     t_end(&bench);
 }
 
-/* An answer that does not come is unknown, not "no"; the same id later goes as a repeat. */
+/* NETWORK-1: an answer that does not come is unknown, not "no"; the same id later goes as a repeat.
+ */
 static void
 lost_test(void **state)
 {
@@ -244,7 +252,7 @@ lost_test(void **state)
     t_end(&bench);
 }
 
-/* The second of two answers, and one that comes late, answer nothing. */
+/* NETWORK-3: the second of two answers, and one that comes late, answer nothing. */
 static void
 twice_test(void **state)
 {
@@ -312,7 +320,7 @@ cut_test(void **state)
     t_end(&bench);
 }
 
-/* Late answers are dropped, and the host has done what it was asked. */
+/* NETWORK-3, NETWORK-6: late answers are dropped, and the host has done what it was asked. */
 static void
 late_test(void **state)
 {
@@ -326,6 +334,26 @@ late_test(void **state)
         (void)nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
     }
     assert_int_equal(bench.asked, 1);
+    t_end(&bench);
+}
+
+/* A part of the amount was authorized, and nobody had allowed that: it is released, and then told
+ * as declined. */
+static void
+partial_test(void **state)
+{
+    (void)state;
+    struct t_bench bench = {.settings = network_host_settings_default(), .partial = true};
+    t_start(&bench);
+    const struct port_rail_answer *answer = t_ask(&bench, PORT_RAIL_AUTHORIZE, T_DEADLINE_MS);
+    assert_int_equal(bench.request.error, ERR_OK);
+    assert_int_equal(answer->outcome, PORT_RAIL_DECLINED);
+    assert_string_equal(answer->network_code, "10");
+    assert_string_equal(answer->decline_code, "insufficient_funds");
+    assert_int_equal(bench.asked, 2);
+    assert_int_equal(
+        t_metric(&bench, "tael_network_requests_total{type=\"0420\",response=\"00\"}"), 1);
+    assert_int_equal(t_metric(&bench, "tael_network_reversals_waiting"), 0);
     t_end(&bench);
 }
 
@@ -409,6 +437,7 @@ main(void)
         cmocka_unit_test(no_host_test),
         cmocka_unit_test(cut_test),
         cmocka_unit_test(late_test),
+        cmocka_unit_test(partial_test),
         cmocka_unit_test(evidence_test),
         cmocka_unit_test(long_evidence_test),
         cmocka_unit_test(news_test),

@@ -130,7 +130,7 @@ follow_up_test(void **state)
         t_build(&rail, &card);
         assert_int_equal(message.type, all[i].type);
         assert_int_equal(network_request_type(&rail, true), all[i].type + 1);
-        /* M6: only an authorization has the card. */
+        /* NETWORK-5: only an authorization has the card. */
         assert_false(iso8583_has(&message, 2));
         assert_false(iso8583_has(&message, 14));
         assert_true(span_equal(iso8583_get(&message, 37), span_of(reference, 12)));
@@ -355,13 +355,17 @@ foreign_test(void **state)
     assert_int_equal(answer.outcome, PORT_RAIL_CHALLENGE);
 }
 
-/* What contradicts itself is no answer; words that are none do not go on to merchants. */
+/* NETWORK-3: what contradicts itself is no answer; words that are none do not go on to merchants.
+ */
 static void
 nonsense_test(void **state)
 {
     (void)state;
     struct port_rail_answer answer;
     struct port_rail_request rail = t_rail(PORT_RAIL_AUTHORIZE);
+    assert_true(t_read("00", "50001A560081999,0,0", &rail, &answer));
+    assert_false(t_read("00", "50001A56006-1,0,0", &rail, &answer));
+    assert_false(t_read("00", "50001A560091999,-1,0", &rail, &answer));
     assert_false(t_read("51", "50001A", &rail, &answer));
     assert_false(t_read("00", "50001D", &rail, &answer));
     assert_false(t_read("00", "50001?", &rail, &answer));
