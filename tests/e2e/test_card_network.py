@@ -153,6 +153,24 @@ def test_lost_answer_is_asked_for(network, wire):
     reconciled(network)
 
 
+@pytest.mark.parametrize("change", [
+    lambda raw: raw.replace(b"000000002000", b"000000001000"),
+    lambda raw: raw.replace(b"000000002000", b"000000002001"),
+    lambda raw: raw[:-3] + b"978"])
+def test_an_answer_of_another_amount(network, wire, change):
+    """Or of another currency: it is no answer, and the network is asked what became of it."""
+    network.stop()
+    network.start("--rail-timeout=1s")
+    wire.change = lambda message, raw: change(raw) if message["type"] == "0110" else raw
+    answer = Http(network).post("/v1/payment_intents", {
+        "amount": "2000", "currency": "usd", "confirm": "true", "capture_method": "manual",
+        "payment_method": "pm_card_visa"})
+    assert answer.status_code == 200 and answer.json()["status"] == "processing"
+    assert metrics(network)["tael_network_unmatched_total"] == 1
+    wait_until(lambda: sdk(network).v1.payment_intents.list().data[0].status == "requires_capture", 20)
+    reconciled(network)
+
+
 def test_cut_amid_a_request(network, wire):
     """The connection goes while an authorization is under way: unknown, and found out about."""
     wire.drop = lambda message: message["type"] == "0110" and (wire.cut() or True)

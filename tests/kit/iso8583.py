@@ -81,12 +81,13 @@ def receive(connection):
 
 class Between:
     """Passes messages on and remembers them. `drop(message)`: true for those that are lost, of either
-    direction; `cut()` ends all connections; `refuses` new ones."""
+    direction; `change(message, raw)`: the bytes instead; `cut()` ends all connections; `refuses` new ones."""
 
     def __init__(self, port):
         self.target = port
         self.seen = []
         self.drop = lambda message: False
+        self.change = lambda message, raw: raw
         self.refuses = threading.Event()
         self.pairs = []
         self.listener = socket.create_server(("127.0.0.1", 0))
@@ -123,7 +124,7 @@ class Between:
                 message = decode(raw)
                 self.seen.append(message)
                 if not self.drop(message):
-                    send(target, raw)
+                    send(target, self.change(message, raw))
         for end in (source, target):
             with contextlib.suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
