@@ -518,6 +518,19 @@ def test_host_refuses(host, sent):
     assert iso8583.decode(iso8583.receive(good))[39] == "00"
 
 
+def test_who_does_not_read_fills_no_log(host):
+    good, deaf = connected(host), connected(host)
+    message = management("301")
+    deaf.settimeout(0.5)
+    with contextlib.suppress(TimeoutError):
+        for _ in range(300):
+            deaf.sendall((struct.pack(">H", len(message)) + message) * 1000)
+    iso8583.send(good, management("301"))
+    assert iso8583.decode(iso8583.receive(good))[39] == "00"
+    assert host.log_path.read_text().count("could not be sent") == 1
+    deaf.close()
+
+
 def test_host_limits(tmp_path):
     host = CardHost(tmp_path / "host", "--connections-max=2", "--idle-timeout=1s").start()
     first, second = connected(host), connected(host)
