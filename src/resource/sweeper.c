@@ -319,7 +319,8 @@ find_waiting(struct resource_sweeper *sweeper, struct resource_op *op)
     if (sweeper->parts.waiting_type == NULL) {
         return ERR_OK;
     }
-    return resource_find(op, sweeper->parts.waiting_type, &query, waiting_one, sweeper);
+    const struct resource_visitor visitor = {.each = waiting_one, .context = sweeper};
+    return resource_look(op, sweeper->parts.waiting_type, &query, &visitor);
 }
 
 static err_t
@@ -338,7 +339,8 @@ find_due(struct resource_sweeper *sweeper, struct resource_op *op, int64_t now)
             .hot_only = sweeper->kind->hot_only,
             .limit = DOCUMENT_LIST_MAX,
         };
-        TRY(resource_find(op, sweeper->kind->type, &query, found_one, sweeper));
+        const struct resource_visitor visitor = {.each = found_one, .context = sweeper};
+        TRY(resource_look(op, sweeper->kind->type, &query, &visitor));
     }
     return find_waiting(sweeper, op);
 }

@@ -371,6 +371,24 @@ partial_reversed(struct network_pending *pending, const struct port_rail_answer 
     pending_end(pending, &result, ERR_OK);
 }
 
+/* NETWORK-3. Less than was asked for is a part (DE 39 10); anything else is no answer. */
+static bool
+is_of_amount(const struct port_rail_request *rail, const struct iso8583_message *message)
+{
+    uint64_t amount;
+    uint64_t number;
+    bool partial = span_equal_cstr(iso8583_get(message, 39), "10");
+    if (rail->operation == PORT_RAIL_REPORT) {
+        return true; /* it names none, so none is repeated */
+    }
+    if (iso8583_has(message, 4) && !partial &&
+        (!iso8583_get_number(message, 4, &amount) || amount != (uint64_t)rail->amount.amount)) {
+        return false;
+    }
+    return !iso8583_has(message, 49) || rail->amount.currency == NULL ||
+           (iso8583_get_number(message, 49, &number) && number == rail->amount.currency->number);
+}
+
 static bool
 matches(const struct network_pending *pending, const struct iso8583_message *message)
 {
@@ -380,7 +398,8 @@ matches(const struct network_pending *pending, const struct iso8583_message *mes
         rail->operation == PORT_RAIL_AUTHORIZE ? rail->id : rail->original_id, reference);
     return message->type == network_answer_type(pending->type) &&
            span_equal(iso8583_get(message, 37), span_of(reference, sizeof(reference))) &&
-           span_equal_cstr(iso8583_get(message, 41), pending->client->identity.terminal);
+           span_equal_cstr(iso8583_get(message, 41), pending->client->identity.terminal) &&
+           is_of_amount(rail, message);
 }
 
 /* Evidence goes on with the part that was sent last: it may take longer than one request may. */

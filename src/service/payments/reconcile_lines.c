@@ -250,7 +250,8 @@ compare_charge(struct lines *lines, const struct payments_dispute *dispute)
         .range_column = UINT32_MAX,
         .limit = DOCUMENT_LIST_MAX,
     };
-    err_t error = resource_find(lines->op, &payments_dispute_type, &query, sum_dispute, &sum);
+    const struct resource_visitor visitor = {.each = sum_dispute, .context = &sum};
+    err_t error = resource_look(lines->op, &payments_dispute_type, &query, &visitor);
     if (error != ERR_OK) {
         lines->error = error;
     } else if (
