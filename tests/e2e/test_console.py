@@ -878,7 +878,7 @@ def test_the_overview_adds_up(chromium, make_server):
     page.sees("Payments to capture: 1, of which 1 expire within 2 days")
     figures = page.js("[...document.querySelectorAll('.cards .facts')]"
                       ".map((one) => one.innerText.split('\\n'))")
-    assert figures == [["USD", "$30.50", "JPY", "\u00a5500", "Successful", "4", "Failed", "1",
+    assert figures == [["JPY", "\u00a5500", "USD", "$30.50", "Successful", "4", "Failed", "1",
                         "Success rate", "80%"]] * 2
     balances = own.v1.balance.retrieve()
     pending = {one.currency: one.amount for one in balances.pending}
