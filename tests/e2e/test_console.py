@@ -864,6 +864,20 @@ def test_events_are_filtered(page, client):
     settle(page)
 
 
+def test_a_newcomer_is_told_that_there_is_nothing_yet(chromium, make_server):
+    page = signed_in(chromium, make_server())
+    settle(page)
+    page.sees("No money yet.")
+    page.sees("None yet: the button at the top takes the first one.")
+    go(page, "payments")
+    page.sees("There are none yet.")
+    go(page, "payments?status=canceled")
+    page.sees("No payments are like that.")
+    go(page, "refunds")
+    page.sees("Money is given back from a payment's page.")
+    page.no_complaints()
+
+
 def test_the_overview_adds_up(chromium, make_server):
     server = make_server("--authorization-hold=1d")
     own = sdk(server)
