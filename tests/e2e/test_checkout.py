@@ -17,7 +17,7 @@ from kit.books import settled
 from kit.browser import Browser, Page
 from kit.client import Http, sdk
 from kit.merchants import create, operators_url
-from kit.server import run_tael
+from kit.server import run_tael, wait_until
 from kit.wallets import Wallets
 
 SUCCESS = "https://shop.example/paid?session={CHECKOUT_SESSION_ID}#thanks"
@@ -321,6 +321,7 @@ def test_the_payer_is_known_afterwards(client, browser):
 
 
 def test_reloading_after_payment_leads_on(client, browser):
+    """CHECKOUT-1."""
     session = session_of(client)
     first = submit(browser, session.url)
     again = [browser.get(session.url), submit(browser, session.url), show_code(browser, session.url),
@@ -331,6 +332,7 @@ def test_reloading_after_payment_leads_on(client, browser):
 
 
 def test_sixteen_tabs_at_once(client):
+    """CHECKOUT-3."""
     session = session_of(client)
     with concurrent.futures.ThreadPoolExecutor(16) as pool:
         answers = list(pool.map(lambda _: submit(Browser(), session.url), range(16)))
@@ -470,7 +472,7 @@ def test_a_payer_chooses_nothing_else(client, browser, fields):
 
 
 def test_ten_cards_and_no_more(client, browser):
-    """An address is of no use for trying out stolen numbers."""
+    """CHECKOUT-4: an address is of no use for trying out stolen numbers."""
     session = session_of(client)
     for _ in range(10):
         assert submit(browser, session.url, number=DECLINED).status_code == 303
@@ -519,6 +521,7 @@ def test_a_hundred_items(client, browser):
     lambda url: url.rsplit("_", 1)[0] + "_", lambda url: url.replace("cs_", "cs_1"),
     lambda url: url.replace("cs_", "pi_"), lambda url: url.rsplit("/", 1)[0] + "/x"])
 def test_wrong_addresses_are_all_the_same(client, browser, change):
+    """CHECKOUT-4."""
     session = session_of(client)
     reference = browser.get(session.url + "x")
     for answer in (browser.get(change(session.url)), submit(browser, change(session.url))):
@@ -551,6 +554,7 @@ def test_expired_before_anybody_came(client, browser):
 
 
 def test_expiring_cancels_the_intent(client, browser):
+    """CHECKOUT-2."""
     session = session_of(client)
     challenge = submit(browser, session.url, number=CHALLENGED).headers["Location"]
     expired = client.v1.checkout.sessions.expire(session.id, {"expand": ["payment_intent"]})
@@ -563,6 +567,7 @@ def test_expiring_cancels_the_intent(client, browser):
 
 
 def test_canceling_the_intent_expires_the_session(client, browser):
+    """CHECKOUT-2."""
     session = session_of(client)
     submit(browser, session.url, number=DECLINED)
     intent = retrieve(client, session).payment_intent
@@ -573,6 +578,7 @@ def test_canceling_the_intent_expires_the_session(client, browser):
 
 
 def test_the_intent_is_the_sessions(server, client, browser):
+    """CHECKOUT-5."""
     session = session_of(client)
     submit(browser, session.url, number=DECLINED)
     intent = client.v1.payment_intents.retrieve(retrieve(client, session).payment_intent)
@@ -640,4 +646,22 @@ def test_a_merchants_name_and_a_closed_merchants_page(make_server):
         assert done.returncode == 0, done.stderr
         assert browser.get(session.url).status_code == status
         assert submit(browser, session.url).status_code == (410 if verb == "close" else 303)
+    assert_paid_once(client, session)
+
+
+def test_while_the_bank_is_asked(make_server):
+    """Another tab sees that it is being paid; who presses there is told to look again, or led on."""
+    server = make_server("--issuer-latency=2s", "--lock-timeout=50ms")
+    client, browser = sdk(server), Browser()
+    session = session_of(client)
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        first = pool.submit(submit, Browser(), session.url)
+        wait_until(lambda: browser.open(session.url).forms == [], 5, "the attempt")
+        text = browser.get(session.url).text
+        assert "is being processed" in text and 'http-equiv="refresh"' in text
+        refused = submit(browser, session.url)
+        assert refused.status_code == 429
+        page = Page(refused.text)
+        assert page.heading() == "Please look again in a moment" and page.forms == []
+        assert first.result().headers["Location"].startswith("https://shop.example/paid")
     assert_paid_once(client, session)

@@ -97,6 +97,7 @@ def refunds_of(client, intent):
 
 
 def test_signs_in_and_out(chromium, server):
+    """CONSOLE-1."""
     page = chromium.page()
     page.open(f"{server.url}/console/")
     page.heading("Tael console")
@@ -176,6 +177,7 @@ def test_a_revoked_key_is_signed_out(chromium, server, http):
 
 
 def test_a_restricted_key_sees_what_it_may(chromium, server, client, http, tmp_path):
+    """CONSOLE-7."""
     intent = pay(client, 4321)
     page = signed_in(chromium, server, permitted(http, "payment_intents:read,charges:read"))
     settle(page)
@@ -419,6 +421,7 @@ def test_a_part_is_refunded(page, client):
 
 
 def test_pressed_twice_it_is_refunded_once(page, client):
+    """CONSOLE-4."""
     intent = pay(client, 2000)
     go(page, f"payments/{intent.id}")
     page.press("Refund")
@@ -434,6 +437,7 @@ def test_pressed_twice_it_is_refunded_once(page, client):
     ("return new Response('<p>Bad gateway', {status: 502})", "The server answered 502, and not in JSON."),
 ], ids=["lost", "502"])
 def test_an_answer_that_was_lost_is_asked_for_again(chromium, server, client, instead, said):
+    """CONSOLE-4."""
     page = signed_in(chromium, server, before_scripts=LOSES_AN_ANSWER.replace("INSTEAD", instead))
     intent = pay(client, 2000)
     go(page, f"payments/{intent.id}")
@@ -499,6 +503,7 @@ def test_lists_go_page_by_page(page, client):
 
 
 def test_what_is_filtered_is_exported(chromium, server, client, tmp_path):
+    """CONSOLE-5."""
     page = signed_in(chromium, server)
     customer = client.v1.customers.create({"name": "Export"})
     texts = ["=HYPERLINK(\"http://evil.example\")", "+1", "-2+3", "@SUM(A1)", "\t=1", "plain, \"quoted\"",
@@ -524,6 +529,7 @@ def test_what_is_filtered_is_exported(chromium, server, client, tmp_path):
 
 
 def test_hostile_texts_stay_texts(page, client, wallets):
+    """CONSOLE-3."""
     customer = client.v1.customers.create({
         "name": PLANTED, "description": PLANTED, "metadata": {"<b>key": PLANTED}})
     purse = wallets.wallet(2000, customer=customer.id)

@@ -107,7 +107,7 @@ kind_of(struct payments_flow *flow)
 {
     const struct payments_checkout *checkout = flow->checkout;
     bool paying = flow->intent != NULL && payments_attempt_is_open(&flow->intent->attempt);
-    if (!span_equal_cstr(checkout->status, "open")) {
+    if (!payments_checkout_is_open(checkout)) {
         return PAYMENTS_CHECKOUT_PAGE_OVER;
     }
     if (paying) {

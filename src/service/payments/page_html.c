@@ -196,7 +196,7 @@ payments_page_write(struct buf *out, const struct payments_page *page)
         payments_page_text_write(out, page->location);
         buf_append_cstr(out, "\">Back to the shop</a>\n");
     }
-    buf_append_cstr(out, "</main>\n</body>\n</html>\n");
+    payments_page_end_write(out);
 }
 
 void
@@ -219,8 +219,8 @@ payments_page_refusal_write(int status, struct buf *out)
         out,
         "We could not finish this just now. If you have answered already, your answer may have "
         "arrived: look again before you start anew. Nothing is paid twice.</p>\n"
-        "<a class=\"back\" href=\"\">Look again</a>\n"
-        "</main>\n</body>\n</html>\n");
+        "<a class=\"back\" href=\"\">Look again</a>\n");
+    payments_page_end_write(out);
 }
 
 /* Who has paid must not be sent to pay again. */
@@ -244,7 +244,8 @@ write_no_code(struct buf *out, enum payments_qr_page_kind kind)
 
     write_head(out, words[kind].title);
     buf_append_cstr(out, words[kind].text);
-    buf_append_cstr(out, "</p>\n</main>\n</body>\n</html>\n");
+    buf_append_cstr(out, "</p>\n");
+    payments_page_end_write(out);
 }
 
 void
@@ -271,5 +272,6 @@ payments_qr_page_write(
     }
     buf_append_cstr(out, "</p>\n<img class=\"code\" alt=\"The code to scan\" src=\"");
     payments_page_text_write(out, picture);
-    buf_append_cstr(out, "\">\n</main>\n</body>\n</html>\n");
+    buf_append_cstr(out, "\">\n");
+    payments_page_end_write(out);
 }

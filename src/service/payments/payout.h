@@ -1,15 +1,7 @@
 /*
  * One run of a payout through the books and the bank. What another process needs to go on is in the
  * document's attempt (payout_documents.h); this struct is only what the present run holds in
- * memory.
- *
- * PAYOUT-1  A payout never takes the merchant's available balance below zero, what other payouts
- *           hold counted, under any interleaving: the ledger says so, in the chain that holds.
- * PAYOUT-2  The bank is asked for what the books hold, and only after it is durable that it will
- *           be; from then on nobody cancels it.
- * PAYOUT-3  What was refused is so for ever: its id is used up in the books before anybody is told.
- * PAYOUT-4  What is held ends once: posted when the bank has paid, voided when it has not, or when
- *           it was not asked.
+ * memory. README.md has the invariants, PAYOUT-1 and on.
  */
 #ifndef PAYMENTS_PAYOUT_H
 #define PAYMENTS_PAYOUT_H

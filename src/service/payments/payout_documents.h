@@ -3,6 +3,7 @@
 #define PAYMENTS_PAYOUT_DOCUMENTS_H
 
 #include "documents.h"
+#include "payments/stored.h"
 
 /* An account at a bank that payouts go to. One that was deleted stays, for the payouts that went
  * there; nobody finds it by the merchant any more. */
@@ -79,17 +80,11 @@ void payments_bank_account_render(struct resource_render *render, const void *do
 void payments_deleted_bank_account_render(struct resource_render *render, const void *document);
 void payments_payout_render(struct resource_render *render, const void *document);
 
-/* What a payout says of a transfer in the books. */
-struct payments_payout_booking {
-    u128 transfer;
-    int64_t amount; /* the public API's units; below zero: it must not be there */
-};
-
-#define PAYMENTS_PAYOUT_BOOKINGS_MAX 5
-/* Returns how many; 0: nothing can be said yet. */
-uint32_t payments_payout_bookings(
+/* What it says of the books (stored.c): payments_stored_payout. */
+MUST_USE err_t payments_payout_expect(
     const struct payments_payout *payout,
-    struct payments_payout_booking bookings[PAYMENTS_PAYOUT_BOOKINGS_MAX]);
+    struct books_expected expected[PAYMENTS_EXPECTED_MAX],
+    uint32_t *ret_count);
 
 /* The steps that its transfers' ids derive from, with the number in its id. */
 #define PAYMENTS_PAYOUT_HOLD     "hold"
