@@ -160,6 +160,7 @@ def test_a_session_leaves_nothing_behind(make_server):
     ({"payment_method_types": ["wallet"]}, "payment_method_types", None),
     ({"payment_method_types": ["ideal"]}, "payment_method_types", None),
     ({"customer": "cus_nobody"}, "customer", "resource_missing"),
+    ({"customer_email": "jenny"}, "customer_email", "email_invalid"),
     ({"payment_intent_data": {"setup_future_usage": "off_session"}}, "customer", "parameter_missing"),
     ({"payment_intent_data": {"amount": 5}}, "payment_intent_data[amount]", "parameter_unknown"),
     ({"ui_mode": "embedded"}, "ui_mode", None),

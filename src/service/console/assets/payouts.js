@@ -91,7 +91,7 @@ async function accounts(ctx) {
         { title: 'Country', cell: (bank) => bank.country },
         { title: 'Default', cell: (bank) => (bank.default_for_currency ? 'yes' : '') },
         { title: 'Id', cell: (bank) => h('code', null, bank.id) },
-        { title: '', cell: (bank) => button('Remove', () => dropAccount(ctx, account, bank)) },
+        { title: 'Action', cell: (bank) => button('Remove', () => dropAccount(ctx, account, bank)) },
       ],
     }, list.data),
     button('Add a bank account', () => addAccount(ctx, account)),
