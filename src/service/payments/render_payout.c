@@ -84,18 +84,27 @@ render_monthly(struct json_writer *json, uint32_t days)
 }
 
 static void
+render_days(struct json_writer *json, const struct payments_payout_schedule *schedule)
+{
+    if (span_equal_cstr(schedule->interval, "weekly")) {
+        render_weekly(json, (uint32_t)schedule->days);
+    } else if (span_equal_cstr(schedule->interval, "monthly")) {
+        render_monthly(json, (uint32_t)schedule->days);
+    }
+}
+
+static void
 render_schedule(struct json_writer *json, const struct payments_account *account)
 {
     const struct payments_payout_schedule *schedule = account->schedule;
-    struct span interval = schedule != NULL ? schedule->interval : SPAN("manual");
     json_key(json, "schedule");
     json_object_begin(json);
     json_member_i64(json, "delay_days", account->delay_days);
-    json_member_text(json, "interval", interval);
-    if (span_equal_cstr(interval, "weekly")) {
-        render_weekly(json, (uint32_t)schedule->days);
-    } else if (span_equal_cstr(interval, "monthly")) {
-        render_monthly(json, (uint32_t)schedule->days);
+    if (schedule == NULL) {
+        json_member_cstr(json, "interval", "manual");
+    } else {
+        json_member_text(json, "interval", schedule->interval);
+        render_days(json, schedule);
     }
     json_object_end(json);
 }
