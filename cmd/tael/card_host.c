@@ -30,7 +30,7 @@ struct card_host_options {
     char log_level[16];
     bool allow_dumps;
     int64_t connections_max, requests_max, idle_timeout;
-    int64_t latency, jitter, refund_settle;
+    int64_t latency, jitter, refund_settle, dispute_delay, dispute_due;
     int64_t lost, dropped, late, twice, late_by;
 };
 
@@ -101,6 +101,22 @@ static const struct setting table[] = {
         0,
         DAY,
         "Until a pending refund is decided."),
+    OPTION_DURATION(
+        struct card_host_options,
+        dispute_delay,
+        "issuer-dispute-delay",
+        "1s",
+        0,
+        DAY,
+        "Until a dispute comes, and until it is decided."),
+    OPTION_DURATION(
+        struct card_host_options,
+        dispute_due,
+        "issuer-dispute-due",
+        "7d",
+        1,
+        365 * DAY,
+        "How long a dispute waits for evidence."),
     PER_MILLE(lost, "issuer-lost-per-mille", "Done, but the answer is lost."),
     PER_MILLE(dropped, "issuer-dropped-per-mille", "The request never arrives."),
     PER_MILLE(late, "issuer-late-per-mille", "Done, and answered, late-by after its arrival."),
@@ -150,6 +166,8 @@ open_issuer(struct program *program)
                 .latency_ms = options->latency,
                 .jitter_ms = options->jitter,
                 .refund_settle_ms = options->refund_settle,
+                .dispute_delay_ms = options->dispute_delay,
+                .dispute_due_ms = options->dispute_due,
             },
     };
     return issuer_create(&parts, &program->issuer);

@@ -14,12 +14,9 @@
 #define EXPECTED_MAX 100000000U
 #define STILL        (LEDGER_TRANSFER_PENDING | LEDGER_TRANSFER_VOID_PENDING)
 
-/* What one document says of a transfer in the books. */
 struct expected {
-    u128 transfer;
-    u128 amount;
+    struct books_expected said;
     char document[ID_TEXT_SIZE];
-    bool absent; /* it must not be there */
     bool found;
 };
 
@@ -51,7 +48,7 @@ difference(struct comparison *comparison, struct span document, const char *what
 /* ----------------------------------------------------------------------------- what is expected */
 
 static err_t
-expect(struct comparison *comparison, struct span document, const struct expected *wanted)
+expect(struct comparison *comparison, struct span document, const struct books_expected *said)
 {
     if (comparison->count == EXPECTED_MAX) {
         return ERR_FULL;
@@ -67,7 +64,7 @@ expect(struct comparison *comparison, struct span document, const struct expecte
         comparison->capacity = capacity;
     }
     struct expected *expected = &comparison->expected[comparison->count++];
-    *expected = *wanted;
+    *expected = (struct expected){.said = *said};
     memcpy(
         expected->document,
         document.data,
@@ -76,13 +73,16 @@ expect(struct comparison *comparison, struct span document, const struct expecte
 }
 
 static err_t
-expect_booking(
-    struct comparison *comparison, struct span id, const struct payments_stored_booking *booking)
+expect_all(
+    struct comparison *comparison,
+    struct span document,
+    const struct books_expected *said,
+    uint32_t count)
 {
-    return expect(
-        comparison,
-        id,
-        &(struct expected){.transfer = booking->transfer, .amount = booking->amount});
+    for (uint32_t i = 0; i < count; i++) {
+        TRY(expect(comparison, document, &said[i]));
+    }
+    return ERR_OK;
 }
 
 static err_t
@@ -121,21 +121,18 @@ see_charge(void *context, uint64_t scope, struct span id, struct span body)
         return ERR_OK;
     }
     comparison->books->charges++;
-    for (uint32_t i = 0; i < charge.count; i++) {
-        TRY(expect_booking(comparison, id, &charge.bookings[i]));
-    }
-    return ERR_OK;
+    return expect_all(comparison, id, charge.expected, charge.count);
 }
 
 static err_t
 see_refund(void *context, uint64_t scope, struct span id, struct span body)
 {
     struct comparison *comparison = context;
-    struct payments_stored_booking booking;
+    struct books_expected said;
     bool booked = false;
     (void)scope;
     arena_clear(&comparison->arena);
-    err_t code = payments_stored_refund(&comparison->arena, body, &booking, &booked);
+    err_t code = payments_stored_refund(&comparison->arena, body, &said, &booked);
     if (code != ERR_OK) {
         difference(comparison, id, err_text(code));
     }
@@ -143,20 +140,7 @@ see_refund(void *context, uint64_t scope, struct span id, struct span body)
         return ERR_OK;
     }
     comparison->books->refunds++;
-    return expect_booking(comparison, id, &booking);
-}
-
-/* `amount` below zero: the movement must not be there. */
-static err_t
-expect_movement(struct comparison *comparison, struct span id, u128 transfer, int64_t amount)
-{
-    bool absent = amount < 0;
-    const struct expected expected = {
-        .transfer = transfer,
-        .amount = absent ? 0 : (u128)amount,
-        .absent = absent,
-    };
-    return expect(comparison, id, &expected);
+    return expect(comparison, id, &said);
 }
 
 /* Whether a document says something of the books that can be compared. */
@@ -175,89 +159,80 @@ static err_t
 see_payout(void *context, uint64_t scope, struct span id, struct span body)
 {
     struct comparison *comparison = context;
-    struct payments_stored_movement wanted[PAYMENTS_STORED_MOVEMENTS_MAX];
+    struct books_expected said[PAYMENTS_EXPECTED_MAX];
     uint32_t count = 0;
     (void)scope;
     arena_clear(&comparison->arena);
-    err_t code = payments_stored_payout(&comparison->arena, id, body, wanted, &count);
+    err_t code = payments_stored_payout(&comparison->arena, id, body, said, &count);
     if (!says_something(comparison, id, code, count)) {
         return ERR_OK;
     }
     comparison->books->payouts++;
+    return expect_all(comparison, id, said, count);
+}
+
+static bool
+moved(const struct books_expected *said, uint32_t count)
+{
+    bool any = false;
     for (uint32_t i = 0; i < count; i++) {
-        TRY(expect_movement(comparison, id, wanted[i].transfer, wanted[i].amount));
+        any = any || said[i].amount >= 0;
     }
-    return ERR_OK;
+    return any;
 }
 
 static err_t
 see_dispute(void *context, uint64_t scope, struct span id, struct span body)
 {
     struct comparison *comparison = context;
-    struct payments_stored_booking bookings[PAYMENTS_STORED_DISPUTE_BOOKINGS_MAX];
+    struct books_expected said[PAYMENTS_EXPECTED_MAX];
     uint32_t count = 0;
     (void)scope;
     arena_clear(&comparison->arena);
-    err_t code = payments_stored_dispute(&comparison->arena, id, body, bookings, &count);
+    err_t code = payments_stored_dispute(&comparison->arena, id, body, said, &count);
     if (code != ERR_OK) {
         difference(comparison, id, err_text(code));
         return ERR_OK;
     }
-    comparison->books->disputes += count != 0 ? 1 : 0;
-    for (uint32_t i = 0; i < count; i++) {
-        TRY(expect_booking(comparison, id, &bookings[i]));
-    }
-    return ERR_OK;
+    comparison->books->disputes += moved(said, count) ? 1 : 0;
+    return expect_all(comparison, id, said, count);
 }
 
 static err_t
 see_wallets_document(void *context, uint64_t scope, struct span id, struct span body)
 {
     struct comparison *comparison = context;
-    struct wallets_expected wanted[WALLETS_EXPECTED_MAX];
+    struct books_expected said[WALLETS_EXPECTED_MAX];
     uint32_t count = 0;
     (void)scope;
     arena_clear(&comparison->arena);
     err_t code =
-        wallets_stored_document(&comparison->arena, comparison->kind, id, body, wanted, &count);
+        wallets_stored_document(&comparison->arena, comparison->kind, id, body, said, &count);
     if (!says_something(comparison, id, code, count)) {
         return ERR_OK;
     }
     comparison->books->movements++;
-    for (uint32_t i = 0; i < count; i++) {
-        TRY(expect_movement(comparison, id, wanted[i].transfer, wanted[i].amount));
-    }
-    return ERR_OK;
+    return expect_all(comparison, id, said, count);
 }
 
 /* All that say something of the books. */
 static err_t
 read_kinds(struct comparison *comparison)
 {
-    TRY(document_reader_each(
-        comparison->documents,
-        PAYMENTS_STORED_CHARGE,
-        see_charge,
-        comparison,
-        comparison->message));
-    TRY(document_reader_each(
-        comparison->documents,
-        PAYMENTS_STORED_REFUND,
-        see_refund,
-        comparison,
-        comparison->message));
-    TRY(document_reader_each(
-        comparison->documents,
-        PAYMENTS_STORED_PAYOUT,
-        see_payout,
-        comparison,
-        comparison->message));
-    TRY(document_reader_each(
-        comparison->documents,
-        PAYMENTS_STORED_DISPUTE,
-        see_dispute,
-        comparison,
-        comparison->message));
+    static const struct {
+        const char *kind;
+        document_reader_row see;
+    } kinds[] = {
+        {PAYMENTS_STORED_CHARGE, see_charge},
+        {PAYMENTS_STORED_REFUND, see_refund},
+        {PAYMENTS_STORED_PAYOUT, see_payout},
+        {PAYMENTS_STORED_DISPUTE, see_dispute},
+    };
+
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+        TRY(document_reader_each(
+            comparison->documents, kinds[i].kind, kinds[i].see, comparison, comparison->message));
+    }
     for (size_t i = 0; wallets_stored_kinds[i] != NULL; i++) {
         comparison->kind = wallets_stored_kinds[i];
         TRY(document_reader_each(
@@ -291,7 +266,9 @@ compare_transfers(const void *a, const void *b)
 {
     const struct expected *left = a;
     const struct expected *right = b;
-    return left->transfer < right->transfer ? -1 : left->transfer > right->transfer;
+    u128 one = left->said.transfer;
+    u128 other = right->said.transfer;
+    return one < other ? -1 : one > other;
 }
 
 static err_t
@@ -328,7 +305,7 @@ explain(struct comparison *comparison, const struct ledger_transfer *movement)
 static struct expected *
 expected_find(const struct comparison *comparison, u128 transfer)
 {
-    const struct expected wanted = {.transfer = transfer};
+    const struct expected wanted = {.said = {.transfer = transfer}};
     return comparison->count == 0 ? NULL
                                   : bsearch(
                                         &wanted,
@@ -350,9 +327,9 @@ see_event(void *context, const struct ledger_event *event)
         return explain(comparison, &event->transfer);
     }
     expected->found = true;
-    if (expected->absent) {
+    if (expected->said.amount < 0) {
         difference(comparison, span_from_cstr(expected->document), "in the books all the same");
-    } else if (expected->amount != event->transfer.amount) {
+    } else if ((u128)expected->said.amount != event->transfer.amount) {
         difference(comparison, span_from_cstr(expected->document), "other amount in the books");
     }
     return ERR_OK;
@@ -378,7 +355,7 @@ read_books(struct comparison *comparison, const char *folder, struct store_error
     TRY(store_verify(url, os_disk_real(), &visitor, &report, error));
     for (size_t i = 0; i < comparison->count; i++) {
         const struct expected *expected = &comparison->expected[i];
-        if (!expected->found && !expected->absent) {
+        if (!expected->found && expected->said.amount >= 0) {
             difference(comparison, span_from_cstr(expected->document), "not in the books");
         }
     }

@@ -22,9 +22,7 @@
 #ifndef COORDINATOR_MACHINE_H
 #define COORDINATOR_MACHINE_H
 
-#include "base/span.h"
-
-#include <stdint.h>
+#include "base/machine.h"
 
 enum coordinator_status {
     COORDINATOR_PREPARING,

@@ -356,7 +356,11 @@ first_generation(struct gateway *gateway, char reason[GATEWAY_REASON_SIZE])
     gateway_listeners_adopt(gateway, &listeners, false, 0);
     memcpy(gateway->serving, gateway->listeners, sizeof(gateway->serving));
     gateway->serving_count = gateway->listener_count;
-    TRY(admin_open(gateway, config->admin_address, reason));
+    result = admin_open(gateway, config->admin_address, reason);
+    if (result != ERR_OK) {
+        gateway_config_destroy(&config);
+        return result;
+    }
     TRY(gateway_generation_create(gateway, config, &generation, reason));
     gateway_generation_switch(generation);
     return ERR_OK;

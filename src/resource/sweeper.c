@@ -13,6 +13,7 @@
 /* Attempts are due at most this far ahead: the longest back-off or lease. */
 #define DUE_AHEAD_MAX_S 600
 #define FOUND_MAX       (RESOURCE_SWEEP_KINDS_MAX * DOCUMENT_LIST_MAX)
+#define WATCHED_MAX     DOCUMENT_LIST_MAX
 
 struct found {
     struct resource_sweeper *sweeper;
@@ -28,6 +29,18 @@ struct recent {
     uint64_t until_ns;
 };
 
+/* An open attempt that was due once. Between two tries it is not due, and still open: it is counted
+ * until its document says that it ended. Of more than there is room for, those that began first. */
+struct watched {
+    const struct resource_sweep_kind *kind; /* NULL: nothing is watched here */
+    struct resource_sweeper *sweeper;
+    uint64_t scope;
+    int64_t began;
+    bool is_due; /* in the last sweep, which has counted it */
+    bool waits;  /* for somebody outside, who has it */
+    char id[ID_TEXT_SIZE];
+};
+
 struct resource_sweeper {
     struct resource_sweeper_parts parts;
     struct os_timer timer;
@@ -35,10 +48,12 @@ struct resource_sweeper {
     const struct resource_sweep_kind *kind; /* that is being looked for */
     struct found found[FOUND_MAX];
     uint32_t found_count;
-    uint32_t open_count;
-    int64_t oldest_began;
+    int64_t swept_at;
+    uint32_t due_count; /* of open attempts */
+    int64_t due_began;  /* the first of them; 0: there is none */
     uint32_t waiting_count;
     struct recent recent[RECENT_SLOTS];
+    struct watched watched[WATCHED_MAX];
 };
 
 static uint64_t
@@ -116,6 +131,133 @@ drive_all(struct resource_sweeper *sweeper)
     }
 }
 
+/* ------------------------------------------------------------------------- what has no end yet ---
+ */
+
+static int64_t
+earlier(int64_t a, int64_t b)
+{
+    return a == 0 || (b != 0 && b < a) ? b : a;
+}
+
+static int64_t
+age(const struct resource_sweeper *sweeper, int64_t began)
+{
+    return began == 0 ? 0 : sweeper->swept_at - began;
+}
+
+static bool
+waits_outside(const struct resource_sweep_kind *kind, const void *document)
+{
+    return kind->waits != NULL && kind->waits(document);
+}
+
+static void
+publish_open(struct resource_sweeper *sweeper)
+{
+    const struct resource_sweeper_parts *parts = &sweeper->parts;
+    uint64_t count = sweeper->due_count;
+    int64_t began = sweeper->due_began;
+    int64_t waits_since = 0;
+    for (uint32_t i = 0; i < WATCHED_MAX; i++) {
+        const struct watched *watched = &sweeper->watched[i];
+        if (watched->kind == NULL) {
+            continue;
+        }
+        if (watched->waits) {
+            waits_since = earlier(waits_since, watched->began);
+        } else if (!watched->is_due) {
+            count++;
+            began = earlier(began, watched->began);
+        }
+    }
+    atomic_store(parts->open, count);
+    atomic_store(parts->oldest_s, age(sweeper, began));
+    if (parts->waits_s != NULL) {
+        atomic_store(parts->waits_s, age(sweeper, waits_since));
+    }
+}
+
+/* The one that is watched already, or a free place, or that of the one that began last; NULL if
+ * this one began later still. */
+static struct watched *
+watched_place(struct resource_sweeper *sweeper, const struct found *found, int64_t began)
+{
+    struct watched *place = NULL;
+    for (uint32_t i = 0; i < WATCHED_MAX; i++) {
+        struct watched *watched = &sweeper->watched[i];
+        if (watched->kind == found->kind && watched->scope == found->scope &&
+            strcmp(watched->id, found->id) == 0) {
+            return watched;
+        }
+        bool better = place == NULL || (place->kind != NULL &&
+                                        (watched->kind == NULL || watched->began > place->began));
+        if (better) {
+            place = watched;
+        }
+    }
+    return place->kind == NULL || place->began > began ? place : NULL;
+}
+
+static void
+watch(struct resource_sweeper *sweeper, const struct found *found, int64_t began, bool waits)
+{
+    struct watched *watched = watched_place(sweeper, found, began);
+    if (watched != NULL) {
+        *watched = (struct watched){
+            .kind = found->kind,
+            .sweeper = sweeper,
+            .scope = found->scope,
+            .began = began,
+            .is_due = true,
+            .waits = waits,
+        };
+        memcpy(watched->id, found->id, sizeof(watched->id));
+    }
+}
+
+static void
+watch_nothing(struct resource_sweeper *sweeper)
+{
+    memset(sweeper->watched, 0, sizeof(sweeper->watched));
+}
+
+/* What cannot be read now is open for all that is known. */
+static void
+look_again(struct resource_op *op)
+{
+    struct watched *watched = resource_op_state(op);
+    void *document = NULL;
+    err_t error = resource_load(op, watched->kind->type, span_from_cstr(watched->id), &document);
+    resource_finish(op);
+    if (error == ERR_OK) {
+        watched->began = watched->kind->began(document);
+        watched->waits = waits_outside(watched->kind, document);
+    }
+    if (error == ERR_NOT_FOUND || watched->began == 0) {
+        watched->kind = NULL;
+    }
+    publish_open(watched->sweeper);
+}
+
+/* The operations begin in this group, and so before the next sweep watches anything else here. */
+static void
+look_again_at_all(struct resource_sweeper *sweeper)
+{
+    const struct resource_sweeper_parts *parts = &sweeper->parts;
+    for (uint32_t i = 0; i < WATCHED_MAX; i++) {
+        struct watched *watched = &sweeper->watched[i];
+        if (watched->kind == NULL || watched->is_due) {
+            continue;
+        }
+        err_t error = resource_start_internal(
+            parts->runtime, watched->scope, parts->service, look_again, watched);
+        if (error != ERR_OK) {
+            return; /* too much under way: the next sweep looks again */
+        }
+    }
+}
+
 /* --------------------------------------------------------------------------------- one sweep ---
  */
 
@@ -142,12 +284,15 @@ found_one(void *context, void *document)
     copy_id(found->id, header->id);
     copy_id(found->lock, kind->lock_of == NULL ? header->id : kind->lock_of(document));
     int64_t began = kind->began == NULL ? 0 : kind->began(document);
-    if (began != 0) {
-        sweeper->open_count++;
-        if (sweeper->oldest_began == 0 || began < sweeper->oldest_began) {
-            sweeper->oldest_began = began;
-        }
+    if (began == 0) {
+        return true;
     }
+    bool waits = waits_outside(kind, document);
+    if (!waits) {
+        sweeper->due_count++;
+        sweeper->due_began = earlier(sweeper->due_began, began);
+    }
+    watch(sweeper, found, began, waits);
     return true;
 }
 
@@ -212,22 +357,24 @@ static void
 sweep(struct resource_op *op)
 {
     struct resource_sweeper *sweeper = resource_op_state(op);
-    int64_t now = (int64_t)resource_now_s(op);
+    sweeper->swept_at = (int64_t)resource_now_s(op);
     sweeper->found_count = 0;
-    sweeper->open_count = 0;
-    sweeper->oldest_began = 0;
+    sweeper->due_count = 0;
+    sweeper->due_began = 0;
     sweeper->waiting_count = 0;
-    err_t error = find_due(sweeper, op, now);
+    for (uint32_t i = 0; i < WATCHED_MAX; i++) {
+        sweeper->watched[i].is_due = false;
+    }
+    err_t error = find_due(sweeper, op, sweeper->swept_at);
     resource_finish(op);
     if (error == ERR_OK) {
-        atomic_store(sweeper->parts.open, sweeper->open_count);
-        atomic_store(
-            sweeper->parts.oldest_s, sweeper->oldest_began == 0 ? 0 : now - sweeper->oldest_began);
+        publish_open(sweeper);
         if (sweeper->parts.waiting != NULL) {
             atomic_store(sweeper->parts.waiting, sweeper->waiting_count);
         }
         sweeper->first = sweeper->first && sweeper->found_count >= DOCUMENT_LIST_MAX;
         drive_all(sweeper);
+        look_again_at_all(sweeper);
     }
     sweep_again_later(sweeper);
 }
@@ -242,8 +389,10 @@ sweep_fired(struct os_timer *timer)
         parts->turn(parts->service, leads);
     }
     if (!leads) {
-        atomic_store(parts->open, 0);
-        atomic_store(parts->oldest_s, 0);
+        watch_nothing(sweeper);
+        sweeper->due_count = 0;
+        sweeper->due_began = 0;
+        publish_open(sweeper);
         if (parts->waiting != NULL) {
             atomic_store(parts->waiting, 0);
         }

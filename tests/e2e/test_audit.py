@@ -1,5 +1,6 @@
 """A merchant's day, at random: payments of every kind in several currencies, what comes after them,
-wallets, and a server that is killed in between. Then the auditor comes (kit/audit.py)."""
+wallets, and a server that is killed in between. Then the auditor comes (kit/audit.py). How long settlement,
+the network and the bank take is the seed's: what meets at one seed comes far apart at another."""
 
 import os
 import random
@@ -20,9 +21,12 @@ SEED = int(os.environ.get("TEST_SEED", "1"))
 CLIENTS = 6
 STEPS = 250 if LONG else 60  # of each client
 KILLS = 4 if LONG else 1
-FLAGS = ("--settlement-delay=4s", "--authorization-hold=6s", "--issuer-refund-settle=1s", "--bank-settle=500ms",
-         "--bank-return=1s", "--withdrawal-watch=3s", "--attempt-lease=1s", "--payout-delay=1s",
-         "--payout-watch=3s", "--issuer-dispute-delay=300ms", "--issuer-dispute-due=5s",
+SPEEDS = random.Random(SEED)
+FLAGS = (f"--settlement-delay={SPEEDS.choice([4, 2, 1, 0])}s", "--authorization-hold=6s", "--issuer-refund-settle=1s",
+         f"--bank-settle={SPEEDS.choice([500, 50, 1500])}ms",
+         "--bank-return=1s", "--withdrawal-watch=3s", "--attempt-lease=1s",
+         f"--payout-delay={SPEEDS.choice([1, 0])}s", "--payout-watch=3s",
+         f"--issuer-dispute-delay={SPEEDS.choice([300, 50, 1000, 2000])}ms", "--issuer-dispute-due=5s",
          "--wallet-limits=business.out=900000000/9000000000/9000000000 "
          "business.in=900000000/9000000000/9000000000")
 CARDS = ["pm_card_visa"] * 6 + [
@@ -30,7 +34,14 @@ CARDS = ["pm_card_visa"] * 6 + [
     "pm_card_createDispute", "pm_card_createDispute", "pm_card_createDisputeInquiry",
     "pm_card_createMultipleDisputes", "pm_card_chargeDeclined", "pm_card_mastercard", "pm_card_incrementDeclined"]
 BANKS = ["000123456789", "000111111116", "000222222227", "000333333335", "000666666660"]
+SLOWEST = "000777777771"  # never says what becomes of it
 LARGEST = 99_999_999
+COARSE = {"isk": 100, "ugx": 100}  # the smallest coin in the API's amounts
+AT_BANKS = {**COARSE, "huf": 100}
+LEAST = {"huf": 17_500}
+# Of cards that are typed in: paid, challenged, declined, disputed, taken at once.
+NUMBERS = ["4242424242424242"] * 3 + ["4000000000000002", "4000000000000259", "4000000000000259",
+                                      "4000000000000077"]
 
 
 class Client(threading.Thread):
@@ -67,11 +78,15 @@ class Client(threading.Thread):
         else:
             amount = self.random.randrange(50, 100_000)
         amount = max(amount, least or 0)
-        return amount - amount % 100 or 100 if currency == "isk" else amount
+        if currency in LEAST and least is not None:
+            amount = max(amount, LEAST[currency])
+        coin = COARSE.get(currency, 1)
+        return amount - amount % coin or coin
 
     def part(self, whole, currency):
         amount = self.random.choice([whole, self.random.randrange(1, whole + 1)])
-        return max(amount - amount % 100, 100) if currency == "isk" else amount
+        coin = COARSE.get(currency, 1)
+        return max(amount - amount % coin, coin)
 
     def pay(self):
         currency = self.random.choice(list(CURRENCIES))
@@ -138,17 +153,68 @@ class Client(threading.Thread):
             self.ask(f"/v1/wallets/{source}/withdrawals", amount=amount,
                      **{"bank_account[account_number]": self.random.choice(BANKS)})
 
-    def pay_out(self):
-        """Often more than there is: the merchant's debts, and other clients' payouts, are in the way."""
+    def check_out(self):
+        """At a page, by a payer who sends the form until it is answered, with another card if they have to."""
         currency = self.random.choice(list(CURRENCIES))
-        made = self.ask("/v1/payouts", amount=self.amount(currency), currency=currency,
+        price = "line_items[0][price_data]"
+        session = self.ask("/v1/checkout/sessions", mode="payment", success_url="https://shop.example/paid", **{
+            "line_items[0][quantity]": 1, f"{price}[currency]": currency,
+            f"{price}[unit_amount]": self.amount(currency, 1000), f"{price}[product_data][name]": "T-shirt"})
+        if not session:
+            return
+        page = session["url"].split("/", 3)[3]
+        for number in self.random.sample(NUMBERS, len(NUMBERS)):
+            form = {"card[number]": number, "card[expiry]": "12/34", "card[cvc]": "123",
+                    "name": "Jenny Rosen", "email": "jenny@example.com"}
+            try:
+                answer = requests.post(f"{self.server.url}/{page}", form, allow_redirects=False, timeout=60)
+            except requests.exceptions.RequestException:
+                time.sleep(0.05)
+                continue
+            if answer.headers.get("Location") == "https://shop.example/paid":
+                break
+        shown = self.look(f"/v1/checkout/sessions/{session['id']}?expand[]=payment_intent")
+        if shown["payment_intent"]:
+            self.intents.append(shown["payment_intent"])
+
+    def scan(self):
+        """A code at the till, and a wallet that scans it."""
+        currency = self.random.choice(list(CURRENCIES))
+        made = self.ask("/v1/payment_intents", amount=self.amount(currency, 1000), currency=currency, confirm="true",
+                        **{"payment_method_types[]": "mobile_qr", "payment_method_data[type]": "mobile_qr"})
+        if not made:
+            return
+        self.ask("/v1/qr_payments", wallet=self.random.choice(self.purses[currency]),
+                 data=made["next_action"]["mobile_qr_display_qr_code"]["data"])
+        self.intents.append(made)
+
+    def look(self, path):
+        while True:
+            try:
+                answer = self.wallets.http.get(path)
+            except requests.exceptions.RequestException:
+                time.sleep(0.05)
+                continue
+            if answer.status_code == 200:
+                return answer.json()
+            assert answer.status_code == 429 or answer.status_code >= 500, answer.text
+            time.sleep(0.05)
+
+    def pay_out(self):
+        """All there is, or often more: the merchant's debts, and other clients' payouts, are in the way."""
+        currency = self.random.choice(list(CURRENCIES))
+        amount, coin = self.amount(currency), AT_BANKS.get(currency, 1)
+        if self.random.random() < 0.5:
+            available = self.look("/v1/balance")["available"]
+            amount = max([one["amount"] for one in available if one["currency"] == currency], default=0)
+        made = self.ask("/v1/payouts", amount=max(amount - amount % coin, coin), currency=currency,
                         destination=self.random.choice(self.accounts[currency]))
         if made and self.random.random() < 0.3:
             self.ask(f"/v1/payouts/{made['id']}/cancel")
 
     def dispute(self):
         """What waits for an answer gets one, or none."""
-        found = self.wallets.http.get("/v1/disputes?limit=20").json()["data"]
+        found = self.look("/v1/disputes?limit=20")["data"]
         waiting = [one for one in found if one["status"].endswith("needs_response")]
         if not waiting:
             return
@@ -196,7 +262,8 @@ class Client(threading.Thread):
                     self.short_life()
                 if step % 6 == 5:
                     self.pay_out()
-                self.random.choice([self.pay, self.pay, self.go_on, self.go_on, self.move, self.dispute])()
+                self.random.choice([self.pay, self.pay, self.go_on, self.go_on, self.move, self.dispute,
+                                    self.check_out, self.scan])()
         except Exception as failure:  # pylint: disable=broad-except
             self.failure = failure
 
@@ -209,6 +276,9 @@ def test_a_merchants_day_adds_up(make_server):
     merchant = sdk(server)
     accounts = {currency: [bank_account(merchant, number, currency).id for number in BANKS]
                 for currency in CURRENCIES}
+    never = {currency: bank_account(merchant, SLOWEST, currency).id for currency in CURRENCIES}
+    for currency, account in never.items():
+        accounts[currency].append(account)
     clients = [Client(server, purses, accounts, SEED * 1000 + number) for number in range(CLIENTS)]
     for client in clients:
         client.start()
@@ -221,11 +291,11 @@ def test_a_merchants_day_adds_up(make_server):
     for client in clients:
         if client.failure is not None:
             raise client.failure
-    audit = audited(server)
+    audit = audited(server, never.values())
     assert len(audit.charges) > STEPS
     assert {"won", "lost"} <= {dispute["status"] for dispute in audit.disputes}
     assert {item["reason"] for item in audit.items} == {"void_refused", "refund_refused"}
-    assert {payout["status"] for payout in audit.payouts} == {"paid", "failed", "canceled"}
+    assert {payout["status"] for payout in audit.payouts} >= {"paid", "failed", "canceled"}
     assert any(withdrawal["status"] == "returned" and returned_to_suspense(withdrawal)
                for withdrawal in audit.withdrawals)
     for number, item in enumerate(audit.items):
@@ -235,6 +305,6 @@ def test_a_merchants_day_adds_up(make_server):
     for withdrawal in filter(returned_to_suspense, audit.withdrawals):
         wallets.post(f"/v1/wallet_withdrawals/{withdrawal['id']}/give",
                      wallet=purses[withdrawal["currency"]][0])
-    audited(server)
+    audited(server, never.values())
     reconciled(server)
     assert metrics(server)["tael_wallet_differences"] == 0

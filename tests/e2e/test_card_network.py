@@ -3,9 +3,11 @@ host that does not take what is none."""
 
 import contextlib
 import datetime
+import json
 import socket
 import struct
 import subprocess
+import threading
 import time
 
 import pytest
@@ -122,7 +124,7 @@ def test_declined(network, wire):
 
 
 def test_reversal_until_answered(network, wire):
-    """Nobody hears the reversal: it goes on, with the same numbers, until somebody does."""
+    """NETWORK-1: nobody hears the reversal: it goes on, with the same numbers, until somebody does."""
     client = sdk(network)
     intent = client.v1.payment_intents.create(HOLD)
     wire.drop = lambda message: message["type"] in ("0420", "0421") and len(wire.of("0421")) < 2
@@ -138,7 +140,7 @@ def test_reversal_until_answered(network, wire):
 
 
 def test_lost_answer_is_asked_for(network, wire):
-    """The answer to an authorization is lost: it is asked about, by its id, and counts."""
+    """NETWORK-4: the answer to an authorization is lost: it is asked about, by its id, and counts."""
     network.stop()
     network.start("--rail-timeout=1s")
     wire.drop = lambda message: message["type"] == "0110"
@@ -147,15 +149,16 @@ def test_lost_answer_is_asked_for(network, wire):
         "payment_method": "pm_card_visa"})
     assert answer.status_code == 200
     wait_until(lambda: sdk(network).v1.payment_intents.list().data[0].status == "requires_capture", 20)
-    inquiry = wire.of("0600")[0]
+    inquiry = next(one for one in wire.of("0600") if 2 in one["elements"])
     assert inquiry["elements"] == {2: wire.of("0100")[0]["elements"][1]}
-    assert wire.of("0610")[0]["elements"][50] == "A"
+    answer = next(one for one in wire.of("0610") if one[11] == inquiry[11])
+    assert answer["elements"][50] == "A"
     reconciled(network)
 
 
 def test_cut_amid_a_request(network, wire):
-    """The connection goes while an authorization is under way: unknown, and found out about."""
-    wire.drop = lambda message: message["type"] == "0110" and (wire.cut() or True)
+    """NETWORK-1: the connection goes while an authorization is under way: unknown, and found out about."""
+    wire.drop = lambda message: message["type"] == "0110" and (wire.end_all() or True)
     began = time.monotonic()
     answer = Http(network).post("/v1/payment_intents", {
         "amount": "2000", "currency": "usd", "confirm": "true", "capture_method": "manual",
@@ -172,16 +175,15 @@ def test_echo_and_health(network, wire, host):
     network.start("--card-network-echo=200ms")
     wait_until(lambda: any(message[70] == "301" for message in wire.of("0800")), 10, "an echo")
     assert signed_on(network)
-    wire.refuses.set()
     wire.cut()
     wait_until(lambda: "without the card network" in requests.get(
         network.url + "/readyz", timeout=10).text, 10, "health")
     assert requests.get(network.url + "/readyz", timeout=10).status_code == 200
     assert metrics(network)["tael_network_signed_on"] == 0
-    wire.refuses.clear()
+    wire.heal()
     wait_until(lambda: signed_on(network), 30, "signed on again")
     # A host that is there and says nothing is given up.
-    wire.drop = lambda message: message["type"] == "0810"
+    wire.drop = lambda message: message["type"] in ("0810", "0610")
     wait_until(lambda: metrics(network)["tael_network_signed_on"] == 0, 30, "the echo's end")
     wire.drop = lambda message: False
     wait_until(lambda: signed_on(network), 40, "signed on again")
@@ -216,6 +218,233 @@ def test_over_tls(make_server, tmp_path, dialect):
     assert sdk(server).v1.payment_intents.create(HOLD).status == "requires_capture"
     server.stop()
     host.stop()
+
+
+# ---- disputes -------------------------------------------------------------------------------
+
+PURCHASE = {"amount": 2000, "currency": "usd", "payment_method": "pm_card_createDispute", "confirm": True}
+DISPUTED = ("--issuer-dispute-delay=100ms",)
+
+
+@pytest.fixture
+def disputes(make_server, wire, host):
+    """A server on the wire, where disputes come at once."""
+    host.stop()
+    host.start(*DISPUTED)
+    server = make_server(wire.flag, start=False)
+    server.network_data = host.folder
+    return server.start()
+
+
+def one_dispute(server, status="needs_response", lines=1):
+    def there():
+        found = sdk(server).v1.disputes.list().data
+        assert len(found) <= 1
+        return found[0] if found and (found[0].status, len(found[0].balance_transactions)) == (
+            status, lines) else None
+    return wait_until(there, 20, status)
+
+
+def notices(wire):
+    return [one for one in wire.of("0610") if one.get("elements", {}).get(60, "N") != "N"]
+
+
+def test_dispute_messages(disputes, wire):
+    """News, evidence in parts, acceptance: what each element says."""
+    client = sdk(disputes)
+    intent = client.v1.payment_intents.create(PURCHASE)
+    dispute = one_dispute(disputes)
+    (purchase,) = wire.of("0200")
+    assert len(purchase["elements"][7]) == 32 and purchase["elements"][7] != "0" * 32
+    question = next(one for one in wire.of("0600") if 8 in one["elements"])
+    assert question["elements"] == {8: "0"} and question[42] == "0" * 15 and 4 not in question
+    (notice,) = notices(wire)
+    told = notice["elements"]
+    assert (notice[39], told[50], told[60]) == ("00", "A", "D") and int(told[61]) > 0
+    assert (told[63], told[64]) == (purchase["elements"][1], purchase["elements"][7])
+    assert told[65] == purchase[42] != "0" * 15
+    assert (told[66], told[68], told[69]) == ("2000", "fraudulent", "10.4")
+    opened, due = map(int, told[67].split(","))
+    assert opened // 1000 == dispute.created and due // 1000 == dispute.evidence_details.due_by
+    wait_until(lambda: any(one["elements"].get(8) == told[61] for one in wire.of("0600")), 10, "the next question")
+
+    said = {"uncategorized_text": "winning_evidence", "product_description": "Grüße, ¥ 5\n" * 800}
+    client.v1.disputes.update(dispute.id, {"evidence": said})
+    one_dispute(disputes, "won", 2)
+    parts = wire.of("0620")
+    assert json.loads(iso8583.evidence(parts)) == said
+    assert len(parts) > 4 and {one["elements"][2] for one in parts} == {told[62]}
+    assert len({one["elements"][1] for one in parts}) == 1
+    assert len({(one[7], one[11]) for one in parts}) == len(parts)
+    assert [one[39] for one in wire.of("0630")] == ["00"] * len(parts)
+    assert [one["elements"][60] for one in notices(wire)] == ["D", "W"]
+    client.v1.refunds.create({"payment_intent": intent.id})
+    reconciled(disputes)
+
+
+def test_dispute_accepted_and_report(disputes, wire):
+    client = sdk(disputes)
+    client.v1.payment_intents.create({**PURCHASE, "capture_method": "manual"})
+    intent = client.v1.payment_intents.list().data[0]
+    client.v1.payment_intents.capture(intent.id, {"amount_to_capture": 1200})
+    dispute = one_dispute(disputes)
+    (capture,) = wire.of("0220")
+    (hold,) = wire.of("0100")
+    assert 7 not in hold["elements"]
+    (notice,) = notices(wire)
+    assert notice["elements"][64] == capture["elements"][7] and notice["elements"][66] == "1200"
+    assert client.v1.disputes.close(dispute.id).status == "lost"
+    (accepted,) = wire.of("0620")
+    assert accepted["elements"][9] == "A" and accepted["elements"][2] == notice["elements"][62]
+    assert not {121, 122, 123} & set(accepted)
+    reconciled(disputes)
+    report = next(one for one in wire.of("0610") if one.get("elements", {}).get(56) == "2000,1200,0,1200,0")
+    assert report[39] == "00"
+
+
+def test_evidence_parts_lost(disputes, wire):
+    """Each second part, and each second answer to one, is lost: they come again, and count once."""
+    client = sdk(disputes)
+    client.v1.payment_intents.create(PURCHASE)
+    dispute = one_dispute(disputes)
+    count = iter(range(10**9))
+    wire.drop = lambda message: message["type"] in ("0620", "0630") and next(count) % 2 == 0
+    said = {"uncategorized_text": "losing_evidence", "product_description": "x" * 9000}
+    client.v1.disputes.update(dispute.id, {"evidence": said})
+    one_dispute(disputes, "lost")
+    assert json.loads(iso8583.evidence(wire.of("0620") + wire.of("0621"))) == said
+    for repeat in wire.of("0621"):
+        assert {**repeat, "type": "0620"} in wire.of("0620")
+    reconciled(disputes)
+
+
+def test_evidence_amid_a_host_killed(disputes, wire, host):
+    """Its host dies with a part of the evidence: all of it is sent again, as one."""
+    disputes.stop()
+    disputes.start("--rail-timeout=2s", "--attempt-lease=1s")
+    client = sdk(disputes)
+    client.v1.payment_intents.create(PURCHASE)
+    dispute = one_dispute(disputes)
+    wire.drop = lambda message: message["type"] == "0630" and len(wire.of("0630")) == 2
+    answer = None
+
+    def hand_in():
+        nonlocal answer
+        answer = Http(disputes).post(f"/v1/disputes/{dispute.id}", {
+            "evidence[uncategorized_text]": "winning_evidence",
+            "evidence[product_description]": "x" * 9000})
+
+    thread = threading.Thread(target=hand_in)
+    thread.start()
+    wait_until(lambda: len(wire.of("0630")) >= 2, 20, "two parts")
+    host.kill()
+    host.start(*DISPUTED)
+    thread.join()
+    assert answer.status_code == 200, answer.text
+    one_dispute(disputes, "won", 2)
+    assert any(one[39] == "91" for one in wire.of("0630"))
+    reconciled(disputes)
+
+
+GARBAGE = [
+    {60: "X"}, {60: "DD"}, {61: "-1"}, {61: "0"}, {61: "9" * 19}, {62: "0" * 32}, {62: "beef"}, {63: "g" * 32},
+    {64: "1"}, {65: "Z" * 15}, {65: "1"}, {66: "0"}, {66: "-5"}, {66: "9" * 18}, {67: "1"},
+    {67: "1,999999999999999999"}, {67: "x,y"}]
+
+
+def test_hostile_notices(disputes, wire):
+    """What is no notice is none: counted, and asked for again; the server goes on. Then the right one comes."""
+    wrong = iter(GARBAGE)
+    used = []
+
+    def change(message):
+        if message["type"] != "0610" or message.get("elements", {}).get(60, "N") == "N":
+            return None
+        made = next(wrong, None)
+        if made is None:
+            return None
+        used.append(made)
+        return {**message["elements"], **made}
+
+    wire.change = change
+    disputes.stop()
+    disputes.start("--rail-timeout=500ms")
+    client = sdk(disputes)
+    client.v1.payment_intents.create(PURCHASE)
+    wait_until(lambda: len(used) > 3, 30, "garbage")
+    assert client.v1.disputes.list().data == []
+    assert sdk(disputes).v1.payment_intents.create(HOLD).status == "requires_capture"
+    wait_until(lambda: len(used) == len(GARBAGE), 60, "all of the garbage")
+    one_dispute(disputes)
+    assert metrics(disputes)["tael_network_notices_refused_total"] == len(GARBAGE)
+    assert metrics(disputes)["tael_disputes_unplaced"] == 0
+    reconciled(disputes)
+
+
+def test_notices_that_go_back(disputes, wire):
+    """The answer to the first question, to every other one: it is told once."""
+    first = {}
+
+    def change(message):
+        if message["type"] != "0610" or 60 not in message.get("elements", {}):
+            return None
+        if message["elements"][60] == "D":
+            first.update(message["elements"])
+        return dict(first) if first else None
+
+    wire.change = change
+    client = sdk(disputes)
+    client.v1.payment_intents.create(PURCHASE)
+    dispute = one_dispute(disputes)
+    wait_until(lambda: metrics(disputes)["tael_network_notices_refused_total"] >= 1, 30, "what went back")
+    wire.change = lambda message: None
+    client.v1.disputes.close(dispute.id)
+    assert one_dispute(disputes, "lost").id == dispute.id
+    reconciled(disputes)
+
+
+HOUR_MS = 3_600_000
+
+
+@pytest.mark.parametrize("lie", [
+    lambda told: {65: told[65][:-1] + ("1" if told[65][-1] == "0" else "0")}, lambda told: {65: "0" * 15}, lambda told: {64: "f" * 32}, lambda told: {63: "f" * 32},
+    lambda told: {66: "2001"},
+    lambda told: {60: "W"},
+], ids=["another merchant", "nobody's", "another charge", "another authorization", "too much", "no beginning"])
+def test_notices_about_others(disputes, wire, lie):
+    """A notice that does not fit a charge of its merchant moves nothing; when it is old it is passed over."""
+    def change(message):
+        told = message.get("elements", {})
+        if message["type"] != "0610" or told.get(60) != "D":
+            return None
+        opened, due = map(int, told[67].split(","))
+        return {**told, 67: f"{opened - HOUR_MS},{due}", **lie(told)}
+
+    wire.change = change
+    client = sdk(disputes)
+    intent = client.v1.payment_intents.create(PURCHASE)
+    wait_until(lambda: metrics(disputes)["tael_disputes_unplaced"] == 1, 30, "what fits nothing")
+    assert client.v1.disputes.list().data == []
+    charge = client.v1.charges.retrieve(intent.latest_charge)
+    assert charge.disputed is False and charge.amount == 2000
+    assert metrics(disputes)["tael_network_notices_refused_total"] == 0
+
+
+def test_notice_of_a_future(disputes, wire):
+    """One that nobody knows, opened in the year 9999, does not hold up those behind it."""
+    def change(message):
+        told = message.get("elements", {})
+        if message["type"] != "0610" or told.get(60) != "D" or told[66] != "1111":
+            return None
+        return {**told, 67: "253402300799999,253402300799999", 64: "f" * 32}
+
+    wire.change = change
+    client = sdk(disputes)
+    client.v1.payment_intents.create({**PURCHASE, "amount": 1111})
+    wait_until(lambda: notices(wire), 20, "the first notice")
+    client.v1.payment_intents.create(PURCHASE)
+    assert one_dispute(disputes).amount == 2000
+    assert metrics(disputes)["tael_disputes_unplaced"] == 1
 
 
 # ---- the host -------------------------------------------------------------------------------
@@ -266,7 +495,7 @@ def test_host_answers(host):
     struct.pack(">H", 24) + b"0800000000000000000" + b"0trai", b"GET / HTTP/1.1\r\n\r\n",
 ], ids=range(7))
 def test_host_refuses(host, sent):
-    """What is no message ends its connection, and no other one."""
+    """NETWORK-7: what is no message ends its connection, and no other one."""
     good, bad = connected(host), connected(host)
     bad.sendall(sent)
     assert is_closed(bad)

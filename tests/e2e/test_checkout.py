@@ -2,19 +2,22 @@
 
 import concurrent.futures
 import html
+import io
 import re
 import time
 import urllib.parse
 
 import pytest
 import stripe
+import zxingcpp
+from PIL import Image
 
 from kit.answers import events_about
 from kit.books import settled
 from kit.browser import Browser, Page
 from kit.client import Http, sdk
 from kit.merchants import create, operators_url
-from kit.server import run_tael
+from kit.server import run_tael, wait_until
 from kit.wallets import Wallets
 
 SUCCESS = "https://shop.example/paid?session={CHECKOUT_SESSION_ID}#thanks"
@@ -72,6 +75,25 @@ def fixture_browser():
 
 
 # ---- the API ---------------------------------------------------------------------------------
+
+
+def test_its_address_as_a_picture(client, browser):
+    """To scan with a phone, as long as something can be paid there."""
+    session = session_of(client)
+    for form, kind in ((".png", "image/png"), (".svg", "image/svg+xml")):
+        answer = browser.session.get(session.url + form, timeout=60)
+        assert (answer.status_code, answer.headers["content-type"]) == (200, kind)
+    picture = Image.open(io.BytesIO(browser.session.get(f"{session.url}.png", timeout=60).content))
+    (found,) = zxingcpp.read_barcodes(picture.convert("L"), formats=zxingcpp.BarcodeFormat.QRCode)
+    assert found.bytes.decode() == session.url
+    wrong = browser.session.get(f"{session.url}x.svg", timeout=60)
+    assert wrong.status_code == 404 and "html" in wrong.headers["content-type"]
+    # Nothing is paid at the picture's address.
+    assert submit(browser, f"{session.url}.svg").status_code == 404
+    assert retrieve(client, session).status == "open"
+    client.v1.checkout.sessions.expire(session.id)
+    gone = browser.session.get(f"{session.url}.png", timeout=60)
+    assert gone.status_code == 410 and "This page has expired" in gone.text
 
 
 def test_a_session(client):
@@ -298,6 +320,7 @@ def test_the_payer_is_known_afterwards(client, browser):
 
 
 def test_reloading_after_payment_leads_on(client, browser):
+    """CHECKOUT-1."""
     session = session_of(client)
     first = submit(browser, session.url)
     again = [browser.get(session.url), submit(browser, session.url), show_code(browser, session.url),
@@ -308,6 +331,7 @@ def test_reloading_after_payment_leads_on(client, browser):
 
 
 def test_sixteen_tabs_at_once(client):
+    """CHECKOUT-3."""
     session = session_of(client)
     with concurrent.futures.ThreadPoolExecutor(16) as pool:
         answers = list(pool.map(lambda _: submit(Browser(), session.url), range(16)))
@@ -447,7 +471,7 @@ def test_a_payer_chooses_nothing_else(client, browser, fields):
 
 
 def test_ten_cards_and_no_more(client, browser):
-    """An address is of no use for trying out stolen numbers."""
+    """CHECKOUT-4: an address is of no use for trying out stolen numbers."""
     session = session_of(client)
     for _ in range(10):
         assert submit(browser, session.url, number=DECLINED).status_code == 303
@@ -496,6 +520,7 @@ def test_a_hundred_items(client, browser):
     lambda url: url.rsplit("_", 1)[0] + "_", lambda url: url.replace("cs_", "cs_1"),
     lambda url: url.replace("cs_", "pi_"), lambda url: url.rsplit("/", 1)[0] + "/x"])
 def test_wrong_addresses_are_all_the_same(client, browser, change):
+    """CHECKOUT-4."""
     session = session_of(client)
     reference = browser.get(session.url + "x")
     for answer in (browser.get(change(session.url)), submit(browser, change(session.url))):
@@ -528,6 +553,7 @@ def test_expired_before_anybody_came(client, browser):
 
 
 def test_expiring_cancels_the_intent(client, browser):
+    """CHECKOUT-2."""
     session = session_of(client)
     challenge = submit(browser, session.url, number=CHALLENGED).headers["Location"]
     expired = client.v1.checkout.sessions.expire(session.id, {"expand": ["payment_intent"]})
@@ -540,6 +566,7 @@ def test_expiring_cancels_the_intent(client, browser):
 
 
 def test_canceling_the_intent_expires_the_session(client, browser):
+    """CHECKOUT-2."""
     session = session_of(client)
     submit(browser, session.url, number=DECLINED)
     intent = retrieve(client, session).payment_intent
@@ -550,6 +577,7 @@ def test_canceling_the_intent_expires_the_session(client, browser):
 
 
 def test_the_intent_is_the_sessions(server, client, browser):
+    """CHECKOUT-5."""
     session = session_of(client)
     submit(browser, session.url, number=DECLINED)
     intent = client.v1.payment_intents.retrieve(retrieve(client, session).payment_intent)
@@ -617,4 +645,22 @@ def test_a_merchants_name_and_a_closed_merchants_page(make_server):
         assert done.returncode == 0, done.stderr
         assert browser.get(session.url).status_code == status
         assert submit(browser, session.url).status_code == (410 if verb == "close" else 303)
+    assert_paid_once(client, session)
+
+
+def test_while_the_bank_is_asked(make_server):
+    """Another tab sees that it is being paid; who presses there is told to look again, or led on."""
+    server = make_server("--issuer-latency=2s", "--lock-timeout=50ms")
+    client, browser = sdk(server), Browser()
+    session = session_of(client)
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        first = pool.submit(submit, Browser(), session.url)
+        wait_until(lambda: browser.open(session.url).forms == [], 5, "the attempt")
+        text = browser.get(session.url).text
+        assert "is being processed" in text and 'http-equiv="refresh"' in text
+        refused = submit(browser, session.url)
+        assert refused.status_code == 429
+        page = Page(refused.text)
+        assert page.heading() == "Please look again in a moment" and page.forms == []
+        assert first.result().headers["Location"].startswith("https://shop.example/paid")
     assert_paid_once(client, session)

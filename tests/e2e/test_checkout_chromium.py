@@ -164,6 +164,32 @@ def test_by_code(server, chromium, shop):
     paid(client, session)
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_text_can_be_read(server, chromium, shop, scheme):
+    """WCAG 2.2, 1.4.3."""
+    client = sdk(server)
+    session = session_of(client, shop)
+    page = opened(chromium, session, scheme=scheme)
+    fill_in(page, "4242424242424241")
+    page.press("Pay 30.00 USD")
+    page.sees("This number is not right")
+    assert page.faint() == []
+    fill_in(page, "4000000000003220")
+    page.press("Pay 30.00 USD")
+    page.heading("Confirm your payment")
+    page.sees("Visa ending in 3220")
+    assert page.faint() == []
+    page.press("Fail authentication")
+    page.heading("Pay Test merchant")
+    assert page.faint() == []
+    page.press("Show the code to scan")
+    page.wait("document.querySelector('img.code') !== null")
+    assert page.faint() == []
+    client.v1.checkout.sessions.expire(session.id)
+    page.heading("This page has expired")
+    assert page.faint() == []
+
+
 def test_back_to_the_shop(server, chromium, shop):
     client = sdk(server)
     session = session_of(client, shop)

@@ -1,6 +1,7 @@
 """The merchant console in a real browser, and how its files are served."""
 
 import csv
+import datetime
 import io
 import json
 import re
@@ -11,7 +12,7 @@ import pytest
 import requests
 import stripe
 
-from kit.chromium import Chromium
+from kit.chromium import Chromium, contrast
 from kit.client import Http, pay, sdk
 from kit.gateway import Gateway, before
 from kit.receiver import Receiver
@@ -96,6 +97,7 @@ def refunds_of(client, intent):
 
 
 def test_signs_in_and_out(chromium, server):
+    """CONSOLE-1."""
     page = chromium.page()
     page.open(f"{server.url}/console/")
     page.heading("Tael console")
@@ -175,6 +177,7 @@ def test_a_revoked_key_is_signed_out(chromium, server, http):
 
 
 def test_a_restricted_key_sees_what_it_may(chromium, server, client, http, tmp_path):
+    """CONSOLE-7."""
     intent = pay(client, 4321)
     page = signed_in(chromium, server, permitted(http, "payment_intents:read,charges:read"))
     settle(page)
@@ -250,6 +253,82 @@ def test_a_code_is_printed_and_withdrawn(page, wallets):
     page.press("Withdraw", within="dialog")
     page.wait("pressable('Make valid') !== null")
     assert wallets.get(f"/v1/qr_codes/{code}")["active"] is False
+    settle(page)
+
+
+def test_a_checkout_session_is_made_shown_and_expired(page, client):
+    go(page, "checkout")
+    page.press("New session")
+    page.fill("Currency", "jpy")
+    page.fill("Then the payer goes to", "shop.example")
+    page.press("Create", within="dialog")
+    page.sees("Item 1: it needs a name.")
+    page.fill("Item", PLANTED)
+    page.fill("Price of one", "12.50")
+    page.press("Create", within="dialog")
+    page.sees("Item 1: a price in JPY is like 1250.")
+    page.fill("Price of one", "600")
+    page.press("Add an item")
+    second = ".item:nth-of-type(2)"
+    page.fill("Item", "Poster", within=second)
+    page.fill("Price of one", "900", within=second)
+    page.fill("Quantity", "0", within=second)
+    page.press("Create", within="dialog")
+    page.sees("Item 2: a quantity is a whole number from 1.")
+    page.fill("Quantity", "2", within=second)
+    page.press("Create", within="dialog")
+    page.wait("fieldOf('Then the payer goes to').getAttribute('aria-invalid') === 'true'")
+    page.fill("Then the payer goes to", "https://shop.example/paid?{CHECKOUT_SESSION_ID}")
+    page.fill("Paid by", "card")
+    page.fill("Your reference", "order-6735")
+    page.press("Create", within="dialog")
+    page.heading("Checkout of \u00a52,400")
+    settle(page)
+    made = client.v1.checkout.sessions.retrieve(page.js("location.hash").split("/")[-1], {"expand": ["line_items"]})
+    assert (made.amount_total, made.currency, made.client_reference_id) == (2400, "jpy", "order-6735")
+    assert made.payment_method_types == ["card"] and made.success_url.endswith(f"?{made.id}")
+    assert [(item.description, item.quantity, item.amount_total) for item in made.line_items.data] == [
+        (PLANTED, 1, 600), ("Poster", 2, 1800)]
+    page.sees(PLANTED)
+    # The link, as a text and as a picture; what the picture says is tests/e2e/test_checkout.py's.
+    assert page.js("document.querySelector('.copy input').value") == made.url
+    page.wait("document.querySelector('img.qr') && document.querySelector('img.qr').naturalWidth > 50")
+    page.press("Copy")
+    page.sees("Copied.")
+    page.press("Expire")
+    page.press("Expire", within="dialog")
+    page.wait("pressable('Expire') === null")
+    settle(page)
+    assert client.v1.checkout.sessions.retrieve(made.id).status == "expired"
+    assert not page.js("document.querySelector('img.qr')")
+    go(page, "checkout?status=expired")
+    page.sees("order-6735")
+    go(page, f"object/id/{made.id}")
+    page.heading("Checkout of \u00a52,400")
+    settle(page)
+
+
+def test_what_only_holds_the_money_is_to_capture(page, client):
+    go(page, "checkout")
+    page.press("New session")
+    page.fill("Item", "Room")
+    page.fill("Price of one", "88.00")
+    page.fill("Then the payer goes to", "https://shop.example/")
+    page.fill("Only hold it, to capture later", True)
+    page.press("Create", within="dialog")
+    page.heading("Checkout of $88.00")
+    settle(page)
+    made = client.v1.checkout.sessions.retrieve(page.js("location.hash").split("/")[-1])
+    answer = requests.post(made.url, {
+        "card[number]": "4242424242424242", "card[expiry]": "12/34", "card[cvc]": "123", "name": "Jenny Rosen",
+        "email": "jenny@example.com", "by": "card"}, allow_redirects=False, timeout=60)
+    assert answer.headers["location"] == "https://shop.example/"
+    go(page, "checkout?status=complete")
+    page.wait("[...document.querySelectorAll('tr')].some((row) => row.textContent.includes('jenny@example.com')"
+              " && row.textContent.includes('to capture'))")
+    paid = client.v1.checkout.sessions.retrieve(made.id)
+    page.press(paid.payment_intent)
+    page.heading("Payment of $88.00")
     settle(page)
 
 
@@ -341,6 +420,7 @@ def test_a_part_is_refunded(page, client):
 
 
 def test_pressed_twice_it_is_refunded_once(page, client):
+    """CONSOLE-4."""
     intent = pay(client, 2000)
     go(page, f"payments/{intent.id}")
     page.press("Refund")
@@ -356,6 +436,7 @@ def test_pressed_twice_it_is_refunded_once(page, client):
     ("return new Response('<p>Bad gateway', {status: 502})", "The server answered 502, and not in JSON."),
 ], ids=["lost", "502"])
 def test_an_answer_that_was_lost_is_asked_for_again(chromium, server, client, instead, said):
+    """CONSOLE-4."""
     page = signed_in(chromium, server, before_scripts=LOSES_AN_ANSWER.replace("INSTEAD", instead))
     intent = pay(client, 2000)
     go(page, f"payments/{intent.id}")
@@ -421,6 +502,7 @@ def test_lists_go_page_by_page(page, client):
 
 
 def test_what_is_filtered_is_exported(chromium, server, client, tmp_path):
+    """CONSOLE-5."""
     page = signed_in(chromium, server)
     customer = client.v1.customers.create({"name": "Export"})
     texts = ["=HYPERLINK(\"http://evil.example\")", "+1", "-2+3", "@SUM(A1)", "\t=1", "plain, \"quoted\"",
@@ -446,6 +528,7 @@ def test_what_is_filtered_is_exported(chromium, server, client, tmp_path):
 
 
 def test_hostile_texts_stay_texts(page, client, wallets):
+    """CONSOLE-3."""
     customer = client.v1.customers.create({
         "name": PLANTED, "description": PLANTED, "metadata": {"<b>key": PLANTED}})
     purse = wallets.wallet(2000, customer=customer.id)
@@ -617,6 +700,11 @@ def test_payouts_go_to_the_bank(chromium, make_server):
     tab.heading("Payout of $25.50")
     settle(tab)
     (made,) = own.v1.payouts.list().data
+    # The day is the bank's wherever the browser is; Chromium's zone is New York here.
+    day = datetime.datetime.fromtimestamp(made.arrival_date, datetime.timezone.utc)
+    tab.sees(f"{day:%b} {day.day}, {day.year}")
+    assert tab.js("[...document.querySelectorAll('dt')].find((one) => one.textContent === 'Arrives')"
+                  ".nextSibling.textContent") == f"{day:%b} {day.day}, {day.year}"
     assert (made.amount, made.status, made.description) == (2550, "pending", PLANTED)
     tab.press("Cancel payout")
     tab.press("Cancel payout", within="dialog")
@@ -817,6 +905,40 @@ def test_the_overview_adds_up(chromium, make_server):
 
 
 # ---- the whole -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_text_can_be_read(chromium, server, client, scheme):
+    """WCAG 2.2, 1.4.3, of what is shown on every page of the menu, a payment's and a form's."""
+    intent = pay(client, 2000, token="pm_card_createDispute")
+    client.v1.refunds.create({"payment_intent": pay(client, 700).id, "amount": 100})
+    page = signed_in(chromium, server, scheme=scheme)
+    settle(page)
+    menu = page.js("[...document.querySelectorAll('nav a')].map((one) => one.getAttribute('href').slice(2))")
+    for address in [*menu, f"payments/{intent.id}", "payments/pi_none", "nothing"]:
+        go(page, address)
+        assert page.faint() == [], address
+    go(page, "new")
+    page.press("Pay")
+    page.sees("This is needed.")
+    assert page.faint() == []
+    page.press("Sign out")
+    assert page.faint() == []
+    page.open(f"{server.url}/console/none")
+    assert page.faint() == []
+
+
+def test_payers_pages_have_its_colours():
+    colours = [dict(re.findall(r"--([\w-]+):\s*(#\w+)", scheme)) for scheme in
+               re.split(r"@media \(prefers-color-scheme: dark\)", (ASSETS / "console.css").read_text())[:2]]
+    page = (ROOT / "src" / "service" / "payments" / "page_html.c").read_text()
+    payers = [dict(re.findall(r"--([\w-]+):(#\w+)", scheme)) for scheme in
+              page.split("@media(prefers-color-scheme:dark)")[:2]]
+    assert len(payers[0]) == len(payers[1]) == 10
+    for here, there in zip(payers, colours):
+        assert here.items() <= there.items()
+        # Edges of fields: 1.4.11.
+        assert contrast(there["edge"], there["page"]) >= 3 and contrast(there["edge"], there["back"]) >= 3
 
 
 def test_every_page_of_the_menu_works_on_a_phone(chromium, server):

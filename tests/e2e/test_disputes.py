@@ -208,7 +208,7 @@ def test_several_disputes_of_a_payment(client):
 
 
 def test_what_is_left_is_disputed(make_server):
-    """A part was given back before: all of it, and there is no dispute."""
+    """DISPUTE-3: a part was given back before: all of it, and there is no dispute."""
     server = make_server("--issuer-dispute-delay=3s")
     client = sdk(server)
     whole = pay(client, 2000, token=FRAUD)
@@ -341,7 +341,7 @@ def test_restricted_keys(desk, client):
 
 
 def test_a_refund_and_a_dispute_at_once(make_server):
-    """Never more goes back than was taken, whichever of them the network has first."""
+    """DISPUTE-3: never more goes back than was taken, whichever of them the network has first."""
     server = make_server("--issuer-dispute-delay=300ms", "--issuer-latency=150ms", "--issuer-jitter=200ms",
                          "--settlement-delay=1s")
     client = sdk(server)

@@ -346,6 +346,7 @@ ALONE = {
                   "tael_ledger_busy_total", "tael_internal_shed_total", "tael_cards_busy_total"],
     "TaelBooksDiffer": ["tael_differences", "tael_wallet_differences"],
     "TaelAttemptStuck": ["tael_attempt_oldest_seconds", "tael_wallet_attempt_oldest_seconds"],
+    "TaelPayoutStuck": ["tael_payout_oldest_seconds", "tael_wallet_withdrawal_oldest_seconds"],
     "TaelDiskFails": ["tael_journal_failures_total", "tael_document_failures_total"],
     "TaelGatewaySheds": ["tael_gateway_shed_total", "tael_gateway_busy_requests_total",
                          "tael_gateway_busy_memory_total", "tael_gateway_over_limit_total",
@@ -376,7 +377,7 @@ def test_every_alert_fires_and_only_then(tmp_path):
         tests.append(case(name, [f"{line.split(' ', 1)[0]} {good}x400" for line in lines
                                  if name != "TaelReconcilerStopped"], minutes, False))
     tests += [case(name, lines, 390, False) for name, lines in WELL.items()]
-    tests += [case(name, [f"{one} 0+1000x30"], 29, True) for name, all_of_it in ALONE.items() for one in all_of_it]
+    tests += [case(name, [f"{one} 0+100000x30"], 29, True) for name, all_of_it in ALONE.items() for one in all_of_it]
     (tmp_path / "tests.yaml").write_text(json.dumps(
         {"rule_files": ["alerts.yaml"], "evaluation_interval": "1m", "tests": tests}))
     subprocess.run(["promtool", "check", "rules", tmp_path / "alerts.yaml"], check=True, timeout=60)

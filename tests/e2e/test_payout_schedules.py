@@ -114,6 +114,16 @@ def test_every_currency_goes_to_its_own_account(client):
     assert (last.currency, last.amount, last.destination) == ("eur", have["eur"], account.id)
 
 
+def test_what_is_finer_than_banks_pay_stays(client):
+    have = fund(client, 100050, "huf")
+    assert have % 100 != 0
+    bank_account(client, currency="huf")
+    set_schedule(client, "daily")
+    (one,) = wait_for(client, 1)
+    assert one.amount == have - have % 100
+    assert len(some_days(client)) == 1 and available(client, "huf") == have % 100
+
+
 def test_a_debt_is_not_paid_out(client):
     have = fund(client)
     bank_account(client)

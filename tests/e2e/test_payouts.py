@@ -152,10 +152,23 @@ def test_money_of_every_kind(quick):
     assert refused(payout, quick, 350, "isk").param == "amount"  # no whole coin
 
 
+@pytest.mark.parametrize("currency", ["huf", "twd"])
+def test_what_banks_pay_in_whole_units(slow, currency):
+    """As Stripe: payments have two decimals, payouts none."""
+    have = fund(slow, 1_000_050, currency)
+    bank_account(slow, currency=currency)
+    error = refused(payout, slow, 10_050, currency)
+    assert (error.param, error.code) == ("amount", "parameter_invalid_integer")
+    assert "100" in error.user_message
+    payout(slow, 10_000, currency)
+    assert available(slow, currency) == have - 10_000
+
+
 # ---- canceling, changing --------------------------------------------------------------------
 
 
 def test_cancel(slow):
+    """PAYOUT-4: what was held is available again."""
     have = fund(slow)
     bank_account(slow)
     made = payout(slow, 5000)
@@ -227,7 +240,7 @@ def test_nothing_was_ever_paid(slow):
 
 
 def test_a_refusal_stays_one(slow):
-    """Under its key, whatever comes in later."""
+    """PAYOUT-3: under its key, whatever comes in later."""
     fund(slow, 1000)
     bank_account(slow)
     key = {"idempotency_key": str(uuid.uuid4())}
@@ -272,7 +285,7 @@ def all_at_once(calls):
 
 
 def test_many_at_once_take_what_there_is(slow):
-    """Each of them would fit alone; so many as fit together are made, and no more."""
+    """PAYOUT-1: each of them would fit alone; so many as fit together are made, and no more."""
     have = fund(slow)
     bank_account(slow)
     each = have // 4
@@ -295,7 +308,7 @@ def test_one_that_is_too_large_takes_no_place(slow):
 
 
 def test_payouts_and_refunds_at_once(slow):
-    """Refunds are made in any case. In the order of the books, no payout goes below zero."""
+    """PAYOUT-1: refunds are made in any case. In the order of the books, no payout goes below zero."""
     for _ in range(4):
         fund(slow, 2000)
     have = available(slow)
@@ -315,7 +328,7 @@ def test_payouts_and_refunds_at_once(slow):
 
 @pytest.mark.parametrize("_", range(3))
 def test_cancel_and_the_sweeper_at_once(make_server, _):
-    """Either it is canceled, and the bank never hears of it, or it is paid."""
+    """PAYOUT-2: either it is canceled, and the bank never hears of it, or it is paid."""
     client = sdk(make_server("--payout-delay=1s", "--bank-settle=100ms"))
     have = fund(client)
     bank_account(client)

@@ -61,7 +61,7 @@ def gateway(tmp_path):
     """Answers what a gateway with this configuration says, at a start and when it only checks."""
     def say(**keywords):
         file = tmp_path / "gateway.json"
-        file.write_text(json.dumps(before(1, **keywords)))
+        file.write_text(json.dumps(before(1, **{"access_log": str(tmp_path / "access.log"), **keywords})))
         start = run_tael("gateway", f"--config={file}")
         check = run_tael("gateway", f"--config={file}", "--check")
         assert start.returncode == 1

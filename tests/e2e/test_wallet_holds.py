@@ -261,6 +261,9 @@ def test_withdrawal_stays_pending(bank):
     assert bank.get(f"/v1/wallet_withdrawals/{made['id']}")["status"] == "pending"
     assert bank.balance(wallet)["held"] == 400
     assert refused(bank.post, f"/v1/wallets/{wallet}/close").code == "wallet_not_empty"
+    server = bank.http.server  # it is the bank's, and told of apart
+    wait_until(lambda: metrics(server)["tael_wallet_withdrawal_oldest_seconds"] >= 2, 10, "its age")
+    wait_until(lambda: metrics(server)["tael_wallet_attempts_open"] == 0, 10, "no attempt of ours")
 
 
 def test_withdrawal_whose_answer_was_lost(bank):

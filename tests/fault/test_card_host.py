@@ -113,7 +113,7 @@ def test_host_killed(make_server, host):
 
 
 def test_server_killed(make_server, host):
-    """kill -9 of the server: what the host had done is found by id, and repeated with no second effect."""
+    """NETWORK-2, NETWORK-4: what the host had done is found by id, and repeated with no second effect."""
     server = on(make_server, host)
     for round_number in range(6 if LONG else 2):
         traffic = Traffic(server)
@@ -136,7 +136,7 @@ def test_connections_cut(make_server, host):
     worker.start()
     while worker.is_alive():
         time.sleep(random.uniform(0.02, 0.2))
-        wire.cut()
+        wire.end_all()
     restart(server)
     all_is_well(server, traffic.told)
     server.stop()

@@ -229,7 +229,7 @@ def test_tabs_at_several_processes_pay_once(nodes):
 
 
 def test_paid_at_one_process_and_expired_at_the_other(nodes):
-    """One of them wins, and the intent agrees with its session."""
+    """CHECKOUT-3: one of them wins, and the intent agrees with its session."""
     client = sdk(nodes)
     one, other = nodes.nodes
     ends = collections.Counter()

@@ -104,7 +104,7 @@ def test_every_point_is_visited():
     test_hold_crash_points."""
     visited = {point for point, *_ in AUTHORIZE} | {point for point, *_ in LATER}
     visited |= {point for point, *_ in REVERSE} | set(COMMIT) | set(SETUP) | set(VOID_DECLINED)
-    others = ("wallet-", "payout-", "dispute-", "split-", "apart-", "transaction-", "documents-move-", "vault-", "webhooks-",
+    others = ("wallet-", "payout-", "dispute-", "settle-", "split-", "apart-", "transaction-", "documents-move-", "vault-", "webhooks-",
               "cross-", "ledger-")
     ours = {point for point in points_in_sources() if not point.startswith(others)}
     assert ours == visited

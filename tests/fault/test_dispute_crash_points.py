@@ -145,7 +145,7 @@ def test_while_a_decision_is_carried_out(make_server, point, token, body, status
 
 
 def test_a_network_that_loses_answers_and_kills(make_server):
-    """Nothing is lost and nothing is there twice, however often it is asked."""
+    """DISPUTE-1, DISPUTE-2: nothing is lost and nothing is there twice, however often it is asked."""
     server = make_server(
         "--issuer-lost-per-mille=150", "--issuer-dropped-per-mille=100", "--issuer-twice-per-mille=200",
         "--issuer-late-per-mille=50", "--rail-timeout=300ms", "--attempt-lease=1s",

@@ -216,7 +216,7 @@ def test_what_comes_while_it_is_held_is_the_next_days(make_server):
 
 
 def test_what_was_refused_stays_so_though_money_comes(make_server):
-    """The books remember the refusal that nobody was told of."""
+    """PAYOUT-3: the books remember the refusal that nobody was told of."""
     server = make_server(*FAST, "--settlement-delay=5s", "--payout-delay=1h", start=False)
     server.start(fault="payout-before-created:crash")
     story = Story(server, "overdraw")

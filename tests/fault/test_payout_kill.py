@@ -7,17 +7,13 @@ A minute with TEST_LONG, else ten seconds.
 
 import collections
 import random
-import time
 
 from kit.audit import audited
 from kit.books import reconciled
 from kit.client import Http, sdk
 from kit.payouts import bank_account, fund
-from kit.keyed import Keyed, finish
-from kit.server import LONG
+from kit.keyed import KILLS, Keyed, amid_kills
 
-SECONDS = 60 if LONG else 10
-KILLS = 8 if LONG else 2
 CLIENTS = 16
 BANKS = ["000123456789", "000123456789", "000111111116", "000222222227", "000333333335", "000666666660"]
 
@@ -72,18 +68,10 @@ def check(server, clients):
 def test_kill_while_clients_pay_out(make_server):
     server = make_server("--payout-delay=1s", "--payout-watch=4s", "--bank-settle=200ms",
                          "--bank-return=1s")
-    port = server.port
     merchant = sdk(server)
     fund(merchant, 20000)
     accounts = [bank_account(merchant, number).id for number in BANKS]
     clients = [Client(server, accounts, seed) for seed in range(CLIENTS)]
-    for client in clients:
-        client.start()
-    for _ in range(KILLS):
-        time.sleep(SECONDS / (KILLS + 1))
-        server.kill()
-        server.start(f"--port={port}")
-    time.sleep(SECONDS / (KILLS + 1))
-    finish(clients)
+    amid_kills(server, clients)
     statuses = check(server, clients)
     print(f"{KILLS} kills, {sum(len(client.done) for client in clients)} answers, {dict(statuses)}")

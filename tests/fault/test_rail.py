@@ -1,5 +1,6 @@
 """The card network answers late, twice, or never: one outcome, and the money agrees."""
 
+import time
 import uuid
 
 import pytest
@@ -168,3 +169,27 @@ def test_unknown_shows_as_processing(make_server):
     # A retry of the same key tells the end, or what was told before; never a second payment.
     assert keyed(http, "/v1/payment_intents", PAYMENT, key).json()["id"] == intent
     assert len(settled(server).charges) == 1
+
+
+def test_what_has_no_end_is_told_between_two_tries_too(make_server):
+    """The alarm waits for minutes, and tries come at growing intervals: between two nothing is due."""
+    server = make_server("--attempt-lease=1s")
+    server.stop()
+    server.start(*worst("dropped"))
+    sdk(server)
+    made = Http(server).post("/v1/payment_intents", PAYMENT).json()
+    assert made["status"] == "processing"
+    wait_until(lambda: metrics(server)["tael_attempt_oldest_seconds"] >= 1, 15, "the age of a payment without an end")
+    last = 0
+    end = time.monotonic() + 12
+    while time.monotonic() < end:
+        found = metrics(server)
+        assert found["tael_attempts_open"] == 1
+        assert found["tael_attempt_oldest_seconds"] >= last
+        last = found["tael_attempt_oldest_seconds"]
+        time.sleep(0.2)
+    server.stop()
+    server.start()
+    settled(server)
+    wait_until(lambda: metrics(server)["tael_attempts_open"] == 0, 15, "the end")
+    assert metrics(server)["tael_attempt_oldest_seconds"] == 0

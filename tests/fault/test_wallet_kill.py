@@ -10,12 +10,10 @@ import random
 import time
 
 from kit.books import metrics
-from kit.keyed import Keyed, finish
-from kit.server import LONG, wait_until
+from kit.keyed import KILLS, Keyed, amid_kills
+from kit.server import wait_until
 from kit.wallets import Wallets, check_statement
 
-SECONDS = 60 if LONG else 10
-KILLS = 8 if LONG else 2
 CLIENTS = 64
 WALLETS = 8
 FUNDS = 20000
@@ -132,18 +130,10 @@ def test_kill_while_64_clients_move_money(make_server):
     server = make_server("--bank-settle=200ms", "--bank-return=300ms", "--ledger-segment-size=4m",
                          "--wallet-limits=business.out=100000/9000000/90000000 "
                          "business.in=100000/9000000/90000000")
-    port = server.port
     wallets = Wallets(server)
     everyone = [wallets.wallet(FUNDS) for _ in range(WALLETS)]
     clients = [Client(server, everyone, seed) for seed in range(CLIENTS)]
-    for client in clients:
-        client.start()
-    for _ in range(KILLS):
-        time.sleep(SECONDS / (KILLS + 1))
-        server.kill()
-        server.start(f"--port={port}")
-    time.sleep(SECONDS / (KILLS + 1))
-    finish(clients)
+    amid_kills(server, clients)
     settled(server, wallets)
     check(server, wallets, everyone, clients)
     count = sum(len(client.done) for client in clients)

@@ -38,6 +38,51 @@ window.pressable = (text, within) => {
 """
 
 
+# Texts whose contrast with what is behind them is less than WCAG 2.2 asks for (1.4.3), without those of
+# controls that are off.
+FAINT = """
+(() => {
+  const parts = (text) => text.match(/[\\d.]+/g).map(Number);
+  const light = ([r, g, b]) => [r, g, b].map((one) => one / 255)
+    .map((one) => (one <= 0.04045 ? one / 12.92 : ((one + 0.055) / 1.055) ** 2.4))
+    .reduce((sum, one, i) => sum + one * [0.2126, 0.7152, 0.0722][i], 0);
+  const behind = (node) => {
+    for (let one = node; one; one = one.parentElement) {
+      const color = parts(getComputedStyle(one).backgroundColor);
+      if (color.length === 3 || color[3] === 1) return color;
+    }
+    return matchMedia('(prefers-color-scheme: dark)').matches ? [18, 18, 18] : [255, 255, 255];
+  };
+  const found = new Set();
+  for (const node of document.querySelectorAll('body *')) {
+    const own = [...node.childNodes].some((one) => one.nodeType === 3 && one.data.trim() !== '');
+    if ((!own && !node.placeholder) || !isShown(node) || node.matches(':disabled')) continue;
+    const style = getComputedStyle(node, own ? null : '::placeholder');
+    const large = parseFloat(style.fontSize) >= 24 ||
+      (parseFloat(style.fontSize) >= 18.66 && style.fontWeight >= 700);
+    const [a, b] = [light(parts(style.color)), light(behind(node))].sort((x, y) => y - x);
+    const ratio = (a + 0.05) / (b + 0.05);
+    if (ratio < (large ? 3 : 4.5)) {
+      found.add(`${node.tagName} "${(node.textContent.trim() || node.placeholder).slice(0, 40)}" ${ratio.toFixed(2)}`);
+    }
+  }
+  return [...found];
+})()
+"""
+
+
+def contrast(one, other):
+    """WCAG's ratio of two colours: #rgb or #rrggbb."""
+    def light(text):
+        digits = text.lstrip("#")
+        digits = digits if len(digits) == 6 else "".join(digit * 2 for digit in digits)
+        parts = [int(digits[i:i + 2], 16) / 255 for i in (0, 2, 4)]
+        linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+        return sum(factor * part for factor, part in zip((0.2126, 0.7152, 0.0722), linear))
+    darker, lighter = sorted([light(one), light(other)])
+    return (lighter + 0.05) / (darker + 0.05)
+
+
 class Chromium:
     """The process. Each page has storage of its own, as another person's browser would."""
 
@@ -97,7 +142,7 @@ class Chromium:
         """Takes in what was said by itself."""
         self._receive(0)
 
-    def page(self, width=1280, height=900, before_scripts=""):
+    def page(self, width=1280, height=900, before_scripts="", scheme="light"):
         context = self.send("Target.createBrowserContext")["browserContextId"]
         target = self.send("Target.createTarget", {
             "url": "about:blank", "browserContextId": context, "width": width, "height": height})
@@ -110,6 +155,8 @@ class Chromium:
         page.send("Page.addScriptToEvaluateOnNewDocument", {"source": WATCH + FIND + before_scripts})
         page.send("Emulation.setDeviceMetricsOverride", {
             "width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600})
+        page.send("Emulation.setEmulatedMedia", {
+            "features": [{"name": "prefers-color-scheme", "value": scheme}]})
         return page
 
     def close(self):
@@ -176,6 +223,10 @@ class Page:
         self.browser.listen()
         assert self.errors == []
         assert self.js("window.violations") == []
+
+    def faint(self):
+        """Texts that not everybody can read, for want of contrast."""
+        return self.js(FAINT)
 
     # ---- doing
 

@@ -1,15 +1,16 @@
 """A decoder of ISO 8583:1987 messages in ASCII, written from the standard's field table and not from the
 program; and what listens between a server and its host, and sees every message."""
 
+import base64
 import contextlib
-import socket
 import struct
-import threading
+
+from .wire import Wire
 
 # Field: characters, or the digits of the length before it.
 FIXED = {3: 6, 4: 12, 7: 10, 11: 6, 12: 6, 13: 4, 14: 4, 18: 4, 22: 3, 25: 2, 37: 12, 38: 6, 39: 2, 41: 8,
          42: 15, 43: 40, 49: 3, 70: 3, 90: 42}
-PREFIXED = {2: 2, 32: 2, 48: 3}
+PREFIXED = {2: 2, 32: 2, 48: 3, 121: 3, 122: 3, 123: 3}
 
 
 def decode(text):
@@ -48,6 +49,23 @@ def elements(text):
     return found
 
 
+def elements_text(found):
+    return "".join(f"{tag:02d}{len(value):03d}{value}" for tag, value in found.items())
+
+
+def evidence(messages):
+    """What the parts of evidence, in any order and with repeats, are together."""
+    parts = {}
+    for message in messages:
+        number, count = map(int, message["elements"][9].split(","))
+        piece = b"".join(base64.b64decode(message[field], validate=True)
+                         for field in (121, 122, 123) if field in message)
+        assert parts.setdefault(number, piece) == piece
+        assert number == count or len(piece) == 2241
+    assert sorted(parts) == list(range(1, count + 1))
+    return b"".join(parts[number] for number in sorted(parts))
+
+
 def encode(kind, fields):
     """The other way, for fields that are in the tables above."""
     bits, body = 0, ""
@@ -79,62 +97,32 @@ def receive(connection):
     return _exactly(connection, size)
 
 
-class Between:
+class Between(Wire):
     """Passes messages on and remembers them. `drop(message)`: true for those that are lost, of either
-    direction; `cut()` ends all connections; `refuses` new ones."""
+    direction; `change(message)`: what goes on instead of its elements, or None."""
 
     def __init__(self, port):
-        self.target = port
         self.seen = []
         self.drop = lambda message: False
-        self.refuses = threading.Event()
-        self.pairs = []
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self.listener.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
+        self.change = lambda message: None
+        super().__init__(port)
 
     @property
     def flag(self):
-        return f"--card-network=iso8583://127.0.0.1:{self.port}"
+        return f"--card-network=iso8583://{self.where()}"
 
     def of(self, kind):
         return [message for message in list(self.seen) if message["type"] == kind]
 
-    def _accept(self):
-        with contextlib.suppress(OSError):
-            while True:
-                client, _ = self.listener.accept()
-                if self.refuses.is_set():
-                    client.close()
-                    continue
-                try:
-                    host = socket.create_connection(("127.0.0.1", self.target))
-                except OSError:
-                    client.close()
-                    continue
-                self.pairs.append((client, host))
-                for pair in ((client, host), (host, client)):
-                    threading.Thread(target=self._pass_on, args=pair, daemon=True).start()
-
-    def _pass_on(self, source, target):
-        with contextlib.suppress(OSError, EOFError):
+    def _carry(self, source, sink, pair):
+        with contextlib.suppress(EOFError):
             while True:
                 raw = receive(source)
                 message = decode(raw)
                 self.seen.append(message)
+                changed = self.change(message)
+                if changed is not None:
+                    fields = {field: value for field, value in message.items() if isinstance(field, int)}
+                    raw = encode(message["type"], {**fields, 48: elements_text(changed)})
                 if not self.drop(message):
-                    send(target, raw)
-        for end in (source, target):
-            with contextlib.suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
-
-    def cut(self):
-        pairs, self.pairs = self.pairs, []
-        for pair in pairs:
-            for end in pair:
-                with contextlib.suppress(OSError):
-                    end.shutdown(socket.SHUT_RDWR)
-
-    def close(self):
-        self.listener.close()
-        self.cut()
+                    send(sink, raw)

@@ -8,6 +8,10 @@ import uuid
 
 import requests
 
+from .server import LONG
+
+KILLS = 8 if LONG else 2
+
 
 class Keyed(threading.Thread):
     """`step` is what it does, again and again; `failure` what went wrong in it."""
@@ -44,6 +48,21 @@ class Keyed(threading.Thread):
                 self.step()
         except Exception as error:  # a thread's exception would go unnoticed
             self.failure = error
+
+
+def amid_kills(server, clients):
+    """They work while the process is killed and started again on its port, for a minute with TEST_LONG, else
+    for ten seconds; then they end."""
+    between = (60 if LONG else 10) / (KILLS + 1)
+    port = server.port
+    for client in clients:
+        client.start()
+    for _ in range(KILLS):
+        time.sleep(between)
+        server.kill()
+        server.start(f"--port={port}")
+    time.sleep(between)
+    finish(clients)
 
 
 def finish(clients):

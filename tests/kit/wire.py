@@ -30,12 +30,12 @@ class Wire:
 
     def cut(self):
         self.is_cut = True
-        self._end_all()
+        self.end_all()
 
     def heal(self):
         """What was silent for a while is not heard later: its connections end."""
         if not self.open.is_set():
-            self._end_all()
+            self.end_all()
         self.is_cut = False
         self.open.set()
 
@@ -68,12 +68,15 @@ class Wire:
 
     def _pass(self, source, sink, pair):
         with contextlib.suppress(OSError):
-            while data := source.recv(PIECE):
-                self.open.wait()
-                if pair not in self.pairs:  # ended while it was silent
-                    break
-                sink.sendall(data)
+            self._carry(source, sink, pair)
         self._end(pair)
+
+    def _carry(self, source, sink, pair):
+        while data := source.recv(PIECE):
+            self.open.wait()
+            if pair not in self.pairs:  # ended while it was silent
+                break
+            sink.sendall(data)
 
     def _end(self, pair):
         self.pairs.discard(pair)
@@ -82,6 +85,7 @@ class Wire:
                 one.shutdown(socket.SHUT_RDWR)
             one.close()
 
-    def _end_all(self):
+    def end_all(self):
+        """Of connections; new ones may come."""
         for pair in list(self.pairs):
             self._end(pair)

@@ -23,8 +23,9 @@ KEY = re.compile(r"\b([sprw][a-z]*_(?:test_|live_)?)[0-9A-Za-z]{24,}")
 HOST = re.compile(r"\bhttp://127\.0\.0\.1:[0-9]+")
 PAGE_SECRET = re.compile(r"(/(?:authenticate|checkout)/[0-9]+/[a-z]+_example[0-9]+)_[0-9A-Za-z]+")
 NANOSECONDS = re.compile(r"[0-9]{19}")
-# Members whose value is drawn anew in every data folder.
+# Members whose value is drawn anew in every data folder, or goes by the time of the day.
 DRAWN = {
+    "arrival_date": MOMENT + DAY,  # a midnight, so that it would be rounded by the time of the day
     "authorization_code": "A12345",
     "duration_ms": 12,
     "fingerprint": "Xt5EWLLDS7FJjR1c",

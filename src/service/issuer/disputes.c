@@ -1,6 +1,7 @@
 #include "disputes.h"
 
 #include "base/assert.h"
+#include "base/hash.h"
 #include "test_cards.h"
 
 #include <stdio.h>
@@ -47,14 +48,42 @@ issuer_verdict_of(struct span evidence)
 static struct issuer_dispute *
 find(const struct issuer_disputes *disputes, u128 id)
 {
-    const struct list_link *head = &disputes->all.head;
-    for (struct list_link *link = head->next; link != head; link = link->next) {
-        struct issuer_dispute *dispute = CONTAINER_OF(link, struct issuer_dispute, link);
-        if (dispute->last.dispute == id) {
+    struct map_link *link = map_find(&disputes->by_id, hash_u128(id));
+    for (; link != NULL; link = map_next(link)) {
+        struct issuer_dispute *dispute = CONTAINER_OF(link, struct issuer_dispute, by_id);
+        if (dispute->id == id) {
             return dispute;
         }
     }
     return NULL;
+}
+
+static err_t
+find_or_add(struct issuer_disputes *disputes, u128 id, struct issuer_dispute **ret_dispute)
+{
+    struct issuer_dispute *dispute = find(disputes, id);
+    if (dispute == NULL) {
+        dispute = calloc(1, sizeof(*dispute));
+        if (dispute == NULL) {
+            return ERR_MEMORY;
+        }
+        dispute->id = id;
+        err_t error = map_insert(&disputes->by_id, hash_u128(id), &dispute->by_id);
+        if (error != ERR_OK) {
+            free(dispute);
+            return error;
+        }
+        list_push_back(&disputes->open, &dispute->link);
+    }
+    *ret_dispute = dispute;
+    return ERR_OK;
+}
+
+static bool
+is_over(const struct issuer_dispute_record *record)
+{
+    return record->step == ISSUER_DISPUTE_WON || record->step == ISSUER_DISPUTE_LOST ||
+           record->step == ISSUER_DISPUTE_CLOSED;
 }
 
 static bool
@@ -120,14 +149,8 @@ remember(void *context, const void *added)
 {
     struct issuer_disputes *disputes = context;
     const struct issuer_dispute_record *record = added;
-    struct issuer_dispute *dispute = find(disputes, record->dispute);
-    if (dispute == NULL) {
-        dispute = calloc(1, sizeof(*dispute));
-        if (dispute == NULL) {
-            return ERR_MEMORY;
-        }
-        list_push_back(&disputes->all, &dispute->link);
-    }
+    struct issuer_dispute *dispute;
+    TRY(find_or_add(disputes, record->dispute, &dispute));
     if (is_news(record)) {
         TRY(remember_news(disputes, record));
     }
@@ -140,6 +163,9 @@ remember(void *context, const void *added)
         dispute->acceptance = record->operation;
     }
     dispute->last = *record;
+    if (is_over(record)) {
+        list_remove(&dispute->link);
+    }
     apply(disputes, record);
     return ERR_OK;
 }
@@ -200,6 +226,7 @@ open_it(
             return go_on(disputes, dispute, ISSUER_DISPUTE_CLOSED, now_ms);
         }
         list_remove(&dispute->link);
+        map_remove(&disputes->by_id, &dispute->by_id);
         free(dispute);
         return ERR_OK;
     }
@@ -331,7 +358,7 @@ issuer_disputes_next(
     struct port_rail_notice *ret_notice)
 {
     memset(ret_notice, 0, sizeof(*ret_notice));
-    LIST_FOREACH_SAFE (&disputes->all, link) {
+    LIST_FOREACH_SAFE (&disputes->open, link) {
         TRY(do_what_is_due(disputes, CONTAINER_OF(link, struct issuer_dispute, link), now_ms));
     }
     uint32_t low = 0;
@@ -398,16 +425,23 @@ issuer_disputes_open(
     memset(disputes, 0, sizeof(*disputes));
     disputes->memory = memory;
     disputes->settings = *settings;
-    list_init(&disputes->all);
+    list_init(&disputes->open);
+    map_init(&disputes->by_id, ISSUER_DISPUTES_MAX);
     return os_records_open(&disputes->records, &format, disk, folder, remember, disputes);
+}
+
+static void
+free_dispute(void *context, struct map_link *link)
+{
+    (void)context;
+    free(CONTAINER_OF(link, struct issuer_dispute, by_id));
 }
 
 void
 issuer_disputes_close(struct issuer_disputes *disputes)
 {
     os_records_close(&disputes->records);
-    LIST_FOREACH_SAFE (&disputes->all, link) {
-        free(CONTAINER_OF(link, struct issuer_dispute, link));
-    }
+    map_each(&disputes->by_id, free_dispute, NULL);
+    map_release(&disputes->by_id);
     free(disputes->news);
 }

@@ -14,6 +14,7 @@
 #define ISSUER_DISPUTES_H
 
 #include "base/list.h"
+#include "base/map.h"
 #include "issuer/issuer.h"
 #include "memory.h"
 
@@ -60,7 +61,9 @@ struct issuer_dispute_record {
 };
 
 struct issuer_dispute {
-    struct list_link link;
+    struct map_link by_id;
+    struct list_link link; /* until it is over */
+    u128 id;
     uint64_t opened_ms; /* 0: not yet */
     u128 evidence;      /* the operation that handed it in; 0: none */
     u128 acceptance;
@@ -70,7 +73,8 @@ struct issuer_dispute {
 struct issuer_disputes {
     struct issuer_memory *memory;
     struct issuer_settings settings;
-    struct list all; /* of struct issuer_dispute, in the order of their beginning */
+    struct map by_id;
+    struct list open; /* those that are not over, in the order of their beginning */
     struct issuer_dispute_record *news;
     uint32_t news_count, news_capacity;
     struct os_records records;

@@ -89,8 +89,15 @@ network_refusal_build(
     return iso8583_set_padded(message, 39, span_from_cstr(code));
 }
 
+/* An answer to a dispute that comes too late is no suspicion of fraud. */
+static bool
+contests(enum port_rail_operation operation)
+{
+    return operation == PORT_RAIL_EVIDENCE || operation == PORT_RAIL_ACCEPT;
+}
+
 static const char *
-code_of(const struct port_rail_answer *answer)
+code_of(enum port_rail_operation operation, const struct port_rail_answer *answer)
 {
     switch (answer->outcome) {
     case PORT_RAIL_APPROVED:
@@ -98,7 +105,10 @@ code_of(const struct port_rail_answer *answer)
     case PORT_RAIL_FAILED: /* later, after all: the element says so */
         return "00";
     case PORT_RAIL_DECLINED:
-        return answer->network_code[0] == '\0' ? "59" : answer->network_code;
+        if (answer->network_code[0] != '\0') {
+            return answer->network_code;
+        }
+        return contests(operation) ? "21" : "59";
     case PORT_RAIL_NOT_FOUND:
         return "25";
     case PORT_RAIL_CHALLENGE:
@@ -129,7 +139,7 @@ append_decline(struct buf *out, const struct port_rail_answer *answer, const cha
 static void
 append_details(struct buf *out, const struct port_rail_answer *answer)
 {
-    char memory[80];
+    char memory[128];
     struct buf text;
     const char letters[] = {
         checks[answer->cvc_check],
@@ -161,6 +171,10 @@ append_details(struct buf *out, const struct port_rail_answer *answer)
     buf_append_i64(&text, answer->captured_amount);
     buf_append_byte(&text, ',');
     buf_append_i64(&text, answer->refunded_amount);
+    buf_append_byte(&text, ',');
+    buf_append_i64(&text, answer->disputed_amount);
+    buf_append_byte(&text, ',');
+    buf_append_i64(&text, answer->reinstated_amount);
     iso8583_element_append(out, NETWORK_AMOUNTS, buf_span(&text));
     if (answer->network_transaction_id[0] != '\0') {
         iso8583_element_append(
@@ -171,22 +185,27 @@ append_details(struct buf *out, const struct port_rail_answer *answer)
 err_t
 network_answer_build(
     const struct network_echo *echo,
+    enum port_rail_operation operation,
     const struct port_rail_answer *answer,
     struct iso8583_message *message)
 {
     char memory[ELEMENTS_MAX];
     struct buf out;
-    const char *code = code_of(answer);
+    const char *code = code_of(operation, answer);
     TRY(network_refusal_build(echo, code, message));
     if (answer->authorization_code[0] != '\0') {
         TRY(iso8583_set_padded(message, 38, span_from_cstr(answer->authorization_code)));
     }
     buf_init_fixed(&out, memory, sizeof(memory));
     iso8583_element_append(&out, NETWORK_OUTCOME, span_of(&outcomes[answer->outcome], 1));
-    if (answer->outcome == PORT_RAIL_DECLINED) {
-        append_decline(&out, answer, code);
+    if (operation == PORT_RAIL_NEWS) {
+        network_notice_append(&out, &answer->notice);
+    } else if (!contests(operation)) {
+        if (answer->outcome == PORT_RAIL_DECLINED) {
+            append_decline(&out, answer, code);
+        }
+        append_details(&out, answer);
     }
-    append_details(&out, answer);
     ASSERT(!buf_failed(&out));
     return iso8583_set(message, 48, buf_span(&out));
 }
@@ -294,6 +313,12 @@ read_checks(struct span elements, struct port_rail_answer *answer)
     }
 }
 
+static bool
+read_amount(struct span text, int64_t *ret_amount)
+{
+    return span_parse_i64(text, ret_amount) && *ret_amount >= 0;
+}
+
 /* False: they are no amounts. */
 static bool
 read_amounts(struct span elements, struct port_rail_answer *answer)
@@ -302,9 +327,14 @@ read_amounts(struct span elements, struct port_rail_answer *answer)
     if (!iso8583_element_find(elements, NETWORK_AMOUNTS, &text)) {
         return true;
     }
-    return span_parse_i64(span_cut(&text, ','), &answer->authorized_amount) &&
-           span_parse_i64(span_cut(&text, ','), &answer->captured_amount) &&
-           span_parse_i64(text, &answer->refunded_amount);
+    if (!read_amount(span_cut(&text, ','), &answer->authorized_amount) ||
+        !read_amount(span_cut(&text, ','), &answer->captured_amount) ||
+        !read_amount(span_cut(&text, ','), &answer->refunded_amount)) {
+        return false;
+    }
+    return text.size == 0 || /* a host without disputes */
+           (read_amount(span_cut(&text, ','), &answer->disputed_amount) &&
+            read_amount(text, &answer->reinstated_amount));
 }
 
 static void
@@ -370,5 +400,9 @@ network_answer_read(
         sizeof(ret_answer->authorization_code),
         iso8583_get(message, 38));
     read_details(elements, ret_answer);
+    if (rail->operation == PORT_RAIL_NEWS && ret_answer->outcome == PORT_RAIL_APPROVED &&
+        !network_notice_read(elements, rail->position, &ret_answer->notice)) {
+        return false;
+    }
     return read_amounts(elements, ret_answer);
 }

@@ -26,7 +26,7 @@ network_client_settings_default(void)
 
 /* ------------------------------------------------------------------------------- counters --- */
 
-static const uint16_t types[NETWORK_TYPES] = {100, 200, 220, 420, 600, 800};
+static const uint16_t types[NETWORK_TYPES] = {100, 200, 220, 420, 600, 620, 800};
 
 static size_t
 type_index(uint16_t type)
@@ -195,6 +195,7 @@ build(struct network_pending *pending, bool repeat, const struct network_trace *
         .card = &pending->request->card,
         .trace = *trace,
         .original_type = 100,
+        .part = pending->part,
         .repeat = repeat,
     };
     const struct network_recent *original = recent_find(client, rail->original_id);
@@ -209,13 +210,17 @@ build(struct network_pending *pending, bool repeat, const struct network_trace *
 static void
 refuse(struct network_pending *pending)
 {
+    const struct port_rail_answer too_long = {
+        .outcome = PORT_RAIL_DECLINED,
+        .network_code = "30",
+    };
     const struct port_rail_answer refused = {
         .outcome = PORT_RAIL_DECLINED,
         .error_code = "card_declined",
         .decline_code = "invalid_amount",
         .network_code = "13",
     };
-    pending_end(pending, &refused, ERR_OK);
+    pending_end(pending, pending->part > 0 ? &too_long : &refused, ERR_OK);
 }
 
 /* An error: nothing was sent, and it is in no list. */
@@ -264,9 +269,10 @@ pending_send(struct network_pending *pending)
     const struct port_rail_request *rail = rail_of(pending);
     struct network_link *link = network_link_pick(client);
     /* An inquiry has no id of its own: each is new. */
-    bool named = rail->operation != PORT_RAIL_REPORT;
+    bool named = !network_is_inquiry(rail->operation);
     const struct network_recent *before = named ? recent_find(client, rail->id) : NULL;
-    bool repeat = before != NULL && pending_find(client, &before->trace) == NULL;
+    bool repeat = before != NULL && before->part == pending->part &&
+                  pending_find(client, &before->trace) == NULL;
     if (link == NULL) {
         wait_for_connection(pending);
         return;
@@ -283,6 +289,7 @@ pending_send(struct network_pending *pending)
             .id = rail->id,
             .trace = trace,
             .type = network_request_type(rail, false),
+            .part = pending->part,
         };
     }
 }
@@ -376,7 +383,64 @@ matches(const struct network_pending *pending, const struct iso8583_message *mes
            span_equal_cstr(iso8583_get(message, 41), pending->client->identity.terminal);
 }
 
-/* NETWORK-3: what answers nothing that is asked is dropped. */
+/* Evidence goes on with the part that was sent last: it may take longer than one request may. */
+static uint16_t
+first_part(struct network_client *client, const struct port_rail_request *rail)
+{
+    if (rail->operation != PORT_RAIL_EVIDENCE) {
+        return 0;
+    }
+    const struct network_recent *recent = recent_find(client, rail->id);
+    return recent != NULL && recent->part >= 1 ? recent->part : 1;
+}
+
+/* The network does not have the parts before this one any more. */
+static void
+forget_parts(struct network_pending *pending)
+{
+    struct network_recent *recent = recent_place(pending->client, pending->request->rail->id);
+    if (recent->id == pending->request->rail->id) {
+        recent->type = 0;
+    }
+}
+
+/* The network has this part of the evidence. False: it was the last, or there are none. */
+static bool
+send_next_part(struct network_pending *pending, const struct port_rail_answer *result)
+{
+    if (pending->part == 0) {
+        return false;
+    }
+    if (result->outcome == PORT_RAIL_UNKNOWN) {
+        forget_parts(pending);
+    }
+    if (result->outcome != PORT_RAIL_APPROVED ||
+        pending->part >= network_part_count(rail_of(pending)->evidence)) {
+        return false;
+    }
+    detach(pending);
+    pending->part++;
+    pending_send(pending);
+    return true;
+}
+
+/* NETWORK-3: what makes no sense is dropped, and of news of disputes told. */
+static bool
+read_answer(
+    struct network_pending *pending,
+    const struct iso8583_message *message,
+    struct port_rail_answer *ret_result)
+{
+    if (!matches(pending, message)) {
+        return false;
+    }
+    bool makes_sense = network_answer_read(message, rail_of(pending), ret_result);
+    if (!makes_sense && rail_of(pending)->operation == PORT_RAIL_NEWS) {
+        atomic_fetch_add(&pending->client->notices_refused, 1);
+    }
+    return makes_sense;
+}
+
 void
 network_client_answered(struct network_client *client, const struct iso8583_message *message)
 {
@@ -388,8 +452,7 @@ network_client_answered(struct network_client *client, const struct iso8583_mess
         const struct network_trace trace = {.stan = (uint32_t)stan, .date_time = date_time};
         pending = pending_find(client, &trace);
     }
-    if (pending == NULL || !matches(pending, message) ||
-        !network_answer_read(message, rail_of(pending), &result)) {
+    if (pending == NULL || !read_answer(pending, message, &result)) {
         atomic_fetch_add(&client->unmatched, 1);
         return;
     }
@@ -401,7 +464,7 @@ network_client_answered(struct network_client *client, const struct iso8583_mess
         partial_reversed(pending, &result);
     } else if (partial) {
         reverse_partial(pending);
-    } else {
+    } else if (!send_next_part(pending, &result)) {
         pending_end(pending, &result, ERR_OK);
     }
     /* What found its connection full has room now. */
@@ -415,29 +478,11 @@ network_client_answered(struct network_client *client, const struct iso8583_mess
 
 /* -------------------------------------------------------------------------------- the port --- */
 
-/* This network tells of no disputes, so there are none to answer. */
-static bool
-answer_about_disputes(struct port_network_request *request)
-{
-    enum port_rail_operation operation = request->rail->operation;
-    bool news = operation == PORT_RAIL_NEWS;
-    if (!news && operation != PORT_RAIL_EVIDENCE && operation != PORT_RAIL_ACCEPT) {
-        return false;
-    }
-    request->answer =
-        (struct port_rail_answer){.outcome = news ? PORT_RAIL_APPROVED : PORT_RAIL_DECLINED};
-    answer(request, ERR_OK);
-    return true;
-}
-
 static void
 run_submit(struct os_task *task)
 {
     struct port_network_request *request = CONTAINER_OF(task, struct port_network_request, task);
     struct network_client *client = request->network;
-    if (answer_about_disputes(request)) {
-        return;
-    }
     struct list_link *link = client->stopping ? NULL : list_pop_front(&client->free);
     if (link == NULL) {
         answer(request, ERR_BUSY);
@@ -447,6 +492,7 @@ run_submit(struct os_task *task)
     pending->request = request;
     pending->trace = (struct network_trace){.stan = 0};
     pending->reverses = false;
+    pending->part = first_part(client, request->rail);
     if (net_timer_arm(client->parts.loop, &pending->deadline, request->rail->deadline_ns) !=
         ERR_OK) {
         list_push_back(&client->free, &pending->link);
@@ -627,6 +673,10 @@ network_client_metrics(const struct network_client *client, struct buf *out)
          "counter",
          "Answers to nothing that is asked: late, doubled or not ours.",
          atomic_load(&client->unmatched)},
+        {"tael_network_notices_refused_total",
+         "counter",
+         "News of disputes that make no sense: no others are heard until the network mends them.",
+         atomic_load(&client->notices_refused)},
         {"tael_network_malformed_total",
          "counter",
          "What came and is no message.",

@@ -27,7 +27,7 @@
 /* What was sent lately, by id: for DE 90 and for repeats. The newest of a place stays. */
 #define NETWORK_RECENT (1u << 14)
 /* A request or advice, an inquiry, network management. */
-#define NETWORK_TYPES 6
+#define NETWORK_TYPES 7
 #define NETWORK_FRAME (ISO8583_FRAME_HEAD + ISO8583_MESSAGE_MAX)
 
 enum network_link_state {
@@ -57,6 +57,7 @@ struct network_pending {
     struct net_timer deadline, again;
     struct network_trace trace; /* stan 0: it was never sent */
     uint16_t type;              /* as it was sent last */
+    uint16_t part;              /* of evidence, from 1; 0: it has none */
     /* A partial approval, which the rail has no word for, is being reversed: this is the void. */
     bool reverses;
     struct port_rail_request reversal;
@@ -66,6 +67,7 @@ struct network_recent {
     u128 id;
     struct network_trace trace;
     uint16_t type; /* 0: empty */
+    uint16_t part;
 };
 
 struct network_client {
@@ -89,6 +91,7 @@ struct network_client {
 
     _Atomic uint32_t signed_on;
     _Atomic uint64_t waiting_count, reversals, unmatched, malformed, connects, lost, repeats;
+    _Atomic uint64_t notices_refused;
     _Atomic uint64_t answers[NETWORK_TYPES][NETWORK_CODES_MAX + 1]; /* the last: none came */
 };
 

@@ -28,6 +28,10 @@ struct t_bench {
     uint16_t port;
     struct port_network network; /* behind the host */
     _Atomic uint32_t asked;
+    bool partial; /* it authorizes a part */
+    struct port_rail_notice notice; /* that it tells */
+    struct span evidence;           /* that it is to get */
+    bool got_evidence;
     struct port_network_request request;
     struct port_rail_request rail;
     sem_t done;
@@ -51,7 +55,17 @@ on_submit(struct port_network *network, struct port_network_request *request)
         .outcome = PORT_RAIL_APPROVED,
         .authorization_code = "A12345",
         .authorized_amount = request->rail->amount.amount,
+        .notice = bench->notice,
     };
+    if (bench->partial && request->rail->operation == PORT_RAIL_AUTHORIZE) {
+        request->answer = (struct port_rail_answer){
+            .outcome = PORT_RAIL_DECLINED,
+            .network_code = "10",
+        };
+    }
+    if (request->rail->operation == PORT_RAIL_EVIDENCE) {
+        bench->got_evidence = span_equal(request->rail->evidence, bench->evidence);
+    }
     request->task.run = run_done;
     os_post(request->reply_to, &request->task);
 }
@@ -138,8 +152,10 @@ t_submit(struct t_bench *bench, enum port_rail_operation operation, uint32_t wit
     bench->rail = (struct port_rail_request){
         .operation = operation,
         .id = 5,
-        .original_id = operation == PORT_RAIL_AUTHORIZE ? 0 : 5,
+        .original_id = operation == PORT_RAIL_AUTHORIZE || operation == PORT_RAIL_NEWS ? 0 : 5,
         .amount = {1000, currency_find(SPAN("USD"))},
+        .evidence = bench->evidence,
+        .position = 7,
         .deadline_ns = net_now_ns() + within_ms * OS_NS_PER_MS,
     };
     bench->request = (struct port_network_request){
@@ -212,7 +228,8 @@ answered_test(void **state)
     t_end(&bench);
 }
 
-/* An answer that does not come is unknown, not "no"; the same id later goes as a repeat. */
+/* NETWORK-1: an answer that does not come is unknown, not "no"; the same id later goes as a repeat.
+ */
 static void
 lost_test(void **state)
 {
@@ -235,7 +252,7 @@ lost_test(void **state)
     t_end(&bench);
 }
 
-/* The second of two answers, and one that comes late, answer nothing. */
+/* NETWORK-3: the second of two answers, and one that comes late, answer nothing. */
 static void
 twice_test(void **state)
 {
@@ -303,7 +320,7 @@ cut_test(void **state)
     t_end(&bench);
 }
 
-/* Late answers are dropped, and the host has done what it was asked. */
+/* NETWORK-3, NETWORK-6: late answers are dropped, and the host has done what it was asked. */
 static void
 late_test(void **state)
 {
@@ -320,6 +337,95 @@ late_test(void **state)
     t_end(&bench);
 }
 
+/* A part of the amount was authorized, and nobody had allowed that: it is released, and then told
+ * as declined. */
+static void
+partial_test(void **state)
+{
+    (void)state;
+    struct t_bench bench = {.settings = network_host_settings_default(), .partial = true};
+    t_start(&bench);
+    const struct port_rail_answer *answer = t_ask(&bench, PORT_RAIL_AUTHORIZE, T_DEADLINE_MS);
+    assert_int_equal(bench.request.error, ERR_OK);
+    assert_int_equal(answer->outcome, PORT_RAIL_DECLINED);
+    assert_string_equal(answer->network_code, "10");
+    assert_string_equal(answer->decline_code, "insufficient_funds");
+    assert_int_equal(bench.asked, 2);
+    assert_int_equal(
+        t_metric(&bench, "tael_network_requests_total{type=\"0420\",response=\"00\"}"), 1);
+    assert_int_equal(t_metric(&bench, "tael_network_reversals_waiting"), 0);
+    t_end(&bench);
+}
+
+/* Evidence of many messages comes whole, whatever is lost or doubled; the network is asked once for
+ * each answer that did not come. */
+static void
+evidence_test(void **state)
+{
+    (void)state;
+    static char text[50000];
+    struct t_bench bench = {.settings = network_host_settings_default(), .connections = 2};
+    bench.settings.lost_per_mille = 300;
+    bench.settings.twice_per_mille = 300;
+    bench.settings.dropped_per_mille = 100;
+    for (size_t i = 0; i < sizeof(text); i++) {
+        text[i] = (char)(i * 7 + i / 255);
+    }
+    bench.evidence = span_of(text, sizeof(text));
+    t_start(&bench);
+    assert_int_equal(t_ask(&bench, PORT_RAIL_EVIDENCE, T_DEADLINE_MS)->outcome, PORT_RAIL_APPROVED);
+    assert_true(bench.got_evidence);
+    assert_int_equal(t_ask(&bench, PORT_RAIL_ACCEPT, T_DEADLINE_MS)->outcome, PORT_RAIL_APPROVED);
+    assert_true(
+        t_metric(&bench, "tael_network_requests_total{type=\"0620\",response=\"00\"}") >= 24);
+    t_end(&bench);
+}
+
+/* Evidence that takes longer than one request may goes on where the last one ended. */
+static void
+long_evidence_test(void **state)
+{
+    (void)state;
+    static char text[50000];
+    struct t_bench bench = {.settings = network_host_settings_default()};
+    bench.settings.lost_per_mille = 500;
+    memset(text, 'x', sizeof(text));
+    bench.evidence = span_of(text, sizeof(text));
+    t_start(&bench);
+    assert_int_equal(t_ask(&bench, PORT_RAIL_NEWS, T_DEADLINE_MS)->outcome, PORT_RAIL_APPROVED);
+    int asks = 1;
+    while (t_ask(&bench, PORT_RAIL_EVIDENCE, 350)->outcome != PORT_RAIL_APPROVED) {
+        assert_true(++asks < 60);
+    }
+    assert_true(asks > 1);
+    assert_true(bench.got_evidence);
+    t_end(&bench);
+}
+
+/* A notice of what was told before is none; the next one that makes sense is heard. */
+static void
+news_test(void **state)
+{
+    (void)state;
+    struct t_bench bench = {.settings = network_host_settings_default()};
+    bench.notice = (struct port_rail_notice){
+        .news = PORT_RAIL_NEWS_DISPUTED,
+        .position = 7,
+        .dispute = 1,
+        .amount = 5,
+        .reason = "fraudulent",
+    };
+    t_start(&bench);
+    assert_int_equal(t_ask(&bench, PORT_RAIL_NEWS, 3000)->outcome, PORT_RAIL_UNKNOWN);
+    assert_true(t_metric(&bench, "tael_network_notices_refused_total") >= 1);
+    bench.notice.position = 8;
+    const struct port_rail_answer *answer = t_ask(&bench, PORT_RAIL_NEWS, T_DEADLINE_MS);
+    assert_int_equal(answer->outcome, PORT_RAIL_APPROVED);
+    assert_int_equal(answer->notice.position, 8);
+    assert_string_equal(answer->notice.reason, "fraudulent");
+    t_end(&bench);
+}
+
 int
 main(void)
 {
@@ -331,6 +437,10 @@ main(void)
         cmocka_unit_test(no_host_test),
         cmocka_unit_test(cut_test),
         cmocka_unit_test(late_test),
+        cmocka_unit_test(partial_test),
+        cmocka_unit_test(evidence_test),
+        cmocka_unit_test(long_evidence_test),
+        cmocka_unit_test(news_test),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,6 +8,7 @@
 
 #include "base/assert.h"
 #include "base/list.h"
+#include "evidence.h"
 #include "message.h"
 #include "net/job.h"
 #include "net/stream.h"
@@ -39,6 +40,7 @@ struct asked {
     struct session *session; /* NULL: it has ended */
     struct port_network_request request;
     struct network_asked content;
+    char *evidence; /* all of it; NULL: there is none */
     struct network_echo echo;
     struct net_timer late;
     uint32_t times; /* that it is still to be handled */
@@ -50,6 +52,7 @@ struct network_host {
     struct net_stream_listener *listener;
     struct list sessions, orphans;
     uint32_t session_count, asked_count;
+    struct network_evidences evidences;
     struct iso8583_message message; /* one at a time; wiped */
     bool stopping;
     struct os_task stop_task;
@@ -77,6 +80,7 @@ asked_free(struct asked *asked)
     net_timer_cancel(host->parts.loop, &asked->late);
     list_remove(&asked->link);
     explicit_bzero(&asked->content, sizeof(asked->content));
+    free(asked->evidence);
     free(asked);
     ASSERT(host->asked_count > 0);
     host->asked_count--;
@@ -136,7 +140,9 @@ on_answer(struct port_network_request *request)
     struct network_host *host = asked->host;
     bool known = request->error == ERR_OK && request->answer.outcome != PORT_RAIL_UNKNOWN;
     if (known && !asked->lost && asked->session != NULL &&
-        network_answer_build(&asked->echo, &request->answer, &host->message) == ERR_OK) {
+        network_answer_build(
+            &asked->echo, asked->content.rail.operation, &request->answer, &host->message) ==
+            ERR_OK) {
         send_message(asked->session);
     }
     if (asked->times > 0) {
@@ -182,6 +188,55 @@ begin(struct session *session, struct asked *asked)
     ask_network(asked);
 }
 
+/* A part of evidence that is not the last is the host's own to answer. */
+static void
+answer_part(struct session *session, const struct network_echo *echo, const char *code)
+{
+    struct network_host *host = session->host;
+    if (chance(host, host->parts.settings.lost_per_mille)) {
+        return;
+    }
+    refuse(session, echo, code);
+    if (chance(host, host->parts.settings.twice_per_mille)) {
+        refuse(session, echo, code);
+    }
+}
+
+/* True when all of the evidence is here; else it was answered. */
+static bool
+take_evidence(struct session *session, struct asked *asked, const struct network_echo *echo)
+{
+    struct network_host *host = session->host;
+    char memory[NETWORK_PART];
+    struct span part;
+    size_t size;
+    if (!network_part_get(&host->message, memory, &part)) {
+        refuse(session, echo, "30");
+        return false;
+    }
+    err_t result =
+        network_evidence_add(&host->evidences, &asked->content, part, &asked->evidence, &size);
+    if (result != ERR_OK) {
+        answer_part(session, echo, result == ERR_INCOMPLETE ? "00" : "91");
+        return false;
+    }
+    asked->content.rail.evidence = span_of(asked->evidence, size);
+    return true;
+}
+
+/* What is asked, as far as it goes on to the network; else it was answered. */
+static bool
+read_request(struct session *session, struct asked *asked, const struct network_echo *echo)
+{
+    const char *refused = network_request_read(&session->host->message, &asked->content);
+    if (refused != NULL) {
+        refuse(session, echo, refused);
+        return false;
+    }
+    return asked->content.rail.operation != PORT_RAIL_EVIDENCE ||
+           take_evidence(session, asked, echo);
+}
+
 static void
 on_request(struct session *session)
 {
@@ -200,11 +255,9 @@ on_request(struct session *session)
         refuse(session, &echo, "91");
         return;
     }
-    const char *refused = network_request_read(&host->message, &asked->content);
-    if (refused != NULL) {
+    if (!read_request(session, asked, &echo)) {
         explicit_bzero(&asked->content, sizeof(asked->content));
         free(asked);
-        refuse(session, &echo, refused);
         return;
     }
     asked->echo = echo;
@@ -401,6 +454,7 @@ network_host_create(
     host->stop_task.run = run_stop;
     list_init(&host->sessions);
     list_init(&host->orphans);
+    network_evidences_init(&host->evidences);
     err_t result = net_latch_create(&host->stopped);
     if (result == ERR_OK) {
         const struct net_stream_listen listen = {
@@ -427,6 +481,7 @@ network_host_destroy(struct network_host **host)
 {
     if (*host != NULL) {
         net_latch_destroy(&(*host)->stopped);
+        network_evidences_release(&(*host)->evidences);
         free(*host);
         *host = NULL;
     }

@@ -52,11 +52,11 @@ network_request_type(const struct port_rail_request *rail, bool repeat)
     case PORT_RAIL_PAY:
         return (uint16_t)(200 + origin);
     case PORT_RAIL_REPORT:
-        return (uint16_t)(600 + origin);
     case PORT_RAIL_NEWS:
+        return (uint16_t)(600 + origin);
     case PORT_RAIL_EVIDENCE:
     case PORT_RAIL_ACCEPT:
-        break; /* the client answers these itself */
+        return (uint16_t)(620 + origin);
     }
     UNREACHABLE();
 }
@@ -71,7 +71,22 @@ bool
 network_may_repeat(enum port_rail_operation operation)
 {
     return operation == PORT_RAIL_CAPTURE || operation == PORT_RAIL_VOID ||
-           operation == PORT_RAIL_REPORT;
+           operation == PORT_RAIL_EVIDENCE || operation == PORT_RAIL_ACCEPT ||
+           network_is_inquiry(operation);
+}
+
+bool
+network_is_inquiry(enum port_rail_operation operation)
+{
+    return operation == PORT_RAIL_REPORT || operation == PORT_RAIL_NEWS;
+}
+
+/* Of what moves or holds money. */
+static bool
+has_amount(enum port_rail_operation operation)
+{
+    return !network_is_inquiry(operation) && operation != PORT_RAIL_EVIDENCE &&
+           operation != PORT_RAIL_ACCEPT;
 }
 
 void
@@ -84,7 +99,8 @@ network_reference(u128 id, char out[12])
     }
 }
 
-/* The operation whose DE 37 this is: an authorization gives it to all that follows. */
+/* The operation whose DE 37 this is: an authorization gives it to all that follows, a dispute to
+ * its answers. */
 static u128
 family_of(const struct port_rail_request *rail)
 {
@@ -93,8 +109,8 @@ family_of(const struct port_rail_request *rail)
 
 /* --- DE 48 --- */
 
-static void
-append_id(struct buf *out, unsigned tag, u128 id)
+void
+network_id_append(struct buf *out, unsigned tag, u128 id)
 {
     char text[ID_DIGITS];
     for (size_t i = ID_DIGITS; i > 0; i--) {
@@ -147,14 +163,35 @@ append_card_elements(struct buf *out, const struct network_request *request)
         iso8583_element_append(out, NETWORK_FLAGS, span_of(flags, count));
     }
     if (rail->original_id != 0) {
-        append_id(out, NETWORK_CHALLENGE, rail->original_id);
+        network_id_append(out, NETWORK_CHALLENGE, rail->original_id);
     }
     if (rail->agreement_id != 0) {
-        append_id(out, NETWORK_AGREEMENT, rail->agreement_id);
+        network_id_append(out, NETWORK_AGREEMENT, rail->agreement_id);
     }
     append_text(out, NETWORK_CVC, span_from_cstr(request->card->cvc), sizeof(request->card->cvc));
     append_text(out, NETWORK_POSTAL_CODE, rail->postal_code, 16);
     append_text(out, NETWORK_ADDRESS, rail->address_line1, 40);
+}
+
+static void
+append_dispute_elements(struct buf *out, const struct network_request *request)
+{
+    const struct port_rail_request *rail = request->rail;
+    char memory[20];
+    struct buf text;
+    bool takes = rail->operation == PORT_RAIL_CAPTURE ||
+                 (rail->operation == PORT_RAIL_AUTHORIZE && rail->capture);
+    if (takes && rail->reference != 0) {
+        network_id_append(out, NETWORK_REFERENCE, rail->reference);
+    }
+    if (rail->operation == PORT_RAIL_NEWS) {
+        buf_init_fixed(&text, memory, sizeof(memory));
+        buf_append_u64(&text, rail->position);
+        iso8583_element_append(out, NETWORK_POSITION, buf_span(&text));
+    }
+    if (rail->operation == PORT_RAIL_EVIDENCE || rail->operation == PORT_RAIL_ACCEPT) {
+        network_contest_append(out, rail, request->part);
+    }
 }
 
 static err_t
@@ -164,14 +201,15 @@ set_private(const struct network_request *request, struct iso8583_message *messa
     struct buf out;
     const struct port_rail_request *rail = request->rail;
     buf_init_fixed(&out, memory, sizeof(memory));
-    if (rail->operation != PORT_RAIL_REPORT) {
-        append_id(&out, NETWORK_ID, rail->id);
+    if (!network_is_inquiry(rail->operation)) {
+        network_id_append(&out, NETWORK_ID, rail->id);
     }
-    if (rail->operation != PORT_RAIL_AUTHORIZE) {
-        append_id(&out, NETWORK_ORIGINAL, rail->original_id);
-    } else {
+    if (rail->operation == PORT_RAIL_AUTHORIZE) {
         append_card_elements(&out, request);
+    } else if (rail->operation != PORT_RAIL_NEWS) {
+        network_id_append(&out, NETWORK_ORIGINAL, rail->original_id);
     }
+    append_dispute_elements(&out, request);
     ASSERT(!buf_failed(&out));
     err_t result = iso8583_set(message, 48, buf_span(&out));
     explicit_bzero(memory, sizeof(memory));
@@ -237,15 +275,12 @@ set_original(const struct network_request *request, struct iso8583_message *mess
     return iso8583_set(message, 90, buf_span(&out));
 }
 
-/* The merchant, DE 42: its scope with base 36. */
+/* The merchant, DE 42. */
 static err_t
 set_merchant(uint64_t scope, struct iso8583_message *message)
 {
-    char text[15];
-    for (size_t i = sizeof(text); i > 0; i--) {
-        text[i - 1] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"[scope % 36];
-        scope /= 36;
-    }
+    char text[NETWORK_SCOPE_DIGITS];
+    network_scope_write(scope, text);
     return iso8583_set(message, 42, span_of(text, sizeof(text)));
 }
 
@@ -254,14 +289,19 @@ network_request_build(const struct network_request *request, struct iso8583_mess
 {
     const struct port_rail_request *rail = request->rail;
     char reference[12];
+    bool evidence = rail->operation == PORT_RAIL_EVIDENCE;
+    if (evidence && (rail->evidence.size > NETWORK_EVIDENCE_MAX ||
+                     request->part > network_part_count(rail->evidence))) {
+        return ERR_RANGE;
+    }
     iso8583_init(message, network_request_type(rail, request->repeat));
     TRY(set_trace(request->identity, &request->trace, message));
     network_reference(family_of(rail), reference);
     TRY(iso8583_set(message, 37, span_of(reference, sizeof(reference))));
     TRY(set_merchant(rail->scope, message));
     TRY(set_private(request, message));
-    if (rail->operation == PORT_RAIL_REPORT) {
-        return ERR_OK;
+    if (!has_amount(rail->operation)) {
+        return evidence ? network_part_set(rail->evidence, request->part, message) : ERR_OK;
     }
     if (rail->amount.amount < 0 || rail->amount.amount > AMOUNT_MAX) {
         return ERR_RANGE;
@@ -292,9 +332,8 @@ network_management_build(
 
 /* ------------------------------------------------------------------------- the host reads --- */
 
-/* True too if there is none: `*ret_id` is 0 then. */
-static bool
-read_id(struct span elements, unsigned tag, u128 *ret_id)
+bool
+network_id_read(struct span elements, unsigned tag, u128 *ret_id)
 {
     struct span text;
     u128 id = 0;
@@ -315,8 +354,22 @@ read_id(struct span elements, unsigned tag, u128 *ret_id)
 }
 
 static bool
-read_operation(const struct iso8583_message *message, struct port_rail_request *rail)
+read_inquiry(struct span elements, struct port_rail_request *rail)
 {
+    struct span position;
+    if (iso8583_element_find(elements, NETWORK_POSITION, &position)) {
+        rail->operation = PORT_RAIL_NEWS;
+        return rail->original_id == 0 && span_parse_u64(position, &rail->position);
+    }
+    rail->operation = PORT_RAIL_REPORT;
+    return rail->original_id != 0;
+}
+
+static bool
+read_operation(
+    const struct iso8583_message *message, struct span elements, struct network_asked *asked)
+{
+    struct port_rail_request *rail = &asked->rail;
     uint64_t process = PROCESS_PURCHASE;
     (void)iso8583_get_number(message, 3, &process);
     switch (message->type - (message->type % 10 == 1 ? 1 : 0)) { /* repeats are the same */
@@ -334,8 +387,9 @@ read_operation(const struct iso8583_message *message, struct port_rail_request *
         rail->operation = PORT_RAIL_VOID;
         return rail->id != 0 && rail->original_id != 0;
     case 600:
-        rail->operation = PORT_RAIL_REPORT;
-        return rail->original_id != 0;
+        return read_inquiry(elements, rail);
+    case 620:
+        return rail->id != 0 && rail->original_id != 0 && network_contest_read(elements, asked);
     default:
         return false;
     }
@@ -346,7 +400,7 @@ read_amount(const struct iso8583_message *message, struct port_rail_request *rai
 {
     uint64_t amount = 0;
     uint64_t number = 0;
-    if (rail->operation == PORT_RAIL_REPORT) {
+    if (!has_amount(rail->operation)) {
         return true;
     }
     if (!iso8583_get_number(message, 4, &amount)) {
@@ -418,8 +472,8 @@ read_card(const struct iso8583_message *message, struct span elements, struct ne
     if (iso8583_element_find(elements, NETWORK_ADDRESS, &text)) {
         rail->address_line1 = keep(asked, &used, text);
     }
-    return read_id(elements, NETWORK_CHALLENGE, &rail->original_id) &&
-           read_id(elements, NETWORK_AGREEMENT, &rail->agreement_id);
+    return network_id_read(elements, NETWORK_CHALLENGE, &rail->original_id) &&
+           network_id_read(elements, NETWORK_AGREEMENT, &rail->agreement_id);
 }
 
 const char *
@@ -428,11 +482,15 @@ network_request_read(const struct iso8583_message *message, struct network_asked
     struct port_rail_request *rail = &ret_asked->rail;
     struct span elements = iso8583_get(message, 48);
     memset(ret_asked, 0, sizeof(*ret_asked));
-    if (!read_id(elements, NETWORK_ID, &rail->id) ||
-        !read_id(elements, NETWORK_ORIGINAL, &rail->original_id)) {
+    if (!network_id_read(elements, NETWORK_ID, &rail->id) ||
+        !network_id_read(elements, NETWORK_ORIGINAL, &rail->original_id) ||
+        !network_id_read(elements, NETWORK_REFERENCE, &rail->reference)) {
         return "30";
     }
-    if (!read_operation(message, rail)) {
+    if (iso8583_has(message, 42) && !network_scope_read(iso8583_get(message, 42), &rail->scope)) {
+        return "03";
+    }
+    if (!read_operation(message, elements, ret_asked)) {
         return "12";
     }
     if (!read_amount(message, rail)) {

@@ -152,8 +152,8 @@ payments_attempt_gives_up(struct payments_attempt *attempt)
     return attempt->hopeless >= PAYMENTS_HOPELESS_TRIES_MAX;
 }
 
-int64_t
-payments_attempt_backoff_s(int64_t tries)
+static int64_t
+backoff_s(int64_t tries)
 {
     enum {
         BACKOFF_MAX_S = 300
@@ -163,4 +163,12 @@ payments_attempt_backoff_s(int64_t tries)
         return BACKOFF_MAX_S;
     }
     return INT64_C(1) << tries;
+}
+
+int64_t
+payments_attempt_again(struct resource_op *op, struct payments_attempt *attempt)
+{
+    int64_t after_s = backoff_s(attempt->tries);
+    attempt->tries++;
+    return (int64_t)resource_now_s(op) + after_s;
 }

@@ -49,9 +49,7 @@ void
 payments_answer_unknown(struct payments_flow *flow)
 {
     struct payments_intent *intent = flow->intent;
-    intent->attempt.tries++;
-    intent->due =
-        (int64_t)resource_now_s(flow->op) + payments_attempt_backoff_s(intent->attempt.tries - 1);
+    intent->due = payments_attempt_again(flow->op, &intent->attempt);
     err_t error = resource_save(flow->op, &payments_intent_type, intent);
     if (error != ERR_OK) {
         resource_internal(flow->op, error, "intent");

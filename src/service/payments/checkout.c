@@ -190,7 +190,7 @@ payments_checkout_create(struct resource_op *op)
         resource_internal(op, ERR_FULL, "request memory");
         return;
     }
-    checkout->status = span_from_cstr(payments_checkout_status_name(PAYMENTS_CHECKOUT_OPEN));
+    checkout->status = SPAN("open");
     checkout->payment_status = SPAN("unpaid");
     if (!read_request(op, checkout)) {
         return;
@@ -295,7 +295,7 @@ expire_loaded(struct resource_op *op)
         !payments_intent_load(flow, checkout->payment_intent)) {
         return;
     }
-    if (!span_equal_cstr(checkout->status, "open")) {
+    if (!payments_checkout_is_open(checkout)) {
         resource_invalid(
             op,
             NULL,

@@ -1,17 +1,7 @@
 /*
  * Checkout sessions: a page of ours on which a payer pays. A session is what the merchant wants to
  * have; the payment itself is an intent as any other, made when its payer first tries to pay.
- *
- * CHECKOUT-1  Once over it stays over (checkout_machine.h).
- * CHECKOUT-2  What ends a session ends its intent, and the other way round, in one commit: it is
- *             complete when the intent is authorized or paid, expired when that was canceled.
- * CHECKOUT-3  A session that has an intent changes only under the intent's lock. One that has none
- *             yet changes by its version: of those who make its intent, or expire it, one wins.
- * CHECKOUT-4  No card goes to the vault before the page's address has proven the right, the session
- *             was found open, and the card is counted against CHECKOUT_CARDS_MAX in the commit that
- *             opens the attempt.
- * CHECKOUT-5  Its intent pays by the page, or by the code that the page shows, and is not changed
- *             or confirmed by the API.
+ * README.md has the invariants, CHECKOUT-1 and on.
  */
 #ifndef PAYMENTS_CHECKOUT_H
 #define PAYMENTS_CHECKOUT_H
@@ -68,6 +58,13 @@ enum {
 };
 
 extern const struct resource_type payments_checkout_type;
+
+static inline bool
+payments_checkout_is_open(const struct payments_checkout *checkout)
+{
+    return span_equal_cstr(checkout->status, "open");
+}
+
 void payments_checkout_render(struct resource_render *render, const void *document);
 
 /* --- checkout_items.c --- */

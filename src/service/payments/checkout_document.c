@@ -61,12 +61,6 @@ const struct resource_type payments_checkout_type = {
     .permission = "checkout_sessions",
 };
 
-static bool
-is_open(const struct payments_checkout *checkout)
-{
-    return span_equal_cstr(checkout->status, payments_checkout_status_name(PAYMENTS_CHECKOUT_OPEN));
-}
-
 static void
 write_nulls(struct json_writer *json, const char *const *names)
 {
@@ -198,7 +192,8 @@ payments_checkout_render(struct resource_render *render, const void *document)
     json_member_text_or_null(json, "submit_type", checkout->submit_type);
     json_member_text_or_null(json, "success_url", checkout->success_url);
     /* An address that pays nothing any more is of no use. */
-    json_member_text_or_null(json, "url", is_open(checkout) ? checkout->url : SPAN_EMPTY);
+    json_member_text_or_null(
+        json, "url", payments_checkout_is_open(checkout) ? checkout->url : SPAN_EMPTY);
     write_absent(json);
     json_object_end(json);
 }

@@ -25,20 +25,19 @@ static err_t
 move(struct payments_flow *flow, enum payments_checkout_move by)
 {
     struct payments_checkout *checkout = flow->checkout;
-    enum payments_checkout_status from = payments_checkout_status_parse(checkout->status);
-    enum payments_checkout_status to = from;
-    bool legal = payments_checkout_move(from, by, &to);
+    bool was_open = payments_checkout_is_open(checkout);
+    bool legal = payments_checkout_move(&checkout->status, by);
     ASSERT(legal);
-    checkout->status = span_from_cstr(payments_checkout_status_name(to));
-    checkout->due = to == PAYMENTS_CHECKOUT_OPEN ? checkout->expires_at : 0;
+    bool is_open = payments_checkout_is_open(checkout);
+    checkout->due = is_open ? checkout->expires_at : 0;
     TRY(resource_save(flow->op, &payments_checkout_type, checkout));
-    if (to == from) {
+    if (is_open == was_open) {
         return ERR_OK;
     }
     return resource_emit(
         flow->op,
-        to == PAYMENTS_CHECKOUT_COMPLETE ? "checkout.session.completed"
-                                         : "checkout.session.expired",
+        span_equal_cstr(checkout->status, "complete") ? "checkout.session.completed"
+                                                      : "checkout.session.expired",
         &payments_checkout_type,
         checkout,
         SPAN_EMPTY);
@@ -64,8 +63,8 @@ move_of(const struct payments_flow *flow)
     case PAYMENTS_CANCELED:
         return PAYMENTS_CHECKOUT_DROP;
     case PAYMENTS_SUCCEEDED:
-        return span_equal_cstr(flow->checkout->status, "open") ? PAYMENTS_CHECKOUT_PAY
-                                                               : PAYMENTS_CHECKOUT_CAPTURE;
+        return payments_checkout_is_open(flow->checkout) ? PAYMENTS_CHECKOUT_PAY
+                                                         : PAYMENTS_CHECKOUT_CAPTURE;
     case PAYMENTS_REQUIRES_CAPTURE:
         return PAYMENTS_CHECKOUT_PAY;
     case PAYMENTS_REQUIRES_PAYMENT_METHOD:

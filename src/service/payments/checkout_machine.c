@@ -1,61 +1,38 @@
 #include "checkout_machine.h"
 
-#include "base/assert.h"
-
-static const char *const status_names[PAYMENTS_CHECKOUT_STATUS_COUNT] = {
-    [PAYMENTS_CHECKOUT_OPEN] = "open",
-    [PAYMENTS_CHECKOUT_COMPLETE] = "complete",
-    [PAYMENTS_CHECKOUT_EXPIRED] = "expired",
+enum {
+    OPEN,
+    COMPLETE,
+    EXPIRED,
+    STATUSES,
 };
 
-/* Legal moves: the target plus one, so that zero is "illegal". */
-#define TO(status) (uint8_t)((status) + 1)
+const char *const payments_checkout_statuses[] = {
+    [OPEN] = "open",
+    [COMPLETE] = "complete",
+    [EXPIRED] = "expired",
+    [STATUSES] = NULL,
+};
 
-static const uint8_t moves[PAYMENTS_CHECKOUT_STATUS_COUNT][PAYMENTS_CHECKOUT_MOVE_COUNT] = {
-    [PAYMENTS_CHECKOUT_OPEN] =
+static const uint8_t moves[STATUSES][PAYMENTS_CHECKOUT_MOVE_COUNT] = {
+    [OPEN] =
         {
-            [PAYMENTS_CHECKOUT_CONFIRM] = TO(PAYMENTS_CHECKOUT_OPEN),
-            [PAYMENTS_CHECKOUT_PAY] = TO(PAYMENTS_CHECKOUT_COMPLETE),
-            [PAYMENTS_CHECKOUT_DROP] = TO(PAYMENTS_CHECKOUT_EXPIRED),
-            [PAYMENTS_CHECKOUT_EXPIRE] = TO(PAYMENTS_CHECKOUT_EXPIRED),
+            [PAYMENTS_CHECKOUT_CONFIRM] = MACHINE_TO(OPEN),
+            [PAYMENTS_CHECKOUT_PAY] = MACHINE_TO(COMPLETE),
+            [PAYMENTS_CHECKOUT_DROP] = MACHINE_TO(EXPIRED),
+            [PAYMENTS_CHECKOUT_EXPIRE] = MACHINE_TO(EXPIRED),
         },
-    [PAYMENTS_CHECKOUT_COMPLETE] =
+    [COMPLETE] =
         {
-            [PAYMENTS_CHECKOUT_CAPTURE] = TO(PAYMENTS_CHECKOUT_COMPLETE),
-            [PAYMENTS_CHECKOUT_DROP] = TO(PAYMENTS_CHECKOUT_COMPLETE),
+            [PAYMENTS_CHECKOUT_CAPTURE] = MACHINE_TO(COMPLETE),
+            [PAYMENTS_CHECKOUT_DROP] = MACHINE_TO(COMPLETE),
         },
 };
 
-const char *
-payments_checkout_status_name(enum payments_checkout_status status)
-{
-    ASSERT(status < PAYMENTS_CHECKOUT_STATUS_COUNT);
-    return status_names[status];
-}
-
-enum payments_checkout_status
-payments_checkout_status_parse(struct span text)
-{
-    for (uint32_t i = 0; i < PAYMENTS_CHECKOUT_STATUS_COUNT; i++) {
-        if (span_equal_cstr(text, status_names[i])) {
-            return (enum payments_checkout_status)i;
-        }
-    }
-    UNREACHABLE();
-}
+const struct machine payments_checkout_machine = MACHINE(payments_checkout_statuses, moves);
 
 bool
-payments_checkout_move(
-    enum payments_checkout_status from,
-    enum payments_checkout_move move,
-    enum payments_checkout_status *ret_to)
+payments_checkout_move(struct span *status, enum payments_checkout_move move)
 {
-    ASSERT(from < PAYMENTS_CHECKOUT_STATUS_COUNT);
-    ASSERT(move < PAYMENTS_CHECKOUT_MOVE_COUNT);
-    uint8_t to = moves[from][move];
-    if (to == 0) {
-        return false;
-    }
-    *ret_to = (enum payments_checkout_status)(to - 1);
-    return true;
+    return machine_move_text(&payments_checkout_machine, status, move);
 }

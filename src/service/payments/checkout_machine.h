@@ -16,16 +16,7 @@
 #ifndef PAYMENTS_CHECKOUT_MACHINE_H
 #define PAYMENTS_CHECKOUT_MACHINE_H
 
-#include "base/span.h"
-
-#include <stdint.h>
-
-enum payments_checkout_status {
-    PAYMENTS_CHECKOUT_OPEN,
-    PAYMENTS_CHECKOUT_COMPLETE,
-    PAYMENTS_CHECKOUT_EXPIRED,
-    PAYMENTS_CHECKOUT_STATUS_COUNT,
-};
+#include "base/machine.h"
 
 enum payments_checkout_move {
     PAYMENTS_CHECKOUT_CONFIRM, /* its payer tries to pay */
@@ -36,15 +27,13 @@ enum payments_checkout_move {
     PAYMENTS_CHECKOUT_MOVE_COUNT,
 };
 
-/* The public API's word. Static. */
-const char *payments_checkout_status_name(enum payments_checkout_status status);
-/* A stored status that is none is a bug: the text came from us. */
-enum payments_checkout_status payments_checkout_status_parse(struct span text);
+extern const struct machine payments_checkout_machine;
 
-/* false if the move is illegal in that state. */
-bool payments_checkout_move(
-    enum payments_checkout_status from,
-    enum payments_checkout_move move,
-    enum payments_checkout_status *ret_to);
+/* The public API's words, NULL behind the last. */
+extern const char *const payments_checkout_statuses[];
+
+/* The move on a stored status, which is ours: one that is none is a bug. False if it is illegal;
+ * otherwise *status is the new one. */
+bool payments_checkout_move(struct span *status, enum payments_checkout_move move);
 
 #endif

@@ -3,8 +3,8 @@
  * address carries the proof that one may see it, so there is nothing that another site could make a
  * browser send along.
  *
- *   GET   changes nothing: shows the form, the code, that it is being paid, or that it is over;
- *         leads to success_url once it is paid
+ *   GET   changes nothing: with .png or .svg behind the address a picture of it; else shows the
+ * form, the code, that it is being paid, or that it is over; leads to success_url once it is paid
  *   POST  looks whether the session is open, under its lock, then: a card goes to the vault, and
  *         its intent is authorized as ever (authorize.c); or the intent shows a code (qr.c).
  *         Then 303: to success_url, to the bank's question, or to the page, which says what came of
@@ -16,6 +16,7 @@
 #include "checkout_page.h"
 
 #include "checkout.h"
+#include "qr.h"
 #include "url.h"
 
 #include "base/assert.h"
@@ -51,14 +52,14 @@ answer_unknown(struct payments_flow *flow)
     answer_page(flow, NOT_FOUND, &page);
 }
 
-/* flow->checkout as it is now, by the address. False: answered. */
+/* flow->checkout as it is now, by the address's end. False: answered. */
 static bool
-load_session(struct payments_flow *flow)
+load_session(struct payments_flow *flow, struct span token)
 {
     struct span id;
     struct span secret;
     void *found;
-    if (!payments_url_read_token(resource_op_capture(flow->op, 1), &id, &secret) ||
+    if (!payments_url_read_token(token, &id, &secret) ||
         !span_starts_with(id, span_from_cstr(payments_checkout_type.prefix))) {
         answer_unknown(flow);
         return false;
@@ -82,9 +83,9 @@ load_session(struct payments_flow *flow)
 
 /* And its intent, if it has one. False: answered. */
 static bool
-load(struct payments_flow *flow)
+load(struct payments_flow *flow, struct span token)
 {
-    if (!load_session(flow)) {
+    if (!load_session(flow, token)) {
         return false;
     }
     flow->intent = NULL;
@@ -106,7 +107,7 @@ kind_of(struct payments_flow *flow)
 {
     const struct payments_checkout *checkout = flow->checkout;
     bool paying = flow->intent != NULL && payments_attempt_is_open(&flow->intent->attempt);
-    if (!span_equal_cstr(checkout->status, "open")) {
+    if (!payments_checkout_is_open(checkout)) {
         return PAYMENTS_CHECKOUT_PAGE_OVER;
     }
     if (paying) {
@@ -247,11 +248,30 @@ show(struct payments_flow *flow, int status, struct payments_checkout_page *page
     answer_page(flow, page->kind == PAYMENTS_CHECKOUT_PAGE_OVER ? GONE : status, page);
 }
 
+/* The page's own address, to scan with a phone. */
+static void
+answer_picture(struct payments_flow *flow, enum payments_qr_form form)
+{
+    if (is_complete(flow) || kind_of(flow) == PAYMENTS_CHECKOUT_PAGE_OVER) {
+        struct payments_checkout_page page = {.kind = PAYMENTS_CHECKOUT_PAGE_OVER};
+        show(flow, GONE, &page);
+        return;
+    }
+    payments_qr_picture_answer(
+        flow->op, flow->checkout->url, SPAN("Link to the page to pay on"), form);
+}
+
 void
 payments_checkout_page_show(struct resource_op *op)
 {
     struct payments_flow *flow = payments_flow_create(op);
-    if (flow == NULL || !load(flow)) {
+    struct span token = resource_op_capture(op, 1);
+    enum payments_qr_form form = payments_qr_form_read(&token);
+    if (flow == NULL || !load(flow, token)) {
+        return;
+    }
+    if (form != PAYMENTS_QR_PAGE) {
+        answer_picture(flow, form);
         return;
     }
     if (is_complete(flow)) {
@@ -435,7 +455,7 @@ static void
 submit_again(struct resource_op *op)
 {
     struct payments_flow *flow = payments_flow_of(op);
-    if (load(flow)) {
+    if (load(flow, resource_op_capture(flow->op, 1))) {
         pay(flow);
     }
 }
@@ -446,7 +466,7 @@ submit_first(struct resource_op *op)
 {
     struct payments_flow *flow = payments_flow_of(op);
     struct payments_intent *intent = flow->intent;
-    if (!load_session(flow)) {
+    if (!load_session(flow, resource_op_capture(flow->op, 1))) {
         return;
     }
     if (flow->checkout->payment_intent.size != 0) {
@@ -462,7 +482,7 @@ void
 payments_checkout_page_submit(struct resource_op *op)
 {
     struct payments_flow *flow = payments_flow_create(op);
-    if (flow == NULL || !load_session(flow)) {
+    if (flow == NULL || !load_session(flow, resource_op_capture(flow->op, 1))) {
         return;
     }
     if (flow->checkout->payment_intent.size != 0) {

@@ -43,13 +43,6 @@ fail(struct payments_flow *flow, int status, const char *code, struct span messa
 /* ---------------------------------------------------------------------------- (3) the answer ---
  */
 
-static void
-close_attempt(struct payments_flow *flow)
-{
-    payments_attempt_close(&flow->dispute->attempt);
-    flow->dispute->due = flow->dispute->decided.size != 0 ? (int64_t)resource_now_s(flow->op) : 0;
-}
-
 static err_t
 save_taken(struct payments_flow *flow)
 {
@@ -61,7 +54,7 @@ save_taken(struct payments_flow *flow)
     } else {
         dispute->submissions++;
     }
-    close_attempt(flow);
+    payments_dispute_attempt_close(flow);
     TRY(resource_save(flow->op, &payments_dispute_type, dispute));
     return resource_emit(
         flow->op,
@@ -86,7 +79,7 @@ static void
 refused(struct payments_flow *flow)
 {
     bool accepted = accepts(flow->dispute);
-    close_attempt(flow);
+    payments_dispute_attempt_close(flow);
     err_t error = resource_save(flow->op, &payments_dispute_type, flow->dispute);
     if (error != ERR_OK) {
         resource_internal(flow->op, error, "dispute");
@@ -105,9 +98,7 @@ static void
 unknown(struct payments_flow *flow)
 {
     struct payments_dispute *dispute = flow->dispute;
-    dispute->due =
-        (int64_t)resource_now_s(flow->op) + payments_attempt_backoff_s(dispute->attempt.tries);
-    dispute->attempt.tries++;
+    dispute->due = payments_attempt_again(flow->op, &dispute->attempt);
     err_t error = resource_save(flow->op, &payments_dispute_type, dispute);
     if (error != ERR_OK) {
         resource_internal(flow->op, error, "dispute");

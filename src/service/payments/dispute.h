@@ -1,21 +1,14 @@
 /*
  * Disputes of card payments. A charge's money is taken back by the network, which tells of it
  * (dispute_feed.c); the merchant contests or accepts it (dispute.c); what moves, moves in the books
- * before a document says so (dispute_flow.c).
- *
- * DISPUTE-1  The number in a dispute's id derives from the network's number of it and from when it
- *            was opened, and every id in the books from that number and the step: what is told
- *            twice is there once.
- * DISPUTE-2  A notice is passed over only when what it says is durable.
- * DISPUTE-3  What a charge's disputes took back and gave again is counted in the charge, with the
- *            dispute's first and last step: a charge of which some is taken back is not refunded.
- * DISPUTE-4  What the network has decided waits in the dispute while an attempt is open.
+ * before a document says so (dispute_flow.c). README.md has the invariants, DISPUTE-1 and on.
  */
 #ifndef PAYMENTS_DISPUTE_H
 #define PAYMENTS_DISPUTE_H
 
 #include "dispute_machine.h"
 #include "flow.h"
+#include "payments/stored.h"
 
 /* Texts of `evidence`, with the most bytes of each. */
 #define PAYMENTS_EVIDENCE_TEXTS(X)                                                                 \
@@ -105,6 +98,17 @@ extern const struct resource_type payments_feed_cursor_type;
 extern const struct document_kind payments_dispute_kind;
 extern const struct document_kind payments_feed_cursor_kind;
 
+/* The steps that its transfers' ids derive from, with the number in its id. */
+#define PAYMENTS_DISPUTE_TAKEN    "dispute"
+#define PAYMENTS_DISPUTE_FEE      "dispute fee"
+#define PAYMENTS_DISPUTE_REVERSED "dispute reversal"
+
+/* What it says of the books (stored.c): payments_stored_dispute. */
+MUST_USE err_t payments_dispute_expect(
+    const struct payments_dispute *dispute,
+    struct books_expected expected[PAYMENTS_EXPECTED_MAX],
+    uint32_t *ret_count);
+
 /* --- dispute_document.c --- */
 
 /* DISPUTE-1. */
@@ -135,6 +139,8 @@ void payments_dispute_withdraw(struct resource_op *op);
 void payments_dispute_decide(struct payments_flow *flow);
 /* What the sweeper found: goes on with the open attempt, or with what was decided. */
 void payments_dispute_resume(struct payments_flow *flow);
+/* The attempt is over, and what was decided meanwhile is the sweeper's next (DISPUTE-4). */
+void payments_dispute_attempt_close(struct payments_flow *flow);
 /* Loads the dispute's charge. False if answered. */
 bool payments_dispute_load_charge(struct payments_flow *flow, struct span charge);
 /* In the public API's units and whole coins. */

@@ -8,7 +8,8 @@
  * A crash anywhere, or a network out of reach, leaves the position where it was: the notice comes
  * again and is known by its dispute's id (DISPUTE-1, DISPUTE-2). What cannot be placed yet, because
  * its charge is not written, waits at the head of the feed, but not for ever: after a while it is
- * passed over, counted and told in the log.
+ * passed over, counted and told in the log. So is what does not fit its charge: the network's word
+ * moves no more than the payment was.
  */
 #include "dispute.h"
 
@@ -23,6 +24,8 @@
 #define CURSOR_SCOPE 0
 /* A charge is written seconds after its money was taken, minutes if the ledger is out of reach. */
 #define PLACED_WITHIN_S 600
+/* The network's clock is no further ahead. */
+#define CLOCKS_DIFFER_S (24 * 3600)
 /* A dispute whose due date is nearer than that is counted for an alarm. */
 #define SOON_S (2 * 24 * 3600)
 
@@ -164,8 +167,8 @@ static void
 nobodys(struct payments_feed *feed, struct resource_op *op, const char *what)
 {
     const struct port_rail_notice *notice = &feed->notice;
-    uint64_t age_s = resource_now_s(op) - notice->opened_ms / 1000;
-    if ((int64_t)age_s < PLACED_WITHIN_S) {
+    int64_t age_s = (int64_t)resource_now_s(op) - (int64_t)(notice->opened_ms / 1000);
+    if (age_s < PLACED_WITHIN_S && age_s > -CLOCKS_DIFFER_S) {
         resource_finish(op); /* it is asked for again */
         return;
     }
@@ -373,6 +376,10 @@ place_locked(struct resource_op *op)
         return;
     }
     flow->dispute = error == ERR_OK ? found : NULL;
+    if (api_amount(flow, feed->notice.amount) > flow->charge->amount - flow->charge->split_amount) {
+        nobodys(feed, op, "its amount is more than its card paid");
+        return;
+    }
     take_notice(flow, feed);
 }
 

@@ -52,21 +52,6 @@ schedule(struct payments_flow *flow, int64_t after_s)
     flow->dispute->due = (int64_t)resource_now_s(flow->op) + after_s;
 }
 
-/* The same step once more, by the sweeper. */
-static void
-try_again(struct payments_flow *flow)
-{
-    struct payments_dispute *dispute = flow->dispute;
-    schedule(flow, payments_attempt_backoff_s(dispute->attempt.tries));
-    dispute->attempt.tries++;
-    err_t error = resource_save(flow->op, &payments_dispute_type, dispute);
-    if (error != ERR_OK) {
-        resource_internal(flow->op, error, "dispute");
-        return;
-    }
-    resource_finish(flow->op);
-}
-
 static void
 finish(struct payments_flow *flow, err_t error)
 {
@@ -77,9 +62,17 @@ finish(struct payments_flow *flow, err_t error)
     resource_finish(flow->op);
 }
 
-/* The attempt is over, and what was decided meanwhile is the sweeper's next. */
+/* The same step once more, by the sweeper. */
 static void
-close_attempt(struct payments_flow *flow)
+try_again(struct payments_flow *flow)
+{
+    struct payments_dispute *dispute = flow->dispute;
+    dispute->due = payments_attempt_again(flow->op, &dispute->attempt);
+    finish(flow, resource_save(flow->op, &payments_dispute_type, dispute));
+}
+
+void
+payments_dispute_attempt_close(struct payments_flow *flow)
 {
     payments_attempt_close(&flow->dispute->attempt);
     flow->dispute->due = flow->dispute->decided.size != 0 ? (int64_t)resource_now_s(flow->op) : 0;
@@ -162,7 +155,7 @@ save_withdrawn(struct payments_flow *flow)
 {
     struct payments_dispute *dispute = flow->dispute;
     TRY(add_line(flow, -dispute->amount, dispute->fee, &dispute->withdrawal));
-    close_attempt(flow);
+    payments_dispute_attempt_close(flow);
     TRY(resource_save(flow->op, &payments_dispute_type, dispute));
     return resource_emit(
         flow->op, "charge.dispute.funds_withdrawn", &payments_dispute_type, dispute, SPAN_EMPTY);
@@ -185,13 +178,14 @@ post_withdrawal(struct payments_flow *flow)
     const struct payments_dispute *dispute = flow->dispute;
     u128 number = payments_dispute_number(dispute);
     payments_posting_begin(flow);
-    struct ledger_transfer *taken = payments_transfer_add(flow, number, "dispute", BOOKS_DISPUTE);
+    struct ledger_transfer *taken =
+        payments_transfer_add(flow, number, PAYMENTS_DISPUTE_TAKEN, BOOKS_DISPUTE);
     taken->debit_account_id = merchant_account(flow);
     taken->credit_account_id = payments_books_account(flow, BOOKS_CARD_CLEARING);
     taken->amount = payments_ledger_amount(flow, dispute->amount);
     if (dispute->fee != 0) {
         struct ledger_transfer *fee =
-            payments_transfer_add(flow, number, "dispute fee", BOOKS_DISPUTE_FEE);
+            payments_transfer_add(flow, number, PAYMENTS_DISPUTE_FEE, BOOKS_DISPUTE_FEE);
         fee->debit_account_id = merchant_account(flow);
         fee->credit_account_id = payments_books_account(flow, BOOKS_FEE_REVENUE);
         fee->amount = payments_ledger_amount(flow, dispute->fee);
@@ -241,7 +235,7 @@ save_reinstated(struct payments_flow *flow)
     TRY(add_line(flow, dispute->amount, 0, &dispute->reinstation));
     payments_dispute_goes(dispute, PAYMENTS_DISPUTE_WIN);
     dispute->decided = SPAN_EMPTY;
-    close_attempt(flow);
+    payments_dispute_attempt_close(flow);
     flow->charge->reinstated_amount += dispute->amount;
     TRY(resource_save(flow->op, &payments_charge_type, flow->charge));
     TRY(resource_save(flow->op, &payments_dispute_type, dispute));
@@ -269,7 +263,10 @@ post_reversal(struct resource_op *op)
     FAULT_POINT("dispute-before-reversal");
     payments_posting_begin(flow);
     struct ledger_transfer *back = payments_transfer_add(
-        flow, payments_dispute_number(flow->dispute), "dispute reversal", BOOKS_DISPUTE_REVERSAL);
+        flow,
+        payments_dispute_number(flow->dispute),
+        PAYMENTS_DISPUTE_REVERSED,
+        BOOKS_DISPUTE_REVERSAL);
     back->debit_account_id = payments_books_account(flow, BOOKS_CARD_CLEARING);
     back->credit_account_id = merchant_account(flow);
     back->amount = payments_ledger_amount(flow, flow->dispute->amount);

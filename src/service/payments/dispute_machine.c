@@ -1,7 +1,5 @@
 #include "dispute_machine.h"
 
-#include "base/assert.h"
-
 static const char *const status_names[PAYMENTS_DISPUTE_STATUS_COUNT] = {
     [PAYMENTS_DISPUTE_WARNING_NEEDS_RESPONSE] = "warning_needs_response",
     [PAYMENTS_DISPUTE_WARNING_UNDER_REVIEW] = "warning_under_review",
@@ -12,52 +10,45 @@ static const char *const status_names[PAYMENTS_DISPUTE_STATUS_COUNT] = {
     [PAYMENTS_DISPUTE_LOST] = "lost",
 };
 
-/* Legal moves: the target plus one, so that zero is "illegal". */
-#define TO(status) (uint8_t)((status) + 1)
-
 static const uint8_t moves[PAYMENTS_DISPUTE_STATUS_COUNT][PAYMENTS_DISPUTE_MOVE_COUNT] = {
     [PAYMENTS_DISPUTE_WARNING_NEEDS_RESPONSE] =
         {
-            [PAYMENTS_DISPUTE_SUBMIT] = TO(PAYMENTS_DISPUTE_WARNING_UNDER_REVIEW),
-            [PAYMENTS_DISPUTE_ESCALATE] = TO(PAYMENTS_DISPUTE_NEEDS_RESPONSE),
-            [PAYMENTS_DISPUTE_CLOSE] = TO(PAYMENTS_DISPUTE_WARNING_CLOSED),
+            [PAYMENTS_DISPUTE_SUBMIT] = MACHINE_TO(PAYMENTS_DISPUTE_WARNING_UNDER_REVIEW),
+            [PAYMENTS_DISPUTE_ESCALATE] = MACHINE_TO(PAYMENTS_DISPUTE_NEEDS_RESPONSE),
+            [PAYMENTS_DISPUTE_CLOSE] = MACHINE_TO(PAYMENTS_DISPUTE_WARNING_CLOSED),
         },
     [PAYMENTS_DISPUTE_WARNING_UNDER_REVIEW] =
         {
-            [PAYMENTS_DISPUTE_ESCALATE] = TO(PAYMENTS_DISPUTE_NEEDS_RESPONSE),
-            [PAYMENTS_DISPUTE_CLOSE] = TO(PAYMENTS_DISPUTE_WARNING_CLOSED),
+            [PAYMENTS_DISPUTE_ESCALATE] = MACHINE_TO(PAYMENTS_DISPUTE_NEEDS_RESPONSE),
+            [PAYMENTS_DISPUTE_CLOSE] = MACHINE_TO(PAYMENTS_DISPUTE_WARNING_CLOSED),
         },
     [PAYMENTS_DISPUTE_NEEDS_RESPONSE] =
         {
-            [PAYMENTS_DISPUTE_SUBMIT] = TO(PAYMENTS_DISPUTE_UNDER_REVIEW),
-            [PAYMENTS_DISPUTE_ACCEPT] = TO(PAYMENTS_DISPUTE_LOST),
-            [PAYMENTS_DISPUTE_WIN] = TO(PAYMENTS_DISPUTE_WON),
-            [PAYMENTS_DISPUTE_LOSE] = TO(PAYMENTS_DISPUTE_LOST),
+            [PAYMENTS_DISPUTE_SUBMIT] = MACHINE_TO(PAYMENTS_DISPUTE_UNDER_REVIEW),
+            [PAYMENTS_DISPUTE_ACCEPT] = MACHINE_TO(PAYMENTS_DISPUTE_LOST),
+            [PAYMENTS_DISPUTE_WIN] = MACHINE_TO(PAYMENTS_DISPUTE_WON),
+            [PAYMENTS_DISPUTE_LOSE] = MACHINE_TO(PAYMENTS_DISPUTE_LOST),
         },
     [PAYMENTS_DISPUTE_UNDER_REVIEW] =
         {
-            [PAYMENTS_DISPUTE_ACCEPT] = TO(PAYMENTS_DISPUTE_LOST),
-            [PAYMENTS_DISPUTE_WIN] = TO(PAYMENTS_DISPUTE_WON),
-            [PAYMENTS_DISPUTE_LOSE] = TO(PAYMENTS_DISPUTE_LOST),
+            [PAYMENTS_DISPUTE_ACCEPT] = MACHINE_TO(PAYMENTS_DISPUTE_LOST),
+            [PAYMENTS_DISPUTE_WIN] = MACHINE_TO(PAYMENTS_DISPUTE_WON),
+            [PAYMENTS_DISPUTE_LOSE] = MACHINE_TO(PAYMENTS_DISPUTE_LOST),
         },
 };
+
+const struct machine payments_dispute_machine = MACHINE(status_names, moves);
 
 const char *
 payments_dispute_status_name(enum payments_dispute_status status)
 {
-    ASSERT(status < PAYMENTS_DISPUTE_STATUS_COUNT);
-    return status_names[status];
+    return machine_name(&payments_dispute_machine, status);
 }
 
 enum payments_dispute_status
 payments_dispute_status_parse(struct span text)
 {
-    for (uint32_t i = 0; i < PAYMENTS_DISPUTE_STATUS_COUNT; i++) {
-        if (span_equal_cstr(text, status_names[i])) {
-            return (enum payments_dispute_status)i;
-        }
-    }
-    UNREACHABLE();
+    return machine_parse(&payments_dispute_machine, text);
 }
 
 bool
@@ -66,14 +57,12 @@ payments_dispute_move(
     enum payments_dispute_move move,
     enum payments_dispute_status *ret_to)
 {
-    ASSERT(from < PAYMENTS_DISPUTE_STATUS_COUNT);
-    ASSERT(move < PAYMENTS_DISPUTE_MOVE_COUNT);
-    uint8_t to = moves[from][move];
-    if (to == 0) {
-        return false;
+    uint32_t to;
+    bool legal = machine_move(&payments_dispute_machine, from, move, &to);
+    if (legal) {
+        *ret_to = to;
     }
-    *ret_to = (enum payments_dispute_status)(to - 1);
-    return true;
+    return legal;
 }
 
 bool

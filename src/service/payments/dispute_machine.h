@@ -20,9 +20,7 @@
 #ifndef PAYMENTS_DISPUTE_MACHINE_H
 #define PAYMENTS_DISPUTE_MACHINE_H
 
-#include "base/span.h"
-
-#include <stdint.h>
+#include "base/machine.h"
 
 enum payments_dispute_status {
     PAYMENTS_DISPUTE_WARNING_NEEDS_RESPONSE,
@@ -44,6 +42,8 @@ enum payments_dispute_move {
     PAYMENTS_DISPUTE_CLOSE, /* an inquiry ends */
     PAYMENTS_DISPUTE_MOVE_COUNT,
 };
+
+extern const struct machine payments_dispute_machine;
 
 /* The public API's word. Static. */
 const char *payments_dispute_status_name(enum payments_dispute_status status);

@@ -89,9 +89,9 @@ struct payments_flow {
     /* What is answered instead of the intent and of the page; NULL: nothing. */
     void (*answer_step)(struct payments_flow *flow);
     u128 attempt_id;
-    struct span wanted_intent; /* what to lock and load; of a setup as well */
-    struct span wanted_refund;
-    struct span wanted_dispute;
+    struct span wanted_intent;         /* what to lock and load; of a setup as well */
+    const struct resource_type *swept; /* what the sweeper found */
+    struct span swept_id;
     struct span wanted_secret; /* of a page's address */
     struct span wanted_checkout;
     resource_step locked_step; /* what runs once the intent is locked and loaded */
@@ -175,8 +175,9 @@ payments_attempt_is_open(const struct payments_attempt *attempt)
 /* Counts such a try in the attempt, which the caller saves; true: it was the last. */
 bool payments_attempt_gives_up(struct payments_attempt *attempt);
 
-/* Seconds to wait before try number `tries`: 1, 2, 4 ... 300. */
-int64_t payments_attempt_backoff_s(int64_t tries);
+/* Its outcome is not known: counts the try, and answers when to ask again, in unix seconds: 1, 2, 4
+ * ... 300 from now. */
+int64_t payments_attempt_again(struct resource_op *op, struct payments_attempt *attempt);
 /* 32 hex digits and back. */
 struct span payments_hex(struct resource_op *op, u128 id);
 u128 payments_unhex(struct span text);

@@ -1,7 +1,5 @@
 #include "intent_machine.h"
 
-#include "base/assert.h"
-
 static const char *const status_names[PAYMENTS_INTENT_STATUS_COUNT] = {
     [PAYMENTS_REQUIRES_PAYMENT_METHOD] = "requires_payment_method",
     [PAYMENTS_REQUIRES_CONFIRMATION] = "requires_confirmation",
@@ -12,66 +10,59 @@ static const char *const status_names[PAYMENTS_INTENT_STATUS_COUNT] = {
     [PAYMENTS_CANCELED] = "canceled",
 };
 
-/* Legal moves: the target plus one, so that zero is "illegal". */
-#define TO(status) (uint8_t)((status) + 1)
-
 static const uint8_t moves[PAYMENTS_INTENT_STATUS_COUNT][PAYMENTS_INTENT_MOVE_COUNT] = {
     [PAYMENTS_REQUIRES_PAYMENT_METHOD] =
         {
-            [PAYMENTS_MOVE_ATTACH] = TO(PAYMENTS_REQUIRES_CONFIRMATION),
-            [PAYMENTS_MOVE_UNSET] = TO(PAYMENTS_REQUIRES_PAYMENT_METHOD),
-            [PAYMENTS_MOVE_UPDATE] = TO(PAYMENTS_REQUIRES_PAYMENT_METHOD),
-            [PAYMENTS_MOVE_CANCEL] = TO(PAYMENTS_CANCELED),
+            [PAYMENTS_MOVE_ATTACH] = MACHINE_TO(PAYMENTS_REQUIRES_CONFIRMATION),
+            [PAYMENTS_MOVE_UNSET] = MACHINE_TO(PAYMENTS_REQUIRES_PAYMENT_METHOD),
+            [PAYMENTS_MOVE_UPDATE] = MACHINE_TO(PAYMENTS_REQUIRES_PAYMENT_METHOD),
+            [PAYMENTS_MOVE_CANCEL] = MACHINE_TO(PAYMENTS_CANCELED),
         },
     [PAYMENTS_REQUIRES_CONFIRMATION] =
         {
-            [PAYMENTS_MOVE_ATTACH] = TO(PAYMENTS_REQUIRES_CONFIRMATION),
-            [PAYMENTS_MOVE_UNSET] = TO(PAYMENTS_REQUIRES_PAYMENT_METHOD),
-            [PAYMENTS_MOVE_UPDATE] = TO(PAYMENTS_REQUIRES_CONFIRMATION),
-            [PAYMENTS_MOVE_CONFIRM] = TO(PAYMENTS_PROCESSING),
-            [PAYMENTS_MOVE_CANCEL] = TO(PAYMENTS_CANCELED),
+            [PAYMENTS_MOVE_ATTACH] = MACHINE_TO(PAYMENTS_REQUIRES_CONFIRMATION),
+            [PAYMENTS_MOVE_UNSET] = MACHINE_TO(PAYMENTS_REQUIRES_PAYMENT_METHOD),
+            [PAYMENTS_MOVE_UPDATE] = MACHINE_TO(PAYMENTS_REQUIRES_CONFIRMATION),
+            [PAYMENTS_MOVE_CONFIRM] = MACHINE_TO(PAYMENTS_PROCESSING),
+            [PAYMENTS_MOVE_CANCEL] = MACHINE_TO(PAYMENTS_CANCELED),
         },
     [PAYMENTS_REQUIRES_ACTION] =
         {
-            [PAYMENTS_MOVE_ATTACH] = TO(PAYMENTS_REQUIRES_CONFIRMATION),
-            [PAYMENTS_MOVE_UPDATE] = TO(PAYMENTS_REQUIRES_CONFIRMATION),
-            [PAYMENTS_MOVE_PASSED] = TO(PAYMENTS_PROCESSING),
-            [PAYMENTS_MOVE_PROVEN] = TO(PAYMENTS_REQUIRES_CONFIRMATION),
-            [PAYMENTS_MOVE_FAILED] = TO(PAYMENTS_REQUIRES_PAYMENT_METHOD),
-            [PAYMENTS_MOVE_CANCEL] = TO(PAYMENTS_CANCELED),
+            [PAYMENTS_MOVE_ATTACH] = MACHINE_TO(PAYMENTS_REQUIRES_CONFIRMATION),
+            [PAYMENTS_MOVE_UPDATE] = MACHINE_TO(PAYMENTS_REQUIRES_CONFIRMATION),
+            [PAYMENTS_MOVE_PASSED] = MACHINE_TO(PAYMENTS_PROCESSING),
+            [PAYMENTS_MOVE_PROVEN] = MACHINE_TO(PAYMENTS_REQUIRES_CONFIRMATION),
+            [PAYMENTS_MOVE_FAILED] = MACHINE_TO(PAYMENTS_REQUIRES_PAYMENT_METHOD),
+            [PAYMENTS_MOVE_CANCEL] = MACHINE_TO(PAYMENTS_CANCELED),
         },
     [PAYMENTS_PROCESSING] =
         {
-            [PAYMENTS_MOVE_CHALLENGED] = TO(PAYMENTS_REQUIRES_ACTION),
-            [PAYMENTS_MOVE_DECLINED] = TO(PAYMENTS_REQUIRES_PAYMENT_METHOD),
-            [PAYMENTS_MOVE_AUTHORIZED] = TO(PAYMENTS_REQUIRES_CAPTURE),
-            [PAYMENTS_MOVE_CAPTURED] = TO(PAYMENTS_SUCCEEDED),
+            [PAYMENTS_MOVE_CHALLENGED] = MACHINE_TO(PAYMENTS_REQUIRES_ACTION),
+            [PAYMENTS_MOVE_DECLINED] = MACHINE_TO(PAYMENTS_REQUIRES_PAYMENT_METHOD),
+            [PAYMENTS_MOVE_AUTHORIZED] = MACHINE_TO(PAYMENTS_REQUIRES_CAPTURE),
+            [PAYMENTS_MOVE_CAPTURED] = MACHINE_TO(PAYMENTS_SUCCEEDED),
         },
     [PAYMENTS_REQUIRES_CAPTURE] =
         {
-            [PAYMENTS_MOVE_INCREMENT] = TO(PAYMENTS_REQUIRES_CAPTURE),
-            [PAYMENTS_MOVE_CAPTURE] = TO(PAYMENTS_REQUIRES_CAPTURE),
-            [PAYMENTS_MOVE_CAPTURED] = TO(PAYMENTS_SUCCEEDED),
-            [PAYMENTS_MOVE_CANCEL] = TO(PAYMENTS_CANCELED),
+            [PAYMENTS_MOVE_INCREMENT] = MACHINE_TO(PAYMENTS_REQUIRES_CAPTURE),
+            [PAYMENTS_MOVE_CAPTURE] = MACHINE_TO(PAYMENTS_REQUIRES_CAPTURE),
+            [PAYMENTS_MOVE_CAPTURED] = MACHINE_TO(PAYMENTS_SUCCEEDED),
+            [PAYMENTS_MOVE_CANCEL] = MACHINE_TO(PAYMENTS_CANCELED),
         },
 };
+
+const struct machine payments_intent_machine = MACHINE(status_names, moves);
 
 const char *
 payments_intent_status_name(enum payments_intent_status status)
 {
-    ASSERT(status < PAYMENTS_INTENT_STATUS_COUNT);
-    return status_names[status];
+    return machine_name(&payments_intent_machine, status);
 }
 
 enum payments_intent_status
 payments_intent_status_parse(struct span text)
 {
-    for (uint32_t i = 0; i < PAYMENTS_INTENT_STATUS_COUNT; i++) {
-        if (span_equal_cstr(text, status_names[i])) {
-            return (enum payments_intent_status)i;
-        }
-    }
-    UNREACHABLE();
+    return machine_parse(&payments_intent_machine, text);
 }
 
 bool
@@ -80,12 +71,10 @@ payments_intent_move(
     enum payments_intent_move move,
     enum payments_intent_status *ret_to)
 {
-    ASSERT(from < PAYMENTS_INTENT_STATUS_COUNT);
-    ASSERT(move < PAYMENTS_INTENT_MOVE_COUNT);
-    uint8_t to = moves[from][move];
-    if (to == 0) {
-        return false;
+    uint32_t to;
+    bool legal = machine_move(&payments_intent_machine, from, move, &to);
+    if (legal) {
+        *ret_to = to;
     }
-    *ret_to = (enum payments_intent_status)(to - 1);
-    return true;
+    return legal;
 }

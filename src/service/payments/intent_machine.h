@@ -36,9 +36,7 @@
 #ifndef PAYMENTS_INTENT_MACHINE_H
 #define PAYMENTS_INTENT_MACHINE_H
 
-#include "base/span.h"
-
-#include <stdint.h>
+#include "base/machine.h"
 
 enum payments_intent_status {
     PAYMENTS_REQUIRES_PAYMENT_METHOD,
@@ -68,6 +66,8 @@ enum payments_intent_move {
     PAYMENTS_MOVE_CANCEL,
     PAYMENTS_INTENT_MOVE_COUNT,
 };
+
+extern const struct machine payments_intent_machine;
 
 /* The public API's word. Static. */
 const char *payments_intent_status_name(enum payments_intent_status status);

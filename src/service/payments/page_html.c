@@ -26,29 +26,35 @@ payments_page_text_write(struct buf *out, struct span text)
     }
 }
 
-/* Contrast of at least 4.5 to 1 in both schemes (WCAG 2.2, 1.4.3); targets of 44 px (2.5.5). */
+/* The colours are those of the console (console/assets/console.css): contrast of at least 4.5 to 1
+ * in both schemes (WCAG 2.2, 1.4.3), 3 to 1 at the edges of fields (1.4.11). Targets of 44 px. */
 static const char style[] =
-    ":root{color-scheme:light dark}"
-    "body{margin:0;font:1rem/1.5 system-ui,sans-serif;background:#f4f5f7;color:#1a1d21}"
-    "main{max-width:26rem;margin:0 auto;padding:2rem 1.25rem}"
-    "h1{font-size:1.375rem;line-height:1.25;margin:0 0 1rem}"
-    "dl{margin:0 0 1.5rem;border-top:1px solid #c3c8d0}"
+    ":root{color-scheme:light dark;"
+    "--back:#f6f7f5;--page:#fff;--line:#d9ddd6;--text:#1b211d;--faint:#5c665f;"
+    "--main:#0b6e4f;--on-main:#fff;--bad:#b3261e;--wait:#8a5a00;--edge:#7d8781}"
+    "@media(prefers-color-scheme:dark){:root{"
+    "--back:#121614;--page:#1a201d;--line:#343d38;--text:#e6ebe8;--faint:#9daaa3;"
+    "--main:#3fbf90;--on-main:#06251a;--bad:#ff8a80;--wait:#f0b95b;--edge:#78847d}}"
+    "*{box-sizing:border-box}"
+    "body{margin:0;font:1rem/1.5 system-ui,sans-serif;background:var(--back);color:var(--text)}"
+    "main{max-width:28rem;margin:2rem auto;padding:1.5rem;background:var(--page);"
+    "border:1px solid var(--line);border-radius:.6rem}"
+    "main>:last-child{margin-bottom:0}"
+    "h1{font-size:1.5rem;line-height:1.25;margin:0 0 1rem;overflow-wrap:anywhere}"
+    "dl{margin:0 0 1.5rem;border-top:1px solid var(--line)}"
     "dl div{display:flex;justify-content:space-between;gap:1rem;padding:.625rem 0;"
-    "border-bottom:1px solid #c3c8d0}"
+    "border-bottom:1px solid var(--line)}"
     "dd{margin:0;font-weight:600;text-align:right}"
-    ".note{padding:.625rem .875rem;border:1px solid #8a6100;border-radius:.375rem;"
-    "background:#fff6dd;color:#533b00}"
-    "button,.back{display:block;box-sizing:border-box;width:100%;min-height:44px;"
-    "margin:0 0 .75rem;padding:.625rem 1rem;border:2px solid #0b5ad6;border-radius:.375rem;"
+    ".note{padding:.5rem .8rem;border-left:4px solid var(--wait);background:var(--back)}"
+    ".note.bad{border-color:var(--bad)}"
+    "button,.back{display:block;width:100%;min-height:44px;margin:0 0 .75rem;"
+    "padding:.625rem 1rem;border:1px solid var(--main);border-radius:.4rem;"
+    "background:var(--main);color:var(--on-main);"
     "font:inherit;font-weight:600;text-align:center;text-decoration:none;cursor:pointer}"
-    "button[value=complete],.back{background:#0b5ad6;color:#fff}"
-    "button[value=fail]{background:transparent;color:#a3161b;border-color:#a3161b}"
-    "button:focus-visible,.back:focus-visible{outline:3px solid #f0a500;outline-offset:2px}"
-    ".code{display:block;width:100%;background:#fff}"
-    "@media(prefers-color-scheme:dark){"
-    "body{background:#15181c;color:#eceff3}dl,dl div{border-color:#4a515b}"
-    ".note{background:#3a2c00;color:#ffe6a3;border-color:#c99700}"
-    "button[value=fail]{color:#ff9b9e;border-color:#ff9b9e}}";
+    "button[value=fail]{background:none;color:var(--bad);border-color:var(--bad)}"
+    ":focus-visible{outline:2px solid var(--main);outline-offset:2px}"
+    ".code{display:block;width:100%;background:#fff;border-radius:.4rem}"
+    "@media(max-width:30rem){main{min-height:100vh;margin:0;border:0;border-radius:0}}";
 
 static const char *
 title_of(const struct payments_page *page)
@@ -87,6 +93,31 @@ explanation_of(const struct payments_page *page)
            "start again from there.";
 }
 
+/* As its owner writes it. */
+static struct span
+brand_name(struct span brand)
+{
+    static const struct {
+        const char *brand;
+        const char *name;
+    } names[] = {
+        {"amex", "American Express"},
+        {"diners", "Diners Club"},
+        {"discover", "Discover"},
+        {"jcb", "JCB"},
+        {"mastercard", "Mastercard"},
+        {"unionpay", "UnionPay"},
+        {"visa", "Visa"},
+    };
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (span_equal_cstr(brand, names[i].brand)) {
+            return span_from_cstr(names[i].name);
+        }
+    }
+    return brand;
+}
+
 static void
 write_facts(struct buf *out, const struct payments_page *page)
 {
@@ -99,7 +130,7 @@ write_facts(struct buf *out, const struct payments_page *page)
         buf_append_cstr(out, "</dd></div>\n");
     }
     buf_append_cstr(out, "<div><dt>Card</dt><dd>");
-    payments_page_text_write(out, page->brand);
+    payments_page_text_write(out, brand_name(page->brand));
     buf_append_cstr(out, " ending in ");
     payments_page_text_write(out, page->last4);
     buf_append_cstr(out, "</dd></div>\n</dl>\n");
@@ -165,7 +196,7 @@ payments_page_write(struct buf *out, const struct payments_page *page)
         payments_page_text_write(out, page->location);
         buf_append_cstr(out, "\">Back to the shop</a>\n");
     }
-    buf_append_cstr(out, "</main>\n</body>\n</html>\n");
+    payments_page_end_write(out);
 }
 
 void
@@ -188,8 +219,8 @@ payments_page_refusal_write(int status, struct buf *out)
         out,
         "We could not finish this just now. If you have answered already, your answer may have "
         "arrived: look again before you start anew. Nothing is paid twice.</p>\n"
-        "<a class=\"back\" href=\"\">Look again</a>\n"
-        "</main>\n</body>\n</html>\n");
+        "<a class=\"back\" href=\"\">Look again</a>\n");
+    payments_page_end_write(out);
 }
 
 /* Who has paid must not be sent to pay again. */
@@ -213,7 +244,8 @@ write_no_code(struct buf *out, enum payments_qr_page_kind kind)
 
     write_head(out, words[kind].title);
     buf_append_cstr(out, words[kind].text);
-    buf_append_cstr(out, "</p>\n</main>\n</body>\n</html>\n");
+    buf_append_cstr(out, "</p>\n");
+    payments_page_end_write(out);
 }
 
 void
@@ -240,5 +272,6 @@ payments_qr_page_write(
     }
     buf_append_cstr(out, "</p>\n<img class=\"code\" alt=\"The code to scan\" src=\"");
     payments_page_text_write(out, picture);
-    buf_append_cstr(out, "\">\n</main>\n</body>\n</html>\n");
+    buf_append_cstr(out, "\">\n");
+    payments_page_end_write(out);
 }

@@ -44,7 +44,7 @@ test_form(void **state)
     char *text = t_page(&page);
     assert_non_null(strstr(text, "<form method=\"post\">"));
     assert_non_null(strstr(text, "1234.56 USD"));
-    assert_non_null(strstr(text, "visa ending in 3220"));
+    assert_non_null(strstr(text, "Visa ending in 3220"));
     assert_null(strstr(text, "<script"));
     assert_null(strstr(text, "href"));
     free(text);

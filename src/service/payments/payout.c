@@ -63,8 +63,7 @@ static void
 answer_unknown(struct payments_payout_flow *flow)
 {
     struct payments_attempt *attempt = &flow->payout->attempt;
-    flow->payout->due = now_of(flow) + payments_attempt_backoff_s(attempt->tries);
-    attempt->tries++;
+    flow->payout->due = payments_attempt_again(flow->op, attempt);
     attempt->key = SPAN_EMPTY; /* the answer that leaves now is the key's last word */
     save_and_answer(flow, NULL);
 }
@@ -424,6 +423,30 @@ method_check(struct resource_op *op)
     return true;
 }
 
+int64_t
+payments_payout_coin(const struct currency *currency)
+{
+    bool whole = strcmp(currency->code, "HUF") == 0 || strcmp(currency->code, "TWD") == 0;
+    return whole ? 100 : 1;
+}
+
+static bool
+bank_coins_check(struct resource_op *op, int64_t amount, const struct currency *currency)
+{
+    int64_t coin = payments_payout_coin(currency);
+    if (amount % coin != 0) {
+        resource_invalid(
+            op,
+            "parameter_invalid_integer",
+            "amount",
+            "Banks pay %s in whole units: the amount has to be a multiple of %lld.",
+            currency->code,
+            (long long)coin);
+        return false;
+    }
+    return resource_coins_check(op, "amount", amount, currency);
+}
+
 static bool
 read_payout(struct resource_op *op, struct payments_payout *payout)
 {
@@ -437,7 +460,7 @@ read_payout(struct resource_op *op, struct payments_payout *payout)
     const struct currency *currency = currency_find(code);
     ASSERT(currency != NULL); /* the table says what it is */
     payout->currency = span_from_cstr(currency->api_code);
-    if (!method_check(op) || !resource_coins_check(op, "amount", payout->amount, currency)) {
+    if (!method_check(op) || !bank_coins_check(op, payout->amount, currency)) {
         return false;
     }
     const struct payments_bank_account *account =

@@ -1,15 +1,7 @@
 /*
  * One run of a payout through the books and the bank. What another process needs to go on is in the
  * document's attempt (payout_documents.h); this struct is only what the present run holds in
- * memory.
- *
- * PAYOUT-1  A payout never takes the merchant's available balance below zero, what other payouts
- *           hold counted, under any interleaving: the ledger says so, in the chain that holds.
- * PAYOUT-2  The bank is asked for what the books hold, and only after it is durable that it will
- *           be; from then on nobody cancels it.
- * PAYOUT-3  What was refused is so for ever: its id is used up in the books before anybody is told.
- * PAYOUT-4  What is held ends once: posted when the bank has paid, voided when it has not, or when
- *           it was not asked.
+ * memory. README.md has the invariants, PAYOUT-1 and on.
  */
 #ifndef PAYMENTS_PAYOUT_H
 #define PAYMENTS_PAYOUT_H
@@ -96,6 +88,9 @@ void payments_payout_drive(struct resource_op *op, struct span id);
 /* The money is held: the line in the balance, and when the bank is to be asked. The caller saves
  * the payout. */
 MUST_USE err_t payments_payout_line_of_hold(struct payments_payout_flow *flow);
+/* What banks pay is a multiple of it, in the API's units. As Stripe's: what has two decimals in
+ * payments may have none at banks. */
+int64_t payments_payout_coin(const struct currency *currency);
 /* The day after: banks take a night. */
 int64_t payments_payout_arrival(int64_t now_s);
 

@@ -1,6 +1,5 @@
 #include "payout_documents.h"
 
-#include "base/assert.h"
 #include "resource/fields.h"
 
 static const struct resource_field bank_account_fields[] = {
@@ -128,46 +127,3 @@ const struct resource_type payments_payout_type = {
     .render = payments_payout_render,
     .permission = "payouts",
 };
-
-uint32_t
-payments_payout_bookings(
-    const struct payments_payout *payout,
-    struct payments_payout_booking bookings[PAYMENTS_PAYOUT_BOOKINGS_MAX])
-{
-    static const char *const steps[PAYMENTS_PAYOUT_BOOKINGS_MAX] = {
-        PAYMENTS_PAYOUT_HOLD,
-        PAYMENTS_PAYOUT_PAID,
-        PAYMENTS_PAYOUT_NOT_PAID,
-        PAYMENTS_PAYOUT_CANCELED,
-        PAYMENTS_PAYOUT_RETURNED,
-    };
-
-    bool open = payout->attempt.kind.size != 0;
-    bool held = payout->balance_transaction.size != 0;
-    if (open && !held) {
-        return 0;
-    }
-    bool failed = held && span_equal_cstr(payout->status, "failed");
-    bool paid = payout->paid_at != 0;
-    const bool moved[PAYMENTS_PAYOUT_BOOKINGS_MAX] = {
-        true, paid, failed && !paid, span_equal_cstr(payout->status, "canceled"), failed && paid};
-    u128 number = 0;
-    bool parsed = id_parse(payments_payout_type.prefix, payout->header.id, &number);
-    ASSERT(parsed);
-    /* What comes next may be in the books before the document says so: the end of what is pending,
-     * or under way; the return of what is watched. */
-    bool goes_on = open || span_equal_cstr(payout->status, "pending");
-    uint32_t count = goes_on                    ? 1
-                     : paid && payout->due != 0 ? PAYMENTS_PAYOUT_BOOKINGS_MAX - 1
-                                                : PAYMENTS_PAYOUT_BOOKINGS_MAX;
-    for (uint32_t i = 0; i < count; i++) {
-        bookings[i] = (struct payments_payout_booking){
-            .transfer = resource_derived_id(number, steps[i]),
-            .amount = moved[i] ? payout->amount : -1,
-        };
-    }
-    if (!held) {
-        bookings[0].amount = 0; /* what was refused leaves its id behind (payout_posting.c) */
-    }
-    return count;
-}

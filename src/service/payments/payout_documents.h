@@ -3,6 +3,7 @@
 #define PAYMENTS_PAYOUT_DOCUMENTS_H
 
 #include "documents.h"
+#include "payments/stored.h"
 
 /* An account at a bank that payouts go to. One that was deleted stays, for the payouts that went
  * there; nobody finds it by the merchant any more. */
@@ -41,11 +42,7 @@ enum {
 
 /*
  * When the merchant is paid out by itself, and how far that is, for which a mode has one document:
- * `due` is a day of the schedule until all currencies are dealt with.
- *
- * PAYOUT-5  Of a day of the schedule there is at most one automatic payout in a currency: its id is
- *           durable before the books hold anything for it, and the commit that makes the payout
- * says that its currency is done.
+ * `due` is a day of the schedule until all currencies are dealt with (PAYOUT-5).
  */
 struct payments_payout_schedule {
     struct resource_header header;
@@ -114,17 +111,11 @@ void payments_bank_account_render(struct resource_render *render, const void *do
 void payments_deleted_bank_account_render(struct resource_render *render, const void *document);
 void payments_payout_render(struct resource_render *render, const void *document);
 
-/* What a payout says of a transfer in the books. */
-struct payments_payout_booking {
-    u128 transfer;
-    int64_t amount; /* the public API's units; below zero: it must not be there */
-};
-
-#define PAYMENTS_PAYOUT_BOOKINGS_MAX 5
-/* Returns how many; 0: nothing can be said yet. */
-uint32_t payments_payout_bookings(
+/* What it says of the books (stored.c): payments_stored_payout. */
+MUST_USE err_t payments_payout_expect(
     const struct payments_payout *payout,
-    struct payments_payout_booking bookings[PAYMENTS_PAYOUT_BOOKINGS_MAX]);
+    struct books_expected expected[PAYMENTS_EXPECTED_MAX],
+    uint32_t *ret_count);
 
 /* The steps that its transfers' ids derive from, with the number in its id. */
 #define PAYMENTS_PAYOUT_HOLD     "hold"

@@ -15,9 +15,7 @@
 #ifndef PAYMENTS_PAYOUT_MACHINE_H
 #define PAYMENTS_PAYOUT_MACHINE_H
 
-#include "base/span.h"
-
-#include <stdbool.h>
+#include "base/machine.h"
 
 enum payments_payout_move {
     PAYMENTS_PAYOUT_LACK,   /* the money was not there, which was unknown for a while */
@@ -28,6 +26,8 @@ enum payments_payout_move {
     PAYMENTS_PAYOUT_CANCEL,
     PAYMENTS_PAYOUT_MOVE_COUNT,
 };
+
+extern const struct machine payments_payout_machine;
 
 /* The public API's words, NULL behind the last. */
 extern const char *const payments_payout_statuses[];

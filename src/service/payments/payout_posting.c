@@ -288,11 +288,13 @@ looked_up(struct port_ledger_request *request)
         return;
     }
     flow->payout->amount = amount;
-    if (money_from_api(amount, held.currency, &shown) == ERR_OK && shown.amount == held.amount) {
+    if (money_from_api(amount, held.currency, &shown) == ERR_OK && shown.amount == held.amount &&
+        amount % payments_payout_coin(held.currency) == 0) {
         flow->posted_step(flow, PAYMENTS_PAYOUT_POSTED);
         return;
     }
-    /* Not to be said in the API's units: all of it goes back, for which a void says nothing. */
+    /* No bank pays that, as something went out since it was looked at: all of it goes back, for
+     * which a void says nothing. */
     flow->payout->amount = 0;
     flow->step_behind_void = flow->posted_step;
     payments_payout_post_end(

@@ -197,7 +197,7 @@ hold(struct resource_op *op)
 
 /* -------------------------------------------------------------------------------- (2), (1) --- */
 
-/* What is available, in the API's units, rounded down. */
+/* What is available and banks can pay, in the API's units. */
 static int64_t
 available(const struct run *run, uint32_t place)
 {
@@ -216,7 +216,8 @@ available(const struct run *run, uint32_t place)
         amount = amount < AMOUNT_HIGH ? amount : AMOUNT_HIGH;
         err_t error = money_from_api(amount, have.currency, &shown);
         ASSERT(error == ERR_OK);
-        return shown.amount > have.amount ? amount - 1 : amount;
+        amount = shown.amount > have.amount ? amount - 1 : amount;
+        return amount - amount % payments_payout_coin(have.currency);
     }
     return 0;
 }

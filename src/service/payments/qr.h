@@ -22,6 +22,20 @@ bool payments_qr_read(struct resource_op *op, struct payments_qr_content *ret_co
 /* "https://host/qr/SCOPE/ID_SECRET": the page; with .png or .svg behind it, the pictures. */
 struct span payments_qr_url(struct payments_flow *flow, struct span id, struct span secret);
 
+/* What an address asks for by its end. */
+enum payments_qr_form {
+    PAYMENTS_QR_PAGE,
+    PAYMENTS_QR_PNG,
+    PAYMENTS_QR_SVG
+};
+
+/* Takes ".png" or ".svg" off the token. */
+enum payments_qr_form payments_qr_form_read(struct span *token);
+
+/* Answers with the picture of a code that says `data`; `title` is for who cannot see it. */
+void payments_qr_picture_answer(
+    struct resource_op *op, struct span data, struct span title, enum payments_qr_form form);
+
 /* Members `data`, `image_url_png`, `image_url_svg` and `hosted_instructions_url`. */
 void payments_qr_render(struct json_writer *json, struct span data, struct span url);
 

@@ -11,12 +11,6 @@
 
 #define MODULE_PIXELS 8
 
-enum form {
-    FORM_PAGE,
-    FORM_PNG,
-    FORM_SVG
-};
-
 struct shown {
     struct span data;
     struct span secret;
@@ -37,16 +31,14 @@ answer_page(struct resource_op *op, int status, const struct shown *shown)
     resource_answer_typed(op, status, "text/html; charset=utf-8", &body);
 }
 
-/* "<id>_<secret>", with the form's suffix behind it. */
-static bool
-read_address(struct resource_op *op, struct span *ret_id, struct span *ret_secret, enum form *form)
+enum payments_qr_form
+payments_qr_form_read(struct span *token)
 {
-    struct span token = resource_op_capture(op, 1);
-    *form = span_ends_with(token, SPAN(".png"))   ? FORM_PNG
-            : span_ends_with(token, SPAN(".svg")) ? FORM_SVG
-                                                  : FORM_PAGE;
-    token = span_slice(token, 0, token.size - (*form == FORM_PAGE ? 0 : 4));
-    return payments_url_read_token(token, ret_id, ret_secret);
+    enum payments_qr_form form = span_ends_with(*token, SPAN(".png"))   ? PAYMENTS_QR_PNG
+                                 : span_ends_with(*token, SPAN(".svg")) ? PAYMENTS_QR_SVG
+                                                                        : PAYMENTS_QR_PAGE;
+    *token = span_slice(*token, 0, token->size - (form == PAYMENTS_QR_PAGE ? 0 : 4));
+    return form;
 }
 
 static err_t
@@ -91,42 +83,51 @@ load_intent(struct payments_flow *flow, struct span id, struct shown *shown)
 }
 
 static err_t
-draw(struct resource_op *op, const struct shown *shown, enum form form, struct buf *body)
+draw(
+    struct resource_op *op,
+    struct span data,
+    struct span title,
+    enum payments_qr_form form,
+    struct buf *body)
 {
     struct image_qr *qr = ARENA_NEW(resource_op_arena(op), struct image_qr);
-    const struct image_qr_style style = {
-        .module_pixels = MODULE_PIXELS, .title = SPAN("Code to pay with a wallet")};
+    const struct image_qr_style style = {.module_pixels = MODULE_PIXELS, .title = title};
     if (qr == NULL) {
         return ERR_FULL;
     }
-    TRY(image_qr_encode(shown->data, qr));
-    if (form == FORM_PNG) {
-        buf_init(body, IMAGE_QR_PNG_MAX);
-        return image_qr_png(qr, &style, body);
-    }
-    buf_init(body, IMAGE_QR_SVG_MAX);
-    return image_qr_svg(qr, &style, body);
+    TRY(image_qr_encode(data, qr));
+    return form == PAYMENTS_QR_PNG ? image_qr_png(qr, &style, body)
+                                   : image_qr_svg(qr, &style, body);
 }
 
-static void
-answer_shown(struct resource_op *op, const struct shown *shown, enum form form)
+void
+payments_qr_picture_answer(
+    struct resource_op *op, struct span data, struct span title, enum payments_qr_form form)
 {
-    enum {
-        GONE = 410
-    };
-
+    bool png = form == PAYMENTS_QR_PNG;
     struct buf picture;
-    if (shown->kind != PAYMENTS_QR_PAGE_CODE || form == FORM_PAGE) {
-        answer_page(op, shown->kind == PAYMENTS_QR_PAGE_CODE ? 200 : GONE, shown);
-        return;
-    }
-    err_t error = draw(op, shown, form, &picture);
+    buf_init(&picture, png ? IMAGE_QR_PNG_MAX : IMAGE_QR_SVG_MAX);
+    err_t error = draw(op, data, title, form, &picture);
     if (error != ERR_OK) {
         buf_release(&picture);
         resource_internal(op, error, "picture of a code");
         return;
     }
-    resource_answer_typed(op, 200, form == FORM_PNG ? "image/png" : "image/svg+xml", &picture);
+    resource_answer_typed(op, 200, png ? "image/png" : "image/svg+xml", &picture);
+}
+
+static void
+answer_shown(struct resource_op *op, const struct shown *shown, enum payments_qr_form form)
+{
+    enum {
+        GONE = 410
+    };
+
+    if (shown->kind != PAYMENTS_QR_PAGE_CODE || form == PAYMENTS_QR_PAGE) {
+        answer_page(op, shown->kind == PAYMENTS_QR_PAGE_CODE ? 200 : GONE, shown);
+        return;
+    }
+    payments_qr_picture_answer(op, shown->data, SPAN("Code to pay with a wallet"), form);
 }
 
 /* The same for what is not there and for a wrong secret: nothing is to be learnt by guessing. */
@@ -148,11 +149,12 @@ payments_qr_page_show(struct resource_op *op)
     struct shown shown = {.kind = PAYMENTS_QR_PAGE_UNKNOWN};
     struct span id;
     struct span secret;
-    enum form form;
     if (flow == NULL) {
         return;
     }
-    if (!read_address(op, &id, &secret, &form)) {
+    struct span token = resource_op_capture(op, 1);
+    enum payments_qr_form form = payments_qr_form_read(&token);
+    if (!payments_url_read_token(token, &id, &secret)) {
         answer_unknown(op);
         return;
     }

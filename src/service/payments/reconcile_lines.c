@@ -11,13 +11,12 @@
  *                         and nothing else. Its balance transactions are there, and the charge
  *                         counts what its disputes say
  *   balance transactions  the charge, refund, payout or dispute that it comes from is there, names
- *                         it, and
- * says the same amount and currency. What has settled is in the books with its net amount, and what
- * never had to is not
+ *                         it, and says the same amount and currency. What has settled is in the
+ *                         books with its net amount, and what never had to is not
  *
  * A line of the merchant's balance and what it comes from are written by one commit, and after the
  * books (PAYMENTS-4); settlement is in the books before a document says so. So each can be compared
- * at any time, but for refunds and disputes under way.
+ * at any time, but for what moves next of what is under way.
  */
 #include "dispute.h"
 #include "payout_documents.h"
@@ -26,8 +25,7 @@
 #include "base/assert.h"
 #include "base/list.h"
 
-#define EXPECTED_PER_DOCUMENT PAYMENTS_PAYOUT_BOOKINGS_MAX /* of a refund three */
-#define EXPECTED_MAX          (PAYMENTS_RECONCILE_SLICE * EXPECTED_PER_DOCUMENT)
+#define EXPECTED_MAX (PAYMENTS_RECONCILE_SLICE * PAYMENTS_EXPECTED_MAX) /* of a refund three */
 
 enum presence {
     MUST_BE,
@@ -61,6 +59,24 @@ difference(struct lines *lines, struct span document, const char *what, int64_t 
     payments_reconcile_difference(lines->reconciler, document, what, says, other);
 }
 
+static void
+add(struct lines *lines,
+    const struct resource_header *document,
+    const struct currency *currency,
+    const struct books_expected *expected,
+    enum presence presence)
+{
+    ASSERT(lines->count < EXPECTED_MAX);
+    lines->ids[lines->count] = expected->transfer;
+    lines->expected[lines->count++] = (struct expected){
+        .document = document->id,
+        .id = expected->transfer,
+        .amount = expected->amount,
+        .ledger = books_ledger_number(currency, resource_op_caller(lines->op)->live),
+        .presence = presence,
+    };
+}
+
 /* Amounts that no transfer can have differ from every other. */
 static void
 expect(
@@ -77,14 +93,32 @@ expect(
         difference(lines, document->id, "no amount of its currency", amount, 0);
         return;
     }
-    lines->ids[lines->count] = id;
-    lines->expected[lines->count++] = (struct expected){
-        .document = document->id,
-        .id = id,
-        .amount = money.amount,
-        .ledger = books_ledger_number(currency, resource_op_caller(lines->op)->live),
-        .presence = presence,
-    };
+    const struct books_expected expected = {.transfer = id, .amount = money.amount};
+    add(lines, document, currency, &expected, presence);
+}
+
+/* What stored.c says of the document; `error` if it could say nothing. */
+static void
+expect_all(
+    struct lines *lines,
+    const struct resource_header *document,
+    struct span code,
+    err_t error,
+    const struct books_expected *expected,
+    uint32_t count)
+{
+    const struct currency *currency = currency_find(code);
+    if (error != ERR_OK || currency == NULL) {
+        difference(lines, document->id, "no amount of its currency", 0, 0);
+        return;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        add(lines,
+            document,
+            currency,
+            &expected[i],
+            expected[i].amount < 0 ? MUST_NOT_BE : MUST_BE);
+    }
 }
 
 /* NULL: there is no such document, or it cannot be read now, or is damaged, which is told where it
@@ -103,25 +137,16 @@ load(struct lines *lines, const struct resource_type *type, struct span id, bool
 
 /* ---------------------------------------------------------------------------------- refunds --- */
 
+/* Of an empty one nothing is said. */
 static void
 has_line(struct lines *lines, const struct resource_header *document, struct span line)
 {
     bool missing = false;
-    (void)load(lines, &payments_balance_transaction_type, line, &missing);
+    if (line.size != 0) {
+        (void)load(lines, &payments_balance_transaction_type, line, &missing);
+    }
     if (missing) {
         difference(lines, document->id, "its balance transaction is missing", 0, 0);
-    }
-}
-
-static void
-has_lines(struct lines *lines, const struct payments_refund *refund)
-{
-    has_line(lines, &refund->header, refund->balance_transaction);
-    if (refund->split_transaction.size != 0) {
-        has_line(lines, &refund->header, refund->split_transaction);
-    }
-    if (refund->failure_balance_transaction.size != 0) {
-        has_line(lines, &refund->header, refund->failure_balance_transaction);
     }
 }
 
@@ -146,7 +171,9 @@ look_at_refund(struct lines *lines, const struct payments_refund *refund)
     int64_t card = payments_split_rest_refunded(refund);
     u128 attempt = 0;
     if (booked) {
-        has_lines(lines, refund);
+        has_line(lines, header, refund->balance_transaction);
+        has_line(lines, header, refund->split_transaction);
+        has_line(lines, header, refund->failure_balance_transaction);
     }
     if (!attempt_of(refund, &attempt) || (under_way && !booked)) {
         return;
@@ -180,24 +207,12 @@ collect_payout(void *context, void *document)
 {
     struct lines *lines = context;
     const struct payments_payout *payout = document;
-    struct payments_payout_booking bookings[PAYMENTS_PAYOUT_BOOKINGS_MAX];
-    uint32_t count = payments_payout_bookings(payout, bookings);
-    if (payout->balance_transaction.size != 0) {
-        has_line(lines, &payout->header, payout->balance_transaction);
-    }
-    if (payout->failure_balance_transaction.size != 0) {
-        has_line(lines, &payout->header, payout->failure_balance_transaction);
-    }
-    for (uint32_t i = 0; i < count; i++) {
-        bool moved = bookings[i].amount >= 0;
-        expect(
-            lines,
-            &payout->header,
-            payout->currency,
-            bookings[i].transfer,
-            moved ? bookings[i].amount : 0,
-            moved ? MUST_BE : MUST_NOT_BE);
-    }
+    struct books_expected expected[PAYMENTS_EXPECTED_MAX];
+    uint32_t count = 0;
+    err_t error = payments_payout_expect(payout, expected, &count);
+    has_line(lines, &payout->header, payout->balance_transaction);
+    has_line(lines, &payout->header, payout->failure_balance_transaction);
+    expect_all(lines, &payout->header, payout->currency, error, expected, count);
     return true;
 }
 
@@ -250,62 +265,18 @@ compare_charge(struct lines *lines, const struct payments_dispute *dispute)
     }
 }
 
-static enum presence
-presence_of(const struct payments_dispute *dispute, struct span line, const char *attempt)
-{
-    return line.size != 0                                    ? MUST_BE
-           : span_equal_cstr(dispute->attempt.kind, attempt) ? MAY_BE
-                                                             : MUST_NOT_BE;
-}
-
-static void
-has_dispute_line(struct lines *lines, const struct payments_dispute *dispute, struct span line)
-{
-    bool missing = false;
-    if (line.size != 0) {
-        (void)load(lines, &payments_balance_transaction_type, line, &missing);
-    }
-    if (missing) {
-        difference(lines, dispute->header.id, "its balance transaction is missing", 0, 0);
-    }
-}
-
-static void
-look_at_dispute(struct lines *lines, const struct payments_dispute *dispute)
-{
-    const struct resource_header *header = &dispute->header;
-    u128 number = payments_dispute_number(dispute);
-    enum presence taken = presence_of(dispute, dispute->withdrawal, "withdraw");
-    has_dispute_line(lines, dispute, dispute->withdrawal);
-    has_dispute_line(lines, dispute, dispute->reinstation);
-    compare_charge(lines, dispute);
-    expect(
-        lines,
-        header,
-        dispute->currency,
-        resource_derived_id(number, "dispute"),
-        dispute->amount,
-        taken);
-    expect(
-        lines,
-        header,
-        dispute->currency,
-        resource_derived_id(number, "dispute fee"),
-        dispute->fee,
-        dispute->fee != 0 ? taken : MUST_NOT_BE);
-    expect(
-        lines,
-        header,
-        dispute->currency,
-        resource_derived_id(number, "dispute reversal"),
-        dispute->amount,
-        presence_of(dispute, dispute->reinstation, "reinstate"));
-}
-
 static bool
 collect_dispute(void *context, void *document)
 {
-    look_at_dispute(context, document);
+    struct lines *lines = context;
+    const struct payments_dispute *dispute = document;
+    struct books_expected expected[PAYMENTS_EXPECTED_MAX];
+    uint32_t count = 0;
+    err_t error = payments_dispute_expect(dispute, expected, &count);
+    has_line(lines, &dispute->header, dispute->withdrawal);
+    has_line(lines, &dispute->header, dispute->reinstation);
+    compare_charge(lines, dispute);
+    expect_all(lines, &dispute->header, dispute->currency, error, expected, count);
     return true;
 }
 

@@ -41,8 +41,7 @@ schedule(struct payments_flow *flow, int64_t after_s)
 static void
 answer_unknown(struct payments_flow *flow)
 {
-    schedule(flow, payments_attempt_backoff_s(flow->refund->attempt.tries));
-    flow->refund->attempt.tries++;
+    flow->refund->due = payments_attempt_again(flow->op, &flow->refund->attempt);
     err_t error = resource_save(flow->op, &payments_refund_type, flow->refund);
     if (error != ERR_OK) {
         resource_internal(flow->op, error, "refund");

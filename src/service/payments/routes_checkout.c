@@ -8,7 +8,6 @@
 #define QUANTITY_MAX 999999
 
 static const char *const modes[] = {"payment", "setup", "subscription", NULL};
-static const char *const statuses[] = {"open", "complete", "expired", NULL};
 static const char *const submit_types[] = {"auto", "book", "donate", "pay", NULL};
 static const char *const ui_modes[] = {"hosted", "hosted_page", NULL};
 static const char *const capture_methods[] = {"automatic", "automatic_async", "manual", NULL};
@@ -71,7 +70,7 @@ static const struct resource_param list_params[] = {
     RESOURCE_LIST_PARAMS,
     ID("payment_intent"),
     ID("customer"),
-    ONE_OF("status", statuses),
+    ONE_OF("status", payments_checkout_statuses),
 };
 static const struct resource_param item_list_params[] = {
     INTEGER("limit", 1, 100),

@@ -10,6 +10,7 @@
 
 #include "base/assert.h"
 #include "base/list.h"
+#include "os/fault.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -61,6 +62,7 @@ settled(struct port_ledger_request *request)
     struct settle *settle = CONTAINER_OF(request, struct settle, request);
     err_t error = request->error;
     uint32_t moved = 0;
+    FAULT_POINT("settle-before-marked");
     for (uint32_t i = 0; error == ERR_OK && i < settle->count; i++) {
         uint32_t status = settle->results[i].status;
         if (status != LEDGER_TRANSFER_created && status != LEDGER_TRANSFER_exists) {
@@ -118,6 +120,7 @@ settle_scope(struct resource_op *op)
     for (uint32_t i = 0; i < settle->count; i++) {
         fill_transfer(settle, i);
     }
+    FAULT_POINT("settle-before-post");
     settle->request.operation = PORT_LEDGER_CREATE_TRANSFERS;
     settle->request.count = settle->count;
     settle->request.in.transfers = settle->transfers;

@@ -182,9 +182,7 @@ static void
 answer_unknown(struct payments_flow *flow)
 {
     struct payments_setup *setup = flow->setup;
-    setup->attempt.tries++;
-    setup->due =
-        (int64_t)resource_now_s(flow->op) + payments_attempt_backoff_s(setup->attempt.tries - 1);
+    setup->due = payments_attempt_again(flow->op, &setup->attempt);
     end(flow, resource_save(flow->op, &payments_setup_type, setup));
 }
 

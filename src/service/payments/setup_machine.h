@@ -14,10 +14,7 @@
 #ifndef PAYMENTS_SETUP_MACHINE_H
 #define PAYMENTS_SETUP_MACHINE_H
 
-#include "base/span.h"
-
-#include <stdbool.h>
-#include <stdint.h>
+#include "base/machine.h"
 
 enum payments_setup_status {
     PAYMENTS_SETUP_REQUIRES_PAYMENT_METHOD,
@@ -41,6 +38,8 @@ enum payments_setup_move {
     PAYMENTS_SETUP_CANCEL,
     PAYMENTS_SETUP_MOVE_COUNT,
 };
+
+extern const struct machine payments_setup_machine;
 
 /* The public API's word. Static. */
 const char *payments_setup_status_name(enum payments_setup_status status);

@@ -5,15 +5,11 @@
 
 #include <cmocka.h>
 
+#include "machine_testing.h"
 #include "setup_machine.h"
 
-/* The legal moves once more, written from the public API's description of the states: what is not
- * here must be refused. */
-static const struct {
-    const char *from;
-    enum payments_setup_move move;
-    const char *to;
-} legal[] = {
+/* The legal moves once more, written from the public API's description of the states. */
+static const struct t_move legal[] = {
     {"requires_payment_method", PAYMENTS_SETUP_ATTACH, "requires_confirmation"},
     {"requires_payment_method", PAYMENTS_SETUP_UNSET, "requires_payment_method"},
     {"requires_payment_method", PAYMENTS_SETUP_CANCEL, "canceled"},
@@ -31,31 +27,11 @@ static const struct {
     {"processing", PAYMENTS_SETUP_VERIFIED, "succeeded"},
 };
 
-static const char *
-expected(const char *from, uint32_t move)
-{
-    for (size_t i = 0; i < sizeof(legal) / sizeof(legal[0]); i++) {
-        if (span_equal_cstr(span_from_cstr(legal[i].from), from) && legal[i].move == move) {
-            return legal[i].to;
-        }
-    }
-    return NULL;
-}
-
 static void
 test_every_move(void **state)
 {
     (void)state;
-    for (uint32_t from = 0; from < PAYMENTS_SETUP_STATUS_COUNT; from++) {
-        for (uint32_t move = 0; move < PAYMENTS_SETUP_MOVE_COUNT; move++) {
-            const char *name = payments_setup_status_name((enum payments_setup_status)from);
-            const char *target = expected(name, move);
-            struct span status = span_from_cstr(name);
-            bool allowed = payments_setup_move(&status, (enum payments_setup_move)move);
-            assert_int_equal(allowed, target != NULL);
-            assert_true(span_equal_cstr(status, target != NULL ? target : name));
-        }
-    }
+    T_MACHINE_MOVES(&payments_setup_machine, legal);
 }
 
 int

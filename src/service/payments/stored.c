@@ -6,8 +6,7 @@
 
 #include <string.h>
 
-static_assert(PAYMENTS_STORED_BOOKINGS_MAX == PAYMENTS_PARTS_MAX, "a booking for each part");
-static_assert(PAYMENTS_STORED_MOVEMENTS_MAX == PAYMENTS_PAYOUT_BOOKINGS_MAX, "all of a payout");
+static_assert(PAYMENTS_STORED_PARTS_MAX == PAYMENTS_PARTS_MAX, "something of each part");
 
 /* Of the card's part, or of all that one payer paid. */
 static u128
@@ -79,17 +78,21 @@ is_sound(const struct payments_charge *charge)
 
 /* ERR_CORRUPT: it is no amount of the currency that could be booked. */
 static err_t
-booking(
-    u128 transfer, int64_t amount, struct span code, struct payments_stored_booking *ret_booking)
+booked(u128 transfer, int64_t amount, struct span code, struct books_expected *ret_expected)
 {
     const struct currency *currency = currency_find(code);
     struct money money;
     if (currency == NULL || amount < 0 || money_from_api(amount, currency, &money) != ERR_OK) {
         return ERR_CORRUPT;
     }
-    *ret_booking =
-        (struct payments_stored_booking){.transfer = transfer, .amount = (u128)money.amount};
+    *ret_expected = (struct books_expected){.transfer = transfer, .amount = money.amount};
     return ERR_OK;
+}
+
+static struct books_expected
+not_booked(u128 transfer)
+{
+    return (struct books_expected){.transfer = transfer, .amount = -1};
 }
 
 err_t
@@ -111,7 +114,7 @@ payments_stored_charge(
     stored.intent = charge.payment_intent;
     stored.count = payments_charge_parts(&charge, parts);
     for (uint32_t i = 0; i < stored.count; i++) {
-        TRY(booking(parts[i].transfer, parts[i].amount, charge.currency, &stored.bookings[i]));
+        TRY(booked(parts[i].transfer, parts[i].amount, charge.currency, &stored.expected[i]));
     }
     *ret_charge = stored;
     return ERR_OK;
@@ -121,10 +124,7 @@ payments_stored_charge(
  * say. */
 err_t
 payments_stored_refund(
-    struct arena *arena,
-    struct span body,
-    struct payments_stored_booking *ret_booking,
-    bool *ret_booked)
+    struct arena *arena, struct span body, struct books_expected *ret_expected, bool *ret_booked)
 {
     struct payments_refund refund;
     memset(&refund, 0, sizeof(refund));
@@ -141,8 +141,55 @@ payments_stored_refund(
     if (!is_number(refund.reference)) {
         return ERR_CORRUPT;
     }
-    TRY(booking(payments_unhex(refund.reference), amount, refund.currency, ret_booking));
+    TRY(booked(payments_unhex(refund.reference), amount, refund.currency, ret_expected));
     *ret_booked = true;
+    return ERR_OK;
+}
+
+/* What comes next may be in the books before a document says so: the end of what is pending, or
+ * under way, and the return of what is watched. Of that nothing is said. */
+err_t
+payments_payout_expect(
+    const struct payments_payout *payout,
+    struct books_expected expected[PAYMENTS_EXPECTED_MAX],
+    uint32_t *ret_count)
+{
+    static const char *const steps[] = {
+        PAYMENTS_PAYOUT_HOLD,
+        PAYMENTS_PAYOUT_PAID,
+        PAYMENTS_PAYOUT_NOT_PAID,
+        PAYMENTS_PAYOUT_CANCELED,
+        PAYMENTS_PAYOUT_RETURNED,
+    };
+
+    enum {
+        STEPS = sizeof(steps) / sizeof(steps[0])
+    };
+
+    static_assert(STEPS <= PAYMENTS_EXPECTED_MAX, "room for all of a payout");
+    u128 number = 0;
+    if (payout->amount <= 0 || !id_parse(payments_payout_type.prefix, payout->header.id, &number)) {
+        return ERR_CORRUPT;
+    }
+    bool open = payments_attempt_is_open(&payout->attempt);
+    bool held = payout->balance_transaction.size != 0;
+    bool failed = held && span_equal_cstr(payout->status, "failed");
+    bool paid = payout->paid_at != 0;
+    const bool moved[STEPS] = {
+        true, paid, failed && !paid, span_equal_cstr(payout->status, "canceled"), failed && paid};
+    bool goes_on = open || span_equal_cstr(payout->status, "pending");
+    uint32_t count = goes_on ? 1 : paid && payout->due != 0 ? STEPS - 1 : STEPS;
+    count = open && !held ? 0 : count;
+    for (uint32_t i = 0; i < count; i++) {
+        u128 transfer = resource_derived_id(number, steps[i]);
+        if (moved[i]) {
+            /* What was refused leaves its id behind (payout_posting.c). */
+            TRY(booked(transfer, held ? payout->amount : 0, payout->currency, &expected[i]));
+        } else {
+            expected[i] = not_booked(transfer);
+        }
+    }
+    *ret_count = count;
     return ERR_OK;
 }
 
@@ -151,29 +198,14 @@ payments_stored_payout(
     struct arena *arena,
     struct span id,
     struct span body,
-    struct payments_stored_movement movements[PAYMENTS_STORED_MOVEMENTS_MAX],
+    struct books_expected expected[PAYMENTS_EXPECTED_MAX],
     uint32_t *ret_count)
 {
     struct payments_payout payout;
-    struct payments_payout_booking bookings[PAYMENTS_PAYOUT_BOOKINGS_MAX];
-    struct money money;
-    u128 number;
     memset(&payout, 0, sizeof(payout));
     TRY(resource_fields_decode(arena, &payments_payout_type, body, &payout));
     payout.header.id = id;
-    const struct currency *currency = currency_find(payout.currency);
-    if (!id_parse(payments_payout_type.prefix, id, &number) || currency == NULL ||
-        payout.amount <= 0 || money_from_api(payout.amount, currency, &money) != ERR_OK) {
-        return ERR_CORRUPT;
-    }
-    *ret_count = payments_payout_bookings(&payout, bookings);
-    for (uint32_t i = 0; i < *ret_count; i++) {
-        movements[i] = (struct payments_stored_movement){
-            .transfer = bookings[i].transfer,
-            .amount = bookings[i].amount > 0 ? money.amount : bookings[i].amount,
-        };
-    }
-    return ERR_OK;
+    return payments_payout_expect(&payout, expected, ret_count);
 }
 
 bool
@@ -190,36 +222,59 @@ payments_stored_explains(const struct ledger_transfer *movement, char ret_id[ID_
     return true;
 }
 
+/* As of payouts: what moves next is none of those that are over. */
+err_t
+payments_dispute_expect(
+    const struct payments_dispute *dispute,
+    struct books_expected expected[PAYMENTS_EXPECTED_MAX],
+    uint32_t *ret_count)
+{
+    bool taken = dispute->withdrawal.size != 0;
+
+    const struct {
+        const char *step;
+        int64_t amount;
+        bool moved;
+    } said[] = {
+        {PAYMENTS_DISPUTE_TAKEN, dispute->amount, taken},
+        {PAYMENTS_DISPUTE_FEE, dispute->fee, taken && dispute->fee != 0},
+        {PAYMENTS_DISPUTE_REVERSED, dispute->amount, dispute->reinstation.size != 0},
+    };
+
+    static_assert(sizeof(said) / sizeof(said[0]) <= PAYMENTS_EXPECTED_MAX, "room for all of it");
+    u128 number = 0;
+    uint32_t count = 0;
+    if (!id_parse(payments_dispute_type.prefix, dispute->header.id, &number)) {
+        return ERR_CORRUPT;
+    }
+    bool over = span_equal_cstr(dispute->status, "won") ||
+                span_equal_cstr(dispute->status, "lost") ||
+                span_equal_cstr(dispute->status, "warning_closed");
+    for (size_t i = 0; i < sizeof(said) / sizeof(said[0]); i++) {
+        u128 transfer = resource_derived_id(number, said[i].step);
+        if (said[i].moved) {
+            TRY(booked(transfer, said[i].amount, dispute->currency, &expected[count++]));
+        } else if (over) {
+            expected[count++] = not_booked(transfer);
+        }
+    }
+    *ret_count = count;
+    return ERR_OK;
+}
+
 err_t
 payments_stored_dispute(
     struct arena *arena,
     struct span id,
     struct span body,
-    struct payments_stored_booking bookings[PAYMENTS_STORED_DISPUTE_BOOKINGS_MAX],
+    struct books_expected expected[PAYMENTS_EXPECTED_MAX],
     uint32_t *ret_count)
 {
     struct payments_dispute dispute;
-    u128 number = 0;
-    uint32_t count = 0;
     memset(&dispute, 0, sizeof(dispute));
     TRY(resource_fields_decode(arena, &payments_dispute_type, body, &dispute));
-    if (!id_parse(payments_dispute_type.prefix, id, &number)) {
-        return ERR_CORRUPT;
-    }
-    if (dispute.withdrawal.size != 0) {
-        u128 transfer = resource_derived_id(number, "dispute");
-        TRY(booking(transfer, dispute.amount, dispute.currency, &bookings[count++]));
-    }
-    if (dispute.withdrawal.size != 0 && dispute.fee != 0) {
-        u128 transfer = resource_derived_id(number, "dispute fee");
-        TRY(booking(transfer, dispute.fee, dispute.currency, &bookings[count++]));
-    }
-    if (dispute.reinstation.size != 0) {
-        u128 transfer = resource_derived_id(number, "dispute reversal");
-        TRY(booking(transfer, dispute.amount, dispute.currency, &bookings[count++]));
-    }
-    *ret_count = count;
-    return ERR_OK;
+    dispute.header.id = id;
+    return payments_dispute_expect(&dispute, expected, ret_count);
 }
 
 err_t

@@ -21,16 +21,26 @@ is_put_off(const struct payments_flow *flow, int64_t due)
            (due == 0 || due > (int64_t)resource_now_s(flow->op));
 }
 
-static void
-drive_refund(struct payments_flow *flow, struct span id)
+/* NULL: the operation has ended. */
+static void *
+load_swept(struct payments_flow *flow)
 {
-    void *document;
-    err_t error = resource_load(flow->op, &payments_refund_type, id, &document);
+    void *document = NULL;
+    err_t error = resource_load(flow->op, flow->swept, flow->swept_id, &document);
     if (error != ERR_OK) {
-        resource_internal(flow->op, error, "refund to drive");
+        resource_internal(flow->op, error, "document to drive");
+        return NULL;
+    }
+    return document;
+}
+
+static void
+drive_refund(struct payments_flow *flow)
+{
+    flow->refund = load_swept(flow);
+    if (flow->refund == NULL) {
         return;
     }
-    flow->refund = document;
     if (!payments_attempt_is_open(&flow->refund->attempt) || is_put_off(flow, flow->refund->due)) {
         resource_finish(flow->op);
         return;
@@ -39,15 +49,12 @@ drive_refund(struct payments_flow *flow, struct span id)
 }
 
 static void
-drive_dispute(struct payments_flow *flow, struct span id)
+drive_dispute(struct payments_flow *flow)
 {
-    void *document;
-    err_t error = resource_load(flow->op, &payments_dispute_type, id, &document);
-    if (error != ERR_OK) {
-        resource_internal(flow->op, error, "dispute to drive");
+    flow->dispute = load_swept(flow);
+    if (flow->dispute == NULL) {
         return;
     }
-    flow->dispute = document;
     if (is_put_off(flow, flow->dispute->due)) {
         resource_finish(flow->op);
         return;
@@ -105,38 +112,21 @@ static void
 drive_locked(struct resource_op *op)
 {
     struct payments_flow *flow = payments_flow_of(op);
-    if (span_starts_with(flow->wanted_intent, span_from_cstr(payments_setup_type.prefix))) {
+    if (flow->swept == &payments_setup_type) {
         if (payments_setup_load(flow, flow->wanted_intent)) {
             drive_setup(flow);
         }
+    } else if (!payments_intent_load(flow, flow->wanted_intent)) {
         return;
-    }
-    if (!payments_intent_load(flow, flow->wanted_intent)) {
-        return;
-    }
-    if (flow->wanted_refund.size != 0) {
-        drive_refund(flow, flow->wanted_refund);
-    } else if (flow->wanted_dispute.size != 0) {
-        drive_dispute(flow, flow->wanted_dispute);
+    } else if (flow->swept == &payments_refund_type) {
+        drive_refund(flow);
+    } else if (flow->swept == &payments_dispute_type) {
+        drive_dispute(flow);
     } else {
         drive_intent(flow);
     }
 }
 
-static void
-drive(struct resource_op *op, struct span intent, struct span refund, struct span dispute)
-{
-    struct payments_flow *flow = payments_flow_create(op);
-    if (flow == NULL) {
-        return;
-    }
-    flow->wanted_intent = intent;
-    flow->wanted_refund = refund;
-    flow->wanted_dispute = dispute;
-    resource_lock(op, intent, drive_locked);
-}
-
-/* Of an intent, or a setup. */
 static void
 drive_found(
     struct resource_op *op,
@@ -144,31 +134,14 @@ drive_found(
     struct span id,
     struct span lock)
 {
-    (void)kind;
-    (void)lock;
-    drive(op, id, SPAN_EMPTY, SPAN_EMPTY);
-}
-
-static void
-drive_found_refund(
-    struct resource_op *op,
-    const struct resource_sweep_kind *kind,
-    struct span id,
-    struct span lock)
-{
-    (void)kind;
-    drive(op, lock, id, SPAN_EMPTY);
-}
-
-static void
-drive_found_dispute(
-    struct resource_op *op,
-    const struct resource_sweep_kind *kind,
-    struct span id,
-    struct span lock)
-{
-    (void)kind;
-    drive(op, lock, SPAN_EMPTY, id);
+    struct payments_flow *flow = payments_flow_create(op);
+    if (flow == NULL) {
+        return;
+    }
+    flow->swept = kind->type;
+    flow->swept_id = id;
+    flow->wanted_intent = lock;
+    resource_lock(op, lock, drive_locked);
 }
 
 static void
@@ -222,6 +195,13 @@ refund_began(const void *document)
     return began(&((const struct payments_refund *)document)->attempt);
 }
 
+/* The books have it, and the network says in days whether it stays. */
+static bool
+refund_waits(const void *document)
+{
+    return span_equal_cstr(((const struct payments_refund *)document)->attempt.state, "booked");
+}
+
 /* Of one that the bank has, the end is not ours to hurry: it is counted apart. */
 static int64_t
 payout_began(const void *document)
@@ -268,8 +248,9 @@ static const struct resource_sweep_kind kinds[] = {
         .due_column = PAYMENTS_REFUND_DUE,
         .hot_only = true,
         .began = refund_began,
+        .waits = refund_waits,
         .lock_of = refund_lock,
-        .drive = drive_found_refund,
+        .drive = drive_found,
     },
     {
         .type = &payments_payout_type,
@@ -288,7 +269,7 @@ static const struct resource_sweep_kind kinds[] = {
         .hot_only = true,
         .began = dispute_began,
         .lock_of = dispute_lock,
-        .drive = drive_found_dispute,
+        .drive = drive_found,
     },
     {
         .type = &payments_checkout_type,

@@ -41,6 +41,7 @@ struct wallets {
     struct wallets_reconciler *reconciler;
     _Atomic uint64_t attempts_open;
     _Atomic int64_t attempt_oldest_s;
+    _Atomic int64_t withdrawal_oldest_s;
     _Atomic uint64_t reconcile_runs;
     _Atomic uint64_t differences;
     _Atomic uint64_t suspense_open;
@@ -249,10 +250,9 @@ void wallets_withdrawal_drive(struct wallets_flow *flow);
  * under way --- */
 
 uint32_t wallets_expect_transfer(
-    const struct wallets_transfer *transfer,
-    struct wallets_expected expected[WALLETS_EXPECTED_MAX]);
+    const struct wallets_transfer *transfer, struct books_expected expected[WALLETS_EXPECTED_MAX]);
 uint32_t wallets_expect_hold(
-    const struct wallets_hold *hold, struct wallets_expected expected[WALLETS_EXPECTED_MAX]);
+    const struct wallets_hold *hold, struct books_expected expected[WALLETS_EXPECTED_MAX]);
 #define WALLETS_STEP_SIZE 48
 /* The name of the movement that gives a returned withdrawal to another wallet. */
 void wallets_give_step(const struct wallets_withdrawal *withdrawal, char out[WALLETS_STEP_SIZE]);
@@ -260,7 +260,7 @@ void wallets_give_step(const struct wallets_withdrawal *withdrawal, char out[WAL
 bool wallets_withdrawal_is_in_suspense(const struct wallets_withdrawal *withdrawal);
 uint32_t wallets_expect_withdrawal(
     const struct wallets_withdrawal *withdrawal,
-    struct wallets_expected expected[WALLETS_EXPECTED_MAX]);
+    struct books_expected expected[WALLETS_EXPECTED_MAX]);
 
 /* --- sweeper.c, reconcile.c: internal workers --- */
 

@@ -132,7 +132,7 @@ expect(
     struct slice *slice,
     const struct resource_header *document,
     struct span currency,
-    const struct wallets_expected *expected,
+    const struct books_expected *expected,
     uint32_t count)
 {
     ASSERT(slice->expected_count + count <= EXPECTED_MAX);
@@ -155,7 +155,7 @@ collect(void *context, void *document)
 {
     struct slice *slice = context;
     const struct resource_header *header = document;
-    struct wallets_expected expected[WALLETS_EXPECTED_MAX];
+    struct books_expected expected[WALLETS_EXPECTED_MAX];
     slice->count++;
     set_text(slice->reconciler->cursor, header->id);
     switch (slice->reconciler->phase) {

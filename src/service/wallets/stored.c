@@ -16,15 +16,15 @@ const char *const wallets_stored_kinds[] = {
 
 /* ------------------------------------------------------------------- documents, then books --- */
 
-static struct wallets_expected
+static struct books_expected
 step_of(u128 number, const char *step, int64_t amount)
 {
-    return (struct wallets_expected){resource_derived_id(number, step), amount};
+    return (struct books_expected){resource_derived_id(number, step), amount};
 }
 
 uint32_t
 wallets_expect_transfer(
-    const struct wallets_transfer *transfer, struct wallets_expected expected[WALLETS_EXPECTED_MAX])
+    const struct wallets_transfer *transfer, struct books_expected expected[WALLETS_EXPECTED_MAX])
 {
     if (wallets_attempt_is_open(&transfer->attempt)) {
         return 0;
@@ -38,7 +38,7 @@ wallets_expect_transfer(
 
 uint32_t
 wallets_expect_hold(
-    const struct wallets_hold *hold, struct wallets_expected expected[WALLETS_EXPECTED_MAX])
+    const struct wallets_hold *hold, struct books_expected expected[WALLETS_EXPECTED_MAX])
 {
     if (wallets_attempt_is_open(&hold->attempt)) {
         return 0;
@@ -77,7 +77,7 @@ wallets_withdrawal_is_in_suspense(const struct wallets_withdrawal *withdrawal)
 uint32_t
 wallets_expect_withdrawal(
     const struct wallets_withdrawal *withdrawal,
-    struct wallets_expected expected[WALLETS_EXPECTED_MAX])
+    struct books_expected expected[WALLETS_EXPECTED_MAX])
 {
     if (wallets_attempt_is_open(&withdrawal->attempt)) {
         return 0;
@@ -119,7 +119,7 @@ stored_transfer(
     struct arena *arena,
     struct span id,
     struct span body,
-    struct wallets_expected *expected,
+    struct books_expected *expected,
     uint32_t *ret_count)
 {
     struct wallets_transfer transfer;
@@ -138,7 +138,7 @@ stored_hold(
     struct arena *arena,
     struct span id,
     struct span body,
-    struct wallets_expected *expected,
+    struct books_expected *expected,
     uint32_t *ret_count)
 {
     struct wallets_hold hold;
@@ -158,7 +158,7 @@ stored_withdrawal(
     struct arena *arena,
     struct span id,
     struct span body,
-    struct wallets_expected *expected,
+    struct books_expected *expected,
     uint32_t *ret_count)
 {
     struct wallets_withdrawal withdrawal;
@@ -178,7 +178,7 @@ wallets_stored_document(
     const char *kind,
     struct span id,
     struct span body,
-    struct wallets_expected expected[WALLETS_EXPECTED_MAX],
+    struct books_expected expected[WALLETS_EXPECTED_MAX],
     uint32_t *ret_count)
 {
     if (strcmp(kind, wallets_stored_kinds[0]) == 0) {

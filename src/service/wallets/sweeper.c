@@ -150,6 +150,13 @@ withdrawal_began(const void *document)
     return began(&((const struct wallets_withdrawal *)document)->attempt);
 }
 
+/* The bank has been asked. */
+static bool
+withdrawal_waits(const void *document)
+{
+    return span_equal_cstr(((const struct wallets_withdrawal *)document)->attempt.kind, "pay");
+}
+
 static const struct resource_sweep_kind kinds[] = {
     {
         .type = &wallets_wallet_type,
@@ -183,6 +190,7 @@ static const struct resource_sweep_kind kinds[] = {
         .type = &wallets_withdrawal_type,
         .due_column = WALLETS_WITHDRAWAL_DUE,
         .began = withdrawal_began,
+        .waits = withdrawal_waits,
         .drive = drive_found,
         .own =
             &(const struct found_kind){offsetof(struct wallets_withdrawal, due), drive_withdrawal},
@@ -207,6 +215,7 @@ wallets_sweeper_start(struct wallets *wallets)
         .waiting_column = WALLETS_WITHDRAWAL_OPEN,
         .open = &wallets->attempts_open,
         .oldest_s = &wallets->attempt_oldest_s,
+        .waits_s = &wallets->withdrawal_oldest_s,
         .waiting = &wallets->suspense_open,
     };
     err_t error = resource_sweeper_start(&parts, &wallets->sweeper);

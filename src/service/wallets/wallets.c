@@ -122,6 +122,7 @@ wallets_health(const struct wallets *wallets)
     return (struct wallets_health){
         .attempts_open = atomic_load(&wallets->attempts_open),
         .attempt_oldest_s = atomic_load(&wallets->attempt_oldest_s),
+        .withdrawal_oldest_s = atomic_load(&wallets->withdrawal_oldest_s),
         .reconcile_runs = atomic_load(&wallets->reconcile_runs),
         .differences = atomic_load(&wallets->differences),
         .suspense_open = atomic_load(&wallets->suspense_open),

@@ -1,4 +1,4 @@
-/* Any bytes as a message, in both dialects: what is accepted encodes to the same bytes. */
+/* Any bytes as a message, in both dialects: ISO8583-1 to ISO8583-3. */
 #include "iso8583/iso8583.h"
 
 #include "base/assert.h"

@@ -254,7 +254,7 @@ padding_test(void **state)
     assert_int_equal(refusal.problem, ISO8583_LENGTH);
 }
 
-/* What a field cannot hold is named, and nothing is written. */
+/* ISO8583-3: what a field cannot hold is named, and nothing is written. */
 static void
 encode_refused_test(void **state)
 {
@@ -290,7 +290,7 @@ encode_refused_test(void **state)
     assert_int_equal(iso8583_set_number(&message, 11, 999999), ERR_OK);
 }
 
-/* The longest values of a message are within its maximum; one more field is not. */
+/* ISO8583-2: the longest values of a message are within its maximum; one more field is not. */
 static void
 longest_test(void **state)
 {
@@ -344,7 +344,7 @@ t_random_of(enum iso8583_kind kind, size_t at)
                              : sets[kind][t_random((unsigned)strlen(sets[kind]))];
 }
 
-/* decode(encode(m)) is m, and encode(decode(x)) is x, in both dialects. */
+/* ISO8583-1, ISO8583-4: decode(encode(m)) is m, and encode(decode(x)) is x, in both dialects. */
 static void
 property_test(void **state)
 {

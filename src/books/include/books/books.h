@@ -88,6 +88,12 @@ u128 books_account_id_by(
     const struct currency *currency,
     bool live);
 
+/* What a document says of a transfer in the books. */
+struct books_expected {
+    u128 transfer;
+    int64_t amount; /* minor units; below zero: it must not be there */
+};
+
 struct port_ledger;
 
 /* The id under which the account is in that ledger. In one that is sharded (port/ledger.h) all

@@ -27,6 +27,9 @@ struct resource_sweep_kind {
     /* When the attempt began that is open in the document, unix seconds; 0: none is. NULL: these
      * documents have none. */
     int64_t (*began)(const void *document);
+    /* Whether somebody outside has what the open attempt is about, and takes their time: its end is
+     * not ours to hurry. NULL: nobody ever has. */
+    bool (*waits)(const void *document);
     /* What is locked while it is driven. NULL: the document itself. */
     struct span (*lock_of)(const void *document);
     /* A new operation in the document's scope, with the sweeper's service, which has to lock `lock`
@@ -58,11 +61,15 @@ struct resource_sweeper_parts {
      * do. */
     const struct resource_type *waiting_type;
     uint32_t waiting_column;
-    /* What the last sweep saw: open attempts, the age of the oldest, and how many wait, up to
-     * DOCUMENT_LIST_MAX, since more than one is alarm enough; zeros where another process leads,
-     * whose is newer. `waiting` is NULL if waiting_type is. */
+    /* What the last sweep saw: attempts that are due and open, or were due and have not ended
+     * since, the age of the oldest, and how many wait; all up to some DOCUMENT_LIST_MAX, since more
+     * than one is alarm enough; zeros where another process leads, whose is newer. `waiting` is
+     * NULL if waiting_type is. */
     _Atomic uint64_t *open;
     _Atomic int64_t *oldest_s;
+    /* The age of the oldest attempt that waits outside, which is in none of the others. May be
+     * NULL. */
+    _Atomic int64_t *waits_s;
     _Atomic uint64_t *waiting;
 };
 

@@ -1,6 +1,6 @@
 /* The balance, and the entries that it is made of. */
 import { get } from './api.js';
-import { badge, decimal, idOf, isoTime, money, time } from './format.js';
+import { badge, decimal, idOf, isoTime, money, reference, time } from './format.js';
 import { createdParam } from './payments.js';
 import { CURRENCIES } from './format.js';
 import { h } from './dom.js';
@@ -36,8 +36,8 @@ const columns = [
   { title: 'Net', kind: 'number', cell: (one) => money(one.net, one.currency) },
   { title: 'Type', cell: (one) => one.type.replaceAll('_', ' '), csv: (one) => one.type },
   { title: 'Status', cell: (one) => badge(one.status), csv: (one) => one.status },
-  { title: 'Source', cell: (one) => idOf(one.source), csv: (one) => idOf(one.source) },
-  { title: 'Available on', cell: (one) => time(one.available_on),
+  { title: 'Source', kind: 'text', cell: (one) => reference(one.source), csv: (one) => idOf(one.source) },
+  { title: 'Available on', cell: (one) => time(one.available_on, true),
     csv: (one) => isoTime(one.available_on) },
   { title: 'Created', cell: (one) => time(one.created), csv: (one) => isoTime(one.created) },
 ];

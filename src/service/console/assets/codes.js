@@ -66,7 +66,7 @@ export function code(ctx) {
       ['Text', one.data], ['Created', time(one.created)],
     ],
     sections: [
-      ['Picture', (one) => (one.active ? qrPicture(one) : 'None: it is withdrawn.')],
+      ['Picture', (one) => (one.active ? qrPicture(one, 'QR code for the till') : 'None: it is withdrawn.')],
       ['Metadata', (one) => metadataNode(one.metadata)],
     ],
   });

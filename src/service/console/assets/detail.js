@@ -14,14 +14,12 @@ import { button, h, link, note, show } from './dom.js';
 import { asApiError, errorBox, openForm } from './form.js';
 
 export function facts(pairs) {
-  return h('dl', { class: 'facts' }, pairs
-    .filter(([, value]) => value !== '' && value !== null && value !== undefined)
-    .map(([name, value]) => h('div', null, h('dt', null, name), h('dd', null, value))));
+  const known = pairs.filter(([, value]) => value !== '' && value !== null && value !== undefined);
+  return known.length === 0 ? h('p', { class: 'empty' }, 'None.') : h('dl', { class: 'facts' }, known.map(([name, value]) => h('div', null, h('dt', null, name), h('dd', null, value))));
 }
 
 export function metadataNode(metadata) {
-  const pairs = Object.entries(metadata || {});
-  return pairs.length ? facts(pairs) : h('p', { class: 'empty' }, 'None.');
+  return facts(Object.entries(metadata || {}));
 }
 
 export function json(object) {

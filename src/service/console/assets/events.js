@@ -1,8 +1,7 @@
 /* Events: what happened, as it is delivered. */
 import { at, get, post } from './api.js';
-import { badge, time } from './format.js';
+import { badge, reference, time } from './format.js';
 import { detailPage, json } from './detail.js';
-import { h, link } from './dom.js';
 import { listPage, listView } from './list.js';
 import { createdParam } from './payments.js';
 import { deliveryColumns, deliveryHref } from './webhooks.js';
@@ -25,7 +24,7 @@ export function events(ctx) {
     ],
     columns: [
       { title: 'Type', cell: (one) => one.type },
-      { title: 'Object', cell: (one) => h('code', null, one.data.object.id || '') },
+      { title: 'Object', cell: (one) => reference(one.data.object) },
       {
         title: 'Webhooks', cell: (one) => (one.pending_webhooks ? badge('pending') : ''),
       },
@@ -48,7 +47,7 @@ export function event(ctx) {
       }),
     }],
     facts: (one) => [
-      ['Object', one.data.object.id && link(`#/object/id/${one.data.object.id}`, one.data.object.id)],
+      ['Object', reference(one.data.object)],
       ['Request', one.request && one.request.id],
       ['Idempotency key', one.request && one.request.idempotency_key],
       ['Webhooks that wait', one.pending_webhooks], ['API version', one.api_version],

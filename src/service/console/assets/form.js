@@ -88,7 +88,7 @@ function currencyOf(row, rows) {
 function readField(row, rows) {
   const { field, input } = row;
   if (field.read) {
-    return field.read();
+    return field.read((name) => rows.find((one) => one.field.name === name).input.value);
   }
   if (field.kind === 'checkbox') {
     return input.checked ? true : undefined;
@@ -271,17 +271,33 @@ export function openForm(spec) {
   });
 }
 
+function copyField(label, text) {
+  return h('input', { class: 'secret', readonly: true, value: text, 'aria-label': label });
+}
+
+function copyButton(field) {
+  return button('Copy', async () => {
+    field.select();
+    if (navigator.clipboard) { // there in secure contexts only
+      await navigator.clipboard.writeText(field.value);
+    } else {
+      document.execCommand('copy');
+    }
+    note('Copied.');
+  });
+}
+
+/* A text that is taken elsewhere. */
+export function copyBox(label, text) {
+  const field = copyField(label, text);
+  return h('div', { class: 'copy' }, field, copyButton(field));
+}
+
 /* What is shown once. */
 export function showSecret(title, text, secret, then) {
-  const field = h('input', { class: 'secret', readonly: true, value: secret, 'aria-label': title });
+  const field = copyField(title, secret);
   const box = dialog(title, h('p', null, text), field, h('p', { class: 'buttons' },
-    button('Copy', async () => {
-      field.select();
-      if (navigator.clipboard) { // there in secure contexts only
-        await navigator.clipboard.writeText(secret);
-      }
-    }),
-    button('I have it', () => box.close(), 'primary')));
+    copyButton(field), button('I have it', () => box.close(), 'primary')));
   box.addEventListener('close', () => {
     field.value = '';
     if (box.returnValue !== LEFT) {

@@ -1,5 +1,5 @@
 /* Amounts, times and tables as people and spreadsheets read them. */
-import { h } from './dom.js';
+import { h, link } from './dom.js';
 
 /*
  * Decimals of the API's amounts where they are not 2, and of what is shown where that differs:
@@ -64,20 +64,30 @@ export function parseAmount(text, currency) {
 
 const MOMENT = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'short' });
 
-/* In the browser's zone, with UTC in the title. */
-export function time(seconds) {
+const DATE = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium' });
+
+/* In the browser's zone, with UTC in the title; `short` leaves out the time of the day. */
+export function time(seconds, short) {
   if (!seconds) {
     return '';
   }
   const date = new Date(seconds * 1000);
   const utc = date.toISOString();
   return h('time', { datetime: utc, title: utc.replace('T', ' ').replace('.000Z', ' UTC') },
-    MOMENT.format(date));
+    (short ? DATE : MOMENT).format(date));
+}
+
+const DAY = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeZone: 'UTC' });
+
+/* Of what falls on a day, which the API gives as its midnight in UTC. */
+export function day(seconds) {
+  return seconds ? h('time', { datetime: new Date(seconds * 1000).toISOString().slice(0, 10) },
+    DAY.format(new Date(seconds * 1000))) : '';
 }
 
 const KINDS = {
   succeeded: 'good', active: 'good', enabled: 'good', paid: 'good', available: 'good',
-  captured: 'good', resolved: 'good',
+  captured: 'good', resolved: 'good', complete: 'good',
   failed: 'bad', canceled: 'off', disabled: 'bad', frozen: 'bad', closed: 'off', expired: 'off',
   released: 'off', withdrawn: 'off', revoked: 'off', returned: 'bad',
   open: 'wait', in_transit: 'wait', pending: 'wait', processing: 'wait', requires_action: 'wait',
@@ -100,6 +110,14 @@ export function badge(status) {
   return status ? h('span', { class: `badge ${KINDS[status] || ''}` }, word(status)) : '';
 }
 
+const BRANDS = {
+  amex: 'American Express', diners: 'Diners Club', jcb: 'JCB', unionpay: 'UnionPay',
+};
+
+function brand(name) {
+  return BRANDS[name] || name.charAt(0).toUpperCase() + name.slice(1);
+}
+
 /* "Visa 4242" of a payment method or of a charge's payment_method_details. */
 export function method(details) {
   if (!details || typeof details !== 'object') {
@@ -107,7 +125,7 @@ export function method(details) {
   }
   const card = details.card;
   if (card) {
-    return `${card.brand.charAt(0).toUpperCase()}${card.brand.slice(1)} ${card.last4}`;
+    return `${brand(card.brand)} ${card.last4}`;
   }
   return { wallet: 'Wallet', mobile_qr: 'QR code', payer_code: "Payer's code" }[details.type] ||
     details.type || '';
@@ -115,6 +133,12 @@ export function method(details) {
 
 export function idOf(reference) {
   return reference && typeof reference === 'object' ? reference.id : reference;
+}
+
+/* An id of anything, and its page. */
+export function reference(object) {
+  const id = idOf(object);
+  return id ? link(`#/object/id/${id}`, id) : '';
 }
 
 /* ------------------------------------------------------------------------------------- CSV */

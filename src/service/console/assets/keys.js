@@ -7,14 +7,15 @@ import { openForm, showSecret } from './form.js';
 
 /* What people commonly do: docs/console.md has the same table. */
 export const ROLES = {
-  Cashier: ['payment_intents:write', 'charges:read', 'qr_codes:write'],
+  Cashier: ['payment_intents:write', 'charges:read', 'checkout_sessions:write', 'qr_codes:write'],
   Support: ['payment_intents:write', 'charges:read', 'refunds:write', 'disputes:write',
-    'balance:read',
+    'balance:read', 'checkout_sessions:write',
     'customers:write', 'payment_methods:read', 'wallets:read', 'events:read'],
   Bookkeeper: ['payment_intents:read', 'charges:read', 'refunds:read', 'disputes:read',
-    'balance:read',
+    'balance:read', 'checkout_sessions:read',
     'customers:read', 'wallets:read', 'payouts:read', 'suspense_items:write'],
-  Developer: ['events:read', 'webhook_endpoints:write', 'payment_intents:read', 'charges:read'],
+  Developer: ['events:read', 'webhook_endpoints:write', 'payment_intents:read', 'charges:read',
+    'checkout_sessions:read'],
 };
 
 /* The API's own description says which permissions there are. */

@@ -3,6 +3,7 @@ import { ApiError, call, whenRefused } from './api.js';
 import { button, h, link, show } from './dom.js';
 import { asApiError, buildForm, closeDialogs, errorBox } from './form.js';
 import { balance } from './balance.js';
+import { session as checkoutSession, sessions } from './checkout.js';
 import { code, codes } from './codes.js';
 import { customer, customers } from './customers.js';
 import { dispute, disputes } from './disputes.js';
@@ -22,7 +23,8 @@ import * as session from './session.js';
 /* Addresses behind #/, a capture for each *. */
 const ROUTES = [
   ['', overview], ['payments', payments], ['payments/*', payment], ['new', newPayment],
-  ['till/*', till], ['codes', codes], ['codes/*', code], ['refunds', refunds], ['refunds/*',
+  ['till/*', till], ['codes', codes], ['codes/*', code],
+  ['checkout', sessions], ['checkout/*', checkoutSession], ['refunds', refunds], ['refunds/*',
   refund], ['disputes', disputes], ['disputes/*', dispute],
   ['customers', customers],
   ['customers/*', customer], ['wallets', wallets], ['wallets/*', wallet], ['holds', holds],
@@ -34,8 +36,8 @@ const ROUTES = [
 ];
 
 const MENU = [
-  ['', 'Overview'], ['payments', 'Payments'], ['new', 'New payment'], ['codes', 'Till codes'],
-  ['refunds', 'Refunds'], ['disputes', 'Disputes'], ['customers', 'Customers'],
+  ['', 'Overview'], ['payments', 'Payments'], ['new', 'New payment'],
+  ['checkout', 'Checkout sessions'], ['codes', 'Till codes'], ['refunds', 'Refunds'], ['disputes', 'Disputes'], ['customers', 'Customers'],
   ['wallets', 'Wallets'], ['holds', 'Wallet holds'], ['withdrawals', 'Withdrawals'],
   ['balance', 'Balance'], ['payouts', 'Payouts'], ['suspense', 'Suspense items'],
   ['keys', 'API keys'], ['webhooks', 'Webhooks'], ['events', 'Events'],
@@ -129,10 +131,19 @@ function openBox() {
   return form;
 }
 
+function menuButton() {
+  const made = button('Menu', () => {
+    made.setAttribute('aria-expanded', String(nav.classList.toggle('shown')));
+  }, 'menu');
+  made.setAttribute('aria-expanded', 'false');
+  made.setAttribute('aria-controls', 'nav');
+  return made;
+}
+
 function shell() {
   top.hidden = nav.hidden = false;
   show(top,
-    button('Menu', () => nav.classList.toggle('shown'), 'menu'),
+    menuButton(),
     h('a', { class: 'brand', href: '#/' }, 'Tael'),
     session.isTest() ? h('span', { class: 'mode test' }, 'Test mode')
       : h('span', { class: 'mode live' }, 'Live'),
@@ -174,6 +185,10 @@ function markMenu(path) {
     }
   }
   nav.classList.remove('shown');
+  const menu = top.querySelector('.menu');
+  if (menu) {
+    menu.setAttribute('aria-expanded', 'false');
+  }
 }
 
 function context(path, query) {

@@ -65,7 +65,10 @@ export function newPayment(ctx) {
     h('section', { id: 'by-qr' }, h('h2', null, 'QR code'),
       h('p', null, 'The payer scans it with a wallet.'), byQr(ctx)),
     isTest() ? h('section', { id: 'by-card' }, h('h2', null, 'Test card'),
-      h('p', null, 'Test mode: no money moves.'), byTestCard(ctx)) : null));
+      h('p', null, 'Test mode: no money moves.'), byTestCard(ctx)) : null,
+    h('section', null, h('h2', null, 'A link'),
+      h('p', null, 'The payer opens it, and pays by card or QR code there.'),
+      h('p', { class: 'buttons' }, link('#/checkout', 'Checkout sessions')))));
 }
 
 /* ------------------------------------------------------------------------------------- till */
@@ -94,7 +97,7 @@ function tillNode(intent) {
   const qr = qrOf(intent);
   return h('div', { class: `till ${waits(intent) ? '' : 'ended'}` },
     qr ? qrPicture(qr) : null,
-    h('p', { class: 'state', role: 'status' }, badge(intent.status), ' ', SAID[intent.status] || ''),
+    h('p', { class: 'state', role: 'status' }, SAID[intent.status] || badge(intent.status)),
     qr ? h('p', null, 'Valid until ', time(qr.expires_at)) : null,
     h('p', { class: 'buttons' }, link(`#/payments/${intent.id}`, 'The payment'),
       h('a', { class: 'primary', href: `#/new?currency=${intent.currency}` }, 'Next payment')));

@@ -40,7 +40,7 @@ function figures(charges) {
   }
   const rate = new Intl.NumberFormat(undefined, { style: 'percent', maximumFractionDigits: 1 });
   return facts([
-    ...[...volumes].map(([currency, amount]) => [currency.toUpperCase(), money(amount, currency)]),
+    ...[...volumes].sort().map(([currency, amount]) => [currency.toUpperCase(), money(amount, currency)]),
     ['Successful', String(succeeded)],
     ['Failed', String(failed)],
     ['Success rate', succeeded + failed ? rate.format(succeeded / (succeeded + failed)) : 'no attempts'],

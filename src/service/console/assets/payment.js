@@ -161,8 +161,9 @@ async function eventsOf(intent, signal) {
 
 function eventLine(event) {
   const object = event.data.object;
-  const amount = object.amount === undefined || object.object === 'payment_intent' ? ''
-    : money(object.amount, object.currency);
+  /* Of a charge that is refunded its refund's line says how much. */
+  const amount = object.amount === undefined || object.object === 'payment_intent' ||
+    event.type === 'charge.refunded' ? '' : money(object.amount, object.currency);
   return h('li', null, time(event.created), ' ', link(`#/events/${event.id}`, event.type), ' ',
     amount, ' ', object.failure_message || '');
 }
@@ -180,11 +181,14 @@ export function qrOf(intent) {
     intent.next_action.mobile_qr_display_qr_code;
 }
 
-/* The picture is this server's, under whatever name payers reach it. */
-export function qrPicture(qr) {
-  const url = qr.image_url_svg;
-  const source = new URL(`..${url.slice(url.lastIndexOf('/qr/'))}`, document.baseURI);
-  return h('img', { class: 'qr', alt: 'QR code of this payment', src: source.href });
+/* The picture is this server's, under whatever name payers reach it; `path` begins its own there. */
+export function ownPicture(url, path, alt) {
+  const source = new URL(`..${url.slice(url.lastIndexOf(path))}`, document.baseURI);
+  return h('img', { class: 'qr', alt, src: source.href });
+}
+
+export function qrPicture(qr, alt) {
+  return ownPicture(qr.image_url_svg, '/qr/', alt || 'QR code of this payment');
 }
 
 function waiting(intent) {

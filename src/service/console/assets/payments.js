@@ -1,6 +1,6 @@
 /* Payments and refunds: the lists, and a refund's page. */
 import { ApiError, at, get, getExpanded, quoted } from './api.js';
-import { badge, decimal, idOf, isoTime, method, money, parseAmount, time } from './format.js';
+import { badge, decimal, idOf, isoTime, method, money, parseAmount, reference, time } from './format.js';
 import { detailPage, facts, metadataNode } from './detail.js';
 import { CURRENCIES } from './format.js';
 import { h, link } from './dom.js';
@@ -31,7 +31,8 @@ export function statusOf(intent) {
   const paid = charge(intent);
   const back = paid ? paid.amount_refunded : 0;
   return [badge(intent.status), back > 0
-    ? h('span', { class: 'badge off' }, back < paid.amount ? 'partly refunded' : 'refunded') : ''];
+    ? h('span', { class: 'badge off' }, back < paid.amount ? 'partly refunded' : 'refunded') : '',
+  paid && paid.disputed ? h('span', { class: 'badge bad' }, 'disputed') : ''];
 }
 
 /* What a row of payments shows of others. */
@@ -49,7 +50,7 @@ export const paymentColumns = [
     csvs: [['status', (pi) => pi.status],
       ['refunded', (pi) => (charge(pi) ? decimal(charge(pi).amount_refunded, pi.currency) : '')]],
   },
-  { title: 'Method', cell: methodOf, csv: methodOf },
+  { title: 'Method', kind: 'short', cell: methodOf, csv: methodOf },
   { title: 'Description', kind: 'text', cell: (pi) => pi.description, csv: (pi) => pi.description },
   {
     title: 'Customer', kind: 'text', csv: (pi) => idOf(pi.customer),
@@ -242,7 +243,7 @@ export function refund(ctx) {
     sections: [
       ['Balance', (re) => (re.balance_transaction && re.balance_transaction.id ? facts([
         ['Net', money(re.balance_transaction.net, re.balance_transaction.currency)],
-        ['Entry', re.balance_transaction.id],
+        ['Entry', reference(re.balance_transaction)],
       ]) : re.balance_transaction || 'No entry yet.')],
       ['Metadata', (re) => metadataNode(re.metadata)],
     ],

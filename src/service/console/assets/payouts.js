@@ -1,6 +1,6 @@
 /* Payouts to the merchant's bank, and the bank accounts. */
 import { at, get, getExpanded, post, remove } from './api.js';
-import { badge, decimal, idOf, isoTime, money, time } from './format.js';
+import { badge, day, decimal, idOf, isoTime, money, reference, time } from './format.js';
 import { button, h, note } from './dom.js';
 import { createdParam } from './payments.js';
 import { currencyField, openForm } from './form.js';
@@ -24,7 +24,7 @@ const columns = [
   { title: 'Status', cell: (one) => badge(one.status), csv: (one) => one.status },
   { title: 'To', kind: 'text', cell: bankOf, csv: bankOf },
   { title: 'Description', kind: 'text', cell: (one) => one.description, csv: (one) => one.description },
-  { title: 'Arrives', cell: (one) => time(one.arrival_date), csv: (one) => isoTime(one.arrival_date) },
+  { title: 'Arrives', cell: (one) => day(one.arrival_date), csv: (one) => isoTime(one.arrival_date) },
   { title: 'Created', cell: (one) => time(one.created), csv: (one) => isoTime(one.created) },
 ];
 
@@ -178,9 +178,10 @@ export function payout(ctx) {
     facts: (one) => [
       ['To', bankOf(one)], ['Description', one.description],
       ['On the statement', one.statement_descriptor],
-      ['Made by', one.automatic ? 'the schedule' : 'a request'], ['Arrives', time(one.arrival_date)],
+      ['Made by', one.automatic ? 'the schedule' : 'a request'], ['Arrives', day(one.arrival_date)],
       ['Created', time(one.created)], ['Why it failed', one.failure_message],
-      ['Entry', idOf(one.balance_transaction)], ['Undone by', idOf(one.failure_balance_transaction)],
+      ['Entry', reference(one.balance_transaction)],
+      ['Undone by', reference(one.failure_balance_transaction)],
     ],
     sections: [['Metadata', (one) => metadataNode(one.metadata)]],
   });

@@ -1,7 +1,7 @@
 /* Wallets, holds in them and withdrawals from them. */
 import { at, get, post } from './api.js';
-import { badge, decimal, idOf, isoTime, money, time } from './format.js';
-import { createdParam } from './payments.js';
+import { badge, decimal, idOf, isoTime, money, reference, time } from './format.js';
+import { createdParam, customerName } from './payments.js';
 import { detailPage, facts, metadataNode } from './detail.js';
 import { link } from './dom.js';
 import { listPage, listView } from './list.js';
@@ -17,7 +17,9 @@ export function wallets(ctx) {
   listPage(ctx, {
     title: 'Wallets', csv: 'wallets', href: (one) => `#/wallets/${one.id}`,
     text: 'A wallet is opened from its customer\'s page.',
-    source: async (filters) => ({ path: 'v1/wallets', params: { customer: filters.customer } }),
+    source: async (filters) => ({
+      path: 'v1/wallets', params: { customer: filters.customer }, expand: ['data.customer'],
+    }),
     filters: [{ name: 'customer', label: 'Customer', placeholder: 'cus_...' }],
     columns: [
       {
@@ -32,7 +34,7 @@ export function wallets(ctx) {
       { title: 'Handle', kind: 'text', cell: (one) => one.handle, csv: (one) => one.handle },
       {
         title: 'Customer', csv: (one) => idOf(one.customer),
-        cell: (one) => link(`#/customers/${idOf(one.customer)}`, idOf(one.customer)),
+        cell: (one) => link(`#/customers/${idOf(one.customer)}`, customerName(one.customer)),
       },
       { title: 'Created', cell: (one) => time(one.created), csv: (one) => isoTime(one.created) },
     ],
@@ -144,7 +146,7 @@ const statementColumns = [
   { title: 'What', cell: (line) => line.kind.replaceAll('_', ' '), csv: (line) => line.kind },
   { title: 'Description', kind: 'text', cell: (line) => line.description,
     csv: (line) => line.description },
-  { title: 'Source', cell: (line) => line.source, csv: (line) => line.source },
+  { title: 'Source', cell: (line) => reference(line.source), csv: (line) => line.source },
   { title: 'When', cell: (line) => time(line.created), csv: (line) => isoTime(line.created) },
 ];
 

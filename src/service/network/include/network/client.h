@@ -54,6 +54,7 @@ struct network_client_parts {
 /* Of settings: two connections, an echo after a minute, and so on; no host. */
 struct network_client_settings network_client_settings_default(void);
 
+/* ERR_MEMORY. */
 MUST_USE err_t
 network_client_create(const struct network_client_parts *parts, struct network_client **ret_client);
 /* Begins to connect. Any thread; the loop runs or will. */

@@ -1,5 +1,6 @@
 /*
- * Payments: intents, payment methods, customers, charges, refunds, balance and its transactions.
+ * Payments: intents, setups, payment methods, customers, charges, refunds, disputes, payouts,
+ * checkout sessions, the balance and its transactions.
  *
  * The service is a set of routes on a resource runtime, plus two internal workers on the same
  * loop: the sweeper, which drives whatever is unfinished to its end, and the reconciler, which

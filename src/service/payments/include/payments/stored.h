@@ -5,6 +5,7 @@
 #ifndef PAYMENTS_STORED_H
 #define PAYMENTS_STORED_H
 
+#include "books/books.h"
 #include "ledger/ledger.h"
 #include "resource/object.h"
 
@@ -14,21 +15,15 @@
 #define PAYMENTS_STORED_PAYOUT  "payout"
 #define PAYMENTS_STORED_DISPUTE "dispute"
 
-/* A transfer that the books must have, and its amount there. */
-struct payments_stored_booking {
-    u128 transfer;
-    u128 amount; /* minor units */
-};
-
 /* Of a split payment the card's part, and then the wallet's. */
-#define PAYMENTS_STORED_BOOKINGS_MAX 2
+#define PAYMENTS_STORED_PARTS_MAX 2
 
 struct payments_stored_charge {
     bool booked; /* the books must have it; else the rest is not filled in */
     uint32_t count;
-    struct payments_stored_booking bookings[PAYMENTS_STORED_BOOKINGS_MAX];
-    struct span
-        intent; /* its id; only if that is at rest does this hold. In the body or the arena */
+    struct books_expected expected[PAYMENTS_STORED_PARTS_MAX];
+    /* Its id; only if that is at rest does this hold. In the body or the arena. */
+    struct span intent;
 };
 
 /* ERR_CORRUPT: the body is none of a charge, or says what cannot be. */
@@ -37,36 +32,26 @@ MUST_USE err_t payments_stored_charge(
 /* What a refund that succeeded took out of the merchant's account for the card, or for the one
  * wallet that paid. `*ret_booked` false: nothing, or it is not known. ERR_CORRUPT as above. */
 MUST_USE err_t payments_stored_refund(
-    struct arena *arena,
-    struct span body,
-    struct payments_stored_booking *ret_booking,
-    bool *ret_booked);
+    struct arena *arena, struct span body, struct books_expected *ret_expected, bool *ret_booked);
 
-/* What a payout says of a transfer in the books. */
-struct payments_stored_movement {
-    u128 transfer;
-    int64_t amount; /* minor units; below zero: it must not be there */
-};
-
-#define PAYMENTS_STORED_MOVEMENTS_MAX 5
+/* Of a payout, or of a dispute. */
+#define PAYMENTS_EXPECTED_MAX 5
 /* `*ret_count` 0: nothing can be said yet. ERR_CORRUPT as above. */
 MUST_USE err_t payments_stored_payout(
     struct arena *arena,
     struct span id,
     struct span body,
-    struct payments_stored_movement movements[PAYMENTS_STORED_MOVEMENTS_MAX],
+    struct books_expected expected[PAYMENTS_EXPECTED_MAX],
     uint32_t *ret_count);
 /* Which payout explains that money has left, or has come back; false: none does. */
 bool payments_stored_explains(const struct ledger_transfer *movement, char ret_id[ID_TEXT_SIZE]);
 
-/* What a dispute took out of the merchant's account, its fee, and what came again. ERR_CORRUPT as
- * above. */
-#define PAYMENTS_STORED_DISPUTE_BOOKINGS_MAX 3
+/* What a dispute took out of the merchant's account, its fee, and what came again; as above. */
 MUST_USE err_t payments_stored_dispute(
     struct arena *arena,
     struct span id,
     struct span body,
-    struct payments_stored_booking bookings[PAYMENTS_STORED_DISPUTE_BOOKINGS_MAX],
+    struct books_expected expected[PAYMENTS_EXPECTED_MAX],
     uint32_t *ret_count);
 /* Is nothing under way, and was it not canceled? */
 MUST_USE err_t payments_stored_intent_rests(struct arena *arena, struct span body, bool *ret_rests);

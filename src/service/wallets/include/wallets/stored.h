@@ -6,28 +6,24 @@
 #ifndef WALLETS_STORED_H
 #define WALLETS_STORED_H
 
+#include "books/books.h"
 #include "ledger/ledger.h"
 #include "resource/object.h"
 
 /* Kinds whose documents say that something moved; tables' names, NULL behind the last. */
 extern const char *const wallets_stored_kinds[];
 
-/* What a document at rest says of a transfer in the books. */
-struct wallets_expected {
-    u128 transfer;
-    int64_t amount; /* minor units; below zero: it must not be there */
-};
-
+/* Of one document. */
 #define WALLETS_EXPECTED_MAX 3
 
-/* `*ret_count` 0: something is under way, so that nothing can be said. ERR_CORRUPT: the body is
- * none of the kind, or says what cannot be. */
+/* What it says at rest. `*ret_count` 0: something is under way, so that nothing can be said.
+ * ERR_CORRUPT: the body is none of the kind, or says what cannot be. */
 MUST_USE err_t wallets_stored_document(
     struct arena *arena,
     const char *kind,
     struct span id,
     struct span body,
-    struct wallets_expected expected[WALLETS_EXPECTED_MAX],
+    struct books_expected expected[WALLETS_EXPECTED_MAX],
     uint32_t *ret_count);
 
 /* Which document explains a movement in the books; false: it is none of this service's. Those that

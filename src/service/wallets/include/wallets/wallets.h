@@ -79,8 +79,9 @@ extern const uint32_t wallets_kind_count;
 
 /* A difference between documents and ledger stays counted until a run finds none. */
 struct wallets_health {
-    uint64_t attempts_open;   /* found by the last sweep */
-    int64_t attempt_oldest_s; /* age of the oldest of them */
+    uint64_t attempts_open;      /* found by the last sweep */
+    int64_t attempt_oldest_s;    /* age of the oldest of them */
+    int64_t withdrawal_oldest_s; /* of the oldest withdrawal that the bank has not decided */
     uint64_t reconcile_runs;
     uint64_t differences;   /* found by the last complete comparison */
     uint64_t suspense_open; /* withdrawals that came back to closed wallets, and that nobody has
