@@ -28,7 +28,7 @@ struct t_bench {
     uint16_t port;
     struct port_network network; /* behind the host */
     _Atomic uint32_t asked;
-    bool partial; /* it authorizes a part */
+    bool partial;                   /* it authorizes a part */
     struct port_rail_notice notice; /* that it tells */
     struct span evidence;           /* that it is to get */
     bool got_evidence;
