@@ -714,6 +714,16 @@ def test_payouts_go_to_the_bank(chromium, make_server):
     assert own.v1.payouts.retrieve(made.id).status == "canceled"
     go(tab, "payouts?status=canceled")
     assert tab.js("document.querySelectorAll('.list tbody tr').length") == 1
+    tab.sees("Nothing is paid out by itself.")
+    tab.press("Change the schedule")
+    tab.fill("Interval", "weekly")
+    tab.press("Save")
+    tab.sees("needs days")
+    tab.fill("Day of the week", "thursday")
+    tab.press("Save")
+    tab.sees("paid out weekly: thursday.")
+    settle(tab)
+    assert own.v1.accounts.retrieve_current().settings.payouts.schedule.weekly_anchor == "thursday"
     tab.no_complaints()
 
 
