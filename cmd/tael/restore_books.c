@@ -281,14 +281,15 @@ see_document(void *context, uint64_t scope, struct span id, struct span body)
     return ERR_OK;
 }
 
-/* What moved in a wallet, or was paid out, has a document, at least one that is under way. */
+/* What moved in a wallet, was paid out, or was taken back by the network has a document, at least
+ * one that is under way. */
 static err_t
 explain(struct comparison *comparison, const struct ledger_transfer *movement)
 {
     char id[ID_TEXT_SIZE];
-    const char *kind = PAYMENTS_STORED_PAYOUT;
-    bool explained =
-        payments_stored_explains(movement, id) || wallets_stored_explains(movement, &kind, id);
+    const char *kind = NULL;
+    bool explained = payments_stored_explains(movement, &kind, id) ||
+                     wallets_stored_explains(movement, &kind, id);
     if ((movement->flags & STILL) != 0 || !explained) {
         return ERR_OK;
     }

@@ -98,12 +98,12 @@ find(struct coordinator_sweep *sweep, struct resource_op *op, int64_t now)
         .oldest_first = true,
         .limit = DOCUMENT_LIST_MAX,
     };
-    TRY(resource_find(op, type, &query, found_due, sweep));
+    TRY(resource_find_sound(op, type, &query, found_due, sweep));
     query.range_column = COORDINATOR_TRANSACTION_OPEN_SINCE;
     query.range_max = INT64_MAX;
-    TRY(resource_find(op, type, &query, found_open, sweep));
+    TRY(resource_find_sound(op, type, &query, found_open, sweep));
     query.range_column = COORDINATOR_TRANSACTION_STUCK_SINCE;
-    return resource_find(op, type, &query, found_stuck, sweep);
+    return resource_find_sound(op, type, &query, found_stuck, sweep);
 }
 
 /* ------------------------------------------------------------------------------------- sweeping

@@ -221,6 +221,26 @@ resource_find(
     return resource_visit(op, type, query, &visitor);
 }
 
+void
+resource_pass_damaged(void *context, struct span id)
+{
+    (void)context;
+    (void)id;
+}
+
+err_t
+resource_find_sound(
+    struct resource_op *op,
+    const struct resource_type *type,
+    const struct document_query *query,
+    resource_each each,
+    void *context)
+{
+    const struct resource_visitor visitor = {
+        .each = each, .damaged = resource_pass_damaged, .context = context};
+    return resource_visit(op, type, query, &visitor);
+}
+
 struct find_final {
     struct resource_op *op;
     const struct resource_type *type;

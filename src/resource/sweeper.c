@@ -319,7 +319,8 @@ find_waiting(struct resource_sweeper *sweeper, struct resource_op *op)
     if (sweeper->parts.waiting_type == NULL) {
         return ERR_OK;
     }
-    const struct resource_visitor visitor = {.each = waiting_one, .context = sweeper};
+    const struct resource_visitor visitor = {
+        .each = waiting_one, .damaged = resource_pass_damaged, .context = sweeper};
     return resource_look(op, sweeper->parts.waiting_type, &query, &visitor);
 }
 
@@ -339,7 +340,8 @@ find_due(struct resource_sweeper *sweeper, struct resource_op *op, int64_t now)
             .hot_only = sweeper->kind->hot_only,
             .limit = DOCUMENT_LIST_MAX,
         };
-        const struct resource_visitor visitor = {.each = found_one, .context = sweeper};
+        const struct resource_visitor visitor = {
+            .each = found_one, .damaged = resource_pass_damaged, .context = sweeper};
         TRY(resource_look(op, sweeper->kind->type, &query, &visitor));
     }
     return find_waiting(sweeper, op);

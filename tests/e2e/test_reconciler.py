@@ -100,6 +100,10 @@ class World:
         self.lost = self.disputed(client, "lost", "losing_evidence")
         self.won = self.disputed(client, "won", "winning_evidence")
         self.asked = self.disputed(client, "warning_needs_response")
+        twice = pay(client, 2700, token="pm_card_createMultipleDisputes")
+        self.twice = wait_until(
+            lambda: (found := client.v1.disputes.list({"payment_intent": twice.id}).data) and len(found) == 2
+            and all(one.balance_transactions for one in found) and found, 30, "two disputes")
         wait_until(lambda: client.v1.balance_transactions.retrieve(
             self.settled.balance_transaction).status == "available", 30, "the settlement")
         fund(client)
@@ -451,6 +455,53 @@ def a_line_that_cannot_be_read(world, stored):
     return ruined(stored, "balance_transaction", transaction(world, "captured"))
 
 
+def a_payout_that_cannot_be_read(world, stored):
+    return ruined(stored, "payout", world.payout.id)
+
+
+def a_dispute_that_cannot_be_read(world, stored):
+    return ruined(stored, "dispute", world.won.id)
+
+
+def one_of_two_disputes_that_cannot_be_read(world, stored):
+    return ruined(stored, "dispute", world.twice[0].id)
+
+
+def one_of_two_disputes_that_took_more(world, stored):
+    stored.add("dispute", world.twice[0].id, "amount", 1)
+    return {world.twice[0].id, world.twice[1].id, world.twice[0].balance_transactions[0].id}
+
+
+def a_line_of_a_payout_that_is_a_disputes(world, stored):
+    stored.change("balance_transaction", world.payout.balance_transaction, source=world.lost.id)
+    return {world.payout.balance_transaction}
+
+
+def a_line_of_a_dispute_that_is_a_refunds(world, stored):
+    stored.change("balance_transaction", world.lost.balance_transactions[0].id, source=world.refund.id)
+    return {world.lost.balance_transactions[0].id}
+
+
+def a_dispute_of_another_charge(world, stored):
+    """That charge counts nothing of it; its own has none left that would say so."""
+    stored.change("dispute", world.lost.id, charge=world.paid.id)
+    stored.database.execute("UPDATE dispute SET charge = ? WHERE id = ?", (world.paid.id, world.lost.id))
+    return {world.lost.id}
+
+
+def a_reinstation_that_is_the_withdrawal(world, stored):
+    stored.change("dispute", world.won.id, reinstation=world.won.balance_transactions[0].id)
+    return {world.won.balance_transactions[1].id}
+
+
+def a_line_of_a_payout_that_cannot_be_read(world, stored):
+    return ruined(stored, "balance_transaction", world.payout.balance_transaction)
+
+
+def a_line_of_a_dispute_that_cannot_be_read(world, stored):
+    return ruined(stored, "balance_transaction", world.lost.balance_transactions[0].id)
+
+
 def all_that_cannot_be_read(world, stored):
     """The comparison comes to its end past them."""
     return (a_transfer_that_cannot_be_read(world, stored) | a_refund_that_cannot_be_read(world, stored) |
@@ -466,7 +517,11 @@ PLANTS = [
     a_charge_of_which_more_was_taken_back, a_charge_that_got_more_again,
     a_transfer_that_cannot_be_read, a_hold_that_cannot_be_read, a_withdrawal_that_cannot_be_read,
     a_wallet_that_cannot_be_read, a_charge_that_cannot_be_read, an_intent_that_cannot_be_read,
-    a_refund_that_cannot_be_read, a_line_that_cannot_be_read, all_that_cannot_be_read,
+    a_refund_that_cannot_be_read, a_line_that_cannot_be_read, a_payout_that_cannot_be_read,
+    a_dispute_that_cannot_be_read, one_of_two_disputes_that_cannot_be_read, one_of_two_disputes_that_took_more,
+    a_line_of_a_payout_that_is_a_disputes, a_line_of_a_dispute_that_is_a_refunds, a_dispute_of_another_charge,
+    a_reinstation_that_is_the_withdrawal, a_line_of_a_payout_that_cannot_be_read,
+    a_line_of_a_dispute_that_cannot_be_read, all_that_cannot_be_read,
     a_transfer_one_less, a_transfer_is_gone, a_transfer_that_failed, a_hold_captured_for_less,
     a_withdrawal_one_more, a_withdrawal_that_failed, a_transfer_in_another_currency,
     a_charge_one_less, a_charge_in_another_currency, a_charge_is_gone, an_intent_is_gone,

@@ -32,7 +32,7 @@ forget_due(struct resource_op *op)
         .oldest_first = true,
         .limit = DOCUMENT_LIST_MAX,
     };
-    TRY(resource_find(op, &mobile_code_type, &query, gather, found));
+    TRY(resource_find_sound(op, &mobile_code_type, &query, gather, found));
     for (uint32_t i = 0; i < found->count; i++) {
         TRY(resource_remove(op, &mobile_code_type, found->codes[i]));
     }

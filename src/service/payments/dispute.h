@@ -103,9 +103,11 @@ extern const struct document_kind payments_feed_cursor_kind;
 #define PAYMENTS_DISPUTE_FEE      "dispute fee"
 #define PAYMENTS_DISPUTE_REVERSED "dispute reversal"
 
-/* What it says of the books (stored.c): payments_stored_dispute. */
+/* What it says of the books (stored.c): payments_stored_dispute. Frozen: documents and books are of
+ * one moment, so that what is not under way has not moved. */
 MUST_USE err_t payments_dispute_expect(
     const struct payments_dispute *dispute,
+    bool frozen,
     struct books_expected expected[PAYMENTS_EXPECTED_MAX],
     uint32_t *ret_count);
 

@@ -151,7 +151,8 @@ look_now(struct resource_op *op)
         .oldest_first = true,
         .limit = DOCUMENT_LIST_MAX,
     };
-    const struct resource_visitor visitor = {.each = look_at, .context = &look};
+    const struct resource_visitor visitor = {
+        .each = look_at, .damaged = resource_pass_damaged, .context = &look};
     err_t error = resource_look(op, &payments_payout_type, &query, &visitor);
     resource_finish(op);
     if (error == ERR_OK) {

@@ -156,14 +156,6 @@ sum_under_way(void *context, void *document)
     return true;
 }
 
-/* Where refunds are compared it is told. */
-static void
-ignore_damaged(void *context, struct span id)
-{
-    (void)context;
-    (void)id;
-}
-
 static err_t
 refunds_under_way(struct slice *slice, int64_t *ret_sum)
 {
@@ -175,9 +167,9 @@ refunds_under_way(struct slice *slice, int64_t *ret_sum)
         .range_column = UINT32_MAX,
         .limit = DOCUMENT_LIST_MAX,
     };
-    const struct resource_visitor visitor = {
-        .each = sum_under_way, .damaged = ignore_damaged, .context = ret_sum};
     *ret_sum = 0;
+    const struct resource_visitor visitor = {
+        .each = sum_under_way, .damaged = resource_pass_damaged, .context = ret_sum};
     return resource_look(slice->flow.op, &payments_refund_type, &query, &visitor);
 }
 

@@ -108,7 +108,8 @@ settle_scope(struct resource_op *op)
         .oldest_first = true,
         .limit = DOCUMENT_LIST_MAX,
     };
-    err_t error = resource_find(op, &payments_balance_transaction_type, &query, collect, settle);
+    err_t error =
+        resource_find_sound(op, &payments_balance_transaction_type, &query, collect, settle);
     if (error != ERR_OK) {
         resource_internal(op, error, "settlement");
         return;
@@ -139,20 +140,32 @@ find_scope(void *context, void *document)
 }
 
 /* The oldest due transaction names the scope; its op settles a batch of it. */
-static void
-settle_oldest(struct resource_op *op)
+static err_t
+find_oldest(struct resource_op *op, uint32_t limit, uint64_t *ret_scope)
 {
-    struct payments *payments = resource_op_service(op);
-    uint64_t scope = 0;
+    *ret_scope = 0;
     struct document_query query = {
         .all_scopes = true,
         .range_column = PAYMENTS_BALANCE_TRANSACTION_RELEASE,
         .range_min = 1,
         .range_max = (int64_t)resource_now_s(op),
         .oldest_first = true,
-        .limit = 1,
+        .limit = limit,
     };
-    err_t error = resource_find(op, &payments_balance_transaction_type, &query, find_scope, &scope);
+    return resource_find_sound(
+        op, &payments_balance_transaction_type, &query, find_scope, ret_scope);
+}
+
+static void
+settle_oldest(struct resource_op *op)
+{
+    struct payments *payments = resource_op_service(op);
+    uint64_t scope = 0;
+    err_t error = find_oldest(op, 1, &scope);
+    if (error == ERR_OK && scope == 0) {
+        /* There is none, or it is damaged. */
+        error = find_oldest(op, DOCUMENT_LIST_MAX, &scope);
+    }
     resource_finish(op);
     if (error == ERR_OK && scope != 0) {
         /* Too much under way: the next sweep tries again. */

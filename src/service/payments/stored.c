@@ -209,36 +209,60 @@ payments_stored_payout(
 }
 
 bool
-payments_stored_explains(const struct ledger_transfer *movement, char ret_id[ID_TEXT_SIZE])
+payments_stored_explains(
+    const struct ledger_transfer *movement, const char **ret_kind, char ret_id[ID_TEXT_SIZE])
 {
-    const char *step = movement->code == BOOKS_PAYOUT          ? PAYMENTS_PAYOUT_PAID
-                       : movement->code == BOOKS_PAYOUT_RETURN ? PAYMENTS_PAYOUT_RETURNED
-                                                               : NULL;
+    static const struct {
+        uint16_t code;
+        const char *kind;
+        const struct resource_type *type;
+        const char *step;
+    } movements[] = {
+        {BOOKS_PAYOUT, PAYMENTS_STORED_PAYOUT, &payments_payout_type, PAYMENTS_PAYOUT_PAID},
+        {BOOKS_PAYOUT_RETURN,
+         PAYMENTS_STORED_PAYOUT,
+         &payments_payout_type,
+         PAYMENTS_PAYOUT_RETURNED},
+        {BOOKS_DISPUTE, PAYMENTS_STORED_DISPUTE, &payments_dispute_type, PAYMENTS_DISPUTE_TAKEN},
+        {BOOKS_DISPUTE_FEE, PAYMENTS_STORED_DISPUTE, &payments_dispute_type, PAYMENTS_DISPUTE_FEE},
+        {BOOKS_DISPUTE_REVERSAL,
+         PAYMENTS_STORED_DISPUTE,
+         &payments_dispute_type,
+         PAYMENTS_DISPUTE_REVERSED},
+    };
+
     /* Anybody may use a code in a ledger; an id that derives from the document's is ours. */
-    if (step == NULL || movement->id != resource_derived_id(movement->user_data_128, step)) {
-        return false;
+    for (size_t i = 0; i < sizeof(movements) / sizeof(movements[0]); i++) {
+        if (movement->code == movements[i].code &&
+            movement->id == resource_derived_id(movement->user_data_128, movements[i].step)) {
+            *ret_kind = movements[i].kind;
+            (void)id_format(movements[i].type->prefix, movement->user_data_128, ret_id);
+            return true;
+        }
     }
-    (void)id_format(payments_payout_type.prefix, movement->user_data_128, ret_id);
-    return true;
+    return false;
 }
 
 /* As of payouts: what moves next is none of those that are over. */
 err_t
 payments_dispute_expect(
     const struct payments_dispute *dispute,
+    bool frozen,
     struct books_expected expected[PAYMENTS_EXPECTED_MAX],
     uint32_t *ret_count)
 {
     bool taken = dispute->withdrawal.size != 0;
+    bool taking = span_equal_cstr(dispute->attempt.kind, "withdraw");
+    bool giving = span_equal_cstr(dispute->attempt.kind, "reinstate");
 
     const struct {
         const char *step;
         int64_t amount;
-        bool moved;
+        bool moved, moving;
     } said[] = {
-        {PAYMENTS_DISPUTE_TAKEN, dispute->amount, taken},
-        {PAYMENTS_DISPUTE_FEE, dispute->fee, taken && dispute->fee != 0},
-        {PAYMENTS_DISPUTE_REVERSED, dispute->amount, dispute->reinstation.size != 0},
+        {PAYMENTS_DISPUTE_TAKEN, dispute->amount, taken, taking},
+        {PAYMENTS_DISPUTE_FEE, dispute->fee, taken && dispute->fee != 0, taking},
+        {PAYMENTS_DISPUTE_REVERSED, dispute->amount, dispute->reinstation.size != 0, giving},
     };
 
     static_assert(sizeof(said) / sizeof(said[0]) <= PAYMENTS_EXPECTED_MAX, "room for all of it");
@@ -254,7 +278,7 @@ payments_dispute_expect(
         u128 transfer = resource_derived_id(number, said[i].step);
         if (said[i].moved) {
             TRY(booked(transfer, said[i].amount, dispute->currency, &expected[count++]));
-        } else if (over) {
+        } else if (over || (frozen && !said[i].moving)) {
             expected[count++] = not_booked(transfer);
         }
     }
@@ -274,7 +298,7 @@ payments_stored_dispute(
     memset(&dispute, 0, sizeof(dispute));
     TRY(resource_fields_decode(arena, &payments_dispute_type, body, &dispute));
     dispute.header.id = id;
-    return payments_dispute_expect(&dispute, expected, ret_count);
+    return payments_dispute_expect(&dispute, true, expected, ret_count);
 }
 
 err_t

@@ -119,6 +119,18 @@ struct resource_visitor {
     bool *cut;
 };
 
+/* `damaged` of those who need not tell of it. */
+void resource_pass_damaged(void *context, struct span id);
+
+/* As resource_find, past what is damaged: for who does something for all, and must not stop for one
+ * of them. Who compares (resource_visit) tells of it. */
+MUST_USE err_t resource_find_sound(
+    struct resource_op *op,
+    const struct resource_type *type,
+    const struct document_query *query,
+    resource_each each,
+    void *context);
+
 MUST_USE err_t resource_visit(
     struct resource_op *op,
     const struct resource_type *type,
@@ -128,6 +140,7 @@ MUST_USE err_t resource_visit(
 /* A quarter of the operation's memory is used: who reads as many documents as there are stops here,
  * since they are still to be written as JSON, and what they name to be loaded. */
 bool resource_op_is_laden(const struct resource_op *op);
+
 /* For who only looks, at whatever there is: a document is gone when `each` has returned, which
  * neither reads nor writes. So this takes the memory of the largest one, not of all. */
 MUST_USE err_t resource_look(

@@ -43,8 +43,10 @@ MUST_USE err_t payments_stored_payout(
     struct span body,
     struct books_expected expected[PAYMENTS_EXPECTED_MAX],
     uint32_t *ret_count);
-/* Which payout explains that money has left, or has come back; false: none does. */
-bool payments_stored_explains(const struct ledger_transfer *movement, char ret_id[ID_TEXT_SIZE]);
+/* Which payout or dispute, and its kind, explains that money has left or has come back; false: none
+ * does. */
+bool payments_stored_explains(
+    const struct ledger_transfer *movement, const char **ret_kind, char ret_id[ID_TEXT_SIZE]);
 
 /* What a dispute took out of the merchant's account, its fee, and what came again; as above. */
 MUST_USE err_t payments_stored_dispute(

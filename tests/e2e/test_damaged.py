@@ -1,0 +1,106 @@
+"""A document that cannot be read is told of, and stops nothing else: what others wait for goes on."""
+
+import pytest
+
+from kit.books import metrics
+from kit.client import pay, sdk
+from kit.payouts import bank_account, ended, fund, payout
+from kit.server import Server, wait_until
+from kit.wallets import Wallets
+from test_reconciler import Stored, ruined
+
+LOOKS_INTO_PROCESS = True
+FLAGS = ("--settlement-delay=2s", "--payout-delay=2s", "--payout-watch=0s", "--bank-settle=100ms", "--attempt-lease=1s",
+         "--issuer-dispute-delay=100ms", "--issuer-dispute-due=1h", "--issuer-refund-settle=3s",
+         "--withdrawal-watch=0s")
+SLOWEST = "000777777771"
+
+
+class Shop:
+    """A merchant of whom everything is under way at once."""
+
+    def __init__(self, server):
+        self.server = server
+        self.connect()
+        self.purse = self.wallets.wallet(5000)
+        fund(self.client)
+        self.slow, self.good = (bank_account(self.client, number).id for number in (SLOWEST, "000123456789"))
+
+    def connect(self):
+        self.client, self.wallets = sdk(self.server, validate=False), Wallets(self.server)
+
+    def line(self):
+        intent = pay(self.client, 2000)
+        return self.client.v1.charges.retrieve(intent.latest_charge).balance_transaction
+
+    def withdrawal(self, number):
+        return self.wallets.post(f"/v1/wallets/{self.purse}/withdrawals", amount=100, bank_account={
+            "account_number": number})["id"]
+
+    def dispute(self):
+        intent = pay(self.client, 2600, token="pm_card_createDispute")
+        found = wait_until(lambda: [one for one in self.client.v1.disputes.list({"payment_intent": intent.id}).data
+                                    if one.balance_transactions], 20, "a dispute")
+        return found[0].id
+
+    def refund(self):
+        intent = pay(self.client, 2100, token="pm_card_pendingRefund")
+        return self.client.v1.refunds.create({"payment_intent": intent.id, "amount": 100}).id
+
+    def hold(self):
+        return self.wallets.post(f"/v1/wallets/{self.purse}/holds", to=self.wallets.wallet(), amount=10,
+                                 expires_in=3)["id"]
+
+    def held_intent(self):
+        return pay(self.client, 2200, capture_method="manual").id
+
+    def session(self):
+        return self.client.v1.checkout.sessions.create({
+            "mode": "payment", "success_url": "https://shop.example/paid", "line_items": [{"quantity": 1, "price_data": {
+                "currency": "usd", "unit_amount": 2000, "product_data": {"name": "T-shirt"}}}]}).id
+
+    def works(self):
+        """Each sweeper does what it is there for."""
+        refund, line, hold = self.refund(), self.line(), self.hold()
+        paid = payout(self.client, 300, destination=self.good)
+        withdrawal = self.withdrawal("000123456789")
+        self.dispute()
+        ended(self.client, paid, "paid")
+        self.wallets.wait_for(f"/v1/wallet_withdrawals/{withdrawal}", "paid")
+        self.wallets.wait_for(f"/v1/wallet_holds/{hold}", "expired")
+        wait_until(lambda: self.client.v1.refunds.retrieve(refund).status == "succeeded", 20, "the refund")
+        wait_until(lambda: self.client.v1.balance_transactions.retrieve(line).status == "available", 20, "the settlement")
+        wait_until(lambda: metrics(self.server)["tael_disputes_due_soon"] >= 1, 20, "the alarm")
+
+
+KINDS = {
+    "balance_transaction": Shop.line,
+    "payout": lambda shop: payout(shop.client, 200, destination=shop.slow).id,
+    "wallet_withdrawal": lambda shop: shop.withdrawal(SLOWEST),
+    "dispute": Shop.dispute,
+    "refund": Shop.refund,
+    "wallet_hold": Shop.hold,
+    "payment_intent": Shop.held_intent,
+    "checkout_session": Shop.session,
+}
+
+
+@pytest.fixture(name="server")
+def fixture_server(tmp_path):
+    made = Server(tmp_path / "server", *FLAGS, cluster=False, on_postgres=False).start()
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_cannot_be_read_stops_nothing_else(server, kind):
+    shop = Shop(server)
+    document = KINDS[kind](shop)
+    server.stop()
+    with Stored(server) as stored:
+        if kind in ("payment_intent", "checkout_session"):  # days ahead else
+            stored.database.execute(f"UPDATE {kind} SET due = 1 WHERE id = ?", (document,))
+        ruined(stored, kind, document)
+    server.start()
+    shop.connect()
+    shop.works()
