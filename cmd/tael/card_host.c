@@ -301,7 +301,7 @@ run_card_host(const struct command *command, int argc, char **argv)
 
 const struct command command_card_host = {
     .name = "card-host",
-    .usage = "--listen=ADDRESS:PORT [--data=DIR] [OPTIONS]",
+    .usage = "[--listen=ADDRESS:PORT] [--data=DIR] [OPTIONS]",
     .summary = "Runs a card network with simulated issuers, over ISO 8583",
     .manual = "What --card-network=iso8583://HOST:PORT of `tael server` talks to where there is no "
               "real one. It decides by the number of the test card, as the server does by itself. "

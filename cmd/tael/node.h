@@ -142,6 +142,7 @@ struct node_settings {
     int64_t withdrawal_watch;
     int64_t payout_delay;
     int64_t payout_watch;
+    int64_t payout_day;
     int64_t bank_settle;
     int64_t bank_return;
     char merchant_name[104]; /* 25 characters of UTF-8 */

@@ -301,6 +301,13 @@ const struct setting node_setting_table[] = {
         0,
         365 * DAY,
         "How long a payout that was paid is watched for coming back."),
+    DURATION(
+        "payout-day",
+        payout_day,
+        "24h",
+        1000,
+        DAY,
+        "How long a day of a payout schedule is: another one is for tests."),
     DURATION("bank-settle", bank_settle, "2s", 0, DAY, "Simulated bank: until a payment is paid."),
     DURATION("bank-return", bank_return, "5s", 0, DAY, "Simulated bank: then a bad one is back."),
     TEXT_OF(

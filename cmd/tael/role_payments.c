@@ -53,6 +53,7 @@ service_open(struct node *node)
     parts.settings.authorization_hold_s = settings->authorization_hold / 1000;
     parts.settings.authentication_timeout_s = settings->authentication_timeout / 1000;
     parts.settings.payout_delay_s = settings->payout_delay / 1000;
+    parts.settings.payout_day_s = settings->payout_day / 1000;
     parts.settings.return_window_s = settings->payout_watch / 1000;
     parts.settings.lease_s = settings->attempt_lease / 1000;
     parts.settings.rail_timeout_ms = settings->rail_timeout;

@@ -1,6 +1,7 @@
-/* What reads text reads back what it writes: numbers, ids and currencies; splitting loses nothing.
- */
+/* What reads text reads back what it writes: numbers, base 64, ids and currencies; splitting
+ * loses nothing. */
 #include "base/assert.h"
+#include "base/base64.h"
 #include "base/buf.h"
 #include "base/id.h"
 #include "base/money.h"
@@ -38,11 +39,36 @@ t_numbers(struct span text)
     }
 }
 
+static void
+t_base64(struct span text)
+{
+    enum {
+        TEXT_MAX = 1024
+    };
+
+    char bytes[BASE64_BYTES_MAX(TEXT_MAX)];
+    char memory[TEXT_MAX];
+    size_t size;
+    size_t position;
+    struct buf out;
+    if (text.size > TEXT_MAX) {
+        return;
+    }
+    if (!base64_decode(text, bytes, &size, &position)) {
+        ASSERT(position <= text.size);
+        return;
+    }
+    buf_init_fixed(&out, memory, sizeof(memory));
+    base64_encode(&out, span_of(bytes, size));
+    ASSERT(span_equal(buf_span(&out), text));
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct span text = span_of(data, size);
     t_numbers(text);
+    t_base64(text);
     u128 id;
     if (id_parse("pi_", text, &id)) {
         char back[ID_TEXT_SIZE];

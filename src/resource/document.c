@@ -181,6 +181,34 @@ resource_visit(
     return resource_row_visit(op->runtime, &op->arena, type, &scoped, visitor);
 }
 
+bool
+resource_arena_is_laden(const struct arena *arena)
+{
+    return arena->used > arena->limit / 4;
+}
+
+bool
+resource_op_is_laden(const struct resource_op *op)
+{
+    return resource_arena_is_laden(&op->arena);
+}
+
+err_t
+resource_look(
+    struct resource_op *op,
+    const struct resource_type *type,
+    const struct document_query *query,
+    const struct resource_visitor *visitor)
+{
+    TRY(op->doom);
+    resource_transaction_read(op->runtime, op);
+    struct document_query scoped = *query;
+    if (!query->all_scopes) {
+        scoped.scope = op->caller.scope;
+    }
+    return resource_row_look(op->runtime, type, &scoped, visitor);
+}
+
 err_t
 resource_find(
     struct resource_op *op,
@@ -193,8 +221,8 @@ resource_find(
     return resource_visit(op, type, query, &visitor);
 }
 
-static void
-pass_damaged(void *context, struct span id)
+void
+resource_pass_damaged(void *context, struct span id)
 {
     (void)context;
     (void)id;
@@ -209,7 +237,7 @@ resource_find_sound(
     void *context)
 {
     const struct resource_visitor visitor = {
-        .each = each, .damaged = pass_damaged, .context = context};
+        .each = each, .damaged = resource_pass_damaged, .context = context};
     return resource_visit(op, type, query, &visitor);
 }
 

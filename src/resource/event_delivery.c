@@ -16,6 +16,7 @@ struct scan {
     struct resource_list *list;
     uint32_t scanned;
     struct span last; /* the one looked at before */
+    bool laden;       /* there is memory for no more */
     err_t error;
 };
 
@@ -45,7 +46,8 @@ take(struct scan *scan, struct span id)
         is_wanted(scan->wanted, ((const struct resource_event *)document)->type)) {
         list->documents[list->count++] = document;
     }
-    return scan->error == ERR_OK && list->count <= list->limit;
+    scan->laden = resource_op_is_laden(scan->op);
+    return scan->error == ERR_OK && list->count <= list->limit && !scan->laden;
 }
 
 static bool
@@ -110,6 +112,6 @@ resource_event_find_by_delivery(
     }
     TRY(result);
     TRY(scan.error);
-    list->has_more = scan.scanned == SCANNED_MAX;
+    list->has_more = scan.laden || scan.scanned == SCANNED_MAX;
     return ERR_OK;
 }

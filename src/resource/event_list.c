@@ -110,19 +110,14 @@ find_by_types(
             list->toward_newer ? compare_oldest_first : compare_newest_first);
     }
     for (uint32_t i = 0; i < merge.count && list->count <= list->limit; i++) {
+        if (i > 0 && resource_op_is_laden(op)) {
+            list->has_more = true;
+            break;
+        }
         TRY(resource_load(op, &resource_event_type, merge.ids[i], &list->documents[list->count]));
         list->count++;
     }
     return ERR_OK;
-}
-
-static bool
-collect(void *context, void *document)
-{
-    struct resource_list *list = context;
-    ASSERT(list->count <= list->limit);
-    list->documents[list->count++] = document;
-    return true;
 }
 
 static bool
@@ -175,7 +170,7 @@ event_list(struct resource_op *op)
     } else if (wanted->any) {
         struct document_query query = {.filter_count = 0};
         resource_list_query(&list, &query);
-        error = resource_find(op, &resource_event_type, &query, collect, &list);
+        error = resource_list_find(op, &resource_event_type, &query, &list);
     } else {
         error = find_by_types(op, wanted, &list);
     }

@@ -215,6 +215,18 @@ collect(void *context, void *document)
     return true;
 }
 
+err_t
+resource_list_find(
+    struct resource_op *op,
+    const struct resource_type *type,
+    const struct document_query *query,
+    struct resource_list *list)
+{
+    const struct resource_visitor visitor = {
+        .each = collect, .context = list, .cut = &list->has_more};
+    return resource_visit(op, type, query, &visitor);
+}
+
 /* -------------------------------------------------------------------------------- answering */
 
 /* Room for as many more objects as large as the first, which ends at `out`: growing with them would
@@ -356,7 +368,9 @@ run_query(
         return false;
     }
     resource_list_query(list, query);
-    err_t error = resource_find(op, type, query, collect, list);
+    /* Two queries are put together only whole. */
+    err_t error = either->asked ? resource_find(op, type, query, collect, list)
+                                : resource_list_find(op, type, query, list);
     if (error == ERR_OK && either->asked) {
         error = find_other(op, type, query, either, list);
     }
@@ -507,12 +521,19 @@ resource_answer_list_chosen(
     }
     resource_list_query(&chosen.list, &query);
     query.limit = RESOURCE_LIST_LOOKED_MAX + 1;
-    err_t error = resource_find(op, type, &query, collect_chosen, &chosen);
+    bool cut = false;
+    const struct resource_visitor visitor = {
+        .each = collect_chosen, .context = &chosen, .cut = &cut};
+    err_t error = resource_visit(op, type, &query, &visitor);
     if (error != ERR_OK) {
         resource_internal(op, error, "list");
         return;
     }
-    if (chosen.looked > RESOURCE_LIST_LOOKED_MAX && chosen.list.count <= chosen.list.limit) {
+    chosen.list.has_more = cut && chosen.list.count > 0;
+    bool found_few =
+        cut ? chosen.list.count == 0
+            : chosen.looked > RESOURCE_LIST_LOOKED_MAX && chosen.list.count <= chosen.list.limit;
+    if (found_few) {
         resource_invalid(
             op,
             NULL,

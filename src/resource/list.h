@@ -37,6 +37,12 @@ MUST_USE bool resource_list_read(
     struct resource_op *op, const struct resource_type *type, struct resource_list *list);
 /* Fills a query's bounds, order and limit (one more than asked for, to see whether there are). */
 void resource_list_query(const struct resource_list *list, struct document_query *query);
+/* The query's documents into the list: fewer, with has_more, where so many would not fit. */
+MUST_USE err_t resource_list_find(
+    struct resource_op *op,
+    const struct resource_type *type,
+    const struct document_query *query,
+    struct resource_list *list);
 /* Behind a query in that order: puts the documents the right way round and sets has_more, if that
  * was not done before. */
 void resource_list_arrange(struct resource_list *list);

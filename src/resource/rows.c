@@ -237,6 +237,7 @@ struct find {
     struct found *found;
     uint32_t count;
     uint32_t limit;
+    bool *cut; /* NULL: all have to fit */
     err_t error;
 };
 
@@ -251,6 +252,10 @@ find_row(void *context, const struct document_row *row)
     struct find *find = context;
     ASSERT(find->count < find->limit);
     struct found *found = &find->found[find->count];
+    if (find->cut != NULL && find->count > 0 && resource_arena_is_laden(find->arena)) {
+        *find->cut = true;
+        return false;
+    }
     find->error = resource_row_copy(find->arena, find->type, row, &found->document);
     if (find->error == ERR_CORRUPT && find->gets_past) {
         found->document = NULL;
@@ -277,6 +282,7 @@ resource_row_visit(
         .type = type,
         .gets_past = visitor->damaged != NULL,
         .limit = query->limit,
+        .cut = visitor->cut,
     };
     find.found = ARENA_ARRAY(arena, struct found, query->limit);
     if (find.found == NULL) {
@@ -295,6 +301,47 @@ resource_row_visit(
         }
     }
     return ERR_OK;
+}
+
+struct glance {
+    struct arena arena;
+    const struct resource_type *type;
+    const struct resource_visitor *visitor;
+    err_t error;
+};
+
+static bool
+glance_row(void *context, const struct document_row *row)
+{
+    struct glance *glance = context;
+    const struct resource_visitor *visitor = glance->visitor;
+    void *document;
+    bool goes_on = false;
+    glance->error = resource_row_copy(&glance->arena, glance->type, row, &document);
+    if (glance->error == ERR_OK) {
+        goes_on = visitor->each(visitor->context, document);
+    } else if (glance->error == ERR_CORRUPT && visitor->damaged != NULL) {
+        glance->error = ERR_OK;
+        visitor->damaged(visitor->context, row->id);
+        goes_on = true;
+    }
+    arena_clear(&glance->arena);
+    return goes_on;
+}
+
+err_t
+resource_row_look(
+    struct resource_runtime *runtime,
+    const struct resource_type *type,
+    const struct document_query *query,
+    const struct resource_visitor *visitor)
+{
+    struct glance glance = {.type = type, .visitor = visitor};
+    struct document_store *documents = runtime->documents;
+    arena_init(&glance.arena, RESOURCE_ARENA_LIMIT);
+    err_t result = documents->ops->list(documents, type->kind, query, glance_row, &glance);
+    arena_release(&glance.arena);
+    return result == ERR_OK ? glance.error : result;
 }
 
 err_t

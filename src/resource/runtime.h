@@ -444,6 +444,12 @@ MUST_USE err_t resource_row_visit(
     const struct resource_type *type,
     const struct document_query *query,
     const struct resource_visitor *visitor);
+bool resource_arena_is_laden(const struct arena *arena);
+MUST_USE err_t resource_row_look(
+    struct resource_runtime *runtime,
+    const struct resource_type *type,
+    const struct document_query *query,
+    const struct resource_visitor *visitor);
 MUST_USE err_t resource_row_find(
     struct resource_runtime *runtime,
     struct arena *arena,

@@ -319,7 +319,9 @@ find_waiting(struct resource_sweeper *sweeper, struct resource_op *op)
     if (sweeper->parts.waiting_type == NULL) {
         return ERR_OK;
     }
-    return resource_find_sound(op, sweeper->parts.waiting_type, &query, waiting_one, sweeper);
+    const struct resource_visitor visitor = {
+        .each = waiting_one, .damaged = resource_pass_damaged, .context = sweeper};
+    return resource_look(op, sweeper->parts.waiting_type, &query, &visitor);
 }
 
 static err_t
@@ -338,7 +340,9 @@ find_due(struct resource_sweeper *sweeper, struct resource_op *op, int64_t now)
             .hot_only = sweeper->kind->hot_only,
             .limit = DOCUMENT_LIST_MAX,
         };
-        TRY(resource_find_sound(op, sweeper->kind->type, &query, found_one, sweeper));
+        const struct resource_visitor visitor = {
+            .each = found_one, .damaged = resource_pass_damaged, .context = sweeper};
+        TRY(resource_look(op, sweeper->kind->type, &query, &visitor));
     }
     return find_waiting(sweeper, op);
 }

@@ -156,6 +156,21 @@ def test_lost_answer_is_asked_for(network, wire):
     reconciled(network)
 
 
+@pytest.mark.parametrize("forged", [{4: "000000001000"}, {4: "000000002001"}, {49: "978"}])
+def test_an_answer_of_another_amount(network, wire, forged):
+    """Or of another currency: it is no answer, and the network is asked what became of it."""
+    network.stop()
+    network.start("--rail-timeout=1s")
+    wire.forge = lambda message: forged if message["type"] == "0110" else {}
+    answer = Http(network).post("/v1/payment_intents", {
+        "amount": "2000", "currency": "usd", "confirm": "true", "capture_method": "manual",
+        "payment_method": "pm_card_visa"})
+    assert answer.status_code == 200 and answer.json()["status"] == "processing"
+    assert metrics(network)["tael_network_unmatched_total"] == 1
+    wait_until(lambda: sdk(network).v1.payment_intents.list().data[0].status == "requires_capture", 20)
+    reconciled(network)
+
+
 def test_cut_amid_a_request(network, wire):
     """NETWORK-1: the connection goes while an authorization is under way: unknown, and found out about."""
     wire.drop = lambda message: message["type"] == "0110" and (wire.end_all() or True)
@@ -501,6 +516,19 @@ def test_host_refuses(host, sent):
     assert is_closed(bad)
     iso8583.send(good, management("301"))
     assert iso8583.decode(iso8583.receive(good))[39] == "00"
+
+
+def test_who_does_not_read_fills_no_log(host):
+    good, deaf = connected(host), connected(host)
+    message = management("301")
+    deaf.settimeout(0.5)
+    with contextlib.suppress(TimeoutError):
+        for _ in range(300):
+            deaf.sendall((struct.pack(">H", len(message)) + message) * 1000)
+    iso8583.send(good, management("301"))
+    assert iso8583.decode(iso8583.receive(good))[39] == "00"
+    assert host.log_path.read_text().count("could not be sent") == 1
+    deaf.close()
 
 
 def test_host_limits(tmp_path):

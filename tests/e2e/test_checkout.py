@@ -26,6 +26,7 @@ VISA = "4242 4242 4242 4242"
 CHALLENGED = "4000 0000 0000 3220"
 DECLINED = "4000000000000002"
 MINUTE = 60
+CONTROL = "\x01"
 
 
 def item(name="T-shirt", amount=1500, quantity=1, currency="usd", **product):
@@ -159,6 +160,7 @@ def test_a_session_leaves_nothing_behind(make_server):
     ({"payment_method_types": ["wallet"]}, "payment_method_types", None),
     ({"payment_method_types": ["ideal"]}, "payment_method_types", None),
     ({"customer": "cus_nobody"}, "customer", "resource_missing"),
+    ({"customer_email": "jenny"}, "customer_email", "email_invalid"),
     ({"payment_intent_data": {"setup_future_usage": "off_session"}}, "customer", "parameter_missing"),
     ({"payment_intent_data": {"amount": 5}}, "payment_intent_data[amount]", "parameter_unknown"),
     ({"ui_mode": "embedded"}, "ui_mode", None),
@@ -440,7 +442,7 @@ def test_declined_and_another_card(client, browser, number, words):
     ({"card[expiry]": "13/34"}, "expiry"), ({"card[expiry]": ""}, "expiry"), ({"card[expiry]": "01/20"}, "expiry"),
     ({"card[cvc]": ""}, "cvc"), ({"card[cvc]": "12"}, "cvc"), ({"name": ""}, "name"),
     ({"name": "4242 4242 4242 4242"}, "name"), ({"email": ""}, "email"),
-    ({"email": "nobody"}, "email")])
+    ({"name": "Jenny\x01"}, "name"), ({"email": "4242 4242 4242 4242"}, "email"), ({"email": "nobody"}, "email")])
 def test_errors_stand_beside_their_fields(client, browser, fields, where):
     session = session_of(client)
     answer = submit(browser, session.url, **fields)
@@ -468,6 +470,26 @@ def test_a_payer_chooses_nothing_else(client, browser, fields):
     assert answer.headers["Content-Type"].startswith("text/html")
     assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
     assert retrieve(client, session).payment_intent is None
+
+
+def test_texts_that_json_escapes(client, browser):
+    """As long as they may be, each character of six in JSON: nothing of them is lost."""
+    session = session_of(client, customer_email="\x01" * 254, line_items=[
+        item("\x01" * 500, description="\x01" * 1000) for _ in range(25)] + [item(description="\x01" * 1000)])
+    assert submit(browser, session.url, name='"' * 200).status_code == 303
+    (charge,) = client.v1.charges.list({"payment_intent": retrieve(client, session).payment_intent}).data
+    assert (charge.billing_details.name, charge.billing_details.email) == ('"' * 200, "\x01" * 254)
+
+
+def test_a_session_of_a_hundred_large_items(http):
+    body = "mode=payment&success_url=https://shop.example/paid" + "".join(
+        f"&line_items[{i}][price_data][currency]=usd&line_items[{i}][price_data][unit_amount]=100"
+        f"&line_items[{i}][price_data][product_data][name]={500 * CONTROL}"
+        f"&line_items[{i}][price_data][product_data][description]={1000 * CONTROL}" for i in range(100))
+    answer = http.post("/v1/checkout/sessions", body, headers={"Content-Type": "application/x-www-form-urlencoded"})
+    assert answer.status_code == 200, answer.text
+    items = http.get(f"/v1/checkout/sessions/{answer.json()['id']}/line_items?limit=100").json()["data"]
+    assert [one["description"] for one in items] == [500 * CONTROL] * 100
 
 
 def test_ten_cards_and_no_more(client, browser):

@@ -263,6 +263,7 @@ FIRES = {
     "TaelParticipantStuck": ["tael_participant_transactions_stuck 1x30"],
     "TaelCardsUnknown": ["tael_cards_unknown_total 0+10x30", "tael_cards_sent_total 0+100x30"],
     "TaelCardNetworkDown": ["tael_network_signed_on 0x30"],
+    "TaelCardNetworkNotices": ["tael_network_notices_refused_total 0+1x30"],
     "TaelLedgerFailed": ["tael_ledger_healthy 0x30"],
     "TaelLedgerFull": ["tael_ledger_full_total 0+1x30"],
     "TaelTransactionsInDoubt": ["tael_txn_oldest_seconds 40x30"],

@@ -25,6 +25,7 @@ LOOKS_INTO_PROCESS = True
 POINTS = ["authorize-before-rail", "authorize-before-post", "authorize-before-finish"]
 SOURCE = pathlib.Path(__file__).resolve().parent.parent / "kit" / "moved_clock.c"
 HALF_HOUR = 1800
+QUOTE = '"'
 
 
 def session_of(client, **params):
@@ -190,6 +191,24 @@ def test_its_time_is_over(timed, restarts):
                   allow_redirects=False, timeout=60)
     assert timed.status(asked) == "expired"
     assert [charge.paid for charge in timed.client.v1.charges.list().data] == [False]
+
+
+def test_many_large_ones_are_over_at_once(timed):
+    """More than fits into what one sweep may use, which is for all merchants."""
+    body = "mode=payment&success_url=https://shop.example/paid"
+    for i in range(100):
+        price = f"&line_items[{i}][price_data]"
+        body += (f"{price}[currency]=usd{price}[unit_amount]=100{price}[product_data][name]="
+                 f"{500 * QUOTE}{price}[product_data][description]={1000 * QUOTE}")
+    body += f"&expires_at={int(time.time()) + HALF_HOUR + 60}"
+    for _ in range(60):
+        answer = Http(timed.server).post("/v1/checkout/sessions", body, headers={
+            "Content-Type": "application/x-www-form-urlencoded"})
+        assert answer.status_code == 200, answer.text
+    small = expiring(timed)
+    timed.jump(HALF_HOUR + 120)
+    wait_until(lambda: timed.status(small) == "expired", 20, "its end")
+    assert not timed.client.v1.checkout.sessions.list({"status": "open"}).data
 
 
 def test_a_payment_under_way_is_waited_for(timed):

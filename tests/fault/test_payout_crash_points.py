@@ -13,7 +13,7 @@ import requests
 from kit.audit import audited
 from kit.books import reconciled
 from kit.client import Http, pay, sdk
-from kit.payouts import GOOD, available, bank_account, fund, payout
+from kit.payouts import GOOD, available, bank_account, fund, own_account, payout
 from kit.server import skip_without_fault_points, wait_until, within
 from test_crash_points import points_in_sources
 
@@ -38,8 +38,13 @@ LATER = [
 ]
 
 
+# Points of a day of a schedule, which is a second here.
+ON_SCHEDULE = ["payout-before-most", "payout-before-automatic", "payout-before-day-over"]
+DAYS = (*FAST, "--payout-day=1s", "--payout-delay=1h")
+
+
 def test_every_point_is_visited():
-    visited = {point for _, points, *_ in STORIES + LATER for point in points}
+    visited = {point for _, points, *_ in STORIES + LATER for point in points} | set(ON_SCHEDULE)
     assert visited == {point for point in points_in_sources() if point.startswith("payout-")}
 
 
@@ -135,6 +140,79 @@ def test_crash_while_repairing(make_server, act, first, second):
     shown = answer.json()
     assert wanted == (shown["status"] if answer.status_code == 200 else shown["error"]["code"])
     check_end(server, story, wanted if answer.status_code == 200 else None, gone)
+
+
+def scheduled(make_server, point):
+    """A merchant with money, whose server dies at that point of the first day; and how much it is."""
+    server = make_server(*DAYS)
+    client = sdk(server)
+    have = fund(client)
+    bank_account(client)
+    server.stop()
+    server.start(fault=f"{point}:crash")
+    set_interval(sdk(server), "daily")
+    server.wait_for_crash()
+    return server, have
+
+
+def set_interval(client, interval):
+    client.v1.accounts.update(own_account(client), {
+        "settings": {"payouts": {"schedule": {"interval": interval}}}})
+
+
+def check_automatic(server, *amounts):
+    """So many payouts, oldest first, also when some days have passed."""
+    client = sdk(server)
+    wait_until(lambda: len(client.v1.payouts.list().data) >= len(amounts), RESTART_SECONDS, "payouts")
+    time.sleep(3)
+    made = list(reversed(client.v1.payouts.list().data))
+    assert [(one.amount, one.automatic, one.status) for one in made] == [
+        (amount, True, "pending") for amount in amounts]
+    assert available(client) == 0
+    told = [event.data.object.id for event in client.v1.events.list({"type": "payout.created"}).data]
+    assert sorted(told) == sorted(one.id for one in made)
+    reconciled(server)
+    return made
+
+
+@pytest.mark.parametrize("point", ON_SCHEDULE)
+def test_crash_of_an_automatic_payout(make_server, point):
+    server, have = scheduled(make_server, point)
+    server.start()
+    (made,) = check_automatic(server, have)
+    client = sdk(server)
+    set_interval(client, "manual")
+    assert client.v1.payouts.cancel(made.id).status == "canceled"
+    audited(server)
+
+
+@pytest.mark.parametrize("first, second", [
+    ("payout-before-most", "payout-before-automatic"),
+    ("payout-before-automatic", "payout-before-automatic"),
+    ("payout-before-automatic", "payout-before-day-over"),
+])
+def test_crash_while_repairing_an_automatic_payout(make_server, first, second):
+    server, have = scheduled(make_server, first)
+    server.start(fault=f"{second}:crash", dies=True)
+    server.start()
+    check_automatic(server, have)
+
+
+def test_what_comes_while_it_is_held_is_the_next_days(make_server):
+    """The books say how much was held, however much there is when somebody looks."""
+    server = make_server(*DAYS, "--settlement-delay=5s")
+    client = sdk(server)
+    have = fund(client)
+    bank_account(client)
+    server.stop()
+    server.start(fault="payout-before-automatic:crash")
+    late = pay(sdk(server), 5000, expand=["latest_charge.balance_transaction"])
+    set_interval(sdk(server), "daily")
+    server.wait_for_crash()
+    time.sleep(6)
+    # What is due settles with the first sweep, while the payout waits.
+    server.start(fault="payout-before-most:delay=1000")
+    check_automatic(server, have, late.latest_charge.balance_transaction.net)
 
 
 def test_what_was_refused_stays_so_though_money_comes(make_server):

@@ -71,6 +71,10 @@ FAINT = """
 """
 
 
+NAMED = ("button", "checkbox", "columnheader", "combobox", "dialog", "heading", "image", "link", "navigation",
+         "search", "searchbox", "textbox")
+
+
 def contrast(one, other):
     """WCAG's ratio of two colours: #rgb or #rrggbb."""
     def light(text):
@@ -227,6 +231,13 @@ class Page:
     def faint(self):
         """Texts that not everybody can read, for want of contrast."""
         return self.js(FAINT)
+
+    def nameless(self):
+        """Roles of what has no name, so that who hears the page does not know what it is for."""
+        self.send("Accessibility.enable")
+        nodes = self.send("Accessibility.getFullAXTree")["nodes"]
+        return [node["role"]["value"] for node in nodes if not node["ignored"] and
+                node["role"]["value"] in NAMED and not node.get("name", {}).get("value", "").strip()]
 
     # ---- doing
 

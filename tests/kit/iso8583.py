@@ -99,12 +99,14 @@ def receive(connection):
 
 class Between(Wire):
     """Passes messages on and remembers them. `drop(message)`: true for those that are lost, of either
-    direction; `change(message)`: what goes on instead of its elements, or None."""
+    direction; `change(message)`: what goes on instead of its elements, or None; `forge(message)`: and instead of
+    some of its fields."""
 
     def __init__(self, port):
         self.seen = []
         self.drop = lambda message: False
         self.change = lambda message: None
+        self.forge = lambda message: {}
         super().__init__(port)
 
     @property
@@ -120,9 +122,11 @@ class Between(Wire):
                 raw = receive(source)
                 message = decode(raw)
                 self.seen.append(message)
-                changed = self.change(message)
-                if changed is not None:
+                changed, forged = self.change(message), self.forge(message)
+                if changed is not None or forged:
                     fields = {field: value for field, value in message.items() if isinstance(field, int)}
-                    raw = encode(message["type"], {**fields, 48: elements_text(changed)})
+                    if changed is not None:
+                        fields[48] = elements_text(changed)
+                    raw = encode(message["type"], {**fields, **forged})
                 if not self.drop(message):
                     send(sink, raw)

@@ -155,7 +155,8 @@ look_at_all(struct resource_op *op, struct seen *seen)
 {
     struct document_query query = {.range_column = UINT32_MAX, .limit = EVENTS_ENDPOINTS_MAX};
     *seen = (struct seen){.count = 0};
-    return resource_find(op, &events_endpoint_type, &query, see, seen);
+    const struct resource_visitor visitor = {.each = see, .context = seen};
+    return resource_look(op, &events_endpoint_type, &query, &visitor);
 }
 
 /* Before one becomes enabled: deliveries begin with what happens from now on. While another one is

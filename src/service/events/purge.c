@@ -50,7 +50,9 @@ remove_between(
         .oldest_first = true,
         .limit = REMOVED_AT_ONCE,
     };
-    TRY(resource_find(op, type, &query, remove_one, &removal));
+    const struct resource_visitor visitor = {
+        .each = remove_one, .context = &removal, .cut = ret_full};
+    TRY(resource_visit(op, type, &query, &visitor));
     *ret_full = *ret_full || removal.count == REMOVED_AT_ONCE;
     return removal.error;
 }

@@ -223,6 +223,10 @@ prepare(struct work *work)
             work->target->next_due = work->due[i]->due;
             break;
         }
+        if (i > 0 && resource_op_is_laden(work->op)) {
+            work->full_turn = true;
+            break;
+        }
         TRY(prepare_one(work, work->due[i]));
     }
     return ERR_OK;

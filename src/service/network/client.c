@@ -24,29 +24,6 @@ network_client_settings_default(void)
     };
 }
 
-/* ------------------------------------------------------------------------------- counters --- */
-
-static const uint16_t types[NETWORK_TYPES] = {100, 200, 220, 420, 600, 620, 800};
-
-static size_t
-type_index(uint16_t type)
-{
-    for (size_t i = 0; i < NETWORK_TYPES; i++) {
-        if (types[i] == type - type % 10) {
-            return i;
-        }
-    }
-    UNREACHABLE();
-}
-
-/* NULL: no answer came. */
-void
-network_client_count(struct network_client *client, uint16_t type, const struct network_code *code)
-{
-    size_t index = code == NULL ? NETWORK_CODES_MAX : network_code_index(code);
-    atomic_fetch_add(&client->answers[type_index(type)][index], 1);
-}
-
 /* --------------------------------------------------------------------- numbers of messages --- */
 
 /* NETWORK-2: no two messages of a terminal have the same DE 7 and DE 11. */
@@ -371,6 +348,24 @@ partial_reversed(struct network_pending *pending, const struct port_rail_answer 
     pending_end(pending, &result, ERR_OK);
 }
 
+/* NETWORK-3. Less than was asked for is a part (DE 39 10); anything else is no answer. */
+static bool
+is_of_amount(const struct port_rail_request *rail, const struct iso8583_message *message)
+{
+    uint64_t amount;
+    uint64_t number;
+    bool partial = span_equal_cstr(iso8583_get(message, 39), "10");
+    if (rail->operation == PORT_RAIL_REPORT) {
+        return true; /* it names none, so none is repeated */
+    }
+    if (iso8583_has(message, 4) && !partial &&
+        (!iso8583_get_number(message, 4, &amount) || amount != (uint64_t)rail->amount.amount)) {
+        return false;
+    }
+    return !iso8583_has(message, 49) || rail->amount.currency == NULL ||
+           (iso8583_get_number(message, 49, &number) && number == rail->amount.currency->number);
+}
+
 static bool
 matches(const struct network_pending *pending, const struct iso8583_message *message)
 {
@@ -380,7 +375,8 @@ matches(const struct network_pending *pending, const struct iso8583_message *mes
         rail->operation == PORT_RAIL_AUTHORIZE ? rail->id : rail->original_id, reference);
     return message->type == network_answer_type(pending->type) &&
            span_equal(iso8583_get(message, 37), span_of(reference, sizeof(reference))) &&
-           span_equal_cstr(iso8583_get(message, 41), pending->client->identity.terminal);
+           span_equal_cstr(iso8583_get(message, 41), pending->client->identity.terminal) &&
+           is_of_amount(rail, message);
 }
 
 /* Evidence goes on with the part that was sent last: it may take longer than one request may. */
@@ -623,95 +619,5 @@ network_client_destroy(struct network_client **client)
         free((*client)->slots);
         free(*client);
         *client = NULL;
-    }
-}
-
-/* -------------------------------------------------------------------------------- watching --- */
-
-uint32_t
-network_client_signed_on(const struct network_client *client)
-{
-    return atomic_load(&client->signed_on);
-}
-
-static void
-metric(struct buf *out, const char *name, const char *kind, const char *help, uint64_t value)
-{
-    buf_append_format(out, "# HELP %s %s\n# TYPE %s %s\n%s ", name, help, name, kind, name);
-    buf_append_u64(out, value);
-    buf_append_byte(out, '\n');
-}
-
-void
-network_client_metrics(const struct network_client *client, struct buf *out)
-{
-    const struct {
-        const char *name, *kind, *help;
-        uint64_t value;
-    } all[] = {
-        {"tael_network_connections",
-         "gauge",
-         "Connections to the card network that there are to be.",
-         client->parts.settings.connections},
-        {"tael_network_signed_on",
-         "gauge",
-         "Connections that are signed on.",
-         atomic_load(&client->signed_on)},
-        {"tael_network_reversals_waiting",
-         "gauge",
-         "Reversals that the card network has not answered.",
-         atomic_load(&client->reversals)},
-        {"tael_network_waiting",
-         "gauge",
-         "Requests that wait for a connection.",
-         atomic_load(&client->waiting_count)},
-        {"tael_network_repeats_total",
-         "counter",
-         "Messages that were sent again.",
-         atomic_load(&client->repeats)},
-        {"tael_network_unmatched_total",
-         "counter",
-         "Answers to nothing that is asked: late, doubled or not ours.",
-         atomic_load(&client->unmatched)},
-        {"tael_network_notices_refused_total",
-         "counter",
-         "News of disputes that make no sense: no others are heard until the network mends them.",
-         atomic_load(&client->notices_refused)},
-        {"tael_network_malformed_total",
-         "counter",
-         "What came and is no message.",
-         atomic_load(&client->malformed)},
-        {"tael_network_connects_total",
-         "counter",
-         "Attempts to connect.",
-         atomic_load(&client->connects)},
-        {"tael_network_lost_total",
-         "counter",
-         "Signed-on connections that were lost.",
-         atomic_load(&client->lost)},
-    };
-
-    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
-        metric(out, all[i].name, all[i].kind, all[i].help, all[i].value);
-    }
-    buf_append_cstr(
-        out,
-        "# HELP tael_network_requests_total Requests by message type and response code.\n"
-        "# TYPE tael_network_requests_total counter\n");
-    for (size_t t = 0; t < NETWORK_TYPES; t++) {
-        for (size_t c = 0; c <= NETWORK_CODES_MAX; c++) {
-            uint64_t count = atomic_load(&client->answers[t][c]);
-            const struct network_code *code = network_code_at(c);
-            const char *text = code == NULL ? "none" : code->code;
-            if (count > 0) {
-                buf_append_format(
-                    out,
-                    "tael_network_requests_total{type=\"%04u\",response=\"%s\"} ",
-                    (unsigned)types[t],
-                    text[0] == '\0' ? "other" : text);
-                buf_append_u64(out, count);
-                buf_append_byte(out, '\n');
-            }
-        }
     }
 }

@@ -105,6 +105,11 @@ MUST_USE err_t network_link_send(struct network_link *link, const struct iso8583
 /* The connected one with the fewest requests, or NULL. */
 struct network_link *network_link_pick(struct network_client *client);
 
+/* ---- client_metrics.c */
+/* One answer of that code; NULL: none came. */
+void network_client_count(
+    struct network_client *client, uint16_t type, const struct network_code *code);
+
 /* ---- client.c */
 struct network_trace network_client_trace(struct network_client *client);
 /* An answer that is no 08xx came. */
@@ -113,7 +118,5 @@ void network_client_answered(struct network_client *client, const struct iso8583
 void network_client_serve(struct network_client *client);
 /* A connection is gone: what was on it is sent again, or unknown. */
 void network_client_lost(struct network_client *client, struct network_link *link);
-void network_client_count(
-    struct network_client *client, uint16_t type, const struct network_code *code);
 
 #endif

@@ -7,13 +7,14 @@
 #include "message.h"
 
 #include "base/assert.h"
+#include "base/base64.h"
 
 #include <string.h>
 
 #define FIRST_FIELD 121U
 #define FIELD_COUNT 3U
 #define FIELD_BYTES 747U /* 996 characters */
-#define FIELD_CHARS (FIELD_BYTES / 3 * 4)
+#define FIELD_CHARS BASE64_TEXT_SIZE(FIELD_BYTES)
 #define AMOUNT_MAX  INT64_C(999999999999)
 /* 9999-12-31T23:59:59.999Z: what comes later is no moment. */
 #define TIME_MAX_MS UINT64_C(253402300799999)
@@ -54,66 +55,6 @@ network_scope_read(struct span text, uint64_t *ret_scope)
     return true;
 }
 
-/* ----------------------------------------------------------------------------- base 64 ------- */
-
-static const char letters64[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-static size_t
-encode64(struct span bytes, char out[FIELD_CHARS])
-{
-    size_t used = 0;
-    for (size_t i = 0; i < bytes.size; i += 3) {
-        size_t left = bytes.size - i;
-        uint32_t group = (uint32_t)(unsigned char)bytes.data[i] << 16;
-        group |= left > 1 ? (uint32_t)(unsigned char)bytes.data[i + 1] << 8 : 0;
-        group |= left > 2 ? (uint32_t)(unsigned char)bytes.data[i + 2] : 0;
-        out[used++] = letters64[group >> 18];
-        out[used++] = letters64[group >> 12 & 63];
-        out[used++] = left > 1 ? letters64[group >> 6 & 63] : '=';
-        out[used++] = left > 2 ? letters64[group & 63] : '=';
-    }
-    return used;
-}
-
-/* Four characters as one to three bytes; 0: they are none. */
-static size_t
-decode_group(const char *text, char out[3])
-{
-    uint32_t group = 0;
-    size_t size = text[3] != '=' ? 3 : text[2] != '=' ? 2 : 1;
-    for (size_t i = 0; i < 4; i++) {
-        const char *at = i <= size ? memchr(letters64, text[i], sizeof(letters64) - 1) : letters64;
-        if (at == NULL) {
-            return 0;
-        }
-        group = group << 6 | (uint32_t)(at - letters64);
-    }
-    if ((size < 3 && (group & 0xff) != 0) || (size < 2 && (group & 0xff00) != 0)) {
-        return 0; /* one value has one text */
-    }
-    for (size_t i = 0; i < size; i++) {
-        out[i] = (char)(group >> (16 - 8 * i) & 0xff);
-    }
-    return size;
-}
-
-static bool
-decode64(struct span text, struct buf *out)
-{
-    if (text.size % 4 != 0) {
-        return false;
-    }
-    for (size_t i = 0; i < text.size; i += 4) {
-        char bytes[3];
-        size_t size = decode_group(text.data + i, bytes);
-        if (size == 0 || (size < 3 && i + 4 < text.size)) {
-            return false;
-        }
-        buf_append(out, bytes, size);
-    }
-    return true;
-}
-
 /* -------------------------------------------------------------------------------- evidence --- */
 
 uint16_t
@@ -130,9 +71,11 @@ network_part_set(struct span evidence, uint16_t part, struct iso8583_message *me
     size_t at = (size_t)(part - 1) * NETWORK_PART;
     struct span rest = span_slice(evidence, at, at + NETWORK_PART);
     for (unsigned i = 0; i < FIELD_COUNT && rest.size > 0; i++) {
-        char text[FIELD_CHARS];
-        size_t size = encode64(span_slice(rest, 0, FIELD_BYTES), text);
-        TRY(iso8583_set(message, FIRST_FIELD + i, span_of(text, size)));
+        char memory[FIELD_CHARS];
+        struct buf text;
+        buf_init_fixed(&text, memory, sizeof(memory));
+        base64_encode(&text, span_slice(rest, 0, FIELD_BYTES));
+        TRY(iso8583_set(message, FIRST_FIELD + i, buf_span(&text)));
         rest = span_slice(rest, FIELD_BYTES, rest.size);
     }
     return ERR_OK;
@@ -145,9 +88,15 @@ network_part_get(
     struct buf bytes;
     buf_init_fixed(&bytes, out, NETWORK_PART);
     for (unsigned i = 0; i < FIELD_COUNT; i++) {
-        if (!decode64(iso8583_get(message, FIRST_FIELD + i), &bytes)) {
+        struct span text = iso8583_get(message, FIRST_FIELD + i);
+        char memory[FIELD_BYTES];
+        size_t size;
+        size_t position;
+        ASSERT(BASE64_BYTES_MAX(text.size) <= sizeof(memory));
+        if (!base64_decode(text, memory, &size, &position)) {
             return false;
         }
+        buf_append(&bytes, memory, size);
     }
     *ret_part = buf_span(&bytes);
     return !buf_failed(&bytes) && bytes.size > 0;

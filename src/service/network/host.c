@@ -30,6 +30,7 @@ struct session {
     struct net_stream *stream;
     struct net_timer idle;
     bool signed_on;
+    bool deaf;         /* it does not read what it is answered, which was told */
     struct list asked; /* with the network, or late */
 };
 
@@ -103,13 +104,14 @@ send_message(struct session *session)
         iso8583_frame_head(out.size, frame);
         result = net_stream_send(session->stream, span_of(frame, ISO8583_FRAME_HEAD + out.size));
     }
-    if (result != ERR_OK) {
+    if (result != ERR_OK && !session->deaf) {
+        session->deaf = true;
         TRACE_LOG(
             host->parts.log,
             TRACE_WARNING,
             "host",
             SPAN_EMPTY,
-            "an answer could not be sent",
+            "answers could not be sent: the other side does not read them",
             trace_cstr("error", err_text(result)));
     }
     iso8583_wipe(&host->message);

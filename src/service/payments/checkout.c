@@ -1,5 +1,6 @@
 /* The API of checkout sessions. */
 #include "checkout.h"
+#include "checkout_form.h"
 #include "url.h"
 
 #include "base/assert.h"
@@ -129,6 +130,16 @@ read_customer(struct resource_op *op, struct payments_checkout *checkout)
             "parameters_exclusive",
             "customer_email",
             "You may only specify one of these parameters: customer, customer_email.");
+        return false;
+    }
+    if (checkout->customer_email.size != 0 &&
+        !payments_checkout_email_is_sound(checkout->customer_email)) {
+        resource_invalid(
+            op,
+            "email_invalid",
+            "customer_email",
+            "Invalid email address: %.*s",
+            SPAN_PRINTF(checkout->customer_email));
         return false;
     }
     if (checkout->setup_future_usage.size != 0 && checkout->customer.size == 0) {

@@ -83,6 +83,9 @@ payments_checkout_name_is_sound(struct span text)
 
     size_t digits = 0;
     for (size_t i = 0; i < text.size; i++) {
+        if ((unsigned char)text.data[i] < ' ' || text.data[i] == 0x7f) {
+            return false;
+        }
         digits += is_digit(text.data[i]);
     }
     return span_trim(text).size > 0 && digits < CARD_DIGITS_MIN;

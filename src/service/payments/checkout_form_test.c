@@ -68,6 +68,7 @@ test_names(void **state)
     assert_false(payments_checkout_name_is_sound(SPAN("  ")));
     assert_false(payments_checkout_name_is_sound(SPAN("4242 4242 4242 4242")));
     assert_false(payments_checkout_name_is_sound(SPAN("x4-2.4a242424242")));
+    assert_false(payments_checkout_name_is_sound(SPAN("Jenny\nRosen")));
 }
 
 static void

@@ -7,7 +7,7 @@
 
 #define MEMBERS_MAX 5 /* of a stored item */
 #define VALUES_MAX  (PAYMENTS_CHECKOUT_ITEMS_MAX * (MEMBERS_MAX + 1) + 1)
-#define TEXT_MAX    (512U << 10)
+#define TEXT_MAX    (2U << 20) /* what a request may hold, each byte of which may take six in JSON */
 #define PREFIX      "li_"
 
 /* ------------------------------------------------------------------------------ the request --- */
@@ -336,7 +336,7 @@ void
 payments_checkout_item_list(struct resource_op *op)
 {
     enum {
-        BODY_MAX = 1 << 20
+        BODY_MAX = 2 << 20
     };
 
     struct arena *arena = resource_op_arena(op);

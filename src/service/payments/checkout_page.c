@@ -23,8 +23,8 @@
 #include "json/json.h"
 #include "json/json_in.h"
 
-#define ERROR_VALUES_MAX 256 /* of last_payment_error */
-#define BILLING_MAX      2048
+#define ERROR_VALUES_MAX 256  /* of last_payment_error */
+#define BILLING_MAX      8192 /* each byte of the texts may take six in JSON */
 
 enum {
     FOUND = 200,
@@ -312,6 +312,10 @@ read_entered(struct resource_op *op, struct payments_checkout_page *page)
     (void)resource_text(op, "card[expiry]", &page->expiry);
     if (!payments_checkout_name_is_sound(page->name)) {
         page->name = SPAN_EMPTY; /* nor is it shown back */
+    }
+    if (!payments_checkout_email_is_sound(page->email) &&
+        !payments_checkout_name_is_sound(page->email)) {
+        page->email = SPAN_EMPTY;
     }
 }
 

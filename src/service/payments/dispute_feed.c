@@ -443,7 +443,9 @@ count_due_soon(struct payments *payments, struct resource_op *op)
         .limit = DOCUMENT_LIST_MAX,
     };
     uint64_t count = 0;
-    TRY(resource_find_sound(op, &payments_dispute_type, &query, count_one, &count));
+    const struct resource_visitor visitor = {
+        .each = count_one, .damaged = resource_pass_damaged, .context = &count};
+    TRY(resource_look(op, &payments_dispute_type, &query, &visitor));
     atomic_store(&payments->disputes_due_soon, count);
     return ERR_OK;
 }

@@ -571,6 +571,7 @@ const struct document_kind *const payments_kinds[] = {
     &suspense_kind,
     &payments_bank_account_kind,
     &payments_payout_kind,
+    &payments_payout_schedule_kind,
     &payments_dispute_kind,
     &payments_feed_cursor_kind,
     &payments_checkout_kind,

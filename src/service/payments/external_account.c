@@ -16,9 +16,8 @@ struct search {
     struct payments_bank_account *found;
 };
 
-/* Whether the path names the caller; false if answered. */
-static bool
-is_own(struct resource_op *op)
+bool
+payments_account_is_own(struct resource_op *op)
 {
     struct span named = resource_op_capture(op, 0);
     if (!span_equal_cstr(named, resource_op_caller(op)->merchant_id)) {
@@ -61,8 +60,8 @@ find(struct resource_op *op, uint32_t column, struct span value, struct search *
     return resource_find(op, &payments_bank_account_type, &query, take_in_currency, search);
 }
 
-static err_t
-find_default(
+err_t
+payments_bank_account_default(
     struct resource_op *op, struct span currency, struct payments_bank_account **ret_account)
 {
     struct search search = {.currency = currency};
@@ -106,7 +105,7 @@ payments_bank_account_choose(struct resource_op *op, struct span destination, st
         return choose_named(op, destination, currency);
     }
     struct payments_bank_account *account = NULL;
-    err_t error = find_default(op, currency, &account);
+    err_t error = payments_bank_account_default(op, currency, &account);
     if (error != ERR_OK) {
         resource_internal(op, error, "external accounts");
         return NULL;
@@ -120,6 +119,21 @@ payments_bank_account_choose(struct resource_op *op, struct span destination, st
             SPAN_PRINTF(currency));
     }
     return account;
+}
+
+err_t
+payments_bank_account_failed(struct resource_op *op, struct span id)
+{
+    void *found;
+    TRY(resource_load(op, &payments_bank_account_type, id, &found));
+    struct payments_bank_account *account = found;
+    if (account->errored || account->merchant.size == 0) {
+        return ERR_OK;
+    }
+    account->errored = true;
+    TRY(resource_save(op, &payments_bank_account_type, account));
+    return resource_emit(
+        op, "account.external_account.updated", &payments_bank_account_type, account, SPAN_EMPTY);
 }
 
 /* --------------------------------------------------------------------------------- creation --- */
@@ -152,7 +166,7 @@ static err_t
 make_default(struct resource_op *op, struct payments_bank_account *account)
 {
     struct payments_bank_account *before = NULL;
-    TRY(find_default(op, account->currency, &before));
+    TRY(payments_bank_account_default(op, account->currency, &before));
     if (before != NULL && !span_equal(before->header.id, account->header.id)) {
         before->default_of = SPAN_EMPTY;
         TRY(resource_save(op, &payments_bank_account_type, before));
@@ -174,7 +188,7 @@ settle_default(struct resource_op *op, struct payments_bank_account *account)
     struct payments_bank_account *present = NULL;
     (void)resource_boolean(op, "default_for_currency", &wanted);
     TRY(resource_guard(op, SPAN("external accounts")));
-    TRY(find_default(op, account->currency, &present));
+    TRY(payments_bank_account_default(op, account->currency, &present));
     return wanted || present == NULL ? make_default(op, account) : ERR_OK;
 }
 
@@ -203,7 +217,7 @@ read_account(struct resource_op *op, struct payments_bank_account *account)
 void
 payments_external_account_create(struct resource_op *op)
 {
-    if (!is_own(op)) {
+    if (!payments_account_is_own(op)) {
         return;
     }
     struct payments_bank_account *account = resource_new(op, &payments_bank_account_type);
@@ -234,7 +248,7 @@ static struct payments_bank_account *
 require(struct resource_op *op)
 {
     struct span id = resource_op_capture(op, 1);
-    if (!is_own(op)) {
+    if (!payments_account_is_own(op)) {
         return NULL;
     }
     struct payments_bank_account *account =
@@ -259,7 +273,7 @@ void
 payments_external_account_list(struct resource_op *op)
 {
     struct span merchant = merchant_of(op);
-    if (!is_own(op)) {
+    if (!payments_account_is_own(op)) {
         return;
     }
     const struct document_filter only = {
@@ -293,6 +307,7 @@ payments_external_account_update(struct resource_op *op)
     if (resource_metadata(op, account->metadata, &account->metadata) != ERR_OK) {
         return;
     }
+    account->errored = false; /* whoever changes it has looked at it */
     err_t error = ERR_OK;
     if (is_default) {
         error = resource_guard(op, SPAN("external accounts"));
@@ -361,51 +376,4 @@ payments_external_account_delete(struct resource_op *op)
         return;
     }
     resource_answer_object(op, &payments_deleted_bank_account_type, account);
-}
-
-/* ----------------------------------------------------------------------- the merchant's own --- */
-
-struct collected {
-    struct payments_bank_account *accounts[DOCUMENT_LIST_MAX];
-    uint32_t count;
-};
-
-static bool
-collect(void *context, void *document)
-{
-    struct collected *collected = context;
-    collected->accounts[collected->count++] = document;
-    return collected->count < DOCUMENT_LIST_MAX;
-}
-
-void
-payments_account_retrieve(struct resource_op *op)
-{
-    struct payments_account *account = ARENA_NEW(resource_op_arena(op), struct payments_account);
-    struct collected *collected = ARENA_NEW(resource_op_arena(op), struct collected);
-    if (account == NULL || collected == NULL) {
-        resource_internal(op, ERR_FULL, "request memory");
-        return;
-    }
-    if (resource_op_capture(op, 0).size != 0 && !is_own(op)) {
-        return;
-    }
-    const struct document_query query = {
-        .filters = {{.column = PAYMENTS_BANK_ACCOUNT_MERCHANT, .value = {.text = merchant_of(op)}}},
-        .filter_count = 1,
-        .range_column = UINT32_MAX,
-        .limit = DOCUMENT_LIST_MAX,
-    };
-    err_t error = resource_find(op, &payments_bank_account_type, &query, collect, collected);
-    error = error == ERR_OK ? resource_op_merchant_name(op, &account->name) : error;
-    if (error != ERR_OK) {
-        resource_internal(op, error, "account");
-        return;
-    }
-    const struct payments *payments = resource_op_service(op);
-    account->header.id = merchant_of(op);
-    account->pays_out = payments->parts.bank_rail != NULL;
-    account->bank_accounts = collected->accounts;
-    account->bank_account_count = collected->count;
-    resource_answer_object(op, &payments_account_type, account);
 }

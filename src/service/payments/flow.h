@@ -643,6 +643,7 @@ void payments_balance_retrieve(struct resource_op *op);
 void payments_balance_transaction_retrieve(struct resource_op *op);
 void payments_balance_transaction_list(struct resource_op *op);
 void payments_account_retrieve(struct resource_op *op);
+void payments_account_update(struct resource_op *op);
 void payments_external_account_create(struct resource_op *op);
 void payments_external_account_retrieve(struct resource_op *op);
 void payments_external_account_update(struct resource_op *op);

@@ -27,6 +27,7 @@ payments_settings_default(void)
         .payer_confirm_above = 5000,
         .payer_wait_s = 45,
         .payout_delay_s = 60,
+        .payout_day_s = INT64_C(24) * 3600,
         .return_window_s = INT64_C(5) * 24 * 3600,
     };
 }

@@ -40,6 +40,12 @@ now_of(const struct payments_payout_flow *flow)
     return (int64_t)resource_now_s(flow->op);
 }
 
+int64_t
+payments_payout_arrival(int64_t now_s)
+{
+    return (now_s / DAY_S + 1) * DAY_S;
+}
+
 static void
 attempt_open(struct payments_payout_flow *flow, const char *kind)
 {
@@ -89,6 +95,14 @@ line_add(struct payments_payout_flow *flow, const char *type, int64_t amount, st
     return ERR_OK;
 }
 
+err_t
+payments_payout_line_of_hold(struct payments_payout_flow *flow)
+{
+    struct payments_payout *payout = flow->payout;
+    payout->due = now_of(flow) + flow->payments->parts.settings.payout_delay_s;
+    return line_add(flow, "payout", -payout->amount, &payout->balance_transaction);
+}
+
 /* The money is the merchant's again, with a line of this type; then save_and_answer. */
 static void
 save_undone(struct payments_payout_flow *flow, const char *type, const char *event)
@@ -127,6 +141,19 @@ explain(struct payments *payments, struct payments_payout *payout, const char *c
     }
 }
 
+static void
+fail_by_bank(struct payments_payout_flow *flow, enum payments_payout_move by)
+{
+    move(flow->payout, by);
+    explain(flow->payments, flow->payout, flow->rail.answer.error_code);
+    err_t error = payments_bank_account_failed(flow->op, flow->payout->destination);
+    if (error != ERR_OK) {
+        resource_internal(flow->op, error, "external account");
+        return;
+    }
+    save_undone(flow, "payout_failure", "payout.failed");
+}
+
 /* ----------------------------------------------------------------- (8) what comes back later -- */
 
 static void
@@ -146,9 +173,7 @@ returned(struct payments_payout_flow *flow, enum payments_payout_posting posting
         look_again(flow, false);
         return;
     }
-    move(flow->payout, PAYMENTS_PAYOUT_RETURN);
-    explain(flow->payments, flow->payout, flow->rail.answer.error_code);
-    save_undone(flow, "payout_failure", "payout.failed");
+    fail_by_bank(flow, PAYMENTS_PAYOUT_RETURN);
 }
 
 static void
@@ -207,9 +232,7 @@ not_paid(struct payments_payout_flow *flow, enum payments_payout_posting posting
     }
     payments_attempt_close(&flow->payout->attempt);
     flow->payout->asked_at = 0;
-    move(flow->payout, PAYMENTS_PAYOUT_REFUSE);
-    explain(flow->payments, flow->payout, flow->rail.answer.error_code);
-    save_undone(flow, "payout_failure", "payout.failed");
+    fail_by_bank(flow, PAYMENTS_PAYOUT_REFUSE);
 }
 
 static void
@@ -343,13 +366,12 @@ held(struct payments_payout_flow *flow, enum payments_payout_posting posting)
         answer_unknown(flow);
         return;
     }
-    err_t error = line_add(flow, "payout", -payout->amount, &payout->balance_transaction);
+    err_t error = payments_payout_line_of_hold(flow);
     if (error != ERR_OK) {
         resource_internal(flow->op, error, "payout");
         return;
     }
     payments_attempt_close(&payout->attempt);
-    payout->due = now_of(flow) + flow->payments->parts.settings.payout_delay_s;
     save_and_answer(flow, "payout.created");
 }
 
@@ -386,13 +408,6 @@ create_locked(struct resource_op *op)
     resource_save_then(op, &payments_payout_type, flow->payout, "payout", place);
 }
 
-/* The day after: banks take a night. */
-static int64_t
-arrival_of(int64_t now_s)
-{
-    return (now_s / DAY_S + 1) * DAY_S;
-}
-
 static bool
 method_check(struct resource_op *op)
 {
@@ -408,23 +423,25 @@ method_check(struct resource_op *op)
     return true;
 }
 
-/* As Stripe's: what has two decimals in payments, and none at banks. */
+int64_t
+payments_payout_coin(const struct currency *currency)
+{
+    bool whole = strcmp(currency->code, "HUF") == 0 || strcmp(currency->code, "TWD") == 0;
+    return whole ? 100 : 1;
+}
+
 static bool
 bank_coins_check(struct resource_op *op, int64_t amount, const struct currency *currency)
 {
-    enum {
-        WHOLE_UNIT = 100
-    };
-
-    bool whole = strcmp(currency->code, "HUF") == 0 || strcmp(currency->code, "TWD") == 0;
-    if (whole && amount % WHOLE_UNIT != 0) {
+    int64_t coin = payments_payout_coin(currency);
+    if (amount % coin != 0) {
         resource_invalid(
             op,
             "parameter_invalid_integer",
             "amount",
-            "Banks pay %s in whole units: the amount has to be a multiple of %d.",
+            "Banks pay %s in whole units: the amount has to be a multiple of %lld.",
             currency->code,
-            WHOLE_UNIT);
+            (long long)coin);
         return false;
     }
     return resource_coins_check(op, "amount", amount, currency);
@@ -474,7 +491,7 @@ payments_payout_create(struct resource_op *op)
     }
     flow->payout = payout;
     payout->status = SPAN("pending");
-    payout->arrival_date = arrival_of(now_of(flow));
+    payout->arrival_date = payments_payout_arrival(now_of(flow));
     if (read_payout(op, payout)) {
         resource_lock(op, payout->header.id, create_locked); /* against the sweeper */
     }

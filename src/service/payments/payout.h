@@ -40,7 +40,10 @@ struct payments_payout_flow {
     struct ledger_transfer transfers[PAYMENTS_PAYOUT_TRANSFERS_MAX];
     struct ledger_result results[PAYMENTS_PAYOUT_TRANSFERS_MAX];
     struct port_ledger_pair pairs[PAYMENTS_PAYOUT_TRANSFERS_MAX];
+    u128 ids[1];
     payments_payout_posted_step posted_step;
+    payments_payout_posted_step step_behind_void;
+    void (*accounts_step)(struct payments_payout_flow *flow);
 };
 
 /* The number inside its id. */
@@ -51,6 +54,9 @@ struct money payments_payout_money(const struct payments_payout *payout);
 
 /* Holds the amount: TOO_MUCH if it is not available. */
 void payments_payout_post_hold(struct payments_payout_flow *flow, payments_payout_posted_step step);
+/* Holds as much as is available, at most the amount: POSTED with the amount that is held in the
+ * payout, TOO_MUCH if that is nothing. */
+void payments_payout_post_most(struct payments_payout_flow *flow, payments_payout_posted_step step);
 /* Ends what is held, as the transfer of that step: `flag` is LEDGER_TRANSFER_POST_PENDING or
  * LEDGER_TRANSFER_VOID_PENDING. */
 void payments_payout_post_end(
@@ -79,6 +85,26 @@ void payments_payouts_look(struct payments *payments);
 
 /* The sweeper's entry: in an operation of its own, whose service is the payments'. */
 void payments_payout_drive(struct resource_op *op, struct span id);
+/* The money is held: the line in the balance, and when the bank is to be asked. The caller saves
+ * the payout. */
+MUST_USE err_t payments_payout_line_of_hold(struct payments_payout_flow *flow);
+/* What banks pay is a multiple of it, in the API's units. As Stripe's: what has two decimals in
+ * payments may have none at banks. */
+int64_t payments_payout_coin(const struct currency *currency);
+/* The day after: banks take a night. */
+int64_t payments_payout_arrival(int64_t now_s);
+
+/* --- payout_schedule.c: payouts that nobody asks for --- */
+
+/* The caller's, or a new one that says manual. */
+MUST_USE err_t payments_payout_schedule_load(
+    struct resource_op *op, struct payments_payout_schedule **ret_schedule);
+struct span payments_payout_schedule_id(struct resource_op *op);
+/* When it is due next, after it was changed. What is under way is finished first. */
+void payments_payout_schedule_arm(
+    struct resource_op *op, struct payments_payout_schedule *schedule);
+/* The sweeper's entry, likewise. */
+void payments_payout_schedule_drive(struct resource_op *op, struct span id);
 
 /* --- external_account.c --- */
 
@@ -86,5 +112,12 @@ void payments_payout_drive(struct resource_op *op, struct span id);
  * default one. NULL: the operation was answered. */
 struct payments_bank_account *payments_bank_account_choose(
     struct resource_op *op, struct span destination, struct span currency);
+/* The default one of a currency, or NULL. */
+MUST_USE err_t payments_bank_account_default(
+    struct resource_op *op, struct span currency, struct payments_bank_account **ret_account);
+/* A payout that went there failed, so that nothing goes there by itself any more. */
+MUST_USE err_t payments_bank_account_failed(struct resource_op *op, struct span id);
+/* Whether the path names the caller; false if answered. */
+bool payments_account_is_own(struct resource_op *op);
 
 #endif

@@ -15,9 +15,24 @@ static const struct resource_field bank_account_fields[] = {
     RESOURCE_TEXT(payments_bank_account, kind),
     RESOURCE_TEXT(payments_bank_account, fingerprint),
     RESOURCE_JSON(payments_bank_account, metadata),
+    RESOURCE_BOOLEAN(payments_bank_account, errored),
+};
+
+static const struct resource_field schedule_fields[] = {
+    RESOURCE_TEXT(payments_payout_schedule, interval),
+    RESOURCE_INTEGER(payments_payout_schedule, days),
+    RESOURCE_INTEGER_COLUMN(payments_payout_schedule, due, PAYMENTS_PAYOUT_SCHEDULE_DUE),
+    RESOURCE_TEXT(payments_payout_schedule, done),
+    RESOURCE_TEXT(payments_payout_schedule, payout),
+    RESOURCE_TEXT(payments_payout_schedule, currency),
+    RESOURCE_INTEGER(payments_payout_schedule, amount),
+    RESOURCE_TEXT(payments_payout_schedule, destination),
+    RESOURCE_TEXT(payments_payout_schedule, number),
+    RESOURCE_TEXT(payments_payout_schedule, missing),
 };
 
 static const struct resource_field payout_fields[] = {
+    RESOURCE_BOOLEAN(payments_payout, automatic),
     RESOURCE_INTEGER(payments_payout, amount),
     RESOURCE_TEXT(payments_payout, currency),
     RESOURCE_TEXT_COLUMN(payments_payout, status, PAYMENTS_PAYOUT_STATUS),
@@ -49,6 +64,12 @@ const struct document_kind payments_bank_account_kind = {
             RESOURCE_INDEXED("default_of"),
         },
     .column_count = 2,
+};
+
+const struct document_kind payments_payout_schedule_kind = {
+    .name = "payout_schedule",
+    .columns = {RESOURCE_SWEPT("due")},
+    .column_count = 1,
 };
 
 const struct document_kind payments_payout_kind = {
@@ -87,6 +108,14 @@ const struct resource_type payments_account_type = {
     .prefix = "",
     .struct_size = sizeof(struct payments_account),
     .render = payments_account_render,
+};
+
+const struct resource_type payments_payout_schedule_type = {
+    .object = "payout_schedule",
+    .prefix = "pos_",
+    .kind = &payments_payout_schedule_kind,
+    RESOURCE_FIELDS(schedule_fields),
+    .struct_size = sizeof(struct payments_payout_schedule),
 };
 
 const struct resource_type payments_payout_type = {

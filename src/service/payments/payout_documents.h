@@ -21,6 +21,7 @@ struct payments_bank_account {
     struct span kind;        /* checking savings futsu toza, or empty */
     struct span fingerprint;
     struct span metadata; /* JSON object */
+    bool errored; /* the last payout that went there failed, and nobody has changed it since */
 };
 
 /* The merchant, as it is shown: not stored. */
@@ -28,6 +29,8 @@ struct payments_account {
     struct resource_header header;
     struct span name; /* empty: operators have given it none */
     bool pays_out;
+    int64_t delay_days; /* until what was paid is available */
+    const struct payments_payout_schedule *schedule;
     struct payments_bank_account **bank_accounts; /* newest first */
     uint32_t bank_account_count;
 };
@@ -37,8 +40,31 @@ enum {
     PAYMENTS_BANK_ACCOUNT_DEFAULT_OF,
 };
 
+/*
+ * When the merchant is paid out by itself, and how far that is, for which a mode has one document:
+ * `due` is a day of the schedule until all currencies are dealt with (PAYOUT-5).
+ */
+struct payments_payout_schedule {
+    struct resource_header header;
+    struct span interval; /* manual daily weekly monthly */
+    int64_t days;         /* payout_calendar.h */
+    int64_t due;          /* 0: never */
+    struct span done;     /* of this day: the last currency that was paid out, in their order */
+    struct span payout;   /* whose money the books are being asked to hold; empty: none's */
+    struct span currency; /* of it */
+    int64_t amount;       /* at most so much */
+    struct span destination;
+    struct span number;  /* of the bank account */
+    struct span missing; /* currencies with money and without a bank account: "eur usd" */
+};
+
+enum {
+    PAYMENTS_PAYOUT_SCHEDULE_DUE,
+};
+
 struct payments_payout {
     struct resource_header header;
+    bool automatic;
     int64_t amount;
     struct span currency;
     struct span status; /* payout_machine.h */
@@ -69,10 +95,15 @@ enum {
 
 extern const struct document_kind payments_bank_account_kind;
 extern const struct document_kind payments_payout_kind;
+extern const struct document_kind payments_payout_schedule_kind;
 extern const struct resource_type payments_account_type;
 extern const struct resource_type payments_bank_account_type;
 extern const struct resource_type payments_deleted_bank_account_type;
 extern const struct resource_type payments_payout_type;
+extern const struct resource_type payments_payout_schedule_type;
+
+/* From Monday on; NULL behind the last. */
+extern const char *const payments_weekdays[];
 
 /* Rendering (render_payout.c). */
 void payments_account_render(struct resource_render *render, const void *document);

@@ -23,6 +23,9 @@
  * money there. So behind it, unlinked, comes the hold's own id once more, of nothing: created
  * exactly if the chain was not, it is in the way of every later one (PAYOUT-3).
  *
+ * What a schedule pays out is as much as there is, so a balancing transfer is its hold. Behind it
+ * comes the same tombstone: if there was nothing, a late repeat finds nothing either.
+ *
  * All accounts of a merchant's money are in one slot (BOOKS-3), so no chain here is ever on two
  * shards, where balancing transfers are refused.
  */
@@ -218,11 +221,11 @@ accounts_done(struct port_ledger_request *request)
         return;
     }
     /* One that could not be made makes the chain fail, and the tombstone: it is asked again. */
-    post_hold(flow);
+    flow->accounts_step(flow);
 }
 
-void
-payments_payout_post_hold(struct payments_payout_flow *flow, payments_payout_posted_step step)
+static void
+post_accounts(struct payments_payout_flow *flow, void (*step)(struct payments_payout_flow *flow))
 {
     static const enum books_account roles[PAYMENTS_PAYOUT_ACCOUNTS] = {
         BOOKS_BANK_CLEARING,
@@ -238,13 +241,101 @@ payments_payout_post_hold(struct payments_payout_flow *flow, payments_payout_pos
         account->flags = LEDGER_ACCOUNT_HISTORY;
         account->user_data_64 = roles[i] == BOOKS_MERCHANT_AVAILABLE ? caller->scope : 0;
     }
-    flow->posted_step = step;
+    flow->accounts_step = step;
     flow->ledger.operation = PORT_LEDGER_CREATE_ACCOUNTS;
     flow->ledger.count = PAYMENTS_PAYOUT_ACCOUNTS;
     flow->ledger.in.accounts = flow->accounts;
     flow->ledger.out.results = flow->results;
     flow->ledger.pairs = NULL;
     submit(flow, accounts_done);
+}
+
+void
+payments_payout_post_hold(struct payments_payout_flow *flow, payments_payout_posted_step step)
+{
+    flow->posted_step = step;
+    post_accounts(flow, post_hold);
+}
+
+/* -------------------------------------------------------------------------- as much as there is */
+
+static void
+rest_voided(struct payments_payout_flow *flow, enum payments_payout_posting posting)
+{
+    if (posting == PAYMENTS_PAYOUT_POSTED || posting == PAYMENTS_PAYOUT_NOT_HELD) {
+        posting = PAYMENTS_PAYOUT_TOO_MUCH;
+    }
+    flow->step_behind_void(flow, posting);
+}
+
+static void
+looked_up(struct port_ledger_request *request)
+{
+    struct payments_payout_flow *flow = CONTAINER_OF(request, struct payments_payout_flow, ledger);
+    flow->ledger.near = 0;
+    if (request->error != ERR_OK || request->out_count == 0) {
+        flow->posted_step(flow, PAYMENTS_PAYOUT_UNKNOWN);
+        return;
+    }
+    struct money held = {
+        .amount = (int64_t)flow->transfers[0].amount,
+        .currency = currency_of(flow),
+    };
+    struct money shown;
+    int64_t amount = money_to_api(held);
+    if (amount == 0) {
+        flow->posted_step(flow, PAYMENTS_PAYOUT_TOO_MUCH);
+        return;
+    }
+    flow->payout->amount = amount;
+    if (money_from_api(amount, held.currency, &shown) == ERR_OK && shown.amount == held.amount &&
+        amount % payments_payout_coin(held.currency) == 0) {
+        flow->posted_step(flow, PAYMENTS_PAYOUT_POSTED);
+        return;
+    }
+    /* No bank pays that, as something went out since it was looked at: all of it goes back, for
+     * which a void says nothing. */
+    flow->payout->amount = 0;
+    flow->step_behind_void = flow->posted_step;
+    payments_payout_post_end(
+        flow, PAYMENTS_PAYOUT_NOT_PAID, LEDGER_TRANSFER_VOID_PENDING, rest_voided);
+}
+
+static void
+most_held(struct port_ledger_request *request)
+{
+    struct payments_payout_flow *flow = CONTAINER_OF(request, struct payments_payout_flow, ledger);
+    if (request->error != ERR_OK) {
+        flow->posted_step(flow, PAYMENTS_PAYOUT_UNKNOWN);
+        return;
+    }
+    /* Whatever the results are, now or of an earlier try: the transfer itself says how much. */
+    flow->ids[0] = resource_derived_id(payments_payout_number(flow->payout), PAYMENTS_PAYOUT_HOLD);
+    flow->ledger.operation = PORT_LEDGER_LOOKUP_TRANSFERS;
+    flow->ledger.count = 1;
+    flow->ledger.near = account_of(flow, BOOKS_MERCHANT_AVAILABLE);
+    flow->ledger.in.ids = flow->ids;
+    flow->ledger.out.transfers = flow->transfers;
+    flow->ledger.pairs = NULL;
+    submit(flow, looked_up);
+}
+
+static void
+post_most(struct payments_payout_flow *flow)
+{
+    struct ledger_transfer *most = transfer_at(flow, 0, PAYMENTS_PAYOUT_HOLD, BOOKS_PAYOUT);
+    struct ledger_transfer *tombstone = transfer_at(flow, 1, PAYMENTS_PAYOUT_HOLD, BOOKS_PAYOUT);
+    most->flags = LEDGER_TRANSFER_PENDING | LEDGER_TRANSFER_BALANCING_DEBIT;
+    tombstone->flags = LEDGER_TRANSFER_PENDING;
+    tombstone->amount = 0;
+    post(flow, 2, most_held);
+}
+
+void
+payments_payout_post_most(struct payments_payout_flow *flow, payments_payout_posted_step step)
+{
+    flow->posted_step = step;
+    post_accounts(flow, post_most);
 }
 
 struct money

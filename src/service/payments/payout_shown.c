@@ -151,7 +151,9 @@ look_now(struct resource_op *op)
         .oldest_first = true,
         .limit = DOCUMENT_LIST_MAX,
     };
-    err_t error = resource_find_sound(op, &payments_payout_type, &query, look_at, &look);
+    const struct resource_visitor visitor = {
+        .each = look_at, .damaged = resource_pass_damaged, .context = &look};
+    err_t error = resource_look(op, &payments_payout_type, &query, &visitor);
     resource_finish(op);
     if (error == ERR_OK) {
         atomic_store(&payments->payouts_in_transit, look.count);

@@ -168,8 +168,9 @@ refunds_under_way(struct slice *slice, int64_t *ret_sum)
         .limit = DOCUMENT_LIST_MAX,
     };
     *ret_sum = 0;
-    return resource_find_sound(
-        slice->flow.op, &payments_refund_type, &query, sum_under_way, ret_sum);
+    const struct resource_visitor visitor = {
+        .each = sum_under_way, .damaged = resource_pass_damaged, .context = ret_sum};
+    return resource_look(slice->flow.op, &payments_refund_type, &query, &visitor);
 }
 
 /* A late presentment is one that the rail captured all the same. */
@@ -254,10 +255,37 @@ compare_disputes(struct slice *slice)
 
 static void ask_rail(struct slice *slice);
 
+static void
+slice_begin(struct payments_reconciler *reconciler)
+{
+    reconciler->slice.limit = reconciler->slice.limit == 1 ? 1 : SLICE_MAX;
+    reconciler->slice.scope_index = reconciler->scope_index;
+    reconciler->slice.phase = reconciler->phase;
+    memcpy(reconciler->slice.cursor, reconciler->cursor, sizeof(reconciler->cursor));
+    reconciler->slice.differences = reconciler->differences;
+}
+
+/* Documents, and what is loaded with them, may be so large that fifty do not fit. */
+static void
+slice_again(struct payments_reconciler *reconciler)
+{
+    reconciler->scope_index = reconciler->slice.scope_index;
+    reconciler->phase = reconciler->slice.phase;
+    memcpy(reconciler->cursor, reconciler->slice.cursor, sizeof(reconciler->cursor));
+    reconciler->differences = reconciler->slice.differences;
+    reconciler->slice.limit = 1;
+}
+
 void
 payments_reconcile_end(struct payments_reconciler *reconciler, struct resource_op *op, err_t error)
 {
-    if (error != ERR_OK) {
+    bool again = error == ERR_FULL && reconciler->slice.limit != 1;
+    if (again) {
+        slice_again(reconciler);
+    } else if (reconciler->slice.limit == 1) {
+        reconciler->slice.limit = SLICE_MAX;
+    }
+    if (error != ERR_OK && !again) {
         resource_internal(op, error, "reconciler");
     } else {
         resource_finish(op);
@@ -431,20 +459,19 @@ payments_reconcile_read(
     bool (*collect_one)(void *context, void *document),
     void *context)
 {
-    char above[ID_TEXT_SIZE];
-    memcpy(above, reconciler->cursor, sizeof(above));
+    slice_begin(reconciler);
     const struct document_query query = {
         .range_column = UINT32_MAX,
-        .id_above = span_from_cstr(above),
+        .id_above = span_from_cstr(reconciler->slice.cursor),
         .oldest_first = true,
-        .limit = SLICE_MAX,
+        .limit = reconciler->slice.limit,
     };
     struct reading reading = {.reconciler = reconciler, .collect = collect_one, .context = context};
     const struct resource_visitor visitor = {
         .each = read_one, .damaged = skip_damaged, .context = &reading};
     TRY(resource_visit(op, type, &query, &visitor));
     memset(reconciler->cursor, 0, sizeof(reconciler->cursor));
-    if (reading.count == SLICE_MAX) {
+    if (reading.count == query.limit) {
         ASSERT(reading.last.size < sizeof(reconciler->cursor));
         memcpy(reconciler->cursor, reading.last.data, reading.last.size);
     } else {

@@ -26,6 +26,15 @@ struct payments_reconciler {
     enum payments_reconcile_phase phase;
     char cursor[ID_TEXT_SIZE]; /* the last document that was looked at */
     uint64_t differences;      /* of this run */
+
+    /* The slice in hand as it began: what had no memory begins again, with one document. */
+    struct {
+        uint32_t limit;
+        uint32_t scope_index;
+        enum payments_reconcile_phase phase;
+        char cursor[ID_TEXT_SIZE];
+        uint64_t differences;
+    } slice;
 };
 
 void payments_reconcile_difference(

@@ -266,7 +266,7 @@ compare_charge(struct lines *lines, const struct payments_dispute *dispute)
         .range_column = UINT32_MAX,
         .limit = DOCUMENT_LIST_MAX,
     };
-    err_t error = resource_visit(lines->op, &payments_dispute_type, &query, &visitor);
+    err_t error = resource_look(lines->op, &payments_dispute_type, &query, &visitor);
     if (error != ERR_OK) {
         lines->error = error;
     } else if (

@@ -2,6 +2,7 @@
 #include "routes.h"
 
 #include "payout.h"
+#include "payout_calendar.h"
 #include "resource/pages.h"
 #include "route_params.h"
 
@@ -69,6 +70,27 @@ static const struct resource_param account_update_params[] = {
     RESOURCE_EXPAND_PARAM,
 };
 
+static const char *const intervals[] = {"manual", "daily", "weekly", "monthly", NULL};
+
+#define SCHEDULE(own) "settings[payouts][schedule][" own "]"
+
+static const struct resource_param own_account_params[] = {
+    HASH("settings"),
+    HASH("settings[payouts]"),
+    HASH("settings[payouts][schedule]"),
+    TEXT(SCHEDULE("delay_days"), 16),
+    ONE_OF(SCHEDULE("interval"), intervals),
+    TEXT(SCHEDULE("monthly_anchor"), 2),
+    {.name = SCHEDULE("monthly_payout_days"),
+     .kind = RESOURCE_PARAM_TEXT_LIST,
+     .maximum = PAYMENTS_CALENDAR_MONTHDAYS},
+    ONE_OF(SCHEDULE("weekly_anchor"), payments_weekdays),
+    {.name = SCHEDULE("weekly_payout_days"),
+     .kind = RESOURCE_PARAM_TEXT_LIST,
+     .maximum = PAYMENTS_CALENDAR_WEEKDAYS},
+    RESOURCE_EXPAND_PARAM,
+};
+
 static const struct resource_param account_list_params[] = {
     ONE_OF("object", bank_account_only),
     RESOURCE_LIST_PARAMS,
@@ -121,6 +143,14 @@ const struct resource_route payments_payout_route_table[] = {
     PAYOUT_ROUTE("POST", "/v1/payouts/:id/reverse", payments_payout_reverse, metadata_params, 0),
     ACCOUNT_ROUTE("/v1/account"),
     ACCOUNT_ROUTE("/v1/accounts/:id"),
+    ROUTE(
+        "POST",
+        "/v1/accounts/:id",
+        payments_account_update,
+        own_account_params,
+        "external_accounts",
+        0,
+        ONE_OBJECT(&payments_account_type)),
     EXTERNAL_ROUTE("POST", "", payments_external_account_create, account_create_params),
     ROUTE(
         "GET",

@@ -1,7 +1,7 @@
 /*
  * What is due of payments (open attempts, challenges that nobody answered, authorizations that
- * nobody captured, checkout sessions that nobody paid, balances to settle), and how each is driven
- * once it is locked (resource/sweeper.h).
+ * nobody captured, checkout sessions that nobody paid, balances to settle, days of payout
+ * schedules), and how each is driven once it is locked (resource/sweeper.h).
  */
 #include "checkout.h"
 #include "dispute.h"
@@ -156,6 +156,18 @@ drive_found_payout(
     payments_payout_drive(op, id);
 }
 
+static void
+drive_found_schedule(
+    struct resource_op *op,
+    const struct resource_sweep_kind *kind,
+    struct span id,
+    struct span lock)
+{
+    (void)kind;
+    (void)lock;
+    payments_payout_schedule_drive(op, id);
+}
+
 /* ------------------------------------------------------------------------------- what is due ---
  */
 
@@ -245,6 +257,11 @@ static const struct resource_sweep_kind kinds[] = {
         .due_column = PAYMENTS_PAYOUT_DUE,
         .began = payout_began,
         .drive = drive_found_payout,
+    },
+    {
+        .type = &payments_payout_schedule_type,
+        .due_column = PAYMENTS_PAYOUT_SCHEDULE_DUE,
+        .drive = drive_found_schedule,
     },
     {
         .type = &payments_dispute_type,

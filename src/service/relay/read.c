@@ -182,7 +182,9 @@ read_events(struct resource_op *op)
         .limit = EVENTS_OF_SCOPE,
     };
     read->scope->unsaved = false;
-    err_t result = resource_find(op, &resource_event_type, &query, take_event, read);
+    bool cut = false;
+    const struct resource_visitor visitor = {.each = take_event, .context = read, .cut = &cut};
+    err_t result = resource_visit(op, &resource_event_type, &query, &visitor);
     if (result == ERR_OK && read->taken == 0) {
         result = read->error;
     }
@@ -190,7 +192,7 @@ read_events(struct resource_op *op)
         resource_internal(op, result, "reading events for the broker");
         return;
     }
-    read->more = read->more || result != ERR_OK || read->taken == EVENTS_OF_SCOPE;
+    read->more = read->more || cut || result != ERR_OK || read->taken == EVENTS_OF_SCOPE;
     read->good = true;
     resource_finish(op);
 }

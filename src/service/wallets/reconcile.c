@@ -39,6 +39,7 @@ struct wallets_reconciler {
     uint32_t scope_index;
     enum phase phase;
     char cursor[ID_TEXT_SIZE]; /* the last document that was looked at */
+    bool alone;                /* the next one: with those behind it there was no memory */
     uint64_t history_before;   /* WALLETS: how far its history was read; 0: from the newest on */
     char wallet[ID_TEXT_SIZE]; /* WALLETS: whose history that is */
     uint64_t differences;      /* of this run */
@@ -271,14 +272,15 @@ compare_documents(struct slice *slice, const struct resource_type *type)
         .range_column = UINT32_MAX,
         .id_above = span_from_cstr(above),
         .oldest_first = true,
-        .limit = SLICE_MAX,
+        .limit = reconciler->alone ? 1 : SLICE_MAX,
     };
     const struct resource_visitor visitor = {
         .each = collect, .damaged = skip_damaged, .context = slice};
     err_t error = resource_visit(slice->flow.op, type, &query, &visitor);
-    if (error == ERR_OK && slice->count < SLICE_MAX) {
+    if (error == ERR_OK && slice->count < query.limit) {
         next_phase(reconciler);
     }
+    reconciler->alone = error == ERR_FULL && !reconciler->alone;
     if (error != ERR_OK || slice->expected_count == 0) {
         end_slice(slice, error);
         return;
@@ -377,12 +379,13 @@ history_read(struct port_ledger_request *request)
         }
     }
     if (error == ERR_OK) {
-        bool more = request->out_count == SLICE_MAX;
-        reconciler->history_before = more ? slice->found[SLICE_MAX - 1].timestamp : 0;
+        bool more = request->out_count == slice->filter.limit;
+        reconciler->history_before = more ? slice->found[request->out_count - 1].timestamp : 0;
         if (!more) {
             memcpy(reconciler->cursor, reconciler->wallet, sizeof(reconciler->cursor));
         }
     }
+    reconciler->alone = error == ERR_FULL && !reconciler->alone;
     end_slice(slice, error);
 }
 
@@ -422,7 +425,7 @@ compare_history(struct slice *slice)
         .debits = true,
         .credits = true,
         .reversed = true,
-        .limit = SLICE_MAX,
+        .limit = reconciler->alone ? 1 : SLICE_MAX,
         .timestamp_max = reconciler->history_before == 0 ? 0 : reconciler->history_before - 1,
     };
     slice->flow.ledger.operation = PORT_LEDGER_GET_ACCOUNT_TRANSFERS;

@@ -3,12 +3,11 @@
 #include "emvqr_private.h"
 
 #include "base/assert.h"
+#include "base/base64.h"
 
 #define TAG_BYTES_MAX     3
 #define AID_SIZE_MIN      5 /* ISO/IEC 7816-5 */
 #define AID_SIZE_MAX      16
-#define BASE64_GROUP      4
-#define BASE64_INVALID    0xff
 #define FIRST_TAG_BYTE(b) ((unsigned char)(b))
 
 struct reading {
@@ -22,64 +21,6 @@ refuse_at(const struct reading *reading, enum emvqr_problem problem, const char 
 {
     size_t position = at == NULL ? 0 : (size_t)(at - reading->bytes.data);
     return emvqr_refuse(reading->refusal, problem, position, NULL, NULL);
-}
-
-/* ----------------------------------------------------------------------------------- base64 */
-
-static uint8_t
-base64_value(char byte)
-{
-    if (byte >= 'A' && byte <= 'Z') {
-        return (uint8_t)(byte - 'A');
-    }
-    if (byte >= 'a' && byte <= 'z') {
-        return (uint8_t)(byte - 'a' + 26);
-    }
-    if (byte >= '0' && byte <= '9') {
-        return (uint8_t)(byte - '0' + 52);
-    }
-    if (byte == '+') {
-        return 62;
-    }
-    return byte == '/' ? 63 : BASE64_INVALID;
-}
-
-/* RFC 4648 section 4, padded, with no bit set that is not used: every code has one text. Returns
- * false with the position of what is wrong. */
-static bool
-base64_decode(struct span text, uint8_t *out, size_t *ret_size, size_t *ret_position)
-{
-    size_t padding = 0;
-    while (padding < 2 && padding < text.size && text.data[text.size - 1 - padding] == '=') {
-        padding++;
-    }
-    size_t size = 0;
-    uint32_t bits = 0;
-    for (size_t i = 0; i < text.size; i++) {
-        uint8_t value = i < text.size - padding ? base64_value(text.data[i]) : 0;
-        *ret_position = i;
-        if (value == BASE64_INVALID) {
-            return false;
-        }
-        bits = (bits << 6) | value;
-        if (i % BASE64_GROUP == BASE64_GROUP - 1) {
-            out[size++] = (uint8_t)(bits >> 16);
-            out[size++] = (uint8_t)(bits >> 8);
-            out[size++] = (uint8_t)bits;
-            bits = 0;
-        }
-    }
-    *ret_position = text.size;
-    if (text.size % BASE64_GROUP != 0) {
-        return false;
-    }
-    for (; padding > 0; padding--) {
-        if (out[--size] != 0) {
-            return false;
-        }
-    }
-    *ret_size = size;
-    return true;
 }
 
 /* -------------------------------------------------------------------------------------- TLV */
@@ -242,7 +183,7 @@ emvqr_consumer_parse(
     struct emvqr_refusal *ret_refusal)
 {
     static_assert(
-        EMVQR_CONSUMER_TEXT_MAX / BASE64_GROUP * 3 == EMVQR_CONSUMER_BYTES_MAX, "memory suffices");
+        BASE64_BYTES_MAX(EMVQR_CONSUMER_TEXT_MAX) == EMVQR_CONSUMER_BYTES_MAX, "memory suffices");
     struct reading reading = {.code = ret_code, .refusal = ret_refusal};
     size_t size = 0;
     size_t position = 0;

@@ -114,7 +114,13 @@ struct resource_visitor {
     resource_each each;
     void (*damaged)(void *context, struct span id);
     void *context;
+    /* Set when the operation was laden (resource_op_is_laden): the last ones of the query are not
+     * visited, the first one is. NULL: documents that do not fit end the visit with ERR_FULL. */
+    bool *cut;
 };
+
+/* `damaged` of those who need not tell of it. */
+void resource_pass_damaged(void *context, struct span id);
 
 /* As resource_find, past what is damaged: for who does something for all, and must not stop for one
  * of them. Who compares (resource_visit) tells of it. */
@@ -126,6 +132,18 @@ MUST_USE err_t resource_find_sound(
     void *context);
 
 MUST_USE err_t resource_visit(
+    struct resource_op *op,
+    const struct resource_type *type,
+    const struct document_query *query,
+    const struct resource_visitor *visitor);
+
+/* A quarter of the operation's memory is used: who reads as many documents as there are stops here,
+ * since they are still to be written as JSON, and what they name to be loaded. */
+bool resource_op_is_laden(const struct resource_op *op);
+
+/* For who only looks, at whatever there is: a document is gone when `each` has returned, which
+ * neither reads nor writes. So this takes the memory of the largest one, not of all. */
+MUST_USE err_t resource_look(
     struct resource_op *op,
     const struct resource_type *type,
     const struct document_query *query,

@@ -16,7 +16,7 @@ export async function balances(signal) {
       rows.set(currency, { currency, ...rows.get(currency), [name]: amount });
     }
   }
-  return table({
+  return rows.size === 0 ? h('p', { class: 'empty' }, 'No money yet.') : table({
     columns: [
       { title: 'Currency', cell: (row) => row.currency.toUpperCase() },
       { title: 'Available', kind: 'number', cell: (row) => money(row.available || 0, row.currency) },

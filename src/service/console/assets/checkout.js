@@ -153,7 +153,7 @@ export function sessions(ctx) {
       { title: 'Payment', cell: paymentOf, csv: (one) => idOf(one.payment_intent) },
       { title: 'Created', cell: (one) => time(one.created), csv: (one) => isoTime(one.created) },
     ],
-    empty: 'There are none.',
+    empty: 'No sessions are like that.',
   });
 }
 

@@ -70,7 +70,7 @@ async function methods(ctx, customer) {
       { title: 'Id', cell: (pm) => link(`#/object/payment_methods/${pm.id}`, pm.id) },
       { title: 'Saved', cell: (pm) => time(pm.created) },
       {
-        title: '', cell: (pm) => button('Remove', () => openForm({
+        title: 'Action', cell: (pm) => button('Remove', () => openForm({
           title: 'Remove the method', submit: 'Remove', danger: true, fields: [],
           text: `${method(pm)} cannot be used again.`,
           run: (values, key) => post(at('payment_methods', pm.id, 'detach'), {}, key),

@@ -56,7 +56,7 @@ export function disputes(ctx) {
       },
       { title: 'Opened', cell: (one) => time(one.created), csv: (one) => isoTime(one.created) },
     ],
-    empty: 'There are none.',
+    empty: 'No disputes are like that.', none: 'There are none.',
   });
 }
 

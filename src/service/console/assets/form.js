@@ -50,7 +50,9 @@ function fieldRow(field) {
   const id = `field-${++serial}`;
   const input = field.node || inputNode(field, id);
   const say = h('span', { class: 'say', id: `${id}-say` });
-  const label = h('label', { for: id }, field.label);
+  /* A group of fields has its name itself, and a label for each of them. */
+  const label = field.node ? h('p', { class: 'label', 'aria-hidden': 'true' }, field.label)
+    : h('label', { for: id }, field.label);
   const hint = field.hint ? h('small', null, field.hint) : null;
   const row = field.kind === 'checkbox'
     ? h('div', { class: 'field check' }, input, label, hint, say)

@@ -99,7 +99,7 @@ export function keys(ctx) {
       { title: 'Ends in', cell: (one) => h('code', null, one.hint) },
       { title: 'Status', cell: (one) => badge(one.revoked ? 'revoked' : 'active') },
       { title: 'Created', cell: (one) => time(one.created) },
-      { title: '', cell: (one) => (one.revoked ? '' : button('Revoke', () => revoke(ctx, one))) },
+      { title: 'Action', cell: (one) => (one.revoked ? '' : button('Revoke', () => revoke(ctx, one))) },
     ],
   });
 }

@@ -8,7 +8,8 @@
  *       tabs                    {name, options: [[value, text], ...]}: a filter, as tabs
  *       href(object)            the page of a row
  *       csv                     the file's name, if it can be exported
- *       empty }                 what is said when there is nothing
+ *       none                    what is said when there is nothing at all
+ *       empty }                 likewise, when nothing is as the filters say
  */
 import { ApiError, gather, getExpanded, next } from './api.js';
 import { csv, download } from './format.js';
@@ -90,6 +91,12 @@ function filtersNode(ctx, spec, filters) {
   return h('details', { class: 'filters-box', open: isOpen }, h('summary', null, 'Filters'), form);
 }
 
+function emptyText(spec, filters) {
+  const isFiltered = Object.keys(filters).length > 0;
+  return isFiltered || !(spec.filters || spec.tabs) ? spec.empty || 'There are none.'
+    : spec.none || 'There are none yet.';
+}
+
 function rowNode(spec, object) {
   return h('tr', null, spec.columns.map((column, index) => {
     const content = column.cell(object);
@@ -141,7 +148,7 @@ export function listView(ctx, spec) {
       const answer = await getExpanded(source.path, ask, source.expand || [], ctx.signal);
       const objects = source.map ? source.map(answer.data) : answer.data;
       show(body, objects.length ? table(spec, objects)
-        : h('p', { class: 'empty' }, spec.empty || 'There is nothing here.'));
+        : h('p', { class: 'empty' }, emptyText(spec, filters)));
       show(pages, pager(answer, cursor, source));
     } catch (error) {
       if (ctx.signal.aborted) {

@@ -110,7 +110,7 @@ function openBox() {
   });
   const said = h('span', { class: 'say', role: 'alert' });
   const form = h('form', {
-    role: 'search',
+    role: 'search', 'aria-label': 'Open by id',
     on: {
       input: () => show(said),
       submit: async (event_) => {

@@ -138,6 +138,6 @@ export function overview(ctx) {
       source: async () => ({
         path: 'v1/payment_intents', params: {}, expand: PAYMENT_EXPAND, limit: 8,
       }),
-      columns: paymentColumns, href: (pi) => `#/payments/${pi.id}`, empty: 'None yet.',
+      columns: paymentColumns, href: (pi) => `#/payments/${pi.id}`, empty: 'None yet: the button at the top takes the first one.',
     })));
 }

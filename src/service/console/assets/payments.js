@@ -222,7 +222,8 @@ export function refunds(ctx) {
       { name: 'from', label: 'From', kind: 'date' },
       { name: 'to', label: 'To', kind: 'date' },
     ],
-    empty: 'No refunds are like that. Money is given back from a payment\'s page.',
+    empty: 'No refunds are like that.',
+    none: 'There are none yet. Money is given back from a payment\'s page.',
   });
 }
 

@@ -89,12 +89,60 @@ async function accounts(ctx) {
         { title: 'Holder', kind: 'text', cell: (bank) => bank.account_holder_name },
         { title: 'Currency', cell: (bank) => bank.currency.toUpperCase() },
         { title: 'Country', cell: (bank) => bank.country },
+        { title: 'Status', cell: (bank) => badge(bank.status) },
         { title: 'Default', cell: (bank) => (bank.default_for_currency ? 'yes' : '') },
         { title: 'Id', cell: (bank) => h('code', null, bank.id) },
-        { title: '', cell: (bank) => button('Remove', () => dropAccount(ctx, account, bank)) },
+        { title: 'Action', cell: (bank) => button('Remove', () => dropAccount(ctx, account, bank)) },
       ],
     }, list.data),
     button('Add a bank account', () => addAccount(ctx, account)),
+  ];
+}
+
+/* --------------------------------------------------------------------------------- schedule */
+
+const WEEKDAYS = ['monday', 'tuesday', 'wednesday', 'thursday', 'friday', 'saturday', 'sunday'];
+const SCHEDULE = 'settings[payouts][schedule]';
+
+/* "Weekly: monday, thursday." */
+function scheduleText(schedule) {
+  const days = schedule.weekly_payout_days || schedule.monthly_payout_days || [schedule.weekly_anchor];
+  switch (schedule.interval) {
+    case 'manual':
+      return 'Nothing is paid out by itself.';
+    case 'daily':
+      return 'Each day what is available is paid out.';
+    default:
+      return `What is available is paid out ${schedule.interval}: ${days.join(', ')}.`;
+  }
+}
+
+function changeSchedule(ctx, account) {
+  const { schedule } = account.settings.payouts;
+  openForm({
+    title: 'Payouts on a schedule', submit: 'Save',
+    text: 'At the beginning of such a day (UTC), in each currency, to its default bank account.',
+    fields: [
+      { name: `${SCHEDULE}[interval]`, label: 'Interval', kind: 'select', value: schedule.interval,
+        options: ['manual', 'daily', 'weekly', 'monthly'] },
+      { name: `${SCHEDULE}[weekly_anchor]`, label: 'Day of the week', kind: 'select',
+        options: [['', ''], ...WEEKDAYS] },
+      { name: `${SCHEDULE}[monthly_anchor]`, label: 'Day of the month', maximum: 2 },
+    ],
+    run: (values, key) => post(at('accounts', account.id), values, key),
+    done: () => {
+      note('Saved.');
+      ctx.reload();
+    },
+  });
+}
+
+async function scheduleNode(ctx) {
+  const account = await get('v1/account', {}, ctx.signal);
+  return [
+    h('p', null, scheduleText(account.settings.payouts.schedule)),
+    account.requirements.errors.map((error) => h('p', null, error.reason)),
+    button('Change the schedule', () => changeSchedule(ctx, account)),
   ];
 }
 
@@ -110,7 +158,8 @@ export function payouts(ctx) {
       [one, one.charAt(0).toUpperCase() + one.slice(1).replace('_', ' ')])] },
     filters: [{ name: 'from', label: 'From', kind: 'date' }, { name: 'to', label: 'To', kind: 'date' }],
     empty: 'No payouts are like that.',
-  }), section(ctx, 'Bank accounts', () => accounts(ctx)));
+  }), section(ctx, 'Bank accounts', () => accounts(ctx)),
+  section(ctx, 'Schedule', () => scheduleNode(ctx)));
 }
 
 export function payout(ctx) {
@@ -128,7 +177,8 @@ export function payout(ctx) {
     }],
     facts: (one) => [
       ['To', bankOf(one)], ['Description', one.description],
-      ['On the statement', one.statement_descriptor], ['Arrives', day(one.arrival_date)],
+      ['On the statement', one.statement_descriptor],
+      ['Made by', one.automatic ? 'the schedule' : 'a request'], ['Arrives', day(one.arrival_date)],
       ['Created', time(one.created)], ['Why it failed', one.failure_message],
       ['Entry', reference(one.balance_transaction)],
       ['Undone by', reference(one.failure_balance_transaction)],

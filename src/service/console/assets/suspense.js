@@ -30,7 +30,7 @@ export function suspenseItems(ctx) {
       },
       { title: 'Created', cell: (one) => time(one.created), csv: (one) => isoTime(one.created) },
     ],
-    empty: 'There are none.',
+    empty: 'There are none.', none: 'There are none.',
   });
 }
 

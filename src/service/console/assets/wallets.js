@@ -172,7 +172,7 @@ export function wallet(ctx) {
           path: at('wallets', one.id, 'statement'), params: { created: createdParam(filters) },
         }),
         filters: [{ name: 'from', label: 'From', kind: 'date' }, { name: 'to', label: 'To', kind: 'date' }],
-        columns: statementColumns, csv: `statement-${one.id}`, empty: 'Nothing has moved.',
+        columns: statementColumns, csv: `statement-${one.id}`, none: 'Nothing has moved yet.', empty: 'Nothing has moved then.',
       })],
       ['Limits', limits],
       ['Holds', (one) => listView(plain(ctx), {
@@ -211,7 +211,8 @@ export function holds(ctx) {
     source: async (filters) => ({ path: 'v1/wallet_holds', params: filters }),
     tabs: status(['active', 'captured', 'released', 'expired', 'failed']),
     filters: [{ name: 'wallet', label: 'Wallet', placeholder: 'wal_...' }],
-    empty: 'No holds are like that. They are made from a wallet\'s page.',
+    empty: 'No holds are like that.',
+    none: 'There are none yet. They are made from a wallet\'s page.',
   });
 }
 
@@ -263,7 +264,8 @@ export function withdrawals(ctx) {
     source: async (filters) => ({ path: 'v1/wallet_withdrawals', params: filters }),
     tabs: status(['pending', 'paid', 'failed', 'returned']),
     filters: [{ name: 'wallet', label: 'Wallet', placeholder: 'wal_...' }],
-    empty: 'No withdrawals are like that. They are made from a wallet\'s page.',
+    empty: 'No withdrawals are like that.',
+    none: 'There are none yet. They are made from a wallet\'s page.',
   });
 }
 

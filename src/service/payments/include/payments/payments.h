@@ -36,6 +36,7 @@ struct payments_settings {
                                   * currency, roughly; above, the payer is asked */
     int64_t payer_wait_s;        /* for the payer's word */
     int64_t payout_delay_s;      /* until the bank is asked: so long a payout can be canceled */
+    int64_t payout_day_s;        /* how long a day of a payout schedule is */
     int64_t return_window_s;     /* how long a paid payout is watched for coming back */
 };
 

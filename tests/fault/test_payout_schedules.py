@@ -1,0 +1,65 @@
+"""Several servers on one database and one ledger, which look after the same schedules."""
+
+import collections
+
+import pytest
+
+from kit import postgres
+from kit.client import pay, sdk
+from kit.nodes import Nodes
+from kit.payouts import available, bank_account, fund, own_account
+from kit.server import wait_until
+from kit.together import at_once
+
+CURRENCIES = ("eur", "jpy", "usd")
+DAYS = 6  # each a second
+
+
+@pytest.fixture(scope="module")
+def nodes(tmp_path_factory):
+    if not postgres.available():
+        pytest.skip("PostgreSQL is not installed: apt-get install postgresql-15")
+    with postgres.Postgres() as database:
+        made = Nodes(tmp_path_factory.mktemp("nodes") / "n", database.create("payouts"),
+                     "--payout-day=1s", "--payout-delay=1h", gateways=1).start()
+        yield made
+        made.close()
+
+
+def set_interval(client, own, interval):
+    return client.v1.accounts.update(own, {"settings": {"payouts": {"schedule": {"interval": interval}}}})
+
+
+def test_a_day_has_one_payout_in_a_currency(nodes):
+    """While both processes are told to begin anew, again and again, and money comes in."""
+    both = [sdk(node) for node in nodes.nodes]
+    client = both[0]
+    own = own_account(client)
+    came = {currency: fund(client, 10000, currency) for currency in CURRENCIES}
+    for currency in CURRENCIES:
+        bank_account(client, currency=currency)
+    for _ in range(DAYS):
+        at_once([lambda one=one: set_interval(one, own, "daily") for one in both])
+        for currency in CURRENCIES:
+            entry = pay(client, 1000, currency, token="pm_card_bypassPending",
+                        expand=["latest_charge.balance_transaction"])
+            came[currency] += entry.latest_charge.balance_transaction.net
+    wait_until(lambda: not any(available(client, currency) for currency in CURRENCIES), 30,
+               "the payout of all")
+    made = client.v1.payouts.list({"limit": 100}).data
+    assert all(one.automatic for one in made)
+    days = collections.Counter((one.currency, one.created) for one in made)
+    assert set(days.values()) == {1}
+    for currency in CURRENCIES:
+        assert sum(one.amount for one in made if one.currency == currency) == came[currency]
+    told = client.v1.events.list({"type": "payout.created", "limit": 100}).data
+    assert sorted(event.data.object.id for event in told) == sorted(one.id for one in made)
+
+
+def test_whoever_is_left_goes_on(nodes):
+    client = sdk(nodes.nodes[1])
+    have = fund(client, 5000)
+    nodes.nodes[0].member.kill()
+    (one,) = wait_until(lambda: [one for one in client.v1.payouts.list().data if one.amount == have],
+                        60, "the payout")
+    assert one.automatic and available(client) == 0
