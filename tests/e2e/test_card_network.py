@@ -384,8 +384,9 @@ def test_hostile_notices(disputes, wire):
     wire.change = change
     disputes.stop()
     disputes.start("--rail-timeout=500ms")
+    wait_until(lambda: signed_on(disputes), 30, "signed on")  # what waits for that would be over, and reversed
     client = sdk(disputes)
-    client.v1.payment_intents.create(PURCHASE)
+    assert client.v1.payment_intents.create(PURCHASE).status == "succeeded"
     wait_until(lambda: len(used) > 3, 30, "garbage")
     assert client.v1.disputes.list().data == []
     assert sdk(disputes).v1.payment_intents.create(HOLD).status == "requires_capture"
