@@ -82,7 +82,7 @@ class Module:
 
     def sources(self):
         """What its archive is made of."""
-        found = self.include.parent.glob("*.c") if self.include else []
+        found = self.include.parent.rglob("*.c") if self.include else []
         return [path for path in found if not path.stem.endswith(("_test", "_fuzz", "_bench"))]
 
     def prefixes(self):

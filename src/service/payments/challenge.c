@@ -14,7 +14,7 @@
  * PAYMENTS-8  What the customer answered is durable before the rail is asked again, and a challenge
  *             is answered once: the first answer counts.
  */
-#include "checkout.h"
+#include "checkout/checkout.h"
 #include "flow.h"
 #include "url.h"
 

@@ -1,8 +1,8 @@
 #include "documents.h"
 
-#include "dispute.h"
+#include "disputes/dispute.h"
 #include "payments/payments.h"
-#include "payout_documents.h"
+#include "payouts/payout_documents.h"
 #include "resource/fields.h"
 
 /* The attempt inside a document: flat members with a prefix. */

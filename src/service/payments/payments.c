@@ -1,7 +1,7 @@
 #include "payments/payments.h"
 
 #include "base/assert.h"
-#include "dispute.h"
+#include "disputes/dispute.h"
 #include "flow.h"
 #include "resource/sweeper.h"
 #include "routes.h"

@@ -18,8 +18,8 @@
  * books (PAYMENTS-4); settlement is in the books before a document says so. So each can be compared
  * at any time, but for what moves next of what is under way.
  */
-#include "dispute.h"
-#include "payout_documents.h"
+#include "disputes/dispute.h"
+#include "payouts/payout_documents.h"
 #include "reconcile.h"
 
 #include "base/assert.h"

@@ -14,7 +14,7 @@
  * that the books refuse has suspense in its place (SPLIT-5). If the card's part fails days later,
  * the card's part alone is taken back: the wallet's money may be spent by then.
  */
-#include "dispute.h"
+#include "disputes/dispute.h"
 #include "split_rule.h"
 
 #include "base/assert.h"

@@ -4,7 +4,7 @@
 
 #include "descriptor.h"
 #include "flow.h"
-#include "payout_documents.h"
+#include "payouts/payout_documents.h"
 #include "json/json.h"
 
 static void

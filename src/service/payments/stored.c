@@ -1,8 +1,8 @@
 #include "payments/stored.h"
 
-#include "dispute.h"
+#include "disputes/dispute.h"
 #include "flow.h"
-#include "payout_documents.h"
+#include "payouts/payout_documents.h"
 
 #include <string.h>
 

@@ -3,9 +3,9 @@
  * nobody captured, checkout sessions that nobody paid, balances to settle, days of payout
  * schedules), and how each is driven once it is locked (resource/sweeper.h).
  */
-#include "checkout.h"
-#include "dispute.h"
-#include "payout.h"
+#include "checkout/checkout.h"
+#include "disputes/dispute.h"
+#include "payouts/payout.h"
 
 #include "base/assert.h"
 #include "resource/sweeper.h"
