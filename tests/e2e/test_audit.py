@@ -244,7 +244,7 @@ class Client(threading.Thread):
                           capture_method="manual", **{"transfer_data[destination]": purse}, **usual)
         self.ask(f"/v1/wallets/{purse}/withdrawals", amount=4000,
                  **{"bank_account[account_number]": "000333333335"})
-        for _ in range(40):  # until the bank has paid, unless the money is back before that
+        for _ in range(100):  # until the bank has paid, unless the money is back before that
             closed = self.ask(f"/v1/wallets/{purse}/close")
             if closed:
                 break
@@ -254,6 +254,16 @@ class Client(threading.Thread):
         for paid in filter(None, (split, alone)):
             self.ask("/v1/refunds", payment_intent=paid["id"],
                      amount=self.part(paid["amount"], currency))
+
+    def refund_to_nobody(self):
+        """A split payment whose wallet is gone when its part comes back."""
+        customer = self.ask("/v1/customers", name="Ann")
+        purse = self.ask("/v1/wallets", customer=customer["id"], currency="usd", tier="business")["id"]
+        self.ask(f"/v1/test_helpers/wallets/{purse}/fund_balance", amount=3000, currency="usd")
+        paid = self.ask("/v1/payment_intents", amount=5000, currency="usd", confirm="true",
+                        payment_method="pm_card_visa", **{"split[wallet]": purse, "split[amount]": 3000})
+        assert self.ask(f"/v1/wallets/{purse}/close")
+        assert self.ask("/v1/refunds", payment_intent=paid["id"])
 
     def run(self):
         try:
@@ -294,6 +304,7 @@ def test_a_merchants_day_adds_up(make_server):
     kept = clients[0].ask("/v1/payment_intents", amount=1000, currency="usd", confirm="true", capture_method="manual",
                           payment_method="pm_card_voidDeclined")
     clients[0].ask(f"/v1/payment_intents/{kept['id']}/cancel")
+    clients[0].refund_to_nobody()
     audit = audited(server, never.values())
     assert len(audit.charges) > STEPS
     assert {"won", "lost"} <= {dispute["status"] for dispute in audit.disputes}
