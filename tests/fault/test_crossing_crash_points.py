@@ -23,7 +23,9 @@ BANKS = [GOOD, "000333333335", "000111111116"]
 CROSSING = ("dispute-", "payout-", "refund-", "settle-")
 # Those of a cancellation need payouts that wait.
 WAITING = ("payout-before-void", "payout-before-canceled")
-POINTS = sorted(point for point in points_in_sources() if point.startswith(CROSSING))
+# Those of a schedule need days of it (test_payout_crash_points).
+ON_SCHEDULE = ("payout-before-most", "payout-before-automatic", "payout-before-day-over")
+POINTS = sorted(point for point in points_in_sources() if point.startswith(CROSSING) and point not in ON_SCHEDULE)
 
 
 @pytest.fixture(autouse=True)

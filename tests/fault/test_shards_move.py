@@ -4,6 +4,7 @@ From and to a journal or a schema of PostgreSQL, in all four ways."""
 
 import itertools
 import json
+import os
 import random
 import signal
 import subprocess
@@ -291,6 +292,7 @@ def test_a_shard_that_is_not_there_is_told_before_anything_is_begun(two):
         shard = two.processes[name]
         shard.process.send_signal(signal.SIGSTOP)
         try:
+            os.waitid(os.P_PID, shard.process.pid, os.WSTOPPED)  # or it still answers the first question
             assert "no answer in time" in in_vain(name)
         finally:
             shard.process.send_signal(signal.SIGCONT)
