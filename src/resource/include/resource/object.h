@@ -84,6 +84,11 @@ MUST_USE err_t resource_load(
  * if it is not. */
 void *resource_require(
     struct resource_op *op, const struct resource_type *type, const char *param, struct span id);
+/* The number inside an id of the type. Whoever stored the id has checked it. */
+u128 resource_number(const struct resource_type *type, struct span id);
+/* When an object of that id was made, in unix seconds: lists find `created` through the id, so the
+ * two must agree. */
+int64_t resource_created_of(const struct resource_type *type, struct span id);
 /*
  * For a rule that looks whether something is there before it writes, and that no lock covers: among
  * processes that share the documents, of two operations that guard the same name at once one loses
