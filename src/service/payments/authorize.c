@@ -25,6 +25,7 @@
  */
 #include "descriptor.h"
 #include "flow.h"
+#include "method.h"
 
 #include "base/assert.h"
 #include "os/fault.h"

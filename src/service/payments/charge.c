@@ -266,16 +266,6 @@ build_outcome(struct payments_flow *flow, bool approved)
     return details_end(flow->op, &buf, &json, &flow->charge->outcome);
 }
 
-/* Lists find `created` through the id: they must agree, though it was finished much later. */
-static int64_t
-created_of(struct span id)
-{
-    u128 number = 0;
-    bool parsed = id_parse(payments_charge_type.prefix, id, &number);
-    ASSERT(parsed);
-    return (int64_t)(id_unix_ms(number) / 1000);
-}
-
 bool
 payments_charge_build(struct payments_flow *flow)
 {
@@ -290,7 +280,8 @@ payments_charge_build(struct payments_flow *flow)
     flow->charge = charge;
     payments_charge_checks(flow);
     charge->header.id = intent->attempt.charge;
-    charge->header.created = created_of(intent->attempt.charge);
+    /* Of its attempt's beginning, though it was finished much later. */
+    charge->header.created = resource_created_of(&payments_charge_type, intent->attempt.charge);
     charge->amount = intent->attempt.amount;
     charge->currency = intent->currency;
     charge->status = approved ? SPAN("succeeded") : SPAN("failed");

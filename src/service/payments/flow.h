@@ -2,18 +2,7 @@
  * One run of a payment, a capture, a cancellation or a refund through the outside world:
  * documents, rail, books, documents. What a flow needs to be picked up by another process is in
  * the document's attempt (documents.h); this struct is only what the present run holds in memory.
- *
- * PAYMENTS-1  The attempt is durable before the rail is asked, and open until the documents that
- *             tell its outcome are durable.
- * PAYMENTS-2  Every rail and ledger id derives from the attempt's id and the step, so any step may
- *             be done again by anybody.
- * PAYMENTS-3  What must not stand is durable as `reversing` before it is reversed.
- * PAYMENTS-4  Money is in the books before a document says that it moved.
- * PAYMENTS-5  amount_refunded, refunds under way included, never exceeds amount_captured.
- * PAYMENTS-8  What a customer answered to a challenge is durable before the rail is asked again,
- *             and a challenge is answered once: the first answer counts.
- * PAYMENTS-9  What came from a code, scanned or shown, pays once, and nothing but what its payer
- *             was asked for: the payment method made of it is not taken again.
+ * README.md has the invariants, PAYMENTS-1 and on.
  */
 #ifndef PAYMENTS_FLOW_H
 #define PAYMENTS_FLOW_H
@@ -70,7 +59,8 @@ enum payments_posting {
     PAYMENTS_POSTING_UNKNOWN, /* ask again later under the same ids */
 };
 
-struct payments_checkout; /* checkout.h */
+struct payments_checkout;      /* checkout.h */
+struct payments_method_params; /* method.h */
 
 struct payments_flow {
     struct payments *payments;
@@ -299,7 +289,7 @@ void payments_suspense_list(struct resource_op *op);
 void payments_suspense_retrieve(struct resource_op *op);
 void payments_suspense_resolve(struct resource_op *op);
 
-/* --- posting.c: the books (docs/accounting.md) --- */
+/* --- posting_submit.c --- */
 
 /* The platform's accounts are those that the merchant's payments use. */
 u128 payments_merchant_account(
@@ -308,11 +298,9 @@ u128 payments_merchant_account(
     enum books_account account,
     const struct currency *currency);
 
-typedef void (*payments_posted_step)(struct payments_flow *flow, enum payments_posting posting);
+void payments_known_accounts_destroy(struct payments *payments);
 
-/* Gross into the merchant's balance, fee out of it; from there on to a destination wallet, if the
- * intent has one. Cards pay into the pending balance, wallets into the available one. */
-void payments_post_payment(struct payments_flow *flow, payments_posted_step step);
+typedef void (*payments_posted_step)(struct payments_flow *flow, enum payments_posting posting);
 
 /* --- booked.c --- */
 
@@ -337,8 +325,11 @@ void payments_post_split_let_go(struct payments_flow *flow, payments_posted_step
 /* What payments_post_split_keep made. */
 u128 payments_split_kept_id(const struct payments_flow *flow);
 
-/* --- posting.c --- */
+/* --- posting.c: the books (docs/accounting.md) --- */
 
+/* Gross into the merchant's balance, fee out of it; from there on to a destination wallet, if the
+ * intent has one. Cards pay into the pending balance, wallets into the available one. */
+void payments_post_payment(struct payments_flow *flow, payments_posted_step step);
 /* A hold of the authorized amount. */
 void payments_post_hold(struct payments_flow *flow, payments_posted_step step);
 /* Part or all of a hold becomes a payment; the fee is taken. */
@@ -356,37 +347,6 @@ void payments_post_refund_failure(struct payments_flow *flow, payments_posted_st
 /* The fee on a captured amount, in the public API's units. */
 int64_t payments_fee(
     const struct payments *payments, int64_t api_amount, const struct currency *currency);
-void payments_known_accounts_destroy(struct payments *payments);
-
-/* --- method.c --- */
-
-/* False if answered: flow->method has paid, or was to pay, by a code (PAYMENTS-9), or was detached
- * (PAYMENTS-13). */
-bool payments_method_is_reusable(struct payments_flow *flow);
-/* Takes it from its customer, and with it what was agreed with the customer; the caller saves. */
-void payments_method_detached(struct payments_method *method);
-/* An update says that there is to be none. */
-bool payments_method_is_unset(struct resource_op *op);
-/* Finds or makes flow->method from payment_method, payment_method_data or the intent, then runs
- * `step`. flow->method stays NULL if none was named. Answers the operation on errors. */
-void payments_method_choose(struct payments_flow *flow, void (*step)(struct payments_flow *flow));
-/* Loads a stored one into flow->method; false if answered. */
-bool payments_method_load(struct payments_flow *flow, struct span id);
-
-/* Asks the issuer of flow->method whether the card is good, without a challenge, and then runs
- * `step`; or answers with its decline. */
-void payments_method_verify(struct payments_flow *flow, void (*step)(struct payments_flow *flow));
-
-/* What an authorization taught about flow->method, besides its checks. */
-struct payments_method_news {
-    struct span customer;  /* whose it is from now on, if it is nobody's; empty: no change */
-    struct span agreement; /* that set it up to be charged off session; empty: no change */
-};
-
-/* Saves flow->method with its checks and the news, over whatever somebody else wrote to it in the
- * meantime: a payment method has no lock, and that must not stop a payment. */
-MUST_USE err_t
-payments_method_learn(struct payments_flow *flow, const struct payments_method_news *news);
 
 /* --- customer.c --- */
 
@@ -448,16 +408,6 @@ void payments_payer_ask(struct payments_flow *flow);
 /* Answers a browser with where the intent or the setup stands: a redirect to the return_url, or a
  * page if there is none. */
 void payments_page_answer(struct payments_flow *flow);
-
-/* "card", "wallet", "mobile_qr". Static. */
-const char *payments_method_type_name(const struct payments_method *method);
-struct span payments_method_redisplay(const struct payments_method *method);
-/* Answers those of a customer, or all if that is empty, of the type that is asked for. */
-void payments_method_list_of(struct resource_op *op, struct span customer, struct span url);
-/* Whether it is of one of these types, a JSON array. */
-bool payments_method_is_of(const struct payments_method *method, struct span types);
-/* Whether the intent takes flow->method's type of payment method; false if answered. */
-bool payments_method_may_pay(struct payments_flow *flow);
 
 /* --- checkout_flow.c: sessions on whose page an intent is paid --- */
 
@@ -521,8 +471,6 @@ void payments_refund_resume(struct payments_flow *flow);
 void payments_void_expired(struct payments_flow *flow);
 /* Cancels flow->intent, which is not authorized and has no attempt open. */
 void payments_cancel_unpaid(struct payments_flow *flow);
-/* Asks the rail what became of an accepted refund. */
-void payments_refund_check(struct payments_flow *flow);
 
 /* A new intent in flow->intent, not stored, with the standard settings; false if answered. */
 bool payments_intent_new(struct payments_flow *flow, int64_t amount, struct span currency);
@@ -583,7 +531,7 @@ void payments_settle_sweep(struct payments *payments);
 void payments_reconciler_start(struct payments *payments);
 void payments_reconciler_destroy(struct payments *payments);
 
-/* --- handlers, named in routes.c --- */
+/* --- handlers, named in routes.c, routes_qr.c and routes_setup.c --- */
 
 void payments_intent_create(struct resource_op *op);
 void payments_payer_approve(struct resource_op *op);
@@ -635,25 +583,8 @@ void payments_refund_create(struct resource_op *op);
 void payments_refund_retrieve(struct resource_op *op);
 void payments_refund_update(struct resource_op *op);
 void payments_refund_list(struct resource_op *op);
-void payments_dispute_retrieve(struct resource_op *op);
-void payments_dispute_list(struct resource_op *op);
-void payments_dispute_update(struct resource_op *op);
-void payments_dispute_close(struct resource_op *op);
 void payments_balance_retrieve(struct resource_op *op);
 void payments_balance_transaction_retrieve(struct resource_op *op);
 void payments_balance_transaction_list(struct resource_op *op);
-void payments_account_retrieve(struct resource_op *op);
-void payments_account_update(struct resource_op *op);
-void payments_external_account_create(struct resource_op *op);
-void payments_external_account_retrieve(struct resource_op *op);
-void payments_external_account_update(struct resource_op *op);
-void payments_external_account_delete(struct resource_op *op);
-void payments_external_account_list(struct resource_op *op);
-void payments_payout_create(struct resource_op *op);
-void payments_payout_retrieve(struct resource_op *op);
-void payments_payout_update(struct resource_op *op);
-void payments_payout_cancel(struct resource_op *op);
-void payments_payout_reverse(struct resource_op *op);
-void payments_payout_list(struct resource_op *op);
 
 #endif

@@ -12,6 +12,7 @@
  * that the vault cannot read is declined after some tries (PAYMENTS-14).
  */
 #include "flow.h"
+#include "method.h"
 #include "setup_machine.h"
 
 #include "base/assert.h"
