@@ -24,11 +24,10 @@ import * as session from './session.js';
 const ROUTES = [
   ['', overview], ['payments', payments], ['payments/*', payment], ['new', newPayment],
   ['till/*', till], ['codes', codes], ['codes/*', code],
-  ['checkout', sessions], ['checkout/*', checkoutSession], ['refunds', refunds], ['refunds/*',
-  refund], ['disputes', disputes], ['disputes/*', dispute],
-  ['customers', customers],
-  ['customers/*', customer], ['wallets', wallets], ['wallets/*', wallet], ['holds', holds],
-  ['holds/*', hold], ['withdrawals', withdrawals], ['withdrawals/*', withdrawal],
+  ['checkout', sessions], ['checkout/*', checkoutSession], ['refunds', refunds], ['refunds/*', refund],
+  ['disputes', disputes], ['disputes/*', dispute], ['customers', customers], ['customers/*', customer],
+  ['wallets', wallets], ['wallets/*', wallet], ['holds', holds], ['holds/*', hold],
+  ['withdrawals', withdrawals], ['withdrawals/*', withdrawal],
   ['balance', balance], ['payouts', payouts], ['payouts/*', payout],
   ['suspense', suspenseItems], ['suspense/*', suspenseItem], ['keys', keys],
   ['webhooks', webhooks], ['webhooks/*', webhook], ['webhooks/*/*', delivery],
@@ -37,8 +36,9 @@ const ROUTES = [
 
 const MENU = [
   ['', 'Overview'], ['payments', 'Payments'], ['new', 'New payment'],
-  ['checkout', 'Checkout sessions'], ['codes', 'Till codes'], ['refunds', 'Refunds'], ['disputes', 'Disputes'], ['customers', 'Customers'],
-  ['wallets', 'Wallets'], ['holds', 'Wallet holds'], ['withdrawals', 'Withdrawals'],
+  ['checkout', 'Checkout sessions'], ['codes', 'Till codes'], ['refunds', 'Refunds'],
+  ['disputes', 'Disputes'], ['customers', 'Customers'], ['wallets', 'Wallets'],
+  ['holds', 'Wallet holds'], ['withdrawals', 'Withdrawals'],
   ['balance', 'Balance'], ['payouts', 'Payouts'], ['suspense', 'Suspense items'],
   ['keys', 'API keys'], ['webhooks', 'Webhooks'], ['events', 'Events'],
 ];
