@@ -160,6 +160,7 @@ method_from_card(
     }
     method->token = copy_text(op, card->token);
     method->fingerprint = copy_text(op, card->fingerprint);
+    method->bin = copy_text(op, card->bin);
     method->brand = copy_text(op, card->brand);
     method->network = copy_text(op, card->network);
     method->funding = copy_text(op, card->funding);
