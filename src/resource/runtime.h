@@ -484,8 +484,6 @@ MUST_USE err_t resource_render_object(
     struct resource_expand *expand,
     struct json_writer *json);
 MUST_USE bool resource_expand_try(struct resource_op *op); /* false: answered */
-/* Something that the object shows could not be read: the rendering fails, if this is an error. */
-void resource_render_note(struct resource_render *render, err_t error);
 /* A body that one or more objects fit in without growing often. */
 void resource_body_init(struct buf *body);
 

@@ -680,6 +680,55 @@ def test_suspense_is_resolved(page, client, wallets):
     assert wallets.get(f"/v1/tael/suspense_items/{item}")["resolution"] == "merchant"
 
 
+def test_fraud_is_refused_by_lists_and_rules(page, client, http):
+    email = "mallory@console.example"
+    customer = client.v1.customers.create({"email": email}).id
+    go(page, "lists")
+    mark(page)
+    page.press("Email block list")
+    settle(page)
+    page.press("Add a value")
+    page.fill("E-mail address", "mallory")
+    page.press("Add a value", within="dialog")
+    page.sees("an e-mail address")
+    page.fill("E-mail address", email)
+    page.press("Add a value", within="dialog")
+    page.sees("Added.")
+    settle(page)
+    page.sees(email)
+    with pytest.raises(stripe.CardError) as error:
+        pay(client, customer=customer)
+    go(page, f"payments/{error.value.error.payment_intent.id}")
+    page.sees("A rule of yours blocked this payment.")
+    page.sees("the list @email_blocklist")
+    go(page, f"lists/{client.v1.radar.value_lists.list({'alias': 'email_blocklist'}).data[0].id}")
+    page.press("Take out")
+    page.press("Take out", within="dialog")
+    page.sees("Taken out.")
+    settle(page)
+    assert pay(client, customer=customer).status == "succeeded"
+    go(page, "rules")
+    page.press("New rule")
+    page.fill("Rule", "Block if :amount = 1")
+    page.press("Create")
+    page.sees("at character 10")
+    page.fill("Rule", f"Block if :customer: = '{customer}'")
+    mark(page)
+    page.press("Create")
+    settle(page)
+    with pytest.raises(stripe.CardError) as error:
+        pay(client, customer=customer)
+    go(page, f"payments/{error.value.error.payment_intent.id}")
+    mark(page)
+    page.press(client.v1.charges.retrieve(error.value.error.charge).outcome.rule)
+    settle(page)
+    page.press("Delete")
+    page.press("Delete", within="dialog")
+    page.sees("Deleted.")
+    settle(page)
+    assert http.get("/v1/radar/rules").json()["data"] == []
+
+
 def test_payouts_go_to_the_bank(chromium, make_server):
     server = make_server("--payout-delay=1h")
     own = sdk(server)

@@ -27,6 +27,7 @@
 struct json_writer;
 struct payments_dispute; /* dispute.h */
 struct payments_feed;
+struct payments_risk_books; /* risk.h */
 
 /* A merchant's accounts in a currency that are known to exist in the ledger. */
 struct payments_known_accounts;
@@ -40,6 +41,7 @@ struct payments {
     struct resource_sweeper *sweeper;
     struct payments_reconciler *reconciler;
     struct payments_feed *feed; /* of disputes */
+    struct payments_risk_books *risk_books;
     _Atomic uint64_t attempts_open;
     _Atomic int64_t attempt_oldest_s;
     _Atomic uint64_t reconcile_runs;
@@ -51,6 +53,24 @@ struct payments {
     _Atomic uint64_t payouts_failed;
     _Atomic uint64_t disputes_due_soon;
     _Atomic uint64_t disputes_unplaced;
+    _Atomic uint64_t blocked_by_list;
+    _Atomic uint64_t blocked_by_rule;
+    _Atomic uint64_t blocked_by_network;
+};
+
+/* What a merchant's lists and rules said of a payment by card (risk/risk.h). */
+enum payments_risk_kind {
+    PAYMENTS_RISK_NONE,
+    PAYMENTS_RISK_ALLOWED,
+    PAYMENTS_RISK_BLOCKED,
+};
+
+struct payments_verdict {
+    enum payments_risk_kind kind;
+    bool by_list;        /* a default list blocked it, and no rule of the merchant's */
+    bool wants_proof;    /* a rule requests 3-D Secure */
+    struct span rule;    /* that blocked it */
+    struct span address; /* where it comes from, as the request says; empty: it does not */
 };
 
 enum payments_posting {
@@ -75,7 +95,8 @@ struct payments_flow {
     struct payments_setup_attempt *setup_attempt;
     struct payments_checkout *checkout;
     bool merchant_closed; /* nothing new begins on its pages */
-    bool page;            /* it runs for a person's browser: answers are pages and redirects */
+    struct payments_verdict risk;
+    bool page; /* it runs for a person's browser: answers are pages and redirects */
     /* What is answered instead of the intent and of the page; NULL: nothing. */
     void (*answer_step)(struct payments_flow *flow);
     u128 attempt_id;
@@ -418,6 +439,19 @@ MUST_USE err_t payments_checkout_confirmed(struct payments_flow *flow);
 MUST_USE err_t payments_checkout_follow(struct payments_flow *flow);
 /* True: the operation was answered, as the intent is its session's to change. */
 bool payments_checkout_owns(struct payments_flow *flow, const char *verb);
+
+/* --- risk/: lists and rules --- */
+
+/* Of a payment, or a setup, whose attempt has just been opened: flow->risk; if it is blocked, with
+ * a decline in flow->rail.answer. False if answered. */
+bool payments_risk_judge(struct payments_flow *flow);
+/* In the write that ends an attempt to authorize, or a setup that is blocked: what rules count is
+ * counted, and what was blocked. */
+void payments_risk_ended(struct payments_flow *flow, bool approved);
+/* Removes what is counted of long ago. */
+void payments_risk_sweep(struct payments *payments);
+MUST_USE err_t payments_risk_books_create(struct payments_risk_books **ret_books);
+void payments_risk_books_destroy(struct payments_risk_books **books);
 
 /* --- charge.c --- */
 

@@ -179,6 +179,7 @@ payments_method_of_card(
     }
     method->token = copy_text(op, card->token);
     method->fingerprint = copy_text(op, card->fingerprint);
+    method->bin = copy_text(op, card->bin);
     method->brand = copy_text(op, card->brand);
     method->network = copy_text(op, card->network);
     method->funding = copy_text(op, card->funding);

@@ -15,6 +15,7 @@ import { overview } from './overview.js';
 import { payment } from './payment.js';
 import { payments, refund, refunds } from './payments.js';
 import { payout, payouts } from './payouts.js';
+import { rule, rules, valueList, valueLists } from './risk.js';
 import { suspenseItem, suspenseItems } from './suspense.js';
 import { delivery, webhook, webhooks } from './webhooks.js';
 import { hold, holds, wallet, wallets, withdrawal, withdrawals } from './wallets.js';
@@ -29,6 +30,7 @@ const ROUTES = [
   ['wallets', wallets], ['wallets/*', wallet], ['holds', holds], ['holds/*', hold],
   ['withdrawals', withdrawals], ['withdrawals/*', withdrawal],
   ['balance', balance], ['payouts', payouts], ['payouts/*', payout],
+  ['rules', rules], ['rules/*', rule], ['lists', valueLists], ['lists/*', valueList],
   ['suspense', suspenseItems], ['suspense/*', suspenseItem], ['keys', keys],
   ['webhooks', webhooks], ['webhooks/*', webhook], ['webhooks/*/*', delivery],
   ['events', events], ['events/*', event], ['object/*/*', object],
@@ -39,7 +41,8 @@ const MENU = [
   ['checkout', 'Checkout sessions'], ['codes', 'Till codes'], ['refunds', 'Refunds'],
   ['disputes', 'Disputes'], ['customers', 'Customers'], ['wallets', 'Wallets'],
   ['holds', 'Wallet holds'], ['withdrawals', 'Withdrawals'],
-  ['balance', 'Balance'], ['payouts', 'Payouts'], ['suspense', 'Suspense items'],
+  ['balance', 'Balance'], ['payouts', 'Payouts'], ['rules', 'Rules'],
+  ['lists', 'Block and allow lists'], ['suspense', 'Suspense items'],
   ['keys', 'API keys'], ['webhooks', 'Webhooks'], ['events', 'Events'],
 ];
 

@@ -217,6 +217,18 @@ function cardFacts(details) {
   ] : [];
 }
 
+function riskOf(outcome) {
+  return outcome.risk_level === 'not_assessed' ? 'not assessed'
+    : `${outcome.risk_level} (${outcome.risk_score})`;
+}
+
+/* A rule, or a default list's own. */
+function blockedBy(outcome) {
+  const id = outcome.rule || '';
+  return id.startsWith('rrule_') ? link(`#/rules/${id}`, id)
+    : id.replace('block_if_in_', 'the list @');
+}
+
 function methodFacts(intent) {
   const charge = chargeOf(intent);
   if (!charge) {
@@ -228,6 +240,8 @@ function methodFacts(intent) {
     ['Method', method(details)], ...cardFacts(details),
     ['Name', billing.name], ['E-mail', billing.email], ['Phone', billing.phone],
     ['Result', charge.outcome && charge.outcome.seller_message],
+    ['Risk', charge.outcome && riskOf(charge.outcome)],
+    ['Blocked by', charge.outcome && blockedBy(charge.outcome)],
     ['Captured by', charge.captured ? '' : time(details.card && details.card.capture_before)],
     ['Wallet part', intent.split ? money(intent.split.amount, intent.currency) : ''],
   ]);
