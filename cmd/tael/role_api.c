@@ -44,6 +44,7 @@ api_role_metrics(const struct node *node, struct buf *out)
     };
 
     node_metrics(out, all, sizeof(all) / sizeof(all[0]));
+    console_metrics_append(out);
 }
 
 /* --------------------------------------------------------------------------------- listener */
@@ -140,7 +141,7 @@ ask_besides_routes(void *context, struct net_exchange *exchange)
     struct node *node = context;
     enum api_operated operated = role_operators_ask(node, exchange);
     if (operated == API_NOT_OPERATED && node->settings.console && console_answer(exchange)) {
-        return API_OPERATED;
+        return API_SHOWN;
     }
     return operated;
 }

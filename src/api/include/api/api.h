@@ -42,6 +42,7 @@ enum api_operated {
     API_NOT_OPERATED, /* it is none */
     API_OPERATED,     /* exchange->answer is filled */
     API_OPERATES,     /* somebody else answers it by net_answer */
+    API_SHOWN,        /* it is a page for people: filled, but for the Request-Id of every answer */
 };
 
 /* /livez, /metrics and their like on the public listener, which come before all routes. */
