@@ -28,6 +28,7 @@
 #include "relay/relay.h"
 #include "remote/client.h"
 #include "remote/server.h"
+#include "requests/requests.h"
 #include "resource/resource.h"
 #include "shards/cross.h"
 #include "trace/log.h"
@@ -86,6 +87,10 @@ struct node_settings {
     bool allow_dumps;
     bool new_test_key;
     bool console;
+    bool request_log;
+    int64_t request_log_keep;
+    int64_t request_log_max;
+    char request_log_address[16];
 
     char roles[NODE_ROLES_SIZE];
     char ledger[NODE_DATABASE_SIZE];
@@ -322,6 +327,7 @@ struct node {
     struct bank *bank;
     struct wallets *wallets;
     struct mobile *mobile;
+    struct requests *requests;
     struct outbound *outbound;
     struct events *events;
     struct coordinator *coordinator;

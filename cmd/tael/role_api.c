@@ -130,6 +130,8 @@ role_api_tables(const struct node *node, struct api_routes tables[API_ROUTE_TABL
     count++;
     tables[count].routes = events_routes(node->events, &tables[count].count);
     count++;
+    tables[count].routes = requests_routes(node->requests, &tables[count].count);
+    count++;
     ASSERT(count <= API_ROUTE_TABLES_MAX);
     return count;
 }
@@ -161,6 +163,7 @@ front_open(struct node *node)
         .log = &node->log,
         .recorder = traces_recorder(node->traces),
         .trace_trust = node->settings.trace_trust,
+        .addresses = role_requests_addresses(node),
         .tables = tables,
         .table_count = table_count,
         .operators = {.context = node, .ask = ask_besides_routes},

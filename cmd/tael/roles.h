@@ -23,6 +23,7 @@ extern const struct role role_events;      /* webhooks, and their way out */
 extern const struct role role_coordinator; /* transactions with participants over HTTP */
 extern const struct role role_payments;
 extern const struct role role_broker;   /* events to a message broker, if there is one */
+extern const struct role role_requests; /* the log of merchants' requests */
 extern const struct role role_api;      /* the HTTP front and its listener */
 extern const struct role role_internal; /* the listener for other services */
 
@@ -69,6 +70,9 @@ __attribute__((format(printf, 4, 5))) void role_operators_refuse(
 
 /* What operators may ask on the public listener: hook of api.h, with the node as its context. */
 enum api_operated role_operators_ask(void *context, struct net_exchange *exchange);
+
+/* How requests get to know whose they are, as the log of requests is to have it. */
+enum api_addresses role_requests_addresses(const struct node *node);
 
 /* The services' route tables. Of a node whose parts are NULL: bound to nothing, for `tael openapi`.
  */

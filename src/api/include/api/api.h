@@ -52,6 +52,13 @@ struct api_operators {
     enum api_operated (*ask)(void *context, struct net_exchange *exchange);
 };
 
+/* How requests get to know the address of whoever sends them. */
+enum api_addresses {
+    API_ADDRESS_NONE,      /* not at all */
+    API_ADDRESS_PEER,      /* of the connection */
+    API_ADDRESS_FORWARDED, /* the first of X-Forwarded-For, which the gateway before this sets */
+};
+
 struct api_parts {
     struct resource_runtime *runtime;
     struct net_loop *net;
@@ -62,6 +69,7 @@ struct api_parts {
     struct trace_log *log;
     struct trace_recorder *recorder; /* of spans; NULL: nothing is recorded */
     bool trace_trust;                /* traces that clients began go on here */
+    enum api_addresses addresses;
     const struct api_routes *tables; /* of the services; the front adds its own */
     uint32_t table_count;
     struct api_operators operators;

@@ -1,0 +1,117 @@
+/* The log of merchants' requests. */
+#include "roles.h"
+
+#include <string.h>
+#include <time.h>
+
+#define DRAIN_POLL_MS 10
+
+static const struct {
+    const char *name;
+    enum api_addresses addresses;
+} address_names[] = {
+    {"none", API_ADDRESS_NONE},
+    {"peer", API_ADDRESS_PEER},
+    {"forwarded", API_ADDRESS_FORWARDED},
+};
+
+#define ADDRESS_NAMES (sizeof(address_names) / sizeof(address_names[0]))
+
+static size_t
+address_index(const struct node *node)
+{
+    size_t i = 0;
+    while (i < ADDRESS_NAMES &&
+           strcmp(node->settings.request_log_address, address_names[i].name) != 0) {
+        i++;
+    }
+    return i;
+}
+
+enum api_addresses
+role_requests_addresses(const struct node *node)
+{
+    size_t i = address_index(node);
+    return node->settings.request_log && i < ADDRESS_NAMES ? address_names[i].addresses
+                                                           : API_ADDRESS_NONE;
+}
+
+static err_t
+requests_role_open(struct node *node)
+{
+    struct requests_parts parts = {
+        .runtime = node->runtime,
+        .loop = node->resource_loop,
+        .clock = &node->service_clock,
+        .settings = requests_settings_default(),
+    };
+    if (address_index(node) == ADDRESS_NAMES) {
+        node_explain(node, "request-log-address is peer, forwarded or none");
+        return ERR_INVALID;
+    }
+    parts.settings.on = node->settings.request_log;
+    parts.settings.keep_s = node->settings.request_log_keep / 1000;
+    parts.settings.keep_max = node->settings.request_log_max;
+    err_t result = requests_create(&parts, &node->requests);
+    if (result != ERR_OK) {
+        node_explain(node, "requests: %s", err_text(result));
+        return result;
+    }
+    /* Before the loops run: what tidies up belongs to the resource loop. */
+    requests_start(node->requests);
+    return ERR_OK;
+}
+
+/* The API has answered everybody: what was noted last is written. */
+static void
+requests_role_drain(struct node *node)
+{
+    const struct timespec pause = {.tv_nsec = DRAIN_POLL_MS * 1000000L};
+    uint64_t until_ns =
+        os_monotonic_ns(node->clock) + (uint64_t)node->settings.drain_timeout * OS_NS_PER_MS;
+    requests_drain(node->requests);
+    while (!requests_is_drained(node->requests) && os_monotonic_ns(node->clock) < until_ns) {
+        (void)nanosleep(&pause, NULL);
+    }
+}
+
+static void
+requests_role_close(struct node *node)
+{
+    resource_runtime_destroy(&node->runtime);
+    requests_destroy(&node->requests);
+}
+
+static void
+requests_role_metrics(const struct node *node, struct buf *out)
+{
+    struct requests_health health = requests_health(node->requests);
+
+    const struct node_metric all[] = {
+        {"tael_request_log_entries_total",
+         "counter",
+         "Requests of merchants that were noted.",
+         health.noted},
+        {"tael_request_log_dropped_total",
+         "counter",
+         "Of them, those that there was no room for: too many waited.",
+         health.dropped},
+        {"tael_request_log_lost_total",
+         "counter",
+         "Of them, those whose page could not be written.",
+         health.lost},
+        {"tael_request_log_pages_total", "counter", "Pages written.", health.pages},
+        {"tael_request_log_waiting_bytes", "gauge", "Noted and not yet written.", health.waiting},
+    };
+
+    node_metrics(out, all, sizeof(all) / sizeof(all[0]));
+}
+
+const struct role role_requests = {
+    .name = "requests",
+    .parts = NODE_DOCUMENTS,
+    .open = requests_role_open,
+    .drain = requests_role_drain,
+    .close = requests_role_close,
+    .metrics = requests_role_metrics,
+};
