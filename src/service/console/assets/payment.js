@@ -5,6 +5,7 @@ import { detailPage, facts, metadataNode } from './detail.js';
 import { errorBox, metadataText } from './form.js';
 import { h, link, outward } from './dom.js';
 import { listView, table } from './list.js';
+import { logsOf } from './logs.js';
 import { customerName, methodOf, refundColumns } from './payments.js';
 
 /* Events are listed by time, not by object: they are looked for around what is known to have
@@ -293,6 +294,7 @@ export function payment(ctx) {
       })],
       ['Attempts', (intent) => attempts(intent, ctx.signal)],
       ['Timeline', (intent) => timeline(intent, ctx.signal)],
+      ['Requests', (intent) => logsOf(ctx, intent)],
       ['Metadata', (intent) => metadataNode(intent.metadata)],
     ],
   });
