@@ -28,6 +28,7 @@
 #include "relay/relay.h"
 #include "remote/client.h"
 #include "remote/server.h"
+#include "requests/requests.h"
 #include "resource/resource.h"
 #include "shards/cross.h"
 #include "trace/log.h"
@@ -86,6 +87,9 @@ struct node_settings {
     bool allow_dumps;
     bool new_test_key;
     bool console;
+    bool request_log;
+    int64_t request_log_keep;
+    int64_t request_log_max;
 
     char roles[NODE_ROLES_SIZE];
     char ledger[NODE_DATABASE_SIZE];
@@ -208,7 +212,7 @@ struct node_settings {
 
     struct tracing_settings tracing;
     bool trace_trust;
-    char payer_address[16];
+    char client_address[16];
 };
 
 /* Webhooks under way, as many requests to participants, and as many that rest. */
@@ -323,6 +327,7 @@ struct node {
     struct bank *bank;
     struct wallets *wallets;
     struct mobile *mobile;
+    struct requests *requests;
     struct outbound *outbound;
     struct events *events;
     struct coordinator *coordinator;

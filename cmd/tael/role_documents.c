@@ -64,6 +64,7 @@ static const struct {
     {coordinator_kinds, &coordinator_kind_count},
     {payments_kinds, &payments_kind_count},
     {events_kinds, &events_kind_count},
+    {requests_kinds, &requests_kind_count},
     {relay_kinds, &relay_kind_count},
 };
 

@@ -54,23 +54,6 @@ api_peer_address(const struct net_exchange *exchange, char text[NET_ADDRESS_TEXT
                                                 : address;
 }
 
-static struct span
-payer_address(const struct api *api, struct net_exchange *exchange)
-{
-    char text[NET_ADDRESS_TEXT_SIZE];
-    struct span chain;
-    switch (api->parts.payer_address) {
-    case API_PAYER_UNKNOWN:
-        return SPAN_EMPTY;
-    case API_PAYER_CONNECTED:
-        return arena_copy(exchange->arena, api_peer_address(exchange, text));
-    case API_PAYER_FORWARDED:
-        chain = http_head_value(exchange->head, HTTP_FIELD_X_FORWARDED_FOR);
-        return span_trim(span_cut(&chain, ','));
-    }
-    UNREACHABLE();
-}
-
 /* ---------------------------------------------------------------------------------- answers */
 
 /* No path and no query: they may hold secrets. What failed on our side is told where it failed. */
@@ -191,7 +174,6 @@ begin(struct api *api, struct net_exchange *exchange)
     }
     request->resource.reply_to = net_loop_executor(api->parts.net);
     request->resource.done = on_done;
-    request->resource.payer_address = payer_address(api, exchange);
     request->resource.arena = exchange->arena;
     request->resource.user = request;
     resource_submit(api->parts.runtime, &request->resource);
@@ -205,6 +187,27 @@ operate(struct api *api, struct net_exchange *exchange)
     return operators->ask == NULL ? API_NOT_OPERATED : operators->ask(operators->context, exchange);
 }
 
+/* A page that is the same for everybody has a Request-Id of its own all the same (API-1). */
+static void
+name_answer(struct api *api, struct net_exchange *exchange)
+{
+    struct net_answer *answer = &exchange->answer;
+    char id[RESOURCE_REQUEST_ID_SIZE];
+    struct http_header *headers =
+        ARENA_ARRAY(exchange->arena, struct http_header, answer->header_count + 1);
+    api_request_id(api, id);
+    struct span text = arena_copy(exchange->arena, span_from_cstr(id));
+    if (headers == NULL || text.data == NULL) {
+        return;
+    }
+    if (answer->header_count > 0) {
+        memcpy(headers, answer->headers, answer->header_count * sizeof(*headers));
+    }
+    headers[answer->header_count++] =
+        (struct http_header){.name = SPAN("Request-Id"), .value = text};
+    answer->headers = headers;
+}
+
 static void
 on_requests(void *context, struct net_exchange *first)
 {
@@ -216,6 +219,10 @@ on_requests(void *context, struct net_exchange *first)
         first = first->next;
         exchange->next = NULL;
         enum api_operated operated = operate(api, exchange);
+        if (operated == API_SHOWN) {
+            name_answer(api, exchange);
+            operated = API_OPERATED;
+        }
         if (operated == API_OPERATED || (operated == API_NOT_OPERATED && !begin(api, exchange))) {
             *end = exchange;
             end = &exchange->next;

@@ -258,10 +258,11 @@ struct resource_runtime {
     uint8_t secret[RESOURCE_HASH_SIZE]; /* keys the idempotency hashes */
 
     struct list event_listeners;
-    const struct resource_event_watch *event_watch; /* NULL: nobody's */
-    struct map event_types;                         /* every type that was ever emitted */
-    bool event_types_unsettled;                     /* some are in the open transaction only */
-    struct buf scratch;                             /* encoding a row */
+    const struct resource_event_watch *event_watch;     /* NULL: nobody's */
+    const struct resource_request_watch *request_watch; /* likewise */
+    struct map event_types;                             /* every type that was ever emitted */
+    bool event_types_unsettled;                         /* some are in the open transaction only */
+    struct buf scratch;                                 /* encoding a row */
     struct buf spare; /* for rendering, while nobody has taken it: data may be NULL */
 };
 
@@ -332,11 +333,7 @@ void resource_prefetch_arrived(struct resource_runtime *runtime);
 void resource_prefetch_locked(
     struct resource_runtime *runtime, const struct document_lock *locks, uint32_t count);
 
-/* --- turn.c --- */
-/* Runs `step` after a group, when those who asked before had their turn. */
-void resource_turn_wait(struct resource_op *op, resource_step step);
-/* A step read this much; false: its turn is over, the rest waits for another one. */
-MUST_USE bool resource_turn_spend(struct resource_runtime *runtime, size_t body_size);
+/* --- turn.c; pages.h has the rest --- */
 /* When a group has ended; it `wrote` if somebody waits for its commit. */
 void resource_turns_run(struct resource_runtime *runtime, bool wrote);
 

@@ -527,6 +527,77 @@ def test_what_is_filtered_is_exported(chromium, server, client, tmp_path):
     page.no_complaints()
 
 
+def test_requests_are_looked_through(page, client):
+    """From a payment to what was sent for it, and from an error to the request that was refused."""
+    with pytest.raises(stripe.CardError) as declined:
+        pay(client, 2468, token="pm_card_visa_chargeDeclined", description=PLANTED)
+    intent = declined.value.error.payment_intent
+    go(page, f"payments/{intent.id}")
+    page.sees("POST /v1/payment_intents")
+    page.press("POST /v1/payment_intents")
+    page.heading("POST /v1/payment_intents")
+    settle(page)
+    for said in ("generic_decline", "pm_card_visa_chargeDeclined", "2468", "not kept", intent.id):
+        page.sees(said)
+    assert PLANTED not in page.js("document.querySelector('main').textContent")
+    go(page, f"logs?object={intent.id}&status=failed")
+    page.wait("document.querySelectorAll('tbody tr').length === 1")
+    page.sees("402")
+    go(page, "logs?status=many")
+    page.sees("A status is like")
+    go(page, "payments/pi_0000000000000000000000")
+    page.js("document.querySelector('.error a').click()")
+    page.heading("GET /v1/payment_intents/pi_0000000000000000000000")
+    settle(page)
+
+
+def test_methods_are_set_up(page, client):
+    customer = client.v1.customers.create({"name": "Setup Person"})
+    done = client.v1.setup_intents.create(
+        {"customer": customer.id, "payment_method": "pm_card_visa", "confirm": True})
+    waits = client.v1.setup_intents.create({"customer": customer.id})
+    go(page, f"setups?customer={customer.id}")
+    page.wait("document.querySelectorAll('tbody tr').length === 2")
+    page.sees("Setup Person")
+    page.press(done.id)
+    page.heading("Setup intent")
+    settle(page)
+    page.sees("Visa 4242")
+    go(page, f"object/id/{waits.id}")
+    page.press("Cancel setup")
+    page.press("Cancel setup", within="dialog")
+    page.sees("canceled")
+    assert client.v1.setup_intents.retrieve(waits.id).status == "canceled"
+
+
+def test_wallets_send_and_ask(page, wallets, one_day):
+    purse, other = wallets.wallet(3000), wallets.wallet()
+    sent = wallets.post("/v1/wallet_transfers", **{"from": purse}, to=other, amount=700, currency="usd")
+    asked = [wallets.post("/v1/wallet_requests", **{"from": purse}, to=other, amount=amount, currency="usd")
+             for amount in (900, 100)]
+    go(page, f"transfers?wallet={other}")
+    page.wait("document.querySelectorAll('tbody tr').length === 1")
+    page.press("$7.00")
+    page.heading("Wallet transfer of $7.00")
+    settle(page)
+    assert page.js("location.hash") == f"#/transfers/{sent['id']}"
+    go(page, f"money-requests?wallet={other}")
+    page.press("$9.00")
+    page.heading("Request for $9.00")
+    settle(page)
+    page.press("Pay")
+    page.press("Pay", within="dialog")
+    page.wait("pressable('Pay') === null")
+    settle(page)
+    assert wallets.get(f"/v1/wallet_requests/{asked[0]['id']}")["status"] == "paid"
+    go(page, f"object/id/{asked[1]['id']}")
+    page.press("Decline")
+    page.press("Decline", within="dialog")
+    page.wait("pressable('Decline') === null")
+    settle(page)
+    assert wallets.get(f"/v1/wallet_requests/{asked[1]['id']}")["status"] == "declined"
+
+
 # ---- texts of other people -----------------------------------------------------------------
 
 
@@ -901,6 +972,7 @@ def test_any_object_is_opened_by_its_id(page, client, wallets):
     for given, heading in ((intent.id, "Payment of $23.45"), (intent.latest_charge, "Payment of $23.45"),
                            (purse, "Wallet with $0.00"), (intent.customer, "Customer"),
                            (transaction, "balance transaction"), (event.id, event.type),
+                           (intent.last_response.request_id, "POST /v1/payment_intents"),
                            (intent.payment_method, "payment method")):
         go(page, "")
         page.js(f"document.querySelector('#open').value = {json.dumps(given)}")

@@ -41,6 +41,11 @@ def test_how_files_are_served(server):
     assert requests.post(url, timeout=60).status_code == 405
     led = requests.get(url[:-1], timeout=60)
     assert (led.status_code, led.url) == (200, url)
+    ids = {one.headers["Request-Id"] for one in (answer, again, head, led)}
+    assert len(ids) == 4 and all(re.fullmatch(r"req_[0-9A-Za-z]{22}", one) for one in ids)
+    counted = sum(int(value) for one in server.metrics_urls() for value in re.findall(
+        r'^tael_console_answers_total{status="304"} (\d+)$', requests.get(one + "/metrics", timeout=60).text, re.M))
+    assert counted > 0
 
 
 def test_it_is_told_and_can_be_switched_off(make_server):

@@ -46,7 +46,7 @@ export function event(ctx) {
     }],
     facts: (one) => [
       ['Object', reference(one.data.object)],
-      ['Request', one.request && one.request.id],
+      ['Request', one.request && one.request.id && reference(one.request.id)],
       ['Idempotency key', one.request && one.request.idempotency_key],
       ['Webhooks that wait', one.pending_webhooks], ['API version', one.api_version],
       ['Created', time(one.created)],

@@ -143,7 +143,7 @@ export function errorBox(error) {
     error.param ? ['Parameter', error.param] : null,
     error.code ? ['Code', error.code] : null,
     error.declineCode ? ['Declined', error.declineCode] : null,
-    error.requestId ? ['Request', error.requestId] : null,
+    error.requestId ? ['Request', link(`#/logs/${error.requestId}`, error.requestId)] : null,
   ].filter(Boolean);
   const paymentIntent = error.paymentIntent && error.paymentIntent.id;
   return h('div', { class: 'error', role: 'alert' },

@@ -14,8 +14,8 @@ export const ROLES = {
   Bookkeeper: ['payment_intents:read', 'charges:read', 'refunds:read', 'disputes:read',
     'balance:read', 'checkout_sessions:read',
     'customers:read', 'wallets:read', 'payouts:read', 'suspense_items:write'],
-  Developer: ['events:read', 'webhook_endpoints:write', 'payment_intents:read', 'charges:read',
-    'checkout_sessions:read'],
+  Developer: ['request_logs:read', 'events:read', 'webhook_endpoints:write', 'payment_intents:read',
+    'charges:read', 'checkout_sessions:read'],
 };
 
 /* The API's own description says which permissions there are. */

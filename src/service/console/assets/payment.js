@@ -7,6 +7,7 @@ import { detailPage, facts, metadataSection } from './detail.js';
 import { empty, h, link, outward } from './dom.js';
 import { idOf, method, money, time, words } from './format.js';
 import { listPart, tableOrNone } from './list.js';
+import { logsOf } from './logs.js';
 
 /* Events are listed by time, not by object: they are looked for around what is known to have
  * happened, so many at a time, and among the newest. */
@@ -284,6 +285,7 @@ export function payment(ctx) {
       })],
       ['Attempts', (intent) => attempts(intent, ctx.signal)],
       ['Timeline', (intent) => timeline(intent, ctx.signal)],
+      ['Requests', (intent) => logsOf(ctx, intent)],
       metadataSection,
     ],
   });

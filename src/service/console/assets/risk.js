@@ -2,7 +2,7 @@
 import { at, get, post, remove } from './api.js';
 import { badge, time } from './format.js';
 import { button, h, note } from './dom.js';
-import { detailPage, metadataNode } from './detail.js';
+import { detailPage, metadataSection } from './detail.js';
 import { listPage, listView } from './list.js';
 import { openForm } from './form.js';
 
@@ -86,7 +86,7 @@ export function rule(ctx) {
       ['Made with the key', one.created_by], ['Changed with the key', one.updated_by],
       ['Created', time(one.created)],
     ],
-    sections: [['Metadata', (one) => metadataNode(one.metadata)]],
+    sections: [metadataSection],
   });
 }
 
@@ -171,7 +171,7 @@ export function valueList(ctx) {
         ],
         empty: 'None.',
       })],
-      ['Metadata', (one) => metadataNode(one.metadata)],
+      metadataSection,
     ],
   });
 }
