@@ -6,9 +6,11 @@ import uuid
 import pytest
 import stripe
 
-from kit.client import Http, sdk
+from kit.books import metrics
+from kit.client import Http, pay, sdk
+from kit.merchants import create, operators_url
 from kit.payouts import GOOD, QUICK, available, bank_account, ended, fund, own_account, payout
-from kit.server import wait_until
+from kit.server import run_tael, wait_until
 
 DAY = 2  # seconds
 SHORT = (*QUICK, f"--payout-day={DAY}s")
@@ -157,6 +159,29 @@ def test_it_can_be_canceled_as_any_other(make_server):
     assert (canceled.status, canceled.automatic) == ("canceled", True)
     assert available(client) == have
     assert [other.id for other in some_days(client)] == [one.id]
+
+
+def test_a_closed_merchants_money_still_goes_to_its_bank(make_server):
+    server = make_server(*SHORT, "--admin-listen=127.0.0.1:0", "--settlement-delay=3s", cluster=False)
+    leaving = create(operators_url(server), "Leaving")
+    client = sdk(server, key=leaving["key"])
+    bank_account(client)
+    set_schedule(client, "daily")
+    paid = pay(client, 10000, expand=["latest_charge.balance_transaction"])
+
+    def tell(verb):
+        told = run_tael("merchants", verb, leaving["id"], f"--url={operators_url(server)}")
+        assert told.returncode == 0, told.stderr
+
+    tell("close")
+    wait_until(lambda: metrics(server)["tael_payouts_paid_total"] == 1, 30, "the payout")
+    with pytest.raises(stripe.PermissionError):
+        client.v1.payouts.list()
+    tell("open")
+    (one,) = made(client)
+    assert (one.automatic, one.status) == (True, "paid")
+    assert one.amount == paid.latest_charge.balance_transaction.net
+    assert available(client) == 0
 
 
 # ---- bank accounts that fail ----------------------------------------------------------------

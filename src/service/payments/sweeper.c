@@ -210,6 +210,13 @@ payout_began(const void *document)
     return payout->asked_at != 0 ? 0 : began(&payout->attempt);
 }
 
+/* The day that is put off, which may be between two of its payouts. */
+static int64_t
+schedule_began(const void *document)
+{
+    return ((const struct payments_payout_schedule *)document)->attempt.began;
+}
+
 static struct span
 refund_lock(const void *document)
 {
@@ -261,6 +268,7 @@ static const struct resource_sweep_kind kinds[] = {
     {
         .type = &payments_payout_schedule_type,
         .due_column = PAYMENTS_PAYOUT_SCHEDULE_DUE,
+        .began = schedule_began,
         .drive = drive_found_schedule,
     },
     {
