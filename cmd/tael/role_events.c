@@ -188,6 +188,10 @@ events_role_metrics(const struct node *node, struct buf *out)
         {"tael_webhook_created_total", "counter", "Deliveries.", health.created},
         {"tael_webhook_given_up_total", "counter", "Deliveries given up.", health.given_up},
         {"tael_webhook_disabled_total", "counter", "Endpoints disabled by us.", health.disabled},
+        {"tael_webhook_damaged_total",
+         "counter",
+         "Rows of webhooks and events that could not be read.",
+         health.damaged},
     };
 
     node_metrics(out, all, sizeof(all) / sizeof(all[0]));

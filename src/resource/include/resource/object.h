@@ -80,7 +80,11 @@ void *resource_new(struct resource_op *op, const struct resource_type *type);
 /* In the caller's scope. ERR_NOT_FOUND, ERR_DATABASE, ERR_CORRUPT. */
 MUST_USE err_t resource_load(
     struct resource_op *op, const struct resource_type *type, struct span id, void **ret_document);
-/* The same for what has to be there. NULL: the operation was answered, with 404 that names `param`
+/* The row whatever its body is, as a document with nothing in it but its header (without `created`):
+ * for who removes what cannot be read, or writes it anew. ERR_NOT_FOUND, ERR_DATABASE. */
+MUST_USE err_t resource_load_blank(
+    struct resource_op *op, const struct resource_type *type, struct span id, void **ret_document);
+/* As resource_load, of what has to be there. NULL: the operation was answered, with 404 that names `param`
  * if it is not. */
 void *resource_require(
     struct resource_op *op, const struct resource_type *type, const char *param, struct span id);
