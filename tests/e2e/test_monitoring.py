@@ -256,6 +256,7 @@ FIRES = {
         'process_start_time_seconds{job="tael",instance="b"} 18000x400'],
     "TaelAttemptStuck": ["tael_attempt_oldest_seconds 1000x30"],
     "TaelSuspenseOpen": ["tael_suspense_open 1x30"],
+    "TaelRefundStuck": ["tael_refund_oldest_seconds 700000x30"],
     "TaelPayoutStuck": ["tael_payout_oldest_seconds 300000x30"],
     "TaelPayoutsFail": ["tael_payouts_failed_total 0+1x30", "tael_payouts_paid_total 0x30"],
     "TaelDisputeDue": ["tael_disputes_due_soon 1x30"],

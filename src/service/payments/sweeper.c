@@ -321,6 +321,7 @@ payments_sweeper_start(struct payments *payments)
         .waiting_column = PAYMENTS_SUSPENSE_OPEN,
         .open = &payments->attempts_open,
         .oldest_s = &payments->attempt_oldest_s,
+        .waits_s = &payments->refund_oldest_s,
         .waiting = &payments->suspense_open,
     };
     err_t error = resource_sweeper_start(&parts, &payments->sweeper);
