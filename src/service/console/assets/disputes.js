@@ -5,6 +5,7 @@ import { detailPage, facts, metadataNode } from './detail.js';
 import { link } from './dom.js';
 import { listPage, table } from './list.js';
 import { createdParam } from './payments.js';
+import { timeline } from './timeline.js';
 
 export const ANSWERABLE = ['needs_response', 'warning_needs_response'];
 
@@ -122,6 +123,7 @@ export function dispute(ctx) {
     sections: [
       ['Balance', entries],
       ['Evidence', (one) => facts(EVIDENCE.map(([name, label]) => [label, one.evidence[name]]))],
+      ['Timeline', (one) => timeline([one.id], ctx.signal)],
       ['Metadata', (one) => metadataNode(one.metadata)],
     ],
   });

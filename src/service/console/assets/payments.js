@@ -5,6 +5,7 @@ import { detailPage, facts, metadataNode } from './detail.js';
 import { CURRENCIES } from './format.js';
 import { h, link } from './dom.js';
 import { listPage } from './list.js';
+import { timeline } from './timeline.js';
 
 const TABS = [
   ['', 'All'], ['succeeded', 'Succeeded'], ['requires_capture', 'To capture'],
@@ -246,6 +247,7 @@ export function refund(ctx) {
         ['Net', money(re.balance_transaction.net, re.balance_transaction.currency)],
         ['Entry', reference(re.balance_transaction)],
       ]) : re.balance_transaction || 'No entry yet.')],
+      ['Timeline', (re) => timeline([re.id], ctx.signal)],
       ['Metadata', (re) => metadataNode(re.metadata)],
     ],
   });

@@ -6,6 +6,7 @@ import { createdParam } from './payments.js';
 import { currencyField, openForm } from './form.js';
 import { detailPage, metadataNode, section } from './detail.js';
 import { listView, table } from './list.js';
+import { timeline } from './timeline.js';
 
 const STATES = ['pending', 'in_transit', 'paid', 'failed', 'canceled'];
 
@@ -183,6 +184,9 @@ export function payout(ctx) {
       ['Entry', reference(one.balance_transaction)],
       ['Undone by', reference(one.failure_balance_transaction)],
     ],
-    sections: [['Metadata', (one) => metadataNode(one.metadata)]],
+    sections: [
+      ['Timeline', (one) => timeline([one.id], ctx.signal)],
+      ['Metadata', (one) => metadataNode(one.metadata)],
+    ],
   });
 }
