@@ -242,6 +242,23 @@ def test_schedules(make_server):
     assert made(client) == []  # a day is a day
 
 
+def test_a_change_is_told(client):
+    bank_account(client)
+    set_schedule(client, "weekly", weekly_anchor="tuesday")
+    set_schedule(client, "weekly", weekly_anchor="tuesday")  # no change
+    set_schedule(client, "weekly", weekly_anchor="friday")
+    set_schedule(client, "manual")
+    told = client.v1.events.list({"type": "account.updated"}).data[::-1]
+    assert {event.data.object.id for event in told} == {own_account(client)}
+    shown = [event.data.object.settings.payouts.schedule.to_dict() for event in told]
+    assert [one["interval"] for one in shown] == ["weekly", "weekly", "manual"]
+    before = [event.data.previous_attributes.to_dict() for event in told]
+    assert [one["settings"]["payouts"]["schedule"] for one in before] == [
+        {"interval": "manual", "weekly_anchor": None, "weekly_payout_days": None},
+        {"weekly_anchor": "tuesday", "weekly_payout_days": ["tuesday"]},
+        {"interval": "weekly", "weekly_anchor": "friday", "weekly_payout_days": ["friday"]}]
+
+
 @pytest.mark.parametrize("interval, days, param", [
     ("weekly", {}, "weekly_anchor"),
     ("monthly", {}, "monthly_anchor"),
