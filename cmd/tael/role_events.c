@@ -39,8 +39,7 @@ reach_of(struct node *node, struct events_settings *settings)
     } else if (strcmp(who, "none") == 0) {
         settings->test_reach = PORT_HTTP_PUBLIC;
     } else if (strcmp(who, "test") != 0) {
-        node_explain(node, "webhook-private is test, all or none");
-        return ERR_INVALID;
+        return node_misuse(node, "webhook-private is test, all or none");
     }
     return ERR_OK;
 }

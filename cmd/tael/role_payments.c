@@ -67,13 +67,13 @@ static err_t
 payments_role_open(struct node *node)
 {
     err_t result = service_open(node);
-    if (result != ERR_OK) {
-        node_explain(
+    if (result == ERR_INVALID) {
+        return node_misuse(
             node,
-            "payments: %s",
-            result == ERR_INVALID ? "merchant-name, -city, -country or -category cannot be "
-                                    "written into a code"
-                                  : err_text(result));
+            "payments: merchant-name, -city, -country or -category cannot be written into a code");
+    }
+    if (result != ERR_OK) {
+        node_explain(node, "payments: %s", err_text(result));
         return result;
     }
     payments_start(node->payments);
