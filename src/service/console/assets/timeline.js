@@ -1,7 +1,7 @@
 /* What happened to some objects: the events of each, oldest first. */
 import { gather } from './api.js';
 import { money, time } from './format.js';
-import { h, link } from './dom.js';
+import { empty, h, link } from './dom.js';
 
 const AT_ONCE = 20; /* objects that one request names */
 const EVENTS_MAX = 300;
@@ -25,11 +25,11 @@ export async function timeline(ids, signal) {
     more = more || found.more;
   }
   if (events.length === 0) {
-    return h('p', { class: 'empty' }, 'No events are kept of it.');
+    return empty('No events are kept of it.');
   }
   events.sort((a, b) => a.created - b.created || (a.id < b.id ? -1 : 1));
   return [
-    more ? h('p', { class: 'empty' }, 'Not all are shown: there are too many.') : null,
+    more ? empty('Not all are shown: there are too many.') : null,
     h('ol', { class: 'timeline' }, events.map(eventLine)),
   ];
 }
