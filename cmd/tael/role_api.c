@@ -94,8 +94,7 @@ public_url_make(struct node *node)
                   given[i] != '#';
         }
         if (!web) {
-            node_explain(node, "public-url is an address like https://pay.example.com");
-            return ERR_INVALID;
+            return node_misuse(node, "public-url is an address like https://pay.example.com");
         }
         buf_append_span(&url, span_slice(text, 0, given[size - 1] == '/' ? size - 1 : size));
     } else {
