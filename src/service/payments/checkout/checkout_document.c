@@ -49,6 +49,7 @@ const struct document_kind payments_checkout_kind = {
             RESOURCE_SWEPT("due"),
         },
     .column_count = 4,
+    .generation = 2, /* intents name them */
 };
 
 const struct resource_type payments_checkout_type = {
