@@ -87,6 +87,12 @@ const struct setting node_setting_table[] = {
         .help = "The merchant console, pages for browsers at /console/ of the API's address.",
     },
     TEXT_OF(
+        "payer-address",
+        payer_address,
+        "",
+        "Where payers' browsers are, for rules against fraud: connection, or forwarded behind a "
+        "gateway, as its X-Forwarded-For says. Without it that is not known of them."),
+    TEXT_OF(
         "admin-listen",
         admin_listen,
         "",

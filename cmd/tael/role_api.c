@@ -146,9 +146,26 @@ ask_besides_routes(void *context, struct net_exchange *exchange)
 }
 
 static err_t
+payer_address(struct node *node, enum api_payer_address *ret_address)
+{
+    const char *text = node->settings.payer_address;
+    bool connection = strcmp(text, "connection") == 0;
+    if (!connection && text[0] != '\0' && strcmp(text, "forwarded") != 0) {
+        node_explain(node, "payer-address: it is connection or forwarded");
+        return ERR_INVALID;
+    }
+    *ret_address = connection        ? API_PAYER_CONNECTED
+                   : text[0] != '\0' ? API_PAYER_FORWARDED
+                                     : API_PAYER_UNKNOWN;
+    return ERR_OK;
+}
+
+static err_t
 front_open(struct node *node)
 {
     struct api_routes tables[API_ROUTE_TABLES_MAX];
+    enum api_payer_address payers;
+    TRY(payer_address(node, &payers));
     uint32_t table_count = role_api_tables(node, tables);
     const struct api_parts parts = {
         .runtime = node->runtime,
@@ -160,6 +177,7 @@ front_open(struct node *node)
         .log = &node->log,
         .recorder = traces_recorder(node->traces),
         .trace_trust = node->settings.trace_trust,
+        .payer_address = payers,
         .tables = tables,
         .table_count = table_count,
         .operators = {.context = node, .ask = ask_besides_routes},

@@ -51,6 +51,13 @@ struct api_operators {
     enum api_operated (*ask)(void *context, struct net_exchange *exchange);
 };
 
+/* Where a payer's browser is, that asks with a publishable key or for a page. */
+enum api_payer_address {
+    API_PAYER_UNKNOWN,   /* not looked at: something unknown may be in between */
+    API_PAYER_CONNECTED, /* at the other end of the connection */
+    API_PAYER_FORWARDED, /* where the first of X-Forwarded-For says, which a gateway sets */
+};
+
 struct api_parts {
     struct resource_runtime *runtime;
     struct net_loop *net;
@@ -61,6 +68,7 @@ struct api_parts {
     struct trace_log *log;
     struct trace_recorder *recorder; /* of spans; NULL: nothing is recorded */
     bool trace_trust;                /* traces that clients began go on here */
+    enum api_payer_address payer_address;
     const struct api_routes *tables; /* of the services; the front adds its own */
     uint32_t table_count;
     struct api_operators operators;

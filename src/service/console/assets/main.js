@@ -15,6 +15,7 @@ import { overview } from './overview.js';
 import { payment } from './payment.js';
 import { payments, refund, refunds } from './payments.js';
 import { payout, payouts } from './payouts.js';
+import { rule, rules, valueList, valueLists } from './risk.js';
 import { suspenseItem, suspenseItems } from './suspense.js';
 import { delivery, webhook, webhooks } from './webhooks.js';
 import { hold, holds, wallet, wallets, withdrawal, withdrawals } from './wallets.js';
@@ -24,12 +25,12 @@ import * as session from './session.js';
 const ROUTES = [
   ['', overview], ['payments', payments], ['payments/*', payment], ['new', newPayment],
   ['till/*', till], ['codes', codes], ['codes/*', code],
-  ['checkout', sessions], ['checkout/*', checkoutSession], ['refunds', refunds], ['refunds/*',
-  refund], ['disputes', disputes], ['disputes/*', dispute],
-  ['customers', customers],
-  ['customers/*', customer], ['wallets', wallets], ['wallets/*', wallet], ['holds', holds],
-  ['holds/*', hold], ['withdrawals', withdrawals], ['withdrawals/*', withdrawal],
+  ['checkout', sessions], ['checkout/*', checkoutSession], ['refunds', refunds], ['refunds/*', refund],
+  ['disputes', disputes], ['disputes/*', dispute], ['customers', customers], ['customers/*', customer],
+  ['wallets', wallets], ['wallets/*', wallet], ['holds', holds], ['holds/*', hold],
+  ['withdrawals', withdrawals], ['withdrawals/*', withdrawal],
   ['balance', balance], ['payouts', payouts], ['payouts/*', payout],
+  ['rules', rules], ['rules/*', rule], ['lists', valueLists], ['lists/*', valueList],
   ['suspense', suspenseItems], ['suspense/*', suspenseItem], ['keys', keys],
   ['webhooks', webhooks], ['webhooks/*', webhook], ['webhooks/*/*', delivery],
   ['events', events], ['events/*', event], ['object/*/*', object],
@@ -37,9 +38,11 @@ const ROUTES = [
 
 const MENU = [
   ['', 'Overview'], ['payments', 'Payments'], ['new', 'New payment'],
-  ['checkout', 'Checkout sessions'], ['codes', 'Till codes'], ['refunds', 'Refunds'], ['disputes', 'Disputes'], ['customers', 'Customers'],
-  ['wallets', 'Wallets'], ['holds', 'Wallet holds'], ['withdrawals', 'Withdrawals'],
-  ['balance', 'Balance'], ['payouts', 'Payouts'], ['suspense', 'Suspense items'],
+  ['checkout', 'Checkout sessions'], ['codes', 'Till codes'], ['refunds', 'Refunds'],
+  ['disputes', 'Disputes'], ['customers', 'Customers'], ['wallets', 'Wallets'],
+  ['holds', 'Wallet holds'], ['withdrawals', 'Withdrawals'],
+  ['balance', 'Balance'], ['payouts', 'Payouts'], ['rules', 'Rules'],
+  ['lists', 'Block and allow lists'], ['suspense', 'Suspense items'],
   ['keys', 'API keys'], ['webhooks', 'Webhooks'], ['events', 'Events'],
 ];
 

@@ -7,7 +7,7 @@ import { detailPage } from './detail.js';
 const PAGES = {
   pi: 'payments', re: 'refunds', cus: 'customers', wal: 'wallets', whd: 'holds',
   wwd: 'withdrawals', sus: 'suspense', we: 'webhooks', evt: 'events', qrc: 'codes',
-  du: 'disputes', po: 'payouts', cs: 'checkout',
+  du: 'disputes', po: 'payouts', cs: 'checkout', rrule: 'rules', rsl: 'lists',
 };
 const PLAIN = {
   pm: 'payment_methods', txn: 'balance_transactions', seti: 'setup_intents',
