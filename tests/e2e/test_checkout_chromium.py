@@ -1,13 +1,12 @@
 """The page on which a payer pays, in a payer's browser."""
 
-import functools
 import http.server
 import shutil
 import threading
-import time
 
 import pytest
 
+from kit import checkout
 from kit.chromium import Chromium
 from kit.client import sdk
 from kit.wallets import Wallets
@@ -48,10 +47,9 @@ def fixture_shop():
 
 
 def session_of(client, shop, name="T-shirt", **params):
-    return client.v1.checkout.sessions.create({
-        "mode": "payment", "success_url": shop + "/paid?session={CHECKOUT_SESSION_ID}",
-        "cancel_url": shop + "/cart", "line_items": [{"quantity": 2, "price_data": {
-            "currency": "usd", "unit_amount": 1500, "product_data": {"name": name}}}], **params})
+    return checkout.session_of(
+        client, success_url=shop + "/paid?session={CHECKOUT_SESSION_ID}", cancel_url=shop + "/cart",
+        line_items=[checkout.item(name, quantity=2)], **params)
 
 
 def fill_in(page, number="4242424242424242", expiry="12/34", cvc="123"):
@@ -69,21 +67,8 @@ def paid(client, session):
     assert len([charge for charge in charges if charge.paid]) == 1
 
 
-def patient(js, expression):
-    """What is asked while one page follows another is asked again."""
-    deadline = time.monotonic() + 15
-    while True:
-        try:
-            return js(expression)
-        except AssertionError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.05)
-
-
 def opened(chromium, session, **size):
     page = chromium.page(**(size or PHONE))
-    page.js = functools.partial(patient, page.js)
     page.open(session.url)
     return page
 
@@ -128,8 +113,8 @@ def test_declined_then_another_card(server, chromium, shop):
     fill_in(page, "4000000000000002")
     page.press("Pay 30.00 USD")
     page.sees("your bank declined the card")
-    assert page.js("document.getElementById('number').value") == ""
-    assert page.js("document.getElementById('name').value") == "Jenny Rosen"
+    page.wait("document.getElementById('number').value === ''")
+    page.wait("document.getElementById('name').value === 'Jenny Rosen'")
     fill_in(page)
     page.press("Pay 30.00 USD")
     page.heading("The shop")
@@ -142,8 +127,8 @@ def test_a_wrong_number_is_shown_at_its_field(server, chromium, shop):
     fill_in(page, "4242424242424241")
     page.press("Pay 30.00 USD")
     page.sees("This number is not right")
-    assert page.js("document.getElementById(document.getElementById('number')"
-                   ".getAttribute('aria-describedby')).textContent").startswith("This number")
+    page.wait("document.getElementById(document.getElementById('number').getAttribute('aria-describedby'))"
+              ".textContent.startsWith('This number')")
     page.no_complaints()
 
 

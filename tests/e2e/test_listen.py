@@ -10,6 +10,8 @@ import stripe
 
 from kit import postgres
 from kit.client import pay, sdk
+from kit.needs import needs_postgres
+from kit.ports import free_port
 from kit.receiver import Receiver
 from kit.server import PROGRAM, run_tael, wait_until, without_tael_settings
 from test_brokers_shared import SLOW, Nodes, load, stored
@@ -101,7 +103,7 @@ def test_json_filter_and_secret(make_server, listen):
 
 
 def test_shows_without_forwarding_and_survives_a_restart(make_server, listen):
-    server = make_server()
+    server = make_server(f"--listen=127.0.0.1:{free_port()}")
     running = listen(server, "--json")
     for _ in range(3):
         sdk(server).v1.customers.create()
@@ -130,7 +132,7 @@ def test_a_burst(make_server, listen):
     assert events == sorted(set(events)) and len(ids) == len(events)
 
 
-@pytest.mark.skipif(not postgres.available(), reason="PostgreSQL is not installed")
+@needs_postgres
 def test_what_another_server_commits_late(tmp_path, listen):
     """Of two servers on one database: an event whose id is before some that were seen is shown as well, and
     none is shown twice."""
