@@ -28,6 +28,7 @@
 #include "relay/relay.h"
 #include "remote/client.h"
 #include "remote/server.h"
+#include "requests/requests.h"
 #include "resource/resource.h"
 #include "shards/cross.h"
 #include "trace/log.h"
@@ -86,6 +87,9 @@ struct node_settings {
     bool allow_dumps;
     bool new_test_key;
     bool console;
+    bool request_log;
+    int64_t request_log_keep;
+    int64_t request_log_max;
 
     char roles[NODE_ROLES_SIZE];
     char ledger[NODE_DATABASE_SIZE];
@@ -208,6 +212,7 @@ struct node_settings {
 
     struct tracing_settings tracing;
     bool trace_trust;
+    char client_address[16];
 };
 
 /* Webhooks under way, as many requests to participants, and as many that rest. */
@@ -247,6 +252,7 @@ struct node {
     /* Waited on while there is nothing to do but to wait; posted when the process is to end. */
     sem_t *wake;
     char message[NODE_MESSAGE_SIZE]; /* why a role could not open */
+    bool is_misused;                 /* because of the settings alone: see node_misuse */
     struct trace_log log;
     uint64_t files_wanted; /* descriptors, if all connections that may be are there */
     uint64_t files_allowed;
@@ -322,6 +328,7 @@ struct node {
     struct bank *bank;
     struct wallets *wallets;
     struct mobile *mobile;
+    struct requests *requests;
     struct outbound *outbound;
     struct events *events;
     struct coordinator *coordinator;
@@ -343,8 +350,10 @@ struct node {
     char public_url[NODE_URL_SIZE];
     uint16_t admin_port; /* 0: none */
 
-    /* The last time that documents could not be written; monotonic, 0: never. Any thread. */
+    /* The last time that documents could not be written, and why; monotonic, 0: never. Any thread.
+     */
     _Atomic uint64_t documents_failed_ns;
+    _Atomic err_t documents_failure;
 };
 
 /*
@@ -403,6 +412,11 @@ void node_close(struct node *node);
 
 /* Sets node->message; what does not fit is cut. */
 __attribute__((format(printf, 2, 3))) void node_explain(struct node *node, const char *format, ...);
+/* The same when the settings cannot be, each by itself or together, so that no other start with
+ * them would do better: then the process ends as for a setting that is none. Returns ERR_INVALID.
+ */
+__attribute__((format(printf, 2, 3))) MUST_USE err_t
+node_misuse(struct node *node, const char *format, ...);
 /* Counts descriptors that may be needed, and raises the limit as far as it may be. On the main
  * thread until the node runs, then on the loop of files. */
 void node_want_files(struct node *node, uint64_t more);

@@ -86,6 +86,30 @@ const struct setting node_setting_table[] = {
         .fallback = "true",
         .help = "The merchant console, pages for browsers at /console/ of the API's address.",
     },
+    {
+        .name = "request-log",
+        .kind = SETTING_BOOLEAN,
+        .offset = AT(request_log),
+        .fallback = "true",
+        .help =
+            "Requests of merchants are kept for them at /v1/request_logs, without their bodies.",
+    },
+    DURATION(
+        "request-log-keep", request_log_keep, "7d", MINUTE, 365 * DAY, "Life of these entries."),
+    NUMBER(
+        "request-log-max",
+        request_log_max,
+        "100000",
+        1000,
+        10000000,
+        "requests",
+        "Kept of one merchant and mode; some 400 bytes each."),
+    TEXT_OF(
+        "client-address",
+        client_address,
+        "connection",
+        "Where requests come from, for the log of requests and rules against fraud: connection; "
+        "forwarded, the first of X-Forwarded-For, behind a gateway that sets it; none."),
     TEXT_OF(
         "admin-listen",
         admin_listen,

@@ -44,6 +44,7 @@ api_role_metrics(const struct node *node, struct buf *out)
     };
 
     node_metrics(out, all, sizeof(all) / sizeof(all[0]));
+    console_metrics_append(out);
 }
 
 /* --------------------------------------------------------------------------------- listener */
@@ -93,8 +94,7 @@ public_url_make(struct node *node)
                   given[i] != '#';
         }
         if (!web) {
-            node_explain(node, "public-url is an address like https://pay.example.com");
-            return ERR_INVALID;
+            return node_misuse(node, "public-url is an address like https://pay.example.com");
         }
         buf_append_span(&url, span_slice(text, 0, given[size - 1] == '/' ? size - 1 : size));
     } else {
@@ -129,6 +129,8 @@ role_api_tables(const struct node *node, struct api_routes tables[API_ROUTE_TABL
     count++;
     tables[count].routes = events_routes(node->events, &tables[count].count);
     count++;
+    tables[count].routes = requests_routes(node->requests, &tables[count].count);
+    count++;
     ASSERT(count <= API_ROUTE_TABLES_MAX);
     return count;
 }
@@ -140,15 +142,38 @@ ask_besides_routes(void *context, struct net_exchange *exchange)
     struct node *node = context;
     enum api_operated operated = role_operators_ask(node, exchange);
     if (operated == API_NOT_OPERATED && node->settings.console && console_answer(exchange)) {
-        return API_OPERATED;
+        return API_SHOWN;
     }
     return operated;
+}
+
+static err_t
+client_addresses(struct node *node, enum api_addresses *ret_addresses)
+{
+    static const struct {
+        const char *name;
+        enum api_addresses addresses;
+    } names[] = {
+        {"none", API_ADDRESS_NONE},
+        {"connection", API_ADDRESS_PEER},
+        {"forwarded", API_ADDRESS_FORWARDED},
+    };
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (strcmp(node->settings.client_address, names[i].name) == 0) {
+            *ret_addresses = names[i].addresses;
+            return ERR_OK;
+        }
+    }
+    node_explain(node, "client-address is connection, forwarded or none");
+    return ERR_INVALID;
 }
 
 static err_t
 front_open(struct node *node)
 {
     struct api_routes tables[API_ROUTE_TABLES_MAX];
+    enum api_addresses addresses;
+    TRY(client_addresses(node, &addresses));
     uint32_t table_count = role_api_tables(node, tables);
     const struct api_parts parts = {
         .runtime = node->runtime,
@@ -160,6 +185,7 @@ front_open(struct node *node)
         .log = &node->log,
         .recorder = traces_recorder(node->traces),
         .trace_trust = node->settings.trace_trust,
+        .addresses = addresses,
         .tables = tables,
         .table_count = table_count,
         .operators = {.context = node, .ask = ask_besides_routes},

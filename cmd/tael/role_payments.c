@@ -67,13 +67,13 @@ static err_t
 payments_role_open(struct node *node)
 {
     err_t result = service_open(node);
-    if (result != ERR_OK) {
-        node_explain(
+    if (result == ERR_INVALID) {
+        return node_misuse(
             node,
-            "payments: %s",
-            result == ERR_INVALID ? "merchant-name, -city, -country or -category cannot be "
-                                    "written into a code"
-                                  : err_text(result));
+            "payments: merchant-name, -city, -country or -category cannot be written into a code");
+    }
+    if (result != ERR_OK) {
+        node_explain(node, "payments: %s", err_text(result));
         return result;
     }
     payments_start(node->payments);
@@ -121,6 +121,10 @@ payments_role_metrics(const struct node *node, struct buf *out)
          "gauge",
          "Since the bank was asked for the oldest of them.",
          (uint64_t)(health.payout_oldest_s < 0 ? 0 : health.payout_oldest_s)},
+        {"tael_refund_oldest_seconds",
+         "gauge",
+         "Age of the oldest refund that the card network has and has not decided.",
+         (uint64_t)(health.refund_oldest_s < 0 ? 0 : health.refund_oldest_s)},
         {"tael_payouts_paid_total",
          "counter",
          "Payouts that the bank has paid.",
@@ -137,6 +141,18 @@ payments_role_metrics(const struct node *node, struct buf *out)
          "gauge",
          "Disputes of payments that nobody knows: anything above 0 waits for a person.",
          health.disputes_unplaced},
+        {"tael_payments_blocked_by_list_total",
+         "counter",
+         "Payments and setups that a default list of the merchant's blocked.",
+         health.blocked_by_list},
+        {"tael_payments_blocked_by_rule_total",
+         "counter",
+         "Payments that a rule of the merchant's blocked.",
+         health.blocked_by_rule},
+        {"tael_payments_blocked_by_network_total",
+         "counter",
+         "Payments that the card network blocked as too risky.",
+         health.blocked_by_network},
     };
 
     node_metrics(out, all, sizeof(all) / sizeof(all[0]));

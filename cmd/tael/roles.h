@@ -23,6 +23,7 @@ extern const struct role role_events;      /* webhooks, and their way out */
 extern const struct role role_coordinator; /* transactions with participants over HTTP */
 extern const struct role role_payments;
 extern const struct role role_broker;   /* events to a message broker, if there is one */
+extern const struct role role_requests; /* the log of merchants' requests */
 extern const struct role role_api;      /* the HTTP front and its listener */
 extern const struct role role_internal; /* the listener for other services */
 

@@ -40,6 +40,20 @@ api_request_id(struct api *api, char out[RESOURCE_REQUEST_ID_SIZE])
     (void)id_format("req_", id_next(&api->request_ids, unix_ms, api_random(api)), out);
 }
 
+struct span
+api_peer_address(const struct net_exchange *exchange, char text[NET_ADDRESS_TEXT_SIZE])
+{
+    net_address_format(&exchange->peer, text);
+    struct span address = span_from_cstr(text);
+    size_t colon = address.size;
+    while (colon > 0 && address.data[colon - 1] != ':') {
+        colon--;
+    }
+    address = span_slice(address, 0, colon > 0 ? colon - 1 : address.size);
+    return span_starts_with(address, SPAN("[")) ? span_slice(address, 1, address.size - 1)
+                                                : address;
+}
+
 /* ---------------------------------------------------------------------------------- answers */
 
 /* No path and no query: they may hold secrets. What failed on our side is told where it failed. */
@@ -173,6 +187,27 @@ operate(struct api *api, struct net_exchange *exchange)
     return operators->ask == NULL ? API_NOT_OPERATED : operators->ask(operators->context, exchange);
 }
 
+/* A page that is the same for everybody has a Request-Id of its own all the same (API-1). */
+static void
+name_answer(struct api *api, struct net_exchange *exchange)
+{
+    struct net_answer *answer = &exchange->answer;
+    char id[RESOURCE_REQUEST_ID_SIZE];
+    struct http_header *headers =
+        ARENA_ARRAY(exchange->arena, struct http_header, answer->header_count + 1);
+    api_request_id(api, id);
+    struct span text = arena_copy(exchange->arena, span_from_cstr(id));
+    if (headers == NULL || text.data == NULL) {
+        return;
+    }
+    if (answer->header_count > 0) {
+        memcpy(headers, answer->headers, answer->header_count * sizeof(*headers));
+    }
+    headers[answer->header_count++] =
+        (struct http_header){.name = SPAN("Request-Id"), .value = text};
+    answer->headers = headers;
+}
+
 static void
 on_requests(void *context, struct net_exchange *first)
 {
@@ -184,6 +219,10 @@ on_requests(void *context, struct net_exchange *first)
         first = first->next;
         exchange->next = NULL;
         enum api_operated operated = operate(api, exchange);
+        if (operated == API_SHOWN) {
+            name_answer(api, exchange);
+            operated = API_OPERATED;
+        }
         if (operated == API_OPERATED || (operated == API_NOT_OPERATED && !begin(api, exchange))) {
             *end = exchange;
             end = &exchange->next;

@@ -45,6 +45,28 @@ resource_load(
     return result;
 }
 
+err_t
+resource_load_blank(
+    struct resource_op *op, const struct resource_type *type, struct span id, void **ret_document)
+{
+    struct document_row row;
+    struct document_store *documents = op->runtime->documents;
+    TRY(op->doom);
+    resource_transaction_read(op->runtime, op);
+    TRY(documents->ops->get(documents, type->kind, op->caller.scope, id, &op->arena, &row));
+    struct resource_header *header = resource_row_new(&op->arena, type, row.scope, row.id);
+    struct resource_stored *stored = ARENA_NEW(&op->arena, struct resource_stored);
+    if (header == NULL || stored == NULL) {
+        return ERR_FULL;
+    }
+    stored->body = row.body;
+    memcpy(stored->columns, row.columns, sizeof(stored->columns));
+    header->version = row.version;
+    header->stored = stored;
+    *ret_document = header;
+    return ERR_OK;
+}
+
 void *
 resource_require(
     struct resource_op *op, const struct resource_type *type, const char *param, struct span id)
@@ -60,6 +82,21 @@ resource_require(
         resource_internal(op, result, type->object);
     }
     return NULL;
+}
+
+u128
+resource_number(const struct resource_type *type, struct span id)
+{
+    u128 number = 0;
+    bool parsed = id_parse(type->prefix, id, &number);
+    ASSERT(parsed);
+    return number;
+}
+
+int64_t
+resource_created_of(const struct resource_type *type, struct span id)
+{
+    return (int64_t)(id_unix_ms(resource_number(type, id)) / 1000);
 }
 
 static void
@@ -165,6 +202,16 @@ resource_writes_undo(struct resource_op *op)
     }
 }
 
+static struct document_query
+scoped_query(const struct resource_op *op, const struct document_query *query)
+{
+    struct document_query scoped = *query;
+    if (!query->all_scopes) {
+        scoped.scope = op->caller.scope;
+    }
+    return scoped;
+}
+
 err_t
 resource_visit(
     struct resource_op *op,
@@ -174,10 +221,7 @@ resource_visit(
 {
     TRY(op->doom);
     resource_transaction_read(op->runtime, op);
-    struct document_query scoped = *query;
-    if (!query->all_scopes) {
-        scoped.scope = op->caller.scope;
-    }
+    struct document_query scoped = scoped_query(op, query);
     return resource_row_visit(op->runtime, &op->arena, type, &scoped, visitor);
 }
 
@@ -202,10 +246,7 @@ resource_look(
 {
     TRY(op->doom);
     resource_transaction_read(op->runtime, op);
-    struct document_query scoped = *query;
-    if (!query->all_scopes) {
-        scoped.scope = op->caller.scope;
-    }
+    struct document_query scoped = scoped_query(op, query);
     return resource_row_look(op->runtime, type, &scoped, visitor);
 }
 
@@ -317,10 +358,7 @@ resource_scan_rows(
 {
     TRY(op->doom);
     resource_transaction_read(op->runtime, op);
-    struct document_query scoped = *query;
-    if (!query->all_scopes) {
-        scoped.scope = op->caller.scope;
-    }
+    struct document_query scoped = scoped_query(op, query);
     struct document_store *documents = op->runtime->documents;
     return documents->ops->list(documents, type->kind, &scoped, each, context);
 }

@@ -295,9 +295,26 @@ hold(struct resource_op *op)
     os_timer_arm(parts->loop, &op->hold_timer, until_ns);
 }
 
+/* Whoever has no key, or a wrong one, is nobody. */
+static void
+tell_watch(struct resource_runtime *runtime, const struct resource_op *op)
+{
+    if (runtime->request_watch != NULL && op->caller.key_id[0] != '\0') {
+        runtime->request_watch->answered(runtime->request_watch->context, &op->caller, op->request);
+    }
+}
+
+void
+resource_watch_requests(
+    struct resource_runtime *runtime, const struct resource_request_watch *watch)
+{
+    runtime->request_watch = watch;
+}
+
 static void
 deliver(struct resource_op *op, struct replies *replies)
 {
+    struct resource_runtime *runtime = op->runtime;
     struct resource_request *request = op->request;
     if (op->hold_ns != 0 && !op->undone) {
         hold(op);
@@ -312,6 +329,7 @@ deliver(struct resource_op *op, struct replies *replies)
         request->body = op->body;
         op->body = (struct buf){.data = NULL};
         request->task.run = request_done;
+        tell_watch(runtime, op);
         reply_add(replies, request->reply_to, &request->task);
     }
     resource_trace_ended(op);

@@ -22,7 +22,7 @@
 #define RESOURCE_IDEMPOTENCY_MAX   255 /* characters of a key */
 #define RESOURCE_EXPAND_DEPTH_MAX  4
 #define RESOURCE_HASH_SIZE         32
-#define RESOURCE_FIELDS_MAX        64
+#define RESOURCE_FIELDS_MAX        128 /* of one document */
 #define RESOURCE_TURN_ROWS         512 /* read for searches in one group, of RESOURCE_ROW_SIZE each */
 #define RESOURCE_TURN_ROWS_BUSY    128 /* the same, of a group that wrote */
 #define RESOURCE_ROW_SIZE          1024
@@ -258,10 +258,11 @@ struct resource_runtime {
     uint8_t secret[RESOURCE_HASH_SIZE]; /* keys the idempotency hashes */
 
     struct list event_listeners;
-    const struct resource_event_watch *event_watch; /* NULL: nobody's */
-    struct map event_types;                         /* every type that was ever emitted */
-    bool event_types_unsettled;                     /* some are in the open transaction only */
-    struct buf scratch;                             /* encoding a row */
+    const struct resource_event_watch *event_watch;     /* NULL: nobody's */
+    const struct resource_request_watch *request_watch; /* likewise */
+    struct map event_types;                             /* every type that was ever emitted */
+    bool event_types_unsettled;                         /* some are in the open transaction only */
+    struct buf scratch;                                 /* encoding a row */
     struct buf spare; /* for rendering, while nobody has taken it: data may be NULL */
 };
 
@@ -284,7 +285,6 @@ void resource_log(
 
 /* --- op.c --- */
 
-struct resource_op *resource_op_create(struct resource_runtime *runtime);
 void resource_op_free(struct resource_op *op);
 void resource_op_destroy(struct resource_op *op);
 /* Ends it with this answer, whatever state it is in; idempotency was seen to. */
@@ -333,11 +333,7 @@ void resource_prefetch_arrived(struct resource_runtime *runtime);
 void resource_prefetch_locked(
     struct resource_runtime *runtime, const struct document_lock *locks, uint32_t count);
 
-/* --- turn.c --- */
-/* Runs `step` after a group, when those who asked before had their turn. */
-void resource_turn_wait(struct resource_op *op, resource_step step);
-/* A step read this much; false: its turn is over, the rest waits for another one. */
-MUST_USE bool resource_turn_spend(struct resource_runtime *runtime, size_t body_size);
+/* --- turn.c; pages.h has the rest --- */
 /* When a group has ended; it `wrote` if somebody waits for its commit. */
 void resource_turns_run(struct resource_runtime *runtime, bool wrote);
 
@@ -485,8 +481,6 @@ MUST_USE err_t resource_render_object(
     struct resource_expand *expand,
     struct json_writer *json);
 MUST_USE bool resource_expand_try(struct resource_op *op); /* false: answered */
-/* Something that the object shows could not be read: the rendering fails, if this is an error. */
-void resource_render_note(struct resource_render *render, err_t error);
 /* A body that one or more objects fit in without growing often. */
 void resource_body_init(struct buf *body);
 

@@ -9,6 +9,8 @@
  */
 #include "runtime.h"
 
+#include "resource/pages.h"
+
 #include "base/assert.h"
 
 /* Making a query ready costs as much as reading some rows. */

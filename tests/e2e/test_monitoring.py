@@ -17,12 +17,13 @@ import time
 import pytest
 import requests
 
+from kit.card_host import CardHost
 from kit.certificates import make_certificate
 from kit.client import Http
 from kit.gateway import Gateway, before
 from kit.ports import free_port
 from kit.receiver import Receiver
-from kit.server import ROOT, operators_in, wait_until
+from kit.server import CARD_HOST, ROOT, operators_in, wait_until
 
 MONITORING = ROOT / "deploy" / "monitoring"
 ALERTS = MONITORING / "alerts.yaml"
@@ -38,11 +39,31 @@ def admin_url(server):
 LOOKS_INTO_PROCESS = True  # its listeners and what it keeps in memory
 
 
+WATCHED = ("--admin-listen=127.0.0.1:0", "--webhook-test-retry-first=10ms",
+           "--webhook-test-retry-max=20ms", "--webhook-test-retry-for=50ms")
+
+
 @pytest.fixture
 def watched(make_server):
-    return make_server(
-        "--admin-listen=127.0.0.1:0", "--webhook-test-retry-first=10ms",
-        "--webhook-test-retry-max=20ms", "--webhook-test-retry-for=50ms")
+    return make_server(*WATCHED)
+
+
+@pytest.fixture
+def card_host(tmp_path):
+    made = None if CARD_HOST else CardHost(tmp_path / "host").start()
+    yield made
+    if made is not None:
+        made.stop()
+
+
+@pytest.fixture
+def networked(card_host, make_server):
+    """The same with a card network of its own, so that there is something of everything to see."""
+    if card_host is None:
+        return make_server(*WATCHED)
+    server = make_server(*WATCHED, *card_host.server_flags, start=False)
+    server.network_data = card_host.folder
+    return server.start()
 
 
 def pay(server, amount=700):
@@ -256,6 +277,7 @@ FIRES = {
         'process_start_time_seconds{job="tael",instance="b"} 18000x400'],
     "TaelAttemptStuck": ["tael_attempt_oldest_seconds 1000x30"],
     "TaelSuspenseOpen": ["tael_suspense_open 1x30"],
+    "TaelRefundStuck": ["tael_refund_oldest_seconds 700000x30"],
     "TaelPayoutStuck": ["tael_payout_oldest_seconds 300000x30"],
     "TaelPayoutsFail": ["tael_payouts_failed_total 0+1x30", "tael_payouts_paid_total 0x30"],
     "TaelDisputeDue": ["tael_disputes_due_soon 1x30"],
@@ -276,6 +298,7 @@ FIRES = {
     "TaelOutboxLags": ["tael_outbox_lag_seconds 100x30"],
     "TaelWebhooksOverdue": ["tael_webhook_overdue_seconds 400x30"],
     "TaelWebhooksGivenUp": ["tael_webhook_given_up_total 0 0 1x28"],
+    "TaelWebhooksDamaged": ["tael_webhook_damaged_total 0 0 1x28"],
     "TaelWebhookKeyMissing": ["tael_webhook_key_missing 1x30"],
     "TaelSecretsUnreadable": ["tael_vault_cards_unreadable 0x5 1x25"],
     "TaelLogDropped": ["tael_log_lines_dropped_total 0+1x30"],
@@ -459,10 +482,10 @@ class Prometheus:
 
 
 @pytest.fixture
-def prometheus(watched, tmp_path):
+def prometheus(networked, tmp_path):
     folder = tmp_path / "prometheus"
     folder.mkdir()
-    made = Prometheus(folder, admin_url(watched).removeprefix("http://"))
+    made = Prometheus(folder, admin_url(networked).removeprefix("http://"))
     yield made
     made.close()
 
@@ -484,9 +507,9 @@ def endpoint(http, url):
     assert answer.status_code == 200, answer.text
 
 
-def test_prometheus_reads_it_and_alarms(watched, prometheus):
+def test_prometheus_reads_it_and_alarms(networked, prometheus):
     """The dashboard's queries find data, and an alert of the rules fires, on a server that works."""
-    http = Http(watched)
+    http = Http(networked)
     wait_until(lambda: prometheus.values('tael_webhook_given_up_total{job="tael"} == 0'), 60,
                "the first scrape")
     groups = prometheus.get("/api/v1/rules")["groups"]
@@ -497,7 +520,7 @@ def test_prometheus_reads_it_and_alarms(watched, prometheus):
             endpoint(http, receiver.url())
             endpoint(http, f"http://127.0.0.1:{nobody.getsockname()[1]}/hook")
             done = []
-            load = pool.submit(keep_paying, watched, done)
+            load = pool.submit(keep_paying, networked, done)
             try:
                 missing = queries()
 

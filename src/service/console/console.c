@@ -5,6 +5,8 @@
 #include "base/arena.h"
 #include "base/assert.h"
 
+#include <inttypes.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #define INDEX_NAME     "index.html"
@@ -105,10 +107,40 @@ is_known(const struct net_exchange *exchange, const char *etag)
     return false;
 }
 
+static const unsigned statuses[] = {200, 304, 308, 404, 405, 503};
+static _Atomic uint64_t answered[COUNT(statuses)];
+
+static void
+count_answer(unsigned status)
+{
+    for (size_t i = 0; i < COUNT(statuses); i++) {
+        if (statuses[i] == status) {
+            atomic_fetch_add_explicit(&answered[i], 1, memory_order_relaxed);
+        }
+    }
+}
+
+void
+console_metrics_append(struct buf *out)
+{
+    buf_append_cstr(
+        out,
+        "# HELP tael_console_answers_total Answers of the console: its files, by status.\n"
+        "# TYPE tael_console_answers_total counter\n");
+    for (size_t i = 0; i < COUNT(statuses); i++) {
+        buf_append_format(
+            out,
+            "tael_console_answers_total{status=\"%u\"} %" PRIu64 "\n",
+            statuses[i],
+            atomic_load_explicit(&answered[i], memory_order_relaxed));
+    }
+}
+
 static void
 answer_with(
     struct net_exchange *exchange, unsigned status, const struct http_header *headers, size_t count)
 {
+    count_answer(status);
     exchange->answer.status = status;
     exchange->answer.headers = headers;
     exchange->answer.header_count = count;
@@ -126,7 +158,7 @@ answer_file(struct net_exchange *exchange, const struct console_file *file)
 {
     struct http_header *headers = arena_alloc(exchange->arena, sizeof(file_headers));
     if (headers == NULL) {
-        exchange->answer.status = 503;
+        answer_with(exchange, 503, NULL, 0);
         return;
     }
     memcpy(headers, file_headers, sizeof(file_headers));

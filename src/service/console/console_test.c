@@ -204,6 +204,38 @@ without_memory_nothing_is_answered_wrong(void **state)
     arena_release(&world.arena);
 }
 
+static uint64_t
+t_counted(unsigned status)
+{
+    char mark[64];
+    uint64_t count = 0;
+    struct buf text;
+    buf_init(&text, 4096);
+    console_metrics_append(&text);
+    assert_false(buf_failed(&text));
+    (void)snprintf(mark, sizeof(mark), "tael_console_answers_total{status=\"%u\"} ", status);
+    const char *found = memmem(text.data, text.size, mark, strlen(mark));
+    assert_non_null(found);
+    size_t at = (size_t)(found - text.data) + strlen(mark);
+    struct span rest = span_slice(buf_span(&text), at, text.size);
+    assert_true(span_parse_u64(span_cut(&rest, '\n'), &count));
+    buf_release(&text);
+    return count;
+}
+
+static void
+answers_are_counted_by_status(void **state)
+{
+    (void)state;
+    uint64_t missing = t_counted(404);
+    uint64_t shown = t_counted(200);
+    assert_int_equal(t_status(HTTP_METHOD_GET, "/console/nothing", ""), 404);
+    assert_int_equal(t_status(HTTP_METHOD_GET, "/console/nothing.js", ""), 404);
+    assert_int_equal(t_status(HTTP_METHOD_GET, "/console/", ""), 200);
+    assert_int_equal(t_counted(404) - missing, 2);
+    assert_int_equal(t_counted(200) - shown, 1);
+}
+
 int
 main(void)
 {
@@ -214,6 +246,7 @@ main(void)
         cmocka_unit_test(a_copy_that_is_the_same_is_not_sent_again),
         cmocka_unit_test(the_folder_leads_to_its_page),
         cmocka_unit_test(without_memory_nothing_is_answered_wrong),
+        cmocka_unit_test(answers_are_counted_by_status),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -42,6 +42,7 @@ enum api_operated {
     API_NOT_OPERATED, /* it is none */
     API_OPERATED,     /* exchange->answer is filled */
     API_OPERATES,     /* somebody else answers it by net_answer */
+    API_SHOWN,        /* it is a page for people: filled, but for the Request-Id of every answer */
 };
 
 /* /livez, /metrics and their like on the public listener, which come before all routes. */
@@ -49,6 +50,13 @@ struct api_operators {
     void *context;
     /* On the net loop; may not block. NULL: there are none. */
     enum api_operated (*ask)(void *context, struct net_exchange *exchange);
+};
+
+/* How requests get to know the address of whoever sends them. */
+enum api_addresses {
+    API_ADDRESS_NONE,      /* not at all */
+    API_ADDRESS_PEER,      /* of the connection */
+    API_ADDRESS_FORWARDED, /* the first of X-Forwarded-For, which the gateway before this sets */
 };
 
 struct api_parts {
@@ -61,6 +69,7 @@ struct api_parts {
     struct trace_log *log;
     struct trace_recorder *recorder; /* of spans; NULL: nothing is recorded */
     bool trace_trust;                /* traces that clients began go on here */
+    enum api_addresses addresses;
     const struct api_routes *tables; /* of the services; the front adds its own */
     uint32_t table_count;
     struct api_operators operators;

@@ -80,10 +80,20 @@ void *resource_new(struct resource_op *op, const struct resource_type *type);
 /* In the caller's scope. ERR_NOT_FOUND, ERR_DATABASE, ERR_CORRUPT. */
 MUST_USE err_t resource_load(
     struct resource_op *op, const struct resource_type *type, struct span id, void **ret_document);
-/* The same for what has to be there. NULL: the operation was answered, with 404 that names `param`
- * if it is not. */
+/* The row whatever its body is, as a document with nothing in it but its header (without
+ * `created`): for who removes what cannot be read, or writes it anew. ERR_NOT_FOUND, ERR_DATABASE.
+ */
+MUST_USE err_t resource_load_blank(
+    struct resource_op *op, const struct resource_type *type, struct span id, void **ret_document);
+/* As resource_load, of what has to be there. NULL: the operation was answered, with 404 that names
+ * `param` if it is not. */
 void *resource_require(
     struct resource_op *op, const struct resource_type *type, const char *param, struct span id);
+/* The number inside an id of the type. Whoever stored the id has checked it. */
+u128 resource_number(const struct resource_type *type, struct span id);
+/* When an object of that id was made, in unix seconds: lists find `created` through the id, so the
+ * two must agree. */
+int64_t resource_created_of(const struct resource_type *type, struct span id);
 /*
  * For a rule that looks whether something is there before it writes, and that no lock covers: among
  * processes that share the documents, of two operations that guard the same name at once one loses
@@ -187,6 +197,8 @@ void resource_render_leave(struct resource_render *render, struct resource_expan
 /* Writes the head that every object has: id, object, created, livemode. */
 void resource_render_header(
     struct resource_render *render, const struct resource_type *type, const void *document);
+/* Something that the object shows could not be read: the rendering fails, if this is an error. */
+void resource_render_note(struct resource_render *render, err_t error);
 /* The whole object, unexpanded, as text in the arena: for events. */
 struct span resource_render_text(
     struct resource_op *op, const struct resource_type *type, const void *document);
@@ -242,6 +254,12 @@ MUST_USE err_t resource_emit(
     const struct resource_type *type,
     const void *document,
     struct span previous);
+
+/* The `previous` of what is no document of its own, and so of nothing that was saved: which members
+ * of `before` the object does not have any more, or not so, as resource_render_text wrote both. In
+ * the arena. ERR_FULL, ERR_CORRUPT. */
+MUST_USE err_t resource_changed_since(
+    struct resource_op *op, struct span before, struct span after, struct span *ret_previous);
 
 /* GET /v1/events and /v1/events/:id. */
 extern const struct resource_route resource_event_routes[];

@@ -127,4 +127,14 @@ void resource_answer_search(struct resource_op *op, const struct resource_search
         {.name = "limit", .kind = RESOURCE_PARAM_INTEGER, .minimum = 1, .maximum = 100},           \
         {.name = "page", .kind = RESOURCE_PARAM_TEXT, .maximum = 5000}, RESOURCE_EXPAND_PARAM
 
+/* ------------------------------------------------------------------------------------ turns */
+
+/* Long reads of whoever lists or searches by itself, with resource_look: in turns, so that they do
+ * not hold the loop. Runs `step` after a group, when those who asked before had their turn; what
+ * this group has written is there then. The step reads until resource_turn_spend says no, and waits
+ * again. */
+void resource_turn_wait(struct resource_op *op, resource_step step);
+/* A step read this much; false: its turn is over, the rest waits for another one. */
+MUST_USE bool resource_turn_spend(struct resource_runtime *runtime, size_t body_size);
+
 #endif

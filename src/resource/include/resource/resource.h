@@ -153,6 +153,9 @@ struct resource_request {
     char request_id[RESOURCE_REQUEST_ID_SIZE];
     struct trace_context trace; /* of the span that the front keeps open until `done` */
     uint64_t submitted_ns;      /* the runtime's, for its spans */
+    uint64_t arrived_ns;        /* monotonic, when its first byte was read; 0: not known */
+    struct span agent;          /* User-Agent as sent; may be empty */
+    struct span address;        /* of whoever asked, as text; empty: it is not to be known */
     struct arena *arena;        /* lives until done ran; params live in it */
     void *user;                 /* the requester's */
 
@@ -250,6 +253,22 @@ void resource_expect(struct resource_runtime *runtime, uint64_t scope, struct sp
 
 /* From any thread. `request` is the runtime's until its `done` is posted to its reply_to, once. */
 void resource_submit(struct resource_runtime *runtime, struct resource_request *request);
+
+/* Who wants to know which requests were made, and how they were answered. */
+struct resource_request_watch {
+    void *context;
+    /* On the runtime's loop, before the answer leaves: the answer is in the request. Of requests
+     * that an API key was good for only, also where the key may not do what was asked. Both are
+     * gone when it returns. It may start internal operations; it writes and answers nothing. */
+    void (*answered)(
+        void *context,
+        const struct resource_caller *caller,
+        const struct resource_request *request);
+};
+
+/* Before the loop runs; the watch lives until the runtime is destroyed. */
+void resource_watch_requests(
+    struct resource_runtime *runtime, const struct resource_request_watch *watch);
 
 /* Appends what runtimes of this process have measured as Prometheus text. Any thread. */
 void resource_metrics_render(struct buf *out);

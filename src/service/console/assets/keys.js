@@ -3,7 +3,7 @@ import { ApiError, at, get, post, remove } from './api.js';
 import { badge, time } from './format.js';
 import { button, h, note } from './dom.js';
 import { listPage } from './list.js';
-import { openForm, showSecret } from './form.js';
+import { openForm, sayAndReload, showSecret } from './form.js';
 
 /* What people commonly do: docs/console.md has the same table. */
 export const ROLES = {
@@ -14,8 +14,8 @@ export const ROLES = {
   Bookkeeper: ['payment_intents:read', 'charges:read', 'refunds:read', 'disputes:read',
     'balance:read', 'checkout_sessions:read',
     'customers:read', 'wallets:read', 'payouts:read', 'suspense_items:write'],
-  Developer: ['events:read', 'webhook_endpoints:write', 'payment_intents:read', 'charges:read',
-    'checkout_sessions:read'],
+  Developer: ['request_logs:read', 'events:read', 'webhook_endpoints:write', 'payment_intents:read',
+    'charges:read', 'checkout_sessions:read'],
 };
 
 /* The API's own description says which permissions there are. */
@@ -79,10 +79,7 @@ function revoke(ctx, one) {
     title: `Revoke ${one.name || one.id}`, submit: 'Revoke', danger: true, fields: [],
     text: 'It is refused from now on, for good.',
     run: () => remove(at('tael', 'api_keys', one.id)),
-    done: () => {
-      note('Revoked.');
-      ctx.reload();
-    },
+    done: sayAndReload(ctx, 'Revoked.'),
   });
 }
 

@@ -9,13 +9,17 @@ import { customer, customers } from './customers.js';
 import { dispute, disputes } from './disputes.js';
 import { event, events } from './events.js';
 import { keys } from './keys.js';
+import { log, logs } from './logs.js';
 import { newPayment, till } from './new_payment.js';
 import { object, openById } from './open.js';
 import { overview } from './overview.js';
 import { payment } from './payment.js';
 import { payments, refund, refunds } from './payments.js';
 import { payout, payouts } from './payouts.js';
+import { rule, rules, valueList, valueLists } from './risk.js';
+import { setup, setups } from './setups.js';
 import { suspenseItem, suspenseItems } from './suspense.js';
+import { moneyRequest, moneyRequests, transfer, transfers } from './transfers.js';
 import { delivery, webhook, webhooks } from './webhooks.js';
 import { hold, holds, wallet, wallets, withdrawal, withdrawals } from './wallets.js';
 import * as session from './session.js';
@@ -24,23 +28,29 @@ import * as session from './session.js';
 const ROUTES = [
   ['', overview], ['payments', payments], ['payments/*', payment], ['new', newPayment],
   ['till/*', till], ['codes', codes], ['codes/*', code],
-  ['checkout', sessions], ['checkout/*', checkoutSession], ['refunds', refunds], ['refunds/*',
-  refund], ['disputes', disputes], ['disputes/*', dispute],
-  ['customers', customers],
-  ['customers/*', customer], ['wallets', wallets], ['wallets/*', wallet], ['holds', holds],
-  ['holds/*', hold], ['withdrawals', withdrawals], ['withdrawals/*', withdrawal],
+  ['checkout', sessions], ['checkout/*', checkoutSession], ['refunds', refunds], ['refunds/*', refund],
+  ['disputes', disputes], ['disputes/*', dispute], ['customers', customers], ['customers/*', customer],
+  ['wallets', wallets], ['wallets/*', wallet], ['holds', holds], ['holds/*', hold],
+  ['withdrawals', withdrawals], ['withdrawals/*', withdrawal],
   ['balance', balance], ['payouts', payouts], ['payouts/*', payout],
+  ['rules', rules], ['rules/*', rule], ['lists', valueLists], ['lists/*', valueList],
   ['suspense', suspenseItems], ['suspense/*', suspenseItem], ['keys', keys],
   ['webhooks', webhooks], ['webhooks/*', webhook], ['webhooks/*/*', delivery],
-  ['events', events], ['events/*', event], ['object/*/*', object],
+  ['events', events], ['events/*', event], ['logs', logs], ['logs/*', log],
+  ['setups', setups], ['setups/*', setup], ['transfers', transfers], ['transfers/*', transfer],
+  ['money-requests', moneyRequests], ['money-requests/*', moneyRequest],
+  ['object/*/*', object],
 ];
 
 const MENU = [
   ['', 'Overview'], ['payments', 'Payments'], ['new', 'New payment'],
-  ['checkout', 'Checkout sessions'], ['codes', 'Till codes'], ['refunds', 'Refunds'], ['disputes', 'Disputes'], ['customers', 'Customers'],
-  ['wallets', 'Wallets'], ['holds', 'Wallet holds'], ['withdrawals', 'Withdrawals'],
-  ['balance', 'Balance'], ['payouts', 'Payouts'], ['suspense', 'Suspense items'],
-  ['keys', 'API keys'], ['webhooks', 'Webhooks'], ['events', 'Events'],
+  ['checkout', 'Checkout sessions'], ['codes', 'Till codes'], ['refunds', 'Refunds'],
+  ['disputes', 'Disputes'], ['customers', 'Customers'], ['setups', 'Setup intents'],
+  ['wallets', 'Wallets'], ['transfers', 'Wallet transfers'], ['money-requests', 'Requests for money'],
+  ['holds', 'Wallet holds'], ['withdrawals', 'Withdrawals'],
+  ['balance', 'Balance'], ['payouts', 'Payouts'], ['rules', 'Rules'],
+  ['lists', 'Block and allow lists'], ['suspense', 'Suspense items'],
+  ['keys', 'API keys'], ['webhooks', 'Webhooks'], ['events', 'Events'], ['logs', 'Requests'],
 ];
 
 const IDLE_LOOK_MS = 15000;

@@ -7,12 +7,10 @@ import { detailPage } from './detail.js';
 const PAGES = {
   pi: 'payments', re: 'refunds', cus: 'customers', wal: 'wallets', whd: 'holds',
   wwd: 'withdrawals', sus: 'suspense', we: 'webhooks', evt: 'events', qrc: 'codes',
-  du: 'disputes', po: 'payouts', cs: 'checkout',
+  du: 'disputes', po: 'payouts', cs: 'checkout', req: 'logs', seti: 'setups', wtr: 'transfers',
+  wrq: 'money-requests', rrule: 'rules', rsl: 'lists',
 };
-const PLAIN = {
-  pm: 'payment_methods', txn: 'balance_transactions', seti: 'setup_intents',
-  wtr: 'wallet_transfers', wrq: 'wallet_requests',
-};
+const PLAIN = { pm: 'payment_methods', txn: 'balance_transactions' };
 
 /* The address of an object's page. */
 export async function openById(id) {

@@ -49,7 +49,10 @@ const struct document_kind payments_checkout_kind = {
             RESOURCE_SWEPT("due"),
         },
     .column_count = 4,
+    .generation = 2, /* intents name them */
 };
+
+static void render_checkout(struct resource_render *render, const void *document);
 
 const struct resource_type payments_checkout_type = {
     .object = "checkout.session",
@@ -57,7 +60,7 @@ const struct resource_type payments_checkout_type = {
     .kind = &payments_checkout_kind,
     RESOURCE_FIELDS(fields),
     .struct_size = sizeof(struct payments_checkout),
-    .render = payments_checkout_render,
+    .render = render_checkout,
     .permission = "checkout_sessions",
 };
 
@@ -157,8 +160,8 @@ write_items(struct resource_render *render, const struct payments_checkout *chec
     payments_checkout_items_write(json, checkout, items, 0, items->count);
 }
 
-void
-payments_checkout_render(struct resource_render *render, const void *document)
+static void
+render_checkout(struct resource_render *render, const void *document)
 {
     const struct payments_checkout *checkout = document;
     struct json_writer *json = resource_render_json(render);
