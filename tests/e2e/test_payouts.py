@@ -507,9 +507,9 @@ def test_bank_accounts(slow):
     ({"object": "card"}, "external_account[object]"),
     ({"country": "DEU"}, "external_account[country]"),
 ])
-def test_bank_accounts_that_are_none(slow, change, param):
+def test_bank_accounts_that_are_none(client, change, param):
     good = {"object": "bank_account", "country": "US", "currency": "usd", "account_number": GOOD}
-    error = refused(slow.v1.accounts.external_accounts.create, own_account(slow),
+    error = refused(client.v1.accounts.external_accounts.create, own_account(client),
                     {"external_account": {**good, **change}})
     assert error.param == param
 
